@@ -1,0 +1,159 @@
+"""
+Market data files: JSON Lines, plain or `.gz` or `.zst`, one combined-stream message a line.
+
+    {"ts": 1772514460893, "venue": "spot", "msg": {"stream": "btcusdt@bookTicker", "data": {...}}}
+
+`ts` is the local receive time, epoch ms; `msg` is the message exactly as the exchange sent it.
+The format is ours, so both sides of the wire (recording, replay, simulator) may share this module.
+"""
+
+import gzip
+import io
+import zlib
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import BinaryIO, Self, cast
+
+import msgspec
+import zstandard
+from msgspec import Raw, Struct
+
+from chimera_s1.domain.errors import RecordingDamagedError
+from chimera_s1.domain.identifiers import Venue
+
+_BUFFER_BYTES = 1 << 20
+
+
+class RecordedMessage(Struct, frozen=True):
+    """
+    One message of a file.
+
+    Attributes:
+        ts: When it was received, local epoch ms.
+
+        venue: Which venue sent it.
+
+        stream: The combined stream's name, `btcusdt@bookTicker`.
+
+        data: The payload inside the envelope, JSON bytes.
+
+        message: The envelope as it came, `{"stream":...,"data":...}`, JSON bytes.
+    """
+
+    ts: int
+    venue: Venue
+    stream: str
+    data: bytes
+    message: bytes
+
+
+class _Line(Struct):
+    ts: int
+    venue: Venue
+    msg: Raw
+
+
+class _Envelope(Struct):
+    stream: str
+    data: Raw
+
+
+_line = msgspec.json.Decoder(_Line)
+_envelope = msgspec.json.Decoder(_Envelope)
+
+
+def read_records(
+    path: Path, *, on_bad: Callable[[int, str], None] | None = None
+) -> Iterator[RecordedMessage]:
+    """
+    The messages of *path* in file order.
+
+    Args:
+        path: A file this module's `RecordWriter` or any JSON Lines tool wrote.
+
+        on_bad: Called with line number (from 1) and reason for each damaged line, which is then
+            passed over; without it the first damaged line raises.
+
+    Raises:
+        RecordingDamagedError: The file cannot be read, or a line is damaged and *on_bad* is None.
+    """
+    number = 0
+    try:
+        with _open_for_reading(path) as lines:
+            for number, line in enumerate(lines, start=1):
+                if not line.strip():
+                    continue
+                try:
+                    yield _decode(line)
+                except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                    reason = str(error)
+                    if on_bad is None:
+                        raise RecordingDamagedError(f"{path}, line {number}: {reason}") from error
+                    on_bad(number, reason)
+    except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
+        where = f"{path}, after line {number}" if number else f"{path}"
+        raise RecordingDamagedError(f"{where}: {error}") from error
+
+
+class RecordWriter:
+    """
+    Writes a market data file; compression follows the name (`.gz`, `.zst`, else plain).
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._file: BinaryIO | None = None
+        self.messages = 0
+
+    def __enter__(self) -> Self:
+        self._file = _open_for_writing(self._path)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def write(self, ts: int, venue: Venue, message: bytes) -> None:
+        """
+        Append one combined-stream message.
+
+        Args:
+            ts: Receive time, local epoch ms.
+
+            venue: Who sent it.
+
+            message: `{"stream":...,"data":...}`, JSON bytes as received.
+        """
+        assert self._file is not None, "use the writer as a context manager"
+        self._file.write(b'{"ts":%d,"venue":"%s","msg":%s}\n' % (ts, venue.value.encode(), message))
+        self.messages += 1
+
+
+def _decode(line: bytes) -> RecordedMessage:
+    record = _line.decode(line)
+    message = bytes(record.msg)
+    envelope = _envelope.decode(message)
+    return RecordedMessage(record.ts, record.venue, envelope.stream, bytes(envelope.data), message)
+
+
+def _open_for_reading(path: Path) -> BinaryIO:
+    match path.suffix:
+        case ".gz":
+            return cast("BinaryIO", gzip.open(path, "rb"))
+        case ".zst":
+            raw = zstandard.ZstdDecompressor().stream_reader(path.open("rb"), closefd=True)
+            return io.BufferedReader(cast("io.RawIOBase", raw), _BUFFER_BYTES)
+        case _:
+            return path.open("rb")
+
+
+def _open_for_writing(path: Path) -> BinaryIO:
+    match path.suffix:
+        case ".gz":
+            return cast("BinaryIO", gzip.open(path, "wb", compresslevel=6))
+        case ".zst":
+            raw = zstandard.ZstdCompressor(level=3).stream_writer(path.open("wb"), closefd=True)
+            return cast("BinaryIO", raw)
+        case _:
+            return path.open("wb")

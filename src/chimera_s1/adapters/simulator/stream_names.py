@@ -1,0 +1,165 @@
+"""
+Stream names of both venues: what each asks for, how often it pushes, and which path delivers it.
+
+Binance, Spot "WebSocket Streams" and USD-M "WebSocket Market Streams" with the "Important WebSocket
+Change Notice": futures streams are split over `/public`, `/market` and `/private`, and a connection
+without one of them behaves like `/public`.
+"""
+
+import re
+from enum import Enum, auto
+
+from msgspec import Struct
+
+from chimera_s1.domain.identifiers import Venue
+
+
+class StreamKind(Enum):
+    """
+    What a stream carries.
+    """
+
+    BOOK_TICKER = auto()
+    PARTIAL_DEPTH = auto()
+    DIFF_DEPTH = auto()
+    AGG_TRADE = auto()
+    MARK_PRICE = auto()
+    ALL_BOOK_TICKERS = auto()
+    ALL_MARK_PRICES = auto()
+    CONTRACT_INFO = auto()
+
+
+class Route(Enum):
+    """
+    The part of the exchange a connection was opened on.
+    """
+
+    SPOT = auto()
+    PUBLIC = auto()
+    MARKET = auto()
+    PRIVATE = auto()
+
+
+class StreamName(Struct, frozen=True):
+    """
+    A stream this exchange delivers.
+
+    Attributes:
+        symbol: Upper case; empty for streams of all symbols.
+
+        period_ms: How often it pushes; 0 is every update.
+
+        levels: Of partial depth.
+    """
+
+    kind: StreamKind
+    route: Route
+    symbol: str = ""
+    period_ms: int = 0
+    levels: int = 0
+
+    @property
+    def follows_book(self) -> bool:
+        """
+        Whether somebody listening to it makes the symbol's book move.
+        """
+        return self.kind in _BOOK_KINDS
+
+
+_BOOK_KINDS = (
+    StreamKind.BOOK_TICKER,
+    StreamKind.PARTIAL_DEPTH,
+    StreamKind.DIFF_DEPTH,
+    StreamKind.AGG_TRADE,
+    StreamKind.ALL_BOOK_TICKERS,
+)
+_CONTRACT_INFO_MS = 300_000
+_DEPTH = re.compile(r"depth(?P<levels>5|10|20)?(?:@(?P<speed>100|500)ms)?")
+_DEFAULT_DEPTH_MS = {Venue.SPOT: 1000, Venue.PERP: 250}
+_ALL_MARKET = {
+    "!bookTicker": StreamName(StreamKind.ALL_BOOK_TICKERS, Route.PUBLIC, period_ms=5000),
+    "!markPrice@arr": StreamName(StreamKind.ALL_MARK_PRICES, Route.MARKET, period_ms=3000),
+    "!markPrice@arr@1s": StreamName(StreamKind.ALL_MARK_PRICES, Route.MARKET, period_ms=1000),
+    "!contractInfo": StreamName(
+        StreamKind.CONTRACT_INFO, Route.MARKET, period_ms=_CONTRACT_INFO_MS
+    ),
+}
+
+
+def parse_stream(venue: Venue, name: str) -> StreamName | None:
+    """
+    What *name* asks for, or None where Binance would acknowledge it and never deliver: misspelt,
+    upper case, or not on this venue.
+    """
+    if name.startswith("!"):
+        return _ALL_MARKET.get(name) if venue is Venue.PERP else None
+    symbol, at, feed = name.partition("@")
+    if not at or not symbol or symbol != symbol.lower():
+        return None
+    upper = symbol.upper()
+    book = Route.SPOT if venue is Venue.SPOT else Route.PUBLIC
+    market = Route.SPOT if venue is Venue.SPOT else Route.MARKET
+    match feed:
+        case "bookTicker":
+            return StreamName(StreamKind.BOOK_TICKER, book, upper)
+        case "aggTrade":
+            return StreamName(StreamKind.AGG_TRADE, market, upper, period_ms=100)
+        case "markPrice" if venue is Venue.PERP:
+            return StreamName(StreamKind.MARK_PRICE, market, upper, period_ms=3000)
+        case "markPrice@1s" if venue is Venue.PERP:
+            return StreamName(StreamKind.MARK_PRICE, market, upper, period_ms=1000)
+        case _:
+            return _depth(venue, book, upper, feed)
+
+
+def _depth(venue: Venue, route: Route, symbol: str, feed: str) -> StreamName | None:
+    found = _DEPTH.fullmatch(feed)
+    if found is None or (venue is Venue.SPOT and found["speed"] == "500"):
+        return None
+    period_ms = int(found["speed"] or _DEFAULT_DEPTH_MS[venue])
+    if found["levels"] is None:
+        return StreamName(StreamKind.DIFF_DEPTH, route, symbol, period_ms)
+    return StreamName(StreamKind.PARTIAL_DEPTH, route, symbol, period_ms, int(found["levels"]))
+
+
+class ConnectionPath(Struct, frozen=True):
+    """
+    What the URL of a WebSocket connection says.
+    """
+
+    route: Route
+    combined: bool
+    streams: tuple[str, ...]
+
+
+_ROUTES = {"public": Route.PUBLIC, "market": Route.MARKET, "private": Route.PRIVATE}
+
+
+def parse_path(venue: Venue, target: str) -> ConnectionPath | None:
+    """
+    Read a request target such as `/ws/btcusdt@bookTicker` or `/public/stream?streams=a/b`; None
+    where Binance answers 404.
+    """
+    path, _, query = target.partition("?")
+    parts = path.strip("/").split("/")
+    route = Route.SPOT
+    if venue is Venue.PERP:
+        route = _ROUTES.get(parts[0], Route.PUBLIC)
+        parts = parts[1:] if parts[0] in _ROUTES else parts
+    match parts:
+        case ["ws", *streams]:
+            return ConnectionPath(route, combined=False, streams=tuple(filter(None, streams)))
+        case ["stream"]:
+            return ConnectionPath(route, combined=True, streams=_streams_of(query))
+        case _:
+            return None
+
+
+def _streams_of(query: str) -> tuple[str, ...]:
+    # Not urllib.parse: stream names contain "@" and "!", and some clients escape them, some do not.
+    for parameter in query.split("&"):
+        key, _, value = parameter.partition("=")
+        if key == "streams":
+            plain = value.replace("%40", "@").replace("%21", "!").replace("%2F", "/")
+            return tuple(filter(None, plain.split("/")))
+    return ()

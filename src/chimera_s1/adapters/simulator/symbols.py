@@ -1,0 +1,205 @@
+"""
+The instruments this exchange lists: known majors, synthetic ones, and the awkward few that a
+consumer must filter out (not TRADING, not quoted in USDT, COIN-M, TradFi, dated contracts).
+"""
+
+import msgspec
+from msgspec import Struct
+
+from chimera_s1.domain.identifiers import Venue
+
+SPOT_DECIMALS = 8
+PERPETUAL_DELIVERY_MS = 4_133_404_800_000
+QUARTER_DELIVERY_MS = 1_798_185_600_000  # 2026-12-25 08:00 UTC
+
+
+class SymbolSpec(Struct, frozen=True, kw_only=True):
+    """
+    One listed instrument.
+
+    Prices and quantities are counted in ticks and steps; `tick` and `step` say how many units of
+    the last printed decimal one of them is.
+
+    Attributes:
+        price_ticks: Where the price path starts, in ticks.
+
+        price_decimals: Decimals the venue prints in prices; spot always prints eight.
+
+        min_notional: As the venue prints it.
+
+        market_step_zero: MARKET_LOT_SIZE of this symbol says "0": the LOT_SIZE step applies.
+
+        contract_type: Futures only.
+
+        margin_kind: Futures only, the `st` of payloads: 1 USD-M, 2 COIN-M.
+    """
+
+    venue: Venue
+    symbol: str
+    base: str
+    quote: str
+    price_ticks: int
+    price_decimals: int
+    tick: int
+    quantity_decimals: int
+    step: int
+    min_notional: str = "5.00000000"
+    status: str = "TRADING"
+    market_step_zero: bool = False
+    contract_type: str = "PERPETUAL"
+    margin_kind: int = 1
+    funding_hours: int = 8
+
+    @property
+    def trades(self) -> bool:
+        """
+        Whether its book moves.
+        """
+        return self.status == "TRADING"
+
+    @property
+    def stream_symbol(self) -> str:
+        """
+        The symbol as it is written in stream names.
+        """
+        return self.symbol.lower()
+
+    def price(self, ticks: int) -> str:
+        """
+        *ticks* as the venue prints a price.
+        """
+        return fixed(ticks * self.tick, self.price_decimals)
+
+    def quantity(self, steps: int) -> str:
+        """
+        *steps* as the venue prints a quantity.
+        """
+        return fixed(steps * self.step, self.quantity_decimals)
+
+
+class _Listing(Struct, frozen=True):
+    """
+    What a major has in common on both venues: price and quantity grid as decimal places.
+    """
+
+    base: str
+    price: float
+    spot_tick: int
+    spot_step: int
+    perp_tick: int
+    perp_step: int
+
+
+_MAJORS = (
+    _Listing("BTC", 67_403.8, 2, 5, 1, 3),
+    _Listing("ETH", 3_512.42, 2, 4, 2, 3),
+    _Listing("BNB", 612.35, 2, 3, 2, 2),
+    _Listing("SOL", 168.21, 2, 3, 2, 2),
+    _Listing("XRP", 0.5342, 4, 1, 4, 1),
+    _Listing("DOGE", 0.13871, 5, 0, 5, 0),
+    _Listing("ADA", 0.4521, 4, 1, 4, 0),
+    _Listing("AVAX", 28.31, 2, 2, 3, 0),
+    _Listing("LINK", 14.12, 2, 2, 3, 2),
+    _Listing("LTC", 78.45, 2, 3, 2, 3),
+    _Listing("DOT", 6.214, 3, 2, 3, 1),
+    _Listing("TRX", 0.1214, 4, 1, 5, 0),
+    _Listing("SHIB", 0.00002514, 8, 0, 8, 0),
+    _Listing("UNI", 9.812, 3, 2, 3, 0),
+)
+_BY_SYMBOL = {f"{listing.base}USDT": listing for listing in _MAJORS}
+_PERP_MIN_NOTIONAL = {"BTC": "100", "ETH": "20", "LTC": "20", "LINK": "20"}
+
+
+def fixed(value: int, decimals: int) -> str:
+    """
+    *value* units of the last decimal, printed with all *decimals* (`fixed(2535, 2)` is `25.35`).
+    """
+    if decimals == 0:
+        return str(value)
+    whole, fraction = divmod(value, 10**decimals)
+    return f"{whole}.{fraction:0{decimals}d}"
+
+
+def listed_symbols(wanted: int | tuple[str, ...]) -> tuple[SymbolSpec, ...]:
+    """
+    All instruments of both venues.
+
+    Args:
+        wanted: Number, or names, of TRADING symbols quoted in USDT per venue. A number takes the
+            majors first, then SIM0001USDT, SIM0002USDT, ...; the awkward few are always there.
+    """
+    names = wanted if isinstance(wanted, tuple) else _names(wanted)
+    specs: list[SymbolSpec] = []
+    for name in names:
+        listing = _BY_SYMBOL.get(name) or _synthetic(name)
+        specs += (_spot(listing), _perp(listing))
+    return (*specs, *_awkward_spot(), *_awkward_perp())
+
+
+def _names(count: int) -> tuple[str, ...]:
+    majors = tuple(_BY_SYMBOL)[:count]
+    return majors + tuple(f"SIM{n:04d}USDT" for n in range(1, count - len(majors) + 1))
+
+
+def _synthetic(symbol: str) -> _Listing:
+    base = symbol.removesuffix("USDT") or symbol
+    spread = sum(symbol.encode())
+    return _Listing(base, 1.0 + spread % 89 + spread / 1000, 4, 2, 4, 1)
+
+
+def _spot(listing: _Listing) -> SymbolSpec:
+    return SymbolSpec(
+        venue=Venue.SPOT,
+        symbol=f"{listing.base}USDT",
+        base=listing.base,
+        quote="USDT",
+        price_ticks=round(listing.price * 10**listing.spot_tick),
+        price_decimals=SPOT_DECIMALS,
+        tick=10 ** (SPOT_DECIMALS - listing.spot_tick),
+        quantity_decimals=SPOT_DECIMALS,
+        step=10 ** (SPOT_DECIMALS - listing.spot_step),
+        market_step_zero=True,
+    )
+
+
+def _perp(listing: _Listing) -> SymbolSpec:
+    # BTCUSDT moves by 0.10 and prints two decimals, so the tick is not the last decimal.
+    decimals = listing.perp_tick + (1 if listing.base == "BTC" else 0)
+    return SymbolSpec(
+        venue=Venue.PERP,
+        symbol=f"{listing.base}USDT",
+        base=listing.base,
+        quote="USDT",
+        price_ticks=round(listing.price * 10**listing.perp_tick),
+        price_decimals=decimals,
+        tick=10 ** (decimals - listing.perp_tick),
+        quantity_decimals=listing.perp_step,
+        step=1,
+        min_notional=_PERP_MIN_NOTIONAL.get(listing.base, "5"),
+        funding_hours=4 if listing.base == "SOL" else 8,
+    )
+
+
+def _awkward_spot() -> tuple[SymbolSpec, ...]:
+    btc, eth = _spot(_MAJORS[0]), _spot(_MAJORS[1])
+    of = msgspec.structs.replace
+    return (
+        of(btc, symbol="BTCUSDC", quote="USDC", price_ticks=btc.price_ticks + 120),
+        of(eth, symbol="ETHBTC", quote="BTC", price_ticks=5211, tick=1000, market_step_zero=False),
+        of(eth, symbol="LUNCUSDT", base="LUNC", status="BREAK"),
+        of(eth, symbol="WAVESUSDT", base="WAVES", status="CANCEL_ONLY"),
+    )
+
+
+def _awkward_perp() -> tuple[SymbolSpec, ...]:
+    btc, eth, bnb = (_perp(listing) for listing in _MAJORS[:3])
+    of = msgspec.structs.replace
+    return (
+        of(btc, symbol="BTCUSDC", quote="USDC"),
+        of(btc, symbol="BTCUSDT_261225", contract_type="CURRENT_QUARTER"),
+        of(bnb, symbol="XAUUSDT", base="XAU", contract_type="TRADIFI_PERPETUAL"),
+        of(bnb, symbol="OLDUSDT", base="OLD", status="SETTLING"),
+        of(bnb, symbol="NEXTUSDT", base="NEXT", status="PENDING_TRADING"),
+        of(btc, symbol="BTCUSD_PERP", quote="USD", margin_kind=2),
+        of(eth, symbol="ETHUSD_PERP", quote="USD", margin_kind=2),
+    )

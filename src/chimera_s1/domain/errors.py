@@ -1,0 +1,76 @@
+"""
+The errors a caller may meet, each with a stable code.
+
+    ChimeraError
+    ├── InvalidValueError        a value cannot be what it claims to be
+    ├── ConfigurationError       settings or arguments the user must change
+    └── PortError                something outside the process failed
+        ├── PublisherUnavailableError   nothing was written; the same call may succeed later
+        ├── ExchangeUnavailableError    the exchange did not answer; the same call may succeed later
+        ├── ExchangeRefusedError        the exchange answered no; repeating will not help
+        └── RecordingDamagedError       a market data file has a line that is not a message
+"""
+
+
+class ChimeraError(Exception):
+    """
+    Base of every error this service raises on purpose; *code* is stable, the text is for people.
+    """
+
+    code = "chimera"
+
+
+class InvalidValueError(ChimeraError, ValueError):
+    """
+    A value cannot be what it claims to be; the text names the value and the rule.
+    """
+
+    code = "value.invalid"
+
+
+class ConfigurationError(ChimeraError):
+    """
+    Something the user typed or set must change; the text says what, where and to what.
+    """
+
+    code = "configuration"
+
+
+class PortError(ChimeraError):
+    """
+    Something outside the process failed; raised by adapters in place of foreign exceptions.
+    """
+
+    code = "port"
+
+
+class PublisherUnavailableError(PortError):
+    """
+    The stream store could not be reached; the same call may succeed later.
+    """
+
+    code = "publisher.unavailable"
+
+
+class ExchangeUnavailableError(PortError):
+    """
+    The exchange did not answer, or said it is overloaded; the same call may succeed later.
+    """
+
+    code = "exchange.unavailable"
+
+
+class ExchangeRefusedError(PortError):
+    """
+    The exchange understood and refused; repeating the call unchanged will not help.
+    """
+
+    code = "exchange.refused"
+
+
+class RecordingDamagedError(PortError):
+    """
+    A market data file has a line that is not a market data message; the text names the line.
+    """
+
+    code = "recording.damaged"

@@ -1,0 +1,12 @@
+"""
+What the model's users need from outside, one module a port; who implements each:
+
+| port | adapters |
+|---|---|
+| `clock.Clock` | system, memory |
+| `market_feed.MarketFeed` | binance (socket), binance (replay of a file), memory |
+| `exchange_information.ExchangeInformation` | binance, memory |
+| `quote_publisher.QuotePublisher` | redis, memory |
+| `quote_reader.QuoteReader` | redis, memory |
+| `operations_log.OperationsLog` | redis, memory |
+"""

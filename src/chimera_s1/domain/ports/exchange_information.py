@@ -1,0 +1,36 @@
+"""
+Port: what a venue lists, and what time it thinks it is.
+"""
+
+from typing import Protocol
+
+from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.market.selection import Listing
+
+
+class ExchangeInformation(Protocol):
+    """
+    Public reads of a venue; each may be repeated safely.
+    """
+
+    async def listings(self, venue: Venue) -> tuple[Listing, ...]:
+        """
+        Every instrument the venue lists, whatever its status.
+
+        Raises:
+            ExchangeUnavailableError: No usable answer; the same call may succeed later.
+
+            ExchangeRefusedError: The venue will not answer this.
+        """
+        ...
+
+    async def server_time_ms(self, venue: Venue) -> int:
+        """
+        The venue's clock, epoch ms.
+
+        Raises:
+            ExchangeUnavailableError: No usable answer; the same call may succeed later.
+
+            ExchangeRefusedError: The venue will not answer this.
+        """
+        ...

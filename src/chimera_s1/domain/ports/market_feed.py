@@ -1,0 +1,150 @@
+"""
+Port: a venue's market data, conflated to the newest quote of each stream.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from msgspec import Struct, field
+
+from chimera_s1.domain.identifiers import InstrumentId, Venue
+from chimera_s1.domain.market.quote import Quote
+from chimera_s1.domain.resilience.health import FeedReport
+
+
+class ConnectionOpened(Struct, frozen=True):
+    """
+    A socket is open and its first data message arrived.
+
+    Attributes:
+        connection: Its name, `spot-0`.
+
+        venue: Whose.
+
+        recovered: True where this ends a FATAL.
+    """
+
+    connection: str
+    venue: Venue
+    recovered: bool
+
+
+class ConnectionLost(Struct, frozen=True):
+    """
+    A socket closed or would not open; it is dialled again after *wait_ms*.
+    """
+
+    connection: str
+    venue: Venue
+    cause: str
+    retry_count: int
+    wait_ms: float
+
+
+class ConnectionFatal(Struct, frozen=True):
+    """
+    A connection is out of retries; dialling goes on at the scan interval.
+    """
+
+    connection: str
+    venue: Venue
+    cause: str
+    retry_count: int
+
+
+class RoundTrip(Struct, frozen=True):
+    """
+    A ping was answered.
+
+    Attributes:
+        connection: Its name, `spot-0`.
+
+        venue: Whose.
+
+        rtt_ms: From ping sent to pong read.
+
+        process_ms: Of that, the longest a frame that was already here could wait before it was
+            read: the read interval.
+    """
+
+    connection: str
+    venue: Venue
+    rtt_ms: float
+    process_ms: float
+
+
+FeedEvent = ConnectionOpened | ConnectionLost | ConnectionFatal | RoundTrip
+FeedListener = Callable[[FeedEvent], None]
+
+
+class FeedCounters(Struct):
+    """
+    What a feed has counted since it was made; only the feed writes.
+
+    Attributes:
+        messages: Data messages received.
+
+        bytes: Their payload, bytes.
+
+        conflated: Frames overwritten by a newer one of their stream before a window closed.
+
+        drained: Quotes handed out.
+
+        reconnects: Connections lost after they had been open.
+
+        dropped: Frames not handed out, by reason (`crossed`, `malformed`, `stale_update_id`,
+            `coin_m`, `unsubscribed`, ...).
+    """
+
+    messages: int = 0
+    bytes: int = 0
+    conflated: int = 0
+    drained: int = 0
+    reconnects: int = 0
+    dropped: dict[str, int] = field(default_factory=dict)
+
+    def drop(self, reason: str) -> None:
+        """
+        Count one frame that is not handed out.
+        """
+        self.dropped[reason] = self.dropped.get(reason, 0) + 1
+
+
+class MarketFeed(Protocol):
+    """
+    Subscribes instruments of one venue and keeps the newest frame of each stream.
+    """
+
+    @property
+    def venue(self) -> Venue:
+        """
+        Whose market data this is.
+        """
+        ...
+
+    @property
+    def counters(self) -> FeedCounters:
+        """
+        Live counters; read, never written, by others.
+        """
+        ...
+
+    async def run(self, instruments: Sequence[InstrumentId]) -> None:
+        """
+        Keep *instruments* subscribed until cancelled (a recording: until its end); reconnects by
+        itself and never raises for a lost connection.
+        """
+        ...
+
+    def drain(self) -> list[Quote]:
+        """
+        The newest valid quote of each stream that changed since the last call, oldest first
+        within a stream; with window 0, every one of them. Never raises for what the exchange sent.
+        """
+        ...
+
+    def report(self) -> FeedReport:
+        """
+        The state of the connections now.
+        """
+        ...

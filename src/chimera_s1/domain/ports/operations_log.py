@@ -1,0 +1,74 @@
+"""
+Port: what happened to the service itself, for operators and their tools.
+"""
+
+from typing import Protocol
+
+from msgspec import Struct
+
+
+class OperationsEvent(Struct, frozen=True):
+    """
+    One entry of `ops:events`.
+
+    Attributes:
+        event_id: Unique; consumers drop a repeated one.
+
+        ts: When, local epoch ms.
+
+        kind: Dotted name, `ws.fatal`.
+
+        detail: What is known about it; JSON values only.
+    """
+
+    event_id: str
+    ts: int
+    kind: str
+    detail: dict[str, str | int | float | bool | None]
+
+
+class RoundTripEntry(Struct, frozen=True):
+    """
+    One entry of `metrics:events:s1.ws_rtt`, ms.
+    """
+
+    ts: int
+    connection: str
+    venue: str
+    rtt_ms: float
+    process_ms: float
+
+
+class RoundTripSummary(Struct, frozen=True):
+    """
+    The hash `metrics:s1:ws_rtt`: percentiles over the last *n* round trips, ms.
+    """
+
+    p50: float
+    p95: float
+    n: int
+
+
+class OperationsLog(Protocol):
+    """
+    Appends to the operational streams; each call raises `PublisherUnavailableError` where the
+    store could not be reached, and the caller keeps what it has and tries again.
+    """
+
+    async def record(self, event: OperationsEvent) -> None:
+        """
+        Append to `ops:events`.
+        """
+        ...
+
+    async def round_trip(self, entry: RoundTripEntry, summary: RoundTripSummary) -> None:
+        """
+        Append to `metrics:events:s1.ws_rtt` and set `metrics:s1:ws_rtt`.
+        """
+        ...
+
+    async def throughput(self, messages_per_s: float) -> None:
+        """
+        Set `s1.mkt_throughput`.
+        """
+        ...

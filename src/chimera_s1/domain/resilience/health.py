@@ -1,0 +1,195 @@
+"""
+Health: what each component reports, and the one table that turns reports into levels.
+"""
+
+from collections.abc import Iterable
+from enum import IntEnum
+from typing import assert_never
+
+from msgspec import Struct
+
+SKEW_GREEN_MS = 250
+SKEW_YELLOW_MS = 500
+SKEW_ORANGE_MS = 1000
+
+P_UP_GREEN = 0.95
+P_UP_YELLOW = 0.5
+
+LAG_GREEN_MS = 100
+LAG_YELLOW_MS = 500
+LAG_ORANGE_MS = 2000
+
+
+class Level(IntEnum):
+    """
+    How much a component can be trusted; a higher number is worse.
+    """
+
+    GREEN = 0
+    YELLOW = 1
+    ORANGE = 2
+    RED = 3
+
+
+class FeedReport(Struct, frozen=True, tag="feed"):
+    """
+    A venue's market data.
+
+    Attributes:
+        instruments: Subscribed; None until the venue's listing was read.
+
+        unknown: Names the user gave that the venue does not list.
+
+        connections: Wanted.
+
+        delivering: Connections that are open, answer pings and have delivered a first message.
+
+        fatal: A connection is out of retries.
+    """
+
+    instruments: int | None
+    unknown: tuple[str, ...]
+    connections: int
+    delivering: int
+    fatal: bool
+
+
+class StreamsReport(Struct, frozen=True, tag="streams"):
+    """
+    The stream store (Redis Cluster).
+
+    Attributes:
+        reachable: The last write or ping was acknowledged.
+
+        waiting: Quotes that wait for a node to come back; newest per instrument.
+
+        merged: True while windows are merged because writing is slower than the window.
+
+        cause: What the last failure said; empty while reachable.
+    """
+
+    reachable: bool
+    waiting: int
+    merged: bool
+    cause: str
+
+
+class ClockReport(Struct, frozen=True, tag="clock"):
+    """
+    Our clock against a venue's; see `ClockSkew`.
+    """
+
+    offset_ms: float | None
+    p_up: float
+
+
+class LoopReport(Struct, frozen=True, tag="loop"):
+    """
+    The event loop.
+
+    Attributes:
+        lag_ms: The longest delay of a due wake-up in the last seconds, ms.
+    """
+
+    lag_ms: float
+
+
+Report = FeedReport | StreamsReport | ClockReport | LoopReport
+
+
+class Component(Struct, frozen=True):
+    """
+    One line of `/health`.
+
+    Attributes:
+        name: `feed.spot`, `redis`, `clock.perp`, `loop`.
+
+        level: Now.
+
+        since: When the level became this, local epoch ms.
+
+        detail: For people: what is so, in one sentence.
+
+        required: RED makes `/ready` answer 503.
+    """
+
+    name: str
+    level: Level
+    since: int
+    detail: str
+    required: bool
+
+
+def level_of(report: Report) -> Level:
+    """
+    The table of what makes which level.
+
+    | report | YELLOW | ORANGE | RED |
+    |---|---|---|---|
+    | feed | a named symbol is unknown | some connections deliver | none does, or FATAL, or no listing |
+    | streams | windows are merged | quotes wait for a node | not reachable |
+    | clock | skew > 250 ms or unmeasured, p_up < 0.95 | > 500 ms, p_up < 0.5 | > 1000 ms |
+    | loop | lag > 100 ms | lag > 500 ms | lag > 2000 ms |
+    """
+    match report:
+        case FeedReport():
+            return _feed_level(report)
+        case StreamsReport():
+            return _streams_level(report)
+        case ClockReport(offset_ms=offset_ms, p_up=p_up):
+            return max(skew_level(offset_ms), _tier(-p_up, -P_UP_GREEN, -P_UP_YELLOW, 0.0))
+        case LoopReport(lag_ms=lag_ms):
+            return _tier(lag_ms, LAG_GREEN_MS, LAG_YELLOW_MS, LAG_ORANGE_MS)
+        case _:
+            assert_never(report)
+
+
+def skew_level(offset_ms: float | None) -> Level:
+    """
+    The tier of `|offset|`: 250 / 500 / 1000 ms -> GREEN / YELLOW / ORANGE, above RED.
+
+    An offset never measured is YELLOW: nothing is known to be wrong, nothing is known to be right.
+    """
+    if offset_ms is None:
+        return Level.YELLOW
+    return _tier(abs(offset_ms), SKEW_GREEN_MS, SKEW_YELLOW_MS, SKEW_ORANGE_MS)
+
+
+def overall(components: Iterable[Component]) -> Level:
+    """
+    The worst level of all; GREEN where there is no component.
+    """
+    return max((component.level for component in components), default=Level.GREEN)
+
+
+def ready(components: Iterable[Component]) -> bool:
+    """
+    True while no required component is RED.
+    """
+    return not any(component.required and component.level is Level.RED for component in components)
+
+
+def _feed_level(report: FeedReport) -> Level:
+    if report.instruments is None or report.fatal:
+        return Level.RED
+    if report.connections and not report.delivering:
+        return Level.RED
+    if report.delivering < report.connections:
+        return Level.ORANGE
+    return Level.YELLOW if report.unknown else Level.GREEN
+
+
+def _streams_level(report: StreamsReport) -> Level:
+    if not report.reachable:
+        return Level.RED
+    if report.waiting:
+        return Level.ORANGE
+    return Level.YELLOW if report.merged else Level.GREEN
+
+
+def _tier(value: float, green: float, yellow: float, orange: float) -> Level:
+    if value <= green:
+        return Level.GREEN
+    if value <= yellow:
+        return Level.YELLOW
+    return Level.ORANGE if value <= orange else Level.RED
