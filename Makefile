@@ -1,0 +1,74 @@
+# Two commands to know: `make run` and `make test`. Nothing here needs root.
+
+SHELL := /bin/sh
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+
+# The first interpreter that is new enough and can make a virtual environment.
+PYTHON ?= $(shell for python in python3 python3.13 python3.12 python3.11 python3.14; do \
+	$$python -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 \
+	&& { echo $$python; break; }; done)
+
+define NO_PYTHON
+No Python 3.11 or newer that can make a virtual environment was found.
+  Debian, Ubuntu: apt install python3 python3-venv
+  Fedora:         dnf install python3
+  macOS:          brew install python
+Or name one: make PYTHON=/path/to/python3.12 ...
+endef
+export NO_PYTHON
+
+LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command 'make lock' $(UPGRADE)
+
+.PHONY: help
+help: ## list the targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+
+.PHONY: run
+run: $(INSTALLED) ## the whole service on this machine: simulator, embedded Redis, connector (ARGS="--help")
+	@exec $(BIN)/chimera-s1 demo $(ARGS)
+
+.PHONY: test
+test: $(INSTALLED) ## every unit and contract test; types, lint and import contracts among them (ARGS="-k quote")
+	@exec $(BIN)/pytest $(ARGS)
+
+.PHONY: lint
+lint: $(INSTALLED) ## only the static checks: ruff, mypy, import contracts
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+.PHONY: fmt
+fmt: $(INSTALLED) ## format and apply the fixes ruff is sure of
+	@$(BIN)/ruff format
+	@$(BIN)/ruff check --fix
+
+.PHONY: lock
+lock: $(INSTALLED) ## rewrite requirements*.txt from pyproject.toml (UPGRADE=--upgrade for new versions)
+	@test -x $(BIN)/uv || { echo "make lock needs uv, and uv could not be installed here" >&2; exit 1; }
+	@$(LOCK) --all-extras --group dev pyproject.toml -o requirements-dev.txt
+	@$(LOCK) --constraints requirements-dev.txt pyproject.toml -o requirements.txt
+	@$(LOCK) --constraints requirements-dev.txt --group build -o requirements-build.txt
+
+.PHONY: clean
+clean: ## remove what make made: the environment, the caches, the demo's state
+	rm -rf $(VENV) .chimera .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
+
+$(INSTALLED): pyproject.toml requirements-build.txt requirements-dev.txt
+	@test -n "$(PYTHON)" || { echo "$$NO_PYTHON" >&2; exit 1; }
+	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
+	@if $(BIN)/python -m pip install --quiet --require-hashes -r requirements-build.txt; then \
+		install="$(BIN)/uv pip install --quiet --python $(BIN)/python"; \
+	else \
+		echo "uv cannot be installed here; pip takes its place, more slowly" >&2; \
+		install="$(BIN)/python -m pip install --quiet"; \
+	fi; \
+	$$install --require-hashes -r requirements-dev.txt && \
+	$$install --no-deps --no-build-isolation -e .
+	@touch $@
