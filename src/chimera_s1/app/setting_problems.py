@@ -1,0 +1,50 @@
+"""
+What is wrong with a setting, in words: the name, what was given, the rule and an example.
+"""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+HIDDEN = "***"
+
+
+def unknown_name(name: str, known: Iterable[str]) -> str:
+    """
+    `S1_SYMBOL: no such setting; did you mean S1_SYMBOLS?`
+    """
+    near = get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]}?" if near else "chimera-s1 config lists all of them"
+    return f"{name}: no such setting; {hint}"
+
+
+def wrong_value(name: str, given: str | None, field: FieldInfo, detail: ErrorDetails) -> str:
+    """
+    `S1_HTTP_PORT='80a': '80a' is not a whole number. Rule: ... Example: S1_HTTP_PORT=8080`
+
+    Args:
+        name: The variable.
+
+        given: Its text; None where it is not set.
+
+        field: What `Settings` says about it.
+
+        detail: What pydantic says is wrong.
+    """
+    # Where an @ stands, a user and a password may stand before it: the reason would quote them.
+    hidden = given is not None and (is_secret(field) or "@" in given)
+    shown = f"{name} is not set" if given is None else f"{name}={HIDDEN if hidden else repr(given)}"
+    cause = detail.get("ctx", {}).get("error") if detail["type"] == "value_error" else None
+    reason = f"{shown}: {cause}" if cause is not None and not hidden else shown
+    example = (field.examples or [""])[0]
+    return f"{reason}. Rule: {field.description}. Example: {name}={example}"
+
+
+def is_secret(field: FieldInfo) -> bool:
+    """
+    True for a setting whose value is never shown.
+    """
+    return bool(field.annotation == (SecretStr | None))
