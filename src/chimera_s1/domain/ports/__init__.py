@@ -4,7 +4,8 @@ What the model's users need from outside, one module a port; who implements each
 | port | adapters |
 |---|---|
 | `clock.Clock` | system, memory |
-| `market_feed.MarketFeed` | binance (socket), binance (replay of a file), memory |
+| `market_feed.MarketFeed` | binance, memory |
+| `recording.Recording` | binance |
 | `exchange_information.ExchangeInformation` | binance, memory |
 | `quote_publisher.QuotePublisher` | redis, memory |
 | `quote_reader.QuoteReader` | redis, memory |

@@ -136,6 +136,12 @@ class MarketFeed(Protocol):
         """
         ...
 
+    async def updated(self) -> None:
+        """
+        Return once there is something to drain; only of use with window 0.
+        """
+        ...
+
     def drain(self) -> list[Quote]:
         """
         The newest valid quote of each stream that changed since the last call, oldest first

@@ -126,7 +126,7 @@ def level_of(report: Report) -> Level:
 
     | report | YELLOW | ORANGE | RED |
     |---|---|---|---|
-    | feed | a named symbol is unknown | some connections deliver | none does, or FATAL, or no listing |
+    | feed | a named symbol is unknown | some sockets deliver | none does, FATAL, no listing |
     | streams | windows are merged | quotes wait for a node | not reachable |
     | clock | skew > 250 ms or unmeasured, p_up < 0.95 | > 500 ms, p_up < 0.5 | > 1000 ms |
     | loop | lag > 100 ms | lag > 500 ms | lag > 2000 ms |

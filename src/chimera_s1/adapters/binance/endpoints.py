@@ -1,0 +1,81 @@
+"""
+Where Binance listens, and what its streams are called.
+
+Hosts: SPOT web-socket-streams.md and rest-api.md, USD-M "Important WebSocket Change Notice"
+(routed paths since 2026-04-23), testnet pages; read 2026-11-22.
+"""
+
+from enum import StrEnum
+from typing import assert_never
+
+from msgspec import Struct
+
+from chimera_s1.domain.identifiers import InstrumentId, Venue
+
+
+class Channel(StrEnum):
+    """
+    A kind of top-of-book stream; the value is its name in stream sources.
+    """
+
+    BOOK_TICKER = "bookTicker"
+    DEPTH5 = "depth5"
+
+
+class Endpoints(Struct, frozen=True):
+    """
+    Base URLs of one venue, without a trailing slash.
+    """
+
+    rest_url: str
+    ws_url: str
+
+
+LIVE = {
+    Venue.SPOT: Endpoints("https://api.binance.com", "wss://stream.binance.com:9443"),
+    Venue.PERP: Endpoints("https://fapi.binance.com", "wss://fstream.binance.com"),
+}
+TESTNET = {
+    Venue.SPOT: Endpoints(
+        "https://testnet.binance.vision", "wss://stream.testnet.binance.vision:9443"
+    ),
+    Venue.PERP: Endpoints("https://demo-fapi.binance.com", "wss://fstream.binancefuture.com"),
+}
+
+
+def stream_name(instrument: InstrumentId, channel: Channel) -> str:
+    """
+    The combined stream's name: `btcusdt@bookTicker`, `btcusdt@depth5@100ms`.
+
+    Upper case symbols are acknowledged and never deliver.
+    """
+    symbol = instrument.symbol.lower()
+    match channel:
+        case Channel.BOOK_TICKER:
+            return f"{symbol}@bookTicker"
+        case Channel.DEPTH5:
+            return f"{symbol}@depth5@100ms"
+        case _:
+            assert_never(channel)
+
+
+def source_name(venue: Venue, channel: Channel, *, replayed: bool = False) -> str:
+    """
+    The `src` field of a quote: `binance.spot.bookTicker`, `replay.perp.depth5`.
+    """
+    return f"{'replay' if replayed else 'binance'}.{venue.value}.{channel.value}"
+
+
+def market_stream_url(venue: Venue, ws_url: str) -> str:
+    """
+    Where book streams of *venue* are subscribed in combined form.
+
+    On futures only `/public` delivers them; other paths acknowledge and stay silent.
+    """
+    match venue:
+        case Venue.SPOT:
+            return f"{ws_url}/stream"
+        case Venue.PERP:
+            return f"{ws_url}/public/stream"
+        case _:
+            assert_never(venue)

@@ -1,0 +1,233 @@
+"""
+A venue's market data: as many sockets as its streams need, each kept alive by the domain's policy.
+"""
+
+from collections.abc import Callable, Sequence
+
+import anyio
+from msgspec import Struct
+
+from chimera_s1.adapters.binance.connection import (
+    Connection,
+    FramePut,
+    SocketPlan,
+    plan_sockets,
+)
+from chimera_s1.adapters.binance.endpoints import Channel, market_stream_url
+from chimera_s1.adapters.binance.frames import BookFrames, BookStream, drain
+from chimera_s1.domain.identifiers import InstrumentId, Venue
+from chimera_s1.domain.market.conflation import WindowMs
+from chimera_s1.domain.market.quote import Quote
+from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.ports.market_feed import (
+    ConnectionFatal,
+    ConnectionLost,
+    ConnectionOpened,
+    FeedCounters,
+    FeedListener,
+)
+from chimera_s1.domain.resilience.health import FeedReport
+from chimera_s1.domain.resilience.reconnect import (
+    BecameFatal,
+    ReconnectPolicy,
+    ReconnectState,
+    connection_lost,
+    data_seen,
+)
+
+DIAL_SPACING_MS = 250
+"""
+Pause between the first dials of a venue's sockets: 300 dials per 5 minutes and IP are allowed.
+"""
+
+
+class FeedPlan(Struct, frozen=True):
+    """
+    What a feed subscribes and how.
+
+    Attributes:
+        venue: Whose market data.
+
+        ws_url: Base URL without a trailing slash.
+
+        channels: Book streams of each instrument, at least one.
+
+        window: Conflation window; 0 keeps every update.
+
+        streams_per_connection: 1 to 1024.
+
+        policy: When to dial again.
+    """
+
+    venue: Venue
+    ws_url: str
+    channels: tuple[Channel, ...]
+    window: WindowMs
+    streams_per_connection: int
+    policy: ReconnectPolicy
+
+
+class _Link:
+    """
+    One socket's place: what outlives its dials.
+    """
+
+    def __init__(self, plan: SocketPlan, frames: BookFrames) -> None:
+        self.plan = plan
+        self.frames = frames
+        self.state = ReconnectState()
+        self.delivering = False
+
+
+class BinanceFeed:
+    """
+    Implements `domain.ports.market_feed.MarketFeed` on Binance's combined streams.
+
+    Args:
+        plan: What to subscribe and how.
+
+        clock: Time and waiting.
+
+        draw: Uniform in [0, 1), for the jitter.
+
+        offset: Exchange minus local clock now, ms.
+
+        listener: Told of each connection's changes.
+
+        record: Called with each data message (bytes, receive ms) before it is kept.
+    """
+
+    def __init__(
+        self,
+        plan: FeedPlan,
+        *,
+        clock: Clock,
+        draw: Callable[[], float],
+        offset: Callable[[], float],
+        listener: FeedListener,
+        record: Callable[[bytes, int], None] | None = None,
+    ) -> None:
+        self._plan = plan
+        self._clock = clock
+        self._draw = draw
+        self._offset = offset
+        self._listener = listener
+        self._record = record
+        self._counters = FeedCounters()
+        self._links: list[_Link] = []
+        self._instruments: int | None = None
+        self._update = anyio.Event()
+
+    @property
+    def venue(self) -> Venue:
+        """
+        Whose market data this is.
+        """
+        return self._plan.venue
+
+    @property
+    def counters(self) -> FeedCounters:
+        """
+        Live counters.
+        """
+        return self._counters
+
+    async def run(self, instruments: Sequence[InstrumentId]) -> None:
+        """
+        Keep *instruments* subscribed until cancelled.
+        """
+        streams = [BookStream(i, channel) for i in instruments for channel in self._plan.channels]
+        by_name = {stream.name: stream for stream in streams}
+        url = market_stream_url(self.venue, self._plan.ws_url)
+        plans = plan_sockets(self.venue, url, list(by_name), self._plan.streams_per_connection)
+        self._links = [_Link(plan, self._frames(plan, by_name)) for plan in plans]
+        self._instruments = len(instruments)
+        async with anyio.create_task_group() as tasks:
+            for number, link in enumerate(self._links):
+                tasks.start_soon(self._keep, link, number * DIAL_SPACING_MS)
+
+    async def updated(self) -> None:
+        """
+        Return once there is something to drain; only of use with window 0.
+        """
+        await self._update.wait()
+
+    def drain(self) -> list[Quote]:
+        """
+        The newest valid quote of each stream that changed since the last call.
+        """
+        if self._update.is_set():
+            self._update = anyio.Event()
+        tables = [link.frames for link in self._links]
+        return drain(tables, self._counters, self._offset, every_update=self._every_update)
+
+    def report(self) -> FeedReport:
+        """
+        The state of the connections now.
+        """
+        return FeedReport(
+            instruments=self._instruments,
+            unknown=(),
+            connections=len(self._links),
+            delivering=sum(link.delivering for link in self._links),
+            fatal=any(link.state.fatal for link in self._links),
+        )
+
+    @property
+    def _every_update(self) -> bool:
+        return self._plan.window == 0
+
+    def _frames(self, plan: SocketPlan, by_name: dict[str, BookStream]) -> BookFrames:
+        streams = [by_name[name] for name in plan.streams]
+        return BookFrames(streams, self._counters, every_update=self._every_update)
+
+    def _put(self, frames: BookFrames) -> FramePut:
+        """
+        The way of a frame into *frames*; what nobody asked for costs nothing.
+        """
+        if self._record is None and not self._every_update:
+            return frames.put
+        record = self._record
+
+        def put(payload: bytes, received_ms: int) -> bool:
+            if not frames.put(payload, received_ms):
+                return False
+            if record is not None:
+                record(payload, received_ms)
+            self._update.set()
+            return True
+
+        return put
+
+    async def _keep(self, link: _Link, delay_ms: float) -> None:
+        await self._clock.sleep_ms(delay_ms)
+        while True:
+            connection = Connection(
+                link.plan,
+                self._put(link.frames),
+                self._counters,
+                clock=self._clock,
+                listener=self._listener,
+                on_data=lambda: self._opened(link),
+            )
+            cause = await connection.run()
+            await self._clock.sleep_ms(self._lost(link, cause))
+
+    def _opened(self, link: _Link) -> None:
+        recovered = link.state.fatal
+        link.state = data_seen()
+        link.delivering = True
+        self._listener(ConnectionOpened(link.plan.name, self.venue, recovered))
+
+    def _lost(self, link: _Link, cause: str) -> float:
+        if link.delivering:
+            self._counters.reconnects += 1
+        link.delivering = False
+        decision = connection_lost(link.state, self._plan.policy, self._draw())
+        link.state = decision.state
+        name, count = link.plan.name, decision.state.retry_count
+        if isinstance(decision, BecameFatal):
+            self._listener(ConnectionFatal(name, self.venue, cause, count))
+        else:
+            self._listener(ConnectionLost(name, self.venue, cause, count, decision.wait_ms))
+        return decision.wait_ms

@@ -1,0 +1,146 @@
+"""
+Public REST reads: exchangeInfo and server time.
+
+Overload answers (429, 418) name how long to stay away; until then every call here fails at once
+instead of adding to the offence (SPOT rest-api.md "LIMITS").
+"""
+
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self, TypeVar
+
+import httpx
+import msgspec
+from msgspec import Struct
+
+from chimera_s1.adapters.binance.endpoints import Endpoints
+from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
+from chimera_s1.domain.identifiers import InstrumentId, Venue, parse_symbol
+from chimera_s1.domain.market.selection import Listing
+from chimera_s1.domain.ports.clock import Clock
+
+TIMEOUT_S = 10.0
+RETRY_AFTER_DEFAULT_S = 60
+
+_TIME_PATH = {Venue.SPOT: "/api/v3/time", Venue.PERP: "/fapi/v1/time"}
+_LISTING_PATH = {Venue.SPOT: "/api/v3/exchangeInfo", Venue.PERP: "/fapi/v1/exchangeInfo"}
+_SERVER_ERROR = 500
+_CLIENT_ERROR = 400
+_STAY_AWAY = (418, 429)
+
+
+_Reply = TypeVar("_Reply")
+
+
+class _ServerTime(Struct):
+    serverTime: int  # noqa: N815 (Binance's name)
+
+
+class _Row(Struct):
+    symbol: str
+    status: str
+    quoteAsset: str  # noqa: N815 (Binance's name)
+
+
+class _ExchangeInfo(Struct):
+    symbols: list[_Row]
+
+
+class _Refusal(Struct):
+    code: int | str = 0
+    msg: str = ""
+
+
+class BinanceRest:
+    """
+    Implements `domain.ports.exchange_information.ExchangeInformation`.
+    """
+
+    def __init__(self, endpoints: Mapping[Venue, Endpoints], clock: Clock) -> None:
+        self._endpoints = endpoints
+        self._clock = clock
+        self._stay_away_until_ms: dict[Venue, float] = {}
+        self._client = httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._client.aclose()
+
+    async def listings(self, venue: Venue) -> tuple[Listing, ...]:
+        """
+        Every instrument the venue lists.
+        """
+        info = _decode(venue, await self._get(venue, _LISTING_PATH[venue]), _ExchangeInfo)
+        return tuple(
+            Listing(
+                InstrumentId(venue, parse_symbol(row.symbol)),
+                row.quoteAsset,
+                row.status == "TRADING",
+            )
+            for row in info.symbols
+        )
+
+    async def server_time_ms(self, venue: Venue) -> int:
+        """
+        The venue's clock, epoch ms.
+        """
+        return _decode(venue, await self._get(venue, _TIME_PATH[venue]), _ServerTime).serverTime
+
+    async def _get(self, venue: Venue, path: str) -> bytes:
+        url = self._endpoints[venue].rest_url + path
+        left_ms = self._stay_away_until_ms.get(venue, 0.0) - self._clock.monotonic_ms()
+        if left_ms > 0:
+            raise ExchangeUnavailableError(
+                f"{url}: {venue.value} asked us to stay away for another {left_ms / 1000:.0f} s"
+            )
+        try:
+            reply = await self._client.get(url)
+        except httpx.HTTPError as error:
+            text = str(error) or type(error).__name__
+            raise ExchangeUnavailableError(f"{url}: no answer: {text}") from error
+        except httpx.InvalidURL as error:
+            raise ExchangeRefusedError(f"{url}: not a URL: {error}") from error
+        return self._accept(venue, url, reply)
+
+    def _accept(self, venue: Venue, url: str, reply: httpx.Response) -> bytes:
+        if reply.status_code in _STAY_AWAY:
+            wait_s = _retry_after_s(reply)
+            self._stay_away_until_ms[venue] = self._clock.monotonic_ms() + wait_s * 1000
+            raise ExchangeUnavailableError(
+                f"{url}: answered {reply.status_code}, staying away for {wait_s} s"
+            )
+        if reply.status_code >= _SERVER_ERROR:
+            raise ExchangeUnavailableError(f"{url}: answered {reply.status_code}")
+        if reply.status_code >= _CLIENT_ERROR:
+            raise ExchangeRefusedError(f"{url}: answered {reply.status_code}{_reason(reply)}")
+        return reply.content
+
+
+def _decode(venue: Venue, content: bytes, kind: type[_Reply]) -> _Reply:
+    try:
+        return msgspec.json.decode(content, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        # An HTML page of a proxy, a truncated body: nothing was said, so nothing is known.
+        raise ExchangeUnavailableError(
+            f"{venue.value}: the answer is not what was asked for: {error}"
+        ) from error
+
+
+def _retry_after_s(reply: httpx.Response) -> int:
+    text = reply.headers.get("Retry-After", "")
+    return int(text) if text.isascii() and text.isdigit() else RETRY_AFTER_DEFAULT_S
+
+
+def _reason(reply: httpx.Response) -> str:
+    try:
+        refusal = msgspec.json.decode(reply.content, type=_Refusal)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return ""
+    return f": {refusal.code} {refusal.msg}"

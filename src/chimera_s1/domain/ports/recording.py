@@ -1,0 +1,47 @@
+"""
+Port: recorded market data, window by window.
+"""
+
+from collections.abc import Iterator
+from typing import Protocol
+
+from msgspec import Struct
+
+from chimera_s1.domain.market.quote import Quote
+from chimera_s1.domain.ports.market_feed import FeedCounters
+
+
+class ReplayWindow(Struct, frozen=True):
+    """
+    The quotes that a live service would have published when a window closed.
+
+    Attributes:
+        end_ms: When it closed, by the recording's own clock, epoch ms.
+
+        quotes: In the order to publish; at most one an instrument and source (window 0: all).
+    """
+
+    end_ms: int
+    quotes: tuple[Quote, ...]
+
+
+class Recording(Protocol):
+    """
+    A market data file as a sequence of windows.
+    """
+
+    @property
+    def counters(self) -> FeedCounters:
+        """
+        What was read, conflated and dropped so far.
+        """
+        ...
+
+    def windows(self) -> Iterator[ReplayWindow]:
+        """
+        The windows in order of time.
+
+        Raises:
+            RecordingDamagedError: The recording is damaged here.
+        """
+        ...
