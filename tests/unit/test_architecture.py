@@ -1,0 +1,87 @@
+"""
+Who may import whom: the contracts of pyproject.toml, and which package may know which library.
+"""
+
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import grimp
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = "chimera_s1"
+
+CONFINED = {
+    "aiohttp": {"adapters.simulator"},
+    "dependency_injector": {"app.container"},
+    "hiredis": {"adapters.redis"},
+    "httpx": {"adapters.binance"},
+    "litestar": {"app.web"},
+    "picows": {"adapters.binance", "adapters.simulator"},
+    "prometheus_client": {"adapters.telemetry"},
+    "redis": {"adapters.redis"},
+    "zstandard": {"adapters.market_file"},
+}
+"""
+Library -> the packages that may import it. Elsewhere its types and errors are unknown, so they
+cannot leak; a new line here is a decision.
+"""
+
+
+@cache
+def imports() -> grimp.ImportGraph:
+    return grimp.build_graph(PACKAGE, include_external_packages=True, cache_dir=None)
+
+
+def within(module: str, package: str) -> bool:
+    return module == package or module.startswith(f"{package}.")
+
+
+def third_party(package: str) -> set[str]:
+    """
+    Names of the libraries that *package* imports, the standard library left out.
+    """
+    graph = imports()
+    modules = {module for module in graph.modules if within(module, package)}
+    names = {
+        name.partition(".")[0]
+        for m in modules
+        for name in graph.find_modules_directly_imported_by(m)
+    }
+    return names - sys.stdlib_module_names - {PACKAGE}
+
+
+def test_every_import_contract_is_kept() -> None:
+    """
+    The contracts in pyproject.toml hold; the output names the import that breaks one.
+    """
+    result = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-logo", "--no-cache"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_the_domain_depends_on_msgspec_and_nothing_else() -> None:
+    """
+    Whatever else the domain comes to import is a decision, and needs an ADR.
+    """
+    assert third_party(f"{PACKAGE}.domain") == {"msgspec"}
+
+
+@pytest.mark.parametrize("library", CONFINED)
+def test_a_library_is_known_only_where_it_is_wrapped(library: str) -> None:
+    """
+    No module outside the packages named for it imports *library*.
+    """
+    graph = imports()
+    importers = graph.find_modules_that_directly_import(library) if library in graph.modules else ()
+    allowed = [f"{PACKAGE}.{name}" for name in CONFINED[library]]
+
+    assert not [m for m in importers if not any(within(m, package) for package in allowed)]

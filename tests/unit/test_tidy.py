@@ -1,0 +1,148 @@
+"""
+House rules that no linter knows: lengths, names, leftovers, and how tests wait.
+"""
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+FUNCTION_LINES_MAX = 70
+FILE_LINES_MAX = 350
+VAGUE_WORDS = {"util", "utils", "manager", "helper", "helpers", "common", "misc", "handler"}
+WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
+
+# Written in pieces, so that this file passes its own test.
+LEFTOVER = re.compile(rf"\b({'TO' + 'DO'}|{'FIX' + 'ME'}|{'X' + 'XX'}|{'HA' + 'CK'})\b")
+MACHINE_PATH = re.compile(
+    rf"(?<![\w.$}}*])/({'ho' + 'me'}|{'ro' + 'ot'}|{'Us' + 'ers'}|{'wo' + 'rk'})/"
+)
+DOWNLOAD_ADDRESS = re.compile(
+    rf"{'python' + 'hosted'}|https?://\S+/{'sim' + 'ple'}\b|^--(extra-)?index-url"
+)
+
+TEXT_SUFFIXES = {".py", ".md", ".toml", ".txt", ".yaml", ".yml", ".json", ".html", ".css", ".js"}
+
+
+def python_files() -> list[Path]:
+    return sorted(path for top in ("src", "tests") for path in (ROOT / top).rglob("*.py"))
+
+
+def text_files() -> list[Path]:
+    """
+    What is kept of this project, generated and downloaded things left out.
+    """
+    trees = ("src", "tests", "docs", "deploy")
+    inside = [
+        path for top in trees for path in (ROOT / top).rglob("*") if path.suffix in TEXT_SUFFIXES
+    ]
+    named = [
+        ROOT / name for name in ("Makefile", "Dockerfile", ".dockerignore", ".gitignore", ".ci/run")
+    ]
+    top = [path for path in ROOT.iterdir() if path.suffix in TEXT_SUFFIXES]
+    return sorted({*inside, *top, *(path for path in named if path.exists())})
+
+
+def label(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def parsed(path: Path) -> ast.Module:
+    return ast.parse(path.read_text(encoding="utf-8"), label(path))
+
+
+def functions(tree: ast.Module) -> Iterator[ast.FunctionDef | ast.AsyncFunctionDef]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node
+
+
+def words(name: str) -> set[str]:
+    return {word.lower() for word in WORD.findall(name)}
+
+
+def test_functions_are_short() -> None:
+    """
+    Seventy lines is a screen; most functions need a third of it.
+    """
+    long = [
+        f"{label(path)}:{node.lineno} {node.name}"
+        for path in python_files()
+        for node in functions(parsed(path))
+        if (node.end_lineno or 0) - node.lineno + 1 > FUNCTION_LINES_MAX
+    ]
+
+    assert not long
+
+
+def test_files_are_short() -> None:
+    """
+    A module is read in one sitting.
+    """
+    counted = {label(path): len(path.read_text("utf-8").splitlines()) for path in python_files()}
+
+    assert not {name: lines for name, lines in counted.items() if lines > FILE_LINES_MAX}
+
+
+def test_names_say_something() -> None:
+    """
+    A module, class or function is named for what it does; these words name anything.
+    """
+    named = {
+        f"{label(path)}: {name}"
+        for path in python_files()
+        for name in (
+            path.stem,
+            *(
+                node.name
+                for node in ast.walk(parsed(path))
+                if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef)
+            ),
+        )
+        if words(name) & VAGUE_WORDS
+    }
+
+    assert not named
+
+
+@pytest.mark.parametrize(
+    "forbidden",
+    [
+        pytest.param(LEFTOVER, id="unfinished work"),
+        pytest.param(MACHINE_PATH, id="a path of one machine"),
+        pytest.param(DOWNLOAD_ADDRESS, id="a download address"),
+    ],
+)
+def test_nothing_is_left_behind(forbidden: re.Pattern[str]) -> None:
+    """
+    What is kept names no machine, no registry and no work to be done some day.
+    """
+    found = [
+        f"{label(path)}:{number} {match.group()}"
+        for path in text_files()
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        if (match := forbidden.search(line))
+    ]
+
+    assert not found
+
+
+def test_tests_wait_on_something() -> None:
+    """
+    A test neither sleeps nor skips: it waits for an event, a reply or an entry of a stream.
+    """
+    banned = {"sleep", "skip", "skipif", "importorskip", "xfail"}
+    found = [
+        f"{label(path)}:{node.lineno} {node.attr}"
+        for path in (ROOT / "tests").rglob("test_*.py")
+        for node in ast.walk(parsed(path))
+        if isinstance(node, ast.Attribute)
+        and node.attr in banned
+        and isinstance(node.value, ast.Name | ast.Attribute)
+        and ast.unparse(node.value) in {"anyio", "asyncio", "time", "pytest", "pytest.mark"}
+    ]
+
+    assert not found
