@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator
 
 from chimera_s1.domain.errors import InvalidValueError
-from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.identifiers import Channel, Venue
 from chimera_s1.domain.market.conflation import WindowMs, parse_window
 from chimera_s1.domain.market.selection import Shard, parse_shard
 
@@ -29,15 +29,6 @@ class BinanceEnvironment(StrEnum):
     LIVE = "live"
     TESTNET = "testnet"
     SIMULATOR = "simulator"
-
-
-class Channel(StrEnum):
-    """
-    Which market data stream of an instrument; the value is the last word of `src`.
-    """
-
-    BOOK_TICKER = "bookTicker"
-    DEPTH5 = "depth5"
 
 
 class LogFormat(StrEnum):

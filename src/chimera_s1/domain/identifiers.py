@@ -1,5 +1,5 @@
 """
-Names of things: venue, symbol, instrument.
+Names of things: venue, channel, symbol, instrument.
 """
 
 from enum import StrEnum
@@ -25,6 +25,15 @@ class Venue(StrEnum):
 
     SPOT = "spot"
     PERP = "perp"
+
+
+class Channel(StrEnum):
+    """
+    A kind of top-of-book stream; the value is its name in stream sources.
+    """
+
+    BOOK_TICKER = "bookTicker"
+    DEPTH5 = "depth5"
 
 
 class InstrumentId(Struct, frozen=True, order=True, gc=False):

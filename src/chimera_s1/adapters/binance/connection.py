@@ -10,15 +10,8 @@ from collections.abc import Callable, Sequence
 
 import anyio
 from msgspec import Struct
-from picows import (
-    WSCloseHandshake,
-    WSError,
-    WSFrame,
-    WSListener,
-    WSMsgType,
-    WSTransport,
-    ws_connect,
-)
+from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+from picows.picows import WSCloseHandshake
 
 from chimera_s1.adapters.binance.control import (
     Acknowledged,

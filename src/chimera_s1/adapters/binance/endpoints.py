@@ -5,21 +5,11 @@ Hosts: SPOT web-socket-streams.md and rest-api.md, USD-M "Important WebSocket Ch
 (routed paths since 2026-04-23), testnet pages; read 2026-11-22.
 """
 
-from enum import StrEnum
 from typing import assert_never
 
 from msgspec import Struct
 
-from chimera_s1.domain.identifiers import InstrumentId, Venue
-
-
-class Channel(StrEnum):
-    """
-    A kind of top-of-book stream; the value is its name in stream sources.
-    """
-
-    BOOK_TICKER = "bookTicker"
-    DEPTH5 = "depth5"
+from chimera_s1.domain.identifiers import Channel, InstrumentId, Venue
 
 
 class Endpoints(Struct, frozen=True):

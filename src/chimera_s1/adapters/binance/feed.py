@@ -13,9 +13,9 @@ from chimera_s1.adapters.binance.connection import (
     SocketPlan,
     plan_sockets,
 )
-from chimera_s1.adapters.binance.endpoints import Channel, market_stream_url
+from chimera_s1.adapters.binance.endpoints import market_stream_url
 from chimera_s1.adapters.binance.frames import BookFrames, BookStream, drain
-from chimera_s1.domain.identifiers import InstrumentId, Venue
+from chimera_s1.domain.identifiers import Channel, InstrumentId, Venue
 from chimera_s1.domain.market.conflation import WindowMs
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.ports.clock import Clock

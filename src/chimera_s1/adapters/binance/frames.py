@@ -11,9 +11,9 @@ newest update id of both wins.
 from collections import deque
 from collections.abc import Callable, Iterable
 
-from chimera_s1.adapters.binance.endpoints import Channel, source_name, stream_name
+from chimera_s1.adapters.binance.endpoints import source_name, stream_name
 from chimera_s1.adapters.binance.wire import DECODE_ERRORS, Top, top_decoder
-from chimera_s1.domain.identifiers import InstrumentId
+from chimera_s1.domain.identifiers import Channel, InstrumentId
 from chimera_s1.domain.market.alignment import align
 from chimera_s1.domain.market.ordering import UpdateOrder, Verdict
 from chimera_s1.domain.market.quote import Quote, book_defect

@@ -7,11 +7,11 @@ is no clock patrol in a file: event times are taken as they are.
 
 from collections.abc import Iterable, Iterator
 
-from chimera_s1.adapters.binance.endpoints import Channel, stream_name
+from chimera_s1.adapters.binance.endpoints import stream_name
 from chimera_s1.adapters.binance.frames import BookFrames, BookStream, drain
 from chimera_s1.adapters.market_file import RecordedMessage
 from chimera_s1.domain.errors import InvalidValueError
-from chimera_s1.domain.identifiers import InstrumentId, Venue, parse_symbol
+from chimera_s1.domain.identifiers import Channel, InstrumentId, Venue, parse_symbol
 from chimera_s1.domain.market.conflation import WindowMs, window_end
 from chimera_s1.domain.ports.market_feed import FeedCounters
 from chimera_s1.domain.ports.recording import ReplayWindow

@@ -12,8 +12,7 @@ from typing import Annotated, assert_never
 import msgspec
 from msgspec import Meta, Struct
 
-from chimera_s1.adapters.binance.endpoints import Channel
-from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.identifiers import Channel, Venue
 
 COIN_MARGINED = 2
 

@@ -3,9 +3,13 @@ Clock skew: how far our clock is from the exchange's, how often it answers, how 
 """
 
 from collections import deque
+from collections.abc import Sequence
 from math import ceil
+from typing import TypeVar
 
 from msgspec import Struct
+
+Number = TypeVar("Number", int, float)
 
 
 class ClockProbe(Struct, frozen=True, gc=False):
@@ -96,7 +100,7 @@ class SkewWindow:
         )
 
 
-def percentile(ordered: list[int], share: float) -> int | None:
+def percentile(ordered: Sequence[Number], share: float) -> Number | None:
     """
     The nearest-rank percentile of *ordered* (shape (n,), ascending), or None when it is empty.
     """

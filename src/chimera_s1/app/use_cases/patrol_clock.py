@@ -1,0 +1,91 @@
+"""
+Clock patrol: ask each venue for its time, again and again, and keep what the answers say.
+"""
+
+import logging
+
+from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
+from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.ports.exchange_information import ExchangeInformation
+from chimera_s1.domain.resilience.clock_skew import ClockProbe, ClockSkew, SkewWindow
+from chimera_s1.domain.resilience.health import ClockReport
+
+UNANSWERED_WAIT_MS = 1_000
+"""
+Pause after an unanswered question while no offset is known at all.
+"""
+
+_log = logging.getLogger(__name__)
+
+
+class PatrolClock:
+    """
+    One venue's clock against ours.
+    """
+
+    def __init__(
+        self, venue: Venue, exchange: ExchangeInformation, clock: Clock, interval_ms: int
+    ) -> None:
+        self._venue = venue
+        self._exchange = exchange
+        self._clock = clock
+        self._interval_ms = interval_ms
+        self._window = SkewWindow()
+        self._offset_ms: float | None = None
+
+    @property
+    def venue(self) -> Venue:
+        """
+        Whose clock is watched.
+        """
+        return self._venue
+
+    @property
+    def skew(self) -> ClockSkew:
+        """
+        What the last questions say.
+        """
+        return self._window.skew
+
+    def offset_ms(self) -> float:
+        """
+        Exchange minus local clock as last measured, ms; 0 before the first answer.
+        """
+        return self._offset_ms or 0.0
+
+    def report(self) -> ClockReport:
+        """
+        The skew as a health report.
+        """
+        skew = self._window.skew
+        return ClockReport(offset_ms=skew.offset_ms, p_up=skew.p_up)
+
+    async def run(self) -> None:
+        """
+        Patrol until cancelled.
+        """
+        while True:
+            await self.probe()
+            known = self._offset_ms is not None
+            wait_ms = self._interval_ms if known else min(UNANSWERED_WAIT_MS, self._interval_ms)
+            await self._clock.sleep_ms(wait_ms)
+
+    async def probe(self) -> None:
+        """
+        Ask once.
+        """
+        sent_ms = self._clock.now_ms()
+        started_ms = self._clock.monotonic_ms()
+        try:
+            server_ms = await self._exchange.server_time_ms(self._venue)
+        except (ExchangeUnavailableError, ExchangeRefusedError) as error:
+            self._window.missed()
+            _log.warning("the clock of %s did not answer: %s", self._venue, error)
+            return
+        # The round trip by the monotonic clock: a wall clock that steps meanwhile must not
+        # shift the midpoint.
+        rtt_ms = round(self._clock.monotonic_ms() - started_ms)
+        probe = ClockProbe(sent_ms, sent_ms + rtt_ms, server_ms)
+        self._window.answered(probe)
+        self._offset_ms = probe.offset_ms

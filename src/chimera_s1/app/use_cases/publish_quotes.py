@@ -1,0 +1,200 @@
+"""
+Publish quotes: at each window's end, what the feeds hold goes onto the streams.
+
+The socket never waits for this. A store slower than the window merges windows: the feeds keep the
+newest frame of each stream meanwhile. A store that is away leaves the newest quote of each stream
+waiting here, offered again with each window until it is too old to be called fresh.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+
+import anyio
+from msgspec import Struct
+
+from chimera_s1.app.use_cases.quote_board import QuoteBoard
+from chimera_s1.domain.identifiers import InstrumentId
+from chimera_s1.domain.market.conflation import WindowMs, window_end
+from chimera_s1.domain.market.quote import Quote
+from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.ports.market_feed import MarketFeed
+from chimera_s1.domain.ports.quote_publisher import QuotePublisher
+from chimera_s1.domain.resilience.health import StreamsReport
+
+FRESH_MS = 5_000
+"""
+A quote that waited longer than this since its receipt is not published any more.
+"""
+
+PING_AFTER_MS = 1_000
+
+_log = logging.getLogger(__name__)
+
+StreamKey = tuple[InstrumentId, str]
+
+
+class PublishingCounters(Struct):
+    """
+    What publishing has counted; only `PublishQuotes` writes.
+
+    Attributes:
+        windows: Windows closed.
+
+        windows_merged: Windows that closed while an earlier one was being written.
+
+        superseded: Waiting quotes replaced by a newer one of their stream.
+
+        expired: Waiting quotes dropped because they were no longer fresh.
+    """
+
+    windows: int = 0
+    windows_merged: int = 0
+    superseded: int = 0
+    expired: int = 0
+
+
+class PublishQuotes:
+    """
+    The way from the feeds to the streams.
+
+    Args:
+        feeds: Where quotes come from.
+
+        publisher: Where they go.
+
+        board: Shown what was handed to the publisher.
+
+        clock: Time and waiting.
+
+        window: Width of a window; 0 publishes every update as it comes.
+
+        observe_latency: Told the ms from a window's end (window 0: a quote's receipt) to the
+            acknowledgement of its batch.
+    """
+
+    def __init__(
+        self,
+        feeds: Sequence[MarketFeed],
+        publisher: QuotePublisher,
+        board: QuoteBoard,
+        *,
+        clock: Clock,
+        window: WindowMs,
+        observe_latency: Callable[[float], None],
+    ) -> None:
+        self._feeds = tuple(feeds)
+        self._publisher = publisher
+        self._board = board
+        self._clock = clock
+        self._window = window
+        self._observe_latency = observe_latency
+        self._waiting: dict[StreamKey, Quote] = {}
+        self._turn = anyio.Lock()
+        self._answered_ms = clock.monotonic_ms()
+        self._cause = "no write yet"
+        self._merging = False
+        self.counters = PublishingCounters()
+
+    async def run(self) -> None:
+        """
+        Publish until cancelled.
+        """
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._watch_store)
+            if self._window == 0:
+                for feed in self._feeds:
+                    tasks.start_soon(self._publish_updates, feed)
+            else:
+                tasks.start_soon(self._publish_windows)
+
+    async def flush(self) -> None:
+        """
+        Publish what the feeds hold now; the last act before the sockets close.
+        """
+        await self._publish(self._drain(), self._clock.now_ms())
+
+    def report(self) -> StreamsReport:
+        """
+        Whether quotes reach their streams.
+        """
+        return StreamsReport(
+            reachable=not self._cause,
+            waiting=len(self._waiting),
+            merged=self._merging,
+            cause=self._cause,
+        )
+
+    async def _publish_windows(self) -> None:
+        while True:
+            now_ms = self._clock.now_ms()
+            end_ms = window_end(now_ms, self._window)
+            await self._clock.sleep_ms(end_ms - now_ms)
+            self.counters.windows += 1
+            await self._publish(self._drain(), end_ms)
+            late = max(0, self._clock.now_ms() - end_ms) // self._window
+            self._merging = late > 0
+            self.counters.windows_merged += late
+
+    async def _publish_updates(self, feed: MarketFeed) -> None:
+        while True:
+            await feed.updated()
+            quotes = feed.drain()
+            if quotes:
+                await self._publish(quotes, quotes[0].received_ms)
+            else:
+                # What came was no quote: let the socket be read before looking again.
+                await anyio.lowlevel.checkpoint()
+
+    def _drain(self) -> list[Quote]:
+        return [quote for feed in self._feeds for quote in feed.drain()]
+
+    async def _publish(self, quotes: list[Quote], since_ms: int) -> None:
+        async with self._turn:
+            batch = self._with_waiting(quotes)
+            if not batch:
+                return
+            self._board.accept(batch)
+            report = await self._publisher.publish(batch)
+            for quote in report.unpublished:
+                self._waiting[quote.instrument, quote.source] = quote
+            if report.published:
+                self._observe_latency(self._clock.now_ms() - since_ms)
+            self._heard(report.cause if not report.published else "")
+
+    def _with_waiting(self, quotes: list[Quote]) -> list[Quote]:
+        """
+        *quotes* behind those that still wait, are fresh and have no successor among them.
+        """
+        if not self._waiting:
+            return quotes
+        newer = {(quote.instrument, quote.source) for quote in quotes}
+        oldest_ms = self._clock.now_ms() - FRESH_MS
+        again: list[Quote] = []
+        for key, quote in self._waiting.items():
+            if key in newer:
+                self.counters.superseded += 1
+            elif quote.received_ms < oldest_ms:
+                self.counters.expired += 1
+            else:
+                again.append(quote)
+        self._waiting.clear()
+        return again + quotes
+
+    async def _watch_store(self) -> None:
+        """
+        Ask the store when a calm market does not: silence must not look like health.
+        """
+        while True:
+            await self._clock.sleep_ms(PING_AFTER_MS)
+            if self._clock.monotonic_ms() - self._answered_ms >= PING_AFTER_MS or self._cause:
+                self._heard(await self._publisher.ping())
+
+    def _heard(self, cause: str) -> None:
+        if not cause:
+            self._answered_ms = self._clock.monotonic_ms()
+        if bool(cause) != bool(self._cause):
+            if cause:
+                _log.error("Redis does not accept writes: %s", cause)
+            else:
+                _log.info("Redis accepts writes")
+        self._cause = cause

@@ -1,0 +1,83 @@
+"""
+Serve one venue's feed: find out what it lists, choose, and keep the choice subscribed.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Never
+
+from msgspec import structs
+
+from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
+from chimera_s1.domain.market.selection import Selection, Shard, SymbolChoice, select
+from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.ports.exchange_information import ExchangeInformation
+from chimera_s1.domain.ports.market_feed import MarketFeed
+from chimera_s1.domain.resilience.backoff import Backoff
+from chimera_s1.domain.resilience.health import FeedReport
+
+_log = logging.getLogger(__name__)
+
+
+class ServeFeed:
+    """
+    One venue's market data from the listing to the sockets.
+    """
+
+    def __init__(
+        self,
+        feed: MarketFeed,
+        exchange: ExchangeInformation,
+        *,
+        choice: SymbolChoice,
+        shard: Shard,
+        clock: Clock,
+        backoff: Backoff,
+        draw: Callable[[], float],
+    ) -> None:
+        self._feed = feed
+        self._exchange = exchange
+        self._choice = choice
+        self._shard = shard
+        self._clock = clock
+        self._backoff = backoff
+        self._draw = draw
+        self._unknown: tuple[str, ...] = ()
+
+    async def run(self) -> Never:
+        """
+        Serve until cancelled; the venue may be absent now and come later.
+        """
+        selection = await self._select()
+        self._unknown = tuple(map(str, selection.unknown))
+        venue = self._feed.venue.value
+        if selection.unknown:
+            names = ", ".join(self._unknown)
+            _log.warning("%s is not listed by Binance: correct S1_SYMBOLS; the rest runs", names)
+        _log.info("%s: subscribing %d instruments", venue, len(selection.chosen))
+        await self._feed.run(selection.chosen)
+        # Nothing of this venue is ours: stay, so that a feed that ends is never mistaken for one.
+        while True:
+            await self._clock.sleep_ms(self._backoff.max_wait_ms)
+
+    def report(self) -> FeedReport:
+        """
+        The state of the connections and the names nobody lists.
+        """
+        return structs.replace(self._feed.report(), unknown=self._unknown)
+
+    async def _select(self) -> Selection:
+        venue = self._feed.venue
+        attempt = 0
+        while True:
+            try:
+                listings = await self._exchange.listings(venue)
+            except (ExchangeUnavailableError, ExchangeRefusedError) as error:
+                wait_ms = self._backoff.wait_ms(attempt, self._draw())
+                _log.warning(
+                    "no listing of %s, next try in %.1f s: %s", venue, wait_ms / 1e3, error
+                )
+                await self._clock.sleep_ms(wait_ms)
+                attempt += 1
+            else:
+                return select(self._choice, listings, venue, self._shard)
