@@ -7,12 +7,13 @@ that makes sense without knowing the variable's name.
 
 from collections.abc import Callable, Iterable
 from enum import StrEnum
-from typing import Annotated, Any, NamedTuple, TypeVar
+from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator
 
-from chimera_s1.domain.errors import InvalidValueError
+from chimera_s1.adapters.redis.addresses import RedisAddress, parse_addresses
+from chimera_s1.domain.errors import ConfigurationError, InvalidValueError
 from chimera_s1.domain.identifiers import Channel, Venue
 from chimera_s1.domain.market.conflation import WindowMs, parse_window
 from chimera_s1.domain.market.selection import Shard, parse_shard
@@ -52,43 +53,19 @@ class LogLevel(StrEnum):
     ERROR = "error"
 
 
-class Address(NamedTuple):
+def parse_nodes(text: str) -> tuple[RedisAddress, ...]:
     """
-    A host (name or IP, without brackets) and a TCP port.
-    """
-
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
-
-
-def parse_address(text: str) -> Address:
-    """
-    Read `10.0.0.5:6379`, `redis-1:6379` or `[::1]:6379`.
-
-    Raises:
-        InvalidValueError: There is no host, or no port from 1 to 65535.
-    """
-    host, colon, port = text.strip().rpartition(":")
-    bare = host.removeprefix("[").removesuffix("]")
-    valid_host = bool(bare) and not any(c.isspace() or c in "/@,[]" for c in bare)
-    if not (colon and valid_host and (":" not in bare or host.startswith("["))):
-        raise InvalidValueError(f"{text!r} is not host:port")
-    if not (port.isascii() and port.isdigit() and 1 <= int(port) <= PORT_MAX):
-        raise InvalidValueError(f"{text!r} has no port from 1 to {PORT_MAX}")
-    return Address(bare, int(port))
-
-
-def parse_addresses(text: str) -> tuple[Address, ...]:
-    """
-    Read a comma separated list of addresses; an empty text is an empty list.
+    Read a comma separated list of Redis nodes; an empty text is an empty list.
 
     Raises:
         InvalidValueError: An entry is not host:port.
     """
-    return tuple(parse_address(entry) for entry in _entries(text))
+    if not text.strip():
+        return ()
+    try:
+        return parse_addresses(text)
+    except ConfigurationError as error:
+        raise InvalidValueError(str(error).removeprefix("S1_REDIS_ADDRESSES: ")) from error
 
 
 def parse_base_url(text: str, schemes: tuple[str, ...]) -> str:
@@ -170,7 +147,7 @@ def _listed(kind: Iterable[StrEnum]) -> str:
 
 WholeNumber = Annotated[int, _text_parser(whole_number)]
 HostName = Annotated[str, _text_parser(parse_host)]
-Addresses = Annotated[tuple[Address, ...], _text_parser(parse_addresses)]
+Nodes = Annotated[tuple[RedisAddress, ...], _text_parser(parse_nodes)]
 Venues = Annotated[tuple[Venue, ...], _text_parser(lambda text: words(Venue, text))]
 Channels = Annotated[tuple[Channel, ...], _text_parser(lambda text: words(Channel, text))]
 ShardText = Annotated[Shard, _text_parser(parse_shard)]

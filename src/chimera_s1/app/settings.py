@@ -16,12 +16,12 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from chimera_s1.app.setting_problems import unknown_name, wrong_value
 from chimera_s1.app.setting_types import (
     PORT_MAX,
-    Addresses,
     BinanceEnvironment,
     Channels,
     HostName,
     LogFormat,
     LogLevel,
+    Nodes,
     RestUrl,
     ShardText,
     SocketUrl,
@@ -78,7 +78,6 @@ class Settings(BaseSettings):
         frozen=True,
         extra="forbid",
         validate_default=True,
-        str_strip_whitespace=True,
         hide_input_in_errors=True,
     )
 
@@ -130,7 +129,7 @@ class Settings(BaseSettings):
     reconnect_scan_ms: WholeNumber = _number(
         "Connections", 10_000, (100, 600_000), "ms between dials once FATAL"
     )
-    redis_addresses: Addresses = _setting(
+    redis_addresses: Nodes = _setting(
         "Redis",
         "",
         "host:port of some cluster nodes, comma separated; empty starts an embedded one",

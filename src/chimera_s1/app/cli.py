@@ -1,0 +1,77 @@
+"""
+The command line: which commands there are, and what each way of failing means to the shell.
+
+| exit code | means |
+|---|---|
+| 0 | done |
+| 1 | failed while running |
+| 2 | something the user typed, set or handed over is wrong |
+| 130 | ended by Ctrl-C |
+"""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from chimera_s1 import __version__
+from chimera_s1.app.commands.config import config
+from chimera_s1.domain.errors import (
+    ChimeraError,
+    ConfigurationError,
+    InvalidValueError,
+    RecordingDamagedError,
+)
+
+FAILED = 1
+MISTAKE = 2
+_MISTAKES = (ConfigurationError, InvalidValueError, RecordingDamagedError)
+
+app = typer.Typer(
+    name="chimera-s1",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 failed while running, 2 wrong settings, arguments or file, "
+    "130 ended by Ctrl-C.",
+)
+_RUN, _DATA, _LOOK = "Run", "Market data", "Look"
+app.command(rich_help_panel=_LOOK)(config)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"chimera-s1 {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def chimera_s1(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """
+    Binance spot and USD-M futures quotes onto Redis Streams of a Redis Cluster.
+
+    Start with `chimera-s1 demo`: the whole service on this machine, no account, no network.
+    """
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """
+    Run one command line.
+
+    Returns:
+        The exit code; Typer leaves with its own for help, wrong arguments and Ctrl-C.
+    """
+    try:
+        app(list(arguments), prog_name="chimera-s1")
+    except ChimeraError as error:
+        typer.echo(f"error: {error}", err=True)
+        return MISTAKE if isinstance(error, _MISTAKES) else FAILED
+    return 0

@@ -1,0 +1,288 @@
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from chimera_s1.adapters.redis.addresses import RedisAddress
+from chimera_s1.app.setting_types import (
+    BinanceEnvironment,
+    LogFormat,
+    LogLevel,
+    parse_base_url,
+)
+from chimera_s1.app.settings import Settings, load_settings, variable
+from chimera_s1.app.settings_report import Origin, settings_in_force
+from chimera_s1.domain.errors import ConfigurationError, InvalidValueError
+from chimera_s1.domain.identifiers import Channel, InstrumentId, Venue
+from chimera_s1.domain.market.selection import Shard
+from chimera_s1.domain.resilience.backoff import Backoff
+from chimera_s1.domain.resilience.reconnect import ReconnectPolicy
+
+SECRET = "hunter2-never-shown"
+SIMULATOR_URLS = {
+    "S1_BINANCE_SPOT_REST_URL": "http://127.0.0.1:9101",
+    "S1_BINANCE_SPOT_WS_URL": "ws://127.0.0.1:9102",
+    "S1_BINANCE_PERP_REST_URL": "http://127.0.0.1:9103",
+    "S1_BINANCE_PERP_WS_URL": "ws://127.0.0.1:9104",
+}
+WRONG = {
+    "S1_BINANCE_ENV": "prod",
+    "S1_VENUES": "spot,margin",
+    "S1_BINANCE_SPOT_REST_URL": "ftp://x",
+    "S1_BINANCE_SPOT_WS_URL": "https://x",
+    "S1_BINANCE_PERP_REST_URL": "https://x/api",
+    "S1_BINANCE_PERP_WS_URL": "wss://x:99999",
+    "S1_SYMBOLS": "BTC USDT",
+    "S1_CHANNELS": "aggTrade",
+    "S1_SHARD": "2/2",
+    "S1_CONFLATION_MS": "20",
+    "S1_READ_INTERVAL_MS": "101",
+    "S1_STREAMS_PER_CONNECTION": "1025",
+    "S1_RECONNECT_BASE_MS": "0",
+    "S1_RECONNECT_MAX_WAIT_MS": "1s",
+    "S1_RECONNECT_JITTER_MS": "-1",
+    "S1_RECONNECT_N_MAX": "1001",
+    "S1_RECONNECT_SCAN_MS": "99",
+    "S1_REDIS_ADDRESSES": "localhost",
+    "S1_REDIS_TLS": "perhaps",
+    "S1_REDIS_EMBEDDED_PORT": "65536",
+    "S1_STREAM_MAXLEN": "0",
+    "S1_OPS_MAXLEN": "1e6",
+    "S1_HTTP_HOST": "http://x",
+    "S1_HTTP_PORT": "eighty",
+    "S1_LOG_FORMAT": "xml",
+    "S1_LOG_LEVEL": "trace",
+    "S1_CLOCK_PATROL_MS": "99",
+}
+
+
+def problems(environ: dict[str, str]) -> str:
+    with pytest.raises(ConfigurationError) as raised:
+        load_settings(environ)
+    return str(raised.value)
+
+
+def test_an_empty_environment_gives_the_documented_defaults() -> None:
+    settings = load_settings({})
+    assert settings.binance_env is BinanceEnvironment.LIVE
+    assert settings.venues == (Venue.SPOT, Venue.PERP)
+    assert {str(name) for name in settings.symbols.named} == {
+        "spot/BTCUSDT",
+        "spot/ETHUSDT",
+        "perp/BTCUSDT",
+        "perp/ETHUSDT",
+    }
+    assert settings.channels == (Channel.BOOK_TICKER,)
+    assert settings.shard == Shard(0, 1)
+    assert settings.redis_addresses == ()
+    assert settings.redis_pass is None
+    assert (settings.http_host, settings.http_port) == ("127.0.0.1", 8080)
+    assert settings.state_dir == Path(".chimera")
+    assert settings.reconnect_policy == ReconnectPolicy()
+
+
+def test_every_setting_can_be_given() -> None:
+    settings = load_settings(
+        {
+            "S1_BINANCE_ENV": "simulator",
+            **SIMULATOR_URLS,
+            "S1_VENUES": "perp, spot",
+            "S1_SYMBOLS": "btcusdt, perp/ETHUSDT",
+            "S1_CHANNELS": "depth5,bookTicker,depth5",
+            "S1_SHARD": "1/4",
+            "S1_CONFLATION_MS": "0",
+            "S1_READ_INTERVAL_MS": "0",
+            "S1_STREAMS_PER_CONNECTION": "1024",
+            "S1_RECONNECT_BASE_MS": "100",
+            "S1_RECONNECT_MAX_WAIT_MS": "200",
+            "S1_RECONNECT_JITTER_MS": "0",
+            "S1_RECONNECT_N_MAX": "3",
+            "S1_RECONNECT_SCAN_MS": "1000",
+            "S1_REDIS_ADDRESSES": "redis-1:6379, [::1]:7000",
+            "S1_REDIS_USER": "s1",
+            "S1_REDIS_PASS": SECRET,
+            "S1_REDIS_TLS": "true",
+            "S1_REDIS_SERVER": "/opt/redis-server",
+            "S1_REDIS_EMBEDDED_PORT": "7000",
+            "S1_STREAM_MAXLEN": "5",
+            "S1_OPS_MAXLEN": "6",
+            "S1_HTTP_HOST": "::",
+            "S1_HTTP_PORT": "0",
+            "S1_STATE_DIR": "/var/lib/s1",
+            "S1_LOG_FORMAT": "json",
+            "S1_LOG_LEVEL": "debug",
+            "S1_CLOCK_PATROL_MS": "1000",
+        }
+    )
+    assert settings.binance_perp_ws_url == "ws://127.0.0.1:9104"
+    assert settings.venues == (Venue.PERP, Venue.SPOT)
+    assert InstrumentId.parse("spot/BTCUSDT") in settings.symbols.named
+    assert InstrumentId.parse("spot/ETHUSDT") not in settings.symbols.named
+    assert settings.channels == (Channel.DEPTH5, Channel.BOOK_TICKER)
+    assert settings.shard == Shard(1, 4)
+    assert settings.redis_addresses == (RedisAddress("redis-1", 6379), RedisAddress("::1", 7000))
+    assert settings.redis_pass is not None
+    assert settings.redis_pass.get_secret_value() == SECRET
+    assert settings.redis_tls
+    assert settings.reconnect_policy == ReconnectPolicy(Backoff(100, 200, 0), 3, 1000)
+    assert (settings.log_format, settings.log_level) == (LogFormat.JSON, LogLevel.DEBUG)
+    assert set(settings.model_fields_set) == set(Settings.model_fields)
+
+
+def test_every_wrong_value_is_reported_at_once_with_what_was_given_rule_and_example() -> None:
+    text = problems({**WRONG, "S1_HTTP_PROT": "1"})
+    lines = text.splitlines()
+    assert lines[0] == f"{len(WRONG) + 1} settings are wrong:"
+    assert len(lines) == len(WRONG) + 2
+    for name, value in WRONG.items():
+        (line,) = [line for line in lines if line.strip().startswith(f"{name}=")]
+        assert repr(value) in line
+        assert "Rule: " in line
+        assert f"Example: {name}=" in line
+
+
+def test_every_setting_that_can_be_wrong_is_in_the_table_above() -> None:
+    any_text = {"redis_user", "redis_pass", "redis_server", "state_dir"}
+    checked = {variable(name) for name in Settings.model_fields.keys() - any_text}
+    assert checked == WRONG.keys()
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [
+        ("S1_HTTP_PROT", "did you mean S1_HTTP_PORT?"),
+        ("S1_SYMBOL", "did you mean S1_SYMBOLS?"),
+        ("S1_QQQQQQQQQQ", "chimera-s1 config lists all of them"),
+    ],
+)
+def test_an_unknown_name_is_an_error_with_the_nearest_known_one(name: str, hint: str) -> None:
+    assert f"{name}: no such setting; {hint}" in problems({name: SECRET})
+    assert SECRET not in problems({name: SECRET})
+
+
+def test_names_of_other_programs_and_of_the_demo_file_are_left_alone() -> None:
+    environ = {"PATH": "/bin", "s1_http_port": "x", "S1_URL": "http://x", "S1_TOKEN": SECRET}
+    assert load_settings(environ) == load_settings({})
+
+
+def test_an_empty_value_counts_as_not_set() -> None:
+    assert load_settings({"S1_HTTP_PORT": "", "S1_REDIS_PASS": " "}) == load_settings({})
+
+
+def test_the_simulator_needs_the_urls_of_the_venues_served() -> None:
+    text = problems({"S1_BINANCE_ENV": "simulator", "S1_VENUES": "perp"})
+    assert text.startswith("2 settings are wrong:")
+    assert "S1_BINANCE_PERP_REST_URL is not set: S1_BINANCE_ENV=simulator needs it" in text
+    assert "S1_BINANCE_PERP_WS_URL is not set: S1_BINANCE_ENV=simulator needs it" in text
+
+
+def test_a_symbol_on_a_venue_that_is_not_served_is_an_error() -> None:
+    text = problems({"S1_VENUES": "perp", "S1_SYMBOLS": "BTCUSDT,spot/ETHUSDT"})
+    assert "spot/ETHUSDT: not on a venue that S1_VENUES serves" in text
+
+
+def test_the_longest_wait_is_not_below_the_first() -> None:
+    text = problems({"S1_RECONNECT_BASE_MS": "500", "S1_RECONNECT_MAX_WAIT_MS": "499"})
+    assert "S1_RECONNECT_MAX_WAIT_MS='499': below S1_RECONNECT_BASE_MS" in text
+
+
+def test_tls_without_addresses_is_an_error() -> None:
+    assert "the embedded Redis has no TLS" in problems({"S1_REDIS_TLS": "true"})
+
+
+def test_secrets_show_nowhere() -> None:
+    environ = {"S1_REDIS_PASS": SECRET}
+    settings = load_settings(environ)
+    rows = settings_in_force(environ)
+    shown = [repr(settings), str(settings), str(settings.model_dump()), repr(rows)]
+    assert not [text for text in shown if SECRET in text]
+    (row,) = [row for row in rows if row.name == "S1_REDIS_PASS"]
+    assert (row.value, row.origin) == ("***", Origin.ENVIRONMENT)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("S1_BINANCE_SPOT_REST_URL", f"https://me:{SECRET}@api.binance.com"),
+        ("S1_BINANCE_PERP_WS_URL", f"wss://{SECRET}@fstream.binance.com/x"),
+        ("S1_REDIS_ADDRESSES", f"me:{SECRET}@redis:6379"),
+    ],
+)
+def test_a_password_put_into_an_address_is_refused_and_not_shown(name: str, value: str) -> None:
+    text = problems({name: value})
+    assert f"{name}=***" in text
+    assert SECRET not in text
+
+
+def test_settings_are_frozen_and_read_no_environment_by_themselves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("S1_HTTP_PORT", "1")
+    settings = load_settings({})
+    assert settings.http_port == 8080
+    with pytest.raises(ValidationError):
+        settings.http_port = 1
+
+
+def test_the_report_has_every_setting_with_the_text_in_force() -> None:
+    rows = settings_in_force({"S1_HTTP_PORT": "81"})
+    assert [row.name for row in rows] == [variable(name) for name in Settings.model_fields]
+    by_name = {row.name: row for row in rows}
+    assert (by_name["S1_HTTP_PORT"].value, by_name["S1_HTTP_PORT"].origin) == ("81", "environment")
+    assert (by_name["S1_VENUES"].value, by_name["S1_VENUES"].origin) == ("spot,perp", "default")
+    assert by_name["S1_REDIS_PASS"].value == ""
+
+
+def test_the_report_read_back_gives_the_same_settings() -> None:
+    """What `config` prints can be set again and means the same."""
+    environ = {"S1_SYMBOLS": "*", "S1_REDIS_ADDRESSES": "[::1]:1"}
+    printed = {row.name: row.value for row in settings_in_force(environ)}
+    assert load_settings(printed) == load_settings(environ)
+
+
+hosts = st.one_of(
+    st.from_regex(r"[a-z0-9]([a-z0-9.-]{0,30}[a-z0-9])?", fullmatch=True),
+    st.ip_addresses(v=4).map(str),
+    st.ip_addresses(v=6).map(str),
+)
+
+
+@given(
+    nodes=st.lists(st.builds(RedisAddress, host=hosts, port=st.integers(1, 65_535)), unique=True)
+)
+def test_redis_nodes_read_back_from_what_they_print(nodes: list[RedisAddress]) -> None:
+    settings = load_settings({"S1_REDIS_ADDRESSES": ",".join(map(str, nodes))})
+    assert settings.redis_addresses == tuple(nodes)
+
+
+@given(text=st.text(max_size=30))
+def test_any_text_is_a_base_url_or_an_error_that_says_so(text: str) -> None:
+    try:
+        url = parse_base_url(text, ("https", "http"))
+    except InvalidValueError:
+        return
+    assert parse_base_url(url, ("https", "http")) == url
+
+
+@given(
+    environ=st.dictionaries(
+        st.sampled_from(sorted(map(variable, Settings.model_fields))), st.text(max_size=12)
+    )
+)
+def test_any_environment_is_settings_or_one_error_of_a_line_for_each_problem(
+    environ: dict[str, str],
+) -> None:
+    text = ""
+    try:
+        settings = load_settings(environ)
+    except ConfigurationError as error:
+        text = str(error)
+    heading, *lines = text.splitlines() or [""]
+    if text:
+        assert heading.split()[0] == str(len(lines))
+        assert all(line.startswith("  S1_") for line in lines)
+    else:
+        given = {name for name, value in environ.items() if value.strip()}
+        assert {variable(name) for name in settings.model_fields_set} == given
