@@ -42,7 +42,7 @@ def price_path(spec: SymbolSpec, seed: int) -> tuple[Book, ...]:
     The PATH_LENGTH books of *spec*; the same for the same *seed*, and never crossed or locked.
     """
     chance = random.Random(f"{seed}:{spec.venue.value}:{spec.symbol}")  # noqa: S311  # not a secret
-    reach = max(1, spec.price_ticks // 20_000)
+    reach = max(1, spec.price_ticks // 200_000)
     moves = [chance.randint(-reach, reach) for _ in range(PATH_LENGTH)]
     # What the walk strayed in all is taken back in equal parts, so that the path closes.
     strayed = sum(moves)

@@ -96,20 +96,23 @@ def parse_stream(venue: Venue, name: str) -> StreamName | None:
     symbol, at, feed = name.partition("@")
     if not at or not symbol or symbol != symbol.lower():
         return None
-    upper = symbol.upper()
+    return _of_symbol(venue, symbol.upper(), feed)
+
+
+def _of_symbol(venue: Venue, symbol: str, feed: str) -> StreamName | None:
     book = Route.SPOT if venue is Venue.SPOT else Route.PUBLIC
     market = Route.SPOT if venue is Venue.SPOT else Route.MARKET
     match feed:
         case "bookTicker":
-            return StreamName(StreamKind.BOOK_TICKER, book, upper)
+            return StreamName(StreamKind.BOOK_TICKER, book, symbol)
         case "aggTrade":
-            return StreamName(StreamKind.AGG_TRADE, market, upper, period_ms=100)
+            return StreamName(StreamKind.AGG_TRADE, market, symbol, period_ms=100)
         case "markPrice" if venue is Venue.PERP:
-            return StreamName(StreamKind.MARK_PRICE, market, upper, period_ms=3000)
+            return StreamName(StreamKind.MARK_PRICE, market, symbol, period_ms=3000)
         case "markPrice@1s" if venue is Venue.PERP:
-            return StreamName(StreamKind.MARK_PRICE, market, upper, period_ms=1000)
+            return StreamName(StreamKind.MARK_PRICE, market, symbol, period_ms=1000)
         case _:
-            return _depth(venue, book, upper, feed)
+            return _depth(venue, book, symbol, feed)
 
 
 def _depth(venue: Venue, route: Route, symbol: str, feed: str) -> StreamName | None:

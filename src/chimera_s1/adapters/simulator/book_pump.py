@@ -1,0 +1,102 @@
+"""
+Moves the books of all symbols somebody listens to, at the configured rate.
+
+One book update is one `@bookTicker` frame to each listener, at once; the throttled streams tell of
+it when their time comes. Due updates are made in batches with one write per connection, because a
+wake-up and a write cost more than a frame.
+"""
+
+import itertools
+from collections.abc import Sequence
+
+import anyio
+
+from chimera_s1.adapters.simulator.hub import StreamHub
+from chimera_s1.adapters.simulator.market import SymbolMarket
+from chimera_s1.adapters.simulator.payloads import book_ticker_times
+from chimera_s1.adapters.simulator.stream_names import StreamKind
+from chimera_s1.adapters.simulator.topics import Topic
+from chimera_s1.domain.ports.clock import Clock
+
+BATCH_MAX = 1000
+_TURN_S = 0.002
+_IDLE_S = 0.02
+
+Lane = tuple[StreamHub, SymbolMarket, Topic | None]
+
+
+class BookPump:
+    """
+    Owns the pace.
+
+    Attributes:
+        rate: Updates per second over all lanes; may be changed at any time.
+
+        updates: Made since the start.
+    """
+
+    def __init__(self, hubs: Sequence[StreamHub], rate: float, clock: Clock) -> None:
+        self.rate = rate
+        self.updates = 0
+        self._hubs = hubs
+        self._clock = clock
+        self._lanes: list[Lane] = []
+        self._turn = itertools.cycle(self._lanes)
+        self._changes = -1
+
+    async def run(self) -> None:
+        """
+        Until cancelled.
+        """
+        before = self._clock.monotonic_ms()
+        owed = 0.0
+        while True:
+            now = self._clock.monotonic_ms()
+            # What could not be made in time is not made up for: the rate is a rate, not a backlog.
+            owed = min(owed + (now - before) * self.rate / 1000, BATCH_MAX)
+            before = now
+            self._refresh()
+            count = int(owed) if self._lanes else 0
+            owed -= count
+            if count:
+                self._move(count)
+            await anyio.sleep(self._pause(count))
+
+    def _pause(self, count: int) -> float:
+        if not self._lanes:
+            return _IDLE_S
+        if count < BATCH_MAX:
+            return min(max(_TURN_S, 0.5 / self.rate), _IDLE_S)
+        lag = all(s.behind for hub in self._hubs for s in hub.sessions)
+        return _TURN_S if lag else 0
+
+    def _refresh(self) -> None:
+        changes = sum(hub.changes for hub in self._hubs)
+        if changes == self._changes:
+            return
+        self._changes = changes
+        self._lanes = [lane for hub in self._hubs for lane in _lanes_of(hub)]
+        self._turn = itertools.cycle(self._lanes)
+
+    def _move(self, count: int) -> None:
+        times = {}
+        for hub in self._hubs:
+            hub.begin()
+            times[hub.venue] = book_ticker_times(hub.venue, hub.clock.now_ms())
+        for hub, market, topic in itertools.islice(self._turn, count):
+            market.advance()
+            if topic is not None and topic.press is not None:
+                hub.publish(topic, topic.press.print(times[hub.venue]))
+        self.updates += count
+        for hub in self._hubs:
+            hub.end()
+
+
+def _lanes_of(hub: StreamHub) -> list[Lane]:
+    markets: dict[str, SymbolMarket] = {}
+    for topic in hub.book_topics():
+        if topic.stream.kind is StreamKind.ALL_BOOK_TICKERS:
+            markets |= {market.spec.symbol: market for market in hub.market.listed(hub.venue)}
+        elif topic.market is not None:
+            markets[topic.market.spec.symbol] = topic.market
+    return [(hub, m, hub.ticker_of(m)) for m in markets.values() if m.spec.trades]

@@ -1,0 +1,143 @@
+"""
+The whole far side of Binance in one process: two stream ports, two REST ports, one control plane.
+"""
+
+from contextlib import AsyncExitStack
+from functools import partial
+
+import anyio
+from aiohttp import web
+from anyio.abc import TaskGroup, TaskStatus
+
+from chimera_s1.adapters.market_file import read_records
+from chimera_s1.adapters.simulator.book_pump import BookPump
+from chimera_s1.adapters.simulator.cadence import Cadence
+from chimera_s1.adapters.simulator.clock import ScaledClock
+from chimera_s1.adapters.simulator.config import LOOPBACK, SimulatorAddresses, SimulatorConfig
+from chimera_s1.adapters.simulator.control_plane import ControlPlane
+from chimera_s1.adapters.simulator.exchange_info import PERP_WEIGHT_LIMIT, SPOT_WEIGHT_LIMIT
+from chimera_s1.adapters.simulator.faults import FaultRegistry
+from chimera_s1.adapters.simulator.hub import StreamHub
+from chimera_s1.adapters.simulator.market import Market
+from chimera_s1.adapters.simulator.playback import Playback, symbols_in
+from chimera_s1.adapters.simulator.rest_perp import PerpMarketRoutes
+from chimera_s1.adapters.simulator.rest_server import listening, rest_application
+from chimera_s1.adapters.simulator.rest_spot import SpotMarketRoutes
+from chimera_s1.adapters.simulator.stream_server import (
+    stream_server,
+    strike_connections,
+    tend_connections,
+)
+from chimera_s1.adapters.simulator.symbols import SymbolSpec, listed_symbols
+from chimera_s1.adapters.simulator.weights import WeightBudget
+from chimera_s1.domain.errors import ConfigurationError
+from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.ports.clock import Clock
+
+
+class Simulator:
+    """
+    Runs inside a task group: `addresses = await tasks.start(Simulator(config, clock).run)`.
+    """
+
+    def __init__(self, config: SimulatorConfig, clock: Clock) -> None:
+        """
+        Raises:
+            RecordingDamagedError: The file to play is not a market data file.
+        """
+        self._config = config
+        self._local = clock
+        self._clock = ScaledClock(clock.now_ms)
+        self._faults = FaultRegistry(clock.monotonic_ms)
+        self._market = Market(_specs(config), config.seed, self._clock.now_ms())
+        self._subscribed = anyio.Event()
+        self._hubs = {
+            venue: StreamHub(venue, self._market, self._clock, self._faults, self._subscribed)
+            for venue in Venue
+        }
+        self._pump = BookPump(tuple(self._hubs.values()), config.rate, clock)
+
+    async def run(
+        self, *, task_status: TaskStatus[SimulatorAddresses] = anyio.TASK_STATUS_IGNORED
+    ) -> None:
+        """
+        Listen until cancelled; *task_status* gets the addresses when all ports are open.
+
+        Raises:
+            ConfigurationError: A port is taken.
+        """
+        async with AsyncExitStack() as stack:
+            addresses = await self._listen(stack)
+            async with anyio.create_task_group() as tasks:
+                self._start_market(tasks)
+                tasks.start_soon(strike_connections, tuple(self._hubs.values()))
+                for hub in self._hubs.values():
+                    tasks.start_soon(tend_connections, hub)
+                task_status.started(addresses)
+                await anyio.sleep_forever()
+
+    def _start_market(self, tasks: TaskGroup) -> None:
+        config, hubs = self._config, tuple(self._hubs.values())
+        if config.play is None:
+            tasks.start_soon(self._pump.run)
+            tasks.start_soon(Cadence(hubs, self._local).run)
+            return
+        rate = config.rate if config.play_at_rate else None
+        records = partial(read_records, config.play)
+        playback = Playback(
+            records, hubs, self._local, self._subscribed, rate=rate, loop=config.loop
+        )
+        tasks.start_soon(playback.run)
+
+    async def _listen(self, stack: AsyncExitStack) -> SimulatorAddresses:
+        config = self._config
+        host = config.host
+        spot = SpotMarketRoutes(self._market, self._clock).routes()
+        perp = PerpMarketRoutes(self._market, self._clock).routes()
+        spot_rest = rest_application(spot, self._budget(SPOT_WEIGHT_LIMIT), self._faults)
+        perp_rest = rest_application(perp, self._budget(PERP_WEIGHT_LIMIT), self._faults)
+        control = ControlPlane(
+            tuple(self._hubs.values()), self._pump, self._clock, self._faults
+        ).application()
+        return SimulatorAddresses(
+            spot_rest_url=await _open_http(stack, spot_rest, host, config.spot_rest_port),
+            spot_ws_url=await self._open_ws(stack, Venue.SPOT, config.spot_ws_port),
+            perp_rest_url=await _open_http(stack, perp_rest, host, config.perp_rest_port),
+            perp_ws_url=await self._open_ws(stack, Venue.PERP, config.perp_ws_port),
+            control_url=await _open_http(stack, control, LOOPBACK, config.control_port),
+        )
+
+    def _budget(self, limit: int) -> WeightBudget:
+        return WeightBudget(limit, self._clock)
+
+    async def _open_ws(self, stack: AsyncExitStack, venue: Venue, port: int) -> str:
+        host = self._config.host
+        try:
+            bound = await stack.enter_async_context(stream_server(self._hubs[venue], host, port))
+        except OSError as error:
+            raise _taken(host, port) from error
+        return f"ws://{host}:{bound}"
+
+
+async def _open_http(
+    stack: AsyncExitStack, application: web.Application, host: str, port: int
+) -> str:
+    try:
+        bound = await stack.enter_async_context(listening(application, host, port))
+    except OSError as error:
+        raise _taken(host, port) from error
+    return f"http://{host}:{bound}"
+
+
+def _taken(host: str, port: int) -> ConfigurationError:
+    return ConfigurationError(
+        f"{host}:{port} cannot be listened on (is another program there?); "
+        "stop that program, or choose another port, or 0 for any free one"
+    )
+
+
+def _specs(config: SimulatorConfig) -> tuple[SymbolSpec, ...]:
+    if config.play is None:
+        return listed_symbols(config.symbols)
+    named = config.symbols if isinstance(config.symbols, tuple) else ()
+    return listed_symbols(tuple(dict.fromkeys((*named, *symbols_in(config.play)))))
