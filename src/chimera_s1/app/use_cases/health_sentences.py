@@ -1,0 +1,119 @@
+"""
+What a component's report means, in one sentence that says what to do where all is not well.
+"""
+
+from typing import assert_never
+
+from chimera_s1.domain.resilience.health import (
+    LAG_GREEN_MS,
+    P_UP_GREEN,
+    SKEW_GREEN_MS,
+    ClockReport,
+    FeedReport,
+    LoopReport,
+    Report,
+    StreamsReport,
+)
+
+_NAMES_SHOWN = 5
+
+
+def sentence(report: Report) -> str:
+    """
+    *report* for the operator on call.
+    """
+    match report:
+        case FeedReport():
+            return _feed(report)
+        case StreamsReport():
+            return _streams(report)
+        case ClockReport():
+            return _clock(report)
+        case LoopReport(lag_ms=lag_ms):
+            return _loop(lag_ms)
+        case _:
+            assert_never(report)
+
+
+def _feed(report: FeedReport) -> str:
+    delivering = f"{report.delivering} of {_count(report.connections, 'connection')} deliver"
+    if report.fatal:
+        return (
+            f"a connection is out of retries and {delivering}; it is dialled again at every scan: "
+            "check the network, S1_EGRESS_PROXY and the exchange's status page"
+        )
+    if report.instruments is None:
+        return (
+            "the venue's list of instruments was not read yet; if this lasts, check that the "
+            "exchange can be reached from here (S1_BINANCE_ENV, S1_EGRESS_PROXY)"
+        )
+    if report.delivering < report.connections:
+        return (
+            f"{delivering}; the rest is being connected: if this lasts, check the network "
+            "and the exchange's status page"
+        )
+    return _feed_at_work(report, report.instruments)
+
+
+def _feed_at_work(report: FeedReport, instruments: int) -> str:
+    served = (
+        f"{_count(instruments, 'instrument')} on {_count(report.connections, 'connection')}"
+        if instruments
+        else "no instrument of this venue is chosen for this shard"
+    )
+    if not report.unknown:
+        return served
+    shown = ", ".join(report.unknown[:_NAMES_SHOWN])
+    more = len(report.unknown) - _NAMES_SHOWN
+    names = f"{shown} and {more} more" if more > 0 else shown
+    return f"{served}; the venue does not list {names}: correct S1_SYMBOLS"
+
+
+def _streams(report: StreamsReport) -> str:
+    if not report.reachable:
+        cause = report.cause or "it was not reached yet"
+        return (
+            f"Redis does not accept writes ({cause}): check that the cluster runs and that "
+            "S1_REDIS_ADDRESSES names it; meanwhile the newest quote of each instrument is kept"
+        )
+    if report.waiting:
+        return (
+            f"{_count(report.waiting, 'quote')} wait for a Redis node that does not answer: "
+            "check the cluster's nodes; only the newest of each instrument is kept"
+        )
+    if report.merged:
+        return (
+            "writing takes longer than the conflation window, so windows are merged: "
+            "raise S1_CONFLATION_MS, serve fewer S1_SYMBOLS, or split them with S1_SHARD"
+        )
+    return "every write is acknowledged"
+
+
+def _clock(report: ClockReport) -> str:
+    parts: list[str] = []
+    if report.offset_ms is None:
+        parts.append("the exchange's clock was not measured yet: ts is not corrected")
+    else:
+        side = "behind" if report.offset_ms > 0 else "ahead of"
+        parts.append(f"this clock is {abs(report.offset_ms):.0f} ms {side} the exchange's")
+        if abs(report.offset_ms) > SKEW_GREEN_MS:
+            parts.append("synchronise it (chrony or ntpd)")
+    if report.p_up < P_UP_GREEN:
+        parts.append(
+            f"only {report.p_up:.0%} of the time requests are answered: "
+            "check the network to the exchange"
+        )
+    return "; ".join(parts)
+
+
+def _loop(lag_ms: float) -> str:
+    if lag_ms <= LAG_GREEN_MS:
+        return f"wakes up at most {lag_ms:.0f} ms late"
+    return (
+        f"wakes up {lag_ms:.0f} ms late: give the process more CPU, serve fewer S1_SYMBOLS, "
+        "or split them with S1_SHARD"
+    )
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"

@@ -1,0 +1,94 @@
+"""
+The HTTP application, from the use cases it shows.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from litestar import Litestar, Response, Router
+from litestar.di import Provide
+from litestar.exceptions import NotFoundException
+from litestar.openapi.config import OpenAPIConfig
+from litestar.openapi.spec import Tag
+from msgspec import Struct
+
+from chimera_s1 import __version__
+from chimera_s1.app.use_cases.quote_board import QuoteBoard
+from chimera_s1.app.use_cases.report_health import ReportHealth
+from chimera_s1.app.web.health import read_health, read_metrics, read_readiness
+from chimera_s1.app.web.problems import problem_response
+from chimera_s1.app.web.quotes import QuotesController
+from chimera_s1.app.web.schema_page import SchemaPage
+
+SCHEMA_PATH = "/schema"
+
+_NO_SCRIPTS = "default-src 'none'; style-src 'unsafe-inline'"
+
+
+class WebServices(Struct, frozen=True):
+    """
+    Everything a route may ask for; a field's name is the parameter's name.
+
+    Attributes:
+        quote_board: The newest published quotes.
+
+        report_health: What every component says.
+
+        render_metrics: The Prometheus page, bytes.
+    """
+
+    quote_board: QuoteBoard
+    report_health: ReportHealth
+    render_metrics: Callable[[], bytes]
+
+
+def create_web_app(services: WebServices) -> Litestar:
+    """
+    The ASGI application; it owns no connection and starts no task.
+    """
+    app = Litestar(
+        route_handlers=[read_health, read_readiness, read_metrics, QuotesController],
+        dependencies={name: _provide(services, name) for name in WebServices.__struct_fields__},
+        exception_handlers={Exception: problem_response},
+        openapi_config=_openapi(),
+        logging_config=None,  # the runtime sets logging up; an application that does too fights it
+    )
+    _ = app.openapi_schema  # built now: on the first request it would hold the event loop
+    return app
+
+
+def _provide(services: WebServices, name: str) -> Provide:
+    return Provide(lambda: getattr(services, name), sync_to_thread=False)
+
+
+def _openapi() -> OpenAPIConfig:
+    return OpenAPIConfig(
+        title="Chimera S1",
+        version=__version__,
+        summary="Exchange connector: Binance market data, published to Redis Streams.",
+        description=(
+            "Read-only views of what the service publishes and how it does. Times are local epoch "
+            "ms; prices and amounts are USDT; basis points only where the name says bps. Errors "
+            "are problem details (RFC 9457); `code` is stable."
+        ),
+        tags=[
+            Tag(name="quotes", description="What was published, newest first."),
+            Tag(name="operation", description="For orchestrators, Prometheus and people on call."),
+        ],
+        use_handler_docstrings=True,
+        render_plugins=[SchemaPage(path="/")],
+        openapi_router=Router(
+            SCHEMA_PATH,
+            route_handlers=[],
+            include_in_schema=False,
+            response_headers={"Content-Security-Policy": _NO_SCRIPTS},
+            after_request=_refuse_html_not_found,
+        ),
+    )
+
+
+async def _refuse_html_not_found(response: Response[Any]) -> Response[Any]:
+    # Litestar answers unknown paths below /schema with a page of its own.
+    if response.status_code == NotFoundException.status_code:
+        raise NotFoundException
+    return response

@@ -1,0 +1,107 @@
+"""
+The API's description as one page: no script and nothing from another host.
+"""
+
+from html import escape
+from typing import Any
+
+from litestar.openapi.plugins import OpenAPIRenderPlugin
+
+from chimera_s1.app.web.problems import PROBLEM_KINDS, AnyRequest
+
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem;
+  color: #1d2733; background: #fff }
+h1, h2, h3 { line-height: 1.2 } h3 { margin: 2rem 0 .5rem } code { font-size: .95em }
+table { border-collapse: collapse; width: 100%; margin: .5rem 0 }
+th, td { text-align: left; vertical-align: top; border-top: 1px solid #d5dce3;
+  padding: .35rem .75rem .35rem 0 }
+@media (prefers-color-scheme: dark) { body { color: #dbe4ee; background: #12181f }
+  a { color: #8cc4ff } th, td { border-color: #33404d } }
+"""
+
+
+class SchemaPage(OpenAPIRenderPlugin):
+    """
+    Renders the OpenAPI document as HTML on the server.
+
+    The ready-made viewers load a script from a public CDN: a page of this origin must not.
+    """
+
+    def render(self, request: AnyRequest, openapi_schema: dict[str, Any]) -> bytes:  # noqa: ARG002 (the plugin's signature)
+        """
+        The page, UTF-8.
+        """
+        info = openapi_schema["info"]
+        operations = "".join(
+            _operation(method, path, operation)
+            for path, item in sorted(openapi_schema["paths"].items())
+            for method, operation in item.items()
+        )
+        structs = "".join(
+            _struct(name, schema)
+            for name, schema in sorted(openapi_schema["components"]["schemas"].items())
+        )
+        title = f"{escape(info['title'])} {escape(info['version'])}"
+        return (
+            f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
+            f'<meta name="viewport" content="width=device-width, initial-scale=1">'
+            f"<title>{title}</title><style>{_STYLE}</style></head><body><h1>{title}</h1>"
+            f"<p>{escape(info['summary'])} {escape(info['description'])}</p>"
+            f'<p>For programs: <a href="/schema/openapi.json">openapi.json</a></p>'
+            f"<h2>Paths</h2>{operations}<h2>Bodies</h2>{structs}"
+            f"<h2>Problems</h2>{_problems()}</body></html>"
+        ).encode()
+
+
+def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
+    parameters = [
+        (row["name"], f"{row['in']}, {_type(row['schema'])}", row.get("description", ""))
+        for row in operation.get("parameters", ())
+    ]
+    responses = [
+        (status, ", ".join(row.get("content", ())), row["description"])
+        for status, row in operation["responses"].items()
+    ]
+    return (
+        f'<h3 id="{escape(operation["operationId"])}"><code>{method.upper()} {escape(path)}</code>'
+        f"</h3><p>{escape(operation['summary'])}. {escape(operation['description'])}</p>"
+        f"{_table(parameters)}{_table(responses)}"
+    )
+
+
+def _struct(name: str, schema: dict[str, Any]) -> str:
+    rows = [
+        (field, _type(row), row.get("description", ""))
+        for field, row in schema.get("properties", {}).items()
+    ]
+    return f'<h3 id="{escape(name)}"><code>{escape(name)}</code></h3>{_table(rows)}'
+
+
+def _problems() -> str:
+    rows = "".join(
+        f'<tr id="{escape(kind.code)}"><td><code>{escape(kind.code)}</code></td>'
+        f"<td>{int(kind.status)}</td><td>{escape(kind.title)}</td></tr>"
+        for kind in PROBLEM_KINDS
+    )
+    return f"<table>{rows}</table>"
+
+
+def _table(rows: list[tuple[str, str, str]]) -> str:
+    if not rows:
+        return ""
+    body = "".join(
+        f"<tr><td><code>{escape(name)}</code></td><td>{escape(kind)}</td><td>{escape(text)}</td></tr>"
+        for name, kind, text in rows
+    )
+    return f"<table>{body}</table>"
+
+
+def _type(schema: dict[str, Any]) -> str:
+    if "$ref" in schema:
+        return str(schema["$ref"]).rpartition("/")[2]
+    if "oneOf" in schema:
+        return " or ".join(_type(each) for each in schema["oneOf"])
+    if "items" in schema:
+        return f"list of {_type(schema['items'])}"
+    return str(schema.get("type", "any"))

@@ -1,0 +1,178 @@
+"""
+The HTTP server as one task of the runtime's group: its socket, its start, its stop.
+"""
+
+import errno
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+from anyio import TASK_STATUS_IGNORED
+from anyio.abc import TaskStatus
+from litestar import Litestar
+
+from chimera_s1.domain.errors import ConfigurationError
+
+GRACEFUL_STOP_S = 5
+CONNECTIONS_MAX = 512
+BACKLOG = 256
+STUCK_READER_MS = 30_000
+"""
+How long a reader may leave what was sent to it untaken before its connection is dropped.
+"""
+
+_PORT_MAX = 65_535
+
+
+def bind(host: str, port: int, *, stuck_reader_ms: int = STUCK_READER_MS) -> socket.socket:
+    """
+    A listening TCP socket.
+
+    Listening already here means that the port is taken for good: a second service that starts at
+    the same moment is told so, instead of sharing it.
+
+    Args:
+        host: A name or address of this machine.
+
+        port: 0 to 65535; 0 takes a free one.
+
+        stuck_reader_ms: A connection whose reader takes nothing for so long is dropped by the
+            kernel (tcp(7), TCP_USER_TIMEOUT; inherited by accepted sockets).
+
+    Raises:
+        ConfigurationError: It cannot be had; the text says which setting to change.
+    """
+    if not 0 <= port <= _PORT_MAX:
+        raise ConfigurationError(f"S1_HTTP_PORT={port} is not a port; write 0 to {_PORT_MAX}")
+    family, address = _resolve(host, port)
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Linux has it; elsewhere a stuck reader holds its connection until TCP gives up.
+        if option := getattr(socket, "TCP_USER_TIMEOUT", None):
+            listener.setsockopt(socket.IPPROTO_TCP, option, stuck_reader_ms)
+        listener.bind(address)
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise ConfigurationError(_why_not(error, host, port)) from error
+    listener.setblocking(False)  # noqa: FBT003 (the standard library's signature)
+    return listener
+
+
+class HttpServer:
+    """
+    Uvicorn on a socket of ours; the runtime decides when it stops.
+    """
+
+    def __init__(
+        self,
+        app: Litestar,
+        listener: socket.socket,
+        end_streams: Callable[[], None],
+        *,
+        graceful_stop_s: int = GRACEFUL_STOP_S,
+    ) -> None:
+        """
+        Args:
+            app: What to serve.
+
+            listener: From `bind`; closed when serving ends.
+
+            end_streams: Ends every response that would not end by itself.
+
+            graceful_stop_s: How long a stop waits for requests that are being answered.
+        """
+        self._listener = listener
+        self._end_streams = end_streams
+        self.url = _url(listener)
+        """
+        Where it listens, `http://127.0.0.1:8080`.
+        """
+        self._server = _Uvicorn(
+            uvicorn.Config(
+                app,
+                http="httptools",
+                ws="none",
+                lifespan="off",
+                loop="none",
+                log_config=None,
+                access_log=False,
+                server_header=False,
+                headers=[("Cache-Control", "no-store"), ("X-Content-Type-Options", "nosniff")],
+                proxy_headers=False,
+                limit_concurrency=CONNECTIONS_MAX,
+                timeout_graceful_shutdown=graceful_stop_s,
+            )
+        )
+
+    async def serve(self, *, task_status: TaskStatus[str] = TASK_STATUS_IGNORED) -> None:
+        """
+        Answer requests until `stop`; reports the URL once it does.
+        """
+        self._server.on_started = lambda: task_status.started(self.url)
+        with self._listener:
+            await self._server.serve(sockets=[self._listener])
+
+    def stop(self) -> None:
+        """
+        Take no more connections, end the streams, let the requests in hand be answered.
+        """
+        self._end_streams()
+        self._server.should_exit = True
+
+
+class _Uvicorn(uvicorn.Server):
+    on_started: Callable[[], None]
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self.on_started()
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        # Uvicorn would take SIGTERM for itself and raise it again at the end: exit code 143.
+        yield
+
+
+def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, Any]:
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except (OSError, UnicodeError) as error:
+        raise ConfigurationError(
+            f"S1_HTTP_HOST={host} is not an address of this machine ({error}); "
+            "write one, like 127.0.0.1 or 0.0.0.0"
+        ) from error
+    family, _, _, _, address = found[0]
+    return family, address
+
+
+def _why_not(error: OSError, host: str, port: int) -> str:
+    match error.errno:
+        case errno.EADDRINUSE:
+            return (
+                f"port {port} on {host} is taken by another process; set S1_HTTP_PORT to a free "
+                "port, or to 0 to have one picked"
+            )
+        case errno.EACCES:
+            return (
+                f"port {port} on {host} may not be opened by this user; "
+                "set S1_HTTP_PORT to 1024 or above"
+            )
+        case errno.EADDRNOTAVAIL:
+            return (
+                f"{host} is not an address of this machine; set S1_HTTP_HOST to one that is, "
+                "like 127.0.0.1 or 0.0.0.0"
+            )
+        case _:
+            return (
+                f"{host} port {port} cannot be opened ({error.strerror}); "
+                "change S1_HTTP_HOST or S1_HTTP_PORT"
+            )
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
