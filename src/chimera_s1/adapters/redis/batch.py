@@ -1,0 +1,60 @@
+"""
+Which quotes of one publish call are acknowledged, and which the caller should offer again.
+"""
+
+from collections.abc import Sequence
+
+from chimera_s1.domain.identifiers import InstrumentId
+from chimera_s1.domain.market.quote import Quote
+from chimera_s1.domain.ports.quote_publisher import PublishReport
+
+
+class Batch:
+    """
+    The quotes of one call, addressed by their position in it.
+    """
+
+    def __init__(self, quotes: Sequence[Quote]) -> None:
+        self.quotes = quotes
+        self.causes: list[str] = []
+        self._acknowledged = bytearray(len(quotes))
+
+    def acknowledge(self, position: int) -> None:
+        """
+        The store has the quote at *position*.
+        """
+        self._acknowledged[position] = 1
+
+    @property
+    def published(self) -> int:
+        """
+        Entries acknowledged.
+        """
+        return self._acknowledged.count(1)
+
+    def report(self) -> PublishReport:
+        """
+        What became of the call.
+
+        Of each instrument only its newest quote can be unpublished, and only while nothing newer is
+        acknowledged: an older one offered again would come after a newer one on the stream.
+        """
+        if self.published == len(self.quotes):
+            return PublishReport(published=self.published)
+        return PublishReport(
+            published=self.published,
+            unpublished=self._newest_unacknowledged(),
+            cause="; ".join(dict.fromkeys(self.causes)),
+        )
+
+    def _newest_unacknowledged(self) -> tuple[Quote, ...]:
+        settled: set[InstrumentId] = set()
+        found: list[Quote] = []
+        for position in range(len(self.quotes) - 1, -1, -1):
+            quote = self.quotes[position]
+            if quote.instrument in settled:
+                continue
+            settled.add(quote.instrument)
+            if not self._acknowledged[position]:
+                found.append(quote)
+        return tuple(reversed(found))

@@ -1,0 +1,43 @@
+"""
+Names of streams and keys; every one is made here.
+
+No hash tags: symbols spread over the slots of the cluster.
+"""
+
+from typing import Final
+
+from chimera_s1.domain.errors import InvalidValueError
+from chimera_s1.domain.identifiers import InstrumentId, Venue
+
+OPERATIONS_STREAM: Final = "ops:events"
+ROUND_TRIP_STREAM: Final = "metrics:events:s1.ws_rtt"
+ROUND_TRIP_HASH: Final = "metrics:s1:ws_rtt"
+THROUGHPUT_KEY: Final = "s1.mkt_throughput"
+
+_QUOTE_PREFIX: Final = "mkt:events:"
+
+
+def quote_stream(instrument: InstrumentId) -> str:
+    """
+    `mkt:events:spot:BTCUSDT`.
+    """
+    return f"{_QUOTE_PREFIX}{instrument.venue.value}:{instrument.symbol}"
+
+
+def quote_pattern(venue: Venue) -> str:
+    """
+    What SCAN matches to find a venue's quote streams: `mkt:events:spot:*`.
+    """
+    return f"{_QUOTE_PREFIX}{venue.value}:*"
+
+
+def quoted_instrument(stream: str) -> InstrumentId | None:
+    """
+    Whose quotes *stream* holds; None for a name that is not one of ours.
+    """
+    venue, _, symbol = stream.removeprefix(_QUOTE_PREFIX).partition(":")
+    try:
+        instrument = InstrumentId.parse(f"{venue}/{symbol}")
+    except InvalidValueError:
+        return None
+    return instrument if quote_stream(instrument) == stream else None

@@ -1,0 +1,99 @@
+"""
+Operational streams, by the official client.
+"""
+
+from typing import Final
+
+import anyio
+import msgspec
+
+from chimera_s1.adapters.redis.cluster import ClusterClient
+from chimera_s1.adapters.redis.errors import redis_errors
+from chimera_s1.adapters.redis.keys import (
+    OPERATIONS_STREAM,
+    ROUND_TRIP_HASH,
+    ROUND_TRIP_STREAM,
+    THROUGHPUT_KEY,
+)
+from chimera_s1.domain.money import decimal_text
+from chimera_s1.domain.ports.operations_log import (
+    OperationsEvent,
+    RoundTripEntry,
+    RoundTripSummary,
+)
+
+SOURCE: Final = "s1"
+PATIENCE_S = 5.0
+
+
+class RedisOperationsLog:
+    """
+    Implements `domain.ports.operations_log.OperationsLog`.
+    """
+
+    def __init__(
+        self,
+        client: ClusterClient,
+        *,
+        operations_maxlen: int,
+        maxlen: int,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
+        """
+        Args:
+            client: Used by nobody else.
+
+            operations_maxlen: Entries `ops:events` keeps, about.
+
+            maxlen: Entries `metrics:events:s1.ws_rtt` keeps, about.
+
+            patience_s: The longest a call may take, s.
+        """
+        self._client = client
+        self._operations_maxlen = operations_maxlen
+        self._maxlen = maxlen
+        self._patience_s = patience_s
+        self._one_at_a_time = anyio.Lock()
+
+    async def record(self, event: OperationsEvent) -> None:
+        """
+        Append to `ops:events`; `detail_json` is the detail with `event_id` first.
+        """
+        detail = {"event_id": event.event_id, **event.detail}
+        await self._send(
+            "XADD", OPERATIONS_STREAM, "MAXLEN", "~", self._operations_maxlen, "*",
+            "ts", event.ts,
+            "source", SOURCE,
+            "kind", event.kind,
+            "detail_json", msgspec.json.encode(detail).decode(),
+        )  # fmt: skip
+
+    async def round_trip(self, entry: RoundTripEntry, summary: RoundTripSummary) -> None:
+        """
+        Append to `metrics:events:s1.ws_rtt` and set `metrics:s1:ws_rtt`.
+        """
+        await self._send(
+            "XADD", ROUND_TRIP_STREAM, "MAXLEN", "~", self._maxlen, "*",
+            "ts", entry.ts,
+            "connection", entry.connection,
+            "venue", entry.venue,
+            "rtt_ms", decimal_text(entry.rtt_ms),
+            "process_ms", decimal_text(entry.process_ms),
+        )  # fmt: skip
+        await self._send(
+            "HSET", ROUND_TRIP_HASH,
+            "p50", decimal_text(summary.p50),
+            "p95", decimal_text(summary.p95),
+            "n", summary.n,
+        )  # fmt: skip
+
+    async def throughput(self, messages_per_s: float) -> None:
+        """
+        Set `s1.mkt_throughput`.
+        """
+        await self._send("SET", THROUGHPUT_KEY, decimal_text(messages_per_s))
+
+    async def _send(self, *command: str | int) -> None:
+        with redis_errors(), anyio.fail_after(self._patience_s):
+            async with self._one_at_a_time:
+                await self._client.execute_command(*command)

@@ -1,0 +1,197 @@
+"""
+Quotes onto their streams by the official client: one pipeline a node, redirects followed by it.
+"""
+
+from collections.abc import Sequence
+
+import anyio
+from redis.exceptions import (
+    AskError,
+    BusyLoadingError,
+    ClusterDownError,
+    MovedError,
+    ResponseError,
+    TryAgainError,
+)
+
+from chimera_s1.adapters.redis.batch import Batch
+from chimera_s1.adapters.redis.cluster import ClusterClient
+from chimera_s1.adapters.redis.codec import quote_command
+from chimera_s1.adapters.redis.errors import REDIS_FAILURES, configuration_advice, failure_text
+from chimera_s1.adapters.redis.write_probe import cluster_defect
+from chimera_s1.domain.market.quote import Quote
+from chimera_s1.domain.ports.quote_publisher import PublisherCounters, PublishReport
+
+CHUNK = 500
+PATIENCE_S = 2.0
+
+_BUSY = (TryAgainError, ClusterDownError, BusyLoadingError)
+
+
+class OfficialQuotePublisher:
+    """
+    Implements `domain.ports.quote_publisher.QuotePublisher` on redis-py's `RedisCluster`.
+
+    Each node gets its share as a pipeline of its own, so that a dead node costs only its own
+    streams. Nothing is sent twice within a call: what has no acknowledgement is reported, and the
+    next call begins with a fresh slot map.
+    """
+
+    def __init__(
+        self,
+        client: ClusterClient,
+        *,
+        maxlen: int,
+        patience_s: float = PATIENCE_S,
+        chunk: int = CHUNK,
+    ) -> None:
+        """
+        Args:
+            client: Used by nobody else.
+
+            maxlen: Entries a stream keeps, about (`S1_STREAM_MAXLEN`).
+
+            patience_s: The longest a call may take, s.
+
+            chunk: Quotes per round trip, over all nodes.
+        """
+        self._client = client
+        self._maxlen = maxlen
+        self._patience_s = patience_s
+        self._chunk = chunk
+        self._one_at_a_time = anyio.Lock()
+        self._failed_node: str | None = None
+        self._slots_doubtful = False
+        self._counters = PublisherCounters()
+        client.on_error_reply = self._count_redirect
+
+    @property
+    def counters(self) -> PublisherCounters:
+        """
+        Live counters.
+        """
+        return self._counters
+
+    async def publish(self, quotes: Sequence[Quote]) -> PublishReport:
+        """
+        Append each quote to its stream, in order within a stream; see the port.
+        """
+        if not quotes:
+            return PublishReport(published=0)
+        self._counters.batches += 1
+        batch = Batch(quotes)
+        with anyio.move_on_after(self._patience_s) as patience:
+            async with self._one_at_a_time:
+                await self._write(batch)
+        if patience.cancelled_caught:
+            self._doubt_slots()
+            self._fail(batch, f"Redis did not acknowledge within {self._patience_s:g} s")
+        self._counters.published += batch.published
+        return batch.report()
+
+    async def ping(self) -> str:
+        """
+        Empty where every master answers and says the cluster takes writes; else what is wrong.
+        """
+        with anyio.move_on_after(self._patience_s):
+            async with self._one_at_a_time:
+                try:
+                    await self._refresh_if_doubtful()
+                    return await cluster_defect(self._client)
+                except REDIS_FAILURES as error:
+                    self._doubt_slots()
+                    return configuration_advice(error) or f"Redis: {failure_text(error)}"
+        self._doubt_slots()
+        return f"Redis did not answer within {self._patience_s:g} s"
+
+    async def _write(self, batch: Batch) -> None:
+        try:
+            await self._refresh_if_doubtful()
+        except REDIS_FAILURES as error:
+            self._slots_doubtful = True
+            self._fail(batch, configuration_advice(error) or f"Redis: {failure_text(error)}")
+            return
+        for start in range(0, len(batch.quotes), self._chunk):
+            stop = min(start + self._chunk, len(batch.quotes))
+            await self._write_chunk(batch, range(start, stop))
+
+    async def _write_chunk(self, batch: Batch, positions: range) -> None:
+        shares: dict[str, list[int]] = {}
+        for position in positions:
+            command = quote_command(batch.quotes[position], self._maxlen)
+            node = self._client.get_node_from_key(str(command[1]))
+            shares.setdefault(node.name if node else "", []).append(position)
+        redirected: list[int] = []
+        async with anyio.create_task_group() as nodes:
+            for name, share in shares.items():
+                nodes.start_soon(self._write_share, batch, name, share, redirected)
+        # One by one: redis-py sends ASKING as a command of its own, and only an otherwise idle
+        # client is sure to send what follows over the same connection.
+        for position in sorted(redirected):
+            await self._follow(batch, position)
+
+    async def _write_share(
+        self, batch: Batch, node: str, share: list[int], redirected: list[int]
+    ) -> None:
+        pipeline = self._client.pipeline()
+        for position in share:
+            pipeline.execute_command(*quote_command(batch.quotes[position], self._maxlen))
+        try:
+            replies = await pipeline.execute(raise_on_error=False, allow_redirections=False)
+        except REDIS_FAILURES as error:
+            self._fail_node(batch, node, error)
+            return
+        refused: Exception | None = None
+        for position, reply in zip(share, replies, strict=True):
+            if isinstance(reply, MovedError | AskError):
+                redirected.append(position)
+            elif isinstance(reply, Exception):
+                refused = refused or reply
+                self._count_busy(reply)
+            else:
+                batch.acknowledge(position)
+        if refused is not None:
+            self._fail_node(batch, node, refused)
+
+    async def _follow(self, batch: Batch, position: int) -> None:
+        try:
+            await self._client.execute_command(*quote_command(batch.quotes[position], self._maxlen))
+        except REDIS_FAILURES as error:
+            self._fail_node(batch, "redirect", error)
+        else:
+            batch.acknowledge(position)
+
+    async def _refresh_if_doubtful(self) -> None:
+        if self._slots_doubtful:
+            await self._client.refresh(self._failed_node)
+            self._slots_doubtful, self._failed_node = False, None
+        else:
+            await self._client.initialize()
+
+    def _fail_node(self, batch: Batch, node: str, error: Exception) -> None:
+        # A server that answers with an error of its own (out of memory, wrong type) is where the
+        # slot map says it is; anything else may have moved.
+        if not isinstance(error, ResponseError) or isinstance(error, _BUSY):
+            self._doubt_slots(node)
+        self._fail(batch, f"Redis {node}: {configuration_advice(error) or failure_text(error)}")
+
+    def _fail(self, batch: Batch, cause: str) -> None:
+        self._counters.failures += 1
+        batch.causes.append(cause)
+
+    def _doubt_slots(self, failed_node: str | None = None) -> None:
+        self._slots_doubtful = True
+        self._failed_node = failed_node or self._failed_node
+
+    def _count_redirect(self, error: Exception) -> None:
+        match error:
+            case MovedError():
+                self._counters.moved += 1
+            case AskError():
+                self._counters.asked += 1
+            case _:
+                self._count_busy(error)
+
+    def _count_busy(self, error: Exception) -> None:
+        if isinstance(error, _BUSY):
+            self._counters.tried_again += 1

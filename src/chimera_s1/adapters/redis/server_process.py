@@ -1,0 +1,232 @@
+"""
+One redis-server process in cluster mode: started, asked, stopped, and never left behind.
+"""
+
+import os
+import signal
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import anyio
+from anyio.abc import Process
+from redis.asyncio import Redis
+from redis.exceptions import RedisError
+
+from chimera_s1.adapters.redis.addresses import RedisAddress
+from chimera_s1.domain.errors import PublisherUnavailableError
+
+HOST = "127.0.0.1"
+START_PATIENCE_S = 10.0
+_STOP_PATIENCE_S = 3.0
+_ASK_AGAIN_S = 0.01
+
+
+class ServerProcess:
+    """
+    A redis-server in a directory of its own, on a fixed port of the loopback interface.
+
+    Data lives in memory only; `nodes.conf`, the node's place in the cluster, survives a restart.
+    """
+
+    def __init__(self, binary: Path, directory: Path, port: int, options: tuple[str, ...]) -> None:
+        """
+        Args:
+            binary: The redis-server program.
+
+            directory: Its working directory; made where missing.
+
+            port: Of clients; the cluster bus listens on port + 10000.
+
+            options: More command line options.
+        """
+        self.address = RedisAddress(HOST, port)
+        self.log = directory / "redis.log"
+        self._binary = binary
+        self._directory = directory
+        self._options = options
+        self._process: Process | None = None
+        self._expected = True
+
+    @property
+    def pid(self) -> int | None:
+        """
+        Of the running process; None where none runs.
+        """
+        process = self._process
+        return process.pid if process is not None and process.returncode is None else None
+
+    async def start(self) -> None:
+        """
+        Start it and wait until it answers PING.
+
+        Raises:
+            PublisherUnavailableError: It ended, or did not answer within 10 s.
+        """
+        self._directory.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            # A session of its own: Ctrl-C in the terminal reaches the service, which stops this.
+            self._process = await anyio.open_process(
+                self._command(),
+                stdin=None,
+                stdout=log,
+                stderr=log,
+                cwd=self._directory,
+                start_new_session=True,
+            )
+        self._expected = False
+        (self._directory / "redis.pid").write_text(f"{self._process.pid}\n")
+        with anyio.move_on_after(START_PATIENCE_S):
+            await until(self._answers_or_ended)
+            if self.pid is not None:
+                return
+        await self.stop()
+        raise PublisherUnavailableError(
+            f"redis-server on {self.address} did not start: {self._last_log_line()} "
+            f"(the whole log: {self.log})"
+        )
+
+    async def ask(self, *command: str | int) -> Any:  # noqa: ANN401 (a reply is what the command says)
+        """
+        One command over a connection of its own.
+        """
+        client = Redis(
+            host=HOST,
+            port=self.address.port,
+            decode_responses=True,
+            protocol=2,
+            socket_timeout=START_PATIENCE_S,
+        )
+        try:
+            return await client.execute_command(*command)  # type: ignore[no-untyped-call]
+        finally:
+            await client.aclose()
+
+    async def stop(self) -> None:
+        """
+        SIGTERM, then SIGKILL; returns when the process is gone. Does nothing where none runs.
+        """
+        self._expected = True
+        process = self._process
+        if process is None:
+            return
+        with anyio.CancelScope(shield=True):
+            with anyio.move_on_after(_STOP_PATIENCE_S), suppress(ProcessLookupError):
+                process.send_signal(signal.SIGCONT)
+                process.terminate()
+                await process.wait()
+            with suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+        (self._directory / "redis.pid").unlink(missing_ok=True)
+
+    async def kill(self) -> None:
+        """
+        SIGKILL, as a crash would; returns when the process is gone.
+        """
+        assert self._process is not None, "kill what was started"
+        self._process.kill()
+        await self._process.wait()
+
+    def pause(self) -> None:
+        """
+        SIGSTOP: connections stay open, nothing is answered.
+        """
+        assert self._process is not None, "pause what was started"
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """
+        SIGCONT.
+        """
+        assert self._process is not None, "resume what was started"
+        self._process.send_signal(signal.SIGCONT)
+
+    async def watch(self) -> None:
+        """
+        Return when the process was stopped by `stop`.
+
+        Raises:
+            PublisherUnavailableError: It ended by itself.
+        """
+        assert self._process is not None, "watch what was started"
+        code = await self._process.wait()
+        if not self._expected:
+            raise PublisherUnavailableError(
+                f"the embedded redis-server on {self.address} ended with {_ending(code)}: "
+                f"{self._last_log_line()} (the whole log: {self.log})"
+            )
+
+    async def _answers_or_ended(self) -> bool:
+        with suppress(RedisError, OSError):
+            return self.pid is None or bool(await self.ask("PING"))
+        return False
+
+    def _command(self) -> list[str]:
+        return [
+            str(self._binary),
+            *("--port", str(self.address.port), "--bind", HOST),
+            *("--cluster-enabled", "yes", "--cluster-announce-ip", HOST),
+            *("--cluster-node-timeout", "1000"),
+            *("--save", "", "--appendonly", "no", "--repl-diskless-sync-delay", "0"),
+            *self._options,
+        ]
+
+    def _last_log_line(self) -> str:
+        try:
+            lines = self.log.read_text(errors="replace").splitlines()
+        except OSError as error:
+            return str(error)
+        return next((line for line in reversed(lines) if line.strip()), "it wrote no log")
+
+
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    """
+    Ask a server, which tells nothing unasked, again and again; the caller sets the deadline.
+    """
+    while True:
+        if await condition():
+            return
+        await anyio.sleep(_ASK_AGAIN_S)
+
+
+async def end_leftover(directory: Path) -> int | None:
+    """
+    End the server that an earlier, killed owner of *directory* left behind.
+
+    A process is signalled only where its working directory is *directory* and its command line is
+    a server's, so that a reused process id never hits a stranger.
+
+    Returns:
+        The process id that was ended; None where there was none.
+    """
+    file = directory / "redis.pid"
+    try:
+        pid = int(file.read_text())
+    except (OSError, ValueError):
+        return None
+    if not _is_our_server(pid, directory):
+        file.unlink(missing_ok=True)
+        return None
+    with suppress(ProcessLookupError):
+        # It holds nothing that is worth a farewell, and a stopped process would not hear SIGTERM.
+        os.kill(pid, signal.SIGKILL)
+    with anyio.fail_after(_STOP_PATIENCE_S):
+        while _is_our_server(pid, directory):  # noqa: ASYNC110 (another's child: nothing tells its end)
+            await anyio.sleep(_ASK_AGAIN_S)
+    file.unlink(missing_ok=True)
+    return pid
+
+
+def _is_our_server(pid: int, directory: Path) -> bool:
+    process = Path("/proc") / str(pid)
+    try:
+        command = (process / "cmdline").read_bytes()
+        return b"-server" in command and (process / "cwd").readlink() == directory.resolve()
+    except OSError:
+        return False
+
+
+def _ending(code: int) -> str:
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
