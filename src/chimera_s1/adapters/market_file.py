@@ -85,7 +85,7 @@ def read_records(
                     continue
                 try:
                     yield _decode(line)
-                except (msgspec.DecodeError, UnicodeDecodeError) as error:
+                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                     reason = str(error)
                     if on_bad is None:
                         raise RecordingDamagedError(f"{path}, line {number}: {reason}") from error

@@ -92,14 +92,16 @@ def book_defect(bid: float, bid_qty: float, ask: float, ask_qty: float) -> BookD
     Binance shows an empty side as price 0 and quantity 0. A locked book (bid equal to ask, above
     zero) is unusual but true, so it passes with a spread of 0.
     """
-    if 0.0 < bid <= ask and bid_qty > 0.0 and ask_qty > 0.0 and isfinite(ask + bid_qty + ask_qty):
-        return None
+    # The product bounds mid and top1_usdt: where it is finite, all that is published is.
+    if 0.0 < bid <= ask and bid_qty > 0.0 and ask_qty > 0.0:
+        if isfinite((bid + ask) * (bid_qty + ask_qty)):
+            return None
+        return BookDefect.NON_FINITE
     numbers = (bid, ask, bid_qty, ask_qty)
     if not all(map(isfinite, numbers)):
         return BookDefect.NON_FINITE
     if min(numbers) < 0:
         return BookDefect.NEGATIVE
     if min(numbers) > 0:
-        # What is left: crossed, or finite parts whose sum is not (quantities beyond any market).
-        return BookDefect.CROSSED if bid > ask else BookDefect.NON_FINITE
+        return BookDefect.CROSSED
     return BookDefect.LOCKED_AT_ZERO if bid == ask == 0 else BookDefect.EMPTY

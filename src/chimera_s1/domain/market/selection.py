@@ -2,6 +2,7 @@
 Which instruments this instance serves: what the user named, what the venue lists, which shard.
 """
 
+import re
 from collections.abc import Iterable
 from hashlib import blake2b
 
@@ -12,6 +13,8 @@ from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue, parse_sym
 
 QUOTE_ASSET = "USDT"
 EVERY_SYMBOL = "*"
+SHARDS_MAX = 1024  # more than any cluster has cores
+_SHARD = re.compile(r"([0-9]{1,4})/([0-9]{1,4})")
 
 
 class Listing(Struct, frozen=True):
@@ -81,13 +84,14 @@ def parse_shard(text: str) -> Shard:
     Raises:
         InvalidValueError: It is not index/count with 0 <= index < count <= 1024.
     """
-    index, slash, count = text.partition("/")
-    if not (slash and index.isascii() and index.isdigit() and count.isascii() and count.isdigit()):
+    numbers = _SHARD.fullmatch(text)
+    if numbers is None:
         raise InvalidValueError(f"{text!r} is not a shard; write index/count, like 0/4")
-    shard = Shard(int(index), int(count))
-    if not 0 <= shard.index < shard.count <= 1024:  # noqa: PLR2004 (more shards than any cluster has cores)
+    shard = Shard(*map(int, numbers.groups()))
+    if not 0 <= shard.index < shard.count <= SHARDS_MAX:
         raise InvalidValueError(
-            f"{text!r} is not a shard; the index runs from 0 to count - 1, the count to 1024"
+            f"{text!r} is not a shard; the index runs from 0 to count - 1, "
+            f"the count to {SHARDS_MAX}"
         )
     return shard
 

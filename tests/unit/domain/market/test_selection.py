@@ -1,0 +1,165 @@
+"""
+Selection: what was named, what is listed, and that shards divide it without loss or overlap.
+"""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chimera_s1.domain.errors import InvalidValueError
+from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
+from chimera_s1.domain.market.selection import (
+    WHOLE,
+    Listing,
+    Shard,
+    SymbolChoice,
+    parse_choice,
+    parse_shard,
+    select,
+    shard_of,
+)
+from tests.unit.domain.strategies import instruments, symbols, venues
+
+counts = st.integers(1, 40)
+listings = st.lists(
+    st.builds(Listing, instruments, st.sampled_from(["USDT", "USDC", "BTC"]), st.booleans()),
+    unique_by=lambda listing: listing.instrument,
+)
+choices = st.one_of(
+    st.just(SymbolChoice(every=True, named=frozenset())),
+    st.builds(SymbolChoice, st.just(value=False), st.frozensets(instruments, min_size=1)),
+)
+
+
+def listing(name: str, quote_asset: str = "USDT", *, trading: bool = True) -> Listing:
+    return Listing(InstrumentId.parse(name), quote_asset, trading)
+
+
+def named(*names: str) -> frozenset[InstrumentId]:
+    return frozenset(map(InstrumentId.parse, names))
+
+
+@given(symbols, counts)
+def test_every_symbol_is_on_a_shard_that_exists(symbol: Symbol, count: int) -> None:
+    assert 0 <= shard_of(symbol, count) < count
+
+
+@given(symbols, counts)
+def test_a_new_shard_only_takes_symbols_for_itself(symbol: Symbol, count: int) -> None:
+    """
+    Growing from *count* to one more, a symbol stays where it was or moves to the new shard.
+    """
+    assert shard_of(symbol, count + 1) in {shard_of(symbol, count), count}
+
+
+def test_where_symbols_are_is_part_of_the_contract() -> None:
+    """
+    Instances of different versions must agree, or a symbol is served twice or not at all.
+    """
+    names = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "DOGEUSDT")
+
+    assert [shard_of(Symbol(name), 4) for name in names] == [3, 0, 0, 1, 0]
+
+
+def test_shards_are_about_equally_full() -> None:
+    """
+    Of 4000 symbols on 8 shards none has less than 80 % or more than 120 % of its share.
+    """
+    filled = [0] * 8
+    for number in range(4000):
+        filled[shard_of(Symbol(f"S{number}USDT"), 8)] += 1
+
+    assert min(filled) >= 400
+    assert max(filled) <= 600
+
+
+@given(choices, listings, venues, counts)
+def test_shards_divide_the_selection_without_loss_or_overlap(
+    choice: SymbolChoice, rows: list[Listing], venue: Venue, count: int
+) -> None:
+    whole = select(choice, rows, venue, WHOLE)
+    parts = [select(choice, rows, venue, Shard(index, count)) for index in range(count)]
+
+    assert sorted(i for part in parts for i in part.chosen) == list(whole.chosen)
+    assert {part.unknown for part in parts} == {whole.unknown}
+
+
+@given(choices, listings, venues)
+def test_what_is_chosen_is_listed_and_what_is_unknown_is_not(
+    choice: SymbolChoice, rows: list[Listing], venue: Venue
+) -> None:
+    selection = select(choice, rows, venue, WHOLE)
+    listed = {row.instrument for row in rows}
+
+    assert set(selection.chosen) <= listed
+    assert not set(selection.unknown) & listed
+    assert all(i.venue is venue for i in selection.chosen + selection.unknown)
+    assert selection.chosen == tuple(sorted(set(selection.chosen)))
+    if not choice.every:
+        ours = {i for i in choice.named if i.venue is venue}
+        assert ours == {*selection.chosen, *selection.unknown}
+
+
+def test_everything_means_what_trades_in_usdt() -> None:
+    rows = [
+        listing("spot/BTCUSDT"),
+        listing("spot/ETHUSDT"),
+        listing("spot/LUNCUSDT", trading=False),
+        listing("spot/ETHBTC", "BTC"),
+        listing("perp/BTCUSDT"),
+    ]
+
+    selection = select(parse_choice("*", Venue), rows, Venue.SPOT, WHOLE)
+
+    assert [str(i) for i in selection.chosen] == ["spot/BTCUSDT", "spot/ETHUSDT"]
+    assert not selection.unknown
+
+
+def test_a_named_instrument_is_served_even_when_it_does_not_trade() -> None:
+    rows = [listing("spot/LUNCUSDT", trading=False), listing("spot/ETHBTC", "BTC")]
+
+    selection = select(parse_choice("LUNCUSDT,ETHBTC,NOPEUSDT", Venue), rows, Venue.SPOT, WHOLE)
+
+    assert [str(i) for i in selection.chosen] == ["spot/ETHBTC", "spot/LUNCUSDT"]
+    assert [str(i) for i in selection.unknown] == ["spot/NOPEUSDT"]
+
+
+@pytest.mark.parametrize(
+    ("text", "chosen"),
+    [
+        ("BTCUSDT", named("spot/BTCUSDT", "perp/BTCUSDT")),
+        (" btcusdt , perp/ethusdt,", named("spot/BTCUSDT", "perp/BTCUSDT", "perp/ETHUSDT")),
+        ("spot/BTCUSDT,spot/BTCUSDT", named("spot/BTCUSDT")),
+    ],
+)
+def test_named_instruments_are_read(text: str, chosen: frozenset[InstrumentId]) -> None:
+    assert parse_choice(text, Venue) == SymbolChoice(every=False, named=chosen)
+
+
+def test_a_bare_symbol_names_only_the_venues_served() -> None:
+    assert parse_choice("BTCUSDT", [Venue.PERP]).named == named("perp/BTCUSDT")
+
+
+@pytest.mark.parametrize("text", [" * ", "*,"])
+def test_a_star_alone_is_everything(text: str) -> None:
+    assert parse_choice(text, Venue) == SymbolChoice(every=True, named=frozenset())
+
+
+@pytest.mark.parametrize("text", ["", " , ", "*,BTCUSDT", "BTC USDT", "margin/BTCUSDT"])
+def test_a_list_with_something_else_in_it_is_refused(text: str) -> None:
+    with pytest.raises(InvalidValueError):
+        parse_choice(text, Venue)
+
+
+@given(st.integers(1, 1024).flatmap(lambda n: st.builds(Shard, st.integers(0, n - 1), st.just(n))))
+def test_a_shard_reads_back_from_its_text(shard: Shard) -> None:
+    assert parse_shard(str(shard)) == shard
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "1", "0/0", "1/1", "4/4", "-1/4", "0/1025", "a/b", "0/4/2", "²/4", "0/" + "9" * 5000],
+)
+def test_what_is_no_shard_is_refused(text: str) -> None:
+    with pytest.raises(InvalidValueError, match="is not a shard"):
+        parse_shard(text)
