@@ -36,25 +36,24 @@ class Batch:
         """
         What became of the call.
 
-        Of each instrument only its newest quote can be unpublished, and only while nothing newer is
-        acknowledged: an older one offered again would come after a newer one on the stream.
+        A quote with a newer acknowledged one of its instrument and source is left out: offered
+        again, it would come after its successor.
         """
         if self.published == len(self.quotes):
             return PublishReport(published=self.published)
         return PublishReport(
             published=self.published,
-            unpublished=self._newest_unacknowledged(),
+            unpublished=self._unacknowledged(),
             cause="; ".join(dict.fromkeys(self.causes)),
         )
 
-    def _newest_unacknowledged(self) -> tuple[Quote, ...]:
-        settled: set[InstrumentId] = set()
+    def _unacknowledged(self) -> tuple[Quote, ...]:
+        succeeded: set[tuple[InstrumentId, str]] = set()
         found: list[Quote] = []
         for position in range(len(self.quotes) - 1, -1, -1):
             quote = self.quotes[position]
-            if quote.instrument in settled:
-                continue
-            settled.add(quote.instrument)
-            if not self._acknowledged[position]:
+            if self._acknowledged[position]:
+                succeeded.add((quote.instrument, quote.source))
+            elif (quote.instrument, quote.source) not in succeeded:
                 found.append(quote)
         return tuple(reversed(found))

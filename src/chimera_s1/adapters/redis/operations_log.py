@@ -35,7 +35,6 @@ class RedisOperationsLog:
         self,
         client: ClusterClient,
         *,
-        operations_maxlen: int,
         maxlen: int,
         patience_s: float = PATIENCE_S,
     ) -> None:
@@ -43,14 +42,11 @@ class RedisOperationsLog:
         Args:
             client: Used by nobody else.
 
-            operations_maxlen: Entries `ops:events` keeps, about.
-
-            maxlen: Entries `metrics:events:s1.ws_rtt` keeps, about.
+            maxlen: Entries each operational stream keeps, about (`S1_OPS_MAXLEN`).
 
             patience_s: The longest a call may take, s.
         """
         self._client = client
-        self._operations_maxlen = operations_maxlen
         self._maxlen = maxlen
         self._patience_s = patience_s
         self._one_at_a_time = anyio.Lock()
@@ -61,7 +57,7 @@ class RedisOperationsLog:
         """
         detail = {"event_id": event.event_id, **event.detail}
         await self._send(
-            "XADD", OPERATIONS_STREAM, "MAXLEN", "~", self._operations_maxlen, "*",
+            "XADD", OPERATIONS_STREAM, "MAXLEN", "~", self._maxlen, "*",
             "ts", event.ts,
             "source", SOURCE,
             "kind", event.kind,

@@ -1,0 +1,53 @@
+"""
+Operational streams in memory.
+"""
+
+from anyio.lowlevel import checkpoint
+
+from chimera_s1.domain.errors import PublisherUnavailableError
+from chimera_s1.domain.ports.operations_log import (
+    OperationsEvent,
+    RoundTripEntry,
+    RoundTripSummary,
+)
+
+
+class MemoryOperationsLog:
+    """
+    Implements `domain.ports.operations_log.OperationsLog`; what was written is there to be looked
+    at, and `gone` makes it unreachable until it is set back.
+    """
+
+    def __init__(self) -> None:
+        self.gone = False
+        self.events: list[OperationsEvent] = []
+        self.round_trips: list[RoundTripEntry] = []
+        self.summary: RoundTripSummary | None = None
+        self.messages_per_s: float | None = None
+
+    async def record(self, event: OperationsEvent) -> None:
+        """
+        Keep *event*.
+        """
+        await self._reach()
+        self.events.append(event)
+
+    async def round_trip(self, entry: RoundTripEntry, summary: RoundTripSummary) -> None:
+        """
+        Keep *entry*; *summary* replaces the last.
+        """
+        await self._reach()
+        self.round_trips.append(entry)
+        self.summary = summary
+
+    async def throughput(self, messages_per_s: float) -> None:
+        """
+        Replace the last figure.
+        """
+        await self._reach()
+        self.messages_per_s = messages_per_s
+
+    async def _reach(self) -> None:
+        await checkpoint()
+        if self.gone:
+            raise PublisherUnavailableError("the operations log is gone")

@@ -1,0 +1,142 @@
+"""
+Quotes on streams in memory: the store, its publisher, its reader.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+
+from anyio.lowlevel import checkpoint
+
+from chimera_s1.adapters.event_codec import quote_fields
+from chimera_s1.domain.errors import PublisherUnavailableError
+from chimera_s1.domain.identifiers import InstrumentId
+from chimera_s1.domain.market.quote import Quote
+from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.ports.quote_publisher import PublisherCounters, PublishReport
+from chimera_s1.domain.ports.quote_reader import PublishedQuote
+
+GONE = "the streams are gone"
+
+
+class MemoryStreams:
+    """
+    Streams by instrument; `gone` makes them unreachable until it is set back.
+    """
+
+    def __init__(self, clock: Clock, *, maxlen: int) -> None:
+        """
+        Args:
+            clock: Gives the entries their ids.
+
+            maxlen: Entries each stream keeps, exactly.
+        """
+        self.gone = False
+        self._clock = clock
+        self._maxlen = maxlen
+        self._last_id = (0, 0)
+        self._streams: dict[InstrumentId, deque[PublishedQuote]] = {}
+
+    def append(self, quote: Quote) -> None:
+        """
+        Add one entry; the oldest goes where there are too many.
+        """
+        last_ms, last_number = self._last_id
+        now_ms = max(self._clock.now_ms(), last_ms)
+        self._last_id = (now_ms, last_number + 1 if now_ms == last_ms else 0)
+        stream = self._streams.setdefault(quote.instrument, deque(maxlen=self._maxlen))
+        stream.append(
+            PublishedQuote(
+                entry_id="{}-{}".format(*self._last_id),
+                instrument=quote.instrument,
+                fields=quote_fields(quote),
+            )
+        )
+
+    def instruments(self) -> tuple[InstrumentId, ...]:
+        """
+        Whose streams exist, in order.
+        """
+        return tuple(sorted(self._streams))
+
+    def entries(self, instrument: InstrumentId) -> tuple[PublishedQuote, ...]:
+        """
+        One stream, oldest first; empty where there is none.
+        """
+        return tuple(self._streams.get(instrument, ()))
+
+
+class MemoryQuotePublisher:
+    """
+    Implements `domain.ports.quote_publisher.QuotePublisher`.
+    """
+
+    def __init__(self, streams: MemoryStreams) -> None:
+        self._streams = streams
+        self._counters = PublisherCounters()
+
+    @property
+    def counters(self) -> PublisherCounters:
+        """
+        Live counters.
+        """
+        return self._counters
+
+    async def publish(self, quotes: Sequence[Quote]) -> PublishReport:
+        """
+        All of them, or none while the streams are gone.
+        """
+        await checkpoint()
+        if not quotes:
+            return PublishReport(published=0)
+        self._counters.batches += 1
+        if self._streams.gone:
+            self._counters.failures += 1
+            return PublishReport(published=0, unpublished=tuple(quotes), cause=GONE)
+        for quote in quotes:
+            self._streams.append(quote)
+        self._counters.published += len(quotes)
+        return PublishReport(published=len(quotes))
+
+    async def ping(self) -> str:
+        """
+        Whether the streams are there.
+        """
+        await checkpoint()
+        return GONE if self._streams.gone else ""
+
+
+class MemoryQuoteReader:
+    """
+    Implements `domain.ports.quote_reader.QuoteReader`.
+    """
+
+    def __init__(self, streams: MemoryStreams) -> None:
+        self._streams = streams
+
+    async def instruments(self) -> tuple[InstrumentId, ...]:
+        """
+        In order; see the port.
+        """
+        await self._reach()
+        return self._streams.instruments()
+
+    async def newest(self, instruments: Sequence[InstrumentId]) -> tuple[PublishedQuote, ...]:
+        """
+        In the order asked; see the port.
+        """
+        await self._reach()
+        return tuple(
+            entry for instrument in instruments for entry in self._streams.entries(instrument)[-1:]
+        )
+
+    async def history(self, instrument: InstrumentId, count: int) -> tuple[PublishedQuote, ...]:
+        """
+        Oldest first; see the port.
+        """
+        await self._reach()
+        return self._streams.entries(instrument)[-count:] if count > 0 else ()
+
+    async def _reach(self) -> None:
+        await checkpoint()
+        if self._streams.gone:
+            raise PublisherUnavailableError(GONE)
