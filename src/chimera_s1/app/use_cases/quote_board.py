@@ -166,8 +166,14 @@ class QuoteBoard:
     def accept(self, quotes: Sequence[Quote]) -> None:
         """
         Post *quotes*, oldest first within a stream; the last of each stream stays.
+
+        A quote that is offered to the store a second time is the same object, and is not posted
+        a second time.
         """
         for quote in quotes:
+            held = self._posted.get(_key(quote))
+            if held is not None and held.quote is quote:
+                continue
             self._number += 1
             entry = PostedQuote(self._number, quote)
             self._posted[_key(quote)] = entry

@@ -1,0 +1,166 @@
+"""
+Logs on standard error: JSON lines for machines, plain lines for a terminal; secrets in neither.
+"""
+
+import json
+import logging
+import re
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, TextIO
+from urllib.parse import quote, quote_plus
+
+import msgspec
+
+LogFormat = Literal["json", "human"]
+
+MASK = "***"
+
+_QUIET_LOGGERS = ("uvicorn", "httpx", "httpcore", "redis", "asyncio")
+"""
+Libraries whose INFO and DEBUG lines tell of their own doings (httpx: every URL with its query).
+"""
+
+_OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+
+
+def configure_logging(
+    log_format: LogFormat, level: str, secrets: Sequence[str], *, stream: TextIO | None = None
+) -> None:
+    """
+    Set logging up for the whole process; what was set up before is replaced.
+
+    Args:
+        log_format: `json` or `human`.
+
+        level: Lowest level shown of our own loggers, `debug`, `info`, `warning` or `error`.
+
+        secrets: Values replaced by `***` wherever they appear: in messages, fields, exceptions.
+
+        stream: Where to; standard error where not given.
+    """
+    redaction = Redaction(secrets)
+    target = _Stderr(stream or sys.stderr)
+    target.setFormatter(JsonLines(redaction) if log_format == "json" else HumanLines(redaction))
+    logging.basicConfig(handlers=[target], level=level.upper(), force=True)
+    logging.captureWarnings(capture=True)
+    for name in _QUIET_LOGGERS:
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
+
+
+class Redaction:
+    """
+    Replaces secrets in text, in every spelling they commonly take: as they are, quoted in a URL,
+    escaped in JSON or in a Python literal.
+    """
+
+    def __init__(self, secrets: Iterable[str]) -> None:
+        spellings = {spelling for secret in secrets if secret for spelling in _spellings(secret)}
+        # The longest first: a secret that contains another must not leave its rest behind.
+        ordered = sorted(spellings, key=len, reverse=True)
+        self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
+
+    def text(self, text: str) -> str:
+        """
+        *text* without secrets.
+        """
+        return self._pattern.sub(MASK, text) if self._pattern else text
+
+    def value(self, value: object) -> object:
+        """
+        *value* without secrets, as something JSON can hold.
+        """
+        match value:
+            case None | bool():
+                return value
+            case int() | float():
+                shown = self.text(str(value))
+                return value if shown == str(value) else shown
+            case Mapping():
+                return {self.text(str(key)): self.value(item) for key, item in value.items()}
+            case list() | tuple() | set() | frozenset():
+                return [self.value(item) for item in value]
+            case _:
+                return self.text(str(value))
+
+
+class JsonLines(logging.Formatter):
+    """
+    One JSON object a line: `ts` (epoch ms), `level`, `logger`, `message`, the record's own fields,
+    and `exception` where there is one.
+    """
+
+    def __init__(self, redaction: Redaction) -> None:
+        super().__init__()
+        self._redaction = redaction
+
+    def format(self, record: logging.LogRecord) -> str:
+        """
+        *record* as a line, without its end.
+        """
+        line: dict[str, object] = {
+            "ts": int(record.created * 1000),
+            "level": record.levelname,
+            "logger": record.name,
+            "message": self._redaction.text(record.getMessage()),
+        }
+        for name, value in _fields(record).items():
+            line.setdefault(name, self._redaction.value(value))
+        if traceback := _traceback(self, record):
+            line["exception"] = self._redaction.text(traceback)
+        return msgspec.json.encode(line).decode()
+
+
+class HumanLines(logging.Formatter):
+    """
+    `2026-11-23 15:25:01.123 INFO    app.runtime: message field=value`, local time.
+    """
+
+    default_msec_format = "%s.%03d"
+
+    def __init__(self, redaction: Redaction) -> None:
+        super().__init__()
+        self._redaction = redaction
+
+    def format(self, record: logging.LogRecord) -> str:
+        """
+        *record* as a line, or as several where it has an exception.
+        """
+        name = record.name.removeprefix("chimera_s1.")
+        fields = "".join(f" {field}={value}" for field, value in _fields(record).items())
+        head = f"{self.formatTime(record)} {record.levelname:<7} {name}: "
+        traceback = _traceback(self, record)
+        tail = f"\n{traceback}" if traceback else ""
+        return self._redaction.text(f"{head}{record.getMessage()}{fields}{tail}")
+
+
+class _Stderr(logging.StreamHandler[TextIO]):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (the standard library's name)
+        # The library would print the arguments as they are, secrets included.
+        try:
+            self.stream.write(f"a line of {record.name}:{record.lineno} could not be logged\n")
+        except (OSError, ValueError):
+            return  # Standard error is gone; there is nobody left to tell.
+
+
+def _spellings(secret: str) -> tuple[str, ...]:
+    return (
+        secret,
+        quote(secret, safe=""),
+        quote_plus(secret),
+        json.dumps(secret)[1:-1],
+        repr(secret)[1:-1],
+    )
+
+
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    return {name: value for name, value in vars(record).items() if name not in _OWN_FIELDS}
+
+
+def _traceback(formatter: logging.Formatter, record: logging.LogRecord) -> str:
+    parts: list[str] = []
+    if record.exc_info and record.exc_info[0] is not None:
+        parts.append(formatter.formatException(record.exc_info))
+    if record.stack_info:
+        parts.append(formatter.formatStack(record.stack_info))
+    return "\n".join(parts)

@@ -1,0 +1,164 @@
+"""
+The Prometheus page: plain numbers, read when it is asked for.
+
+Nothing on the market path touches a metrics library: counters are integers of their owners, and
+only a scrape pays for turning them into text.
+"""
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from enum import StrEnum
+from itertools import accumulate
+from math import inf
+
+from msgspec import Struct
+from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
+from prometheus_client.metrics_core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+PREFIX = "s1_"
+_COUNTER_SUFFIX = "_total"
+
+
+class SampleKind(StrEnum):
+    """
+    A counter only grows while the process lives; a gauge is what is so now.
+    """
+
+    COUNTER = "counter"
+    GAUGE = "gauge"
+
+
+class Sample(Struct, frozen=True):
+    """
+    One number on the page.
+
+    Attributes:
+        name: As it stands on the page; begins with `s1_`, and ends with `_total` where it is a
+            counter.
+
+        about: For people: what is counted, in which unit.
+
+        kind: Counter or gauge.
+
+        value: Now.
+
+        labels: Pairs of name and value; the same names in all samples of one *name*.
+    """
+
+    name: str
+    about: str
+    kind: SampleKind
+    value: float
+    labels: tuple[tuple[str, str], ...] = ()
+
+    def __post_init__(self) -> None:
+        assert self.name.startswith(PREFIX), self.name
+        assert self.name.endswith(_COUNTER_SUFFIX) == (self.kind is SampleKind.COUNTER), self.name
+
+
+MetricSource = Callable[[], Iterable[Sample]]
+
+
+def counter(name: str, about: str, value: float, **labels: str) -> Sample:
+    """
+    A `Sample` that only grows.
+    """
+    return Sample(name, about, SampleKind.COUNTER, value, tuple(labels.items()))
+
+
+def gauge(name: str, about: str, value: float, **labels: str) -> Sample:
+    """
+    A `Sample` of what is so now.
+    """
+    return Sample(name, about, SampleKind.GAUGE, value, tuple(labels.items()))
+
+
+class LatencyHistogram:
+    """
+    Durations in fixed buckets; observed in ms, shown in seconds, as Prometheus wants base units.
+    """
+
+    def __init__(self, name: str, about: str, bounds_ms: Sequence[float]) -> None:
+        """
+        Args:
+            name: As it stands on the page; begins with `s1_`, ends with `_seconds`.
+
+            about: For people: what takes so long, from where to where.
+
+            bounds_ms: Upper bounds of the buckets, inclusive, ascending, ms; a last one without
+                bound is added.
+        """
+        assert name.startswith(PREFIX), name
+        assert name.endswith("_seconds"), name
+        self._name = name
+        self._about = about
+        self._bounds_ms = tuple(bounds_ms)
+        self._counts = [0] * (len(self._bounds_ms) + 1)
+        self._sum_ms = 0.0
+
+    def observe(self, duration_ms: float) -> None:
+        """
+        Count one duration, ms.
+        """
+        self._counts[bisect_left(self._bounds_ms, duration_ms)] += 1
+        self._sum_ms += duration_ms
+
+    def family(self) -> Metric:
+        """
+        The histogram for the page.
+        """
+        bounds = (*(bound / 1000 for bound in self._bounds_ms), inf)
+        buckets = [
+            ("+Inf" if bound == inf else str(bound), float(count))
+            for bound, count in zip(bounds, accumulate(self._counts), strict=True)
+        ]
+        return HistogramMetricFamily(
+            self._name, self._about, buckets=buckets, sum_value=self._sum_ms / 1000
+        )
+
+
+class MetricsPage(Collector):
+    """
+    Renders the page from its sources, and from the process itself (memory, CPU, open files).
+    """
+
+    def __init__(
+        self, sources: Iterable[MetricSource], histograms: Iterable[LatencyHistogram] = ()
+    ) -> None:
+        self._sources = tuple(sources)
+        self._histograms = tuple(histograms)
+        # A registry of our own: the library's global one holds whatever any import put there.
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+        ProcessCollector(registry=self._registry)
+
+    def render(self) -> bytes:
+        """
+        The page in Prometheus text format 0.0.4, UTF-8.
+        """
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """
+        What the library asks for at each scrape.
+        """
+        families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
+        for source in self._sources:
+            for sample in source():
+                family = families.get(sample.name)
+                if family is None:
+                    family = families[sample.name] = _family(sample)
+                family.add_metric([value for _, value in sample.labels], sample.value)
+        yield from families.values()
+        yield from (histogram.family() for histogram in self._histograms)
+
+
+def _family(sample: Sample) -> CounterMetricFamily | GaugeMetricFamily:
+    make = CounterMetricFamily if sample.kind is SampleKind.COUNTER else GaugeMetricFamily
+    return make(sample.name, sample.about, labels=[name for name, _ in sample.labels])
