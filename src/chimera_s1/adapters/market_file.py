@@ -11,17 +11,19 @@ import gzip
 import io
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO, Self, cast
+from typing import Annotated, BinaryIO, Self, cast
 
 import msgspec
 import zstandard
-from msgspec import Raw, Struct
+from msgspec import Meta, Raw, Struct
 
-from chimera_s1.domain.errors import RecordingDamagedError
+from chimera_s1.domain.errors import PortError, RecordingDamagedError
 from chimera_s1.domain.identifiers import Venue
 
 _BUFFER_BYTES = 1 << 20
+_TS_MAX = 253_402_300_799_999  # the last ms of year 9999, where dates end
 
 
 class RecordedMessage(Struct, frozen=True):
@@ -48,7 +50,7 @@ class RecordedMessage(Struct, frozen=True):
 
 
 class _Line(Struct):
-    ts: int
+    ts: Annotated[int, Meta(ge=0, le=_TS_MAX)]
     venue: Venue
     msg: Raw
 
@@ -98,6 +100,9 @@ def read_records(
 class RecordWriter:
     """
     Writes a market data file; compression follows the name (`.gz`, `.zst`, else plain).
+
+    Opening, writing and closing raise `PortError` where the file cannot be written; the text names
+    the file and the reason.
     """
 
     def __init__(self, path: Path) -> None:
@@ -106,12 +111,14 @@ class RecordWriter:
         self.messages = 0
 
     def __enter__(self) -> Self:
-        self._file = _open_for_writing(self._path)
+        with self._writing():
+            self._file = _open_for_writing(self._path)
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._file is not None:
-            self._file.close()
+            with self._writing():
+                self._file.close()
             self._file = None
 
     def write(self, ts: int, venue: Venue, message: bytes) -> None:
@@ -126,8 +133,18 @@ class RecordWriter:
             message: `{"stream":...,"data":...}`, JSON bytes as received.
         """
         assert self._file is not None, "use the writer as a context manager"
-        self._file.write(b'{"ts":%d,"venue":"%s","msg":%s}\n' % (ts, venue.value.encode(), message))
+        # A raw newline in JSON is white space, and here it would end the record.
+        one_line = message.replace(b"\n", b" ")
+        with self._writing():
+            self._file.write(b'{"ts":%d,"venue":"%s","msg":%s}\n' % (ts, venue.encode(), one_line))
         self.messages += 1
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, zstandard.ZstdError) as error:
+            raise PortError(f"cannot write {self._path}: {error}") from error
 
 
 def _decode(line: bytes) -> RecordedMessage:
