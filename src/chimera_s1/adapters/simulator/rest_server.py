@@ -14,7 +14,7 @@ from chimera_s1.adapters.simulator.fault_actions import Action, Deed
 from chimera_s1.adapters.simulator.faults import FaultRegistry
 from chimera_s1.adapters.simulator.weights import WeightBudget
 
-Handler = Callable[[web.Request], Awaitable[object]]
+Endpoint = Callable[[web.Request], Awaitable[object]]
 """
 Gives what is printed as JSON, or raises BinanceError.
 """
@@ -63,12 +63,14 @@ class Route(Struct, frozen=True):
     One endpoint.
 
     Attributes:
+        answer: What it says.
+
         weight: Of a request, which may depend on its parameters.
     """
 
     method: str
     path: str
-    handler: Handler
+    answer: Endpoint
     weight: Callable[[web.Request], int]
 
 
@@ -121,7 +123,7 @@ def _answering(
             response.headers["Retry-After"] = str(refusal.retry_after_s)
         else:
             try:
-                response = _json(await route.handler(request))
+                response = _json(await route.answer(request))
             except BinanceError as error:
                 response = _error(error.status, error.code, error.message)
         response.headers["X-MBX-USED-WEIGHT"] = str(budget.used)

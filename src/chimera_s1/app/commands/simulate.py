@@ -20,9 +20,8 @@ from chimera_s1.adapters.simulator.config import (
 )
 from chimera_s1.adapters.simulator.simulator import Simulator
 from chimera_s1.adapters.system.clock import SystemClock
-from chimera_s1.domain.errors import ChimeraError, ConfigurationError
+from chimera_s1.domain.errors import ConfigurationError
 
-EXIT_CONFIGURATION = 2
 _LABELS = {
     "spot_rest_url": "spot REST",
     "spot_ws_url": "spot streams",
@@ -85,25 +84,21 @@ def simulate(  # noqa: PLR0917  # typer passes options by name
 
         curl -X POST $SIM_URL/sim/faults -d '{"on": "ws:spot", "do": "disconnect"}'
     """
-    try:
-        config = SimulatorConfig(
-            host=host,
-            spot_rest_port=spot_rest_port,
-            spot_ws_port=spot_ws_port,
-            perp_rest_port=perp_rest_port,
-            perp_ws_port=perp_ws_port,
-            control_port=control_port,
-            symbols=read_symbols(symbols),
-            seed=seed,
-            rate=rate,
-            play=play,
-            play_at_rate=play_at_rate,
-            loop=loop,
-        )
-        anyio.run(_serve, config, json, backend_options={"use_uvloop": True})
-    except ChimeraError as error:
-        typer.echo(f"chimera-s1 simulate: {error}", err=True)
-        raise typer.Exit(EXIT_CONFIGURATION) from error
+    config = SimulatorConfig(
+        host=host,
+        spot_rest_port=spot_rest_port,
+        spot_ws_port=spot_ws_port,
+        perp_rest_port=perp_rest_port,
+        perp_ws_port=perp_ws_port,
+        control_port=control_port,
+        symbols=read_symbols(symbols),
+        seed=seed,
+        rate=rate,
+        play=play,
+        play_at_rate=play_at_rate,
+        loop=loop,
+    )
+    anyio.run(_serve, config, json, backend_options={"use_uvloop": True})
 
 
 def read_symbols(text: str) -> int | tuple[str, ...]:

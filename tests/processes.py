@@ -1,0 +1,130 @@
+"""
+Real `chimera-s1` processes for tests: start one, read the JSON line it prints when ready, stop it.
+
+    async with chimera_process("simulate", "--json", "--rate", "500") as simulator:
+        simulator.ready["spot_ws_url"]
+
+The process is gone when the block ends, however it ends.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any
+
+import anyio
+import msgspec
+from anyio.abc import Process
+from anyio.streams.buffered import BufferedByteReceiveStream
+
+READY_SECONDS = 30
+STOP_SECONDS = 20
+_LINE_BYTES_MAX = 65_536
+
+
+class ChimeraProcess:
+    """
+    A running `chimera-s1` command.
+
+    Attributes:
+        process: For its pid.
+
+        ready: The JSON object of its first line.
+    """
+
+    def __init__(self, process: Process, output: BufferedByteReceiveStream) -> None:
+        self.process = process
+        self.ready: dict[str, Any] = {}
+        self._output = output
+
+    async def read_json_line(self) -> dict[str, Any]:
+        """
+        The next line of its standard output, a JSON object.
+        """
+        line = await self._output.receive_until(b"\n", _LINE_BYTES_MAX)
+        return msgspec.json.decode(line, type=dict[str, Any])
+
+    async def stop(self, with_signal: signal.Signals = signal.SIGTERM) -> int:
+        """
+        Ask it to end and wait for it; its exit code. A process that has ended is left alone.
+        """
+        if self.process.returncode is None:
+            self.process.send_signal(with_signal)
+        with anyio.fail_after(STOP_SECONDS):
+            return await self.process.wait()
+
+
+@asynccontextmanager
+async def chimera_process(
+    *arguments: str, environment: Mapping[str, str] | None = None
+) -> AsyncIterator[ChimeraProcess]:
+    """
+    Run `chimera-s1` with *arguments*, which must make it print one JSON line when it is ready.
+
+    Its standard error is the test's own, so that pytest shows it for a test that fails.
+
+    Args:
+        arguments: The command and its options.
+
+        environment: Added to the test's own; `S1_*` variables of the test's own are left out.
+
+    Raises:
+        EndOfStream: It ended before it was ready.
+
+        TimeoutError: It was not ready within READY_SECONDS.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("S1_")}
+    process = await anyio.open_process(
+        [sys.executable, "-m", "chimera_s1", *arguments],
+        stdin=subprocess.DEVNULL,
+        stderr=None,
+        env={**kept, **(environment or {})},
+    )
+    assert process.stdout is not None
+    running = ChimeraProcess(process, BufferedByteReceiveStream(process.stdout))
+    try:
+        with anyio.fail_after(READY_SECONDS):
+            running.ready = await running.read_json_line()
+        yield running
+    finally:
+        with anyio.CancelScope(shield=True):
+            await _end(running)
+
+
+def simulator_process(*options: str) -> AbstractAsyncContextManager[ChimeraProcess]:
+    """
+    Run the Binance simulator with *options*; `ready` holds its five URLs.
+    """
+    return chimera_process("simulate", "--json", *options)
+
+
+async def finished(
+    *arguments: str, environment: Mapping[str, str] | None = None
+) -> tuple[int, str, str]:
+    """
+    Run `chimera-s1` with *arguments* to its end.
+
+    Returns:
+        Exit code, standard output, standard error.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("S1_")}
+    with anyio.fail_after(READY_SECONDS):
+        done = await anyio.run_process(
+            [sys.executable, "-m", "chimera_s1", *arguments],
+            check=False,
+            env={**kept, **(environment or {})},
+        )
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+async def _end(running: ChimeraProcess) -> None:
+    try:
+        await running.stop()
+    except TimeoutError:
+        running.process.kill()
+        await running.process.wait()
+    finally:
+        await running.process.aclose()
