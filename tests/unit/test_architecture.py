@@ -18,10 +18,20 @@ CONFINED = {
     "dependency_injector": {"app.container"},
     "hiredis": {"adapters.redis"},
     "httpx": {"adapters.binance"},
-    "litestar": {"app.web"},
+    "litestar": {"app.container", "app.web"},
     "picows": {"adapters.binance", "adapters.simulator"},
     "prometheus_client": {"adapters.telemetry"},
+    "pydantic": {
+        "app.settings",
+        "app.setting_types",
+        "app.setting_problems",
+        "app.settings_report",
+    },
+    "pydantic_settings": {"app.settings"},
     "redis": {"adapters.redis"},
+    "rich": {"app.commands"},
+    "typer": {"app.cli", "app.commands"},
+    "uvicorn": {"app.web.server"},
     "zstandard": {"adapters.market_file"},
 }
 """

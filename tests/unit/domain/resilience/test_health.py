@@ -2,6 +2,8 @@
 The table of levels, its edges, and that worse facts never look better.
 """
 
+from typing import cast
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -82,6 +84,14 @@ def component(level: Level, *, required: bool = True) -> Component:
 )
 def test_each_line_of_the_table(report: Report, level: Level) -> None:
     assert level_of(report) is level
+
+
+def test_a_report_the_table_does_not_know_is_an_error() -> None:
+    """
+    Never a level made up for it.
+    """
+    with pytest.raises(AssertionError):
+        level_of(cast("Report", object()))
 
 
 @given(st.floats(-1e7, 1e7), st.floats(0, 1e7))

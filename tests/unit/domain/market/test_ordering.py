@@ -1,0 +1,83 @@
+"""
+Order of book updates: what is news, what is old, and when an exchange began to count anew.
+"""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chimera_s1.domain.market.ordering import RESTART_AFTER_MS, UpdateOrder, Verdict
+
+update_ids = st.integers(0, 10**12)
+gaps_ms = st.integers(0, RESTART_AFTER_MS)
+
+
+@given(st.lists(update_ids, min_size=1))
+def test_within_seconds_only_what_is_newer_than_all_before_passes(ids: list[int]) -> None:
+    """
+    Two connections of one stream may overlap in any order: each id passes at most once, ascending.
+    """
+    order = UpdateOrder()
+    passed = [i for i in ids if order.judge(i, received_ms=0) is Verdict.NEWER]
+
+    assert passed == sorted({max(ids[: n + 1]) for n in range(len(ids))})
+    assert order.newest == max(ids)
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), gaps_ms), min_size=1))
+def test_a_count_begun_anew_is_seen_after_staying_behind_long_enough(
+    updates: list[tuple[int, int]],
+) -> None:
+    """
+    Against an order that remembers every update: RESTARTED when all updates of the last five
+    seconds or more, since the newest id was last seen, were behind it.
+    """
+    order = UpdateOrder()
+    now_ms, newest = 0, -1
+    behind: list[int] = []
+    for update_id, gap_ms in updates:
+        now_ms += gap_ms
+        verdict = order.judge(update_id, now_ms)
+        if update_id >= newest:
+            assert verdict is (Verdict.NEWER if update_id > newest else Verdict.NOT_NEWER)
+            newest, behind = update_id, []
+            continue
+        behind.append(now_ms)
+        if now_ms - behind[0] >= RESTART_AFTER_MS:
+            assert verdict is Verdict.RESTARTED
+            newest, behind = update_id, []
+        else:
+            assert verdict is Verdict.NOT_NEWER
+
+
+def test_after_a_restart_the_new_count_goes_on_from_where_it_is() -> None:
+    order = UpdateOrder()
+    verdicts = [
+        order.judge(update_id, received_ms)
+        for update_id, received_ms in [
+            (900, 0),
+            (5, 1_000),
+            (6, 5_999),
+            (7, 6_000),
+            (7, 6_001),
+            (8, 6_002),
+        ]
+    ]
+
+    assert verdicts == [
+        Verdict.NEWER,
+        Verdict.NOT_NEWER,
+        Verdict.NOT_NEWER,
+        Verdict.RESTARTED,
+        Verdict.NOT_NEWER,
+        Verdict.NEWER,
+    ]
+
+
+def test_a_calm_market_after_a_reconnect_is_no_restart() -> None:
+    """
+    The newest id seen again and again, hours apart, stays what it is: a duplicate.
+    """
+    order = UpdateOrder()
+    order.judge(900, 0)
+
+    assert {order.judge(900, hour * 3_600_000) for hour in range(5)} == {Verdict.NOT_NEWER}
