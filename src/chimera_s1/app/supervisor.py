@@ -8,16 +8,29 @@ from collections.abc import Awaitable, Callable
 import anyio
 from msgspec import Struct
 
+STOP_PATIENCE_S = 15.0
+"""
+How long workers that end by themselves may take before they are cancelled.
+"""
+
 _log = logging.getLogger(__name__)
 
 
 class Worker(Struct, frozen=True):
     """
-    A named piece of work that runs until cancelled.
+    A named piece of work that runs until cancelled, or until told to stop.
+
+    Attributes:
+        name: For the message when it dies.
+
+        run: The work.
+
+        stop: Asks it to end by itself; None where cancelling is as good.
     """
 
     name: str
     run: Callable[[], Awaitable[object]]
+    stop: Callable[[], None] | None = None
 
 
 class WorkerDiedError(Exception):
@@ -33,12 +46,13 @@ class WorkerDiedError(Exception):
 
 async def supervise(workers: tuple[Worker, ...], until: anyio.Event) -> None:
     """
-    Run *workers* until *until* is set, then cancel them.
+    Run *workers* until *until* is set; then let those with a `stop` end, and cancel the rest.
 
     Raises:
         WorkerDiedError: One of them ended before; the others are cancelled.
     """
     died: list[WorkerDiedError] = []
+    ended = {worker.name: anyio.Event() for worker in workers}
     async with anyio.create_task_group() as tasks:
 
         async def watch(worker: Worker) -> None:
@@ -48,12 +62,24 @@ async def supervise(workers: tuple[Worker, ...], until: anyio.Event) -> None:
             except Exception as error:  # noqa: BLE001 (whatever it is, it must be named)
                 cause = error
                 _log.critical("worker %s died", worker.name, exc_info=error)
-            died.append(WorkerDiedError(worker.name, cause))
-            tasks.cancel_scope.cancel()
+            ended[worker.name].set()
+            if cause is not None or not until.is_set():
+                died.append(WorkerDiedError(worker.name, cause))
+                tasks.cancel_scope.cancel()
 
         for worker in workers:
             tasks.start_soon(watch, worker, name=worker.name)
         await until.wait()
+        with anyio.move_on_after(STOP_PATIENCE_S):
+            await _stop(workers, ended)
         tasks.cancel_scope.cancel()
     if died:
         raise died[0]
+
+
+async def _stop(workers: tuple[Worker, ...], ended: dict[str, anyio.Event]) -> None:
+    stopping = {worker.name: worker.stop for worker in workers if worker.stop is not None}
+    for stop in stopping.values():
+        stop()
+    for name in stopping:
+        await ended[name].wait()

@@ -33,7 +33,6 @@ from chimera_s1.domain.resilience.clock_skew import percentile
 OUTBOX_MAX = 10_000
 ROUND_TRIPS_KEPT = 1_000
 RETRY_WAIT_MS = 1_000
-THROUGHPUT_INTERVAL_MS = 1_000
 
 Detail = dict[str, str | int | float | bool | None]
 
@@ -64,8 +63,6 @@ class LogOperations:
         clock: Time and waiting.
 
         new_id: Makes an event id nobody else makes.
-
-        messages: Data messages received so far, by all feeds.
     """
 
     def __init__(
@@ -74,18 +71,15 @@ class LogOperations:
         *,
         clock: Clock,
         new_id: Callable[[], str],
-        messages: Callable[[], int],
     ) -> None:
         self._operations = operations
         self._clock = clock
         self._new_id = new_id
-        self._messages = messages
         self._outbox: deque[OperationsEvent] = deque()
         self._samples: dict[str, RoundTripEntry] = {}
         self._round_trips: deque[float] = deque(maxlen=ROUND_TRIPS_KEPT)
         self._wake = anyio.Event()
         self.counters = OperationsCounters()
-        self.messages_per_s = 0.0
 
     def listen(self, event: FeedEvent) -> None:
         """
@@ -130,9 +124,14 @@ class LogOperations:
         """
         Write until cancelled.
         """
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._write)
-            tasks.start_soon(self._measure_throughput)
+        while True:
+            await self._wake.wait()
+            self._wake = anyio.Event()
+            try:
+                await self.flush()
+            except PublisherUnavailableError:
+                await self._clock.sleep_ms(RETRY_WAIT_MS)
+                self._wake.set()
 
     async def flush(self) -> None:
         """
@@ -150,29 +149,6 @@ class LogOperations:
         while self._samples:
             name = next(iter(self._samples))
             await self._operations.round_trip(self._samples.pop(name), self.round_trips())
-
-    async def _write(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake = anyio.Event()
-            try:
-                await self.flush()
-            except PublisherUnavailableError:
-                await self._clock.sleep_ms(RETRY_WAIT_MS)
-                self._wake.set()
-
-    async def _measure_throughput(self) -> None:
-        counted, since_ms = self._messages(), self._clock.monotonic_ms()
-        while True:
-            await self._clock.sleep_ms(THROUGHPUT_INTERVAL_MS)
-            now, now_ms = self._messages(), self._clock.monotonic_ms()
-            self.messages_per_s = (now - counted) * 1000 / max(1.0, now_ms - since_ms)
-            counted, since_ms = now, now_ms
-            try:
-                await self._operations.throughput(self.messages_per_s)
-            except PublisherUnavailableError:
-                # A gauge, not an event: the next second writes a newer one.
-                continue
 
     def _sample(self, event: RoundTrip) -> None:
         self._round_trips.append(event.rtt_ms)

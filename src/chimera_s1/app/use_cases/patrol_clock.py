@@ -41,8 +41,7 @@ class PatrolClock:
         """
         return self._venue
 
-    @property
-    def skew(self) -> ClockSkew:
+    def read_skew(self) -> ClockSkew:
         """
         What the last questions say.
         """

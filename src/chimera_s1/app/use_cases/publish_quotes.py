@@ -154,7 +154,9 @@ class PublishQuotes:
             if not batch:
                 return
             self._board.accept(batch)
-            report = await self._publisher.publish(batch)
+            # Bounded by the port. Cut off halfway, nobody would know what was written.
+            with anyio.CancelScope(shield=True):
+                report = await self._publisher.publish(batch)
             for quote in report.unpublished:
                 self._waiting[quote.instrument, quote.source] = quote
             if report.published:

@@ -9,6 +9,7 @@ from typing import Never
 from msgspec import structs
 
 from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
+from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.market.selection import Selection, Shard, SymbolChoice, select
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.exchange_information import ExchangeInformation
@@ -43,6 +44,13 @@ class ServeFeed:
         self._backoff = backoff
         self._draw = draw
         self._unknown: tuple[str, ...] = ()
+
+    @property
+    def venue(self) -> Venue:
+        """
+        Whose market data it is.
+        """
+        return self._feed.venue
 
     async def run(self) -> Never:
         """

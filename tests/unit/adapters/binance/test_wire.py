@@ -138,5 +138,5 @@ def test_damaged_bytes_never_raise_anything_else(
     """Whatever is cut into a frame, the decoder answers or raises what the feed expects."""
     venue, channel, good, _ = which
     damaged = good[:at] + payload + good[at + len(payload) :]
-    with contextlib.suppress(DECODE_ERRORS):
+    with contextlib.suppress(*DECODE_ERRORS):
         top_decoder(venue, channel)(damaged)

@@ -1,0 +1,297 @@
+"""
+The object graph of the service; every line of `Container` is `name = how(a, b)`.
+
+The only importer of dependency-injector. What has to be chosen or converted is chosen in a typed
+builder above the container, where the type checker sees that the adapter fits the port.
+"""
+
+import random
+from collections.abc import Mapping
+from uuid import uuid4
+
+from dependency_injector import containers, providers
+from litestar import Litestar
+
+from chimera_s1 import __version__
+from chimera_s1.adapters.binance.endpoints import LIVE, TESTNET, Endpoints
+from chimera_s1.adapters.binance.feed import BinanceFeed, FeedPlan
+from chimera_s1.adapters.binance.rest import BinanceRest
+from chimera_s1.adapters.redis.cluster import ClusterClient
+from chimera_s1.adapters.redis.operations_log import RedisOperationsLog
+from chimera_s1.adapters.redis.quote_publisher import OfficialQuotePublisher
+from chimera_s1.adapters.system.clock import SystemClock
+from chimera_s1.adapters.telemetry.metrics import LatencyHistogram, MetricsPage
+from chimera_s1.adapters.telemetry.sources import (
+    build_source,
+    clock_source,
+    feed_source,
+    health_source,
+    publish_latency,
+    publisher_source,
+    round_trip_source,
+    throughput_source,
+)
+from chimera_s1.app.metric_sources import board_source, operations_source, publishing_source
+from chimera_s1.app.setting_types import BinanceEnvironment
+from chimera_s1.app.settings import Settings
+from chimera_s1.app.use_cases.log_operations import LogOperations
+from chimera_s1.app.use_cases.measure_throughput import MeasureThroughput
+from chimera_s1.app.use_cases.patrol_clock import PatrolClock
+from chimera_s1.app.use_cases.publish_quotes import PublishQuotes
+from chimera_s1.app.use_cases.quote_board import QuoteBoard
+from chimera_s1.app.use_cases.report_health import ReportHealth
+from chimera_s1.app.use_cases.serve_feed import ServeFeed
+from chimera_s1.app.use_cases.watch_loop import LoopWatchdog, WatchLoop
+from chimera_s1.app.web.factory import WebServices, create_web_app
+from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.ports.exchange_information import ExchangeInformation
+from chimera_s1.domain.ports.market_feed import MarketFeed
+from chimera_s1.domain.ports.operations_log import OperationsLog
+from chimera_s1.domain.ports.quote_publisher import QuotePublisher
+
+
+def build_endpoints(settings: Settings) -> Mapping[Venue, Endpoints]:
+    """
+    Where each venue served listens: the environment's hosts, overridden one by one.
+    """
+    hosts = TESTNET if settings.binance_env is BinanceEnvironment.TESTNET else LIVE
+    overrides = {
+        Venue.SPOT: (settings.binance_spot_rest_url, settings.binance_spot_ws_url),
+        Venue.PERP: (settings.binance_perp_rest_url, settings.binance_perp_ws_url),
+    }
+    return {
+        venue: Endpoints(
+            overrides[venue][0] or hosts[venue].rest_url, overrides[venue][1] or hosts[venue].ws_url
+        )
+        for venue in settings.venues
+    }
+
+
+def build_clock() -> Clock:
+    """
+    The machine's clock.
+    """
+    return SystemClock()
+
+
+def build_exchange(endpoints: Mapping[Venue, Endpoints], clock: Clock) -> BinanceRest:
+    """
+    Public reads of the venues.
+    """
+    return BinanceRest(endpoints, clock)
+
+
+def build_publisher(settings: Settings, client: ClusterClient) -> QuotePublisher:
+    """
+    The writer of market events.
+    """
+    return OfficialQuotePublisher(client, maxlen=settings.stream_maxlen)
+
+
+def build_operations_log(settings: Settings, client: ClusterClient) -> OperationsLog:
+    """
+    The writer of operational events; a client of its own, so that a slow batch delays no alarm.
+    """
+    return RedisOperationsLog(client, maxlen=settings.ops_maxlen)
+
+
+def build_patrols(
+    settings: Settings, exchange: ExchangeInformation, clock: Clock
+) -> tuple[PatrolClock, ...]:
+    """
+    A clock patrol for each venue served.
+    """
+    interval_ms = settings.clock_patrol_ms
+    return tuple(PatrolClock(venue, exchange, clock, interval_ms) for venue in settings.venues)
+
+
+def build_feeds(
+    settings: Settings,
+    endpoints: Mapping[Venue, Endpoints],
+    clock: Clock,
+    patrols: tuple[PatrolClock, ...],
+    operations: LogOperations,
+) -> tuple[MarketFeed, ...]:
+    """
+    A feed for each venue served; its times are aligned by the venue's clock patrol.
+    """
+    return tuple(
+        BinanceFeed(
+            FeedPlan(
+                venue=patrol.venue,
+                ws_url=endpoints[patrol.venue].ws_url,
+                channels=settings.channels,
+                window=settings.conflation_ms,
+                streams_per_connection=settings.streams_per_connection,
+                policy=settings.reconnect_policy,
+            ),
+            clock=clock,
+            draw=random.random,
+            offset=patrol.offset_ms,
+            listener=operations.listen,
+        )
+        for patrol in patrols
+    )
+
+
+def build_serving(
+    settings: Settings,
+    feeds: tuple[MarketFeed, ...],
+    exchange: ExchangeInformation,
+    clock: Clock,
+) -> tuple[ServeFeed, ...]:
+    """
+    What keeps each feed subscribed.
+    """
+    return tuple(
+        ServeFeed(
+            feed,
+            exchange,
+            choice=settings.symbols,
+            shard=settings.shard,
+            clock=clock,
+            backoff=settings.reconnect_policy.backoff,
+            draw=random.random,
+        )
+        for feed in feeds
+    )
+
+
+def build_log_operations(operations_log: OperationsLog, clock: Clock) -> LogOperations:
+    """
+    The outbox of operational events.
+    """
+    return LogOperations(operations_log, clock=clock, new_id=lambda: str(uuid4()))
+
+
+def build_publishing(  # noqa: PLR0917 (the container passes collaborators by position)
+    settings: Settings,
+    feeds: tuple[MarketFeed, ...],
+    publisher: QuotePublisher,
+    board: QuoteBoard,
+    clock: Clock,
+    latency: LatencyHistogram,
+) -> PublishQuotes:
+    """
+    The way from the feeds to the streams.
+    """
+    return PublishQuotes(
+        feeds,
+        publisher,
+        board,
+        clock=clock,
+        window=settings.conflation_ms,
+        observe_latency=latency.observe,
+    )
+
+
+def build_health(  # noqa: PLR0917 (the container passes collaborators by position)
+    settings: Settings,
+    clock: Clock,
+    serving: tuple[ServeFeed, ...],
+    patrols: tuple[PatrolClock, ...],
+    publishing: PublishQuotes,
+    loop: WatchLoop,
+) -> ReportHealth:
+    """
+    Every component of `/health`; the feeds and the stream store are required to be ready.
+    """
+    health = ReportHealth(clock, shard=str(settings.shard), version=__version__)
+    for venue, feed in zip(settings.venues, serving, strict=True):
+        health.register(f"feed.{venue.value}", feed.report, required=True)
+    health.register("redis", publishing.report, required=True)
+    for patrol in patrols:
+        health.register(f"clock.{patrol.venue.value}", patrol.report, required=False)
+    health.register("loop", loop.report, required=True)
+    return health
+
+
+def build_metrics(  # noqa: PLR0917 (the container passes collaborators by position)
+    feeds: tuple[MarketFeed, ...],
+    publisher: QuotePublisher,
+    patrols: tuple[PatrolClock, ...],
+    operations: LogOperations,
+    throughput: MeasureThroughput,
+    publishing: PublishQuotes,
+    board: QuoteBoard,
+    health: ReportHealth,
+    latency: LatencyHistogram,
+    settings: Settings,
+) -> MetricsPage:
+    """
+    The Prometheus page.
+    """
+    skews = {patrol.venue: patrol.read_skew for patrol in patrols}
+    return MetricsPage(
+        [
+            feed_source(feeds),
+            publisher_source(publisher),
+            publishing_source(publishing),
+            clock_source(skews),
+            round_trip_source(operations.round_trips),
+            throughput_source(lambda: throughput.messages_per_s),
+            operations_source(operations),
+            board_source(board),
+            health_source(lambda: health.snapshot().components),
+            build_source(__version__, str(settings.shard)),
+        ],
+        [latency],
+    )
+
+
+def build_web(board: QuoteBoard, health: ReportHealth, metrics: MetricsPage) -> Litestar:
+    """
+    The HTTP application.
+    """
+    return create_web_app(
+        WebServices(
+            quote_board=board,
+            report_health=health,
+            render_metrics=metrics.render,
+        )
+    )
+
+
+class Container(containers.DeclarativeContainer):
+    """
+    The object graph; clients of the store come in open, everything else is made here.
+    """
+
+    settings = providers.Dependency(instance_of=Settings)
+    quotes_client = providers.Dependency(instance_of=ClusterClient)
+    operations_client = providers.Dependency(instance_of=ClusterClient)
+    watchdog = providers.Dependency(instance_of=LoopWatchdog)
+
+    clock = providers.Singleton(build_clock)
+    endpoints = providers.Singleton(build_endpoints, settings)
+    exchange = providers.Singleton(build_exchange, endpoints, clock)
+    publisher = providers.Singleton(build_publisher, settings, quotes_client)
+    operations_log = providers.Singleton(build_operations_log, settings, operations_client)
+
+    operations = providers.Singleton(build_log_operations, operations_log, clock)
+    patrols = providers.Singleton(build_patrols, settings, exchange, clock)
+    feeds = providers.Singleton(build_feeds, settings, endpoints, clock, patrols, operations)
+    serving = providers.Singleton(build_serving, settings, feeds, exchange, clock)
+    board = providers.Singleton(QuoteBoard)
+    latency = providers.Singleton(publish_latency)
+    publishing = providers.Singleton(
+        build_publishing, settings, feeds, publisher, board, clock, latency
+    )
+    throughput = providers.Singleton(MeasureThroughput, feeds, operations_log, clock)
+    loop = providers.Singleton(WatchLoop, clock, watchdog.provided.turned)
+    health = providers.Singleton(build_health, settings, clock, serving, patrols, publishing, loop)
+    metrics = providers.Singleton(
+        build_metrics,
+        feeds,
+        publisher,
+        patrols,
+        operations,
+        throughput,
+        publishing,
+        board,
+        health,
+        latency,
+        settings,
+    )
+    web = providers.Singleton(build_web, board, health, metrics)

@@ -1,0 +1,52 @@
+"""
+The Redis Cluster of a service that was given none: found, started, kept up, named.
+"""
+
+import logging
+
+from chimera_s1.adapters.redis.addresses import RedisAddress
+from chimera_s1.adapters.redis.embedded import EmbeddedRedis
+from chimera_s1.adapters.redis.server_binary import find_redis_server
+from chimera_s1.app.settings import Settings
+from chimera_s1.domain.errors import PublisherUnavailableError
+from chimera_s1.domain.ports.clock import Clock
+
+RESTART_WAIT_MS = 500
+
+_log = logging.getLogger(__name__)
+
+
+def embedded_redis(settings: Settings) -> EmbeddedRedis:
+    """
+    The embedded cluster of *settings*, not started yet.
+
+    Raises:
+        ConfigurationError: There is no redis-server on this machine.
+    """
+    return EmbeddedRedis(
+        settings.state_dir.absolute() / "redis",
+        binary=find_redis_server(str(settings.redis_server or "")),
+        port=settings.redis_embedded_port,
+    )
+
+
+def addresses_of(redis: EmbeddedRedis) -> tuple[RedisAddress, ...]:
+    """
+    Where its nodes listen.
+    """
+    return tuple(node.address for node in redis.nodes)
+
+
+async def keep_up(redis: EmbeddedRedis, clock: Clock) -> None:
+    """
+    Start a server again that ended by itself; what it held is gone, what comes is not.
+    """
+    while True:
+        try:
+            await redis.watch()
+        except PublisherUnavailableError as error:
+            _log.error("%s; starting it again", error)
+        await clock.sleep_ms(RESTART_WAIT_MS)
+        for node in redis.nodes:
+            if node.pid is None:
+                await node.start()

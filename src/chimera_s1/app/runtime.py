@@ -1,0 +1,187 @@
+"""
+The service from the first setting to the last byte: open in order, supervise, close in reverse.
+
+| how it ends | exit code |
+|---|---|
+| SIGTERM, SIGINT | 0, after the last quotes are written |
+| a worker ended unplanned | 1, with its name |
+| the event loop stood still | 1, with every thread's stack |
+"""
+
+import faulthandler
+import logging
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from pathlib import Path
+from typing import Literal, assert_never
+
+import anyio
+
+from chimera_s1.adapters.redis.addresses import RedisAddress
+from chimera_s1.adapters.redis.cluster import ClusterClient, connect_cluster
+from chimera_s1.adapters.redis.embedded import EmbeddedRedis
+from chimera_s1.adapters.telemetry.logging import configure_logging
+from chimera_s1.app.container import Container
+from chimera_s1.app.embedded_redis import addresses_of, embedded_redis, keep_up
+from chimera_s1.app.setting_types import LogFormat
+from chimera_s1.app.settings import Settings
+from chimera_s1.app.supervisor import Worker, WorkerDiedError, supervise
+from chimera_s1.app.use_cases.watch_loop import LoopWatchdog
+from chimera_s1.app.web.server import HttpServer, bind
+from chimera_s1.domain.errors import PublisherUnavailableError
+
+EXIT_STOPPED = 0
+EXIT_DIED = 1
+FLUSH_PATIENCE_S = 5.0
+SERVICE_FILE = "service.env"
+"""
+In the state directory while the service runs: `S1_URL` and `S1_REDIS_ADDRESSES`, KEY=VALUE lines.
+"""
+
+_log = logging.getLogger(__name__)
+
+
+async def run(settings: Settings) -> int:
+    """
+    Serve until a signal arrives or a worker dies.
+
+    Returns:
+        The exit code, see the table above.
+
+    Raises:
+        ConfigurationError: A setting must change before anything can start.
+    """
+    configure_logging(_log_format(settings), settings.log_level.value, _secrets(settings))
+    async with AsyncExitStack() as stack:
+        listener = stack.enter_context(bind(settings.http_host, settings.http_port))
+        redis, addresses = await _redis(settings, stack)
+        watchdog = stack.enter_context(LoopWatchdog(_exit_on_stall))
+        container = Container(
+            settings=settings,
+            quotes_client=await stack.enter_async_context(_client(settings, addresses)),
+            operations_client=await stack.enter_async_context(_client(settings, addresses)),
+            watchdog=watchdog,
+        )
+        await stack.enter_async_context(container.exchange())
+        http = HttpServer(container.web(), listener, container.board().close)
+        stack.enter_context(_ServiceFile(settings.state_dir, http.url, addresses))
+        workers = _workers(container, http, redis)
+        try:
+            await _until_signal(workers)
+        except WorkerDiedError as died:
+            _log.critical("%s; the process ends", died)
+            return EXIT_DIED
+        await _flush(container)
+    _log.info("stopped")
+    return EXIT_STOPPED
+
+
+def _workers(container: Container, http: HttpServer, redis: EmbeddedRedis | None) -> list[Worker]:
+    workers = [
+        Worker("http", http.serve, http.stop),
+        Worker("publisher", container.publishing().run),
+        Worker("operations", container.operations().run),
+        Worker("throughput", container.throughput().run),
+        Worker("loop", container.loop().run),
+        Worker("health", container.health().run),
+    ]
+    workers += [Worker(f"clock.{patrol.venue}", patrol.run) for patrol in container.patrols()]
+    workers += [Worker(f"feed.{serving.venue}", serving.run) for serving in container.serving()]
+    if redis is not None:
+        clock = container.clock()
+        workers.append(Worker("embedded redis", lambda: keep_up(redis, clock)))
+    return workers
+
+
+async def _until_signal(workers: Sequence[Worker]) -> None:
+    stop = anyio.Event()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(_await_signal, stop)
+        await supervise(tuple(workers), stop)
+        tasks.cancel_scope.cancel()
+
+
+async def _await_signal(stop: anyio.Event) -> None:
+    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        async for number in signals:
+            _log.info("%s: stopping", number.name)
+            stop.set()
+
+
+async def _flush(container: Container) -> None:
+    """
+    The last quotes and events; a store that is gone does not hold the process.
+    """
+    with anyio.move_on_after(FLUSH_PATIENCE_S):
+        await container.publishing().flush()
+        try:
+            await container.operations().flush()
+        except PublisherUnavailableError as error:
+            _log.warning("the last operational events are not written: %s", error)
+
+
+async def _redis(
+    settings: Settings, stack: AsyncExitStack
+) -> tuple[EmbeddedRedis | None, tuple[RedisAddress, ...]]:
+    if settings.redis_addresses:
+        return None, settings.redis_addresses
+    redis = await stack.enter_async_context(embedded_redis(settings))
+    addresses = addresses_of(redis)
+    _log.info("embedded Redis Cluster on %s", ", ".join(map(str, addresses)))
+    return redis, addresses
+
+
+def _client(
+    settings: Settings, addresses: Sequence[RedisAddress]
+) -> AbstractAsyncContextManager[ClusterClient]:
+    password = settings.redis_pass.get_secret_value() if settings.redis_pass else ""
+    return connect_cluster(
+        addresses, user=settings.redis_user or "", password=password, tls=settings.redis_tls
+    )
+
+
+def _log_format(settings: Settings) -> Literal["json", "human"]:
+    match settings.log_format:
+        case LogFormat.JSON:
+            return "json"
+        case LogFormat.HUMAN:
+            return "human"
+        case LogFormat.AUTO:
+            return "human" if sys.stderr.isatty() else "json"
+        case _:
+            assert_never(settings.log_format)
+
+
+def _secrets(settings: Settings) -> list[str]:
+    return [settings.redis_pass.get_secret_value()] if settings.redis_pass else []
+
+
+def _exit_on_stall(seconds: float) -> None:
+    """
+    A process that cannot answer must not look alive; nothing can be closed in order any more.
+    """
+    _log.critical("the event loop has not turned for %.0f s; the process ends", seconds)
+    faulthandler.dump_traceback()
+    os._exit(EXIT_DIED)
+
+
+class _ServiceFile:
+    """
+    `service.env`: how other commands of this machine find a running service.
+    """
+
+    def __init__(self, directory: Path, url: str, addresses: Sequence[RedisAddress]) -> None:
+        self._path = directory / SERVICE_FILE
+        self._text = f"S1_URL={url}\nS1_REDIS_ADDRESSES={','.join(map(str, addresses))}\n"
+
+    def __enter__(self) -> None:
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        draft = self._path.with_suffix(".draft")
+        draft.write_text(self._text)
+        draft.replace(self._path)
+
+    def __exit__(self, *_: object) -> None:
+        self._path.unlink(missing_ok=True)
