@@ -16,6 +16,10 @@ import typer
 
 from chimera_s1 import __version__
 from chimera_s1.app.commands.config import config
+from chimera_s1.app.commands.demo import demo
+from chimera_s1.app.commands.serve import serve
+from chimera_s1.app.commands.simulate import simulate
+from chimera_s1.app.commands.tail import tail
 from chimera_s1.domain.errors import (
     ChimeraError,
     ConfigurationError,
@@ -37,6 +41,10 @@ app = typer.Typer(
     "130 ended by Ctrl-C.",
 )
 _RUN, _DATA, _LOOK = "Run", "Market data", "Look"
+app.command(rich_help_panel=_RUN)(serve)
+app.command(rich_help_panel=_RUN)(demo)
+app.command(rich_help_panel=_RUN)(simulate)
+app.command(rich_help_panel=_DATA)(tail)
 app.command(rich_help_panel=_LOOK)(config)
 
 

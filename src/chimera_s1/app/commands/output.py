@@ -3,6 +3,7 @@ What commands print on: tables and colour in a terminal, plain lines everywhere 
 """
 
 import sys
+from collections.abc import Callable
 
 import typer
 from rich.console import Console
@@ -20,3 +21,18 @@ def note(text: str) -> None:
     A line for the person at the keyboard, on standard error, so that output can be piped on.
     """
     typer.echo(text, err=True)
+
+
+def note_changes() -> Callable[[str], None]:
+    """
+    A `note` that says nothing twice in a row: progress for a pipe or a log file.
+    """
+    last = ""
+
+    def once(text: str) -> None:
+        nonlocal last
+        if text != last:
+            note(text)
+            last = text
+
+    return once

@@ -1,0 +1,168 @@
+"""
+A `chimera-s1` command as a child process: started, watched, ended, and never left behind.
+"""
+
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from subprocess import PIPE
+from typing import Self
+
+import anyio
+from anyio.abc import Process
+from anyio.streams.buffered import BufferedByteReceiveStream
+
+from chimera_s1.domain.errors import ChimeraError
+
+STOP_PATIENCE_S = 20.0
+"""
+SIGTERM lets the service end what it has begun (15 s) before SIGKILL ends everything.
+"""
+
+LINE_BYTES_MAX = 65_536
+_LAST_LINES = 8
+_MARK = "CHIMERA_S1_CHILD_OF"
+_LOOK_AGAIN_S = 0.05
+
+
+class ChildEndedError(ChimeraError):
+    """
+    A child process ended by itself; the text names it, how it ended and where its log is.
+    """
+
+    code = "child.ended"
+
+
+class ChildProcess:
+    """
+    One command, running inside the `async with` block; what it writes goes to its log.
+    """
+
+    def __init__(
+        self, arguments: Sequence[str], environ: Mapping[str, str], directory: Path
+    ) -> None:
+        """
+        Args:
+            arguments: Of `chimera-s1`; the first is the command's and the child's name.
+
+            environ: Its whole environment.
+
+            directory: Gets `<name>.log`; also marks the process, see `end_leftovers`.
+        """
+        self.name = arguments[0]
+        self.log = directory / f"{self.name}.log"
+        self._arguments = tuple(arguments)
+        self._environ = {**environ, _MARK: str(directory.resolve())}
+        self._process: Process | None = None
+
+    async def __aenter__(self) -> Self:
+        with self.log.open("wb") as log:
+            # A session of its own: Ctrl-C in the terminal reaches the parent, which ends this.
+            self._process = await anyio.open_process(
+                [sys.executable, "-m", "chimera_s1", *self._arguments],
+                stdin=None,
+                stdout=PIPE,
+                stderr=log,
+                env=self._environ,
+                start_new_session=True,
+            )
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        with anyio.CancelScope(shield=True):
+            await self._stop()
+
+    @property
+    def process(self) -> Process:
+        """
+        The process, once started.
+        """
+        assert self._process is not None, "use the child as an async context manager"
+        return self._process
+
+    async def first_line(self) -> bytes:
+        """
+        The first line of its standard output.
+
+        Raises:
+            ChildEndedError: It ended before it wrote one.
+        """
+        assert self.process.stdout is not None
+        try:
+            return await BufferedByteReceiveStream(self.process.stdout).receive_until(
+                b"\n", LINE_BYTES_MAX
+            )
+        except anyio.IncompleteRead:
+            raise await self.ended() from None
+
+    async def ended(self) -> ChildEndedError:
+        """
+        Wait until it ends, reading on what it writes.
+
+        Returns:
+            How it ended, in words, with the last lines of its log.
+        """
+        assert self.process.stdout is not None
+        with self.log.open("ab") as log:
+            async for chunk in self.process.stdout:
+                log.write(chunk)
+                log.flush()
+        code = await self.process.wait()
+        how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
+        return ChildEndedError(
+            f"{self.name} ended with {how}; its log is {self.log}{self.last_lines()}"
+        )
+
+    def last_lines(self) -> str:
+        """
+        The end of its log, each line indented on a line of its own; empty where there is none.
+        """
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return "".join(f"\n  {self.name}: {line}" for line in lines[-_LAST_LINES:])
+
+    async def _stop(self) -> None:
+        process = self.process
+        with anyio.move_on_after(STOP_PATIENCE_S), suppress(ProcessLookupError):
+            process.terminate()
+            await process.wait()
+        with suppress(ProcessLookupError):
+            # Its session: whatever it started and could not end.
+            os.killpg(process.pid, signal.SIGKILL)
+        await process.wait()
+        if process.stdout is not None:
+            await process.stdout.aclose()
+
+
+async def end_leftovers(directory: Path) -> int:
+    """
+    End the children that a killed parent left running.
+
+    They are told from strangers by a mark in their environment, which names *directory*; where
+    the system has no /proc, none are found.
+
+    Returns:
+        How many there were.
+    """
+    found = _marked(directory)
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for pid in _marked(directory):
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+        with anyio.move_on_after(STOP_PATIENCE_S):
+            while _marked(directory):  # noqa: ASYNC110 (only a child's parent is told of its end)
+                await anyio.sleep(_LOOK_AGAIN_S)
+    return len(found)
+
+
+def _marked(directory: Path) -> list[int]:
+    mark = f"{_MARK}={directory.resolve()}".encode()
+    pids: list[int] = []
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        # Gone meanwhile, or another user's.
+        with suppress(OSError):
+            if mark in environ.read_bytes().split(b"\0"):
+                pids.append(int(environ.parent.name))
+    return pids

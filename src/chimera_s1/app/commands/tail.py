@@ -1,0 +1,196 @@
+"""
+`chimera-s1 tail`: the newest quotes, read from their streams.
+"""
+
+import os
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import typer
+from msgspec import Struct
+from rich.console import Group
+from rich.live import Live
+from rich.table import Table
+
+from chimera_s1.adapters.redis.quote_reader import RedisQuoteReader
+from chimera_s1.adapters.system.clock import SystemClock
+from chimera_s1.app.commands.output import note, note_changes, terminal
+from chimera_s1.app.settings import Settings, load_settings
+from chimera_s1.app.stream_location import StreamLocation, connected, require_streams
+from chimera_s1.domain.errors import PublisherUnavailableError
+from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.market.selection import EVERY_SYMBOL, SymbolChoice, parse_choice
+from chimera_s1.domain.ports.quote_reader import PublishedQuote, QuoteReader
+
+REFRESH_MS = 1000
+_COLUMNS = ("instrument", "bid", "ask", "mid", "spread bps", "top1 USDT", "age ms", "source")
+_FRAME_LINES = 6  # the table's own lines, its caption, the note above it
+_WIDTHS = (22, 14, 14, 16, 10, 14, 8, 24)
+
+
+class TailOptions(Struct, frozen=True):
+    """
+    What the user asked for.
+
+    Attributes:
+        choice: Which instruments.
+
+        once: One table, then the end.
+
+        count: The end after so many lines; 0 is never.
+    """
+
+    choice: SymbolChoice
+    once: bool
+    count: int
+
+
+def tail(
+    instruments: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[VENUE/]SYMBOL...", help="spot/BTCUSDT, BTCUSDT (both venues). Default: all."
+        ),
+    ] = None,
+    redis: Annotated[
+        str | None,
+        typer.Option(
+            metavar="HOST:PORT,...",
+            help="Cluster nodes. Default: S1_REDIS_ADDRESSES, else what runs in the state "
+            "directory.",
+        ),
+    ] = None,
+    state_dir: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Of the demo. Default: S1_STATE_DIR, else .chimera."),
+    ] = None,
+    once: Annotated[bool, typer.Option("--once", help="Print one table and end.")] = False,
+    count: Annotated[
+        int, typer.Option(min=0, help="End after so many lines (not in a terminal); 0 goes on.")
+    ] = 0,
+) -> None:
+    """
+    Watch the newest quote of each instrument, read from the Redis Streams once a second.
+
+    A live table in a terminal; elsewhere one line for each quote that is new. Age is our clock
+    less the quote's ts.
+
+        chimera-s1 tail BTCUSDT perp/ETHUSDT
+    """
+    settings = load_settings(os.environ)
+    names = ",".join(instruments or [EVERY_SYMBOL])
+    options = TailOptions(parse_choice(names, tuple(Venue)), once, count)
+    location = require_streams(redis, settings, state_dir or settings.state_dir)
+    note(f"reading {location}")
+    anyio.run(_tail, location, settings, options)
+
+
+async def _tail(location: StreamLocation, settings: Settings, options: TailOptions) -> None:
+    clock = SystemClock()
+    async with connected(location, settings) as client:
+        reader = RedisQuoteReader(client)
+        if options.once:
+            _print_once(await _newest(reader, options.choice), clock.now_ms())
+        elif terminal().is_terminal:
+            await _redraw(reader, options.choice, clock)
+        else:
+            await _print_lines(reader, options, clock)
+
+
+async def _newest(reader: QuoteReader, choice: SymbolChoice) -> tuple[PublishedQuote, ...]:
+    wanted = await reader.instruments() if choice.every else tuple(sorted(choice.named))
+    return await reader.newest(wanted)
+
+
+def _print_once(quotes: Sequence[PublishedQuote], now_ms: int) -> None:
+    if not quotes:
+        raise PublisherUnavailableError("there is no such quote stream in this Redis yet")
+    console = terminal()
+    if console.is_terminal:
+        console.print(_table(quotes, now_ms))
+        return
+    typer.echo(_line(_COLUMNS))
+    for quote in quotes:
+        typer.echo(_line(cells(quote, now_ms)))
+
+
+async def _redraw(reader: QuoteReader, choice: SymbolChoice, clock: SystemClock) -> None:
+    console = terminal()
+    with Live(console=console, auto_refresh=False) as live:
+        table: Table | str = "no quote yet"
+        async for quotes, trouble in _each_second(reader, choice, clock):
+            caption = trouble
+            if quotes:
+                shown = quotes[: max(1, console.height - _FRAME_LINES)]
+                table = _table(shown, clock.now_ms())
+                hidden = len(quotes) - len(shown)
+                caption = f"and {hidden} more: name some to see them" if hidden else ""
+            live.update(Group(table, caption), refresh=True)
+
+
+async def _print_lines(reader: QuoteReader, options: TailOptions, clock: SystemClock) -> None:
+    complain = note_changes()
+    seen: dict[str, str] = {}
+    lines = 0
+    typer.echo(_line(_COLUMNS))
+    async for quotes, trouble in _each_second(reader, options.choice, clock):
+        if trouble:
+            complain(trouble)
+        for quote in quotes:
+            name = str(quote.instrument)
+            if seen.get(name) == quote.entry_id:
+                continue
+            seen[name] = quote.entry_id
+            typer.echo(_line(cells(quote, clock.now_ms())))
+            lines += 1
+            if lines == options.count:
+                return
+
+
+async def _each_second(
+    reader: QuoteReader, choice: SymbolChoice, clock: SystemClock
+) -> AsyncIterator[tuple[Sequence[PublishedQuote], str]]:
+    """
+    The newest quotes, or none and what is wrong; a Redis that is away may come back.
+    """
+    while True:
+        try:
+            yield await _newest(reader, choice), ""
+        except PublisherUnavailableError as error:
+            yield (), f"{error}; trying again"
+        await clock.sleep_ms(REFRESH_MS)
+
+
+def cells(quote: PublishedQuote, now_ms: int) -> tuple[str, ...]:
+    """
+    One row: what the entry says, and how old that is.
+    """
+    fields = dict(quote.fields)
+    return (
+        str(quote.instrument),
+        fields["bid1"],
+        fields["ask1"],
+        fields["mid"],
+        f"{float(fields['spread_bps']):.2f}",
+        f"{float(fields['top1_usdt']):,.0f}",
+        str(now_ms - int(fields["ts"])),
+        fields["src"],
+    )
+
+
+def _table(quotes: Sequence[PublishedQuote], now_ms: int) -> Table:
+    table = Table()
+    for name in _COLUMNS:
+        words = name in {"instrument", "source"}
+        table.add_column(name, justify="left" if words else "right", no_wrap=True)
+    for quote in quotes:
+        table.add_row(*cells(quote, now_ms))
+    return table
+
+
+def _line(row: Sequence[str]) -> str:
+    first, *numbers, last = row
+    middle = [text.rjust(width) for text, width in zip(numbers, _WIDTHS[1:-1], strict=True)]
+    return "  ".join((first.ljust(_WIDTHS[0]), *middle, last))

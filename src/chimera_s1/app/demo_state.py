@@ -1,0 +1,180 @@
+"""
+What a demo leaves for other programs: `demo.env` while it runs, and a lock that says it does.
+
+The lock is an flock: the system releases it however the demo ends, so a `demo.env` without it was
+left behind by a demo that was killed.
+"""
+
+import fcntl
+import os
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+from msgspec import Struct
+
+from chimera_s1.adapters.redis.addresses import RedisAddress, parse_addresses
+from chimera_s1.domain.errors import ConfigurationError
+
+SERVICE_FILE = "service.env"
+"""
+What a running service writes of itself: `S1_URL` and `S1_REDIS_ADDRESSES`.
+"""
+
+_OWNER_ONLY = 0o600
+
+
+class DemoState(Struct, frozen=True):
+    """
+    Where a running demo can be reached.
+
+    Attributes:
+        url: Of the service's HTTP API.
+
+        token: Bearer token, made for this demo.
+
+        redis_addresses: Of its Redis Cluster.
+
+        sim_url: Of the simulator's control plane.
+    """
+
+    url: str
+    token: str
+    redis_addresses: tuple[RedisAddress, ...]
+    sim_url: str
+
+    def __repr__(self) -> str:
+        return f"DemoState(url={self.url!r}, token=***)"
+
+
+def demo_file(state_dir: Path) -> Path:
+    """
+    `demo.env` of *state_dir*.
+    """
+    return state_dir / "demo.env"
+
+
+def write_demo_state(state_dir: Path, state: DemoState, settings: Mapping[str, str]) -> None:
+    """
+    Write `demo.env`, whole or not at all, readable by its owner only.
+
+    Args:
+        state_dir: The demo's.
+
+        state: What `demo.env` says.
+
+        settings: The `S1_*` variables the demo's service runs with; kept beside for `doctor`.
+    """
+    _write(_settings_file(state_dir), settings)
+    lines = {
+        "S1_URL": state.url,
+        "S1_TOKEN": state.token,
+        "S1_REDIS_ADDRESSES": ",".join(map(str, state.redis_addresses)),
+        "SIM_URL": state.sim_url,
+    }
+    _write(demo_file(state_dir), lines)
+
+
+def remove_demo_state(state_dir: Path) -> None:
+    """
+    Remove what `write_demo_state` wrote.
+    """
+    demo_file(state_dir).unlink(missing_ok=True)
+    _settings_file(state_dir).unlink(missing_ok=True)
+
+
+def read_demo_settings(state_dir: Path) -> dict[str, str]:
+    """
+    The `S1_*` variables that the service of a running demo has.
+    """
+    return read_lines(_settings_file(state_dir).read_text(encoding="utf-8"))
+
+
+def read_lines(text: str) -> dict[str, str]:
+    """
+    `KEY=VALUE` lines as a mapping.
+    """
+    return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
+
+
+def read_demo_state(state_dir: Path) -> DemoState | None:
+    """
+    The demo that runs in *state_dir*, or None where none does.
+
+    Raises:
+        ConfigurationError: `demo.env` cannot be read, or was left behind by a killed demo.
+    """
+    path = demo_file(state_dir)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
+    if not _is_locked(state_dir):
+        raise ConfigurationError(
+            f"{path} was left behind by a demo that was killed; start chimera-s1 demo again, "
+            "or remove the file"
+        )
+    values = read_lines(text)
+    try:
+        return DemoState(
+            url=values["S1_URL"],
+            token=values["S1_TOKEN"],
+            redis_addresses=parse_addresses(values["S1_REDIS_ADDRESSES"]),
+            sim_url=values["SIM_URL"],
+        )
+    except KeyError as error:
+        raise ConfigurationError(f"{path} has no line {error.args[0]}=; remove the file") from error
+
+
+@contextmanager
+def demo_lock(state_dir: Path) -> Iterator[None]:
+    """
+    Hold *state_dir* for one demo; it is made where missing.
+
+    Raises:
+        ConfigurationError: It cannot be written, or another demo runs there.
+    """
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        lock = _lock_file(state_dir).open("ab")
+    except OSError as error:
+        raise ConfigurationError(
+            f"{state_dir} cannot be written: {error.strerror}; name another with --state-dir"
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise ConfigurationError(
+                f"a demo already runs in {state_dir}; stop it, or name another with --state-dir"
+            ) from error
+        yield
+
+
+def _write(path: Path, lines: Mapping[str, str]) -> None:
+    draft = path.with_name(f"{path.name}.draft")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY), "w") as file:
+        file.writelines(f"{name}={value}\n" for name, value in lines.items())
+    draft.replace(path)
+
+
+def _settings_file(state_dir: Path) -> Path:
+    return state_dir / "demo.settings"
+
+
+def _is_locked(state_dir: Path) -> bool:
+    try:
+        with _lock_file(state_dir).open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
+    except OSError:
+        return True
+    return False
+
+
+def _lock_file(state_dir: Path) -> Path:
+    return state_dir / "demo.lock"
