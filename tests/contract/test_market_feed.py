@@ -1,0 +1,358 @@
+"""
+The Binance feed against the Binance simulator over real sockets: what it shows, what it drops, and
+how it comes back.
+"""
+
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeVar
+
+import anyio
+import httpx
+import pytest
+from anyio.abc import TaskGroup, TaskStatus
+from anyio.streams.memory import MemoryObjectReceiveStream
+from msgspec import structs
+
+from chimera_s1.adapters.binance.endpoints import Endpoints
+from chimera_s1.adapters.binance.feed import BinanceFeed, FeedPlan
+from chimera_s1.adapters.binance.rest import BinanceRest
+from chimera_s1.adapters.simulator.config import SimulatorAddresses, SimulatorConfig
+from chimera_s1.adapters.simulator.simulator import Simulator
+from chimera_s1.adapters.system.clock import SystemClock
+from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
+from chimera_s1.domain.identifiers import Channel, InstrumentId, Symbol, Venue
+from chimera_s1.domain.market.conflation import WindowMs
+from chimera_s1.domain.market.quote import Quote, book_defect
+from chimera_s1.domain.market.selection import WHOLE, parse_choice, select
+from chimera_s1.domain.ports.market_feed import (
+    ConnectionFatal,
+    ConnectionLost,
+    ConnectionOpened,
+    FeedEvent,
+    RoundTrip,
+)
+from chimera_s1.domain.resilience.backoff import Backoff
+from chimera_s1.domain.resilience.reconnect import ReconnectPolicy
+
+CLOCK = SystemClock()
+QUICK = ReconnectPolicy(Backoff(base_ms=10, max_wait_ms=50, jitter_ms=10), 3, scan_ms=50)
+SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
+Event = TypeVar("Event", bound=FeedEvent)
+
+
+class Rig:
+    """A feed, what it told, and the simulator's control plane."""
+
+    def __init__(
+        self,
+        feed: BinanceFeed,
+        events: MemoryObjectReceiveStream[FeedEvent],
+        control: httpx.AsyncClient,
+    ) -> None:
+        self.feed = feed
+        self.events = events
+        self.control = control
+
+    async def told(self, kind: type[Event]) -> Event:
+        """Wait for the next event of *kind*."""
+        async for event in self.events:
+            if isinstance(event, kind):
+                return event
+        raise AssertionError("the feed has ended")
+
+    async def quotes_until(self, enough: Callable[[Sequence[Quote]], bool]) -> list[Quote]:
+        """Drain update by update until *enough*."""
+        quotes: list[Quote] = []
+        while not enough(quotes):
+            await self.feed.updated()
+            quotes += self.feed.drain()
+        return quotes
+
+    async def inject(self, fault: dict[str, Any]) -> None:
+        (await self.control.post("/sim/faults", json=fault)).raise_for_status()
+
+    async def fired(self) -> list[int]:
+        """How often each injected fault fired."""
+        faults = (await self.control.get("/sim/faults")).raise_for_status().json()
+        return [fault["fired"] for fault in faults["faults"]]
+
+
+def endpoints(addresses: SimulatorAddresses) -> dict[Venue, Endpoints]:
+    return {
+        Venue.SPOT: Endpoints(addresses.spot_rest_url, addresses.spot_ws_url),
+        Venue.PERP: Endpoints(addresses.perp_rest_url, addresses.perp_ws_url),
+    }
+
+
+@asynccontextmanager
+async def rig(
+    tasks: TaskGroup,
+    addresses: SimulatorAddresses,
+    venue: Venue = Venue.PERP,
+    *,
+    symbols: Sequence[str] = SYMBOLS,
+    plan: Callable[[FeedPlan], FeedPlan] = lambda plan: plan,
+) -> AsyncIterator[Rig]:
+    """A running feed of *symbols* with window 0."""
+    tell, events = anyio.create_memory_object_stream[FeedEvent](10_000)
+    usual = FeedPlan(
+        venue,
+        endpoints(addresses)[venue].ws_url,
+        (Channel.BOOK_TICKER,),
+        WindowMs(0),
+        200,
+        QUICK,
+    )
+    feed = BinanceFeed(
+        plan(usual),
+        clock=CLOCK,
+        draw=random.random,
+        offset=lambda: 0.0,
+        listener=tell.send_nowait,
+    )
+    instruments = [InstrumentId(venue, Symbol(name)) for name in symbols]
+    async with httpx.AsyncClient(base_url=addresses.control_url) as control:
+        tasks.start_soon(feed.run, instruments)
+        with tell, events:
+            yield Rig(feed, events, control)
+
+
+@pytest.fixture
+async def tasks() -> AsyncIterator[TaskGroup]:
+    """A group for what runs beside a test; cancelled at its end."""
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as group:
+            yield group
+            group.cancel_scope.cancel()
+
+
+@pytest.fixture
+async def simulator(tasks: TaskGroup) -> SimulatorAddresses:
+    """A simulator that sends 2,000 updates a second."""
+    config = SimulatorConfig(symbols=SYMBOLS, rate=2_000.0)
+    addresses: SimulatorAddresses = await tasks.start(Simulator(config, CLOCK).run)
+    return addresses
+
+
+async def stoppable(
+    config: SimulatorConfig,
+    *,
+    task_status: TaskStatus[tuple[SimulatorAddresses, anyio.CancelScope]],
+) -> None:
+    """A simulator that the test can end before its own end."""
+    with anyio.CancelScope() as running:
+        async with anyio.create_task_group() as group:
+            task_status.started((await group.start(Simulator(config, CLOCK).run), running))
+
+
+@pytest.mark.parametrize("venue", Venue)
+@pytest.mark.parametrize("channel", Channel)
+async def test_quotes_of_every_instrument_arrive(
+    tasks: TaskGroup, simulator: SimulatorAddresses, venue: Venue, channel: Channel
+) -> None:
+    """Each channel of each venue gives sound quotes, in order, under its own source name."""
+
+    def only(usual: FeedPlan) -> FeedPlan:
+        return structs.replace(usual, channels=(channel,))
+
+    async with rig(tasks, simulator, venue, plan=only) as feed:
+        opened = await feed.told(ConnectionOpened)
+        quotes = await feed.quotes_until(
+            lambda seen: len(seen) > 100 and len({q.instrument for q in seen}) == len(SYMBOLS)
+        )
+        report = feed.feed.report()
+
+    assert f"{venue.value}-0" == opened.connection
+    assert {f"binance.{venue.value}.{channel.value}"} == {quote.source for quote in quotes}
+    assert all(book_defect(q.bid, q.bid_qty, q.ask, q.ask_qty) is None for q in quotes)
+    for name in SYMBOLS:
+        ids = [quote.update_id for quote in quotes if quote.instrument.symbol == name]
+        assert sorted(set(ids)) == ids
+    assert (
+        report.instruments,
+        report.connections,
+        report.delivering,
+        report.fatal,
+    ) == (3, 1, 1, False)
+
+
+@pytest.mark.parametrize("venue", Venue)
+async def test_a_quote_is_what_the_exchange_sent(
+    tasks: TaskGroup, simulator: SimulatorAddresses, venue: Venue
+) -> None:
+    """Prices and quantities of a quote are those of the frame with its update id."""
+    async with rig(tasks, simulator, venue, symbols=["BTCUSDT"]) as feed:
+        quotes = await feed.quotes_until(lambda seen: len(seen) >= 50)
+        reply = (await feed.control.get(f"/sim/quotes/{venue.value}/BTCUSDT")).json()
+    sent = {
+        frame["data"]["u"]: frame["data"]
+        for frame in reply["frames"]
+        if frame["stream"] == "btcusdt@bookTicker"
+    }
+    both = [quote for quote in quotes if quote.update_id in sent]
+
+    assert both
+    for quote in both:
+        frame = sent[quote.update_id]
+        numbers = tuple(float(frame[key]) for key in "bBaA")
+        assert numbers == (quote.bid, quote.bid_qty, quote.ask, quote.ask_qty)
+
+
+async def test_streams_are_spread_over_connections(
+    tasks: TaskGroup, simulator: SimulatorAddresses
+) -> None:
+    """With one stream a connection, three instruments are three connections, all delivering."""
+
+    def one_each(usual: FeedPlan) -> FeedPlan:
+        return structs.replace(usual, streams_per_connection=1)
+
+    async with rig(tasks, simulator, plan=one_each) as feed:
+        names = {(await feed.told(ConnectionOpened)).connection for _ in SYMBOLS}
+
+    assert {"perp-0", "perp-1", "perp-2"} == names
+
+
+async def test_pings_are_answered_and_measured(
+    tasks: TaskGroup, simulator: SimulatorAddresses
+) -> None:
+    """Each ping of ours that is answered is a round trip."""
+    async with rig(tasks, simulator) as feed:
+        assert (await feed.told(RoundTrip)).rtt_ms > 0
+
+
+@pytest.mark.parametrize("cut", ["disconnect", "close:1008"])
+async def test_a_cut_connection_comes_back(
+    tasks: TaskGroup, simulator: SimulatorAddresses, cut: str
+) -> None:
+    """A lost socket is dialled again, counted, and its cause is told."""
+    async with rig(tasks, simulator) as feed:
+        await feed.told(ConnectionOpened)
+        await feed.inject({"on": "ws:perp", "do": cut})
+        lost = await feed.told(ConnectionLost)
+        again = await feed.told(ConnectionOpened)
+        fired = await feed.fired()
+
+    assert fired == [1]
+    assert ("1008" in lost.cause) == (cut == "close:1008")
+    assert not again.recovered
+    assert feed.feed.counters.reconnects == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [("malformed", "malformed"), ("crossed", "crossed"), ("duplicate", "stale_update_id")],
+)
+async def test_a_faulty_frame_is_dropped_and_counted(
+    tasks: TaskGroup, simulator: SimulatorAddresses, fault: str, reason: str
+) -> None:
+    """Faulty frames never become quotes, and never end the connection."""
+    async with rig(tasks, simulator) as feed:
+        await feed.quotes_until(lambda seen: len(seen) >= 10)
+        await feed.inject({"on": "ws:perp", "do": fault, "times": 5})
+        quotes = await feed.quotes_until(lambda _: sum(feed.feed.counters.dropped.values()) >= 5)
+        fired = await feed.fired()
+
+    assert fired == [5]
+    assert all(book_defect(q.bid, q.bid_qty, q.ask, q.ask_qty) is None for q in quotes)
+    if reason == "malformed":
+        # A frame whose very name is damaged is no data message at all.
+        assert {"malformed", "unintelligible", "not_text"} >= feed.feed.counters.dropped.keys()
+    else:
+        assert {reason: 5} == feed.feed.counters.dropped
+    assert feed.feed.counters.reconnects == 0
+
+
+async def test_a_wrong_path_is_noticed_by_its_silence(
+    tasks: TaskGroup, simulator: SimulatorAddresses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Binance acknowledges book streams on the market path and never delivers: that is a loss."""
+    monkeypatch.setattr("chimera_s1.adapters.binance.connection.FIRST_MESSAGE_TIMEOUT_S", 0.3)
+
+    def wrong(usual: FeedPlan) -> FeedPlan:
+        return structs.replace(usual, ws_url=f"{simulator.perp_ws_url}/market/stream?x=")
+
+    async with rig(tasks, simulator, plan=wrong) as feed:
+        lost = await feed.told(ConnectionLost)
+
+    assert lost.cause == "no data within 0.3 s of subscribing"
+
+
+async def test_a_venue_that_stays_away_is_fatal_until_it_is_back(tasks: TaskGroup) -> None:
+    """More than N_max failures are FATAL; dialling goes on; the first data ends it."""
+    addresses, running = await tasks.start(stoppable, SimulatorConfig(symbols=SYMBOLS))
+    async with rig(tasks, addresses) as feed:
+        await feed.told(ConnectionOpened)
+        running.cancel()
+        fatal = await feed.told(ConnectionFatal)
+        assert feed.feed.report().fatal
+
+        port = int(addresses.perp_ws_url.rpartition(":")[2])
+        again = SimulatorConfig(symbols=SYMBOLS, perp_ws_port=port)
+        await tasks.start(stoppable, again)
+        opened = await feed.told(ConnectionOpened)
+
+    assert QUICK.retries_max + 1 == fatal.retry_count
+    assert opened.recovered
+    assert not feed.feed.report().fatal
+
+
+async def test_listings_and_selection_of_both_venues(simulator: SimulatorAddresses) -> None:
+    """`*` takes what trades in USDT and leaves the rest; unknown names are told."""
+    async with BinanceRest(endpoints(simulator), CLOCK) as exchange:
+        for venue in Venue:
+            listings = await exchange.listings(venue)
+            every = select(parse_choice("*", [venue]), listings, venue, WHOLE)
+            some = select(parse_choice("BTCUSDT,NOSUCH", [venue]), listings, venue, WHOLE)
+
+            assert set(SYMBOLS) <= {str(i.symbol) for i in every.chosen}
+            assert any(not row.trading for row in listings)
+            assert [i.symbol for i in some.chosen] == ["BTCUSDT"]
+            assert [i.symbol for i in some.unknown] == ["NOSUCH"]
+
+
+@pytest.mark.parametrize(
+    ("deed", "error"),
+    [
+        ("status:429", ExchangeUnavailableError),
+        ("status:503", ExchangeUnavailableError),
+        ("status:403", ExchangeRefusedError),
+        ("code:-1121", ExchangeRefusedError),
+        ("body:html", ExchangeUnavailableError),
+        ("body:empty", ExchangeUnavailableError),
+        ("body:truncated", ExchangeUnavailableError),
+        ("drop-before", ExchangeUnavailableError),
+    ],
+)
+async def test_what_rest_may_answer_is_an_error_of_ours(
+    simulator: SimulatorAddresses, deed: str, error: type[Exception]
+) -> None:
+    """Foreign exceptions stop at the adapter, whatever the exchange sends."""
+    async with (
+        httpx.AsyncClient(base_url=simulator.control_url) as control,
+        BinanceRest(endpoints(simulator), CLOCK) as exchange,
+    ):
+        fault = {"on": "GET /fapi/v1/time", "do": deed, "times": 1}
+        (await control.post("/sim/faults", json=fault)).raise_for_status()
+        with pytest.raises(error):
+            await exchange.server_time_ms(Venue.PERP)
+        faults = (await control.get("/sim/faults")).json()["faults"]
+
+    assert [each["fired"] for each in faults] == [1]
+
+
+async def test_a_venue_that_says_stay_away_is_left_alone(simulator: SimulatorAddresses) -> None:
+    """After 429 no request leaves until Retry-After is over, for any caller."""
+    async with (
+        httpx.AsyncClient(base_url=simulator.control_url) as control,
+        BinanceRest(endpoints(simulator), CLOCK) as exchange,
+    ):
+        fault = {"on": "GET /fapi/v1/time", "do": "status:429", "times": 2}
+        await control.post("/sim/faults", json=fault)
+        for _ in range(3):
+            with pytest.raises(ExchangeUnavailableError):
+                await exchange.server_time_ms(Venue.PERP)
+        faults = (await control.get("/sim/faults")).json()["faults"]
+
+    assert [each["fired"] for each in faults] == [1]
