@@ -56,7 +56,8 @@ class BookPump:
             owed = min(owed + (now - before) * self.rate / 1000, BATCH_MAX)
             before = now
             self._refresh()
-            count = int(owed) if self._lanes else 0
+            owed = owed if self._lanes else 0.0
+            count = int(owed)
             owed -= count
             if count:
                 self._move(count)

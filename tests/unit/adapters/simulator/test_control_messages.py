@@ -7,7 +7,6 @@ import pytest
 
 from chimera_s1.adapters.simulator.control_messages import STREAMS_MAX, Answer, Changes, answer
 
-
 UNKNOWN_METHOD = (
     b'{"code":2,"msg":"Invalid request: unknown variant SUBSCRIB, expected one of `SUBSCRIBE`, '
     b"`UNSUBSCRIBE`, `LIST_SUBSCRIPTIONS`, `SET_PROPERTY`, `GET_PROPERTY` "

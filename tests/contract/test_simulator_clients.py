@@ -1,0 +1,213 @@
+"""
+Clients nobody here wrote read the simulator with nothing changed but addresses.
+
+Binance's own SDKs and ccxt decide whether the simulator speaks Binance: they parse every reply into their
+own types, or fail.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import anyio
+import anyio.to_thread
+import ccxt.pro
+import pytest
+from binance_common.configuration import ConfigurationRestAPI, ConfigurationWebSocketStreams
+from binance_sdk_derivatives_trading_usds_futures import derivatives_trading_usds_futures as usds
+from binance_sdk_spot.spot import Spot
+
+from tests.processes import ChimeraProcess, simulator_process
+
+PATIENCE_S = 20
+
+
+@pytest.fixture(scope="module")
+async def simulator() -> AsyncIterator[ChimeraProcess]:
+    async with simulator_process("--symbols", "3") as process:
+        yield process
+
+
+@pytest.fixture
+def spot(simulator: ChimeraProcess) -> Spot:
+    return Spot(
+        config_rest_api=ConfigurationRestAPI(base_path=simulator.ready["spot_rest_url"]),
+        config_ws_streams=ConfigurationWebSocketStreams(
+            stream_url=simulator.ready["spot_ws_url"] + "/stream"
+        ),
+    )
+
+
+@pytest.fixture
+def futures(simulator: ChimeraProcess) -> usds.DerivativesTradingUsdsFutures:
+    return usds.DerivativesTradingUsdsFutures(
+        config_rest_api=ConfigurationRestAPI(base_path=simulator.ready["perp_rest_url"]),
+        config_ws_streams=ConfigurationWebSocketStreams(
+            stream_url=simulator.ready["perp_ws_url"] + "/stream"
+        ),
+    )
+
+
+@pytest.fixture
+async def exchange(simulator: ChimeraProcess) -> AsyncIterator[Any]:
+    client = ccxt.pro.binance(
+        {"newUpdates": True, "options": {"fetchMarkets": {"types": ["spot", "linear"]}}}
+    )
+    api = client.urls["api"]
+    api["public"] = simulator.ready["spot_rest_url"] + "/api/v3"
+    api["fapiPublic"] = simulator.ready["perp_rest_url"] + "/fapi/v1"
+    # ccxt tells spot by "/stream" in the address (stream.binance.com); a user name puts it there.
+    api["ws"]["spot"] = simulator.ready["spot_ws_url"].replace("//", "//stream@") + "/ws"
+    api["ws"]["future"] = simulator.ready["perp_ws_url"] + "/ws"
+    try:
+        yield client
+    finally:
+        await client.close()
+
+
+async def called(method: Callable[..., Any], **parameters: Any) -> Any:
+    """
+    The SDKs' REST methods block; what they parsed out of the reply.
+    """
+    with anyio.fail_after(PATIENCE_S):
+        response = await anyio.to_thread.run_sync(lambda: method(**parameters))
+    data = response.data()
+    return getattr(data, "actual_instance", None) or data
+
+
+async def first_message(subscribing: Awaitable[Any]) -> Any:
+    """
+    What the SDK's callback is handed first.
+    """
+    send, receive = anyio.create_memory_object_stream[Any](10_000)
+    with anyio.fail_after(PATIENCE_S), send, receive:
+        handle = await subscribing
+        handle.on("message", send.send_nowait)
+        message = await receive.receive()
+        await handle.unsubscribe()
+    return message
+
+
+async def test_spot_sdk_reads_rest(spot: Spot) -> None:
+    api = spot.rest_api
+
+    time = await called(api.time)
+    listed = await called(api.exchange_info, symbols=["BTCUSDT", "ETHUSDT"])
+    depth = await called(api.depth, symbol="BTCUSDT", limit=5)
+    ticker = await called(api.ticker_book_ticker, symbol="BTCUSDT")
+
+    assert time.server_time > 1_700_000_000_000
+    assert [symbol.symbol for symbol in listed.symbols] == ["BTCUSDT", "ETHUSDT"]
+    filters = {each.actual_instance.filter_type for each in listed.symbols[0].filters}
+    assert {"PRICE_FILTER", "LOT_SIZE", "NOTIONAL"} <= filters
+    assert float(depth.bids[0][0]) < float(depth.asks[0][0])
+    assert float(ticker.bid_price) < float(ticker.ask_price)
+
+
+async def test_spot_sdk_reads_streams(spot: Spot) -> None:
+    streams = spot.websocket_streams
+    await streams.create_connection()
+    try:
+        ticker = await first_message(streams.book_ticker(symbol="btcusdt"))
+        depth = await first_message(
+            streams.partial_book_depth(symbol="btcusdt", levels="5", update_speed="100ms")
+        )
+        diff = await first_message(streams.diff_book_depth(symbol="btcusdt", update_speed="100ms"))
+    finally:
+        await streams.close_connection(close_session=True)
+
+    assert (ticker.s, float(ticker.b) < float(ticker.a)) == ("BTCUSDT", True)
+    assert len(depth.bids) == len(depth.asks) == 5
+    assert (diff.e, diff.s) == ("depthUpdate", "BTCUSDT")
+
+
+async def test_spot_sdk_lists_what_it_subscribed(spot: Spot) -> None:
+    streams = spot.websocket_streams
+    await streams.create_connection()
+    try:
+        with anyio.fail_after(PATIENCE_S):
+            first = await streams.book_ticker(symbol="btcusdt")
+            await streams.book_ticker(symbol="ethusdt")
+            both = await streams.list_subscribe()
+            await first.unsubscribe()
+            one = await streams.list_subscribe()
+    finally:
+        await streams.close_connection(close_session=True)
+
+    assert both["result"] == ["btcusdt@bookTicker", "ethusdt@bookTicker"]
+    assert one["result"] == ["ethusdt@bookTicker"]
+
+
+async def test_futures_sdk_reads_rest(futures: usds.DerivativesTradingUsdsFutures) -> None:
+    api = futures.rest_api
+
+    time = await called(api.check_server_time)
+    listed = await called(api.exchange_information)
+    depth = await called(api.order_book, symbol="BTCUSDT", limit=5)
+    premium = await called(api.mark_price, symbol="BTCUSDT")
+
+    assert time.server_time > 1_700_000_000_000
+    assert {"BTCUSDT", "BTCUSDT_261225"} <= {symbol.symbol for symbol in listed.symbols}
+    assert len(depth.bids) == len(depth.asks) == 5
+    assert premium.next_funding_time > premium.time
+
+
+async def test_futures_sdk_reads_streams(futures: usds.DerivativesTradingUsdsFutures) -> None:
+    streams = futures.websocket_streams
+    await streams.create_connection()
+    try:
+        ticker = await first_message(
+            streams.individual_symbol_book_ticker_streams(symbol="btcusdt")
+        )
+        depth = await first_message(
+            streams.partial_book_depth_streams(symbol="btcusdt", levels=5, update_speed="100ms")
+        )
+        mark = await first_message(streams.mark_price_stream(symbol="btcusdt", update_speed="1s"))
+        market = await first_message(streams.mark_price_stream_for_all_market(update_speed="1s"))
+    finally:
+        await streams.close_connection(close_session=True)
+
+    assert (ticker.s, ticker.st, float(ticker.b) < float(ticker.a)) == ("BTCUSDT", 1, True)
+    assert (depth.e, len(depth.b), len(depth.a)) == ("depthUpdate", 5, 5)
+    assert (mark.e, mark.s) == ("markPriceUpdate", "BTCUSDT")
+    assert {row.e for row in market} == {"markPriceUpdate"}
+
+
+async def test_ccxt_reads_markets_and_books(exchange: Any) -> None:
+    with anyio.fail_after(PATIENCE_S):
+        markets = await exchange.load_markets()
+        spot_book = await exchange.fetch_order_book("BTC/USDT", 5)
+        perp_book = await exchange.fetch_order_book("BTC/USDT:USDT", 5)
+
+    assert markets["BTC/USDT"]["precision"] == {
+        **markets["BTC/USDT"]["precision"],
+        "price": 0.01,
+        "amount": 0.00001,
+    }
+    assert markets["BTC/USDT:USDT"]["precision"]["price"] == 0.1
+    assert markets["BTC/USDT:USDT"]["limits"]["cost"]["min"] == 100
+    assert markets["LUNC/USDT"]["active"] is False
+    assert spot_book["bids"][0][0] < spot_book["asks"][0][0]
+    assert perp_book["bids"][0][0] < perp_book["asks"][0][0]
+
+
+@pytest.mark.parametrize("symbol", ["BTC/USDT", "BTC/USDT:USDT"])
+async def test_ccxt_keeps_a_local_book(exchange: Any, symbol: str) -> None:
+    """
+    Snapshot and diffs chain: ccxt raises on the first gap.
+    """
+    with anyio.fail_after(PATIENCE_S):
+        tickers = await exchange.watch_bids_asks([symbol])
+        book = await exchange.watch_order_book(symbol)
+        first = book["nonce"]
+        while book["nonce"] < first + 100:
+            book = await exchange.watch_order_book(symbol)
+
+    assert tickers[symbol]["bid"] < tickers[symbol]["ask"]
+    assert book["bids"][0][0] < book["asks"][0][0]
+
+
+async def test_ccxt_watches_mark_prices(exchange: Any) -> None:
+    with anyio.fail_after(PATIENCE_S):
+        mark = await exchange.watch_mark_price("BTC/USDT:USDT")
+
+    assert mark["markPrice"] > 0
