@@ -17,6 +17,8 @@ import typer
 from chimera_s1 import __version__
 from chimera_s1.app.commands.config import config
 from chimera_s1.app.commands.demo import demo
+from chimera_s1.app.commands.record import record
+from chimera_s1.app.commands.replay import replay
 from chimera_s1.app.commands.serve import serve
 from chimera_s1.app.commands.simulate import simulate
 from chimera_s1.app.commands.tail import tail
@@ -45,6 +47,8 @@ app.command(rich_help_panel=_RUN)(serve)
 app.command(rich_help_panel=_RUN)(demo)
 app.command(rich_help_panel=_RUN)(simulate)
 app.command(rich_help_panel=_DATA)(tail)
+app.command(rich_help_panel=_DATA)(record)
+app.command(rich_help_panel=_DATA)(replay)
 app.command(rich_help_panel=_LOOK)(config)
 
 

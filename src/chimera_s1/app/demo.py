@@ -191,14 +191,14 @@ async def _ready(
     """
     Wait until the service says where it is and `GET /ready` answers 200.
     """
-    missing = "the service to open its ports"
+    missing: tuple[_Component, ...] = (_Component("its ports", "RED"),)
     with anyio.move_on_after(START_PATIENCE_S):
         while (where := _service_file(plan.state_dir)) is None:  # noqa: ASYNC110 (another process writes it)
             await anyio.sleep(_ASK_AGAIN_S)
         while missing := await anyio.to_thread.run_sync(
             _not_ready, where["S1_URL"], abandon_on_cancel=True
         ):
-            progress(f"waiting for {missing}")
+            progress(f"waiting for {', '.join(part.name for part in missing)}")
             await anyio.sleep(_ASK_AGAIN_S)
         return DemoState(
             url=where["S1_URL"],
@@ -206,8 +206,9 @@ async def _ready(
             redis_addresses=parse_addresses(where["S1_REDIS_ADDRESSES"]),
             sim_url=sim_url,
         )
+    waits = "; ".join(f"{part.name}: {part.detail}" for part in missing)
     raise ChildEndedError(
-        f"the service was not ready after {START_PATIENCE_S:.0f} s, it still waits for {missing}; "
+        f"the service was not ready after {START_PATIENCE_S:.0f} s, it waits for {waits}; "
         f"its log is {service.log}{service.last_lines()}"
     )
 
@@ -219,7 +220,7 @@ def _service_file(state_dir: Path) -> dict[str, str] | None:
         return None
 
 
-def _not_ready(url: str) -> str:
+def _not_ready(url: str) -> tuple[_Component, ...]:
     """
     What `GET /ready` names as missing; empty when it answers 200.
     """
@@ -231,17 +232,17 @@ def _not_ready(url: str) -> str:
         connection.request("GET", "/ready")
         reply = connection.getresponse()
         body = reply.read()
-    except (OSError, http.client.HTTPException):
-        return "the HTTP API"
+    except (OSError, http.client.HTTPException) as error:
+        return (_Component("http", "RED", str(error)),)
     finally:
         connection.close()
     if reply.status == http.HTTPStatus.OK:
-        return ""
+        return ()
     with suppress(msgspec.DecodeError):
         components = msgspec.json.decode(body, type=_Readiness).components
-        red = [f"{part.name} ({part.detail})" for part in components if part.level == "RED"]
-        return ", ".join(red) or "the service"
-    return "the service"
+        if red := tuple(part for part in components if part.level == "RED"):
+            return red
+    return (_Component("http", "RED", f"/ready answers {reply.status}"),)
 
 
 async def _cancel_on_signal(

@@ -3,7 +3,6 @@
 """
 
 import os
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
@@ -11,7 +10,7 @@ import anyio
 import msgspec
 import typer
 
-from chimera_s1.app.commands.output import note, note_changes, terminal
+from chimera_s1.app.commands.output import Progress, note
 from chimera_s1.app.demo import DemoPlan, choose_http_port, demo_environ, run_demo
 from chimera_s1.app.demo_state import DemoState, demo_file
 from chimera_s1.app.settings import load_settings
@@ -77,18 +76,13 @@ def demo(
 
 
 async def _run(plan: DemoPlan, as_json: bool) -> None:
-    console = terminal()
-    with ExitStack() as stack:
-        progress = note_changes()
-        if console.is_terminal and not as_json:
-            status = stack.enter_context(console.status("starting"))
-            progress = status.update
+    with Progress() as progress:
 
         def ready(state: DemoState) -> None:
-            stack.close()
+            progress.stop()
             typer.echo(_json(plan, state) if as_json else _summary(plan, state))
 
-        await run_demo(plan, progress=progress, ready=ready)
+        await run_demo(plan, progress=progress.show, ready=ready)
     note("the demo has ended")
 
 
@@ -116,7 +110,7 @@ The demo is up.
 
 In another terminal:
 
-  chimera-s1 tail --state-dir {plan.state_dir}
+  chimera-s1 tail{"" if plan.state_dir == Path(".chimera") else f" --state-dir {plan.state_dir}"}
   . {shell_file if shell_file.is_absolute() else f"./{shell_file}"}
   curl -s $S1_URL/health
   redis-cli -c -h {first.host} -p {first.port} XREVRANGE mkt:events:spot:BTCUSDT + - COUNT 1

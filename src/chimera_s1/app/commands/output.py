@@ -1,12 +1,19 @@
 """
 What commands print on: tables and colour in a terminal, plain lines everywhere else.
+
+Results go to standard output, everything else to standard error, so that output can be piped on.
 """
 
 import sys
-from collections.abc import Callable
+from types import TracebackType
+from typing import Self
 
 import typer
 from rich.console import Console
+from rich.status import Status
+
+LINE_INTERVAL_MS = 10_000
+REDRAW_INTERVAL_MS = 250
 
 
 def terminal() -> Console:
@@ -18,21 +25,54 @@ def terminal() -> Console:
 
 def note(text: str) -> None:
     """
-    A line for the person at the keyboard, on standard error, so that output can be piped on.
+    A line for the person at the keyboard.
     """
     typer.echo(text, err=True)
 
 
-def note_changes() -> Callable[[str], None]:
+class Progress:
     """
-    A `note` that says nothing twice in a row: progress for a pipe or a log file.
+    What is going on now: one line that is redrawn in a terminal, a line for each news elsewhere.
     """
-    last = ""
 
-    def once(text: str) -> None:
-        nonlocal last
-        if text != last:
+    def __init__(self) -> None:
+        console = Console(file=sys.stderr, highlight=False)
+        self._status = Status("", console=console) if console.is_terminal else None
+        self._last = ""
+
+    def __enter__(self) -> Self:
+        if self._status is not None:
+            self._status.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    @property
+    def interval_ms(self) -> int:
+        """
+        How often a count that always grows is worth showing, ms.
+        """
+        return LINE_INTERVAL_MS if self._status is None else REDRAW_INTERVAL_MS
+
+    def show(self, text: str) -> None:
+        """
+        Say what is going on now.
+        """
+        if self._status is not None:
+            self._status.update(text)
+        elif text != self._last:
             note(text)
-            last = text
+        self._last = text
 
-    return once
+    def stop(self) -> None:
+        """
+        Nothing more is going on: remove the redrawn line.
+        """
+        if self._status is not None:
+            self._status.stop()

@@ -16,9 +16,9 @@ from rich.table import Table
 
 from chimera_s1.adapters.redis.quote_reader import RedisQuoteReader
 from chimera_s1.adapters.system.clock import SystemClock
-from chimera_s1.app.commands.output import note, note_changes, terminal
+from chimera_s1.app.commands.output import Progress, note, terminal
+from chimera_s1.app.commands.stream_location import StreamLocation, connected, require_streams
 from chimera_s1.app.settings import Settings, load_settings
-from chimera_s1.app.stream_location import StreamLocation, connected, require_streams
 from chimera_s1.domain.errors import PublisherUnavailableError
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.market.selection import EVERY_SYMBOL, SymbolChoice, parse_choice
@@ -26,6 +26,8 @@ from chimera_s1.domain.ports.quote_reader import PublishedQuote, QuoteReader
 
 REFRESH_MS = 1000
 _COLUMNS = ("instrument", "bid", "ask", "mid", "spread bps", "top1 USDT", "age ms", "source")
+_WORDS = frozenset({"instrument", "source"})
+_FROM_WIDTH = {"source": 125, "mid": 100}  # columns that a narrower terminal does without
 _FRAME_LINES = 6  # the table's own lines, its caption, the note above it
 _WIDTHS = (22, 14, 14, 16, 10, 14, 8, 24)
 
@@ -109,7 +111,7 @@ def _print_once(quotes: Sequence[PublishedQuote], now_ms: int) -> None:
         raise PublisherUnavailableError("there is no such quote stream in this Redis yet")
     console = terminal()
     if console.is_terminal:
-        console.print(_table(quotes, now_ms))
+        console.print(_table(quotes, now_ms, console.width))
         return
     typer.echo(_line(_COLUMNS))
     for quote in quotes:
@@ -124,20 +126,20 @@ async def _redraw(reader: QuoteReader, choice: SymbolChoice, clock: SystemClock)
             caption = trouble
             if quotes:
                 shown = quotes[: max(1, console.height - _FRAME_LINES)]
-                table = _table(shown, clock.now_ms())
+                table = _table(shown, clock.now_ms(), console.width)
                 hidden = len(quotes) - len(shown)
                 caption = f"and {hidden} more: name some to see them" if hidden else ""
             live.update(Group(table, caption), refresh=True)
 
 
 async def _print_lines(reader: QuoteReader, options: TailOptions, clock: SystemClock) -> None:
-    complain = note_changes()
+    progress = Progress()
     seen: dict[str, str] = {}
     lines = 0
     typer.echo(_line(_COLUMNS))
     async for quotes, trouble in _each_second(reader, options.choice, clock):
         if trouble:
-            complain(trouble)
+            progress.show(trouble)
         for quote in quotes:
             name = str(quote.instrument)
             if seen.get(name) == quote.entry_id:
@@ -172,7 +174,7 @@ def cells(quote: PublishedQuote, now_ms: int) -> tuple[str, ...]:
         str(quote.instrument),
         fields["bid1"],
         fields["ask1"],
-        fields["mid"],
+        f"{float(fields['mid']):.10g}",
         f"{float(fields['spread_bps']):.2f}",
         f"{float(fields['top1_usdt']):,.0f}",
         str(now_ms - int(fields["ts"])),
@@ -180,13 +182,16 @@ def cells(quote: PublishedQuote, now_ms: int) -> tuple[str, ...]:
     )
 
 
-def _table(quotes: Sequence[PublishedQuote], now_ms: int) -> Table:
+def _table(quotes: Sequence[PublishedQuote], now_ms: int, width: int) -> Table:
+    hidden = {name for name, at_least in _FROM_WIDTH.items() if width < at_least}
+    shown = [index for index, name in enumerate(_COLUMNS) if name not in hidden]
     table = Table()
-    for name in _COLUMNS:
-        words = name in {"instrument", "source"}
-        table.add_column(name, justify="left" if words else "right", no_wrap=True)
+    for index in shown:
+        name = _COLUMNS[index]
+        table.add_column(name, justify="left" if name in _WORDS else "right", no_wrap=True)
     for quote in quotes:
-        table.add_row(*cells(quote, now_ms))
+        row = cells(quote, now_ms)
+        table.add_row(*(row[index] for index in shown))
     return table
 
 
