@@ -12,6 +12,7 @@ from typing import IO, Self
 
 import anyio
 
+from chimera_s1.adapters.redis.addresses import RedisAddress
 from chimera_s1.adapters.redis.cluster_assembly import assemble
 from chimera_s1.adapters.redis.server_process import HOST, ServerProcess, end_leftover
 from chimera_s1.domain.errors import ConfigurationError, PublisherUnavailableError
@@ -90,11 +91,11 @@ class EmbeddedRedis:
         await self._stack.aclose()
 
     @property
-    def addresses(self) -> tuple[str, ...]:
+    def addresses(self) -> tuple[RedisAddress, ...]:
         """
-        Of all nodes, masters first: `127.0.0.1:7001`.
+        Of all nodes, masters first; each prints as `127.0.0.1:7001`.
         """
-        return tuple(str(node.address) for node in self.nodes)
+        return tuple(node.address for node in self.nodes)
 
     async def watch(self) -> None:
         """

@@ -13,11 +13,13 @@ from redis.exceptions import (
     ResponseError,
     TryAgainError,
 )
+from redis.exceptions import ConnectionError as RedisConnectionError
 
 from chimera_s1.adapters.redis.batch import Batch
 from chimera_s1.adapters.redis.cluster import ClusterClient
 from chimera_s1.adapters.redis.codec import quote_command
 from chimera_s1.adapters.redis.errors import REDIS_FAILURES, configuration_advice, failure_text
+from chimera_s1.adapters.redis.keys import quote_stream
 from chimera_s1.adapters.redis.write_probe import cluster_defect
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.ports.quote_publisher import PublisherCounters, PublishReport
@@ -33,8 +35,8 @@ class OfficialQuotePublisher:
     Implements `domain.ports.quote_publisher.QuotePublisher` on redis-py's `RedisCluster`.
 
     Each node gets its share as a pipeline of its own, so that a dead node costs only its own
-    streams. Nothing is sent twice within a call: what has no acknowledgement is reported, and the
-    next call begins with a fresh slot map.
+    streams. Where a connection fails, its share is sent once more over a new one; what has no
+    acknowledgement then is reported, and the next call begins with a fresh slot map.
     """
 
     def __init__(
@@ -100,38 +102,52 @@ class OfficialQuotePublisher:
                     return await cluster_defect(self._client)
                 except REDIS_FAILURES as error:
                     self._doubt_slots()
-                    return configuration_advice(error) or f"Redis: {failure_text(error)}"
+                    return f"Redis: {_said(error)}"
         self._doubt_slots()
         return f"Redis did not answer within {self._patience_s:g} s"
 
     async def _write(self, batch: Batch) -> None:
         try:
             await self._refresh_if_doubtful()
+            for positions in batch.chunks(self._chunk):
+                failures = await self._attempt(batch, positions)
+                if any(isinstance(error, RedisConnectionError) for error in failures.values()):
+                    # A connection that the server closed while it was idle looks like this; a fresh
+                    # one, to where the slots are now, tells whether the node is really gone.
+                    await self._refresh_if_doubtful()
+                    failures = await self._attempt(batch, batch.unacknowledged(positions))
+                for node, error in failures.items():
+                    self._fail(batch, f"Redis {node}: {_said(error)}")
         except REDIS_FAILURES as error:
             self._slots_doubtful = True
-            self._fail(batch, configuration_advice(error) or f"Redis: {failure_text(error)}")
-            return
-        for start in range(0, len(batch.quotes), self._chunk):
-            stop = min(start + self._chunk, len(batch.quotes))
-            await self._write_chunk(batch, range(start, stop))
+            self._fail(batch, f"Redis: {_said(error)}")
 
-    async def _write_chunk(self, batch: Batch, positions: range) -> None:
+    async def _attempt(self, batch: Batch, positions: Sequence[int]) -> dict[str, Exception]:
         shares: dict[str, list[int]] = {}
         for position in positions:
-            command = quote_command(batch.quotes[position], self._maxlen)
-            node = self._client.get_node_from_key(str(command[1]))
+            stream = quote_stream(batch.quotes[position].instrument)
+            node = self._client.get_node_from_key(stream)
             shares.setdefault(node.name if node else "", []).append(position)
+        failures: dict[str, Exception] = {}
         redirected: list[int] = []
         async with anyio.create_task_group() as nodes:
             for name, share in shares.items():
-                nodes.start_soon(self._write_share, batch, name, share, redirected)
-        # One by one: redis-py sends ASKING as a command of its own, and only an otherwise idle
-        # client is sure to send what follows over the same connection.
-        for position in sorted(redirected):
-            await self._follow(batch, position)
+                nodes.start_soon(self._write_share, batch, name, share, failures, redirected)
+        await self._follow(batch, sorted(redirected), failures)
+        for name, error in failures.items():
+            # A server that answers with an error of its own (out of memory, wrong type) is where
+            # the slot map says it is; anything else may have moved.
+            if not isinstance(error, ResponseError) or isinstance(error, _BUSY):
+                self._doubt_slots(name)
+        return failures
 
     async def _write_share(
-        self, batch: Batch, node: str, share: list[int], redirected: list[int]
+        self,
+        batch: Batch,
+        node: str,
+        share: list[int],
+        failures: dict[str, Exception],
+        redirected: list[int],
     ) -> None:
         pipeline = self._client.pipeline()
         for position in share:
@@ -139,26 +155,30 @@ class OfficialQuotePublisher:
         try:
             replies = await pipeline.execute(raise_on_error=False, allow_redirections=False)
         except REDIS_FAILURES as error:
-            self._fail_node(batch, node, error)
+            failures[node] = error
             return
-        refused: Exception | None = None
         for position, reply in zip(share, replies, strict=True):
             if isinstance(reply, MovedError | AskError):
                 redirected.append(position)
             elif isinstance(reply, Exception):
-                refused = refused or reply
+                failures.setdefault(node, reply)
                 self._count_busy(reply)
             else:
                 batch.acknowledge(position)
-        if refused is not None:
-            self._fail_node(batch, node, refused)
 
-    async def _follow(self, batch: Batch, position: int) -> None:
-        try:
-            await self._client.execute_command(*quote_command(batch.quotes[position], self._maxlen))
-        except REDIS_FAILURES as error:
-            self._fail_node(batch, "redirect", error)
-        else:
+    async def _follow(
+        self, batch: Batch, redirected: list[int], failures: dict[str, Exception]
+    ) -> None:
+        # One by one: redis-py sends ASKING as a command of its own, and only an otherwise idle
+        # client is sure to send what follows over the same connection.
+        for position in redirected:
+            command = quote_command(batch.quotes[position], self._maxlen)
+            try:
+                await self._client.execute_command(*command)
+            except REDIS_FAILURES as error:
+                failures["behind a redirect"] = error
+                # What follows on the same stream must not come before this one.
+                return
             batch.acknowledge(position)
 
     async def _refresh_if_doubtful(self) -> None:
@@ -167,13 +187,6 @@ class OfficialQuotePublisher:
             self._slots_doubtful, self._failed_node = False, None
         else:
             await self._client.initialize()
-
-    def _fail_node(self, batch: Batch, node: str, error: Exception) -> None:
-        # A server that answers with an error of its own (out of memory, wrong type) is where the
-        # slot map says it is; anything else may have moved.
-        if not isinstance(error, ResponseError) or isinstance(error, _BUSY):
-            self._doubt_slots(node)
-        self._fail(batch, f"Redis {node}: {configuration_advice(error) or failure_text(error)}")
 
     def _fail(self, batch: Batch, cause: str) -> None:
         self._counters.failures += 1
@@ -195,3 +208,7 @@ class OfficialQuotePublisher:
     def _count_busy(self, error: Exception) -> None:
         if isinstance(error, _BUSY):
             self._counters.tried_again += 1
+
+
+def _said(error: Exception) -> str:
+    return configuration_advice(error) or failure_text(error)

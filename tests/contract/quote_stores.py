@@ -1,0 +1,155 @@
+"""
+Every implementation of the quote ports, made ready for the suites.
+
+A second writer of quotes joins all suites by one line in `REDIS_PUBLISHERS`.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from itertools import count
+from pathlib import Path
+from uuid import uuid4
+
+import anyio
+from msgspec import Struct
+
+from chimera_s1.adapters.memory.clock import ManualClock
+from chimera_s1.adapters.memory.quote_streams import (
+    MemoryQuotePublisher,
+    MemoryQuoteReader,
+    MemoryStreams,
+)
+from chimera_s1.adapters.redis.addresses import RedisAddress
+from chimera_s1.adapters.redis.cluster import ClusterClient, connect_cluster
+from chimera_s1.adapters.redis.cluster_assembly import wait_until_ok
+from chimera_s1.adapters.redis.embedded import EmbeddedRedis
+from chimera_s1.adapters.redis.quote_publisher import OfficialQuotePublisher
+from chimera_s1.adapters.redis.quote_reader import RedisQuoteReader
+from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
+from chimera_s1.domain.market.quote import Quote
+from chimera_s1.domain.ports.quote_publisher import QuotePublisher
+from chimera_s1.domain.ports.quote_reader import QuoteReader
+
+MAXLEN = 300
+SOURCE = "binance.spot.bookTicker"
+
+PublisherFactory = Callable[[ClusterClient, int, float], QuotePublisher]
+
+REDIS_PUBLISHERS: dict[str, PublisherFactory] = {
+    "official": lambda client, maxlen, patience_s: OfficialQuotePublisher(
+        client, maxlen=maxlen, patience_s=patience_s
+    ),
+}
+"""
+Client, entries a stream keeps, patience in s -> the publisher.
+"""
+
+
+class Store(Struct):
+    """
+    A publisher, a reader of the same streams, and the power switch between them.
+    """
+
+    publisher: QuotePublisher
+    reader: QuoteReader
+    switch_off: Callable[[], Awaitable[None]] | None = None
+    switch_on: Callable[[], Awaitable[None]] | None = None
+
+
+@asynccontextmanager
+async def memory_store() -> AsyncIterator[Store]:
+    streams = MemoryStreams(ManualClock(), maxlen=MAXLEN)
+
+    async def off() -> None:
+        streams.gone = True
+
+    async def on() -> None:
+        streams.gone = False
+
+    yield Store(MemoryQuotePublisher(streams), MemoryQuoteReader(streams), off, on)
+
+
+@asynccontextmanager
+async def redis_store(
+    addresses: Sequence[RedisAddress], publisher: str, *, patience_s: float = 2.0
+) -> AsyncIterator[Store]:
+    """
+    A publisher and a reader, each with a client of its own.
+    """
+    async with AsyncExitStack() as stack:
+        writing = await stack.enter_async_context(connect_cluster(addresses))
+        reading = await stack.enter_async_context(connect_cluster(addresses))
+        make = REDIS_PUBLISHERS[publisher]
+        yield Store(make(writing, MAXLEN, patience_s), RedisQuoteReader(reading))
+
+
+@asynccontextmanager
+async def breakable_redis_store(
+    binary: Path, directory: Path, publisher: str
+) -> AsyncIterator[Store]:
+    """
+    One node of its own, which can be stopped and started.
+    """
+    async with EmbeddedRedis(directory, binary=binary) as embedded:
+        node = embedded.nodes[0]
+
+        async def on() -> None:
+            await node.start()
+            await wait_until_ok(embedded.nodes, replicas=0)
+
+        async with redis_store(embedded.addresses, publisher) as store:
+            store.switch_off, store.switch_on = node.stop, on
+            yield store
+
+
+def fresh_instruments(number: int, venue: Venue = Venue.SPOT) -> list[InstrumentId]:
+    """
+    Instruments that no other test uses, in order.
+    """
+    prefix = uuid4().hex[:12].upper()
+    return [InstrumentId(venue, Symbol(f"{prefix}{index:04d}USDT")) for index in range(number)]
+
+
+_updates = count(1)
+
+
+def quote_of(instrument: InstrumentId, ts: int = 1_772_514_460_893) -> Quote:
+    """
+    A quote like no other: its bid tells it apart.
+    """
+    update = next(_updates)
+    return Quote(
+        instrument=instrument,
+        ts=ts,
+        bid=float(update),
+        bid_qty=2.5,
+        ask=update + 0.25,
+        ask_qty=1.5,
+        source=SOURCE,
+        update_id=update,
+        received_ms=ts,
+    )
+
+
+async def bids(reader: QuoteReader, instrument: InstrumentId) -> list[float]:
+    """
+    The bids on a stream, oldest first; each is one quote's.
+    """
+    entries = await reader.history(instrument, 10_000)
+    return [float(dict(entry.fields)["bid1"]) for entry in entries]
+
+
+async def published_whole(publisher: QuotePublisher, quotes: Sequence[Quote]) -> int:
+    """
+    Offer *quotes* until all are acknowledged, as a caller does.
+
+    Returns:
+        How many calls left something unpublished.
+    """
+    failures = 0
+    pending = tuple(quotes)
+    with anyio.fail_after(30):
+        while pending:
+            pending = (await publisher.publish(pending)).unpublished
+            failures += bool(pending)
+    return failures

@@ -1,0 +1,105 @@
+"""
+Real Redis Clusters for the suites: two shared ones for the session, and small ones to break.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+from anyio.from_thread import start_blocking_portal
+from redis.crc import key_slot as redis_key_slot
+
+from chimera_s1.adapters.redis.addresses import RedisAddress
+from chimera_s1.adapters.redis.embedded import EmbeddedRedis
+from chimera_s1.adapters.redis.server_binary import find_redis_server
+from chimera_s1.adapters.redis.server_process import ServerProcess
+
+Addresses = tuple[RedisAddress, ...]
+
+
+@pytest.fixture(scope="session")
+def redis_binary() -> Path:
+    """
+    A real redis-server program.
+    """
+    return find_redis_server()
+
+
+@pytest.fixture(scope="session")
+def redis_cluster(
+    redis_binary: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Addresses]:
+    """
+    Three masters and three replicas, shared by the session; nobody breaks it.
+    """
+    with running(redis_binary, tmp_path_factory.mktemp("cluster"), 3, 3) as addresses:
+        yield addresses
+
+
+@pytest.fixture(scope="session")
+def redis_single_node(
+    redis_binary: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Addresses]:
+    """
+    One node with all slots, shared by the session; nobody breaks it.
+    """
+    with running(redis_binary, tmp_path_factory.mktemp("single-node"), 1, 0) as addresses:
+        yield addresses
+
+
+@contextmanager
+def running(binary: Path, directory: Path, masters: int, replicas: int) -> Iterator[Addresses]:
+    """
+    A cluster that lives in a thread of its own, so that it outlives the event loop of one test.
+    """
+    embedded = EmbeddedRedis(directory, binary=binary, masters=masters, replicas=replicas)
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(embedded) as cluster,
+    ):
+        yield cluster.addresses
+
+
+def key_slot(key: str) -> int:
+    """
+    The slot of a key, by the server's rule (CRC16 mod 16384).
+    """
+    return int(redis_key_slot(key.encode()))
+
+
+async def replicated(master: ServerProcess, replica: ServerProcess) -> None:
+    """
+    Return once *replica* has all that *master* was told.
+    """
+    with anyio.fail_after(10):
+        while True:
+            written = (await master.ask("INFO"))["master_repl_offset"]
+            if (await replica.ask("INFO"))["slave_repl_offset"] >= written:
+                return
+
+
+async def move_keys(source: ServerProcess, target: ServerProcess, slot: int) -> None:
+    """
+    Half of a slot's migration: it is leaving *source*, its keys are on *target* already. A client
+    is sent there by ASK until `hand_over`.
+    """
+    await target.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", await node_id(source))
+    await source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", await node_id(target))
+    keys = await source.ask("CLUSTER", "GETKEYSINSLOT", slot, 1000)
+    for key in keys:
+        await source.ask("MIGRATE", target.address.host, target.address.port, key, 0, 5000)
+
+
+async def hand_over(source: ServerProcess, target: ServerProcess, slot: int) -> None:
+    """
+    The other half: *target* owns the slot. A client that asks *source* is answered MOVED.
+    """
+    owner = await node_id(target)
+    await target.ask("CLUSTER", "SETSLOT", slot, "NODE", owner)
+    await source.ask("CLUSTER", "SETSLOT", slot, "NODE", owner)
+
+
+async def node_id(node: ServerProcess) -> str:
+    return str(await node.ask("CLUSTER", "MYID"))

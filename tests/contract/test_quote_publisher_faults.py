@@ -1,0 +1,237 @@
+"""
+What every Redis publisher does while real servers die, hang, hand over slots and come back.
+
+Each test has a small cluster of its own, and proves that its fault fired.
+"""
+
+from collections.abc import Sequence
+from itertools import cycle, islice
+from pathlib import Path
+
+import anyio
+import pytest
+
+from chimera_s1.adapters.redis.cluster_assembly import wait_until_ok
+from chimera_s1.adapters.redis.embedded import EmbeddedRedis
+from chimera_s1.adapters.redis.keys import quote_stream
+from chimera_s1.adapters.redis.server_process import ServerProcess
+from chimera_s1.domain.identifiers import InstrumentId
+from tests.contract.quote_stores import (
+    REDIS_PUBLISHERS,
+    bids,
+    fresh_instruments,
+    published_whole,
+    quote_of,
+    redis_store,
+)
+from tests.contract.redis_cluster import (
+    Addresses,
+    hand_over,
+    key_slot,
+    move_keys,
+    replicated,
+)
+
+pytestmark = pytest.mark.parametrize("publisher", REDIS_PUBLISHERS)
+
+
+def slot_of(instrument: InstrumentId) -> int:
+    return key_slot(quote_stream(instrument))
+
+
+def served_by(third: int, instruments: Sequence[InstrumentId]) -> list[InstrumentId]:
+    """
+    Those whose stream lies in the first, second or last third of the slots.
+    """
+    return [i for i in instruments if slot_of(i) * 3 // 16384 == third]
+
+
+async def test_what_a_hanging_server_was_sent_is_never_taken_for_something_else(
+    publisher: str, redis_binary: Path, tmp_path: Path
+) -> None:
+    """
+    The server stops for longer than the publisher's patience, in the middle of a batch. Once it
+    goes on, late replies of the abandoned batch meet no later one: every entry is what was
+    published, on its own stream, in order, and as many as were acknowledged.
+    """
+    instruments = fresh_instruments(40)
+    async with (
+        EmbeddedRedis(tmp_path, binary=redis_binary) as embedded,
+        redis_store(embedded.addresses, publisher, patience_s=0.2) as store,
+    ):
+        (node,) = embedded.nodes
+        offered: dict[InstrumentId, list[float]] = {i: [] for i in instruments}
+        acknowledged: set[float] = set()
+        for pause in (False, True, True, False, False):
+            if pause:
+                node.pause()
+            batch = [quote_of(i) for i in instruments]
+            for quote in batch:
+                offered[quote.instrument].append(quote.bid)
+            with anyio.fail_after(5):
+                report = await store.publisher.publish(batch)
+            assert bool(report.unpublished) is pause
+            assert report.published == len(batch) - len(report.unpublished)
+            acknowledged |= {q.bid for q in batch} - {q.bid for q in report.unpublished}
+            node.resume()
+
+        assert await store.publisher.ping() == ""
+        assert store.publisher.counters.failures >= 2
+        assert store.publisher.counters.published == len(acknowledged) == 3 * len(instruments)
+        for instrument in instruments:
+            found = await bids(store.reader, instrument)
+            assert acknowledged & set(offered[instrument]) <= set(found)
+            assert found == [bid for bid in offered[instrument] if bid in found]
+            for entry in await store.reader.history(instrument, 10):
+                fields = dict(entry.fields)
+                assert fields["symbol"] == instrument.symbol
+                assert float(fields["ask1"]) == float(fields["bid1"]) + 0.25
+
+
+async def test_a_batch_cut_off_anywhere_leaves_the_connections_usable(
+    publisher: str, redis_cluster: Addresses
+) -> None:
+    """
+    Patience ends at many different points of a batch; later batches are whole and in order.
+    """
+    instruments = fresh_instruments(500)
+    order: dict[InstrumentId, list[float]] = {i: [] for i in instruments}
+    cut = 0
+    async with redis_store(redis_cluster, publisher) as reading:
+        for attempt in range(24):
+            patience_s = 0.0 if attempt == 0 else 0.0005 * attempt
+            async with redis_store(redis_cluster, publisher, patience_s=patience_s) as hasty:
+                batch = [quote_of(i) for i in instruments]
+                report = await hasty.publisher.publish(batch)
+                cut += bool(report.unpublished)
+                assert report.published == len(batch) - len(report.unpublished)
+                batch_again = [quote_of(i) for i in instruments]
+                hasty_again = await hasty.publisher.publish(batch_again)
+                done = {q.bid for q in (*batch, *batch_again)}
+                done -= {q.bid for q in (*report.unpublished, *hasty_again.unpublished)}
+                for quote in (*batch, *batch_again):
+                    if quote.bid in done:
+                        order[quote.instrument].append(quote.bid)
+        for instrument in instruments[::10]:
+            found = await bids(reading.reader, instrument)
+            assert found == sorted(found)
+            assert set(order[instrument]) <= set(found)
+
+    assert cut > 0
+
+
+async def test_nothing_acknowledged_is_lost_when_a_master_is_killed(
+    publisher: str, redis_binary: Path, tmp_path: Path
+) -> None:
+    """
+    SIGKILL for one of three masters. The streams of the other two go on, its replica takes over,
+    and each acknowledged quote is on its stream, in order.
+    """
+    instruments = fresh_instruments(60)
+    spared = set(instruments) - set(served_by(0, instruments))
+    assert 0 < len(spared) < 60
+    async with (
+        EmbeddedRedis(tmp_path, binary=redis_binary, masters=3, replicas=3) as embedded,
+        redis_store(embedded.addresses, publisher) as store,
+    ):
+        acknowledged = [quote_of(i) for i in instruments]
+        assert await published_whole(store.publisher, acknowledged) == 0
+        # Replication is asynchronous: a server can lose what it acknowledged a moment before it
+        # dies. That is Redis, and not what is tested.
+        await replicated(embedded.nodes[0], embedded.nodes[3])
+        await embedded.nodes[0].kill()
+
+        during = [quote_of(i) for i in instruments]
+        report = await store.publisher.publish(during)
+        assert {q.instrument for q in report.unpublished} <= set(instruments) - spared
+        assert report.published >= len(spared)
+        failures = await published_whole(store.publisher, report.unpublished)
+        after = [quote_of(i) for i in instruments]
+        # Until all have heard of the new master, the others may refuse with CLUSTERDOWN.
+        await published_whole(store.publisher, after)
+
+        assert failures + bool(report.unpublished) > 0
+        assert str((await embedded.nodes[3].ask("INFO"))["role"]) == "master"
+        for quotes in zip(acknowledged, during, after, strict=True):
+            found = await bids(store.reader, quotes[0].instrument)
+            assert list(dict.fromkeys(found)) == [quote.bid for quote in quotes]
+            assert found == sorted(found)
+
+
+async def test_a_slot_migration_is_followed_and_counted(
+    publisher: str, redis_binary: Path, tmp_path: Path
+) -> None:
+    """
+    Half-way, the server answers ASK; when the slot is handed over, MOVED; the new owner is a master
+    that had no slot before, as when a cluster grows. Nothing is lost, repeated or out of order.
+    """
+    instruments = fresh_instruments(60)
+    async with (
+        EmbeddedRedis(tmp_path, binary=redis_binary, masters=3, replicas=1) as embedded,
+        redis_store(embedded.addresses, publisher) as store,
+    ):
+        source, newcomer = embedded.nodes[0], embedded.nodes[3]
+        await become_empty_master(newcomer, source)
+        moving = served_by(0, instruments)[:5]
+        assert len(moving) == 5
+        rounds = [[quote_of(i) for i in islice(cycle(instruments), 120)] for _ in range(3)]
+
+        assert await published_whole(store.publisher, rounds[0]) == 0
+        for instrument in moving:
+            await move_keys(source, newcomer, slot_of(instrument))
+        assert await published_whole(store.publisher, rounds[1]) == 0
+        counters = store.publisher.counters
+        assert counters.asked >= len(moving)
+        assert counters.moved == 0
+        for instrument in moving:
+            await hand_over(source, newcomer, slot_of(instrument))
+        assert await published_whole(store.publisher, rounds[2]) == 0
+
+        assert counters.moved >= len(moving)
+        assert counters.failures == 0
+        for instrument in instruments:
+            expected = [q.bid for quotes in rounds for q in quotes if q.instrument == instrument]
+            assert await bids(store.reader, instrument) == expected
+        for instrument in moving:
+            keys = await newcomer.ask("CLUSTER", "GETKEYSINSLOT", slot_of(instrument), 10)
+            assert quote_stream(instrument) in keys
+
+
+async def test_a_cluster_that_was_stopped_is_found_again(
+    publisher: str, redis_binary: Path, tmp_path: Path
+) -> None:
+    """
+    All nodes end and come back, empty, on their addresses; the same publisher goes on.
+    """
+    instruments = fresh_instruments(30)
+    async with (
+        EmbeddedRedis(tmp_path, binary=redis_binary, masters=3) as embedded,
+        redis_store(embedded.addresses, publisher) as store,
+    ):
+        assert await published_whole(store.publisher, [quote_of(i) for i in instruments]) == 0
+        for node in embedded.nodes:
+            await node.stop()
+
+        lost = [quote_of(i) for i in instruments]
+        report = await store.publisher.publish(lost)
+        assert report.unpublished == tuple(lost)
+        assert report.cause
+        assert await store.publisher.ping()
+
+        for node in embedded.nodes:
+            await node.start()
+        await wait_until_ok(embedded.nodes, replicas=0)
+        await published_whole(store.publisher, report.unpublished)
+
+        assert await store.publisher.ping() == ""
+        for quote in lost:
+            assert (await bids(store.reader, quote.instrument))[-1] == quote.bid
+
+
+async def become_empty_master(node: ServerProcess, member: ServerProcess) -> None:
+    """
+    A replica leaves the cluster and joins it again as a master without slots.
+    """
+    await node.ask("CLUSTER", "RESET", "HARD")
+    await node.ask("CLUSTER", "MEET", member.address.host, member.address.port)
+    await wait_until_ok([node], replicas=0)
