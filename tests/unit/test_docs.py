@@ -1,0 +1,139 @@
+"""
+The pages promise only what is there: files, tests, contracts, settings, commands, targets, metrics.
+"""
+
+import ast
+import re
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from chimera_s1.app.cli import app
+from chimera_s1.app.settings import CLIENT_NAMES, Settings, variable
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")})
+DECISIONS = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
+SETTING = r"\bS1_[A-Z0-9_]*[A-Z0-9](?![A-Z0-9_*])"
+SETTINGS = {variable(field) for field in Settings.model_fields} | CLIENT_NAMES
+
+
+def label(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def found(pattern: str, page: Path) -> set[str]:
+    return set(re.findall(pattern, page.read_text(encoding="utf-8")))
+
+
+def messages(path: Path) -> Iterator[str]:
+    """
+    The text in *path* that a user may come to read: every string that is no docstring.
+    """
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    statements = (node.value for node in ast.walk(tree) if isinstance(node, ast.Expr))
+    docstrings = {id(value) for value in statements if isinstance(value, ast.Constant)}
+    for node in ast.walk(tree):
+        if (
+            isinstance(node, ast.Constant)
+            and isinstance(node.value, str)
+            and id(node) not in docstrings
+        ):
+            yield node.value
+
+
+every_page = pytest.mark.parametrize("page", PAGES, ids=label)
+
+
+@every_page
+def test_links_lead_somewhere(page: Path) -> None:
+    targets = found(r"\]\((?!https?:)([^)#]+)", page)
+
+    assert not {target for target in targets if not (page.parent / target).exists()}
+
+
+@every_page
+def test_files_named_are_there(page: Path) -> None:
+    """
+    A path is named from the root, from the package, or beside one named before it.
+    """
+    named = found(r"`([\w./-]+/[\w.-]+\.(?:py|md|toml))(?:::\w+)?`", page)
+    roots = (ROOT, ROOT / "src" / "chimera_s1")
+
+    assert not {name for name in named if not any((root / name).exists() for root in roots)}
+
+
+@every_page
+def test_tests_named_are_there(page: Path) -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page.read_text(encoding="utf-8"))
+
+    assert not [
+        f"{file}::{test}"
+        for file, test in named
+        if f"def {test}(" not in (ROOT / file).read_text(encoding="utf-8")
+    ]
+
+
+@every_page
+def test_settings_named_can_be_set(page: Path) -> None:
+    assert not found(SETTING, page) - SETTINGS
+
+
+@every_page
+def test_commands_named_can_be_typed(page: Path) -> None:
+    commands = {
+        str(command.callback.__name__) for command in app.registered_commands if command.callback
+    }
+    named = found(r"chimera-s1 ([a-z][a-z-]*)\b(?=[` \n])(?!:)", page)
+
+    assert not named - commands
+
+
+@every_page
+def test_targets_named_can_be_made(page: Path) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    named = found(r"(?:^|`)make ([a-z]+)", page)
+
+    assert not {name for name in named if f"\n{name}:" not in makefile}
+
+
+@every_page
+def test_metrics_named_are_counted(page: Path) -> None:
+    counted = {text for path in (ROOT / "src").rglob("*.py") for text in messages(path)}
+
+    assert not found(r"`(s1_[a-z0-9_]+)", page) - counted
+
+
+@pytest.mark.parametrize("page", DECISIONS, ids=label)
+def test_a_decision_says_why_and_what_enforces_it(page: Path) -> None:
+    """
+    The contracts it names exist; a decision that nothing enforces is a convention.
+    """
+    text = page.read_text(encoding="utf-8")
+    headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
+    enforced = text.partition("**Enforced by:**")[2]
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    contracts = {contract["id"] for contract in project["tool"]["importlinter"]["contracts"]}
+    named = set(re.findall(r"`([a-z]+(?:-[a-z]+)*)`", enforced))
+    hyphenated = {name for name in named if "-" in name}
+
+    assert headings == ["Context", "Decision", "Consequences"]
+    assert "`tests/" in enforced or named & contracts
+    assert not hyphenated - contracts
+    assert label(page).rpartition("/")[2] in (page.parent / "README.md").read_text(encoding="utf-8")
+
+
+def test_messages_name_no_setting_that_cannot_be_set() -> None:
+    """
+    An error or a health sentence that tells the operator to set something must be right.
+    """
+    named = {
+        (label(path), name)
+        for path in (ROOT / "src").rglob("*.py")
+        for text in messages(path)
+        for name in re.findall(SETTING, text)
+    }
+
+    assert not {(path, name) for path, name in named if name not in SETTINGS}
