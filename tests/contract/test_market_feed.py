@@ -17,6 +17,7 @@ from msgspec import structs
 
 from chimera_s1.adapters.binance.endpoints import Endpoints
 from chimera_s1.adapters.binance.feed import BinanceFeed, FeedPlan
+from chimera_s1.adapters.binance.read_pacing import ReadPacer
 from chimera_s1.adapters.binance.rest import BinanceRest
 from chimera_s1.adapters.simulator.config import SimulatorAddresses, SimulatorConfig
 from chimera_s1.adapters.simulator.simulator import Simulator
@@ -105,15 +106,18 @@ async def rig(
         200,
         QUICK,
     )
+    pacer = ReadPacer(CLOCK, 5)
     feed = BinanceFeed(
         plan(usual),
         clock=CLOCK,
+        pacer=pacer,
         draw=random.random,
         offset=lambda: 0.0,
         listener=tell.send_nowait,
     )
     instruments = [InstrumentId(venue, Symbol(name)) for name in symbols]
     async with httpx.AsyncClient(base_url=addresses.control_url) as control:
+        tasks.start_soon(pacer.run)
         tasks.start_soon(feed.run, instruments)
         with tell, events:
             yield Rig(feed, events, control)

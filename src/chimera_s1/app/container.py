@@ -15,6 +15,7 @@ from litestar import Litestar
 from chimera_s1 import __version__
 from chimera_s1.adapters.binance.endpoints import LIVE, TESTNET, Endpoints
 from chimera_s1.adapters.binance.feed import BinanceFeed, FeedPlan
+from chimera_s1.adapters.binance.read_pacing import ReadPacer
 from chimera_s1.adapters.binance.rest import BinanceRest
 from chimera_s1.adapters.redis.cluster import ClusterClient
 from chimera_s1.adapters.redis.operations_log import RedisOperationsLog
@@ -106,10 +107,18 @@ def build_patrols(
     return tuple(PatrolClock(venue, exchange, clock, interval_ms) for venue in settings.venues)
 
 
-def build_feeds(
+def build_pacer(settings: Settings, clock: Clock) -> ReadPacer:
+    """
+    The rests between reads, one for all sockets.
+    """
+    return ReadPacer(clock, settings.read_interval_ms)
+
+
+def build_feeds(  # noqa: PLR0917 (the container passes collaborators by position)
     settings: Settings,
     endpoints: Mapping[Venue, Endpoints],
     clock: Clock,
+    pacer: ReadPacer,
     patrols: tuple[PatrolClock, ...],
     operations: LogOperations,
 ) -> tuple[MarketFeed, ...]:
@@ -127,6 +136,7 @@ def build_feeds(
                 policy=settings.reconnect_policy,
             ),
             clock=clock,
+            pacer=pacer,
             draw=random.random,
             offset=patrol.offset_ms,
             listener=operations.listen,
@@ -271,7 +281,8 @@ class Container(containers.DeclarativeContainer):
 
     operations = providers.Singleton(build_log_operations, operations_log, clock)
     patrols = providers.Singleton(build_patrols, settings, exchange, clock)
-    feeds = providers.Singleton(build_feeds, settings, endpoints, clock, patrols, operations)
+    pacer = providers.Singleton(build_pacer, settings, clock)
+    feeds = providers.Singleton(build_feeds, settings, endpoints, clock, pacer, patrols, operations)
     serving = providers.Singleton(build_serving, settings, feeds, exchange, clock)
     board = providers.Singleton(QuoteBoard)
     latency = providers.Singleton(publish_latency)

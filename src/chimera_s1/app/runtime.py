@@ -82,6 +82,7 @@ async def run(settings: Settings) -> int:
 def _workers(container: Container, http: HttpServer, redis: EmbeddedRedis | None) -> list[Worker]:
     workers = [
         Worker("http", http.serve, http.stop),
+        Worker("reads", container.pacer().run),
         Worker("publisher", container.publishing().run),
         Worker("operations", container.operations().run),
         Worker("throughput", container.throughput().run),

@@ -22,6 +22,7 @@ from chimera_s1.adapters.binance.control import (
     read_control,
     subscribe_messages,
 )
+from chimera_s1.adapters.binance.read_pacing import BURST_BYTES, ReadPacer, bound_reads
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.market_feed import FeedCounters, FeedListener, RoundTrip
@@ -76,6 +77,7 @@ class Connection(WSListener):
         counters: FeedCounters,
         *,
         clock: Clock,
+        pacer: ReadPacer,
         listener: FeedListener,
         on_data: Callable[[], None],
     ) -> None:
@@ -83,10 +85,12 @@ class Connection(WSListener):
         self._put = put
         self._counters = counters
         self._clock = clock
+        self._pacer = pacer
         self._listener = listener
         self._on_data = on_data
         self._now_ms = 0
         self._batch_begins = True
+        self._batch_from = 0
         self._data_seen = anyio.Event()
         self._pong = anyio.Event()
         self._refusal: str | None = None
@@ -128,6 +132,7 @@ class Connection(WSListener):
             )
         except (OSError, TimeoutError, WSError) as error:
             raise _Ended(f"cannot connect to {self._plan.url}: {_text(error)}") from error
+        bound_reads(transport.underlying_transport)
         return transport
 
     async def _subscribe(self, transport: WSTransport) -> None:
@@ -155,7 +160,8 @@ class Connection(WSListener):
             with anyio.move_on_after(PONG_TIMEOUT_S):
                 await self._pong.wait()
                 rtt_ms = self._clock.monotonic_ms() - sent_ms
-                self._listener(RoundTrip(self._plan.name, self._plan.venue, rtt_ms, 0.0))
+                interval_ms = float(self._pacer.interval_ms)
+                self._listener(RoundTrip(self._plan.name, self._plan.venue, rtt_ms, interval_ms))
                 continue
             raise _Ended(f"no pong within {PONG_TIMEOUT_S:g} s")
 
@@ -164,8 +170,13 @@ class Connection(WSListener):
         The hot path: one look at the name, one reference kept.
         """
         if self._batch_begins:
+            self._batch_begins = False
             self._now_ms = self._clock.now_ms()
-        self._batch_begins = frame.last_in_buffer
+            self._batch_from = self._counters.bytes
+        if frame.last_in_buffer:
+            self._batch_begins = True
+            if self._counters.bytes - self._batch_from < BURST_BYTES:
+                self._pacer.rest(transport.underlying_transport)
         if frame.msg_type is WSMsgType.TEXT and frame.fin:
             payload = frame.get_payload_as_bytes()
             if not self._put(payload, self._now_ms):

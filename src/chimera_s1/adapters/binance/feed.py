@@ -15,6 +15,7 @@ from chimera_s1.adapters.binance.connection import (
 )
 from chimera_s1.adapters.binance.endpoints import market_stream_url
 from chimera_s1.adapters.binance.frames import BookFrames, BookStream, drain
+from chimera_s1.adapters.binance.read_pacing import ReadPacer
 from chimera_s1.domain.identifiers import Channel, InstrumentId, Venue
 from chimera_s1.domain.market.conflation import WindowMs
 from chimera_s1.domain.market.quote import Quote
@@ -94,6 +95,9 @@ class BinanceFeed:
 
         listener: Told of each connection's changes.
 
+        pacer: Rests the sockets between reads; shared, and run by somebody else. None reads at
+            once.
+
         record: Called with each data message (bytes, receive ms) before it is kept.
     """
 
@@ -105,10 +109,12 @@ class BinanceFeed:
         draw: Callable[[], float],
         offset: Callable[[], float],
         listener: FeedListener,
+        pacer: ReadPacer | None = None,
         record: Callable[[bytes, int], None] | None = None,
     ) -> None:
         self._plan = plan
         self._clock = clock
+        self._pacer = pacer or ReadPacer(clock, interval_ms=0)
         self._draw = draw
         self._offset = offset
         self._listener = listener
@@ -207,6 +213,7 @@ class BinanceFeed:
                 self._put(link.frames),
                 self._counters,
                 clock=self._clock,
+                pacer=self._pacer,
                 listener=self._listener,
                 on_data=lambda: self._opened(link),
             )
