@@ -1,8 +1,8 @@
 """
 Clients nobody here wrote read the simulator with nothing changed but addresses.
 
-Binance's own SDKs and ccxt decide whether the simulator speaks Binance: they parse every reply into their
-own types, or fail.
+Binance's own SDKs and ccxt decide whether the simulator speaks Binance: they parse every reply into
+their own types, or fail.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -10,7 +10,7 @@ from typing import Any
 
 import anyio
 import anyio.to_thread
-import ccxt.pro
+import ccxt.pro  # type: ignore[import-untyped]  # it ships no types
 import pytest
 from binance_common.configuration import ConfigurationRestAPI, ConfigurationWebSocketStreams
 from binance_sdk_derivatives_trading_usds_futures import derivatives_trading_usds_futures as usds
@@ -104,7 +104,7 @@ async def test_spot_sdk_reads_rest(spot: Spot) -> None:
 
 
 async def test_spot_sdk_reads_streams(spot: Spot) -> None:
-    streams = spot.websocket_streams
+    streams: Any = spot.websocket_streams
     await streams.create_connection()
     try:
         ticker = await first_message(streams.book_ticker(symbol="btcusdt"))
@@ -121,7 +121,7 @@ async def test_spot_sdk_reads_streams(spot: Spot) -> None:
 
 
 async def test_spot_sdk_lists_what_it_subscribed(spot: Spot) -> None:
-    streams = spot.websocket_streams
+    streams: Any = spot.websocket_streams
     await streams.create_connection()
     try:
         with anyio.fail_after(PATIENCE_S):
@@ -152,7 +152,7 @@ async def test_futures_sdk_reads_rest(futures: usds.DerivativesTradingUsdsFuture
 
 
 async def test_futures_sdk_reads_streams(futures: usds.DerivativesTradingUsdsFutures) -> None:
-    streams = futures.websocket_streams
+    streams: Any = futures.websocket_streams
     await streams.create_connection()
     try:
         ticker = await first_message(

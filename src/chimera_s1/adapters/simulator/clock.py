@@ -48,12 +48,18 @@ class ScaledClock:
         self._local_anchor = self._wall_ms()
         self._anchor = now if offset_ms is None else self._local_anchor + offset_ms
         self._rate = self._rate if rate is None else rate
+        self.wake()
+
+    def wake(self) -> None:
+        """
+        Make every sleeper look again at what it waits for.
+        """
         self._changed.set()
         self._changed = anyio.Event()
 
     async def sleep_until(self, moment_ms: int) -> None:
         """
-        Wait for *moment_ms* of exchange time, or until someone changes this clock.
+        Wait for *moment_ms* of exchange time, or until `wake`.
         """
         remaining_ms = (moment_ms - self.now_ms()) / self._rate
         with anyio.move_on_after(max(0.001, remaining_ms / 1000)):

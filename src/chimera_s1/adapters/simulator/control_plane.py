@@ -159,6 +159,7 @@ def _hub_state(hub: StreamHub) -> dict[str, Any]:
         "streams_delivering": len(hub.topics),
         "frames_sent": hub.frames,
         "frames_skipped": hub.skipped,
+        "bytes_unread": hub.bytes_unread,
     }
 
 

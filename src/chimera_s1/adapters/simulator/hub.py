@@ -70,6 +70,13 @@ class StreamHub:
         """
         return self._skipped_before + sum(session.skipped for session in self.sessions)
 
+    @property
+    def bytes_unread(self) -> int:
+        """
+        Written and not yet taken by the clients' networks, over all connections.
+        """
+        return sum(session.unread for session in self.sessions)
+
     def recent(self, symbol: str) -> list[SentFrame]:
         """
         The last FRAMES_KEPT frames of *symbol* that went out, oldest first.
@@ -155,6 +162,7 @@ class StreamHub:
                     session.close(action.number, "")
                 case Deed.SHUTDOWN:
                     session.announce_shutdown(self.clock.now_ms())
+                    self.clock.wake()
                 case _:
                     session.cut()
 

@@ -71,7 +71,6 @@ class Session(WSListener):
         self.outbox: list[bytes] = []
         self.behind = False
         self.skipped = 0
-        self.sent_frames = 0
         self._rules = rules
         self._clock = clock
         self._owner = owner
@@ -129,15 +128,24 @@ class Session(WSListener):
             return
         self._owner.changed(self, answered.changes)
 
+    @property
+    def unread(self) -> int:
+        """
+        Bytes written that the client's network has not taken yet.
+        """
+        if self._transport is None:
+            return 0
+        size: int = self._transport.underlying_transport.get_write_buffer_size()
+        return size
+
     def measure(self) -> None:
         """
         Ask the transport how much the client has not read yet; drop it beyond DROPPED_BYTES.
         """
         if self._transport is None:
             return
-        unread = self._transport.underlying_transport.get_write_buffer_size()
-        self.behind = unread > BEHIND_BYTES
-        if unread > DROPPED_BYTES:
+        self.behind = self.unread > BEHIND_BYTES
+        if self.unread > DROPPED_BYTES:
             self.cut()
 
     def flush(self) -> None:
@@ -146,9 +154,7 @@ class Session(WSListener):
         """
         if self.outbox and self._transport is not None and not self._transport.is_close_frame_sent:
             self._transport.underlying_transport.write(b"".join(self.outbox))
-            self.behind = (
-                self._transport.underlying_transport.get_write_buffer_size() > BEHIND_BYTES
-            )
+            self.behind = self.unread > BEHIND_BYTES
         self.outbox.clear()
 
     def tend(self, now_ms: int) -> int:

@@ -1,0 +1,241 @@
+"""
+The simulator as a program: weights, the control plane's views, slow readers, files, command line.
+"""
+
+import signal
+import socket
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+import pytest
+
+from chimera_s1.adapters.market_file import RecordWriter
+from chimera_s1.domain.identifiers import Venue
+from tests.processes import chimera_process, finished, simulator_process
+from tests.simulator_client import PATIENCE_S, Simulation, simulation
+
+SPOT_TICKER = b'{"u":%d,"s":"BTCUSDT","b":"1.00000000","B":"2.0","a":"1.10000000","A":"3.0"}'
+
+
+@pytest.fixture
+async def sim() -> AsyncIterator[Simulation]:
+    async with simulator_process("--symbols", "2") as process, simulation(process.ready) as client:
+        yield client
+
+
+async def test_weight_is_counted_refused_and_then_banned(sim: Simulation) -> None:
+    """
+    24 requests of weight 250 fill the minute; the clock stands, so the minute does not end.
+    """
+    await sim.control("POST", "/sim/clock", {"rate": 0.0001})
+    depth = "/api/v3/depth?symbol=BTCUSDT&limit=5000"
+
+    used = [(await sim.rest("spot", depth))[2]["X-MBX-USED-WEIGHT-1M"] for _ in range(24)]
+    refused = [await sim.rest("spot", depth) for _ in range(11)]
+
+    assert (used[0], used[-1]) == ("250", "6000")
+    assert [status for status, _, _ in refused] == [429] * 10 + [418]
+    assert {body["code"] for _, body, _ in refused} == {-1003}
+    assert 0 < int(refused[0][2]["Retry-After"]) <= 60
+    assert int(refused[-1][2]["Retry-After"]) == 120
+    assert "banned until" in refused[-1][1]["msg"]
+
+
+async def test_a_new_minute_has_new_weight(sim: Simulation) -> None:
+    await sim.rest("perp", "/fapi/v1/exchangeInfo")
+    await sim.control("POST", "/sim/clock", {"offset_ms": 61_000})
+
+    _, _, headers = await sim.rest("perp", "/fapi/v1/time")
+
+    assert headers["X-MBX-USED-WEIGHT-1M"] == "1"
+
+
+@pytest.mark.parametrize(
+    ("venue", "path", "code"),
+    [
+        ("spot", "/api/v3/exchangeInfo?symbol=NOPE", -1121),
+        ("spot", '/api/v3/exchangeInfo?symbols=["BTCUSDT","NOPE"]', -1121),
+        ("spot", "/api/v3/exchangeInfo?symbols=BTCUSDT", -1100),
+        ("spot", "/api/v3/exchangeInfo?symbol=BTCUSDT&symbols=[]", -1128),
+        ("spot", "/api/v3/depth", -1102),
+        ("spot", "/api/v3/depth?symbol=BTCUSDT&limit=x", -1100),
+        ("perp", "/fapi/v1/depth?symbol=BTCUSDT&limit=7", -4021),
+        ("perp", "/fapi/v1/premiumIndex?symbol=BTCUSD_PERP", -1121),
+    ],
+)
+async def test_bad_parameters_get_their_code(
+    sim: Simulation, venue: str, path: str, code: int
+) -> None:
+    status, body, _ = await sim.rest(venue, path)
+
+    assert (status, body["code"]) == (400, code)
+
+
+async def test_an_unknown_path_is_an_html_404(sim: Simulation) -> None:
+    async with sim.session.get(sim.urls["spot_rest_url"] + "/api/v3/nope") as response:
+        assert (response.status, response.content_type) == (404, "text/html")
+
+
+async def test_filters_have_each_venues_own_names(sim: Simulation) -> None:
+    _, spot, _ = await sim.rest("spot", "/api/v3/exchangeInfo?symbol=BTCUSDT")
+    _, perp, _ = await sim.rest("perp", "/fapi/v1/exchangeInfo")
+
+    spot_filters = {each["filterType"]: each for each in spot["symbols"][0]["filters"]}
+    perp_filters = {each["filterType"]: each for each in perp["symbols"][0]["filters"]}
+    assert spot_filters["NOTIONAL"]["minNotional"] == "5.00000000"
+    assert float(spot_filters["MARKET_LOT_SIZE"]["stepSize"]) == 0
+    assert perp_filters["MIN_NOTIONAL"]["notional"] == "100"
+    assert perp_filters["PRICE_FILTER"]["tickSize"] == "0.10"
+    assert {each["status"] for each in perp["symbols"]} > {"TRADING", "SETTLING"}
+
+
+async def test_the_last_frames_sent_are_shown_with_their_times(sim: Simulation) -> None:
+    async with sim.connect("spot", "/ws/btcusdt@bookTicker") as wire:
+        heard = [await wire.message() for _ in range(3)]
+    _, shown = await sim.control("GET", "/sim/quotes/spot/btcusdt")
+    _, status = await sim.control("GET", "/sim/status")
+
+    assert heard == [frame["data"] for frame in shown["frames"]][:3]
+    assert {frame["stream"] for frame in shown["frames"]} == {"btcusdt@bookTicker"}
+    assert abs(shown["frames"][0]["sent_ms"] - status["clock"]["now_ms"]) < 60_000
+    assert status["venues"]["spot"]["frames_sent"] >= 3
+
+
+@pytest.mark.parametrize("path", ["/sim/quotes/dex/BTCUSDT", "/sim/quotes/spot/NOPE", "/sim/x"])
+async def test_what_is_not_there_is_not_found(sim: Simulation, path: str) -> None:
+    status, answer = await sim.control("GET", path)
+
+    assert status == 404
+    assert answer["error"]
+
+
+async def test_the_exchange_clock_runs_apart(sim: Simulation) -> None:
+    """
+    Offset and rate show in server times and event times.
+    """
+    await sim.control("POST", "/sim/clock", {"offset_ms": 5_000_000})
+    _, time, _ = await sim.rest("perp", "/fapi/v1/time")
+    async with sim.connect("perp", "/public/ws/btcusdt@bookTicker") as wire:
+        event = await wire.message()
+    _, status = await sim.control("GET", "/sim/status")
+
+    local_ms = status["clock"]["now_ms"] - status["clock"]["offset_ms"]
+    assert status["clock"]["offset_ms"] == 5_000_000
+    assert 0 <= event["E"] - time["serverTime"] < 60_000
+    assert event["E"] > local_ms + 4_000_000
+
+
+async def test_a_slow_reader_misses_frames_and_holds_nobody_up() -> None:
+    """
+    What a client does not read is skipped and counted; its neighbour goes on, memory stays bounded.
+    """
+    async with (
+        simulator_process("--rate", "1000000") as process,
+        simulation(process.ready) as sim,
+        sim.connect("spot", "/ws/btcusdt@bookTicker") as slow,
+        sim.connect("spot", "/ws/ethusdt@depth5@100ms") as quick,
+    ):
+        slow.pause_reading()
+        skipped = 0
+        with anyio.fail_after(PATIENCE_S):
+            while not skipped:
+                await quick.message()
+                _, status = await sim.control("GET", "/sim/status")
+                skipped = status["venues"]["spot"]["frames_skipped"]
+        last = (await quick.message())["lastUpdateId"]
+        assert (await quick.message())["lastUpdateId"] > last
+        _, status = await sim.control("GET", "/sim/status")
+        assert status["venues"]["spot"]["connections"] == 2
+        assert 0 < status["venues"]["spot"]["bytes_unread"] < 4 * 1024 * 1024
+
+
+async def test_a_recorded_file_is_played_in_its_order(tmp_path: Path) -> None:
+    """
+    Ids and prices are the file's; event times are moved to now.
+    """
+    path = tmp_path / "quotes.jsonl"
+    with RecordWriter(path) as writer:
+        for n in range(3):
+            ticker = SPOT_TICKER % (100 + n)
+            message = b'{"stream":"btcusdt@bookTicker","data":%b}' % ticker
+            writer.write(1000 + n, Venue.SPOT, message)
+    async with (
+        simulator_process("--play", str(path)) as process,
+        simulation(process.ready) as sim,
+        sim.connect("spot", "/ws/btcusdt@bookTicker") as wire,
+    ):
+        heard = [await wire.message() for _ in range(3)]
+
+    assert [(book["u"], book["b"]) for book in heard] == [
+        (n, "1.00000000") for n in (100, 101, 102)
+    ]
+
+
+async def test_a_file_played_in_a_loop_has_growing_ids_and_times_of_now(tmp_path: Path) -> None:
+    path = tmp_path / "quotes.jsonl.gz"
+    ticker = (
+        b'{"e":"bookTicker","u":7,"E":1000,"T":999,"s":"BTCUSDT","b":"1","B":"1","a":"2","A":"1"}'
+    )
+    with RecordWriter(path) as writer:
+        message = b'{"stream":"btcusdt@bookTicker","data":%b}' % ticker
+        writer.write(1010, Venue.PERP, message)
+    async with (
+        simulator_process("--play", str(path), "--loop", "--play-at-rate") as process,
+        simulation(process.ready) as sim,
+        sim.connect("perp", "/public/ws/btcusdt@bookTicker") as wire,
+    ):
+        heard = [await wire.message() for _ in range(4)]
+        _, time, _ = await sim.rest("perp", "/fapi/v1/time")
+
+    assert [book["u"] for book in heard] == [7, 14, 21, 28]
+    assert all(0 <= time["serverTime"] - book["E"] < 60_000 for book in heard)
+    assert {book["E"] - book["T"] for book in heard} == {1}
+
+
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+async def test_it_ends_with_0_when_told_to(ending: signal.Signals) -> None:
+    async with simulator_process() as process:
+        assert await process.stop(ending) == 0
+
+
+async def test_it_ends_with_0_while_clients_are_connected() -> None:
+    async with (
+        simulator_process() as process,
+        simulation(process.ready) as sim,
+        sim.connect("spot", "/ws/btcusdt@bookTicker") as wire,
+    ):
+        await wire.message()
+        assert await process.stop() == 0
+
+
+async def test_a_taken_port_is_one_sentence_and_exit_2() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        code, out, err = await finished("simulate", "--json", "--spot-ws-port", str(port))
+
+    assert (code, out) == (2, "")
+    assert f"127.0.0.1:{port}" in err
+    assert "choose another port" in err
+    assert len(err.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("symbols", ["BTCEUR", "0", "", "USDT"])
+async def test_symbols_that_are_none_are_refused(symbols: str) -> None:
+    code, _, err = await finished("simulate", "--symbols", symbols)
+
+    assert code == 2
+    assert "--symbols" in err
+
+
+async def test_the_same_seed_shows_the_same_prices() -> None:
+    books = []
+    for seed in ("7", "7", "8"):
+        async with (
+            chimera_process("simulate", "--json", "--seed", seed) as process,
+            simulation(process.ready) as sim,
+        ):
+            _, depth, _ = await sim.rest("spot", "/api/v3/depth?symbol=ETHUSDT&limit=20")
+            books.append((depth["bids"], depth["asks"]))
+
+    assert books[0] == books[1] != books[2]
