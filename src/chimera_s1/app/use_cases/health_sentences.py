@@ -78,8 +78,8 @@ def _streams(report: StreamsReport) -> str:
         )
     if report.waiting:
         return (
-            f"{_count(report.waiting, 'quote')} wait for a Redis node that does not answer: "
-            "check the cluster's nodes; only the newest of each instrument is kept"
+            f"a Redis node does not answer, and {_count(report.waiting, 'quote')} cannot be "
+            "written: check the cluster's nodes; the newest of each instrument is kept"
         )
     if report.merged:
         return (

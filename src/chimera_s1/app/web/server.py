@@ -11,7 +11,7 @@ from typing import Any
 import uvicorn
 from anyio import TASK_STATUS_IGNORED
 from anyio.abc import TaskStatus
-from litestar import Litestar
+from litestar.types import ASGIApp
 
 from chimera_s1.domain.errors import ConfigurationError
 
@@ -69,7 +69,7 @@ class HttpServer:
 
     def __init__(
         self,
-        app: Litestar,
+        app: ASGIApp,
         listener: socket.socket,
         end_streams: Callable[[], None],
         *,

@@ -1,0 +1,284 @@
+"""
+The HTTP API as its clients meet it: bodies, problems, and the description they generate code from.
+"""
+
+import json
+import logging
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import schemathesis
+from hypothesis import given, settings
+from litestar import Litestar
+from litestar.testing import AsyncTestClient
+from schemathesis import GenerationMode
+from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
+
+from chimera_s1.app.use_cases.quote_board import QuoteBoard
+from chimera_s1.app.web.problems import PROBLEM_KINDS
+from tests.contract.web_parts import DESCRIPTION, REDIS_GONE, WebParts, description
+from tests.sample_quotes import TS, quote
+
+Client = AsyncTestClient[Litestar]
+
+QUOTE_FIELDS = "ts symbol venue bid1 ask1 mid spread_bps top1_qty top1_usdt src"
+WITHOUT_PARAMETERS = ("/health", "/ready", "/metrics")
+WITH_PARAMETERS = ("/xchg/quotes", "/xchg/quotes/{venue}/{symbol}")
+
+
+@pytest.fixture
+def parts() -> WebParts:
+    return WebParts()
+
+
+@pytest.fixture
+async def client(parts: WebParts) -> AsyncIterator[Client]:
+    async with AsyncTestClient(parts.app) as opened:
+        yield opened
+
+
+async def test_health_is_ok_and_says_what_is_not(parts: WebParts, client: Client) -> None:
+    """
+    With Redis gone the service is alive, answers, and says so.
+    """
+    parts.redis = REDIS_GONE
+
+    reply = await client.get("/health")
+
+    assert reply.status_code == 200
+    body = reply.json()
+    assert list(body) == ["status", "mode", "shard", "version", "uptime_s", "components"]
+    assert (body["status"], body["mode"], body["shard"]) == ("RED", "NORMAL", "0/1")
+    assert [(each["name"], each["level"]) for each in body["components"]] == [
+        ("redis", "RED"),
+        ("clock.spot", "RED"),
+        ("loop", "GREEN"),
+    ]
+    assert list(body["components"][0]) == ["name", "level", "since", "detail"]
+    assert "S1_REDIS_ADDRESSES" in body["components"][0]["detail"]
+
+
+async def test_ready_while_what_is_red_is_not_required(client: Client) -> None:
+    reply = await client.get("/ready")
+
+    assert reply.status_code == 200
+    assert [each["name"] for each in reply.json()["components"]] == ["clock.spot"]
+
+
+async def test_not_ready_names_what_is_red_and_what_to_do(parts: WebParts, client: Client) -> None:
+    parts.redis = REDIS_GONE
+
+    reply = await client.get("/ready")
+
+    assert reply.status_code == 503
+    assert reply.headers["content-type"] == "application/problem+json"
+    assert int(reply.headers["retry-after"]) > 0
+    body = reply.json()
+    assert body["code"] == "service.not_ready"
+    assert body["detail"].startswith("redis: Redis does not accept writes (connection refused)")
+    assert "clock" not in body["detail"]
+    assert [each["name"] for each in body["components"]] == ["redis", "clock.spot"]
+
+
+async def test_metrics_are_passed_through(client: Client) -> None:
+    reply = await client.get("/metrics")
+
+    assert reply.content == b"s1_example 1.0\n"
+    assert reply.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
+
+
+async def test_a_quote_is_named_as_on_its_stream(parts: WebParts, client: Client) -> None:
+    parts.board.accept([quote()])
+
+    reply = await client.get("/xchg/quotes/spot/btcusdt")
+
+    assert reply.status_code == 200
+    body = reply.json()
+    assert " ".join(body) == QUOTE_FIELDS
+    assert body["ts"] == TS
+    assert (body["venue"], body["symbol"]) == ("spot", "BTCUSDT")
+    assert (body["bid1"], body["top1_qty"]) == (67403.8, 1.25)
+    assert body["ask1"] == pytest.approx(67403.9)
+    assert body["mid"] == pytest.approx(67403.85)
+    assert body["spread_bps"] == pytest.approx(0.1 / 67403.85 * 1e4)
+    assert body["top1_usdt"] == pytest.approx(1.25 * 67403.85)
+    assert body["src"] == "binance.spot.bookTicker"
+
+
+@pytest.mark.parametrize(
+    ("query", "expected"),
+    [
+        ("", ["perp/BTCUSDT", "spot/BTCUSDT", "spot/ETHUSDT"]),
+        ("?venue=spot", ["spot/BTCUSDT", "spot/ETHUSDT"]),
+        ("?symbol=btcusdt", ["perp/BTCUSDT", "spot/BTCUSDT"]),
+        ("?venue=spot&symbol=BTCUSDT,ETHUSDT", ["spot/BTCUSDT", "spot/ETHUSDT"]),
+        ("?venue=spot&symbol=BTCUSDT&symbol=ETHUSDT", ["spot/BTCUSDT", "spot/ETHUSDT"]),
+        ("?symbol=DOGEUSDT", []),
+    ],
+)
+async def test_quotes_are_listed_by_venue_and_symbols(
+    parts: WebParts, client: Client, query: str, expected: list[str]
+) -> None:
+    parts.board.accept([quote(name) for name in ("spot/BTCUSDT", "spot/ETHUSDT", "perp/BTCUSDT")])
+
+    body = (await client.get(f"/xchg/quotes{query}")).json()
+
+    assert [f"{row['venue']}/{row['symbol']}" for row in body["quotes"]] == expected
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status", "code", "said"),
+    [
+        ("GET /xchg/quotes/spot/FOO", 404, "quotes.unknown", "add it to S1_SYMBOLS"),
+        ("GET /xchg/quotes/margin/BTCUSDT", 400, "request.invalid", "venue: "),
+        ("GET /xchg/quotes/spot/B%20T", 400, "value.invalid", "'B T' is not a symbol"),
+        ("GET /xchg/quotes?venue=margin", 400, "request.invalid", "venue: "),
+        ("GET /xchg/quotes?symbol=", 400, "value.invalid", "'' is not a symbol"),
+        ("GET /xchg/quotes?symbol=" + "A," * 200 + "A", 400, "value.invalid", "201 symbols"),
+        ("GET /xchg/quotes/stream?symbol=B:T", 400, "value.invalid", "'B:T' is not a symbol"),
+        ("GET /nothing", 404, "http.not_found", "/schema describes what it has"),
+        ("GET /schema/nothing", 404, "http.not_found", "/schema describes what it has"),
+        ("POST /health", 405, "http.method_not_allowed", "does not take POST"),
+        ("DELETE /xchg/quotes", 405, "http.method_not_allowed", "does not take DELETE"),
+    ],
+)
+async def test_what_cannot_be_answered_is_a_problem(
+    client: Client, request_line: str, status: int, code: str, said: str
+) -> None:
+    """
+    Our refusals and the framework's have one shape (RFC 9457), and each says what was wrong.
+    """
+    method, path = request_line.split(" ")
+
+    reply = await client.request(method, path)
+
+    assert reply.status_code == status
+    assert reply.headers["content-type"] == "application/problem+json"
+    body = reply.json()
+    assert list(body) == ["type", "title", "status", "detail", "instance", "code"]
+    assert (body["status"], body["code"], body["type"]) == (status, code, f"/schema#{code}")
+    assert said in body["detail"]
+    assert body["instance"] == path.partition("?")[0]
+
+
+async def test_a_wrong_method_is_told_the_right_ones(client: Client) -> None:
+    reply = await client.post("/health")
+
+    assert set(reply.headers["allow"].split(", ")) == {"GET", "OPTIONS"}
+
+
+async def test_a_failure_is_logged_here_and_hidden_there(caplog: pytest.LogCaptureFixture) -> None:
+    """
+    The client is told that it failed; the traceback is in the log and nowhere else.
+    """
+
+    def fail() -> bytes:
+        raise RuntimeError("the secret inside")
+
+    async with AsyncTestClient(WebParts(render_metrics=fail).app) as client:
+        reply = await client.get("/metrics")
+
+    assert reply.status_code == 500
+    assert reply.headers["content-type"] == "application/problem+json"
+    assert reply.json()["code"] == "internal"
+    assert "secret" not in reply.text
+    assert "Traceback" not in reply.text
+    [record] = [each for each in caplog.records if each.levelno == logging.ERROR]
+    assert record.getMessage() == "GET /metrics failed"
+    assert record.exc_info is not None
+    assert "the secret inside" in str(record.exc_info[1])
+
+
+@pytest.mark.parametrize(
+    ("closed", "code"), [(False, "quotes.too_many_subscribers"), (True, "service.stopping")]
+)
+async def test_a_stream_that_cannot_be_had_now_says_when_to_come_back(
+    *, closed: bool, code: str
+) -> None:
+    parts = WebParts(QuoteBoard(subscribers_max=0))
+    if closed:
+        parts.board.close()
+
+    async with AsyncTestClient(parts.app) as client:
+        reply = await client.get("/xchg/quotes/stream")
+
+    assert reply.status_code == 503
+    assert int(reply.headers["retry-after"]) > 0
+    assert reply.json()["code"] == code
+
+
+async def test_the_description_is_the_one_that_was_reviewed() -> None:
+    """
+    A change of the API shows in the diff of a committed file.
+    """
+    reviewed = json.loads(DESCRIPTION.read_text(encoding="utf-8"))
+
+    assert description() == reviewed, (
+        "the API's description changed; where that is meant, write it anew with "
+        "`python -m tests.contract.web_parts` and commit tests/contract/openapi.json"
+    )
+
+
+async def test_the_description_is_served_to_programs(client: Client) -> None:
+    served = (await client.get("/schema/openapi.json")).json()
+
+    del served["info"]["version"]
+    assert served == description()
+
+
+async def test_the_description_is_a_page_for_people(client: Client) -> None:
+    """
+    Every operation, body and problem is on it, and nothing on it comes from elsewhere.
+    """
+    reply = await client.get("/schema")
+
+    said = description()
+    operations = [each["operationId"] for item in said["paths"].values() for each in item.values()]
+    for name in (*operations, *said["components"]["schemas"], *(k.code for k in PROBLEM_KINDS)):
+        assert f'id="{name}"' in reply.text
+    assert "<script" not in reply.text
+    assert "://" not in reply.text
+    assert reply.headers["content-security-policy"].startswith("default-src 'none'")
+
+
+@pytest.mark.parametrize(
+    ("path", "mode"),
+    [
+        *((path, GenerationMode.POSITIVE) for path in (*WITHOUT_PARAMETERS, *WITH_PARAMETERS)),
+        *((path, GenerationMode.NEGATIVE) for path in WITH_PARAMETERS),
+    ],
+)
+def test_the_api_keeps_to_its_description(path: str, mode: GenerationMode) -> None:
+    """
+    Whatever is sent, the reply is one that is described, and never a 5xx.
+    """
+    parts = WebParts()
+    parts.board.accept([quote()])
+    schema = schemathesis.openapi.from_asgi("/schema/openapi.json", parts.app)
+    answered: list[int] = []
+
+    @settings(max_examples=50, deadline=None)
+    @given(case=schema[path]["GET"].as_strategy(generation_mode=mode))
+    def check(case: schemathesis.Case[Any]) -> None:
+        # What a symbol may be (any printable letter, few marks) is no JSON Schema, and in a query
+        # a number is text like any other: neither mode can know here what will be refused.
+        reply = case.call_and_validate(
+            excluded_checks=[positive_data_acceptance, negative_data_rejection]
+        )
+        answered.append(reply.status_code)
+
+    check()
+
+    assert answered
+
+
+def test_every_operation_is_fuzzed() -> None:
+    """
+    All but the stream, which has no end to wait for; its parameters are those of the list.
+    """
+    assert set(description()["paths"]) == {
+        *WITHOUT_PARAMETERS,
+        *WITH_PARAMETERS,
+        "/xchg/quotes/stream",
+    }

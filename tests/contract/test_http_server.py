@@ -1,0 +1,262 @@
+"""
+The HTTP server on a real socket: headers, streams, readers that stop reading, and stopping.
+"""
+
+import errno
+import socket
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
+
+import anyio
+import httpx
+import msgspec
+import pytest
+from anyio.lowlevel import checkpoint
+
+from chimera_s1.app.use_cases.quote_board import QuoteBoard, QuoteFilter
+from chimera_s1.app.web.quote_events import QuoteEvents
+from chimera_s1.app.web.server import HttpServer, bind
+from chimera_s1.domain.errors import ConfigurationError
+from tests.contract.web_parts import WatchedBoard, WebParts, serving
+from tests.sample_quotes import quote
+
+SAFETY_S = 30
+STREAM = "/xchg/quotes/stream"
+
+
+@asynccontextmanager
+async def following(url: str, query: str = "") -> AsyncIterator[AsyncIterator[dict[str, str]]]:
+    """
+    The events of an open stream, each as a dictionary of its fields.
+    """
+    async with (
+        httpx.AsyncClient(timeout=SAFETY_S) as client,
+        client.stream("GET", f"{url}{STREAM}{query}") as reply,
+    ):
+        assert reply.status_code == 200
+        assert reply.headers["content-type"] == "text/event-stream; charset=utf-8"
+        yield parsed(reply.aiter_lines())
+
+
+async def parsed(lines: AsyncIterator[str]) -> AsyncIterator[dict[str, str]]:
+    fields: dict[str, str] = {}
+    async for line in lines:
+        if not line:
+            if "data" in fields:
+                yield fields
+            fields = {}
+        elif not line.startswith(":"):
+            name, _, value = line.partition(": ")
+            fields[name] = value
+
+
+async def test_every_reply_carries_the_headers_of_the_house() -> None:
+    """
+    Nothing is cached, nothing is guessed, and the server does not say what it is made of.
+    """
+    with anyio.fail_after(SAFETY_S):
+        async with serving(WebParts()) as server, httpx.AsyncClient(base_url=server.url) as client:
+            replies = [await client.get(path) for path in ("/health", "/nothing", "/schema")]
+
+    assert [reply.status_code for reply in replies] == [200, 404, 200]
+    for reply in replies:
+        assert reply.headers["cache-control"] == "no-store"
+        assert reply.headers["x-content-type-options"] == "nosniff"
+        assert "server" not in reply.headers
+
+
+async def test_a_stream_follows_what_is_published() -> None:
+    parts = WebParts()
+    parts.board.accept([quote(bid=1.0), quote("perp/BTCUSDT", bid=2.0)])
+
+    with anyio.fail_after(SAFETY_S):
+        async with (
+            serving(parts) as server,
+            following(server.url, "?venue=spot&symbol=BTCUSDT") as events,
+        ):
+            first = await anext(events)
+            parts.board.accept([quote("spot/ETHUSDT"), quote(bid=3.0)])
+            second = await anext(events)
+
+    assert (first["event"], first["id"], second["id"]) == ("quote", "1", "4")
+    assert msgspec.json.decode(first["data"])["bid1"] == 1.0
+    assert msgspec.json.decode(second["data"])["bid1"] == 3.0
+    assert msgspec.json.decode(second["data"])["symbol"] == "BTCUSDT"
+
+
+async def test_a_reader_that_leaves_is_forgotten() -> None:
+    board = WatchedBoard()
+
+    with anyio.fail_after(SAFETY_S):
+        async with serving(WebParts(board)) as server:
+            async with following(server.url):
+                await board.came.wait()
+                assert board.subscribers == 1
+            await board.left.wait()
+            assert board.subscribers == 0
+
+
+async def test_an_open_stream_does_not_hold_a_stop_up() -> None:
+    """
+    The reader sees an orderly end of the response, and the server's task is over.
+    """
+    board = WatchedBoard()
+    board.accept([quote()])
+    seen: list[str] = []
+
+    with anyio.fail_after(SAFETY_S):
+        async with serving(WebParts(board)) as server, following(server.url) as events:
+            async for event in events:
+                seen.append(event["id"])
+                server.stop()
+
+    assert seen == ["1"]
+    assert board.left.is_set()
+
+
+async def test_a_new_stream_is_not_begun_while_stopping() -> None:
+    parts = WebParts()
+
+    with anyio.fail_after(SAFETY_S):
+        async with serving(parts) as server, httpx.AsyncClient(base_url=server.url) as client:
+            parts.board.close()
+            reply = await client.get(STREAM)
+
+    assert reply.status_code == 503
+    assert reply.json()["code"] == "service.stopping"
+
+
+@contextmanager
+def stuck_reader(url: str) -> Iterator[None]:
+    """
+    A connection that asks for the stream and takes nothing of it: no loop reads this socket.
+    """
+    with socket.socket() as raw:
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        raw.connect(("127.0.0.1", int(url.rpartition(":")[2])))
+        raw.sendall(f"GET {STREAM} HTTP/1.1\r\nHost: s1\r\n\r\n".encode())
+        yield
+
+
+async def publish_until_stuck(board: WatchedBoard, instruments: int) -> int:
+    """
+    Publish until the writer took nothing for a hundred rounds; returns the most that ever waited.
+    """
+    names = [f"spot/S{number}USDT" for number in range(instruments)]
+    most = number = untaken = 0
+    assert board.reader is not None
+    while untaken < 100:
+        replaced = board.reader.replaced
+        number += 1
+        board.accept([quote(name, bid=float(number)) for name in names])
+        untaken = untaken + 1 if board.reader.replaced - replaced == instruments else 0
+        most = max(most, board.reader.waiting)
+        for _ in range(5):
+            await checkpoint()  # the writer's turn, if its socket lets it
+    return most
+
+
+async def test_a_reader_that_stops_reading_does_not_grow_memory() -> None:
+    """
+    Megabytes are published to a reader that takes nothing; one quote an instrument waits for it.
+    """
+    board = WatchedBoard()
+    instruments = 200
+
+    with anyio.fail_after(SAFETY_S):
+        async with serving(WebParts(board)) as server:
+            with stuck_reader(server.url):
+                await board.came.wait()
+                most = await publish_until_stuck(board, instruments)
+            await board.left.wait()
+
+    assert most == instruments
+
+
+async def test_a_reader_that_takes_nothing_for_long_is_dropped() -> None:
+    """
+    The kernel ends the connection (TCP_USER_TIMEOUT), and the slot is free again.
+    """
+    board = WatchedBoard()
+
+    with anyio.fail_after(SAFETY_S):
+        async with serving(WebParts(board), stuck_reader_ms=200) as server:
+            with stuck_reader(server.url):
+                await board.came.wait()
+                await publish_until_stuck(board, 200)
+                await board.left.wait()
+
+    assert board.subscribers == 0
+
+
+async def test_a_silent_market_is_told_from_a_dead_connection() -> None:
+    """
+    With nothing to publish a comment comes again and again.
+    """
+    board = QuoteBoard()
+    events = QuoteEvents(board, QuoteFilter(), keep_alive_s=0.001)
+    server = HttpServer(events, bind("127.0.0.1", 0), board.close)
+
+    with anyio.fail_after(SAFETY_S):
+        async with anyio.create_task_group() as tasks, httpx.AsyncClient() as client:
+            await tasks.start(server.serve)
+            async with client.stream("GET", server.url) as reply:
+                lines = reply.aiter_lines()
+                opening = [await anext(lines) for _ in range(3)]
+                silence = [await anext(lines) for _ in range(6)]
+                server.stop()
+                await reply.aclose()
+
+    assert opening == [": 0 quotes to begin with", "retry: 2000", ""]
+    assert silence == [": nothing new", ""] * 3
+
+
+def test_a_port_that_is_taken_names_the_setting() -> None:
+    with bind("127.0.0.1", 0) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ConfigurationError, match=rf"port {port} .* is taken .* S1_HTTP_PORT"):
+            bind("127.0.0.1", port)
+
+
+@pytest.mark.parametrize(
+    ("host", "port", "said"),
+    [
+        # RFC 5737 and RFC 6761: an address and a name that nobody's machine has.
+        ("192.0.2.1", 0, "192.0.2.1 is not an address of this machine; set S1_HTTP_HOST"),
+        ("nobody.invalid", 0, "S1_HTTP_HOST=nobody.invalid is not an address of this machine"),
+        ("x" * 70 + ".example", 0, "is not an address of this machine"),
+        ("127.0.0.1", 65_536, "S1_HTTP_PORT=65536 is not a port; write 0 to 65535"),
+        ("127.0.0.1", -1, "S1_HTTP_PORT=-1 is not a port"),
+    ],
+)
+def test_an_address_that_cannot_be_had_names_the_setting(host: str, port: int, said: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        bind(host, port)
+
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("number", "said"),
+    [
+        (errno.EACCES, "port 80 on 127.0.0.1 may not be opened by this user; set S1_HTTP_PORT"),
+        (errno.ENOBUFS, "cannot be opened (No buffer space available); change S1_HTTP_HOST or"),
+    ],
+)
+def test_what_the_system_refuses_names_the_setting(
+    monkeypatch: pytest.MonkeyPatch, number: int, said: str
+) -> None:
+    """
+    Refusals that a test running as root on a healthy machine cannot bring about for real.
+    """
+
+    class Refusing(socket.socket):
+        def bind(self, _: object) -> None:
+            raise OSError(number, "No buffer space available")
+
+    monkeypatch.setattr(socket, "socket", Refusing)
+
+    with pytest.raises(ConfigurationError) as caught:
+        bind("127.0.0.1", 80)
+
+    assert said in str(caught.value)

@@ -1,0 +1,97 @@
+"""
+The web application over parts in memory, for tests; run as a module, it writes the API's
+description anew:
+
+    python -m tests.contract.web_parts
+"""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import anyio
+from litestar import Litestar
+
+from chimera_s1.adapters.memory.clock import ManualClock
+from chimera_s1.app.use_cases.quote_board import QuoteBoard, QuoteFilter, QuoteSubscription
+from chimera_s1.app.use_cases.report_health import ReportHealth
+from chimera_s1.app.web.factory import WebServices, create_web_app
+from chimera_s1.app.web.server import STUCK_READER_MS, HttpServer, bind
+from chimera_s1.domain.resilience.health import ClockReport, LoopReport, Report, StreamsReport
+
+DESCRIPTION = Path(__file__).with_name("openapi.json")
+
+REDIS_WELL = StreamsReport(reachable=True, waiting=0, merged=False, cause="")
+REDIS_GONE = StreamsReport(reachable=False, waiting=0, merged=False, cause="connection refused")
+
+
+class WatchedBoard(QuoteBoard):
+    """
+    A board that tells when a reader has come, and when it has left.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.came = anyio.Event()
+        self.left = anyio.Event()
+        self.reader: QuoteSubscription | None = None
+
+    @asynccontextmanager
+    async def subscribe(self, chosen: QuoteFilter) -> AsyncIterator[QuoteSubscription]:
+        try:
+            async with super().subscribe(chosen) as self.reader:
+                self.came.set()
+                yield self.reader
+        finally:
+            self.left.set()
+
+
+class WebParts:
+    """
+    The application, and the parts a test moves.
+    """
+
+    def __init__(
+        self,
+        board: QuoteBoard | None = None,
+        render_metrics: Callable[[], bytes] = lambda: b"s1_example 1.0\n",
+    ) -> None:
+        self.board = board or QuoteBoard()
+        self.redis: Report = REDIS_WELL
+        self.health = ReportHealth(ManualClock(1_000), shard="0/1", version="1.2.3")
+        self.health.register("redis", lambda: self.redis, required=True)
+        self.health.register("clock.spot", lambda: ClockReport(1500.0, 1.0), required=False)
+        self.health.register("loop", lambda: LoopReport(3.0), required=True)
+        self.app: Litestar = create_web_app(WebServices(self.board, self.health, render_metrics))
+
+
+@asynccontextmanager
+async def serving(
+    parts: WebParts, *, stuck_reader_ms: int = STUCK_READER_MS
+) -> AsyncIterator[HttpServer]:
+    """
+    The application on a real socket, stopped as the runtime stops it.
+    """
+    listener = bind("127.0.0.1", 0, stuck_reader_ms=stuck_reader_ms)
+    server = HttpServer(parts.app, listener, parts.board.close)
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(server.serve)
+        try:
+            yield server
+        finally:
+            server.stop()
+
+
+def description() -> dict[str, Any]:
+    """
+    What `/schema/openapi.json` says, less the version, which changes with every release.
+    """
+    said: dict[str, Any] = json.loads(json.dumps(WebParts().app.openapi_schema.to_schema()))
+    del said["info"]["version"]
+    return said
+
+
+if __name__ == "__main__":
+    DESCRIPTION.write_text(json.dumps(description(), indent=2) + "\n", encoding="utf-8")
