@@ -17,6 +17,7 @@ import typer
 from chimera_s1 import __version__
 from chimera_s1.app.commands.config import config
 from chimera_s1.app.commands.demo import demo
+from chimera_s1.app.commands.doctor import doctor
 from chimera_s1.app.commands.record import record
 from chimera_s1.app.commands.replay import replay
 from chimera_s1.app.commands.serve import serve
@@ -50,6 +51,7 @@ app.command(rich_help_panel=_DATA)(tail)
 app.command(rich_help_panel=_DATA)(record)
 app.command(rich_help_panel=_DATA)(replay)
 app.command(rich_help_panel=_LOOK)(config)
+app.command(rich_help_panel=_LOOK)(doctor)
 
 
 def _print_version(asked: bool) -> None:

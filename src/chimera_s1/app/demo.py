@@ -70,14 +70,18 @@ class _SimulatorAddresses(Struct):
     control_url: str
 
 
-class _Component(Struct):
+class NotReady(Struct, frozen=True):
+    """
+    A component that `GET /ready` reports, with what is so.
+    """
+
     name: str
     level: str
     detail: str = ""
 
 
 class _Readiness(Struct):
-    components: tuple[_Component, ...] = ()
+    components: tuple[NotReady, ...] = ()
 
 
 def demo_environ(environ: Mapping[str, str]) -> dict[str, str]:
@@ -134,7 +138,7 @@ async def run_demo(plan: DemoPlan, *, progress: Notice, ready: Callable[[DemoSta
             except ChildEndedError as error:
                 failures.append(error)
             tasks.cancel_scope.cancel()
-        await _end_redis(plan.state_dir)
+        await _clear_service(plan.state_dir)
     if failures:
         raise failures[0]
 
@@ -191,12 +195,12 @@ async def _ready(
     """
     Wait until the service says where it is and `GET /ready` answers 200.
     """
-    missing: tuple[_Component, ...] = (_Component("its ports", "RED"),)
+    missing: tuple[NotReady, ...] = (NotReady("its ports", "RED"),)
     with anyio.move_on_after(START_PATIENCE_S):
         while (where := _service_file(plan.state_dir)) is None:  # noqa: ASYNC110 (another process writes it)
             await anyio.sleep(_ASK_AGAIN_S)
         while missing := await anyio.to_thread.run_sync(
-            _not_ready, where["S1_URL"], abandon_on_cancel=True
+            not_ready, where["S1_URL"], abandon_on_cancel=True
         ):
             progress(f"waiting for {', '.join(part.name for part in missing)}")
             await anyio.sleep(_ASK_AGAIN_S)
@@ -220,7 +224,7 @@ def _service_file(state_dir: Path) -> dict[str, str] | None:
         return None
 
 
-def _not_ready(url: str) -> tuple[_Component, ...]:
+def not_ready(url: str) -> tuple[NotReady, ...]:
     """
     What `GET /ready` names as missing; empty when it answers 200.
     """
@@ -233,7 +237,7 @@ def _not_ready(url: str) -> tuple[_Component, ...]:
         reply = connection.getresponse()
         body = reply.read()
     except (OSError, http.client.HTTPException) as error:
-        return (_Component("http", "RED", str(error)),)
+        return (NotReady("http", "RED", str(error)),)
     finally:
         connection.close()
     if reply.status == http.HTTPStatus.OK:
@@ -242,7 +246,7 @@ def _not_ready(url: str) -> tuple[_Component, ...]:
         components = msgspec.json.decode(body, type=_Readiness).components
         if red := tuple(part for part in components if part.level == "RED"):
             return red
-    return (_Component("http", "RED", f"/ready answers {reply.status}"),)
+    return (NotReady("http", "RED", f"/ready answers {reply.status}"),)
 
 
 async def _cancel_on_signal(
@@ -261,13 +265,15 @@ async def _clear(state_dir: Path, progress: Notice) -> None:
     ended = await end_leftovers(state_dir)
     if ended:
         progress(f"ended {ended} processes of an earlier demo that was killed")
-    await _end_redis(state_dir)
+    await _clear_service(state_dir)
     remove_demo_state(state_dir)
+
+
+async def _clear_service(state_dir: Path) -> None:
+    """
+    End the Redis of a service that was killed; one that ended has taken its own along.
+    """
     (state_dir / SERVICE_FILE).unlink(missing_ok=True)
-
-
-async def _end_redis(state_dir: Path) -> None:
-    # The service ends its own; what is left here belongs to a service that was killed.
     for directory in _redis_directories(state_dir):
         await end_leftover(directory)
 

@@ -3,7 +3,6 @@ Recording: the feeds of the service, with a file in place of the streams.
 """
 
 import math
-import random
 import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -12,16 +11,16 @@ import anyio
 import typer
 from msgspec import Struct
 
-from chimera_s1.adapters.binance.feed import BinanceFeed, FeedPlan
+from chimera_s1.adapters.binance.feed import BinanceFeed
 from chimera_s1.adapters.binance.rest import BinanceRest
 from chimera_s1.adapters.market_file import RecordWriter
 from chimera_s1.adapters.system.clock import SystemClock
+from chimera_s1.app.commands.direct_feed import direct_feed
 from chimera_s1.app.commands.output import Progress, note
 from chimera_s1.app.container import build_endpoints
 from chimera_s1.app.settings import Settings
 from chimera_s1.domain.errors import ConfigurationError, PortError
 from chimera_s1.domain.identifiers import InstrumentId, Venue
-from chimera_s1.domain.market.conflation import WINDOW_MS_MAX, parse_window
 from chimera_s1.domain.market.selection import select
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.market_feed import ConnectionFatal, ConnectionLost, FeedEvent
@@ -130,26 +129,10 @@ async def _instruments(settings: Settings, clock: Clock) -> dict[Venue, tuple[In
 
 
 def _feed(settings: Settings, venue: Venue, recorder: Recorder, clock: Clock) -> BinanceFeed:
-    plan = FeedPlan(
-        venue=venue,
-        ws_url=build_endpoints(settings)[venue].ws_url,
-        channels=settings.channels,
-        window=parse_window(WINDOW_MS_MAX),
-        streams_per_connection=settings.streams_per_connection,
-        policy=settings.reconnect_policy,
-    )
-
     def write(payload: bytes, received_ms: int) -> None:
         recorder.write(venue, payload, received_ms)
 
-    return BinanceFeed(
-        plan,
-        clock=clock,
-        draw=random.random,
-        offset=lambda: 0.0,
-        listener=_tell,
-        record=write,
-    )
+    return direct_feed(settings, venue, clock, _tell, record=write)
 
 
 def _tell(event: FeedEvent) -> None:
