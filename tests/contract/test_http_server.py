@@ -189,6 +189,22 @@ async def test_a_reader_that_takes_nothing_for_long_is_dropped() -> None:
     assert board.subscribers == 0
 
 
+async def test_a_stop_waits_for_a_stuck_reader_as_long_as_it_may_and_no_longer(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    board = WatchedBoard()
+
+    with anyio.fail_after(SAFETY_S):
+        async with serving(WebParts(board), graceful_stop_s=1) as server:
+            with stuck_reader(server.url):
+                await board.came.wait()
+                await publish_until_stuck(board, 200)
+                server.stop()
+                await board.left.wait()
+
+    assert "timeout graceful shutdown exceeded" in caplog.text
+
+
 async def test_a_silent_market_is_told_from_a_dead_connection() -> None:
     """
     With nothing to publish a comment comes again and again.

@@ -18,7 +18,7 @@ from chimera_s1.adapters.memory.clock import ManualClock
 from chimera_s1.app.use_cases.quote_board import QuoteBoard, QuoteFilter, QuoteSubscription
 from chimera_s1.app.use_cases.report_health import ReportHealth
 from chimera_s1.app.web.factory import WebServices, create_web_app
-from chimera_s1.app.web.server import STUCK_READER_MS, HttpServer, bind
+from chimera_s1.app.web.server import GRACEFUL_STOP_S, STUCK_READER_MS, HttpServer, bind
 from chimera_s1.domain.resilience.health import ClockReport, LoopReport, Report, StreamsReport
 
 DESCRIPTION = Path(__file__).with_name("openapi.json")
@@ -69,13 +69,16 @@ class WebParts:
 
 @asynccontextmanager
 async def serving(
-    parts: WebParts, *, stuck_reader_ms: int = STUCK_READER_MS
+    parts: WebParts,
+    *,
+    stuck_reader_ms: int = STUCK_READER_MS,
+    graceful_stop_s: int = GRACEFUL_STOP_S,
 ) -> AsyncIterator[HttpServer]:
     """
     The application on a real socket, stopped as the runtime stops it.
     """
     listener = bind("127.0.0.1", 0, stuck_reader_ms=stuck_reader_ms)
-    server = HttpServer(parts.app, listener, parts.board.close)
+    server = HttpServer(parts.app, listener, parts.board.close, graceful_stop_s=graceful_stop_s)
     async with anyio.create_task_group() as tasks:
         await tasks.start(server.serve)
         try:
