@@ -49,6 +49,8 @@ def test_no_shorter_significand_would_do(value: float) -> None:
         (0.1, "0.1"),
         (1e22, "10000000000000000000000"),
         (0.0, "0"),
+        (100.0, "100"),
+        (100, "100"),
     ],
 )
 def test_the_text_people_expect(value: float, text: str) -> None:
