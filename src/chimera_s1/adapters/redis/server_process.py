@@ -12,6 +12,8 @@ from typing import Any
 import anyio
 from anyio.abc import Process
 from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
@@ -97,6 +99,7 @@ class ServerProcess:
             decode_responses=True,
             protocol=2,
             socket_timeout=START_PATIENCE_S,
+            retry=Retry(NoBackoff(), 0),
         )
         try:
             return await client.execute_command(*command)  # type: ignore[no-untyped-call]

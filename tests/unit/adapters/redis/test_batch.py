@@ -1,0 +1,85 @@
+"""
+Which quotes of a call are acknowledged, and which are offered again.
+"""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chimera_s1.adapters.redis.batch import Batch
+from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
+from chimera_s1.domain.market.quote import Quote
+
+SYMBOLS = st.sampled_from(["A", "B", "C"])
+SOURCES = st.sampled_from(["bookTicker", "depth5"])
+
+
+def quote(symbol: str, source: str, update: int) -> Quote:
+    instrument = InstrumentId(Venue.SPOT, Symbol(symbol))
+    return Quote(instrument, 1, 1.0, 1.0, 2.0, 1.0, source, update, 1)
+
+
+quotes = st.lists(st.tuples(SYMBOLS, SOURCES), max_size=30).map(
+    lambda rows: [quote(symbol, source, update) for update, (symbol, source) in enumerate(rows)]
+)
+
+
+@given(quotes, st.data())
+def test_what_is_offered_again_never_follows_its_successor(
+    offered: list[Quote], data: st.DataObject
+) -> None:
+    """
+    Each quote is acknowledged, offered again, or has a newer acknowledged one of its source.
+    """
+    batch = Batch(offered)
+    taken = data.draw(st.sets(st.sampled_from(range(len(offered)))) if offered else st.just(set()))
+    for position in taken:
+        batch.acknowledge(position)
+
+    report = batch.report()
+
+    assert report.published == len(taken)
+    assert list(report.unpublished) == sorted(report.unpublished, key=lambda q: q.update_id)
+    for position, one in enumerate(offered):
+        later = [
+            p
+            for p in taken
+            if p > position
+            and (offered[p].instrument, offered[p].source) == (one.instrument, one.source)
+        ]
+        assert (one in report.unpublished) is (position not in taken and not later)
+
+
+@given(quotes, st.integers(min_value=1, max_value=7), st.data())
+def test_a_stream_takes_nothing_behind_a_gap(
+    offered: list[Quote], size: int, data: st.DataObject
+) -> None:
+    """
+    Chunk by chunk, an instrument with an unacknowledged quote is not asked for a later one.
+    """
+    batch = Batch(offered)
+    asked: list[int] = []
+    failed: dict[InstrumentId, int] = {}
+    for chunk in batch.chunks(size):
+        assert len(chunk) <= size
+        assert all(offered[p].instrument not in failed for p in chunk)
+        asked += chunk
+        for position in chunk:
+            if data.draw(st.booleans()):
+                batch.acknowledge(position)
+        failed |= {offered[p].instrument: p for p in batch.unacknowledged(chunk)}
+
+    assert asked == sorted(set(asked))
+    if not failed:
+        assert asked == list(range(len(offered)))
+
+
+def test_causes_are_told_once_each() -> None:
+    """
+    Two nodes with one cause are one clause; no cause where everything arrived.
+    """
+    batch = Batch([quote("A", "bookTicker", 1)])
+    batch.causes += ["first", "second", "first"]
+
+    assert batch.report().cause == "first; second"
+    batch.acknowledge(0)
+    assert batch.report().cause == ""

@@ -1,0 +1,242 @@
+"""
+Connecting: what the user must change, what comes back by itself, and what is never told.
+"""
+
+import ssl
+import subprocess
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import anyio
+import pytest
+from anyio.abc import (
+    ByteReceiveStream,
+    ByteSendStream,
+    Listener,
+    SocketAttribute,
+    SocketStream,
+)
+from anyio.streams.tls import TLSListener, TLSStream
+
+from chimera_s1.adapters.redis.addresses import RedisAddress
+from chimera_s1.adapters.redis.cluster import connect_cluster
+from chimera_s1.adapters.redis.embedded import EmbeddedRedis
+from chimera_s1.adapters.redis.operations_log import RedisOperationsLog
+from chimera_s1.adapters.redis.quote_publisher import OfficialQuotePublisher
+from chimera_s1.adapters.redis.quote_reader import RedisQuoteReader
+from chimera_s1.adapters.redis.server_process import ServerProcess
+from chimera_s1.domain.errors import ConfigurationError
+from tests.contract.quote_stores import fresh_instruments, quote_of
+
+PASSWORD = "correct-horse-battery"
+
+
+async def test_wrong_credentials_are_a_matter_of_settings(
+    redis_binary: Path, tmp_path: Path
+) -> None:
+    """
+    A wrong password, and none where one is wanted; the sentence names the variables, not the value.
+    The right one works.
+    """
+    async with EmbeddedRedis(tmp_path, binary=redis_binary) as embedded:
+        await embedded.nodes[0].ask("CONFIG", "SET", "requirepass", PASSWORD)
+        for wrong in ("wrong-" + PASSWORD, ""):
+            with pytest.raises(ConfigurationError, match="S1_REDIS_PASS") as caught:
+                async with connect_cluster(embedded.addresses, password=wrong):
+                    pytest.fail("the password was wrong")
+            assert PASSWORD not in str(caught.value)
+            assert caught.value.__cause__ is None
+
+        async with connect_cluster(embedded.addresses, password=PASSWORD) as client:
+            publisher = OfficialQuotePublisher(client, maxlen=10)
+            report = await publisher.publish([quote_of(fresh_instruments(1)[0])])
+            assert (report.published, await publisher.ping()) == (1, "")
+            assert PASSWORD not in repr(client)
+
+
+async def test_a_password_changed_under_way_is_told_by_its_variable(
+    redis_binary: Path, tmp_path: Path
+) -> None:
+    """
+    The server asks for a password from now on and drops who is there: every report says what to
+    check, and the publisher does not raise.
+    """
+    async with (
+        EmbeddedRedis(tmp_path, binary=redis_binary) as embedded,
+        connect_cluster(embedded.addresses) as client,
+        connect_cluster(embedded.addresses) as reading,
+    ):
+        publisher, reader = OfficialQuotePublisher(client, maxlen=10), RedisQuoteReader(reading)
+        quote = quote_of(fresh_instruments(1)[0])
+        assert (await publisher.publish([quote])).published == 1
+        await reader.newest([quote.instrument])
+        node = embedded.nodes[0]
+        await node.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        await node.ask("CONFIG", "SET", "requirepass", PASSWORD)
+
+        report = await publisher.publish([quote])
+
+        assert report.unpublished == (quote,)
+        assert "S1_REDIS_PASS" in report.cause
+        assert "S1_REDIS_PASS" in await publisher.ping()
+        with pytest.raises(ConfigurationError, match="S1_REDIS_PASS"):
+            await reader.newest([quote.instrument])
+
+
+async def test_a_user_without_the_right_to_write_is_told_so(
+    redis_binary: Path, tmp_path: Path
+) -> None:
+    """
+    ACL user with reads only: connecting works, writing names the user's variable.
+    """
+    async with EmbeddedRedis(tmp_path, binary=redis_binary) as embedded:
+        rules = ("on", f">{PASSWORD}", "~*", "+@read", "+@connection", "+cluster", "+command")
+        await embedded.nodes[0].ask("ACL", "SETUSER", "looker", *rules)
+        async with connect_cluster(embedded.addresses, user="looker", password=PASSWORD) as client:
+            log = RedisOperationsLog(client, maxlen=10)
+            with pytest.raises(ConfigurationError, match="S1_REDIS_USER"):
+                await log.throughput(1.0)
+
+
+async def test_a_server_outside_cluster_mode_is_a_matter_of_settings(
+    redis_binary: Path, tmp_path: Path
+) -> None:
+    """
+    A plain Redis: the sentence says that it is not in cluster mode, and what to do.
+    """
+    async with plain_redis(redis_binary, tmp_path) as address:
+        with pytest.raises(ConfigurationError, match=r"cluster mode.*--cluster-enabled yes"):
+            async with connect_cluster([address]):
+                pytest.fail("this is no cluster")
+
+
+async def test_a_cluster_that_is_not_there_yet_is_waited_for(
+    redis_binary: Path, tmp_path: Path
+) -> None:
+    """
+    The service starts without its store, and publishes once the store is up.
+    """
+    async with EmbeddedRedis(tmp_path, binary=redis_binary) as embedded:
+        (node,) = embedded.nodes
+        await node.kill()
+        async with connect_cluster(embedded.addresses) as client:
+            publisher = OfficialQuotePublisher(client, maxlen=10)
+            quote = quote_of(fresh_instruments(1)[0])
+            assert (await publisher.publish([quote])).unpublished == (quote,)
+            await node.start()
+            with anyio.fail_after(20):
+                while (await publisher.publish([quote])).unpublished:
+                    pass
+
+            assert await publisher.ping() == ""
+
+
+async def test_a_cluster_that_moved_is_found_by_the_configured_addresses(
+    redis_binary: Path, tmp_path: Path
+) -> None:
+    """
+    The client learns where the nodes are and forgets the configured names for it. When all it
+    learnt is gone, the configured names lead to the new place.
+    """
+    old = EmbeddedRedis(tmp_path / "old", binary=redis_binary)
+    async with EmbeddedRedis(tmp_path / "new", binary=redis_binary) as new:
+        async with old:
+            await new.nodes[0].kill()
+            addresses = (*old.addresses, *new.addresses)
+            quote = quote_of(fresh_instruments(1)[0])
+            context = connect_cluster(addresses)
+            client = await context.__aenter__()
+            publisher = OfficialQuotePublisher(client, maxlen=10)
+            assert (await publisher.publish([quote])).published == 1
+        try:
+            await new.nodes[0].start()
+            with anyio.fail_after(20):
+                while (await publisher.publish([quote])).unpublished:
+                    pass
+            assert await RedisQuoteReader(client).instruments() == (quote.instrument,)
+        finally:
+            await context.__aexit__(None, None, None)
+
+
+async def test_tls_verifies_the_server(redis_binary: Path, tmp_path: Path) -> None:
+    """
+    With the CA that signed the server's certificate everything works; without it, nothing does.
+
+    TLS ends in a proxy, because not every redis-server is built with it; the server announces the
+    proxy's port to its clients.
+    """
+    ca = make_certificate(tmp_path)
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    port = listener.extra(SocketAttribute.local_port)
+    options = ("--cluster-announce-port", str(port))
+    async with (
+        EmbeddedRedis(tmp_path / "state", binary=redis_binary, options=options) as embedded,
+        tls_in_front_of(embedded.nodes[0], listener, tmp_path),
+    ):
+        address = RedisAddress("127.0.0.1", port)
+        async with connect_cluster([address], tls=True, tls_ca=str(ca)) as client:
+            publisher = OfficialQuotePublisher(client, maxlen=10)
+            assert await publisher.ping() == ""
+            assert (await publisher.publish([quote_of(fresh_instruments(1)[0])])).published == 1
+
+        async with connect_cluster([address], tls=True) as client:
+            publisher = OfficialQuotePublisher(client, maxlen=10)
+            assert "certificate" in await publisher.ping()
+
+
+@asynccontextmanager
+async def tls_in_front_of(
+    node: ServerProcess, listener: Listener[SocketStream], certificates: Path
+) -> AsyncIterator[None]:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificates / "cert.pem", certificates / "key.pem")
+
+    async def pump(source: ByteReceiveStream, sink: ByteSendStream) -> None:
+        with suppress(anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError):
+            while True:
+                await sink.send(await source.receive())
+
+    async def serve(client: TLSStream) -> None:
+        async with (
+            client,
+            await anyio.connect_tcp(node.address.host, node.address.port) as server,
+            anyio.create_task_group() as directions,
+        ):
+            directions.start_soon(pump, server, client)
+            await pump(client, server)
+            directions.cancel_scope.cancel()
+
+    front = TLSListener(listener, context, standard_compatible=False)
+    async with front, anyio.create_task_group() as group:
+        group.start_soon(front.serve, serve)
+        yield
+        group.cancel_scope.cancel()
+
+
+def make_certificate(directory: Path) -> Path:
+    """
+    A self-signed certificate for 127.0.0.1; it is its own CA.
+    """
+    subprocess.run(
+        [
+            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
+            *("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
+            *("-keyout", str(directory / "key.pem"), "-out", str(directory / "cert.pem")),
+        ],
+        check=True,
+        capture_output=True,
+    )
+    return directory / "cert.pem"
+
+
+@asynccontextmanager
+async def plain_redis(binary: Path, directory: Path) -> AsyncIterator[RedisAddress]:
+    async with EmbeddedRedis(directory / "for-its-port", binary=binary) as embedded:
+        port = embedded.addresses[0].port
+    server = ServerProcess(binary, directory / "plain", port, ("--cluster-enabled", "no"))
+    await server.start()
+    try:
+        yield server.address
+    finally:
+        await server.stop()
