@@ -43,10 +43,10 @@ async def keep_up(redis: EmbeddedRedis, clock: Clock) -> None:
     """
     while True:
         try:
+            for node in redis.nodes:
+                if node.pid is None:
+                    await node.start()
             await redis.watch()
         except PublisherUnavailableError as error:
             _log.error("%s; starting it again", error)
         await clock.sleep_ms(RESTART_WAIT_MS)
-        for node in redis.nodes:
-            if node.pid is None:
-                await node.start()

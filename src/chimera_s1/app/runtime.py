@@ -14,11 +14,12 @@ import os
 import signal
 import sys
 from collections.abc import Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from pathlib import Path
 from typing import Literal, assert_never
 
 import anyio
+from anyio.abc import TaskStatus
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
 from chimera_s1.adapters.redis.cluster import ClusterClient, connect_cluster
@@ -29,9 +30,10 @@ from chimera_s1.app.embedded_redis import addresses_of, embedded_redis, keep_up
 from chimera_s1.app.setting_types import LogFormat
 from chimera_s1.app.settings import Settings
 from chimera_s1.app.supervisor import Worker, WorkerDiedError, supervise
+from chimera_s1.app.use_cases.log_operations import STORE_FAILURES
 from chimera_s1.app.use_cases.watch_loop import LoopWatchdog
 from chimera_s1.app.web.server import HttpServer, bind
-from chimera_s1.domain.errors import PublisherUnavailableError
+from chimera_s1.domain.errors import ChimeraError, ConfigurationError
 
 EXIT_STOPPED = 0
 EXIT_DIED = 1
@@ -53,30 +55,58 @@ async def run(settings: Settings) -> int:
 
     Raises:
         ConfigurationError: A setting must change before anything can start.
+
+        PublisherUnavailableError: The embedded Redis does not start.
     """
     configure_logging(_log_format(settings), settings.log_level.value, _secrets(settings))
-    async with AsyncExitStack() as stack:
-        listener = stack.enter_context(bind(settings.http_host, settings.http_port))
-        redis, addresses = await _redis(settings, stack)
-        watchdog = stack.enter_context(LoopWatchdog(_exit_on_stall))
-        container = Container(
-            settings=settings,
-            quotes_client=await stack.enter_async_context(_client(settings, addresses)),
-            operations_client=await stack.enter_async_context(_client(settings, addresses)),
-            watchdog=watchdog,
-        )
-        await stack.enter_async_context(container.exchange())
-        http = HttpServer(container.web(), listener, container.board().close)
-        stack.enter_context(_ServiceFile(settings.state_dir, http.url, addresses))
-        workers = _workers(container, http, redis)
+    code, failure = EXIT_STOPPED, None
+    starting, stop = anyio.CancelScope(), anyio.Event()
+    async with anyio.create_task_group() as tasks:
+        await tasks.start(_await_signal, starting, stop)
         try:
-            await _until_signal(workers)
-        except WorkerDiedError as died:
-            _log.critical("%s; the process ends", died)
-            return EXIT_DIED
-        await _flush(container)
+            code = await _serve(settings, starting, stop)
+        except ChimeraError as error:
+            # Raised in here, it would come out wrapped in a group.
+            failure = error
+        tasks.cancel_scope.cancel()
+    if failure is not None:
+        raise failure
+    return code
+
+
+async def _serve(settings: Settings, starting: anyio.CancelScope, stop: anyio.Event) -> int:
+    async with AsyncExitStack() as stack:
+        with starting:
+            container, workers = await _start(settings, stack)
+        if not stop.is_set():
+            try:
+                with container.watchdog():
+                    await supervise(workers, stop)
+            except WorkerDiedError as died:
+                _log.critical("%s; the process ends", died)
+                return EXIT_DIED
+            await _flush(container)
     _log.info("stopped")
     return EXIT_STOPPED
+
+
+async def _start(settings: Settings, stack: AsyncExitStack) -> tuple[Container, tuple[Worker, ...]]:
+    """
+    Open everything, onto *stack*.
+    """
+    listener = stack.enter_context(bind(settings.http_host, settings.http_port))
+    redis, addresses = await _redis(settings, stack)
+    container = Container(
+        settings=settings,
+        quotes_client=await stack.enter_async_context(_client(settings, addresses)),
+        operations_client=await stack.enter_async_context(_client(settings, addresses)),
+        watchdog=LoopWatchdog(_exit_on_stall),
+    )
+    await stack.enter_async_context(container.exchange())
+    http = HttpServer(container.web(), listener, container.board().close)
+    stack.enter_context(_ServiceFile(settings.state_dir, http.url, addresses))
+    _log.info("serving on %s", http.url)
+    return container, tuple(_workers(container, http, redis))
 
 
 def _workers(container: Container, http: HttpServer, redis: EmbeddedRedis | None) -> list[Worker]:
@@ -97,31 +127,29 @@ def _workers(container: Container, http: HttpServer, redis: EmbeddedRedis | None
     return workers
 
 
-async def _until_signal(workers: Sequence[Worker]) -> None:
-    stop = anyio.Event()
-    async with anyio.create_task_group() as tasks:
-        tasks.start_soon(_await_signal, stop)
-        await supervise(tuple(workers), stop)
-        tasks.cancel_scope.cancel()
-
-
-async def _await_signal(stop: anyio.Event) -> None:
+async def _await_signal(
+    starting: anyio.CancelScope, stop: anyio.Event, *, task_status: TaskStatus[None]
+) -> None:
     with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started()
         async for number in signals:
             _log.info("%s: stopping", number.name)
             stop.set()
+            # Once the service runs, this scope is behind it.
+            starting.cancel()
 
 
 async def _flush(container: Container) -> None:
     """
     The last quotes and events; a store that is gone does not hold the process.
     """
-    with anyio.move_on_after(FLUSH_PATIENCE_S):
-        await container.publishing().flush()
-        try:
-            await container.operations().flush()
-        except PublisherUnavailableError as error:
-            _log.warning("the last operational events are not written: %s", error)
+    publishing, operations = container.publishing(), container.operations()
+    with anyio.move_on_after(FLUSH_PATIENCE_S), suppress(*STORE_FAILURES):
+        await publishing.flush()
+        await operations.flush()
+    quotes, events = publishing.report().waiting, operations.waiting
+    if quotes or events:
+        _log.warning("not written: the last %d quotes, %d operational events", quotes, events)
 
 
 async def _redis(
@@ -179,10 +207,19 @@ class _ServiceFile:
         self._text = f"S1_URL={url}\nS1_REDIS_ADDRESSES={','.join(map(str, addresses))}\n"
 
     def __enter__(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
         draft = self._path.with_suffix(".draft")
-        draft.write_text(self._text)
-        draft.replace(self._path)
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+            draft.write_text(self._text)
+            draft.replace(self._path)
+        except OSError as error:
+            raise ConfigurationError(
+                f"{self._path} cannot be written: {error.strerror}; "
+                "set S1_STATE_DIR to a directory that can"
+            ) from error
 
     def __exit__(self, *_: object) -> None:
-        self._path.unlink(missing_ok=True)
+        with suppress(OSError):
+            # Another service with the same directory may have taken its place.
+            if self._path.read_text() == self._text:
+                self._path.unlink()

@@ -39,7 +39,7 @@ class WorkerDiedError(Exception):
     """
 
     def __init__(self, name: str, cause: BaseException | None) -> None:
-        what = f"{type(cause).__name__}: {cause}" if cause is not None else "it returned"
+        what = _said(cause) if cause is not None else "it returned"
         super().__init__(f"worker {name} died: {what}")
         self.name = name
 
@@ -83,3 +83,12 @@ async def _stop(workers: tuple[Worker, ...], ended: dict[str, anyio.Event]) -> N
         stop()
     for name in stopping:
         await ended[name].wait()
+
+
+def _said(cause: BaseException) -> str:
+    """
+    The errors themselves, where a task group has wrapped them.
+    """
+    if isinstance(cause, BaseExceptionGroup):
+        return "; ".join(map(_said, cause.exceptions))
+    return f"{type(cause).__name__}: {cause}"

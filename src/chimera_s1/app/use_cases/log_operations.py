@@ -13,12 +13,13 @@ from typing import assert_never
 import anyio
 from msgspec import Struct
 
-from chimera_s1.domain.errors import PublisherUnavailableError
+from chimera_s1.domain.errors import ConfigurationError, PublisherUnavailableError
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.market_feed import (
     ConnectionFatal,
     ConnectionLost,
     ConnectionOpened,
+    ConnectionRenewed,
     FeedEvent,
     RoundTrip,
 )
@@ -33,6 +34,10 @@ from chimera_s1.domain.resilience.clock_skew import percentile
 OUTBOX_MAX = 10_000
 ROUND_TRIPS_KEPT = 1_000
 RETRY_WAIT_MS = 1_000
+STORE_FAILURES = (PublisherUnavailableError, ConfigurationError)
+"""
+What a store that ran a moment ago may answer: a changed password is mended without a restart.
+"""
 
 Detail = dict[str, str | int | float | bool | None]
 
@@ -81,6 +86,13 @@ class LogOperations:
         self._wake = anyio.Event()
         self.counters = OperationsCounters()
 
+    @property
+    def waiting(self) -> int:
+        """
+        Events in the outbox.
+        """
+        return len(self._outbox)
+
     def listen(self, event: FeedEvent) -> None:
         """
         Take an event; never waits, never raises.
@@ -95,6 +107,10 @@ class LogOperations:
             case ConnectionLost(connection=name, cause=cause, wait_ms=wait_ms):
                 _log.warning("%s lost: %s; next dial in %.1f s", name, cause, wait_ms / 1e3)
                 self.record("ws.lost", _loss(event))
+            case ConnectionRenewed(connection=name, venue=venue, cause=cause):
+                _log.info("%s renewed without a gap: %s", name, cause)
+                detail: Detail = {"connection": name, "venue": venue.value, "cause": cause}
+                self.record("ws.renewed", detail)
             case ConnectionFatal(connection=name, cause=cause):
                 _log.error("%s is out of retries: %s; MANAGE_ONLY until it is back", name, cause)
                 self.record("ws.fatal", _loss(event))
@@ -129,7 +145,7 @@ class LogOperations:
             self._wake = anyio.Event()
             try:
                 await self.flush()
-            except PublisherUnavailableError:
+            except STORE_FAILURES:
                 await self._clock.sleep_ms(RETRY_WAIT_MS)
                 self._wake.set()
 
@@ -139,6 +155,8 @@ class LogOperations:
 
         Raises:
             PublisherUnavailableError: The store cannot be reached; what waits still waits.
+
+            ConfigurationError: The store refuses us; what waits still waits.
         """
         while self._outbox:
             event = self._outbox[0]
@@ -147,8 +165,10 @@ class LogOperations:
             if self._outbox and self._outbox[0] is event:
                 self._outbox.popleft()
         while self._samples:
-            name = next(iter(self._samples))
-            await self._operations.round_trip(self._samples.pop(name), self.round_trips())
+            name, entry = next(iter(self._samples.items()))
+            await self._operations.round_trip(entry, self.round_trips())
+            if self._samples[name] is entry:
+                del self._samples[name]
 
     def _sample(self, event: RoundTrip) -> None:
         self._round_trips.append(event.rtt_ms)

@@ -4,7 +4,7 @@ Measure throughput: data messages a second, over all feeds, as `s1.mkt_throughpu
 
 from collections.abc import Sequence
 
-from chimera_s1.domain.errors import PublisherUnavailableError
+from chimera_s1.app.use_cases.log_operations import STORE_FAILURES
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.market_feed import MarketFeed
 from chimera_s1.domain.ports.operations_log import OperationsLog
@@ -37,7 +37,7 @@ class MeasureThroughput:
             counted, since_ms = now, now_ms
             try:
                 await self._operations.throughput(self.messages_per_s)
-            except PublisherUnavailableError:
+            except STORE_FAILURES:
                 # A gauge, not an event: the next second writes a newer one.
                 continue
 

@@ -74,7 +74,6 @@ class PatrolClock:
         """
         Ask once.
         """
-        sent_ms = self._clock.now_ms()
         started_ms = self._clock.monotonic_ms()
         try:
             server_ms = await self._exchange.server_time_ms(self._venue)
@@ -82,9 +81,10 @@ class PatrolClock:
             self._window.missed()
             _log.warning("the clock of %s did not answer: %s", self._venue, error)
             return
-        # The round trip by the monotonic clock: a wall clock that steps meanwhile must not
-        # shift the midpoint.
+        # The round trip by the monotonic clock, counted back from the answer: where the wall clock
+        # steps meanwhile, the offset is that of the clock in force from now on.
         rtt_ms = round(self._clock.monotonic_ms() - started_ms)
-        probe = ClockProbe(sent_ms, sent_ms + rtt_ms, server_ms)
+        received_ms = self._clock.now_ms()
+        probe = ClockProbe(received_ms - rtt_ms, received_ms, server_ms)
         self._window.answered(probe)
         self._offset_ms = probe.offset_ms

@@ -111,7 +111,7 @@ class PublishQuotes:
         """
         Publish what the feeds hold now; the last act before the sockets close.
         """
-        await self._publish(self._drain(), self._clock.now_ms())
+        await self._publish(self._feeds)
 
     def report(self) -> StreamsReport:
         """
@@ -127,41 +127,73 @@ class PublishQuotes:
     async def _publish_windows(self) -> None:
         while True:
             now_ms = self._clock.now_ms()
-            end_ms = window_end(now_ms, self._window)
-            await self._clock.sleep_ms(end_ms - now_ms)
+            left_ms: float = window_end(now_ms, self._window) - now_ms
+            # From here on by the monotonic clock: a wall clock that steps makes no window late.
+            closed_ms = self._clock.monotonic_ms() + left_ms
+            while left_ms > 0:
+                # More than once where the loop counts whole ms (uvloop) and wakes up early: a
+                # window that closes before its end would close twice.
+                await self._clock.sleep_ms(left_ms)
+                left_ms = closed_ms - self._clock.monotonic_ms()
             self.counters.windows += 1
-            await self._publish(self._drain(), end_ms)
-            late = max(0, self._clock.now_ms() - end_ms) // self._window
+            await self._publish(self._feeds, closed_ms)
+            late = int((self._clock.monotonic_ms() - closed_ms) // self._window)
             self._merging = late > 0
             self.counters.windows_merged += late
 
     async def _publish_updates(self, feed: MarketFeed) -> None:
         while True:
             await feed.updated()
-            quotes = feed.drain()
-            if quotes:
-                await self._publish(quotes, quotes[0].received_ms)
-            else:
+            if not await self._publish([feed]):
                 # What came was no quote: let the socket be read before looking again.
                 await anyio.lowlevel.checkpoint()
 
-    def _drain(self) -> list[Quote]:
-        return [quote for feed in self._feeds for quote in feed.drain()]
+    async def _publish(self, feeds: Sequence[MarketFeed], since_ms: float | None = None) -> bool:
+        """
+        Publish what *feeds* hold and what still waits; False where that is nothing.
 
-    async def _publish(self, quotes: list[Quote], since_ms: int) -> None:
+        Args:
+            feeds: Drained in this turn, not before it: a quote that is taken is published, whoever
+                is cancelled while waiting for the turn.
+
+            since_ms: When their window closed, monotonic ms; None for the oldest quote's receipt.
+        """
         async with self._turn:
+            quotes = [quote for feed in feeds for quote in feed.drain()]
+            if since_ms is None:
+                since_ms = self._receipt_ms(quotes)
             batch = self._with_waiting(quotes)
             if not batch:
-                return
+                return False
             self._board.accept(batch)
             # Bounded by the port. Cut off halfway, nobody would know what was written.
             with anyio.CancelScope(shield=True):
                 report = await self._publisher.publish(batch)
-            for quote in report.unpublished:
-                self._waiting[quote.instrument, quote.source] = quote
+            self._keep(batch, report.unpublished)
             if report.published:
-                self._observe_latency(self._clock.now_ms() - since_ms)
+                self._observe_latency(self._clock.monotonic_ms() - since_ms)
             self._heard(report.cause if not report.published else "")
+            return True
+
+    def _receipt_ms(self, quotes: Sequence[Quote]) -> float:
+        """
+        When the oldest of *quotes* was received, monotonic ms; now where there is none.
+        """
+        now_ms = self._clock.now_ms()
+        age_ms = now_ms - min((quote.received_ms for quote in quotes), default=now_ms)
+        return self._clock.monotonic_ms() - max(0, age_ms)
+
+    def _keep(self, batch: Sequence[Quote], unpublished: Sequence[Quote]) -> None:
+        """
+        Let those of *unpublished* wait that nothing newer in *batch* has replaced.
+        """
+        newest = {(quote.instrument, quote.source): quote for quote in batch}
+        for quote in unpublished:
+            key = quote.instrument, quote.source
+            if newest.get(key, quote) is quote:
+                self._waiting[key] = quote
+            else:
+                self.counters.superseded += 1
 
     def _with_waiting(self, quotes: list[Quote]) -> list[Quote]:
         """
@@ -188,6 +220,9 @@ class PublishQuotes:
         """
         while True:
             await self._clock.sleep_ms(PING_AFTER_MS)
+            if self._waiting and self._window == 0:
+                # No window closes here, and the market may stay calm.
+                await self._publish(())
             if self._clock.monotonic_ms() - self._answered_ms >= PING_AFTER_MS or self._cause:
                 self._heard(await self._publisher.ping())
 

@@ -4,7 +4,6 @@ Serve one venue's feed: find out what it lists, choose, and keep the choice subs
 
 import logging
 from collections.abc import Callable
-from typing import Never
 
 from msgspec import structs
 
@@ -52,9 +51,11 @@ class ServeFeed:
         """
         return self._feed.venue
 
-    async def run(self) -> Never:
+    async def run(self) -> None:
         """
         Serve until cancelled; the venue may be absent now and come later.
+
+        Returns only where the feed has ended by itself, which is a defect for the supervisor.
         """
         selection = await self._select()
         self._unknown = tuple(map(str, selection.unknown))
@@ -64,8 +65,8 @@ class ServeFeed:
             _log.warning("%s is not listed by Binance: correct S1_SYMBOLS; the rest runs", names)
         _log.info("%s: subscribing %d instruments", venue, len(selection.chosen))
         await self._feed.run(selection.chosen)
-        # Nothing of this venue is ours: stay, so that a feed that ends is never mistaken for one.
-        while True:
+        while not selection.chosen:
+            # Nothing of this venue is ours: stay, a worker that returns is taken for dead.
             await self._clock.sleep_ms(self._backoff.max_wait_ms)
 
     def report(self) -> FeedReport:
