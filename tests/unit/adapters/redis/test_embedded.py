@@ -6,6 +6,8 @@ import os
 import signal
 import socket
 import sys
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
 from pathlib import Path
 
 import anyio
@@ -18,36 +20,66 @@ from chimera_s1.domain.errors import ConfigurationError, PublisherUnavailableErr
 OWNER = """
 import sys, anyio
 from pathlib import Path
-from chimera_s1.adapters.redis.embedded import EmbeddedRedis
+from chimera_s1.adapters.redis.server_process import ServerProcess
 
 async def main():
-    async with EmbeddedRedis(Path(sys.argv[1]), binary=Path(sys.argv[2])) as embedded:
-        print(embedded.nodes[0].pid, flush=True)
-        await anyio.sleep_forever()
+    directory, binary, port = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
+    server = ServerProcess(binary, directory / "node-0", port, ())
+    await server.start()
+    print(server.pid, flush=True)
+    await anyio.sleep_forever()
 
 anyio.run(main)
 """
 
 
 def alive(pid: int) -> bool:
+    """
+    A process that ended and that nobody has waited for yet has no command line any more.
+    """
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return Path(f"/proc/{pid}/cmdline").read_bytes() != b""
+    except FileNotFoundError:
         return False
-    return True
+
+
+def free_port() -> int:
+    """
+    With room for its bus port; somebody else may take it before it is used, once in a blue moon.
+    """
+    with ExitStack() as probes:
+        while True:
+            probe = probes.enter_context(socket.create_server(("127.0.0.1", 0)))
+            port = int(probe.getsockname()[1])
+            if port < 55_535:
+                return port
+
+
+@asynccontextmanager
+async def one_server(binary: Path, directory: Path) -> AsyncIterator[ServerProcess]:
+    """
+    A server without slots: it runs at once, where a cluster needs its 2 s.
+    """
+    server = ServerProcess(binary, directory, free_port(), ())
+    await server.start()
+    try:
+        yield server
+    finally:
+        await server.stop()
 
 
 async def test_one_node_serves_every_slot_and_ends_with_the_block(
     redis_binary: Path, tmp_path: Path
 ) -> None:
     """
-    Writable when the block begins, gone when it ends.
+    On the port that was named; writable when the block begins, gone when it ends.
     """
-    async with EmbeddedRedis(tmp_path / "new" / "state", binary=redis_binary) as embedded:
+    port = free_port()
+    async with EmbeddedRedis(tmp_path / "new" / "s", binary=redis_binary, port=port) as embedded:
         (node,) = embedded.nodes
         pid = node.pid
         assert pid is not None
-        assert embedded.addresses == (node.address,)
+        assert [str(address) for address in embedded.addresses] == [f"127.0.0.1:{port}"]
         info = await node.ask("CLUSTER INFO")
         assert (info["cluster_state"], info["cluster_slots_ok"]) == ("ok", "16384")
         assert await node.ask("SET", "k", "v")
@@ -58,7 +90,8 @@ async def test_one_node_serves_every_slot_and_ends_with_the_block(
 
 async def test_replicas_follow_masters_in_turn(redis_binary: Path, tmp_path: Path) -> None:
     """
-    Masters share the slots; each replica is linked and every node knows them all.
+    Masters share the slots; each replica is linked and every node knows them all. The chosen ports
+    and their bus ports stay below those that outgoing connections take.
     """
     async with EmbeddedRedis(tmp_path, binary=redis_binary, masters=3, replicas=3) as embedded:
         roles = [(await node.ask("INFO"))["role"] for node in embedded.nodes]
@@ -67,29 +100,11 @@ async def test_replicas_follow_masters_in_turn(redis_binary: Path, tmp_path: Pat
 
     assert roles == ["master"] * 3 + ["slave"] * 3
     assert replica_ports == [node.address.port for node in embedded.nodes[3:]]
+    ports = {address.port for address in embedded.addresses}
+
     assert known == [6] * 6
-
-
-async def test_ports_leave_room_for_the_cluster_bus(redis_binary: Path, tmp_path: Path) -> None:
-    """
-    Chosen ports and their bus ports stay below those that outgoing connections take.
-    """
-    async with EmbeddedRedis(tmp_path, binary=redis_binary, masters=3) as embedded:
-        ports = [address.port for address in embedded.addresses]
-
-    assert len(set(ports)) == 3
+    assert len(ports) == 6
     assert all(10_240 <= port < 22_768 for port in ports)
-
-
-async def test_a_named_port_is_used(redis_binary: Path, tmp_path: Path) -> None:
-    """
-    S1_REDIS_EMBEDDED_PORT means this port.
-    """
-    async with EmbeddedRedis(tmp_path / "a", binary=redis_binary) as chosen:
-        port = chosen.addresses[0].port
-
-    async with EmbeddedRedis(tmp_path / "b", binary=redis_binary, port=port) as embedded:
-        assert embedded.addresses[0].port == port
 
 
 @pytest.mark.parametrize("beyond", [60_000, None])
@@ -179,34 +194,50 @@ async def test_a_hanging_server_is_stopped_too(redis_binary: Path, tmp_path: Pat
     """
     A process that was stopped by SIGSTOP does not hear SIGTERM before it is woken.
     """
-    async with EmbeddedRedis(tmp_path, binary=redis_binary) as embedded:
-        pid = embedded.nodes[0].pid
+    async with one_server(redis_binary, tmp_path) as server:
+        pid = server.pid
         assert pid is not None
-        embedded.nodes[0].pause()
+        server.pause()
 
     assert not alive(pid)
 
 
-@pytest.mark.parametrize("hanging", [False, True])
-async def test_the_server_of_a_killed_owner_is_ended_by_the_next(
-    redis_binary: Path, tmp_path: Path, hanging: bool
-) -> None:
+async def left_behind(binary: Path, directory: Path) -> int:
     """
-    An owner killed by SIGKILL cannot clean up; who takes over its directory does.
+    Process id of a server whose owner was killed by SIGKILL and could not clean up.
     """
-    owner = [sys.executable, "-c", OWNER, str(tmp_path), str(redis_binary)]
+    owner = [sys.executable, "-c", OWNER, str(directory), str(binary), str(free_port())]
     async with await anyio.open_process(owner, stderr=None) as process:
         assert process.stdout is not None
         with anyio.fail_after(20):
             leftover = int(await process.stdout.receive())
         process.kill()
     assert alive(leftover)
-    if hanging:
-        os.kill(leftover, signal.SIGSTOP)
+    return leftover
+
+
+async def test_the_server_of_a_killed_owner_is_ended_by_the_next(
+    redis_binary: Path, tmp_path: Path
+) -> None:
+    """
+    Who takes over the directory ends what was left in it, and starts its own.
+    """
+    leftover = await left_behind(redis_binary, tmp_path)
 
     async with EmbeddedRedis(tmp_path, binary=redis_binary) as embedded:
         assert not alive(leftover)
         assert await embedded.nodes[0].ask("PING")
+
+
+async def test_a_leftover_that_hangs_is_ended_too(redis_binary: Path, tmp_path: Path) -> None:
+    """
+    Stopped by SIGSTOP before its owner died.
+    """
+    leftover = await left_behind(redis_binary, tmp_path)
+    os.kill(leftover, signal.SIGSTOP)
+
+    assert await end_leftover(tmp_path / "node-0") == leftover
+    assert not alive(leftover)
 
 
 async def test_a_stranger_with_a_reused_process_id_is_left_alone(tmp_path: Path) -> None:
@@ -237,14 +268,14 @@ async def test_a_broken_process_id_file_is_no_obstacle(tmp_path: Path, content: 
 
 async def test_a_node_keeps_its_place_over_a_restart(redis_binary: Path, tmp_path: Path) -> None:
     """
-    Killed and started again on the same port, it serves the same slots.
+    Killed and started again on the same port, it is the same node with the same slots.
     """
-    async with EmbeddedRedis(tmp_path, binary=redis_binary) as embedded:
-        node: ServerProcess = embedded.nodes[0]
-        identity = await node.ask("CLUSTER", "MYID")
-        await node.kill()
-        assert node.pid is None
-        await node.start()
+    async with one_server(redis_binary, tmp_path) as server:
+        identity = await server.ask("CLUSTER", "MYID")
+        await server.ask("CLUSTER", "ADDSLOTS", 1, 2, 3)
+        await server.kill()
+        assert server.pid is None
+        await server.start()
 
-        assert await node.ask("CLUSTER", "MYID") == identity
-        assert (await node.ask("CLUSTER INFO"))["cluster_slots_assigned"] == "16384"
+        assert await server.ask("CLUSTER", "MYID") == identity
+        assert (await server.ask("CLUSTER INFO"))["cluster_slots_assigned"] == "3"
