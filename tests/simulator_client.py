@@ -98,7 +98,12 @@ class Simulation:
         A connection to `path` of the stream port of *venue*.
         """
         url = self.urls[f"{venue}_ws_url"] + path
-        async with self.session.ws_connect(url, autoping=False, max_msg_size=1 << 24) as socket:
+        async with self.session.ws_connect(
+            url,
+            autoping=False,
+            max_msg_size=1 << 24,
+            timeout=aiohttp.ClientWSTimeout(ws_close=0.5),
+        ) as socket:
             yield Wire(socket)
 
     async def rest(self, venue: str, path: str) -> tuple[int, Any, dict[str, str]]:

@@ -18,21 +18,28 @@ from tests.simulator_client import PATIENCE_S, Simulation, simulation
 SPOT_TICKER = b'{"u":%d,"s":"BTCUSDT","b":"1.00000000","B":"2.0","a":"1.10000000","A":"3.0"}'
 
 
+@pytest.fixture(scope="module")
+async def urls() -> AsyncIterator[dict[str, str]]:
+    async with simulator_process("--symbols", "2") as process:
+        yield process.ready
+
+
 @pytest.fixture
-async def sim() -> AsyncIterator[Simulation]:
-    async with simulator_process("--symbols", "2") as process, simulation(process.ready) as client:
+async def sim(urls: dict[str, str]) -> AsyncIterator[Simulation]:
+    async with simulation(urls) as client:
         yield client
+        await client.control("POST", "/sim/clock", {"rate": 1, "offset_ms": 0})
 
 
-async def test_weight_is_counted_refused_and_then_banned(sim: Simulation) -> None:
+async def test_weight_is_counted_refused_and_then_banned() -> None:
     """
     24 requests of weight 250 fill the minute; the clock stands, so the minute does not end.
     """
-    await sim.control("POST", "/sim/clock", {"rate": 0.0001})
     depth = "/api/v3/depth?symbol=BTCUSDT&limit=5000"
-
-    used = [(await sim.rest("spot", depth))[2]["X-MBX-USED-WEIGHT-1M"] for _ in range(24)]
-    refused = [await sim.rest("spot", depth) for _ in range(11)]
+    async with simulator_process() as process, simulation(process.ready) as sim:
+        await sim.control("POST", "/sim/clock", {"rate": 0.0001})
+        used = [(await sim.rest("spot", depth))[2]["X-MBX-USED-WEIGHT-1M"] for _ in range(24)]
+        refused = [await sim.rest("spot", depth) for _ in range(11)]
 
     assert (used[0], used[-1]) == ("250", "6000")
     assert [status for status, _, _ in refused] == [429] * 10 + [418]
@@ -91,13 +98,14 @@ async def test_filters_have_each_venues_own_names(sim: Simulation) -> None:
 
 
 async def test_the_last_frames_sent_are_shown_with_their_times(sim: Simulation) -> None:
-    async with sim.connect("spot", "/ws/btcusdt@bookTicker") as wire:
+    async with sim.connect("spot", "/ws/ethusdt@bookTicker") as wire:
         heard = [await wire.message() for _ in range(3)]
-    _, shown = await sim.control("GET", "/sim/quotes/spot/btcusdt")
+        _, rest = await wire.ask("UNSUBSCRIBE", ["ethusdt@bookTicker"])
+    _, shown = await sim.control("GET", "/sim/quotes/spot/ethusdt")
     _, status = await sim.control("GET", "/sim/status")
 
-    assert heard == [frame["data"] for frame in shown["frames"]][:3]
-    assert {frame["stream"] for frame in shown["frames"]} == {"btcusdt@bookTicker"}
+    assert (heard + rest)[-shown["kept"] :] == [frame["data"] for frame in shown["frames"]]
+    assert {frame["stream"] for frame in shown["frames"]} == {"ethusdt@bookTicker"}
     assert abs(shown["frames"][0]["sent_ms"] - status["clock"]["now_ms"]) < 60_000
     assert status["venues"]["spot"]["frames_sent"] >= 3
 

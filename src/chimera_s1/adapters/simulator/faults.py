@@ -89,6 +89,13 @@ class FaultRegistry:
         self._faults.append(fault)
         return fault
 
+    @property
+    def armed(self) -> bool:
+        """
+        Whether there is any fault, live or not.
+        """
+        return bool(self._faults)
+
     def clear(self) -> int:
         """
         Disarm and forget all; how many there were.

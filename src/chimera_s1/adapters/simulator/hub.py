@@ -149,8 +149,10 @@ class StreamHub:
         """
         Let the connection faults in force happen.
         """
+        if not self.sessions or not self._faults.armed:
+            return
         carried = {name for session in self.sessions for name in session.subscriptions}
-        struck = self._faults.take_connection(self.venue, carried) if self.sessions else None
+        struck = self._faults.take_connection(self.venue, carried)
         if struck is None:
             return
         stream, action = struck

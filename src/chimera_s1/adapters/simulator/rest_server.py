@@ -2,10 +2,10 @@
 The HTTP side of one venue: routes, weights, Binance's errors, and the faults on the way.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 
+import anyio
 import orjson
 from aiohttp import web
 from msgspec import Struct
@@ -150,7 +150,7 @@ async def _under_fault(
 ) -> web.StreamResponse:
     match action.deed:
         case Deed.DELAY:
-            await asyncio.sleep(action.number / 1000)
+            await anyio.sleep(action.number / 1000)
             return await handler(request)
         case Deed.EXECUTE_THEN_DROP:
             return _drop(request, await handler(request))

@@ -99,12 +99,24 @@ class Session(WSListener):
         self.outbox.clear()
         self._owner.closed(self)
 
+    def pause_writing(self) -> None:
+        """
+        Nothing: `measure` decides, at a mark of its own.
+        """
+
+    def resume_writing(self) -> None:
+        """
+        Nothing, as above.
+        """
+
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """
         Count it, then answer it.
         """
         if frame.msg_type is WSMsgType.CLOSE:
-            transport.send_close(frame.get_close_code(), frame.get_close_message())
+            # A close frame without a code is answered as a normal closure (RFC 6455, 7.4.1).
+            code = frame.get_close_code()
+            transport.send_close(WSCloseCode.OK if code is WSCloseCode.NO_INFO else code)
             transport.disconnect()
             return
         if self._limit.exceeded(self._clock.now_ms()):

@@ -2,6 +2,7 @@
 The whole far side of Binance in one process: two stream ports, two REST ports, one control plane.
 """
 
+import logging
 from contextlib import AsyncExitStack
 from functools import partial
 
@@ -33,6 +34,8 @@ from chimera_s1.adapters.simulator.weights import WeightBudget
 from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.ports.clock import Clock
+
+_log = logging.getLogger(__name__)
 
 
 class Simulator:
@@ -83,7 +86,7 @@ class Simulator:
             tasks.start_soon(Cadence(hubs, self._local).run)
             return
         rate = config.rate if config.play_at_rate else None
-        records = partial(read_records, config.play)
+        records = partial(read_records, config.play, on_bad=_passed_over)
         playback = Playback(
             records, hubs, self._local, self._subscribed, rate=rate, loop=config.loop
         )
@@ -116,7 +119,7 @@ class Simulator:
             bound = await stack.enter_async_context(stream_server(self._hubs[venue], host, port))
         except OSError as error:
             raise _taken(host, port) from error
-        return f"ws://{host}:{bound}"
+        return f"ws://{_url_host(host)}:{bound}"
 
 
 async def _open_http(
@@ -126,7 +129,15 @@ async def _open_http(
         bound = await stack.enter_async_context(listening(application, host, port))
     except OSError as error:
         raise _taken(host, port) from error
-    return f"http://{host}:{bound}"
+    return f"http://{_url_host(host)}:{bound}"
+
+
+def _url_host(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _passed_over(line: int, reason: str) -> None:
+    _log.warning("line %d of the file that is played was passed over: %s", line, reason)
 
 
 def _taken(host: str, port: int) -> ConfigurationError:
