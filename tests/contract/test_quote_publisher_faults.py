@@ -57,7 +57,7 @@ async def test_what_a_hanging_server_was_sent_is_never_taken_for_something_else(
     instruments = fresh_instruments(40)
     async with (
         EmbeddedRedis(tmp_path, binary=redis_binary) as embedded,
-        redis_store(embedded.addresses, publisher, patience_s=0.2) as store,
+        redis_store(embedded.addresses, publisher, patience_s=0.8) as store,
     ):
         (node,) = embedded.nodes
         offered: dict[InstrumentId, list[float]] = {i: [] for i in instruments}
@@ -86,6 +86,32 @@ async def test_what_a_hanging_server_was_sent_is_never_taken_for_something_else(
                 fields = dict(entry.fields)
                 assert fields["symbol"] == instrument.symbol
                 assert float(fields["ask1"]) == float(fields["bid1"]) + 0.25
+
+
+async def test_a_node_that_hangs_costs_only_its_own_streams(
+    publisher: str, redis_binary: Path, tmp_path: Path
+) -> None:
+    """
+    One of three masters stops answering in front of a batch of many round trips: the streams of the
+    other two are all published within that call.
+    """
+    instruments = fresh_instruments(3000)
+    hanging = set(served_by(1, instruments))
+    assert 0 < len(hanging) < 3000
+    async with (
+        EmbeddedRedis(tmp_path, binary=redis_binary, masters=3) as embedded,
+        redis_store(embedded.addresses, publisher, patience_s=1.5) as store,
+    ):
+        assert await store.publisher.ping() == ""
+        embedded.nodes[1].pause()
+        batch = [quote_of(i) for i in instruments]
+        with anyio.fail_after(10):
+            report = await store.publisher.publish(batch)
+        embedded.nodes[1].resume()
+
+    assert {quote.instrument for quote in report.unpublished} == hanging
+    assert report.published == len(batch) - len(hanging)
+    assert report.cause
 
 
 async def test_a_batch_cut_off_anywhere_leaves_the_connections_usable(

@@ -2,7 +2,7 @@
 Which quotes of one publish call are acknowledged, and which the caller should offer again.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 
 from chimera_s1.domain.identifiers import InstrumentId
 from chimera_s1.domain.market.quote import Quote
@@ -25,25 +25,11 @@ class Batch:
         """
         self._acknowledged[position] = 1
 
-    def unacknowledged(self, positions: Iterable[int]) -> list[int]:
+    def unacknowledged(self) -> list[int]:
         """
-        Those of *positions* that the store may not have.
+        Positions of what the store may not have, in order.
         """
-        return [position for position in positions if not self._acknowledged[position]]
-
-    def chunks(self, size: int) -> Iterator[list[int]]:
-        """
-        Positions to write, at most *size* at a time, to be acknowledged before the next are asked.
-
-        A stream with an unacknowledged quote takes no later one: it would come before it.
-        """
-        blocked: set[InstrumentId] = set()
-        for start in range(0, len(self.quotes), size):
-            positions: Sequence[int] = range(start, min(start + size, len(self.quotes)))
-            if blocked:
-                positions = [p for p in positions if self.quotes[p].instrument not in blocked]
-            yield list(positions)
-            blocked.update(self.quotes[p].instrument for p in self.unacknowledged(positions))
+        return [position for position, done in enumerate(self._acknowledged) if not done]
 
     @property
     def published(self) -> int:
@@ -63,11 +49,11 @@ class Batch:
             return PublishReport(published=self.published)
         return PublishReport(
             published=self.published,
-            unpublished=self._unacknowledged(),
+            unpublished=self._to_offer_again(),
             cause="; ".join(dict.fromkeys(self.causes)),
         )
 
-    def _unacknowledged(self) -> tuple[Quote, ...]:
+    def _to_offer_again(self) -> tuple[Quote, ...]:
         succeeded: set[tuple[InstrumentId, str]] = set()
         found: list[Quote] = []
         for position in reversed(range(len(self.quotes))):

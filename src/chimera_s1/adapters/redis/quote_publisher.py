@@ -21,6 +21,7 @@ from chimera_s1.adapters.redis.codec import quote_command
 from chimera_s1.adapters.redis.errors import REDIS_FAILURES, configuration_advice, failure_text
 from chimera_s1.adapters.redis.keys import quote_stream
 from chimera_s1.adapters.redis.write_probe import cluster_defect
+from chimera_s1.domain.identifiers import InstrumentId
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.ports.quote_publisher import PublisherCounters, PublishReport
 
@@ -55,7 +56,7 @@ class OfficialQuotePublisher:
 
             patience_s: The longest a call may take, s.
 
-            chunk: Quotes per round trip, over all nodes.
+            chunk: Quotes a node is sent at a time.
         """
         self._client = client
         self._maxlen = maxlen
@@ -109,22 +110,21 @@ class OfficialQuotePublisher:
     async def _write(self, batch: Batch) -> None:
         try:
             await self._refresh_if_doubtful()
-            for positions in batch.chunks(self._chunk):
-                failures = await self._attempt(batch, positions)
-                if any(isinstance(error, RedisConnectionError) for error in failures.values()):
-                    # A connection that the server closed while it was idle looks like this; a fresh
-                    # one, to where the slots are now, tells whether the node is really gone.
-                    await self._refresh_if_doubtful()
-                    failures = await self._attempt(batch, batch.unacknowledged(positions))
-                for node, error in failures.items():
-                    self._fail(batch, f"Redis {node}: {_said(error)}")
+            failures = await self._attempt(batch)
+            if any(isinstance(error, RedisConnectionError) for error in failures.values()):
+                # A connection that the server closed while it was idle looks like this; a fresh
+                # one, to where the slots are now, tells whether the node is really gone.
+                await self._refresh_if_doubtful()
+                failures = await self._attempt(batch)
+            for node, error in failures.items():
+                self._fail(batch, f"Redis {node}: {_said(error)}")
         except REDIS_FAILURES as error:
             self._slots_doubtful = True
             self._fail(batch, f"Redis: {_said(error)}")
 
-    async def _attempt(self, batch: Batch, positions: Sequence[int]) -> dict[str, Exception]:
+    async def _attempt(self, batch: Batch) -> dict[str, Exception]:
         shares: dict[str, list[int]] = {}
-        for position in positions:
+        for position in batch.unacknowledged():
             stream = quote_stream(batch.quotes[position].instrument)
             node = self._client.get_node_from_key(stream)
             shares.setdefault(node.name if node else "", []).append(position)
@@ -149,22 +149,35 @@ class OfficialQuotePublisher:
         failures: dict[str, Exception],
         redirected: list[int],
     ) -> None:
+        # What follows a redirected quote of its stream is redirected too, and what follows one
+        # that failed waits for the next call: order within a stream is worth more than speed.
+        moved: set[InstrumentId] = set()
+        for start in range(0, len(share), self._chunk):
+            chunk = share[start : start + self._chunk]
+            redirected += [p for p in chunk if batch.quotes[p].instrument in moved]
+            direct = [p for p in chunk if batch.quotes[p].instrument not in moved]
+            try:
+                replies = await self._replies(batch, direct)
+            except REDIS_FAILURES as error:
+                failures[node] = error
+                return
+            for position, reply in zip(direct, replies, strict=True):
+                if isinstance(reply, MovedError | AskError):
+                    redirected.append(position)
+                    moved.add(batch.quotes[position].instrument)
+                elif isinstance(reply, Exception):
+                    failures.setdefault(node, reply)
+                    self._count_busy(reply)
+                else:
+                    batch.acknowledge(position)
+            if node in failures:
+                return
+
+    async def _replies(self, batch: Batch, positions: Sequence[int]) -> list[object]:
         pipeline = self._client.pipeline()
-        for position in share:
+        for position in positions:
             pipeline.execute_command(*quote_command(batch.quotes[position], self._maxlen))
-        try:
-            replies = await pipeline.execute(raise_on_error=False, allow_redirections=False)
-        except REDIS_FAILURES as error:
-            failures[node] = error
-            return
-        for position, reply in zip(share, replies, strict=True):
-            if isinstance(reply, MovedError | AskError):
-                redirected.append(position)
-            elif isinstance(reply, Exception):
-                failures.setdefault(node, reply)
-                self._count_busy(reply)
-            else:
-                batch.acknowledge(position)
+        return await pipeline.execute(raise_on_error=False, allow_redirections=False)
 
     async def _follow(
         self, batch: Batch, redirected: list[int], failures: dict[str, Exception]

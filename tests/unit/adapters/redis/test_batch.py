@@ -38,6 +38,7 @@ def test_what_is_offered_again_never_follows_its_successor(
     report = batch.report()
 
     assert report.published == len(taken)
+    assert batch.unacknowledged() == sorted(set(range(len(offered))) - taken)
     assert list(report.unpublished) == sorted(report.unpublished, key=lambda q: q.update_id)
     for position, one in enumerate(offered):
         later = [
@@ -47,30 +48,6 @@ def test_what_is_offered_again_never_follows_its_successor(
             and (offered[p].instrument, offered[p].source) == (one.instrument, one.source)
         ]
         assert (one in report.unpublished) is (position not in taken and not later)
-
-
-@given(quotes, st.integers(min_value=1, max_value=7), st.data())
-def test_a_stream_takes_nothing_behind_a_gap(
-    offered: list[Quote], size: int, data: st.DataObject
-) -> None:
-    """
-    Chunk by chunk, an instrument with an unacknowledged quote is not asked for a later one.
-    """
-    batch = Batch(offered)
-    asked: list[int] = []
-    failed: dict[InstrumentId, int] = {}
-    for chunk in batch.chunks(size):
-        assert len(chunk) <= size
-        assert all(offered[p].instrument not in failed for p in chunk)
-        asked += chunk
-        for position in chunk:
-            if data.draw(st.booleans()):
-                batch.acknowledge(position)
-        failed |= {offered[p].instrument: p for p in batch.unacknowledged(chunk)}
-
-    assert asked == sorted(set(asked))
-    if not failed:
-        assert asked == list(range(len(offered)))
 
 
 def test_causes_are_told_once_each() -> None:
