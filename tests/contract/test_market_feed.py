@@ -3,124 +3,29 @@ The Binance feed against the Binance simulator over real sockets: what it shows,
 how it comes back.
 """
 
-import random
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator
 
 import anyio
 import httpx
 import pytest
-from anyio.abc import TaskGroup, TaskStatus
-from anyio.streams.memory import MemoryObjectReceiveStream
+from anyio.abc import TaskGroup
 from msgspec import structs
 
-from chimera_s1.adapters.binance.endpoints import Endpoints
-from chimera_s1.adapters.binance.feed import BinanceFeed, FeedPlan
-from chimera_s1.adapters.binance.read_pacing import ReadPacer
+from chimera_s1.adapters.binance.feed import FeedPlan
 from chimera_s1.adapters.binance.rest import BinanceRest
 from chimera_s1.adapters.simulator.config import SimulatorAddresses, SimulatorConfig
 from chimera_s1.adapters.simulator.simulator import Simulator
-from chimera_s1.adapters.system.clock import SystemClock
 from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
-from chimera_s1.domain.identifiers import Channel, InstrumentId, Symbol, Venue
-from chimera_s1.domain.market.conflation import WindowMs
-from chimera_s1.domain.market.quote import Quote, book_defect
+from chimera_s1.domain.identifiers import Channel, Venue
+from chimera_s1.domain.market.quote import book_defect
 from chimera_s1.domain.market.selection import WHOLE, parse_choice, select
 from chimera_s1.domain.ports.market_feed import (
     ConnectionFatal,
     ConnectionLost,
     ConnectionOpened,
-    FeedEvent,
     RoundTrip,
 )
-from chimera_s1.domain.resilience.backoff import Backoff
-from chimera_s1.domain.resilience.reconnect import ReconnectPolicy
-
-CLOCK = SystemClock()
-QUICK = ReconnectPolicy(Backoff(base_ms=10, max_wait_ms=50, jitter_ms=10), 3, scan_ms=50)
-SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
-Event = TypeVar("Event", bound=FeedEvent)
-
-
-class Rig:
-    """A feed, what it told, and the simulator's control plane."""
-
-    def __init__(
-        self,
-        feed: BinanceFeed,
-        events: MemoryObjectReceiveStream[FeedEvent],
-        control: httpx.AsyncClient,
-    ) -> None:
-        self.feed = feed
-        self.events = events
-        self.control = control
-
-    async def told(self, kind: type[Event]) -> Event:
-        """Wait for the next event of *kind*."""
-        async for event in self.events:
-            if isinstance(event, kind):
-                return event
-        raise AssertionError("the feed has ended")
-
-    async def quotes_until(self, enough: Callable[[Sequence[Quote]], bool]) -> list[Quote]:
-        """Drain update by update until *enough*."""
-        quotes: list[Quote] = []
-        while not enough(quotes):
-            await self.feed.updated()
-            quotes += self.feed.drain()
-        return quotes
-
-    async def inject(self, fault: dict[str, Any]) -> None:
-        (await self.control.post("/sim/faults", json=fault)).raise_for_status()
-
-    async def fired(self) -> list[int]:
-        """How often each injected fault fired."""
-        faults = (await self.control.get("/sim/faults")).raise_for_status().json()
-        return [fault["fired"] for fault in faults["faults"]]
-
-
-def endpoints(addresses: SimulatorAddresses) -> dict[Venue, Endpoints]:
-    return {
-        Venue.SPOT: Endpoints(addresses.spot_rest_url, addresses.spot_ws_url),
-        Venue.PERP: Endpoints(addresses.perp_rest_url, addresses.perp_ws_url),
-    }
-
-
-@asynccontextmanager
-async def rig(
-    tasks: TaskGroup,
-    addresses: SimulatorAddresses,
-    venue: Venue = Venue.PERP,
-    *,
-    symbols: Sequence[str] = SYMBOLS,
-    plan: Callable[[FeedPlan], FeedPlan] = lambda plan: plan,
-) -> AsyncIterator[Rig]:
-    """A running feed of *symbols* with window 0."""
-    tell, events = anyio.create_memory_object_stream[FeedEvent](10_000)
-    usual = FeedPlan(
-        venue,
-        endpoints(addresses)[venue].ws_url,
-        (Channel.BOOK_TICKER,),
-        WindowMs(0),
-        200,
-        QUICK,
-    )
-    pacer = ReadPacer(CLOCK, 5)
-    feed = BinanceFeed(
-        plan(usual),
-        clock=CLOCK,
-        pacer=pacer,
-        draw=random.random,
-        offset=lambda: 0.0,
-        listener=tell.send_nowait,
-    )
-    instruments = [InstrumentId(venue, Symbol(name)) for name in symbols]
-    async with httpx.AsyncClient(base_url=addresses.control_url) as control:
-        tasks.start_soon(pacer.run)
-        tasks.start_soon(feed.run, instruments)
-        with tell, events:
-            yield Rig(feed, events, control)
+from tests.contract.feed_rig import CLOCK, QUICK, SYMBOLS, endpoints, rig, stoppable
 
 
 @pytest.fixture
@@ -138,17 +43,6 @@ async def simulator(tasks: TaskGroup) -> SimulatorAddresses:
     config = SimulatorConfig(symbols=SYMBOLS, rate=2_000.0)
     addresses: SimulatorAddresses = await tasks.start(Simulator(config, CLOCK).run)
     return addresses
-
-
-async def stoppable(
-    config: SimulatorConfig,
-    *,
-    task_status: TaskStatus[tuple[SimulatorAddresses, anyio.CancelScope]],
-) -> None:
-    """A simulator that the test can end before its own end."""
-    with anyio.CancelScope() as running:
-        async with anyio.create_task_group() as group:
-            task_status.started((await group.start(Simulator(config, CLOCK).run), running))
 
 
 @pytest.mark.parametrize("venue", Venue)

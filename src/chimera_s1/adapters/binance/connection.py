@@ -80,6 +80,7 @@ class Connection(WSListener):
         pacer: ReadPacer,
         listener: FeedListener,
         on_data: Callable[[], None],
+        on_shutdown: Callable[[], None],
     ) -> None:
         self._plan = plan
         self._put = put
@@ -88,6 +89,7 @@ class Connection(WSListener):
         self._pacer = pacer
         self._listener = listener
         self._on_data = on_data
+        self._on_shutdown = on_shutdown
         self._now_ms = 0
         self._batch_begins = True
         self._batch_from = 0
@@ -95,7 +97,6 @@ class Connection(WSListener):
         self._pong = anyio.Event()
         self._refusal: str | None = None
         self._unacknowledged: set[int] = set()
-        self.shutdown_announced = anyio.Event()
 
     async def run(self) -> str:
         """
@@ -205,7 +206,7 @@ class Connection(WSListener):
                 self._refusal = f"the venue refused a request: {code} {message}"
                 transport.disconnect()
             case ShutdownAnnounced():
-                self.shutdown_announced.set()
+                self._on_shutdown()
             case Unintelligible():
                 self._counters.drop("unintelligible")
 

@@ -15,31 +15,28 @@ from chimera_s1.adapters.binance.connection import (
 )
 from chimera_s1.adapters.binance.endpoints import market_stream_url
 from chimera_s1.adapters.binance.frames import BookFrames, BookStream, drain
+from chimera_s1.adapters.binance.link import Link, LinkSetup
 from chimera_s1.adapters.binance.read_pacing import ReadPacer
 from chimera_s1.domain.identifiers import Channel, InstrumentId, Venue
 from chimera_s1.domain.market.conflation import WindowMs
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.market_feed import (
-    ConnectionFatal,
-    ConnectionLost,
-    ConnectionOpened,
     FeedCounters,
     FeedListener,
 )
 from chimera_s1.domain.resilience.health import FeedReport
 from chimera_s1.domain.resilience.reconnect import (
-    BecameFatal,
     ReconnectPolicy,
-    ReconnectState,
-    connection_lost,
-    data_seen,
 )
 
 DIAL_SPACING_MS = 250
 """
 Pause between the first dials of a venue's sockets: 300 dials per 5 minutes and IP are allowed.
 """
+
+
+RENEW_AFTER_MS = 23 * 3_600_000
 
 
 class FeedPlan(Struct, frozen=True):
@@ -58,6 +55,8 @@ class FeedPlan(Struct, frozen=True):
         streams_per_connection: 1 to 1024.
 
         policy: When to dial again.
+
+        renew_after_ms: Age at which a socket is renewed; Binance cuts at 24 h.
     """
 
     venue: Venue
@@ -66,18 +65,7 @@ class FeedPlan(Struct, frozen=True):
     window: WindowMs
     streams_per_connection: int
     policy: ReconnectPolicy
-
-
-class _Link:
-    """
-    One socket's place: what outlives its dials.
-    """
-
-    def __init__(self, plan: SocketPlan, frames: BookFrames) -> None:
-        self.plan = plan
-        self.frames = frames
-        self.state = ReconnectState()
-        self.delivering = False
+    renew_after_ms: int = RENEW_AFTER_MS
 
 
 class BinanceFeed:
@@ -120,7 +108,7 @@ class BinanceFeed:
         self._listener = listener
         self._record = record
         self._counters = FeedCounters()
-        self._links: list[_Link] = []
+        self._links: dict[str, Link] = {}
         self._instruments: int | None = None
         self._update = anyio.Event()
 
@@ -146,10 +134,10 @@ class BinanceFeed:
         by_name = {stream.name: stream for stream in streams}
         url = market_stream_url(self.venue, self._plan.ws_url)
         plans = plan_sockets(self.venue, url, list(by_name), self._plan.streams_per_connection)
-        self._links = [_Link(plan, self._frames(plan, by_name)) for plan in plans]
+        self._links = {plan.name: self._link(plan, by_name) for plan in plans}
         self._instruments = len(instruments)
         async with anyio.create_task_group() as tasks:
-            for number, link in enumerate(self._links):
+            for number, link in enumerate(self._links.values()):
                 tasks.start_soon(self._keep, link, number * DIAL_SPACING_MS)
 
     async def updated(self) -> None:
@@ -164,8 +152,20 @@ class BinanceFeed:
         """
         if self._update.is_set():
             self._update = anyio.Event()
-        tables = [link.frames for link in self._links]
+        tables = [table for link in self._links.values() for table in link.tables()]
         return drain(tables, self._counters, self._offset, every_update=self._every_update)
+
+    def remake(self, connection: str, cause: str) -> None:
+        """
+        End *connection* and dial again.
+        """
+        self._links[connection].remake(cause)
+
+    def renew(self, connection: str, cause: str) -> None:
+        """
+        Replace *connection* by a successor without missing an update.
+        """
+        self._links[connection].renew(cause)
 
     def report(self) -> FeedReport:
         """
@@ -175,19 +175,33 @@ class BinanceFeed:
             instruments=self._instruments,
             unknown=(),
             connections=len(self._links),
-            delivering=sum(link.delivering for link in self._links),
-            fatal=any(link.state.fatal for link in self._links),
+            delivering=sum(link.delivering for link in self._links.values()),
+            fatal=any(link.state.fatal for link in self._links.values()),
         )
 
     @property
     def _every_update(self) -> bool:
         return self._plan.window == 0
 
-    def _frames(self, plan: SocketPlan, by_name: dict[str, BookStream]) -> BookFrames:
+    def _link(self, plan: SocketPlan, by_name: dict[str, BookStream]) -> Link:
         streams = [by_name[name] for name in plan.streams]
-        return BookFrames(streams, self._counters, every_update=self._every_update)
+        instruments = tuple(dict.fromkeys(stream.instrument for stream in streams))
+        setup = LinkSetup(
+            policy=self._plan.policy,
+            renew_after_ms=self._plan.renew_after_ms,
+            clock=self._clock,
+            draw=self._draw,
+            counters=self._counters,
+            listener=self._listener,
+            connect=self._connect,
+        )
 
-    def _put(self, frames: BookFrames) -> FramePut:
+        def new_frames() -> BookFrames:
+            return BookFrames(streams, self._counters, every_update=self._every_update)
+
+        return Link(plan, instruments, setup, new_frames, self._way_in)
+
+    def _way_in(self, frames: BookFrames) -> FramePut:
         """
         The way of a frame into *frames*; what nobody asked for costs nothing.
         """
@@ -205,36 +219,24 @@ class BinanceFeed:
 
         return put
 
-    async def _keep(self, link: _Link, delay_ms: float) -> None:
+    async def _keep(self, link: Link, delay_ms: float) -> None:
         await self._clock.sleep_ms(delay_ms)
-        while True:
-            connection = Connection(
-                link.plan,
-                self._put(link.frames),
-                self._counters,
-                clock=self._clock,
-                pacer=self._pacer,
-                listener=self._listener,
-                on_data=lambda: self._opened(link),
-            )
-            cause = await connection.run()
-            await self._clock.sleep_ms(self._lost(link, cause))
+        await link.keep()
 
-    def _opened(self, link: _Link) -> None:
-        recovered = link.state.fatal
-        link.state = data_seen()
-        link.delivering = True
-        self._listener(ConnectionOpened(link.plan.name, self.venue, recovered))
-
-    def _lost(self, link: _Link, cause: str) -> float:
-        if link.delivering:
-            self._counters.reconnects += 1
-        link.delivering = False
-        decision = connection_lost(link.state, self._plan.policy, self._draw())
-        link.state = decision.state
-        name, count = link.plan.name, decision.state.retry_count
-        if isinstance(decision, BecameFatal):
-            self._listener(ConnectionFatal(name, self.venue, cause, count))
-        else:
-            self._listener(ConnectionLost(name, self.venue, cause, count, decision.wait_ms))
-        return decision.wait_ms
+    def _connect(
+        self,
+        plan: SocketPlan,
+        put: FramePut,
+        on_data: Callable[[], None],
+        on_shutdown: Callable[[], None],
+    ) -> Connection:
+        return Connection(
+            plan,
+            put,
+            self._counters,
+            clock=self._clock,
+            pacer=self._pacer,
+            listener=self._listener,
+            on_data=on_data,
+            on_shutdown=on_shutdown,
+        )

@@ -21,11 +21,14 @@ class ConnectionOpened(Struct, frozen=True):
 
         venue: Whose.
 
+        instruments: Whose streams it carries.
+
         recovered: True where this ends a FATAL.
     """
 
     connection: str
     venue: Venue
+    instruments: tuple[InstrumentId, ...]
     recovered: bool
 
 
@@ -36,9 +39,20 @@ class ConnectionLost(Struct, frozen=True):
 
     connection: str
     venue: Venue
+    instruments: tuple[InstrumentId, ...]
     cause: str
     retry_count: int
     wait_ms: float
+
+
+class ConnectionRenewed(Struct, frozen=True):
+    """
+    A successor has taken over while the old socket still delivered: nothing was missed.
+    """
+
+    connection: str
+    venue: Venue
+    cause: str
 
 
 class ConnectionFatal(Struct, frozen=True):
@@ -48,6 +62,7 @@ class ConnectionFatal(Struct, frozen=True):
 
     connection: str
     venue: Venue
+    instruments: tuple[InstrumentId, ...]
     cause: str
     retry_count: int
 
@@ -73,7 +88,7 @@ class RoundTrip(Struct, frozen=True):
     process_ms: float
 
 
-FeedEvent = ConnectionOpened | ConnectionLost | ConnectionFatal | RoundTrip
+FeedEvent = ConnectionOpened | ConnectionLost | ConnectionRenewed | ConnectionFatal | RoundTrip
 FeedListener = Callable[[FeedEvent], None]
 
 
@@ -146,6 +161,18 @@ class MarketFeed(Protocol):
         """
         The newest valid quote of each stream that changed since the last call, oldest first
         within a stream; with window 0, every one of them. Never raises for what the exchange sent.
+        """
+        ...
+
+    def remake(self, connection: str, cause: str) -> None:
+        """
+        End *connection* and dial again: it is open and does not deliver what it should.
+        """
+        ...
+
+    def renew(self, connection: str, cause: str) -> None:
+        """
+        Replace *connection* by a successor without missing an update.
         """
         ...
 
