@@ -125,6 +125,20 @@ def test_a_decision_says_why_and_what_enforces_it(page: Path) -> None:
     assert label(page).rpartition("/")[2] in (page.parent / "README.md").read_text(encoding="utf-8")
 
 
+def test_every_kind_of_operational_event_is_on_the_map() -> None:
+    """
+    Consumers read `ops:events` by kind; each one is in the architecture, and no other.
+    """
+    kinds = {
+        text
+        for path in (ROOT / "src").rglob("*.py")
+        for text in messages(path)
+        if re.fullmatch(r"ws\.[a-z]+", text)
+    }
+
+    assert found(r"`(ws\.[a-z]+)`", ROOT / "docs" / "architecture.md") == kinds
+
+
 def test_messages_name_no_setting_that_cannot_be_set() -> None:
     """
     An error or a health sentence that tells the operator to set something must be right.
