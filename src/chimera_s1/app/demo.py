@@ -35,7 +35,7 @@ HOST = "127.0.0.1"
 START_PATIENCE_S = 60.0
 _ASK_AGAIN_S = 0.1
 _HTTP_TIMEOUT_S = 5.0
-_REPLACED = ("S1_BINANCE_", "S1_REDIS_", "S1_HTTP_", "S1_STATE_DIR", "S1_URL", "S1_TOKEN")
+_REAL = ("S1_BINANCE_", "S1_REDIS_")
 _KEPT = "S1_REDIS_SERVER"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
@@ -91,7 +91,7 @@ def demo_environ(environ: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in environ.items()
-        if name == _KEPT or not name.startswith(_REPLACED)
+        if name == _KEPT or not name.startswith(_REAL)
     }
 
 

@@ -47,6 +47,9 @@ def replay(
         Path | None,
         typer.Option(metavar="DIR", help="Default: S1_STATE_DIR, else .chimera."),
     ] = None,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the outcome as one JSON line.")
+    ] = False,
 ) -> None:
     """
     Replay a market data file onto the Redis Streams, by the same decoders and windows as live.
@@ -62,11 +65,24 @@ def replay(
     settings = load_settings(
         {**os.environ, **({} if state_dir is None else {"S1_STATE_DIR": str(state_dir)})}
     )
-    plan = ReplayPlan(file, speed=_speed(speed), skip_bad=skip_bad, hold=hold, redis=redis)
+    plan = ReplayPlan(
+        file,
+        speed=parse_speed(speed),
+        skip_bad=skip_bad,
+        hold=hold,
+        redis=redis,
+        as_json=as_json,
+    )
     anyio.run(replay_file, settings, plan, backend_options={"use_uvloop": True})
 
 
-def _speed(text: str) -> float | None:
+def parse_speed(text: str) -> float | None:
+    """
+    Read `60` or `max` (None).
+
+    Raises:
+        ConfigurationError: It is neither a number above 0 nor max.
+    """
     if text == FASTEST:
         return None
     try:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Self
 
 import anyio
+import msgspec
 import typer
 from msgspec import Struct
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
@@ -42,6 +43,8 @@ class ReplayPlan(Struct, frozen=True):
         hold: Keep an embedded Redis up afterwards.
 
         redis: Nodes the user named.
+
+        as_json: Print the outcome as one JSON line.
     """
 
     file: Path
@@ -49,6 +52,45 @@ class ReplayPlan(Struct, frozen=True):
     skip_bad: bool
     hold: bool
     redis: str | None
+    as_json: bool
+
+
+class ReplayOutcome(Struct, frozen=True, kw_only=True):
+    """
+    What became of a file.
+
+    Attributes:
+        messages: Book messages that were read.
+
+        messages_in_file: Messages the file holds, whatever their kind.
+
+        windows: Windows with at least one quote.
+
+        window_ms: Their width, ms.
+
+        entries: Stream entries written.
+
+        conflated: Messages replaced by a newer one of their stream within a window.
+
+        dropped: Messages that gave no quote, by reason.
+
+        bad_lines: Damaged lines passed over.
+
+        digest: SHA-256 over the entries; equal for equal stream content.
+
+        redis_addresses: Where the entries are.
+    """
+
+    messages: int
+    messages_in_file: int
+    windows: int
+    window_ms: int
+    entries: int
+    conflated: int
+    dropped: dict[str, int]
+    bad_lines: int
+    digest: str
+    redis_addresses: tuple[str, ...]
 
 
 class BadLines:
@@ -88,7 +130,8 @@ async def replay_file(settings: Settings, plan: ReplayPlan) -> None:
         note(f"{plan.file}, {line}: left out")
     async with _streams(settings, plan) as location:
         note(f"replaying {messages} messages onto {location}")
-        await _replay(settings, plan, location, messages, bad.count)
+        outcome = await _replay(settings, plan, location, messages, bad.count)
+        _print(outcome, as_json=plan.as_json)
         if plan.hold:
             note("holding Redis up until Ctrl-C")
             await _until_signal()
@@ -113,7 +156,7 @@ async def _streams(settings: Settings, plan: ReplayPlan) -> AsyncIterator[Stream
 
 async def _replay(
     settings: Settings, plan: ReplayPlan, location: StreamLocation, messages: int, bad: int
-) -> None:
+) -> ReplayOutcome:
     records = read_records(plan.file, on_bad=_pass_over if plan.skip_bad else None)
     feed = RecordedFeed(records, settings.conflation_ms)
     clock = SystemClock()
@@ -122,15 +165,32 @@ async def _replay(
         replaying = ReplayRecording(feed, publisher, clock=clock, speed=plan.speed)
         with _Shown(messages, clock) as shown:
             progress = await replaying.run(shown.show)
-    dropped = feed.counters.dropped
-    typer.echo(f"messages  {progress.messages} of {messages}")
-    typer.echo(f"windows   {progress.windows} of {settings.conflation_ms} ms")
-    typer.echo(f"entries   {progress.entries}")
-    typer.echo(f"conflated {feed.counters.conflated}")
-    reasons = ", ".join(f"{count} {reason}" for reason, count in sorted(dropped.items()))
+    return ReplayOutcome(
+        messages=progress.messages,
+        messages_in_file=messages,
+        windows=progress.windows,
+        window_ms=settings.conflation_ms,
+        entries=progress.entries,
+        conflated=feed.counters.conflated,
+        dropped=dict(sorted(feed.counters.dropped.items())),
+        bad_lines=bad,
+        digest=progress.digest,
+        redis_addresses=tuple(map(str, location.addresses)),
+    )
+
+
+def _print(outcome: ReplayOutcome, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(msgspec.json.encode(outcome).decode())
+        return
+    reasons = ", ".join(f"{count} {reason}" for reason, count in outcome.dropped.items())
+    typer.echo(f"messages  {outcome.messages} of {outcome.messages_in_file}")
+    typer.echo(f"windows   {outcome.windows} of {outcome.window_ms} ms")
+    typer.echo(f"entries   {outcome.entries}")
+    typer.echo(f"conflated {outcome.conflated}")
     typer.echo(f"dropped   {reasons or 'none'}")
-    typer.echo(f"bad lines {bad}")
-    typer.echo(f"digest    {progress.digest}")
+    typer.echo(f"bad lines {outcome.bad_lines}")
+    typer.echo(f"digest    {outcome.digest}")
 
 
 def _pass_over(_number: int, _reason: str) -> None:

@@ -1,0 +1,210 @@
+"""
+`chimera-s1 demo` as a real process with real children: up, found, read, ended, killed.
+"""
+
+import json
+import os
+import signal
+import urllib.request
+from collections.abc import Iterator
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import anyio
+import pytest
+from anyio.from_thread import start_blocking_portal
+from redis.asyncio import Redis
+
+from chimera_s1.app.demo_state import read_lines
+from tests.processes import ChimeraProcess, chimera_process, finished
+
+PATIENCE_S = 30
+FIELDS = ["ts", "symbol", "bid1", "ask1", "mid", "spread_bps", "top1_qty", "top1_usdt", "src"]
+
+
+class Known(NamedTuple):
+    """
+    A process that cannot be mistaken for a later one of the same id.
+    """
+
+    pid: int
+    started: str
+
+
+def descendants(pid: int) -> set[Known]:
+    """
+    The children of *pid* and theirs.
+    """
+    found: set[Known] = set()
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        for child in map(int, (task / "children").read_text().split()):
+            found |= {Known(child, started(child)), *descendants(child)}
+    return found
+
+
+def started(pid: int) -> str:
+    """
+    When *pid* started (proc_pid_stat(5), field 22); empty where it is gone or was ended.
+    """
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return ""
+    return "" if fields[0] == "Z" else fields[19]
+
+
+def running(processes: set[Known]) -> set[Known]:
+    return {process for process in processes if started(process.pid) == process.started}
+
+
+def child(demo: ChimeraProcess, command: str) -> int:
+    (pid,) = [
+        process.pid
+        for process in descendants(demo.process.pid)
+        if command.encode() in Path(f"/proc/{process.pid}/cmdline").read_bytes().split(b"\0")
+    ]
+    return pid
+
+
+def start(directory: Path, *options: str) -> AbstractAsyncContextManager[ChimeraProcess]:
+    return chimera_process(
+        "demo", "--json", "--http-port", "0", "--state-dir", str(directory), *options
+    )
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("demo")
+
+
+@pytest.fixture(scope="module")
+def demo(directory: Path) -> Iterator[ChimeraProcess]:
+    """
+    One that the tests of this module read; it outlives the event loop of one test.
+    """
+    with (
+        start_blocking_portal() as portal,
+        portal.wrap_async_context_manager(start(directory, "--symbols", "BTCUSDT,ETHUSDT")) as one,
+    ):
+        yield one
+
+
+def test_demo_env_names_what_the_demo_prints(demo: ChimeraProcess, directory: Path) -> None:
+    lines = read_lines((directory / "demo.env").read_text())
+    assert list(lines) == ["S1_URL", "S1_TOKEN", "S1_REDIS_ADDRESSES", "SIM_URL"]
+    assert lines["S1_URL"] == demo.ready["url"]
+    assert lines["S1_REDIS_ADDRESSES"] == ",".join(demo.ready["redis_addresses"])
+    assert lines["SIM_URL"] == demo.ready["sim_url"]
+    assert len(lines["S1_TOKEN"]) >= 32
+    assert lines["S1_TOKEN"] not in json.dumps(demo.ready)
+
+
+def test_the_service_is_ready_and_the_simulator_serves_it(demo: ChimeraProcess) -> None:
+    with urllib.request.urlopen(f"{demo.ready['url']}/ready") as reply:
+        assert reply.status == 200
+    with urllib.request.urlopen(f"{demo.ready['sim_url']}/sim/status") as reply:
+        status = json.load(reply)
+    assert all(venue["connections"] == 1 for venue in status["venues"].values())
+
+
+async def test_quotes_arrive_on_their_streams(demo: ChimeraProcess) -> None:
+    host, port = demo.ready["redis_addresses"][0].split(":")
+    client = Redis(host=host, port=int(port), decode_responses=True, protocol=2)
+    try:
+        for venue in ("spot", "perp"):
+            stream = f"mkt:events:{venue}:BTCUSDT"
+            with anyio.fail_after(PATIENCE_S):
+                reply: Any = await client.xread({stream: "0"}, count=1, block=PATIENCE_S * 1000)
+            fields = reply[0][1][0][1]
+            assert list(fields) == FIELDS
+            assert fields["symbol"] == "BTCUSDT"
+            assert fields["src"] == f"binance.{venue}.bookTicker"
+            assert 0 < float(fields["bid1"]) <= float(fields["mid"]) <= float(fields["ask1"])
+    finally:
+        await client.aclose()
+
+
+async def test_tail_finds_the_demo_and_ends_after_its_count(
+    demo: ChimeraProcess, directory: Path
+) -> None:
+    code, out, err = await finished(
+        "tail", "BTCUSDT", "--count", "3", "--state-dir", str(directory)
+    )
+    assert code == 0, err
+    header, *lines = out.splitlines()
+    assert header.startswith("instrument ")
+    assert len(lines) == 3
+    assert {line.split()[0] for line in lines} == {"spot/BTCUSDT", "perp/BTCUSDT"}
+    assert f"(from {directory}/demo.env)" in err
+    assert demo.ready["redis_addresses"][0] in err
+
+
+async def test_doctor_finds_the_demo_healthy(demo: ChimeraProcess, directory: Path) -> None:
+    code, out, err = await finished("doctor", "--json", "--state-dir", str(directory))
+    findings = {row["name"]: row for row in json.loads(out)}
+    assert code == 0, out + err
+    assert {row["grade"] for row in findings.values()} == {"OK"}
+    assert findings["settings"]["detail"] == f"valid; checking the demo in {directory}"
+    assert demo.ready["redis_addresses"][0] in findings["redis"]["detail"]
+    assert demo.ready["url"] in findings["http"]["detail"]
+
+
+async def test_a_second_demo_in_the_same_directory_is_refused(
+    demo: ChimeraProcess, directory: Path
+) -> None:
+    code, out, err = await finished("demo", "--state-dir", str(directory))
+    assert (code, out) == (2, "")
+    assert err == (
+        f"error: a demo already runs in {directory}; stop it, or name another with --state-dir\n"
+    )
+    assert demo.process.returncode is None
+    assert (directory / "demo.env").exists()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+async def test_a_signal_ends_everything_it_started(number: signal.Signals, tmp_path: Path) -> None:
+    async with start(tmp_path) as demo:
+        processes = descendants(demo.process.pid)
+        assert len(processes) == 3, "simulator, service, Redis"
+        assert await demo.stop(number) == 0
+    assert not running(processes)
+    assert not (tmp_path / "demo.env").exists()
+
+
+@pytest.mark.parametrize("command", ["simulate", "serve"])
+async def test_a_child_that_dies_ends_the_demo_and_is_named(
+    command: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async with start(tmp_path) as demo:
+        processes = descendants(demo.process.pid)
+        assert len(processes) == 3, "simulator, service, Redis"
+        os.kill(child(demo, command), signal.SIGKILL)
+        with anyio.fail_after(PATIENCE_S):
+            assert await demo.process.wait() == 1
+    assert not running(processes)
+    assert not (tmp_path / "demo.env").exists()
+    error = f"error: {command} ended with signal SIGKILL; its log is {tmp_path}/{command}.log"
+    assert error in capfd.readouterr().err
+
+
+async def test_what_a_killed_demo_left_is_detected_and_cleared_by_the_next(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    async with start(tmp_path) as demo:
+        left = descendants(demo.process.pid)
+        demo.process.kill()
+        await demo.process.wait()
+    try:
+        assert running(left) == left
+        code, _, err = await finished("tail", "--state-dir", str(tmp_path))
+        assert code == 2
+        assert "demo.env was left behind by a demo that was killed" in err
+        async with start(tmp_path) as again:
+            assert not running(left)
+            lines = read_lines((tmp_path / "demo.env").read_text())
+            assert lines["S1_URL"] == again.ready["url"]
+    finally:
+        for process in running(left):
+            os.kill(process.pid, signal.SIGKILL)
+    assert "ended 2 processes of an earlier demo that was killed" in capfd.readouterr().err
