@@ -79,10 +79,10 @@ def simulate(  # noqa: PLR0917  # typer passes options by name
     """
     Run the Binance simulator until Ctrl-C.
 
-    Spot and USD-M futures market data over WebSocket and REST, as Binance sends them, without an
-    account and without a network. Its control plane makes connections fail on request:
+    Spot and USD-M futures market data as Binance sends it: no account, no network.
+    The control plane makes it fail on request:
 
-        curl -X POST $SIM_URL/sim/faults -d '{"on": "ws:spot", "do": "disconnect"}'
+        curl $SIM_URL/sim/faults -d '{"on":"ws:spot","do":"disconnect"}'
     """
     config = SimulatorConfig(
         host=host,
