@@ -6,6 +6,7 @@ import ast
 import re
 import tomllib
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from chimera_s1.app.settings import CLIENT_NAMES, Settings, variable
 ROOT = Path(__file__).parents[2]
 PAGES = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")})
 DECISIONS = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
+KIND = re.compile(r"ws\.[a-z]+")
 SETTING = r"\bS1_[A-Z0-9_]*[A-Z0-9](?![A-Z0-9_*])"
 SETTINGS = {variable(field) for field in Settings.model_fields} | CLIENT_NAMES
 
@@ -28,20 +30,22 @@ def found(pattern: str, page: Path) -> set[str]:
     return set(re.findall(pattern, page.read_text(encoding="utf-8")))
 
 
-def messages(path: Path) -> Iterator[str]:
+@cache
+def messages() -> dict[str, frozenset[str]]:
     """
-    The text in *path* that a user may come to read: every string that is no docstring.
+    File -> the text in it that a user may come to read: every string that is no docstring.
     """
+    return {label(path): frozenset(strings(path)) for path in (ROOT / "src").rglob("*.py")}
+
+
+def strings(path: Path) -> Iterator[str]:
     tree = ast.parse(path.read_text(encoding="utf-8"))
     statements = (node.value for node in ast.walk(tree) if isinstance(node, ast.Expr))
     docstrings = {id(value) for value in statements if isinstance(value, ast.Constant)}
     for node in ast.walk(tree):
-        if (
-            isinstance(node, ast.Constant)
-            and isinstance(node.value, str)
-            and id(node) not in docstrings
-        ):
-            yield node.value
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            if id(node) not in docstrings:
+                yield node.value
 
 
 every_page = pytest.mark.parametrize("page", PAGES, ids=label)
@@ -101,9 +105,7 @@ def test_targets_named_can_be_made(page: Path) -> None:
 
 @every_page
 def test_metrics_named_are_counted(page: Path) -> None:
-    counted = {text for path in (ROOT / "src").rglob("*.py") for text in messages(path)}
-
-    assert not found(r"`(s1_[a-z0-9_]+)", page) - counted
+    assert not found(r"`(s1_[a-z0-9_]+)", page).difference(*messages().values())
 
 
 @pytest.mark.parametrize("page", DECISIONS, ids=label)
@@ -129,12 +131,7 @@ def test_every_kind_of_operational_event_is_on_the_map() -> None:
     """
     Consumers read `ops:events` by kind; each one is in the architecture, and no other.
     """
-    kinds = {
-        text
-        for path in (ROOT / "src").rglob("*.py")
-        for text in messages(path)
-        if re.fullmatch(r"ws\.[a-z]+", text)
-    }
+    kinds = {text for texts in messages().values() for text in texts if KIND.fullmatch(text)}
 
     assert found(r"`(ws\.[a-z]+)`", ROOT / "docs" / "architecture.md") == kinds
 
@@ -144,10 +141,10 @@ def test_messages_name_no_setting_that_cannot_be_set() -> None:
     An error or a health sentence that tells the operator to set something must be right.
     """
     named = {
-        (label(path), name)
-        for path in (ROOT / "src").rglob("*.py")
-        for text in messages(path)
+        (file, name)
+        for file, texts in messages().items()
+        for text in texts
         for name in re.findall(SETTING, text)
     }
 
-    assert not {(path, name) for path, name in named if name not in SETTINGS}
+    assert not {(file, name) for file, name in named if name not in SETTINGS}
