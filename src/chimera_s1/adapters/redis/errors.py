@@ -74,9 +74,11 @@ def configuration_advice(error: BaseException) -> str:
 
 def failure_text(error: BaseException) -> str:
     """
-    What went wrong, in one line for people; empty texts are replaced by the error's name.
+    What went wrong, in one line for people.
     """
-    return _first_line(error) or type(error).__name__
+    # Patience that ended carries no text of its own.
+    unnamed = "no answer in time" if isinstance(error, TimeoutError) else type(error).__name__
+    return _first_line(error) or unnamed
 
 
 def _first_line(error: BaseException) -> str:

