@@ -1,0 +1,58 @@
+"""
+Ports that do what a test tells them, where the memory adapters are too well behaved.
+"""
+
+from collections.abc import Sequence
+
+import anyio
+
+from chimera_s1.adapters.memory.quote_streams import MemoryQuotePublisher, MemoryStreams
+from chimera_s1.domain.identifiers import InstrumentId
+from chimera_s1.domain.market.quote import Quote
+from chimera_s1.domain.ports.quote_publisher import PublishReport
+
+
+class GatedPublisher(MemoryQuotePublisher):
+    """
+    A store that takes its time: each call waits until it is let through, then writes.
+
+    `refused` names instruments whose node does not answer: their quotes come back unpublished.
+    """
+
+    def __init__(self, streams: MemoryStreams) -> None:
+        super().__init__(streams)
+        self.offered: list[tuple[Quote, ...]] = []
+        self.refused: set[InstrumentId] = set()
+        self.pings = 0
+        self.called = anyio.Event()
+        self._gate = anyio.Event()
+        self._gate.set()
+
+    def close_gate(self) -> None:
+        """
+        The next calls wait.
+        """
+        self.called = anyio.Event()
+        self._gate = anyio.Event()
+
+    def open_gate(self) -> None:
+        """
+        Let through who waits, and who comes.
+        """
+        self._gate.set()
+
+    async def publish(self, quotes: Sequence[Quote]) -> PublishReport:
+        self.offered.append(tuple(quotes))
+        self.called.set()
+        await self._gate.wait()
+        taken = [quote for quote in quotes if quote.instrument not in self.refused]
+        back = tuple(quote for quote in quotes if quote.instrument in self.refused)
+        report = await super().publish(taken)
+        if not back:
+            return report
+        unpublished = (*report.unpublished, *back)
+        return PublishReport(report.published, unpublished, "a node does not answer")
+
+    async def ping(self) -> str:
+        self.pings += 1
+        return await super().ping()
