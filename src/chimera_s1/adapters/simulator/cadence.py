@@ -7,13 +7,7 @@ from collections.abc import Sequence
 import anyio
 
 from chimera_s1.adapters.simulator.hub import StreamHub
-from chimera_s1.adapters.simulator.market import (
-    BOOK_LEVELS,
-    SymbolMarket,
-    asks_of,
-    bids_of,
-    changed_levels,
-)
+from chimera_s1.adapters.simulator.market import SymbolMarket, touched_asks, touched_bids
 from chimera_s1.adapters.simulator.payloads import (
     BookTickerPress,
     agg_trade,
@@ -98,15 +92,12 @@ def _of_symbol(kind: StreamKind, topic: Topic, market: SymbolMarket, now_ms: int
         return [agg_trade(market, now_ms)]
     if kind is StreamKind.PARTIAL_DEPTH:
         return [partial_depth(market, topic.stream.levels, previous, now_ms)]
-    return [_diff(topic, market, previous, now_ms)]
+    return [_diff(market, previous, now_ms)]
 
 
-def _diff(topic: Topic, market: SymbolMarket, previous: int, now_ms: int) -> bytes:
-    old, new = topic.last_book or market.book, market.book
-    topic.last_book = new
-    bids = changed_levels(bids_of(old, BOOK_LEVELS), bids_of(new, BOOK_LEVELS))
-    asks = changed_levels(asks_of(old, BOOK_LEVELS), asks_of(new, BOOK_LEVELS))
-    return diff_depth(market, bids, asks, previous, now_ms)
+def _diff(market: SymbolMarket, previous: int, now_ms: int) -> bytes:
+    books = market.books_since(previous)
+    return diff_depth(market, touched_bids(books), touched_asks(books), previous, now_ms)
 
 
 def _trading(hub: StreamHub) -> list[SymbolMarket]:

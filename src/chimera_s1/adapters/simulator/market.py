@@ -3,7 +3,7 @@ Books that move along seeded paths: pure price paths, and where on its path each
 """
 
 import random
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
@@ -74,13 +74,45 @@ def asks_of(book: Book, levels: int) -> list[Level]:
     ]
 
 
-def changed_levels(old: list[Level], new: list[Level]) -> list[Level]:
+def touched_bids(books: Sequence[Book]) -> list[Level]:
     """
-    What turns *old* into *new*: absolute quantities, 0 removes the level.
+    Every bid level that changed on the way through *books*, with its last quantity; 0 is gone.
+
+    All of them, not only those in which the first and the last book differ: a snapshot taken in
+    between may hold a level that neither of them has.
     """
-    before, after = dict(old), dict(new)
-    gone = [(price, 0) for price in before if price not in after]
-    return gone + [level for level in new if before.get(level[0]) != level[1]]
+    tops = [book.bid for book in books]
+    last = books[-1]
+    return [
+        (price, _bid_steps(last, price))
+        for price in range(max(tops), min(tops) - BOOK_LEVELS, -1)
+        if not max(tops) - BOOK_LEVELS < price < min(tops)
+    ]
+
+
+def touched_asks(books: Sequence[Book]) -> list[Level]:
+    """
+    As `touched_bids`, for the other side.
+    """
+    tops = [book.ask for book in books]
+    last = books[-1]
+    return [
+        (price, _ask_steps(last, price))
+        for price in range(min(tops), max(tops) + BOOK_LEVELS)
+        if not max(tops) < price < min(tops) + BOOK_LEVELS
+    ]
+
+
+def _bid_steps(book: Book, price: int) -> int:
+    if price == book.bid:
+        return book.bid_steps
+    return _resting(price) if book.bid - BOOK_LEVELS < price < book.bid else 0
+
+
+def _ask_steps(book: Book, price: int) -> int:
+    if price == book.ask:
+        return book.ask_steps
+    return _resting(price) if book.ask < price < book.ask + BOOK_LEVELS else 0
 
 
 def _resting(price: int) -> int:
@@ -123,6 +155,16 @@ class SymbolMarket:
         The book now.
         """
         return self.path[self.position]
+
+    def books_since(self, update_id: int) -> list[Book]:
+        """
+        The books from the one with *update_id* to the one now, each at most once.
+        """
+        steps = min((self.update_id - update_id) // self.stride, PATH_LENGTH - 1)
+        return [
+            self.path[position % PATH_LENGTH]
+            for position in range(self.position - steps, self.position + 1)
+        ]
 
     def advance(self) -> None:
         """

@@ -8,7 +8,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from chimera_s1.adapters.simulator.frames import text_header
-from chimera_s1.adapters.simulator.market import Book, SymbolMarket
+from chimera_s1.adapters.simulator.market import SymbolMarket
 from chimera_s1.adapters.simulator.payloads import BookTickerPress
 from chimera_s1.adapters.simulator.stream_names import StreamName
 
@@ -56,14 +56,11 @@ class Topic:
 
     Attributes:
         last_id: Update id of the last frame, for chains of diffs.
-
-        last_book: The book it told.
     """
 
     __slots__ = (
         "_envelope",
         "combined",
-        "last_book",
         "last_id",
         "market",
         "name",
@@ -85,7 +82,6 @@ class Topic:
         self.raw: list[Listener] = []
         self.combined: list[Listener] = []
         self.last_id = market.update_id if market else 0
-        self.last_book: Book | None = market.book if market else None
         self.recent: deque[SentFrame] | None = None
         self._envelope = b'{"stream":"%b","data":' % name.encode()
 

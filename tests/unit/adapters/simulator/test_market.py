@@ -14,8 +14,9 @@ from chimera_s1.adapters.simulator.market import (
     SymbolMarket,
     asks_of,
     bids_of,
-    changed_levels,
     price_path,
+    touched_asks,
+    touched_bids,
 )
 from chimera_s1.adapters.simulator.symbols import SymbolSpec, fixed, listed_symbols
 from chimera_s1.domain.identifiers import Venue
@@ -68,21 +69,32 @@ def test_depth_is_sorted_from_the_touch(spec: SymbolSpec, seed: int, levels: int
 @given(
     spec=specs,
     seed=seeds,
-    old=st.integers(min_value=0, max_value=PATH_LENGTH - 1),
-    new=st.integers(min_value=0, max_value=PATH_LENGTH - 1),
+    start=st.integers(min_value=0, max_value=PATH_LENGTH),
+    steps=st.integers(min_value=0, max_value=PATH_LENGTH + 20),
+    data=st.data(),
 )
-def test_changes_turn_the_old_side_into_the_new(
-    spec: SymbolSpec, seed: int, old: int, new: int
+def test_a_diff_makes_any_snapshot_on_its_way_the_last_book(
+    spec: SymbolSpec, seed: int, start: int, steps: int, data: st.DataObject
 ) -> None:
     """
-    Whoever keeps a local book from diffs has the book of the snapshot.
+    Binance's recipe applies a diff to a snapshot taken anywhere within the diff's ids.
     """
-    path = price_path(spec, seed)
-    before, after = bids_of(path[old], 20), bids_of(path[new], 20)
+    market = SymbolMarket(spec, seed, 0)
+    for _ in range(start):
+        market.advance()
+    before = market.update_id
+    books = [market.book]
+    for _ in range(steps):
+        market.advance()
+        books.append(market.book)
+    snapshot, last = data.draw(st.sampled_from(books)), books[-1]
 
-    book = dict(before) | dict(changed_levels(before, after))
+    passed = market.books_since(before)
 
-    assert {price: steps for price, steps in book.items() if steps} == dict(after)
+    for side, touched in ((bids_of, touched_bids), (asks_of, touched_asks)):
+        local = dict(side(snapshot, BOOK_LEVELS)) | dict(touched(passed))
+        levels = {price: steps for price, steps in local.items() if steps}
+        assert levels == dict(side(last, BOOK_LEVELS))
 
 
 def test_update_ids_grow_and_spot_ids_are_contiguous() -> None:
