@@ -18,6 +18,7 @@ from chimera_s1.adapters.binance.feed import BinanceFeed, FeedPlan
 from chimera_s1.adapters.binance.read_pacing import ReadPacer
 from chimera_s1.adapters.binance.rest import BinanceRest
 from chimera_s1.adapters.redis.cluster import ClusterClient
+from chimera_s1.adapters.redis.market_status import RedisMarketStatus
 from chimera_s1.adapters.redis.operations_log import RedisOperationsLog
 from chimera_s1.adapters.redis.quote_publisher import OfficialQuotePublisher
 from chimera_s1.adapters.system.clock import SystemClock
@@ -32,22 +33,30 @@ from chimera_s1.adapters.telemetry.sources import (
     round_trip_source,
     throughput_source,
 )
-from chimera_s1.app.metric_sources import board_source, operations_source, publishing_source
+from chimera_s1.app.metric_sources import (
+    board_source,
+    liveness_source,
+    operations_source,
+    publishing_source,
+)
 from chimera_s1.app.setting_types import BinanceEnvironment
 from chimera_s1.app.settings import Settings
 from chimera_s1.app.use_cases.log_operations import LogOperations
 from chimera_s1.app.use_cases.measure_throughput import MeasureThroughput
 from chimera_s1.app.use_cases.patrol_clock import PatrolClock
+from chimera_s1.app.use_cases.probe_books import ProbeBooks
 from chimera_s1.app.use_cases.publish_quotes import PublishQuotes
 from chimera_s1.app.use_cases.quote_board import QuoteBoard
 from chimera_s1.app.use_cases.report_health import ReportHealth
 from chimera_s1.app.use_cases.serve_feed import ServeFeed
+from chimera_s1.app.use_cases.watch_liveness import WatchLiveness
 from chimera_s1.app.use_cases.watch_loop import LoopWatchdog, WatchLoop
 from chimera_s1.app.web.factory import WebServices, create_web_app
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.exchange_information import ExchangeInformation
-from chimera_s1.domain.ports.market_feed import MarketFeed
+from chimera_s1.domain.ports.market_feed import FeedEvent, MarketFeed
+from chimera_s1.domain.ports.market_status import MarketStatus
 from chimera_s1.domain.ports.operations_log import OperationsLog
 from chimera_s1.domain.ports.quote_publisher import QuotePublisher
 
@@ -107,6 +116,23 @@ def build_patrols(
     return tuple(PatrolClock(venue, exchange, clock, interval_ms) for venue in settings.venues)
 
 
+def build_market_status(settings: Settings, client: ClusterClient) -> MarketStatus:
+    """
+    The writer of `mkt:status:*`.
+    """
+    return RedisMarketStatus(client, maxlen=settings.stream_maxlen)
+
+
+def build_watching(
+    settings: Settings, status: MarketStatus, exchange: ExchangeInformation, clock: Clock
+) -> tuple[WatchLiveness, ...]:
+    """
+    A watch over each venue's instruments.
+    """
+    probes = ProbeBooks(exchange, clock)
+    return tuple(WatchLiveness(venue, status, probes, clock) for venue in settings.venues)
+
+
 def build_pacer(settings: Settings, clock: Clock) -> ReadPacer:
     """
     The rests between reads, one for all sockets.
@@ -121,10 +147,17 @@ def build_feeds(  # noqa: PLR0917 (the container passes collaborators by positio
     pacer: ReadPacer,
     patrols: tuple[PatrolClock, ...],
     operations: LogOperations,
+    watching: tuple[WatchLiveness, ...],
 ) -> tuple[MarketFeed, ...]:
     """
     A feed for each venue served; its times are aligned by the venue's clock patrol.
     """
+
+    def listen(event: FeedEvent) -> None:
+        operations.listen(event)
+        for watch in watching:
+            watch.listen(event)
+
     return tuple(
         BinanceFeed(
             FeedPlan(
@@ -139,7 +172,7 @@ def build_feeds(  # noqa: PLR0917 (the container passes collaborators by positio
             pacer=pacer,
             draw=random.random,
             offset=patrol.offset_ms,
-            listener=operations.listen,
+            listener=listen,
         )
         for patrol in patrols
     )
@@ -182,6 +215,7 @@ def build_publishing(  # noqa: PLR0917 (the container passes collaborators by po
     board: QuoteBoard,
     clock: Clock,
     latency: LatencyHistogram,
+    watching: tuple[WatchLiveness, ...],
 ) -> PublishQuotes:
     """
     The way from the feeds to the streams.
@@ -193,6 +227,7 @@ def build_publishing(  # noqa: PLR0917 (the container passes collaborators by po
         clock=clock,
         window=settings.conflation_ms,
         observe_latency=latency.observe,
+        watchers=[watch.observe for watch in watching],
     )
 
 
@@ -224,6 +259,7 @@ def build_metrics(  # noqa: PLR0917 (the container passes collaborators by posit
     operations: LogOperations,
     throughput: MeasureThroughput,
     publishing: PublishQuotes,
+    watching: tuple[WatchLiveness, ...],
     board: QuoteBoard,
     health: ReportHealth,
     latency: LatencyHistogram,
@@ -238,6 +274,7 @@ def build_metrics(  # noqa: PLR0917 (the container passes collaborators by posit
             feed_source(feeds),
             publisher_source(publisher),
             publishing_source(publishing),
+            liveness_source(watching),
             clock_source(skews),
             round_trip_source(operations.round_trips),
             throughput_source(lambda: throughput.messages_per_s),
@@ -271,6 +308,7 @@ class Container(containers.DeclarativeContainer):
     settings = providers.Dependency(instance_of=Settings)
     quotes_client = providers.Dependency(instance_of=ClusterClient)
     operations_client = providers.Dependency(instance_of=ClusterClient)
+    status_client = providers.Dependency(instance_of=ClusterClient)
     watchdog = providers.Dependency(instance_of=LoopWatchdog)
 
     clock = providers.Singleton(build_clock)
@@ -281,13 +319,17 @@ class Container(containers.DeclarativeContainer):
 
     operations = providers.Singleton(build_log_operations, operations_log, clock)
     patrols = providers.Singleton(build_patrols, settings, exchange, clock)
+    status = providers.Singleton(build_market_status, settings, status_client)
+    watching = providers.Singleton(build_watching, settings, status, exchange, clock)
     pacer = providers.Singleton(build_pacer, settings, clock)
-    feeds = providers.Singleton(build_feeds, settings, endpoints, clock, pacer, patrols, operations)
+    feeds = providers.Singleton(
+        build_feeds, settings, endpoints, clock, pacer, patrols, operations, watching
+    )
     serving = providers.Singleton(build_serving, settings, feeds, exchange, clock)
     board = providers.Singleton(QuoteBoard)
     latency = providers.Singleton(publish_latency)
     publishing = providers.Singleton(
-        build_publishing, settings, feeds, publisher, board, clock, latency
+        build_publishing, settings, feeds, publisher, board, clock, latency, watching
     )
     throughput = providers.Singleton(MeasureThroughput, feeds, operations_log, clock)
     loop = providers.Singleton(WatchLoop, clock, watchdog.provided.turned)
@@ -300,6 +342,7 @@ class Container(containers.DeclarativeContainer):
         operations,
         throughput,
         publishing,
+        watching,
         board,
         health,
         latency,

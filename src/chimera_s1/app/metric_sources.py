@@ -2,10 +2,15 @@
 What the use cases count, under the names it has on the Prometheus page.
 """
 
-from chimera_s1.adapters.telemetry.metrics import MetricSource, counter, gauge
+from collections import Counter
+from collections.abc import Iterator, Sequence
+
+from chimera_s1.adapters.telemetry.metrics import MetricSource, Sample, counter, gauge
 from chimera_s1.app.use_cases.log_operations import LogOperations
 from chimera_s1.app.use_cases.publish_quotes import PublishQuotes
 from chimera_s1.app.use_cases.quote_board import QuoteBoard
+from chimera_s1.app.use_cases.watch_liveness import WatchLiveness
+from chimera_s1.domain.market.liveness import Liveness
 
 
 def publishing_source(publishing: PublishQuotes) -> MetricSource:
@@ -36,6 +41,50 @@ def publishing_source(publishing: PublishQuotes) -> MetricSource:
             publishing.report().waiting,
         ),
     ]
+
+
+def liveness_source(watching: Sequence[WatchLiveness]) -> MetricSource:
+    """
+    Instruments in each state, and what was done about silence.
+    """
+    return lambda: [sample for watch in watching for sample in _liveness(watch)]
+
+
+def _liveness(watch: WatchLiveness) -> Iterator[Sample]:
+    venue, counters = watch.venue.value, watch.counters
+    states = Counter(watch.states().values())
+    for state in (Liveness.LIVE, Liveness.QUIET, Liveness.STALE, Liveness.BLIND):
+        yield gauge(
+            "s1_instruments",
+            "Instruments by liveness (mkt:status).",
+            states[state],
+            venue=venue,
+            state=state.value,
+        )
+    yield counter(
+        "s1_connections_blind_total",
+        "Connections made anew because they were silent.",
+        counters.blind,
+        venue=venue,
+    )
+    yield counter(
+        "s1_streams_stale_total",
+        "Streams found stale by a REST probe.",
+        counters.stale,
+        venue=venue,
+    )
+    yield counter(
+        "s1_status_changes_total",
+        "Entries written to mkt:status.",
+        counters.changes,
+        venue=venue,
+    )
+    yield counter(
+        "s1_status_overflowed_total",
+        "Oldest mkt:status entries given up because the outbox was full.",
+        counters.overflowed,
+        venue=venue,
+    )
 
 
 def operations_source(operations: LogOperations) -> MetricSource:

@@ -15,6 +15,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from functools import partial
 from pathlib import Path
 from typing import Literal, assert_never
 
@@ -100,6 +101,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> tuple[Container, 
         settings=settings,
         quotes_client=await stack.enter_async_context(_client(settings, addresses)),
         operations_client=await stack.enter_async_context(_client(settings, addresses)),
+        status_client=await stack.enter_async_context(_client(settings, addresses)),
         watchdog=LoopWatchdog(_exit_on_stall),
     )
     await stack.enter_async_context(container.exchange())
@@ -121,6 +123,10 @@ def _workers(container: Container, http: HttpServer, redis: EmbeddedRedis | None
     ]
     workers += [Worker(f"clock.{patrol.venue}", patrol.run) for patrol in container.patrols()]
     workers += [Worker(f"feed.{serving.venue}", serving.run) for serving in container.serving()]
+    workers += [
+        Worker(f"liveness.{watch.venue}", partial(watch.run, feed))
+        for watch, feed in zip(container.watching(), container.feeds(), strict=True)
+    ]
     if redis is not None:
         clock = container.clock()
         workers.append(Worker("embedded redis", lambda: keep_up(redis, clock)))

@@ -185,7 +185,7 @@ class BinanceFeed:
 
     def _link(self, plan: SocketPlan, by_name: dict[str, BookStream]) -> Link:
         streams = [by_name[name] for name in plan.streams]
-        instruments = tuple(dict.fromkeys(stream.instrument for stream in streams))
+        keys = tuple((stream.instrument, stream.source) for stream in streams)
         setup = LinkSetup(
             policy=self._plan.policy,
             renew_after_ms=self._plan.renew_after_ms,
@@ -199,7 +199,7 @@ class BinanceFeed:
         def new_frames() -> BookFrames:
             return BookFrames(streams, self._counters, every_update=self._every_update)
 
-        return Link(plan, instruments, setup, new_frames, self._way_in)
+        return Link(plan, keys, setup, new_frames, self._way_in)
 
     def _way_in(self, frames: BookFrames) -> FramePut:
         """

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from chimera_s1.adapters.binance.connection import Connection, FramePut, SocketPlan
 from chimera_s1.adapters.binance.frames import BookFrames
-from chimera_s1.domain.identifiers import InstrumentId
+from chimera_s1.domain.market.quote import StreamKey
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.market_feed import (
     ConnectionFatal,
@@ -120,7 +120,7 @@ class Link:
     Args:
         plan: What its sockets are for.
 
-        instruments: Whose streams they carry.
+        streams: What they carry.
 
         setup: See there.
 
@@ -132,13 +132,13 @@ class Link:
     def __init__(
         self,
         plan: SocketPlan,
-        instruments: tuple[InstrumentId, ...],
+        streams: tuple[StreamKey, ...],
         setup: LinkSetup,
         new_frames: Callable[[], BookFrames],
         way_in: Callable[[BookFrames], FramePut],
     ) -> None:
         self.plan = plan
-        self.instruments = instruments
+        self.streams = streams
         self.state = ReconnectState()
         self._setup = setup
         self._new_frames = new_frames
@@ -231,9 +231,7 @@ class Link:
         if not self.delivering:
             recovered = self.state.fatal
             self._setup.listener(
-                ConnectionOpened(
-                    self.plan.name, self.plan.venue, self.instruments, recovered=recovered
-                )
+                ConnectionOpened(self.plan.name, self.plan.venue, self.streams, recovered=recovered)
             )
         self.state = data_seen()
         lane.ready = True
@@ -277,11 +275,11 @@ class Link:
         self.state = decision.state
         name, venue, count = self.plan.name, self.plan.venue, decision.state.retry_count
         if isinstance(decision, BecameFatal):
-            self._setup.listener(ConnectionFatal(name, venue, self.instruments, cause, count))
+            self._setup.listener(ConnectionFatal(name, venue, self.streams, cause, count))
         else:
             # A successor may be on its way already.
             wait_ms = 0.0 if dialling else decision.wait_ms
-            lost = ConnectionLost(name, venue, self.instruments, cause, count, wait_ms)
+            lost = ConnectionLost(name, venue, self.streams, cause, count, wait_ms)
             self._setup.listener(lost)
         return decision.wait_ms
 

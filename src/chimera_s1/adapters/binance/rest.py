@@ -8,6 +8,7 @@ instead of adding to the offence (SPOT rest-api.md "LIMITS").
 from collections.abc import Mapping
 from types import TracebackType
 from typing import Self, TypeVar
+from urllib.parse import urlencode
 
 import httpx
 import msgspec
@@ -18,12 +19,14 @@ from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableEr
 from chimera_s1.domain.identifiers import InstrumentId, Venue, parse_symbol
 from chimera_s1.domain.market.selection import Listing
 from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.ports.exchange_information import BookTop
 
 TIMEOUT_S = 10.0
 RETRY_AFTER_DEFAULT_S = 60
 
 _TIME_PATH = {Venue.SPOT: "/api/v3/time", Venue.PERP: "/fapi/v1/time"}
 _LISTING_PATH = {Venue.SPOT: "/api/v3/exchangeInfo", Venue.PERP: "/fapi/v1/exchangeInfo"}
+_DEPTH_PATH = {Venue.SPOT: "/api/v3/depth", Venue.PERP: "/fapi/v1/depth"}
 _SERVER_ERROR = 500
 _CLIENT_ERROR = 400
 _STAY_AWAY = (418, 429)
@@ -44,6 +47,11 @@ class _Row(Struct):
 
 class _ExchangeInfo(Struct):
     symbols: list[_Row]
+
+
+class _Depth(Struct):
+    bids: list[tuple[float, float]]
+    asks: list[tuple[float, float]]
 
 
 class _Refusal(Struct):
@@ -93,6 +101,17 @@ class BinanceRest:
         """
         return _decode(venue, await self._get(venue, _TIME_PATH[venue]), _ServerTime).serverTime
 
+    async def book_top(self, instrument: InstrumentId) -> BookTop:
+        """
+        The top of book now; weight 5 on spot, 2 on futures.
+        """
+        venue = instrument.venue
+        query = urlencode({"symbol": instrument.symbol, "limit": 5})
+        book = _decode(venue, await self._get(venue, f"{_DEPTH_PATH[venue]}?{query}"), _Depth)
+        bid, bid_qty = book.bids[0] if book.bids else (0.0, 0.0)
+        ask, ask_qty = book.asks[0] if book.asks else (0.0, 0.0)
+        return BookTop(bid, bid_qty, ask, ask_qty)
+
     async def _get(self, venue: Venue, path: str) -> bytes:
         url = self._endpoints[venue].rest_url + path
         left_ms = self._stay_away_until_ms.get(venue, 0.0) - self._clock.monotonic_ms()
@@ -125,7 +144,7 @@ class BinanceRest:
 
 def _decode(venue: Venue, content: bytes, kind: type[_Reply]) -> _Reply:
     try:
-        return msgspec.json.decode(content, type=kind)
+        return msgspec.json.decode(content, type=kind, strict=False)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         # An HTML page of a proxy, a truncated body: nothing was said, so nothing is known.
         raise ExchangeUnavailableError(

@@ -6,10 +6,11 @@ from collections.abc import Iterable
 
 from anyio.lowlevel import checkpoint
 
-from chimera_s1.domain.errors import ChimeraError
-from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.errors import ChimeraError, ExchangeRefusedError
+from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.market.selection import Listing
 from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.ports.exchange_information import BookTop
 
 
 class MemoryExchangeInformation:
@@ -29,6 +30,7 @@ class MemoryExchangeInformation:
         """
         self.rows = list(listings)
         self.offset_ms = 0
+        self.tops: dict[InstrumentId, BookTop] = {}
         self.failure: ChimeraError | None = None
         self._clock = clock
 
@@ -45,6 +47,18 @@ class MemoryExchangeInformation:
         """
         await self._answer()
         return self._clock.now_ms() + self.offset_ms
+
+    async def book_top(self, instrument: InstrumentId) -> BookTop:
+        """
+        What `tops` says of *instrument*.
+
+        Raises:
+            ExchangeRefusedError: It says nothing.
+        """
+        await self._answer()
+        if instrument not in self.tops:
+            raise ExchangeRefusedError(f"{instrument}: no such symbol")
+        return self.tops[instrument]
 
     async def _answer(self) -> None:
         await checkpoint()

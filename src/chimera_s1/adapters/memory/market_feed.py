@@ -31,6 +31,8 @@ class ScriptedMarketFeed:
         self._updated = anyio.Event()
         self.instruments: tuple[InstrumentId, ...] | None = None
         self.subscribed = anyio.Event()
+        self.remade: list[tuple[str, str]] = []
+        self.renewed: list[tuple[str, str]] = []
 
     @property
     def venue(self) -> Venue:
@@ -85,6 +87,18 @@ class ScriptedMarketFeed:
         self._updated = anyio.Event()
         self._counters.drained += len(quotes)
         return quotes
+
+    def remake(self, connection: str, cause: str) -> None:
+        """
+        Note the wish in `remade`.
+        """
+        self.remade.append((connection, cause))
+
+    def renew(self, connection: str, cause: str) -> None:
+        """
+        Note the wish in `renewed`.
+        """
+        self.renewed.append((connection, cause))
 
     def report(self) -> FeedReport:
         """

@@ -24,6 +24,13 @@ def quote_stream(instrument: InstrumentId) -> str:
     return f"{_QUOTE_PREFIX}{instrument.venue.value}:{instrument.symbol}"
 
 
+def status_stream(venue: Venue) -> str:
+    """
+    `mkt:status:spot`.
+    """
+    return f"mkt:status:{venue.value}"
+
+
 def quote_pattern(venue: Venue) -> str:
     """
     What SCAN matches to find a venue's quote streams: `mkt:events:spot:*`.

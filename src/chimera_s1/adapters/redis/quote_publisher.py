@@ -5,6 +5,8 @@ Quotes onto their streams by the official client: one pipeline a node, redirects
 from collections.abc import Sequence
 
 import anyio
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from redis.exceptions import (
     AskError,
     BusyLoadingError,
@@ -67,6 +69,8 @@ class OfficialQuotePublisher:
         self._slots_doubtful = False
         self._counters = PublisherCounters()
         client.on_error_reply = self._count_redirect
+        # A pipeline's own retries close the connections of all nodes first.
+        client.set_retry(Retry(NoBackoff(), 0))
 
     @property
     def counters(self) -> PublisherCounters:

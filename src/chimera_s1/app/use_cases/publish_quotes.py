@@ -13,9 +13,8 @@ import anyio
 from msgspec import Struct
 
 from chimera_s1.app.use_cases.quote_board import QuoteBoard
-from chimera_s1.domain.identifiers import InstrumentId
 from chimera_s1.domain.market.conflation import WindowMs, window_end
-from chimera_s1.domain.market.quote import Quote
+from chimera_s1.domain.market.quote import Quote, StreamKey
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.market_feed import MarketFeed
 from chimera_s1.domain.ports.quote_publisher import QuotePublisher
@@ -29,8 +28,6 @@ A quote that waited longer than this since its receipt is not published any more
 PING_AFTER_MS = 1_000
 
 _log = logging.getLogger(__name__)
-
-StreamKey = tuple[InstrumentId, str]
 
 
 class PublishingCounters(Struct):
@@ -70,6 +67,8 @@ class PublishQuotes:
 
         observe_latency: Told the ms from a window's end (window 0: a quote's receipt) to the
             acknowledgement of its batch.
+
+        watchers: Shown the quotes as they are drained.
     """
 
     def __init__(
@@ -81,6 +80,7 @@ class PublishQuotes:
         clock: Clock,
         window: WindowMs,
         observe_latency: Callable[[float], None],
+        watchers: Sequence[Callable[[Sequence[Quote]], None]] = (),
     ) -> None:
         self._feeds = tuple(feeds)
         self._publisher = publisher
@@ -88,6 +88,7 @@ class PublishQuotes:
         self._clock = clock
         self._window = window
         self._observe_latency = observe_latency
+        self._watchers = tuple(watchers)
         self._waiting: dict[StreamKey, Quote] = {}
         self._turn = anyio.Lock()
         self._answered_ms = clock.monotonic_ms()
@@ -160,6 +161,8 @@ class PublishQuotes:
         """
         async with self._turn:
             quotes = [quote for feed in feeds for quote in feed.drain()]
+            for watch in self._watchers:
+                watch(quotes)
             if since_ms is None:
                 since_ms = self._receipt_ms(quotes)
             batch = self._with_waiting(quotes)

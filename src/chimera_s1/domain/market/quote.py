@@ -9,6 +9,11 @@ from msgspec import Struct
 
 from chimera_s1.domain.identifiers import InstrumentId
 
+StreamKey = tuple[InstrumentId, str]
+"""
+One sequence of quotes: an instrument and the source it is read from.
+"""
+
 
 class Quote(Struct, frozen=True, gc=False):
     """

@@ -10,4 +10,5 @@ What the model's users need from outside, one module a port; who implements each
 | `quote_publisher.QuotePublisher` | redis, memory |
 | `quote_reader.QuoteReader` | redis, memory |
 | `operations_log.OperationsLog` | redis, memory |
+| `market_status.MarketStatus` | redis, memory |
 """

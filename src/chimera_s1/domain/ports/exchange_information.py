@@ -4,8 +4,21 @@ Port: what a venue lists, and what time it thinks it is.
 
 from typing import Protocol
 
-from chimera_s1.domain.identifiers import Venue
+from msgspec import Struct
+
+from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.market.selection import Listing
+
+
+class BookTop(Struct, frozen=True):
+    """
+    The top of a book as the venue answers it; 0 for an empty side.
+    """
+
+    bid: float
+    bid_qty: float
+    ask: float
+    ask_qty: float
 
 
 class ExchangeInformation(Protocol):
@@ -27,6 +40,17 @@ class ExchangeInformation(Protocol):
     async def server_time_ms(self, venue: Venue) -> int:
         """
         The venue's clock, epoch ms.
+
+        Raises:
+            ExchangeUnavailableError: No usable answer; the same call may succeed later.
+
+            ExchangeRefusedError: The venue will not answer this.
+        """
+        ...
+
+    async def book_top(self, instrument: InstrumentId) -> BookTop:
+        """
+        The top of book now.
 
         Raises:
             ExchangeUnavailableError: No usable answer; the same call may succeed later.

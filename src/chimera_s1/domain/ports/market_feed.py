@@ -8,7 +8,7 @@ from typing import Protocol
 from msgspec import Struct, field
 
 from chimera_s1.domain.identifiers import InstrumentId, Venue
-from chimera_s1.domain.market.quote import Quote
+from chimera_s1.domain.market.quote import Quote, StreamKey
 from chimera_s1.domain.resilience.health import FeedReport
 
 
@@ -21,14 +21,14 @@ class ConnectionOpened(Struct, frozen=True):
 
         venue: Whose.
 
-        instruments: Whose streams it carries.
+        streams: What it carries.
 
         recovered: True where this ends a FATAL.
     """
 
     connection: str
     venue: Venue
-    instruments: tuple[InstrumentId, ...]
+    streams: tuple[StreamKey, ...]
     recovered: bool
 
 
@@ -39,7 +39,7 @@ class ConnectionLost(Struct, frozen=True):
 
     connection: str
     venue: Venue
-    instruments: tuple[InstrumentId, ...]
+    streams: tuple[StreamKey, ...]
     cause: str
     retry_count: int
     wait_ms: float
@@ -62,7 +62,7 @@ class ConnectionFatal(Struct, frozen=True):
 
     connection: str
     venue: Venue
-    instruments: tuple[InstrumentId, ...]
+    streams: tuple[StreamKey, ...]
     cause: str
     retry_count: int
 

@@ -1,0 +1,31 @@
+"""
+Market status in memory.
+"""
+
+from collections.abc import Sequence
+
+from anyio.lowlevel import checkpoint
+
+from chimera_s1.domain.errors import PublisherUnavailableError
+from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.market.liveness import StatusChange
+
+
+class MemoryMarketStatus:
+    """
+    Implements `domain.ports.market_status.MarketStatus`; `gone` makes it unreachable until it is
+    set back.
+    """
+
+    def __init__(self) -> None:
+        self.gone = False
+        self.changes: list[tuple[Venue, StatusChange]] = []
+
+    async def append(self, venue: Venue, changes: Sequence[StatusChange]) -> None:
+        """
+        Keep *changes*.
+        """
+        await checkpoint()
+        if self.gone:
+            raise PublisherUnavailableError("the market status is gone")
+        self.changes.extend((venue, change) for change in changes)

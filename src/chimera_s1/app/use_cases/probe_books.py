@@ -1,0 +1,57 @@
+"""
+Probe books: ask the venue by REST whether a silent stream should have spoken.
+"""
+
+import logging
+
+from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
+from chimera_s1.domain.identifiers import InstrumentId
+from chimera_s1.domain.market.quote import Quote
+from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.ports.exchange_information import BookTop, ExchangeInformation
+
+CATCH_UP_MS = 1_000
+"""
+What the venue answers may be on its way to us by the stream: so long it may take.
+"""
+
+_log = logging.getLogger(__name__)
+
+
+class ProbeBooks:
+    """
+    Compares the venue's own answer with what its stream has said last.
+    """
+
+    def __init__(self, exchange: ExchangeInformation, clock: Clock) -> None:
+        self._exchange = exchange
+        self._clock = clock
+
+    async def moved_on(self, instrument: InstrumentId, newest: Quote | None) -> bool | None:
+        """
+        True where the top of book has changed since *newest*; None where nobody can tell.
+
+        Without a *newest* quote the book is asked for twice, and has moved where the answers
+        differ. The caller still has to look whether the stream has spoken meanwhile: this takes
+        long enough for it.
+        """
+        first = await self._ask(instrument)
+        await self._clock.sleep_ms(CATCH_UP_MS)
+        if newest is not None:
+            return None if first is None else not _same(first, newest)
+        second = await self._ask(instrument)
+        if first is None or second is None:
+            return None
+        return first != second
+
+    async def _ask(self, instrument: InstrumentId) -> BookTop | None:
+        try:
+            return await self._exchange.book_top(instrument)
+        except (ExchangeUnavailableError, ExchangeRefusedError) as error:
+            _log.warning("%s cannot be probed: %s", instrument, error)
+            return None
+
+
+def _same(top: BookTop, quote: Quote) -> bool:
+    ours = (quote.bid, quote.bid_qty, quote.ask, quote.ask_qty)
+    return ours == (top.bid, top.bid_qty, top.ask, top.ask_qty)

@@ -1,0 +1,262 @@
+"""
+Liveness: is an instrument's silence a calm market, or is something broken?
+
+Each stream, and each connection as a whole, has a rhythm of its own, learned from the gaps between
+its updates. Silence is measured by it: BTC is suspect after seconds, an illiquid pair after
+minutes.
+
+    LIVE   updates come in their rhythm
+    QUIET  no update for longer than usual; nothing says that one was due
+    STALE  no update, and the venue's own answer (a probe by REST) shows a book that has moved on
+    BLIND  the whole connection is silent beyond its rhythm, or gone
+
+A stream that is silent far beyond its rhythm, or never delivered after it was subscribed, is
+*suspect*: it is to be probed, and stays QUIET until a probe says otherwise.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from msgspec import Struct
+
+from chimera_s1.domain.market.quote import StreamKey
+
+FIRST_MESSAGE_MS = 10_000
+"""
+Without a message this long after subscribing, a stream is suspect: an acknowledged subscription
+proves nothing (Binance acknowledges misspelt streams).
+"""
+
+QUIET_FLOOR_MS, QUIET_FACTOR = 2_000, 2
+SUSPECT_FLOOR_MS, SUSPECT_FACTOR = 5_000, 4
+BLIND_FLOOR_MS, BLIND_FACTOR = 3_000, 3
+"""
+How many times the usual silence, and at least how many ms. Updates that come by pure chance are
+silent for twice the usual once in 3,000 gaps, for four times practically never.
+"""
+
+PROBE_AGAIN_MS = 30_000
+
+_GAIN = 1 / 8
+_DEVIATION_GAIN = 1 / 4
+_DEVIATIONS = 4
+
+
+class Liveness(StrEnum):
+    """
+    The state of an instrument, and the two markers of an interruption; values of `state` in
+    `mkt:status:*`.
+    """
+
+    LIVE = "LIVE"
+    QUIET = "QUIET"
+    STALE = "STALE"
+    BLIND = "BLIND"
+    GAP = "GAP"
+    RESUMED = "RESUMED"
+
+
+class StatusChange(Struct, frozen=True):
+    """
+    One entry of `mkt:status:<venue>`.
+
+    Attributes:
+        ts: When it was found, local epoch ms.
+
+        symbol: Whose; `*` for a whole connection.
+
+        state: The new state, or GAP / RESUMED: nothing was received from *since* to *ts*.
+
+        since: Since when it is so, local epoch ms.
+
+        cause: Why, for people and machines: begins with the connection's or source's name.
+    """
+
+    ts: int
+    symbol: str
+    state: Liveness
+    since: int
+    cause: str
+
+
+class Rhythm:
+    """
+    The smoothed gap between updates and its deviation, as TCP keeps its round trips (RFC 6298).
+    """
+
+    __slots__ = ("_deviation_ms", "_gap_ms", "_interrupted", "last_ms")
+
+    def __init__(self) -> None:
+        self.last_ms: float | None = None
+        self._interrupted = False
+        self._gap_ms: float | None = None
+        self._deviation_ms = 0.0
+
+    def heard(self, at_ms: float) -> None:
+        """
+        An update came at *at_ms*; what came before the last one counts as come with it.
+        """
+        if self.last_ms is None or self._interrupted:
+            self._interrupted = False
+        else:
+            self._learn(max(0.0, at_ms - self.last_ms))
+        self.last_ms = at_ms if self.last_ms is None else max(self.last_ms, at_ms)
+
+    def interrupted(self) -> None:
+        """
+        The gap to the next update is an outage's, not the market's: nothing is learned from it.
+        """
+        self._interrupted = True
+
+    def _learn(self, gap_ms: float) -> None:
+        if self._gap_ms is None:
+            self._gap_ms, self._deviation_ms = gap_ms, gap_ms / 2
+            return
+        error_ms = gap_ms - self._gap_ms
+        self._deviation_ms += _DEVIATION_GAIN * (abs(error_ms) - self._deviation_ms)
+        self._gap_ms += _GAIN * error_ms
+
+    @property
+    def usual_ms(self) -> float:
+        """
+        The longest silence that is still usual, ms; 0 before two updates.
+        """
+        return (self._gap_ms or 0.0) + _DEVIATIONS * self._deviation_ms
+
+
+class StreamLiveness:
+    """
+    One stream's state. All times are ms of one clock that never steps.
+    """
+
+    __slots__ = ("_probed_ms", "_subscribed_ms", "key", "rhythm", "since_ms", "state")
+
+    def __init__(self, key: StreamKey, now_ms: float) -> None:
+        self.key = key
+        self.rhythm = Rhythm()
+        self.state: Liveness | None = None
+        self.since_ms = now_ms
+        self._subscribed_ms = now_ms
+        self._probed_ms: float | None = None
+
+    def heard(self, at_ms: float) -> None:
+        """
+        An update came.
+        """
+        self.rhythm.heard(at_ms)
+        self._probed_ms = None
+
+    def resubscribed(self, now_ms: float) -> None:
+        """
+        Its connection is new: silence counts from now.
+        """
+        self.rhythm.interrupted()
+        self._subscribed_ms = now_ms
+        self._probed_ms = None
+
+    def is_suspect(self, now_ms: float) -> bool:
+        """
+        True where its silence asks for a probe now.
+        """
+        if self._probed_ms is not None and now_ms - self._probed_ms < PROBE_AGAIN_MS:
+            return False
+        return self.silence_ms(now_ms) > self._suspect_after_ms()
+
+    def probed(self, now_ms: float, *, moved: bool) -> None:
+        """
+        The venue's own answer: its book has *moved* on from our last update, or has not.
+        """
+        self._probed_ms = now_ms
+        self._become(Liveness.STALE if moved else Liveness.QUIET, now_ms)
+
+    def judge(self, now_ms: float, *, blind: bool) -> None:
+        """
+        Bring the state up to *now_ms*.
+        """
+        silence_ms = self.silence_ms(now_ms)
+        if blind:
+            self._become(Liveness.BLIND, now_ms)
+        elif self._delivers and silence_ms <= self._quiet_after_ms():
+            self._become(Liveness.LIVE, now_ms)
+        elif self.state is not Liveness.STALE and silence_ms > self._quiet_after_ms():
+            self._become(Liveness.QUIET, now_ms)
+
+    def silence_ms(self, now_ms: float) -> float:
+        """
+        How long nothing came, ms; from the subscription where that is later.
+        """
+        return now_ms - max(self._subscribed_ms, self.rhythm.last_ms or 0.0)
+
+    @property
+    def _delivers(self) -> bool:
+        last_ms = self.rhythm.last_ms
+        return last_ms is not None and last_ms >= self._subscribed_ms
+
+    def _quiet_after_ms(self) -> float:
+        if not self._delivers:
+            return max(FIRST_MESSAGE_MS, self.rhythm.usual_ms)
+        return max(QUIET_FLOOR_MS, QUIET_FACTOR * self.rhythm.usual_ms)
+
+    def _suspect_after_ms(self) -> float:
+        if not self._delivers:
+            return max(FIRST_MESSAGE_MS, self.rhythm.usual_ms)
+        return max(SUSPECT_FLOOR_MS, SUSPECT_FACTOR * self.rhythm.usual_ms)
+
+    def _become(self, state: Liveness, now_ms: float) -> None:
+        if state is self.state:
+            return
+        self.state = state
+        last_ms = self.rhythm.last_ms
+        self.since_ms = now_ms if state is Liveness.LIVE or last_ms is None else last_ms
+
+
+class ConnectionLiveness:
+    """
+    One connection as a whole: anything on it is a sign of life.
+    """
+
+    __slots__ = ("_opened_ms", "is_open", "rhythm")
+
+    def __init__(self) -> None:
+        self.rhythm = Rhythm()
+        self.is_open = False
+        self._opened_ms = 0.0
+
+    def opened(self, now_ms: float) -> None:
+        """
+        It delivers its first message.
+        """
+        self.is_open = True
+        self._opened_ms = now_ms
+        self.rhythm.interrupted()
+
+    def closed(self) -> None:
+        """
+        It is gone.
+        """
+        self.is_open = False
+
+    def is_silent(self, now_ms: float) -> bool:
+        """
+        True where it is open and silent beyond its rhythm.
+        """
+        patience_ms = max(BLIND_FLOOR_MS, BLIND_FACTOR * self.rhythm.usual_ms)
+        return self.is_open and now_ms - self.last_ms > patience_ms
+
+    @property
+    def last_ms(self) -> float:
+        """
+        When it last gave a sign of life.
+        """
+        return max(self._opened_ms, self.rhythm.last_ms or 0.0)
+
+
+def worst(states: Iterable[Liveness | None]) -> Liveness | None:
+    """
+    The state of an instrument from those of its streams; None where none is known yet.
+    """
+    known = [state for state in states if state is not None]
+    return max(known, key=_SEVERITY.__getitem__, default=None)
+
+
+_SEVERITY = {Liveness.LIVE: 0, Liveness.QUIET: 1, Liveness.STALE: 2, Liveness.BLIND: 3}
