@@ -32,8 +32,11 @@ def client() -> ClusterClient:
 
 
 def container_of(environ: Mapping[str, str]) -> Container:
-    wanted = Container.dependencies.items()
-    clients = {name: client() for name, part in wanted if part.instance_of is ClusterClient}
+    clients = {
+        name: client()
+        for name, part in Container.dependencies.items()
+        if part.instance_of is ClusterClient  # type: ignore[attr-defined]  # the stubs say Provider
+    }
     return Container(
         settings=load_settings(environ), watchdog=LoopWatchdog(lambda _: None), **clients
     )
