@@ -36,6 +36,7 @@ silent for twice the usual once in 3,000 gaps, for four times practically never.
 """
 
 PROBE_AGAIN_MS = 30_000
+SPEAKS_FLOOR_MS = 1_200
 
 _GAIN = 1 / 8
 _DEVIATION_GAIN = 1 / 4
@@ -169,16 +170,25 @@ class StreamLiveness:
         self._probed_ms = now_ms
         self._become(Liveness.STALE if moved else Liveness.QUIET, now_ms)
 
-    def judge(self, now_ms: float, *, blind: bool) -> None:
+    def judge(self, now_ms: float, *, blind: bool, alone: bool) -> None:
         """
         Bring the state up to *now_ms*.
+
+        Args:
+            now_ms: Now.
+
+            blind: Its connection is silent beyond its rhythm, or gone.
+
+            alone: It may be the only silent one: either others on its connection speak, or there
+                are no others. Streams that fall silent together are not calm; their connection's
+                verdict is awaited.
         """
         silence_ms = self.silence_ms(now_ms)
         if blind:
             self._become(Liveness.BLIND, now_ms)
         elif self._delivers and silence_ms <= self._quiet_after_ms():
             self._become(Liveness.LIVE, now_ms)
-        elif self.state is not Liveness.STALE and silence_ms > self._quiet_after_ms():
+        elif alone and self.state is not Liveness.STALE and silence_ms > self._quiet_after_ms():
             self._become(Liveness.QUIET, now_ms)
 
     def silence_ms(self, now_ms: float) -> float:
@@ -242,6 +252,12 @@ class ConnectionLiveness:
         """
         patience_ms = max(BLIND_FLOOR_MS, BLIND_FACTOR * self.rhythm.usual_ms)
         return self.is_open and now_ms - self.last_ms > patience_ms
+
+    def speaks(self, now_ms: float) -> bool:
+        """
+        True while it is not silent for longer than usual.
+        """
+        return self.is_open and now_ms - self.last_ms <= max(SPEAKS_FLOOR_MS, self.rhythm.usual_ms)
 
     @property
     def last_ms(self) -> float:

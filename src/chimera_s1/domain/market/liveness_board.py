@@ -154,8 +154,9 @@ class LivenessBoard:
             if is_silent:
                 silent.append(name)
             blind = is_silent or not connection.liveness.is_open
+            alone = len(connection.keys) == 1 or connection.liveness.speaks(now_ms)
             for key in connection.keys:
-                self._streams[key].judge(now_ms, blind=blind)
+                self._streams[key].judge(now_ms, blind=blind, alone=alone)
         changes += self._instrument_changes(now_ms, to_wall)
         return Findings(tuple(changes), tuple(silent), self._suspects(now_ms))
 

@@ -1,0 +1,184 @@
+"""
+The liveness board: markers with exact intervals, states by instrument, what asks for action.
+"""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
+from chimera_s1.domain.market.liveness import Liveness, StatusChange
+from chimera_s1.domain.market.liveness_board import SETTLE_MS, Findings, LivenessBoard
+
+BTC = (InstrumentId(Venue.PERP, Symbol("BTCUSDT")), "binance.perp.bookTicker")
+ETH = (InstrumentId(Venue.PERP, Symbol("ETHUSDT")), "binance.perp.bookTicker")
+ETH_DEPTH = (ETH[0], "binance.perp.depth5")
+KEYS = (BTC, ETH)
+WALL = 1_772_514_460_000
+
+
+def look(board: LivenessBoard, now_ms: float) -> Findings:
+    return board.look(now_ms, lambda moment: WALL + round(moment))
+
+
+def busy(
+    board: LivenessBoard, upto_ms: int, keys: tuple[tuple[InstrumentId, str], ...] = KEYS
+) -> None:
+    """Each of *keys* speaks every 100 ms from 100 to *upto_ms*."""
+    for at in range(100, upto_ms + 1, 100):
+        for key in keys:
+            board.heard(key, at)
+
+
+def opened_board(upto_ms: int = 5_000) -> LivenessBoard:
+    board = LivenessBoard()
+    board.opened("perp-0", KEYS, 0)
+    busy(board, upto_ms)
+    look(board, upto_ms)
+    return board
+
+
+def test_instruments_that_speak_are_live() -> None:
+    """The first look tells it once."""
+    board = LivenessBoard()
+    board.opened("perp-0", KEYS, 0)
+    busy(board, 1_000)
+    changes = look(board, 1_000).changes
+
+    assert [(change.symbol, change.state) for change in changes] == [
+        ("BTCUSDT", Liveness.LIVE),
+        ("ETHUSDT", Liveness.LIVE),
+    ]
+    assert look(board, 1_100).changes == ()
+
+
+def test_a_loss_and_its_end_are_marked_with_the_exact_interval() -> None:
+    """GAP and RESUMED carry the last moment before and the first after it."""
+    board = opened_board()
+    board.lost("perp-0", KEYS, "cut", 5_050)
+    board.heard(BTC, 5_040)  # drained after the loss was told
+    early = look(board, 5_500)
+    late = look(board, 5_050 + SETTLE_MS)
+    board.opened("perp-0", KEYS, 9_000)
+    board.heard(BTC, 9_000)
+    board.heard(ETH, 9_010)
+    back = look(board, 9_100)
+
+    assert {Liveness.BLIND} == {change.state for change in early.changes}
+    assert (
+        StatusChange(WALL + 5_050, "*", Liveness.GAP, WALL + 5_040, "perp-0: cut"),
+    ) == late.changes
+    assert (
+        StatusChange(WALL + 9_000, "*", Liveness.RESUMED, WALL + 5_040, "perp-0: cut")
+        == back.changes[0]
+    )
+    assert {Liveness.LIVE} == {change.state for change in back.changes[1:]}
+    assert look(board, 9_200).changes == ()
+
+
+def test_a_short_interruption_is_marked_too() -> None:
+    """Back before the gap was told: both markers come, in order, once the last frames are in."""
+    board = opened_board()
+    board.lost("perp-0", KEYS, "cut", 5_050)
+    board.opened("perp-0", KEYS, 5_300)
+    busy_states = [change.state for change in look(board, 5_400).changes if change.symbol == "*"]
+    markers = [change for change in look(board, 7_000).changes if change.symbol == "*"]
+
+    assert busy_states == []
+    assert [(marker.state, marker.since - WALL) for marker in markers] == [
+        (Liveness.GAP, 5_000),
+        (Liveness.RESUMED, 5_000),
+    ]
+
+
+def test_failed_dials_belong_to_the_same_interruption() -> None:
+    """One GAP, whatever the number of attempts."""
+    board = opened_board()
+    for at in (5_050, 6_000, 8_000):
+        board.lost("perp-0", KEYS, "refused", at)
+    changes = [*look(board, 9_000).changes, *look(board, 20_000).changes]
+
+    assert [change.state for change in changes if change.symbol == "*"] == [Liveness.GAP]
+
+
+def test_a_silent_connection_is_named_and_its_instruments_are_blind() -> None:
+    """Open, pings answered, no data: the connection is found, no stream is called quiet."""
+    board = opened_board()
+    quiet = look(board, 7_500)
+    found = look(board, 8_600)
+
+    assert (quiet.silent, quiet.changes) == ((), ())
+    assert found.silent == ("perp-0",)
+    assert {("BTCUSDT", Liveness.BLIND), ("ETHUSDT", Liveness.BLIND)} == {
+        (change.symbol, change.state) for change in found.changes
+    }
+
+
+def test_one_silent_stream_on_a_speaking_connection_is_suspect() -> None:
+    """ETH goes on, BTC does not: BTC is quiet, then suspect, and STALE once a probe says so."""
+    board = opened_board()
+    for at in range(5_100, 11_001, 100):
+        board.heard(ETH, at)
+    found = look(board, 11_000)
+    board.probed(BTC, 11_100, moved=True)
+    probed = look(board, 11_200)
+
+    assert (found.suspects, found.silent) == ((BTC,), ())
+    assert [(c.symbol, c.state) for c in found.changes] == [("BTCUSDT", Liveness.QUIET)]
+    assert [(c.symbol, c.state) for c in probed.changes] == [("BTCUSDT", Liveness.STALE)]
+    assert probed.suspects == ()
+    assert board.connection_of(BTC) == "perp-0"
+
+
+def test_an_instrument_with_two_streams_is_as_bad_as_the_worse() -> None:
+    """A stalled bookTicker is not hidden by a depth stream that goes on."""
+    board = LivenessBoard()
+    keys = (ETH, ETH_DEPTH)
+    board.opened("perp-0", keys, 0)
+    busy(board, 5_000, keys)
+    look(board, 5_000)
+    for at in range(5_100, 11_001, 100):
+        board.heard(ETH_DEPTH, at)
+    (change,) = look(board, 11_000).changes
+
+    assert (change.symbol, change.state) == ("ETHUSDT", Liveness.QUIET)
+    assert change.cause.startswith("binance.perp.bookTicker")
+
+
+def test_what_was_never_announced_is_passed_over() -> None:
+    """A quote of a stream whose connection is not known yet changes nothing."""
+    board = LivenessBoard()
+    board.heard(BTC, 100)
+    board.probed(BTC, 100, moved=True)
+
+    assert Findings((), (), ()) == look(board, 200)
+
+
+@given(
+    steps=st.lists(
+        st.tuples(st.integers(1, 3_000), st.sampled_from(["opened", "lost", "heard", "look"])),
+        max_size=80,
+    )
+)
+def test_markers_always_alternate_and_intervals_never_run_backwards(
+    steps: list[tuple[int, str]],
+) -> None:
+    """Whatever happens, each GAP is followed by at most one RESUMED of the same interval."""
+    board, now, markers = LivenessBoard(), 0, []
+    board.opened("perp-0", KEYS, 0)
+    for pause, step in steps:
+        now += pause
+        match step:
+            case "opened":
+                board.opened("perp-0", KEYS, now)
+            case "lost":
+                board.lost("perp-0", KEYS, "cut", now)
+            case "heard":
+                board.heard(BTC, now)
+            case _:
+                markers += [c for c in look(board, now).changes if c.symbol == "*"]
+
+    expected = [Liveness.GAP, Liveness.RESUMED] * len(markers)
+    assert expected[: len(markers)] == [marker.state for marker in markers]
+    assert all(marker.since <= marker.ts for marker in markers)
+    pairs = zip(markers[::2], markers[1::2], strict=False)
+    assert all(gap.since == resumed.since for gap, resumed in pairs)
