@@ -167,6 +167,7 @@ def build_feeds(  # noqa: PLR0917 (the container passes collaborators by positio
                 window=settings.conflation_ms,
                 streams_per_connection=settings.streams_per_connection,
                 policy=settings.reconnect_policy,
+                renew_after_ms=settings.renew_after_ms,
             ),
             clock=clock,
             pacer=pacer,
@@ -237,6 +238,7 @@ def build_health(  # noqa: PLR0917 (the container passes collaborators by positi
     serving: tuple[ServeFeed, ...],
     patrols: tuple[PatrolClock, ...],
     publishing: PublishQuotes,
+    watching: tuple[WatchLiveness, ...],
     loop: WatchLoop,
 ) -> ReportHealth:
     """
@@ -246,6 +248,8 @@ def build_health(  # noqa: PLR0917 (the container passes collaborators by positi
     for venue, feed in zip(settings.venues, serving, strict=True):
         health.register(f"feed.{venue.value}", feed.report, required=True)
     health.register("redis", publishing.report, required=True)
+    for watch in watching:
+        health.register(f"market.{watch.venue.value}", watch.report, required=False)
     for patrol in patrols:
         health.register(f"clock.{patrol.venue.value}", patrol.report, required=False)
     health.register("loop", loop.report, required=True)

@@ -129,6 +129,12 @@ class Settings(BaseSettings):
     reconnect_scan_ms: WholeNumber = _number(
         "Connections", 10_000, (100, 600_000), "ms between dials once FATAL"
     )
+    renew_after_ms: WholeNumber = _number(
+        "Connections",
+        82_800_000,
+        (1_000, 86_340_000),
+        "ms, age at which a socket is replaced by a successor; Binance cuts at 24 h",
+    )
     redis_addresses: Nodes = _setting(
         "Redis",
         "",

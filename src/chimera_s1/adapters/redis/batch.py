@@ -2,11 +2,14 @@
 Which quotes of one publish call are acknowledged, and which the caller should offer again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from chimera_s1.domain.identifiers import InstrumentId
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.ports.quote_publisher import PublishReport
+
+
+_UNSENT, _ACKNOWLEDGED, _DOUBTFUL = range(3)
 
 
 class Batch:
@@ -17,33 +20,54 @@ class Batch:
     def __init__(self, quotes: Sequence[Quote]) -> None:
         self.quotes = quotes
         self.causes: list[str] = []
-        self._acknowledged = bytearray(len(quotes))
+        self._states = bytearray(len(quotes))
 
     def acknowledge(self, position: int) -> None:
         """
         The store has the quote at *position*.
         """
-        self._acknowledged[position] = 1
+        self._states[position] = _ACKNOWLEDGED
+
+    def acknowledge_all(self, positions: Iterable[int]) -> None:
+        """
+        The store has the quotes at *positions*.
+        """
+        states = self._states
+        for position in positions:
+            states[position] = _ACKNOWLEDGED
+
+    def doubt(self, positions: Iterable[int]) -> None:
+        """
+        The store was sent the quotes at *positions* and has not said whether it took them.
+        """
+        for position in positions:
+            self._states[position] = _DOUBTFUL
+
+    def is_acknowledged(self, position: int) -> bool:
+        """
+        Whether the store has the quote at *position*.
+        """
+        return self._states[position] == _ACKNOWLEDGED
 
     def unacknowledged(self) -> list[int]:
         """
         Positions of what the store may not have, in order.
         """
-        return [position for position, done in enumerate(self._acknowledged) if not done]
+        return [at for at, state in enumerate(self._states) if state != _ACKNOWLEDGED]
 
     @property
     def published(self) -> int:
         """
         Entries acknowledged.
         """
-        return self._acknowledged.count(1)
+        return self._states.count(_ACKNOWLEDGED)
 
     def report(self) -> PublishReport:
         """
         What became of the call.
 
-        A quote with a newer acknowledged one of its instrument and source is left out: offered
-        again, it would come after its successor.
+        A quote with a newer one of its instrument and source that is, or may be, on the stream is
+        left out: offered again, it would come after its successor.
         """
         if self.published == len(self.quotes):
             return PublishReport(published=self.published)
@@ -57,9 +81,10 @@ class Batch:
         succeeded: set[tuple[InstrumentId, str]] = set()
         found: list[Quote] = []
         for position in reversed(range(len(self.quotes))):
-            quote = self.quotes[position]
-            if self._acknowledged[position]:
-                succeeded.add((quote.instrument, quote.source))
-            elif (quote.instrument, quote.source) not in succeeded:
+            quote, state = self.quotes[position], self._states[position]
+            key = quote.instrument, quote.source
+            if state != _ACKNOWLEDGED and key not in succeeded:
                 found.append(quote)
+            if state != _UNSENT:
+                succeeded.add(key)
         return tuple(reversed(found))

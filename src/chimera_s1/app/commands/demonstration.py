@@ -76,7 +76,6 @@ def _summary(plan: DemoPlan, state: DemoState) -> str:
     return f"""\
 The demo is up.
 
-  console page   {state.url}/
   HTTP API       {state.url}/schema   health: {state.url}/health   metrics: {state.url}/metrics
   Redis Cluster  {", ".join(map(str, state.redis_addresses))}
   simulator      {state.sim_url}/sim/status

@@ -11,6 +11,7 @@ from chimera_s1.domain.resilience.health import (
     ClockReport,
     FeedReport,
     LoopReport,
+    MarketReport,
     Report,
     StreamsReport,
 )
@@ -29,6 +30,8 @@ def sentence(report: Report) -> str:
             return _streams(report)
         case ClockReport():
             return _clock(report)
+        case MarketReport():
+            return _market(report)
         case LoopReport(lag_ms=lag_ms):
             return _loop(lag_ms)
         case _:
@@ -40,12 +43,12 @@ def _feed(report: FeedReport) -> str:
     if report.fatal:
         return (
             f"a connection is out of retries and {delivering}; it is dialled again at every scan: "
-            "check the network, S1_EGRESS_PROXY and the exchange's status page"
+            "check the network and the exchange's status page"
         )
     if report.instruments is None:
         return (
             "the venue's list of instruments was not read yet; if this lasts, check that the "
-            "exchange can be reached from here (S1_BINANCE_ENV, S1_EGRESS_PROXY)"
+            "exchange can be reached from here (S1_BINANCE_ENV)"
         )
     if report.delivering < report.connections:
         return (
@@ -53,6 +56,13 @@ def _feed(report: FeedReport) -> str:
             "and the exchange's status page"
         )
     return _feed_at_work(report, report.instruments)
+
+
+def _market(report: MarketReport) -> str:
+    known = f"{report.live} LIVE, {report.quiet} QUIET, {report.stale} STALE, {report.blind} BLIND"
+    if report.stale or report.blind:
+        return f"{known}; mkt:status says which and since when: do not trade on these quotes"
+    return known
 
 
 def _feed_at_work(report: FeedReport, instruments: int) -> str:

@@ -16,6 +16,12 @@ UNANSWERED_WAIT_MS = 1_000
 Pause after an unanswered question while no offset is known at all.
 """
 
+STEP_LOOK_MS = 500
+STEP_MS = 100
+"""
+How often a step of the wall clock is looked for, and how far it must be.
+"""
+
 _log = logging.getLogger(__name__)
 
 
@@ -67,8 +73,21 @@ class PatrolClock:
         while True:
             await self.probe()
             known = self._offset_ms is not None
-            wait_ms = self._interval_ms if known else min(UNANSWERED_WAIT_MS, self._interval_ms)
-            await self._clock.sleep_ms(wait_ms)
+            await self._rest(self._interval_ms if known else UNANSWERED_WAIT_MS)
+
+    async def _rest(self, duration_ms: float) -> None:
+        """
+        Wait for the next question; a wall clock that steps meanwhile asks it at once, because the
+        offset in force has become wrong.
+        """
+        until_ms = self._clock.monotonic_ms() + duration_ms
+        shift_ms = self._clock.now_ms() - self._clock.monotonic_ms()
+        while (left_ms := until_ms - self._clock.monotonic_ms()) > 0:
+            await self._clock.sleep_ms(min(left_ms, STEP_LOOK_MS))
+            stepped_ms = self._clock.now_ms() - self._clock.monotonic_ms() - shift_ms
+            if abs(stepped_ms) > STEP_MS:
+                _log.warning("this machine's clock stepped by %.0f ms", stepped_ms)
+                return
 
     async def probe(self) -> None:
         """

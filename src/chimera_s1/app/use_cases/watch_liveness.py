@@ -7,7 +7,7 @@ connection is renewed. What is found goes to `mkt:status:<venue>`, in order.
 """
 
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterable, Sequence
 
 import anyio
@@ -28,6 +28,7 @@ from chimera_s1.domain.ports.market_feed import (
     MarketFeed,
 )
 from chimera_s1.domain.ports.market_status import MarketStatus
+from chimera_s1.domain.resilience.health import MarketReport
 
 LOOK_INTERVAL_MS = 500
 RETRY_WAIT_MS = 1_000
@@ -103,6 +104,18 @@ class WatchLiveness:
             self._board.opened(event.connection, event.streams, now_ms)
         elif isinstance(event, ConnectionLost | ConnectionFatal):
             self._board.lost(event.connection, event.streams, event.cause, now_ms)
+
+    def report(self) -> MarketReport:
+        """
+        How many instruments are in which state.
+        """
+        count = Counter(self._board.states().values())
+        return MarketReport(
+            live=count[Liveness.LIVE],
+            quiet=count[Liveness.QUIET],
+            stale=count[Liveness.STALE],
+            blind=count[Liveness.BLIND],
+        )
 
     def states(self) -> dict[InstrumentId, Liveness]:
         """

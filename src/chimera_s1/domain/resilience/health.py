@@ -94,7 +94,18 @@ class LoopReport(Struct, frozen=True, tag="loop"):
     lag_ms: float
 
 
-Report = FeedReport | StreamsReport | ClockReport | LoopReport
+class MarketReport(Struct, frozen=True, tag="market"):
+    """
+    A venue's instruments by liveness; see `domain.market.liveness`.
+    """
+
+    live: int
+    quiet: int
+    stale: int
+    blind: int
+
+
+Report = FeedReport | StreamsReport | ClockReport | LoopReport | MarketReport
 
 
 class Component(Struct, frozen=True):
@@ -130,6 +141,7 @@ def level_of(report: Report) -> Level:
     | streams | windows are merged | quotes wait for a node | not reachable |
     | clock | skew > 250 ms or unmeasured, p_up < 0.95 | > 500 ms, p_up < 0.5 | > 1000 ms |
     | loop | lag > 100 ms | lag > 500 ms | lag > 2000 ms |
+    | market | | some are STALE or BLIND | none is LIVE or QUIET |
     """
     match report:
         case FeedReport():
@@ -140,6 +152,8 @@ def level_of(report: Report) -> Level:
             return max(skew_level(offset_ms), _tier(-p_up, -P_UP_GREEN, -P_UP_YELLOW, 0.0))
         case LoopReport(lag_ms=lag_ms):
             return _tier(lag_ms, LAG_GREEN_MS, LAG_YELLOW_MS, LAG_ORANGE_MS)
+        case MarketReport():
+            return _market_level(report)
         case _:
             assert_never(report)
 
@@ -185,6 +199,12 @@ def _streams_level(report: StreamsReport) -> Level:
     if report.waiting:
         return Level.ORANGE
     return Level.YELLOW if report.merged else Level.GREEN
+
+
+def _market_level(report: MarketReport) -> Level:
+    if not report.stale and not report.blind:
+        return Level.GREEN
+    return Level.ORANGE if report.live or report.quiet else Level.RED
 
 
 def _tier(value: float, green: float, yellow: float, orange: float) -> Level:

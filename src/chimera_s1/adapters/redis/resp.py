@@ -1,0 +1,157 @@
+"""
+Quotes as bytes on the wire of a Redis node, and what its error replies mean.
+
+The bytes of a command that never change (its name, the stream, the field names) are rendered once
+for each instrument. Protocol: https://redis.io/docs/latest/develop/reference/protocol-spec/
+"""
+
+from typing import Final
+
+from msgspec import Struct
+from redis.crc import key_slot
+from redis.exceptions import (
+    AuthenticationError,
+    NoPermissionError,
+    ResponseError,
+)
+
+from chimera_s1.adapters.event_codec import QUOTE_FIELDS, quote_values
+from chimera_s1.adapters.redis.addresses import RedisAddress
+from chimera_s1.adapters.redis.errors import configuration_advice
+from chimera_s1.adapters.redis.keys import quote_stream
+from chimera_s1.domain.identifiers import InstrumentId
+from chimera_s1.domain.market.quote import Quote
+
+ASKING: Final = "*1\r\n$6\r\nASKING\r\n"
+
+_TS, _SYMBOL, _BID, _ASK, _MID, _SPREAD, _TOP_QTY, _TOP_USDT, _SRC = (
+    f"${len(name)}\r\n{name}\r\n" for name in QUOTE_FIELDS
+)
+_CREDENTIALS_REFUSED = ("NOAUTH", "WRONGPASS")
+
+
+class QuoteStream(Struct, frozen=True, gc=False):
+    """
+    What is the same in all XADD commands of one instrument.
+
+    Attributes:
+        slot: Of the cluster's 16384, by CRC16 of the stream's name.
+
+        head: The command up to its first value.
+
+        middle: From behind the first value up to the bid.
+    """
+
+    slot: int
+    head: str
+    middle: str
+
+
+class QuoteEncoder(dict[InstrumentId, QuoteStream]):
+    """
+    Renders `XADD <stream> MAXLEN ~ <maxlen> * ts ... src ...`; as a mapping, the streams met so far.
+
+    Grows with the number of instruments, not with that of quotes.
+    """
+
+    def __init__(self, maxlen: int) -> None:
+        """
+        Args:
+            maxlen: Entries a stream keeps, about.
+        """
+        super().__init__()
+        self._maxlen = maxlen
+
+    def __missing__(self, instrument: InstrumentId) -> QuoteStream:
+        """
+        Render what never changes.
+        """
+        name = quote_stream(instrument)
+        words = ("XADD", name, "MAXLEN", "~", str(self._maxlen), "*")
+        head = f"*{len(words) + 2 * len(QUOTE_FIELDS)}\r\n" + "".join(map(bulk, words)) + _TS
+        middle = f"\r\n{_SYMBOL}{bulk(instrument.symbol)}{_BID}"
+        stream = QuoteStream(int(key_slot(name.encode())), head, middle)
+        self[instrument] = stream
+        return stream
+
+    def command(self, quote: Quote) -> str:
+        """
+        The whole command; in UTF-8 it is what the server reads.
+        """
+        stream = self[quote.instrument]
+        ts, _, bid, ask, mid, spread, qty, usdt, source = quote_values(quote)
+        return (
+            f"{stream.head}${len(ts)}\r\n{ts}{stream.middle}"
+            f"${len(bid)}\r\n{bid}\r\n{_ASK}${len(ask)}\r\n{ask}\r\n"
+            f"{_MID}${len(mid)}\r\n{mid}\r\n{_SPREAD}${len(spread)}\r\n{spread}\r\n"
+            f"{_TOP_QTY}${len(qty)}\r\n{qty}\r\n{_TOP_USDT}${len(usdt)}\r\n{usdt}\r\n"
+            f"{_SRC}{bulk(source)}"
+        )
+
+
+class Redirect(Struct, frozen=True):
+    """
+    `MOVED <slot> <host>:<port>` or `ASK <slot> <host>:<port>`.
+
+    Attributes:
+        moved: The slot has another owner from now on; else only this command goes elsewhere.
+
+        slot: The slot it is about.
+
+        target: Where the command is to be sent.
+    """
+
+    moved: bool
+    slot: int
+    target: RedisAddress
+
+    @classmethod
+    def parse(cls, text: str, asked: RedisAddress) -> "Redirect | None":
+        """
+        Read an error reply; None for any that is no redirect.
+
+        Args:
+            text: The reply, without its leading minus.
+
+            asked: Who sent it; a redirect without a host means another port of the same host
+                (`cluster-preferred-endpoint-type unknown-endpoint`).
+        """
+        kind, _, rest = text.partition(" ")
+        if kind not in {"MOVED", "ASK"}:
+            return None
+        slot, _, endpoint = rest.partition(" ")
+        host, _, port = endpoint.rpartition(":")
+        if not (slot.isdigit() and port.isdigit()):
+            return None
+        known = host.strip("[]") if host not in {"", "?"} else asked.host
+        return cls(moved=kind == "MOVED", slot=int(slot), target=RedisAddress(known, int(port)))
+
+
+def bulk(text: str) -> str:
+    """
+    A bulk string: the length in bytes, then *text*.
+    """
+    return f"${len(text) if text.isascii() else len(text.encode())}\r\n{text}\r\n"
+
+
+def command(*words: str) -> str:
+    """
+    Any command, word by word.
+    """
+    return f"*{len(words)}\r\n" + "".join(map(bulk, words))
+
+
+def reply_error(text: str) -> ResponseError | AuthenticationError:
+    """
+    The exception that redis-py makes of an error reply, where it decides what people are told.
+    """
+    if text.startswith(_CREDENTIALS_REFUSED):
+        return AuthenticationError(text)
+    return NoPermissionError(text) if text.startswith("NOPERM") else ResponseError(text)
+
+
+def refusal_text(text: str) -> str:
+    """
+    An error reply in one line for people: what to set where settings explain it.
+    """
+    return configuration_advice(reply_error(text)) or text.partition("\n")[0]
