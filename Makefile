@@ -37,6 +37,10 @@ run: $(INSTALLED) ## the whole service on this machine: simulator, embedded Redi
 test: $(INSTALLED) ## every unit and contract test; types, lint and import contracts among them (ARGS="-k quote")
 	@exec $(BIN)/pytest $(ARGS)
 
+.PHONY: bench
+bench: $(INSTALLED) ## print what a message costs, how soon it is out, and what that takes (ARGS="--quick")
+	@exec $(BIN)/python -m tests.load.bench $(ARGS)
+
 .PHONY: lint
 lint: $(INSTALLED) ## only the static checks: ruff, mypy, import contracts
 	@$(BIN)/ruff check

@@ -3,156 +3,164 @@ A sender of book frames as fast as one core can, or at an exact pace: the load o
 
     python -m tests.load.flood --symbols 200 --rate 0      # unpaced; prints {"port": ...}
 
-It answers the WebSocket handshake, acknowledges SUBSCRIBE, answers pings, and then sends spot
-bookTicker frames of every symbol in turn. Frames are rendered once; each further round only gets
-a new prefix in its update ids, so that the sender costs less than any receiver.
+On one port it answers exchangeInfo and time over HTTP, shakes hands for WebSockets, acknowledges
+SUBSCRIBE, answers pings, and then sends bookTicker frames of the symbols asked for in turn.
 """
 
 import argparse
 import base64
 import hashlib
-import json
 import select
 import socket
 import struct
+import sys
 import threading
 import time
+from collections.abc import Sequence
+
+import msgspec
+from msgspec import Struct
+
+from chimera_s1.adapters.system.clock import SystemClock
+from tests.load.book_frames import FrameBlob, symbol_name
 
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
-ROUNDS_PER_BLOB = 100
-FIRST_PREFIX = 100_000_000
-PREFIX_DIGITS = len(str(FIRST_PREFIX))
 CHUNK_BYTES = 1 << 18
 TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
-SPIN_BELOW_S = 0.0002
+NAP_S = 0.0002
+SUBSCRIPTIONS_END_S = 0.5
+"""
+Frames begin when no further SUBSCRIBE came for so long.
+"""
+
+_clock = SystemClock()
 
 
-def symbol_name(number: int) -> str:
-    """The n-th symbol of a flood: `F0001USDT`."""
-    return f"F{number:04d}USDT"
-
-
-class Blob:
+class Load(Struct, frozen=True):
     """
-    Pre-rendered frames, *symbols* x 100 rounds; the update id of frame i of blob k is (1e8 + k) * 1e6 + i.
+    What is sent.
+
+    Attributes:
+        symbols: All there are.
+
+        rate: Messages/s over all symbols; 0 sends as fast as it goes.
+
+        venue: `spot`, or `perp` for frames with an event time: when they were sent.
     """
 
-    def __init__(self, symbols: list[str]) -> None:
-        self.frames = len(symbols) * ROUNDS_PER_BLOB
-        self.buffer = bytearray()
-        self._prefix_at: list[int] = []
-        self.starts: list[int] = []
-        for number in range(self.frames):
-            self.starts.append(len(self.buffer))
-            frame, prefix_at = render(symbols[number % len(symbols)], number)
-            self._prefix_at.append(len(self.buffer) + prefix_at)
-            self.buffer += frame
-        self.starts.append(len(self.buffer))
+    symbols: tuple[str, ...]
+    rate: float
+    venue: str
 
-    def stamp(self, number: int) -> None:
-        """Give every frame the ids of blob *number*."""
-        prefix = str(FIRST_PREFIX + number).encode()
-        buffer = self.buffer
-        for at in self._prefix_at:
-            buffer[at : at + PREFIX_DIGITS] = prefix
+    def answer(self, path: str) -> object:
+        """
+        What the REST side says about *path*.
+        """
+        if path.endswith("/time"):
+            return {"serverTime": _clock.now_ms()}
+        rows = [
+            {"symbol": symbol, "status": "TRADING", "quoteAsset": "USDT"} for symbol in self.symbols
+        ]
+        return {"symbols": rows}
 
 
-def render(symbol: str, number: int) -> tuple[bytes, int]:
-    """One WebSocket frame and where its update id begins."""
-    cents = 2_500_000 + number % 977
-    head = f'{{"stream":"{symbol.lower()}@bookTicker","data":{{"u":'.encode()
-    ids = f"{FIRST_PREFIX}{number:06d}".encode()
-    tail = (
-        f',"s":"{symbol}","b":"{cents / 100:.8f}","B":"{1 + number % 89}.21000000",'
-        f'"a":"{(cents + 1 + number % 7) / 100:.8f}","A":"{1 + number % 83}.66000000"}}}}'
-    ).encode()
-    payload = head + ids + tail
-    header = bytes([0x80 | TEXT, 126]) + struct.pack(">H", len(payload))
-    return header + payload, len(header) + len(head)
+class Session:
+    """
+    One accepted connection: HTTP requests, until one of them opens a WebSocket.
+    """
 
-
-class Sender:
-    """One accepted connection."""
-
-    def __init__(self, connection: socket.socket, symbols: list[str], rate: float) -> None:
+    def __init__(self, connection: socket.socket, load: Load) -> None:
         self._socket = connection
-        self._symbols = symbols
-        self._rate = rate
+        self._load = load
         self._inbox = bytearray()
 
     def run(self) -> None:
-        """Serve the connection until the client goes."""
-        try:
-            self._handshake()
-            names = self._await_subscriptions()
-            wanted = [s for s in self._symbols if f"{s.lower()}@bookTicker" in names]
-            blob = Blob(wanted)
-            if self._rate:
-                self._send_paced(blob)
-            else:
-                self._send_unpaced(blob)
-        except OSError:
-            return
-        finally:
-            self._socket.close()
+        """
+        Serve the connection until the client goes.
+        """
+        with self._socket:
+            try:
+                self._serve_http()
+                names = self._await_subscriptions()
+                wanted = [s for s in self._load.symbols if f"{s.lower()}@bookTicker" in names]
+                blob = FrameBlob(wanted, timed=self._load.venue == "perp")
+                if self._load.rate:
+                    self._send_paced(blob, self._load.rate * len(wanted) / len(self._load.symbols))
+                else:
+                    self._send_unpaced(blob)
+            except OSError:
+                return
 
-    def _handshake(self) -> None:
+    def _serve_http(self) -> None:
+        while True:
+            request, headers = self._request()
+            key = headers.get("sec-websocket-key")
+            if key is not None:
+                accept = base64.b64encode(hashlib.sha1(key.encode() + GUID.encode()).digest())
+                self._socket.sendall(
+                    b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\n"
+                    b"Connection: Upgrade\r\nSec-WebSocket-Accept: " + accept + b"\r\n\r\n"
+                )
+                return
+            body = msgspec.json.encode(self._load.answer(request.split(" ")[1].partition("?")[0]))
+            head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n"
+            self._socket.sendall(head.encode() + body)
+
+    def _request(self) -> tuple[str, dict[str, str]]:
+        """
+        The request line and the headers, names in lower case.
+        """
         while b"\r\n\r\n" not in self._inbox:
             self._receive()
         head, _, rest = bytes(self._inbox).partition(b"\r\n\r\n")
         self._inbox = bytearray(rest)
-        key = next(
-            line.partition(b":")[2].strip()
-            for line in head.split(b"\r\n")
-            if line.lower().startswith(b"sec-websocket-key")
-        )
-        accept = base64.b64encode(hashlib.sha1(key + GUID.encode()).digest()).decode()
-        self._socket.sendall(
-            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-            f"Sec-WebSocket-Accept: {accept}\r\n\r\n".encode()
-        )
+        request, *lines = head.decode().split("\r\n")
+        pairs = (line.partition(":") for line in lines)
+        return request, {name.lower(): value.strip() for name, _, value in pairs}
 
     def _await_subscriptions(self) -> set[str]:
-        """Names asked for until nothing more comes for half a second."""
+        """
+        The names asked for.
+        """
         names: set[str] = set()
-        while not names or select.select([self._socket], [], [], 0.5)[0]:
+        while not names or select.select([self._socket], [], [], SUBSCRIPTIONS_END_S)[0]:
             self._receive()
             for payload in self._frames():
-                request = json.loads(payload)
+                request = msgspec.json.decode(payload)
                 names.update(request["params"])
-                self._send(TEXT, json.dumps({"result": None, "id": request["id"]}).encode())
+                self._send(TEXT, msgspec.json.encode({"result": None, "id": request["id"]}))
         return names
 
-    def _send_unpaced(self, blob: Blob) -> None:
+    def _send_unpaced(self, blob: FrameBlob) -> None:
         number = 0
         while True:
             number += 1
-            blob.stamp(number)
-            view = memoryview(blob.buffer)
-            for at in range(0, len(view), CHUNK_BYTES):
-                # Between chunks a frame may be half sent: pings are answered at a blob's end.
-                self._socket.sendall(view[at : at + CHUNK_BYTES])
-            view.release()
+            blob.stamp_ids(number)
+            blob.stamp_times(0, blob.count, _clock.now_ms())
+            with memoryview(blob.buffer) as view:
+                for at in range(0, len(view), CHUNK_BYTES):
+                    self._socket.sendall(view[at : at + CHUNK_BYTES])
+            # Between chunks a frame may be half sent: pings are answered at a blob's end.
             self._answer()
 
-    def _send_paced(self, blob: Blob) -> None:
+    def _send_paced(self, blob: FrameBlob, rate: float) -> None:
         started, sent, number = time.perf_counter(), 0, 0
         while True:
             number += 1
-            blob.stamp(number)
-            view = memoryview(blob.buffer)
+            blob.stamp_ids(number)
             at = 0
-            while at < blob.frames:
-                due = int((time.perf_counter() - started) * self._rate) - sent
+            while at < blob.count:
+                due = int((time.perf_counter() - started) * rate) - sent
                 if due <= 0:
                     self._answer()
-                    time.sleep(min(SPIN_BELOW_S, 1 / self._rate))
+                    time.sleep(min(NAP_S, 1 / rate))
                     continue
-                upto = min(at + due, blob.frames)
-                self._socket.sendall(view[blob.starts[at] : blob.starts[upto]])
+                upto = min(at + due, blob.count)
+                blob.stamp_times(at, upto, _clock.now_ms())
+                with memoryview(blob.buffer) as view:
+                    self._socket.sendall(view[blob.starts[at] : blob.starts[upto]])
                 sent += upto - at
                 at = upto
-            view.release()
 
     def _answer(self) -> None:
         if select.select([self._socket], [], [], 0)[0]:
@@ -167,7 +175,9 @@ class Sender:
         self._inbox += data
 
     def _frames(self) -> list[bytes]:
-        """Whole text frames in the inbox; pings are answered on the way."""
+        """
+        Whole text frames in the inbox; pings are answered on the way.
+        """
         texts: list[bytes] = []
         while len(self._inbox) >= 6:
             kind, length, at = self._inbox[0] & 15, self._inbox[1] & 127, 2
@@ -191,20 +201,23 @@ class Sender:
         self._socket.sendall(bytes([0x80 | kind, len(payload)]) + payload)
 
 
-def main() -> None:
-    """Listen, print the port, serve each connection in a thread."""
-    parser = argparse.ArgumentParser()
+def main(arguments: Sequence[str] | None = None) -> None:
+    """
+    Listen, print the port, serve each connection in a thread.
+    """
+    parser = argparse.ArgumentParser(description="A sender of book frames.")
     parser.add_argument("--symbols", type=int, default=200)
-    parser.add_argument("--rate", type=float, default=0, help="messages/s a connection; 0 unpaced")
-    arguments = parser.parse_args()
-    symbols = [symbol_name(number) for number in range(arguments.symbols)]
-    listener = socket.create_server(("127.0.0.1", 0))
-    print(json.dumps({"port": listener.getsockname()[1]}), flush=True)  # noqa: T201
-    while True:
-        connection, _ = listener.accept()
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        sender = Sender(connection, symbols, arguments.rate)
-        threading.Thread(target=sender.run, daemon=True).start()
+    parser.add_argument("--rate", type=float, default=0, help="messages/s in all; 0: unpaced")
+    parser.add_argument("--venue", choices=["spot", "perp"], default="spot")
+    given = parser.parse_args(arguments)
+    load = Load(tuple(map(symbol_name, range(given.symbols))), given.rate, given.venue)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        sys.stdout.write(f'{{"port": {listener.getsockname()[1]}}}\n')
+        sys.stdout.flush()
+        while True:
+            connection, _ = listener.accept()
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            threading.Thread(target=Session(connection, load).run, daemon=True).start()
 
 
 if __name__ == "__main__":

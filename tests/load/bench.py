@@ -1,0 +1,87 @@
+"""
+The benchmarks: `make bench`, or one of them with `make bench ARGS="--only messages"`.
+
+They print tables in Markdown: what was measured, what the target is, whether it was reached. The
+sender and Redis have one core, the service another. A missed target is a line in the table; the
+exit code is 1 only where something could not be measured.
+"""
+
+import argparse
+import gc
+import sys
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import anyio
+
+from chimera_s1.adapters.redis.embedded import EmbeddedRedis
+from chimera_s1.adapters.redis.server_binary import find_redis_server
+from tests.load.bench_messages import bench_messages
+from tests.load.bench_outage import bench_outage
+from tests.load.bench_scaling import bench_shards, bench_symbols
+from tests.load.bench_updates import bench_updates
+from tests.load.bench_windows import bench_windows
+from tests.load.machine import describe, divide_cores, on_core
+from tests.load.measuring import NothingMeasuredError
+from tests.load.report import Report, say
+from tests.load.running import Rig
+from tests.load.stage import Stage
+
+MASTERS = 3
+
+BENCHES: dict[str, Callable[[Stage], Awaitable[None]]] = {
+    "messages": bench_messages,
+    "updates": bench_updates,
+    "windows": bench_windows,
+    "outage": bench_outage,
+    "symbols": bench_symbols,
+    "shards": bench_shards,
+}
+
+
+async def run(names: Sequence[str], *, quick: bool) -> int:
+    """
+    Run the benches *names* one after the other.
+
+    Returns:
+        The exit code.
+    """
+    cores = divide_cores()
+    report = Report()
+    say(describe(cores))
+    if cores.shared:
+        say("\nThere is one core for everything: these figures say little.")
+    with TemporaryDirectory(prefix="chimera-bench-redis-") as directory, on_core(cores.sender):
+        redis = EmbeddedRedis(Path(directory), binary=find_redis_server(""), masters=MASTERS)
+        async with redis:
+            addresses = ",".join(map(str, redis.addresses))
+            stage = Stage(Rig(cores, addresses), redis, report, quick)
+            for name in names:
+                await _run_one(stage, name)
+    return report.end()
+
+
+async def _run_one(stage: Stage, name: str) -> None:
+    for node in stage.redis.nodes:
+        await node.ask("FLUSHALL")
+    gc.collect()
+    try:
+        await BENCHES[name](stage)
+    except (NothingMeasuredError, RuntimeError, TimeoutError) as error:
+        stage.report.problem(f"{name}: {str(error) or type(error).__name__}")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """
+    Run what is asked for, print the tables, leave with the exit code.
+    """
+    parser = argparse.ArgumentParser(prog="make bench", description=(__doc__ or "").strip())
+    parser.add_argument("--quick", action="store_true", help="shorter, and less exact")
+    parser.add_argument("--only", choices=list(BENCHES), action="append", metavar="NAME")
+    given = parser.parse_args(arguments)
+    sys.exit(anyio.run(lambda: run(given.only or list(BENCHES), quick=given.quick)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""
+Redis away for half a minute under load: how soon quotes flow again, and whether any is stale.
+"""
+
+import anyio
+from msgspec import Struct
+
+from chimera_s1.adapters.redis.cluster import connect_cluster
+from chimera_s1.adapters.redis.keys import quote_stream
+from chimera_s1.adapters.redis.server_process import ServerProcess, until
+from chimera_s1.adapters.system.clock import SystemClock
+from chimera_s1.domain.identifiers import InstrumentId, Venue, parse_symbol
+from tests.load.book_frames import symbol_name
+from tests.load.measuring import NothingMeasuredError, gained, quantile_of
+from tests.load.report import Row
+from tests.load.running import Service
+from tests.load.stage import Stage
+
+SYMBOLS = 200
+RATE = 20_000
+AWAY_S, AWAY_QUICK_S = 30.0, 5.0
+FLOWS_AGAIN_S = 10.0
+UP_AGAIN_S = 20.0
+BACK_MS = 2_000
+FRESH_MS = 5_000
+
+_clock = SystemClock()
+
+
+class Written(Struct, frozen=True):
+    """
+    What the streams hold after the outage.
+
+    Attributes:
+        first_ms: When the first entry of each stream was written, epoch ms; shape (streams,).
+
+        ages_ms: How old each entry was when it was written, ms; shape (entries,).
+    """
+
+    first_ms: list[int]
+    ages_ms: list[int]
+
+
+async def bench_outage(stage: Stage) -> None:
+    """
+    Print the table.
+    """
+    away_s = AWAY_QUICK_S if stage.quick else AWAY_S
+    async with (
+        stage.rig.sender(SYMBOLS, RATE) as port,
+        stage.rig.service(port) as service,
+    ):
+        await _take_away(stage, service, away_s)
+        started_ms = _clock.now_ms()
+        for node in stage.redis.nodes:
+            await node.start()
+        with anyio.fail_after(UP_AGAIN_S):
+            await until(lambda: _all_ok(stage.redis.nodes))
+        up_ms = _clock.now_ms()
+        await anyio.sleep(FLOWS_AGAIN_S)
+        last = await service.read()
+    written = await _written(stage)
+    back_ms = [max(0, first - up_ms) for first in written.first_ms]
+    stale = sum(age > FRESH_MS for age in written.ages_ms)
+    stage.report.table(
+        f"Redis gone for {away_s:g} s (all masters), {RATE:,} messages/s, {SYMBOLS} symbols",
+        [
+            Row("the cluster itself, start to all slots served", f"{up_ms - started_ms:,} ms"),
+            Row(
+                "from then to the first entry of the last stream",
+                f"{max(back_ms):,} ms (p50 {quantile_of(back_ms, 0.5):,} ms)",
+                f"at most {BACK_MS:,} ms",
+                max(back_ms) <= BACK_MS,
+            ),
+            Row(
+                "age of an entry when written",
+                f"p50 {quantile_of(written.ages_ms, 0.5):,} ms, most {max(written.ages_ms):,} ms",
+            ),
+            Row(f"entries older than {FRESH_MS:,} ms when written", f"{stale}", "0", stale == 0),
+            Row(
+                "quotes replaced by newer ones, or dropped as too old, meanwhile",
+                f"{last.total('s1_quotes_superseded_total'):,.0f}, "
+                f"{last.total('s1_quotes_expired_total'):,.0f}",
+            ),
+        ],
+        f"{len(written.ages_ms):,} entries compared, on {len(written.first_ms)} streams; windows "
+        "of 1000 ms, so the first entry may wait so long for its window's end.",
+    )
+
+
+async def _take_away(stage: Stage, service: Service, seconds: float) -> None:
+    """
+    Stop all masters, and see that nothing is published while they are away.
+    """
+    for node in stage.redis.nodes:
+        await node.stop()
+    await anyio.sleep(1)
+    before = await service.read()
+    await anyio.sleep(seconds - 1)
+    now = await service.read()
+    if gained(before, now, "s1_publish_quotes_total"):
+        raise NothingMeasuredError("quotes were published while Redis was away")
+    if not gained(before, now, "s1_feed_messages_total"):
+        raise NothingMeasuredError("no messages arrived while Redis was away")
+
+
+async def _all_ok(nodes: tuple[ServerProcess, ...]) -> bool:
+    answers = [await node.ask("CLUSTER", "INFO") for node in nodes]
+    return all("cluster_state:ok" in str(answer) for answer in answers)
+
+
+async def _written(stage: Stage) -> Written:
+    written = Written([], [])
+    async with connect_cluster(stage.redis.addresses) as client:
+        for number in range(SYMBOLS):
+            name = InstrumentId(Venue.SPOT, parse_symbol(symbol_name(number)))
+            entries = await client.xrange(quote_stream(name))
+            if not entries:
+                raise NothingMeasuredError(f"{name}: nothing was published after the outage")
+            ids_ms = [int(str(entry_id).partition("-")[0]) for entry_id, _ in entries]
+            written.first_ms.append(ids_ms[0])
+            written.ages_ms.extend(
+                id_ms - int(dict(fields or {})["ts"])
+                for id_ms, (_, fields) in zip(ids_ms, entries, strict=True)
+            )
+    return written

@@ -1,0 +1,121 @@
+"""
+What grows with what: cost over symbols, and over shards.
+"""
+
+from contextlib import AsyncExitStack
+from itertools import pairwise
+from statistics import median
+
+import anyio
+
+from tests.load.measuring import Figures, NothingMeasuredError, gained, service_figures, watch
+from tests.load.running import Reading, Service
+from tests.load.stage import Stage
+
+SYMBOL_COUNTS = (10, 100, 1_000)
+SHARD_COUNTS = (1, 2, 4)
+SHARDED_SYMBOLS = 200
+PACE = 20_000
+
+
+async def bench_symbols(stage: Stage) -> None:
+    """
+    Print cost for 10, 100 and 1,000 symbols.
+    """
+    lines = [("symbols", "unpaced us/message", "messages/s", f"share at {PACE:,}/s", "RSS")]
+    for symbols in SYMBOL_COUNTS:
+        flood, _ = await _one(stage, symbols, 0)
+        paced, last = await _one(stage, symbols, PACE)
+        lines.append(
+            (
+                f"{symbols:,}",
+                f"{flood.us_per_message:.2f}",
+                f"{flood.messages_s:,.0f}",
+                f"{paced.share:.1%}",
+                f"{last.rss_mib:.0f} MiB",
+            )
+        )
+    stage.report.grid(
+        "Cost over symbols, window 1000 ms",
+        lines,
+        "Publishing costs per symbol and window, whatever the rate; the rest costs per message.",
+    )
+
+
+async def bench_shards(stage: Stage) -> None:
+    """
+    Print cost for 1, 2 and 4 processes that share the symbols.
+    """
+    cores = stage.rig.cores.service
+    lines = [
+        ("shards", "messages/s in all", "us/message", f"cores used at {PACE:,}/s", "RSS in all")
+    ]
+    for shards in SHARD_COUNTS:
+        flood = await _sharded(stage, shards, 0)
+        paced = await _sharded(stage, shards, PACE)
+        lines.append(
+            (
+                str(shards),
+                f"{flood[0]:,.0f}",
+                f"{flood[1]:.2f}",
+                f"{paced[2]:.1%}",
+                f"{paced[3]:.0f} MiB",
+            )
+        )
+    stage.report.grid(
+        f"Cost over shards, window 1000 ms, {SHARDED_SYMBOLS} symbols",
+        lines,
+        f"The shards of this run share {len(cores)} core{'s' * (len(cores) > 1)}.",
+    )
+
+
+async def _one(stage: Stage, symbols: int, rate: int) -> tuple[Figures, Reading]:
+    async with (
+        stage.rig.sender(symbols, rate) as port,
+        stage.rig.service(port) as service,
+    ):
+        readings = await watch(service, stage.times(3), stage.seconds(2))
+    return service_figures(readings), readings[-1]
+
+
+async def _sharded(stage: Stage, shards: int, rate: int) -> tuple[float, float, float, float]:
+    """
+    Messages/s, us a message, cores used, MiB; of all shards together.
+    """
+    cores = stage.rig.cores.service
+    async with AsyncExitStack() as stack:
+        port = await stack.enter_async_context(stage.rig.sender(SHARDED_SYMBOLS, rate))
+        services = [
+            await stack.enter_async_context(
+                stage.rig.service(port, core=cores[number % len(cores)], shard=f"{number}/{shards}")
+            )
+            for number in range(shards)
+        ]
+        rounds = [await _read_all(services)]
+        for _ in range(stage.times(3)):
+            await anyio.sleep(stage.seconds(2))
+            rounds.append(await _read_all(services))
+    seconds = [after[0].at_s - before[0].at_s for before, after in pairwise(rounds)]
+    messages = [_gained(before, after) for before, after in pairwise(rounds)]
+    used = [
+        sum(now.cpu_s - then.cpu_s for then, now in zip(before, after, strict=True))
+        for before, after in pairwise(rounds)
+    ]
+    if not all(messages):
+        raise NothingMeasuredError(f"{shards} shards: no message arrived")
+    return (
+        median(count / length for count, length in zip(messages, seconds, strict=True)),
+        median(cpu / count * 1e6 for cpu, count in zip(used, messages, strict=True)),
+        median(cpu / length for cpu, length in zip(used, seconds, strict=True)),
+        sum(reading.rss_mib for reading in rounds[-1]),
+    )
+
+
+async def _read_all(services: list[Service]) -> list[Reading]:
+    return [await service.read() for service in services]
+
+
+def _gained(before: list[Reading], after: list[Reading]) -> float:
+    return sum(
+        gained(then, now, "s1_feed_messages_total") for then, now in zip(before, after, strict=True)
+    )

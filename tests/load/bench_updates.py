@@ -1,0 +1,86 @@
+"""
+Window 0: how many updates one process publishes, and how soon.
+"""
+
+from tests.load.measuring import (
+    NothingMeasuredError,
+    gained,
+    latency_ms,
+    service_figures,
+    watch,
+)
+from tests.load.report import Row
+from tests.load.stage import Stage
+
+SYMBOLS = 200
+RATES = (40_000, 60_000, 80_000, 100_000)
+PUBLISHED_PER_S = 60_000
+CALM_RATE = 5_000
+
+
+async def bench_updates(stage: Stage) -> None:
+    """
+    Print the table.
+    """
+    rows: list[Row] = []
+    best = 0.0
+    for rate in RATES[1:3] if stage.quick else RATES:
+        published, merged, share = await _published(stage, rate)
+        best = max(best, published)
+        rows.append(
+            Row(
+                f"sent {rate:,}/s",
+                f"{published:,.0f}/s published, {merged:.1%} merged, {share:.0%} of a core",
+            )
+        )
+    rows.append(
+        Row(
+            "most updates published/s",
+            f"{best:,.0f}",
+            f"at least {PUBLISHED_PER_S:,}",
+            best >= PUBLISHED_PER_S,
+        )
+    )
+    for read_ms in (10, 0):
+        p50, p99 = await _latency(stage, read_ms)
+        rows.append(
+            Row(
+                f"received to acknowledged at {CALM_RATE:,}/s, read every {read_ms} ms"
+                if read_ms
+                else f"received to acknowledged at {CALM_RATE:,}/s, read at once",
+                f"p50 {p50:g} ms, p99 {p99:g} ms",
+            )
+        )
+    stage.report.table(
+        f"Window 0, every update, {SYMBOLS} symbols",
+        rows,
+        "Merged: more than the process could publish came, and only the newest of each stream "
+        "went out. Received to acknowledged: the oldest quote of each batch, upper bounds of "
+        "the histogram's buckets.",
+    )
+
+
+async def _published(stage: Stage, rate: int) -> tuple[float, float, float]:
+    async with (
+        stage.rig.sender(SYMBOLS, rate) as port,
+        stage.rig.service(port, conflation_ms="0") as service,
+    ):
+        readings = await watch(service, stage.times(4), stage.seconds(1.5))
+    figures = service_figures(readings)
+    first, last = readings[0], readings[-1]
+    messages = gained(first, last, "s1_feed_messages_total")
+    merged = gained(first, last, "s1_feed_conflated_total") / messages
+    return figures.published_s, merged, figures.share
+
+
+async def _latency(stage: Stage, read_ms: int) -> tuple[float, float]:
+    async with (
+        stage.rig.sender(SYMBOLS, CALM_RATE) as port,
+        stage.rig.service(port, conflation_ms="0", read_interval_ms=str(read_ms)) as service,
+    ):
+        readings = await watch(service, 1, stage.seconds(8))
+    service_figures(readings)
+    first, last = readings[0], readings[-1]
+    if gained(first, last, "s1_feed_conflated_total"):
+        raise NothingMeasuredError("updates were merged, so this is not every update")
+    return latency_ms(first, last, 0.5), latency_ms(first, last, 0.99)

@@ -1,0 +1,231 @@
+"""
+The processes of a benchmark: senders, receivers, services, each on its core, none left behind.
+"""
+
+import os
+import re
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import anyio
+import httpx
+import msgspec
+from anyio.abc import Process
+from anyio.streams.buffered import BufferedByteReceiveStream
+from msgspec import Struct
+
+from tests.load.machine import Cores, cpu_s, on_core, rss_mib
+
+READY_S = 30
+STOP_S = 20
+_LOOK_AGAIN_S = 0.05
+_SAMPLE = re.compile(r"^([a-z0-9_]+(?:\{[^}]*\})?) (\S+)$", re.MULTILINE)
+
+
+class Child:
+    """
+    A running Python module; what it prints are JSON lines.
+    """
+
+    def __init__(self, process: Process) -> None:
+        assert process.stdout is not None
+        self.process = process
+        self._output = BufferedByteReceiveStream(process.stdout)
+
+    async def line(self) -> dict[str, Any]:
+        """
+        The next line it prints.
+        """
+        with anyio.fail_after(READY_S):
+            return msgspec.json.decode(
+                await self._output.receive_until(b"\n", 65_536), type=dict[str, Any]
+            )
+
+
+@asynccontextmanager
+async def child(
+    core: int,
+    *arguments: str,
+    environment: Mapping[str, str] | None = None,
+    log: Path | None = None,
+) -> AsyncIterator[Child]:
+    """
+    Run `python -m <arguments>` on *core* for the length of the block.
+    """
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("S1_")}
+    stderr = log.open("wb") if log else None
+    try:
+        with on_core(core):
+            process = await anyio.open_process(
+                [sys.executable, "-m", *arguments],
+                stdin=subprocess.DEVNULL,
+                stderr=stderr,
+                env={**kept, **(environment or {})},
+            )
+    finally:
+        if stderr:
+            stderr.close()
+    try:
+        yield Child(process)
+    finally:
+        with anyio.CancelScope(shield=True):
+            await _end(process)
+
+
+class Reading(Struct, frozen=True):
+    """
+    What a service had done at one moment.
+
+    Attributes:
+        at_s: The moment, monotonic s.
+
+        cpu_s: CPU time used since its start, s.
+
+        rss_mib: Memory in RAM, MiB.
+
+        samples: Its metrics page: `s1_publish_quotes_total` and its like, labels included.
+    """
+
+    at_s: float
+    cpu_s: float
+    rss_mib: float
+    samples: dict[str, float]
+
+    def total(self, name: str) -> float:
+        """
+        The sum of *name* over its labels; 0 where it is not on the page.
+        """
+        return sum(value for key, value in self.samples.items() if key.partition("{")[0] == name)
+
+
+class Service:
+    """
+    A running `chimera-s1 serve`.
+    """
+
+    def __init__(self, pid: int, directory: Path, client: httpx.AsyncClient) -> None:
+        self.pid = pid
+        self.log = directory / "service.log"
+        self._place = directory / "service.env"
+        self._client = client
+        self._url = ""
+
+    async def read(self) -> Reading:
+        """
+        Its figures now.
+        """
+        reply = await self._client.get(f"{self._url}/metrics")
+        samples = {name: float(value) for name, value in _SAMPLE.findall(reply.text)}
+        return Reading(time.monotonic(), cpu_s(self.pid), rss_mib(self.pid), samples)
+
+    async def until_publishing(self) -> None:
+        """
+        Wait until everything it shall subscribe delivers, and quotes are on the streams.
+
+        Raises:
+            RuntimeError: It does not come to that; the text has the end of its log.
+        """
+        with anyio.move_on_after(READY_S):
+            while not await self._publishes():  # noqa: ASYNC110 (a page tells nothing unasked)
+                await anyio.sleep(_LOOK_AGAIN_S)
+            return
+        end = "\n".join(self.log.read_text(errors="replace").splitlines()[-8:])
+        raise RuntimeError(f"the service published nothing within {READY_S} s:\n{end}")
+
+    async def _publishes(self) -> bool:
+        if not self._url:
+            if not self._place.exists():
+                return False
+            pairs = dict(line.split("=", 1) for line in self._place.read_text().splitlines())
+            self._url = pairs["S1_URL"]
+        try:
+            now = await self.read()
+        except httpx.HTTPError:
+            return False
+        wanted = now.total("s1_feed_connections")
+        delivering = now.total("s1_feed_connections_delivering")
+        return bool(wanted) and wanted == delivering and now.total("s1_publish_quotes_total") > 0
+
+
+class Rig(Struct, frozen=True):
+    """
+    Where the processes of a benchmark run and write to.
+
+    Attributes:
+        cores: Who runs where.
+
+        redis: Addresses of the cluster, `host:port,host:port`.
+    """
+
+    cores: Cores
+    redis: str
+
+    @asynccontextmanager
+    async def sender(self, symbols: int, rate: float, venue: str = "spot") -> AsyncIterator[int]:
+        """
+        A sender of *rate* messages/s over *symbols* symbols (0: unpaced); its port.
+        """
+        options = ("--symbols", str(symbols), "--rate", str(rate), "--venue", venue)
+        async with child(self.cores.sender, "tests.load.flood", *options) as flood:
+            yield (await flood.line())["port"]
+
+    @asynccontextmanager
+    async def service(
+        self, port: int, *, core: int | None = None, **settings: str
+    ) -> AsyncIterator[Service]:
+        """
+        A service fed by the sender on *port*, publishing; *settings* are `conflation_ms="0"` and
+        their like.
+        """
+        with TemporaryDirectory(prefix="chimera-bench-") as name:
+            directory = Path(name)
+            environment = self._environment(port, directory, settings)
+            async with (
+                httpx.AsyncClient() as client,
+                child(
+                    self.cores.service[0] if core is None else core,
+                    "chimera_s1",
+                    "serve",
+                    environment=environment,
+                    log=directory / "service.log",
+                ) as running,
+            ):
+                service = Service(running.process.pid, directory, client)
+                await service.until_publishing()
+                yield service
+
+    def _environment(
+        self, port: int, directory: Path, settings: Mapping[str, str]
+    ) -> dict[str, str]:
+        venue = settings.get("venues", "spot")
+        return {
+            "S1_BINANCE_ENV": "simulator",
+            "S1_VENUES": venue,
+            f"S1_BINANCE_{venue.upper()}_REST_URL": f"http://127.0.0.1:{port}",
+            f"S1_BINANCE_{venue.upper()}_WS_URL": f"ws://127.0.0.1:{port}",
+            "S1_SYMBOLS": "*",
+            "S1_HTTP_PORT": "0",
+            "S1_LOG_FORMAT": "json",
+            "S1_REDIS_ADDRESSES": self.redis,
+            "S1_STATE_DIR": str(directory),
+            **{f"S1_{field.upper()}": value for field, value in settings.items()},
+        }
+
+
+async def _end(process: Process) -> None:
+    try:
+        if process.returncode is None:
+            process.terminate()
+        with anyio.fail_after(STOP_S):
+            await process.wait()
+    except TimeoutError:
+        process.kill()
+        await process.wait()
+    finally:
+        await process.aclose()
