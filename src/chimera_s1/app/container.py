@@ -5,18 +5,12 @@ The only importer of dependency-injector. What has to be chosen or converted is 
 builder above the container, where the type checker sees that the adapter fits the port.
 """
 
-import random
-from collections.abc import Mapping
 from uuid import uuid4
 
 from dependency_injector import containers, providers
 from litestar import Litestar
 
 from chimera_s1 import __version__
-from chimera_s1.adapters.binance.endpoints import LIVE, TESTNET, Endpoints
-from chimera_s1.adapters.binance.feed import BinanceFeed, FeedPlan
-from chimera_s1.adapters.binance.read_pacing import ReadPacer
-from chimera_s1.adapters.binance.rest import BinanceRest
 from chimera_s1.adapters.redis.cluster import ClusterClient
 from chimera_s1.adapters.redis.market_status import RedisMarketStatus
 from chimera_s1.adapters.redis.operations_log import RedisOperationsLog
@@ -33,18 +27,25 @@ from chimera_s1.adapters.telemetry.sources import (
     round_trip_source,
     throughput_source,
 )
+from chimera_s1.app.market_parts import (
+    build_endpoints,
+    build_exchange,
+    build_feeds,
+    build_pacer,
+    build_patrols,
+    build_serving,
+    build_watching,
+)
 from chimera_s1.app.metric_sources import (
     board_source,
     liveness_source,
     operations_source,
     publishing_source,
 )
-from chimera_s1.app.setting_types import BinanceEnvironment
 from chimera_s1.app.settings import Settings
 from chimera_s1.app.use_cases.log_operations import LogOperations
 from chimera_s1.app.use_cases.measure_throughput import MeasureThroughput
 from chimera_s1.app.use_cases.patrol_clock import PatrolClock
-from chimera_s1.app.use_cases.probe_books import ProbeBooks
 from chimera_s1.app.use_cases.publish_quotes import PublishQuotes
 from chimera_s1.app.use_cases.quote_board import QuoteBoard
 from chimera_s1.app.use_cases.report_health import ReportHealth
@@ -52,30 +53,11 @@ from chimera_s1.app.use_cases.serve_feed import ServeFeed
 from chimera_s1.app.use_cases.watch_liveness import WatchLiveness
 from chimera_s1.app.use_cases.watch_loop import LoopWatchdog, WatchLoop
 from chimera_s1.app.web.factory import WebServices, create_web_app
-from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.ports.clock import Clock
-from chimera_s1.domain.ports.exchange_information import ExchangeInformation
-from chimera_s1.domain.ports.market_feed import FeedEvent, MarketFeed
+from chimera_s1.domain.ports.market_feed import MarketFeed
 from chimera_s1.domain.ports.market_status import MarketStatus
 from chimera_s1.domain.ports.operations_log import OperationsLog
 from chimera_s1.domain.ports.quote_publisher import QuotePublisher
-
-
-def build_endpoints(settings: Settings) -> Mapping[Venue, Endpoints]:
-    """
-    Where each venue served listens: the environment's hosts, overridden one by one.
-    """
-    hosts = TESTNET if settings.binance_env is BinanceEnvironment.TESTNET else LIVE
-    overrides = {
-        Venue.SPOT: (settings.binance_spot_rest_url, settings.binance_spot_ws_url),
-        Venue.PERP: (settings.binance_perp_rest_url, settings.binance_perp_ws_url),
-    }
-    return {
-        venue: Endpoints(
-            overrides[venue][0] or hosts[venue].rest_url, overrides[venue][1] or hosts[venue].ws_url
-        )
-        for venue in settings.venues
-    }
 
 
 def build_clock() -> Clock:
@@ -83,13 +65,6 @@ def build_clock() -> Clock:
     The machine's clock.
     """
     return SystemClock()
-
-
-def build_exchange(endpoints: Mapping[Venue, Endpoints], clock: Clock) -> BinanceRest:
-    """
-    Public reads of the venues.
-    """
-    return BinanceRest(endpoints, clock)
 
 
 def build_publisher(settings: Settings, client: ClusterClient) -> QuotePublisher:
@@ -106,100 +81,11 @@ def build_operations_log(settings: Settings, client: ClusterClient) -> Operation
     return RedisOperationsLog(client, maxlen=settings.ops_maxlen)
 
 
-def build_patrols(
-    settings: Settings, exchange: ExchangeInformation, clock: Clock
-) -> tuple[PatrolClock, ...]:
-    """
-    A clock patrol for each venue served.
-    """
-    interval_ms = settings.clock_patrol_ms
-    return tuple(PatrolClock(venue, exchange, clock, interval_ms) for venue in settings.venues)
-
-
 def build_market_status(settings: Settings, client: ClusterClient) -> MarketStatus:
     """
     The writer of `mkt:status:*`.
     """
     return RedisMarketStatus(client, maxlen=settings.stream_maxlen)
-
-
-def build_watching(
-    settings: Settings, status: MarketStatus, exchange: ExchangeInformation, clock: Clock
-) -> tuple[WatchLiveness, ...]:
-    """
-    A watch over each venue's instruments.
-    """
-    probes = ProbeBooks(exchange, clock)
-    return tuple(WatchLiveness(venue, status, probes, clock) for venue in settings.venues)
-
-
-def build_pacer(settings: Settings, clock: Clock) -> ReadPacer:
-    """
-    The rests between reads, one for all sockets.
-    """
-    return ReadPacer(clock, settings.read_interval_ms)
-
-
-def build_feeds(  # noqa: PLR0917 (the container passes collaborators by position)
-    settings: Settings,
-    endpoints: Mapping[Venue, Endpoints],
-    clock: Clock,
-    pacer: ReadPacer,
-    patrols: tuple[PatrolClock, ...],
-    operations: LogOperations,
-    watching: tuple[WatchLiveness, ...],
-) -> tuple[MarketFeed, ...]:
-    """
-    A feed for each venue served; its times are aligned by the venue's clock patrol.
-    """
-
-    def listen(event: FeedEvent) -> None:
-        operations.listen(event)
-        for watch in watching:
-            watch.listen(event)
-
-    return tuple(
-        BinanceFeed(
-            FeedPlan(
-                venue=patrol.venue,
-                ws_url=endpoints[patrol.venue].ws_url,
-                channels=settings.channels,
-                window=settings.conflation_ms,
-                streams_per_connection=settings.streams_per_connection,
-                policy=settings.reconnect_policy,
-                renew_after_ms=settings.renew_after_ms,
-            ),
-            clock=clock,
-            pacer=pacer,
-            draw=random.random,
-            offset=patrol.offset_ms,
-            listener=listen,
-        )
-        for patrol in patrols
-    )
-
-
-def build_serving(
-    settings: Settings,
-    feeds: tuple[MarketFeed, ...],
-    exchange: ExchangeInformation,
-    clock: Clock,
-) -> tuple[ServeFeed, ...]:
-    """
-    What keeps each feed subscribed.
-    """
-    return tuple(
-        ServeFeed(
-            feed,
-            exchange,
-            choice=settings.symbols,
-            shard=settings.shard,
-            clock=clock,
-            backoff=settings.reconnect_policy.backoff,
-            draw=random.random,
-        )
-        for feed in feeds
-    )
 
 
 def build_log_operations(operations_log: OperationsLog, clock: Clock) -> LogOperations:
@@ -337,7 +223,9 @@ class Container(containers.DeclarativeContainer):
     )
     throughput = providers.Singleton(MeasureThroughput, feeds, operations_log, clock)
     loop = providers.Singleton(WatchLoop, clock, watchdog.provided.turned)
-    health = providers.Singleton(build_health, settings, clock, serving, patrols, publishing, loop)
+    health = providers.Singleton(
+        build_health, settings, clock, serving, patrols, publishing, watching, loop
+    )
     metrics = providers.Singleton(
         build_metrics,
         feeds,

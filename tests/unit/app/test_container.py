@@ -9,7 +9,8 @@ import pytest
 from chimera_s1.adapters.binance.endpoints import Endpoints
 from chimera_s1.adapters.redis.addresses import RedisAddress
 from chimera_s1.adapters.redis.cluster import ClusterClient
-from chimera_s1.app.container import Container, build_endpoints
+from chimera_s1.app.container import Container
+from chimera_s1.app.market_parts import build_endpoints
 from chimera_s1.app.settings import load_settings
 from chimera_s1.app.use_cases.watch_loop import LoopWatchdog
 from chimera_s1.domain.identifiers import Venue

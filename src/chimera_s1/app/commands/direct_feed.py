@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from chimera_s1.adapters.binance.feed import BinanceFeed, FeedPlan
 from chimera_s1.adapters.binance.read_pacing import ReadPacer
-from chimera_s1.app.container import build_endpoints
+from chimera_s1.app.market_parts import build_endpoints
 from chimera_s1.app.settings import Settings
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.market.conflation import WINDOW_MS_MAX, parse_window

@@ -10,7 +10,7 @@ from chimera_s1.adapters.binance.rest import BinanceRest
 from chimera_s1.adapters.system.clock import SystemClock
 from chimera_s1.app.commands.diagnosis import Finding, Grade, found
 from chimera_s1.app.commands.direct_feed import direct_feed
-from chimera_s1.app.container import build_endpoints
+from chimera_s1.app.market_parts import build_endpoints
 from chimera_s1.app.settings import Settings
 from chimera_s1.domain.errors import ChimeraError
 from chimera_s1.domain.identifiers import InstrumentId, Venue

@@ -17,7 +17,7 @@ from chimera_s1.adapters.market_file import RecordWriter
 from chimera_s1.adapters.system.clock import SystemClock
 from chimera_s1.app.commands.direct_feed import direct_feed
 from chimera_s1.app.commands.output import Progress, note
-from chimera_s1.app.container import build_endpoints
+from chimera_s1.app.market_parts import build_endpoints
 from chimera_s1.app.settings import Settings
 from chimera_s1.domain.errors import ConfigurationError, PortError
 from chimera_s1.domain.identifiers import InstrumentId, Venue
