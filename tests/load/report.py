@@ -79,14 +79,12 @@ class Report:
 
     def end(self) -> int:
         """
-        Print what was missed and what was not measured; the exit code.
+        Print which targets were missed; the exit code.
         """
         if self.missed:
             say(
                 "\nTargets missed in this run:\n\n" + "\n".join(f"- {line}" for line in self.missed)
             )
-        if self.problems:
-            say("\nNot measured:\n\n" + "\n".join(f"- {line}" for line in self.problems))
         return 1 if self.problems else 0
 
 

@@ -109,8 +109,9 @@ class Service:
     A running `chimera-s1 serve`.
     """
 
-    def __init__(self, pid: int, directory: Path, client: httpx.AsyncClient) -> None:
-        self.pid = pid
+    def __init__(self, process: Process, directory: Path, client: httpx.AsyncClient) -> None:
+        self.pid = process.pid
+        self._process = process
         self.log = directory / "service.log"
         self._place = directory / "service.env"
         self._client = client
@@ -129,14 +130,17 @@ class Service:
         Wait until everything it shall subscribe delivers, and quotes are on the streams.
 
         Raises:
-            RuntimeError: It does not come to that; the text has the end of its log.
+            RuntimeError: It does not come to that; the text has the last line of its log.
         """
         with anyio.move_on_after(READY_S):
-            while not await self._publishes():  # noqa: ASYNC110 (a page tells nothing unasked)
+            while self._process.returncode is None:
+                if await self._publishes():
+                    return
                 await anyio.sleep(_LOOK_AGAIN_S)
-            return
-        end = "\n".join(self.log.read_text(errors="replace").splitlines()[-8:])
-        raise RuntimeError(f"the service published nothing within {READY_S} s:\n{end}")
+        lines = [line for line in self.log.read_text(errors="replace").splitlines() if line]
+        code = self._process.returncode
+        how = f"did not publish within {READY_S} s" if code is None else f"ended with {code}"
+        raise RuntimeError(f"the service {how}: {lines[-1] if lines else 'it wrote no log'}")
 
     async def _publishes(self) -> bool:
         if not self._url:
@@ -196,7 +200,7 @@ class Rig(Struct, frozen=True):
                     log=directory / "service.log",
                 ) as running,
             ):
-                service = Service(running.process.pid, directory, client)
+                service = Service(running.process, directory, client)
                 await service.until_publishing()
                 yield service
 
