@@ -14,7 +14,10 @@ from chimera_s1.domain.ports.quote_reader import PublishedQuote
 MESSAGE = b'{"stream":"btcusdt@bookTicker","data":{"u":1}}'
 
 
-def test_a_row_shows_the_entry_and_its_age() -> None:
+@pytest.mark.parametrize(
+    ("mid", "shown"), [("28.314500000000002", "28.3145"), ("0.000025145", "0.000025145")]
+)
+def test_a_row_shows_the_entry_and_its_age(mid: str, shown: str) -> None:
     quote = PublishedQuote(
         entry_id="1772514460893-0",
         instrument=InstrumentId.parse("spot/BTCUSDT"),
@@ -23,7 +26,7 @@ def test_a_row_shows_the_entry_and_its_age() -> None:
             ("symbol", "BTCUSDT"),
             ("bid1", "28.314"),
             ("ask1", "28.315"),
-            ("mid", "28.314500000000002"),
+            ("mid", mid),
             ("spread_bps", "0.35317593"),
             ("top1_qty", "1"),
             ("top1_usdt", "1197930.4"),
@@ -34,7 +37,7 @@ def test_a_row_shows_the_entry_and_its_age() -> None:
         "spot/BTCUSDT",
         "28.314",
         "28.315",
-        "28.3145",
+        shown,
         "0.35",
         "1,197,930",
         "893",

@@ -18,6 +18,7 @@ from chimera_s1.app.commands.stream_location import connected, require_streams
 from chimera_s1.app.settings import Settings
 from chimera_s1.domain.errors import PublisherUnavailableError
 from chimera_s1.domain.market.selection import SymbolChoice
+from chimera_s1.domain.money import decimal_text
 from chimera_s1.domain.ports.quote_reader import PublishedQuote, QuoteReader
 
 REFRESH_MS = 1000
@@ -146,7 +147,7 @@ def cells(quote: PublishedQuote, now_ms: int) -> tuple[str, ...]:
         str(quote.instrument),
         fields["bid1"],
         fields["ask1"],
-        f"{float(fields['mid']):.10g}",
+        decimal_text(float(f"{float(fields['mid']):.10g}")),
         f"{float(fields['spread_bps']):.2f}",
         f"{float(fields['top1_usdt']):,.0f}",
         str(now_ms - int(fields["ts"])),
