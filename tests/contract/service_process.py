@@ -1,0 +1,275 @@
+"""
+The service as a real process: its log read line by line, its HTTP, its Redis streams.
+"""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import msgspec
+from anyio.abc import Process
+from anyio.streams.buffered import BufferedByteReceiveStream
+from redis.asyncio import Redis
+
+PATIENCE_S = 60
+"""
+Safety net; nothing here is expected to take a tenth of it.
+"""
+
+MODULE = ("-m", "chimera_s1")
+_LOOK_AGAIN_S = 0.2
+_LINE_BYTES_MAX = 1_000_000
+
+
+class Service:
+    """
+    A `chimera-s1 serve` process.
+
+    Attributes:
+        process: For its pid.
+
+        state_dir: Where it keeps its state.
+
+        lines: What it has logged: JSON objects, other text as `{"message": text}`.
+    """
+
+    def __init__(self, process: Process, state_dir: Path) -> None:
+        self.process = process
+        self.state_dir = state_dir
+        self.lines: list[dict[str, Any]] = []
+        self.output = ""
+        self._news = anyio.Event()
+        self._over = False
+
+    async def read_log(self) -> None:
+        """
+        Take in its standard error to the end.
+        """
+        assert self.process.stderr is not None
+        log = BufferedByteReceiveStream(self.process.stderr)
+        try:
+            while True:
+                line = (await log.receive_until(b"\n", _LINE_BYTES_MAX)).decode()
+                self.output += line + "\n"
+                self.lines.append(_parsed(line))
+                self._tell()
+        except anyio.IncompleteRead:
+            return
+        finally:
+            self._over = True
+            self._tell()
+
+    async def logged(self, text: str) -> dict[str, Any]:
+        """
+        Wait for a line whose message contains *text*.
+        """
+        with anyio.fail_after(PATIENCE_S):
+            while True:
+                for line in self.lines:
+                    if text in line["message"]:
+                        return line
+                assert not self._over, f"it never said {text!r}:\n{self.output}"
+                await self._news.wait()
+
+    async def url(self) -> str:
+        """
+        Where it serves, once it does.
+        """
+        message: str = (await self.logged("serving on "))["message"]
+        return message.removeprefix("serving on ")
+
+    async def readiness(self, expected: int) -> dict[str, Any]:
+        """
+        Ask `/ready`, at each line of the log and now and then, until it answers *expected*.
+
+        `/health` is asked beside it and has to answer 200 whatever happens.
+        """
+        async with httpx.AsyncClient(base_url=await self.url(), timeout=PATIENCE_S) as http:
+            with anyio.fail_after(PATIENCE_S):
+                while True:
+                    assert (await http.get("/health")).status_code == 200
+                    answer = await http.get("/ready")
+                    body: dict[str, Any] = answer.json()
+                    if answer.status_code == expected:
+                        return body
+                    with anyio.move_on_after(_LOOK_AGAIN_S):
+                        await self._news.wait()
+
+    async def redis_port(self) -> int:
+        """
+        Of the embedded Redis, or of the first node it was given.
+        """
+        await self.url()
+        text = (self.state_dir / "service.env").read_text()
+        return int(text.partition("S1_REDIS_ADDRESSES=")[2].split(",")[0].rpartition(":")[2])
+
+    def children(self) -> list[int]:
+        """
+        Process ids of what it has started.
+        """
+        return _children(self.process.pid)
+
+    async def ended(self) -> int:
+        """
+        Wait for its end and read the rest of its log; its exit code.
+        """
+        with anyio.fail_after(PATIENCE_S):
+            code = await self.process.wait()
+            while not self._over:
+                await self._news.wait()
+            return code
+
+    async def stop(self) -> int:
+        """
+        SIGTERM, and its exit code.
+        """
+        self.process.send_signal(signal.SIGTERM)
+        return await self.ended()
+
+    def _tell(self) -> None:
+        self._news.set()
+        self._news = anyio.Event()
+
+
+@asynccontextmanager
+async def service_process(
+    state_dir: Path,
+    environ: Mapping[str, str],
+    *,
+    interpreter: Sequence[str] = MODULE,
+) -> AsyncIterator[Service]:
+    """
+    Run the service; it and all that it started are gone at the end of the block.
+
+    Args:
+        state_dir: Its S1_STATE_DIR.
+
+        environ: Added to the test's own and to what makes it quick.
+
+        interpreter: What Python is told to run, with the argument `serve`.
+    """
+    quick = {
+        "S1_HTTP_PORT": "0",
+        "S1_STATE_DIR": str(state_dir),
+        "S1_LOG_FORMAT": "json",
+        "S1_RECONNECT_BASE_MS": "50",
+        "S1_RECONNECT_MAX_WAIT_MS": "200",
+        "S1_RECONNECT_JITTER_MS": "10",
+        "S1_RECONNECT_N_MAX": "1000",
+        "S1_CLOCK_PATROL_MS": "500",
+    }
+    process = await anyio.open_process(
+        [sys.executable, *interpreter, "serve"],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env={**_own_environ(), **quick, **environ},
+    )
+    service = Service(process, state_dir)
+    async with AsyncExitStack() as stack:
+        stack.push_async_callback(process.aclose)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(service.read_log)
+            try:
+                yield service
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await _end(service)
+
+
+def simulated(ready: Mapping[str, str], symbols: str = "BTCUSDT,ETHUSDT") -> dict[str, str]:
+    """
+    Settings for a simulator whose first line was *ready*.
+    """
+    urls = {
+        f"S1_BINANCE_{name.upper()}": url for name, url in ready.items() if name != "control_url"
+    }
+    return {"S1_BINANCE_ENV": "simulator", "S1_SYMBOLS": symbols, **urls}
+
+
+class StreamReader:
+    """
+    A stream of one Redis node, entry by entry, each waited for.
+    """
+
+    def __init__(self, redis: "Redis", stream: str, after: str = "0") -> None:
+        self._redis = redis
+        self._stream = stream
+        self._after = after
+
+    async def next(self) -> tuple[str, dict[str, str]]:
+        """
+        The next entry: its id, and its fields in their order.
+        """
+        with anyio.fail_after(PATIENCE_S):
+            while True:
+                found: Any = await self._redis.xread(
+                    {self._stream: self._after}, count=1, block=1_000
+                )
+                if found:
+                    [(_, [(self._after, fields)])] = found
+                    return self._after, fields
+
+
+@asynccontextmanager
+async def redis_at(port: int, password: str | None = None) -> AsyncIterator["Redis"]:
+    """
+    A client of one node.
+    """
+    client = Redis(
+        host="127.0.0.1", port=port, password=password, decode_responses=True, protocol=2
+    )
+    try:
+        yield client
+    finally:
+        await client.aclose()
+
+
+def is_running(pid: int) -> bool:
+    """
+    False also for a process that ended and was not waited for.
+    """
+    try:
+        state = (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
+
+
+def _own_environ() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not name.startswith("S1_")}
+
+
+def _parsed(line: str) -> dict[str, Any]:
+    try:
+        return msgspec.json.decode(line, type=dict[str, Any])
+    except msgspec.DecodeError:
+        return {"message": line}
+
+
+def _children(pid: int) -> list[int]:
+    found: list[int] = []
+    for tasks in (Path("/proc") / str(pid) / "task").glob("*/children"):
+        with suppress(OSError):
+            found += map(int, tasks.read_text().split())
+    return found
+
+
+async def _end(service: Service) -> None:
+    children = service.children()
+    if service.process.returncode is None:
+        with anyio.move_on_after(PATIENCE_S):
+            await service.stop()
+        with suppress(ProcessLookupError):
+            service.process.kill()
+        await service.process.wait()
+    for pid in children:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)

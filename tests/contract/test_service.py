@@ -1,0 +1,182 @@
+"""
+The service as a whole: a real process between a real simulator and a real Redis Cluster.
+"""
+
+from collections.abc import AsyncIterator
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from redis.asyncio import Redis
+
+from tests.contract.service_process import (
+    PATIENCE_S,
+    Service,
+    StreamReader,
+    redis_at,
+    service_process,
+    simulated,
+)
+from tests.processes import ChimeraProcess, simulator_process
+
+AHEAD_MS = 60_000
+FIELDS = ["ts", "symbol", "bid1", "ask1", "mid", "spread_bps", "top1_qty", "top1_usdt", "src"]
+Row = tuple[str, ...]
+
+
+@pytest.fixture(scope="module")
+async def simulator() -> AsyncIterator[ChimeraProcess]:
+    """
+    Five updates a second of each stream; the exchange's clock is a minute ahead of ours.
+    """
+    async with simulator_process("--symbols", "BTCUSDT,ETHUSDT", "--rate", "20") as process:
+        async with httpx.AsyncClient(base_url=process.ready["control_url"]) as control:
+            set_clock = await control.post("/sim/clock", json={"offset_ms": AHEAD_MS})
+            set_clock.raise_for_status()
+        yield process
+
+
+@pytest.fixture(scope="module")
+async def service(
+    simulator: ChimeraProcess, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Service]:
+    """
+    A service with its embedded Redis, which nobody disturbs.
+    """
+    directory = tmp_path_factory.mktemp("service")
+    async with service_process(directory, simulated(simulator.ready)) as running:
+        await running.readiness(200)
+        yield running
+
+
+@pytest.fixture
+async def redis(service: Service) -> AsyncIterator[Redis]:
+    async with redis_at(await service.redis_port()) as client:
+        yield client
+
+
+async def frames_sent(
+    simulator: ChimeraProcess, venue: str, stream: str = "btcusdt@bookTicker"
+) -> list[dict[str, Any]]:
+    """
+    The last frames of a stream that the simulator sent, oldest first.
+    """
+    async with httpx.AsyncClient(base_url=simulator.ready["control_url"]) as control:
+        reply = (await control.get(f"/sim/quotes/{venue}/BTCUSDT")).raise_for_status().json()
+    return [frame for frame in reply["frames"] if frame["stream"] == stream]
+
+
+def decimal(value: float) -> str:
+    """
+    The shortest decimal of a float64, by the standard library alone.
+    """
+    return format(Decimal(repr(value)).normalize(), "f")
+
+
+def row_of(frame: dict[str, Any], venue: str) -> Row:
+    """
+    What the stream must say for a frame, all but its time.
+    """
+    bid, bid_qty, ask, ask_qty = (float(frame["data"][key]) for key in "bBaA")
+    mid = (bid + ask) / 2
+    spread_bps = (ask - bid) / mid * 1e4
+    top1_qty = min(bid_qty, ask_qty)
+    numbers = map(decimal, (bid, ask, mid, spread_bps, top1_qty, top1_qty * mid))
+    return ("BTCUSDT", *numbers, f"binance.{venue}.bookTicker")
+
+
+def row(fields: dict[str, str]) -> Row:
+    return tuple(fields.values())[1:]
+
+
+@pytest.mark.parametrize("venue", ["spot", "perp"])
+async def test_quotes_on_the_stream_are_what_the_exchange_sent(
+    simulator: ChimeraProcess, redis: Redis, venue: str
+) -> None:
+    """
+    Exactly the fields, in order, every number recomputed from the frame; one a window; times by
+    our clock, though the exchange's is a minute ahead.
+    """
+    reader = StreamReader(redis, f"mkt:events:{venue}:BTCUSDT", after="$")
+    moments: list[int] = []
+    for _ in range(3):
+        _, fields = await reader.next()
+        sent = [
+            frame
+            for frame in await frames_sent(simulator, venue)
+            if row_of(frame, venue) == row(fields)
+        ]
+
+        assert list(fields) == FIELDS
+        assert sent
+        moments.append(int(fields["ts"]))
+        assert min(abs(moments[-1] - frame["sent_ms"]) for frame in sent) < AHEAD_MS / 10
+        if venue == "perp":
+            assert {frame["data"]["E"] - frame["sent_ms"] > AHEAD_MS / 2 for frame in sent} == {
+                True
+            }
+
+    if venue == "spot":
+        assert len({moment // 1000 for moment in moments}) == len(moments)
+
+
+async def test_the_events_of_a_start_are_told(redis: Redis) -> None:
+    """
+    Each connection's opening, with what an operator needs to know which.
+    """
+    reader = StreamReader(redis, "ops:events")
+    opened = [(await reader.next())[1] for _ in range(2)]
+
+    assert [list(fields) for fields in opened] == [["ts", "source", "kind", "detail_json"]] * 2
+    assert {fields["kind"] for fields in opened} == {"ws.opened"}
+    details = "".join(fields["detail_json"] for fields in opened)
+    assert '"connection":"spot-0"' in details
+    assert '"connection":"perp-0"' in details
+
+
+async def test_what_is_read_over_http_is_what_is_on_the_stream(
+    service: Service, redis: Redis
+) -> None:
+    """
+    The event stream and Redis carry the same quotes.
+    """
+    seen: dict[int, float] = {}
+    reader = StreamReader(redis, "mkt:events:spot:BTCUSDT", after="$")
+    async with (
+        httpx.AsyncClient(base_url=await service.url(), timeout=PATIENCE_S) as http,
+        http.stream("GET", "/xchg/quotes/stream?venue=spot&symbols=BTCUSDT") as events,
+    ):
+        lines = aiter(events.aiter_lines())
+        _, fields = await reader.next()
+        with anyio.fail_after(PATIENCE_S):
+            while int(fields["ts"]) not in seen:
+                line = await anext(lines)
+                if line.startswith("data: "):
+                    quote = httpx.Response(200, text=line.removeprefix("data: ")).json()
+                    seen[quote["ts"]] = quote["mid"]
+
+    assert decimal(seen[int(fields["ts"])]) == fields["mid"]
+
+
+async def test_window_zero_publishes_every_update(
+    simulator: ChimeraProcess, tmp_path: Path
+) -> None:
+    """
+    With S1_CONFLATION_MS=0 the stream is the sequence of frames: none missing, none twice.
+    """
+    environ = {**simulated(simulator.ready, "BTCUSDT"), "S1_CONFLATION_MS": "0"}
+    async with service_process(tmp_path, environ) as service:
+        await service.readiness(200)
+        async with redis_at(await service.redis_port()) as redis:
+            for venue in ("spot", "perp"):
+                reader = StreamReader(redis, f"mkt:events:{venue}:BTCUSDT")
+                rows = [row((await reader.next())[1]) for _ in range(15)]
+                sent = [row_of(frame, venue) for frame in await frames_sent(simulator, venue)]
+                first = sent.index(rows[0])
+                while len(rows) < len(sent) - first:
+                    rows.append(row((await reader.next())[1]))
+
+                assert rows == sent[first : first + len(rows)]
