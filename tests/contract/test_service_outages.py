@@ -1,0 +1,243 @@
+"""
+The service while what it depends on is absent, killed, or refuses it: it says so, waits, goes on.
+"""
+
+import os
+import signal
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from chimera_s1.adapters.redis.embedded import EmbeddedRedis
+from chimera_s1.adapters.redis.server_process import ServerProcess
+from tests.contract.service_process import (
+    Service,
+    StreamReader,
+    is_running,
+    redis_at,
+    service_process,
+    simulated,
+)
+from tests.processes import ChimeraProcess, simulator_process
+
+SYMBOL = ("--symbols", "BTCUSDT", "--rate", "50")
+FEEDS = {"feed.spot", "feed.perp"}
+SECRET = "correct horse/battery"
+
+
+@pytest.fixture
+async def node(redis_binary: Path, tmp_path: Path) -> AsyncIterator[ServerProcess]:
+    """
+    A Redis Cluster of one node that a test may break.
+    """
+    async with EmbeddedRedis(tmp_path / "cluster", binary=redis_binary) as cluster:
+        yield cluster.nodes[0]
+
+
+@asynccontextmanager
+async def simulator_again(ready: dict[str, str]) -> AsyncIterator[ChimeraProcess]:
+    """
+    A simulator on the ports of one that is gone.
+    """
+    ports = [
+        option
+        for name, url in ready.items()
+        for option in (f"--{name.removesuffix('_url').replace('_', '-')}-port", _port(url))
+    ]
+    async with simulator_process(*SYMBOL, *ports) as process:
+        assert process.ready == ready
+        yield process
+
+
+def _port(url: str) -> str:
+    return str(urlsplit(url).port)
+
+
+def red(body: dict[str, Any]) -> set[str]:
+    """
+    The components that `/ready` names.
+    """
+    return {component["name"] for component in body["components"]}
+
+
+def beside(node: ServerProcess, ready: dict[str, str], **more: str) -> dict[str, str]:
+    """
+    Settings for a simulator and an external Redis.
+    """
+    return {**simulated(ready, "BTCUSDT"), "S1_REDIS_ADDRESSES": str(node.address), **more}
+
+
+async def kinds_until(reader: StreamReader, kind: str, connections: Collection[str]) -> list[str]:
+    """
+    The events of each of *connections* up to its first *kind*, as `connection kind`, in order.
+    """
+    waiting = set(connections)
+    told: list[str] = []
+    while waiting:
+        _, fields = await reader.next()
+        detail: dict[str, Any] = httpx.Response(200, text=fields["detail_json"]).json()
+        name = detail.get("connection", "")
+        if name in waiting:
+            told.append(f"{name} {fields['kind']}")
+        if fields["kind"] == kind:
+            waiting.discard(name)
+    return told
+
+
+async def test_a_killed_exchange_is_named_and_found_again(
+    node: ServerProcess, tmp_path: Path
+) -> None:
+    """
+    Not ready while the feeds are dead, alive all the time, and ready again by itself.
+    """
+    connections = ("spot-0", "perp-0")
+    async with (
+        simulator_process(*SYMBOL) as first,
+        service_process(tmp_path, beside(node, first.ready)) as service,
+        redis_at(node.address.port) as redis,
+    ):
+        await service.readiness(200)
+        events = StreamReader(redis, "ops:events")
+        await kinds_until(events, "ws.opened", connections)
+
+        assert await first.stop(signal.SIGKILL) == -signal.SIGKILL
+        body = await service.readiness(503)
+        assert body["components"]
+        await kinds_until(events, "ws.lost", connections)
+        body = await service.readiness(503)
+        assert red(body) == FEEDS
+        assert "feed.spot" in body["detail"]
+
+        async with simulator_again(first.ready):
+            await service.readiness(200)
+            told = await kinds_until(events, "ws.opened", connections)
+            _, quote = await StreamReader(redis, "mkt:events:perp:BTCUSDT", after="$").next()
+
+        assert quote["symbol"] == "BTCUSDT"
+        for name in connections:
+            own = [entry.removeprefix(f"{name} ") for entry in told if entry.startswith(name)]
+            assert set(own[:-1]) <= {"ws.lost"}
+            assert own[-1] == "ws.opened"
+
+
+async def test_a_killed_redis_is_named_and_gets_what_happened_meanwhile(
+    node: ServerProcess, tmp_path: Path
+) -> None:
+    """
+    Events wait for the store and arrive in order; quotes flow again.
+    """
+    async with (
+        simulator_process(*SYMBOL) as exchange,
+        service_process(tmp_path, beside(node, exchange.ready)) as service,
+        httpx.AsyncClient(base_url=exchange.ready["control_url"]) as control,
+    ):
+        await service.readiness(200)
+        await node.kill()
+        assert red(await service.readiness(503)) == {"redis"}
+
+        fault = {"on": "ws:spot", "do": "disconnect"}
+        (await control.post("/sim/faults", json=fault)).raise_for_status()
+        await service.logged("spot-0 lost")
+        await node.start()
+        await service.readiness(200)
+
+        fired = (await control.get("/sim/faults")).json()["faults"][0]["fired"]
+        async with redis_at(node.address.port) as redis:
+            events = StreamReader(redis, "ops:events")
+            told = await kinds_until(events, "ws.opened", ["spot-0"])
+            _, quote = await StreamReader(redis, "mkt:events:spot:BTCUSDT").next()
+
+    assert fired == 1
+    assert told[0] == "spot-0 ws.lost"
+    assert told[-1] == "spot-0 ws.opened"
+    assert quote["symbol"] == "BTCUSDT"
+
+
+async def test_a_killed_embedded_redis_is_started_again(tmp_path: Path) -> None:
+    """
+    Its data is gone, the service is not.
+    """
+    async with (
+        simulator_process(*SYMBOL) as exchange,
+        service_process(tmp_path, simulated(exchange.ready, "BTCUSDT")) as service,
+    ):
+        await service.readiness(200)
+        port = await service.redis_port()
+        [server] = service.children()
+        os.kill(server, signal.SIGKILL)
+        await service.logged("signal SIGKILL")
+        assert red(await service.readiness(503)) == {"redis"}
+        await service.readiness(200)
+        async with redis_at(port) as redis:
+            _, quote = await StreamReader(redis, "mkt:events:spot:BTCUSDT").next()
+        [successor] = service.children()
+
+        assert successor != server
+        assert not is_running(server)
+        assert quote["symbol"] == "BTCUSDT"
+
+
+async def test_what_is_absent_at_the_start_may_come_later(
+    node: ServerProcess, tmp_path: Path
+) -> None:
+    """
+    No exchange, no Redis: it starts, says what is missing, and is ready once they are there.
+    """
+    async with simulator_process(*SYMBOL) as first:
+        ready = first.ready
+    await node.kill()
+
+    async with service_process(tmp_path, beside(node, ready)) as service:
+        assert red(await service.readiness(503)) == FEEDS | {"redis"}
+        async with simulator_again(ready):
+            await service.logged("spot-0 delivers")
+            assert red(await service.readiness(503)) == {"redis"}
+            await node.start()
+            await service.readiness(200)
+            async with redis_at(node.address.port) as redis:
+                events = StreamReader(redis, "ops:events")
+                told = await kinds_until(events, "ws.opened", ["spot-0", "perp-0"])
+                for venue in ("spot", "perp"):
+                    await StreamReader(redis, f"mkt:events:{venue}:BTCUSDT").next()
+
+    assert {"spot-0 ws.opened", "perp-0 ws.opened"} == set(told)
+
+
+async def test_a_password_that_changes_is_named_and_may_be_mended(
+    node: ServerProcess, tmp_path: Path
+) -> None:
+    """
+    The service goes on without its store, says which setting to look at, and shows no secret.
+    """
+    await node.ask("CONFIG", "SET", "requirepass", SECRET)
+    async with (
+        redis_at(node.address.port, SECRET) as admin,
+        simulator_process(*SYMBOL) as exchange,
+        service_process(tmp_path, beside(node, exchange.ready, S1_REDIS_PASS=SECRET)) as service,
+    ):
+        await service.readiness(200)
+        await admin.config_set("requirepass", "another")
+        await admin.client_kill_filter(_type="normal", skipme=True)
+        body = await service.readiness(503)
+        assert red(body) == {"redis"}
+        assert "S1_REDIS_PASS" in body["detail"]
+
+        await admin.config_set("requirepass", SECRET)
+        await service.readiness(200)
+        assert await service.stop() == 0
+
+    assert_not_shown(service, body)
+
+
+def assert_not_shown(service: Service, body: dict[str, Any]) -> None:
+    """
+    Neither the log nor an answer has the secret, in any spelling.
+    """
+    for spelling in (SECRET, SECRET.replace("/", "%2F"), "battery"):
+        assert spelling not in service.output
+        assert spelling not in str(body)
