@@ -4,6 +4,7 @@ Every implementation of the quote ports, made ready for the suites.
 A second writer of quotes joins all suites by one line in `REDIS_PUBLISHERS`.
 """
 
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import count
@@ -23,8 +24,10 @@ from chimera_s1.adapters.redis.addresses import RedisAddress
 from chimera_s1.adapters.redis.cluster import ClusterClient, connect_cluster
 from chimera_s1.adapters.redis.cluster_assembly import wait_until_ok
 from chimera_s1.adapters.redis.embedded import EmbeddedRedis
+from chimera_s1.adapters.redis.node_writer import NodeQuotePublisher
 from chimera_s1.adapters.redis.quote_publisher import OfficialQuotePublisher
 from chimera_s1.adapters.redis.quote_reader import RedisQuoteReader
+from chimera_s1.adapters.system.clock import SystemClock
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.ports.quote_publisher import QuotePublisher
@@ -33,11 +36,16 @@ from chimera_s1.domain.ports.quote_reader import QuoteReader
 MAXLEN = 300
 SOURCE = "binance.spot.bookTicker"
 
-PublisherFactory = Callable[[ClusterClient, int, float], QuotePublisher]
+PublisherFactory = Callable[
+    [ClusterClient, int, float], NodeQuotePublisher | OfficialQuotePublisher
+]
 
 REDIS_PUBLISHERS: dict[str, PublisherFactory] = {
     "official": lambda client, maxlen, patience_s: OfficialQuotePublisher(
         client, maxlen=maxlen, patience_s=patience_s
+    ),
+    "node": lambda client, maxlen, patience_s: NodeQuotePublisher(
+        client, maxlen=maxlen, clock=SystemClock(), draw=random.random, patience_s=patience_s
     ),
 }
 """
@@ -79,8 +87,9 @@ async def redis_store(
     async with AsyncExitStack() as stack:
         writing = await stack.enter_async_context(connect_cluster(addresses))
         reading = await stack.enter_async_context(connect_cluster(addresses))
-        make = REDIS_PUBLISHERS[publisher]
-        yield Store(make(writing, MAXLEN, patience_s), RedisQuoteReader(reading))
+        made = REDIS_PUBLISHERS[publisher](writing, MAXLEN, patience_s)
+        await stack.enter_async_context(made)
+        yield Store(made, RedisQuoteReader(reading))
 
 
 @asynccontextmanager

@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from chimera_s1.adapters.redis.cluster_assembly import wait_until_ok
+from chimera_s1.adapters.redis.cluster_assembly import SLOTS, wait_until_ok
 from chimera_s1.adapters.redis.embedded import EmbeddedRedis
 from chimera_s1.adapters.redis.keys import quote_stream
 from chimera_s1.adapters.redis.server_process import ServerProcess
@@ -43,7 +43,8 @@ def served_by(third: int, instruments: Sequence[InstrumentId]) -> list[Instrumen
     """
     Those whose stream lies in the first, second or last third of the slots.
     """
-    return [i for i in instruments if slot_of(i) * 3 // 16384 == third]
+    slots = range(SLOTS * third // 3, SLOTS * (third + 1) // 3)
+    return [i for i in instruments if slot_of(i) in slots]
 
 
 async def test_what_a_hanging_server_was_sent_is_never_taken_for_something_else(

@@ -5,6 +5,8 @@ The only importer of dependency-injector. What has to be chosen or converted is 
 builder above the container, where the type checker sees that the adapter fits the port.
 """
 
+import random
+from typing import assert_never
 from uuid import uuid4
 
 from dependency_injector import containers, providers
@@ -13,6 +15,7 @@ from litestar import Litestar
 from chimera_s1 import __version__
 from chimera_s1.adapters.redis.cluster import ClusterClient
 from chimera_s1.adapters.redis.market_status import RedisMarketStatus
+from chimera_s1.adapters.redis.node_writer import NodeQuotePublisher
 from chimera_s1.adapters.redis.operations_log import RedisOperationsLog
 from chimera_s1.adapters.redis.quote_publisher import OfficialQuotePublisher
 from chimera_s1.adapters.system.clock import SystemClock
@@ -42,6 +45,7 @@ from chimera_s1.app.metric_sources import (
     operations_source,
     publishing_source,
 )
+from chimera_s1.app.setting_types import RedisWriter
 from chimera_s1.app.settings import Settings
 from chimera_s1.app.use_cases.log_operations import LogOperations
 from chimera_s1.app.use_cases.measure_throughput import MeasureThroughput
@@ -67,11 +71,21 @@ def build_clock() -> Clock:
     return SystemClock()
 
 
-def build_publisher(settings: Settings, client: ClusterClient) -> QuotePublisher:
+def build_publisher(
+    settings: Settings, client: ClusterClient, clock: Clock
+) -> NodeQuotePublisher | OfficialQuotePublisher:
     """
-    The writer of market events.
+    The writer of market events; to be entered before it is used.
     """
-    return OfficialQuotePublisher(client, maxlen=settings.stream_maxlen)
+    match settings.redis_writer:
+        case RedisWriter.NODE:
+            return NodeQuotePublisher(
+                client, maxlen=settings.stream_maxlen, clock=clock, draw=random.random
+            )
+        case RedisWriter.OFFICIAL:
+            return OfficialQuotePublisher(client, maxlen=settings.stream_maxlen)
+        case _:
+            assert_never(settings.redis_writer)
 
 
 def build_operations_log(settings: Settings, client: ClusterClient) -> OperationsLog:
@@ -204,7 +218,7 @@ class Container(containers.DeclarativeContainer):
     clock = providers.Singleton(build_clock)
     endpoints = providers.Singleton(build_endpoints, settings)
     exchange = providers.Singleton(build_exchange, endpoints, clock)
-    publisher = providers.Singleton(build_publisher, settings, quotes_client)
+    publisher = providers.Singleton(build_publisher, settings, quotes_client, clock)
     operations_log = providers.Singleton(build_operations_log, settings, operations_client)
 
     operations = providers.Singleton(build_log_operations, operations_log, clock)

@@ -105,6 +105,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> tuple[Container, 
         watchdog=LoopWatchdog(_exit_on_stall),
     )
     await stack.enter_async_context(container.exchange())
+    await stack.enter_async_context(container.publisher())
     http = HttpServer(container.web(), listener, container.board().close)
     stack.enter_context(_ServiceFile(settings.state_dir, http.url, addresses))
     _log.info("serving on %s", http.url)

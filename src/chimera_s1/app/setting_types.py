@@ -32,6 +32,15 @@ class BinanceEnvironment(StrEnum):
     SIMULATOR = "simulator"
 
 
+class RedisWriter(StrEnum):
+    """
+    Who writes market events: our pipeline to each node, or redis-py's cluster client.
+    """
+
+    NODE = "node"
+    OFFICIAL = "official"
+
+
 class LogFormat(StrEnum):
     """
     How a log line looks; `auto` is `human` in a terminal and `json` elsewhere.

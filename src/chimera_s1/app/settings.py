@@ -22,6 +22,7 @@ from chimera_s1.app.setting_types import (
     LogFormat,
     LogLevel,
     Nodes,
+    RedisWriter,
     RestUrl,
     ShardText,
     SocketUrl,
@@ -144,6 +145,9 @@ class Settings(BaseSettings):
     redis_user: str | None = _setting("Redis", None, "ACL user", "s1")
     redis_pass: SecretStr | None = _setting("Redis", None, "password", "...")
     redis_tls: bool = _setting("Redis", "false", "true or false; needs S1_REDIS_ADDRESSES", "true")
+    redis_writer: RedisWriter = _setting(
+        "Redis", "node", "node or official: the client that writes market events", "official"
+    )
     redis_server: Path | None = _setting(
         "Redis",
         None,

@@ -8,7 +8,6 @@ from chimera_s1.domain.identifiers import InstrumentId
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.ports.quote_publisher import PublishReport
 
-
 _UNSENT, _ACKNOWLEDGED, _DOUBTFUL = range(3)
 
 

@@ -13,6 +13,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import RedisClusterException
 
+from chimera_s1.adapters.redis.access import NodeAccess, verifying_tls
 from chimera_s1.adapters.redis.addresses import RedisAddress
 from chimera_s1.adapters.redis.errors import REDIS_FAILURES, redis_errors
 from chimera_s1.domain.errors import PublisherUnavailableError
@@ -28,6 +29,12 @@ class ClusterClient(RedisCluster):
     `RedisCluster` that tells about redirects, and finds its way where the original does not.
 
     One task at a time may use it.
+
+    Attributes:
+        on_error_reply: Told every error reply that redis-py handles by itself.
+
+        access: With what it was made to introduce itself; a writer with connections of its own
+            does the same.
     """
 
     def __init__(self, addresses: Sequence[RedisAddress], **options: Any) -> None:  # noqa: ANN401 (redis-py's own)
@@ -36,6 +43,7 @@ class ClusterClient(RedisCluster):
             **options,
         )
         self._addresses = tuple(addresses)
+        self.access = NodeAccess()
         self.on_error_reply: ErrorListener = _nothing
 
     def get_node(
@@ -71,6 +79,13 @@ class ClusterClient(RedisCluster):
         except RedisClusterException:
             self._know_configured_nodes()
             raise
+
+    def slot_owners(self) -> dict[int, RedisAddress]:
+        """
+        The master of each slot, as last heard.
+        """
+        known = {node: RedisAddress(node.host, int(node.port)) for node in self.get_nodes()}
+        return {slot: known[nodes[0]] for slot, nodes in self.nodes_manager.slots_cache.items()}
 
     def _know_configured_nodes(self) -> None:
         # redis-py replaces the configured nodes by the discovered ones. When all of those are gone
@@ -138,6 +153,7 @@ async def connect_cluster(
         reinitialize_steps=0,
         retry=Retry(ExponentialWithJitterBackoff(base=0.01, cap=1), 60),
     )
+    client.access = NodeAccess(user, password, verifying_tls(tls_ca) if tls else None)
     try:
         with suppress(PublisherUnavailableError), redis_errors():
             with anyio.fail_after(CONNECT_PATIENCE_S):

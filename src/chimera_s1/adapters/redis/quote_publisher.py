@@ -3,6 +3,7 @@ Quotes onto their streams by the official client: one pipeline a node, redirects
 """
 
 from collections.abc import Sequence
+from typing import Self
 
 import anyio
 from redis.asyncio.retry import Retry
@@ -71,6 +72,14 @@ class OfficialQuotePublisher:
         client.on_error_reply = self._count_redirect
         # A pipeline's own retries close the connections of all nodes first.
         client.set_retry(Retry(NoBackoff(), 0))
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        """
+        The client is its owner's to close.
+        """
 
     @property
     def counters(self) -> PublisherCounters:

@@ -49,9 +49,9 @@ class QuoteStream(Struct, frozen=True, gc=False):
 
 class QuoteEncoder(dict[InstrumentId, QuoteStream]):
     """
-    Renders `XADD <stream> MAXLEN ~ <maxlen> * ts ... src ...`; as a mapping, the streams met so far.
+    Renders `XADD <stream> MAXLEN ~ <maxlen> * ts ... src ...`.
 
-    Grows with the number of instruments, not with that of quotes.
+    As a mapping, the streams met so far: it grows with the number of instruments, not of quotes.
     """
 
     def __init__(self, maxlen: int) -> None:
