@@ -27,6 +27,7 @@ from chimera_s1.adapters.redis.cluster import ClusterClient, connect_cluster
 from chimera_s1.adapters.redis.embedded import EmbeddedRedis
 from chimera_s1.adapters.telemetry.logging import configure_logging
 from chimera_s1.app.container import Container
+from chimera_s1.app.demo_state import SERVICE_FILE
 from chimera_s1.app.embedded_redis import addresses_of, embedded_redis, keep_up
 from chimera_s1.app.setting_types import LogFormat
 from chimera_s1.app.settings import Settings
@@ -39,11 +40,6 @@ from chimera_s1.domain.errors import ChimeraError, ConfigurationError
 EXIT_STOPPED = 0
 EXIT_DIED = 1
 FLUSH_PATIENCE_S = 5.0
-SERVICE_FILE = "service.env"
-"""
-In the state directory while the service runs: `S1_URL` and `S1_REDIS_ADDRESSES`, KEY=VALUE lines.
-"""
-
 _log = logging.getLogger(__name__)
 
 

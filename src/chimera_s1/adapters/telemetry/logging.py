@@ -16,7 +16,7 @@ LogFormat = Literal["json", "human"]
 
 MASK = "***"
 
-_QUIET_LOGGERS = ("uvicorn", "httpx", "httpcore", "redis", "asyncio")
+_QUIET_LOGGERS = ("uvicorn", "httpx", "httpcore", "redis", "asyncio", "picows")
 """
 Libraries whose INFO and DEBUG lines tell of their own doings (httpx: every URL with its query).
 """
