@@ -116,7 +116,7 @@ def _workers(container: Container, http: HttpServer, redis: EmbeddedRedis | None
         Worker("operations", container.operations().run),
         Worker("throughput", container.throughput().run),
         Worker("loop", container.loop().run),
-        Worker("health", container.health().run),
+        Worker("health", partial(container.health().run, container.operations().record)),
     ]
     workers += [Worker(f"clock.{patrol.venue}", patrol.run) for patrol in container.patrols()]
     workers += [Worker(f"feed.{serving.venue}", serving.run) for serving in container.serving()]

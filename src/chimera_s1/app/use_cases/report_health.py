@@ -63,6 +63,12 @@ class _Standing(Struct, frozen=True):
     since: int
 
 
+HealthListener = Callable[[str, dict[str, str | int | float | bool | None]], None]
+"""
+Takes the kind and the detail of an operational event.
+"""
+
+
 class ReportHealth:
     """
     Asks every registered component for its report and judges it; reads memory only.
@@ -117,13 +123,20 @@ class ReportHealth:
             components=components,
         )
 
-    async def run(self) -> None:
+    async def run(self, tell: HealthListener) -> None:
         """
         Judge twice a second until cancelled, so that *since* is right when nobody asks.
+
+        Args:
+            tell: Told each change of the mode (`mode.changed`) and of a component's level
+                (`health.changed`) as an operational event.
         """
+        before = self.snapshot()
         while True:
-            self.snapshot()
             await self._clock.sleep_ms(JUDGE_INTERVAL_MS)
+            now = self.snapshot()
+            _tell_changes(before, now, tell)
+            before = now
 
     def _judge(self, registration: _Registration, report: Report) -> Component:
         level = level_of(report)
@@ -138,3 +151,19 @@ class ReportHealth:
             detail=registration.describe(report),
             required=registration.required,
         )
+
+
+def _tell_changes(before: HealthSnapshot, now: HealthSnapshot, tell: HealthListener) -> None:
+    if now.mode is not before.mode:
+        tell("mode.changed", {"from": before.mode.value, "to": now.mode.value})
+    for old, new in zip(before.components, now.components, strict=True):
+        if new.level is not old.level:
+            tell(
+                "health.changed",
+                {
+                    "component": new.name,
+                    "from": old.level.name,
+                    "to": new.level.name,
+                    "detail": new.detail,
+                },
+            )

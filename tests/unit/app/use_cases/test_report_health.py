@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import anyio
 import pytest
+from msgspec import structs
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -89,10 +90,13 @@ async def test_a_change_is_dated_when_nobody_asks() -> None:
     clock, store = ManualClock(0), Store(WELL)
     service = health(clock)
     service.register("redis", store.report, required=True)
+    told: list[tuple[str, object, object]] = []
 
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(service.run)
+            tasks.start_soon(
+                service.run, lambda kind, detail: told.append((kind, detail["from"], detail["to"]))
+            )
             await clock.until_slept_on()
             store.now = GONE
             await clock.advance(JUDGE_INTERVAL_MS)
@@ -101,6 +105,30 @@ async def test_a_change_is_dated_when_nobody_asks() -> None:
             tasks.cancel_scope.cancel()
 
     assert service.snapshot().components[0].since == 2 * JUDGE_INTERVAL_MS
+    assert told == [("health.changed", "GREEN", "RED"), ("health.changed", "RED", "GREEN")]
+
+
+async def test_a_fatal_feed_changes_the_mode_and_so_does_its_recovery() -> None:
+    clock, feed = ManualClock(0), Store(FEED)
+    service = health(clock)
+    service.register("feed.spot", feed.report, required=True)
+    told: list[tuple[object, object]] = []
+
+    def tell(kind: str, detail: dict[str, str | int | float | bool | None]) -> None:
+        if kind == "mode.changed":
+            told.append((detail["from"], detail["to"]))
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(service.run, tell)
+            for fatal in (True, False):
+                await clock.until_slept_on()
+                feed.now = structs.replace(FEED, fatal=fatal)
+                await clock.advance(JUDGE_INTERVAL_MS)
+            await clock.until_slept_on()
+            tasks.cancel_scope.cancel()
+
+    assert told == [("NORMAL", "MANAGE_ONLY"), ("MANAGE_ONLY", "NORMAL")]
 
 
 async def test_the_snapshot_says_everything_about_the_service() -> None:
@@ -162,7 +190,10 @@ async def test_a_component_may_describe_itself() -> None:
         (WELL, "every write is acknowledged"),
         (GONE, "(connection refused)"),
         (StreamsReport(reachable=False, waiting=0, merged=False, cause=""), "not reached yet"),
-        (StreamsReport(reachable=True, waiting=1, merged=False, cause=""), "1 quote cannot be written"),
+        (
+            StreamsReport(reachable=True, waiting=1, merged=False, cause=""),
+            "1 quote cannot be written",
+        ),
         (StreamsReport(reachable=True, waiting=0, merged=True, cause=""), "windows are merged"),
         (ClockReport(12.4, 1.0), "this clock is 12 ms behind the exchange's"),
         (ClockReport(-300.0, 1.0), "300 ms ahead of the exchange's; synchronise it"),
