@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import anyio
 import pytest
-from msgspec import structs
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from chimera_s1.adapters.memory.clock import ManualClock
 from chimera_s1.app.use_cases.health_sentences import sentence
