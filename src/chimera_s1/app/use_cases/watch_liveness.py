@@ -14,7 +14,7 @@ import anyio
 from msgspec import Struct
 
 from chimera_s1.app.use_cases.probe_books import ProbeBooks
-from chimera_s1.domain.errors import PublisherUnavailableError
+from chimera_s1.domain.errors import ConfigurationError, PublisherUnavailableError
 from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.market.liveness import Liveness, StatusChange
 from chimera_s1.domain.market.liveness_board import LivenessBoard
@@ -37,6 +37,11 @@ OUTBOX_MAX = 20_000
 LATENESS_MAX_MS = 2_000
 """
 A quote is looked at within a window of its receipt; a larger difference is a stepped wall clock.
+"""
+
+STORE_FAILURES = (PublisherUnavailableError, ConfigurationError)
+"""
+What a store that ran a moment ago may answer: a changed password is mended without a restart.
 """
 
 _log = logging.getLogger(__name__)
@@ -80,6 +85,7 @@ class WatchLiveness:
         self._renewed_ms: dict[str, float] = {}
         self._outbox: deque[StatusChange] = deque()
         self._wake = anyio.Event()
+        self._probing = False
 
     def observe(self, quotes: Iterable[Quote]) -> None:
         """
@@ -131,9 +137,17 @@ class WatchLiveness:
             tasks.start_soon(self._write)
             while True:
                 await self._clock.sleep_ms(LOOK_INTERVAL_MS)
-                await self._look(feed)
+                suspects = self._look(feed)
+                if suspects and not self._probing:
+                    # Beside the looks: a venue that takes its time to answer must not keep a
+                    # blind connection from being found.
+                    self._probing = True
+                    tasks.start_soon(self._probe, feed, suspects[0])
 
-    async def _look(self, feed: MarketFeed) -> None:
+    def _look(self, feed: MarketFeed) -> Sequence[StreamKey]:
+        """
+        Report what is found, make blind connections anew; whose silence asks for a probe.
+        """
         now_ms, wall_ms = self._clock.monotonic_ms(), self._clock.now_ms()
         findings = self._board.look(now_ms, lambda moment: round(wall_ms - (now_ms - moment)))
         self._report(findings.changes)
@@ -141,15 +155,17 @@ class WatchLiveness:
             self.counters.blind += 1
             _log.warning("%s is silent beyond its rhythm: dialling again", name)
             feed.remake(name, "silent beyond its rhythm")
-        for key in findings.suspects[:1]:
-            await self._probe(feed, key)
+        return findings.suspects
 
     async def _probe(self, feed: MarketFeed, key: StreamKey) -> None:
         started_ms = self._clock.monotonic_ms()
-        moved = await self._probes.moved_on(key[0], self._newest.get(key))
+        try:
+            moved = await self._probes.moved_on(key[0], self._newest.get(key))
+        finally:
+            self._probing = False
         now_ms = self._clock.monotonic_ms()
-        if moved is None or self._board.silence_ms(key, now_ms) < now_ms - started_ms:
-            return  # not answered, or the stream has spoken meanwhile
+        if self._board.silence_ms(key, now_ms) < now_ms - started_ms:
+            return  # the stream has spoken meanwhile
         self._board.probed(key, now_ms, moved=moved)
         name = self._board.connection_of(key)
         if moved:
@@ -174,7 +190,7 @@ class WatchLiveness:
             batch = tuple(self._outbox)
             try:
                 await self._status.append(self.venue, batch)
-            except PublisherUnavailableError:
+            except STORE_FAILURES:
                 await self._clock.sleep_ms(RETRY_WAIT_MS)
                 self._wake.set()
                 continue

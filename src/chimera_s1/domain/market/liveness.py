@@ -35,6 +35,12 @@ How many times the usual silence, and at least how many ms. Updates that come by
 silent for twice the usual once in 3,000 gaps, for four times practically never.
 """
 
+OPENING_MS = 500
+"""
+A connection is known to be open from its first message on, which was received before that: what
+came so long before is its own. For a pair that speaks once in an hour it is all that comes.
+"""
+
 PROBE_AGAIN_MS = 30_000
 SPEAKS_FLOOR_MS = 1_200
 
@@ -163,11 +169,14 @@ class StreamLiveness:
             return False
         return self.silence_ms(now_ms) > self._suspect_after_ms()
 
-    def probed(self, now_ms: float, *, moved: bool) -> None:
+    def probed(self, now_ms: float, *, moved: bool | None) -> None:
         """
-        The venue's own answer: its book has *moved* on from our last update, or has not.
+        The venue's own answer: its book has *moved* on from our last update, or has not. None is no
+        answer: nothing is learned, and others have their turn before it is asked again.
         """
         self._probed_ms = now_ms
+        if moved is None:
+            return
         self._become(Liveness.STALE if moved else Liveness.QUIET, now_ms)
 
     def judge(self, now_ms: float, *, blind: bool, alone: bool) -> None:
@@ -200,7 +209,7 @@ class StreamLiveness:
     @property
     def _delivers(self) -> bool:
         last_ms = self.rhythm.last_ms
-        return last_ms is not None and last_ms >= self._subscribed_ms
+        return last_ms is not None and last_ms >= self._subscribed_ms - OPENING_MS
 
     def _quiet_after_ms(self) -> float:
         if not self._delivers:

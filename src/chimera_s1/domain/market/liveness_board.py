@@ -116,9 +116,9 @@ class LivenessBoard:
         if connection.liveness.is_open:
             connection.liveness.rhythm.heard(at_ms)
 
-    def probed(self, key: StreamKey, now_ms: float, *, moved: bool) -> None:
+    def probed(self, key: StreamKey, now_ms: float, *, moved: bool | None) -> None:
         """
-        The venue was asked for the book of stream *key*.
+        The venue was asked for the book of stream *key*; None where it did not answer.
         """
         if key in self._streams:
             self._streams[key].probed(now_ms, moved=moved)
