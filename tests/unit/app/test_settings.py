@@ -10,6 +10,7 @@ from chimera_s1.app.setting_types import (
     BinanceEnvironment,
     LogFormat,
     LogLevel,
+    RedisWriter,
     parse_base_url,
 )
 from chimera_s1.app.settings import Settings, load_settings, variable
@@ -47,6 +48,7 @@ WRONG = {
     "S1_RECONNECT_SCAN_MS": "99",
     "S1_RENEW_AFTER_MS": "86400000",
     "S1_REDIS_ADDRESSES": "localhost",
+    "S1_REDIS_WRITER": "fast",
     "S1_REDIS_TLS": "perhaps",
     "S1_REDIS_EMBEDDED_PORT": "65536",
     "S1_STREAM_MAXLEN": "0",
@@ -106,6 +108,7 @@ def test_every_setting_can_be_given() -> None:
             "S1_REDIS_USER": "s1",
             "S1_REDIS_PASS": SECRET,
             "S1_REDIS_TLS": "true",
+            "S1_REDIS_WRITER": "official",
             "S1_REDIS_SERVER": "/opt/redis-server",
             "S1_REDIS_EMBEDDED_PORT": "7000",
             "S1_STREAM_MAXLEN": "5",
@@ -128,6 +131,7 @@ def test_every_setting_can_be_given() -> None:
     assert settings.redis_pass is not None
     assert settings.redis_pass.get_secret_value() == SECRET
     assert settings.redis_tls
+    assert settings.redis_writer is RedisWriter.OFFICIAL
     assert settings.reconnect_policy == ReconnectPolicy(Backoff(100, 200, 0), 3, 1000)
     assert (settings.log_format, settings.log_level) == (LogFormat.JSON, LogLevel.DEBUG)
     assert set(settings.model_fields_set) == set(Settings.model_fields)

@@ -11,6 +11,7 @@ from typing import Self
 
 import anyio
 from anyio.abc import TaskGroup
+from anyio.lowlevel import checkpoint
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
 from chimera_s1.adapters.redis.batch import Batch
@@ -217,6 +218,8 @@ class NodeQuotePublisher:
         ).encode()
 
     async def _until_answered(self, batch: Batch) -> None:
+        # A caller that offers again at once must not keep the answers from being read.
+        await checkpoint()
         while (wait_s := self._wait_s(batch)) > 0:
             with anyio.move_on_after(wait_s) as waiting:
                 await self._change()
