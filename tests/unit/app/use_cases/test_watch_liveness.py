@@ -2,37 +2,20 @@
 Watching over a venue: what is written to its status stream, and what is done about a silence.
 """
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
-
 import anyio
 import pytest
-from anyio import wait_all_tasks_blocked as settle
 
-from chimera_s1.adapters.memory.clock import ManualClock
-from chimera_s1.adapters.memory.exchange_information import MemoryExchangeInformation
-from chimera_s1.adapters.memory.market_feed import ScriptedMarketFeed
-from chimera_s1.adapters.memory.market_status import MemoryMarketStatus
-from chimera_s1.app.use_cases import watch_liveness
-from chimera_s1.app.use_cases.probe_books import CATCH_UP_MS, ProbeBooks
-from chimera_s1.app.use_cases.watch_liveness import (
-    LOOK_INTERVAL_MS,
-    RENEWAL_PAUSE_MS,
-    RETRY_WAIT_MS,
-    WatchLiveness,
-)
+from chimera_s1.app.use_cases.probe_books import CATCH_UP_MS
+from chimera_s1.app.use_cases.watch_liveness import LOOK_INTERVAL_MS, RENEWAL_PAUSE_MS
 from chimera_s1.domain.errors import (
     ChimeraError,
-    ConfigurationError,
     ExchangeRefusedError,
     ExchangeUnavailableError,
-    PublisherUnavailableError,
 )
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
-from chimera_s1.domain.market.liveness import PROBE_AGAIN_MS, Liveness, StatusChange
+from chimera_s1.domain.market.liveness import PROBE_AGAIN_MS, Liveness
 from chimera_s1.domain.market.liveness_board import SETTLE_MS
-from chimera_s1.domain.market.quote import Quote, StreamKey
-from chimera_s1.domain.ports.exchange_information import BookTop
+from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.ports.market_feed import (
     ConnectionFatal,
     ConnectionLost,
@@ -40,103 +23,17 @@ from chimera_s1.domain.ports.market_feed import (
     RoundTrip,
 )
 from chimera_s1.domain.resilience.health import MarketReport
-
-BTC, ETH = (
-    (InstrumentId(Venue.PERP, Symbol(name)), "binance.perp.bookTicker")
-    for name in ("BTCUSDT", "ETHUSDT")
+from tests.unit.app.use_cases.liveness_rig import (
+    BTC,
+    ETH,
+    KEYS,
+    OTHER,
+    START,
+    Rig,
+    watching,
 )
-KEYS = (BTC, ETH)
-START = 1_772_514_460_000
+
 HOUR_MS = 3_600_000
-SAME, OTHER = BookTop(100.0, 1.0, 100.5, 2.0), BookTop(101.0, 1.0, 101.5, 2.0)
-
-
-class Feed(ScriptedMarketFeed):
-    """A feed that loses a connection when it is told to make it anew, as a real one does."""
-
-    watch: WatchLiveness
-
-    def remake(self, connection: str, cause: str) -> None:
-        super().remake(connection, cause)
-        self.watch.listen(ConnectionLost(connection, self.venue, KEYS, cause, 1, 500.0))
-
-
-class SlowExchange(MemoryExchangeInformation):
-    """A venue that answers when the test lets it."""
-
-    def __init__(self, clock: ManualClock) -> None:
-        super().__init__(clock)
-        self.questions: list[InstrumentId] = []
-        self.answers = anyio.Event()
-        self.answers.set()
-        self.refused: dict[InstrumentId, ChimeraError] = {}
-
-    async def book_top(self, instrument: InstrumentId) -> BookTop:
-        self.questions.append(instrument)
-        await self.answers.wait()
-        if instrument in self.refused:
-            raise self.refused[instrument]
-        return await super().book_top(instrument)
-
-
-class Rig:
-    """Everything around one watch, and what a market does to it."""
-
-    def __init__(self) -> None:
-        self.clock = ManualClock(START)
-        self.feed = Feed(Venue.PERP)
-        self.status = MemoryMarketStatus()
-        self.exchange = SlowExchange(self.clock)
-        self.exchange.tops = {key[0]: SAME for key in KEYS}
-        probes = ProbeBooks(self.exchange, self.clock)
-        self.watch = WatchLiveness(Venue.PERP, self.status, probes, self.clock)
-        self.feed.watch = self.watch
-
-    def opened(self) -> None:
-        self.watch.listen(ConnectionOpened("perp-0", Venue.PERP, KEYS, recovered=False))
-
-    def lost(self, cause: str = "cut") -> None:
-        self.watch.listen(ConnectionLost("perp-0", Venue.PERP, KEYS, cause, 1, 500.0))
-
-    def speak(self, *keys: StreamKey) -> None:
-        now_ms = self.clock.now_ms()
-        self.watch.observe(
-            Quote(key[0], now_ms, 100.0, 1.0, 100.5, 2.0, key[1], now_ms, now_ms) for key in keys
-        )
-
-    async def busy(self, duration_ms: int, keys: Sequence[StreamKey] = KEYS) -> None:
-        """Each of *keys* speaks every 100 ms."""
-        for _ in range(duration_ms // 100):
-            await self.clock.advance(100)
-            self.speak(*keys)
-
-    @property
-    def told(self) -> list[StatusChange]:
-        return [change for _, change in self.status.changes]
-
-    @property
-    def states(self) -> list[tuple[str, Liveness]]:
-        return [(change.symbol, change.state) for change in self.told]
-
-    @property
-    def times(self) -> list[tuple[int, str, Liveness, int]]:
-        """When it was found, whose, what, and since when; ms from the start."""
-        return [(c.ts - START, c.symbol, c.state, c.since - START) for c in self.told]
-
-
-@asynccontextmanager
-async def watching() -> AsyncIterator[Rig]:
-    """A watch at work over two streams that have spoken for 5 s."""
-    rig = Rig()
-    with anyio.fail_after(20):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(rig.watch.run, rig.feed)
-            await settle()
-            rig.opened()
-            rig.speak(*KEYS)
-            await rig.busy(5_000)
-            yield rig
-            tasks.cancel_scope.cancel()
 
 
 async def test_a_silent_connection_is_made_anew_and_all_of_it_is_told() -> None:
@@ -299,83 +196,6 @@ async def test_a_venue_that_does_not_answer_keeps_no_blind_connection_hidden() -
 
         assert rig.feed.remade == [("perp-0", "silent beyond its rhythm")]
         assert rig.exchange.questions == [BTC[0]], "one probe at a time"
-
-
-async def test_a_status_store_that_is_away_loses_nothing_and_doubles_nothing() -> None:
-    """What was found meanwhile is written in order once it is back."""
-    async with watching() as rig:
-        rig.status.gone = True
-        rig.lost()
-        await rig.clock.advance(LOOK_INTERVAL_MS)
-        await rig.clock.advance(30_000)
-        rig.opened()
-        rig.speak(*KEYS)
-        await rig.clock.advance(LOOK_INTERVAL_MS)
-        assert len(rig.told) == 2
-        rig.status.gone = False
-        await rig.clock.advance(RETRY_WAIT_MS)
-
-        assert rig.states == [
-            ("BTCUSDT", Liveness.LIVE),
-            ("ETHUSDT", Liveness.LIVE),
-            ("BTCUSDT", Liveness.BLIND),
-            ("ETHUSDT", Liveness.BLIND),
-            ("*", Liveness.GAP),
-            ("*", Liveness.RESUMED),
-            ("BTCUSDT", Liveness.LIVE),
-            ("ETHUSDT", Liveness.LIVE),
-        ]
-        assert rig.watch.counters.changes == 8
-        assert rig.watch.counters.overflowed == 0
-
-
-async def test_a_store_that_refuses_us_is_no_end_of_the_watch(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """A password that was changed is mended without a restart."""
-    refusals: list[ChimeraError] = [
-        ConfigurationError("Redis refuses the credentials"),
-        PublisherUnavailableError("gone"),
-    ]
-    async with watching() as rig:
-        accept = rig.status.append
-
-        async def refuse(venue: Venue, changes: Sequence[StatusChange]) -> None:
-            if refusals:
-                raise refusals.pop()
-            await accept(venue, changes)
-
-        monkeypatch.setattr(rig.status, "append", refuse)
-        rig.lost()
-        await rig.clock.advance(LOOK_INTERVAL_MS)
-        await rig.clock.advance(2 * RETRY_WAIT_MS)
-
-        assert not refusals
-        assert rig.states[2:4] == [("BTCUSDT", Liveness.BLIND), ("ETHUSDT", Liveness.BLIND)]
-
-
-async def test_what_waits_for_the_store_is_bounded_and_what_is_given_up_counted(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The oldest go, the newest stay."""
-    monkeypatch.setattr(watch_liveness, "OUTBOX_MAX", 3)
-    async with watching() as rig:
-        rig.status.gone = True
-        for _ in range(3):
-            rig.lost()
-            await rig.clock.advance(SETTLE_MS + LOOK_INTERVAL_MS)
-            rig.opened()
-            rig.speak(*KEYS)
-            await rig.clock.advance(LOOK_INTERVAL_MS)
-        rig.status.gone = False
-        await rig.clock.advance(RETRY_WAIT_MS)
-
-        assert rig.states[2:] == [
-            ("*", Liveness.RESUMED),
-            ("BTCUSDT", Liveness.LIVE),
-            ("ETHUSDT", Liveness.LIVE),
-        ]
-        assert rig.watch.counters.overflowed == 3 * 6 - 3
 
 
 @pytest.mark.parametrize("step_ms", [-HOUR_MS, HOUR_MS])
