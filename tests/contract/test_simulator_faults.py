@@ -245,7 +245,7 @@ async def test_a_crossed_book_comes_as_often_as_asked_for(sim: Simulation) -> No
 @pytest.mark.parametrize(
     ("path", "body", "named"),
     [
-        ("/sim/faults", {"on": "ws:spot", "do": "explode"}, "stall, disconnect, close:<code>"),
+        ("/sim/faults", {"on": "ws:spot", "do": "explode"}, "disconnect, close:<code>, shutdown"),
         ("/sim/faults", {"on": "spot", "do": "stall"}, "ws:spot, ws:perp"),
         ("/sim/faults", {"on": "ws:spot"}, "do"),
         ("/sim/faults", {"on": "ws:spot", "do": "stall", "times": 0}, "$.times"),
@@ -254,6 +254,11 @@ async def test_a_crossed_book_comes_as_often_as_asked_for(sim: Simulation) -> No
         ("/sim/clock", {"rate": 0}, "$.rate"),
         ("/sim/clock", {"rate": "fast"}, "number above 0"),
         ("/sim/clock", {"speed": 2}, "rate"),
+        ("/sim/clock", {"rate": 2, "drift_ms_per_s": 5}, "write one of them"),
+        ("/sim/rate", {"rate": 0}, "$.rate"),
+        ("/sim/rate", {}, "number above 0, up to 1e+06"),
+        ("/sim/scenario", b"[[step]", "[[step]] with at_s = 5"),
+        ("/sim/scenario", b'[[step]]\non = "ws:spot"\ndo = "explode"', "step 1: do: 'explode'"),
     ],
 )
 async def test_a_wrong_body_is_refused_with_what_is_allowed(

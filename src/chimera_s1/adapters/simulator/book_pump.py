@@ -32,17 +32,27 @@ class BookPump:
     Attributes:
         rate: Updates per second over all lanes; may be changed at any time.
 
+        storm: What takes the place of `rate` while a storm lasts.
+
         updates: Made since the start.
     """
 
     def __init__(self, hubs: Sequence[StreamHub], rate: float, clock: Clock) -> None:
         self.rate = rate
+        self.storm: float | None = None
         self.updates = 0
         self._hubs = hubs
         self._clock = clock
         self._lanes: list[Lane] = []
         self._turn = itertools.cycle(self._lanes)
         self._changes = -1
+
+    @property
+    def pace(self) -> float:
+        """
+        Updates per second now.
+        """
+        return self.rate if self.storm is None else self.storm
 
     async def run(self) -> None:
         """
@@ -53,7 +63,7 @@ class BookPump:
         while True:
             now = self._clock.monotonic_ms()
             # What could not be made in time is not made up for: the rate is a rate, not a backlog.
-            owed = min(owed + (now - before) * self.rate / 1000, BATCH_MAX)
+            owed = min(owed + (now - before) * self.pace / 1000, BATCH_MAX)
             before = now
             self._refresh()
             owed = owed if self._lanes else 0.0
@@ -66,7 +76,7 @@ class BookPump:
         if not self._lanes:
             return _IDLE_S
         if count < BATCH_MAX:
-            return min(max(_TURN_S, 0.5 / self.rate), _IDLE_S)
+            return min(max(_TURN_S, 0.5 / self.pace), _IDLE_S)
         # As fast as the clients read: nothing queued means that all of them are behind.
         return 0 if queued else _TURN_S
 

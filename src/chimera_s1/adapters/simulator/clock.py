@@ -19,6 +19,9 @@ class ScaledClock:
         self._wall_ms = wall_ms
         self._local_anchor = self._anchor = wall_ms()
         self._rate = 1.0
+        self._offset_ms = 0
+        self._drift_ms_per_s = 0
+        self._drifts_from = self._local_anchor
         self._changed = anyio.Event()
 
     @property
@@ -38,14 +41,31 @@ class ScaledClock:
         """
         The exchange's time, epoch ms.
         """
-        return self._anchor + int((self._wall_ms() - self._local_anchor) * self._rate)
+        local = self._wall_ms()
+        drifted = (local - self._drifts_from) * self._drift_ms_per_s // 1000
+        ahead = self._offset_ms + drifted
+        return self._anchor + int((local - self._local_anchor) * self._rate) + ahead
+
+    def disturb(self, *, offset_ms: int, drift_ms_per_s: int) -> None:
+        """
+        Be wrong by *offset_ms* and by what drifts on from now, on top of what was `set`; zeros end
+        both, without a trace.
+        """
+        if (offset_ms, drift_ms_per_s) == (self._offset_ms, self._drift_ms_per_s):
+            return
+        if drift_ms_per_s != self._drift_ms_per_s:
+            self._drifts_from = self._wall_ms()
+        self._offset_ms = offset_ms
+        self._drift_ms_per_s = drift_ms_per_s
+        self.wake()
 
     def set(self, *, rate: float | None = None, offset_ms: int | None = None) -> None:
         """
         Change the pace from now on, and with *offset_ms* step to local time plus that much.
         """
-        now = self.now_ms()
-        self._local_anchor = self._wall_ms()
+        local = self._wall_ms()
+        now = self._anchor + int((local - self._local_anchor) * self._rate)
+        self._local_anchor = local
         self._anchor = now if offset_ms is None else self._local_anchor + offset_ms
         self._rate = self._rate if rate is None else rate
         self.wake()

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from chimera_s1.adapters.simulator.scenario import Scenario
+
 LOOPBACK = "127.0.0.1"
 DEFAULT_SYMBOLS = 20
 DEFAULT_RATE = 200.0
@@ -28,6 +30,8 @@ class SimulatorConfig(Struct, frozen=True, kw_only=True):
             `play_at_rate`, else the file's own times do.
 
         loop: Start the file again at its end.
+
+        scenario: Faults that come with time, from the first subscription on.
     """
 
     host: str = LOOPBACK
@@ -42,6 +46,7 @@ class SimulatorConfig(Struct, frozen=True, kw_only=True):
     play: Path | None = None
     play_at_rate: bool = False
     loop: bool = False
+    scenario: Scenario | None = None
 
 
 class SimulatorAddresses(Struct, frozen=True, kw_only=True):

@@ -2,13 +2,21 @@
 What an injected fault does, and the words that name it in the control plane.
 """
 
-import re
 from enum import StrEnum
+from http import HTTPStatus
+from typing import assert_never
 
 from msgspec import Struct
 
+from chimera_s1.adapters.simulator.fault_targets import (
+    ConnectionTarget,
+    RestTarget,
+    StreamTarget,
+    Target,
+    VenueRestTarget,
+    World,
+)
 from chimera_s1.domain.errors import InvalidValueError
-from chimera_s1.domain.identifiers import Venue
 
 
 class Deed(StrEnum):
@@ -23,41 +31,82 @@ class Deed(StrEnum):
     CODE = "code"
     BODY = "body"
     STALL = "stall"
-    DISCONNECT = "disconnect"
-    CLOSE = "close"
-    SHUTDOWN = "shutdown"
     MALFORMED = "malformed"
     GAP = "gap"
     DUPLICATE = "duplicate"
+    REORDER = "reorder"
     CROSSED = "crossed"
+    ZERO = "zero"
+    NEGATIVE = "negative"
+    LATE = "late"
+    FUTURE = "future"
+    DISCONNECT = "disconnect"
+    CLOSE = "close"
+    SHUTDOWN = "shutdown"
+    HALF_OPEN = "half-open"
+    SLOW = "slow"
+    TRICKLE = "trickle"
+    REFUSE = "refuse"
+    OFFSET = "offset"
+    DRIFT = "drift"
+    STORM = "storm"
 
 
-CONNECTION_DEEDS = frozenset({Deed.DISCONNECT, Deed.CLOSE, Deed.SHUTDOWN})
-"""
-They end connections.
-"""
-
-FRAME_DEEDS = frozenset({Deed.STALL, Deed.MALFORMED, Deed.GAP, Deed.DUPLICATE, Deed.CROSSED})
-"""
-They change, repeat or withhold single frames.
-"""
-
-STREAM_DEEDS = CONNECTION_DEEDS | FRAME_DEEDS
-REST_DEEDS = frozenset(Deed) - STREAM_DEEDS
-
-_REST_WORDS = (
-    "drop-before, execute-then-drop, delay:<ms>, status:<http>, code:<binance code>, "
-    "body:html|empty|truncated"
+REST_DEEDS = frozenset(
+    {Deed.DROP_BEFORE, Deed.EXECUTE_THEN_DROP, Deed.DELAY, Deed.STATUS, Deed.CODE, Deed.BODY}
 )
-_STREAM_WORDS = "stall, disconnect, close:<code>, shutdown, malformed, gap, duplicate, crossed"
-_NUMBERS = {
-    Deed.DELAY: (1, 600_000, "milliseconds"),
-    Deed.STATUS: (400, 599, "an HTTP status"),
-    Deed.CODE: (-99_999, -1, "a Binance error code"),
-    Deed.CLOSE: (1000, 4999, "a WebSocket close code"),
-}
+"""
+They happen to single requests.
+"""
+
+FRAME_DEEDS = frozenset(
+    {
+        Deed.STALL, Deed.MALFORMED, Deed.GAP, Deed.DUPLICATE, Deed.REORDER, Deed.CROSSED,
+        Deed.ZERO, Deed.NEGATIVE, Deed.LATE, Deed.FUTURE,
+    }
+)  # fmt: skip
+"""
+They change, repeat, exchange or withhold single frames.
+"""
+
+STRIKE_DEEDS = frozenset({Deed.DISCONNECT, Deed.CLOSE, Deed.SHUTDOWN, Deed.HALF_OPEN})
+"""
+They happen to connections at one moment.
+"""
+
+LINE_DEEDS = frozenset({Deed.SLOW, Deed.TRICKLE})
+"""
+They hold for what connections send as long as they last.
+"""
+
+LASTING_DEEDS = LINE_DEEDS | {Deed.STALL, Deed.OFFSET, Deed.DRIFT, Deed.STORM}
+"""
+One event each, however much it touches; without a duration they last until they are cleared.
+"""
+
 BODIES = ("html", "empty", "truncated")
-_REST_TARGET = re.compile(r"(GET|POST|PUT|DELETE) /[^\s?]*")
+MALFORMED_KINDS = (
+    "truncated", "json", "types", "event", "nan", "infinity", "huge", "binary", "utf8", "empty",
+)  # fmt: skip
+
+_CHOICES = {Deed.BODY: BODIES, Deed.MALFORMED: MALFORMED_KINDS}
+_PRESET = {Deed.MALFORMED: MALFORMED_KINDS[0], Deed.REFUSE: "503"}
+_HTTP_STATUSES = frozenset(status.value for status in HTTPStatus)
+_DAY_MS = 86_400_000
+_NUMBERS = {
+    Deed.DELAY: ("ms", 1, 600_000, "milliseconds"),
+    Deed.STATUS: ("http", 400, 599, "an HTTP status"),
+    Deed.CODE: ("binance code", -99_999, -1, "a Binance error code"),
+    Deed.LATE: ("ms", 1, _DAY_MS, "milliseconds"),
+    Deed.FUTURE: ("ms", 1, _DAY_MS, "milliseconds"),
+    Deed.CLOSE: ("code", 1000, 4999, "a WebSocket close code"),
+    Deed.SLOW: ("ms", 1, 60_000, "milliseconds"),
+    Deed.TRICKLE: ("bytes/s", 1, 100_000_000, "bytes per second"),
+    Deed.REFUSE: ("http", 400, 599, "an HTTP status"),
+    Deed.OFFSET: ("ms", -_DAY_MS, _DAY_MS, "milliseconds"),
+    Deed.DRIFT: ("ms/s", -900, 100_000, "milliseconds per second"),
+    Deed.STORM: ("updates/s", 1, 1_000_000, "updates per second"),
+}
 
 
 class Action(Struct, frozen=True):
@@ -65,63 +114,14 @@ class Action(Struct, frozen=True):
     A parsed `do`.
 
     Attributes:
-        number: Of delay (ms), status, code and close; else 0.
+        number: What follows the colon where that is a number; else 0.
 
-        body: Of body.
+        choice: Of body and malformed.
     """
 
     deed: Deed
     number: int = 0
-    body: str = ""
-
-
-class RestTarget(Struct, frozen=True):
-    """
-    `GET /fapi/v1/time`: requests with this method and path, query left out.
-    """
-
-    method: str
-    path: str
-
-
-class StreamTarget(Struct, frozen=True):
-    """
-    `ws:perp` or `ws:perp:<stream>`; an empty stream is all of the venue.
-    """
-
-    venue: Venue
-    stream: str = ""
-
-    def covers(self, venue: Venue, stream: str) -> bool:
-        """
-        Whether a frame of *stream* is meant.
-        """
-        return self.venue is venue and self.stream in {"", stream}
-
-
-Target = RestTarget | StreamTarget
-
-
-def parse_target(on: str) -> Target:
-    """
-    Read the control plane's `on`.
-
-    Raises:
-        InvalidValueError: It is neither a request nor a stream.
-    """
-    if _REST_TARGET.fullmatch(on):
-        method, _, path = on.partition(" ")
-        return RestTarget(method, path)
-    match on.split(":", 2):
-        case ["ws", ("spot" | "perp") as venue]:
-            return StreamTarget(Venue(venue))
-        case ["ws", ("spot" | "perp") as venue, stream] if stream:
-            return StreamTarget(Venue(venue), stream)
-        case _:
-            raise InvalidValueError(
-                f"on: {on!r} is no target; write a request (GET /fapi/v1/time, without a query), "
-                "ws:spot, ws:perp, or one stream (ws:perp:btcusdt@bookTicker)"
-            )
+    choice: str = ""
 
 
 def parse_action(do: str, target: Target) -> Action:
@@ -132,35 +132,64 @@ def parse_action(do: str, target: Target) -> Action:
         InvalidValueError: Unknown word, missing or impossible number, or it cannot happen to
             *target*.
     """
-    allowed, words, what = (
-        (REST_DEEDS, _REST_WORDS, "a request")
-        if isinstance(target, RestTarget)
-        else (STREAM_DEEDS, _STREAM_WORDS, "a stream")
-    )
-    word, _, argument = do.partition(":")
+    allowed, what = _possible(target)
+    word, colon, argument = do.partition(":")
     if word not in {deed.value for deed in allowed}:
+        words = ", ".join(_form(deed) for deed in Deed if deed in allowed)
         raise InvalidValueError(f"do: {do!r} cannot be done to {what}; write one of: {words}")
     deed = Deed(word)
-    if deed is Deed.BODY:
-        return _body(do, argument)
+    if not colon:
+        argument = _PRESET.get(deed, "")
+    if deed in _CHOICES:
+        return Action(deed, choice=_choice(deed, do, argument))
     if deed in _NUMBERS:
         return Action(deed, number=_number(deed, do, argument))
-    if argument:
+    if colon:
         raise InvalidValueError(f"do: {do!r} takes nothing after the colon; write {word}")
     return Action(deed)
 
 
-def _body(do: str, argument: str) -> Action:
-    if argument not in BODIES:
-        raise InvalidValueError(f"do: {do!r} names no body; write body:html|empty|truncated")
-    return Action(Deed.BODY, body=argument)
+def _possible(target: Target) -> tuple[frozenset[Deed], str]:
+    match target:
+        case RestTarget() | VenueRestTarget():
+            return REST_DEEDS, "a request"
+        case StreamTarget(stream=""):
+            return FRAME_DEEDS | STRIKE_DEEDS | LINE_DEEDS | {Deed.REFUSE}, "a venue's streams"
+        case StreamTarget():
+            return FRAME_DEEDS | STRIKE_DEEDS | LINE_DEEDS, "a stream"
+        case ConnectionTarget():
+            return STRIKE_DEEDS | LINE_DEEDS, "a connection"
+        case World.CLOCK:
+            return frozenset({Deed.OFFSET, Deed.DRIFT}), "the clock"
+        case World.MARKET:
+            return frozenset({Deed.STORM}), "the market"
+        case _:
+            assert_never(target)
+
+
+def _form(deed: Deed) -> str:
+    """
+    How *deed* is written: `close:<code>`, `body:html|empty|truncated`, `refuse[:<http>]`.
+    """
+    argument = f"<{_NUMBERS[deed][0]}>" if deed in _NUMBERS else "|".join(_CHOICES.get(deed, ()))
+    if not argument:
+        return deed.value
+    return f"{deed.value}[:{argument}]" if deed in _PRESET else f"{deed.value}:{argument}"
+
+
+def _choice(deed: Deed, do: str, argument: str) -> str:
+    if argument not in _CHOICES[deed]:
+        raise InvalidValueError(f"do: {do!r} is none of {_form(deed)}")
+    return argument
 
 
 def _number(deed: Deed, do: str, argument: str) -> int:
-    lowest, highest, what = _NUMBERS[deed]
+    _, lowest, highest, what = _NUMBERS[deed]
     digits = argument.removeprefix("-")
     if not digits.isascii() or not digits.isdigit() or not lowest <= int(argument) <= highest:
         raise InvalidValueError(
             f"do: {do!r} needs {what} from {lowest} to {highest}, like {deed.value}:{highest}"
         )
+    if deed is Deed.REFUSE and int(argument) not in _HTTP_STATUSES:
+        raise InvalidValueError(f"do: {do!r} names no HTTP status that exists, like refuse:503")
     return int(argument)

@@ -7,14 +7,18 @@ from collections.abc import Callable, Collection
 from msgspec import Struct
 
 from chimera_s1.adapters.simulator.fault_actions import (
-    CONNECTION_DEEDS,
     FRAME_DEEDS,
+    LASTING_DEEDS,
+    REST_DEEDS,
     Action,
     Deed,
+    parse_action,
+)
+from chimera_s1.adapters.simulator.fault_targets import (
     RestTarget,
     StreamTarget,
     Target,
-    parse_action,
+    VenueRestTarget,
     parse_target,
 )
 from chimera_s1.domain.errors import InvalidValueError
@@ -31,6 +35,8 @@ class Fault(Struct):
         times: It fires so often and no more; None is without limit.
 
         until_ms: Monotonic ms at which it ends; None is never.
+
+        first_fired_ms, last_fired_ms: Local epoch ms; None before it fired.
     """
 
     id: int
@@ -41,14 +47,16 @@ class Fault(Struct):
     times: int | None
     until_ms: float | None
     fired: int = 0
+    first_fired_ms: int | None = None
+    last_fired_ms: int | None = None
 
     def live(self, now_ms: float) -> bool:
         """
-        Whether it can still fire. A stall is one event however many frames it withholds.
+        Whether it can still fire. What lasts is one event however much it touches.
         """
         if self.until_ms is not None and now_ms >= self.until_ms:
             return False
-        lasting = self.action.deed is Deed.STALL
+        lasting = self.action.deed in LASTING_DEEDS
         return lasting or self.times is None or self.fired < self.times
 
 
@@ -57,14 +65,15 @@ class FaultRegistry:
     Arms, finds, counts.
     """
 
-    def __init__(self, monotonic_ms: Callable[[], float]) -> None:
+    def __init__(self, monotonic_ms: Callable[[], float], wall_ms: Callable[[], int]) -> None:
         self._monotonic_ms = monotonic_ms
+        self._wall_ms = wall_ms
         self._faults: list[Fault] = []
         self._next_id = 1
 
     def arm(self, on: str, do: str, times: int | None = None, for_ms: int = 0) -> Fault:
         """
-        Add a fault.
+        Add a fault; where FAULTS_MAX are listed, the oldest that has ended is forgotten.
 
         Args:
             on: Target, as `parse_target` reads it.
@@ -76,12 +85,11 @@ class FaultRegistry:
             for_ms: How long it may fire, from now; 0 is without limit.
 
         Raises:
-            InvalidValueError: One of them makes no sense, or FAULTS_MAX are armed.
+            InvalidValueError: One of them makes no sense, or FAULTS_MAX are live.
         """
-        if len(self._faults) >= FAULTS_MAX:
-            raise InvalidValueError(f"{FAULTS_MAX} faults are armed; DELETE /sim/faults first")
         target = parse_target(on)
         action = parse_action(do, target)
+        self._make_room()
         limit = times if times is not None or for_ms else 1
         until = self._monotonic_ms() + for_ms if for_ms else None
         fault = Fault(self._next_id, on, do, target, action, limit, until)
@@ -89,19 +97,21 @@ class FaultRegistry:
         self._faults.append(fault)
         return fault
 
-    @property
-    def armed(self) -> bool:
-        """
-        Whether there is any fault, live or not.
-        """
-        return bool(self._faults)
+    def _make_room(self) -> None:
+        if len(self._faults) < FAULTS_MAX:
+            return
+        ended = next((fault for fault, live in self.listed() if not live), None)
+        if ended is None:
+            raise InvalidValueError(f"{FAULTS_MAX} faults are armed; DELETE /sim/faults first")
+        self._faults.remove(ended)
 
-    def clear(self) -> int:
+    def clear(self, fault_id: int | None = None) -> int:
         """
-        Disarm and forget all; how many there were.
+        Disarm and forget the fault *fault_id*, or all; how many there were.
         """
-        count = len(self._faults)
-        self._faults.clear()
+        kept = [each for each in self._faults if fault_id not in {None, each.id}]
+        count = len(self._faults) - len(kept)
+        self._faults = kept
         return count
 
     def listed(self) -> list[tuple[Fault, bool]]:
@@ -111,12 +121,39 @@ class FaultRegistry:
         now = self._monotonic_ms()
         return [(fault, fault.live(now)) for fault in self._faults]
 
-    def take_rest(self, method: str, path: str) -> Action | None:
+    def live(self, deeds: Collection[Deed]) -> list[Fault]:
+        """
+        The faults that do one of *deeds* and can fire now, in the order they were armed.
+        """
+        if not self._faults:
+            return []
+        now = self._monotonic_ms()
+        return [each for each in self._faults if each.action.deed in deeds and each.live(now)]
+
+    def fire(self, fault: Fault) -> Action:
+        """
+        Count it, and say what it does.
+        """
+        if fault.action.deed not in LASTING_DEEDS or fault.fired == 0:
+            fault.fired += 1
+            fault.last_fired_ms = self._wall_ms()
+            if fault.first_fired_ms is None:
+                fault.first_fired_ms = fault.last_fired_ms
+        return fault.action
+
+    def take_rest(self, venue: Venue, method: str, path: str) -> Action | None:
         """
         The action for one request, counted as fired.
         """
-        wanted = RestTarget(method, path)
-        return next((self._fire(f) for f in self._live() if f.target == wanted), None)
+        meant: tuple[Target, ...] = (RestTarget(method, path), VenueRestTarget(venue))
+        return next((self.fire(f) for f in self.live(REST_DEEDS) if f.target in meant), None)
+
+    def take_handshake(self, venue: Venue) -> Action | None:
+        """
+        The action for one new connection, counted as fired.
+        """
+        refusing = self.live({Deed.REFUSE})
+        return next((self.fire(f) for f in refusing if f.target == StreamTarget(venue)), None)
 
     def frames_touched(self, venue: Venue) -> bool:
         """
@@ -124,45 +161,18 @@ class FaultRegistry:
         """
         return any(
             isinstance(f.target, StreamTarget) and f.target.venue is venue
-            for f in self._live()
-            if f.action.deed in FRAME_DEEDS
+            for f in self.live(FRAME_DEEDS)
         )
 
-    def take_frame(self, venue: Venue, stream: str) -> Action | None:
+    def take_frame(
+        self, venue: Venue, stream: str, suits: Callable[[Action], bool]
+    ) -> Action | None:
         """
-        The action for one frame of *stream*, counted as fired.
+        The action for one frame of *stream*, counted as fired; one that does not suit the frame
+        goes on waiting for another.
         """
-        for fault in self._live():
-            if (
-                fault.action.deed in FRAME_DEEDS
-                and isinstance(fault.target, StreamTarget)
-                and fault.target.covers(venue, stream)
-            ):
-                return self._fire(fault)
+        for fault in self.live(FRAME_DEEDS):
+            covered = isinstance(fault.target, StreamTarget) and fault.target.covers(venue, stream)
+            if covered and suits(fault.action):
+                return self.fire(fault)
         return None
-
-    def take_connection(self, venue: Venue, streams: Collection[str]) -> tuple[str, Action] | None:
-        """
-        The action for the connections of *venue*, counted as fired, and the stream they must carry
-        (empty: all of them). A fault on a stream that is not among *streams* goes on waiting.
-        """
-        for fault in self._live():
-            if (
-                fault.action.deed in CONNECTION_DEEDS
-                and isinstance(fault.target, StreamTarget)
-                and fault.target.venue is venue
-                and (not fault.target.stream or fault.target.stream in streams)
-            ):
-                return fault.target.stream, self._fire(fault)
-        return None
-
-    def _live(self) -> list[Fault]:
-        if not self._faults:
-            return []
-        now = self._monotonic_ms()
-        return [fault for fault in self._faults if fault.live(now)]
-
-    def _fire(self, fault: Fault) -> Action:
-        if fault.action.deed is not Deed.STALL or fault.fired == 0:
-            fault.fired += 1
-        return fault.action

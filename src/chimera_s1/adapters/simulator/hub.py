@@ -8,7 +8,7 @@ import anyio
 
 from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.control_messages import Changes
-from chimera_s1.adapters.simulator.distortion import distort
+from chimera_s1.adapters.simulator.distortion import Frame, distort, suits
 from chimera_s1.adapters.simulator.fault_actions import Deed
 from chimera_s1.adapters.simulator.faults import FaultRegistry
 from chimera_s1.adapters.simulator.market import Market, SymbolMarket
@@ -59,6 +59,7 @@ class StreamHub:
         self._faults = faults
         self._subscribed = subscribed
         self._touched = False
+        self._overtaken: dict[Topic, Frame] = {}
         self._local_ms = 0
         self._skipped_before = 0
         self._recent: dict[str, deque[SentFrame]] = {}
@@ -89,6 +90,7 @@ class StreamHub:
         """
         self.sessions[session] = None
         self.connections += 1
+        session.number = self.connections
 
     def closed(self, session: Session) -> None:
         """
@@ -120,7 +122,7 @@ class StreamHub:
         Before a batch of frames: what is the time, who lags, are frames to be touched.
         """
         self._local_ms = self.clock.local_ms()
-        self._touched = self._faults.frames_touched(self.venue)
+        self._touched = bool(self._overtaken) or self._faults.frames_touched(self.venue)
         for session in tuple(self.sessions):
             session.measure()
 
@@ -128,15 +130,28 @@ class StreamHub:
         """
         Queue *payload* for everybody who listens to *topic*, with the faults in force.
         """
-        payloads: tuple[bytes, ...] = (payload,)
         if self._touched:
-            action = self._faults.take_frame(self.venue, topic.name)
-            payloads = distort(payload, action) if action else payloads
-        for each in payloads:
-            queued = topic.emit(each)
-            self.frames += queued
-            if queued and topic.recent is not None:
-                topic.recent.append(SentFrame(self._local_ms, topic.name, each))
+            for frame in self._disturbed(topic, payload):
+                self._sent(topic, frame.payload, topic.emit_frame(frame))
+        else:
+            self._sent(topic, payload, topic.emit(payload))
+
+    def _sent(self, topic: Topic, payload: bytes, queued: int) -> None:
+        self.frames += queued
+        if queued and topic.recent is not None:
+            topic.recent.append(SentFrame(self._local_ms, topic.name, payload))
+
+    def _disturbed(self, topic: Topic, payload: bytes) -> tuple[Frame, ...]:
+        if topic in self._overtaken:
+            return Frame(payload), self._overtaken.pop(topic)
+        action = self._faults.take_frame(
+            self.venue, topic.name, lambda action: suits(action, payload)
+        )
+        if action is None:
+            return (Frame(payload),)
+        if action.deed is Deed.REORDER:
+            self._overtaken[topic] = Frame(payload)
+        return distort(payload, action)
 
     def end(self) -> None:
         """
@@ -145,28 +160,12 @@ class StreamHub:
         for session in tuple(self.sessions):
             session.flush()
 
-    def strike(self) -> None:
+    def refuse(self) -> int:
         """
-        Let the connection faults in force happen.
+        The HTTP status that a new connection is refused with; 0 lets it in.
         """
-        if not self.sessions or not self._faults.armed:
-            return
-        carried = {name for session in self.sessions for name in session.subscriptions}
-        struck = self._faults.take_connection(self.venue, carried)
-        if struck is None:
-            return
-        stream, action = struck
-        for session in tuple(self.sessions):
-            if stream and stream not in session.subscriptions:
-                continue
-            match action.deed:
-                case Deed.CLOSE:
-                    session.close(action.number, "")
-                case Deed.SHUTDOWN:
-                    session.announce_shutdown(self.clock.now_ms())
-                    self.clock.wake()
-                case _:
-                    session.cut()
+        action = self._faults.take_handshake(self.venue)
+        return action.number if action else 0
 
     def _link(self, session: Session, names: tuple[str, ...]) -> None:
         for name in names:
@@ -187,6 +186,7 @@ class StreamHub:
                     listeners.remove(session)
             if not topic.heard:
                 del self.topics[name]
+                self._overtaken.pop(topic, None)
         self.changes += 1
 
     def _topic(self, name: str) -> Topic | None:

@@ -13,6 +13,7 @@ from msgspec import Struct
 from chimera_s1.adapters.simulator.fault_actions import Action, Deed
 from chimera_s1.adapters.simulator.faults import FaultRegistry
 from chimera_s1.adapters.simulator.weights import WeightBudget
+from chimera_s1.domain.identifiers import Venue
 
 Endpoint = Callable[[web.Request], Awaitable[object]]
 """
@@ -75,17 +76,17 @@ class Route(Struct, frozen=True):
 
 
 def rest_application(
-    routes: Sequence[Route], budget: WeightBudget, faults: FaultRegistry
+    venue: Venue, routes: Sequence[Route], budget: WeightBudget, faults: FaultRegistry
 ) -> web.Application:
     """
-    An application that answers *routes* out of one weight budget.
+    An application that answers *routes* of *venue* out of one weight budget.
     """
 
     @web.middleware
     async def with_faults(
         request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
-        action = faults.take_rest(request.method, request.path)
+        action = faults.take_rest(venue, request.method, request.path)
         if action is None:
             return await handler(request)
         return await _under_fault(action, request, handler)
@@ -160,7 +161,7 @@ async def _under_fault(
             status, message = _MESSAGES.get(action.number, (400, "Injected error."))
             return _error(status, action.number, message)
         case Deed.BODY:
-            return await _broken_body(action.body, request, await handler(request))
+            return await _broken_body(action.choice, request, await handler(request))
         case _:
             return _drop(request, web.Response())
 

@@ -8,7 +8,9 @@ from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
 from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.control_messages import STREAMS_MAX, Changes, answer
-from chimera_s1.adapters.simulator.frames import text_header
+from chimera_s1.adapters.simulator.fault_actions import Deed
+from chimera_s1.adapters.simulator.frames import ping_frame, pong_frame, text_header
+from chimera_s1.adapters.simulator.line import Line
 from chimera_s1.adapters.simulator.stream_names import ConnectionPath
 from chimera_s1.adapters.simulator.venue_rules import (
     LIFETIME_MS,
@@ -22,7 +24,7 @@ BEHIND_BYTES = 1 << 20
 Unread bytes from which market data is skipped for this connection.
 """
 
-DROPPED_BYTES = 4 << 20
+DROPPED_BYTES = 8 << 20
 """
 Unread bytes at which the connection is dropped.
 """
@@ -57,7 +59,13 @@ class Session(WSListener):
     A picows listener that is also the outbox of its connection.
 
     Attributes:
+        number: Which connection of its venue it is, from 1; 0 before it is open.
+
         subscriptions: Every acknowledged name, delivering or not, in order.
+
+        line: What it sends goes through it.
+
+        muted: It neither sends nor listens, and nobody told the client.
 
         skipped: Frames not sent because the client reads too slowly.
     """
@@ -66,6 +74,9 @@ class Session(WSListener):
         self, path: ConnectionPath, rules: ConnectionRules, clock: ScaledClock, owner: Sessions
     ) -> None:
         self.path = path
+        self.number = 0
+        self.line = Line()
+        self.muted = False
         self.combined = path.combined
         self.subscriptions: dict[str, None] = {}
         self.outbox: list[bytes] = []
@@ -79,12 +90,14 @@ class Session(WSListener):
         self._cut_ms = clock.now_ms() + LIFETIME_MS
         self._ping_ms = clock.now_ms() + rules.ping_every_ms
         self._unanswered_ms: int | None = None
+        self._ending = False
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         """
         Start with the streams of the URL.
         """
         self._transport = transport
+        self.line.attach(transport)
         self._owner.opened(self)
         if len(set(self.path.streams)) > STREAMS_MAX:
             self.close(_POLICY, "Too many subscriptions")
@@ -113,6 +126,8 @@ class Session(WSListener):
         """
         Count it, then answer it.
         """
+        if self.muted:
+            return
         if frame.msg_type is WSMsgType.CLOSE:
             # A close frame without a code is answered as a normal closure (RFC 6455, 7.4.1).
             code = frame.get_close_code()
@@ -124,7 +139,7 @@ class Session(WSListener):
             return
         match frame.msg_type:
             case WSMsgType.PING:
-                transport.send_pong(frame.get_payload_as_bytes())
+                self._send(pong_frame(frame.get_payload_as_bytes()))
             case WSMsgType.PONG:
                 self._unanswered_ms = None
             case _:
@@ -148,13 +163,13 @@ class Session(WSListener):
         if self._transport is None:
             return 0
         size: int = self._transport.underlying_transport.get_write_buffer_size()
-        return size
+        return size + self.line.waiting
 
     def measure(self) -> None:
         """
         Ask the transport how much the client has not read yet; drop it beyond DROPPED_BYTES.
         """
-        if self._transport is None:
+        if self._transport is None or self.muted:
             return
         self.behind = self.unread > BEHIND_BYTES
         if self.unread > DROPPED_BYTES:
@@ -164,15 +179,21 @@ class Session(WSListener):
         """
         Write the outbox in one piece.
         """
-        if self.outbox and self._transport is not None and not self._transport.is_close_frame_sent:
-            self._transport.underlying_transport.write(b"".join(self.outbox))
+        if self.outbox and not self.muted:
+            self._send(b"".join(self.outbox))
             self.behind = self.unread > BEHIND_BYTES
         self.outbox.clear()
+
+    def _send(self, frames: bytes) -> None:
+        if self._transport is not None and not self._transport.is_close_frame_sent:
+            self.line.send(frames, self._clock.local_ms())
 
     def tend(self, now_ms: int) -> int:
         """
         Ping, time out, or end the connection where that is due; when to look again (exchange time).
         """
+        if self.muted:
+            return now_ms + self._rules.ping_every_ms
         if now_ms >= self._cut_ms:
             self.close(_GOING_AWAY, "")
             return now_ms + self._rules.ping_every_ms
@@ -181,7 +202,7 @@ class Session(WSListener):
             self.close(_POLICY, "Pong timeout")
             return now_ms + self._rules.ping_every_ms
         if now_ms >= self._ping_ms and self._transport is not None:
-            self._transport.send_ping(b"%d" % now_ms)
+            self._send(ping_frame(b"%d" % now_ms))
             self._ping_ms = now_ms + self._rules.ping_every_ms
             self._unanswered_ms = now_ms if self._unanswered_ms is None else self._unanswered_ms
         return min(self._ping_ms, self._cut_ms, self._pong_due() or self._cut_ms)
@@ -190,6 +211,25 @@ class Session(WSListener):
         if self._unanswered_ms is None:
             return None
         return self._unanswered_ms + self._rules.pong_within_ms
+
+    def strikable(self, deed: Deed) -> bool:
+        """
+        Whether *deed* would change anything.
+        """
+        match deed:
+            case Deed.DISCONNECT:
+                return True
+            case Deed.SHUTDOWN:
+                return not self.muted and not self._ending
+            case _:
+                return not self.muted
+
+    def mute(self) -> None:
+        """
+        From now on neither send nor listen; the socket stays open.
+        """
+        self.muted = self.behind = True
+        self.line.mute()
 
     def announce_shutdown(self, now_ms: int) -> None:
         """
@@ -201,6 +241,7 @@ class Session(WSListener):
         self.outbox += (text_header(len(event)), event)
         self.flush()
         self._cut_ms = min(self._cut_ms, now_ms + SHUTDOWN_LEAD_MS)
+        self._ending = True
 
     def close(self, code: int, reason: str) -> None:
         """

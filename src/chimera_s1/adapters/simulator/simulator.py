@@ -24,11 +24,9 @@ from chimera_s1.adapters.simulator.playback import Playback, symbols_in
 from chimera_s1.adapters.simulator.rest_perp import PerpMarketRoutes
 from chimera_s1.adapters.simulator.rest_server import listening, rest_application
 from chimera_s1.adapters.simulator.rest_spot import SpotMarketRoutes
-from chimera_s1.adapters.simulator.stream_server import (
-    stream_server,
-    strike_connections,
-    tend_connections,
-)
+from chimera_s1.adapters.simulator.scenario_player import ScenarioPlayer
+from chimera_s1.adapters.simulator.stream_server import stream_server, tend_connections
+from chimera_s1.adapters.simulator.strikes import Strikes
 from chimera_s1.adapters.simulator.symbols import SymbolSpec, listed_symbols
 from chimera_s1.adapters.simulator.weights import WeightBudget
 from chimera_s1.domain.errors import ConfigurationError
@@ -51,7 +49,7 @@ class Simulator:
         self._config = config
         self._local = clock
         self._clock = ScaledClock(clock.now_ms)
-        self._faults = FaultRegistry(clock.monotonic_ms)
+        self._faults = FaultRegistry(clock.monotonic_ms, clock.now_ms)
         self._market = Market(_specs(config), config.seed, self._clock.now_ms())
         self._subscribed = anyio.Event()
         self._hubs = {
@@ -59,6 +57,7 @@ class Simulator:
             for venue in Venue
         }
         self._pump = BookPump(tuple(self._hubs.values()), config.rate, clock)
+        self._player = ScenarioPlayer(self._faults, clock)
 
     async def run(
         self, *, task_status: TaskStatus[SimulatorAddresses] = anyio.TASK_STATUS_IGNORED
@@ -73,11 +72,19 @@ class Simulator:
             addresses = await self._listen(stack)
             async with anyio.create_task_group() as tasks:
                 self._start_market(tasks)
-                tasks.start_soon(strike_connections, tuple(self._hubs.values()))
+                self._start_faults(tasks)
                 for hub in self._hubs.values():
                     tasks.start_soon(tend_connections, hub)
                 task_status.started(addresses)
                 await anyio.sleep_forever()
+
+    def _start_faults(self, tasks: TaskGroup) -> None:
+        hubs = tuple(self._hubs.values())
+        tasks.start_soon(Strikes(hubs, self._clock, self._pump, self._faults).run)
+        tasks.start_soon(self._player.run)
+        if self._config.scenario is not None:
+            start = self._player.start_with_the_first_listener
+            tasks.start_soon(start, self._config.scenario, self._subscribed)
 
     def _start_market(self, tasks: TaskGroup) -> None:
         config, hubs = self._config, tuple(self._hubs.values())
@@ -97,10 +104,14 @@ class Simulator:
         host = config.host
         spot = SpotMarketRoutes(self._market, self._clock).routes()
         perp = PerpMarketRoutes(self._market, self._clock).routes()
-        spot_rest = rest_application(spot, self._budget(SPOT_WEIGHT_LIMIT), self._faults)
-        perp_rest = rest_application(perp, self._budget(PERP_WEIGHT_LIMIT), self._faults)
+        spot_rest = rest_application(
+            Venue.SPOT, spot, self._budget(SPOT_WEIGHT_LIMIT), self._faults
+        )
+        perp_rest = rest_application(
+            Venue.PERP, perp, self._budget(PERP_WEIGHT_LIMIT), self._faults
+        )
         control = ControlPlane(
-            tuple(self._hubs.values()), self._pump, self._clock, self._faults
+            tuple(self._hubs.values()), self._pump, self._clock, self._faults, self._player
         ).application()
         return SimulatorAddresses(
             spot_rest_url=await _open_http(stack, spot_rest, host, config.spot_rest_port),

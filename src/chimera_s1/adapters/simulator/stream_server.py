@@ -3,18 +3,21 @@ The listening WebSocket port of one venue, and the care of its connections.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from http import HTTPStatus
 
-import anyio
-from picows import WSUpgradeRequest, ws_create_server
+from picows import (
+    WSUpgradeRequest,
+    WSUpgradeResponse,
+    WSUpgradeResponseWithListener,
+    ws_create_server,
+)
 
 from chimera_s1.adapters.simulator.hub import StreamHub
 from chimera_s1.adapters.simulator.session import Session
 from chimera_s1.adapters.simulator.stream_names import parse_path
 from chimera_s1.adapters.simulator.venue_rules import CONNECTION_RULES
-
-_STRIKE_S = 0.02
 
 
 @asynccontextmanager
@@ -27,7 +30,10 @@ async def stream_server(hub: StreamHub, host: str, port: int) -> AsyncIterator[i
     """
     rules = CONNECTION_RULES[hub.venue]
 
-    def listener(request: WSUpgradeRequest) -> Session | None:
+    def listener(request: WSUpgradeRequest) -> Session | WSUpgradeResponseWithListener | None:
+        if status := hub.refuse():
+            refusal = WSUpgradeResponse.create_error_response(HTTPStatus(status), b"refused")
+            return WSUpgradeResponseWithListener(refusal, None)
         path = parse_path(hub.venue, request.path.decode())
         return None if path is None else Session(path, rules, hub.clock, hub)
 
@@ -52,13 +58,3 @@ async def tend_connections(hub: StreamHub) -> None:
         due = [session.tend(now_ms) for session in tuple(hub.sessions)]
         # A connection opened meanwhile is due no earlier than one ping interval from now.
         await hub.clock.sleep_until(min(due, default=now_ms + every_ms))
-
-
-async def strike_connections(hubs: Sequence[StreamHub]) -> None:
-    """
-    Let armed connection faults happen, soon after they were armed or a connection opened.
-    """
-    while True:
-        for hub in hubs:
-            hub.strike()
-        await anyio.sleep(_STRIKE_S)

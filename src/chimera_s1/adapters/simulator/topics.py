@@ -7,7 +7,8 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from chimera_s1.adapters.simulator.frames import text_header
+from chimera_s1.adapters.simulator.distortion import Frame
+from chimera_s1.adapters.simulator.frames import binary_frame, text_header
 from chimera_s1.adapters.simulator.market import SymbolMarket
 from chimera_s1.adapters.simulator.payloads import BookTickerPress
 from chimera_s1.adapters.simulator.stream_names import StreamName
@@ -107,6 +108,17 @@ class Topic:
                     listener.outbox += (header, self._envelope, payload, _CLOSING)
                     queued += 1
         return queued
+
+    def emit_frame(self, frame: Frame) -> int:
+        """
+        As `emit`, for a frame that may be binary.
+        """
+        if not frame.binary:
+            return self.emit(frame.payload)
+        listeners = [each for each in (*self.raw, *self.combined) if not each.behind]
+        for listener in listeners:
+            listener.outbox.append(binary_frame(frame.payload))
+        return len(listeners)
 
     @property
     def heard(self) -> bool:

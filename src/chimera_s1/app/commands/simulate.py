@@ -18,9 +18,10 @@ from chimera_s1.adapters.simulator.config import (
     SimulatorAddresses,
     SimulatorConfig,
 )
+from chimera_s1.adapters.simulator.scenario import Scenario, parse_scenario
 from chimera_s1.adapters.simulator.simulator import Simulator
 from chimera_s1.adapters.system.clock import SystemClock
-from chimera_s1.domain.errors import ConfigurationError
+from chimera_s1.domain.errors import ConfigurationError, InvalidValueError
 
 _LABELS = {
     "spot_rest_url": "spot REST",
@@ -72,6 +73,14 @@ def simulate(  # noqa: PLR0917  # typer passes options by name
         bool, typer.Option("--play-at-rate", help="Pace the file by --rate instead.")
     ] = False,
     loop: Annotated[bool, typer.Option("--loop", help="Start the file again at its end.")] = False,
+    scenario: Annotated[
+        Path | None,
+        typer.Option(
+            help="Faults on a timeline (TOML), from the first subscription on.",
+            exists=True,
+            dir_okay=False,
+        ),
+    ] = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print one JSON line with the addresses when ready.")
     ] = False,
@@ -97,6 +106,7 @@ def simulate(  # noqa: PLR0917  # typer passes options by name
         play=play,
         play_at_rate=play_at_rate,
         loop=loop,
+        scenario=None if scenario is None else read_scenario(scenario),
     )
     anyio.run(_serve, config, json, backend_options={"use_uvloop": True})
 
@@ -118,6 +128,21 @@ def read_symbols(text: str) -> int | tuple[str, ...]:
             "names separated by commas, like BTCUSDT,ETHUSDT"
         )
     return names
+
+
+def read_scenario(path: Path) -> Scenario:
+    """
+    Read `--scenario`.
+
+    Raises:
+        ConfigurationError: The file cannot be read, or is no scenario.
+    """
+    try:
+        return parse_scenario(path.read_bytes())
+    except OSError as error:
+        raise ConfigurationError(f"--scenario: {path}: {error.strerror}") from error
+    except InvalidValueError as error:
+        raise ConfigurationError(f"--scenario: {path}: {error}") from error
 
 
 async def _serve(config: SimulatorConfig, as_json: bool) -> None:

@@ -1,0 +1,86 @@
+"""
+Bodies of the control plane's requests.
+"""
+
+from typing import Annotated, TypeVar
+
+import msgspec
+from msgspec import Meta, Struct
+
+from chimera_s1.domain.errors import InvalidValueError
+
+RATE_MAX = 100_000.0
+UPDATES_MAX = 1_000_000.0
+
+
+class ClockRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """
+    Body of `POST /sim/clock`; what is left out stays as it is.
+
+    Attributes:
+        rate: Exchange milliseconds per local millisecond.
+
+        drift_ms_per_s: The same in other words, 1 is a rate of 1.001.
+
+        offset_ms: Exchange time minus local time, from now.
+    """
+
+    rate: Annotated[float, Meta(gt=0, le=RATE_MAX)] | None = None
+    drift_ms_per_s: Annotated[float, Meta(gt=-1000, le=RATE_MAX)] | None = None
+    offset_ms: Annotated[int, Meta(ge=-(10**12), le=10**12)] | None = None
+
+    def __post_init__(self) -> None:
+        if self.rate is not None and self.drift_ms_per_s is not None:
+            raise ValueError("rate and drift_ms_per_s say the same; write one of them")
+
+    @property
+    def pace(self) -> float | None:
+        """
+        The rate, whichever way it was given.
+        """
+        return self.rate if self.drift_ms_per_s is None else 1 + self.drift_ms_per_s / 1000
+
+
+class FaultRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """
+    Body of `POST /sim/faults`.
+    """
+
+    on: str
+    do: str
+    times: Annotated[int, Meta(ge=1, le=1_000_000)] | None = None
+    for_ms: Annotated[int, Meta(ge=0, le=86_400_000)] = 0
+
+
+class RateRequest(Struct, frozen=True, forbid_unknown_fields=True):
+    """
+    Body of `POST /sim/rate`: book updates per second over all subscribed symbols.
+    """
+
+    rate: Annotated[float, Meta(gt=0, le=UPDATES_MAX)]
+
+
+CLOCK_HELP = (
+    f"rate: number above 0, up to {RATE_MAX:g}, or drift_ms_per_s: number above -1000; "
+    "offset_ms: whole number"
+)
+FAULT_HELP = (
+    "on: request or stream; do: what happens; times: whole number from 1; "
+    "for_ms: whole number from 0"
+)
+RATE_HELP = f"rate: number above 0, up to {UPDATES_MAX:g}"
+
+Body = TypeVar("Body", ClockRequest, FaultRequest, RateRequest)
+
+
+def decode(body: bytes, kind: type[Body], allowed: str) -> Body:
+    """
+    *body* as *kind*.
+
+    Raises:
+        InvalidValueError: It is not; the text says what is *allowed*.
+    """
+    try:
+        return msgspec.json.decode(body, type=kind)
+    except msgspec.MsgspecError as error:
+        raise InvalidValueError(f"{error} ({allowed})") from error
