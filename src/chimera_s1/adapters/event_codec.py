@@ -2,8 +2,14 @@
 What the entries of the public streams hold, field by field; every store writes the same.
 """
 
+from collections.abc import Sequence
+
+import msgspec
+
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.money import decimal_text
+
+_json = msgspec.json.Encoder().encode
 
 QUOTE_FIELDS = (
     "ts",
@@ -32,14 +38,17 @@ def quote_values(quote: Quote) -> tuple[str, ...]:
     """
     The values alone, in the order of `QUOTE_FIELDS`.
     """
-    return (
-        str(quote.ts),
-        quote.instrument.symbol,
-        decimal_text(quote.bid),
-        decimal_text(quote.ask),
-        decimal_text(quote.mid),
-        decimal_text(quote.spread_bps),
-        decimal_text(quote.top1_qty),
-        decimal_text(quote.top1_usdt),
-        quote.source,
-    )
+    numbers = (quote.bid, quote.ask, quote.mid, quote.spread_bps, quote.top1_qty, quote.top1_usdt)
+    return (str(quote.ts), quote.instrument.symbol, *decimal_texts(numbers), quote.source)
+
+
+def decimal_texts(values: Sequence[float]) -> list[str]:
+    """
+    Each as `decimal_text` writes it, several times faster: this is most of what an entry costs.
+
+    JSON's shortest digits are those of `repr`; its exponents, where it has any, are not.
+    """
+    text = _json(values).decode()
+    if "e" in text:
+        return [decimal_text(value) for value in values]
+    return f"{text[1:-1]},".replace(".0,", ",")[:-1].split(",")

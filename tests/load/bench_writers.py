@@ -1,0 +1,181 @@
+"""
+What a stream entry costs the process that writes it: our writer against the official client.
+
+    python -m tests.load.bench_writers
+
+Both write the same quotes to the same cluster in the same run, in turn. CPU time is that of the
+whole process (`time.process_time`), the official client's and ours alike: encoding, sockets,
+replies, the event loop.
+"""
+
+import random
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+import anyio
+from msgspec import Struct
+
+from chimera_s1.adapters.redis.addresses import RedisAddress
+from chimera_s1.adapters.redis.cluster import ClusterClient, connect_cluster
+from chimera_s1.adapters.redis.embedded import EmbeddedRedis
+from chimera_s1.adapters.redis.node_writer import NodeQuotePublisher
+from chimera_s1.adapters.redis.quote_publisher import OfficialQuotePublisher
+from chimera_s1.adapters.redis.server_binary import find_redis_server
+from chimera_s1.adapters.system.clock import SystemClock
+from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
+from chimera_s1.domain.market.quote import Quote
+from tests.load.machine import describe, divide_cores, on_core
+from tests.load.measuring import NothingMeasuredError
+from tests.load.report import Report, say
+from tests.load.running import Rig
+from tests.load.stage import Stage
+
+BATCHES = (100, 300, 1000)
+ENTRIES = 15_000
+ROUNDS = 7
+MASTERS = 3
+MAXLEN = 10_000
+
+Writer = NodeQuotePublisher | OfficialQuotePublisher
+
+
+class Cost(Struct, frozen=True):
+    """
+    Of one entry, in one round.
+
+    Attributes:
+        cpu_us: CPU time of this process, microseconds.
+
+        wall_us: Time, microseconds; with the servers' on another core.
+    """
+
+    cpu_us: float
+    wall_us: float
+
+
+def quotes_of(streams: int, update: int) -> list[Quote]:
+    """
+    One quote for each of *streams* instruments, with the digits of a real market.
+    """
+    return [
+        Quote(
+            instrument=InstrumentId(Venue.SPOT, Symbol(f"W{number:04d}USDT")),
+            ts=1_772_514_460_893 + update,
+            bid=(6_740_381 + update % 997 + number) / 100,
+            bid_qty=(125_133 + number % 89) / 100_000,
+            ask=(6_740_392 + update % 997 + number) / 100,
+            ask_qty=(250_266 + number % 83) / 100_000,
+            source="binance.spot.bookTicker",
+            update_id=update,
+            received_ms=1_772_514_460_893,
+        )
+        for number in range(streams)
+    ]
+
+
+async def cost(writer: Writer, streams: int, entries: int) -> Cost:
+    """
+    Write *entries* entries in batches of *streams*, each batch after the answer to the last.
+
+    Raises:
+        NothingMeasuredError: An entry was not acknowledged.
+    """
+    batches = [quotes_of(streams, update) for update in range(max(1, entries // streams))]
+    wall, cpu = time.perf_counter(), time.process_time()
+    published = 0
+    for batch in batches:
+        published += (await writer.publish(batch)).published
+    cpu, wall = time.process_time() - cpu, time.perf_counter() - wall
+    if published != streams * len(batches):
+        raise NothingMeasuredError(f"{published} of {streams * len(batches)} entries acknowledged")
+    return Cost(cpu / published * 1e6, wall / published * 1e6)
+
+
+async def compare(
+    addresses: Sequence[RedisAddress], streams: int, rounds: int, entries: int
+) -> tuple[Cost, Cost]:
+    """
+    Medians of *rounds* rounds: the official client, our writer.
+    """
+    async with (
+        connect_cluster(addresses) as one,
+        connect_cluster(addresses) as other,
+        OfficialQuotePublisher(one, maxlen=MAXLEN) as official,
+        _node_writer(other) as node,
+    ):
+        costs: dict[Writer, list[Cost]] = {official: [], node: []}
+        for writer in costs:
+            await cost(writer, streams, streams * 3)
+        for _ in range(rounds):
+            for writer, measured in costs.items():
+                measured.append(await cost(writer, streams, entries))
+    return _medians(costs[official]), _medians(costs[node])
+
+
+async def bench_writers(stage: Stage) -> None:
+    """
+    The table: CPU and time of an entry, and the ratio, for three sizes of batch.
+    """
+    head = ("streams in a batch", "official", "ours", "ratio", "official, entries/s", "ours")
+    lines: list[Sequence[str]] = [head]
+    for streams in BATCHES:
+        official, node = await compare(
+            stage.redis.addresses, streams, stage.times(ROUNDS), int(stage.seconds(5) * ENTRIES / 5)
+        )
+        lines.append(
+            (
+                str(streams),
+                f"{official.cpu_us:.1f} us",
+                f"{node.cpu_us:.1f} us",
+                f"{official.cpu_us / node.cpu_us:.1f}",
+                f"{1e6 / official.wall_us:,.0f}",
+                f"{1e6 / node.wall_us:,.0f}",
+            )
+        )
+    stage.report.grid(
+        "Writers: CPU of this process for one stream entry",
+        lines,
+        f"Medians of {stage.times(ROUNDS)}; {MASTERS} masters, nine fields, the numbers rendered "
+        "each time.",
+    )
+
+
+def _node_writer(client: ClusterClient) -> NodeQuotePublisher:
+    return NodeQuotePublisher(client, maxlen=MAXLEN, clock=SystemClock(), draw=random.random)
+
+
+def _medians(costs: Sequence[Cost]) -> Cost:
+    return Cost(median(each.cpu_us for each in costs), median(each.wall_us for each in costs))
+
+
+async def run(*, quick: bool = False) -> int:
+    """
+    Start a cluster, print the table; the exit code.
+    """
+    cores = divide_cores()
+    say(describe(cores))
+    report = Report()
+    with TemporaryDirectory(prefix="chimera-bench-redis-") as directory:
+        redis = EmbeddedRedis(Path(directory), binary=find_redis_server(""), masters=MASTERS)
+        with on_core(cores.sender):
+            await redis.__aenter__()
+        try:
+            with on_core(cores.service[0]):
+                await bench_writers(Stage(Rig(cores, ""), redis, report, quick))
+        finally:
+            await redis.__aexit__(None, None, None)
+    return report.end()
+
+
+def main() -> None:
+    """
+    Print the table; leave with the exit code.
+    """
+    raise SystemExit(anyio.run(run, backend_options={"use_uvloop": True}))
+
+
+if __name__ == "__main__":
+    main()
