@@ -1,0 +1,138 @@
+"""
+What every `ExchangeInformation` does: Binance's REST interface against the simulator, and memory.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import anyio
+import httpx
+import pytest
+from anyio.abc import TaskGroup
+from msgspec import Struct
+
+from chimera_s1.adapters.binance.rest import BinanceRest
+from chimera_s1.adapters.memory.exchange_information import MemoryExchangeInformation
+from chimera_s1.adapters.simulator.config import SimulatorConfig
+from chimera_s1.adapters.simulator.simulator import Simulator
+from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
+from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
+from chimera_s1.domain.market.quote import book_defect
+from chimera_s1.domain.market.selection import Listing
+from chimera_s1.domain.ports.exchange_information import BookTop, ExchangeInformation
+from tests.contract.feed_rig import CLOCK, endpoints
+
+SYMBOLS = ("BTCUSDT", "ETHUSDT")
+BOTH_VENUES = [InstrumentId(venue, Symbol(name)) for venue in Venue for name in SYMBOLS]
+NOBODY = InstrumentId(Venue.SPOT, Symbol("NOSUCHUSDT"))
+
+
+class Exchange(Struct):
+    """
+    The port, and the far side in the hands of a test.
+    """
+
+    port: ExchangeInformation
+    set_clock: Callable[[int], Awaitable[None]]
+    fall_silent: Callable[[], Awaitable[None]]
+
+
+@asynccontextmanager
+async def memory_exchange() -> AsyncIterator[Exchange]:
+    exchange = MemoryExchangeInformation(CLOCK, [Listing(i, "USDT", True) for i in BOTH_VENUES])  # noqa: FBT003 (a row)
+    exchange.tops = {instrument: BookTop(100.0, 1.0, 100.5, 2.0) for instrument in BOTH_VENUES}
+
+    async def set_clock(offset_ms: int) -> None:
+        exchange.offset_ms = offset_ms
+
+    async def fall_silent() -> None:
+        exchange.failure = ExchangeUnavailableError("gone")
+
+    yield Exchange(exchange, set_clock, fall_silent)
+
+
+@asynccontextmanager
+async def binance_exchange(tasks: TaskGroup) -> AsyncIterator[Exchange]:
+    config = SimulatorConfig(symbols=SYMBOLS, rate=0.001)
+    addresses = await tasks.start(Simulator(config, CLOCK).run)
+    async with (
+        httpx.AsyncClient(base_url=addresses.control_url) as control,
+        BinanceRest(endpoints(addresses), CLOCK) as rest,
+    ):
+
+        async def set_clock(offset_ms: int) -> None:
+            reply = await control.post("/sim/clock", json={"offset_ms": offset_ms})
+            reply.raise_for_status()
+
+        async def fall_silent() -> None:
+            for path in ("/api/v3/exchangeInfo", "/api/v3/time", "/api/v3/depth"):
+                fault = {"on": f"GET {path}", "do": "drop-before", "times": 10}
+                (await control.post("/sim/faults", json=fault)).raise_for_status()
+
+        yield Exchange(rest, set_clock, fall_silent)
+
+
+@pytest.fixture(params=["memory", "binance"])
+async def exchange(request: pytest.FixtureRequest) -> AsyncIterator[Exchange]:
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as tasks:
+            made = memory_exchange() if request.param == "memory" else binance_exchange(tasks)
+            async with made as each:
+                yield each
+            tasks.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("venue", Venue)
+async def test_listings_are_those_of_the_venue(exchange: Exchange, venue: Venue) -> None:
+    """Each instrument once, with what it is priced in and whether it trades."""
+    listings = await exchange.port.listings(venue)
+    names = [row.instrument.symbol for row in listings]
+
+    assert {row.instrument.venue for row in listings} == {venue}
+    assert len(set(names)) == len(names)
+    assert set(SYMBOLS) <= set(names)
+    for row in listings:
+        if row.instrument.symbol in SYMBOLS:
+            assert (row.quote_asset, row.trading) == ("USDT", True)
+
+
+@pytest.mark.parametrize("venue", Venue)
+@pytest.mark.parametrize("offset_ms", [0, 3_600_000, -3_600_000])
+async def test_the_servers_time_is_its_own(
+    exchange: Exchange, venue: Venue, offset_ms: int
+) -> None:
+    """Whole epoch ms by its clock, whatever ours says."""
+    await exchange.set_clock(offset_ms)
+    before_ms = CLOCK.now_ms()
+    server_ms = await exchange.port.server_time_ms(venue)
+    after_ms = CLOCK.now_ms()
+
+    assert isinstance(server_ms, int)
+    assert before_ms - 1 <= server_ms - offset_ms <= after_ms + 1
+
+
+@pytest.mark.parametrize("instrument", BOTH_VENUES, ids=str)
+async def test_a_book_has_a_top(exchange: Exchange, instrument: InstrumentId) -> None:
+    """Best prices and quantities, sound, and the same again where nothing moves."""
+    top = await exchange.port.book_top(instrument)
+
+    assert book_defect(top.bid, top.bid_qty, top.ask, top.ask_qty) is None
+    assert top == await exchange.port.book_top(instrument)
+
+
+async def test_a_symbol_nobody_lists_is_refused(exchange: Exchange) -> None:
+    """Refused, not unavailable: the same call will not succeed later."""
+    with pytest.raises(ExchangeRefusedError):
+        await exchange.port.book_top(NOBODY)
+
+
+async def test_a_venue_that_says_nothing_is_unavailable_to_every_call(exchange: Exchange) -> None:
+    """The same call may succeed later."""
+    await exchange.fall_silent()
+
+    with pytest.raises(ExchangeUnavailableError):
+        await exchange.port.listings(Venue.SPOT)
+    with pytest.raises(ExchangeUnavailableError):
+        await exchange.port.server_time_ms(Venue.SPOT)
+    with pytest.raises(ExchangeUnavailableError):
+        await exchange.port.book_top(BOTH_VENUES[0])
