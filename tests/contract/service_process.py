@@ -91,16 +91,18 @@ class Service:
 
         `/health` is asked beside it and has to answer 200 whatever happens.
         """
+        body: dict[str, Any] = {}
         async with httpx.AsyncClient(base_url=await self.url(), timeout=PATIENCE_S) as http:
-            with anyio.fail_after(PATIENCE_S):
+            with anyio.move_on_after(PATIENCE_S):
                 while True:
                     assert (await http.get("/health")).status_code == 200
                     answer = await http.get("/ready")
-                    body: dict[str, Any] = answer.json()
+                    body = answer.json()
                     if answer.status_code == expected:
                         return body
                     with anyio.move_on_after(_LOOK_AGAIN_S):
                         await self._news.wait()
+        raise AssertionError(f"/ready never answered {expected}, last {body}\n{self.output}")
 
     async def redis_port(self) -> int:
         """

@@ -195,7 +195,8 @@ async def test_what_is_absent_at_the_start_may_come_later(
     async with service_process(tmp_path, beside(node, ready)) as service:
         assert red(await service.readiness(503)) == FEEDS | {"redis"}
         async with simulator_again(ready):
-            await service.logged("spot-0 delivers")
+            for name in ("spot-0", "perp-0"):
+                await service.logged(f"{name} delivers")
             assert red(await service.readiness(503)) == {"redis"}
             await node.start()
             await service.readiness(200)
