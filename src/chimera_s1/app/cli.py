@@ -18,6 +18,7 @@ from chimera_s1 import __version__
 from chimera_s1.app.commands.config import config
 from chimera_s1.app.commands.demo import demo
 from chimera_s1.app.commands.doctor import doctor
+from chimera_s1.app.commands.drill import drill
 from chimera_s1.app.commands.record import record
 from chimera_s1.app.commands.replay import replay
 from chimera_s1.app.commands.serve import serve
@@ -52,6 +53,7 @@ app.command(rich_help_panel=_DATA)(record)
 app.command(rich_help_panel=_DATA)(replay)
 app.command(rich_help_panel=_LOOK)(config)
 app.command(rich_help_panel=_LOOK)(doctor)
+app.command(rich_help_panel=_LOOK)(drill)
 
 
 def _print_version(asked: bool) -> None:
