@@ -96,8 +96,8 @@ class NodeConnection(asyncio.Protocol):
         """
         End it now; what is in flight is settled as unknown.
         """
-        self._defect = self._defect or defect
         if self._transport is not None:
+            self._defect = self._defect or defect
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:

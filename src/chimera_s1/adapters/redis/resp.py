@@ -61,6 +61,7 @@ class QuoteEncoder(dict[InstrumentId, QuoteStream]):
         """
         super().__init__()
         self._maxlen = maxlen
+        self._sources: dict[str, str] = {}
 
     def __missing__(self, instrument: InstrumentId) -> QuoteStream:
         """
@@ -85,8 +86,12 @@ class QuoteEncoder(dict[InstrumentId, QuoteStream]):
             f"${len(bid)}\r\n{bid}\r\n{_ASK}${len(ask)}\r\n{ask}\r\n"
             f"{_MID}${len(mid)}\r\n{mid}\r\n{_SPREAD}${len(spread)}\r\n{spread}\r\n"
             f"{_TOP_QTY}${len(qty)}\r\n{qty}\r\n{_TOP_USDT}${len(usdt)}\r\n{usdt}\r\n"
-            f"{_SRC}{bulk(source)}"
+            f"{self._sources.get(source) or self._source(source)}"
         )
+
+    def _source(self, source: str) -> str:
+        self._sources[source] = rendered = _SRC + bulk(source)
+        return rendered
 
 
 class Redirect(Struct, frozen=True):

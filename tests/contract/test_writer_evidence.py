@@ -1,0 +1,194 @@
+"""
+The hot path's writer under 20,000 messages/s while real servers die, move, hang and refuse.
+
+Messages come from a generated feed and go through the real `PublishQuotes`, windows of 50 ms.
+Afterwards every entry is compared with what was offered: no wrong number, none out of order, the
+newest always there, and missing only what the writer had handed back.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from chimera_s1.adapters.redis.cluster_assembly import wait_until_ok
+from chimera_s1.adapters.redis.embedded import EmbeddedRedis
+from tests.contract.redis_cluster import hand_over, move_keys
+from tests.contract.test_quote_publisher_faults import become_empty_master
+from tests.contract.writer_rig import error_count, instruments_of, loaded, rejected_writes, slot_of
+
+PARTIAL = ("--cluster-require-full-coverage", "no")
+"""
+Masters that go on while another is gone; by default they refuse everything with CLUSTERDOWN.
+"""
+
+PATIENT = (*PARTIAL, "--cluster-node-timeout", "20000")
+"""
+A cluster that declares nobody dead while one of its servers is stopped.
+"""
+
+KEEPING = ("--key-load-delay", "10000", "--loading-process-events-interval-bytes", "1024")
+"""
+Servers that take 10 ms for each key when they load what they have kept, and answer meanwhile.
+"""
+
+
+async def test_a_killed_master_costs_only_its_own_streams(
+    redis_binary: Path, tmp_path: Path
+) -> None:
+    """
+    SIGKILL; its replica takes over. What is missing was handed back, and belongs to that node.
+    """
+    async with (
+        EmbeddedRedis(
+            tmp_path, binary=redis_binary, masters=3, replicas=3, options=PARTIAL
+        ) as redis,
+        loaded(redis.addresses) as load,
+    ):
+        before = {each: len(offered) for each, offered in load.market.offered.items()}
+        await redis.nodes[0].kill()
+        await load.publisher.until_handed_back()
+        await load.publisher.until_whole()
+        verdict = await load.judge()
+
+        assert str((await redis.nodes[3].ask("INFO"))["role"]) == "master"
+        affected = load.served_by_third(0)
+        # A server may lose what it acknowledged a moment before it dies; that is Redis.
+        last_words = {
+            quote
+            for each in affected
+            for quote in load.market.offered[each][max(0, before[each] - 3) : before[each] + 1]
+        }
+        assert verdict.missing
+        assert instruments_of(verdict.missing) <= affected
+        assert verdict.missing <= load.publisher.handed_back | last_words
+
+
+async def test_a_migration_to_an_empty_master_loses_nothing_and_is_counted_exactly(
+    redis_binary: Path, tmp_path: Path
+) -> None:
+    """
+    Ten slots move to a master that had none: ASK while they move, MOVED when they have. Every
+    quote of every window is there once, and our counts are the servers' own.
+    """
+    async with (
+        EmbeddedRedis(tmp_path, binary=redis_binary, masters=3, replicas=1) as redis,
+        loaded(redis.addresses[:3]) as load,
+    ):
+        source, newcomer = redis.nodes[0], redis.nodes[3]
+        await become_empty_master(newcomer, source)
+        slots = sorted({slot_of(each) for each in load.served_by_third(0)})[:10]
+        for slot in slots:
+            await move_keys(source, newcomer, slot)
+            await load.publisher.until_whole(2)
+        asked_until = load.publisher.counters.asked
+        for slot in slots:
+            await hand_over(source, newcomer, slot)
+        await load.publisher.until_whole(5)
+        await load.end()
+        counters = load.publisher.counters
+        moved = await error_count(redis.nodes, "MOVED")
+        asked = await error_count(redis.nodes, "ASK")
+        verdict = await load.judge()
+
+        assert asked_until > len(slots)
+        assert (counters.moved, counters.asked) == (moved, asked)
+        assert counters.moved >= len(slots)
+        assert counters.failures == counters.tried_again == 0
+        assert not verdict.missing
+        assert verdict.repeated == 0
+        assert verdict.entries == counters.published
+
+
+async def test_a_full_stop_is_survived_and_so_is_a_server_that_is_loading(
+    redis_binary: Path, tmp_path: Path
+) -> None:
+    """
+    All masters end and come back with their data, which they take their time to load.
+    """
+    async with (
+        EmbeddedRedis(tmp_path, binary=redis_binary, masters=3, options=KEEPING) as redis,
+        loaded(redis.addresses) as load,
+    ):
+        for node in redis.nodes:
+            await node.ask("CONFIG", "SET", "save", "3600 1")
+            await node.stop()
+        await load.publisher.until_handed_back(3)
+        stopped = [node.pid for node in redis.nodes]
+        for node in redis.nodes:
+            await node.start()
+        await wait_until_ok(redis.nodes, replicas=0)
+        await load.publisher.until_whole()
+        verdict = await load.judge()
+
+        assert stopped == [None, None, None]
+        assert await error_count(redis.nodes, "LOADING") > 0
+        refused = await rejected_writes(redis.nodes)
+        assert load.publisher.counters.tried_again == refused > 0
+        assert verdict.missing
+        assert verdict.missing <= load.publisher.handed_back
+
+
+async def test_a_hanging_master_delays_nobody_and_its_late_commands_change_no_order(
+    redis_binary: Path, tmp_path: Path
+) -> None:
+    """
+    SIGSTOP for longer than the writer waits: it gives the connection up with commands unread on the
+    other side. When the server goes on, those come before everything newer, or not at all.
+    """
+    async with (
+        EmbeddedRedis(tmp_path, binary=redis_binary, masters=3, options=PATIENT) as redis,
+        loaded(redis.addresses, give_up_s=0.5) as load,
+    ):
+        node = redis.nodes[1]
+        for _ in range(2):
+            node.pause()
+            await load.publisher.until_handed_back(15)
+            node.resume()
+            await load.publisher.until_whole()
+        verdict = await load.judge()
+
+        kills = (await node.ask("INFO", "commandstats"))["cmdstat_client|kill"]
+        assert kills["calls"] > 1
+        affected = load.served_by_third(1)
+        assert instruments_of(load.publisher.handed_back) == affected
+        assert verdict.missing
+        assert verdict.missing <= load.publisher.handed_back
+
+
+@pytest.mark.parametrize(
+    ("on", "off", "kind"),
+    [
+        pytest.param(("maxmemory", "1"), ("maxmemory", "0"), "OOM", id="out of memory"),
+        pytest.param(
+            ("min-replicas-to-write", "1"),
+            ("min-replicas-to-write", "0"),
+            "NOREPLICAS",
+            id="too few replicas",
+        ),
+    ],
+)
+async def test_a_master_that_refuses_costs_only_its_own_streams(
+    redis_binary: Path, tmp_path: Path, on: tuple[str, str], off: tuple[str, str], kind: str
+) -> None:
+    """
+    A node answers every write with an error; once it takes writes again, the newest are there.
+    """
+    async with (
+        EmbeddedRedis(tmp_path, binary=redis_binary, masters=3) as redis,
+        loaded(redis.addresses) as load,
+    ):
+        node = redis.nodes[2]
+        await node.ask("CONFIG", "SET", *on)
+        await load.publisher.until_handed_back(5)
+        complaint = await load.publisher.ping()
+        await node.ask("CONFIG", "SET", *off)
+        await load.publisher.until_whole()
+        verdict = await load.judge()
+
+        assert await error_count([node], kind) > 0
+        assert kind in complaint
+        assert str(node.address) in complaint
+        affected = load.served_by_third(2)
+        assert instruments_of(load.publisher.handed_back) == affected
+        assert verdict.missing <= load.publisher.handed_back
+        assert verdict.repeated == 0
