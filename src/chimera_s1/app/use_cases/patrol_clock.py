@@ -39,6 +39,7 @@ class PatrolClock:
         self._interval_ms = interval_ms
         self._window = SkewWindow()
         self._offset_ms: float | None = None
+        self._answering: bool | None = None
 
     @property
     def venue(self) -> Venue:
@@ -98,8 +99,14 @@ class PatrolClock:
             server_ms = await self._exchange.server_time_ms(self._venue)
         except (ExchangeUnavailableError, ExchangeRefusedError) as error:
             self._window.missed()
-            _log.warning("the clock of %s did not answer: %s", self._venue, error)
+            if self._answering is not False:
+                # Said once: it is asked every second until it answers.
+                _log.warning("the clock of %s does not answer: %s", self._venue, error)
+            self._answering = False
             return
+        if self._answering is False:
+            _log.info("the clock of %s answers again", self._venue)
+        self._answering = True
         # The round trip by the monotonic clock, counted back from the answer: where the wall clock
         # steps meanwhile, the offset is that of the clock in force from now on.
         rtt_ms = round(self._clock.monotonic_ms() - started_ms)
