@@ -1,0 +1,97 @@
+"""
+Publishing between two feeds and a store, all in memory, by a clock that moves when told to.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import anyio
+from anyio import wait_all_tasks_blocked as settle
+
+from chimera_s1.adapters.memory.clock import ManualClock
+from chimera_s1.adapters.memory.market_feed import ScriptedMarketFeed
+from chimera_s1.adapters.memory.quote_streams import MemoryStreams
+from chimera_s1.app.use_cases.publish_quotes import PublishQuotes
+from chimera_s1.app.use_cases.quote_board import QuoteBoard
+from chimera_s1.domain.identifiers import InstrumentId, Venue
+from chimera_s1.domain.market.conflation import WindowMs
+from chimera_s1.domain.market.quote import Quote
+from chimera_s1.domain.resilience.health import StreamsReport
+from tests.sample_quotes import TS, quote
+from tests.unit.app.doubles import GatedPublisher
+
+SECOND = TS // 1000 * 1000
+BTC = InstrumentId.parse("spot/BTCUSDT")
+ETH = InstrumentId.parse("spot/ETHUSDT")
+PERP = InstrumentId.parse("perp/BTCUSDT")
+
+
+def stands(waiting: int, cause: str = "") -> StreamsReport:
+    """
+    The report while no window is merged; reachable where nothing is wrong.
+    """
+    return StreamsReport(reachable=not cause, waiting=waiting, merged=False, cause=cause)
+
+
+class CoarseClock(ManualClock):
+    """
+    A loop that counts whole milliseconds, as uvloop does: a sleep may end up to 1 ms early.
+    """
+
+    async def sleep_ms(self, duration_ms: float) -> None:
+        await super().sleep_ms(duration_ms - 1 if duration_ms > 1 else duration_ms)
+
+
+class Bench:
+    """
+    Publishing between two feeds and a store, all in memory.
+    """
+
+    def __init__(self, window: int = 1000, clock: ManualClock | None = None) -> None:
+        self.clock = clock or ManualClock(SECOND)
+        self.streams = MemoryStreams(self.clock, maxlen=1_000)
+        self.publisher = GatedPublisher(self.streams)
+        self.board = QuoteBoard()
+        every = window == 0
+        self.spot = ScriptedMarketFeed(Venue.SPOT, every_update=every)
+        self.perp = ScriptedMarketFeed(Venue.PERP, every_update=every)
+        self.latencies: list[float] = []
+        self.publishing = PublishQuotes(
+            [self.spot, self.perp],
+            self.publisher,
+            self.board,
+            clock=self.clock,
+            window=WindowMs(window),
+            observe_latency=self.latencies.append,
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self.publishing.run)
+                await settle()
+                yield
+                tasks.cancel_scope.cancel()
+
+    def offer(self, bid: float, instrument: InstrumentId = BTC, source: str = "book") -> Quote:
+        """
+        A quote arrives now.
+        """
+        made = quote(str(instrument), bid=bid, ts=self.clock.now_ms(), source=source)
+        (self.spot if instrument.venue is Venue.SPOT else self.perp).offer(made)
+        return made
+
+    def bids(self, instrument: InstrumentId = BTC) -> list[float]:
+        """
+        What is on a stream.
+        """
+        entries = self.streams.entries(instrument)
+        return [float(dict(entry.fields)["bid1"]) for entry in entries]
+
+    def written_ms(self, instrument: InstrumentId = BTC) -> list[int]:
+        """
+        When the entries of a stream were written.
+        """
+        ids = [entry.entry_id for entry in self.streams.entries(instrument)]
+        return [int(entry_id.partition("-")[0]) for entry_id in ids]
