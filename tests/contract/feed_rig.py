@@ -104,11 +104,21 @@ async def rig(
         listener=tell.send_nowait,
     )
     instruments = [InstrumentId(venue, Symbol(name)) for name in symbols]
+    running, ended = anyio.CancelScope(), anyio.Event()
+
+    async def run() -> None:
+        with running:
+            await feed.run(instruments)
+        ended.set()
+
     async with httpx.AsyncClient(base_url=addresses.control_url) as control:
         tasks.start_soon(pacer.run)
-        tasks.start_soon(feed.run, instruments)
+        tasks.start_soon(run)
         with tell, events:
             yield Rig(feed, events, control)
+            # While somebody still listens: what ends now is told, too.
+            running.cancel()
+            await ended.wait()
 
 
 async def stoppable(

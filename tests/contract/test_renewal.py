@@ -107,3 +107,20 @@ async def test_an_announced_shutdown_renews_the_socket(
     assert fired == [1]
     if isinstance(lost_or_renewed, ConnectionLost):
         assert lost_or_renewed.wait_ms == 0.0
+
+
+async def test_a_successor_that_comes_after_the_cut_has_renewed_nothing(
+    tasks: TaskGroup, simulator: SimulatorAddresses
+) -> None:
+    """Where the old socket ends before its successor delivers, there is a gap: no ws.renewed."""
+    async with rig(tasks, simulator, Venue.SPOT) as feed:
+        await feed.told(ConnectionOpened)
+        feed.feed.renew("spot-0", "a test wants it")
+        feed.feed.remake("spot-0", "and then wants it gone")
+        lost = await feed.told(ConnectionLost)
+        await feed.told(ConnectionOpened)
+        feed.feed.renew("spot-0", "once more")
+        renewed = await feed.told(ConnectionRenewed)
+
+    assert lost.cause == "and then wants it gone"
+    assert renewed.cause == "once more"

@@ -2,7 +2,7 @@
 One market data socket: dial, subscribe at the allowed pace, ping, and say why it ended.
 
 Rules (SPOT web-socket-streams.md, USD-M websocket-market-streams; read 2026-11-22): the venue pings
-and wants its payload back (picows answers by itself); messages we send are limited per second; an
+and wants its payload back; messages we send are limited per second; an
 acknowledged subscription proves nothing, only data does.
 """
 
@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 
 import anyio
 from msgspec import Struct
-from picows import WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+from picows import WSCloseCode, WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 from picows.picows import WSCloseHandshake
 
 from chimera_s1.adapters.binance.control import (
@@ -32,6 +32,11 @@ FIRST_MESSAGE_TIMEOUT_S = 10.0
 PING_INTERVAL_MS = 2_000
 PONG_TIMEOUT_S = 2.0
 FRAME_BYTES_MAX = 16 * 1024 * 1024
+
+_NEVER_SENT = (WSCloseCode.NO_INFO, WSCloseCode.ABNORMAL_CLOSURE)
+"""
+They say that no code came, and must not be sent (RFC 6455, 7.4.1).
+"""
 
 FramePut = Callable[[bytes, int], bool]
 """
@@ -114,8 +119,7 @@ class Connection(WSListener):
                 tasks.start_soon(self._subscribe, transport)
                 tasks.start_soon(self._await_first_data)
                 tasks.start_soon(self._ping, transport)
-                await transport.wait_disconnected()
-                raise _Ended(self._refusal or _close_cause(transport))
+                await self._stay(transport)
         except* _Ended as group:
             cause = str(_first(group))
         finally:
@@ -129,12 +133,22 @@ class Connection(WSListener):
                 self._plan.url,
                 websocket_handshake_timeout=HANDSHAKE_TIMEOUT_S,
                 max_frame_size=FRAME_BYTES_MAX,
+                # Answered by picows itself, a ping would end a batch of frames unseen.
+                enable_auto_pong=False,
+                max_redirects=0,
                 logger_name=self._plan.name,
             )
+            bound_reads(transport.underlying_transport)
         except (OSError, TimeoutError, WSError) as error:
             raise _Ended(f"cannot connect to {self._plan.url}: {_text(error)}") from error
-        bound_reads(transport.underlying_transport)
         return transport
+
+    async def _stay(self, transport: WSTransport) -> None:
+        try:
+            await transport.wait_disconnected()
+        except WSError as error:
+            raise _Ended(f"the venue broke the WebSocket protocol: {error.args[-1]}") from error
+        raise _Ended(self._refusal or _close_cause(transport))
 
     async def _subscribe(self, transport: WSTransport) -> None:
         pause_ms = message_interval_ms(self._plan.venue)
@@ -191,10 +205,13 @@ class Connection(WSListener):
     def _on_other_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type is WSMsgType.PONG:
             self._pong.set()
+        elif frame.msg_type is WSMsgType.PING:
+            transport.send_pong(frame.get_payload_as_bytes())
         elif frame.msg_type is WSMsgType.CLOSE:
-            transport.send_close(frame.get_close_code())
+            code = frame.get_close_code()
+            transport.send_close(WSCloseCode.OK if code in _NEVER_SENT else code)
             transport.disconnect()
-        elif frame.msg_type is not WSMsgType.PING:
+        else:
             # Binance sends whole text frames only.
             self._counters.drop("not_text")
 
@@ -217,6 +234,8 @@ def _close_cause(transport: WSTransport) -> str:
     received = handshake.recv if handshake is not None else None
     if received is None:
         return "the connection was cut without a close frame"
+    if received.code is WSCloseCode.NO_INFO:
+        return "closed by the venue without a code"
     reason = f" {received.reason}" if received.reason else ""
     return f"closed by the venue: {received.code.value}{reason}"
 

@@ -31,7 +31,12 @@ An aligned event time this far past its receipt is not a time: its frame is drop
 
 FRAME_BYTES_MAX = 65_536
 """
-No book message of ours is near this long; a longer one is dropped unparsed.
+No book message of ours is near this long; a longer one is dropped unparsed, and not even kept.
+"""
+
+NUMBER_MAX = 2**63 - 1
+"""
+Update ids and times are Java longs; JSON may hold more, and then it is no id and no time.
 """
 
 _PREFIX = b'{"stream":"'
@@ -65,11 +70,11 @@ class BookStream:
 
             offset_ms: Exchange minus local clock, ms.
         """
-        if len(payload) > FRAME_BYTES_MAX:
-            return "oversized"
         try:
             top = self._decode(payload)
         except DECODE_ERRORS:
+            return "malformed"
+        if top.update_id > NUMBER_MAX or (top.event_ms or 0) > NUMBER_MAX:
             return "malformed"
         reason = self._refusal(top)
         if reason is not None:
@@ -133,8 +138,12 @@ class BookFrames:
         if slot is None:
             return False
         counters = self._counters
+        size = len(payload)
         counters.messages += 1
-        counters.bytes += len(payload)
+        counters.bytes += size
+        if size > FRAME_BYTES_MAX:
+            counters.drop("oversized")
+            return True
         if self._every is not None and len(self._every) < EVERY_UPDATE_MAX:
             self._every.append((slot.stream, payload, received_ms))
             return True

@@ -254,6 +254,8 @@ class Link:
             return
         if was_delivering:
             self._setup.counters.reconnects += 1
+            for late in self._lanes:
+                late.renewal = ""  # there is a gap now: it succeeds nobody
         if was_delivering or not self._lanes:
             wait_ms = self._lost(cause, dialling=bool(self._lanes))
             if not self._lanes:

@@ -26,6 +26,8 @@ def bound_reads(transport: Transport) -> None:
     """
     Let the kernel hold at most `RECEIVE_BUFFER_BYTES` for us; the sender waits for the rest.
     """
+    if transport.is_closing():
+        return  # the other side has hung up already; there is no socket any more
     opened: socket.socket = transport.get_extra_info("socket")
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
 

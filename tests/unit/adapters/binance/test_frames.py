@@ -119,6 +119,8 @@ def test_the_numbers_and_times_of_a_quote() -> None:
         (frame(1, event_ms=NOW_MS + 1_001), "future_event_time"),
         (frame(1)[:-3], "malformed"),
         (frame(1).replace(b'"u":1', b'"u":"x"'), "malformed"),
+        (frame(1, event_ms=10**400), "malformed"),
+        (frame(2**63), "malformed"),
         (frame(1)[:-1] + b',"x":"' + b"x" * 70_000 + b'"}', "oversized"),
     ],
 )
@@ -129,6 +131,17 @@ def test_what_is_not_right_is_dropped_and_counted(payload: bytes, reason: str) -
 
     assert table.drain() == []
     assert {reason: 1} == table.counters.dropped
+
+
+@pytest.mark.parametrize("every_update", [True, False])
+def test_a_frame_far_too_long_is_not_even_kept(*, every_update: bool) -> None:
+    """Memory is bounded by the number of streams times what a book message can be."""
+    table = Table(every_update=every_update)
+    table.put(frame(1))
+    table.put(frame(2)[:-1] + b" " * 5_000_000 + b"}")
+
+    assert [payload for _, payload, _ in table.connections[0].take()] == [frame(1)]
+    assert table.counters.dropped == {"oversized": 1}
 
 
 def test_a_wrong_frame_does_not_move_the_order() -> None:

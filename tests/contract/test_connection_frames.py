@@ -1,0 +1,205 @@
+"""
+What one market data socket makes of frames that no honest exchange sends, byte by byte.
+"""
+
+import struct
+from collections.abc import AsyncIterator
+
+import anyio
+import pytest
+from anyio.abc import TaskGroup
+
+from chimera_s1.adapters.binance.connection import Connection, SocketPlan
+from chimera_s1.adapters.binance.read_pacing import ReadPacer
+from chimera_s1.adapters.memory.clock import ManualClock
+from chimera_s1.adapters.simulator.config import SimulatorAddresses
+from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.ports.market_feed import ConnectionLost, ConnectionOpened, FeedCounters
+from tests.contract.feed_rig import rig
+from tests.contract.raw_exchange import (
+    BINARY,
+    CLOSE,
+    CONTINUATION,
+    PING,
+    PONG,
+    RESERVED,
+    TEXT,
+    RawExchange,
+    book,
+    frame,
+    raw_exchange,
+)
+
+UPGRADED = b"HTTP/1.1 101 OK\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+
+
+def everywhere(url: str) -> SimulatorAddresses:
+    """One address for all that a feed may want."""
+    return SimulatorAddresses(
+        spot_rest_url="", spot_ws_url=url, perp_rest_url="", perp_ws_url=url, control_url=""
+    )
+
+
+@pytest.fixture
+async def tasks() -> AsyncIterator[TaskGroup]:
+    """A group for what runs beside a test; cancelled at its end."""
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as group:
+            yield group
+            group.cancel_scope.cancel()
+
+
+class Line:
+    """A connection on a clock in the test's hand, and what came in on it."""
+
+    def __init__(self, exchange: RawExchange) -> None:
+        self.clock = ManualClock()
+        self.counters = FeedCounters()
+        self.received: list[int] = []
+        self._news = anyio.Event()
+        self._connection = Connection(
+            SocketPlan("spot-0", Venue.SPOT, exchange.url, ("btcusdt@bookTicker",)),
+            self._put,
+            self.counters,
+            clock=self.clock,
+            pacer=ReadPacer(self.clock, 0),
+            listener=lambda _: None,
+            on_data=lambda: None,
+            on_shutdown=lambda: None,
+        )
+
+    async def run(self) -> str:
+        return await self._connection.run()
+
+    async def frames(self, number: int) -> list[int]:
+        """Receive times of the first *number* messages, epoch ms."""
+        while len(self.received) < number:
+            await self._news.wait()
+        return self.received
+
+    def _put(self, payload: bytes, received_ms: int) -> bool:
+        assert payload.startswith(b"{")
+        self.received.append(received_ms)
+        self._news.set()
+        self._news = anyio.Event()
+        return True
+
+
+async def test_a_ping_does_not_age_the_frames_that_come_after_it(tasks: TaskGroup) -> None:
+    """A ping may be all of a read, or its last frame: the next read has a time of its own."""
+    async with raw_exchange([frame(book(1)) + frame(b"here", PING), frame(book(2))]) as exchange:
+        line = Line(exchange)
+        tasks.start_soon(line.run)
+        before_ms = line.clock.now_ms()
+        assert await line.frames(1) == [before_ms]
+        assert await exchange.answered(PONG) == b"here"
+        line.clock.step(20_000)
+        exchange.go_on()
+
+        assert await line.frames(2) == [before_ms, before_ms + 20_000]
+
+
+@pytest.mark.parametrize(
+    ("code", "answer", "cause"),
+    [
+        (b"", 1000, "closed by the venue without a code"),
+        (struct.pack(">H", 1006), 1000, "closed by the venue: 1006"),
+        (struct.pack(">H", 1001), 1001, "closed by the venue: 1001"),
+        (struct.pack(">H", 1008) + b"Too many", 1008, "closed by the venue: 1008 Too many"),
+        (struct.pack(">H", 4999), 4999, "closed by the venue: 4999"),
+    ],
+)
+async def test_a_close_is_answered_with_a_code_that_may_be_sent(
+    code: bytes, answer: int, cause: str
+) -> None:
+    """RFC 6455, 7.4.1: 1005 and 1006 are for nobody to send, and no close is left unexplained."""
+    with anyio.fail_after(30):
+        async with raw_exchange([frame(book(1)) + frame(code, CLOSE)]) as exchange:
+            line = Line(exchange)
+            ended = await line.run()
+            answered = await exchange.answered(CLOSE)
+
+    assert ended == cause
+    assert struct.unpack(">H", answered) == (answer,)
+
+
+@pytest.mark.parametrize(
+    "illegal",
+    [
+        frame(b"x", RESERVED),
+        bytes([0x80 | TEXT, 0x80 | 1, 1, 2, 3, 4, 5]),
+        frame(struct.pack(">H", 1005), CLOSE),
+        frame(struct.pack(">H", 2000), CLOSE),
+        frame(b"1", CLOSE),
+        frame(struct.pack(">H", 1000) + b"\xff\xfe", CLOSE),
+        struct.pack(">BBQ", 0x80 | TEXT, 127, 1 << 40),
+        struct.pack(">BBQ", 0x80 | TEXT, 127, 1 << 63),
+    ],
+    ids=["opcode", "masked", "1005", "2000", "half a code", "reason", "1 TiB", "no length"],
+)
+async def test_a_frame_that_breaks_the_protocol_ends_its_connection_and_nothing_else(
+    tasks: TaskGroup, illegal: bytes
+) -> None:
+    """The feed says why, dials again, and goes on."""
+    async with (
+        raw_exchange([frame(book(1)) + illegal], [frame(book(2))]) as exchange,
+        rig(tasks, everywhere(exchange.url), Venue.SPOT, symbols=["BTCUSDT"]) as feed,
+    ):
+        lost = await feed.told(ConnectionLost)
+        await feed.told(ConnectionOpened)
+        quotes = await feed.quotes_until(lambda seen: bool(seen) and seen[-1].update_id == 2)
+
+    assert lost.cause.startswith("the venue broke the WebSocket protocol: ")
+    assert exchange.dials == 2
+    assert [quote.update_id for quote in quotes] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("odd", "counted"),
+    [
+        (frame(book(2), BINARY), {"not_text": 1}),
+        (frame(book(2)[:20], fin=False) + frame(book(2)[20:], CONTINUATION), {"not_text": 2}),
+        (frame(b"\xff\xfe\xfd"), {"unintelligible": 1}),
+        (frame(b""), {"unintelligible": 1}),
+        (frame(book(2)[:-1] + b" " * 5_000_000 + b"}"), {"oversized": 1}),
+        (frame(b"[" * 60_000), {"unintelligible": 1}),
+        (frame(book(2).replace(b'"u":2', b'"u":' + b"9" * 400)), {"malformed": 1}),
+    ],
+    ids=["binary", "fragments", "no text", "empty", "5 MB", "nested", "a number without end"],
+)
+async def test_a_legal_frame_that_says_nothing_is_counted_and_passed_over(
+    tasks: TaskGroup, odd: bytes, counted: dict[str, int]
+) -> None:
+    """The connection stays: what comes behind it is read."""
+    async with (
+        raw_exchange([frame(book(1)) + odd + frame(book(3))]) as exchange,
+        rig(tasks, everywhere(exchange.url), Venue.SPOT, symbols=["BTCUSDT"]) as feed,
+    ):
+        quotes = await feed.quotes_until(lambda seen: bool(seen) and seen[-1].update_id == 3)
+
+    assert [quote.update_id for quote in quotes] == [1, 3]
+    assert counted == feed.feed.counters.dropped
+    assert (exchange.dials, feed.feed.counters.reconnects) == (1, 0)
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"HTTP/1.1 200 OK\r\n\r\n",
+        b"HTTP/1.1 101 \xff\xfe\r\nUpgrade: websocket\r\n\r\n",
+        UPGRADED + b"Sec-WebSocket-Accept: x\r\n\r\n",
+        b"\x00\x01\x02\r\n\r\n",
+        b"HTTP/1.1 302 Found\r\nLocation: ws://127.0.0.1:1/\r\n\r\n",
+        b"HTTP/1.1 302 Found\r\nLocation: ::nowhere::\r\n\r\n",
+    ],
+    ids=["nothing", "200", "not ascii", "accept", "no http", "elsewhere", "nowhere"],
+)
+async def test_a_handshake_that_is_none_is_a_failed_dial(answer: bytes) -> None:
+    """Whatever listens there: the cause is told, nothing is raised."""
+    with anyio.fail_after(30):
+        async with raw_exchange([], handshake=answer) as exchange:
+            ended = await Line(exchange).run()
+
+    assert ended.startswith(("cannot connect to ws://127.0.0.1", "the connection was cut"))
+    assert exchange.dials == 1
