@@ -5,7 +5,8 @@ Overload answers (429, 418) name how long to stay away; until then every call he
 instead of adding to the offence (SPOT rest-api.md "LIMITS").
 """
 
-from collections.abc import Mapping
+import logging
+from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
 from typing import Self, TypeVar
 from urllib.parse import urlencode
@@ -15,7 +16,11 @@ import msgspec
 from msgspec import Struct
 
 from chimera_s1.adapters.binance.endpoints import Endpoints
-from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
+from chimera_s1.domain.errors import (
+    ExchangeRefusedError,
+    ExchangeUnavailableError,
+    InvalidValueError,
+)
 from chimera_s1.domain.identifiers import InstrumentId, Venue, parse_symbol
 from chimera_s1.domain.market.selection import Listing
 from chimera_s1.domain.ports.clock import Clock
@@ -33,6 +38,7 @@ _STAY_AWAY = (418, 429)
 
 
 _Reply = TypeVar("_Reply")
+_log = logging.getLogger(__name__)
 
 
 class _ServerTime(Struct):
@@ -86,14 +92,7 @@ class BinanceRest:
         Every instrument the venue lists.
         """
         info = _decode(venue, await self._get(venue, _LISTING_PATH[venue]), _ExchangeInfo)
-        return tuple(
-            Listing(
-                InstrumentId(venue, parse_symbol(row.symbol)),
-                row.quoteAsset,
-                row.status == "TRADING",
-            )
-            for row in info.symbols
-        )
+        return tuple(_listings(venue, info.symbols))
 
     async def server_time_ms(self, venue: Venue) -> int:
         """
@@ -140,6 +139,17 @@ class BinanceRest:
         if reply.status_code >= _CLIENT_ERROR:
             raise ExchangeRefusedError(f"{url}: answered {reply.status_code}{_reason(reply)}")
         return reply.content
+
+
+def _listings(venue: Venue, rows: Iterable[_Row]) -> Iterator[Listing]:
+    for row in rows:
+        try:
+            instrument = InstrumentId(venue, parse_symbol(row.symbol))
+        except InvalidValueError as error:
+            # One name we cannot use must not keep all others from being served.
+            _log.warning("%s lists a symbol that is passed over: %s", venue, error)
+            continue
+        yield Listing(instrument, row.quoteAsset, row.status == "TRADING")
 
 
 def _decode(venue: Venue, content: bytes, kind: type[_Reply]) -> _Reply:

@@ -52,7 +52,8 @@ class RoundTripSummary(Struct, frozen=True):
 class OperationsLog(Protocol):
     """
     Appends to the operational streams; each call raises `PublisherUnavailableError` where the
-    store could not be reached, and the caller keeps what it has and tries again.
+    store could not be reached, and `ConfigurationError` where it refuses our credentials (they may
+    be changed under way). The caller keeps what it has and tries again.
     """
 
     async def record(self, event: OperationsEvent) -> None:
