@@ -56,9 +56,14 @@ class PatrolClock:
 
     def offset_ms(self) -> float:
         """
-        Exchange minus local clock as last measured, ms; 0 before the first answer.
+        Exchange minus local clock, ms: as last measured, less what our clock has stepped since then;
+        0 before the first answer.
         """
-        return self._offset_ms or 0.0
+        if self._offset_ms is None:
+            return 0.0
+        stepped_ms = self._shift_ms() - self._measured_shift_ms
+        # Below that it is rounding, and not worth a jitter in every time.
+        return self._offset_ms - stepped_ms if abs(stepped_ms) > STEP_MS else self._offset_ms
 
     def report(self) -> ClockReport:
         """
@@ -78,14 +83,14 @@ class PatrolClock:
 
     async def _rest(self, duration_ms: float) -> None:
         """
-        Wait for the next question; a wall clock that steps meanwhile asks it at once, because the
-        offset in force has become wrong.
+        Wait for the next question; a wall clock that steps meanwhile asks it at once, because only
+        an answer shows by how much the offset is wrong now.
         """
         until_ms = self._clock.monotonic_ms() + duration_ms
-        shift_ms = self._clock.now_ms() - self._clock.monotonic_ms()
+        shift_ms = self._shift_ms()
         while (left_ms := until_ms - self._clock.monotonic_ms()) > 0:
             await self._clock.sleep_ms(min(left_ms, STEP_LOOK_MS))
-            stepped_ms = self._clock.now_ms() - self._clock.monotonic_ms() - shift_ms
+            stepped_ms = self._shift_ms() - shift_ms
             if abs(stepped_ms) > STEP_MS:
                 _log.warning("this machine's clock stepped by %.0f ms", stepped_ms)
                 return
@@ -114,3 +119,10 @@ class PatrolClock:
         probe = ClockProbe(received_ms - rtt_ms, received_ms, server_ms)
         self._window.answered(probe)
         self._offset_ms = probe.offset_ms
+        self._measured_shift_ms = self._shift_ms()
+
+    def _shift_ms(self) -> float:
+        """
+        Our wall clock minus our monotonic clock, ms: constant but for steps.
+        """
+        return self._clock.now_ms() - self._clock.monotonic_ms()

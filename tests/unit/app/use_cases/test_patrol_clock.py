@@ -78,6 +78,26 @@ async def test_a_wall_clock_that_steps_during_the_question_spoils_nothing(step_m
     assert patrolling.read_skew().rtt_p95_ms == 80
 
 
+@pytest.mark.parametrize("step_ms", [-3_600_000, 3_600_000])
+async def test_a_step_is_part_of_the_offset_before_anybody_was_asked(step_ms: int) -> None:
+    """
+    Event times are right in the new time at once, not only after the next answer.
+    """
+    clock = ManualClock()
+    exchange = DistantExchange(clock)
+    exchange.offset_ms = 300
+    patrolling = patrol(exchange, clock)
+    await patrolling.probe()
+    event_ms = clock.now_ms() + 300
+
+    clock.step(step_ms)
+    assert event_ms - patrolling.offset_ms() == clock.now_ms()
+    exchange.offset_ms -= step_ms
+    await patrolling.probe()
+    assert event_ms - patrolling.offset_ms() == clock.now_ms()
+    assert exchange.questions == 2
+
+
 @pytest.mark.parametrize("failure", [AWAY, ExchangeRefusedError("forbidden")])
 async def test_missed_answers_are_counted_and_the_offset_stays(failure: Exception) -> None:
     clock = ManualClock()
