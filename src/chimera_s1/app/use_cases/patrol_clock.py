@@ -56,7 +56,7 @@ class PatrolClock:
 
     def offset_ms(self) -> float:
         """
-        Exchange minus local clock, ms: as last measured, less what our clock has stepped since then;
+        Exchange minus local clock, ms: as last measured, less what our clock has stepped since;
         0 before the first answer.
         """
         if self._offset_ms is None:
