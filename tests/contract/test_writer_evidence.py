@@ -8,11 +8,24 @@ newest always there, and missing only what the writer had handed back.
 
 from pathlib import Path
 
+import anyio
 import pytest
 
+from chimera_s1.adapters.redis.cluster import connect_cluster
 from chimera_s1.adapters.redis.cluster_assembly import wait_until_ok
 from chimera_s1.adapters.redis.embedded import EmbeddedRedis
+from chimera_s1.adapters.redis.node_writer import NodeQuotePublisher
+from chimera_s1.adapters.system.clock import SystemClock
+from tests.contract.quote_stores import (
+    MAXLEN,
+    bids,
+    fresh_instruments,
+    published_whole,
+    quote_of,
+    redis_store,
+)
 from tests.contract.redis_cluster import hand_over, move_keys
+from tests.contract.tcp_proxy import redis_behind_proxy
 from tests.contract.test_quote_publisher_faults import become_empty_master
 from tests.contract.writer_rig import error_count, instruments_of, loaded, rejected_writes, slot_of
 
@@ -190,5 +203,90 @@ async def test_a_master_that_refuses_costs_only_its_own_streams(
         assert str(node.address) in complaint
         affected = load.served_by_third(2)
         assert instruments_of(load.publisher.handed_back) == affected
+        assert verdict.missing <= load.publisher.handed_back
+        assert verdict.repeated == 0
+
+
+async def test_commands_held_up_in_the_network_never_follow_newer_ones(
+    redis_binary: Path, tmp_path: Path
+) -> None:
+    """
+    A batch is stuck between us and the server; the writer gives its connection up, and publishes
+    newer quotes over the next one. When the network delivers after all, the server takes nothing.
+    """
+    instruments = fresh_instruments(100)
+    async with (
+        redis_behind_proxy(redis_binary, tmp_path) as (proxy, _),
+        redis_store([proxy.address], "official") as reading,
+        connect_cluster([proxy.address]) as client,
+        NodeQuotePublisher(
+            client,
+            maxlen=MAXLEN,
+            clock=SystemClock(),
+            draw=lambda: 0.5,
+            patience_s=0.3,
+            give_up_s=0.3,
+        ) as publisher,
+    ):
+        rounds = [[quote_of(each) for each in instruments] for _ in range(3)]
+        assert (await publisher.publish(rounds[0])).published == len(instruments)
+        proxy.hold()
+        stuck = await publisher.publish(rounds[1])
+        await published_whole(publisher, rounds[2])
+        with anyio.fail_after(5):
+            await proxy.let_go()
+
+        assert stuck.unpublished == tuple(rounds[1])
+        for number, each in enumerate(instruments):
+            assert await bids(reading.reader, each) == [
+                rounds[0][number].bid,
+                rounds[2][number].bid,
+            ]
+
+
+async def test_a_slow_network_loses_nothing(redis_binary: Path, tmp_path: Path) -> None:
+    """
+    Every read is 200 ms late on its way to the server, and answers come 7 bytes at a time. Windows
+    are merged; each quote that was not handed back is there, once.
+    """
+    async with (
+        redis_behind_proxy(redis_binary, tmp_path) as (proxy, node),
+        loaded([proxy.address]) as load,
+    ):
+        proxy.delay_s, proxy.piece_bytes = 0.2, 7
+        await load.publisher.until_whole(5)
+        merged = load.publishing.counters.windows_merged
+        proxy.delay_s = proxy.piece_bytes = 0
+        await load.publisher.until_whole()
+        await load.end()
+        written = (await node.ask("INFO", "commandstats"))["cmdstat_xadd"]["calls"]
+        verdict = await load.judge()
+
+        assert merged > 0
+        assert verdict.missing <= load.publisher.handed_back
+        assert verdict.repeated == 0
+        assert verdict.entries == written == load.publisher.counters.published
+
+
+async def test_a_node_that_became_read_only_is_reported_and_the_map_is_doubted(
+    redis_binary: Path, tmp_path: Path
+) -> None:
+    """
+    READONLY in place of every acknowledgement: no node of a cluster says so to a writer that asks
+    the owner of a slot, therefore the proxy says it.
+    """
+    async with (
+        redis_behind_proxy(redis_binary, tmp_path) as (proxy, _),
+        loaded([proxy.address]) as load,
+    ):
+        proxy.refusal = b"-READONLY You can't write against a read only replica.\r\n"
+        await load.publisher.until_handed_back(5)
+        complaint = await load.publisher.ping()
+        proxy.refusal = b""
+        await load.publisher.until_whole()
+        verdict = await load.judge()
+
+        assert proxy.refused > 0
+        assert "READONLY" in complaint
         assert verdict.missing <= load.publisher.handed_back
         assert verdict.repeated == 0
