@@ -1,0 +1,187 @@
+"""
+Our writer's own connections: who may use them, and what it makes of a server that misbehaves.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+from anyio.abc import SocketAttribute, SocketStream
+
+from chimera_s1.adapters.redis.access import NodeAccess, verifying_tls
+from chimera_s1.adapters.redis.addresses import RedisAddress
+from chimera_s1.adapters.redis.cluster import ClusterClient, connect_cluster
+from chimera_s1.adapters.redis.embedded import EmbeddedRedis
+from chimera_s1.adapters.redis.keys import quote_stream
+from chimera_s1.adapters.redis.node_connection import Replies, open_connection
+from chimera_s1.adapters.redis.node_writer import NodeQuotePublisher
+from chimera_s1.adapters.system.clock import SystemClock
+from tests.contract.quote_stores import fresh_instruments, quote_of
+from tests.contract.redis_cluster import hand_over, key_slot, move_keys, node_id
+from tests.unit.adapters.redis.test_cluster import make_certificate, tls_in_front_of
+
+PASSWORD = "correct-horse-battery"
+INTRODUCED = b"+OK\r\n$26\r\nid=7 addr=127.0.0.1:40000 \r\n:0\r\n"
+
+
+def writer(client: ClusterClient, patience_s: float = 2.0) -> NodeQuotePublisher:
+    return NodeQuotePublisher(
+        client, maxlen=10, clock=SystemClock(), draw=lambda: 0.5, patience_s=patience_s
+    )
+
+
+async def test_credentials_are_those_of_the_official_client(
+    redis_binary: Path, tmp_path: Path
+) -> None:
+    """
+    An ACL user with a password writes; once the password is another, every report says what to
+    check, and no text holds it.
+    """
+    async with EmbeddedRedis(tmp_path, binary=redis_binary) as redis:
+        (node,) = redis.nodes
+        await node.ask("ACL", "SETUSER", "s1", "on", f">{PASSWORD}", "~*", "+@all")
+        async with (
+            connect_cluster(redis.addresses, user="s1", password=PASSWORD) as client,
+            writer(client) as publisher,
+        ):
+            quote = quote_of(fresh_instruments(1)[0])
+            assert (await publisher.publish([quote])).published == 1
+            assert PASSWORD not in repr(client.access)
+
+            await node.ask("ACL", "SETUSER", "s1", "resetpass", ">another")
+            await node.ask("CLIENT", "KILL", "USER", "s1")
+            report = await publisher.publish([quote])
+            complaint = await publisher.ping()
+
+        assert report.unpublished == (quote,)
+        assert "S1_REDIS_PASS" in complaint
+        assert PASSWORD not in report.cause + complaint
+
+
+async def test_a_user_who_may_not_end_connections_is_told_at_once(
+    redis_binary: Path, tmp_path: Path
+) -> None:
+    """
+    Without CLIENT KILL the order of a stream could not be kept: said at the start, not one night.
+    """
+    async with EmbeddedRedis(tmp_path, binary=redis_binary) as redis:
+        rules = ("on", f">{PASSWORD}", "~*", "+@all", "-client|kill")
+        await redis.nodes[0].ask("ACL", "SETUSER", "s1", *rules)
+        async with (
+            connect_cluster(redis.addresses, user="s1", password=PASSWORD) as client,
+            writer(client, 0.5) as publisher,
+        ):
+            report = await publisher.publish([quote_of(fresh_instruments(1)[0])])
+
+        assert report.published == 0
+        assert "S1_REDIS_USER" in report.cause
+        assert "client|kill" in report.cause
+
+
+async def test_tls_verifies_the_server(redis_binary: Path, tmp_path: Path) -> None:
+    """
+    As the official client does, with the same CA.
+    """
+    ca = make_certificate(tmp_path)
+    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
+    port = int(listener.extra(SocketAttribute.local_port))
+    options = ("--cluster-announce-port", str(port))
+    address = RedisAddress("127.0.0.1", port)
+    async with (
+        EmbeddedRedis(tmp_path / "state", binary=redis_binary, options=options) as redis,
+        tls_in_front_of(redis.nodes[0], listener, tmp_path),
+        connect_cluster([address], tls=True, tls_ca=str(ca)) as client,
+    ):
+        quote = quote_of(fresh_instruments(1)[0])
+        async with writer(client) as publisher:
+            assert await publisher.ping() == ""
+            assert (await publisher.publish([quote])).published == 1
+        client.access = NodeAccess(tls=verifying_tls(None))
+        async with writer(client, 0.5) as publisher:
+            assert (await publisher.publish([quote])).published == 0
+            assert "certificate" in await publisher.ping()
+
+
+async def test_a_circle_of_redirects_ends(redis_binary: Path, tmp_path: Path) -> None:
+    """
+    Two masters that name each other for a slot: the call ends, and says so.
+    """
+    async with (
+        EmbeddedRedis(tmp_path, binary=redis_binary, masters=3) as redis,
+        connect_cluster(redis.addresses) as client,
+        writer(client) as publisher,
+    ):
+        instrument = next(
+            each for each in fresh_instruments(50) if key_slot(quote_stream(each)) < 5000
+        )
+        slot = key_slot(quote_stream(instrument))
+        one, other, _ = redis.nodes
+        await publisher.publish([quote_of(instrument)])
+        await move_keys(one, other, slot)
+        await other.ask("CLUSTER", "SETSLOT", slot, "STABLE")
+        report = await publisher.publish([quote_of(instrument)])
+        asked, moved = publisher.counters.asked, publisher.counters.moved
+        await other.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", await node_id(one))
+        await hand_over(one, other, slot)
+        again = await publisher.publish(report.unpublished)
+
+        assert report.published == 0
+        assert "circle" in report.cause
+        assert asked > 1
+        assert moved > 1
+        assert again.published == 1
+
+
+@pytest.mark.parametrize(
+    ("answer", "defect"),
+    [
+        pytest.param(b"+OK\r\n+OK\r\n", "had asked for", id="two replies to one request"),
+        pytest.param(b"!@#$%\r\n", "not RESP", id="no RESP"),
+        pytest.param(b"-ERR bye\r\n+OK\r\n", "ERR bye", id="its last words"),
+        pytest.param(b"", "the server closed the connection", id="nothing"),
+    ],
+)
+async def test_a_connection_whose_replies_cannot_be_trusted_is_ended(
+    answer: bytes, defect: str
+) -> None:
+    """
+    What was in flight is settled as unknown.
+    """
+    settled: list[Replies | None] = []
+    async with misbehaving(answer) as address:
+        with anyio.fail_after(5):
+            connection = await open_connection(address, NodeAccess(), None)
+            assert connection.usable
+            connection.request(b"*1\r\n$4\r\nPING\r\n", 1, settled.append)
+            assert not connection.usable
+            await connection.ended.wait()
+
+    assert settled == [None]
+    assert defect in connection.defect
+    assert not connection.answered
+
+
+@asynccontextmanager
+async def misbehaving(answer: bytes) -> AsyncIterator[RedisAddress]:
+    """
+    A server that lets us in, answers the first request with *answer*, and closes where it is empty.
+    """
+
+    async def serve(client: SocketStream) -> None:
+        async with client:
+            await client.receive()
+            await client.send(INTRODUCED)
+            await client.receive()
+            if answer:
+                await client.send(answer)
+                await anyio.sleep_forever()
+
+    async with (
+        await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,
+        anyio.create_task_group() as tasks,
+    ):
+        tasks.start_soon(listener.serve, serve)
+        yield RedisAddress("127.0.0.1", int(listener.extra(SocketAttribute.local_port)))
+        tasks.cancel_scope.cancel()

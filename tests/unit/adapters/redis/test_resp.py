@@ -1,0 +1,86 @@
+"""
+Bytes of a quote on the wire, and what redirects say.
+"""
+
+from functools import partial
+from typing import Any, cast
+
+import hiredis
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chimera_s1.adapters.redis.addresses import RedisAddress
+from chimera_s1.adapters.redis.codec import quote_command
+from chimera_s1.adapters.redis.resp import QuoteEncoder, Redirect, bulk, refusal_text
+from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
+from chimera_s1.domain.market.quote import Quote
+from tests.contract.redis_cluster import key_slot
+
+moved, ask = partial(Redirect, True), partial(Redirect, False)  # noqa: FBT003 (which is which is all)
+ASKED = RedisAddress("10.0.0.1", 7000)
+prices = st.floats(min_value=1e-9, max_value=1e12)
+symbols = st.sampled_from(["BTCUSDT", "1000SHIBUSDT", "币安人生USDT"])
+
+
+@given(symbols, st.sampled_from(Venue), st.tuples(prices, prices, prices), st.integers(0, 10**14))
+def test_our_bytes_are_the_official_clients(
+    symbol: str, venue: Venue, book: tuple[float, float, float], ts: int
+) -> None:
+    """
+    The same command, argument by argument, as redis-py is given: also for a symbol beyond ASCII.
+    """
+    instrument = InstrumentId(venue, Symbol(symbol))
+    price, bid_qty, ask_qty = book
+    quote = Quote(instrument, ts, price, bid_qty, price * 2, ask_qty, "replay.x", 1, ts)
+    encoder = QuoteEncoder(10_000)
+
+    rendered = encoder.command(quote).encode()
+
+    assert rendered == hiredis.pack_command(cast("Any", quote_command(quote, 10_000)))
+    assert encoder.command(quote).encode() == rendered
+    assert encoder[instrument].slot == key_slot(f"mkt:events:{venue}:{symbol}")
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("MOVED 3999 127.0.0.1:6381", moved(3999, RedisAddress("127.0.0.1", 6381))),
+        ("ASK 1 redis-2:7001", ask(1, RedisAddress("redis-2", 7001))),
+        ("MOVED 5 ::1:7001", moved(5, RedisAddress("::1", 7001))),
+        ("MOVED 5 :7001", moved(5, RedisAddress("10.0.0.1", 7001))),
+        ("MOVED 5 ?:7001", moved(5, RedisAddress("10.0.0.1", 7001))),
+        ("MOVED 5", None),
+        ("MOVED x 127.0.0.1:1", None),
+        ("CLUSTERDOWN The cluster is down", None),
+        ("MOVEDX 5 127.0.0.1:1", None),
+    ],
+)
+def test_redirects_are_read(text: str, expected: Redirect | None) -> None:
+    """
+    Without a host, or with an unknown one, it is another port of who was asked.
+    """
+    assert Redirect.parse(text, ASKED) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("NOAUTH Authentication required.", "S1_REDIS_PASS"),
+        ("WRONGPASS invalid username-password pair or user is disabled.", "S1_REDIS_PASS"),
+        ("NOPERM User s1 has no permissions to run the 'client|kill' command", "S1_REDIS_USER"),
+        ("OOM command not allowed when used memory > 'maxmemory'.", "OOM command"),
+    ],
+)
+def test_a_refusal_says_what_to_set(text: str, told: str) -> None:
+    """
+    Credentials and rights are settings; what is not is told in the server's words.
+    """
+    assert told in refusal_text(text)
+
+
+def test_lengths_are_in_bytes() -> None:
+    """
+    A Chinese symbol has three bytes a letter.
+    """
+    assert bulk("币") == "$3\r\n币\r\n"
