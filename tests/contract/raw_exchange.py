@@ -14,6 +14,8 @@ import anyio
 from anyio.abc import SocketStream
 from anyio.streams.buffered import BufferedByteReceiveStream
 
+from chimera_s1.adapters.simulator.config import SimulatorAddresses
+
 CONTINUATION, TEXT, BINARY, RESERVED, CLOSE, PING, PONG = 0, 1, 2, 3, 8, 9, 10
 _ACCEPT_SALT = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11"
 _HEADERS_MAX = 65_536
@@ -72,6 +74,19 @@ class RawExchange:
         """
         self._go_on.set()
         self._go_on = anyio.Event()
+
+    @property
+    def addresses(self) -> SimulatorAddresses:
+        """
+        In the shape a feed is made with; what is not a stream leads nowhere.
+        """
+        return SimulatorAddresses(
+            spot_rest_url="",
+            spot_ws_url=self.url,
+            perp_rest_url="",
+            perp_ws_url=self.url,
+            control_url="",
+        )
 
     async def answered(self, opcode: int) -> bytes:
         """

@@ -12,7 +12,6 @@ from anyio.abc import TaskGroup
 from chimera_s1.adapters.binance.connection import Connection, SocketPlan
 from chimera_s1.adapters.binance.read_pacing import ReadPacer
 from chimera_s1.adapters.memory.clock import ManualClock
-from chimera_s1.adapters.simulator.config import SimulatorAddresses
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.ports.market_feed import ConnectionLost, ConnectionOpened, FeedCounters
 from tests.contract.feed_rig import rig
@@ -31,13 +30,6 @@ from tests.contract.raw_exchange import (
 )
 
 UPGRADED = b"HTTP/1.1 101 OK\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-
-
-def everywhere(url: str) -> SimulatorAddresses:
-    """One address for all that a feed may want."""
-    return SimulatorAddresses(
-        spot_rest_url="", spot_ws_url=url, perp_rest_url="", perp_ws_url=url, control_url=""
-    )
 
 
 @pytest.fixture
@@ -143,7 +135,7 @@ async def test_a_frame_that_breaks_the_protocol_ends_its_connection_and_nothing_
     """The feed says why, dials again, and goes on."""
     async with (
         raw_exchange([frame(book(1)) + illegal], [frame(book(2))]) as exchange,
-        rig(tasks, everywhere(exchange.url), Venue.SPOT, symbols=["BTCUSDT"]) as feed,
+        rig(tasks, exchange.addresses, Venue.SPOT, symbols=["BTCUSDT"]) as feed,
     ):
         lost = await feed.told(ConnectionLost)
         await feed.told(ConnectionOpened)
@@ -173,7 +165,7 @@ async def test_a_legal_frame_that_says_nothing_is_counted_and_passed_over(
     """The connection stays: what comes behind it is read."""
     async with (
         raw_exchange([frame(book(1)) + odd + frame(book(3))]) as exchange,
-        rig(tasks, everywhere(exchange.url), Venue.SPOT, symbols=["BTCUSDT"]) as feed,
+        rig(tasks, exchange.addresses, Venue.SPOT, symbols=["BTCUSDT"]) as feed,
     ):
         quotes = await feed.quotes_until(lambda seen: bool(seen) and seen[-1].update_id == 3)
 

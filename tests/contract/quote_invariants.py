@@ -1,0 +1,104 @@
+"""
+What must be true of every quote handed out, whatever happened before: never a wrong, crossed,
+reordered or stale number as a fresh one.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import httpx
+
+from chimera_s1.domain.identifiers import InstrumentId
+from chimera_s1.domain.market.quote import Quote, book_defect
+
+Numbers = tuple[float, float, float, float]
+
+
+async def sent_frames(
+    control: httpx.AsyncClient, instruments: Sequence[InstrumentId]
+) -> dict[tuple[InstrumentId, str], list[dict[str, Any]]]:
+    """
+    The last frames the simulator sent of each instrument, by source, oldest first; those that are
+    no JSON objects are left out.
+    """
+    found: dict[tuple[InstrumentId, str], list[dict[str, Any]]] = {}
+    for instrument in instruments:
+        path = f"/sim/quotes/{instrument.venue.value}/{instrument.symbol}"
+        reply = (await control.get(path)).raise_for_status().json()
+        for frame in reply["frames"]:
+            if isinstance(frame["data"], dict):
+                channel = frame["stream"].split("@")[1]
+                source = f"binance.{instrument.venue.value}.{channel}"
+                found.setdefault((instrument, source), []).append(frame["data"])
+    return found
+
+
+async def check_quotes(
+    control: httpx.AsyncClient, quotes: Sequence[Quote], *, offset_ms: float = 0.0
+) -> None:
+    """
+    Fail where one of *quotes*, in the order they were handed out, is not right.
+
+    Args:
+        control: The simulator's control plane, to compare with what was really sent.
+
+        quotes: At least one of them among the last frames sent.
+
+        offset_ms: Exchange minus local clock while they were received, ms.
+    """
+    check_alone(quotes)
+    sent = await sent_frames(control, sorted({quote.instrument for quote in quotes}))
+    compared = sum(
+        _compare(quote, frames, offset_ms)
+        for quote in quotes
+        for frames in [sent.get((quote.instrument, quote.source), [])]
+    )
+    assert compared, "the simulator remembers none of these quotes"
+
+
+def check_alone(quotes: Sequence[Quote]) -> None:
+    """
+    Fail for what can be seen without knowing what was sent: unsound books, old ids, future times.
+    """
+    newest: dict[tuple[InstrumentId, str], int] = {}
+    for quote in quotes:
+        key = quote.instrument, quote.source
+        assert book_defect(quote.bid, quote.bid_qty, quote.ask, quote.ask_qty) is None, quote
+        assert quote.update_id > newest.get(key, -1), f"reordered or repeated: {quote}"
+        assert quote.ts <= quote.received_ms + 1_000, f"from the future: {quote}"
+        newest[key] = quote.update_id
+
+
+def _compare(quote: Quote, frames: Sequence[Mapping[str, Any]], offset_ms: float) -> bool:
+    """
+    Whether the frame of *quote* is known; fails where it says something else.
+    """
+    same = [frame for frame in frames if _update_id(frame) == quote.update_id]
+    if not same:
+        return False
+    ours = (quote.bid, quote.bid_qty, quote.ask, quote.ask_qty)
+    numbers = [_numbers(frame) for frame in same]
+    assert ours in numbers, f"{quote} is none of {same}"
+    event_ms = same[numbers.index(ours)].get("E")
+    if event_ms is None:
+        assert quote.ts == quote.received_ms
+    else:
+        assert quote.ts == round(event_ms - offset_ms)
+    return True
+
+
+def _update_id(frame: Mapping[str, Any]) -> object:
+    return frame.get("u", frame.get("lastUpdateId"))
+
+
+def _numbers(frame: Mapping[str, Any]) -> Numbers | None:
+    try:
+        if "bids" in frame:
+            (bid, bid_qty), (ask, ask_qty) = frame["bids"][0], frame["asks"][0]
+        elif "B" in frame:
+            bid, bid_qty, ask, ask_qty = (frame[key] for key in "bBaA")
+        else:
+            (bid, bid_qty), (ask, ask_qty) = frame["b"][0], frame["a"][0]
+        return float(bid), float(bid_qty), float(ask), float(ask_qty)
+    except (TypeError, ValueError, IndexError, KeyError):
+        return None  # a frame that was made wrong on purpose
