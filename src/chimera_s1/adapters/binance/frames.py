@@ -29,6 +29,11 @@ FUTURE_TOLERANCE_MS = 1_000
 An aligned event time this far past its receipt is not a time: its frame is dropped.
 """
 
+LATE_TOLERANCE_MS = 5_000
+"""
+One this far before its receipt is no news any more: published, it would go behind what was there.
+"""
+
 FRAME_BYTES_MAX = 65_536
 """
 No book message of ours is near this long; a longer one is dropped unparsed, and not even kept.
@@ -82,6 +87,8 @@ class BookStream:
         ts = received_ms if top.event_ms is None else align(top.event_ms, offset_ms)
         if ts > received_ms + FUTURE_TOLERANCE_MS:
             return "future_event_time"
+        if ts < received_ms - LATE_TOLERANCE_MS:
+            return "late_event_time"
         if self.order.judge(top.update_id, received_ms) is Verdict.NOT_NEWER:
             return "stale_update_id"
         return Quote(

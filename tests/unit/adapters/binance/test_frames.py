@@ -117,6 +117,7 @@ def test_the_numbers_and_times_of_a_quote() -> None:
         (frame(1, symbol="ETHUSDT"), "wrong_symbol"),
         (frame(1, st=2), "coin_m"),
         (frame(1, event_ms=NOW_MS + 1_001), "future_event_time"),
+        (frame(1, event_ms=NOW_MS - 5_001), "late_event_time"),
         (frame(1)[:-3], "malformed"),
         (frame(1).replace(b'"u":1', b'"u":"x"'), "malformed"),
         (frame(1, event_ms=10**400), "malformed"),
