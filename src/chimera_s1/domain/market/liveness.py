@@ -175,6 +175,8 @@ class StreamLiveness:
         answer: nothing is learned, and others have their turn before it is asked again.
         """
         self._probed_ms = now_ms
+        if moved:
+            self.rhythm.interrupted()
         if moved is None:
             return
         self._become(Liveness.STALE if moved else Liveness.QUIET, now_ms)

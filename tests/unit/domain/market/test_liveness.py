@@ -75,6 +75,16 @@ def test_an_outage_teaches_nothing() -> None:
     assert rhythm.last_ms == 3_600_000.0
 
 
+def test_a_stale_silence_teaches_nothing() -> None:
+    """It was a fault and not the market: the next silence is noticed as soon as the first."""
+    live, last = stream()
+    before = live.rhythm.usual_ms
+    live.probed(last + 10_000, moved=True)
+    live.heard(last + 15_000)
+
+    assert live.rhythm.usual_ms == before
+
+
 @pytest.mark.parametrize(
     ("gap_ms", "quiet_after_ms", "suspect_after_ms"),
     [(100.0, QUIET_FLOOR_MS, SUSPECT_FLOOR_MS), (60_000.0, 120_000, 240_000)],
