@@ -4,7 +4,7 @@ What a drill's quotes prove: which windows are missing, which numbers are wrong,
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from chimera_s1.app.commands.drills.record import WINDOW_MS, QuoteSeen
+from chimera_s1.app.commands.drills.sightings import WINDOW_MS, QuoteSeen
 from chimera_s1.domain.identifiers import InstrumentId
 
 Book = tuple[float, float, float]

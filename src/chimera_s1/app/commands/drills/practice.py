@@ -92,7 +92,7 @@ class Practice:
         self._say(f"{drill.name}: counting")
         await self._clock.sleep_ms(AFTERWARDS_MS)
         after = await self._ground.simulator_state()
-        remark = _sent(before, after, self._clock.now_ms() - course.began_ms)
+        remark = _sent(before, after)
         return judge(drill, self._measure(drill, baseline, course, remark))
 
     async def _calm(self) -> tuple[InstrumentId, ...]:
@@ -205,11 +205,10 @@ def _seconds(sign: Noticed | None, since_ms: int) -> float | None:
     return None if sign is None else max(0, sign.at_ms - since_ms) / 1000
 
 
-def _sent(before: SimulatorState, after: SimulatorState, elapsed_ms: int) -> str:
-    pace = (after.updates - before.updates) * 1000 / max(1, elapsed_ms)
+def _sent(before: SimulatorState, after: SimulatorState) -> str:
     skipped = sum(
         after.venues[name].frames_skipped - venue.frames_skipped
         for name, venue in before.venues.items()
     )
-    slow = f", {skipped:,} frames not sent because they were not read" if skipped else ""
-    return f"{pace:,.0f} updates/s{slow}"
+    unread = f", {skipped:,} frames left out because nobody read them" if skipped else ""
+    return f"{after.updates - before.updates:,} updates{unread}"

@@ -1,7 +1,5 @@
 """
-What was seen while a drill ran; pure data, and the questions a drill asks it.
-
-All moments are local epoch ms.
+Everything that was seen while a drill ran, and the questions a drill asks it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,66 +16,19 @@ from chimera_s1.app.commands.drills.drill import (
     Sign,
     StatusSign,
 )
+from chimera_s1.app.commands.drills.evidence import missing_windows
+from chimera_s1.app.commands.drills.sightings import (
+    WINDOW_MS,
+    HealthSeen,
+    OperationSeen,
+    QuoteSeen,
+    StatusSeen,
+)
 from chimera_s1.domain.identifiers import InstrumentId
 
-WINDOW_MS = 1_000
-"""
-What the drills count in, and the longest window there is.
-"""
-
 BASELINE_WINDOWS = 3
-
-
-class QuoteSeen(Struct, frozen=True, gc=False):
-    """
-    One entry of a quote stream.
-
-    Attributes:
-        at_ms: When it was written.
-    """
-
-    at_ms: int
-    ts: int
-    bid: float
-    ask: float
-    mid: float
-    spread_bps: float
-    top1_qty: float
-    top1_usdt: float
-
-
-class StatusSeen(Struct, frozen=True):
-    """
-    One entry of a status stream.
-    """
-
-    at_ms: int
-    venue: str
-    symbol: str
-    state: str
-    cause: str
-
-
-class OperationSeen(Struct, frozen=True):
-    """
-    One entry of `ops:events` about a connection.
-    """
-
-    at_ms: int
-    kind: str
-    venue: str
-    detail: str
-
-
-class HealthSeen(Struct, frozen=True):
-    """
-    One look at `/health` and at the dropped frames in `/metrics`, by venue.
-    """
-
-    at_ms: int
-    ready: bool
-    levels: dict[str, str]
-    dropped: dict[str, float]
+LATELY_MS = 10_000
+_LATELY_QUOTES = 200
 
 
 class Noticed(Struct, frozen=True):
@@ -89,7 +40,7 @@ class Noticed(Struct, frozen=True):
     by: str
 
 
-Seen = TypeVar("Seen", QuoteSeen, StatusSeen, OperationSeen, HealthSeen)
+Seen = TypeVar("Seen", StatusSeen, OperationSeen, HealthSeen)
 
 
 class Record(Struct):
@@ -104,15 +55,18 @@ class Record(Struct):
 
     def baseline(self, now_ms: int) -> tuple[InstrumentId, ...]:
         """
-        Instruments that had a quote in each of the last whole windows.
+        Instruments that had a quote in each of the last whole windows; none while one that had a
+        quote lately lacks some, because it is still coming back.
         """
-        last = now_ms // WINDOW_MS - 1
-        wanted = set(range(last - BASELINE_WINDOWS, last))
-        return tuple(
-            name
-            for name, quotes in self.quotes.items()
-            if wanted <= {quote.ts // WINDOW_MS for quote in quotes}
-        )
+        oldest_ms = now_ms - LATELY_MS
+        missing: dict[InstrumentId, int] = {}
+        for name, quotes in self.quotes.items():
+            lately = [quote for quote in quotes[-_LATELY_QUOTES:] if quote.ts > oldest_ms]
+            if lately:
+                start_ms = (now_ms // WINDOW_MS - 2 - BASELINE_WINDOWS) * WINDOW_MS
+                end_ms = start_ms + (BASELINE_WINDOWS + 1) * WINDOW_MS
+                missing[name] = missing_windows(lately, start_ms, end_ms)
+        return tuple(missing) if not any(missing.values()) else ()
 
     def seen(
         self, groups: Sequence[AnyOf], since_ms: int, baseline: Sequence[InstrumentId]
@@ -182,7 +136,9 @@ class Record(Struct):
     def _all_quoted(self, names: Iterable[InstrumentId], since_ms: int) -> Noticed | None:
         last_ms = 0
         for name in names:
-            first = next(iter(_after(self.quotes.get(name, []), since_ms)), None)
+            # By ts: what was received before and written after is no sign of life.
+            quotes = self.quotes.get(name, ())
+            first = next((quote for quote in quotes if quote.ts > since_ms), None)
             if first is None:
                 return None
             last_ms = max(last_ms, first.at_ms)

@@ -14,11 +14,11 @@ from chimera_s1.adapters.redis.cluster import ClusterClient
 from chimera_s1.adapters.redis.errors import redis_errors
 from chimera_s1.adapters.redis.keys import OPERATIONS_STREAM, quote_stream, status_stream
 from chimera_s1.adapters.redis.quote_reader import RedisQuoteReader
-from chimera_s1.app.commands.drills.record import (
+from chimera_s1.app.commands.drills.record import Record
+from chimera_s1.app.commands.drills.sightings import (
     HealthSeen,
     OperationSeen,
     QuoteSeen,
-    Record,
     StatusSeen,
 )
 from chimera_s1.domain.errors import PublisherUnavailableError
