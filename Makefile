@@ -41,6 +41,10 @@ test: $(INSTALLED) ## every unit and contract test; types, lint and import contr
 bench: $(INSTALLED) ## print what a message costs, how soon it is out, and what that takes (ARGS="--quick")
 	@exec $(BIN)/python -m tests.load.bench $(ARGS)
 
+.PHONY: soak
+soak: $(INSTALLED) ## the faults of Redis at length, each entry compared with what was offered (ARGS="--only stop")
+	@exec $(BIN)/python -m tests.load.soak $(ARGS)
+
 .PHONY: lint
 lint: $(INSTALLED) ## only the static checks: ruff, mypy, import contracts
 	@$(BIN)/ruff check

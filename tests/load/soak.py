@@ -1,0 +1,195 @@
+"""
+The writer's faults at length: `make soak`, or one of them with `make soak ARGS="--only stop"`.
+
+Each runs under 20,000 generated messages/s through the real `PublishQuotes`, and ends with every
+entry compared with what was offered. A wrong number, a wrong order or a silent loss ends the run.
+"""
+
+import argparse
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import anyio
+from msgspec import Struct
+
+from chimera_s1.adapters.redis.cluster_assembly import wait_until_ok
+from chimera_s1.adapters.redis.embedded import EmbeddedRedis
+from chimera_s1.adapters.redis.server_binary import find_redis_server
+from chimera_s1.adapters.redis.server_process import ServerProcess
+from tests.contract.redis_cluster import hand_over, move_keys
+from tests.contract.test_quote_publisher_faults import become_empty_master
+from tests.contract.test_writer_evidence import PARTIAL, PATIENT
+from tests.contract.writer_rig import Load, error_count, loaded, slot_of
+from tests.load.report import Report, say
+
+STOP_S = 30
+HANGS = 10
+HANG_S = 3
+SLOTS_MOVED = 60
+KILLS = 3
+
+Nodes = Sequence[ServerProcess]
+
+
+class Fault(Struct, frozen=True):
+    """
+    One way to break a cluster.
+
+    Attributes:
+        what: For the table.
+
+        masters: Of the cluster it needs.
+
+        replicas: The same.
+
+        options: Of its servers.
+
+        inflict: Does it; returns how often it fired.
+    """
+
+    what: str
+    masters: int
+    replicas: int
+    options: tuple[str, ...]
+    inflict: Callable[[Load, Nodes], Awaitable[int]]
+
+
+async def stop(load: Load, nodes: Nodes) -> int:
+    """
+    All servers end with what they hold, and come back.
+    """
+    for node in nodes:
+        await node.ask("CONFIG", "SET", "save", "3600 1")
+        await node.stop()
+    await load.publisher.until_handed_back()
+    gone = sum(node.pid is None for node in nodes)
+    await anyio.sleep(STOP_S)
+    for node in nodes:
+        await node.start()
+    await wait_until_ok(nodes, replicas=0)
+    return gone
+
+
+async def hang(load: Load, nodes: Nodes) -> int:
+    """
+    One server after the other stands still.
+    """
+    for number in range(HANGS):
+        node = nodes[number % len(nodes)]
+        node.pause()
+        await load.publisher.until_handed_back()
+        await anyio.sleep(HANG_S)
+        node.resume()
+        await load.publisher.until_whole()
+    return HANGS
+
+
+async def kill(load: Load, nodes: Nodes) -> int:
+    """
+    SIGKILL for each master in turn; it comes back as the replica of its successor.
+    """
+    for node in nodes[:KILLS]:
+        await node.kill()
+        await load.publisher.until_handed_back()
+        await load.publisher.until_whole()
+        await node.start()
+        await wait_until_ok(nodes, replicas=KILLS)
+        await load.publisher.until_whole(40)
+    return KILLS
+
+
+async def move(load: Load, nodes: Nodes) -> int:
+    """
+    Slots go to a master that had none, each by way of ASK; the counts are the servers' own.
+    """
+    source, newcomer = nodes[0], nodes[-1]
+    await become_empty_master(newcomer, source)
+    slots = sorted({slot_of(each) for each in load.served_by_third(0)})[:SLOTS_MOVED]
+    for slot in slots:
+        await move_keys(source, newcomer, slot)
+        await load.publisher.until_whole(4)
+        await hand_over(source, newcomer, slot)
+        await load.publisher.until_whole(2)
+    counted = load.publisher.counters.moved, load.publisher.counters.asked
+    said = await error_count(nodes, "MOVED"), await error_count(nodes, "ASK")
+    assert counted == said, f"counted MOVED and ASK {counted}, the servers say {said}"
+    return len(slots)
+
+
+FAULTS = {
+    "stop": Fault(f"full stop, {STOP_S} s", 3, 0, (), stop),
+    "hang": Fault(f"{HANGS} servers stopped for {HANG_S} s", 3, 0, PATIENT, hang),
+    "kill": Fault(f"{KILLS} masters killed", 3, 3, PARTIAL, kill),
+    "move": Fault(f"{SLOTS_MOVED} slots to an empty master", 3, 1, (), move),
+}
+
+
+@asynccontextmanager
+async def stage(fault: Fault) -> AsyncIterator[tuple[Load, Nodes]]:
+    """
+    A cluster of its own, under load.
+    """
+    with TemporaryDirectory(prefix="chimera-soak-") as directory:
+        redis = EmbeddedRedis(
+            Path(directory),
+            binary=find_redis_server(""),
+            masters=fault.masters,
+            replicas=fault.replicas,
+            options=fault.options,
+        )
+        async with redis, loaded(redis.addresses) as load:
+            yield load, redis.nodes
+
+
+async def run(names: Sequence[str]) -> None:
+    """
+    Inflict the faults *names*, and print what came of it.
+
+    Raises:
+        AssertionError: An entry is wrong, out of order, or missing without a word.
+    """
+    lines: list[Sequence[str]] = [
+        ("fault", "fired", "messages", "entries", "handed back", "missing", "repeated", "MOVED/ASK")
+    ]
+    for name in names:
+        fault = FAULTS[name]
+        say(f"{fault.what} ...")
+        async with stage(fault) as (load, nodes):
+            fired = await fault.inflict(load, nodes)
+            await load.publisher.until_whole(40)
+            verdict = await load.judge()
+            counters = load.publisher.counters
+            silent = verdict.missing - load.publisher.handed_back
+            # A killed master takes along what it acknowledged and had not replicated yet.
+            assert not silent or name == "kill", f"{len(silent)} quotes are missing without a word"
+            lines.append(
+                (
+                    fault.what,
+                    str(fired),
+                    f"{load.market.messages:,}",
+                    f"{verdict.entries:,}",
+                    f"{len(load.publisher.handed_back):,}",
+                    f"{len(verdict.missing):,}",
+                    f"{verdict.repeated:,}",
+                    f"{counters.moved}/{counters.asked}",
+                )
+            )
+    Report().grid("The writer under 20,000 messages/s", lines)
+
+
+def main() -> None:
+    """
+    Run what is asked for.
+    """
+    parser = argparse.ArgumentParser(prog="make soak", description=(__doc__ or "").strip())
+    parser.add_argument("--only", choices=FAULTS, action="append", help="this fault (repeatable)")
+    chosen = parser.parse_args().only or list(FAULTS)
+    logging.disable(logging.ERROR)
+    anyio.run(run, chosen)
+
+
+if __name__ == "__main__":
+    main()
