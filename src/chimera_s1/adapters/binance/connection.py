@@ -190,8 +190,8 @@ class Connection(WSListener):
             self._batch_from = self._counters.bytes
         if frame.last_in_buffer:
             self._batch_begins = True
-            if self._counters.bytes - self._batch_from < BURST_BYTES:
-                self._pacer.rest(transport.underlying_transport)
+            pacer, burst = self._pacer, self._counters.bytes - self._batch_from > BURST_BYTES
+            (pacer.queue if burst else pacer.rest)(transport.underlying_transport)
         if frame.msg_type is WSMsgType.TEXT and frame.fin:
             payload = frame.get_payload_as_bytes()
             if not self._put(payload, self._now_ms):

@@ -18,7 +18,7 @@ from chimera_s1.domain.ports.quote_publisher import QuotePublisher
 from chimera_s1.domain.resilience.clock_skew import ClockSkew
 from chimera_s1.domain.resilience.health import Component
 
-PUBLISH_LATENCY_BOUNDS_MS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000)
+PUBLISH_LATENCY_BOUNDS_MS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 75, 100, 200, 500, 1000, 2000, 5000)
 
 
 def publish_latency() -> LatencyHistogram:
