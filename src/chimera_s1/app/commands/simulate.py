@@ -19,7 +19,6 @@ from chimera_s1.adapters.simulator.config import (
     SimulatorConfig,
 )
 from chimera_s1.adapters.simulator.scenario import Scenario, parse_scenario
-from chimera_s1.adapters.simulator.simulator import Simulator
 from chimera_s1.adapters.system.clock import SystemClock
 from chimera_s1.domain.errors import ConfigurationError, InvalidValueError
 
@@ -146,6 +145,8 @@ def read_scenario(path: Path) -> Scenario:
 
 
 async def _serve(config: SimulatorConfig, as_json: bool) -> None:
+    from chimera_s1.adapters.simulator.simulator import Simulator  # noqa: PLC0415 (12 MiB that no other command owes)
+
     simulator = Simulator(config, SystemClock())
     refused: ConfigurationError | None = None
     with anyio.open_signal_receiver(signal.SIGINT, signal.SIGTERM) as signals:
