@@ -155,7 +155,8 @@ class Recorder:
                 await self._look()
             except (httpx.HTTPError, msgspec.DecodeError):
                 # A service that does not answer is not ready.
-                self.record.health.append(HealthSeen(self._clock.now_ms(), False, {}, {}))  # noqa: FBT003
+                silent = HealthSeen(self._clock.now_ms(), ready=False, levels={}, dropped={})
+                self.record.health.append(silent)
             await self._clock.sleep_ms(LOOK_MS)
 
     async def _look(self) -> None:
