@@ -35,7 +35,7 @@ run: $(INSTALLED) ## the whole service on this machine: simulator, embedded Redi
 
 .PHONY: test
 test: $(INSTALLED) ## every unit and contract test; types, lint and import contracts among them (ARGS="-k quote")
-	@exec $(BIN)/pytest $(ARGS)
+	@exec $(BIN)/pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 .PHONY: bench
 bench: $(INSTALLED) ## print what a message costs, how soon it is out, and what that takes (ARGS="--quick")
