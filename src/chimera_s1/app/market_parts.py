@@ -107,6 +107,7 @@ def build_feeds(  # noqa: PLR0917 (the container passes collaborators by positio
             pacer=pacer,
             draw=random.random,
             offset=patrol.offset_ms,
+            doubt=patrol.doubt,
             listener=listen,
         )
         for patrol in patrols

@@ -87,6 +87,8 @@ class BinanceFeed:
             once.
 
         record: Called with each data message (bytes, receive ms) before it is kept.
+
+        doubt: Called after a drain in which event times did not fit the offset.
     """
 
     def __init__(
@@ -99,6 +101,7 @@ class BinanceFeed:
         listener: FeedListener,
         pacer: ReadPacer | None = None,
         record: Callable[[bytes, int], None] | None = None,
+        doubt: Callable[[], None] | None = None,
     ) -> None:
         self._plan = plan
         self._clock = clock
@@ -107,6 +110,7 @@ class BinanceFeed:
         self._offset = offset
         self._listener = listener
         self._record = record
+        self._doubt = doubt
         self._counters = FeedCounters()
         self._links: dict[str, Link] = {}
         self._instruments: int | None = None
@@ -153,7 +157,11 @@ class BinanceFeed:
         if self._update.is_set():
             self._update = anyio.Event()
         tables = [table for link in self._links.values() for table in link.tables()]
-        return drain(tables, self._counters, self._offset, every_update=self._every_update)
+        mistimed = self._counters.mistimed
+        quotes = drain(tables, self._counters, self._offset, every_update=self._every_update)
+        if self._doubt is not None and self._counters.mistimed > mistimed:
+            self._doubt()
+        return quotes
 
     def remake(self, connection: str, cause: str) -> None:
         """

@@ -29,6 +29,11 @@ FUTURE_TOLERANCE_MS = 1_000
 An aligned event time this far past its receipt is not a time: its frame is dropped.
 """
 
+MISTIMED_MS = 1_000
+"""
+An aligned event time this far off its receipt lets the offset be doubted.
+"""
+
 LATE_TOLERANCE_MS = 5_000
 """
 One this far before its receipt is no news any more: published, it would go behind what was there.
@@ -43,6 +48,9 @@ NUMBER_MAX = 2**63 - 1
 """
 Update ids and times are Java longs; JSON may hold more, and then it is no id and no time.
 """
+
+_FUTURE, _LATE = "future_event_time", "late_event_time"
+_MISTIMED = frozenset({_FUTURE, _LATE})
 
 _PREFIX = b'{"stream":"'
 _NAME_AT = len(_PREFIX)
@@ -79,16 +87,14 @@ class BookStream:
             top = self._decode(payload)
         except DECODE_ERRORS:
             return "malformed"
-        if top.update_id > NUMBER_MAX or (top.event_ms or 0) > NUMBER_MAX:
-            return "malformed"
         reason = self._refusal(top)
         if reason is not None:
             return reason
         ts = received_ms if top.event_ms is None else align(top.event_ms, offset_ms)
         if ts > received_ms + FUTURE_TOLERANCE_MS:
-            return "future_event_time"
+            return _FUTURE
         if ts < received_ms - LATE_TOLERANCE_MS:
-            return "late_event_time"
+            return _LATE
         if self.order.judge(top.update_id, received_ms) is Verdict.NOT_NEWER:
             return "stale_update_id"
         return Quote(
@@ -104,6 +110,8 @@ class BookStream:
         )
 
     def _refusal(self, top: Top) -> str | None:
+        if top.update_id > NUMBER_MAX or (top.event_ms or 0) > NUMBER_MAX:
+            return "malformed"
         if top.coin_margined:
             return "coin_m"
         if top.symbol and top.symbol != self.instrument.symbol:
@@ -193,7 +201,10 @@ def drain(
             quote = stream.read(payload, received_ms, offset_ms)
             if isinstance(quote, str):
                 counters.drop(quote)
-            elif every_update or stream not in newest:
+                counters.mistimed += quote in _MISTIMED
+                continue
+            counters.mistimed += abs(quote.ts - received_ms) > MISTIMED_MS
+            if every_update or stream not in newest:
                 newest[stream] = len(quotes)
                 quotes.append(quote)
             else:

@@ -22,6 +22,12 @@ STEP_MS = 100
 How often a step of the wall clock is looked for, and how far it must be.
 """
 
+DOUBT_PAUSE_MS = 5_000
+"""
+However much the offset is doubted, it is asked for no more often: an exchange that is slow to send
+looks like one whose clock is wrong.
+"""
+
 _log = logging.getLogger(__name__)
 
 
@@ -40,6 +46,8 @@ class PatrolClock:
         self._window = SkewWindow()
         self._offset_ms: float | None = None
         self._answering: bool | None = None
+        self._doubted = False
+        self._asked_ms = 0.0
 
     @property
     def venue(self) -> Venue:
@@ -65,6 +73,12 @@ class PatrolClock:
         # Below that it is rounding, and not worth a jitter in every time.
         return self._offset_ms - stepped_ms if abs(stepped_ms) > STEP_MS else self._offset_ms
 
+    def doubt(self) -> None:
+        """
+        Event times do not fit the offset: ask again soon, the exchange's clock may have stepped.
+        """
+        self._doubted = True
+
     def report(self) -> ClockReport:
         """
         The skew as a health report.
@@ -83,8 +97,8 @@ class PatrolClock:
 
     async def _rest(self, duration_ms: float) -> None:
         """
-        Wait for the next question; a wall clock that steps meanwhile asks it at once, because only
-        an answer shows by how much the offset is wrong now.
+        Wait for the next question; a wall clock that steps meanwhile asks it at once, and so does a
+        doubt, because only an answer shows by how much the offset is wrong now.
         """
         until_ms = self._clock.monotonic_ms() + duration_ms
         shift_ms = self._shift_ms()
@@ -94,12 +108,15 @@ class PatrolClock:
             if abs(stepped_ms) > STEP_MS:
                 _log.warning("this machine's clock stepped by %.0f ms", stepped_ms)
                 return
+            if self._doubted and self._clock.monotonic_ms() - self._asked_ms >= DOUBT_PAUSE_MS:
+                return
 
     async def probe(self) -> None:
         """
         Ask once.
         """
-        started_ms = self._clock.monotonic_ms()
+        self._asked_ms = started_ms = self._clock.monotonic_ms()
+        self._doubted = False
         try:
             server_ms = await self._exchange.server_time_ms(self._venue)
         except (ExchangeUnavailableError, ExchangeRefusedError) as error:

@@ -107,6 +107,9 @@ class FeedCounters(Struct):
 
         reconnects: Connections lost after they had been open.
 
+        mistimed: Frames looked at, dropped or not, whose aligned event time is more than a second
+            off their receipt: the offset between the clocks may be wrong.
+
         dropped: Frames not handed out, by reason (`crossed`, `malformed`, `stale_update_id`,
             `coin_m`, `unsubscribed`, ...).
     """
@@ -116,6 +119,7 @@ class FeedCounters(Struct):
     conflated: int = 0
     drained: int = 0
     reconnects: int = 0
+    mistimed: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
 
     def drop(self, reason: str) -> None:

@@ -145,6 +145,18 @@ def test_a_frame_far_too_long_is_not_even_kept(*, every_update: bool) -> None:
     assert table.counters.dropped == {"oversized": 1}
 
 
+@pytest.mark.parametrize(
+    ("off_ms", "mistimed"), [(-6_000, 1), (-1_001, 1), (-1_000, 0), (1_000, 0), (1_001, 1)]
+)
+def test_an_event_time_that_does_not_fit_its_receipt_is_counted(off_ms: int, mistimed: int) -> None:
+    """Whether its frame is dropped or not: the offset may be wrong."""
+    table = Table()
+    table.put(frame(1, event_ms=NOW_MS + off_ms))
+    table.drain()
+
+    assert table.counters.mistimed == mistimed
+
+
 def test_a_wrong_frame_does_not_move_the_order() -> None:
     """The update id of a dropped frame is not remembered: the next good one is news."""
     table = Table()

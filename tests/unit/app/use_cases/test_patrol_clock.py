@@ -10,7 +10,12 @@ from anyio import wait_all_tasks_blocked as settle
 
 from chimera_s1.adapters.memory.clock import ManualClock
 from chimera_s1.adapters.memory.exchange_information import MemoryExchangeInformation
-from chimera_s1.app.use_cases.patrol_clock import UNANSWERED_WAIT_MS, PatrolClock
+from chimera_s1.app.use_cases.patrol_clock import (
+    DOUBT_PAUSE_MS,
+    STEP_LOOK_MS,
+    UNANSWERED_WAIT_MS,
+    PatrolClock,
+)
 from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.resilience.health import ClockReport
@@ -143,4 +148,33 @@ async def test_it_asks_often_until_the_first_answer_and_then_at_its_interval() -
             # An offset is known, so there is no hurry.
             await clock.advance(INTERVAL_MS - 1)
             assert exchange.questions == 4
+            tasks.cancel_scope.cancel()
+
+
+async def test_a_doubt_asks_at_once_and_then_not_all_the_time() -> None:
+    """
+    The exchange's clock may have stepped; a slow exchange is not asked with each of its frames.
+    """
+    clock = ManualClock()
+    exchange = DistantExchange(clock)
+    patrolling = patrol(exchange, clock)
+
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(patrolling.run)
+            await settle()
+            await clock.advance(DOUBT_PAUSE_MS)
+            assert exchange.questions == 1
+
+            exchange.offset_ms = 2_000
+            patrolling.doubt()
+            await clock.advance(STEP_LOOK_MS)
+            assert (exchange.questions, patrolling.offset_ms()) == (2, 2_000)
+            patrolling.doubt()
+            await clock.advance(DOUBT_PAUSE_MS - STEP_LOOK_MS)
+            assert exchange.questions == 2
+            await clock.advance(STEP_LOOK_MS)
+            assert exchange.questions == 3
+            await clock.advance(DOUBT_PAUSE_MS)
+            assert exchange.questions == 3
             tasks.cancel_scope.cancel()
