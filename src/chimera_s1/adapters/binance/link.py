@@ -54,12 +54,14 @@ Share of the age by which renewals are spread, so that not all sockets are renew
 
 class _Lane:
     """
-    One socket of a link: its frames, and why it succeeds another (empty: it does not).
+    One socket of a link: its frames, why it succeeds another (empty: it does not), and why it wants
+    a successor itself (empty: not yet).
     """
 
     def __init__(self, frames: BookFrames, renewal: str) -> None:
         self.frames = frames
         self.renewal = renewal
+        self.due = ""
         self.ready = False
         self.scope = anyio.CancelScope()
 
@@ -194,10 +196,11 @@ class Link:
             case _Ready(lane=lane):
                 self._became_ready(lane, tasks)
             case _Due(lane=lane, cause=cause):
-                if self._lanes == [lane]:
-                    self._launch(tasks, renewal=cause)
+                lane.due = cause
+                self._succeed(tasks)
             case _Overlapped(lane=lane):
                 self._overlapped(lane)
+                self._succeed(tasks)
             case _Ended(lane=lane, cause=cause):
                 await self._ended(lane, cause, tasks)
             case _:
@@ -207,6 +210,15 @@ class Link:
         lane = _Lane(self._new_frames(), renewal)
         self._lanes.append(lane)
         tasks.start_soon(self._run, lane)
+
+    def _succeed(self, tasks: TaskGroup) -> None:
+        """
+        Dial a successor of a socket that wants one and has none; while two overlap, the newer one's
+        wish waits.
+        """
+        if len(self._lanes) == 1 and self._lanes[0].due:
+            cause, self._lanes[0].due = self._lanes[0].due, ""
+            self._launch(tasks, renewal=cause)
 
     async def _run(self, lane: _Lane) -> None:
         connection = self._setup.connect(

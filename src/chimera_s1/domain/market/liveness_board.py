@@ -46,16 +46,19 @@ class Findings(Struct, frozen=True):
 class _Interruption:
     """
     From the last frame before a loss to the first one after it.
+
+    `told_since` is what its GAP has said, epoch ms: its RESUMED says the same, to the ms, so that
+    they can be told to belong together.
     """
 
-    __slots__ = ("cause", "lost_ms", "reported", "resumed_ms", "since_ms")
+    __slots__ = ("cause", "lost_ms", "resumed_ms", "since_ms", "told_since")
 
     def __init__(self, cause: str, since_ms: float, lost_ms: float) -> None:
         self.cause = cause
         self.since_ms = since_ms
         self.lost_ms = lost_ms
         self.resumed_ms: float | None = None
-        self.reported = False
+        self.told_since: int | None = None
 
 
 class _Connection:
@@ -218,13 +221,12 @@ def _markers(
     for interruption in list(connection.interruptions):
         if now_ms - interruption.lost_ms < SETTLE_MS:
             break
-        since = to_wall(interruption.since_ms)
-        if not interruption.reported:
-            interruption.reported = True
+        if interruption.told_since is None:
+            since = interruption.told_since = to_wall(interruption.since_ms)
             lost = to_wall(interruption.lost_ms)
             yield StatusChange(lost, WHOLE_CONNECTION, Liveness.GAP, since, interruption.cause)
         if interruption.resumed_ms is None:
             break
-        resumed = to_wall(interruption.resumed_ms)
+        since, resumed = interruption.told_since, to_wall(interruption.resumed_ms)
         yield StatusChange(resumed, WHOLE_CONNECTION, Liveness.RESUMED, since, interruption.cause)
         connection.interruptions.remove(interruption)

@@ -90,6 +90,20 @@ def test_a_short_interruption_is_marked_too() -> None:
     ]
 
 
+def test_both_markers_of_an_interruption_name_the_same_moment() -> None:
+    """Also where the clock that both are told by is a ms apart by then, or has stepped."""
+    board = opened_board()
+    board.lost("perp-0", KEYS, "cut", 5_050)
+    (gap,) = (c for c in look(board, 7_000).changes if c.symbol == "*")
+    board.opened("perp-0", KEYS, 9_000)
+    (resumed,) = (
+        c for c in board.look(9_100, lambda at: WALL + 1 + round(at)).changes if c.symbol == "*"
+    )
+
+    assert gap.since == resumed.since == WALL + 5_000
+    assert resumed.ts == WALL + 9_001
+
+
 def test_failed_dials_belong_to_the_same_interruption() -> None:
     """One GAP, whatever the number of attempts."""
     board = opened_board()

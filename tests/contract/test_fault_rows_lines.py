@@ -1,0 +1,262 @@
+"""
+Rows 58 and 61 of the fault matrix: lines that fall silent, and lines that are cut.
+
+The feed is watched as in the service: what consumers are told of the silence is part of the row.
+"""
+
+import socket
+from collections.abc import AsyncIterator
+from typing import Any
+
+import anyio
+import pytest
+from anyio.abc import TaskGroup
+from msgspec import structs
+
+from chimera_s1.adapters.binance import connection, link
+from chimera_s1.adapters.binance.feed import FeedPlan
+from chimera_s1.adapters.simulator.config import SimulatorAddresses, SimulatorConfig
+from chimera_s1.adapters.simulator.simulator import Simulator
+from chimera_s1.app.use_cases import probe_books, watch_liveness
+from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
+from chimera_s1.domain.market import liveness, liveness_board
+from chimera_s1.domain.market.liveness import Liveness
+from chimera_s1.domain.ports.market_feed import (
+    ConnectionFatal,
+    ConnectionLost,
+    ConnectionOpened,
+    ConnectionRenewed,
+    RoundTrip,
+)
+from chimera_s1.domain.resilience.backoff import Backoff
+from chimera_s1.domain.resilience.reconnect import ReconnectPolicy
+from tests.contract.feed_rig import CLOCK, QUICK, SYMBOLS
+from tests.contract.quote_invariants import check_alone, check_quotes
+from tests.contract.watched_feed import watched
+
+BTC = InstrumentId(Venue.PERP, Symbol("BTCUSDT"))
+DAY_MS = 86_400_000
+POLICY = QUICK
+CLOSE_1008 = {"on": "ws:perp", "do": "close:1008"}
+
+
+@pytest.fixture
+async def tasks() -> AsyncIterator[TaskGroup]:
+    """A group for what runs beside a test; cancelled at its end."""
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as group:
+            yield group
+            group.cancel_scope.cancel()
+
+
+@pytest.fixture
+async def simulator(tasks: TaskGroup) -> SimulatorAddresses:
+    config = SimulatorConfig(symbols=SYMBOLS, rate=300.0)
+    addresses: SimulatorAddresses = await tasks.start(Simulator(config, CLOCK).run)
+    return addresses
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The service's own waits, a tenth as long and less."""
+    for module, name, value in (
+        (liveness, "FIRST_MESSAGE_MS", 2_000),
+        (liveness, "QUIET_FLOOR_MS", 300),
+        (liveness, "SUSPECT_FLOOR_MS", 600),
+        (liveness, "BLIND_FLOOR_MS", 500),
+        (liveness, "SPEAKS_FLOOR_MS", 200),
+        (liveness_board, "SETTLE_MS", 100),
+        (watch_liveness, "LOOK_INTERVAL_MS", 20),
+        (probe_books, "CATCH_UP_MS", 100),
+        (link, "OVERLAP_MS", 600),
+        (connection, "FIRST_MESSAGE_TIMEOUT_S", 0.4),
+        (connection, "PING_INTERVAL_MS", 400),
+        (connection, "PONG_TIMEOUT_S", 0.3),
+    ):
+        monkeypatch.setattr(module, name, value)
+
+
+async def test_row_58_a_stall_with_pings_answered_is_blind_marked_and_dialled_again(
+    tasks: TaskGroup, simulator: SimulatorAddresses
+) -> None:
+    """
+    The socket is open, pings come back, no data: BLIND, a new dial after a wait with jitter (and
+    again while it stays silent), GAP and RESUMED with the interval that nobody saw.
+    """
+    async with watched(tasks, simulator) as each:
+        stalled_from = len(each.events)
+        await each.rig.inject({"on": "ws:perp", "do": "stall", "for_ms": 86_400_000})
+        await each.status.until("BTCUSDT", Liveness.BLIND)
+        last = max(quote.received_ms for quote in each.quotes)
+        await each.until(lambda: len(each.of(ConnectionLost)) >= 2)
+        assert await each.rig.fired() == [1]
+        await each.rig.control.delete("/sim/faults")
+        told = await each.status.until("*", Liveness.GAP, Liveness.RESUMED)
+        await each.status.until("BTCUSDT", Liveness.LIVE)
+        await check_quotes(each.rig.control, each.quotes)
+
+    first_lost = each.events.index(each.of(ConnectionLost)[0])
+    silence = each.events[stalled_from:first_lost]
+    assert any(isinstance(event, RoundTrip) for event in silence), "pings were answered"
+    causes = [lost.cause for lost in each.of(ConnectionLost)]
+    assert causes[0] == "silent beyond its rhythm"
+    assert causes[1].startswith("no data within 0.4 s of subscribing")
+    gap, resumed = told
+    assert gap.since == resumed.since
+    assert abs(gap.since - last) <= 1, "from the last quote on"
+    assert not [q for q in each.quotes if gap.since + 1 < q.received_ms < resumed.ts - 20]
+    for lost in each.of(ConnectionLost):
+        steady = min(
+            POLICY.backoff.max_wait_ms, POLICY.backoff.base_ms * 2 ** (lost.retry_count - 1)
+        )
+        assert steady <= lost.wait_ms < steady + POLICY.backoff.jitter_ms
+
+
+async def test_row_58_half_open_tcp_is_found_by_the_missing_pong(
+    tasks: TaskGroup, simulator: SimulatorAddresses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other side is gone and TCP has not noticed: no data, no pong, no close."""
+    monkeypatch.setattr(liveness, "BLIND_FLOOR_MS", 30_000)
+    async with watched(tasks, simulator) as each:
+        await each.rig.inject({"on": "ws:perp", "do": "half-open"})
+        await each.status.until("*", Liveness.GAP, Liveness.RESUMED)
+        await each.status.until("BTCUSDT", Liveness.BLIND, Liveness.LIVE)
+        assert await each.rig.fired() == [1]
+        await check_quotes(each.rig.control, each.quotes)
+
+    assert [lost.cause for lost in each.of(ConnectionLost)] == ["no pong within 0.3 s"]
+    assert each.rig.feed.counters.reconnects == 1
+
+
+async def test_row_58_one_silent_symbol_is_stale_once_the_venue_shows_that_it_moves(
+    tasks: TaskGroup, simulator: SimulatorAddresses
+) -> None:
+    """QUIET first, then STALE by the REST answer; its connection is renewed, others go on."""
+    async with watched(tasks, simulator) as each:
+        fault = {"on": "ws:perp:btcusdt@bookTicker", "do": "stall", "for_ms": 86_400_000}
+        await each.rig.inject(fault)
+        told = await each.status.until("BTCUSDT", Liveness.QUIET, Liveness.STALE)
+        await each.until(lambda: bool(each.of(ConnectionRenewed)))
+        assert await each.rig.fired() == [1]
+        others = {i: state for i, state in each.watch.states().items() if i != BTC}
+        await each.rig.control.delete("/sim/faults")
+        await each.status.until("BTCUSDT", Liveness.STALE, Liveness.LIVE)
+        await check_quotes(each.rig.control, each.quotes)
+
+    assert set(others.values()) == {Liveness.LIVE}
+    assert each.of(ConnectionRenewed)[0].cause == "perp/BTCUSDT is stale"
+    assert told[-1].since < told[-1].ts
+    assert each.rig.feed.counters.reconnects == 0
+
+
+async def test_row_61_the_24_h_cut_is_followed_by_one_dial(
+    tasks: TaskGroup, simulator: SimulatorAddresses
+) -> None:
+    """Where no renewal came first: close 1001, one wait, one new socket, marked."""
+    async with watched(tasks, simulator, venue=Venue.SPOT) as each:
+        (await each.rig.control.post("/sim/clock", json={"offset_ms": DAY_MS})).raise_for_status()
+        await each.status.until("*", Liveness.GAP, Liveness.RESUMED)
+        await each.status.until("BTCUSDT", Liveness.BLIND, Liveness.LIVE)
+        status = (await each.rig.control.get("/sim/status")).json()
+        await check_quotes(each.rig.control, each.quotes)
+
+    assert [lost.cause for lost in each.of(ConnectionLost)] == ["closed by the venue: 1001"]
+    assert status["venues"]["spot"]["connections_opened"] == 2
+
+
+async def test_row_61_a_renewed_socket_is_not_there_any_more_when_the_cut_comes(
+    tasks: TaskGroup, simulator: SimulatorAddresses
+) -> None:
+    """Overlap instead of a gap: the exchange's day is over, and nobody notices."""
+
+    def young(usual: FeedPlan) -> FeedPlan:
+        return structs.replace(usual, renew_after_ms=300)
+
+    async with watched(tasks, simulator, young, Venue.SPOT) as each:
+        nearly = {"offset_ms": DAY_MS - 60_000}
+        (await each.rig.control.post("/sim/clock", json=nearly)).raise_for_status()
+        await each.until(lambda: bool(each.of(ConnectionRenewed)))
+        over = {"offset_ms": DAY_MS + 60_000}
+        (await each.rig.control.post("/sim/clock", json=over)).raise_for_status()
+        await each.until(lambda: len(each.of(ConnectionRenewed)) >= 2)
+        await check_quotes(each.rig.control, each.quotes)
+
+    assert each.of(ConnectionLost) == []
+    assert each.rig.feed.counters.reconnects == 0
+    assert {change.state for _, change in each.status.changes} == {Liveness.LIVE}
+
+
+async def test_row_61_closes_with_1008_make_no_storm(
+    tasks: TaskGroup, simulator: SimulatorAddresses
+) -> None:
+    """As many dials as closes and one more, each after the wait that the policy asks for."""
+    closes = 5
+    async with watched(tasks, simulator) as each:
+        for number in range(1, closes + 1):
+            await each.rig.inject(CLOSE_1008)
+            await each.until(lambda number=number: len(each.of(ConnectionOpened)) == number + 1)  # type: ignore[misc] # a default binds early
+        assert await each.rig.fired() == [1] * closes
+        dials = await each.dials()
+        check_alone(each.quotes)
+
+    lost = each.of(ConnectionLost)
+    assert dials == closes + 1
+    assert {event.cause for event in lost} == {"closed by the venue: 1008"}
+    assert [event.retry_count for event in lost] == [1] * closes, "data was seen in between"
+    base_ms, jitter_ms = POLICY.backoff.base_ms, POLICY.backoff.jitter_ms
+    assert all(base_ms <= event.wait_ms < base_ms + jitter_ms for event in lost)
+
+
+async def test_row_61_a_venue_that_refuses_is_dialled_ever_more_rarely(
+    tasks: TaskGroup, simulator: SimulatorAddresses
+) -> None:
+    """Waits double up to the cap, then FATAL and the scan; each refusal is one dial."""
+    policy, refusals = ReconnectPolicy(Backoff(10, 35, 10), 5, scan_ms=50), 8
+
+    def capped(usual: FeedPlan) -> FeedPlan:
+        return structs.replace(usual, policy=policy)
+
+    async with watched(tasks, simulator, capped) as each:
+        await each.rig.inject({"on": "ws:perp", "do": "refuse:503", "times": refusals})
+        await each.rig.inject({"on": "ws:perp", "do": "disconnect"})
+        await each.until(lambda: len(each.of(ConnectionOpened)) == 2)
+        fired, dials = await each.rig.fired(), await each.dials()
+        check_alone(each.quotes)
+
+    waits = [event.wait_ms for event in each.of(ConnectionLost)]
+    jitters = [wait - steady for wait, steady in zip(waits, [10, 20, 35, 35, 35], strict=False)]
+    assert (fired, dials) == ([refusals, 1], 2)
+    assert all(0 <= jitter < policy.backoff.jitter_ms for jitter in jitters)
+    assert len(set(jitters)) > 1
+    assert waits[policy.retries_max :] == [policy.scan_ms] * 3
+    (fatal,) = each.of(ConnectionFatal)
+    assert fatal.retry_count == policy.retries_max + 1
+    assert each.of(ConnectionOpened)[-1].recovered
+
+
+async def test_row_61_a_name_that_does_not_resolve_is_a_failed_dial(
+    tasks: TaskGroup, simulator: SimulatorAddresses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DNS is away for two dials, then the name leads to the venue."""
+    resolve, failures = socket.getaddrinfo, 2
+    asked: list[object] = []
+
+    def getaddrinfo(host: Any, *rest: Any, **named: Any) -> Any:
+        if host not in {"exchange.test", b"exchange.test"}:
+            return resolve(host, *rest, **named)
+        asked.append(host)
+        if len(asked) <= failures:
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return resolve("127.0.0.1", *rest, **named)
+
+    def by_name(usual: FeedPlan) -> FeedPlan:
+        return structs.replace(usual, ws_url=usual.ws_url.replace("127.0.0.1", "exchange.test"))
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    async with watched(tasks, simulator, by_name) as each:
+        check_alone(each.quotes)
+
+    assert len(asked) == failures + 1
+    lost = each.of(ConnectionLost)
+    assert [event.retry_count for event in lost] == [1, 2]
+    assert all("Temporary failure in name resolution" in event.cause for event in lost)
