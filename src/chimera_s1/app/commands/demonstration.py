@@ -3,6 +3,8 @@ The demo as a person sees it: what is waited for, where to look, what to type ne
 """
 
 import os
+import shutil
+import sys
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -83,9 +85,19 @@ The demo is up.
 
 In another terminal:
 
-  chimera-s1 tail{"" if plan.state_dir == _DEFAULT_DIRECTORY else f" --state-dir {plan.state_dir}"}
+  {_program()} tail{"" if plan.state_dir == _DEFAULT_DIRECTORY else f" --state-dir {plan.state_dir}"}
   . {shell_file if shell_file.is_absolute() else f"./{shell_file}"}
   curl -s $S1_URL/health
   redis-cli -c -h {first.host} -p {first.port} XREVRANGE mkt:events:spot:BTCUSDT + - COUNT 1
 
 Ctrl-C ends everything."""
+
+
+def _program() -> str:
+    """
+    How this command was called, as it can be typed in another terminal of this directory.
+    """
+    called = Path(sys.argv[0])
+    if shutil.which(called.name) or called.name != "chimera-s1":
+        return "chimera-s1"
+    return os.path.relpath(called)
