@@ -202,6 +202,7 @@ class NodeLane:
             _log.info("Redis %s: connected again", self.address)
         self._connection, self._predecessor = connection, None
         self.defect = self.refusal = ""
+        self.late = False
         self._on_change(self)
         try:
             await connection.ended.wait()

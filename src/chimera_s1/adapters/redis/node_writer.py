@@ -18,9 +18,9 @@ from chimera_s1.adapters.redis.batch import Batch
 from chimera_s1.adapters.redis.cluster import ClusterClient
 from chimera_s1.adapters.redis.node_connection import Replies
 from chimera_s1.adapters.redis.node_lane import NodeLane, Share
-from chimera_s1.adapters.redis.node_probe import PROBE, PROBE_REPLIES, probe_defect
+from chimera_s1.adapters.redis.node_probe import NodeProbe
 from chimera_s1.adapters.redis.replies import Outcome, sort_replies
-from chimera_s1.adapters.redis.resp import ASKING, QuoteEncoder, Redirect
+from chimera_s1.adapters.redis.resp import QuoteEncoder, Redirect
 from chimera_s1.adapters.redis.slot_map import SlotMap
 from chimera_s1.domain.identifiers import InstrumentId
 from chimera_s1.domain.market.quote import Quote
@@ -92,7 +92,7 @@ class NodeQuotePublisher:
     async def __aenter__(self) -> Self:
         self._tasks = await anyio.create_task_group().__aenter__()
         self._tasks.start_soon(self._slots.run)
-        self._tasks.start_soon(self._give_up_late)
+        self._tasks.start_soon(self._slots.give_up_late, self._give_up_ms)
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -115,6 +115,7 @@ class NodeQuotePublisher:
         """
         Append each quote to its stream, in order within a stream; see the port.
         """
+        assert self._tasks is not None, "enter the publisher before it is used"
         if not quotes:
             return PublishReport(published=0)
         self._counters.batches += 1
@@ -139,13 +140,21 @@ class NodeQuotePublisher:
         """
         with anyio.move_on_after(self._patience_s):
             async with self._turn:
-                while not (self._slots.known and all(lane.ready for lane in self._slots)):
-                    await self._change()
-                return await self._probe()
-        for lane in self._slots:
-            lane.late = lane.late or not lane.ready
+                try:
+                    return await self._probe()
+                finally:
+                    for lane in self._slots:
+                        lane.late = not lane.ready
         complaints = (lane.complaint for lane in self._slots)
         return next(filter(None, [*complaints, self._slots.defect]), "Redis does not answer")
+
+    async def _probe(self) -> str:
+        while not (self._slots.known and all(lane.ready for lane in self._slots)):
+            await self._change()
+        probe = NodeProbe(self._slots, self._on_lane_change)
+        while not probe.done:
+            await self._change()
+        return probe.defect
 
     def _make_lane(self, address: RedisAddress) -> NodeLane:
         assert self._tasks is not None, "enter the publisher before it is used"
@@ -203,19 +212,11 @@ class NodeQuotePublisher:
         share = Share(self._batch, lane.queue, frozenset(lane.asking))
         lane.queue, lane.asking = [], set()
         lane.share = share
-        expected = len(share.positions) + len(share.asking)
         lane.send(
-            self._rendered(share), expected, lambda replies: self._settle(lane, share, replies)
+            self._encoder.pipeline(share.batch.quotes, share.positions, share.asking),
+            len(share.positions) + len(share.asking),
+            partial(self._settle, lane, share),
         )
-
-    def _rendered(self, share: Share) -> bytes:
-        quotes, command = share.batch.quotes, self._encoder.command
-        if not share.asking:
-            return "".join([command(quotes[position]) for position in share.positions]).encode()
-        return "".join(
-            (ASKING if position in share.asking else "") + command(quotes[position])
-            for position in share.positions
-        ).encode()
 
     async def _until_answered(self, batch: Batch) -> None:
         # A caller that offers again at once must not keep the answers from being read.
@@ -236,9 +237,10 @@ class NodeQuotePublisher:
         owing = [lane for lane in self._slots if lane.owes(batch)]
         if not owing:
             return 0
-        if not any(lane.idle for lane in self._slots):
-            return inf
-        return 0 if all(lane.complaint for lane in owing) else self._lag_s
+        if any(lane.idle for lane in self._slots):
+            return 0 if all(lane.complaint for lane in owing) else self._lag_s
+        # What waits for a connection grows old; the caller has newer by then.
+        return self._lag_s if all(lane.defect for lane in owing) else inf
 
     def _withdraw(self, batch: Batch) -> None:
         """
@@ -311,23 +313,6 @@ class NodeQuotePublisher:
         for target in targets:
             self._pump(target)
 
-    async def _probe(self) -> str:
-        defects: dict[RedisAddress, str] = {}
-
-        def settle(lane: NodeLane, replies: Replies | None) -> None:
-            lane.late = False
-            defects[lane.address] = probe_defect(replies) or lane.refusal
-            self._pump(lane)
-            self._wake()
-
-        lanes = tuple(self._slots)
-        for lane in lanes:
-            lane.send(PROBE, PROBE_REPLIES, partial(settle, lane))
-        while len(defects) < len(lanes):
-            await self._change()
-        texts = (f"Redis {address}: {defect}" for address, defect in defects.items() if defect)
-        return next(texts, "")
-
     async def _change(self) -> None:
         """
         Return after the next answer, and the next connection made or lost.
@@ -338,12 +323,6 @@ class NodeQuotePublisher:
 
     def _wake(self) -> None:
         self._changed.set()
-
-    async def _give_up_late(self) -> None:
-        while True:
-            await self._clock.sleep_ms(self._give_up_ms / 4)
-            for lane in self._slots:
-                lane.give_up_after(self._give_up_ms)
 
     def _fail(self, batch: Batch, cause: str) -> None:
         self._counters.failures += 1

@@ -5,6 +5,7 @@ The bytes of a command that never change (its name, the stream, the field names)
 for each instrument. Protocol: https://redis.io/docs/latest/develop/reference/protocol-spec/
 """
 
+from collections.abc import Collection, Iterable, Sequence
 from typing import Final
 
 from msgspec import Struct
@@ -88,6 +89,20 @@ class QuoteEncoder(dict[InstrumentId, QuoteStream]):
             f"{_TOP_QTY}${len(qty)}\r\n{qty}\r\n{_TOP_USDT}${len(usdt)}\r\n{usdt}\r\n"
             f"{self._sources.get(source) or self._source(source)}"
         )
+
+    def pipeline(
+        self, quotes: Sequence[Quote], positions: Iterable[int], asking: Collection[int]
+    ) -> bytes:
+        """
+        The commands for the quotes at *positions*, those in *asking* each behind an ASKING.
+        """
+        command = self.command
+        if not asking:
+            return "".join([command(quotes[position]) for position in positions]).encode()
+        return "".join(
+            (ASKING if position in asking else "") + command(quotes[position])
+            for position in positions
+        ).encode()
 
     def _source(self, source: str) -> str:
         self._sources[source] = rendered = _SRC + bulk(source)

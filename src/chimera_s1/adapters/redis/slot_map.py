@@ -61,9 +61,11 @@ class SlotMap:
 
     def __iter__(self) -> Iterator[NodeLane]:
         """
-        Every lane that is kept connected, or has something in flight.
+        Every lane that is kept connected, or has something to send or in flight.
         """
-        return (lane for lane in self._by_address.values() if lane.wanted or lane.share)
+        return (
+            lane for lane in self._by_address.values() if lane.wanted or lane.share or lane.queue
+        )
 
     @property
     def known(self) -> bool:
@@ -103,6 +105,15 @@ class SlotMap:
             await self._doubt.wait()
             await self._ask()
             await self._clock.sleep_ms(_PAUSE_MS)
+
+    async def give_up_late(self, limit_ms: float) -> None:
+        """
+        End connections that leave a request unanswered for longer than *limit_ms*.
+        """
+        while True:
+            await self._clock.sleep_ms(limit_ms / 4)
+            for lane in self:
+                lane.give_up_after(limit_ms)
 
     async def _ask(self) -> None:
         suspect, self._suspect, self._doubt = self._suspect, None, anyio.Event()
