@@ -290,3 +290,37 @@ async def test_a_node_that_became_read_only_is_reported_and_the_map_is_doubted(
         assert "READONLY" in complaint
         assert verdict.missing <= load.publisher.handed_back
         assert verdict.repeated == 0
+
+
+async def test_an_answer_that_comes_late_still_counts(redis_binary: Path, tmp_path: Path) -> None:
+    """
+    A server stands still for longer than a call, not for longer than the writer's own patience.
+    What the caller offers again meanwhile is on its stream already, and is not written twice.
+    """
+    instruments = fresh_instruments(100)
+    async with (
+        EmbeddedRedis(tmp_path, binary=redis_binary) as redis,
+        redis_store(redis.addresses, "official") as reading,
+        connect_cluster(redis.addresses) as client,
+        NodeQuotePublisher(
+            client,
+            maxlen=MAXLEN,
+            clock=SystemClock(),
+            draw=lambda: 0.5,
+            patience_s=0.2,
+            give_up_s=20.0,
+        ) as publisher,
+    ):
+        (node,) = redis.nodes
+        assert await publisher.ping() == ""
+        node.pause()
+        late = await publisher.publish([quote_of(each) for each in instruments])
+        again = await publisher.publish(late.unpublished)
+        node.resume()
+        await published_whole(publisher, again.unpublished)
+
+        assert late.unpublished == again.unpublished
+        assert len(late.unpublished) == len(instruments)
+        assert publisher.counters.published == len(instruments)
+        for quote in late.unpublished:
+            assert await bids(reading.reader, quote.instrument) == [quote.bid]
