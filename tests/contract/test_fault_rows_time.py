@@ -1,0 +1,206 @@
+"""
+Rows 62 and 63 of the fault matrix: a venue that says stay away, and clocks that step and drift.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+
+import anyio
+import httpx
+import pytest
+from anyio.abc import TaskGroup
+
+from chimera_s1.adapters.binance.frames import BookFrames, BookStream, drain
+from chimera_s1.adapters.binance.rest import BinanceRest
+from chimera_s1.adapters.memory.clock import ManualClock
+from chimera_s1.adapters.memory.exchange_information import MemoryExchangeInformation
+from chimera_s1.adapters.memory.market_feed import ScriptedMarketFeed
+from chimera_s1.adapters.memory.quote_streams import MemoryQuotePublisher, MemoryStreams
+from chimera_s1.adapters.simulator.config import SimulatorConfig
+from chimera_s1.adapters.simulator.simulator import Simulator
+from chimera_s1.app.use_cases.patrol_clock import UNANSWERED_WAIT_MS, PatrolClock
+from chimera_s1.app.use_cases.publish_quotes import PublishQuotes
+from chimera_s1.app.use_cases.quote_board import QuoteBoard
+from chimera_s1.domain.errors import ExchangeUnavailableError
+from chimera_s1.domain.identifiers import Channel, InstrumentId, Symbol, Venue
+from chimera_s1.domain.market.conflation import WindowMs
+from chimera_s1.domain.market.quote import Quote
+from chimera_s1.domain.ports.quote_publisher import PublishReport
+from tests.contract.feed_rig import CLOCK, SYMBOLS, endpoints
+from tests.contract.quote_invariants import check_alone
+
+BTC = InstrumentId(Venue.PERP, Symbol("BTCUSDT"))
+HOUR_MS = 3_600_000
+START = 1_772_514_460_000
+AHEAD_MS = 300
+PATROL_MS = 30_000
+
+
+@pytest.fixture
+async def tasks() -> AsyncIterator[TaskGroup]:
+    """A group for what runs beside a test; cancelled at its end."""
+    with anyio.fail_after(60):
+        async with anyio.create_task_group() as group:
+            yield group
+            group.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize(("status", "retry_after_s"), [(429, 1), (418, 120)])
+async def test_row_62_nobody_asks_a_venue_that_said_stay_away(
+    tasks: TaskGroup, status: int, retry_after_s: int
+) -> None:
+    """
+    Clock patrol, listings and book probes share one time to stay away: until it is over nothing
+    leaves, however often they ask, and the other venue is not meant.
+    """
+    simulator = await tasks.start(Simulator(SimulatorConfig(symbols=SYMBOLS), CLOCK).run)
+    clock = ManualClock()
+    async with (
+        httpx.AsyncClient(base_url=simulator.control_url) as control,
+        BinanceRest(endpoints(simulator), clock) as rest,
+    ):
+
+        async def left() -> int:
+            """Requests that met the fault, so they had left."""
+            (fault,) = (await control.get("/sim/faults")).json()["faults"]
+            return int(fault["fired"])
+
+        fault = {"on": "rest:perp", "do": f"status:{status}", "times": 1_000}
+        (await control.post("/sim/faults", json=fault)).raise_for_status()
+        patrol = PatrolClock(Venue.PERP, rest, clock, PATROL_MS)
+        await patrol.probe()
+        assert await left() == 1
+        for ask in (rest.listings(Venue.PERP), rest.book_top(BTC), rest.server_time_ms(Venue.PERP)):
+            with pytest.raises(ExchangeUnavailableError):
+                await ask
+        assert await left() == 1
+        assert await rest.server_time_ms(Venue.SPOT) > 0
+
+        asked = 10
+        for _ in range(asked):
+            await clock.advance(UNANSWERED_WAIT_MS)
+            await patrol.probe()
+        assert await left() == 1 + asked * UNANSWERED_WAIT_MS // (retry_after_s * 1_000)
+        assert patrol.read_skew().p_up == 0.0
+
+        await control.delete("/sim/faults")
+        await clock.advance(retry_after_s * 1_000)
+        await patrol.probe()
+        assert patrol.read_skew().p_up > 0
+
+
+class Exchange(MemoryExchangeInformation):
+    """A venue whose clock takes no notice of ours: ahead, and faster by *drift*."""
+
+    def __init__(self, clock: ManualClock, drift: float = 0.0) -> None:
+        super().__init__(clock)
+        self._manual = clock
+        self._drift = drift
+
+    def time_ms(self) -> int:
+        return START + AHEAD_MS + round(self._manual.monotonic_ms() * (1 + self._drift))
+
+    async def server_time_ms(self, venue: Venue) -> int:  # noqa: ARG002 (one clock for both)
+        return self.time_ms()
+
+
+def message(update_id: int, event_ms: int) -> bytes:
+    return (
+        b'{"stream":"btcusdt@bookTicker","data":{"e":"bookTicker","u":%d,"E":%d,"T":1,'
+        b'"s":"BTCUSDT","b":"100.1","B":"2","a":"100.3","A":"3","st":1}}' % (update_id, event_ms)
+    )
+
+
+class FrameFeed(ScriptedMarketFeed):
+    """A feed of frames that are decoded and aligned as the real one's are."""
+
+    def __init__(self, patrol: PatrolClock) -> None:
+        super().__init__(Venue.PERP)
+        self.frames = BookFrames(
+            [BookStream(BTC, Channel.BOOK_TICKER)], self.counters, every_update=False
+        )
+        self._patrol = patrol
+
+    def drain(self) -> list[Quote]:
+        return drain([self.frames], self.counters, self._patrol.offset_ms, every_update=False)
+
+
+class Consumer(MemoryQuotePublisher):
+    """Notes by how much the time of each quote is wrong at the moment it is published."""
+
+    def __init__(self, clock: ManualClock, heard_ms: dict[int, float]) -> None:
+        super().__init__(MemoryStreams(clock, maxlen=100))
+        self.quotes: list[Quote] = []
+        self.errors_ms: list[float] = []
+        self._clock = clock
+        self._heard_ms = heard_ms
+
+    async def publish(self, quotes: Sequence[Quote]) -> PublishReport:
+        for quote in quotes:
+            age_ms = self._clock.monotonic_ms() - self._heard_ms[quote.update_id]
+            self.errors_ms.append(quote.ts - (self._clock.now_ms() - age_ms))
+        self.quotes += quotes
+        return await super().publish(quotes)
+
+
+@pytest.mark.parametrize("step_ms", [-HOUR_MS, HOUR_MS])
+async def test_row_63_a_stepped_clock_loses_no_window_and_spoils_no_time(
+    tasks: TaskGroup, step_ms: int
+) -> None:
+    """
+    Windows are timed by the monotonic clock, and each published time is right by our clock as it is
+    when it is published; at most the frame in hand at the step is given up, and counted.
+    """
+    clock, heard_ms = ManualClock(START), dict[int, float]()
+    exchange = Exchange(clock)
+    patrol = PatrolClock(Venue.PERP, exchange, clock, PATROL_MS)
+    feed, consumer = FrameFeed(patrol), Consumer(clock, heard_ms)
+    publishing = PublishQuotes(
+        [feed],
+        consumer,
+        QuoteBoard(),
+        clock=clock,
+        window=WindowMs(1_000),
+        observe_latency=lambda _: None,
+    )
+    await patrol.probe()
+    tasks.start_soon(patrol.run)
+    tasks.start_soon(publishing.run)
+    await anyio.wait_all_tasks_blocked()
+
+    ticks, stepped_at = 80, 35
+    for number in range(1, ticks + 1):
+        await clock.advance(100)
+        heard_ms[number] = clock.monotonic_ms()
+        feed.frames.put(message(number, exchange.time_ms()), clock.now_ms())
+        if number == stepped_at:
+            clock.step(step_ms)
+    await clock.advance(100)
+
+    assert set(consumer.errors_ms) == {0}
+    assert publishing.counters.windows == ticks // 10
+    dropped = feed.counters.dropped
+    assert len(consumer.quotes) == ticks // 10 - sum(dropped.values())
+    assert dropped.keys() <= {"future_event_time"}
+    assert sum(dropped.values()) <= 1
+    check_alone(consumer.quotes)
+    assert patrol.offset_ms() == AHEAD_MS - step_ms
+
+
+@pytest.mark.parametrize("drift", [1 / 30, -1 / 30], ids=["+2 s/min", "-2 s/min"])
+async def test_row_63_alignment_follows_a_drifting_clock_with_each_patrol(drift: float) -> None:
+    """A time is wrong by what has drifted since the last answer, and never by more."""
+    clock = ManualClock(START)
+    exchange = Exchange(clock, drift)
+    patrol = PatrolClock(Venue.PERP, exchange, clock, PATROL_MS)
+    stream = BookStream(BTC, Channel.BOOK_TICKER)
+    for second in range(300):
+        if second % (PATROL_MS // 1_000) == 0:
+            await patrol.probe()
+            probed_ms = clock.monotonic_ms()
+        quote = stream.read(message(second, exchange.time_ms()), clock.now_ms(), patrol.offset_ms())
+        assert isinstance(quote, Quote)
+        drifted_ms = (clock.monotonic_ms() - probed_ms) * drift
+        assert abs(quote.ts - clock.now_ms() - drifted_ms) <= 1
+        await clock.advance(1_000)
+
+    assert abs(patrol.offset_ms() - AHEAD_MS - 270_000 * drift) <= 1
