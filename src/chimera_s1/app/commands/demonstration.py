@@ -75,6 +75,7 @@ def _json(plan: DemoPlan, state: DemoState) -> str:
 def _summary(plan: DemoPlan, state: DemoState) -> str:
     first = state.redis_addresses[0]
     shell_file = demo_file(plan.state_dir)
+    where = "" if plan.state_dir == _DEFAULT_DIRECTORY else f" --state-dir {plan.state_dir}"
     return f"""\
 The demo is up.
 
@@ -85,7 +86,7 @@ The demo is up.
 
 In another terminal:
 
-  {_program()} tail{"" if plan.state_dir == _DEFAULT_DIRECTORY else f" --state-dir {plan.state_dir}"}
+  {_program()} tail{where}
   . {shell_file if shell_file.is_absolute() else f"./{shell_file}"}
   curl -s $S1_URL/health
   redis-cli -c -h {first.host} -p {first.port} XREVRANGE mkt:events:spot:BTCUSDT + - COUNT 1
