@@ -17,26 +17,37 @@ import anyio
 
 from chimera_s1.adapters.redis.embedded import EmbeddedRedis
 from chimera_s1.adapters.redis.server_binary import find_redis_server
+from tests.load.bench_consumers import bench_consumers
 from tests.load.bench_messages import bench_messages
 from tests.load.bench_outage import bench_outage
 from tests.load.bench_scaling import bench_shards, bench_symbols
 from tests.load.bench_updates import bench_updates
 from tests.load.bench_windows import bench_windows
+from tests.load.bench_writers import bench_writers
 from tests.load.machine import describe, divide_cores, on_core
 from tests.load.measuring import NothingMeasuredError
 from tests.load.report import Report, say
-from tests.load.running import Rig
+from tests.load.running import Rig, compile_sources
 from tests.load.stage import Stage
 
 MASTERS = 3
+
+
+async def _writers(stage: Stage) -> None:
+    # Both writers run in this process.
+    with on_core(stage.rig.cores.service[0]):
+        await bench_writers(stage)
+
 
 BENCHES: dict[str, Callable[[Stage], Awaitable[None]]] = {
     "messages": bench_messages,
     "updates": bench_updates,
     "windows": bench_windows,
+    "writers": _writers,
     "outage": bench_outage,
     "symbols": bench_symbols,
     "shards": bench_shards,
+    "consumers": bench_consumers,
 }
 
 
@@ -56,6 +67,7 @@ async def run(names: Sequence[str], *, quick: bool) -> int:
         redis = EmbeddedRedis(Path(directory), binary=find_redis_server(""), masters=MASTERS)
         async with redis:
             addresses = ",".join(map(str, redis.addresses))
+            await compile_sources()
             stage = Stage(Rig(cores, addresses), redis, report, quick)
             for name in names:
                 await _run_one(stage, name)
@@ -80,7 +92,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--quick", action="store_true", help="shorter, and less exact")
     parser.add_argument("--only", choices=list(BENCHES), action="append", metavar="NAME")
     given = parser.parse_args(arguments)
-    sys.exit(anyio.run(lambda: run(given.only or list(BENCHES), quick=given.quick)))
+    names = given.only or list(BENCHES)
+    code = anyio.run(lambda: run(names, quick=given.quick), backend_options={"use_uvloop": True})
+    sys.exit(code)
 
 
 if __name__ == "__main__":

@@ -97,10 +97,9 @@ def service_figures(readings: Sequence[Reading]) -> Figures:
     Raises:
         NothingMeasuredError: It received or published nothing, or dropped something.
     """
-    last = readings[-1]
     for name in DROPPED:
-        if last.total(name):
-            raise NothingMeasuredError(f"{name} is {last.total(name):g}, not 0")
+        if lost := gained(readings[0], readings[-1], name):
+            raise NothingMeasuredError(f"{name} grew by {lost:g} meanwhile")
     figures = median_figures(
         [
             Stretch(
