@@ -1,10 +1,8 @@
 """
-Faults of the line, of single connections, of clock and market, and timelines of them, as a client
-sees them.
+Faults of frames, of the line, and of single connections, as a client sees them.
 """
 
 from collections.abc import AsyncIterator
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -14,7 +12,7 @@ import pytest
 from aiohttp import WSMsgType
 
 from chimera_s1.adapters.simulator.malformed import HUGE_BYTES
-from tests.processes import finished, simulator_process
+from tests.processes import simulator_process
 from tests.simulator_client import PATIENCE_S, Simulation, Wire, simulation
 
 TIME = "/fapi/v1/time"
@@ -245,160 +243,3 @@ async def test_text_that_is_no_utf8_is_sent_as_text(sim: Simulation) -> None:
 
     assert wire.socket.close_code == 1007, frame
     assert await sim.fired() == [1]
-
-
-async def test_a_wrong_clock_is_wrong_as_long_as_told_and_right_again(sim: Simulation) -> None:
-    before = (await status(sim))["clock"]["offset_ms"]
-    await sim.arm("clock", "offset:2000")
-    with anyio.fail_after(PATIENCE_S):
-        while (await status(sim))["clock"]["offset_ms"] - before != 2000:
-            await sim.rest("perp", TIME)
-    assert await sim.fired() == [1]
-    await sim.control("DELETE", "/sim/faults")
-    with anyio.fail_after(PATIENCE_S):
-        while (await status(sim))["clock"]["offset_ms"] != before:
-            await sim.rest("perp", TIME)
-
-
-async def test_a_drifting_clock_is_ever_more_wrong(sim: Simulation) -> None:
-    await sim.arm("clock", "drift:500")
-    wrong = [0]
-    with anyio.fail_after(PATIENCE_S):
-        while len(wrong) < 4:
-            offset_ms = (await status(sim))["clock"]["offset_ms"]
-            if offset_ms > wrong[-1] + 10:
-                wrong.append(offset_ms)
-            await sim.rest("perp", TIME)
-    await sim.control("DELETE", "/sim/faults")
-    with anyio.fail_after(PATIENCE_S):
-        while (await status(sim))["clock"]["offset_ms"]:
-            await sim.rest("perp", TIME)
-
-
-async def test_a_drift_can_be_set_for_good(sim: Simulation) -> None:
-    _, clock = await sim.control("POST", "/sim/clock", {"drift_ms_per_s": 25})
-    assert (clock["rate"], clock["drift_ms_per_s"]) == (1.025, 25)
-    _, clock = await sim.control("POST", "/sim/clock", {"rate": 1, "offset_ms": 0})
-    assert (clock["drift_ms_per_s"], clock["offset_ms"]) == (0, 0)
-
-
-async def test_a_storm_takes_the_place_of_the_rate_while_it_lasts(sim: Simulation) -> None:
-    async with sim.connect("spot", "/stream?streams=" + BTC) as wire:
-        _, answer = await sim.control("POST", "/sim/rate", {"rate": 400})
-        await sim.arm("market", "storm:50000")
-        first = (await wire.message())["data"]["u"]
-        with anyio.fail_after(PATIENCE_S):
-            while (await status(sim))["rate"] != 50_000:
-                await wire.message()
-        await sim.control("DELETE", "/sim/faults")
-        with anyio.fail_after(PATIENCE_S):
-            while (await status(sim))["rate"] != 400:
-                await wire.message()
-        assert (await wire.message())["data"]["u"] > first
-
-    assert answer == {"rate": 400}
-
-
-async def test_every_request_of_a_venue_fails(sim: Simulation) -> None:
-    await sim.arm("rest:perp", "drop-before", times=2)
-
-    for path in (TIME, "/fapi/v1/ping"):
-        with pytest.raises(aiohttp.ClientConnectionError):
-            await sim.rest("perp", path)
-    assert (await sim.rest("spot", "/api/v3/time"))[0] == 200
-    assert (await sim.rest("perp", TIME))[0] == 200
-    assert await sim.fired() == [2]
-
-
-async def test_one_fault_is_cleared_alone_and_its_times_are_shown(sim: Simulation) -> None:
-    await sim.arm(f"GET {TIME}", "status:503")
-    await sim.arm("GET /fapi/v1/ping", "status:503")
-    async with sim.session.get(sim.urls["perp_rest_url"] + TIME):
-        pass
-    _, answer = await sim.control("GET", "/sim/faults")
-    fired, waiting = answer["faults"]
-
-    assert fired["first_fired_ms"] == fired["last_fired_ms"] > 0
-    assert (waiting["first_fired_ms"], waiting["live"]) == (None, True)
-    _, cleared = await sim.control("DELETE", f"/sim/faults/{fired['id']}")
-    assert cleared == {"cleared": 1}
-    _, answer = await sim.control("GET", "/sim/faults")
-    assert answer["faults"] == [waiting]
-
-
-async def test_a_scenario_is_played_on_a_running_simulator(sim: Simulation) -> None:
-    toml = b"""
-        name = "one after the other"
-        [[step]]
-        at_s = 0.05
-        on = "ws:spot"
-        do = "close:1012"
-        [[step]]
-        on = "ws:perp"
-        do = "disconnect"
-    """
-    async with (
-        sim.connect("spot", "/ws/" + BTC) as spot,
-        sim.connect("perp", "/public/ws/" + BTC) as perp,
-    ):
-        code, begun = await sim.control("POST", "/sim/scenario", toml)
-        assert await perp.closed() == 1006
-        assert await spot.closed() == 1012
-    _, ended = await sim.control("GET", "/sim/scenario")
-
-    assert (code, begun["scenario"]) == (201, "one after the other")
-    assert ended["over"]
-    assert [(step["on"], step["armed"]) for step in ended["steps"]] == [
-        ("ws:perp", True),
-        ("ws:spot", True),
-    ]
-    assert await sim.fired() == [1, 1]
-
-
-async def test_a_second_scenario_has_to_wait_and_the_first_can_be_stopped(sim: Simulation) -> None:
-    later = b'[[step]]\nat_s = 3600\non = "ws:spot"\ndo = "disconnect"'
-    assert (await sim.control("POST", "/sim/scenario", later))[0] == 201
-
-    code, answer = await sim.control("POST", "/sim/scenario", later)
-
-    assert (code, answer["error"]) == (
-        400,
-        "a scenario is playing; DELETE /sim/scenario first",
-    )
-    assert (await sim.control("DELETE", "/sim/scenario"))[1] == {"left_out": 1}
-    assert (await sim.control("GET", "/sim/scenario"))[1]["over"]
-
-
-async def test_a_scenario_file_starts_with_the_first_subscription(tmp_path: Path) -> None:
-    path = tmp_path / "morning.toml"
-    path.write_text('[[step]]\non = "ws:spot"\ndo = "close:1013"\n')
-    async with (
-        simulator_process("--scenario", str(path)) as process,
-        simulation(process.ready) as sim,
-    ):
-        assert (await sim.control("GET", "/sim/scenario"))[1] == {"scenario": None}
-        async with sim.connect("spot", "/ws/" + BTC) as wire:
-            assert await wire.closed() == 1013
-        assert await sim.fired() == [1]
-
-
-async def test_a_wrong_scenario_file_is_one_sentence_and_exit_2(tmp_path: Path) -> None:
-    path = tmp_path / "morning.toml"
-    path.write_text('[[step]]\non = "ws:spot"\ndo = "explode"\n')
-
-    code, out, err = await finished("simulate", "--scenario", str(path))
-
-    assert (code, out) == (2, "")
-    assert f"--scenario: {path}: scenario: step 1: do: 'explode' cannot be done" in err
-    assert len(err.strip().splitlines()) == 1
-
-
-async def test_the_books_of_a_symbol_are_what_its_frames_show(sim: Simulation) -> None:
-    async with sim.connect("spot", "/ws/" + ETH) as wire:
-        seen = [await wire.message() for _ in range(5)]
-    _, answer = await sim.control("GET", "/sim/books/spot/ethusdt")
-
-    books = [tuple(book) for book in answer["books"]]
-    assert {(each["b"], each["B"], each["a"], each["A"]) for each in seen} <= set(books)
-    assert len(books) == 256
-    assert (await sim.control("GET", "/sim/books/spot/NOPE"))[0] == 404

@@ -129,7 +129,7 @@ async def _ready(place: Place, settings: Settings, progress: Progress) -> AsyncI
         connected(place.redis, settings) as client,
         _lively(ground),
     ):
-        recorder = Recorder(client, ground.http, place.url, clock)
+        recorder = Recorder(client, place.url, clock)
         await recorder.begin()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(recorder.run)

@@ -34,6 +34,15 @@ PortOption = Annotated[
     int, typer.Option(min=0, max=65535, help="TCP port; 0 takes any free one.", metavar="PORT")
 ]
 
+ScenarioOption = Annotated[
+    Path | None,
+    typer.Option(
+        help="Faults on a timeline (TOML), from the first subscription on.",
+        exists=True,
+        dir_okay=False,
+    ),
+]
+
 
 def simulate(  # noqa: PLR0917  # typer passes options by name
     host: Annotated[
@@ -72,14 +81,7 @@ def simulate(  # noqa: PLR0917  # typer passes options by name
         bool, typer.Option("--play-at-rate", help="Pace the file by --rate instead.")
     ] = False,
     loop: Annotated[bool, typer.Option("--loop", help="Start the file again at its end.")] = False,
-    scenario: Annotated[
-        Path | None,
-        typer.Option(
-            help="Faults on a timeline (TOML), from the first subscription on.",
-            exists=True,
-            dir_okay=False,
-        ),
-    ] = None,
+    scenario: ScenarioOption = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print one JSON line with the addresses when ready.")
     ] = False,

@@ -25,6 +25,7 @@ GOOD = Measured(
     over_s=3.0,
     missing=2,
     wrong=(),
+    mistimed=0,
     lost=1,
     late_ms=50,
 )
@@ -43,6 +44,7 @@ def test_what_reaches_every_target_passes() -> None:
         ({"over_s": 3.2}, "over after 3.2 s, not 3"),
         ({"over_s": None}, "never over"),
         ({"missing": 3}, "3 windows missing, at most 2 allowed"),
+        ({"mistimed": 1}, "1 quotes of an instrument mistimed, at most 0 allowed"),
         ({"lost": 2}, "2 connections lost, at most 1 allowed"),
         ({"late_ms": 50.5}, "50.5 ms late, at most 50 allowed"),
         ({"wrong": ("spot/BTCUSDT: published twice", "x")}, "2 wrong: spot/BTCUSDT: published"),

@@ -6,6 +6,11 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+PAUSE_MS = 3_000
+"""
+How long a paused Redis answers nothing.
+"""
+
 
 class SimulatedFault(Struct, frozen=True):
     """
@@ -23,8 +28,8 @@ class RedisFault(StrEnum):
     Done to the demo's own Redis servers.
     """
 
-    SHUTDOWN = "SHUTDOWN NOSAVE"
-    PAUSE = "CLIENT PAUSE 3000"
+    SHUTDOWN = "shutdown"
+    PAUSE = "pause"
 
 
 Fault = SimulatedFault | RedisFault
@@ -94,6 +99,8 @@ class Targets(Struct, frozen=True):
 
         lost: Connections lost.
 
+        mistimed: Quotes with a ts that does not fit, of the instrument that has most.
+
         late_ms: From a window's end to the entry, 99th percentile.
     """
 
@@ -101,6 +108,7 @@ class Targets(Struct, frozen=True):
     over_s: float | None = None
     missing: int | None = None
     lost: int | None = None
+    mistimed: int = 0
     late_ms: float | None = None
 
 

@@ -3,6 +3,7 @@ What a drill's quotes prove: which windows are missing, which numbers are wrong,
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise
 
 from chimera_s1.app.commands.drills.sightings import WINDOW_MS, QuoteSeen
 from chimera_s1.domain.identifiers import InstrumentId
@@ -51,28 +52,32 @@ def most_missing(
     return max(counts, default=0)
 
 
-def wrong_quotes(
-    quotes: Sequence[QuoteSeen], books: frozenset[Book], age_max_ms: int
-) -> tuple[str, ...]:
+def wrong_quotes(quotes: Sequence[QuoteSeen], books: frozenset[Book]) -> tuple[str, ...]:
     """
-    What is wrong with *quotes*, in words; empty where every number is one the exchange sent.
+    What is wrong with the numbers of *quotes*, in words; empty where the exchange sent every one.
     """
     found: list[str] = []
-    before: QuoteSeen | None = None
     for quote in quotes:
         if (quote.bid, quote.ask, quote.top1_qty) not in books:
             found.append(f"no such book was sent: {quote.bid} {quote.ask} {quote.top1_qty}")
         if not _derived(quote):
             found.append(f"mid, spread or value do not follow from the book at {quote.ts}")
-        age_ms = quote.at_ms - quote.ts
-        if not -FUTURE_MS <= age_ms <= age_max_ms:
-            found.append(f"ts is {age_ms} ms before the entry")
-        if before is not None and quote.ts < before.ts:
-            found.append(f"ts goes back by {before.ts - quote.ts} ms")
-        if before is not None and _same(quote, before):
-            found.append(f"published twice: ts {quote.ts}")
-        before = quote
-    return tuple(found)
+    twice = (after for before, after in pairwise(quotes) if _same(after, before))
+    return (*found, *(f"published twice: ts {quote.ts}" for quote in twice))
+
+
+def mistimed_quotes(quotes: Sequence[QuoteSeen], age_max_ms: int) -> int:
+    """
+    How many *quotes* have a ts after their entry, more than *age_max_ms* before it, or before the
+    one of the quote before.
+    """
+    count = 0
+    newest = 0
+    for quote in quotes:
+        fits = -FUTURE_MS <= quote.at_ms - quote.ts <= age_max_ms and quote.ts >= newest
+        count += not fits
+        newest = quote.ts
+    return count
 
 
 def lateness_ms(quotes: Iterable[QuoteSeen]) -> float | None:

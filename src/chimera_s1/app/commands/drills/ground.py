@@ -3,26 +3,21 @@ Where a drill takes place: a service, the Redis it writes to, and the simulator 
 """
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from typing import Any
+from contextlib import asynccontextmanager
+from typing import assert_never
 
-import anyio
-import httpx
 import msgspec
 from msgspec import Struct
-from redis.asyncio.cluster import ClusterNode
 
 from chimera_s1.adapters.redis.cluster import ClusterClient
-from chimera_s1.adapters.redis.errors import REDIS_FAILURES, redis_errors
-from chimera_s1.app.commands.drills.drill import RedisFault, SimulatedFault
+from chimera_s1.adapters.redis.deliberate_faults import pause, shut_down, wait_until_up
+from chimera_s1.app.commands.drills.drill import PAUSE_MS, RedisFault, SimulatedFault
 from chimera_s1.app.commands.drills.evidence import Book
+from chimera_s1.app.commands.drills.http_requests import Unanswered, request
 from chimera_s1.app.commands.stream_location import StreamLocation, connected
 from chimera_s1.app.settings import Settings
 from chimera_s1.domain.errors import ChimeraError
 from chimera_s1.domain.identifiers import InstrumentId
-
-PATIENCE_S = 5.0
-_ASK_AGAIN_S = 0.02
 
 
 class DrillGroundError(ChimeraError):
@@ -95,9 +90,8 @@ class Ground:
     Everything a drill does to the world outside.
     """
 
-    def __init__(self, place: Place, http: httpx.AsyncClient, redis: ClusterClient) -> None:
+    def __init__(self, place: Place, redis: ClusterClient) -> None:
         self.place = place
-        self.http = http
         self._redis = redis
 
     async def arm(self, fault: SimulatedFault) -> int:
@@ -147,37 +141,31 @@ class Ground:
         """
         Do *fault* to every master.
         """
-        with redis_errors():
-            await self._redis.refresh()
-        for node in self._redis.get_primaries():
-            with suppress(*REDIS_FAILURES):
-                # A server that was shut down does not say so.
-                with anyio.move_on_after(PATIENCE_S):
-                    await _said(node, fault.value)
+        match fault:
+            case RedisFault.SHUTDOWN:
+                await shut_down(self._redis)
+            case RedisFault.PAUSE:
+                await pause(self._redis, PAUSE_MS)
+            case _:
+                assert_never(fault)
 
     async def redis_back(self) -> None:
         """
         Return once every master answers.
         """
-        for node in self._redis.get_primaries():
-            while not await self._answers(node):  # noqa: ASYNC110 (a server does not call back)
-                await anyio.sleep(_ASK_AGAIN_S)
-
-    async def _answers(self, node: ClusterNode) -> bool:
-        with suppress(*REDIS_FAILURES), anyio.move_on_after(PATIENCE_S):
-            return "cluster_state:ok" in str(await _said(node, "CLUSTER INFO"))
-        return False
+        await wait_until_up(self._redis)
 
     async def _simulator(self, method: str, path: str, body: bytes | None = None) -> bytes:
         try:
-            reply = await self.http.request(method, self.place.sim_url + path, content=body)
-        except httpx.HTTPError as error:
+            reply = await request(method, self.place.sim_url + path, body)
+        except Unanswered as error:
             raise DrillGroundError(
-                f"the simulator at {self.place.sim_url} does not answer: {_text(error)}"
+                f"the simulator at {self.place.sim_url} does not answer: {error}"
             ) from error
-        if reply.is_error:
-            raise DrillGroundError(f"the simulator refuses {method} {path}: {reply.text}")
-        return reply.content
+        if not reply.ok:
+            said = reply.body.decode(errors="replace")
+            raise DrillGroundError(f"the simulator refuses {method} {path}: {said}")
+        return reply.body
 
 
 @asynccontextmanager
@@ -188,16 +176,5 @@ async def drill_ground(place: Place, settings: Settings) -> AsyncIterator[Ground
     Raises:
         PublisherUnavailableError: Redis does not answer.
     """
-    async with (
-        connected(place.redis, settings) as client,
-        httpx.AsyncClient(timeout=PATIENCE_S, trust_env=False) as http,
-    ):
-        yield Ground(place, http, client)
-
-
-async def _said(node: ClusterNode, command: str) -> Any:  # noqa: ANN401 (a reply is of any type)
-    return await node.execute_command(*command.split())
-
-
-def _text(error: BaseException) -> str:
-    return str(error) or type(error).__name__
+    async with connected(place.redis, settings) as client:
+        yield Ground(place, client)

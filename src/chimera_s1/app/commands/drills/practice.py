@@ -8,7 +8,13 @@ import anyio
 from msgspec import Struct
 
 from chimera_s1.app.commands.drills.drill import AnyOf, Drill, RedisFault, SimulatedFault
-from chimera_s1.app.commands.drills.evidence import Book, lateness_ms, most_missing, wrong_quotes
+from chimera_s1.app.commands.drills.evidence import (
+    Book,
+    lateness_ms,
+    mistimed_quotes,
+    most_missing,
+    wrong_quotes,
+)
 from chimera_s1.app.commands.drills.ground import DrillGroundError, Ground, SimulatorState
 from chimera_s1.app.commands.drills.record import Noticed
 from chimera_s1.app.commands.drills.recorder import Recorder
@@ -185,7 +191,7 @@ class Practice:
         wrong = [
             f"{name}: {text}"
             for name, quotes in seen.items()
-            for text in wrong_quotes(quotes, self._books[name], drill.age_max_ms)
+            for text in wrong_quotes(quotes, self._books[name])
         ]
         over_from_ms = course.back_ms if drill.counted_from_return else began_ms
         return Measured(
@@ -195,6 +201,7 @@ class Practice:
             over_s=None if over_from_ms is None else _seconds(course.over, over_from_ms),
             missing=most_missing(seen, spared, began_ms, end_ms + AFTERWARDS_MS),
             wrong=tuple(wrong),
+            mistimed=max(mistimed_quotes(quotes, drill.age_max_ms) for quotes in seen.values()),
             lost=record.lost(began_ms),
             late_ms=lateness_ms(quote for quotes in seen.values() for quote in quotes),
             remark=remark,

@@ -2,18 +2,18 @@
 Writes down what can be seen of a service from outside: its streams, its health, its counters.
 """
 
+import re
 from collections.abc import Sequence
 
 import anyio
-import httpx
 import msgspec
 from msgspec import Struct
-from prometheus_client.parser import text_string_to_metric_families
 
 from chimera_s1.adapters.redis.cluster import ClusterClient
 from chimera_s1.adapters.redis.errors import redis_errors
 from chimera_s1.adapters.redis.keys import OPERATIONS_STREAM, quote_stream, status_stream
 from chimera_s1.adapters.redis.quote_reader import RedisQuoteReader
+from chimera_s1.app.commands.drills.http_requests import Unanswered, request
 from chimera_s1.app.commands.drills.record import Record
 from chimera_s1.app.commands.drills.sightings import (
     HealthSeen,
@@ -28,8 +28,7 @@ from chimera_s1.domain.ports.clock import Clock
 READ_MS = 250
 LOOK_MS = 100
 _PATIENCE_S = 2.0
-_RED = "RED"
-_DROPPED = "s1_feed_dropped"
+_DROPPED = re.compile(r's1_feed_dropped_total\{.*venue="(\w+)".*\} ([0-9.e+]+)')
 
 Entries = list[tuple[str, dict[str, str]]]
 
@@ -54,14 +53,10 @@ class Recorder:
     Fills a record until cancelled; what cannot be read now is read later.
     """
 
-    def __init__(
-        self, client: ClusterClient, http: httpx.AsyncClient, url: str, clock: Clock
-    ) -> None:
+    def __init__(self, client: ClusterClient, url: str, clock: Clock) -> None:
         """
         Args:
             client: Of the service's Redis; used by nobody else.
-
-            http: A client.
 
             url: Of the service.
 
@@ -69,7 +64,6 @@ class Recorder:
         """
         self.record = Record()
         self._client = client
-        self._http = http
         self._url = url
         self._clock = clock
         self._read_to: dict[str, str] = {}
@@ -153,20 +147,23 @@ class Recorder:
         while True:
             try:
                 await self._look()
-            except (httpx.HTTPError, msgspec.DecodeError):
+            except (Unanswered, msgspec.DecodeError):
                 # A service that does not answer is not ready.
                 silent = HealthSeen(self._clock.now_ms(), ready=False, levels={}, dropped={})
                 self.record.health.append(silent)
             await self._clock.sleep_ms(LOOK_MS)
 
     async def _look(self) -> None:
-        health = msgspec.json.decode(
-            (await self._http.get(f"{self._url}/health")).content, type=_Health
+        answer = await request("GET", f"{self._url}/health")
+        health = msgspec.json.decode(answer.body, type=_Health)
+        ready = await request("GET", f"{self._url}/ready")
+        metrics = await request("GET", f"{self._url}/metrics")
+        seen = HealthSeen(
+            self._clock.now_ms(),
+            ready=ready.ok,
+            levels={each.name: each.level for each in health.components},
+            dropped=_dropped(metrics.body.decode()),
         )
-        ready = await self._http.get(f"{self._url}/ready")
-        metrics = await self._http.get(f"{self._url}/metrics")
-        levels = {each.name: each.level for each in health.components}
-        seen = HealthSeen(self._clock.now_ms(), not ready.is_error, levels, _dropped(metrics.text))
         self.record.health.append(seen)
 
 
@@ -175,11 +172,8 @@ def _dropped(metrics: str) -> dict[str, float]:
     Frames dropped by venue, all reasons together.
     """
     by_venue: dict[str, float] = {}
-    lines = [line for line in metrics.splitlines() if line.startswith(_DROPPED)]
-    for family in text_string_to_metric_families("\n".join(lines) + "\n"):
-        for sample in family.samples:
-            venue = sample.labels["venue"]
-            by_venue[venue] = by_venue.get(venue, 0.0) + sample.value
+    for venue, value in _DROPPED.findall(metrics):
+        by_venue[venue] = by_venue.get(venue, 0.0) + float(value)
     return by_venue
 
 

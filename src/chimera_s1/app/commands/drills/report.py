@@ -14,8 +14,8 @@ from chimera_s1.app.commands.drills.drill import Drill
 from chimera_s1.app.commands.drills.verdict import Row
 from chimera_s1.app.commands.output import terminal
 
-_COLUMNS = ("drill", "noticed s", "over s", "missing", "wrong", "lost", "late ms", "")
-_WIDTHS = (14, 14, 14, 10, 6, 8, 10, 5)
+_COLUMNS = ("drill", "noticed s", "over s", "missing", "wrong", "mistimed", "lost", "late ms", "")
+_WIDTHS = (14, 12, 12, 8, 6, 8, 6, 9, 5)
 
 
 def print_catalogue(drills: Sequence[Drill], *, as_json: bool) -> None:
@@ -84,6 +84,7 @@ def _cells(row: Row) -> tuple[str, ...]:
         _figure(measured.over_s, targets.over_s, ".1f"),
         _figure(measured.missing, targets.missing, "d"),
         _figure(len(measured.wrong), 0, "d"),
+        _figure(measured.mistimed, targets.mistimed, "d"),
         _figure(measured.lost, targets.lost, "d"),
         _figure(measured.late_ms, targets.late_ms, ".0f"),
         "PASS" if row.passed else "MISS",
@@ -111,6 +112,7 @@ def _targets(drill: Drill) -> str:
         ),
         "at most {:g} windows missing": targets.missing,
         "at most {:g} connections lost": targets.lost,
+        "at most {:g} quotes mistimed": targets.mistimed or None,
         "entries at most {:g} ms late": targets.late_ms,
     }
     parts = [text.format(value) for text, value in said.items() if value is not None]

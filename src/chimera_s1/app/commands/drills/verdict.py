@@ -27,6 +27,8 @@ class Measured(Struct, frozen=True):
 
         wrong: What was wrong with published quotes.
 
+        mistimed: Quotes with a ts that does not fit, of the instrument that has most.
+
         lost: Connections lost.
 
         late_ms: From a window's end to the entry, 99th percentile.
@@ -40,6 +42,7 @@ class Measured(Struct, frozen=True):
     over_s: float | None
     missing: int
     wrong: tuple[str, ...]
+    mistimed: int
     lost: int
     late_ms: float | None
     remark: str = ""
@@ -75,6 +78,7 @@ def judge(drill: Drill, measured: Measured) -> Row:
         *_in_time("noticed", measured.noticed_s, targets.noticed_s),
         *_in_time("over", measured.over_s, targets.over_s),
         *_at_most("windows missing", measured.missing, targets.missing),
+        *_at_most("quotes of an instrument mistimed", measured.mistimed, targets.mistimed),
         *_at_most("connections lost", measured.lost, targets.lost),
         *_at_most("ms late", measured.late_ms, targets.late_ms),
     ]
