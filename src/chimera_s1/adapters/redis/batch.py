@@ -42,12 +42,6 @@ class Batch:
         for position in positions:
             self._states[position] = _DOUBTFUL
 
-    def is_acknowledged(self, position: int) -> bool:
-        """
-        Whether the store has the quote at *position*.
-        """
-        return self._states[position] == _ACKNOWLEDGED
-
     def unacknowledged(self) -> list[int]:
         """
         Positions of what the store may not have, in order.
