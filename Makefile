@@ -42,7 +42,8 @@ bench: $(INSTALLED) ## print what a message costs, how soon it is out, and what 
 	@exec $(BIN)/python -m tests.load.bench $(ARGS)
 
 .PHONY: soak
-soak: $(INSTALLED) ## the faults of Redis at length, each entry compared with what was offered (ARGS="--only stop")
+soak: $(INSTALLED) ## damaged frames for a while, then the faults of Redis at length (SECONDS=60 ARGS="--only stop")
+	@$(BIN)/python -m tests.load.fuzz_frames --seconds $(or $(SECONDS),60)
 	@exec $(BIN)/python -m tests.load.soak $(ARGS)
 
 .PHONY: lint

@@ -45,6 +45,7 @@ class PatrolClock:
         self._interval_ms = interval_ms
         self._window = SkewWindow()
         self._offset_ms: float | None = None
+        self._measured_shift_ms = 0.0
         self._answering: bool | None = None
         self._doubted = False
         self._asked_ms = 0.0
