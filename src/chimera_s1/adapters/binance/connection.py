@@ -98,6 +98,7 @@ class Connection(WSListener):
         self._now_ms = 0
         self._batch_begins = True
         self._batch_from = 0
+        self._delivers = False
         self._data_seen = anyio.Event()
         self._pong = anyio.Event()
         self._refusal: str | None = None
@@ -196,7 +197,8 @@ class Connection(WSListener):
             payload = frame.get_payload_as_bytes()
             if not self._put(payload, self._now_ms):
                 self._read_control(transport, payload)
-            elif not self._data_seen.is_set():
+            elif not self._delivers:
+                self._delivers = True
                 self._data_seen.set()
                 self._on_data()
             return
