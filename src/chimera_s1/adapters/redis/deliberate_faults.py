@@ -54,5 +54,5 @@ async def _say_to_all(client: ClusterClient, *command: str) -> None:
 
 async def _is_up(node: ClusterNode) -> bool:
     with suppress(*REDIS_FAILURES), anyio.move_on_after(_PATIENCE_S):
-        return "cluster_state:ok" in str(await node.execute_command("CLUSTER INFO"))
+        return "cluster_state:ok" in str(await node.execute_command("CLUSTER", "INFO"))
     return False
