@@ -10,6 +10,7 @@ SUBSCRIBE, answers pings, and then sends bookTicker frames of the symbols asked 
 import argparse
 import base64
 import hashlib
+import itertools
 import select
 import socket
 import struct
@@ -28,12 +29,18 @@ GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 CHUNK_BYTES = 1 << 18
 TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
 NAP_S = 0.0002
+SLICE_FRAMES = 1_000
+"""
+Sent at most at a time where the receiver lags behind the pace: a ping is answered after each.
+"""
+
 SUBSCRIPTIONS_END_S = 0.5
 """
 Frames begin when no further SUBSCRIBE came for so long.
 """
 
 _clock = SystemClock()
+_blob_numbers = itertools.count(1)  # of all connections: after a reconnect, ids go on growing
 
 
 class Load(Struct, frozen=True):
@@ -132,10 +139,8 @@ class Session:
         return names
 
     def _send_unpaced(self, blob: FrameBlob) -> None:
-        number = 0
         while True:
-            number += 1
-            blob.stamp_ids(number)
+            blob.stamp_ids(next(_blob_numbers))
             blob.stamp_times(0, blob.count, _clock.now_ms())
             with memoryview(blob.buffer) as view:
                 for at in range(0, len(view), CHUNK_BYTES):
@@ -144,10 +149,9 @@ class Session:
             self._answer()
 
     def _send_paced(self, blob: FrameBlob, rate: float) -> None:
-        started, sent, number = time.perf_counter(), 0, 0
+        started, sent = time.perf_counter(), 0
         while True:
-            number += 1
-            blob.stamp_ids(number)
+            blob.stamp_ids(next(_blob_numbers))
             at = 0
             while at < blob.count:
                 due = int((time.perf_counter() - started) * rate) - sent
@@ -155,12 +159,13 @@ class Session:
                     self._answer()
                     time.sleep(min(NAP_S, 1 / rate))
                     continue
-                upto = min(at + due, blob.count)
+                upto = min(at + due, at + SLICE_FRAMES, blob.count)
                 blob.stamp_times(at, upto, _clock.now_ms())
                 with memoryview(blob.buffer) as view:
                     self._socket.sendall(view[blob.starts[at] : blob.starts[upto]])
                 sent += upto - at
                 at = upto
+                self._answer()
 
     def _answer(self) -> None:
         if select.select([self._socket], [], [], 0)[0]:
