@@ -28,11 +28,11 @@ proves nothing (Binance acknowledges misspelt streams).
 """
 
 QUIET_FLOOR_MS, QUIET_FACTOR = 2_000, 2
-SUSPECT_FLOOR_MS, SUSPECT_FACTOR = 5_000, 4
+SUSPECT_FLOOR_MS, SUSPECT_FACTOR = 5_000, 3
 BLIND_FLOOR_MS, BLIND_FACTOR = 3_000, 3
 """
 How many times the usual silence, and at least how many ms. Updates that come by pure chance are
-silent for twice the usual once in 3,000 gaps, for four times practically never.
+silent for twice the usual once in 3,000 gaps, for three times practically never.
 """
 
 OPENING_MS = 500
