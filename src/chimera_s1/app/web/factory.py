@@ -10,6 +10,8 @@ from litestar.di import Provide
 from litestar.exceptions import NotFoundException
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Tag
+from litestar.plugins import PluginProtocol
+from litestar.plugins.core import MsgspecDIPlugin
 from msgspec import Struct
 
 from chimera_s1 import __version__
@@ -42,11 +44,18 @@ class WebServices(Struct, frozen=True):
     render_metrics: Callable[[], bytes]
 
 
+class _Application(Litestar):
+    @staticmethod
+    def _get_default_plugins(plugins: list[PluginProtocol]) -> list[PluginProtocol]:
+        # Litestar's own default loads Pydantic v1 and attrs, 3 MiB, for models nobody here writes.
+        return [*plugins, MsgspecDIPlugin()]
+
+
 def create_web_app(services: WebServices) -> Litestar:
     """
     The ASGI application; it owns no connection and starts no task.
     """
-    app = Litestar(
+    app = _Application(
         route_handlers=[read_health, read_readiness, read_metrics, QuotesController],
         dependencies={name: _provide(services, name) for name in WebServices.__struct_fields__},
         exception_handlers={Exception: problem_response},
