@@ -50,6 +50,16 @@ class PublishingCounters(Struct):
     expired: int = 0
 
 
+class _Waiting(Struct, frozen=True):
+    """
+    A quote the store has not taken, and until when it is fresh, monotonic ms: a wall clock that
+    steps makes nothing younger.
+    """
+
+    quote: Quote
+    fresh_until_ms: float
+
+
 class PublishQuotes:
     """
     The way from the feeds to the streams.
@@ -89,7 +99,8 @@ class PublishQuotes:
         self._window = window
         self._observe_latency = observe_latency
         self._watchers = tuple(watchers)
-        self._waiting: dict[StreamKey, Quote] = {}
+        self._waiting: dict[StreamKey, _Waiting] = {}
+        self._offered: dict[StreamKey, _Waiting] = {}
         self._turn = anyio.Lock()
         self._answered_ms = clock.monotonic_ms()
         self._cause = "no write yet"
@@ -194,28 +205,34 @@ class PublishQuotes:
         for quote in unpublished:
             key = quote.instrument, quote.source
             if newest.get(key, quote) is quote:
-                self._waiting[key] = quote
+                offered = self._offered.get(key)
+                again = offered is not None and offered.quote is quote
+                self._waiting[key] = offered if offered and again else self._waiting_from_now(quote)
             else:
                 self.counters.superseded += 1
+
+    def _waiting_from_now(self, quote: Quote) -> _Waiting:
+        age_ms = max(0, self._clock.now_ms() - quote.received_ms)
+        return _Waiting(quote, self._clock.monotonic_ms() + FRESH_MS - age_ms)
 
     def _with_waiting(self, quotes: list[Quote]) -> list[Quote]:
         """
         *quotes* behind those that still wait, are fresh and have no successor among them.
         """
+        self._offered = {}
         if not self._waiting:
             return quotes
         newer = {(quote.instrument, quote.source) for quote in quotes}
-        oldest_ms = self._clock.now_ms() - FRESH_MS
-        again: list[Quote] = []
-        for key, quote in self._waiting.items():
+        now_ms = self._clock.monotonic_ms()
+        for key, waiting in self._waiting.items():
             if key in newer:
                 self.counters.superseded += 1
-            elif quote.received_ms < oldest_ms:
+            elif waiting.fresh_until_ms < now_ms:
                 self.counters.expired += 1
             else:
-                again.append(quote)
-        self._waiting.clear()
-        return again + quotes
+                self._offered[key] = waiting
+        self._waiting = {}
+        return [waiting.quote for waiting in self._offered.values()] + quotes
 
     async def _watch_store(self) -> None:
         """
