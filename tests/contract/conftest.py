@@ -2,6 +2,21 @@
 Fixtures of all contract suites.
 """
 
+from collections.abc import AsyncIterator
+
+import anyio
+import pytest
+from anyio.abc import TaskGroup
+
 from tests.contract.redis_cluster import redis_binary, redis_cluster, redis_single_node
 
-__all__ = ["redis_binary", "redis_cluster", "redis_single_node"]
+__all__ = ["redis_binary", "redis_cluster", "redis_single_node", "tasks"]
+
+
+@pytest.fixture
+async def tasks() -> AsyncIterator[TaskGroup]:
+    """A group for what runs beside a test; cancelled at its end."""
+    with anyio.fail_after(120):
+        async with anyio.create_task_group() as group:
+            yield group
+            group.cancel_scope.cancel()

@@ -3,7 +3,6 @@ What one market data socket makes of frames that no honest exchange sends, byte 
 """
 
 import struct
-from collections.abc import AsyncIterator
 
 import anyio
 import pytest
@@ -30,15 +29,6 @@ from tests.contract.raw_exchange import (
 )
 
 UPGRADED = b"HTTP/1.1 101 OK\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-
-
-@pytest.fixture
-async def tasks() -> AsyncIterator[TaskGroup]:
-    """A group for what runs beside a test; cancelled at its end."""
-    with anyio.fail_after(60):
-        async with anyio.create_task_group() as group:
-            yield group
-            group.cancel_scope.cancel()
 
 
 class Line:

@@ -4,9 +4,6 @@ Rows 56, 57 and 60 of the fault matrix: frames that are broken, out of order, or
 Each fault proves that it fired; after each, all quotes that were handed out are right.
 """
 
-from collections.abc import AsyncIterator
-
-import anyio
 import pytest
 from anyio.abc import TaskGroup
 from msgspec import structs
@@ -23,15 +20,6 @@ from tests.contract.raw_exchange import book, frame, raw_exchange
 
 TIMES = 3
 STREAM = {Channel.BOOK_TICKER: "bookTicker", Channel.DEPTH5: "depth5@100ms"}
-
-
-@pytest.fixture
-async def tasks() -> AsyncIterator[TaskGroup]:
-    """A group for what runs beside a test; cancelled at its end."""
-    with anyio.fail_after(60):
-        async with anyio.create_task_group() as group:
-            yield group
-            group.cancel_scope.cancel()
 
 
 @pytest.fixture

@@ -5,10 +5,8 @@ The feed is watched as in the service: what consumers are told of the silence is
 """
 
 import socket
-from collections.abc import AsyncIterator
 from typing import Any
 
-import anyio
 import pytest
 from anyio.abc import TaskGroup
 from msgspec import structs
@@ -38,15 +36,6 @@ BTC = InstrumentId(Venue.PERP, Symbol("BTCUSDT"))
 DAY_MS = 86_400_000
 POLICY = QUICK
 CLOSE_1008 = {"on": "ws:perp", "do": "close:1008"}
-
-
-@pytest.fixture
-async def tasks() -> AsyncIterator[TaskGroup]:
-    """A group for what runs beside a test; cancelled at its end."""
-    with anyio.fail_after(20):
-        async with anyio.create_task_group() as group:
-            yield group
-            group.cancel_scope.cancel()
 
 
 @pytest.fixture

@@ -29,15 +29,6 @@ INSTRUMENTS = [InstrumentId(Venue.SPOT, Symbol(f"F{number:04d}USDT")) for number
 
 
 @pytest.fixture
-async def tasks() -> AsyncIterator[TaskGroup]:
-    """A group for what runs beside a test; cancelled at its end."""
-    with anyio.fail_after(120):
-        async with anyio.create_task_group() as group:
-            yield group
-            group.cancel_scope.cancel()
-
-
-@pytest.fixture
 async def simulator() -> AsyncIterator[ChimeraProcess]:
     """In a process of its own, so that it does not wait for us."""
     names = ",".join(instrument.symbol for instrument in INSTRUMENTS)

@@ -2,7 +2,7 @@
 Rows 62 and 63 of the fault matrix: a venue that says stay away, and clocks that step and drift.
 """
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 
 import anyio
 import httpx
@@ -33,15 +33,6 @@ HOUR_MS = 3_600_000
 START = 1_772_514_460_000
 AHEAD_MS = 300
 PATROL_MS = 30_000
-
-
-@pytest.fixture
-async def tasks() -> AsyncIterator[TaskGroup]:
-    """A group for what runs beside a test; cancelled at its end."""
-    with anyio.fail_after(60):
-        async with anyio.create_task_group() as group:
-            yield group
-            group.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize(("status", "retry_after_s"), [(429, 1), (418, 120)])

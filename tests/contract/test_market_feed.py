@@ -3,9 +3,6 @@ The Binance feed against the Binance simulator over real sockets: what it shows,
 how it comes back.
 """
 
-from collections.abc import AsyncIterator
-
-import anyio
 import httpx
 import pytest
 from anyio.abc import TaskGroup
@@ -26,15 +23,6 @@ from chimera_s1.domain.ports.market_feed import (
     RoundTrip,
 )
 from tests.contract.feed_rig import CLOCK, QUICK, SYMBOLS, endpoints, rig, stoppable
-
-
-@pytest.fixture
-async def tasks() -> AsyncIterator[TaskGroup]:
-    """A group for what runs beside a test; cancelled at its end."""
-    with anyio.fail_after(60):
-        async with anyio.create_task_group() as group:
-            yield group
-            group.cancel_scope.cancel()
 
 
 @pytest.fixture

@@ -2,8 +2,6 @@
 Renewal: a socket is replaced before the venue cuts it, and no update is missed.
 """
 
-from collections.abc import AsyncIterator
-
 import anyio
 import pytest
 from anyio.abc import TaskGroup
@@ -20,15 +18,6 @@ from chimera_s1.domain.ports.market_feed import (
     ConnectionRenewed,
 )
 from tests.contract.feed_rig import CLOCK, SYMBOLS, Rig, rig
-
-
-@pytest.fixture
-async def tasks() -> AsyncIterator[TaskGroup]:
-    """A group for what runs beside a test; cancelled at its end."""
-    with anyio.fail_after(60):
-        async with anyio.create_task_group() as group:
-            yield group
-            group.cancel_scope.cancel()
 
 
 @pytest.fixture
