@@ -163,6 +163,12 @@ class BinanceFeed:
             self._doubt()
         return quotes
 
+    def heard(self) -> dict[str, int]:
+        """
+        When each connection last brought a data message, good or bad, epoch ms.
+        """
+        return {name: link.heard_ms for name, link in self._links.items() if link.heard_ms}
+
     def remake(self, connection: str, cause: str) -> None:
         """
         End *connection* and dial again.

@@ -136,6 +136,10 @@ class _Slot:
 class BookFrames:
     """
     The frames of one connection. `put` is the hot path: it looks at the stream's name only.
+
+    Attributes:
+        heard_ms: Receive time of the newest frame taken so far, whatever became of it, epoch ms; 0
+            before the first.
     """
 
     def __init__(
@@ -143,6 +147,7 @@ class BookFrames:
     ) -> None:
         self._slots = {stream.name.encode(): _Slot(stream) for stream in streams}
         self._counters = counters
+        self.heard_ms = 0
         self._every: deque[tuple[BookStream, bytes, int]] | None = deque() if every_update else None
 
     def put(self, payload: bytes, received_ms: int) -> bool:
@@ -180,6 +185,8 @@ class BookFrames:
             if slot.payload is not None:
                 taken.append((slot.stream, slot.payload, slot.received_ms))
                 slot.payload = None
+        if taken:
+            self.heard_ms = max(received_ms for _, _, received_ms in taken)
         return taken
 
 

@@ -156,6 +156,13 @@ class Link:
         """
         return any(lane.ready for lane in self._lanes)
 
+    @property
+    def heard_ms(self) -> int:
+        """
+        When a data message came last, as of the last drain, epoch ms; 0 before the first.
+        """
+        return max((lane.frames.heard_ms for lane in self._lanes), default=0)
+
     def tables(self) -> list[BookFrames]:
         """
         Frames to drain now: of every socket, and once more of those that have ended.

@@ -31,6 +31,7 @@ class ScriptedMarketFeed:
         self._updated = anyio.Event()
         self.instruments: tuple[InstrumentId, ...] | None = None
         self.subscribed = anyio.Event()
+        self.heard_at: dict[str, int] = {}
         self.remade: list[tuple[str, str]] = []
         self.renewed: list[tuple[str, str]] = []
 
@@ -87,6 +88,12 @@ class ScriptedMarketFeed:
         self._updated = anyio.Event()
         self._counters.drained += len(quotes)
         return quotes
+
+    def heard(self) -> dict[str, int]:
+        """
+        What `heard_at` says.
+        """
+        return dict(self.heard_at)
 
     def remake(self, connection: str, cause: str) -> None:
         """

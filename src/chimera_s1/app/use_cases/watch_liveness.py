@@ -82,6 +82,7 @@ class WatchLiveness:
         self._clock = clock
         self._board = LivenessBoard()
         self._newest: dict[StreamKey, Quote] = {}
+        self._heard_ms: dict[str, int] = {}
         self._renewed_ms: dict[str, float] = {}
         self._outbox: deque[StatusChange] = deque()
         self._wake = anyio.Event()
@@ -95,9 +96,8 @@ class WatchLiveness:
         for quote in quotes:
             if quote.instrument.venue is self.venue:
                 key = (quote.instrument, quote.source)
-                lateness_ms = min(max(0, wall_ms - quote.received_ms), LATENESS_MAX_MS)
                 self._newest[key] = quote
-                self._board.heard(key, now_ms - lateness_ms)
+                self._board.heard(key, now_ms - _lateness_ms(wall_ms, quote.received_ms))
 
     def listen(self, event: FeedEvent) -> None:
         """
@@ -149,6 +149,10 @@ class WatchLiveness:
         Report what is found, make blind connections anew; whose silence asks for a probe.
         """
         now_ms, wall_ms = self._clock.monotonic_ms(), self._clock.now_ms()
+        for name, heard_ms in feed.heard().items():
+            if self._heard_ms.get(name) != heard_ms:
+                self._heard_ms[name] = heard_ms
+                self._board.sign_of_life(name, now_ms - _lateness_ms(wall_ms, heard_ms))
         findings = self._board.look(now_ms, lambda moment: round(wall_ms - (now_ms - moment)))
         self._report(findings.changes)
         for name in findings.silent:
@@ -198,3 +202,10 @@ class WatchLiveness:
             written = set(map(id, batch))
             while self._outbox and id(self._outbox[0]) in written:
                 self._outbox.popleft()
+
+
+def _lateness_ms(wall_ms: int, received_ms: int) -> int:
+    """
+    How long ago *received_ms* was; at most what a look may be late, whatever the wall clock did.
+    """
+    return min(max(0, wall_ms - received_ms), LATENESS_MAX_MS)

@@ -119,6 +119,14 @@ class LivenessBoard:
         if connection.liveness.is_open:
             connection.liveness.rhythm.heard(at_ms)
 
+    def sign_of_life(self, name: str, at_ms: float) -> None:
+        """
+        Connection *name* brought a data message at *at_ms*, good or bad: it is not silent.
+        """
+        connection = self._connections.get(name)
+        if connection is not None and connection.liveness.is_open:
+            connection.liveness.rhythm.heard(at_ms)
+
     def probed(self, key: StreamKey, now_ms: float, *, moved: bool | None) -> None:
         """
         The venue was asked for the book of stream *key*; None where it did not answer.

@@ -2,7 +2,7 @@
 Port: a venue's market data, conflated to the newest quote of each stream.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct, field
@@ -165,6 +165,13 @@ class MarketFeed(Protocol):
         """
         The newest valid quote of each stream that changed since the last call, oldest first
         within a stream; with window 0, every one of them. Never raises for what the exchange sent.
+        """
+        ...
+
+    def heard(self) -> Mapping[str, int]:
+        """
+        When each connection last brought a data message, whatever became of it: local epoch ms, as
+        of the last drain; without those that have brought none.
         """
         ...
 

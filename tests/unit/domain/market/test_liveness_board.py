@@ -127,6 +127,18 @@ def test_a_silent_connection_is_named_and_its_instruments_are_blind() -> None:
     }
 
 
+def test_a_connection_that_brings_only_what_is_refused_is_not_silent() -> None:
+    """Rejected frames are a sign of life of the connection; its streams are probed."""
+    board = opened_board()
+    for at in range(5_100, 11_001, 100):
+        board.sign_of_life("perp-0", at)
+    found = look(board, 11_000)
+
+    assert found.silent == ()
+    assert set(found.suspects) == set(KEYS)
+    assert {change.state for change in found.changes} == {Liveness.QUIET}
+
+
 def test_one_silent_stream_on_a_speaking_connection_is_suspect() -> None:
     """ETH goes on, BTC does not: BTC is quiet, then suspect, and STALE once a probe says so."""
     board = opened_board()
