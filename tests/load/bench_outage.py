@@ -19,7 +19,7 @@ from tests.load.stage import Stage
 SYMBOLS = 200
 RATE = 20_000
 AWAY_S, AWAY_QUICK_S = 30.0, 5.0
-FLOWS_AGAIN_S = 10.0
+FLOWS_AGAIN_S, SETTLE_S = 8.0, 2.0
 UP_AGAIN_S = 20.0
 BACK_MS = 2_000
 FRESH_MS = 5_000
@@ -57,7 +57,7 @@ async def bench_outage(stage: Stage) -> None:
         with anyio.fail_after(UP_AGAIN_S):
             await until(lambda: _all_ok(stage.redis.nodes))
         up_ms = _clock.now_ms()
-        await anyio.sleep(FLOWS_AGAIN_S)
+        await anyio.sleep(stage.seconds(FLOWS_AGAIN_S) + SETTLE_S)
         last = await service.read()
     written = await _written(stage)
     back_ms = [max(0, first - up_ms) for first in written.first_ms]

@@ -23,7 +23,7 @@ async def bench_symbols(stage: Stage) -> None:
     Print cost for 10, 100 and 1,000 symbols.
     """
     lines = [("symbols", "unpaced us/message", "messages/s", f"share at {PACE:,}/s", "RSS")]
-    for symbols in SYMBOL_COUNTS:
+    for symbols in stage.some(SYMBOL_COUNTS):
         flood, _ = await _one(stage, symbols, 0)
         paced, last = await _one(stage, symbols, PACE)
         lines.append(
@@ -50,7 +50,7 @@ async def bench_shards(stage: Stage) -> None:
     lines = [
         ("shards", "messages/s in all", "us/message", f"cores used at {PACE:,}/s", "RSS in all")
     ]
-    for shards in SHARD_COUNTS:
+    for shards in stage.some(SHARD_COUNTS):
         flood = await _sharded(stage, shards, 0)
         paced = await _sharded(stage, shards, PACE)
         lines.append(
