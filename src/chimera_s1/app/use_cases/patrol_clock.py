@@ -24,8 +24,8 @@ How often a step of the wall clock is looked for, and how far it must be.
 
 DOUBT_PAUSE_MS = 5_000
 """
-However much the offset is doubted, it is asked for no more often: an exchange that is slow to send
-looks like one whose clock is wrong.
+However much the offset is doubted, doubts ask for it no more often: an exchange that is slow to
+send looks like one whose clock is wrong.
 """
 
 _log = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ class PatrolClock:
         self._measured_shift_ms = 0.0
         self._answering: bool | None = None
         self._doubted = False
-        self._asked_ms = 0.0
+        self._doubt_again_ms = 0.0
 
     @property
     def venue(self) -> Venue:
@@ -109,14 +109,16 @@ class PatrolClock:
             if abs(stepped_ms) > STEP_MS:
                 _log.warning("this machine's clock stepped by %.0f ms", stepped_ms)
                 return
-            if self._doubted and self._clock.monotonic_ms() - self._asked_ms >= DOUBT_PAUSE_MS:
+            now_ms = self._clock.monotonic_ms()
+            if self._doubted and now_ms >= self._doubt_again_ms:
+                self._doubt_again_ms = now_ms + DOUBT_PAUSE_MS
                 return
 
     async def probe(self) -> None:
         """
         Ask once.
         """
-        self._asked_ms = started_ms = self._clock.monotonic_ms()
+        started_ms = self._clock.monotonic_ms()
         self._doubted = False
         try:
             server_ms = await self._exchange.server_time_ms(self._venue)

@@ -178,3 +178,24 @@ async def test_a_doubt_asks_at_once_and_then_not_all_the_time() -> None:
             await clock.advance(DOUBT_PAUSE_MS)
             assert exchange.questions == 3
             tasks.cancel_scope.cancel()
+
+
+async def test_a_doubt_right_after_an_answer_does_not_wait() -> None:
+    """
+    The exchange's clock may step just after it was asked: only doubts are spaced, not the patrol.
+    """
+    clock = ManualClock()
+    exchange = DistantExchange(clock)
+    patrolling = patrol(exchange, clock)
+
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(patrolling.run)
+            await settle()
+            assert exchange.questions == 1
+
+            exchange.offset_ms = 2_000
+            patrolling.doubt()
+            await clock.advance(STEP_LOOK_MS)
+            assert (exchange.questions, patrolling.offset_ms()) == (2, 2_000)
+            tasks.cancel_scope.cancel()
