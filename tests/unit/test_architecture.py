@@ -15,6 +15,7 @@ PACKAGE = "chimera_s1"
 
 CONFINED = {
     "aiohttp": {"adapters.simulator"},
+    "arango": {"adapters.arango"},
     "dependency_injector": {"app.container"},
     "hiredis": {"adapters.redis"},
     "httpx": {"adapters.binance"},
@@ -29,6 +30,7 @@ CONFINED = {
     },
     "pydantic_settings": {"app.settings"},
     "redis": {"adapters.redis"},
+    "requests": {"adapters.arango"},
     "rich": {"app.commands"},
     "typer": {"app.cli", "app.commands"},
     "uvicorn": {"app.web.server"},

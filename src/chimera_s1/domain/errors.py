@@ -8,7 +8,9 @@ The errors a caller may meet, each with a stable code.
         ├── PublisherUnavailableError   nothing was written; the same call may succeed later
         ├── ExchangeUnavailableError    the exchange did not answer; the same call may succeed later
         ├── ExchangeRefusedError        the exchange answered no; repeating will not help
-        └── RecordingDamagedError       a market data file has a line that is not a message
+        ├── RecordingDamagedError       a market data file has a line that is not a message
+        ├── StoreUnavailableError       a write to the ledger's store may or may not be there
+        └── LedgerDamagedError          a ledger is not what was once written
 """
 
 
@@ -74,3 +76,20 @@ class RecordingDamagedError(PortError):
     """
 
     code = "recording.damaged"
+
+
+class StoreUnavailableError(PortError):
+    """
+    The store of the ledger did not answer as it should. A read gave nothing; a write may or may not
+    have been applied, and offering the same commit again tells.
+    """
+
+    code = "store.unavailable"
+
+
+class LedgerDamagedError(PortError):
+    """
+    A ledger is not what was once written: edited, cut or out of order; the text names the place.
+    """
+
+    code = "ledger.damaged"

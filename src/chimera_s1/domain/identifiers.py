@@ -1,7 +1,8 @@
 """
-Names of things: venue, channel, symbol, instrument.
+Names of things: venue, channel, symbol, instrument, transfer.
 """
 
+import re
 from enum import StrEnum
 from typing import NewType, Self
 
@@ -14,7 +15,13 @@ Symbol = NewType("Symbol", str)
 The venue's own code in upper case, `BTCUSDT`. Binance allows any UTF-8 letter since 2025-12.
 """
 
+TransferId = NewType("TransferId", str)
+"""
+What the caller calls a transfer, and at the same time the key that makes it happen once.
+"""
+
 SYMBOL_LENGTH_MAX = 64
+_TRANSFER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:~@+=,-]{0,127}")
 _FORBIDDEN = frozenset("/@:*,\"'\\ {}[]")
 
 
@@ -81,3 +88,18 @@ def parse_symbol(text: str) -> Symbol:
             f"{text!r} is not a symbol: {' '.join(map(repr, bad))} cannot be part of one"
         )
     return Symbol(symbol)
+
+
+def parse_transfer_id(text: str) -> TransferId:
+    """
+    Accept *text* as a transfer id; a UUID will do.
+
+    Raises:
+        InvalidValueError: It is not 1 to 128 characters that are safe in a header and in a URL.
+    """
+    if _TRANSFER_ID.fullmatch(text) is None:
+        raise InvalidValueError(
+            "a transfer id has 1 to 128 letters, digits or any of . _ : ~ @ + = , - and begins "
+            "with a letter or a digit; a UUID is a good one"
+        )
+    return TransferId(text)

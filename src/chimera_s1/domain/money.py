@@ -1,8 +1,19 @@
 """
-How numbers are written for other services: the shortest exact decimal, never an exponent.
+Amounts of money, and how numbers are written for other services: the shortest exact decimal, never
+an exponent.
 """
 
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation, localcontext
+
+from chimera_s1.domain.errors import InvalidValueError
+
+USDT_DECIMALS = 8
+USDT_MAX = Decimal(10) ** 12
+"""
+No amount is larger; more than there are. It bounds what arithmetic has to hold exactly.
+"""
+
+_PRECISION = 40
 
 
 def decimal_text(value: float) -> str:
@@ -19,3 +30,36 @@ def decimal_text(value: float) -> str:
     if "e" in text:
         return format(Decimal(text), "f")
     return text.removesuffix(".0")
+
+
+def exact_text(amount: Decimal) -> str:
+    """
+    The shortest plain decimal of *amount*: `10`, `0.5`, never `1E+1` or `0.50`.
+    """
+    text = format(amount, "f")
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def usdt(amount: Decimal | str | int) -> Decimal:
+    """
+    An amount of USDT, more than 0, in the one form in which it is stored and compared.
+
+    Raises:
+        InvalidValueError: Not a number, not finite, not above 0, more than 8 decimals, or more
+            than there are.
+    """
+    with localcontext(prec=_PRECISION):
+        try:
+            value = Decimal(amount)
+        except InvalidOperation as error:
+            raise InvalidValueError("an amount is a decimal number, like 12.5") from error
+        if not value.is_finite():
+            raise InvalidValueError("an amount is a finite decimal number, like 12.5")
+        if value <= 0:
+            raise InvalidValueError("an amount is more than 0")
+        if value > USDT_MAX:
+            raise InvalidValueError(f"an amount is at most {USDT_MAX}")
+        shortest = Decimal(exact_text(value))
+        if -int(shortest.as_tuple().exponent) > USDT_DECIMALS:
+            raise InvalidValueError(f"an amount has at most {USDT_DECIMALS} decimals")
+        return shortest

@@ -11,4 +11,5 @@ What the model's users need from outside, one module a port; who implements each
 | `quote_reader.QuoteReader` | redis, memory |
 | `operations_log.OperationsLog` | redis, memory |
 | `market_status.MarketStatus` | redis, memory |
+| `token_store.TokenStore` | system (a file), memory |
 """

@@ -1,0 +1,180 @@
+"""
+What follows from a command: the one place that decides about money.
+
+`decide` is pure. It gives the events that belong into the ledger together, or none where nothing
+new has been said: whoever comes late, or twice, changes nothing.
+"""
+
+from typing import assert_never
+
+from chimera_s1.domain.treasury.commands import (
+    Command,
+    ExpireTransfer,
+    NoteAbsent,
+    NoteCompleted,
+    NoteDisputed,
+    NoteNotExecuted,
+    NoteRefused,
+    NoteUnknown,
+    NoteVerified,
+    RequestReview,
+    RequestTransfer,
+    ResolveTransfer,
+    StartSubmission,
+)
+from chimera_s1.domain.treasury.events import (
+    CapReserved,
+    Evidence,
+    FailureKind,
+    MovementClaimed,
+    SubmissionStarted,
+    TransferRejected,
+    TransferRequested,
+    Verdict,
+)
+from chimera_s1.domain.treasury.limits import breach
+from chimera_s1.domain.treasury.outcomes import (
+    absent,
+    completed,
+    completion,
+    correction,
+    disputed,
+    failure,
+    not_executed,
+    refused,
+    review,
+    unknown,
+    verified,
+)
+from chimera_s1.domain.treasury.situation import Events, Situation, TransferStateError
+from chimera_s1.domain.treasury.transfer import Phase, Transfer
+
+
+def decide(situation: Situation, command: Command) -> Events:  # noqa: C901, PLR0911, PLR0912 (one case a command)
+    """
+    The events that *command* makes.
+
+    Raises:
+        TransferStateError: An operator wants what cannot be, or there is no such transfer.
+    """
+    if isinstance(command, RequestTransfer):
+        return _request(situation, command) if situation.transfer is None else ()
+    transfer = situation.transfer
+    if transfer is None:
+        raise TransferStateError("there is no such transfer")
+    match command:
+        case StartSubmission():
+            return _start(situation, transfer, command)
+        case ExpireTransfer():
+            return _expire(transfer, command)
+        case NoteCompleted():
+            return completed(situation, transfer, command)
+        case NoteRefused():
+            return refused(transfer, command)
+        case NoteNotExecuted():
+            return not_executed(transfer, command)
+        case NoteUnknown():
+            return unknown(transfer, command)
+        case NoteAbsent():
+            return absent(transfer, command)
+        case NoteVerified():
+            return verified(transfer, command)
+        case NoteDisputed():
+            return disputed(transfer, command)
+        case RequestReview():
+            return review(transfer, command)
+        case ResolveTransfer():
+            return _resolve(situation, transfer, command)
+        case _:
+            assert_never(command)
+
+
+def _request(situation: Situation, command: RequestTransfer) -> Events:
+    terms = command.terms
+    against = breach(terms.limits, terms.direction, terms.amount, situation.cap.used)
+    if against is not None:
+        rejected = TransferRejected(
+            transfer_id=command.transfer_id,
+            terms=terms,
+            rule=against.rule,
+            message=against.message,
+        )
+        return (rejected,)
+    return (
+        TransferRequested(transfer_id=command.transfer_id, terms=terms),
+        CapReserved(
+            day=terms.day,
+            transfer_id=command.transfer_id,
+            amount=terms.amount,
+            cap=terms.limits.daily_cap,
+        ),
+    )
+
+
+def _start(situation: Situation, transfer: Transfer, command: StartSubmission) -> Events:
+    if transfer.phase is not Phase.REQUESTED or situation.rivals:
+        return ()
+    if command.at < transfer.not_before:
+        return ()
+    expired = _expire(transfer, ExpireTransfer(command.max_age_ms, command.at))
+    return expired or (
+        SubmissionStarted(
+            transfer_id=transfer.transfer_id,
+            attempt=transfer.attempt + 1,
+            signed_at=command.signed_at,
+            recv_window_ms=command.recv_window_ms,
+            request_hash=command.request_hash,
+        ),
+    )
+
+
+def _expire(transfer: Transfer, command: ExpireTransfer) -> Events:
+    age_ms = command.at - transfer.accepted_at
+    if transfer.phase is not Phase.REQUESTED or age_ms <= command.max_age_ms:
+        return ()
+    why = f"; the last attempt: {transfer.message}" if transfer.message else ""
+    return failure(
+        transfer,
+        FailureKind.EXPIRED,
+        f"not sent within {command.max_age_ms // 1000} s of its acceptance{why}",
+        command.at,
+    )
+
+
+def _resolve(situation: Situation, transfer: Transfer, command: ResolveTransfer) -> Events:
+    match command.verdict:
+        case Verdict.DONE:
+            return _resolve_done(situation, transfer, command)
+        case Verdict.FAILED:
+            return _resolve_failed(transfer, command)
+        case _:
+            assert_never(command.verdict)
+
+
+def _resolve_done(situation: Situation, transfer: Transfer, command: ResolveTransfer) -> Events:
+    open_or_absent = transfer.is_unresolved or transfer.phase is Phase.FAILED
+    if not open_or_absent:
+        raise TransferStateError(_cannot(transfer, "DONE"))
+    if situation.claimant not in {None, transfer.transfer_id}:
+        raise TransferStateError(
+            f"movement {command.tran_id} belongs to transfer {situation.claimant}"
+        )
+    found = NoteCompleted(transfer.attempt, command.tran_id, Evidence.OPERATOR, command.at)
+    claim = MovementClaimed(tran_id=command.tran_id, transfer_id=transfer.transfer_id)
+    if transfer.phase is Phase.FAILED:
+        return (*correction(transfer, found), claim)
+    return (*completion(transfer, found, command.note), claim)
+
+
+def _resolve_failed(transfer: Transfer, command: ResolveTransfer) -> Events:
+    if not transfer.is_unresolved:
+        raise TransferStateError(_cannot(transfer, "FAILED"))
+    return failure(transfer, FailureKind.OPERATOR, command.note, command.at)
+
+
+def _cannot(transfer: Transfer, verdict: str) -> str:
+    return (
+        f"transfer {transfer.transfer_id} is {transfer.phase.value}; only one whose outcome is not "
+        f"known can be resolved as {verdict}"
+        + (", or one that failed" if verdict == "DONE" else "")
+    )

@@ -1,0 +1,81 @@
+"""
+Treasury events to and from the records of a ledger.
+"""
+
+from typing import Final, get_args
+
+import msgspec
+from msgspec import Struct
+
+from chimera_s1.domain.identifiers import TransferId
+from chimera_s1.domain.ledger.commit import NewEvent, RecordedEvent
+from chimera_s1.domain.treasury.events import CapEvent, MovementEvent, TreasuryEvent
+
+_TAG: Final = "type"
+VERSIONS: Final[dict[str, int]] = {
+    str(kind.__struct_config__.tag): 1 for kind in get_args(TreasuryEvent)
+}
+"""
+The newest version of each event that this program knows.
+"""
+
+TRANSFER_STREAM: Final = "transfer/"
+CAP_STREAM: Final = "cap/"
+MOVEMENT_STREAM: Final = "tran/"
+
+
+class UnknownEvent(Struct, frozen=True):
+    """
+    An event that a newer program has written: it is kept and shown, but cannot be built upon.
+    """
+
+    stream: str
+    type: str
+    v: int
+
+
+def transfer_stream(transfer_id: TransferId) -> str:
+    """
+    The stream that tells a transfer's life.
+    """
+    return TRANSFER_STREAM + transfer_id
+
+
+def movement_stream(tran_id: str) -> str:
+    """
+    The stream that tells whose a movement is.
+    """
+    return MOVEMENT_STREAM + tran_id
+
+
+def stream_of(event: TreasuryEvent) -> str:
+    """
+    Whose life *event* belongs to.
+    """
+    if isinstance(event, CapEvent):
+        return CAP_STREAM + event.day
+    if isinstance(event, MovementEvent):
+        return movement_stream(event.tran_id)
+    return transfer_stream(event.transfer_id)
+
+
+def new_record(event: TreasuryEvent) -> NewEvent:
+    """
+    *event* as a ledger takes it.
+    """
+    data = msgspec.to_builtins(event)
+    kind: str = data.pop(_TAG)
+    return NewEvent(stream_of(event), kind, VERSIONS[kind], data)
+
+
+def read_record(record: RecordedEvent) -> TreasuryEvent | UnknownEvent:
+    """
+    What *record* says.
+    """
+    newest = VERSIONS.get(record.type, 0)
+    if record.v > newest:
+        return UnknownEvent(record.stream, record.type, record.v)
+    event: TreasuryEvent = msgspec.convert(
+        {_TAG: record.type, **record.data}, TreasuryEvent, strict=True
+    )
+    return event

@@ -1,0 +1,262 @@
+"""
+A transfer: what its events make of it.
+
+    requested ─> submitted ─> done                    money has moved
+        │  ^         │  └───> failed                  it has not, and will not
+        │  └─────────┤  (the attempt came to nothing)
+        │            └──────> unknown ─> done | failed
+        └─> failed (expired)            failed ─> done (corrected)
+    rejected                            refused by a rule, nothing was sent
+
+Callers see PENDING, DONE or FAILED.
+"""
+
+from decimal import Decimal
+from enum import StrEnum
+from typing import assert_never
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from chimera_s1.domain.errors import LedgerDamagedError
+from chimera_s1.domain.identifiers import TransferId
+from chimera_s1.domain.treasury.events import (
+    Evidence,
+    FailureKind,
+    NotExecuted,
+    OutcomeUnknown,
+    ReviewRequested,
+    SubmissionNotExecuted,
+    SubmissionStarted,
+    TransferCompleted,
+    TransferCorrected,
+    TransferDisputed,
+    TransferEvent,
+    TransferFailed,
+    TransferRejected,
+    TransferRequested,
+    TransferVerified,
+    TreasuryMode,
+)
+from chimera_s1.domain.treasury.limits import Direction, Limits, Rule
+
+
+class Phase(StrEnum):
+    """
+    Where a transfer is inside.
+    """
+
+    REQUESTED = "requested"
+    SUBMITTED = "submitted"
+    UNKNOWN = "unknown"
+    DONE = "done"
+    FAILED = "failed"
+    REJECTED = "rejected"
+
+
+class TransferStatus(StrEnum):
+    """
+    Where a transfer is for those who asked for it.
+    """
+
+    PENDING = "PENDING"
+    DONE = "DONE"
+    FAILED = "FAILED"
+
+
+class Transfer(Struct, frozen=True, kw_only=True):
+    """
+    A transfer now.
+
+    Attributes:
+        version: Of its stream.
+
+        attempt: Number of the last one; 0 before the first.
+
+        signed_at: Timestamp in the last signed request, exchange epoch ms.
+
+        recv_window_ms: Of the last signed request.
+
+        not_before: No attempt before this, local epoch ms.
+
+        unknown_at: When the outcome of the last attempt became unknown, local epoch ms.
+
+        turned_away: Attempts that the exchange did not look at.
+
+        finished_at: When it became done, failed or rejected, local epoch ms.
+
+        failure: How it is known that no money moved; None unless it failed.
+
+        evidence: How it is known that money moved; None unless it is done.
+
+        message: For people: why it is where it is.
+
+        verified: The exchange's history shows the movement.
+    """
+
+    transfer_id: TransferId
+    direction: Direction
+    amount: Decimal
+    reason: str
+    fingerprint: str
+    mode: TreasuryMode
+    limits: Limits
+    day: str
+    accepted_at: int
+    phase: Phase
+    version: int = 1
+    attempt: int = 0
+    signed_at: int = 0
+    recv_window_ms: int = 0
+    not_before: int = 0
+    unknown_at: int = 0
+    turned_away: int = 0
+    finished_at: int = 0
+    tran_id: str = ""
+    rule: Rule | None = None
+    failure: FailureKind | None = None
+    evidence: Evidence | None = None
+    message: str = ""
+    verified: bool = False
+    disputed: bool = False
+    corrected: bool = False
+    in_review: bool = False
+
+    @property
+    def status(self) -> TransferStatus:
+        """
+        What callers see.
+        """
+        match self.phase:
+            case Phase.REQUESTED | Phase.SUBMITTED | Phase.UNKNOWN:
+                return TransferStatus.PENDING
+            case Phase.DONE:
+                return TransferStatus.DONE
+            case Phase.FAILED | Phase.REJECTED:
+                return TransferStatus.FAILED
+            case _:
+                assert_never(self.phase)
+
+    @property
+    def is_unresolved(self) -> bool:
+        """
+        A request of it may be on its way, or executed without our knowing.
+        """
+        return self.phase in {Phase.SUBMITTED, Phase.UNKNOWN}
+
+
+def evolve(transfer: Transfer | None, event: TransferEvent) -> Transfer:
+    """
+    The transfer after *event*.
+
+    Raises:
+        LedgerDamagedError: The event cannot be where it is: the first one of a stream is missing,
+            or comes twice.
+    """
+    match event:
+        case TransferRequested() | TransferRejected():
+            if transfer is not None:
+                raise LedgerDamagedError(f"transfer {event.transfer_id} begins twice")
+            return _begun(event)
+        case _:
+            if transfer is None:
+                raise LedgerDamagedError(f"transfer {event.transfer_id} has no beginning")
+            return _next(replace(transfer, version=transfer.version + 1), event)
+
+
+def _begun(event: TransferRequested | TransferRejected) -> Transfer:
+    terms = event.terms
+    begun = Transfer(
+        transfer_id=event.transfer_id,
+        direction=terms.direction,
+        amount=terms.amount,
+        reason=terms.reason,
+        fingerprint=terms.fingerprint,
+        mode=terms.mode,
+        limits=terms.limits,
+        day=terms.day,
+        accepted_at=terms.accepted_at,
+        phase=Phase.REQUESTED,
+    )
+    if isinstance(event, TransferRequested):
+        return begun
+    return replace(
+        begun,
+        phase=Phase.REJECTED,
+        rule=event.rule,
+        message=event.message,
+        finished_at=terms.accepted_at,
+    )
+
+
+def _next(  # noqa: PLR0911 (one case a kind of event)
+    transfer: Transfer,
+    event: SubmissionStarted
+    | SubmissionNotExecuted
+    | OutcomeUnknown
+    | TransferCompleted
+    | TransferFailed
+    | TransferVerified
+    | TransferDisputed
+    | TransferCorrected
+    | ReviewRequested,
+) -> Transfer:
+    match event:
+        case SubmissionStarted():
+            return replace(
+                transfer,
+                phase=Phase.SUBMITTED,
+                attempt=event.attempt,
+                signed_at=event.signed_at,
+                recv_window_ms=event.recv_window_ms,
+                message="",
+            )
+        case SubmissionNotExecuted():
+            return _back_in_queue(transfer, event)
+        case OutcomeUnknown():
+            return replace(transfer, phase=Phase.UNKNOWN, unknown_at=event.at, message=event.cause)
+        case TransferCompleted() | TransferCorrected():
+            return _done(transfer, event)
+        case TransferFailed():
+            return replace(
+                transfer,
+                phase=Phase.FAILED,
+                failure=event.kind,
+                message=event.message,
+                finished_at=event.at,
+                in_review=False,
+            )
+        case TransferVerified():
+            return replace(transfer, verified=True)
+        case TransferDisputed():
+            return replace(transfer, disputed=True, in_review=True, message=event.cause)
+        case ReviewRequested():
+            return replace(transfer, in_review=True)
+        case _:
+            assert_never(event)
+
+
+def _back_in_queue(transfer: Transfer, event: SubmissionNotExecuted) -> Transfer:
+    return replace(
+        transfer,
+        phase=Phase.REQUESTED,
+        not_before=event.not_before,
+        turned_away=transfer.turned_away + (event.why is NotExecuted.TURNED_AWAY),
+        message=event.cause,
+    )
+
+
+def _done(transfer: Transfer, event: TransferCompleted | TransferCorrected) -> Transfer:
+    return replace(
+        transfer,
+        phase=Phase.DONE,
+        tran_id=event.tran_id,
+        evidence=event.evidence,
+        verified=transfer.verified or event.evidence is not Evidence.REPLY,
+        corrected=isinstance(event, TransferCorrected),
+        failure=None,
+        disputed=False,
+        in_review=False,
+        message="",
+        finished_at=event.at,
+    )
