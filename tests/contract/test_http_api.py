@@ -15,9 +15,17 @@ from litestar.testing import AsyncTestClient
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
+from chimera_s1.adapters.memory.token_store import MemoryTokenStore
 from chimera_s1.app.use_cases.quote_board import QuoteBoard
 from chimera_s1.app.web.problems import PROBLEM_KINDS
-from tests.contract.web_parts import DESCRIPTION, REDIS_GONE, WebParts, description
+from tests.contract.web_parts import (
+    DESCRIPTION,
+    READER,
+    READER_TOKEN,
+    REDIS_GONE,
+    WebParts,
+    description,
+)
 from tests.sample_quotes import TS, quote
 
 Client = AsyncTestClient[Litestar]
@@ -251,9 +259,10 @@ async def test_the_description_is_a_page_for_people(client: Client) -> None:
 )
 def test_the_api_keeps_to_its_description(path: str, mode: GenerationMode) -> None:
     """
-    Whatever is sent, the reply is one that is described, and never a 5xx.
+    Whatever is sent, the reply is one that is described, and never a 5xx; and without the token
+    that is described as needed, it is a 401.
     """
-    parts = WebParts()
+    parts = WebParts(tokens=MemoryTokenStore([READER]))
     parts.board.accept([quote()])
     schema = schemathesis.openapi.from_asgi("/schema/openapi.json", parts.app)
     answered: list[int] = []
@@ -264,7 +273,8 @@ def test_the_api_keeps_to_its_description(path: str, mode: GenerationMode) -> No
         # What a symbol may be (any printable letter, few marks) is no JSON Schema, and in a query
         # a number is text like any other: neither mode can know here what will be refused.
         reply = case.call_and_validate(
-            excluded_checks=[positive_data_acceptance, negative_data_rejection]
+            headers={"Authorization": f"Bearer {READER_TOKEN}"},
+            excluded_checks=[positive_data_acceptance, negative_data_rejection],
         )
         answered.append(reply.status_code)
 

@@ -15,16 +15,27 @@ import anyio
 from litestar import Litestar
 
 from chimera_s1.adapters.memory.clock import ManualClock
+from chimera_s1.app.use_cases.control_access import ControlAccess
+from chimera_s1.app.use_cases.log_operations import Detail
 from chimera_s1.app.use_cases.quote_board import QuoteBoard, QuoteFilter, QuoteSubscription
 from chimera_s1.app.use_cases.report_health import ReportHealth
 from chimera_s1.app.web.factory import WebServices, create_web_app
 from chimera_s1.app.web.server import GRACEFUL_STOP_S, STUCK_READER_MS, HttpServer, bind
+from chimera_s1.domain.access.scopes import Scope
+from chimera_s1.domain.access.tokens import make_token
+from chimera_s1.domain.ports.token_store import TokenStore
 from chimera_s1.domain.resilience.health import ClockReport, LoopReport, Report, StreamsReport
+from chimera_s1.domain.resilience.rate_limit import RateLimit
 
 DESCRIPTION = Path(__file__).with_name("openapi.json")
 
 REDIS_WELL = StreamsReport(reachable=True, waiting=0, merged=False, cause="")
 REDIS_GONE = StreamsReport(reachable=False, waiting=0, merged=False, cause="connection refused")
+
+NOW_MS = 1_000
+READER_TOKEN, READER = make_token(
+    "reader", b"r" * 32, actor="a-reader", scopes=[Scope.READ], created_at=0
+)
 
 
 class WatchedBoard(QuoteBoard):
@@ -57,14 +68,26 @@ class WebParts:
         self,
         board: QuoteBoard | None = None,
         render_metrics: Callable[[], bytes] = lambda: b"s1_example 1.0\n",
+        *,
+        tokens: TokenStore | None = None,
+        limit: RateLimit = RateLimit(per_s=20, burst=40),  # noqa: B008 (it is frozen)
     ) -> None:
         self.board = board or QuoteBoard()
         self.redis: Report = REDIS_WELL
-        self.health = ReportHealth(ManualClock(1_000), shard="0/1", version="1.2.3")
+        self.clock = ManualClock(NOW_MS)
+        self.events: list[tuple[str, Detail]] = []
+        self.access = ControlAccess(
+            tokens,
+            limit=limit,
+            clock=self.clock,
+            record=lambda kind, detail: self.events.append((kind, detail)),
+        )
+        self.health = ReportHealth(self.clock, shard="0/1", version="1.2.3")
         self.health.register("redis", lambda: self.redis, required=True)
         self.health.register("clock.spot", lambda: ClockReport(1500.0, 1.0), required=False)
         self.health.register("loop", lambda: LoopReport(3.0), required=True)
-        self.app: Litestar = create_web_app(WebServices(self.board, self.health, render_metrics))
+        services = WebServices(self.board, self.health, render_metrics)
+        self.app: Litestar = create_web_app(services, self.access)
 
 
 @asynccontextmanager

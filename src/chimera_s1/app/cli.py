@@ -24,6 +24,7 @@ from chimera_s1.app.commands.replay import replay
 from chimera_s1.app.commands.serve import serve
 from chimera_s1.app.commands.simulate import simulate
 from chimera_s1.app.commands.tail import tail
+from chimera_s1.app.commands.tokens import tokens
 from chimera_s1.domain.errors import (
     ChimeraError,
     ConfigurationError,
@@ -48,6 +49,7 @@ _RUN, _DATA, _LOOK = "Run", "Market data", "Look"
 app.command(rich_help_panel=_RUN)(serve)
 app.command(rich_help_panel=_RUN)(demo)
 app.command(rich_help_panel=_RUN)(simulate)
+app.add_typer(tokens, name="tokens", rich_help_panel=_RUN)
 app.command(rich_help_panel=_DATA)(tail)
 app.command(rich_help_panel=_DATA)(record)
 app.command(rich_help_panel=_DATA)(replay)

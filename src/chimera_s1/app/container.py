@@ -19,6 +19,7 @@ from chimera_s1.adapters.redis.node_writer import NodeQuotePublisher
 from chimera_s1.adapters.redis.operations_log import RedisOperationsLog
 from chimera_s1.adapters.redis.quote_publisher import OfficialQuotePublisher
 from chimera_s1.adapters.system.clock import SystemClock
+from chimera_s1.adapters.system.token_file import FileTokenStore
 from chimera_s1.adapters.telemetry.metrics import LatencyHistogram, MetricsPage
 from chimera_s1.adapters.telemetry.sources import (
     build_source,
@@ -40,6 +41,7 @@ from chimera_s1.app.market_parts import (
     build_watching,
 )
 from chimera_s1.app.metric_sources import (
+    access_source,
     board_source,
     liveness_source,
     operations_source,
@@ -47,6 +49,7 @@ from chimera_s1.app.metric_sources import (
 )
 from chimera_s1.app.setting_types import RedisWriter
 from chimera_s1.app.settings import Settings
+from chimera_s1.app.use_cases.control_access import ControlAccess
 from chimera_s1.app.use_cases.log_operations import LogOperations
 from chimera_s1.app.use_cases.measure_throughput import MeasureThroughput
 from chimera_s1.app.use_cases.patrol_clock import PatrolClock
@@ -109,6 +112,19 @@ def build_log_operations(operations_log: OperationsLog, clock: Clock) -> LogOper
     return LogOperations(operations_log, clock=clock, new_id=lambda: str(uuid4()))
 
 
+def build_access(settings: Settings, clock: Clock, operations: LogOperations) -> ControlAccess:
+    """
+    Who may call the HTTP API; a token file that cannot be read stops the start.
+    """
+    file = settings.api_tokens_file
+    return ControlAccess(
+        FileTokenStore(file, clock) if file else None,
+        limit=settings.rate_limit,
+        clock=clock,
+        record=operations.record,
+    )
+
+
 def build_publishing(  # noqa: PLR0917 (the container passes collaborators by position)
     settings: Settings,
     feeds: tuple[MarketFeed, ...],
@@ -167,6 +183,7 @@ def build_metrics(  # noqa: PLR0917 (the container passes collaborators by posit
     board: QuoteBoard,
     health: ReportHealth,
     latency: LatencyHistogram,
+    access: ControlAccess,
     settings: Settings,
 ) -> MetricsPage:
     """
@@ -184,6 +201,7 @@ def build_metrics(  # noqa: PLR0917 (the container passes collaborators by posit
             throughput_source(lambda: throughput.messages_per_s),
             operations_source(operations),
             board_source(board),
+            access_source(access),
             health_source(lambda: health.snapshot().components),
             build_source(__version__, str(settings.shard)),
         ],
@@ -191,7 +209,9 @@ def build_metrics(  # noqa: PLR0917 (the container passes collaborators by posit
     )
 
 
-def build_web(board: QuoteBoard, health: ReportHealth, metrics: MetricsPage) -> Litestar:
+def build_web(
+    board: QuoteBoard, health: ReportHealth, metrics: MetricsPage, access: ControlAccess
+) -> Litestar:
     """
     The HTTP application.
     """
@@ -200,7 +220,8 @@ def build_web(board: QuoteBoard, health: ReportHealth, metrics: MetricsPage) -> 
             quote_board=board,
             report_health=health,
             render_metrics=metrics.render,
-        )
+        ),
+        access,
     )
 
 
@@ -222,6 +243,7 @@ class Container(containers.DeclarativeContainer):
     operations_log = providers.Singleton(build_operations_log, settings, operations_client)
 
     operations = providers.Singleton(build_log_operations, operations_log, clock)
+    access = providers.Singleton(build_access, settings, clock, operations)
     patrols = providers.Singleton(build_patrols, settings, exchange, clock)
     status = providers.Singleton(build_market_status, settings, status_client)
     watching = providers.Singleton(build_watching, settings, status, exchange, clock)
@@ -252,6 +274,7 @@ class Container(containers.DeclarativeContainer):
         board,
         health,
         latency,
+        access,
         settings,
     )
-    web = providers.Singleton(build_web, board, health, metrics)
+    web = providers.Singleton(build_web, board, health, metrics, access)

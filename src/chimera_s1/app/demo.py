@@ -18,6 +18,8 @@ from msgspec import Struct
 
 from chimera_s1.adapters.redis.addresses import parse_addresses
 from chimera_s1.adapters.redis.server_process import end_leftover
+from chimera_s1.adapters.system.clock import SystemClock
+from chimera_s1.adapters.system.token_file import write_token_file
 from chimera_s1.app.child_process import ChildEndedError, ChildProcess, end_leftovers
 from chimera_s1.app.demo_state import (
     SERVICE_FILE,
@@ -26,9 +28,12 @@ from chimera_s1.app.demo_state import (
     demo_lock,
     read_lines,
     remove_demo_state,
+    tokens_file,
     write_demo_state,
 )
 from chimera_s1.app.settings import given_variables
+from chimera_s1.domain.access.scopes import Scope
+from chimera_s1.domain.access.tokens import SECRET_BYTES, make_token
 from chimera_s1.domain.errors import ConfigurationError
 
 HOST = "127.0.0.1"
@@ -155,6 +160,7 @@ async def _run_children(
     )
     simulated = msgspec.json.decode(await simulator.first_line(), type=_SimulatorAddresses)
     progress("starting the service and its Redis")
+    token = _write_token(plan.state_dir)
     environ = _service_environ(plan, simulated)
     service = await children.enter_async_context(ChildProcess(("serve",), environ, plan.state_dir))
     failures: list[ChildEndedError] = []
@@ -166,7 +172,13 @@ async def _run_children(
 
         for child in (simulator, service):
             tasks.start_soon(watch, child)
-        state = await _ready(plan, service, simulated.control_url, progress)
+        where = await _ready(plan, service, progress)
+        state = DemoState(
+            url=where["S1_URL"],
+            token=token,
+            redis_addresses=parse_addresses(where["S1_REDIS_ADDRESSES"]),
+            sim_url=simulated.control_url,
+        )
         children.callback(remove_demo_state, plan.state_dir)
         write_demo_state(plan.state_dir, state, given_variables(environ))
         ready(state)
@@ -185,15 +197,29 @@ def _service_environ(plan: DemoPlan, simulated: _SimulatorAddresses) -> dict[str
         "S1_BINANCE_PERP_WS_URL": simulated.perp_ws_url,
         "S1_HTTP_HOST": HOST,
         "S1_HTTP_PORT": str(plan.http_port),
+        "S1_API_TOKENS_FILE": str(tokens_file(plan.state_dir)),
         "S1_STATE_DIR": str(plan.state_dir),
     }
 
 
-async def _ready(
-    plan: DemoPlan, service: ChildProcess, sim_url: str, progress: Notice
-) -> DemoState:
+def _write_token(state_dir: Path) -> str:
     """
-    Wait until the service says where it is and `GET /ready` answers 200.
+    A token with all scopes, the only one that this demo's service knows.
+    """
+    token, record = make_token(
+        "demo",
+        secrets.token_bytes(SECRET_BYTES),
+        actor="demo",
+        scopes=Scope,
+        created_at=SystemClock().now_ms(),
+    )
+    write_token_file(tokens_file(state_dir), [record])
+    return token
+
+
+async def _ready(plan: DemoPlan, service: ChildProcess, progress: Notice) -> dict[str, str]:
+    """
+    Wait until the service says where it is and `GET /ready` answers 200; what it says.
     """
     missing: tuple[NotReady, ...] = (NotReady("its ports", "RED"),)
     with anyio.move_on_after(START_PATIENCE_S):
@@ -204,12 +230,7 @@ async def _ready(
         ):
             progress(f"waiting for {', '.join(part.name for part in missing)}")
             await anyio.sleep(_ASK_AGAIN_S)
-        return DemoState(
-            url=where["S1_URL"],
-            token=secrets.token_urlsafe(32),
-            redis_addresses=parse_addresses(where["S1_REDIS_ADDRESSES"]),
-            sim_url=sim_url,
-        )
+        return where
     waits = "; ".join(f"{part.name}: {part.detail}" for part in missing)
     raise ChildEndedError(
         f"the service was not ready after {START_PATIENCE_S:.0f} s, it waits for {waits}; "

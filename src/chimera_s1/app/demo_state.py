@@ -31,7 +31,7 @@ class DemoState(Struct, frozen=True):
     Attributes:
         url: Of the service's HTTP API.
 
-        token: Bearer token, made for this demo.
+        token: Bearer token with all scopes, made for this demo.
 
         redis_addresses: Of its Redis Cluster.
 
@@ -45,6 +45,13 @@ class DemoState(Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"DemoState(url={self.url!r}, token=***)"
+
+
+def tokens_file(state_dir: Path) -> Path:
+    """
+    Where the service of a demo in *state_dir* finds the hash of the demo's token.
+    """
+    return state_dir / "demo.tokens.json"
 
 
 def demo_file(state_dir: Path) -> Path:
@@ -77,10 +84,10 @@ def write_demo_state(state_dir: Path, state: DemoState, settings: Mapping[str, s
 
 def remove_demo_state(state_dir: Path) -> None:
     """
-    Remove what `write_demo_state` wrote.
+    Remove what a demo wrote.
     """
-    demo_file(state_dir).unlink(missing_ok=True)
-    _settings_file(state_dir).unlink(missing_ok=True)
+    for path in (demo_file(state_dir), _settings_file(state_dir), tokens_file(state_dir)):
+        path.unlink(missing_ok=True)
 
 
 def read_demo_settings(state_dir: Path) -> dict[str, str]:

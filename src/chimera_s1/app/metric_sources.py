@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from chimera_s1.adapters.telemetry.metrics import MetricSource, Sample, counter, gauge
+from chimera_s1.app.use_cases.control_access import ControlAccess
 from chimera_s1.app.use_cases.log_operations import LogOperations
 from chimera_s1.app.use_cases.publish_quotes import PublishQuotes
 from chimera_s1.app.use_cases.quote_board import QuoteBoard
@@ -113,4 +114,15 @@ def board_source(board: QuoteBoard) -> MetricSource:
             "Quotes replaced in a reader's mailbox before it took them.",
             board.replaced,
         ),
+    ]
+
+
+def access_source(access: ControlAccess) -> MetricSource:
+    """
+    Requests refused before their handler, by reason; left out before the first.
+    """
+    about = "HTTP requests refused for want of a token or a scope, or for asking too often."
+    return lambda: [
+        counter("s1_http_refused_total", about, count, reason=reason)
+        for reason, count in access.refused.items()
     ]

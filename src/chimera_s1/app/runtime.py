@@ -93,7 +93,13 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> tuple[Container, 
     """
     Open everything, onto *stack*.
     """
-    listener = stack.enter_context(bind(settings.http_host, settings.http_port))
+    listener = stack.enter_context(
+        bind(
+            settings.http_host,
+            settings.http_port,
+            loopback_only=settings.api_tokens_file is None,
+        )
+    )
     redis, addresses = await _redis(settings, stack)
     container = Container(
         settings=settings,

@@ -34,6 +34,7 @@ from chimera_s1.domain.errors import ConfigurationError, InvalidValueError
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.market.selection import SymbolChoice, parse_choice
 from chimera_s1.domain.resilience.backoff import Backoff
+from chimera_s1.domain.resilience.rate_limit import RateLimit
 from chimera_s1.domain.resilience.reconnect import ReconnectPolicy
 
 PREFIX = "S1_"
@@ -167,6 +168,19 @@ class Settings(BaseSettings):
         "HTTP", "127.0.0.1", "address or host name to listen on", "127.0.0.1"
     )
     http_port: WholeNumber = _number("HTTP", 8080, (0, PORT_MAX), "port, 0 picks a free one")
+    api_tokens_file: Path | None = _setting(
+        "HTTP",
+        None,
+        "file of tokens, see chimera-s1 tokens; without one only loopback is served, and only "
+        "reading",
+        "/etc/chimera/tokens.json",
+    )
+    rate_limit_per_s: WholeNumber = _number(
+        "HTTP",
+        20,
+        (1, 10_000),
+        "requests a second of one actor that touch money; twice as many at once",
+    )
     state_dir: Path = _setting(
         "Process", ".chimera", "directory for what is kept locally", ".chimera"
     )
@@ -244,6 +258,13 @@ class Settings(BaseSettings):
             retries_max=self.reconnect_n_max,
             scan_ms=self.reconnect_scan_ms,
         )
+
+    @property
+    def rate_limit(self) -> RateLimit:
+        """
+        `S1_RATE_LIMIT_PER_S` with its burst.
+        """
+        return RateLimit(self.rate_limit_per_s, burst=2 * self.rate_limit_per_s)
 
 
 def load_settings(environ: Mapping[str, str]) -> Settings:

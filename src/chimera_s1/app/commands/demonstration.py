@@ -89,6 +89,7 @@ In another terminal:
   {_program()} tail{where}
   . {shell_file if shell_file.is_absolute() else f"./{shell_file}"}
   curl -s $S1_URL/health
+  curl -s -H "Authorization: Bearer $S1_TOKEN" $S1_URL/xchg/quotes/spot/BTCUSDT
   redis-cli -c -h {first.host} -p {first.port} XREVRANGE mkt:events:spot:BTCUSDT + - COUNT 1
 
 Ctrl-C ends everything."""

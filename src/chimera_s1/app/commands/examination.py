@@ -124,7 +124,11 @@ async def _http(settings: Settings) -> Finding:
             return Finding("http", Grade.FAIL, f"{demo.url} is not ready: {waits}")
         return Finding("http", Grade.OK, f"{demo.url} is ready")
     try:
-        bind(settings.http_host, settings.http_port).close()
+        bind(
+            settings.http_host,
+            settings.http_port,
+            loopback_only=settings.api_tokens_file is None,
+        ).close()
     except ConfigurationError as error:
         return Finding("http", Grade.FAIL, str(error))
     free = "any free port will be taken" if settings.http_port == 0 else "free"

@@ -15,8 +15,16 @@ from litestar.plugins.core import MsgspecDIPlugin
 from msgspec import Struct
 
 from chimera_s1 import __version__
+from chimera_s1.app.use_cases.control_access import ControlAccess
 from chimera_s1.app.use_cases.quote_board import QuoteBoard
 from chimera_s1.app.use_cases.report_health import ReportHealth
+from chimera_s1.app.web.access import (
+    BODY_BYTES_MAX,
+    AccessDescription,
+    AccessGuard,
+    read_actor,
+    security_components,
+)
 from chimera_s1.app.web.health import read_health, read_metrics, read_readiness
 from chimera_s1.app.web.problems import problem_response
 from chimera_s1.app.web.quotes import QuotesController
@@ -51,13 +59,24 @@ class _Application(Litestar):
         return [*plugins, MsgspecDIPlugin()]
 
 
-def create_web_app(services: WebServices) -> Litestar:
+def create_web_app(services: WebServices, access: ControlAccess) -> Litestar:
     """
     The ASGI application; it owns no connection and starts no task.
+
+    Args:
+        services: What routes may ask for.
+
+        access: Who may call them.
     """
     app = _Application(
         route_handlers=[read_health, read_readiness, read_metrics, QuotesController],
-        dependencies={name: _provide(services, name) for name in WebServices.__struct_fields__},
+        dependencies={
+            **{name: _provide(services, name) for name in WebServices.__struct_fields__},
+            "actor": Provide(read_actor, sync_to_thread=False),
+        },
+        guards=[AccessGuard(access)],
+        plugins=[AccessDescription()],
+        request_max_body_size=BODY_BYTES_MAX,
         exception_handlers={Exception: problem_response},
         openapi_config=_openapi(),
         logging_config=None,  # the runtime sets logging up; an application that does too fights it
@@ -84,12 +103,14 @@ def _openapi() -> OpenAPIConfig:
             Tag(name="quotes", description="What was published, newest first."),
             Tag(name="operation", description="For orchestrators, Prometheus and people on call."),
         ],
+        components=security_components(),
         use_handler_docstrings=True,
         render_plugins=[SchemaPage(path="/")],
         openapi_router=Router(
             SCHEMA_PATH,
             route_handlers=[],
             include_in_schema=False,
+            opt={"public": True},
             response_headers={"Content-Security-Policy": _NO_SCRIPTS},
             after_request=_refuse_html_not_found,
         ),

@@ -51,6 +51,7 @@ def not_ready_response(request: AnyRequest, error: NotReadyError) -> Response[No
 
 @get(
     "/health",
+    opt={"public": True},
     operation_id="read_health",
     summary="Liveness, and the level of every component",
     tags=_TAGS,
@@ -65,6 +66,7 @@ def read_health(report_health: NamedDependency[ReportHealth]) -> HealthView:
 
 @get(
     "/ready",
+    opt={"public": True},
     operation_id="read_readiness",
     summary="Does the service do its work",
     tags=_TAGS,
@@ -92,6 +94,7 @@ def read_readiness(report_health: NamedDependency[ReportHealth]) -> ReadyView:
 
 @get(
     "/metrics",
+    opt={"public": True},
     operation_id="read_metrics",
     summary="Counters and gauges for Prometheus",
     tags=_TAGS,

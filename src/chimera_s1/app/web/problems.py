@@ -11,9 +11,16 @@ from urllib.parse import quote
 from litestar import Request, Response
 from litestar.datastructures import State
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
+from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.openapi.datastructures import ResponseSpec
 from msgspec import Struct
 
+from chimera_s1.app.use_cases.control_access import (
+    AccessDisabledError,
+    RateExceededError,
+    ScopeMissingError,
+    TokenRefusedError,
+)
 from chimera_s1.app.use_cases.quote_board import BoardClosedError, TooManySubscribersError
 from chimera_s1.app.web.schemas import ProblemView
 from chimera_s1.domain.errors import ChimeraError, InvalidValueError
@@ -68,6 +75,9 @@ METHOD_NOT_ALLOWED = ProblemKind(
     HTTPStatus.METHOD_NOT_ALLOWED,
     "This path does not take this method",
 )
+REQUEST_TOO_LARGE = ProblemKind(
+    "request.too_large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is larger than this takes"
+)
 NOT_READY = ProblemKind(
     "service.not_ready",
     HTTPStatus.SERVICE_UNAVAILABLE,
@@ -90,16 +100,35 @@ TOO_MANY_SUBSCRIBERS = ProblemKind(
 STOPPING = ProblemKind(
     BoardClosedError.code, HTTPStatus.SERVICE_UNAVAILABLE, "The service is stopping"
 )
+TOKEN_REFUSED = ProblemKind(
+    TokenRefusedError.code, HTTPStatus.UNAUTHORIZED, "This needs a valid token"
+)
+SCOPE_MISSING = ProblemKind(
+    ScopeMissingError.code, HTTPStatus.FORBIDDEN, "The token is not for this"
+)
+RATE_EXCEEDED = ProblemKind(
+    RateExceededError.code, HTTPStatus.TOO_MANY_REQUESTS, "This actor asks too often"
+)
+ACCESS_DISABLED = ProblemKind(
+    AccessDisabledError.code,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "No tokens are configured, so nobody may do this",
+)
 _OWN: dict[type[ChimeraError], ProblemKind] = {
     InvalidValueError: VALUE_INVALID,
     QuoteUnknownError: QUOTE_UNKNOWN,
     TooManySubscribersError: TOO_MANY_SUBSCRIBERS,
     BoardClosedError: STOPPING,
+    TokenRefusedError: TOKEN_REFUSED,
+    ScopeMissingError: SCOPE_MISSING,
+    RateExceededError: RATE_EXCEEDED,
+    AccessDisabledError: ACCESS_DISABLED,
 }
 PROBLEM_KINDS = (
     REQUEST_INVALID,
     NOT_FOUND,
     METHOD_NOT_ALLOWED,
+    REQUEST_TOO_LARGE,
     NOT_READY,
     INTERNAL,
     *_OWN.values(),
@@ -115,9 +144,7 @@ def problem_response(request: AnyRequest, error: Exception) -> Response[ProblemV
     if kind is INTERNAL:
         _logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
     view = view_of(kind, _detail(kind, error, request), request)
-    # A 405 without its Allow header would break RFC 9110; Litestar's exception carries it.
-    carried = error.headers if isinstance(error, HTTPException) else None
-    return respond(kind, view, carried or {})
+    return respond(kind, view, _headers(error))
 
 
 def view_of(kind: ProblemKind, detail: str, request: AnyRequest) -> ProblemView:
@@ -166,10 +193,28 @@ def _kind(error: Exception) -> ProblemKind:
             return NOT_FOUND
         case MethodNotAllowedException():
             return METHOD_NOT_ALLOWED
+        case RequestEntityTooLarge():
+            return REQUEST_TOO_LARGE
         case HTTPException(status_code=status) if status < HTTPStatus.INTERNAL_SERVER_ERROR:
             return REQUEST_INVALID
         case _:
             return INTERNAL
+
+
+def _headers(error: Exception) -> Mapping[str, str]:
+    """
+    What RFC 9110 wants beside the status: Allow with a 405 (Litestar's exception carries it),
+    WWW-Authenticate with a 401; and when to come back.
+    """
+    match error:
+        case TokenRefusedError():
+            return {"WWW-Authenticate": "Bearer"}
+        case RateExceededError(retry_after_s=wait_s):
+            return {"Retry-After": str(wait_s)}
+        case HTTPException(headers=dict(headers)):
+            return headers
+        case _:
+            return {}
 
 
 def _detail(kind: ProblemKind, error: Exception, request: AnyRequest) -> str:
@@ -179,6 +224,9 @@ def _detail(kind: ProblemKind, error: Exception, request: AnyRequest) -> str:
         return f"{request.url.path} is nothing this service has; /schema describes what it has"
     if kind is METHOD_NOT_ALLOWED:
         return f"{request.url.path} does not take {request.method}; see the Allow header"
+    if kind is REQUEST_TOO_LARGE:
+        limit = request.route_handler.resolve_request_max_body_size()
+        return f"{request.url.path} takes {limit} bytes at most; send less"
     if isinstance(error, HTTPException):
         return _faults(error.extra) or error.detail
     return str(error)

@@ -21,6 +21,7 @@ from chimera_s1.app.web.problems import (
 )
 from chimera_s1.app.web.quote_events import EVENT_STREAM, QuoteEvents
 from chimera_s1.app.web.schemas import QuoteListView, QuoteView
+from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.errors import InvalidValueError
 from chimera_s1.domain.identifiers import InstrumentId, Venue, parse_symbol
 
@@ -54,6 +55,7 @@ class QuotesController(Controller):
     """
 
     path = "/xchg/quotes"
+    opt = {"scope": Scope.READ}  # noqa: RUF012 (Litestar's way; it copies it)
     tags = ("quotes",)
 
     @get(

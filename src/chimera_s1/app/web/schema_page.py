@@ -7,6 +7,7 @@ from typing import Any
 
 from litestar.openapi.plugins import OpenAPIRenderPlugin
 
+from chimera_s1.app.web.access import SCHEME
 from chimera_s1.app.web.problems import PROBLEM_KINDS, AnyRequest
 
 _STYLE = """
@@ -66,7 +67,14 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
     return (
         f'<h3 id="{escape(operation["operationId"])}"><code>{method.upper()} {escape(path)}</code>'
         f"</h3><p>{escape(operation['summary'])}. {escape(operation['description'])}</p>"
-        f"{_table(parameters)}{_table(responses)}"
+        f"{_needs(operation)}{_table(parameters)}{_table(responses)}"
+    )
+
+
+def _needs(operation: dict[str, Any]) -> str:
+    scopes = [scope for each in operation.get("security", ()) for scope in each[SCHEME]]
+    return "".join(
+        f"<p>Needs a token with the scope <code>{escape(scope)}</code>.</p>" for scope in scopes
     )
 
 

@@ -6,6 +6,7 @@ import errno
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from ipaddress import ip_address
 from typing import Any
 
 import uvicorn
@@ -26,7 +27,9 @@ How long a reader may leave what was sent to it untaken before its connection is
 _PORT_MAX = 65_535
 
 
-def bind(host: str, port: int, *, stuck_reader_ms: int = STUCK_READER_MS) -> socket.socket:
+def bind(
+    host: str, port: int, *, loopback_only: bool = False, stuck_reader_ms: int = STUCK_READER_MS
+) -> socket.socket:
     """
     A listening TCP socket.
 
@@ -38,6 +41,8 @@ def bind(host: str, port: int, *, stuck_reader_ms: int = STUCK_READER_MS) -> soc
 
         port: 0 to 65535; 0 takes a free one.
 
+        loopback_only: Other machines must not reach it, because no tokens are configured.
+
         stuck_reader_ms: A connection whose reader takes nothing for so long is dropped by the
             kernel (tcp(7), TCP_USER_TIMEOUT; inherited by accepted sockets).
 
@@ -47,6 +52,12 @@ def bind(host: str, port: int, *, stuck_reader_ms: int = STUCK_READER_MS) -> soc
     if not 0 <= port <= _PORT_MAX:
         raise ConfigurationError(f"S1_HTTP_PORT={port} is not a port; write 0 to {_PORT_MAX}")
     family, address = _resolve(host, port)
+    if loopback_only and not ip_address(address[0]).is_loopback:
+        raise ConfigurationError(
+            f"S1_HTTP_HOST={host} can be reached from other machines, and no tokens are "
+            "configured; make one with chimera-s1 tokens create and name its file in "
+            "S1_API_TOKENS_FILE, or listen on 127.0.0.1"
+        )
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

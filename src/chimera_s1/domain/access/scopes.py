@@ -1,0 +1,23 @@
+"""
+What a token may be used for.
+"""
+
+from enum import StrEnum
+
+
+class Scope(StrEnum):
+    """
+    One permission; none contains another.
+    """
+
+    READ = "read"
+    TREASURY_TRANSFER = "treasury:transfer"
+    TREASURY_RESOLVE = "treasury:resolve"
+    ORDERS_TRADE = "orders:trade"
+
+    @property
+    def guards_money(self) -> bool:
+        """
+        False for looking, true for everything else.
+        """
+        return self is not Scope.READ

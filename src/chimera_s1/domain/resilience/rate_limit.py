@@ -1,0 +1,61 @@
+"""
+How often one caller may ask: a token bucket, its tokens called requests here.
+"""
+
+from msgspec import Struct
+
+from chimera_s1.domain.errors import InvalidValueError
+
+
+class RateLimit(Struct, frozen=True):
+    """
+    *per_s* requests a second in the long run, *burst* at once after a pause.
+    """
+
+    per_s: int
+    burst: int
+
+    def __post_init__(self) -> None:
+        if self.per_s <= 0 or self.burst <= 0:
+            raise InvalidValueError(
+                "a rate limit needs a rate and a burst of at least 1, "
+                f"not {self.per_s}/s and {self.burst}"
+            )
+
+    def full(self, now_ms: float) -> "Allowance":
+        """
+        What a caller has who has not asked yet.
+        """
+        return Allowance(float(self.burst), now_ms)
+
+    def spend(self, allowance: "Allowance", now_ms: float) -> "Allowance | Exceeded":
+        """
+        What is left after one more request.
+
+        Args:
+            allowance: What was left after the last one.
+
+            now_ms: Monotonic ms.
+        """
+        gained = max(0.0, now_ms - allowance.at_ms) * self.per_s / 1000
+        has = min(self.burst, allowance.requests + gained)
+        if has < 1:
+            return Exceeded((1 - has) * 1000 / self.per_s)
+        return Allowance(has - 1, now_ms)
+
+
+class Allowance(Struct, frozen=True):
+    """
+    Requests left at a moment, monotonic ms; fractions are on their way to a whole one.
+    """
+
+    requests: float
+    at_ms: float
+
+
+class Exceeded(Struct, frozen=True):
+    """
+    The request is one too many; after *wait_ms* there is one more.
+    """
+
+    wait_ms: float

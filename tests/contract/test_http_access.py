@@ -1,0 +1,384 @@
+"""
+Who may call the HTTP API: every route says what it needs, and what is refused is refused in one
+shape, counted, recorded, and tells nothing of the tokens there are.
+
+Money routes are stood for by one of this module, which declares what a real one declares.
+"""
+
+import json
+import logging
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+from litestar import Controller, Litestar, get, post
+from litestar.di import NamedDependency
+from litestar.handlers.http_handlers import HTTPRouteHandler
+from litestar.params import JSONBody
+from litestar.routes import HTTPRoute
+from litestar.testing import AsyncTestClient
+from msgspec import Struct, structs
+
+from chimera_s1.adapters.memory.token_store import MemoryTokenStore
+from chimera_s1.app.web.access import BODY_BYTES_MAX, needed_scope
+from chimera_s1.domain.access.scopes import Scope
+from chimera_s1.domain.access.tokens import TokenRecord, make_token
+from chimera_s1.domain.access.verification import Actor
+from chimera_s1.domain.resilience.rate_limit import RateLimit
+from tests.contract.web_parts import NOW_MS, READER, READER_TOKEN, WebParts, serving
+
+Client = AsyncTestClient[Litestar]
+
+SAFETY_S = 30
+PUBLIC = {"/health", "/ready", "/metrics", "/schema", "/schema/openapi.json", "/schema/{path:str}"}
+TRANSFERS = "/test/transfers"
+SLOW = RateLimit(per_s=1, burst=2)
+
+
+class Example(Struct):
+    note: str
+
+
+class ActorView(Struct):
+    name: str
+    kid: str
+
+
+class TransfersController(Controller):
+    path = TRANSFERS
+    opt = {"scope": Scope.TREASURY_TRANSFER}  # noqa: RUF012
+
+    @post()
+    async def make(self, data: JSONBody[Example], actor: NamedDependency[Actor]) -> ActorView:
+        """Stands for a transfer."""
+        assert data.note
+        return ActorView(actor.name, actor.kid)
+
+
+def made(
+    kid: str, scope: Scope = Scope.TREASURY_TRANSFER, not_after: int | None = None
+) -> tuple[str, TokenRecord]:
+    return make_token(
+        kid,
+        kid.encode().ljust(32, b"."),
+        actor="treasury-bot",
+        scopes=[scope],
+        created_at=0,
+        not_after=not_after,
+    )
+
+
+GOOD_TOKEN, GOOD = made("good")
+SECOND_TOKEN, SECOND = made("second")
+EXPIRED_TOKEN, EXPIRED = made("expired", not_after=NOW_MS - 1)
+REVOKED_TOKEN, _REVOKED = made("revoked")
+REVOKED = structs.replace(_REVOKED, revoked_at=NOW_MS)
+UNKNOWN_TOKEN, _ = made("unknown")
+FORGED_TOKEN = GOOD_TOKEN[:-5] + "AAAAA"
+TOKENS = (
+    GOOD_TOKEN,
+    SECOND_TOKEN,
+    EXPIRED_TOKEN,
+    REVOKED_TOKEN,
+    UNKNOWN_TOKEN,
+    FORGED_TOKEN,
+    READER_TOKEN,
+)
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
+
+
+def guarded(*records: TokenRecord, limit: RateLimit | None = None) -> WebParts:
+    """
+    The application with tokens and the route above.
+    """
+    store = MemoryTokenStore(records or (GOOD, SECOND, EXPIRED, REVOKED, READER))
+    parts = WebParts(tokens=store, limit=limit or RateLimit(per_s=20, burst=40))
+    parts.app.register(TransfersController)
+    return parts
+
+
+@asynccontextmanager
+async def asking(parts: WebParts) -> AsyncIterator[Client]:
+    async with AsyncTestClient(parts.app) as client:
+        yield client
+
+
+def problem(reply: httpx.Response, status: int, code: str) -> dict[str, Any]:
+    """
+    *reply* as the problem (RFC 9457) it has to be.
+    """
+    assert reply.status_code == status, reply.text
+    assert reply.headers["content-type"] == "application/problem+json"
+    body: dict[str, Any] = reply.json()
+    assert list(body) == ["type", "title", "status", "detail", "instance", "code"]
+    assert (body["status"], body["code"], body["type"]) == (status, code, f"/schema#{code}")
+    return body
+
+
+@pytest.fixture(autouse=True)
+def _no_token_in_any_log(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    caplog.set_level(logging.DEBUG)
+    yield
+    assert not [token for token in TOKENS if token in caplog.text]
+
+
+def handlers(app: Litestar) -> list[tuple[str, HTTPRouteHandler]]:
+    return [
+        (route.path, handler)
+        for route in app.routes
+        if isinstance(route, HTTPRoute)
+        for handler in route.route_handlers
+    ]
+
+
+def test_every_route_declares_its_scope_or_is_one_of_the_public_ones() -> None:
+    """
+    Nothing is open by accident; who adds a public route adds it here.
+    """
+    app = WebParts().app
+    needs = {(path, handler.handler_name): needed_scope(handler) for path, handler in handlers(app)}
+
+    assert all(isinstance(route, HTTPRoute) for route in app.routes)
+    public = {
+        path for (path, name), scope in needs.items() if scope is None and name != "options_handler"
+    }
+    assert public == PUBLIC
+
+
+def test_no_route_of_ours_takes_options_which_litestar_answers_unguarded() -> None:
+    taking = [each for _, each in handlers(WebParts().app) if "OPTIONS" in each.http_methods]
+
+    assert {handler.handler_name for handler in taking} == {"options_handler"}
+    assert all(handler.http_methods == {"OPTIONS"} for handler in taking)
+
+
+async def test_a_route_that_declares_nothing_is_refused_to_everybody(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """
+    Deny by default; the log names the route.
+    """
+
+    @get("/test/forgotten", sync_to_thread=False, include_in_schema=False)
+    def forgotten() -> str:
+        raise AssertionError("it was reached")
+
+    parts = guarded()
+    parts.app.register(forgotten)
+    async with asking(parts) as client:
+        problem(await client.get("/test/forgotten", headers=bearer(GOOD_TOKEN)), 500, "internal")
+
+    [record] = [each for each in caplog.records if each.levelno == logging.ERROR]
+    assert record.exc_info is not None
+    assert "forgotten must declare" in str(record.exc_info[1])
+
+
+async def test_without_tokens_reading_is_open_and_money_is_not() -> None:
+    parts = WebParts()
+    parts.app.register(TransfersController)
+    async with asking(parts) as client:
+        quotes = await client.get("/xchg/quotes")
+        money = await client.post(TRANSFERS, headers=bearer(GOOD_TOKEN), json={"note": "x"})
+
+    assert quotes.status_code == 200
+    body = problem(money, 503, "access.disabled")
+    assert "chimera-s1 tokens create --scope treasury:transfer" in body["detail"]
+    assert "S1_API_TOKENS_FILE" in body["detail"]
+    assert parts.access.refused == {"disabled": 1}
+
+
+@pytest.mark.parametrize("path", ["/health", "/ready", "/metrics", "/schema"])
+async def test_what_is_public_needs_no_token(path: str) -> None:
+    async with asking(guarded()) as client:
+        assert (await client.get(path)).status_code == 200
+
+
+async def test_the_handler_is_told_who_called() -> None:
+    async with asking(guarded()) as client:
+        replies = [
+            await client.post(TRANSFERS, headers=bearer(token), json={"note": "x"})
+            for token in (GOOD_TOKEN, SECOND_TOKEN)
+        ]
+
+    assert [reply.json() for reply in replies] == [
+        {"name": "treasury-bot", "kid": "good"},
+        {"name": "treasury-bot", "kid": "second"},
+    ]
+
+
+REFUSED = {
+    "missing": ({}, None),
+    "malformed": ({"Authorization": GOOD_TOKEN}, None),
+    "malformed: another scheme": ({"Authorization": f"Basic {GOOD_TOKEN}"}, None),
+    "malformed: nothing after it": ({"Authorization": "Bearer"}, None),
+    "malformed: cut": (bearer(GOOD_TOKEN[:-1]), None),
+    "unknown": (bearer(UNKNOWN_TOKEN), None),
+    "mismatch": (bearer(FORGED_TOKEN), "good"),
+    "expired": (bearer(EXPIRED_TOKEN), "expired"),
+    "revoked": (bearer(REVOKED_TOKEN), "revoked"),
+}
+
+
+@pytest.mark.parametrize(("headers", "kid"), REFUSED.values(), ids=REFUSED)
+@pytest.mark.parametrize("request_line", ["GET /xchg/quotes", f"POST {TRANSFERS}"])
+async def test_without_a_valid_token_all_are_told_the_same_and_we_know_why(
+    request: pytest.FixtureRequest, request_line: str, headers: dict[str, str], kid: str | None
+) -> None:
+    """
+    The reply is no oracle; the counter and the event have the reason, and the kid where we know it.
+    """
+    method, path = request_line.split(" ")
+    reason = request.node.callspec.id.rpartition("-")[2].partition(":")[0]
+    parts = guarded()
+    async with asking(parts) as client:
+        plain = await client.request(method, path)
+        parts.events.clear()
+        parts.access.refused.clear()
+        await parts.clock.advance(1_000)
+        reply = await client.request(method, path, headers=headers)
+
+    assert problem(reply, 401, "access.token") == plain.json()
+    assert reply.headers["www-authenticate"] == "Bearer"
+    assert parts.access.refused == {reason: 1}
+    assert parts.events == [("access.refused", {"kid": kid, "path": path, "reason": reason})]
+
+
+async def test_two_authorization_headers_are_none() -> None:
+    parts = guarded()
+    twice = [("Authorization", f"Bearer {token}") for token in (GOOD_TOKEN, SECOND_TOKEN)]
+    async with asking(parts) as client:
+        problem(await client.post(TRANSFERS, headers=twice), 401, "access.token")
+
+    assert parts.access.refused == {"malformed": 1}
+
+
+async def test_a_scope_that_is_missing_is_named() -> None:
+    parts = guarded()
+    async with asking(parts) as client:
+        reply = await client.post(TRANSFERS, headers=bearer(READER_TOKEN), json={"note": "x"})
+        other = await client.get("/xchg/quotes", headers=bearer(GOOD_TOKEN))
+
+    assert "the scope treasury:transfer" in problem(reply, 403, "access.scope")["detail"]
+    assert "the scope read" in problem(other, 403, "access.scope")["detail"]
+    assert parts.access.refused == {"scope": 2}
+    assert [detail["kid"] for _, detail in parts.events] == ["reader", "good"]
+
+
+async def test_a_flood_of_refusals_is_counted_whole_and_recorded_once_a_second() -> None:
+    parts = guarded()
+    async with asking(parts) as client:
+        for _ in range(5):
+            await client.get("/xchg/quotes", headers=bearer(UNKNOWN_TOKEN))
+            await client.get("/xchg/quotes", headers=bearer(EXPIRED_TOKEN))
+        await parts.clock.advance(1_000)
+        await client.get("/xchg/quotes", headers=bearer(UNKNOWN_TOKEN))
+
+    assert parts.access.refused == {"unknown": 6, "expired": 5}
+    assert [detail["reason"] for _, detail in parts.events] == ["unknown", "expired", "unknown"]
+
+
+async def test_an_actor_who_asks_too_often_is_told_when_to_come_back() -> None:
+    """
+    Both tokens of an actor draw on one allowance; reading draws on none.
+    """
+    parts = guarded(GOOD, SECOND, READER, limit=SLOW)
+
+    async def transfer(client: Client, token: str) -> httpx.Response:
+        return await client.post(TRANSFERS, headers=bearer(token), json={"note": "x"})
+
+    async with asking(parts) as client:
+        first = [(await transfer(client, each)).status_code for each in (GOOD_TOKEN, SECOND_TOKEN)]
+        refused = await transfer(client, SECOND_TOKEN)
+        reads = [await client.get("/xchg/quotes", headers=bearer(READER_TOKEN)) for _ in range(5)]
+        await parts.clock.advance(1_000)
+        again = await transfer(client, GOOD_TOKEN)
+
+    assert first == [201, 201]
+    assert "treasury-bot asks more than 1 times" in problem(refused, 429, "access.rate")["detail"]
+    assert refused.headers["retry-after"] == "1"
+    assert [reply.status_code for reply in reads] == [200] * 5
+    assert again.status_code == 201
+    assert parts.access.refused == {"rate": 1}
+
+
+async def test_who_may_not_is_refused_before_the_body_is_looked_at() -> None:
+    """
+    Neither a body that is too large nor one that is no JSON changes the answer.
+    """
+    async with asking(guarded(GOOD, limit=RateLimit(per_s=1, burst=1))) as client:
+        for body in (b"x" * 100_000, b"{"):
+            problem(await client.post(TRANSFERS, content=body), 401, "access.token")
+        for status, code in ((400, "request.invalid"), (429, "access.rate")):
+            reply = await client.post(TRANSFERS, headers=bearer(GOOD_TOKEN), content=b"{")
+            problem(reply, status, code)
+
+
+@pytest.mark.parametrize("announced", [True, False], ids=["announced", "in chunks"])
+async def test_a_body_over_the_limit_is_refused_with_the_limit(*, announced: bool) -> None:
+    """
+    On a real socket, where a body without a length comes in chunks.
+    """
+
+    async def chunks(body: bytes) -> AsyncIterator[bytes]:
+        for at in range(0, len(body), 1_000):
+            yield body[at : at + 1_000]
+
+    async def sent(client: httpx.AsyncClient, length: int) -> httpx.Response:
+        body = json.dumps({"note": "x" * (length - len('{"note": ""}'))}).encode()
+        assert len(body) == length
+        content = body if announced else chunks(body)
+        return await client.post(TRANSFERS, headers=bearer(GOOD_TOKEN), content=content)
+
+    with anyio.fail_after(SAFETY_S):
+        async with (
+            serving(guarded()) as server,
+            httpx.AsyncClient(base_url=server.url) as client,
+        ):
+            largest = await sent(client, BODY_BYTES_MAX)
+            larger = await sent(client, BODY_BYTES_MAX + 1)
+
+    assert largest.status_code == 201
+    assert largest.headers["cache-control"] == "no-store"
+    body = problem(larger, 413, "request.too_large")
+    assert f"{BODY_BYTES_MAX} bytes at most" in body["detail"]
+
+
+async def test_no_answer_quotes_what_was_sent_as_a_token() -> None:
+    parts = guarded(GOOD, EXPIRED, REVOKED, READER, limit=SLOW)
+    async with asking(parts) as client:
+        replies = [
+            await client.post(TRANSFERS, headers=bearer(token), json={"note": "x"})
+            for token in TOKENS * 3
+        ]
+
+    assert {reply.status_code for reply in replies} == {201, 401, 403, 429}
+    said = "".join(f"{reply.text}{reply.headers}" for reply in replies) + repr(parts.events)
+    assert not [token for token in TOKENS if token.rpartition("_")[2] in said]
+
+
+def test_the_description_says_what_a_money_route_asks_and_answers() -> None:
+    described = guarded().app.openapi_schema.to_schema()
+    operation = described["paths"][TRANSFERS]["post"]
+
+    assert operation["security"] == [{"bearer": ["treasury:transfer"]}]
+    assert {"401", "403", "413", "429", "503"} <= operation["responses"].keys()
+    assert described["components"]["securitySchemes"]["bearer"]["scheme"] == "bearer"
+    assert "security" not in described["paths"]["/health"]["get"]
+
+
+async def test_the_page_for_people_names_the_scope_of_each_route() -> None:
+    async with asking(guarded()) as client:
+        page = (await client.get("/schema")).text
+
+    assert "Needs a token with the scope <code>treasury:transfer</code>." in page
+    assert page.count("Needs a token with the scope <code>read</code>.") == 3
+
+
+def test_an_actor_of_a_token_and_the_token_show_no_secret() -> None:
+    assert not [token for token in TOKENS if token in repr((GOOD, READER))]
