@@ -191,7 +191,9 @@ def simulated(ready: Mapping[str, str], symbols: str = "BTCUSDT,ETHUSDT") -> dic
     Settings for a simulator whose first line was *ready*.
     """
     urls = {
-        f"S1_BINANCE_{name.upper()}": url for name, url in ready.items() if name != "control_url"
+        f"S1_BINANCE_{name.upper()}": url
+        for name, url in ready.items()
+        if name.endswith("_url") and name != "control_url"
     }
     return {"S1_BINANCE_ENV": "simulator", "S1_SYMBOLS": symbols, **urls}
 

@@ -27,7 +27,7 @@ def endpoints(simulator: dict[str, str]) -> dict[str, str]:
     urls = {
         f"S1_BINANCE_{name.upper()}": url
         for name, url in simulator.items()
-        if name != "control_url"
+        if name.endswith("_url") and name != "control_url"
     }
     return {"S1_BINANCE_ENV": "simulator", **urls}
 

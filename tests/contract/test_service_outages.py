@@ -48,6 +48,7 @@ async def simulator_again(ready: dict[str, str]) -> AsyncIterator[ChimeraProcess
     ports = [
         option
         for name, url in ready.items()
+        if name.endswith("_url")
         for option in (f"--{name.removesuffix('_url').replace('_', '-')}-port", _port(url))
     ]
     async with simulator_process(*SYMBOL, *ports) as process:

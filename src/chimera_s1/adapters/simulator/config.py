@@ -2,6 +2,7 @@
 What a simulator is told at its start, and where it can then be reached.
 """
 
+from decimal import Decimal
 from pathlib import Path
 
 from msgspec import Struct
@@ -11,6 +12,42 @@ from chimera_s1.adapters.simulator.scenario import Scenario
 LOOPBACK = "127.0.0.1"
 DEFAULT_SYMBOLS = 20
 DEFAULT_RATE = 200.0
+DEFAULT_USDT = Decimal(10_000)
+
+
+class ApiKey(Struct, frozen=True):
+    """
+    One API key and the secret that signs for it; printed without the secret.
+    """
+
+    key: str
+    secret: str
+
+    def __repr__(self) -> str:
+        return f"ApiKey({self.key!r})"
+
+
+DEMO_KEY = ApiKey(
+    "ChimeraSimulatorDemoKey00000000000000000000000000000000000000001",
+    "ChimeraSimulatorDemoSecretItOpensNothingButTheSimulator000000001",
+)
+"""
+In the form of Binance's. It is written down everywhere and protects nothing.
+"""
+
+
+class AccountConfig(Struct, frozen=True, kw_only=True):
+    """
+    The one account of the exchange.
+
+    Attributes:
+        books: File to which every movement of money is appended, on disk before it is answered.
+    """
+
+    api_key: ApiKey = DEMO_KEY
+    spot_usdt: Decimal = DEFAULT_USDT
+    futures_usdt: Decimal = DEFAULT_USDT
+    books: Path | None = None
 
 
 class SimulatorConfig(Struct, frozen=True, kw_only=True):
@@ -32,6 +69,8 @@ class SimulatorConfig(Struct, frozen=True, kw_only=True):
         loop: Start the file again at its end.
 
         scenario: Faults that come with time, from the first subscription on.
+
+        account: Who may sign, and what is in the wallets.
     """
 
     host: str = LOOPBACK
@@ -47,6 +86,7 @@ class SimulatorConfig(Struct, frozen=True, kw_only=True):
     play_at_rate: bool = False
     loop: bool = False
     scenario: Scenario | None = None
+    account: AccountConfig = AccountConfig()
 
 
 class SimulatorAddresses(Struct, frozen=True, kw_only=True):

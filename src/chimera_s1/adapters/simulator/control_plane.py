@@ -5,7 +5,6 @@ What a test or an operator may ask of the simulator and do to it; no part of Bin
 from collections.abc import Sequence
 from typing import Any
 
-import orjson
 from aiohttp import web
 
 from chimera_s1.adapters.simulator.book_pump import BookPump
@@ -27,9 +26,11 @@ from chimera_s1.adapters.simulator.control_views import (
     hub_view,
     scenario_view,
 )
+from chimera_s1.adapters.simulator.control_wallet import WalletControl
 from chimera_s1.adapters.simulator.faults import FaultRegistry
 from chimera_s1.adapters.simulator.hub import StreamHub
 from chimera_s1.adapters.simulator.market import SymbolMarket
+from chimera_s1.adapters.simulator.rest_replies import json_reply
 from chimera_s1.adapters.simulator.scenario import parse_scenario
 from chimera_s1.adapters.simulator.scenario_player import ScenarioPlayer
 from chimera_s1.adapters.simulator.topics import FRAMES_KEPT
@@ -48,18 +49,22 @@ class ControlPlane:
         clock: ScaledClock,
         faults: FaultRegistry,
         player: ScenarioPlayer,
+        *,
+        wallet: WalletControl,
     ) -> None:
         self._hubs = {hub.venue.value: hub for hub in hubs}
         self._pump = pump
         self._clock = clock
         self._faults = faults
         self._player = player
+        self._wallet = wallet
 
     def application(self) -> web.Application:
         """
         An application with all of them.
         """
         application = web.Application(middlewares=[_explain])
+        application.add_routes(self._wallet.routes())
         application.add_routes(
             [
                 web.get("/sim/status", self._status),
@@ -79,7 +84,7 @@ class ControlPlane:
         return application
 
     async def _status(self, _: web.Request) -> web.Response:
-        return _json(
+        return json_reply(
             {
                 "clock": clock_view(self._clock),
                 "rate": self._pump.pace,
@@ -94,10 +99,10 @@ class ControlPlane:
         symbol = market.spec.symbol
         frames = [frame_view(sent) for sent in hub.recent(symbol)]
         answer = {"venue": hub.venue.value, "symbol": symbol, "kept": FRAMES_KEPT}
-        return _json({**answer, "frames": frames})
+        return json_reply({**answer, "frames": frames})
 
     async def _books(self, request: web.Request) -> web.Response:
-        return _json(books_view(self._listed(request)[1]))
+        return json_reply(books_view(self._listed(request)[1]))
 
     def _listed(self, request: web.Request) -> tuple[StreamHub, SymbolMarket]:
         venue, symbol = request.match_info["venue"], request.match_info["symbol"].upper()
@@ -112,33 +117,35 @@ class ControlPlane:
     async def _set_clock(self, request: web.Request) -> web.Response:
         wanted = decode(await request.read(), ClockRequest, CLOCK_HELP)
         self._clock.set(rate=wanted.pace, offset_ms=wanted.offset_ms)
-        return _json(clock_view(self._clock))
+        return json_reply(clock_view(self._clock))
 
     async def _set_rate(self, request: web.Request) -> web.Response:
         self._pump.rate = decode(await request.read(), RateRequest, RATE_HELP).rate
-        return _json({"rate": self._pump.pace})
+        return json_reply({"rate": self._pump.pace})
 
     async def _list_faults(self, _: web.Request) -> web.Response:
         faults = [fault_view(each, live=live) for each, live in self._faults.listed()]
-        return _json({"faults": faults})
+        return json_reply({"faults": faults})
 
     async def _arm_fault(self, request: web.Request) -> web.Response:
         wanted = decode(await request.read(), FaultRequest, FAULT_HELP)
         fault = self._faults.arm(wanted.on, wanted.do, wanted.times, wanted.for_ms)
-        return _json(fault_view(fault, live=True), 201)
+        return json_reply(fault_view(fault, live=True), 201)
 
     async def _clear_faults(self, request: web.Request) -> web.Response:
         wanted = request.match_info.get("id")
-        return _json({"cleared": self._faults.clear(None if wanted is None else int(wanted))})
+        return json_reply({"cleared": self._faults.clear(None if wanted is None else int(wanted))})
 
     async def _show_scenario(self, _: web.Request) -> web.Response:
-        return _json(scenario_view(self._player.playing))
+        return json_reply(scenario_view(self._player.playing))
 
     async def _play_scenario(self, request: web.Request) -> web.Response:
-        return _json(scenario_view(self._player.start(parse_scenario(await request.read()))), 201)
+        return json_reply(
+            scenario_view(self._player.start(parse_scenario(await request.read()))), 201
+        )
 
     async def _stop_scenario(self, _: web.Request) -> web.Response:
-        return _json({"left_out": self._player.stop()})
+        return json_reply({"left_out": self._player.stop()})
 
 
 class _NotListedError(Exception):
@@ -152,13 +159,11 @@ async def _explain(request: web.Request, handler: Any) -> web.StreamResponse:  #
     try:
         response: web.StreamResponse = await handler(request)
     except InvalidValueError as error:
-        return _json({"error": str(error)}, 400)
+        return json_reply({"error": str(error)}, 400)
     except _NotListedError as error:
-        return _json({"error": str(error)}, 404)
+        return json_reply({"error": str(error)}, 404)
     except web.HTTPException as error:
-        return _json({"error": f"{request.method} {request.path}: {error.reason}"}, error.status)
+        return json_reply(
+            {"error": f"{request.method} {request.path}: {error.reason}"}, error.status
+        )
     return response
-
-
-def _json(value: object, status: int = 200) -> web.Response:
-    return web.Response(body=orjson.dumps(value), status=status, content_type="application/json")

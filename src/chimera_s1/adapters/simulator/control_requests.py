@@ -70,7 +70,7 @@ FAULT_HELP = (
 )
 RATE_HELP = f"rate: number above 0, up to {UPDATES_MAX:g}"
 
-Body = TypeVar("Body", ClockRequest, FaultRequest, RateRequest)
+Body = TypeVar("Body", bound=Struct)
 
 
 def decode(body: bytes, kind: type[Body], allowed: str) -> Body:

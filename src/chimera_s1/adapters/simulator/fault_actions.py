@@ -30,6 +30,11 @@ class Deed(StrEnum):
     STATUS = "status"
     CODE = "code"
     BODY = "body"
+    UNAVAILABLE = "unavailable"
+    EXECUTE_THEN_DELAY = "execute-then-delay"
+    EXECUTE_THEN_STATUS = "execute-then-status"
+    EXECUTE_THEN_CODE = "execute-then-code"
+    EXECUTE_THEN_UNAVAILABLE = "execute-then-unavailable"
     STALL = "stall"
     MALFORMED = "malformed"
     GAP = "gap"
@@ -53,10 +58,15 @@ class Deed(StrEnum):
 
 
 REST_DEEDS = frozenset(
-    {Deed.DROP_BEFORE, Deed.EXECUTE_THEN_DROP, Deed.DELAY, Deed.STATUS, Deed.CODE, Deed.BODY}
-)
+    {
+        Deed.DROP_BEFORE, Deed.EXECUTE_THEN_DROP, Deed.DELAY, Deed.STATUS, Deed.CODE, Deed.BODY,
+        Deed.UNAVAILABLE, Deed.EXECUTE_THEN_DELAY, Deed.EXECUTE_THEN_STATUS,
+        Deed.EXECUTE_THEN_CODE, Deed.EXECUTE_THEN_UNAVAILABLE,
+    }
+)  # fmt: skip
 """
-They happen to single requests.
+They happen to single requests. Before `body` and whatever begins with `execute-then`, the request
+is executed; `delay` holds it up before, the others keep it from being executed.
 """
 
 FRAME_DEEDS = frozenset(
@@ -85,24 +95,41 @@ One event each, however much it touches; without a duration they last until they
 """
 
 BODIES = ("html", "empty", "truncated")
+UNAVAILABLE_KINDS = ("unknown", "service", "internal", "throttled")
 MALFORMED_KINDS = (
     "truncated", "json", "types", "event", "nan", "infinity", "huge", "binary", "utf8", "empty",
 )  # fmt: skip
 
-_CHOICES = {Deed.BODY: BODIES, Deed.MALFORMED: MALFORMED_KINDS}
-_PRESET = {Deed.MALFORMED: MALFORMED_KINDS[0], Deed.REFUSE: "503"}
+_CHOICES = {
+    Deed.BODY: BODIES,
+    Deed.UNAVAILABLE: UNAVAILABLE_KINDS,
+    Deed.EXECUTE_THEN_UNAVAILABLE: UNAVAILABLE_KINDS,
+    Deed.MALFORMED: MALFORMED_KINDS,
+}
+_PRESET = {
+    Deed.UNAVAILABLE: UNAVAILABLE_KINDS[0],
+    Deed.EXECUTE_THEN_UNAVAILABLE: UNAVAILABLE_KINDS[0],
+    Deed.MALFORMED: MALFORMED_KINDS[0],
+    Deed.REFUSE: "503",
+}
 _HTTP_STATUSES = frozenset(status.value for status in HTTPStatus)
 _DAY_MS = 86_400_000
+_DELAY_MS = ("ms", 1, 600_000, "milliseconds")
+_ERROR_STATUS = ("http", 400, 599, "an HTTP status")
+_ERROR_CODE = ("binance code", -99_999, -1, "a Binance error code")
 _NUMBERS = {
-    Deed.DELAY: ("ms", 1, 600_000, "milliseconds"),
-    Deed.STATUS: ("http", 400, 599, "an HTTP status"),
-    Deed.CODE: ("binance code", -99_999, -1, "a Binance error code"),
+    Deed.DELAY: _DELAY_MS,
+    Deed.STATUS: _ERROR_STATUS,
+    Deed.CODE: _ERROR_CODE,
+    Deed.EXECUTE_THEN_DELAY: _DELAY_MS,
+    Deed.EXECUTE_THEN_STATUS: _ERROR_STATUS,
+    Deed.EXECUTE_THEN_CODE: _ERROR_CODE,
     Deed.LATE: ("ms", 1, _DAY_MS, "milliseconds"),
     Deed.FUTURE: ("ms", 1, _DAY_MS, "milliseconds"),
     Deed.CLOSE: ("code", 1000, 4999, "a WebSocket close code"),
     Deed.SLOW: ("ms", 1, 60_000, "milliseconds"),
     Deed.TRICKLE: ("bytes/s", 1, 100_000_000, "bytes per second"),
-    Deed.REFUSE: ("http", 400, 599, "an HTTP status"),
+    Deed.REFUSE: _ERROR_STATUS,
     Deed.OFFSET: ("ms", -_DAY_MS, _DAY_MS, "milliseconds"),
     Deed.DRIFT: ("ms/s", -900, 100_000, "milliseconds per second"),
     Deed.STORM: ("updates/s", 1, 1_000_000, "updates per second"),
@@ -116,7 +143,7 @@ class Action(Struct, frozen=True):
     Attributes:
         number: What follows the colon where that is a number; else 0.
 
-        choice: Of body and malformed.
+        choice: Of body, unavailable and malformed.
     """
 
     deed: Deed

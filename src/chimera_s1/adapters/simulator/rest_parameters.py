@@ -8,7 +8,7 @@ import orjson
 from aiohttp import web
 
 from chimera_s1.adapters.simulator.market import Market, SymbolMarket
-from chimera_s1.adapters.simulator.rest_server import BinanceError
+from chimera_s1.adapters.simulator.rest_replies import BinanceError
 from chimera_s1.domain.identifiers import Venue
 
 

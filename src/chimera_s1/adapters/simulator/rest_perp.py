@@ -26,7 +26,8 @@ from chimera_s1.adapters.simulator.rest_parameters import (
     wanted_symbol,
     whole_number,
 )
-from chimera_s1.adapters.simulator.rest_server import BinanceError, Route
+from chimera_s1.adapters.simulator.rest_replies import BinanceError
+from chimera_s1.adapters.simulator.rest_server import Route
 from chimera_s1.domain.identifiers import Venue
 
 _DEPTH_DEFAULT = 500

@@ -3,7 +3,9 @@ The whole far side of Binance in one process: two stream ports, two REST ports, 
 """
 
 import logging
+from collections.abc import Callable
 from contextlib import AsyncExitStack
+from decimal import Decimal
 from functools import partial
 
 import anyio
@@ -11,27 +13,38 @@ from aiohttp import web
 from anyio.abc import TaskGroup, TaskStatus
 
 from chimera_s1.adapters.market_file import read_records
+from chimera_s1.adapters.simulator.admission import Admission
 from chimera_s1.adapters.simulator.book_pump import BookPump
+from chimera_s1.adapters.simulator.books import Books
 from chimera_s1.adapters.simulator.cadence import Cadence
 from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.config import LOOPBACK, SimulatorAddresses, SimulatorConfig
 from chimera_s1.adapters.simulator.control_plane import ControlPlane
+from chimera_s1.adapters.simulator.control_wallet import WalletControl
 from chimera_s1.adapters.simulator.exchange_info import PERP_WEIGHT_LIMIT, SPOT_WEIGHT_LIMIT
 from chimera_s1.adapters.simulator.faults import FaultRegistry
 from chimera_s1.adapters.simulator.hub import StreamHub
 from chimera_s1.adapters.simulator.market import Market
+from chimera_s1.adapters.simulator.movements import Account, Movement
 from chimera_s1.adapters.simulator.playback import Playback, symbols_in
 from chimera_s1.adapters.simulator.rest_perp import PerpMarketRoutes
-from chimera_s1.adapters.simulator.rest_server import listening, rest_application
+from chimera_s1.adapters.simulator.rest_perp_account import PerpAccountRoutes
+from chimera_s1.adapters.simulator.rest_server import Meter, Route, listening, rest_application
 from chimera_s1.adapters.simulator.rest_spot import SpotMarketRoutes
+from chimera_s1.adapters.simulator.rest_subaccount import SubaccountRoutes
+from chimera_s1.adapters.simulator.rest_wallet import SapiMeters, WalletRoutes
 from chimera_s1.adapters.simulator.scenario_player import ScenarioPlayer
 from chimera_s1.adapters.simulator.stream_server import stream_server, tend_connections
 from chimera_s1.adapters.simulator.strikes import Strikes
 from chimera_s1.adapters.simulator.symbols import SymbolSpec, listed_symbols
+from chimera_s1.adapters.simulator.wallet import Wallet
 from chimera_s1.adapters.simulator.weights import WeightBudget
 from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.ports.clock import Clock
+
+SAPI_IP_WEIGHT_LIMIT = 12_000
+SAPI_UID_WEIGHT_LIMIT = 180_000
 
 _log = logging.getLogger(__name__)
 
@@ -66,7 +79,7 @@ class Simulator:
         Listen until cancelled; *task_status* gets the addresses when all ports are open.
 
         Raises:
-            ConfigurationError: A port is taken.
+            ConfigurationError: A port is taken, or the books cannot be written.
         """
         async with AsyncExitStack() as stack:
             addresses = await self._listen(stack)
@@ -102,16 +115,12 @@ class Simulator:
     async def _listen(self, stack: AsyncExitStack) -> SimulatorAddresses:
         config = self._config
         host = config.host
-        spot = SpotMarketRoutes(self._market, self._clock).routes()
-        perp = PerpMarketRoutes(self._market, self._clock).routes()
-        spot_rest = rest_application(
-            Venue.SPOT, spot, self._budget(SPOT_WEIGHT_LIMIT), self._faults
-        )
-        perp_rest = rest_application(
-            Venue.PERP, perp, self._budget(PERP_WEIGHT_LIMIT), self._faults
-        )
+        wallet = Wallet(_balances(config), self._clock, self._keeper(stack))
+        spot_rest = self._rest(Venue.SPOT, self._spot_routes(wallet), SPOT_WEIGHT_LIMIT)
+        perp_rest = self._rest(Venue.PERP, self._perp_routes(wallet), PERP_WEIGHT_LIMIT)
+        hubs = tuple(self._hubs.values())
         control = ControlPlane(
-            tuple(self._hubs.values()), self._pump, self._clock, self._faults, self._player
+            hubs, self._pump, self._clock, self._faults, self._player, wallet=WalletControl(wallet)
         ).application()
         return SimulatorAddresses(
             spot_rest_url=await _open_http(stack, spot_rest, host, config.spot_rest_port),
@@ -121,8 +130,38 @@ class Simulator:
             control_url=await _open_http(stack, control, LOOPBACK, config.control_port),
         )
 
+    def _spot_routes(self, wallet: Wallet) -> list[Route]:
+        admission = Admission(self._config.account.api_key, wallet, self._clock)
+        meters = SapiMeters(
+            ip=Meter(self._budget(SAPI_IP_WEIGHT_LIMIT), ("X-SAPI-USED-IP-WEIGHT-1M",)),
+            uid=Meter(self._budget(SAPI_UID_WEIGHT_LIMIT), ("X-SAPI-USED-UID-WEIGHT-1M",)),
+        )
+        return [
+            *SpotMarketRoutes(self._market, self._clock).routes(),
+            *WalletRoutes(wallet, admission, self._clock, meters).routes(),
+            *SubaccountRoutes(wallet, admission, self._clock, meters).routes(),
+        ]
+
+    def _perp_routes(self, wallet: Wallet) -> list[Route]:
+        admission = Admission(self._config.account.api_key, wallet, self._clock)
+        return [
+            *PerpMarketRoutes(self._market, self._clock).routes(),
+            *PerpAccountRoutes(wallet, admission, self._clock).routes(),
+        ]
+
+    def _rest(self, venue: Venue, routes: list[Route], limit: int) -> web.Application:
+        return rest_application(venue, routes, self._budget(limit), self._faults, self._clock)
+
     def _budget(self, limit: int) -> WeightBudget:
         return WeightBudget(limit, self._clock)
+
+    def _keeper(self, stack: AsyncExitStack) -> Callable[[Movement], None]:
+        path = self._config.account.books
+        if path is None:
+            return _keep_none
+        books = Books(path)
+        stack.callback(books.close)
+        return books.write
 
     async def _open_ws(self, stack: AsyncExitStack, venue: Venue, port: int) -> str:
         host = self._config.host
@@ -141,6 +180,17 @@ async def _open_http(
     except OSError as error:
         raise _taken(host, port) from error
     return f"http://{_url_host(host)}:{bound}"
+
+
+def _balances(config: SimulatorConfig) -> dict[Account, Decimal]:
+    account = config.account
+    return {Account.SPOT: account.spot_usdt, Account.FUTURES: account.futures_usdt}
+
+
+def _keep_none(_: Movement) -> None:
+    """
+    The wallet remembers its movements itself.
+    """
 
 
 def _url_host(host: str) -> str:
