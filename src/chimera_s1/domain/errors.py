@@ -10,7 +10,8 @@ The errors a caller may meet, each with a stable code.
         ├── ExchangeRefusedError        the exchange answered no; repeating will not help
         ├── RecordingDamagedError       a market data file has a line that is not a message
         ├── StoreUnavailableError       a write to the ledger's store may or may not be there
-        └── LedgerDamagedError          a ledger is not what was once written
+        ├── LedgerDamagedError          a ledger is not what was once written
+        └── LedgerTooNewError           a newer program has written what this one cannot build upon
 """
 
 
@@ -93,3 +94,11 @@ class LedgerDamagedError(PortError):
     """
 
     code = "ledger.damaged"
+
+
+class LedgerTooNewError(PortError):
+    """
+    A newer program has written events that this one can keep and show, but not build upon.
+    """
+
+    code = "ledger.too_new"

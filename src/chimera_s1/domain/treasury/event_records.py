@@ -41,6 +41,13 @@ def transfer_stream(transfer_id: TransferId) -> str:
     return TRANSFER_STREAM + transfer_id
 
 
+def cap_stream(day: str) -> str:
+    """
+    The stream of a UTC day of the cap.
+    """
+    return CAP_STREAM + day
+
+
 def movement_stream(tran_id: str) -> str:
     """
     The stream that tells whose a movement is.
@@ -53,7 +60,7 @@ def stream_of(event: TreasuryEvent) -> str:
     Whose life *event* belongs to.
     """
     if isinstance(event, CapEvent):
-        return CAP_STREAM + event.day
+        return cap_stream(event.day)
     if isinstance(event, MovementEvent):
         return movement_stream(event.tran_id)
     return transfer_stream(event.transfer_id)

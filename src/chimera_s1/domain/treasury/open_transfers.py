@@ -71,6 +71,13 @@ class OpenTransfers:
         """
         return self._days.get(day, CapDay())
 
+    def day_of(self, stream: str) -> CapDay | None:
+        """
+        The day of the cap that *stream* tells of; None where it tells of something else.
+        """
+        is_day = stream.startswith(CAP_STREAM)
+        return self.cap(stream.removeprefix(CAP_STREAM)) if is_day else None
+
     def find(self, transfer_id: TransferId) -> Transfer | None:
         """
         A transfer that is not over; None where it is, or never was.
@@ -131,10 +138,3 @@ class OpenTransfers:
 
     def _places(self) -> tuple[dict[TransferId, Transfer], ...]:
         return (self.waiting, self.unresolved, self.unverified, self.absent)
-
-
-def cap_stream(day: str) -> str:
-    """
-    The stream of a day of the cap.
-    """
-    return CAP_STREAM + day

@@ -77,6 +77,8 @@ class Transfer(Struct, frozen=True, kw_only=True):
 
         recv_window_ms: Of the last signed request.
 
+        request_hash: Of the last signed request; tells one attempt from another for certain.
+
         not_before: No attempt before this, local epoch ms.
 
         unknown_at: When the outcome of the last attempt became unknown, local epoch ms.
@@ -108,6 +110,7 @@ class Transfer(Struct, frozen=True, kw_only=True):
     attempt: int = 0
     signed_at: int = 0
     recv_window_ms: int = 0
+    request_hash: str = ""
     not_before: int = 0
     unknown_at: int = 0
     turned_away: int = 0
@@ -209,6 +212,7 @@ def _next(  # noqa: PLR0911 (one case a kind of event)
                 attempt=event.attempt,
                 signed_at=event.signed_at,
                 recv_window_ms=event.recv_window_ms,
+                request_hash=event.request_hash,
                 message="",
             )
         case SubmissionNotExecuted():

@@ -1,0 +1,343 @@
+"""
+The treasury's ledger at work: follow it, decide, append.
+
+A decision is made from what the ledger said at one place, and appended at the next; where somebody
+else was there first, it is made again. So every decision stands on everything before it.
+"""
+
+import logging
+from collections.abc import Callable
+
+import anyio
+from msgspec import Struct
+
+from chimera_s1.app.use_cases.waiting import Bell
+from chimera_s1.domain.errors import (
+    LedgerDamagedError,
+    LedgerTooNewError,
+    StoreUnavailableError,
+)
+from chimera_s1.domain.identifiers import TransferId
+from chimera_s1.domain.ledger.commit import Draft, Entry, Head, link_problem, seal
+from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.ports.event_store import Appended, EventStore, SeqTaken
+from chimera_s1.domain.treasury.commands import (
+    Command,
+    NoteCompleted,
+    RequestTransfer,
+    ResolveTransfer,
+)
+from chimera_s1.domain.treasury.decisions import decide
+from chimera_s1.domain.treasury.event_records import (
+    cap_stream,
+    movement_stream,
+    new_record,
+    read_record,
+    transfer_stream,
+)
+from chimera_s1.domain.treasury.events import (
+    ForeignMovementObserved,
+    MovementClaimed,
+    TransferEvent,
+    TreasuryEvent,
+)
+from chimera_s1.domain.treasury.open_transfers import OpenTransfers
+from chimera_s1.domain.treasury.reconciliation import Movement
+from chimera_s1.domain.treasury.situation import Situation
+from chimera_s1.domain.treasury.transfer import Transfer, evolve
+
+READ_AT_ONCE = 256
+TRIES_MAX = 50
+"""
+How often a decision is made again because others were first; each of them has moved on meanwhile.
+"""
+
+CONTENTION_WAIT_MS = 20.0
+STALE_ANSWERS_MAX = 5
+"""
+So many answers in a row that know less than was known before are no stale reads: commits are gone.
+"""
+
+_log = logging.getLogger(__name__)
+
+
+class Decided(Struct, frozen=True):
+    """
+    What became of a command.
+
+    Attributes:
+        transfer: Afterwards.
+
+        events: What was written; empty where the command said nothing new.
+    """
+
+    transfer: Transfer
+    events: tuple[TreasuryEvent, ...]
+
+
+class TreasuryLedger:
+    """
+    Args:
+        store: The ledger itself.
+
+        clock: Time and waiting.
+
+        new_id: Makes a commit id nobody else makes.
+
+        draw: Uniform in [0, 1).
+    """
+
+    def __init__(
+        self,
+        store: EventStore,
+        *,
+        clock: Clock,
+        new_id: Callable[[], str],
+        draw: Callable[[], float],
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._new_id = new_id
+        self._draw = draw
+        self._lock = anyio.Lock()
+        self._damage = ""
+        self._behind = 0
+        self.changes = Bell()
+        self.open = OpenTransfers()
+        """
+        The transfers that are not over, up to the last `catch_up`; for reading.
+        """
+
+    @property
+    def damage(self) -> str:
+        """
+        What is wrong with the ledger, naming the place; empty while nothing is. Nothing is written
+        to a damaged one until the process was started again on a sound one.
+        """
+        return self._damage
+
+    async def catch_up(self) -> None:
+        """
+        Take in what others have appended.
+
+        Raises:
+            StoreUnavailableError: The store does not answer.
+
+            LedgerDamagedError: A commit is not what was written, or is gone.
+        """
+        async with self._lock:
+            await self._catch_up()
+
+    async def execute(self, transfer_id: TransferId, command: Command, actor: str) -> Decided:
+        """
+        Decide *command* and append what follows.
+
+        Raises:
+            StoreUnavailableError: It may or may not be written; the next look at the ledger tells.
+
+            LedgerDamagedError: The ledger is damaged; nothing is written to it.
+
+            LedgerTooNewError: A newer program has written what this one cannot build upon.
+
+            TransferStateError: The transfer is not in a state in which this can be done.
+        """
+        async with self._lock:
+            for _ in range(TRIES_MAX):
+                await self._catch_up()
+                situation = await self._situation(transfer_id, command)
+                events = decide(situation, command)
+                if not events:
+                    assert situation.transfer is not None  # a new request always has events
+                    return Decided(situation.transfer, ())
+                if await self._append(transfer_id, situation, events, actor):
+                    return Decided(_after(situation.transfer, events), events)
+                await self._clock.sleep_ms(self._draw() * CONTENTION_WAIT_MS)
+        raise StoreUnavailableError(
+            f"{TRIES_MAX} times another instance was first to write; try again"
+        )
+
+    async def note_foreign(self, movement: Movement, actor: str) -> None:
+        """
+        Record that *movement* is nobody's of ours, once.
+        """
+        async with self._lock:
+            await self._catch_up()
+            if await self._store.read_stream(movement_stream(movement.tran_id)):
+                return
+            event = ForeignMovementObserved(
+                tran_id=movement.tran_id,
+                direction=movement.direction,
+                amount=movement.amount,
+                moved_at=movement.moved_at,
+            )
+            await self._append(TransferId(""), Situation(), (event,), actor)
+
+    async def find(self, transfer_id: TransferId) -> Transfer | None:
+        """
+        A transfer as the store has it now; None where its key was never used.
+
+        Raises:
+            StoreUnavailableError, LedgerDamagedError: As `catch_up`.
+        """
+        transfer: Transfer | None = None
+        for entry in await self._sound_stream(transfer_stream(transfer_id)):
+            transfer = _fold_entry(transfer, entry, transfer_id)
+        return transfer
+
+    async def claimant(self, tran_id: str) -> TransferId | None:
+        """
+        Whose a movement of the exchange is; None where no transfer has claimed it.
+        """
+        stream = movement_stream(tran_id)
+        for entry in await self._sound_stream(stream):
+            for record in entry.commit.events:
+                event = read_record(record) if record.stream == stream else None
+                if isinstance(event, MovementClaimed):
+                    return event.transfer_id
+        return None
+
+    def declare_damaged(self, problem: str) -> None:
+        """
+        Something outside the chain shows that the ledger is not what it was.
+        """
+        if not self._damage:
+            _log.critical("the treasury ledger is damaged: %s; nothing is written to it", problem)
+        self._damage = problem
+
+    async def _catch_up(self) -> None:
+        if self._damage:
+            raise LedgerDamagedError(self._damage)
+        head = await self._store.head()
+        if head == self.open.head:
+            self._behind = 0
+            return
+        if head.seq <= self.open.head.seq:
+            self._refuse_shorter(head)
+        while self.open.head.seq < head.seq:
+            entries = await self._store.read(self.open.head.seq, READ_AT_ONCE)
+            if not entries:
+                self._damaged(f"commit {self.open.head.seq + 1} is missing")
+            for entry in entries:
+                self._take(entry)
+        self.changes.ring()
+
+    def _refuse_shorter(self, head: Head) -> None:
+        """
+        Fewer commits than before, or another last one: a stale answer at best.
+        """
+        self._behind += 1
+        if head.seq < self.open.head.seq and self._behind < STALE_ANSWERS_MAX:
+            raise StoreUnavailableError(
+                f"the store says that the ledger ends at {head.seq}; it had {self.open.head.seq} "
+                "commits before: a stale answer, ask again"
+            )
+        self._damaged(f"it ends at commit {head.seq} of another hash, or was cut there")
+
+    def _take(self, entry: Entry) -> None:
+        problem = link_problem(entry, self.open.head)
+        if problem:
+            self._damaged(problem)
+        try:
+            self.open.fold(entry.commit)
+        except LedgerDamagedError as error:
+            self.declare_damaged(str(error))
+            raise
+
+    def _damaged(self, problem: str) -> None:
+        self.declare_damaged(problem)
+        raise LedgerDamagedError(problem)
+
+    async def _situation(self, transfer_id: TransferId, command: Command) -> Situation:
+        transfer = self.open.find(transfer_id) or await self.find(transfer_id)
+        day = command.terms.day if isinstance(command, RequestTransfer) else ""
+        streams = [transfer_stream(transfer_id)]
+        if transfer is not None:
+            day = transfer.day
+        streams.append(cap_stream(day))
+        newer = self.open.too_new(streams)
+        if newer is not None:
+            raise LedgerTooNewError(
+                f"{newer.stream} holds {newer.type} version {newer.v}, written by a newer "
+                "chimera-s1; start that one again"
+            )
+        tran_id = command.tran_id if isinstance(command, NoteCompleted | ResolveTransfer) else ""
+        return Situation(
+            transfer,
+            self.open.cap(day),
+            self.open.rivals(transfer) if transfer is not None else (),
+            await self.claimant(tran_id) if tran_id else None,
+        )
+
+    async def _append(
+        self,
+        transfer_id: TransferId,
+        situation: Situation,
+        events: tuple[TreasuryEvent, ...],
+        actor: str,
+    ) -> bool:
+        draft = Draft(
+            commit_id=self._new_id(),
+            at=self._clock.now_ms(),
+            actor=actor,
+            correlation_id=transfer_id,
+            events=tuple(map(new_record, events)),
+        )
+        versions = await self._versions(situation, draft)
+        commit = seal(draft, self._store.ledger, self.open.head, versions)
+        match await self._store.append(commit):
+            case Appended():
+                self.open.fold(commit)
+                self.changes.ring()
+                return True
+            case SeqTaken():
+                return False
+
+    async def _versions(self, situation: Situation, draft: Draft) -> dict[str, int]:
+        versions: dict[str, int] = {}
+        transfer = situation.transfer
+        if transfer is not None:
+            versions[transfer_stream(transfer.transfer_id)] = transfer.version
+        for event in draft.events:
+            if event.stream in versions:
+                continue
+            versions[event.stream] = await self._version(event.stream)
+        return versions
+
+    async def _version(self, stream: str) -> int:
+        day = self.open.day_of(stream)
+        if day is not None:
+            return day.version
+        entries = await self._store.read_stream(stream)
+        return max(
+            (r.version for entry in entries for r in entry.commit.events if r.stream == stream),
+            default=0,
+        )
+
+    async def _sound_stream(self, stream: str) -> tuple[Entry, ...]:
+        entries = await self._store.read_stream(stream)
+        for entry in entries:
+            if entry.content_hash != entry.commit.hash:
+                raise LedgerDamagedError(
+                    f"commit {entry.commit.seq} was changed after it was written"
+                )
+        return entries
+
+
+def _after(transfer: Transfer | None, events: tuple[TreasuryEvent, ...]) -> Transfer:
+    for event in events:
+        if isinstance(event, TransferEvent):
+            transfer = evolve(transfer, event)
+    assert transfer is not None  # every decision about a transfer begins or continues it
+    return transfer
+
+
+def _fold_entry(
+    transfer: Transfer | None, entry: Entry, transfer_id: TransferId
+) -> Transfer | None:
+    for record in entry.commit.events:
+        if record.stream != transfer_stream(transfer_id):
+            continue
+        event = read_record(record)
+        if isinstance(event, TransferEvent):
+            transfer = evolve(transfer, event)
+    return transfer

@@ -1,0 +1,307 @@
+"""
+Reconcile transfers: find out from the exchange's own histories what became of those whose reply
+never came, confirm those whose reply did, and keep an eye on those that were given up.
+
+The one place, beside an operator, where an unknown outcome becomes a known one.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import assert_never
+
+import anyio
+from msgspec import Struct
+
+from chimera_s1.app.use_cases.treasury.execute_transfers import STORE_FAILURES
+from chimera_s1.app.use_cases.treasury.job_lease import JobLease
+from chimera_s1.app.use_cases.treasury.ledger import TreasuryLedger
+from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
+from chimera_s1.domain.identifiers import TransferId
+from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.ports.treasury_gateway import TreasuryGateway
+from chimera_s1.domain.resilience.backoff import Backoff
+from chimera_s1.domain.treasury.commands import (
+    Command,
+    NoteAbsent,
+    NoteCompleted,
+    NoteDisputed,
+    NoteUnknown,
+    NoteVerified,
+    RequestReview,
+)
+from chimera_s1.domain.treasury.events import Evidence
+from chimera_s1.domain.treasury.reconciliation import (
+    Contradiction,
+    Finding,
+    Found,
+    InProgress,
+    Movement,
+    MovementStatus,
+    Nothing,
+    Patience,
+    cross_examine,
+    find,
+    is_absent,
+    window_of,
+)
+from chimera_s1.domain.treasury.transfer import Phase, Transfer
+
+ACTOR = "s1/reconciler"
+LOOK_MS = 500.0
+WATCH_LOOK_MS = 300_000
+REPLY_DEADLINE_MS = 15_000
+"""
+No instance still waits for a reply so long after the receive window has closed.
+"""
+
+CLEAN_READS_KEPT = 100
+
+_log = logging.getLogger(__name__)
+
+
+class Examination(Struct):
+    """
+    How the examination of one transfer goes; kept in memory, so a restart begins it anew.
+
+    Attributes:
+        due_ms: When it is looked at next, monotonic ms.
+
+        looks: How often it was.
+
+        clean_reads: Complete reads that showed nothing, exchange epoch ms.
+
+        trouble: What the last look said; empty where it was clean.
+    """
+
+    due_ms: float
+    looks: int = 0
+    clean_reads: tuple[int, ...] = ()
+    trouble: str = ""
+
+
+class ReconcileTransfers:
+    """
+    Args:
+        ledger: Where the open transfers stand.
+
+        gateway: The exchange's histories.
+
+        lease: Whether this instance reconciles.
+
+        clock: Time and waiting.
+
+        exchange_ms: The exchange's clock, epoch ms.
+
+        is_in_flight: Whether this instance still waits for the reply about a transfer.
+
+        patience: How long absence must last before it is believed.
+
+        looks: Waits between looks at one transfer.
+    """
+
+    def __init__(
+        self,
+        ledger: TreasuryLedger,
+        gateway: TreasuryGateway,
+        lease: JobLease,
+        *,
+        clock: Clock,
+        exchange_ms: Callable[[], float],
+        is_in_flight: Callable[[TransferId], bool],
+        patience: Patience,
+        looks: Backoff,
+    ) -> None:
+        self._ledger = ledger
+        self._gateway = gateway
+        self._lease = lease
+        self._clock = clock
+        self._exchange_ms = exchange_ms
+        self._is_in_flight = is_in_flight
+        self._patience = patience
+        self._looks = looks
+        self._examinations: dict[TransferId, Examination] = {}
+        self.trouble = ""
+        """
+        Why the last round could not do its work; empty where it could.
+        """
+
+    async def run(self) -> None:
+        """
+        Reconcile until cancelled.
+        """
+        while True:
+            try:
+                await self._ledger.catch_up()
+                if await self._lease.is_held():
+                    await self.round()
+                self.trouble = ""
+            except STORE_FAILURES as error:
+                self.trouble = str(error)
+            await self._ledger.changes.heard(self._clock, LOOK_MS)
+
+    async def round(self) -> None:
+        """
+        Look at every transfer that is due.
+        """
+        book = self._ledger.open
+        watched = {**book.unresolved, **book.unverified, **book.absent}
+        for gone in self._examinations.keys() - watched.keys():
+            del self._examinations[gone]
+        for transfer in watched.values():
+            if not self._is_in_flight(transfer.transfer_id):
+                await self._look_when_due(transfer)
+
+    async def _look_when_due(self, transfer: Transfer) -> None:
+        now_ms = self._clock.monotonic_ms()
+        examination = self._examinations.setdefault(
+            transfer.transfer_id, Examination(now_ms + self._looks.base_ms)
+        )
+        if now_ms < examination.due_ms:
+            return
+        examination.looks += 1
+        try:
+            await self._examine(transfer, examination)
+        except (ExchangeUnavailableError, ExchangeRefusedError) as error:
+            examination.trouble = str(error)
+            _log.warning("transfer %s cannot be reconciled: %s", transfer.transfer_id, error)
+        wait_ms = self._looks.wait_ms(examination.looks, 0.0)
+        if transfer.phase is Phase.FAILED:
+            wait_ms = WATCH_LOOK_MS
+        examination.due_ms = self._clock.monotonic_ms() + wait_ms
+
+    async def _examine(self, transfer: Transfer, examination: Examination) -> None:
+        match transfer.phase:
+            case Phase.SUBMITTED | Phase.UNKNOWN:
+                await self._examine_unresolved(transfer, examination)
+            case Phase.DONE:
+                await self._verify(transfer)
+            case Phase.FAILED:
+                await self._watch(transfer)
+            case Phase.REQUESTED | Phase.REJECTED:
+                pass
+            case _:
+                assert_never(transfer.phase)
+
+    async def _examine_unresolved(self, transfer: Transfer, examination: Examination) -> None:
+        if transfer.phase is Phase.SUBMITTED:
+            await self._give_up_waiting(transfer)
+        read_at = round(self._exchange_ms())  # before it: a read shows no later moment for certain
+        movements = await self._movements(transfer)
+        claimed = await self._claimed_by_others(transfer, movements)
+        finding: Finding = find(transfer, self._patience, movements, claimed)
+        if isinstance(finding, Nothing):
+            finding = await self._second_witness(transfer, movements, read_at)
+        match finding:
+            case Found(movement=movement):
+                await self._complete(transfer, movement)
+                return
+            case Nothing():
+                await self._conclude_absence(transfer, examination, read_at)
+            case InProgress(movement=movement):
+                examination.trouble = f"movement {movement.tran_id} is PENDING at the exchange"
+            case Contradiction(cause=cause):
+                examination.trouble = cause
+            case _:
+                assert_never(finding)
+        await self._ask_for_review(transfer, examination)
+        await self._note_foreign(movements, claimed)
+
+    async def _second_witness(
+        self, transfer: Transfer, movements: tuple[Movement, ...], read_at: int
+    ) -> Nothing | Contradiction:
+        window = window_of(transfer, self._patience)
+        if read_at <= window.end + self._patience.history_lag_ms:
+            return Nothing()  # too early to conclude anything: the second history is dearer
+        income = await self._gateway.income(window)
+        return cross_examine(transfer, self._patience, movements, income)
+
+    async def _conclude_absence(
+        self, transfer: Transfer, examination: Examination, read_at: int
+    ) -> None:
+        examination.trouble = ""
+        examination.clean_reads = (*examination.clean_reads, read_at)[-CLEAN_READS_KEPT:]
+        reads = is_absent(transfer, self._patience, examination.clean_reads)
+        if reads:
+            command = NoteAbsent(transfer.attempt, reads, self._clock.now_ms())
+            await self._execute(transfer, command)
+
+    async def _give_up_waiting(self, transfer: Transfer) -> None:
+        closed = transfer.signed_at + transfer.recv_window_ms + REPLY_DEADLINE_MS
+        if self._exchange_ms() <= closed:
+            return
+        cause = "what came of the request was not written down: the process ended before it could"
+        await self._execute(transfer, NoteUnknown(transfer.attempt, cause, self._clock.now_ms()))
+
+    async def _ask_for_review(self, transfer: Transfer, examination: Examination) -> None:
+        undecided = window_of(transfer, self._patience).end + self._patience.history_lag_ms
+        if self._exchange_ms() <= undecided + self._patience.review_after_ms:
+            return
+        cause = examination.trouble or "the histories stay silent, and too few reads were complete"
+        await self._execute(transfer, RequestReview(cause, self._clock.now_ms()))
+
+    async def _verify(self, transfer: Transfer) -> None:
+        movements = await self._movements(transfer)
+        own = next((m for m in movements if m.tran_id == transfer.tran_id), None)
+        now = self._clock.now_ms()
+        if own is None:
+            late = window_of(transfer, self._patience).end + self._patience.history_lag_ms
+            if self._exchange_ms() > late:
+                cause = f"the exchange said done, and its history has no {transfer.tran_id}"
+                await self._execute(transfer, NoteDisputed(cause, now))
+            return
+        match own.status:
+            case MovementStatus.CONFIRMED:
+                await self._execute(transfer, NoteVerified(own.tran_id))
+            case MovementStatus.FAILED:
+                cause = f"the exchange said done, and its history says {own.tran_id} FAILED"
+                await self._execute(transfer, NoteDisputed(cause, now))
+            case MovementStatus.PENDING:
+                pass
+            case _:
+                assert_never(own.status)
+
+    async def _watch(self, transfer: Transfer) -> None:
+        if self._clock.now_ms() - transfer.finished_at > self._patience.watch_ms:
+            self._ledger.open.forget(transfer.transfer_id)
+            return
+        movements = await self._movements(transfer)
+        claimed = await self._claimed_by_others(transfer, movements)
+        finding = find(transfer, self._patience, movements, claimed)
+        if isinstance(finding, Found):
+            _log.critical("transfer %s had moved money after all", transfer.transfer_id)
+            await self._complete(transfer, finding.movement)
+
+    async def _complete(self, transfer: Transfer, movement: Movement) -> None:
+        now = self._clock.now_ms()
+        evidence = Evidence.HISTORY
+        command = NoteCompleted(transfer.attempt, movement.tran_id, evidence, now)
+        await self._execute(transfer, command)
+
+    async def _execute(self, transfer: Transfer, command: Command) -> None:
+        with anyio.CancelScope(shield=True):
+            await self._ledger.execute(transfer.transfer_id, command, ACTOR)
+
+    async def _movements(self, transfer: Transfer) -> tuple[Movement, ...]:
+        window = window_of(transfer, self._patience)
+        return await self._gateway.movements(transfer.direction, window)
+
+    async def _claimed_by_others(
+        self, transfer: Transfer, movements: tuple[Movement, ...]
+    ) -> frozenset[str]:
+        claimants = {m.tran_id: await self._ledger.claimant(m.tran_id) for m in movements}
+        own = {None, transfer.transfer_id}
+        return frozenset(name for name, claimant in claimants.items() if claimant not in own)
+
+    async def _note_foreign(self, movements: tuple[Movement, ...], claimed: frozenset[str]) -> None:
+        """
+        Movements that no transfer of ours can explain: somebody uses the same account.
+        """
+        book = self._ledger.open
+        waiting_for = {
+            (t.direction, t.amount) for t in (*book.unresolved.values(), *book.absent.values())
+        }
+        for movement in movements:
+            explained = movement.tran_id in claimed
+            possible = (movement.direction, movement.amount) in waiting_for
+            if not explained and not possible and movement.status is MovementStatus.CONFIRMED:
+                await self._ledger.note_foreign(movement, ACTOR)

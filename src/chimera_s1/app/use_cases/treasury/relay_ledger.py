@@ -1,0 +1,176 @@
+"""
+Relay the ledger: every event of it onto `ops:events`, in order, at least once.
+
+What Redis has acknowledged it may still lose in a failover, so after any failure, and at every
+start, the last minute is written again; consumers drop an `event_id` they have seen. Each entry
+carries its place in the ledger and the hash there: whoever keeps them can tell later whether the
+ledger was cut or rewritten.
+"""
+
+import logging
+from decimal import Decimal
+
+from chimera_s1.app.use_cases.treasury.ledger import TreasuryLedger
+from chimera_s1.domain.errors import (
+    ConfigurationError,
+    LedgerDamagedError,
+    PublisherUnavailableError,
+    StoreUnavailableError,
+)
+from chimera_s1.domain.ledger.commit import Commit, Entry, RecordedEvent
+from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.ports.cursor_store import CursorStore
+from chimera_s1.domain.ports.event_store import EventStore
+from chimera_s1.domain.ports.operations_log import OperationsEvent, OperationsLog
+from chimera_s1.domain.resilience.backoff import Backoff
+
+CURSOR = "ops:events"
+READ_AT_ONCE = 100
+LOOK_MS = 500.0
+OVERLAP_MS = 60_000
+OVERLAP_COMMITS = 1_000
+
+_log = logging.getLogger(__name__)
+
+
+class RelayLedger:
+    """
+    Args:
+        store: The ledger.
+
+        cursors: Up to where it was relayed.
+
+        operations: Where the events go.
+
+        ledger: Rings when there is something new; told when the ledger is shorter than it was.
+
+        clock: Time and waiting.
+
+        retries: Waits between tries while Redis is away.
+    """
+
+    def __init__(
+        self,
+        store: EventStore,
+        cursors: CursorStore,
+        operations: OperationsLog,
+        ledger: TreasuryLedger,
+        *,
+        clock: Clock,
+        retries: Backoff,
+    ) -> None:
+        self._store = store
+        self._cursors = cursors
+        self._operations = operations
+        self._ledger = ledger
+        self._clock = clock
+        self._retries = retries
+        self._position: int | None = None
+        self.relayed = 0
+        """
+        Events written since the start, repeated ones included.
+        """
+        self.trouble = ""
+        """
+        Why it lags; empty while it does not.
+        """
+
+    async def run(self) -> None:
+        """
+        Relay until cancelled.
+        """
+        failures = 0
+        while True:
+            try:
+                while await self.advance():
+                    pass
+                failures, self.trouble = 0, ""
+                await self._ledger.changes.heard(self._clock, LOOK_MS)
+            except (
+                PublisherUnavailableError,
+                ConfigurationError,
+                StoreUnavailableError,
+                LedgerDamagedError,
+            ) as error:
+                self._position = None  # what was acknowledged before may be lost with the node
+                self.trouble = str(error)
+                await self._clock.sleep_ms(self._retries.wait_ms(failures, 0.0))
+                failures += 1
+
+    async def advance(self) -> int:
+        """
+        Relay the next commits; how many, 0 when there are none.
+
+        Raises:
+            PublisherUnavailableError, ConfigurationError: Redis; call again.
+
+            StoreUnavailableError, LedgerDamagedError: The ledger; call again.
+        """
+        if self._position is None:
+            self._position = await self._with_overlap()
+        entries = await self._store.read(self._position, READ_AT_ONCE)
+        for entry in entries:
+            await self._relay(entry.commit)
+            self._position = entry.commit.seq
+        if entries:
+            await self._cursors.advance(CURSOR, entries[-1].commit.seq)
+        return len(entries)
+
+    async def _relay(self, commit: Commit) -> None:
+        for record in commit.events:
+            event = OperationsEvent(record.id, commit.at, record.type, _detail(commit, record))
+            await self._operations.record(event)
+            self.relayed += 1
+
+    async def _with_overlap(self) -> int:
+        """
+        The place to begin at: somewhat before where the last run had come.
+        """
+        position = await self._cursors.position(CURSOR)
+        head = await self._store.head()
+        if position > head.seq:
+            self._ledger.declare_damaged(
+                f"it ends at commit {head.seq}, and {position} commits were relayed before"
+            )
+        last = await self._store.read(max(0, position - OVERLAP_COMMITS), OVERLAP_COMMITS)
+        return _overlapping(tuple(e for e in last if e.commit.seq <= position), position)
+
+
+def _overlapping(relayed: tuple[Entry, ...], position: int) -> int:
+    newest = relayed[-1].commit.at if relayed else 0
+    for entry in relayed:
+        if entry.commit.at >= newest - OVERLAP_MS:
+            return entry.commit.seq - 1
+    return position
+
+
+def _detail(commit: Commit, record: RecordedEvent) -> dict[str, str | int | float | bool | None]:
+    flat: dict[str, str | int | float | bool | None] = {
+        "position": commit.seq,
+        "ledger": commit.ledger,
+        "hash": commit.hash,
+        "stream": record.stream,
+        "version": record.version,
+        "actor": commit.actor,
+    }
+    _flatten(record.data, flat)
+    return flat
+
+
+def _flatten(data: dict[str, object], flat: dict[str, str | int | float | bool | None]) -> None:
+    """
+    Nested terms beside the rest; an exact amount also as the float64 that other services read.
+    """
+    for name, value in data.items():
+        match value:
+            case dict():
+                _flatten(value, flat)
+            case str() | int() | bool() | None:
+                flat[name] = value
+            case list() | tuple():
+                flat[name] = ",".join(map(str, value))
+            case _:
+                flat[name] = str(value)
+    amount = data.get("amount")
+    if isinstance(amount, str):
+        flat["amount_usdt"] = float(Decimal(amount))

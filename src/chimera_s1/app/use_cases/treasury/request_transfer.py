@@ -1,0 +1,155 @@
+"""
+Request a transfer: once for each key, whoever asks, and however often.
+"""
+
+from collections.abc import Callable
+from decimal import Decimal
+
+from msgspec import Struct
+
+from chimera_s1.app.use_cases.treasury.admission import Admission
+from chimera_s1.app.use_cases.treasury.ledger import TreasuryLedger
+from chimera_s1.domain.errors import ChimeraError
+from chimera_s1.domain.identifiers import TransferId
+from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.treasury.commands import RequestTransfer, terms_of
+from chimera_s1.domain.treasury.events import TransferRejected, TransferRequested, TreasuryMode
+from chimera_s1.domain.treasury.limits import Direction, Limits
+from chimera_s1.domain.treasury.transfer import Transfer, TransferStatus
+
+JOIN_MS = 3_000.0
+"""
+How long an answer waits for the transfer to be over.
+"""
+
+
+class KeyReusedError(ChimeraError):
+    """
+    The key belongs to a transfer that asks for something else; the text names what differs, not
+    what was asked then.
+    """
+
+    code = "key_reused"
+
+
+class TransferWish(Struct, frozen=True):
+    """
+    What a caller wants.
+
+    Attributes:
+        amount: USDT, as `money.usdt` makes it.
+
+        reason: For the record; may be empty.
+    """
+
+    transfer_id: TransferId
+    direction: Direction
+    amount: Decimal
+    reason: str
+
+
+class Answer(Struct, frozen=True):
+    """
+    The transfer now.
+
+    Attributes:
+        replayed: It had been asked for before.
+    """
+
+    transfer: Transfer
+    replayed: bool
+
+
+class RequestTransfers:
+    """
+    Args:
+        ledger: Where transfers are accepted.
+
+        admission: Whether new ones are.
+
+        clock: Time and waiting.
+
+        limits: Those in force now; asked once for each request.
+
+        mode: Which transfer of the exchange is used.
+
+        join_ms: How long an answer waits for the end.
+    """
+
+    def __init__(
+        self,
+        ledger: TreasuryLedger,
+        admission: Admission,
+        *,
+        clock: Clock,
+        limits: Callable[[], Limits],
+        mode: TreasuryMode,
+        join_ms: float = JOIN_MS,
+    ) -> None:
+        self._ledger = ledger
+        self._admission = admission
+        self._clock = clock
+        self._limits = limits
+        self._mode = mode
+        self._join_ms = join_ms
+
+    async def request(self, wish: TransferWish, actor: str) -> Answer:
+        """
+        Accept *wish*, unless it was before, and wait a little for its end.
+
+        Raises:
+            KeyReusedError: The key belongs to another wish.
+
+            KillSwitchOnError, TreasuryDisabledError, StoppingError, ModeHaltedError: Not now; the
+                key is as free as before.
+
+            StoreUnavailableError, LedgerDamagedError, LedgerTooNewError: It cannot be accepted now.
+                It may have been, if the store did not say so; the same key tells.
+        """
+        known = await self._ledger.find(wish.transfer_id)
+        if known is not None:
+            return await self._join(wish, known, replayed=True)
+        self._admission.check()
+        terms = terms_of(
+            wish.direction,
+            wish.amount,
+            wish.reason,
+            mode=self._mode,
+            limits=self._limits(),
+            at=self._clock.now_ms(),
+        )
+        decided = await self._ledger.execute(
+            wish.transfer_id, RequestTransfer(wish.transfer_id, terms), actor
+        )
+        begun = any(isinstance(e, TransferRequested | TransferRejected) for e in decided.events)
+        return await self._join(wish, decided.transfer, replayed=not begun)
+
+    async def _join(self, wish: TransferWish, transfer: Transfer, *, replayed: bool) -> Answer:
+        differing = _differing(wish, transfer)
+        if differing:
+            raise KeyReusedError(
+                f"this key belongs to a transfer with another {' and another '.join(differing)}; "
+                "use a new key for a new transfer"
+            )
+        until_ms = self._clock.monotonic_ms() + self._join_ms
+        while transfer.status is TransferStatus.PENDING:
+            left_ms = until_ms - self._clock.monotonic_ms()
+            if left_ms <= 0:
+                break
+            await self._ledger.changes.heard(self._clock, left_ms)
+            transfer = await self._now(transfer)
+        return Answer(transfer, replayed)
+
+    async def _now(self, transfer: Transfer) -> Transfer:
+        still_open = self._ledger.open.find(transfer.transfer_id)
+        return still_open or await self._ledger.find(transfer.transfer_id) or transfer
+
+
+def _differing(wish: TransferWish, transfer: Transfer) -> list[str]:
+    pairs = {
+        "from": (wish.direction.source, transfer.direction.source),
+        "to": (wish.direction.target, transfer.direction.target),
+        "amount": (wish.amount, transfer.amount),
+        "reason": (wish.reason, transfer.reason),
+    }
+    return [name for name, (wanted, stored) in pairs.items() if wanted != stored]

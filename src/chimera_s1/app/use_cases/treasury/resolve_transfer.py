@@ -1,0 +1,59 @@
+"""
+Resolve a transfer by hand: an operator has looked at the exchange and says what happened.
+"""
+
+from chimera_s1.app.use_cases.treasury.ledger import TreasuryLedger
+from chimera_s1.domain.errors import ChimeraError
+from chimera_s1.domain.identifiers import TransferId
+from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.treasury.commands import ResolveTransfer
+from chimera_s1.domain.treasury.events import Verdict
+from chimera_s1.domain.treasury.transfer import Transfer
+
+
+class TransferNotFoundError(ChimeraError):
+    """
+    No transfer has that id.
+    """
+
+    code = "treasury.not_found"
+
+
+class ResolveTransfers:
+    """
+    Writes verdicts of operators into the ledger, with their names and reasons.
+    """
+
+    def __init__(self, ledger: TreasuryLedger, clock: Clock) -> None:
+        self._ledger = ledger
+        self._clock = clock
+
+    async def resolve(
+        self, transfer_id: TransferId, verdict: Verdict, *, tran_id: str, note: str, actor: str
+    ) -> Transfer:
+        """
+        End *transfer_id* as *verdict* says.
+
+        Args:
+            transfer_id: Its outcome is unknown, or it failed and moved money after all.
+
+            verdict: What happened.
+
+            tran_id: The exchange's number of the movement, with DONE; else empty.
+
+            note: What the operator saw, for the record.
+
+            actor: The operator.
+
+        Raises:
+            TransferNotFoundError: There is no such transfer.
+
+            TransferStateError: It is over, or the movement is another transfer's.
+
+            StoreUnavailableError, LedgerDamagedError, LedgerTooNewError: It may not be written.
+        """
+        if await self._ledger.find(transfer_id) is None:
+            raise TransferNotFoundError(f"there is no transfer {transfer_id}")
+        command = ResolveTransfer(verdict, tran_id, note, self._clock.now_ms())
+        decided = await self._ledger.execute(transfer_id, command, actor)
+        return decided.transfer
