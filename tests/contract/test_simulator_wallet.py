@@ -1,0 +1,353 @@
+"""
+The simulator's wallets behave as Binance's: what is sent twice moves twice, and every witness tells
+of it in its own time.
+"""
+
+import signal
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+import msgspec
+import pytest
+from anyio.abc import TaskGroup
+
+from tests.contract.signed_client import TRANSFER, UNIVERSAL, Account, trader
+from tests.processes import simulator_process
+from tests.simulator_client import simulation
+
+DAY_MS = 86_400_000
+TOO_OLD = "Timestamp for this request is outside of the recvWindow."
+TOO_EARLY = "Timestamp for this request was 1000ms ahead of the server's time."
+OUT, BACK = "MAIN_UMFUTURE", "UMFUTURE_MAIN"
+
+
+@pytest.fixture
+async def account(tasks: TaskGroup) -> AsyncIterator[Account]:
+    async with trader(tasks) as somebody:
+        yield somebody
+
+
+async def test_every_witness_tells_of_a_transfer(account: Account) -> None:
+    status, reply = await account.transfer(OUT, "25.00000117")
+    _, books = await account.sim.control("GET", "/sim/transfers")
+    _, spot = await account.get("/api/v3/account")
+    _, futures = await account.get("/fapi/v3/balance")
+    rows, income = await account.rows(OUT), await account.income()
+
+    assert (status, list(reply)) == (200, ["tranId"])
+    assert [row["tranId"] for row in rows] == [reply["tranId"]]
+    assert (rows[0]["amount"], rows[0]["status"]) == ("25.00000117", "CONFIRMED")
+    assert [row["income"] for row in income] == ["25.00000117"]
+    assert spot["balances"] == [{"asset": "USDT", "free": "9974.99999883", "locked": "0.00000000"}]
+    assert futures[0]["maxWithdrawAmount"] == "10025.00000117"
+    assert await account.balances() == ["9974.99999883", "10025.00000117", "0"]
+    (moved,) = books["transfers"]
+    assert moved == {
+        **moved,
+        "tranId": reply["tranId"],
+        "type": OUT,
+        "asset": "USDT",
+        "amount": "25.00000117",
+        "executed_at": rows[0]["timestamp"],
+    }
+
+
+async def test_the_same_again_moves_again(account: Account) -> None:
+    again = account.signed(type=BACK, asset="USDT", amount="1")
+    replies = [await account.send("POST", TRANSFER, again) for _ in range(2)]
+
+    assert [status for status, _ in replies] == [200, 200]
+    assert await account.moved() == ["1", "1"]
+    rows = await account.rows(BACK)
+    assert {row["tranId"] for row in rows} == {reply["tranId"] for _, reply in replies}
+    assert {row["amount"] for row in rows} == {"1", "1.00000000"}
+    assert [row["income"] for row in await account.income()] == ["-1.00000000"] * 2
+
+
+async def test_query_and_body_are_signed_together(account: Account) -> None:
+    query, body = "type=MAIN_UMFUTURE", f"asset=USDT&amount=1&timestamp={account.now_ms}"
+    joined = account.signature(query + "&" + body)
+
+    good = await account.send(
+        "POST", TRANSFER, query, f"{body}&signature={account.signature(query + body)}"
+    )
+    bad = await account.send("POST", TRANSFER, query, f"{body}&signature={joined}")
+
+    assert (good[0], bad[1]["code"]) == (200, -1022)
+    assert await account.moved() == ["1"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "code"),
+    [
+        ({"type": ""}, -1102),
+        ({"type": "main"}, -1100),
+        ({"type": "MAIN_MOON"}, -1130),
+        ({"type": "MAIN_FUNDING"}, -5010),
+        ({"asset": ""}, -1102),
+        ({"asset": "BTC"}, -5013),
+        ({"amount": ""}, -1102),
+        ({"amount": "1e3"}, -1100),
+        ({"amount": "-1"}, -1100),
+        ({"amount": "0.0"}, -1130),
+        ({"amount": "0.000000001"}, -1111),
+        ({"amount": "10000.00000001"}, -5013),
+        ({"recvWindow": "60001"}, -1131),
+        ({"timestamp": ""}, -1102),
+        ({"timestamp": "soon"}, -1100),
+        ({"timestamp": "1"}, -1021),
+    ],
+)
+async def test_a_transfer_that_cannot_be_is_refused(
+    account: Account, changed: dict[str, str], code: int
+) -> None:
+    parameters = {"type": OUT, "asset": "USDT", "amount": "1", **changed}
+
+    status, reply = await account.send("POST", TRANSFER, account.signed(**parameters))
+
+    assert (status, reply["code"]) == (400, code)
+    assert await account.moved() == []
+
+
+async def test_who_does_not_sign_with_the_known_key_is_refused(account: Account) -> None:
+    known, replies = account.key, []
+    for key in ("", "not a key", "SomebodyElse", known):
+        account.key = key
+        account.secret = "another"
+        replies.append(await account.transfer())
+
+    codes = [(status, reply["code"]) for status, reply in replies]
+    assert codes == [(401, -2014), (401, -2014), (401, -2015), (400, -1022)]
+    assert await account.moved() == []
+
+
+async def test_time_is_the_exchanges_own(account: Account) -> None:
+    for account.offset_ms, text in (
+        (-6_000, TOO_OLD),
+        (61_000, TOO_EARLY),
+    ):
+        assert await account.transfer() == (400, {"code": -1021, "msg": text})
+    await account.sim.control("POST", "/sim/clock", {"offset_ms": 61_000})
+
+    assert (await account.transfer())[0] == 200
+
+
+async def test_the_time_is_checked_again_before_execution(account: Account) -> None:
+    """
+    One gets too old while it waits; one from the future is refused though it waits long enough;
+    one with a wide window survives.
+    """
+    await account.sim.arm(f"POST {TRANSFER}", "delay:700", times=3)
+    replies: dict[str, tuple[int, Any]] = {}
+
+    async def send(amount: str, **more: int) -> None:
+        replies[amount] = await account.transfer(OUT, amount, **more)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(partial(send, "1", recvWindow=500))
+        group.start_soon(partial(send, "2", timestamp=account.now_ms + 1_500))
+        group.start_soon(send, "3")
+
+    texts = [replies[amount][1].get("msg") for amount in ("1", "2", "3")]
+    assert texts == [TOO_OLD, TOO_EARLY, None]
+    assert await account.sim.fired() == [3]
+    assert await account.moved() == ["3"]
+
+
+async def test_a_key_may_do_what_it_is_permitted(account: Account) -> None:
+    await account.set(permissions={"universal_transfer": False, "reading": False})
+
+    transfer, history = await account.transfer(), await account.get(TRANSFER, type=OUT)
+    _, shown = await account.get("/sapi/v1/account/apiRestrictions")
+    view = await account.set(permissions={"universal_transfer": True})
+
+    assert [transfer[0], transfer[1]["code"]] == [401, -2015]
+    assert [history[0], history[1]["code"]] == [401, -2015]
+    assert (shown["permitsUniversalTransfer"], shown["enableReading"]) == (False, False)
+    assert shown["enableInternalTransfer"] is True
+    assert view["permissions"] == {
+        "reading": False,
+        "universal_transfer": True,
+        "internal_transfer": True,
+    }
+    assert (await account.transfer())[0] == 200
+
+
+async def test_the_account_has_a_budget_of_its_own(account: Account) -> None:
+    """
+    200 transfers a minute; then 429, and 418 for who goes on. Reading goes on.
+    """
+    await account.transfer()
+    used = account.headers["X-SAPI-USED-UID-WEIGHT-1M"]
+    replies = [await account.send("POST", TRANSFER) for _ in range(210)]
+    refused = [status for status, reply in replies if reply["code"] == -1003]
+    retry_after_s = int(account.headers["Retry-After"])
+    await account.rows(OUT)
+
+    assert (used, account.headers["X-SAPI-USED-IP-WEIGHT-1M"]) == ("900", "1")
+    assert "X-SAPI-USED-UID-WEIGHT-1M" not in account.headers
+    assert refused == [429] * 10 + [418]
+    assert 0 < retry_after_s <= 120
+    status, _ = await account.transfer()
+    assert (status, await account.moved()) == (418, ["25"])
+
+
+async def test_the_history_has_pages(account: Account) -> None:
+    for amount in range(1, 13):
+        await account.transfer(OUT, str(amount))
+    await account.transfer(BACK, "99")
+
+    _, first = await account.get(TRANSFER, type=OUT)
+    pages = [first["rows"], *[await account.rows(OUT, current=page) for page in (2, 3)]]
+    amounts = [float(row["amount"]) for page in pages for row in page]
+    refused = [
+        (await account.get(TRANSFER, **wrong))[1]["code"]
+        for wrong in ({}, {"type": OUT, "size": 101}, {"type": OUT, "current": "x"})
+    ]
+
+    assert (first["total"], [len(page) for page in pages]) == (12, [10, 2, 0])
+    assert sorted(amounts) == list(range(1, 13))
+    assert len(await account.rows(OUT, size=100)) == 12
+    assert refused == [-1102, -1130, -1100]
+
+
+async def test_the_history_goes_back_a_week_or_as_far_as_asked(account: Account) -> None:
+    await account.transfer(OUT, "1")
+    (row,) = await account.rows(OUT)
+    at: int = row["timestamp"]
+    around = {"startTime": at, "endTime": at}
+
+    await account.move_clock(8 * DAY_MS)
+    assert (await account.rows(OUT), await account.income()) == ([], [])
+    assert await account.rows(OUT, **around) == [row]
+    assert await account.rows(OUT, startTime=at + 1, endTime=at + DAY_MS) == []
+    assert await account.rows(OUT, startTime=at - DAY_MS, endTime=at - 1) == []
+    assert len(await account.income(**around)) == 1
+    await account.move_clock(184 * DAY_MS)
+    assert (await account.rows(OUT, **around), await account.income(**around)) == ([], [])
+
+
+async def test_a_slow_exchange_moves_first_and_tells_later(account: Account) -> None:
+    await account.set(execution_delay_ms=10_000, history_lag_ms=60_000, income_lag_ms=120_000)
+    status, _ = await account.transfer(OUT, "7")
+    seen = []
+    for offset_ms in (0, 15_000, 75_000, 135_000):
+        await account.move_clock(offset_ms)
+        shown = (len(await account.rows(OUT)), len(await account.income()))
+        seen.append((len(await account.moved()), *shown))
+
+    assert status == 200
+    assert seen == [(0, 0, 0), (1, 0, 0), (1, 1, 0), (1, 1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("ends", "after", "income"),
+    [
+        ("CONFIRMED", ["10007", "9993", "0"], ["-7.00000000"]),
+        ("FAILED", ["10000", "10000", "0"], ["-7.00000000", "7.00000000"]),
+    ],
+)
+async def test_what_is_pending_ends_as_it_was_told(
+    account: Account, ends: str, after: list[str], income: list[str]
+) -> None:
+    await account.set(pending_ms=60_000, pending_ends=ends)
+    _, reply = await account.transfer(BACK, "7")
+    pending, meanwhile = await account.rows(BACK), await account.balances()
+    await account.move_clock(61_000)
+    ended = await account.rows(BACK)
+
+    assert [row["status"] for row in pending + ended] == ["PENDING", ends]
+    assert {row["tranId"] for row in pending + ended} == {reply["tranId"]}
+    assert (meanwhile, await account.balances()) == (["10000", "9993", "7"], after)
+    assert [row["income"] for row in await account.income()] == income
+    _, books = await account.sim.control("GET", "/sim/transfers")
+    assert [len(books[name]) for name in ("transfers", "failed", "waiting")] == (
+        [1, 0, 0] if ends == "CONFIRMED" else [0, 1, 0]
+    )
+
+
+async def test_a_human_moves_money_too(account: Account) -> None:
+    await account.set(balances={"spot": "50"})
+    wanted = {"type": OUT, "amount": "25.5"}
+    status, moved = await account.sim.control("POST", "/sim/wallet/transfers", wanted)
+    poor, _ = await account.sim.control("POST", "/sim/wallet/transfers", wanted)
+
+    assert (status, moved["origin"], poor) == (201, "web", 400)
+    assert [row["tranId"] for row in await account.rows(OUT)] == [moved["tranId"]]
+    assert await account.balances() == ["24.5", "10025.5", "0"]
+
+
+async def test_a_transfer_with_an_id_happens_once_in_a_week(account: Account) -> None:
+    wanted = {
+        "fromAccountType": "SPOT",
+        "toAccountType": "USDT_FUTURE",
+        "asset": "USDT",
+        "amount": "3",
+        "clientTranId": "one-of-ours",
+    }
+
+    async def post(**changed: Any) -> tuple[int, Any]:
+        body = account.signed(**{**wanted, **changed})
+        return await account.send("POST", UNIVERSAL, body=body)
+
+    first, again = await post(), await post(amount="4")
+    long = await post(clientTranId="x" * 64)
+    elsewhere = await post(clientTranId="b", toAccountType="MARGIN")
+    _, found = await account.get(UNIVERSAL, clientTranId="one-of-ours")
+    _, none = await account.get(UNIVERSAL, clientTranId="another")
+    await account.move_clock(7 * DAY_MS + 1_000)
+    later = await post()
+
+    assert first[1] == {**first[1], "clientTranId": "one-of-ours"}
+    assert [reply[1]["code"] for reply in (again, long, elsewhere)] == [-4115, -4114, -5010]
+    assert (none["totalCount"], found["totalCount"]) == (0, 1)
+    assert found["result"][0] == {
+        **found["result"][0],
+        "tranId": first[1]["tranId"],
+        "amount": "3",
+        "status": "SUCCESS",
+        "toAccountType": "USDT_FUTURE",
+    }
+    assert (later[0], await account.moved()) == (200, ["3", "3"])
+    assert await account.rows(OUT, startTime=1) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "named"),
+    [
+        ("/sim/wallet", {"lag": 1}, "history_lag_ms"),
+        ("/sim/wallet", {"pending_ends": "PENDING"}, "is no end"),
+        ("/sim/wallet", {"balances": {"spot": "-1"}}, "at most 8 decimals"),
+        ("/sim/wallet", {"balances": {"spot": "NaN"}}, "is no amount"),
+        ("/sim/wallet/transfers", {"type": "UP", "amount": 1}, "MAIN_UMFUTURE or"),
+        ("/sim/wallet/transfers", {"type": OUT, "amount": "0"}, "nothing cannot be moved"),
+    ],
+)
+async def test_a_bad_wish_is_answered_with_what_is_allowed(
+    account: Account, path: str, body: dict[str, Any], named: str
+) -> None:
+    status, answer = await account.sim.control("POST", path, body)
+
+    assert status == 400
+    assert named in answer["error"]
+
+
+async def test_the_books_outlive_the_simulator(tmp_path: Path) -> None:
+    books = tmp_path / "books.jsonl"
+    options = ("--spot-usdt", "5", "--books", str(books), "--api-key", "Mine1", "--symbols", "1")
+    async with (
+        simulator_process(*options, "--api-secret", "of mine") as process,
+        simulation(process.ready) as sim,
+    ):
+        account = Account(sim, "Mine1", "of mine")
+        _, moved = await account.transfer(OUT, "5")
+        refused = await account.transfer(OUT, "1")
+        await process.stop(signal.SIGKILL)
+
+    assert (process.ready["api_key"], process.ready["api_secret"]) == ("Mine1", "***")
+    assert refused[1]["code"] == -5013
+    (line,) = books.read_bytes().splitlines()
+    assert msgspec.json.decode(line)["tranId"] == moved["tranId"]
