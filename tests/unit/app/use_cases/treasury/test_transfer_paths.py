@@ -1,0 +1,73 @@
+"""
+A transfer from its request to its end, on stores and an exchange in memory.
+"""
+
+from decimal import Decimal
+
+from chimera_s1.adapters.memory.treasury_gateway import Misbehaviour
+from chimera_s1.domain.ports.treasury_gateway import Unknown
+from chimera_s1.domain.treasury.limits import Wallet
+from chimera_s1.domain.treasury.transfer import Phase, TransferStatus
+from tests.treasury_house import Instance, World, running, wish
+from tests.virtual_time import run_virtually
+
+
+def test_a_transfer_moves_money_once() -> None:
+    """
+    OK within the answer, the balances moved, verified later.
+    """
+
+    async def main() -> None:
+        world = World()
+        async with running(Instance(world)) as one:
+            answer = await one.requests.request(wish("t1"), "tester")
+
+            assert answer.transfer.status is TransferStatus.DONE
+            assert not answer.replayed
+            assert world.exchange.balance(Wallet.FUTURES) == Decimal(1_000_010)
+            again = await one.requests.request(wish("t1"), "tester")
+            assert again.replayed
+            assert len(world.exchange.sent) == 1
+            await world.clock.sleep_ms(10_000)
+            found = await one.ledger.find(answer.transfer.transfer_id)
+            assert found is not None
+            assert found.verified
+
+    run_virtually(main)
+
+
+def test_a_lost_reply_is_found_in_the_history() -> None:
+    """
+    PENDING at first, DONE by reconciliation, one movement.
+    """
+
+    async def main() -> None:
+        world = World()
+        world.exchange.script.append(Misbehaviour(executes=True, reply=Unknown("reset")))
+        async with running(Instance(world)) as one:
+            answer = await one.requests.request(wish("t1"), "tester")
+            await world.clock.sleep_ms(10_000)
+            found = await one.ledger.find(answer.transfer.transfer_id)
+
+            assert found is not None
+            assert found.phase is Phase.DONE
+            assert len(world.exchange.sent) == 1
+
+    run_virtually(main)
+
+
+def test_a_lost_request_fails_after_the_histories_stayed_silent_for_long() -> None:
+    async def main() -> None:
+        world = World()
+        world.exchange.script.append(Misbehaviour(reply=Unknown("reset")))
+        async with running(Instance(world)) as one:
+            answer = await one.requests.request(wish("t1"), "tester")
+            assert answer.transfer.status is TransferStatus.PENDING
+            await world.clock.sleep_ms(3_000_000)
+            found = await one.ledger.find(answer.transfer.transfer_id)
+
+            assert found is not None
+            assert found.phase is Phase.FAILED
+            assert one.ledger.open.cap(found.day).used == 0
+
+    run_virtually(main)
