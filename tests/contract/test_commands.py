@@ -10,7 +10,18 @@ import pytest
 
 from tests.processes import chimera_process, finished, simulator_process
 
-COMMANDS = ("serve", "demo", "simulate", "record", "replay", "tail", "config", "doctor", "drill")
+COMMANDS = (
+    "serve",
+    "demo",
+    "simulate",
+    "tokens",
+    "record",
+    "replay",
+    "tail",
+    "config",
+    "doctor",
+    "drill",
+)
 ESCAPE = "\x1b"
 SECRET = "hunter2-never-shown"
 NOWHERE_SPOT = {

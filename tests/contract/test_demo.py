@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import anyio
+import httpx
 import pytest
 from anyio.from_thread import start_blocking_portal
 from redis.asyncio import Redis
@@ -96,8 +97,33 @@ def test_demo_env_names_what_the_demo_prints(demo: ChimeraProcess, directory: Pa
     assert lines["S1_URL"] == demo.ready["url"]
     assert lines["S1_REDIS_ADDRESSES"] == ",".join(demo.ready["redis_addresses"])
     assert lines["SIM_URL"] == demo.ready["sim_url"]
-    assert len(lines["S1_TOKEN"]) >= 32
+    assert lines["S1_TOKEN"].startswith("chs1_demo_")
     assert lines["S1_TOKEN"] not in json.dumps(demo.ready)
+
+
+def holding(directory: Path, text: str) -> set[str]:
+    """
+    The files of *directory* that have *text* in them.
+    """
+    return {path.name for path in directory.glob("*.*") if text in path.read_text()}
+
+
+async def test_the_demos_token_opens_it_and_nothing_else_does(
+    demo: ChimeraProcess, directory: Path
+) -> None:
+    """
+    It is in demo.env only: the service knows its hash, and writes it into no log.
+    """
+    token = read_lines((directory / "demo.env").read_text())["S1_TOKEN"]
+    async with httpx.AsyncClient(base_url=demo.ready["url"]) as client:
+        without = await client.get("/xchg/quotes")
+        with_it = await client.get("/xchg/quotes", headers={"Authorization": f"Bearer {token}"})
+
+    assert (without.status_code, with_it.status_code) == (401, 200)
+    assert holding(directory, token) == {"demo.env"}
+    code, out, err = await finished("tokens", "list", "--file", f"{directory}/demo.tokens.json")
+    assert (code, err) == (0, "")
+    assert out.startswith("demo\tdemo\tread,treasury:transfer,treasury:resolve,orders:trade\t")
 
 
 def test_the_service_is_ready_and_the_simulator_serves_it(demo: ChimeraProcess) -> None:

@@ -252,6 +252,25 @@ def test_an_address_that_cannot_be_had_names_the_setting(host: str, port: int, s
     assert said in str(caught.value)
 
 
+@pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::ffff:192.0.2.1"])
+def test_without_tokens_other_machines_are_not_let_in(host: str) -> None:
+    """
+    It is refused for what it is, before anybody asks whether this machine has it (RFC 5737).
+    """
+    with pytest.raises(ConfigurationError) as caught:
+        bind(host, 0, loopback_only=True)
+
+    said = str(caught.value)
+    assert f"S1_HTTP_HOST={host} can be reached from other machines" in said
+    assert "S1_API_TOKENS_FILE, or listen on 127.0.0.1" in said
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_loopback_needs_no_tokens(host: str) -> None:
+    with bind(host, 0, loopback_only=True) as listener:
+        assert listener.getsockname()[1] > 0
+
+
 @pytest.mark.parametrize(
     ("number", "said"),
     [

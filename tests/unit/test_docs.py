@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from typer.models import CommandInfo
 
 from chimera_s1.app.cli import app
 from chimera_s1.app.settings import CLIENT_NAMES, Settings, variable
@@ -88,12 +89,18 @@ def test_settings_named_can_be_set(page: Path) -> None:
 
 @every_page
 def test_commands_named_can_be_typed(page: Path) -> None:
-    commands = {
-        str(command.callback.__name__) for command in app.registered_commands if command.callback
-    }
+    commands = {name_of(command) for command in app.registered_commands}
+    groups = {str(group.name): group.typer_instance or app for group in app.registered_groups}
     named = found(r"chimera-s1 ([a-z][a-z-]*)\b(?=[` \n])(?!:)", page)
 
-    assert not named - commands
+    assert not named - commands - groups.keys()
+    for name, group in groups.items():
+        below = {name_of(command) for command in group.registered_commands}
+        assert not found(rf"chimera-s1 {name} ([a-z][a-z-]*)\b", page) - below
+
+
+def name_of(command: CommandInfo) -> str:
+    return command.name or str(getattr(command.callback, "__name__", ""))
 
 
 @every_page

@@ -19,6 +19,7 @@ from chimera_s1.domain.errors import ConfigurationError, InvalidValueError
 from chimera_s1.domain.identifiers import Channel, InstrumentId, Venue
 from chimera_s1.domain.market.selection import Shard
 from chimera_s1.domain.resilience.backoff import Backoff
+from chimera_s1.domain.resilience.rate_limit import RateLimit
 from chimera_s1.domain.resilience.reconnect import ReconnectPolicy
 
 SECRET = "hunter2-never-shown"
@@ -55,6 +56,7 @@ WRONG = {
     "S1_OPS_MAXLEN": "1e6",
     "S1_HTTP_HOST": "http://x",
     "S1_HTTP_PORT": "eighty",
+    "S1_RATE_LIMIT_PER_S": "0",
     "S1_LOG_FORMAT": "xml",
     "S1_LOG_LEVEL": "trace",
     "S1_CLOCK_PATROL_MS": "99",
@@ -82,6 +84,8 @@ def test_an_empty_environment_gives_the_documented_defaults() -> None:
     assert settings.redis_addresses == ()
     assert settings.redis_pass is None
     assert (settings.http_host, settings.http_port) == ("127.0.0.1", 8080)
+    assert settings.api_tokens_file is None
+    assert settings.rate_limit == RateLimit(per_s=20, burst=40)
     assert settings.state_dir == Path(".chimera")
     assert settings.reconnect_policy == ReconnectPolicy()
 
@@ -115,6 +119,8 @@ def test_every_setting_can_be_given() -> None:
             "S1_OPS_MAXLEN": "6",
             "S1_HTTP_HOST": "::",
             "S1_HTTP_PORT": "0",
+            "S1_API_TOKENS_FILE": "/etc/s1/tokens.json",
+            "S1_RATE_LIMIT_PER_S": "5",
             "S1_STATE_DIR": "/var/lib/s1",
             "S1_LOG_FORMAT": "json",
             "S1_LOG_LEVEL": "debug",
@@ -133,6 +139,8 @@ def test_every_setting_can_be_given() -> None:
     assert settings.redis_tls
     assert settings.redis_writer is RedisWriter.OFFICIAL
     assert settings.reconnect_policy == ReconnectPolicy(Backoff(100, 200, 0), 3, 1000)
+    assert settings.api_tokens_file == Path("/etc/s1/tokens.json")
+    assert settings.rate_limit == RateLimit(per_s=5, burst=10)
     assert (settings.log_format, settings.log_level) == (LogFormat.JSON, LogLevel.DEBUG)
     assert set(settings.model_fields_set) == set(Settings.model_fields)
 
@@ -150,7 +158,7 @@ def test_every_wrong_value_is_reported_at_once_with_what_was_given_rule_and_exam
 
 
 def test_every_setting_that_can_be_wrong_is_in_the_table_above() -> None:
-    any_text = {"redis_user", "redis_pass", "redis_server", "state_dir"}
+    any_text = {"redis_user", "redis_pass", "redis_server", "api_tokens_file", "state_dir"}
     checked = {variable(name) for name in Settings.model_fields.keys() - any_text}
     assert checked == WRONG.keys()
 

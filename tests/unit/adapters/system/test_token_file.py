@@ -1,0 +1,184 @@
+"""
+The token file: read again when it changes, kept when it is damaged, and nobody else's business.
+"""
+
+import logging
+import stat
+import threading
+from pathlib import Path
+
+import pytest
+from msgspec import structs
+
+from chimera_s1.adapters.memory.clock import ManualClock
+from chimera_s1.adapters.system.token_file import (
+    FileTokenStore,
+    read_token_file,
+    write_token_file,
+)
+from chimera_s1.domain.access.scopes import Scope
+from chimera_s1.domain.access.tokens import TokenRecord, make_token
+from chimera_s1.domain.errors import ConfigurationError
+
+
+def record(kid: str) -> TokenRecord:
+    return make_token(kid, b"x" * 32, actor="bot", scopes=[Scope.READ], created_at=1)[1]
+
+
+OLD, NEW = record("oldtoken"), record("newtoken")
+REVOKED = structs.replace(OLD, revoked_at=5)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    file = tmp_path / "tokens.json"
+    write_token_file(file, [OLD])
+    return file
+
+
+def test_what_is_written_is_for_its_owner_only(path: Path) -> None:
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert [each.name for each in path.parent.iterdir()] == ["tokens.json"]
+
+
+async def test_a_change_by_another_process_shows_within_a_second_and_is_looked_for_no_oftener(
+    path: Path,
+) -> None:
+    clock = ManualClock()
+    store = FileTokenStore(path, clock)
+    write_token_file(path, [REVOKED, NEW])
+
+    await clock.advance(999)
+    assert store.find("oldtoken") == OLD
+    assert store.find("newtoken") is None
+    await clock.advance(1)
+    assert store.find("oldtoken") == REVOKED
+    assert store.find("newtoken") == NEW
+
+
+def spoil(path: Path, damage: str | None) -> None:
+    if damage is None:
+        path.unlink()
+    else:
+        path.write_text(damage)
+
+
+@pytest.mark.parametrize("damage", ["", "{", '{"tokens": [{"kid": "x"}]}', None])
+async def test_a_new_version_that_is_bad_changes_nothing_and_is_told_once(
+    path: Path, damage: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    """
+    Also one that is gone; and a good one after it counts.
+    """
+    clock = ManualClock()
+    store = FileTokenStore(path, clock)
+    spoil(path, damage)
+    for _ in range(3):
+        await clock.advance(1_000)
+        assert store.find("oldtoken") == OLD
+    write_token_file(path, [NEW])
+    await clock.advance(1_000)
+
+    assert store.find("oldtoken") is None
+    assert store.find("newtoken") == NEW
+    [error] = [each for each in caplog.records if each.levelno == logging.ERROR]
+    assert error.getMessage().endswith("; the tokens known before stay in force")
+
+
+def row(digest: str = "0" * 64, more: str = "") -> str:
+    return (
+        f'{{"kid": "abcd", "sha256": "{digest}", "actor": "bot", "scopes": ["read"], '
+        f'"created_at": 1{more}}}'
+    )
+
+
+MISSPELT = row(more=', "not_afer": 5')
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("", "is damaged"),
+        ("[]", "is damaged"),
+        ("\ufffd".encode("utf-16"), "is damaged"),
+        (f'{{"tokens": [{MISSPELT}]}}', "unknown field `not_afer`"),
+        (f'{{"tokens": [{row(digest="00")}]}}', "sha256 of abcd is not 64 hex digits"),
+        (f'{{"tokens": [{row()}, {row()}]}}', "abcd more than once"),
+    ],
+)
+def test_a_file_that_is_damaged_is_named_with_what_is_wrong(
+    path: Path, content: str | bytes, said: str
+) -> None:
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+
+    with pytest.raises(ConfigurationError) as caught:
+        FileTokenStore(path, ManualClock())
+
+    assert str(path) in str(caught.value)
+    assert said in str(caught.value)
+
+
+def test_a_token_pasted_in_place_of_its_kid_is_not_quoted(path: Path) -> None:
+    text, _ = make_token("abcd", b"y" * 32, actor="bot", scopes=[Scope.READ], created_at=1)
+    path.write_text(path.read_text().replace("oldtoken", text))
+
+    with pytest.raises(ConfigurationError) as caught:
+        read_token_file(path)
+
+    assert text not in str(caught.value)
+
+
+def test_a_file_that_is_not_there_says_how_to_make_one(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError, match="is not there; chimera-s1 tokens create makes"):
+        FileTokenStore(tmp_path / "nowhere.json", ManualClock())
+
+
+def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
+    store = FileTokenStore(tmp_path / "no" / "tokens.json", ManualClock(), may_be_missing=True)
+
+    with pytest.raises(ConfigurationError, match="make its directory first"):
+        store.put(OLD)
+
+
+def test_a_damaged_file_is_never_written_over(path: Path) -> None:
+    store = FileTokenStore(path, ManualClock())
+    path.write_text("{")
+
+    with pytest.raises(ConfigurationError, match="is damaged"):
+        store.put(NEW)
+
+    assert path.read_text() == "{"
+
+
+@pytest.mark.parametrize(("mode", "warned"), [(0o600, 0), (0o400, 0), (0o640, 1), (0o604, 1)])
+def test_a_file_that_others_may_read_is_a_warning(
+    path: Path, mode: int, warned: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    path.chmod(mode)
+
+    FileTokenStore(path, ManualClock())
+
+    said = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
+    assert len(said) == warned
+    assert all(f"chmod 600 {path}" in text for text in said)
+
+
+def test_commands_at_the_same_time_lose_no_token(path: Path) -> None:
+    """
+    Each reads, adds its own and writes; none writes over another's.
+    """
+    kids = [f"kid{number:03}" for number in range(24)]
+    together = threading.Barrier(len(kids))
+
+    def put(kid: str) -> None:
+        store = FileTokenStore(path, ManualClock())
+        together.wait()
+        store.put(record(kid))
+
+    threads = [threading.Thread(target=put, args=(kid,)) for kid in kids]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert {each.kid for each in read_token_file(path)} == {"oldtoken", *kids}
