@@ -1,0 +1,152 @@
+"""
+Errors in ArangoDB's shape: an HTTP status, an error number, a text, and sometimes a document.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+_NOT_IMPLEMENTED = 9
+_NOT_AUTHORIZED = "not authorized to execute this request"
+
+_TEXTS: dict[tuple[int, int], str] = {
+    (400, 1501): "syntax error, unexpected end of query string near '' at position 1:1",
+    (401, 11): _NOT_AUTHORIZED,
+    (403, 11): "forbidden",
+    (403, 1004): "collection is read-only",
+    (409, 1200): "timeout waiting to lock key - in index primary of type primary over '_key'",
+    (410, 1654): "transaction has already been aborted",
+    (412, 21004): "queue time violated",
+    (421, 1491): "leader resigned",
+    (500, 18): "timed out after 5 s waiting for exclusive-lock on collection",
+    (500, 28): "locked",
+    (500, 29): "deadlock detected",
+    (500, 32): "resource limit exceeded",
+    (500, 1302): "try again",
+    (500, 1457): "timeout in cluster operation",
+    (500, 1464): "shard gone",
+    (503, 30): "shutdown in progress",
+    (503, 38): "server is starting up",
+    (503, 503): "service unavailable due to startup or maintenance mode",
+    (503, 1429): "write concern not fulfilled",
+    (503, 1465): "connection in cluster lost",
+    (503, 1478): "cluster backend unavailable",
+    (503, 1495): "leadership challenge is ongoing",
+    (503, 1496): "not a leader",
+    (503, 21003): "queue is full",
+}
+
+
+class ArangoError(Exception):
+    """
+    What a request is refused with.
+
+    Attributes:
+        extra: Added to the body, as the stored document's identity at a conflict.
+
+        headers: Added to the answer.
+    """
+
+    def __init__(
+        self,
+        status: int,
+        number: int,
+        message: str,
+        extra: Mapping[str, Any] | None = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.status = status
+        self.number = number
+        self.message = message
+        self.extra = dict(extra or {})
+        self.headers = dict(headers or {})
+
+    def body(self) -> dict[str, Any]:
+        """
+        As the whole answer.
+        """
+        return {**self.element(), "code": self.status, **self.extra}
+
+    def element(self) -> dict[str, Any]:
+        """
+        As one element of the answer to several documents.
+        """
+        return {"error": True, "errorNum": self.number, "errorMessage": self.message}
+
+
+class UnknownRequestError(ArangoError):
+    """
+    What the double was never taught: 501, never a guess.
+    """
+
+    def __init__(self, what: str) -> None:
+        text = f"the ArangoDB double does not know {what}; teach it in tests/arango_double"
+        super().__init__(501, _NOT_IMPLEMENTED, text)
+
+
+def listed_error(name: str) -> ArangoError:
+    """
+    The error written `503/1496`.
+
+    Raises:
+        ValueError: It is not one a server is known to answer.
+    """
+    status, _, number = name.partition("/")
+    known = status.isdecimal() and number.isdecimal()
+    text = _TEXTS.get((int(status), int(number))) if known else None
+    if text is None:
+        names = ", ".join(f"{status}/{number}" for status, number in _TEXTS)
+        raise ValueError(f"{name!r} is no error of this table: {names}")
+    return ArangoError(int(status), int(number), text)
+
+
+def not_authorized() -> ArangoError:
+    """
+    Wrong credentials, an old token, or a database that is not this user's or not there.
+    """
+    headers = {"www-authenticate": 'Bearer token_type="JWT", realm="ArangoDB"'}
+    return ArangoError(401, 11, _NOT_AUTHORIZED, headers=headers)
+
+
+def document_not_found() -> ArangoError:
+    """
+    No document has this key.
+    """
+    return ArangoError(404, 1202, "document not found")
+
+
+def collection_not_found(name: str) -> ArangoError:
+    """
+    No collection has this name.
+    """
+    return ArangoError(404, 1203, f"collection or view not found: {name}")
+
+
+def illegal_key() -> ArangoError:
+    """
+    A key of other characters, too long, empty, or no string.
+    """
+    return ArangoError(400, 1221, "illegal document key")
+
+
+def revision_conflict(document: Mapping[str, Any]) -> ArangoError:
+    """
+    The stored *document* has another `_rev` than the one asked for.
+    """
+    return ArangoError(
+        412,
+        1200,
+        "conflict, _rev values do not match",
+        {name: document[name] for name in ("_id", "_key", "_rev")},
+        {"etag": f'"{document["_rev"]}"'},
+    )
+
+
+def not_unique(index: str, kind: str, fields: str, key: str, status: int = 409) -> ArangoError:
+    """
+    The document *key* holds the same values in a unique index.
+    """
+    where = f"in index {index} of type {kind} over '{fields}'"
+    return ArangoError(
+        status, 1210, f"unique constraint violated - {where}; conflicting key: {key}"
+    )
