@@ -1,0 +1,90 @@
+"""
+A connection that is opened when it is needed, and anew after it has failed.
+"""
+
+import contextlib
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from threading import Lock
+from typing import TypeVar
+
+from chimera_s1.adapters.sqlite.errors import sqlite_errors
+
+T = TypeVar("T")
+
+_EACH_CONNECTION = (
+    # With NORMAL the last commits may vanish with the machine's power.
+    "PRAGMA synchronous = FULL",
+    # Where fsync stops at the drive's cache (macOS).
+    "PRAGMA fullfsync = ON",
+    "PRAGMA foreign_keys = ON",
+    # After a long read a WAL shrinks to this again.
+    "PRAGMA journal_size_limit = 67108864",
+)
+
+
+class LastingConnection:
+    """
+    Used from threads, one at a time.
+    """
+
+    def __init__(self, path: Path, *, patience_s: float, writes: bool) -> None:
+        """
+        Args:
+            path: The database.
+
+            patience_s: How long to wait for another program's lock, s.
+
+            writes: False opens it for reading only.
+        """
+        self._path = path
+        self._patience_s = patience_s
+        self._writes = writes
+        self._connection: sqlite3.Connection | None = None
+        # The caller sees to it that nobody waits here, unless it was torn off a thread.
+        self._in_use = Lock()
+
+    def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """
+        What *work* makes of the connection.
+
+        Raises:
+            LedgerDamagedError: The file is damaged.
+
+            StoreUnavailableError: SQLite failed; the next call has a new connection.
+        """
+        with self._in_use, sqlite_errors(self._path):
+            try:
+                return work(self._open())
+            except sqlite3.Error:
+                self._drop()
+                raise
+
+    def close(self) -> None:
+        """
+        Close, after whoever uses it.
+        """
+        with self._in_use:
+            self._drop()
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            self._connection = sqlite3.connect(
+                self._path,
+                timeout=self._patience_s,
+                isolation_level=None,
+                check_same_thread=False,
+            )
+            for statement in _EACH_CONNECTION:
+                self._connection.execute(statement)
+            if not self._writes:
+                self._connection.execute("PRAGMA query_only = ON")
+        return self._connection
+
+    def _drop(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            # What was begun is rolled back by closing, whatever closing says.
+            with contextlib.suppress(sqlite3.Error):
+                connection.close()

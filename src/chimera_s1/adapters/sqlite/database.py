@@ -1,0 +1,176 @@
+"""
+One SQLite file for everything that is kept.
+
+    async with SqliteDatabase(path) as database:
+        ledger = SqliteEventStore(database, "treasury")
+
+It must be in a local directory: network file systems break locks and shared memory. Beside it are
+`<path>-wal` and `<path>-shm`, which belong to it, and `<path>.lock`. A copy of the first two taken
+at one moment (a snapshot of the disk) is a backup; so is what `sqlite3 <path> ".backup <file>"`
+makes at any time.
+"""
+
+import sqlite3
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Self, TypeAlias, TypeVar
+
+import anyio
+from anyio import to_thread
+
+from chimera_s1.adapters.sqlite.connection import LastingConnection
+from chimera_s1.adapters.sqlite.process_lock import ProcessLock
+from chimera_s1.adapters.sqlite.schema import SQLITE_MIN, prepare
+from chimera_s1.domain.errors import ConfigurationError
+
+T = TypeVar("T")
+Row: TypeAlias = Sequence[str | int | float] | Mapping[str, str | int | float]
+
+READERS = 2
+PATIENCE_S = 2.0
+_OWNER_ONLY = 0o600
+
+
+class SqliteDatabase:
+    """
+    Calls run in threads of their own limits, so that neither a slow disk nor other users of threads
+    hold up the loop or each other. What was begun is never abandoned: a task cancelled meanwhile
+    waits for its thread, and is cancelled after.
+
+    One connection writes; those that read never see half of a write, and never wait for it.
+    """
+
+    def __init__(
+        self, path: Path, *, readers: int = READERS, patience_s: float = PATIENCE_S
+    ) -> None:
+        """
+        Args:
+            path: The file; it and its directory are made where there are none.
+
+            readers: How many reads run at once.
+
+            patience_s: How long to wait while another program writes, s.
+        """
+        # Whatever becomes of the working directory, and however many names the file has.
+        self._path = path = path.resolve()
+        self._lock = ProcessLock(path)
+        self._writer = LastingConnection(path, patience_s=patience_s, writes=True)
+        self._readers = [
+            LastingConnection(path, patience_s=patience_s, writes=False) for _ in range(readers)
+        ]
+        self._idle: SimpleQueue[LastingConnection] = SimpleQueue()
+        for reader in self._readers:
+            self._idle.put(reader)
+        self._writing = anyio.CapacityLimiter(1)
+        self._reading = anyio.CapacityLimiter(readers)
+
+    async def __aenter__(self) -> Self:
+        """
+        Raises:
+            ConfigurationError: The file is in use, in a place that cannot be written, not ours, or
+                a newer version's.
+
+            LedgerDamagedError: It is damaged.
+
+            StoreUnavailableError: The disk is full, or fails.
+        """
+        await to_thread.run_sync(self._open, limiter=self._writing)
+        return self
+
+    async def __aexit__(
+        self,
+        _type: type[BaseException] | None,
+        _error: BaseException | None,
+        _traceback: TracebackType | None,
+    ) -> None:
+        with anyio.CancelScope(shield=True):
+            await to_thread.run_sync(self._close, limiter=self._writing)
+
+    async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """
+        What *work* gives, run in a transaction that is durable when this returns.
+
+        Raises:
+            LedgerDamagedError: The file is damaged.
+
+            StoreUnavailableError: SQLite failed; whether the transaction is there is unknown.
+        """
+        return await to_thread.run_sync(self._write, work, limiter=self._writing)
+
+    async def execute(self, statement: str, rows: Sequence[Row] = ((),)) -> int:
+        """
+        `write` for one statement that changes something.
+
+        Args:
+            statement: An INSERT, UPDATE or DELETE.
+
+            rows: What to put for its placeholders, each time it is run.
+
+        Returns:
+            How many rows it has changed.
+        """
+        return await self.write(lambda connection: connection.executemany(statement, rows).rowcount)
+
+    async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """
+        What *work* gives; each statement sees every write that has returned.
+
+        Raises:
+            LedgerDamagedError: The file is damaged.
+
+            StoreUnavailableError: SQLite failed.
+        """
+        return await to_thread.run_sync(self._read, work, limiter=self._reading)
+
+    def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        return self._writer.run(partial(_in_transaction, work))
+
+    def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        reader = self._idle.get()
+        try:
+            return reader.run(work)
+        finally:
+            self._idle.put(reader)
+
+    def _open(self) -> None:
+        if sqlite3.sqlite_version_info < SQLITE_MIN:
+            wanted = ".".join(map(str, SQLITE_MIN))
+            raise ConfigurationError(
+                f"this Python's SQLite is {sqlite3.sqlite_version}, and {wanted} is needed; use "
+                "another Python, or an ArangoDB"
+            )
+        self._lock.take()
+        try:
+            # Others need not read who moved how much; the -wal file gets the same mode.
+            self._path.touch(mode=_OWNER_ONLY)
+            self._writer.run(partial(prepare, self._path))
+        except OSError as error:
+            self._close()
+            raise ConfigurationError(
+                f"cannot write {self._path}: {error.strerror}; let this process's user write it, "
+                "or set S1_DB_SQLITE_PATH to another file"
+            ) from error
+        except BaseException:
+            self._close()
+            raise
+
+    def _close(self) -> None:
+        # The writer last: whoever closes last folds the WAL into the database, and only one
+        # connection ever does that.
+        for connection in (*self._readers, self._writer):
+            connection.close()
+        self._lock.release()
+
+
+def _in_transaction(work: Callable[[sqlite3.Connection], T], connection: sqlite3.Connection) -> T:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        result = work(connection)
+    except BaseException:
+        connection.rollback()
+        raise
+    connection.execute("COMMIT")
+    return result

@@ -1,0 +1,131 @@
+"""
+A ledger in SQLite.
+"""
+
+import sqlite3
+from functools import partial
+from itertools import islice
+
+from chimera_s1.adapters.sqlite.database import SqliteDatabase
+from chimera_s1.domain.ledger.commit import (
+    Commit,
+    Entry,
+    Head,
+    commit_key,
+    decode_entry,
+    encode_commit,
+    head_of,
+)
+from chimera_s1.domain.ledger.places import contiguous
+from chimera_s1.domain.ports.event_store import (
+    READ_LIMIT_MAX,
+    Appended,
+    AppendResult,
+    SeqTaken,
+)
+
+_INSERT = """
+    INSERT INTO treasury_commits (ledger, seq, commit_id, document) VALUES (?, ?, ?, ?)
+    ON CONFLICT DO NOTHING
+"""
+_INSERT_STREAM = "INSERT INTO treasury_commit_streams (ledger, stream, seq) VALUES (?, ?, ?)"
+# As bytes, which is what the decoder takes.
+_FIND_OURS = """
+    SELECT seq, CAST(document AS BLOB) FROM treasury_commits WHERE ledger = ? AND commit_id = ?
+"""
+_FIND_PLACE = """
+    SELECT seq, CAST(document AS BLOB) FROM treasury_commits WHERE ledger = ? AND seq = ?
+"""
+_HEAD = """
+    SELECT seq, CAST(document AS BLOB) FROM treasury_commits
+    WHERE ledger = ? ORDER BY seq DESC LIMIT 1
+"""
+_READ = """
+    SELECT seq, CAST(document AS BLOB) FROM treasury_commits
+    WHERE ledger = ? AND seq > ? ORDER BY seq LIMIT ?
+"""
+# A commit that was removed shows as one without text.
+_READ_STREAM = """
+    SELECT seq, CAST(ifnull(document, '') AS BLOB)
+    FROM treasury_commit_streams LEFT JOIN treasury_commits USING (ledger, seq)
+    WHERE ledger = ? AND stream = ? ORDER BY seq
+"""
+
+
+class SqliteEventStore:
+    """
+    Implements `domain.ports.event_store.EventStore`.
+    """
+
+    def __init__(self, database: SqliteDatabase, ledger: str) -> None:
+        """
+        Args:
+            database: Open for as long as this is used; it holds any number of ledgers.
+
+            ledger: The name of this one.
+        """
+        self._database = database
+        self._ledger = ledger
+
+    @property
+    def ledger(self) -> str:
+        """
+        Its name.
+        """
+        return self._ledger
+
+    async def append(self, commit: Commit) -> AppendResult:
+        """
+        Insert *commit* where its place is free, and sync the disk.
+        """
+        assert commit.ledger == self._ledger, "a commit goes into the ledger it was sealed for"
+        return await self._database.write(partial(_append, commit))
+
+    async def head(self) -> Head:
+        """
+        The newest commit's place and hash.
+        """
+        return await self._database.read(self._head)
+
+    async def read(self, after: int, limit: int) -> tuple[Entry, ...]:
+        """
+        The entries after place *after*, up to the first hole.
+        """
+        return await self._database.read(partial(self._read, after, min(limit, READ_LIMIT_MAX)))
+
+    async def read_stream(self, stream: str) -> tuple[Entry, ...]:
+        """
+        Every entry with an event of *stream*.
+        """
+        return await self._database.read(partial(self._read_stream, stream))
+
+    def _head(self, connection: sqlite3.Connection) -> Head:
+        found = connection.execute(_HEAD, (self._ledger,)).fetchone()
+        return Head() if found is None else head_of(_entry(self._ledger, *found).commit)
+
+    def _read(self, after: int, limit: int, connection: sqlite3.Connection) -> tuple[Entry, ...]:
+        rows = connection.execute(_READ, (self._ledger, after, limit)).fetchall()
+        number = contiguous((seq for seq, _ in rows), self._ledger, after)
+        return tuple(_entry(self._ledger, *row) for row in islice(rows, number))
+
+    def _read_stream(self, stream: str, connection: sqlite3.Connection) -> tuple[Entry, ...]:
+        rows = connection.execute(_READ_STREAM, (self._ledger, stream))
+        return tuple(_entry(self._ledger, *row) for row in rows)
+
+
+def _append(commit: Commit, connection: sqlite3.Connection) -> AppendResult:
+    place = (commit.ledger, commit.seq)
+    row = (*place, commit.commit_id, encode_commit(commit).decode())
+    if connection.execute(_INSERT, row).rowcount:
+        for stream in commit.streams:
+            connection.execute(_INSERT_STREAM, (commit.ledger, stream, commit.seq))
+        return Appended(commit)
+    ours = connection.execute(_FIND_OURS, (commit.ledger, commit.commit_id)).fetchone()
+    if ours is not None:
+        return Appended(_entry(commit.ledger, *ours).commit, again=True)
+    theirs = connection.execute(_FIND_PLACE, place).fetchone()
+    return SeqTaken(_entry(commit.ledger, *theirs).commit)
+
+
+def _entry(ledger: str, seq: int, document: bytes) -> Entry:
+    return decode_entry(document, commit_key(ledger, seq))

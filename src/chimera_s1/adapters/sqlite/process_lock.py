@@ -1,0 +1,61 @@
+"""
+One process a database: the file `<path>.lock`, locked for as long as the process lives.
+"""
+
+import contextlib
+import fcntl
+import os
+from pathlib import Path
+
+from chimera_s1.domain.errors import ConfigurationError
+
+_OWNER_ONLY = 0o600
+
+
+class ProcessLock:
+    """
+    The kernel lets go of it when the process ends, however it ends. The file stays: removing it
+    would let two processes lock two files of the same name.
+    """
+
+    def __init__(self, database: Path) -> None:
+        self._database = database
+        self._path = database.with_name(f"{database.name}.lock")
+        self._file: int | None = None
+
+    def take(self) -> None:
+        """
+        Lock, making the directory where there is none.
+
+        Raises:
+            ConfigurationError: Another process has it, or the directory cannot be written.
+        """
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _OWNER_ONLY)
+        except OSError as error:
+            raise ConfigurationError(
+                f"cannot open {self._path}: {error.strerror}; set S1_DB_SQLITE_PATH to a file in a "
+                "local directory that this process's user may write"
+            ) from error
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.pread(file, 32, 0).decode(errors="replace").strip() or "?"
+            os.close(file)
+            raise ConfigurationError(
+                f"{self._database} is in use by process {holder} (it holds {self._path}): end that "
+                "one, or set S1_DB_SQLITE_PATH to another file; several instances share an ArangoDB"
+            ) from error
+        os.ftruncate(file, 0)
+        os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
+        self._file = file
+
+    def release(self) -> None:
+        """
+        Let go; nothing happens when it was not taken.
+        """
+        if self._file is not None:
+            with contextlib.suppress(OSError):
+                os.close(self._file)
+            self._file = None

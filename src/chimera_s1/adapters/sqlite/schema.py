@@ -1,0 +1,127 @@
+"""
+The tables, and which version of them a file has.
+"""
+
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+from chimera_s1.domain.errors import ConfigurationError, LedgerDamagedError
+
+APPLICATION_ID: Final = 0x43533161  # "CS1a"
+VERSION: Final = 1
+SQLITE_MIN = (3, 37, 0)  # STRICT tables
+
+# Triggers keep a hand at the sqlite3 prompt from what the ledger never does; who means to do it
+# drops them first, and the hash chain tells.
+_TABLES = f"""
+BEGIN IMMEDIATE;
+CREATE TABLE treasury_commits (
+    ledger TEXT NOT NULL,
+    seq INTEGER NOT NULL CHECK (seq > 0),
+    commit_id TEXT NOT NULL,
+    document TEXT NOT NULL,
+    PRIMARY KEY (ledger, seq),
+    UNIQUE (ledger, commit_id)
+) STRICT;
+CREATE TRIGGER treasury_commits_never_change BEFORE UPDATE ON treasury_commits
+BEGIN SELECT RAISE(ABORT, 'a ledger only grows'); END;
+CREATE TRIGGER treasury_commits_never_go BEFORE DELETE ON treasury_commits
+BEGIN SELECT RAISE(ABORT, 'a ledger only grows'); END;
+CREATE TABLE treasury_commit_streams (
+    ledger TEXT NOT NULL,
+    stream TEXT NOT NULL,
+    seq INTEGER NOT NULL,
+    PRIMARY KEY (ledger, stream, seq),
+    FOREIGN KEY (ledger, seq) REFERENCES treasury_commits (ledger, seq)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE cursors (
+    name TEXT PRIMARY KEY,
+    position INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE leases (
+    name TEXT PRIMARY KEY,
+    owner TEXT NOT NULL,
+    until_ms REAL NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE treasury_transfers (
+    transfer_id TEXT PRIMARY KEY,
+    "from" TEXT NOT NULL,
+    "to" TEXT NOT NULL,
+    asset TEXT NOT NULL,
+    amount TEXT NOT NULL,
+    amount_usdt REAL NOT NULL,
+    reason TEXT NOT NULL,
+    status TEXT NOT NULL,
+    phase TEXT NOT NULL,
+    tran_id TEXT NOT NULL,
+    message TEXT NOT NULL,
+    attempts INTEGER NOT NULL,
+    actor TEXT NOT NULL,
+    verified INTEGER NOT NULL,
+    disputed INTEGER NOT NULL,
+    corrected INTEGER NOT NULL,
+    in_review INTEGER NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    applied_seq INTEGER NOT NULL
+) STRICT;
+CREATE INDEX treasury_transfers_by_age ON treasury_transfers (created_at, transfer_id);
+CREATE INDEX treasury_transfers_by_status
+    ON treasury_transfers (status, created_at, transfer_id);
+PRAGMA application_id = {APPLICATION_ID};
+PRAGMA user_version = {VERSION};
+COMMIT;
+"""
+
+
+def prepare(path: Path, connection: sqlite3.Connection) -> None:
+    """
+    Make the tables in a new file; check those of an older one.
+
+    Args:
+        path: The file, for the text of errors.
+
+        connection: To it; nobody else has one.
+
+    Raises:
+        ConfigurationError: The file is not ours, is a newer version's, or cannot have a WAL.
+
+        LedgerDamagedError: It is damaged.
+    """
+    version = _version(connection, path)
+    if _pragma(connection, "journal_mode = WAL") != "wal":
+        raise ConfigurationError(
+            f"{path} is on a file system without shared memory; SQLite needs a local directory "
+            "(S1_DB_SQLITE_PATH)"
+        )
+    if version == 0:
+        connection.executescript(_TABLES)
+    _check_pages(connection, path)
+    # Whoever held a lease is gone: this process has the lock.
+    connection.execute("DELETE FROM leases")
+
+
+def _version(connection: sqlite3.Connection, path: Path) -> int:
+    version = int(str(_pragma(connection, "user_version")))
+    used = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] > 0
+    if used and _pragma(connection, "application_id") != APPLICATION_ID:
+        raise ConfigurationError(
+            f"{path} is a database of some other program; set S1_DB_SQLITE_PATH to another file"
+        )
+    if version > VERSION:
+        raise ConfigurationError(
+            f"{path} was written by a newer chimera-s1 (its tables are version {version}, this one "
+            f"knows {VERSION}); run that one, or set S1_DB_SQLITE_PATH to another file"
+        )
+    return version
+
+
+def _check_pages(connection: sqlite3.Connection, path: Path) -> None:
+    found = _pragma(connection, "quick_check(1)")
+    if found != "ok":
+        raise LedgerDamagedError(f"{path} is damaged ({found}); restore a backup")
+
+
+def _pragma(connection: sqlite3.Connection, statement: str) -> object:
+    return connection.execute(f"PRAGMA {statement}").fetchone()[0]

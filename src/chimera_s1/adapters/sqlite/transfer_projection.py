@@ -1,0 +1,99 @@
+"""
+`treasury_transfers` in SQLite: one column a field.
+"""
+
+import sqlite3
+from collections.abc import Mapping
+from functools import partial
+
+import msgspec
+
+from chimera_s1.adapters.sqlite.database import SqliteDatabase
+from chimera_s1.domain.ports.transfer_projection import PageMark, TransferRow
+
+_NAMES = tuple(field.encode_name for field in msgspec.structs.fields(TransferRow))
+_COLUMNS = ", ".join(f'"{name}"' for name in _NAMES)
+_VALUES = ", ".join(f":{name}" for name in _NAMES)
+_CHANGES = ", ".join(f'"{name}" = excluded."{name}"' for name in _NAMES)
+# The names are those of a struct of our own.
+_PUT = (
+    f"INSERT INTO treasury_transfers ({_COLUMNS}) VALUES ({_VALUES}) "  # noqa: S608
+    f"ON CONFLICT (transfer_id) DO UPDATE SET {_CHANGES} "
+    "WHERE excluded.applied_seq >= treasury_transfers.applied_seq"
+)
+_GET = f"SELECT {_COLUMNS} FROM treasury_transfers WHERE transfer_id = ?"  # noqa: S608
+_BEFORE = "(created_at, transfer_id) < (:created_at, :transfer_id)"
+_NEWEST_FIRST = "ORDER BY created_at DESC, transfer_id DESC LIMIT :limit"
+_NEWEST = (
+    f"SELECT {_COLUMNS} FROM treasury_transfers "  # noqa: S608
+    f"WHERE {_BEFORE} {_NEWEST_FIRST}"
+)
+_NEWEST_OF_STATUS = (
+    f"SELECT {_COLUMNS} FROM treasury_transfers "  # noqa: S608
+    f"WHERE status = :status AND {_BEFORE} {_NEWEST_FIRST}"
+)
+_CLEAR = "DELETE FROM treasury_transfers"
+
+_END_OF_TIME = PageMark((1 << 63) - 1, "")
+"""
+Before this is everything.
+"""
+
+
+class SqliteTransferProjection:
+    """
+    Implements `domain.ports.transfer_projection.TransferProjection`.
+    """
+
+    def __init__(self, database: SqliteDatabase) -> None:
+        """
+        Args:
+            database: Open for as long as this is used.
+        """
+        self._database = database
+
+    async def put(self, rows: tuple[TransferRow, ...]) -> None:
+        """
+        Write each row, unless a newer one is there; all in one transaction.
+        """
+        await self._database.execute(_PUT, [msgspec.to_builtins(row) for row in rows])
+
+    async def get(self, transfer_id: str) -> TransferRow | None:
+        """
+        One row.
+        """
+        found = await self._database.read(partial(_select, _GET, (transfer_id,)))
+        return found[0] if found else None
+
+    async def newest(
+        self, limit: int, *, status: str | None = None, before: PageMark | None = None
+    ) -> tuple[TransferRow, ...]:
+        """
+        Rows by `created_at`, then transfer id, both descending.
+        """
+        statement = _NEWEST if status is None else _NEWEST_OF_STATUS
+        mark = before or _END_OF_TIME
+        wanted = {
+            "limit": limit,
+            "status": status,
+            "created_at": mark.created_at,
+            "transfer_id": mark.transfer_id,
+        }
+        return await self._database.read(partial(_select, statement, wanted))
+
+    async def clear(self) -> None:
+        """
+        Remove every row.
+        """
+        await self._database.execute(_CLEAR)
+
+
+def _select(
+    statement: str, wanted: tuple[str, ...] | Mapping[str, object], connection: sqlite3.Connection
+) -> tuple[TransferRow, ...]:
+    return tuple(map(_row, connection.execute(statement, wanted)))
+
+
+def _row(values: tuple[object, ...]) -> TransferRow:
+    # Not strict: SQLite has 0 and 1 for booleans.
+    return msgspec.convert(dict(zip(_NAMES, values, strict=True)), TransferRow, strict=False)
