@@ -1,8 +1,8 @@
 """
 Public REST reads: exchangeInfo and server time.
 
-Overload answers (429, 418) name how long to stay away; until then every call here fails at once
-instead of adding to the offence (SPOT rest-api.md "LIMITS").
+Overload answers (429, 418) name how long to stay away; until then every call to that host fails at
+once instead of adding to the offence, whoever makes it (`weight_budget`).
 """
 
 import logging
@@ -16,6 +16,12 @@ import msgspec
 from msgspec import Struct
 
 from chimera_s1.adapters.binance.endpoints import Endpoints
+from chimera_s1.adapters.binance.weight_budget import (
+    STAY_AWAY,
+    WeightBudget,
+    retry_after_s,
+    weight_budgets,
+)
 from chimera_s1.domain.errors import (
     ExchangeRefusedError,
     ExchangeUnavailableError,
@@ -27,15 +33,12 @@ from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.exchange_information import BookTop
 
 TIMEOUT_S = 10.0
-RETRY_AFTER_DEFAULT_S = 60
 
 _TIME_PATH = {Venue.SPOT: "/api/v3/time", Venue.PERP: "/fapi/v1/time"}
 _LISTING_PATH = {Venue.SPOT: "/api/v3/exchangeInfo", Venue.PERP: "/fapi/v1/exchangeInfo"}
 _DEPTH_PATH = {Venue.SPOT: "/api/v3/depth", Venue.PERP: "/fapi/v1/depth"}
 _SERVER_ERROR = 500
 _CLIENT_ERROR = 400
-_STAY_AWAY = (418, 429)
-
 
 _Reply = TypeVar("_Reply")
 _log = logging.getLogger(__name__)
@@ -70,10 +73,22 @@ class BinanceRest:
     Implements `domain.ports.exchange_information.ExchangeInformation`.
     """
 
-    def __init__(self, endpoints: Mapping[Venue, Endpoints], clock: Clock) -> None:
+    def __init__(
+        self,
+        endpoints: Mapping[Venue, Endpoints],
+        clock: Clock,
+        budgets: Mapping[Venue, WeightBudget] | None = None,
+    ) -> None:
+        """
+        Args:
+            endpoints: Of all venues.
+
+            clock: Measures how long to stay away, where no budgets are given.
+
+            budgets: Of the hosts, where others ask them too.
+        """
         self._endpoints = endpoints
-        self._clock = clock
-        self._stay_away_until_ms: dict[Venue, float] = {}
+        self._budgets = weight_budgets(clock) if budgets is None else budgets
         self._client = httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False)
 
     async def __aenter__(self) -> Self:
@@ -113,7 +128,7 @@ class BinanceRest:
 
     async def _get(self, venue: Venue, path: str) -> bytes:
         url = self._endpoints[venue].rest_url + path
-        left_ms = self._stay_away_until_ms.get(venue, 0.0) - self._clock.monotonic_ms()
+        left_ms = self._budgets[venue].away_ms()
         if left_ms > 0:
             raise ExchangeUnavailableError(
                 f"{url}: {venue.value} asked us to stay away for another {left_ms / 1000:.0f} s"
@@ -128,11 +143,11 @@ class BinanceRest:
         return self._accept(venue, url, reply)
 
     def _accept(self, venue: Venue, url: str, reply: httpx.Response) -> bytes:
-        if reply.status_code in _STAY_AWAY:
-            wait_s = _retry_after_s(reply)
-            self._stay_away_until_ms[venue] = self._clock.monotonic_ms() + wait_s * 1000
+        self._budgets[venue].note(reply.status_code, reply.headers)
+        if reply.status_code in STAY_AWAY:
             raise ExchangeUnavailableError(
-                f"{url}: answered {reply.status_code}, staying away for {wait_s} s"
+                f"{url}: answered {reply.status_code}, staying away for "
+                f"{retry_after_s(reply.headers)} s"
             )
         if reply.status_code >= _SERVER_ERROR:
             raise ExchangeUnavailableError(f"{url}: answered {reply.status_code}")
@@ -160,11 +175,6 @@ def _decode(venue: Venue, content: bytes, kind: type[_Reply]) -> _Reply:
         raise ExchangeUnavailableError(
             f"{venue.value}: the answer is not what was asked for: {error}"
         ) from error
-
-
-def _retry_after_s(reply: httpx.Response) -> int:
-    text = reply.headers.get("Retry-After", "")
-    return int(text) if text.isascii() and text.isdigit() else RETRY_AFTER_DEFAULT_S
 
 
 def _reason(reply: httpx.Response) -> str:

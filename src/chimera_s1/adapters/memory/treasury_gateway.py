@@ -13,9 +13,14 @@ from anyio.lowlevel import checkpoint
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chimera_s1.domain.errors import ChimeraError, ExchangeUnavailableError
+from chimera_s1.domain.errors import (
+    ChimeraError,
+    ExchangeRefusedError,
+    ExchangeUnavailableError,
+)
 from chimera_s1.domain.money import exact_text
 from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.ports.key_permissions import KeyPermissions
 from chimera_s1.domain.ports.treasury_gateway import (
     Accepted,
     Refused,
@@ -81,7 +86,8 @@ class MemorySignedTransfer:
 
 class ScriptedTreasuryGateway:
     """
-    Implements `domain.ports.treasury_gateway.TreasuryGateway`.
+    Implements `domain.ports.treasury_gateway.TreasuryGateway` and
+    `domain.ports.key_permissions.KeyPermissionsReader`.
 
     Attributes:
         script: What is done with the next requests, the first first; once it is used up, the
@@ -104,6 +110,8 @@ class ScriptedTreasuryGateway:
         failures: So many next reads are incomplete.
 
         reads: Reads that were answered, both kinds together.
+
+        permissions: Of our key; what it may not do is refused.
     """
 
     def __init__(
@@ -130,6 +138,9 @@ class ScriptedTreasuryGateway:
         self.failure: ChimeraError | None = None
         self.failures = 0
         self.reads = 0
+        self.permissions = KeyPermissions(
+            may_read=True, may_transfer=True, may_withdraw=False, ip_restricted=True
+        )
         self._clock = clock
         self._mode = mode
         self._balances = dict(balances)
@@ -242,6 +253,13 @@ class ScriptedTreasuryGateway:
             and row.moved_at + self.income_lag_ms <= self.exchange_ms
         )
 
+    async def key_permissions(self) -> KeyPermissions:
+        """
+        As set.
+        """
+        await checkpoint()
+        return self.permissions
+
     def _execute(self, order: TransferOrder, turn: Misbehaviour) -> Reply:
         refusal = self._refusal(order) if turn.executes else None
         if refusal is None and turn.executes:
@@ -256,6 +274,8 @@ class ScriptedTreasuryGateway:
         return turn.reply or refusal or Unknown("no reply came")
 
     def _refusal(self, order: TransferOrder) -> Reply | None:
+        if not self.permissions.may_transfer:
+            return Refused(FailureKind.FORBIDDEN, "401 -2015 the key may not transfer")
         late_ms = self.exchange_ms - order.signed_at
         if not -_AHEAD_MAX_MS < late_ms <= order.recv_window_ms:
             return TurnedAway("-1021 outside of the recvWindow", 0, clock_doubted=True)
@@ -274,6 +294,8 @@ class ScriptedTreasuryGateway:
         await checkpoint()
         if self.failure is not None:
             raise self.failure
+        if not self.permissions.may_read:
+            raise ExchangeRefusedError("401 -2015 the key may not read")
         if self.failures > 0:
             self.failures -= 1
             raise ExchangeUnavailableError("a page of the history is missing")
