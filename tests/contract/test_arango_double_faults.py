@@ -265,6 +265,7 @@ def test_a_fault_strikes_only_what_it_is_for_and_so_often(rig: Rig) -> None:
     rig.log.replace({"_key": "a"})
     with log_through(rig, 1) as other:
         other.get("a")
+        other.configure(sync=False)
         for _ in range(2):
             with pytest.raises(ArangoServerError):
                 other.replace({"_key": "a"})

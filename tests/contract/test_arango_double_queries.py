@@ -41,7 +41,7 @@ def filled(rig: Rig) -> Rig:
                 "commit_id": f"c{seq}",
                 "streams": ["x"] if seq % 2 else ["x", "y"],
                 "status": "open" if seq < 4 else "done",
-                "created_at": seq // 2,
+                "created_at": 0 if seq == 5 else seq // 2,
             }
             for seq in (3, 1, 5, 2, 4)
         ]
@@ -78,7 +78,7 @@ def test_a_stream_is_found_inside_an_array(filled: Rig) -> None:
 
 def test_a_page_is_sorted_by_two_keys(filled: Rig) -> None:
     assert seqs(filled.rows(PAGE, before=2, status="open", n=10)) == [3, 2, 1]
-    assert seqs(filled.rows(PAGE, before=2, status="done", n=10)) == [5, 4]
+    assert seqs(filled.rows(PAGE, before=2, status="done", n=10)) == [4, 5]
 
 
 def test_wording_may_differ(filled: Rig) -> None:
@@ -86,6 +86,9 @@ def test_wording_may_differ(filled: Rig) -> None:
     kept = 'FOR d IN @@c SORT d._key ASC LIMIT 1, 2 RETURN KEEP(d, "_key", "seq", "none")'
     listed = "FOR d IN @@c FILTER d.seq IN @wanted SORT d.seq DESC RETURN d.seq"
 
+    expanded = "FOR d IN @@c FILTER d.ledger[*] == @nothing LIMIT 1 RETURN d.ledger"
+
+    assert filled.rows(expanded, nothing=[]) == ["main"]
     assert filled.rows(by_id) == [3]
     assert filled.rows(kept)[0] == {"_key": "main-0002", "seq": 2}
     assert filled.rows(listed, wanted=[5, 1, 9]) == [5, 1]
