@@ -32,7 +32,7 @@ class LastingConnection:
     def __init__(self, path: Path, *, patience_s: float, writes: bool) -> None:
         """
         Args:
-            path: The database.
+            path: The database, absolute.
 
             patience_s: How long to wait for another program's lock, s.
 
@@ -71,15 +71,14 @@ class LastingConnection:
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             self._connection = sqlite3.connect(
-                self._path,
+                f"{self._path.as_uri()}?mode={'rwc' if self._writes else 'ro'}",
+                uri=True,
                 timeout=self._patience_s,
                 isolation_level=None,
                 check_same_thread=False,
             )
             for statement in _EACH_CONNECTION:
                 self._connection.execute(statement)
-            if not self._writes:
-                self._connection.execute("PRAGMA query_only = ON")
         return self._connection
 
     def _drop(self) -> None:

@@ -23,7 +23,7 @@ from anyio import to_thread
 
 from chimera_s1.adapters.sqlite.connection import LastingConnection
 from chimera_s1.adapters.sqlite.process_lock import ProcessLock
-from chimera_s1.adapters.sqlite.schema import SQLITE_MIN, prepare
+from chimera_s1.adapters.sqlite.schema import SQLITE_MIN, check, prepare
 from chimera_s1.domain.errors import ConfigurationError
 
 T = TypeVar("T")
@@ -44,11 +44,19 @@ class SqliteDatabase:
     """
 
     def __init__(
-        self, path: Path, *, readers: int = READERS, patience_s: float = PATIENCE_S
+        self,
+        path: Path,
+        *,
+        read_only: bool = False,
+        readers: int = READERS,
+        patience_s: float = PATIENCE_S,
     ) -> None:
         """
         Args:
             path: The file; it and its directory are made where there are none.
+
+            read_only: Look at the file of another process, which may be writing it, or of none.
+                Nothing is made, and whatever would change something fails.
 
             readers: How many reads run at once.
 
@@ -56,6 +64,7 @@ class SqliteDatabase:
         """
         # Whatever becomes of the working directory, and however many names the file has.
         self._path = path = path.resolve()
+        self._read_only = read_only
         self._lock = ProcessLock(path)
         self._writer = LastingConnection(path, patience_s=patience_s, writes=True)
         self._readers = [
@@ -71,7 +80,7 @@ class SqliteDatabase:
         """
         Raises:
             ConfigurationError: The file is in use, in a place that cannot be written, not ours, or
-                a newer version's.
+                a newer version's; or it is not there, and is to be read only.
 
             LedgerDamagedError: It is damaged.
 
@@ -126,6 +135,7 @@ class SqliteDatabase:
         return await to_thread.run_sync(self._read, work, limiter=self._reading)
 
     def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        assert not self._read_only, "opened for reading only"
         return self._writer.run(partial(_in_transaction, work))
 
     def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -142,6 +152,9 @@ class SqliteDatabase:
                 f"this Python's SQLite is {sqlite3.sqlite_version}, and {wanted} is needed; use "
                 "another Python, or an ArangoDB"
             )
+        if self._read_only:
+            self._look()
+            return
         self._lock.take()
         try:
             # Others need not read who moved how much; the -wal file gets the same mode.
@@ -153,6 +166,18 @@ class SqliteDatabase:
                 f"cannot write {self._path}: {error.strerror}; let this process's user write it, "
                 "or set S1_DB_SQLITE_PATH to another file"
             ) from error
+        except BaseException:
+            self._close()
+            raise
+
+    def _look(self) -> None:
+        if not self._path.exists():
+            raise ConfigurationError(
+                f"{self._path} is not there: no service has made it yet, or S1_DB_SQLITE_PATH or "
+                "S1_STATE_DIR names another place"
+            )
+        try:
+            self._readers[0].run(partial(check, self._path))
         except BaseException:
             self._close()
             raise

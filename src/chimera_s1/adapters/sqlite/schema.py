@@ -102,6 +102,19 @@ def prepare(path: Path, connection: sqlite3.Connection) -> None:
     connection.execute("DELETE FROM leases")
 
 
+def check(path: Path, connection: sqlite3.Connection) -> None:
+    """
+    See that a file which is only read has our tables.
+
+    Raises:
+        ConfigurationError: It is empty, not ours, or a newer version's.
+
+        LedgerDamagedError: It is no database.
+    """
+    if _version(connection, path) == 0:
+        raise ConfigurationError(f"{path} holds no tables yet; start chimera-s1 serve once")
+
+
 def _version(connection: sqlite3.Connection, path: Path) -> int:
     version = int(str(_pragma(connection, "user_version")))
     used = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] > 0
