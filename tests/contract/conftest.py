@@ -8,9 +8,10 @@ import anyio
 import pytest
 from anyio.abc import TaskGroup
 
+from tests.contract.ledger_stores import bench, stores
 from tests.contract.redis_cluster import redis_binary, redis_cluster, redis_single_node
 
-__all__ = ["redis_binary", "redis_cluster", "redis_single_node", "tasks"]
+__all__ = ["bench", "redis_binary", "redis_cluster", "redis_single_node", "stores", "tasks"]
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ more than that of the commit before it, and stores insert it only where that num
 insert is the atomic batch, the optimistic lock and the global order at once; and since each commit
 carries the hash of the one before it, a change of any of them shows in every later one.
 
-Money stands in commits as exact decimal strings and times as integer epoch ms; there are no floats,
-because their text is not the same everywhere and the hash is taken over text.
+Money stands in commits as exact decimal strings and times as integer epoch ms. There are no floats,
+because their text is not the same everywhere and the hash is taken over text, and no integers
+beyond 64 bits, because some stores would make floats of them.
 """
 
 from collections.abc import Mapping, Sequence
@@ -18,6 +19,7 @@ import msgspec
 from msgspec import Struct
 
 from chimera_s1.domain.errors import InvalidValueError, LedgerDamagedError
+from chimera_s1.domain.ledger.exactness import inexactness
 
 Document: TypeAlias = dict[str, object]
 """
@@ -46,7 +48,7 @@ class NewEvent(Struct, frozen=True):
 
         v: Version of the shape of *data*.
 
-        data: No floats.
+        data: No floats, and integers of 64 bits.
     """
 
     stream: str
@@ -160,7 +162,8 @@ def seal(draft: Draft, ledger: str, head: Head, versions: Mapping[str, int]) -> 
         versions: Of each stream the draft has events for, its newest version; 0 where it is new.
 
     Raises:
-        InvalidValueError: It has no events, too many of them, a float, or is too large.
+        InvalidValueError: It has no events, too many of them, a value that stores do not keep
+            exactly, or is too large.
     """
     seq = head.seq + 1
     if not 0 < len(draft.events) <= EVENTS_MAX:
@@ -178,8 +181,11 @@ def seal(draft: Draft, ledger: str, head: Head, versions: Mapping[str, int]) -> 
         streams=tuple(dict.fromkeys(event.stream for event in events)),
         events=events,
     )
-    _refuse_floats(unsealed)
-    commit = msgspec.structs.replace(unsealed, hash=content_hash(document_of(unsealed)))
+    _refuse_inexact(unsealed)
+    try:
+        commit = msgspec.structs.replace(unsealed, hash=content_hash(document_of(unsealed)))
+    except UnicodeEncodeError as error:
+        raise InvalidValueError(f"a commit is text, and a part of it is none: {error}") from error
     if len(encode_commit(commit)) > COMMIT_BYTES_MAX:
         raise InvalidValueError(f"a commit has at most {COMMIT_BYTES_MAX} bytes")
     return commit
@@ -223,7 +229,7 @@ def decode_entry(stored: bytes, where: str) -> Entry:
     """
     try:
         return entry_of(msgspec.json.decode(stored, type=Document), where)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise LedgerDamagedError(f"{where}: not a commit: {error}") from error
 
 
@@ -285,19 +291,8 @@ def _numbered(
     return numbered
 
 
-def _refuse_floats(commit: Commit) -> None:
+def _refuse_inexact(commit: Commit) -> None:
     for event in commit.events:
-        if _has_float(event.data):
-            raise InvalidValueError(f"{event.type}: a ledger holds no floats; write decimal text")
-
-
-def _has_float(value: object) -> bool:
-    match value:
-        case float():
-            return True
-        case Mapping():
-            return any(map(_has_float, value.values()))
-        case list() | tuple():
-            return any(map(_has_float, value))
-        case _:
-            return False
+        problem = inexactness(event.data)
+        if problem:
+            raise InvalidValueError(f"{event.type}: {problem}")

@@ -41,7 +41,7 @@ AppendResult: TypeAlias = Appended | SeqTaken
 class EventStore(Protocol):
     """
     One ledger. Every call raises `StoreUnavailableError` where the store does not answer in time,
-    and reads raise `LedgerDamagedError` for what is no commit at all.
+    and `LedgerDamagedError` where it meets what is no commit at all.
     """
 
     @property
@@ -58,6 +58,9 @@ class EventStore(Protocol):
         After `StoreUnavailableError` the commit may or may not be there, or come to be there later.
         Calling again with the same commit is safe, and tells; so does the next `head`, unless the
         first call is still on its way: then it can only take the place it was meant for.
+
+        A commit id is written once. Where it has another place than *commit*, the answer is
+        `Appended` with the one that is there.
         """
         ...
 

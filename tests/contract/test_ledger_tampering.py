@@ -1,0 +1,132 @@
+"""
+A ledger that somebody with access to its store has changed: what a walk over any store says.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+import pytest
+
+from chimera_s1.domain.ledger.commit import Document, Head, content_hash, document_of, head_of, seal
+from tests.contract.ledger_chains import LEDGER, append_some, draft_of, walk
+from tests.contract.ledger_stores import Bench, Stores
+
+
+def raise_amount(document: Document) -> None:
+    events = cast("list[dict[str, Document]]", document["events"])
+    events[0]["data"]["amount"] = "999999"
+
+
+def raise_amount_and_hash(document: Document) -> None:
+    raise_amount(document)
+    document["hash"] = content_hash(document)
+
+
+async def edit(bench: Bench) -> None:
+    await bench.edit(3, raise_amount)
+
+
+async def edit_what_nobody_reads(bench: Bench) -> None:
+    await bench.edit(3, lambda document: document.update(note="unknown to this version"))
+
+
+async def edit_and_hash(bench: Bench) -> None:
+    await bench.edit(3, raise_amount_and_hash)
+
+
+async def delete(bench: Bench) -> None:
+    await bench.delete(3)
+
+
+async def delete_the_first(bench: Bench) -> None:
+    await bench.delete(1)
+
+
+async def swap(bench: Bench) -> None:
+    await bench.swap(3, 4)
+
+
+async def swap_and_number(bench: Bench) -> None:
+    await bench.swap(3, 4)
+    await bench.edit(3, lambda document: document.update(seq=3))
+    await bench.edit(4, lambda document: document.update(seq=4))
+
+
+async def insert(bench: Bench) -> None:
+    """
+    A forged commit that fits the one before it; those after it move by one place.
+    """
+    before = await bench.load(2)
+    head = Head(2, str(before["hash"]))
+    for place in (5, 4, 3):
+        await bench.save(place + 1, await bench.load(place))
+    await bench.save(3, document_of(seal(draft_of("forged"), LEDGER, head, {})))
+
+
+TAMPERINGS: dict[Callable[[Bench], Awaitable[None]], tuple[int, str]] = {
+    edit: (2, "commit 3 was changed"),
+    edit_what_nobody_reads: (2, "commit 3 was changed"),
+    edit_and_hash: (3, "commit 4 does not follow the commit 3"),
+    delete: (2, "main-0000000000000003 is missing"),
+    delete_the_first: (0, "main-0000000000000001 is missing"),
+    swap: (2, "commit 3 is missing: after 2 comes 4"),
+    swap_and_number: (2, "commit 3 was changed"),
+    insert: (3, "commit 4 is missing: after 3 comes 3"),
+}
+"""
+What was done -> the last place that is in order, and what is said of the next.
+"""
+
+
+@pytest.mark.parametrize("tampering", TAMPERINGS, ids=lambda tampering: tampering.__name__)
+async def test_a_walk_names_the_place(
+    bench: Bench, stores: Stores, tampering: Callable[[Bench], Awaitable[None]]
+) -> None:
+    """
+    A walk that found nothing before finds it after, also in a process that starts later.
+    """
+    commits = await append_some(stores.events, 5)
+    assert await walk(stores.events) == (head_of(commits[-1]), "")
+
+    await tampering(bench)
+
+    last_place, said = TAMPERINGS[tampering]
+    for events in (stores.events, (await bench.open()).events):
+        head, problem = await walk(events)
+        assert head.seq == last_place
+        assert said in problem
+
+
+async def test_a_cut_tail_shows_against_a_remembered_head_only(
+    bench: Bench, stores: Stores
+) -> None:
+    """
+    What is left is a chain like any other, and it is shorter than what somebody has seen.
+    """
+    commits = await append_some(stores.events, 5)
+    remembered = await stores.events.head()
+
+    await bench.cut_tail(3, newest=5)
+
+    assert await walk(stores.events) == (head_of(commits[2]), "")
+    assert (await stores.events.head()).seq < remembered.seq
+
+
+async def test_a_rewritten_tail_shows_against_a_remembered_head_only(
+    bench: Bench, stores: Stores
+) -> None:
+    """
+    Who hashes everything anew makes a chain like any other, and its head is another one.
+    """
+    await append_some(stores.events, 3)
+    remembered = await stores.events.head()
+
+    await bench.edit(2, raise_amount_and_hash)
+    forged = await bench.load(2)
+    await bench.edit(3, lambda document: document.update(prev_hash=forged["hash"]))
+    await bench.edit(3, raise_amount_and_hash)
+
+    head, problem = await walk(stores.events)
+    assert problem == ""
+    assert head.seq == remembered.seq
+    assert head.hash != remembered.hash
