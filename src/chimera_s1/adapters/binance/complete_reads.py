@@ -58,17 +58,12 @@ async def read_movements(read_page: ReadPage, window: Window) -> tuple[Movement,
     Raises:
         ExchangeUnavailableError: A page could not be read, or no two readings agreed.
     """
-    last: object = None
+    last: frozenset[Movement] | None = None
     for _ in range(READINGS_MAX):
         rows = await _reading(read_page, window)
-        if rows is None:
-            last = None
-            continue
-        seen = frozenset(rows)
-        # Where a row is there twice, another may be missing: then order must be the same too.
-        found = seen if len(seen) == len(rows) else rows
-        if found == last:
-            return _once_each(rows, window)
+        found = None if rows is None else frozenset(_movements(rows, window))
+        if found is not None and found == last:
+            return tuple(sorted(found, key=lambda movement: (movement.moved_at, movement.tran_id)))
         last = found
     raise ExchangeUnavailableError(
         f"the transfer history changed under way in {READINGS_MAX} readings; it proves nothing"
@@ -99,39 +94,44 @@ def amount_of(text: str) -> Decimal:
         raise ExchangeUnavailableError(f"a row of the history: {error}") from error
 
 
-async def _reading(read_page: ReadPage, window: Window) -> tuple[Listed, ...] | None:
+async def _reading(read_page: ReadPage, window: Window) -> list[Listed] | None:
     """
     All rows of all pages; None where they cannot be all.
     """
     rows: list[Listed] = []
     for span in spans(window):
-        found = await _pages(read_page, span)
+        found = await _rows(read_page, span)
         if found is None:
             return None
         rows += found
-    return tuple(rows)
+    return rows
 
 
-async def _pages(read_page: ReadPage, span: Window) -> list[Listed] | None:
+async def _rows(read_page: ReadPage, span: Window) -> list[Listed] | None:
     first = await read_page(span, 1)
-    rows = list(first.rows)
-    for number in range(2, PAGES_MAX + 1):
-        if len(rows) >= first.total:
-            break
-        page = await read_page(span, number)
-        if page.total != first.total or not page.rows:
-            return None
-        rows += page.rows
-    return rows if len(rows) == first.total else None
+    pages = [first]
+    counted = len(first.rows)
+    while counted < first.total and pages[-1].rows and len(pages) < PAGES_MAX:
+        pages.append(await read_page(span, len(pages) + 1))
+        counted += len(pages[-1].rows)
+    if counted != first.total or any(page.total != first.total for page in pages):
+        return None
+    rows = [row for page in pages for row in _once_each(page)]
+    # Where a row is on two pages, it has moved, and another one the other way.
+    return rows if len({row.tran_id for row in rows}) == len(rows) else None
 
 
-def _once_each(rows: Iterable[Listed], window: Window) -> tuple[Movement, ...]:
-    once: dict[str, Movement] = {}
-    for movement in (row.movement for row in rows):
-        if movement is None or not window.start <= movement.moved_at <= window.end:
-            continue
-        if once.setdefault(movement.tran_id, movement) != movement:
+def _once_each(page: Page) -> list[Listed]:
+    once: dict[str, Listed] = {}
+    for row in page.rows:
+        if once.setdefault(row.tran_id, row) != row:
             raise ExchangeUnavailableError(
-                f"the transfer history shows movement {movement.tran_id} in two ways"
+                f"the transfer history shows movement {row.tran_id} in two ways"
             )
-    return tuple(once.values())
+    return list(once.values())
+
+
+def _movements(rows: Iterable[Listed], window: Window) -> Iterator[Movement]:
+    for movement in (row.movement for row in rows):
+        if movement is not None and window.start <= movement.moved_at <= window.end:
+            yield movement
