@@ -6,6 +6,7 @@ builder above the container, where the type checker sees that the adapter fits t
 """
 
 import random
+from collections.abc import Callable
 from typing import assert_never
 from uuid import uuid4
 
@@ -14,6 +15,7 @@ from litestar import Litestar
 
 from chimera_s1 import __version__
 from chimera_s1.adapters.redis.cluster import ClusterClient
+from chimera_s1.adapters.redis.kill_switch import RedisKillSwitch
 from chimera_s1.adapters.redis.market_status import RedisMarketStatus
 from chimera_s1.adapters.redis.node_writer import NodeQuotePublisher
 from chimera_s1.adapters.redis.operations_log import RedisOperationsLog
@@ -32,6 +34,7 @@ from chimera_s1.adapters.telemetry.sources import (
     throughput_source,
 )
 from chimera_s1.app.market_parts import (
+    build_budgets,
     build_endpoints,
     build_exchange,
     build_feeds,
@@ -49,6 +52,15 @@ from chimera_s1.app.metric_sources import (
 )
 from chimera_s1.app.setting_types import RedisWriter
 from chimera_s1.app.settings import Settings
+from chimera_s1.app.treasury_parts import (
+    Gateway,
+    Stopping,
+    Treasury,
+    TreasuryPorts,
+    TreasuryResources,
+    build_gateway,
+    build_treasury,
+)
 from chimera_s1.app.use_cases.control_access import ControlAccess
 from chimera_s1.app.use_cases.log_operations import LogOperations
 from chimera_s1.app.use_cases.measure_throughput import MeasureThroughput
@@ -209,8 +221,26 @@ def build_metrics(  # noqa: PLR0917 (the container passes collaborators by posit
     )
 
 
+def build_treasury_ports(
+    resources: TreasuryResources | None,
+    gateway: Callable[[], Gateway],
+    operations_log: OperationsLog,
+) -> TreasuryPorts | None:
+    """
+    What the treasury stands on, where it is to work.
+    """
+    if resources is None:
+        return None
+    switch = RedisKillSwitch(resources.client)
+    return TreasuryPorts(resources.stores, gateway(), switch, operations_log)
+
+
 def build_web(
-    board: QuoteBoard, health: ReportHealth, metrics: MetricsPage, access: ControlAccess
+    board: QuoteBoard,
+    health: ReportHealth,
+    metrics: MetricsPage,
+    access: ControlAccess,
+    treasury: Treasury,
 ) -> Litestar:
     """
     The HTTP application.
@@ -220,6 +250,9 @@ def build_web(
             quote_board=board,
             report_health=health,
             render_metrics=metrics.render,
+            request_transfers=treasury.requests,
+            read_transfers=treasury.reads,
+            resolve_transfers=treasury.resolutions,
         ),
         access,
     )
@@ -234,11 +267,15 @@ class Container(containers.DeclarativeContainer):
     quotes_client = providers.Dependency(instance_of=ClusterClient)
     operations_client = providers.Dependency(instance_of=ClusterClient)
     status_client = providers.Dependency(instance_of=ClusterClient)
+    treasury_resources: providers.Dependency[TreasuryResources | None] = providers.Dependency(
+        default=None
+    )
     watchdog = providers.Dependency(instance_of=LoopWatchdog)
 
     clock = providers.Singleton(build_clock)
     endpoints = providers.Singleton(build_endpoints, settings)
-    exchange = providers.Singleton(build_exchange, endpoints, clock)
+    budgets = providers.Singleton(build_budgets, clock)
+    exchange = providers.Singleton(build_exchange, endpoints, clock, budgets)
     publisher = providers.Singleton(build_publisher, settings, quotes_client, clock)
     operations_log = providers.Singleton(build_operations_log, settings, operations_client)
 
@@ -262,6 +299,20 @@ class Container(containers.DeclarativeContainer):
     health = providers.Singleton(
         build_health, settings, clock, serving, patrols, publishing, watching, loop
     )
+    gateway = providers.Singleton(build_gateway, settings, budgets, patrols, clock)
+    stopping = providers.Singleton(Stopping)
+    treasury_ports = providers.Singleton(
+        build_treasury_ports, treasury_resources, gateway.provider, operations_log
+    )
+    treasury = providers.Singleton(
+        build_treasury,
+        settings,
+        treasury_ports,
+        clock,
+        patrols,
+        health=health,
+        stopping=stopping,
+    )
     metrics = providers.Singleton(
         build_metrics,
         feeds,
@@ -277,4 +328,4 @@ class Container(containers.DeclarativeContainer):
         access,
         settings,
     )
-    web = providers.Singleton(build_web, board, health, metrics, access)
+    web = providers.Singleton(build_web, board, health, metrics, access, treasury)

@@ -73,6 +73,8 @@ class _SimulatorAddresses(Struct):
     perp_rest_url: str
     perp_ws_url: str
     control_url: str
+    api_key: str
+    api_secret: str
 
 
 class NotReady(Struct, frozen=True):
@@ -195,6 +197,8 @@ def _service_environ(plan: DemoPlan, simulated: _SimulatorAddresses) -> dict[str
         "S1_BINANCE_SPOT_WS_URL": simulated.spot_ws_url,
         "S1_BINANCE_PERP_REST_URL": simulated.perp_rest_url,
         "S1_BINANCE_PERP_WS_URL": simulated.perp_ws_url,
+        "S1_BINANCE_KEY": simulated.api_key,
+        "S1_BINANCE_SECRET": simulated.api_secret,
         "S1_HTTP_HOST": HOST,
         "S1_HTTP_PORT": str(plan.http_port),
         "S1_API_TOKENS_FILE": str(tokens_file(plan.state_dir)),

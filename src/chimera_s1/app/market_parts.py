@@ -9,6 +9,7 @@ from chimera_s1.adapters.binance.endpoints import LIVE, TESTNET, Endpoints
 from chimera_s1.adapters.binance.feed import BinanceFeed, FeedPlan
 from chimera_s1.adapters.binance.read_pacing import ReadPacer
 from chimera_s1.adapters.binance.rest import BinanceRest
+from chimera_s1.adapters.binance.weight_budget import WeightBudget
 from chimera_s1.app.setting_types import BinanceEnvironment
 from chimera_s1.app.settings import Settings
 from chimera_s1.app.use_cases.log_operations import LogOperations
@@ -25,7 +26,14 @@ from chimera_s1.domain.ports.market_status import MarketStatus
 
 def build_endpoints(settings: Settings) -> Mapping[Venue, Endpoints]:
     """
-    Where each venue served listens: the environment's hosts, overridden one by one.
+    Where each venue served listens.
+    """
+    return hosts_of(settings, settings.venues)
+
+
+def hosts_of(settings: Settings, venues: tuple[Venue, ...]) -> Mapping[Venue, Endpoints]:
+    """
+    Where each of *venues* listens: the environment's hosts, overridden one by one.
     """
     hosts = TESTNET if settings.binance_env is BinanceEnvironment.TESTNET else LIVE
     overrides = {
@@ -36,15 +44,24 @@ def build_endpoints(settings: Settings) -> Mapping[Venue, Endpoints]:
         venue: Endpoints(
             overrides[venue][0] or hosts[venue].rest_url, overrides[venue][1] or hosts[venue].ws_url
         )
-        for venue in settings.venues
+        for venue in venues
     }
 
 
-def build_exchange(endpoints: Mapping[Venue, Endpoints], clock: Clock) -> BinanceRest:
+def build_budgets(clock: Clock) -> Mapping[Venue, WeightBudget]:
+    """
+    What each host lets us ask it, shared by all who ask.
+    """
+    return {venue: WeightBudget(clock) for venue in Venue}
+
+
+def build_exchange(
+    endpoints: Mapping[Venue, Endpoints], clock: Clock, budgets: Mapping[Venue, WeightBudget]
+) -> BinanceRest:
     """
     Public reads of the venues.
     """
-    return BinanceRest(endpoints, clock)
+    return BinanceRest(endpoints, clock, budgets)
 
 
 def build_patrols(

@@ -26,12 +26,14 @@ from chimera_s1.adapters.redis.addresses import RedisAddress
 from chimera_s1.adapters.redis.cluster import ClusterClient, connect_cluster
 from chimera_s1.adapters.redis.embedded import EmbeddedRedis
 from chimera_s1.adapters.telemetry.logging import configure_logging
-from chimera_s1.app.container import Container
+from chimera_s1.app.container import Container, build_clock
 from chimera_s1.app.demo_state import SERVICE_FILE
 from chimera_s1.app.embedded_redis import addresses_of, embedded_redis, keep_up
+from chimera_s1.app.ledger_stores import open_stores
 from chimera_s1.app.setting_types import LogFormat
 from chimera_s1.app.settings import Settings
 from chimera_s1.app.supervisor import Worker, WorkerDiedError, supervise
+from chimera_s1.app.treasury_parts import TreasuryResources, may_move_money
 from chimera_s1.app.use_cases.log_operations import STORE_FAILURES
 from chimera_s1.app.use_cases.watch_loop import LoopWatchdog
 from chimera_s1.app.web.server import HttpServer, bind
@@ -101,8 +103,10 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> tuple[Container, 
         )
     )
     redis, addresses = await _redis(settings, stack)
+    resources = await _treasury_resources(settings, addresses, stack)
     container = Container(
         settings=settings,
+        treasury_resources=resources,
         quotes_client=await stack.enter_async_context(_client(settings, addresses)),
         operations_client=await stack.enter_async_context(_client(settings, addresses)),
         status_client=await stack.enter_async_context(_client(settings, addresses)),
@@ -110,6 +114,8 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> tuple[Container, 
     )
     await stack.enter_async_context(container.exchange())
     await stack.enter_async_context(container.publisher())
+    if resources is not None:
+        await stack.enter_async_context(container.gateway())
     http = HttpServer(container.web(), listener, container.board().close)
     stack.enter_context(_ServiceFile(settings.state_dir, http.url, addresses))
     _log.info("serving on %s", http.url)
@@ -132,10 +138,40 @@ def _workers(container: Container, http: HttpServer, redis: EmbeddedRedis | None
         Worker(f"liveness.{watch.venue}", partial(watch.run, feed))
         for watch, feed in zip(container.watching(), container.feeds(), strict=True)
     ]
+    workers += _treasury_workers(container)
     if redis is not None:
         clock = container.clock()
         workers.append(Worker("embedded redis", lambda: keep_up(redis, clock)))
     return workers
+
+
+async def _treasury_resources(
+    settings: Settings, addresses: Sequence[RedisAddress], stack: AsyncExitStack
+) -> TreasuryResources | None:
+    if not may_move_money(settings):
+        return None
+    stores = await stack.enter_async_context(open_stores(settings, build_clock()))
+    client = await stack.enter_async_context(_client(settings, addresses))
+    return TreasuryResources(stores, client)
+
+
+def _treasury_workers(container: Container) -> list[Worker]:
+    work = container.treasury().work
+    if work is None:
+        return []
+
+    def stop() -> None:
+        container.stopping().begin()
+        work.executor.stop()
+
+    return [
+        Worker("treasury executor", work.executor.run, stop),
+        Worker("treasury reconciler", work.reconciler.run),
+        Worker("treasury relay", work.relay.run),
+        Worker("treasury projection", work.projection.run),
+        Worker("treasury key", work.key.run),
+        Worker("kill switch", work.switch.run),
+    ]
 
 
 async def _flush(container: Container) -> None:
@@ -184,7 +220,13 @@ def _log_format(settings: Settings) -> Literal["json", "human"]:
 
 
 def _secrets(settings: Settings) -> list[str]:
-    return [settings.redis_pass.get_secret_value()] if settings.redis_pass else []
+    kept = (
+        settings.redis_pass,
+        settings.binance_key,
+        settings.binance_secret,
+        settings.db_arango_pass,
+    )
+    return [secret.get_secret_value() for secret in kept if secret is not None]
 
 
 def _exit_on_stall(seconds: float) -> None:

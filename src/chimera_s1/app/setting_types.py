@@ -6,6 +6,7 @@ that makes sense without knowing the variable's name.
 """
 
 from collections.abc import Callable, Iterable
+from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any, TypeVar
 from urllib.parse import urlsplit
@@ -17,6 +18,8 @@ from chimera_s1.domain.errors import ConfigurationError, InvalidValueError
 from chimera_s1.domain.identifiers import Channel, Venue
 from chimera_s1.domain.market.conflation import WindowMs, parse_window
 from chimera_s1.domain.market.selection import Shard, parse_shard
+from chimera_s1.domain.money import usdt
+from chimera_s1.domain.treasury.limits import Direction
 
 PORT_MAX = 65_535
 _Word = TypeVar("_Word", bound=StrEnum)
@@ -163,3 +166,11 @@ ShardText = Annotated[Shard, _text_parser(parse_shard)]
 Window = Annotated[WindowMs, _text_parser(lambda text: parse_window(whole_number(text)))]
 RestUrl = Annotated[str | None, _text_parser(lambda text: parse_base_url(text, ("https", "http")))]
 SocketUrl = Annotated[str | None, _text_parser(lambda text: parse_base_url(text, ("wss", "ws")))]
+Amount = Annotated[Decimal, _text_parser(usdt)]
+Directions = Annotated[tuple[Direction, ...], _text_parser(lambda text: words(Direction, text))]
+Coordinators = Annotated[
+    tuple[str, ...],
+    _text_parser(
+        lambda text: tuple(parse_base_url(each, ("https", "http")) for each in _entries(text))
+    ),
+]

@@ -7,12 +7,12 @@ mapping it is given and reports every problem at once.
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
-from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
+from pydantic import SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from chimera_s1.app.setting_fields import number, setting
 from chimera_s1.app.setting_problems import unknown_name, wrong_value
 from chimera_s1.app.setting_types import (
     PORT_MAX,
@@ -30,6 +30,7 @@ from chimera_s1.app.setting_types import (
     WholeNumber,
     Window,
 )
+from chimera_s1.app.treasury_settings import TreasurySettings
 from chimera_s1.domain.errors import ConfigurationError, InvalidValueError
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.market.selection import SymbolChoice, parse_choice
@@ -51,26 +52,7 @@ def variable(field: str) -> str:
     return PREFIX + field.upper()
 
 
-def _setting(group: str, default: str | None, rule: str, example: str) -> Any:  # noqa: ANN401  (what pydantic.Field returns)
-    """
-    A setting whose default is written as a user would write it, and read by the same parser.
-    """
-    return Field(default, title=group, description=rule, examples=[example])
-
-
-def _number(group: str, default: int, limits: tuple[int, int], meaning: str) -> Any:  # noqa: ANN401  (what pydantic.Field returns)
-    low, high = limits
-    return Field(
-        str(default),
-        title=group,
-        description=f"{low} to {high}: {meaning}",
-        examples=[str(default)],
-        ge=low,
-        le=high,
-    )
-
-
-class Settings(BaseSettings):
+class Settings(TreasurySettings):
     """
     Everything the service can be told; attribute `http_port` is the variable `S1_HTTP_PORT`.
     """
@@ -83,110 +65,110 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    binance_env: BinanceEnvironment = _setting(
+    binance_env: BinanceEnvironment = setting(
         "Binance", "live", "live, testnet or simulator", "testnet"
     )
-    venues: Venues = _setting("Binance", "spot,perp", "spot, perp or both", "spot,perp")
-    binance_spot_rest_url: RestUrl = _setting(
+    venues: Venues = setting("Binance", "spot,perp", "spot, perp or both", "spot,perp")
+    binance_spot_rest_url: RestUrl = setting(
         "Binance", None, "base URL of the spot REST API", "http://127.0.0.1:9101"
     )
-    binance_spot_ws_url: SocketUrl = _setting(
+    binance_spot_ws_url: SocketUrl = setting(
         "Binance", None, "base URL of the spot streams", "ws://127.0.0.1:9102"
     )
-    binance_perp_rest_url: RestUrl = _setting(
+    binance_perp_rest_url: RestUrl = setting(
         "Binance", None, "base URL of the USD-M futures REST API", "http://127.0.0.1:9103"
     )
-    binance_perp_ws_url: SocketUrl = _setting(
+    binance_perp_ws_url: SocketUrl = setting(
         "Binance", None, "base URL of the USD-M futures streams", "ws://127.0.0.1:9104"
     )
-    symbols: SymbolChoice = _setting(
+    symbols: SymbolChoice = setting(
         "Market data",
         "BTCUSDT,ETHUSDT",
         "symbols or venue/SYMBOL, comma separated, or * for all that trade in USDT",
         "BTCUSDT,perp/ETHUSDT",
     )
-    channels: Channels = _setting(
+    channels: Channels = setting(
         "Market data", "bookTicker", "bookTicker, depth5 or both", "bookTicker,depth5"
     )
-    shard: ShardText = _setting(
+    shard: ShardText = setting(
         "Market data", "0/1", "index/count, the index from 0: this instance's share", "0/4"
     )
-    conflation_ms: Window = _setting(
+    conflation_ms: Window = setting(
         "Market data", "1000", "0 (every update) or 50 to 1000 ms: window of one event each", "250"
     )
-    read_interval_ms: WholeNumber = _number(
+    read_interval_ms: WholeNumber = number(
         "Market data", 10, (0, 100), "ms between reads of a socket, 0 reads at once"
     )
-    streams_per_connection: WholeNumber = _number(
+    streams_per_connection: WholeNumber = number(
         "Connections", 200, (1, 1024), "streams; Binance allows 1024"
     )
-    reconnect_base_ms: WholeNumber = _number("Connections", 500, (1, 60_000), "ms, first wait")
-    reconnect_max_wait_ms: WholeNumber = _number(
+    reconnect_base_ms: WholeNumber = number("Connections", 500, (1, 60_000), "ms, first wait")
+    reconnect_max_wait_ms: WholeNumber = number(
         "Connections", 30_000, (1, 3_600_000), "ms, longest wait, at least S1_RECONNECT_BASE_MS"
     )
-    reconnect_jitter_ms: WholeNumber = _number(
+    reconnect_jitter_ms: WholeNumber = number(
         "Connections", 500, (0, 60_000), "ms, at most this much is added at random"
     )
-    reconnect_n_max: WholeNumber = _number("Connections", 10, (0, 1000), "retries before FATAL")
-    reconnect_scan_ms: WholeNumber = _number(
+    reconnect_n_max: WholeNumber = number("Connections", 10, (0, 1000), "retries before FATAL")
+    reconnect_scan_ms: WholeNumber = number(
         "Connections", 10_000, (100, 600_000), "ms between dials once FATAL"
     )
-    renew_after_ms: WholeNumber = _number(
+    renew_after_ms: WholeNumber = number(
         "Connections",
         82_800_000,
         (1_000, 86_340_000),
         "ms, age at which a socket is replaced by a successor; Binance cuts at 24 h",
     )
-    redis_addresses: Nodes = _setting(
+    redis_addresses: Nodes = setting(
         "Redis",
         "",
         "host:port of some cluster nodes, comma separated; empty starts an embedded one",
         "10.0.0.5:6379,10.0.0.6:6379",
     )
-    redis_user: str | None = _setting("Redis", None, "ACL user", "s1")
-    redis_pass: SecretStr | None = _setting("Redis", None, "password", "...")
-    redis_tls: bool = _setting("Redis", "false", "true or false; needs S1_REDIS_ADDRESSES", "true")
-    redis_writer: RedisWriter = _setting(
+    redis_user: str | None = setting("Redis", None, "ACL user", "s1")
+    redis_pass: SecretStr | None = setting("Redis", None, "password", "...")
+    redis_tls: bool = setting("Redis", "false", "true or false; needs S1_REDIS_ADDRESSES", "true")
+    redis_writer: RedisWriter = setting(
         "Redis", "node", "node or official: the client that writes market events", "official"
     )
-    redis_server: Path | None = _setting(
+    redis_server: Path | None = setting(
         "Redis",
         None,
         "path of the redis-server to embed; else the one on PATH",
         "/usr/bin/redis-server",
     )
-    redis_embedded_port: WholeNumber = _number(
+    redis_embedded_port: WholeNumber = number(
         "Redis", 0, (0, PORT_MAX), "port of the embedded one, 0 picks a free one"
     )
-    stream_maxlen: WholeNumber = _number(
+    stream_maxlen: WholeNumber = number(
         "Redis", 10_000, (1, 10_000_000), "entries a market stream keeps, about"
     )
-    ops_maxlen: WholeNumber = _number(
+    ops_maxlen: WholeNumber = number(
         "Redis", 100_000, (1, 10_000_000), "entries an operational stream keeps, about"
     )
-    http_host: HostName = _setting(
+    http_host: HostName = setting(
         "HTTP", "127.0.0.1", "address or host name to listen on", "127.0.0.1"
     )
-    http_port: WholeNumber = _number("HTTP", 8080, (0, PORT_MAX), "port, 0 picks a free one")
-    api_tokens_file: Path | None = _setting(
+    http_port: WholeNumber = number("HTTP", 8080, (0, PORT_MAX), "port, 0 picks a free one")
+    api_tokens_file: Path | None = setting(
         "HTTP",
         None,
         "file of tokens, see chimera-s1 tokens; without one only loopback is served, and only "
         "reading",
         "/etc/chimera/tokens.json",
     )
-    rate_limit_per_s: WholeNumber = _number(
+    rate_limit_per_s: WholeNumber = number(
         "HTTP",
         20,
         (1, 10_000),
         "requests a second of one actor that touch money; twice as many at once",
     )
-    state_dir: Path = _setting(
+    state_dir: Path = setting(
         "Process", ".chimera", "directory for what is kept locally", ".chimera"
     )
-    log_format: LogFormat = _setting("Process", "auto", "auto, json or human", "json")
-    log_level: LogLevel = _setting("Process", "info", "debug, info, warning or error", "info")
-    clock_patrol_ms: WholeNumber = _number(
+    log_format: LogFormat = setting("Process", "auto", "auto, json or human", "json")
+    log_level: LogLevel = setting("Process", "info", "debug, info, warning or error", "info")
+    clock_patrol_ms: WholeNumber = number(
         "Process", 30_000, (100, 3_600_000), "ms between questions for the exchange's time"
     )
 

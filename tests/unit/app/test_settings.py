@@ -1,3 +1,4 @@
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,9 @@ from chimera_s1.domain.market.selection import Shard
 from chimera_s1.domain.resilience.backoff import Backoff
 from chimera_s1.domain.resilience.rate_limit import RateLimit
 from chimera_s1.domain.resilience.reconnect import ReconnectPolicy
+from chimera_s1.domain.treasury.events import TreasuryMode
+from chimera_s1.domain.treasury.limits import Direction, Limits
+from chimera_s1.domain.treasury.reconciliation import Patience
 
 SECRET = "hunter2-never-shown"
 SIMULATOR_URLS = {
@@ -60,6 +64,15 @@ WRONG = {
     "S1_LOG_FORMAT": "xml",
     "S1_LOG_LEVEL": "trace",
     "S1_CLOCK_PATROL_MS": "99",
+    "S1_TREASURY_MODE": "margin",
+    "S1_TREASURY_DIRECTIONS": "SPOT",
+    "S1_TREASURY_MIN": "0",
+    "S1_TREASURY_MAX": "1e400",
+    "S1_TREASURY_DAILY_CAP": "0.123456789",
+    "S1_TREASURY_EXECUTION_MS": "-1",
+    "S1_TREASURY_HISTORY_LAG_MS": "86400001",
+    "S1_TREASURY_CLEAN_SPREAD_MS": "5m",
+    "S1_DB_ARANGO_URI": "arango:8529",
 }
 
 
@@ -125,6 +138,21 @@ def test_every_setting_can_be_given() -> None:
             "S1_LOG_FORMAT": "json",
             "S1_LOG_LEVEL": "debug",
             "S1_CLOCK_PATROL_MS": "1000",
+            "S1_BINANCE_KEY": "a key",
+            "S1_BINANCE_SECRET": SECRET,
+            "S1_TREASURY_MODE": "subaccount",
+            "S1_TREASURY_DIRECTIONS": "FUTURES_TO_SPOT",
+            "S1_TREASURY_MIN": "0.5",
+            "S1_TREASURY_MAX": "100",
+            "S1_TREASURY_DAILY_CAP": "200.00",
+            "S1_TREASURY_EXECUTION_MS": "1",
+            "S1_TREASURY_HISTORY_LAG_MS": "2",
+            "S1_TREASURY_CLEAN_SPREAD_MS": "3",
+            "S1_DB_ARANGO_URI": "http://a:8529, http://b:8529/",
+            "S1_DB_ARANGO_USER": "treasurer",
+            "S1_DB_ARANGO_PASS": SECRET,
+            "S1_DB_ARANGO_DATABASE": "money",
+            "S1_DB_SQLITE_PATH": "/var/lib/s1/money.sqlite3",
         }
     )
     assert settings.binance_perp_ws_url == "ws://127.0.0.1:9104"
@@ -142,6 +170,18 @@ def test_every_setting_can_be_given() -> None:
     assert settings.api_tokens_file == Path("/etc/s1/tokens.json")
     assert settings.rate_limit == RateLimit(per_s=5, burst=10)
     assert (settings.log_format, settings.log_level) == (LogFormat.JSON, LogLevel.DEBUG)
+    assert settings.moves_money
+    assert settings.treasury_mode is TreasuryMode.SUBACCOUNT
+    assert settings.treasury_limits == Limits(
+        directions=(Direction.FUTURES_TO_SPOT,),
+        min=Decimal("0.5"),
+        max=Decimal(100),
+        daily_cap=Decimal(200),
+    )
+    assert settings.treasury_patience == Patience(
+        execution_ms=1, history_lag_ms=2, clean_spread_ms=3
+    )
+    assert settings.db_arango_uri == ("http://a:8529", "http://b:8529")
     assert set(settings.model_fields_set) == set(Settings.model_fields)
 
 
@@ -158,9 +198,35 @@ def test_every_wrong_value_is_reported_at_once_with_what_was_given_rule_and_exam
 
 
 def test_every_setting_that_can_be_wrong_is_in_the_table_above() -> None:
-    any_text = {"redis_user", "redis_pass", "redis_server", "api_tokens_file", "state_dir"}
+    any_text = {
+        "redis_user",
+        "redis_pass",
+        "redis_server",
+        "api_tokens_file",
+        "state_dir",
+        "binance_key",
+        "binance_secret",
+        "db_arango_user",
+        "db_arango_pass",
+        "db_arango_database",
+        "db_sqlite_path",
+    }
     checked = {variable(name) for name in Settings.model_fields.keys() - any_text}
     assert checked == WRONG.keys()
+
+
+@pytest.mark.parametrize("name", ["S1_BINANCE_KEY", "S1_BINANCE_SECRET"])
+def test_a_key_without_its_secret_is_refused(name: str) -> None:
+    text = problems({name: SECRET})
+
+    assert "S1_BINANCE_SECRET" in text
+    assert SECRET not in text
+
+
+def test_the_largest_amount_is_not_below_the_smallest() -> None:
+    text = problems({"S1_TREASURY_MIN": "10", "S1_TREASURY_MAX": "9"})
+
+    assert "below S1_TREASURY_MIN" in text
 
 
 @pytest.mark.parametrize(

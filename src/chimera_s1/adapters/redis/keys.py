@@ -13,6 +13,7 @@ OPERATIONS_STREAM: Final = "ops:events"
 ROUND_TRIP_STREAM: Final = "metrics:events:s1.ws_rtt"
 ROUND_TRIP_HASH: Final = "metrics:s1:ws_rtt"
 THROUGHPUT_KEY: Final = "s1.mkt_throughput"
+KILL_SWITCH_KEY: Final = "kill_switch"
 
 _QUOTE_PREFIX: Final = "mkt:events:"
 

@@ -23,7 +23,6 @@ from chimera_s1.adapters.simulator.movements import (
 )
 
 MOVEMENTS_KEPT = 100_000
-_FIRST_TRAN_ID = 13_526_853_623
 _FIRST_INCOME_ID = 9_689_322_392
 
 
@@ -89,6 +88,8 @@ class Wallet:
         """
         self.behaviour = Behaviour()
         self.permissions = Permissions()
+        # The exchange never gives a number twice; a simulator that is started again must not either.
+        self._first_tran_id = clock.now_ms() * 1_000
         self._balances = dict(balances)
         self._clock = clock
         self._book = book
@@ -119,7 +120,7 @@ class Wallet:
         settled_ms = executed_ms + behaviour.pending_ms
         ends = behaviour.pending_ends if behaviour.pending_ms else Status.CONFIRMED
         movement = Movement(
-            _FIRST_TRAN_ID + 7 * self._accepted,
+            self._first_tran_id + 7 * self._accepted,
             kind, amount, origin, client_tran_id, now, executed_ms, settled_ms, ends,
         )  # fmt: skip
         self._accepted += 1

@@ -8,12 +8,14 @@ from chimera_s1.domain.resilience.health import (
     LAG_GREEN_MS,
     P_UP_GREEN,
     SKEW_GREEN_MS,
+    UNRESOLVED_GREEN_MS,
     ClockReport,
     FeedReport,
     LoopReport,
     MarketReport,
     Report,
     StreamsReport,
+    TreasuryReport,
 )
 
 _NAMES_SHOWN = 5
@@ -34,6 +36,8 @@ def sentence(report: Report) -> str:
             return _market(report)
         case LoopReport(lag_ms=lag_ms):
             return _loop(lag_ms)
+        case TreasuryReport():
+            return _treasury(report)
         case _:
             assert_never(report)
 
@@ -113,6 +117,31 @@ def _clock(report: ClockReport) -> str:
             f"only {report.p_up:.0%} of the time requests are answered: "
             "check the network to the exchange"
         )
+    return "; ".join(parts)
+
+
+def _treasury(report: TreasuryReport) -> str:
+    if report.damage:
+        return (
+            f"the ledger is damaged: {report.damage}; nothing is written to it: see the runbook, "
+            "and chimera-s1 ledger verify"
+        )
+    if report.store_trouble:
+        return f"the ledger's store cannot be used: {report.store_trouble}; transfers wait"
+    parts = [f"{report.waiting} waiting, {report.unresolved} unresolved"]
+    if report.in_review:
+        parts.append(f"{_count(report.in_review, 'transfer')} in review: look, then resolve")
+    if report.oldest_unresolved_ms > UNRESOLVED_GREEN_MS:
+        seconds = report.oldest_unresolved_ms // 1000
+        parts.append(f"an outcome has been unknown for {seconds} s: reconciliation goes on")
+    if report.key_trouble:
+        parts.append(f"the exchange key: {report.key_trouble}")
+    if report.relay_trouble:
+        parts.append(f"events do not reach ops:events ({report.relay_trouble})")
+    if report.switch_trouble:
+        parts.append(f"the kill switch cannot be read ({report.switch_trouble})")
+    if report.kill_switch:
+        parts.append("the kill switch is on, or was never read: nothing is sent")
     return "; ".join(parts)
 
 

@@ -19,6 +19,8 @@ LAG_GREEN_MS = 100
 LAG_YELLOW_MS = 500
 LAG_ORANGE_MS = 2000
 
+UNRESOLVED_GREEN_MS = 60_000
+
 
 class Level(IntEnum):
     """
@@ -105,7 +107,45 @@ class MarketReport(Struct, frozen=True, tag="market"):
     blind: int
 
 
-Report = FeedReport | StreamsReport | ClockReport | LoopReport | MarketReport
+class TreasuryReport(Struct, frozen=True, tag="treasury"):
+    """
+    What moves money, and the ledger it stands on.
+
+    Attributes:
+        damage: What is wrong with the ledger; empty while nothing is.
+
+        store_trouble: Why its store cannot be used now; empty while it can.
+
+        relay_trouble: Why events do not reach `ops:events`; empty while they do.
+
+        key_trouble: What is wrong with the exchange key; empty while nothing is known to be.
+
+        kill_switch: It is on, or its position was never read.
+
+        switch_trouble: Why its position may be an old one; empty while it is not.
+
+        waiting: Transfers accepted and not sent.
+
+        unresolved: Transfers that may have moved money.
+
+        oldest_unresolved_ms: For how long the oldest of them has been so.
+
+        in_review: Transfers that wait for an operator.
+    """
+
+    damage: str
+    store_trouble: str
+    relay_trouble: str
+    key_trouble: str
+    kill_switch: bool
+    switch_trouble: str
+    waiting: int
+    unresolved: int
+    oldest_unresolved_ms: int
+    in_review: int
+
+
+Report = FeedReport | StreamsReport | ClockReport | LoopReport | MarketReport | TreasuryReport
 
 
 class Component(Struct, frozen=True):
@@ -142,6 +182,7 @@ def level_of(report: Report) -> Level:
     | clock | skew > 250 ms or unmeasured, p_up < 0.95 | > 500 ms, p_up < 0.5 | > 1000 ms |
     | loop | lag > 100 ms | lag > 500 ms | lag > 2000 ms |
     | market | | some are STALE or BLIND | none is LIVE or QUIET |
+    | treasury | kill switch on, unread | unknown for 60 s, in review, relay, key | store, damage |
     """
     match report:
         case FeedReport():
@@ -154,6 +195,8 @@ def level_of(report: Report) -> Level:
             return _tier(lag_ms, LAG_GREEN_MS, LAG_YELLOW_MS, LAG_ORANGE_MS)
         case MarketReport():
             return _market_level(report)
+        case TreasuryReport():
+            return _treasury_level(report)
         case _:
             assert_never(report)
 
@@ -205,6 +248,16 @@ def _market_level(report: MarketReport) -> Level:
     if not report.stale and not report.blind:
         return Level.GREEN
     return Level.ORANGE if report.live or report.quiet else Level.RED
+
+
+def _treasury_level(report: TreasuryReport) -> Level:
+    if report.damage or report.store_trouble:
+        return Level.RED
+    unknown_for_long = report.oldest_unresolved_ms > UNRESOLVED_GREEN_MS
+    if unknown_for_long or report.in_review or report.relay_trouble or report.key_trouble:
+        return Level.ORANGE
+    switched = report.kill_switch or report.switch_trouble
+    return Level.YELLOW if switched else Level.GREEN
 
 
 def _tier(value: float, green: float, yellow: float, orange: float) -> Level:

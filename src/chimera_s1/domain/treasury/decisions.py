@@ -30,6 +30,7 @@ from chimera_s1.domain.treasury.events import (
     SubmissionStarted,
     TransferRejected,
     TransferRequested,
+    TransferVerified,
     Verdict,
 )
 from chimera_s1.domain.treasury.limits import breach
@@ -152,29 +153,38 @@ def _resolve(situation: Situation, transfer: Transfer, command: ResolveTransfer)
 
 
 def _resolve_done(situation: Situation, transfer: Transfer, command: ResolveTransfer) -> Events:
-    open_or_absent = transfer.is_unresolved or transfer.phase is Phase.FAILED
-    if not open_or_absent:
+    own = transfer.transfer_id
+    if _is_disputed(transfer) and command.tran_id == transfer.tran_id:
+        return (TransferVerified(transfer_id=own, tran_id=command.tran_id),)
+    if not transfer.is_unresolved and transfer.phase is not Phase.FAILED:
         raise TransferStateError(_cannot(transfer, "DONE"))
-    if situation.claimant not in {None, transfer.transfer_id}:
+    if situation.claimant not in {None, own}:
         raise TransferStateError(
             f"movement {command.tran_id} belongs to transfer {situation.claimant}"
         )
     found = NoteCompleted(transfer.attempt, command.tran_id, Evidence.OPERATOR, command.at)
-    claim = MovementClaimed(tran_id=command.tran_id, transfer_id=transfer.transfer_id)
+    claim = MovementClaimed(tran_id=command.tran_id, transfer_id=own)
     if transfer.phase is Phase.FAILED:
         return (*correction(transfer, found), claim)
     return (*completion(transfer, found, command.note), claim)
 
 
 def _resolve_failed(transfer: Transfer, command: ResolveTransfer) -> Events:
-    if not transfer.is_unresolved:
-        raise TransferStateError(_cannot(transfer, "FAILED"))
-    return failure(transfer, FailureKind.OPERATOR, command.note, command.at)
+    ended = failure(transfer, FailureKind.OPERATOR, command.note, command.at)
+    if transfer.is_unresolved:
+        return ended
+    if _is_disputed(transfer):
+        return ended[:1]  # its share of the cap was settled, and goes on counting
+    raise TransferStateError(_cannot(transfer, "FAILED"))
+
+
+def _is_disputed(transfer: Transfer) -> bool:
+    return transfer.phase is Phase.DONE and transfer.disputed
 
 
 def _cannot(transfer: Transfer, verdict: str) -> str:
     return (
         f"transfer {transfer.transfer_id} is {transfer.phase.value}; only one whose outcome is not "
-        f"known can be resolved as {verdict}"
+        f"known, or that is disputed, can be resolved as {verdict}"
         + (", or one that failed" if verdict == "DONE" else "")
     )

@@ -37,6 +37,8 @@ class OpenTransfers:
         unverified: Done by the exchange's word, not yet seen in its history.
 
         absent: Failed because nothing was seen to move; watched for a while.
+
+        disputed: Done, and contradicted; an operator has to look.
     """
 
     def __init__(self) -> None:
@@ -45,6 +47,7 @@ class OpenTransfers:
         self.unresolved: dict[TransferId, Transfer] = {}
         self.unverified: dict[TransferId, Transfer] = {}
         self.absent: dict[TransferId, Transfer] = {}
+        self.disputed: dict[TransferId, Transfer] = {}
         self._days: dict[str, CapDay] = {}
         self._too_new: dict[str, UnknownEvent] = {}
 
@@ -64,6 +67,14 @@ class OpenTransfers:
             elif isinstance(event, TransferEvent):
                 self._follow(event)
         self.head = head_of(commit)
+
+    @property
+    def in_review(self) -> int:
+        """
+        Transfers that wait for an operator.
+        """
+        asked = sum(transfer.in_review for transfer in self.unresolved.values())
+        return asked + len(self.disputed)
 
     def cap(self, day: str) -> CapDay:
         """
@@ -127,7 +138,9 @@ class OpenTransfers:
                 self.waiting[transfer.transfer_id] = transfer
             case Phase.SUBMITTED | Phase.UNKNOWN:
                 self.unresolved[transfer.transfer_id] = transfer
-            case Phase.DONE if not transfer.verified and not transfer.disputed:
+            case Phase.DONE if transfer.disputed:
+                self.disputed[transfer.transfer_id] = transfer
+            case Phase.DONE if not transfer.verified:
                 self.unverified[transfer.transfer_id] = transfer
             case Phase.FAILED if transfer.failure is FailureKind.ABSENT:
                 self.absent[transfer.transfer_id] = transfer
@@ -137,4 +150,4 @@ class OpenTransfers:
                 assert_never(transfer.phase)
 
     def _places(self) -> tuple[dict[TransferId, Transfer], ...]:
-        return (self.waiting, self.unresolved, self.unverified, self.absent)
+        return (self.waiting, self.unresolved, self.unverified, self.absent, self.disputed)

@@ -231,7 +231,7 @@ def _next(  # noqa: PLR0911 (one case a kind of event)
                 in_review=False,
             )
         case TransferVerified():
-            return replace(transfer, verified=True)
+            return replace(transfer, verified=True, disputed=False, in_review=False, message="")
         case TransferDisputed():
             return replace(transfer, disputed=True, in_review=True, message=event.cause)
         case ReviewRequested():

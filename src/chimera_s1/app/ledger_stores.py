@@ -1,0 +1,83 @@
+"""
+Where the ledger and all that belongs to it is kept, as the settings say.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from msgspec import Struct
+
+from chimera_s1.adapters.memory.cursor_store import MemoryCursorStore
+from chimera_s1.adapters.memory.event_store import MemoryEventStore
+from chimera_s1.adapters.memory.lease_store import MemoryLeaseStore
+from chimera_s1.adapters.memory.transfer_projection import MemoryTransferProjection
+from chimera_s1.adapters.sqlite.cursor_store import SqliteCursorStore
+from chimera_s1.adapters.sqlite.database import SqliteDatabase
+from chimera_s1.adapters.sqlite.event_store import SqliteEventStore
+from chimera_s1.adapters.sqlite.lease_store import SqliteLeaseStore
+from chimera_s1.adapters.sqlite.transfer_projection import SqliteTransferProjection
+from chimera_s1.app.settings import Settings
+from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.ports.cursor_store import CursorStore
+from chimera_s1.domain.ports.event_store import EventStore
+from chimera_s1.domain.ports.lease_store import LeaseStore
+from chimera_s1.domain.ports.transfer_projection import TransferProjection
+
+TREASURY = "treasury"
+"""
+The name of the ledger of transfers.
+"""
+
+SQLITE_FILE = "s1.sqlite3"
+
+
+class LedgerStores(Struct, frozen=True):
+    """
+    Open stores.
+    """
+
+    events: EventStore
+    cursors: CursorStore
+    leases: LeaseStore
+    transfers: TransferProjection
+
+
+@asynccontextmanager
+async def open_stores(settings: Settings, clock: Clock) -> AsyncIterator[LedgerStores]:
+    """
+    The stores, open while the context lasts.
+
+    Raises:
+        ConfigurationError: The place cannot be used; the text says what to change.
+
+        StoreUnavailableError: It does not answer.
+
+        LedgerDamagedError: What is there is damaged.
+    """
+    async with SqliteDatabase(sqlite_path(settings)) as database:
+        yield LedgerStores(
+            SqliteEventStore(database, TREASURY),
+            SqliteCursorStore(database),
+            SqliteLeaseStore(database, clock),
+            SqliteTransferProjection(database),
+        )
+
+
+def memory_stores(clock: Clock) -> LedgerStores:
+    """
+    Stores that keep nothing: for an instance that moves no money.
+    """
+    return LedgerStores(
+        MemoryEventStore(TREASURY),
+        MemoryCursorStore(),
+        MemoryLeaseStore(clock),
+        MemoryTransferProjection(),
+    )
+
+
+def sqlite_path(settings: Settings) -> Path:
+    """
+    The SQLite file.
+    """
+    return settings.db_sqlite_path or settings.state_dir / SQLITE_FILE

@@ -1,0 +1,61 @@
+"""
+Watch the key: may it do what it is here for, and no more.
+"""
+
+import logging
+
+from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
+from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.ports.key_permissions import KeyPermissions, KeyPermissionsReader
+
+LOOK_MS = 3_600_000.0
+LOOK_AGAIN_MS = 60_000.0
+
+_log = logging.getLogger(__name__)
+
+
+class WatchKey:
+    """
+    Reads the permissions at the start and once an hour: they can be changed at any time.
+    """
+
+    def __init__(self, reader: KeyPermissionsReader, clock: Clock) -> None:
+        self._reader = reader
+        self._clock = clock
+        self.trouble = ""
+        """
+        What is wrong with the key; empty while nothing is known to be.
+        """
+
+    async def look(self) -> bool:
+        """
+        Read once; False where there was no answer.
+        """
+        before = self.trouble
+        try:
+            self.trouble = _trouble(await self._reader.key_permissions())
+        except ExchangeUnavailableError:
+            return False
+        except ExchangeRefusedError as error:
+            self.trouble = f"the exchange does not accept it: {error}"
+        if self.trouble and self.trouble != before:
+            _log.error("the exchange key: %s", self.trouble)
+        return True
+
+    async def run(self) -> None:
+        """
+        Look until cancelled.
+        """
+        while True:
+            answered = await self.look()
+            await self._clock.sleep_ms(LOOK_MS if answered else LOOK_AGAIN_MS)
+
+
+def _trouble(may: KeyPermissions) -> str:
+    if may.may_withdraw:
+        return "it may withdraw from the exchange; take that permission away"
+    if not may.may_transfer:
+        return "it may not transfer between wallets; give it Permits Universal Transfer"
+    if not may.may_read:
+        return "it may not read histories, so no unknown outcome can be found out; let it read"
+    return ""
