@@ -22,14 +22,14 @@ LEDGER = "main"
 _numbers = count(1)
 
 
-def draft_of(*streams: str, data: Document | None = None) -> Draft:
+def draft_of(*streams: str, data: Document | None = None, id_prefix: str = "command") -> Draft:
     """
-    A draft like no other, with one event for each of *streams*.
+    A draft like no other of this process, with one event for each of *streams*.
     """
     number = next(_numbers)
     what = data or {"amount": "0.00000001"}
     return Draft(
-        commit_id=f"command-{number}",
+        commit_id=f"{id_prefix}-{number}",
         at=1_772_514_460_893 + number,
         actor="s1/test",
         correlation_id="c",

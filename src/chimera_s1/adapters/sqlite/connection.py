@@ -10,6 +10,7 @@ from threading import Lock
 from typing import TypeVar
 
 from chimera_s1.adapters.sqlite.errors import sqlite_errors
+from chimera_s1.domain.errors import StoreUnavailableError
 
 T = TypeVar("T")
 
@@ -22,6 +23,8 @@ _EACH_CONNECTION = (
     # After a long read a WAL shrinks to this again.
     "PRAGMA journal_size_limit = 67108864",
 )
+
+_PUT_BACK = "put back the one that was there, or end this process before you change it"
 
 
 class LastingConnection:
@@ -42,6 +45,7 @@ class LastingConnection:
         self._patience_s = patience_s
         self._writes = writes
         self._connection: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
         # The caller sees to it that nobody waits here, unless it was torn off a thread.
         self._in_use = Lock()
 
@@ -52,9 +56,11 @@ class LastingConnection:
         Raises:
             LedgerDamagedError: The file is damaged.
 
-            StoreUnavailableError: SQLite failed; the next call has a new connection.
+            StoreUnavailableError: SQLite failed, and the next call has a new connection; or the
+                file is another one than at the first call.
         """
         with self._in_use, sqlite_errors(self._path):
+            self._check_place()
             try:
                 return work(self._open())
             except sqlite3.Error:
@@ -67,6 +73,17 @@ class LastingConnection:
         """
         with self._in_use:
             self._drop()
+
+    def _check_place(self) -> None:
+        # Otherwise we would go on writing into a file that has no name any more.
+        try:
+            found = self._path.stat()
+        except OSError as error:
+            raise StoreUnavailableError(f"{self._path}: {error.strerror}; {_PUT_BACK}") from error
+        file = found.st_dev, found.st_ino
+        if self._file not in {None, file}:
+            raise StoreUnavailableError(f"{self._path} was replaced while in use; {_PUT_BACK}")
+        self._file = file
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:

@@ -10,6 +10,7 @@ at one moment (a snapshot of the disk) is a backup; so is what `sqlite3 <path> "
 makes at any time.
 """
 
+import os
 import sqlite3
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -157,18 +158,22 @@ class SqliteDatabase:
             return
         self._lock.take()
         try:
-            # Others need not read who moved how much; the -wal file gets the same mode.
-            self._path.touch(mode=_OWNER_ONLY)
+            self._make_file()
             self._writer.run(partial(prepare, self._path))
-        except OSError as error:
+        except BaseException:
             self._close()
+            raise
+
+    def _make_file(self) -> None:
+        # Before SQLite would open it for reading only, and leave files beside it that nobody may
+        # write. Others need not read who moved how much; the -wal file gets the same mode.
+        try:
+            os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _OWNER_ONLY))
+        except OSError as error:
             raise ConfigurationError(
                 f"cannot write {self._path}: {error.strerror}; let this process's user write it, "
                 "or set S1_DB_SQLITE_PATH to another file"
             ) from error
-        except BaseException:
-            self._close()
-            raise
 
     def _look(self) -> None:
         if not self._path.exists():

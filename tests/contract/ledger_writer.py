@@ -1,0 +1,98 @@
+"""
+A process that writes a ledger in SQLite, for tests that end it, stop it or take its disk away.
+
+    python -m tests.contract.ledger_writer {append | fill | open} PATH
+
+Each line it prints says what was acknowledged, or what went wrong.
+"""
+
+import ctypes
+import resource
+import sys
+from pathlib import Path
+
+import anyio
+
+from chimera_s1.adapters.sqlite.database import SqliteDatabase
+from chimera_s1.adapters.sqlite.event_store import SqliteEventStore
+from chimera_s1.domain.errors import ChimeraError, StoreUnavailableError
+from chimera_s1.domain.ledger.commit import Commit, Head, head_of, seal
+from chimera_s1.domain.ports.event_store import Appended
+from tests.contract.ledger_chains import LEDGER, draft_of, walk
+
+_FILE_BYTES_MAX = 200_000
+_CAPABILITY_VERSION = 0x20080522
+
+
+def say(*words: object) -> None:
+    sys.stdout.write(" ".join(map(str, words)) + "\n")
+    sys.stdout.flush()
+
+
+def next_commit(head: Head) -> Commit:
+    return seal(draft_of("transfer/a", "cap/day", id_prefix=f"{head.seq}"), LEDGER, head, {})
+
+
+async def append(path: Path) -> None:
+    """
+    Append until somebody ends it: a line for each place acknowledged.
+    """
+    async with SqliteDatabase(path) as database:
+        events = SqliteEventStore(database, LEDGER)
+        head = await events.head()
+        say("ready", head.seq)
+        while True:
+            commit = next_commit(head)
+            assert await events.append(commit) == Appended(commit)
+            head = head_of(commit)
+            say(head.seq)
+
+
+async def fill(path: Path) -> None:
+    """
+    Append until files may not grow any more, twice more, and again when they may.
+    """
+    async with SqliteDatabase(path) as database:
+        events = SqliteEventStore(database, LEDGER)
+        _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (_FILE_BYTES_MAX, hard))
+        head, failures, written = Head(), 0, 0
+        while failures < 3:
+            commit = next_commit(head)
+            try:
+                await events.append(commit)
+                head = head_of(commit)
+                written += 1
+            except StoreUnavailableError as error:
+                failures += 1
+                say("failed", error)
+        say("read", written, await walk(events) == (head, ""))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+        say("again", isinstance(await events.append(commit), Appended))
+        say("end", commit.seq)
+
+
+async def open_once(path: Path) -> None:
+    """
+    Open as somebody who has no rights but those the file gives.
+    """
+    give_up_capabilities()
+    try:
+        async with SqliteDatabase(path):
+            say("opened")
+    except ChimeraError as error:
+        say(error.code, error)
+
+
+def give_up_capabilities() -> None:
+    """
+    What makes root pass over permissions; nothing for others.
+    """
+    header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
+    none = (ctypes.c_uint32 * 6)()
+    ctypes.CDLL(None).capset(ctypes.byref(header), ctypes.byref(none))
+
+
+if __name__ == "__main__":
+    mode = {"append": append, "fill": fill, "open": open_once}[sys.argv[1]]
+    anyio.run(mode, Path(sys.argv[2]))
