@@ -9,7 +9,7 @@ import ssl
 from collections.abc import Mapping
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import Self, assert_never
 
 import httpx
 from msgspec import Struct
@@ -187,6 +187,21 @@ class BinanceSubaccountGateway(_Gateway):
         return subaccount_requests.page_of(
             await self._lines.spot.get(path, parameters, kind), direction
         )
+
+
+def gateway_for(
+    mode: TreasuryMode, account: Account
+) -> BinanceTreasuryGateway | BinanceSubaccountGateway:
+    """
+    The one that is configured.
+    """
+    match mode:
+        case TreasuryMode.WALLET:
+            return BinanceTreasuryGateway(account)
+        case TreasuryMode.SUBACCOUNT:
+            return BinanceSubaccountGateway(account)
+        case _:
+            assert_never(mode)
 
 
 def _post(account: Account, signer: Signer, path: str, authorities: ssl.SSLContext) -> TransferPost:

@@ -75,9 +75,11 @@ async def test_a_calm_history_is_read_twice_and_whole(count: int) -> None:
 
 async def test_a_row_that_slips_between_pages_is_not_missed() -> None:
     """The first row goes after page 1 is read, and row 3 moves to the page that was just read."""
-    history = History(
-        [row(number) for number in range(7)], [stay, lambda rows: rows.pop(0) and None]
-    )
+
+    def lose_first(rows: list[Listed]) -> None:
+        rows.pop(0)
+
+    history = History([row(number) for number in range(7)], [stay, lose_first])
 
     assert ids(await read_movements(history.page, WINDOW)) == [1, 2, 3, 4, 5, 6]
 

@@ -195,17 +195,14 @@ class Income:
 
 async def test_income_is_signed_and_within_the_window() -> None:
     """Into the futures wallet is positive; other assets are not ours."""
-    rows = [income_row(9), income_row(10, "-2.5"), income_row(11, asset="BNB"), income_row(21)]
-    stubborn = Income(rows)
-    stubborn.read = lambda _: _answer(rows)  # type: ignore[method-assign]  # it ignores the window
+    rows = (income_row(9), income_row(10, "-2.5"), income_row(11, asset="BNB"), income_row(21))
 
-    assert await income_requests.read_income(stubborn.read, Window(10, 20)) == (
+    async def all_rows(span: Window) -> tuple[income_requests.Row, ...]:  # noqa: ARG001 (any)
+        return rows
+
+    assert await income_requests.read_income(all_rows, Window(10, 20)) == (
         IncomeRow(Decimal("-2.5"), 10),
     )
-
-
-async def _answer(rows: list[income_requests.Row]) -> tuple[income_requests.Row, ...]:
-    return tuple(rows)
 
 
 async def test_income_is_read_page_by_page_and_each_row_once() -> None:
