@@ -51,5 +51,5 @@ def _translated(error: sqlite3.Error, path: Path) -> PortError:
         case sqlite3.SQLITE_BUSY | sqlite3.SQLITE_LOCKED:
             advice = "another program is writing it; end that program, or copy the file for it"
         case _:
-            advice = "the log tells more"
+            advice = "try again; if it stays, report it"
     return StoreUnavailableError(f"{said}; {advice}")

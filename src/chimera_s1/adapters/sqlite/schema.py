@@ -131,8 +131,9 @@ def _version(connection: sqlite3.Connection, path: Path) -> int:
 
 
 def _check_pages(connection: sqlite3.Connection, path: Path) -> None:
-    found = _pragma(connection, "quick_check(1)")
+    found = str(_pragma(connection, "quick_check(1)"))
     if found != "ok":
+        found = " ".join(found.split())
         raise LedgerDamagedError(f"{path} is damaged ({found}); restore a backup")
 
 

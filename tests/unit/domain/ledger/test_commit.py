@@ -1,0 +1,261 @@
+"""
+Commits: what sealing promises, and how a change shows.
+"""
+
+import json
+from decimal import Decimal
+from hashlib import sha256
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chimera_s1.domain.errors import InvalidValueError, LedgerDamagedError
+from chimera_s1.domain.ledger.commit import (
+    COMMIT_BYTES_MAX,
+    EVENTS_MAX,
+    GENESIS_HASH,
+    Document,
+    Draft,
+    Entry,
+    Head,
+    NewEvent,
+    commit_key,
+    decode_entry,
+    document_of,
+    encode_commit,
+    entry_of,
+    head_of,
+    link_problem,
+    seal,
+)
+
+texts = st.text(max_size=20)
+integers = st.integers(min_value=-(1 << 63), max_value=(1 << 63) - 1)
+values = st.recursive(
+    st.none() | st.booleans() | integers | texts,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3),
+    max_leaves=8,
+)
+events = st.builds(
+    NewEvent,
+    stream=st.sampled_from(["transfer/a", "transfer/ü", "cap/2026-03-02"]),
+    type=texts,
+    v=st.integers(1, 9),
+    data=st.dictionaries(texts, values, max_size=4),
+)
+drafts = st.builds(
+    Draft,
+    commit_id=texts,
+    at=st.integers(0, 1 << 45),
+    actor=texts,
+    correlation_id=texts,
+    events=st.lists(events, min_size=1, max_size=5).map(tuple),
+)
+heads = st.builds(
+    Head, seq=st.integers(0, 10**15), hash=st.from_regex(r"[0-9a-f]{64}", fullmatch=True)
+)
+
+
+def draft_of(*data: Document) -> Draft:
+    return Draft(
+        commit_id="command-1",
+        at=1,
+        actor="s1/test",
+        correlation_id="c",
+        events=tuple(NewEvent("transfer/a", "test.noted", 1, each) for each in data),
+    )
+
+
+@given(draft=drafts, head=heads)
+def test_a_commit_reads_back_as_it_was_sealed(draft: Draft, head: Head) -> None:
+    """
+    From text, and from a document with names of the store's own; it follows its head.
+    """
+    commit = seal(draft, "main", head, {})
+    entry = Entry(commit, commit.hash)
+
+    assert decode_entry(encode_commit(commit), "here") == entry
+    assert entry_of({**document_of(commit), "_key": "k", "_rev": "r"}, "here") == entry
+    assert link_problem(entry, head) == ""
+    assert head_of(commit) == Head(head.seq + 1, commit.hash)
+
+
+@given(draft=drafts, head=heads)
+def test_text_is_the_same_whatever_the_order_it_was_built_in(draft: Draft, head: Head) -> None:
+    """
+    Stores give names back in an order of their own.
+    """
+    document = document_of(seal(draft, "main", head, {}))
+
+    turned = msgspec.json.decode(msgspec.json.encode(dict(reversed(document.items()))))
+
+    assert entry_of(turned, "here").content_hash == document["hash"]
+
+
+@given(
+    draft=drafts,
+    versions=st.dictionaries(st.sampled_from(["transfer/a", "cap/2026-03-02"]), st.integers(0, 99)),
+)
+def test_versions_and_ids_are_dense(draft: Draft, versions: dict[str, int]) -> None:
+    """
+    Each stream goes on where it was, in the order of the events.
+    """
+    commit = seal(draft, "main", Head(6, GENESIS_HASH), versions)
+
+    for stream in commit.streams:
+        of_stream = [event.version for event in commit.events if event.stream == stream]
+        begin = versions.get(stream, 0) + 1
+        assert of_stream == list(range(begin, begin + len(of_stream)))
+    assert sorted(commit.streams) == sorted({event.stream for event in draft.events})
+    ids = [f"main-0000000000000007-{n}" for n in range(len(draft.events))]
+    assert [event.id for event in commit.events] == ids
+    assert [event.n for event in commit.events] == list(range(len(ids)))
+
+
+@given(data=st.data(), draft=drafts, head=heads)
+def test_any_change_of_the_text_shows(data: st.DataObject, draft: Draft, head: Head) -> None:
+    """
+    A byte anywhere: it is no commit any more, does not follow, has another hash, or says the same.
+    """
+    commit = seal(draft, "main", head, {})
+    text = bytearray(encode_commit(commit))
+    at = data.draw(st.integers(0, len(text) - 1))
+    text[at] = data.draw(st.integers(0, 255).filter(lambda byte: byte != text[at]))
+
+    try:
+        entry = decode_entry(bytes(text), "here")
+    except LedgerDamagedError:
+        return
+
+    same = msgspec.json.decode(bytes(text)) == msgspec.json.decode(encode_commit(commit))
+    assert same or link_problem(entry, head)
+
+
+@given(stored=st.binary(max_size=60))
+def test_what_is_no_commit_is_named(stored: bytes) -> None:
+    """
+    Whatever a store gives back.
+    """
+    with pytest.raises(LedgerDamagedError, match="main-0000000000000003: not a commit: "):
+        decode_entry(stored, commit_key("main", 3))
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [b'{"a":' * 10_000, b'{"events":"\xff"}', b"[]", b"null", b"", b'{"seq":1e999}'],
+    ids=["deep", "no text", "list", "null", "empty", "infinite"],
+)
+def test_no_text_makes_another_error(stored: bytes) -> None:
+    """
+    Those that break parsers.
+    """
+    with pytest.raises(LedgerDamagedError, match="not a commit"):
+        decode_entry(stored, "here")
+
+
+def test_fields_of_a_newer_version_count() -> None:
+    """
+    This version passes over them, and still sees when one is changed or left out.
+    """
+    head = Head(3, GENESIS_HASH)
+    newer = document_of(seal(draft_of({"amount": "1"}), "main", head, {}))
+    newer |= {"schema": 2, "approved_by": "somebody"}
+    newer["hash"] = entry_of(newer, "here").content_hash
+
+    entry = entry_of(newer, "here")
+    assert link_problem(entry, head) == ""
+    assert entry.commit.schema == 2
+
+    for changed in ({**newer, "approved_by": "me"}, {**newer, "more": None}):
+        assert "was changed" in link_problem(entry_of(changed, "here"), head)
+    del newer["approved_by"]
+    assert "was changed" in link_problem(entry_of(newer, "here"), head)
+
+
+def test_each_problem_of_a_chain_is_named() -> None:
+    """
+    With its place; an entry in its place has none.
+    """
+    first = seal(draft_of({}), "main", Head(), {})
+    second = seal(draft_of({}), "main", head_of(first), {})
+    other = seal(draft_of({"other": 1}), "main", Head(), {})
+
+    assert link_problem(Entry(first, first.hash), Head()) == ""
+    assert link_problem(Entry(second, second.hash), Head()) == (
+        "commit 1 is missing: after 0 comes 2"
+    )
+    assert link_problem(Entry(first, first.hash), head_of(first)) == (
+        "commit 2 is missing: after 1 comes 1"
+    )
+    assert link_problem(Entry(second, GENESIS_HASH), head_of(first)) == (
+        "commit 2 was changed after it was written: its hash does not fit"
+    )
+    assert link_problem(Entry(second, second.hash), head_of(other)) == (
+        "commit 2 does not follow the commit 1 that is there now"
+    )
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (1.0, "holds no floats"),
+        (float("nan"), "holds no floats"),
+        (1 << 63, "9223372036854775808 does not fit into 64 bits"),
+        (-(1 << 63) - 1, "does not fit into 64 bits"),
+        (Decimal("1.5"), "Decimal is no JSON value"),
+        (b"bytes", "bytes is no JSON value"),
+        ({1: "a"}, "names in JSON are text"),
+    ],
+)
+def test_what_stores_do_not_keep_exactly_is_refused(value: object, said: str) -> None:
+    """
+    However deep it is; the text names the kind of event.
+    """
+    deep: Document = {"x": [{"y": [value]}]}
+    for data in ({"x": value}, deep):
+        with pytest.raises(InvalidValueError, match=f"test.noted: .*{said}"):
+            seal(draft_of(data), "main", Head(), {})
+
+
+def test_what_is_no_text_is_refused() -> None:
+    """
+    Half of a character has no UTF-8.
+    """
+    with pytest.raises(InvalidValueError, match="a commit is text"):
+        seal(draft_of({"reason": "\ud800"}), "main", Head(), {})
+
+
+def test_a_commit_is_bounded() -> None:
+    """
+    In events and in bytes; the largest that may be is.
+    """
+    for number in (0, EVENTS_MAX + 1):
+        with pytest.raises(InvalidValueError, match=f"1 to 200 events, not {number}"):
+            seal(draft_of(*[{}] * number), "main", Head(), {})
+    seal(draft_of(*[{}] * EVENTS_MAX), "main", Head(), {})
+
+    rest = COMMIT_BYTES_MAX - len(encode_commit(seal(draft_of({"x": ""}), "main", Head(), {})))
+    largest = seal(draft_of({"x": "x" * rest}), "main", Head(), {})
+    assert len(encode_commit(largest)) == COMMIT_BYTES_MAX
+    with pytest.raises(InvalidValueError, match="at most 1000000 bytes"):
+        seal(draft_of({"x": "x" * (rest + 1)}), "main", Head(), {})
+
+
+def test_the_hash_of_a_commit_never_changes() -> None:
+    """
+    A golden one: a version that hashes in another way could not read what is there.
+    """
+    commit = seal(
+        draft_of({"amount": "12.34000000", "reason": "naïve 資金", "n": (1 << 63) - 1}),
+        "main",
+        Head(),
+        {"transfer/a": 2},
+    )
+
+    assert commit.hash == "468c43c710991bd8ed2b7bd904dc64c7afd40981724127c8c5fef157cd08c199"
+    # Which anybody can check without us.
+    rest = {name: value for name, value in document_of(commit).items() if name != "hash"}
+    text = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    assert commit.hash == sha256(text.encode()).hexdigest()
