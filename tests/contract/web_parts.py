@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+from anyio.abc import TaskGroup
 from litestar import Litestar
 
 from chimera_s1.adapters.memory.clock import ManualClock
@@ -19,6 +20,9 @@ from chimera_s1.app.use_cases.control_access import ControlAccess
 from chimera_s1.app.use_cases.log_operations import Detail
 from chimera_s1.app.use_cases.quote_board import QuoteBoard, QuoteFilter, QuoteSubscription
 from chimera_s1.app.use_cases.report_health import ReportHealth
+from chimera_s1.app.use_cases.treasury.project_transfers import ProjectTransfers
+from chimera_s1.app.use_cases.treasury.read_transfers import ReadTransfers
+from chimera_s1.app.use_cases.treasury.resolve_transfer import ResolveTransfers
 from chimera_s1.app.web.factory import WebServices, create_web_app
 from chimera_s1.app.web.server import GRACEFUL_STOP_S, STUCK_READER_MS, HttpServer, bind
 from chimera_s1.domain.access.scopes import Scope
@@ -26,6 +30,7 @@ from chimera_s1.domain.access.tokens import make_token
 from chimera_s1.domain.ports.token_store import TokenStore
 from chimera_s1.domain.resilience.health import ClockReport, LoopReport, Report, StreamsReport
 from chimera_s1.domain.resilience.rate_limit import RateLimit
+from tests.treasury_house import Instance, World
 
 DESCRIPTION = Path(__file__).with_name("openapi.json")
 
@@ -59,6 +64,32 @@ class WatchedBoard(QuoteBoard):
             self.left.set()
 
 
+class Treasury:
+    """
+    An instance of the treasury, and its use cases that only the web shows; it works once `start`
+    was called.
+    """
+
+    def __init__(self, world: World | None = None, instance: Instance | None = None) -> None:
+        self.world = world or World()
+        self.instance = instance or Instance(self.world)
+        ledger, clock = self.instance.ledger, self.world.clock
+        self.reads = ReadTransfers(
+            ledger,
+            self.world.projection,
+            clock=clock,
+            limits=lambda: self.world.switches.limits,
+        )
+        self.resolutions = ResolveTransfers(ledger, clock)
+        self.projector = ProjectTransfers(
+            self.world.store, self.world.projection, self.world.cursors, ledger, clock
+        )
+
+    def start(self, tasks: TaskGroup) -> None:
+        self.instance.start(tasks)
+        tasks.start_soon(self.projector.run)
+
+
 class WebParts:
     """
     The application, and the parts a test moves.
@@ -70,6 +101,7 @@ class WebParts:
         render_metrics: Callable[[], bytes] = lambda: b"s1_example 1.0\n",
         *,
         tokens: TokenStore | None = None,
+        treasury: Treasury | None = None,
         limit: RateLimit = RateLimit(per_s=20, burst=40),  # noqa: B008 (it is frozen)
     ) -> None:
         self.board = board or QuoteBoard()
@@ -86,7 +118,15 @@ class WebParts:
         self.health.register("redis", lambda: self.redis, required=True)
         self.health.register("clock.spot", lambda: ClockReport(1500.0, 1.0), required=False)
         self.health.register("loop", lambda: LoopReport(3.0), required=True)
-        services = WebServices(self.board, self.health, render_metrics)
+        self.treasury = treasury or Treasury()
+        services = WebServices(
+            quote_board=self.board,
+            report_health=self.health,
+            render_metrics=render_metrics,
+            request_transfers=self.treasury.instance.requests,
+            read_transfers=self.treasury.reads,
+            resolve_transfers=self.treasury.resolutions,
+        )
         self.app: Litestar = create_web_app(services, self.access)
 
 

@@ -21,7 +21,8 @@ What the caller calls a transfer, and at the same time the key that makes it hap
 """
 
 SYMBOL_LENGTH_MAX = 64
-_TRANSFER_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:~@+=,-]{0,127}")
+TRANSFER_ID_PATTERN = "[A-Za-z0-9][A-Za-z0-9._:~@+=,-]{0,127}"
+_TRANSFER_ID = re.compile(TRANSFER_ID_PATTERN)
 _FORBIDDEN = frozenset("/@:*,\"'\\ {}[]")
 
 

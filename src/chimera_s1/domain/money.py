@@ -59,7 +59,10 @@ def usdt(amount: Decimal | str | int) -> Decimal:
             raise InvalidValueError("an amount is more than 0")
         if value > USDT_MAX:
             raise InvalidValueError(f"an amount is at most {USDT_MAX}")
+        too_fine = InvalidValueError(f"an amount has at most {USDT_DECIMALS} decimals")
+        if value.adjusted() < -USDT_DECIMALS:
+            raise too_fine  # before it is written out: 1e-999999999 takes a gigabyte
         shortest = Decimal(exact_text(value))
         if -int(shortest.as_tuple().exponent) > USDT_DECIMALS:
-            raise InvalidValueError(f"an amount has at most {USDT_DECIMALS} decimals")
+            raise too_fine
         return shortest

@@ -27,15 +27,14 @@ from litestar.plugins import ReceiveRoutePlugin
 from litestar.routes import BaseRoute, HTTPRoute
 
 from chimera_s1.app.use_cases.control_access import ControlAccess
-from chimera_s1.app.web.problems import (
+from chimera_s1.app.web.problem_kinds import (
     ACCESS_DISABLED,
     RATE_EXCEEDED,
     REQUEST_TOO_LARGE,
     SCOPE_MISSING,
     TOKEN_REFUSED,
-    AnyRequest,
-    described,
 )
+from chimera_s1.app.web.problems import AnyRequest, described
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.access.verification import Actor
 from chimera_s1.domain.errors import ChimeraError

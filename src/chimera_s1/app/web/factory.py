@@ -18,6 +18,9 @@ from chimera_s1 import __version__
 from chimera_s1.app.use_cases.control_access import ControlAccess
 from chimera_s1.app.use_cases.quote_board import QuoteBoard
 from chimera_s1.app.use_cases.report_health import ReportHealth
+from chimera_s1.app.use_cases.treasury.read_transfers import ReadTransfers
+from chimera_s1.app.use_cases.treasury.request_transfer import RequestTransfers
+from chimera_s1.app.use_cases.treasury.resolve_transfer import ResolveTransfers
 from chimera_s1.app.web.access import (
     BODY_BYTES_MAX,
     AccessDescription,
@@ -29,13 +32,14 @@ from chimera_s1.app.web.health import read_health, read_metrics, read_readiness
 from chimera_s1.app.web.problems import problem_response
 from chimera_s1.app.web.quotes import QuotesController
 from chimera_s1.app.web.schema_page import SchemaPage
+from chimera_s1.app.web.treasury import TreasuryController
 
 SCHEMA_PATH = "/schema"
 
 _NO_SCRIPTS = "default-src 'none'; style-src 'unsafe-inline'"
 
 
-class WebServices(Struct, frozen=True):
+class WebServices(Struct, frozen=True, kw_only=True):
     """
     Everything a route may ask for; a field's name is the parameter's name.
 
@@ -45,11 +49,20 @@ class WebServices(Struct, frozen=True):
         report_health: What every component says.
 
         render_metrics: The Prometheus page, bytes.
+
+        request_transfers: Moves money.
+
+        read_transfers: What became of it.
+
+        resolve_transfers: Takes the verdicts of operators.
     """
 
     quote_board: QuoteBoard
     report_health: ReportHealth
     render_metrics: Callable[[], bytes]
+    request_transfers: RequestTransfers
+    read_transfers: ReadTransfers
+    resolve_transfers: ResolveTransfers
 
 
 class _Application(Litestar):
@@ -69,7 +82,13 @@ def create_web_app(services: WebServices, access: ControlAccess) -> Litestar:
         access: Who may call them.
     """
     app = _Application(
-        route_handlers=[read_health, read_readiness, read_metrics, QuotesController],
+        route_handlers=[
+            read_health,
+            read_readiness,
+            read_metrics,
+            QuotesController,
+            TreasuryController,
+        ],
         dependencies={
             **{name: _provide(services, name) for name in WebServices.__struct_fields__},
             "actor": Provide(read_actor, sync_to_thread=False),
@@ -93,14 +112,16 @@ def _openapi() -> OpenAPIConfig:
     return OpenAPIConfig(
         title="Chimera S1",
         version=__version__,
-        summary="Exchange connector: Binance market data, published to Redis Streams.",
+        summary="Exchange connector: Binance market data to Redis Streams, and transfers.",
         description=(
-            "Read-only views of what the service publishes and how it does. Times are local epoch "
-            "ms; prices and amounts are USDT; basis points only where the name says bps. Errors "
-            "are problem details (RFC 9457); `code` is stable."
+            "What the service publishes, how it does, and the one thing that moves money: "
+            "transfers between the wallets. Times are local epoch ms; prices and amounts are USDT; "
+            "basis points only where the name says bps. Errors are problem details (RFC 9457); "
+            "`code` is stable."
         ),
         tags=[
             Tag(name="quotes", description="What was published, newest first."),
+            Tag(name="treasury", description="Money between the wallets, once for each key."),
             Tag(name="operation", description="For orchestrators, Prometheus and people on call."),
         ],
         components=security_components(),

@@ -13,7 +13,8 @@ from litestar.params import SkipValidation
 from msgspec import structs
 
 from chimera_s1.app.use_cases.report_health import ReportHealth
-from chimera_s1.app.web.problems import NOT_READY, PROBLEM_JSON, AnyRequest, respond, view_of
+from chimera_s1.app.web.problem_kinds import NOT_READY
+from chimera_s1.app.web.problems import PROBLEM_JSON, AnyRequest, respond, view_of
 from chimera_s1.app.web.schemas import ComponentView, HealthView, NotReadyView, ReadyView
 from chimera_s1.domain.errors import ChimeraError
 from chimera_s1.domain.resilience.health import Component, Level

@@ -13,17 +13,19 @@ from litestar.datastructures import State
 from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFoundException
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.openapi.datastructures import ResponseSpec
-from msgspec import Struct
 
-from chimera_s1.app.use_cases.control_access import (
-    AccessDisabledError,
-    RateExceededError,
-    ScopeMissingError,
-    TokenRefusedError,
+from chimera_s1.app.use_cases.control_access import RateExceededError, TokenRefusedError
+from chimera_s1.app.web.problem_kinds import (
+    INTERNAL,
+    KIND_OF,
+    METHOD_NOT_ALLOWED,
+    NOT_FOUND,
+    REQUEST_INVALID,
+    REQUEST_TOO_LARGE,
+    ProblemKind,
 )
-from chimera_s1.app.use_cases.quote_board import BoardClosedError, TooManySubscribersError
 from chimera_s1.app.web.schemas import ProblemView
-from chimera_s1.domain.errors import ChimeraError, InvalidValueError
+from chimera_s1.domain.errors import ChimeraError
 
 PROBLEM_JSON = "application/problem+json"
 RETRY_AFTER_S = 5
@@ -34,117 +36,22 @@ AnyRequest = Request[Any, Any, State]
 _logger = logging.getLogger(__name__)
 
 
-class QuoteUnknownError(ChimeraError):
-    """
-    No quote of that instrument was published since the start.
-    """
-
-    code = "quotes.unknown"
-
-
-class ProblemKind(Struct, frozen=True):
-    """
-    One row of the table of problems.
-
-    Attributes:
-        code: For programs; never changes.
-
-        status: HTTP status.
-
-        title: For people.
-    """
-
-    code: str
-    status: HTTPStatus
-    title: str
-
-    @property
-    def retry_later(self) -> bool:
-        """
-        The same request may succeed in a few seconds.
-        """
-        return self.status is HTTPStatus.SERVICE_UNAVAILABLE
-
-
-REQUEST_INVALID = ProblemKind(
-    "request.invalid", HTTPStatus.BAD_REQUEST, "The request cannot be understood"
-)
-NOT_FOUND = ProblemKind("http.not_found", HTTPStatus.NOT_FOUND, "There is no such path")
-METHOD_NOT_ALLOWED = ProblemKind(
-    "http.method_not_allowed",
-    HTTPStatus.METHOD_NOT_ALLOWED,
-    "This path does not take this method",
-)
-REQUEST_TOO_LARGE = ProblemKind(
-    "request.too_large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is larger than this takes"
-)
-NOT_READY = ProblemKind(
-    "service.not_ready",
-    HTTPStatus.SERVICE_UNAVAILABLE,
-    "Something the service cannot work without is RED",
-)
-INTERNAL = ProblemKind(
-    "internal", HTTPStatus.INTERNAL_SERVER_ERROR, "The service failed; its log says more"
-)
-VALUE_INVALID = ProblemKind(
-    InvalidValueError.code, HTTPStatus.BAD_REQUEST, "A value cannot be what it claims to be"
-)
-QUOTE_UNKNOWN = ProblemKind(
-    QuoteUnknownError.code, HTTPStatus.NOT_FOUND, "There is no quote of this instrument"
-)
-TOO_MANY_SUBSCRIBERS = ProblemKind(
-    TooManySubscribersError.code,
-    HTTPStatus.SERVICE_UNAVAILABLE,
-    "As many streams are open as may be",
-)
-STOPPING = ProblemKind(
-    BoardClosedError.code, HTTPStatus.SERVICE_UNAVAILABLE, "The service is stopping"
-)
-TOKEN_REFUSED = ProblemKind(
-    TokenRefusedError.code, HTTPStatus.UNAUTHORIZED, "This needs a valid token"
-)
-SCOPE_MISSING = ProblemKind(
-    ScopeMissingError.code, HTTPStatus.FORBIDDEN, "The token is not for this"
-)
-RATE_EXCEEDED = ProblemKind(
-    RateExceededError.code, HTTPStatus.TOO_MANY_REQUESTS, "This actor asks too often"
-)
-ACCESS_DISABLED = ProblemKind(
-    AccessDisabledError.code,
-    HTTPStatus.SERVICE_UNAVAILABLE,
-    "No tokens are configured, so nobody may do this",
-)
-_OWN: dict[type[ChimeraError], ProblemKind] = {
-    InvalidValueError: VALUE_INVALID,
-    QuoteUnknownError: QUOTE_UNKNOWN,
-    TooManySubscribersError: TOO_MANY_SUBSCRIBERS,
-    BoardClosedError: STOPPING,
-    TokenRefusedError: TOKEN_REFUSED,
-    ScopeMissingError: SCOPE_MISSING,
-    RateExceededError: RATE_EXCEEDED,
-    AccessDisabledError: ACCESS_DISABLED,
-}
-PROBLEM_KINDS = (
-    REQUEST_INVALID,
-    NOT_FOUND,
-    METHOD_NOT_ALLOWED,
-    REQUEST_TOO_LARGE,
-    NOT_READY,
-    INTERNAL,
-    *_OWN.values(),
-)
-
-
 def problem_response(request: AnyRequest, error: Exception) -> Response[ProblemView]:
     """
-    The problem that *error* is; what nobody planned for is logged, and the client learns no more
-    than that.
+    The problem that *error* is.
+    """
+    kind, view = judged(request, error)
+    return respond(kind, view, headers_of(error))
+
+
+def judged(request: AnyRequest, error: Exception) -> tuple[ProblemKind, ProblemView]:
+    """
+    What *error* is; what nobody planned for is logged, and the client learns no more than that.
     """
     kind = _kind(error)
     if kind is INTERNAL:
         _logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    view = view_of(kind, _detail(kind, error, request), request)
-    return respond(kind, view, _headers(error))
+    return kind, view_of(kind, _detail(kind, error, request), request)
 
 
 def view_of(kind: ProblemKind, detail: str, request: AnyRequest) -> ProblemView:
@@ -176,32 +83,20 @@ def respond(
     )
 
 
-def described(kind: ProblemKind) -> ResponseSpec:
+def described(*kinds: ProblemKind, view: type[ProblemView] = ProblemView) -> ResponseSpec:
     """
-    *kind* for the OpenAPI description of a route.
+    *kinds*, which share a status, for the OpenAPI description of a route.
     """
+    each = "; ".join(f"`{kind.code}`: {kind.title}" for kind in kinds)
     return ResponseSpec(
-        ProblemView, generate_examples=False, description=kind.title, media_type=PROBLEM_JSON
+        view,
+        generate_examples=False,
+        description=each,
+        media_type=PROBLEM_JSON,
     )
 
 
-def _kind(error: Exception) -> ProblemKind:
-    match error:
-        case ChimeraError():
-            return _OWN.get(type(error), INTERNAL)
-        case NotFoundException():
-            return NOT_FOUND
-        case MethodNotAllowedException():
-            return METHOD_NOT_ALLOWED
-        case RequestEntityTooLarge():
-            return REQUEST_TOO_LARGE
-        case HTTPException(status_code=status) if status < HTTPStatus.INTERNAL_SERVER_ERROR:
-            return REQUEST_INVALID
-        case _:
-            return INTERNAL
-
-
-def _headers(error: Exception) -> Mapping[str, str]:
+def headers_of(error: Exception) -> Mapping[str, str]:
     """
     What RFC 9110 wants beside the status: Allow with a 405 (Litestar's exception carries it),
     WWW-Authenticate with a 401; and when to come back.
@@ -215,6 +110,22 @@ def _headers(error: Exception) -> Mapping[str, str]:
             return headers
         case _:
             return {}
+
+
+def _kind(error: Exception) -> ProblemKind:
+    match error:
+        case ChimeraError():
+            return KIND_OF.get(type(error), INTERNAL)
+        case NotFoundException():
+            return NOT_FOUND
+        case MethodNotAllowedException():
+            return METHOD_NOT_ALLOWED
+        case RequestEntityTooLarge():
+            return REQUEST_TOO_LARGE
+        case HTTPException(status_code=status) if status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            return REQUEST_INVALID
+        case _:
+            return INTERNAL
 
 
 def _detail(kind: ProblemKind, error: Exception, request: AnyRequest) -> str:

@@ -12,13 +12,13 @@ from litestar.params import PathParameter, QueryParameter
 from litestar.types import ASGIApp
 
 from chimera_s1.app.use_cases.quote_board import QuoteBoard, QuoteFilter
-from chimera_s1.app.web.problems import (
+from chimera_s1.app.web.problem_kinds import (
     QUOTE_UNKNOWN,
     REQUEST_INVALID,
     TOO_MANY_SUBSCRIBERS,
     QuoteUnknownError,
-    described,
 )
+from chimera_s1.app.web.problems import described
 from chimera_s1.app.web.quote_events import EVENT_STREAM, QuoteEvents
 from chimera_s1.app.web.schemas import QuoteListView, QuoteView
 from chimera_s1.domain.access.scopes import Scope

@@ -8,7 +8,8 @@ from typing import Any
 from litestar.openapi.plugins import OpenAPIRenderPlugin
 
 from chimera_s1.app.web.access import SCHEME
-from chimera_s1.app.web.problems import PROBLEM_KINDS, AnyRequest
+from chimera_s1.app.web.problem_kinds import PROBLEM_KINDS
+from chimera_s1.app.web.problems import AnyRequest
 
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 60rem; padding: 0 1rem;
@@ -67,7 +68,7 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
     return (
         f'<h3 id="{escape(operation["operationId"])}"><code>{method.upper()} {escape(path)}</code>'
         f"</h3><p>{escape(operation['summary'])}. {escape(operation['description'])}</p>"
-        f"{_needs(operation)}{_table(parameters)}{_table(responses)}"
+        f"{_needs(operation)}{_table(parameters)}{_body(operation)}{_table(responses)}"
     )
 
 
@@ -78,12 +79,28 @@ def _needs(operation: dict[str, Any]) -> str:
     )
 
 
+def _body(operation: dict[str, Any]) -> str:
+    """
+    What the operation takes; a field that may be left out says so.
+    """
+    content = operation.get("requestBody", {}).get("content", {})
+    return "".join(
+        f"<p>Takes <code>{escape(media_type)}</code>:</p>{_table(_fields(row['schema']))}"
+        for media_type, row in content.items()
+    )
+
+
 def _struct(name: str, schema: dict[str, Any]) -> str:
-    rows = [
-        (field, _type(row), row.get("description", ""))
+    rows = _fields(schema)
+    return f'<h3 id="{escape(name)}"><code>{escape(name)}</code></h3>{_table(rows)}'
+
+
+def _fields(schema: dict[str, Any]) -> list[tuple[str, str, str]]:
+    needed = schema.get("required", ())
+    return [
+        (field, _type(row) + ("" if field in needed else ", optional"), row.get("description", ""))
         for field, row in schema.get("properties", {}).items()
     ]
-    return f'<h3 id="{escape(name)}"><code>{escape(name)}</code></h3>{_table(rows)}'
 
 
 def _problems() -> str:

@@ -1,0 +1,185 @@
+"""
+A JSON object from a request, read strictly: what two readers could understand in two ways is
+refused, and no number passes through a float.
+"""
+
+import json
+from enum import StrEnum
+from typing import TypeVar
+
+from msgspec import Struct
+
+from chimera_s1.domain.errors import ChimeraError
+
+JSON = "application/json"
+
+_NAME_CHARACTERS_MAX = 40
+_Choice = TypeVar("_Choice", bound=StrEnum)
+
+
+class MediaTypeError(ChimeraError):
+    """
+    The body does not say that it is JSON.
+    """
+
+    code = "request.media_type"
+
+
+class RequestInvalidError(ChimeraError):
+    """
+    The request cannot be understood; the text names the field, the rule and the remedy.
+    """
+
+    code = "request.invalid"
+
+
+class JsonNumber(Struct, frozen=True):
+    """
+    A number as it was written.
+    """
+
+    text: str
+
+
+_KINDS: dict[type, str] = {
+    bool: "true or false",
+    str: "a text",
+    JsonNumber: "a number",
+    float: "NaN or infinite, which JSON does not have",
+    dict: "an object",
+    list: "a list",
+}
+
+
+class JsonObject:
+    """
+    The fields of an object, each asked for by its name and what it has to be.
+    """
+
+    def __init__(self, fields: dict[str, object]) -> None:
+        self._fields = fields
+
+    def __contains__(self, name: str) -> bool:
+        return name in self._fields
+
+    def value(self, name: str) -> object:
+        """
+        The field as it is.
+
+        Raises:
+            RequestInvalidError: It is not there.
+        """
+        if name not in self._fields:
+            raise RequestInvalidError(f"{name} is missing; send it")
+        return self._fields[name]
+
+    def text(self, name: str, characters: range) -> str:
+        """
+        A printable text of so many characters.
+
+        Raises:
+            RequestInvalidError: It is something else, or not there.
+        """
+        value = self.value(name)
+        if not isinstance(value, str):
+            raise RequestInvalidError(f"{name} is {kind_of_value(value)}; send a text in quotes")
+        if len(value) not in characters:
+            raise RequestInvalidError(
+                f"{name} has {len(value)} characters; send {characters.start} to "
+                f"{characters.stop - 1}"
+            )
+        if not value.isprintable():
+            raise RequestInvalidError(
+                f"{name} has a character that cannot be printed; send letters, digits, spaces and "
+                "marks, without line breaks"
+            )
+        return value
+
+    def choice(self, name: str, kind: type[_Choice]) -> _Choice:
+        """
+        One of the words of *kind*.
+
+        Raises:
+            RequestInvalidError: It is something else, or not there.
+        """
+        value = self.value(name)
+        if not isinstance(value, str) or value not in tuple(kind):
+            raise RequestInvalidError(f"{name} is none of {', '.join(kind)}; send one of these")
+        return kind(value)
+
+
+def read_json_object(media_type: str, body: bytes, known: tuple[str, ...]) -> JsonObject:
+    """
+    The object in *body*.
+
+    Args:
+        media_type: What the request says it is; empty where it says nothing.
+
+        body: UTF-8, already limited in size.
+
+        known: The fields it may have.
+
+    Raises:
+        MediaTypeError: It is not said to be JSON.
+
+        RequestInvalidError: It is no JSON object, or not of these fields only, each once.
+    """
+    if media_type.partition(";")[0].strip().lower() != JSON:
+        raise MediaTypeError(f"this takes a JSON object; send it with Content-Type: {JSON}")
+    fields = _parsed(body)
+    if not isinstance(fields, dict):
+        raise RequestInvalidError(f"the body is {kind_of_value(fields)}; send one object, {{...}}")
+    unknown = [name for name in fields if name not in known]
+    if unknown:
+        raise RequestInvalidError(
+            f"{_shown(unknown[0])} is unknown; leave it out, this takes {', '.join(known)}"
+        )
+    return JsonObject(fields)
+
+
+def kind_of_value(value: object) -> str:
+    """
+    What *value* is, in words; nothing of it is quoted.
+    """
+    return _KINDS.get(type(value), "null")
+
+
+def _parsed(body: bytes) -> object:
+    if not body:
+        raise RequestInvalidError("the body is empty; send a JSON object")
+    try:
+        parsed: object = json.loads(
+            body.decode("utf-8"),
+            object_pairs_hook=_once_each,
+            parse_float=JsonNumber,
+            parse_int=JsonNumber,
+        )
+    except UnicodeDecodeError as error:
+        raise RequestInvalidError(
+            f"the body is not UTF-8 at byte {error.start}; send it in UTF-8"
+        ) from error
+    except json.JSONDecodeError as error:
+        raise RequestInvalidError(
+            f"the body is no JSON at character {error.pos} ({error.msg}); send a JSON object in "
+            "UTF-8, without a byte order mark"
+        ) from error
+    except RecursionError as error:
+        raise RequestInvalidError("the body is nested too deeply; send one flat object") from error
+    return parsed
+
+
+def _once_each(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    fields: dict[str, object] = {}
+    for name, value in pairs:
+        if name in fields:
+            raise RequestInvalidError(f"{_shown(name)} is there twice; send it once")
+        fields[name] = value
+    return fields
+
+
+def _shown(name: str) -> str:
+    """
+    A field's name as the client wrote it, where that is short and harmless.
+    """
+    harmless = name.isidentifier() and len(name) <= _NAME_CHARACTERS_MAX
+    return name if harmless else "a field"

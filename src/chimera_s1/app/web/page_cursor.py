@@ -1,0 +1,38 @@
+"""
+Where a page ended, as a text for the client to send back.
+"""
+
+import re
+from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error
+
+from chimera_s1.app.web.json_object import RequestInvalidError
+from chimera_s1.domain.ports.transfer_projection import PageMark
+
+_MARK = re.compile(r"([0-9]{1,15}) (\S{1,128})")
+
+
+def cursor_of(mark: PageMark) -> str:
+    """
+    *mark* for the client.
+    """
+    return urlsafe_b64encode(f"{mark.created_at} {mark.transfer_id}".encode()).decode().rstrip("=")
+
+
+def mark_of(cursor: str) -> PageMark:
+    """
+    The mark that `cursor_of` made *cursor* of.
+
+    Raises:
+        RequestInvalidError: It made nothing like it.
+    """
+    try:
+        text = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
+    except (Error, ValueError):
+        text = ""
+    found = _MARK.fullmatch(text)
+    if found is None:
+        raise RequestInvalidError(
+            "cursor is none of ours; send next_cursor of the page before, or none for the first"
+        )
+    return PageMark(int(found[1]), found[2])
