@@ -6,6 +6,7 @@ The command line: which commands there are, and what each way of failing means t
 | 0 | done |
 | 1 | failed while running |
 | 2 | something the user typed, set or handed over is wrong |
+| 3 | `transfer` only: not over yet |
 | 130 | ended by Ctrl-C |
 """
 
@@ -19,12 +20,14 @@ from chimera_s1.app.commands.config import config
 from chimera_s1.app.commands.demo import demo
 from chimera_s1.app.commands.doctor import doctor
 from chimera_s1.app.commands.drill import drill
+from chimera_s1.app.commands.ledger import ledger
 from chimera_s1.app.commands.record import record
 from chimera_s1.app.commands.replay import replay
 from chimera_s1.app.commands.serve import serve
 from chimera_s1.app.commands.simulate import simulate
 from chimera_s1.app.commands.tail import tail
 from chimera_s1.app.commands.tokens import tokens
+from chimera_s1.app.commands.transfer import transfer
 from chimera_s1.domain.errors import (
     ChimeraError,
     ConfigurationError,
@@ -43,9 +46,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 1 failed while running, 2 wrong settings, arguments or file, "
-    "130 ended by Ctrl-C.",
+    "3 a transfer is not over, 130 ended by Ctrl-C.",
 )
-_RUN, _DATA, _LOOK = "Run", "Market data", "Look"
+_RUN, _DATA, _MONEY, _LOOK = "Run", "Market data", "Treasury", "Look"
 app.command(rich_help_panel=_RUN)(serve)
 app.command(rich_help_panel=_RUN)(demo)
 app.command(rich_help_panel=_RUN)(simulate)
@@ -53,6 +56,8 @@ app.add_typer(tokens, name="tokens", rich_help_panel=_RUN)
 app.command(rich_help_panel=_DATA)(tail)
 app.command(rich_help_panel=_DATA)(record)
 app.command(rich_help_panel=_DATA)(replay)
+app.command(rich_help_panel=_MONEY)(transfer)
+app.add_typer(ledger, name="ledger", rich_help_panel=_MONEY)
 app.command(rich_help_panel=_LOOK)(config)
 app.command(rich_help_panel=_LOOK)(doctor)
 app.command(rich_help_panel=_LOOK)(drill)

@@ -44,9 +44,18 @@ class LedgerStores(Struct, frozen=True):
 
 
 @asynccontextmanager
-async def open_stores(settings: Settings, clock: Clock) -> AsyncIterator[LedgerStores]:
+async def open_stores(
+    settings: Settings, clock: Clock, *, read_only: bool = False
+) -> AsyncIterator[LedgerStores]:
     """
     The stores, open while the context lasts.
+
+    Args:
+        settings: Say where.
+
+        clock: Of leases.
+
+        read_only: To look, also beside a service that writes; nothing is made.
 
     Raises:
         ConfigurationError: The place cannot be used; the text says what to change.
@@ -55,7 +64,7 @@ async def open_stores(settings: Settings, clock: Clock) -> AsyncIterator[LedgerS
 
         LedgerDamagedError: What is there is damaged.
     """
-    async with SqliteDatabase(sqlite_path(settings)) as database:
+    async with SqliteDatabase(sqlite_path(settings), read_only=read_only) as database:
         yield LedgerStores(
             SqliteEventStore(database, TREASURY),
             SqliteCursorStore(database),
