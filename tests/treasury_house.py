@@ -36,9 +36,7 @@ from tests.virtual_time import LoopClock
 
 IN = Direction.SPOT_TO_FUTURES
 OUT = Direction.FUTURES_TO_SPOT
-LIMITS = Limits(
-    directions=(IN, OUT), min=Decimal(1), max=Decimal(1000), daily_cap=Decimal(10_000)
-)
+LIMITS = Limits(directions=(IN, OUT), min=Decimal(1), max=Decimal(1000), daily_cap=Decimal(10_000))
 LOOKS = Backoff(base_ms=2_000, max_wait_ms=60_000, jitter_ms=0)
 
 
@@ -84,7 +82,8 @@ class Instance:
         store: EventStore | None = None,
         gateway: TreasuryGateway | None = None,
         leases: LeaseStore | None = None,
-        clock: LoopClock | None = None,
+        skew_ms: float = 0.0,
+        look_ms: int = 500,
         executor: type[ExecuteTransfers] = ExecuteTransfers,
         reconciler: type[ReconcileTransfers] = ReconcileTransfers,
     ) -> None:
@@ -93,7 +92,11 @@ class Instance:
         store = store or world.store
         gateway = gateway or world.exchange
         leases = leases or world.leases
-        clock = clock or world.clock
+        clock = world.clock
+
+        def exchange_ms() -> float:
+            return world.exchange.exchange_ms + skew_ms
+
         draw = world.random.random
         switches = world.switches
         self.ledger = TreasuryLedger(store, clock=clock, new_id=world.new_id, draw=draw)
@@ -117,7 +120,7 @@ class Instance:
             JobLease("treasury.executor", leases, name, clock),
             self.admission,
             clock=clock,
-            exchange_ms=lambda: float(world.exchange.exchange_ms),
+            exchange_ms=exchange_ms,
             doubt_clock=self._doubt,
             draw=draw,
             policy=world.policy,
@@ -127,10 +130,11 @@ class Instance:
             gateway,
             JobLease("treasury.reconciler", leases, name, clock),
             clock=clock,
-            exchange_ms=lambda: float(world.exchange.exchange_ms),
+            exchange_ms=exchange_ms,
             is_in_flight=self.executor.is_in_flight,
             patience=world.patience,
             looks=LOOKS,
+            look_ms=look_ms,
         )
 
     def _doubt(self) -> None:
@@ -150,7 +154,9 @@ async def running(instance: Instance) -> AsyncIterator[Instance]:
         tasks.cancel_scope.cancel()
 
 
-def wish(name: str, amount: str | int = 10, direction: Direction = IN, why: str = "") -> TransferWish:
+def wish(
+    name: str, amount: str | int = 10, direction: Direction = IN, why: str = ""
+) -> TransferWish:
     return TransferWish(parse_transfer_id(name), direction, Decimal(amount), why)
 
 

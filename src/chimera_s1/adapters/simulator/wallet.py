@@ -88,7 +88,7 @@ class Wallet:
         """
         self.behaviour = Behaviour()
         self.permissions = Permissions()
-        # The exchange never gives a number twice; a simulator that is started again must not either.
+        # The exchange never gives a number twice; nor may a simulator that is started again.
         self._first_tran_id = clock.now_ms() * 1_000
         self._balances = dict(balances)
         self._clock = clock

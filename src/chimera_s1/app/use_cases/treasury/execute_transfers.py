@@ -45,7 +45,6 @@ from chimera_s1.domain.treasury.reconciliation import client_id_of
 from chimera_s1.domain.treasury.transfer import Phase, Transfer
 
 ACTOR = "s1/executor"
-LOOK_MS = 500.0
 IN_FLIGHT_MAX = 8
 """
 Requests on their way at once; the rest waits its turn.
@@ -69,6 +68,8 @@ class SubmissionPolicy(Struct, frozen=True, kw_only=True):
         max_age_ms: A transfer that was not sent for so long is given up: a stale wish must not
             come true.
 
+        look_ms: Longest between looks at the ledger, where other instances write too.
+
         retry: Waits between attempts that did not leave.
 
         recording: Waits between tries to write down what came of a request.
@@ -77,6 +78,7 @@ class SubmissionPolicy(Struct, frozen=True, kw_only=True):
     recv_window_ms: int = 5_000
     margin_ms: int = 1_000
     max_age_ms: int = 600_000
+    look_ms: int = 500
     retry: Backoff = Backoff(base_ms=500, max_wait_ms=15_000, jitter_ms=250)
     recording: Backoff = Backoff(base_ms=200, max_wait_ms=5_000, jitter_ms=100)
 
@@ -153,7 +155,7 @@ class ExecuteTransfers:
         async with anyio.create_task_group() as tasks:
             while not self._stopping:
                 await self._look(tasks)
-                await self._ledger.changes.heard(self._clock, LOOK_MS)
+                await self._ledger.changes.heard(self._clock, self._policy.look_ms)
         await self._lease.give_up()
 
     async def _look(self, tasks: TaskGroup) -> None:

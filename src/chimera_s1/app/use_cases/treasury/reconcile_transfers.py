@@ -47,7 +47,7 @@ from chimera_s1.domain.treasury.reconciliation import (
 from chimera_s1.domain.treasury.transfer import Phase, Transfer
 
 ACTOR = "s1/reconciler"
-LOOK_MS = 500.0
+LOOK_MS = 500
 WATCH_LOOK_MS = 300_000
 REPLY_DEADLINE_MS = 15_000
 """
@@ -97,6 +97,8 @@ class ReconcileTransfers:
         patience: How long absence must last before it is believed.
 
         looks: Waits between looks at one transfer.
+
+        look_ms: Longest between looks at the ledger, where other instances write too.
     """
 
     def __init__(
@@ -110,6 +112,7 @@ class ReconcileTransfers:
         is_in_flight: Callable[[TransferId], bool],
         patience: Patience,
         looks: Backoff,
+        look_ms: int = LOOK_MS,
     ) -> None:
         self._ledger = ledger
         self._gateway = gateway
@@ -119,6 +122,7 @@ class ReconcileTransfers:
         self._is_in_flight = is_in_flight
         self._patience = patience
         self._looks = looks
+        self._look_ms = look_ms
         self._examinations: dict[TransferId, Examination] = {}
         self.trouble = ""
         """
@@ -137,7 +141,7 @@ class ReconcileTransfers:
                 self.trouble = ""
             except STORE_FAILURES as error:
                 self.trouble = str(error)
-            await self._ledger.changes.heard(self._clock, LOOK_MS)
+            await self._ledger.changes.heard(self._clock, self._look_ms)
 
     async def round(self) -> None:
         """

@@ -1,0 +1,239 @@
+"""
+A seeded world around the real use cases: an exchange that knows no ids, replies that are lost,
+histories that lag, processes that pause and die, clocks that are off, two instances on one ledger.
+
+    python -m tests.load.treasury_model --seeds 200000 --processes 2
+
+Time is virtual, chance comes from the seed: a seed that fails fails again. Four broken variants
+are kept beside the right one; the model is worth something as long as it catches each of them.
+"""
+
+import argparse
+import logging
+import random
+import sys
+from collections import Counter
+from collections.abc import Iterable
+from concurrent.futures import ProcessPoolExecutor
+from enum import StrEnum
+from functools import partial
+
+import anyio
+from anyio.abc import TaskGroup
+from msgspec.structs import replace
+
+from chimera_s1.adapters.memory.treasury_gateway import MemorySignedTransfer
+from chimera_s1.app.use_cases.treasury.execute_transfers import ExecuteTransfers, SubmissionPolicy
+from chimera_s1.domain.identifiers import TransferId
+from chimera_s1.domain.ports.treasury_gateway import Reply, SignedTransfer, Unknown
+from chimera_s1.domain.treasury.commands import StartSubmission
+from chimera_s1.domain.treasury.open_transfers import OpenTransfers
+from chimera_s1.domain.treasury.reconciliation import Patience, client_id_of
+from chimera_s1.domain.treasury.transfer import Transfer, TransferStatus
+from tests.load.model_exchange import (
+    EXECUTION_MS,
+    LAG_MS,
+    RECV_MS,
+    SKEW_MS,
+    Crash,
+    Life,
+    ModelExchange,
+    ModelGateway,
+    Mortal,
+)
+from tests.treasury_house import Instance, World, loose, wish
+from tests.treasury_invariants import violations_of
+from tests.virtual_time import run_virtually
+
+HORIZON_MS = 4_000_000
+LOOK_MS = 4_000
+PATIENCE = Patience(
+    execution_ms=EXECUTION_MS, history_lag_ms=LAG_MS, clean_reads=3, clean_spread_ms=4_000
+)
+HASTY = Patience(execution_ms=0, history_lag_ms=0, clean_reads=1, clean_spread_ms=0)
+
+
+class Variant(StrEnum):
+    """What is tried: ours, or ours with one mistake built in."""
+
+    OURS = "ours"
+    EARLY = "early FAILED"
+    RESEND = "re-send"
+    RESIGN = "re-sign"
+    NO_BLOCK = "no same-amount block"
+
+
+class ResendingExecutor(ExecuteTransfers):
+    """Mistake: asks again when it did not hear the reply."""
+
+    async def _send(self, signed: SignedTransfer, command: StartSubmission) -> Reply:
+        reply = await super()._send(signed, command)
+        if isinstance(reply, Unknown):
+            assert isinstance(signed, MemorySignedTransfer)
+            order = replace(signed.order, signed_at=round(self._exchange_ms()))
+            return await self._gateway.submit(self._gateway.sign(order))
+        return reply
+
+
+class HeedlessExecutor(ExecuteTransfers):
+    """Mistake: sends although another of the same amount is unresolved."""
+
+    def _rival_in_flight(self, transfer: Transfer) -> bool:
+        del transfer
+        return False
+
+
+class HeedlessBook(OpenTransfers):
+    """The same mistake, where it is decided."""
+
+    def rivals(self, transfer: Transfer) -> tuple[TransferId, ...]:
+        del transfer
+        return ()
+
+
+class Model:
+    """One seed."""
+
+    def __init__(self, seed: int, variant: Variant) -> None:
+        self.variant = variant
+        self.chance = random.Random(seed)
+        self.world = World(seed=seed)
+        self.world.patience = HASTY if variant is Variant.EARLY else PATIENCE
+        self.world.policy = SubmissionPolicy(recv_window_ms=RECV_MS, look_ms=LOOK_MS)
+        self.exchange = ModelExchange(self.world.clock, self.chance)
+        self.skews = [self.chance.uniform(-SKEW_MS, SKEW_MS) * 0.9 for _ in range(2)]
+        self.names = [f"t{number}" for number in range(4)]
+        self.wishes = [wish(name, self.chance.choice([10, 10, 25])) for name in self.names]
+        self.crashes = 0
+
+    async def run(self) -> list[str]:
+        async with anyio.create_task_group() as tasks:
+            for skew_ms in self.skews:
+                tasks.start_soon(self._process, tasks, skew_ms)
+            for each in self.wishes:
+                tasks.start_soon(self._ask, each)
+            with anyio.move_on_after(HORIZON_MS / 1000):
+                await self._until_all_are_over()
+            tasks.cancel_scope.cancel()
+        return await self._violations()
+
+    async def _ask(self, asked: object) -> None:
+        await self.world.clock.sleep_ms(self.chance.uniform(0, 6_000))
+        asker = Instance(self.world)
+        await asker.requests.request(loose(asked), "model")
+
+    async def _process(self, tasks: TaskGroup, skew_ms: float) -> None:
+        """One of the two instances: it lives, dies, and is started again."""
+        while True:
+            life = Life(tasks, skew_ms)
+            try:
+                await self._live(life)
+            except BaseExceptionGroup as group:
+                if group.split(Crash)[1] is not None:
+                    raise
+                self.crashes += 1
+            await self.world.clock.sleep_ms(self.chance.uniform(1_000, 30_000))
+
+    async def _live(self, life: Life) -> None:
+        resigns = self.variant is Variant.RESIGN
+        executors = {
+            Variant.RESEND: ResendingExecutor,
+            Variant.NO_BLOCK: HeedlessExecutor,
+        }
+        instance = Instance(
+            self.world,
+            store=loose(Mortal(self.world.store, life)),
+            gateway=ModelGateway(self.exchange, life, resigns=resigns),
+            leases=loose(Mortal(self.world.leases, life)),
+            executor=executors.get(self.variant, ExecuteTransfers),
+            skew_ms=life.skew_ms,
+            look_ms=LOOK_MS,
+        )
+        if self.variant is Variant.NO_BLOCK:
+            instance.ledger.open = HeedlessBook()
+        async with anyio.create_task_group() as tasks:
+            instance.start(tasks)
+
+    async def _until_all_are_over(self) -> None:
+        watcher = Instance(self.world)
+        while True:
+            await self.world.clock.sleep_ms(10_000)
+            await watcher.ledger.catch_up()
+            book = watcher.ledger.open
+            begun = book.head.seq >= len(self.wishes)
+            if begun and not book.waiting and not book.unresolved and not book.unverified:
+                states = [await watcher.ledger.find(each.transfer_id) for each in self.wishes]
+                if all(states):
+                    return
+
+    async def _violations(self) -> list[str]:
+        found = await violations_of(self.world.store)
+        ledger = Instance(self.world).ledger
+        for each in self.wishes:
+            transfer = await ledger.find(each.transfer_id)
+            found += self._judge(transfer) if transfer is not None else ["never accepted"]
+        return found
+
+    def _judge(self, transfer: Transfer) -> Iterable[str]:
+        own = [
+            each
+            for each in self.exchange.executed
+            if each.order.client_id
+            in {client_id_of(transfer.transfer_id, n) for n in range(transfer.attempt + 1)}
+        ]
+        if len(own) > 1:
+            yield "executed twice"
+        if transfer.status is TransferStatus.FAILED and own:
+            yield "FAILED but executed"
+        if transfer.status is TransferStatus.DONE:
+            if not own:
+                yield "DONE but not executed"
+            elif transfer.tran_id not in {each.movement.tran_id for each in own}:
+                yield "DONE by another's movement"
+            if transfer.corrected:
+                yield "called FAILED although it was executed"
+        if transfer.status is TransferStatus.PENDING:
+            yield "not decided"
+        if transfer.disputed:
+            yield "disputed"
+
+
+def violations(seed: int, variant: Variant = Variant.OURS) -> list[str]:
+    """What went wrong with *seed*; nothing, one hopes."""
+    return run_virtually(Model(seed, variant).run)
+
+
+def _failing(variant: Variant, seed: int) -> tuple[int, list[str]]:
+    return seed, violations(seed, variant)
+
+
+def main() -> int:
+    """Run many seeds of each variant and print what they found."""
+    logging.disable(logging.CRITICAL)
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=2_000)
+    parser.add_argument("--first", type=int, default=0)
+    parser.add_argument("--processes", type=int, default=2)
+    parser.add_argument("--mutant-seeds", type=int, default=200)
+    given = parser.parse_args()
+    failed = False
+    with ProcessPoolExecutor(given.processes) as pool:
+        for variant in Variant:
+            count = given.seeds if variant is Variant.OURS else given.mutant_seeds
+            seeds = range(given.first, given.first + count)
+            found: Counter[str] = Counter()
+            bad: list[int] = []
+            for seed, wrong in pool.map(partial(_failing, variant), seeds, chunksize=50):
+                found.update(wrong)
+                bad += [seed] if wrong else []
+            sys.stdout.write(
+                f"{variant.value:22} {count:7} seeds  {len(bad):6} wrong  "
+                f"{dict(found) or 'no violation'}  {bad[:5] or ''}\n"
+            )
+            sys.stdout.flush()
+            failed |= bool(bad) is (variant is Variant.OURS)
+    return 1 if failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,33 @@
+"""
+The seeded model of the treasury: nothing goes wrong with ours, and each mistake is caught.
+"""
+
+import os
+
+import pytest
+
+from tests.load.treasury_model import Variant, violations
+
+SEEDS = 2_000
+SLICES = 20
+MUTANT_SEEDS = 40
+
+
+@pytest.mark.parametrize("part", range(SLICES))
+def test_no_seed_breaks_a_promise(part: int) -> None:
+    """
+    No transfer moves money twice, none that moved is FAILED, none that did not is DONE, all end.
+    """
+    size = SEEDS // SLICES
+    first = int(os.environ.get("MODEL_FIRST_SEED", "0")) + part * size
+    wrong = {seed: found for seed in range(first, first + size) if (found := violations(seed))}
+
+    assert not wrong
+
+
+@pytest.mark.parametrize("variant", [each for each in Variant if each is not Variant.OURS])
+def test_each_mistake_is_caught(variant: Variant) -> None:
+    """
+    A model that a broken treasury passes would prove nothing.
+    """
+    assert any(violations(seed, variant) for seed in range(MUTANT_SEEDS))
