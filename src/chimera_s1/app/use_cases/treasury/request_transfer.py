@@ -15,7 +15,7 @@ from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.treasury.commands import RequestTransfer, terms_of
 from chimera_s1.domain.treasury.events import TransferRejected, TransferRequested, TreasuryMode
 from chimera_s1.domain.treasury.limits import Direction, Limits
-from chimera_s1.domain.treasury.transfer import Transfer, TransferStatus
+from chimera_s1.domain.treasury.transfer import Phase, Transfer, TransferStatus
 
 JOIN_MS = 3_000.0
 """
@@ -95,7 +95,7 @@ class RequestTransfers:
 
     async def request(self, wish: TransferWish, actor: str) -> Answer:
         """
-        Accept *wish*, unless it was before, and wait a little for its end.
+        Accept *wish*, unless it was before, and wait a little for the exchange's word.
 
         Raises:
             KeyReusedError: The key belongs to another wish.
@@ -132,7 +132,8 @@ class RequestTransfers:
                 "use a new key for a new transfer"
             )
         until_ms = self._clock.monotonic_ms() + self._join_ms
-        while transfer.status is TransferStatus.PENDING:
+        # An unknown outcome takes as long as it takes: the caller hears PENDING at once.
+        while transfer.status is TransferStatus.PENDING and transfer.phase is not Phase.UNKNOWN:
             left_ms = until_ms - self._clock.monotonic_ms()
             if left_ms <= 0:
                 break
