@@ -5,14 +5,12 @@ Another adapter joins all suites by an entry in `BENCHES`.
 """
 
 import sqlite3
-from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, closing
 from pathlib import Path
 
 import msgspec
 import pytest
-from msgspec import Struct
 
 from chimera_s1.adapters.memory.clock import ManualClock
 from chimera_s1.adapters.memory.cursor_store import MemoryCursorStore
@@ -26,87 +24,13 @@ from chimera_s1.adapters.sqlite.lease_store import SqliteLeaseStore
 from chimera_s1.adapters.sqlite.transfer_projection import SqliteTransferProjection
 from chimera_s1.domain.errors import StoreUnavailableError
 from chimera_s1.domain.ledger.commit import Commit, Document
-from chimera_s1.domain.ports.cursor_store import CursorStore
-from chimera_s1.domain.ports.event_store import AppendResult, EventStore
-from chimera_s1.domain.ports.lease_store import LeaseStore
-from chimera_s1.domain.ports.transfer_projection import TransferProjection, TransferRow
+from chimera_s1.domain.ports.event_store import AppendResult
+from chimera_s1.domain.ports.transfer_projection import TransferRow
+from tests.contract.arango_bench import ARANGO_BENCHES
+from tests.contract.ledger_bench import Bench, Stores
 from tests.contract.ledger_chains import LEDGER
 
-
-class Stores(Struct):
-    """
-    What a process has in its hands.
-    """
-
-    events: EventStore
-    cursors: CursorStore
-    leases: LeaseStore
-    transfers: TransferProjection
-
-
-class Bench(ABC):
-    """
-    A place where things are kept, and somebody who has access to it.
-    """
-
-    @abstractmethod
-    async def open(self) -> Stores:
-        """
-        The stores as a process finds them that starts now; the one before has ended.
-        """
-
-    @abstractmethod
-    async def pass_time(self, duration_ms: int) -> None:
-        """
-        Let the clock by which leases end go on.
-        """
-
-    @abstractmethod
-    def lose_reply(self) -> None:
-        """
-        The next append is applied, and its caller is told that the store did not answer.
-        """
-
-    @abstractmethod
-    async def load(self, seq: int) -> Document:
-        """
-        The document at *seq*, as it is kept.
-        """
-
-    @abstractmethod
-    async def save(self, seq: int, document: Document | None) -> None:
-        """
-        Put *document* at *seq*, or remove what is there.
-        """
-
-    async def edit(self, seq: int, change: Callable[[Document], object]) -> None:
-        """
-        Let *change* change the document at *seq* in place.
-        """
-        document = await self.load(seq)
-        change(document)
-        await self.save(seq, document)
-
-    async def delete(self, seq: int) -> None:
-        """
-        Leave a hole.
-        """
-        await self.save(seq, None)
-
-    async def swap(self, first: int, second: int) -> None:
-        """
-        Each document in the place of the other.
-        """
-        documents = await self.load(first), await self.load(second)
-        await self.save(first, documents[1])
-        await self.save(second, documents[0])
-
-    async def cut_tail(self, seq: int, newest: int) -> None:
-        """
-        Remove what comes after *seq*, up to *newest*.
-        """
-        for place in range(newest, seq, -1):
-            await self.save(place, None)
+__all__ = ["Bench", "Stores", "bench", "stores"]
 
 
 class MemoryBench(Bench):
@@ -228,6 +152,7 @@ async def sqlite_bench(directory: Path) -> AsyncIterator[Bench]:
 BENCHES: dict[str, Callable[[Path], AbstractAsyncContextManager[Bench]]] = {
     "memory": memory_bench,
     "sqlite": sqlite_bench,
+    **ARANGO_BENCHES,
 }
 """
 A directory that is the test's own -> the bench.

@@ -1,0 +1,318 @@
+"""
+One piece of work: its requests, repeated as their failures allow, until its time is over.
+"""
+
+import logging
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Final, TypeAlias, TypeVar
+
+import msgspec
+from msgspec import Struct, field
+
+from chimera_s1.adapters.arango.coordinator import Asked, Coordinator, Reply, blamed
+from chimera_s1.adapters.arango.errors import (
+    ArangoFault,
+    NoReplyError,
+    RefusedError,
+    StrangeDocumentError,
+    Verdict,
+    advice,
+    classify,
+)
+from chimera_s1.adapters.arango.rota import Rota
+from chimera_s1.domain.errors import StoreUnavailableError
+from chimera_s1.domain.ledger.commit import Document
+
+T = TypeVar("T")
+BindValue: TypeAlias = str | int
+
+FIRST_WAIT_S: Final = 0.05
+LONGEST_WAIT_S: Final = 2.0
+BUSY_WAIT_S: Final = (0.02, 0.2)
+BUSY_TRIES_MAX: Final = 5
+CURSOR_TTL_S: Final = 30
+_HTTP_CONFLICT = 409
+_EXPONENT_MAX = 16
+
+_log = logging.getLogger(__name__)
+
+
+class Patience(Struct, frozen=True):
+    """
+    How long things may take, s.
+
+    Attributes:
+        budget_s: One piece of work as a whole; it begins no request after that.
+
+        read_s: Of one request, until the answer.
+
+        connect_s: Of one connection.
+    """
+
+    budget_s: float = 8.0
+    read_s: float = 5.0
+    connect_s: float = 1.0
+
+
+class _Batch(Struct, frozen=True):
+    result: list[msgspec.Raw]
+    more: bool = field(name="hasMore")
+    id: str = ""
+
+
+class Errand:
+    """
+    Lives in one worker thread, and blocks it.
+    """
+
+    def __init__(
+        self,
+        rota: Rota,
+        patience: Patience,
+        until_s: float,
+        *,
+        monotonic: Callable[[], float],
+        draw: Callable[[], float],
+    ) -> None:
+        """
+        Args:
+            rota: Whom to ask.
+
+            patience: How long for.
+
+            until_s: When its time is over, by *monotonic*.
+
+            monotonic: A clock that never goes back, s.
+
+            draw: Uniform in [0, 1).
+        """
+        self._rota = rota
+        self._patience = patience
+        self._until_s = until_s
+        self._monotonic = monotonic
+        self._draw = draw
+        self._last: Coordinator | None = None
+        self._tries = 0
+        self._busy_tries = 0
+
+    @property
+    def coordinators(self) -> Sequence[Coordinator]:
+        """
+        All there are.
+        """
+        return self._rota.coordinators
+
+    def pick(self) -> Coordinator:
+        """
+        Whom to ask next, for several requests that belong together.
+        """
+        return self._rota.pick(self._last)
+
+    def once(self, asked: Asked, at: Coordinator | None = None) -> Reply:
+        """
+        Send *asked* once: to *at*, or to another coordinator than the last one.
+
+        Raises:
+            ArangoFault: There is no answer, or it is an error.
+        """
+        coordinator = at or self.pick()
+        self._last = coordinator
+        left_s = max(self._until_s - self._monotonic(), FIRST_WAIT_S)
+        try:
+            reply = coordinator.send(asked, min(left_s, self._patience.read_s))
+        except ArangoFault as fault:
+            self._rota.note(coordinator, fault)
+            raise
+        self._rota.note(coordinator, None)
+        return reply
+
+    def ask(self, asked: Asked) -> Reply:
+        """
+        Send *asked*, which may be repeated whatever became of it, until there is an answer.
+
+        Raises:
+            ArangoFault: Repeating would not help.
+
+            StoreUnavailableError: The time is over.
+        """
+        return self.repeat(partial(self.once, asked))
+
+    def repeat(self, work: Callable[[], T]) -> T:
+        """
+        What *work* gives as soon as it raises no fault that may pass; raises as `ask`.
+        """
+        while True:
+            try:
+                return work()
+            except ArangoFault as fault:
+                self.wait_after(fault)
+
+    def find(self, collection: str, key: str, kind: type[T]) -> T | None:
+        """
+        The document of *key*, a *kind*; None where there is none; raises as `ask`.
+        """
+        try:
+            reply = self.ask(Asked("get", f"/_api/document/{collection}/{key}"))
+        except RefusedError as refusal:
+            if refusal.no_document:
+                return None
+            raise
+        return _read(reply.text, kind, reply)
+
+    def find_many(self, collection: str, keys: Sequence[str]) -> list[Document | None]:
+        """
+        The documents of *keys*, None where there is none; raises as `ask`.
+        """
+        asked = Asked("put", f"/_api/document/{collection}", {"onlyget": "1"}, list(keys))
+        return self.repeat(lambda: _documents(self.once(asked), len(keys)))
+
+    def write_many(self, asked: Asked, number: int) -> list[Document]:
+        """
+        What is said of each of the *number* documents of *asked*, which are all written again where
+        some failed; raises as `ask`.
+        """
+
+        def write() -> list[Document]:
+            reply = self.once(asked)
+            written = [each for each in _documents(reply, number) if each is not None]
+            if len(written) < number:
+                raise blamed(NoReplyError("lost a document that was to be written"), reply)
+            return written
+
+        return self.repeat(write)
+
+    def win(self, asked: Asked) -> bool:
+        """
+        Send *asked*, which writes if things are still as they were; False, after a while, where
+        they are not, or where it is unknown: look again.
+
+        Raises:
+            ArangoFault: Looking again would not help.
+
+            StoreUnavailableError: The time is over.
+        """
+        try:
+            self.once(asked)
+        except ArangoFault as fault:
+            gone = isinstance(fault, RefusedError) and fault.no_document
+            if classify(fault) is Verdict.PERMANENT and not gone:
+                raise
+            self.pause(fault)
+            return False
+        return True
+
+    def query(
+        self, text: str, binds: Mapping[str, BindValue], kind: type[T], batch_size: int = 1
+    ) -> list[T]:
+        """
+        All that the AQL *text*, which only reads, returns, each a *kind*; raises as `ask`.
+        """
+        asked = Asked(
+            "post",
+            "/_api/cursor",
+            body={
+                "query": text,
+                "bindVars": binds,
+                "count": False,
+                "batchSize": batch_size,
+                "ttl": CURSOR_TTL_S,
+                "options": {"maxRuntime": self._patience.read_s, "failOnWarning": True},
+            },
+        )
+        return self.repeat(lambda: self._run_query(asked, kind))
+
+    def wait_after(self, fault: ArangoFault) -> None:
+        """
+        Let some time pass, if the same request may succeed then.
+
+        Raises:
+            ArangoFault: It may not.
+
+            StoreUnavailableError: The time is over.
+        """
+        if classify(fault) in {Verdict.PERMANENT, Verdict.LOST_RACE}:
+            raise fault
+        self.pause(fault)
+
+    def pause(self, fault: ArangoFault) -> None:
+        """
+        Let some time pass after *fault*, longer each time.
+
+        Raises:
+            StoreUnavailableError: The time is over, or a key is busy for too long.
+        """
+        self._tries += 1
+        busy = classify(fault) is Verdict.BUSY_KEY
+        self._busy_tries += busy
+        wait_s = self._busy_wait_s() if busy else self._wait_s()
+        if self._busy_tries > BUSY_TRIES_MAX or self._monotonic() + wait_s >= self._until_s:
+            raise unavailable(fault, self._tries)
+        _log.warning(
+            "ArangoDB is asked again: %s %s; try %d", fault.coordinator, fault.said, self._tries
+        )
+        time.sleep(wait_s)
+
+    def _wait_s(self) -> float:
+        doubled: float = FIRST_WAIT_S * 2 ** min(self._tries - 1, _EXPONENT_MAX)
+        return self._draw() * min(doubled, LONGEST_WAIT_S)
+
+    def _busy_wait_s(self) -> float:
+        shortest, longest = BUSY_WAIT_S
+        return shortest + self._draw() * (longest - shortest)
+
+    def _run_query(self, asked: Asked, kind: type[T]) -> list[T]:
+        # The rest is where the first batch came from.
+        home = self.pick()
+        reply = self.once(asked, home)
+        batch = reply.read(_Batch)
+        rows = batch.result
+        while batch.more:
+            batch = self.once(Asked("post", f"/_api/cursor/{batch.id}"), home).read(_Batch)
+            rows.extend(batch.result)
+        return [_read(row, kind, reply) for row in rows]
+
+
+def _read(text: str | msgspec.Raw, kind: type[T], reply: Reply) -> T:
+    try:
+        return msgspec.json.decode(text, type=kind)
+    except msgspec.ValidationError as error:
+        strange = StrangeDocumentError(f"has a document that is none of ours ({error})")
+        raise blamed(strange, reply) from error
+    except msgspec.DecodeError:
+        raise blamed(NoReplyError("gives an answer that is not ArangoDB's"), reply) from None
+
+
+def _documents(reply: Reply, number: int) -> list[Document | None]:
+    """
+    The elements of an answer to several documents, None for what is not there.
+
+    Raises:
+        ArangoFault: One says something worse, or there are more or fewer than *number*.
+    """
+    elements = reply.read(list[Document])
+    if len(elements) != number:
+        raise blamed(NoReplyError("answers for another number of documents"), reply)
+    return [_document(each, reply) for each in elements]
+
+
+def _document(element: Document, reply: Reply) -> Document | None:
+    number = element.get("errorNum")
+    if not isinstance(number, int):
+        return element
+    # As it would be answered alone; only a lost race is told from others by this.
+    refusal = RefusedError(_HTTP_CONFLICT, number, str(element.get("errorMessage", "")))
+    if refusal.no_document:
+        return None
+    raise blamed(refusal, reply)
+
+
+def unavailable(fault: ArangoFault, tries: int = 1) -> StoreUnavailableError:
+    """
+    *fault* in a sentence for people.
+    """
+    often = f" after {tries} tries" if tries > 1 else ""
+    return StoreUnavailableError(
+        f"ArangoDB at {fault.coordinator} {fault.said}{often}; {advice(fault)}"
+    )

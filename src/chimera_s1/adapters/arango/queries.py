@@ -1,0 +1,56 @@
+"""
+All the AQL there is. What varies is bound, never written into the text.
+"""
+
+from typing import Final
+
+NOW: Final = "RETURN DATE_NOW()"
+"""
+The store's clock, epoch ms.
+"""
+
+HEAD: Final = """
+    FOR c IN @@commits
+      FILTER c._key >= @first AND c._key <= @last
+      SORT c._key DESC
+      LIMIT 1
+      RETURN c
+"""
+
+NEXT: Final = """
+    FOR c IN @@commits
+      FILTER c._key > @after AND c._key <= @last
+      SORT c._key
+      LIMIT 1
+      RETURN c._key
+"""
+
+BY_COMMIT_ID: Final = """
+    FOR c IN @@commits
+      FILTER c.ledger == @ledger AND c.commit_id == @commit_id
+      LIMIT 1
+      RETURN c
+"""
+
+STREAM: Final = """
+    FOR c IN @@commits
+      FILTER c.ledger == @ledger AND @stream IN c.streams[*]
+      SORT c.seq
+      RETURN c
+"""
+
+NEWEST_TRANSFERS: Final = """
+    FOR t IN @@transfers
+      FILTER t.place < @before
+      SORT t.place DESC
+      LIMIT @limit
+      RETURN t
+"""
+
+NEWEST_TRANSFERS_OF_STATUS: Final = """
+    FOR t IN @@transfers
+      FILTER t.status == @status AND t.place < @before
+      SORT t.place DESC
+      LIMIT @limit
+      RETURN t
+"""
