@@ -10,119 +10,62 @@ import pytest
 from chimera_s1.app.use_cases.treasury.transfer_story import events_of, sentence, tell
 from chimera_s1.app.use_cases.treasury.wording import moment, printable
 from chimera_s1.domain.errors import LedgerDamagedError
-from chimera_s1.domain.identifiers import parse_transfer_id
 from chimera_s1.domain.ledger.commit import (
-    Draft,
     Entry,
-    Head,
     NewEvent,
-    content_hash,
-    document_of,
-    head_of,
-    seal,
 )
-from chimera_s1.domain.treasury.event_records import UnknownEvent, new_record
+from chimera_s1.domain.treasury.event_records import UnknownEvent
 from chimera_s1.domain.treasury.events import (
     CapRebooked,
-    CapReleased,
-    CapReserved,
-    CapSettled,
     Evidence,
     FailureKind,
     ForeignMovementObserved,
-    MovementClaimed,
-    NotExecuted,
-    OutcomeUnknown,
-    ReviewRequested,
-    SubmissionNotExecuted,
-    SubmissionStarted,
-    Terms,
     TransferCompleted,
-    TransferCorrected,
     TransferDisputed,
     TransferFailed,
-    TransferRejected,
-    TransferRequested,
-    TransferVerified,
     TreasuryEvent,
-    TreasuryMode,
 )
-from chimera_s1.domain.treasury.limits import Direction, Limits, Rule
+from chimera_s1.domain.treasury.limits import Direction
 from chimera_s1.domain.treasury.reconciliation import Patience
-
-ID = parse_transfer_id("t-1")
-AT = 1_795_683_600_000  # 2026-11-26T09:00:00Z
-DAY = "2026-11-26"
-AMOUNT = Decimal("12.5")
-TERMS = Terms(
-    direction=Direction.SPOT_TO_FUTURES,
-    amount=AMOUNT,
-    reason="margin",
-    fingerprint="f" * 64,
-    mode=TreasuryMode.WALLET,
-    limits=Limits(
-        directions=tuple(Direction), min=Decimal(1), max=Decimal(1000), daily_cap=Decimal(5000)
-    ),
-    day=DAY,
-    accepted_at=AT,
+from tests.transfer_lives import (
+    AMOUNT,
+    AT,
+    CLAIMED,
+    CORRECTED,
+    DAY,
+    DISPUTED,
+    ID,
+    NOT_SENT,
+    REJECTED,
+    RELEASED,
+    REQUESTED,
+    RESERVED,
+    REVIEW,
+    SETTLED,
+    STARTED,
+    TURNED_AWAY,
+    UNKNOWN,
+    VERIFIED,
+    Chain,
+    done,
+    failed,
 )
-REQUESTED = TransferRequested(transfer_id=ID, terms=TERMS)
-REJECTED = TransferRejected(
-    transfer_id=ID, terms=TERMS, rule=Rule.BELOW_MIN, message="12.5 USDT is below 20"
-)
-STARTED = SubmissionStarted(
-    transfer_id=ID,
-    attempt=1,
-    signed_at=AT + 200,
-    recv_window_ms=5_000,
-    request_hash="3fa9c1d2e4b5" + "0" * 52,
-)
-NOT_SENT = SubmissionNotExecuted(
-    transfer_id=ID,
-    attempt=1,
-    why=NotExecuted.NOT_SENT,
-    cause="connection refused",
-    not_before=AT + 1_000,
-)
-TURNED_AWAY = SubmissionNotExecuted(
-    transfer_id=ID,
-    attempt=1,
-    why=NotExecuted.TURNED_AWAY,
-    cause="-1021 Timestamp outside of the recvWindow",
-    not_before=AT + 1_000,
-)
-UNKNOWN = OutcomeUnknown(transfer_id=ID, attempt=1, cause="connection reset", at=AT + 400)
-RESERVED = CapReserved(day=DAY, transfer_id=ID, amount=AMOUNT, cap=Decimal(5000))
-SETTLED = CapSettled(day=DAY, transfer_id=ID, amount=AMOUNT)
-RELEASED = CapReleased(day=DAY, transfer_id=ID, amount=AMOUNT)
-CLAIMED = MovementClaimed(tran_id="77", transfer_id=ID)
-REVIEW = ReviewRequested(transfer_id=ID, cause="the histories stay silent", at=AT)
-DISPUTED = TransferDisputed(transfer_id=ID, cause="the history has no 77", at=AT)
-VERIFIED = TransferVerified(transfer_id=ID, tran_id="77")
-CORRECTED = TransferCorrected(transfer_id=ID, tran_id="77", evidence=Evidence.HISTORY, at=AT)
-
-
-def done(evidence: Evidence, note: str = "") -> TransferCompleted:
-    return TransferCompleted(
-        transfer_id=ID, attempt=1, tran_id="77", evidence=evidence, at=AT, note=note
-    )
-
-
-def failed(kind: FailureKind, message: str = "why", reads: tuple[int, ...] = ()) -> TransferFailed:
-    return TransferFailed(transfer_id=ID, attempt=1, kind=kind, message=message, at=AT, reads=reads)
-
 
 SENTENCES: list[tuple[TreasuryEvent, str]] = [
     (
         REQUESTED,
-        "accepted: 12.5 USDT from SPOT to FUTURES (margin), allowed were 1 to 1000 USDT, "
-        "mode wallet",
+        (
+            "accepted: 12.5 USDT from SPOT to FUTURES (margin), allowed were 1 to 1000 USDT, "
+            "mode wallet"
+        ),
     ),
     (REJECTED, "refused by the rule below_min, nothing was sent: 12.5 USDT is below 20"),
     (
         STARTED,
-        "attempt 1 is signed and about to be sent once: the exchange takes it for 5000 ms from "
-        "2026-11-26T09:00:00.200Z of its clock, request 3fa9c1d2e4b5",
+        (
+            "attempt 1 is signed and about to be sent once: the exchange takes it for 5000 ms from "
+            "2026-11-26T09:00:00.200Z of its clock, request 3fa9c1d2e4b5"
+        ),
     ),
     (
         NOT_SENT,
@@ -130,8 +73,10 @@ SENTENCES: list[tuple[TreasuryEvent, str]] = [
     ),
     (
         TURNED_AWAY,
-        "attempt 1 was turned away unread: -1021 Timestamp outside of the recvWindow; "
-        "the next not before 2026-11-26T09:00:01.000Z",
+        (
+            "attempt 1 was turned away unread: -1021 Timestamp outside of the recvWindow; "
+            "the next not before 2026-11-26T09:00:01.000Z"
+        ),
     ),
     (
         UNKNOWN,
@@ -197,23 +142,12 @@ def test_no_kind_of_event_failure_or_evidence_is_left_out() -> None:
 
 def life(*commits: tuple[str, tuple[TreasuryEvent | NewEvent, ...]]) -> list[Entry]:
     """
-    Who wrote which events together, as entries of a ledger, a second apart.
+    Who wrote which events together.
     """
-    head, versions, entries = Head(), dict[str, int](), list[Entry]()
+    chain = Chain()
     for actor, events in commits:
-        records = tuple(e if isinstance(e, NewEvent) else new_record(e) for e in events)
-        draft = Draft(
-            commit_id=f"c{head.seq}",
-            at=AT + 1_000 * head.seq,
-            actor=actor,
-            correlation_id=ID,
-            events=records,
-        )
-        commit = seal(draft, "treasury", head, versions)
-        versions.update({record.stream: record.version for record in commit.events})
-        head = head_of(commit)
-        entries.append(Entry(commit, content_hash(document_of(commit))))
-    return entries
+        chain.add(actor, *events)
+    return chain.entries()
 
 
 ACCEPTED = ("treasury-bot", (REQUESTED, RESERVED))
@@ -255,20 +189,24 @@ OUTLOOKS: dict[str, tuple[tuple[TreasuryEvent, ...], str, str]] = {
         "PENDING: attempt 1 came to nothing: -1021",
         "another attempt, not before 2026-11-26T09:00:01.000Z",
     ),
-    "sent": ((STARTED,), "PENDING: attempt 1 may have moved the money", f"looks for 12.5 USDT"),
+    "sent": ((STARTED,), "PENDING: attempt 1 may have moved the money", "looks for 12.5 USDT"),
     "unknown": (
         (STARTED, UNKNOWN),
         "PENDING: attempt 1 may have moved the money; it is not sent again (connection reset)",
-        f"reconciliation looks for 12.5 USDT from SPOT to FUTURES {WINDOW} in the exchange's "
-        "histories: DONE as soon as it shows, FAILED when 3 complete reads were silent, not "
-        "before 2026-11-26T09:21:07.200Z",
+        (
+            f"reconciliation looks for 12.5 USDT from SPOT to FUTURES {WINDOW} in the exchange's "
+            "histories: DONE as soon as it shows, FAILED when 3 complete reads were silent, not "
+            "before 2026-11-26T09:21:07.200Z"
+        ),
     ),
     "in review": (
         (STARTED, UNKNOWN, REVIEW),
         "PENDING: ",
-        f"an operator looks for 12.5 USDT from SPOT to FUTURES {WINDOW} in the exchange's transfer "
-        "history, and says so with POST /xchg/treasury/transfer/t-1/resolve: DONE with its "
-        "number, or FAILED",
+        (
+            f"an operator looks for 12.5 USDT from SPOT to FUTURES {WINDOW} in the exchange's "
+            "transfer history, and says so with POST /xchg/treasury/transfer/t-1/resolve: DONE "
+            "with its number, or FAILED"
+        ),
     ),
     "done": (
         (STARTED, done(Evidence.REPLY)),
@@ -373,7 +311,7 @@ def test_an_event_that_is_none_is_damage() -> None:
 
 
 def test_other_peoples_texts_cannot_speak_to_the_terminal() -> None:
-    event = DISPUTED.__class__(transfer_id=ID, cause="a\nb\x1b[31m", at=AT)
+    event = TransferDisputed(transfer_id=ID, cause="a\nb\x1b[31m", at=AT)
 
     assert sentence(event).endswith(r"a\nb\x1b[31m")
     assert "\x1b" not in sentence(UnknownEvent("s", "t\x1b", 2))

@@ -1,0 +1,319 @@
+"""
+`chimera-s1 ledger` as real processes on real SQLite files, sound and tampered with.
+"""
+
+import json
+import sqlite3
+import stat
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from chimera_s1.adapters.sqlite.database import SqliteDatabase
+from chimera_s1.adapters.sqlite.event_store import SqliteEventStore
+from chimera_s1.adapters.sqlite.transfer_projection import SqliteTransferProjection
+from chimera_s1.app.use_cases.treasury.walk_ledger import anchor_text
+from chimera_s1.domain.identifiers import parse_transfer_id
+from chimera_s1.domain.ledger.commit import Head, content_hash, encode_commit
+from chimera_s1.domain.treasury.events import Evidence
+from tests.processes import finished
+from tests.transfer_lives import (
+    CLAIMED,
+    LEDGER,
+    REJECTED,
+    REQUESTED,
+    RESERVED,
+    SETTLED,
+    STARTED,
+    UNKNOWN,
+    Chain,
+    done,
+)
+
+FILE = "s1.sqlite3"
+
+
+@pytest.fixture
+def chain() -> Chain:
+    """
+    Two transfers: `first` is DONE; `t-1` is PENDING, its reply lost.
+    """
+    chain = Chain()
+    chain.add_done(parse_transfer_id("first"))
+    chain.add("treasury-bot", REQUESTED, RESERVED)
+    chain.add("s1/executor", STARTED)
+    chain.add("s1/executor", UNKNOWN)
+    return chain
+
+
+async def write(state_dir: Path, chain: Chain) -> None:
+    async with SqliteDatabase(state_dir / FILE) as database:
+        store = SqliteEventStore(database, LEDGER)
+        for commit in chain.commits[(await store.head()).seq :]:
+            await store.append(commit)
+
+
+async def ledger(state_dir: Path, *arguments: str) -> tuple[int, str, str]:
+    return await finished("ledger", *arguments, environment={"S1_STATE_DIR": str(state_dir)})
+
+
+def tamper(state_dir: Path, *statements: str) -> None:
+    with closing(sqlite3.connect(state_dir / FILE)) as connection, connection:
+        for name in ("change", "go"):
+            connection.execute(f"DROP TRIGGER treasury_commits_never_{name}")
+        for statement in statements:
+            connection.execute(statement)
+
+
+async def test_the_newest_transfers_come_first(tmp_path: Path, chain: Chain) -> None:
+    """
+    Lines with tabs in a pipe; the state is that of the transfer's own events.
+    """
+    no = parse_transfer_id("no")
+    chain.add("bot", msgspec.structs.replace(REJECTED, transfer_id=no), about=no)
+    await write(tmp_path, chain)
+
+    code, out, err = await ledger(tmp_path, "list")
+
+    rows = [line.split("\t") for line in out.splitlines()]
+    assert (code, err) == (0, "")
+    assert [(row[1], row[5], row[6]) for row in rows] == [
+        ("no", "FAILED", "bot"),
+        ("t-1", "PENDING", "treasury-bot"),
+        ("first", "DONE", "bot"),
+    ]
+    assert rows[1][2:5] == ["SPOT", "FUTURES", "12.5"]
+    assert rows[1][7] == "connection reset"
+
+
+async def test_a_list_can_be_of_one_state_and_be_json(tmp_path: Path, chain: Chain) -> None:
+    await write(tmp_path, chain)
+
+    code, out, _ = await ledger(tmp_path, "list", "--state", "pending", "--json")
+    assert code == 0
+    [row] = json.loads(out)
+    assert (row["transfer_id"], row["state"], row["from"]) == ("t-1", "PENDING", "SPOT")
+
+    code, out, err = await ledger(tmp_path, "list", "--state", "FAILED")
+    assert (code, out, err) == (0, "", "no transfers are FAILED\n")
+
+
+async def test_a_life_is_told_while_the_service_goes_on_writing_it(
+    tmp_path: Path, chain: Chain
+) -> None:
+    """
+    The process lock is another's, whose commits are seen as soon as they are there.
+    """
+    await write(tmp_path, chain)
+    async with SqliteDatabase(tmp_path / FILE) as database:
+        code, before, err = await ledger(tmp_path, "show", "t-1")
+        assert (code, err) == (0, "")
+        completed = chain.add("s1/reconciler", done(Evidence.HISTORY), SETTLED, CLAIMED)
+        await SqliteEventStore(database, LEDGER).append(completed)
+        code, after, err = await ledger(tmp_path, "show", "t-1")
+
+    assert (code, err) == (0, "")
+    assert before.splitlines()[0] == "transfer t-1: 12.5 USDT from SPOT to FUTURES"
+    assert before.splitlines()[1] == (
+        "2026-11-26T09:00:04.000Z  #5  treasury-bot  accepted: 12.5 USDT from SPOT to FUTURES "
+        "(margin), allowed were 1 to 1000 USDT, mode wallet"
+    )
+    assert before.splitlines()[-2].startswith("now   PENDING: attempt 1 may have moved the money")
+    assert before.splitlines()[-1].startswith("next  reconciliation looks for 12.5 USDT")
+    told, later = ([line.split() for line in text.splitlines()] for text in (before, after))
+    assert later[:5] == told[:5]
+    assert after.splitlines()[-2].startswith("now   DONE: movement 77 moved the money")
+
+
+async def test_a_sound_ledger_is_proven_and_leads_over_its_anchor(
+    tmp_path: Path, chain: Chain
+) -> None:
+    """
+    What one verify prints, a later one is given.
+    """
+    await write(tmp_path, chain)
+    code, out, _ = await ledger(tmp_path, "verify")
+    assert code == 0
+    printed = dict(line.split(maxsplit=1) for line in out.splitlines())
+    assert printed["commits"].startswith("7, ")
+    assert printed["anchor"] == anchor_text(chain.head)
+
+    chain.add_done(parse_transfer_id("later"))
+    await write(tmp_path, chain)
+    code, out, _ = await ledger(tmp_path, "verify", "--anchor", printed["anchor"])
+    assert code == 0
+    assert f"passed  {printed['anchor']}\n" in out
+    assert f"anchor  {anchor_text(chain.head)}\n" in out
+
+
+CHANGED = "UPDATE treasury_commits SET document = replace(document, '12.5', '99.5') WHERE seq = {}"
+TAMPERED: dict[str, tuple[Sequence[str], str]] = {
+    "edited": ([CHANGED.format(5)], "commit 5 was changed after it was written"),
+    "deleted": (
+        ["PRAGMA foreign_keys = OFF", "DELETE FROM treasury_commits WHERE seq = 3"],
+        "treasury-0000000000000003 is missing",
+    ),
+    "garbage": (
+        ["UPDATE treasury_commits SET document = '{' WHERE seq = 2"],
+        "treasury-0000000000000002: not a commit",
+    ),
+}
+
+
+@pytest.mark.parametrize("how", TAMPERED)
+async def test_a_tampered_ledger_is_exit_code_1_with_the_place(
+    tmp_path: Path, chain: Chain, how: str
+) -> None:
+    statements, said = TAMPERED[how]
+    await write(tmp_path, chain)
+    tamper(tmp_path, *statements)
+
+    code, out, err = await ledger(tmp_path, "verify")
+
+    assert (code, out) == (1, "")
+    assert err.startswith("error: ")
+    assert said in err
+    assert "Traceback" not in err
+
+
+async def test_a_tampered_ledger_is_neither_copied_nor_projected(
+    tmp_path: Path, chain: Chain
+) -> None:
+    """
+    The file is not made, and what rows there are stay.
+    """
+    await write(tmp_path, chain)
+    assert (await ledger(tmp_path, "rebuild"))[0] == 0
+    tamper(tmp_path, CHANGED.format(5))
+
+    for arguments in (("export", "--output", str(tmp_path / "copy.jsonl")), ("rebuild",)):
+        code, out, err = await ledger(tmp_path, *arguments)
+        assert (code, out) == (1, "")
+        assert "commit 5 was changed after it was written" in err
+    assert not [name for name in names(tmp_path) if "copy" in name]
+    async with SqliteDatabase(tmp_path / FILE) as database:
+        assert len(await SqliteTransferProjection(database).newest(10)) == 2
+
+
+async def test_a_cut_or_rewritten_ledger_does_not_lead_over_its_anchor(
+    tmp_path: Path, chain: Chain
+) -> None:
+    """
+    Each of the two is a chain like any other, and passes without the anchor.
+    """
+    await write(tmp_path, chain)
+    anchor = anchor_text(chain.head)
+    tamper(tmp_path, "DELETE FROM treasury_commits WHERE seq > 5")
+
+    assert (await ledger(tmp_path, "verify"))[0] == 0
+    code, out, err = await ledger(tmp_path, "verify", "--anchor", anchor)
+    assert (code, out) == (1, "")
+    assert "the ledger ends at commit 5, and the anchor is of commit 7: its tail was cut" in err
+
+    forged = anchor_text(Head(5, "0" * 64))
+    code, out, err = await ledger(tmp_path, "verify", "--anchor", forged)
+    assert (code, out) == (1, "")
+    assert "commit 5 is not the one of the anchor: the ledger was rewritten there" in err
+
+
+async def test_an_export_has_a_canonical_commit_a_line(tmp_path: Path, chain: Chain) -> None:
+    """
+    The same to a file, which is its owner's only, and to standard output.
+    """
+    await write(tmp_path, chain)
+    file = tmp_path / "copy.jsonl"
+
+    code, out, err = await ledger(tmp_path, "export", "--output", str(file))
+    assert (code, out) == (0, "")
+    assert anchor_text(chain.head) in err
+    assert stat.S_IMODE(mode(file)) == 0o600
+    _, piped, _ = await ledger(tmp_path, "export")
+    lines = read(file).splitlines()
+    assert piped == read(file)
+    assert [line.encode() for line in lines] == [encode_commit(c) for c in chain.commits]
+    last = json.loads(lines[-1])
+    assert content_hash(last) == last["hash"] == chain.head.hash
+
+    code, _, err = await ledger(tmp_path, "export", "--output", str(file))
+    assert code == 2
+    assert "exists; name another file" in err
+
+
+async def test_rows_are_made_again_from_the_ledger(tmp_path: Path, chain: Chain) -> None:
+    """
+    Not while a service has the file: one sentence, nothing done.
+    """
+    await write(tmp_path, chain)
+    async with SqliteDatabase(tmp_path / FILE) as database:
+        rows = SqliteTransferProjection(database)
+        assert await rows.newest(10) == ()
+        code, out, err = await ledger(tmp_path, "rebuild")
+        assert (code, out) == (2, "")
+        assert err.startswith("error: ")
+        assert "is in use by process" in err
+
+    for _ in range(2):
+        code, out, err = await ledger(tmp_path, "rebuild")
+        assert (code, out) == (0, "")
+        assert "treasury_transfers is as 7 commits say" in err
+    async with SqliteDatabase(tmp_path / FILE) as database:
+        newest = await SqliteTransferProjection(database).newest(10)
+    assert {(row.transfer_id, row.status) for row in newest} == {
+        ("t-1", "PENDING"),
+        ("first", "DONE"),
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("list", "--limit", "0"), "--limit"),
+        (("list", "--state", "LOST"), "--state"),
+        (("show", "no such id"), "a transfer id has 1 to 128"),
+        (("show", "unknown"), "s1.sqlite3 is not there"),
+        (("verify", "--anchor", "7"), "an anchor is SEQ:HASH"),
+        (("verify",), "is not there: no service has made it yet"),
+        (("rebuild",), "is not there: no service has made it yet"),
+    ],
+    ids=lambda each: " ".join(each) if isinstance(each, tuple) else "",
+)
+async def test_a_mistake_is_exit_code_2_and_makes_no_file(
+    tmp_path: Path, arguments: tuple[str, ...], said: str
+) -> None:
+    code, out, err = await ledger(tmp_path, *arguments)
+
+    assert (code, out) == (2, "")
+    assert said in err
+    assert "Traceback" not in err
+    assert names(tmp_path) == []
+
+
+async def test_an_unknown_transfer_and_a_foreign_file_are_said(
+    tmp_path: Path, chain: Chain
+) -> None:
+    await write(tmp_path, chain)
+    code, out, err = await ledger(tmp_path, "show", "nobody")
+    assert (code, out) == (2, "")
+    assert "the ledger has no transfer nobody; chimera-s1 ledger list" in err
+
+    with closing(sqlite3.connect(tmp_path / "other.db")) as connection:
+        connection.execute("CREATE TABLE theirs (x)")
+    environment = {"S1_DB_SQLITE_PATH": str(tmp_path / "other.db")}
+    code, out, err = await finished("ledger", "verify", environment=environment)
+    assert (code, out) == (2, "")
+    assert "is a database of some other program" in err
+
+
+def read(file: Path) -> str:
+    return file.read_text()
+
+
+def mode(file: Path) -> int:
+    return file.stat().st_mode
+
+
+def names(directory: Path) -> list[str]:
+    return [path.name for path in directory.iterdir()]
