@@ -33,6 +33,7 @@ CONFINED = {
     "pydantic_settings": {"app.settings", "app.treasury_settings"},
     "redis": {"adapters.redis"},
     "requests": {"adapters.arango"},
+    "sqlite3": {"adapters.sqlite"},
     "rich": {"app.commands"},
     "typer": {"app.cli", "app.commands"},
     "uvicorn": {"app.web.server"},

@@ -25,55 +25,7 @@ from chimera_s1.domain.resilience.reconnect import ReconnectPolicy
 from chimera_s1.domain.treasury.events import TreasuryMode
 from chimera_s1.domain.treasury.limits import Direction, Limits
 from chimera_s1.domain.treasury.reconciliation import Patience
-
-SECRET = "hunter2-never-shown"
-SIMULATOR_URLS = {
-    "S1_BINANCE_SPOT_REST_URL": "http://127.0.0.1:9101",
-    "S1_BINANCE_SPOT_WS_URL": "ws://127.0.0.1:9102",
-    "S1_BINANCE_PERP_REST_URL": "http://127.0.0.1:9103",
-    "S1_BINANCE_PERP_WS_URL": "ws://127.0.0.1:9104",
-}
-WRONG = {
-    "S1_BINANCE_ENV": "prod",
-    "S1_VENUES": "spot,margin",
-    "S1_BINANCE_SPOT_REST_URL": "ftp://x",
-    "S1_BINANCE_SPOT_WS_URL": "https://x",
-    "S1_BINANCE_PERP_REST_URL": "https://x/api",
-    "S1_BINANCE_PERP_WS_URL": "wss://x:99999",
-    "S1_SYMBOLS": "BTC USDT",
-    "S1_CHANNELS": "aggTrade",
-    "S1_SHARD": "2/2",
-    "S1_CONFLATION_MS": "20",
-    "S1_READ_INTERVAL_MS": "101",
-    "S1_STREAMS_PER_CONNECTION": "1025",
-    "S1_RECONNECT_BASE_MS": "0",
-    "S1_RECONNECT_MAX_WAIT_MS": "1s",
-    "S1_RECONNECT_JITTER_MS": "-1",
-    "S1_RECONNECT_N_MAX": "1001",
-    "S1_RECONNECT_SCAN_MS": "99",
-    "S1_RENEW_AFTER_MS": "86400000",
-    "S1_REDIS_ADDRESSES": "localhost",
-    "S1_REDIS_WRITER": "fast",
-    "S1_REDIS_TLS": "perhaps",
-    "S1_REDIS_EMBEDDED_PORT": "65536",
-    "S1_STREAM_MAXLEN": "0",
-    "S1_OPS_MAXLEN": "1e6",
-    "S1_HTTP_HOST": "http://x",
-    "S1_HTTP_PORT": "eighty",
-    "S1_RATE_LIMIT_PER_S": "0",
-    "S1_LOG_FORMAT": "xml",
-    "S1_LOG_LEVEL": "trace",
-    "S1_CLOCK_PATROL_MS": "99",
-    "S1_TREASURY_MODE": "margin",
-    "S1_TREASURY_DIRECTIONS": "SPOT",
-    "S1_TREASURY_MIN": "0",
-    "S1_TREASURY_MAX": "1e400",
-    "S1_TREASURY_DAILY_CAP": "0.123456789",
-    "S1_TREASURY_EXECUTION_MS": "-1",
-    "S1_TREASURY_HISTORY_LAG_MS": "86400001",
-    "S1_TREASURY_CLEAN_SPREAD_MS": "5m",
-    "S1_DB_ARANGO_URI": "arango:8529",
-}
+from tests.unit.app.setting_values import GIVEN, SECRET, WRONG
 
 
 def problems(environ: dict[str, str]) -> str:
@@ -104,57 +56,7 @@ def test_an_empty_environment_gives_the_documented_defaults() -> None:
 
 
 def test_every_setting_can_be_given() -> None:
-    settings = load_settings(
-        {
-            "S1_BINANCE_ENV": "simulator",
-            **SIMULATOR_URLS,
-            "S1_VENUES": "perp, spot",
-            "S1_SYMBOLS": "btcusdt, perp/ETHUSDT",
-            "S1_CHANNELS": "depth5,bookTicker,depth5",
-            "S1_SHARD": "1/4",
-            "S1_CONFLATION_MS": "0",
-            "S1_READ_INTERVAL_MS": "0",
-            "S1_STREAMS_PER_CONNECTION": "1024",
-            "S1_RECONNECT_BASE_MS": "100",
-            "S1_RECONNECT_MAX_WAIT_MS": "200",
-            "S1_RECONNECT_JITTER_MS": "0",
-            "S1_RECONNECT_N_MAX": "3",
-            "S1_RECONNECT_SCAN_MS": "1000",
-            "S1_RENEW_AFTER_MS": "60000",
-            "S1_REDIS_ADDRESSES": "redis-1:6379, [::1]:7000",
-            "S1_REDIS_USER": "s1",
-            "S1_REDIS_PASS": SECRET,
-            "S1_REDIS_TLS": "true",
-            "S1_REDIS_WRITER": "official",
-            "S1_REDIS_SERVER": "/opt/redis-server",
-            "S1_REDIS_EMBEDDED_PORT": "7000",
-            "S1_STREAM_MAXLEN": "5",
-            "S1_OPS_MAXLEN": "6",
-            "S1_HTTP_HOST": "::",
-            "S1_HTTP_PORT": "0",
-            "S1_API_TOKENS_FILE": "/etc/s1/tokens.json",
-            "S1_RATE_LIMIT_PER_S": "5",
-            "S1_STATE_DIR": "/var/lib/s1",
-            "S1_LOG_FORMAT": "json",
-            "S1_LOG_LEVEL": "debug",
-            "S1_CLOCK_PATROL_MS": "1000",
-            "S1_BINANCE_KEY": "a key",
-            "S1_BINANCE_SECRET": SECRET,
-            "S1_TREASURY_MODE": "subaccount",
-            "S1_TREASURY_DIRECTIONS": "FUTURES_TO_SPOT",
-            "S1_TREASURY_MIN": "0.5",
-            "S1_TREASURY_MAX": "100",
-            "S1_TREASURY_DAILY_CAP": "200.00",
-            "S1_TREASURY_EXECUTION_MS": "1",
-            "S1_TREASURY_HISTORY_LAG_MS": "2",
-            "S1_TREASURY_CLEAN_SPREAD_MS": "3",
-            "S1_DB_ARANGO_URI": "http://a:8529, http://b:8529/",
-            "S1_DB_ARANGO_USER": "treasurer",
-            "S1_DB_ARANGO_PASS": SECRET,
-            "S1_DB_ARANGO_DATABASE": "money",
-            "S1_DB_SQLITE_PATH": "/var/lib/s1/money.sqlite3",
-        }
-    )
+    settings = load_settings(GIVEN)
     assert settings.binance_perp_ws_url == "ws://127.0.0.1:9104"
     assert settings.venues == (Venue.PERP, Venue.SPOT)
     assert InstrumentId.parse("spot/BTCUSDT") in settings.symbols.named
