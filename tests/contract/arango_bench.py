@@ -44,6 +44,8 @@ class ArangoBench(Bench):
     A database that outlives the connections to it.
     """
 
+    commits_each = 3
+
     def __init__(self, opened: AsyncExitStack) -> None:
         self._opened = opened
 

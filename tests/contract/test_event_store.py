@@ -22,7 +22,6 @@ from tests.contract.ledger_chains import LEDGER, append_some, draft_of, walk
 from tests.contract.ledger_stores import Bench, Stores
 
 WRITERS = 20
-COMMITS_EACH = 20
 
 
 async def test_a_new_ledger_is_empty(stores: Stores) -> None:
@@ -100,18 +99,20 @@ async def test_a_commit_id_is_written_once(stores: Stores) -> None:
     assert await stores.events.head() == head_of(newest)
 
 
-async def acknowledged(events: EventStore, writer: int, start: anyio.Event) -> list[Commit]:
+async def acknowledged(
+    events: EventStore, writer: int, number: int, start: anyio.Event
+) -> list[Commit]:
     """
-    Commits of one writer among many, each of which it was told is there.
+    *number* commits of one writer among many, each of which it was told is there.
     """
     written: list[Commit] = []
     await start.wait()
-    for number in range(COMMITS_EACH):
+    for version in range(number):
         draft = draft_of(f"writer/{writer}", "shared")
         result = None
         while not isinstance(result, Appended):
             head = await events.head()
-            versions = {f"writer/{writer}": number, "shared": head.seq}
+            versions = {f"writer/{writer}": version, "shared": head.seq}
             result = await events.append(seal(draft, LEDGER, head, versions))
             assert isinstance(result, Appended) or result.taken_by.seq == head.seq + 1
         assert not result.again
@@ -119,20 +120,21 @@ async def acknowledged(events: EventStore, writer: int, start: anyio.Event) -> l
     return written
 
 
-async def test_writers_at_once_make_one_dense_chain(stores: Stores) -> None:
+async def test_writers_at_once_make_one_dense_chain(bench: Bench, stores: Stores) -> None:
     """
     Every acknowledged commit is there once, and who reads along meets each in its order.
     """
+    each = bench.commits_each
     start = anyio.Event()
     written: list[Commit] = []
     tailed: list[Entry] = []
 
     async def write(writer: int) -> None:
-        written.extend(await acknowledged(stores.events, writer, start))
+        written.extend(await acknowledged(stores.events, writer, each, start))
 
     async def tail() -> None:
         await start.wait()
-        while len(tailed) < WRITERS * COMMITS_EACH:
+        while len(tailed) < WRITERS * each:
             tailed.extend(await stores.events.read(len(tailed), 50))
 
     with anyio.fail_after(120):
@@ -151,7 +153,7 @@ async def test_writers_at_once_make_one_dense_chain(stores: Stores) -> None:
     assert commits == sorted(written, key=lambda commit: commit.seq)
     assert [commit.events[1].version for commit in commits] == list(range(1, len(commits) + 1))
     own = await stores.events.read_stream("writer/7")
-    assert [entry.commit.events[0].version for entry in own] == list(range(1, COMMITS_EACH + 1))
+    assert [entry.commit.events[0].version for entry in own] == list(range(1, each + 1))
 
 
 @pytest.mark.parametrize("others", [0, 2])
