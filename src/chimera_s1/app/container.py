@@ -14,6 +14,7 @@ from dependency_injector import containers, providers
 from litestar import Litestar
 
 from chimera_s1 import __version__
+from chimera_s1.adapters.binance.weight_budget import weight_budgets
 from chimera_s1.adapters.redis.cluster import ClusterClient
 from chimera_s1.adapters.redis.kill_switch import RedisKillSwitch
 from chimera_s1.adapters.redis.market_status import RedisMarketStatus
@@ -34,7 +35,6 @@ from chimera_s1.adapters.telemetry.sources import (
     throughput_source,
 )
 from chimera_s1.app.market_parts import (
-    build_budgets,
     build_endpoints,
     build_exchange,
     build_feeds,
@@ -49,6 +49,7 @@ from chimera_s1.app.metric_sources import (
     liveness_source,
     operations_source,
     publishing_source,
+    treasury_source,
 )
 from chimera_s1.app.setting_types import RedisWriter
 from chimera_s1.app.settings import Settings
@@ -56,10 +57,12 @@ from chimera_s1.app.treasury_parts import (
     Gateway,
     Stopping,
     Treasury,
+    TreasuryOpening,
     TreasuryPorts,
     TreasuryResources,
     build_gateway,
     build_treasury,
+    exchange_clock,
 )
 from chimera_s1.app.use_cases.control_access import ControlAccess
 from chimera_s1.app.use_cases.log_operations import LogOperations
@@ -196,6 +199,7 @@ def build_metrics(  # noqa: PLR0917 (the container passes collaborators by posit
     health: ReportHealth,
     latency: LatencyHistogram,
     access: ControlAccess,
+    treasury: Treasury,
     settings: Settings,
 ) -> MetricsPage:
     """
@@ -215,6 +219,7 @@ def build_metrics(  # noqa: PLR0917 (the container passes collaborators by posit
             board_source(board),
             access_source(access),
             health_source(lambda: health.snapshot().components),
+            treasury_source(treasury.ledger, treasury.relayed),
             build_source(__version__, str(settings.shard)),
         ],
         [latency],
@@ -222,14 +227,14 @@ def build_metrics(  # noqa: PLR0917 (the container passes collaborators by posit
 
 
 def build_treasury_ports(
-    resources: TreasuryResources | None,
+    resources: TreasuryOpening,
     gateway: Callable[[], Gateway],
     operations_log: OperationsLog,
 ) -> TreasuryPorts | None:
     """
     What the treasury stands on, where it is to work.
     """
-    if resources is None:
+    if not isinstance(resources, TreasuryResources):
         return None
     switch = RedisKillSwitch(resources.client)
     return TreasuryPorts(resources.stores, gateway(), switch, operations_log)
@@ -267,14 +272,12 @@ class Container(containers.DeclarativeContainer):
     quotes_client = providers.Dependency(instance_of=ClusterClient)
     operations_client = providers.Dependency(instance_of=ClusterClient)
     status_client = providers.Dependency(instance_of=ClusterClient)
-    treasury_resources: providers.Dependency[TreasuryResources | None] = providers.Dependency(
-        default=None
-    )
+    treasury_resources = providers.Dependency(instance_of=TreasuryOpening)
     watchdog = providers.Dependency(instance_of=LoopWatchdog)
 
     clock = providers.Singleton(build_clock)
     endpoints = providers.Singleton(build_endpoints, settings)
-    budgets = providers.Singleton(build_budgets, clock)
+    budgets = providers.Singleton(weight_budgets, clock)
     exchange = providers.Singleton(build_exchange, endpoints, clock, budgets)
     publisher = providers.Singleton(build_publisher, settings, quotes_client, clock)
     operations_log = providers.Singleton(build_operations_log, settings, operations_client)
@@ -299,7 +302,8 @@ class Container(containers.DeclarativeContainer):
     health = providers.Singleton(
         build_health, settings, clock, serving, patrols, publishing, watching, loop
     )
-    gateway = providers.Singleton(build_gateway, settings, budgets, patrols, clock)
+    exchange_ms = providers.Singleton(exchange_clock, patrols, clock)
+    gateway = providers.Singleton(build_gateway, settings, budgets, exchange_ms)
     stopping = providers.Singleton(Stopping)
     treasury_ports = providers.Singleton(
         build_treasury_ports, treasury_resources, gateway.provider, operations_log
@@ -326,6 +330,7 @@ class Container(containers.DeclarativeContainer):
         health,
         latency,
         access,
+        treasury,
         settings,
     )
     web = providers.Singleton(build_web, board, health, metrics, access, treasury)

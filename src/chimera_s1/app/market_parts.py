@@ -48,13 +48,6 @@ def hosts_of(settings: Settings, venues: tuple[Venue, ...]) -> Mapping[Venue, En
     }
 
 
-def build_budgets(clock: Clock) -> Mapping[Venue, WeightBudget]:
-    """
-    What each host lets us ask it, shared by all who ask.
-    """
-    return {venue: WeightBudget(clock) for venue in Venue}
-
-
 def build_exchange(
     endpoints: Mapping[Venue, Endpoints], clock: Clock, budgets: Mapping[Venue, WeightBudget]
 ) -> BinanceRest:

@@ -3,13 +3,14 @@ What the use cases count, under the names it has on the Prometheus page.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 from chimera_s1.adapters.telemetry.metrics import MetricSource, Sample, counter, gauge
 from chimera_s1.app.use_cases.control_access import ControlAccess
 from chimera_s1.app.use_cases.log_operations import LogOperations
 from chimera_s1.app.use_cases.publish_quotes import PublishQuotes
 from chimera_s1.app.use_cases.quote_board import QuoteBoard
+from chimera_s1.app.use_cases.treasury.ledger import TreasuryLedger
 from chimera_s1.app.use_cases.watch_liveness import WatchLiveness
 from chimera_s1.domain.market.liveness import Liveness
 
@@ -126,3 +127,33 @@ def access_source(access: ControlAccess) -> MetricSource:
         counter("s1_http_refused_total", about, count, reason=reason)
         for reason, count in access.refused.items()
     ]
+
+
+def treasury_source(ledger: TreasuryLedger, relayed: Callable[[], int]) -> MetricSource:
+    """
+    Transfers that are not over, the ledger's length, and what was relayed of it.
+    """
+    return lambda: [*_open_transfers(ledger), *_ledger(ledger, relayed())]
+
+
+def _open_transfers(ledger: TreasuryLedger) -> Iterator[Sample]:
+    book = ledger.open
+    places = {
+        "waiting": book.waiting,
+        "unresolved": book.unresolved,
+        "unverified": book.unverified,
+        "absent": book.absent,
+        "disputed": book.disputed,
+    }
+    for place, transfers in places.items():
+        about = "Transfers that are not over, by what they wait for."
+        yield gauge("s1_treasury_transfers", about, len(transfers), place=place)
+    about = "Transfers that wait for an operator."
+    yield gauge("s1_treasury_in_review", about, book.in_review)
+
+
+def _ledger(ledger: TreasuryLedger, relayed: int) -> Iterator[Sample]:
+    yield gauge("s1_ledger_commits", "Commits in the treasury's ledger.", ledger.open.head.seq)
+    yield gauge("s1_ledger_damaged", "1 while the ledger is damaged.", int(bool(ledger.damage)))
+    about = "Ledger events written to ops:events, repeated ones included."
+    yield counter("s1_ledger_relayed_total", about, relayed)

@@ -33,7 +33,12 @@ from chimera_s1.app.ledger_stores import open_stores
 from chimera_s1.app.setting_types import LogFormat
 from chimera_s1.app.settings import Settings
 from chimera_s1.app.supervisor import Worker, WorkerDiedError, supervise
-from chimera_s1.app.treasury_parts import TreasuryResources, may_move_money
+from chimera_s1.app.treasury_parts import (
+    NoTreasury,
+    TreasuryOpening,
+    TreasuryResources,
+    may_move_money,
+)
 from chimera_s1.app.use_cases.log_operations import STORE_FAILURES
 from chimera_s1.app.use_cases.watch_loop import LoopWatchdog
 from chimera_s1.app.web.server import HttpServer, bind
@@ -114,7 +119,7 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> tuple[Container, 
     )
     await stack.enter_async_context(container.exchange())
     await stack.enter_async_context(container.publisher())
-    if resources is not None:
+    if isinstance(resources, TreasuryResources):
         await stack.enter_async_context(container.gateway())
     http = HttpServer(container.web(), listener, container.board().close)
     stack.enter_context(_ServiceFile(settings.state_dir, http.url, addresses))
@@ -147,9 +152,9 @@ def _workers(container: Container, http: HttpServer, redis: EmbeddedRedis | None
 
 async def _treasury_resources(
     settings: Settings, addresses: Sequence[RedisAddress], stack: AsyncExitStack
-) -> TreasuryResources | None:
+) -> TreasuryOpening:
     if not may_move_money(settings):
-        return None
+        return NoTreasury()
     stores = await stack.enter_async_context(open_stores(settings, build_clock()))
     client = await stack.enter_async_context(_client(settings, addresses))
     return TreasuryResources(stores, client)

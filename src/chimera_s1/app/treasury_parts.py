@@ -79,10 +79,22 @@ class Treasury(Struct, frozen=True):
     resolutions: ResolveTransfers
     work: TreasuryWork | None
 
+    def relayed(self) -> int:
+        """
+        Events written to `ops:events` since the start.
+        """
+        return self.work.relay.relayed if self.work is not None else 0
 
-class TreasuryResources(Struct, frozen=True):
+
+class TreasuryOpening(Struct, frozen=True):
     """
-    What is opened for the treasury before anything is made.
+    What is opened for the treasury before anything is made: one of the two below.
+    """
+
+
+class TreasuryResources(TreasuryOpening, frozen=True):
+    """
+    There is a key to move money with.
 
     Attributes:
         client: For the kill switch alone.
@@ -90,6 +102,12 @@ class TreasuryResources(Struct, frozen=True):
 
     stores: LedgerStores
     client: ClusterClient
+
+
+class NoTreasury(TreasuryOpening, frozen=True):
+    """
+    There is no key, so nothing is opened.
+    """
 
 
 class TreasuryPorts(Struct, frozen=True):
@@ -134,8 +152,7 @@ def may_move_money(settings: Settings) -> bool:
 def build_gateway(
     settings: Settings,
     budgets: Mapping[Venue, WeightBudget],
-    patrols: tuple[PatrolClock, ...],
-    clock: Clock,
+    exchange_ms: Callable[[], float],
 ) -> Gateway:
     """
     The way to the wallets; to be entered before it is used.
@@ -148,7 +165,7 @@ def build_gateway(
             Secret(settings.binance_key.get_secret_value()),
             Secret(settings.binance_secret.get_secret_value()),
         ),
-        exchange_ms=exchange_clock(patrols, clock),
+        exchange_ms=exchange_ms,
         budgets=budgets,
     )
     match settings.treasury_mode:

@@ -9,9 +9,17 @@ import pytest
 from chimera_s1.adapters.binance.endpoints import Endpoints
 from chimera_s1.adapters.redis.addresses import RedisAddress
 from chimera_s1.adapters.redis.cluster import ClusterClient
+from chimera_s1.adapters.system.clock import SystemClock
 from chimera_s1.app.container import Container
+from chimera_s1.app.ledger_stores import memory_stores
 from chimera_s1.app.market_parts import build_endpoints
 from chimera_s1.app.settings import load_settings
+from chimera_s1.app.treasury_parts import (
+    NoTreasury,
+    TreasuryOpening,
+    TreasuryResources,
+    may_move_money,
+)
 from chimera_s1.app.use_cases.watch_loop import LoopWatchdog
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.resilience.health import Level
@@ -38,14 +46,24 @@ def container_of(environ: Mapping[str, str]) -> Container:
         for name, part in Container.dependencies.items()
         if part.instance_of is ClusterClient  # type: ignore[attr-defined]  # the stubs say Provider
     }
+    settings = load_settings(environ)
+    opening: TreasuryOpening = NoTreasury()
+    if may_move_money(settings):
+        opening = TreasuryResources(memory_stores(SystemClock()), client())
     return Container(
-        settings=load_settings(environ), watchdog=LoopWatchdog(lambda _: None), **clients
+        settings=settings,
+        watchdog=LoopWatchdog(lambda _: None),
+        treasury_resources=opening,
+        **clients,
     )
+
+
+WITH_KEY = {**SIMULATED, "S1_BINANCE_KEY": "key", "S1_BINANCE_SECRET": "secret"}
 
 
 @pytest.fixture
 def container() -> Iterator[Container]:
-    made = container_of(SIMULATED)
+    made = container_of(WITH_KEY)
     yield made
     made.reset_singletons()
 
@@ -60,6 +78,27 @@ async def test_every_provider_resolves(container: Container) -> None:
     assert {"feeds", "publishing", "health", "web"} <= resolved.keys()
     assert all(part is not None for part in resolved.values())
     await container.exchange().__aexit__(None, None, None)
+    await container.gateway().__aexit__(None, None, None)
+
+
+def test_without_a_key_nothing_moves_money() -> None:
+    """
+    No workers, no component of health; the routes are there and say why not.
+    """
+    treasury = container_of(SIMULATED).treasury()
+
+    assert treasury.work is None
+    assert treasury.ledger.open.head.seq == 0
+
+
+@pytest.mark.parametrize("mode", ["wallet", "subaccount"])
+async def test_the_mode_chooses_the_transfer_of_the_exchange(mode: str) -> None:
+    container = container_of({**WITH_KEY, "S1_TREASURY_MODE": mode})
+
+    gateway = container.gateway()
+
+    assert gateway.mode.value == mode
+    await gateway.__aexit__(None, None, None)
 
 
 def test_a_client_that_is_missing_is_told() -> None:

@@ -20,6 +20,7 @@ from chimera_s1.adapters.redis.server_binary import find_redis_server
 from chimera_s1.app.commands.diagnosis import Finding, Grade, found
 from chimera_s1.app.commands.exchange_checks import check_exchange
 from chimera_s1.app.commands.stream_location import StreamLocation, connected, find_streams
+from chimera_s1.app.commands.treasury_checks import check_treasury
 from chimera_s1.app.demo import not_ready
 from chimera_s1.app.demo_state import read_demo_settings, read_demo_state
 from chimera_s1.app.embedded_redis import addresses_of
@@ -48,6 +49,7 @@ async def examine(environ: Mapping[str, str], state_dir: Path | None) -> list[Fi
         await found("redis", _redis(settings), _START_REDIS),
     ]
     findings += await check_exchange(settings)
+    findings += await check_treasury(settings)
     findings += [
         await found("http", _http(settings), ""),
         _state_directory(settings.state_dir),
