@@ -115,6 +115,9 @@ class Commit(Struct, frozen=True, kw_only=True):
     schema: int = SCHEMA
 
 
+_decode = msgspec.json.Decoder(Commit).decode
+
+
 class Entry(Struct, frozen=True):
     """
     A commit as a store gave it back.
@@ -227,10 +230,30 @@ def decode_entry(stored: bytes, where: str) -> Entry:
     Raises:
         LedgerDamagedError: It is not JSON, or not a commit.
     """
+    unchanged = _unchanged(stored)
+    if unchanged is not None:
+        return unchanged
     try:
         return entry_of(msgspec.json.decode(stored, type=Document), where)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise LedgerDamagedError(f"{where}: not a commit: {error}") from error
+
+
+def _unchanged(stored: bytes) -> Entry | None:
+    """
+    The entry, where *stored* is byte for byte what was sealed; three times quicker than to see it
+    through all its values. None says nothing.
+    """
+    try:
+        commit = _decode(stored)
+        member = f',"hash":"{commit.hash}"'.encode()
+    except (msgspec.DecodeError, UnicodeError, RecursionError):
+        return None
+    # Strings have no bare quotes, so this is a member; and where the text around it has this hash,
+    # it was sealed without one, so this is the commit's own.
+    before, _, after = stored.rpartition(member)
+    content = sha256(before + after).hexdigest()
+    return Entry(commit, content) if content == commit.hash else None
 
 
 def entry_of(document: Mapping[str, object], where: str) -> Entry:

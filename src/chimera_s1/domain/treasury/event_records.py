@@ -7,14 +7,16 @@ from typing import Final, get_args
 import msgspec
 from msgspec import Struct
 
+from chimera_s1.domain.errors import LedgerDamagedError
 from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.ledger.commit import NewEvent, RecordedEvent
 from chimera_s1.domain.treasury.events import CapEvent, MovementEvent, TreasuryEvent
 
 _TAG: Final = "type"
-VERSIONS: Final[dict[str, int]] = {
-    str(kind.__struct_config__.tag): 1 for kind in get_args(TreasuryEvent)
+_KINDS: Final[dict[str, type[TreasuryEvent]]] = {
+    str(kind.__struct_config__.tag): kind for kind in get_args(TreasuryEvent)
 }
+VERSIONS: Final[dict[str, int]] = dict.fromkeys(_KINDS, 1)
 """
 The newest version of each event that this program knows.
 """
@@ -78,11 +80,21 @@ def new_record(event: TreasuryEvent) -> NewEvent:
 def read_record(record: RecordedEvent) -> TreasuryEvent | UnknownEvent:
     """
     What *record* says.
+
+    Raises:
+        LedgerDamagedError: Not what an event of its type says.
     """
     newest = VERSIONS.get(record.type, 0)
     if record.v > newest:
         return UnknownEvent(record.stream, record.type, record.v)
-    event: TreasuryEvent = msgspec.convert(
-        {_TAG: record.type, **record.data}, TreasuryEvent, strict=True
-    )
+    # To one class: what a union of them means, msgspec works out anew at every call.
+    kind = _KINDS.get(record.type, TreasuryEvent)
+    try:
+        event: TreasuryEvent = msgspec.convert(
+            {**record.data, _TAG: record.type}, kind, strict=True
+        )
+    except msgspec.ValidationError as error:
+        raise LedgerDamagedError(
+            f"{record.id}: not an event of type {record.type}: {error}"
+        ) from error
     return event

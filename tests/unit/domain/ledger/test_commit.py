@@ -133,6 +133,37 @@ def test_any_change_of_the_text_shows(data: st.DataObject, draft: Draft, head: H
     assert same or link_problem(entry, head)
 
 
+@given(data=st.data(), draft=drafts, head=heads)
+def test_a_text_is_judged_as_its_document(data: st.DataObject, draft: Draft, head: Head) -> None:
+    """
+    However it is laid out, and wherever else something is called hash.
+    """
+    commit = seal(draft, "main", head, {})
+    sealed = document_of(commit)
+    misled = [{**msgspec.to_builtins(commit.events[0]), "hash": commit.hash}]
+    changes: list[Document] = [{}, {"hash": "0" * 64}, {"more": sealed}, {"events": misled}]
+    document = {**sealed, **data.draw(st.sampled_from(changes))}
+    shuffled = dict(data.draw(st.permutations(list(document.items()))))
+    indent, ascii_only = data.draw(st.sampled_from([None, 1])), data.draw(st.booleans())
+
+    text = json.dumps(shuffled, indent=indent, ensure_ascii=ascii_only).encode()
+
+    assert decode_entry(text, "here") == entry_of(document, "here")
+
+
+def test_a_hash_in_another_place_is_not_that_of_the_commit() -> None:
+    """
+    Text that would hash right without it, and says nothing of its own hash.
+    """
+    text = encode_commit(seal(draft_of({"a": {"amount": "1"}}), "main", Head(), {}))
+    member = text[text.rindex(b',"hash":') : text.rindex(b',"ledger":')]
+    elsewhere = text.replace(member, b"").replace(b'"amount":"1"', b'"amount":"1"' + member)
+    assert sorted(elsewhere) == sorted(text)
+
+    with pytest.raises(LedgerDamagedError, match="hash"):
+        decode_entry(elsewhere, "here")
+
+
 @given(stored=st.binary(max_size=60))
 def test_what_is_no_commit_is_named(stored: bytes) -> None:
     """
