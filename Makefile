@@ -27,7 +27,7 @@ LOCK = $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generat
 
 .PHONY: help
 help: ## list the targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-7s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: run
 run: $(INSTALLED) ## the whole service on this machine: simulator, embedded Redis, connector (ARGS="--help")
@@ -36,6 +36,18 @@ run: $(INSTALLED) ## the whole service on this machine: simulator, embedded Redi
 .PHONY: test
 test: $(INSTALLED) ## every unit and contract test; types, lint and import contracts among them (ARGS="-k quote")
 	@exec $(BIN)/pytest --numprocesses 2 --dist loadfile $(ARGS)
+
+define NO_ARANGO
+Name a server whose user may make databases; each test makes one of its own and drops it:
+  ARANGO_URL=http://10.0.0.7:8529 ARANGO_USER=root ARANGO_PASSWORD=... make test-arango
+Coordinators of a cluster: ARANGO_URL=http://10.0.0.7:8529,http://10.0.0.8:8529
+endef
+export NO_ARANGO
+
+.PHONY: test-arango
+test-arango: $(INSTALLED) ## the suites of the ledger's stores over a real ArangoDB (ARANGO_URL=http://...)
+	@test -n "$$ARANGO_URL" || { echo "$$NO_ARANGO" >&2; exit 1; }
+	@exec $(BIN)/pytest -k arango_server tests/contract $(ARGS)
 
 .PHONY: bench
 bench: $(INSTALLED) ## print what a message costs, how soon it is out, and what that takes (ARGS="--quick")

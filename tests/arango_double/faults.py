@@ -9,6 +9,7 @@ What a fault does is a word; after `apply-then-` it does it to a request that ha
     down      the coordinator that got the request goes down
     503/1496  the answer is this error, any of the table in `errors`
     read-only a write is answered with 403/1004; reads pass and do not count
+    unsynced  a write takes effect, and the answer says that the disk was not waited for
     stale     a read sees the store as it was when the fault was armed; writes pass
 """
 
@@ -38,6 +39,7 @@ class Deed(Enum):
     DOWN = "down"
     REFUSE = "refuse"
     READ_ONLY = "read-only"
+    UNSYNCED = "unsynced"
     STALE = "stale"
 
 
@@ -123,7 +125,7 @@ class Fault:
         """
         if self.times is not None and self.fired >= self.times:
             return False
-        if self.deed is Deed.READ_ONLY and not request.writes:
+        if self.deed in {Deed.READ_ONLY, Deed.UNSYNCED} and not request.writes:
             return False
         if self.deed is Deed.STALE and request.writes:
             return False

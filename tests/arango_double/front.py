@@ -5,6 +5,7 @@ What stands between a coordinator's socket and the API: counting, and faults.
 import asyncio
 
 import anyio
+import msgspec
 
 from tests.arango_double.api import Api
 from tests.arango_double.faults import Deed, Fault, FaultRegistry
@@ -60,6 +61,8 @@ class Front:
                 raise WentDown
             case Deed.STALE:
                 return self._api.answer(request, fault.past)
+            case Deed.UNSYNCED:
+                return msgspec.structs.replace(answer or self._api.answer(request), status=202)
             case Deed.DELAY:
                 await anyio.sleep(fault.delay_ms / 1000)
             case Deed.HOLD:

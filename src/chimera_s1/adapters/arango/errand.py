@@ -302,7 +302,9 @@ def _document(element: Document, reply: Reply) -> Document | None:
     if not isinstance(number, int):
         return element
     # As it would be answered alone; only a lost race is told from others by this.
-    refusal = RefusedError(_HTTP_CONFLICT, number, str(element.get("errorMessage", "")))
+    message = str(element.get("errorMessage", ""))
+    refusal = RefusedError(_HTTP_CONFLICT, number, message)
+    refusal.said = f"says {number} of one of several documents ({message})"
     if refusal.no_document:
         return None
     raise blamed(refusal, reply)

@@ -20,6 +20,7 @@ _HTTP_PRECONDITION_FAILED = 412
 _HTTP_MISDIRECTED = 421
 _HTTP_TOO_MANY = 429
 _HTTP_SERVER_ERROR = 500
+_HTTP_NOT_IMPLEMENTED = 501
 
 NOT_APPLIED_NUMBERS = frozenset({30, 38, 503, _READ_ONLY, 1429, 1495, 1496, 1600, 21003, 21004})
 """
@@ -206,6 +207,8 @@ def _classify_answer(  # noqa: PLR0911  # one for each line of a table
         return Verdict.AMBIGUOUS
     if status == _HTTP_TOO_MANY:
         return Verdict.NOT_APPLIED
+    if status == _HTTP_NOT_IMPLEMENTED:
+        return Verdict.PERMANENT
     if status >= _HTTP_SERVER_ERROR or status == _HTTP_MISDIRECTED:
         return Verdict.AMBIGUOUS
     return Verdict.PERMANENT

@@ -1,0 +1,355 @@
+"""
+What an ArangoDB can do to a ledger while it runs, by the rows of the fault matrix.
+"""
+
+import threading
+import traceback
+from typing import Any
+
+import anyio
+import pytest
+from anyio import to_thread
+
+from chimera_s1.adapters.arango.errand import BUSY_TRIES_MAX, Errand, Patience
+from chimera_s1.adapters.arango.layout import COMMITS
+from chimera_s1.domain.errors import StoreUnavailableError
+from chimera_s1.domain.ledger.commit import Commit, head_of
+from chimera_s1.domain.ports.event_store import Appended, SeqTaken
+from tests.arango_double import ArangoDouble
+from tests.contract.arango_bench import DATABASE
+from tests.contract.arango_store_rig import (
+    COMMIT,
+    PASSWORD,
+    SHORT,
+    USER,
+    StoreRig,
+    connected_to,
+    double,
+    next_commit,
+    rig,
+)
+from tests.contract.ledger_chains import LEDGER, append_some, walk
+
+__all__ = ["double", "rig"]
+
+WRITERS = 16
+PATIENT = Patience(budget_s=60.0, read_s=60.0)
+QUERY = "/_api/cursor"
+
+
+async def test_row_38_a_store_that_is_down_is_said_to_be_down(double: ArangoDouble) -> None:
+    """
+    Within the time it has, which is short here; what was offered meanwhile was not accepted.
+    """
+    commit = next_commit()
+    async with connected_to(double, SHORT) as rig:
+        double.take_down(0)
+        double.take_down(1)
+
+        with anyio.fail_after(20):
+            for call in (lambda: rig.events.append(commit), rig.events.head):
+                with pytest.raises(StoreUnavailableError, match=r"127.0.0.1.*cannot be reached"):
+                    await call()
+
+        assert (double.downs(0), double.downs(1)) == (1, 1)
+        assert rig.stored() == []
+        double.bring_up(1)
+        assert await rig.events.append(commit) == Appended(commit)
+
+
+@pytest.mark.parametrize(
+    "do",
+    [
+        *("drop", "down", "503/1465", "503/1478", "500/1457", "421/1491"),
+        *("503/1429", "503/503", "403/1004"),
+    ],
+)
+async def test_row_40_a_write_whose_reply_was_lost_is_found(rig: StoreRig, do: str) -> None:
+    """
+    It is looked for before anything is sent again.
+    """
+    fault = rig.double.faults.arm(f"apply-then-{do}", method="POST", path=COMMIT)
+    commit = next_commit()
+
+    assert await rig.events.append(commit) == Appended(commit, again=True)
+
+    assert fault.fired == 1
+    assert (rig.stored(), rig.posts()) == ([commit.commit_id], 1)
+
+
+async def test_row_40_a_write_is_sent_again_and_meets_itself(rig: StoreRig) -> None:
+    """
+    Applied, reply lost, not to be seen yet, so sent again: 1210, and it is our own.
+    """
+    lagging = rig.double.faults.arm("stale", method="GET", path=COMMIT)
+    lost = rig.double.faults.arm("apply-then-drop", method="POST", path=COMMIT)
+    commit = next_commit()
+
+    assert await rig.events.append(commit) == Appended(commit, again=True)
+
+    assert (lost.fired, lagging.fired) == (1, 1)
+    assert (rig.stored(), rig.posts()) == ([commit.commit_id], 2)
+
+
+async def test_row_40_a_write_that_is_still_on_its_way_comes_once(double: ArangoDouble) -> None:
+    """
+    It is held up, given up, and sent again; when it arrives at last, its place is its own.
+    """
+    patience = Patience(budget_s=20.0, read_s=0.3)
+    async with connected_to(double, patience) as rig:
+        late = double.faults.arm("hold", method="POST", path=COMMIT)
+        commit = next_commit()
+
+        assert await rig.events.append(commit) == Appended(commit)
+
+        late.release()
+        await to_thread.run_sync(late.wait_done)
+        assert (late.fired, rig.stored(), rig.posts()) == (1, [commit.commit_id], 2)
+        assert await walk(rig.events) == (head_of(commit), "")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        *("503/1429", "503/1495", "503/1496", "503/503", "503/30", "503/38", "503/21003"),
+        *("403/1004", "412/21004", "500/1457", "500/1302", "421/1491", "drop"),
+    ],
+)
+async def test_row_41_what_passes_is_waited_for(rig: StoreRig, error: str) -> None:
+    """
+    Writes, reads by key and queries alike.
+    """
+    faults = [
+        rig.double.faults.arm(error, method=method, path=path, times=2)
+        for method, path in (("POST", COMMIT), ("PUT", COMMIT), ("POST", QUERY))
+    ]
+    commit = next_commit()
+
+    assert await rig.events.append(commit) == Appended(commit)
+    assert len(await rig.events.read(0, 10)) == 1
+    assert await rig.events.head() == head_of(commit)
+
+    assert [fault.fired for fault in faults] == [2, 2, 2]
+    assert rig.stored() == [commit.commit_id]
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        ("503/1496", "503/1496"),
+        ("503/503", "503/503"),
+        ("500/1457", "500/1457"),
+        ("read-only", r"403/1004.*copies"),
+    ],
+)
+async def test_row_41_what_does_not_pass_is_named(
+    double: ArangoDouble, error: str, said: str
+) -> None:
+    """
+    With the coordinator that said so last; reading goes on, and so does writing when it has passed.
+    """
+    async with connected_to(double, SHORT) as rig:
+        fault = double.faults.arm(error, method="POST", path=COMMIT, times=None)
+        commit = next_commit()
+
+        with pytest.raises(StoreUnavailableError, match=rf"http://127.0.0.1:\d+ answers {said}"):
+            await rig.events.append(commit)
+
+        assert fault.fired == rig.posts() > 1
+        assert (await rig.events.head()).seq == 0
+        double.faults.clear()
+        assert await rig.events.append(commit) == Appended(commit)
+
+
+async def test_row_41_the_coordinator_that_is_up_does_the_work(rig: StoreRig) -> None:
+    """
+    One vanishes in the middle of a write and stays away.
+    """
+    fault = rig.double.faults.arm("down", method="POST", path=COMMIT, coordinator=0)
+
+    commits = await append_some(rig.events, 4)
+
+    assert (fault.fired, rig.double.downs(0)) == (1, 1)
+    assert await walk(rig.events) == (head_of(commits[-1]), "")
+    assert rig.posts(coordinator=1) == 4
+
+
+async def test_row_41_a_query_begins_anew_when_its_coordinator_is_gone(rig: StoreRig) -> None:
+    """
+    The rest of the result was there.
+    """
+    commits = await append_some(rig.events, 101)
+    fault = rig.double.faults.arm("down", method="POST", path=f"{QUERY}/")
+
+    entries = await rig.events.read_stream("transfer/a")
+
+    assert [entry.commit for entry in entries] == list(commits)
+    assert fault.fired == 1
+
+
+async def test_row_42_a_storm_of_conflicts_is_weathered(rig: StoreRig) -> None:
+    """
+    Sixteen writers, and the first sixteen writes are told that the key is busy.
+    """
+    storm = rig.double.faults.arm("409/1200", method="POST", path=COMMIT, times=WRITERS)
+    written: list[Commit] = []
+
+    async def write() -> None:
+        result = None
+        while not isinstance(result, Appended):
+            result = await rig.events.append(next_commit(await rig.events.head()))
+        written.append(result.commit)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(WRITERS):
+            group.start_soon(write)
+
+    written.sort(key=lambda commit: commit.seq)
+    assert storm.fired == WRITERS
+    assert rig.stored() == [commit.commit_id for commit in written]
+    assert await walk(rig.events) == (head_of(written[-1]), "")
+
+
+async def test_row_42_a_key_that_stays_busy_is_given_up(rig: StoreRig) -> None:
+    """
+    After some tries, and without a trace.
+    """
+    commit = next_commit()
+    with rig.double.key_locked(DATABASE, COMMITS, f"{LEDGER}-{1:016d}"):
+        with pytest.raises(StoreUnavailableError, match="409/1200"):
+            await rig.events.append(commit)
+        assert (rig.stored(), rig.posts()) == ([], BUSY_TRIES_MAX + 1)
+
+    assert await rig.events.append(commit) == Appended(commit)
+
+
+async def test_row_43_a_slow_store_holds_up_neither_the_loop_nor_projections(
+    double: ArangoDouble,
+) -> None:
+    """
+    With every connection for commands waiting, other tasks run and other calls are answered.
+    """
+    done: list[object] = []
+    async with connected_to(double, PATIENT, commands=2) as rig:
+        slow = double.faults.arm("hold", method="POST", path=COMMIT, times=None)
+        commit = next_commit()
+
+        async def append() -> None:
+            done.append(await rig.events.append(commit))
+
+        async with anyio.create_task_group() as group:
+            for _ in range(4):
+                group.start_soon(append)
+            await to_thread.run_sync(slow.wait_fired, 2)
+
+            await rig.cursors.advance("outbox", 7)
+            assert await rig.cursors.position("outbox") == 7
+
+            assert (done, rig.posts()) == ([], 2)
+            slow.release()
+
+        assert slow.fired == 4
+        assert sorted(each == Appended(commit) for each in done) == [False, False, False, True]
+        assert rig.stored() == [commit.commit_id]
+
+
+async def test_row_43_who_finds_no_connection_in_time_is_told(double: ArangoDouble) -> None:
+    """
+    And nothing was sent for them.
+    """
+    entered, released = threading.Event(), threading.Event()
+
+    def occupy(_: Errand) -> None:
+        entered.set()
+        assert released.wait(20)
+
+    async with connected_to(double, SHORT, commands=1) as rig:
+        async with anyio.create_task_group() as group:
+            group.start_soon(rig.arango.command, occupy)
+            await to_thread.run_sync(entered.wait)
+
+            with pytest.raises(StoreUnavailableError, match="all 1 connections were in use"):
+                await rig.events.append(next_commit())
+
+            assert rig.posts() == 0
+            released.set()
+        assert (await rig.events.head()).seq == 0
+
+
+async def test_row_43_silence_ends_with_the_time_there_is(double: ArangoDouble) -> None:
+    """
+    A store that takes requests and never answers.
+    """
+    async with connected_to(double, SHORT) as rig:
+        silence = double.faults.arm("hold", times=None)
+
+        with anyio.fail_after(20):
+            with pytest.raises(StoreUnavailableError, match=r"gave no answer \(ReadTimeout"):
+                await rig.events.append(next_commit())
+
+        assert silence.fired > 1
+
+
+async def test_row_44_a_password_that_was_changed_is_said_once_and_not_told(
+    rig: StoreRig, caplog: pytest.LogCaptureFixture
+) -> None:
+    """
+    Each call is one request, no call blocks, and all goes on when it is changed back.
+    """
+    first, second = next_commit(), next_commit()
+    await rig.events.append(first)
+    rig.double.access.add_user(USER, "another one", {})
+
+    with pytest.raises(StoreUnavailableError, match=r"401/11.*S1_DB_ARANGO_PASS") as caught:
+        await rig.events.append(second)
+
+    assert rig.posts() == 2
+    with pytest.raises(StoreUnavailableError, match="401/11"):
+        await rig.events.head()
+    told = "".join(traceback.format_exception(caught.value)) + caplog.text + repr(caught.value)
+    assert PASSWORD not in told
+    rig.double.access.add_user(USER, PASSWORD, {})
+    assert await rig.events.append(second) == SeqTaken(first)
+
+
+async def test_a_coordinator_that_lags_neither_hides_nor_breaks_anything(rig: StoreRig) -> None:
+    """
+    The head is asked of both; who has seen an old one is told whose the place is.
+    """
+    (first,) = await append_some(rig.events, 1)
+    lagging = rig.double.faults.arm("stale", coordinator=0, times=None)
+    second = next_commit(head_of(first))
+    assert await rig.events.append(second) == Appended(second)
+
+    for _ in range(2):
+        assert await rig.events.head() == head_of(second)
+    for _ in range(2):
+        assert await rig.events.append(next_commit(head_of(first))) == SeqTaken(second)
+
+    assert lagging.fired > 0
+    assert rig.stored() == [first.commit_id, second.commit_id]
+
+
+async def test_a_write_that_did_not_reach_the_disk_is_not_called_written(rig: StoreRig) -> None:
+    """
+    202 in place of 201; the second offer tells that it is there.
+    """
+    fault = rig.double.faults.arm("unsynced", method="POST", path=COMMIT)
+    commit = next_commit()
+
+    with pytest.raises(StoreUnavailableError, match=r"answers 202 .*waitForSync"):
+        await rig.events.append(commit)
+
+    assert fault.fired == 1
+    assert await rig.events.append(commit) == Appended(commit, again=True)
+
+
+async def test_an_error_among_the_documents_is_not_taken_for_a_hole(rig: StoreRig) -> None:
+    """
+    What cannot be read is not what is not there.
+    """
+    await append_some(rig.events, 1)
+    keys: list[Any] = [f"{LEDGER}-{1:016d}", 7, f"{LEDGER}-{2:016d}"]
+
+    with pytest.raises(StoreUnavailableError, match="1221 of one of several documents"):
+        await rig.arango.command(lambda errand: errand.find_many(COMMITS, keys))
