@@ -9,22 +9,34 @@ from chimera_s1.domain.ports.clock import Clock
 
 class Bell:
     """
-    Tells all who wait that something has changed; who comes later waits for the next time.
+    Tells all who wait that something has changed.
+
+    Who looks and then waits says how often it had rung before the look, so that nothing that
+    happened in between is missed:
+
+        rung = bell.rung
+        await look()
+        await bell.heard(clock, 500, after=rung)
     """
 
     def __init__(self) -> None:
         self._event = anyio.Event()
+        self.rung = 0
+        """
+        How often it has rung.
+        """
 
     def ring(self) -> None:
         """
         Wake all who wait now.
         """
+        self.rung += 1
         self._event.set()
         self._event = anyio.Event()
 
-    async def heard(self, clock: Clock, limit_ms: float) -> None:
+    async def heard(self, clock: Clock, limit_ms: float, *, after: int) -> None:
         """
-        Wait for the next ring, at most *limit_ms*.
+        Return once it has rung more often than *after*, or *limit_ms* have passed.
         """
         event = self._event
 
@@ -32,6 +44,8 @@ class Bell:
             await clock.sleep_ms(limit_ms)
             tasks.cancel_scope.cancel()
 
+        if self.rung > after:
+            return
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(give_up)
             await event.wait()

@@ -154,8 +154,9 @@ class ExecuteTransfers:
         """
         async with anyio.create_task_group() as tasks:
             while not self._stopping:
+                rung = self._ledger.changes.rung
                 await self._look(tasks)
-                await self._ledger.changes.heard(self._clock, self._policy.look_ms)
+                await self._ledger.changes.heard(self._clock, self._policy.look_ms, after=rung)
         await self._lease.give_up()
 
     async def _look(self, tasks: TaskGroup) -> None:
@@ -234,6 +235,7 @@ class ExecuteTransfers:
         )
         signed = self._gateway.sign(order)
         return signed, StartSubmission(
+            attempt=transfer.attempt + 1,
             signed_at=signed_at,
             recv_window_ms=order.recv_window_ms,
             request_hash=signed.request_hash,
@@ -282,7 +284,6 @@ class ExecuteTransfers:
             case Accepted(tran_id=tran_id):
                 return NoteCompleted(attempt, tran_id, Evidence.REPLY, now)
             case Refused(kind=kind, message=message):
-                _log.error("the exchange refused a transfer: %s", message)
                 return NoteRefused(attempt, kind, message, now)
             case TurnedAway(cause=cause, wait_ms=wait_ms, clock_doubted=doubted):
                 if doubted:

@@ -11,6 +11,7 @@ from collections.abc import Callable
 import anyio
 from msgspec import Struct
 
+from chimera_s1.app.use_cases.treasury.transfer_log import log_events
 from chimera_s1.app.use_cases.waiting import Bell
 from chimera_s1.domain.errors import (
     LedgerDamagedError,
@@ -150,7 +151,9 @@ class TreasuryLedger:
                     assert situation.transfer is not None  # a new request always has events
                     return Decided(situation.transfer, ())
                 if await self._append(transfer_id, situation, events, actor):
-                    return Decided(_after(situation.transfer, events), events)
+                    transfer = _after(situation.transfer, events)
+                    log_events(events, transfer)
+                    return Decided(transfer, events)
                 await self._clock.sleep_ms(self._draw() * CONTENTION_WAIT_MS)
         raise StoreUnavailableError(
             f"{TRIES_MAX} times another instance was first to write; try again"
@@ -170,7 +173,8 @@ class TreasuryLedger:
                 amount=movement.amount,
                 moved_at=movement.moved_at,
             )
-            await self._append(TransferId(""), Situation(), (event,), actor)
+            if await self._append(TransferId(""), Situation(), (event,), actor):
+                log_events((event,), None)
 
     async def find(self, transfer_id: TransferId) -> Transfer | None:
         """

@@ -75,13 +75,14 @@ class ProjectTransfers:
         Project until cancelled.
         """
         while True:
+            rung = self._ledger.changes.rung
             try:
                 while await self.advance():
                     pass
                 self.trouble = ""
             except (StoreUnavailableError, LedgerDamagedError) as error:
                 self.trouble = str(error)
-            await self._ledger.changes.heard(self._clock, LOOK_MS)
+            await self._ledger.changes.heard(self._clock, LOOK_MS, after=rung)
 
     async def rebuild(self) -> None:
         """

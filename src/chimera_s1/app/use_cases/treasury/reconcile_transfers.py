@@ -134,6 +134,7 @@ class ReconcileTransfers:
         Reconcile until cancelled.
         """
         while True:
+            rung = self._ledger.changes.rung
             try:
                 await self._ledger.catch_up()
                 if await self._lease.is_held():
@@ -141,7 +142,7 @@ class ReconcileTransfers:
                 self.trouble = ""
             except STORE_FAILURES as error:
                 self.trouble = str(error)
-            await self._ledger.changes.heard(self._clock, self._look_ms)
+            await self._ledger.changes.heard(self._clock, self._look_ms, after=rung)
 
     async def round(self) -> None:
         """
@@ -272,7 +273,6 @@ class ReconcileTransfers:
         claimed = await self._claimed_by_others(transfer, movements)
         finding = find(transfer, self._patience, movements, claimed)
         if isinstance(finding, Found):
-            _log.critical("transfer %s had moved money after all", transfer.transfer_id)
             await self._complete(transfer, finding.movement)
 
     async def _complete(self, transfer: Transfer, movement: Movement) -> None:

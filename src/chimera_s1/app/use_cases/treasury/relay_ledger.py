@@ -81,11 +81,12 @@ class RelayLedger:
         """
         failures = 0
         while True:
+            rung = self._ledger.changes.rung
             try:
                 while await self.advance():
                     pass
                 failures, self.trouble = 0, ""
-                await self._ledger.changes.heard(self._clock, LOOK_MS)
+                await self._ledger.changes.heard(self._clock, LOOK_MS, after=rung)
             except (
                 PublisherUnavailableError,
                 ConfigurationError,

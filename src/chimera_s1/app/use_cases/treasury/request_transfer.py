@@ -5,11 +5,12 @@ Request a transfer: once for each key, whoever asks, and however often.
 from collections.abc import Callable
 from decimal import Decimal
 
+import anyio
 from msgspec import Struct
 
 from chimera_s1.app.use_cases.treasury.admission import Admission
 from chimera_s1.app.use_cases.treasury.ledger import TreasuryLedger
-from chimera_s1.domain.errors import ChimeraError
+from chimera_s1.domain.errors import ChimeraError, LedgerDamagedError, StoreUnavailableError
 from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.treasury.commands import RequestTransfer, terms_of
@@ -20,6 +21,11 @@ from chimera_s1.domain.treasury.transfer import Phase, Transfer, TransferStatus
 JOIN_MS = 3_000.0
 """
 How long an answer waits for the transfer to be over.
+"""
+
+PATIENCE_S = 10.0
+"""
+How long a request takes at most, whatever the store does; longer than `JOIN_MS`.
 """
 
 
@@ -106,9 +112,18 @@ class RequestTransfers:
             StoreUnavailableError, LedgerDamagedError, LedgerTooNewError: It cannot be accepted now.
                 It may have been, if the store did not say so; the same key tells.
         """
+        rung = self._ledger.changes.rung
+        with anyio.move_on_after(PATIENCE_S):
+            answer = await self._accept(wish, actor)
+            return await self._join(answer, rung)
+        raise StoreUnavailableError(
+            f"the ledger is busy, or its store slow: nothing came back within {PATIENCE_S:.0f} s"
+        )
+
+    async def _accept(self, wish: TransferWish, actor: str) -> Answer:
         known = await self._ledger.find(wish.transfer_id)
         if known is not None:
-            return await self._join(wish, known, replayed=True)
+            return _same(wish, known, replayed=True)
         self._admission.check()
         terms = terms_of(
             wish.direction,
@@ -122,28 +137,49 @@ class RequestTransfers:
             wish.transfer_id, RequestTransfer(wish.transfer_id, terms), actor
         )
         begun = any(isinstance(e, TransferRequested | TransferRejected) for e in decided.events)
-        return await self._join(wish, decided.transfer, replayed=not begun)
+        return _same(wish, decided.transfer, replayed=not begun)
 
-    async def _join(self, wish: TransferWish, transfer: Transfer, *, replayed: bool) -> Answer:
-        differing = _differing(wish, transfer)
-        if differing:
-            raise KeyReusedError(
-                f"this key belongs to a transfer with another {' and another '.join(differing)}; "
-                "use a new key for a new transfer"
-            )
+    async def _join(self, answer: Answer, rung: int) -> Answer:
+        """
+        *answer* as it is when the exchange has spoken, or after `join_ms`.
+
+        An unknown outcome takes as long as it takes: the caller hears PENDING at once.
+        """
+        transfer = answer.transfer
         until_ms = self._clock.monotonic_ms() + self._join_ms
-        # An unknown outcome takes as long as it takes: the caller hears PENDING at once.
         while transfer.status is TransferStatus.PENDING and transfer.phase is not Phase.UNKNOWN:
             left_ms = until_ms - self._clock.monotonic_ms()
             if left_ms <= 0:
                 break
-            await self._ledger.changes.heard(self._clock, left_ms)
+            await self._ledger.changes.heard(self._clock, left_ms, after=rung)
+            rung = self._ledger.changes.rung
             transfer = await self._now(transfer)
-        return Answer(transfer, replayed)
+        return Answer(transfer, answer.replayed)
 
     async def _now(self, transfer: Transfer) -> Transfer:
         still_open = self._ledger.open.find(transfer.transfer_id)
-        return still_open or await self._ledger.find(transfer.transfer_id) or transfer
+        if still_open is not None:
+            return still_open
+        try:
+            return await self._ledger.find(transfer.transfer_id) or transfer
+        except (StoreUnavailableError, LedgerDamagedError):
+            return transfer  # it was accepted, whatever has become of the store since
+
+
+def _same(wish: TransferWish, transfer: Transfer, *, replayed: bool) -> Answer:
+    """
+    *transfer* as the answer to *wish*.
+
+    Raises:
+        KeyReusedError: It was another wish.
+    """
+    differing = _differing(wish, transfer)
+    if differing:
+        raise KeyReusedError(
+            f"this key belongs to a transfer with another {' and another '.join(differing)}; "
+            "use a new key for a new transfer"
+        )
+    return Answer(transfer, replayed)
 
 
 def _differing(wish: TransferWish, transfer: Transfer) -> list[str]:

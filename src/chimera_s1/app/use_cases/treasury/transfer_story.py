@@ -7,7 +7,6 @@ Everything comes from the ledger; nothing is asked and nothing is decided here.
 from collections.abc import Sequence
 from typing import assert_never
 
-import msgspec
 from msgspec import Struct
 
 from chimera_s1.app.use_cases.treasury.transfer_outlook import (
@@ -128,7 +127,7 @@ def events_of(entry: Entry) -> tuple[TreasuryEvent | UnknownEvent, ...]:
         raise LedgerDamagedError(f"commit {commit.seq} was changed after it was written")
     try:
         return tuple(map(read_record, commit.events))
-    except msgspec.ValidationError as error:
+    except LedgerDamagedError as error:
         raise LedgerDamagedError(
             f"commit {commit.seq} has an event that is none: {error}"
         ) from error
@@ -162,19 +161,24 @@ def _of_transfer(event: TransferEvent) -> str:  # noqa: C901, PLR0911 (one case 
         case OutcomeUnknown(attempt=attempt, cause=cause):
             return f"nobody knows what came of attempt {attempt}, nothing is sent again: {cause}"
         case TransferCompleted(evidence=evidence, tran_id=tran_id, note=note):
-            return f"done: {_found(evidence, tran_id)}" + (f": {note}" if note else "")
+            return f"done: {_found(evidence, tran_id)}" + _noted(note)
         case TransferFailed():
             return _failed(event)
-        case TransferVerified(tran_id=tran_id):
-            return f"confirmed: movement {tran_id} is in the exchange's history"
+        case TransferVerified(tran_id=tran_id, note=note):
+            return f"confirmed: movement {tran_id} is in the exchange's history" + _noted(note)
         case TransferDisputed(cause=cause):
             return f"disputed, an operator has to look: {cause}"
-        case TransferCorrected(evidence=evidence, tran_id=tran_id):
-            return f"corrected, money had moved after all: {_found(evidence, tran_id)}"
+        case TransferCorrected(evidence=evidence, tran_id=tran_id, note=note):
+            found = _found(evidence, tran_id)
+            return f"corrected, money had moved after all: {found}" + _noted(note)
         case ReviewRequested(cause=cause):
             return f"undecided for too long, an operator has to look: {cause}"
         case _:
             assert_never(event)
+
+
+def _noted(note: str) -> str:
+    return f": {note}" if note else ""
 
 
 def _accepted(event: TransferRequested) -> str:
