@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 import typer
 from msgspec import Struct, field
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
@@ -26,6 +27,9 @@ from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.money import exact_text
 from chimera_s1.domain.treasury.transfer import Transfer, TransferStatus
 
+_WIDTH_OF_ALL = 120
+_WIDTH_OF_UUID = 36
+_UP_TO_SECONDS = 19
 _STYLES = {
     TransferStatus.PENDING: "yellow",
     TransferStatus.DONE: "green",
@@ -70,7 +74,7 @@ async def print_transfers(
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(lines)).decode())
     elif console.is_terminal:
-        console.print(_table(lines))
+        console.print(_table(lines, console.width))
     else:
         for line in lines:
             typer.echo("\t".join(_cells(line)))
@@ -150,12 +154,22 @@ def _cells(line: TransferLine) -> tuple[str, ...]:
     )
 
 
-def _table(lines: Sequence[TransferLine]) -> Table:
-    table = Table("accepted", "transfer", "from", "to")
-    table.add_column("USDT", justify="right")
-    for name in ("state", "actor", "message"):
-        table.add_column(name)
+def _table(lines: Sequence[TransferLine], width: int) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("accepted, UTC", no_wrap=True)
+    id_width = _WIDTH_OF_UUID if width >= _WIDTH_OF_ALL else None
+    table.add_column("transfer", overflow="fold", min_width=id_width)
+    table.add_column("way", no_wrap=True)
+    table.add_column("USDT", justify="right", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    if width >= _WIDTH_OF_ALL:
+        table.add_column("actor", overflow="fold")
+    table.add_column("message", overflow="fold")
     for line in lines:
+        way = f"{line.from_wallet} > {line.to_wallet}"
+        accepted = line.accepted[:_UP_TO_SECONDS].replace("T", " ")
+        cells = [accepted, line.transfer_id, way, line.amount, line.state.value]
+        cells += [line.actor] if width >= _WIDTH_OF_ALL else []
         # As text: what others have written is no markup.
-        table.add_row(*map(Text, _cells(line)), style=_STYLES[line.state])
+        table.add_row(*map(Text, (*cells, line.message)), style=_STYLES[line.state])
     return table

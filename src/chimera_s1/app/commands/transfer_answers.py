@@ -53,8 +53,8 @@ class Refused(Struct, frozen=True):
     """
 
     cause: str
-    by_state: bool
-    forbidden: bool
+    by_state: bool = False
+    forbidden: bool = False
 
 
 class NotThere(Struct, frozen=True):
