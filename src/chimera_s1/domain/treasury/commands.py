@@ -39,9 +39,12 @@ class StartSubmission(Struct, frozen=True):
     A request is signed: send it, unless something stands against it.
 
     Attributes:
+        attempt: The one that the request was signed for; its id is part of what was signed.
+
         max_age_ms: A wish older than this must not come true any more.
     """
 
+    attempt: int
     signed_at: int
     recv_window_ms: int
     request_hash: str

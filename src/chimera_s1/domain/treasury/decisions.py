@@ -26,7 +26,6 @@ from chimera_s1.domain.treasury.events import (
     CapReserved,
     Evidence,
     FailureKind,
-    MovementClaimed,
     SubmissionStarted,
     TransferRejected,
     TransferRequested,
@@ -37,10 +36,9 @@ from chimera_s1.domain.treasury.limits import breach
 from chimera_s1.domain.treasury.outcomes import (
     absent,
     completed,
-    completion,
-    correction,
     disputed,
     failure,
+    moved,
     not_executed,
     refused,
     review,
@@ -113,15 +111,15 @@ def _request(situation: Situation, command: RequestTransfer) -> Events:
 
 
 def _start(situation: Situation, transfer: Transfer, command: StartSubmission) -> Events:
-    if transfer.phase is not Phase.REQUESTED or situation.rivals:
+    if not transfer.is_waiting or situation.rivals:
         return ()
-    if command.at < transfer.not_before:
+    if command.attempt != transfer.attempt + 1 or command.at < transfer.not_before:
         return ()
     expired = _expire(transfer, ExpireTransfer(command.max_age_ms, command.at))
     return expired or (
         SubmissionStarted(
             transfer_id=transfer.transfer_id,
-            attempt=transfer.attempt + 1,
+            attempt=command.attempt,
             signed_at=command.signed_at,
             recv_window_ms=command.recv_window_ms,
             request_hash=command.request_hash,
@@ -131,7 +129,7 @@ def _start(situation: Situation, transfer: Transfer, command: StartSubmission) -
 
 def _expire(transfer: Transfer, command: ExpireTransfer) -> Events:
     age_ms = command.at - transfer.accepted_at
-    if transfer.phase is not Phase.REQUESTED or age_ms <= command.max_age_ms:
+    if not transfer.is_waiting or age_ms <= command.max_age_ms:
         return ()
     why = f"; the last attempt: {transfer.message}" if transfer.message else ""
     return failure(
@@ -154,32 +152,31 @@ def _resolve(situation: Situation, transfer: Transfer, command: ResolveTransfer)
 
 def _resolve_done(situation: Situation, transfer: Transfer, command: ResolveTransfer) -> Events:
     own = transfer.transfer_id
-    if _is_disputed(transfer) and command.tran_id == transfer.tran_id:
-        return (TransferVerified(transfer_id=own, tran_id=command.tran_id),)
-    if not transfer.is_unresolved and transfer.phase is not Phase.FAILED:
+    if transfer.phase is Phase.DONE and transfer.disputed:
+        if command.tran_id == transfer.tran_id:
+            return (TransferVerified(transfer_id=own, tran_id=command.tran_id, note=command.note),)
+        raise TransferStateError(
+            f"transfer {own} is done by movement {transfer.tran_id}; confirm that one, or resolve "
+            "it as FAILED first"
+        )
+    if not _is_undecided(transfer) and transfer.phase is not Phase.FAILED:
         raise TransferStateError(_cannot(transfer, "DONE"))
     if situation.claimant not in {None, own}:
         raise TransferStateError(
             f"movement {command.tran_id} belongs to transfer {situation.claimant}"
         )
     found = NoteCompleted(transfer.attempt, command.tran_id, Evidence.OPERATOR, command.at)
-    claim = MovementClaimed(tran_id=command.tran_id, transfer_id=own)
-    if transfer.phase is Phase.FAILED:
-        return (*correction(transfer, found), claim)
-    return (*completion(transfer, found, command.note), claim)
+    return moved(situation, transfer, found, command.note)
 
 
 def _resolve_failed(transfer: Transfer, command: ResolveTransfer) -> Events:
-    ended = failure(transfer, FailureKind.OPERATOR, command.note, command.at)
-    if transfer.is_unresolved:
-        return ended
-    if _is_disputed(transfer):
-        return ended[:1]  # its share of the cap was settled, and goes on counting
-    raise TransferStateError(_cannot(transfer, "FAILED"))
+    if not _is_undecided(transfer):
+        raise TransferStateError(_cannot(transfer, "FAILED"))
+    return failure(transfer, FailureKind.OPERATOR, command.note, command.at)
 
 
-def _is_disputed(transfer: Transfer) -> bool:
-    return transfer.phase is Phase.DONE and transfer.disputed
+def _is_undecided(transfer: Transfer) -> bool:
+    return transfer.is_unresolved or transfer.disputed
 
 
 def _cannot(transfer: Transfer, verdict: str) -> str:

@@ -4,6 +4,8 @@ What happens to transfers: the events of the treasury ledger.
 The tag of a class is the event's name in the ledger and never changes. A new field comes with a
 default; any other change of shape is a new version with a step that lifts the old one.
 
+`at` is local epoch ms throughout.
+
 | stream | tells the life of |
 |---|---|
 | `transfer/<transfer_id>` | a transfer; that it exists is what makes its key used |
@@ -164,9 +166,6 @@ class SubmissionNotExecuted(
 class OutcomeUnknown(_Event, frozen=True, kw_only=True, tag="treasury.outcome.unknown"):
     """
     The request may have been executed; nothing is sent again, reconciliation decides.
-
-    Attributes:
-        at: Local epoch ms.
     """
 
     transfer_id: TransferId
@@ -181,8 +180,6 @@ class TransferCompleted(_Event, frozen=True, kw_only=True, tag="treasury.transfe
 
     Attributes:
         tran_id: The exchange's number of the movement.
-
-        at: Local epoch ms.
 
         note: Of the operator, where it was one who found out.
     """
@@ -200,8 +197,6 @@ class TransferFailed(_Event, frozen=True, kw_only=True, tag="treasury.transfer.f
     The money has not moved and will not.
 
     Attributes:
-        at: Local epoch ms.
-
         reads: Where it was concluded from absence: when the complete histories were read, exchange
             epoch ms.
     """
@@ -217,18 +212,19 @@ class TransferFailed(_Event, frozen=True, kw_only=True, tag="treasury.transfer.f
 class TransferVerified(_Event, frozen=True, kw_only=True, tag="treasury.transfer.verified"):
     """
     The exchange's own history shows the movement that its reply announced.
+
+    Attributes:
+        note: Of the operator, where it was one who ended a dispute so.
     """
 
     transfer_id: TransferId
     tran_id: str
+    note: str = ""
 
 
 class TransferDisputed(_Event, frozen=True, kw_only=True, tag="treasury.transfer.disputed"):
     """
     What is known about the transfer contradicts itself; a human has to look.
-
-    Attributes:
-        at: Local epoch ms.
     """
 
     transfer_id: TransferId
@@ -241,21 +237,19 @@ class TransferCorrected(_Event, frozen=True, kw_only=True, tag="treasury.transfe
     Evidence came late: a transfer concluded to have failed has moved money after all.
 
     Attributes:
-        at: Local epoch ms.
+        note: Of the operator, where it was one who found out.
     """
 
     transfer_id: TransferId
     tran_id: str
     evidence: Evidence
     at: int
+    note: str = ""
 
 
 class ReviewRequested(_Event, frozen=True, kw_only=True, tag="treasury.transfer.review_requested"):
     """
     Reconciliation does not come to an end by itself.
-
-    Attributes:
-        at: Local epoch ms.
     """
 
     transfer_id: TransferId

@@ -15,12 +15,19 @@ from chimera_s1.domain.treasury.event_records import CAP_STREAM, UnknownEvent, r
 from chimera_s1.domain.treasury.events import (
     CapEvent,
     FailureKind,
+    TransferCompleted,
+    TransferCorrected,
+    TransferDisputed,
     TransferEvent,
+    TransferFailed,
     TransferRejected,
     TransferRequested,
+    TransferVerified,
     TreasuryMode,
 )
 from chimera_s1.domain.treasury.transfer import Phase, Transfer, evolve
+
+_ENDS = (TransferCompleted, TransferCorrected, TransferFailed, TransferVerified)
 
 
 class OpenTransfers:
@@ -38,7 +45,7 @@ class OpenTransfers:
 
         absent: Failed because nothing was seen to move; watched for a while.
 
-        disputed: Done, and contradicted; an operator has to look.
+        disputed: Contradicted; an operator has to look. Also those that had been over before.
     """
 
     def __init__(self) -> None:
@@ -47,7 +54,7 @@ class OpenTransfers:
         self.unresolved: dict[TransferId, Transfer] = {}
         self.unverified: dict[TransferId, Transfer] = {}
         self.absent: dict[TransferId, Transfer] = {}
-        self.disputed: dict[TransferId, Transfer] = {}
+        self.disputed: set[TransferId] = set()
         self._days: dict[str, CapDay] = {}
         self._too_new: dict[str, UnknownEvent] = {}
 
@@ -73,8 +80,8 @@ class OpenTransfers:
         """
         Transfers that wait for an operator.
         """
-        asked = sum(transfer.in_review for transfer in self.unresolved.values())
-        return asked + len(self.disputed)
+        asked = {name for name, transfer in self.unresolved.items() if transfer.in_review}
+        return len(asked | self.disputed)
 
     def cap(self, day: str) -> CapDay:
         """
@@ -125,6 +132,10 @@ class OpenTransfers:
         return next((self._too_new[name] for name in streams if name in self._too_new), None)
 
     def _follow(self, event: TransferEvent) -> None:
+        if isinstance(event, TransferDisputed):
+            self.disputed.add(event.transfer_id)
+        elif isinstance(event, _ENDS):
+            self.disputed.discard(event.transfer_id)
         known = self.find(event.transfer_id)
         if known is not None or isinstance(event, TransferRequested | TransferRejected):
             self._place(evolve(known, event))
@@ -134,20 +145,18 @@ class OpenTransfers:
         for place in self._places():
             place.pop(transfer.transfer_id, None)
         match transfer.phase:
-            case Phase.REQUESTED:
+            case Phase.REQUESTED if transfer.is_waiting:
                 self.waiting[transfer.transfer_id] = transfer
             case Phase.SUBMITTED | Phase.UNKNOWN:
                 self.unresolved[transfer.transfer_id] = transfer
-            case Phase.DONE if transfer.disputed:
-                self.disputed[transfer.transfer_id] = transfer
-            case Phase.DONE if not transfer.verified:
+            case Phase.DONE if not transfer.verified and not transfer.disputed:
                 self.unverified[transfer.transfer_id] = transfer
             case Phase.FAILED if transfer.failure is FailureKind.ABSENT:
                 self.absent[transfer.transfer_id] = transfer
-            case Phase.DONE | Phase.FAILED | Phase.REJECTED:
+            case Phase.REQUESTED | Phase.DONE | Phase.FAILED | Phase.REJECTED:
                 pass
             case _:
                 assert_never(transfer.phase)
 
     def _places(self) -> tuple[dict[TransferId, Transfer], ...]:
-        return (self.waiting, self.unresolved, self.unverified, self.absent, self.disputed)
+        return (self.waiting, self.unresolved, self.unverified, self.absent)

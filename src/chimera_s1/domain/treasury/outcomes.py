@@ -41,24 +41,21 @@ An exchange that turned a transfer away this often is not asked again for it.
 
 def completed(situation: Situation, transfer: Transfer, command: NoteCompleted) -> Events:
     """
-    The exchange says that the money has moved: positive evidence counts in every phase.
+    The exchange says that the money has moved: positive evidence counts in every phase, except of
+    what was never accepted.
     """
-    own = transfer.transfer_id
+    if transfer.phase is Phase.REJECTED:
+        return ()
     if transfer.phase is Phase.DONE:
         same = transfer.tran_id == command.tran_id
         return () if same else _dispute(transfer, _second(transfer, command), command.at)
-    if situation.claimant not in {None, own}:
+    if situation.claimant not in {None, transfer.transfer_id}:
         cause = (
             f"movement {command.tran_id} is its own by {command.evidence.value}, and was already "
             f"taken for that of transfer {situation.claimant}"
         )
         return _dispute(transfer, cause, command.at)
-    claim = MovementClaimed(tran_id=command.tran_id, transfer_id=own)
-    if transfer.phase is Phase.FAILED:
-        return (*correction(transfer, command), claim)
-    if transfer.phase is Phase.REJECTED:
-        return ()
-    return (*completion(transfer, command, note=""), claim)
+    return moved(situation, transfer, command, note="")
 
 
 def _second(transfer: Transfer, command: NoteCompleted) -> str:
@@ -68,10 +65,16 @@ def _second(transfer: Transfer, command: NoteCompleted) -> str:
     )
 
 
-def completion(transfer: Transfer, command: NoteCompleted, note: str) -> Events:
+def moved(situation: Situation, transfer: Transfer, command: NoteCompleted, note: str) -> Events:
     """
-    The end of a transfer that moved money.
+    The end of a transfer that moved money, by a movement that is no other transfer's.
     """
+    end = _correction if transfer.phase is Phase.FAILED else _completion
+    claim = MovementClaimed(tran_id=command.tran_id, transfer_id=transfer.transfer_id)
+    return (*end(transfer, command, note), *(() if situation.claimant else (claim,)))
+
+
+def _completion(transfer: Transfer, command: NoteCompleted, note: str) -> Events:
     return (
         TransferCompleted(
             transfer_id=transfer.transfer_id,
@@ -85,19 +88,21 @@ def completion(transfer: Transfer, command: NoteCompleted, note: str) -> Events:
     )
 
 
-def correction(transfer: Transfer, command: NoteCompleted) -> Events:
+def _correction(transfer: Transfer, command: NoteCompleted, note: str) -> Events:
     """
     The second end of a transfer that was believed to have moved nothing.
     """
-    return (
-        TransferCorrected(
-            transfer_id=transfer.transfer_id,
-            tran_id=command.tran_id,
-            evidence=command.evidence,
-            at=command.at,
-        ),
-        CapRebooked(day=transfer.day, transfer_id=transfer.transfer_id, amount=transfer.amount),
+    corrected = TransferCorrected(
+        transfer_id=transfer.transfer_id,
+        tran_id=command.tran_id,
+        evidence=command.evidence,
+        at=command.at,
+        note=note,
     )
+    rebooked = CapRebooked(
+        day=transfer.day, transfer_id=transfer.transfer_id, amount=transfer.amount
+    )
+    return (corrected,) if transfer.counts else (corrected, rebooked)
 
 
 def refused(transfer: Transfer, command: NoteRefused) -> Events:
@@ -161,10 +166,10 @@ def absent(transfer: Transfer, command: NoteAbsent) -> Events:
 
 def verified(transfer: Transfer, command: NoteVerified) -> Events:
     """
-    The history shows the movement.
+    The history shows the movement; a dispute is an operator's to end.
     """
     fits = transfer.phase is Phase.DONE and transfer.tran_id == command.tran_id
-    if not fits or transfer.verified:
+    if not fits or transfer.verified or transfer.disputed:
         return ()
     return (TransferVerified(transfer_id=transfer.transfer_id, tran_id=command.tran_id),)
 
@@ -177,7 +182,7 @@ def disputed(transfer: Transfer, command: NoteDisputed) -> Events:
 
 
 def _dispute(transfer: Transfer, cause: str, at: int) -> Events:
-    if transfer.disputed:
+    if transfer.disputed or transfer.phase is Phase.REJECTED:
         return ()
     return (TransferDisputed(transfer_id=transfer.transfer_id, cause=cause, at=at),)
 
@@ -186,7 +191,7 @@ def review(transfer: Transfer, command: RequestReview) -> Events:
     """
     A human should look.
     """
-    if transfer.in_review:
+    if transfer.in_review or not transfer.is_unresolved:
         return ()
     return (ReviewRequested(transfer_id=transfer.transfer_id, cause=command.cause, at=command.at),)
 
@@ -195,20 +200,23 @@ def failure(
     transfer: Transfer, kind: FailureKind, message: str, at: int, reads: tuple[int, ...] = ()
 ) -> Events:
     """
-    The end of a transfer that moved nothing; its share of the cap is free again.
+    The end of a transfer that moved nothing; its share of the cap is free again, except where it
+    was settled or released before.
     """
-    return (
-        TransferFailed(
-            transfer_id=transfer.transfer_id,
-            attempt=transfer.attempt,
-            kind=kind,
-            message=message,
-            at=at,
-            reads=reads,
-        ),
-        CapReleased(day=transfer.day, transfer_id=transfer.transfer_id, amount=transfer.amount),
+    failed = TransferFailed(
+        transfer_id=transfer.transfer_id,
+        attempt=transfer.attempt,
+        kind=kind,
+        message=message,
+        at=at,
+        reads=reads,
     )
+    released = CapReleased(
+        day=transfer.day, transfer_id=transfer.transfer_id, amount=transfer.amount
+    )
+    return (failed,) if transfer.is_over else (failed, released)
 
 
 def _is_open_attempt(transfer: Transfer, attempt: int) -> bool:
-    return transfer.is_unresolved and transfer.attempt == attempt
+    mine = transfer.is_unresolved and transfer.attempt == attempt
+    return mine and not transfer.disputed  # the exchange has named a movement for it: a human looks

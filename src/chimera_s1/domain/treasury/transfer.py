@@ -94,6 +94,8 @@ class Transfer(Struct, frozen=True, kw_only=True):
         message: For people: why it is where it is.
 
         verified: The exchange's history shows the movement.
+
+        counts: Its amount is taken of the cap of its day.
     """
 
     transfer_id: TransferId
@@ -124,6 +126,7 @@ class Transfer(Struct, frozen=True, kw_only=True):
     disputed: bool = False
     corrected: bool = False
     in_review: bool = False
+    counts: bool = True
 
     @property
     def status(self) -> TransferStatus:
@@ -146,6 +149,20 @@ class Transfer(Struct, frozen=True, kw_only=True):
         A request of it may be on its way, or executed without our knowing.
         """
         return self.phase in {Phase.SUBMITTED, Phase.UNKNOWN}
+
+    @property
+    def is_waiting(self) -> bool:
+        """
+        It may be sent; not where the exchange has named a movement for it nevertheless.
+        """
+        return self.phase is Phase.REQUESTED and not self.disputed
+
+    @property
+    def is_over(self) -> bool:
+        """
+        It has come to an end, though a late finding may give it another.
+        """
+        return self.phase in {Phase.DONE, Phase.FAILED, Phase.REJECTED}
 
 
 def evolve(transfer: Transfer | None, event: TransferEvent) -> Transfer:
@@ -189,6 +206,7 @@ def _begun(event: TransferRequested | TransferRejected) -> Transfer:
         rule=event.rule,
         message=event.message,
         finished_at=terms.accepted_at,
+        counts=False,
     )
 
 
@@ -213,6 +231,7 @@ def _next(  # noqa: PLR0911 (one case a kind of event)
                 signed_at=event.signed_at,
                 recv_window_ms=event.recv_window_ms,
                 request_hash=event.request_hash,
+                unknown_at=0,
                 message="",
             )
         case SubmissionNotExecuted():
@@ -228,7 +247,9 @@ def _next(  # noqa: PLR0911 (one case a kind of event)
                 failure=event.kind,
                 message=event.message,
                 finished_at=event.at,
+                disputed=False,
                 in_review=False,
+                counts=transfer.counts and transfer.is_over,
             )
         case TransferVerified():
             return replace(transfer, verified=True, disputed=False, in_review=False, message="")
@@ -261,6 +282,7 @@ def _done(transfer: Transfer, event: TransferCompleted | TransferCorrected) -> T
         failure=None,
         disputed=False,
         in_review=False,
+        counts=True,
         message="",
         finished_at=event.at,
     )
