@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chimera_s1.domain.money import decimal_text
+from chimera_s1.domain.errors import InvalidValueError
+from chimera_s1.domain.money import decimal_text, usdt
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 
@@ -55,3 +56,12 @@ def test_no_shorter_significand_would_do(value: float) -> None:
 )
 def test_the_text_people_expect(value: float, text: str) -> None:
     assert decimal_text(value) == text
+
+
+@pytest.mark.parametrize("text", ["1e-9", "1e-999999999", "1.000000001"])
+def test_an_amount_too_fine_to_be_moved_is_refused_before_it_is_written_out(text: str) -> None:
+    """
+    Written out, the second one takes a gigabyte.
+    """
+    with pytest.raises(InvalidValueError, match="at most 8 decimals"):
+        usdt(text)

@@ -83,7 +83,6 @@ class TreasuryController(Controller):
         to one that a rule has refused.
         """
         in_headers = key_in_headers(request.headers.getall(KEY_HEADER, []))
-        remember_key(request, in_headers)
         fields = read_transfer(_media_type(request), body)
         key = key_of(in_headers, fields)
         remember_key(request, key)

@@ -25,6 +25,7 @@ from chimera_s1.app.web.problem_kinds import (
 )
 from chimera_s1.app.web.problems import AnyRequest, headers_of, judged, respond, view_of
 from chimera_s1.app.web.schemas import ProblemView
+from chimera_s1.app.web.transfer_body import KEY_HEADER, KeyInvalidError, key_in_headers
 from chimera_s1.app.web.transfer_response import Result, TransferProblemView, TransferResponse
 from chimera_s1.domain.errors import ChimeraError
 from chimera_s1.domain.identifiers import TransferId
@@ -57,11 +58,11 @@ class TransferRejectedError(ChimeraError):
         self.headers = headers
 
 
-def remember_key(request: AnyRequest, key: TransferId | None) -> None:
+def remember_key(request: AnyRequest, key: TransferId) -> None:
     """
     What the transfer is called, for a problem that may come of *request*.
     """
-    request.state[_KEY] = key or ""
+    request.state[_KEY] = key
 
 
 def answered(answer: Answer) -> Response[TransferResponse]:
@@ -124,7 +125,20 @@ def _adding(view: ProblemView, sentence: str) -> ProblemView:
 def _extended(view: ProblemView, request: AnyRequest) -> TransferProblemView:
     return TransferProblemView(
         **structs.asdict(view),
-        transfer_id=request.state.get(_KEY, ""),
+        transfer_id=_known_key(request),
         result=Result.FAIL,
         message=view.detail,
     )
+
+
+def _known_key(request: AnyRequest) -> str:
+    """
+    The key, as far as it is known: the body may not have been read.
+    """
+    remembered: str = request.state.get(_KEY, "")
+    if remembered:
+        return remembered
+    try:
+        return key_in_headers(request.headers.getall(KEY_HEADER, [])) or ""
+    except KeyInvalidError:
+        return ""

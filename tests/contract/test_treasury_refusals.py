@@ -1,0 +1,325 @@
+"""
+What the treasury's HTTP API does not take: what cannot be understood, who may not, and what cannot
+be done now. Nothing of it reaches the ledger.
+
+Named rows are those of the fault matrix.
+"""
+
+import json
+from typing import Any
+
+import pytest
+
+from chimera_s1.adapters.memory.treasury_gateway import Misbehaviour
+from chimera_s1.domain.ledger.commit import Draft, Head, NewEvent, seal
+from chimera_s1.domain.ports.treasury_gateway import Unknown
+from chimera_s1.domain.resilience.rate_limit import RateLimit
+from chimera_s1.domain.resilience.trading_mode import TradingMode
+from chimera_s1.domain.treasury.daily_cap import utc_day
+from tests.contract.treasury_client import (
+    RESOLVER_TOKEN,
+    TRADER_TOKEN,
+    TRANSFER,
+    calling,
+    problem,
+    recorded,
+    result,
+)
+from tests.contract.web_parts import READER_TOKEN
+from tests.treasury_house import World, loose
+from tests.virtual_time import VirtualLoop
+
+GOOD = {"from": "SPOT", "to": "FUTURES", "amount_usdt": 10}
+
+
+@pytest.fixture
+def anyio_backend() -> tuple[str, dict[str, Any]]:
+    """
+    Waiting takes no time.
+    """
+    return "asyncio", {"loop_factory": VirtualLoop}
+
+
+def body(**other: Any) -> bytes:
+    return json.dumps({**GOOD, **other}).encode()
+
+
+def amount(written: str) -> bytes:
+    return b'{"from": "SPOT", "to": "FUTURES", "amount_usdt": %b}' % written.encode()
+
+
+HOSTILE = {
+    "nothing": (b"", "the body is empty"),
+    "not json": (b"{", "no JSON at character 1"),
+    "two objects": (body() + body(), "no JSON at character"),
+    "a byte order mark": (b"\xef\xbb\xbf" + body(), "byte order mark"),
+    "utf-16": (body().decode().encode("utf-16"), "not UTF-8 at byte 0"),
+    "no utf-8": (body().replace(b"SPOT", b"S\xffOT"), "not UTF-8 at byte"),
+    "a list": (b"[]", "the body is a list; send one object"),
+    "null": (b"null", "the body is null"),
+    "deep lists": (b"[" * 4_000, "nested too deeply"),
+    "deep objects": (b'{"a":' * 800, "no JSON at character"),
+    "a field twice": (body()[:-1] + b', "amount_usdt": 11}', "amount_usdt is there twice"),
+    "an unknown field": (body(asset="BTC"), "asset is unknown; leave it out"),
+    "a prototype": (body(__proto__={}), "__proto__ is unknown"),
+    "a hostile field": (body(**{"<script>": 1}), "a field is unknown"),
+    "no from": (b'{"to": "SPOT", "amount_usdt": 1}', "from is missing"),
+    "no amount": (b'{"from": "SPOT", "to": "FUTURES"}', "amount_usdt is missing"),
+    "an unknown wallet": (body(to="MARGIN"), "to is none of SPOT, FUTURES"),
+    "a wallet in small letters": (body(to="spot"), "to is none of SPOT, FUTURES"),
+    "a wallet that is none": (body(to=["SPOT"]), "to is none of SPOT, FUTURES"),
+    "the same wallet": (body(to="SPOT"), "from and to are both SPOT; name two"),
+    "NaN": (amount("NaN"), "amount_usdt is NaN or infinite"),
+    "infinite": (amount("Infinity"), "amount_usdt is NaN or infinite"),
+    "infinite below": (amount("-Infinity"), "amount_usdt is NaN or infinite"),
+    "NaN as text": (amount('"NaN"'), "not a decimal number"),
+    "1e400": (amount("1e400"), "at most 1000000000000"),
+    "1e999999999": (amount("1e999999999"), "at most 1000000000000"),
+    "1e-999999999": (amount("1e-999999999"), "at most 8 decimals"),
+    "an exponent without end": (amount("1e" + "9" * 99), "amount_usdt: an amount is"),
+    "minus zero": (amount("-0"), "more than 0"),
+    "minus zero point": (amount("-0.0"), "more than 0"),
+    "zero": (amount('"0.00"'), "more than 0"),
+    "negative": (amount("-5"), "more than 0"),
+    "nine decimals": (amount("1.000000001"), "at most 8 decimals"),
+    "nine decimals as text": (amount('"1.000000001"'), "at most 8 decimals"),
+    "a long number": (amount("1." + "0" * 3_000 + "1"), "at most 8 decimals"),
+    "hexadecimal": (amount('"0x10"'), "not a decimal number"),
+    "an exponent as text": (amount('"1e2"'), "not a decimal number"),
+    "a thousands mark": (amount('"1_000"'), "not a decimal number"),
+    "other digits": (body(amount_usdt="\u0661\u0660"), "not a decimal number"),
+    "spaces": (amount('" 10"'), "not a decimal number"),
+    "true": (amount("true"), "amount_usdt is true or false"),
+    "no amount at all": (amount("null"), "amount_usdt is null"),
+    "an amount inside": (amount('{"value": 10}'), "amount_usdt is an object"),
+    "a long reason": (body(reason="x" * 201), "reason has 201 characters; send 0 to 200"),
+    "a reason with lines": (body(reason="a\nb"), "reason has a character that cannot be printed"),
+    "half a character": (body(reason="\ud800"), "reason has a character that cannot be printed"),
+    "a number as reason": (body(reason=5), "reason is a number; send a text"),
+    "no reason at all": (body(reason=None), "reason is null; send a text"),
+}
+
+
+class TestIllegal:
+    @pytest.mark.parametrize(("sent", "says"), HOSTILE.values(), ids=HOSTILE)
+    async def test_row_06_a_body_that_cannot_be_understood_changes_nothing(
+        self, sent: bytes, says: str
+    ) -> None:
+        async with calling() as caller:
+            problem(await caller.raw(sent), 400, "request.invalid", [says], key="t1")
+
+            assert not caller.world.store.kept.documents
+            result(await caller.transfer(), 200, "OK")
+
+    @pytest.mark.parametrize("size", [4_097, 1_000_000])
+    async def test_row_06_a_large_body_is_not_read(self, size: int) -> None:
+        async with calling() as caller:
+            problem(
+                await caller.raw(b" " * size), 413, "request.too_large", ["4096 bytes"], key="t1"
+            )
+
+            assert not caller.world.store.kept.documents
+
+    @pytest.mark.parametrize(
+        "media_type", [None, "text/plain", "application/x-www-form-urlencoded", "application/jsonp"]
+    )
+    async def test_a_body_that_is_not_said_to_be_json_is_not_read(
+        self, media_type: str | None
+    ) -> None:
+        async with calling() as caller:
+            reply = await caller.raw(body(), media_type=media_type)
+
+            problem(reply, 415, "request.media_type", ["Content-Type: application/json"], key="t1")
+            assert not caller.world.store.kept.documents
+
+    async def test_row_04_two_keys_are_none(self) -> None:
+        async with calling() as caller:
+            reply = await caller.transfer("t1", transfer_id="t2")
+
+            problem(reply, 400, "key_mismatch", ["send one of them"], key="t1")
+            assert not caller.world.store.kept.documents
+
+    async def test_row_05_without_a_key_nothing_is_done(self) -> None:
+        async with calling() as caller:
+            reply = await caller.transfer(None)
+
+            problem(reply, 400, "key_missing", ["Idempotency-Key", "transfer_id", "UUID"])
+            assert not caller.world.store.kept.documents
+
+    @pytest.mark.parametrize(
+        "key", ["", '""', '"', "x" * 129, "a b", "a/b", "../x", '"a"b"', "-a", "a;b=1", "\xe9"]
+    )
+    async def test_row_05_a_key_that_cannot_be_one_is_refused(self, key: str) -> None:
+        async with calling() as caller:
+            headers = {b"Idempotency-Key": key.encode("latin-1")}
+            in_header = await caller.send(
+                "POST", TRANSFER, token=TRADER_TOKEN, json=GOOD, headers=headers
+            )
+            in_body = await caller.transfer(None, transfer_id=key)
+
+            problem(in_header, 400, "key_invalid", ["Idempotency-Key: a transfer id has 1 to 128"])
+            problem(in_body, 400, "key_invalid", ["transfer_id: a transfer id has 1 to 128"])
+            assert not caller.world.store.kept.documents
+
+    async def test_row_05_a_key_that_is_no_text_or_comes_twice_is_refused(self) -> None:
+        async with calling() as caller:
+            problem(
+                await caller.transfer(None, transfer_id=5),
+                400,
+                "key_invalid",
+                ["transfer_id is a number"],
+            )
+            twice = [("Idempotency-Key", "a1"), ("Idempotency-Key", "a2")]
+            token = ("Authorization", f"Bearer {TRADER_TOKEN}")
+            reply = await caller.client.post(TRANSFER, json=GOOD, headers=[token, *twice])
+            problem(reply, 400, "key_invalid", ["there 2 times"])
+
+
+class TestNotNow:
+    @pytest.mark.parametrize(
+        ("switch", "status", "code"),
+        [
+            ({"kill": True}, 503, "kill_switch"),
+            ({"stopping": True}, 503, "service.stopping"),
+            ({"mode": TradingMode.HALTED}, 409, "mode_halted"),
+        ],
+    )
+    async def test_row_64_a_switch_stops_what_is_new_and_binds_no_key(
+        self, switch: dict[str, Any], status: int, code: str
+    ) -> None:
+        """
+        What was done before is still told, and the same key works afterwards.
+        """
+        async with calling() as caller:
+            await caller.transfer("before")
+            before = recorded(caller.world)
+            usual = dict(vars(caller.world.switches))
+            for name, value in switch.items():
+                setattr(caller.world.switches, name, value)
+
+            reply = await caller.transfer()
+            told = await caller.transfer("before")
+
+            problem(reply, status, code, ["nothing was accepted"], key="t1")
+            assert result(told, 200, "OK")["transfer_id"] == "before"
+            assert recorded(caller.world) == before
+            assert len(caller.world.exchange.sent) == 1
+            for name, value in usual.items():
+                setattr(caller.world.switches, name, value)
+            result(await caller.transfer(), 200, "OK")
+
+    async def test_row_64_what_waits_when_the_switch_is_thrown_waits_on(self) -> None:
+        async with calling(working=False) as asleep:
+            result(await asleep.transfer(), 202, "PENDING")
+            asleep.world.switches.kill = True
+            async with calling(asleep.world) as caller:
+                await caller.world.clock.sleep_ms(30_000)
+                assert not caller.world.exchange.sent
+                result(await caller.transfer(), 202, "PENDING")
+                caller.world.switches.kill = False
+                result(await caller.transfer(), 200, "OK")
+
+    async def test_without_an_exchange_key_nothing_is_accepted(self) -> None:
+        world = World()
+        world.switches.enabled = False
+        async with calling(world) as caller:
+            reply = await caller.transfer()
+
+            problem(reply, 503, "treasury.disabled", ["S1_BINANCE_KEY"], key="t1")
+            assert not world.store.kept.documents
+
+    async def test_row_38_without_a_store_nothing_is_sent(self) -> None:
+        async with calling() as caller:
+            caller.world.store.gone = True
+            reply = await caller.transfer()
+            reads = [await caller.read(path) for path in ("transfer/t1", "limits")]
+
+            problem(reply, 503, "store.unavailable", ["send it again with the same key"], key="t1")
+            assert [(r.status_code, r.json()["code"]) for r in reads] == [
+                (503, "store.unavailable")
+            ] * 2
+            assert not caller.world.exchange.sent
+            caller.world.store.gone = False
+            result(await caller.transfer(), 200, "OK")
+
+    async def test_row_45_a_damaged_ledger_is_read_and_not_written(self) -> None:
+        """
+        The place is named; what it held is told from the projection.
+        """
+        async with calling() as caller:
+            for key in ("t1", "t2"):
+                await caller.transfer(key, amount=11)
+            while await caller.treasury.projector.advance():
+                pass
+            kept = caller.world.store.kept.documents
+            kept[1] = kept[1].replace(b'"amount":"11"', b'"amount":"12"')
+            async with calling(caller.world) as restarted:
+                written = await restarted.transfer("t3")
+                reads = [await restarted.read(f"transfer/{key}") for key in ("t1", "t2", "t3")]
+                listed = (await restarted.read("transfers")).json()["transfers"]
+
+            problem(written, 503, "ledger.damaged", ["commit 1 "], key="t3")
+            assert [reply.status_code for reply in reads] == [200, 200, 404]
+            assert [reply.json()["amount"] for reply in reads[:2]] == ["11", "11"]
+            assert reads[0].json()["phase"] == "done"
+            assert {row["transfer_id"] for row in listed} == {"t1", "t2"}
+
+    async def test_row_46_what_a_newer_program_wrote_is_not_built_upon(self) -> None:
+        world = World()
+        day = utc_day(world.clock.now_ms())
+        event = NewEvent(f"cap/{day}", "treasury.cap.reserved", 99, {})
+        draft = Draft(commit_id="c", at=0, actor="s1", correlation_id="", events=(event,))
+        await world.store.append(seal(draft, "treasury", Head(), {event.stream: 0}))
+
+        async with calling(world) as caller:
+            problem(await caller.transfer(), 503, "ledger.too_new", ["newer"], key="t1")
+
+            assert len(world.store.kept.documents) == 1
+
+    async def test_row_69_who_may_not_leaves_no_trace_in_the_ledger(self) -> None:
+        async with calling() as caller:
+            forged = TRADER_TOKEN[:-5] + "AAAAA"
+            for token in ("", "chs1_x", forged):
+                problem(await caller.transfer(token=token), 401, "access.token", key="t1")
+            for token in (READER_TOKEN, RESOLVER_TOKEN):
+                problem(await caller.transfer(token=token), 403, "access.scope", key="t1")
+            resolving = await caller.resolve("t1", token=TRADER_TOKEN, verdict="FAILED")
+
+            assert resolving.json()["code"] == "access.scope"
+            assert {kind for kind, _ in caller.parts.events} == {"access.refused"}
+            assert not caller.world.store.kept.documents
+
+    async def test_row_12_who_asks_too_often_is_told_when_to_come_back(self) -> None:
+        async with calling(limit=RateLimit(per_s=1, burst=2)) as caller:
+            replies = [await caller.transfer(f"t{number}") for number in range(20)]
+
+            for number, reply in enumerate(replies[2:], start=2):
+                problem(reply, 429, "access.rate", key=f"t{number}")
+            assert recorded(caller.world).count("treasury.transfer.requested") == 2
+
+    async def test_a_store_that_goes_under_way_leaves_the_answer_to_the_key(self) -> None:
+        """
+        It was accepted, and nobody could say so: the same key tells.
+        """
+        async with calling() as caller:
+            caller.world.exchange.script.append(Misbehaviour(executes=True, reply=Unknown("lost")))
+            caller.world.store.replies_to_lose = 1
+
+            problem(await caller.transfer(), 503, "store.unavailable", ["is not known"], key="t1")
+            await caller.world.clock.sleep_ms(60_000)
+
+            result(await caller.transfer(), 200, "OK")
+            assert len(caller.world.exchange.sent) == 1
+
+    async def test_a_failure_of_ours_is_hidden_and_leaves_the_answer_to_the_key(
+        self, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        async with calling() as caller:
+            caller.world.switches.limits = loose("the secret inside")
+
+            body = problem(await caller.transfer(), 500, "internal", ["the same key"], key="t1")
+
+            assert "secret" not in str(body)
+            assert not caller.world.store.kept.documents
+            assert "the secret inside" not in caplog.messages
+            assert "POST /xchg/treasury/transfer failed" in caplog.messages
