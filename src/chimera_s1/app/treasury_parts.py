@@ -44,11 +44,6 @@ from chimera_s1.domain.ports.operations_log import OperationsLog
 from chimera_s1.domain.resilience.backoff import Backoff
 from chimera_s1.domain.treasury.events import TreasuryMode
 
-LOOKS = Backoff(base_ms=2_000, max_wait_ms=60_000, jitter_ms=0)
-"""
-Waits between looks into the histories.
-"""
-
 Gateway = BinanceTreasuryGateway | BinanceSubaccountGateway
 
 
@@ -261,7 +256,7 @@ def _work(  # noqa: PLR0917 (parts by position)
         exchange_ms=exchange_ms,
         is_in_flight=executor.is_in_flight,
         patience=settings.treasury_patience,
-        looks=LOOKS,
+        looks=settings.treasury_looks,
     )
     relay = RelayLedger(
         stores.events,

@@ -10,9 +10,12 @@ from pydantic_settings import BaseSettings
 from chimera_s1.app.setting_fields import number, setting
 from chimera_s1.app.setting_types import Amount, Coordinators, Directions, WholeNumber
 from chimera_s1.domain.errors import InvalidValueError
+from chimera_s1.domain.resilience.backoff import Backoff
 from chimera_s1.domain.treasury.events import TreasuryMode
 from chimera_s1.domain.treasury.limits import Limits
 from chimera_s1.domain.treasury.reconciliation import Patience
+
+LOOK_MAX_MS = 60_000
 
 _GROUP = "Treasury"
 _STORE = "Store"
@@ -59,6 +62,13 @@ class TreasurySettings(BaseSettings):
         300_000,
         (0, 86_400_000),
         "ms over which histories must stay silent before a transfer is called FAILED",
+    )
+    treasury_look_ms: WholeNumber = number(
+        _GROUP,
+        2_000,
+        (50, LOOK_MAX_MS),
+        "ms until histories are first read about an unknown outcome; each later wait is twice as "
+        "long, at most a minute",
     )
     db_arango_uri: Coordinators = setting(
         _STORE,
@@ -112,6 +122,13 @@ class TreasurySettings(BaseSettings):
             history_lag_ms=self.treasury_history_lag_ms,
             clean_spread_ms=self.treasury_clean_spread_ms,
         )
+
+    @property
+    def treasury_looks(self) -> Backoff:
+        """
+        Waits between looks into the histories.
+        """
+        return Backoff(base_ms=self.treasury_look_ms, max_wait_ms=LOOK_MAX_MS, jitter_ms=0)
 
     @property
     def moves_money(self) -> bool:
