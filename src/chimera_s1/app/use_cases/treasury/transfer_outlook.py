@@ -36,20 +36,38 @@ def outlook(transfer: Transfer, patience: Patience) -> Outlook:
     """
     What is to be said of *transfer* after its last event.
     """
+    now, then = _disputed(transfer) if transfer.disputed else _by_phase(transfer, patience)
+    return Outlook(printable(f"{transfer.status.value}: {now}"), printable(then))
+
+
+def _by_phase(transfer: Transfer, patience: Patience) -> tuple[str, str]:
     match transfer.phase:
         case Phase.REQUESTED:
-            now, then = _requested(transfer)
+            return _requested(transfer)
         case Phase.SUBMITTED | Phase.UNKNOWN:
-            now, then = _unresolved(transfer, patience)
+            return _unresolved(transfer, patience)
         case Phase.DONE:
-            now, then = _done(transfer, patience)
+            return _done(transfer, patience)
         case Phase.FAILED:
-            now, then = _failed(transfer, patience)
+            return _failed(transfer, patience)
         case Phase.REJECTED:
-            now, then = _rejected(transfer)
+            return _rejected(transfer)
         case _:
             assert_never(transfer.phase)
-    return Outlook(printable(f"{transfer.status.value}: {now}"), printable(then))
+
+
+def _disputed(transfer: Transfer) -> tuple[str, str]:
+    if transfer.phase is Phase.DONE:
+        tran_id = transfer.tran_id
+        return f"movement {tran_id} moved the money, and that is disputed: {transfer.message}", (
+            f"an operator looks whether the exchange's transfer history has {tran_id}, and says "
+            f"so with {_resolve(transfer)}: DONE with that number, or FAILED"
+        )
+    moved = movement(transfer.direction, transfer.amount)
+    return f"disputed, so nothing goes on by itself: {transfer.message}", (
+        f"an operator looks whether the exchange's transfer history has {moved} for it, and says "
+        f"so with {_resolve(transfer)}: DONE with its number, or FAILED"
+    )
 
 
 def _requested(transfer: Transfer) -> tuple[str, str]:
@@ -90,11 +108,6 @@ def _done(transfer: Transfer, patience: Patience) -> tuple[str, str]:
     now = f"movement {transfer.tran_id} moved the money"
     if transfer.corrected:
         now = f"{now}, although it had been given up before"
-    if transfer.disputed:
-        return f"{now}, and that is disputed: {transfer.message}", (
-            f"an operator looks whether the exchange's transfer history has {transfer.tran_id}, "
-            f"and says so with {_resolve(transfer)}: DONE with that number, or FAILED"
-        )
     if transfer.verified:
         seen = "an operator" if transfer.evidence is Evidence.OPERATOR else "the exchange's history"
         return f"{now}, by the word of {seen}", "nothing, it is over"

@@ -170,7 +170,7 @@ def _of_transfer(event: TransferEvent) -> str:  # noqa: C901, PLR0911 (one case 
             return f"disputed, an operator has to look: {cause}"
         case TransferCorrected(evidence=evidence, tran_id=tran_id, note=note):
             found = _found(evidence, tran_id)
-            return f"corrected, money had moved after all: {found}" + _noted(note)
+            return f"corrected, money had moved after all: {found}{_noted(note)}"
         case ReviewRequested(cause=cause):
             return f"undecided for too long, an operator has to look: {cause}"
         case _:

@@ -5,6 +5,7 @@ The life of a transfer in words: every event, every standing, and what nobody he
 from decimal import Decimal
 from typing import get_args
 
+import msgspec
 import pytest
 
 from chimera_s1.app.use_cases.treasury.transfer_story import events_of, sentence, tell
@@ -101,6 +102,10 @@ SENTENCES: list[tuple[TreasuryEvent, str]] = [
     ),
     (failed(FailureKind.OPERATOR), "failed, an operator says that nothing has moved: why"),
     (VERIFIED, "confirmed: movement 77 is in the exchange's history"),
+    (
+        msgspec.structs.replace(VERIFIED, note="seen by me"),
+        "confirmed: movement 77 is in the exchange's history: seen by me",
+    ),
     (DISPUTED, "disputed, an operator has to look: the history has no 77"),
     (
         CORRECTED,
@@ -227,6 +232,11 @@ OUTLOOKS: dict[str, tuple[tuple[TreasuryEvent, ...], str, str]] = {
         (STARTED, done(Evidence.REPLY), DISPUTED),
         "DONE: movement 77 moved the money, and that is disputed: the history has no 77",
         "whether the exchange's transfer history has 77, and says so with POST",
+    ),
+    "disputed before its end": (
+        (STARTED, UNKNOWN, DISPUTED),
+        "PENDING: disputed, so nothing goes on by itself: the history has no 77",
+        "has 12.5 USDT from SPOT to FUTURES for it, and says so with POST /xchg/treasury/transfer",
     ),
     "corrected": (
         (STARTED, UNKNOWN, failed(FailureKind.ABSENT), CORRECTED),
