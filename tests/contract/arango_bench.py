@@ -37,6 +37,8 @@ from tests.contract.ledger_chains import LEDGER
 DATABASE = "chimera"
 COMMIT = f"/_api/document/{COMMITS}"
 COORDINATORS = 2
+_LEFT_OVER_MS = 30_000
+_EVERY = "FOR x IN @@leases RETURN x"
 
 
 class ArangoBench(Bench):
@@ -144,7 +146,8 @@ class ServerBench(ArangoBench):
         self._owed_ms = 0 if short else _LEFT_OVER_MS
         with self._access.database(self._name) as database:
             leases: Any = database.collection(LEASES)
-            for lease in list(leases.all()):
+            every: Any = database.aql.execute(_EVERY, bind_vars={"@leases": LEASES})
+            for lease in list(every):
                 leases.update({"_key": lease["_key"], "until_ms": lease["until_ms"] - moved_ms})
 
     def lose_reply(self) -> None:
@@ -168,9 +171,6 @@ class ServerBench(ArangoBench):
                 commits.delete(key)
             else:
                 commits.insert({**document, "_key": key}, overwrite_mode="replace")
-
-
-_LEFT_OVER_MS = 30_000
 
 
 class ServerAccess:

@@ -4,7 +4,6 @@ What an ArangoDB can do to a ledger while it runs, by the rows of the fault matr
 
 import threading
 import traceback
-from typing import Any
 
 import anyio
 import pytest
@@ -310,46 +309,3 @@ async def test_row_44_a_password_that_was_changed_is_said_once_and_not_told(
     assert PASSWORD not in told
     rig.double.access.add_user(USER, PASSWORD, {})
     assert await rig.events.append(second) == SeqTaken(first)
-
-
-async def test_a_coordinator_that_lags_neither_hides_nor_breaks_anything(rig: StoreRig) -> None:
-    """
-    The head is asked of both; who has seen an old one is told whose the place is.
-    """
-    (first,) = await append_some(rig.events, 1)
-    lagging = rig.double.faults.arm("stale", coordinator=0, times=None)
-    second = next_commit(head_of(first))
-    assert await rig.events.append(second) == Appended(second)
-
-    for _ in range(2):
-        assert await rig.events.head() == head_of(second)
-    for _ in range(2):
-        assert await rig.events.append(next_commit(head_of(first))) == SeqTaken(second)
-
-    assert lagging.fired > 0
-    assert rig.stored() == [first.commit_id, second.commit_id]
-
-
-async def test_a_write_that_did_not_reach_the_disk_is_not_called_written(rig: StoreRig) -> None:
-    """
-    202 in place of 201; the second offer tells that it is there.
-    """
-    fault = rig.double.faults.arm("unsynced", method="POST", path=COMMIT)
-    commit = next_commit()
-
-    with pytest.raises(StoreUnavailableError, match=r"answers 202 .*waitForSync"):
-        await rig.events.append(commit)
-
-    assert fault.fired == 1
-    assert await rig.events.append(commit) == Appended(commit, again=True)
-
-
-async def test_an_error_among_the_documents_is_not_taken_for_a_hole(rig: StoreRig) -> None:
-    """
-    What cannot be read is not what is not there.
-    """
-    await append_some(rig.events, 1)
-    keys: list[Any] = [f"{LEDGER}-{1:016d}", 7, f"{LEDGER}-{2:016d}"]
-
-    with pytest.raises(StoreUnavailableError, match="1221 of one of several documents"):
-        await rig.arango.command(lambda errand: errand.find_many(COMMITS, keys))

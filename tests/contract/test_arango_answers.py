@@ -1,0 +1,144 @@
+"""
+Answers of an ArangoDB that are easily taken for something else.
+"""
+
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from chimera_s1.adapters.arango.cursor_store import ArangoCursorStore
+from chimera_s1.adapters.arango.layout import COMMITS, CURSORS, LEASES, TRANSFERS, key_of
+from chimera_s1.adapters.arango.lease_store import ArangoLeaseStore
+from chimera_s1.adapters.arango.transfer_projection import ArangoTransferProjection
+from chimera_s1.domain.errors import StoreUnavailableError
+from chimera_s1.domain.ledger.commit import head_of
+from chimera_s1.domain.ports.event_store import Appended, SeqTaken
+from tests.contract.arango_bench import DATABASE
+from tests.contract.arango_store_rig import COMMIT, StoreRig, double, next_commit, rig
+from tests.contract.ledger_chains import LEDGER, append_some
+from tests.contract.test_transfer_projection import row_of
+
+__all__ = ["double", "rig"]
+
+LOST = ("apply-then-drop", "apply-then-503/1465", "drop", "503/1496", "409/1200")
+
+
+async def test_a_coordinator_that_lags_neither_hides_nor_breaks_anything(rig: StoreRig) -> None:
+    """
+    The head is asked of both; who has seen an old one is told whose the place is.
+    """
+    (first,) = await append_some(rig.events, 1)
+    lagging = rig.double.faults.arm("stale", coordinator=0, times=None)
+    second = next_commit(head_of(first))
+    assert await rig.events.append(second) == Appended(second)
+
+    for _ in range(2):
+        assert await rig.events.head() == head_of(second)
+    for _ in range(2):
+        assert await rig.events.append(next_commit(head_of(first))) == SeqTaken(second)
+
+    assert lagging.fired > 0
+    assert rig.stored() == [first.commit_id, second.commit_id]
+
+
+async def test_a_write_that_did_not_reach_the_disk_is_not_called_written(rig: StoreRig) -> None:
+    """
+    202 in place of 201; the second offer tells that it is there.
+    """
+    fault = rig.double.faults.arm("unsynced", method="POST", path=COMMIT)
+    commit = next_commit()
+
+    with pytest.raises(StoreUnavailableError, match=r"answers 202 .*waitForSync"):
+        await rig.events.append(commit)
+
+    assert fault.fired == 1
+    assert await rig.events.append(commit) == Appended(commit, again=True)
+
+
+async def test_an_error_among_the_documents_is_not_taken_for_a_hole(rig: StoreRig) -> None:
+    """
+    What cannot be read is not what is not there.
+    """
+    await append_some(rig.events, 1)
+    keys: list[Any] = [f"{LEDGER}-{1:016d}", 7, f"{LEDGER}-{2:016d}"]
+
+    with pytest.raises(StoreUnavailableError, match="1221 of one of several documents"):
+        await rig.arango.command(lambda errand: errand.find_many(COMMITS, keys))
+
+
+@pytest.mark.parametrize("do", LOST)
+async def test_a_lease_whose_reply_was_lost_is_held(rig: StoreRig, do: str) -> None:
+    """
+    Taken, kept and given up by the one who asked, and by nobody else.
+    """
+    leases = ArangoLeaseStore(rig.arango)
+    path = f"/_api/document/{LEASES}"
+    faults = [rig.double.faults.arm(do, method=each, path=path) for each in ("POST", "PUT")]
+    faults.append(rig.double.faults.arm(do, method="DELETE", path=path))
+
+    assert await leases.acquire("executor", "a", 60_000)
+    assert not await leases.acquire("executor", "b", 60_000)
+    assert await leases.acquire("executor", "a", 60_000)
+    await leases.release("executor", "a")
+
+    assert [fault.fired for fault in faults] == [1, 1, 1]
+    assert await leases.acquire("executor", "b", 60_000)
+
+
+@pytest.mark.parametrize("do", LOST)
+async def test_a_cursor_whose_reply_was_lost_is_where_it_should_be(rig: StoreRig, do: str) -> None:
+    """
+    Forward, and back to the beginning.
+    """
+    path = f"/_api/document/{CURSORS}"
+    faults = [rig.double.faults.arm(do, method=each, path=path) for each in ("POST", "DELETE")]
+
+    await rig.cursors.advance("outbox", 7)
+    assert await rig.cursors.position("outbox") == 7
+    await rig.cursors.rewind("outbox")
+    assert await rig.cursors.position("outbox") == 0
+
+    assert [fault.fired for fault in faults] == [1, 1]
+
+
+@pytest.mark.parametrize("do", LOST)
+async def test_rows_whose_reply_was_lost_are_there(rig: StoreRig, do: str) -> None:
+    """
+    Also those that another text of the same place replaces.
+    """
+    transfers = ArangoTransferProjection(rig.arango)
+    path = f"/_api/document/{TRANSFERS}"
+    faults = [rig.double.faults.arm(do, method=each, path=path) for each in ("POST", "PUT")]
+    rows = (row_of("a"), row_of("b"))
+    again = tuple(msgspec.structs.replace(row, message="said better") for row in rows)
+
+    await transfers.put(rows)
+    await transfers.put(again)
+
+    assert [fault.fired for fault in faults] == [1, 1]
+    assert (await transfers.get("a"), await transfers.get("b")) == again
+
+
+async def strange_cursor(rig: StoreRig) -> object:
+    rig.double.documents(DATABASE, CURSORS).put(key_of("outbox"), {"position": "seven"})
+    return await ArangoCursorStore(rig.arango).position("outbox")
+
+
+async def strange_row(rig: StoreRig) -> object:
+    rig.double.documents(DATABASE, TRANSFERS).put(key_of("a"), {"place": "0", "status": 1})
+    return await ArangoTransferProjection(rig.arango).newest(10)
+
+
+@pytest.mark.parametrize("look", [strange_cursor, strange_row])
+async def test_what_somebody_else_has_written_is_said_to_be_strange(
+    rig: StoreRig, look: Callable[[StoreRig], Awaitable[object]]
+) -> None:
+    """
+    At once: looking again would not make it better.
+    """
+    with pytest.raises(StoreUnavailableError, match=r"none of ours .*ledger rebuild"):
+        await look(rig)
+
+    assert sum(rig.double.journal.by_path().values()) == 1
