@@ -14,7 +14,7 @@ from chimera_s1.app.demo_state import read_demo_state
 from chimera_s1.app.settings import Settings
 from chimera_s1.domain.errors import ConfigurationError
 
-PATIENCE_S = 10.0
+PATIENCE_S = 20.0
 """
 Longer than the service lets a transfer's answer wait.
 """
