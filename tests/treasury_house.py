@@ -15,29 +15,47 @@ from anyio.abc import TaskGroup
 from chimera_s1.adapters.memory.cursor_store import MemoryCursorStore
 from chimera_s1.adapters.memory.event_store import MemoryEventStore
 from chimera_s1.adapters.memory.lease_store import MemoryLeaseStore
+from chimera_s1.adapters.memory.operations_log import MemoryOperationsLog
 from chimera_s1.adapters.memory.transfer_projection import MemoryTransferProjection
 from chimera_s1.adapters.memory.treasury_gateway import ScriptedTreasuryGateway
 from chimera_s1.app.use_cases.treasury.admission import Admission
 from chimera_s1.app.use_cases.treasury.execute_transfers import ExecuteTransfers, SubmissionPolicy
 from chimera_s1.app.use_cases.treasury.job_lease import JobLease
 from chimera_s1.app.use_cases.treasury.ledger import TreasuryLedger
+from chimera_s1.app.use_cases.treasury.project_transfers import ProjectTransfers
 from chimera_s1.app.use_cases.treasury.reconcile_transfers import ReconcileTransfers
+from chimera_s1.app.use_cases.treasury.relay_ledger import RelayLedger
+from chimera_s1.app.use_cases.treasury.report_treasury import ReportTreasury
 from chimera_s1.app.use_cases.treasury.request_transfer import RequestTransfers, TransferWish
 from chimera_s1.domain.identifiers import parse_transfer_id
+from chimera_s1.domain.ports.cursor_store import CursorStore
 from chimera_s1.domain.ports.event_store import EventStore
 from chimera_s1.domain.ports.lease_store import LeaseStore
+from chimera_s1.domain.ports.operations_log import OperationsLog
+from chimera_s1.domain.ports.transfer_projection import TransferProjection
 from chimera_s1.domain.ports.treasury_gateway import TreasuryGateway
 from chimera_s1.domain.resilience.backoff import Backoff
+from chimera_s1.domain.resilience.health import Level, level_of
 from chimera_s1.domain.resilience.trading_mode import TradingMode
-from chimera_s1.domain.treasury.events import TreasuryMode
+from chimera_s1.domain.treasury.event_records import UnknownEvent, read_record
+from chimera_s1.domain.treasury.events import (
+    TransferRejected,
+    TransferRequested,
+    TreasuryEvent,
+    TreasuryMode,
+)
 from chimera_s1.domain.treasury.limits import Direction, Limits
-from chimera_s1.domain.treasury.reconciliation import Patience
+from chimera_s1.domain.treasury.reconciliation import MovementStatus, Patience, client_id_of
+from chimera_s1.domain.treasury.transfer import Transfer
+from tests.treasury_invariants import Book, read_all, violations_of
 from tests.virtual_time import LoopClock
 
 IN = Direction.SPOT_TO_FUTURES
 OUT = Direction.FUTURES_TO_SPOT
 LIMITS = Limits(directions=(IN, OUT), min=Decimal(1), max=Decimal(1000), daily_cap=Decimal(10_000))
 LOOKS = Backoff(base_ms=2_000, max_wait_ms=60_000, jitter_ms=0)
+ATTEMPTS_MAX = 50
+Begun = TransferRequested | TransferRejected
 
 
 class Switches:
@@ -61,15 +79,52 @@ class World:
         self.leases = MemoryLeaseStore(self.clock)
         self.cursors = MemoryCursorStore()
         self.projection = MemoryTransferProjection()
+        self.operations = MemoryOperationsLog()
         self.exchange = ScriptedTreasuryGateway(self.clock, mode)
         self.switches = Switches()
         self.patience = Patience()
         self.policy = SubmissionPolicy()
+        self.looks = LOOKS
         self.mode = mode
         self.instances = 0
+        self.told: list[tuple[str, dict[str, Any]]] = []
 
     def new_id(self) -> str:
         return f"{self.random.getrandbits(64):016x}"
+
+    async def events(self) -> list[TreasuryEvent | UnknownEvent]:
+        """What the ledger tells, in order."""
+        entries = await read_all(self.store)
+        return [read_record(record) for entry in entries for record in entry.commit.events]
+
+    async def books(self) -> list[Book]:
+        """What the exchange has really done, and for which transfer of the ledger."""
+        names = {event.transfer_id for event in await self.events() if isinstance(event, Begun)}
+        whose = {client_id_of(name, n): name for name in names for n in range(ATTEMPTS_MAX)}
+        orders = self.exchange.orders
+        return [
+            Book(row.tran_id, whose[orders[row.tran_id].client_id], row.amount)
+            if row.tran_id in orders
+            else Book(row.tran_id, "", row.amount)
+            for row in self.exchange.book
+            if row.status is not MovementStatus.FAILED
+        ]
+
+    async def violations(self) -> list[str]:
+        """Every broken invariant, once all has been relayed and projected."""
+        last = Instance(self)
+        while await last.relay.advance() + await last.projector.advance():
+            pass
+        return await self.violations_as_they_are()
+
+    async def violations_as_they_are(self) -> list[str]:
+        """The same, without helping what is relayed and projected to catch up."""
+        return await violations_of(
+            self.store,
+            books=await self.books(),
+            relayed=[event.event_id for event in self.operations.events],
+            projection=self.projection,
+        )
 
 
 class Instance:
@@ -82,12 +137,19 @@ class Instance:
         store: EventStore | None = None,
         gateway: TreasuryGateway | None = None,
         leases: LeaseStore | None = None,
+        cursors: CursorStore | None = None,
+        projection: TransferProjection | None = None,
+        operations: OperationsLog | None = None,
         skew_ms: float = 0.0,
+        resyncs: bool = False,
         look_ms: int = 500,
         executor: type[ExecuteTransfers] = ExecuteTransfers,
         reconciler: type[ReconcileTransfers] = ReconcileTransfers,
     ) -> None:
         world.instances += 1
+        self.world = world
+        self.skew_ms = skew_ms
+        self.resyncs = resyncs
         name = f"instance-{world.instances}"
         store = store or world.store
         gateway = gateway or world.exchange
@@ -95,7 +157,7 @@ class Instance:
         clock = world.clock
 
         def exchange_ms() -> float:
-            return world.exchange.exchange_ms + skew_ms
+            return world.exchange.exchange_ms + self.skew_ms
 
         draw = world.random.random
         switches = world.switches
@@ -112,6 +174,7 @@ class Instance:
             clock=clock,
             limits=lambda: switches.limits,
             mode=world.mode,
+            tell=lambda kind, detail: world.told.append((kind, detail)),
         )
         self.doubts = 0
         self.executor = executor(
@@ -133,16 +196,53 @@ class Instance:
             exchange_ms=exchange_ms,
             is_in_flight=self.executor.is_in_flight,
             patience=world.patience,
-            looks=LOOKS,
+            looks=world.looks,
             look_ms=look_ms,
         )
+        cursors = cursors or world.cursors
+        self.relay = RelayLedger(
+            store,
+            cursors,
+            operations or world.operations,
+            self.ledger,
+            clock=clock,
+            retries=Backoff(base_ms=500, max_wait_ms=5_000, jitter_ms=0),
+        )
+        projection = projection or world.projection
+        self.projector = ProjectTransfers(store, projection, cursors, self.ledger, clock)
 
     def _doubt(self) -> None:
         self.doubts += 1
+        if self.resyncs:
+            self.skew_ms = 0.0
 
     def start(self, tasks: TaskGroup) -> None:
         tasks.start_soon(self.executor.run)
         tasks.start_soon(self.reconciler.run)
+
+    def start_all(self, tasks: TaskGroup) -> None:
+        self.start(tasks)
+        tasks.start_soon(self.relay.run)
+        tasks.start_soon(self.projector.run)
+
+    async def transfer(self, name: str) -> Transfer:
+        """One as the ledger has it."""
+        found = await self.ledger.find(parse_transfer_id(name))
+        assert found is not None
+        return found
+
+    def level(self) -> Level:
+        """What `/health` says of the treasury."""
+        report = ReportTreasury(
+            self.ledger,
+            self.world.clock,
+            store=[lambda: self.executor.trouble, lambda: self.reconciler.trouble],
+            relay=lambda: self.relay.trouble,
+            key=lambda: "",
+            kill_switch=lambda: self.world.switches.kill,
+            switch=lambda: "",
+        )
+        return level_of(report.report())
 
 
 @asynccontextmanager

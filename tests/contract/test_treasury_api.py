@@ -139,7 +139,7 @@ class TestIdempotent:
     @pytest.mark.parametrize(
         ("other", "named"),
         [
-            ({"amount": "12345.67"}, "another amount"),
+            ({"amount": "12345.67"}, "another amount_usdt"),
             ({"reason": "another one"}, "another reason"),
             ({"from": "FUTURES", "to": "SPOT"}, "another from and another to"),
         ],
@@ -163,6 +163,9 @@ class TestIdempotent:
             assert "first" not in body["detail"]
             assert "idempotent-replayed" not in reply.headers
             assert recorded(caller.world) == before
+            (kind, told), *more = caller.world.told
+            assert (kind, told["transfer_id"], more) == ("treasury.key_reused", "t1", [])
+            assert "777" not in str(told)
 
     async def test_row_03_fifty_at_once_on_two_instances_move_money_once(self) -> None:
         world = World()

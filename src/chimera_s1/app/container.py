@@ -315,6 +315,7 @@ class Container(containers.DeclarativeContainer):
         clock,
         patrols,
         health=health,
+        operations=operations,
         stopping=stopping,
     )
     metrics = providers.Singleton(

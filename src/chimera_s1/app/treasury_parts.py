@@ -21,6 +21,7 @@ from chimera_s1.app.ledger_stores import LedgerStores, memory_stores
 from chimera_s1.app.market_parts import hosts_of
 from chimera_s1.app.setting_types import BinanceEnvironment
 from chimera_s1.app.settings import Settings
+from chimera_s1.app.use_cases.log_operations import LogOperations
 from chimera_s1.app.use_cases.patrol_clock import PatrolClock
 from chimera_s1.app.use_cases.report_health import ReportHealth
 from chimera_s1.app.use_cases.treasury.admission import Admission
@@ -179,6 +180,7 @@ def build_treasury(
     patrols: tuple[PatrolClock, ...],
     *,
     health: ReportHealth,
+    operations: LogOperations,
     stopping: Stopping,
 ) -> Treasury:
     """
@@ -194,6 +196,8 @@ def build_treasury(
         patrols: Know how far the exchange's clocks are from it.
 
         health: Says in which mode the service is; told how the treasury does.
+
+        operations: Told what is not in the ledger and has to be known.
 
         stopping: Whether the service is.
     """
@@ -214,6 +218,7 @@ def build_treasury(
         clock=clock,
         limits=lambda: settings.treasury_limits,
         mode=settings.treasury_mode,
+        tell=operations.record,
     )
     reads = ReadTransfers(
         ledger, stores.transfers, clock=clock, limits=lambda: settings.treasury_limits

@@ -8,6 +8,7 @@ from decimal import Decimal
 import anyio
 from msgspec import Struct
 
+from chimera_s1.app.use_cases.log_operations import Detail
 from chimera_s1.app.use_cases.treasury.admission import Admission
 from chimera_s1.app.use_cases.treasury.ledger import TreasuryLedger
 from chimera_s1.domain.errors import ChimeraError, LedgerDamagedError, StoreUnavailableError
@@ -79,6 +80,8 @@ class RequestTransfers:
 
         mode: Which transfer of the exchange is used.
 
+        tell: Takes an operational event, `LogOperations.record`.
+
         join_ms: How long an answer waits for the end.
     """
 
@@ -90,6 +93,7 @@ class RequestTransfers:
         clock: Clock,
         limits: Callable[[], Limits],
         mode: TreasuryMode,
+        tell: Callable[[str, Detail], None],
         join_ms: float = JOIN_MS,
     ) -> None:
         self._ledger = ledger
@@ -97,6 +101,7 @@ class RequestTransfers:
         self._clock = clock
         self._limits = limits
         self._mode = mode
+        self._tell = tell
         self._join_ms = join_ms
 
     async def request(self, wish: TransferWish, actor: str) -> Answer:
@@ -123,7 +128,7 @@ class RequestTransfers:
     async def _accept(self, wish: TransferWish, actor: str) -> Answer:
         known = await self._ledger.find(wish.transfer_id)
         if known is not None:
-            return _same(wish, known, replayed=True)
+            return self._same(wish, actor, known, replayed=True)
         self._admission.check()
         terms = terms_of(
             wish.direction,
@@ -137,7 +142,23 @@ class RequestTransfers:
             wish.transfer_id, RequestTransfer(wish.transfer_id, terms), actor
         )
         begun = any(isinstance(e, TransferRequested | TransferRejected) for e in decided.events)
-        return _same(wish, decided.transfer, replayed=not begun)
+        return self._same(wish, actor, decided.transfer, replayed=not begun)
+
+    def _same(
+        self, wish: TransferWish, actor: str, transfer: Transfer, *, replayed: bool
+    ) -> Answer:
+        """
+        *transfer* as the answer to *wish*, unless it was another wish.
+        """
+        differing = _differing(wish, transfer)
+        if not differing:
+            return Answer(transfer, replayed)
+        told = {"transfer_id": wish.transfer_id, "actor": actor, "differing": ",".join(differing)}
+        self._tell("treasury.key_reused", {**told})
+        raise KeyReusedError(
+            f"this key belongs to a transfer with another {' and another '.join(differing)}; "
+            "use a new key for a new transfer"
+        )
 
     async def _join(self, answer: Answer, rung: int) -> Answer:
         """
@@ -166,27 +187,11 @@ class RequestTransfers:
             return transfer  # it was accepted, whatever has become of the store since
 
 
-def _same(wish: TransferWish, transfer: Transfer, *, replayed: bool) -> Answer:
-    """
-    *transfer* as the answer to *wish*.
-
-    Raises:
-        KeyReusedError: It was another wish.
-    """
-    differing = _differing(wish, transfer)
-    if differing:
-        raise KeyReusedError(
-            f"this key belongs to a transfer with another {' and another '.join(differing)}; "
-            "use a new key for a new transfer"
-        )
-    return Answer(transfer, replayed)
-
-
 def _differing(wish: TransferWish, transfer: Transfer) -> list[str]:
     pairs = {
         "from": (wish.direction.source, transfer.direction.source),
         "to": (wish.direction.target, transfer.direction.target),
-        "amount": (wish.amount, transfer.amount),
+        "amount_usdt": (wish.amount, transfer.amount),
         "reason": (wish.reason, transfer.reason),
     }
     return [name for name, (wanted, stored) in pairs.items() if wanted != stored]
