@@ -8,13 +8,15 @@ Everything that waits does so by the loop's timers, so `anyio.sleep`, time-outs 
 import asyncio
 import selectors
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from functools import wraps
+from typing import Any, ParamSpec, TypeVar
 
 import anyio
 
 EPOCH_MS = 1_796_000_000_000
 
 _Result = TypeVar("_Result")
+_Given = ParamSpec("_Given")
 
 
 class _PatientSelector(selectors.SelectSelector):
@@ -63,3 +65,13 @@ class LoopClock:
 def run_virtually(main: Callable[[], Awaitable[_Result]]) -> _Result:
     """Run *main* to its end on a `VirtualLoop`."""
     return anyio.run(main, backend_options={"loop_factory": VirtualLoop})
+
+
+def virtually(test: Callable[_Given, Awaitable[None]]) -> Callable[_Given, None]:
+    """*test*, run on a `VirtualLoop` of its own."""
+
+    @wraps(test)
+    def run(*args: _Given.args, **named: _Given.kwargs) -> None:
+        run_virtually(lambda: test(*args, **named))
+
+    return run

@@ -10,6 +10,7 @@ The errors a caller may meet, each with a stable code.
         ├── ExchangeRefusedError        the exchange answered no; repeating will not help
         ├── RecordingDamagedError       a market data file has a line that is not a message
         ├── StoreUnavailableError       a write to the ledger's store may or may not be there
+        │   └── AppendInDoubtError      a commit may be in the ledger, or come to be there
         ├── LedgerDamagedError          a ledger is not what was once written
         └── LedgerTooNewError           a newer program has written what this one cannot build upon
 """
@@ -86,6 +87,17 @@ class StoreUnavailableError(PortError):
     """
 
     code = "store.unavailable"
+
+
+class AppendInDoubtError(StoreUnavailableError):
+    """
+    A commit was handed to the store, which did not say what came of it: it may be in the ledger, or
+    come to be there a little later, at its place or never.
+    """
+
+    def __init__(self, message: str, commit_id: str) -> None:
+        super().__init__(message)
+        self.commit_id = commit_id
 
 
 class LedgerDamagedError(PortError):

@@ -97,6 +97,8 @@ class ScriptedTreasuryGateway:
 
         book: Every movement there is, also those that happen later.
 
+        orders: Which order made a movement, by `tran_id`; a human's has none.
+
         foreign_income: Rows of the futures income that no movement explains.
 
         history_lag_ms: How long after a movement its row is in the wallet's history.
@@ -131,6 +133,7 @@ class ScriptedTreasuryGateway:
         self.script: deque[Misbehaviour] = deque()
         self.sent: list[TransferOrder] = []
         self.book: list[Movement] = []
+        self.orders: dict[str, TransferOrder] = {}
         self.foreign_income: list[IncomeRow] = []
         self.history_lag_ms = 0
         self.income_lag_ms = 0
@@ -270,6 +273,7 @@ class ScriptedTreasuryGateway:
                 status=turn.status,
                 client_id=order.client_id,
             )
+            self.orders[row.tran_id] = order
             return turn.reply or Accepted(row.tran_id)
         return turn.reply or refusal or Unknown("no reply came")
 

@@ -24,6 +24,7 @@ from chimera_s1.app.use_cases.treasury.resolve_transfer import TransferNotFoundE
 from chimera_s1.app.web.json_object import MediaTypeError, RequestInvalidError
 from chimera_s1.app.web.transfer_body import KeyInvalidError, KeyMismatchError, KeyMissingError
 from chimera_s1.domain.errors import (
+    AppendInDoubtError,
     ChimeraError,
     InvalidValueError,
     LedgerDamagedError,
@@ -194,6 +195,7 @@ KIND_OF: dict[type[ChimeraError], ProblemKind] = {
     KillSwitchOnError: KILL_SWITCH,
     TreasuryDisabledError: TREASURY_DISABLED,
     StoreUnavailableError: STORE_UNAVAILABLE,
+    AppendInDoubtError: STORE_UNAVAILABLE,
     LedgerDamagedError: LEDGER_DAMAGED,
     LedgerTooNewError: LEDGER_TOO_NEW,
 }

@@ -6,6 +6,7 @@ Transfers that are over are forgotten here; their streams tell their lives.
 """
 
 from collections.abc import Iterable
+from decimal import Decimal
 from typing import assert_never
 
 from chimera_s1.domain.identifiers import TransferId
@@ -25,6 +26,7 @@ from chimera_s1.domain.treasury.events import (
     TransferVerified,
     TreasuryMode,
 )
+from chimera_s1.domain.treasury.limits import Direction
 from chimera_s1.domain.treasury.transfer import Phase, Transfer, evolve
 
 _ENDS = (TransferCompleted, TransferCorrected, TransferFailed, TransferVerified)
@@ -116,6 +118,15 @@ class OpenTransfers:
             for other in self.unresolved.values()
             if (other.direction, other.amount) == (transfer.direction, transfer.amount)
             and other.transfer_id != transfer.transfer_id
+        )
+
+    def may_explain(self, direction: Direction, amount: Decimal) -> bool:
+        """
+        Whether a movement that nobody has claimed may be that of a transfer which waits for one.
+        """
+        return any(
+            (transfer.direction, transfer.amount) == (direction, amount)
+            for transfer in (*self.unresolved.values(), *self.absent.values())
         )
 
     def forget(self, transfer_id: TransferId) -> None:

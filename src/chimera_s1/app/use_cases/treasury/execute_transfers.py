@@ -16,7 +16,14 @@ from msgspec import Struct
 from chimera_s1.app.use_cases.treasury.admission import Admission
 from chimera_s1.app.use_cases.treasury.job_lease import JobLease
 from chimera_s1.app.use_cases.treasury.ledger import TreasuryLedger
-from chimera_s1.domain.errors import LedgerDamagedError, LedgerTooNewError, StoreUnavailableError
+from chimera_s1.app.use_cases.treasury.transfer_streams import streams_of
+from chimera_s1.app.use_cases.treasury.unsent_attempts import UnsentAttempts
+from chimera_s1.domain.errors import (
+    AppendInDoubtError,
+    LedgerDamagedError,
+    LedgerTooNewError,
+    StoreUnavailableError,
+)
 from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.treasury_gateway import (
@@ -42,7 +49,7 @@ from chimera_s1.domain.treasury.commands import (
 )
 from chimera_s1.domain.treasury.events import Evidence, NotExecuted, SubmissionStarted
 from chimera_s1.domain.treasury.reconciliation import client_id_of
-from chimera_s1.domain.treasury.transfer import Phase, Transfer
+from chimera_s1.domain.treasury.transfer import Transfer
 
 ACTOR = "s1/executor"
 IN_FLIGHT_MAX = 8
@@ -128,12 +135,17 @@ class ExecuteTransfers:
         self._draw = draw
         self._policy = policy
         self._in_flight: set[TransferId] = set()
-        self._unsent: dict[TransferId, str] = {}
+        self._unsent = UnsentAttempts(ledger, clock)
+        self._unwritten: dict[TransferId, str] = {}
+        self._round_trouble = ""
         self._stopping = False
-        self.trouble = ""
+
+    @property
+    def trouble(self) -> str:
         """
-        Why the last round could not do its work; empty where it could.
+        Why something could not be done or written down; empty where everything could.
         """
+        return next(iter(self._unwritten.values()), self._round_trouble)
 
     def is_in_flight(self, transfer_id: TransferId) -> bool:
         """
@@ -164,16 +176,18 @@ class ExecuteTransfers:
             await self._ledger.catch_up()
             if await self._lease.is_held():
                 await self._round(tasks)
-            self.trouble = ""
+            self._round_trouble = ""
         except STORE_FAILURES as error:
-            self.trouble = str(error)
+            self._round_trouble = str(error)
 
     async def _round(self, tasks: TaskGroup) -> None:
-        await self._take_back_unsent()
+        await self._unsent.take_back(ACTOR)
         held = self._admission.why_not_send()
         for transfer in tuple(self._ledger.open.waiting.values()):
             if self._stopping or transfer.transfer_id in self._in_flight:
                 continue
+            if self._ledger.open.too_new(streams_of(transfer)):
+                continue  # a newer program's to go on with
             if self._clock.now_ms() - transfer.accepted_at > self._policy.max_age_ms:
                 await self._expire(transfer)
             elif not held and self._is_due(transfer):
@@ -205,20 +219,21 @@ class ExecuteTransfers:
         try:
             await self._attempt(transfer)
         except STORE_FAILURES as error:
-            self.trouble = str(error)
+            self._round_trouble = str(error)
             _log.warning("transfer %s: %s", transfer.transfer_id, error)
+        else:
+            self._ledger.changes.ring()  # not after a failure: it would be tried again at once
         finally:
             self._in_flight.discard(transfer.transfer_id)
-            self._ledger.changes.ring()
 
     async def _attempt(self, transfer: Transfer) -> None:
         signed, command = self._sign(transfer)
         attempt = transfer.attempt + 1
         try:
             decided = await self._ledger.execute(transfer.transfer_id, command, ACTOR)
-        except StoreUnavailableError:
+        except AppendInDoubtError as error:
             # It may be written, and then the attempt looks as if it had been sent.
-            self._unsent[transfer.transfer_id] = signed.request_hash
+            self._unsent.add(transfer.transfer_id, attempt, error.commit_id)
             raise
         if any(isinstance(event, SubmissionStarted) for event in decided.events):
             reply = await self._send(signed, command)
@@ -263,7 +278,7 @@ class ExecuteTransfers:
                 with anyio.CancelScope(shield=True):
                     await self._ledger.execute(transfer_id, command, ACTOR)
             except StoreUnavailableError as error:
-                self.trouble = str(error)
+                self._unwritten[transfer_id] = str(error)
                 _log.error("transfer %s: %r is not written yet: %s", transfer_id, reply, error)
                 await self._clock.sleep_ms(self._policy.recording.wait_ms(retries, self._draw()))
                 retries += 1
@@ -276,6 +291,7 @@ class ExecuteTransfers:
                 )
                 raise
             else:
+                self._unwritten.pop(transfer_id, None)
                 return
 
     def _command_of(self, attempt: int, reply: Reply) -> Command:
@@ -298,18 +314,3 @@ class ExecuteTransfers:
                 return NoteUnknown(attempt, cause, now)
             case _:
                 assert_never(reply)
-
-    async def _take_back_unsent(self) -> None:
-        """
-        Attempts that are in the ledger although the store did not say so, and were never sent.
-        """
-        for transfer_id, request_hash in tuple(self._unsent.items()):
-            transfer = self._ledger.open.find(transfer_id)
-            if transfer is None:
-                del self._unsent[transfer_id]
-            elif transfer.phase is Phase.SUBMITTED and transfer.request_hash == request_hash:
-                now = self._clock.now_ms()
-                cause = "the store's answer came too late to send it"
-                command = NoteNotExecuted(transfer.attempt, NotExecuted.NOT_SENT, cause, now, now)
-                await self._ledger.execute(transfer_id, command, ACTOR)
-                del self._unsent[transfer_id]

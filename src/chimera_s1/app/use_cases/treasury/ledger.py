@@ -6,14 +6,16 @@ else was there first, it is made again. So every decision stands on everything b
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 import anyio
 from msgspec import Struct
 
 from chimera_s1.app.use_cases.treasury.transfer_log import log_events
+from chimera_s1.app.use_cases.treasury.transfer_streams import folded, followed
 from chimera_s1.app.use_cases.waiting import Bell
 from chimera_s1.domain.errors import (
+    AppendInDoubtError,
     LedgerDamagedError,
     LedgerTooNewError,
     StoreUnavailableError,
@@ -39,13 +41,12 @@ from chimera_s1.domain.treasury.event_records import (
 from chimera_s1.domain.treasury.events import (
     ForeignMovementObserved,
     MovementClaimed,
-    TransferEvent,
     TreasuryEvent,
 )
 from chimera_s1.domain.treasury.open_transfers import OpenTransfers
 from chimera_s1.domain.treasury.reconciliation import Movement
 from chimera_s1.domain.treasury.situation import Situation
-from chimera_s1.domain.treasury.transfer import Transfer, evolve
+from chimera_s1.domain.treasury.transfer import Transfer
 
 READ_AT_ONCE = 256
 TRIES_MAX = 50
@@ -134,7 +135,9 @@ class TreasuryLedger:
         Decide *command* and append what follows.
 
         Raises:
-            StoreUnavailableError: It may or may not be written; the next look at the ledger tells.
+            AppendInDoubtError: It may or may not be written; `wrote` tells.
+
+            StoreUnavailableError: It is not written.
 
             LedgerDamagedError: The ledger is damaged; nothing is written to it.
 
@@ -151,7 +154,7 @@ class TreasuryLedger:
                     assert situation.transfer is not None  # a new request always has events
                     return Decided(situation.transfer, ())
                 if await self._append(transfer_id, situation, events, actor):
-                    transfer = _after(situation.transfer, events)
+                    transfer = followed(situation.transfer, events)
                     log_events(events, transfer)
                     return Decided(transfer, events)
                 await self._clock.sleep_ms(self._draw() * CONTENTION_WAIT_MS)
@@ -162,9 +165,14 @@ class TreasuryLedger:
     async def note_foreign(self, movement: Movement, actor: str) -> None:
         """
         Record that *movement* is nobody's of ours, once.
+
+        Whatever is ours was in the ledger before it moved: a movement that was read before this
+        looks there is foreign if nobody has claimed it, and nobody waits for one like it.
         """
         async with self._lock:
             await self._catch_up()
+            if self.open.may_explain(movement.direction, movement.amount):
+                return
             if await self._store.read_stream(movement_stream(movement.tran_id)):
                 return
             event = ForeignMovementObserved(
@@ -185,8 +193,18 @@ class TreasuryLedger:
         """
         transfer: Transfer | None = None
         for entry in await self._sound_stream(transfer_stream(transfer_id)):
-            transfer = _fold_entry(transfer, entry, transfer_id)
+            transfer = folded(transfer, entry, transfer_id)
         return transfer
+
+    async def wrote(self, transfer_id: TransferId, commit_ids: Container[str]) -> bool:
+        """
+        Whether one of these commits is in the ledger, and tells of the transfer.
+
+        Raises:
+            StoreUnavailableError, LedgerDamagedError: As `catch_up`.
+        """
+        entries = await self._sound_stream(transfer_stream(transfer_id))
+        return any(entry.commit.commit_id in commit_ids for entry in entries)
 
     async def claimant(self, tran_id: str) -> TransferId | None:
         """
@@ -288,7 +306,11 @@ class TreasuryLedger:
         )
         versions = await self._versions(situation, draft)
         commit = seal(draft, self._store.ledger, self.open.head, versions)
-        match await self._store.append(commit):
+        try:
+            result = await self._store.append(commit)
+        except StoreUnavailableError as error:
+            raise AppendInDoubtError(str(error), commit.commit_id) from error
+        match result:
             case Appended():
                 self.open.fold(commit)
                 self.changes.ring()
@@ -325,23 +347,3 @@ class TreasuryLedger:
                     f"commit {entry.commit.seq} was changed after it was written"
                 )
         return entries
-
-
-def _after(transfer: Transfer | None, events: tuple[TreasuryEvent, ...]) -> Transfer:
-    for event in events:
-        if isinstance(event, TransferEvent):
-            transfer = evolve(transfer, event)
-    assert transfer is not None  # every decision about a transfer begins or continues it
-    return transfer
-
-
-def _fold_entry(
-    transfer: Transfer | None, entry: Entry, transfer_id: TransferId
-) -> Transfer | None:
-    for record in entry.commit.events:
-        if record.stream != transfer_stream(transfer_id):
-            continue
-        event = read_record(record)
-        if isinstance(event, TransferEvent):
-            transfer = evolve(transfer, event)
-    return transfer

@@ -15,7 +15,12 @@ from msgspec import Struct
 from chimera_s1.app.use_cases.treasury.execute_transfers import STORE_FAILURES
 from chimera_s1.app.use_cases.treasury.job_lease import JobLease
 from chimera_s1.app.use_cases.treasury.ledger import TreasuryLedger
-from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
+from chimera_s1.app.use_cases.treasury.transfer_streams import streams_of
+from chimera_s1.domain.errors import (
+    ExchangeRefusedError,
+    ExchangeUnavailableError,
+    LedgerTooNewError,
+)
 from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.treasury_gateway import TreasuryGateway
@@ -153,7 +158,8 @@ class ReconcileTransfers:
         for gone in self._examinations.keys() - watched.keys():
             del self._examinations[gone]
         for transfer in watched.values():
-            if not self._is_in_flight(transfer.transfer_id):
+            too_new = book.too_new(streams_of(transfer))  # a newer program's to go on with
+            if not too_new and not self._is_in_flight(transfer.transfer_id):
                 await self._look_when_due(transfer)
 
     async def _look_when_due(self, transfer: Transfer) -> None:
@@ -164,14 +170,15 @@ class ReconcileTransfers:
         if now_ms < examination.due_ms:
             return
         examination.looks += 1
+        watched = transfer.phase is Phase.FAILED
+        wait_ms = WATCH_LOOK_MS if watched else self._looks.wait_ms(examination.looks, 0.0)
+        examination.due_ms = now_ms + wait_ms
         try:
             await self._examine(transfer, examination)
-        except (ExchangeUnavailableError, ExchangeRefusedError) as error:
+        except (ExchangeUnavailableError, ExchangeRefusedError, LedgerTooNewError) as error:
             examination.trouble = str(error)
             _log.warning("transfer %s cannot be reconciled: %s", transfer.transfer_id, error)
-        wait_ms = self._looks.wait_ms(examination.looks, 0.0)
-        if transfer.phase is Phase.FAILED:
-            wait_ms = WATCH_LOOK_MS
+            await self._ask_for_review(transfer, examination)
         examination.due_ms = self._clock.monotonic_ms() + wait_ms
 
     async def _examine(self, transfer: Transfer, examination: Examination) -> None:
@@ -238,6 +245,8 @@ class ReconcileTransfers:
         await self._execute(transfer, NoteUnknown(transfer.attempt, cause, self._clock.now_ms()))
 
     async def _ask_for_review(self, transfer: Transfer, examination: Examination) -> None:
+        if not transfer.is_unresolved:
+            return
         undecided = window_of(transfer, self._patience).end + self._patience.history_lag_ms
         if self._exchange_ms() <= undecided + self._patience.review_after_ms:
             return
@@ -300,12 +309,9 @@ class ReconcileTransfers:
         """
         Movements that no transfer of ours can explain: somebody uses the same account.
         """
-        book = self._ledger.open
-        waiting_for = {
-            (t.direction, t.amount) for t in (*book.unresolved.values(), *book.absent.values())
-        }
         for movement in movements:
-            explained = movement.tran_id in claimed
-            possible = (movement.direction, movement.amount) in waiting_for
-            if not explained and not possible and movement.status is MovementStatus.CONFIRMED:
+            explained = movement.tran_id in claimed or self._ledger.open.may_explain(
+                movement.direction, movement.amount
+            )
+            if not explained and movement.status is MovementStatus.CONFIRMED:
                 await self._ledger.note_foreign(movement, ACTOR)

@@ -1,0 +1,42 @@
+"""
+Transfers from their streams in a ledger.
+"""
+
+from collections.abc import Iterable
+
+from chimera_s1.domain.identifiers import TransferId
+from chimera_s1.domain.ledger.commit import Entry
+from chimera_s1.domain.treasury.event_records import cap_stream, read_record, transfer_stream
+from chimera_s1.domain.treasury.events import TransferEvent, TreasuryEvent
+from chimera_s1.domain.treasury.transfer import Transfer, evolve
+
+
+def followed(transfer: Transfer | None, events: Iterable[TreasuryEvent]) -> Transfer:
+    """
+    *transfer* after *events*, of which some may be about other things.
+    """
+    for event in events:
+        if isinstance(event, TransferEvent):
+            transfer = evolve(transfer, event)
+    assert transfer is not None  # every decision about a transfer begins or continues it
+    return transfer
+
+
+def folded(transfer: Transfer | None, entry: Entry, transfer_id: TransferId) -> Transfer | None:
+    """
+    *transfer* after what *entry* says about it.
+    """
+    for record in entry.commit.events:
+        if record.stream != transfer_stream(transfer_id):
+            continue
+        event = read_record(record)
+        if isinstance(event, TransferEvent):
+            transfer = evolve(transfer, event)
+    return transfer
+
+
+def streams_of(transfer: Transfer) -> tuple[str, str]:
+    """
+    Where everything about *transfer* is written: its own stream and its day's.
+    """
+    return transfer_stream(transfer.transfer_id), cap_stream(transfer.day)
