@@ -2,6 +2,7 @@
 The tables, and which version of them a file has.
 """
 
+import logging
 import sqlite3
 from pathlib import Path
 from typing import Final
@@ -11,6 +12,8 @@ from chimera_s1.domain.errors import ConfigurationError, LedgerDamagedError
 APPLICATION_ID: Final = 0x43533161  # "CS1a"
 VERSION: Final = 1
 SQLITE_MIN = (3, 37, 0)  # STRICT tables
+
+_log = logging.getLogger(__name__)
 
 # Triggers keep a hand at the sqlite3 prompt from what the ledger never does; who means to do it
 # drops them first, and the hash chain tells.
@@ -35,6 +38,10 @@ CREATE TABLE treasury_commit_streams (
     PRIMARY KEY (ledger, stream, seq),
     FOREIGN KEY (ledger, seq) REFERENCES treasury_commits (ledger, seq)
 ) STRICT, WITHOUT ROWID;
+CREATE TRIGGER treasury_commit_streams_never_change BEFORE UPDATE ON treasury_commit_streams
+BEGIN SELECT RAISE(ABORT, 'a ledger only grows'); END;
+CREATE TRIGGER treasury_commit_streams_never_go BEFORE DELETE ON treasury_commit_streams
+BEGIN SELECT RAISE(ABORT, 'a ledger only grows'); END;
 CREATE TABLE cursors (
     name TEXT PRIMARY KEY,
     position INTEGER NOT NULL
@@ -75,6 +82,19 @@ COMMIT;
 """
 
 
+# A stream missing here would look as if it had never begun, and its key as if it were new.
+_LOST_STREAMS = """
+SELECT commits.ledger, named.value, commits.seq
+FROM treasury_commits AS commits, json_each(
+    CASE WHEN json_valid(commits.document) THEN commits.document ELSE '{}' END, '$.streams'
+) AS named
+WHERE NOT EXISTS (
+    SELECT 1 FROM treasury_commit_streams AS known
+    WHERE known.ledger = commits.ledger AND known.stream = named.value AND known.seq = commits.seq
+)
+"""
+
+
 def prepare(path: Path, connection: sqlite3.Connection) -> None:
     """
     Make the tables in a new file; check those of an older one.
@@ -98,6 +118,7 @@ def prepare(path: Path, connection: sqlite3.Connection) -> None:
     if version == 0:
         connection.executescript(_TABLES)
     _check_pages(connection, path)
+    _mend_streams(connection, path)
     # Whoever held a lease is gone: this process has the lock.
     connection.execute("DELETE FROM leases")
 
@@ -135,6 +156,23 @@ def _check_pages(connection: sqlite3.Connection, path: Path) -> None:
     if found != "ok":
         found = " ".join(found.split())
         raise LedgerDamagedError(f"{path} is damaged ({found}); restore a backup")
+
+
+def _mend_streams(connection: sqlite3.Connection, path: Path) -> None:
+    """
+    Which streams a commit belongs to is in its document; the table is made from that, and is made
+    whole where a hand has been at it.
+    """
+    mended = connection.execute(
+        f"INSERT INTO treasury_commit_streams (ledger, stream, seq) {_LOST_STREAMS}"
+    ).rowcount
+    if mended:
+        _log.error(
+            "%s: %d rows of treasury_commit_streams were missing and are there again; somebody "
+            "has changed the file: see chimera-s1 ledger verify",
+            path,
+            mended,
+        )
 
 
 def _pragma(connection: sqlite3.Connection, statement: str) -> object:

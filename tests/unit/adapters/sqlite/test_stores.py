@@ -8,6 +8,7 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from chimera_s1.adapters.memory.clock import ManualClock
 from chimera_s1.adapters.sqlite.database import SqliteDatabase
@@ -53,8 +54,41 @@ async def test_a_file_holds_ledgers_apart(database: SqliteDatabase) -> None:
         assert [entry.commit for entry in await events.read_stream("transfer/a")] == [commit]
 
 
+async def test_a_stream_that_was_taken_out_of_the_table_is_there_again(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """
+    Else its key would look as if it were new, and money would move again. A document that is not
+    even JSON any more does not keep the rest from being mended.
+    """
+    async with SqliteDatabase(path) as database:
+        events = SqliteEventStore(database, "main")
+        first = seal(DRAFT, "main", Head(), {})
+        await events.append(first)
+        second = seal(structs.replace(DRAFT, commit_id="b"), "main", head_of(first), {})
+        await events.append(second)
+    with closing(sqlite3.connect(path)) as by_hand:
+        by_hand.execute("DROP TRIGGER treasury_commit_streams_never_go")
+        by_hand.execute("DROP TRIGGER treasury_commits_never_change")
+        by_hand.execute("DELETE FROM treasury_commit_streams")
+        by_hand.execute("UPDATE treasury_commits SET document = 'no' WHERE seq = 2")
+        by_hand.commit()
+
+    async with SqliteDatabase(path) as database:
+        [entry] = await SqliteEventStore(database, "main").read_stream("transfer/a")
+
+    assert entry.commit == first
+    assert "1 rows of treasury_commit_streams were missing" in caplog.text
+
+
 @pytest.mark.parametrize(
-    "statement", ["DELETE FROM treasury_commits", "UPDATE treasury_commits SET document = '{}'"]
+    "statement",
+    [
+        "DELETE FROM treasury_commits",
+        "UPDATE treasury_commits SET document = '{}'",
+        "DELETE FROM treasury_commit_streams",
+        "UPDATE treasury_commit_streams SET stream = 'x'",
+    ],
 )
 async def test_a_ledger_only_grows(database: SqliteDatabase, statement: str) -> None:
     """
