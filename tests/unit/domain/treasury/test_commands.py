@@ -1,0 +1,63 @@
+"""
+What is asked for: its fingerprint tells a repetition from another request.
+"""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chimera_s1.domain.money import exact_text, usdt
+from chimera_s1.domain.treasury.commands import fingerprint, terms_of
+from chimera_s1.domain.treasury.events import TreasuryMode
+from chimera_s1.domain.treasury.limits import Direction
+from tests.transfer_lives import AMOUNT, AT, DAY, TERMS
+
+IN, OUT = Direction.SPOT_TO_FUTURES, Direction.FUTURES_TO_SPOT
+
+wishes = st.tuples(
+    st.sampled_from(Direction),
+    st.decimals("0.00000001", "1000000", places=8),
+    st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
+)
+
+
+@pytest.mark.parametrize("amount", ["10", "10.0", "10.00", "1E+1", "1.0e1", "0010"])
+def test_an_amount_is_the_same_however_it_is_written(amount: str) -> None:
+    assert fingerprint(IN, Decimal(amount), "x") == fingerprint(IN, Decimal(10), "x")
+
+
+def test_a_fingerprint_never_changes() -> None:
+    """
+    It is kept in ledgers.
+    """
+    assert (
+        fingerprint(IN, Decimal("12.50"), "márgin")
+        == "4f0f83665124a2151f635f92d63dacd52aa0e9438c4a93c9772aa6e9ec66dadb"
+    )
+
+
+@given(wishes, wishes)
+def test_two_wishes_share_one_only_where_they_are_one(
+    one: tuple[Direction, Decimal, str], other: tuple[Direction, Decimal, str]
+) -> None:
+    assert (fingerprint(*one) == fingerprint(*other)) is (one == other)
+
+
+@given(wishes)
+def test_each_field_tells(wish: tuple[Direction, Decimal, str]) -> None:
+    direction, amount, reason = wish
+    turned = OUT if direction is IN else IN
+
+    assert fingerprint(*wish) == fingerprint(direction, usdt(exact_text(amount)), reason)
+    assert fingerprint(*wish) != fingerprint(turned, amount, reason)
+    assert fingerprint(*wish) != fingerprint(direction, amount + Decimal("1e-8"), reason)
+    assert fingerprint(*wish) != fingerprint(direction, amount, f"{reason} ")
+
+
+def test_terms_hold_what_was_so_at_that_moment() -> None:
+    terms = terms_of(IN, AMOUNT, "margin", mode=TreasuryMode.WALLET, limits=TERMS.limits, at=AT)
+
+    assert (terms.day, terms.accepted_at, terms.limits) == (DAY, AT, TERMS.limits)
+    assert terms.fingerprint == fingerprint(IN, AMOUNT, "margin")

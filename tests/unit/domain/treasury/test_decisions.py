@@ -1,0 +1,435 @@
+"""
+What follows from a command: every one in every phase, and any number of them in any order.
+"""
+
+from collections.abc import Callable
+from decimal import Decimal
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from chimera_s1.domain.identifiers import TransferId
+from chimera_s1.domain.treasury.commands import (
+    Command,
+    ExpireTransfer,
+    NoteAbsent,
+    NoteCompleted,
+    NoteDisputed,
+    NoteNotExecuted,
+    NoteRefused,
+    NoteUnknown,
+    NoteVerified,
+    RequestReview,
+    RequestTransfer,
+    ResolveTransfer,
+    StartSubmission,
+)
+from chimera_s1.domain.treasury.decisions import decide
+from chimera_s1.domain.treasury.events import (
+    CapRebooked,
+    Evidence,
+    FailureKind,
+    NotExecuted,
+    SubmissionStarted,
+    TransferCompleted,
+    TransferCorrected,
+    TransferDisputed,
+    TransferFailed,
+    TransferRejected,
+    TransferVerified,
+    TreasuryEvent,
+    Verdict,
+)
+from chimera_s1.domain.treasury.outcomes import ATTEMPTS_TURNED_AWAY_MAX
+from chimera_s1.domain.treasury.situation import Situation, TransferStateError
+from chimera_s1.domain.treasury.transfer import Phase, Transfer
+from tests.transfer_lives import (
+    AT,
+    CLAIMED,
+    CORRECTED,
+    DISPUTED,
+    ID,
+    REJECTED,
+    RELEASED,
+    REQUESTED,
+    RESERVED,
+    REVIEW,
+    SETTLED,
+    STARTED,
+    TERMS,
+    TURNED_AWAY,
+    UNKNOWN,
+    VERIFIED,
+    done,
+    failed,
+)
+from tests.unit.domain.treasury.pure_ledger import PureLedger
+
+LATE = AT + 600_001
+HASH = "a" * 64
+
+SENT = (REQUESTED, RESERVED, STARTED)
+DONE = (*SENT, done(Evidence.REPLY), SETTLED, CLAIMED)
+GIVEN_UP = (*SENT, UNKNOWN, failed(FailureKind.ABSENT), RELEASED)
+REBOOKED_SHARE = CapRebooked(day=TERMS.day, transfer_id=ID, amount=TERMS.amount)
+PHASES: dict[str, tuple[TreasuryEvent, ...]] = {
+    "requested": (REQUESTED, RESERVED),
+    "again": (*SENT, TURNED_AWAY),
+    "again, disputed": (*SENT, TURNED_AWAY, DISPUTED),
+    "submitted": SENT,
+    "unknown": (*SENT, UNKNOWN),
+    "in review": (*SENT, UNKNOWN, REVIEW),
+    "unknown, disputed": (*SENT, UNKNOWN, DISPUTED),
+    "done": DONE,
+    "verified": (*DONE, VERIFIED),
+    "disputed": (*DONE, DISPUTED),
+    "denied": (*DONE, DISPUTED, failed(FailureKind.OPERATOR)),
+    "failed": GIVEN_UP,
+    "failed, disputed": (*GIVEN_UP, DISPUTED),
+    "corrected": (*GIVEN_UP, CORRECTED, REBOOKED_SHARE, CLAIMED),
+    "rejected": (REJECTED,),
+}
+
+COMMANDS: dict[str, Callable[[Transfer], Command]] = {
+    "request": lambda _: RequestTransfer(ID, TERMS),
+    "start": lambda t: StartSubmission(t.attempt + 1, AT, 5_000, HASH, 600_000, AT + 1_000),
+    "start late": lambda t: StartSubmission(t.attempt + 1, LATE, 5_000, HASH, 600_000, LATE),
+    "start another": lambda t: StartSubmission(t.attempt, AT, 5_000, HASH, 600_000, AT + 1_000),
+    "expire early": lambda _: ExpireTransfer(600_000, LATE - 1),
+    "expire": lambda _: ExpireTransfer(600_000, LATE),
+    "moved 77": lambda t: NoteCompleted(t.attempt, "77", Evidence.REPLY, AT),
+    "moved 78": lambda t: NoteCompleted(t.attempt, "78", Evidence.HISTORY, AT),
+    "moved 99": lambda t: NoteCompleted(t.attempt, "99", Evidence.HISTORY, AT),
+    "refused": lambda t: NoteRefused(t.attempt, FailureKind.REFUSED, "-5013", AT),
+    "not sent": lambda t: NoteNotExecuted(t.attempt, NotExecuted.NOT_SENT, "reset", AT, AT),
+    "unknown": lambda t: NoteUnknown(t.attempt, "reset", AT),
+    "absent": lambda t: NoteAbsent(t.attempt, (AT,), AT),
+    "old attempt": lambda t: NoteRefused(t.attempt - 1, FailureKind.REFUSED, "-5013", AT),
+    "next attempt": lambda t: NoteAbsent(t.attempt + 1, (AT,), AT),
+    "verified 77": lambda _: NoteVerified("77"),
+    "verified 78": lambda _: NoteVerified("78"),
+    "disputed": lambda _: NoteDisputed("no such row", AT),
+    "review": lambda _: RequestReview("silent", AT),
+    "DONE 77": lambda _: ResolveTransfer(Verdict.DONE, "77", "seen", AT),
+    "DONE 78": lambda _: ResolveTransfer(Verdict.DONE, "78", "seen", AT),
+    "DONE 99": lambda _: ResolveTransfer(Verdict.DONE, "99", "seen", AT),
+    "FAILED": lambda _: ResolveTransfer(Verdict.FAILED, "", "seen", AT),
+}
+"""
+99 is a movement of somebody else's.
+"""
+
+ERROR = "TransferStateError"
+ENDED = "TransferFailed CapReleased"
+COMPLETED = "TransferCompleted CapSettled MovementClaimed"
+REBOOKED = "TransferCorrected CapRebooked MovementClaimed"
+NO_VERDICT = {"DONE 77": ERROR, "DONE 78": ERROR, "DONE 99": ERROR, "FAILED": ERROR}
+MOVED = {"moved 77": COMPLETED, "moved 78": COMPLETED, "moved 99": "TransferDisputed"}
+MOVED_AFTER_ALL = {"moved 77": REBOOKED, "moved 78": REBOOKED, "moved 99": "TransferDisputed"}
+DISPUTABLE = {"disputed": "TransferDisputed"}
+FOUND = {"DONE 77": COMPLETED, "DONE 78": COMPLETED, "DONE 99": ERROR, "FAILED": ENDED}
+WAITING = (
+    MOVED
+    | NO_VERDICT
+    | DISPUTABLE
+    | {
+        "start": "SubmissionStarted",
+        "start late": ENDED,
+        "expire": ENDED,
+    }
+)
+UNRESOLVED = (
+    MOVED
+    | FOUND
+    | DISPUTABLE
+    | {
+        "refused": ENDED,
+        "not sent": "SubmissionNotExecuted",
+        "absent": ENDED,
+        "review": "ReviewRequested",
+    }
+)
+CONTRADICTED = {"moved 78": "TransferDisputed", "moved 99": "TransferDisputed"}
+OVER = NO_VERDICT | CONTRADICTED | DISPUTABLE
+
+FOLLOWS: dict[str, dict[str, str]] = {
+    "requested": WAITING,
+    "again": WAITING,
+    "again, disputed": MOVED | FOUND | {"moved 99": ""},
+    "submitted": UNRESOLVED | {"unknown": "OutcomeUnknown"},
+    "unknown": UNRESOLVED,
+    "in review": UNRESOLVED | {"review": ""},
+    "unknown, disputed": MOVED | FOUND | {"moved 99": ""},
+    "done": OVER | {"verified 77": "TransferVerified"},
+    "verified": OVER,
+    "disputed": {
+        "DONE 77": "TransferVerified",
+        "DONE 78": ERROR,
+        "DONE 99": ERROR,
+        "FAILED": "TransferFailed",
+    },
+    "denied": DISPUTABLE
+    | {
+        "moved 77": "TransferCorrected",
+        "moved 78": "TransferCorrected MovementClaimed",
+        "moved 99": "TransferDisputed",
+        "DONE 77": "TransferCorrected",
+        "DONE 78": "TransferCorrected MovementClaimed",
+        "DONE 99": ERROR,
+        "FAILED": ERROR,
+    },
+    "failed": MOVED_AFTER_ALL
+    | DISPUTABLE
+    | {"DONE 77": REBOOKED, "DONE 78": REBOOKED, "DONE 99": ERROR, "FAILED": ERROR},
+    "failed, disputed": MOVED_AFTER_ALL
+    | {
+        "moved 99": "",
+        "DONE 77": REBOOKED,
+        "DONE 78": REBOOKED,
+        "DONE 99": ERROR,
+        "FAILED": "TransferFailed",
+    },
+    "corrected": OVER,
+    "rejected": NO_VERDICT,
+}
+"""
+What is not in a line makes no events there.
+"""
+
+
+def ledger_in(phase: str) -> PureLedger:
+    ledger = PureLedger(PHASES[phase])
+    ledger.claims["99"] = TransferId("another")
+    return ledger
+
+
+def follows(ledger: PureLedger, command: Command) -> str:
+    try:
+        events = ledger.execute(ID, command)
+    except TransferStateError:
+        return ERROR
+    return " ".join(type(event).__name__ for event in events)
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_each_command_in_each_phase(phase: str) -> None:
+    said: dict[str, str] = {}
+    for name, command in COMMANDS.items():
+        ledger = ledger_in(phase)
+        said[name] = follows(ledger, command(ledger.transfers[ID]))
+        assert not ledger.broken
+
+    assert {name: events for name, events in said.items() if events} == {
+        name: events for name, events in FOLLOWS[phase].items() if events
+    }
+
+
+@pytest.mark.parametrize("phase", PHASES)
+def test_who_says_it_again_says_nothing_new(phase: str) -> None:
+    for command in COMMANDS.values():
+        ledger = ledger_in(phase)
+        wanted = command(ledger.transfers[ID])
+        follows(ledger, wanted)
+
+        assert follows(ledger, wanted) in {"", ERROR}
+        assert not ledger.broken
+
+
+@pytest.mark.parametrize("command", COMMANDS.keys() - {"request"})
+def test_nothing_follows_for_a_transfer_that_is_not_there(command: str) -> None:
+    transfer = PureLedger((REQUESTED,)).transfers[ID]
+
+    with pytest.raises(TransferStateError, match="no such transfer"):
+        decide(Situation(), COMMANDS[command](transfer))
+
+
+def test_a_request_takes_its_share_in_the_same_breath() -> None:
+    ledger = PureLedger()
+
+    assert follows(ledger, RequestTransfer(ID, TERMS)) == "TransferRequested CapReserved"
+    assert ledger.days[TERMS.day].used == TERMS.amount
+
+
+def test_a_refusal_by_a_rule_takes_nothing_and_binds_the_key() -> None:
+    dear = replace(TERMS, amount=Decimal(1001))
+    ledger = PureLedger()
+
+    assert follows(ledger, RequestTransfer(ID, dear)) == "TransferRejected"
+    assert follows(ledger, RequestTransfer(ID, TERMS)) == ""
+    assert not ledger.days
+
+
+def test_none_is_sent_beside_one_like_it_or_before_its_time() -> None:
+    ledger = ledger_in("again")
+    transfer = ledger.transfers[ID]
+    start = StartSubmission(2, AT, 5_000, HASH, 600_000, TURNED_AWAY.not_before)
+    rival = Situation(transfer, rivals=(TransferId("other"),))
+
+    assert decide(rival, start) == ()
+    assert decide(Situation(transfer), replace(start, at=start.at - 1)) == ()
+    (started,) = decide(Situation(transfer), start)
+    assert isinstance(started, SubmissionStarted)
+    assert (started.attempt, started.request_hash) == (2, HASH)
+
+
+def test_what_was_signed_for_one_attempt_is_not_sent_as_another() -> None:
+    """
+    Its id at the exchange would be looked for under the other's, and never found.
+    """
+    ledger = ledger_in("again")
+
+    for attempt in (0, 1, 3):
+        start = StartSubmission(attempt, AT, 5_000, HASH, 600_000, AT + 1_000)
+        assert follows(ledger, start) == ""
+
+
+def test_an_exchange_that_turns_it_away_is_not_asked_for_ever() -> None:
+    ledger = PureLedger((REQUESTED, RESERVED))
+    said = ""
+    for attempt in range(1, ATTEMPTS_TURNED_AWAY_MAX + 1):
+        assert not said.startswith("TransferFailed")
+        follows(ledger, StartSubmission(attempt, AT, 5_000, HASH, 600_000, AT))
+        note = NoteNotExecuted(attempt, NotExecuted.TURNED_AWAY, "429", AT, AT)
+        said = follows(ledger, note)
+
+    assert said == ENDED
+    assert ledger.transfers[ID].failure is FailureKind.TURNED_AWAY
+    assert ledger.transfers[ID].message == "turned away 3 times, last: 429"
+
+
+def test_one_that_was_never_let_go_may_be_tried_again_and_again() -> None:
+    ledger = PureLedger((REQUESTED, RESERVED))
+    for attempt in range(1, 10):
+        follows(ledger, StartSubmission(attempt, AT, 5_000, HASH, 600_000, AT))
+        note = NoteNotExecuted(attempt, NotExecuted.NOT_SENT, "no route", AT, AT)
+        assert follows(ledger, note) == "SubmissionNotExecuted"
+
+
+def test_an_expired_wish_says_what_it_waited_for() -> None:
+    (ended, _) = decide(Situation(ledger_in("again").transfers[ID]), ExpireTransfer(600_000, LATE))
+
+    assert isinstance(ended, TransferFailed)
+    assert ended.message == (
+        f"not sent within 600 s of its acceptance; the last attempt: {TURNED_AWAY.cause}"
+    )
+
+
+@pytest.mark.parametrize(
+    ("phase", "command", "kind"),
+    [
+        ("unknown", "DONE 77", TransferCompleted),
+        ("failed", "DONE 77", TransferCorrected),
+        ("disputed", "DONE 77", TransferVerified),
+    ],
+)
+def test_what_an_operator_has_seen_is_kept(
+    phase: str, command: str, kind: type[TransferCompleted | TransferCorrected | TransferVerified]
+) -> None:
+    ledger = ledger_in(phase)
+    event = ledger.execute(ID, COMMANDS[command](ledger.transfers[ID]))[0]
+
+    assert isinstance(event, kind)
+    assert event.note == "seen"
+
+
+@pytest.mark.parametrize(
+    ("phase", "command", "said"),
+    [
+        ("done", "FAILED", "t-1 is done; only one whose outcome is not known, or that is disputed"),
+        ("requested", "DONE 77", "can be resolved as DONE, or one that failed"),
+        ("unknown", "DONE 99", "movement 99 belongs to transfer another"),
+        (
+            "disputed",
+            "DONE 78",
+            "is done by movement 77; confirm that one, or resolve it as FAILED",
+        ),
+    ],
+)
+def test_an_operator_is_told_what_stands_against_it(phase: str, command: str, said: str) -> None:
+    ledger = ledger_in(phase)
+    wanted = COMMANDS[command](ledger.transfers[ID])
+
+    with pytest.raises(TransferStateError, match=said):
+        decide(ledger.situation(ID, wanted), wanted)
+
+
+names = st.sampled_from([TransferId("a"), TransferId("b"), TransferId("c")])
+attempts = st.integers(0, 3)
+numbers = st.sampled_from(["1", "2", "3"])
+moments = st.integers(AT, AT + 700_000)
+amounts = st.sampled_from([Decimal("0.5"), Decimal(40), Decimal("40.0"), Decimal(70)])
+tight = replace(TERMS, limits=replace(TERMS.limits, daily_cap=Decimal(110)))
+commands = st.one_of(
+    st.builds(RequestTransfer, names, st.builds(lambda a: replace(tight, amount=a), amounts)),
+    st.builds(
+        StartSubmission, attempts, moments, st.just(5_000), st.just(HASH), st.just(600_000), moments
+    ),
+    st.builds(ExpireTransfer, st.just(600_000), moments),
+    st.builds(NoteCompleted, attempts, numbers, st.sampled_from(Evidence), moments),
+    st.builds(NoteRefused, attempts, st.sampled_from(FailureKind), st.just("no"), moments),
+    st.builds(
+        NoteNotExecuted, attempts, st.sampled_from(NotExecuted), st.just("x"), moments, moments
+    ),
+    st.builds(NoteUnknown, attempts, st.just("reset"), moments),
+    st.builds(NoteAbsent, attempts, st.just((AT,)), moments),
+    st.builds(NoteVerified, numbers),
+    st.builds(NoteDisputed, st.just("x"), moments),
+    st.builds(RequestReview, st.just("x"), moments),
+    st.builds(ResolveTransfer, st.sampled_from(Verdict), numbers, st.just("seen"), moments),
+)
+
+
+@settings(max_examples=400)
+@given(st.lists(st.tuples(names, commands), max_size=60))
+def test_whatever_is_said_in_whatever_order_the_promises_hold(
+    said: list[tuple[TransferId, Command]],
+) -> None:
+    """
+    At most one beginning, one claim of a movement, one booking of each kind of a share; DONE only
+    with a claim, nothing after a rejection, never over the cap: `PureLedger` looks at every step.
+    """
+    ledger = PureLedger()
+    for about, command in said:
+        name = command.transfer_id if isinstance(command, RequestTransfer) else about
+        before = ledger.transfers.get(name)
+        try:
+            events = ledger.execute(name, command)
+        except TransferStateError:
+            assert before is None or isinstance(command, ResolveTransfer)
+            continue
+        if isinstance(command, NoteCompleted):
+            assert _believed(ledger.transfers[name], command)
+        elif isinstance(command, NoteRefused | NoteNotExecuted | NoteUnknown | NoteAbsent):
+            assert before is not None
+            assert not events or before.attempt == command.attempt
+        assert not any(isinstance(e, TransferRejected) for e in events) or before is None
+
+    assert not ledger.broken
+
+
+def _believed(transfer: Transfer, command: NoteCompleted) -> bool:
+    """
+    Positive evidence always wins, or a human is called.
+    """
+    done_by_it = transfer.phase is Phase.DONE and transfer.tran_id == command.tran_id
+    return done_by_it or transfer.disputed or transfer.phase is Phase.REJECTED
+
+
+def test_a_dispute_is_not_forgotten_because_the_histories_are_silent() -> None:
+    """
+    The exchange has named a movement for it, though that was taken for another's.
+    """
+    ledger = ledger_in("submitted")
+    moved = COMMANDS["moved 99"](ledger.transfers[ID])
+
+    (event,) = ledger.execute(ID, moved)
+
+    assert isinstance(event, TransferDisputed)
+    assert "99 is its own by history, and was already taken for that of transfer another" in (
+        event.cause
+    )
+    for command in ("absent", "refused", "not sent"):
+        assert follows(ledger, COMMANDS[command](ledger.transfers[ID])) == ""
+    assert follows(ledger, COMMANDS["FAILED"](ledger.transfers[ID])) == ENDED

@@ -1,0 +1,248 @@
+"""
+Events in the ledger: what is written today is read for ever.
+"""
+
+import json
+from decimal import Decimal
+from pathlib import Path
+from typing import get_args
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chimera_s1.domain.errors import LedgerDamagedError
+from chimera_s1.domain.identifiers import TransferId
+from chimera_s1.domain.ledger.commit import RecordedEvent
+from chimera_s1.domain.ledger.exactness import inexactness
+from chimera_s1.domain.treasury.event_records import (
+    VERSIONS,
+    UnknownEvent,
+    new_record,
+    read_record,
+    stream_of,
+)
+from chimera_s1.domain.treasury.events import (
+    CapRebooked,
+    Evidence,
+    FailureKind,
+    ForeignMovementObserved,
+    TreasuryEvent,
+)
+from chimera_s1.domain.treasury.limits import Direction
+from tests.transfer_lives import (
+    AMOUNT,
+    AT,
+    CLAIMED,
+    CORRECTED,
+    DAY,
+    DISPUTED,
+    ID,
+    REJECTED,
+    RELEASED,
+    REQUESTED,
+    RESERVED,
+    REVIEW,
+    SETTLED,
+    STARTED,
+    TURNED_AWAY,
+    UNKNOWN,
+    VERIFIED,
+    done,
+    failed,
+)
+
+GOLDEN = Path(__file__).parent / "golden"
+EVENTS: list[TreasuryEvent] = [
+    REQUESTED,
+    REJECTED,
+    STARTED,
+    TURNED_AWAY,
+    UNKNOWN,
+    done(Evidence.OPERATOR, "seen"),
+    failed(FailureKind.ABSENT, reads=(AT, AT + 1)),
+    VERIFIED,
+    DISPUTED,
+    CORRECTED,
+    REVIEW,
+    RESERVED,
+    SETTLED,
+    RELEASED,
+    CapRebooked(day=DAY, transfer_id=ID, amount=AMOUNT),
+    CLAIMED,
+    ForeignMovementObserved(
+        tran_id="78", direction=Direction.FUTURES_TO_SPOT, amount=Decimal("0.00000001"), moved_at=AT
+    ),
+]
+
+SHAPES = {
+    "treasury.transfer.requested": (1, "transfer_id terms"),
+    "treasury.transfer.rejected": (1, "transfer_id terms rule message"),
+    "treasury.submission.started": (
+        1,
+        "transfer_id attempt signed_at recv_window_ms request_hash",
+    ),
+    "treasury.submission.not_executed": (1, "transfer_id attempt why cause not_before"),
+    "treasury.outcome.unknown": (1, "transfer_id attempt cause at"),
+    "treasury.transfer.completed": (1, "transfer_id attempt tran_id evidence at note"),
+    "treasury.transfer.failed": (1, "transfer_id attempt kind message at reads"),
+    "treasury.transfer.verified": (1, "transfer_id tran_id note"),
+    "treasury.transfer.disputed": (1, "transfer_id cause at"),
+    "treasury.transfer.corrected": (1, "transfer_id tran_id evidence at note"),
+    "treasury.transfer.review_requested": (1, "transfer_id cause at"),
+    "treasury.cap.reserved": (1, "day transfer_id amount cap"),
+    "treasury.cap.settled": (1, "day transfer_id amount"),
+    "treasury.cap.released": (1, "day transfer_id amount"),
+    "treasury.cap.rebooked": (1, "day transfer_id amount"),
+    "treasury.movement.claimed": (1, "tran_id transfer_id"),
+    "treasury.movement.foreign": (1, "tran_id direction amount moved_at"),
+}
+"""
+Tag, version, names. A line is added, never changed: see `domain/treasury/events.py`.
+"""
+
+WORDS = {
+    "Evidence": "reply history operator",
+    "FailureKind": "refused forbidden turned_away expired absent operator",
+    "NotExecuted": "not_sent turned_away",
+    "TreasuryMode": "wallet subaccount",
+    "Direction": "SPOT_TO_FUTURES FUTURES_TO_SPOT",
+    "Rule": "direction_not_allowed below_min above_max over_daily_cap",
+}
+"""
+The words that events may hold. None may go; a program that does not know a new one cannot read it.
+"""
+
+
+def recorded(event: TreasuryEvent) -> RecordedEvent:
+    new = new_record(event)
+    data = json.loads(msgspec.json.encode(new.data))
+    return RecordedEvent(0, "treasury-1-0", new.stream, 1, new.type, new.v, data)
+
+
+def tag(event: TreasuryEvent) -> str:
+    return str(event.__struct_config__.tag)
+
+
+def test_no_kind_of_event_is_left_out() -> None:
+    kinds = set(get_args(TreasuryEvent))
+
+    assert {type(event) for event in EVENTS} == kinds
+    assert {path.stem for path in GOLDEN.glob("*.json")} == set(SHAPES)
+
+
+def test_the_shapes_are_as_they_were() -> None:
+    shapes = {
+        str(kind.__struct_config__.tag): " ".join(kind.__struct_fields__)
+        for kind in get_args(TreasuryEvent)
+    }
+
+    assert {name: (VERSIONS[name], fields) for name, fields in shapes.items()} == SHAPES
+
+
+def test_the_words_are_as_they_were() -> None:
+    from chimera_s1.domain.treasury import events, limits  # noqa: PLC0415 (looked up by name)
+
+    words = {
+        name: " ".join(word.value for word in getattr(events, name, getattr(limits, name, ())))
+        for name in WORDS
+    }
+
+    assert words == WORDS
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=tag)
+def test_an_event_reads_back_from_json(event: TreasuryEvent) -> None:
+    record = recorded(event)
+
+    assert read_record(record) == event
+    assert record.type == tag(event)
+    assert record.stream == stream_of(event)
+    assert inexactness(record.data) == ""
+    assert "type" not in record.data
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=tag)
+def test_what_was_written_once_stays_readable(event: TreasuryEvent) -> None:
+    """
+    The files are never changed: a ledger cannot be either.
+    """
+    old = msgspec.json.decode((GOLDEN / f"{tag(event)}.json").read_bytes(), type=RecordedEvent)
+
+    assert read_record(old) == event
+
+
+@pytest.mark.parametrize("event", EVENTS, ids=tag)
+def test_a_field_that_came_later_may_be_missing_or_unknown(event: TreasuryEvent) -> None:
+    record = recorded(event)
+    defaults = dict(
+        zip(
+            reversed(type(event).__struct_fields__),
+            reversed(type(event).__struct_defaults__),
+            strict=False,
+        )
+    )
+    old = {
+        name: value
+        for name, value in record.data.items()
+        if defaults.get(name, msgspec.NODEFAULT) is msgspec.NODEFAULT
+    }
+
+    assert type(read_record(msgspec.structs.replace(record, data=old))) is type(event)
+    newer = {**record.data, "told_by": "somebody"}
+    assert read_record(msgspec.structs.replace(record, data=newer)) == event
+
+
+@pytest.mark.parametrize(
+    ("kind", "version"), [(tag(REQUESTED), 2), ("treasury.transfer.reversed", 1), ("", 7)]
+)
+def test_what_only_a_newer_program_understands_is_kept_as_such(kind: str, version: int) -> None:
+    record = RecordedEvent(0, "x", "transfer/t-1", 3, kind, version, {"terms": [1]})
+
+    assert read_record(record) == UnknownEvent("transfer/t-1", kind, version)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {},
+        {"transfer_id": 7, "tran_id": "77"},
+        {"transfer_id": "t-1", "tran_id": None},
+        {"transfer_id": "t-1"},
+    ],
+)
+def test_what_has_not_the_shape_of_its_type_is_damage(data: dict[str, object]) -> None:
+    """
+    And no error that nobody expects of a ledger.
+    """
+    record = RecordedEvent(0, "treasury-9-0", "transfer/t-1", 3, tag(VERIFIED), 1, data)
+
+    with pytest.raises(LedgerDamagedError, match="treasury-9-0: not an event of type treasury"):
+        read_record(record)
+
+
+def test_a_word_nobody_knows_is_damage() -> None:
+    record = recorded(done(Evidence.REPLY))
+    record.data["evidence"] = "hearsay"
+
+    with pytest.raises(LedgerDamagedError, match="hearsay"):
+        read_record(record)
+
+
+def test_its_data_cannot_make_an_event_another_one() -> None:
+    record = recorded(SETTLED)
+    record.data["type"] = tag(RELEASED)
+
+    assert read_record(record) == SETTLED
+
+
+@given(st.text(min_size=1, max_size=40), st.decimals("-1e20", "1e20", places=8))
+def test_amounts_and_names_are_kept_to_the_last_digit(name: str, amount: Decimal) -> None:
+    event = CapRebooked(day=DAY, transfer_id=TransferId(name), amount=amount)
+
+    again = read_record(recorded(event))
+
+    assert again == event
+    assert isinstance(again, CapRebooked)
+    assert str(again.amount) == str(amount)

@@ -1,0 +1,119 @@
+"""
+Limits: the first rule that stands against a transfer, told with its numbers.
+"""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chimera_s1.domain.errors import InvalidValueError
+from chimera_s1.domain.treasury.limits import (
+    Direction,
+    Limits,
+    Rule,
+    Wallet,
+    breach,
+    direction_between,
+)
+
+IN, OUT = Direction.SPOT_TO_FUTURES, Direction.FUTURES_TO_SPOT
+LIMITS = Limits(directions=(IN,), min=Decimal(1), max=Decimal(100), daily_cap=Decimal(250))
+
+amounts = st.decimals("0.00000001", "1000", places=8)
+
+
+def rule(amount: str, used: str = "0", direction: Direction = IN) -> Rule | None:
+    found = breach(LIMITS, direction, Decimal(amount), Decimal(used))
+    return found.rule if found is not None else None
+
+
+@pytest.mark.parametrize(
+    ("amount", "used", "expected"),
+    [
+        ("1", "0", None),
+        ("100", "150", None),
+        ("0.99999999", "0", Rule.BELOW_MIN),
+        ("100.00000001", "0", Rule.ABOVE_MAX),
+        ("100", "150.00000001", Rule.OVER_DAILY_CAP),
+        ("0.5", "250", Rule.BELOW_MIN),
+        ("101", "250", Rule.ABOVE_MAX),
+    ],
+)
+def test_each_rule_holds_to_the_last_decimal(amount: str, used: str, expected: Rule | None) -> None:
+    assert rule(amount, used) is expected
+
+
+def test_a_direction_that_is_not_allowed_comes_first() -> None:
+    assert rule("0.1", "900", OUT) is Rule.DIRECTION_NOT_ALLOWED
+
+
+@pytest.mark.parametrize(
+    ("limits", "direction", "amount", "used", "said"),
+    [
+        (LIMITS, OUT, 5, 0, "FUTURES_TO_SPOT is not allowed here; allowed: SPOT_TO_FUTURES"),
+        (
+            Limits(directions=(), min=Decimal(1), max=Decimal(9), daily_cap=Decimal(9)),
+            IN,
+            5,
+            0,
+            "SPOT_TO_FUTURES is not allowed here; allowed: none",
+        ),
+        (LIMITS, IN, "0.50", 0, "0.5 USDT is below the smallest amount, 1"),
+        (LIMITS, IN, "1E+3", 0, "1000 USDT is above the largest amount, 100"),
+        (
+            LIMITS,
+            IN,
+            50,
+            "220.10",
+            "50 USDT is more than what is left of today's cap of 250: 29.9; the day ends at 00:00",
+        ),
+        (LIMITS, IN, 50, 400, "50 USDT is more than what is left of today's cap of 250: 0; the"),
+    ],
+)
+def test_a_breach_says_the_numbers(
+    limits: Limits, direction: Direction, amount: str | int, used: str | int, said: str
+) -> None:
+    """
+    In plain decimals, and never that less than nothing is left.
+    """
+    found = breach(limits, direction, Decimal(amount), Decimal(used))
+
+    assert found is not None
+    assert found.message.startswith(said)
+
+
+@given(st.lists(amounts, max_size=30))
+def test_what_is_let_in_never_exceeds_the_cap(wanted: list[Decimal]) -> None:
+    used = Decimal(0)
+    for amount in wanted:
+        if breach(LIMITS, IN, amount, used) is None:
+            used += amount
+
+    assert used <= LIMITS.daily_cap
+
+
+def test_a_cap_that_was_lowered_lets_nothing_in_and_breaks_nothing() -> None:
+    assert rule("1", "100000") is Rule.OVER_DAILY_CAP
+
+
+@pytest.mark.parametrize("direction", Direction)
+def test_a_direction_is_named_by_its_ends(direction: Direction) -> None:
+    assert direction_between(direction.source, direction.target) is direction
+    assert direction.value == f"{direction.source.value}_TO_{direction.target.value}"
+
+
+@pytest.mark.parametrize("wallet", Wallet)
+def test_from_a_wallet_to_itself_is_no_direction(wallet: Wallet) -> None:
+    with pytest.raises(InvalidValueError, match=f"both {wallet.value}"):
+        direction_between(wallet, wallet)
+
+
+def test_the_values_that_programs_read_are_stable() -> None:
+    assert [rule.value for rule in Rule] == [
+        "direction_not_allowed",
+        "below_min",
+        "above_max",
+        "over_daily_cap",
+    ]

@@ -1,0 +1,272 @@
+"""
+What the histories say about a transfer whose outcome is not known.
+"""
+
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from chimera_s1.domain.identifiers import TransferId
+from chimera_s1.domain.treasury.events import TreasuryMode
+from chimera_s1.domain.treasury.limits import Direction
+from chimera_s1.domain.treasury.reconciliation import (
+    CLOCK_MARGIN_MS,
+    Contradiction,
+    Found,
+    IncomeRow,
+    InProgress,
+    Movement,
+    MovementStatus,
+    Nothing,
+    Patience,
+    client_id_of,
+    cross_examine,
+    find,
+    is_absent,
+    window_of,
+)
+from chimera_s1.domain.treasury.transfer import Phase, Transfer
+from tests.transfer_lives import AMOUNT, AT, ID, TERMS
+
+IN, OUT = Direction.SPOT_TO_FUTURES, Direction.FUTURES_TO_SPOT
+CONFIRMED, PENDING, FAILED = MovementStatus
+PATIENCE = Patience(
+    execution_ms=10_000, history_lag_ms=30_000, clean_reads=3, clean_spread_ms=20_000
+)
+NOBODYS: frozenset[str] = frozenset()
+TRANSFER = Transfer(
+    transfer_id=ID,
+    direction=IN,
+    amount=AMOUNT,
+    reason="",
+    fingerprint=TERMS.fingerprint,
+    mode=TreasuryMode.WALLET,
+    limits=TERMS.limits,
+    day=TERMS.day,
+    accepted_at=AT - 100_000,
+    phase=Phase.UNKNOWN,
+    attempt=2,
+    signed_at=AT,
+    recv_window_ms=5_000,
+)
+SUBACCOUNT = replace(TRANSFER, mode=TreasuryMode.SUBACCOUNT)
+START, END = AT - 2_000, AT + 17_000
+
+
+def row(
+    tran_id: str,
+    after_ms: int = 300,
+    status: MovementStatus = CONFIRMED,
+    *,
+    amount: str = "12.5",
+    direction: Direction = IN,
+    client_id: str = "",
+) -> Movement:
+    return Movement(tran_id, direction, Decimal(amount), status, AT + after_ms, client_id)
+
+
+def income(after_ms: int, amount: str = "12.5") -> IncomeRow:
+    return IncomeRow(Decimal(amount), AT + after_ms)
+
+
+def found(*rows: Movement, claimed: frozenset[str] = NOBODYS, of: Transfer = TRANSFER) -> str:
+    match find(of, PATIENCE, rows, claimed):
+        case Found(movement=movement):
+            return movement.tran_id
+        case InProgress(movement=movement):
+            return f"{movement.tran_id} is under way"
+        case Nothing():
+            return ""
+
+
+def test_the_window_is_all_the_time_in_which_it_can_have_happened() -> None:
+    window = window_of(TRANSFER, PATIENCE)
+
+    assert (window.start, window.end) == (START, END)
+    assert window.end == AT + 5_000 + PATIENCE.execution_ms + CLOCK_MARGIN_MS
+
+
+@pytest.mark.parametrize(
+    ("after_ms", "expected"),
+    [(-2_001, ""), (-2_000, "1"), (0, "1"), (17_000, "1"), (17_001, "")],
+)
+def test_a_movement_outside_of_the_window_is_another_one(after_ms: int, expected: str) -> None:
+    assert found(row("1", after_ms)) == expected
+
+
+@pytest.mark.parametrize(
+    ("amount", "expected"),
+    [("12.5", "1"), ("12.50000000", "1"), ("1.25E+1", "1"), ("12.50000001", ""), ("-12.5", "")],
+)
+def test_amounts_are_compared_as_numbers(amount: str, expected: str) -> None:
+    assert found(row("1", amount=amount)) == expected
+
+
+def test_the_other_direction_is_another_one() -> None:
+    assert found(row("1", direction=OUT)) == ""
+
+
+def test_the_nearest_to_its_signature_is_its_own() -> None:
+    assert found(row("far", 9_000), row("near", -400), row("further", 12_000)) == "near"
+
+
+def test_a_movement_that_is_anothers_is_passed_over() -> None:
+    assert found(row("1", 10), row("2", 9_000), claimed=frozenset({"1"})) == "2"
+    assert found(row("1"), claimed=frozenset({"1"})) == ""
+
+
+@pytest.mark.parametrize(
+    ("statuses", "expected"),
+    [
+        ((PENDING,), "0 is under way"),
+        ((FAILED,), ""),
+        ((FAILED, PENDING), "1 is under way"),
+        ((FAILED, CONFIRMED), "1"),
+        ((PENDING, CONFIRMED), "1"),
+    ],
+)
+def test_what_is_pending_is_waited_for_and_what_failed_is_absent(
+    statuses: tuple[MovementStatus, ...], expected: str
+) -> None:
+    rows = [row(str(number), number, status) for number, status in enumerate(statuses)]
+
+    assert found(*rows) == expected
+
+
+def test_a_movement_that_carries_our_id_is_its_own_whatever_else_it_says() -> None:
+    own = client_id_of(ID, 2)
+
+    assert found(row("1", 90_000, amount="7", client_id=own), of=SUBACCOUNT) == "1"
+    assert found(row("1", client_id=client_id_of(ID, 1)), of=SUBACCOUNT) == ""
+    assert found(row("1"), of=SUBACCOUNT) == ""
+
+
+@given(st.text(min_size=1, max_size=128), st.integers(1, 9_999))
+def test_our_id_is_short_plain_and_one_of_each_attempt(name: str, attempt: int) -> None:
+    """
+    The exchange takes fewer than 64 characters.
+    """
+    client_id = client_id_of(TransferId(name), attempt)
+
+    assert len(client_id) < 64
+    assert client_id.isascii()
+    assert client_id.replace("-", "").isalnum()
+    assert client_id != client_id_of(TransferId(name), attempt + 1)
+
+
+@pytest.mark.parametrize(
+    ("movements", "rows", "agree"),
+    [
+        ([], [], True),
+        ([], [income(0)], False),
+        ([], [income(0, "12.50")], False),
+        ([], [income(0, "-12.5")], True),
+        ([], [income(0, "12.6")], True),
+        ([], [income(17_001)], True),
+        ([row("1")], [income(0)], True),
+        ([row("1")], [income(0), income(1)], False),
+        ([row("1"), row("2")], [income(0)], True),
+        ([row("1", status=FAILED)], [income(0)], False),
+        ([row("1", status=PENDING)], [income(0)], True),
+        ([row("1", direction=OUT)], [income(0)], False),
+    ],
+)
+def test_the_second_witness_may_not_have_seen_more_than_the_first(
+    movements: list[Movement], rows: list[IncomeRow], *, agree: bool
+) -> None:
+    verdict = cross_examine(TRANSFER, PATIENCE, movements, rows)
+
+    assert isinstance(verdict, Nothing if agree else Contradiction)
+
+
+def test_money_that_leaves_the_futures_wallet_is_negative_income() -> None:
+    out = replace(TRANSFER, direction=OUT)
+
+    verdict = cross_examine(out, PATIENCE, [], [income(0, "-12.5"), income(0)])
+
+    assert verdict == Contradiction(
+        "the futures income shows 1 movements like it, the wallet history 0"
+    )
+
+
+LATE = END + PATIENCE.history_lag_ms
+
+
+@pytest.mark.parametrize(
+    ("reads", "proof"),
+    [
+        ((), 0),
+        ((LATE + 1, LATE + 2, LATE + 20_001), 3),
+        ((LATE, LATE + 2, LATE + 20_001), 0),
+        ((LATE + 1, LATE + 2, LATE + 20_000), 0),
+        ((LATE + 1, LATE + 30_000), 0),
+        ((AT, AT + 9, LATE, LATE + 1, LATE + 9, LATE + 99_000), 3),
+        ((LATE + 1, LATE + 2, LATE + 3, LATE + 20_001), 4),
+    ],
+)
+def test_absence_takes_reads_late_enough_enough_of_them_and_spread(
+    reads: tuple[int, ...], proof: int
+) -> None:
+    believed = is_absent(TRANSFER, PATIENCE, reads)
+
+    assert believed == reads[len(reads) - proof :]
+
+
+patience = st.builds(
+    Patience,
+    execution_ms=st.integers(0, 100_000),
+    history_lag_ms=st.integers(0, 100_000),
+    clean_reads=st.integers(1, 4),
+    clean_spread_ms=st.integers(0, 50_000),
+)
+
+
+@given(patience, st.lists(st.integers(-50_000, 400_000), max_size=30).map(sorted))
+def test_absence_is_never_believed_early(patience: Patience, after_ms: list[int]) -> None:
+    """
+    Every read that counts came when the last possible movement was bound to be in the history.
+    """
+    reads = tuple(AT + each for each in after_ms)
+    bound = window_of(TRANSFER, patience).end + patience.history_lag_ms
+
+    proof = is_absent(TRANSFER, patience, reads)
+
+    if proof:
+        assert min(proof) > bound
+        assert len(proof) >= patience.clean_reads
+        assert max(proof) - min(proof) >= patience.clean_spread_ms
+        assert set(proof) <= set(reads)
+
+
+@given(
+    st.integers(0, 5_000 + PATIENCE.execution_ms),
+    st.integers(0, PATIENCE.history_lag_ms),
+    st.integers(-1_000, 1_000),
+    st.lists(st.integers(0, 200_000), max_size=20).map(sorted),
+)
+def test_what_has_moved_within_the_bounds_is_found_before_absence_is_believed(
+    executed_ms: int, lag_ms: int, skew_ms: int, looks: list[int]
+) -> None:
+    """
+    Looks at a history that shows the movement *lag_ms* after it was executed.
+    """
+    moved = row("1", executed_ms + skew_ms)
+    clean: tuple[int, ...] = ()
+    for look in looks:
+        if found(*([moved] if AT + look >= moved.moved_at + lag_ms else [])):
+            return
+        clean = (*clean, AT + look)
+        assert not is_absent(TRANSFER, PATIENCE, clean)
+
+
+def test_the_bounds_that_are_shipped_are_generous() -> None:
+    shipped = Patience()
+
+    assert shipped.execution_ms >= 60_000
+    assert shipped.history_lag_ms >= 900_000
+    assert shipped.clean_reads >= 3
+    assert shipped.clean_spread_ms >= 300_000
+    assert shipped.watch_ms >= 86_400_000

@@ -1,0 +1,195 @@
+"""
+A transfer: what its events make of it.
+"""
+
+from decimal import Decimal
+from functools import reduce
+from typing import cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from chimera_s1.domain.errors import LedgerDamagedError
+from chimera_s1.domain.treasury.events import Evidence, FailureKind, TransferEvent
+from chimera_s1.domain.treasury.limits import Rule
+from chimera_s1.domain.treasury.transfer import Phase, Transfer, TransferStatus, evolve
+from tests.transfer_lives import (
+    AT,
+    CORRECTED,
+    DISPUTED,
+    ID,
+    NOT_SENT,
+    REJECTED,
+    REQUESTED,
+    REVIEW,
+    STARTED,
+    TERMS,
+    TURNED_AWAY,
+    UNKNOWN,
+    VERIFIED,
+    done,
+    failed,
+)
+
+REPLIED = done(Evidence.REPLY)
+ABSENT = failed(FailureKind.ABSENT, "silent", (AT,))
+LATER: tuple[TransferEvent, ...] = (
+    STARTED,
+    NOT_SENT,
+    TURNED_AWAY,
+    UNKNOWN,
+    REPLIED,
+    done(Evidence.HISTORY),
+    ABSENT,
+    VERIFIED,
+    DISPUTED,
+    CORRECTED,
+    REVIEW,
+)
+PENDING, DONE, FAILED = TransferStatus
+LIVES: dict[str, tuple[tuple[TransferEvent, ...], Phase, TransferStatus]] = {
+    "requested": ((REQUESTED,), Phase.REQUESTED, PENDING),
+    "rejected": ((REJECTED,), Phase.REJECTED, FAILED),
+    "sent": ((REQUESTED, STARTED), Phase.SUBMITTED, PENDING),
+    "not sent": ((REQUESTED, STARTED, NOT_SENT), Phase.REQUESTED, PENDING),
+    "unknown": ((REQUESTED, STARTED, UNKNOWN), Phase.UNKNOWN, PENDING),
+    "unknown, came to nothing": (
+        (REQUESTED, STARTED, UNKNOWN, TURNED_AWAY),
+        Phase.REQUESTED,
+        PENDING,
+    ),
+    "in review": ((REQUESTED, STARTED, UNKNOWN, REVIEW), Phase.UNKNOWN, PENDING),
+    "done": ((REQUESTED, STARTED, REPLIED), Phase.DONE, DONE),
+    "verified": ((REQUESTED, STARTED, REPLIED, VERIFIED), Phase.DONE, DONE),
+    "disputed": ((REQUESTED, STARTED, REPLIED, DISPUTED), Phase.DONE, DONE),
+    "absent": ((REQUESTED, STARTED, UNKNOWN, ABSENT), Phase.FAILED, FAILED),
+    "expired": ((REQUESTED, failed(FailureKind.EXPIRED)), Phase.FAILED, FAILED),
+    "corrected": ((REQUESTED, STARTED, UNKNOWN, ABSENT, CORRECTED), Phase.DONE, DONE),
+}
+
+
+def fold(*events: TransferEvent, start: Transfer | None = None) -> Transfer | None:
+    return reduce(evolve, events, start)
+
+
+def after(*events: TransferEvent) -> Transfer:
+    transfer = fold(*events)
+    assert transfer is not None
+    return transfer
+
+
+@pytest.mark.parametrize("life", LIVES)
+def test_a_life_ends_in_its_phase(life: str) -> None:
+    events, phase, status = LIVES[life]
+
+    transfer = after(*events)
+
+    assert (transfer.phase, transfer.status) == (phase, status)
+    assert transfer.version == len(events)
+    assert transfer.is_unresolved is (phase in {Phase.SUBMITTED, Phase.UNKNOWN})
+    assert transfer.is_over is (status is not PENDING)
+    assert transfer.is_waiting is (phase is Phase.REQUESTED)
+
+
+def test_every_phase_is_reached() -> None:
+    assert {phase for _, phase, _ in LIVES.values()} == set(Phase)
+
+
+def test_it_holds_what_was_asked_for() -> None:
+    transfer = after(REQUESTED)
+
+    for name in TERMS.__struct_fields__:
+        assert getattr(transfer, name) == getattr(TERMS, name)
+    assert (transfer.transfer_id, transfer.attempt, transfer.counts) == (ID, 0, True)
+
+
+def test_a_rejection_is_its_beginning_and_its_end() -> None:
+    transfer = after(REJECTED)
+
+    assert transfer.rule is Rule.BELOW_MIN
+    assert transfer.finished_at == TERMS.accepted_at
+    assert transfer.message == REJECTED.message
+    assert not transfer.counts
+
+
+def test_an_attempt_that_came_to_nothing_waits_and_is_counted() -> None:
+    again = replace(STARTED, attempt=2, signed_at=AT + 9_000, request_hash="a")
+
+    waiting = after(REQUESTED, STARTED, NOT_SENT, again, replace(TURNED_AWAY, attempt=2))
+
+    assert (waiting.attempt, waiting.turned_away) == (2, 1)
+    assert waiting.not_before == TURNED_AWAY.not_before
+    assert waiting.message == TURNED_AWAY.cause
+    assert (waiting.signed_at, waiting.request_hash) == (AT + 9_000, "a")
+
+
+def test_a_new_attempt_is_not_unknown_because_the_last_one_was() -> None:
+    transfer = after(REQUESTED, STARTED, UNKNOWN, NOT_SENT, replace(STARTED, attempt=2))
+
+    assert (transfer.unknown_at, transfer.message) == (0, "")
+
+
+@pytest.mark.parametrize("evidence", Evidence)
+def test_what_a_reply_says_is_verified_later_and_all_else_at_once(evidence: Evidence) -> None:
+    transfer = after(REQUESTED, STARTED, done(evidence))
+
+    assert transfer.verified is (evidence is not Evidence.REPLY)
+    assert (transfer.tran_id, transfer.evidence, transfer.finished_at) == ("77", evidence, AT)
+
+
+def test_a_second_end_takes_the_first_one_back() -> None:
+    transfer = after(REQUESTED, STARTED, UNKNOWN, ABSENT, CORRECTED)
+
+    assert transfer.corrected
+    assert (transfer.failure, transfer.message) == (None, "")
+    assert transfer.counts
+
+
+@pytest.mark.parametrize("end", [VERIFIED, ABSENT, CORRECTED, REPLIED])
+def test_every_end_ends_a_dispute(end: TransferEvent) -> None:
+    disputed = after(REQUESTED, STARTED, UNKNOWN, DISPUTED)
+    ended = evolve(disputed, end)
+
+    assert (disputed.disputed, disputed.in_review) == (True, True)
+    assert (ended.disputed, ended.in_review) == (False, False)
+
+
+def test_a_share_that_was_settled_counts_though_it_is_said_to_have_failed() -> None:
+    denied = after(REQUESTED, STARTED, REPLIED, DISPUTED, failed(FailureKind.OPERATOR))
+
+    assert (denied.phase, denied.counts) == (Phase.FAILED, True)
+    assert not after(REQUESTED, STARTED, ABSENT).counts
+    assert not after(REQUESTED, STARTED, ABSENT, DISPUTED, failed(FailureKind.OPERATOR)).counts
+
+
+@pytest.mark.parametrize("event", LATER, ids=lambda event: type(event).__name__)
+def test_no_life_begins_in_the_middle(event: TransferEvent) -> None:
+    with pytest.raises(LedgerDamagedError, match="t-1 has no beginning"):
+        evolve(None, event)
+
+
+@pytest.mark.parametrize("event", [REQUESTED, REJECTED])
+@pytest.mark.parametrize("life", LIVES)
+def test_no_life_begins_twice(life: str, event: TransferEvent) -> None:
+    with pytest.raises(LedgerDamagedError, match="t-1 begins twice"):
+        evolve(after(*LIVES[life][0]), event)
+
+
+@given(st.lists(st.sampled_from(LATER), max_size=12), st.integers(0, 13))
+def test_a_fold_may_stop_anywhere_and_go_on(events: list[TransferEvent], at: int) -> None:
+    """
+    And whatever events there are, each is one version more, and what was asked for stays.
+    """
+    whole = [REQUESTED, *events]
+    transfer = after(*whole)
+
+    assert fold(*whole[at:], start=fold(*whole[:at])) == transfer
+    assert transfer.version == len(whole)
+    assert transfer.amount == Decimal("12.5")
+
+
+def test_an_event_it_does_not_know_is_an_error() -> None:
+    with pytest.raises(AssertionError):
+        evolve(after(REQUESTED), cast("TransferEvent", object()))
