@@ -144,10 +144,9 @@ class FaultyPort:
 class Process:
     """An instance that is started again a second after it has ended, on the same stores."""
 
-    def __init__(self, world: World, faults: Faults, look_ms: int = 500) -> None:
+    def __init__(self, world: World, faults: Faults) -> None:
         self.world = world
         self.faults = faults
-        self.look_ms = look_ms
         self.endings = 0
         self.instance: Instance | None = None
         self._born = anyio.Event()
@@ -182,7 +181,6 @@ class Process:
                 cursors=port("cursors", world.cursors),
                 projection=port("projection", world.projection),
                 operations=port("operations", world.operations),
-                look_ms=self.look_ms,
             )
             self.instance.start_all(tasks)
             self._born.set()

@@ -72,7 +72,9 @@ class Switches:
 class World:
     """What outlives an instance: the stores, the exchange, the switches."""
 
-    def __init__(self, mode: TreasuryMode = TreasuryMode.WALLET, seed: int = 1) -> None:
+    def __init__(
+        self, mode: TreasuryMode = TreasuryMode.WALLET, seed: int = 1, look_ms: int = 2_000
+    ) -> None:
         self.clock = LoopClock()
         self.random = random.Random(seed)
         self.store = MemoryEventStore("treasury")
@@ -83,7 +85,7 @@ class World:
         self.exchange = ScriptedTreasuryGateway(self.clock, mode)
         self.switches = Switches()
         self.patience = Patience()
-        self.policy = SubmissionPolicy()
+        self.policy = SubmissionPolicy(look_ms=look_ms)
         self.looks = LOOKS
         self.mode = mode
         self.instances = 0
@@ -96,6 +98,10 @@ class World:
         """What the ledger tells, in order."""
         entries = await read_all(self.store)
         return [read_record(record) for entry in entries for record in entry.commit.events]
+
+    async def count(self, kind: type[TreasuryEvent]) -> int:
+        """How many events of *kind* the ledger has."""
+        return sum(isinstance(event, kind) for event in await self.events())
 
     async def books(self) -> list[Book]:
         """What the exchange has really done, and for which transfer of the ledger."""
@@ -142,7 +148,6 @@ class Instance:
         operations: OperationsLog | None = None,
         skew_ms: float = 0.0,
         resyncs: bool = False,
-        look_ms: int = 500,
         executor: type[ExecuteTransfers] = ExecuteTransfers,
         reconciler: type[ReconcileTransfers] = ReconcileTransfers,
     ) -> None:
@@ -197,7 +202,7 @@ class Instance:
             is_in_flight=self.executor.is_in_flight,
             patience=world.patience,
             looks=world.looks,
-            look_ms=look_ms,
+            look_ms=world.policy.look_ms,
         )
         cursors = cursors or world.cursors
         self.relay = RelayLedger(

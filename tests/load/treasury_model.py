@@ -147,7 +147,6 @@ class Model:
             leases=loose(Mortal(self.world.leases, life)),
             executor=executors.get(self.variant, ExecuteTransfers),
             skew_ms=life.skew_ms,
-            look_ms=LOOK_MS,
         )
         if self.variant is Variant.NO_BLOCK:
             instance.ledger.open = HeedlessBook()

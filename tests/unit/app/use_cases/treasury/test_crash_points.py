@@ -10,7 +10,6 @@ import anyio
 import pytest
 
 from chimera_s1.adapters.memory.treasury_gateway import Misbehaviour
-from chimera_s1.app.use_cases.treasury.execute_transfers import SubmissionPolicy
 from chimera_s1.domain.ports.treasury_gateway import Unknown
 from chimera_s1.domain.resilience.backoff import Backoff
 from chimera_s1.domain.treasury.reconciliation import Patience
@@ -18,7 +17,6 @@ from tests.crash_points import Faults, How, Process
 from tests.treasury_house import Instance, World, wish
 from tests.virtual_time import run_virtually
 
-LOOK_MS = 2_000
 HORIZON_MS = 180_000
 QUICK = Patience(execution_ms=1_000, history_lag_ms=1_000, clean_reads=2, clean_spread_ms=1_000)
 WISHES = (wish("honest", 10), wish("unheard", 25))
@@ -27,7 +25,6 @@ POINTS_MAX = 1_000
 
 def a_world() -> World:
     world = World()
-    world.policy = SubmissionPolicy(look_ms=LOOK_MS)
     world.patience = QUICK
     world.looks = Backoff(base_ms=2_000, max_wait_ms=4_000, jitter_ms=0)
     world.exchange.script += [
@@ -57,7 +54,7 @@ async def until_all_is_over(world: World) -> list[str]:
 
 async def wrong_with(faults: Faults) -> list[str]:
     world = a_world()
-    process = Process(world, faults, LOOK_MS)
+    process = Process(world, faults)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(process.run)
         for each in WISHES:

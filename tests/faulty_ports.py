@@ -1,0 +1,85 @@
+"""
+Ports in memory with one bad habit each, for tests of what the treasury makes of it.
+"""
+
+from chimera_s1.adapters.memory.event_store import MemoryEventStore
+from chimera_s1.adapters.memory.treasury_gateway import ScriptedTreasuryGateway
+from chimera_s1.domain.errors import StoreUnavailableError
+from chimera_s1.domain.ledger.commit import Commit
+from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.ports.event_store import AppendResult, SeqTaken
+from chimera_s1.domain.ports.treasury_gateway import Reply, SignedTransfer
+from chimera_s1.domain.treasury.limits import Direction
+from chimera_s1.domain.treasury.reconciliation import Movement, Window
+
+
+class LyingLeases:
+    """Everybody is told that he holds the lease."""
+
+    def __init__(self) -> None:
+        self.believers: set[str] = set()
+
+    async def acquire(self, name: str, owner: str, duration_ms: int) -> bool:
+        del name, duration_ms
+        self.believers.add(owner)
+        return True
+
+    async def release(self, name: str, owner: str) -> None:
+        pass
+
+
+class TryingStore(MemoryEventStore):
+    """
+    Slow to say what it has written, or able to read and not to write.
+
+    Attributes:
+        pauses: How long it takes to say so, by the place of the commit, ms.
+
+        full: Nothing can be written.
+
+        refused: Appends that were not written since it is full.
+
+        taken: Appends that came second.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__("treasury")
+        self.pauses: dict[int, float] = {}
+        self.full = False
+        self.refused = 0
+        self.taken = 0
+        self._clock = clock
+
+    async def append(self, commit: Commit) -> AppendResult:
+        if self.full:
+            self.refused += 1
+            raise StoreUnavailableError("the disk is full")
+        result = await super().append(commit)
+        self.taken += isinstance(result, SeqTaken)
+        await self._clock.sleep_ms(self.pauses.pop(commit.seq, 0.0))
+        return result
+
+
+class PausingGateway(ScriptedTreasuryGateway):
+    """
+    The process stops for a while: before a request leaves, or after a history was read.
+
+    Attributes:
+        pauses_ms: Before the next requests, the first first.
+
+        read_ms: After each read.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self.pauses_ms: list[float] = []
+        self.read_ms = 0.0
+
+    async def submit(self, signed: SignedTransfer) -> Reply:
+        if self.pauses_ms:
+            await self._clock.sleep_ms(self.pauses_ms.pop(0))
+        return await super().submit(signed)
+
+    async def movements(self, direction: Direction, window: Window) -> tuple[Movement, ...]:
+        await self._clock.sleep_ms(self.read_ms)
+        return await super().movements(direction, window)
