@@ -34,18 +34,25 @@ class Bell:
         self._event.set()
         self._event = anyio.Event()
 
-    async def heard(self, clock: Clock, limit_ms: float, *, after: int) -> None:
+    async def heard(
+        self, clock: Clock, limit_ms: float, *, after: int, gather_ms: float = 0
+    ) -> None:
         """
-        Return once it has rung more often than *after*, or *limit_ms* have passed.
+        Return once it has rung more often than *after*, or *limit_ms* have passed; *gather_ms*
+        later, where many rings are worth one look.
         """
+        if self.rung <= after:
+            await self._ring_within(clock, limit_ms)
+        if gather_ms:
+            await clock.sleep_ms(gather_ms)
+
+    async def _ring_within(self, clock: Clock, limit_ms: float) -> None:
         event = self._event
 
         async def give_up() -> None:
             await clock.sleep_ms(limit_ms)
             tasks.cancel_scope.cancel()
 
-        if self.rung > after:
-            return
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(give_up)
             await event.wait()

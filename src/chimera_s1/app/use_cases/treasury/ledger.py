@@ -12,7 +12,7 @@ import anyio
 from msgspec import Struct
 
 from chimera_s1.app.use_cases.treasury.transfer_log import log_events
-from chimera_s1.app.use_cases.treasury.transfer_streams import folded, followed
+from chimera_s1.app.use_cases.treasury.transfer_streams import folded, followed, too_new
 from chimera_s1.app.use_cases.waiting import Bell
 from chimera_s1.domain.errors import (
     AppendInDoubtError,
@@ -272,17 +272,13 @@ class TreasuryLedger:
     async def _situation(self, transfer_id: TransferId, command: Command) -> Situation:
         transfer = self.open.find(transfer_id) or await self.find(transfer_id)
         day = command.terms.day if isinstance(command, RequestTransfer) else ""
-        streams = [transfer_stream(transfer_id)]
         if transfer is not None:
             day = transfer.day
-        streams.append(cap_stream(day))
+        tran_id = command.tran_id if isinstance(command, NoteCompleted | ResolveTransfer) else ""
+        streams = (transfer_stream(transfer_id), cap_stream(day), movement_stream(tran_id))
         newer = self.open.too_new(streams)
         if newer is not None:
-            raise LedgerTooNewError(
-                f"{newer.stream} holds {newer.type} version {newer.v}, written by a newer "
-                "chimera-s1; start that one again"
-            )
-        tran_id = command.tran_id if isinstance(command, NoteCompleted | ResolveTransfer) else ""
+            raise LedgerTooNewError(too_new(newer))
         return Situation(
             transfer,
             self.open.cap(day),
@@ -304,7 +300,7 @@ class TreasuryLedger:
             correlation_id=transfer_id,
             events=tuple(map(new_record, events)),
         )
-        versions = await self._versions(situation, draft)
+        versions = await self._versions(transfer_id, situation, draft)
         commit = seal(draft, self._store.ledger, self.open.head, versions)
         try:
             result = await self._store.append(commit)
@@ -318,11 +314,12 @@ class TreasuryLedger:
             case SeqTaken():
                 return False
 
-    async def _versions(self, situation: Situation, draft: Draft) -> dict[str, int]:
-        versions: dict[str, int] = {}
+    async def _versions(
+        self, transfer_id: TransferId, situation: Situation, draft: Draft
+    ) -> dict[str, int]:
         transfer = situation.transfer
-        if transfer is not None:
-            versions[transfer_stream(transfer.transfer_id)] = transfer.version
+        # Read for the situation: where there is no transfer, there is nothing in its stream.
+        versions = {transfer_stream(transfer_id): 0 if transfer is None else transfer.version}
         for event in draft.events:
             if event.stream in versions:
                 continue

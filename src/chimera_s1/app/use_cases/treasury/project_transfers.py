@@ -23,6 +23,11 @@ from chimera_s1.domain.treasury.transfer import Transfer, evolve
 CURSOR = "treasury_transfers/v1"
 READ_AT_ONCE = 256
 LOOK_MS = 1_000.0
+GATHER_MS = 50.0
+"""
+What a few commits cost, one does too: two writes to the disk.
+"""
+
 KNOWN_MAX = 20_000
 """
 Transfers kept in memory while the ledger is walked; the oldest are read again when they go on.
@@ -65,6 +70,7 @@ class ProjectTransfers:
         self._ledger = ledger
         self._clock = clock
         self._lives: dict[TransferId, _Life] = {}
+        self._rebuilt_to: int | None = None
         self.trouble = ""
         """
         Why it lags; empty while it does not.
@@ -77,20 +83,24 @@ class ProjectTransfers:
         while True:
             rung = self._ledger.changes.rung
             try:
-                while await self.advance():
+                while await self.advance() == READ_AT_ONCE:
                     pass
                 self.trouble = ""
             except (StoreUnavailableError, LedgerDamagedError) as error:
                 self.trouble = str(error)
-            await self._ledger.changes.heard(self._clock, LOOK_MS, after=rung)
+            await self._ledger.changes.heard(self._clock, LOOK_MS, after=rung, gather_ms=GATHER_MS)
 
     async def rebuild(self) -> None:
         """
         Throw the rows away and begin anew; `run` or `advance` fills them in again.
+
+        Others may go on projecting: their rows are as good, but they move the cursor, so how far
+        this has come is kept here until the end of the ledger.
         """
         await self._cursors.rewind(CURSOR)
         await self._projection.clear()
         self._lives.clear()
+        self._rebuilt_to = 0
 
     async def advance(self) -> int:
         """
@@ -99,9 +109,12 @@ class ProjectTransfers:
         Raises:
             StoreUnavailableError, LedgerDamagedError: Nothing is lost, call again.
         """
-        position = await self._cursors.position(CURSOR)
+        position = self._rebuilt_to
+        if position is None:
+            position = await self._cursors.position(CURSOR)
         entries = await self._store.read(position, READ_AT_ONCE)
         if not entries:
+            self._rebuilt_to = None
             return 0
         rows: dict[TransferId, TransferRow] = {}
         for entry in entries:
@@ -111,6 +124,8 @@ class ProjectTransfers:
                     rows[transfer_id] = _row(life, entry.commit.seq)
         await self._projection.put(tuple(rows.values()))
         await self._cursors.advance(CURSOR, entries[-1].commit.seq)
+        if self._rebuilt_to is not None:
+            self._rebuilt_to = entries[-1].commit.seq
         return len(entries)
 
     async def _live(self, transfer_id: TransferId, entry: Entry) -> _Life | None:

@@ -53,6 +53,11 @@ from chimera_s1.domain.treasury.transfer import Phase, Transfer
 
 ACTOR = "s1/reconciler"
 LOOK_MS = 500
+GATHER_MS = 100.0
+"""
+A round looks at all that is watched, and nothing is due as soon as it has happened.
+"""
+
 WATCH_LOOK_MS = 300_000
 REPLY_DEADLINE_MS = 15_000
 """
@@ -147,7 +152,9 @@ class ReconcileTransfers:
                 self.trouble = ""
             except STORE_FAILURES as error:
                 self.trouble = str(error)
-            await self._ledger.changes.heard(self._clock, self._look_ms, after=rung)
+            await self._ledger.changes.heard(
+                self._clock, self._look_ms, after=rung, gather_ms=GATHER_MS
+            )
 
     async def round(self) -> None:
         """

@@ -27,6 +27,11 @@ from chimera_s1.domain.resilience.backoff import Backoff
 CURSOR = "ops:events"
 READ_AT_ONCE = 100
 LOOK_MS = 500.0
+GATHER_MS = 20.0
+"""
+What a few commits cost, one does too: a write to the disk.
+"""
+
 OVERLAP_MS = 60_000
 OVERLAP_COMMITS = 1_000
 
@@ -83,10 +88,12 @@ class RelayLedger:
         while True:
             rung = self._ledger.changes.rung
             try:
-                while await self.advance():
+                while await self.advance() == READ_AT_ONCE:
                     pass
                 failures, self.trouble = 0, ""
-                await self._ledger.changes.heard(self._clock, LOOK_MS, after=rung)
+                await self._ledger.changes.heard(
+                    self._clock, LOOK_MS, after=rung, gather_ms=GATHER_MS
+                )
             except (
                 PublisherUnavailableError,
                 ConfigurationError,
