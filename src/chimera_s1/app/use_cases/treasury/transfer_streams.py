@@ -4,9 +4,15 @@ Transfers from their streams in a ledger.
 
 from collections.abc import Iterable
 
+from chimera_s1.domain.errors import LedgerTooNewError
 from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.ledger.commit import Entry
-from chimera_s1.domain.treasury.event_records import cap_stream, read_record, transfer_stream
+from chimera_s1.domain.treasury.event_records import (
+    UnknownEvent,
+    cap_stream,
+    read_record,
+    transfer_stream,
+)
 from chimera_s1.domain.treasury.events import TransferEvent, TreasuryEvent
 from chimera_s1.domain.treasury.transfer import Transfer, evolve
 
@@ -25,14 +31,29 @@ def followed(transfer: Transfer | None, events: Iterable[TreasuryEvent]) -> Tran
 def folded(transfer: Transfer | None, entry: Entry, transfer_id: TransferId) -> Transfer | None:
     """
     *transfer* after what *entry* says about it.
+
+    Raises:
+        LedgerTooNewError: It begins with what only a newer program understands.
     """
     for record in entry.commit.events:
         if record.stream != transfer_stream(transfer_id):
             continue
         event = read_record(record)
+        if transfer is None and isinstance(event, UnknownEvent):
+            raise LedgerTooNewError(too_new(event))
         if isinstance(event, TransferEvent):
             transfer = evolve(transfer, event)
     return transfer
+
+
+def too_new(event: UnknownEvent) -> str:
+    """
+    That *event* cannot be built upon, and what to do.
+    """
+    return (
+        f"{event.stream} holds {event.type} version {event.v}, written by a newer chimera-s1; "
+        "start that one again"
+    )
 
 
 def streams_of(transfer: Transfer) -> tuple[str, str]:

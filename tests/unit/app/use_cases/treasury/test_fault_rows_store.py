@@ -1,0 +1,338 @@
+"""
+The rows of the fault matrix about the ledger's store, as far as the use cases decide them.
+"""
+
+from decimal import Decimal
+
+import anyio
+import msgspec
+import pytest
+
+from chimera_s1.adapters.memory.treasury_gateway import Misbehaviour
+from chimera_s1.app.use_cases.treasury.project_transfers import CURSOR
+from chimera_s1.app.use_cases.treasury.resolve_transfer import ResolveTransfers
+from chimera_s1.domain.errors import LedgerTooNewError
+from chimera_s1.domain.identifiers import parse_transfer_id
+from chimera_s1.domain.ledger.commit import Draft, NewEvent, seal
+from chimera_s1.domain.ports.transfer_projection import TransferRow
+from chimera_s1.domain.ports.treasury_gateway import Unknown
+from chimera_s1.domain.resilience.health import Level
+from chimera_s1.domain.treasury.event_records import new_record
+from chimera_s1.domain.treasury.events import (
+    Evidence,
+    FailureKind,
+    SubmissionStarted,
+    TreasuryEvent,
+    Verdict,
+)
+from chimera_s1.domain.treasury.transfer import Phase, TransferStatus
+from tests.crash_points import Faults, How, Process
+from tests.faulty_ports import TryingStore
+from tests.treasury_house import LIMITS, Instance, World, running, wish
+from tests.virtual_time import virtually
+
+MINUTE_MS = 60_000
+WRITERS = 16
+
+
+@virtually
+async def test_row_39_a_result_is_kept_and_written_when_the_store_is_back() -> None:
+    world = World()
+    heard = anyio.Event()
+    world.exchange.script.append(Misbehaviour(executes=True, hold=heard))
+    world.exchange.history_lag_ms = 30 * MINUTE_MS
+    async with running(Instance(world)) as one, anyio.create_task_group() as tasks:
+        tasks.start_soon(one.requests.request, wish("t1"), "tester")
+        await world.exchange.until_sent()
+        world.store.gone = True
+        heard.set()
+        await world.clock.sleep_ms(5 * MINUTE_MS)
+        assert one.level() is Level.RED
+        world.store.gone = False
+        await world.clock.sleep_ms(MINUTE_MS)
+        ended = await one.transfer("t1")
+
+        assert one.level() is Level.GREEN
+    assert (ended.phase, ended.evidence) == (Phase.DONE, Evidence.REPLY)
+    assert len(world.exchange.sent) == 1
+    assert not await world.violations()
+
+
+@virtually
+async def test_row_39_a_result_that_a_full_disk_refuses_keeps_the_store_red() -> None:
+    """
+    It can be read, so every look at it succeeds; what is not written is not forgotten for that.
+    """
+    world = World()
+    store = TryingStore(world.clock)
+    world.store = store
+    heard = anyio.Event()
+    world.exchange.script.append(Misbehaviour(executes=True, hold=heard))
+    async with running(Instance(world)) as one, anyio.create_task_group() as tasks:
+        tasks.start_soon(one.requests.request, wish("t1"), "tester")
+        await world.exchange.until_sent()
+        store.full = True
+        heard.set()
+        levels = set()
+        for _ in range(60):
+            await world.clock.sleep_ms(1_000)
+            levels.add(one.level())
+        store.full = False
+        await world.clock.sleep_ms(MINUTE_MS)
+        ended = await one.transfer("t1")
+
+    assert store.refused > 5
+    assert levels == {Level.RED}
+    assert (ended.phase, ended.evidence) == (Phase.DONE, Evidence.REPLY)
+    assert not await world.violations()
+
+
+@virtually
+async def test_row_39_a_store_that_refuses_the_start_of_an_attempt_is_not_stormed() -> None:
+    world = World()
+    store = TryingStore(world.clock)
+    world.store = store
+    await Instance(world).requests.request(wish("t1"), "tester")
+    store.full = True
+    async with running(Instance(world)) as one:
+        await world.clock.sleep_ms(MINUTE_MS)
+        refused = store.refused
+        store.full = False
+        await world.clock.sleep_ms(MINUTE_MS)
+        ended = await one.transfer("t1")
+
+    assert 0 < refused <= MINUTE_MS / world.policy.look_ms + 1
+    assert ended.phase is Phase.DONE
+    assert len(world.exchange.sent) == 1
+    assert not await world.violations()
+
+
+@virtually
+async def test_row_39_a_result_that_died_with_its_process_is_found_in_the_history() -> None:
+    world = World()
+    world.exchange.script.append(Misbehaviour(executes=True, hold=anyio.Event()))
+    async with running(Instance(world)) as one, anyio.create_task_group() as tasks:
+        tasks.start_soon(one.requests.request, wish("t1"), "tester")
+        await world.exchange.until_sent()
+        world.store.gone = True
+        tasks.cancel_scope.cancel()
+    world.store.gone = False
+    async with running(Instance(world)) as one:
+        await world.clock.sleep_ms(MINUTE_MS)
+        ended = await one.transfer("t1")
+
+    assert (ended.phase, ended.evidence) == (Phase.DONE, Evidence.HISTORY)
+    assert len(world.exchange.sent) == 1
+    assert not await world.violations()
+
+
+@virtually
+async def test_row_42_sixteen_writers_exceed_no_cap_and_leave_no_gap() -> None:
+    world = World()
+    store = TryingStore(world.clock)
+    world.store = store
+    writers = [Instance(world) for _ in range(WRITERS)]
+    async with anyio.create_task_group() as asking:
+        for number, writer in enumerate(writers):
+            for part in range(2):
+                asked = wish(f"t{number}-{part}", 700)
+                asking.start_soon(writer.requests.request, asked, "tester")
+    states = [await writers[0].transfer(f"t{n}-{part}") for n in range(WRITERS) for part in (0, 1)]
+    accepted = [each for each in states if each.phase is Phase.REQUESTED]
+
+    assert store.taken
+    assert len(accepted) == LIMITS.daily_cap // 700
+    assert {each.phase for each in states} == {Phase.REQUESTED, Phase.REJECTED}
+    assert not await world.violations()
+
+
+async def newer_program_writes(
+    world: World, stream: str, version: int, *more: TreasuryEvent
+) -> None:
+    """What a chimera-s1 that is not written yet has to say in *stream*, and what we know."""
+    draft = Draft(
+        commit_id="newer",
+        at=world.clock.now_ms(),
+        actor="s2",
+        correlation_id="",
+        events=(
+            NewEvent(stream, "treasury.transfer.blessed", 1, {"by": "a bishop"}),
+            *map(new_record, more),
+        ),
+    )
+    await world.store.append(
+        seal(draft, world.store.ledger, await world.store.head(), {stream: version})
+    )
+
+
+@virtually
+async def test_row_46_a_newer_event_stops_its_own_transfer_and_no_other() -> None:
+    world = World()
+    asker = Instance(world)
+    await asker.requests.request(wish("t1", 11), "tester")
+    await newer_program_writes(world, "transfer/t1", 1)
+    async with running(Instance(world)) as one:
+        await world.clock.sleep_ms(world.policy.max_age_ms + MINUTE_MS)
+        answer = await one.requests.request(wish("t2", 12), "tester")
+        blessed = await one.requests.request(wish("t1", 11), "tester")
+
+        assert answer.transfer.status is TransferStatus.DONE
+        assert blessed.transfer.status is TransferStatus.PENDING, "it can be read"
+        with pytest.raises(LedgerTooNewError):
+            await ResolveTransfers(one.ledger, world.clock).resolve(
+                parse_transfer_id("t1"), Verdict.FAILED, tran_id="", note="why", actor="tester"
+            )
+    assert [order.amount for order in world.exchange.sent] == [Decimal(12)]
+    assert await world.count(SubmissionStarted) == 1
+
+
+@virtually
+async def test_row_46_an_unknown_outcome_that_a_newer_program_tells_of_holds_up_no_other() -> None:
+    world = World()
+    world.exchange.history_lag_ms = MINUTE_MS
+    world.exchange.script += [Misbehaviour(executes=True, reply=Unknown("reset"))] * 2
+    async with running(Instance(world)) as one:
+        await one.requests.request(wish("t1", 11), "tester")
+        blessed = await one.transfer("t1")
+        await newer_program_writes(world, "transfer/t1", blessed.version)
+        await one.requests.request(wish("t2", 12), "tester")
+        await world.clock.sleep_ms(5 * MINUTE_MS)
+
+        assert (await one.transfer("t2")).phase is Phase.DONE
+        assert (await one.transfer("t1")).phase is Phase.UNKNOWN
+        assert one.level() is not Level.RED
+
+
+@virtually
+async def test_row_46_a_movement_that_a_newer_program_tells_of_is_not_claimed() -> None:
+    world = World()
+    world.exchange.script.append(Misbehaviour(executes=True, reply=Unknown("reset")))
+    async with running(Instance(world)) as one:
+        await one.requests.request(wish("t1"), "tester")
+        await newer_program_writes(world, f"tran/{world.exchange.book[0].tran_id}", 0)
+        await world.clock.sleep_ms(60 * MINUTE_MS)
+        ended = await one.transfer("t1")
+
+    assert ended.phase is Phase.UNKNOWN
+    assert ended.in_review
+
+
+@virtually
+async def test_row_46_a_transfer_that_a_newer_program_began_is_too_new_not_damaged() -> None:
+    world = World()
+    started = SubmissionStarted(
+        transfer_id=parse_transfer_id("t1"),
+        attempt=1,
+        signed_at=world.clock.now_ms(),
+        recv_window_ms=5_000,
+        request_hash="0" * 64,
+    )
+    await newer_program_writes(world, "transfer/t1", 0, started)
+    one = Instance(world)
+    with pytest.raises(LedgerTooNewError):
+        await one.requests.request(wish("t1"), "tester")
+
+    assert not one.ledger.damage
+
+
+async def a_past(world: World) -> None:
+    """Some transfers that ended in different ways."""
+    world.exchange.script += [
+        Misbehaviour(executes=True),
+        Misbehaviour(executes=True, reply=Unknown("reset")),
+        Misbehaviour(reply=Unknown("reset")),
+    ]
+    async with running(Instance(world)) as one:
+        for number in range(5):
+            await one.requests.request(wish(f"t{number}", 10 + number), "tester")
+        await one.requests.request(wish("big", 100_000), "tester")
+        await world.clock.sleep_ms(25 * MINUTE_MS)
+    assert not await world.violations()
+
+
+def corrupt(rows: dict[str, TransferRow]) -> None:
+    for name, row in rows.items():
+        rows[name] = msgspec.structs.replace(row, status="DONE", tran_id="1", applied_seq=9_999)
+
+
+def age(rows: dict[str, TransferRow]) -> None:
+    for name, row in rows.items():
+        rows[name] = msgspec.structs.replace(row, phase="requested", applied_seq=1)
+
+
+@pytest.mark.parametrize("spoil", [dict.clear, age, corrupt])
+@virtually
+async def test_row_47_a_projection_that_was_spoilt_is_rebuilt_as_it_was(spoil: object) -> None:
+    world = World()
+    await a_past(world)
+    before = dict(world.projection.rows)
+    calls = (len(world.exchange.sent), world.exchange.reads)
+    assert callable(spoil)
+    spoil(world.projection.rows)
+    assert world.projection.rows != before
+
+    projector = Instance(world).projector
+    await projector.rebuild()
+    while await projector.advance():
+        pass
+
+    assert world.projection.rows == before
+    assert (len(world.exchange.sent), world.exchange.reads) == calls, "replay asks nobody (I12)"
+    assert not await world.violations()
+
+
+@virtually
+async def test_row_47_answers_come_from_the_ledger_while_the_projection_is_gone() -> None:
+    world = World()
+    await a_past(world)
+    world.projection.gone = True
+    await world.clock.sleep_ms(MINUTE_MS)  # the leases of those before run out
+    async with running(Instance(world)) as one:
+        answer = await one.requests.request(wish("t9"), "tester")
+        again = await one.requests.request(wish("t1", 11), "tester")
+
+    assert answer.transfer.status is TransferStatus.DONE
+    assert again.transfer.status is TransferStatus.DONE
+
+
+@virtually
+async def test_row_47_a_rebuild_beside_a_working_service_loses_no_row() -> None:
+    """
+    The service has read where it was, and writes that down after the cursor was put back.
+    """
+    world = World()
+    await a_past(world)
+    before = dict(world.projection.rows)
+    serving = Instance(world)
+    await serving.requests.request(wish("t9", 99), "tester")
+    position = await world.cursors.position(CURSOR)
+    rebuilding = Instance(world).projector
+    await rebuilding.rebuild()
+    await world.cursors.advance(CURSOR, position)
+    while await rebuilding.advance():
+        pass
+
+    assert before.keys() < world.projection.rows.keys()
+    assert not await world.violations()
+
+
+@virtually
+async def test_row_47_a_projector_that_dies_anywhere_goes_on_where_it_was() -> None:
+    world = World()
+    faults = Faults(How.CRASH_AFTER, 2, "projection.put")
+    process = Process(world, faults)
+    await process.live_through(wish("t1"), MINUTE_MS)
+
+    assert (faults.fired, process.endings) == ("projection.put", 1)
+    assert not await world.violations_as_they_are()
+
+
+@virtually
+async def test_row_47_failures_are_told_apart_in_the_rows() -> None:
+    world = World()
+    await a_past(world)
+    rows = {name: (row.status, row.phase) for name, row in world.projection.rows.items()}
+
+    assert rows["t2"] == ("FAILED", "failed")
+    assert rows["big"] == ("FAILED", "rejected")
+    assert (await Instance(world).transfer("t2")).failure is FailureKind.ABSENT
