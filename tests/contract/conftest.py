@@ -10,8 +10,19 @@ from anyio.abc import TaskGroup
 
 from tests.contract.ledger_stores import bench, stores
 from tests.contract.redis_cluster import redis_binary, redis_cluster, redis_single_node
+from tests.contract.treasury_service import site, treasury_exchange, treasury_redis
 
-__all__ = ["bench", "redis_binary", "redis_cluster", "redis_single_node", "stores", "tasks"]
+__all__ = [
+    "bench",
+    "redis_binary",
+    "redis_cluster",
+    "redis_single_node",
+    "site",
+    "stores",
+    "tasks",
+    "treasury_exchange",
+    "treasury_redis",
+]
 
 
 @pytest.fixture

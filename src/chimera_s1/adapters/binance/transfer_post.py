@@ -198,4 +198,13 @@ class TransferPost:
 
 
 def _told(error: Exception) -> str:
-    return harmless(f"{type(error).__name__}: {error}" if str(error) else type(error).__name__)
+    """
+    With the operating system's word, which httpx leaves to the causes: `Connection refused`.
+    """
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.strerror:
+            return harmless(f"{text} ({cause.strerror})")
+        cause = cause.__cause__ or cause.__context__
+    return harmless(text)

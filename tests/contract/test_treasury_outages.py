@@ -1,0 +1,179 @@
+"""
+The treasury's service while what it stands on is gone, full, taken or flooded.
+"""
+
+import resource
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import anyio
+import httpx
+import pytest
+
+from chimera_s1.app.ledger_stores import SQLITE_FILE
+from tests.arango_double.process import double_process
+from tests.contract.service_process import PATIENCE_S
+from tests.contract.treasury_service import OTHER_TOKEN, POST, Site
+from tests.processes import finished
+
+FLOOD = 400
+FLOODERS = 40
+
+
+@contextmanager
+def no_more_files(pid: int) -> Iterator[None]:
+    """
+    During the block the process *pid* can open nothing more.
+    """
+    soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    taken = {int(each.name) for each in Path(f"/proc/{pid}/fd").iterdir()}
+    lowest = next(number for number in range(len(taken) + 1) if number not in taken)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (lowest, hard))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.fixture
+async def arango() -> AsyncIterator[tuple[str, httpx.AsyncClient]]:
+    """
+    An ArangoDB double in a process of its own: its address, and its control plane.
+    """
+    with double_process() as (_, ready):
+        async with httpx.AsyncClient(base_url=ready.control_url, timeout=PATIENCE_S) as control:
+            yield ready.urls[0], control
+
+
+async def test_money_moves_while_redis_is_gone(site: Site) -> None:
+    """
+    The events come once it is back, in order, also those that went down with it.
+    """
+    async with site.serving() as desk:
+        assert (await desk.transfer("r1", "61")).json()["result"] == "OK"
+        await site.node.kill()
+        try:
+            assert (await desk.transfer("r2", "62")).json()["result"] == "OK"
+            assert (await desk.service.readiness(503))["components"]
+            assert "events do not reach ops:events" in (await desk.treasury())["detail"]
+            assert (await desk.transfer("r3", "63", back=True)).json()["result"] == "OK"
+        finally:
+            await site.node.start()
+        await desk.service.readiness(200)
+        await site.event("transfer.completed", "r3")
+        await site.at_rest()
+
+    assert await site.moved() == ["SPOT 61", "SPOT 62", "FUTURES 63"]
+    assert await site.violations() == []
+
+
+async def test_a_second_process_on_the_same_file_is_refused(site: Site, tmp_path: Path) -> None:
+    """
+    One sentence, exit code 2; the first one goes on.
+    """
+    async with site.serving() as desk:
+        environ = site.environ(
+            S1_STATE_DIR=str(tmp_path / "other"),
+            S1_DB_SQLITE_PATH=str(site.state_dir / SQLITE_FILE),
+            S1_HTTP_PORT="0",
+            S1_LOG_FORMAT="json",
+        )
+        code, stdout, stderr = await finished("serve", environment=environ)
+        assert (code, stdout) == (2, "")
+        [sentence] = stderr.strip().splitlines()
+        assert sentence.startswith("error: ")
+        assert SQLITE_FILE in sentence
+        assert (await desk.transfer("w1")).json()["result"] == "OK"
+
+
+async def test_a_flood_of_one_actor_is_turned_away_and_others_are_served(site: Site) -> None:
+    """
+    What gets 429 leaves nothing behind in the ledger.
+    """
+    seen: Counter[int] = Counter()
+    numbers = iter(range(FLOOD))
+    async with site.serving() as desk:
+
+        async def flood() -> None:
+            for number in numbers:
+                reply = await desk.transfer(f"flood{number}", "0.5")
+                seen[reply.status_code] += 1
+                assert ("retry-after" in reply.headers) == (reply.status_code == 429)
+
+        async with anyio.create_task_group() as tasks:
+            for _ in range(FLOODERS):
+                tasks.start_soon(flood)
+            other = await desk.transfer("calm", "64", token=OTHER_TOKEN)
+        assert (other.status_code, other.json()["result"]) == (200, "OK")
+        await site.at_rest()
+
+    assert set(seen) == {422, 429}
+    assert seen[429] > seen[422]
+    asked = [record.type for each in await site.entries() for record in each.commit.events]
+    assert asked.count("treasury.transfer.rejected") == seen[422]
+    assert asked.count("treasury.transfer.requested") == 1
+
+
+async def test_a_process_that_can_open_nothing_turns_newcomers_away_and_recovers(
+    site: Site,
+) -> None:
+    """
+    The transfer waits and says why; who is connected already is served all the time.
+    """
+    async with site.serving() as desk, newcomer(await desk.service.url()) as http:
+        assert (await desk.transfer("f1", "65")).json()["result"] == "OK"
+        with no_more_files(desk.service.process.pid):
+            with pytest.raises(httpx.TransportError):
+                await http.get("/ready")
+            async with desk.asking("f2", "66"):
+                kept = await site.event("submission.not_executed", "f2")
+        await site.event("transfer.completed", "f2")
+        assert (await http.get("/ready")).status_code == 200
+        await site.at_rest()
+
+    assert "Too many open files" in kept["cause"]
+    assert await site.moved() == ["SPOT 65", "SPOT 66"]
+    assert await site.violations() == []
+
+
+async def test_a_ledger_in_arango_that_is_gone_accepts_nothing_and_loses_nothing(
+    site: Site, arango: tuple[str, httpx.AsyncClient]
+) -> None:
+    """
+    New requests get 503; what the exchange has answered meanwhile is written once it is back.
+    """
+    url, control = arango
+    async with site.serving(S1_DB_ARANGO_URI=url, S1_DB_ARANGO_USER="root") as desk:
+        await site.sim.arm(POST, "execute-then-delay:500")
+        async with desk.asking("a1", "67"):
+            await site.fired()
+            await move(control, "down")
+            refused = await desk.transfer("a2", "68")
+            await desk.service.logged("transfer a1: Accepted")
+        assert (refused.status_code, refused.json()["code"]) == (503, "store.unavailable")
+        assert "retry-after" in refused.headers
+        assert "the ledger's store cannot be used" in (await desk.treasury())["detail"]
+        assert await site.moved() == ["SPOT 67"]
+
+        await move(control, "up")
+        told = await site.event("transfer.completed", "a1")
+        assert told["evidence"] == "reply"
+        assert (await desk.transfer("a2", "68")).json()["result"] == "OK"
+
+    assert await site.moved() == ["SPOT 67", "SPOT 68"]
+
+
+def newcomer(url: str) -> httpx.AsyncClient:
+    """
+    Somebody who has no connection yet.
+    """
+    return httpx.AsyncClient(base_url=url, timeout=PATIENCE_S, trust_env=False)
+
+
+async def move(control: httpx.AsyncClient, way: str) -> None:
+    """
+    Take the only coordinator down, or up again.
+    """
+    (await control.post(f"/coordinators/0/{way}")).raise_for_status()

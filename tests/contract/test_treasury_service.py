@@ -1,0 +1,148 @@
+"""
+Money moves once, whatever becomes of the processes: a real service, exchange, Redis and ledger.
+"""
+
+import os
+import signal
+from pathlib import Path
+
+from tests.contract.service_process import redis_at
+from tests.contract.treasury_service import POST, Site
+
+PAUSED = """
+import os, signal
+from chimera_s1.__main__ import main
+from chimera_s1.adapters.binance.treasury_gateway import BinanceTreasuryGateway
+
+submit = BinanceTreasuryGateway.submit
+pauses = [signal.SIGSTOP]
+
+async def submit_late(self, signed):
+    if pauses:
+        os.kill(os.getpid(), pauses.pop())
+    return await submit(self, signed)
+
+BinanceTreasuryGateway.submit = submit_late
+main()
+"""
+
+
+async def test_a_transfer_moves_money_once_through_lost_replies_and_kill_9(site: Site) -> None:
+    """
+    The whole promise, from the first 200 to the last event on `ops:events`.
+    """
+    spot, futures = await site.balances()
+    async with site.serving() as desk:
+        first = await desk.transfer("t1", "25")
+        assert (first.status_code, first.json()["result"]) == (200, "OK")
+        assert await site.balances() == [spot - 25, futures + 25]
+
+        again = await desk.transfer("t1", "25")
+        assert (again.status_code, again.json()) == (200, first.json())
+        assert again.headers["Idempotent-Replayed"] == "true"
+        assert "Idempotent-Replayed" not in first.headers
+
+        await site.sim.arm(POST, "execute-then-drop")
+        lost = await desk.transfer("t2", "26")
+        assert (lost.status_code, lost.json()["result"]) == (202, "PENDING")
+        await site.event("transfer.completed", "t2")
+        assert await site.sim.fired() == [1]
+        found = await desk.transfer("t2", "26")
+        assert (found.status_code, found.json()["result"]) == (200, "OK")
+
+        await site.sim.arm(POST, "execute-then-delay:60000")
+        async with desk.asking("t3", "27", back=True) as replies:
+            await site.fired(2)
+            await desk.kill()
+        assert replies == []
+
+    async with site.serving() as desk:
+        await site.event("transfer.completed", "t3")
+        after = await desk.transfer("t3", "27", back=True)
+        assert (after.status_code, after.json()["result"]) == (200, "OK")
+        await site.at_rest()
+        assert await desk.service.stop() == 0
+
+    assert await site.moved() == ["SPOT 25", "SPOT 26", "FUTURES 27"]
+    assert await site.balances() == [spot - 24, futures + 24]
+    assert await site.violations() == []
+
+
+async def test_the_kill_switch_stops_what_is_not_sent_yet(site: Site) -> None:
+    """
+    What is new gets 503, what waits goes on waiting, what may have moved is found out about.
+    """
+    async with site.serving() as desk, redis_at(site.node.address.port) as redis:
+        await site.sim.control("POST", "/sim/wallet", {"history_lag_ms": 3_600_000})
+        await site.sim.arm(POST, "execute-then-drop")
+        assert (await desk.transfer("k1", "31")).status_code == 202
+        async with desk.asking("k2", "31"):
+            await site.event("transfer.requested", "k2")
+            await redis.set("kill_switch", "on")
+            await desk.service.logged("the kill switch is ON")
+
+            refused = await desk.transfer("k3", "33")
+            assert (refused.status_code, refused.json()["code"]) == (503, "kill_switch")
+            assert "the kill switch is on" in (await desk.treasury())["detail"]
+            await site.sim.control("POST", "/sim/wallet", {"history_lag_ms": 0})
+            await site.event("transfer.completed", "k1")
+            assert (await desk.standing("k2"))["phase"] == "requested"
+            assert await site.moved() == ["SPOT 31"]
+
+            await redis.delete("kill_switch")
+            await site.event("transfer.completed", "k2")
+        assert (await desk.transfer("k3", "33")).json()["result"] == "OK"
+        await site.at_rest()
+
+    assert await site.sim.fired() == [1]
+    assert await site.moved() == ["SPOT 31", "SPOT 31", "SPOT 33"]
+    assert await site.violations() == []
+
+
+async def test_sigterm_waits_for_the_reply_and_leaves_what_is_not_answered(site: Site) -> None:
+    """
+    Exit code 0 either way, and one movement each.
+    """
+    await site.sim.arm(POST, "execute-then-delay:1500")
+    async with site.serving() as desk:
+        async with desk.asking("s1", "41") as replies:
+            await site.fired()
+            assert await desk.service.stop() == 0
+        assert [(each.status_code, each.json()["result"]) for each in replies] == [(200, "OK")]
+
+    await site.sim.arm(POST, "execute-then-delay:60000")
+    async with site.serving() as desk, desk.asking("s2", "42"):
+        await site.fired(2)
+        assert await desk.service.stop() == 0
+
+    async with site.serving():
+        await site.event("transfer.completed", "s2")
+        await site.at_rest()
+
+    assert await site.moved() == ["SPOT 41", "SPOT 42"]
+    assert await site.violations() == []
+
+
+async def test_a_request_that_leaves_late_is_refused_by_the_exchange(
+    site: Site, tmp_path: Path
+) -> None:
+    """
+    The process stands still between its intent and the sending, while the exchange's clock goes on.
+    """
+    entry = tmp_path / "paused.py"
+    entry.write_text(PAUSED)
+    async with site.serving(interpreter=[str(entry)]) as desk:
+        async with desk.asking("p1", "51"):
+            await desk.stopped()
+            assert await site.moved() == []
+            await site.sim.control("POST", "/sim/clock", {"offset_ms": 7_000})
+            os.kill(desk.service.process.pid, signal.SIGCONT)
+            late = await site.event("submission.not_executed", "p1")
+            await site.sim.control("POST", "/sim/clock", {"offset_ms": 0})
+        await site.event("transfer.completed", "p1")
+        assert (await desk.standing("p1"))["attempts"] == 2
+        await site.at_rest()
+
+    assert "-1021" in late["cause"]
+    assert await site.moved() == ["SPOT 51"]
+    assert await site.violations() == []

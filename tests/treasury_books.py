@@ -1,0 +1,134 @@
+"""
+The exchange's own books beside the ledger: whose request moved what, told without what the service
+has concluded from histories.
+"""
+
+from collections.abc import Iterable, Iterator
+from decimal import Decimal
+from typing import Any
+
+from msgspec import Struct
+
+from chimera_s1.domain.identifiers import TransferId
+from chimera_s1.domain.ledger.commit import Entry
+from chimera_s1.domain.treasury.event_records import UnknownEvent, read_record
+from chimera_s1.domain.treasury.events import (
+    Evidence,
+    MovementClaimed,
+    SubmissionStarted,
+    TransferCompleted,
+    TransferRequested,
+    TreasuryEvent,
+)
+from chimera_s1.domain.treasury.limits import Direction
+from chimera_s1.domain.treasury.open_transfers import OpenTransfers
+from tests.treasury_invariants import Book
+
+DIRECTIONS = {
+    "MAIN_UMFUTURE": Direction.SPOT_TO_FUTURES,
+    "UMFUTURE_MAIN": Direction.FUTURES_TO_SPOT,
+}
+CLOCK_MS = 50
+"""
+How well the service knows the simulator's clock. Two attempts that could be confused are further
+apart, because the second waits until the histories have told what came of the first.
+"""
+
+Row = dict[str, Any]
+
+
+class _Attempt(Struct, frozen=True):
+    transfer_id: TransferId
+    direction: Direction
+    amount: Decimal
+    signed_at: int
+    recv_window_ms: int
+
+
+def books_of(entries: Iterable[Entry], rows: Iterable[Row]) -> list[Book]:
+    """
+    The movements of `GET /sim/transfers`, each with the transfer whose request made it: the one
+    that was answered with its number, else the one of that direction and amount signed last before.
+    """
+    events = list(_events(entries))
+    answered = {
+        event.tran_id: event.transfer_id
+        for event in events
+        if isinstance(event, TransferCompleted) and event.evidence is Evidence.REPLY
+    }
+    attempts = [each for each in _attempts(events) if each.transfer_id not in answered.values()]
+    books = []
+    for row in rows:
+        tran_id = str(row["tranId"])
+        owner = answered.get(tran_id) or _sender(row, attempts)
+        books.append(Book(tran_id, owner, Decimal(row["amount"])))
+    return books
+
+
+def unexplained(entries: Iterable[Entry], books: Iterable[Book]) -> list[str]:
+    """
+    Once everything is decided: movements without a request, or claimed by another than its sender.
+    """
+    claims = {
+        event.tran_id: event.transfer_id
+        for event in _events(entries)
+        if isinstance(event, MovementClaimed)
+    }
+    return [
+        f"I1 {book.tran_id} was moved for {book.transfer_id or 'nobody'}, and is claimed by "
+        f"{claims.get(book.tran_id, 'nobody')}"
+        for book in books
+        if claims.get(book.tran_id) != book.transfer_id
+    ]
+
+
+def undecided(entries: Iterable[Entry]) -> list[str]:
+    """
+    Transfers that are neither done nor failed (I13).
+    """
+    book = folded(entries)
+    return [f"I13 {name} is open" for name in (*book.waiting, *book.unresolved)]
+
+
+def folded(entries: Iterable[Entry]) -> OpenTransfers:
+    """
+    What of a ledger is open.
+    """
+    book = OpenTransfers()
+    for entry in entries:
+        book.fold(entry.commit)
+    return book
+
+
+def _events(entries: Iterable[Entry]) -> Iterator[TreasuryEvent]:
+    for entry in entries:
+        for record in entry.commit.events:
+            event = read_record(record)
+            assert not isinstance(event, UnknownEvent)
+            yield event
+
+
+def _attempts(events: Iterable[TreasuryEvent]) -> Iterator[_Attempt]:
+    terms = {}
+    for event in events:
+        match event:
+            case TransferRequested():
+                terms[event.transfer_id] = event.terms
+            case SubmissionStarted(transfer_id=name):
+                wish = terms[name]
+                yield _Attempt(
+                    name, wish.direction, wish.amount, event.signed_at, event.recv_window_ms
+                )
+            case _:
+                pass
+
+
+def _sender(row: Row, attempts: Iterable[_Attempt]) -> TransferId:
+    possible = [
+        each
+        for each in attempts
+        if (each.direction, each.amount) == (DIRECTIONS[row["type"]], Decimal(row["amount"]))
+        and -CLOCK_MS <= row["accepted_at"] - each.signed_at <= each.recv_window_ms + CLOCK_MS
+    ]
+    last = max(possible, key=lambda each: each.signed_at, default=None)
+    return last.transfer_id if last is not None else TransferId("")
