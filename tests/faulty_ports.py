@@ -2,12 +2,15 @@
 Ports in memory with one bad habit each, for tests of what the treasury makes of it.
 """
 
+from chimera_s1.adapters.memory.cursor_store import MemoryCursorStore
 from chimera_s1.adapters.memory.event_store import MemoryEventStore
+from chimera_s1.adapters.memory.operations_log import MemoryOperationsLog
 from chimera_s1.adapters.memory.treasury_gateway import ScriptedTreasuryGateway
-from chimera_s1.domain.errors import StoreUnavailableError
+from chimera_s1.domain.errors import ChimeraError, PublisherUnavailableError, StoreUnavailableError
 from chimera_s1.domain.ledger.commit import Commit
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.event_store import AppendResult, SeqTaken
+from chimera_s1.domain.ports.operations_log import OperationsEvent
 from chimera_s1.domain.ports.treasury_gateway import Reply, SignedTransfer
 from chimera_s1.domain.treasury.limits import Direction
 from chimera_s1.domain.treasury.reconciliation import Movement, Window
@@ -83,3 +86,56 @@ class PausingGateway(ScriptedTreasuryGateway):
     async def movements(self, direction: Direction, window: Window) -> tuple[Movement, ...]:
         await self._clock.sleep_ms(self.read_ms)
         return await super().movements(direction, window)
+
+
+class LossyOperations(MemoryOperationsLog):
+    """
+    A stream whose replies get lost, whose node fails over to one that has less, or that refuses.
+
+    Attributes:
+        replies_to_lose: So many next entries are written, and we do not hear of it.
+
+        refusal: What every write is told until it is set back.
+
+        lost: Replies that were lost.
+
+        refused: Writes that were refused.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.replies_to_lose = 0
+        self.refusal: ChimeraError | None = None
+        self.lost = 0
+        self.refused = 0
+
+    async def record(self, event: OperationsEvent) -> None:
+        if self.refusal is not None:
+            self.refused += 1
+            raise self.refusal
+        await super().record(event)
+        if self.replies_to_lose:
+            self.replies_to_lose -= 1
+            self.lost += 1
+            raise PublisherUnavailableError("the reply was lost")
+
+    def fail_over(self, kept: int) -> int:
+        """The new primary has the first *kept* entries; how many acknowledged ones are gone."""
+        gone = len(self.events) - kept
+        del self.events[kept:]
+        return gone
+
+
+class SlowCursors(MemoryCursorStore):
+    """
+    Each answer takes a while, ms.
+    """
+
+    def __init__(self, clock: Clock, answer_ms: float) -> None:
+        super().__init__()
+        self._clock = clock
+        self._answer_ms = answer_ms
+
+    async def position(self, name: str) -> int:
+        await self._clock.sleep_ms(self._answer_ms)
+        return await super().position(name)

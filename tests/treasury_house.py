@@ -7,6 +7,7 @@ import random
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from decimal import Decimal
+from functools import partial
 from typing import Any, cast
 
 import anyio
@@ -24,6 +25,7 @@ from chimera_s1.app.use_cases.treasury.job_lease import JobLease
 from chimera_s1.app.use_cases.treasury.ledger import TreasuryLedger
 from chimera_s1.app.use_cases.treasury.project_transfers import ProjectTransfers
 from chimera_s1.app.use_cases.treasury.reconcile_transfers import ReconcileTransfers
+from chimera_s1.app.use_cases.treasury.relay_ledger import CURSOR as RELAYED
 from chimera_s1.app.use_cases.treasury.relay_ledger import RelayLedger
 from chimera_s1.app.use_cases.treasury.report_treasury import ReportTreasury
 from chimera_s1.app.use_cases.treasury.request_transfer import RequestTransfers, TransferWish
@@ -166,7 +168,14 @@ class Instance:
 
         draw = world.random.random
         switches = world.switches
-        self.ledger = TreasuryLedger(store, clock=clock, new_id=world.new_id, draw=draw)
+        cursors = cursors or world.cursors
+        self.ledger = TreasuryLedger(
+            store,
+            clock=clock,
+            new_id=world.new_id,
+            draw=draw,
+            remembered=partial(cursors.position, RELAYED),
+        )
         self.admission = Admission(
             enabled=switches.enabled,
             kill_switch=lambda: switches.kill,
@@ -204,7 +213,6 @@ class Instance:
             looks=world.looks,
             look_ms=world.policy.look_ms,
         )
-        cursors = cursors or world.cursors
         self.relay = RelayLedger(
             store,
             cursors,

@@ -4,6 +4,7 @@ The parts of the service that move money, from the settings that choose them.
 
 import random
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import assert_never
 from uuid import uuid4
 
@@ -31,6 +32,7 @@ from chimera_s1.app.use_cases.treasury.ledger import TreasuryLedger
 from chimera_s1.app.use_cases.treasury.project_transfers import ProjectTransfers
 from chimera_s1.app.use_cases.treasury.read_transfers import ReadTransfers
 from chimera_s1.app.use_cases.treasury.reconcile_transfers import ReconcileTransfers
+from chimera_s1.app.use_cases.treasury.relay_ledger import CURSOR as RELAYED
 from chimera_s1.app.use_cases.treasury.relay_ledger import RelayLedger
 from chimera_s1.app.use_cases.treasury.report_treasury import ReportTreasury
 from chimera_s1.app.use_cases.treasury.request_transfer import RequestTransfers
@@ -203,7 +205,11 @@ def build_treasury(
     """
     stores = ports.stores if ports is not None else memory_stores(clock)
     ledger = TreasuryLedger(
-        stores.events, clock=clock, new_id=lambda: uuid4().hex, draw=random.random
+        stores.events,
+        clock=clock,
+        new_id=lambda: uuid4().hex,
+        draw=random.random,
+        remembered=partial(stores.cursors.position, RELAYED),
     )
     switch = WatchKillSwitch(ports.switch, clock) if ports is not None else None
     admission = Admission(

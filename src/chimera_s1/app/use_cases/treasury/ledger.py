@@ -6,13 +6,13 @@ else was there first, it is made again. So every decision stands on everything b
 """
 
 import logging
-from collections.abc import Callable, Container
+from collections.abc import Awaitable, Callable, Container
 
 import anyio
 from msgspec import Struct
 
 from chimera_s1.app.use_cases.treasury.transfer_log import log_events
-from chimera_s1.app.use_cases.treasury.transfer_streams import folded, followed, too_new
+from chimera_s1.app.use_cases.treasury.transfer_streams import folded, followed, sound, too_new
 from chimera_s1.app.use_cases.waiting import Bell
 from chimera_s1.domain.errors import (
     AppendInDoubtError,
@@ -87,6 +87,9 @@ class TreasuryLedger:
         new_id: Makes a commit id nobody else makes.
 
         draw: Uniform in [0, 1).
+
+        remembered: A place that others know the ledger to have reached; asked once, before anything
+            is believed. None where nobody knows.
     """
 
     def __init__(
@@ -96,8 +99,10 @@ class TreasuryLedger:
         clock: Clock,
         new_id: Callable[[], str],
         draw: Callable[[], float],
+        remembered: Callable[[], Awaitable[int]] | None = None,
     ) -> None:
         self._store = store
+        self._remembered = remembered
         self._clock = clock
         self._new_id = new_id
         self._draw = draw
@@ -229,7 +234,13 @@ class TreasuryLedger:
     async def _catch_up(self) -> None:
         if self._damage:
             raise LedgerDamagedError(self._damage)
+        reached = await self._remembered() if self._remembered is not None else 0
         head = await self._store.head()
+        if head.seq < reached:
+            self._damaged(
+                f"it ends at commit {head.seq}, and {reached} commits were relayed before"
+            )
+        self._remembered = None
         if head == self.open.head:
             self._behind = 0
             return
@@ -337,10 +348,4 @@ class TreasuryLedger:
         )
 
     async def _sound_stream(self, stream: str) -> tuple[Entry, ...]:
-        entries = await self._store.read_stream(stream)
-        for entry in entries:
-            if entry.content_hash != entry.commit.hash:
-                raise LedgerDamagedError(
-                    f"commit {entry.commit.seq} was changed after it was written"
-                )
-        return entries
+        return sound(await self._store.read_stream(stream))

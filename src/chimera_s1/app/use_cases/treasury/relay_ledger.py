@@ -2,9 +2,9 @@
 Relay the ledger: every event of it onto `ops:events`, in order, at least once.
 
 What Redis has acknowledged it may still lose in a failover, so after any failure, and at every
-start, the last minute is written again; consumers drop an `event_id` they have seen. Each entry
-carries its place in the ledger and the hash there: whoever keeps them can tell later whether the
-ledger was cut or rewritten.
+start, what was written in the last minute or two is written again, however old the events are;
+consumers drop an `event_id` they have seen. Each entry carries its place in the ledger and the hash
+there: whoever keeps them can tell later whether the ledger was cut or rewritten.
 """
 
 import logging
@@ -17,7 +17,7 @@ from chimera_s1.domain.errors import (
     PublisherUnavailableError,
     StoreUnavailableError,
 )
-from chimera_s1.domain.ledger.commit import Commit, Entry, RecordedEvent
+from chimera_s1.domain.ledger.commit import Commit, RecordedEvent
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.cursor_store import CursorStore
 from chimera_s1.domain.ports.event_store import EventStore
@@ -32,8 +32,16 @@ GATHER_MS = 20.0
 What a few commits cost, one does too: a write to the disk.
 """
 
-OVERLAP_MS = 60_000
+SETTLED = "ops:events/settled"
+"""
+The cursor up to where what Redis has acknowledged is believed to be safe.
+"""
+
+SETTLING_MS = 60_000
 OVERLAP_COMMITS = 1_000
+"""
+No more than this is written again.
+"""
 
 _log = logging.getLogger(__name__)
 
@@ -71,6 +79,8 @@ class RelayLedger:
         self._clock = clock
         self._retries = retries
         self._position: int | None = None
+        self._settled = 0
+        self._settling: tuple[float, int] | None = None
         self.relayed = 0
         """
         Events written since the start, repeated ones included.
@@ -100,7 +110,8 @@ class RelayLedger:
                 StoreUnavailableError,
                 LedgerDamagedError,
             ) as error:
-                self._position = None  # what was acknowledged before may be lost with the node
+                # What was acknowledged before may be lost with the node.
+                self._position = self._settling = None
                 self.trouble = str(error)
                 await self._clock.sleep_ms(self._retries.wait_ms(failures, 0.0))
                 failures += 1
@@ -122,7 +133,22 @@ class RelayLedger:
             self._position = entry.commit.seq
         if entries:
             await self._cursors.advance(CURSOR, entries[-1].commit.seq)
+        await self._settle(self._position)
         return len(entries)
+
+    async def _settle(self, position: int) -> None:
+        """
+        What was acknowledged by the last time, if that is long enough ago, is safe.
+        """
+        now_ms = self._clock.monotonic_ms()
+        if self._settling is not None:
+            since_ms, settling = self._settling
+            if now_ms - since_ms < SETTLING_MS:
+                return
+            if settling > self._settled:
+                await self._cursors.advance(SETTLED, settling)
+                self._settled = settling
+        self._settling = now_ms, position
 
     async def _relay(self, commit: Commit) -> None:
         for record in commit.events:
@@ -140,16 +166,8 @@ class RelayLedger:
             self._ledger.declare_damaged(
                 f"it ends at commit {head.seq}, and {position} commits were relayed before"
             )
-        last = await self._store.read(max(0, position - OVERLAP_COMMITS), OVERLAP_COMMITS)
-        return _overlapping(tuple(e for e in last if e.commit.seq <= position), position)
-
-
-def _overlapping(relayed: tuple[Entry, ...], position: int) -> int:
-    newest = relayed[-1].commit.at if relayed else 0
-    for entry in relayed:
-        if entry.commit.at >= newest - OVERLAP_MS:
-            return entry.commit.seq - 1
-    return position
+        self._settled = await self._cursors.position(SETTLED)
+        return max(self._settled, position - OVERLAP_COMMITS)
 
 
 def _detail(commit: Commit, record: RecordedEvent) -> dict[str, str | int | float | bool | None]:

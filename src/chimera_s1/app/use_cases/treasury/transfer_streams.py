@@ -4,7 +4,7 @@ Transfers from their streams in a ledger.
 
 from collections.abc import Iterable
 
-from chimera_s1.domain.errors import LedgerTooNewError
+from chimera_s1.domain.errors import LedgerDamagedError, LedgerTooNewError
 from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.ledger.commit import Entry
 from chimera_s1.domain.treasury.event_records import (
@@ -44,6 +44,19 @@ def folded(transfer: Transfer | None, entry: Entry, transfer_id: TransferId) -> 
         if isinstance(event, TransferEvent):
             transfer = evolve(transfer, event)
     return transfer
+
+
+def sound(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    """
+    *entries*.
+
+    Raises:
+        LedgerDamagedError: One of them is not what was written.
+    """
+    for entry in entries:
+        if entry.content_hash != entry.commit.hash:
+            raise LedgerDamagedError(f"commit {entry.commit.seq} was changed after it was written")
+    return entries
 
 
 def too_new(event: UnknownEvent) -> str:
