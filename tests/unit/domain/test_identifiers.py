@@ -1,13 +1,25 @@
 """
-Venue, symbol and instrument: what is accepted, and that what is accepted prints as it reads.
+Venue, symbol, instrument and transfer id: what is accepted, and that what is accepted prints as it
+reads.
 """
+
+import string
+from urllib.parse import quote, urlsplit
+from uuid import uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from chimera_s1.domain.errors import InvalidValueError
-from chimera_s1.domain.identifiers import SYMBOL_LENGTH_MAX, InstrumentId, Venue, parse_symbol
+from chimera_s1.domain.identifiers import (
+    SYMBOL_LENGTH_MAX,
+    TRANSFER_ID_PATTERN,
+    InstrumentId,
+    Venue,
+    parse_symbol,
+    parse_transfer_id,
+)
 from tests.unit.domain.strategies import instruments, symbols
 
 
@@ -71,3 +83,45 @@ def test_instruments_sort_by_venue_then_symbol() -> None:
 
     assert [str(i) for i in sorted(map(InstrumentId.parse, names))] == sorted(names)
     assert [venue.value for venue in Venue] == ["spot", "perp"]
+
+
+BEGINNINGS = string.ascii_letters + string.digits
+CHARACTERS = f"{BEGINNINGS}._:~@+=,-"
+near_ids = st.text(st.sampled_from(f"{CHARACTERS}/?#% \"'\\\n\x00é٣"), max_size=130)
+
+
+@given(st.one_of(st.text(), near_ids, st.from_regex(TRANSFER_ID_PATTERN)))
+def test_a_transfer_id_is_what_the_rule_says_and_nothing_else(text: str) -> None:
+    follows = 1 <= len(text) <= 128 and text[0] in BEGINNINGS and set(text) <= set(CHARACTERS)
+
+    if follows:
+        assert parse_transfer_id(text) == text
+        return
+    with pytest.raises(InvalidValueError, match="1 to 128 letters, digits or any of"):
+        parse_transfer_id(text)
+
+
+@given(st.from_regex(TRANSFER_ID_PATTERN, fullmatch=True))
+def test_a_transfer_id_travels_as_it_is_in_a_path_and_in_a_header(text: str) -> None:
+    """
+    One segment of a path that needs no escapes, and visible ASCII without quotes.
+    """
+    name = parse_transfer_id(text)
+    path = urlsplit(f"http://host/transfer/{name}/resolve").path
+
+    assert path.split("/") == ["", "transfer", name, "resolve"]
+    assert quote(name, safe=":@+=,") == name
+    assert name not in {".", ".."}
+    assert all("!" <= character <= "~" for character in name)
+    assert name.strip(' "') == name
+
+
+@pytest.mark.parametrize("text", [str(uuid4()), "a", "7", "A" * 128, "2026-11-26T09:00+margin=1"])
+def test_names_that_callers_have_are_transfer_ids(text: str) -> None:
+    assert parse_transfer_id(text) == text
+
+
+@pytest.mark.parametrize("text", ["", "a" * 129, "-a", ".", "a b", "a\n", "a/b", "ä", "a;b"])
+def test_what_is_no_transfer_id_is_refused(text: str) -> None:
+    with pytest.raises(InvalidValueError):
+        parse_transfer_id(text)

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chimera_s1.domain.errors import InvalidValueError
-from chimera_s1.domain.money import decimal_text, usdt
+from chimera_s1.domain.money import USDT_MAX, decimal_text, exact_text, usdt
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
+amounts = st.decimals("0.00000001", USDT_MAX, places=8)
 
 
 @given(finite)
@@ -65,3 +66,74 @@ def test_an_amount_too_fine_to_be_moved_is_refused_before_it_is_written_out(text
     """
     with pytest.raises(InvalidValueError, match="at most 8 decimals"):
         usdt(text)
+
+
+@given(amounts, st.integers(0, 12))
+def test_an_amount_has_one_form_however_it_is_written(amount: Decimal, zeros: int) -> None:
+    padded = f"{amount:f}" + "0" * zeros
+
+    stored = usdt(padded)
+
+    assert stored == amount
+    assert exact_text(stored) == exact_text(Decimal(padded))
+    assert str(usdt(f"{amount:E}")) == str(usdt(stored)) == str(stored)
+
+
+@given(st.decimals(allow_nan=False, allow_infinity=False, min_value="-1e30", max_value="1e30"))
+def test_an_exact_text_is_the_same_number_in_plain_digits(amount: Decimal) -> None:
+    text = exact_text(amount)
+    whole, point, fraction = text.removeprefix("-").partition(".")
+
+    assert Decimal(text) == amount
+    assert whole.isdigit()
+    assert fraction.isdigit() if point else not fraction
+    assert not (point and text.endswith("0"))
+
+
+@pytest.mark.parametrize(
+    ("amount", "text"),
+    [("1E+1", "10"), ("10", "10"), ("100.00", "100"), ("0.50", "0.5"), ("1e-8", "0.00000001")],
+)
+def test_the_exact_text_people_expect(amount: str, text: str) -> None:
+    assert exact_text(Decimal(amount)) == text
+    assert usdt(amount) == Decimal(text)
+
+
+@pytest.mark.parametrize(
+    ("amount", "said"),
+    [
+        ("", "a decimal number"),
+        ("ten", "a decimal number"),
+        ("1,5", "a decimal number"),
+        ("12.5 USDT", "a decimal number"),
+        ("\ud800", "a decimal number"),
+        ("1e99999999999999999999", "a decimal number"),
+        ("NaN", "a finite decimal number"),
+        ("sNaN", "a finite decimal number"),
+        ("-Infinity", "a finite decimal number"),
+        ("0", "more than 0"),
+        ("-0.0", "more than 0"),
+        ("0e999999", "more than 0"),
+        ("-1e-9", "more than 0"),
+        ("1000000000000.00000001", "at most 1000000000000"),
+        ("1e999999", "at most 1000000000000"),
+        ("0.000000001", "at most 8 decimals"),
+        ("0.123456789", "at most 8 decimals"),
+        ("1e-999999", "at most 8 decimals"),
+        ("99999999999.999999999", "at most 8 decimals"),
+    ],
+)
+def test_what_is_no_amount_is_told_why(amount: str, said: str) -> None:
+    with pytest.raises(InvalidValueError, match=said):
+        usdt(amount)
+
+
+@given(st.text(max_size=30))
+def test_a_text_is_an_amount_or_an_error_of_ours(text: str) -> None:
+    try:
+        amount = usdt(text)
+    except InvalidValueError:
+        return
+
+    assert 0 < amount <= USDT_MAX
+    assert amount == round(amount, 8)

@@ -127,7 +127,10 @@ def _treasury(report: TreasuryReport) -> str:
             "and chimera-s1 ledger verify"
         )
     if report.store_trouble:
-        return f"the ledger's store cannot be used: {report.store_trouble}; transfers wait"
+        return (
+            f"the ledger's store cannot be used: {report.store_trouble}; transfers wait: check "
+            "what S1_DB_ARANGO_URI or S1_DB_SQLITE_PATH names"
+        )
     parts = [f"{report.waiting} waiting, {report.unresolved} unresolved"]
     if report.in_review:
         parts.append(f"{_count(report.in_review, 'transfer')} in review: look, then resolve")
@@ -137,7 +140,7 @@ def _treasury(report: TreasuryReport) -> str:
     if report.key_trouble:
         parts.append(f"the exchange key: {report.key_trouble}")
     if report.relay_trouble:
-        parts.append(f"events do not reach ops:events ({report.relay_trouble})")
+        parts.append(f"events do not reach ops:events ({report.relay_trouble}): check Redis")
     if report.switch_trouble:
         parts.append(f"the kill switch cannot be read ({report.switch_trouble})")
     if report.kill_switch:

@@ -18,8 +18,10 @@ from chimera_s1.domain.resilience.health import (
     FeedReport,
     Level,
     LoopReport,
+    MarketReport,
     Report,
     StreamsReport,
+    TreasuryReport,
     level_of,
 )
 from chimera_s1.domain.resilience.trading_mode import TradingMode
@@ -29,7 +31,33 @@ GONE = StreamsReport(reachable=False, waiting=3, merged=False, cause="connection
 FEED = FeedReport(instruments=300, unknown=(), connections=2, delivering=2, fatal=False)
 FATAL = FeedReport(instruments=300, unknown=(), connections=2, delivering=1, fatal=True)
 
+SOUND = TreasuryReport(
+    damage="",
+    store_trouble="",
+    relay_trouble="",
+    key_trouble="",
+    kill_switch=False,
+    switch_trouble="",
+    waiting=0,
+    unresolved=0,
+    oldest_unresolved_ms=0,
+    in_review=0,
+)
+
+ADVICE = (
+    "check",
+    "S1_",
+    "synchronise",
+    "correct",
+    "do not trade",
+    "runbook",
+    "look, then resolve",
+    "reconciliation goes on",
+    "the exchange key: ",
+)
+
 counts = st.integers(0, 2000)
+troubles = st.sampled_from(["", "timed out"])
 reports = st.one_of(
     st.builds(
         FeedReport,
@@ -48,6 +76,17 @@ reports = st.one_of(
     ),
     st.builds(ClockReport, offset_ms=st.none() | st.floats(-5000, 5000), p_up=st.floats(0, 1)),
     st.builds(LoopReport, lag_ms=st.floats(0, 10_000)),
+    st.builds(MarketReport, counts, counts, counts, counts),
+    st.builds(
+        TreasuryReport,
+        *[troubles] * 4,
+        st.booleans(),
+        troubles,
+        counts,
+        counts,
+        st.integers(0, 200_000),
+        counts,
+    ),
 )
 
 
@@ -61,6 +100,10 @@ class Store:
 
     def report(self) -> Report:
         return self.now
+
+
+def treasury(**facts: str | bool | int) -> TreasuryReport:
+    return structs.replace(SOUND, **facts)
 
 
 def health(clock: ManualClock) -> ReportHealth:
@@ -201,6 +244,19 @@ async def test_a_component_may_describe_itself() -> None:
         (ClockReport(0.0, 0.4), "only 40% of the time requests are answered"),
         (LoopReport(12.0), "at most 12 ms late"),
         (LoopReport(700.0), "wakes up 700 ms late"),
+        (MarketReport(5, 1, 0, 0), "5 LIVE, 1 QUIET, 0 STALE, 0 BLIND"),
+        (MarketReport(5, 1, 2, 0), "do not trade on these quotes"),
+        (SOUND, "0 waiting, 0 unresolved"),
+        (treasury(damage="commit 3 was changed"), "commit 3 was changed; nothing is written"),
+        (treasury(store_trouble="locked"), "store cannot be used: locked; transfers wait: check"),
+        (treasury(waiting=2, unresolved=1), "2 waiting, 1 unresolved"),
+        (treasury(in_review=1), "1 transfer in review: look, then resolve"),
+        (treasury(oldest_unresolved_ms=60_000), "0 waiting, 0 unresolved"),
+        (treasury(oldest_unresolved_ms=61_999), "unknown for 61 s: reconciliation goes on"),
+        (treasury(key_trouble="it may withdraw"), "the exchange key: it may withdraw"),
+        (treasury(relay_trouble="gone"), "events do not reach ops:events (gone): check Redis"),
+        (treasury(switch_trouble="gone"), "the kill switch cannot be read (gone)"),
+        (treasury(kill_switch=True), "the kill switch is on, or was never read: nothing is sent"),
     ],
 )
 def test_a_report_is_said_in_a_sentence(report: Report, said: str) -> None:
@@ -217,4 +273,4 @@ def test_what_is_not_green_says_what_to_do(report: Report) -> None:
     assert text
     assert "\n" not in text
     if level_of(report) > Level.YELLOW:
-        assert any(word in text for word in ("check", "S1_", "synchronise", "correct"))
+        assert any(word in text for word in ADVICE)

@@ -7,6 +7,7 @@ from typing import cast
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from chimera_s1.domain.resilience.health import (
     ClockReport,
@@ -14,8 +15,10 @@ from chimera_s1.domain.resilience.health import (
     FeedReport,
     Level,
     LoopReport,
+    MarketReport,
     Report,
     StreamsReport,
+    TreasuryReport,
     level_of,
     overall,
     ready,
@@ -39,6 +42,24 @@ def feed(
 
 def streams(*, reachable: bool = True, waiting: int = 0, merged: bool = False) -> StreamsReport:
     return StreamsReport(reachable, waiting, merged, cause="" if reachable else "refused")
+
+
+SOUND = TreasuryReport(
+    damage="",
+    store_trouble="",
+    relay_trouble="",
+    key_trouble="",
+    kill_switch=False,
+    switch_trouble="",
+    waiting=0,
+    unresolved=0,
+    oldest_unresolved_ms=0,
+    in_review=0,
+)
+
+
+def treasury(**facts: str | bool | int) -> TreasuryReport:
+    return replace(SOUND, **facts)
 
 
 def component(level: Level, *, required: bool = True) -> Component:
@@ -80,6 +101,23 @@ def component(level: Level, *, required: bool = True) -> Component:
         (LoopReport(500.5), ORANGE),
         (LoopReport(2000.0), ORANGE),
         (LoopReport(2000.5), RED),
+        (MarketReport(0, 0, 0, 0), GREEN),
+        (MarketReport(5, 1, 0, 0), GREEN),
+        (MarketReport(5, 0, 1, 0), ORANGE),
+        (MarketReport(0, 1, 0, 1), ORANGE),
+        (MarketReport(0, 0, 1, 1), RED),
+        (SOUND, GREEN),
+        (treasury(waiting=9, unresolved=9, oldest_unresolved_ms=60_000), GREEN),
+        (treasury(kill_switch=True), YELLOW),
+        (treasury(switch_trouble="gone"), YELLOW),
+        (treasury(unresolved=1, oldest_unresolved_ms=60_001), ORANGE),
+        (treasury(in_review=1), ORANGE),
+        (treasury(relay_trouble="gone"), ORANGE),
+        (treasury(key_trouble="it may withdraw"), ORANGE),
+        (treasury(key_trouble="it may withdraw", kill_switch=True), ORANGE),
+        (treasury(store_trouble="gone"), RED),
+        (treasury(damage="commit 3 was changed"), RED),
+        (treasury(damage="commit 3 was changed", in_review=1), RED),
     ],
 )
 def test_each_line_of_the_table(report: Report, level: Level) -> None:
@@ -126,6 +164,25 @@ def test_fewer_delivering_connections_are_never_better(
 
     worse = level_of(feed(connections=connections, delivering=low, fatal=fatal))
     assert worse >= level_of(feed(connections=connections, delivering=high, fatal=fatal))
+
+
+troubles = st.sampled_from(["", "x"])
+treasuries = st.builds(
+    TreasuryReport,
+    *[troubles] * 4,
+    st.booleans(),
+    troubles,
+    *[st.integers(0, 3)] * 2,
+    st.integers(0, 120_000),
+    st.integers(0, 3),
+)
+
+
+@given(treasuries, st.sampled_from(TreasuryReport.__struct_fields__))
+def test_a_treasury_with_one_trouble_less_is_never_worse(report: TreasuryReport, name: str) -> None:
+    better = replace(report, **{name: getattr(SOUND, name)})
+
+    assert level_of(better) <= level_of(report)
 
 
 @given(st.lists(levels), levels)

@@ -6,8 +6,6 @@ from collections.abc import Callable
 from decimal import Decimal
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from chimera_s1.domain.identifiers import TransferId
@@ -28,7 +26,6 @@ from chimera_s1.domain.treasury.commands import (
 )
 from chimera_s1.domain.treasury.decisions import decide
 from chimera_s1.domain.treasury.events import (
-    CapRebooked,
     Evidence,
     FailureKind,
     NotExecuted,
@@ -37,60 +34,25 @@ from chimera_s1.domain.treasury.events import (
     TransferCorrected,
     TransferDisputed,
     TransferFailed,
-    TransferRejected,
     TransferVerified,
-    TreasuryEvent,
     Verdict,
 )
 from chimera_s1.domain.treasury.outcomes import ATTEMPTS_TURNED_AWAY_MAX
 from chimera_s1.domain.treasury.situation import Situation, TransferStateError
-from chimera_s1.domain.treasury.transfer import Phase, Transfer
+from chimera_s1.domain.treasury.transfer import Transfer
 from tests.transfer_lives import (
     AT,
-    CLAIMED,
-    CORRECTED,
-    DISPUTED,
     ID,
-    REJECTED,
-    RELEASED,
     REQUESTED,
     RESERVED,
-    REVIEW,
-    SETTLED,
-    STARTED,
     TERMS,
     TURNED_AWAY,
-    UNKNOWN,
-    VERIFIED,
-    done,
-    failed,
 )
+from tests.unit.domain.treasury.lives_by_phase import PHASES
 from tests.unit.domain.treasury.pure_ledger import PureLedger
 
 LATE = AT + 600_001
 HASH = "a" * 64
-
-SENT = (REQUESTED, RESERVED, STARTED)
-DONE = (*SENT, done(Evidence.REPLY), SETTLED, CLAIMED)
-GIVEN_UP = (*SENT, UNKNOWN, failed(FailureKind.ABSENT), RELEASED)
-REBOOKED_SHARE = CapRebooked(day=TERMS.day, transfer_id=ID, amount=TERMS.amount)
-PHASES: dict[str, tuple[TreasuryEvent, ...]] = {
-    "requested": (REQUESTED, RESERVED),
-    "again": (*SENT, TURNED_AWAY),
-    "again, disputed": (*SENT, TURNED_AWAY, DISPUTED),
-    "submitted": SENT,
-    "unknown": (*SENT, UNKNOWN),
-    "in review": (*SENT, UNKNOWN, REVIEW),
-    "unknown, disputed": (*SENT, UNKNOWN, DISPUTED),
-    "done": DONE,
-    "verified": (*DONE, VERIFIED),
-    "disputed": (*DONE, DISPUTED),
-    "denied": (*DONE, DISPUTED, failed(FailureKind.OPERATOR)),
-    "failed": GIVEN_UP,
-    "failed, disputed": (*GIVEN_UP, DISPUTED),
-    "corrected": (*GIVEN_UP, CORRECTED, REBOOKED_SHARE, CLAIMED),
-    "rejected": (REJECTED,),
-}
 
 COMMANDS: dict[str, Callable[[Transfer], Command]] = {
     "request": lambda _: RequestTransfer(ID, TERMS),
@@ -353,68 +315,6 @@ def test_an_operator_is_told_what_stands_against_it(phase: str, command: str, sa
 
     with pytest.raises(TransferStateError, match=said):
         decide(ledger.situation(ID, wanted), wanted)
-
-
-names = st.sampled_from([TransferId("a"), TransferId("b"), TransferId("c")])
-attempts = st.integers(0, 3)
-numbers = st.sampled_from(["1", "2", "3"])
-moments = st.integers(AT, AT + 700_000)
-amounts = st.sampled_from([Decimal("0.5"), Decimal(40), Decimal("40.0"), Decimal(70)])
-tight = replace(TERMS, limits=replace(TERMS.limits, daily_cap=Decimal(110)))
-commands = st.one_of(
-    st.builds(RequestTransfer, names, st.builds(lambda a: replace(tight, amount=a), amounts)),
-    st.builds(
-        StartSubmission, attempts, moments, st.just(5_000), st.just(HASH), st.just(600_000), moments
-    ),
-    st.builds(ExpireTransfer, st.just(600_000), moments),
-    st.builds(NoteCompleted, attempts, numbers, st.sampled_from(Evidence), moments),
-    st.builds(NoteRefused, attempts, st.sampled_from(FailureKind), st.just("no"), moments),
-    st.builds(
-        NoteNotExecuted, attempts, st.sampled_from(NotExecuted), st.just("x"), moments, moments
-    ),
-    st.builds(NoteUnknown, attempts, st.just("reset"), moments),
-    st.builds(NoteAbsent, attempts, st.just((AT,)), moments),
-    st.builds(NoteVerified, numbers),
-    st.builds(NoteDisputed, st.just("x"), moments),
-    st.builds(RequestReview, st.just("x"), moments),
-    st.builds(ResolveTransfer, st.sampled_from(Verdict), numbers, st.just("seen"), moments),
-)
-
-
-@settings(max_examples=400)
-@given(st.lists(st.tuples(names, commands), max_size=60))
-def test_whatever_is_said_in_whatever_order_the_promises_hold(
-    said: list[tuple[TransferId, Command]],
-) -> None:
-    """
-    At most one beginning, one claim of a movement, one booking of each kind of a share; DONE only
-    with a claim, nothing after a rejection, never over the cap: `PureLedger` looks at every step.
-    """
-    ledger = PureLedger()
-    for about, command in said:
-        name = command.transfer_id if isinstance(command, RequestTransfer) else about
-        before = ledger.transfers.get(name)
-        try:
-            events = ledger.execute(name, command)
-        except TransferStateError:
-            assert before is None or isinstance(command, ResolveTransfer)
-            continue
-        if isinstance(command, NoteCompleted):
-            assert _believed(ledger.transfers[name], command)
-        elif isinstance(command, NoteRefused | NoteNotExecuted | NoteUnknown | NoteAbsent):
-            assert before is not None
-            assert not events or before.attempt == command.attempt
-        assert not any(isinstance(e, TransferRejected) for e in events) or before is None
-
-    assert not ledger.broken
-
-
-def _believed(transfer: Transfer, command: NoteCompleted) -> bool:
-    """
-    Positive evidence always wins, or a human is called.
-    """
-    done_by_it = transfer.phase is Phase.DONE and transfer.tran_id == command.tran_id
-    return done_by_it or transfer.disputed or transfer.phase is Phase.REJECTED
 
 
 def test_a_dispute_is_not_forgotten_because_the_histories_are_silent() -> None:

@@ -54,8 +54,8 @@ from tests.transfer_lives import (
     done,
     failed,
 )
+from tests.unit.domain.treasury.command_draws import things_said
 from tests.unit.domain.treasury.pure_ledger import PureLedger
-from tests.unit.domain.treasury.test_decisions import commands, names
 
 DONE = (done(Evidence.REPLY), SETTLED, CLAIMED)
 ABSENT = (failed(FailureKind.ABSENT), RELEASED)
@@ -108,7 +108,7 @@ def refolded(commits: list[Commit]) -> tuple[dict[TransferId, Transfer], dict[st
 
 
 @settings(max_examples=200)
-@given(st.lists(st.tuples(names, commands), max_size=60), st.integers(0, 60))
+@given(things_said, st.integers(0, 60))
 def test_the_whole_is_the_same_as_its_streams_one_by_one(
     said: list[tuple[TransferId, Command]], restart: int
 ) -> None:

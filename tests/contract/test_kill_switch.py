@@ -1,0 +1,173 @@
+"""
+What every `KillSwitch` does, over memory and over real Redis Clusters.
+"""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+import pytest
+from msgspec import Struct
+
+from chimera_s1.adapters.memory.kill_switch import MemoryKillSwitch
+from chimera_s1.adapters.redis.cluster import connect_cluster
+from chimera_s1.adapters.redis.cluster_assembly import wait_until_ok
+from chimera_s1.adapters.redis.embedded import EmbeddedRedis
+from chimera_s1.adapters.redis.kill_switch import RedisKillSwitch
+from chimera_s1.domain.errors import PublisherUnavailableError
+from chimera_s1.domain.ports.kill_switch import KillSwitch
+from tests.contract.redis_cluster import Addresses
+
+KEY = "kill_switch"
+
+
+class Switch(Struct):
+    """
+    A switch, and how a test throws it.
+    """
+
+    port: KillSwitch
+    throw: Callable[[str], Awaitable[None]]
+    switch_off: Callable[[], Awaitable[None]] | None = None
+    switch_on: Callable[[], Awaitable[None]] | None = None
+
+
+def memory_switch() -> Switch:
+    switch = MemoryKillSwitch()
+
+    async def throw(position: str) -> None:
+        switch.on = position == "on"
+
+    async def switch_off() -> None:
+        switch.on = None
+
+    async def switch_on() -> None:
+        switch.on = False
+
+    return Switch(switch, throw, switch_off, switch_on)
+
+
+@asynccontextmanager
+async def redis_switch(addresses: Addresses) -> AsyncIterator[Switch]:
+    async with connect_cluster(addresses) as reading, connect_cluster(addresses) as writing:
+
+        async def throw(position: str | bytes) -> None:
+            await writing.execute_command("SET", KEY, position)
+
+        await writing.execute_command("DEL", KEY)
+        yield Switch(RedisKillSwitch(reading), throw)
+        await writing.execute_command("DEL", KEY)
+
+
+@pytest.fixture(params=["memory", "single_node", "cluster"])
+async def switch(
+    request: pytest.FixtureRequest, redis_single_node: Addresses, redis_cluster: Addresses
+) -> AsyncIterator[Switch]:
+    if request.param == "memory":
+        yield memory_switch()
+        return
+    addresses = redis_cluster if request.param == "cluster" else redis_single_node
+    async with redis_switch(addresses) as switch:
+        yield switch
+
+
+@pytest.fixture(params=["memory", "redis"])
+async def breakable(
+    request: pytest.FixtureRequest, redis_binary: Path, tmp_path: Path
+) -> AsyncIterator[Switch]:
+    if request.param == "memory":
+        yield memory_switch()
+        return
+    async with EmbeddedRedis(tmp_path, binary=redis_binary) as embedded:
+        addresses, nodes = embedded.addresses, embedded.nodes
+        async with connect_cluster(addresses) as reading, connect_cluster(addresses) as writing:
+
+            async def throw(position: str) -> None:
+                await writing.execute_command("SET", KEY, position)
+
+            async def switch_on() -> None:
+                await nodes[0].start()
+                await wait_until_ok(nodes, replicas=0)
+
+            yield Switch(RedisKillSwitch(reading), throw, nodes[0].stop, switch_on)
+
+
+async def test_a_switch_nobody_has_thrown_is_off(switch: Switch) -> None:
+    assert await switch.port.read() is False
+
+
+async def test_it_is_read_as_it_was_thrown(switch: Switch) -> None:
+    read: list[bool] = []
+    for position in ("on", "off", "on", "on"):
+        await switch.throw(position)
+        read.append(await switch.port.read())
+
+    assert read == [True, False, True, True]
+
+
+async def test_a_switch_that_cannot_be_read_is_an_error_and_comes_back(breakable: Switch) -> None:
+    assert breakable.switch_off is not None
+    assert breakable.switch_on is not None
+    await breakable.port.read()
+
+    await breakable.switch_off()
+    with pytest.raises(PublisherUnavailableError):
+        await breakable.port.read()
+
+    await breakable.switch_on()
+    assert await breakable.port.read() is False
+
+
+@pytest.mark.parametrize(
+    ("position", "on"),
+    [
+        ("", False),
+        ("off", False),
+        (" OFF\n", False),
+        ("0", False),
+        ("False", False),
+        ("no", False),
+        ("on", True),
+        ("1", True),
+        ("true", True),
+        ("stop everything", True),
+        ("offf", True),
+        (b"\xff\xfe", True),
+    ],
+)
+async def test_a_word_nobody_knows_was_meant_to_stop_something(
+    redis_single_node: Addresses, position: str | bytes, *, on: bool
+) -> None:
+    async with connect_cluster(redis_single_node) as client:
+        await client.execute_command("SET", KEY, position)
+
+        assert await RedisKillSwitch(client).read() is on
+        await client.execute_command("DEL", KEY)
+
+
+async def test_a_key_that_is_no_text_is_not_read_as_off(redis_single_node: Addresses) -> None:
+    async with connect_cluster(redis_single_node) as client:
+        await client.execute_command("DEL", KEY)
+        await client.execute_command("HSET", KEY, "on", "1")
+
+        with pytest.raises(PublisherUnavailableError, match="WRONGTYPE"):
+            await RedisKillSwitch(client).read()
+        await client.execute_command("DEL", KEY)
+
+
+async def test_a_store_that_hangs_is_an_error_in_good_time(redis_single_node: Addresses) -> None:
+    """
+    CLIENT PAUSE holds every command back, at last the PING that waits for its end.
+    """
+    async with (
+        connect_cluster(redis_single_node) as reading,
+        connect_cluster(redis_single_node) as pausing,
+    ):
+        switch = RedisKillSwitch(reading, patience_s=0.2)
+        await switch.read()
+        await pausing.execute_command("CLIENT PAUSE", 1_000, "ALL", target_nodes="random")
+
+        with anyio.fail_after(5), pytest.raises(PublisherUnavailableError, match="no answer"):
+            await switch.read()
+        await pausing.execute_command("PING", target_nodes="random")
