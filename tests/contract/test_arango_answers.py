@@ -5,9 +5,12 @@ Answers of an ArangoDB that are easily taken for something else.
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+import anyio
 import msgspec
 import pytest
+from anyio import to_thread
 
+from chimera_s1.adapters.arango.coordinator import Asked
 from chimera_s1.adapters.arango.cursor_store import ArangoCursorStore
 from chimera_s1.adapters.arango.layout import COMMITS, CURSORS, LEASES, TRANSFERS, key_of
 from chimera_s1.adapters.arango.lease_store import ArangoLeaseStore
@@ -22,6 +25,7 @@ from tests.contract.test_transfer_projection import row_of
 
 __all__ = ["double", "rig"]
 
+QUERY = "/_api/cursor"
 LOST = ("apply-then-drop", "apply-then-503/1465", "drop", "503/1496", "409/1200")
 
 
@@ -41,6 +45,48 @@ async def test_a_coordinator_that_lags_neither_hides_nor_breaks_anything(rig: St
 
     assert lagging.fired > 0
     assert rig.stored() == [first.commit_id, second.commit_id]
+
+
+@pytest.mark.parametrize("method", ["get", "put", "post", "patch", "delete"])
+@pytest.mark.parametrize("do", ["drop", "503/503", "503/1496"])
+async def test_one_call_is_one_request(rig: StoreRig, method: str, do: str) -> None:
+    """
+    Neither the driver nor what carries it sends anything again behind our back.
+    """
+    fault = rig.double.faults.arm(do, times=None)
+    body = {"_key": "a"} if method in {"put", "post", "patch"} else None
+    asked = Asked(method, COMMIT if method == "post" else f"{COMMIT}/a", body=body)
+
+    with pytest.raises(StoreUnavailableError):
+        await rig.arango.command(lambda errand: errand.once(asked))
+
+    assert fault.fired == sum(rig.double.journal.by_path().values()) == 1
+
+
+async def test_a_query_that_lags_is_found_out(rig: StoreRig) -> None:
+    """
+    A head is believed when another coordinator has nothing after it.
+    """
+    (first,) = await append_some(rig.events, 1)
+    lagging = rig.double.faults.arm("stale", method="POST", path=QUERY)
+    second = next_commit(head_of(first))
+    assert await rig.events.append(second) == Appended(second)
+
+    assert await rig.events.head() == head_of(second)
+
+    assert lagging.fired == 1
+
+
+async def test_the_rest_of_a_result_is_asked_of_who_has_it(rig: StoreRig) -> None:
+    """
+    And not of whose turn it is.
+    """
+    await append_some(rig.events, 101)
+    rig.double.journal.clear()
+
+    assert len(await rig.events.read_stream("transfer/a")) == 101
+
+    assert sorted(rig.double.journal.count("POST", QUERY, each) for each in (0, 1)) == [0, 2]
 
 
 async def test_a_write_that_did_not_reach_the_disk_is_not_called_written(rig: StoreRig) -> None:
@@ -85,6 +131,29 @@ async def test_a_lease_whose_reply_was_lost_is_held(rig: StoreRig, do: str) -> N
 
     assert [fault.fired for fault in faults] == [1, 1, 1]
     assert await leases.acquire("executor", "b", 60_000)
+
+
+async def test_of_two_who_saw_a_lease_end_one_gets_it(rig: StoreRig) -> None:
+    """
+    The one whose write is late has not overwritten the other's.
+    """
+    leases = ArangoLeaseStore(rig.arango)
+    assert await leases.acquire("executor", "a", 1_000)
+    rig.double.store.clock_offset_ms += 1_000
+    late = rig.double.faults.arm("hold", method="PUT", path=f"/_api/document/{LEASES}")
+    got: list[bool] = []
+
+    async def take_late() -> None:
+        got.append(await leases.acquire("executor", "b", 60_000))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(take_late)
+        await to_thread.run_sync(late.wait_fired)
+        assert await leases.acquire("executor", "c", 60_000)
+        late.release()
+
+    assert (late.fired, got) == (1, [False])
+    assert await leases.acquire("executor", "c", 60_000)
 
 
 @pytest.mark.parametrize("do", LOST)
