@@ -17,6 +17,9 @@ from chimera_s1.domain.treasury.events import (
     MovementClaimed,
     SubmissionStarted,
     TransferCompleted,
+    TransferCorrected,
+    TransferFailed,
+    TransferRejected,
     TransferRequested,
     TreasuryEvent,
 )
@@ -88,6 +91,26 @@ def undecided(entries: Iterable[Entry]) -> list[str]:
     """
     book = folded(entries)
     return [f"I13 {name} is open" for name in (*book.waiting, *book.unresolved)]
+
+
+def standings(entries: Iterable[Entry]) -> dict[str, str]:
+    """
+    How each transfer stands: REQUESTED (not over), REJECTED, DONE or FAILED.
+    """
+    stands: dict[str, str] = {}
+    for event in _events(entries):
+        match event:
+            case TransferRequested():
+                stands[event.transfer_id] = "REQUESTED"
+            case TransferRejected():
+                stands[event.transfer_id] = "REJECTED"
+            case TransferCompleted() | TransferCorrected():
+                stands[event.transfer_id] = "DONE"
+            case TransferFailed():
+                stands[event.transfer_id] = "FAILED"
+            case _:
+                pass
+    return stands
 
 
 def folded(entries: Iterable[Entry]) -> OpenTransfers:
