@@ -48,6 +48,11 @@ from chimera_s1.domain.treasury.outcomes import (
 from chimera_s1.domain.treasury.situation import Events, Situation, TransferStateError
 from chimera_s1.domain.treasury.transfer import Phase, Transfer
 
+CLOCKS_DIFFER_MAX_MS = 60_000
+"""
+The clocks of two instances, or one before and after it was corrected, differ by less than this.
+"""
+
 
 def decide(situation: Situation, command: Command) -> Events:  # noqa: C901, PLR0911, PLR0912 (one case a command)
     """
@@ -127,17 +132,21 @@ def _start(situation: Situation, transfer: Transfer, command: StartSubmission) -
     )
 
 
+def is_stale(transfer: Transfer, max_age_ms: int, at: int) -> bool:
+    """
+    Whether *transfer* has waited for too long, or for nobody knows how long.
+    """
+    return not -CLOCKS_DIFFER_MAX_MS <= at - transfer.accepted_at <= max_age_ms
+
+
 def _expire(transfer: Transfer, command: ExpireTransfer) -> Events:
-    age_ms = command.at - transfer.accepted_at
-    if not transfer.is_waiting or age_ms <= command.max_age_ms:
+    if not transfer.is_waiting or not is_stale(transfer, command.max_age_ms, command.at):
         return ()
+    how = f"not sent within {command.max_age_ms // 1000} s of its acceptance"
+    if command.at < transfer.accepted_at:
+        how = "the clock was set back since its acceptance, so nobody knows how old it is"
     why = f"; the last attempt: {transfer.message}" if transfer.message else ""
-    return failure(
-        transfer,
-        FailureKind.EXPIRED,
-        f"not sent within {command.max_age_ms // 1000} s of its acceptance{why}",
-        command.at,
-    )
+    return failure(transfer, FailureKind.EXPIRED, f"{how}{why}", command.at)
 
 
 def _resolve(situation: Situation, transfer: Transfer, command: ResolveTransfer) -> Events:

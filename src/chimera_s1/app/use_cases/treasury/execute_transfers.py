@@ -47,6 +47,7 @@ from chimera_s1.domain.treasury.commands import (
     NoteUnknown,
     StartSubmission,
 )
+from chimera_s1.domain.treasury.decisions import is_stale
 from chimera_s1.domain.treasury.events import Evidence, NotExecuted, SubmissionStarted
 from chimera_s1.domain.treasury.reconciliation import client_id_of
 from chimera_s1.domain.treasury.transfer import Transfer
@@ -188,7 +189,7 @@ class ExecuteTransfers:
                 continue
             if self._ledger.open.too_new(streams_of(transfer)):
                 continue  # a newer program's to go on with
-            if self._clock.now_ms() - transfer.accepted_at > self._policy.max_age_ms:
+            if is_stale(transfer, self._policy.max_age_ms, self._clock.now_ms()):
                 await self._expire(transfer)
             elif not held and self._is_due(transfer):
                 self._in_flight.add(transfer.transfer_id)

@@ -127,6 +127,27 @@ async def test_row_39_a_result_that_died_with_its_process_is_found_in_the_histor
 
 
 @virtually
+async def test_row_39_a_finding_that_cannot_be_written_down_is_not_looked_for_without_end() -> None:
+    world = World()
+    store = TryingStore(world.clock)
+    world.store = store
+    world.exchange.script.append(Misbehaviour(executes=True, reply=Unknown("reset")))
+    async with running(Instance(world)) as one:
+        await one.requests.request(wish("t1"), "tester")
+        store.full = True
+        await world.clock.sleep_ms(10 * MINUTE_MS)
+        reads = world.exchange.reads
+        store.full = False
+        await world.clock.sleep_ms(2 * MINUTE_MS)
+        ended = await one.transfer("t1")
+
+    assert store.refused
+    assert 0 < reads < 20
+    assert (ended.phase, ended.evidence) == (Phase.DONE, Evidence.HISTORY)
+    assert not await world.violations()
+
+
+@virtually
 async def test_row_42_sixteen_writers_exceed_no_cap_and_leave_no_gap() -> None:
     world = World()
     store = TryingStore(world.clock)
