@@ -8,6 +8,7 @@ import anyio
 import pytest
 
 from chimera_s1.adapters.arango.database import connect_arango
+from chimera_s1.adapters.arango.event_store import ArangoEventStore
 from chimera_s1.adapters.arango.layout import COLLECTIONS, COMMITS, TRANSFERS
 from chimera_s1.adapters.arango.schema import Copies
 from chimera_s1.domain.errors import ConfigurationError, StoreUnavailableError
@@ -22,6 +23,7 @@ from tests.contract.arango_store_rig import (
     double,
     next_commit,
 )
+from tests.contract.ledger_chains import LEDGER
 
 __all__ = ["double"]
 
@@ -144,6 +146,26 @@ async def test_a_store_that_is_down_at_the_start_is_said_to_be_down(double: Aran
 
     with pytest.raises(StoreUnavailableError, match="cannot be reached"):
         await start(double)
+
+
+async def test_a_service_may_start_before_its_store(double: ArangoDouble) -> None:
+    """
+    Its calls fail until the store is there; the first one then makes what is missing.
+    """
+    double.take_down(0)
+    double.take_down(1)
+    async with connect_arango(
+        double.urls, user=USER, password=PASSWORD, database=DATABASE, patience=SHORT, later=True
+    ) as arango:
+        events = ArangoEventStore(arango, LEDGER)
+        with pytest.raises(StoreUnavailableError):
+            await events.head()
+        double.bring_up(0)
+        double.bring_up(1)
+
+        commit = next_commit()
+
+        assert await events.append(commit) == Appended(commit)
 
 
 @pytest.mark.parametrize(

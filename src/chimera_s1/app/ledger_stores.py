@@ -95,6 +95,7 @@ async def _arango_stores(settings: Settings, *, read_only: bool) -> AsyncIterato
         password=secret.get_secret_value() if secret is not None else "",
         database=settings.db_arango_database,
         read_only=read_only,
+        later=not read_only,
     ) as arango:
         yield LedgerStores(
             ArangoEventStore(arango, TREASURY),

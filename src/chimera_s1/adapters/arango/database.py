@@ -8,6 +8,7 @@ python-arango blocks, so each piece of work is done in a thread, whole: a task c
 waits for its thread, since a write that nobody watches any more may or may not be there.
 """
 
+import logging
 import math
 import random
 import time
@@ -27,6 +28,8 @@ from chimera_s1.adapters.arango.schema import Copies, check, prepare
 from chimera_s1.domain.errors import StoreUnavailableError
 
 T = TypeVar("T")
+
+_log = logging.getLogger(__name__)
 
 COMMANDS = 8
 PROJECTIONS = 2
@@ -70,6 +73,37 @@ class Arango:
         self._commands = anyio.CapacityLimiter(commands)
         self._projections = anyio.CapacityLimiter(projections)
         self._threads = anyio.CapacityLimiter(math.inf)
+        self._start: Callable[[Errand], None] | None = None
+        self._starting = anyio.Lock()
+
+    async def begin(self, start: Callable[[Errand], None], *, later: bool) -> None:
+        """
+        Run *start* before anything else.
+
+        Args:
+            start: Sees to database and collections; may be run again.
+
+            later: A store that does not answer now is waited for: the first call that reaches it
+                runs *start* before its own work.
+
+        Raises:
+            ConfigurationError: User, password, database or a collection is not as it has to be.
+
+            StoreUnavailableError: The store does not answer, and *later* is not given.
+        """
+        self._start = start
+        try:
+            await self._started()
+        except StoreUnavailableError as error:
+            if not later:
+                raise
+            _log.warning("the ledger's store is waited for: %s", error)
+
+    async def _started(self) -> None:
+        async with self._starting:
+            if self._start is not None:
+                await self._run(self._start, self._commands)
+                self._start = None
 
     async def command(self, work: Callable[[Errand], T]) -> T:
         """
@@ -79,12 +113,16 @@ class Arango:
             StoreUnavailableError: The store did not answer in time, or refuses; whatever was to be
                 written may or may not be there.
         """
+        if self._start is not None:
+            await self._started()
         return await self._run(work, self._commands)
 
     async def project(self, work: Callable[[Errand], T]) -> T:
         """
         As `command`, for what is made from the ledger.
         """
+        if self._start is not None:
+            await self._started()
         return await self._run(work, self._projections)
 
     def close(self) -> None:
@@ -126,6 +164,7 @@ async def connect_arango(
     database: str,
     copies: Copies | None = None,
     read_only: bool = False,
+    later: bool = False,
     patience: Patience | None = None,
     commands: int = COMMANDS,
     projections: int = PROJECTIONS,
@@ -146,6 +185,9 @@ async def connect_arango(
 
         read_only: To look, also beside a service that writes; nothing is made.
 
+        later: A store that does not answer now is waited for; a service that has more to do
+            starts all the same.
+
         patience: How long things may take.
 
         commands: How many pieces of work for the ledger at once.
@@ -155,14 +197,14 @@ async def connect_arango(
     Raises:
         ConfigurationError: User, password, database or a collection is not as it has to be.
 
-        StoreUnavailableError: The store does not answer.
+        StoreUnavailableError: The store does not answer, and *later* is not given.
     """
     access = ArangoAccess(database, user, password)
     waiting = patience or Patience()
     arango = Arango(urls, access, patience=waiting, commands=commands, projections=projections)
     try:
         start = check if read_only else prepare
-        await arango.command(partial(start, database, copies or Copies()))
+        await arango.begin(partial(start, database, copies or Copies()), later=later)
         yield arango
     finally:
         arango.close()
