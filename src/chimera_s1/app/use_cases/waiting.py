@@ -2,6 +2,8 @@
 Waiting for news, but not for ever.
 """
 
+from collections.abc import Callable
+
 import anyio
 
 from chimera_s1.domain.ports.clock import Clock
@@ -35,25 +37,41 @@ class Bell:
         self._event = anyio.Event()
 
     async def heard(
-        self, clock: Clock, limit_ms: float, *, after: int, gather_ms: float = 0
+        self,
+        clock: Clock,
+        limit_ms: float,
+        *,
+        after: int,
+        gather_ms: float = 0,
+        worth: Callable[[], bool] = lambda: True,
     ) -> None:
         """
-        Return once it has rung more often than *after*, or *limit_ms* have passed; *gather_ms*
-        later, where many rings are worth one look.
+        Return once it has rung more often than *after*, or *limit_ms* have passed.
+
+        Args:
+            clock: Waiting.
+
+            limit_ms: Longest wait.
+
+            after: How often it had rung before the look.
+
+            gather_ms: Return so much later, where many rings are worth one look.
+
+            worth: Whether what has changed is worth a look; asked at each ring.
         """
-        if self.rung <= after:
-            await self._ring_within(clock, limit_ms)
+        if self.rung <= after or not worth():
+            await self._ring_within(clock, limit_ms, worth)
         if gather_ms:
             await clock.sleep_ms(gather_ms)
 
-    async def _ring_within(self, clock: Clock, limit_ms: float) -> None:
-        event = self._event
-
+    async def _ring_within(self, clock: Clock, limit_ms: float, worth: Callable[[], bool]) -> None:
         async def give_up() -> None:
             await clock.sleep_ms(limit_ms)
             tasks.cancel_scope.cancel()
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(give_up)
-            await event.wait()
+            await self._event.wait()
+            while not worth():
+                await self._event.wait()
             tasks.cancel_scope.cancel()

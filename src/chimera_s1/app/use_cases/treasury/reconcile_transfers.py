@@ -35,6 +35,7 @@ from chimera_s1.domain.treasury.commands import (
     RequestReview,
 )
 from chimera_s1.domain.treasury.events import Evidence
+from chimera_s1.domain.treasury.limits import Direction
 from chimera_s1.domain.treasury.reconciliation import (
     Contradiction,
     Finding,
@@ -88,6 +89,13 @@ class Examination(Struct):
     clean_reads: tuple[int, ...] = ()
     trouble: str = ""
 
+    def spoil(self, cause: str) -> None:
+        """
+        A complete read did show something: silence has to begin anew.
+        """
+        self.clean_reads = ()
+        self.trouble = cause
+
 
 class ReconcileTransfers:
     """
@@ -134,6 +142,7 @@ class ReconcileTransfers:
         self._looks = looks
         self._look_ms = look_ms
         self._examinations: dict[TransferId, Examination] = {}
+        self._confirmed: dict[Direction, frozenset[str]] = {}
         self.trouble = ""
         """
         Why the last round could not do its work; empty where it could.
@@ -165,9 +174,23 @@ class ReconcileTransfers:
         for gone in self._examinations.keys() - watched.keys():
             del self._examinations[gone]
         for transfer in watched.values():
+            if transfer.mode is not self._gateway.mode:
+                await self._leave_to_its_mode(transfer)
+                continue
             too_new = book.too_new(streams_of(transfer))  # a newer program's to go on with
             if not too_new and not self._is_in_flight(transfer.transfer_id):
                 await self._look_when_due(transfer)
+
+    async def _leave_to_its_mode(self, transfer: Transfer) -> None:
+        """
+        Its movement is in another history than the one that is read here.
+        """
+        if transfer.is_unresolved and not transfer.in_review:
+            cause = (
+                f"sent in mode {transfer.mode.value}, and S1_TREASURY_MODE is "
+                f"{self._gateway.mode.value}: start in that mode again, or look and resolve"
+            )
+            await self._execute(transfer, RequestReview(cause, self._clock.now_ms()))
 
     async def _look_when_due(self, transfer: Transfer) -> None:
         now_ms = self._clock.monotonic_ms()
@@ -217,9 +240,9 @@ class ReconcileTransfers:
             case Nothing():
                 await self._conclude_absence(transfer, examination, read_at)
             case InProgress(movement=movement):
-                examination.trouble = f"movement {movement.tran_id} is PENDING at the exchange"
+                examination.spoil(f"movement {movement.tran_id} is PENDING at the exchange")
             case Contradiction(cause=cause):
-                examination.trouble = cause
+                examination.spoil(cause)
             case _:
                 assert_never(finding)
         await self._ask_for_review(transfer, examination)
@@ -261,6 +284,10 @@ class ReconcileTransfers:
         await self._execute(transfer, RequestReview(cause, self._clock.now_ms()))
 
     async def _verify(self, transfer: Transfer) -> None:
+        if transfer.tran_id in self._confirmed.get(transfer.direction, ()):
+            # It was in the last reading, made for another: one is enough for many.
+            await self._execute(transfer, NoteVerified(transfer.tran_id))
+            return
         movements = await self._movements(transfer)
         own = next((m for m in movements if m.tran_id == transfer.tran_id), None)
         now = self._clock.now_ms()
@@ -303,7 +330,11 @@ class ReconcileTransfers:
 
     async def _movements(self, transfer: Transfer) -> tuple[Movement, ...]:
         window = window_of(transfer, self._patience)
-        return await self._gateway.movements(transfer.direction, window)
+        movements = await self._gateway.movements(transfer.direction, window)
+        self._confirmed[transfer.direction] = frozenset(
+            each.tran_id for each in movements if each.status is MovementStatus.CONFIRMED
+        )
+        return movements
 
     async def _claimed_by_others(
         self, transfer: Transfer, movements: tuple[Movement, ...]

@@ -4,6 +4,7 @@ Request a transfer: once for each key, whoever asks, and however often.
 
 from collections.abc import Callable
 from decimal import Decimal
+from functools import partial
 
 import anyio
 from msgspec import Struct
@@ -172,10 +173,15 @@ class RequestTransfers:
             left_ms = until_ms - self._clock.monotonic_ms()
             if left_ms <= 0:
                 break
-            await self._ledger.changes.heard(self._clock, left_ms, after=rung)
+            await self._ledger.changes.heard(
+                self._clock, left_ms, after=rung, worth=partial(self._is_past, transfer)
+            )
             rung = self._ledger.changes.rung
             transfer = await self._now(transfer)
         return Answer(transfer, answer.replayed)
+
+    def _is_past(self, transfer: Transfer) -> bool:
+        return self._ledger.open.find(transfer.transfer_id) != transfer
 
     async def _now(self, transfer: Transfer) -> Transfer:
         still_open = self._ledger.open.find(transfer.transfer_id)

@@ -4,8 +4,11 @@ A transfer from its request to its end, on stores and an exchange in memory.
 
 from decimal import Decimal
 
+import anyio
+
 from chimera_s1.adapters.memory.treasury_gateway import Misbehaviour
 from chimera_s1.domain.ports.treasury_gateway import Unknown
+from chimera_s1.domain.treasury.events import TransferVerified
 from chimera_s1.domain.treasury.limits import Wallet
 from chimera_s1.domain.treasury.transfer import Phase, TransferStatus
 from tests.treasury_house import Instance, World, running, wish
@@ -32,6 +35,26 @@ def test_a_transfer_moves_money_once() -> None:
             found = await one.ledger.find(answer.transfer.transfer_id)
             assert found is not None
             assert found.verified
+
+    run_virtually(main)
+
+
+def test_one_reading_of_the_history_verifies_all_transfers_in_it() -> None:
+    """
+    Each of them has its own event, and only the first asked the exchange.
+    """
+
+    async def main() -> None:
+        world = World()
+        async with running(Instance(world)) as one:
+            asked = [wish(f"t{number}", 10 + number) for number in range(20)]
+            async with anyio.create_task_group() as tasks:
+                for each in asked:
+                    tasks.start_soon(one.requests.request, each, "tester")
+            await world.clock.sleep_ms(10_000)
+
+            assert await world.count(TransferVerified) == len(asked)
+            assert world.exchange.reads == 1
 
     run_virtually(main)
 
