@@ -21,6 +21,7 @@ from tests.load.bench_consumers import bench_consumers
 from tests.load.bench_messages import bench_messages
 from tests.load.bench_outage import bench_outage
 from tests.load.bench_scaling import bench_shards, bench_symbols
+from tests.load.bench_treasury import bench_treasury
 from tests.load.bench_updates import bench_updates
 from tests.load.bench_windows import bench_windows
 from tests.load.bench_writers import bench_writers
@@ -48,6 +49,7 @@ BENCHES: dict[str, Callable[[Stage], Awaitable[None]]] = {
     "symbols": bench_symbols,
     "shards": bench_shards,
     "consumers": bench_consumers,
+    "treasury": bench_treasury,
 }
 
 

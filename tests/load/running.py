@@ -38,11 +38,11 @@ class Child:
         self.process = process
         self._output = BufferedByteReceiveStream(process.stdout)
 
-    async def line(self) -> dict[str, Any]:
+    async def line(self, patience_s: float = READY_S) -> dict[str, Any]:
         """
         The next line it prints.
         """
-        with anyio.fail_after(READY_S):
+        with anyio.fail_after(patience_s):
             return msgspec.json.decode(
                 await self._output.receive_until(b"\n", 65_536), type=dict[str, Any]
             )
@@ -132,6 +132,13 @@ class Service:
         self._place = directory / "service.env"
         self._client = client
         self._url = ""
+
+    @property
+    def url(self) -> str:
+        """
+        Where it serves.
+        """
+        return self._url
 
     async def read(self) -> Reading:
         """

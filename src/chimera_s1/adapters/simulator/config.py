@@ -71,6 +71,10 @@ class SimulatorConfig(Struct, frozen=True, kw_only=True):
         scenario: Faults that come with time, from the first subscription on.
 
         account: Who may sign, and what is in the wallets.
+
+        sapi_ip_weight: What one address may ask for under `/sapi` in a minute.
+
+        sapi_uid_weight: What the account may; a transfer takes 900 of it.
     """
 
     host: str = LOOPBACK
@@ -87,6 +91,8 @@ class SimulatorConfig(Struct, frozen=True, kw_only=True):
     loop: bool = False
     scenario: Scenario | None = None
     account: AccountConfig = AccountConfig()
+    sapi_ip_weight: int = 12_000
+    sapi_uid_weight: int = 180_000
 
 
 class SimulatorAddresses(Struct, frozen=True, kw_only=True):

@@ -43,9 +43,6 @@ from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.ports.clock import Clock
 
-SAPI_IP_WEIGHT_LIMIT = 12_000
-SAPI_UID_WEIGHT_LIMIT = 180_000
-
 _log = logging.getLogger(__name__)
 
 
@@ -133,8 +130,8 @@ class Simulator:
     def _spot_routes(self, wallet: Wallet) -> list[Route]:
         admission = Admission(self._config.account.api_key, wallet, self._clock)
         meters = SapiMeters(
-            ip=Meter(self._budget(SAPI_IP_WEIGHT_LIMIT), ("X-SAPI-USED-IP-WEIGHT-1M",)),
-            uid=Meter(self._budget(SAPI_UID_WEIGHT_LIMIT), ("X-SAPI-USED-UID-WEIGHT-1M",)),
+            ip=Meter(self._budget(self._config.sapi_ip_weight), ("X-SAPI-USED-IP-WEIGHT-1M",)),
+            uid=Meter(self._budget(self._config.sapi_uid_weight), ("X-SAPI-USED-UID-WEIGHT-1M",)),
         )
         return [
             *SpotMarketRoutes(self._market, self._clock).routes(),
