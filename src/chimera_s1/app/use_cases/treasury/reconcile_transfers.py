@@ -54,11 +54,7 @@ from chimera_s1.domain.treasury.transfer import Phase, Transfer
 
 ACTOR = "s1/reconciler"
 LOOK_MS = 500
-GATHER_MS = 100.0
-"""
-A round looks at all that is watched, and nothing is due as soon as it has happened.
-"""
-
+GATHER_MS = 100.0  # a round looks at all, and nothing is due as soon as it has happened
 WATCH_LOOK_MS = 300_000
 REPLY_DEADLINE_MS = 15_000
 """
@@ -284,8 +280,7 @@ class ReconcileTransfers:
         await self._execute(transfer, RequestReview(cause, self._clock.now_ms()))
 
     async def _verify(self, transfer: Transfer) -> None:
-        if transfer.tran_id in self._confirmed.get(transfer.direction, ()):
-            # It was in the last reading, made for another: one is enough for many.
+        if transfer.tran_id in self._confirmed.get(transfer.direction, ()):  # read for another
             await self._execute(transfer, NoteVerified(transfer.tran_id))
             return
         movements = await self._movements(transfer)
