@@ -54,9 +54,18 @@ bench: $(INSTALLED) ## print what a message costs, how soon it is out, and what 
 	@exec $(BIN)/python -m tests.load.bench $(ARGS)
 
 .PHONY: soak
-soak: $(INSTALLED) ## damaged frames for a while, then the faults of Redis at length (SECONDS=60 ARGS="--only stop")
+soak: $(INSTALLED) ## damaged frames, faults of Redis, then the two below (SECONDS=60 ARGS="--only stop")
 	@$(BIN)/python -m tests.load.fuzz_frames --seconds $(or $(SECONDS),60)
-	@exec $(BIN)/python -m tests.load.soak $(ARGS)
+	@$(BIN)/python -m tests.load.soak $(ARGS)
+	@$(MAKE) --no-print-directory soak-kill soak-model
+
+.PHONY: soak-kill
+soak-kill: $(INSTALLED) ## kill -9 of a service that moves money, again and again (ROUNDS=100 SEED=1)
+	@exec $(BIN)/python -m tests.load.treasury_kill_loop --rounds $(or $(ROUNDS),100) --seed $(or $(SEED),1)
+
+.PHONY: soak-model
+soak-model: $(INSTALLED) ## the treasury in a seeded world of lost replies, pauses and deaths (SEEDS=200000)
+	@exec $(BIN)/python -m tests.load.treasury_model --seeds $(or $(SEEDS),200000) --processes 2
 
 .PHONY: lint
 lint: $(INSTALLED) ## only the static checks: ruff, mypy, import contracts

@@ -1,5 +1,5 @@
 """
-kill -9 of a service that moves money, at any moment, again and again: `make soak-treasury`, or
+kill -9 of a service that moves money, at any moment, again and again: `make soak-kill`, or
 
     python -m tests.load.treasury_kill_loop --rounds 100 --seed 1
 

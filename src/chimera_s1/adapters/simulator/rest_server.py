@@ -76,9 +76,13 @@ def rest_application(
     async def with_faults(request: web.Request, handler: Handler) -> web.StreamResponse:
         arrived_ms.set(clock.now_ms())
         action = faults.take_rest(venue, request.method, request.path)
-        if action is None:
-            return await handler(request)
-        return await under_fault(action, request, handler)
+        try:
+            if action is None:
+                return await handler(request)
+            return await under_fault(action, request, handler)
+        except ConnectionResetError:
+            # Whoever asked is gone, killed perhaps: nobody is there to be answered.
+            return web.Response()
 
     application = web.Application(middlewares=[_not_found, with_faults])
     meter = Meter(budget)

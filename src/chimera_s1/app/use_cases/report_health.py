@@ -2,6 +2,7 @@
 Health of the whole service: what each component reports, judged, and since when it is so.
 """
 
+import logging
 from collections.abc import Callable
 
 from msgspec import Struct
@@ -20,6 +21,8 @@ from chimera_s1.domain.resilience.health import (
 from chimera_s1.domain.resilience.trading_mode import TradingMode, trading_mode
 
 JUDGE_INTERVAL_MS = 500
+
+_log = logging.getLogger(__name__)
 
 
 class HealthSnapshot(Struct, frozen=True):
@@ -115,7 +118,7 @@ class ReportHealth:
         return HealthSnapshot(
             status=overall(components),
             ready=ready(components),
-            # Nothing halts this service: it publishes market data and spends no money.
+            # Nothing here halts the service; the kill switch is asked where money moves.
             mode=trading_mode(feed_fatal=feed_fatal, halted=False),
             shard=self._shard,
             version=self._version,
@@ -158,6 +161,7 @@ def _tell_changes(before: HealthSnapshot, now: HealthSnapshot, tell: HealthListe
         tell("mode.changed", {"from": before.mode.value, "to": now.mode.value})
     for old, new in zip(before.components, now.components, strict=True):
         if new.level is not old.level:
+            _log_change(old, new)
             tell(
                 "health.changed",
                 {
@@ -167,3 +171,12 @@ def _tell_changes(before: HealthSnapshot, now: HealthSnapshot, tell: HealthListe
                     "detail": new.detail,
                 },
             )
+
+
+def _log_change(old: Component, new: Component) -> None:
+    """
+    What may concern an operator; the lower levels come and go with the load.
+    """
+    if max(old.level, new.level) >= Level.ORANGE:
+        level = logging.WARNING if new.level > old.level else logging.INFO
+        _log.log(level, "%s is %s: %s", new.name, new.level.name, new.detail)
