@@ -95,6 +95,8 @@ class AppendInDoubtError(StoreUnavailableError):
     come to be there a little later, at its place or never.
     """
 
+    code = "store.in_doubt"
+
     def __init__(self, message: str, commit_id: str) -> None:
         super().__init__(message)
         self.commit_id = commit_id

@@ -3,6 +3,7 @@ Amounts of money, and how numbers are written for other services: the shortest e
 an exponent.
 """
 
+import re
 from decimal import Decimal, InvalidOperation, localcontext
 
 from chimera_s1.domain.errors import InvalidValueError
@@ -14,6 +15,9 @@ No amount is larger; more than there are. It bounds what arithmetic has to hold 
 """
 
 _PRECISION = 40
+_NUMBER = re.compile(
+    r"[+-]?(\d+(\.\d*)?|\.\d+)([eE][+-]?\d+)?|[+-]?(s?nan|inf(inity)?)", re.ASCII | re.IGNORECASE
+)
 
 
 def decimal_text(value: float) -> str:
@@ -49,6 +53,9 @@ def usdt(amount: Decimal | str | int) -> Decimal:
             than there are.
     """
     with localcontext(prec=_PRECISION):
+        # Decimal reads more than people write: 1_000, Arabic digits, white space around.
+        if isinstance(amount, str) and _NUMBER.fullmatch(amount) is None:
+            raise InvalidValueError("an amount is a decimal number, like 12.5")
         try:
             value = Decimal(amount)
         except InvalidOperation as error:

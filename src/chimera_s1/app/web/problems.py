@@ -115,7 +115,8 @@ def headers_of(error: Exception) -> Mapping[str, str]:
 def _kind(error: Exception) -> ProblemKind:
     match error:
         case ChimeraError():
-            return KIND_OF.get(type(error), INTERNAL)
+            # One of a kind is of that kind, whatever more it says.
+            return next((KIND_OF[k] for k in type(error).__mro__ if k in KIND_OF), INTERNAL)
         case NotFoundException():
             return NOT_FOUND
         case MethodNotAllowedException():

@@ -2,6 +2,7 @@
 Treasury events to and from the records of a ledger.
 """
 
+from decimal import Decimal
 from typing import Final, get_args
 
 import msgspec
@@ -9,7 +10,8 @@ from msgspec import Struct
 
 from chimera_s1.domain.errors import LedgerDamagedError
 from chimera_s1.domain.identifiers import TransferId
-from chimera_s1.domain.ledger.commit import NewEvent, RecordedEvent
+from chimera_s1.domain.ledger.commit import Document, NewEvent, RecordedEvent
+from chimera_s1.domain.money import exact_text
 from chimera_s1.domain.treasury.events import CapEvent, MovementEvent, TreasuryEvent
 
 _TAG: Final = "type"
@@ -72,9 +74,26 @@ def new_record(event: TreasuryEvent) -> NewEvent:
     """
     *event* as a ledger takes it.
     """
-    data = msgspec.to_builtins(event)
+    data = msgspec.to_builtins(event, builtin_types=(Decimal,))
     kind: str = data.pop(_TAG)
-    return NewEvent(stream_of(event), kind, VERSIONS[kind], data)
+    return NewEvent(stream_of(event), kind, VERSIONS[kind], _written_out(data))
+
+
+def _written_out(data: Document) -> Document:
+    """
+    Amounts as exact text without an exponent, which `str` would give the smallest of them.
+    """
+    return {name: _value_written_out(value) for name, value in data.items()}
+
+
+def _value_written_out(value: object) -> object:
+    match value:
+        case Decimal():
+            return exact_text(value)
+        case dict():
+            return _written_out(value)
+        case _:
+            return value
 
 
 def read_record(record: RecordedEvent) -> TreasuryEvent | UnknownEvent:

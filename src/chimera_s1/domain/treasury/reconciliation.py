@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from enum import StrEnum
 from hashlib import sha256
-from typing import TypeAlias
+from typing import TypeAlias, assert_never
 
 from msgspec import Struct
 
@@ -149,7 +149,9 @@ def find(
     claimed: frozenset[str],
 ) -> Found | InProgress | Nothing:
     """
-    The movement of *transfer* among *movements*, the nearest to its signature first.
+    The movement of *transfer* among *movements*: the nearest to its signature that did not fail.
+
+    One that is not at its end is waited for, also where a farther one is: that may be a human's.
 
     Args:
         transfer: Was sent, or may have been.
@@ -165,11 +167,15 @@ def find(
         key=lambda movement: abs(movement.moved_at - transfer.signed_at),
     )
     for movement in own:
-        if movement.status is MovementStatus.CONFIRMED:
-            return Found(movement)
-    for movement in own:
-        if movement.status is MovementStatus.PENDING:
-            return InProgress(movement)
+        match movement.status:
+            case MovementStatus.CONFIRMED:
+                return Found(movement)
+            case MovementStatus.PENDING:
+                return InProgress(movement)
+            case MovementStatus.FAILED:
+                pass
+            case _:
+                assert_never(movement.status)
     return Nothing()
 
 

@@ -16,6 +16,7 @@ from chimera_s1.domain.errors import LedgerDamagedError
 from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.ledger.commit import RecordedEvent
 from chimera_s1.domain.ledger.exactness import inexactness
+from chimera_s1.domain.money import exact_text
 from chimera_s1.domain.treasury.event_records import (
     VERSIONS,
     UnknownEvent,
@@ -245,4 +246,4 @@ def test_amounts_and_names_are_kept_to_the_last_digit(name: str, amount: Decimal
 
     assert again == event
     assert isinstance(again, CapRebooked)
-    assert str(again.amount) == str(amount)
+    assert recorded(event).data["amount"] == exact_text(amount)

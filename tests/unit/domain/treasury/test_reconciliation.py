@@ -125,7 +125,8 @@ def test_a_movement_that_is_anothers_is_passed_over() -> None:
         ((FAILED,), ""),
         ((FAILED, PENDING), "1 is under way"),
         ((FAILED, CONFIRMED), "1"),
-        ((PENDING, CONFIRMED), "1"),
+        ((PENDING, CONFIRMED), "0 is under way"),
+        ((CONFIRMED, PENDING), "0"),
     ],
 )
 def test_what_is_pending_is_waited_for_and_what_failed_is_absent(

@@ -197,7 +197,8 @@ class ExecuteTransfers:
 
     def _is_due(self, transfer: Transfer) -> bool:
         return (
-            len(self._in_flight) < IN_FLIGHT_MAX
+            transfer.mode is self._gateway.mode  # else its attempts would be of two kinds
+            and len(self._in_flight) < IN_FLIGHT_MAX
             and transfer.not_before <= self._clock.now_ms()
             and not self._ledger.open.rivals(transfer)
             and not self._rival_in_flight(transfer)
