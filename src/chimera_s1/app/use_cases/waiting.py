@@ -22,7 +22,8 @@ class Bell:
     """
 
     def __init__(self) -> None:
-        self._event = anyio.Event()
+        # Who waits sleeps in a scope that a ring ends; a task for each wait would cost far more.
+        self._sleepers: dict[anyio.CancelScope, Callable[[], bool]] = {}
         self.rung = 0
         """
         How often it has rung.
@@ -33,8 +34,9 @@ class Bell:
         Wake all who wait now.
         """
         self.rung += 1
-        self._event.set()
-        self._event = anyio.Event()
+        for sleeper, worth in self._sleepers.items():
+            if worth():
+                sleeper.cancel()
 
     async def heard(
         self,
@@ -60,18 +62,11 @@ class Bell:
             worth: Whether what has changed is worth a look; asked at each ring.
         """
         if self.rung <= after or not worth():
-            await self._ring_within(clock, limit_ms, worth)
+            with anyio.CancelScope() as sleeper:
+                self._sleepers[sleeper] = worth
+                try:
+                    await clock.sleep_ms(limit_ms)
+                finally:
+                    del self._sleepers[sleeper]
         if gather_ms:
             await clock.sleep_ms(gather_ms)
-
-    async def _ring_within(self, clock: Clock, limit_ms: float, worth: Callable[[], bool]) -> None:
-        async def give_up() -> None:
-            await clock.sleep_ms(limit_ms)
-            tasks.cancel_scope.cancel()
-
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(give_up)
-            await self._event.wait()
-            while not worth():
-                await self._event.wait()
-            tasks.cancel_scope.cancel()
