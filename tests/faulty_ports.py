@@ -7,7 +7,7 @@ from chimera_s1.adapters.memory.event_store import MemoryEventStore
 from chimera_s1.adapters.memory.operations_log import MemoryOperationsLog
 from chimera_s1.adapters.memory.treasury_gateway import ScriptedTreasuryGateway
 from chimera_s1.domain.errors import ChimeraError, PublisherUnavailableError, StoreUnavailableError
-from chimera_s1.domain.ledger.commit import Commit
+from chimera_s1.domain.ledger.commit import Commit, Head
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.event_store import AppendResult, SeqTaken
 from chimera_s1.domain.ports.operations_log import OperationsEvent
@@ -38,6 +38,8 @@ class TryingStore(MemoryEventStore):
     Attributes:
         pauses: How long it takes to say so, by the place of the commit, ms.
 
+        head_ms: How long it takes to find its end.
+
         full: Nothing can be written.
 
         refused: Appends that were not written since it is full.
@@ -48,10 +50,15 @@ class TryingStore(MemoryEventStore):
     def __init__(self, clock: Clock) -> None:
         super().__init__("treasury")
         self.pauses: dict[int, float] = {}
+        self.head_ms = 0.0
         self.full = False
         self.refused = 0
         self.taken = 0
         self._clock = clock
+
+    async def head(self) -> Head:
+        await self._clock.sleep_ms(self.head_ms)
+        return await super().head()
 
     async def append(self, commit: Commit) -> AppendResult:
         if self.full:

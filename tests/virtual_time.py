@@ -14,6 +14,10 @@ from typing import Any, ParamSpec, TypeVar
 import anyio
 
 EPOCH_MS = 1_796_000_000_000
+TURNS_MAX = 200_000
+"""
+So many turns of the loop in one moment are a storm.
+"""
 
 _Result = TypeVar("_Result")
 _Given = ParamSpec("_Given")
@@ -23,13 +27,18 @@ class _PatientSelector(selectors.SelectSelector):
     """Instead of waiting, it moves the loop's clock."""
 
     loop: "VirtualLoop"
+    turns = 0
 
     def select(self, timeout: float | None = None) -> list[Any]:
         ready = super().select(0)
+        self.turns += 1
+        if self.turns > TURNS_MAX:
+            raise RuntimeError("somebody is so busy that time does not pass")
         if not ready and timeout is None:
             raise RuntimeError("everybody waits for something that nobody will do")
         if not ready and timeout is not None and timeout > 0:
             self.loop.elapsed += timeout
+            self.turns = 0
         return ready
 
 

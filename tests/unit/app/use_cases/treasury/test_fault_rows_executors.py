@@ -3,6 +3,7 @@ The rows of the fault matrix about executors that pause, doubt the store, or are
 """
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from chimera_s1.adapters.memory.treasury_gateway import Misbehaviour
 from chimera_s1.domain.ports.treasury_gateway import Unknown
@@ -72,6 +73,7 @@ async def test_row_26_two_executors_send_each_attempt_once() -> None:
     store, leases = TryingStore(world.clock), LyingLeases()
     world.store, world.leases = store, loose(leases)
     names = [f"t{number}" for number in range(6)]
+    world.exchange.script += [Misbehaviour(executes=True, reply=Unknown("reset"))] * 6
     async with running(Instance(world)) as one, running(Instance(world)) as two:
         async with anyio.create_task_group() as asking:
             for number, name in enumerate(names):
@@ -85,6 +87,8 @@ async def test_row_26_two_executors_send_each_attempt_once() -> None:
     assert store.taken
     assert len(sent) == len(set(sent)) == 6
     assert {each.phase for each in ended} == {Phase.DONE}
+    for first, second in zip(ended[::2], ended[1::2], strict=True):
+        assert max(first.signed_at, second.signed_at) >= min(first.finished_at, second.finished_at)
     assert not await world.violations()
 
 
@@ -100,9 +104,16 @@ async def test_row_26_an_executor_whose_store_failed_leaves_the_others_attempt_a
     faults = Faults(How.ERROR_BEFORE, 1, "store.append")
     other = Instance(world)
     await Instance(world).requests.request(wish("t1"), "tester")
-    async with running(other):
-        await Process(world, faults).live_through(wish("t1"), 2 * MINUTE_MS)
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(Process(world, faults).run)
+        while not faults.fired:
+            await checkpoint()
+        other.start(tasks)
+        failed_at = world.clock.now_ms()
+        await world.clock.sleep_ms(2 * MINUTE_MS)
+        tasks.cancel_scope.cancel()
 
+    assert world.exchange.sent[0].signed_at == failed_at
     assert len(leases.believers) == 2
     assert faults.fired == "store.append"
     assert len(world.exchange.sent) == 1

@@ -241,6 +241,28 @@ def test_row_68_a_request_cancelled_at_any_await_can_be_asked_again() -> None:
     assert steps > 10
 
 
+@virtually
+async def test_row_68_a_result_is_written_down_although_the_executor_is_cancelled() -> None:
+    world = World()
+    store = TryingStore(world.clock)
+    world.store = store
+    heard = anyio.Event()
+    world.exchange.script.append(Misbehaviour(executes=True, hold=heard))
+    one = Instance(world)
+    await one.requests.request(wish("t1"), "tester")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(one.executor.run)
+        await world.exchange.until_sent()
+        store.head_ms = SECOND_MS
+        heard.set()
+        await world.clock.sleep_ms(SECOND_MS / 2)
+        tasks.cancel_scope.cancel()
+    ended = await one.transfer("t1")
+
+    assert (ended.phase, ended.evidence) == (Phase.DONE, Evidence.REPLY)
+    assert not await world.violations()
+
+
 async def execute_for_so_many(steps: int) -> bool:
     """Whether an executor that is cancelled after *steps* of the loop had done its work before."""
     world = World()

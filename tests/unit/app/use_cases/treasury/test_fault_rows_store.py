@@ -206,15 +206,18 @@ async def test_row_46_a_newer_event_stops_its_own_transfer_and_no_other() -> Non
 async def test_row_46_an_unknown_outcome_that_a_newer_program_tells_of_holds_up_no_other() -> None:
     world = World()
     world.exchange.history_lag_ms = MINUTE_MS
-    world.exchange.script += [Misbehaviour(executes=True, reply=Unknown("reset"))] * 2
+    world.exchange.script += [Misbehaviour(executes=True, reply=Unknown("reset"))] * 3
     async with running(Instance(world)) as one:
         await one.requests.request(wish("t1", 11), "tester")
         blessed = await one.transfer("t1")
         await newer_program_writes(world, "transfer/t1", blessed.version)
         await one.requests.request(wish("t2", 12), "tester")
+        await world.clock.sleep_ms(60 * MINUTE_MS)
+        assert (await one.transfer("t2")).phase is Phase.DONE
+        await one.requests.request(wish("t3", 13), "tester")
         await world.clock.sleep_ms(5 * MINUTE_MS)
 
-        assert (await one.transfer("t2")).phase is Phase.DONE
+        assert (await one.transfer("t3")).phase is Phase.DONE
         assert (await one.transfer("t1")).phase is Phase.UNKNOWN
         assert one.level() is not Level.RED
 
