@@ -15,7 +15,8 @@ import pytest
 from chimera_s1.app.ledger_stores import SQLITE_FILE
 from tests.arango_double.process import double_process
 from tests.contract.service_process import PATIENCE_S
-from tests.contract.treasury_service import OTHER_TOKEN, POST, Site
+from tests.contract.treasury_desk import OTHER_TOKEN
+from tests.contract.treasury_service import POST, Site
 from tests.processes import finished
 
 FLOOD = 400

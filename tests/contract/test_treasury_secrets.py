@@ -14,16 +14,8 @@ import httpx
 from chimera_s1.adapters.simulator.config import DEMO_KEY
 from chimera_s1.domain.ledger.commit import Entry
 from tests.contract.service_process import redis_at
-from tests.contract.treasury_service import (
-    OPERATIONS,
-    OTHER_TOKEN,
-    POST,
-    READER_TOKEN,
-    TRADER_TOKEN,
-    TRANSFER,
-    Desk,
-    Site,
-)
+from tests.contract.treasury_desk import OTHER_TOKEN, READER_TOKEN, TRADER_TOKEN, TRANSFER, Desk
+from tests.contract.treasury_service import OPERATIONS, POST, Site
 
 PASSWORD = "correct horse/battery"
 WRONG_PASSWORD = "wrong horse/staple"

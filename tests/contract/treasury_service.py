@@ -7,9 +7,8 @@ The treasury as real processes: the service, the exchange's simulator, a Redis, 
 `site` is a fixture of all contract suites.
 """
 
-import os
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,6 @@ import anyio
 import httpx
 import msgspec
 import pytest
-from anyio import to_thread
 
 from chimera_s1.adapters.redis.embedded import EmbeddedRedis
 from chimera_s1.adapters.redis.server_process import ServerProcess
@@ -29,25 +27,22 @@ from chimera_s1.adapters.sqlite.transfer_projection import SqliteTransferProject
 from chimera_s1.adapters.system.token_file import write_token_file
 from chimera_s1.app.ledger_stores import SQLITE_FILE, TREASURY
 from chimera_s1.app.use_cases.treasury.project_transfers import CURSOR as PROJECTED
-from chimera_s1.domain.access.scopes import Scope
-from chimera_s1.domain.access.tokens import make_token
 from chimera_s1.domain.ledger.commit import Entry
 from tests.contract.service_process import (
     MODULE,
     PATIENCE_S,
-    Service,
     StreamReader,
     redis_at,
     service_process,
     simulated,
 )
+from tests.contract.treasury_desk import TOKENS, Desk
 from tests.processes import ChimeraProcess, simulator_process
 from tests.simulator_client import Simulation, simulation
 from tests.treasury_books import books_of, folded, undecided, unexplained
 from tests.treasury_invariants import read_all, violations_of
 
 POST = "POST /sapi/v1/asset/transfer"
-TRANSFER = "/xchg/treasury/transfer"
 OPERATIONS = "ops:events"
 QUICK = {
     "S1_TREASURY_LOOK_MS": "100",
@@ -61,97 +56,6 @@ Of an exchange that is as quick as the simulator.
 
 _LOOK_AGAIN_S = 0.02
 _WALLETS = {"MAIN_UMFUTURE": ("SPOT", "FUTURES"), "UMFUTURE_MAIN": ("FUTURES", "SPOT")}
-
-TRADER_TOKEN, _TRADER = make_token(
-    "trader",
-    b"t" * 32,
-    actor="treasury-bot",
-    scopes=[Scope.TREASURY_TRANSFER, Scope.READ],
-    created_at=0,
-)
-OTHER_TOKEN, _OTHER = make_token(
-    "other", b"o" * 32, actor="other-bot", scopes=[Scope.TREASURY_TRANSFER], created_at=0
-)
-READER_TOKEN, _READER = make_token(
-    "reader", b"r" * 32, actor="dashboard", scopes=[Scope.READ], created_at=0
-)
-_TOKENS = [_TRADER, _OTHER, _READER]
-
-
-class Desk:
-    """
-    A running service, and a client that may ask it for everything.
-    """
-
-    def __init__(self, service: Service, http: httpx.AsyncClient) -> None:
-        self.service = service
-        self.http = http
-
-    async def transfer(
-        self, key: str, amount: Any = "10", *, back: bool = False, token: str = TRADER_TOKEN
-    ) -> httpx.Response:
-        """
-        Ask for a transfer from spot to futures, or *back*.
-        """
-        source, target = ("FUTURES", "SPOT") if back else ("SPOT", "FUTURES")
-        body = {"from": source, "to": target, "amount_usdt": amount}
-        headers = {"Idempotency-Key": key, "Authorization": f"Bearer {token}"}
-        return await self.http.post(TRANSFER, json=body, headers=headers)
-
-    @asynccontextmanager
-    async def asking(
-        self, key: str, amount: Any = "10", *, back: bool = False
-    ) -> AsyncIterator[list[httpx.Response]]:
-        """
-        Ask for it during the block; after it, the reply is in the list if one came.
-        """
-        replies: list[httpx.Response] = []
-
-        async def ask() -> None:
-            with suppress(httpx.HTTPError):
-                replies.append(await self.transfer(key, amount, back=back))
-
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(ask)
-            yield replies
-
-    async def standing(self, key: str) -> dict[str, Any]:
-        """
-        `GET /xchg/treasury/transfer/<key>`.
-        """
-        reply = await self.read(f"transfer/{key}")
-        assert reply.status_code == 200, reply.text
-        body: dict[str, Any] = reply.json()
-        return body
-
-    async def read(self, path: str, token: str = READER_TOKEN) -> httpx.Response:
-        """
-        A GET below `/xchg/treasury`.
-        """
-        headers = {"Authorization": f"Bearer {token}"}
-        return await self.http.get(f"/xchg/treasury/{path}", headers=headers)
-
-    async def treasury(self) -> dict[str, Any]:
-        """
-        The component of `/health`.
-        """
-        components: list[dict[str, Any]] = (await self.http.get("/health")).json()["components"]
-        return next(each for each in components if each["name"] == "treasury")
-
-    async def kill(self) -> None:
-        """
-        SIGKILL; returns when it is gone.
-        """
-        self.service.process.kill()
-        await self.service.ended()
-
-    async def stopped(self) -> None:
-        """
-        Wait until a signal has made it stand still.
-        """
-        pid = self.service.process.pid
-        with anyio.fail_after(PATIENCE_S):
-            await to_thread.run_sync(os.waitid, os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)
 
 
 class Site:
@@ -173,7 +77,7 @@ class Site:
         self._tokens = directory / "tokens.json"
         self._ready: Mapping[str, str] = exchange.ready
         self._moved_before = 0
-        write_token_file(self._tokens, _TOKENS)
+        write_token_file(self._tokens, TOKENS)
 
     async def open(self) -> None:
         """
@@ -244,13 +148,19 @@ class Site:
         _, amounts = await self.sim.control("GET", "/sim/balances")
         return [Decimal(amounts[name]["USDT"]) for name in ("spot", "futures")]
 
-    async def relayed(self) -> list[str]:
+    async def relayed(self, entries: Iterable[Entry]) -> list[str]:
         """
-        The `event_id`s on `ops:events`, in order.
+        The `event_id`s of *entries* on `ops:events`, in order.
+
+        Other ledgers have told their events there too, under the same names: a ledger's are those
+        with its hashes.
         """
+        own = set(_events(entries))
         async with redis_at(self.node.address.port) as redis:
-            entries: Any = await redis.xrange(OPERATIONS)
-        return [msgspec.json.decode(fields["detail_json"])["event_id"] for _, fields in entries]
+            told: Any = await redis.xrange(OPERATIONS)
+        details = [msgspec.json.decode(fields["detail_json"]) for _, fields in told]
+        names = [(detail["event_id"], detail.get("hash", "")) for detail in details]
+        return [name for name, digest in names if (name, digest) in own]
 
     async def at_rest(self) -> None:
         """
@@ -270,12 +180,11 @@ class Site:
             store = SqliteEventStore(database, TREASURY)
             entries = await read_all(store)
             books = books_of(entries, (await self._transfers())[self._moved_before :])
-            own = set(_event_ids(entries))
             return [
                 *await violations_of(
                     store,
                     books=books,
-                    relayed=[name for name in await self.relayed() if name in own],
+                    relayed=await self.relayed(entries),
                     projection=SqliteTransferProjection(database),
                 ),
                 *unexplained(entries, books),
@@ -296,7 +205,8 @@ class Site:
         book = folded(entries)
         if book.waiting or book.unresolved or book.unverified or projected < len(entries):
             return True
-        return not set(_event_ids(entries)) <= set(await self.relayed())
+        names = {name for name, _ in _events(entries)}
+        return not names <= set(await self.relayed(entries))
 
     def _database(self) -> SqliteDatabase:
         return SqliteDatabase(self.state_dir / SQLITE_FILE, read_only=True)
@@ -353,5 +263,6 @@ async def open_site(
         yield site
 
 
-def _event_ids(entries: Iterable[Entry]) -> list[str]:
-    return [record.id for entry in entries for record in entry.commit.events]
+def _events(entries: Iterable[Entry]) -> Iterator[tuple[str, str]]:
+    for entry in entries:
+        yield from ((record.id, entry.commit.hash) for record in entry.commit.events)

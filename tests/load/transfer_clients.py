@@ -11,7 +11,8 @@ import anyio
 import httpx
 from msgspec import Struct
 
-from tests.contract.treasury_service import POST, TRADER_TOKEN, TRANSFER, Site
+from tests.contract.treasury_desk import TRADER_TOKEN, TRANSFER
+from tests.contract.treasury_service import POST, Site
 
 CLIENTS = 3
 AMOUNTS = tuple(str(amount) for amount in range(5, 17))

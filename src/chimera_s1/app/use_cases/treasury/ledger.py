@@ -332,9 +332,8 @@ class TreasuryLedger:
         # Read for the situation: where there is no transfer, there is nothing in its stream.
         versions = {transfer_stream(transfer_id): 0 if transfer is None else transfer.version}
         for event in draft.events:
-            if event.stream in versions:
-                continue
-            versions[event.stream] = await self._version(event.stream)
+            if event.stream not in versions:
+                versions[event.stream] = await self._version(event.stream)
         return versions
 
     async def _version(self, stream: str) -> int:

@@ -1,0 +1,109 @@
+"""
+A client of a running treasury service, and the tokens that it has.
+"""
+
+import os
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import anyio
+import httpx
+from anyio import to_thread
+
+from chimera_s1.domain.access.scopes import Scope
+from chimera_s1.domain.access.tokens import make_token
+from tests.contract.service_process import PATIENCE_S, Service
+
+TRANSFER = "/xchg/treasury/transfer"
+
+TRADER_TOKEN, _TRADER = make_token(
+    "trader",
+    b"t" * 32,
+    actor="treasury-bot",
+    scopes=[Scope.TREASURY_TRANSFER, Scope.READ],
+    created_at=0,
+)
+OTHER_TOKEN, _OTHER = make_token(
+    "other", b"o" * 32, actor="other-bot", scopes=[Scope.TREASURY_TRANSFER], created_at=0
+)
+READER_TOKEN, _READER = make_token(
+    "reader", b"r" * 32, actor="dashboard", scopes=[Scope.READ], created_at=0
+)
+TOKENS = [_TRADER, _OTHER, _READER]
+
+
+class Desk:
+    """
+    A running service, and a client that may ask it for everything.
+    """
+
+    def __init__(self, service: Service, http: httpx.AsyncClient) -> None:
+        self.service = service
+        self.http = http
+
+    async def transfer(
+        self, key: str, amount: Any = "10", *, back: bool = False, token: str = TRADER_TOKEN
+    ) -> httpx.Response:
+        """
+        Ask for a transfer from spot to futures, or *back*.
+        """
+        source, target = ("FUTURES", "SPOT") if back else ("SPOT", "FUTURES")
+        body = {"from": source, "to": target, "amount_usdt": amount}
+        headers = {"Idempotency-Key": key, "Authorization": f"Bearer {token}"}
+        return await self.http.post(TRANSFER, json=body, headers=headers)
+
+    @asynccontextmanager
+    async def asking(
+        self, key: str, amount: Any = "10", *, back: bool = False
+    ) -> AsyncIterator[list[httpx.Response]]:
+        """
+        Ask for it during the block; after it, the reply is in the list if one came.
+        """
+        replies: list[httpx.Response] = []
+
+        async def ask() -> None:
+            with suppress(httpx.HTTPError):
+                replies.append(await self.transfer(key, amount, back=back))
+
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(ask)
+            yield replies
+
+    async def standing(self, key: str) -> dict[str, Any]:
+        """
+        `GET /xchg/treasury/transfer/<key>`.
+        """
+        reply = await self.read(f"transfer/{key}")
+        assert reply.status_code == 200, reply.text
+        body: dict[str, Any] = reply.json()
+        return body
+
+    async def read(self, path: str, token: str = READER_TOKEN) -> httpx.Response:
+        """
+        A GET below `/xchg/treasury`.
+        """
+        headers = {"Authorization": f"Bearer {token}"}
+        return await self.http.get(f"/xchg/treasury/{path}", headers=headers)
+
+    async def treasury(self) -> dict[str, Any]:
+        """
+        The component of `/health`.
+        """
+        components: list[dict[str, Any]] = (await self.http.get("/health")).json()["components"]
+        return next(each for each in components if each["name"] == "treasury")
+
+    async def kill(self) -> None:
+        """
+        SIGKILL; returns when it is gone.
+        """
+        self.service.process.kill()
+        await self.service.ended()
+
+    async def stopped(self) -> None:
+        """
+        Wait until a signal has made it stand still.
+        """
+        pid = self.service.process.pid
+        with anyio.fail_after(PATIENCE_S):
+            await to_thread.run_sync(os.waitid, os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)
