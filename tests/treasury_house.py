@@ -56,6 +56,7 @@ IN = Direction.SPOT_TO_FUTURES
 OUT = Direction.FUTURES_TO_SPOT
 LIMITS = Limits(directions=(IN, OUT), min=Decimal(1), max=Decimal(1000), daily_cap=Decimal(10_000))
 LOOKS = Backoff(base_ms=2_000, max_wait_ms=60_000, jitter_ms=0)
+AGAIN = Backoff(base_ms=500, max_wait_ms=5_000, jitter_ms=0)
 ATTEMPTS_MAX = 50
 Begun = TransferRequested | TransferRejected
 
@@ -69,6 +70,14 @@ class Switches:
         self.stopping = False
         self.enabled = True
         self.limits = LIMITS
+
+    def admission(self) -> Admission:
+        return Admission(
+            enabled=self.enabled,
+            kill_switch=lambda: self.kill,
+            mode=lambda: self.mode,
+            stopping=lambda: self.stopping,
+        )
 
 
 class World:
@@ -162,26 +171,11 @@ class Instance:
         gateway = gateway or world.exchange
         leases = leases or world.leases
         clock = world.clock
-
-        def exchange_ms() -> float:
-            return world.exchange.exchange_ms + self.skew_ms
-
         draw = world.random.random
         switches = world.switches
         cursors = cursors or world.cursors
-        self.ledger = TreasuryLedger(
-            store,
-            clock=clock,
-            new_id=world.new_id,
-            draw=draw,
-            remembered=partial(cursors.position, RELAYED),
-        )
-        self.admission = Admission(
-            enabled=switches.enabled,
-            kill_switch=lambda: switches.kill,
-            mode=lambda: switches.mode,
-            stopping=lambda: switches.stopping,
-        )
+        self.ledger = _ledger(world, store, cursors)
+        self.admission = switches.admission()
         self.requests = RequestTransfers(
             self.ledger,
             self.admission,
@@ -197,7 +191,7 @@ class Instance:
             JobLease("treasury.executor", leases, name, clock),
             self.admission,
             clock=clock,
-            exchange_ms=exchange_ms,
+            exchange_ms=self.exchange_ms,
             doubt_clock=self._doubt,
             draw=draw,
             policy=world.policy,
@@ -207,22 +201,20 @@ class Instance:
             gateway,
             JobLease("treasury.reconciler", leases, name, clock),
             clock=clock,
-            exchange_ms=exchange_ms,
+            exchange_ms=self.exchange_ms,
             is_in_flight=self.executor.is_in_flight,
             patience=world.patience,
             looks=world.looks,
             look_ms=world.policy.look_ms,
         )
         self.relay = RelayLedger(
-            store,
-            cursors,
-            operations or world.operations,
-            self.ledger,
-            clock=clock,
-            retries=Backoff(base_ms=500, max_wait_ms=5_000, jitter_ms=0),
+            store, cursors, operations or world.operations, self.ledger, clock=clock, retries=AGAIN
         )
         projection = projection or world.projection
         self.projector = ProjectTransfers(store, projection, cursors, self.ledger, clock)
+
+    def exchange_ms(self) -> float:
+        return self.world.exchange.exchange_ms + self.skew_ms
 
     def _doubt(self) -> None:
         self.doubts += 1
@@ -256,6 +248,16 @@ class Instance:
             switch=lambda: "",
         )
         return level_of(report.report())
+
+
+def _ledger(world: World, store: EventStore, cursors: CursorStore) -> TreasuryLedger:
+    return TreasuryLedger(
+        store,
+        clock=world.clock,
+        new_id=world.new_id,
+        draw=world.random.random,
+        remembered=partial(cursors.position, RELAYED),
+    )
 
 
 @asynccontextmanager

@@ -1,6 +1,6 @@
 """
-A fault at the first call of a port, then at the second, and so on until a whole run meets none: two
-transfers, one of them with a lost reply, end well wherever it strikes.
+A fault at the first call of a port, then at the second, and so on until a whole run meets none:
+three transfers, one with a lost reply and one with a lost request, end well wherever it strikes.
 """
 
 import sys
@@ -19,7 +19,7 @@ from tests.virtual_time import run_virtually
 
 HORIZON_MS = 180_000
 QUICK = Patience(execution_ms=1_000, history_lag_ms=1_000, clean_reads=2, clean_spread_ms=1_000)
-WISHES = (wish("honest", 10), wish("unheard", 25))
+WISHES = (wish("honest", 10), wish("unheard", 25), wish("lost", 40))
 POINTS_MAX = 1_000
 
 
@@ -30,6 +30,7 @@ def a_world() -> World:
     world.exchange.script += [
         Misbehaviour(executes=True),
         Misbehaviour(executes=True, reply=Unknown("reset")),
+        Misbehaviour(reply=Unknown("reset")),
     ]
     return world
 
