@@ -20,6 +20,7 @@ import pytest
 
 from chimera_s1.adapters.redis.embedded import EmbeddedRedis
 from chimera_s1.adapters.redis.server_process import ServerProcess
+from chimera_s1.adapters.simulator.config import DEMO_KEY
 from chimera_s1.adapters.sqlite.cursor_store import SqliteCursorStore
 from chimera_s1.adapters.sqlite.database import SqliteDatabase
 from chimera_s1.adapters.sqlite.event_store import SqliteEventStore
@@ -69,13 +70,13 @@ class Site:
     """
 
     def __init__(
-        self, directory: Path, node: ServerProcess, exchange: ChimeraProcess, sim: Simulation
+        self, directory: Path, node: ServerProcess, exchange: Mapping[str, str], sim: Simulation
     ) -> None:
         self.state_dir = directory / "state"
         self.sim = sim
         self.node = node
         self._tokens = directory / "tokens.json"
-        self._ready: Mapping[str, str] = exchange.ready
+        self._exchange = exchange
         self._moved_before = 0
         write_token_file(self._tokens, TOKENS)
 
@@ -90,9 +91,9 @@ class Site:
         Settings of a service here.
         """
         return {
-            **simulated(self._ready, "BTCUSDT"),
-            "S1_BINANCE_KEY": self._ready["api_key"],
-            "S1_BINANCE_SECRET": self._ready["api_secret"],
+            **simulated(self._exchange, "BTCUSDT"),
+            "S1_BINANCE_KEY": DEMO_KEY.key,
+            "S1_BINANCE_SECRET": DEMO_KEY.secret,
             "S1_REDIS_ADDRESSES": str(self.node.address),
             "S1_API_TOKENS_FILE": str(self._tokens),
             **QUICK,
@@ -245,18 +246,18 @@ async def site(
     """
     For one service after the other, without faults.
     """
-    async with open_site(tmp_path, treasury_redis, treasury_exchange) as opened:
+    async with open_site(tmp_path, treasury_redis, treasury_exchange.ready) as opened:
         yield opened
 
 
 @asynccontextmanager
 async def open_site(
-    directory: Path, node: ServerProcess, exchange: ChimeraProcess
+    directory: Path, node: ServerProcess, exchange: dict[str, str]
 ) -> AsyncIterator[Site]:
     """
-    A site in *directory*, without faults.
+    A site in *directory*, without faults; *exchange* has the simulator's addresses.
     """
-    async with simulation(exchange.ready) as sim:
+    async with simulation(exchange) as sim:
         site = Site(directory, node, exchange, sim)
         await sim.control("DELETE", "/sim/faults")
         await site.open()

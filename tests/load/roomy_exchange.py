@@ -32,6 +32,7 @@ async def run() -> None:
         account=AccountConfig(spot_usdt=USDT, futures_usdt=USDT),
         sapi_ip_weight=WEIGHT,
         sapi_uid_weight=WEIGHT,
+        perp_ip_weight=WEIGHT,
     )
     async with anyio.create_task_group() as tasks:
         addresses = await tasks.start(Simulator(config, SystemClock()).run)

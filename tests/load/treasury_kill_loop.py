@@ -34,9 +34,10 @@ from chimera_s1.domain.treasury.daily_cap import utc_day
 from chimera_s1.domain.treasury.open_transfers import OpenTransfers
 from tests.contract.service_process import Service, service_process
 from tests.contract.treasury_service import Site, open_site
+from tests.load.machine import divide_cores
 from tests.load.report import say
+from tests.load.running import child
 from tests.load.transfer_clients import CLIENTS, Counterparty, Memory, Weather
-from tests.processes import simulator_process
 from tests.treasury_books import standings
 
 KILL_AFTER_MS = (5, 500)
@@ -58,6 +59,7 @@ After that a silent history proves absence: receive window, execution, lag and m
 """
 
 DRAIN_S = 60.0
+TOLD_EVERY = 10
 SETTINGS = {
     "S1_RATE_LIMIT_PER_S": "10000",
     # What was relayed is relayed again at each start; the check wants all of it.
@@ -128,6 +130,8 @@ class Verdict(Struct, frozen=True):
 
         standings: How many transfers ended how, by the ledger.
 
+        log: Of the last life.
+
         violations: What must not be.
     """
 
@@ -137,6 +141,7 @@ class Verdict(Struct, frozen=True):
     moved: int
     memory: Memory
     fired: Counter[str]
+    log: str
     violations: list[str]
 
 
@@ -162,16 +167,18 @@ class KillLoop:
             for _ in range(CLIENTS):
                 tasks.start_soon(self._clients.ask)
             tasks.start_soon(self._weather.blow)
-            for _ in range(rounds):
+            for number in range(rounds):
                 await self._live_and_die()
+                if number % TOLD_EVERY == TOLD_EVERY - 1:
+                    say(f"killed {number + 1} times, {self._memory.asked} transfers ...")
             tasks.cancel_scope.cancel()
         await self._weather.clear()
         await anyio.sleep(SETTLE_S)
-        async with self._life():
-            with anyio.fail_after(DRAIN_S):
+        async with self._life() as service:
+            with anyio.move_on_after(DRAIN_S):  # what is open after that is a violation
                 while not await self._ledger.look():  # noqa: ASYNC110 (another process writes it)
                     await anyio.sleep(_LOOK_AGAIN_S)
-        return await self._judge(rounds)
+        return await self._judge(rounds, service.output)
 
     async def _live_and_die(self) -> None:
         async with self._life() as service:
@@ -202,7 +209,7 @@ class KillLoop:
         async with service_process(self._site.state_dir, environ) as service:
             yield service
 
-    async def _judge(self, kills: int) -> Verdict:
+    async def _judge(self, kills: int, log: str) -> Verdict:
         ended = standings(self._ledger.entries)
         return Verdict(
             kills=kills,
@@ -211,6 +218,7 @@ class KillLoop:
             moved=len(await self._site.moved()),
             memory=self._memory,
             fired=self._weather.fired,
+            log=log,
             violations=[*await self._site.violations(), *untrue(self._memory, ended)],
         )
 
@@ -233,11 +241,10 @@ async def kill_loop(directory: Path, rounds: int, seed: int) -> Verdict:
     """
     A run with a simulator and a Redis of its own.
     """
-    account = ("--spot-usdt", "1000000", "--futures-usdt", "1000000")
     async with (
-        simulator_process("--symbols", "BTCUSDT", "--rate", "20", *account) as exchange,
+        child(divide_cores().sender, "tests.load.roomy_exchange") as exchange,
         EmbeddedRedis(directory / "redis", binary=find_redis_server("")) as redis,
-        open_site(directory, redis.nodes[0], exchange) as site,
+        open_site(directory, redis.nodes[0], await exchange.line()) as site,
     ):
         return await KillLoop(site, seed).run(rounds)
 
@@ -250,6 +257,8 @@ def tell(verdict: Verdict, seed: int) -> None:
     say(f"seed {seed}, {verdict.kills} times kill -9, which found transfers {_counts(verdict.hit)}")
     say(f"{memory.asked} transfers, {_counts(verdict.standings)}; {verdict.moved} movements")
     say(f"answers {_counts(memory.statuses)}, {memory.lost} lost; faults {_counts(verdict.fired)}")
+    if verdict.violations:
+        say(verdict.log)
     for violation in verdict.violations:
         say(f"  {violation}")
     say(f"{len(verdict.violations)} violations" if verdict.violations else "every invariant held")

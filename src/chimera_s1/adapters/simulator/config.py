@@ -7,6 +7,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from chimera_s1.adapters.simulator.exchange_info import PERP_WEIGHT_LIMIT
 from chimera_s1.adapters.simulator.scenario import Scenario
 
 LOOPBACK = "127.0.0.1"
@@ -75,6 +76,9 @@ class SimulatorConfig(Struct, frozen=True, kw_only=True):
         sapi_ip_weight: What one address may ask for under `/sapi` in a minute.
 
         sapi_uid_weight: What the account may; a transfer takes 900 of it.
+
+        perp_ip_weight: What one address may ask of the futures in a minute; a read of the income
+            takes 30 of it.
     """
 
     host: str = LOOPBACK
@@ -93,6 +97,7 @@ class SimulatorConfig(Struct, frozen=True, kw_only=True):
     account: AccountConfig = AccountConfig()
     sapi_ip_weight: int = 12_000
     sapi_uid_weight: int = 180_000
+    perp_ip_weight: int = PERP_WEIGHT_LIMIT
 
 
 class SimulatorAddresses(Struct, frozen=True, kw_only=True):

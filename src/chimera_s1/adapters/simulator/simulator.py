@@ -21,7 +21,7 @@ from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.config import LOOPBACK, SimulatorAddresses, SimulatorConfig
 from chimera_s1.adapters.simulator.control_plane import ControlPlane
 from chimera_s1.adapters.simulator.control_wallet import WalletControl
-from chimera_s1.adapters.simulator.exchange_info import PERP_WEIGHT_LIMIT, SPOT_WEIGHT_LIMIT
+from chimera_s1.adapters.simulator.exchange_info import SPOT_WEIGHT_LIMIT
 from chimera_s1.adapters.simulator.faults import FaultRegistry
 from chimera_s1.adapters.simulator.hub import StreamHub
 from chimera_s1.adapters.simulator.market import Market
@@ -114,7 +114,7 @@ class Simulator:
         host = config.host
         wallet = Wallet(_balances(config), self._clock, self._keeper(stack))
         spot_rest = self._rest(Venue.SPOT, self._spot_routes(wallet), SPOT_WEIGHT_LIMIT)
-        perp_rest = self._rest(Venue.PERP, self._perp_routes(wallet), PERP_WEIGHT_LIMIT)
+        perp_rest = self._rest(Venue.PERP, self._perp_routes(wallet), self._config.perp_ip_weight)
         hubs = tuple(self._hubs.values())
         control = ControlPlane(
             hubs, self._pump, self._clock, self._faults, self._player, wallet=WalletControl(wallet)
