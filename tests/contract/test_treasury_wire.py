@@ -156,11 +156,12 @@ def closed_port() -> Iterator[int]:
 
 
 async def test_a_refused_connection_has_sent_nothing(closed_port: int) -> None:
-    """So it may be tried again."""
+    """So it may be tried again; the system's own word for it is told."""
     async with gateway_to(f"http://{HOST}:{closed_port}") as gateway:
         said = await gateway.submit(gateway.sign(ORDER))
 
     assert isinstance(said, NotSent)
+    assert "Connection refused" in said.cause
 
 
 @pytest.mark.parametrize(

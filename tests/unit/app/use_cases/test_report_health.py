@@ -2,6 +2,7 @@
 Health: judged by the domain's table, dated by when it changed, said so that people can act.
 """
 
+import logging
 from dataclasses import dataclass
 
 import anyio
@@ -126,10 +127,13 @@ async def test_a_level_is_dated_by_its_change_not_by_the_question() -> None:
     assert since == [1_000_000, 1_000_000, 1_010_000, 1_010_000]
 
 
-async def test_a_change_is_dated_when_nobody_asks() -> None:
+async def test_a_change_is_dated_and_logged_when_nobody_asks(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """
     The worker sees the fall and the recovery; a question a minute later is told when they were.
     """
+    caplog.set_level(logging.INFO)
     clock, store = ManualClock(0), Store(WELL)
     service = health(clock)
     service.register("redis", store.report, required=True)
@@ -149,6 +153,10 @@ async def test_a_change_is_dated_when_nobody_asks() -> None:
 
     assert service.snapshot().components[0].since == 2 * JUDGE_INTERVAL_MS
     assert told == [("health.changed", "GREEN", "RED"), ("health.changed", "RED", "GREEN")]
+    fall, recovery = caplog.records
+    assert (fall.levelno, recovery.levelno) == (logging.WARNING, logging.INFO)
+    assert fall.message.startswith("redis is RED: ")
+    assert recovery.message.startswith("redis is GREEN: ")
 
 
 async def test_a_fatal_feed_changes_the_mode_and_so_does_its_recovery() -> None:
