@@ -6,6 +6,8 @@ turn a request that never arrived into one of which nothing is known. So there i
 here, and no retry, no redirect, no proxy from the environment.
 """
 
+import os
+import socket
 import ssl
 from hashlib import sha256
 from typing import NoReturn
@@ -199,12 +201,18 @@ class TransferPost:
 
 def _told(error: Exception) -> str:
     """
-    With the operating system's word, which httpx leaves to the causes: `Connection refused`.
+    With the system's own word, which httpx leaves to the causes: `Connection refused`.
     """
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     cause: BaseException | None = error
     while cause is not None:
-        if isinstance(cause, OSError) and cause.strerror:
-            return harmless(f"{text} ({cause.strerror})")
+        if isinstance(cause, OSError) and cause.errno:
+            return harmless(f"{text} ({_reason(cause)})")
         cause = cause.__cause__ or cause.__context__
     return harmless(text)
+
+
+def _reason(error: OSError) -> str:
+    if isinstance(error, ssl.SSLError | socket.gaierror):
+        return error.strerror or str(error)  # numbered by themselves
+    return os.strerror(error.errno or 0)
