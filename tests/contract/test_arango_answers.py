@@ -77,6 +77,21 @@ async def test_a_query_that_lags_is_found_out(rig: StoreRig) -> None:
     assert lagging.fired == 1
 
 
+async def test_a_stream_is_told_by_who_knows_what_was_known_before(rig: StoreRig) -> None:
+    """
+    A used key that looks free would move its money a second time.
+    """
+    lagging = rig.double.faults.arm("stale", coordinator=0, times=None)
+    commits = await append_some(rig.events, 3)
+
+    for _ in range(4):
+        assert len(await rig.events.read_stream("transfer/a")) == len(commits)
+        assert await rig.events.head() == head_of(commits[-1])
+        assert len(await rig.events.read(1, 10)) == len(commits) - 1
+
+    assert lagging.fired >= 4
+
+
 async def test_the_rest_of_a_result_is_asked_of_who_has_it(rig: StoreRig) -> None:
     """
     And not of whose turn it is.

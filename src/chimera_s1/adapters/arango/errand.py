@@ -14,6 +14,7 @@ from msgspec import Struct, field
 from chimera_s1.adapters.arango.coordinator import Asked, Coordinator, Reply, blamed
 from chimera_s1.adapters.arango.errors import (
     ArangoFault,
+    LagsError,
     NoReplyError,
     RefusedError,
     StrangeDocumentError,
@@ -161,12 +162,21 @@ class Errand:
             raise
         return _read(reply.text, kind, reply)
 
-    def find_many(self, collection: str, keys: Sequence[str]) -> list[Document | None]:
+    def find_many(
+        self, collection: str, keys: Sequence[str], knowing: str = ""
+    ) -> list[Document | None]:
         """
         The documents of *keys*, None where there is none; raises as `ask`.
+
+        Args:
+            collection: Of all of them.
+
+            keys: Of each.
+
+            knowing: As in `query`.
         """
         asked = Asked("put", f"/_api/document/{collection}", {"onlyget": "1"}, list(keys))
-        return self.repeat(lambda: _documents(self.once(asked), len(keys)))
+        return self.repeat(lambda: _documents(self.once(asked, self._one(knowing)), len(keys)))
 
     def write_many(self, asked: Asked, number: int) -> list[Document]:
         """
@@ -204,10 +214,27 @@ class Errand:
         return True
 
     def query(
-        self, text: str, binds: Mapping[str, BindValue], kind: type[T], batch_size: int = 1
+        self,
+        text: str,
+        binds: Mapping[str, BindValue],
+        kind: type[T],
+        batch_size: int = 1,
+        knowing: str = "",
     ) -> list[T]:
         """
         All that the AQL *text*, which only reads, returns, each a *kind*; raises as `ask`.
+
+        Args:
+            text: AQL.
+
+            binds: For its parameters.
+
+            kind: Of each row.
+
+            batch_size: Rows an answer.
+
+            knowing: `collection/key` of a document that is known to be there. Who does not have it
+                lags, and somebody else is asked. Empty asks anybody.
         """
         asked = Asked(
             "post",
@@ -221,7 +248,7 @@ class Errand:
                 "options": {"maxRuntime": self._patience.read_s, "failOnWarning": True},
             },
         )
-        return self.repeat(lambda: self._run_query(asked, kind))
+        return self.repeat(lambda: self._run_query(asked, kind, knowing))
 
     def wait_after(self, fault: ArangoFault) -> None:
         """
@@ -262,9 +289,9 @@ class Errand:
         shortest, longest = BUSY_WAIT_S
         return shortest + self._draw() * (longest - shortest)
 
-    def _run_query(self, asked: Asked, kind: type[T]) -> list[T]:
+    def _run_query(self, asked: Asked, kind: type[T], knowing: str) -> list[T]:
         # The rest is where the first batch came from.
-        home = self.pick()
+        home = self._one(knowing)
         reply = self.once(asked, home)
         batch = reply.read(_Batch)
         rows = batch.result
@@ -272,6 +299,23 @@ class Errand:
             batch = self.once(Asked("post", f"/_api/cursor/{batch.id}"), home).read(_Batch)
             rows.extend(batch.result)
         return [_read(row, kind, reply) for row in rows]
+
+    def _one(self, knowing: str) -> Coordinator:
+        """
+        Whom to ask next, who has the document *knowing* if one is named.
+        """
+        coordinator = self.pick()
+        if not knowing:
+            return coordinator
+        try:
+            self.once(Asked("get", f"/_api/document/{knowing}"), coordinator)
+        except RefusedError as refusal:
+            if not refusal.no_document:
+                raise
+            fault = LagsError(f"does not know {knowing}, which is there")
+            fault.coordinator = coordinator.url
+            raise fault from refusal
+        return coordinator
 
 
 def _read(text: str | msgspec.Raw, kind: type[T], reply: Reply) -> T:

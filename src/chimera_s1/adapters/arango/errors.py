@@ -99,6 +99,12 @@ class NoReplyError(ArangoFault):
     """
 
 
+class LagsError(ArangoFault):
+    """
+    The coordinator does not know yet what is known to be there.
+    """
+
+
 class NotDurableError(ArangoFault):
     """
     It is written, and the disk was not waited for.

@@ -61,6 +61,7 @@ class ArangoEventStore:
         """
         self._arango = arango
         self._ledger = ledger
+        self._known = 0
 
     @property
     def ledger(self) -> str:
@@ -74,23 +75,33 @@ class ArangoEventStore:
         Insert *commit* where its place is free, and have the disk waited for.
         """
         assert commit.ledger == self._ledger, "a commit goes into the ledger it was sealed for"
-        return await self._arango.command(partial(self._append, commit))
+        result = await self._arango.command(partial(self._append, commit))
+        self._know(commit.seq)
+        return result
 
     async def head(self) -> Head:
         """
         The newest commit's place and hash.
         """
-        return await self._arango.command(self._head)
+        head = await self._arango.command(self._head)
+        # Also where it is less than before: two have said so, and what is gone is waited for by
+        # nobody.
+        self._known = head.seq
+        return head
 
     async def read(self, after: int, limit: int) -> tuple[Entry, ...]:
         """
         The entries after place *after*, up to the first hole.
         """
-        return await self._arango.command(partial(self._read, after, min(limit, READ_LIMIT_MAX)))
+        work = partial(self._read, after, min(limit, READ_LIMIT_MAX))
+        entries = await self._arango.command(work)
+        self._know(after + len(entries) if entries else 0)
+        return entries
 
     async def read_stream(self, stream: str) -> tuple[Entry, ...]:
         """
-        Every entry with an event of *stream*.
+        Every entry with an event of *stream*, from who knows all that was known here before: a
+        stream that seems to be new makes a used key look free.
         """
         return await self._arango.command(partial(self._read_stream, stream))
 
@@ -135,23 +146,32 @@ class ArangoEventStore:
         return None if there is None else SeqTaken(taken_by)
 
     def _head(self, errand: Errand) -> Head:
-        binds = {"@commits": COMMITS, "first": self._key(_FIRST), "last": self._key(_LAST)}
-        newest = next(iter(errand.query(queries.HEAD, binds, Document)), None)
+        newest = self._newest(0, errand)
         # A coordinator that lags shows an older one; another one is asked for what comes after it.
-        while (later := errand.find(COMMITS, self._key(_place(newest) + 1), Document)) is not None:
-            newest = later
+        later = _place(newest) + 1
+        if errand.find(COMMITS, self._key(later), Document) is not None:
+            newest = self._newest(later, errand)
         return Head() if newest is None else head_of(self._entry(newest).commit)
+
+    def _newest(self, known: int, errand: Errand) -> Document | None:
+        binds = {"@commits": COMMITS, "first": self._key(_FIRST), "last": self._key(_LAST)}
+        found = errand.query(queries.HEAD, binds, Document, knowing=self._document(known))
+        return next(iter(found), None)
 
     def _read(self, after: int, limit: int, errand: Errand) -> tuple[Entry, ...]:
         entries: list[Entry] = []
+        next_one = ""
         while len(entries) < limit:
             first = after + 1 + len(entries)
             places = range(first, min(first + READ_AT_ONCE, after + 1 + limit))
-            found = errand.find_many(COMMITS, [self._key(place) for place in places])
+            keys = [self._key(place) for place in places]
+            found = errand.find_many(COMMITS, keys, next_one)
             dense = list(takewhile(lambda each: each is not None, found))
             entries.extend(self._entry(each) for each in dense if each is not None)
-            if len(dense) < len(places) and (entries or self._ends_at(after, errand)):
-                break
+            if len(dense) < len(places):
+                if entries or self._ends_at(after, errand):
+                    break
+                next_one = self._document(first)  # who has not even that lags
         return tuple(entries)
 
     def _ends_at(self, after: int, errand: Errand) -> bool:
@@ -170,7 +190,8 @@ class ArangoEventStore:
 
     def _read_stream(self, stream: str, errand: Errand) -> tuple[Entry, ...]:
         binds = {"@commits": COMMITS, "ledger": self._ledger, "stream": stream}
-        return self._entries(errand.query(queries.STREAM, binds, Document, READ_AT_ONCE))
+        known = self._document(self._known)
+        return self._entries(errand.query(queries.STREAM, binds, Document, READ_AT_ONCE, known))
 
     def _entries(self, documents: Sequence[Document]) -> tuple[Entry, ...]:
         return tuple(map(self._entry, documents))
@@ -180,6 +201,12 @@ class ArangoEventStore:
 
     def _key(self, place: int) -> str:
         return commit_key(self._ledger, place)
+
+    def _document(self, place: int) -> str:
+        return f"{COMMITS}/{self._key(place)}" if place else ""
+
+    def _know(self, place: int) -> None:
+        self._known = max(self._known, place)
 
 
 def _place(document: Document | None) -> int:
