@@ -105,7 +105,7 @@ def holding(directory: Path, text: str) -> set[str]:
     """
     The files of *directory* that have *text* in them.
     """
-    return {path.name for path in directory.glob("*.*") if text in path.read_text()}
+    return {path.name for path in directory.glob("*.*") if text.encode() in path.read_bytes()}
 
 
 async def test_the_demos_token_opens_it_and_nothing_else_does(
