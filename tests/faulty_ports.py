@@ -146,3 +146,25 @@ class SlowCursors(MemoryCursorStore):
     async def position(self, name: str) -> int:
         await self._clock.sleep_ms(self._answer_ms)
         return await super().position(name)
+
+
+class FullCursors(MemoryCursorStore):
+    """
+    On a disk that is full, cursors are read and not written.
+
+    Attributes:
+        full: It is.
+
+        refused: Writes that failed for it.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.full = False
+        self.refused = 0
+
+    async def advance(self, name: str, position: int) -> None:
+        if self.full:
+            self.refused += 1
+            raise StoreUnavailableError("the disk is full")
+        await super().advance(name, position)

@@ -170,11 +170,11 @@ class ReconcileTransfers:
         for gone in self._examinations.keys() - watched.keys():
             del self._examinations[gone]
         for transfer in watched.values():
+            if book.too_new(streams_of(transfer)):
+                continue  # a newer program's to go on with
             if transfer.mode is not self._gateway.mode:
                 await self._leave_to_its_mode(transfer)
-                continue
-            too_new = book.too_new(streams_of(transfer))  # a newer program's to go on with
-            if not too_new and not self._is_in_flight(transfer.transfer_id):
+            elif not self._is_in_flight(transfer.transfer_id):
                 await self._look_when_due(transfer)
 
     async def _leave_to_its_mode(self, transfer: Transfer) -> None:

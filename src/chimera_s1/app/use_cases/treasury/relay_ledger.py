@@ -1,16 +1,18 @@
 """
 Relay the ledger: every event of it onto `ops:events`, in order, at least once.
 
-What Redis has acknowledged it may still lose in a failover, so after any failure, and at every
-start, what was written in the last minute or two is written again, however old the events are;
-consumers drop an `event_id` they have seen. Each entry carries its place in the ledger and the hash
-there: whoever keeps them can tell later whether the ledger was cut or rewritten.
+What Redis has acknowledged it may still lose in a failover, so after any failure of Redis, and at
+every start, what was written in the last minute or two is written again, however old the events
+are; consumers drop an `event_id` they have seen. Each entry carries its place in the ledger and the
+hash there: whoever keeps them can tell later whether the ledger was cut or rewritten.
 """
 
 import logging
-from decimal import Decimal
+from contextlib import suppress
+from decimal import Decimal, InvalidOperation
 
 from chimera_s1.app.use_cases.treasury.ledger import TreasuryLedger
+from chimera_s1.app.use_cases.treasury.transfer_streams import sound
 from chimera_s1.domain.errors import (
     ConfigurationError,
     LedgerDamagedError,
@@ -79,6 +81,7 @@ class RelayLedger:
         self._clock = clock
         self._retries = retries
         self._position: int | None = None
+        self._noted = 0
         self._settled = 0
         self._settling: tuple[float, int] | None = None
         self.relayed = 0
@@ -104,17 +107,19 @@ class RelayLedger:
                 await self._ledger.changes.heard(
                     self._clock, LOOK_MS, after=rung, gather_ms=GATHER_MS
                 )
-            except (
-                PublisherUnavailableError,
-                ConfigurationError,
-                StoreUnavailableError,
-                LedgerDamagedError,
-            ) as error:
+            except (PublisherUnavailableError, ConfigurationError) as error:
                 # What was acknowledged before may be lost with the node.
                 self._position = self._settling = None
-                self.trouble = str(error)
-                await self._clock.sleep_ms(self._retries.wait_ms(failures, 0.0))
-                failures += 1
+                failures = await self._pause(error, failures)
+            except (StoreUnavailableError, LedgerDamagedError) as error:
+                # What was written is there: again and again it would push all else out of the
+                # stream for as long as a cursor cannot be kept.
+                failures = await self._pause(error, failures)
+
+    async def _pause(self, error: Exception, failures: int) -> int:
+        self.trouble = str(error)
+        await self._clock.sleep_ms(self._retries.wait_ms(failures, 0.0))
+        return failures + 1
 
     async def advance(self) -> int:
         """
@@ -129,10 +134,12 @@ class RelayLedger:
             self._position = await self._with_overlap()
         entries = await self._store.read(self._position, READ_AT_ONCE)
         for entry in entries:
+            sound((entry,))
             await self._relay(entry.commit)
             self._position = entry.commit.seq
-        if entries:
-            await self._cursors.advance(CURSOR, entries[-1].commit.seq)
+        if self._position > self._noted:
+            await self._cursors.advance(CURSOR, self._position)
+            self._noted = self._position
         await self._settle(self._position)
         return len(entries)
 
@@ -160,7 +167,7 @@ class RelayLedger:
         """
         The place to begin at: somewhat before where the last run had come.
         """
-        position = await self._cursors.position(CURSOR)
+        self._noted = position = await self._cursors.position(CURSOR)
         head = await self._store.head()
         if position > head.seq:
             self._ledger.declare_damaged(
@@ -199,4 +206,6 @@ def _flatten(data: dict[str, object], flat: dict[str, str | int | float | bool |
                 flat[name] = str(value)
     amount = data.get("amount")
     if isinstance(amount, str):
-        flat["amount_usdt"] = float(Decimal(amount))
+        # What a newer program means by it is not known here.
+        with suppress(InvalidOperation):
+            flat["amount_usdt"] = float(Decimal(amount))

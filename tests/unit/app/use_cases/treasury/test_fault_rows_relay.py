@@ -14,17 +14,19 @@ import pytest
 
 from chimera_s1.adapters.memory.event_store import MemoryLedger
 from chimera_s1.adapters.memory.treasury_gateway import Misbehaviour
+from chimera_s1.app.use_cases.treasury.relay_ledger import CURSOR
 from chimera_s1.domain.errors import (
     ChimeraError,
     ConfigurationError,
     LedgerDamagedError,
     PublisherUnavailableError,
 )
+from chimera_s1.domain.ledger.commit import Draft, Head, NewEvent, seal
 from chimera_s1.domain.ports.treasury_gateway import Unknown
 from chimera_s1.domain.resilience.health import Level
 from chimera_s1.domain.treasury.transfer import Phase, TransferStatus
 from tests.crash_points import Faults, How, Process
-from tests.faulty_ports import LossyOperations, SlowCursors
+from tests.faulty_ports import FullCursors, LossyOperations, SlowCursors
 from tests.treasury_house import Instance, World, wish
 from tests.virtual_time import virtually
 
@@ -231,3 +233,65 @@ async def test_row_54_a_relay_that_dies_on_its_way_skips_nothing(how: How, kind:
     assert (faults.fired, process.endings) == (kind, 1)
     assert (await Instance(world).transfer("t1")).phase is Phase.DONE
     assert not await world.violations_as_they_are()
+
+
+@virtually
+async def test_row_48_a_cursor_that_cannot_be_kept_does_not_flood_the_stream() -> None:
+    """
+    The ledger can be read and nothing be written; the stream's history is worth keeping then.
+    """
+    world, operations = a_world()
+    cursors = FullCursors()
+    world.cursors = cursors
+    async with serving(world) as one:
+        await one.requests.request(wish("t1"), "tester")
+        await world.clock.sleep_ms(10_000)
+        cursors.full = True
+        await one.requests.request(wish("t2"), "tester")
+        await world.clock.sleep_ms(60 * MINUTE_MS)
+        assert one.level() is Level.ORANGE
+        times = Counter(event.event_id for event in operations.events)
+        cursors.full = False
+        await world.clock.sleep_ms(MINUTE_MS)
+
+        assert one.level() is Level.GREEN
+    assert cursors.refused > 5
+    assert set(times.values()) == {1}
+    assert await cursors.position(CURSOR) == (await world.store.head()).seq
+    assert not await world.violations_as_they_are()
+
+
+@pytest.mark.parametrize("amount", [b'"amount":"10,0"', b'"amount":"99"'])
+@virtually
+async def test_row_45_an_edited_commit_is_not_relayed_and_ends_nothing(amount: bytes) -> None:
+    world, operations = a_world()
+    await Instance(world).requests.request(wish("t1"), "tester")
+    kept = world.store.kept.documents
+    kept[1] = kept[1].replace(b'"amount":"10"', amount)
+    async with serving(world) as one:
+        await world.clock.sleep_ms(MINUTE_MS)
+
+        assert one.level() is Level.RED
+        assert "commit 1 was changed" in one.relay.trouble
+    assert amount in kept[1]
+    assert not operations.events
+
+
+@virtually
+async def test_row_46_an_amount_that_a_newer_program_means_otherwise_is_relayed_as_it_is() -> None:
+    world, operations = a_world()
+    draft = Draft(
+        commit_id="newer",
+        at=world.clock.now_ms(),
+        actor="s2",
+        correlation_id="",
+        events=(NewEvent("transfer/t1", "treasury.transfer.split", 1, {"amount": "half"}),),
+    )
+    await world.store.append(seal(draft, world.store.ledger, Head(), {}))
+    async with serving(world) as one:
+        await world.clock.sleep_ms(MINUTE_MS)
+
+        assert not one.relay.trouble
+    (event,) = operations.events
+    assert event.detail["amount"] == "half"
+    assert "amount_usdt" not in event.detail

@@ -7,7 +7,7 @@ from decimal import Decimal
 import anyio
 import pytest
 
-from chimera_s1.adapters.memory.treasury_gateway import Misbehaviour
+from chimera_s1.adapters.memory.treasury_gateway import Misbehaviour, ScriptedTreasuryGateway
 from chimera_s1.app.use_cases.treasury.resolve_transfer import ResolveTransfers
 from chimera_s1.domain.errors import LedgerTooNewError
 from chimera_s1.domain.identifiers import parse_transfer_id
@@ -19,6 +19,7 @@ from chimera_s1.domain.treasury.events import (
     Evidence,
     SubmissionStarted,
     TreasuryEvent,
+    TreasuryMode,
     Verdict,
 )
 from chimera_s1.domain.treasury.transfer import Phase, TransferStatus
@@ -220,6 +221,28 @@ async def test_row_46_an_unknown_outcome_that_a_newer_program_tells_of_holds_up_
         assert (await one.transfer("t3")).phase is Phase.DONE
         assert (await one.transfer("t1")).phase is Phase.UNKNOWN
         assert one.level() is not Level.RED
+
+
+@virtually
+async def test_row_46_one_of_another_mode_that_a_newer_program_tells_of_holds_up_no_other() -> None:
+    world = World(TreasuryMode.SUBACCOUNT)
+    world.exchange.script.append(Misbehaviour(executes=True, reply=Unknown("reset")))
+    async with running(Instance(world)) as one:
+        await one.requests.request(wish("t1", 11), "tester")
+    blessed = await one.transfer("t1")
+    await newer_program_writes(world, "transfer/t1", blessed.version)
+    world.mode = TreasuryMode.WALLET
+    world.exchange = ScriptedTreasuryGateway(world.clock, world.mode)
+    world.exchange.script.append(Misbehaviour(executes=True, reply=Unknown("reset")))
+    await world.clock.sleep_ms(MINUTE_MS)  # the leases of the one before run out
+    async with running(Instance(world)) as one:
+        await one.requests.request(wish("t2", 12), "tester")
+        await world.clock.sleep_ms(5 * MINUTE_MS)
+
+        assert (await one.transfer("t2")).phase is Phase.DONE
+        assert not one.reconciler.trouble
+    assert blessed.phase is Phase.UNKNOWN
+    assert (await one.transfer("t1")).phase is Phase.UNKNOWN
 
 
 @virtually
