@@ -53,9 +53,10 @@ CAPS = (100, 1_000, 10_000, 100_000)
 What may be accepted in one life beyond what was before, USDT: some lives reach their cap.
 """
 
-SETTLE_S = 9.0
+SETTLE_MS = 9_000
 """
-After that a silent history proves absence: receive window, execution, lag and margins of `QUICK`.
+So long after a request a silent history proves that it was not executed: receive window,
+execution, lag and margins of `QUICK`.
 """
 
 DRAIN_S = 60.0
@@ -173,7 +174,7 @@ class KillLoop:
                     say(f"killed {number + 1} times, {self._memory.asked} transfers ...")
             tasks.cancel_scope.cancel()
         await self._weather.clear()
-        await anyio.sleep(SETTLE_S)
+        await self._site.sim.control("POST", "/sim/clock", {"offset_ms": SETTLE_MS})
         async with self._life() as service:
             with anyio.move_on_after(DRAIN_S):  # what is open after that is a violation
                 while not await self._ledger.look():  # noqa: ASYNC110 (another process writes it)
