@@ -65,7 +65,7 @@ class TransferResponse(Struct, frozen=True, omit_defaults=True):
         """
         *transfer* for the one who asked for it.
         """
-        return cls(transfer.transfer_id, result_of(transfer.status), transfer.message)
+        return cls(transfer.transfer_id, result_of(transfer.status), transfer.told)
 
 
 class TransferProblemView(ProblemView, frozen=True, kw_only=True, omit_defaults=True):

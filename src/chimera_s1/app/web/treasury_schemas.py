@@ -97,7 +97,7 @@ class TransferView(Struct, frozen=True, kw_only=True):
             amount_usdt=float(transfer.amount),
             reason=transfer.reason,
             tran_id=transfer.tran_id,
-            message=transfer.message,
+            message=transfer.told,
             attempts=transfer.attempt,
             verified=transfer.verified,
             disputed=transfer.disputed,

@@ -64,7 +64,8 @@ class RecordedEvent(Struct, frozen=True):
     Attributes:
         n: Its place in the commit, from 0.
 
-        id: `<ledger>-<seq>-<n>`; unique for ever, consumers drop a repeated one.
+        id: `<ledger>-<seq>-<n>-<part of a hash of the commit id>`; unique for ever, also where a
+            ledger was lost and another one begun; consumers drop a repeated one.
 
         version: Its place in its stream, from 1, without gaps.
     """
@@ -171,7 +172,7 @@ def seal(draft: Draft, ledger: str, head: Head, versions: Mapping[str, int]) -> 
     seq = head.seq + 1
     if not 0 < len(draft.events) <= EVENTS_MAX:
         raise InvalidValueError(f"a commit has 1 to {EVENTS_MAX} events, not {len(draft.events)}")
-    events = tuple(_numbered(draft.events, ledger, seq, versions))
+    events = tuple(_numbered(draft, ledger, seq, versions))
     unsealed = Commit(
         ledger=ledger,
         seq=seq,
@@ -299,13 +300,14 @@ def link_problem(entry: Entry, head: Head) -> str:
 
 
 def _numbered(
-    events: Sequence[NewEvent], ledger: str, seq: int, versions: Mapping[str, int]
+    draft: Draft, ledger: str, seq: int, versions: Mapping[str, int]
 ) -> Sequence[RecordedEvent]:
     newest = dict(versions)
     numbered: list[RecordedEvent] = []
-    for n, event in enumerate(events):
+    unlike_any = sha256(draft.commit_id.encode()).hexdigest()[:8]
+    for n, event in enumerate(draft.events):
         newest[event.stream] = newest.get(event.stream, 0) + 1
-        name = f"{commit_key(ledger, seq)}-{n}"
+        name = f"{commit_key(ledger, seq)}-{n}-{unlike_any}"
         numbered.append(
             RecordedEvent(
                 n, name, event.stream, newest[event.stream], event.type, event.v, event.data

@@ -144,6 +144,15 @@ class Transfer(Struct, frozen=True, kw_only=True):
                 assert_never(self.phase)
 
     @property
+    def told(self) -> str:
+        """
+        Why it is where it is, for those who asked for it.
+        """
+        if self.phase is Phase.UNKNOWN:
+            return f"outcome unknown, reconciling: {self.message}"
+        return self.message
+
+    @property
     def is_unresolved(self) -> bool:
         """
         A request of it may be on its way, or executed without our knowing.
@@ -237,7 +246,12 @@ def _next(  # noqa: PLR0911 (one case a kind of event)
         case SubmissionNotExecuted():
             return _back_in_queue(transfer, event)
         case OutcomeUnknown():
-            return replace(transfer, phase=Phase.UNKNOWN, unknown_at=event.at, message=event.cause)
+            return replace(
+                transfer,
+                phase=Phase.UNKNOWN,
+                unknown_at=event.at,
+                message=event.cause,
+            )
         case TransferCompleted() | TransferCorrected():
             return _done(transfer, event)
         case TransferFailed():

@@ -189,7 +189,7 @@ def _row(life: _Life, seq: int) -> TransferRow:
         status=transfer.status.value,
         phase=transfer.phase.value,
         tran_id=transfer.tran_id,
-        message=transfer.message,
+        message=transfer.told,
         attempts=transfer.attempt,
         actor=life.actor,
         verified=transfer.verified,

@@ -73,7 +73,8 @@ async def test_row_51_acknowledged_events_that_a_failover_lost_are_written_again
     times = Counter(event.event_id for event in operations.events)
 
     assert lost > 3
-    assert times["treasury-0000000000000001-0"] == 1, "what was settled long ago is not repeated"
+    [first] = [name for name in times if name.startswith("treasury-0000000000000001-0-")]
+    assert times[first] == 1, "what was settled long ago is not repeated"
     assert not await world.violations_as_they_are()
 
 
