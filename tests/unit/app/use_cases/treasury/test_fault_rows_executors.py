@@ -5,7 +5,7 @@ The rows of the fault matrix about executors that pause, doubt the store, or are
 import anyio
 from anyio.lowlevel import checkpoint
 
-from chimera_s1.adapters.memory.treasury_gateway import Misbehaviour
+from chimera_s1.adapters.memory.treasury_gateway import Misbehaviour, ScriptedTreasuryGateway
 from chimera_s1.domain.ports.treasury_gateway import Unknown
 from chimera_s1.domain.treasury.events import (
     Evidence,
@@ -13,6 +13,7 @@ from chimera_s1.domain.treasury.events import (
     NotExecuted,
     OutcomeUnknown,
     SubmissionNotExecuted,
+    TreasuryMode,
 )
 from chimera_s1.domain.treasury.transfer import Phase, TransferStatus
 from tests.crash_points import Faults, How, Process
@@ -193,4 +194,51 @@ async def test_row_28_a_transfer_queued_for_too_long_expires_and_is_never_sent()
         assert (ended.phase, ended.failure) == (Phase.FAILED, FailureKind.EXPIRED)
         assert one.ledger.open.cap(ended.day).used == 0
     assert not world.exchange.sent
+    assert not await world.violations()
+
+
+def in_mode(world: World, mode: TreasuryMode, exchange: ScriptedTreasuryGateway) -> World:
+    """*world* after its setting has changed; the two modes are two histories."""
+    world.mode, world.exchange = mode, exchange
+    return world
+
+
+@virtually
+async def test_row_65_a_transfer_is_sent_in_the_mode_it_was_accepted_in_or_not_at_all() -> None:
+    world = World(TreasuryMode.SUBACCOUNT)
+    await Instance(world).requests.request(wish("t1"), "tester")
+    wallet = ScriptedTreasuryGateway(world.clock, TreasuryMode.WALLET)
+    async with running(Instance(in_mode(world, TreasuryMode.WALLET, wallet))) as one:
+        await world.clock.sleep_ms(world.policy.max_age_ms + MINUTE_MS)
+        ended = await one.transfer("t1")
+
+    assert (ended.phase, ended.failure) == (Phase.FAILED, FailureKind.EXPIRED)
+    assert not wallet.sent
+    assert not await world.violations()
+
+
+@virtually
+async def test_row_65_an_unknown_outcome_is_not_looked_for_in_another_modes_history() -> None:
+    """
+    Which is silent about it, however long it is read.
+    """
+    world = World(TreasuryMode.SUBACCOUNT)
+    master = world.exchange
+    master.script.append(Misbehaviour(executes=True, reply=Unknown("reset")))
+    async with running(Instance(world)) as one:
+        await one.requests.request(wish("t1"), "tester")
+    await world.clock.sleep_ms(MINUTE_MS)
+    wallet = ScriptedTreasuryGateway(world.clock, TreasuryMode.WALLET)
+    async with running(Instance(in_mode(world, TreasuryMode.WALLET, wallet))) as one:
+        await world.clock.sleep_ms(3 * LONG_MS)
+        left = await one.transfer("t1")
+    await world.clock.sleep_ms(MINUTE_MS)
+    async with running(Instance(in_mode(world, TreasuryMode.SUBACCOUNT, master))) as one:
+        await world.clock.sleep_ms(MINUTE_MS)
+        ended = await one.transfer("t1")
+
+    assert (left.phase, left.in_review) == (Phase.UNKNOWN, True)
+    assert (ended.phase, ended.evidence) == (Phase.DONE, Evidence.HISTORY)
+    assert len(master.sent) == 1
+    assert not wallet.sent
     assert not await world.violations()

@@ -27,7 +27,7 @@ from chimera_s1.domain.resilience.health import Level
 from chimera_s1.domain.treasury.transfer import Phase, TransferStatus
 from tests.crash_points import Faults, How, Process
 from tests.faulty_ports import FullCursors, LossyOperations, SlowCursors
-from tests.treasury_house import Instance, World, wish
+from tests.treasury_house import Instance, World, running, wish
 from tests.virtual_time import virtually
 
 MINUTE_MS = 60_000
@@ -148,6 +148,22 @@ async def test_row_51_a_ledger_whose_tail_was_cut_is_only_read() -> None:
     assert [order.amount for order in world.exchange.sent] == [10, 11], "nothing was sent again"
     assert len(world.store.kept.documents) == whole + 1
     assert operations.events
+
+
+@virtually
+async def test_row_51_a_cut_ledger_is_found_out_before_anything_is_sent_without_the_relay() -> None:
+    world, _ = a_world()
+    async with serving(world) as one:
+        await one.requests.request(wish("t1"), "tester")
+        await world.clock.sleep_ms(30_000)
+    cut_after(world.store.kept, 1)
+    await world.clock.sleep_ms(MINUTE_MS)  # the leases of the one before run out
+    async with running(Instance(world)) as one:
+        await world.clock.sleep_ms(MINUTE_MS)
+
+        assert "it ends at commit 1" in one.ledger.damage
+    assert len(world.exchange.sent) == 1
+    assert len(world.store.kept.documents) == 1
 
 
 def cut_after(kept: MemoryLedger, place: int) -> None:
