@@ -16,8 +16,9 @@ from chimera_s1.domain.treasury.events import (
     ForeignMovementObserved,
     TransferCorrected,
     TransferDisputed,
+    TransferFailed,
 )
-from chimera_s1.domain.treasury.reconciliation import MovementStatus
+from chimera_s1.domain.treasury.reconciliation import IncomeRow, MovementStatus
 from chimera_s1.domain.treasury.transfer import Phase, TransferStatus
 from tests.faulty_ports import LyingLeases, PausingGateway
 from tests.treasury_house import IN, Instance, World, loose, running, wish
@@ -236,4 +237,32 @@ async def test_row_37_a_movement_offered_twice_is_claimed_once_and_the_rest_is_a
     assert second.status is TransferStatus.PENDING, "neither DONE by it, nor FAILED against it"
     assert second.in_review
     assert (await one.transfer("t1")).phase is Phase.DONE
+    assert not await world.violations()
+
+
+@virtually
+async def test_row_31_silence_that_was_broken_has_to_begin_anew() -> None:
+    """
+    The income shows for a minute what no movement explains; the reads before it prove no more.
+    """
+    world = World()
+    world.exchange.script.append(LOST)
+    async with running(Instance(world)) as one:
+        sent_ms = world.exchange.exchange_ms
+        await one.requests.request(wish("t1"), "tester")
+        await world.clock.sleep_ms(19 * MINUTE_MS)
+        world.exchange.foreign_income.append(IncomeRow(Decimal(10), sent_ms + 1_000))
+        reads = world.exchange.reads
+        await world.clock.sleep_ms(1.5 * MINUTE_MS)
+        seen = world.exchange.reads - reads
+        world.exchange.foreign_income.clear()
+        silent_ms = world.clock.now_ms()
+        await world.clock.sleep_ms(20 * MINUTE_MS)
+        ended = await one.transfer("t1")
+    (failed,) = [each for each in await world.events() if isinstance(each, TransferFailed)]
+
+    assert seen > 1
+    assert ended.failure is FailureKind.ABSENT
+    assert min(failed.reads) > silent_ms
+    assert failed.at - silent_ms >= world.patience.clean_spread_ms
     assert not await world.violations()
