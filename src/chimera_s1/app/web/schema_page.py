@@ -2,6 +2,7 @@
 The API's description as one page: no script and nothing from another host.
 """
 
+import re
 from html import escape
 from typing import Any
 
@@ -49,7 +50,7 @@ class SchemaPage(OpenAPIRenderPlugin):
             f'<!doctype html><html lang="en"><head><meta charset="utf-8">'
             f'<meta name="viewport" content="width=device-width, initial-scale=1">'
             f"<title>{title}</title><style>{_STYLE}</style></head><body><h1>{title}</h1>"
-            f"<p>{escape(info['summary'])} {escape(info['description'])}</p>"
+            f"<p>{escape(info['summary'])} {_prose(info['description'])}</p>"
             f'<p>For programs: <a href="/schema/openapi.json">openapi.json</a></p>'
             f"<h2>Paths</h2>{operations}<h2>Bodies</h2>{structs}"
             f"<h2>Problems</h2>{_problems()}</body></html>"
@@ -63,11 +64,11 @@ def _operation(method: str, path: str, operation: dict[str, Any]) -> str:
     ]
     responses = [
         (status, ", ".join(row.get("content", ())), row["description"])
-        for status, row in operation["responses"].items()
+        for status, row in sorted(operation["responses"].items())
     ]
     return (
         f'<h3 id="{escape(operation["operationId"])}"><code>{method.upper()} {escape(path)}</code>'
-        f"</h3><p>{escape(operation['summary'])}. {escape(operation['description'])}</p>"
+        f"</h3><p>{escape(operation['summary'])}. {_prose(operation['description'])}</p>"
         f"{_needs(operation)}{_table(parameters)}{_body(operation)}{_table(responses)}"
     )
 
@@ -116,10 +117,17 @@ def _table(rows: list[tuple[str, str, str]]) -> str:
     if not rows:
         return ""
     body = "".join(
-        f"<tr><td><code>{escape(name)}</code></td><td>{escape(kind)}</td><td>{escape(text)}</td></tr>"
+        f"<tr><td><code>{escape(name)}</code></td><td>{escape(kind)}</td><td>{_prose(text)}</td></tr>"
         for name, kind, text in rows
     )
     return f"<table>{body}</table>"
+
+
+def _prose(text: str) -> str:
+    """
+    *text* with what stands between backticks as code.
+    """
+    return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 
 def _type(schema: dict[str, Any]) -> str:
