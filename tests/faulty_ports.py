@@ -116,15 +116,16 @@ class LossyOperations(MemoryOperationsLog):
         self.lost = 0
         self.refused = 0
 
-    async def record(self, event: OperationsEvent) -> None:
+    async def record(self, event: OperationsEvent) -> str:
         if self.refusal is not None:
             self.refused += 1
             raise self.refusal
-        await super().record(event)
+        place = await super().record(event)
         if self.replies_to_lose:
             self.replies_to_lose -= 1
             self.lost += 1
             raise PublisherUnavailableError("the reply was lost")
+        return place
 
     def fail_over(self, kept: int) -> int:
         """The new primary has the first *kept* entries; how many acknowledged ones are gone."""

@@ -79,7 +79,7 @@ What was done -> the last place that is in order, and what is said of the next.
 
 
 @pytest.mark.parametrize("tampering", TAMPERINGS, ids=lambda tampering: tampering.__name__)
-async def test_a_walk_names_the_place(
+async def test_row_45_a_walk_names_the_place(
     bench: Bench, stores: Stores, tampering: Callable[[Bench], Awaitable[None]]
 ) -> None:
     """
@@ -97,7 +97,7 @@ async def test_a_walk_names_the_place(
         assert said in problem
 
 
-async def test_a_cut_tail_shows_against_a_remembered_head_only(
+async def test_row_45_a_cut_tail_shows_against_a_remembered_head_only(
     bench: Bench, stores: Stores
 ) -> None:
     """

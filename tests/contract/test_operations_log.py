@@ -147,6 +147,42 @@ async def test_events_are_appended_whole_and_in_order(log: Log) -> None:
     assert (await log.events())[-3:] == recorded
 
 
+async def test_an_entry_is_held_at_its_place(log: Log) -> None:
+    first = await log.port.record(event_of("ws.opened"))
+    second = await log.port.record(event_of("ws.lost"))
+
+    assert first != second
+    assert await log.port.holds(first)
+    assert await log.port.holds(second)
+
+
+async def test_what_a_store_has_lost_it_does_not_hold(breakable: Log) -> None:
+    """
+    The embedded server keeps nothing on its disk.
+    """
+    assert breakable.switch_off is not None
+    assert breakable.switch_on is not None
+    place = await breakable.port.record(event_of("ws.opened"))
+    await breakable.switch_off()
+    await breakable.switch_on()
+    if isinstance(breakable.port, MemoryOperationsLog):
+        breakable.port.events.clear()
+
+    assert not await breakable.port.holds(place)
+    newer = await breakable.port.record(event_of("ws.opened"))
+    assert await breakable.port.holds(newer)
+
+
+async def test_what_was_trimmed_was_not_lost(redis_single_node: Addresses) -> None:
+    async with redis_log(redis_single_node) as log:
+        place = await log.port.record(event_of("ws.opened"))
+        for _ in range(3 * MAXLEN):
+            await log.port.record(event_of("ws.lost"))
+
+        assert len(await log.events()) < 3 * MAXLEN
+        assert await log.port.holds(place)
+
+
 async def test_round_trips_are_appended_and_summed_up(log: Log) -> None:
     """
     The entry at the end of the stream, the summary replaced.

@@ -75,7 +75,7 @@ async def places(path: Path) -> int:
         return head.seq
 
 
-async def test_a_killed_process_leaves_every_acknowledged_commit(tmp_path: Path) -> None:
+async def test_row_49_a_killed_process_leaves_every_acknowledged_commit(tmp_path: Path) -> None:
     """
     `kill -9` somewhere in the middle, again and again on one file.
     """
@@ -95,7 +95,9 @@ async def test_a_killed_process_leaves_every_acknowledged_commit(tmp_path: Path)
         assert acknowledged <= await places(path) <= acknowledged + 1
 
 
-async def test_a_copy_of_any_instant_holds_what_was_acknowledged_before(tmp_path: Path) -> None:
+async def test_row_49_a_copy_of_any_instant_holds_what_was_acknowledged_before(
+    tmp_path: Path,
+) -> None:
     """
     As after a power cut: the process stands still anywhere in its work while database and WAL are
     copied, without what is in shared memory.
@@ -118,7 +120,7 @@ async def test_a_copy_of_any_instant_holds_what_was_acknowledged_before(tmp_path
             assert await places(copy) >= acknowledged
 
 
-async def test_a_second_process_is_refused(tmp_path: Path) -> None:
+async def test_row_50_a_second_process_is_refused(tmp_path: Path) -> None:
     """
     It is told which file, who has it and what to do; the first one goes on.
     """
@@ -137,7 +139,7 @@ async def test_a_second_process_is_refused(tmp_path: Path) -> None:
         assert int(await first.line()) > 0
 
 
-async def test_a_full_disk_is_an_error_until_there_is_space(tmp_path: Path) -> None:
+async def test_row_48_a_full_disk_is_an_error_until_there_is_space(tmp_path: Path) -> None:
     """
     Nothing acknowledged is lost, reading goes on, and so does the same process with writing.
     """
@@ -157,7 +159,7 @@ async def test_a_full_disk_is_an_error_until_there_is_space(tmp_path: Path) -> N
     assert await places(path) == written + 1
 
 
-async def test_a_file_that_may_not_be_written_is_named(tmp_path: Path) -> None:
+async def test_row_48_a_file_that_may_not_be_written_is_named(tmp_path: Path) -> None:
     """
     A process that starts is told; nothing is lost, and it starts when the file may be written.
     """

@@ -9,7 +9,7 @@ from tests.load.treasury_kill_loop import kill_loop
 ROUNDS = 5
 
 
-async def test_whatever_moment_kill_9_comes_at_the_books_agree(tmp_path: Path) -> None:
+async def test_row_67_whatever_moment_kill_9_comes_at_the_books_agree(tmp_path: Path) -> None:
     """
     Nothing moved twice, nothing lost, nothing undecided, nobody told what is not so.
     """

@@ -48,7 +48,7 @@ async def arango() -> AsyncIterator[tuple[str, httpx.AsyncClient]]:
             yield ready.urls[0], control
 
 
-async def test_money_moves_while_redis_is_gone(site: Site) -> None:
+async def test_row_53_money_moves_while_redis_is_gone(site: Site) -> None:
     """
     The events come once it is back, in order, also those that went down with it.
     """
@@ -70,7 +70,9 @@ async def test_money_moves_while_redis_is_gone(site: Site) -> None:
     assert await site.violations() == []
 
 
-async def test_a_second_process_on_the_same_file_is_refused(site: Site, tmp_path: Path) -> None:
+async def test_row_50_a_second_process_on_the_same_file_is_refused(
+    site: Site, tmp_path: Path
+) -> None:
     """
     One sentence, exit code 2; the first one goes on.
     """
@@ -89,7 +91,7 @@ async def test_a_second_process_on_the_same_file_is_refused(site: Site, tmp_path
         assert (await desk.transfer("w1")).json()["result"] == "OK"
 
 
-async def test_a_flood_of_one_actor_is_turned_away_and_others_are_served(site: Site) -> None:
+async def test_row_12_a_flood_of_one_actor_is_turned_away_and_others_are_served(site: Site) -> None:
     """
     What gets 429 leaves nothing behind in the ledger.
     """
@@ -117,7 +119,7 @@ async def test_a_flood_of_one_actor_is_turned_away_and_others_are_served(site: S
     assert asked.count("treasury.transfer.requested") == 1
 
 
-async def test_a_process_that_can_open_nothing_turns_newcomers_away_and_recovers(
+async def test_row_71_a_process_that_can_open_nothing_turns_newcomers_away_and_recovers(
     site: Site,
 ) -> None:
     """
@@ -139,7 +141,7 @@ async def test_a_process_that_can_open_nothing_turns_newcomers_away_and_recovers
     assert await site.violations() == []
 
 
-async def test_a_ledger_in_arango_that_is_gone_accepts_nothing_and_loses_nothing(
+async def test_row_38_and_39_a_ledger_in_arango_that_is_gone_accepts_nothing_and_loses_nothing(
     site: Site, arango: tuple[str, httpx.AsyncClient]
 ) -> None:
     """

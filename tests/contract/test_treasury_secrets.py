@@ -53,7 +53,7 @@ READS = (
 READ_FAULTS = ("drop-before", "status:500", "code:-2015", "body:truncated")
 
 
-async def test_no_secret_is_in_what_the_service_writes(site: Site) -> None:
+async def test_row_70_no_secret_is_in_what_the_service_writes(site: Site) -> None:
     """
     In its log, its answers, its metrics, on Redis and in its state directory.
     """

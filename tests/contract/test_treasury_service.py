@@ -68,7 +68,7 @@ async def test_a_transfer_moves_money_once_through_lost_replies_and_kill_9(site:
     assert await site.violations() == []
 
 
-async def test_the_kill_switch_stops_what_is_not_sent_yet(site: Site) -> None:
+async def test_row_64_the_kill_switch_stops_what_is_not_sent_yet(site: Site) -> None:
     """
     What is new gets 503, what waits goes on waiting, what may have moved is found out about.
     """
@@ -99,7 +99,7 @@ async def test_the_kill_switch_stops_what_is_not_sent_yet(site: Site) -> None:
     assert await site.violations() == []
 
 
-async def test_sigterm_waits_for_the_reply_that_is_on_its_way(site: Site) -> None:
+async def test_row_66_sigterm_waits_for_the_reply_that_is_on_its_way(site: Site) -> None:
     """
     The client gets its answer, exit code 0; what was not told on `ops:events` the next one tells.
     """
@@ -117,7 +117,7 @@ async def test_sigterm_waits_for_the_reply_that_is_on_its_way(site: Site) -> Non
     assert await site.violations() == []
 
 
-async def test_a_request_that_leaves_late_is_refused_by_the_exchange(
+async def test_row_25_a_request_that_leaves_late_is_refused_by_the_exchange(
     site: Site, tmp_path: Path
 ) -> None:
     """

@@ -25,12 +25,22 @@ class MemoryOperationsLog:
         self.summary: RoundTripSummary | None = None
         self.messages_per_s: float | None = None
 
-    async def record(self, event: OperationsEvent) -> None:
+    async def record(self, event: OperationsEvent) -> str:
         """
-        Keep *event*.
+        Keep *event*; its place is how many there are then, and its id.
         """
         await self._reach()
         self.events.append(event)
+        return f"{len(self.events)} {event.event_id}"
+
+    async def holds(self, place: str) -> bool:
+        """
+        Whether that event is at that place.
+        """
+        await self._reach()
+        number, _, event_id = place.partition(" ")
+        there = self.events[int(number) - 1 : int(number)]
+        return [event.event_id for event in there] == [event_id]
 
     async def round_trip(self, entry: RoundTripEntry, summary: RoundTripSummary) -> None:
         """

@@ -2,7 +2,7 @@
 Operational streams, by the official client.
 """
 
-from typing import Final
+from typing import Any, Final
 
 import anyio
 import msgspec
@@ -51,18 +51,28 @@ class RedisOperationsLog:
         self._patience_s = patience_s
         self._one_at_a_time = anyio.Lock()
 
-    async def record(self, event: OperationsEvent) -> None:
+    async def record(self, event: OperationsEvent) -> str:
         """
         Append to `ops:events`; `detail_json` is the detail with `event_id` first.
         """
         detail = {"event_id": event.event_id, **event.detail}
-        await self._send(
+        entry_id = await self._send(
             "XADD", OPERATIONS_STREAM, "MAXLEN", "~", self._maxlen, "*",
             "ts", event.ts,
             "source", SOURCE,
             "kind", event.kind,
             "detail_json", msgspec.json.encode(detail).decode(),
         )  # fmt: skip
+        return str(entry_id)
+
+    async def holds(self, place: str) -> bool:
+        """
+        Whether the entry *place* is there, or older than all that are.
+        """
+        if await self._send("XRANGE", OPERATIONS_STREAM, place, place):
+            return True
+        oldest = await self._send("XRANGE", OPERATIONS_STREAM, "-", "+", "COUNT", 1)
+        return bool(oldest) and _moment(oldest[0][0]) > _moment(place)
 
     async def round_trip(self, entry: RoundTripEntry, summary: RoundTripSummary) -> None:
         """
@@ -89,7 +99,15 @@ class RedisOperationsLog:
         """
         await self._send("SET", THROUGHPUT_KEY, decimal_text(messages_per_s))
 
-    async def _send(self, *command: str | int) -> None:
+    async def _send(self, *command: str | int) -> Any:  # noqa: ANN401 (a reply is what the command says)
         with redis_errors(), anyio.fail_after(self._patience_s):
             async with self._one_at_a_time:
-                await self._client.execute_command(*command)
+                return await self._client.execute_command(*command)
+
+
+def _moment(entry_id: str) -> tuple[int, int]:
+    """
+    An entry's id as it sorts: `1772514460893-0`.
+    """
+    ms, _, number = entry_id.partition("-")
+    return int(ms), int(number)

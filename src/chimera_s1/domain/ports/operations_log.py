@@ -56,9 +56,16 @@ class OperationsLog(Protocol):
     be changed under way). The caller keeps what it has and tries again.
     """
 
-    async def record(self, event: OperationsEvent) -> None:
+    async def record(self, event: OperationsEvent) -> str:
         """
-        Append to `ops:events`.
+        Append to `ops:events`; gives the place it stands at, for `holds`.
+        """
+        ...
+
+    async def holds(self, place: str) -> bool:
+        """
+        Whether what was appended at *place* is there, or was trimmed since. Where it is neither, a
+        store that failed over has lost what it had acknowledged.
         """
         ...
 

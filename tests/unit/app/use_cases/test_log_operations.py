@@ -47,9 +47,9 @@ class Store(MemoryOperationsLog):
         self.gate = anyio.Event()
         self.gate.set()
 
-    async def record(self, event: OperationsEvent) -> None:
+    async def record(self, event: OperationsEvent) -> str:
         await self._pass()
-        await super().record(event)
+        return await super().record(event)
 
     async def round_trip(self, entry: RoundTripEntry, summary: RoundTripSummary) -> None:
         await self._pass()

@@ -1,10 +1,12 @@
 """
 Relay the ledger: every event of it onto `ops:events`, in order, at least once.
 
-What Redis has acknowledged it may still lose in a failover, so after any failure of Redis, and at
-every start, what was written in the last minute or two is written again, however old the events
-are; consumers drop an `event_id` they have seen. Each entry carries its place in the ledger and the
-hash there: whoever keeps them can tell later whether the ledger was cut or rewritten.
+What Redis has acknowledged it may still lose in a failover, so after any failure of Redis, whenever
+its newest entry is not where it was, and at every start, what was written in the last minute or two
+is written again, however old the events are; consumers drop an `event_id` they have seen.
+
+Each entry carries its place in the ledger and the hash there: whoever keeps them can tell later
+whether the ledger was cut or rewritten.
 """
 
 import logging
@@ -40,6 +42,7 @@ The cursor up to where what Redis has acknowledged is believed to be safe.
 """
 
 SETTLING_MS = 60_000
+KEPT_LOOK_MS = 1_000.0
 OVERLAP_COMMITS = 1_000
 """
 No more than this is written again.
@@ -84,6 +87,8 @@ class RelayLedger:
         self._noted = 0
         self._settled = 0
         self._settling: tuple[float, int] | None = None
+        self._newest = ""
+        self._looked_ms = 0.0
         self.relayed = 0
         """
         Events written since the start, repeated ones included.
@@ -130,7 +135,8 @@ class RelayLedger:
 
             StoreUnavailableError, LedgerDamagedError: The ledger; call again.
         """
-        if self._position is None:
+        if self._position is None or await self._has_lost():
+            self._settling = None
             self._position = await self._with_overlap()
         entries = await self._store.read(self._position, READ_AT_ONCE)
         for entry in entries:
@@ -142,6 +148,21 @@ class RelayLedger:
             self._noted = self._position
         await self._settle(self._position)
         return len(entries)
+
+    async def _has_lost(self) -> bool:
+        """
+        The newest entry is gone: a failover that no call failed on. Asked now and then, until what
+        was written last is believed to be safe.
+        """
+        now_ms = self._clock.monotonic_ms()
+        if not self._newest or now_ms - self._looked_ms < KEPT_LOOK_MS:
+            return False
+        self._looked_ms = now_ms
+        if await self._operations.holds(self._newest):
+            return False
+        _log.warning("ops:events has lost what it had acknowledged: the last minute is repeated")
+        self._newest = ""
+        return True
 
     async def _settle(self, position: int) -> None:
         """
@@ -155,12 +176,14 @@ class RelayLedger:
             if settling > self._settled:
                 await self._cursors.advance(SETTLED, settling)
                 self._settled = settling
+            if self._settled >= position:
+                self._newest = ""
         self._settling = now_ms, position
 
     async def _relay(self, commit: Commit) -> None:
         for record in commit.events:
             event = OperationsEvent(record.id, commit.at, record.type, _detail(commit, record))
-            await self._operations.record(event)
+            self._newest = await self._operations.record(event)
             self.relayed += 1
 
     async def _with_overlap(self) -> int:

@@ -79,6 +79,19 @@ async def test_row_51_acknowledged_events_that_a_failover_lost_are_written_again
 
 
 @virtually
+async def test_row_51_a_failover_that_no_call_failed_on_is_found_out() -> None:
+    world, operations = a_world()
+    async with serving(world) as one:
+        await one.requests.request(wish("t1"), "tester")
+        await world.clock.sleep_ms(MINUTE_MS / 2)
+        lost = operations.fail_over(2)
+        await world.clock.sleep_ms(MINUTE_MS)
+
+    assert lost > 2
+    assert not await world.violations_as_they_are()
+
+
+@virtually
 async def test_row_51_the_backlog_of_an_outage_survives_a_failover_right_after_it() -> None:
     """
     Ten minutes of commits are relayed in a second, and all of it is lost with the node.
