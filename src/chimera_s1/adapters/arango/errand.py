@@ -17,11 +17,11 @@ from chimera_s1.adapters.arango.errors import (
     LagsError,
     NoReplyError,
     RefusedError,
-    StrangeDocumentError,
     Verdict,
     advice,
     classify,
 )
+from chimera_s1.adapters.arango.replies import read_documents, read_row
 from chimera_s1.adapters.arango.rota import Rota
 from chimera_s1.domain.errors import StoreUnavailableError
 from chimera_s1.domain.ledger.commit import Document
@@ -34,7 +34,6 @@ LONGEST_WAIT_S: Final = 2.0
 BUSY_WAIT_S: Final = (0.02, 0.2)
 BUSY_TRIES_MAX: Final = 5
 CURSOR_TTL_S: Final = 30
-_HTTP_CONFLICT = 409
 _EXPONENT_MAX = 16
 
 _log = logging.getLogger(__name__)
@@ -160,7 +159,7 @@ class Errand:
             if refusal.no_document:
                 return None
             raise
-        return _read(reply.text, kind, reply)
+        return read_row(reply.text, kind, reply)
 
     def find_many(
         self, collection: str, keys: Sequence[str], knowing: str = ""
@@ -176,7 +175,7 @@ class Errand:
             knowing: As in `query`.
         """
         asked = Asked("put", f"/_api/document/{collection}", {"onlyget": "1"}, list(keys))
-        return self.repeat(lambda: _documents(self.once(asked, self._one(knowing)), len(keys)))
+        return self.repeat(lambda: read_documents(self.once(asked, self._one(knowing)), len(keys)))
 
     def write_many(self, asked: Asked, number: int) -> list[Document]:
         """
@@ -186,7 +185,7 @@ class Errand:
 
         def write() -> list[Document]:
             reply = self.once(asked)
-            written = [each for each in _documents(reply, number) if each is not None]
+            written = [each for each in read_documents(reply, number) if each is not None]
             if len(written) < number:
                 raise blamed(NoReplyError("lost a document that was to be written"), reply)
             return written
@@ -276,9 +275,10 @@ class Errand:
         wait_s = self._busy_wait_s() if busy else self._wait_s()
         if self._busy_tries > BUSY_TRIES_MAX or self._monotonic() + wait_s >= self._until_s:
             raise unavailable(fault, self._tries)
-        _log.warning(
-            "ArangoDB is asked again: %s %s; try %d", fault.coordinator, fault.said, self._tries
-        )
+        # Of an outage the first try tells; the last one is the error.
+        level = logging.WARNING if self._tries == 1 else logging.DEBUG
+        said = "ArangoDB is asked again: %s %s; try %d"
+        _log.log(level, said, fault.coordinator, fault.said, self._tries)
         time.sleep(wait_s)
 
     def _wait_s(self) -> float:
@@ -298,7 +298,7 @@ class Errand:
         while batch.more:
             batch = self.once(Asked("post", f"/_api/cursor/{batch.id}"), home).read(_Batch)
             rows.extend(batch.result)
-        return [_read(row, kind, reply) for row in rows]
+        return [read_row(row, kind, reply) for row in rows]
 
     def _one(self, knowing: str) -> Coordinator:
         """
@@ -316,42 +316,6 @@ class Errand:
             fault.coordinator = coordinator.url
             raise fault from refusal
         return coordinator
-
-
-def _read(text: str | msgspec.Raw, kind: type[T], reply: Reply) -> T:
-    try:
-        return msgspec.json.decode(text, type=kind)
-    except msgspec.ValidationError as error:
-        strange = StrangeDocumentError(f"has a document that is none of ours ({error})")
-        raise blamed(strange, reply) from error
-    except msgspec.DecodeError:
-        raise blamed(NoReplyError("gives an answer that is not ArangoDB's"), reply) from None
-
-
-def _documents(reply: Reply, number: int) -> list[Document | None]:
-    """
-    The elements of an answer to several documents, None for what is not there.
-
-    Raises:
-        ArangoFault: One says something worse, or there are more or fewer than *number*.
-    """
-    elements = reply.read(list[Document])
-    if len(elements) != number:
-        raise blamed(NoReplyError("answers for another number of documents"), reply)
-    return [_document(each, reply) for each in elements]
-
-
-def _document(element: Document, reply: Reply) -> Document | None:
-    number = element.get("errorNum")
-    if not isinstance(number, int):
-        return element
-    # As it would be answered alone; only a lost race is told from others by this.
-    message = str(element.get("errorMessage", ""))
-    refusal = RefusedError(_HTTP_CONFLICT, number, message)
-    refusal.said = f"says {number} of one of several documents ({message})"
-    if refusal.no_document:
-        return None
-    raise blamed(refusal, reply)
 
 
 def unavailable(fault: ArangoFault, tries: int = 1) -> StoreUnavailableError:
