@@ -2,6 +2,8 @@
 The rows of the fault matrix about executors that pause, doubt the store, or are not alone.
 """
 
+from decimal import Decimal
+
 import anyio
 from anyio.lowlevel import checkpoint
 
@@ -18,7 +20,7 @@ from chimera_s1.domain.treasury.events import (
 from chimera_s1.domain.treasury.transfer import Phase, TransferStatus
 from tests.crash_points import Faults, How, Process
 from tests.faulty_ports import LyingLeases, PausingGateway, TryingStore
-from tests.treasury_house import Instance, World, loose, running, wish
+from tests.treasury_house import IN, Instance, World, loose, running, wish
 from tests.virtual_time import virtually
 
 MINUTE_MS = 60_000
@@ -194,6 +196,29 @@ async def test_row_28_a_transfer_queued_for_too_long_expires_and_is_never_sent()
         assert (ended.phase, ended.failure) == (Phase.FAILED, FailureKind.EXPIRED)
         assert one.ledger.open.cap(ended.day).used == 0
     assert not world.exchange.sent
+    assert not await world.violations()
+
+
+@virtually
+async def test_row_27_nobody_looks_for_what_is_still_being_said() -> None:
+    """
+    A human's equal movement is not taken for that of a request whose reply is on its way.
+    """
+    world = World()
+    heard = anyio.Event()
+    world.exchange.script.append(Misbehaviour(executes=True, hold=heard))
+    human = world.exchange.move(IN, Decimal(10))
+    async with running(Instance(world)) as one:
+        await one.requests.request(wish("t1"), "tester")
+        await world.clock.sleep_ms(12_000)
+        reads = world.exchange.reads
+        heard.set()
+        await world.clock.sleep_ms(MINUTE_MS)
+        ended = await one.transfer("t1")
+
+    assert reads == 0
+    assert ended.phase is Phase.DONE
+    assert ended.tran_id not in {"", human.tran_id}
     assert not await world.violations()
 
 

@@ -8,8 +8,9 @@ import anyio
 import pytest
 
 from chimera_s1.adapters.memory.treasury_gateway import Misbehaviour, ScriptedTreasuryGateway
+from chimera_s1.app.use_cases.treasury.request_transfer import PATIENCE_S
 from chimera_s1.app.use_cases.treasury.resolve_transfer import ResolveTransfers
-from chimera_s1.domain.errors import LedgerTooNewError
+from chimera_s1.domain.errors import LedgerTooNewError, StoreUnavailableError
 from chimera_s1.domain.identifiers import parse_transfer_id
 from chimera_s1.domain.ledger.commit import Draft, NewEvent, seal
 from chimera_s1.domain.ports.treasury_gateway import Unknown
@@ -18,6 +19,7 @@ from chimera_s1.domain.treasury.event_records import new_record
 from chimera_s1.domain.treasury.events import (
     Evidence,
     SubmissionStarted,
+    TransferRequested,
     TreasuryEvent,
     TreasuryMode,
     Verdict,
@@ -141,6 +143,25 @@ async def test_row_39_a_finding_that_cannot_be_written_down_is_not_looked_for_wi
     assert 0 < reads < 20
     assert (ended.phase, ended.evidence) == (Phase.DONE, Evidence.HISTORY)
     assert not await world.violations()
+
+
+@virtually
+async def test_row_43_a_slow_store_is_not_waited_for_for_ever_and_the_key_tells_later() -> None:
+    world = World()
+    store = TryingStore(world.clock)
+    world.store = store
+    store.head_ms = 60 * MINUTE_MS
+    one = Instance(world)
+    asked_ms = world.clock.now_ms()
+    with pytest.raises(StoreUnavailableError, match="nothing came back"):
+        await one.requests.request(wish("t1"), "tester")
+    waited_ms = world.clock.now_ms() - asked_ms
+    store.head_ms = 0.0
+    answer = await one.requests.request(wish("t1"), "tester")
+
+    assert waited_ms == PATIENCE_S * 1000
+    assert not answer.replayed
+    assert await world.count(TransferRequested) == 1
 
 
 @virtually
