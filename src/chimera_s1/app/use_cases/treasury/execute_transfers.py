@@ -53,6 +53,11 @@ from chimera_s1.domain.treasury.reconciliation import client_id_of
 from chimera_s1.domain.treasury.transfer import Transfer
 
 ACTOR = "s1/executor"
+CLOCK_WAIT_MS = 2_000
+"""
+How long the clock patrol may take to measure anew, times the attempts that needed it.
+"""
+
 IN_FLIGHT_MAX = 8
 """
 Requests on their way at once; the rest waits its turn.
@@ -306,6 +311,8 @@ class ExecuteTransfers:
             case TurnedAway(cause=cause, wait_ms=wait_ms, clock_doubted=doubted):
                 if doubted:
                     self._doubt_clock()
+                    # Another attempt by the same clock would be turned away as well.
+                    wait_ms = max(wait_ms, CLOCK_WAIT_MS * attempt)
                 wait_ms = max(wait_ms, self._policy.retry.base_ms)
                 why = NotExecuted.TURNED_AWAY
                 return NoteNotExecuted(attempt, why, cause, now + wait_ms, now)
