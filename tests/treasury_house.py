@@ -29,6 +29,7 @@ from chimera_s1.app.use_cases.treasury.relay_ledger import CURSOR as RELAYED
 from chimera_s1.app.use_cases.treasury.relay_ledger import RelayLedger
 from chimera_s1.app.use_cases.treasury.report_treasury import ReportTreasury
 from chimera_s1.app.use_cases.treasury.request_transfer import RequestTransfers, TransferWish
+from chimera_s1.app.use_cases.treasury.resolve_transfer import ResolveTransfers
 from chimera_s1.domain.identifiers import parse_transfer_id
 from chimera_s1.domain.ports.cursor_store import CursorStore
 from chimera_s1.domain.ports.event_store import EventStore
@@ -176,6 +177,9 @@ class Instance:
         cursors = cursors or world.cursors
         self.ledger = _ledger(world, store, cursors)
         self.admission = switches.admission()
+        self.resolutions = ResolveTransfers(
+            self.ledger, clock, exchange_ms=self.exchange_ms, patience=world.patience
+        )
         self.requests = RequestTransfers(
             self.ledger,
             self.admission,

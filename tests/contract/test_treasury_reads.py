@@ -166,6 +166,9 @@ class TestResolve:
     async def test_an_operator_says_that_it_has_not(self) -> None:
         async with calling() as caller:
             await unresolved(caller)
+            early = await caller.resolve("t1", verdict="FAILED")
+            assert "may execute the request" in refusal(early, 409, "treasury.state")
+            await caller.world.clock.sleep_ms(70_000)
             reply = await caller.resolve("t1", verdict="FAILED")
 
             assert (reply.status_code, reply.json()["state"]) == (200, "FAILED")

@@ -80,7 +80,12 @@ class Treasury:
             clock=clock,
             limits=lambda: self.world.switches.limits,
         )
-        self.resolutions = ResolveTransfers(ledger, clock)
+        self.resolutions = ResolveTransfers(
+            ledger,
+            clock,
+            exchange_ms=lambda: float(self.world.exchange.exchange_ms),
+            patience=self.world.patience,
+        )
         self.projector = ProjectTransfers(
             self.world.store, self.world.projection, self.world.cursors, ledger, clock
         )

@@ -229,7 +229,12 @@ def build_treasury(
     reads = ReadTransfers(
         ledger, stores.transfers, clock=clock, limits=lambda: settings.treasury_limits
     )
-    resolutions = ResolveTransfers(ledger, clock)
+    resolutions = ResolveTransfers(
+        ledger,
+        clock,
+        exchange_ms=exchange_clock(patrols, clock),
+        patience=settings.treasury_patience,
+    )
     if ports is None or switch is None:
         return Treasury(ledger, requests, reads, resolutions, None)
     work = _work(settings, ports, ledger, admission, clock, _wallet_clock(patrols), switch)

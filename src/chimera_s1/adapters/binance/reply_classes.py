@@ -10,16 +10,16 @@ histories instead of being sent again.
 | any status with -1000 -1001 -1006 -1007 -4115 -5012 | unknown | SPOT errors.md; "5XX ... execution status is UNKNOWN"; -5012 "transfer is in pending"; -4115: the id was used, so a first one exists |
 | 429, 418; any 4xx with -1003 -1015 | turned away | SPOT rest-api.md "LIMITS": the limiter did not pass it on |
 | 4xx with -1021 | turned away, clock in doubt | SPOT rest-api.md "Timing security": outside of recvWindow |
-| 4xx or 503 with -1008; 503 with "Service Unavailable." | turned away | USD-M "General Info": "100% failure" |
+| 4xx with -1008 | turned away | SPOT errors.md: the server is busy with other requests |
 | 4xx with -1002 -1022 -2014 -2015 | refused: forbidden | SPOT errors.md: key, permission or signature |
 | 4xx with -11xx | refused | SPOT and USD-M errors "Request issues": a parameter is wrong |
 | 4xx with -2018 -2019 -4050 -4051 | refused | USD-M errors: balance insufficient |
 | 4xx with -3020 -3041 -5011 -5013 | refused | wallet, as ccxt's table lists them: more than there is, no futures account |
 | 4xx with -4114 | refused | USD-M errors: our id is too long |
-| 503 "Unknown error, ...", 408, other 5xx, 403 of the firewall, 2xx, 3xx, unknown or positive code, no JSON | unknown | nowhere documented as definite |
+| every 5xx, 408, 403 of the firewall, 2xx, 3xx, unknown or positive code, no JSON | unknown | nowhere documented as definite |
 
--1001 is documented as a failure for futures, but the transfer is a request to the spot host, where
-the state after any 5xx is unknown. 408 is the backend's time-out whatever else it says.
+USD-M calls 503 "Service Unavailable.", -1001 and -1008 certain failures. The transfer is a request to
+the spot host, where the state after any 5xx is unknown, so here they are. 408 is the backend's time-out whatever else it says.
 """  # noqa: E501 (a table row is a line)
 
 import re
@@ -42,7 +42,6 @@ FORBIDDEN = frozenset({-1002, -1022, -2014, -2015})
 REFUSED = frozenset(
     {*range(-1199, -1099), -2018, -2019, -3020, -3041, -4050, -4051, -4114, -5011, -5013}
 )
-NOT_SERVED = "Service Unavailable."
 
 _TRAN_ID_MAX = 2**63 - 1
 _TEXT_MAX = 200
@@ -77,9 +76,6 @@ def classify(status: int, body: bytes, headers: Mapping[str, str]) -> Reply:
         return _success(said, cause)
     if status in STAY_AWAY or (_is_client_error(status) and code in LIMITED):
         return TurnedAway(cause, retry_after_s(headers) * 1000)
-    if status == HTTPStatus.SERVICE_UNAVAILABLE and said is not None:
-        served = code != OVERLOADED and (code is not None or said.msg != NOT_SERVED)
-        return Unknown(cause) if served else TurnedAway(cause, retry_after_s(headers, 0) * 1000)
     if not _is_client_error(status) or code is None:
         return Unknown(cause)
     return _client_error(code, cause, headers)

@@ -79,8 +79,8 @@ class TransferProblemView(ProblemView, frozen=True, kw_only=True, omit_defaults=
     result: Annotated[
         Result,
         Meta(
-            description="Always FAIL; with a 5xx, `message` says whether the request may have "
-            "been accepted all the same.",
+            description="FAIL: nothing was accepted. PENDING, with some 5xx: it may have been; the "
+            "same request with the same key tells.",
             examples=["FAIL"],
         ),
     ]

@@ -89,7 +89,7 @@ def transfer_problem(request: AnyRequest, error: Exception) -> Response[Transfer
     if isinstance(error, TransferRejectedError):
         kind = REFUSED_BY[error.rule]
         view = view_of(kind, str(error), request)
-        return respond(kind, _extended(view, request), error.headers)
+        return respond(kind, _extended(view, request, Result.FAIL), error.headers)
     kind, view = judged(request, error)
     if kind in _NOTHING_ACCEPTED:
         view = _adding(view, "nothing was accepted, the same request may be sent again")
@@ -99,7 +99,9 @@ def transfer_problem(request: AnyRequest, error: Exception) -> Response[Transfer
             "whether it was accepted is not known here; send it again with the same key, which "
             "tells, and never with another",
         )
-    return respond(kind, _extended(view, request), headers_of(error))
+    # FAIL would say that no money moves, and who believes that asks again with another key.
+    result = Result.PENDING if kind in _UNCERTAIN else Result.FAIL
+    return respond(kind, _extended(view, request, result), headers_of(error))
 
 
 def _headers(answer: Answer) -> dict[str, str]:
@@ -122,11 +124,11 @@ def _adding(view: ProblemView, sentence: str) -> ProblemView:
     return structs.replace(view, detail=f"{view.detail}; {sentence}")
 
 
-def _extended(view: ProblemView, request: AnyRequest) -> TransferProblemView:
+def _extended(view: ProblemView, request: AnyRequest, result: Result) -> TransferProblemView:
     return TransferProblemView(
         **structs.asdict(view),
         transfer_id=_known_key(request),
-        result=Result.FAIL,
+        result=result,
         message=view.detail,
     )
 

@@ -32,6 +32,12 @@ from chimera_s1.domain.treasury.transfer import Phase, Transfer, evolve
 _ENDS = (TransferCompleted, TransferCorrected, TransferFailed, TransferVerified)
 
 
+BELIEVED = frozenset({FailureKind.ABSENT, FailureKind.OPERATOR})
+"""
+Failures that the exchange has not spoken of: late evidence would contradict them.
+"""
+
+
 class OpenTransfers:
     """
     A fold over all commits; mutable, since a ledger has many and a copy each would add up.
@@ -45,7 +51,7 @@ class OpenTransfers:
 
         unverified: Done by the exchange's word, not yet seen in its history.
 
-        absent: Failed because nothing was seen to move; watched for a while.
+        absent: Failed because nothing was seen to move, by us or an operator; watched for a while.
 
         disputed: Contradicted; an operator has to look. Also those that had been over before.
     """
@@ -162,7 +168,7 @@ class OpenTransfers:
                 self.unresolved[transfer.transfer_id] = transfer
             case Phase.DONE if not transfer.verified and not transfer.disputed:
                 self.unverified[transfer.transfer_id] = transfer
-            case Phase.FAILED if transfer.failure is FailureKind.ABSENT:
+            case Phase.FAILED if transfer.failure in BELIEVED:
                 self.absent[transfer.transfer_id] = transfer
             case Phase.REQUESTED | Phase.DONE | Phase.FAILED | Phase.REJECTED:
                 pass

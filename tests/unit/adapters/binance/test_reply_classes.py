@@ -47,10 +47,8 @@ TURNED_AWAY = [
     (418, said(-1003)),
     (418, HTML),
     (400, said(-1003)),
-    (503, said(-1008, THROTTLED)),
     (429, said(-1008, THROTTLED)),
     (400, said(-1008, THROTTLED)),
-    (503, b'{"msg":"Service Unavailable."}'),
 ]
 UNKNOWN = [
     (200, b""),
@@ -104,6 +102,8 @@ UNKNOWN = [
     (500, said(-1006)),
     (500, said(-5013)),
     (500, said(-1008)),
+    (503, said(-1008, THROTTLED)),
+    (503, b'{"msg":"Service Unavailable."}'),
     (500, b'{"msg":"Service Unavailable."}'),
     (502, HTML),
     (503, b""),
@@ -154,7 +154,7 @@ def test_who_is_turned_away_is_told_for_how_long(status: int, body: bytes) -> No
 
 @pytest.mark.parametrize(
     ("status", "body", "wait_ms"),
-    [(429, b"", 60_000), (418, HTML, 60_000), (503, said(-1008), 0)],
+    [(429, b"", 60_000), (418, HTML, 60_000), (400, said(-1008), 0)],
 )
 def test_without_a_header_limits_keep_away_and_overload_does_not(
     status: int, body: bytes, wait_ms: int
@@ -211,11 +211,7 @@ def test_only_what_is_on_the_list_is_definite(status: int, body: bytes) -> None:
     reply = classify(status, body, NO_HEADERS)
     code = code_in(body)
     client_error = 400 <= status < 500 and status != 408
-    turned_away = (
-        status in {418, 429}
-        or (client_error and code in {-1003, -1015, -1021, -1008})
-        or (status == 503 and code == -1008)
-    )
+    turned_away = status in {418, 429} or (client_error and code in {-1003, -1015, -1021, -1008})
     refusals = {c for _, c in FORBIDDEN + REFUSED}
 
     match reply:

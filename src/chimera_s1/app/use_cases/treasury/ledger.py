@@ -55,9 +55,9 @@ How often a decision is made again because others were first; each of them has m
 """
 
 CONTENTION_WAIT_MS = 20.0
-STALE_ANSWERS_MAX = 5
+STALE_MAX_MS = 30_000
 """
-So many answers in a row that know less than was known before are no stale reads: commits are gone.
+Answers that for so long know less than was known before are no stale reads: commits are gone.
 """
 
 _log = logging.getLogger(__name__)
@@ -108,7 +108,7 @@ class TreasuryLedger:
         self._draw = draw
         self._lock = anyio.Lock()
         self._damage = ""
-        self._behind = 0
+        self._behind_since_ms: float | None = None
         self.changes = Bell()
         self.open = OpenTransfers()
         """
@@ -242,7 +242,7 @@ class TreasuryLedger:
             )
         self._remembered = None
         if head == self.open.head:
-            self._behind = 0
+            self._behind_since_ms = None
             return
         if head.seq <= self.open.head.seq:
             self._refuse_shorter(head)
@@ -258,11 +258,11 @@ class TreasuryLedger:
         """
         Fewer commits than before, or another last one: a stale answer at best.
         """
-        self._behind += 1
-        if head.seq < self.open.head.seq and self._behind < STALE_ANSWERS_MAX:
+        now_ms = self._clock.monotonic_ms()
+        since_ms = self._behind_since_ms = self._behind_since_ms or now_ms
+        if head.seq < self.open.head.seq and now_ms - since_ms < STALE_MAX_MS:
             raise StoreUnavailableError(
-                f"the store says that the ledger ends at {head.seq}; it had {self.open.head.seq} "
-                "commits before: a stale answer, ask again"
+                f"a stale answer: the ledger ends at {head.seq}, and had {self.open.head.seq}"
             )
         self._damaged(f"it ends at commit {head.seq} of another hash, or was cut there")
 

@@ -9,7 +9,6 @@ import pytest
 
 from chimera_s1.adapters.memory.treasury_gateway import Misbehaviour, ScriptedTreasuryGateway
 from chimera_s1.app.use_cases.treasury.request_transfer import PATIENCE_S
-from chimera_s1.app.use_cases.treasury.resolve_transfer import ResolveTransfers
 from chimera_s1.domain.errors import LedgerTooNewError, StoreUnavailableError
 from chimera_s1.domain.identifiers import parse_transfer_id
 from chimera_s1.domain.ledger.commit import Draft, NewEvent, seal
@@ -217,7 +216,7 @@ async def test_row_46_a_newer_event_stops_its_own_transfer_and_no_other() -> Non
         assert answer.transfer.status is TransferStatus.DONE
         assert blessed.transfer.status is TransferStatus.PENDING, "it can be read"
         with pytest.raises(LedgerTooNewError):
-            await ResolveTransfers(one.ledger, world.clock).resolve(
+            await one.resolutions.resolve(
                 parse_transfer_id("t1"), Verdict.FAILED, tran_id="", note="why", actor="tester"
             )
     assert [order.amount for order in world.exchange.sent] == [Decimal(12)]
