@@ -12,11 +12,6 @@ from chimera_s1.adapters.memory.cursor_store import MemoryCursorStore
 from chimera_s1.adapters.memory.event_store import MemoryEventStore
 from chimera_s1.adapters.memory.lease_store import MemoryLeaseStore
 from chimera_s1.adapters.memory.transfer_projection import MemoryTransferProjection
-from chimera_s1.adapters.sqlite.cursor_store import SqliteCursorStore
-from chimera_s1.adapters.sqlite.database import SqliteDatabase
-from chimera_s1.adapters.sqlite.event_store import SqliteEventStore
-from chimera_s1.adapters.sqlite.lease_store import SqliteLeaseStore
-from chimera_s1.adapters.sqlite.transfer_projection import SqliteTransferProjection
 from chimera_s1.app.settings import Settings
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.cursor_store import CursorStore
@@ -65,9 +60,26 @@ async def open_stores(
         LedgerDamagedError: What is there is damaged.
     """
     if settings.db_arango_uri:
-        async with _arango_stores(settings, read_only=read_only) as stores:
-            yield stores
-        return
+        opening = _arango_stores(settings, read_only=read_only)
+    else:
+        opening = _sqlite_stores(settings, clock, read_only=read_only)
+    async with opening as stores:
+        yield stores
+
+
+@asynccontextmanager
+async def _sqlite_stores(
+    settings: Settings, clock: Clock, *, read_only: bool
+) -> AsyncIterator[LedgerStores]:
+    # SQLite takes 1 MiB, which an instance that moves no money does not have to pay.
+    from chimera_s1.adapters.sqlite.cursor_store import SqliteCursorStore  # noqa: PLC0415
+    from chimera_s1.adapters.sqlite.database import SqliteDatabase  # noqa: PLC0415
+    from chimera_s1.adapters.sqlite.event_store import SqliteEventStore  # noqa: PLC0415
+    from chimera_s1.adapters.sqlite.lease_store import SqliteLeaseStore  # noqa: PLC0415
+    from chimera_s1.adapters.sqlite.transfer_projection import (  # noqa: PLC0415
+        SqliteTransferProjection,
+    )
+
     async with SqliteDatabase(sqlite_path(settings), read_only=read_only) as database:
         yield LedgerStores(
             SqliteEventStore(database, TREASURY),
