@@ -3,7 +3,7 @@ The ledger's way to `ops:events` on real Redis Clusters: slots that move, a mast
 """
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from uuid import uuid4
 
@@ -16,6 +16,7 @@ from chimera_s1.adapters.redis.cluster_assembly import SLOTS
 from chimera_s1.adapters.redis.embedded import EmbeddedRedis
 from chimera_s1.adapters.redis.errors import REDIS_FAILURES
 from chimera_s1.adapters.redis.operations_log import RedisOperationsLog
+from chimera_s1.adapters.redis.server_process import until
 from chimera_s1.adapters.system.clock import SystemClock
 from chimera_s1.app.use_cases.treasury.ledger import TreasuryLedger
 from chimera_s1.app.use_cases.treasury.relay_ledger import RelayLedger
@@ -29,7 +30,6 @@ from tests.treasury_invariants import read_all, violations_of
 STREAM = "ops:events"
 COMMITS_EACH = 5
 PATIENCE_S = 30
-LOOK_MS = 100
 LAGGING = ("--cluster-node-timeout", "1000")
 """
 A dead master is replaced within two seconds.
@@ -40,7 +40,7 @@ class Relayed:
     """A ledger, and what of it is on the stream."""
 
     def __init__(self, writing: ClusterClient, reading: ClusterClient) -> None:
-        self.clock = clock = SystemClock()
+        clock = SystemClock()
         self.store = MemoryEventStore("main")
         self._reading = reading
         cursors = MemoryCursorStore()
@@ -66,20 +66,28 @@ class Relayed:
         """Relay until every event of the ledger is on the stream."""
         entries = await read_all(self.store)
         wanted = {record.id for entry in entries for record in entry.commit.events}
+
+        async def whole() -> bool:
+            return wanted <= set(await self.ids())
+
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.relay.run)
             with anyio.fail_after(PATIENCE_S):
-                while not wanted <= set(await self.ids()):
-                    await self.clock.sleep_ms(LOOK_MS)
+                await until(whole)
             tasks.cancel_scope.cancel()
 
-    async def first_ids_after_failover(self) -> int:
+    async def entries_after_failover(self) -> int:
         """How many entries the new master has, once it answers."""
-        while True:
-            try:
-                return len(await self.ids())
-            except REDIS_FAILURES:
-                await self.clock.sleep_ms(LOOK_MS)
+        found: list[int] = []
+
+        async def answered() -> bool:
+            with suppress(*REDIS_FAILURES):
+                found.append(len(await self.ids()))
+            return bool(found)
+
+        with anyio.fail_after(PATIENCE_S):
+            await until(answered)
+        return found[0]
 
     async def ids(self) -> list[str]:
         """The `event_id`s on the stream, in its order."""
@@ -142,8 +150,7 @@ async def test_row_51_what_a_killed_master_took_with_it_is_written_again(
         before = len(await relayed.ids())
         await master.kill()
         replica.resume()
-        with anyio.fail_after(PATIENCE_S):
-            after = await relayed.first_ids_after_failover()
+        after = await relayed.entries_after_failover()
         assert after < before, "the fault did not fire: the replica had everything"
 
         await relayed.until_whole()
