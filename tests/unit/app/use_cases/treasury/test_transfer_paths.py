@@ -8,7 +8,7 @@ import anyio
 
 from chimera_s1.adapters.memory.treasury_gateway import Misbehaviour
 from chimera_s1.domain.ports.treasury_gateway import Unknown
-from chimera_s1.domain.treasury.events import TransferVerified
+from chimera_s1.domain.treasury.events import TransferVerified, Verdict
 from chimera_s1.domain.treasury.limits import Wallet
 from chimera_s1.domain.treasury.transfer import Phase, TransferStatus
 from tests.treasury_house import Instance, World, running, wish
@@ -92,5 +92,37 @@ def test_a_lost_request_fails_after_the_histories_stayed_silent_for_long() -> No
             assert found is not None
             assert found.phase is Phase.FAILED
             assert one.ledger.open.cap(found.day).used == 0
+
+    run_virtually(main)
+
+
+def test_what_an_operator_believed_is_watched_and_corrected_by_late_evidence() -> None:
+    """
+    The history lags for longer than the operator has waited; the money had moved.
+    """
+
+    async def main() -> None:
+        world = World()
+        world.exchange.history_lag_ms = 200_000
+        world.exchange.script.append(Misbehaviour(executes=True, reply=Unknown("reset")))
+        async with running(Instance(world)) as one:
+            answer = await one.requests.request(wish("t1"), "tester")
+            await world.clock.sleep_ms(70_000)
+            ended = await one.resolutions.resolve(
+                answer.transfer.transfer_id,
+                Verdict.FAILED,
+                tran_id="",
+                note="nothing in the history",
+                actor="operator",
+            )
+            assert ended.phase is Phase.FAILED
+
+            await world.clock.sleep_ms(600_000)
+            found = await one.ledger.find(answer.transfer.transfer_id)
+
+            assert found is not None
+            assert (found.phase, found.corrected) == (Phase.DONE, True)
+            assert one.ledger.open.cap(found.day).used == Decimal(10)
+            assert await world.violations() == []
 
     run_virtually(main)
