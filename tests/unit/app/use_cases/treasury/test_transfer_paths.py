@@ -2,16 +2,24 @@
 A transfer from its request to its end, on stores and an exchange in memory.
 """
 
+from contextlib import nullcontext
 from decimal import Decimal
 
 import anyio
+import pytest
 
+from chimera_s1.adapters.memory.event_store import MemoryEventStore
 from chimera_s1.adapters.memory.treasury_gateway import Misbehaviour
-from chimera_s1.domain.ports.treasury_gateway import Unknown
+from chimera_s1.app.use_cases.treasury.execute_transfers import CLOCK_WAIT_MS
+from chimera_s1.app.use_cases.treasury.ledger import STALE_MAX_MS
+from chimera_s1.domain.errors import LedgerDamagedError, StoreUnavailableError
+from chimera_s1.domain.ledger.commit import Head
+from chimera_s1.domain.ports.treasury_gateway import TurnedAway, Unknown
+from chimera_s1.domain.treasury.commands import RequestTransfer, terms_of
 from chimera_s1.domain.treasury.events import TransferVerified, Verdict
 from chimera_s1.domain.treasury.limits import Wallet
 from chimera_s1.domain.treasury.transfer import Phase, TransferStatus
-from tests.treasury_house import Instance, World, running, wish
+from tests.treasury_house import IN, LIMITS, Instance, World, running, wish
 from tests.virtual_time import run_virtually
 
 
@@ -124,5 +132,66 @@ def test_what_an_operator_believed_is_watched_and_corrected_by_late_evidence() -
             assert (found.phase, found.corrected) == (Phase.DONE, True)
             assert one.ledger.open.cap(found.day).used == Decimal(10)
             assert await world.violations() == []
+
+    run_virtually(main)
+
+
+def test_after_a_doubt_about_the_clock_it_may_be_measured_before_the_next_attempt() -> None:
+    """
+    Three attempts within two seconds would all be turned away by the same wrong clock.
+    """
+
+    async def main() -> None:
+        world = World()
+        doubt = TurnedAway("-1021", 0, clock_doubted=True)
+        world.exchange.script += [Misbehaviour(reply=doubt), Misbehaviour(reply=doubt)]
+        async with running(Instance(world)) as one:
+            await one.requests.request(wish("t1"), "tester")
+            await world.clock.sleep_ms(20_000)
+            sent = [order.signed_at for order in world.exchange.sent]
+
+            assert len(sent) == 3
+            assert sent[1] - sent[0] >= CLOCK_WAIT_MS
+            assert sent[2] - sent[1] >= 2 * CLOCK_WAIT_MS
+
+    run_virtually(main)
+
+
+class LaggingStore(MemoryEventStore):
+    """
+    Its answer about the head is an old one while `lags`.
+    """
+
+    lags = False
+
+    async def head(self) -> Head:
+        return Head() if self.lags else await super().head()
+
+
+def test_old_answers_are_no_damage_until_they_have_lasted() -> None:
+    """
+    However many there are; one good answer in between begins the time anew.
+    """
+
+    async def main() -> None:
+        world = World()
+        store = LaggingStore("treasury")
+        ledger = Instance(world, store=store).ledger
+        request = RequestTransfer(
+            wish("t1").transfer_id,
+            terms_of(IN, Decimal(10), "", mode=world.mode, limits=LIMITS, at=world.clock.now_ms()),
+        )
+        await ledger.execute(wish("t1").transfer_id, request, "tester")
+        for lags in (True, False, True):
+            store.lags = lags
+            for _ in range(20):
+                with pytest.raises(StoreUnavailableError) if lags else nullcontext():
+                    await ledger.catch_up()
+                await world.clock.sleep_ms(1_000)
+        assert not ledger.damage
+
+        await world.clock.sleep_ms(STALE_MAX_MS)
+        with pytest.raises(LedgerDamagedError):
+            await ledger.catch_up()
 
     run_virtually(main)
