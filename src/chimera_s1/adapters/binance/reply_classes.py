@@ -19,7 +19,8 @@ histories instead of being sent again.
 | every 5xx, 408, 403 of the firewall, 2xx, 3xx, unknown or positive code, no JSON | unknown | nowhere documented as definite |
 
 USD-M calls 503 "Service Unavailable.", -1001 and -1008 certain failures. The transfer is a request to
-the spot host, where the state after any 5xx is unknown, so here they are. 408 is the backend's time-out whatever else it says.
+the spot host, where the state after any 5xx is unknown, so for us they are unknown as well. 408 is
+the backend's time-out whatever else it says.
 """  # noqa: E501 (a table row is a line)
 
 import re
