@@ -4,6 +4,7 @@ A TCP proxy in front of a Redis node: it delays, trickles, holds bytes back, or 
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from math import inf
 from pathlib import Path
 
 import anyio
@@ -28,9 +29,11 @@ class TcpProxy:
 
         piece_bytes: The most that is passed to a client at a time; 0 for all there is.
 
-        refusal: Where not empty, each XADD is answered with it and never reaches the server.
+        refusal: Where not empty, an XADD is answered with it and never reaches the server.
 
         refused: XADD commands answered so.
+
+        refused_max: After so many, XADD commands reach the server again.
     """
 
     def __init__(self, listener: Listener[SocketStream]) -> None:
@@ -39,6 +42,7 @@ class TcpProxy:
         self.piece_bytes = 0
         self.refusal = b""
         self.refused = 0
+        self.refused_max = inf
         self._listener = listener
         self._links: set[_Link] = set()
 
@@ -67,14 +71,20 @@ class TcpProxy:
         for link in self._links:
             link.gate = anyio.Event()
 
+    def release(self) -> None:
+        """
+        Pass on what was held, and what comes from now on.
+        """
+        for link in self._links:
+            link.gate.set()
+
     async def let_go(self) -> None:
         """
         Pass on what was held; returns when the connections it came over have
         ended.
         """
         stuck = [link for link in self._links if link.stuck]
-        for link in self._links:
-            link.gate.set()
+        self.release()
         for link in stuck:
             await link.ended.wait()
 
@@ -123,7 +133,7 @@ class _Link:
             return
         self._commands.feed(data)
         while (command := self._commands.gets()) is not False:
-            if command[0] == b"XADD":
+            if command[0] == b"XADD" and self._proxy.refused < self._proxy.refused_max:
                 self._proxy.refused += 1
                 await self._client.send(self._proxy.refusal)
             else:

@@ -31,6 +31,8 @@ from tests.contract.redis_cluster import (
     move_keys,
     replicated,
 )
+from tests.contract.tcp_proxy import redis_behind_proxy
+from tests.contract.writer_rig import error_count
 
 pytestmark = pytest.mark.parametrize("publisher", REDIS_PUBLISHERS)
 
@@ -222,6 +224,80 @@ async def test_a_slot_migration_is_followed_and_counted(
         for instrument in moving:
             keys = await newcomer.ask("CLUSTER", "GETKEYSINSLOT", slot_of(instrument), 10)
             assert quote_stream(instrument) in keys
+
+
+async def test_moved_is_remembered(publisher: str, redis_binary: Path, tmp_path: Path) -> None:
+    """
+    A slot has a new owner: the quote that finds it out is redirected, no later one is.
+    """
+    instrument = served_by(0, fresh_instruments(50))[0]
+    async with (
+        EmbeddedRedis(tmp_path, binary=redis_binary, masters=3) as embedded,
+        redis_store(embedded.addresses, publisher) as store,
+    ):
+        source, target, _ = embedded.nodes
+        assert await published_whole(store.publisher, [quote_of(instrument)]) == 0
+        await move_keys(source, target, slot_of(instrument))
+        await hand_over(source, target, slot_of(instrument))
+        assert await published_whole(store.publisher, [quote_of(instrument)]) == 0
+        first = await error_count(embedded.nodes, "MOVED")
+        for _ in range(4):
+            assert await published_whole(store.publisher, [quote_of(instrument)]) == 0
+
+        assert store.publisher.counters.moved == 1
+        assert await error_count(embedded.nodes, "MOVED") == first > 0
+        assert len(await bids(store.reader, instrument)) == 6
+
+
+@pytest.mark.parametrize("kind", ["MOVED", "ASK"])
+async def test_a_redirected_quote_whose_successor_was_written_is_dropped(
+    kind: str, publisher: str, redis_binary: Path, tmp_path: Path
+) -> None:
+    """
+    The slot comes back between two quotes of one stream: the first is redirected, the second is
+    written. Followed now, the first would come after it. No server does this on demand, therefore
+    the proxy gives the first answer.
+    """
+    instrument = fresh_instruments(1)[0]
+    async with (
+        redis_behind_proxy(redis_binary, tmp_path) as (proxy, _),
+        redis_store([proxy.address], publisher) as store,
+    ):
+        before, older, newer = (quote_of(instrument) for _ in range(3))
+        assert await published_whole(store.publisher, [before]) == 0
+        proxy.refused_max = 1
+        proxy.refusal = f"-{kind} {slot_of(instrument)} {proxy.address}\r\n".encode()
+        report = await store.publisher.publish([older, newer])
+
+        assert proxy.refused == 1
+        assert (report.published, report.unpublished) == (1, ())
+        assert await bids(store.reader, instrument) == [before.bid, newer.bid]
+
+
+async def test_of_two_quotes_in_flight_only_the_newer_is_offered_again(
+    publisher: str, redis_binary: Path, tmp_path: Path
+) -> None:
+    """
+    Two quotes of a stream in one call, unanswered when it ends: both may be written, and the older
+    one must not be written again behind the newer one.
+    """
+    instrument = fresh_instruments(1)[0]
+    async with (
+        EmbeddedRedis(tmp_path, binary=redis_binary) as embedded,
+        redis_store(embedded.addresses, publisher, patience_s=0.8) as store,
+    ):
+        (node,) = embedded.nodes
+        assert await published_whole(store.publisher, [quote_of(instrument)]) == 0
+        older, newer = quote_of(instrument), quote_of(instrument)
+        node.pause()
+        report = await store.publisher.publish([older, newer])
+        node.resume()
+        await published_whole(store.publisher, report.unpublished)
+        found = await bids(store.reader, instrument)
+
+        assert report.unpublished == (newer,)
+        assert found == sorted(found)
+        assert found[-1] == newer.bid
 
 
 async def test_a_cluster_that_was_stopped_is_found_again(

@@ -42,11 +42,29 @@ class Batch:
         for position in positions:
             self._states[position] = _DOUBTFUL
 
-    def unacknowledged(self) -> list[int]:
+    def refuse(self, position: int) -> None:
         """
-        Positions of what the store may not have, in order.
+        The store has answered that it did not take the quote at *position*.
         """
-        return [at for at, state in enumerate(self._states) if state != _ACKNOWLEDGED]
+        self._states[position] = _UNSENT
+
+    def unpublished(self) -> list[int]:
+        """
+        Positions of what may be sent again, in order.
+
+        A quote with a newer one of its instrument and source that is, or may be, on the stream is
+        left out: sent again, it would come after its successor.
+        """
+        succeeded: set[tuple[InstrumentId, str]] = set()
+        found: list[int] = []
+        for position in reversed(range(len(self.quotes))):
+            quote, state = self.quotes[position], self._states[position]
+            key = quote.instrument, quote.source
+            if state != _ACKNOWLEDGED and key not in succeeded:
+                found.append(position)
+            if state != _UNSENT:
+                succeeded.add(key)
+        return found[::-1]
 
     @property
     def published(self) -> int:
@@ -58,26 +76,11 @@ class Batch:
     def report(self) -> PublishReport:
         """
         What became of the call.
-
-        A quote with a newer one of its instrument and source that is, or may be, on the stream is
-        left out: offered again, it would come after its successor.
         """
         if self.published == len(self.quotes):
             return PublishReport(published=self.published)
         return PublishReport(
             published=self.published,
-            unpublished=self._to_offer_again(),
+            unpublished=tuple(self.quotes[position] for position in self.unpublished()),
             cause="; ".join(dict.fromkeys(self.causes)),
         )
-
-    def _to_offer_again(self) -> tuple[Quote, ...]:
-        succeeded: set[tuple[InstrumentId, str]] = set()
-        found: list[Quote] = []
-        for position in reversed(range(len(self.quotes))):
-            quote, state = self.quotes[position], self._states[position]
-            key = quote.instrument, quote.source
-            if state != _ACKNOWLEDGED and key not in succeeded:
-                found.append(quote)
-            if state != _UNSENT:
-                succeeded.add(key)
-        return tuple(reversed(found))

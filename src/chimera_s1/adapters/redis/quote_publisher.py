@@ -137,7 +137,7 @@ class OfficialQuotePublisher:
 
     async def _attempt(self, batch: Batch) -> dict[str, Exception]:
         shares: dict[str, list[int]] = {}
-        for position in batch.unacknowledged():
+        for position in batch.unpublished():
             stream = quote_stream(batch.quotes[position].instrument)
             node = self._client.get_node_from_key(stream)
             shares.setdefault(node.name if node else "", []).append(position)
@@ -146,7 +146,11 @@ class OfficialQuotePublisher:
         async with anyio.create_task_group() as nodes:
             for name, share in shares.items():
                 nodes.start_soon(self._write_share, batch, name, share, failures, redirected)
-        await self._follow(batch, sorted(redirected), failures)
+        if redirected:
+            # A slot can come back between two quotes of a stream: the first is redirected, the
+            # second is written, and the first must not follow it.
+            redirected = sorted({*redirected} & {*batch.unpublished()})
+            await self._follow(batch, redirected, failures)
         for name, error in failures.items():
             # A server that answers with an error of its own (out of memory, wrong type) is where
             # the slot map says it is; anything else may have moved.
@@ -169,12 +173,16 @@ class OfficialQuotePublisher:
             chunk = share[start : start + self._chunk]
             redirected += [p for p in chunk if batch.quotes[p].instrument in moved]
             direct = [p for p in chunk if batch.quotes[p].instrument not in moved]
+            # Until the answer says otherwise, also where none comes.
+            batch.doubt(direct)
             try:
                 replies = await self._replies(batch, direct)
             except REDIS_FAILURES as error:
                 failures[node] = error
                 return
             for position, reply in zip(direct, replies, strict=True):
+                if isinstance(reply, Exception):
+                    batch.refuse(position)
                 if isinstance(reply, MovedError | AskError):
                     redirected.append(position)
                     moved.add(batch.quotes[position].instrument)
