@@ -1,0 +1,200 @@
+"""
+Replies that come after the call that waited for them: what they change, and what they must not.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import anyio
+
+from chimera_s1.adapters.redis.addresses import RedisAddress
+from chimera_s1.adapters.redis.cluster import connect_cluster
+from chimera_s1.adapters.redis.embedded import EmbeddedRedis
+from chimera_s1.adapters.redis.node_writer import NodeQuotePublisher
+from chimera_s1.adapters.redis.quote_reader import RedisQuoteReader
+from chimera_s1.adapters.system.clock import SystemClock
+from chimera_s1.domain.ports.quote_publisher import QuotePublisher
+from tests.contract.quote_stores import (
+    MAXLEN,
+    Store,
+    bids,
+    fresh_instruments,
+    published_whole,
+    quote_of,
+)
+from tests.contract.redis_cluster import hand_over, move_keys
+from tests.contract.tcp_proxy import TcpProxy, redis_behind_proxy
+from tests.contract.test_quote_publisher_faults import served_by, slot_of
+
+
+@asynccontextmanager
+async def writing(
+    addresses: Sequence[RedisAddress], *, patience_s: float = 1.0, give_up_s: float = 30.0
+) -> AsyncIterator[Store]:
+    """
+    A writer whose calls end long before it gives a connection up, and a reader.
+    """
+    async with (
+        connect_cluster(addresses) as client,
+        connect_cluster(addresses) as reading,
+        NodeQuotePublisher(
+            client,
+            maxlen=MAXLEN,
+            clock=SystemClock(),
+            draw=lambda: 0.5,
+            patience_s=patience_s,
+            give_up_s=give_up_s,
+        ) as publisher,
+    ):
+        await until_answered(publisher)
+        yield Store(publisher, RedisQuoteReader(reading))
+
+
+async def until_answered(publisher: QuotePublisher) -> None:
+    """
+    Return when every node is connected and has answered all it was sent.
+    """
+    with anyio.fail_after(30):
+        while await publisher.ping():
+            pass
+
+
+def redirect_next(proxy: TcpProxy, text: str, times: int) -> None:
+    """
+    The next *times* XADD commands are redirected.
+    """
+    proxy.refused_max = proxy.refused + times
+    proxy.refusal = f"-{text} {proxy.address}\r\n".encode()
+
+
+async def test_a_late_acknowledgement_is_remembered_until_the_next_call(
+    redis_binary: Path, tmp_path: Path
+) -> None:
+    """
+    The server answers between two calls. What the second one offers again is on its stream already,
+    and is not written twice.
+    """
+    instruments = fresh_instruments(20)
+    async with (
+        EmbeddedRedis(tmp_path, binary=redis_binary) as redis,
+        writing(redis.addresses, patience_s=0.5) as store,
+    ):
+        (node,) = redis.nodes
+        node.pause()
+        late = await store.publisher.publish([quote_of(each) for each in instruments])
+        node.resume()
+        await until_answered(store.publisher)
+        again = await store.publisher.publish(late.unpublished)
+        written = (await node.ask("INFO", "commandstats"))["cmdstat_xadd"]["calls"]
+
+        assert len(late.unpublished) == len(instruments)
+        assert (again.published, again.unpublished) == (len(instruments), ())
+        assert written == store.publisher.counters.published == len(instruments)
+        for quote in late.unpublished:
+            assert await bids(store.reader, quote.instrument) == [quote.bid]
+
+
+async def test_a_late_redirect_says_nothing_about_the_quotes_of_the_present_call(
+    redis_binary: Path, tmp_path: Path
+) -> None:
+    """
+    An older call is redirected while a newer one waits: the quotes at the same places of the newer
+    call are written once.
+    """
+    one, other = fresh_instruments(2)
+    async with (
+        redis_behind_proxy(redis_binary, tmp_path) as (proxy, _),
+        writing([proxy.address]) as store,
+    ):
+        proxy.hold()
+        late = await store.publisher.publish([quote_of(one), quote_of(other)])
+        newer = [quote_of(other), quote_of(one)]
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(published_whole, store.publisher, newer)
+            await anyio.wait_all_tasks_blocked()
+            redirect_next(proxy, f"ASK {slot_of(one)}", 2)
+            proxy.release()
+
+        assert len(late.unpublished) == store.publisher.counters.asked == proxy.refused == 2
+        for quote in newer:
+            assert await bids(store.reader, quote.instrument) == [quote.bid]
+
+
+async def test_a_quote_that_was_handed_back_is_not_sent_after_a_late_redirect(
+    redis_binary: Path, tmp_path: Path
+) -> None:
+    """
+    The call has ended, and its caller holds the quote for unpublished.
+    """
+    (instrument,) = fresh_instruments(1)
+    async with (
+        redis_behind_proxy(redis_binary, tmp_path) as (proxy, _),
+        writing([proxy.address]) as store,
+    ):
+        proxy.hold()
+        late = await store.publisher.publish([quote_of(instrument)])
+        redirect_next(proxy, f"ASK {slot_of(instrument)}", 1)
+        proxy.release()
+        await until_answered(store.publisher)
+        newer = quote_of(instrument)
+        await published_whole(store.publisher, [newer])
+
+        assert len(late.unpublished) == store.publisher.counters.asked == proxy.refused == 1
+        assert await bids(store.reader, instrument) == [newer.bid]
+
+
+async def test_a_stream_with_a_quote_in_flight_gets_no_newer_one_over_another_connection(
+    redis_binary: Path, tmp_path: Path
+) -> None:
+    """
+    A slot moves while its old owner hangs with a quote of one of its streams: the next quote waits
+    until the first is answered, whatever the slot map says by then.
+    """
+    instrument, neighbour = served_by(0, fresh_instruments(50))[:2]
+    async with (
+        EmbeddedRedis(tmp_path, binary=redis_binary, masters=3) as redis,
+        writing(redis.addresses) as store,
+    ):
+        source, target, _ = redis.nodes
+        first = quote_of(instrument)
+        assert await published_whole(store.publisher, [first]) == 0
+        for each in (instrument, neighbour):
+            await move_keys(source, target, slot_of(each))
+            await hand_over(source, target, slot_of(each))
+        source.pause()
+        in_flight = await store.publisher.publish([quote_of(instrument)])
+        # Only the new owner can take it: from here on the writer knows where both slots are.
+        await published_whole(store.publisher, [quote_of(neighbour)])
+        newer = quote_of(instrument)
+        held = await store.publisher.publish([newer])
+        source.resume()
+        await published_whole(store.publisher, held.unpublished)
+
+        assert len(in_flight.unpublished) == 1
+        assert (held.published, held.unpublished) == (0, (newer,))
+        assert "still on its way to another node" in held.cause
+        assert store.publisher.counters.moved == 1
+        assert await bids(store.reader, instrument) == [first.bid, newer.bid]
+
+
+async def test_of_two_quotes_on_a_lost_connection_only_the_newer_is_offered_again(
+    redis_binary: Path, tmp_path: Path
+) -> None:
+    """
+    Two quotes of a stream are unanswered when the connection ends: both may be written, and the
+    older one must not be written again behind the newer one.
+    """
+    (instrument,) = fresh_instruments(1)
+    async with (
+        EmbeddedRedis(tmp_path, binary=redis_binary) as redis,
+        writing(redis.addresses, patience_s=20.0, give_up_s=0.5) as store,
+    ):
+        (node,) = redis.nodes
+        older, newer = quote_of(instrument), quote_of(instrument)
+        node.pause()
+        lost = await store.publisher.publish([older, newer])
+        node.resume()
+
+        assert "without an answer" in lost.cause
+        assert lost.unpublished == (newer,)
