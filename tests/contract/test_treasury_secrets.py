@@ -13,7 +13,7 @@ import httpx
 
 from chimera_s1.adapters.simulator.config import DEMO_KEY
 from chimera_s1.domain.ledger.commit import Entry
-from tests.contract.service_process import redis_at
+from tests.contract.service_process import redis_at, service_process
 from tests.contract.treasury_desk import OTHER_TOKEN, READER_TOKEN, TRADER_TOKEN, TRANSFER, Desk
 from tests.contract.treasury_service import OPERATIONS, POST, Site
 
@@ -101,6 +101,21 @@ async def test_row_70_no_secret_is_in_what_the_service_writes(site: Site) -> Non
         for digest in HEX_64.findall(text)
         if digest.decode() not in hashes(entries)
     }
+
+
+async def test_the_password_of_arango_is_masked_in_the_log(site: Site, free_tcp_port: int) -> None:
+    """
+    The coordinator's port is the password: the log names where nobody answers, and masks it.
+    """
+    password = str(free_tcp_port)
+    environ = site.environ(
+        S1_DB_ARANGO_URI=f"http://127.0.0.1:{password}", S1_DB_ARANGO_PASS=password
+    )
+    async with service_process(site.state_dir, environ) as service:
+        line = await service.logged("the ledger's store is waited for")
+
+    assert "http://127.0.0.1:***" in line["message"]
+    assert not [each for each in service.lines if password in each["message"]]
 
 
 @asynccontextmanager

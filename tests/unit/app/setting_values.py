@@ -3,6 +3,7 @@ What settings may be given, and what they may not.
 """
 
 SECRET = "hunter2-never-shown"
+SECRET_SETTINGS = ("S1_BINANCE_KEY", "S1_BINANCE_SECRET", "S1_DB_ARANGO_PASS", "S1_REDIS_PASS")
 SIMULATOR_URLS = {
     "S1_BINANCE_SPOT_REST_URL": "http://127.0.0.1:9101",
     "S1_BINANCE_SPOT_WS_URL": "ws://127.0.0.1:9102",

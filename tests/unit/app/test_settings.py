@@ -25,7 +25,7 @@ from chimera_s1.domain.resilience.reconnect import ReconnectPolicy
 from chimera_s1.domain.treasury.events import TreasuryMode
 from chimera_s1.domain.treasury.limits import Direction, Limits
 from chimera_s1.domain.treasury.reconciliation import Patience
-from tests.unit.app.setting_values import GIVEN, SECRET, WRONG
+from tests.unit.app.setting_values import GIVEN, SECRET, SECRET_SETTINGS, WRONG
 
 
 def problems(environ: dict[str, str]) -> str:
@@ -175,13 +175,14 @@ def test_tls_without_addresses_is_an_error() -> None:
 
 
 def test_secrets_show_nowhere() -> None:
-    environ = {"S1_REDIS_PASS": SECRET}
+    environ = {name: f"{SECRET} of {name}" for name in SECRET_SETTINGS}
     settings = load_settings(environ)
     rows = settings_in_force(environ)
     shown = [repr(settings), str(settings), str(settings.model_dump()), repr(rows)]
     assert not [text for text in shown if SECRET in text]
-    (row,) = [row for row in rows if row.name == "S1_REDIS_PASS"]
-    assert (row.value, row.origin) == ("***", Origin.ENVIRONMENT)
+    assert {row.name: row.origin for row in rows if row.value == "***"} == dict.fromkeys(
+        SECRET_SETTINGS, Origin.ENVIRONMENT
+    )
 
 
 @pytest.mark.parametrize(
@@ -190,6 +191,8 @@ def test_secrets_show_nowhere() -> None:
         ("S1_BINANCE_SPOT_REST_URL", f"https://me:{SECRET}@api.binance.com"),
         ("S1_BINANCE_PERP_WS_URL", f"wss://{SECRET}@fstream.binance.com/x"),
         ("S1_REDIS_ADDRESSES", f"me:{SECRET}@redis:6379"),
+        ("S1_DB_ARANGO_URI", f"http://a:8529,http://me:{SECRET}@b:8529"),
+        ("S1_DB_ARANGO_URI", f"http://me:{SECRET}@b:eighty"),
     ],
 )
 def test_a_password_put_into_an_address_is_refused_and_not_shown(name: str, value: str) -> None:
