@@ -4,7 +4,6 @@ A TCP proxy in front of a Redis node: it delays, trickles, holds bytes back, or 
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
-from math import inf
 from pathlib import Path
 
 import anyio
@@ -31,9 +30,9 @@ class TcpProxy:
 
         refusal: Where not empty, an XADD is answered with it and never reaches the server.
 
-        refused: XADD commands answered so.
+        refusals: The same for the next XADD commands only, one each.
 
-        refused_max: After so many, XADD commands reach the server again.
+        refused: XADD commands answered so.
     """
 
     def __init__(self, listener: Listener[SocketStream]) -> None:
@@ -41,8 +40,8 @@ class TcpProxy:
         self.delay_s = 0.0
         self.piece_bytes = 0
         self.refusal = b""
+        self.refusals: list[bytes] = []
         self.refused = 0
-        self.refused_max = inf
         self._listener = listener
         self._links: set[_Link] = set()
 
@@ -62,6 +61,12 @@ class TcpProxy:
                     link.ended.set()
 
         await self._listener.serve(connected)
+
+    def next_refusal(self) -> bytes:
+        """
+        Of the next XADD; empty where it is passed on.
+        """
+        return self.refusals.pop(0) if self.refusals else self.refusal
 
     def hold(self) -> None:
         """
@@ -128,14 +133,14 @@ class _Link:
             await self._server.send_eof()
 
     async def _pass_on(self, data: bytes) -> None:
-        if not self._proxy.refusal:
+        if not (self._proxy.refusal or self._proxy.refusals):
             await self._server.send(data)
             return
         self._commands.feed(data)
         while (command := self._commands.gets()) is not False:
-            if command[0] == b"XADD" and self._proxy.refused < self._proxy.refused_max:
+            if command[0] == b"XADD" and (refusal := self._proxy.next_refusal()):
                 self._proxy.refused += 1
-                await self._client.send(self._proxy.refusal)
+                await self._client.send(refusal)
             else:
                 await self._server.send(hiredis.pack_command(tuple(command)))
 

@@ -265,8 +265,7 @@ async def test_a_redirected_quote_whose_successor_was_written_is_dropped(
     ):
         before, older, newer = (quote_of(instrument) for _ in range(3))
         assert await published_whole(store.publisher, [before]) == 0
-        proxy.refused_max = 1
-        proxy.refusal = f"-{kind} {slot_of(instrument)} {proxy.address}\r\n".encode()
+        proxy.refusals = [f"-{kind} {slot_of(instrument)} {proxy.address}\r\n".encode()]
         report = await store.publisher.publish([older, newer])
 
         assert proxy.refused == 1

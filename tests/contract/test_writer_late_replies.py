@@ -1,5 +1,5 @@
 """
-Replies that come after the call that waited for them: what they change, and what they must not.
+Replies that come late, or contradict each other: what they change, and what they must not.
 """
 
 from collections.abc import AsyncIterator, Sequence
@@ -64,8 +64,7 @@ def redirect_next(proxy: TcpProxy, text: str, times: int) -> None:
     """
     The next *times* XADD commands are redirected.
     """
-    proxy.refused_max = proxy.refused + times
-    proxy.refusal = f"-{text} {proxy.address}\r\n".encode()
+    proxy.refusals = [f"-{text} {proxy.address}\r\n".encode()] * times
 
 
 async def test_a_late_acknowledgement_is_remembered_until_the_next_call(
@@ -198,3 +197,28 @@ async def test_of_two_quotes_on_a_lost_connection_only_the_newer_is_offered_agai
 
         assert "without an answer" in lost.cause
         assert lost.unpublished == (newer,)
+
+
+async def test_quotes_of_a_stream_follow_one_redirect_when_there_are_two(
+    redis_binary: Path, tmp_path: Path
+) -> None:
+    """
+    A slot changes hands twice within a request: its replies name two nodes, and over two
+    connections the quotes of a stream could overtake each other. The one named first is slow.
+    """
+    (instrument,) = fresh_instruments(1)
+    async with (
+        redis_behind_proxy(redis_binary, tmp_path) as (proxy, node),
+        writing([proxy.address], patience_s=10.0) as store,
+    ):
+        quotes = [quote_of(instrument) for _ in range(2)]
+        slot = slot_of(instrument)
+        proxy.delay_s = 0.5
+        proxy.refusals = [
+            f"-ASK {slot} {proxy.address}\r\n".encode(),
+            f"-MOVED {slot} {node.address}\r\n".encode(),
+        ]
+        report = await store.publisher.publish(quotes)
+
+        assert proxy.refused == report.published == 2
+        assert await bids(store.reader, instrument) == [quote.bid for quote in quotes]
