@@ -7,12 +7,14 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
+import pytest
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
 from chimera_s1.adapters.redis.cluster import connect_cluster
 from chimera_s1.adapters.redis.embedded import EmbeddedRedis
 from chimera_s1.adapters.redis.node_writer import NodeQuotePublisher
 from chimera_s1.adapters.redis.quote_reader import RedisQuoteReader
+from chimera_s1.adapters.redis.server_process import until
 from chimera_s1.adapters.system.clock import SystemClock
 from chimera_s1.domain.ports.quote_publisher import QuotePublisher
 from tests.contract.quote_stores import (
@@ -222,3 +224,32 @@ async def test_quotes_of_a_stream_follow_one_redirect_when_there_are_two(
 
         assert proxy.refused == report.published == 2
         assert await bids(store.reader, instrument) == [quote.bid for quote in quotes]
+
+
+@pytest.mark.parametrize("kind", ["CLUSTERDOWN", "MASTERDOWN", "READONLY"])
+async def test_the_slot_map_is_read_again_after_a_node_says_that_it_is_the_wrong_one(
+    kind: str, redis_binary: Path, tmp_path: Path
+) -> None:
+    """
+    Nothing else has to go wrong for it.
+    """
+    (instrument,) = fresh_instruments(1)
+    async with (
+        redis_behind_proxy(redis_binary, tmp_path) as (proxy, node),
+        writing([proxy.address]) as store,
+    ):
+
+        async def reads() -> int:
+            return int((await node.ask("INFO", "commandstats"))["cmdstat_cluster|slots"]["calls"])
+
+        async def read_again() -> bool:
+            return await reads() > before
+
+        before = await reads()
+        proxy.refusals = [f"-{kind} not here\r\n".encode()]
+        report = await store.publisher.publish([quote_of(instrument)])
+        with anyio.fail_after(20):
+            await until(read_again)
+
+    assert proxy.refused == len(report.unpublished) == 1
+    assert kind in report.cause
