@@ -7,8 +7,8 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from chimera_s1.adapters.simulator.exchange_info import PERP_WEIGHT_LIMIT
-from chimera_s1.adapters.simulator.scenario import Scenario
+from chimera_s1.adapters.simulator.faults.scenario import Scenario
+from chimera_s1.adapters.simulator.rest.exchange_info import PERP_WEIGHT_LIMIT
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_SYMBOLS = 20

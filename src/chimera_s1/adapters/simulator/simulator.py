@@ -13,32 +13,32 @@ from aiohttp import web
 from anyio.abc import TaskGroup, TaskStatus
 
 from chimera_s1.adapters.market_file import read_records
-from chimera_s1.adapters.simulator.admission import Admission
-from chimera_s1.adapters.simulator.book_pump import BookPump
-from chimera_s1.adapters.simulator.books import Books
-from chimera_s1.adapters.simulator.cadence import Cadence
+from chimera_s1.adapters.simulator.account.account import Wallet
+from chimera_s1.adapters.simulator.account.movement_journal import Books
+from chimera_s1.adapters.simulator.account.movements import Account, Movement
 from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.config import LOOPBACK, SimulatorAddresses, SimulatorConfig
-from chimera_s1.adapters.simulator.control_plane import ControlPlane
-from chimera_s1.adapters.simulator.control_wallet import WalletControl
-from chimera_s1.adapters.simulator.exchange_info import SPOT_WEIGHT_LIMIT
-from chimera_s1.adapters.simulator.faults import FaultRegistry
-from chimera_s1.adapters.simulator.hub import StreamHub
-from chimera_s1.adapters.simulator.market import Market
-from chimera_s1.adapters.simulator.movements import Account, Movement
-from chimera_s1.adapters.simulator.playback import Playback, symbols_in
-from chimera_s1.adapters.simulator.rest_perp import PerpMarketRoutes
-from chimera_s1.adapters.simulator.rest_perp_account import PerpAccountRoutes
-from chimera_s1.adapters.simulator.rest_server import Meter, Route, listening, rest_application
-from chimera_s1.adapters.simulator.rest_spot import SpotMarketRoutes
-from chimera_s1.adapters.simulator.rest_subaccount import SubaccountRoutes
-from chimera_s1.adapters.simulator.rest_wallet import SapiMeters, WalletRoutes
-from chimera_s1.adapters.simulator.scenario_player import ScenarioPlayer
-from chimera_s1.adapters.simulator.stream_server import stream_server, tend_connections
-from chimera_s1.adapters.simulator.strikes import Strikes
-from chimera_s1.adapters.simulator.symbols import SymbolSpec, listed_symbols
-from chimera_s1.adapters.simulator.wallet import Wallet
-from chimera_s1.adapters.simulator.weights import WeightBudget
+from chimera_s1.adapters.simulator.control.account_control import WalletControl
+from chimera_s1.adapters.simulator.control.control_plane import ControlPlane
+from chimera_s1.adapters.simulator.faults.registry import FaultRegistry
+from chimera_s1.adapters.simulator.faults.scenario_player import ScenarioPlayer
+from chimera_s1.adapters.simulator.market.market import Market
+from chimera_s1.adapters.simulator.market.symbols import SymbolSpec, listed_symbols
+from chimera_s1.adapters.simulator.rest.authenticator import Admission
+from chimera_s1.adapters.simulator.rest.exchange_info import SPOT_WEIGHT_LIMIT
+from chimera_s1.adapters.simulator.rest.perp_account import PerpAccountRoutes
+from chimera_s1.adapters.simulator.rest.perp_market import PerpMarketRoutes
+from chimera_s1.adapters.simulator.rest.rest_server import Meter, Route, listening, rest_application
+from chimera_s1.adapters.simulator.rest.spot_market import SpotMarketRoutes
+from chimera_s1.adapters.simulator.rest.subaccount import SubaccountRoutes
+from chimera_s1.adapters.simulator.rest.wallet import SapiMeters, WalletRoutes
+from chimera_s1.adapters.simulator.rest.weight_budget import WeightBudget
+from chimera_s1.adapters.simulator.streams.book_updater import BookPump
+from chimera_s1.adapters.simulator.streams.connection_faults import Strikes
+from chimera_s1.adapters.simulator.streams.playback import Playback, symbols_in
+from chimera_s1.adapters.simulator.streams.stream_hub import StreamHub
+from chimera_s1.adapters.simulator.streams.stream_server import stream_server, tend_connections
+from chimera_s1.adapters.simulator.streams.throttled_streams import Cadence
 from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.ports.clock import Clock

@@ -24,7 +24,7 @@ from chimera_s1.adapters.simulator.config import (
     SimulatorAddresses,
     SimulatorConfig,
 )
-from chimera_s1.adapters.simulator.scenario import Scenario, parse_scenario
+from chimera_s1.adapters.simulator.faults.scenario import Scenario, parse_scenario
 from chimera_s1.adapters.system.clock import SystemClock
 from chimera_s1.domain.errors import ConfigurationError, InvalidValueError
 

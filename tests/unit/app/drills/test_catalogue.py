@@ -4,8 +4,8 @@ The built-in drills are ones the simulator can do, and can be told apart.
 
 import pytest
 
-from chimera_s1.adapters.simulator.fault_actions import parse_action
-from chimera_s1.adapters.simulator.fault_targets import parse_target
+from chimera_s1.adapters.simulator.faults.actions import parse_action
+from chimera_s1.adapters.simulator.faults.targets import parse_target
 from chimera_s1.app.commands.drills.catalogue import DRILLS, choose
 from chimera_s1.app.commands.drills.drill import Drill, SimulatedFault
 from chimera_s1.domain.errors import InvalidValueError

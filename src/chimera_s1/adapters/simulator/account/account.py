@@ -1,0 +1,218 @@
+"""
+The two USDT wallets of the one account, and the money that moves between them.
+
+Nothing happens by itself: whoever looks or moves lets everything happen first that was due by then,
+in the order of its times. So a clock that is set forward brings the future at once.
+"""
+
+import heapq
+from collections import deque
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+
+from msgspec import Struct
+
+from chimera_s1.adapters.simulator.account.movements import (
+    Account,
+    Income,
+    Movement,
+    Origin,
+    Status,
+    TransferType,
+)
+from chimera_s1.adapters.simulator.clock import ScaledClock
+
+MOVEMENTS_KEPT = 100_000
+_FIRST_INCOME_ID = 9_689_322_392
+
+
+class Behaviour(Struct, frozen=True):
+    """
+    How slow the exchange is, in milliseconds of its own time.
+
+    Attributes:
+        history_lag_ms: A movement is in no history before it is this old.
+
+        income_lag_ms: The same for the futures income; None is as history_lag_ms.
+
+        execution_delay_ms: From acceptance, and its reply, to execution.
+
+        pending_ms: From execution to the end, on which the money arrives.
+
+        pending_ends: What that end is; FAILED gives the money back.
+    """
+
+    history_lag_ms: int = 0
+    income_lag_ms: int | None = None
+    execution_delay_ms: int = 0
+    pending_ms: int = 0
+    pending_ends: Status = Status.CONFIRMED
+
+
+class Permissions(Struct, frozen=True):
+    """
+    What the API key may do.
+    """
+
+    reading: bool = True
+    universal_transfer: bool = True
+    internal_transfer: bool = True
+
+
+class InsufficientBalanceError(Exception):
+    """
+    The money is not there.
+    """
+
+
+class Wallet:
+    """
+    Attributes:
+        behaviour, permissions: May be replaced at any time. Lags hold for all that is read from
+            now on, delays for what is accepted from now on.
+    """
+
+    def __init__(
+        self,
+        balances: Mapping[Account, Decimal],
+        clock: ScaledClock,
+        book: Callable[[Movement], None],
+    ) -> None:
+        """
+        Args:
+            balances: At the start.
+
+            clock: The exchange's.
+
+            book: Told of every movement when it is executed, and again when it fails later.
+        """
+        self.behaviour = Behaviour()
+        self.permissions = Permissions()
+        # The exchange never gives a number twice; nor may a simulator that is started again.
+        self._first_tran_id = clock.now_ms() * 1_000
+        self._balances = dict(balances)
+        self._clock = clock
+        self._book = book
+        self._movements: deque[Movement] = deque(maxlen=MOVEMENTS_KEPT)
+        self._income: deque[Income] = deque(maxlen=MOVEMENTS_KEPT)
+        self._due: list[tuple[int, int, Movement]] = []
+        self._accepted = 0
+        self._earned = 0
+
+    def transfer(
+        self,
+        kind: TransferType,
+        amount: Decimal,
+        origin: Origin,
+        client_tran_id: str = "",
+    ) -> Movement:
+        """
+        Accept a movement; what comes from the web site is executed and settled at once.
+
+        Raises:
+            InsufficientBalanceError: *amount* is not there now.
+        """
+        now = self._catch_up()
+        if amount > self._balances[kind.source]:
+            raise InsufficientBalanceError
+        behaviour = Behaviour() if origin is Origin.WEB else self.behaviour
+        executed_ms = now + behaviour.execution_delay_ms
+        settled_ms = executed_ms + behaviour.pending_ms
+        ends = behaviour.pending_ends if behaviour.pending_ms else Status.CONFIRMED
+        movement = Movement(
+            self._first_tran_id + 7 * self._accepted,
+            kind, amount, origin, client_tran_id, now, executed_ms, settled_ms, ends,
+        )  # fmt: skip
+        self._accepted += 1
+        self._movements.append(movement)
+        self._plan(executed_ms, movement)
+        self._catch_up()
+        return movement
+
+    def balance(self, account: Account) -> Decimal:
+        """
+        What can be moved out of *account* now.
+        """
+        self._catch_up()
+        return self._balances[account]
+
+    def set_balance(self, account: Account, amount: Decimal) -> None:
+        """
+        As if by a deposit or a withdrawal: no transfer, no income.
+        """
+        self._catch_up()
+        self._balances[account] = amount
+
+    def in_transit(self) -> Decimal:
+        """
+        What left one wallet and has not arrived in the other.
+        """
+        moving = (each.amount for each in self.movements() if each.status is Status.PENDING)
+        return sum(moving, Decimal(0))
+
+    def movements(self) -> list[Movement]:
+        """
+        All that were accepted, newest first.
+        """
+        self._catch_up()
+        return list(reversed(self._movements))
+
+    def history(self) -> list[Movement]:
+        """
+        What a history shows by now, newest first.
+        """
+        shown_ms = self._clock.now_ms() - self.behaviour.history_lag_ms
+        return [
+            each
+            for each in self.movements()
+            if each.status is not Status.WAITING and each.executed_ms <= shown_ms
+        ]
+
+    def income(self) -> list[Income]:
+        """
+        What the futures income shows by now, oldest first.
+        """
+        self._catch_up()
+        behaviour = self.behaviour
+        lag_ms = behaviour.income_lag_ms
+        shown_ms = self._clock.now_ms() - (behaviour.history_lag_ms if lag_ms is None else lag_ms)
+        return [each for each in self._income if each.at_ms <= shown_ms]
+
+    def _catch_up(self) -> int:
+        now = self._clock.now_ms()
+        while self._due and self._due[0][0] <= now:
+            _, _, movement = heapq.heappop(self._due)
+            if movement.status is Status.WAITING:
+                self._execute(movement)
+            else:
+                self._settle(movement)
+        return now
+
+    def _plan(self, at_ms: int, movement: Movement) -> None:
+        heapq.heappush(self._due, (at_ms, movement.tran_id, movement))
+
+    def _execute(self, movement: Movement) -> None:
+        if movement.amount > self._balances[movement.type.source]:
+            movement.status = Status.FAILED
+            return
+        self._post(movement.type.source, -movement.amount, movement.executed_ms)
+        movement.status = Status.PENDING
+        if movement.settled_ms > movement.executed_ms:
+            self._plan(movement.settled_ms, movement)
+        else:
+            self._settle(movement)
+        self._book(movement)
+
+    def _settle(self, movement: Movement) -> None:
+        movement.status = movement.ends
+        failed = movement.ends is Status.FAILED
+        account = movement.type.source if failed else movement.type.target
+        self._post(account, movement.amount, movement.settled_ms)
+        if failed:
+            self._book(movement)
+
+    def _post(self, account: Account, change: Decimal, at_ms: int) -> None:
+        self._balances[account] += change
+        if account is Account.FUTURES:
+            self._income.append(Income(change, at_ms, _FIRST_INCOME_ID + 3 * self._earned))
+            self._earned += 1

@@ -1,0 +1,169 @@
+"""
+What a test or an operator may ask of the simulator and do to it; no part of Binance's API.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+from aiohttp import web
+
+from chimera_s1.adapters.simulator.clock import ScaledClock
+from chimera_s1.adapters.simulator.control.account_control import WalletControl
+from chimera_s1.adapters.simulator.control.requests import (
+    CLOCK_HELP,
+    FAULT_HELP,
+    RATE_HELP,
+    ClockRequest,
+    FaultRequest,
+    RateRequest,
+    decode,
+)
+from chimera_s1.adapters.simulator.control.views import (
+    books_view,
+    clock_view,
+    fault_view,
+    frame_view,
+    hub_view,
+    scenario_view,
+)
+from chimera_s1.adapters.simulator.faults.registry import FaultRegistry
+from chimera_s1.adapters.simulator.faults.scenario import parse_scenario
+from chimera_s1.adapters.simulator.faults.scenario_player import ScenarioPlayer
+from chimera_s1.adapters.simulator.market.market import SymbolMarket
+from chimera_s1.adapters.simulator.rest.replies import json_reply
+from chimera_s1.adapters.simulator.streams.book_updater import BookPump
+from chimera_s1.adapters.simulator.streams.stream_hub import StreamHub
+from chimera_s1.adapters.simulator.streams.topic import FRAMES_KEPT
+from chimera_s1.domain.errors import InvalidValueError
+
+
+class ControlPlane:
+    """
+    The routes under `/sim`.
+    """
+
+    def __init__(
+        self,
+        hubs: Sequence[StreamHub],
+        pump: BookPump,
+        clock: ScaledClock,
+        faults: FaultRegistry,
+        player: ScenarioPlayer,
+        *,
+        wallet: WalletControl,
+    ) -> None:
+        self._hubs = {hub.venue.value: hub for hub in hubs}
+        self._pump = pump
+        self._clock = clock
+        self._faults = faults
+        self._player = player
+        self._wallet = wallet
+
+    def application(self) -> web.Application:
+        """
+        An application with all of them.
+        """
+        application = web.Application(middlewares=[_explain])
+        application.add_routes(self._wallet.routes())
+        application.add_routes(
+            [
+                web.get("/sim/status", self._status),
+                web.get("/sim/quotes/{venue}/{symbol}", self._quotes),
+                web.get("/sim/books/{venue}/{symbol}", self._books),
+                web.post("/sim/clock", self._set_clock),
+                web.post("/sim/rate", self._set_rate),
+                web.get("/sim/faults", self._list_faults),
+                web.post("/sim/faults", self._arm_fault),
+                web.delete("/sim/faults", self._clear_faults),
+                web.delete("/sim/faults/{id:[0-9]+}", self._clear_faults),
+                web.get("/sim/scenario", self._show_scenario),
+                web.post("/sim/scenario", self._play_scenario),
+                web.delete("/sim/scenario", self._stop_scenario),
+            ]
+        )
+        return application
+
+    async def _status(self, _: web.Request) -> web.Response:
+        return json_reply(
+            {
+                "clock": clock_view(self._clock),
+                "rate": self._pump.pace,
+                "updates": self._pump.updates,
+                "venues": {name: hub_view(hub) for name, hub in self._hubs.items()},
+                "faults": sum(live for _, live in self._faults.listed()),
+            }
+        )
+
+    async def _quotes(self, request: web.Request) -> web.Response:
+        hub, market = self._listed(request)
+        symbol = market.spec.symbol
+        frames = [frame_view(sent) for sent in hub.recent(symbol)]
+        answer = {"venue": hub.venue.value, "symbol": symbol, "kept": FRAMES_KEPT}
+        return json_reply({**answer, "frames": frames})
+
+    async def _books(self, request: web.Request) -> web.Response:
+        return json_reply(books_view(self._listed(request)[1]))
+
+    def _listed(self, request: web.Request) -> tuple[StreamHub, SymbolMarket]:
+        venue, symbol = request.match_info["venue"], request.match_info["symbol"].upper()
+        hub = self._hubs.get(venue)
+        market = hub.market.find(hub.venue, symbol) if hub else None
+        if hub is None or market is None:
+            known = "spot or perp" if hub is None else "a symbol of GET .../exchangeInfo"
+            wrong = venue if hub is None else symbol
+            raise _NotListedError(f"{wrong!r} is not listed here; write {known}")
+        return hub, market
+
+    async def _set_clock(self, request: web.Request) -> web.Response:
+        wanted = decode(await request.read(), ClockRequest, CLOCK_HELP)
+        self._clock.set(rate=wanted.pace, offset_ms=wanted.offset_ms)
+        return json_reply(clock_view(self._clock))
+
+    async def _set_rate(self, request: web.Request) -> web.Response:
+        self._pump.rate = decode(await request.read(), RateRequest, RATE_HELP).rate
+        return json_reply({"rate": self._pump.pace})
+
+    async def _list_faults(self, _: web.Request) -> web.Response:
+        faults = [fault_view(each, live=live) for each, live in self._faults.listed()]
+        return json_reply({"faults": faults})
+
+    async def _arm_fault(self, request: web.Request) -> web.Response:
+        wanted = decode(await request.read(), FaultRequest, FAULT_HELP)
+        fault = self._faults.arm(wanted.on, wanted.do, wanted.times, wanted.for_ms)
+        return json_reply(fault_view(fault, live=True), 201)
+
+    async def _clear_faults(self, request: web.Request) -> web.Response:
+        wanted = request.match_info.get("id")
+        return json_reply({"cleared": self._faults.clear(None if wanted is None else int(wanted))})
+
+    async def _show_scenario(self, _: web.Request) -> web.Response:
+        return json_reply(scenario_view(self._player.playing))
+
+    async def _play_scenario(self, request: web.Request) -> web.Response:
+        return json_reply(
+            scenario_view(self._player.start(parse_scenario(await request.read()))), 201
+        )
+
+    async def _stop_scenario(self, _: web.Request) -> web.Response:
+        return json_reply({"left_out": self._player.stop()})
+
+
+class _NotListedError(Exception):
+    """
+    A venue or symbol that is not here.
+    """
+
+
+@web.middleware
+async def _explain(request: web.Request, handler: Any) -> web.StreamResponse:  # noqa: ANN401  # aiohttp's own type is not public
+    try:
+        response: web.StreamResponse = await handler(request)
+    except InvalidValueError as error:
+        return json_reply({"error": str(error)}, 400)
+    except _NotListedError as error:
+        return json_reply({"error": str(error)}, 404)
+    except web.HTTPException as error:
+        return json_reply(
+            {"error": f"{request.method} {request.path}: {error.reason}"}, error.status
+        )
+    return response

@@ -1,0 +1,81 @@
+"""
+Signed endpoints of the futures host (`/fapi`): balance and income.
+"""
+
+from aiohttp import web
+
+from chimera_s1.adapters.simulator.account.account import Wallet
+from chimera_s1.adapters.simulator.account.movements import ASSET, Account, Income, fixed_text
+from chimera_s1.adapters.simulator.clock import ScaledClock
+from chimera_s1.adapters.simulator.rest.authenticator import Admission
+from chimera_s1.adapters.simulator.rest.parameters import always
+from chimera_s1.adapters.simulator.rest.rest_server import Route
+from chimera_s1.adapters.simulator.rest.signed_parameters import whole
+from chimera_s1.adapters.simulator.rest.wallet import DAY_MS, window
+
+_OLDEST_MS = 92 * DAY_MS
+_LIMIT_DEFAULT, _LIMIT_MAX = 100, 1000
+_TRANSFER = "TRANSFER"
+
+
+class PerpAccountRoutes:
+    """
+    What the futures wallet says about the same movements.
+    """
+
+    def __init__(self, wallet: Wallet, admission: Admission, clock: ScaledClock) -> None:
+        self._wallet = wallet
+        self._admission = admission
+        self._clock = clock
+
+    def routes(self) -> list[Route]:
+        """
+        With Binance's weights.
+        """
+        return [
+            Route("GET", "/fapi/v1/income", self._income, always(30)),
+            Route("GET", "/fapi/v3/balance", self._balance, always(5)),
+        ]
+
+    async def _income(self, request: web.Request) -> object:
+        parameters = (await self._admission.reader(request)).parameters
+        now = self._clock.now_ms()
+        since, until = window(parameters, now)
+        limit = whole(parameters, "limit", _LIMIT_DEFAULT, lowest=1, highest=_LIMIT_MAX)
+        if parameters.get("incomeType", _TRANSFER) != _TRANSFER or "symbol" in parameters:
+            return []
+        found = [
+            each
+            for each in self._wallet.income()
+            if max(since, now - _OLDEST_MS) <= each.at_ms <= until
+        ]
+        return [_income_row(each) for each in found[:limit]]
+
+    async def _balance(self, request: web.Request) -> object:
+        await self._admission.reader(request)
+        amount = fixed_text(self._wallet.balance(Account.FUTURES))
+        row = {
+            "accountAlias": "SgsR",
+            "asset": ASSET,
+            "balance": amount,
+            "crossWalletBalance": amount,
+            "crossUnPnl": "0.00000000",
+            "availableBalance": amount,
+            "maxWithdrawAmount": amount,
+            "marginAvailable": True,
+            "updateTime": self._clock.now_ms(),
+        }
+        return [row]
+
+
+def _income_row(income: Income) -> dict[str, object]:
+    return {
+        "symbol": "",
+        "incomeType": _TRANSFER,
+        "income": fixed_text(income.amount),
+        "asset": ASSET,
+        "info": _TRANSFER,
+        "time": income.at_ms,
+        "tranId": income.tran_id,
+        "tradeId": "",
+    }

@@ -1,0 +1,128 @@
+"""
+USD-M futures REST endpoints of market data (`/fapi/v1`).
+"""
+
+from collections.abc import Callable
+
+from aiohttp import web
+
+from chimera_s1.adapters.simulator.clock import ScaledClock
+from chimera_s1.adapters.simulator.market.market import (
+    BOOK_LEVELS,
+    Market,
+    SymbolMarket,
+    asks_of,
+    bids_of,
+)
+from chimera_s1.adapters.simulator.market.payloads import (
+    funding_rate,
+    mark_price_texts,
+    next_funding_ms,
+)
+from chimera_s1.adapters.simulator.rest.exchange_info import perp_exchange_info
+from chimera_s1.adapters.simulator.rest.parameters import (
+    always,
+    by_symbol,
+    wanted_symbol,
+    whole_number,
+)
+from chimera_s1.adapters.simulator.rest.replies import BinanceError
+from chimera_s1.adapters.simulator.rest.rest_server import Route
+from chimera_s1.domain.identifiers import Venue
+
+_DEPTH_DEFAULT = 500
+_DEPTH_WEIGHTS = {5: 2, 10: 2, 20: 2, 50: 2, 100: 5, 500: 10, 1000: 20}
+
+
+class PerpMarketRoutes:
+    """
+    What needs no key.
+    """
+
+    def __init__(self, market: Market, clock: ScaledClock) -> None:
+        self._market = market
+        self._clock = clock
+
+    def routes(self) -> list[Route]:
+        """
+        With Binance's weights.
+        """
+        return [
+            Route("GET", "/fapi/v1/ping", self._ping, always(1)),
+            Route("GET", "/fapi/v1/time", self._time, always(1)),
+            Route("GET", "/fapi/v1/exchangeInfo", self._exchange_info, always(1)),
+            Route("GET", "/fapi/v1/depth", self._depth, _depth_weight),
+            Route("GET", "/fapi/v1/ticker/bookTicker", self._book_ticker, by_symbol(2, 5)),
+            Route("GET", "/fapi/v1/premiumIndex", self._premium_index, by_symbol(1, 10)),
+        ]
+
+    async def _ping(self, _: web.Request) -> object:
+        return {}
+
+    async def _time(self, _: web.Request) -> object:
+        return {"serverTime": self._clock.now_ms()}
+
+    async def _exchange_info(self, _: web.Request) -> object:
+        return perp_exchange_info([m.spec for m in self._usd_margined()], self._clock.now_ms())
+
+    async def _depth(self, request: web.Request) -> object:
+        market = wanted_symbol(request, self._market, Venue.PERP)
+        limit = whole_number(request, "limit", _DEPTH_DEFAULT)
+        if limit not in _DEPTH_WEIGHTS:
+            raise BinanceError(-4021, f"{limit} is not valid depth limit.")
+        levels, spec, now = min(limit, BOOK_LEVELS), market.spec, self._clock.now_ms()
+        return {
+            "lastUpdateId": market.update_id,
+            "E": now,
+            "T": now - 1,
+            "bids": [(spec.price(p), spec.quantity(q)) for p, q in bids_of(market.book, levels)],
+            "asks": [(spec.price(p), spec.quantity(q)) for p, q in asks_of(market.book, levels)],
+        }
+
+    async def _book_ticker(self, request: web.Request) -> object:
+        return self._one_or_all(request, self._ticker)
+
+    async def _premium_index(self, request: web.Request) -> object:
+        return self._one_or_all(request, self._premium)
+
+    def _one_or_all(
+        self, request: web.Request, describe: Callable[[SymbolMarket], dict[str, object]]
+    ) -> object:
+        if "symbol" in request.query:
+            return describe(wanted_symbol(request, self._market, Venue.PERP))
+        return [describe(market) for market in self._usd_margined() if market.spec.trades]
+
+    def _usd_margined(self) -> list[SymbolMarket]:
+        return [m for m in self._market.listed(Venue.PERP) if m.spec.margin_kind == 1]
+
+    def _ticker(self, market: SymbolMarket) -> dict[str, object]:
+        spec, book = market.spec, market.book
+        return {
+            "symbol": spec.symbol,
+            "bidPrice": spec.price(book.bid),
+            "bidQty": spec.quantity(book.bid_steps),
+            "askPrice": spec.price(book.ask),
+            "askQty": spec.quantity(book.ask_steps),
+            "time": self._clock.now_ms(),
+            "lastUpdateId": market.update_id,
+        }
+
+    def _premium(self, market: SymbolMarket) -> dict[str, object]:
+        now = self._clock.now_ms()
+        mark, index = mark_price_texts(market)
+        settles = next_funding_ms(market.spec, now)
+        return {
+            "symbol": market.spec.symbol,
+            "markPrice": mark,
+            "indexPrice": index,
+            "estimatedSettlePrice": index,
+            "lastFundingRate": funding_rate(market.spec, settles),
+            "interestRate": "0.00010000",
+            "nextFundingTime": settles,
+            "time": now,
+        }
+
+
+def _depth_weight(request: web.Request) -> int:
+    limit = request.query.get("limit", str(_DEPTH_DEFAULT))
+    return _DEPTH_WEIGHTS.get(int(limit) if limit.isascii() and limit.isdigit() else 0, 20)

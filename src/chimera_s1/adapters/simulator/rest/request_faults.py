@@ -1,0 +1,137 @@
+"""
+What a fault makes of one request: nothing comes, it comes late, or it is something else.
+"""
+
+from collections.abc import Awaitable, Callable
+
+import anyio
+from aiohttp import web
+
+from chimera_s1.adapters.simulator.faults.actions import Action, Deed
+from chimera_s1.adapters.simulator.rest.replies import error_reply, json_reply
+
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+_HTML = "<html><head><title>{0}</title></head><body><center><h1>{0}</h1></center></body></html>"
+_BUSY = 503
+_MESSAGES = {
+    -1000: (500, "An unknown error occurred while processing the request."),
+    -1001: (_BUSY, "Internal error; unable to process your request. Please try again."),
+    -1003: (429, "Too many requests; current limit of IP is 2400 requests per minute."),
+    -1006: (
+        500,
+        "An unexpected response was received from the message bus. Execution status unknown.",
+    ),
+    -1007: (
+        408,
+        (
+            "Timeout waiting for response from backend server. Send status unknown; "
+            "execution status unknown."
+        ),
+    ),
+    -1008: (
+        _BUSY,
+        (
+            "Request throttled by system-level protection. Reduce-only/close-position orders "
+            "are exempt. Please try again."
+        ),
+    ),
+    -1015: (429, "Too many new orders."),
+    -1016: (400, "This service is no longer available."),
+    -1021: (400, "Timestamp for this request is outside of the recvWindow."),
+    -1022: (400, "Signature for this request is not valid."),
+    -2015: (401, "Invalid API-key, IP, or permissions for action."),
+    -5012: (400, "Asset transfer is in pending."),
+    -5013: (400, "Asset transfer failed: insufficient balance"),
+}
+_CODES = {"internal": -1001, "throttled": -1008}
+_CODELESS = {
+    "unknown": "Unknown error, please check your request or try again later.",
+    "service": "Service Unavailable.",
+}
+
+
+async def under_fault(action: Action, request: web.Request, handler: Handler) -> web.StreamResponse:
+    """
+    Answer *request* as *action* says; what is done before the reply is spoilt, *handler* does.
+    """
+    match action.deed:
+        case Deed.DELAY:
+            await anyio.sleep(action.number / 1000)
+            return await handler(request)
+        case Deed.STATUS:
+            return _status(action.number)
+        case Deed.CODE:
+            return _code(action.number)
+        case Deed.UNAVAILABLE:
+            return _unavailable(action.choice, request)
+        case Deed.DROP_BEFORE:
+            return _drop(request, web.Response())
+        case _:
+            return await _after(action, request, await handler(request))
+
+
+async def _after(
+    action: Action, request: web.Request, response: web.StreamResponse
+) -> web.StreamResponse:
+    """
+    The request was executed; what becomes of its *response*.
+    """
+    match action.deed:
+        case Deed.EXECUTE_THEN_DELAY:
+            await anyio.sleep(action.number / 1000)
+            return response
+        case Deed.EXECUTE_THEN_STATUS:
+            return _status(action.number)
+        case Deed.EXECUTE_THEN_CODE:
+            return _code(action.number)
+        case Deed.EXECUTE_THEN_UNAVAILABLE:
+            return _unavailable(action.choice, request)
+        case Deed.BODY:
+            return await _broken_body(action.choice, request, response)
+        case _:
+            return _drop(request, response)
+
+
+def _drop(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
+    if request.transport is not None:
+        request.transport.abort()
+    return response
+
+
+def _code(code: int) -> web.Response:
+    status, message = _MESSAGES.get(code, (400, "Injected error."))
+    return error_reply(status, code, message)
+
+
+def _unavailable(kind: str, request: web.Request) -> web.Response:
+    """
+    The four kinds of 503 of the futures API; two of them come from a gateway and carry no code.
+    """
+    if kind in _CODES:
+        return _code(_CODES[kind])
+    return json_reply({"path": request.path, "msg": _CODELESS[kind]}, _BUSY)
+
+
+def _status(status: int) -> web.Response:
+    if status in {418, 429}:
+        response = error_reply(status, -1003, "Too many requests.")
+        response.headers["Retry-After"] = "1" if status == 429 else "120"  # noqa: PLR2004  # HTTP
+        return response
+    return web.Response(status=status, text=_HTML.format(status), content_type="text/html")
+
+
+async def _broken_body(
+    body: str, request: web.Request, response: web.StreamResponse
+) -> web.StreamResponse:
+    if body == "html":
+        return web.Response(text=_HTML.format("200"), content_type="text/html")
+    if body == "empty":
+        return web.Response(content_type="application/json")
+    content = response.body if isinstance(response, web.Response) else b""
+    whole = content if isinstance(content, bytes) else b""
+    cut = web.StreamResponse(headers={"Content-Type": "application/json"})
+    cut.content_length = len(whole)
+    await cut.prepare(request)
+    await cut.write(whole[: len(whole) // 2])
+    return _drop(request, cut)

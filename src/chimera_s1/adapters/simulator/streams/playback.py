@@ -1,0 +1,152 @@
+"""
+Sends a recorded file in place of the price paths.
+
+A replayed payload is sent as recorded except for what would betray its age: event times move to
+now, and in a loop update ids go on growing, because consumers rightly drop an id they have seen.
+"""
+
+import itertools
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import anyio
+
+from chimera_s1.adapters.market_file import RecordedMessage, read_records
+from chimera_s1.adapters.simulator.streams.stream_hub import StreamHub
+from chimera_s1.adapters.simulator.streams.stream_names import parse_stream
+from chimera_s1.domain.ports.clock import Clock
+
+RECORDS_SCANNED = 200_000
+"""
+Records of a file that are read at the start to learn which symbols to list.
+"""
+
+BATCH_MAX = 1000
+_TURN_MS = 2.0
+_STAMPS = re.compile(rb'"(E|T|u|U|pu|lastUpdateId)":(\d+)')
+_TIMES = (b"E", b"T")
+
+
+def symbols_in(path: Path) -> tuple[str, ...]:
+    """
+    Symbols quoted in USDT among the first RECORDS_SCANNED records of *path*.
+
+    Raises:
+        RecordingDamagedError: The file is not a market data file.
+    """
+    found: dict[str, None] = {}
+    for record in itertools.islice(read_records(path), RECORDS_SCANNED):
+        stream = parse_stream(record.venue, record.stream)
+        if stream is not None and stream.symbol.endswith("USDT"):
+            found[stream.symbol] = None
+    return tuple(found)
+
+
+class Playback:
+    """
+    Owns the pace of a file.
+
+    Attributes:
+        sent: Records gone through, heard or not.
+    """
+
+    def __init__(
+        self,
+        records: Callable[[], Iterable[RecordedMessage]],
+        hubs: Sequence[StreamHub],
+        clock: Clock,
+        subscribed: anyio.Event,
+        *,
+        rate: float | None,
+        loop: bool,
+    ) -> None:
+        """
+        Args:
+            records: Opens the file anew.
+
+            hubs: One per venue.
+
+            clock: Paces it.
+
+            subscribed: Set at the first subscription; nothing is sent to nobody.
+
+            rate: Records per second; None follows the file's own times.
+
+            loop: Start again at the end.
+        """
+        self.sent = 0
+        self._records = records
+        self._hubs = {hub.venue: hub for hub in hubs}
+        self._clock = clock
+        self._subscribed = subscribed
+        self._rate = rate
+        self._loop = loop
+        self._highest_id = 0
+
+    async def run(self) -> None:
+        """
+        From the first subscription to the end of the file; never ends in a loop.
+        """
+        await self._subscribed.wait()
+        id_shift = 0
+        while True:
+            before = self.sent
+            await self._once(id_shift)
+            if not self._loop or self.sent == before:
+                return
+            id_shift = self._highest_id
+
+    async def _once(self, id_shift: int) -> None:
+        start = self._clock.monotonic_ms()
+        for due_ms, batch in _batches(self._records(), self._rate):
+            await self._clock.sleep_ms(start + due_ms - self._clock.monotonic_ms())
+            self._send(batch, id_shift)
+
+    def _send(self, batch: list[RecordedMessage], id_shift: int) -> None:
+        for hub in self._hubs.values():
+            hub.begin()
+        for record in batch:
+            hub = self._hubs[record.venue]
+            topic = hub.topics.get(record.stream)
+            if topic is not None:
+                age_ms = hub.clock.now_ms() - record.ts
+                hub.publish(topic, self._renewed(record.data, age_ms, id_shift))
+        self.sent += len(batch)
+        for hub in self._hubs.values():
+            hub.end()
+
+    def _renewed(self, data: bytes, age_ms: int, id_shift: int) -> bytes:
+        # The T of a mark price is the next funding time, not an event time.
+        keep_t = b'"markPriceUpdate"' in data
+
+        def renew(found: re.Match[bytes]) -> bytes:
+            key, number = found[1], int(found[2])
+            if key in _TIMES:
+                return found[0] if key == b"T" and keep_t else b'"%b":%d' % (key, number + age_ms)
+            self._highest_id = max(self._highest_id, number + id_shift)
+            return b'"%b":%d' % (key, number + id_shift)
+
+        return _STAMPS.sub(renew, data)
+
+
+def _batches(
+    records: Iterable[RecordedMessage], rate: float | None
+) -> Iterator[tuple[float, list[RecordedMessage]]]:
+    """
+    Records that go out together, each with its moment in ms from the start.
+    """
+    batch: list[RecordedMessage] = []
+    batch_due = 0.0
+    first_ts: int | None = None
+    for number, record in enumerate(records):
+        first_ts = record.ts if first_ts is None else first_ts
+        due = number * 1000 / rate if rate else float(record.ts - first_ts)
+        if batch and (due > batch_due + _TURN_MS or len(batch) >= BATCH_MAX):
+            yield batch_due, batch
+            batch = []
+        if not batch:
+            batch_due = due
+        batch.append(record)
+    if batch:
+        yield batch_due, batch

@@ -1,0 +1,60 @@
+"""
+The listening WebSocket port of one venue, and the care of its connections.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+
+from picows import (
+    WSUpgradeRequest,
+    WSUpgradeResponse,
+    WSUpgradeResponseWithListener,
+    ws_create_server,
+)
+
+from chimera_s1.adapters.simulator.streams.connection_rules import CONNECTION_RULES
+from chimera_s1.adapters.simulator.streams.session import Session
+from chimera_s1.adapters.simulator.streams.stream_hub import StreamHub
+from chimera_s1.adapters.simulator.streams.stream_names import parse_path
+
+
+@asynccontextmanager
+async def stream_server(hub: StreamHub, host: str, port: int) -> AsyncIterator[int]:
+    """
+    Listen while the context lasts; gives the bound port. Its end cuts all connections.
+
+    Raises:
+        OSError: The address cannot be bound.
+    """
+    rules = CONNECTION_RULES[hub.venue]
+
+    def listener(request: WSUpgradeRequest) -> Session | WSUpgradeResponseWithListener | None:
+        if status := hub.refuse():
+            refusal = WSUpgradeResponse.create_error_response(HTTPStatus(status), b"refused")
+            return WSUpgradeResponseWithListener(refusal, None)
+        path = parse_path(hub.venue, request.path.decode())
+        return None if path is None else Session(path, rules, hub.clock, hub)
+
+    server: asyncio.Server = await ws_create_server(
+        listener, host, port, enable_auto_pong=False, max_frame_size=1 << 20
+    )
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for session in tuple(hub.sessions):
+            session.cut()
+
+
+async def tend_connections(hub: StreamHub) -> None:
+    """
+    Pings, pong deadlines and the 24 h cut, on the exchange's clock, until cancelled.
+    """
+    every_ms = CONNECTION_RULES[hub.venue].ping_every_ms
+    while True:
+        now_ms = hub.clock.now_ms()
+        due = [session.tend(now_ms) for session in tuple(hub.sessions)]
+        # A connection opened meanwhile is due no earlier than one ping interval from now.
+        await hub.clock.sleep_until(min(due, default=now_ms + every_ms))

@@ -1,0 +1,143 @@
+"""
+A timeline is read whole or refused with the step that is wrong, and played in its order.
+"""
+
+from collections.abc import AsyncIterator
+
+import anyio
+import pytest
+
+from chimera_s1.adapters.memory.clock import ManualClock
+from chimera_s1.adapters.simulator.faults.registry import FAULTS_MAX, FaultRegistry
+from chimera_s1.adapters.simulator.faults.scenario import Scenario, Step, parse_scenario
+from chimera_s1.adapters.simulator.faults.scenario_player import ScenarioPlayer
+from chimera_s1.domain.errors import InvalidValueError
+
+MORNING = """
+name = "a bad morning"
+
+[[step]]
+at_s = 0.02
+on = "ws:perp"
+do = "close:1012"
+
+[[step]]
+on = "ws:spot"
+do = "stall"
+for_s = 10
+times = 3
+"""
+
+
+def test_steps_are_put_in_the_order_they_happen() -> None:
+    scenario = parse_scenario(MORNING)
+
+    assert scenario.name == "a bad morning"
+    assert scenario.step == (
+        Step(on="ws:spot", do="stall", for_s=10, times=3),
+        Step(on="ws:perp", do="close:1012", at_s=0.02),
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "named"),
+    [
+        ("[[step]", "scenario: "),
+        ("", "missing required field `step`"),
+        ("step = []", "[[step]] with at_s = 5"),
+        ('[[step]]\non = "ws:spot"', "missing required field `do`"),
+        ('[[step]]\non = "ws:spot"\ndo = "stall"\nat = 5', "at"),
+        ('[[step]]\non = "ws:spot"\ndo = "stall"\nat_s = -1', "at_s"),
+        (MORNING.replace("stall", "explode"), "step 2: do: 'explode' cannot be done"),
+        (MORNING.replace("ws:perp", "ws:dex"), "step 1: on: 'ws:dex' is no target"),
+    ],
+)
+def test_a_wrong_timeline_is_refused_with_what_is_allowed(text: str, named: str) -> None:
+    with pytest.raises(InvalidValueError) as caught:
+        parse_scenario(text)
+
+    assert named in str(caught.value)
+
+
+class Played:
+    """
+    A player on a clock that is moved, and what it armed.
+    """
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+        self.faults = FaultRegistry(self.clock.monotonic_ms, self.clock.now_ms)
+        self.player = ScenarioPlayer(self.faults, self.clock)
+
+    @property
+    def armed(self) -> list[str]:
+        return [fault.do for fault, _ in self.faults.listed()]
+
+
+@pytest.fixture
+async def played() -> AsyncIterator[Played]:
+    one = Played()
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(one.player.run)
+        yield one
+        tasks.cancel_scope.cancel()
+
+
+async def test_each_step_is_armed_when_its_time_has_come(played: Played) -> None:
+    playing = played.player.start(parse_scenario(MORNING))
+
+    await played.clock.until_slept_on()
+    assert (played.armed, playing.over) == (["stall"], False)
+    await played.clock.advance(20)
+    await anyio.wait_all_tasks_blocked()
+    assert (played.armed, playing.over) == (["stall", "close:1012"], True)
+    assert playing.faults == [1, 2]
+
+
+async def test_one_scenario_at_a_time_and_again_when_it_is_over(played: Played) -> None:
+    played.player.start(parse_scenario(MORNING))
+    with pytest.raises(InvalidValueError, match="DELETE /sim/scenario"):
+        played.player.start(parse_scenario(MORNING))
+
+    await played.clock.until_slept_on()
+    await played.clock.advance(20)
+    await anyio.wait_all_tasks_blocked()
+    played.player.start(parse_scenario(MORNING))
+
+
+async def test_a_stopped_scenario_leaves_out_the_rest(played: Played) -> None:
+    playing = played.player.start(parse_scenario(MORNING))
+    await played.clock.until_slept_on()
+
+    assert played.player.stop() == 1
+    await played.clock.advance(20)
+    await anyio.wait_all_tasks_blocked()
+
+    assert played.armed == ["stall"]
+    assert playing.over
+    assert played.player.stop() == 0
+
+
+async def test_a_step_that_cannot_be_armed_does_not_end_the_rest(
+    played: Played, caplog: pytest.LogCaptureFixture
+) -> None:
+    for _ in range(FAULTS_MAX):
+        played.faults.arm("ws:spot", "gap")
+
+    playing = played.player.start(Scenario((Step(on="ws:spot", do="stall"),)))
+    await anyio.wait_all_tasks_blocked()
+
+    assert (playing.faults, playing.over) == ([None], True)
+    assert "DELETE /sim/faults first" in caplog.text
+
+
+async def test_the_first_scenario_waits_for_a_listener(played: Played) -> None:
+    subscribed = anyio.Event()
+    async with anyio.create_task_group() as tasks:
+        start = played.player.start_with_the_first_listener
+        tasks.start_soon(start, parse_scenario(MORNING), subscribed)
+        await anyio.wait_all_tasks_blocked()
+        assert played.armed == []
+        subscribed.set()
+    await played.clock.until_slept_on()
+    assert played.armed == ["stall"]

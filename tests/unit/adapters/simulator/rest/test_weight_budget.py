@@ -1,0 +1,79 @@
+"""
+Weight is counted per minute of the exchange's clock; those who go on are banned.
+"""
+
+import pytest
+
+from chimera_s1.adapters.simulator.clock import ScaledClock
+from chimera_s1.adapters.simulator.rest.weight_budget import REFUSALS_BEFORE_BAN, WeightBudget
+from chimera_s1.adapters.simulator.streams.connection_rules import InboundLimit
+
+MINUTE = 60_000
+
+
+class Wall:
+    """
+    Wall time that stands where it is put.
+    """
+
+    def __init__(self) -> None:
+        self.ms = 20_000 * MINUTE + 15_000
+
+    def __call__(self) -> int:
+        return self.ms
+
+
+@pytest.fixture
+def wall() -> Wall:
+    return Wall()
+
+
+def test_weight_beyond_the_limit_is_429_until_the_next_minute(wall: Wall) -> None:
+    budget = WeightBudget(100, ScaledClock(wall))
+
+    assert budget.spend(100) is None
+    refused = budget.spend(1)
+    wall.ms += 45_000
+
+    assert refused is not None
+    assert (refused.status, refused.retry_after_s) == (429, 45)
+    assert budget.spend(1) is None
+    assert budget.used == 1
+
+
+def test_going_on_after_429_is_banned_for_two_minutes(wall: Wall) -> None:
+    budget = WeightBudget(1, ScaledClock(wall))
+    budget.spend(1)
+
+    statuses = [
+        refusal.status for _ in range(REFUSALS_BEFORE_BAN + 1) if (refusal := budget.spend(1))
+    ]
+    wall.ms += 119_000
+    still = budget.spend(1)
+    wall.ms += 1_000
+
+    assert statuses == [429] * REFUSALS_BEFORE_BAN + [418]
+    assert still is not None
+    assert (still.status, still.retry_after_s) == (418, 1)
+    assert budget.spend(1) is None
+
+
+def test_inbound_messages_are_counted_over_any_second() -> None:
+    limit = InboundLimit(5)
+
+    assert not any(limit.exceeded(at) for at in (0, 200, 400, 600, 800))
+    assert not limit.exceeded(1000)
+    assert limit.exceeded(1001)
+
+
+def test_the_clock_runs_at_its_rate_and_steps_by_its_offset(wall: Wall) -> None:
+    clock = ScaledClock(wall)
+    start = wall.ms
+    clock.set(rate=60)
+    wall.ms += 1000
+
+    assert clock.now_ms() == start + 60_000
+    clock.set(offset_ms=300)
+    assert clock.now_ms() == wall.ms + 300
+    wall.ms += 10
+    assert clock.now_ms() == wall.ms - 10 + 300 + 600

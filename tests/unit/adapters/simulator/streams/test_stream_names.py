@@ -1,0 +1,92 @@
+"""
+Which stream names deliver, where, and how often.
+"""
+
+import pytest
+
+from chimera_s1.adapters.simulator.streams.stream_names import (
+    ConnectionPath,
+    Route,
+    StreamKind,
+    parse_path,
+    parse_stream,
+)
+from chimera_s1.domain.identifiers import Venue
+
+SPOT, PERP = Venue.SPOT, Venue.PERP
+
+
+@pytest.mark.parametrize(
+    ("venue", "name", "expected"),
+    [
+        (SPOT, "btcusdt@bookTicker", (StreamKind.BOOK_TICKER, Route.SPOT, 0, 0)),
+        (SPOT, "btcusdt@depth5", (StreamKind.PARTIAL_DEPTH, Route.SPOT, 1000, 5)),
+        (SPOT, "btcusdt@depth20@100ms", (StreamKind.PARTIAL_DEPTH, Route.SPOT, 100, 20)),
+        (SPOT, "btcusdt@depth", (StreamKind.DIFF_DEPTH, Route.SPOT, 1000, 0)),
+        (SPOT, "btcusdt@aggTrade", (StreamKind.AGG_TRADE, Route.SPOT, 100, 0)),
+        (PERP, "btcusdt@bookTicker", (StreamKind.BOOK_TICKER, Route.PUBLIC, 0, 0)),
+        (PERP, "btcusdt@depth10", (StreamKind.PARTIAL_DEPTH, Route.PUBLIC, 250, 10)),
+        (PERP, "btcusdt@depth@500ms", (StreamKind.DIFF_DEPTH, Route.PUBLIC, 500, 0)),
+        (PERP, "btcusdt@aggTrade", (StreamKind.AGG_TRADE, Route.MARKET, 100, 0)),
+        (PERP, "btcusdt@markPrice", (StreamKind.MARK_PRICE, Route.MARKET, 3000, 0)),
+        (PERP, "btcusdt@markPrice@1s", (StreamKind.MARK_PRICE, Route.MARKET, 1000, 0)),
+        (PERP, "!bookTicker", (StreamKind.ALL_BOOK_TICKERS, Route.PUBLIC, 5000, 0)),
+        (PERP, "!markPrice@arr@1s", (StreamKind.ALL_MARK_PRICES, Route.MARKET, 1000, 0)),
+    ],
+)
+def test_a_stream_has_one_meaning(
+    venue: Venue, name: str, expected: tuple[StreamKind, Route, int, int]
+) -> None:
+    stream = parse_stream(venue, name)
+
+    assert stream is not None
+    assert (stream.kind, stream.route, stream.period_ms, stream.levels) == expected
+
+
+@pytest.mark.parametrize(
+    ("venue", "name"),
+    [
+        (SPOT, "BTCUSDT@bookTicker"),
+        (SPOT, "btcusdt@bookticker"),
+        (SPOT, "btcusdt@depth7"),
+        (SPOT, "btcusdt@depth5@500ms"),
+        (SPOT, "btcusdt@markPrice"),
+        (SPOT, "!bookTicker"),
+        (PERP, "btcusdt@depth@250ms"),
+        (PERP, "btcusdt@markPrice@3s"),
+        (PERP, "btcusdt"),
+        (PERP, "@bookTicker"),
+    ],
+)
+def test_misspelt_streams_mean_nothing(venue: Venue, name: str) -> None:
+    assert parse_stream(venue, name) is None
+
+
+@pytest.mark.parametrize(
+    ("venue", "target", "expected"),
+    [
+        (SPOT, "/ws", ConnectionPath(Route.SPOT, combined=False, streams=())),
+        (SPOT, "/ws/a@x/b@y", ConnectionPath(Route.SPOT, combined=False, streams=("a@x", "b@y"))),
+        (SPOT, "/stream", ConnectionPath(Route.SPOT, combined=True, streams=())),
+        (
+            SPOT,
+            "/stream?timeUnit=x&streams=a%40x/b@y",
+            ConnectionPath(Route.SPOT, combined=True, streams=("a@x", "b@y")),
+        ),
+        (PERP, "/public/ws", ConnectionPath(Route.PUBLIC, combined=False, streams=())),
+        (
+            PERP,
+            "/market/stream?streams=a@x",
+            ConnectionPath(Route.MARKET, combined=True, streams=("a@x",)),
+        ),
+        (PERP, "/private/ws/key", ConnectionPath(Route.PRIVATE, combined=False, streams=("key",))),
+        (PERP, "/ws/a@x", ConnectionPath(Route.PUBLIC, combined=False, streams=("a@x",))),
+        (SPOT, "/public/ws", None),
+        (SPOT, "/", None),
+        (PERP, "/other/ws", None),
+    ],
+)
+def test_a_path_says_route_shape_and_streams(
+    venue: Venue, target: str, expected: ConnectionPath | None
+) -> None:
+    assert parse_path(venue, target) == expected
