@@ -14,7 +14,7 @@ from aiohttp import WSMsgType
 PATIENCE_S = 20
 
 
-class Wire:
+class StreamConnection:
     """
     One open stream connection. Pings are shown, and answered only by whoever calls `pong`.
     """
@@ -32,42 +32,42 @@ class Wire:
         assert connection.transport is not None
         connection.transport.pause_reading()
 
-    async def frame(self) -> aiohttp.WSMessage:
+    async def receive_frame(self) -> aiohttp.WSMessage:
         """
         The next frame, whatever it is.
         """
         with anyio.fail_after(PATIENCE_S):
             return await self.socket.receive()
 
-    async def text(self) -> str:
+    async def receive_text(self) -> str:
         """
         The next text frame.
         """
-        while (frame := await self.frame()).type is not WSMsgType.TEXT:
+        while (frame := await self.receive_frame()).type is not WSMsgType.TEXT:
             assert frame.type in {WSMsgType.PING, WSMsgType.PONG}, frame
         return str(frame.data)
 
-    async def message(self) -> Any:
+    async def receive_message(self) -> Any:
         """
         The next JSON message.
         """
-        return orjson.loads(await self.text())
+        return orjson.loads(await self.receive_text())
 
-    async def closed(self) -> int:
+    async def close_code(self) -> int:
         """
         The code of the close frame, after whatever comes before it; 1006 without one.
         """
-        while (frame := await self.frame()).type not in {WSMsgType.CLOSE, WSMsgType.CLOSED}:
+        while (frame := await self.receive_frame()).type not in {WSMsgType.CLOSE, WSMsgType.CLOSED}:
             assert frame.type is not WSMsgType.ERROR
         return int(self.socket.close_code or 0)
 
-    async def say(self, request: Any) -> None:
+    async def send(self, request: Any) -> None:
         """
         Send a JSON message, or a text as it is.
         """
         await self.socket.send_str(request if isinstance(request, str) else _dumps(request))
 
-    async def ask(self, method: str, params: Any = None) -> tuple[Any, list[Any]]:
+    async def request(self, method: str, params: Any = None) -> tuple[Any, list[Any]]:
         """
         Send a control message.
 
@@ -76,14 +76,14 @@ class Wire:
         """
         self._next_id += 1
         request = {"method": method, "id": self._next_id}
-        await self.say(request if params is None else {**request, "params": params})
+        await self.send(request if params is None else {**request, "params": params})
         before = []
-        while (message := await self.message()).get("id") != self._next_id:
+        while (message := await self.receive_message()).get("id") != self._next_id:
             before.append(message)
         return message, before
 
 
-class Simulation:
+class SimulatorClient:
     """
     Everything a test does to one running simulator.
     """
@@ -93,7 +93,7 @@ class Simulation:
         self.urls = urls
 
     @asynccontextmanager
-    async def connect(self, venue: str, path: str) -> AsyncIterator[Wire]:
+    async def connect(self, venue: str, path: str) -> AsyncIterator[StreamConnection]:
         """
         A connection to `path` of the stream port of *venue*.
         """
@@ -104,7 +104,7 @@ class Simulation:
             max_msg_size=1 << 24,
             timeout=aiohttp.ClientWSTimeout(ws_close=0.5),
         ) as socket:
-            yield Wire(socket)
+            yield StreamConnection(socket)
 
     async def rest(self, venue: str, path: str) -> tuple[int, Any, dict[str, str]]:
         """
@@ -141,14 +141,14 @@ class Simulation:
 
 
 @asynccontextmanager
-async def simulation(urls: dict[str, str]) -> AsyncIterator[Simulation]:
+async def simulator_client(urls: dict[str, str]) -> AsyncIterator[SimulatorClient]:
     """
     A client of the simulator at *urls*.
     """
     async with aiohttp.ClientSession() as session:
         # aiohttp sends a GET again when its connection drops; a fault must be seen.
         session._retry_connection = False
-        yield Simulation(session, urls)
+        yield SimulatorClient(session, urls)
 
 
 def _dumps(value: Any) -> str:

@@ -19,7 +19,7 @@ from anyio.abc import TaskGroup
 from chimera_s1.adapters.simulator.config import DEMO_KEY, SimulatorConfig
 from chimera_s1.adapters.simulator.simulator import Simulator
 from chimera_s1.adapters.system.clock import SystemClock
-from tests.simulator_client import PATIENCE_S, Simulation, simulation
+from tests.simulator_client import PATIENCE_S, SimulatorClient, simulator_client
 
 TRANSFER = "/sapi/v1/asset/transfer"
 UNIVERSAL = "/sapi/v1/sub-account/universalTransfer"
@@ -40,7 +40,7 @@ class Account:
     """
 
     def __init__(
-        self, sim: Simulation, key: str = DEMO_KEY.key, secret: str = DEMO_KEY.secret
+        self, sim: SimulatorClient, key: str = DEMO_KEY.key, secret: str = DEMO_KEY.secret
     ) -> None:
         self.sim = sim
         self.key = key
@@ -155,5 +155,5 @@ async def trader(tasks: TaskGroup) -> AsyncIterator[Account]:
     A simulator of its own, with an account that has 10,000 USDT in either wallet.
     """
     addresses = await tasks.start(Simulator(SimulatorConfig(symbols=1), _CLOCK).run)
-    async with simulation(msgspec.structs.asdict(addresses)) as sim:
+    async with simulator_client(msgspec.structs.asdict(addresses)) as sim:
         yield Account(sim)

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import WSMsgType
 
 from tests.processes import simulator_process
-from tests.simulator_client import Simulation, simulation
+from tests.simulator_client import SimulatorClient, simulator_client
 
 TIME = "/fapi/v1/time"
 BTC, ETH = "btcusdt@bookTicker", "ethusdt@bookTicker"
@@ -23,14 +23,14 @@ async def urls() -> AsyncIterator[dict[str, str]]:
 
 
 @pytest.fixture
-async def sim(urls: dict[str, str]) -> AsyncIterator[Simulation]:
-    async with simulation(urls) as client:
+async def sim(urls: dict[str, str]) -> AsyncIterator[SimulatorClient]:
+    async with simulator_client(urls) as client:
         yield client
         await client.control("DELETE", "/sim/faults")
 
 
 @pytest.mark.parametrize("do", ["drop-before", "execute-then-drop"])
-async def test_a_dropped_request_has_no_reply(sim: Simulation, do: str) -> None:
+async def test_a_dropped_request_has_no_reply(sim: SimulatorClient, do: str) -> None:
     await sim.arm(f"GET {TIME}", do)
 
     with pytest.raises(aiohttp.ClientConnectionError):
@@ -41,7 +41,7 @@ async def test_a_dropped_request_has_no_reply(sim: Simulation, do: str) -> None:
     assert await sim.fired() == [1]
 
 
-async def test_only_execute_then_drop_executes(sim: Simulation) -> None:
+async def test_only_execute_then_drop_executes(sim: SimulatorClient) -> None:
     """
     The weight that was used tells whether the request got as far as its endpoint.
     """
@@ -57,7 +57,7 @@ async def test_only_execute_then_drop_executes(sim: Simulation) -> None:
     assert used == [1, 2]
 
 
-async def test_a_delayed_reply_comes(sim: Simulation) -> None:
+async def test_a_delayed_reply_comes(sim: SimulatorClient) -> None:
     await sim.arm(f"GET {TIME}", "delay:50")
 
     status, body, _ = await sim.rest("perp", TIME)
@@ -67,7 +67,7 @@ async def test_a_delayed_reply_comes(sim: Simulation) -> None:
 
 
 @pytest.mark.parametrize(("do", "expected"), [("status:503", 503), ("status:404", 404)])
-async def test_a_status_is_what_was_asked_for(sim: Simulation, do: str, expected: int) -> None:
+async def test_a_status_is_what_was_asked_for(sim: SimulatorClient, do: str, expected: int) -> None:
     await sim.arm(f"GET {TIME}", do)
 
     async with sim.session.get(sim.urls["perp_rest_url"] + TIME) as response:
@@ -76,7 +76,7 @@ async def test_a_status_is_what_was_asked_for(sim: Simulation, do: str, expected
     assert await sim.fired() == [1]
 
 
-async def test_429_says_when_to_come_back(sim: Simulation) -> None:
+async def test_429_says_when_to_come_back(sim: SimulatorClient) -> None:
     await sim.arm(f"GET {TIME}", "status:429", times=2)
 
     status, body, headers = await sim.rest("perp", TIME)
@@ -85,7 +85,7 @@ async def test_429_says_when_to_come_back(sim: Simulation) -> None:
 
 
 @pytest.mark.parametrize(("code", "expected"), [(-1007, 408), (-1021, 400), (-4003, 400)])
-async def test_a_code_has_its_status(sim: Simulation, code: int, expected: int) -> None:
+async def test_a_code_has_its_status(sim: SimulatorClient, code: int, expected: int) -> None:
     await sim.arm(f"GET {TIME}", f"code:{code}")
 
     status, body, _ = await sim.rest("perp", TIME)
@@ -95,7 +95,7 @@ async def test_a_code_has_its_status(sim: Simulation, code: int, expected: int) 
 
 
 @pytest.mark.parametrize(("do", "content"), [("body:html", b"<html"), ("body:empty", b"")])
-async def test_a_body_that_is_no_json(sim: Simulation, do: str, content: bytes) -> None:
+async def test_a_body_that_is_no_json(sim: SimulatorClient, do: str, content: bytes) -> None:
     await sim.arm("GET /api/v3/time", do)
 
     async with sim.session.get(sim.urls["spot_rest_url"] + "/api/v3/time") as response:
@@ -105,7 +105,7 @@ async def test_a_body_that_is_no_json(sim: Simulation, do: str, content: bytes) 
     assert await sim.fired() == [1]
 
 
-async def test_a_truncated_body_ends_early(sim: Simulation) -> None:
+async def test_a_truncated_body_ends_early(sim: SimulatorClient) -> None:
     await sim.arm("GET /api/v3/time", "body:truncated")
 
     with pytest.raises(aiohttp.ClientPayloadError):
@@ -114,69 +114,69 @@ async def test_a_truncated_body_ends_early(sim: Simulation) -> None:
     assert await sim.fired() == [1]
 
 
-async def test_a_stalled_stream_is_silent_while_pings_are_answered(sim: Simulation) -> None:
+async def test_a_stalled_stream_is_silent_while_pings_are_answered(sim: SimulatorClient) -> None:
     async with (
         sim.connect("spot", "/ws/" + BTC) as stalled,
         sim.connect("spot", "/ws/" + ETH) as other,
     ):
-        await stalled.message()
+        await stalled.receive_message()
         await sim.arm(f"ws:spot:{BTC}", "stall")
         while await sim.fired() != [1]:
-            await other.message()
-        await stalled.ask("LIST_SUBSCRIPTIONS")
+            await other.receive_message()
+        await stalled.request("LIST_SUBSCRIPTIONS")
         for _ in range(3):
-            await other.message()
+            await other.receive_message()
         await stalled.socket.ping(b"there")
-        frame = await stalled.frame()
+        frame = await stalled.receive_frame()
         await sim.control("DELETE", "/sim/faults")
-        again = await stalled.message()
+        again = await stalled.receive_message()
 
     assert (frame.type, frame.data) == (WSMsgType.PONG, b"there")
     assert again["s"] == "BTCUSDT"
 
 
-async def test_a_disconnect_comes_without_a_close_frame(sim: Simulation) -> None:
+async def test_a_disconnect_comes_without_a_close_frame(sim: SimulatorClient) -> None:
     async with sim.connect("spot", "/ws/" + BTC) as wire:
         await sim.arm("ws:spot", "disconnect")
-        code = await wire.closed()
+        code = await wire.close_code()
 
     assert code == 1006
     assert await sim.fired() == [1]
 
 
-async def test_a_close_has_its_code_and_spares_other_streams(sim: Simulation) -> None:
+async def test_a_close_has_its_code_and_spares_other_streams(sim: SimulatorClient) -> None:
     async with (
         sim.connect("perp", "/public/ws/" + BTC) as hit,
         sim.connect("perp", "/public/ws/" + ETH) as spared,
     ):
         await sim.arm(f"ws:perp:{BTC}", "close:1012")
-        code = await hit.closed()
-        reply, _ = await spared.ask("LIST_SUBSCRIPTIONS")
+        code = await hit.close_code()
+        reply, _ = await spared.request("LIST_SUBSCRIPTIONS")
 
     assert code == 1012
     assert reply["result"] == [ETH]
     assert await sim.fired() == [1]
 
 
-async def test_a_fault_waits_for_its_connection(sim: Simulation) -> None:
+async def test_a_fault_waits_for_its_connection(sim: SimulatorClient) -> None:
     await sim.arm("ws:perp", "disconnect", times=2)
 
     for _ in range(2):
         async with sim.connect("perp", "/public/ws") as wire:
-            assert await wire.closed() == 1006
+            assert await wire.close_code() == 1006
     async with sim.connect("perp", "/public/ws/" + BTC) as wire:
-        await wire.message()
+        await wire.receive_message()
 
     assert await sim.fired() == [2]
 
 
 @pytest.mark.parametrize("path", ["/ws/" + BTC, "/stream?streams=" + BTC])
-async def test_a_shutdown_is_announced_then_cut(sim: Simulation, path: str) -> None:
+async def test_a_shutdown_is_announced_then_cut(sim: SimulatorClient, path: str) -> None:
     async with sim.connect("spot", path) as wire:
         await sim.arm("ws:spot", "shutdown")
-        while "serverShutdown" not in str(message := await wire.message()):
+        while "serverShutdown" not in str(message := await wire.receive_message()):
             pass
-        code = await wire.closed()
+        code = await wire.close_code()
 
     event = message if path.startswith("/ws") else message["data"]
     assert list(event) == ["e", "E"]
@@ -185,12 +185,12 @@ async def test_a_shutdown_is_announced_then_cut(sim: Simulation, path: str) -> N
     assert await sim.fired() == [1]
 
 
-async def test_a_malformed_frame_is_followed_by_good_ones(sim: Simulation) -> None:
+async def test_a_malformed_frame_is_followed_by_good_ones(sim: SimulatorClient) -> None:
     async with sim.connect("spot", "/stream?streams=" + BTC) as wire:
         await sim.arm("ws:spot", "malformed")
-        while parses(text := await wire.text()):
+        while parses(text := await wire.receive_text()):
             pass
-        assert parses(await wire.text())
+        assert parses(await wire.receive_text())
 
     assert text.startswith('{"stream"')
     assert await sim.fired() == [1]
@@ -204,39 +204,39 @@ def parses(text: str) -> bool:
     return True
 
 
-async def test_a_gap_breaks_the_chain_once(sim: Simulation) -> None:
+async def test_a_gap_breaks_the_chain_once(sim: SimulatorClient) -> None:
     async with sim.connect("perp", "/public/ws/btcusdt@depth@100ms") as wire:
-        last = (await wire.message())["u"]
+        last = (await wire.receive_message())["u"]
         await sim.arm("ws:perp:btcusdt@depth@100ms", "gap")
-        while (event := await wire.message())["pu"] == last:
+        while (event := await wire.receive_message())["pu"] == last:
             last = event["u"]
-        after = await wire.message()
+        after = await wire.receive_message()
 
     assert event["pu"] > last
     assert after["pu"] == event["u"]
     assert await sim.fired() == [1]
 
 
-async def test_a_duplicate_is_the_same_frame_again(sim: Simulation) -> None:
+async def test_a_duplicate_is_the_same_frame_again(sim: SimulatorClient) -> None:
     async with sim.connect("spot", "/ws/" + BTC) as wire:
-        before = await wire.text()
+        before = await wire.receive_text()
         await sim.arm("ws:spot", "duplicate")
-        while (frame := await wire.text()) != before:
+        while (frame := await wire.receive_text()) != before:
             before = frame
-        after = await wire.text()
+        after = await wire.receive_text()
 
     assert orjson.loads(after)["u"] > orjson.loads(frame)["u"]
     assert await sim.fired() == [1]
 
 
-async def test_a_crossed_book_comes_as_often_as_asked_for(sim: Simulation) -> None:
+async def test_a_crossed_book_comes_as_often_as_asked_for(sim: SimulatorClient) -> None:
     crossed = 0
     async with sim.connect("spot", "/ws/" + BTC) as wire:
         await sim.arm("ws:spot", "crossed", times=3)
         while crossed < 3:
-            book = await wire.message()
+            book = await wire.receive_message()
             crossed += float(book["b"]) > float(book["a"])
-        book = await wire.message()
+        book = await wire.receive_message()
 
     assert float(book["b"]) < float(book["a"])
     assert await sim.fired() == [3]
@@ -262,7 +262,7 @@ async def test_a_crossed_book_comes_as_often_as_asked_for(sim: Simulation) -> No
     ],
 )
 async def test_a_wrong_body_is_refused_with_what_is_allowed(
-    sim: Simulation, path: str, body: object, named: str
+    sim: SimulatorClient, path: str, body: object, named: str
 ) -> None:
     status, answer = await sim.control("POST", path, body)
 

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from tests.processes import finished, simulator_process
-from tests.simulator_client import PATIENCE_S, Simulation, simulation
+from tests.simulator_client import PATIENCE_S, SimulatorClient, simulator_client
 
 TIME = "/fapi/v1/time"
 BTC, ETH = "btcusdt@bookTicker", "ethusdt@bookTicker"
@@ -24,18 +24,18 @@ async def urls() -> AsyncIterator[dict[str, str]]:
 
 
 @pytest.fixture
-async def sim(urls: dict[str, str]) -> AsyncIterator[Simulation]:
-    async with simulation(urls) as client:
+async def sim(urls: dict[str, str]) -> AsyncIterator[SimulatorClient]:
+    async with simulator_client(urls) as client:
         yield client
         await client.control("DELETE", "/sim/faults")
         await client.control("DELETE", "/sim/scenario")
 
 
-async def status(sim: Simulation) -> Any:
+async def status(sim: SimulatorClient) -> Any:
     return (await sim.control("GET", "/sim/status"))[1]
 
 
-async def test_a_wrong_clock_is_wrong_as_long_as_told_and_right_again(sim: Simulation) -> None:
+async def test_a_wrong_clock_is_wrong_as_long_as_told_and_right_again(sim: SimulatorClient) -> None:
     before = (await status(sim))["clock"]["offset_ms"]
     await sim.arm("clock", "offset:2000")
     with anyio.fail_after(PATIENCE_S):
@@ -48,7 +48,7 @@ async def test_a_wrong_clock_is_wrong_as_long_as_told_and_right_again(sim: Simul
             await sim.rest("perp", TIME)
 
 
-async def test_a_drifting_clock_is_ever_more_wrong(sim: Simulation) -> None:
+async def test_a_drifting_clock_is_ever_more_wrong(sim: SimulatorClient) -> None:
     await sim.arm("clock", "drift:500")
     wrong = [0]
     with anyio.fail_after(PATIENCE_S):
@@ -63,31 +63,31 @@ async def test_a_drifting_clock_is_ever_more_wrong(sim: Simulation) -> None:
             await sim.rest("perp", TIME)
 
 
-async def test_a_drift_can_be_set_for_good(sim: Simulation) -> None:
+async def test_a_drift_can_be_set_for_good(sim: SimulatorClient) -> None:
     _, clock = await sim.control("POST", "/sim/clock", {"drift_ms_per_s": 25})
     assert (clock["rate"], clock["drift_ms_per_s"]) == (1.025, 25)
     _, clock = await sim.control("POST", "/sim/clock", {"rate": 1, "offset_ms": 0})
     assert (clock["drift_ms_per_s"], clock["offset_ms"]) == (0, 0)
 
 
-async def test_a_storm_takes_the_place_of_the_rate_while_it_lasts(sim: Simulation) -> None:
+async def test_a_storm_takes_the_place_of_the_rate_while_it_lasts(sim: SimulatorClient) -> None:
     async with sim.connect("spot", "/stream?streams=" + BTC) as wire:
         _, answer = await sim.control("POST", "/sim/rate", {"rate": 400})
         await sim.arm("market", "storm:50000")
-        first = (await wire.message())["data"]["u"]
+        first = (await wire.receive_message())["data"]["u"]
         with anyio.fail_after(PATIENCE_S):
             while (await status(sim))["rate"] != 50_000:
-                await wire.message()
+                await wire.receive_message()
         await sim.control("DELETE", "/sim/faults")
         with anyio.fail_after(PATIENCE_S):
             while (await status(sim))["rate"] != 400:
-                await wire.message()
-        assert (await wire.message())["data"]["u"] > first
+                await wire.receive_message()
+        assert (await wire.receive_message())["data"]["u"] > first
 
     assert answer == {"rate": 400}
 
 
-async def test_every_request_of_a_venue_fails(sim: Simulation) -> None:
+async def test_every_request_of_a_venue_fails(sim: SimulatorClient) -> None:
     await sim.arm("rest:perp", "drop-before", times=2)
 
     for path in (TIME, "/fapi/v1/ping"):
@@ -98,7 +98,7 @@ async def test_every_request_of_a_venue_fails(sim: Simulation) -> None:
     assert await sim.fired() == [2]
 
 
-async def test_one_fault_is_cleared_alone_and_its_times_are_shown(sim: Simulation) -> None:
+async def test_one_fault_is_cleared_alone_and_its_times_are_shown(sim: SimulatorClient) -> None:
     await sim.arm(f"GET {TIME}", "status:503")
     await sim.arm("GET /fapi/v1/ping", "status:503")
     async with sim.session.get(sim.urls["perp_rest_url"] + TIME):
@@ -114,7 +114,7 @@ async def test_one_fault_is_cleared_alone_and_its_times_are_shown(sim: Simulatio
     assert answer["faults"] == [waiting]
 
 
-async def test_a_scenario_is_played_on_a_running_simulator(sim: Simulation) -> None:
+async def test_a_scenario_is_played_on_a_running_simulator(sim: SimulatorClient) -> None:
     toml = b"""
         name = "one after the other"
         [[step]]
@@ -130,8 +130,8 @@ async def test_a_scenario_is_played_on_a_running_simulator(sim: Simulation) -> N
         sim.connect("perp", "/public/ws/" + BTC) as perp,
     ):
         code, begun = await sim.control("POST", "/sim/scenario", toml)
-        assert await perp.closed() == 1006
-        assert await spot.closed() == 1012
+        assert await perp.close_code() == 1006
+        assert await spot.close_code() == 1012
     _, ended = await sim.control("GET", "/sim/scenario")
 
     assert (code, begun["scenario"]) == (201, "one after the other")
@@ -143,7 +143,9 @@ async def test_a_scenario_is_played_on_a_running_simulator(sim: Simulation) -> N
     assert await sim.fired() == [1, 1]
 
 
-async def test_a_second_scenario_has_to_wait_and_the_first_can_be_stopped(sim: Simulation) -> None:
+async def test_a_second_scenario_has_to_wait_and_the_first_can_be_stopped(
+    sim: SimulatorClient,
+) -> None:
     later = b'[[step]]\nat_s = 3600\non = "ws:spot"\ndo = "disconnect"'
     assert (await sim.control("POST", "/sim/scenario", later))[0] == 201
 
@@ -162,11 +164,11 @@ async def test_a_scenario_file_starts_with_the_first_subscription(tmp_path: Path
     path.write_text('[[step]]\non = "ws:spot"\ndo = "close:1013"\n')
     async with (
         simulator_process("--scenario", str(path)) as process,
-        simulation(process.ready) as sim,
+        simulator_client(process.ready) as sim,
     ):
         assert (await sim.control("GET", "/sim/scenario"))[1] == {"scenario": None}
         async with sim.connect("spot", "/ws/" + BTC) as wire:
-            assert await wire.closed() == 1013
+            assert await wire.close_code() == 1013
         assert await sim.fired() == [1]
 
 
@@ -181,9 +183,9 @@ async def test_a_wrong_scenario_file_is_one_sentence_and_exit_2(tmp_path: Path) 
     assert len(err.strip().splitlines()) == 1
 
 
-async def test_the_books_of_a_symbol_are_what_its_frames_show(sim: Simulation) -> None:
+async def test_the_books_of_a_symbol_are_what_its_frames_show(sim: SimulatorClient) -> None:
     async with sim.connect("spot", "/ws/" + ETH) as wire:
-        seen = [await wire.message() for _ in range(5)]
+        seen = [await wire.receive_message() for _ in range(5)]
     _, answer = await sim.control("GET", "/sim/books/spot/ethusdt")
 
     books = [tuple(book) for book in answer["books"]]

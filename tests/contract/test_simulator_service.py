@@ -13,7 +13,7 @@ import pytest
 from chimera_s1.adapters.market_file import RecordWriter
 from chimera_s1.domain.identifiers import Venue
 from tests.processes import chimera_process, finished, simulator_process
-from tests.simulator_client import PATIENCE_S, Simulation, simulation
+from tests.simulator_client import PATIENCE_S, SimulatorClient, simulator_client
 
 SPOT_TICKER = b'{"u":%d,"s":"BTCUSDT","b":"1.00000000","B":"2.0","a":"1.10000000","A":"3.0"}'
 
@@ -25,8 +25,8 @@ async def urls() -> AsyncIterator[dict[str, str]]:
 
 
 @pytest.fixture
-async def sim(urls: dict[str, str]) -> AsyncIterator[Simulation]:
-    async with simulation(urls) as client:
+async def sim(urls: dict[str, str]) -> AsyncIterator[SimulatorClient]:
+    async with simulator_client(urls) as client:
         yield client
         await client.control("POST", "/sim/clock", {"rate": 1, "offset_ms": 0})
 
@@ -36,7 +36,7 @@ async def test_weight_is_counted_refused_and_then_banned() -> None:
     24 requests of weight 250 fill the minute; the clock stands, so the minute does not end.
     """
     depth = "/api/v3/depth?symbol=BTCUSDT&limit=5000"
-    async with simulator_process() as process, simulation(process.ready) as sim:
+    async with simulator_process() as process, simulator_client(process.ready) as sim:
         await sim.control("POST", "/sim/clock", {"rate": 0.0001})
         used = [(await sim.rest("spot", depth))[2]["X-MBX-USED-WEIGHT-1M"] for _ in range(24)]
         refused = [await sim.rest("spot", depth) for _ in range(11)]
@@ -49,7 +49,7 @@ async def test_weight_is_counted_refused_and_then_banned() -> None:
     assert "banned until" in refused[-1][1]["msg"]
 
 
-async def test_a_new_minute_has_new_weight(sim: Simulation) -> None:
+async def test_a_new_minute_has_new_weight(sim: SimulatorClient) -> None:
     await sim.rest("perp", "/fapi/v1/exchangeInfo")
     await sim.control("POST", "/sim/clock", {"offset_ms": 61_000})
 
@@ -72,19 +72,19 @@ async def test_a_new_minute_has_new_weight(sim: Simulation) -> None:
     ],
 )
 async def test_bad_parameters_get_their_code(
-    sim: Simulation, venue: str, path: str, code: int
+    sim: SimulatorClient, venue: str, path: str, code: int
 ) -> None:
     status, body, _ = await sim.rest(venue, path)
 
     assert (status, body["code"]) == (400, code)
 
 
-async def test_an_unknown_path_is_an_html_404(sim: Simulation) -> None:
+async def test_an_unknown_path_is_an_html_404(sim: SimulatorClient) -> None:
     async with sim.session.get(sim.urls["spot_rest_url"] + "/api/v3/nope") as response:
         assert (response.status, response.content_type) == (404, "text/html")
 
 
-async def test_filters_have_each_venues_own_names(sim: Simulation) -> None:
+async def test_filters_have_each_venues_own_names(sim: SimulatorClient) -> None:
     _, spot, _ = await sim.rest("spot", "/api/v3/exchangeInfo?symbol=BTCUSDT")
     _, perp, _ = await sim.rest("perp", "/fapi/v1/exchangeInfo")
 
@@ -97,10 +97,10 @@ async def test_filters_have_each_venues_own_names(sim: Simulation) -> None:
     assert {each["status"] for each in perp["symbols"]} > {"TRADING", "SETTLING"}
 
 
-async def test_the_last_frames_sent_are_shown_with_their_times(sim: Simulation) -> None:
+async def test_the_last_frames_sent_are_shown_with_their_times(sim: SimulatorClient) -> None:
     async with sim.connect("spot", "/ws/ethusdt@bookTicker") as wire:
-        heard = [await wire.message() for _ in range(3)]
-        _, rest = await wire.ask("UNSUBSCRIBE", ["ethusdt@bookTicker"])
+        heard = [await wire.receive_message() for _ in range(3)]
+        _, rest = await wire.request("UNSUBSCRIBE", ["ethusdt@bookTicker"])
     _, shown = await sim.control("GET", "/sim/quotes/spot/ethusdt")
     _, status = await sim.control("GET", "/sim/status")
 
@@ -111,21 +111,21 @@ async def test_the_last_frames_sent_are_shown_with_their_times(sim: Simulation) 
 
 
 @pytest.mark.parametrize("path", ["/sim/quotes/dex/BTCUSDT", "/sim/quotes/spot/NOPE", "/sim/x"])
-async def test_what_is_not_there_is_not_found(sim: Simulation, path: str) -> None:
+async def test_what_is_not_there_is_not_found(sim: SimulatorClient, path: str) -> None:
     status, answer = await sim.control("GET", path)
 
     assert status == 404
     assert answer["error"]
 
 
-async def test_the_exchange_clock_runs_apart(sim: Simulation) -> None:
+async def test_the_exchange_clock_runs_apart(sim: SimulatorClient) -> None:
     """
     Offset and rate show in server times and event times.
     """
     await sim.control("POST", "/sim/clock", {"offset_ms": 5_000_000})
     _, time, _ = await sim.rest("perp", "/fapi/v1/time")
     async with sim.connect("perp", "/public/ws/btcusdt@bookTicker") as wire:
-        event = await wire.message()
+        event = await wire.receive_message()
     _, status = await sim.control("GET", "/sim/status")
 
     local_ms = status["clock"]["now_ms"] - status["clock"]["offset_ms"]
@@ -140,7 +140,7 @@ async def test_a_slow_reader_misses_frames_and_holds_nobody_up() -> None:
     """
     async with (
         simulator_process("--rate", "1000000") as process,
-        simulation(process.ready) as sim,
+        simulator_client(process.ready) as sim,
         sim.connect("spot", "/ws/btcusdt@bookTicker") as slow,
         sim.connect("spot", "/ws/ethusdt@depth5@100ms") as quick,
     ):
@@ -148,11 +148,11 @@ async def test_a_slow_reader_misses_frames_and_holds_nobody_up() -> None:
         skipped = 0
         with anyio.fail_after(PATIENCE_S):
             while not skipped:
-                await quick.message()
+                await quick.receive_message()
                 _, status = await sim.control("GET", "/sim/status")
                 skipped = status["venues"]["spot"]["frames_skipped"]
-        last = (await quick.message())["lastUpdateId"]
-        assert (await quick.message())["lastUpdateId"] > last
+        last = (await quick.receive_message())["lastUpdateId"]
+        assert (await quick.receive_message())["lastUpdateId"] > last
         _, status = await sim.control("GET", "/sim/status")
         assert status["venues"]["spot"]["connections"] == 2
         assert 0 < status["venues"]["spot"]["bytes_unread"] < 4 * 1024 * 1024
@@ -170,10 +170,10 @@ async def test_a_recorded_file_is_played_in_its_order(tmp_path: Path) -> None:
             writer.write(1000 + n, Venue.SPOT, message)
     async with (
         simulator_process("--play", str(path)) as process,
-        simulation(process.ready) as sim,
+        simulator_client(process.ready) as sim,
         sim.connect("spot", "/ws/btcusdt@bookTicker") as wire,
     ):
-        heard = [await wire.message() for _ in range(3)]
+        heard = [await wire.receive_message() for _ in range(3)]
 
     assert [(book["u"], book["b"]) for book in heard] == [
         (n, "1.00000000") for n in (100, 101, 102)
@@ -190,10 +190,10 @@ async def test_a_file_played_in_a_loop_has_growing_ids_and_times_of_now(tmp_path
         writer.write(1010, Venue.PERP, message)
     async with (
         simulator_process("--play", str(path), "--loop", "--play-at-rate") as process,
-        simulation(process.ready) as sim,
+        simulator_client(process.ready) as sim,
         sim.connect("perp", "/public/ws/btcusdt@bookTicker") as wire,
     ):
-        heard = [await wire.message() for _ in range(4)]
+        heard = [await wire.receive_message() for _ in range(4)]
         _, time, _ = await sim.rest("perp", "/fapi/v1/time")
 
     assert [book["u"] for book in heard] == [7, 14, 21, 28]
@@ -210,10 +210,10 @@ async def test_it_ends_with_0_when_told_to(ending: signal.Signals) -> None:
 async def test_it_ends_with_0_while_clients_are_connected() -> None:
     async with (
         simulator_process() as process,
-        simulation(process.ready) as sim,
+        simulator_client(process.ready) as sim,
         sim.connect("spot", "/ws/btcusdt@bookTicker") as wire,
     ):
-        await wire.message()
+        await wire.receive_message()
         assert await process.stop() == 0
 
 
@@ -241,7 +241,7 @@ async def test_the_same_seed_shows_the_same_prices() -> None:
     for seed in ("7", "7", "8"):
         async with (
             chimera_process("simulate", "--json", "--seed", seed) as process,
-            simulation(process.ready) as sim,
+            simulator_client(process.ready) as sim,
         ):
             _, depth, _ = await sim.rest("spot", "/api/v3/depth?symbol=ETHUSDT&limit=20")
             books.append((depth["bids"], depth["asks"]))

@@ -13,7 +13,7 @@ from aiohttp import WSMsgType
 
 from chimera_s1.adapters.simulator.streams.malformed import HUGE_BYTES
 from tests.processes import simulator_process
-from tests.simulator_client import PATIENCE_S, Simulation, Wire, simulation
+from tests.simulator_client import PATIENCE_S, SimulatorClient, StreamConnection, simulator_client
 
 TIME = "/fapi/v1/time"
 BTC, ETH = "btcusdt@bookTicker", "ethusdt@bookTicker"
@@ -26,25 +26,25 @@ async def urls() -> AsyncIterator[dict[str, str]]:
 
 
 @pytest.fixture
-async def sim(urls: dict[str, str]) -> AsyncIterator[Simulation]:
-    async with simulation(urls) as client:
+async def sim(urls: dict[str, str]) -> AsyncIterator[SimulatorClient]:
+    async with simulator_client(urls) as client:
         yield client
         await client.control("DELETE", "/sim/faults")
         await client.control("DELETE", "/sim/scenario")
 
 
-async def status(sim: Simulation) -> Any:
+async def status(sim: SimulatorClient) -> Any:
     return (await sim.control("GET", "/sim/status"))[1]
 
 
-async def opened(sim: Simulation, venue: str) -> str:
+async def opened(sim: SimulatorClient, venue: str) -> str:
     """
     The name of the connection that was opened last.
     """
     return str((await status(sim))["venues"][venue]["open"][-1]["on"])
 
 
-async def muted(sim: Simulation, name: str, other: Wire) -> None:
+async def muted(sim: SimulatorClient, name: str, other: StreamConnection) -> None:
     """
     Once connection *name* neither sends nor listens; *other* paces the questions.
     """
@@ -52,10 +52,10 @@ async def muted(sim: Simulation, name: str, other: Wire) -> None:
         each["on"] == name and each["muted"]
         for each in (await status(sim))["venues"]["spot"]["open"]
     ):
-        await other.message()
+        await other.receive_message()
 
 
-async def test_a_half_open_connection_is_deaf_and_dumb_and_stays_open(sim: Simulation) -> None:
+async def test_a_half_open_connection_is_deaf_and_dumb_and_stays_open(sim: SimulatorClient) -> None:
     """
     The other connection shows that time has passed; the dead one is still there after its ping.
     """
@@ -67,7 +67,7 @@ async def test_a_half_open_connection_is_deaf_and_dumb_and_stays_open(sim: Simul
             assert await sim.fired() == [1]
             await dead.socket.ping(b"there?")
             await alive.socket.ping(b"there?")
-            while (await alive.frame()).type is not WSMsgType.PONG:
+            while (await alive.receive_frame()).type is not WSMsgType.PONG:
                 pass
             seen = await heard_before_silence(dead, alive)
 
@@ -75,7 +75,7 @@ async def test_a_half_open_connection_is_deaf_and_dumb_and_stays_open(sim: Simul
     assert WSMsgType.CLOSE not in seen
 
 
-async def heard_before_silence(dead: Wire, alive: Wire) -> list[WSMsgType]:
+async def heard_before_silence(dead: StreamConnection, alive: StreamConnection) -> list[WSMsgType]:
     """
     The kinds of frames *dead* had received before it fell silent: what is still to be read while
     *alive* goes on.
@@ -89,56 +89,56 @@ async def heard_before_silence(dead: Wire, alive: Wire) -> list[WSMsgType]:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(listen)
         for _ in range(50):
-            await alive.message()
+            await alive.receive_message()
         count = len(kinds)
         for _ in range(50):
-            await alive.message()
+            await alive.receive_message()
         assert len(kinds) == count
         tasks.cancel_scope.cancel()
     return kinds
 
 
-async def test_one_connection_is_struck_and_its_neighbour_spared(sim: Simulation) -> None:
+async def test_one_connection_is_struck_and_its_neighbour_spared(sim: SimulatorClient) -> None:
     async with sim.connect("perp", "/public/ws/" + BTC) as hit:
         name = await opened(sim, "perp")
         async with sim.connect("perp", "/public/ws/" + BTC) as spared:
             await sim.arm(name, "disconnect")
-            assert await hit.closed() == 1006
-            await spared.message()
+            assert await hit.close_code() == 1006
+            await spared.receive_message()
 
     assert await sim.fired() == [1]
 
 
 @pytest.mark.parametrize(("do", "expected"), [("refuse", 503), ("refuse:418", 418)])
 async def test_a_refused_handshake_has_its_status_and_open_connections_go_on(
-    sim: Simulation, do: str, expected: int
+    sim: SimulatorClient, do: str, expected: int
 ) -> None:
     async with sim.connect("spot", "/ws/" + BTC) as wire:
         await sim.arm("ws:spot", do)
         with pytest.raises(aiohttp.WSServerHandshakeError) as caught:
             async with sim.connect("spot", "/ws/" + BTC):
                 pass
-        await wire.message()
+        await wire.receive_message()
         async with sim.connect("spot", "/ws/" + BTC) as again:
-            await again.message()
+            await again.receive_message()
 
     assert caught.value.status == expected
     assert await sim.fired() == [1]
 
 
-async def test_a_slow_line_delays_everything_also_a_pong(sim: Simulation) -> None:
+async def test_a_slow_line_delays_everything_also_a_pong(sim: SimulatorClient) -> None:
     async with sim.connect("perp", "/public/ws/" + BTC) as wire:
-        await wire.message()
+        await wire.receive_message()
         await sim.arm("ws:perp", "slow:300")
         with anyio.fail_after(PATIENCE_S):
-            while not late(await wire.message(), (await sim.rest("perp", TIME))[1]):
+            while not late(await wire.receive_message(), (await sim.rest("perp", TIME))[1]):
                 pass
         await wire.socket.ping(b"x")
-        while (frame := await wire.frame()).type is not WSMsgType.PONG:
+        while (frame := await wire.receive_frame()).type is not WSMsgType.PONG:
             pass
         await sim.control("DELETE", "/sim/faults")
         with anyio.fail_after(PATIENCE_S):
-            while late(await wire.message(), (await sim.rest("perp", TIME))[1]):
+            while late(await wire.receive_message(), (await sim.rest("perp", TIME))[1]):
                 pass
 
     assert frame.data == b"x"
@@ -148,33 +148,33 @@ def late(event: Any, time: Any) -> bool:
     return bool(time["serverTime"] - event["E"] > 250)
 
 
-async def test_a_trickling_line_passes_whole_frames_in_the_end(sim: Simulation) -> None:
+async def test_a_trickling_line_passes_whole_frames_in_the_end(sim: SimulatorClient) -> None:
     """
     It holds bytes back, and what arrives is in order and undamaged.
     """
     async with sim.connect("spot", "/ws/" + BTC) as wire:
         await sim.arm("ws:spot", "trickle:2000")
         held = 0
-        last = (await wire.message())["u"]
+        last = (await wire.receive_message())["u"]
         with anyio.fail_after(PATIENCE_S):
             while held <= 0 or await sim.fired() != [1]:
-                event = await wire.message()
+                event = await wire.receive_message()
                 assert event["u"] > last
                 last = event["u"]
                 held = (await status(sim))["venues"]["spot"]["bytes_unread"]
         await sim.control("DELETE", "/sim/faults")
         with anyio.fail_after(PATIENCE_S):
             while (await status(sim))["venues"]["spot"]["bytes_unread"]:
-                assert (await wire.message())["u"] > last
+                assert (await wire.receive_message())["u"] > last
 
 
-async def test_two_frames_change_places(sim: Simulation) -> None:
+async def test_two_frames_change_places(sim: SimulatorClient) -> None:
     async with sim.connect("spot", "/ws/" + BTC) as wire:
-        ids = [(await wire.message())["u"]]
+        ids = [(await wire.receive_message())["u"]]
         await sim.arm(f"ws:spot:{BTC}", "reorder")
         while ids == sorted(ids):
-            ids.append((await wire.message())["u"])
-        after = [(await wire.message())["u"] for _ in range(3)]
+            ids.append((await wire.receive_message())["u"])
+        after = [(await wire.receive_message())["u"] for _ in range(3)]
 
     *_, before, newer, older = ids
     assert (newer, older) == (before + 2, before + 1)
@@ -182,28 +182,28 @@ async def test_two_frames_change_places(sim: Simulation) -> None:
     assert await sim.fired() == [1]
 
 
-@pytest.mark.parametrize("deed", ["late", "future"])
-async def test_event_times_are_wrong_as_told(sim: Simulation, deed: str) -> None:
+@pytest.mark.parametrize("kind", ["late", "future"])
+async def test_event_times_are_wrong_as_told(sim: SimulatorClient, kind: str) -> None:
     async with sim.connect("perp", "/public/ws/" + BTC) as wire:
-        before = (await wire.message())["E"]
-        await sim.arm("ws:perp", f"{deed}:60000")
-        while abs((event := await wire.message())["E"] - before) < 30_000:
+        before = (await wire.receive_message())["E"]
+        await sim.arm("ws:perp", f"{kind}:60000")
+        while abs((event := await wire.receive_message())["E"] - before) < 30_000:
             before = event["E"]
 
-    assert (event["E"] > before) is (deed == "future")
+    assert (event["E"] > before) is (kind == "future")
     assert await sim.fired() == [1]
 
 
 @pytest.mark.parametrize("kind", ["json", "types", "event", "nan", "infinity", "huge", "empty"])
 @pytest.mark.parametrize("path", ["/ws/" + BTC, "/stream?streams=" + BTC])
 async def test_a_malformed_text_arrives_and_the_stream_goes_on(
-    sim: Simulation, kind: str, path: str
+    sim: SimulatorClient, kind: str, path: str
 ) -> None:
     async with sim.connect("spot", path) as wire:
         await sim.arm("ws:spot", f"malformed:{kind}")
-        while sound(text := await wire.text()):
+        while sound(text := await wire.receive_text()):
             pass
-        assert sound(await wire.text())
+        assert sound(await wire.receive_text())
 
     assert ("NaN" in text) is (kind == "nan")
     assert ("Infinity" in text) is (kind == "infinity")
@@ -221,24 +221,24 @@ def sound(text: str) -> bool:
 
 
 @pytest.mark.parametrize("path", ["/ws/" + BTC, "/stream?streams=" + BTC])
-async def test_a_binary_frame_is_a_frame_of_its_own(sim: Simulation, path: str) -> None:
+async def test_a_binary_frame_is_a_frame_of_its_own(sim: SimulatorClient, path: str) -> None:
     async with sim.connect("spot", path) as wire:
         await sim.arm("ws:spot", "malformed:binary")
-        while (frame := await wire.frame()).type is WSMsgType.TEXT:
+        while (frame := await wire.receive_frame()).type is WSMsgType.TEXT:
             pass
-        await wire.text()
+        await wire.receive_text()
 
     assert frame.type is WSMsgType.BINARY
     assert await sim.fired() == [1]
 
 
-async def test_text_that_is_no_utf8_is_sent_as_text(sim: Simulation) -> None:
+async def test_text_that_is_no_utf8_is_sent_as_text(sim: SimulatorClient) -> None:
     """
     A client that looks at it, as RFC 6455 wants, ends the connection with 1007.
     """
     async with sim.connect("spot", "/ws/" + BTC) as wire:
         await sim.arm("ws:spot", "malformed:utf8")
-        while (frame := await wire.frame()).type is WSMsgType.TEXT:
+        while (frame := await wire.receive_frame()).type is WSMsgType.TEXT:
             pass
 
     assert wire.socket.close_code == 1007, frame

@@ -16,7 +16,7 @@ from anyio.abc import TaskGroup
 
 from tests.contract.signed_client import TRANSFER, UNIVERSAL, Account, trader
 from tests.processes import simulator_process
-from tests.simulator_client import simulation
+from tests.simulator_client import simulator_client
 
 DAY_MS = 86_400_000
 TOO_OLD = "Timestamp for this request is outside of the recvWindow."
@@ -266,7 +266,7 @@ async def test_the_books_outlive_the_simulator(tmp_path: Path) -> None:
     options = ("--spot-usdt", "5", "--books", str(books), "--api-key", "Mine1", "--symbols", "1")
     async with (
         simulator_process(*options, "--api-secret", "of mine") as process,
-        simulation(process.ready) as sim,
+        simulator_client(process.ready) as sim,
     ):
         account = Account(sim, "Mine1", "of mine")
         _, moved = await account.transfer(OUT, "5")

@@ -39,7 +39,7 @@ from tests.contract.service_process import (
 )
 from tests.contract.treasury_desk import TOKENS, Desk
 from tests.processes import ChimeraProcess, simulator_process
-from tests.simulator_client import Simulation, simulation
+from tests.simulator_client import SimulatorClient, simulator_client
 from tests.treasury_books import books_of, folded, undecided, unexplained
 from tests.treasury_invariants import read_all, violations_of
 
@@ -70,7 +70,11 @@ class Site:
     """
 
     def __init__(
-        self, directory: Path, node: ServerProcess, exchange: Mapping[str, str], sim: Simulation
+        self,
+        directory: Path,
+        node: ServerProcess,
+        exchange: Mapping[str, str],
+        sim: SimulatorClient,
     ) -> None:
         self.state_dir = directory / "state"
         self.sim = sim
@@ -257,7 +261,7 @@ async def open_site(
     """
     A site in *directory*, without faults; *exchange* has the simulator's addresses.
     """
-    async with simulation(exchange) as sim:
+    async with simulator_client(exchange) as sim:
         site = Site(directory, node, exchange, sim)
         await sim.control("DELETE", "/sim/faults")
         await site.open()

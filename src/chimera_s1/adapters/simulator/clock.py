@@ -1,7 +1,7 @@
 """
 The exchange's clock: local time with an offset, at a rate that can be changed while it runs.
 
-Server times in payloads, pings, the 24 h cut and the weight minute follow it. The pace of market
+Server times in payloads, pings, the 24 h abort and the weight minute follow it. The pace of market
 data does not: a fast clock ages connections, it does not flood them.
 """
 
@@ -21,7 +21,7 @@ class ScaledClock:
         self._rate = 1.0
         self._offset_ms = 0
         self._drift_ms_per_s = 0
-        self._drifts_from = self._local_anchor
+        self._drift_start_ms = self._local_anchor
         self._changed = anyio.Event()
 
     @property
@@ -42,11 +42,11 @@ class ScaledClock:
         The exchange's time, epoch ms.
         """
         local = self._wall_ms()
-        drifted = (local - self._drifts_from) * self._drift_ms_per_s // 1000
+        drifted = (local - self._drift_start_ms) * self._drift_ms_per_s // 1000
         ahead = self._offset_ms + drifted
         return self._anchor + int((local - self._local_anchor) * self._rate) + ahead
 
-    def disturb(self, *, offset_ms: int, drift_ms_per_s: int) -> None:
+    def set_error(self, *, offset_ms: int, drift_ms_per_s: int) -> None:
         """
         Be wrong by *offset_ms* and by what drifts on from now, on top of what was `set`; zeros end
         both, without a trace.
@@ -54,7 +54,7 @@ class ScaledClock:
         if (offset_ms, drift_ms_per_s) == (self._offset_ms, self._drift_ms_per_s):
             return
         if drift_ms_per_s != self._drift_ms_per_s:
-            self._drifts_from = self._wall_ms()
+            self._drift_start_ms = self._wall_ms()
         self._offset_ms = offset_ms
         self._drift_ms_per_s = drift_ms_per_s
         self.wake()

@@ -42,13 +42,13 @@ class AccountConfig(Struct, frozen=True, kw_only=True):
     The one account of the exchange.
 
     Attributes:
-        books: File to which every movement of money is appended, on disk before it is answered.
+        journal: File to which every movement of money is appended, on disk before it is answered.
     """
 
     api_key: ApiKey = DEMO_KEY
     spot_usdt: Decimal = DEFAULT_USDT
     futures_usdt: Decimal = DEFAULT_USDT
-    books: Path | None = None
+    journal: Path | None = None
 
 
 class SimulatorConfig(Struct, frozen=True, kw_only=True):

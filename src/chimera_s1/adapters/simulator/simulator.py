@@ -1,5 +1,5 @@
 """
-The whole far side of Binance in one process: two stream ports, two REST ports, one control plane.
+The integer far side of Binance in one process: two stream ports, two REST ports, one control plane.
 """
 
 import logging
@@ -13,32 +13,32 @@ from aiohttp import web
 from anyio.abc import TaskGroup, TaskStatus
 
 from chimera_s1.adapters.market_file import read_records
-from chimera_s1.adapters.simulator.account.account import Wallet
-from chimera_s1.adapters.simulator.account.movement_journal import Books
-from chimera_s1.adapters.simulator.account.movements import Account, Movement
+from chimera_s1.adapters.simulator.account.account import Account
+from chimera_s1.adapters.simulator.account.movement_journal import MovementJournal
+from chimera_s1.adapters.simulator.account.movements import Movement, WalletName
 from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.config import LOOPBACK, SimulatorAddresses, SimulatorConfig
-from chimera_s1.adapters.simulator.control.account_control import WalletControl
+from chimera_s1.adapters.simulator.control.account_control import AccountControl
 from chimera_s1.adapters.simulator.control.control_plane import ControlPlane
 from chimera_s1.adapters.simulator.faults.registry import FaultRegistry
 from chimera_s1.adapters.simulator.faults.scenario_player import ScenarioPlayer
 from chimera_s1.adapters.simulator.market.market import Market
-from chimera_s1.adapters.simulator.market.symbols import SymbolSpec, listed_symbols
-from chimera_s1.adapters.simulator.rest.authenticator import Admission
+from chimera_s1.adapters.simulator.market.symbols import SymbolSpec, build_symbols
+from chimera_s1.adapters.simulator.rest.authenticator import Authenticator
 from chimera_s1.adapters.simulator.rest.exchange_info import SPOT_WEIGHT_LIMIT
 from chimera_s1.adapters.simulator.rest.perp_account import PerpAccountRoutes
 from chimera_s1.adapters.simulator.rest.perp_market import PerpMarketRoutes
-from chimera_s1.adapters.simulator.rest.rest_server import Meter, Route, listening, rest_application
+from chimera_s1.adapters.simulator.rest.rest_server import RateLimit, Route, rest_application, serve
 from chimera_s1.adapters.simulator.rest.spot_market import SpotMarketRoutes
 from chimera_s1.adapters.simulator.rest.subaccount import SubaccountRoutes
-from chimera_s1.adapters.simulator.rest.wallet import SapiMeters, WalletRoutes
+from chimera_s1.adapters.simulator.rest.wallet import SapiLimits, WalletRoutes
 from chimera_s1.adapters.simulator.rest.weight_budget import WeightBudget
-from chimera_s1.adapters.simulator.streams.book_updater import BookPump
-from chimera_s1.adapters.simulator.streams.connection_faults import Strikes
+from chimera_s1.adapters.simulator.streams.book_updater import BookUpdater
+from chimera_s1.adapters.simulator.streams.connection_faults import ConnectionFaults
 from chimera_s1.adapters.simulator.streams.playback import Playback, symbols_in
 from chimera_s1.adapters.simulator.streams.stream_hub import StreamHub
-from chimera_s1.adapters.simulator.streams.stream_server import stream_server, tend_connections
-from chimera_s1.adapters.simulator.streams.throttled_streams import Cadence
+from chimera_s1.adapters.simulator.streams.stream_server import enforce_deadlines, stream_server
+from chimera_s1.adapters.simulator.streams.throttled_streams import ThrottledStreams
 from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.ports.clock import Clock
@@ -60,13 +60,13 @@ class Simulator:
         self._local = clock
         self._clock = ScaledClock(clock.now_ms)
         self._faults = FaultRegistry(clock.monotonic_ms, clock.now_ms)
-        self._market = Market(_specs(config), config.seed, self._clock.now_ms())
+        self._market = Market(_symbol_specs(config), config.seed, self._clock.now_ms())
         self._subscribed = anyio.Event()
         self._hubs = {
             venue: StreamHub(venue, self._market, self._clock, self._faults, self._subscribed)
             for venue in Venue
         }
-        self._pump = BookPump(tuple(self._hubs.values()), config.rate, clock)
+        self._updater = BookUpdater(tuple(self._hubs.values()), config.rate, clock)
         self._player = ScenarioPlayer(self._faults, clock)
 
     async def run(
@@ -84,26 +84,26 @@ class Simulator:
                 self._start_market(tasks)
                 self._start_faults(tasks)
                 for hub in self._hubs.values():
-                    tasks.start_soon(tend_connections, hub)
+                    tasks.start_soon(enforce_deadlines, hub)
                 task_status.started(addresses)
                 await anyio.sleep_forever()
 
     def _start_faults(self, tasks: TaskGroup) -> None:
         hubs = tuple(self._hubs.values())
-        tasks.start_soon(Strikes(hubs, self._clock, self._pump, self._faults).run)
+        tasks.start_soon(ConnectionFaults(hubs, self._clock, self._updater, self._faults).run)
         tasks.start_soon(self._player.run)
         if self._config.scenario is not None:
-            start = self._player.start_with_the_first_listener
+            start = self._player.start_on_first_subscription
             tasks.start_soon(start, self._config.scenario, self._subscribed)
 
     def _start_market(self, tasks: TaskGroup) -> None:
         config, hubs = self._config, tuple(self._hubs.values())
         if config.play is None:
-            tasks.start_soon(self._pump.run)
-            tasks.start_soon(Cadence(hubs, self._local).run)
+            tasks.start_soon(self._updater.run)
+            tasks.start_soon(ThrottledStreams(hubs, self._local).run)
             return
         rate = config.rate if config.play_at_rate else None
-        records = partial(read_records, config.play, on_bad=_passed_over)
+        records = partial(read_records, config.play, on_bad=_log_skipped_record)
         playback = Playback(
             records, hubs, self._local, self._subscribed, rate=rate, loop=config.loop
         )
@@ -112,12 +112,17 @@ class Simulator:
     async def _listen(self, stack: AsyncExitStack) -> SimulatorAddresses:
         config = self._config
         host = config.host
-        wallet = Wallet(_balances(config), self._clock, self._keeper(stack))
-        spot_rest = self._rest(Venue.SPOT, self._spot_routes(wallet), SPOT_WEIGHT_LIMIT)
-        perp_rest = self._rest(Venue.PERP, self._perp_routes(wallet), self._config.perp_ip_weight)
+        account = Account(_balances(config), self._clock, self._journal(stack))
+        spot_rest = self._rest(Venue.SPOT, self._spot_routes(account), SPOT_WEIGHT_LIMIT)
+        perp_rest = self._rest(Venue.PERP, self._perp_routes(account), self._config.perp_ip_weight)
         hubs = tuple(self._hubs.values())
         control = ControlPlane(
-            hubs, self._pump, self._clock, self._faults, self._player, wallet=WalletControl(wallet)
+            hubs,
+            self._updater,
+            self._clock,
+            self._faults,
+            self._player,
+            account=AccountControl(account),
         ).application()
         return SimulatorAddresses(
             spot_rest_url=await _open_http(stack, spot_rest, host, config.spot_rest_port),
@@ -127,23 +132,25 @@ class Simulator:
             control_url=await _open_http(stack, control, LOOPBACK, config.control_port),
         )
 
-    def _spot_routes(self, wallet: Wallet) -> list[Route]:
-        admission = Admission(self._config.account.api_key, wallet, self._clock)
-        meters = SapiMeters(
-            ip=Meter(self._budget(self._config.sapi_ip_weight), ("X-SAPI-USED-IP-WEIGHT-1M",)),
-            uid=Meter(self._budget(self._config.sapi_uid_weight), ("X-SAPI-USED-UID-WEIGHT-1M",)),
+    def _spot_routes(self, account: Account) -> list[Route]:
+        authenticator = Authenticator(self._config.account.api_key, account, self._clock)
+        limits = SapiLimits(
+            ip=RateLimit(self._budget(self._config.sapi_ip_weight), ("X-SAPI-USED-IP-WEIGHT-1M",)),
+            uid=RateLimit(
+                self._budget(self._config.sapi_uid_weight), ("X-SAPI-USED-UID-WEIGHT-1M",)
+            ),
         )
         return [
             *SpotMarketRoutes(self._market, self._clock).routes(),
-            *WalletRoutes(wallet, admission, self._clock, meters).routes(),
-            *SubaccountRoutes(wallet, admission, self._clock, meters).routes(),
+            *WalletRoutes(account, authenticator, self._clock, limits).routes(),
+            *SubaccountRoutes(account, authenticator, self._clock, limits).routes(),
         ]
 
-    def _perp_routes(self, wallet: Wallet) -> list[Route]:
-        admission = Admission(self._config.account.api_key, wallet, self._clock)
+    def _perp_routes(self, account: Account) -> list[Route]:
+        authenticator = Authenticator(self._config.account.api_key, account, self._clock)
         return [
             *PerpMarketRoutes(self._market, self._clock).routes(),
-            *PerpAccountRoutes(wallet, admission, self._clock).routes(),
+            *PerpAccountRoutes(account, authenticator, self._clock).routes(),
         ]
 
     def _rest(self, venue: Venue, routes: list[Route], limit: int) -> web.Application:
@@ -152,11 +159,11 @@ class Simulator:
     def _budget(self, limit: int) -> WeightBudget:
         return WeightBudget(limit, self._clock)
 
-    def _keeper(self, stack: AsyncExitStack) -> Callable[[Movement], None]:
-        path = self._config.account.books
+    def _journal(self, stack: AsyncExitStack) -> Callable[[Movement], None]:
+        path = self._config.account.journal
         if path is None:
-            return _keep_none
-        books = Books(path)
+            return _discard
+        books = MovementJournal(path)
         stack.callback(books.close)
         return books.write
 
@@ -165,7 +172,7 @@ class Simulator:
         try:
             bound = await stack.enter_async_context(stream_server(self._hubs[venue], host, port))
         except OSError as error:
-            raise _taken(host, port) from error
+            raise _port_unavailable(host, port) from error
         return f"ws://{_url_host(host)}:{bound}"
 
 
@@ -173,20 +180,20 @@ async def _open_http(
     stack: AsyncExitStack, application: web.Application, host: str, port: int
 ) -> str:
     try:
-        bound = await stack.enter_async_context(listening(application, host, port))
+        bound = await stack.enter_async_context(serve(application, host, port))
     except OSError as error:
-        raise _taken(host, port) from error
+        raise _port_unavailable(host, port) from error
     return f"http://{_url_host(host)}:{bound}"
 
 
-def _balances(config: SimulatorConfig) -> dict[Account, Decimal]:
-    account = config.account
-    return {Account.SPOT: account.spot_usdt, Account.FUTURES: account.futures_usdt}
+def _balances(config: SimulatorConfig) -> dict[WalletName, Decimal]:
+    wallet = config.account
+    return {WalletName.SPOT: wallet.spot_usdt, WalletName.FUTURES: wallet.futures_usdt}
 
 
-def _keep_none(_: Movement) -> None:
+def _discard(_: Movement) -> None:
     """
-    The wallet remembers its movements itself.
+    The account remembers its movements itself.
     """
 
 
@@ -194,19 +201,19 @@ def _url_host(host: str) -> str:
     return f"[{host}]" if ":" in host else host
 
 
-def _passed_over(line: int, reason: str) -> None:
+def _log_skipped_record(line: int, reason: str) -> None:
     _log.warning("line %d of the file that is played was passed over: %s", line, reason)
 
 
-def _taken(host: str, port: int) -> ConfigurationError:
+def _port_unavailable(host: str, port: int) -> ConfigurationError:
     return ConfigurationError(
         f"{host}:{port} cannot be listened on (is another program there?); "
         "stop that program, or choose another port, or 0 for any free one"
     )
 
 
-def _specs(config: SimulatorConfig) -> tuple[SymbolSpec, ...]:
+def _symbol_specs(config: SimulatorConfig) -> tuple[SymbolSpec, ...]:
     if config.play is None:
-        return listed_symbols(config.symbols)
+        return build_symbols(config.symbols)
     named = config.symbols if isinstance(config.symbols, tuple) else ()
-    return listed_symbols(tuple(dict.fromkeys((*named, *symbols_in(config.play)))))
+    return build_symbols(tuple(dict.fromkeys((*named, *symbols_in(config.play)))))

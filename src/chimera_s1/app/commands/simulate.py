@@ -152,7 +152,7 @@ def simulate(  # noqa: PLR0917  # typer passes options by name
             api_key=read_key(api_key, api_secret),
             spot_usdt=read_usdt("--spot-usdt", spot_usdt),
             futures_usdt=read_usdt("--futures-usdt", futures_usdt),
-            books=books,
+            journal=books,
         ),
     )
     anyio.run(_serve, config, json, backend_options={"use_uvloop": True})

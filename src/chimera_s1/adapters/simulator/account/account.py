@@ -1,5 +1,5 @@
 """
-The two USDT wallets of the one account, and the money that moves between them.
+The two USDT wallets of the one wallet, and the money that moves between them.
 
 Nothing happens by itself: whoever looks or moves lets everything happen first that was due by then,
 in the order of its times. So a clock that is set forward brings the future at once.
@@ -13,12 +13,12 @@ from decimal import Decimal
 from msgspec import Struct
 
 from chimera_s1.adapters.simulator.account.movements import (
-    Account,
     Income,
     Movement,
+    MovementStatus,
     Origin,
-    Status,
     TransferType,
+    WalletName,
 )
 from chimera_s1.adapters.simulator.clock import ScaledClock
 
@@ -26,7 +26,7 @@ MOVEMENTS_KEPT = 100_000
 _FIRST_INCOME_ID = 9_689_322_392
 
 
-class Behaviour(Struct, frozen=True):
+class TransferBehaviour(Struct, frozen=True):
     """
     How slow the exchange is, in milliseconds of its own time.
 
@@ -46,7 +46,7 @@ class Behaviour(Struct, frozen=True):
     income_lag_ms: int | None = None
     execution_delay_ms: int = 0
     pending_ms: int = 0
-    pending_ends: Status = Status.CONFIRMED
+    pending_ends: MovementStatus = MovementStatus.CONFIRMED
 
 
 class Permissions(Struct, frozen=True):
@@ -65,7 +65,7 @@ class InsufficientBalanceError(Exception):
     """
 
 
-class Wallet:
+class Account:
     """
     Attributes:
         behaviour, permissions: May be replaced at any time. Lags hold for all that is read from
@@ -74,9 +74,9 @@ class Wallet:
 
     def __init__(
         self,
-        balances: Mapping[Account, Decimal],
+        balances: Mapping[WalletName, Decimal],
         clock: ScaledClock,
-        book: Callable[[Movement], None],
+        record: Callable[[Movement], None],
     ) -> None:
         """
         Args:
@@ -84,20 +84,20 @@ class Wallet:
 
             clock: The exchange's.
 
-            book: Told of every movement when it is executed, and again when it fails later.
+            record: Told of every movement when it is executed, and again when it fails later.
         """
-        self.behaviour = Behaviour()
+        self.behaviour = TransferBehaviour()
         self.permissions = Permissions()
         # The exchange never gives a number twice; nor may a simulator that is started again.
         self._first_tran_id = clock.now_ms() * 1_000
         self._balances = dict(balances)
         self._clock = clock
-        self._book = book
+        self._record = record
         self._movements: deque[Movement] = deque(maxlen=MOVEMENTS_KEPT)
         self._income: deque[Income] = deque(maxlen=MOVEMENTS_KEPT)
         self._due: list[tuple[int, int, Movement]] = []
-        self._accepted = 0
-        self._earned = 0
+        self._accepted_count = 0
+        self._income_count = 0
 
     def transfer(
         self,
@@ -112,49 +112,49 @@ class Wallet:
         Raises:
             InsufficientBalanceError: *amount* is not there now.
         """
-        now = self._catch_up()
+        now = self._run_due()
         if amount > self._balances[kind.source]:
             raise InsufficientBalanceError
-        behaviour = Behaviour() if origin is Origin.WEB else self.behaviour
+        behaviour = TransferBehaviour() if origin is Origin.WEB else self.behaviour
         executed_ms = now + behaviour.execution_delay_ms
         settled_ms = executed_ms + behaviour.pending_ms
-        ends = behaviour.pending_ends if behaviour.pending_ms else Status.CONFIRMED
+        final_status = behaviour.pending_ends if behaviour.pending_ms else MovementStatus.CONFIRMED
         movement = Movement(
-            self._first_tran_id + 7 * self._accepted,
-            kind, amount, origin, client_tran_id, now, executed_ms, settled_ms, ends,
+            self._first_tran_id + 7 * self._accepted_count,
+            kind, amount, origin, client_tran_id, now, executed_ms, settled_ms, final_status,
         )  # fmt: skip
-        self._accepted += 1
+        self._accepted_count += 1
         self._movements.append(movement)
-        self._plan(executed_ms, movement)
-        self._catch_up()
+        self._schedule(executed_ms, movement)
+        self._run_due()
         return movement
 
-    def balance(self, account: Account) -> Decimal:
+    def balance(self, wallet: WalletName) -> Decimal:
         """
-        What can be moved out of *account* now.
+        What can be moved out of *wallet* now.
         """
-        self._catch_up()
-        return self._balances[account]
+        self._run_due()
+        return self._balances[wallet]
 
-    def set_balance(self, account: Account, amount: Decimal) -> None:
+    def set_balance(self, wallet: WalletName, amount: Decimal) -> None:
         """
         As if by a deposit or a withdrawal: no transfer, no income.
         """
-        self._catch_up()
-        self._balances[account] = amount
+        self._run_due()
+        self._balances[wallet] = amount
 
     def in_transit(self) -> Decimal:
         """
-        What left one wallet and has not arrived in the other.
+        What left one account and has not arrived in the other.
         """
-        moving = (each.amount for each in self.movements() if each.status is Status.PENDING)
+        moving = (each.amount for each in self.movements() if each.status is MovementStatus.PENDING)
         return sum(moving, Decimal(0))
 
     def movements(self) -> list[Movement]:
         """
         All that were accepted, newest first.
         """
-        self._catch_up()
+        self._run_due()
         return list(reversed(self._movements))
 
     def history(self) -> list[Movement]:
@@ -165,54 +165,54 @@ class Wallet:
         return [
             each
             for each in self.movements()
-            if each.status is not Status.WAITING and each.executed_ms <= shown_ms
+            if each.status is not MovementStatus.WAITING and each.executed_ms <= shown_ms
         ]
 
     def income(self) -> list[Income]:
         """
         What the futures income shows by now, oldest first.
         """
-        self._catch_up()
+        self._run_due()
         behaviour = self.behaviour
         lag_ms = behaviour.income_lag_ms
         shown_ms = self._clock.now_ms() - (behaviour.history_lag_ms if lag_ms is None else lag_ms)
         return [each for each in self._income if each.at_ms <= shown_ms]
 
-    def _catch_up(self) -> int:
+    def _run_due(self) -> int:
         now = self._clock.now_ms()
         while self._due and self._due[0][0] <= now:
             _, _, movement = heapq.heappop(self._due)
-            if movement.status is Status.WAITING:
+            if movement.status is MovementStatus.WAITING:
                 self._execute(movement)
             else:
                 self._settle(movement)
         return now
 
-    def _plan(self, at_ms: int, movement: Movement) -> None:
+    def _schedule(self, at_ms: int, movement: Movement) -> None:
         heapq.heappush(self._due, (at_ms, movement.tran_id, movement))
 
     def _execute(self, movement: Movement) -> None:
         if movement.amount > self._balances[movement.type.source]:
-            movement.status = Status.FAILED
+            movement.status = MovementStatus.FAILED
             return
-        self._post(movement.type.source, -movement.amount, movement.executed_ms)
-        movement.status = Status.PENDING
+        self._credit(movement.type.source, -movement.amount, movement.executed_ms)
+        movement.status = MovementStatus.PENDING
         if movement.settled_ms > movement.executed_ms:
-            self._plan(movement.settled_ms, movement)
+            self._schedule(movement.settled_ms, movement)
         else:
             self._settle(movement)
-        self._book(movement)
+        self._record(movement)
 
     def _settle(self, movement: Movement) -> None:
-        movement.status = movement.ends
-        failed = movement.ends is Status.FAILED
-        account = movement.type.source if failed else movement.type.target
-        self._post(account, movement.amount, movement.settled_ms)
+        movement.status = movement.final_status
+        failed = movement.final_status is MovementStatus.FAILED
+        wallet = movement.type.source if failed else movement.type.target
+        self._credit(wallet, movement.amount, movement.settled_ms)
         if failed:
-            self._book(movement)
+            self._record(movement)
 
-    def _post(self, account: Account, change: Decimal, at_ms: int) -> None:
-        self._balances[account] += change
-        if account is Account.FUTURES:
-            self._income.append(Income(change, at_ms, _FIRST_INCOME_ID + 3 * self._earned))
-            self._earned += 1
+    def _credit(self, wallet: WalletName, change: Decimal, at_ms: int) -> None:
+        self._balances[wallet] += change
+        if wallet is WalletName.FUTURES:
+            self._income.append(Income(change, at_ms, _FIRST_INCOME_ID + 3 * self._income_count))
+            self._income_count += 1

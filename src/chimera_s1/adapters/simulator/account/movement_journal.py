@@ -8,13 +8,13 @@ from typing import Any
 
 import orjson
 
-from chimera_s1.adapters.simulator.account.movements import ASSET, Movement, amount_text
+from chimera_s1.adapters.simulator.account.movements import ASSET, Movement, format_amount
 from chimera_s1.domain.errors import ConfigurationError
 
 View = dict[str, Any]
 
 
-def movement_view(movement: Movement) -> View:
+def movement_record(movement: Movement) -> View:
     """
     A movement as the control plane and the books show it.
     """
@@ -22,7 +22,7 @@ def movement_view(movement: Movement) -> View:
         "tranId": movement.tran_id,
         "type": movement.type.value,
         "asset": ASSET,
-        "amount": amount_text(movement.amount),
+        "amount": format_amount(movement.amount),
         "executed_at": movement.executed_ms,
         "status": movement.status.value,
         "clientTranId": movement.client_tran_id or None,
@@ -32,7 +32,7 @@ def movement_view(movement: Movement) -> View:
     }
 
 
-class Books:
+class MovementJournal:
     """
     A file of JSON lines, one for each movement that was executed; a second one if it failed later.
     """
@@ -52,7 +52,7 @@ class Books:
         Append, and return when it is on disk.
         """
         os.write(
-            self._file, orjson.dumps(movement_view(movement), option=orjson.OPT_APPEND_NEWLINE)
+            self._file, orjson.dumps(movement_record(movement), option=orjson.OPT_APPEND_NEWLINE)
         )
         os.fsync(self._file)
 

@@ -10,7 +10,7 @@ from msgspec import Struct
 ASSET = "USDT"
 
 
-class Account(StrEnum):
+class WalletName(StrEnum):
     """
     Where the money is.
     """
@@ -28,21 +28,21 @@ class TransferType(StrEnum):
     UMFUTURE_MAIN = "UMFUTURE_MAIN"
 
     @property
-    def source(self) -> Account:
+    def source(self) -> WalletName:
         """
         What is debited.
         """
-        return Account.SPOT if self is TransferType.MAIN_UMFUTURE else Account.FUTURES
+        return WalletName.SPOT if self is TransferType.MAIN_UMFUTURE else WalletName.FUTURES
 
     @property
-    def target(self) -> Account:
+    def target(self) -> WalletName:
         """
         What is credited.
         """
-        return Account.FUTURES if self is TransferType.MAIN_UMFUTURE else Account.SPOT
+        return WalletName.FUTURES if self is TransferType.MAIN_UMFUTURE else WalletName.SPOT
 
 
-class Status(StrEnum):
+class MovementStatus(StrEnum):
     """
     WAITING is accepted and not yet executed: no history knows of it.
     """
@@ -68,7 +68,7 @@ class Movement(Struct):
     Attributes:
         accepted_ms, executed_ms, settled_ms: Exchange time; the latter two may be to come.
 
-        ends: What it is once it is settled, unless the money was not there.
+        final_status: What it is once it is settled, unless the money was not there.
 
         client_tran_id: Empty where the endpoint has none.
     """
@@ -81,8 +81,8 @@ class Movement(Struct):
     accepted_ms: int
     executed_ms: int
     settled_ms: int
-    ends: Status
-    status: Status = Status.WAITING
+    final_status: MovementStatus
+    status: MovementStatus = MovementStatus.WAITING
 
 
 class Income(Struct, frozen=True):
@@ -100,7 +100,7 @@ class Income(Struct, frozen=True):
     tran_id: int
 
 
-def amount_text(amount: Decimal) -> str:
+def format_amount(amount: Decimal) -> str:
     """
     The shortest plain form: `25`, `0.00000117`.
     """
@@ -108,7 +108,7 @@ def amount_text(amount: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def fixed_text(amount: Decimal) -> str:
+def format_amount_fixed(amount: Decimal) -> str:
     """
     With eight decimals: `25.00000000`.
     """

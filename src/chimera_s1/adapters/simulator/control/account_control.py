@@ -9,16 +9,16 @@ import msgspec
 from aiohttp import web
 from msgspec import UNSET, Meta, Struct, UnsetType
 
-from chimera_s1.adapters.simulator.account.account import InsufficientBalanceError, Wallet
-from chimera_s1.adapters.simulator.account.movement_journal import movement_view
+from chimera_s1.adapters.simulator.account.account import Account, InsufficientBalanceError
+from chimera_s1.adapters.simulator.account.movement_journal import movement_record
 from chimera_s1.adapters.simulator.account.movements import (
     ASSET,
-    Account,
     Movement,
+    MovementStatus,
     Origin,
-    Status,
     TransferType,
-    amount_text,
+    WalletName,
+    format_amount,
 )
 from chimera_s1.adapters.simulator.control.requests import decode
 from chimera_s1.adapters.simulator.rest.replies import json_reply
@@ -68,12 +68,12 @@ class WalletRequest(Struct, frozen=True, forbid_unknown_fields=True):
     income_lag_ms: Duration | UnsetType | None = UNSET
     execution_delay_ms: Duration | UnsetType = UNSET
     pending_ms: Duration | UnsetType = UNSET
-    pending_ends: Status | UnsetType = UNSET
+    pending_ends: MovementStatus | UnsetType = UNSET
     permissions: PermissionsRequest = PermissionsRequest()
     balances: BalancesRequest = BalancesRequest()
 
     def __post_init__(self) -> None:
-        if self.pending_ends in {Status.WAITING, Status.PENDING}:
+        if self.pending_ends in {MovementStatus.WAITING, MovementStatus.PENDING}:
             raise ValueError(f"pending_ends: {self.pending_ends} is no end")
 
 
@@ -94,19 +94,19 @@ class WebTransferRequest(Struct, frozen=True, forbid_unknown_fields=True):
 def check_amount(amount: Decimal) -> None:
     """
     Raises:
-        ValueError: It is no amount that a wallet can hold.
+        ValueError: It is no amount that a account can hold.
     """
     if not amount.is_finite() or not 0 <= amount <= _AMOUNT_MAX or amount != round(amount, 8):
         raise ValueError(f"{amount} is no amount: from 0 to {_AMOUNT_MAX:f}, at most 8 decimals")
 
 
-class WalletControl:
+class AccountControl:
     """
     The routes under `/sim` that are about money.
     """
 
-    def __init__(self, wallet: Wallet) -> None:
-        self._wallet = wallet
+    def __init__(self, account: Account) -> None:
+        self._account = account
 
     def routes(self) -> list[web.RouteDef]:
         """
@@ -125,35 +125,35 @@ class WalletControl:
 
     async def _change(self, request: web.Request) -> web.Response:
         wanted = decode(await request.read(), WalletRequest, WALLET_HELP)
-        wallet = self._wallet
-        changes = _given(wanted, type(wallet.behaviour).__struct_fields__)
-        wallet.behaviour = msgspec.structs.replace(wallet.behaviour, **changes)
-        fields = type(wallet.permissions).__struct_fields__
-        wallet.permissions = msgspec.structs.replace(
-            wallet.permissions, **_given(wanted.permissions, fields)
+        account = self._account
+        changes = _given(wanted, type(account.behaviour).__struct_fields__)
+        account.behaviour = msgspec.structs.replace(account.behaviour, **changes)
+        fields = type(account.permissions).__struct_fields__
+        account.permissions = msgspec.structs.replace(
+            account.permissions, **_given(wanted.permissions, fields)
         )
-        for account, amount in _given(wanted.balances, tuple(Account)).items():
-            wallet.set_balance(Account(account), amount)
+        for wallet, amount in _given(wanted.balances, tuple(WalletName)).items():
+            account.set_balance(WalletName(wallet), amount)
         return json_reply(self._view())
 
     async def _transfer(self, request: web.Request) -> web.Response:
         wanted = decode(await request.read(), WebTransferRequest, TRANSFER_HELP)
         try:
-            moved = self._wallet.transfer(wanted.type, wanted.amount, Origin.WEB)
+            moved = self._account.transfer(wanted.type, wanted.amount, Origin.WEB)
         except InsufficientBalanceError as error:
             raise InvalidValueError(
                 f"{wanted.amount} is more than there is; GET /sim/balances tells"
             ) from error
-        return json_reply(movement_view(moved), 201)
+        return json_reply(movement_record(moved), 201)
 
     async def _transfers(self, _: web.Request) -> web.Response:
-        movements = self._wallet.movements()
-        happened = {Status.PENDING, Status.CONFIRMED}
+        movements = self._account.movements()
+        happened = {MovementStatus.PENDING, MovementStatus.CONFIRMED}
         return json_reply(
             {
                 "transfers": _views(movements, happened),
-                "waiting": _views(movements, {Status.WAITING}),
-                "failed": _views(movements, {Status.FAILED}),
+                "waiting": _views(movements, {MovementStatus.WAITING}),
+                "failed": _views(movements, {MovementStatus.FAILED}),
             }
         )
 
@@ -161,15 +161,15 @@ class WalletControl:
         return json_reply(self._amounts())
 
     def _amounts(self) -> dict[str, Any]:
-        wallet = self._wallet
-        amounts = {account.value: wallet.balance(account) for account in Account}
-        amounts["in_transit"] = wallet.in_transit()
-        return {name: {ASSET: amount_text(amount)} for name, amount in amounts.items()}
+        account = self._account
+        amounts = {wallet.value: account.balance(wallet) for wallet in WalletName}
+        amounts["in_transit"] = account.in_transit()
+        return {name: {ASSET: format_amount(amount)} for name, amount in amounts.items()}
 
     def _view(self) -> dict[str, Any]:
         return {
-            **msgspec.structs.asdict(self._wallet.behaviour),
-            "permissions": msgspec.structs.asdict(self._wallet.permissions),
+            **msgspec.structs.asdict(self._account.behaviour),
+            "permissions": msgspec.structs.asdict(self._account.permissions),
             "balances": self._amounts(),
         }
 
@@ -179,8 +179,8 @@ def _given(wanted: Struct, fields: tuple[str, ...]) -> dict[str, Any]:
     return {name: value for name, value in values.items() if value is not UNSET}
 
 
-def _views(movements: list[Movement], statuses: set[Status]) -> list[dict[str, Any]]:
+def _views(movements: list[Movement], statuses: set[MovementStatus]) -> list[dict[str, Any]]:
     """
     Oldest first.
     """
-    return [movement_view(each) for each in reversed(movements) if each.status in statuses]
+    return [movement_record(each) for each in reversed(movements) if each.status in statuses]

@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from chimera_s1.adapters.simulator.clock import ScaledClock
-from chimera_s1.adapters.simulator.control.account_control import WalletControl
+from chimera_s1.adapters.simulator.control.account_control import AccountControl
 from chimera_s1.adapters.simulator.control.requests import (
     CLOCK_HELP,
     FAULT_HELP,
@@ -31,7 +31,7 @@ from chimera_s1.adapters.simulator.faults.scenario import parse_scenario
 from chimera_s1.adapters.simulator.faults.scenario_player import ScenarioPlayer
 from chimera_s1.adapters.simulator.market.market import SymbolMarket
 from chimera_s1.adapters.simulator.rest.replies import json_reply
-from chimera_s1.adapters.simulator.streams.book_updater import BookPump
+from chimera_s1.adapters.simulator.streams.book_updater import BookUpdater
 from chimera_s1.adapters.simulator.streams.stream_hub import StreamHub
 from chimera_s1.adapters.simulator.streams.topic import FRAMES_KEPT
 from chimera_s1.domain.errors import InvalidValueError
@@ -45,26 +45,26 @@ class ControlPlane:
     def __init__(
         self,
         hubs: Sequence[StreamHub],
-        pump: BookPump,
+        updater: BookUpdater,
         clock: ScaledClock,
         faults: FaultRegistry,
         player: ScenarioPlayer,
         *,
-        wallet: WalletControl,
+        account: AccountControl,
     ) -> None:
         self._hubs = {hub.venue.value: hub for hub in hubs}
-        self._pump = pump
+        self._updater = updater
         self._clock = clock
         self._faults = faults
         self._player = player
-        self._wallet = wallet
+        self._account = account
 
     def application(self) -> web.Application:
         """
         An application with all of them.
         """
-        application = web.Application(middlewares=[_explain])
-        application.add_routes(self._wallet.routes())
+        application = web.Application(middlewares=[_errors_as_json])
+        application.add_routes(self._account.routes())
         application.add_routes(
             [
                 web.get("/sim/status", self._status),
@@ -87,17 +87,17 @@ class ControlPlane:
         return json_reply(
             {
                 "clock": clock_view(self._clock),
-                "rate": self._pump.pace,
-                "updates": self._pump.updates,
+                "rate": self._updater.current_rate,
+                "updates": self._updater.updates,
                 "venues": {name: hub_view(hub) for name, hub in self._hubs.items()},
-                "faults": sum(live for _, live in self._faults.listed()),
+                "faults": sum(live for _, live in self._faults.list_faults()),
             }
         )
 
     async def _quotes(self, request: web.Request) -> web.Response:
         hub, market = self._listed(request)
         symbol = market.spec.symbol
-        frames = [frame_view(sent) for sent in hub.recent(symbol)]
+        frames = [frame_view(sent) for sent in hub.recent_frames(symbol)]
         answer = {"venue": hub.venue.value, "symbol": symbol, "kept": FRAMES_KEPT}
         return json_reply({**answer, "frames": frames})
 
@@ -116,15 +116,15 @@ class ControlPlane:
 
     async def _set_clock(self, request: web.Request) -> web.Response:
         wanted = decode(await request.read(), ClockRequest, CLOCK_HELP)
-        self._clock.set(rate=wanted.pace, offset_ms=wanted.offset_ms)
+        self._clock.set(rate=wanted.effective_rate, offset_ms=wanted.offset_ms)
         return json_reply(clock_view(self._clock))
 
     async def _set_rate(self, request: web.Request) -> web.Response:
-        self._pump.rate = decode(await request.read(), RateRequest, RATE_HELP).rate
-        return json_reply({"rate": self._pump.pace})
+        self._updater.rate = decode(await request.read(), RateRequest, RATE_HELP).rate
+        return json_reply({"rate": self._updater.current_rate})
 
     async def _list_faults(self, _: web.Request) -> web.Response:
-        faults = [fault_view(each, live=live) for each, live in self._faults.listed()]
+        faults = [fault_view(each, live=live) for each, live in self._faults.list_faults()]
         return json_reply({"faults": faults})
 
     async def _arm_fault(self, request: web.Request) -> web.Response:
@@ -137,7 +137,7 @@ class ControlPlane:
         return json_reply({"cleared": self._faults.clear(None if wanted is None else int(wanted))})
 
     async def _show_scenario(self, _: web.Request) -> web.Response:
-        return json_reply(scenario_view(self._player.playing))
+        return json_reply(scenario_view(self._player.current))
 
     async def _play_scenario(self, request: web.Request) -> web.Response:
         return json_reply(
@@ -155,7 +155,7 @@ class _NotListedError(Exception):
 
 
 @web.middleware
-async def _explain(request: web.Request, handler: Any) -> web.StreamResponse:  # noqa: ANN401  # aiohttp's own type is not public
+async def _errors_as_json(request: web.Request, handler: Any) -> web.StreamResponse:  # noqa: ANN401  # aiohttp's own type is not public
     try:
         response: web.StreamResponse = await handler(request)
     except InvalidValueError as error:

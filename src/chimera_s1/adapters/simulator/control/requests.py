@@ -9,8 +9,8 @@ from msgspec import Meta, Struct
 
 from chimera_s1.domain.errors import InvalidValueError
 
-RATE_MAX = 100_000.0
-UPDATES_MAX = 1_000_000.0
+CLOCK_RATE_MAX = 100_000.0
+UPDATE_RATE_MAX = 1_000_000.0
 
 
 class ClockRequest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -25,8 +25,8 @@ class ClockRequest(Struct, frozen=True, forbid_unknown_fields=True):
         offset_ms: Exchange time minus local time, from now.
     """
 
-    rate: Annotated[float, Meta(gt=0, le=RATE_MAX)] | None = None
-    drift_ms_per_s: Annotated[float, Meta(gt=-1000, le=RATE_MAX)] | None = None
+    rate: Annotated[float, Meta(gt=0, le=CLOCK_RATE_MAX)] | None = None
+    drift_ms_per_s: Annotated[float, Meta(gt=-1000, le=CLOCK_RATE_MAX)] | None = None
     offset_ms: Annotated[int, Meta(ge=-(10**12), le=10**12)] | None = None
 
     def __post_init__(self) -> None:
@@ -34,7 +34,7 @@ class ClockRequest(Struct, frozen=True, forbid_unknown_fields=True):
             raise ValueError("rate and drift_ms_per_s say the same; write one of them")
 
     @property
-    def pace(self) -> float | None:
+    def effective_rate(self) -> float | None:
         """
         The rate, whichever way it was given.
         """
@@ -57,18 +57,18 @@ class RateRequest(Struct, frozen=True, forbid_unknown_fields=True):
     Body of `POST /sim/rate`: book updates per second over all subscribed symbols.
     """
 
-    rate: Annotated[float, Meta(gt=0, le=UPDATES_MAX)]
+    rate: Annotated[float, Meta(gt=0, le=UPDATE_RATE_MAX)]
 
 
 CLOCK_HELP = (
-    f"rate: number above 0, up to {RATE_MAX:g}, or drift_ms_per_s: number above -1000; "
+    f"rate: number above 0, up to {CLOCK_RATE_MAX:g}, or drift_ms_per_s: number above -1000; "
     "offset_ms: whole number"
 )
 FAULT_HELP = (
     "on: request or stream; do: what happens; times: whole number from 1; "
     "for_ms: whole number from 0"
 )
-RATE_HELP = f"rate: number above 0, up to {UPDATES_MAX:g}"
+RATE_HELP = f"rate: number above 0, up to {UPDATE_RATE_MAX:g}"
 
 Body = TypeVar("Body", bound=Struct)
 

@@ -8,7 +8,7 @@ import orjson
 
 from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.faults.registry import Fault
-from chimera_s1.adapters.simulator.faults.scenario_player import Playing
+from chimera_s1.adapters.simulator.faults.scenario_player import ScenarioRun
 from chimera_s1.adapters.simulator.market.market import SymbolMarket
 from chimera_s1.adapters.simulator.streams.session import Session
 from chimera_s1.adapters.simulator.streams.stream_hub import StreamHub
@@ -33,11 +33,11 @@ def hub_view(hub: StreamHub) -> View:
     """
     return {
         "connections": len(hub.sessions),
-        "connections_opened": hub.connections,
+        "connections_opened": hub.connections_opened,
         "subscriptions": sum(len(session.subscriptions) for session in hub.sessions),
         "streams_delivering": len(hub.topics),
-        "frames_sent": hub.frames,
-        "frames_skipped": hub.skipped,
+        "frames_sent": hub.frames_sent,
+        "frames_skipped": hub.frames_skipped,
         "bytes_unread": hub.bytes_unread,
         "open": [_session_view(hub, session) for session in hub.sessions],
     }
@@ -48,7 +48,7 @@ def _session_view(hub: StreamHub, session: Session) -> View:
         "on": f"ws:{hub.venue.value}#{session.number}",
         "subscriptions": len(session.subscriptions),
         "frames_skipped": session.skipped,
-        "bytes_unread": session.unread,
+        "bytes_unread": session.unread_bytes,
         "muted": session.muted,
     }
 
@@ -100,24 +100,24 @@ def fault_view(fault: Fault, *, live: bool) -> View:
     }
 
 
-def scenario_view(playing: Playing | None) -> View:
+def scenario_view(run: ScenarioRun | None) -> View:
     """
     The scenario that was started last: what was armed, what is to come.
     """
-    if playing is None:
+    if run is None:
         return {"scenario": None}
-    steps = playing.scenario.step
+    steps = run.scenario.step
     return {
-        "scenario": playing.scenario.name,
-        "started_ms": playing.started_ms,
-        "over": playing.over,
+        "scenario": run.scenario.name,
+        "started_ms": run.started_ms,
+        "over": run.finished,
         "steps": [
             {
                 "at_s": step.at_s,
                 "on": step.on,
                 "do": step.do,
-                "fault": playing.faults[index] if index < len(playing.faults) else None,
-                "armed": index < len(playing.faults) and playing.faults[index] is not None,
+                "fault": run.faults[index] if index < len(run.faults) else None,
+                "armed": index < len(run.faults) and run.faults[index] is not None,
             }
             for index, step in enumerate(steps)
         ],

@@ -10,16 +10,16 @@ from msgspec import Struct
 
 from chimera_s1.adapters.simulator.faults.targets import (
     ConnectionTarget,
+    GlobalTarget,
     RestTarget,
     StreamTarget,
     Target,
     VenueRestTarget,
-    World,
 )
 from chimera_s1.domain.errors import InvalidValueError
 
 
-class Deed(StrEnum):
+class FaultKind(StrEnum):
     """
     The word before the colon of `do`.
     """
@@ -57,11 +57,11 @@ class Deed(StrEnum):
     STORM = "storm"
 
 
-REST_DEEDS = frozenset(
+REQUEST_FAULTS = frozenset(
     {
-        Deed.DROP_BEFORE, Deed.EXECUTE_THEN_DROP, Deed.DELAY, Deed.STATUS, Deed.CODE, Deed.BODY,
-        Deed.UNAVAILABLE, Deed.EXECUTE_THEN_DELAY, Deed.EXECUTE_THEN_STATUS,
-        Deed.EXECUTE_THEN_CODE, Deed.EXECUTE_THEN_UNAVAILABLE,
+        FaultKind.DROP_BEFORE, FaultKind.EXECUTE_THEN_DROP, FaultKind.DELAY, FaultKind.STATUS, FaultKind.CODE, FaultKind.BODY,
+        FaultKind.UNAVAILABLE, FaultKind.EXECUTE_THEN_DELAY, FaultKind.EXECUTE_THEN_STATUS,
+        FaultKind.EXECUTE_THEN_CODE, FaultKind.EXECUTE_THEN_UNAVAILABLE,
     }
 )  # fmt: skip
 """
@@ -69,27 +69,29 @@ They happen to single requests. Before `body` and whatever begins with `execute-
 is executed; `delay` holds it up before, the others keep it from being executed.
 """
 
-FRAME_DEEDS = frozenset(
+FRAME_FAULTS = frozenset(
     {
-        Deed.STALL, Deed.MALFORMED, Deed.GAP, Deed.DUPLICATE, Deed.REORDER, Deed.CROSSED,
-        Deed.ZERO, Deed.NEGATIVE, Deed.LATE, Deed.FUTURE,
+        FaultKind.STALL, FaultKind.MALFORMED, FaultKind.GAP, FaultKind.DUPLICATE, FaultKind.REORDER, FaultKind.CROSSED,
+        FaultKind.ZERO, FaultKind.NEGATIVE, FaultKind.LATE, FaultKind.FUTURE,
     }
 )  # fmt: skip
 """
 They change, repeat, exchange or withhold single frames.
 """
 
-STRIKE_DEEDS = frozenset({Deed.DISCONNECT, Deed.CLOSE, Deed.SHUTDOWN, Deed.HALF_OPEN})
+CONNECTION_FAULTS = frozenset(
+    {FaultKind.DISCONNECT, FaultKind.CLOSE, FaultKind.SHUTDOWN, FaultKind.HALF_OPEN}
+)
 """
 They happen to connections at one moment.
 """
 
-LINE_DEEDS = frozenset({Deed.SLOW, Deed.TRICKLE})
+LINK_FAULTS = frozenset({FaultKind.SLOW, FaultKind.TRICKLE})
 """
 They hold for what connections send as long as they last.
 """
 
-LASTING_DEEDS = LINE_DEEDS | {Deed.STALL, Deed.OFFSET, Deed.DRIFT, Deed.STORM}
+LASTING_FAULTS = LINK_FAULTS | {FaultKind.STALL, FaultKind.OFFSET, FaultKind.DRIFT, FaultKind.STORM}
 """
 One event each, however much it touches; without a duration they last until they are cleared.
 """
@@ -100,17 +102,17 @@ MALFORMED_KINDS = (
     "truncated", "json", "types", "event", "nan", "infinity", "huge", "binary", "utf8", "empty",
 )  # fmt: skip
 
-_CHOICES = {
-    Deed.BODY: BODIES,
-    Deed.UNAVAILABLE: UNAVAILABLE_KINDS,
-    Deed.EXECUTE_THEN_UNAVAILABLE: UNAVAILABLE_KINDS,
-    Deed.MALFORMED: MALFORMED_KINDS,
+_VARIANTS = {
+    FaultKind.BODY: BODIES,
+    FaultKind.UNAVAILABLE: UNAVAILABLE_KINDS,
+    FaultKind.EXECUTE_THEN_UNAVAILABLE: UNAVAILABLE_KINDS,
+    FaultKind.MALFORMED: MALFORMED_KINDS,
 }
-_PRESET = {
-    Deed.UNAVAILABLE: UNAVAILABLE_KINDS[0],
-    Deed.EXECUTE_THEN_UNAVAILABLE: UNAVAILABLE_KINDS[0],
-    Deed.MALFORMED: MALFORMED_KINDS[0],
-    Deed.REFUSE: "503",
+_DEFAULTS = {
+    FaultKind.UNAVAILABLE: UNAVAILABLE_KINDS[0],
+    FaultKind.EXECUTE_THEN_UNAVAILABLE: UNAVAILABLE_KINDS[0],
+    FaultKind.MALFORMED: MALFORMED_KINDS[0],
+    FaultKind.REFUSE: "503",
 }
 _HTTP_STATUSES = frozenset(status.value for status in HTTPStatus)
 _DAY_MS = 86_400_000
@@ -118,40 +120,40 @@ _DELAY_MS = ("ms", 1, 600_000, "milliseconds")
 _ERROR_STATUS = ("http", 400, 599, "an HTTP status")
 _ERROR_CODE = ("binance code", -99_999, -1, "a Binance error code")
 _NUMBERS = {
-    Deed.DELAY: _DELAY_MS,
-    Deed.STATUS: _ERROR_STATUS,
-    Deed.CODE: _ERROR_CODE,
-    Deed.EXECUTE_THEN_DELAY: _DELAY_MS,
-    Deed.EXECUTE_THEN_STATUS: _ERROR_STATUS,
-    Deed.EXECUTE_THEN_CODE: _ERROR_CODE,
-    Deed.LATE: ("ms", 1, _DAY_MS, "milliseconds"),
-    Deed.FUTURE: ("ms", 1, _DAY_MS, "milliseconds"),
-    Deed.CLOSE: ("code", 1000, 4999, "a WebSocket close code"),
-    Deed.SLOW: ("ms", 1, 60_000, "milliseconds"),
-    Deed.TRICKLE: ("bytes/s", 1, 100_000_000, "bytes per second"),
-    Deed.REFUSE: _ERROR_STATUS,
-    Deed.OFFSET: ("ms", -_DAY_MS, _DAY_MS, "milliseconds"),
-    Deed.DRIFT: ("ms/s", -900, 100_000, "milliseconds per second"),
-    Deed.STORM: ("updates/s", 1, 1_000_000, "updates per second"),
+    FaultKind.DELAY: _DELAY_MS,
+    FaultKind.STATUS: _ERROR_STATUS,
+    FaultKind.CODE: _ERROR_CODE,
+    FaultKind.EXECUTE_THEN_DELAY: _DELAY_MS,
+    FaultKind.EXECUTE_THEN_STATUS: _ERROR_STATUS,
+    FaultKind.EXECUTE_THEN_CODE: _ERROR_CODE,
+    FaultKind.LATE: ("ms", 1, _DAY_MS, "milliseconds"),
+    FaultKind.FUTURE: ("ms", 1, _DAY_MS, "milliseconds"),
+    FaultKind.CLOSE: ("code", 1000, 4999, "a WebSocket close code"),
+    FaultKind.SLOW: ("ms", 1, 60_000, "milliseconds"),
+    FaultKind.TRICKLE: ("bytes/s", 1, 100_000_000, "bytes per second"),
+    FaultKind.REFUSE: _ERROR_STATUS,
+    FaultKind.OFFSET: ("ms", -_DAY_MS, _DAY_MS, "milliseconds"),
+    FaultKind.DRIFT: ("ms/s", -900, 100_000, "milliseconds per second"),
+    FaultKind.STORM: ("updates/s", 1, 1_000_000, "updates per second"),
 }
 
 
-class Action(Struct, frozen=True):
+class FaultAction(Struct, frozen=True):
     """
     A parsed `do`.
 
     Attributes:
         number: What follows the colon where that is a number; else 0.
 
-        choice: Of body, unavailable and malformed.
+        variant: Of body, unavailable and malformed.
     """
 
-    deed: Deed
+    kind: FaultKind
     number: int = 0
-    choice: str = ""
+    variant: str = ""
 
 
-def parse_action(do: str, target: Target) -> Action:
+def parse_action(do: str, target: Target) -> FaultAction:
     """
     Read the control plane's `do`.
 
@@ -161,62 +163,64 @@ def parse_action(do: str, target: Target) -> Action:
     """
     allowed, what = _possible(target)
     word, colon, argument = do.partition(":")
-    if word not in {deed.value for deed in allowed}:
-        words = ", ".join(_form(deed) for deed in Deed if deed in allowed)
+    if word not in {kind.value for kind in allowed}:
+        words = ", ".join(_form(kind) for kind in FaultKind if kind in allowed)
         raise InvalidValueError(f"do: {do!r} cannot be done to {what}; write one of: {words}")
-    deed = Deed(word)
+    kind = FaultKind(word)
     if not colon:
-        argument = _PRESET.get(deed, "")
-    if deed in _CHOICES:
-        return Action(deed, choice=_choice(deed, do, argument))
-    if deed in _NUMBERS:
-        return Action(deed, number=_number(deed, do, argument))
+        argument = _DEFAULTS.get(kind, "")
+    if kind in _VARIANTS:
+        return FaultAction(kind, variant=_variant(kind, do, argument))
+    if kind in _NUMBERS:
+        return FaultAction(kind, number=_number(kind, do, argument))
     if colon:
         raise InvalidValueError(f"do: {do!r} takes nothing after the colon; write {word}")
-    return Action(deed)
+    return FaultAction(kind)
 
 
-def _possible(target: Target) -> tuple[frozenset[Deed], str]:
+def _possible(target: Target) -> tuple[frozenset[FaultKind], str]:
     match target:
         case RestTarget() | VenueRestTarget():
-            return REST_DEEDS, "a request"
+            return REQUEST_FAULTS, "a request"
         case StreamTarget(stream=""):
-            return FRAME_DEEDS | STRIKE_DEEDS | LINE_DEEDS | {Deed.REFUSE}, "a venue's streams"
+            return FRAME_FAULTS | CONNECTION_FAULTS | LINK_FAULTS | {
+                FaultKind.REFUSE
+            }, "a venue's streams"
         case StreamTarget():
-            return FRAME_DEEDS | STRIKE_DEEDS | LINE_DEEDS, "a stream"
+            return FRAME_FAULTS | CONNECTION_FAULTS | LINK_FAULTS, "a stream"
         case ConnectionTarget():
-            return STRIKE_DEEDS | LINE_DEEDS, "a connection"
-        case World.CLOCK:
-            return frozenset({Deed.OFFSET, Deed.DRIFT}), "the clock"
-        case World.MARKET:
-            return frozenset({Deed.STORM}), "the market"
+            return CONNECTION_FAULTS | LINK_FAULTS, "a connection"
+        case GlobalTarget.CLOCK:
+            return frozenset({FaultKind.OFFSET, FaultKind.DRIFT}), "the clock"
+        case GlobalTarget.MARKET:
+            return frozenset({FaultKind.STORM}), "the market"
         case _:
             assert_never(target)
 
 
-def _form(deed: Deed) -> str:
+def _form(kind: FaultKind) -> str:
     """
-    How *deed* is written: `close:<code>`, `body:html|empty|truncated`, `refuse[:<http>]`.
+    How *kind* is written: `close:<code>`, `body:html|empty|truncated`, `refuse[:<http>]`.
     """
-    argument = f"<{_NUMBERS[deed][0]}>" if deed in _NUMBERS else "|".join(_CHOICES.get(deed, ()))
+    argument = f"<{_NUMBERS[kind][0]}>" if kind in _NUMBERS else "|".join(_VARIANTS.get(kind, ()))
     if not argument:
-        return deed.value
-    return f"{deed.value}[:{argument}]" if deed in _PRESET else f"{deed.value}:{argument}"
+        return kind.value
+    return f"{kind.value}[:{argument}]" if kind in _DEFAULTS else f"{kind.value}:{argument}"
 
 
-def _choice(deed: Deed, do: str, argument: str) -> str:
-    if argument not in _CHOICES[deed]:
-        raise InvalidValueError(f"do: {do!r} is none of {_form(deed)}")
+def _variant(kind: FaultKind, do: str, argument: str) -> str:
+    if argument not in _VARIANTS[kind]:
+        raise InvalidValueError(f"do: {do!r} is none of {_form(kind)}")
     return argument
 
 
-def _number(deed: Deed, do: str, argument: str) -> int:
-    _, lowest, highest, what = _NUMBERS[deed]
+def _number(kind: FaultKind, do: str, argument: str) -> int:
+    _, lowest, highest, what = _NUMBERS[kind]
     digits = argument.removeprefix("-")
     if not digits.isascii() or not digits.isdigit() or not lowest <= int(argument) <= highest:
         raise InvalidValueError(
-            f"do: {do!r} needs {what} from {lowest} to {highest}, like {deed.value}:{highest}"
+            f"do: {do!r} needs {what} from {lowest} to {highest}, like {kind.value}:{highest}"
         )
-    if deed is Deed.REFUSE and int(argument) not in _HTTP_STATUSES:
+    if kind is FaultKind.REFUSE and int(argument) not in _HTTP_STATUSES:
         raise InvalidValueError(f"do: {do!r} names no HTTP status that exists, like refuse:503")
     return int(argument)

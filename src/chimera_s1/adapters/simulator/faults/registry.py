@@ -7,11 +7,11 @@ from collections.abc import Callable, Collection
 from msgspec import Struct
 
 from chimera_s1.adapters.simulator.faults.actions import (
-    FRAME_DEEDS,
-    LASTING_DEEDS,
-    REST_DEEDS,
-    Action,
-    Deed,
+    FRAME_FAULTS,
+    LASTING_FAULTS,
+    REQUEST_FAULTS,
+    FaultAction,
+    FaultKind,
     parse_action,
 )
 from chimera_s1.adapters.simulator.faults.targets import (
@@ -43,7 +43,7 @@ class Fault(Struct):
     on: str
     do: str
     target: Target
-    action: Action
+    action: FaultAction
     times: int | None
     until_ms: float | None
     fired: int = 0
@@ -56,7 +56,7 @@ class Fault(Struct):
         """
         if self.until_ms is not None and now_ms >= self.until_ms:
             return False
-        lasting = self.action.deed in LASTING_DEEDS
+        lasting = self.action.kind in LASTING_FAULTS
         return lasting or self.times is None or self.fired < self.times
 
 
@@ -78,7 +78,7 @@ class FaultRegistry:
         Args:
             on: Target, as `parse_target` reads it.
 
-            do: Action, as `parse_action` reads it.
+            do: FaultAction, as `parse_action` reads it.
 
             times: How often it fires; None is once, or without limit while *for_ms* lasts.
 
@@ -100,7 +100,7 @@ class FaultRegistry:
     def _make_room(self) -> None:
         if len(self._faults) < FAULTS_MAX:
             return
-        ended = next((fault for fault, live in self.listed() if not live), None)
+        ended = next((fault for fault, live in self.list_faults() if not live), None)
         if ended is None:
             raise InvalidValueError(f"{FAULTS_MAX} faults are armed; DELETE /sim/faults first")
         self._faults.remove(ended)
@@ -114,65 +114,65 @@ class FaultRegistry:
         self._faults = kept
         return count
 
-    def listed(self) -> list[tuple[Fault, bool]]:
+    def list_faults(self) -> list[tuple[Fault, bool]]:
         """
         All faults in the order they were armed, each with whether it is live.
         """
         now = self._monotonic_ms()
         return [(fault, fault.live(now)) for fault in self._faults]
 
-    def live(self, deeds: Collection[Deed]) -> list[Fault]:
+    def live(self, kinds: Collection[FaultKind]) -> list[Fault]:
         """
-        The faults that do one of *deeds* and can fire now, in the order they were armed.
+        The faults that do one of *kinds* and can fire now, in the order they were armed.
         """
         if not self._faults:
             return []
         now = self._monotonic_ms()
-        return [each for each in self._faults if each.action.deed in deeds and each.live(now)]
+        return [each for each in self._faults if each.action.kind in kinds and each.live(now)]
 
-    def fire(self, fault: Fault) -> Action:
+    def fire(self, fault: Fault) -> FaultAction:
         """
         Count it, and say what it does.
         """
-        if fault.action.deed not in LASTING_DEEDS or fault.fired == 0:
+        if fault.action.kind not in LASTING_FAULTS or fault.fired == 0:
             fault.fired += 1
             fault.last_fired_ms = self._wall_ms()
             if fault.first_fired_ms is None:
                 fault.first_fired_ms = fault.last_fired_ms
         return fault.action
 
-    def take_rest(self, venue: Venue, method: str, path: str) -> Action | None:
+    def take_request_fault(self, venue: Venue, method: str, path: str) -> FaultAction | None:
         """
         The action for one request, counted as fired.
         """
         meant: tuple[Target, ...] = (RestTarget(method, path), VenueRestTarget(venue))
-        return next((self.fire(f) for f in self.live(REST_DEEDS) if f.target in meant), None)
+        return next((self.fire(f) for f in self.live(REQUEST_FAULTS) if f.target in meant), None)
 
-    def take_handshake(self, venue: Venue) -> Action | None:
+    def take_handshake_fault(self, venue: Venue) -> FaultAction | None:
         """
         The action for one new connection, counted as fired.
         """
-        refusing = self.live({Deed.REFUSE})
+        refusing = self.live({FaultKind.REFUSE})
         return next((self.fire(f) for f in refusing if f.target == StreamTarget(venue)), None)
 
-    def frames_touched(self, venue: Venue) -> bool:
+    def has_frame_faults(self, venue: Venue) -> bool:
         """
         Whether any frame of *venue* may be touched now; asked once per batch of frames.
         """
         return any(
             isinstance(f.target, StreamTarget) and f.target.venue is venue
-            for f in self.live(FRAME_DEEDS)
+            for f in self.live(FRAME_FAULTS)
         )
 
-    def take_frame(
-        self, venue: Venue, stream: str, suits: Callable[[Action], bool]
-    ) -> Action | None:
+    def take_frame_fault(
+        self, venue: Venue, stream: str, is_applicable: Callable[[FaultAction], bool]
+    ) -> FaultAction | None:
         """
         The action for one frame of *stream*, counted as fired; one that does not suit the frame
         goes on waiting for another.
         """
-        for fault in self.live(FRAME_DEEDS):
+        for fault in self.live(FRAME_FAULTS):
             covered = isinstance(fault.target, StreamTarget) and fault.target.covers(venue, stream)
-            if covered and suits(fault.action):
+            if covered and is_applicable(fault.action):
                 return self.fire(fault)
         return None

@@ -15,7 +15,7 @@ from chimera_s1.domain.ports.clock import Clock
 _log = logging.getLogger(__name__)
 
 
-class Playing(Struct):
+class ScenarioRun(Struct):
     """
     A scenario that was started.
 
@@ -29,7 +29,7 @@ class Playing(Struct):
     stopped: bool = False
 
     @property
-    def over(self) -> bool:
+    def finished(self) -> bool:
         """
         Whether no step is to come.
         """
@@ -41,39 +41,39 @@ class ScenarioPlayer:
     One scenario at a time.
 
     Attributes:
-        playing: The last one started.
+        run: The last one started.
     """
 
     def __init__(self, faults: FaultRegistry, clock: Clock) -> None:
-        self.playing: Playing | None = None
+        self.current: ScenarioRun | None = None
         self._faults = faults
         self._clock = clock
         self._changed = anyio.Event()
-        self._turn = anyio.CancelScope()
+        self._scope = anyio.CancelScope()
 
-    def start(self, scenario: Scenario) -> Playing:
+    def start(self, scenario: Scenario) -> ScenarioRun:
         """
         Play *scenario* from now on.
 
         Raises:
             InvalidValueError: Another one has steps to come.
         """
-        if self.playing is not None and not self.playing.over:
+        if self.current is not None and not self.current.finished:
             raise InvalidValueError("a scenario is playing; DELETE /sim/scenario first")
-        self.playing = Playing(scenario, self._clock.now_ms(), [])
+        self.current = ScenarioRun(scenario, self._clock.now_ms(), [])
         self._changed.set()
-        return self.playing
+        return self.current
 
     def stop(self) -> int:
         """
         Play no further; how many steps that leaves out. What is armed stays armed.
         """
-        playing = self.playing
-        if playing is None or playing.over:
+        run = self.current
+        if run is None or run.finished:
             return 0
-        playing.stopped = True
-        self._turn.cancel()
-        return len(playing.scenario.step) - len(playing.faults)
+        run.stopped = True
+        self._scope.cancel()
+        return len(run.scenario.step) - len(run.faults)
 
     async def run(self) -> None:
         """
@@ -82,11 +82,11 @@ class ScenarioPlayer:
         while True:
             await self._changed.wait()
             self._changed = anyio.Event()
-            if self.playing is not None and not self.playing.over:
-                with anyio.CancelScope() as self._turn:
-                    await self._play(self.playing)
+            if self.current is not None and not self.current.finished:
+                with anyio.CancelScope() as self._scope:
+                    await self._play(self.current)
 
-    async def start_with_the_first_listener(
+    async def start_on_first_subscription(
         self, scenario: Scenario, subscribed: anyio.Event
     ) -> None:
         """
@@ -95,15 +95,15 @@ class ScenarioPlayer:
         await subscribed.wait()
         self.start(scenario)
 
-    async def _play(self, playing: Playing) -> None:
+    async def _play(self, run: ScenarioRun) -> None:
         start_ms = self._clock.monotonic_ms()
-        for step in playing.scenario.step:
+        for step in run.scenario.step:
             due_ms = start_ms + step.at_s * 1000
             await self._clock.sleep_ms(due_ms - self._clock.monotonic_ms())
             try:
                 fault = self._faults.arm(step.on, step.do, step.times, round(step.for_s * 1000))
             except InvalidValueError as error:
-                _log.error("step %d of the scenario: %s", len(playing.faults) + 1, error)
-                playing.faults.append(None)
+                _log.error("step %d of the scenario: %s", len(run.faults) + 1, error)
+                run.faults.append(None)
             else:
-                playing.faults.append(fault.id)
+                run.faults.append(fault.id)

@@ -52,7 +52,7 @@ class ConnectionTarget(Struct, frozen=True):
     number: int
 
 
-class World(StrEnum):
+class GlobalTarget(StrEnum):
     """
     What is not one venue's: both share one clock and one pace.
     """
@@ -61,7 +61,7 @@ class World(StrEnum):
     MARKET = "market"
 
 
-Target = RestTarget | VenueRestTarget | StreamTarget | ConnectionTarget | World
+Target = RestTarget | VenueRestTarget | StreamTarget | ConnectionTarget | GlobalTarget
 
 _REQUEST = re.compile(r"(GET|POST|PUT|DELETE) (/[^\s?]*)")
 _VENUE_REST = re.compile(r"rest:(spot|perp)")
@@ -84,8 +84,8 @@ def parse_target(on: str) -> Target:
         return ConnectionTarget(Venue(found[1]), int(found[2]))
     if found := _STREAM.fullmatch(on):
         return StreamTarget(Venue(found[1]), found[2] or "")
-    if on in set(World):
-        return World(on)
+    if on in set(GlobalTarget):
+        return GlobalTarget(on)
     raise InvalidValueError(
         f"on: {on!r} is no target; write a request (GET /fapi/v1/time, without a query), "
         "rest:spot, rest:perp, ws:spot, ws:perp, one stream (ws:perp:btcusdt@bookTicker), one "

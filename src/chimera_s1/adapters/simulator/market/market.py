@@ -1,5 +1,5 @@
 """
-Books that move along seeded paths: pure price paths, and where on its path each symbol is.
+MovementJournal that move along seeded paths: pure price paths, and where on its path each symbol is.
 """
 
 import random
@@ -12,7 +12,7 @@ from chimera_s1.domain.identifiers import Venue
 
 PATH_LENGTH = 256
 """
-Books in one path; a path closes on itself, so a symbol may run round it for ever.
+MovementJournal in one path; a path closes on itself, so a symbol may run round it for ever.
 """
 
 BOOK_LEVELS = 100
@@ -61,7 +61,7 @@ def bids_of(book: Book, levels: int) -> list[Level]:
     The best *levels* bids, best first.
     """
     return [(book.bid, book.bid_steps)] + [
-        (price, _resting(price)) for price in range(book.bid - 1, book.bid - levels, -1)
+        (price, _resting_steps(price)) for price in range(book.bid - 1, book.bid - levels, -1)
     ]
 
 
@@ -70,11 +70,11 @@ def asks_of(book: Book, levels: int) -> list[Level]:
     The best *levels* asks, best first.
     """
     return [(book.ask, book.ask_steps)] + [
-        (price, _resting(price)) for price in range(book.ask + 1, book.ask + levels)
+        (price, _resting_steps(price)) for price in range(book.ask + 1, book.ask + levels)
     ]
 
 
-def touched_bids(books: Sequence[Book]) -> list[Level]:
+def changed_bids(books: Sequence[Book]) -> list[Level]:
     """
     Every bid level that changed on the way through *books*, with its last quantity; 0 is gone.
 
@@ -90,9 +90,9 @@ def touched_bids(books: Sequence[Book]) -> list[Level]:
     ]
 
 
-def touched_asks(books: Sequence[Book]) -> list[Level]:
+def changed_asks(books: Sequence[Book]) -> list[Level]:
     """
-    As `touched_bids`, for the other side.
+    As `changed_bids`, for the other side.
     """
     tops = [book.ask for book in books]
     last = books[-1]
@@ -106,16 +106,16 @@ def touched_asks(books: Sequence[Book]) -> list[Level]:
 def _bid_steps(book: Book, price: int) -> int:
     if price == book.bid:
         return book.bid_steps
-    return _resting(price) if book.bid - BOOK_LEVELS < price < book.bid else 0
+    return _resting_steps(price) if book.bid - BOOK_LEVELS < price < book.bid else 0
 
 
 def _ask_steps(book: Book, price: int) -> int:
     if price == book.ask:
         return book.ask_steps
-    return _resting(price) if book.ask < price < book.ask + BOOK_LEVELS else 0
+    return _resting_steps(price) if book.ask < price < book.ask + BOOK_LEVELS else 0
 
 
-def _resting(price: int) -> int:
+def _resting_steps(price: int) -> int:
     # A level away from the top keeps its quantity while the market moves, so diffs stay small.
     return (price * _MIXER >> 7) % 90_000 + 1
 

@@ -25,7 +25,7 @@ _HOUR_MS = 3_600_000
 _MARK_DECIMALS = 8
 
 
-class BookTickerPress:
+class BookTickerEncoder:
     """
     Prints the book tickers of one symbol; everything but id and time is printed once per book.
     """
@@ -38,7 +38,7 @@ class BookTickerPress:
         self._head = b'{"u":' if spot else b'{"e":"bookTicker","u":'
         self._tails: list[bytes | None] = [None] * PATH_LENGTH
 
-    def print(self, times: bytes) -> bytes:
+    def encode(self, times: bytes) -> bytes:
         """
         The payload of the book as it is; *times* from `book_ticker_times`.
         """

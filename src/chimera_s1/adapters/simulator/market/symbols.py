@@ -51,7 +51,7 @@ class SymbolSpec(Struct, frozen=True, kw_only=True):
     funding_hours: int = 8
 
     @property
-    def trades(self) -> bool:
+    def is_trading(self) -> bool:
         """
         Whether its book moves.
         """
@@ -68,16 +68,16 @@ class SymbolSpec(Struct, frozen=True, kw_only=True):
         """
         *ticks* as the venue prints a price.
         """
-        return fixed(ticks * self.tick, self.price_decimals)
+        return format_fixed(ticks * self.tick, self.price_decimals)
 
     def quantity(self, steps: int) -> str:
         """
         *steps* as the venue prints a quantity.
         """
-        return fixed(steps * self.step, self.quantity_decimals)
+        return format_fixed(steps * self.step, self.quantity_decimals)
 
 
-class _Listing(Struct, frozen=True):
+class _MajorCoin(Struct, frozen=True):
     """
     What a major has in common on both venues: price and quantity grid as decimal places.
     """
@@ -91,28 +91,28 @@ class _Listing(Struct, frozen=True):
 
 
 _MAJORS = (
-    _Listing("BTC", 67_403.8, 2, 5, 1, 3),
-    _Listing("ETH", 3_512.42, 2, 4, 2, 3),
-    _Listing("BNB", 612.35, 2, 3, 2, 2),
-    _Listing("SOL", 168.21, 2, 3, 2, 2),
-    _Listing("XRP", 0.5342, 4, 1, 4, 1),
-    _Listing("DOGE", 0.13871, 5, 0, 5, 0),
-    _Listing("ADA", 0.4521, 4, 1, 4, 0),
-    _Listing("AVAX", 28.31, 2, 2, 3, 0),
-    _Listing("LINK", 14.12, 2, 2, 3, 2),
-    _Listing("LTC", 78.45, 2, 3, 2, 3),
-    _Listing("DOT", 6.214, 3, 2, 3, 1),
-    _Listing("TRX", 0.1214, 4, 1, 5, 0),
-    _Listing("SHIB", 0.00002514, 8, 0, 8, 0),
-    _Listing("UNI", 9.812, 3, 2, 3, 0),
+    _MajorCoin("BTC", 67_403.8, 2, 5, 1, 3),
+    _MajorCoin("ETH", 3_512.42, 2, 4, 2, 3),
+    _MajorCoin("BNB", 612.35, 2, 3, 2, 2),
+    _MajorCoin("SOL", 168.21, 2, 3, 2, 2),
+    _MajorCoin("XRP", 0.5342, 4, 1, 4, 1),
+    _MajorCoin("DOGE", 0.13871, 5, 0, 5, 0),
+    _MajorCoin("ADA", 0.4521, 4, 1, 4, 0),
+    _MajorCoin("AVAX", 28.31, 2, 2, 3, 0),
+    _MajorCoin("LINK", 14.12, 2, 2, 3, 2),
+    _MajorCoin("LTC", 78.45, 2, 3, 2, 3),
+    _MajorCoin("DOT", 6.214, 3, 2, 3, 1),
+    _MajorCoin("TRX", 0.1214, 4, 1, 5, 0),
+    _MajorCoin("SHIB", 0.00002514, 8, 0, 8, 0),
+    _MajorCoin("UNI", 9.812, 3, 2, 3, 0),
 )
 _BY_SYMBOL = {f"{listing.base}USDT": listing for listing in _MAJORS}
 _PERP_MIN_NOTIONAL = {"BTC": "100", "ETH": "20", "LTC": "20", "LINK": "20"}
 
 
-def fixed(value: int, decimals: int) -> str:
+def format_fixed(value: int, decimals: int) -> str:
     """
-    *value* units of the last decimal, printed with all *decimals* (`fixed(2535, 2)` is `25.35`).
+    *value* units of the last decimal, printed with all *decimals* (`format_fixed(2535, 2)` is `25.35`).
     """
     if decimals == 0:
         return str(value)
@@ -120,7 +120,7 @@ def fixed(value: int, decimals: int) -> str:
     return f"{whole}.{fraction:0{decimals}d}"
 
 
-def listed_symbols(wanted: int | tuple[str, ...]) -> tuple[SymbolSpec, ...]:
+def build_symbols(wanted: int | tuple[str, ...]) -> tuple[SymbolSpec, ...]:
     """
     All instruments of both venues.
 
@@ -133,7 +133,7 @@ def listed_symbols(wanted: int | tuple[str, ...]) -> tuple[SymbolSpec, ...]:
     for name in names:
         listing = _BY_SYMBOL.get(name) or _synthetic(name)
         specs += (_spot(listing), _perp(listing))
-    return (*specs, *_awkward_spot(), *_awkward_perp())
+    return (*specs, *_filtered_out_spot(), *_filtered_out_perp())
 
 
 def _names(count: int) -> tuple[str, ...]:
@@ -141,13 +141,13 @@ def _names(count: int) -> tuple[str, ...]:
     return majors + tuple(f"SIM{n:04d}USDT" for n in range(1, count - len(majors) + 1))
 
 
-def _synthetic(symbol: str) -> _Listing:
+def _synthetic(symbol: str) -> _MajorCoin:
     base = symbol.removesuffix("USDT") or symbol
     spread = sum(symbol.encode())
-    return _Listing(base, 1.0 + spread % 89 + spread / 1000, 4, 2, 4, 1)
+    return _MajorCoin(base, 1.0 + spread % 89 + spread / 1000, 4, 2, 4, 1)
 
 
-def _spot(listing: _Listing) -> SymbolSpec:
+def _spot(listing: _MajorCoin) -> SymbolSpec:
     return SymbolSpec(
         venue=Venue.SPOT,
         symbol=f"{listing.base}USDT",
@@ -162,7 +162,7 @@ def _spot(listing: _Listing) -> SymbolSpec:
     )
 
 
-def _perp(listing: _Listing) -> SymbolSpec:
+def _perp(listing: _MajorCoin) -> SymbolSpec:
     # BTCUSDT moves by 0.10 and prints two decimals, so the tick is not the last decimal.
     decimals = listing.perp_tick + (1 if listing.base == "BTC" else 0)
     return SymbolSpec(
@@ -180,26 +180,28 @@ def _perp(listing: _Listing) -> SymbolSpec:
     )
 
 
-def _awkward_spot() -> tuple[SymbolSpec, ...]:
+def _filtered_out_spot() -> tuple[SymbolSpec, ...]:
     btc, eth = _spot(_MAJORS[0]), _spot(_MAJORS[1])
-    of = msgspec.structs.replace
+    replace = msgspec.structs.replace
     return (
-        of(btc, symbol="BTCUSDC", quote="USDC", price_ticks=btc.price_ticks + 120),
-        of(eth, symbol="ETHBTC", quote="BTC", price_ticks=5211, tick=1000, market_step_zero=False),
-        of(eth, symbol="LUNCUSDT", base="LUNC", status="BREAK"),
-        of(eth, symbol="WAVESUSDT", base="WAVES", status="CANCEL_ONLY"),
+        replace(btc, symbol="BTCUSDC", quote="USDC", price_ticks=btc.price_ticks + 120),
+        replace(
+            eth, symbol="ETHBTC", quote="BTC", price_ticks=5211, tick=1000, market_step_zero=False
+        ),
+        replace(eth, symbol="LUNCUSDT", base="LUNC", status="BREAK"),
+        replace(eth, symbol="WAVESUSDT", base="WAVES", status="CANCEL_ONLY"),
     )
 
 
-def _awkward_perp() -> tuple[SymbolSpec, ...]:
+def _filtered_out_perp() -> tuple[SymbolSpec, ...]:
     btc, eth, bnb = (_perp(listing) for listing in _MAJORS[:3])
-    of = msgspec.structs.replace
+    replace = msgspec.structs.replace
     return (
-        of(btc, symbol="BTCUSDC", quote="USDC"),
-        of(btc, symbol="BTCUSDT_261225", contract_type="CURRENT_QUARTER"),
-        of(bnb, symbol="XAUUSDT", base="XAU", contract_type="TRADIFI_PERPETUAL"),
-        of(bnb, symbol="OLDUSDT", base="OLD", status="SETTLING"),
-        of(bnb, symbol="NEXTUSDT", base="NEXT", status="PENDING_TRADING"),
-        of(btc, symbol="BTCUSD_PERP", quote="USD", margin_kind=2),
-        of(eth, symbol="ETHUSD_PERP", quote="USD", margin_kind=2),
+        replace(btc, symbol="BTCUSDC", quote="USDC"),
+        replace(btc, symbol="BTCUSDT_261225", contract_type="CURRENT_QUARTER"),
+        replace(bnb, symbol="XAUUSDT", base="XAU", contract_type="TRADIFI_PERPETUAL"),
+        replace(bnb, symbol="OLDUSDT", base="OLD", status="SETTLING"),
+        replace(bnb, symbol="NEXTUSDT", base="NEXT", status="PENDING_TRADING"),
+        replace(btc, symbol="BTCUSD_PERP", quote="USD", margin_kind=2),
+        replace(eth, symbol="ETHUSD_PERP", quote="USD", margin_kind=2),
     )

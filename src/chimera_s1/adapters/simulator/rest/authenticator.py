@@ -1,57 +1,57 @@
 """
-Who may ask the account something: signature, age and permissions, before anything is done.
+Who may ask the wallet something: signature, age and permissions, before anything is done.
 """
 
 from aiohttp import web
 
-from chimera_s1.adapters.simulator.account.account import Permissions, Wallet
+from chimera_s1.adapters.simulator.account.account import Account, Permissions
 from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.config import ApiKey
-from chimera_s1.adapters.simulator.rest.rest_server import arrived_ms
+from chimera_s1.adapters.simulator.rest.rest_server import request_arrived_ms
 from chimera_s1.adapters.simulator.rest.signing import (
-    SentRequest,
+    RawRequest,
     SignedRequest,
-    not_permitted,
+    permission_denied,
     verify,
 )
 
 
-class Admission:
+class Authenticator:
     """
-    Of one account with one key.
+    Of one wallet with one key.
     """
 
-    def __init__(self, known: ApiKey, wallet: Wallet, clock: ScaledClock) -> None:
-        self._known = known
-        self._wallet = wallet
+    def __init__(self, api_key: ApiKey, account: Account, clock: ScaledClock) -> None:
+        self._api_key = api_key
+        self._account = account
         self._clock = clock
 
-    async def reader(self, request: web.Request) -> SignedRequest:
+    async def authenticate_reader(self, request: web.Request) -> SignedRequest:
         """
         *request*, where its key may read.
 
         Raises:
             BinanceError: It is not admitted.
         """
-        signed = await self.signed(request)
+        signed = await self.authenticate(request)
         if not self.permissions.reading:
-            raise not_permitted()
+            raise permission_denied()
         return signed
 
-    async def signed(self, request: web.Request) -> SignedRequest:
+    async def authenticate(self, request: web.Request) -> SignedRequest:
         """
         *request*, signed and in time when it arrived, and still in time now that it is executed.
 
         Raises:
             BinanceError: It is not admitted.
         """
-        sent = SentRequest(
+        sent = RawRequest(
             request.headers.get("X-MBX-APIKEY", ""),
             request.raw_path.partition("?")[2].encode("utf-8", "surrogateescape"),
             await request.read(),
-            arrived_ms.get(),
+            request_arrived_ms.get(),
         )
-        signed = verify(sent, self._known)
+        signed = verify(sent, self._api_key)
         signed.check_time(self._clock.now_ms())
         return signed
 
@@ -60,4 +60,4 @@ class Admission:
         """
         Of the key, as they are now.
         """
-        return self._wallet.permissions
+        return self._account.permissions

@@ -12,21 +12,21 @@ from chimera_s1.adapters.simulator.rest.replies import BinanceError
 from chimera_s1.domain.identifiers import Venue
 
 
-def always(weight: int) -> Callable[[web.Request], int]:
+def fixed_weight(weight: int) -> Callable[[web.Request], int]:
     """
     The same *weight* whatever the parameters.
     """
     return lambda _: weight
 
 
-def by_symbol(with_symbol: int, without: int) -> Callable[[web.Request], int]:
+def weight_by_symbol(with_symbol: int, without: int) -> Callable[[web.Request], int]:
     """
     One weight for one symbol, another for all of them.
     """
     return lambda request: with_symbol if "symbol" in request.query else without
 
 
-def wanted_symbol(request: web.Request, market: Market, venue: Venue) -> SymbolMarket:
+def required_symbol(request: web.Request, market: Market, venue: Venue) -> SymbolMarket:
     """
     The listed symbol a request must name.
 
@@ -38,10 +38,10 @@ def wanted_symbol(request: web.Request, market: Market, venue: Venue) -> SymbolM
         raise BinanceError(
             -1102, "Mandatory parameter 'symbol' was not sent, was empty/null, or malformed."
         )
-    return listed_symbol(symbol, market, venue)
+    return find_symbol(symbol, market, venue)
 
 
-def listed_symbol(symbol: str, market: Market, venue: Venue) -> SymbolMarket:
+def find_symbol(symbol: str, market: Market, venue: Venue) -> SymbolMarket:
     """
     The symbol called *symbol*.
 
@@ -70,7 +70,7 @@ def symbol_list(text: str) -> list[str]:
     return symbols
 
 
-def whole_number(request: web.Request, name: str, default: int) -> int:
+def integer_of(request: web.Request, name: str, default: int) -> int:
     """
     An integer parameter.
 

@@ -4,14 +4,19 @@ Signed endpoints of the futures host (`/fapi`): balance and income.
 
 from aiohttp import web
 
-from chimera_s1.adapters.simulator.account.account import Wallet
-from chimera_s1.adapters.simulator.account.movements import ASSET, Account, Income, fixed_text
+from chimera_s1.adapters.simulator.account.account import Account
+from chimera_s1.adapters.simulator.account.movements import (
+    ASSET,
+    Income,
+    WalletName,
+    format_amount_fixed,
+)
 from chimera_s1.adapters.simulator.clock import ScaledClock
-from chimera_s1.adapters.simulator.rest.authenticator import Admission
-from chimera_s1.adapters.simulator.rest.parameters import always
+from chimera_s1.adapters.simulator.rest.authenticator import Authenticator
+from chimera_s1.adapters.simulator.rest.parameters import fixed_weight
 from chimera_s1.adapters.simulator.rest.rest_server import Route
-from chimera_s1.adapters.simulator.rest.signed_parameters import whole
-from chimera_s1.adapters.simulator.rest.wallet import DAY_MS, window
+from chimera_s1.adapters.simulator.rest.signed_parameters import integer
+from chimera_s1.adapters.simulator.rest.wallet import DAY_MS, time_window
 
 _OLDEST_MS = 92 * DAY_MS
 _LIMIT_DEFAULT, _LIMIT_MAX = 100, 1000
@@ -20,12 +25,12 @@ _TRANSFER = "TRANSFER"
 
 class PerpAccountRoutes:
     """
-    What the futures wallet says about the same movements.
+    What the futures account says about the same movements.
     """
 
-    def __init__(self, wallet: Wallet, admission: Admission, clock: ScaledClock) -> None:
-        self._wallet = wallet
-        self._admission = admission
+    def __init__(self, account: Account, authenticator: Authenticator, clock: ScaledClock) -> None:
+        self._account = account
+        self._authenticator = authenticator
         self._clock = clock
 
     def routes(self) -> list[Route]:
@@ -33,27 +38,27 @@ class PerpAccountRoutes:
         With Binance's weights.
         """
         return [
-            Route("GET", "/fapi/v1/income", self._income, always(30)),
-            Route("GET", "/fapi/v3/balance", self._balance, always(5)),
+            Route("GET", "/fapi/v1/income", self._income, fixed_weight(30)),
+            Route("GET", "/fapi/v3/balance", self._balance, fixed_weight(5)),
         ]
 
     async def _income(self, request: web.Request) -> object:
-        parameters = (await self._admission.reader(request)).parameters
+        parameters = (await self._authenticator.authenticate_reader(request)).parameters
         now = self._clock.now_ms()
-        since, until = window(parameters, now)
-        limit = whole(parameters, "limit", _LIMIT_DEFAULT, lowest=1, highest=_LIMIT_MAX)
+        since, until = time_window(parameters, now)
+        limit = integer(parameters, "limit", _LIMIT_DEFAULT, lowest=1, highest=_LIMIT_MAX)
         if parameters.get("incomeType", _TRANSFER) != _TRANSFER or "symbol" in parameters:
             return []
         found = [
             each
-            for each in self._wallet.income()
+            for each in self._account.income()
             if max(since, now - _OLDEST_MS) <= each.at_ms <= until
         ]
         return [_income_row(each) for each in found[:limit]]
 
     async def _balance(self, request: web.Request) -> object:
-        await self._admission.reader(request)
-        amount = fixed_text(self._wallet.balance(Account.FUTURES))
+        await self._authenticator.authenticate_reader(request)
+        amount = format_amount_fixed(self._account.balance(WalletName.FUTURES))
         row = {
             "accountAlias": "SgsR",
             "asset": ASSET,
@@ -72,7 +77,7 @@ def _income_row(income: Income) -> dict[str, object]:
     return {
         "symbol": "",
         "incomeType": _TRANSFER,
-        "income": fixed_text(income.amount),
+        "income": format_amount_fixed(income.amount),
         "asset": ASSET,
         "info": _TRANSFER,
         "time": income.at_ms,

@@ -21,10 +21,10 @@ from chimera_s1.adapters.simulator.market.payloads import (
 )
 from chimera_s1.adapters.simulator.rest.exchange_info import perp_exchange_info
 from chimera_s1.adapters.simulator.rest.parameters import (
-    always,
-    by_symbol,
-    wanted_symbol,
-    whole_number,
+    fixed_weight,
+    integer_of,
+    required_symbol,
+    weight_by_symbol,
 )
 from chimera_s1.adapters.simulator.rest.replies import BinanceError
 from chimera_s1.adapters.simulator.rest.rest_server import Route
@@ -48,12 +48,12 @@ class PerpMarketRoutes:
         With Binance's weights.
         """
         return [
-            Route("GET", "/fapi/v1/ping", self._ping, always(1)),
-            Route("GET", "/fapi/v1/time", self._time, always(1)),
-            Route("GET", "/fapi/v1/exchangeInfo", self._exchange_info, always(1)),
+            Route("GET", "/fapi/v1/ping", self._ping, fixed_weight(1)),
+            Route("GET", "/fapi/v1/time", self._time, fixed_weight(1)),
+            Route("GET", "/fapi/v1/exchangeInfo", self._exchange_info, fixed_weight(1)),
             Route("GET", "/fapi/v1/depth", self._depth, _depth_weight),
-            Route("GET", "/fapi/v1/ticker/bookTicker", self._book_ticker, by_symbol(2, 5)),
-            Route("GET", "/fapi/v1/premiumIndex", self._premium_index, by_symbol(1, 10)),
+            Route("GET", "/fapi/v1/ticker/bookTicker", self._book_ticker, weight_by_symbol(2, 5)),
+            Route("GET", "/fapi/v1/premiumIndex", self._premium_index, weight_by_symbol(1, 10)),
         ]
 
     async def _ping(self, _: web.Request) -> object:
@@ -66,8 +66,8 @@ class PerpMarketRoutes:
         return perp_exchange_info([m.spec for m in self._usd_margined()], self._clock.now_ms())
 
     async def _depth(self, request: web.Request) -> object:
-        market = wanted_symbol(request, self._market, Venue.PERP)
-        limit = whole_number(request, "limit", _DEPTH_DEFAULT)
+        market = required_symbol(request, self._market, Venue.PERP)
+        limit = integer_of(request, "limit", _DEPTH_DEFAULT)
         if limit not in _DEPTH_WEIGHTS:
             raise BinanceError(-4021, f"{limit} is not valid depth limit.")
         levels, spec, now = min(limit, BOOK_LEVELS), market.spec, self._clock.now_ms()
@@ -89,8 +89,8 @@ class PerpMarketRoutes:
         self, request: web.Request, describe: Callable[[SymbolMarket], dict[str, object]]
     ) -> object:
         if "symbol" in request.query:
-            return describe(wanted_symbol(request, self._market, Venue.PERP))
-        return [describe(market) for market in self._usd_margined() if market.spec.trades]
+            return describe(required_symbol(request, self._market, Venue.PERP))
+        return [describe(market) for market in self._usd_margined() if market.spec.is_trading]
 
     def _usd_margined(self) -> list[SymbolMarket]:
         return [m for m in self._market.listed(Venue.PERP) if m.spec.margin_kind == 1]

@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 from aiohttp import web
 
-from chimera_s1.adapters.simulator.faults.actions import Action, Deed
+from chimera_s1.adapters.simulator.faults.actions import FaultAction, FaultKind
 from chimera_s1.adapters.simulator.rest.replies import error_reply, json_reply
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -51,44 +51,46 @@ _CODELESS = {
 }
 
 
-async def under_fault(action: Action, request: web.Request, handler: Handler) -> web.StreamResponse:
+async def answer_with_fault(
+    action: FaultAction, request: web.Request, handler: Handler
+) -> web.StreamResponse:
     """
     Answer *request* as *action* says; what is done before the reply is spoilt, *handler* does.
     """
-    match action.deed:
-        case Deed.DELAY:
+    match action.kind:
+        case FaultKind.DELAY:
             await anyio.sleep(action.number / 1000)
             return await handler(request)
-        case Deed.STATUS:
+        case FaultKind.STATUS:
             return _status(action.number)
-        case Deed.CODE:
+        case FaultKind.CODE:
             return _code(action.number)
-        case Deed.UNAVAILABLE:
-            return _unavailable(action.choice, request)
-        case Deed.DROP_BEFORE:
+        case FaultKind.UNAVAILABLE:
+            return _unavailable(action.variant, request)
+        case FaultKind.DROP_BEFORE:
             return _drop(request, web.Response())
         case _:
             return await _after(action, request, await handler(request))
 
 
 async def _after(
-    action: Action, request: web.Request, response: web.StreamResponse
+    action: FaultAction, request: web.Request, response: web.StreamResponse
 ) -> web.StreamResponse:
     """
     The request was executed; what becomes of its *response*.
     """
-    match action.deed:
-        case Deed.EXECUTE_THEN_DELAY:
+    match action.kind:
+        case FaultKind.EXECUTE_THEN_DELAY:
             await anyio.sleep(action.number / 1000)
             return response
-        case Deed.EXECUTE_THEN_STATUS:
+        case FaultKind.EXECUTE_THEN_STATUS:
             return _status(action.number)
-        case Deed.EXECUTE_THEN_CODE:
+        case FaultKind.EXECUTE_THEN_CODE:
             return _code(action.number)
-        case Deed.EXECUTE_THEN_UNAVAILABLE:
-            return _unavailable(action.choice, request)
-        case Deed.BODY:
-            return await _broken_body(action.choice, request, response)
+        case FaultKind.EXECUTE_THEN_UNAVAILABLE:
+            return _unavailable(action.variant, request)
+        case FaultKind.BODY:
+            return await _broken_body(action.variant, request, response)
         case _:
             return _drop(request, response)
 

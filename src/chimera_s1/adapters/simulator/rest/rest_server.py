@@ -12,16 +12,16 @@ from msgspec import Struct
 from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.faults.registry import FaultRegistry
 from chimera_s1.adapters.simulator.rest.replies import BinanceError, error_reply, json_reply
-from chimera_s1.adapters.simulator.rest.request_faults import Handler, under_fault
+from chimera_s1.adapters.simulator.rest.request_faults import Handler, answer_with_fault
 from chimera_s1.adapters.simulator.rest.weight_budget import WeightBudget
 from chimera_s1.domain.identifiers import Venue
 
-Endpoint = Callable[[web.Request], Awaitable[object]]
+RouteHandler = Callable[[web.Request], Awaitable[object]]
 """
 Gives what is printed as JSON, or raises BinanceError.
 """
 
-arrived_ms: ContextVar[int] = ContextVar("arrived_ms")
+request_arrived_ms: ContextVar[int] = ContextVar("arrived_ms")
 """
 When the request being answered came in, exchange time: before any fault held it up.
 """
@@ -29,7 +29,7 @@ When the request being answered came in, exchange time: before any fault held it
 _NOT_FOUND = "<html><body><h2>404 Not found</h2></body></html>"
 
 
-class Meter(Struct, frozen=True):
+class RateLimit(Struct, frozen=True):
     """
     Which budget a request draws on.
 
@@ -50,14 +50,14 @@ class Route(Struct, frozen=True):
 
         weight: Of a request, which may depend on its parameters.
 
-        meter: None is the venue's own.
+        limit: None is the venue's own.
     """
 
     method: str
     path: str
-    answer: Endpoint
+    handler: RouteHandler
     weight: Callable[[web.Request], int]
-    meter: Meter | None = None
+    limit: RateLimit | None = None
 
 
 def rest_application(
@@ -74,26 +74,26 @@ def rest_application(
 
     @web.middleware
     async def with_faults(request: web.Request, handler: Handler) -> web.StreamResponse:
-        arrived_ms.set(clock.now_ms())
-        action = faults.take_rest(venue, request.method, request.path)
+        request_arrived_ms.set(clock.now_ms())
+        action = faults.take_request_fault(venue, request.method, request.path)
         try:
             if action is None:
                 return await handler(request)
-            return await under_fault(action, request, handler)
+            return await answer_with_fault(action, request, handler)
         except ConnectionResetError:
             # Whoever asked is gone, killed perhaps: nobody is there to be answered.
             return web.Response()
 
     application = web.Application(middlewares=[_not_found, with_faults])
-    meter = Meter(budget)
+    limit = RateLimit(budget)
     for route in routes:
-        respond = _answering(route, route.meter or meter)
+        respond = _answering(route, route.limit or limit)
         application.router.add_route(route.method, route.path, respond)
     return application
 
 
 @asynccontextmanager
-async def listening(application: web.Application, host: str, port: int) -> AsyncIterator[int]:
+async def serve(application: web.Application, host: str, port: int) -> AsyncIterator[int]:
     """
     Serve *application* while the context lasts; gives the bound port.
 
@@ -109,8 +109,8 @@ async def listening(application: web.Application, host: str, port: int) -> Async
         await runner.cleanup()
 
 
-def _answering(route: Route, meter: Meter) -> Callable[[web.Request], Awaitable[web.Response]]:
-    budget = meter.budget
+def _answering(route: Route, limit: RateLimit) -> Callable[[web.Request], Awaitable[web.Response]]:
+    budget = limit.budget
 
     async def respond(request: web.Request) -> web.Response:
         refusal = budget.spend(route.weight(request))
@@ -119,10 +119,10 @@ def _answering(route: Route, meter: Meter) -> Callable[[web.Request], Awaitable[
             response.headers["Retry-After"] = str(refusal.retry_after_s)
         else:
             try:
-                response = json_reply(await route.answer(request))
+                response = json_reply(await route.handler(request))
             except BinanceError as error:
                 response = error_reply(error.status, error.code, error.message)
-        for name in meter.headers:
+        for name in limit.headers:
             response.headers[name] = str(budget.used)
         return response
 

@@ -12,7 +12,7 @@ _AMOUNT = r"([0-9]{1,20})(\.[0-9]{1,20})?"
 _DECIMALS_MAX = 8
 
 
-def mandatory(parameters: Mapping[str, str], name: str, form: str) -> str:
+def required(parameters: Mapping[str, str], name: str, form: str) -> str:
     """
     The parameter *name*, which must be there and match the expression *form*.
 
@@ -31,53 +31,53 @@ def mandatory(parameters: Mapping[str, str], name: str, form: str) -> str:
     return text
 
 
-def whole(
+def integer(
     parameters: Mapping[str, str], name: str, default: int, *, lowest: int = 0, highest: int
 ) -> int:
     """
     A number that may be left out.
 
     Raises:
-        BinanceError: -1100, it is no whole number; -1130, it is too small or too large.
+        BinanceError: -1100, it is no integer number; -1130, it is too small or too large.
     """
     if name not in parameters:
         return default
-    value = int(mandatory(parameters, name, r"[0-9]{1,20}"))
+    value = int(required(parameters, name, r"[0-9]{1,20}"))
     if not lowest <= value <= highest:
-        raise not_valid(name)
+        raise invalid_parameter(name)
     return value
 
 
-def word(parameters: Mapping[str, str], name: str, known: Collection[str]) -> str:
+def one_of(parameters: Mapping[str, str], name: str, allowed: Collection[str]) -> str:
     """
-    One of the words *known*.
+    One of the words *allowed*.
 
     Raises:
         BinanceError: -1102, it is missing; -1100 or -1130, it is another.
     """
-    text = mandatory(parameters, name, r"[A-Z_]{1,40}")
-    if text not in known:
-        raise not_valid(name)
+    text = required(parameters, name, r"[A-Z_]{1,40}")
+    if text not in allowed:
+        raise invalid_parameter(name)
     return text
 
 
-def amount_of(parameters: Mapping[str, str]) -> Decimal:
+def positive_amount(parameters: Mapping[str, str]) -> Decimal:
     """
-    The amount to move, above zero.
+    The amount to execute_transfer, above zero.
 
     Raises:
         BinanceError: -1102, -1100, -1111 with more than eight decimals, -1130 for nothing.
     """
-    text = mandatory(parameters, "amount", _AMOUNT)
+    text = required(parameters, "amount", _AMOUNT)
     if len(text.partition(".")[2].rstrip("0")) > _DECIMALS_MAX:
         raise BinanceError(-1111, "Precision is over the maximum defined for this asset.")
     amount = Decimal(text)
     if not amount:
-        raise not_valid("amount")
+        raise invalid_parameter("amount")
     return amount
 
 
-def not_valid(name: str) -> BinanceError:
+def invalid_parameter(name: str) -> BinanceError:
     """
     A parameter that can be read and makes no sense.
     """

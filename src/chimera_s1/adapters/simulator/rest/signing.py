@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from chimera_s1.adapters.simulator.config import ApiKey
 from chimera_s1.adapters.simulator.rest.replies import BinanceError
-from chimera_s1.adapters.simulator.rest.signed_parameters import mandatory, whole
+from chimera_s1.adapters.simulator.rest.signed_parameters import integer, required
 
 RECV_WINDOW_MS = 5_000
 RECV_WINDOW_MAX_MS = 60_000
@@ -27,7 +27,7 @@ _ENCODED = re.compile(rb"[A-Za-z0-9._~!'()*+%=&-]*")
 _SIGNATURE = b"signature="
 
 
-class SentRequest(Struct, frozen=True):
+class RawRequest(Struct, frozen=True):
     """
     What came in.
 
@@ -79,34 +79,34 @@ def signature_of(secret: str, payload: bytes) -> str:
     return hmac.new(secret.encode(), payload, hashlib.sha256).hexdigest()
 
 
-def verify(sent: SentRequest, known: ApiKey) -> SignedRequest:
+def verify(sent: RawRequest, api_key: ApiKey) -> SignedRequest:
     """
-    Read *sent*, which *known* must have signed shortly before it arrived.
+    Read *sent*, which *api_key* must have signed shortly before it arrived.
 
     Raises:
         BinanceError: -2014, -2015, -1102, -1100, -1131, -1022 or -1021, in this order.
     """
     if _KEY_FORM.fullmatch(sent.api_key) is None:
         raise BinanceError(-2014, "API-key format invalid.", HTTPStatus.UNAUTHORIZED)
-    if not hmac.compare_digest(sent.api_key, known.key):
-        raise not_permitted()
+    if not hmac.compare_digest(sent.api_key, api_key.key):
+        raise permission_denied()
     parameters = _parsed(sent.body) | _parsed(sent.query)
-    timestamp_ms = int(mandatory(parameters, "timestamp", r"[0-9]{1,16}"))
-    recv_window_ms = whole(parameters, "recvWindow", RECV_WINDOW_MS, highest=_TIME_MAX_MS)
+    timestamp_ms = int(required(parameters, "timestamp", r"[0-9]{1,16}"))
+    recv_window_ms = integer(parameters, "recvWindow", RECV_WINDOW_MS, highest=_TIME_MAX_MS)
     if recv_window_ms > RECV_WINDOW_MAX_MS:
         raise BinanceError(-1131, "recvWindow must be less than 60000")
     signed = SignedRequest(parameters, timestamp_ms, recv_window_ms)
-    given = mandatory(parameters, "signature", r".*")
+    given = required(parameters, "signature", r".*")
     payload = _payload(sent.query, sent.body)
     if payload is None or not hmac.compare_digest(
-        given.lower().encode(), signature_of(known.secret, payload).encode()
+        given.lower().encode(), signature_of(api_key.secret, payload).encode()
     ):
         raise BinanceError(-1022, "Signature for this request is not valid.")
     signed.check_time(sent.arrived_ms)
     return signed
 
 
-def not_permitted() -> BinanceError:
+def permission_denied() -> BinanceError:
     """
     The key is unknown, or may not do this.
     """

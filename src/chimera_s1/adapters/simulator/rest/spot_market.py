@@ -14,12 +14,12 @@ from chimera_s1.adapters.simulator.market.market import (
 )
 from chimera_s1.adapters.simulator.rest.exchange_info import spot_exchange_info
 from chimera_s1.adapters.simulator.rest.parameters import (
-    always,
-    by_symbol,
-    listed_symbol,
+    find_symbol,
+    fixed_weight,
+    integer_of,
+    required_symbol,
     symbol_list,
-    wanted_symbol,
-    whole_number,
+    weight_by_symbol,
 )
 from chimera_s1.adapters.simulator.rest.replies import BinanceError
 from chimera_s1.adapters.simulator.rest.rest_server import Route
@@ -44,11 +44,11 @@ class SpotMarketRoutes:
         With Binance's weights.
         """
         return [
-            Route("GET", "/api/v3/ping", self._ping, always(1)),
-            Route("GET", "/api/v3/time", self._time, always(1)),
-            Route("GET", "/api/v3/exchangeInfo", self._exchange_info, always(20)),
+            Route("GET", "/api/v3/ping", self._ping, fixed_weight(1)),
+            Route("GET", "/api/v3/time", self._time, fixed_weight(1)),
+            Route("GET", "/api/v3/exchangeInfo", self._exchange_info, fixed_weight(20)),
             Route("GET", "/api/v3/depth", self._depth, _depth_weight),
-            Route("GET", "/api/v3/ticker/bookTicker", self._book_ticker, by_symbol(2, 4)),
+            Route("GET", "/api/v3/ticker/bookTicker", self._book_ticker, weight_by_symbol(2, 4)),
         ]
 
     async def _ping(self, _: web.Request) -> object:
@@ -68,8 +68,8 @@ class SpotMarketRoutes:
         )
 
     async def _depth(self, request: web.Request) -> object:
-        market = wanted_symbol(request, self._market, Venue.SPOT)
-        levels = min(whole_number(request, "limit", _DEPTH_DEFAULT), BOOK_LEVELS)
+        market = required_symbol(request, self._market, Venue.SPOT)
+        levels = min(integer_of(request, "limit", _DEPTH_DEFAULT), BOOK_LEVELS)
         spec = market.spec
         return {
             "lastUpdateId": market.update_id,
@@ -85,10 +85,10 @@ class SpotMarketRoutes:
         if "symbol" in request.query and "symbols" in request.query:
             raise BinanceError(-1128, "Combination of optional parameters invalid.")
         if "symbol" in request.query:
-            return [wanted_symbol(request, self._market, Venue.SPOT)]
+            return [required_symbol(request, self._market, Venue.SPOT)]
         if "symbols" in request.query:
             names = symbol_list(request.query["symbols"])
-            return [listed_symbol(name, self._market, Venue.SPOT) for name in names]
+            return [find_symbol(name, self._market, Venue.SPOT) for name in names]
         return self._market.listed(Venue.SPOT)
 
 

@@ -6,29 +6,29 @@ from collections.abc import Mapping
 
 from aiohttp import web
 
-from chimera_s1.adapters.simulator.account.account import Wallet
+from chimera_s1.adapters.simulator.account.account import Account
 from chimera_s1.adapters.simulator.account.movements import (
     ASSET,
     Movement,
+    MovementStatus,
     Origin,
-    Status,
     TransferType,
-    amount_text,
+    format_amount,
 )
 from chimera_s1.adapters.simulator.clock import ScaledClock
-from chimera_s1.adapters.simulator.rest.authenticator import Admission
-from chimera_s1.adapters.simulator.rest.parameters import always
+from chimera_s1.adapters.simulator.rest.authenticator import Authenticator
+from chimera_s1.adapters.simulator.rest.parameters import fixed_weight
 from chimera_s1.adapters.simulator.rest.replies import BinanceError
 from chimera_s1.adapters.simulator.rest.rest_server import Route
-from chimera_s1.adapters.simulator.rest.signed_parameters import whole, word
-from chimera_s1.adapters.simulator.rest.signing import not_permitted
+from chimera_s1.adapters.simulator.rest.signed_parameters import integer, one_of
+from chimera_s1.adapters.simulator.rest.signing import permission_denied
 from chimera_s1.adapters.simulator.rest.wallet import (
     RECENT_MS,
-    SapiMeters,
-    move,
-    no_such_wallet,
+    SapiLimits,
+    execute_transfer,
+    time_window,
+    unknown_wallet,
     usdt_amount,
-    window,
 )
 
 _PATH = "/sapi/v1/sub-account/universalTransfer"
@@ -41,40 +41,44 @@ _DIRECTIONS = {
     ("USDT_FUTURE", "SPOT"): TransferType.UMFUTURE_MAIN,
 }
 _ACCOUNTS = {direction: accounts for accounts, direction in _DIRECTIONS.items()}
-_STATUS = {Status.PENDING: "PROCESS", Status.CONFIRMED: "SUCCESS", Status.FAILED: "FAILURE"}
+_STATUS = {
+    MovementStatus.PENDING: "PROCESS",
+    MovementStatus.CONFIRMED: "SUCCESS",
+    MovementStatus.FAILED: "FAILURE",
+}
 _MASTER = "master@example.com"
 
 
 class SubaccountRoutes:
     """
-    Between the wallets of the master account; there are no sub-accounts.
+    Between the wallets of the master wallet; there are no sub-accounts.
     """
 
     def __init__(
-        self, wallet: Wallet, admission: Admission, clock: ScaledClock, meters: SapiMeters
+        self, account: Account, authenticator: Authenticator, clock: ScaledClock, limits: SapiLimits
     ) -> None:
-        self._wallet = wallet
-        self._admission = admission
+        self._account = account
+        self._authenticator = authenticator
         self._clock = clock
-        self._meters = meters
+        self._limits = limits
 
     def routes(self) -> list[Route]:
         """
         With Binance's weights.
         """
         return [
-            Route("POST", _PATH, self._transfer, always(360), self._meters.uid),
-            Route("GET", _PATH, self._history, always(1), self._meters.ip),
+            Route("POST", _PATH, self._transfer, fixed_weight(360), self._limits.uid),
+            Route("GET", _PATH, self._history, fixed_weight(1), self._limits.ip),
         ]
 
     async def _transfer(self, request: web.Request) -> object:
-        parameters = (await self._admission.signed(request)).parameters
-        if not self._admission.permissions.internal_transfer:
-            raise not_permitted()
+        parameters = (await self._authenticator.authenticate(request)).parameters
+        if not self._authenticator.permissions.internal_transfer:
+            raise permission_denied()
         kind = _direction(parameters)
         amount = usdt_amount(parameters)
         given = self._new_id(parameters.get("clientTranId", ""))
-        moved = move(self._wallet, kind, amount, Origin.SUBACCOUNT, given)
+        moved = execute_transfer(self._account, kind, amount, Origin.SUBACCOUNT, given)
         reply: dict[str, object] = {"tranId": moved.tran_id}
         return {**reply, "clientTranId": given} if given else reply
 
@@ -85,20 +89,20 @@ class SubaccountRoutes:
         if len(given) > _ID_LENGTH_MAX:
             raise BinanceError(-4114, "ClientTranId is not valid: its length must be less than 64")
         recent_ms = self._clock.now_ms() - RECENT_MS
-        used = (m for m in self._wallet.movements() if m.accepted_ms > recent_ms)
+        used = (m for m in self._account.movements() if m.accepted_ms > recent_ms)
         if given and any(each.client_tran_id == given for each in used):
             raise BinanceError(-4115, "ClientTranId is duplicated")
         return given
 
     async def _history(self, request: web.Request) -> object:
-        parameters = (await self._admission.reader(request)).parameters
-        since, until = window(parameters, self._clock.now_ms())
-        page = whole(parameters, "page", 1, lowest=1, highest=_PAGE_MAX)
-        limit = whole(parameters, "limit", _LIMIT_DEFAULT, lowest=1, highest=_LIMIT_MAX)
+        parameters = (await self._authenticator.authenticate_reader(request)).parameters
+        since, until = time_window(parameters, self._clock.now_ms())
+        page = integer(parameters, "page", 1, lowest=1, highest=_PAGE_MAX)
+        limit = integer(parameters, "limit", _LIMIT_DEFAULT, lowest=1, highest=_LIMIT_MAX)
         wanted = parameters.get("clientTranId")
         found = [
             each
-            for each in self._wallet.history()
+            for each in self._account.history()
             if each.origin is Origin.SUBACCOUNT
             and wanted in {None, each.client_tran_id}
             and since <= each.executed_ms <= until
@@ -109,12 +113,12 @@ class SubaccountRoutes:
 
 def _direction(parameters: Mapping[str, str]) -> TransferType:
     accounts = (
-        word(parameters, "fromAccountType", _TYPES),
-        word(parameters, "toAccountType", _TYPES),
+        one_of(parameters, "fromAccountType", _TYPES),
+        one_of(parameters, "toAccountType", _TYPES),
     )
     elsewhere = {parameters.get("fromEmail", _MASTER), parameters.get("toEmail", _MASTER)}
     if accounts not in _DIRECTIONS or elsewhere != {_MASTER}:
-        raise no_such_wallet()
+        raise unknown_wallet()
     return _DIRECTIONS[accounts]
 
 
@@ -125,7 +129,7 @@ def _row(movement: Movement) -> dict[str, object]:
         "fromEmail": _MASTER,
         "toEmail": _MASTER,
         "asset": ASSET,
-        "amount": amount_text(movement.amount),
+        "amount": format_amount(movement.amount),
         "createTimeStamp": movement.executed_ms,
         "fromAccountType": source,
         "toAccountType": target,

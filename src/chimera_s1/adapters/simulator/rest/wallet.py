@@ -1,5 +1,5 @@
 """
-Signed endpoints of the spot host that move money and tell of it (`/sapi/v1/asset`, `/account`).
+Signed endpoints of the spot host that execute_transfer money and tell of it (`/sapi/v1/asset`, `/wallet`).
 """
 
 from collections.abc import Mapping
@@ -8,32 +8,32 @@ from decimal import Decimal
 from aiohttp import web
 from msgspec import Struct
 
-from chimera_s1.adapters.simulator.account.account import InsufficientBalanceError, Wallet
+from chimera_s1.adapters.simulator.account.account import Account, InsufficientBalanceError
 from chimera_s1.adapters.simulator.account.movements import (
     ASSET,
-    Account,
     Movement,
     Origin,
     TransferType,
-    amount_text,
-    fixed_text,
+    WalletName,
+    format_amount,
+    format_amount_fixed,
 )
 from chimera_s1.adapters.simulator.clock import ScaledClock
-from chimera_s1.adapters.simulator.rest.authenticator import Admission
-from chimera_s1.adapters.simulator.rest.parameters import always
+from chimera_s1.adapters.simulator.rest.authenticator import Authenticator
+from chimera_s1.adapters.simulator.rest.parameters import fixed_weight
 from chimera_s1.adapters.simulator.rest.replies import BinanceError
-from chimera_s1.adapters.simulator.rest.rest_server import Meter, Route
+from chimera_s1.adapters.simulator.rest.rest_server import RateLimit, Route
 from chimera_s1.adapters.simulator.rest.signed_parameters import (
-    amount_of,
-    mandatory,
-    not_valid,
-    whole,
-    word,
+    integer,
+    invalid_parameter,
+    one_of,
+    positive_amount,
+    required,
 )
-from chimera_s1.adapters.simulator.rest.signing import not_permitted
+from chimera_s1.adapters.simulator.rest.signing import permission_denied
 
 TRANSFER_WEIGHT = 900
-ELSEWHERE = frozenset(
+UNSUPPORTED_TYPES = frozenset(
     {
         "MAIN_CMFUTURE", "CMFUTURE_MAIN", "MAIN_MARGIN", "MARGIN_MAIN", "UMFUTURE_MARGIN",
         "MARGIN_UMFUTURE", "CMFUTURE_MARGIN", "MARGIN_CMFUTURE", "MAIN_FUNDING", "FUNDING_MAIN",
@@ -42,7 +42,7 @@ ELSEWHERE = frozenset(
     }
 )  # fmt: skip
 """
-Types that Binance knows, to and from wallets that this account has not.
+Types that Binance knows, to and from wallets that this wallet has not.
 """
 
 DAY_MS = 86_400_000
@@ -52,13 +52,13 @@ _TIME_MAX_MS = 10**14
 _PAGE_MAX, _SIZE_DEFAULT, _SIZE_MAX = 1_000_000, 10, 100
 
 
-class SapiMeters(Struct, frozen=True):
+class SapiLimits(Struct, frozen=True):
     """
     `/sapi` has budgets of its own: one per IP address, one per user id.
     """
 
-    ip: Meter
-    uid: Meter
+    ip: RateLimit
+    uid: RateLimit
 
 
 class WalletRoutes:
@@ -67,44 +67,44 @@ class WalletRoutes:
     """
 
     def __init__(
-        self, wallet: Wallet, admission: Admission, clock: ScaledClock, meters: SapiMeters
+        self, account: Account, authenticator: Authenticator, clock: ScaledClock, limits: SapiLimits
     ) -> None:
-        self._wallet = wallet
-        self._admission = admission
+        self._account = account
+        self._authenticator = authenticator
         self._clock = clock
-        self._meters = meters
+        self._limits = limits
 
     def routes(self) -> list[Route]:
         """
         With Binance's weights.
         """
         transfer, restrictions = "/sapi/v1/asset/transfer", "/sapi/v1/account/apiRestrictions"
-        ip, uid = self._meters.ip, self._meters.uid
+        ip, uid = self._limits.ip, self._limits.uid
         return [
-            Route("POST", transfer, self._transfer, always(TRANSFER_WEIGHT), uid),
-            Route("GET", transfer, self._history, always(1), ip),
-            Route("GET", restrictions, self._restrictions, always(1), ip),
-            Route("GET", "/api/v3/account", self._account, always(20)),
+            Route("POST", transfer, self._transfer, fixed_weight(TRANSFER_WEIGHT), uid),
+            Route("GET", transfer, self._history, fixed_weight(1), ip),
+            Route("GET", restrictions, self._restrictions, fixed_weight(1), ip),
+            Route("GET", "/api/v3/account", self._spot_account, fixed_weight(20)),
         ]
 
     async def _transfer(self, request: web.Request) -> object:
-        signed = await self._admission.signed(request)
-        if not self._admission.permissions.universal_transfer:
-            raise not_permitted()
+        signed = await self._authenticator.authenticate(request)
+        if not self._authenticator.permissions.universal_transfer:
+            raise permission_denied()
         kind = transfer_type(signed.parameters)
         amount = usdt_amount(signed.parameters)
-        return {"tranId": move(self._wallet, kind, amount, Origin.WALLET).tran_id}
+        return {"tranId": execute_transfer(self._account, kind, amount, Origin.WALLET).tran_id}
 
     async def _history(self, request: web.Request) -> object:
-        parameters = (await self._admission.reader(request)).parameters
+        parameters = (await self._authenticator.authenticate_reader(request)).parameters
         kind = transfer_type(parameters)
         now = self._clock.now_ms()
-        since, until = window(parameters, now)
-        page = whole(parameters, "current", 1, lowest=1, highest=_PAGE_MAX)
-        size = whole(parameters, "size", _SIZE_DEFAULT, lowest=1, highest=_SIZE_MAX)
+        since, until = time_window(parameters, now)
+        page = integer(parameters, "current", 1, lowest=1, highest=_PAGE_MAX)
+        size = integer(parameters, "size", _SIZE_DEFAULT, lowest=1, highest=_SIZE_MAX)
         found = [
             each
-            for each in self._wallet.history()
+            for each in self._account.history()
             if each.type is kind
             and each.origin is not Origin.SUBACCOUNT
             and max(since, now - _OLDEST_MS) <= each.executed_ms <= until
@@ -113,8 +113,8 @@ class WalletRoutes:
         return {"total": len(found), "rows": [_row(each) for each in rows]}
 
     async def _restrictions(self, request: web.Request) -> object:
-        await self._admission.signed(request)
-        permissions = self._admission.permissions
+        await self._authenticator.authenticate(request)
+        permissions = self._authenticator.permissions
         return {
             "ipRestrict": False,
             "createTime": 1_735_689_600_000,
@@ -131,9 +131,9 @@ class WalletRoutes:
             "enablePortfolioMarginTrading": False,
         }
 
-    async def _account(self, request: web.Request) -> object:
-        await self._admission.reader(request)
-        free = fixed_text(self._wallet.balance(Account.SPOT))
+    async def _spot_account(self, request: web.Request) -> object:
+        await self._authenticator.authenticate_reader(request)
+        free = format_amount_fixed(self._account.balance(WalletName.SPOT))
         rate = "0.00100000"
         return {
             "makerCommission": 10,
@@ -160,74 +160,74 @@ def transfer_type(parameters: Mapping[str, str]) -> TransferType:
     The direction asked for.
 
     Raises:
-        BinanceError: -1102, -1100 or -1130; -5010 for a wallet that is not here.
+        BinanceError: -1102, -1100 or -1130; -5010 for a account that is not here.
     """
-    text = word(parameters, "type", {*TransferType, *ELSEWHERE})
-    if text in ELSEWHERE:
-        raise no_such_wallet()
+    text = one_of(parameters, "type", {*TransferType, *UNSUPPORTED_TYPES})
+    if text in UNSUPPORTED_TYPES:
+        raise unknown_wallet()
     return TransferType(text)
 
 
 def usdt_amount(parameters: Mapping[str, str]) -> Decimal:
     """
-    How much is asked for; of any other asset the account has nothing.
+    How much is asked for; of any other asset the wallet has nothing.
 
     Raises:
         BinanceError: A parameter is missing or wrong; -5013, the asset is not USDT.
     """
-    asset = mandatory(parameters, "asset", r"[A-Z0-9]{1,20}")
-    amount = amount_of(parameters)
+    asset = required(parameters, "asset", r"[A-Z0-9]{1,20}")
+    amount = positive_amount(parameters)
     if asset != ASSET:
-        raise insufficient()
+        raise insufficient_balance()
     return amount
 
 
-def move(
-    wallet: Wallet, kind: TransferType, amount: Decimal, origin: Origin, client_tran_id: str = ""
+def execute_transfer(
+    account: Account, kind: TransferType, amount: Decimal, origin: Origin, client_tran_id: str = ""
 ) -> Movement:
     """
-    `Wallet.transfer` with Binance's error.
+    `Account.transfer` with Binance's error.
 
     Raises:
         BinanceError: -5013.
     """
     try:
-        return wallet.transfer(kind, amount, origin, client_tran_id)
+        return account.transfer(kind, amount, origin, client_tran_id)
     except InsufficientBalanceError as error:
-        raise insufficient() from error
+        raise insufficient_balance() from error
 
 
-def insufficient() -> BinanceError:
+def insufficient_balance() -> BinanceError:
     """
     The money is not there.
     """
     return BinanceError(-5013, "Asset transfer failed: insufficient balance")
 
 
-def no_such_wallet() -> BinanceError:
+def unknown_wallet() -> BinanceError:
     """
-    The account has no such wallet.
+    The wallet has no such account.
     """
     return BinanceError(-5010, "Asset transfer fail.")
 
 
-def window(parameters: Mapping[str, str], now_ms: int) -> tuple[int, int]:
+def time_window(parameters: Mapping[str, str], now_ms: int) -> tuple[int, int]:
     """
     `startTime` and `endTime`, both inclusive; what is left out makes it the last seven days.
 
     Raises:
         BinanceError: They are no times, or the end comes before the start.
     """
-    until = whole(parameters, "endTime", now_ms, highest=_TIME_MAX_MS)
-    since = whole(parameters, "startTime", until - RECENT_MS, highest=_TIME_MAX_MS)
+    until = integer(parameters, "endTime", now_ms, highest=_TIME_MAX_MS)
+    since = integer(parameters, "startTime", until - RECENT_MS, highest=_TIME_MAX_MS)
     if since > until:
-        raise not_valid("startTime")
+        raise invalid_parameter("startTime")
     return since, until
 
 
 def _row(movement: Movement) -> dict[str, object]:
     # Binance writes both "25.00000117" and "1"; so do we, by turns.
-    text = fixed_text if movement.tran_id % 2 else amount_text
+    text = format_amount_fixed if movement.tran_id % 2 else format_amount
     return {
         "asset": ASSET,
         "amount": text(movement.amount),

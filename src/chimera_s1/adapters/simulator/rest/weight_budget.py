@@ -14,7 +14,7 @@ _BAN_MS = 120_000
 REFUSALS_BEFORE_BAN = 10
 
 
-class Refusal(Struct, frozen=True):
+class LimitExceeded(Struct, frozen=True):
     """
     The answer to a request beyond the limit.
 
@@ -47,7 +47,7 @@ class WeightBudget:
         self._refusals = 0
         self._banned_until_ms = 0
 
-    def spend(self, weight: int) -> Refusal | None:
+    def spend(self, weight: int) -> LimitExceeded | None:
         """
         Count a request of *weight*; the refusal, where it may not be answered.
         """
@@ -65,15 +65,15 @@ class WeightBudget:
             self._banned_until_ms = now + _BAN_MS
             return self._banned(now)
         left_ms = (self._minute + 1) * _MINUTE_MS - now
-        return Refusal(
+        return LimitExceeded(
             429,
             _seconds(left_ms),
             f"Too much request weight used; current limit is {self.limit} request weight per "
             "1 MINUTE. Please use WebSocket Streams for live updates to avoid polling the API.",
         )
 
-    def _banned(self, now: int) -> Refusal:
-        return Refusal(
+    def _banned(self, now: int) -> LimitExceeded:
+        return LimitExceeded(
             418,
             _seconds(self._banned_until_ms - now),
             f"Way too much request weight used; IP banned until {self._banned_until_ms}. "

@@ -22,10 +22,10 @@ BATCH_MAX = 1000
 _TURN_S = 0.002
 _IDLE_S = 0.02
 
-Lane = tuple[StreamHub, SymbolMarket, Topic | None]
+_Lane = tuple[StreamHub, SymbolMarket, Topic | None]
 
 
-class BookPump:
+class BookUpdater:
     """
     Owns the pace.
 
@@ -39,36 +39,36 @@ class BookPump:
 
     def __init__(self, hubs: Sequence[StreamHub], rate: float, clock: Clock) -> None:
         self.rate = rate
-        self.storm: float | None = None
+        self.storm_rate: float | None = None
         self.updates = 0
         self._hubs = hubs
         self._clock = clock
-        self._lanes: list[Lane] = []
-        self._turn = itertools.cycle(self._lanes)
-        self._changes = -1
+        self._lanes: list[_Lane] = []
+        self._rotation = itertools.cycle(self._lanes)
+        self._version = -1
 
     @property
-    def pace(self) -> float:
+    def current_rate(self) -> float:
         """
         Updates per second now.
         """
-        return self.rate if self.storm is None else self.storm
+        return self.rate if self.storm_rate is None else self.storm_rate
 
     async def run(self) -> None:
         """
         Until cancelled.
         """
         before = self._clock.monotonic_ms()
-        owed = 0.0
+        due = 0.0
         while True:
             now = self._clock.monotonic_ms()
             # What could not be made in time is not made up for: the rate is a rate, not a backlog.
-            owed = min(owed + (now - before) * self.pace / 1000, BATCH_MAX)
+            due = min(due + (now - before) * self.current_rate / 1000, BATCH_MAX)
             before = now
             self._refresh()
-            owed = owed if self._lanes else 0.0
-            count = int(owed)
-            owed -= count
+            due = due if self._lanes else 0.0
+            count = int(due)
+            due -= count
             queued = self._move(count) if count else 0
             await anyio.sleep(self._pause(count, queued))
 
@@ -76,39 +76,39 @@ class BookPump:
         if not self._lanes:
             return _IDLE_S
         if count < BATCH_MAX:
-            return min(max(_TURN_S, 0.5 / self.pace), _IDLE_S)
+            return min(max(_TURN_S, 0.5 / self.current_rate), _IDLE_S)
         # As fast as the clients read: nothing queued means that all of them are behind.
         return 0 if queued else _TURN_S
 
     def _refresh(self) -> None:
-        changes = sum(hub.changes for hub in self._hubs)
-        if changes == self._changes:
+        version = sum(hub.subscription_version for hub in self._hubs)
+        if version == self._version:
             return
-        self._changes = changes
+        self._version = version
         self._lanes = [lane for hub in self._hubs for lane in _lanes_of(hub)]
-        self._turn = itertools.cycle(self._lanes)
+        self._rotation = itertools.cycle(self._lanes)
 
     def _move(self, count: int) -> int:
-        before = sum(hub.frames for hub in self._hubs)
+        before = sum(hub.frames_sent for hub in self._hubs)
         times = {}
         for hub in self._hubs:
-            hub.begin()
+            hub.begin_batch()
             times[hub.venue] = book_ticker_times(hub.venue, hub.clock.now_ms())
-        for hub, market, topic in itertools.islice(self._turn, count):
+        for hub, market, topic in itertools.islice(self._rotation, count):
             market.advance()
-            if topic is not None and topic.press is not None:
-                hub.publish(topic, topic.press.print(times[hub.venue]))
+            if topic is not None and topic.encoder is not None:
+                hub.publish(topic, topic.encoder.encode(times[hub.venue]))
         self.updates += count
         for hub in self._hubs:
-            hub.end()
-        return sum(hub.frames for hub in self._hubs) - before
+            hub.end_batch()
+        return sum(hub.frames_sent for hub in self._hubs) - before
 
 
-def _lanes_of(hub: StreamHub) -> list[Lane]:
+def _lanes_of(hub: StreamHub) -> list[_Lane]:
     markets: dict[str, SymbolMarket] = {}
     for topic in hub.book_topics():
         if topic.stream.kind is StreamKind.ALL_BOOK_TICKERS:
             markets |= {market.spec.symbol: market for market in hub.market.listed(hub.venue)}
         elif topic.market is not None:
             markets[topic.market.spec.symbol] = topic.market
-    return [(hub, m, hub.ticker_of(m)) for m in markets.values() if m.spec.trades]
+    return [(hub, m, hub.book_ticker_topic(m)) for m in markets.values() if m.spec.is_trading]

@@ -10,31 +10,35 @@ import anyio
 
 from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.faults.actions import (
-    LINE_DEEDS,
-    STRIKE_DEEDS,
-    Action,
-    Deed,
+    CONNECTION_FAULTS,
+    LINK_FAULTS,
+    FaultAction,
+    FaultKind,
 )
 from chimera_s1.adapters.simulator.faults.registry import FaultRegistry
 from chimera_s1.adapters.simulator.faults.targets import ConnectionTarget, StreamTarget, Target
-from chimera_s1.adapters.simulator.streams.book_updater import BookPump
+from chimera_s1.adapters.simulator.streams.book_updater import BookUpdater
 from chimera_s1.adapters.simulator.streams.session import Session
 from chimera_s1.adapters.simulator.streams.stream_hub import StreamHub
 
 _LOOK_S = 0.02
 
 
-class Strikes:
+class ConnectionFaults:
     """
     Lets armed faults happen, and ends those that last when their time is over.
     """
 
     def __init__(
-        self, hubs: Sequence[StreamHub], clock: ScaledClock, pump: BookPump, faults: FaultRegistry
+        self,
+        hubs: Sequence[StreamHub],
+        clock: ScaledClock,
+        updater: BookUpdater,
+        faults: FaultRegistry,
     ) -> None:
         self._hubs = tuple(hubs)
         self._clock = clock
-        self._pump = pump
+        self._updater = updater
         self._faults = faults
 
     async def run(self) -> None:
@@ -42,59 +46,61 @@ class Strikes:
         Until cancelled.
         """
         while True:
-            self._disturb_world()
+            self._apply_to_clock_and_market()
             for hub in self._hubs:
-                self._strike(hub)
-                self._tend_lines(hub)
+                self._apply_to_connections(hub)
+                self._impair_links(hub)
             await anyio.sleep(_LOOK_S)
 
-    def _disturb_world(self) -> None:
-        offset_ms = self._lasting(Deed.OFFSET)
-        drift = self._lasting(Deed.DRIFT)
-        self._clock.disturb(offset_ms=sum(offset_ms), drift_ms_per_s=sum(drift))
-        self._pump.storm = max(self._lasting(Deed.STORM), default=None)
+    def _apply_to_clock_and_market(self) -> None:
+        offset_ms = self._active_numbers(FaultKind.OFFSET)
+        drift = self._active_numbers(FaultKind.DRIFT)
+        self._clock.set_error(offset_ms=sum(offset_ms), drift_ms_per_s=sum(drift))
+        self._updater.storm_rate = max(self._active_numbers(FaultKind.STORM), default=None)
 
-    def _lasting(self, deed: Deed) -> list[int]:
-        return [self._faults.fire(fault).number for fault in self._faults.live({deed})]
+    def _active_numbers(self, kind: FaultKind) -> list[int]:
+        return [self._faults.fire(fault).number for fault in self._faults.live({kind})]
 
-    def _strike(self, hub: StreamHub) -> None:
-        for fault in self._faults.live(STRIKE_DEEDS):
+    def _apply_to_connections(self, hub: StreamHub) -> None:
+        for fault in self._faults.live(CONNECTION_FAULTS):
             hit = [
                 session
                 for session in hub.sessions
-                if _is_meant(hub, session, fault.target) and session.strikable(fault.action.deed)
+                if _is_target(hub, session, fault.target) and session.can_apply(fault.action.kind)
             ]
             if hit:
                 action = self._faults.fire(fault)
                 for session in hit:
-                    self._hit(session, action)
+                    self._apply(session, action)
 
-    def _hit(self, session: Session, action: Action) -> None:
-        match action.deed:
-            case Deed.CLOSE:
+    def _apply(self, session: Session, action: FaultAction) -> None:
+        match action.kind:
+            case FaultKind.CLOSE:
                 session.close(action.number, "")
-            case Deed.SHUTDOWN:
+            case FaultKind.SHUTDOWN:
                 session.announce_shutdown(self._clock.now_ms())
                 self._clock.wake()
-            case Deed.HALF_OPEN:
+            case FaultKind.HALF_OPEN:
                 session.mute()
             case _:
-                session.cut()
+                session.abort()
 
-    def _tend_lines(self, hub: StreamHub) -> None:
-        faults = self._faults.live(LINE_DEEDS)
+    def _impair_links(self, hub: StreamHub) -> None:
+        faults = self._faults.live(LINK_FAULTS)
         now_ms = self._clock.local_ms()
         for session in tuple(hub.sessions):
-            mine = [fault for fault in faults if _is_meant(hub, session, fault.target)]
+            mine = [fault for fault in faults if _is_target(hub, session, fault.target)]
             actions = [self._faults.fire(fault) for fault in mine]
-            session.line.impair(
-                delay_ms=sum(a.number for a in actions if a.deed is Deed.SLOW),
-                bytes_per_s=min((a.number for a in actions if a.deed is Deed.TRICKLE), default=0),
+            session.link.impair(
+                delay_ms=sum(a.number for a in actions if a.kind is FaultKind.SLOW),
+                bytes_per_s=min(
+                    (a.number for a in actions if a.kind is FaultKind.TRICKLE), default=0
+                ),
             )
-            session.line.advance(now_ms)
+            session.link.release_due(now_ms)
 
 
-def _is_meant(hub: StreamHub, session: Session, target: Target) -> bool:
+def _is_target(hub: StreamHub, session: Session, target: Target) -> bool:
     match target:
         case StreamTarget(venue=hub.venue, stream=stream):
             return not stream or stream in session.subscriptions

@@ -12,7 +12,7 @@ from chimera_s1.domain.identifiers import Venue
 LIFETIME_MS = 24 * 3_600_000
 SHUTDOWN_LEAD_MS = 2_000
 """
-Between `serverShutdown` and the cut, on the exchange's clock; Binance promises no lead time at all.
+Between `serverShutdown` and the abort, on the exchange's clock; Binance promises no lead time at all.
 """
 
 

@@ -19,7 +19,7 @@ _STRING_ID = re.compile(r"[\w\-]{1,36}")
 _PROPERTY_PARAMETERS = {"SET_PROPERTY": 2, "GET_PROPERTY": 1}
 
 
-class Changes(Struct, frozen=True):
+class SubscriptionChanges(Struct, frozen=True):
     """
     What a control message asks the connection to become.
     """
@@ -29,7 +29,7 @@ class Changes(Struct, frozen=True):
     combined: bool | None = None
 
 
-class Answer(Struct, frozen=True):
+class ControlReply(Struct, frozen=True):
     """
     Reply and consequence.
 
@@ -38,11 +38,11 @@ class Answer(Struct, frozen=True):
     """
 
     reply: bytes
-    changes: Changes = Changes()
+    changes: SubscriptionChanges = SubscriptionChanges()
     close: bool = False
 
 
-class _Refusal(Exception):  # noqa: N818  # an answer, not a failure
+class _RequestError(Exception):  # noqa: N818  # an reply_to, not a failure
     def __init__(self, code: int, message: str, *, with_id: bool = False) -> None:
         super().__init__(message)
         self.code = code
@@ -50,9 +50,9 @@ class _Refusal(Exception):  # noqa: N818  # an answer, not a failure
         self.with_id = with_id
 
 
-def answer(text: bytes, *, subscribed: list[str], combined: bool) -> Answer:
+def reply_to(text: bytes, *, subscribed: list[str], combined: bool) -> ControlReply:
     """
-    Binance's answer to one text frame.
+    Binance's reply_to to one text frame.
 
     Args:
         text: The frame's payload.
@@ -63,12 +63,12 @@ def answer(text: bytes, *, subscribed: list[str], combined: bool) -> Answer:
     """
     try:
         request = _decode(text)
-    except _Refusal as refusal:
-        return _refused(refusal, None)
+    except _RequestError as error:
+        return _error_reply(error, None)
     try:
-        return _carry_out(request, text, subscribed, combined=combined)
-    except _Refusal as refusal:
-        return _refused(refusal, request.get("id"))
+        return _execute(request, text, subscribed, combined=combined)
+    except _RequestError as error:
+        return _error_reply(error, request.get("id"))
 
 
 def _decode(text: bytes) -> dict[str, Any]:
@@ -76,21 +76,21 @@ def _decode(text: bytes) -> dict[str, Any]:
         request = orjson.loads(text)
     except orjson.JSONDecodeError as error:
         where = f"at line {error.lineno} column {error.colno}"
-        raise _Refusal(3, f"Invalid JSON: expected value {where}") from error
+        raise _RequestError(3, f"Invalid JSON: expected value {where}") from error
     end = f"at line 1 column {len(text)}"
     if not isinstance(request, dict):
-        raise _Refusal(2, f"Invalid request: invalid type, expected struct Request {end}")
+        raise _RequestError(2, f"Invalid request: invalid type, expected struct Request {end}")
     if "method" not in request:
-        raise _Refusal(2, f"Invalid request: missing field `method` {end}")
+        raise _RequestError(2, f"Invalid request: missing field `method` {end}")
     if request["method"] not in _METHODS:
         column = text.find(str(request["method"]).encode()) + len(str(request["method"])) + 1
-        raise _Refusal(
+        raise _RequestError(
             2,
             f"Invalid request: unknown variant {request['method']}, expected one of {_EXPECTED} "
             f"at line 1 column {column}",
         )
     if not _valid_id(request.get("id")):
-        raise _Refusal(2, "Invalid request: request ID must be an unsigned integer")
+        raise _RequestError(2, "Invalid request: request ID must be an unsigned integer")
     return request
 
 
@@ -101,9 +101,9 @@ def _valid_id(value: object) -> bool:
     return value is None or (isinstance(value, int) and not isinstance(value, bool))
 
 
-def _carry_out(
+def _execute(
     request: dict[str, Any], text: bytes, subscribed: list[str], *, combined: bool
-) -> Answer:
+) -> ControlReply:
     method: Literal[
         "SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY"
     ] = request["method"]
@@ -113,22 +113,22 @@ def _carry_out(
             return _subscribe(_stream_names(request, text), identity, subscribed)
         case "UNSUBSCRIBE":
             names = _stream_names(request, text)
-            return Answer(_result(None, identity), Changes(unsubscribe=names))
+            return ControlReply(_result(None, identity), SubscriptionChanges(unsubscribe=names))
         case "LIST_SUBSCRIPTIONS":
-            return Answer(_result(subscribed, identity))
+            return ControlReply(_result(subscribed, identity))
         case "SET_PROPERTY":
             value = _property_value(request)
-            return Answer(_result(None, identity), Changes(combined=value))
+            return ControlReply(_result(None, identity), SubscriptionChanges(combined=value))
         case "GET_PROPERTY":
             _property_parameters(request)
-            return Answer(_result(combined, identity))
+            return ControlReply(_result(combined, identity))
 
 
-def _subscribe(names: tuple[str, ...], identity: object, subscribed: list[str]) -> Answer:
+def _subscribe(names: tuple[str, ...], identity: object, subscribed: list[str]) -> ControlReply:
     if len({*subscribed, *names}) > STREAMS_MAX:
         error = {"error": {"code": 4, "msg": "Too many subscriptions"}, "id": identity}
-        return Answer(orjson.dumps(error), close=True)
-    return Answer(_result(None, identity), Changes(subscribe=names))
+        return ControlReply(orjson.dumps(error), close=True)
+    return ControlReply(_result(None, identity), SubscriptionChanges(subscribe=names))
 
 
 def _stream_names(request: dict[str, Any], text: bytes) -> tuple[str, ...]:
@@ -136,19 +136,19 @@ def _stream_names(request: dict[str, Any], text: bytes) -> tuple[str, ...]:
         return msgspec.convert(request["params"], tuple[str, ...], strict=True)
     except KeyError as error:
         end = f"at line 1 column {len(text)}"
-        raise _Refusal(2, f"Invalid request: missing field `params` {end}") from error
+        raise _RequestError(2, f"Invalid request: missing field `params` {end}") from error
     except msgspec.ValidationError as error:
-        raise _Refusal(2, "Invalid request: params must be an array of strings") from error
+        raise _RequestError(2, "Invalid request: params must be an array of strings") from error
 
 
 def _property_parameters(request: dict[str, Any]) -> list[Any]:
     parameters = request.get("params")
     if not isinstance(parameters, list) or not parameters or not isinstance(parameters[0], str):
-        raise _Refusal(2, "Invalid request: property name must be a string")
+        raise _RequestError(2, "Invalid request: property name must be a string")
     if len(parameters) > _PROPERTY_PARAMETERS[request["method"]]:
-        raise _Refusal(2, "Invalid request: too many parameters")
+        raise _RequestError(2, "Invalid request: too many parameters")
     if parameters[0] != "combined":
-        raise _Refusal(0, "Unknown property", with_id=True)
+        raise _RequestError(0, "Unknown property", with_id=True)
     return parameters
 
 
@@ -157,15 +157,15 @@ def _property_value(request: dict[str, Any]) -> bool:
         case [_, bool() as value]:
             return value
         case _:
-            raise _Refusal(1, "Invalid value type: expected Boolean")
+            raise _RequestError(1, "Invalid value type: expected Boolean")
 
 
 def _result(value: object, identity: object) -> bytes:
     return orjson.dumps({"result": value, "id": identity})
 
 
-def _refused(refusal: _Refusal, identity: object) -> Answer:
-    error: dict[str, Any] = {"code": refusal.code, "msg": refusal.message}
-    if refusal.with_id:
-        error["id"] = identity
-    return Answer(orjson.dumps(error))
+def _error_reply(error: _RequestError, identity: object) -> ControlReply:
+    body: dict[str, Any] = {"code": error.code, "msg": error.message}
+    if error.with_id:
+        body["id"] = identity
+    return ControlReply(orjson.dumps(body))

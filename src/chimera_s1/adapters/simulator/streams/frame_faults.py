@@ -8,12 +8,12 @@ from typing import Any
 import orjson
 from msgspec import Struct
 
-from chimera_s1.adapters.simulator.faults.actions import Action, Deed
+from chimera_s1.adapters.simulator.faults.actions import FaultAction, FaultKind
 from chimera_s1.adapters.simulator.streams.malformed import malformed, with_numbers
 
 _SIDES = ((b"b", b"a"), (b"B", b"A"), (b"bids", b"asks"))
-_BOOK_DEEDS = frozenset({Deed.CROSSED, Deed.ZERO, Deed.NEGATIVE})
-_BOOK_KINDS = frozenset({"nan", "infinity"})
+_BOOK_FAULTS = frozenset({FaultKind.CROSSED, FaultKind.ZERO, FaultKind.NEGATIVE})
+_BOOK_VARIANTS = frozenset({"nan", "infinity"})
 _TIMES = re.compile(rb'"([ET])":(\d+)')
 
 
@@ -26,44 +26,44 @@ class Frame(Struct, frozen=True):
     binary: bool = False
 
 
-def suits(action: Action, payload: bytes) -> bool:
+def is_applicable(action: FaultAction, payload: bytes) -> bool:
     """
     Whether *action* can make something of *payload*: a book to cross, a time to shift.
     """
-    if action.deed in _BOOK_DEEDS or action.choice in _BOOK_KINDS:
+    if action.kind in _BOOK_FAULTS or action.variant in _BOOK_VARIANTS:
         return any(b'"%b":' % bid in payload and b'"%b":' % ask in payload for bid, ask in _SIDES)
-    if action.deed in {Deed.LATE, Deed.FUTURE}:
+    if action.kind in {FaultKind.LATE, FaultKind.FUTURE}:
         return b'"E":' in payload
-    return action.deed is not Deed.MALFORMED or payload.startswith(b"{")
+    return action.kind is not FaultKind.MALFORMED or payload.startswith(b"{")
 
 
-def distort(payload: bytes, action: Action) -> tuple[Frame, ...]:
+def apply_frame_fault(payload: bytes, action: FaultAction) -> tuple[Frame, ...]:
     """
     The frames to send in place of *payload*: none for stall and gap, two for duplicate.
 
     A reordered frame is withheld here, too; whoever sends lets it follow the next one.
     """
-    match action.deed:
-        case Deed.STALL | Deed.GAP | Deed.REORDER:
+    match action.kind:
+        case FaultKind.STALL | FaultKind.GAP | FaultKind.REORDER:
             return ()
-        case Deed.DUPLICATE:
+        case FaultKind.DUPLICATE:
             return (Frame(payload), Frame(payload))
-        case Deed.MALFORMED:
-            wrong = malformed(action.choice, payload)
-            return (Frame(wrong, binary=action.choice == "binary"),)
+        case FaultKind.MALFORMED:
+            wrong = malformed(action.variant, payload)
+            return (Frame(wrong, binary=action.variant == "binary"),)
         case _:
             return (Frame(_changed(payload, action)),)
 
 
-def _changed(payload: bytes, action: Action) -> bytes:
-    match action.deed:
-        case Deed.CROSSED:
+def _changed(payload: bytes, action: FaultAction) -> bytes:
+    match action.kind:
+        case FaultKind.CROSSED:
             return _crossed(payload)
-        case Deed.ZERO:
+        case FaultKind.ZERO:
             return with_numbers(payload, lambda _: "0")
-        case Deed.NEGATIVE:
+        case FaultKind.NEGATIVE:
             return with_numbers(payload, lambda number: f"-{number}")
-        case Deed.LATE:
+        case FaultKind.LATE:
             return _shifted(payload, -action.number)
         case _:
             return _shifted(payload, action.number)

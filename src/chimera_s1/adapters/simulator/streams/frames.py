@@ -48,6 +48,6 @@ def ping_frame(payload: bytes) -> bytes:
 
 def pong_frame(payload: bytes) -> bytes:
     """
-    The answer to a ping with *payload*.
+    The reply_to to a ping with *payload*.
     """
     return _header(len(payload), _PONG_FINAL) + payload

@@ -7,7 +7,7 @@ from collections import deque
 from picows import WSTransport
 
 
-class Line:
+class ImpairedLink:
     """
     Sits between a session and its socket; `advance` moves on what it holds back.
 
@@ -58,7 +58,7 @@ class Line:
         else:
             self._transport.underlying_transport.write(data)
 
-    def advance(self, now_ms: int) -> None:
+    def release_due(self, now_ms: int) -> None:
         """
         Pass on what may go by *now_ms*, part of a frame if need be.
         """

@@ -24,8 +24,8 @@ Records of a file that are read at the start to learn which symbols to list.
 
 BATCH_MAX = 1000
 _TURN_MS = 2.0
-_STAMPS = re.compile(rb'"(E|T|u|U|pu|lastUpdateId)":(\d+)')
-_TIMES = (b"E", b"T")
+_TIMES_AND_IDS = re.compile(rb'"(E|T|u|U|pu|lastUpdateId)":(\d+)')
+_TIME_KEYS = (b"E", b"T")
 
 
 def symbols_in(path: Path) -> tuple[str, ...]:
@@ -48,7 +48,7 @@ class Playback:
     Owns the pace of a file.
 
     Attributes:
-        sent: Records gone through, heard or not.
+        sent: Records gone through, has_listeners or not.
     """
 
     def __init__(
@@ -75,7 +75,7 @@ class Playback:
 
             loop: Start again at the end.
         """
-        self.sent = 0
+        self.records_played = 0
         self._records = records
         self._hubs = {hub.venue: hub for hub in hubs}
         self._clock = clock
@@ -91,9 +91,9 @@ class Playback:
         await self._subscribed.wait()
         id_shift = 0
         while True:
-            before = self.sent
+            before = self.records_played
             await self._once(id_shift)
-            if not self._loop or self.sent == before:
+            if not self._loop or self.records_played == before:
                 return
             id_shift = self._highest_id
 
@@ -105,29 +105,29 @@ class Playback:
 
     def _send(self, batch: list[RecordedMessage], id_shift: int) -> None:
         for hub in self._hubs.values():
-            hub.begin()
+            hub.begin_batch()
         for record in batch:
             hub = self._hubs[record.venue]
             topic = hub.topics.get(record.stream)
             if topic is not None:
                 age_ms = hub.clock.now_ms() - record.ts
-                hub.publish(topic, self._renewed(record.data, age_ms, id_shift))
-        self.sent += len(batch)
+                hub.publish(topic, self._restamped(record.data, age_ms, id_shift))
+        self.records_played += len(batch)
         for hub in self._hubs.values():
-            hub.end()
+            hub.end_batch()
 
-    def _renewed(self, data: bytes, age_ms: int, id_shift: int) -> bytes:
+    def _restamped(self, data: bytes, age_ms: int, id_shift: int) -> bytes:
         # The T of a mark price is the next funding time, not an event time.
         keep_t = b'"markPriceUpdate"' in data
 
-        def renew(found: re.Match[bytes]) -> bytes:
+        def restamp(found: re.Match[bytes]) -> bytes:
             key, number = found[1], int(found[2])
-            if key in _TIMES:
+            if key in _TIME_KEYS:
                 return found[0] if key == b"T" and keep_t else b'"%b":%d' % (key, number + age_ms)
             self._highest_id = max(self._highest_id, number + id_shift)
             return b'"%b":%d' % (key, number + id_shift)
 
-        return _STAMPS.sub(renew, data)
+        return _TIMES_AND_IDS.sub(restamp, data)
 
 
 def _batches(

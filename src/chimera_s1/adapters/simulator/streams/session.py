@@ -7,24 +7,28 @@ from typing import Protocol
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
 from chimera_s1.adapters.simulator.clock import ScaledClock
-from chimera_s1.adapters.simulator.faults.actions import Deed
+from chimera_s1.adapters.simulator.faults.actions import FaultKind
 from chimera_s1.adapters.simulator.streams.connection_rules import (
     LIFETIME_MS,
     SHUTDOWN_LEAD_MS,
     ConnectionRules,
     InboundLimit,
 )
-from chimera_s1.adapters.simulator.streams.control_messages import STREAMS_MAX, Changes, answer
+from chimera_s1.adapters.simulator.streams.control_messages import (
+    STREAMS_MAX,
+    SubscriptionChanges,
+    reply_to,
+)
 from chimera_s1.adapters.simulator.streams.frames import ping_frame, pong_frame, text_header
-from chimera_s1.adapters.simulator.streams.impaired_link import Line
+from chimera_s1.adapters.simulator.streams.impaired_link import ImpairedLink
 from chimera_s1.adapters.simulator.streams.stream_names import ConnectionPath
 
-BEHIND_BYTES = 1 << 20
+SKIP_ABOVE_BYTES = 1 << 20
 """
 Unread bytes from which market data is skipped for this connection.
 """
 
-DROPPED_BYTES = 8 << 20
+DROP_ABOVE_BYTES = 8 << 20
 """
 Unread bytes at which the connection is dropped.
 """
@@ -33,22 +37,22 @@ _GOING_AWAY = 1001
 _POLICY = 1008
 
 
-class Sessions(Protocol):
+class SessionOwner(Protocol):
     """
     Who keeps the connections of a venue.
     """
 
-    def opened(self, session: "Session") -> None:
+    def add(self, session: "Session") -> None:
         """
         The handshake is done.
         """
 
-    def closed(self, session: "Session") -> None:
+    def remove(self, session: "Session") -> None:
         """
         The connection is gone.
         """
 
-    def changed(self, session: "Session", changes: Changes) -> None:
+    def change_subscriptions(self, session: "Session", changes: SubscriptionChanges) -> None:
         """
         The client asked for *changes*.
         """
@@ -71,11 +75,11 @@ class Session(WSListener):
     """
 
     def __init__(
-        self, path: ConnectionPath, rules: ConnectionRules, clock: ScaledClock, owner: Sessions
+        self, path: ConnectionPath, rules: ConnectionRules, clock: ScaledClock, owner: SessionOwner
     ) -> None:
         self.path = path
         self.number = 0
-        self.line = Line()
+        self.link = ImpairedLink()
         self.muted = False
         self.combined = path.combined
         self.subscriptions: dict[str, None] = {}
@@ -87,22 +91,22 @@ class Session(WSListener):
         self._owner = owner
         self._limit = InboundLimit(rules.inbound_per_second)
         self._transport: WSTransport | None = None
-        self._cut_ms = clock.now_ms() + LIFETIME_MS
-        self._ping_ms = clock.now_ms() + rules.ping_every_ms
-        self._unanswered_ms: int | None = None
-        self._ending = False
+        self._expires_ms = clock.now_ms() + LIFETIME_MS
+        self._next_ping_ms = clock.now_ms() + rules.ping_every_ms
+        self._unanswered_ping_ms: int | None = None
+        self._shutdown_announced = False
 
     def on_ws_connected(self, transport: WSTransport) -> None:
         """
         Start with the streams of the URL.
         """
         self._transport = transport
-        self.line.attach(transport)
-        self._owner.opened(self)
+        self.link.attach(transport)
+        self._owner.add(self)
         if len(set(self.path.streams)) > STREAMS_MAX:
             self.close(_POLICY, "Too many subscriptions")
             return
-        self._owner.changed(self, Changes(subscribe=self.path.streams))
+        self._owner.change_subscriptions(self, SubscriptionChanges(subscribe=self.path.streams))
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:  # noqa: ARG002  # picows calls it
         """
@@ -110,11 +114,11 @@ class Session(WSListener):
         """
         self._transport = None
         self.outbox.clear()
-        self._owner.closed(self)
+        self._owner.remove(self)
 
     def pause_writing(self) -> None:
         """
-        Nothing: `measure` decides, at a mark of its own.
+        Nothing: `check_backlog` decides, at a mark of its own.
         """
 
     def resume_writing(self) -> None:
@@ -124,12 +128,12 @@ class Session(WSListener):
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """
-        Count it, then answer it.
+        Count it, then reply_to it.
         """
         if self.muted:
             return
         if frame.msg_type is WSMsgType.CLOSE:
-            # A close frame without a code is answered as a normal closure (RFC 6455, 7.4.1).
+            # A close frame without a code is reply as a normal closure (RFC 6455, 7.4.1).
             code = frame.get_close_code()
             transport.send_close(WSCloseCode.OK if code is WSCloseCode.NO_INFO else code)
             transport.disconnect()
@@ -141,39 +145,39 @@ class Session(WSListener):
             case WSMsgType.PING:
                 self._send(pong_frame(frame.get_payload_as_bytes()))
             case WSMsgType.PONG:
-                self._unanswered_ms = None
+                self._unanswered_ping_ms = None
             case _:
                 self._on_text(frame.get_payload_as_bytes())
 
     def _on_text(self, text: bytes) -> None:
-        answered = answer(text, subscribed=list(self.subscriptions), combined=self.combined)
+        reply = reply_to(text, subscribed=list(self.subscriptions), combined=self.combined)
         # The reply leaves before the first frame of the stream it acknowledges.
-        self.outbox += (text_header(len(answered.reply)), answered.reply)
+        self.outbox += (text_header(len(reply.reply)), reply.reply)
         self.flush()
-        if answered.close:
+        if reply.close:
             self.close(_POLICY, "Too many subscriptions")
             return
-        self._owner.changed(self, answered.changes)
+        self._owner.change_subscriptions(self, reply.changes)
 
     @property
-    def unread(self) -> int:
+    def unread_bytes(self) -> int:
         """
         Bytes written that the client's network has not taken yet.
         """
         if self._transport is None:
             return 0
         size: int = self._transport.underlying_transport.get_write_buffer_size()
-        return size + self.line.waiting
+        return size + self.link.waiting
 
-    def measure(self) -> None:
+    def check_backlog(self) -> None:
         """
-        Ask the transport how much the client has not read yet; drop it beyond DROPPED_BYTES.
+        Ask the transport how much the client has not read yet; drop it beyond DROP_ABOVE_BYTES.
         """
         if self._transport is None or self.muted:
             return
-        self.behind = self.unread > BEHIND_BYTES
-        if self.unread > DROPPED_BYTES:
-            self.cut()
+        self.behind = self.unread_bytes > SKIP_ABOVE_BYTES
+        if self.unread_bytes > DROP_ABOVE_BYTES:
+            self.abort()
 
     def flush(self) -> None:
         """
@@ -181,46 +185,48 @@ class Session(WSListener):
         """
         if self.outbox and not self.muted:
             self._send(b"".join(self.outbox))
-            self.behind = self.unread > BEHIND_BYTES
+            self.behind = self.unread_bytes > SKIP_ABOVE_BYTES
         self.outbox.clear()
 
     def _send(self, frames: bytes) -> None:
         if self._transport is not None and not self._transport.is_close_frame_sent:
-            self.line.send(frames, self._clock.local_ms())
+            self.link.send(frames, self._clock.local_ms())
 
-    def tend(self, now_ms: int) -> int:
+    def check_deadlines(self, now_ms: int) -> int:
         """
         Ping, time out, or end the connection where that is due; when to look again (exchange time).
         """
         if self.muted:
             return now_ms + self._rules.ping_every_ms
-        if now_ms >= self._cut_ms:
+        if now_ms >= self._expires_ms:
             self.close(_GOING_AWAY, "")
             return now_ms + self._rules.ping_every_ms
         pong_due = self._pong_due()
         if pong_due is not None and now_ms >= pong_due:
             self.close(_POLICY, "Pong timeout")
             return now_ms + self._rules.ping_every_ms
-        if now_ms >= self._ping_ms and self._transport is not None:
+        if now_ms >= self._next_ping_ms and self._transport is not None:
             self._send(ping_frame(b"%d" % now_ms))
-            self._ping_ms = now_ms + self._rules.ping_every_ms
-            self._unanswered_ms = now_ms if self._unanswered_ms is None else self._unanswered_ms
-        return min(self._ping_ms, self._cut_ms, self._pong_due() or self._cut_ms)
+            self._next_ping_ms = now_ms + self._rules.ping_every_ms
+            self._unanswered_ping_ms = (
+                now_ms if self._unanswered_ping_ms is None else self._unanswered_ping_ms
+            )
+        return min(self._next_ping_ms, self._expires_ms, self._pong_due() or self._expires_ms)
 
     def _pong_due(self) -> int | None:
-        if self._unanswered_ms is None:
+        if self._unanswered_ping_ms is None:
             return None
-        return self._unanswered_ms + self._rules.pong_within_ms
+        return self._unanswered_ping_ms + self._rules.pong_within_ms
 
-    def strikable(self, deed: Deed) -> bool:
+    def can_apply(self, kind: FaultKind) -> bool:
         """
-        Whether *deed* would change anything.
+        Whether *kind* would change anything.
         """
-        match deed:
-            case Deed.DISCONNECT:
+        match kind:
+            case FaultKind.DISCONNECT:
                 return True
-            case Deed.SHUTDOWN:
-                return not self.muted and not self._ending
+            case FaultKind.SHUTDOWN:
+                return not self.muted and not self._shutdown_announced
             case _:
                 return not self.muted
 
@@ -229,7 +235,7 @@ class Session(WSListener):
         From now on neither send nor listen; the socket stays open.
         """
         self.muted = self.behind = True
-        self.line.mute()
+        self.link.mute()
 
     def announce_shutdown(self, now_ms: int) -> None:
         """
@@ -240,8 +246,8 @@ class Session(WSListener):
             event = b'{"stream":"!serverShutdown","data":%b}' % event
         self.outbox += (text_header(len(event)), event)
         self.flush()
-        self._cut_ms = min(self._cut_ms, now_ms + SHUTDOWN_LEAD_MS)
-        self._ending = True
+        self._expires_ms = min(self._expires_ms, now_ms + SHUTDOWN_LEAD_MS)
+        self._shutdown_announced = True
 
     def close(self, code: int, reason: str) -> None:
         """
@@ -252,7 +258,7 @@ class Session(WSListener):
             self._transport.send_close(WSCloseCode(code), reason.encode())
             self._transport.disconnect()
 
-    def cut(self) -> None:
+    def abort(self) -> None:
         """
         End the connection without a word.
         """

@@ -29,7 +29,7 @@ class StreamKind(Enum):
     CONTRACT_INFO = auto()
 
 
-class Route(Enum):
+class StreamRoute(Enum):
     """
     The part of the exchange a connection was opened on.
     """
@@ -53,7 +53,7 @@ class StreamName(Struct, frozen=True):
     """
 
     kind: StreamKind
-    route: Route
+    route: StreamRoute
     symbol: str = ""
     period_ms: int = 0
     levels: int = 0
@@ -77,11 +77,11 @@ _CONTRACT_INFO_MS = 300_000
 _DEPTH = re.compile(r"depth(?P<levels>5|10|20)?(?:@(?P<speed>100|500)ms)?")
 _DEFAULT_DEPTH_MS = {Venue.SPOT: 1000, Venue.PERP: 250}
 _ALL_MARKET = {
-    "!bookTicker": StreamName(StreamKind.ALL_BOOK_TICKERS, Route.PUBLIC, period_ms=5000),
-    "!markPrice@arr": StreamName(StreamKind.ALL_MARK_PRICES, Route.MARKET, period_ms=3000),
-    "!markPrice@arr@1s": StreamName(StreamKind.ALL_MARK_PRICES, Route.MARKET, period_ms=1000),
+    "!bookTicker": StreamName(StreamKind.ALL_BOOK_TICKERS, StreamRoute.PUBLIC, period_ms=5000),
+    "!markPrice@arr": StreamName(StreamKind.ALL_MARK_PRICES, StreamRoute.MARKET, period_ms=3000),
+    "!markPrice@arr@1s": StreamName(StreamKind.ALL_MARK_PRICES, StreamRoute.MARKET, period_ms=1000),
     "!contractInfo": StreamName(
-        StreamKind.CONTRACT_INFO, Route.MARKET, period_ms=_CONTRACT_INFO_MS
+        StreamKind.CONTRACT_INFO, StreamRoute.MARKET, period_ms=_CONTRACT_INFO_MS
     ),
 }
 
@@ -100,8 +100,8 @@ def parse_stream(venue: Venue, name: str) -> StreamName | None:
 
 
 def _of_symbol(venue: Venue, symbol: str, feed: str) -> StreamName | None:
-    book = Route.SPOT if venue is Venue.SPOT else Route.PUBLIC
-    market = Route.SPOT if venue is Venue.SPOT else Route.MARKET
+    book = StreamRoute.SPOT if venue is Venue.SPOT else StreamRoute.PUBLIC
+    market = StreamRoute.SPOT if venue is Venue.SPOT else StreamRoute.MARKET
     match feed:
         case "bookTicker":
             return StreamName(StreamKind.BOOK_TICKER, book, symbol)
@@ -115,7 +115,7 @@ def _of_symbol(venue: Venue, symbol: str, feed: str) -> StreamName | None:
             return _depth(venue, book, symbol, feed)
 
 
-def _depth(venue: Venue, route: Route, symbol: str, feed: str) -> StreamName | None:
+def _depth(venue: Venue, route: StreamRoute, symbol: str, feed: str) -> StreamName | None:
     found = _DEPTH.fullmatch(feed)
     if found is None or (venue is Venue.SPOT and found["speed"] == "500"):
         return None
@@ -130,12 +130,16 @@ class ConnectionPath(Struct, frozen=True):
     What the URL of a WebSocket connection says.
     """
 
-    route: Route
+    route: StreamRoute
     combined: bool
     streams: tuple[str, ...]
 
 
-_ROUTES = {"public": Route.PUBLIC, "market": Route.MARKET, "private": Route.PRIVATE}
+_ROUTE_OF_PATH = {
+    "public": StreamRoute.PUBLIC,
+    "market": StreamRoute.MARKET,
+    "private": StreamRoute.PRIVATE,
+}
 
 
 def parse_path(venue: Venue, target: str) -> ConnectionPath | None:
@@ -145,10 +149,10 @@ def parse_path(venue: Venue, target: str) -> ConnectionPath | None:
     """
     path, _, query = target.partition("?")
     parts = path.strip("/").split("/")
-    route = Route.SPOT
+    route = StreamRoute.SPOT
     if venue is Venue.PERP:
-        route = _ROUTES.get(parts[0], Route.PUBLIC)
-        parts = parts[1:] if parts[0] in _ROUTES else parts
+        route = _ROUTE_OF_PATH.get(parts[0], StreamRoute.PUBLIC)
+        parts = parts[1:] if parts[0] in _ROUTE_OF_PATH else parts
     match parts:
         case ["ws", *streams]:
             return ConnectionPath(route, combined=False, streams=tuple(filter(None, streams)))

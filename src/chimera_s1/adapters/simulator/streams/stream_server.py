@@ -31,7 +31,7 @@ async def stream_server(hub: StreamHub, host: str, port: int) -> AsyncIterator[i
     rules = CONNECTION_RULES[hub.venue]
 
     def listener(request: WSUpgradeRequest) -> Session | WSUpgradeResponseWithListener | None:
-        if status := hub.refuse():
+        if status := hub.handshake_refusal():
             refusal = WSUpgradeResponse.create_error_response(HTTPStatus(status), b"refused")
             return WSUpgradeResponseWithListener(refusal, None)
         path = parse_path(hub.venue, request.path.decode())
@@ -45,16 +45,16 @@ async def stream_server(hub: StreamHub, host: str, port: int) -> AsyncIterator[i
     finally:
         server.close()
         for session in tuple(hub.sessions):
-            session.cut()
+            session.abort()
 
 
-async def tend_connections(hub: StreamHub) -> None:
+async def enforce_deadlines(hub: StreamHub) -> None:
     """
-    Pings, pong deadlines and the 24 h cut, on the exchange's clock, until cancelled.
+    Pings, pong deadlines and the 24 h abort, on the exchange's clock, until cancelled.
     """
     every_ms = CONNECTION_RULES[hub.venue].ping_every_ms
     while True:
         now_ms = hub.clock.now_ms()
-        due = [session.tend(now_ms) for session in tuple(hub.sessions)]
+        due = [session.check_deadlines(now_ms) for session in tuple(hub.sessions)]
         # A connection opened meanwhile is due no earlier than one ping interval from now.
         await hub.clock.sleep_until(min(due, default=now_ms + every_ms))

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import anyio
 
-from chimera_s1.adapters.simulator.market.market import SymbolMarket, touched_asks, touched_bids
+from chimera_s1.adapters.simulator.market.market import SymbolMarket, changed_asks, changed_bids
 from chimera_s1.adapters.simulator.market.payloads import (
-    BookTickerPress,
+    BookTickerEncoder,
     agg_trade,
     all_mark_prices,
     book_ticker_times,
@@ -28,7 +28,7 @@ Divides every push interval Binance has.
 """
 
 
-class Cadence:
+class ThrottledStreams:
     """
     Pushes what is due, every TICK_MS of local time.
     """
@@ -51,7 +51,7 @@ class Cadence:
 
 
 def _push(hub: StreamHub, tick: int) -> None:
-    hub.begin()
+    hub.begin_batch()
     now_ms = hub.clock.now_ms()
     for topic in tuple(hub.topics.values()):
         period = topic.stream.period_ms // TICK_MS
@@ -59,7 +59,7 @@ def _push(hub: StreamHub, tick: int) -> None:
         if period and (tick + topic.phase) % period == 0:
             for payload in render(hub, topic, now_ms):
                 hub.publish(topic, payload)
-    hub.end()
+    hub.end_batch()
 
 
 def render(hub: StreamHub, topic: Topic, now_ms: int) -> list[bytes]:
@@ -71,7 +71,7 @@ def render(hub: StreamHub, topic: Topic, now_ms: int) -> list[bytes]:
             return all_mark_prices(_trading(hub), now_ms)
         case StreamKind.ALL_BOOK_TICKERS:
             times = book_ticker_times(hub.venue, now_ms)
-            return [BookTickerPress(market).print(times) for market in _trading(hub)]
+            return [BookTickerEncoder(market).encode(times) for market in _trading(hub)]
         case StreamKind.CONTRACT_INFO:
             contracts = _trading(hub)
             return [contract_info(contracts[now_ms // 1000 % len(contracts)].spec, now_ms)]
@@ -97,8 +97,8 @@ def _of_symbol(kind: StreamKind, topic: Topic, market: SymbolMarket, now_ms: int
 
 def _diff(market: SymbolMarket, previous: int, now_ms: int) -> bytes:
     books = market.books_since(previous)
-    return diff_depth(market, touched_bids(books), touched_asks(books), previous, now_ms)
+    return diff_depth(market, changed_bids(books), changed_asks(books), previous, now_ms)
 
 
 def _trading(hub: StreamHub) -> list[SymbolMarket]:
-    return [market for market in hub.market.listed(hub.venue) if market.spec.trades]
+    return [market for market in hub.market.listed(hub.venue) if market.spec.is_trading]

@@ -8,7 +8,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from chimera_s1.adapters.simulator.market.market import SymbolMarket
-from chimera_s1.adapters.simulator.market.payloads import BookTickerPress
+from chimera_s1.adapters.simulator.market.payloads import BookTickerEncoder
 from chimera_s1.adapters.simulator.streams.frame_faults import Frame
 from chimera_s1.adapters.simulator.streams.frames import binary_frame, text_header
 from chimera_s1.adapters.simulator.streams.stream_names import StreamName
@@ -66,7 +66,7 @@ class Topic:
         "market",
         "name",
         "phase",
-        "press",
+        "encoder",
         "raw",
         "recent",
         "stream",
@@ -79,7 +79,7 @@ class Topic:
         self.stream = stream
         self.market = market
         self.phase = phase
-        self.press = BookTickerPress(market) if market else None
+        self.encoder = BookTickerEncoder(market) if market else None
         self.raw: list[Listener] = []
         self.combined: list[Listener] = []
         self.last_id = market.update_id if market else 0
@@ -121,7 +121,7 @@ class Topic:
         return len(listeners)
 
     @property
-    def heard(self) -> bool:
+    def has_listeners(self) -> bool:
         """
         Whether anybody listens.
         """

@@ -4,9 +4,9 @@ Faults fire as often and as long as they were told, and say what is wrong with a
 
 import pytest
 
-from chimera_s1.adapters.simulator.faults.actions import Action, Deed
+from chimera_s1.adapters.simulator.faults.actions import FaultAction, FaultKind
 from chimera_s1.adapters.simulator.faults.registry import FAULTS_MAX, FaultRegistry
-from chimera_s1.adapters.simulator.streams.frame_faults import suits
+from chimera_s1.adapters.simulator.streams.frame_faults import is_applicable
 from chimera_s1.domain.errors import InvalidValueError
 from chimera_s1.domain.identifiers import Venue
 
@@ -33,27 +33,29 @@ def faults(now: Moment) -> FaultRegistry:
     return FaultRegistry(now, lambda: 1_700_000_000_000 + round(now.ms))
 
 
-def anything(_: Action) -> bool:
+def anything(_: FaultAction) -> bool:
     return True
 
 
 def fired(faults: FaultRegistry) -> list[int]:
-    return [fault.fired for fault, _ in faults.listed()]
+    return [fault.fired for fault, _ in faults.list_faults()]
 
 
 def test_a_fault_fires_once_unless_told_otherwise(faults: FaultRegistry) -> None:
     faults.arm("GET /fapi/v1/time", "delay:5")
 
-    assert faults.take_rest(Venue.PERP, "GET", "/fapi/v1/time") == Action(Deed.DELAY, 5)
-    assert faults.take_rest(Venue.PERP, "GET", "/fapi/v1/time") is None
+    assert faults.take_request_fault(Venue.PERP, "GET", "/fapi/v1/time") == FaultAction(
+        FaultKind.DELAY, 5
+    )
+    assert faults.take_request_fault(Venue.PERP, "GET", "/fapi/v1/time") is None
     assert fired(faults) == [1]
 
 
 def test_another_request_is_left_alone(faults: FaultRegistry) -> None:
     faults.arm("GET /fapi/v1/time", "drop-before")
 
-    assert faults.take_rest(Venue.PERP, "POST", "/fapi/v1/time") is None
-    assert faults.take_rest(Venue.PERP, "GET", "/fapi/v1/ping") is None
+    assert faults.take_request_fault(Venue.PERP, "POST", "/fapi/v1/time") is None
+    assert faults.take_request_fault(Venue.PERP, "GET", "/fapi/v1/ping") is None
     assert fired(faults) == [0]
 
 
@@ -63,48 +65,58 @@ def test_times_and_duration_end_a_fault_whichever_comes_first(
     faults.arm("GET /a", "status:503", times=2, for_ms=100)
     faults.arm("GET /b", "status:503", for_ms=100)
 
-    assert all(faults.take_rest(Venue.PERP, "GET", "/a") for _ in range(2))
-    assert faults.take_rest(Venue.PERP, "GET", "/a") is None
-    assert all(faults.take_rest(Venue.PERP, "GET", "/b") for _ in range(5))
+    assert all(faults.take_request_fault(Venue.PERP, "GET", "/a") for _ in range(2))
+    assert faults.take_request_fault(Venue.PERP, "GET", "/a") is None
+    assert all(faults.take_request_fault(Venue.PERP, "GET", "/b") for _ in range(5))
     now.ms = 100
-    assert faults.take_rest(Venue.PERP, "GET", "/b") is None
-    assert [live for _, live in faults.listed()] == [False, False]
+    assert faults.take_request_fault(Venue.PERP, "GET", "/b") is None
+    assert [live for _, live in faults.list_faults()] == [False, False]
 
 
 def test_a_stall_counts_once_and_lasts(faults: FaultRegistry, now: Moment) -> None:
     faults.arm("ws:spot", "stall", for_ms=1000)
 
-    assert all(faults.take_frame(Venue.SPOT, "btcusdt@bookTicker", anything) for _ in range(3))
+    assert all(
+        faults.take_frame_fault(Venue.SPOT, "btcusdt@bookTicker", anything) for _ in range(3)
+    )
     assert fired(faults) == [1]
     now.ms = 1000
-    assert not faults.frames_touched(Venue.SPOT)
+    assert not faults.has_frame_faults(Venue.SPOT)
 
 
 def test_a_stream_fault_touches_its_stream_only(faults: FaultRegistry) -> None:
     faults.arm("ws:perp:btcusdt@depth@100ms", "gap")
 
-    assert faults.frames_touched(Venue.PERP)
-    assert not faults.frames_touched(Venue.SPOT)
-    assert faults.take_frame(Venue.PERP, "btcusdt@bookTicker", anything) is None
-    assert faults.take_frame(Venue.PERP, "btcusdt@depth@100ms", anything) == Action(Deed.GAP)
+    assert faults.has_frame_faults(Venue.PERP)
+    assert not faults.has_frame_faults(Venue.SPOT)
+    assert faults.take_frame_fault(Venue.PERP, "btcusdt@bookTicker", anything) is None
+    assert faults.take_frame_fault(Venue.PERP, "btcusdt@depth@100ms", anything) == FaultAction(
+        FaultKind.GAP
+    )
 
 
 def test_a_fault_waits_for_a_frame_it_suits(faults: FaultRegistry) -> None:
     faults.arm("ws:spot", "late:50")
     timeless, timed = b'{"u":1}', b'{"E":1}'
 
-    assert faults.take_frame(Venue.SPOT, "x", lambda action: suits(action, timeless)) is None
-    assert faults.take_frame(Venue.SPOT, "x", lambda action: suits(action, timed)) is not None
+    assert (
+        faults.take_frame_fault(Venue.SPOT, "x", lambda action: is_applicable(action, timeless))
+        is None
+    )
+    assert (
+        faults.take_frame_fault(Venue.SPOT, "x", lambda action: is_applicable(action, timed))
+        is not None
+    )
     assert fired(faults) == [1]
 
 
 def test_a_whole_venue_refuses_and_no_other(faults: FaultRegistry) -> None:
     faults.arm("ws:spot", "refuse", times=2)
 
-    assert faults.take_handshake(Venue.PERP) is None
-    assert [faults.take_handshake(Venue.SPOT) for _ in range(3)] == [
-        Action(Deed.REFUSE, 503),
-        Action(Deed.REFUSE, 503),
+    assert faults.take_handshake_fault(Venue.PERP) is None
+    assert [faults.take_handshake_fault(Venue.SPOT) for _ in range(3)] == [
+        FaultAction(FaultKind.REFUSE, 503),
+        FaultAction(FaultKind.REFUSE, 503),
         None,
     ]
 
@@ -112,8 +124,8 @@ def test_a_whole_venue_refuses_and_no_other(faults: FaultRegistry) -> None:
 def test_every_request_of_a_venue_can_be_meant(faults: FaultRegistry) -> None:
     faults.arm("rest:perp", "status:502", times=2)
 
-    assert faults.take_rest(Venue.SPOT, "GET", "/api/v3/time") is None
-    assert all(faults.take_rest(Venue.PERP, "GET", path) for path in ("/a", "/b"))
+    assert faults.take_request_fault(Venue.SPOT, "GET", "/api/v3/time") is None
+    assert all(faults.take_request_fault(Venue.PERP, "GET", path) for path in ("/a", "/b"))
 
 
 def test_the_times_of_firing_are_kept(faults: FaultRegistry, now: Moment) -> None:
@@ -121,7 +133,7 @@ def test_the_times_of_firing_are_kept(faults: FaultRegistry, now: Moment) -> Non
     assert (fault.first_fired_ms, fault.last_fired_ms) == (None, None)
 
     for now.ms in (5, 9):
-        faults.take_rest(Venue.PERP, "GET", "/a")
+        faults.take_request_fault(Venue.PERP, "GET", "/a")
 
     assert (fault.first_fired_ms, fault.last_fired_ms) == (1_700_000_000_005, 1_700_000_000_009)
 
@@ -130,7 +142,7 @@ def test_one_fault_can_be_cleared_alone(faults: FaultRegistry) -> None:
     first, second = faults.arm("ws:spot", "stall"), faults.arm("ws:perp", "stall")
 
     assert faults.clear(first.id) == 1
-    assert [fault.id for fault, _ in faults.listed()] == [second.id]
+    assert [fault.id for fault, _ in faults.list_faults()] == [second.id]
     assert faults.clear(first.id) == 0
 
 
@@ -138,8 +150,8 @@ def test_clearing_forgets_all(faults: FaultRegistry) -> None:
     faults.arm("ws:spot", "stall")
 
     assert faults.clear() == 1
-    assert not faults.frames_touched(Venue.SPOT)
-    assert faults.listed() == []
+    assert not faults.has_frame_faults(Venue.SPOT)
+    assert faults.list_faults() == []
 
 
 @pytest.mark.parametrize(
@@ -180,7 +192,7 @@ def test_a_bad_fault_is_refused_with_what_is_allowed(
         faults.arm(on, do)
 
     assert named in str(caught.value)
-    assert faults.listed() == []
+    assert faults.list_faults() == []
 
 
 def test_the_list_of_faults_is_bounded(faults: FaultRegistry) -> None:
@@ -194,9 +206,9 @@ def test_the_list_of_faults_is_bounded(faults: FaultRegistry) -> None:
 def test_an_ended_fault_makes_room_for_a_new_one(faults: FaultRegistry) -> None:
     for n in range(FAULTS_MAX):
         faults.arm(f"GET /{n}", "status:503")
-    faults.take_rest(Venue.PERP, "GET", "/7")
+    faults.take_request_fault(Venue.PERP, "GET", "/7")
 
     faults.arm("ws:spot", "gap")
 
-    assert len(faults.listed()) == FAULTS_MAX
-    assert "GET /7" not in {fault.on for fault, _ in faults.listed()}
+    assert len(faults.list_faults()) == FAULTS_MAX
+    assert "GET /7" not in {fault.on for fault, _ in faults.list_faults()}

@@ -71,7 +71,7 @@ class Played:
 
     @property
     def armed(self) -> list[str]:
-        return [fault.do for fault, _ in self.faults.listed()]
+        return [fault.do for fault, _ in self.faults.list_faults()]
 
 
 @pytest.fixture
@@ -84,14 +84,14 @@ async def played() -> AsyncIterator[Played]:
 
 
 async def test_each_step_is_armed_when_its_time_has_come(played: Played) -> None:
-    playing = played.player.start(parse_scenario(MORNING))
+    run = played.player.start(parse_scenario(MORNING))
 
     await played.clock.until_slept_on()
-    assert (played.armed, playing.over) == (["stall"], False)
+    assert (played.armed, run.finished) == (["stall"], False)
     await played.clock.advance(20)
     await anyio.wait_all_tasks_blocked()
-    assert (played.armed, playing.over) == (["stall", "close:1012"], True)
-    assert playing.faults == [1, 2]
+    assert (played.armed, run.finished) == (["stall", "close:1012"], True)
+    assert run.faults == [1, 2]
 
 
 async def test_one_scenario_at_a_time_and_again_when_it_is_over(played: Played) -> None:
@@ -106,7 +106,7 @@ async def test_one_scenario_at_a_time_and_again_when_it_is_over(played: Played) 
 
 
 async def test_a_stopped_scenario_leaves_out_the_rest(played: Played) -> None:
-    playing = played.player.start(parse_scenario(MORNING))
+    run = played.player.start(parse_scenario(MORNING))
     await played.clock.until_slept_on()
 
     assert played.player.stop() == 1
@@ -114,7 +114,7 @@ async def test_a_stopped_scenario_leaves_out_the_rest(played: Played) -> None:
     await anyio.wait_all_tasks_blocked()
 
     assert played.armed == ["stall"]
-    assert playing.over
+    assert run.finished
     assert played.player.stop() == 0
 
 
@@ -124,17 +124,17 @@ async def test_a_step_that_cannot_be_armed_does_not_end_the_rest(
     for _ in range(FAULTS_MAX):
         played.faults.arm("ws:spot", "gap")
 
-    playing = played.player.start(Scenario((Step(on="ws:spot", do="stall"),)))
+    run = played.player.start(Scenario((Step(on="ws:spot", do="stall"),)))
     await anyio.wait_all_tasks_blocked()
 
-    assert (playing.faults, playing.over) == ([None], True)
+    assert (run.faults, run.finished) == ([None], True)
     assert "DELETE /sim/faults first" in caplog.text
 
 
 async def test_the_first_scenario_waits_for_a_listener(played: Played) -> None:
     subscribed = anyio.Event()
     async with anyio.create_task_group() as tasks:
-        start = played.player.start_with_the_first_listener
+        start = played.player.start_on_first_subscription
         tasks.start_soon(start, parse_scenario(MORNING), subscribed)
         await anyio.wait_all_tasks_blocked()
         assert played.armed == []

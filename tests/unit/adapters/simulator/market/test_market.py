@@ -14,14 +14,14 @@ from chimera_s1.adapters.simulator.market.market import (
     SymbolMarket,
     asks_of,
     bids_of,
+    changed_asks,
+    changed_bids,
     price_path,
-    touched_asks,
-    touched_bids,
 )
-from chimera_s1.adapters.simulator.market.symbols import SymbolSpec, fixed, listed_symbols
+from chimera_s1.adapters.simulator.market.symbols import SymbolSpec, build_symbols, format_fixed
 from chimera_s1.domain.identifiers import Venue
 
-SPECS = listed_symbols(30)
+SPECS = build_symbols(30)
 specs = st.sampled_from(SPECS)
 seeds = st.integers(min_value=0, max_value=2**32)
 
@@ -91,7 +91,7 @@ def test_a_diff_makes_any_snapshot_on_its_way_the_last_book(
 
     passed = market.books_since(before)
 
-    for side, touched in ((bids_of, touched_bids), (asks_of, touched_asks)):
+    for side, touched in ((bids_of, changed_bids), (asks_of, changed_asks)):
         local = dict(side(snapshot, BOOK_LEVELS)) | dict(touched(passed))
         levels = {price: steps for price, steps in local.items() if steps}
         assert levels == dict(side(last, BOOK_LEVELS))
@@ -119,7 +119,7 @@ def test_update_ids_start_higher_after_a_restart() -> None:
 
 @given(value=st.integers(min_value=0, max_value=10**15), decimals=st.integers(0, 10))
 def test_prices_are_printed_with_all_their_decimals(value: int, decimals: int) -> None:
-    text = fixed(value, decimals)
+    text = format_fixed(value, decimals)
 
     assert int(text.replace(".", "")) == value
     assert len(text.partition(".")[2]) == decimals
@@ -129,9 +129,9 @@ def test_a_number_of_symbols_is_that_many_on_each_venue() -> None:
     for venue in Venue:
         names = [
             spec.symbol
-            for spec in listed_symbols(300)
+            for spec in build_symbols(300)
             if spec.venue is venue
-            and spec.trades
+            and spec.is_trading
             and spec.quote == "USDT"
             and spec.contract_type == "PERPETUAL"
         ]

@@ -10,7 +10,7 @@ import pytest
 
 from chimera_s1.adapters.simulator.market.market import Market, SymbolMarket
 from chimera_s1.adapters.simulator.market.payloads import (
-    BookTickerPress,
+    BookTickerEncoder,
     agg_trade,
     all_mark_prices,
     book_ticker_times,
@@ -19,11 +19,11 @@ from chimera_s1.adapters.simulator.market.payloads import (
     mark_price,
     partial_depth,
 )
-from chimera_s1.adapters.simulator.market.symbols import listed_symbols
+from chimera_s1.adapters.simulator.market.symbols import build_symbols
 from chimera_s1.domain.identifiers import Venue
 
 NOW = 1_772_514_460_893
-MARKET = Market(listed_symbols(3), 1, 1_772_514_000_000)
+MARKET = Market(build_symbols(3), 1, 1_772_514_000_000)
 DECIMAL = re.compile(r"-?\d+(\.\d+)?")
 
 SPOT_BOOK_TICKER = (
@@ -81,7 +81,7 @@ def shape(value: Any) -> Any:
 
 
 def book_ticker(venue: Venue) -> bytes:
-    return BookTickerPress(market(venue)).print(book_ticker_times(venue, NOW))
+    return BookTickerEncoder(market(venue)).encode(book_ticker_times(venue, NOW))
 
 
 def diff(venue: Venue) -> bytes:
@@ -131,7 +131,7 @@ def test_spot_diffs_chain_by_first_id_and_futures_diffs_by_previous_id() -> None
 
 
 def test_all_mark_prices_come_in_two_messages_with_tradfi_apart() -> None:
-    listed = [each for each in MARKET.listed(Venue.PERP) if each.spec.trades]
+    listed = [each for each in MARKET.listed(Venue.PERP) if each.spec.is_trading]
 
     crypto, tradfi = (orjson.loads(frame) for frame in all_mark_prices(listed, NOW))
 

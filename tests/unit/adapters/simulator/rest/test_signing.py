@@ -9,7 +9,7 @@ import pytest
 from chimera_s1.adapters.simulator.config import DEMO_KEY, ApiKey
 from chimera_s1.adapters.simulator.rest.replies import BinanceError
 from chimera_s1.adapters.simulator.rest.signing import (
-    SentRequest,
+    RawRequest,
     SignedRequest,
     signature_of,
     verify,
@@ -22,15 +22,15 @@ ORDER = b"side=BUY&type=LIMIT&timeInForce=GTC&quantity=1&price=0.1&recvWindow=50
 TIMED = ORDER + b"&timestamp=%d" % AT
 
 
-def sent(query: bytes = b"", body: bytes = b"", key: str = KEY.key, at: int = AT) -> SentRequest:
-    return SentRequest(key, query, body, at)
+def sent(query: bytes = b"", body: bytes = b"", key: str = KEY.key, at: int = AT) -> RawRequest:
+    return RawRequest(key, query, body, at)
 
 
 def signed(payload: bytes) -> bytes:
     return b"&signature=" + signature_of(SECRET, payload).encode()
 
 
-def refusal(request: SentRequest) -> tuple[int, int]:
+def refusal(request: RawRequest) -> tuple[int, int]:
     with pytest.raises(BinanceError) as caught:
         verify(request, KEY)
     return caught.value.code, caught.value.status
@@ -126,7 +126,7 @@ def test_any_other_signature_is_refused(query: bytes, body: bytes) -> None:
     ],
 )
 def test_what_is_missing_or_illegal_is_said(
-    request_sent: SentRequest, expected: tuple[int, int]
+    request_sent: RawRequest, expected: tuple[int, int]
 ) -> None:
     assert refusal(request_sent) == expected
 

@@ -7,9 +7,9 @@ import pytest
 
 from chimera_s1.adapters.simulator.streams.control_messages import (
     STREAMS_MAX,
-    Answer,
-    Changes,
-    answer,
+    ControlReply,
+    SubscriptionChanges,
+    reply_to,
 )
 
 UNKNOWN_METHOD = (
@@ -19,8 +19,10 @@ UNKNOWN_METHOD = (
 )
 
 
-def ask(text: bytes, subscribed: list[str] | None = None, *, combined: bool = False) -> Answer:
-    return answer(text, subscribed=subscribed or [], combined=combined)
+def ask(
+    text: bytes, subscribed: list[str] | None = None, *, combined: bool = False
+) -> ControlReply:
+    return reply_to(text, subscribed=subscribed or [], combined=combined)
 
 
 @pytest.mark.parametrize(
@@ -58,27 +60,27 @@ def ask(text: bytes, subscribed: list[str] | None = None, *, combined: bool = Fa
     ],
 )
 def test_mistakes_get_the_documented_error(request_text: bytes, reply: bytes) -> None:
-    answered = ask(request_text)
+    answer = ask(request_text)
 
-    assert answered.reply == reply
-    assert answered.changes == Changes()
-    assert not answered.close
+    assert answer.reply == reply
+    assert answer.changes == SubscriptionChanges()
+    assert not answer.close
 
 
 @pytest.mark.parametrize("identity", [1, "Ab-9", None])
 def test_subscribing_is_acknowledged_whatever_the_name(identity: object) -> None:
     text = orjson.dumps({"method": "SUBSCRIBE", "params": ["nonsense"], "id": identity})
 
-    answered = ask(text)
+    reply = ask(text)
 
-    assert orjson.loads(answered.reply) == {"result": None, "id": identity}
-    assert answered.changes.subscribe == ("nonsense",)
+    assert orjson.loads(reply.reply) == {"result": None, "id": identity}
+    assert reply.changes.subscribe == ("nonsense",)
 
 
 def test_subscriptions_are_listed() -> None:
-    answered = ask(b'{"method":"LIST_SUBSCRIPTIONS","id":3}', ["a@b"])
+    reply = ask(b'{"method":"LIST_SUBSCRIPTIONS","id":3}', ["a@b"])
 
-    assert answered.reply == b'{"result":["a@b"],"id":3}'
+    assert reply.reply == b'{"result":["a@b"],"id":3}'
 
 
 def test_the_combined_property_is_set_and_read() -> None:

@@ -6,8 +6,8 @@ import pytest
 
 from chimera_s1.adapters.simulator.streams.stream_names import (
     ConnectionPath,
-    Route,
     StreamKind,
+    StreamRoute,
     parse_path,
     parse_stream,
 )
@@ -19,23 +19,23 @@ SPOT, PERP = Venue.SPOT, Venue.PERP
 @pytest.mark.parametrize(
     ("venue", "name", "expected"),
     [
-        (SPOT, "btcusdt@bookTicker", (StreamKind.BOOK_TICKER, Route.SPOT, 0, 0)),
-        (SPOT, "btcusdt@depth5", (StreamKind.PARTIAL_DEPTH, Route.SPOT, 1000, 5)),
-        (SPOT, "btcusdt@depth20@100ms", (StreamKind.PARTIAL_DEPTH, Route.SPOT, 100, 20)),
-        (SPOT, "btcusdt@depth", (StreamKind.DIFF_DEPTH, Route.SPOT, 1000, 0)),
-        (SPOT, "btcusdt@aggTrade", (StreamKind.AGG_TRADE, Route.SPOT, 100, 0)),
-        (PERP, "btcusdt@bookTicker", (StreamKind.BOOK_TICKER, Route.PUBLIC, 0, 0)),
-        (PERP, "btcusdt@depth10", (StreamKind.PARTIAL_DEPTH, Route.PUBLIC, 250, 10)),
-        (PERP, "btcusdt@depth@500ms", (StreamKind.DIFF_DEPTH, Route.PUBLIC, 500, 0)),
-        (PERP, "btcusdt@aggTrade", (StreamKind.AGG_TRADE, Route.MARKET, 100, 0)),
-        (PERP, "btcusdt@markPrice", (StreamKind.MARK_PRICE, Route.MARKET, 3000, 0)),
-        (PERP, "btcusdt@markPrice@1s", (StreamKind.MARK_PRICE, Route.MARKET, 1000, 0)),
-        (PERP, "!bookTicker", (StreamKind.ALL_BOOK_TICKERS, Route.PUBLIC, 5000, 0)),
-        (PERP, "!markPrice@arr@1s", (StreamKind.ALL_MARK_PRICES, Route.MARKET, 1000, 0)),
+        (SPOT, "btcusdt@bookTicker", (StreamKind.BOOK_TICKER, StreamRoute.SPOT, 0, 0)),
+        (SPOT, "btcusdt@depth5", (StreamKind.PARTIAL_DEPTH, StreamRoute.SPOT, 1000, 5)),
+        (SPOT, "btcusdt@depth20@100ms", (StreamKind.PARTIAL_DEPTH, StreamRoute.SPOT, 100, 20)),
+        (SPOT, "btcusdt@depth", (StreamKind.DIFF_DEPTH, StreamRoute.SPOT, 1000, 0)),
+        (SPOT, "btcusdt@aggTrade", (StreamKind.AGG_TRADE, StreamRoute.SPOT, 100, 0)),
+        (PERP, "btcusdt@bookTicker", (StreamKind.BOOK_TICKER, StreamRoute.PUBLIC, 0, 0)),
+        (PERP, "btcusdt@depth10", (StreamKind.PARTIAL_DEPTH, StreamRoute.PUBLIC, 250, 10)),
+        (PERP, "btcusdt@depth@500ms", (StreamKind.DIFF_DEPTH, StreamRoute.PUBLIC, 500, 0)),
+        (PERP, "btcusdt@aggTrade", (StreamKind.AGG_TRADE, StreamRoute.MARKET, 100, 0)),
+        (PERP, "btcusdt@markPrice", (StreamKind.MARK_PRICE, StreamRoute.MARKET, 3000, 0)),
+        (PERP, "btcusdt@markPrice@1s", (StreamKind.MARK_PRICE, StreamRoute.MARKET, 1000, 0)),
+        (PERP, "!bookTicker", (StreamKind.ALL_BOOK_TICKERS, StreamRoute.PUBLIC, 5000, 0)),
+        (PERP, "!markPrice@arr@1s", (StreamKind.ALL_MARK_PRICES, StreamRoute.MARKET, 1000, 0)),
     ],
 )
 def test_a_stream_has_one_meaning(
-    venue: Venue, name: str, expected: tuple[StreamKind, Route, int, int]
+    venue: Venue, name: str, expected: tuple[StreamKind, StreamRoute, int, int]
 ) -> None:
     stream = parse_stream(venue, name)
 
@@ -65,22 +65,30 @@ def test_misspelt_streams_mean_nothing(venue: Venue, name: str) -> None:
 @pytest.mark.parametrize(
     ("venue", "target", "expected"),
     [
-        (SPOT, "/ws", ConnectionPath(Route.SPOT, combined=False, streams=())),
-        (SPOT, "/ws/a@x/b@y", ConnectionPath(Route.SPOT, combined=False, streams=("a@x", "b@y"))),
-        (SPOT, "/stream", ConnectionPath(Route.SPOT, combined=True, streams=())),
+        (SPOT, "/ws", ConnectionPath(StreamRoute.SPOT, combined=False, streams=())),
+        (
+            SPOT,
+            "/ws/a@x/b@y",
+            ConnectionPath(StreamRoute.SPOT, combined=False, streams=("a@x", "b@y")),
+        ),
+        (SPOT, "/stream", ConnectionPath(StreamRoute.SPOT, combined=True, streams=())),
         (
             SPOT,
             "/stream?timeUnit=x&streams=a%40x/b@y",
-            ConnectionPath(Route.SPOT, combined=True, streams=("a@x", "b@y")),
+            ConnectionPath(StreamRoute.SPOT, combined=True, streams=("a@x", "b@y")),
         ),
-        (PERP, "/public/ws", ConnectionPath(Route.PUBLIC, combined=False, streams=())),
+        (PERP, "/public/ws", ConnectionPath(StreamRoute.PUBLIC, combined=False, streams=())),
         (
             PERP,
             "/market/stream?streams=a@x",
-            ConnectionPath(Route.MARKET, combined=True, streams=("a@x",)),
+            ConnectionPath(StreamRoute.MARKET, combined=True, streams=("a@x",)),
         ),
-        (PERP, "/private/ws/key", ConnectionPath(Route.PRIVATE, combined=False, streams=("key",))),
-        (PERP, "/ws/a@x", ConnectionPath(Route.PUBLIC, combined=False, streams=("a@x",))),
+        (
+            PERP,
+            "/private/ws/key",
+            ConnectionPath(StreamRoute.PRIVATE, combined=False, streams=("key",)),
+        ),
+        (PERP, "/ws/a@x", ConnectionPath(StreamRoute.PUBLIC, combined=False, streams=("a@x",))),
         (SPOT, "/public/ws", None),
         (SPOT, "/", None),
         (PERP, "/other/ws", None),
