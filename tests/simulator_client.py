@@ -1,6 +1,4 @@
-"""
-A bare WebSocket and HTTP client of the simulator: it sends and shows what is on the wire.
-"""
+"""A bare WebSocket and HTTP client of the simulator: it sends and shows what is on the wire."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -15,61 +13,46 @@ PATIENCE_S = 20
 
 
 class StreamConnection:
-    """
-    One open stream connection. Pings are shown, and answered only by whoever calls `pong`.
-    """
+    """One open stream connection. Pings are shown, and answered only by whoever calls `pong`."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self.socket = socket
         self._next_id = 0
 
     def pause_reading(self) -> None:
-        """
-        Read nothing from the network any more.
-        """
+        """Read nothing from the network any more."""
         connection = self.socket._response.connection
         assert connection is not None
         assert connection.transport is not None
         connection.transport.pause_reading()
 
     async def receive_frame(self) -> aiohttp.WSMessage:
-        """
-        The next frame, whatever it is.
-        """
+        """The next frame, whatever it is."""
         with anyio.fail_after(PATIENCE_S):
             return await self.socket.receive()
 
     async def receive_text(self) -> str:
-        """
-        The next text frame.
-        """
+        """The next text frame."""
         while (frame := await self.receive_frame()).type is not WSMsgType.TEXT:
             assert frame.type in {WSMsgType.PING, WSMsgType.PONG}, frame
         return str(frame.data)
 
     async def receive_message(self) -> Any:
-        """
-        The next JSON message.
-        """
+        """The next JSON message."""
         return orjson.loads(await self.receive_text())
 
     async def close_code(self) -> int:
-        """
-        The code of the close frame, after whatever comes before it; 1006 without one.
-        """
+        """The code of the close frame, after whatever comes before it; 1006 without one."""
         while (frame := await self.receive_frame()).type not in {WSMsgType.CLOSE, WSMsgType.CLOSED}:
             assert frame.type is not WSMsgType.ERROR
         return int(self.socket.close_code or 0)
 
     async def send(self, request: Any) -> None:
-        """
-        Send a JSON message, or a text as it is.
-        """
+        """Send a JSON message, or a text as it is."""
         await self.socket.send_str(request if isinstance(request, str) else _dumps(request))
 
     async def request(self, method: str, params: Any = None) -> tuple[Any, list[Any]]:
-        """
-        Send a control message.
+        """Send a control message.
 
         Returns:
             Its reply, and the market data that came before it.
@@ -84,9 +67,7 @@ class StreamConnection:
 
 
 class SimulatorClient:
-    """
-    Everything a test does to one running simulator.
-    """
+    """Everything a test does to one running simulator."""
 
     def __init__(self, session: aiohttp.ClientSession, urls: dict[str, str]) -> None:
         self.session = session
@@ -94,9 +75,7 @@ class SimulatorClient:
 
     @asynccontextmanager
     async def connect(self, venue: str, path: str) -> AsyncIterator[StreamConnection]:
-        """
-        A connection to `path` of the stream port of *venue*.
-        """
+        """A connection to `path` of the stream port of *venue*."""
         url = self.urls[f"{venue}_ws_url"] + path
         async with self.session.ws_connect(
             url,
@@ -107,18 +86,14 @@ class SimulatorClient:
             yield StreamConnection(socket)
 
     async def rest(self, venue: str, path: str) -> tuple[int, Any, dict[str, str]]:
-        """
-        Status, parsed body and headers of a GET.
-        """
+        """Status, parsed body and headers of a GET."""
         url = self.urls[f"{venue}_rest_url"] + path
         with anyio.fail_after(PATIENCE_S):
             async with self.session.get(url) as response:
                 return response.status, await response.json(), dict(response.headers)
 
     async def control(self, method: str, path: str, body: Any = None) -> tuple[int, Any]:
-        """
-        Status and parsed body of a control plane request.
-        """
+        """Status and parsed body of a control plane request."""
         data = None if body is None else body if isinstance(body, bytes) else _dumps(body)
         url = self.urls["control_url"] + path
         with anyio.fail_after(PATIENCE_S):
@@ -126,25 +101,19 @@ class SimulatorClient:
                 return response.status, await response.json()
 
     async def arm(self, on: str, do: str, **limits: int) -> None:
-        """
-        Arm a fault.
-        """
+        """Arm a fault."""
         status, answer = await self.control("POST", "/sim/faults", {"on": on, "do": do, **limits})
         assert status == 201, answer
 
     async def fired(self) -> list[int]:
-        """
-        How often each armed fault fired.
-        """
+        """How often each armed fault fired."""
         _, answer = await self.control("GET", "/sim/faults")
         return [fault["fired"] for fault in answer["faults"]]
 
 
 @asynccontextmanager
 async def simulator_client(urls: dict[str, str]) -> AsyncIterator[SimulatorClient]:
-    """
-    A client of the simulator at *urls*.
-    """
+    """A client of the simulator at *urls*."""
     async with aiohttp.ClientSession() as session:
         # aiohttp sends a GET again when its connection drops; a fault must be seen.
         session._retry_connection = False

@@ -1,8 +1,7 @@
-"""
-Signed requests to the simulator, as Binance's documentation says to write them.
+"""Signed requests to the simulator, as Binance's documentation says to write them.
 
-    async with trader(tasks) as account:
-        status, body = await account.transfer("MAIN_UMFUTURE", "25")
+async with trader(tasks) as account:
+    status, body = await account.transfer("MAIN_UMFUTURE", "25")
 """
 
 import hashlib
@@ -28,14 +27,11 @@ _CLOCK = SystemClock()
 
 
 class Account:
-    """
-    Somebody with an API key.
+    """Somebody with an API key.
 
     Attributes:
         sim: The control plane.
-
         offset_ms: Exchange time minus local time, as this client believes it to be.
-
         headers: Of the last reply.
     """
 
@@ -50,30 +46,22 @@ class Account:
 
     @property
     def now_ms(self) -> int:
-        """
-        Exchange time.
-        """
+        """Exchange time."""
         return _CLOCK.now_ms() + self.offset_ms
 
     def signed(self, **parameters: Any) -> str:
-        """
-        The parameters, then the time, then the signature.
-        """
+        """The parameters, then the time, then the signature."""
         payload = urlencode({**parameters, "timestamp": parameters.get("timestamp", self.now_ms)})
         return f"{payload}&signature={self.signature(payload)}"
 
     def signature(self, payload: str) -> str:
-        """
-        Of *payload*.
-        """
+        """Of *payload*."""
         return hmac.new(self.secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
 
     async def send(
         self, method: str, path: str, query: str = "", body: str = ""
     ) -> tuple[int, Any]:
-        """
-        Status and parsed body of a request, sent byte for byte as it is given.
-        """
+        """Status and parsed body of a request, sent byte for byte as it is given."""
         url = self.sim.urls[_HOSTS[path.split("/")[1]]] + path + (f"?{query}" if query else "")
         headers = {"X-MBX-APIKEY": self.key} if self.key else {}
         if body:
@@ -87,24 +75,18 @@ class Account:
                 return reply.status, msgspec.json.decode(content) if content else None
 
     async def get(self, path: str, **parameters: Any) -> tuple[int, Any]:
-        """
-        A signed GET.
-        """
+        """A signed GET."""
         return await self.send("GET", path, self.signed(**parameters))
 
     async def rows(self, direction: str, **parameters: Any) -> list[dict[str, Any]]:
-        """
-        What the wallet's history shows.
-        """
+        """What the wallet's history shows."""
         status, body = await self.get(TRANSFER, type=direction, **parameters)
         assert status == 200, body
         rows: list[dict[str, Any]] = body["rows"]
         return rows
 
     async def income(self, **parameters: Any) -> list[dict[str, Any]]:
-        """
-        What the futures income shows.
-        """
+        """What the futures income shows."""
         status, rows = await self.get("/fapi/v1/income", incomeType="TRANSFER", **parameters)
         assert status == 200, rows
         found: list[dict[str, Any]] = rows
@@ -113,47 +95,35 @@ class Account:
     async def transfer(
         self, direction: str = "MAIN_UMFUTURE", amount: str = "25", **more: Any
     ) -> tuple[int, Any]:
-        """
-        A transfer of USDT, its parameters in the body.
-        """
+        """A transfer of USDT, its parameters in the body."""
         parameters = {"type": direction, "asset": "USDT", "amount": amount, **more}
         return await self.send("POST", TRANSFER, body=self.signed(**parameters))
 
     async def set(self, **behaviour: Any) -> Any:
-        """
-        `POST /sim/wallet`.
-        """
+        """`POST /sim/wallet`."""
         status, view = await self.sim.control("POST", "/sim/wallet", behaviour)
         assert status == 200, view
         return view
 
     async def move_clock(self, offset_ms: int) -> None:
-        """
-        Let the exchange's clock run ahead by so much, and know it.
-        """
+        """Let the exchange's clock run ahead by so much, and know it."""
         await self.sim.control("POST", "/sim/clock", {"offset_ms": offset_ms})
         self.offset_ms = offset_ms
 
     async def moved(self) -> list[str]:
-        """
-        The amounts that really moved.
-        """
+        """The amounts that really moved."""
         _, books = await self.sim.control("GET", "/sim/transfers")
         return [each["amount"] for each in books["transfers"]]
 
     async def balances(self) -> list[str]:
-        """
-        What is in spot, in futures and in between.
-        """
+        """What is in spot, in futures and in between."""
         _, amounts = await self.sim.control("GET", "/sim/balances")
         return [amounts[name]["USDT"] for name in ("spot", "futures", "in_transit")]
 
 
 @asynccontextmanager
 async def trader(tasks: TaskGroup) -> AsyncIterator[Account]:
-    """
-    A simulator of its own, with an account that has 10,000 USDT in either wallet.
-    """
+    """A simulator of its own, with an account that has 10,000 USDT in either wallet."""
     addresses = await tasks.start(Simulator(SimulatorConfig(symbols=1), _CLOCK).run)
     async with simulator_client(msgspec.structs.asdict(addresses)) as sim:
         yield Account(sim)

@@ -1,5 +1,4 @@
-"""
-Clients nobody here wrote read the simulator with nothing changed but addresses.
+"""Clients nobody here wrote read the simulator with nothing changed but addresses.
 
 Binance's own SDKs and ccxt decide whether the simulator speaks Binance: they parse every reply into
 their own types, or fail.
@@ -65,9 +64,7 @@ async def exchange(simulator: ChimeraProcess) -> AsyncIterator[Any]:
 
 
 async def called(method: Callable[..., Any], **parameters: Any) -> Any:
-    """
-    The SDKs' REST methods block; what they parsed out of the reply.
-    """
+    """The SDKs' REST methods block; what they parsed out of the reply."""
     with anyio.fail_after(PATIENCE_S):
         response = await anyio.to_thread.run_sync(lambda: method(**parameters))
     data = response.data()
@@ -75,9 +72,7 @@ async def called(method: Callable[..., Any], **parameters: Any) -> Any:
 
 
 async def first_message(subscribing: Awaitable[Any]) -> Any:
-    """
-    What the SDK's callback is handed first.
-    """
+    """What the SDK's callback is handed first."""
     send, receive = anyio.create_memory_object_stream[Any](10_000)
     with anyio.fail_after(PATIENCE_S), send, receive:
         handle = await subscribing
@@ -192,9 +187,7 @@ async def test_ccxt_reads_markets_and_books(exchange: Any) -> None:
 
 @pytest.mark.parametrize("symbol", ["BTC/USDT", "BTC/USDT:USDT"])
 async def test_ccxt_keeps_a_local_book(exchange: Any, symbol: str) -> None:
-    """
-    Snapshot and diffs chain: ccxt raises on the first gap.
-    """
+    """Snapshot and diffs chain: ccxt raises on the first gap."""
     with anyio.fail_after(PATIENCE_S):
         tickers = await exchange.watch_bids_asks([symbol])
         book = await exchange.watch_order_book(symbol)

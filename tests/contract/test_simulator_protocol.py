@@ -1,6 +1,4 @@
-"""
-The simulator keeps Binance's connection rules: routes, silence, limits, pings, the 24 h cut.
-"""
+"""The simulator keeps Binance's connection rules: routes, silence, limits, pings, the 24 h cut."""
 
 from collections.abc import AsyncIterator
 from itertools import pairwise
@@ -65,9 +63,7 @@ async def test_the_combined_property_switches_the_shape(sim: SimulatorClient) ->
 async def test_wrong_streams_are_acknowledged_and_silent(
     sim: SimulatorClient, path: str, heard: str, silent: str
 ) -> None:
-    """
-    The neighbour on the same connection delivers three times; the wrong one never does.
-    """
+    """The neighbour on the same connection delivers three times; the wrong one never does."""
     async with sim.connect("perp", path) as wire:
         first, before = await wire.request("SUBSCRIBE", [silent])
         second, between = await wire.request("SUBSCRIBE", [heard])
@@ -109,9 +105,7 @@ async def test_other_paths_are_not_found(sim: SimulatorClient, venue: str, path:
 
 
 async def test_both_error_shapes(sim: SimulatorClient) -> None:
-    """
-    Flat for a mistake in a message, nested for one stream too many, and the latter closes.
-    """
+    """Flat for a mistake in a message, nested for one stream too many, and the latter closes."""
     names = [f"sim{n:04d}usdt@depth20" for n in range(1, 1025)]
     async with sim.connect("perp", "/private/ws") as wire:
         await wire.send("{")
@@ -163,9 +157,7 @@ async def test_a_client_ping_is_answered_with_its_payload(sim: SimulatorClient) 
 async def test_pings_keep_the_rhythm_of_the_exchange_clock(
     sim: SimulatorClient, venue: str, every_ms: int, within_ms: int
 ) -> None:
-    """
-    Ping payloads are exchange times one interval apart; without pongs the connection is closed.
-    """
+    """Ping payloads are exchange times one interval apart; without pongs the connection is closed."""
     async with sim.connect(venue, "/ws") as wire:
         await sim.control("POST", "/sim/clock", {"rate": 600})
         pings = []
@@ -225,9 +217,7 @@ async def test_all_book_tickers_mix_both_kinds_of_margin(sim: SimulatorClient) -
 async def test_a_local_book_is_the_book_of_the_snapshot(
     venue: str, path: str, snapshot: str
 ) -> None:
-    """
-    Diffs applied to a first snapshot give the book of a later one with the same update id.
-    """
+    """Diffs applied to a first snapshot give the book of a later one with the same update id."""
     async with (
         simulator_process("--rate", "5") as process,
         simulator_client(process.ready) as sim,

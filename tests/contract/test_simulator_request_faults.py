@@ -1,6 +1,4 @@
-"""
-Every fault of the control plane happens, and is shown to have happened.
-"""
+"""Every fault of the control plane happens, and is shown to have happened."""
 
 from collections.abc import AsyncIterator
 
@@ -42,9 +40,7 @@ async def test_a_dropped_request_has_no_reply(sim: SimulatorClient, do: str) -> 
 
 
 async def test_only_execute_then_drop_executes(sim: SimulatorClient) -> None:
-    """
-    The weight that was used tells whether the request got as far as its endpoint.
-    """
+    """The weight that was used tells whether the request got as far as its endpoint."""
     used = []
     for do in ("drop-before", "execute-then-drop"):
         await sim.arm("GET /fapi/v1/ping", do)

@@ -1,6 +1,4 @@
-"""
-Faults of the clock and the market, whole venues, and timelines, as a client sees them.
-"""
+"""Faults of the clock and the market, whole venues, and timelines, as a client sees them."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path

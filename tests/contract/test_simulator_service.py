@@ -1,6 +1,4 @@
-"""
-The simulator as a program: weights, the control plane's views, slow readers, files, command line.
-"""
+"""The simulator as a program: weights, the control plane's views, slow readers, files, command line."""
 
 import signal
 import socket
@@ -32,9 +30,7 @@ async def sim(urls: dict[str, str]) -> AsyncIterator[SimulatorClient]:
 
 
 async def test_weight_is_counted_refused_and_then_banned() -> None:
-    """
-    24 requests of weight 250 fill the minute; the clock stands, so the minute does not end.
-    """
+    """24 requests of weight 250 fill the minute; the clock stands, so the minute does not end."""
     depth = "/api/v3/depth?symbol=BTCUSDT&limit=5000"
     async with simulator_process() as process, simulator_client(process.ready) as sim:
         await sim.control("POST", "/sim/clock", {"rate": 0.0001})
@@ -119,9 +115,7 @@ async def test_what_is_not_there_is_not_found(sim: SimulatorClient, path: str) -
 
 
 async def test_the_exchange_clock_runs_apart(sim: SimulatorClient) -> None:
-    """
-    Offset and rate show in server times and event times.
-    """
+    """Offset and rate show in server times and event times."""
     await sim.control("POST", "/sim/clock", {"offset_ms": 5_000_000})
     _, time, _ = await sim.rest("perp", "/fapi/v1/time")
     async with sim.connect("perp", "/public/ws/btcusdt@bookTicker") as wire:
@@ -135,9 +129,7 @@ async def test_the_exchange_clock_runs_apart(sim: SimulatorClient) -> None:
 
 
 async def test_a_slow_reader_misses_frames_and_holds_nobody_up() -> None:
-    """
-    What a client does not read is skipped and counted; its neighbour goes on, memory stays bounded.
-    """
+    """What a client does not read is skipped and counted; its neighbour goes on, memory stays bounded."""
     async with (
         simulator_process("--rate", "1000000") as process,
         simulator_client(process.ready) as sim,
@@ -159,9 +151,7 @@ async def test_a_slow_reader_misses_frames_and_holds_nobody_up() -> None:
 
 
 async def test_a_recorded_file_is_played_in_its_order(tmp_path: Path) -> None:
-    """
-    Ids and prices are the file's; event times are moved to now.
-    """
+    """Ids and prices are the file's; event times are moved to now."""
     path = tmp_path / "quotes.jsonl"
     with RecordWriter(path) as writer:
         for n in range(3):

@@ -1,6 +1,4 @@
-"""
-Faults of frames, of the line, and of single connections, as a client sees them.
-"""
+"""Faults of frames, of the line, and of single connections, as a client sees them."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -38,16 +36,12 @@ async def status(sim: SimulatorClient) -> Any:
 
 
 async def opened(sim: SimulatorClient, venue: str) -> str:
-    """
-    The name of the connection that was opened last.
-    """
+    """The name of the connection that was opened last."""
     return str((await status(sim))["venues"][venue]["open"][-1]["on"])
 
 
 async def muted(sim: SimulatorClient, name: str, other: StreamConnection) -> None:
-    """
-    Once connection *name* neither sends nor listens; *other* paces the questions.
-    """
+    """Once connection *name* neither sends nor listens; *other* paces the questions."""
     while not any(
         each["on"] == name and each["muted"]
         for each in (await status(sim))["venues"]["spot"]["open"]
@@ -56,9 +50,7 @@ async def muted(sim: SimulatorClient, name: str, other: StreamConnection) -> Non
 
 
 async def test_a_half_open_connection_is_deaf_and_dumb_and_stays_open(sim: SimulatorClient) -> None:
-    """
-    The other connection shows that time has passed; the dead one is still there after its ping.
-    """
+    """The other connection shows that time has passed; the dead one is still there after its ping."""
     async with sim.connect("spot", "/ws/" + BTC) as dead:
         name = await opened(sim, "spot")
         async with sim.connect("spot", "/ws/" + BTC) as alive:
@@ -76,8 +68,7 @@ async def test_a_half_open_connection_is_deaf_and_dumb_and_stays_open(sim: Simul
 
 
 async def heard_before_silence(dead: StreamConnection, alive: StreamConnection) -> list[WSMsgType]:
-    """
-    The kinds of frames *dead* had received before it fell silent: what is still to be read while
+    """The kinds of frames *dead* had received before it fell silent: what is still to be read while
     *alive* goes on.
     """
     kinds: list[WSMsgType] = []
@@ -149,9 +140,7 @@ def late(event: Any, time: Any) -> bool:
 
 
 async def test_a_trickling_line_passes_whole_frames_in_the_end(sim: SimulatorClient) -> None:
-    """
-    It holds bytes back, and what arrives is in order and undamaged.
-    """
+    """It holds bytes back, and what arrives is in order and undamaged."""
     async with sim.connect("spot", "/ws/" + BTC) as wire:
         await sim.arm("ws:spot", "trickle:2000")
         held = 0
@@ -233,9 +222,7 @@ async def test_a_binary_frame_is_a_frame_of_its_own(sim: SimulatorClient, path: 
 
 
 async def test_text_that_is_no_utf8_is_sent_as_text(sim: SimulatorClient) -> None:
-    """
-    A client that looks at it, as RFC 6455 wants, ends the connection with 1007.
-    """
+    """A client that looks at it, as RFC 6455 wants, ends the connection with 1007."""
     async with sim.connect("spot", "/ws/" + BTC) as wire:
         await sim.arm("ws:spot", "malformed:utf8")
         while (frame := await wire.receive_frame()).type is WSMsgType.TEXT:

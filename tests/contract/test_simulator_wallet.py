@@ -1,5 +1,4 @@
-"""
-The simulator's wallets behave as Binance's: what is sent twice moves twice, and every witness tells
+"""The simulator's wallets behave as Binance's: what is sent twice moves twice, and every witness tells
 of it in its own time.
 """
 
@@ -136,8 +135,7 @@ async def test_time_is_the_exchanges_own(account: Account) -> None:
 
 
 async def test_the_time_is_checked_again_before_execution(account: Account) -> None:
-    """
-    One gets too old while it waits; one from the future is refused though it waits long enough;
+    """One gets too old while it waits; one from the future is refused though it waits long enough;
     one with a wide window survives.
     """
     await account.sim.arm(f"POST {TRANSFER}", "delay:700", times=3)
@@ -177,9 +175,7 @@ async def test_a_key_may_do_what_it_is_permitted(account: Account) -> None:
 
 
 async def test_the_account_has_a_budget_of_its_own(account: Account) -> None:
-    """
-    200 transfers a minute; then 429, and 418 for who goes on. Reading goes on.
-    """
+    """200 transfers a minute; then 429, and 418 for who goes on. Reading goes on."""
     await account.transfer()
     used = account.headers["X-SAPI-USED-UID-WEIGHT-1M"]
     replies = [await account.send("POST", TRANSFER) for _ in range(210)]

@@ -1,6 +1,4 @@
-"""
-Clients nobody here wrote move money on the simulator with nothing changed but addresses and key.
-"""
+"""Clients nobody here wrote move money on the simulator with nothing changed but addresses and key."""
 
 from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
@@ -35,9 +33,7 @@ def configuration(simulator: ChimeraProcess, host: str) -> ConfigurationRestAPI:
 
 
 async def called(method: Callable[..., Any], **parameters: Any) -> Any:
-    """
-    The SDKs' REST methods block; what they parsed out of the reply.
-    """
+    """The SDKs' REST methods block; what they parsed out of the reply."""
     with anyio.fail_after(PATIENCE_S):
         response = await anyio.to_thread.run_sync(lambda: method(**parameters))
     return response.data()
@@ -87,9 +83,7 @@ async def test_the_wallet_sdk_understands_refusals(simulator: ChimeraProcess) ->
 
 
 async def test_ccxt_moves_money_back(simulator: ChimeraProcess) -> None:
-    """
-    It signs a body where the SDKs sign a query.
-    """
+    """It signs a body where the SDKs sign a query."""
     ready = simulator.ready
     client = ccxt.binance({"apiKey": ready["api_key"], "secret": ready["api_secret"]})
     client.urls["api"]["sapi"] = ready["spot_rest_url"] + "/sapi/v1"

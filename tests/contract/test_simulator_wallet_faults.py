@@ -1,6 +1,4 @@
-"""
-A transfer under every fault: whether it happened, and what its sender came to know.
-"""
+"""A transfer under every fault: whether it happened, and what its sender came to know."""
 
 from collections.abc import AsyncIterator
 
@@ -92,9 +90,7 @@ async def test_a_gateway_tells_nothing_about_execution(
 
 
 async def test_a_late_reply_comes_after_execution(account: Account) -> None:
-    """
-    Had the request waited, it would have been too old.
-    """
+    """Had the request waited, it would have been too old."""
     await account.sim.arm(ON, "execute-then-delay:1200")
 
     status, _ = await account.transfer(recvWindow=1_000)
@@ -104,9 +100,7 @@ async def test_a_late_reply_comes_after_execution(account: Account) -> None:
 
 
 async def test_a_lost_reply_and_a_slow_exchange(account: Account) -> None:
-    """
-    The hardest of all: no reply, and for a while no trace; then it moved after all.
-    """
+    """The hardest of all: no reply, and for a while no trace; then it moved after all."""
     await account.set(execution_delay_ms=20_000, history_lag_ms=30_000)
     await account.sim.arm(ON, "execute-then-drop")
     with pytest.raises(aiohttp.ClientConnectionError):

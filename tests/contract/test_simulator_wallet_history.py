@@ -1,6 +1,4 @@
-"""
-What the simulator's histories show, and how much later than it happened.
-"""
+"""What the simulator's histories show, and how much later than it happened."""
 
 from collections.abc import AsyncIterator
 

@@ -1,5 +1,4 @@
-"""
-The exchange's clock: local time with an offset, at a rate that can be changed while it runs.
+"""The exchange's clock: local time with an offset, at a rate that can be changed while it runs.
 
 Server times in payloads, pings, the 24 h abort and the weight minute follow it. The pace of market
 data does not: a fast clock ages connections, it does not flood them.
@@ -11,9 +10,7 @@ import anyio
 
 
 class ScaledClock:
-    """
-    Implements time as `anchor + (local - local anchor) * rate`.
-    """
+    """Implements time as `anchor + (local - local anchor) * rate`."""
 
     def __init__(self, wall_ms: Callable[[], int]) -> None:
         self._wall_ms = wall_ms
@@ -26,29 +23,22 @@ class ScaledClock:
 
     @property
     def rate(self) -> float:
-        """
-        Exchange milliseconds per local millisecond.
-        """
+        """Exchange milliseconds per local millisecond."""
         return self._rate
 
     def local_ms(self) -> int:
-        """
-        The machine's own wall time, epoch ms.
-        """
+        """The machine's own wall time, epoch ms."""
         return self._wall_ms()
 
     def now_ms(self) -> int:
-        """
-        The exchange's time, epoch ms.
-        """
+        """The exchange's time, epoch ms."""
         local = self._wall_ms()
         drifted = (local - self._drift_start_ms) * self._drift_ms_per_s // 1000
         ahead = self._offset_ms + drifted
         return self._anchor + int((local - self._local_anchor) * self._rate) + ahead
 
     def set_error(self, *, offset_ms: int, drift_ms_per_s: int) -> None:
-        """
-        Be wrong by *offset_ms* and by what drifts on from now, on top of what was `set`; zeros end
+        """Be wrong by *offset_ms* and by what drifts on from now, on top of what was `set`; zeros end
         both, without a trace.
         """
         if (offset_ms, drift_ms_per_s) == (self._offset_ms, self._drift_ms_per_s):
@@ -60,9 +50,7 @@ class ScaledClock:
         self.wake()
 
     def set(self, *, rate: float | None = None, offset_ms: int | None = None) -> None:
-        """
-        Change the pace from now on, and with *offset_ms* step to local time plus that much.
-        """
+        """Change the pace from now on, and with *offset_ms* step to local time plus that much."""
         local = self._wall_ms()
         now = self._anchor + int((local - self._local_anchor) * self._rate)
         self._local_anchor = local
@@ -71,16 +59,12 @@ class ScaledClock:
         self.wake()
 
     def wake(self) -> None:
-        """
-        Make every sleeper look again at what it waits for.
-        """
+        """Make every sleeper look again at what it waits for."""
         self._changed.set()
         self._changed = anyio.Event()
 
     async def sleep_until(self, moment_ms: int) -> None:
-        """
-        Wait for *moment_ms* of exchange time, or until `wake`.
-        """
+        """Wait for *moment_ms* of exchange time, or until `wake`."""
         remaining_ms = (moment_ms - self.now_ms()) / self._rate
         with anyio.move_on_after(max(0.001, remaining_ms / 1000)):
             await self._changed.wait()

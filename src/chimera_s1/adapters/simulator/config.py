@@ -1,6 +1,4 @@
-"""
-What a simulator is told at its start, and where it can then be reached.
-"""
+"""What a simulator is told at its start, and where it can then be reached."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -17,9 +15,7 @@ DEFAULT_USDT = Decimal(10_000)
 
 
 class ApiKey(Struct, frozen=True):
-    """
-    One API key and the secret that signs for it; printed without the secret.
-    """
+    """One API key and the secret that signs for it; printed without the secret."""
 
     key: str
     secret: str
@@ -32,14 +28,11 @@ DEMO_KEY = ApiKey(
     "ChimeraSimulatorDemoKey00000000000000000000000000000000000000001",
     "ChimeraSimulatorDemoSecretItOpensNothingButTheSimulator000000001",
 )
-"""
-In the form of Binance's. It is written down everywhere and protects nothing.
-"""
+"""In the form of Binance's. It is written down everywhere and protects nothing."""
 
 
 class AccountConfig(Struct, frozen=True, kw_only=True):
-    """
-    The one account of the exchange.
+    """The one account of the exchange.
 
     Attributes:
         journal: File to which every movement of money is appended, on disk before it is answered.
@@ -52,31 +45,20 @@ class AccountConfig(Struct, frozen=True, kw_only=True):
 
 
 class SimulatorConfig(Struct, frozen=True, kw_only=True):
-    """
-    A port of 0 means any free one.
+    """A port of 0 means any free one.
 
     Attributes:
         host: Address of the four exchange ports. The control plane is on loopback whatever this is.
-
         symbols: How many TRADING symbols quoted in USDT each venue has, or their names.
-
         seed: Same seed, same prices.
-
         rate: Book updates per second over all subscribed symbols of both venues.
-
         play: Market data file that replaces the price paths; `rate` then paces it when
             `play_at_rate`, else the file's own times do.
-
         loop: Start the file again at its end.
-
         scenario: Faults that come with time, from the first subscription on.
-
         account: Who may sign, and what is in the wallets.
-
         sapi_ip_weight: What one address may ask for under `/sapi` in a minute.
-
         sapi_uid_weight: What the account may; a transfer takes 900 of it.
-
         perp_ip_weight: What one address may ask of the futures in a minute; a read of the income
             takes 30 of it.
     """
@@ -101,9 +83,7 @@ class SimulatorConfig(Struct, frozen=True, kw_only=True):
 
 
 class SimulatorAddresses(Struct, frozen=True, kw_only=True):
-    """
-    Base URLs, without a path and without a trailing slash.
-    """
+    """Base URLs, without a path and without a trailing slash."""
 
     spot_rest_url: str
     spot_ws_url: str

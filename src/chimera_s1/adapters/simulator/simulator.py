@@ -1,6 +1,4 @@
-"""
-The integer far side of Binance in one process: two stream ports, two REST ports, one control plane.
-"""
+"""The integer far side of Binance in one process: two stream ports, two REST ports, one control plane."""
 
 import logging
 from collections.abc import Callable
@@ -47,14 +45,11 @@ _log = logging.getLogger(__name__)
 
 
 class Simulator:
-    """
-    Runs inside a task group: `addresses = await tasks.start(Simulator(config, clock).run)`.
-    """
+    """Runs inside a task group: `addresses = await tasks.start(Simulator(config, clock).run)`."""
 
     def __init__(self, config: SimulatorConfig, clock: Clock) -> None:
-        """
-        Raises:
-            RecordingDamagedError: The file to play is not a market data file.
+        """Raises:
+        RecordingDamagedError: The file to play is not a market data file.
         """
         self._config = config
         self._local = clock
@@ -72,8 +67,7 @@ class Simulator:
     async def run(
         self, *, task_status: TaskStatus[SimulatorAddresses] = anyio.TASK_STATUS_IGNORED
     ) -> None:
-        """
-        Listen until cancelled; *task_status* gets the addresses when all ports are open.
+        """Listen until cancelled; *task_status* gets the addresses when all ports are open.
 
         Raises:
             ConfigurationError: A port is taken, or the books cannot be written.
@@ -192,9 +186,7 @@ def _balances(config: SimulatorConfig) -> dict[WalletName, Decimal]:
 
 
 def _discard(_: Movement) -> None:
-    """
-    The account remembers its movements itself.
-    """
+    """The account remembers its movements itself."""
 
 
 def _url_host(host: str) -> str:

@@ -1,5 +1,4 @@
-"""
-The two USDT wallets of the one wallet, and the money that moves between them.
+"""The two USDT wallets of the one wallet, and the money that moves between them.
 
 Nothing happens by itself: whoever looks or moves lets everything happen first that was due by then,
 in the order of its times. So a clock that is set forward brings the future at once.
@@ -27,18 +26,13 @@ _FIRST_INCOME_ID = 9_689_322_392
 
 
 class TransferBehaviour(Struct, frozen=True):
-    """
-    How slow the exchange is, in milliseconds of its own time.
+    """How slow the exchange is, in milliseconds of its own time.
 
     Attributes:
         history_lag_ms: A movement is in no history before it is this old.
-
         income_lag_ms: The same for the futures income; None is as history_lag_ms.
-
         execution_delay_ms: From acceptance, and its reply, to execution.
-
         pending_ms: From execution to the end, on which the money arrives.
-
         pending_ends: What that end is; FAILED gives the money back.
     """
 
@@ -50,9 +44,7 @@ class TransferBehaviour(Struct, frozen=True):
 
 
 class Permissions(Struct, frozen=True):
-    """
-    What the API key may do.
-    """
+    """What the API key may do."""
 
     reading: bool = True
     universal_transfer: bool = True
@@ -60,16 +52,13 @@ class Permissions(Struct, frozen=True):
 
 
 class InsufficientBalanceError(Exception):
-    """
-    The money is not there.
-    """
+    """The money is not there."""
 
 
 class Account:
-    """
-    Attributes:
-        behaviour, permissions: May be replaced at any time. Lags hold for all that is read from
-            now on, delays for what is accepted from now on.
+    """Attributes:
+    behaviour, permissions: May be replaced at any time. Lags hold for all that is read from
+        now on, delays for what is accepted from now on.
     """
 
     def __init__(
@@ -78,13 +67,10 @@ class Account:
         clock: ScaledClock,
         record: Callable[[Movement], None],
     ) -> None:
-        """
-        Args:
-            balances: At the start.
-
-            clock: The exchange's.
-
-            record: Told of every movement when it is executed, and again when it fails later.
+        """Args:
+        balances: At the start.
+        clock: The exchange's.
+        record: Told of every movement when it is executed, and again when it fails later.
         """
         self.behaviour = TransferBehaviour()
         self.permissions = Permissions()
@@ -106,8 +92,7 @@ class Account:
         origin: Origin,
         client_tran_id: str = "",
     ) -> Movement:
-        """
-        Accept a movement; what comes from the web site is executed and settled at once.
+        """Accept a movement; what comes from the web site is executed and settled at once.
 
         Raises:
             InsufficientBalanceError: *amount* is not there now.
@@ -130,37 +115,27 @@ class Account:
         return movement
 
     def balance(self, wallet: WalletName) -> Decimal:
-        """
-        What can be moved out of *wallet* now.
-        """
+        """What can be moved out of *wallet* now."""
         self._run_due()
         return self._balances[wallet]
 
     def set_balance(self, wallet: WalletName, amount: Decimal) -> None:
-        """
-        As if by a deposit or a withdrawal: no transfer, no income.
-        """
+        """As if by a deposit or a withdrawal: no transfer, no income."""
         self._run_due()
         self._balances[wallet] = amount
 
     def in_transit(self) -> Decimal:
-        """
-        What left one account and has not arrived in the other.
-        """
+        """What left one account and has not arrived in the other."""
         moving = (each.amount for each in self.movements() if each.status is MovementStatus.PENDING)
         return sum(moving, Decimal(0))
 
     def movements(self) -> list[Movement]:
-        """
-        All that were accepted, newest first.
-        """
+        """All that were accepted, newest first."""
         self._run_due()
         return list(reversed(self._movements))
 
     def history(self) -> list[Movement]:
-        """
-        What a history shows by now, newest first.
-        """
+        """What a history shows by now, newest first."""
         shown_ms = self._clock.now_ms() - self.behaviour.history_lag_ms
         return [
             each
@@ -169,9 +144,7 @@ class Account:
         ]
 
     def income(self) -> list[Income]:
-        """
-        What the futures income shows by now, oldest first.
-        """
+        """What the futures income shows by now, oldest first."""
         self._run_due()
         behaviour = self.behaviour
         lag_ms = behaviour.income_lag_ms

@@ -1,6 +1,4 @@
-"""
-What really happened to the money, on disk: it can be read after the simulator was killed.
-"""
+"""What really happened to the money, on disk: it can be read after the simulator was killed."""
 
 import os
 from pathlib import Path
@@ -15,9 +13,7 @@ View = dict[str, Any]
 
 
 def movement_record(movement: Movement) -> View:
-    """
-    A movement as the control plane and the books show it.
-    """
+    """A movement as the control plane and the books show it."""
     return {
         "tranId": movement.tran_id,
         "type": movement.type.value,
@@ -33,14 +29,11 @@ def movement_record(movement: Movement) -> View:
 
 
 class MovementJournal:
-    """
-    A file of JSON lines, one for each movement that was executed; a second one if it failed later.
-    """
+    """A file of JSON lines, one for each movement that was executed; a second one if it failed later."""
 
     def __init__(self, path: Path) -> None:
-        """
-        Raises:
-            ConfigurationError: *path* cannot be written.
+        """Raises:
+        ConfigurationError: *path* cannot be written.
         """
         try:
             self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -48,16 +41,12 @@ class MovementJournal:
             raise ConfigurationError(f"--books: {path}: {error.strerror}") from error
 
     def write(self, movement: Movement) -> None:
-        """
-        Append, and return when it is on disk.
-        """
+        """Append, and return when it is on disk."""
         os.write(
             self._file, orjson.dumps(movement_record(movement), option=orjson.OPT_APPEND_NEWLINE)
         )
         os.fsync(self._file)
 
     def close(self) -> None:
-        """
-        Let go of the file.
-        """
+        """Let go of the file."""
         os.close(self._file)

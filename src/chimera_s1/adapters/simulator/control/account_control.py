@@ -1,6 +1,4 @@
-"""
-The control plane's view of the money, and its hand on it.
-"""
+"""The control plane's view of the money, and its hand on it."""
 
 from decimal import Decimal
 from typing import Annotated, Any
@@ -36,9 +34,7 @@ TRANSFER_HELP = 'type: MAIN_UMFUTURE or UMFUTURE_MAIN; amount: of USDT, like "25
 
 
 class PermissionsRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """
-    What is left out stays as it is.
-    """
+    """What is left out stays as it is."""
 
     reading: bool | UnsetType = UNSET
     universal_transfer: bool | UnsetType = UNSET
@@ -46,9 +42,7 @@ class PermissionsRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_d
 
 
 class BalancesRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """
-    What is left out stays as it is.
-    """
+    """What is left out stays as it is."""
 
     spot: Decimal | UnsetType = UNSET
     futures: Decimal | UnsetType = UNSET
@@ -60,9 +54,7 @@ class BalancesRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class WalletRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """
-    Body of `POST /sim/wallet`; what is left out stays as it is.
-    """
+    """Body of `POST /sim/wallet`; what is left out stays as it is."""
 
     history_lag_ms: Duration | UnsetType = UNSET
     income_lag_ms: Duration | UnsetType | None = UNSET
@@ -78,9 +70,7 @@ class WalletRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class WebTransferRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """
-    Body of `POST /sim/wallet/transfers`.
-    """
+    """Body of `POST /sim/wallet/transfers`."""
 
     type: TransferType
     amount: Decimal
@@ -92,26 +82,21 @@ class WebTransferRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def check_amount(amount: Decimal) -> None:
-    """
-    Raises:
-        ValueError: It is no amount that a account can hold.
+    """Raises:
+    ValueError: It is no amount that a account can hold.
     """
     if not amount.is_finite() or not 0 <= amount <= _AMOUNT_MAX or amount != round(amount, 8):
         raise ValueError(f"{amount} is no amount: from 0 to {_AMOUNT_MAX:f}, at most 8 decimals")
 
 
 class AccountControl:
-    """
-    The routes under `/sim` that are about money.
-    """
+    """The routes under `/sim` that are about money."""
 
     def __init__(self, account: Account) -> None:
         self._account = account
 
     def routes(self) -> list[web.RouteDef]:
-        """
-        For the control plane's application.
-        """
+        """For the control plane's application."""
         return [
             web.get("/sim/wallet", self._show),
             web.post("/sim/wallet", self._change),
@@ -180,7 +165,5 @@ def _given(wanted: Struct, fields: tuple[str, ...]) -> dict[str, Any]:
 
 
 def _views(movements: list[Movement], statuses: set[MovementStatus]) -> list[dict[str, Any]]:
-    """
-    Oldest first.
-    """
+    """Oldest first."""
     return [movement_record(each) for each in reversed(movements) if each.status in statuses]

@@ -1,6 +1,4 @@
-"""
-What a test or an operator may ask of the simulator and do to it; no part of Binance's API.
-"""
+"""What a test or an operator may ask of the simulator and do to it; no part of Binance's API."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -38,9 +36,7 @@ from chimera_s1.domain.errors import InvalidValueError
 
 
 class ControlPlane:
-    """
-    The routes under `/sim`.
-    """
+    """The routes under `/sim`."""
 
     def __init__(
         self,
@@ -60,9 +56,7 @@ class ControlPlane:
         self._account = account
 
     def application(self) -> web.Application:
-        """
-        An application with all of them.
-        """
+        """An application with all of them."""
         application = web.Application(middlewares=[_errors_as_json])
         application.add_routes(self._account.routes())
         application.add_routes(
@@ -149,9 +143,7 @@ class ControlPlane:
 
 
 class _NotListedError(Exception):
-    """
-    A venue or symbol that is not here.
-    """
+    """A venue or symbol that is not here."""
 
 
 @web.middleware

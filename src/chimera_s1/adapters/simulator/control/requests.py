@@ -1,6 +1,4 @@
-"""
-Bodies of the control plane's requests.
-"""
+"""Bodies of the control plane's requests."""
 
 from typing import Annotated, TypeVar
 
@@ -14,14 +12,11 @@ UPDATE_RATE_MAX = 1_000_000.0
 
 
 class ClockRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """
-    Body of `POST /sim/clock`; what is left out stays as it is.
+    """Body of `POST /sim/clock`; what is left out stays as it is.
 
     Attributes:
         rate: Exchange milliseconds per local millisecond.
-
         drift_ms_per_s: The same in other words, 1 is a rate of 1.001.
-
         offset_ms: Exchange time minus local time, from now.
     """
 
@@ -35,16 +30,12 @@ class ClockRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def effective_rate(self) -> float | None:
-        """
-        The rate, whichever way it was given.
-        """
+        """The rate, whichever way it was given."""
         return self.rate if self.drift_ms_per_s is None else 1 + self.drift_ms_per_s / 1000
 
 
 class FaultRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """
-    Body of `POST /sim/faults`.
-    """
+    """Body of `POST /sim/faults`."""
 
     on: str
     do: str
@@ -53,9 +44,7 @@ class FaultRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class RateRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """
-    Body of `POST /sim/rate`: book updates per second over all subscribed symbols.
-    """
+    """Body of `POST /sim/rate`: book updates per second over all subscribed symbols."""
 
     rate: Annotated[float, Meta(gt=0, le=UPDATE_RATE_MAX)]
 
@@ -74,8 +63,7 @@ Body = TypeVar("Body", bound=Struct)
 
 
 def decode(body: bytes, kind: type[Body], allowed: str) -> Body:
-    """
-    *body* as *kind*.
+    """*body* as *kind*.
 
     Raises:
         InvalidValueError: It is not; the text says what is *allowed*.

@@ -1,6 +1,4 @@
-"""
-What the control plane shows, as it is printed.
-"""
+"""What the control plane shows, as it is printed."""
 
 from typing import Any
 
@@ -18,9 +16,7 @@ View = dict[str, Any]
 
 
 def clock_view(clock: ScaledClock) -> View:
-    """
-    The exchange's time, and how it differs from ours.
-    """
+    """The exchange's time, and how it differs from ours."""
     now = clock.now_ms()
     offset_ms = now - clock.local_ms()
     drift = round((clock.rate - 1) * 1000, 6)
@@ -28,9 +24,7 @@ def clock_view(clock: ScaledClock) -> View:
 
 
 def hub_view(hub: StreamHub) -> View:
-    """
-    One venue's connections and frames.
-    """
+    """One venue's connections and frames."""
     return {
         "connections": len(hub.sessions),
         "connections_opened": hub.connections_opened,
@@ -54,9 +48,7 @@ def _session_view(hub: StreamHub, session: Session) -> View:
 
 
 def frame_view(sent: SentFrame) -> View:
-    """
-    A frame that went out; what is no JSON is shown as text.
-    """
+    """A frame that went out; what is no JSON is shown as text."""
     return {"sent_ms": sent.sent_ms, "stream": sent.stream, "data": _shown(sent.payload)}
 
 
@@ -68,9 +60,7 @@ def _shown(payload: bytes) -> object:
 
 
 def books_view(market: SymbolMarket) -> View:
-    """
-    Every top of book that *market* ever shows, in its order: bid, its quantity, ask, its quantity.
-    """
+    """Every top of book that *market* ever shows, in its order: bid, its quantity, ask, its quantity."""
     spec = market.spec
     books = [
         (
@@ -85,9 +75,7 @@ def books_view(market: SymbolMarket) -> View:
 
 
 def fault_view(fault: Fault, *, live: bool) -> View:
-    """
-    A fault, and whether and when it fired (local epoch ms).
-    """
+    """A fault, and whether and when it fired (local epoch ms)."""
     return {
         "id": fault.id,
         "on": fault.on,
@@ -101,9 +89,7 @@ def fault_view(fault: Fault, *, live: bool) -> View:
 
 
 def scenario_view(run: ScenarioRun | None) -> View:
-    """
-    The scenario that was started last: what was armed, what is to come.
-    """
+    """The scenario that was started last: what was armed, what is to come."""
     if run is None:
         return {"scenario": None}
     steps = run.scenario.step

@@ -1,6 +1,4 @@
-"""
-What an injected fault does, and the words that name it in the control plane.
-"""
+"""What an injected fault does, and the words that name it in the control plane."""
 
 from enum import StrEnum
 from http import HTTPStatus
@@ -20,9 +18,7 @@ from chimera_s1.domain.errors import InvalidValueError
 
 
 class FaultKind(StrEnum):
-    """
-    The word before the colon of `do`.
-    """
+    """The word before the colon of `do`."""
 
     DROP_BEFORE = "drop-before"
     EXECUTE_THEN_DROP = "execute-then-drop"
@@ -64,8 +60,7 @@ REQUEST_FAULTS = frozenset(
         FaultKind.EXECUTE_THEN_CODE, FaultKind.EXECUTE_THEN_UNAVAILABLE,
     }
 )  # fmt: skip
-"""
-They happen to single requests. Before `body` and whatever begins with `execute-then`, the request
+"""They happen to single requests. Before `body` and whatever begins with `execute-then`, the request
 is executed; `delay` holds it up before, the others keep it from being executed.
 """
 
@@ -75,26 +70,18 @@ FRAME_FAULTS = frozenset(
         FaultKind.ZERO, FaultKind.NEGATIVE, FaultKind.LATE, FaultKind.FUTURE,
     }
 )  # fmt: skip
-"""
-They change, repeat, exchange or withhold single frames.
-"""
+"""They change, repeat, exchange or withhold single frames."""
 
 CONNECTION_FAULTS = frozenset(
     {FaultKind.DISCONNECT, FaultKind.CLOSE, FaultKind.SHUTDOWN, FaultKind.HALF_OPEN}
 )
-"""
-They happen to connections at one moment.
-"""
+"""They happen to connections at one moment."""
 
 LINK_FAULTS = frozenset({FaultKind.SLOW, FaultKind.TRICKLE})
-"""
-They hold for what connections send as long as they last.
-"""
+"""They hold for what connections send as long as they last."""
 
 LASTING_FAULTS = LINK_FAULTS | {FaultKind.STALL, FaultKind.OFFSET, FaultKind.DRIFT, FaultKind.STORM}
-"""
-One event each, however much it touches; without a duration they last until they are cleared.
-"""
+"""One event each, however much it touches; without a duration they last until they are cleared."""
 
 BODIES = ("html", "empty", "truncated")
 UNAVAILABLE_KINDS = ("unknown", "service", "internal", "throttled")
@@ -139,12 +126,10 @@ _NUMBERS = {
 
 
 class FaultAction(Struct, frozen=True):
-    """
-    A parsed `do`.
+    """A parsed `do`.
 
     Attributes:
         number: What follows the colon where that is a number; else 0.
-
         variant: Of body, unavailable and malformed.
     """
 
@@ -154,8 +139,7 @@ class FaultAction(Struct, frozen=True):
 
 
 def parse_action(do: str, target: Target) -> FaultAction:
-    """
-    Read the control plane's `do`.
+    """Read the control plane's `do`.
 
     Raises:
         InvalidValueError: Unknown word, missing or impossible number, or it cannot happen to
@@ -199,9 +183,7 @@ def _possible(target: Target) -> tuple[frozenset[FaultKind], str]:
 
 
 def _form(kind: FaultKind) -> str:
-    """
-    How *kind* is written: `close:<code>`, `body:html|empty|truncated`, `refuse[:<http>]`.
-    """
+    """How *kind* is written: `close:<code>`, `body:html|empty|truncated`, `refuse[:<http>]`."""
     argument = f"<{_NUMBERS[kind][0]}>" if kind in _NUMBERS else "|".join(_VARIANTS.get(kind, ()))
     if not argument:
         return kind.value

@@ -1,6 +1,4 @@
-"""
-The faults that are armed, and how often each fired.
-"""
+"""The faults that are armed, and how often each fired."""
 
 from collections.abc import Callable, Collection
 
@@ -28,14 +26,11 @@ FAULTS_MAX = 200
 
 
 class Fault(Struct):
-    """
-    One armed fault; it stays listed after its end, so that its count can be read.
+    """One armed fault; it stays listed after its end, so that its count can be read.
 
     Attributes:
         times: It fires so often and no more; None is without limit.
-
         until_ms: Monotonic ms at which it ends; None is never.
-
         first_fired_ms, last_fired_ms: Local epoch ms; None before it fired.
     """
 
@@ -51,9 +46,7 @@ class Fault(Struct):
     last_fired_ms: int | None = None
 
     def live(self, now_ms: float) -> bool:
-        """
-        Whether it can still fire. What lasts is one event however much it touches.
-        """
+        """Whether it can still fire. What lasts is one event however much it touches."""
         if self.until_ms is not None and now_ms >= self.until_ms:
             return False
         lasting = self.action.kind in LASTING_FAULTS
@@ -61,9 +54,7 @@ class Fault(Struct):
 
 
 class FaultRegistry:
-    """
-    Arms, finds, counts.
-    """
+    """Arms, finds, counts."""
 
     def __init__(self, monotonic_ms: Callable[[], float], wall_ms: Callable[[], int]) -> None:
         self._monotonic_ms = monotonic_ms
@@ -72,16 +63,12 @@ class FaultRegistry:
         self._next_id = 1
 
     def arm(self, on: str, do: str, times: int | None = None, for_ms: int = 0) -> Fault:
-        """
-        Add a fault; where FAULTS_MAX are listed, the oldest that has ended is forgotten.
+        """Add a fault; where FAULTS_MAX are listed, the oldest that has ended is forgotten.
 
         Args:
             on: Target, as `parse_target` reads it.
-
             do: FaultAction, as `parse_action` reads it.
-
             times: How often it fires; None is once, or without limit while *for_ms* lasts.
-
             for_ms: How long it may fire, from now; 0 is without limit.
 
         Raises:
@@ -106,34 +93,26 @@ class FaultRegistry:
         self._faults.remove(ended)
 
     def clear(self, fault_id: int | None = None) -> int:
-        """
-        Disarm and forget the fault *fault_id*, or all; how many there were.
-        """
+        """Disarm and forget the fault *fault_id*, or all; how many there were."""
         kept = [each for each in self._faults if fault_id not in {None, each.id}]
         count = len(self._faults) - len(kept)
         self._faults = kept
         return count
 
     def list_faults(self) -> list[tuple[Fault, bool]]:
-        """
-        All faults in the order they were armed, each with whether it is live.
-        """
+        """All faults in the order they were armed, each with whether it is live."""
         now = self._monotonic_ms()
         return [(fault, fault.live(now)) for fault in self._faults]
 
     def live(self, kinds: Collection[FaultKind]) -> list[Fault]:
-        """
-        The faults that do one of *kinds* and can fire now, in the order they were armed.
-        """
+        """The faults that do one of *kinds* and can fire now, in the order they were armed."""
         if not self._faults:
             return []
         now = self._monotonic_ms()
         return [each for each in self._faults if each.action.kind in kinds and each.live(now)]
 
     def fire(self, fault: Fault) -> FaultAction:
-        """
-        Count it, and say what it does.
-        """
+        """Count it, and say what it does."""
         if fault.action.kind not in LASTING_FAULTS or fault.fired == 0:
             fault.fired += 1
             fault.last_fired_ms = self._wall_ms()
@@ -142,23 +121,17 @@ class FaultRegistry:
         return fault.action
 
     def take_request_fault(self, venue: Venue, method: str, path: str) -> FaultAction | None:
-        """
-        The action for one request, counted as fired.
-        """
+        """The action for one request, counted as fired."""
         meant: tuple[Target, ...] = (RestTarget(method, path), VenueRestTarget(venue))
         return next((self.fire(f) for f in self.live(REQUEST_FAULTS) if f.target in meant), None)
 
     def take_handshake_fault(self, venue: Venue) -> FaultAction | None:
-        """
-        The action for one new connection, counted as fired.
-        """
+        """The action for one new connection, counted as fired."""
         refusing = self.live({FaultKind.REFUSE})
         return next((self.fire(f) for f in refusing if f.target == StreamTarget(venue)), None)
 
     def has_frame_faults(self, venue: Venue) -> bool:
-        """
-        Whether any frame of *venue* may be touched now; asked once per batch of frames.
-        """
+        """Whether any frame of *venue* may be touched now; asked once per batch of frames."""
         return any(
             isinstance(f.target, StreamTarget) and f.target.venue is venue
             for f in self.live(FRAME_FAULTS)
@@ -167,8 +140,7 @@ class FaultRegistry:
     def take_frame_fault(
         self, venue: Venue, stream: str, is_applicable: Callable[[FaultAction], bool]
     ) -> FaultAction | None:
-        """
-        The action for one frame of *stream*, counted as fired; one that does not suit the frame
+        """The action for one frame of *stream*, counted as fired; one that does not suit the frame
         goes on waiting for another.
         """
         for fault in self.live(FRAME_FAULTS):

@@ -1,5 +1,4 @@
-"""
-Faults on a timeline, written as TOML.
+"""Faults on a timeline, written as TOML.
 
     name = "a bad morning"
 
@@ -32,14 +31,11 @@ Seconds = Annotated[float, Meta(ge=0, le=_DAY_S)]
 
 
 class Step(Struct, frozen=True, forbid_unknown_fields=True):
-    """
-    One fault.
+    """One fault.
 
     Attributes:
         at_s: When it is armed, seconds from the start.
-
         for_s: How long it may fire; 0 is without limit.
-
         times: How often it fires; None is once, or without limit while *for_s* lasts.
     """
 
@@ -51,17 +47,14 @@ class Step(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
-    """
-    A timeline; its steps are in the order they happen.
-    """
+    """A timeline; its steps are in the order they happen."""
 
     step: Annotated[tuple[Step, ...], Meta(min_length=1, max_length=FAULTS_MAX)]
     name: str = ""
 
 
 def parse_scenario(text: str | bytes) -> Scenario:
-    """
-    Read TOML.
+    """Read TOML.
 
     Raises:
         InvalidValueError: It is no TOML, or a step makes no sense; the text says which.

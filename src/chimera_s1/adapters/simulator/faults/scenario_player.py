@@ -1,6 +1,4 @@
-"""
-Plays scenarios: arms each step's fault when its time has come.
-"""
+"""Plays scenarios: arms each step's fault when its time has come."""
 
 import logging
 
@@ -16,8 +14,7 @@ _log = logging.getLogger(__name__)
 
 
 class ScenarioRun(Struct):
-    """
-    A scenario that was started.
+    """A scenario that was started.
 
     Attributes:
         faults: Ids of the faults armed so far, step by step; None for one that could not be.
@@ -30,15 +27,12 @@ class ScenarioRun(Struct):
 
     @property
     def finished(self) -> bool:
-        """
-        Whether no step is to come.
-        """
+        """Whether no step is to come."""
         return self.stopped or len(self.faults) == len(self.scenario.step)
 
 
 class ScenarioPlayer:
-    """
-    One scenario at a time.
+    """One scenario at a time.
 
     Attributes:
         run: The last one started.
@@ -52,8 +46,7 @@ class ScenarioPlayer:
         self._scope = anyio.CancelScope()
 
     def start(self, scenario: Scenario) -> ScenarioRun:
-        """
-        Play *scenario* from now on.
+        """Play *scenario* from now on.
 
         Raises:
             InvalidValueError: Another one has steps to come.
@@ -65,9 +58,7 @@ class ScenarioPlayer:
         return self.current
 
     def stop(self) -> int:
-        """
-        Play no further; how many steps that leaves out. What is armed stays armed.
-        """
+        """Play no further; how many steps that leaves out. What is armed stays armed."""
         run = self.current
         if run is None or run.finished:
             return 0
@@ -76,9 +67,7 @@ class ScenarioPlayer:
         return len(run.scenario.step) - len(run.faults)
 
     async def run(self) -> None:
-        """
-        Play what is started, until cancelled.
-        """
+        """Play what is started, until cancelled."""
         while True:
             await self._changed.wait()
             self._changed = anyio.Event()
@@ -89,9 +78,7 @@ class ScenarioPlayer:
     async def start_on_first_subscription(
         self, scenario: Scenario, subscribed: anyio.Event
     ) -> None:
-        """
-        Start *scenario* once somebody listens: nothing is done to nobody.
-        """
+        """Start *scenario* once somebody listens: nothing is done to nobody."""
         await subscribed.wait()
         self.start(scenario)
 

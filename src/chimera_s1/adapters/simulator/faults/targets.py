@@ -1,6 +1,4 @@
-"""
-What a fault can hit: requests, streams, single connections, the exchange's clock, the market.
-"""
+"""What a fault can hit: requests, streams, single connections, the exchange's clock, the market."""
 
 import re
 from enum import StrEnum
@@ -12,50 +10,38 @@ from chimera_s1.domain.identifiers import Venue
 
 
 class RestTarget(Struct, frozen=True):
-    """
-    `GET /fapi/v1/time`: requests with this method and path, query left out.
-    """
+    """`GET /fapi/v1/time`: requests with this method and path, query left out."""
 
     method: str
     path: str
 
 
 class VenueRestTarget(Struct, frozen=True):
-    """
-    `rest:spot`: every request to this venue.
-    """
+    """`rest:spot`: every request to this venue."""
 
     venue: Venue
 
 
 class StreamTarget(Struct, frozen=True):
-    """
-    `ws:perp` or `ws:perp:<stream>`; an empty stream is all of the venue.
-    """
+    """`ws:perp` or `ws:perp:<stream>`; an empty stream is all of the venue."""
 
     venue: Venue
     stream: str = ""
 
     def covers(self, venue: Venue, stream: str) -> bool:
-        """
-        Whether a frame of *stream* is meant.
-        """
+        """Whether a frame of *stream* is meant."""
         return self.venue is venue and self.stream in {"", stream}
 
 
 class ConnectionTarget(Struct, frozen=True):
-    """
-    `ws:spot#3`: the third connection that was opened to this venue.
-    """
+    """`ws:spot#3`: the third connection that was opened to this venue."""
 
     venue: Venue
     number: int
 
 
 class GlobalTarget(StrEnum):
-    """
-    What is not one venue's: both share one clock and one pace.
-    """
+    """What is not one venue's: both share one clock and one pace."""
 
     CLOCK = "clock"
     MARKET = "market"
@@ -70,8 +56,7 @@ _STREAM = re.compile(r"ws:(spot|perp)(?::([^#]+))?")
 
 
 def parse_target(on: str) -> Target:
-    """
-    Read the control plane's `on`.
+    """Read the control plane's `on`.
 
     Raises:
         InvalidValueError: It is none of the above.

@@ -1,6 +1,4 @@
-"""
-MovementJournal that move along seeded paths: pure price paths, and where on its path each symbol is.
-"""
+"""MovementJournal that move along seeded paths: pure price paths, and where on its path each symbol is."""
 
 import random
 from collections.abc import Iterable, Sequence
@@ -11,9 +9,7 @@ from chimera_s1.adapters.simulator.market.symbols import SymbolSpec
 from chimera_s1.domain.identifiers import Venue
 
 PATH_LENGTH = 256
-"""
-MovementJournal in one path; a path closes on itself, so a symbol may run round it for ever.
-"""
+"""MovementJournal in one path; a path closes on itself, so a symbol may run round it for ever."""
 
 BOOK_LEVELS = 100
 _SPREADS = (1, 1, 1, 2, 3)
@@ -21,9 +17,7 @@ _MIXER = 0x9E3779B1
 
 
 class Book(Struct, frozen=True, gc=False):
-    """
-    Best bid and ask: prices in ticks, quantities in steps. Lower levels follow from it.
-    """
+    """Best bid and ask: prices in ticks, quantities in steps. Lower levels follow from it."""
 
     bid: int
     ask: int
@@ -32,15 +26,11 @@ class Book(Struct, frozen=True, gc=False):
 
 
 Level = tuple[int, int]
-"""
-Price in ticks, quantity in steps.
-"""
+"""Price in ticks, quantity in steps."""
 
 
 def price_path(spec: SymbolSpec, seed: int) -> tuple[Book, ...]:
-    """
-    The PATH_LENGTH books of *spec*; the same for the same *seed*, and never crossed or locked.
-    """
+    """The PATH_LENGTH books of *spec*; the same for the same *seed*, and never crossed or locked."""
     chance = random.Random(f"{seed}:{spec.venue.value}:{spec.symbol}")  # noqa: S311  # not a secret
     reach = max(1, spec.price_ticks // 200_000)
     moves = [chance.randint(-reach, reach) for _ in range(PATH_LENGTH)]
@@ -57,26 +47,21 @@ def price_path(spec: SymbolSpec, seed: int) -> tuple[Book, ...]:
 
 
 def bids_of(book: Book, levels: int) -> list[Level]:
-    """
-    The best *levels* bids, best first.
-    """
+    """The best *levels* bids, best first."""
     return [(book.bid, book.bid_steps)] + [
         (price, _resting_steps(price)) for price in range(book.bid - 1, book.bid - levels, -1)
     ]
 
 
 def asks_of(book: Book, levels: int) -> list[Level]:
-    """
-    The best *levels* asks, best first.
-    """
+    """The best *levels* asks, best first."""
     return [(book.ask, book.ask_steps)] + [
         (price, _resting_steps(price)) for price in range(book.ask + 1, book.ask + levels)
     ]
 
 
 def changed_bids(books: Sequence[Book]) -> list[Level]:
-    """
-    Every bid level that changed on the way through *books*, with its last quantity; 0 is gone.
+    """Every bid level that changed on the way through *books*, with its last quantity; 0 is gone.
 
     All of them, not only those in which the first and the last book differ: a snapshot taken in
     between may hold a level that neither of them has.
@@ -91,9 +76,7 @@ def changed_bids(books: Sequence[Book]) -> list[Level]:
 
 
 def changed_asks(books: Sequence[Book]) -> list[Level]:
-    """
-    As `changed_bids`, for the other side.
-    """
+    """As `changed_bids`, for the other side."""
     tops = [book.ask for book in books]
     last = books[-1]
     return [
@@ -121,8 +104,7 @@ def _resting_steps(price: int) -> int:
 
 
 class SymbolMarket:
-    """
-    One symbol on its path.
+    """One symbol on its path.
 
     Attributes:
         update_id: Of the newest book; grows with every update and over restarts.
@@ -142,24 +124,18 @@ class SymbolMarket:
 
     @property
     def path(self) -> tuple[Book, ...]:
-        """
-        All its books; made at first use, because most symbols are never asked for.
-        """
+        """All its books; made at first use, because most symbols are never asked for."""
         if not self._path:
             self._path = price_path(self.spec, self._seed)
         return self._path
 
     @property
     def book(self) -> Book:
-        """
-        The book now.
-        """
+        """The book now."""
         return self.path[self.position]
 
     def books_since(self, update_id: int) -> list[Book]:
-        """
-        The books from the one with *update_id* to the one now, each at most once.
-        """
+        """The books from the one with *update_id* to the one now, each at most once."""
         steps = min((self.update_id - update_id) // self.stride, PATH_LENGTH - 1)
         return [
             self.path[position % PATH_LENGTH]
@@ -167,17 +143,13 @@ class SymbolMarket:
         ]
 
     def advance(self) -> None:
-        """
-        One book update.
-        """
+        """One book update."""
         self.position = (self.position + 1) % PATH_LENGTH
         self.update_id += self.stride
 
 
 class Market:
-    """
-    All listed symbols of both venues, by venue and symbol.
-    """
+    """All listed symbols of both venues, by venue and symbol."""
 
     def __init__(self, specs: Iterable[SymbolSpec], seed: int, start_ms: int) -> None:
         # Ids go on growing over a restart, as the exchange's do, because they start from the clock;
@@ -187,13 +159,9 @@ class Market:
         }
 
     def find(self, venue: Venue, symbol: str) -> SymbolMarket | None:
-        """
-        The symbol, or None where the venue does not list it.
-        """
+        """The symbol, or None where the venue does not list it."""
         return self._symbols.get((venue, symbol))
 
     def listed(self, venue: Venue) -> list[SymbolMarket]:
-        """
-        All symbols of *venue*, whatever their status, COIN-M included.
-        """
+        """All symbols of *venue*, whatever their status, COIN-M included."""
         return [market for (of, _), market in self._symbols.items() if of is venue]

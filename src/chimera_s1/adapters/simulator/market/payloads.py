@@ -1,5 +1,4 @@
-"""
-Market data payloads, byte for byte in Binance's key order.
+"""Market data payloads, byte for byte in Binance's key order.
 
 Spot book tickers and partial depths carry no event time, and partial depths no symbol; futures
 ones carry both, and `ps` and `st` since the COIN-M integration of June 2026. Shapes: Binance, Spot
@@ -26,9 +25,7 @@ _MARK_DECIMALS = 8
 
 
 class BookTickerEncoder:
-    """
-    Prints the book tickers of one symbol; everything but id and time is printed once per book.
-    """
+    """Prints the book tickers of one symbol; everything but id and time is printed once per book."""
 
     __slots__ = ("_head", "_market", "_tails")
 
@@ -39,9 +36,7 @@ class BookTickerEncoder:
         self._tails: list[bytes | None] = [None] * PATH_LENGTH
 
     def encode(self, times: bytes) -> bytes:
-        """
-        The payload of the book as it is; *times* from `book_ticker_times`.
-        """
+        """The payload of the book as it is; *times* from `book_ticker_times`."""
         market = self._market
         tail = self._tails[market.position]
         if tail is None:
@@ -50,9 +45,7 @@ class BookTickerEncoder:
 
 
 def book_ticker_times(venue: Venue, now_ms: int) -> bytes:
-    """
-    The part of a book ticker that holds its times: nothing on spot.
-    """
+    """The part of a book ticker that holds its times: nothing on spot."""
     return b"" if venue is Venue.SPOT else b',"E":%d,"T":%d' % (now_ms, now_ms - 1)
 
 
@@ -67,8 +60,7 @@ def _book_ticker_tail(spec: SymbolSpec, book: Book) -> bytes:
 
 
 def partial_depth(market: SymbolMarket, levels: int, previous_id: int, now_ms: int) -> bytes:
-    """
-    The best *levels* of both sides; futures print them in the shape of a diff that chains to the
+    """The best *levels* of both sides; futures print them in the shape of a diff that chains to the
     frame before this one on the same stream, *previous_id*.
     """
     spec = market.spec
@@ -86,9 +78,7 @@ def diff_depth(
     previous_id: int,
     now_ms: int,
 ) -> bytes:
-    """
-    Changed levels since *previous_id*: spot chains by `U = previous u + 1`, futures by `pu`.
-    """
+    """Changed levels since *previous_id*: spot chains by `U = previous u + 1`, futures by `pu`."""
     spec = market.spec
     printed_bids, printed_asks = _levels(spec, bids), _levels(spec, asks)
     if spec.venue is Venue.PERP:
@@ -116,9 +106,7 @@ def _levels(spec: SymbolSpec, levels: Sequence[Level]) -> str:
 
 
 def agg_trade(market: SymbolMarket, now_ms: int) -> bytes:
-    """
-    One trade at the touch; the side changes from book to book.
-    """
+    """One trade at the touch; the side changes from book to book."""
     spec, book = market.spec, market.book
     sold = market.position % 2 == 0
     price = spec.price(book.bid if sold else book.ask)
@@ -133,9 +121,7 @@ def agg_trade(market: SymbolMarket, now_ms: int) -> bytes:
 
 
 def next_funding_ms(spec: SymbolSpec, now_ms: int) -> int:
-    """
-    When *spec* settles next; 0 for dated contracts, which never do.
-    """
+    """When *spec* settles next; 0 for dated contracts, which never do."""
     if spec.contract_type not in {"PERPETUAL", "TRADIFI_PERPETUAL"}:
         return 0
     interval = spec.funding_hours * _HOUR_MS
@@ -143,9 +129,7 @@ def next_funding_ms(spec: SymbolSpec, now_ms: int) -> int:
 
 
 def funding_rate(spec: SymbolSpec, settles_ms: int) -> str:
-    """
-    The running estimate for the settlement at *settles_ms*; empty for dated contracts.
-    """
+    """The running estimate for the settlement at *settles_ms*; empty for dated contracts."""
     if settles_ms == 0:
         return ""
     hundred_millionths = (settles_ms // _HOUR_MS * 7919 + sum(spec.symbol.encode())) % 40_000
@@ -155,9 +139,7 @@ def funding_rate(spec: SymbolSpec, settles_ms: int) -> str:
 
 
 def mark_price_texts(market: SymbolMarket) -> tuple[str, str]:
-    """
-    Mark and index price of *market*, with the eight decimals Binance prints.
-    """
+    """Mark and index price of *market*, with the eight decimals Binance prints."""
     spec, book = market.spec, market.book
     unit = 10 ** (_MARK_DECIMALS - spec.price_decimals) * spec.tick
     middle = (book.bid + book.ask) * unit // 2
@@ -165,9 +147,7 @@ def mark_price_texts(market: SymbolMarket) -> tuple[str, str]:
 
 
 def mark_price(market: SymbolMarket, now_ms: int) -> bytes:
-    """
-    One `markPriceUpdate`; `r` is the running estimate, never a realised rate.
-    """
+    """One `markPriceUpdate`; `r` is the running estimate, never a realised rate."""
     spec = market.spec
     mark, index = mark_price_texts(market)
     settles = next_funding_ms(spec, now_ms)
@@ -179,9 +159,7 @@ def mark_price(market: SymbolMarket, now_ms: int) -> bytes:
 
 
 def all_mark_prices(markets: Sequence[SymbolMarket], now_ms: int) -> list[bytes]:
-    """
-    The whole market in the two messages Binance sends: TradFi symbols come in one of their own.
-    """
+    """The whole market in the two messages Binance sends: TradFi symbols come in one of their own."""
     tradfi = [m for m in markets if m.spec.contract_type == "TRADIFI_PERPETUAL"]
     others = [m for m in markets if m.spec.contract_type != "TRADIFI_PERPETUAL"]
     return [
@@ -192,9 +170,7 @@ def all_mark_prices(markets: Sequence[SymbolMarket], now_ms: int) -> list[bytes]
 
 
 def contract_info(spec: SymbolSpec, now_ms: int) -> bytes:
-    """
-    One `contractInfo`, as pushed when a contract is listed, changed or settled.
-    """
+    """One `contractInfo`, as pushed when a contract is listed, changed or settled."""
     return orjson.dumps(
         {
             "e": "contractInfo",

@@ -1,5 +1,4 @@
-"""
-The instruments this exchange lists: known majors, synthetic ones, and the awkward few that a
+"""The instruments this exchange lists: known majors, synthetic ones, and the awkward few that a
 consumer must filter out (not TRADING, not quoted in USDT, COIN-M, TradFi, dated contracts).
 """
 
@@ -14,23 +13,17 @@ QUARTER_DELIVERY_MS = 1_798_185_600_000  # 2026-12-25 08:00 UTC
 
 
 class SymbolSpec(Struct, frozen=True, kw_only=True):
-    """
-    One listed instrument.
+    """One listed instrument.
 
     Prices and quantities are counted in ticks and steps; `tick` and `step` say how many units of
     the last printed decimal one of them is.
 
     Attributes:
         price_ticks: Where the price path starts, in ticks.
-
         price_decimals: Decimals the venue prints in prices; spot always prints eight.
-
         min_notional: As the venue prints it.
-
         market_step_zero: MARKET_LOT_SIZE of this symbol says "0": the LOT_SIZE step applies.
-
         contract_type: Futures only.
-
         margin_kind: Futures only, the `st` of payloads: 1 USD-M, 2 COIN-M.
     """
 
@@ -52,35 +45,25 @@ class SymbolSpec(Struct, frozen=True, kw_only=True):
 
     @property
     def is_trading(self) -> bool:
-        """
-        Whether its book moves.
-        """
+        """Whether its book moves."""
         return self.status == "TRADING"
 
     @property
     def stream_symbol(self) -> str:
-        """
-        The symbol as it is written in stream names.
-        """
+        """The symbol as it is written in stream names."""
         return self.symbol.lower()
 
     def price(self, ticks: int) -> str:
-        """
-        *ticks* as the venue prints a price.
-        """
+        """*ticks* as the venue prints a price."""
         return format_fixed(ticks * self.tick, self.price_decimals)
 
     def quantity(self, steps: int) -> str:
-        """
-        *steps* as the venue prints a quantity.
-        """
+        """*steps* as the venue prints a quantity."""
         return format_fixed(steps * self.step, self.quantity_decimals)
 
 
 class _MajorCoin(Struct, frozen=True):
-    """
-    What a major has in common on both venues: price and quantity grid as decimal places.
-    """
+    """What a major has in common on both venues: price and quantity grid as decimal places."""
 
     base: str
     price: float
@@ -111,9 +94,7 @@ _PERP_MIN_NOTIONAL = {"BTC": "100", "ETH": "20", "LTC": "20", "LINK": "20"}
 
 
 def format_fixed(value: int, decimals: int) -> str:
-    """
-    *value* units of the last decimal, printed with all *decimals* (`format_fixed(2535, 2)` is `25.35`).
-    """
+    """*value* units of the last decimal, printed with all *decimals* (`format_fixed(2535, 2)` is `25.35`)."""
     if decimals == 0:
         return str(value)
     whole, fraction = divmod(value, 10**decimals)
@@ -121,8 +102,7 @@ def format_fixed(value: int, decimals: int) -> str:
 
 
 def build_symbols(wanted: int | tuple[str, ...]) -> tuple[SymbolSpec, ...]:
-    """
-    All instruments of both venues.
+    """All instruments of both venues.
 
     Args:
         wanted: Number, or names, of TRADING symbols quoted in USDT per venue. A number takes the

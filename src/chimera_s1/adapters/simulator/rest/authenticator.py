@@ -1,6 +1,4 @@
-"""
-Who may ask the wallet something: signature, age and permissions, before anything is done.
-"""
+"""Who may ask the wallet something: signature, age and permissions, before anything is done."""
 
 from aiohttp import web
 
@@ -17,9 +15,7 @@ from chimera_s1.adapters.simulator.rest.signing import (
 
 
 class Authenticator:
-    """
-    Of one wallet with one key.
-    """
+    """Of one wallet with one key."""
 
     def __init__(self, api_key: ApiKey, account: Account, clock: ScaledClock) -> None:
         self._api_key = api_key
@@ -27,8 +23,7 @@ class Authenticator:
         self._clock = clock
 
     async def authenticate_reader(self, request: web.Request) -> SignedRequest:
-        """
-        *request*, where its key may read.
+        """*request*, where its key may read.
 
         Raises:
             BinanceError: It is not admitted.
@@ -39,8 +34,7 @@ class Authenticator:
         return signed
 
     async def authenticate(self, request: web.Request) -> SignedRequest:
-        """
-        *request*, signed and in time when it arrived, and still in time now that it is executed.
+        """*request*, signed and in time when it arrived, and still in time now that it is executed.
 
         Raises:
             BinanceError: It is not admitted.
@@ -57,7 +51,5 @@ class Authenticator:
 
     @property
     def permissions(self) -> Permissions:
-        """
-        Of the key, as they are now.
-        """
+        """Of the key, as they are now."""
         return self._account.permissions

@@ -1,5 +1,4 @@
-"""
-`exchangeInfo` of both venues, with the filters and the key names each of them really uses.
+"""`exchangeInfo` of both venues, with the filters and the key names each of them really uses.
 
 The same thing has two names: spot says `NOTIONAL.minNotional`, futures `MIN_NOTIONAL.notional`.
 Many spot symbols say "0" in MARKET_LOT_SIZE, which means that LOT_SIZE holds.
@@ -23,9 +22,7 @@ _SPOT_PERMISSIONS = ["SPOT", "MARGIN", "TRD_GRP_004", "TRD_GRP_005"]
 def spot_exchange_info(
     specs: list[SymbolSpec], now_ms: int, *, permission_sets: bool
 ) -> dict[str, Any]:
-    """
-    Reply of `GET /api/v3/exchangeInfo` for *specs*.
-    """
+    """Reply of `GET /api/v3/exchangeInfo` for *specs*."""
     return {
         "timezone": "UTC",
         "serverTime": now_ms,
@@ -41,9 +38,7 @@ def spot_exchange_info(
 
 
 def perp_exchange_info(specs: list[SymbolSpec], now_ms: int) -> dict[str, Any]:
-    """
-    Reply of `GET /fapi/v1/exchangeInfo`.
-    """
+    """Reply of `GET /fapi/v1/exchangeInfo`."""
     return {
         "timezone": "UTC",
         "serverTime": now_ms,

@@ -1,6 +1,4 @@
-"""
-Reading request parameters the way Binance does, with its own errors.
-"""
+"""Reading request parameters the way Binance does, with its own errors."""
 
 from collections.abc import Callable
 
@@ -13,22 +11,17 @@ from chimera_s1.domain.identifiers import Venue
 
 
 def fixed_weight(weight: int) -> Callable[[web.Request], int]:
-    """
-    The same *weight* whatever the parameters.
-    """
+    """The same *weight* whatever the parameters."""
     return lambda _: weight
 
 
 def weight_by_symbol(with_symbol: int, without: int) -> Callable[[web.Request], int]:
-    """
-    One weight for one symbol, another for all of them.
-    """
+    """One weight for one symbol, another for all of them."""
     return lambda request: with_symbol if "symbol" in request.query else without
 
 
 def required_symbol(request: web.Request, market: Market, venue: Venue) -> SymbolMarket:
-    """
-    The listed symbol a request must name.
+    """The listed symbol a request must name.
 
     Raises:
         BinanceError: -1102 without the parameter, -1121 for a symbol that is not listed.
@@ -42,8 +35,7 @@ def required_symbol(request: web.Request, market: Market, venue: Venue) -> Symbo
 
 
 def find_symbol(symbol: str, market: Market, venue: Venue) -> SymbolMarket:
-    """
-    The symbol called *symbol*.
+    """The symbol called *symbol*.
 
     Raises:
         BinanceError: -1121, it is not listed here.
@@ -55,8 +47,7 @@ def find_symbol(symbol: str, market: Market, venue: Venue) -> SymbolMarket:
 
 
 def symbol_list(text: str) -> list[str]:
-    """
-    Read `symbols=["BTCUSDT","BNBUSDT"]`.
+    """Read `symbols=["BTCUSDT","BNBUSDT"]`.
 
     Raises:
         BinanceError: -1100, it is not an array of strings.
@@ -71,8 +62,7 @@ def symbol_list(text: str) -> list[str]:
 
 
 def integer_of(request: web.Request, name: str, default: int) -> int:
-    """
-    An integer parameter.
+    """An integer parameter.
 
     Raises:
         BinanceError: -1100, it is not an integer.

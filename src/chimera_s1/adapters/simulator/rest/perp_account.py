@@ -1,6 +1,4 @@
-"""
-Signed endpoints of the futures host (`/fapi`): balance and income.
-"""
+"""Signed endpoints of the futures host (`/fapi`): balance and income."""
 
 from aiohttp import web
 
@@ -24,9 +22,7 @@ _TRANSFER = "TRANSFER"
 
 
 class PerpAccountRoutes:
-    """
-    What the futures account says about the same movements.
-    """
+    """What the futures account says about the same movements."""
 
     def __init__(self, account: Account, authenticator: Authenticator, clock: ScaledClock) -> None:
         self._account = account
@@ -34,9 +30,7 @@ class PerpAccountRoutes:
         self._clock = clock
 
     def routes(self) -> list[Route]:
-        """
-        With Binance's weights.
-        """
+        """With Binance's weights."""
         return [
             Route("GET", "/fapi/v1/income", self._income, fixed_weight(30)),
             Route("GET", "/fapi/v3/balance", self._balance, fixed_weight(5)),

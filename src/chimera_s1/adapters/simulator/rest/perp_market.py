@@ -1,6 +1,4 @@
-"""
-USD-M futures REST endpoints of market data (`/fapi/v1`).
-"""
+"""USD-M futures REST endpoints of market data (`/fapi/v1`)."""
 
 from collections.abc import Callable
 
@@ -35,18 +33,14 @@ _DEPTH_WEIGHTS = {5: 2, 10: 2, 20: 2, 50: 2, 100: 5, 500: 10, 1000: 20}
 
 
 class PerpMarketRoutes:
-    """
-    What needs no key.
-    """
+    """What needs no key."""
 
     def __init__(self, market: Market, clock: ScaledClock) -> None:
         self._market = market
         self._clock = clock
 
     def routes(self) -> list[Route]:
-        """
-        With Binance's weights.
-        """
+        """With Binance's weights."""
         return [
             Route("GET", "/fapi/v1/ping", self._ping, fixed_weight(1)),
             Route("GET", "/fapi/v1/time", self._time, fixed_weight(1)),

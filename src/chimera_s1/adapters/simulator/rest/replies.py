@@ -1,15 +1,11 @@
-"""
-What a request is answered with, in Binance's shapes.
-"""
+"""What a request is answered with, in Binance's shapes."""
 
 import orjson
 from aiohttp import web
 
 
 class BinanceError(Exception):
-    """
-    An error in Binance's shape, `{"code":-1121,"msg":"Invalid symbol."}`.
-    """
+    """An error in Binance's shape, `{"code":-1121,"msg":"Invalid symbol."}`."""
 
     def __init__(self, code: int, message: str, status: int = 400) -> None:
         super().__init__(message)
@@ -19,14 +15,10 @@ class BinanceError(Exception):
 
 
 def json_reply(value: object, status: int = 200) -> web.Response:
-    """
-    *value* as JSON.
-    """
+    """*value* as JSON."""
     return web.Response(body=orjson.dumps(value), status=status, content_type="application/json")
 
 
 def error_reply(status: int, code: int, message: str) -> web.Response:
-    """
-    A code with its message.
-    """
+    """A code with its message."""
     return json_reply({"code": code, "msg": message}, status)

@@ -1,6 +1,4 @@
-"""
-What a fault makes of one request: nothing comes, it comes late, or it is something else.
-"""
+"""What a fault makes of one request: nothing comes, it comes late, or it is something else."""
 
 from collections.abc import Awaitable, Callable
 
@@ -54,9 +52,7 @@ _CODELESS = {
 async def answer_with_fault(
     action: FaultAction, request: web.Request, handler: Handler
 ) -> web.StreamResponse:
-    """
-    Answer *request* as *action* says; what is done before the reply is spoilt, *handler* does.
-    """
+    """Answer *request* as *action* says; what is done before the reply is spoilt, *handler* does."""
     match action.kind:
         case FaultKind.DELAY:
             await anyio.sleep(action.number / 1000)
@@ -76,9 +72,7 @@ async def answer_with_fault(
 async def _after(
     action: FaultAction, request: web.Request, response: web.StreamResponse
 ) -> web.StreamResponse:
-    """
-    The request was executed; what becomes of its *response*.
-    """
+    """The request was executed; what becomes of its *response*."""
     match action.kind:
         case FaultKind.EXECUTE_THEN_DELAY:
             await anyio.sleep(action.number / 1000)
@@ -107,9 +101,7 @@ def _code(code: int) -> web.Response:
 
 
 def _unavailable(kind: str, request: web.Request) -> web.Response:
-    """
-    The four kinds of 503 of the futures API; two of them come from a gateway and carry no code.
-    """
+    """The four kinds of 503 of the futures API; two of them come from a gateway and carry no code."""
     if kind in _CODES:
         return _code(_CODES[kind])
     return json_reply({"path": request.path, "msg": _CODELESS[kind]}, _BUSY)

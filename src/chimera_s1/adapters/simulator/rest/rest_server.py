@@ -1,6 +1,4 @@
-"""
-The HTTP side of one venue: routes, weights, Binance's errors, and the faults on the way.
-"""
+"""The HTTP side of one venue: routes, weights, Binance's errors, and the faults on the way."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -17,21 +15,16 @@ from chimera_s1.adapters.simulator.rest.weight_budget import WeightBudget
 from chimera_s1.domain.identifiers import Venue
 
 RouteHandler = Callable[[web.Request], Awaitable[object]]
-"""
-Gives what is printed as JSON, or raises BinanceError.
-"""
+"""Gives what is printed as JSON, or raises BinanceError."""
 
 request_arrived_ms: ContextVar[int] = ContextVar("arrived_ms")
-"""
-When the request being answered came in, exchange time: before any fault held it up.
-"""
+"""When the request being answered came in, exchange time: before any fault held it up."""
 
 _NOT_FOUND = "<html><body><h2>404 Not found</h2></body></html>"
 
 
 class RateLimit(Struct, frozen=True):
-    """
-    Which budget a request draws on.
+    """Which budget a request draws on.
 
     Attributes:
         headers: Of the reply; they tell what is used of it.
@@ -42,14 +35,11 @@ class RateLimit(Struct, frozen=True):
 
 
 class Route(Struct, frozen=True):
-    """
-    One endpoint.
+    """One endpoint.
 
     Attributes:
         answer: What it says.
-
         weight: Of a request, which may depend on its parameters.
-
         limit: None is the venue's own.
     """
 
@@ -67,8 +57,7 @@ def rest_application(
     faults: FaultRegistry,
     clock: ScaledClock,
 ) -> web.Application:
-    """
-    An application that answers *routes* of *venue*, out of one weight budget unless they have
+    """An application that answers *routes* of *venue*, out of one weight budget unless they have
     another.
     """
 
@@ -94,8 +83,7 @@ def rest_application(
 
 @asynccontextmanager
 async def serve(application: web.Application, host: str, port: int) -> AsyncIterator[int]:
-    """
-    Serve *application* while the context lasts; gives the bound port.
+    """Serve *application* while the context lasts; gives the bound port.
 
     Raises:
         OSError: The address cannot be bound.

@@ -1,6 +1,4 @@
-"""
-Reading the parameters of signed requests, from query and body alike, with Binance's errors.
-"""
+"""Reading the parameters of signed requests, from query and body alike, with Binance's errors."""
 
 import re
 from collections.abc import Collection, Mapping
@@ -13,8 +11,7 @@ _DECIMALS_MAX = 8
 
 
 def required(parameters: Mapping[str, str], name: str, form: str) -> str:
-    """
-    The parameter *name*, which must be there and match the expression *form*.
+    """The parameter *name*, which must be there and match the expression *form*.
 
     Raises:
         BinanceError: -1102 or -1100.
@@ -34,8 +31,7 @@ def required(parameters: Mapping[str, str], name: str, form: str) -> str:
 def integer(
     parameters: Mapping[str, str], name: str, default: int, *, lowest: int = 0, highest: int
 ) -> int:
-    """
-    A number that may be left out.
+    """A number that may be left out.
 
     Raises:
         BinanceError: -1100, it is no integer number; -1130, it is too small or too large.
@@ -49,8 +45,7 @@ def integer(
 
 
 def one_of(parameters: Mapping[str, str], name: str, allowed: Collection[str]) -> str:
-    """
-    One of the words *allowed*.
+    """One of the words *allowed*.
 
     Raises:
         BinanceError: -1102, it is missing; -1100 or -1130, it is another.
@@ -62,8 +57,7 @@ def one_of(parameters: Mapping[str, str], name: str, allowed: Collection[str]) -
 
 
 def positive_amount(parameters: Mapping[str, str]) -> Decimal:
-    """
-    The amount to execute_transfer, above zero.
+    """The amount to execute_transfer, above zero.
 
     Raises:
         BinanceError: -1102, -1100, -1111 with more than eight decimals, -1130 for nothing.
@@ -78,7 +72,5 @@ def positive_amount(parameters: Mapping[str, str]) -> Decimal:
 
 
 def invalid_parameter(name: str) -> BinanceError:
-    """
-    A parameter that can be read and makes no sense.
-    """
+    """A parameter that can be read and makes no sense."""
     return BinanceError(-1130, f"Data sent for parameter '{name}' is not valid.")

@@ -1,5 +1,4 @@
-"""
-Signed requests: whose they are, how old they are, and whether a byte was changed on the way.
+"""Signed requests: whose they are, how old they are, and whether a byte was changed on the way.
 
 Binance, "Request security": the signature is the HMAC-SHA256 of the query string immediately
 followed by the body, both as they were sent, the signature itself left out.
@@ -28,14 +27,11 @@ _SIGNATURE = b"signature="
 
 
 class RawRequest(Struct, frozen=True):
-    """
-    What came in.
+    """What came in.
 
     Attributes:
         api_key: Header `X-MBX-APIKEY`; empty without it.
-
         query: After the question mark, not decoded.
-
         arrived_ms: Exchange time.
     """
 
@@ -46,8 +42,7 @@ class RawRequest(Struct, frozen=True):
 
 
 class SignedRequest(Struct, frozen=True):
-    """
-    A request whose signature is good.
+    """A request whose signature is good.
 
     Attributes:
         parameters: Decoded. What is in query and body, counts as in the query.
@@ -58,8 +53,7 @@ class SignedRequest(Struct, frozen=True):
     recv_window_ms: int
 
     def check_time(self, now_ms: int) -> None:
-        """
-        Whether it may be executed at *now_ms*.
+        """Whether it may be executed at *now_ms*.
 
         Raises:
             BinanceError: -1021, it is too old or from the future.
@@ -73,15 +67,12 @@ class SignedRequest(Struct, frozen=True):
 
 
 def signature_of(secret: str, payload: bytes) -> str:
-    """
-    HMAC-SHA256 of *payload*, in hex.
-    """
+    """HMAC-SHA256 of *payload*, in hex."""
     return hmac.new(secret.encode(), payload, hashlib.sha256).hexdigest()
 
 
 def verify(sent: RawRequest, api_key: ApiKey) -> SignedRequest:
-    """
-    Read *sent*, which *api_key* must have signed shortly before it arrived.
+    """Read *sent*, which *api_key* must have signed shortly before it arrived.
 
     Raises:
         BinanceError: -2014, -2015, -1102, -1100, -1131, -1022 or -1021, in this order.
@@ -107,9 +98,7 @@ def verify(sent: RawRequest, api_key: ApiKey) -> SignedRequest:
 
 
 def permission_denied() -> BinanceError:
-    """
-    The key is unknown, or may not do this.
-    """
+    """The key is unknown, or may not do this."""
     message = "Invalid API-key, IP, or permissions for action."
     return BinanceError(-2015, message, HTTPStatus.UNAUTHORIZED)
 
@@ -119,9 +108,7 @@ def _parsed(text: bytes) -> dict[str, str]:
 
 
 def _payload(query: bytes, body: bytes) -> bytes | None:
-    """
-    The bytes that were signed; None where they cannot be told, or are not percent-encoded.
-    """
+    """The bytes that were signed; None where they cannot be told, or are not percent-encoded."""
     rest, signatures = b"", 0
     for part in (query, body):
         left, _, last = part.rpartition(b"&")

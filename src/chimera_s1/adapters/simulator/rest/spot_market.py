@@ -1,6 +1,4 @@
-"""
-Spot REST endpoints of market data (`/api/v3`).
-"""
+"""Spot REST endpoints of market data (`/api/v3`)."""
 
 from aiohttp import web
 
@@ -31,18 +29,14 @@ _DEPTH_WEIGHT_MAX = 250
 
 
 class SpotMarketRoutes:
-    """
-    What needs no key.
-    """
+    """What needs no key."""
 
     def __init__(self, market: Market, clock: ScaledClock) -> None:
         self._market = market
         self._clock = clock
 
     def routes(self) -> list[Route]:
-        """
-        With Binance's weights.
-        """
+        """With Binance's weights."""
         return [
             Route("GET", "/api/v3/ping", self._ping, fixed_weight(1)),
             Route("GET", "/api/v3/time", self._time, fixed_weight(1)),

@@ -1,6 +1,4 @@
-"""
-Transfers with an id of the client's (`/sapi/v1/sub-account/universalTransfer`).
-"""
+"""Transfers with an id of the client's (`/sapi/v1/sub-account/universalTransfer`)."""
 
 from collections.abc import Mapping
 
@@ -50,9 +48,7 @@ _MASTER = "master@example.com"
 
 
 class SubaccountRoutes:
-    """
-    Between the wallets of the master wallet; there are no sub-accounts.
-    """
+    """Between the wallets of the master wallet; there are no sub-accounts."""
 
     def __init__(
         self, account: Account, authenticator: Authenticator, clock: ScaledClock, limits: SapiLimits
@@ -63,9 +59,7 @@ class SubaccountRoutes:
         self._limits = limits
 
     def routes(self) -> list[Route]:
-        """
-        With Binance's weights.
-        """
+        """With Binance's weights."""
         return [
             Route("POST", _PATH, self._transfer, fixed_weight(360), self._limits.uid),
             Route("GET", _PATH, self._history, fixed_weight(1), self._limits.ip),
@@ -83,9 +77,7 @@ class SubaccountRoutes:
         return {**reply, "clientTranId": given} if given else reply
 
     def _new_id(self, given: str) -> str:
-        """
-        *given*, where no movement of the last seven days has it.
-        """
+        """*given*, where no movement of the last seven days has it."""
         if len(given) > _ID_LENGTH_MAX:
             raise BinanceError(-4114, "ClientTranId is not valid: its length must be less than 64")
         recent_ms = self._clock.now_ms() - RECENT_MS

@@ -1,6 +1,4 @@
-"""
-Signed endpoints of the spot host that execute_transfer money and tell of it (`/sapi/v1/asset`, `/wallet`).
-"""
+"""Signed endpoints of the spot host that execute_transfer money and tell of it (`/sapi/v1/asset`, `/wallet`)."""
 
 from collections.abc import Mapping
 from decimal import Decimal
@@ -41,9 +39,7 @@ UNSUPPORTED_TYPES = frozenset(
         "OPTION_UMFUTURE", "MAIN_PORTFOLIO_MARGIN", "PORTFOLIO_MARGIN_MAIN",
     }
 )  # fmt: skip
-"""
-Types that Binance knows, to and from wallets that this wallet has not.
-"""
+"""Types that Binance knows, to and from wallets that this wallet has not."""
 
 DAY_MS = 86_400_000
 RECENT_MS = 7 * DAY_MS
@@ -53,18 +49,14 @@ _PAGE_MAX, _SIZE_DEFAULT, _SIZE_MAX = 1_000_000, 10, 100
 
 
 class SapiLimits(Struct, frozen=True):
-    """
-    `/sapi` has budgets of its own: one per IP address, one per user id.
-    """
+    """`/sapi` has budgets of its own: one per IP address, one per user id."""
 
     ip: RateLimit
     uid: RateLimit
 
 
 class WalletRoutes:
-    """
-    Transfers without an id of the client's: what is sent twice happens twice.
-    """
+    """Transfers without an id of the client's: what is sent twice happens twice."""
 
     def __init__(
         self, account: Account, authenticator: Authenticator, clock: ScaledClock, limits: SapiLimits
@@ -75,9 +67,7 @@ class WalletRoutes:
         self._limits = limits
 
     def routes(self) -> list[Route]:
-        """
-        With Binance's weights.
-        """
+        """With Binance's weights."""
         transfer, restrictions = "/sapi/v1/asset/transfer", "/sapi/v1/account/apiRestrictions"
         ip, uid = self._limits.ip, self._limits.uid
         return [
@@ -156,8 +146,7 @@ class WalletRoutes:
 
 
 def transfer_type(parameters: Mapping[str, str]) -> TransferType:
-    """
-    The direction asked for.
+    """The direction asked for.
 
     Raises:
         BinanceError: -1102, -1100 or -1130; -5010 for a account that is not here.
@@ -169,8 +158,7 @@ def transfer_type(parameters: Mapping[str, str]) -> TransferType:
 
 
 def usdt_amount(parameters: Mapping[str, str]) -> Decimal:
-    """
-    How much is asked for; of any other asset the wallet has nothing.
+    """How much is asked for; of any other asset the wallet has nothing.
 
     Raises:
         BinanceError: A parameter is missing or wrong; -5013, the asset is not USDT.
@@ -185,8 +173,7 @@ def usdt_amount(parameters: Mapping[str, str]) -> Decimal:
 def execute_transfer(
     account: Account, kind: TransferType, amount: Decimal, origin: Origin, client_tran_id: str = ""
 ) -> Movement:
-    """
-    `Account.transfer` with Binance's error.
+    """`Account.transfer` with Binance's error.
 
     Raises:
         BinanceError: -5013.
@@ -198,22 +185,17 @@ def execute_transfer(
 
 
 def insufficient_balance() -> BinanceError:
-    """
-    The money is not there.
-    """
+    """The money is not there."""
     return BinanceError(-5013, "Asset transfer failed: insufficient balance")
 
 
 def unknown_wallet() -> BinanceError:
-    """
-    The wallet has no such account.
-    """
+    """The wallet has no such account."""
     return BinanceError(-5010, "Asset transfer fail.")
 
 
 def time_window(parameters: Mapping[str, str], now_ms: int) -> tuple[int, int]:
-    """
-    `startTime` and `endTime`, both inclusive; what is left out makes it the last seven days.
+    """`startTime` and `endTime`, both inclusive; what is left out makes it the last seven days.
 
     Raises:
         BinanceError: They are no times, or the end comes before the start.

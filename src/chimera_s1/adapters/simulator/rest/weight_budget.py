@@ -1,5 +1,4 @@
-"""
-The request weight an IP address may use per minute, and what happens beyond it.
+"""The request weight an IP address may use per minute, and what happens beyond it.
 
 Binance, "General API information" (limits): 429 with `Retry-After`, then 418 for those who go on.
 The minute is the exchange's own, aligned to its clock.
@@ -15,12 +14,10 @@ REFUSALS_BEFORE_BAN = 10
 
 
 class LimitExceeded(Struct, frozen=True):
-    """
-    The answer to a request beyond the limit.
+    """The answer to a request beyond the limit.
 
     Attributes:
         status: 429, or 418 once banned.
-
         retry_after_s: For the header of that name.
     """
 
@@ -30,12 +27,10 @@ class LimitExceeded(Struct, frozen=True):
 
 
 class WeightBudget:
-    """
-    One host's budget. Everybody on loopback shares one address, so there is one of them per venue.
+    """One host's budget. Everybody on loopback shares one address, so there is one of them per venue.
 
     Attributes:
         limit: Weight per minute.
-
         used: In the minute of the last `spend`.
     """
 
@@ -48,9 +43,7 @@ class WeightBudget:
         self._banned_until_ms = 0
 
     def spend(self, weight: int) -> LimitExceeded | None:
-        """
-        Count a request of *weight*; the refusal, where it may not be answered.
-        """
+        """Count a request of *weight*; the refusal, where it may not be answered."""
         now = self._clock.now_ms()
         if now < self._banned_until_ms:
             return self._banned(now)

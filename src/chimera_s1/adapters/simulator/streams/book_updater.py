@@ -1,5 +1,4 @@
-"""
-Moves the books of all symbols somebody listens to, at the configured rate.
+"""Moves the books of all symbols somebody listens to, at the configured rate.
 
 One book update is one `@bookTicker` frame to each listener, at once; the throttled streams tell of
 it when their time comes. Due updates are made in batches with one write per connection, because a
@@ -26,14 +25,11 @@ _Lane = tuple[StreamHub, SymbolMarket, Topic | None]
 
 
 class BookUpdater:
-    """
-    Owns the pace.
+    """Owns the pace.
 
     Attributes:
         rate: Updates per second over all lanes; may be changed at any time.
-
         storm: What takes the place of `rate` while a storm lasts.
-
         updates: Made since the start.
     """
 
@@ -49,15 +45,11 @@ class BookUpdater:
 
     @property
     def current_rate(self) -> float:
-        """
-        Updates per second now.
-        """
+        """Updates per second now."""
         return self.rate if self.storm_rate is None else self.storm_rate
 
     async def run(self) -> None:
-        """
-        Until cancelled.
-        """
+        """Until cancelled."""
         before = self._clock.monotonic_ms()
         due = 0.0
         while True:

@@ -1,5 +1,4 @@
-"""
-Faults that happen to connections, to the exchange's clock and to the pace of the market.
+"""Faults that happen to connections, to the exchange's clock and to the pace of the market.
 
 They are not met on the way of a frame or a request, so somebody has to look: every 20 ms.
 """
@@ -25,9 +24,7 @@ _LOOK_S = 0.02
 
 
 class ConnectionFaults:
-    """
-    Lets armed faults happen, and ends those that last when their time is over.
-    """
+    """Lets armed faults happen, and ends those that last when their time is over."""
 
     def __init__(
         self,
@@ -42,9 +39,7 @@ class ConnectionFaults:
         self._faults = faults
 
     async def run(self) -> None:
-        """
-        Until cancelled.
-        """
+        """Until cancelled."""
         while True:
             self._apply_to_clock_and_market()
             for hub in self._hubs:

@@ -1,5 +1,4 @@
-"""
-The two venues' connection rules.
+"""The two venues' connection rules.
 
 Binance, Spot "WebSocket Streams" (general information) and USD-M "WebSocket Market Streams"
 (connect): pings, pong deadline, inbound messages per second.
@@ -11,15 +10,12 @@ from chimera_s1.domain.identifiers import Venue
 
 LIFETIME_MS = 24 * 3_600_000
 SHUTDOWN_LEAD_MS = 2_000
-"""
-Between `serverShutdown` and the abort, on the exchange's clock; Binance promises no lead time at all.
+"""Between `serverShutdown` and the abort, on the exchange's clock; Binance promises no lead time at all.
 """
 
 
 class ConnectionRules(Struct, frozen=True, kw_only=True):
-    """
-    Times are on the exchange's clock, so a fast clock brings them closer.
-    """
+    """Times are on the exchange's clock, so a fast clock brings them closer."""
 
     ping_every_ms: int
     pong_within_ms: int
@@ -35,18 +31,14 @@ CONNECTION_RULES = {
 
 
 class InboundLimit:
-    """
-    Messages a client may send in any second: pings, pongs and JSON alike.
-    """
+    """Messages a client may send in any second: pings, pongs and JSON alike."""
 
     def __init__(self, per_second: int) -> None:
         self._per_second = per_second
         self._seen: list[int] = []
 
     def exceeded(self, now_ms: int) -> bool:
-        """
-        Count one message at *now_ms*; whether it is one too many.
-        """
+        """Count one message at *now_ms*; whether it is one too many."""
         self._seen = [at for at in self._seen if now_ms - at < 1000]  # noqa: PLR2004  # one second
         self._seen.append(now_ms)
         return len(self._seen) > self._per_second

@@ -1,5 +1,4 @@
-"""
-Control messages inside a stream connection: SUBSCRIBE and the others, with Binance's own errors.
+"""Control messages inside a stream connection: SUBSCRIBE and the others, with Binance's own errors.
 
 Binance, Spot "Live subscribing/unsubscribing to streams" and the error list on the same page; the
 nested error of the 1025th stream was seen on a live futures connection.
@@ -20,9 +19,7 @@ _PROPERTY_PARAMETERS = {"SET_PROPERTY": 2, "GET_PROPERTY": 1}
 
 
 class SubscriptionChanges(Struct, frozen=True):
-    """
-    What a control message asks the connection to become.
-    """
+    """What a control message asks the connection to become."""
 
     subscribe: tuple[str, ...] = ()
     unsubscribe: tuple[str, ...] = ()
@@ -30,8 +27,7 @@ class SubscriptionChanges(Struct, frozen=True):
 
 
 class ControlReply(Struct, frozen=True):
-    """
-    Reply and consequence.
+    """Reply and consequence.
 
     Attributes:
         close: The connection is closed with 1008 after the reply.
@@ -51,14 +47,11 @@ class _RequestError(Exception):  # noqa: N818  # an reply_to, not a failure
 
 
 def reply_to(text: bytes, *, subscribed: list[str], combined: bool) -> ControlReply:
-    """
-    Binance's reply_to to one text frame.
+    """Binance's reply_to to one text frame.
 
     Args:
         text: The frame's payload.
-
         subscribed: Streams of this connection so far, delivering or not.
-
         combined: Its property of that name.
     """
     try:

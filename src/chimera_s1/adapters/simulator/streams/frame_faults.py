@@ -1,6 +1,4 @@
-"""
-What a frame fault makes of one payload.
-"""
+"""What a frame fault makes of one payload."""
 
 import re
 from typing import Any
@@ -18,18 +16,14 @@ _TIMES = re.compile(rb'"([ET])":(\d+)')
 
 
 class Frame(Struct, frozen=True):
-    """
-    A payload on its way; a binary one has no envelope.
-    """
+    """A payload on its way; a binary one has no envelope."""
 
     payload: bytes
     binary: bool = False
 
 
 def is_applicable(action: FaultAction, payload: bytes) -> bool:
-    """
-    Whether *action* can make something of *payload*: a book to cross, a time to shift.
-    """
+    """Whether *action* can make something of *payload*: a book to cross, a time to shift."""
     if action.kind in _BOOK_FAULTS or action.variant in _BOOK_VARIANTS:
         return any(b'"%b":' % bid in payload and b'"%b":' % ask in payload for bid, ask in _SIDES)
     if action.kind in {FaultKind.LATE, FaultKind.FUTURE}:
@@ -38,8 +32,7 @@ def is_applicable(action: FaultAction, payload: bytes) -> bool:
 
 
 def apply_frame_fault(payload: bytes, action: FaultAction) -> tuple[Frame, ...]:
-    """
-    The frames to send in place of *payload*: none for stall and gap, two for duplicate.
+    """The frames to send in place of *payload*: none for stall and gap, two for duplicate.
 
     A reordered frame is withheld here, too; whoever sends lets it follow the next one.
     """

@@ -1,5 +1,4 @@
-"""
-WebSocket frames as bytes, so that many can go out in one write.
+"""WebSocket frames as bytes, so that many can go out in one write.
 
 RFC 6455 section 5.2: server frames are not masked; the length is 7 bits, or 126 and 16 bits, or
 127 and 64 bits.
@@ -26,28 +25,20 @@ _HEADERS = tuple(_header(length) for length in range(_CACHED))
 
 
 def text_header(length: int) -> bytes:
-    """
-    Header of one final text frame with *length* bytes of payload.
-    """
+    """Header of one final text frame with *length* bytes of payload."""
     return _HEADERS[length] if length < _CACHED else _header(length)
 
 
 def binary_frame(payload: bytes) -> bytes:
-    """
-    One final binary frame.
-    """
+    """One final binary frame."""
     return _header(len(payload), _BINARY_FINAL) + payload
 
 
 def ping_frame(payload: bytes) -> bytes:
-    """
-    A ping; *payload* has at most 125 bytes (RFC 6455 section 5.5).
-    """
+    """A ping; *payload* has at most 125 bytes (RFC 6455 section 5.5)."""
     return _header(len(payload), _PING_FINAL) + payload
 
 
 def pong_frame(payload: bytes) -> bytes:
-    """
-    The reply_to to a ping with *payload*.
-    """
+    """The reply_to to a ping with *payload*."""
     return _header(len(payload), _PONG_FINAL) + payload

@@ -1,6 +1,4 @@
-"""
-The way of a connection's bytes to its client: at once, late, in drops, or nowhere.
-"""
+"""The way of a connection's bytes to its client: at once, late, in drops, or nowhere."""
 
 from collections import deque
 
@@ -8,8 +6,7 @@ from picows import WSTransport
 
 
 class ImpairedLink:
-    """
-    Sits between a session and its socket; `advance` moves on what it holds back.
+    """Sits between a session and its socket; `advance` moves on what it holds back.
 
     Attributes:
         waiting: Bytes held back.
@@ -25,31 +22,24 @@ class ImpairedLink:
         self._muted = False
 
     def attach(self, transport: WSTransport) -> None:
-        """
-        The socket is open.
-        """
+        """The socket is open."""
         self._transport = transport
 
     def impair(self, *, delay_ms: int, bytes_per_s: int) -> None:
-        """
-        From now on hold everything back for *delay_ms*, and pass *bytes_per_s* at most; 0 is
+        """From now on hold everything back for *delay_ms*, and pass *bytes_per_s* at most; 0 is
         without either.
         """
         self._delay_ms = delay_ms
         self._bytes_per_s = bytes_per_s
 
     def mute(self) -> None:
-        """
-        Send nothing any more, as if the path to the client were gone.
-        """
+        """Send nothing any more, as if the path to the client were gone."""
         self._muted = True
         self._held.clear()
         self.waiting = 0
 
     def send(self, data: bytes, now_ms: int) -> None:
-        """
-        Take whole frames; *now_ms* is local time.
-        """
+        """Take whole frames; *now_ms* is local time."""
         if self._muted or self._transport is None:
             return
         if self._held or self._delay_ms or self._bytes_per_s:
@@ -59,9 +49,7 @@ class ImpairedLink:
             self._transport.underlying_transport.write(data)
 
     def release_due(self, now_ms: int) -> None:
-        """
-        Pass on what may go by *now_ms*, part of a frame if need be.
-        """
+        """Pass on what may go by *now_ms*, part of a frame if need be."""
         # At most what a second allows: a line that was idle does not burst.
         passed_ms = min(now_ms - self._advanced_ms, 1000)
         allowed = self._bytes_per_s * passed_ms // 1000

@@ -1,6 +1,4 @@
-"""
-Frames that no exchange should send, one kind for each way of being wrong.
-"""
+"""Frames that no exchange should send, one kind for each way of being wrong."""
 
 from collections.abc import Callable
 from typing import Any
@@ -12,8 +10,7 @@ _NOT_UTF8 = b"\xc3\x28\xff"
 
 
 def malformed(kind: str, payload: bytes) -> bytes:
-    """
-    What takes the place of *payload*, a JSON object.
+    """What takes the place of *payload*, a JSON object.
 
     | kind | is |
     |---|---|
@@ -31,9 +28,7 @@ def malformed(kind: str, payload: bytes) -> bytes:
 
 
 def with_numbers(payload: bytes, change: Callable[[str], str]) -> bytes:
-    """
-    *payload* with every price and quantity of its book changed.
-    """
+    """*payload* with every price and quantity of its book changed."""
     message: Any = orjson.loads(payload)
     for side in ("b", "a", "B", "A", "bids", "asks"):
         if side in message:

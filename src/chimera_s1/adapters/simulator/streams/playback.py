@@ -1,5 +1,4 @@
-"""
-Sends a recorded file in place of the price paths.
+"""Sends a recorded file in place of the price paths.
 
 A replayed payload is sent as recorded except for what would betray its age: event times move to
 now, and in a loop update ids go on growing, because consumers rightly drop an id they have seen.
@@ -18,9 +17,7 @@ from chimera_s1.adapters.simulator.streams.stream_names import parse_stream
 from chimera_s1.domain.ports.clock import Clock
 
 RECORDS_SCANNED = 200_000
-"""
-Records of a file that are read at the start to learn which symbols to list.
-"""
+"""Records of a file that are read at the start to learn which symbols to list."""
 
 BATCH_MAX = 1000
 _TURN_MS = 2.0
@@ -29,8 +26,7 @@ _TIME_KEYS = (b"E", b"T")
 
 
 def symbols_in(path: Path) -> tuple[str, ...]:
-    """
-    Symbols quoted in USDT among the first RECORDS_SCANNED records of *path*.
+    """Symbols quoted in USDT among the first RECORDS_SCANNED records of *path*.
 
     Raises:
         RecordingDamagedError: The file is not a market data file.
@@ -44,8 +40,7 @@ def symbols_in(path: Path) -> tuple[str, ...]:
 
 
 class Playback:
-    """
-    Owns the pace of a file.
+    """Owns the pace of a file.
 
     Attributes:
         sent: Records gone through, has_listeners or not.
@@ -61,19 +56,13 @@ class Playback:
         rate: float | None,
         loop: bool,
     ) -> None:
-        """
-        Args:
-            records: Opens the file anew.
-
-            hubs: One per venue.
-
-            clock: Paces it.
-
-            subscribed: Set at the first subscription; nothing is sent to nobody.
-
-            rate: Records per second; None follows the file's own times.
-
-            loop: Start again at the end.
+        """Args:
+        records: Opens the file anew.
+        hubs: One per venue.
+        clock: Paces it.
+        subscribed: Set at the first subscription; nothing is sent to nobody.
+        rate: Records per second; None follows the file's own times.
+        loop: Start again at the end.
         """
         self.records_played = 0
         self._records = records
@@ -85,9 +74,7 @@ class Playback:
         self._highest_id = 0
 
     async def run(self) -> None:
-        """
-        From the first subscription to the end of the file; never ends in a loop.
-        """
+        """From the first subscription to the end of the file; never ends in a loop."""
         await self._subscribed.wait()
         id_shift = 0
         while True:
@@ -133,9 +120,7 @@ class Playback:
 def _batches(
     records: Iterable[RecordedMessage], rate: float | None
 ) -> Iterator[tuple[float, list[RecordedMessage]]]:
-    """
-    Records that go out together, each with its moment in ms from the start.
-    """
+    """Records that go out together, each with its moment in ms from the start."""
     batch: list[RecordedMessage] = []
     batch_due = 0.0
     first_ts: int | None = None

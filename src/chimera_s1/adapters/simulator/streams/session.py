@@ -1,6 +1,4 @@
-"""
-One client connection: what it subscribed to, what waits to be written, how long it may live.
-"""
+"""One client connection: what it subscribed to, what waits to be written, how long it may live."""
 
 from typing import Protocol
 
@@ -24,53 +22,36 @@ from chimera_s1.adapters.simulator.streams.impaired_link import ImpairedLink
 from chimera_s1.adapters.simulator.streams.stream_names import ConnectionPath
 
 SKIP_ABOVE_BYTES = 1 << 20
-"""
-Unread bytes from which market data is skipped for this connection.
-"""
+"""Unread bytes from which market data is skipped for this connection."""
 
 DROP_ABOVE_BYTES = 8 << 20
-"""
-Unread bytes at which the connection is dropped.
-"""
+"""Unread bytes at which the connection is dropped."""
 
 _GOING_AWAY = 1001
 _POLICY = 1008
 
 
 class SessionOwner(Protocol):
-    """
-    Who keeps the connections of a venue.
-    """
+    """Who keeps the connections of a venue."""
 
     def add(self, session: "Session") -> None:
-        """
-        The handshake is done.
-        """
+        """The handshake is done."""
 
     def remove(self, session: "Session") -> None:
-        """
-        The connection is gone.
-        """
+        """The connection is gone."""
 
     def change_subscriptions(self, session: "Session", changes: SubscriptionChanges) -> None:
-        """
-        The client asked for *changes*.
-        """
+        """The client asked for *changes*."""
 
 
 class Session(WSListener):
-    """
-    A picows listener that is also the outbox of its connection.
+    """A picows listener that is also the outbox of its connection.
 
     Attributes:
         number: Which connection of its venue it is, from 1; 0 before it is open.
-
         subscriptions: Every acknowledged name, delivering or not, in order.
-
         line: What it sends goes through it.
-
         muted: It neither sends nor listens, and nobody told the client.
-
         skipped: Frames not sent because the client reads too slowly.
     """
 
@@ -97,9 +78,7 @@ class Session(WSListener):
         self._shutdown_announced = False
 
     def on_ws_connected(self, transport: WSTransport) -> None:
-        """
-        Start with the streams of the URL.
-        """
+        """Start with the streams of the URL."""
         self._transport = transport
         self.link.attach(transport)
         self._owner.add(self)
@@ -109,27 +88,19 @@ class Session(WSListener):
         self._owner.change_subscriptions(self, SubscriptionChanges(subscribe=self.path.streams))
 
     def on_ws_disconnected(self, transport: WSTransport) -> None:  # noqa: ARG002  # picows calls it
-        """
-        Leave the venue.
-        """
+        """Leave the venue."""
         self._transport = None
         self.outbox.clear()
         self._owner.remove(self)
 
     def pause_writing(self) -> None:
-        """
-        Nothing: `check_backlog` decides, at a mark of its own.
-        """
+        """Nothing: `check_backlog` decides, at a mark of its own."""
 
     def resume_writing(self) -> None:
-        """
-        Nothing, as above.
-        """
+        """Nothing, as above."""
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        """
-        Count it, then reply_to it.
-        """
+        """Count it, then reply_to it."""
         if self.muted:
             return
         if frame.msg_type is WSMsgType.CLOSE:
@@ -161,18 +132,14 @@ class Session(WSListener):
 
     @property
     def unread_bytes(self) -> int:
-        """
-        Bytes written that the client's network has not taken yet.
-        """
+        """Bytes written that the client's network has not taken yet."""
         if self._transport is None:
             return 0
         size: int = self._transport.underlying_transport.get_write_buffer_size()
         return size + self.link.waiting
 
     def check_backlog(self) -> None:
-        """
-        Ask the transport how much the client has not read yet; drop it beyond DROP_ABOVE_BYTES.
-        """
+        """Ask the transport how much the client has not read yet; drop it beyond DROP_ABOVE_BYTES."""
         if self._transport is None or self.muted:
             return
         self.behind = self.unread_bytes > SKIP_ABOVE_BYTES
@@ -180,9 +147,7 @@ class Session(WSListener):
             self.abort()
 
     def flush(self) -> None:
-        """
-        Write the outbox in one piece.
-        """
+        """Write the outbox in one piece."""
         if self.outbox and not self.muted:
             self._send(b"".join(self.outbox))
             self.behind = self.unread_bytes > SKIP_ABOVE_BYTES
@@ -193,9 +158,7 @@ class Session(WSListener):
             self.link.send(frames, self._clock.local_ms())
 
     def check_deadlines(self, now_ms: int) -> int:
-        """
-        Ping, time out, or end the connection where that is due; when to look again (exchange time).
-        """
+        """Ping, time out, or end the connection where that is due; when to look again (exchange time)."""
         if self.muted:
             return now_ms + self._rules.ping_every_ms
         if now_ms >= self._expires_ms:
@@ -219,9 +182,7 @@ class Session(WSListener):
         return self._unanswered_ping_ms + self._rules.pong_within_ms
 
     def can_apply(self, kind: FaultKind) -> bool:
-        """
-        Whether *kind* would change anything.
-        """
+        """Whether *kind* would change anything."""
         match kind:
             case FaultKind.DISCONNECT:
                 return True
@@ -231,16 +192,12 @@ class Session(WSListener):
                 return not self.muted
 
     def mute(self) -> None:
-        """
-        From now on neither send nor listen; the socket stays open.
-        """
+        """From now on neither send nor listen; the socket stays open."""
         self.muted = self.behind = True
         self.link.mute()
 
     def announce_shutdown(self, now_ms: int) -> None:
-        """
-        Send `serverShutdown` in this connection's shape and end it SHUTDOWN_LEAD_MS later.
-        """
+        """Send `serverShutdown` in this connection's shape and end it SHUTDOWN_LEAD_MS later."""
         event = b'{"e":"serverShutdown","E":%d}' % now_ms
         if self.combined:
             event = b'{"stream":"!serverShutdown","data":%b}' % event
@@ -250,17 +207,13 @@ class Session(WSListener):
         self._shutdown_announced = True
 
     def close(self, code: int, reason: str) -> None:
-        """
-        End the connection with a close frame.
-        """
+        """End the connection with a close frame."""
         if self._transport is not None:
             self.flush()
             self._transport.send_close(WSCloseCode(code), reason.encode())
             self._transport.disconnect()
 
     def abort(self) -> None:
-        """
-        End the connection without a word.
-        """
+        """End the connection without a word."""
         if self._transport is not None:
             self._transport.disconnect(graceful=False)

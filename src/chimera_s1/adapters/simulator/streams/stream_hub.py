@@ -1,6 +1,4 @@
-"""
-One venue's streams: who listens to what, and how a payload reaches them.
-"""
+"""One venue's streams: who listens to what, and how a payload reaches them."""
 
 from collections import deque
 
@@ -23,12 +21,10 @@ from chimera_s1.domain.identifiers import Venue
 
 
 class StreamHub:
-    """
-    Keeps sessions and topics of one venue; implements `session.SessionOwner`.
+    """Keeps sessions and topics of one venue; implements `session.SessionOwner`.
 
     Attributes:
         frames: Sent since the start, over all connections.
-
         changes: Grows when subscriptions change, so that others know when to look again.
     """
 
@@ -40,17 +36,12 @@ class StreamHub:
         faults: FaultRegistry,
         subscribed: anyio.Event,
     ) -> None:
-        """
-        Args:
-            venue: Whose streams these are.
-
-            market: The books of both venues.
-
-            clock: The exchange's.
-
-            faults: Those of both venues.
-
-            subscribed: Set when the first stream delivers.
+        """Args:
+        venue: Whose streams these are.
+        market: The books of both venues.
+        clock: The exchange's.
+        faults: Those of both venues.
+        subscribed: Set when the first stream delivers.
         """
         self.venue = venue
         self.market = market
@@ -70,45 +61,33 @@ class StreamHub:
 
     @property
     def frames_skipped(self) -> int:
-        """
-        Frames not sent because their client read too slowly.
-        """
+        """Frames not sent because their client read too slowly."""
         return self._skipped_before + sum(session.skipped for session in self.sessions)
 
     @property
     def bytes_unread(self) -> int:
-        """
-        Written and not yet taken by the clients' networks, over all connections.
-        """
+        """Written and not yet taken by the clients' networks, over all connections."""
         return sum(session.unread_bytes for session in self.sessions)
 
     def recent_frames(self, symbol: str) -> list[SentFrame]:
-        """
-        The last FRAMES_KEPT frames of *symbol* that went out, oldest first.
-        """
+        """The last FRAMES_KEPT frames of *symbol* that went out, oldest first."""
         return list(self._recent.get(symbol, ()))
 
     def add(self, session: Session) -> None:
-        """
-        Take in a connection.
-        """
+        """Take in a connection."""
         self.sessions[session] = None
         self.connections_opened += 1
         session.number = self.connections_opened
 
     def remove(self, session: Session) -> None:
-        """
-        Forget a connection.
-        """
+        """Forget a connection."""
         if session in self.sessions:
             del self.sessions[session]
             self._skipped_before += session.skipped
             self._detach(session, tuple(session.subscriptions))
 
     def change_subscriptions(self, session: Session, changes: SubscriptionChanges) -> None:
-        """
-        Subscribe, unsubscribe, switch between raw and combined.
-        """
+        """Subscribe, unsubscribe, switch between raw and combined."""
         self._detach(session, changes.unsubscribe)
         for name in changes.unsubscribe:
             session.subscriptions.pop(name, None)
@@ -122,18 +101,14 @@ class StreamHub:
             self._attach(session, everything)
 
     def begin_batch(self) -> None:
-        """
-        Before a batch of frames: what is the time, who lags, are frames to be touched.
-        """
+        """Before a batch of frames: what is the time, who lags, are frames to be touched."""
         self._local_ms = self.clock.local_ms()
         self._faults_active = bool(self._reordered) or self._faults.has_frame_faults(self.venue)
         for session in tuple(self.sessions):
             session.check_backlog()
 
     def publish(self, topic: Topic, payload: bytes) -> None:
-        """
-        Queue *payload* for everybody who listens to *topic*, with the faults in force.
-        """
+        """Queue *payload* for everybody who listens to *topic*, with the faults in force."""
         if self._faults_active:
             for frame in self._with_faults(topic, payload):
                 self._send(topic, frame.payload, topic.emit_frame(frame))
@@ -158,16 +133,12 @@ class StreamHub:
         return apply_frame_fault(payload, action)
 
     def end_batch(self) -> None:
-        """
-        After a batch of frames: one write per connection.
-        """
+        """After a batch of frames: one write per connection."""
         for session in tuple(self.sessions):
             session.flush()
 
     def handshake_refusal(self) -> int:
-        """
-        The HTTP status that a new connection is refused with; 0 lets it in.
-        """
+        """The HTTP status that a new connection is refused with; 0 lets it in."""
         action = self._faults.take_handshake_fault(self.venue)
         return action.number if action else 0
 
@@ -215,14 +186,10 @@ class StreamHub:
         return market if market is not None and market.spec.margin_kind == 1 else None
 
     def book_topics(self) -> list[Topic]:
-        """
-        Topics that make books move.
-        """
+        """Topics that make books move."""
         return [topic for topic in self.topics.values() if topic.stream.follows_book]
 
     def book_ticker_topic(self, market: SymbolMarket) -> Topic | None:
-        """
-        The book ticker topic of *market*, if anybody listens to it.
-        """
+        """The book ticker topic of *market*, if anybody listens to it."""
         topic = self.topics.get(f"{market.spec.stream_symbol}@bookTicker")
         return topic if topic and topic.stream.kind is StreamKind.BOOK_TICKER else None

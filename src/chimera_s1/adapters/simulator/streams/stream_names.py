@@ -1,5 +1,4 @@
-"""
-Stream names of both venues: what each asks for, how often it pushes, and which path delivers it.
+"""Stream names of both venues: what each asks for, how often it pushes, and which path delivers it.
 
 Binance, Spot "WebSocket Streams" and USD-M "WebSocket Market Streams" with the "Important WebSocket
 Change Notice": futures streams are split over `/public`, `/market` and `/private`, and a connection
@@ -15,9 +14,7 @@ from chimera_s1.domain.identifiers import Venue
 
 
 class StreamKind(Enum):
-    """
-    What a stream carries.
-    """
+    """What a stream carries."""
 
     BOOK_TICKER = auto()
     PARTIAL_DEPTH = auto()
@@ -30,9 +27,7 @@ class StreamKind(Enum):
 
 
 class StreamRoute(Enum):
-    """
-    The part of the exchange a connection was opened on.
-    """
+    """The part of the exchange a connection was opened on."""
 
     SPOT = auto()
     PUBLIC = auto()
@@ -41,14 +36,11 @@ class StreamRoute(Enum):
 
 
 class StreamName(Struct, frozen=True):
-    """
-    A stream this exchange delivers.
+    """A stream this exchange delivers.
 
     Attributes:
         symbol: Upper case; empty for streams of all symbols.
-
         period_ms: How often it pushes; 0 is every update.
-
         levels: Of partial depth.
     """
 
@@ -60,9 +52,7 @@ class StreamName(Struct, frozen=True):
 
     @property
     def follows_book(self) -> bool:
-        """
-        Whether somebody listening to it makes the symbol's book move.
-        """
+        """Whether somebody listening to it makes the symbol's book move."""
         return self.kind in _BOOK_KINDS
 
 
@@ -87,8 +77,7 @@ _ALL_MARKET = {
 
 
 def parse_stream(venue: Venue, name: str) -> StreamName | None:
-    """
-    What *name* asks for, or None where Binance would acknowledge it and never deliver: misspelt,
+    """What *name* asks for, or None where Binance would acknowledge it and never deliver: misspelt,
     upper case, or not on this venue.
     """
     if name.startswith("!"):
@@ -126,9 +115,7 @@ def _depth(venue: Venue, route: StreamRoute, symbol: str, feed: str) -> StreamNa
 
 
 class ConnectionPath(Struct, frozen=True):
-    """
-    What the URL of a WebSocket connection says.
-    """
+    """What the URL of a WebSocket connection says."""
 
     route: StreamRoute
     combined: bool
@@ -143,8 +130,7 @@ _ROUTE_OF_PATH = {
 
 
 def parse_path(venue: Venue, target: str) -> ConnectionPath | None:
-    """
-    Read a request target such as `/ws/btcusdt@bookTicker` or `/public/stream?streams=a/b`; None
+    """Read a request target such as `/ws/btcusdt@bookTicker` or `/public/stream?streams=a/b`; None
     where Binance answers 404.
     """
     path, _, query = target.partition("?")

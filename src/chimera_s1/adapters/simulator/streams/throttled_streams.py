@@ -1,6 +1,4 @@
-"""
-The streams that push on a rhythm: depths, mark prices, aggregated trades, all-market streams.
-"""
+"""The streams that push on a rhythm: depths, mark prices, aggregated trades, all-market streams."""
 
 from collections.abc import Sequence
 
@@ -23,24 +21,18 @@ from chimera_s1.adapters.simulator.streams.topic import Topic
 from chimera_s1.domain.ports.clock import Clock
 
 TICK_MS = 50
-"""
-Divides every push interval Binance has.
-"""
+"""Divides every push interval Binance has."""
 
 
 class ThrottledStreams:
-    """
-    Pushes what is due, every TICK_MS of local time.
-    """
+    """Pushes what is due, every TICK_MS of local time."""
 
     def __init__(self, hubs: Sequence[StreamHub], clock: Clock) -> None:
         self._hubs = hubs
         self._clock = clock
 
     async def run(self) -> None:
-        """
-        Until cancelled.
-        """
+        """Until cancelled."""
         tick = 0
         start = self._clock.monotonic_ms()
         while True:
@@ -63,9 +55,7 @@ def _push(hub: StreamHub, tick: int) -> None:
 
 
 def render(hub: StreamHub, topic: Topic, now_ms: int) -> list[bytes]:
-    """
-    What *topic* has to say now; nothing where its book has not changed since its last frame.
-    """
+    """What *topic* has to say now; nothing where its book has not changed since its last frame."""
     match topic.stream.kind:
         case StreamKind.ALL_MARK_PRICES:
             return all_mark_prices(_trading(hub), now_ms)

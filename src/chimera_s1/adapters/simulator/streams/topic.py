@@ -1,6 +1,4 @@
-"""
-One stream name with everybody who listens to it.
-"""
+"""One stream name with everybody who listens to it."""
 
 from collections import deque
 from typing import Protocol
@@ -14,16 +12,13 @@ from chimera_s1.adapters.simulator.streams.frames import binary_frame, text_head
 from chimera_s1.adapters.simulator.streams.stream_names import StreamName
 
 FRAMES_KEPT = 50
-"""
-Frames of one symbol the control plane can show.
-"""
+"""Frames of one symbol the control plane can show."""
 
 _CLOSING = b"}"
 
 
 class SentFrame(Struct, frozen=True, gc=False):
-    """
-    A payload that went out.
+    """A payload that went out.
 
     Attributes:
         sent_ms: Local wall time, epoch ms (not the exchange's clock).
@@ -35,14 +30,11 @@ class SentFrame(Struct, frozen=True, gc=False):
 
 
 class Listener(Protocol):
-    """
-    A connection, as far as a topic knows it.
+    """A connection, as far as a topic knows it.
 
     Attributes:
         outbox: Pieces of frames for its next write.
-
         behind: It reads too slowly; what comes now is skipped.
-
         skipped: Frames it missed for that.
     """
 
@@ -52,8 +44,7 @@ class Listener(Protocol):
 
 
 class Topic:
-    """
-    Frames a payload once per shape, raw and combined, and puts it into the outboxes.
+    """Frames a payload once per shape, raw and combined, and puts it into the outboxes.
 
     Attributes:
         last_id: Update id of the last frame, for chains of diffs.
@@ -87,9 +78,7 @@ class Topic:
         self._envelope = b'{"stream":"%b","data":' % name.encode()
 
     def emit(self, payload: bytes) -> int:
-        """
-        Queue *payload* for everybody; the number of frames queued.
-        """
+        """Queue *payload* for everybody; the number of frames queued."""
         queued = 0
         if self.raw:
             header = text_header(len(payload))
@@ -110,9 +99,7 @@ class Topic:
         return queued
 
     def emit_frame(self, frame: Frame) -> int:
-        """
-        As `emit`, for a frame that may be binary.
-        """
+        """As `emit`, for a frame that may be binary."""
         if not frame.binary:
             return self.emit(frame.payload)
         listeners = [each for each in (*self.raw, *self.combined) if not each.behind]
@@ -122,7 +109,5 @@ class Topic:
 
     @property
     def has_listeners(self) -> bool:
-        """
-        Whether anybody listens.
-        """
+        """Whether anybody listens."""
         return bool(self.raw or self.combined)

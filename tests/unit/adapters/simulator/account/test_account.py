@@ -1,6 +1,4 @@
-"""
-Money is never made or lost; what is due happens in its order, whenever somebody looks.
-"""
+"""Money is never made or lost; what is due happens in its order, whenever somebody looks."""
 
 from decimal import Decimal
 
@@ -27,9 +25,7 @@ START = Decimal(100)
 
 
 class Exchange:
-    """
-    A account, and a wall clock that stands where it is put.
-    """
+    """A account, and a wall clock that stands where it is put."""
 
     def __init__(self) -> None:
         self.ms = 1_700_000_000_000

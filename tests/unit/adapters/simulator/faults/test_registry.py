@@ -1,6 +1,4 @@
-"""
-Faults fire as often and as long as they were told, and say what is wrong with a bad one.
-"""
+"""Faults fire as often and as long as they were told, and say what is wrong with a bad one."""
 
 import pytest
 
@@ -12,9 +10,7 @@ from chimera_s1.domain.identifiers import Venue
 
 
 class Moment:
-    """
-    A clock that stands where it is put.
-    """
+    """A clock that stands where it is put."""
 
     def __init__(self) -> None:
         self.ms = 0.0

@@ -1,6 +1,4 @@
-"""
-A timeline is read whole or refused with the step that is wrong, and played in its order.
-"""
+"""A timeline is read whole or refused with the step that is wrong, and played in its order."""
 
 from collections.abc import AsyncIterator
 
@@ -60,9 +58,7 @@ def test_a_wrong_timeline_is_refused_with_what_is_allowed(text: str, named: str)
 
 
 class Played:
-    """
-    A player on a clock that is moved, and what it armed.
-    """
+    """A player on a clock that is moved, and what it armed."""
 
     def __init__(self) -> None:
         self.clock = ManualClock()

@@ -1,6 +1,4 @@
-"""
-Price paths are pure, books are never crossed, ids only grow.
-"""
+"""Price paths are pure, books are never crossed, ids only grow."""
 
 from itertools import pairwise
 
@@ -40,9 +38,7 @@ def test_books_are_never_crossed_locked_or_empty(spec: SymbolSpec, seed: int) ->
 
 @given(spec=specs, seed=seeds)
 def test_a_path_closes_on_itself(spec: SymbolSpec, seed: int) -> None:
-    """
-    The step from the last book to the first is no larger than any other.
-    """
+    """The step from the last book to the first is no larger than any other."""
     path = price_path(spec, seed)
     steps = [abs(new.bid - old.bid) for old, new in pairwise(path)]
 
@@ -76,9 +72,7 @@ def test_depth_is_sorted_from_the_touch(spec: SymbolSpec, seed: int, levels: int
 def test_a_diff_makes_any_snapshot_on_its_way_the_last_book(
     spec: SymbolSpec, seed: int, start: int, steps: int, data: st.DataObject
 ) -> None:
-    """
-    Binance's recipe applies a diff to a snapshot taken anywhere within the diff's ids.
-    """
+    """Binance's recipe applies a diff to a snapshot taken anywhere within the diff's ids."""
     market = SymbolMarket(spec, seed, 0)
     for _ in range(start):
         market.advance()
@@ -107,9 +101,7 @@ def test_update_ids_grow_and_spot_ids_are_contiguous() -> None:
 
 
 def test_update_ids_start_higher_after_a_restart() -> None:
-    """
-    A consumer that drops ids it has seen must not drop a restarted exchange's.
-    """
+    """A consumer that drops ids it has seen must not drop a restarted exchange's."""
     first, second = (Market(SPECS, 1, start).find(Venue.SPOT, "BTCUSDT") for start in (1000, 2000))
 
     assert first is not None

@@ -1,6 +1,4 @@
-"""
-Payloads have the keys, the order and the value types of Binance's documentation.
-"""
+"""Payloads have the keys, the order and the value types of Binance's documentation."""
 
 import re
 from typing import Any
@@ -66,9 +64,7 @@ def market(venue: Venue, symbol: str = "BTCUSDT") -> SymbolMarket:
 
 
 def shape(value: Any) -> Any:
-    """
-    Keys in order, with the kind of each value; texts that are numbers count as such.
-    """
+    """Keys in order, with the kind of each value; texts that are numbers count as such."""
     match value:
         case dict():
             return [(key, shape(each)) for key, each in value.items()]
@@ -109,9 +105,7 @@ def test_payloads_have_the_documented_shape(payload: bytes, documented: str) -> 
 
 
 def test_prices_are_printed_as_the_venue_prints_them() -> None:
-    """
-    Spot prints eight decimals, futures the precision of the symbol.
-    """
+    """Spot prints eight decimals, futures the precision of the symbol."""
     spot, perp = (orjson.loads(book_ticker(venue)) for venue in Venue)
 
     assert re.fullmatch(r"\d+\.\d{2}000000", spot["b"])

@@ -1,6 +1,4 @@
-"""
-A signature is over the bytes as they were sent; a time is neither too old nor ahead.
-"""
+"""A signature is over the bytes as they were sent; a time is neither too old nor ahead."""
 
 from urllib.parse import quote
 

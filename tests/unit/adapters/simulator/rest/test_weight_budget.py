@@ -1,6 +1,4 @@
-"""
-Weight is counted per minute of the exchange's clock; those who go on are banned.
-"""
+"""Weight is counted per minute of the exchange's clock; those who go on are banned."""
 
 import pytest
 
@@ -12,9 +10,7 @@ MINUTE = 60_000
 
 
 class Wall:
-    """
-    Wall time that stands where it is put.
-    """
+    """Wall time that stands where it is put."""
 
     def __init__(self) -> None:
         self.ms = 20_000 * MINUTE + 15_000

@@ -1,6 +1,4 @@
-"""
-Control messages get the answers of Binance's documentation, word for word.
-"""
+"""Control messages get the answers of Binance's documentation, word for word."""
 
 import orjson
 import pytest

@@ -1,6 +1,4 @@
-"""
-What each frame fault makes of a payload, and which payloads it leaves to others.
-"""
+"""What each frame fault makes of a payload, and which payloads it leaves to others."""
 
 import orjson
 import pytest

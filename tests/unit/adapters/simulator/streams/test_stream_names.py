@@ -1,6 +1,4 @@
-"""
-Which stream names deliver, where, and how often.
-"""
+"""Which stream names deliver, where, and how often."""
 
 import pytest
 
