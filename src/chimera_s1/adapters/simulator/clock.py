@@ -1,7 +1,7 @@
-"""The exchange's clock: local time with an offset, at a rate that can be changed while it runs.
+"""The exchange's clock: local time plus an offset, at a rate that may change at any time.
 
-Server times in payloads, pings, the 24 h abort and the weight minute follow it. The pace of market
-data does not: a fast clock ages connections, it does not flood them.
+Server times in payloads, pings, the 24 h limit of connections and the minute of weights follow it.
+The pace of market data does not: a fast clock ages connections without flooding them.
 """
 
 from collections.abc import Callable
@@ -10,7 +10,7 @@ import anyio
 
 
 class ScaledClock:
-    """Implements time as `anchor + (local - local anchor) * rate`."""
+    """Time is `anchor + (local - local anchor) * rate`."""
 
     def __init__(self, wall_ms: Callable[[], int]) -> None:
         self._wall_ms = wall_ms
@@ -34,12 +34,15 @@ class ScaledClock:
         """The exchange's time, epoch ms."""
         local = self._wall_ms()
         drifted = (local - self._drift_start_ms) * self._drift_ms_per_s // 1000
-        ahead = self._offset_ms + drifted
-        return self._anchor + int((local - self._local_anchor) * self._rate) + ahead
+        return self._scaled_ms(local) + self._offset_ms + drifted
+
+    def _scaled_ms(self, local: int) -> int:
+        return self._anchor + int((local - self._local_anchor) * self._rate)
 
     def set_error(self, *, offset_ms: int, drift_ms_per_s: int) -> None:
-        """Be wrong by *offset_ms* and by what drifts on from now, on top of what was `set`; zeros end
-        both, without a trace.
+        """Add an error to the time that was `set`: an offset, and a drift that starts now.
+
+        Two zeros remove the error completely.
         """
         if (offset_ms, drift_ms_per_s) == (self._offset_ms, self._drift_ms_per_s):
             return
@@ -50,16 +53,16 @@ class ScaledClock:
         self.wake()
 
     def set(self, *, rate: float | None = None, offset_ms: int | None = None) -> None:
-        """Change the pace from now on, and with *offset_ms* step to local time plus that much."""
+        """Change the rate from now on; with *offset_ms*, step to local time plus that."""
         local = self._wall_ms()
-        now = self._anchor + int((local - self._local_anchor) * self._rate)
+        now = self._scaled_ms(local)
         self._local_anchor = local
-        self._anchor = now if offset_ms is None else self._local_anchor + offset_ms
+        self._anchor = now if offset_ms is None else local + offset_ms
         self._rate = self._rate if rate is None else rate
         self.wake()
 
     def wake(self) -> None:
-        """Make every sleeper look again at what it waits for."""
+        """Wake every `sleep_until`."""
         self._changed.set()
         self._changed = anyio.Event()
 

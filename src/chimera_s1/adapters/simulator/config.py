@@ -1,4 +1,4 @@
-"""What a simulator is told at its start, and where it can then be reached."""
+"""What a simulator is started with, and the addresses it then listens on."""
 
 from decimal import Decimal
 from pathlib import Path
@@ -6,16 +6,17 @@ from pathlib import Path
 from msgspec import Struct
 
 from chimera_s1.adapters.simulator.faults.scenario import Scenario
-from chimera_s1.adapters.simulator.rest.exchange_info import PERP_WEIGHT_LIMIT
 
 LOOPBACK = "127.0.0.1"
 DEFAULT_SYMBOLS = 20
 DEFAULT_RATE = 200.0
 DEFAULT_USDT = Decimal(10_000)
+SPOT_IP_WEIGHT = 6_000
+PERP_IP_WEIGHT = 2_400
 
 
 class ApiKey(Struct, frozen=True):
-    """One API key and the secret that signs for it; printed without the secret."""
+    """An API key and its secret, which `repr` leaves out."""
 
     key: str
     secret: str
@@ -28,14 +29,14 @@ DEMO_KEY = ApiKey(
     "ChimeraSimulatorDemoKey00000000000000000000000000000000000000001",
     "ChimeraSimulatorDemoSecretItOpensNothingButTheSimulator000000001",
 )
-"""In the form of Binance's. It is written down everywhere and protects nothing."""
+"""In Binance's format. It is public and protects nothing."""
 
 
 class AccountConfig(Struct, frozen=True, kw_only=True):
     """The one account of the exchange.
 
     Attributes:
-        journal: File to which every movement of money is appended, on disk before it is answered.
+        journal: File that gets every movement of money, synced to disk before the reply.
     """
 
     api_key: ApiKey = DEMO_KEY
@@ -45,22 +46,22 @@ class AccountConfig(Struct, frozen=True, kw_only=True):
 
 
 class SimulatorConfig(Struct, frozen=True, kw_only=True):
-    """A port of 0 means any free one.
+    """Options of one simulator.
 
     Attributes:
-        host: Address of the four exchange ports. The control plane is on loopback whatever this is.
+        host: Address of the four exchange ports; the control plane is always on loopback.
+        spot_rest_port, spot_ws_port, perp_rest_port, perp_ws_port, control_port: 0 means any free
+            port.
         symbols: How many TRADING symbols quoted in USDT each venue has, or their names.
-        seed: Same seed, same prices.
+        seed: The same seed gives the same prices.
         rate: Book updates per second over all subscribed symbols of both venues.
-        play: Market data file that replaces the price paths; `rate` then paces it when
-            `play_at_rate`, else the file's own times do.
+        play: Market data file to send in place of generated prices, at the pace of its own times.
+        play_at_rate: Pace the file by *rate* instead.
         loop: Start the file again at its end.
-        scenario: Faults that come with time, from the first subscription on.
-        account: Who may sign, and what is in the wallets.
-        sapi_ip_weight: What one address may ask for under `/sapi` in a minute.
-        sapi_uid_weight: What the account may; a transfer takes 900 of it.
-        perp_ip_weight: What one address may ask of the futures in a minute; a read of the income
-            takes 30 of it.
+        scenario: Faults on a timeline that starts with the first subscription.
+        sapi_ip_weight: Weight per minute and IP address under `/sapi`.
+        sapi_uid_weight: Weight per minute of the account under `/sapi`; a transfer uses 900.
+        perp_ip_weight: Weight per minute and IP address of the futures; an income query uses 30.
     """
 
     host: str = LOOPBACK
@@ -79,7 +80,7 @@ class SimulatorConfig(Struct, frozen=True, kw_only=True):
     account: AccountConfig = AccountConfig()
     sapi_ip_weight: int = 12_000
     sapi_uid_weight: int = 180_000
-    perp_ip_weight: int = PERP_WEIGHT_LIMIT
+    perp_ip_weight: int = PERP_IP_WEIGHT
 
 
 class SimulatorAddresses(Struct, frozen=True, kw_only=True):

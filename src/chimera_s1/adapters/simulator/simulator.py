@@ -1,8 +1,8 @@
-"""The integer far side of Binance in one process: two stream ports, two REST ports, one control plane."""
+"""The Binance simulator: two stream ports, two REST ports and a control plane in one process."""
 
 import logging
 from collections.abc import Callable
-from contextlib import AsyncExitStack
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from decimal import Decimal
 from functools import partial
 
@@ -15,21 +15,28 @@ from chimera_s1.adapters.simulator.account.account import Account
 from chimera_s1.adapters.simulator.account.movement_journal import MovementJournal
 from chimera_s1.adapters.simulator.account.movements import Movement, WalletName
 from chimera_s1.adapters.simulator.clock import ScaledClock
-from chimera_s1.adapters.simulator.config import LOOPBACK, SimulatorAddresses, SimulatorConfig
+from chimera_s1.adapters.simulator.config import (
+    LOOPBACK,
+    SPOT_IP_WEIGHT,
+    SimulatorAddresses,
+    SimulatorConfig,
+)
 from chimera_s1.adapters.simulator.control.account_control import AccountControl
 from chimera_s1.adapters.simulator.control.control_plane import ControlPlane
 from chimera_s1.adapters.simulator.faults.registry import FaultRegistry
 from chimera_s1.adapters.simulator.faults.scenario_player import ScenarioPlayer
+from chimera_s1.adapters.simulator.global_faults import GlobalFaults
 from chimera_s1.adapters.simulator.market.market import Market
 from chimera_s1.adapters.simulator.market.symbols import SymbolSpec, build_symbols
 from chimera_s1.adapters.simulator.rest.authenticator import Authenticator
-from chimera_s1.adapters.simulator.rest.exchange_info import SPOT_WEIGHT_LIMIT
 from chimera_s1.adapters.simulator.rest.perp_account import PerpAccountRoutes
 from chimera_s1.adapters.simulator.rest.perp_market import PerpMarketRoutes
-from chimera_s1.adapters.simulator.rest.rest_server import RateLimit, Route, rest_application, serve
+from chimera_s1.adapters.simulator.rest.rest_server import rest_application, serve
+from chimera_s1.adapters.simulator.rest.routes import RateLimit, Route
 from chimera_s1.adapters.simulator.rest.spot_market import SpotMarketRoutes
 from chimera_s1.adapters.simulator.rest.subaccount import SubaccountRoutes
-from chimera_s1.adapters.simulator.rest.wallet import SapiLimits, WalletRoutes
+from chimera_s1.adapters.simulator.rest.transfers import SapiLimits
+from chimera_s1.adapters.simulator.rest.wallet import WalletRoutes
 from chimera_s1.adapters.simulator.rest.weight_budget import WeightBudget
 from chimera_s1.adapters.simulator.streams.book_updater import BookUpdater
 from chimera_s1.adapters.simulator.streams.connection_faults import ConnectionFaults
@@ -42,15 +49,14 @@ from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.ports.clock import Clock
 
 _log = logging.getLogger(__name__)
+_FAULT_INTERVAL_S = 0.02
 
 
 class Simulator:
     """Runs inside a task group: `addresses = await tasks.start(Simulator(config, clock).run)`."""
 
     def __init__(self, config: SimulatorConfig, clock: Clock) -> None:
-        """Raises:
-        RecordingDamagedError: The file to play is not a market data file.
-        """
+        """Raises RecordingDamagedError if the file to play is not a market data file."""
         self._config = config
         self._local = clock
         self._clock = ScaledClock(clock.now_ms)
@@ -67,10 +73,10 @@ class Simulator:
     async def run(
         self, *, task_status: TaskStatus[SimulatorAddresses] = anyio.TASK_STATUS_IGNORED
     ) -> None:
-        """Listen until cancelled; *task_status* gets the addresses when all ports are open.
+        """Listen until cancelled; *task_status* gets the addresses once all ports are open.
 
         Raises:
-            ConfigurationError: A port is taken, or the books cannot be written.
+            ConfigurationError: A port is taken, or the journal cannot be written.
         """
         async with AsyncExitStack() as stack:
             addresses = await self._listen(stack)
@@ -83,12 +89,20 @@ class Simulator:
                 await anyio.sleep_forever()
 
     def _start_faults(self, tasks: TaskGroup) -> None:
-        hubs = tuple(self._hubs.values())
-        tasks.start_soon(ConnectionFaults(hubs, self._clock, self._updater, self._faults).run)
+        tasks.start_soon(self._apply_faults)
         tasks.start_soon(self._player.run)
         if self._config.scenario is not None:
             start = self._player.start_on_first_subscription
             tasks.start_soon(start, self._config.scenario, self._subscribed)
+
+    async def _apply_faults(self) -> None:
+        hubs = tuple(self._hubs.values())
+        global_faults = GlobalFaults(self._clock, self._updater, self._faults)
+        connection_faults = ConnectionFaults(hubs, self._clock, self._faults)
+        while True:
+            global_faults.apply()
+            connection_faults.apply()
+            await anyio.sleep(_FAULT_INTERVAL_S)
 
     def _start_market(self, tasks: TaskGroup) -> None:
         config, hubs = self._config, tuple(self._hubs.values())
@@ -97,27 +111,18 @@ class Simulator:
             tasks.start_soon(ThrottledStreams(hubs, self._local).run)
             return
         rate = config.rate if config.play_at_rate else None
-        records = partial(read_records, config.play, on_bad=_log_skipped_record)
+        records = partial(read_records, config.play, on_bad=_log_skipped_line)
         playback = Playback(
             records, hubs, self._local, self._subscribed, rate=rate, loop=config.loop
         )
         tasks.start_soon(playback.run)
 
     async def _listen(self, stack: AsyncExitStack) -> SimulatorAddresses:
-        config = self._config
-        host = config.host
-        account = Account(_balances(config), self._clock, self._journal(stack))
-        spot_rest = self._rest(Venue.SPOT, self._spot_routes(account), SPOT_WEIGHT_LIMIT)
-        perp_rest = self._rest(Venue.PERP, self._perp_routes(account), self._config.perp_ip_weight)
-        hubs = tuple(self._hubs.values())
-        control = ControlPlane(
-            hubs,
-            self._updater,
-            self._clock,
-            self._faults,
-            self._player,
-            account=AccountControl(account),
-        ).application()
+        config, host = self._config, self._config.host
+        account = Account(_balances(config), self._clock, self._movement_writer(stack))
+        spot_rest = self._rest(Venue.SPOT, self._spot_routes(account), SPOT_IP_WEIGHT)
+        perp_rest = self._rest(Venue.PERP, self._perp_routes(account), config.perp_ip_weight)
+        control = self._control_plane(account)
         return SimulatorAddresses(
             spot_rest_url=await _open_http(stack, spot_rest, host, config.spot_rest_port),
             spot_ws_url=await self._open_ws(stack, Venue.SPOT, config.spot_ws_port),
@@ -126,13 +131,21 @@ class Simulator:
             control_url=await _open_http(stack, control, LOOPBACK, config.control_port),
         )
 
+    def _control_plane(self, account: Account) -> web.Application:
+        return ControlPlane(
+            tuple(self._hubs.values()),
+            self._updater,
+            self._clock,
+            self._faults,
+            self._player,
+            account=AccountControl(account),
+        ).application()
+
     def _spot_routes(self, account: Account) -> list[Route]:
-        authenticator = Authenticator(self._config.account.api_key, account, self._clock)
+        authenticator = self._authenticator(account)
         limits = SapiLimits(
-            ip=RateLimit(self._budget(self._config.sapi_ip_weight), ("X-SAPI-USED-IP-WEIGHT-1M",)),
-            uid=RateLimit(
-                self._budget(self._config.sapi_uid_weight), ("X-SAPI-USED-UID-WEIGHT-1M",)
-            ),
+            ip=self._limit(self._config.sapi_ip_weight, "X-SAPI-USED-IP-WEIGHT-1M"),
+            uid=self._limit(self._config.sapi_uid_weight, "X-SAPI-USED-UID-WEIGHT-1M"),
         )
         return [
             *SpotMarketRoutes(self._market, self._clock).routes(),
@@ -141,67 +154,65 @@ class Simulator:
         ]
 
     def _perp_routes(self, account: Account) -> list[Route]:
-        authenticator = Authenticator(self._config.account.api_key, account, self._clock)
         return [
             *PerpMarketRoutes(self._market, self._clock).routes(),
-            *PerpAccountRoutes(account, authenticator, self._clock).routes(),
+            *PerpAccountRoutes(account, self._authenticator(account), self._clock).routes(),
         ]
 
-    def _rest(self, venue: Venue, routes: list[Route], limit: int) -> web.Application:
-        return rest_application(venue, routes, self._budget(limit), self._faults, self._clock)
+    def _authenticator(self, account: Account) -> Authenticator:
+        return Authenticator(self._config.account.api_key, account, self._clock)
 
-    def _budget(self, limit: int) -> WeightBudget:
-        return WeightBudget(limit, self._clock)
+    def _limit(self, weight: int, header: str) -> RateLimit:
+        return RateLimit(WeightBudget(weight, self._clock), (header,))
 
-    def _journal(self, stack: AsyncExitStack) -> Callable[[Movement], None]:
+    def _rest(self, venue: Venue, routes: list[Route], weight: int) -> web.Application:
+        budget = WeightBudget(weight, self._clock)
+        return rest_application(venue, routes, budget, self._faults, self._clock)
+
+    def _movement_writer(self, stack: AsyncExitStack) -> Callable[[Movement], None]:
         path = self._config.account.journal
         if path is None:
             return _discard
-        books = MovementJournal(path)
-        stack.callback(books.close)
-        return books.write
+        journal = MovementJournal(path)
+        stack.callback(journal.close)
+        return journal.write
 
     async def _open_ws(self, stack: AsyncExitStack, venue: Venue, port: int) -> str:
         host = self._config.host
-        try:
-            bound = await stack.enter_async_context(stream_server(self._hubs[venue], host, port))
-        except OSError as error:
-            raise _port_unavailable(host, port) from error
-        return f"ws://{_url_host(host)}:{bound}"
+        address = await _bind(stack, stream_server(self._hubs[venue], host, port), host, port)
+        return f"ws://{address}"
 
 
 async def _open_http(
     stack: AsyncExitStack, application: web.Application, host: str, port: int
 ) -> str:
+    return f"http://{await _bind(stack, serve(application, host, port), host, port)}"
+
+
+async def _bind(
+    stack: AsyncExitStack, server: AbstractAsyncContextManager[int], host: str, port: int
+) -> str:
     try:
-        bound = await stack.enter_async_context(serve(application, host, port))
+        bound = await stack.enter_async_context(server)
     except OSError as error:
-        raise _port_unavailable(host, port) from error
-    return f"http://{_url_host(host)}:{bound}"
+        raise ConfigurationError(
+            f"{host}:{port} cannot be listened on (is another program there?); "
+            "stop that program, or choose another port, or 0 for any free one"
+        ) from error
+    return f"[{host}]:{bound}" if ":" in host else f"{host}:{bound}"
 
 
 def _balances(config: SimulatorConfig) -> dict[WalletName, Decimal]:
-    wallet = config.account
-    return {WalletName.SPOT: wallet.spot_usdt, WalletName.FUTURES: wallet.futures_usdt}
+    account = config.account
+    return {WalletName.SPOT: account.spot_usdt, WalletName.FUTURES: account.futures_usdt}
 
 
 def _discard(_: Movement) -> None:
-    """The account remembers its movements itself."""
+    """Without a journal, movements are only in memory."""
 
 
-def _url_host(host: str) -> str:
-    return f"[{host}]" if ":" in host else host
-
-
-def _log_skipped_record(line: int, reason: str) -> None:
-    _log.warning("line %d of the file that is played was passed over: %s", line, reason)
-
-
-def _port_unavailable(host: str, port: int) -> ConfigurationError:
-    return ConfigurationError(
-        f"{host}:{port} cannot be listened on (is another program there?); "
-        "stop that program, or choose another port, or 0 for any free one"
-    )
+def _log_skipped_line(line: int, reason: str) -> None:
+    _log.warning("playback: line %d of the file skipped: %s", line, reason)
 
 
 def _symbol_specs(config: SimulatorConfig) -> tuple[SymbolSpec, ...]:

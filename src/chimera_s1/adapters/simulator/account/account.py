@@ -1,7 +1,7 @@
-"""The two USDT wallets of the one wallet, and the money that moves between them.
+"""The one account: its two USDT wallets and the money that moves between them.
 
-Nothing happens by itself: whoever looks or moves lets everything happen first that was due by then,
-in the order of its times. So a clock that is set forward brings the future at once.
+Evaluation is lazy: every call first runs what is due by now, in the order of its times. So setting
+the clock forward brings the future at once.
 """
 
 import heapq
@@ -29,11 +29,11 @@ class TransferBehaviour(Struct, frozen=True):
     """How slow the exchange is, in milliseconds of its own time.
 
     Attributes:
-        history_lag_ms: A movement is in no history before it is this old.
-        income_lag_ms: The same for the futures income; None is as history_lag_ms.
+        history_lag_ms: Age at which a movement appears in the histories.
+        income_lag_ms: The same for the futures income; None means equal to history_lag_ms.
         execution_delay_ms: From acceptance, and its reply, to execution.
-        pending_ms: From execution to the end, on which the money arrives.
-        pending_ends: What that end is; FAILED gives the money back.
+        pending_ms: From execution to settlement, when the money arrives.
+        pending_ends: Status after settlement; FAILED gives the money back.
     """
 
     history_lag_ms: int = 0
@@ -52,13 +52,15 @@ class Permissions(Struct, frozen=True):
 
 
 class InsufficientBalanceError(Exception):
-    """The money is not there."""
+    """The wallet holds less than the amount."""
 
 
 class Account:
-    """Attributes:
-    behaviour, permissions: May be replaced at any time. Lags hold for all that is read from
-        now on, delays for what is accepted from now on.
+    """Two wallets, and the movements between them.
+
+    Attributes:
+        behaviour, permissions: May be replaced at any time. Lags apply to everything read from now
+            on, delays to everything accepted from now on.
     """
 
     def __init__(
@@ -67,14 +69,16 @@ class Account:
         clock: ScaledClock,
         record: Callable[[Movement], None],
     ) -> None:
-        """Args:
-        balances: At the start.
-        clock: The exchange's.
-        record: Told of every movement when it is executed, and again when it fails later.
+        """Open the account.
+
+        Args:
+            balances: At the start.
+            clock: The exchange's.
+            record: Called with every movement when it is executed, and again if it fails later.
         """
         self.behaviour = TransferBehaviour()
         self.permissions = Permissions()
-        # The exchange never gives a number twice; nor may a simulator that is started again.
+        # The exchange never reuses a number; neither may a simulator that is restarted.
         self._first_tran_id = clock.now_ms() * 1_000
         self._balances = dict(balances)
         self._clock = clock
@@ -86,33 +90,37 @@ class Account:
         self._income_count = 0
 
     def transfer(
-        self,
-        kind: TransferType,
-        amount: Decimal,
-        origin: Origin,
-        client_tran_id: str = "",
+        self, kind: TransferType, amount: Decimal, origin: Origin, client_tran_id: str = ""
     ) -> Movement:
-        """Accept a movement; what comes from the web site is executed and settled at once.
+        """Accept a movement; one from the web site is executed and settled at once.
 
         Raises:
-            InsufficientBalanceError: *amount* is not there now.
+            InsufficientBalanceError: The source wallet holds less than *amount* now.
         """
         now = self._run_due()
         if amount > self._balances[kind.source]:
             raise InsufficientBalanceError
         behaviour = TransferBehaviour() if origin is Origin.WEB else self.behaviour
         executed_ms = now + behaviour.execution_delay_ms
-        settled_ms = executed_ms + behaviour.pending_ms
-        final_status = behaviour.pending_ends if behaviour.pending_ms else MovementStatus.CONFIRMED
         movement = Movement(
-            self._first_tran_id + 7 * self._accepted_count,
-            kind, amount, origin, client_tran_id, now, executed_ms, settled_ms, final_status,
-        )  # fmt: skip
+            tran_id=self._first_tran_id + 7 * self._accepted_count,
+            type=kind,
+            amount=amount,
+            origin=origin,
+            client_tran_id=client_tran_id,
+            accepted_ms=now,
+            executed_ms=executed_ms,
+            settled_ms=executed_ms + behaviour.pending_ms,
+            final_status=_final_status(behaviour),
+        )
+        self._accept(movement)
+        return movement
+
+    def _accept(self, movement: Movement) -> None:
         self._accepted_count += 1
         self._movements.append(movement)
-        self._schedule(executed_ms, movement)
+        self._schedule(movement.executed_ms, movement)
         self._run_due()
-        return movement
 
     def balance(self, wallet: WalletName) -> Decimal:
         """What can be moved out of *wallet* now."""
@@ -120,22 +128,22 @@ class Account:
         return self._balances[wallet]
 
     def set_balance(self, wallet: WalletName, amount: Decimal) -> None:
-        """As if by a deposit or a withdrawal: no transfer, no income."""
+        """As if by a deposit or a withdrawal: no movement, no income."""
         self._run_due()
         self._balances[wallet] = amount
 
     def in_transit(self) -> Decimal:
-        """What left one account and has not arrived in the other."""
+        """What left one wallet and has not arrived in the other."""
         moving = (each.amount for each in self.movements() if each.status is MovementStatus.PENDING)
         return sum(moving, Decimal(0))
 
     def movements(self) -> list[Movement]:
-        """All that were accepted, newest first."""
+        """All accepted movements, newest first."""
         self._run_due()
         return list(reversed(self._movements))
 
     def history(self) -> list[Movement]:
-        """What a history shows by now, newest first."""
+        """The movements the histories show by now, newest first."""
         shown_ms = self._clock.now_ms() - self.behaviour.history_lag_ms
         return [
             each
@@ -152,6 +160,7 @@ class Account:
         return [each for each in self._income if each.at_ms <= shown_ms]
 
     def _run_due(self) -> int:
+        """Execute and settle what is due; the exchange's time now."""
         now = self._clock.now_ms()
         while self._due and self._due[0][0] <= now:
             _, _, movement = heapq.heappop(self._due)
@@ -168,7 +177,7 @@ class Account:
         if movement.amount > self._balances[movement.type.source]:
             movement.status = MovementStatus.FAILED
             return
-        self._credit(movement.type.source, -movement.amount, movement.executed_ms)
+        self._post(movement.type.source, -movement.amount, movement.executed_ms)
         movement.status = MovementStatus.PENDING
         if movement.settled_ms > movement.executed_ms:
             self._schedule(movement.settled_ms, movement)
@@ -180,12 +189,16 @@ class Account:
         movement.status = movement.final_status
         failed = movement.final_status is MovementStatus.FAILED
         wallet = movement.type.source if failed else movement.type.target
-        self._credit(wallet, movement.amount, movement.settled_ms)
+        self._post(wallet, movement.amount, movement.settled_ms)
         if failed:
             self._record(movement)
 
-    def _credit(self, wallet: WalletName, change: Decimal, at_ms: int) -> None:
+    def _post(self, wallet: WalletName, change: Decimal, at_ms: int) -> None:
         self._balances[wallet] += change
         if wallet is WalletName.FUTURES:
             self._income.append(Income(change, at_ms, _FIRST_INCOME_ID + 3 * self._income_count))
             self._income_count += 1
+
+
+def _final_status(behaviour: TransferBehaviour) -> MovementStatus:
+    return behaviour.pending_ends if behaviour.pending_ms else MovementStatus.CONFIRMED

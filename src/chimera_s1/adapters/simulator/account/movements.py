@@ -1,4 +1,4 @@
-"""One movement of money between the two wallets, from the request that was accepted to its end."""
+"""Movements of money between the two wallets, and how amounts are formatted."""
 
 from decimal import Decimal
 from enum import StrEnum
@@ -9,31 +9,27 @@ ASSET = "USDT"
 
 
 class WalletName(StrEnum):
-    """Where the money is."""
-
     SPOT = "spot"
     FUTURES = "futures"
 
 
 class TransferType(StrEnum):
-    """Binance's word for a direction."""
+    """Binance's name for a direction."""
 
     MAIN_UMFUTURE = "MAIN_UMFUTURE"
     UMFUTURE_MAIN = "UMFUTURE_MAIN"
 
     @property
     def source(self) -> WalletName:
-        """What is debited."""
         return WalletName.SPOT if self is TransferType.MAIN_UMFUTURE else WalletName.FUTURES
 
     @property
     def target(self) -> WalletName:
-        """What is credited."""
         return WalletName.FUTURES if self is TransferType.MAIN_UMFUTURE else WalletName.SPOT
 
 
 class MovementStatus(StrEnum):
-    """WAITING is accepted and not yet executed: no history knows of it."""
+    """WAITING means accepted but not executed: it is in no history yet."""
 
     WAITING = "WAITING"
     PENDING = "PENDING"
@@ -42,7 +38,7 @@ class MovementStatus(StrEnum):
 
 
 class Origin(StrEnum):
-    """Who asked: the wallet endpoint, the sub-account endpoint, or a human on the web site."""
+    """How it was requested: wallet endpoint, sub-account endpoint, or by hand on the web site."""
 
     WALLET = "wallet"
     SUBACCOUNT = "subaccount"
@@ -50,10 +46,12 @@ class Origin(StrEnum):
 
 
 class Movement(Struct):
-    """Attributes:
-    accepted_ms, executed_ms, settled_ms: Exchange time; the latter two may be to come.
-    final_status: What it is once it is settled, unless the money was not there.
-    client_tran_id: Empty where the endpoint has none.
+    """One movement, from the accepted request to its settlement.
+
+    Attributes:
+        accepted_ms, executed_ms, settled_ms: Exchange time; the latter two may be in the future.
+        final_status: Status after settlement, unless the money is missing at execution.
+        client_tran_id: Empty for endpoints that take none.
     """
 
     tran_id: int
@@ -72,8 +70,8 @@ class Income(Struct, frozen=True):
     """A change of the futures balance.
 
     Attributes:
-        amount: Above zero where money came in.
-        tran_id: Not the movement's: Binance does not say that they are the same.
+        amount: Positive for money that came in.
+        tran_id: Not the movement's: Binance does not document that they are equal.
     """
 
     amount: Decimal

@@ -1,7 +1,7 @@
-"""The control plane's view of the money, and its hand on it."""
+"""The control plane's routes for balances and transfers."""
 
 from decimal import Decimal
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 from aiohttp import web
@@ -11,7 +11,6 @@ from chimera_s1.adapters.simulator.account.account import Account, InsufficientB
 from chimera_s1.adapters.simulator.account.movement_journal import movement_record
 from chimera_s1.adapters.simulator.account.movements import (
     ASSET,
-    Movement,
     MovementStatus,
     Origin,
     TransferType,
@@ -34,7 +33,7 @@ TRANSFER_HELP = 'type: MAIN_UMFUTURE or UMFUTURE_MAIN; amount: of USDT, like "25
 
 
 class PermissionsRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
-    """What is left out stays as it is."""
+    """A missing field changes nothing."""
 
     reading: bool | UnsetType = UNSET
     universal_transfer: bool | UnsetType = UNSET
@@ -42,7 +41,7 @@ class PermissionsRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_d
 
 
 class BalancesRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """What is left out stays as it is."""
+    """A missing field changes nothing."""
 
     spot: Decimal | UnsetType = UNSET
     futures: Decimal | UnsetType = UNSET
@@ -54,7 +53,7 @@ class BalancesRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class WalletRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of `POST /sim/wallet`; what is left out stays as it is."""
+    """Body of `POST /sim/wallet`; a missing field changes nothing."""
 
     history_lag_ms: Duration | UnsetType = UNSET
     income_lag_ms: Duration | UnsetType | None = UNSET
@@ -66,7 +65,9 @@ class WalletRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         if self.pending_ends in {MovementStatus.WAITING, MovementStatus.PENDING}:
-            raise ValueError(f"pending_ends: {self.pending_ends} is no end")
+            raise ValueError(
+                f"pending_ends: {self.pending_ends} is no end; write CONFIRMED or FAILED"
+            )
 
 
 class WebTransferRequest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -82,21 +83,16 @@ class WebTransferRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def check_amount(amount: Decimal) -> None:
-    """Raises:
-    ValueError: It is no amount that a account can hold.
-    """
+    """Raises ValueError unless a wallet can hold *amount*."""
     if not amount.is_finite() or not 0 <= amount <= _AMOUNT_MAX or amount != round(amount, 8):
         raise ValueError(f"{amount} is no amount: from 0 to {_AMOUNT_MAX:f}, at most 8 decimals")
 
 
 class AccountControl:
-    """The routes under `/sim` that are about money."""
-
     def __init__(self, account: Account) -> None:
         self._account = account
 
     def routes(self) -> list[web.RouteDef]:
-        """For the control plane's application."""
         return [
             web.get("/sim/wallet", self._show),
             web.post("/sim/wallet", self._change),
@@ -109,38 +105,38 @@ class AccountControl:
         return json_reply(self._view())
 
     async def _change(self, request: web.Request) -> web.Response:
-        wanted = decode(await request.read(), WalletRequest, WALLET_HELP)
+        change = decode(await request.read(), WalletRequest, WALLET_HELP)
         account = self._account
-        changes = _given(wanted, type(account.behaviour).__struct_fields__)
-        account.behaviour = msgspec.structs.replace(account.behaviour, **changes)
-        fields = type(account.permissions).__struct_fields__
-        account.permissions = msgspec.structs.replace(
-            account.permissions, **_given(wanted.permissions, fields)
-        )
-        for wallet, amount in _given(wanted.balances, tuple(WalletName)).items():
+        account.behaviour = _changed(account.behaviour, change)
+        account.permissions = _changed(account.permissions, change.permissions)
+        for wallet, amount in _given(change.balances, tuple(WalletName)).items():
             account.set_balance(WalletName(wallet), amount)
         return json_reply(self._view())
 
     async def _transfer(self, request: web.Request) -> web.Response:
-        wanted = decode(await request.read(), WebTransferRequest, TRANSFER_HELP)
+        transfer = decode(await request.read(), WebTransferRequest, TRANSFER_HELP)
         try:
-            moved = self._account.transfer(wanted.type, wanted.amount, Origin.WEB)
+            moved = self._account.transfer(transfer.type, transfer.amount, Origin.WEB)
         except InsufficientBalanceError as error:
             raise InvalidValueError(
-                f"{wanted.amount} is more than there is; GET /sim/balances tells"
+                f"{transfer.amount} is more than the wallet holds; see GET /sim/balances"
             ) from error
         return json_reply(movement_record(moved), 201)
 
     async def _transfers(self, _: web.Request) -> web.Response:
-        movements = self._account.movements()
-        happened = {MovementStatus.PENDING, MovementStatus.CONFIRMED}
+        moved = {MovementStatus.PENDING, MovementStatus.CONFIRMED}
         return json_reply(
             {
-                "transfers": _views(movements, happened),
-                "waiting": _views(movements, {MovementStatus.WAITING}),
-                "failed": _views(movements, {MovementStatus.FAILED}),
+                "transfers": self._records(moved),
+                "waiting": self._records({MovementStatus.WAITING}),
+                "failed": self._records({MovementStatus.FAILED}),
             }
         )
+
+    def _records(self, statuses: set[MovementStatus]) -> list[dict[str, Any]]:
+        """Oldest first."""
+        movements = reversed(self._account.movements())
+        return [movement_record(each) for each in movements if each.status in statuses]
 
     async def _balances(self, _: web.Request) -> web.Response:
         return json_reply(self._amounts())
@@ -159,11 +155,14 @@ class AccountControl:
         }
 
 
-def _given(wanted: Struct, fields: tuple[str, ...]) -> dict[str, Any]:
-    values = {name: getattr(wanted, name) for name in fields}
+Values = TypeVar("Values", bound=Struct)
+
+
+def _changed(values: Values, change: Struct) -> Values:
+    """*values* with the fields that *change* sets."""
+    return msgspec.structs.replace(values, **_given(change, values.__struct_fields__))
+
+
+def _given(change: Struct, fields: tuple[str, ...]) -> dict[str, Any]:
+    values = {name: getattr(change, name) for name in fields}
     return {name: value for name, value in values.items() if value is not UNSET}
-
-
-def _views(movements: list[Movement], statuses: set[MovementStatus]) -> list[dict[str, Any]]:
-    """Oldest first."""
-    return [movement_record(each) for each in reversed(movements) if each.status in statuses]

@@ -1,7 +1,9 @@
-"""What a test or an operator may ask of the simulator and do to it; no part of Binance's API."""
+"""The control plane: how a test or an operator inspects and disturbs the simulator.
+
+It is not part of Binance's API.
+"""
 
 from collections.abc import Sequence
-from typing import Any
 
 from aiohttp import web
 
@@ -29,6 +31,7 @@ from chimera_s1.adapters.simulator.faults.scenario import parse_scenario
 from chimera_s1.adapters.simulator.faults.scenario_player import ScenarioPlayer
 from chimera_s1.adapters.simulator.market.market import SymbolMarket
 from chimera_s1.adapters.simulator.rest.replies import json_reply
+from chimera_s1.adapters.simulator.rest.request_faults import Handler
 from chimera_s1.adapters.simulator.streams.book_updater import BookUpdater
 from chimera_s1.adapters.simulator.streams.stream_hub import StreamHub
 from chimera_s1.adapters.simulator.streams.topic import FRAMES_KEPT
@@ -36,8 +39,6 @@ from chimera_s1.domain.errors import InvalidValueError
 
 
 class ControlPlane:
-    """The routes under `/sim`."""
-
     def __init__(
         self,
         hubs: Sequence[StreamHub],
@@ -56,7 +57,6 @@ class ControlPlane:
         self._account = account
 
     def application(self) -> web.Application:
-        """An application with all of them."""
         application = web.Application(middlewares=[_errors_as_json])
         application.add_routes(self._account.routes())
         application.add_routes(
@@ -92,25 +92,28 @@ class ControlPlane:
         hub, market = self._listed(request)
         symbol = market.spec.symbol
         frames = [frame_view(sent) for sent in hub.recent_frames(symbol)]
-        answer = {"venue": hub.venue.value, "symbol": symbol, "kept": FRAMES_KEPT}
-        return json_reply({**answer, "frames": frames})
+        view = {"venue": hub.venue.value, "symbol": symbol, "kept": FRAMES_KEPT, "frames": frames}
+        return json_reply(view)
 
     async def _books(self, request: web.Request) -> web.Response:
-        return json_reply(books_view(self._listed(request)[1]))
+        _, market = self._listed(request)
+        return json_reply(books_view(market))
 
     def _listed(self, request: web.Request) -> tuple[StreamHub, SymbolMarket]:
         venue, symbol = request.match_info["venue"], request.match_info["symbol"].upper()
         hub = self._hubs.get(venue)
-        market = hub.market.find(hub.venue, symbol) if hub else None
-        if hub is None or market is None:
-            known = "spot or perp" if hub is None else "a symbol of GET .../exchangeInfo"
-            wrong = venue if hub is None else symbol
-            raise _NotListedError(f"{wrong!r} is not listed here; write {known}")
+        if hub is None:
+            raise _NotListedError(f"{venue!r} is not listed here; write spot or perp")
+        market = hub.market.find(hub.venue, symbol)
+        if market is None:
+            raise _NotListedError(
+                f"{symbol!r} is not listed here; write a symbol of GET .../exchangeInfo"
+            )
         return hub, market
 
     async def _set_clock(self, request: web.Request) -> web.Response:
-        wanted = decode(await request.read(), ClockRequest, CLOCK_HELP)
-        self._clock.set(rate=wanted.effective_rate, offset_ms=wanted.offset_ms)
+        change = decode(await request.read(), ClockRequest, CLOCK_HELP)
+        self._clock.set(rate=change.effective_rate, offset_ms=change.offset_ms)
         return json_reply(clock_view(self._clock))
 
     async def _set_rate(self, request: web.Request) -> web.Response:
@@ -122,34 +125,33 @@ class ControlPlane:
         return json_reply({"faults": faults})
 
     async def _arm_fault(self, request: web.Request) -> web.Response:
-        wanted = decode(await request.read(), FaultRequest, FAULT_HELP)
-        fault = self._faults.arm(wanted.on, wanted.do, wanted.times, wanted.for_ms)
+        body = decode(await request.read(), FaultRequest, FAULT_HELP)
+        fault = self._faults.arm(body.on, body.do, body.times, body.for_ms)
         return json_reply(fault_view(fault, live=True), 201)
 
     async def _clear_faults(self, request: web.Request) -> web.Response:
-        wanted = request.match_info.get("id")
-        return json_reply({"cleared": self._faults.clear(None if wanted is None else int(wanted))})
+        text = request.match_info.get("id")
+        return json_reply({"cleared": self._faults.clear(None if text is None else int(text))})
 
     async def _show_scenario(self, _: web.Request) -> web.Response:
         return json_reply(scenario_view(self._player.current))
 
     async def _play_scenario(self, request: web.Request) -> web.Response:
-        return json_reply(
-            scenario_view(self._player.start(parse_scenario(await request.read()))), 201
-        )
+        run = self._player.start(parse_scenario(await request.read()))
+        return json_reply(scenario_view(run), 201)
 
     async def _stop_scenario(self, _: web.Request) -> web.Response:
         return json_reply({"left_out": self._player.stop()})
 
 
 class _NotListedError(Exception):
-    """A venue or symbol that is not here."""
+    """The venue or symbol does not exist."""
 
 
 @web.middleware
-async def _errors_as_json(request: web.Request, handler: Any) -> web.StreamResponse:  # noqa: ANN401  # aiohttp's own type is not public
+async def _errors_as_json(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
-        response: web.StreamResponse = await handler(request)
+        return await handler(request)
     except InvalidValueError as error:
         return json_reply({"error": str(error)}, 400)
     except _NotListedError as error:
@@ -158,4 +160,3 @@ async def _errors_as_json(request: web.Request, handler: Any) -> web.StreamRespo
         return json_reply(
             {"error": f"{request.method} {request.path}: {error.reason}"}, error.status
         )
-    return response

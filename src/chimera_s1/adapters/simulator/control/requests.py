@@ -12,12 +12,12 @@ UPDATE_RATE_MAX = 1_000_000.0
 
 
 class ClockRequest(Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of `POST /sim/clock`; what is left out stays as it is.
+    """Body of `POST /sim/clock`; a missing field changes nothing.
 
     Attributes:
         rate: Exchange milliseconds per local millisecond.
-        drift_ms_per_s: The same in other words, 1 is a rate of 1.001.
-        offset_ms: Exchange time minus local time, from now.
+        drift_ms_per_s: Another form of *rate*: 1 is a rate of 1.001.
+        offset_ms: Exchange time minus local time, from now on.
     """
 
     rate: Annotated[float, Meta(gt=0, le=CLOCK_RATE_MAX)] | None = None
@@ -30,7 +30,7 @@ class ClockRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
     @property
     def effective_rate(self) -> float | None:
-        """The rate, whichever way it was given."""
+        """The rate, from either form."""
         return self.rate if self.drift_ms_per_s is None else 1 + self.drift_ms_per_s / 1000
 
 
@@ -63,11 +63,7 @@ Body = TypeVar("Body", bound=Struct)
 
 
 def decode(body: bytes, kind: type[Body], allowed: str) -> Body:
-    """*body* as *kind*.
-
-    Raises:
-        InvalidValueError: It is not; the text says what is *allowed*.
-    """
+    """Raises InvalidValueError, with *allowed* in its text, unless *body* is a *kind*."""
     try:
         return msgspec.json.decode(body, type=kind)
     except msgspec.MsgspecError as error:

@@ -1,4 +1,4 @@
-"""What the control plane shows, as it is printed."""
+"""The control plane's JSON replies."""
 
 from typing import Any
 
@@ -16,7 +16,6 @@ View = dict[str, Any]
 
 
 def clock_view(clock: ScaledClock) -> View:
-    """The exchange's time, and how it differs from ours."""
     now = clock.now_ms()
     offset_ms = now - clock.local_ms()
     drift = round((clock.rate - 1) * 1000, 6)
@@ -24,7 +23,6 @@ def clock_view(clock: ScaledClock) -> View:
 
 
 def hub_view(hub: StreamHub) -> View:
-    """One venue's connections and frames."""
     return {
         "connections": len(hub.sessions),
         "connections_opened": hub.connections_opened,
@@ -48,11 +46,10 @@ def _session_view(hub: StreamHub, session: Session) -> View:
 
 
 def frame_view(sent: SentFrame) -> View:
-    """A frame that went out; what is no JSON is shown as text."""
-    return {"sent_ms": sent.sent_ms, "stream": sent.stream, "data": _shown(sent.payload)}
+    return {"sent_ms": sent.sent_ms, "stream": sent.stream, "data": _json_or_text(sent.payload)}
 
 
-def _shown(payload: bytes) -> object:
+def _json_or_text(payload: bytes) -> object:
     try:
         return orjson.loads(payload)
     except orjson.JSONDecodeError:
@@ -60,7 +57,7 @@ def _shown(payload: bytes) -> object:
 
 
 def books_view(market: SymbolMarket) -> View:
-    """Every top of book that *market* ever shows, in its order: bid, its quantity, ask, its quantity."""
+    """Every top of book of *market* in order: bid, its quantity, ask, its quantity."""
     spec = market.spec
     books = [
         (
@@ -75,7 +72,6 @@ def books_view(market: SymbolMarket) -> View:
 
 
 def fault_view(fault: Fault, *, live: bool) -> View:
-    """A fault, and whether and when it fired (local epoch ms)."""
     return {
         "id": fault.id,
         "on": fault.on,
@@ -89,22 +85,23 @@ def fault_view(fault: Fault, *, live: bool) -> View:
 
 
 def scenario_view(run: ScenarioRun | None) -> View:
-    """The scenario that was started last: what was armed, what is to come."""
     if run is None:
         return {"scenario": None}
-    steps = run.scenario.step
     return {
         "scenario": run.scenario.name,
         "started_ms": run.started_ms,
         "over": run.finished,
-        "steps": [
-            {
-                "at_s": step.at_s,
-                "on": step.on,
-                "do": step.do,
-                "fault": run.faults[index] if index < len(run.faults) else None,
-                "armed": index < len(run.faults) and run.faults[index] is not None,
-            }
-            for index, step in enumerate(steps)
-        ],
+        "steps": [_step_view(run, index) for index in range(len(run.scenario.step))],
+    }
+
+
+def _step_view(run: ScenarioRun, index: int) -> View:
+    step = run.scenario.step[index]
+    fault = run.faults[index] if index < len(run.faults) else None
+    return {
+        "at_s": step.at_s,
+        "on": step.on,
+        "do": step.do,
+        "fault": fault,
+        "armed": fault is not None,
     }

@@ -1,22 +1,21 @@
-"""The faults that are armed, and how often each fired."""
+"""The armed faults, and how often each fired."""
 
 from collections.abc import Callable, Collection
 
 from msgspec import Struct
 
-from chimera_s1.adapters.simulator.faults.actions import (
+from chimera_s1.adapters.simulator.faults.actions import FaultAction, parse_action
+from chimera_s1.adapters.simulator.faults.kinds import (
     FRAME_FAULTS,
     LASTING_FAULTS,
     REQUEST_FAULTS,
-    FaultAction,
     FaultKind,
-    parse_action,
 )
 from chimera_s1.adapters.simulator.faults.targets import (
-    RestTarget,
+    RequestTarget,
     StreamTarget,
     Target,
-    VenueRestTarget,
+    VenueRequestsTarget,
     parse_target,
 )
 from chimera_s1.domain.errors import InvalidValueError
@@ -29,8 +28,8 @@ class Fault(Struct):
     """One armed fault; it stays listed after its end, so that its count can be read.
 
     Attributes:
-        times: It fires so often and no more; None is without limit.
-        until_ms: Monotonic ms at which it ends; None is never.
+        times: How often it fires at most; None means no limit.
+        until_ms: Monotonic ms at which it ends; None means never.
         first_fired_ms, last_fired_ms: Local epoch ms; None before it fired.
     """
 
@@ -45,16 +44,28 @@ class Fault(Struct):
     first_fired_ms: int | None = None
     last_fired_ms: int | None = None
 
-    def live(self, now_ms: float) -> bool:
-        """Whether it can still fire. What lasts is one event however much it touches."""
+    @property
+    def is_lasting(self) -> bool:
+        return self.action.kind in LASTING_FAULTS
+
+    def is_live(self, now_ms: float) -> bool:
+        """Whether it can still fire at *now_ms*, monotonic."""
         if self.until_ms is not None and now_ms >= self.until_ms:
             return False
-        lasting = self.action.kind in LASTING_FAULTS
-        return lasting or self.times is None or self.fired < self.times
+        return self.is_lasting or self.times is None or self.fired < self.times
+
+    def count(self, now_ms: int) -> None:
+        """Count one firing at *now_ms*, local epoch ms; a lasting fault counts once."""
+        if self.is_lasting and self.fired:
+            return
+        self.fired += 1
+        self.last_fired_ms = now_ms
+        if self.first_fired_ms is None:
+            self.first_fired_ms = now_ms
 
 
 class FaultRegistry:
-    """Arms, finds, counts."""
+    """Arms faults, finds the one that applies, and counts it."""
 
     def __init__(self, monotonic_ms: Callable[[], float], wall_ms: Callable[[], int]) -> None:
         self._monotonic_ms = monotonic_ms
@@ -63,16 +74,16 @@ class FaultRegistry:
         self._next_id = 1
 
     def arm(self, on: str, do: str, times: int | None = None, for_ms: int = 0) -> Fault:
-        """Add a fault; where FAULTS_MAX are listed, the oldest that has ended is forgotten.
+        """Add a fault. When FAULTS_MAX are listed, the oldest ended one is removed.
 
         Args:
-            on: Target, as `parse_target` reads it.
-            do: FaultAction, as `parse_action` reads it.
-            times: How often it fires; None is once, or without limit while *for_ms* lasts.
-            for_ms: How long it may fire, from now; 0 is without limit.
+            on: Target, in the form of `parse_target`.
+            do: Action, in the form of `parse_action`.
+            times: How often it fires; None means once, or without limit during *for_ms*.
+            for_ms: How long it may fire, from now; 0 means no limit.
 
         Raises:
-            InvalidValueError: One of them makes no sense, or FAULTS_MAX are live.
+            InvalidValueError: *on* or *do* is wrong, or FAULTS_MAX faults are live.
         """
         target = parse_target(on)
         action = parse_action(do, target)
@@ -93,7 +104,7 @@ class FaultRegistry:
         self._faults.remove(ended)
 
     def clear(self, fault_id: int | None = None) -> int:
-        """Disarm and forget the fault *fault_id*, or all; how many there were."""
+        """Remove the fault *fault_id*, or all of them; how many were removed."""
         kept = [each for each in self._faults if fault_id not in {None, each.id}]
         count = len(self._faults) - len(kept)
         self._faults = kept
@@ -102,48 +113,47 @@ class FaultRegistry:
     def list_faults(self) -> list[tuple[Fault, bool]]:
         """All faults in the order they were armed, each with whether it is live."""
         now = self._monotonic_ms()
-        return [(fault, fault.live(now)) for fault in self._faults]
+        return [(fault, fault.is_live(now)) for fault in self._faults]
 
-    def live(self, kinds: Collection[FaultKind]) -> list[Fault]:
-        """The faults that do one of *kinds* and can fire now, in the order they were armed."""
+    def live_faults(self, kinds: Collection[FaultKind]) -> list[Fault]:
+        """The live faults of *kinds*, in the order they were armed."""
         if not self._faults:
             return []
         now = self._monotonic_ms()
-        return [each for each in self._faults if each.action.kind in kinds and each.live(now)]
+        return [each for each in self._faults if each.action.kind in kinds and each.is_live(now)]
 
     def fire(self, fault: Fault) -> FaultAction:
-        """Count it, and say what it does."""
-        if fault.action.kind not in LASTING_FAULTS or fault.fired == 0:
-            fault.fired += 1
-            fault.last_fired_ms = self._wall_ms()
-            if fault.first_fired_ms is None:
-                fault.first_fired_ms = fault.last_fired_ms
+        """Count *fault* as fired and return its action."""
+        fault.count(self._wall_ms())
         return fault.action
 
     def take_request_fault(self, venue: Venue, method: str, path: str) -> FaultAction | None:
         """The action for one request, counted as fired."""
-        meant: tuple[Target, ...] = (RestTarget(method, path), VenueRestTarget(venue))
-        return next((self.fire(f) for f in self.live(REQUEST_FAULTS) if f.target in meant), None)
+        targets: tuple[Target, ...] = (RequestTarget(method, path), VenueRequestsTarget(venue))
+        matching = (f for f in self.live_faults(REQUEST_FAULTS) if f.target in targets)
+        return next((self.fire(fault) for fault in matching), None)
 
     def take_handshake_fault(self, venue: Venue) -> FaultAction | None:
         """The action for one new connection, counted as fired."""
-        refusing = self.live({FaultKind.REFUSE})
-        return next((self.fire(f) for f in refusing if f.target == StreamTarget(venue)), None)
+        target = StreamTarget(venue)
+        matching = (f for f in self.live_faults({FaultKind.REFUSE}) if f.target == target)
+        return next((self.fire(fault) for fault in matching), None)
 
     def has_frame_faults(self, venue: Venue) -> bool:
-        """Whether any frame of *venue* may be touched now; asked once per batch of frames."""
+        """Whether frames of *venue* need checking; asked once per batch of frames."""
         return any(
-            isinstance(f.target, StreamTarget) and f.target.venue is venue
-            for f in self.live(FRAME_FAULTS)
+            isinstance(fault.target, StreamTarget) and fault.target.venue is venue
+            for fault in self.live_faults(FRAME_FAULTS)
         )
 
     def take_frame_fault(
         self, venue: Venue, stream: str, is_applicable: Callable[[FaultAction], bool]
     ) -> FaultAction | None:
-        """The action for one frame of *stream*, counted as fired; one that does not suit the frame
-        goes on waiting for another.
+        """The action for one frame of *stream*, counted as fired.
+
+        A fault that is not applicable to this frame waits for another one.
         """
-        for fault in self.live(FRAME_FAULTS):
+        for fault in self.live_faults(FRAME_FAULTS):
             covered = isinstance(fault.target, StreamTarget) and fault.target.covers(venue, stream)
             if covered and is_applicable(fault.action):
                 return self.fire(fault)

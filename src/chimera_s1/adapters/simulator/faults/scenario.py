@@ -24,19 +24,19 @@ from chimera_s1.domain.errors import InvalidValueError
 _DAY_S = 86_400
 _HELP = (
     '[[step]] with at_s = 5, on = "ws:perp", do = "stall", and for_s = 10 or times = 3; '
-    "a name if you like"
+    "a name is optional"
 )
 
 Seconds = Annotated[float, Meta(ge=0, le=_DAY_S)]
 
 
 class Step(Struct, frozen=True, forbid_unknown_fields=True):
-    """One fault.
+    """One fault of a scenario.
 
     Attributes:
         at_s: When it is armed, seconds from the start.
-        for_s: How long it may fire; 0 is without limit.
-        times: How often it fires; None is once, or without limit while *for_s* lasts.
+        for_s: How long it may fire; 0 means no limit.
+        times: How often it fires; None means once, or without limit during *for_s*.
     """
 
     on: str
@@ -47,17 +47,17 @@ class Step(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Scenario(Struct, frozen=True, forbid_unknown_fields=True):
-    """A timeline; its steps are in the order they happen."""
+    """Steps in the order of their times."""
 
     step: Annotated[tuple[Step, ...], Meta(min_length=1, max_length=FAULTS_MAX)]
     name: str = ""
 
 
 def parse_scenario(text: str | bytes) -> Scenario:
-    """Read TOML.
+    """Parse TOML.
 
     Raises:
-        InvalidValueError: It is no TOML, or a step makes no sense; the text says which.
+        InvalidValueError: It is not TOML, or a step is wrong; the text says which.
     """
     try:
         scenario = msgspec.toml.decode(text, type=Scenario)

@@ -1,4 +1,4 @@
-"""Plays scenarios: arms each step's fault when its time has come."""
+"""Plays scenarios: arms the fault of each step at its time."""
 
 import logging
 
@@ -6,7 +6,7 @@ import anyio
 from msgspec import Struct
 
 from chimera_s1.adapters.simulator.faults.registry import FaultRegistry
-from chimera_s1.adapters.simulator.faults.scenario import Scenario
+from chimera_s1.adapters.simulator.faults.scenario import Scenario, Step
 from chimera_s1.domain.errors import InvalidValueError
 from chimera_s1.domain.ports.clock import Clock
 
@@ -14,10 +14,10 @@ _log = logging.getLogger(__name__)
 
 
 class ScenarioRun(Struct):
-    """A scenario that was started.
+    """A started scenario.
 
     Attributes:
-        faults: Ids of the faults armed so far, step by step; None for one that could not be.
+        faults: Ids of the faults armed so far, by step; None for a step that failed to arm.
     """
 
     scenario: Scenario
@@ -27,38 +27,37 @@ class ScenarioRun(Struct):
 
     @property
     def finished(self) -> bool:
-        """Whether no step is to come."""
         return self.stopped or len(self.faults) == len(self.scenario.step)
 
 
 class ScenarioPlayer:
-    """One scenario at a time.
+    """Plays one scenario at a time.
 
     Attributes:
-        run: The last one started.
+        current: The run started last, finished or not.
     """
 
     def __init__(self, faults: FaultRegistry, clock: Clock) -> None:
         self.current: ScenarioRun | None = None
         self._faults = faults
         self._clock = clock
-        self._changed = anyio.Event()
+        self._started = anyio.Event()
         self._scope = anyio.CancelScope()
 
     def start(self, scenario: Scenario) -> ScenarioRun:
         """Play *scenario* from now on.
 
         Raises:
-            InvalidValueError: Another one has steps to come.
+            InvalidValueError: Another scenario has not finished.
         """
         if self.current is not None and not self.current.finished:
             raise InvalidValueError("a scenario is playing; DELETE /sim/scenario first")
         self.current = ScenarioRun(scenario, self._clock.now_ms(), [])
-        self._changed.set()
+        self._started.set()
         return self.current
 
     def stop(self) -> int:
-        """Play no further; how many steps that leaves out. What is armed stays armed."""
+        """Skip the remaining steps; how many there were. Armed faults stay armed."""
         run = self.current
         if run is None or run.finished:
             return 0
@@ -67,10 +66,10 @@ class ScenarioPlayer:
         return len(run.scenario.step) - len(run.faults)
 
     async def run(self) -> None:
-        """Play what is started, until cancelled."""
+        """Play each started scenario, until cancelled."""
         while True:
-            await self._changed.wait()
-            self._changed = anyio.Event()
+            await self._started.wait()
+            self._started = anyio.Event()
             if self.current is not None and not self.current.finished:
                 with anyio.CancelScope() as self._scope:
                     await self._play(self.current)
@@ -78,7 +77,6 @@ class ScenarioPlayer:
     async def start_on_first_subscription(
         self, scenario: Scenario, subscribed: anyio.Event
     ) -> None:
-        """Start *scenario* once somebody listens: nothing is done to nobody."""
         await subscribed.wait()
         self.start(scenario)
 
@@ -87,10 +85,11 @@ class ScenarioPlayer:
         for step in run.scenario.step:
             due_ms = start_ms + step.at_s * 1000
             await self._clock.sleep_ms(due_ms - self._clock.monotonic_ms())
-            try:
-                fault = self._faults.arm(step.on, step.do, step.times, round(step.for_s * 1000))
-            except InvalidValueError as error:
-                _log.error("step %d of the scenario: %s", len(run.faults) + 1, error)
-                run.faults.append(None)
-            else:
-                run.faults.append(fault.id)
+            run.faults.append(self._arm(step, number=len(run.faults) + 1))
+
+    def _arm(self, step: Step, number: int) -> int | None:
+        try:
+            return self._faults.arm(step.on, step.do, step.times, round(step.for_s * 1000)).id
+        except InvalidValueError as error:
+            _log.error("scenario: step %d not armed: %s", number, error)
+            return None

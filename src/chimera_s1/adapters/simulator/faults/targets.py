@@ -1,4 +1,4 @@
-"""What a fault can hit: requests, streams, single connections, the exchange's clock, the market."""
+"""What a fault can act on: requests, streams, single connections, the clock, the market."""
 
 import re
 from enum import StrEnum
@@ -9,62 +9,61 @@ from chimera_s1.domain.errors import InvalidValueError
 from chimera_s1.domain.identifiers import Venue
 
 
-class RestTarget(Struct, frozen=True):
-    """`GET /fapi/v1/time`: requests with this method and path, query left out."""
+class RequestTarget(Struct, frozen=True):
+    """`GET /fapi/v1/time`: requests with this method and path, whatever their query."""
 
     method: str
     path: str
 
 
-class VenueRestTarget(Struct, frozen=True):
+class VenueRequestsTarget(Struct, frozen=True):
     """`rest:spot`: every request to this venue."""
 
     venue: Venue
 
 
 class StreamTarget(Struct, frozen=True):
-    """`ws:perp` or `ws:perp:<stream>`; an empty stream is all of the venue."""
+    """`ws:perp` or `ws:perp:<stream>`; an empty stream means every stream of the venue."""
 
     venue: Venue
     stream: str = ""
 
     def covers(self, venue: Venue, stream: str) -> bool:
-        """Whether a frame of *stream* is meant."""
         return self.venue is venue and self.stream in {"", stream}
 
 
 class ConnectionTarget(Struct, frozen=True):
-    """`ws:spot#3`: the third connection that was opened to this venue."""
+    """`ws:spot#3`: the third connection opened to this venue."""
 
     venue: Venue
     number: int
 
 
 class GlobalTarget(StrEnum):
-    """What is not one venue's: both share one clock and one pace."""
+    """What both venues share."""
 
     CLOCK = "clock"
     MARKET = "market"
 
 
-Target = RestTarget | VenueRestTarget | StreamTarget | ConnectionTarget | GlobalTarget
+Target = RequestTarget | VenueRequestsTarget | StreamTarget | ConnectionTarget | GlobalTarget
 
 _REQUEST = re.compile(r"(GET|POST|PUT|DELETE) (/[^\s?]*)")
-_VENUE_REST = re.compile(r"rest:(spot|perp)")
+_VENUE_REQUESTS = re.compile(r"rest:(spot|perp)")
 _CONNECTION = re.compile(r"ws:(spot|perp)#([1-9][0-9]{0,9})")
 _STREAM = re.compile(r"ws:(spot|perp)(?::([^#]+))?")
 
 
 def parse_target(on: str) -> Target:
-    """Read the control plane's `on`.
+    """Parse the control plane's `on`.
 
     Raises:
-        InvalidValueError: It is none of the above.
+        InvalidValueError: It is none of the forms above.
     """
     if found := _REQUEST.fullmatch(on):
-        return RestTarget(found[1], found[2])
-    if found := _VENUE_REST.fullmatch(on):
-        return VenueRestTarget(Venue(found[1]))
+        return RequestTarget(found[1], found[2])
+    if found := _VENUE_REQUESTS.fullmatch(on):
+        return VenueRequestsTarget(Venue(found[1]))
     if found := _CONNECTION.fullmatch(on):
         return ConnectionTarget(Venue(found[1]), int(found[2]))
     if found := _STREAM.fullmatch(on):

@@ -1,6 +1,10 @@
-"""The instruments this exchange lists: known majors, synthetic ones, and the awkward few that a
-consumer must filter out (not TRADING, not quoted in USDT, COIN-M, TradFi, dated contracts).
+"""The instruments this exchange lists.
+
+Known majors, synthetic ones, and a few that a consumer must filter out: not TRADING, not quoted in
+USDT, COIN-M, TradFi, dated contracts.
 """
+
+from collections.abc import Iterable
 
 import msgspec
 from msgspec import Struct
@@ -10,19 +14,25 @@ from chimera_s1.domain.identifiers import Venue
 SPOT_DECIMALS = 8
 PERPETUAL_DELIVERY_MS = 4_133_404_800_000
 QUARTER_DELIVERY_MS = 1_798_185_600_000  # 2026-12-25 08:00 UTC
+ONBOARD_MS = 1_569_398_400_000
+TRADIFI_PERPETUAL = "TRADIFI_PERPETUAL"
+_USD_MARGINED, _COIN_MARGINED = 1, 2
+
+Level = tuple[int, int]
+"""Price in ticks, quantity in steps."""
 
 
 class SymbolSpec(Struct, frozen=True, kw_only=True):
     """One listed instrument.
 
-    Prices and quantities are counted in ticks and steps; `tick` and `step` say how many units of
-    the last printed decimal one of them is.
+    Prices and quantities are counted in ticks and steps.
 
     Attributes:
         price_ticks: Where the price path starts, in ticks.
-        price_decimals: Decimals the venue prints in prices; spot always prints eight.
-        min_notional: As the venue prints it.
-        market_step_zero: MARKET_LOT_SIZE of this symbol says "0": the LOT_SIZE step applies.
+        price_decimals: Decimals of prices in payloads; spot always has eight.
+        tick, step: Size of one tick and one step, in units of the last decimal.
+        min_notional: In the venue's format.
+        market_step_zero: MARKET_LOT_SIZE has step "0": the LOT_SIZE step applies.
         contract_type: Futures only.
         margin_kind: Futures only, the `st` of payloads: 1 USD-M, 2 COIN-M.
     """
@@ -40,30 +50,37 @@ class SymbolSpec(Struct, frozen=True, kw_only=True):
     status: str = "TRADING"
     market_step_zero: bool = False
     contract_type: str = "PERPETUAL"
-    margin_kind: int = 1
+    margin_kind: int = _USD_MARGINED
     funding_hours: int = 8
 
     @property
     def is_trading(self) -> bool:
-        """Whether its book moves."""
         return self.status == "TRADING"
 
     @property
-    def stream_symbol(self) -> str:
-        """The symbol as it is written in stream names."""
-        return self.symbol.lower()
+    def is_usd_margined(self) -> bool:
+        return self.margin_kind == _USD_MARGINED
+
+    @property
+    def pair(self) -> str:
+        """`BTCUSDT` for the contract `BTCUSDT_261225`."""
+        return self.symbol.split("_")[0]
 
     def price(self, ticks: int) -> str:
-        """*ticks* as the venue prints a price."""
+        """*ticks* in the venue's price format."""
         return format_fixed(ticks * self.tick, self.price_decimals)
 
     def quantity(self, steps: int) -> str:
-        """*steps* as the venue prints a quantity."""
+        """*steps* in the venue's quantity format."""
         return format_fixed(steps * self.step, self.quantity_decimals)
+
+    def levels(self, levels: Iterable[Level]) -> list[tuple[str, str]]:
+        """Price and quantity of each level, in the venue's formats."""
+        return [(self.price(ticks), self.quantity(steps)) for ticks, steps in levels]
 
 
 class _MajorCoin(Struct, frozen=True):
-    """What a major has in common on both venues: price and quantity grid as decimal places."""
+    """Ticks and steps are decimal places."""
 
     base: str
     price: float
@@ -89,12 +106,12 @@ _MAJORS = (
     _MajorCoin("SHIB", 0.00002514, 8, 0, 8, 0),
     _MajorCoin("UNI", 9.812, 3, 2, 3, 0),
 )
-_BY_SYMBOL = {f"{listing.base}USDT": listing for listing in _MAJORS}
+_BY_SYMBOL = {f"{coin.base}USDT": coin for coin in _MAJORS}
 _PERP_MIN_NOTIONAL = {"BTC": "100", "ETH": "20", "LTC": "20", "LINK": "20"}
 
 
 def format_fixed(value: int, decimals: int) -> str:
-    """*value* units of the last decimal, printed with all *decimals* (`format_fixed(2535, 2)` is `25.35`)."""
+    """*value* in units of the last of *decimals*: `format_fixed(2535, 2)` is `25.35`."""
     if decimals == 0:
         return str(value)
     whole, fraction = divmod(value, 10**decimals)
@@ -105,14 +122,15 @@ def build_symbols(wanted: int | tuple[str, ...]) -> tuple[SymbolSpec, ...]:
     """All instruments of both venues.
 
     Args:
-        wanted: Number, or names, of TRADING symbols quoted in USDT per venue. A number takes the
-            majors first, then SIM0001USDT, SIM0002USDT, ...; the awkward few are always there.
+        wanted: How many TRADING symbols quoted in USDT per venue, or their names. A number takes
+            the majors first, then SIM0001USDT, SIM0002USDT, ...; those that a consumer must filter
+            out come in addition.
     """
     names = wanted if isinstance(wanted, tuple) else _names(wanted)
     specs: list[SymbolSpec] = []
     for name in names:
-        listing = _BY_SYMBOL.get(name) or _synthetic(name)
-        specs += (_spot(listing), _perp(listing))
+        coin = _BY_SYMBOL.get(name) or _synthetic(name)
+        specs += (_spot(coin), _perp(coin))
     return (*specs, *_filtered_out_spot(), *_filtered_out_perp())
 
 
@@ -127,36 +145,36 @@ def _synthetic(symbol: str) -> _MajorCoin:
     return _MajorCoin(base, 1.0 + spread % 89 + spread / 1000, 4, 2, 4, 1)
 
 
-def _spot(listing: _MajorCoin) -> SymbolSpec:
+def _spot(coin: _MajorCoin) -> SymbolSpec:
     return SymbolSpec(
         venue=Venue.SPOT,
-        symbol=f"{listing.base}USDT",
-        base=listing.base,
+        symbol=f"{coin.base}USDT",
+        base=coin.base,
         quote="USDT",
-        price_ticks=round(listing.price * 10**listing.spot_tick),
+        price_ticks=round(coin.price * 10**coin.spot_tick),
         price_decimals=SPOT_DECIMALS,
-        tick=10 ** (SPOT_DECIMALS - listing.spot_tick),
+        tick=10 ** (SPOT_DECIMALS - coin.spot_tick),
         quantity_decimals=SPOT_DECIMALS,
-        step=10 ** (SPOT_DECIMALS - listing.spot_step),
+        step=10 ** (SPOT_DECIMALS - coin.spot_step),
         market_step_zero=True,
     )
 
 
-def _perp(listing: _MajorCoin) -> SymbolSpec:
-    # BTCUSDT moves by 0.10 and prints two decimals, so the tick is not the last decimal.
-    decimals = listing.perp_tick + (1 if listing.base == "BTC" else 0)
+def _perp(coin: _MajorCoin) -> SymbolSpec:
+    # BTCUSDT has a tick of 0.10 and two decimals: its tick is not one unit of the last decimal.
+    decimals = coin.perp_tick + (1 if coin.base == "BTC" else 0)
     return SymbolSpec(
         venue=Venue.PERP,
-        symbol=f"{listing.base}USDT",
-        base=listing.base,
+        symbol=f"{coin.base}USDT",
+        base=coin.base,
         quote="USDT",
-        price_ticks=round(listing.price * 10**listing.perp_tick),
+        price_ticks=round(coin.price * 10**coin.perp_tick),
         price_decimals=decimals,
-        tick=10 ** (decimals - listing.perp_tick),
-        quantity_decimals=listing.perp_step,
+        tick=10 ** (decimals - coin.perp_tick),
+        quantity_decimals=coin.perp_step,
         step=1,
-        min_notional=_PERP_MIN_NOTIONAL.get(listing.base, "5"),
-        funding_hours=4 if listing.base == "SOL" else 8,
+        min_notional=_PERP_MIN_NOTIONAL.get(coin.base, "5"),
+        funding_hours=4 if coin.base == "SOL" else 8,
     )
 
 
@@ -174,14 +192,14 @@ def _filtered_out_spot() -> tuple[SymbolSpec, ...]:
 
 
 def _filtered_out_perp() -> tuple[SymbolSpec, ...]:
-    btc, eth, bnb = (_perp(listing) for listing in _MAJORS[:3])
+    btc, eth, bnb = (_perp(coin) for coin in _MAJORS[:3])
     replace = msgspec.structs.replace
     return (
         replace(btc, symbol="BTCUSDC", quote="USDC"),
         replace(btc, symbol="BTCUSDT_261225", contract_type="CURRENT_QUARTER"),
-        replace(bnb, symbol="XAUUSDT", base="XAU", contract_type="TRADIFI_PERPETUAL"),
+        replace(bnb, symbol="XAUUSDT", base="XAU", contract_type=TRADIFI_PERPETUAL),
         replace(bnb, symbol="OLDUSDT", base="OLD", status="SETTLING"),
         replace(bnb, symbol="NEXTUSDT", base="NEXT", status="PENDING_TRADING"),
-        replace(btc, symbol="BTCUSD_PERP", quote="USD", margin_kind=2),
-        replace(eth, symbol="ETHUSD_PERP", quote="USD", margin_kind=2),
+        replace(btc, symbol="BTCUSD_PERP", quote="USD", margin_kind=_COIN_MARGINED),
+        replace(eth, symbol="ETHUSD_PERP", quote="USD", margin_kind=_COIN_MARGINED),
     )

@@ -1,22 +1,106 @@
-"""`exchangeInfo` of both venues, with the filters and the key names each of them really uses.
+"""`exchangeInfo` of both venues, with each venue's own filters and key names.
 
-The same thing has two names: spot says `NOTIONAL.minNotional`, futures `MIN_NOTIONAL.notional`.
-Many spot symbols say "0" in MARKET_LOT_SIZE, which means that LOT_SIZE holds.
+The same filter has two names: spot says `NOTIONAL.minNotional`, futures `MIN_NOTIONAL.notional`.
+Many spot symbols say "0" in MARKET_LOT_SIZE, which means that LOT_SIZE applies.
 """
 
 from typing import Any
 
+from chimera_s1.adapters.simulator.config import PERP_IP_WEIGHT, SPOT_IP_WEIGHT
 from chimera_s1.adapters.simulator.market.symbols import (
+    ONBOARD_MS,
     PERPETUAL_DELIVERY_MS,
     QUARTER_DELIVERY_MS,
+    TRADIFI_PERPETUAL,
     SymbolSpec,
 )
 
-SPOT_WEIGHT_LIMIT = 6000
-PERP_WEIGHT_LIMIT = 2400
-_ONBOARD_MS = 1_569_398_400_000
 _QUANTITY_MAX_STEPS = 900_000_000
+_PRECISIONS = {
+    "quotePrecision": 8,
+    "quoteAssetPrecision": 8,
+    "baseCommissionPrecision": 8,
+    "quoteCommissionPrecision": 8,
+}
+_SPOT_FEATURES = {
+    "orderTypes": [
+        "LIMIT",
+        "LIMIT_MAKER",
+        "MARKET",
+        "STOP_LOSS",
+        "STOP_LOSS_LIMIT",
+        "TAKE_PROFIT",
+        "TAKE_PROFIT_LIMIT",
+    ],
+    "icebergAllowed": True,
+    "ocoAllowed": True,
+    "otoAllowed": True,
+    "opoAllowed": True,
+    "quoteOrderQtyMarketAllowed": True,
+    "allowTrailingStop": True,
+    "cancelReplaceAllowed": True,
+    "amendAllowed": True,
+    "pegInstructionsAllowed": True,
+    "isSpotTradingAllowed": True,
+    "isMarginTradingAllowed": False,
+}
+_SELF_TRADE_PREVENTION = {
+    "defaultSelfTradePreventionMode": "EXPIRE_MAKER",
+    "allowedSelfTradePreventionModes": [
+        "EXPIRE_TAKER",
+        "EXPIRE_MAKER",
+        "EXPIRE_BOTH",
+        "DECREMENT",
+    ],
+}
 _SPOT_PERMISSIONS = ["SPOT", "MARGIN", "TRD_GRP_004", "TRD_GRP_005"]
+_TRAILING_DELTA = {
+    "filterType": "TRAILING_DELTA",
+    "minTrailingAboveDelta": 10,
+    "maxTrailingAboveDelta": 2000,
+    "minTrailingBelowDelta": 10,
+    "maxTrailingBelowDelta": 2000,
+}
+_PERCENT_PRICE_BY_SIDE = {
+    "filterType": "PERCENT_PRICE_BY_SIDE",
+    "bidMultiplierUp": "5",
+    "bidMultiplierDown": "0.2",
+    "askMultiplierUp": "5",
+    "askMultiplierDown": "0.2",
+    "avgPriceMins": 5,
+}
+_SPOT_ORDER_COUNTS: list[dict[str, Any]] = [
+    {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": 200},
+    {"filterType": "MAX_NUM_ORDER_LISTS", "maxNumOrderLists": 20},
+    {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": 5},
+    {"filterType": "MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends": 10},
+]
+_PERP_LIMITS = {
+    "underlyingSubType": [],
+    "triggerProtect": "0.0500",
+    "liquidationFee": "0.012500",
+    "marketTakeBound": "0.05",
+    "maxMoveOrderLimit": 10000,
+}
+_PERP_FEATURES = {
+    "orderTypes": [
+        "LIMIT",
+        "MARKET",
+        "STOP",
+        "STOP_MARKET",
+        "TAKE_PROFIT",
+        "TAKE_PROFIT_MARKET",
+        "TRAILING_STOP_MARKET",
+    ],
+    "timeInForce": ["GTC", "IOC", "FOK", "GTX", "GTD"],
+    "permissionSets": ["GRID", "COPY"],
+}
+_PERCENT_PRICE = {
+    "filterType": "PERCENT_PRICE",
+    "multiplierUp": "1.0500",
+    "multiplierDown": "0.9500",
+    "multiplierDecimal": "4",
+}
 
 
 def spot_exchange_info(
@@ -27,7 +111,7 @@ def spot_exchange_info(
         "timezone": "UTC",
         "serverTime": now_ms,
         "rateLimits": [
-            _limit("REQUEST_WEIGHT", "MINUTE", 1, SPOT_WEIGHT_LIMIT),
+            _limit("REQUEST_WEIGHT", "MINUTE", 1, SPOT_IP_WEIGHT),
             _limit("ORDERS", "SECOND", 10, 100),
             _limit("ORDERS", "DAY", 1, 200_000),
             _limit("RAW_REQUESTS", "MINUTE", 5, 300_000),
@@ -44,7 +128,7 @@ def perp_exchange_info(specs: list[SymbolSpec], now_ms: int) -> dict[str, Any]:
         "serverTime": now_ms,
         "futuresType": "U_MARGINED",
         "rateLimits": [
-            _limit("REQUEST_WEIGHT", "MINUTE", 1, PERP_WEIGHT_LIMIT),
+            _limit("REQUEST_WEIGHT", "MINUTE", 1, PERP_IP_WEIGHT),
             _limit("ORDERS", "MINUTE", 1, 1200),
             _limit("ORDERS", "SECOND", 10, 300),
         ],
@@ -73,77 +157,34 @@ def _spot_symbol(spec: SymbolSpec, *, permission_sets: bool) -> dict[str, Any]:
         "baseAsset": spec.base,
         "baseAssetPrecision": 8,
         "quoteAsset": spec.quote,
-        "quotePrecision": 8,
-        "quoteAssetPrecision": 8,
-        "baseCommissionPrecision": 8,
-        "quoteCommissionPrecision": 8,
-        "orderTypes": [
-            "LIMIT",
-            "LIMIT_MAKER",
-            "MARKET",
-            "STOP_LOSS",
-            "STOP_LOSS_LIMIT",
-            "TAKE_PROFIT",
-            "TAKE_PROFIT_LIMIT",
-        ],
-        "icebergAllowed": True,
-        "ocoAllowed": True,
-        "otoAllowed": True,
-        "opoAllowed": True,
-        "quoteOrderQtyMarketAllowed": True,
-        "allowTrailingStop": True,
-        "cancelReplaceAllowed": True,
-        "amendAllowed": True,
-        "pegInstructionsAllowed": True,
-        "isSpotTradingAllowed": True,
-        "isMarginTradingAllowed": False,
+        **_PRECISIONS,
+        **_SPOT_FEATURES,
         "filters": _spot_filters(spec),
         "permissions": [],
         "permissionSets": [_SPOT_PERMISSIONS] if permission_sets else [],
-        "defaultSelfTradePreventionMode": "EXPIRE_MAKER",
-        "allowedSelfTradePreventionModes": [
-            "EXPIRE_TAKER",
-            "EXPIRE_MAKER",
-            "EXPIRE_BOTH",
-            "DECREMENT",
-        ],
+        **_SELF_TRADE_PREVENTION,
     }
 
 
 def _spot_filters(spec: SymbolSpec) -> list[dict[str, Any]]:
     market_step = "0.00000000" if spec.market_step_zero else spec.quantity(1)
+    notional = {
+        "filterType": "NOTIONAL",
+        "minNotional": spec.min_notional,
+        "applyMinToMarket": True,
+        "maxNotional": "9000000.00000000",
+        "applyMaxToMarket": False,
+        "avgPriceMins": 5,
+    }
     return [
         _price_filter(spec),
         _lot_size("LOT_SIZE", spec, spec.quantity(1), spec.quantity(1)),
         {"filterType": "ICEBERG_PARTS", "limit": 100},
         _lot_size("MARKET_LOT_SIZE", spec, "0.00000000", market_step),
-        {
-            "filterType": "TRAILING_DELTA",
-            "minTrailingAboveDelta": 10,
-            "maxTrailingAboveDelta": 2000,
-            "minTrailingBelowDelta": 10,
-            "maxTrailingBelowDelta": 2000,
-        },
-        {
-            "filterType": "PERCENT_PRICE_BY_SIDE",
-            "bidMultiplierUp": "5",
-            "bidMultiplierDown": "0.2",
-            "askMultiplierUp": "5",
-            "askMultiplierDown": "0.2",
-            "avgPriceMins": 5,
-        },
-        {
-            "filterType": "NOTIONAL",
-            "minNotional": spec.min_notional,
-            "applyMinToMarket": True,
-            "maxNotional": "9000000.00000000",
-            "applyMaxToMarket": False,
-            "avgPriceMins": 5,
-        },
-        {"filterType": "MAX_NUM_ORDERS", "maxNumOrders": 200},
-        {"filterType": "MAX_NUM_ORDER_LISTS", "maxNumOrderLists": 20},
-        {"filterType": "MAX_NUM_ALGO_ORDERS", "maxNumAlgoOrders": 5},
-        {"filterType": "MAX_NUM_ORDER_AMENDS", "maxNumOrderAmends": 10},
+        _TRAILING_DELTA,
+        _PERCENT_PRICE_BY_SIDE,
+        notional,
+        *_SPOT_ORDER_COUNTS,
     ]
 
 
@@ -151,10 +192,10 @@ def _perp_symbol(spec: SymbolSpec) -> dict[str, Any]:
     dated = spec.contract_type == "CURRENT_QUARTER"
     return {
         "symbol": spec.symbol,
-        "pair": spec.symbol.split("_")[0],
+        "pair": spec.pair,
         "contractType": spec.contract_type,
         "deliveryDate": QUARTER_DELIVERY_MS if dated else PERPETUAL_DELIVERY_MS,
-        "onboardDate": _ONBOARD_MS,
+        "onboardDate": ONBOARD_MS,
         "status": spec.status,
         "maintMarginPercent": "2.5000",
         "requiredMarginPercent": "5.0000",
@@ -165,24 +206,10 @@ def _perp_symbol(spec: SymbolSpec) -> dict[str, Any]:
         "quantityPrecision": spec.quantity_decimals,
         "baseAssetPrecision": 8,
         "quotePrecision": 8,
-        "underlyingType": "COMMODITY" if spec.contract_type == "TRADIFI_PERPETUAL" else "COIN",
-        "underlyingSubType": [],
-        "triggerProtect": "0.0500",
-        "liquidationFee": "0.012500",
-        "marketTakeBound": "0.05",
-        "maxMoveOrderLimit": 10000,
+        "underlyingType": "COMMODITY" if spec.contract_type == TRADIFI_PERPETUAL else "COIN",
+        **_PERP_LIMITS,
         "filters": _perp_filters(spec),
-        "orderTypes": [
-            "LIMIT",
-            "MARKET",
-            "STOP",
-            "STOP_MARKET",
-            "TAKE_PROFIT",
-            "TAKE_PROFIT_MARKET",
-            "TRAILING_STOP_MARKET",
-        ],
-        "timeInForce": ["GTC", "IOC", "FOK", "GTX", "GTD"],
-        "permissionSets": ["GRID", "COPY"],
+        **_PERP_FEATURES,
     }
 
 
@@ -193,12 +220,7 @@ def _perp_filters(spec: SymbolSpec) -> list[dict[str, Any]]:
         _lot_size("MARKET_LOT_SIZE", spec, spec.quantity(1), spec.quantity(1)),
         {"filterType": "MAX_NUM_ORDERS", "limit": 200},
         {"filterType": "MIN_NOTIONAL", "notional": spec.min_notional},
-        {
-            "filterType": "PERCENT_PRICE",
-            "multiplierUp": "1.0500",
-            "multiplierDown": "0.9500",
-            "multiplierDecimal": "4",
-        },
+        _PERCENT_PRICE,
     ]
 
 

@@ -11,10 +11,8 @@ from chimera_s1.adapters.simulator.account.movements import (
 )
 from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.rest.authenticator import Authenticator
-from chimera_s1.adapters.simulator.rest.parameters import fixed_weight
-from chimera_s1.adapters.simulator.rest.rest_server import Route
-from chimera_s1.adapters.simulator.rest.signed_parameters import integer
-from chimera_s1.adapters.simulator.rest.wallet import DAY_MS, time_window
+from chimera_s1.adapters.simulator.rest.parameters import DAY_MS, integer, time_window
+from chimera_s1.adapters.simulator.rest.routes import Route, fixed_weight
 
 _OLDEST_MS = 92 * DAY_MS
 _LIMIT_DEFAULT, _LIMIT_MAX = 100, 1000
@@ -22,32 +20,26 @@ _TRANSFER = "TRANSFER"
 
 
 class PerpAccountRoutes:
-    """What the futures account says about the same movements."""
-
     def __init__(self, account: Account, authenticator: Authenticator, clock: ScaledClock) -> None:
         self._account = account
         self._authenticator = authenticator
         self._clock = clock
 
     def routes(self) -> list[Route]:
-        """With Binance's weights."""
         return [
             Route("GET", "/fapi/v1/income", self._income, fixed_weight(30)),
             Route("GET", "/fapi/v3/balance", self._balance, fixed_weight(5)),
         ]
 
     async def _income(self, request: web.Request) -> object:
-        parameters = (await self._authenticator.authenticate_reader(request)).parameters
+        parameters = await self._authenticator.authenticate_reader(request)
         now = self._clock.now_ms()
         since, until = time_window(parameters, now)
         limit = integer(parameters, "limit", _LIMIT_DEFAULT, lowest=1, highest=_LIMIT_MAX)
         if parameters.get("incomeType", _TRANSFER) != _TRANSFER or "symbol" in parameters:
             return []
-        found = [
-            each
-            for each in self._account.income()
-            if max(since, now - _OLDEST_MS) <= each.at_ms <= until
-        ]
+        oldest = max(since, now - _OLDEST_MS)
+        found = [each for each in self._account.income() if oldest <= each.at_ms <= until]
         return [_income_row(each) for each in found[:limit]]
 
     async def _balance(self, request: web.Request) -> object:

@@ -1,46 +1,34 @@
-"""USD-M futures REST endpoints of market data (`/fapi/v1`)."""
+"""Public market data endpoints of the USD-M futures (`/fapi/v1`)."""
 
 from collections.abc import Callable
 
 from aiohttp import web
 
 from chimera_s1.adapters.simulator.clock import ScaledClock
-from chimera_s1.adapters.simulator.market.market import (
-    BOOK_LEVELS,
-    Market,
-    SymbolMarket,
-    asks_of,
-    bids_of,
-)
-from chimera_s1.adapters.simulator.market.payloads import (
+from chimera_s1.adapters.simulator.market.mark_prices import (
     funding_rate,
-    mark_price_texts,
+    mark_and_index_price,
     next_funding_ms,
 )
+from chimera_s1.adapters.simulator.market.market import Market, SymbolMarket
+from chimera_s1.adapters.simulator.market.order_books import BOOK_LEVELS, asks_of, bids_of
 from chimera_s1.adapters.simulator.rest.exchange_info import perp_exchange_info
-from chimera_s1.adapters.simulator.rest.parameters import (
-    fixed_weight,
-    integer_of,
-    required_symbol,
-    weight_by_symbol,
-)
+from chimera_s1.adapters.simulator.rest.parameters import depth_limit, required_symbol
 from chimera_s1.adapters.simulator.rest.replies import BinanceError
-from chimera_s1.adapters.simulator.rest.rest_server import Route
+from chimera_s1.adapters.simulator.rest.routes import Route, fixed_weight, weight_by_symbol
 from chimera_s1.domain.identifiers import Venue
 
 _DEPTH_DEFAULT = 500
 _DEPTH_WEIGHTS = {5: 2, 10: 2, 20: 2, 50: 2, 100: 5, 500: 10, 1000: 20}
+_DEPTH_WEIGHT_MAX = 20
 
 
 class PerpMarketRoutes:
-    """What needs no key."""
-
     def __init__(self, market: Market, clock: ScaledClock) -> None:
         self._market = market
         self._clock = clock
 
     def routes(self) -> list[Route]:
-        """With Binance's weights."""
         return [
             Route("GET", "/fapi/v1/ping", self._ping, fixed_weight(1)),
             Route("GET", "/fapi/v1/time", self._time, fixed_weight(1)),
@@ -57,20 +45,22 @@ class PerpMarketRoutes:
         return {"serverTime": self._clock.now_ms()}
 
     async def _exchange_info(self, _: web.Request) -> object:
-        return perp_exchange_info([m.spec for m in self._usd_margined()], self._clock.now_ms())
+        specs = [market.spec for market in self._market.listed(Venue.PERP)]
+        usd_margined = [spec for spec in specs if spec.is_usd_margined]
+        return perp_exchange_info(usd_margined, self._clock.now_ms())
 
     async def _depth(self, request: web.Request) -> object:
         market = required_symbol(request, self._market, Venue.PERP)
-        limit = integer_of(request, "limit", _DEPTH_DEFAULT)
+        limit = depth_limit(request, _DEPTH_DEFAULT)
         if limit not in _DEPTH_WEIGHTS:
             raise BinanceError(-4021, f"{limit} is not valid depth limit.")
-        levels, spec, now = min(limit, BOOK_LEVELS), market.spec, self._clock.now_ms()
+        levels, now = min(limit, BOOK_LEVELS), self._clock.now_ms()
         return {
             "lastUpdateId": market.update_id,
             "E": now,
             "T": now - 1,
-            "bids": [(spec.price(p), spec.quantity(q)) for p, q in bids_of(market.book, levels)],
-            "asks": [(spec.price(p), spec.quantity(q)) for p, q in asks_of(market.book, levels)],
+            "bids": market.spec.levels(bids_of(market.book, levels)),
+            "asks": market.spec.levels(asks_of(market.book, levels)),
         }
 
     async def _book_ticker(self, request: web.Request) -> object:
@@ -84,10 +74,8 @@ class PerpMarketRoutes:
     ) -> object:
         if "symbol" in request.query:
             return describe(required_symbol(request, self._market, Venue.PERP))
-        return [describe(market) for market in self._usd_margined() if market.spec.is_trading]
-
-    def _usd_margined(self) -> list[SymbolMarket]:
-        return [m for m in self._market.listed(Venue.PERP) if m.spec.margin_kind == 1]
+        trading = self._market.trading(Venue.PERP)
+        return [describe(market) for market in trading if market.spec.is_usd_margined]
 
     def _ticker(self, market: SymbolMarket) -> dict[str, object]:
         spec, book = market.spec, market.book
@@ -103,7 +91,7 @@ class PerpMarketRoutes:
 
     def _premium(self, market: SymbolMarket) -> dict[str, object]:
         now = self._clock.now_ms()
-        mark, index = mark_price_texts(market)
+        mark, index = mark_and_index_price(market)
         settles = next_funding_ms(market.spec, now)
         return {
             "symbol": market.spec.symbol,
@@ -118,5 +106,6 @@ class PerpMarketRoutes:
 
 
 def _depth_weight(request: web.Request) -> int:
-    limit = request.query.get("limit", str(_DEPTH_DEFAULT))
-    return _DEPTH_WEIGHTS.get(int(limit) if limit.isascii() and limit.isdigit() else 0, 20)
+    text = request.query.get("limit", str(_DEPTH_DEFAULT))
+    limit = int(text) if text.isascii() and text.isdigit() else 0
+    return _DEPTH_WEIGHTS.get(limit, _DEPTH_WEIGHT_MAX)

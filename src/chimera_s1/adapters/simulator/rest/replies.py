@@ -1,11 +1,11 @@
-"""What a request is answered with, in Binance's shapes."""
+"""Replies and errors in Binance's shapes."""
 
 import orjson
 from aiohttp import web
 
 
 class BinanceError(Exception):
-    """An error in Binance's shape, `{"code":-1121,"msg":"Invalid symbol."}`."""
+    """Answered as `{"code":-1121,"msg":"Invalid symbol."}`."""
 
     def __init__(self, code: int, message: str, status: int = 400) -> None:
         super().__init__(message)
@@ -15,10 +15,8 @@ class BinanceError(Exception):
 
 
 def json_reply(value: object, status: int = 200) -> web.Response:
-    """*value* as JSON."""
     return web.Response(body=orjson.dumps(value), status=status, content_type="application/json")
 
 
 def error_reply(status: int, code: int, message: str) -> web.Response:
-    """A code with its message."""
     return json_reply({"code": code, "msg": message}, status)

@@ -1,20 +1,22 @@
-"""What a fault makes of one request: nothing comes, it comes late, or it is something else."""
+"""Applies faults to single requests."""
 
 from collections.abc import Awaitable, Callable
 
 import anyio
 from aiohttp import web
 
-from chimera_s1.adapters.simulator.faults.actions import FaultAction, FaultKind
+from chimera_s1.adapters.simulator.faults.actions import FaultAction
+from chimera_s1.adapters.simulator.faults.kinds import FaultKind
 from chimera_s1.adapters.simulator.rest.replies import error_reply, json_reply
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _HTML = "<html><head><title>{0}</title></head><body><center><h1>{0}</h1></center></body></html>"
-_BUSY = 503
-_MESSAGES = {
+_UNAVAILABLE = 503
+_RETRY_AFTER_S = {429: "1", 418: "120"}
+_ERRORS = {
     -1000: (500, "An unknown error occurred while processing the request."),
-    -1001: (_BUSY, "Internal error; unable to process your request. Please try again."),
+    -1001: (_UNAVAILABLE, "Internal error; unable to process your request. Please try again."),
     -1003: (429, "Too many requests; current limit of IP is 2400 requests per minute."),
     -1006: (
         500,
@@ -28,7 +30,7 @@ _MESSAGES = {
         ),
     ),
     -1008: (
-        _BUSY,
+        _UNAVAILABLE,
         (
             "Request throttled by system-level protection. Reduce-only/close-position orders "
             "are exempt. Please try again."
@@ -42,8 +44,8 @@ _MESSAGES = {
     -5012: (400, "Asset transfer is in pending."),
     -5013: (400, "Asset transfer failed: insufficient balance"),
 }
-_CODES = {"internal": -1001, "throttled": -1008}
-_CODELESS = {
+_UNAVAILABLE_CODES = {"internal": -1001, "throttled": -1008}
+_GATEWAY_MESSAGES = {
     "unknown": "Unknown error, please check your request or try again later.",
     "service": "Service Unavailable.",
 }
@@ -52,7 +54,7 @@ _CODELESS = {
 async def answer_with_fault(
     action: FaultAction, request: web.Request, handler: Handler
 ) -> web.StreamResponse:
-    """Answer *request* as *action* says; what is done before the reply is spoilt, *handler* does."""
+    """Answer *request* as *action* says; *handler* executes it, where the action allows it."""
     match action.kind:
         case FaultKind.DELAY:
             await anyio.sleep(action.number / 1000)
@@ -66,13 +68,13 @@ async def answer_with_fault(
         case FaultKind.DROP_BEFORE:
             return _drop(request, web.Response())
         case _:
-            return await _after(action, request, await handler(request))
+            return await _spoil_response(action, request, await handler(request))
 
 
-async def _after(
+async def _spoil_response(
     action: FaultAction, request: web.Request, response: web.StreamResponse
 ) -> web.StreamResponse:
-    """The request was executed; what becomes of its *response*."""
+    """The request was executed: delay, replace or drop its *response*."""
     match action.kind:
         case FaultKind.EXECUTE_THEN_DELAY:
             await anyio.sleep(action.number / 1000)
@@ -96,21 +98,21 @@ def _drop(request: web.Request, response: web.StreamResponse) -> web.StreamRespo
 
 
 def _code(code: int) -> web.Response:
-    status, message = _MESSAGES.get(code, (400, "Injected error."))
+    status, message = _ERRORS.get(code, (400, "Injected error."))
     return error_reply(status, code, message)
 
 
-def _unavailable(kind: str, request: web.Request) -> web.Response:
-    """The four kinds of 503 of the futures API; two of them come from a gateway and carry no code."""
-    if kind in _CODES:
-        return _code(_CODES[kind])
-    return json_reply({"path": request.path, "msg": _CODELESS[kind]}, _BUSY)
+def _unavailable(variant: str, request: web.Request) -> web.Response:
+    """One of the four 503s of the futures API; two come from a gateway and carry no code."""
+    if variant in _UNAVAILABLE_CODES:
+        return _code(_UNAVAILABLE_CODES[variant])
+    return json_reply({"path": request.path, "msg": _GATEWAY_MESSAGES[variant]}, _UNAVAILABLE)
 
 
 def _status(status: int) -> web.Response:
-    if status in {418, 429}:
+    if status in _RETRY_AFTER_S:
         response = error_reply(status, -1003, "Too many requests.")
-        response.headers["Retry-After"] = "1" if status == 429 else "120"  # noqa: PLR2004  # HTTP
+        response.headers["Retry-After"] = _RETRY_AFTER_S[status]
         return response
     return web.Response(status=status, text=_HTML.format(status), content_type="text/html")
 
@@ -122,10 +124,14 @@ async def _broken_body(
         return web.Response(text=_HTML.format("200"), content_type="text/html")
     if body == "empty":
         return web.Response(content_type="application/json")
+    return await _truncated(request, response)
+
+
+async def _truncated(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:
     content = response.body if isinstance(response, web.Response) else b""
     whole = content if isinstance(content, bytes) else b""
-    cut = web.StreamResponse(headers={"Content-Type": "application/json"})
-    cut.content_length = len(whole)
-    await cut.prepare(request)
-    await cut.write(whole[: len(whole) // 2])
-    return _drop(request, cut)
+    truncated = web.StreamResponse(headers={"Content-Type": "application/json"})
+    truncated.content_length = len(whole)
+    await truncated.prepare(request)
+    await truncated.write(whole[: len(whole) // 2])
+    return _drop(request, truncated)

@@ -1,7 +1,7 @@
-"""Signed requests: whose they are, how old they are, and whether a byte was changed on the way.
+"""Verifies signed requests: key, signature and time.
 
 Binance, "Request security": the signature is the HMAC-SHA256 of the query string immediately
-followed by the body, both as they were sent, the signature itself left out.
+followed by the body, both as sent, without the signature itself.
 """
 
 import hashlib
@@ -14,20 +14,20 @@ from urllib.parse import parse_qsl
 from msgspec import Struct
 
 from chimera_s1.adapters.simulator.config import ApiKey
+from chimera_s1.adapters.simulator.rest.parameters import integer, required
 from chimera_s1.adapters.simulator.rest.replies import BinanceError
-from chimera_s1.adapters.simulator.rest.signed_parameters import integer, required
 
 RECV_WINDOW_MS = 5_000
 RECV_WINDOW_MAX_MS = 60_000
 AHEAD_MS = 1_000
 _TIME_MAX_MS = 10**16
 _KEY_FORM = re.compile(r"[A-Za-z0-9]{1,128}")
-_ENCODED = re.compile(rb"[A-Za-z0-9._~!'()*+%=&-]*")
+_PERCENT_ENCODED = re.compile(rb"[A-Za-z0-9._~!'()*+%=&-]*")
 _SIGNATURE = b"signature="
 
 
 class RawRequest(Struct, frozen=True):
-    """What came in.
+    """A request as it was sent.
 
     Attributes:
         api_key: Header `X-MBX-APIKEY`; empty without it.
@@ -42,10 +42,10 @@ class RawRequest(Struct, frozen=True):
 
 
 class SignedRequest(Struct, frozen=True):
-    """A request whose signature is good.
+    """A request with a valid signature.
 
     Attributes:
-        parameters: Decoded. What is in query and body, counts as in the query.
+        parameters: Decoded; the query overrides the body.
     """
 
     parameters: Mapping[str, str]
@@ -53,11 +53,7 @@ class SignedRequest(Struct, frozen=True):
     recv_window_ms: int
 
     def check_time(self, now_ms: int) -> None:
-        """Whether it may be executed at *now_ms*.
-
-        Raises:
-            BinanceError: -1021, it is too old or from the future.
-        """
+        """Raises BinanceError -1021 if the request is too old or from the future at *now_ms*."""
         if self.timestamp_ms >= now_ms + AHEAD_MS:
             raise BinanceError(
                 -1021, "Timestamp for this request was 1000ms ahead of the server's time."
@@ -71,44 +67,54 @@ def signature_of(secret: str, payload: bytes) -> str:
     return hmac.new(secret.encode(), payload, hashlib.sha256).hexdigest()
 
 
-def verify(sent: RawRequest, api_key: ApiKey) -> SignedRequest:
-    """Read *sent*, which *api_key* must have signed shortly before it arrived.
+def verify(raw: RawRequest, api_key: ApiKey) -> SignedRequest:
+    """Parse *raw*, signed with *api_key* shortly before it arrived.
 
     Raises:
         BinanceError: -2014, -2015, -1102, -1100, -1131, -1022 or -1021, in this order.
     """
-    if _KEY_FORM.fullmatch(sent.api_key) is None:
-        raise BinanceError(-2014, "API-key format invalid.", HTTPStatus.UNAUTHORIZED)
-    if not hmac.compare_digest(sent.api_key, api_key.key):
-        raise permission_denied()
-    parameters = _parsed(sent.body) | _parsed(sent.query)
+    _check_key(raw.api_key, api_key)
+    parameters = _parsed(raw.body) | _parsed(raw.query)
     timestamp_ms = int(required(parameters, "timestamp", r"[0-9]{1,16}"))
     recv_window_ms = integer(parameters, "recvWindow", RECV_WINDOW_MS, highest=_TIME_MAX_MS)
     if recv_window_ms > RECV_WINDOW_MAX_MS:
         raise BinanceError(-1131, "recvWindow must be less than 60000")
+    signature = required(parameters, "signature", r".*")
+    _check_signature(signature, _signed_bytes(raw.query, raw.body), api_key)
     signed = SignedRequest(parameters, timestamp_ms, recv_window_ms)
-    given = required(parameters, "signature", r".*")
-    payload = _payload(sent.query, sent.body)
-    if payload is None or not hmac.compare_digest(
-        given.lower().encode(), signature_of(api_key.secret, payload).encode()
-    ):
-        raise BinanceError(-1022, "Signature for this request is not valid.")
-    signed.check_time(sent.arrived_ms)
+    signed.check_time(raw.arrived_ms)
     return signed
 
 
 def permission_denied() -> BinanceError:
-    """The key is unknown, or may not do this."""
+    """The key is unknown, or lacks the permission."""
     message = "Invalid API-key, IP, or permissions for action."
     return BinanceError(-2015, message, HTTPStatus.UNAUTHORIZED)
+
+
+def _check_key(sent: str, api_key: ApiKey) -> None:
+    if _KEY_FORM.fullmatch(sent) is None:
+        raise BinanceError(-2014, "API-key format invalid.", HTTPStatus.UNAUTHORIZED)
+    if not hmac.compare_digest(sent, api_key.key):
+        raise permission_denied()
+
+
+def _check_signature(signature: str, payload: bytes | None, api_key: ApiKey) -> None:
+    if payload is None or not hmac.compare_digest(
+        signature.lower().encode(), signature_of(api_key.secret, payload).encode()
+    ):
+        raise BinanceError(-1022, "Signature for this request is not valid.")
 
 
 def _parsed(text: bytes) -> dict[str, str]:
     return dict(parse_qsl(text.decode("utf-8", "replace"), keep_blank_values=True))
 
 
-def _payload(query: bytes, body: bytes) -> bytes | None:
-    """The bytes that were signed; None where they cannot be told, or are not percent-encoded."""
+def _signed_bytes(query: bytes, body: bytes) -> bytes | None:
+    """Query and body without the signature; None unless one signature ends one of them.
+
+    Also None for bytes that are not percent-encoded.
+    """
     rest, signatures = b"", 0
     for part in (query, body):
         left, _, last = part.rpartition(b"&")
@@ -116,6 +122,6 @@ def _payload(query: bytes, body: bytes) -> bytes | None:
         rest += left if signed_here else part
         signatures += signed_here
     elsewhere = any(each.startswith(_SIGNATURE) for each in rest.split(b"&"))
-    if signatures != 1 or elsewhere or _ENCODED.fullmatch(rest) is None:
+    if signatures != 1 or elsewhere or _PERCENT_ENCODED.fullmatch(rest) is None:
         return None
     return rest

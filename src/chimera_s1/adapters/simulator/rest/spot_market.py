@@ -1,26 +1,19 @@
-"""Spot REST endpoints of market data (`/api/v3`)."""
+"""Public market data endpoints of spot (`/api/v3`)."""
 
 from aiohttp import web
 
 from chimera_s1.adapters.simulator.clock import ScaledClock
-from chimera_s1.adapters.simulator.market.market import (
-    BOOK_LEVELS,
-    Market,
-    SymbolMarket,
-    asks_of,
-    bids_of,
-)
+from chimera_s1.adapters.simulator.market.market import Market, SymbolMarket
+from chimera_s1.adapters.simulator.market.order_books import BOOK_LEVELS, asks_of, bids_of
 from chimera_s1.adapters.simulator.rest.exchange_info import spot_exchange_info
 from chimera_s1.adapters.simulator.rest.parameters import (
+    depth_limit,
     find_symbol,
-    fixed_weight,
-    integer_of,
     required_symbol,
     symbol_list,
-    weight_by_symbol,
 )
 from chimera_s1.adapters.simulator.rest.replies import BinanceError
-from chimera_s1.adapters.simulator.rest.rest_server import Route
+from chimera_s1.adapters.simulator.rest.routes import Route, fixed_weight, weight_by_symbol
 from chimera_s1.domain.identifiers import Venue
 
 _DEPTH_DEFAULT = 100
@@ -29,14 +22,11 @@ _DEPTH_WEIGHT_MAX = 250
 
 
 class SpotMarketRoutes:
-    """What needs no key."""
-
     def __init__(self, market: Market, clock: ScaledClock) -> None:
         self._market = market
         self._clock = clock
 
     def routes(self) -> list[Route]:
-        """With Binance's weights."""
         return [
             Route("GET", "/api/v3/ping", self._ping, fixed_weight(1)),
             Route("GET", "/api/v3/time", self._time, fixed_weight(1)),
@@ -52,30 +42,29 @@ class SpotMarketRoutes:
         return {"serverTime": self._clock.now_ms()}
 
     async def _exchange_info(self, request: web.Request) -> object:
-        chosen = self._chosen(request)
         status = request.query.get("symbolStatus")
-        specs = [m.spec for m in chosen if status is None or m.spec.status == status]
+        specs = [market.spec for market in self._requested(request)]
         return spot_exchange_info(
-            specs,
+            [spec for spec in specs if status in {None, spec.status}],
             self._clock.now_ms(),
             permission_sets=request.query.get("showPermissionSets") != "false",
         )
 
     async def _depth(self, request: web.Request) -> object:
         market = required_symbol(request, self._market, Venue.SPOT)
-        levels = min(integer_of(request, "limit", _DEPTH_DEFAULT), BOOK_LEVELS)
-        spec = market.spec
+        levels = min(depth_limit(request, _DEPTH_DEFAULT), BOOK_LEVELS)
         return {
             "lastUpdateId": market.update_id,
-            "bids": [(spec.price(p), spec.quantity(q)) for p, q in bids_of(market.book, levels)],
-            "asks": [(spec.price(p), spec.quantity(q)) for p, q in asks_of(market.book, levels)],
+            "bids": market.spec.levels(bids_of(market.book, levels)),
+            "asks": market.spec.levels(asks_of(market.book, levels)),
         }
 
     async def _book_ticker(self, request: web.Request) -> object:
-        tickers = [_ticker(market) for market in self._chosen(request)]
+        tickers = [_ticker(market) for market in self._requested(request)]
         return tickers[0] if "symbol" in request.query else tickers
 
-    def _chosen(self, request: web.Request) -> list[SymbolMarket]:
+    def _requested(self, request: web.Request) -> list[SymbolMarket]:
+        """The symbols that `symbol` or `symbols` name, or all."""
         if "symbol" in request.query and "symbols" in request.query:
             raise BinanceError(-1128, "Combination of optional parameters invalid.")
         if "symbol" in request.query:
@@ -87,9 +76,9 @@ class SpotMarketRoutes:
 
 
 def _depth_weight(request: web.Request) -> int:
-    limit = request.query.get("limit", "")
-    wanted = int(limit) if limit.isascii() and limit.isdigit() else _DEPTH_DEFAULT
-    return next((weight for most, weight in _DEPTH_WEIGHTS if wanted <= most), _DEPTH_WEIGHT_MAX)
+    text = request.query.get("limit", "")
+    limit = int(text) if text.isascii() and text.isdigit() else _DEPTH_DEFAULT
+    return next((weight for most, weight in _DEPTH_WEIGHTS if limit <= most), _DEPTH_WEIGHT_MAX)
 
 
 def _ticker(market: SymbolMarket) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Transfers with an id of the client's (`/sapi/v1/sub-account/universalTransfer`)."""
+"""Transfers with a client id (`/sapi/v1/sub-account/universalTransfer`)."""
 
 from collections.abc import Mapping
 
@@ -15,16 +15,18 @@ from chimera_s1.adapters.simulator.account.movements import (
 )
 from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.rest.authenticator import Authenticator
-from chimera_s1.adapters.simulator.rest.parameters import fixed_weight
-from chimera_s1.adapters.simulator.rest.replies import BinanceError
-from chimera_s1.adapters.simulator.rest.rest_server import Route
-from chimera_s1.adapters.simulator.rest.signed_parameters import integer, one_of
-from chimera_s1.adapters.simulator.rest.signing import permission_denied
-from chimera_s1.adapters.simulator.rest.wallet import (
+from chimera_s1.adapters.simulator.rest.parameters import (
     RECENT_MS,
+    integer,
+    one_of,
+    time_window,
+)
+from chimera_s1.adapters.simulator.rest.replies import BinanceError
+from chimera_s1.adapters.simulator.rest.routes import Route, fixed_weight
+from chimera_s1.adapters.simulator.rest.signing import permission_denied
+from chimera_s1.adapters.simulator.rest.transfers import (
     SapiLimits,
     execute_transfer,
-    time_window,
     unknown_wallet,
     usdt_amount,
 )
@@ -38,7 +40,7 @@ _DIRECTIONS = {
     ("SPOT", "USDT_FUTURE"): TransferType.MAIN_UMFUTURE,
     ("USDT_FUTURE", "SPOT"): TransferType.UMFUTURE_MAIN,
 }
-_ACCOUNTS = {direction: accounts for accounts, direction in _DIRECTIONS.items()}
+_ACCOUNT_TYPES = {direction: types for types, direction in _DIRECTIONS.items()}
 _STATUS = {
     MovementStatus.PENDING: "PROCESS",
     MovementStatus.CONFIRMED: "SUCCESS",
@@ -48,7 +50,7 @@ _MASTER = "master@example.com"
 
 
 class SubaccountRoutes:
-    """Between the wallets of the master wallet; there are no sub-accounts."""
+    """Between the wallets of the master account; there are no sub-accounts."""
 
     def __init__(
         self, account: Account, authenticator: Authenticator, clock: ScaledClock, limits: SapiLimits
@@ -59,44 +61,43 @@ class SubaccountRoutes:
         self._limits = limits
 
     def routes(self) -> list[Route]:
-        """With Binance's weights."""
         return [
             Route("POST", _PATH, self._transfer, fixed_weight(360), self._limits.uid),
             Route("GET", _PATH, self._history, fixed_weight(1), self._limits.ip),
         ]
 
     async def _transfer(self, request: web.Request) -> object:
-        parameters = (await self._authenticator.authenticate(request)).parameters
-        if not self._authenticator.permissions.internal_transfer:
+        parameters = await self._authenticator.authenticate(request)
+        if not self._account.permissions.internal_transfer:
             raise permission_denied()
         kind = _direction(parameters)
         amount = usdt_amount(parameters)
-        given = self._new_id(parameters.get("clientTranId", ""))
-        moved = execute_transfer(self._account, kind, amount, Origin.SUBACCOUNT, given)
+        client_id = parameters.get("clientTranId", "")
+        self._check_client_id(client_id)
+        moved = execute_transfer(self._account, kind, amount, Origin.SUBACCOUNT, client_id)
         reply: dict[str, object] = {"tranId": moved.tran_id}
-        return {**reply, "clientTranId": given} if given else reply
+        return {**reply, "clientTranId": client_id} if client_id else reply
 
-    def _new_id(self, given: str) -> str:
-        """*given*, where no movement of the last seven days has it."""
-        if len(given) > _ID_LENGTH_MAX:
+    def _check_client_id(self, client_id: str) -> None:
+        """Raises BinanceError -4114 if it is too long, -4115 if used in the last seven days."""
+        if len(client_id) > _ID_LENGTH_MAX:
             raise BinanceError(-4114, "ClientTranId is not valid: its length must be less than 64")
         recent_ms = self._clock.now_ms() - RECENT_MS
-        used = (m for m in self._account.movements() if m.accepted_ms > recent_ms)
-        if given and any(each.client_tran_id == given for each in used):
+        recent = (m for m in self._account.movements() if m.accepted_ms > recent_ms)
+        if client_id and any(each.client_tran_id == client_id for each in recent):
             raise BinanceError(-4115, "ClientTranId is duplicated")
-        return given
 
     async def _history(self, request: web.Request) -> object:
-        parameters = (await self._authenticator.authenticate_reader(request)).parameters
+        parameters = await self._authenticator.authenticate_reader(request)
         since, until = time_window(parameters, self._clock.now_ms())
         page = integer(parameters, "page", 1, lowest=1, highest=_PAGE_MAX)
         limit = integer(parameters, "limit", _LIMIT_DEFAULT, lowest=1, highest=_LIMIT_MAX)
-        wanted = parameters.get("clientTranId")
+        client_id = parameters.get("clientTranId")
         found = [
             each
             for each in self._account.history()
             if each.origin is Origin.SUBACCOUNT
-            and wanted in {None, each.client_tran_id}
+            and client_id in {None, each.client_tran_id}
             and since <= each.executed_ms <= until
         ]
         rows = found[(page - 1) * limit : page * limit]
@@ -104,18 +105,18 @@ class SubaccountRoutes:
 
 
 def _direction(parameters: Mapping[str, str]) -> TransferType:
-    accounts = (
+    types = (
         one_of(parameters, "fromAccountType", _TYPES),
         one_of(parameters, "toAccountType", _TYPES),
     )
-    elsewhere = {parameters.get("fromEmail", _MASTER), parameters.get("toEmail", _MASTER)}
-    if accounts not in _DIRECTIONS or elsewhere != {_MASTER}:
+    emails = {parameters.get("fromEmail", _MASTER), parameters.get("toEmail", _MASTER)}
+    if types not in _DIRECTIONS or emails != {_MASTER}:
         raise unknown_wallet()
-    return _DIRECTIONS[accounts]
+    return _DIRECTIONS[types]
 
 
 def _row(movement: Movement) -> dict[str, object]:
-    source, target = _ACCOUNTS[movement.type]
+    source, target = _ACCOUNT_TYPES[movement.type]
     return {
         "tranId": movement.tran_id,
         "fromEmail": _MASTER,

@@ -1,12 +1,10 @@
-"""Signed endpoints of the spot host that execute_transfer money and tell of it (`/sapi/v1/asset`, `/wallet`)."""
+"""Signed endpoints of the spot host: transfers, API key permissions, spot balance."""
 
 from collections.abc import Mapping
-from decimal import Decimal
 
 from aiohttp import web
-from msgspec import Struct
 
-from chimera_s1.adapters.simulator.account.account import Account, InsufficientBalanceError
+from chimera_s1.adapters.simulator.account.account import Account
 from chimera_s1.adapters.simulator.account.movements import (
     ASSET,
     Movement,
@@ -18,20 +16,18 @@ from chimera_s1.adapters.simulator.account.movements import (
 )
 from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.rest.authenticator import Authenticator
-from chimera_s1.adapters.simulator.rest.parameters import fixed_weight
-from chimera_s1.adapters.simulator.rest.replies import BinanceError
-from chimera_s1.adapters.simulator.rest.rest_server import RateLimit, Route
-from chimera_s1.adapters.simulator.rest.signed_parameters import (
-    integer,
-    invalid_parameter,
-    one_of,
-    positive_amount,
-    required,
-)
+from chimera_s1.adapters.simulator.rest.parameters import DAY_MS, integer, one_of, time_window
+from chimera_s1.adapters.simulator.rest.routes import Route, fixed_weight
 from chimera_s1.adapters.simulator.rest.signing import permission_denied
+from chimera_s1.adapters.simulator.rest.transfers import (
+    SapiLimits,
+    execute_transfer,
+    unknown_wallet,
+    usdt_amount,
+)
 
 TRANSFER_WEIGHT = 900
-UNSUPPORTED_TYPES = frozenset(
+_UNSUPPORTED_TYPES = frozenset(
     {
         "MAIN_CMFUTURE", "CMFUTURE_MAIN", "MAIN_MARGIN", "MARGIN_MAIN", "UMFUTURE_MARGIN",
         "MARGIN_UMFUTURE", "CMFUTURE_MARGIN", "MARGIN_CMFUTURE", "MAIN_FUNDING", "FUNDING_MAIN",
@@ -39,24 +35,15 @@ UNSUPPORTED_TYPES = frozenset(
         "OPTION_UMFUTURE", "MAIN_PORTFOLIO_MARGIN", "PORTFOLIO_MARGIN_MAIN",
     }
 )  # fmt: skip
-"""Types that Binance knows, to and from wallets that this wallet has not."""
+"""Types of Binance for wallets that this account does not have."""
 
-DAY_MS = 86_400_000
-RECENT_MS = 7 * DAY_MS
 _OLDEST_MS = 183 * DAY_MS
-_TIME_MAX_MS = 10**14
 _PAGE_MAX, _SIZE_DEFAULT, _SIZE_MAX = 1_000_000, 10, 100
-
-
-class SapiLimits(Struct, frozen=True):
-    """`/sapi` has budgets of its own: one per IP address, one per user id."""
-
-    ip: RateLimit
-    uid: RateLimit
+_COMMISSION = "0.00100000"
 
 
 class WalletRoutes:
-    """Transfers without an id of the client's: what is sent twice happens twice."""
+    """Transfers here have no client id: a request sent twice moves the money twice."""
 
     def __init__(
         self, account: Account, authenticator: Authenticator, clock: ScaledClock, limits: SapiLimits
@@ -67,7 +54,6 @@ class WalletRoutes:
         self._limits = limits
 
     def routes(self) -> list[Route]:
-        """With Binance's weights."""
         transfer, restrictions = "/sapi/v1/asset/transfer", "/sapi/v1/account/apiRestrictions"
         ip, uid = self._limits.ip, self._limits.uid
         return [
@@ -78,33 +64,36 @@ class WalletRoutes:
         ]
 
     async def _transfer(self, request: web.Request) -> object:
-        signed = await self._authenticator.authenticate(request)
-        if not self._authenticator.permissions.universal_transfer:
+        parameters = await self._authenticator.authenticate(request)
+        if not self._account.permissions.universal_transfer:
             raise permission_denied()
-        kind = transfer_type(signed.parameters)
-        amount = usdt_amount(signed.parameters)
+        kind = _transfer_type(parameters)
+        amount = usdt_amount(parameters)
         return {"tranId": execute_transfer(self._account, kind, amount, Origin.WALLET).tran_id}
 
     async def _history(self, request: web.Request) -> object:
-        parameters = (await self._authenticator.authenticate_reader(request)).parameters
-        kind = transfer_type(parameters)
+        parameters = await self._authenticator.authenticate_reader(request)
+        kind = _transfer_type(parameters)
         now = self._clock.now_ms()
         since, until = time_window(parameters, now)
         page = integer(parameters, "current", 1, lowest=1, highest=_PAGE_MAX)
         size = integer(parameters, "size", _SIZE_DEFAULT, lowest=1, highest=_SIZE_MAX)
-        found = [
+        found = self._movements(kind, max(since, now - _OLDEST_MS), until)
+        rows = found[(page - 1) * size : page * size]
+        return {"total": len(found), "rows": [_row(each) for each in rows]}
+
+    def _movements(self, kind: TransferType, since_ms: int, until_ms: int) -> list[Movement]:
+        return [
             each
             for each in self._account.history()
             if each.type is kind
             and each.origin is not Origin.SUBACCOUNT
-            and max(since, now - _OLDEST_MS) <= each.executed_ms <= until
+            and since_ms <= each.executed_ms <= until_ms
         ]
-        rows = found[(page - 1) * size : page * size]
-        return {"total": len(found), "rows": [_row(each) for each in rows]}
 
     async def _restrictions(self, request: web.Request) -> object:
         await self._authenticator.authenticate(request)
-        permissions = self._authenticator.permissions
+        permissions = self._account.permissions
         return {
             "ipRestrict": False,
             "createTime": 1_735_689_600_000,
@@ -124,13 +113,8 @@ class WalletRoutes:
     async def _spot_account(self, request: web.Request) -> object:
         await self._authenticator.authenticate_reader(request)
         free = format_amount_fixed(self._account.balance(WalletName.SPOT))
-        rate = "0.00100000"
         return {
-            "makerCommission": 10,
-            "takerCommission": 10,
-            "buyerCommission": 0,
-            "sellerCommission": 0,
-            "commissionRates": {"maker": rate, "taker": rate, "buyer": "0", "seller": "0"},
+            **_COMMISSIONS,
             "canTrade": True,
             "canWithdraw": False,
             "canDeposit": True,
@@ -145,70 +129,25 @@ class WalletRoutes:
         }
 
 
-def transfer_type(parameters: Mapping[str, str]) -> TransferType:
-    """The direction asked for.
+_COMMISSIONS: dict[str, object] = {
+    "makerCommission": 10,
+    "takerCommission": 10,
+    "buyerCommission": 0,
+    "sellerCommission": 0,
+    "commissionRates": {"maker": _COMMISSION, "taker": _COMMISSION, "buyer": "0", "seller": "0"},
+}
 
-    Raises:
-        BinanceError: -1102, -1100 or -1130; -5010 for a account that is not here.
-    """
-    text = one_of(parameters, "type", {*TransferType, *UNSUPPORTED_TYPES})
-    if text in UNSUPPORTED_TYPES:
+
+def _transfer_type(parameters: Mapping[str, str]) -> TransferType:
+    """Raises BinanceError -1102, -1100 or -1130, or -5010 for a wallet the account lacks."""
+    text = one_of(parameters, "type", {*TransferType, *_UNSUPPORTED_TYPES})
+    if text in _UNSUPPORTED_TYPES:
         raise unknown_wallet()
     return TransferType(text)
 
 
-def usdt_amount(parameters: Mapping[str, str]) -> Decimal:
-    """How much is asked for; of any other asset the wallet has nothing.
-
-    Raises:
-        BinanceError: A parameter is missing or wrong; -5013, the asset is not USDT.
-    """
-    asset = required(parameters, "asset", r"[A-Z0-9]{1,20}")
-    amount = positive_amount(parameters)
-    if asset != ASSET:
-        raise insufficient_balance()
-    return amount
-
-
-def execute_transfer(
-    account: Account, kind: TransferType, amount: Decimal, origin: Origin, client_tran_id: str = ""
-) -> Movement:
-    """`Account.transfer` with Binance's error.
-
-    Raises:
-        BinanceError: -5013.
-    """
-    try:
-        return account.transfer(kind, amount, origin, client_tran_id)
-    except InsufficientBalanceError as error:
-        raise insufficient_balance() from error
-
-
-def insufficient_balance() -> BinanceError:
-    """The money is not there."""
-    return BinanceError(-5013, "Asset transfer failed: insufficient balance")
-
-
-def unknown_wallet() -> BinanceError:
-    """The wallet has no such account."""
-    return BinanceError(-5010, "Asset transfer fail.")
-
-
-def time_window(parameters: Mapping[str, str], now_ms: int) -> tuple[int, int]:
-    """`startTime` and `endTime`, both inclusive; what is left out makes it the last seven days.
-
-    Raises:
-        BinanceError: They are no times, or the end comes before the start.
-    """
-    until = integer(parameters, "endTime", now_ms, highest=_TIME_MAX_MS)
-    since = integer(parameters, "startTime", until - RECENT_MS, highest=_TIME_MAX_MS)
-    if since > until:
-        raise invalid_parameter("startTime")
-    return since, until
-
-
 def _row(movement: Movement) -> dict[str, object]:
-    # Binance writes both "25.00000117" and "1"; so do we, by turns.
+    # Binance writes both "25.00000117" and "1"; so do we, in turn.
     text = format_amount_fixed if movement.tran_id % 2 else format_amount
     return {
         "asset": ASSET,

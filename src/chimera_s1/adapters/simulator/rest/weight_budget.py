@@ -1,7 +1,7 @@
-"""The request weight an IP address may use per minute, and what happens beyond it.
+"""The request weight an IP address may use per minute, and what happens above it.
 
-Binance, "General API information" (limits): 429 with `Retry-After`, then 418 for those who go on.
-The minute is the exchange's own, aligned to its clock.
+Binance, "General API information" (limits): 429 with `Retry-After`, then 418 for clients that keep
+sending. The minute is the exchange's own, aligned to its clock.
 """
 
 from msgspec import Struct
@@ -14,11 +14,11 @@ REFUSALS_BEFORE_BAN = 10
 
 
 class LimitExceeded(Struct, frozen=True):
-    """The answer to a request beyond the limit.
+    """The reply to a request above the limit.
 
     Attributes:
         status: 429, or 418 once banned.
-        retry_after_s: For the header of that name.
+        retry_after_s: For the header `Retry-After`.
     """
 
     status: int
@@ -27,7 +27,7 @@ class LimitExceeded(Struct, frozen=True):
 
 
 class WeightBudget:
-    """One host's budget. Everybody on loopback shares one address, so there is one of them per venue.
+    """The budget of one address. All clients share it: on loopback they have one address.
 
     Attributes:
         limit: Weight per minute.
@@ -43,13 +43,11 @@ class WeightBudget:
         self._banned_until_ms = 0
 
     def spend(self, weight: int) -> LimitExceeded | None:
-        """Count a request of *weight*; the refusal, where it may not be answered."""
+        """Count a request of *weight*; None if it may be answered."""
         now = self._clock.now_ms()
         if now < self._banned_until_ms:
             return self._banned(now)
-        if now // _MINUTE_MS != self._minute:
-            self._minute = now // _MINUTE_MS
-            self.used = self._refusals = 0
+        self._start_minute(now // _MINUTE_MS)
         self.used += weight
         if self.used <= self.limit:
             return None
@@ -57,6 +55,14 @@ class WeightBudget:
         if self._refusals > REFUSALS_BEFORE_BAN:
             self._banned_until_ms = now + _BAN_MS
             return self._banned(now)
+        return self._refused(now)
+
+    def _start_minute(self, minute: int) -> None:
+        if minute != self._minute:
+            self._minute = minute
+            self.used = self._refusals = 0
+
+    def _refused(self, now: int) -> LimitExceeded:
         left_ms = (self._minute + 1) * _MINUTE_MS - now
         return LimitExceeded(
             429,
@@ -75,4 +81,5 @@ class WeightBudget:
 
 
 def _seconds(duration_ms: int) -> int:
+    """Rounded up."""
     return -(-duration_ms // 1000)

@@ -1,8 +1,8 @@
-"""Moves the books of all symbols somebody listens to, at the configured rate.
+"""Moves the books of all subscribed symbols at the configured rate.
 
-One book update is one `@bookTicker` frame to each listener, at once; the throttled streams tell of
-it when their time comes. Due updates are made in batches with one write per connection, because a
-wake-up and a write cost more than a frame.
+One book update is one `@bookTicker` frame to each listener, at once; the throttled streams show it
+at their next push. Due updates are made in batches with one write per connection, because a wake-up
+and a write cost more than a frame.
 """
 
 import itertools
@@ -11,25 +11,25 @@ from collections.abc import Sequence
 import anyio
 
 from chimera_s1.adapters.simulator.market.market import SymbolMarket
-from chimera_s1.adapters.simulator.market.payloads import book_ticker_times
+from chimera_s1.adapters.simulator.streams.payloads import book_ticker_times
 from chimera_s1.adapters.simulator.streams.stream_hub import StreamHub
 from chimera_s1.adapters.simulator.streams.stream_names import StreamKind
 from chimera_s1.adapters.simulator.streams.topic import Topic
 from chimera_s1.domain.ports.clock import Clock
 
 BATCH_MAX = 1000
-_TURN_S = 0.002
-_IDLE_S = 0.02
+_BATCH_PAUSE_S = 0.002
+_IDLE_PAUSE_S = 0.02
 
-_Lane = tuple[StreamHub, SymbolMarket, Topic | None]
+_Book = tuple[StreamHub, SymbolMarket, Topic | None]
 
 
 class BookUpdater:
-    """Owns the pace.
+    """Updates the subscribed books in rotation.
 
     Attributes:
-        rate: Updates per second over all lanes; may be changed at any time.
-        storm: What takes the place of `rate` while a storm lasts.
+        rate: Updates per second over all books; may be changed at any time.
+        storm_rate: Replaces *rate* unless None.
         updates: Made since the start.
     """
 
@@ -39,8 +39,8 @@ class BookUpdater:
         self.updates = 0
         self._hubs = hubs
         self._clock = clock
-        self._lanes: list[_Lane] = []
-        self._rotation = itertools.cycle(self._lanes)
+        self._books: list[_Book] = []
+        self._rotation = itertools.cycle(self._books)
         self._version = -1
 
     @property
@@ -49,38 +49,40 @@ class BookUpdater:
         return self.rate if self.storm_rate is None else self.storm_rate
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Update until cancelled."""
         before = self._clock.monotonic_ms()
         due = 0.0
         while True:
             now = self._clock.monotonic_ms()
-            # What could not be made in time is not made up for: the rate is a rate, not a backlog.
+            # Updates that could not be made in time are dropped, not made up for.
             due = min(due + (now - before) * self.current_rate / 1000, BATCH_MAX)
             before = now
             self._refresh()
-            due = due if self._lanes else 0.0
+            due = due if self._books else 0.0
             count = int(due)
             due -= count
             queued = self._move(count) if count else 0
             await anyio.sleep(self._pause(count, queued))
 
     def _pause(self, count: int, queued: int) -> float:
-        if not self._lanes:
-            return _IDLE_S
+        if not self._books:
+            return _IDLE_PAUSE_S
         if count < BATCH_MAX:
-            return min(max(_TURN_S, 0.5 / self.current_rate), _IDLE_S)
-        # As fast as the clients read: nothing queued means that all of them are behind.
-        return 0 if queued else _TURN_S
+            return min(max(_BATCH_PAUSE_S, 0.5 / self.current_rate), _IDLE_PAUSE_S)
+        # As fast as the clients read: if nothing was queued, all of them are behind.
+        return 0 if queued else _BATCH_PAUSE_S
 
     def _refresh(self) -> None:
+        """List the subscribed books again after subscriptions changed."""
         version = sum(hub.subscription_version for hub in self._hubs)
         if version == self._version:
             return
         self._version = version
-        self._lanes = [lane for hub in self._hubs for lane in _lanes_of(hub)]
-        self._rotation = itertools.cycle(self._lanes)
+        self._books = [book for hub in self._hubs for book in _subscribed_books(hub)]
+        self._rotation = itertools.cycle(self._books)
 
     def _move(self, count: int) -> int:
+        """Make *count* updates; the number of frames queued."""
         before = sum(hub.frames_sent for hub in self._hubs)
         times = {}
         for hub in self._hubs:
@@ -96,7 +98,7 @@ class BookUpdater:
         return sum(hub.frames_sent for hub in self._hubs) - before
 
 
-def _lanes_of(hub: StreamHub) -> list[_Lane]:
+def _subscribed_books(hub: StreamHub) -> list[_Book]:
     markets: dict[str, SymbolMarket] = {}
     for topic in hub.book_topics():
         if topic.stream.kind is StreamKind.ALL_BOOK_TICKERS:

@@ -1,4 +1,4 @@
-"""The two venues' connection rules.
+"""Connection rules of the two venues.
 
 Binance, Spot "WebSocket Streams" (general information) and USD-M "WebSocket Market Streams"
 (connect): pings, pong deadline, inbound messages per second.
@@ -10,12 +10,13 @@ from chimera_s1.domain.identifiers import Venue
 
 LIFETIME_MS = 24 * 3_600_000
 SHUTDOWN_LEAD_MS = 2_000
-"""Between `serverShutdown` and the abort, on the exchange's clock; Binance promises no lead time at all.
-"""
+"""From `serverShutdown` to the end of the connection; Binance promises no lead time at all."""
+
+_SECOND_MS = 1_000
 
 
 class ConnectionRules(Struct, frozen=True, kw_only=True):
-    """Times are on the exchange's clock, so a fast clock brings them closer."""
+    """All times are exchange time, so a fast clock shortens them."""
 
     ping_every_ms: int
     pong_within_ms: int
@@ -35,10 +36,10 @@ class InboundLimit:
 
     def __init__(self, per_second: int) -> None:
         self._per_second = per_second
-        self._seen: list[int] = []
+        self._received_ms: list[int] = []
 
     def exceeded(self, now_ms: int) -> bool:
-        """Count one message at *now_ms*; whether it is one too many."""
-        self._seen = [at for at in self._seen if now_ms - at < 1000]  # noqa: PLR2004  # one second
-        self._seen.append(now_ms)
-        return len(self._seen) > self._per_second
+        """Count one message at *now_ms*; True if it exceeds the limit."""
+        self._received_ms = [at for at in self._received_ms if now_ms - at < _SECOND_MS]
+        self._received_ms.append(now_ms)
+        return len(self._received_ms) > self._per_second

@@ -5,21 +5,22 @@ nested error of the 1025th stream was seen on a live futures connection.
 """
 
 import re
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import msgspec
 import orjson
 from msgspec import Struct
 
 STREAMS_MAX = 1024
-_METHODS = ("SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY")
+Method = Literal["SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY"]
+_METHODS: tuple[str, ...] = get_args(Method)
 _EXPECTED = ", ".join(f"`{method}`" for method in _METHODS)
 _STRING_ID = re.compile(r"[\w\-]{1,36}")
 _PROPERTY_PARAMETERS = {"SET_PROPERTY": 2, "GET_PROPERTY": 1}
 
 
 class SubscriptionChanges(Struct, frozen=True):
-    """What a control message asks the connection to become."""
+    """What a control message changes on its connection."""
 
     subscribe: tuple[str, ...] = ()
     unsubscribe: tuple[str, ...] = ()
@@ -27,7 +28,7 @@ class SubscriptionChanges(Struct, frozen=True):
 
 
 class ControlReply(Struct, frozen=True):
-    """Reply and consequence.
+    """The reply to one message, and what changes.
 
     Attributes:
         close: The connection is closed with 1008 after the reply.
@@ -38,7 +39,7 @@ class ControlReply(Struct, frozen=True):
     close: bool = False
 
 
-class _RequestError(Exception):  # noqa: N818  # an reply_to, not a failure
+class _RequestError(Exception):
     def __init__(self, code: int, message: str, *, with_id: bool = False) -> None:
         super().__init__(message)
         self.code = code
@@ -47,12 +48,12 @@ class _RequestError(Exception):  # noqa: N818  # an reply_to, not a failure
 
 
 def reply_to(text: bytes, *, subscribed: list[str], combined: bool) -> ControlReply:
-    """Binance's reply_to to one text frame.
+    """Binance's reply to one text frame.
 
     Args:
         text: The frame's payload.
-        subscribed: Streams of this connection so far, delivering or not.
-        combined: Its property of that name.
+        subscribed: Acknowledged streams of this connection, delivering or not.
+        combined: The connection's property of that name.
     """
     try:
         request = _decode(text)
@@ -65,30 +66,38 @@ def reply_to(text: bytes, *, subscribed: list[str], combined: bool) -> ControlRe
 
 
 def _decode(text: bytes) -> dict[str, Any]:
-    try:
-        request = orjson.loads(text)
-    except orjson.JSONDecodeError as error:
-        where = f"at line {error.lineno} column {error.colno}"
-        raise _RequestError(3, f"Invalid JSON: expected value {where}") from error
+    request = _parse_json(text)
     end = f"at line 1 column {len(text)}"
     if not isinstance(request, dict):
         raise _RequestError(2, f"Invalid request: invalid type, expected struct Request {end}")
     if "method" not in request:
         raise _RequestError(2, f"Invalid request: missing field `method` {end}")
     if request["method"] not in _METHODS:
-        column = text.find(str(request["method"]).encode()) + len(str(request["method"])) + 1
-        raise _RequestError(
-            2,
-            f"Invalid request: unknown variant {request['method']}, expected one of {_EXPECTED} "
-            f"at line 1 column {column}",
-        )
+        raise _unknown_method(str(request["method"]), text)
     if not _valid_id(request.get("id")):
         raise _RequestError(2, "Invalid request: request ID must be an unsigned integer")
     return request
 
 
+def _parse_json(text: bytes) -> object:  # any JSON value
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError as error:
+        position = f"at line {error.lineno} column {error.colno}"
+        raise _RequestError(3, f"Invalid JSON: expected value {position}") from error
+
+
+def _unknown_method(method: str, text: bytes) -> _RequestError:
+    column = text.find(method.encode()) + len(method) + 1
+    return _RequestError(
+        2,
+        f"Invalid request: unknown variant {method}, expected one of {_EXPECTED} "
+        f"at line 1 column {column}",
+    )
+
+
 def _valid_id(value: object) -> bool:
-    # The futures page says unsigned integer only, yet Binance's own futures client sends strings.
+    # The futures page allows unsigned integers only, yet Binance's futures client sends strings.
     if isinstance(value, str):
         return _STRING_ID.fullmatch(value) is not None
     return value is None or (isinstance(value, int) and not isinstance(value, bool))
@@ -97,9 +106,7 @@ def _valid_id(value: object) -> bool:
 def _execute(
     request: dict[str, Any], text: bytes, subscribed: list[str], *, combined: bool
 ) -> ControlReply:
-    method: Literal[
-        "SUBSCRIBE", "UNSUBSCRIBE", "LIST_SUBSCRIPTIONS", "SET_PROPERTY", "GET_PROPERTY"
-    ] = request["method"]
+    method: Method = request["method"]
     identity = request.get("id")
     match method:
         case "SUBSCRIBE":

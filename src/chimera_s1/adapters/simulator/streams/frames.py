@@ -1,4 +1,4 @@
-"""WebSocket frames as bytes, so that many can go out in one write.
+"""WebSocket frames as bytes, so that one write sends many.
 
 RFC 6455 section 5.2: server frames are not masked; the length is 7 bits, or 126 and 16 bits, or
 127 and 64 bits.
@@ -25,12 +25,11 @@ _HEADERS = tuple(_header(length) for length in range(_CACHED))
 
 
 def text_header(length: int) -> bytes:
-    """Header of one final text frame with *length* bytes of payload."""
+    """Header of a final text frame with *length* bytes of payload."""
     return _HEADERS[length] if length < _CACHED else _header(length)
 
 
 def binary_frame(payload: bytes) -> bytes:
-    """One final binary frame."""
     return _header(len(payload), _BINARY_FINAL) + payload
 
 
@@ -40,5 +39,4 @@ def ping_frame(payload: bytes) -> bytes:
 
 
 def pong_frame(payload: bytes) -> bytes:
-    """The reply_to to a ping with *payload*."""
     return _header(len(payload), _PONG_FINAL) + payload

@@ -1,4 +1,4 @@
-"""The way of a connection's bytes to its client: at once, late, in drops, or nowhere."""
+"""The link from a connection to its client: direct, delayed, throttled or dead."""
 
 from collections import deque
 
@@ -6,7 +6,7 @@ from picows import WSTransport
 
 
 class ImpairedLink:
-    """Sits between a session and its socket; `advance` moves on what it holds back.
+    """Sits between a session and its socket; `release_due` sends what it holds back.
 
     Attributes:
         waiting: Bytes held back.
@@ -18,28 +18,25 @@ class ImpairedLink:
         self._held: deque[tuple[int, bytes]] = deque()
         self._delay_ms = 0
         self._bytes_per_s = 0
-        self._advanced_ms = 0
+        self._released_ms = 0
         self._muted = False
 
     def attach(self, transport: WSTransport) -> None:
-        """The socket is open."""
         self._transport = transport
 
     def impair(self, *, delay_ms: int, bytes_per_s: int) -> None:
-        """From now on hold everything back for *delay_ms*, and pass *bytes_per_s* at most; 0 is
-        without either.
-        """
+        """From now on delay everything by *delay_ms* and send at most *bytes_per_s*; 0 is off."""
         self._delay_ms = delay_ms
         self._bytes_per_s = bytes_per_s
 
     def mute(self) -> None:
-        """Send nothing any more, as if the path to the client were gone."""
+        """Send nothing any more, as if the network path to the client were gone."""
         self._muted = True
         self._held.clear()
         self.waiting = 0
 
     def send(self, data: bytes, now_ms: int) -> None:
-        """Take whole frames; *now_ms* is local time."""
+        """Send or hold back whole frames; *now_ms* is local time."""
         if self._muted or self._transport is None:
             return
         if self._held or self._delay_ms or self._bytes_per_s:
@@ -49,12 +46,8 @@ class ImpairedLink:
             self._transport.underlying_transport.write(data)
 
     def release_due(self, now_ms: int) -> None:
-        """Pass on what may go by *now_ms*, part of a frame if need be."""
-        # At most what a second allows: a line that was idle does not burst.
-        passed_ms = min(now_ms - self._advanced_ms, 1000)
-        allowed = self._bytes_per_s * passed_ms // 1000
-        if allowed or not self._bytes_per_s:
-            self._advanced_ms = now_ms
+        """Send what may go by *now_ms*, part of a frame if need be."""
+        allowed = self._allowance(now_ms)
         while self._held and self._held[0][0] <= now_ms and self._transport is not None:
             due_ms, data = self._held.popleft()
             piece = data[:allowed] if self._bytes_per_s else data
@@ -64,3 +57,11 @@ class ImpairedLink:
             if len(piece) < len(data):
                 self._held.appendleft((due_ms, data[len(piece) :]))
                 return
+
+    def _allowance(self, now_ms: int) -> int:
+        # At most one second's worth: an idle link does not burst.
+        passed_ms = min(now_ms - self._released_ms, 1000)
+        allowed = self._bytes_per_s * passed_ms // 1000
+        if allowed or not self._bytes_per_s:
+            self._released_ms = now_ms
+        return allowed

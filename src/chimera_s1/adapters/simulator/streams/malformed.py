@@ -1,4 +1,4 @@
-"""Frames that no exchange should send, one kind for each way of being wrong."""
+"""Frames that violate the protocol, each in one way."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,25 +9,25 @@ HUGE_BYTES = 5_000_000
 _NOT_UTF8 = b"\xc3\x28\xff"
 
 
-def malformed(kind: str, payload: bytes) -> bytes:
-    """What takes the place of *payload*, a JSON object.
+def malformed(variant: str, payload: bytes) -> bytes:
+    """The malformed frame that replaces *payload*, a JSON object.
 
-    | kind | is |
+    | variant | frame |
     |---|---|
-    | truncated | its first half |
+    | truncated | the first half |
     | json | an object with `=` for the first `:` |
-    | types | each value an object |
-    | event | an event nobody knows |
+    | types | every value is an object |
+    | event | an unknown event |
     | nan, infinity | prices and quantities `"NaN"`, `"Infinity"` |
     | huge | the same book in 5 MB |
-    | binary | bytes that are no text (the frame is a binary one) |
-    | utf8 | bytes in a string that are no UTF-8 |
+    | binary | a binary frame that is not text |
+    | utf8 | a string that is not UTF-8 |
     | empty | nothing |
     """
-    return _KINDS[kind](payload)
+    return _VARIANTS[variant](payload)
 
 
-def with_numbers(payload: bytes, change: Callable[[str], str]) -> bytes:
+def replace_numbers(payload: bytes, change: Callable[[str], str]) -> bytes:
     """*payload* with every price and quantity of its book changed."""
     message: Any = orjson.loads(payload)
     for side in ("b", "a", "B", "A", "bids", "asks"):
@@ -55,13 +55,13 @@ def _huge(payload: bytes) -> bytes:
     return b'{"pad":"%b",%b' % (b"x" * HUGE_BYTES, payload[1:])
 
 
-_KINDS: dict[str, Callable[[bytes], bytes]] = {
+_VARIANTS: dict[str, Callable[[bytes], bytes]] = {
     "truncated": lambda payload: payload[: len(payload) // 2],
     "json": lambda payload: payload.replace(b":", b"=", 1),
     "types": _wrong_types,
     "event": _unknown_event,
-    "nan": lambda payload: with_numbers(payload, lambda _: "NaN"),
-    "infinity": lambda payload: with_numbers(payload, lambda _: "Infinity"),
+    "nan": lambda payload: replace_numbers(payload, lambda _: "NaN"),
+    "infinity": lambda payload: replace_numbers(payload, lambda _: "Infinity"),
     "huge": _huge,
     "binary": lambda payload: _NOT_UTF8 + payload,
     "utf8": lambda payload: payload.replace(b'"', b'"' + _NOT_UTF8, 1),

@@ -1,7 +1,7 @@
-"""Sends a recorded file in place of the price paths.
+"""Sends a recorded file in place of generated prices.
 
-A replayed payload is sent as recorded except for what would betray its age: event times move to
-now, and in a loop update ids go on growing, because consumers rightly drop an id they have seen.
+Payloads are sent as recorded, except for what a consumer would reject: event times move to now, and
+in a loop update ids keep growing, because consumers drop an id they have seen.
 """
 
 import itertools
@@ -17,10 +17,10 @@ from chimera_s1.adapters.simulator.streams.stream_names import parse_stream
 from chimera_s1.domain.ports.clock import Clock
 
 RECORDS_SCANNED = 200_000
-"""Records of a file that are read at the start to learn which symbols to list."""
+"""Records read at the start to find the symbols to list."""
 
 BATCH_MAX = 1000
-_TURN_MS = 2.0
+_BATCH_MS = 2.0
 _TIMES_AND_IDS = re.compile(rb'"(E|T|u|U|pu|lastUpdateId)":(\d+)')
 _TIME_KEYS = (b"E", b"T")
 
@@ -40,12 +40,6 @@ def symbols_in(path: Path) -> tuple[str, ...]:
 
 
 class Playback:
-    """Owns the pace of a file.
-
-    Attributes:
-        sent: Records gone through, has_listeners or not.
-    """
-
     def __init__(
         self,
         records: Callable[[], Iterable[RecordedMessage]],
@@ -56,15 +50,17 @@ class Playback:
         rate: float | None,
         loop: bool,
     ) -> None:
-        """Args:
-        records: Opens the file anew.
-        hubs: One per venue.
-        clock: Paces it.
-        subscribed: Set at the first subscription; nothing is sent to nobody.
-        rate: Records per second; None follows the file's own times.
-        loop: Start again at the end.
+        """Prepare a playback.
+
+        Args:
+            records: Opens the file at its start.
+            hubs: One per venue.
+            clock: For the pace.
+            subscribed: Set by the first subscription; playback starts then.
+            rate: Records per second; None keeps the file's own times.
+            loop: Start again at the end.
         """
-        self.records_played = 0
+        self._played = 0
         self._records = records
         self._hubs = {hub.venue: hub for hub in hubs}
         self._clock = clock
@@ -74,17 +70,17 @@ class Playback:
         self._highest_id = 0
 
     async def run(self) -> None:
-        """From the first subscription to the end of the file; never ends in a loop."""
+        """Play from the first subscription to the end of the file; a loop never ends."""
         await self._subscribed.wait()
         id_shift = 0
         while True:
-            before = self.records_played
-            await self._once(id_shift)
-            if not self._loop or self.records_played == before:
+            before = self._played
+            await self._play_once(id_shift)
+            if not self._loop or self._played == before:
                 return
             id_shift = self._highest_id
 
-    async def _once(self, id_shift: int) -> None:
+    async def _play_once(self, id_shift: int) -> None:
         start = self._clock.monotonic_ms()
         for due_ms, batch in _batches(self._records(), self._rate):
             await self._clock.sleep_ms(start + due_ms - self._clock.monotonic_ms())
@@ -99,7 +95,7 @@ class Playback:
             if topic is not None:
                 age_ms = hub.clock.now_ms() - record.ts
                 hub.publish(topic, self._restamped(record.data, age_ms, id_shift))
-        self.records_played += len(batch)
+        self._played += len(batch)
         for hub in self._hubs.values():
             hub.end_batch()
 
@@ -120,14 +116,11 @@ class Playback:
 def _batches(
     records: Iterable[RecordedMessage], rate: float | None
 ) -> Iterator[tuple[float, list[RecordedMessage]]]:
-    """Records that go out together, each with its moment in ms from the start."""
+    """Records to send together, each batch with its time in ms from the start."""
     batch: list[RecordedMessage] = []
     batch_due = 0.0
-    first_ts: int | None = None
-    for number, record in enumerate(records):
-        first_ts = record.ts if first_ts is None else first_ts
-        due = number * 1000 / rate if rate else float(record.ts - first_ts)
-        if batch and (due > batch_due + _TURN_MS or len(batch) >= BATCH_MAX):
+    for due, record in _scheduled(records, rate):
+        if batch and (due > batch_due + _BATCH_MS or len(batch) >= BATCH_MAX):
             yield batch_due, batch
             batch = []
         if not batch:
@@ -135,3 +128,12 @@ def _batches(
         batch.append(record)
     if batch:
         yield batch_due, batch
+
+
+def _scheduled(
+    records: Iterable[RecordedMessage], rate: float | None
+) -> Iterator[tuple[float, RecordedMessage]]:
+    first_ts: int | None = None
+    for number, record in enumerate(records):
+        first_ts = record.ts if first_ts is None else first_ts
+        yield (number * 1000 / rate if rate else float(record.ts - first_ts)), record

@@ -1,11 +1,11 @@
-"""One client connection: what it subscribed to, what waits to be written, how long it may live."""
+"""One client connection: its subscriptions, its outbox and its deadlines."""
 
 from typing import Protocol
 
 from picows import WSCloseCode, WSFrame, WSListener, WSMsgType, WSTransport
 
 from chimera_s1.adapters.simulator.clock import ScaledClock
-from chimera_s1.adapters.simulator.faults.actions import FaultKind
+from chimera_s1.adapters.simulator.faults.kinds import FaultKind
 from chimera_s1.adapters.simulator.streams.connection_rules import (
     LIFETIME_MS,
     SHUTDOWN_LEAD_MS,
@@ -22,37 +22,36 @@ from chimera_s1.adapters.simulator.streams.impaired_link import ImpairedLink
 from chimera_s1.adapters.simulator.streams.stream_names import ConnectionPath
 
 SKIP_ABOVE_BYTES = 1 << 20
-"""Unread bytes from which market data is skipped for this connection."""
+"""Unread bytes above which market data is skipped for a connection."""
 
 DROP_ABOVE_BYTES = 8 << 20
-"""Unread bytes at which the connection is dropped."""
+"""Unread bytes above which a connection is dropped."""
 
 _GOING_AWAY = 1001
 _POLICY = 1008
 
 
 class SessionOwner(Protocol):
-    """Who keeps the connections of a venue."""
+    """Keeps the connections of a venue."""
 
-    def add(self, session: "Session") -> None:
-        """The handshake is done."""
+    def add(self, session: "Session") -> None: ...
 
-    def remove(self, session: "Session") -> None:
-        """The connection is gone."""
+    def remove(self, session: "Session") -> None: ...
 
-    def change_subscriptions(self, session: "Session", changes: SubscriptionChanges) -> None:
-        """The client asked for *changes*."""
+    def change_subscriptions(self, session: "Session", changes: SubscriptionChanges) -> None: ...
 
 
 class Session(WSListener):
-    """A picows listener that is also the outbox of its connection.
+    """The server side of one connection.
 
     Attributes:
-        number: Which connection of its venue it is, from 1; 0 before it is open.
+        number: Of this connection at its venue, from 1; 0 before it is open.
         subscriptions: Every acknowledged name, delivering or not, in order.
-        line: What it sends goes through it.
-        muted: It neither sends nor listens, and nobody told the client.
-        skipped: Frames not sent because the client reads too slowly.
+        link: Carries everything the session sends.
+        muted: It neither sends nor receives, though the socket is open.
+        outbox: Pieces of frames for the next `flush`.
+        behind: The client reads too slowly: frames are skipped.
+        skipped: How many frames were skipped.
     """
 
     def __init__(
@@ -78,7 +77,7 @@ class Session(WSListener):
         self._shutdown_announced = False
 
     def on_ws_connected(self, transport: WSTransport) -> None:
-        """Start with the streams of the URL."""
+        """Subscribe the streams of the URL."""
         self._transport = transport
         self.link.attach(transport)
         self._owner.add(self)
@@ -87,24 +86,22 @@ class Session(WSListener):
             return
         self._owner.change_subscriptions(self, SubscriptionChanges(subscribe=self.path.streams))
 
-    def on_ws_disconnected(self, transport: WSTransport) -> None:  # noqa: ARG002  # picows calls it
-        """Leave the venue."""
+    def on_ws_disconnected(self, transport: WSTransport) -> None:  # noqa: ARG002  # picows calls it  # picows calls it
         self._transport = None
         self.outbox.clear()
         self._owner.remove(self)
 
     def pause_writing(self) -> None:
-        """Nothing: `check_backlog` decides, at a mark of its own."""
+        """Ignored: `check_backlog` has limits of its own."""
 
     def resume_writing(self) -> None:
-        """Nothing, as above."""
+        """Ignored, as `pause_writing`."""
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        """Count it, then reply_to it."""
         if self.muted:
             return
         if frame.msg_type is WSMsgType.CLOSE:
-            # A close frame without a code is reply as a normal closure (RFC 6455, 7.4.1).
+            # A close frame without a code is answered as a normal closure (RFC 6455, 7.4.1).
             code = frame.get_close_code()
             transport.send_close(WSCloseCode.OK if code is WSCloseCode.NO_INFO else code)
             transport.disconnect()
@@ -121,14 +118,14 @@ class Session(WSListener):
                 self._on_text(frame.get_payload_as_bytes())
 
     def _on_text(self, text: bytes) -> None:
-        reply = reply_to(text, subscribed=list(self.subscriptions), combined=self.combined)
+        control = reply_to(text, subscribed=list(self.subscriptions), combined=self.combined)
         # The reply leaves before the first frame of the stream it acknowledges.
-        self.outbox += (text_header(len(reply.reply)), reply.reply)
+        self.outbox += (text_header(len(control.reply)), control.reply)
         self.flush()
-        if reply.close:
+        if control.close:
             self.close(_POLICY, "Too many subscriptions")
             return
-        self._owner.change_subscriptions(self, reply.changes)
+        self._owner.change_subscriptions(self, control.changes)
 
     @property
     def unread_bytes(self) -> int:
@@ -139,7 +136,7 @@ class Session(WSListener):
         return size + self.link.waiting
 
     def check_backlog(self) -> None:
-        """Ask the transport how much the client has not read yet; drop it beyond DROP_ABOVE_BYTES."""
+        """Skip frames above SKIP_ABOVE_BYTES; abort the connection above DROP_ABOVE_BYTES."""
         if self._transport is None or self.muted:
             return
         self.behind = self.unread_bytes > SKIP_ABOVE_BYTES
@@ -158,25 +155,28 @@ class Session(WSListener):
             self.link.send(frames, self._clock.local_ms())
 
     def check_deadlines(self, now_ms: int) -> int:
-        """Ping, time out, or end the connection where that is due; when to look again (exchange time)."""
+        """Ping or close if due; the exchange time of the next check."""
+        next_check_ms = now_ms + self._rules.ping_every_ms
         if self.muted:
-            return now_ms + self._rules.ping_every_ms
+            return next_check_ms
         if now_ms >= self._expires_ms:
             self.close(_GOING_AWAY, "")
-            return now_ms + self._rules.ping_every_ms
-        pong_due = self._pong_due()
-        if pong_due is not None and now_ms >= pong_due:
+            return next_check_ms
+        pong_due_ms = self._pong_due_ms()
+        if pong_due_ms is not None and now_ms >= pong_due_ms:
             self.close(_POLICY, "Pong timeout")
-            return now_ms + self._rules.ping_every_ms
+            return next_check_ms
         if now_ms >= self._next_ping_ms and self._transport is not None:
-            self._send(ping_frame(b"%d" % now_ms))
-            self._next_ping_ms = now_ms + self._rules.ping_every_ms
-            self._unanswered_ping_ms = (
-                now_ms if self._unanswered_ping_ms is None else self._unanswered_ping_ms
-            )
-        return min(self._next_ping_ms, self._expires_ms, self._pong_due() or self._expires_ms)
+            self._ping(now_ms)
+        return min(self._next_ping_ms, self._expires_ms, self._pong_due_ms() or self._expires_ms)
 
-    def _pong_due(self) -> int | None:
+    def _ping(self, now_ms: int) -> None:
+        self._send(ping_frame(b"%d" % now_ms))
+        self._next_ping_ms = now_ms + self._rules.ping_every_ms
+        if self._unanswered_ping_ms is None:
+            self._unanswered_ping_ms = now_ms
+
+    def _pong_due_ms(self) -> int | None:
         if self._unanswered_ping_ms is None:
             return None
         return self._unanswered_ping_ms + self._rules.pong_within_ms
@@ -192,12 +192,12 @@ class Session(WSListener):
                 return not self.muted
 
     def mute(self) -> None:
-        """From now on neither send nor listen; the socket stays open."""
+        """Stop sending and receiving; the socket stays open."""
         self.muted = self.behind = True
         self.link.mute()
 
     def announce_shutdown(self, now_ms: int) -> None:
-        """Send `serverShutdown` in this connection's shape and end it SHUTDOWN_LEAD_MS later."""
+        """Send `serverShutdown` and end the connection SHUTDOWN_LEAD_MS later."""
         event = b'{"e":"serverShutdown","E":%d}' % now_ms
         if self.combined:
             event = b'{"stream":"!serverShutdown","data":%b}' % event
@@ -214,6 +214,6 @@ class Session(WSListener):
             self._transport.disconnect()
 
     def abort(self) -> None:
-        """End the connection without a word."""
+        """End the connection without a close frame."""
         if self._transport is not None:
             self._transport.disconnect(graceful=False)

@@ -1,11 +1,11 @@
-"""One venue's streams: who listens to what, and how a payload reaches them."""
+"""The streams of one venue: connections, subscriptions, and the delivery of payloads."""
 
 from collections import deque
 
 import anyio
 
 from chimera_s1.adapters.simulator.clock import ScaledClock
-from chimera_s1.adapters.simulator.faults.actions import FaultKind
+from chimera_s1.adapters.simulator.faults.kinds import FaultKind
 from chimera_s1.adapters.simulator.faults.registry import FaultRegistry
 from chimera_s1.adapters.simulator.market.market import Market, SymbolMarket
 from chimera_s1.adapters.simulator.streams.control_messages import SubscriptionChanges
@@ -21,11 +21,11 @@ from chimera_s1.domain.identifiers import Venue
 
 
 class StreamHub:
-    """Keeps sessions and topics of one venue; implements `session.SessionOwner`.
+    """Implements `SessionOwner` for one venue.
 
     Attributes:
-        frames: Sent since the start, over all connections.
-        changes: Grows when subscriptions change, so that others know when to look again.
+        frames_sent: Since the start, over all connections.
+        subscription_version: Grows whenever subscriptions change.
     """
 
     def __init__(
@@ -36,12 +36,14 @@ class StreamHub:
         faults: FaultRegistry,
         subscribed: anyio.Event,
     ) -> None:
-        """Args:
-        venue: Whose streams these are.
-        market: The books of both venues.
-        clock: The exchange's.
-        faults: Those of both venues.
-        subscribed: Set when the first stream delivers.
+        """Create the hub of *venue*.
+
+        Args:
+            venue: Venue of the streams.
+            market: The books of both venues.
+            clock: The exchange's.
+            faults: Those of both venues.
+            subscribed: Set by the first subscription that delivers.
         """
         self.venue = venue
         self.market = market
@@ -66,56 +68,53 @@ class StreamHub:
 
     @property
     def bytes_unread(self) -> int:
-        """Written and not yet taken by the clients' networks, over all connections."""
+        """Bytes written that the clients' networks have not taken yet."""
         return sum(session.unread_bytes for session in self.sessions)
 
     def recent_frames(self, symbol: str) -> list[SentFrame]:
-        """The last FRAMES_KEPT frames of *symbol* that went out, oldest first."""
+        """The last FRAMES_KEPT frames sent for *symbol*, oldest first."""
         return list(self._recent.get(symbol, ()))
 
     def add(self, session: Session) -> None:
-        """Take in a connection."""
         self.sessions[session] = None
         self.connections_opened += 1
         session.number = self.connections_opened
 
     def remove(self, session: Session) -> None:
-        """Forget a connection."""
         if session in self.sessions:
             del self.sessions[session]
             self._skipped_before += session.skipped
             self._detach(session, tuple(session.subscriptions))
 
     def change_subscriptions(self, session: Session, changes: SubscriptionChanges) -> None:
-        """Subscribe, unsubscribe, switch between raw and combined."""
         self._detach(session, changes.unsubscribe)
         for name in changes.unsubscribe:
             session.subscriptions.pop(name, None)
-        fresh = tuple(name for name in changes.subscribe if name not in session.subscriptions)
-        session.subscriptions |= dict.fromkeys(fresh)
-        self._attach(session, fresh)
+        added = tuple(name for name in changes.subscribe if name not in session.subscriptions)
+        session.subscriptions |= dict.fromkeys(added)
+        self._attach(session, added)
         if changes.combined is not None and changes.combined is not session.combined:
-            everything = tuple(session.subscriptions)
-            self._detach(session, everything)
+            every_name = tuple(session.subscriptions)
+            self._detach(session, every_name)
             session.combined = changes.combined
-            self._attach(session, everything)
+            self._attach(session, every_name)
 
     def begin_batch(self) -> None:
-        """Before a batch of frames: what is the time, who lags, are frames to be touched."""
+        """Prepare a batch of frames: read the time, the backlogs and the armed faults once."""
         self._local_ms = self.clock.local_ms()
         self._faults_active = bool(self._reordered) or self._faults.has_frame_faults(self.venue)
         for session in tuple(self.sessions):
             session.check_backlog()
 
     def publish(self, topic: Topic, payload: bytes) -> None:
-        """Queue *payload* for everybody who listens to *topic*, with the faults in force."""
+        """Queue *payload* for the listeners of *topic*, with the active faults applied."""
         if self._faults_active:
             for frame in self._with_faults(topic, payload):
-                self._send(topic, frame.payload, topic.emit_frame(frame))
+                self._count(topic, frame.payload, topic.emit_frame(frame))
         else:
-            self._send(topic, payload, topic.emit(payload))
+            self._count(topic, payload, topic.emit(payload))
 
-    def _send(self, topic: Topic, payload: bytes, queued: int) -> None:
+    def _count(self, topic: Topic, payload: bytes, queued: int) -> None:
         self.frames_sent += queued
         if queued and topic.recent is not None:
             topic.recent.append(SentFrame(self._local_ms, topic.name, payload))
@@ -133,19 +132,19 @@ class StreamHub:
         return apply_frame_fault(payload, action)
 
     def end_batch(self) -> None:
-        """After a batch of frames: one write per connection."""
+        """Send a batch of frames: one write per connection."""
         for session in tuple(self.sessions):
             session.flush()
 
     def handshake_refusal(self) -> int:
-        """The HTTP status that a new connection is refused with; 0 lets it in."""
+        """The HTTP status that refuses a new connection; 0 accepts it."""
         action = self._faults.take_handshake_fault(self.venue)
         return action.number if action else 0
 
     def _attach(self, session: Session, names: tuple[str, ...]) -> None:
         for name in names:
             topic = self._topic(name)
-            # The silent cases: acknowledged, listed, and never delivered.
+            # Binance acknowledges and lists other names, too, and never delivers them.
             if topic is not None and topic.stream.route is session.path.route:
                 (topic.combined if session.combined else topic.raw).append(session)
                 self._subscribed.set()
@@ -166,12 +165,13 @@ class StreamHub:
 
     def _topic(self, name: str) -> Topic | None:
         topic = self.topics.get(name)
-        if topic is not None:
-            return topic
+        return self._new_topic(name) if topic is None else topic
+
+    def _new_topic(self, name: str) -> Topic | None:
         stream = parse_stream(self.venue, name)
         if stream is None:
             return None
-        market = self._listed(stream.symbol)
+        market = self.market.find_usd_margined(self.venue, stream.symbol)
         if stream.symbol and market is None:
             return None
         topic = self.topics[name] = Topic(name, stream, market, phase=self.subscription_version)
@@ -180,16 +180,11 @@ class StreamHub:
             topic.recent = self._recent.setdefault(symbol, deque(maxlen=FRAMES_KEPT))
         return topic
 
-    def _listed(self, symbol: str) -> SymbolMarket | None:
-        market = self.market.find(self.venue, symbol)
-        # COIN-M contracts show up in the all-market streams of this host, not under their own name.
-        return market if market is not None and market.spec.margin_kind == 1 else None
-
     def book_topics(self) -> list[Topic]:
         """Topics that make books move."""
         return [topic for topic in self.topics.values() if topic.stream.follows_book]
 
     def book_ticker_topic(self, market: SymbolMarket) -> Topic | None:
-        """The book ticker topic of *market*, if anybody listens to it."""
-        topic = self.topics.get(f"{market.spec.stream_symbol}@bookTicker")
+        """The book ticker topic of *market*, if it has listeners."""
+        topic = self.topics.get(f"{market.spec.symbol.lower()}@bookTicker")
         return topic if topic and topic.stream.kind is StreamKind.BOOK_TICKER else None

@@ -1,4 +1,4 @@
-"""Stream names of both venues: what each asks for, how often it pushes, and which path delivers it.
+"""Stream names of both venues: what each delivers, how often, and on which path.
 
 Binance, Spot "WebSocket Streams" and USD-M "WebSocket Market Streams" with the "Important WebSocket
 Change Notice": futures streams are split over `/public`, `/market` and `/private`, and a connection
@@ -14,8 +14,6 @@ from chimera_s1.domain.identifiers import Venue
 
 
 class StreamKind(Enum):
-    """What a stream carries."""
-
     BOOK_TICKER = auto()
     PARTIAL_DEPTH = auto()
     DIFF_DEPTH = auto()
@@ -27,7 +25,7 @@ class StreamKind(Enum):
 
 
 class StreamRoute(Enum):
-    """The part of the exchange a connection was opened on."""
+    """Which streams a connection can deliver, by the path it was opened on."""
 
     SPOT = auto()
     PUBLIC = auto()
@@ -40,8 +38,8 @@ class StreamName(Struct, frozen=True):
 
     Attributes:
         symbol: Upper case; empty for streams of all symbols.
-        period_ms: How often it pushes; 0 is every update.
-        levels: Of partial depth.
+        period_ms: Push interval; 0 means every update.
+        levels: Levels per side, for partial depth.
     """
 
     kind: StreamKind
@@ -52,7 +50,7 @@ class StreamName(Struct, frozen=True):
 
     @property
     def follows_book(self) -> bool:
-        """Whether somebody listening to it makes the symbol's book move."""
+        """Whether a subscription makes the books of its symbols move."""
         return self.kind in _BOOK_KINDS
 
 
@@ -77,8 +75,9 @@ _ALL_MARKET = {
 
 
 def parse_stream(venue: Venue, name: str) -> StreamName | None:
-    """What *name* asks for, or None where Binance would acknowledge it and never deliver: misspelt,
-    upper case, or not on this venue.
+    """Parse *name*; None for one that Binance acknowledges and never delivers.
+
+    Such a name is misspelt, in upper case, or not on this venue.
     """
     if name.startswith("!"):
         return _ALL_MARKET.get(name) if venue is Venue.PERP else None
@@ -115,7 +114,7 @@ def _depth(venue: Venue, route: StreamRoute, symbol: str, feed: str) -> StreamNa
 
 
 class ConnectionPath(Struct, frozen=True):
-    """What the URL of a WebSocket connection says."""
+    """The parsed URL of a WebSocket connection."""
 
     route: StreamRoute
     combined: bool
@@ -130,8 +129,9 @@ _ROUTE_OF_PATH = {
 
 
 def parse_path(venue: Venue, target: str) -> ConnectionPath | None:
-    """Read a request target such as `/ws/btcusdt@bookTicker` or `/public/stream?streams=a/b`; None
-    where Binance answers 404.
+    """Parse a request target: `/ws/btcusdt@bookTicker`, `/public/stream?streams=a/b`.
+
+    None for a path that Binance answers with 404.
     """
     path, _, query = target.partition("?")
     parts = path.strip("/").split("/")
@@ -149,7 +149,7 @@ def parse_path(venue: Venue, target: str) -> ConnectionPath | None:
 
 
 def _streams_of(query: str) -> tuple[str, ...]:
-    # Not urllib.parse: stream names contain "@" and "!", and some clients escape them, some do not.
+    # Not urllib.parse: names contain "@" and "!", which only some clients escape.
     for parameter in query.split("&"):
         key, _, value = parameter.partition("=")
         if key == "streams":

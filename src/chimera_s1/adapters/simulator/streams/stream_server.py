@@ -1,4 +1,4 @@
-"""The listening WebSocket port of one venue, and the care of its connections."""
+"""The WebSocket port of one venue, and the deadlines of its connections."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -20,7 +20,7 @@ from chimera_s1.adapters.simulator.streams.stream_names import parse_path
 
 @asynccontextmanager
 async def stream_server(hub: StreamHub, host: str, port: int) -> AsyncIterator[int]:
-    """Listen while the context lasts; gives the bound port. Its end cuts all connections.
+    """Listen while the context lasts, then abort all connections; yields the bound port.
 
     Raises:
         OSError: The address cannot be bound.
@@ -46,7 +46,7 @@ async def stream_server(hub: StreamHub, host: str, port: int) -> AsyncIterator[i
 
 
 async def enforce_deadlines(hub: StreamHub) -> None:
-    """Pings, pong deadlines and the 24 h abort, on the exchange's clock, until cancelled."""
+    """Pings, pong deadlines and the 24 h limit, in exchange time, until cancelled."""
     every_ms = CONNECTION_RULES[hub.venue].ping_every_ms
     while True:
         now_ms = hub.clock.now_ms()

@@ -1,11 +1,12 @@
-"""The streams that push on a rhythm: depths, mark prices, aggregated trades, all-market streams."""
+"""The streams with a push interval: depths, mark prices, aggregated trades, all-market streams."""
 
 from collections.abc import Sequence
 
 import anyio
 
-from chimera_s1.adapters.simulator.market.market import SymbolMarket, changed_asks, changed_bids
-from chimera_s1.adapters.simulator.market.payloads import (
+from chimera_s1.adapters.simulator.market.market import SymbolMarket
+from chimera_s1.adapters.simulator.market.order_books import changed_asks, changed_bids
+from chimera_s1.adapters.simulator.streams.payloads import (
     BookTickerEncoder,
     agg_trade,
     all_mark_prices,
@@ -21,7 +22,7 @@ from chimera_s1.adapters.simulator.streams.topic import Topic
 from chimera_s1.domain.ports.clock import Clock
 
 TICK_MS = 50
-"""Divides every push interval Binance has."""
+"""Divides every push interval of Binance."""
 
 
 class ThrottledStreams:
@@ -32,7 +33,7 @@ class ThrottledStreams:
         self._clock = clock
 
     async def run(self) -> None:
-        """Until cancelled."""
+        """Push until cancelled."""
         tick = 0
         start = self._clock.monotonic_ms()
         while True:
@@ -47,32 +48,35 @@ def _push(hub: StreamHub, tick: int) -> None:
     now_ms = hub.clock.now_ms()
     for topic in tuple(hub.topics.values()):
         period = topic.stream.period_ms // TICK_MS
-        # Streams of one rhythm push at different ticks, so that they do not all come at once.
+        # The phase spreads streams of the same interval over different ticks.
         if period and (tick + topic.phase) % period == 0:
-            for payload in render(hub, topic, now_ms):
+            for payload in _payloads(hub, topic, now_ms):
                 hub.publish(topic, payload)
     hub.end_batch()
 
 
-def render(hub: StreamHub, topic: Topic, now_ms: int) -> list[bytes]:
-    """What *topic* has to say now; nothing where its book has not changed since its last frame."""
+def _payloads(hub: StreamHub, topic: Topic, now_ms: int) -> list[bytes]:
+    """The payloads due for *topic*; none if its book has not changed since the last one."""
     match topic.stream.kind:
         case StreamKind.ALL_MARK_PRICES:
-            return all_mark_prices(_trading(hub), now_ms)
+            return all_mark_prices(hub.market.trading(hub.venue), now_ms)
         case StreamKind.ALL_BOOK_TICKERS:
             times = book_ticker_times(hub.venue, now_ms)
-            return [BookTickerEncoder(market).encode(times) for market in _trading(hub)]
+            markets = hub.market.trading(hub.venue)
+            return [BookTickerEncoder(market).encode(times) for market in markets]
         case StreamKind.CONTRACT_INFO:
-            contracts = _trading(hub)
+            contracts = hub.market.trading(hub.venue)
             return [contract_info(contracts[now_ms // 1000 % len(contracts)].spec, now_ms)]
         case StreamKind.BOOK_TICKER:
             return []
         case kind:
             market = topic.market
-            return [] if market is None else _of_symbol(kind, topic, market, now_ms)
+            return [] if market is None else _symbol_payloads(kind, topic, market, now_ms)
 
 
-def _of_symbol(kind: StreamKind, topic: Topic, market: SymbolMarket, now_ms: int) -> list[bytes]:
+def _symbol_payloads(
+    kind: StreamKind, topic: Topic, market: SymbolMarket, now_ms: int
+) -> list[bytes]:
     if kind is StreamKind.MARK_PRICE:
         return [mark_price(market, now_ms)]
     if topic.last_id == market.update_id:
@@ -82,13 +86,5 @@ def _of_symbol(kind: StreamKind, topic: Topic, market: SymbolMarket, now_ms: int
         return [agg_trade(market, now_ms)]
     if kind is StreamKind.PARTIAL_DEPTH:
         return [partial_depth(market, topic.stream.levels, previous, now_ms)]
-    return [_diff(market, previous, now_ms)]
-
-
-def _diff(market: SymbolMarket, previous: int, now_ms: int) -> bytes:
     books = market.books_since(previous)
-    return diff_depth(market, changed_bids(books), changed_asks(books), previous, now_ms)
-
-
-def _trading(hub: StreamHub) -> list[SymbolMarket]:
-    return [market for market in hub.market.listed(hub.venue) if market.spec.is_trading]
+    return [diff_depth(market, changed_bids(books), changed_asks(books), previous, now_ms)]

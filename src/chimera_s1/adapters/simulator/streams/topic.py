@@ -1,24 +1,25 @@
-"""One stream name with everybody who listens to it."""
+"""One stream name and the connections subscribed to it."""
 
 from collections import deque
+from collections.abc import Sequence
 from typing import Protocol
 
 from msgspec import Struct
 
 from chimera_s1.adapters.simulator.market.market import SymbolMarket
-from chimera_s1.adapters.simulator.market.payloads import BookTickerEncoder
 from chimera_s1.adapters.simulator.streams.frame_faults import Frame
 from chimera_s1.adapters.simulator.streams.frames import binary_frame, text_header
+from chimera_s1.adapters.simulator.streams.payloads import BookTickerEncoder
 from chimera_s1.adapters.simulator.streams.stream_names import StreamName
 
 FRAMES_KEPT = 50
-"""Frames of one symbol the control plane can show."""
+"""Last frames of each symbol, for the control plane."""
 
 _CLOSING = b"}"
 
 
 class SentFrame(Struct, frozen=True, gc=False):
-    """A payload that went out.
+    """A payload that was queued.
 
     Attributes:
         sent_ms: Local wall time, epoch ms (not the exchange's clock).
@@ -30,12 +31,12 @@ class SentFrame(Struct, frozen=True, gc=False):
 
 
 class Listener(Protocol):
-    """A connection, as far as a topic knows it.
+    """What a topic needs of a connection.
 
     Attributes:
         outbox: Pieces of frames for its next write.
-        behind: It reads too slowly; what comes now is skipped.
-        skipped: Frames it missed for that.
+        behind: It reads too slowly: frames are skipped.
+        skipped: How many frames were skipped.
     """
 
     outbox: list[bytes]
@@ -44,20 +45,21 @@ class Listener(Protocol):
 
 
 class Topic:
-    """Frames a payload once per shape, raw and combined, and puts it into the outboxes.
+    """Encodes a payload once per shape, raw and combined, into the outboxes of its listeners.
 
     Attributes:
-        last_id: Update id of the last frame, for chains of diffs.
+        phase: Shifts the push times of its stream.
+        last_id: Update id of the last frame; the next diff starts after it.
     """
 
     __slots__ = (
         "_envelope",
         "combined",
+        "encoder",
         "last_id",
         "market",
         "name",
         "phase",
-        "encoder",
         "raw",
         "recent",
         "stream",
@@ -77,25 +79,18 @@ class Topic:
         self.recent: deque[SentFrame] | None = None
         self._envelope = b'{"stream":"%b","data":' % name.encode()
 
+    @property
+    def has_listeners(self) -> bool:
+        return bool(self.raw or self.combined)
+
     def emit(self, payload: bytes) -> int:
-        """Queue *payload* for everybody; the number of frames queued."""
+        """Queue *payload* for every listener; the number of frames queued."""
         queued = 0
         if self.raw:
-            header = text_header(len(payload))
-            for listener in self.raw:
-                if listener.behind:
-                    listener.skipped += 1
-                else:
-                    listener.outbox += (header, payload)
-                    queued += 1
+            queued += _queue(self.raw, (text_header(len(payload)), payload))
         if self.combined:
             header = text_header(len(self._envelope) + len(payload) + 1)
-            for listener in self.combined:
-                if listener.behind:
-                    listener.skipped += 1
-                else:
-                    listener.outbox += (header, self._envelope, payload, _CLOSING)
-                    queued += 1
+            queued += _queue(self.combined, (header, self._envelope, payload, _CLOSING))
         return queued
 
     def emit_frame(self, frame: Frame) -> int:
@@ -103,11 +98,15 @@ class Topic:
         if not frame.binary:
             return self.emit(frame.payload)
         listeners = [each for each in (*self.raw, *self.combined) if not each.behind]
-        for listener in listeners:
-            listener.outbox.append(binary_frame(frame.payload))
-        return len(listeners)
+        return _queue(listeners, (binary_frame(frame.payload),))
 
-    @property
-    def has_listeners(self) -> bool:
-        """Whether anybody listens."""
-        return bool(self.raw or self.combined)
+
+def _queue(listeners: Sequence[Listener], pieces: tuple[bytes, ...]) -> int:
+    queued = 0
+    for listener in listeners:
+        if listener.behind:
+            listener.skipped += 1
+        else:
+            listener.outbox += pieces
+            queued += 1
+    return queued

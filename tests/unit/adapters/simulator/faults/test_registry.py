@@ -2,7 +2,8 @@
 
 import pytest
 
-from chimera_s1.adapters.simulator.faults.actions import FaultAction, FaultKind
+from chimera_s1.adapters.simulator.faults.actions import FaultAction
+from chimera_s1.adapters.simulator.faults.kinds import FaultKind
 from chimera_s1.adapters.simulator.faults.registry import FAULTS_MAX, FaultRegistry
 from chimera_s1.adapters.simulator.streams.frame_faults import is_applicable
 from chimera_s1.domain.errors import InvalidValueError

@@ -5,11 +5,10 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chimera_s1.adapters.simulator.market.market import (
+from chimera_s1.adapters.simulator.market.market import Market, SymbolMarket
+from chimera_s1.adapters.simulator.market.order_books import (
     BOOK_LEVELS,
     PATH_LENGTH,
-    Market,
-    SymbolMarket,
     asks_of,
     bids_of,
     changed_asks,

@@ -3,7 +3,8 @@
 import orjson
 import pytest
 
-from chimera_s1.adapters.simulator.faults.actions import MALFORMED_KINDS, FaultAction, FaultKind
+from chimera_s1.adapters.simulator.faults.actions import MALFORMED_VARIANTS, FaultAction
+from chimera_s1.adapters.simulator.faults.kinds import FaultKind
 from chimera_s1.adapters.simulator.streams.frame_faults import (
     Frame,
     apply_frame_fault,
@@ -136,7 +137,7 @@ def test_a_huge_frame_is_still_the_same_book() -> None:
 def test_only_a_binary_frame_is_binary() -> None:
     kinds = {
         kind
-        for kind in MALFORMED_KINDS
+        for kind in MALFORMED_VARIANTS
         if apply_frame_fault(TICKER, FaultAction(FaultKind.MALFORMED, variant=kind))[0].binary
     }
 

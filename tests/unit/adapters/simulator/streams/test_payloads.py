@@ -7,7 +7,8 @@ import orjson
 import pytest
 
 from chimera_s1.adapters.simulator.market.market import Market, SymbolMarket
-from chimera_s1.adapters.simulator.market.payloads import (
+from chimera_s1.adapters.simulator.market.symbols import build_symbols
+from chimera_s1.adapters.simulator.streams.payloads import (
     BookTickerEncoder,
     agg_trade,
     all_mark_prices,
@@ -17,7 +18,6 @@ from chimera_s1.adapters.simulator.market.payloads import (
     mark_price,
     partial_depth,
 )
-from chimera_s1.adapters.simulator.market.symbols import build_symbols
 from chimera_s1.domain.identifiers import Venue
 
 NOW = 1_772_514_460_893

@@ -1,4 +1,4 @@
-"""Market data payloads, byte for byte in Binance's key order.
+"""Stream payloads, byte for byte in Binance's key order.
 
 Spot book tickers and partial depths carry no event time, and partial depths no symbol; futures
 ones carry both, and `ps` and `st` since the COIN-M integration of June 2026. Shapes: Binance, Spot
@@ -9,23 +9,30 @@ from collections.abc import Sequence
 
 import orjson
 
-from chimera_s1.adapters.simulator.market.market import (
+from chimera_s1.adapters.simulator.market.mark_prices import (
+    funding_rate,
+    mark_and_index_price,
+    next_funding_ms,
+)
+from chimera_s1.adapters.simulator.market.market import SymbolMarket
+from chimera_s1.adapters.simulator.market.order_books import (
     PATH_LENGTH,
     Book,
-    Level,
-    SymbolMarket,
     asks_of,
     bids_of,
 )
-from chimera_s1.adapters.simulator.market.symbols import SymbolSpec
+from chimera_s1.adapters.simulator.market.symbols import (
+    ONBOARD_MS,
+    PERPETUAL_DELIVERY_MS,
+    TRADIFI_PERPETUAL,
+    Level,
+    SymbolSpec,
+)
 from chimera_s1.domain.identifiers import Venue
-
-_HOUR_MS = 3_600_000
-_MARK_DECIMALS = 8
 
 
 class BookTickerEncoder:
-    """Prints the book tickers of one symbol; everything but id and time is printed once per book."""
+    """Encodes the book tickers of one symbol; all but id and times is encoded once per book."""
 
     __slots__ = ("_head", "_market", "_tails")
 
@@ -36,7 +43,7 @@ class BookTickerEncoder:
         self._tails: list[bytes | None] = [None] * PATH_LENGTH
 
     def encode(self, times: bytes) -> bytes:
-        """The payload of the book as it is; *times* from `book_ticker_times`."""
+        """The payload of the current book; *times* comes from `book_ticker_times`."""
         market = self._market
         tail = self._tails[market.position]
         if tail is None:
@@ -45,12 +52,12 @@ class BookTickerEncoder:
 
 
 def book_ticker_times(venue: Venue, now_ms: int) -> bytes:
-    """The part of a book ticker that holds its times: nothing on spot."""
+    """The times of a book ticker; empty on spot."""
     return b"" if venue is Venue.SPOT else b',"E":%d,"T":%d' % (now_ms, now_ms - 1)
 
 
 def _book_ticker_tail(spec: SymbolSpec, book: Book) -> bytes:
-    pair = "" if spec.venue is Venue.SPOT else f'"ps":"{_pair(spec)}",'
+    pair = "" if spec.venue is Venue.SPOT else f'"ps":"{spec.pair}",'
     kind = "" if spec.venue is Venue.SPOT else f',"st":{spec.margin_kind}'
     return (
         f',"s":"{spec.symbol}",{pair}"b":"{spec.price(book.bid)}","B":"'
@@ -60,8 +67,10 @@ def _book_ticker_tail(spec: SymbolSpec, book: Book) -> bytes:
 
 
 def partial_depth(market: SymbolMarket, levels: int, previous_id: int, now_ms: int) -> bytes:
-    """The best *levels* of both sides; futures print them in the shape of a diff that chains to the
-    frame before this one on the same stream, *previous_id*.
+    """The best *levels* of both sides.
+
+    Futures send them in the shape of a diff, chained to the previous frame of the same stream by
+    its update id, *previous_id*.
     """
     spec = market.spec
     bids = _levels(spec, bids_of(market.book, levels))
@@ -78,14 +87,14 @@ def diff_depth(
     previous_id: int,
     now_ms: int,
 ) -> bytes:
-    """Changed levels since *previous_id*: spot chains by `U = previous u + 1`, futures by `pu`."""
+    """Levels changed since *previous_id*: spot chains by `U = previous u + 1`, futures by `pu`."""
     spec = market.spec
-    printed_bids, printed_asks = _levels(spec, bids), _levels(spec, asks)
+    bid_text, ask_text = _levels(spec, bids), _levels(spec, asks)
     if spec.venue is Venue.PERP:
-        return _futures_depth(market, previous_id, now_ms, printed_bids, printed_asks)
+        return _futures_depth(market, previous_id, now_ms, bid_text, ask_text)
     return (
         f'{{"e":"depthUpdate","E":{now_ms},"s":"{spec.symbol}","U":{previous_id + 1},'
-        f'"u":{market.update_id},"b":{printed_bids},"a":{printed_asks}}}'
+        f'"u":{market.update_id},"b":{bid_text},"a":{ask_text}}}'
     ).encode()
 
 
@@ -95,18 +104,17 @@ def _futures_depth(
     spec = market.spec
     return (
         f'{{"e":"depthUpdate","E":{now_ms},"T":{now_ms - 1},"s":"{spec.symbol}",'
-        f'"ps":"{_pair(spec)}","U":{min(previous_id + 2, market.update_id)},'
+        f'"ps":"{spec.pair}","U":{min(previous_id + 2, market.update_id)},'
         f'"u":{market.update_id},"pu":{previous_id},"b":{bids},"a":{asks},"st":{spec.margin_kind}}}'
     ).encode()
 
 
 def _levels(spec: SymbolSpec, levels: Sequence[Level]) -> str:
-    pairs = (f'["{spec.price(price)}","{spec.quantity(steps)}"]' for price, steps in levels)
-    return f"[{','.join(pairs)}]"
+    return orjson.dumps(spec.levels(levels)).decode()
 
 
 def agg_trade(market: SymbolMarket, now_ms: int) -> bytes:
-    """One trade at the touch; the side changes from book to book."""
+    """One trade at the best price; the side alternates from book to book."""
     spec, book = market.spec, market.book
     sold = market.position % 2 == 0
     price = spec.price(book.bid if sold else book.ask)
@@ -120,36 +128,10 @@ def agg_trade(market: SymbolMarket, now_ms: int) -> bytes:
     return orjson.dumps(trade)
 
 
-def next_funding_ms(spec: SymbolSpec, now_ms: int) -> int:
-    """When *spec* settles next; 0 for dated contracts, which never do."""
-    if spec.contract_type not in {"PERPETUAL", "TRADIFI_PERPETUAL"}:
-        return 0
-    interval = spec.funding_hours * _HOUR_MS
-    return (now_ms // interval + 1) * interval
-
-
-def funding_rate(spec: SymbolSpec, settles_ms: int) -> str:
-    """The running estimate for the settlement at *settles_ms*; empty for dated contracts."""
-    if settles_ms == 0:
-        return ""
-    hundred_millionths = (settles_ms // _HOUR_MS * 7919 + sum(spec.symbol.encode())) % 40_000
-    signed = hundred_millionths - 10_000
-    sign = "-" if signed < 0 else ""
-    return f"{sign}0.{abs(signed):08d}"
-
-
-def mark_price_texts(market: SymbolMarket) -> tuple[str, str]:
-    """Mark and index price of *market*, with the eight decimals Binance prints."""
-    spec, book = market.spec, market.book
-    unit = 10 ** (_MARK_DECIMALS - spec.price_decimals) * spec.tick
-    middle = (book.bid + book.ask) * unit // 2
-    return _eight(middle), _eight(middle - middle // 9000)
-
-
 def mark_price(market: SymbolMarket, now_ms: int) -> bytes:
     """One `markPriceUpdate`; `r` is the running estimate, never a realised rate."""
     spec = market.spec
-    mark, index = mark_price_texts(market)
+    mark, index = mark_and_index_price(market)
     settles = next_funding_ms(spec, now_ms)
     return (
         f'{{"e":"markPriceUpdate","E":{now_ms},"s":"{spec.symbol}","p":"{mark}","ap":"{mark}",'
@@ -159,9 +141,9 @@ def mark_price(market: SymbolMarket, now_ms: int) -> bytes:
 
 
 def all_mark_prices(markets: Sequence[SymbolMarket], now_ms: int) -> list[bytes]:
-    """The whole market in the two messages Binance sends: TradFi symbols come in one of their own."""
-    tradfi = [m for m in markets if m.spec.contract_type == "TRADIFI_PERPETUAL"]
-    others = [m for m in markets if m.spec.contract_type != "TRADIFI_PERPETUAL"]
+    """The whole market in Binance's two messages: TradFi symbols have one of their own."""
+    tradfi = [m for m in markets if m.spec.contract_type == TRADIFI_PERPETUAL]
+    others = [m for m in markets if m.spec.contract_type != TRADIFI_PERPETUAL]
     return [
         b"[%b]" % b",".join(mark_price(market, now_ms) for market in group)
         for group in (others, tradfi)
@@ -170,25 +152,17 @@ def all_mark_prices(markets: Sequence[SymbolMarket], now_ms: int) -> list[bytes]
 
 
 def contract_info(spec: SymbolSpec, now_ms: int) -> bytes:
-    """One `contractInfo`, as pushed when a contract is listed, changed or settled."""
+    """One `contractInfo`, as sent when a contract is listed, changed or settled."""
     return orjson.dumps(
         {
             "e": "contractInfo",
             "E": now_ms,
             "s": spec.symbol,
-            "ps": _pair(spec),
+            "ps": spec.pair,
             "ct": spec.contract_type,
-            "dt": 4_133_404_800_000,
-            "ot": 1_569_398_400_000,
+            "dt": PERPETUAL_DELIVERY_MS,
+            "ot": ONBOARD_MS,
             "cs": spec.status,
             "st": spec.margin_kind,
         }
     )
-
-
-def _pair(spec: SymbolSpec) -> str:
-    return spec.symbol.split("_")[0]
-
-
-def _eight(value: int) -> str:
-    return f"{value // 10**8}.{value % 10**8:08d}"

@@ -1,0 +1,90 @@
+"""The kinds of faults the control plane can inject, grouped by what they act on."""
+
+from enum import StrEnum
+
+
+class FaultKind(StrEnum):
+    """The word before the colon of `do`."""
+
+    DROP_BEFORE = "drop-before"
+    EXECUTE_THEN_DROP = "execute-then-drop"
+    DELAY = "delay"
+    STATUS = "status"
+    CODE = "code"
+    BODY = "body"
+    UNAVAILABLE = "unavailable"
+    EXECUTE_THEN_DELAY = "execute-then-delay"
+    EXECUTE_THEN_STATUS = "execute-then-status"
+    EXECUTE_THEN_CODE = "execute-then-code"
+    EXECUTE_THEN_UNAVAILABLE = "execute-then-unavailable"
+    STALL = "stall"
+    MALFORMED = "malformed"
+    GAP = "gap"
+    DUPLICATE = "duplicate"
+    REORDER = "reorder"
+    CROSSED = "crossed"
+    ZERO = "zero"
+    NEGATIVE = "negative"
+    LATE = "late"
+    FUTURE = "future"
+    DISCONNECT = "disconnect"
+    CLOSE = "close"
+    SHUTDOWN = "shutdown"
+    HALF_OPEN = "half-open"
+    SLOW = "slow"
+    TRICKLE = "trickle"
+    REFUSE = "refuse"
+    OFFSET = "offset"
+    DRIFT = "drift"
+    STORM = "storm"
+
+
+REQUEST_FAULTS = frozenset(
+    {
+        FaultKind.DROP_BEFORE,
+        FaultKind.EXECUTE_THEN_DROP,
+        FaultKind.DELAY,
+        FaultKind.STATUS,
+        FaultKind.CODE,
+        FaultKind.BODY,
+        FaultKind.UNAVAILABLE,
+        FaultKind.EXECUTE_THEN_DELAY,
+        FaultKind.EXECUTE_THEN_STATUS,
+        FaultKind.EXECUTE_THEN_CODE,
+        FaultKind.EXECUTE_THEN_UNAVAILABLE,
+    }
+)
+"""Act on single requests.
+
+`body` and every `execute-then-*` spoil the reply of an executed request, `delay` holds the request
+up before it is executed; under the others it is not executed.
+"""
+
+FRAME_FAULTS = frozenset(
+    {
+        FaultKind.STALL,
+        FaultKind.MALFORMED,
+        FaultKind.GAP,
+        FaultKind.DUPLICATE,
+        FaultKind.REORDER,
+        FaultKind.CROSSED,
+        FaultKind.ZERO,
+        FaultKind.NEGATIVE,
+        FaultKind.LATE,
+        FaultKind.FUTURE,
+    }
+)
+"""Change, repeat, reorder or drop single frames."""
+
+CONNECTION_FAULTS = frozenset(
+    {FaultKind.DISCONNECT, FaultKind.CLOSE, FaultKind.SHUTDOWN, FaultKind.HALF_OPEN}
+)
+"""Act on open connections at one moment."""
+
+LINK_FAULTS = frozenset({FaultKind.SLOW, FaultKind.TRICKLE})
+"""Slow down what open connections send, while they last."""
+
+CLOCK_FAULTS = frozenset({FaultKind.OFFSET, FaultKind.DRIFT})
+
+LASTING_FAULTS = LINK_FAULTS | CLOCK_FAULTS | {FaultKind.STALL, FaultKind.STORM}
+"""Count as one event for as long as they last; without a duration they last until cleared."""

@@ -1,0 +1,100 @@
+"""Order books that follow a seeded price path: pure functions of symbol, seed and position."""
+
+import random
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from chimera_s1.adapters.simulator.market.symbols import Level, SymbolSpec
+
+PATH_LENGTH = 256
+"""Books in one path; a path is cyclic, so a symbol may follow it for ever."""
+
+BOOK_LEVELS = 100
+_QUANTITY_STEPS_MAX = 90_000
+_SPREADS = (1, 1, 1, 2, 3)
+_MIXER = 0x9E3779B1
+
+
+class Book(Struct, frozen=True, gc=False):
+    """Best bid and ask, in ticks and steps. The lower levels follow from it."""
+
+    bid: int
+    ask: int
+    bid_steps: int
+    ask_steps: int
+
+
+def price_path(spec: SymbolSpec, seed: int) -> tuple[Book, ...]:
+    """The PATH_LENGTH books of *spec*: fixed by *seed*, never crossed or locked."""
+    generator = random.Random(f"{seed}:{spec.venue.value}:{spec.symbol}")  # noqa: S311  # no secret  # no secret
+    move_max = max(1, spec.price_ticks // 200_000)
+    moves = [generator.randint(-move_max, move_max) for _ in range(PATH_LENGTH)]
+    # The total drift is taken back in equal parts, so that the path ends where it begins.
+    drift = sum(moves)
+    books: list[Book] = []
+    moved = 0
+    for n, move in enumerate(moves, start=1):
+        moved += move
+        bid = max(BOOK_LEVELS + 1, spec.price_ticks + moved - drift * n // PATH_LENGTH)
+        ask = bid + generator.choice(_SPREADS)
+        bid_steps = generator.randint(1, _QUANTITY_STEPS_MAX)
+        books.append(Book(bid, ask, bid_steps, generator.randint(1, _QUANTITY_STEPS_MAX)))
+    return tuple(books)
+
+
+def bids_of(book: Book, levels: int) -> list[Level]:
+    """The best *levels* bids, best first."""
+    return [(book.bid, book.bid_steps)] + [
+        (price, _resting_steps(price)) for price in range(book.bid - 1, book.bid - levels, -1)
+    ]
+
+
+def asks_of(book: Book, levels: int) -> list[Level]:
+    """The best *levels* asks, best first."""
+    return [(book.ask, book.ask_steps)] + [
+        (price, _resting_steps(price)) for price in range(book.ask + 1, book.ask + levels)
+    ]
+
+
+def changed_bids(books: Sequence[Book]) -> list[Level]:
+    """Every bid level that changed within *books*, with its last quantity; 0 means removed.
+
+    Not only the levels that differ between the first and the last book: a snapshot taken in
+    between may hold a level that neither of them has.
+    """
+    tops = [book.bid for book in books]
+    last = books[-1]
+    return [
+        (price, _bid_steps(last, price))
+        for price in range(max(tops), min(tops) - BOOK_LEVELS, -1)
+        if not max(tops) - BOOK_LEVELS < price < min(tops)
+    ]
+
+
+def changed_asks(books: Sequence[Book]) -> list[Level]:
+    """As `changed_bids`, for the other side."""
+    tops = [book.ask for book in books]
+    last = books[-1]
+    return [
+        (price, _ask_steps(last, price))
+        for price in range(min(tops), max(tops) + BOOK_LEVELS)
+        if not max(tops) < price < min(tops) + BOOK_LEVELS
+    ]
+
+
+def _bid_steps(book: Book, price: int) -> int:
+    if price == book.bid:
+        return book.bid_steps
+    return _resting_steps(price) if book.bid - BOOK_LEVELS < price < book.bid else 0
+
+
+def _ask_steps(book: Book, price: int) -> int:
+    if price == book.ask:
+        return book.ask_steps
+    return _resting_steps(price) if book.ask < price < book.ask + BOOK_LEVELS else 0
+
+
+def _resting_steps(price: int) -> int:
+    # A level below the top keeps its quantity while the market moves, so diffs stay small.
+    return (price * _MIXER >> 7) % _QUANTITY_STEPS_MAX + 1

@@ -1,0 +1,43 @@
+"""REST endpoints and what a request to them costs."""
+
+from collections.abc import Awaitable, Callable
+
+from aiohttp import web
+from msgspec import Struct
+
+from chimera_s1.adapters.simulator.rest.weight_budget import WeightBudget
+
+RouteHandler = Callable[[web.Request], Awaitable[object]]
+"""Returns the reply, to be encoded as JSON, or raises BinanceError."""
+
+Weight = Callable[[web.Request], int]
+
+
+class RateLimit(Struct, frozen=True):
+    """A budget, and the headers that show its use in every reply."""
+
+    budget: WeightBudget
+    headers: tuple[str, ...] = ("X-MBX-USED-WEIGHT", "X-MBX-USED-WEIGHT-1M")
+
+
+class Route(Struct, frozen=True):
+    """One endpoint.
+
+    Attributes:
+        weight: Of a request; it may depend on the parameters.
+        limit: None means the venue's own.
+    """
+
+    method: str
+    path: str
+    handler: RouteHandler
+    weight: Weight
+    limit: RateLimit | None = None
+
+
+def fixed_weight(weight: int) -> Weight:
+    return lambda _: weight
+
+
+def weight_by_symbol(with_symbol: int, without: int) -> Weight:
+    return lambda request: with_symbol if "symbol" in request.query else without
