@@ -1,4 +1,4 @@
-"""A bare WebSocket and HTTP client of the simulator: it sends and shows what is on the wire."""
+"""A plain WebSocket and HTTP client of the simulator: it hides nothing of the wire."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -13,42 +13,39 @@ PATIENCE_S = 20
 
 
 class StreamConnection:
-    """One open stream connection. Pings are shown, and answered only by whoever calls `pong`."""
+    """One open stream connection. Pings are received as frames and not answered."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse) -> None:
         self.socket = socket
         self._next_id = 0
 
     def pause_reading(self) -> None:
-        """Read nothing from the network any more."""
+        """Stop reading from the network."""
         connection = self.socket._response.connection
         assert connection is not None
         assert connection.transport is not None
         connection.transport.pause_reading()
 
     async def receive_frame(self) -> aiohttp.WSMessage:
-        """The next frame, whatever it is."""
         with anyio.fail_after(PATIENCE_S):
             return await self.socket.receive()
 
     async def receive_text(self) -> str:
-        """The next text frame."""
         while (frame := await self.receive_frame()).type is not WSMsgType.TEXT:
             assert frame.type in {WSMsgType.PING, WSMsgType.PONG}, frame
         return str(frame.data)
 
     async def receive_message(self) -> Any:
-        """The next JSON message."""
         return orjson.loads(await self.receive_text())
 
     async def close_code(self) -> int:
-        """The code of the close frame, after whatever comes before it; 1006 without one."""
+        """The code of the close frame, frames before it skipped; 1006 without one."""
         while (frame := await self.receive_frame()).type not in {WSMsgType.CLOSE, WSMsgType.CLOSED}:
             assert frame.type is not WSMsgType.ERROR
         return int(self.socket.close_code or 0)
 
     async def send(self, request: Any) -> None:
-        """Send a JSON message, or a text as it is."""
+        """Send a JSON message, or plain text."""
         await self.socket.send_str(request if isinstance(request, str) else _dumps(request))
 
     async def request(self, method: str, params: Any = None) -> tuple[Any, list[Any]]:
@@ -67,7 +64,7 @@ class StreamConnection:
 
 
 class SimulatorClient:
-    """Everything a test does to one running simulator."""
+    """Connections, requests and faults of one running simulator."""
 
     def __init__(self, session: aiohttp.ClientSession, urls: dict[str, str]) -> None:
         self.session = session
@@ -101,7 +98,6 @@ class SimulatorClient:
                 return response.status, await response.json()
 
     async def arm(self, on: str, do: str, **limits: int) -> None:
-        """Arm a fault."""
         status, answer = await self.control("POST", "/sim/faults", {"on": on, "do": do, **limits})
         assert status == 201, answer
 
@@ -113,7 +109,6 @@ class SimulatorClient:
 
 @asynccontextmanager
 async def simulator_client(urls: dict[str, str]) -> AsyncIterator[SimulatorClient]:
-    """A client of the simulator at *urls*."""
     async with aiohttp.ClientSession() as session:
         # aiohttp sends a GET again when its connection drops; a fault must be seen.
         session._retry_connection = False

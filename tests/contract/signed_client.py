@@ -1,4 +1,4 @@
-"""Signed requests to the simulator, as Binance's documentation says to write them.
+"""Signed requests to the simulator, in the form of Binance's documentation.
 
 async with trader(tasks) as account:
     status, body = await account.transfer("MAIN_UMFUTURE", "25")
@@ -27,7 +27,7 @@ _CLOCK = SystemClock()
 
 
 class Account:
-    """Somebody with an API key.
+    """A client with an API key.
 
     Attributes:
         sim: The control plane.
@@ -46,7 +46,6 @@ class Account:
 
     @property
     def now_ms(self) -> int:
-        """Exchange time."""
         return _CLOCK.now_ms() + self.offset_ms
 
     def signed(self, **parameters: Any) -> str:
@@ -55,13 +54,12 @@ class Account:
         return f"{payload}&signature={self.signature(payload)}"
 
     def signature(self, payload: str) -> str:
-        """Of *payload*."""
         return hmac.new(self.secret.encode(), payload.encode(), hashlib.sha256).hexdigest()
 
     async def send(
         self, method: str, path: str, query: str = "", body: str = ""
     ) -> tuple[int, Any]:
-        """Status and parsed body of a request, sent byte for byte as it is given."""
+        """Status and parsed body of a request, sent byte for byte as given."""
         url = self.sim.urls[_HOSTS[path.split("/")[1]]] + path + (f"?{query}" if query else "")
         headers = {"X-MBX-APIKEY": self.key} if self.key else {}
         if body:
@@ -75,18 +73,15 @@ class Account:
                 return reply.status, msgspec.json.decode(content) if content else None
 
     async def get(self, path: str, **parameters: Any) -> tuple[int, Any]:
-        """A signed GET."""
         return await self.send("GET", path, self.signed(**parameters))
 
     async def rows(self, direction: str, **parameters: Any) -> list[dict[str, Any]]:
-        """What the wallet's history shows."""
         status, body = await self.get(TRANSFER, type=direction, **parameters)
         assert status == 200, body
         rows: list[dict[str, Any]] = body["rows"]
         return rows
 
     async def income(self, **parameters: Any) -> list[dict[str, Any]]:
-        """What the futures income shows."""
         status, rows = await self.get("/fapi/v1/income", incomeType="TRANSFER", **parameters)
         assert status == 200, rows
         found: list[dict[str, Any]] = rows
@@ -100,13 +95,12 @@ class Account:
         return await self.send("POST", TRANSFER, body=self.signed(**parameters))
 
     async def set(self, **behaviour: Any) -> Any:
-        """`POST /sim/wallet`."""
         status, view = await self.sim.control("POST", "/sim/wallet", behaviour)
         assert status == 200, view
         return view
 
     async def move_clock(self, offset_ms: int) -> None:
-        """Let the exchange's clock run ahead by so much, and know it."""
+        """Set the exchange's clock ahead by *offset_ms*, and this client's with it."""
         await self.sim.control("POST", "/sim/clock", {"offset_ms": offset_ms})
         self.offset_ms = offset_ms
 
@@ -116,14 +110,14 @@ class Account:
         return [each["amount"] for each in books["transfers"]]
 
     async def balances(self) -> list[str]:
-        """What is in spot, in futures and in between."""
+        """Spot, futures and in transit."""
         _, amounts = await self.sim.control("GET", "/sim/balances")
         return [amounts[name]["USDT"] for name in ("spot", "futures", "in_transit")]
 
 
 @asynccontextmanager
 async def trader(tasks: TaskGroup) -> AsyncIterator[Account]:
-    """A simulator of its own, with an account that has 10,000 USDT in either wallet."""
+    """A new simulator with 10,000 USDT in each wallet."""
     addresses = await tasks.start(Simulator(SimulatorConfig(symbols=1), _CLOCK).run)
     async with simulator_client(msgspec.structs.asdict(addresses)) as sim:
         yield Account(sim)

@@ -1,4 +1,4 @@
-"""Clients nobody here wrote read the simulator with nothing changed but addresses.
+"""Third-party clients read the simulator with nothing changed but addresses.
 
 Binance's own SDKs and ccxt decide whether the simulator speaks Binance: they parse every reply into
 their own types, or fail.
@@ -54,7 +54,7 @@ async def exchange(simulator: ChimeraProcess) -> AsyncIterator[Any]:
     api = client.urls["api"]
     api["public"] = simulator.ready["spot_rest_url"] + "/api/v3"
     api["fapiPublic"] = simulator.ready["perp_rest_url"] + "/fapi/v1"
-    # ccxt tells spot by "/stream" in the address (stream.binance.com); a user name puts it there.
+    # ccxt recognizes spot by "/stream" in the address (stream.binance.com): add it as a user name.
     api["ws"]["spot"] = simulator.ready["spot_ws_url"].replace("//", "//stream@") + "/ws"
     api["ws"]["future"] = simulator.ready["perp_ws_url"] + "/ws"
     try:
@@ -64,7 +64,7 @@ async def exchange(simulator: ChimeraProcess) -> AsyncIterator[Any]:
 
 
 async def called(method: Callable[..., Any], **parameters: Any) -> Any:
-    """The SDKs' REST methods block; what they parsed out of the reply."""
+    """The parsed reply; the SDKs' REST methods block, hence the thread."""
     with anyio.fail_after(PATIENCE_S):
         response = await anyio.to_thread.run_sync(lambda: method(**parameters))
     data = response.data()
@@ -72,7 +72,7 @@ async def called(method: Callable[..., Any], **parameters: Any) -> Any:
 
 
 async def first_message(subscribing: Awaitable[Any]) -> Any:
-    """What the SDK's callback is handed first."""
+    """The first message the SDK's callback gets."""
     send, receive = anyio.create_memory_object_stream[Any](10_000)
     with anyio.fail_after(PATIENCE_S), send, receive:
         handle = await subscribing

@@ -1,4 +1,4 @@
-"""The simulator keeps Binance's connection rules: routes, silence, limits, pings, the 24 h cut."""
+"""Binance's connection rules: routes, undelivered streams, limits, pings, the 24 h limit."""
 
 from collections.abc import AsyncIterator
 from itertools import pairwise
@@ -60,10 +60,10 @@ async def test_the_combined_property_switches_the_shape(sim: SimulatorClient) ->
         ("/public/ws", "ethusdt@depth5@100ms", "btcusdt@depth@250ms"),
     ],
 )
-async def test_wrong_streams_are_acknowledged_and_silent(
+async def test_wrong_streams_are_acknowledged_and_never_delivered(
     sim: SimulatorClient, path: str, heard: str, silent: str
 ) -> None:
-    """The neighbour on the same connection delivers three times; the wrong one never does."""
+    """Another stream of the same connection delivers three times; the wrong one never does."""
     async with sim.connect("perp", path) as wire:
         first, before = await wire.request("SUBSCRIBE", [silent])
         second, between = await wire.request("SUBSCRIBE", [heard])
@@ -96,7 +96,7 @@ async def test_unsubscribing_ends_a_stream(sim: SimulatorClient) -> None:
 
 
 @pytest.mark.parametrize(("venue", "path"), [("spot", "/public/ws"), ("perp", "/api")])
-async def test_other_paths_are_not_found(sim: SimulatorClient, venue: str, path: str) -> None:
+async def test_unknown_paths_are_not_found(sim: SimulatorClient, venue: str, path: str) -> None:
     with pytest.raises(WSServerHandshakeError) as refused:
         async with sim.connect(venue, path):
             pass
@@ -104,8 +104,8 @@ async def test_other_paths_are_not_found(sim: SimulatorClient, venue: str, path:
     assert refused.value.status == 404
 
 
-async def test_both_error_shapes(sim: SimulatorClient) -> None:
-    """Flat for a mistake in a message, nested for one stream too many, and the latter closes."""
+async def test_errors_are_flat_or_nested(sim: SimulatorClient) -> None:
+    """Flat for an invalid message; nested, and closing, for one stream too many."""
     names = [f"sim{n:04d}usdt@depth20" for n in range(1, 1025)]
     async with sim.connect("perp", "/private/ws") as wire:
         await wire.send("{")
@@ -122,7 +122,7 @@ async def test_both_error_shapes(sim: SimulatorClient) -> None:
 
 
 @pytest.mark.parametrize(("venue", "path", "limit"), [("spot", "/ws", 5), ("perp", "/ws", 10)])
-async def test_one_message_a_second_too_many_closes(
+async def test_too_many_messages_per_second_close_the_connection(
     sim: SimulatorClient, venue: str, path: str, limit: int
 ) -> None:
     async with sim.connect(venue, path) as wire:
@@ -154,10 +154,10 @@ async def test_a_client_ping_is_answered_with_its_payload(sim: SimulatorClient) 
 @pytest.mark.parametrize(
     ("venue", "every_ms", "within_ms"), [("spot", 20_000, 60_000), ("perp", 180_000, 600_000)]
 )
-async def test_pings_keep_the_rhythm_of_the_exchange_clock(
+async def test_pings_follow_the_exchange_clock(
     sim: SimulatorClient, venue: str, every_ms: int, within_ms: int
 ) -> None:
-    """Ping payloads are exchange times one interval apart; without pongs the connection is closed."""
+    """Ping payloads are exchange times one interval apart; without pongs it is closed."""
     async with sim.connect(venue, "/ws") as wire:
         await sim.control("POST", "/sim/clock", {"rate": 600})
         pings = []
@@ -180,7 +180,7 @@ async def test_answered_pings_keep_a_connection_open(sim: SimulatorClient) -> No
 
 
 @pytest.mark.parametrize(("venue", "path"), [("spot", "/ws"), ("perp", "/market/stream")])
-async def test_connections_end_after_a_day(sim: SimulatorClient, venue: str, path: str) -> None:
+async def test_connections_end_after_24_hours(sim: SimulatorClient, venue: str, path: str) -> None:
     async with sim.connect(venue, path) as wire:
         await sim.control("POST", "/sim/clock", {"offset_ms": DAY_MS - 60_000})
         reply, _ = await wire.request("LIST_SUBSCRIPTIONS")
@@ -214,9 +214,7 @@ async def test_all_book_tickers_mix_both_kinds_of_margin(sim: SimulatorClient) -
         ("perp", "/public/ws", "/fapi/v1/depth?symbol=BTCUSDT&limit=100"),
     ],
 )
-async def test_a_local_book_is_the_book_of_the_snapshot(
-    venue: str, path: str, snapshot: str
-) -> None:
+async def test_a_local_book_equals_the_snapshot(venue: str, path: str, snapshot: str) -> None:
     """Diffs applied to a first snapshot give the book of a later one with the same update id."""
     async with (
         simulator_process("--rate", "5") as process,

@@ -1,4 +1,4 @@
-"""Every fault of the control plane happens, and is shown to have happened."""
+"""Faults of requests, frames and connections fire, and the control plane counts them."""
 
 from collections.abc import AsyncIterator
 
@@ -40,7 +40,7 @@ async def test_a_dropped_request_has_no_reply(sim: SimulatorClient, do: str) -> 
 
 
 async def test_only_execute_then_drop_executes(sim: SimulatorClient) -> None:
-    """The weight that was used tells whether the request got as far as its endpoint."""
+    """The weight used shows whether the request reached its endpoint."""
     used = []
     for do in ("drop-before", "execute-then-drop"):
         await sim.arm("GET /fapi/v1/ping", do)
@@ -53,7 +53,7 @@ async def test_only_execute_then_drop_executes(sim: SimulatorClient) -> None:
     assert used == [1, 2]
 
 
-async def test_a_delayed_reply_comes(sim: SimulatorClient) -> None:
+async def test_a_delayed_request_is_answered(sim: SimulatorClient) -> None:
     await sim.arm(f"GET {TIME}", "delay:50")
 
     status, body, _ = await sim.rest("perp", TIME)
@@ -63,7 +63,9 @@ async def test_a_delayed_reply_comes(sim: SimulatorClient) -> None:
 
 
 @pytest.mark.parametrize(("do", "expected"), [("status:503", 503), ("status:404", 404)])
-async def test_a_status_is_what_was_asked_for(sim: SimulatorClient, do: str, expected: int) -> None:
+async def test_a_status_fault_answers_with_that_status(
+    sim: SimulatorClient, do: str, expected: int
+) -> None:
     await sim.arm(f"GET {TIME}", do)
 
     async with sim.session.get(sim.urls["perp_rest_url"] + TIME) as response:
@@ -72,7 +74,7 @@ async def test_a_status_is_what_was_asked_for(sim: SimulatorClient, do: str, exp
     assert await sim.fired() == [1]
 
 
-async def test_429_says_when_to_come_back(sim: SimulatorClient) -> None:
+async def test_429_has_a_retry_after_header(sim: SimulatorClient) -> None:
     await sim.arm(f"GET {TIME}", "status:429", times=2)
 
     status, body, headers = await sim.rest("perp", TIME)
@@ -91,7 +93,9 @@ async def test_a_code_has_its_status(sim: SimulatorClient, code: int, expected: 
 
 
 @pytest.mark.parametrize(("do", "content"), [("body:html", b"<html"), ("body:empty", b"")])
-async def test_a_body_that_is_no_json(sim: SimulatorClient, do: str, content: bytes) -> None:
+async def test_a_body_fault_answers_with_a_body_that_is_not_json(
+    sim: SimulatorClient, do: str, content: bytes
+) -> None:
     await sim.arm("GET /api/v3/time", do)
 
     async with sim.session.get(sim.urls["spot_rest_url"] + "/api/v3/time") as response:
@@ -131,7 +135,7 @@ async def test_a_stalled_stream_is_silent_while_pings_are_answered(sim: Simulato
     assert again["s"] == "BTCUSDT"
 
 
-async def test_a_disconnect_comes_without_a_close_frame(sim: SimulatorClient) -> None:
+async def test_a_disconnect_sends_no_close_frame(sim: SimulatorClient) -> None:
     async with sim.connect("spot", "/ws/" + BTC) as wire:
         await sim.arm("ws:spot", "disconnect")
         code = await wire.close_code()
@@ -140,14 +144,14 @@ async def test_a_disconnect_comes_without_a_close_frame(sim: SimulatorClient) ->
     assert await sim.fired() == [1]
 
 
-async def test_a_close_has_its_code_and_spares_other_streams(sim: SimulatorClient) -> None:
+async def test_a_close_has_its_code_and_leaves_other_streams_alone(sim: SimulatorClient) -> None:
     async with (
-        sim.connect("perp", "/public/ws/" + BTC) as hit,
-        sim.connect("perp", "/public/ws/" + ETH) as spared,
+        sim.connect("perp", "/public/ws/" + BTC) as target,
+        sim.connect("perp", "/public/ws/" + ETH) as other,
     ):
         await sim.arm(f"ws:perp:{BTC}", "close:1012")
-        code = await hit.close_code()
-        reply, _ = await spared.request("LIST_SUBSCRIPTIONS")
+        code = await target.close_code()
+        reply, _ = await other.request("LIST_SUBSCRIPTIONS")
 
     assert code == 1012
     assert reply["result"] == [ETH]
@@ -167,7 +171,9 @@ async def test_a_fault_waits_for_its_connection(sim: SimulatorClient) -> None:
 
 
 @pytest.mark.parametrize("path", ["/ws/" + BTC, "/stream?streams=" + BTC])
-async def test_a_shutdown_is_announced_then_cut(sim: SimulatorClient, path: str) -> None:
+async def test_a_shutdown_is_announced_before_the_connection_ends(
+    sim: SimulatorClient, path: str
+) -> None:
     async with sim.connect("spot", path) as wire:
         await sim.arm("ws:spot", "shutdown")
         while "serverShutdown" not in str(message := await wire.receive_message()):
@@ -181,7 +187,7 @@ async def test_a_shutdown_is_announced_then_cut(sim: SimulatorClient, path: str)
     assert await sim.fired() == [1]
 
 
-async def test_a_malformed_frame_is_followed_by_good_ones(sim: SimulatorClient) -> None:
+async def test_a_malformed_frame_is_followed_by_valid_ones(sim: SimulatorClient) -> None:
     async with sim.connect("spot", "/stream?streams=" + BTC) as wire:
         await sim.arm("ws:spot", "malformed")
         while parses(text := await wire.receive_text()):
@@ -200,7 +206,7 @@ def parses(text: str) -> bool:
     return True
 
 
-async def test_a_gap_breaks_the_chain_once(sim: SimulatorClient) -> None:
+async def test_a_gap_breaks_the_chain_of_ids_once(sim: SimulatorClient) -> None:
     async with sim.connect("perp", "/public/ws/btcusdt@depth@100ms") as wire:
         last = (await wire.receive_message())["u"]
         await sim.arm("ws:perp:btcusdt@depth@100ms", "gap")
@@ -225,7 +231,7 @@ async def test_a_duplicate_is_the_same_frame_again(sim: SimulatorClient) -> None
     assert await sim.fired() == [1]
 
 
-async def test_a_crossed_book_comes_as_often_as_asked_for(sim: SimulatorClient) -> None:
+async def test_a_fault_fires_as_often_as_its_times(sim: SimulatorClient) -> None:
     crossed = 0
     async with sim.connect("spot", "/ws/" + BTC) as wire:
         await sim.arm("ws:spot", "crossed", times=3)
@@ -257,7 +263,7 @@ async def test_a_crossed_book_comes_as_often_as_asked_for(sim: SimulatorClient) 
         ("/sim/scenario", b'[[step]]\non = "ws:spot"\ndo = "explode"', "step 1: do: 'explode'"),
     ],
 )
-async def test_a_wrong_body_is_refused_with_what_is_allowed(
+async def test_an_invalid_body_is_refused_with_the_allowed_values(
     sim: SimulatorClient, path: str, body: object, named: str
 ) -> None:
     status, answer = await sim.control("POST", path, body)

@@ -1,4 +1,4 @@
-"""Faults of the clock and the market, whole venues, and timelines, as a client sees them."""
+"""Faults of the clock, the market and whole venues, and scenarios, as a client sees them."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -33,7 +33,7 @@ async def status(sim: SimulatorClient) -> Any:
     return (await sim.control("GET", "/sim/status"))[1]
 
 
-async def test_a_wrong_clock_is_wrong_as_long_as_told_and_right_again(sim: SimulatorClient) -> None:
+async def test_a_clock_offset_ends_with_its_fault(sim: SimulatorClient) -> None:
     before = (await status(sim))["clock"]["offset_ms"]
     await sim.arm("clock", "offset:2000")
     with anyio.fail_after(PATIENCE_S):
@@ -46,7 +46,7 @@ async def test_a_wrong_clock_is_wrong_as_long_as_told_and_right_again(sim: Simul
             await sim.rest("perp", TIME)
 
 
-async def test_a_drifting_clock_is_ever_more_wrong(sim: SimulatorClient) -> None:
+async def test_a_clock_drift_grows_and_ends_with_its_fault(sim: SimulatorClient) -> None:
     await sim.arm("clock", "drift:500")
     wrong = [0]
     with anyio.fail_after(PATIENCE_S):
@@ -61,14 +61,14 @@ async def test_a_drifting_clock_is_ever_more_wrong(sim: SimulatorClient) -> None
             await sim.rest("perp", TIME)
 
 
-async def test_a_drift_can_be_set_for_good(sim: SimulatorClient) -> None:
+async def test_a_drift_can_be_set_on_the_clock(sim: SimulatorClient) -> None:
     _, clock = await sim.control("POST", "/sim/clock", {"drift_ms_per_s": 25})
     assert (clock["rate"], clock["drift_ms_per_s"]) == (1.025, 25)
     _, clock = await sim.control("POST", "/sim/clock", {"rate": 1, "offset_ms": 0})
     assert (clock["drift_ms_per_s"], clock["offset_ms"]) == (0, 0)
 
 
-async def test_a_storm_takes_the_place_of_the_rate_while_it_lasts(sim: SimulatorClient) -> None:
+async def test_a_storm_replaces_the_rate_while_it_lasts(sim: SimulatorClient) -> None:
     async with sim.connect("spot", "/stream?streams=" + BTC) as wire:
         _, answer = await sim.control("POST", "/sim/rate", {"rate": 400})
         await sim.arm("market", "storm:50000")
@@ -96,7 +96,7 @@ async def test_every_request_of_a_venue_fails(sim: SimulatorClient) -> None:
     assert await sim.fired() == [2]
 
 
-async def test_one_fault_is_cleared_alone_and_its_times_are_shown(sim: SimulatorClient) -> None:
+async def test_a_single_fault_is_cleared_and_shows_when_it_fired(sim: SimulatorClient) -> None:
     await sim.arm(f"GET {TIME}", "status:503")
     await sim.arm("GET /fapi/v1/ping", "status:503")
     async with sim.session.get(sim.urls["perp_rest_url"] + TIME):
@@ -141,7 +141,7 @@ async def test_a_scenario_is_played_on_a_running_simulator(sim: SimulatorClient)
     assert await sim.fired() == [1, 1]
 
 
-async def test_a_second_scenario_has_to_wait_and_the_first_can_be_stopped(
+async def test_a_second_scenario_is_refused_until_the_first_is_stopped(
     sim: SimulatorClient,
 ) -> None:
     later = b'[[step]]\nat_s = 3600\non = "ws:spot"\ndo = "disconnect"'
@@ -170,7 +170,7 @@ async def test_a_scenario_file_starts_with_the_first_subscription(tmp_path: Path
         assert await sim.fired() == [1]
 
 
-async def test_a_wrong_scenario_file_is_one_sentence_and_exit_2(tmp_path: Path) -> None:
+async def test_an_invalid_scenario_file_gives_one_sentence_and_exit_code_2(tmp_path: Path) -> None:
     path = tmp_path / "morning.toml"
     path.write_text('[[step]]\non = "ws:spot"\ndo = "explode"\n')
 
@@ -181,7 +181,7 @@ async def test_a_wrong_scenario_file_is_one_sentence_and_exit_2(tmp_path: Path) 
     assert len(err.strip().splitlines()) == 1
 
 
-async def test_the_books_of_a_symbol_are_what_its_frames_show(sim: SimulatorClient) -> None:
+async def test_the_control_plane_shows_every_book_of_a_symbol(sim: SimulatorClient) -> None:
     async with sim.connect("spot", "/ws/" + ETH) as wire:
         seen = [await wire.receive_message() for _ in range(5)]
     _, answer = await sim.control("GET", "/sim/books/spot/ethusdt")

@@ -1,4 +1,4 @@
-"""The simulator as a program: weights, the control plane's views, slow readers, files, command line."""
+"""The simulator as a process: weights, control plane, slow readers, files, command line."""
 
 import signal
 import socket
@@ -29,8 +29,8 @@ async def sim(urls: dict[str, str]) -> AsyncIterator[SimulatorClient]:
         await client.control("POST", "/sim/clock", {"rate": 1, "offset_ms": 0})
 
 
-async def test_weight_is_counted_refused_and_then_banned() -> None:
-    """24 requests of weight 250 fill the minute; the clock stands, so the minute does not end."""
+async def test_weight_above_the_limit_is_refused_then_banned() -> None:
+    """24 requests of weight 250 use up the minute; the clock stands still, so it does not end."""
     depth = "/api/v3/depth?symbol=BTCUSDT&limit=5000"
     async with simulator_process() as process, simulator_client(process.ready) as sim:
         await sim.control("POST", "/sim/clock", {"rate": 0.0001})
@@ -45,7 +45,7 @@ async def test_weight_is_counted_refused_and_then_banned() -> None:
     assert "banned until" in refused[-1][1]["msg"]
 
 
-async def test_a_new_minute_has_new_weight(sim: SimulatorClient) -> None:
+async def test_the_weight_starts_at_zero_every_minute(sim: SimulatorClient) -> None:
     await sim.rest("perp", "/fapi/v1/exchangeInfo")
     await sim.control("POST", "/sim/clock", {"offset_ms": 61_000})
 
@@ -67,7 +67,7 @@ async def test_a_new_minute_has_new_weight(sim: SimulatorClient) -> None:
         ("perp", "/fapi/v1/premiumIndex?symbol=BTCUSD_PERP", -1121),
     ],
 )
-async def test_bad_parameters_get_their_code(
+async def test_invalid_parameters_have_their_code(
     sim: SimulatorClient, venue: str, path: str, code: int
 ) -> None:
     status, body, _ = await sim.rest(venue, path)
@@ -93,7 +93,7 @@ async def test_filters_have_each_venues_own_names(sim: SimulatorClient) -> None:
     assert {each["status"] for each in perp["symbols"]} > {"TRADING", "SETTLING"}
 
 
-async def test_the_last_frames_sent_are_shown_with_their_times(sim: SimulatorClient) -> None:
+async def test_the_control_plane_shows_the_last_frames_sent(sim: SimulatorClient) -> None:
     async with sim.connect("spot", "/ws/ethusdt@bookTicker") as wire:
         heard = [await wire.receive_message() for _ in range(3)]
         _, rest = await wire.request("UNSUBSCRIBE", ["ethusdt@bookTicker"])
@@ -107,14 +107,16 @@ async def test_the_last_frames_sent_are_shown_with_their_times(sim: SimulatorCli
 
 
 @pytest.mark.parametrize("path", ["/sim/quotes/dex/BTCUSDT", "/sim/quotes/spot/NOPE", "/sim/x"])
-async def test_what_is_not_there_is_not_found(sim: SimulatorClient, path: str) -> None:
+async def test_unknown_resources_of_the_control_plane_are_not_found(
+    sim: SimulatorClient, path: str
+) -> None:
     status, answer = await sim.control("GET", path)
 
     assert status == 404
     assert answer["error"]
 
 
-async def test_the_exchange_clock_runs_apart(sim: SimulatorClient) -> None:
+async def test_the_exchange_clock_is_independent_of_the_local_clock(sim: SimulatorClient) -> None:
     """Offset and rate show in server times and event times."""
     await sim.control("POST", "/sim/clock", {"offset_ms": 5_000_000})
     _, time, _ = await sim.rest("perp", "/fapi/v1/time")
@@ -128,8 +130,8 @@ async def test_the_exchange_clock_runs_apart(sim: SimulatorClient) -> None:
     assert event["E"] > local_ms + 4_000_000
 
 
-async def test_a_slow_reader_misses_frames_and_holds_nobody_up() -> None:
-    """What a client does not read is skipped and counted; its neighbour goes on, memory stays bounded."""
+async def test_a_slow_reader_misses_frames_and_delays_no_other_client() -> None:
+    """Unread frames are skipped and counted; other clients continue, memory stays bounded."""
     async with (
         simulator_process("--rate", "1000000") as process,
         simulator_client(process.ready) as sim,
@@ -150,8 +152,8 @@ async def test_a_slow_reader_misses_frames_and_holds_nobody_up() -> None:
         assert 0 < status["venues"]["spot"]["bytes_unread"] < 4 * 1024 * 1024
 
 
-async def test_a_recorded_file_is_played_in_its_order(tmp_path: Path) -> None:
-    """Ids and prices are the file's; event times are moved to now."""
+async def test_a_recorded_file_is_played_in_order(tmp_path: Path) -> None:
+    """Ids and prices are the file's; event times are current."""
     path = tmp_path / "quotes.jsonl"
     with RecordWriter(path) as writer:
         for n in range(3):
@@ -170,7 +172,7 @@ async def test_a_recorded_file_is_played_in_its_order(tmp_path: Path) -> None:
     ]
 
 
-async def test_a_file_played_in_a_loop_has_growing_ids_and_times_of_now(tmp_path: Path) -> None:
+async def test_a_looped_file_has_growing_ids_and_current_times(tmp_path: Path) -> None:
     path = tmp_path / "quotes.jsonl.gz"
     ticker = (
         b'{"e":"bookTicker","u":7,"E":1000,"T":999,"s":"BTCUSDT","b":"1","B":"1","a":"2","A":"1"}'
@@ -192,12 +194,12 @@ async def test_a_file_played_in_a_loop_has_growing_ids_and_times_of_now(tmp_path
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
-async def test_it_ends_with_0_when_told_to(ending: signal.Signals) -> None:
+async def test_it_exits_with_0_on_a_signal(ending: signal.Signals) -> None:
     async with simulator_process() as process:
         assert await process.stop(ending) == 0
 
 
-async def test_it_ends_with_0_while_clients_are_connected() -> None:
+async def test_it_exits_with_0_while_clients_are_connected() -> None:
     async with (
         simulator_process() as process,
         simulator_client(process.ready) as sim,
@@ -207,7 +209,7 @@ async def test_it_ends_with_0_while_clients_are_connected() -> None:
         assert await process.stop() == 0
 
 
-async def test_a_taken_port_is_one_sentence_and_exit_2() -> None:
+async def test_a_port_in_use_gives_one_sentence_and_exit_code_2() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         code, out, err = await finished("simulate", "--json", "--spot-ws-port", str(port))
@@ -219,14 +221,14 @@ async def test_a_taken_port_is_one_sentence_and_exit_2() -> None:
 
 
 @pytest.mark.parametrize("symbols", ["BTCEUR", "0", "", "USDT"])
-async def test_symbols_that_are_none_are_refused(symbols: str) -> None:
+async def test_invalid_symbols_are_refused(symbols: str) -> None:
     code, _, err = await finished("simulate", "--symbols", symbols)
 
     assert code == 2
     assert "--symbols" in err
 
 
-async def test_the_same_seed_shows_the_same_prices() -> None:
+async def test_the_same_seed_gives_the_same_prices() -> None:
     books = []
     for seed in ("7", "7", "8"):
         async with (

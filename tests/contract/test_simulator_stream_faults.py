@@ -1,4 +1,4 @@
-"""Faults of frames, of the line, and of single connections, as a client sees them."""
+"""Faults of frames, links and single connections, as a client sees them."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -36,12 +36,12 @@ async def status(sim: SimulatorClient) -> Any:
 
 
 async def opened(sim: SimulatorClient, venue: str) -> str:
-    """The name of the connection that was opened last."""
+    """The name of the connection opened last."""
     return str((await status(sim))["venues"][venue]["open"][-1]["on"])
 
 
 async def muted(sim: SimulatorClient, name: str, other: StreamConnection) -> None:
-    """Once connection *name* neither sends nor listens; *other* paces the questions."""
+    """Wait until connection *name* is muted; messages of *other* pace the polling."""
     while not any(
         each["on"] == name and each["muted"]
         for each in (await status(sim))["venues"]["spot"]["open"]
@@ -49,8 +49,8 @@ async def muted(sim: SimulatorClient, name: str, other: StreamConnection) -> Non
         await other.receive_message()
 
 
-async def test_a_half_open_connection_is_deaf_and_dumb_and_stays_open(sim: SimulatorClient) -> None:
-    """The other connection shows that time has passed; the dead one is still there after its ping."""
+async def test_a_half_open_connection_neither_sends_nor_receives(sim: SimulatorClient) -> None:
+    """The live connection shows that time passes; the dead one stays open after its ping."""
     async with sim.connect("spot", "/ws/" + BTC) as dead:
         name = await opened(sim, "spot")
         async with sim.connect("spot", "/ws/" + BTC) as alive:
@@ -68,9 +68,7 @@ async def test_a_half_open_connection_is_deaf_and_dumb_and_stays_open(sim: Simul
 
 
 async def heard_before_silence(dead: StreamConnection, alive: StreamConnection) -> list[WSMsgType]:
-    """The kinds of frames *dead* had received before it fell silent: what is still to be read while
-    *alive* goes on.
-    """
+    """Read *dead* to its end while *alive* continues; the kinds of its last frames."""
     kinds: list[WSMsgType] = []
 
     async def listen() -> None:
@@ -89,19 +87,19 @@ async def heard_before_silence(dead: StreamConnection, alive: StreamConnection) 
     return kinds
 
 
-async def test_one_connection_is_struck_and_its_neighbour_spared(sim: SimulatorClient) -> None:
-    async with sim.connect("perp", "/public/ws/" + BTC) as hit:
+async def test_a_connection_fault_leaves_other_connections_alone(sim: SimulatorClient) -> None:
+    async with sim.connect("perp", "/public/ws/" + BTC) as target:
         name = await opened(sim, "perp")
-        async with sim.connect("perp", "/public/ws/" + BTC) as spared:
+        async with sim.connect("perp", "/public/ws/" + BTC) as other:
             await sim.arm(name, "disconnect")
-            assert await hit.close_code() == 1006
-            await spared.receive_message()
+            assert await target.close_code() == 1006
+            await other.receive_message()
 
     assert await sim.fired() == [1]
 
 
 @pytest.mark.parametrize(("do", "expected"), [("refuse", 503), ("refuse:418", 418)])
-async def test_a_refused_handshake_has_its_status_and_open_connections_go_on(
+async def test_a_refused_handshake_has_its_status_and_open_connections_stay(
     sim: SimulatorClient, do: str, expected: int
 ) -> None:
     async with sim.connect("spot", "/ws/" + BTC) as wire:
@@ -117,7 +115,7 @@ async def test_a_refused_handshake_has_its_status_and_open_connections_go_on(
     assert await sim.fired() == [1]
 
 
-async def test_a_slow_line_delays_everything_also_a_pong(sim: SimulatorClient) -> None:
+async def test_a_slow_link_delays_everything_including_pongs(sim: SimulatorClient) -> None:
     async with sim.connect("perp", "/public/ws/" + BTC) as wire:
         await wire.receive_message()
         await sim.arm("ws:perp", "slow:300")
@@ -139,8 +137,8 @@ def late(event: Any, time: Any) -> bool:
     return bool(time["serverTime"] - event["E"] > 250)
 
 
-async def test_a_trickling_line_passes_whole_frames_in_the_end(sim: SimulatorClient) -> None:
-    """It holds bytes back, and what arrives is in order and undamaged."""
+async def test_a_throttled_link_delivers_whole_frames_in_order(sim: SimulatorClient) -> None:
+    """The link holds bytes back; frames arrive in order and undamaged."""
     async with sim.connect("spot", "/ws/" + BTC) as wire:
         await sim.arm("ws:spot", "trickle:2000")
         held = 0
@@ -157,7 +155,7 @@ async def test_a_trickling_line_passes_whole_frames_in_the_end(sim: SimulatorCli
                 assert (await wire.receive_message())["u"] > last
 
 
-async def test_two_frames_change_places(sim: SimulatorClient) -> None:
+async def test_a_reorder_swaps_two_frames(sim: SimulatorClient) -> None:
     async with sim.connect("spot", "/ws/" + BTC) as wire:
         ids = [(await wire.receive_message())["u"]]
         await sim.arm(f"ws:spot:{BTC}", "reorder")
@@ -172,7 +170,7 @@ async def test_two_frames_change_places(sim: SimulatorClient) -> None:
 
 
 @pytest.mark.parametrize("kind", ["late", "future"])
-async def test_event_times_are_wrong_as_told(sim: SimulatorClient, kind: str) -> None:
+async def test_event_times_are_shifted_by_the_fault(sim: SimulatorClient, kind: str) -> None:
     async with sim.connect("perp", "/public/ws/" + BTC) as wire:
         before = (await wire.receive_message())["E"]
         await sim.arm("ws:perp", f"{kind}:60000")
@@ -185,7 +183,7 @@ async def test_event_times_are_wrong_as_told(sim: SimulatorClient, kind: str) ->
 
 @pytest.mark.parametrize("kind", ["json", "types", "event", "nan", "infinity", "huge", "empty"])
 @pytest.mark.parametrize("path", ["/ws/" + BTC, "/stream?streams=" + BTC])
-async def test_a_malformed_text_arrives_and_the_stream_goes_on(
+async def test_a_stream_continues_after_a_malformed_text_frame(
     sim: SimulatorClient, kind: str, path: str
 ) -> None:
     async with sim.connect("spot", path) as wire:
@@ -210,7 +208,7 @@ def sound(text: str) -> bool:
 
 
 @pytest.mark.parametrize("path", ["/ws/" + BTC, "/stream?streams=" + BTC])
-async def test_a_binary_frame_is_a_frame_of_its_own(sim: SimulatorClient, path: str) -> None:
+async def test_a_stream_continues_after_a_binary_frame(sim: SimulatorClient, path: str) -> None:
     async with sim.connect("spot", path) as wire:
         await sim.arm("ws:spot", "malformed:binary")
         while (frame := await wire.receive_frame()).type is WSMsgType.TEXT:
@@ -221,8 +219,8 @@ async def test_a_binary_frame_is_a_frame_of_its_own(sim: SimulatorClient, path: 
     assert await sim.fired() == [1]
 
 
-async def test_text_that_is_no_utf8_is_sent_as_text(sim: SimulatorClient) -> None:
-    """A client that looks at it, as RFC 6455 wants, ends the connection with 1007."""
+async def test_invalid_utf8_is_sent_in_a_text_frame(sim: SimulatorClient) -> None:
+    """A client that validates it, as RFC 6455 demands, ends the connection with 1007."""
     async with sim.connect("spot", "/ws/" + BTC) as wire:
         await sim.arm("ws:spot", "malformed:utf8")
         while (frame := await wire.receive_frame()).type is WSMsgType.TEXT:

@@ -1,6 +1,4 @@
-"""The simulator's wallets behave as Binance's: what is sent twice moves twice, and every witness tells
-of it in its own time.
-"""
+"""Transfers, signatures, permissions, limits and the control plane of the wallets."""
 
 import signal
 from collections.abc import AsyncIterator
@@ -25,11 +23,11 @@ OUT, BACK = "MAIN_UMFUTURE", "UMFUTURE_MAIN"
 
 @pytest.fixture
 async def account(tasks: TaskGroup) -> AsyncIterator[Account]:
-    async with trader(tasks) as somebody:
-        yield somebody
+    async with trader(tasks) as client:
+        yield client
 
 
-async def test_every_witness_tells_of_a_transfer(account: Account) -> None:
+async def test_a_transfer_appears_in_history_income_and_balances(account: Account) -> None:
     status, reply = await account.transfer(OUT, "25.00000117")
     _, books = await account.sim.control("GET", "/sim/transfers")
     _, spot = await account.get("/api/v3/account")
@@ -54,7 +52,7 @@ async def test_every_witness_tells_of_a_transfer(account: Account) -> None:
     }
 
 
-async def test_the_same_again_moves_again(account: Account) -> None:
+async def test_a_request_sent_twice_moves_money_twice(account: Account) -> None:
     again = account.signed(type=BACK, asset="USDT", amount="1")
     replies = [await account.send("POST", TRANSFER, again) for _ in range(2)]
 
@@ -100,7 +98,7 @@ async def test_query_and_body_are_signed_together(account: Account) -> None:
         ({"timestamp": "1"}, -1021),
     ],
 )
-async def test_a_transfer_that_cannot_be_is_refused(
+async def test_an_invalid_transfer_is_refused(
     account: Account, changed: dict[str, str], code: int
 ) -> None:
     parameters = {"type": OUT, "asset": "USDT", "amount": "1", **changed}
@@ -111,7 +109,7 @@ async def test_a_transfer_that_cannot_be_is_refused(
     assert await account.moved() == []
 
 
-async def test_who_does_not_sign_with_the_known_key_is_refused(account: Account) -> None:
+async def test_a_request_not_signed_with_the_known_key_is_refused(account: Account) -> None:
     known, replies = account.key, []
     for key in ("", "not a key", "SomebodyElse", known):
         account.key = key
@@ -123,7 +121,7 @@ async def test_who_does_not_sign_with_the_known_key_is_refused(account: Account)
     assert await account.moved() == []
 
 
-async def test_time_is_the_exchanges_own(account: Account) -> None:
+async def test_timestamps_are_checked_against_the_exchange_clock(account: Account) -> None:
     for account.offset_ms, text in (
         (-6_000, TOO_OLD),
         (61_000, TOO_EARLY),
@@ -135,9 +133,7 @@ async def test_time_is_the_exchanges_own(account: Account) -> None:
 
 
 async def test_the_time_is_checked_again_before_execution(account: Account) -> None:
-    """One gets too old while it waits; one from the future is refused though it waits long enough;
-    one with a wide window survives.
-    """
+    """The first gets too old while it waits, the second is from the future, the third is valid."""
     await account.sim.arm(f"POST {TRANSFER}", "delay:700", times=3)
     replies: dict[str, tuple[int, Any]] = {}
 
@@ -155,7 +151,7 @@ async def test_the_time_is_checked_again_before_execution(account: Account) -> N
     assert await account.moved() == ["3"]
 
 
-async def test_a_key_may_do_what_it_is_permitted(account: Account) -> None:
+async def test_the_permissions_of_the_key_are_enforced(account: Account) -> None:
     await account.set(permissions={"universal_transfer": False, "reading": False})
 
     transfer, history = await account.transfer(), await account.get(TRANSFER, type=OUT)
@@ -174,8 +170,8 @@ async def test_a_key_may_do_what_it_is_permitted(account: Account) -> None:
     assert (await account.transfer())[0] == 200
 
 
-async def test_the_account_has_a_budget_of_its_own(account: Account) -> None:
-    """200 transfers a minute; then 429, and 418 for who goes on. Reading goes on."""
+async def test_transfers_have_a_weight_limit_per_account(account: Account) -> None:
+    """200 transfers a minute, then 429, then 418; reads are still answered."""
     await account.transfer()
     used = account.headers["X-SAPI-USED-UID-WEIGHT-1M"]
     replies = [await account.send("POST", TRANSFER) for _ in range(210)]
@@ -191,7 +187,7 @@ async def test_the_account_has_a_budget_of_its_own(account: Account) -> None:
     assert (status, await account.moved()) == (418, ["25"])
 
 
-async def test_a_human_moves_money_too(account: Account) -> None:
+async def test_money_can_be_moved_on_the_web_site(account: Account) -> None:
     await account.set(balances={"spot": "50"})
     wanted = {"type": OUT, "amount": "25.5"}
     status, moved = await account.sim.control("POST", "/sim/wallet/transfers", wanted)
@@ -202,7 +198,7 @@ async def test_a_human_moves_money_too(account: Account) -> None:
     assert await account.balances() == ["24.5", "10025.5", "0"]
 
 
-async def test_a_transfer_with_an_id_happens_once_in_a_week(account: Account) -> None:
+async def test_a_client_id_is_accepted_once_in_seven_days(account: Account) -> None:
     wanted = {
         "fromAccountType": "SPOT",
         "toAccountType": "USDT_FUTURE",
@@ -248,7 +244,7 @@ async def test_a_transfer_with_an_id_happens_once_in_a_week(account: Account) ->
         ("/sim/wallet/transfers", {"type": OUT, "amount": "0"}, "nothing cannot be moved"),
     ],
 )
-async def test_a_bad_wish_is_answered_with_what_is_allowed(
+async def test_an_invalid_wallet_request_is_refused_with_the_allowed_values(
     account: Account, path: str, body: dict[str, Any], named: str
 ) -> None:
     status, answer = await account.sim.control("POST", path, body)
@@ -257,7 +253,7 @@ async def test_a_bad_wish_is_answered_with_what_is_allowed(
     assert named in answer["error"]
 
 
-async def test_the_books_outlive_the_simulator(tmp_path: Path) -> None:
+async def test_the_journal_survives_a_kill_of_the_simulator(tmp_path: Path) -> None:
     books = tmp_path / "books.jsonl"
     options = ("--spot-usdt", "5", "--books", str(books), "--api-key", "Mine1", "--symbols", "1")
     async with (

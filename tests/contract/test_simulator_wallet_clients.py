@@ -1,4 +1,4 @@
-"""Clients nobody here wrote move money on the simulator with nothing changed but addresses and key."""
+"""Third-party clients transfer money with nothing changed but addresses and key."""
 
 from collections.abc import AsyncIterator, Callable
 from decimal import Decimal
@@ -33,13 +33,13 @@ def configuration(simulator: ChimeraProcess, host: str) -> ConfigurationRestAPI:
 
 
 async def called(method: Callable[..., Any], **parameters: Any) -> Any:
-    """The SDKs' REST methods block; what they parsed out of the reply."""
+    """The parsed reply; the SDKs' REST methods block, hence the thread."""
     with anyio.fail_after(PATIENCE_S):
         response = await anyio.to_thread.run_sync(lambda: method(**parameters))
     return response.data()
 
 
-async def test_the_sdks_move_money_and_find_it_everywhere(simulator: ChimeraProcess) -> None:
+async def test_the_sdks_transfer_money_and_read_it_back(simulator: ChimeraProcess) -> None:
     wallet = Wallet(config_rest_api=configuration(simulator, "spot_rest_url")).rest_api
     spot = Spot(config_rest_api=configuration(simulator, "spot_rest_url")).rest_api
     futures = usds.DerivativesTradingUsdsFutures(
@@ -62,7 +62,7 @@ async def test_the_sdks_move_money_and_find_it_everywhere(simulator: ChimeraProc
     assert {balance.asset for balance in account.balances} == {"USDT"}
 
 
-async def test_the_wallet_sdk_reads_what_its_key_may_do(simulator: ChimeraProcess) -> None:
+async def test_the_wallet_sdk_reads_the_permissions_of_its_key(simulator: ChimeraProcess) -> None:
     wallet = Wallet(config_rest_api=configuration(simulator, "spot_rest_url")).rest_api
 
     may = await called(wallet.get_api_key_permission)
@@ -71,7 +71,7 @@ async def test_the_wallet_sdk_reads_what_its_key_may_do(simulator: ChimeraProces
     assert may.enable_withdrawals is False
 
 
-async def test_the_wallet_sdk_understands_refusals(simulator: ChimeraProcess) -> None:
+async def test_the_wallet_sdk_parses_refusals(simulator: ChimeraProcess) -> None:
     good = configuration(simulator, "spot_rest_url")
     wanted: dict[str, Any] = {"type": "MAIN_UMFUTURE", "asset": "USDT", "amount": 1_000_000.0}
     with pytest.raises(BadRequestError, match="insufficient balance"):
@@ -82,8 +82,8 @@ async def test_the_wallet_sdk_understands_refusals(simulator: ChimeraProcess) ->
         await called(Wallet(config_rest_api=unknown).rest_api.user_universal_transfer, **wanted)
 
 
-async def test_ccxt_moves_money_back(simulator: ChimeraProcess) -> None:
-    """It signs a body where the SDKs sign a query."""
+async def test_ccxt_transfers_money_back(simulator: ChimeraProcess) -> None:
+    """ccxt signs a body, the SDKs sign a query."""
     ready = simulator.ready
     client = ccxt.binance({"apiKey": ready["api_key"], "secret": ready["api_secret"]})
     client.urls["api"]["sapi"] = ready["spot_rest_url"] + "/sapi/v1"

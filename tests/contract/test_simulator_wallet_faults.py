@@ -1,4 +1,4 @@
-"""A transfer under every fault: whether it happened, and what its sender came to know."""
+"""A transfer under every fault: whether it was executed, and what its sender sees."""
 
 from collections.abc import AsyncIterator
 
@@ -15,8 +15,8 @@ INTERNAL = "Internal error; unable to process your request. Please try again."
 
 @pytest.fixture
 async def account(tasks: TaskGroup) -> AsyncIterator[Account]:
-    async with trader(tasks) as somebody:
-        yield somebody
+    async with trader(tasks) as client:
+        yield client
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ async def account(tasks: TaskGroup) -> AsyncIterator[Account]:
     ],
 )
 @pytest.mark.parametrize("executed", [False, True], ids=["not executed", "executed"])
-async def test_an_error_tells_nothing_about_execution(
+async def test_an_error_does_not_show_whether_the_transfer_was_executed(
     account: Account, do: str, status: int, code: int | None, message: str, *, executed: bool
 ) -> None:
     await account.sim.arm(ON, f"execute-then-{do}" if executed else do)
@@ -50,7 +50,7 @@ async def test_an_error_tells_nothing_about_execution(
     ("do", "executed"),
     [("drop-before", False), ("execute-then-drop", True), ("body:truncated", True)],
 )
-async def test_a_lost_reply_tells_nothing_about_execution(
+async def test_a_lost_reply_does_not_show_whether_the_transfer_was_executed(
     account: Account, do: str, *, executed: bool
 ) -> None:
     await account.sim.arm(ON, do)
@@ -72,7 +72,7 @@ async def test_a_lost_reply_tells_nothing_about_execution(
         ("body:empty", 200, True),
     ],
 )
-async def test_a_gateway_tells_nothing_about_execution(
+async def test_a_gateway_reply_does_not_show_whether_the_transfer_was_executed(
     account: Account, do: str, status: int, *, executed: bool
 ) -> None:
     await account.sim.arm(ON, do)
@@ -89,8 +89,8 @@ async def test_a_gateway_tells_nothing_about_execution(
     assert await account.sim.fired() == [1]
 
 
-async def test_a_late_reply_comes_after_execution(account: Account) -> None:
-    """Had the request waited, it would have been too old."""
+async def test_a_delayed_reply_follows_the_execution(account: Account) -> None:
+    """The reply is delayed, not the request: a delayed request would have been too old."""
     await account.sim.arm(ON, "execute-then-delay:1200")
 
     status, _ = await account.transfer(recvWindow=1_000)
@@ -99,8 +99,8 @@ async def test_a_late_reply_comes_after_execution(account: Account) -> None:
     assert await account.sim.fired() == [1]
 
 
-async def test_a_lost_reply_and_a_slow_exchange(account: Account) -> None:
-    """The hardest of all: no reply, and for a while no trace; then it moved after all."""
+async def test_a_transfer_with_a_lost_reply_appears_late_in_the_history(account: Account) -> None:
+    """No reply and at first no trace, yet the transfer is executed later."""
     await account.set(execution_delay_ms=20_000, history_lag_ms=30_000)
     await account.sim.arm(ON, "execute-then-drop")
     with pytest.raises(aiohttp.ClientConnectionError):
@@ -124,7 +124,7 @@ async def test_a_lost_reply_and_a_slow_exchange(account: Account) -> None:
         ("rest:spot", "/sapi/v1/account/apiRestrictions", {}),
     ],
 )
-async def test_what_reads_fails_as_well(
+async def test_signed_reads_can_fail(
     account: Account, on: str, path: str, parameters: dict[str, str]
 ) -> None:
     await account.sim.arm(on, "unavailable:service")

@@ -1,4 +1,4 @@
-"""What the simulator's histories show, and how much later than it happened."""
+"""What the histories show, and when."""
 
 from collections.abc import AsyncIterator
 
@@ -13,8 +13,8 @@ OUT, BACK = "MAIN_UMFUTURE", "UMFUTURE_MAIN"
 
 @pytest.fixture
 async def account(tasks: TaskGroup) -> AsyncIterator[Account]:
-    async with trader(tasks) as somebody:
-        yield somebody
+    async with trader(tasks) as client:
+        yield client
 
 
 async def test_the_history_has_pages(account: Account) -> None:
@@ -36,7 +36,7 @@ async def test_the_history_has_pages(account: Account) -> None:
     assert refused == [-1102, -1130, -1100]
 
 
-async def test_the_history_goes_back_a_week_or_as_far_as_asked(account: Account) -> None:
+async def test_the_history_covers_a_week_or_the_requested_window(account: Account) -> None:
     await account.transfer(OUT, "1")
     (row,) = await account.rows(OUT)
     at: int = row["timestamp"]
@@ -52,7 +52,7 @@ async def test_the_history_goes_back_a_week_or_as_far_as_asked(account: Account)
     assert (await account.rows(OUT, **around), await account.income(**around)) == ([], [])
 
 
-async def test_a_slow_exchange_moves_first_and_tells_later(account: Account) -> None:
+async def test_a_slow_exchange_moves_money_before_the_histories_show_it(account: Account) -> None:
     await account.set(execution_delay_ms=10_000, history_lag_ms=60_000, income_lag_ms=120_000)
     status, _ = await account.transfer(OUT, "7")
     seen = []
@@ -72,7 +72,7 @@ async def test_a_slow_exchange_moves_first_and_tells_later(account: Account) -> 
         ("FAILED", ["10000", "10000", "0"], ["-7.00000000", "7.00000000"]),
     ],
 )
-async def test_what_is_pending_ends_as_it_was_told(
+async def test_a_pending_transfer_ends_with_the_configured_status(
     account: Account, ends: str, after: list[str], income: list[str]
 ) -> None:
     await account.set(pending_ms=60_000, pending_ends=ends)

@@ -1,4 +1,4 @@
-"""Money is never made or lost; what is due happens in its order, whenever somebody looks."""
+"""Money is neither created nor lost; due movements run in the order of their times."""
 
 from decimal import Decimal
 
@@ -25,7 +25,7 @@ START = Decimal(100)
 
 
 class Exchange:
-    """A account, and a wall clock that stands where it is put."""
+    """An account on a wall clock that the test moves."""
 
     def __init__(self) -> None:
         self.ms = 1_700_000_000_000
@@ -50,7 +50,7 @@ def exchange() -> Exchange:
     return Exchange()
 
 
-def test_a_movement_is_executed_and_booked_at_once(exchange: Exchange) -> None:
+def test_a_movement_is_executed_and_recorded_at_once(exchange: Exchange) -> None:
     moved = exchange.move(30)
 
     assert moved.status is MovementStatus.CONFIRMED
@@ -58,21 +58,21 @@ def test_a_movement_is_executed_and_booked_at_once(exchange: Exchange) -> None:
     assert exchange.books == [(moved.tran_id, MovementStatus.CONFIRMED)]
 
 
-def test_the_same_again_happens_again(exchange: Exchange) -> None:
+def test_an_identical_transfer_moves_money_again(exchange: Exchange) -> None:
     first, second = exchange.move(30), exchange.move(30)
 
     assert first.tran_id != second.tran_id
     assert exchange.balances == (40, 160)
 
 
-def test_what_is_not_there_cannot_be_moved(exchange: Exchange) -> None:
+def test_a_transfer_above_the_balance_is_refused(exchange: Exchange) -> None:
     with pytest.raises(InsufficientBalanceError):
         exchange.move(101)
 
     assert (exchange.balances, exchange.account.movements()) == ((100, 100), [])
 
 
-def test_what_waits_is_in_no_history_and_moves_when_its_time_comes(exchange: Exchange) -> None:
+def test_a_waiting_movement_is_in_no_history_until_it_is_executed(exchange: Exchange) -> None:
     exchange.account.behaviour = TransferBehaviour(execution_delay_ms=1000)
     moved = exchange.move()
 
@@ -84,7 +84,7 @@ def test_what_waits_is_in_no_history_and_moves_when_its_time_comes(exchange: Exc
     assert moved.executed_ms == moved.accepted_ms + 1000
 
 
-def test_of_two_that_wait_for_the_same_money_the_later_fails(exchange: Exchange) -> None:
+def test_the_later_of_two_waiting_movements_fails_without_balance(exchange: Exchange) -> None:
     exchange.account.behaviour = TransferBehaviour(execution_delay_ms=1000)
     first, second = exchange.move(60), exchange.move(60)
     exchange.ms += 1000
@@ -103,7 +103,7 @@ def test_of_two_that_wait_for_the_same_money_the_later_fails(exchange: Exchange)
         (MovementStatus.FAILED, TO_SPOT, [(100, 90), (100, 100)], [-10, 10]),
     ],
 )
-def test_what_is_pending_is_in_transit_and_then_arrives_or_comes_back(
+def test_a_pending_movement_is_in_transit_then_arrives_or_returns(
     exchange: Exchange,
     ends: MovementStatus,
     kind: TransferType,
@@ -123,7 +123,7 @@ def test_what_is_pending_is_in_transit_and_then_arrives_or_comes_back(
     assert exchange.books == booked[: 2 if ends is MovementStatus.FAILED else 1]
 
 
-def test_histories_lag_and_can_be_told_to_catch_up(exchange: Exchange) -> None:
+def test_histories_lag_until_the_lag_is_removed(exchange: Exchange) -> None:
     account = exchange.account
     account.behaviour = TransferBehaviour(history_lag_ms=1000, income_lag_ms=2000)
     moved = exchange.move()
@@ -135,7 +135,7 @@ def test_histories_lag_and_can_be_told_to_catch_up(exchange: Exchange) -> None:
     assert len(account.income()) == 1
 
 
-def test_a_human_is_not_slowed_down(exchange: Exchange) -> None:
+def test_a_transfer_on_the_web_site_is_never_delayed(exchange: Exchange) -> None:
     exchange.account.behaviour = TransferBehaviour(execution_delay_ms=1000, pending_ms=1000)
 
     moved = exchange.account.transfer(TO_SPOT, Decimal(5), Origin.WEB)
@@ -160,7 +160,7 @@ MOVES = st.lists(
 
 
 @given(MOVES)
-def test_the_sum_is_always_the_same(
+def test_the_total_balance_never_changes(
     moves: list[tuple[TransferType, int, int, TransferBehaviour]],
 ) -> None:
     exchange = Exchange()

@@ -1,4 +1,4 @@
-"""Faults fire as often and as long as they were told, and say what is wrong with a bad one."""
+"""Faults fire as often and as long as armed; an invalid one is refused with the reason."""
 
 import pytest
 
@@ -11,7 +11,7 @@ from chimera_s1.domain.identifiers import Venue
 
 
 class Moment:
-    """A clock that stands where it is put."""
+    """A clock that the test moves."""
 
     def __init__(self) -> None:
         self.ms = 0.0
@@ -38,7 +38,7 @@ def fired(faults: FaultRegistry) -> list[int]:
     return [fault.fired for fault, _ in faults.list_faults()]
 
 
-def test_a_fault_fires_once_unless_told_otherwise(faults: FaultRegistry) -> None:
+def test_a_fault_fires_once_by_default(faults: FaultRegistry) -> None:
     faults.arm("GET /fapi/v1/time", "delay:5")
 
     assert faults.take_request_fault(Venue.PERP, "GET", "/fapi/v1/time") == FaultAction(
@@ -48,7 +48,7 @@ def test_a_fault_fires_once_unless_told_otherwise(faults: FaultRegistry) -> None
     assert fired(faults) == [1]
 
 
-def test_another_request_is_left_alone(faults: FaultRegistry) -> None:
+def test_a_request_fault_leaves_other_requests_alone(faults: FaultRegistry) -> None:
     faults.arm("GET /fapi/v1/time", "drop-before")
 
     assert faults.take_request_fault(Venue.PERP, "POST", "/fapi/v1/time") is None
@@ -56,9 +56,7 @@ def test_another_request_is_left_alone(faults: FaultRegistry) -> None:
     assert fired(faults) == [0]
 
 
-def test_times_and_duration_end_a_fault_whichever_comes_first(
-    faults: FaultRegistry, now: Moment
-) -> None:
+def test_a_fault_ends_after_its_times_or_its_duration(faults: FaultRegistry, now: Moment) -> None:
     faults.arm("GET /a", "status:503", times=2, for_ms=100)
     faults.arm("GET /b", "status:503", for_ms=100)
 
@@ -70,7 +68,7 @@ def test_times_and_duration_end_a_fault_whichever_comes_first(
     assert [live for _, live in faults.list_faults()] == [False, False]
 
 
-def test_a_stall_counts_once_and_lasts(faults: FaultRegistry, now: Moment) -> None:
+def test_a_stall_counts_as_one_event_while_it_lasts(faults: FaultRegistry, now: Moment) -> None:
     faults.arm("ws:spot", "stall", for_ms=1000)
 
     assert all(
@@ -81,7 +79,7 @@ def test_a_stall_counts_once_and_lasts(faults: FaultRegistry, now: Moment) -> No
     assert not faults.has_frame_faults(Venue.SPOT)
 
 
-def test_a_stream_fault_touches_its_stream_only(faults: FaultRegistry) -> None:
+def test_a_stream_fault_applies_to_its_stream_only(faults: FaultRegistry) -> None:
     faults.arm("ws:perp:btcusdt@depth@100ms", "gap")
 
     assert faults.has_frame_faults(Venue.PERP)
@@ -92,7 +90,7 @@ def test_a_stream_fault_touches_its_stream_only(faults: FaultRegistry) -> None:
     )
 
 
-def test_a_fault_waits_for_a_frame_it_suits(faults: FaultRegistry) -> None:
+def test_a_fault_waits_for_a_frame_it_can_change(faults: FaultRegistry) -> None:
     faults.arm("ws:spot", "late:50")
     timeless, timed = b'{"u":1}', b'{"E":1}'
 
@@ -107,7 +105,7 @@ def test_a_fault_waits_for_a_frame_it_suits(faults: FaultRegistry) -> None:
     assert fired(faults) == [1]
 
 
-def test_a_whole_venue_refuses_and_no_other(faults: FaultRegistry) -> None:
+def test_a_refusal_applies_to_its_venue_only(faults: FaultRegistry) -> None:
     faults.arm("ws:spot", "refuse", times=2)
 
     assert faults.take_handshake_fault(Venue.PERP) is None
@@ -118,14 +116,14 @@ def test_a_whole_venue_refuses_and_no_other(faults: FaultRegistry) -> None:
     ]
 
 
-def test_every_request_of_a_venue_can_be_meant(faults: FaultRegistry) -> None:
+def test_a_fault_can_target_every_request_of_a_venue(faults: FaultRegistry) -> None:
     faults.arm("rest:perp", "status:502", times=2)
 
     assert faults.take_request_fault(Venue.SPOT, "GET", "/api/v3/time") is None
     assert all(faults.take_request_fault(Venue.PERP, "GET", path) for path in ("/a", "/b"))
 
 
-def test_the_times_of_firing_are_kept(faults: FaultRegistry, now: Moment) -> None:
+def test_first_and_last_firing_times_are_kept(faults: FaultRegistry, now: Moment) -> None:
     fault = faults.arm("GET /a", "status:503", times=2)
     assert (fault.first_fired_ms, fault.last_fired_ms) == (None, None)
 
@@ -135,7 +133,7 @@ def test_the_times_of_firing_are_kept(faults: FaultRegistry, now: Moment) -> Non
     assert (fault.first_fired_ms, fault.last_fired_ms) == (1_700_000_000_005, 1_700_000_000_009)
 
 
-def test_one_fault_can_be_cleared_alone(faults: FaultRegistry) -> None:
+def test_a_single_fault_can_be_cleared(faults: FaultRegistry) -> None:
     first, second = faults.arm("ws:spot", "stall"), faults.arm("ws:perp", "stall")
 
     assert faults.clear(first.id) == 1
@@ -143,7 +141,7 @@ def test_one_fault_can_be_cleared_alone(faults: FaultRegistry) -> None:
     assert faults.clear(first.id) == 0
 
 
-def test_clearing_forgets_all(faults: FaultRegistry) -> None:
+def test_clearing_removes_all_faults(faults: FaultRegistry) -> None:
     faults.arm("ws:spot", "stall")
 
     assert faults.clear() == 1
@@ -182,7 +180,7 @@ def test_clearing_forgets_all(faults: FaultRegistry) -> None:
         ("ws:spot", "", "disconnect, close:<code>"),
     ],
 )
-def test_a_bad_fault_is_refused_with_what_is_allowed(
+def test_an_invalid_fault_is_refused_with_the_allowed_forms(
     faults: FaultRegistry, on: str, do: str, named: str
 ) -> None:
     with pytest.raises(InvalidValueError) as caught:
@@ -200,7 +198,7 @@ def test_the_list_of_faults_is_bounded(faults: FaultRegistry) -> None:
         faults.arm("ws:spot", "gap")
 
 
-def test_an_ended_fault_makes_room_for_a_new_one(faults: FaultRegistry) -> None:
+def test_a_new_fault_replaces_an_ended_one(faults: FaultRegistry) -> None:
     for n in range(FAULTS_MAX):
         faults.arm(f"GET /{n}", "status:503")
     faults.take_request_fault(Venue.PERP, "GET", "/7")

@@ -1,4 +1,4 @@
-"""A timeline is read whole or refused with the step that is wrong, and played in its order."""
+"""A scenario is parsed completely or refused with the wrong step, and played in order."""
 
 from collections.abc import AsyncIterator
 
@@ -27,7 +27,7 @@ times = 3
 """
 
 
-def test_steps_are_put_in_the_order_they_happen() -> None:
+def test_steps_are_sorted_by_time() -> None:
     scenario = parse_scenario(MORNING)
 
     assert scenario.name == "a bad morning"
@@ -50,7 +50,7 @@ def test_steps_are_put_in_the_order_they_happen() -> None:
         (MORNING.replace("ws:perp", "ws:dex"), "step 1: on: 'ws:dex' is no target"),
     ],
 )
-def test_a_wrong_timeline_is_refused_with_what_is_allowed(text: str, named: str) -> None:
+def test_an_invalid_scenario_is_refused_with_the_reason(text: str, named: str) -> None:
     with pytest.raises(InvalidValueError) as caught:
         parse_scenario(text)
 
@@ -58,7 +58,7 @@ def test_a_wrong_timeline_is_refused_with_what_is_allowed(text: str, named: str)
 
 
 class Played:
-    """A player on a clock that is moved, and what it armed."""
+    """A player on a clock that the test moves, and the faults it armed."""
 
     def __init__(self) -> None:
         self.clock = ManualClock()
@@ -79,7 +79,7 @@ async def played() -> AsyncIterator[Played]:
         tasks.cancel_scope.cancel()
 
 
-async def test_each_step_is_armed_when_its_time_has_come(played: Played) -> None:
+async def test_each_step_is_armed_at_its_time(played: Played) -> None:
     run = played.player.start(parse_scenario(MORNING))
 
     await played.clock.until_slept_on()
@@ -90,7 +90,7 @@ async def test_each_step_is_armed_when_its_time_has_come(played: Played) -> None
     assert run.faults == [1, 2]
 
 
-async def test_one_scenario_at_a_time_and_again_when_it_is_over(played: Played) -> None:
+async def test_a_scenario_can_start_only_after_the_previous_one_finished(played: Played) -> None:
     played.player.start(parse_scenario(MORNING))
     with pytest.raises(InvalidValueError, match="DELETE /sim/scenario"):
         played.player.start(parse_scenario(MORNING))
@@ -101,7 +101,7 @@ async def test_one_scenario_at_a_time_and_again_when_it_is_over(played: Played) 
     played.player.start(parse_scenario(MORNING))
 
 
-async def test_a_stopped_scenario_leaves_out_the_rest(played: Played) -> None:
+async def test_stopping_a_scenario_skips_its_remaining_steps(played: Played) -> None:
     run = played.player.start(parse_scenario(MORNING))
     await played.clock.until_slept_on()
 
@@ -114,7 +114,7 @@ async def test_a_stopped_scenario_leaves_out_the_rest(played: Played) -> None:
     assert played.player.stop() == 0
 
 
-async def test_a_step_that_cannot_be_armed_does_not_end_the_rest(
+async def test_a_step_that_cannot_be_armed_is_logged_and_skipped(
     played: Played, caplog: pytest.LogCaptureFixture
 ) -> None:
     for _ in range(FAULTS_MAX):
@@ -127,7 +127,7 @@ async def test_a_step_that_cannot_be_armed_does_not_end_the_rest(
     assert "DELETE /sim/faults first" in caplog.text
 
 
-async def test_the_first_scenario_waits_for_a_listener(played: Played) -> None:
+async def test_the_configured_scenario_starts_with_the_first_subscription(played: Played) -> None:
     subscribed = anyio.Event()
     async with anyio.create_task_group() as tasks:
         start = played.player.start_on_first_subscription

@@ -1,4 +1,4 @@
-"""Price paths are pure, books are never crossed, ids only grow."""
+"""Price paths are deterministic, books are never crossed, update ids only grow."""
 
 from itertools import pairwise
 
@@ -24,7 +24,7 @@ seeds = st.integers(min_value=0, max_value=2**32)
 
 
 @given(spec=specs, seed=seeds)
-def test_same_seed_same_path(spec: SymbolSpec, seed: int) -> None:
+def test_the_same_seed_gives_the_same_path(spec: SymbolSpec, seed: int) -> None:
     assert price_path(spec, seed) == price_path(spec, seed)
 
 
@@ -36,7 +36,7 @@ def test_books_are_never_crossed_locked_or_empty(spec: SymbolSpec, seed: int) ->
 
 
 @given(spec=specs, seed=seeds)
-def test_a_path_closes_on_itself(spec: SymbolSpec, seed: int) -> None:
+def test_a_path_is_cyclic(spec: SymbolSpec, seed: int) -> None:
     """The step from the last book to the first is no larger than any other."""
     path = price_path(spec, seed)
     steps = [abs(new.bid - old.bid) for old, new in pairwise(path)]
@@ -44,12 +44,12 @@ def test_a_path_closes_on_itself(spec: SymbolSpec, seed: int) -> None:
     assert abs(path[0].bid - path[-1].bid) <= 2 * max(steps) + 2
 
 
-def test_seeds_differ() -> None:
+def test_different_seeds_give_different_paths() -> None:
     assert price_path(SPECS[0], 1) != price_path(SPECS[0], 2)
 
 
 @given(spec=specs, seed=seeds, levels=st.integers(min_value=1, max_value=BOOK_LEVELS))
-def test_depth_is_sorted_from_the_touch(spec: SymbolSpec, seed: int, levels: int) -> None:
+def test_depth_is_sorted_from_the_best_price(spec: SymbolSpec, seed: int, levels: int) -> None:
     book = price_path(spec, seed)[0]
     bids, asks = bids_of(book, levels), asks_of(book, levels)
 
@@ -68,10 +68,10 @@ def test_depth_is_sorted_from_the_touch(spec: SymbolSpec, seed: int, levels: int
     steps=st.integers(min_value=0, max_value=PATH_LENGTH + 20),
     data=st.data(),
 )
-def test_a_diff_makes_any_snapshot_on_its_way_the_last_book(
+def test_a_diff_turns_any_snapshot_within_its_ids_into_the_last_book(
     spec: SymbolSpec, seed: int, start: int, steps: int, data: st.DataObject
 ) -> None:
-    """Binance's recipe applies a diff to a snapshot taken anywhere within the diff's ids."""
+    """Binance's procedure applies a diff to a snapshot taken anywhere within the diff's ids."""
     market = SymbolMarket(spec, seed, 0)
     for _ in range(start):
         market.advance()
@@ -100,7 +100,7 @@ def test_update_ids_grow_and_spot_ids_are_contiguous() -> None:
 
 
 def test_update_ids_start_higher_after_a_restart() -> None:
-    """A consumer that drops ids it has seen must not drop a restarted exchange's."""
+    """A consumer that drops ids it has seen must accept those after a restart."""
     first, second = (Market(SPECS, 1, start).find(Venue.SPOT, "BTCUSDT") for start in (1000, 2000))
 
     assert first is not None
@@ -109,14 +109,14 @@ def test_update_ids_start_higher_after_a_restart() -> None:
 
 
 @given(value=st.integers(min_value=0, max_value=10**15), decimals=st.integers(0, 10))
-def test_prices_are_printed_with_all_their_decimals(value: int, decimals: int) -> None:
+def test_numbers_are_formatted_with_all_their_decimals(value: int, decimals: int) -> None:
     text = format_fixed(value, decimals)
 
     assert int(text.replace(".", "")) == value
     assert len(text.partition(".")[2]) == decimals
 
 
-def test_a_number_of_symbols_is_that_many_on_each_venue() -> None:
+def test_each_venue_lists_the_requested_number_of_symbols() -> None:
     for venue in Venue:
         names = [
             spec.symbol
@@ -130,7 +130,7 @@ def test_a_number_of_symbols_is_that_many_on_each_venue() -> None:
         assert {"BTCUSDT", "ETHUSDT", "SIM0001USDT"} <= set(names)
 
 
-def test_what_a_consumer_must_filter_out_is_listed() -> None:
+def test_instruments_that_a_consumer_must_filter_out_are_listed() -> None:
     assert {spec.status for spec in SPECS} > {"TRADING", "BREAK", "SETTLING"}
     assert {spec.quote for spec in SPECS} > {"USDT", "BTC"}
     assert {spec.margin_kind for spec in SPECS} == {1, 2}

@@ -1,4 +1,4 @@
-"""A signature is over the bytes as they were sent; a time is neither too old nor ahead."""
+"""A signature covers the bytes as sent; a timestamp is neither too old nor in the future."""
 
 from urllib.parse import quote
 
@@ -65,7 +65,7 @@ def refusal(request: RawRequest) -> tuple[int, int]:
         ),
     ],
 )
-def test_signatures_are_those_that_binance_prints(
+def test_signatures_match_the_examples_of_binance(
     secret: str, payload: str, signature: str
 ) -> None:
     assert signature_of(secret, payload.encode()) == signature
@@ -82,11 +82,11 @@ def test_signatures_are_those_that_binance_prints(
     ],
     ids=["query", "body", "both", "signature in the query", "upper case"],
 )
-def test_query_and_body_are_signed_as_one_without_a_sign_between(query: bytes, body: bytes) -> None:
+def test_query_and_body_are_signed_as_one_without_a_separator(query: bytes, body: bytes) -> None:
     assert verify(sent(query, body), KEY).parameters["price"] == "0.1"
 
 
-def test_the_query_wins_over_the_body() -> None:
+def test_the_query_overrides_the_body() -> None:
     request = sent(b"a=1", b"a=2&" + TIMED + signed(b"a=1" + b"a=2&" + TIMED))
 
     assert verify(request, KEY).parameters["a"] == "1"
@@ -123,13 +123,13 @@ def test_any_other_signature_is_refused(query: bytes, body: bytes) -> None:
         (sent(b"timestamp=1&recvWindow=5e3"), (-1100, 400)),
     ],
 )
-def test_what_is_missing_or_illegal_is_said(
+def test_missing_and_illegal_parameters_have_their_code(
     request_sent: RawRequest, expected: tuple[int, int]
 ) -> None:
     assert refusal(request_sent) == expected
 
 
-def test_a_request_is_good_from_a_second_before_its_time_to_the_end_of_its_window() -> None:
+def test_a_request_is_valid_from_one_second_early_to_the_end_of_its_window() -> None:
     request = SignedRequest({}, AT, 5000)
 
     request.check_time(AT - 999)
@@ -140,9 +140,9 @@ def test_a_request_is_good_from_a_second_before_its_time_to_the_end_of_its_windo
         request.check_time(AT + 5001)
 
 
-def test_the_moment_of_arrival_counts() -> None:
+def test_the_time_of_arrival_is_checked() -> None:
     assert refusal(sent(TIMED + signed(TIMED), at=AT + 5001)) == (-1021, 400)
 
 
-def test_a_secret_is_not_printed() -> None:
+def test_the_repr_of_a_key_omits_the_secret() -> None:
     assert SECRET not in repr(KEY)

@@ -1,4 +1,4 @@
-"""Weight is counted per minute of the exchange's clock; those who go on are banned."""
+"""Weight is counted per minute of the exchange's clock; clients that ignore 429 are banned."""
 
 import pytest
 
@@ -10,7 +10,7 @@ MINUTE = 60_000
 
 
 class Wall:
-    """Wall time that stands where it is put."""
+    """Wall time that the test moves."""
 
     def __init__(self) -> None:
         self.ms = 20_000 * MINUTE + 15_000
@@ -37,7 +37,7 @@ def test_weight_beyond_the_limit_is_429_until_the_next_minute(wall: Wall) -> Non
     assert budget.used == 1
 
 
-def test_going_on_after_429_is_banned_for_two_minutes(wall: Wall) -> None:
+def test_a_client_that_ignores_429_is_banned_for_two_minutes(wall: Wall) -> None:
     budget = WeightBudget(1, ScaledClock(wall))
     budget.spend(1)
 

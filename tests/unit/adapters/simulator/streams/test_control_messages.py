@@ -1,4 +1,4 @@
-"""Control messages get the answers of Binance's documentation, word for word."""
+"""Control messages get the replies of Binance's documentation, word for word."""
 
 import orjson
 import pytest
@@ -57,7 +57,7 @@ def ask(
         ),
     ],
 )
-def test_mistakes_get_the_documented_error(request_text: bytes, reply: bytes) -> None:
+def test_invalid_messages_get_the_documented_error(request_text: bytes, reply: bytes) -> None:
     answer = ask(request_text)
 
     assert answer.reply == reply
@@ -66,7 +66,7 @@ def test_mistakes_get_the_documented_error(request_text: bytes, reply: bytes) ->
 
 
 @pytest.mark.parametrize("identity", [1, "Ab-9", None])
-def test_subscribing_is_acknowledged_whatever_the_name(identity: object) -> None:
+def test_a_subscription_is_acknowledged_whatever_its_name(identity: object) -> None:
     text = orjson.dumps({"method": "SUBSCRIBE", "params": ["nonsense"], "id": identity})
 
     reply = ask(text)
@@ -89,7 +89,7 @@ def test_the_combined_property_is_set_and_read() -> None:
     assert read.reply == b'{"result":true,"id":5}'
 
 
-def test_one_stream_more_than_allowed_is_refused_in_the_nested_shape() -> None:
+def test_a_stream_above_the_limit_is_refused_in_the_nested_shape() -> None:
     full = [f"s{n}@bookTicker" for n in range(STREAMS_MAX)]
 
     known = ask(b'{"method":"SUBSCRIBE","params":["s0@bookTicker"],"id":6}', full)

@@ -1,4 +1,4 @@
-"""What each frame fault makes of a payload, and which payloads it leaves to others."""
+"""How each frame fault changes a payload, and which payloads it applies to."""
 
 import orjson
 import pytest
@@ -69,7 +69,7 @@ def test_event_times_are_shifted(kind: FaultKind, event_ms: int) -> None:
     assert (book["E"], book["T"], book["b"]) == (event_ms, event_ms - 1, "1")
 
 
-def test_the_next_funding_time_is_no_event_time() -> None:
+def test_the_next_funding_time_is_not_shifted() -> None:
     mark = orjson.loads(only(apply_frame_fault(MARK, FaultAction(FaultKind.FUTURE, 1000))))
 
     assert (mark["E"], mark["T"]) == (6_000, 9_000)
@@ -89,14 +89,14 @@ def test_the_next_funding_time_is_no_event_time() -> None:
         (FaultAction(FaultKind.GAP), MARKS, True),
     ],
 )
-def test_a_fault_suits_what_it_can_change(
+def test_a_fault_applies_only_to_payloads_it_can_change(
     action: FaultAction, payload: bytes, expected: bool
 ) -> None:
     assert is_applicable(action, payload) is expected
 
 
 @pytest.mark.parametrize("kind", ["truncated", "json", "utf8", "empty"])
-def test_these_are_no_json(kind: str) -> None:
+def test_these_variants_are_not_json(kind: str) -> None:
     broken = only(apply_frame_fault(TICKER, FaultAction(FaultKind.MALFORMED, variant=kind)))
 
     with pytest.raises(orjson.JSONDecodeError):
@@ -121,7 +121,7 @@ def test_an_unknown_event_has_no_book() -> None:
 
 
 @pytest.mark.parametrize(("kind", "text"), [("nan", b"NaN"), ("infinity", b"Infinity")])
-def test_numbers_that_are_none(kind: str, text: bytes) -> None:
+def test_prices_and_quantities_can_be_nan_or_infinity(kind: str, text: bytes) -> None:
     payload = only(apply_frame_fault(TICKER, FaultAction(FaultKind.MALFORMED, variant=kind)))
 
     assert payload == NUMBERS % (text, text, text, text)

@@ -64,7 +64,7 @@ def market(venue: Venue, symbol: str = "BTCUSDT") -> SymbolMarket:
 
 
 def shape(value: Any) -> Any:
-    """Keys in order, with the kind of each value; texts that are numbers count as such."""
+    """Keys in order, with the kind of each value; numbers in text are a kind of their own."""
     match value:
         case dict():
             return [(key, shape(each)) for key, each in value.items()]
@@ -104,8 +104,8 @@ def test_payloads_have_the_documented_shape(payload: bytes, documented: str) -> 
     assert shape(orjson.loads(payload)) == shape(orjson.loads(documented))
 
 
-def test_prices_are_printed_as_the_venue_prints_them() -> None:
-    """Spot prints eight decimals, futures the precision of the symbol."""
+def test_prices_have_the_format_of_their_venue() -> None:
+    """Spot has eight decimals, futures the precision of the symbol."""
     spot, perp = (orjson.loads(book_ticker(venue)) for venue in Venue)
 
     assert re.fullmatch(r"\d+\.\d{2}000000", spot["b"])

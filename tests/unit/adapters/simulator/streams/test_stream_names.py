@@ -32,7 +32,7 @@ SPOT, PERP = Venue.SPOT, Venue.PERP
         (PERP, "!markPrice@arr@1s", (StreamKind.ALL_MARK_PRICES, StreamRoute.MARKET, 1000, 0)),
     ],
 )
-def test_a_stream_has_one_meaning(
+def test_a_valid_stream_name_is_parsed(
     venue: Venue, name: str, expected: tuple[StreamKind, StreamRoute, int, int]
 ) -> None:
     stream = parse_stream(venue, name)
@@ -56,7 +56,7 @@ def test_a_stream_has_one_meaning(
         (PERP, "@bookTicker"),
     ],
 )
-def test_misspelt_streams_mean_nothing(venue: Venue, name: str) -> None:
+def test_a_misspelt_stream_name_is_not_parsed(venue: Venue, name: str) -> None:
     assert parse_stream(venue, name) is None
 
 
@@ -92,7 +92,7 @@ def test_misspelt_streams_mean_nothing(venue: Venue, name: str) -> None:
         (PERP, "/other/ws", None),
     ],
 )
-def test_a_path_says_route_shape_and_streams(
+def test_a_path_gives_route_shape_and_streams(
     venue: Venue, target: str, expected: ConnectionPath | None
 ) -> None:
     assert parse_path(venue, target) == expected
