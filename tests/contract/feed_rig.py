@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager
 from typing import Any, TypeVar
 
 import anyio
-import httpx
+import httpx2
 from anyio.abc import TaskGroup, TaskStatus
 from anyio.streams.memory import MemoryObjectReceiveStream
 
@@ -38,7 +38,7 @@ class Rig:
         self,
         feed: BinanceFeed,
         events: MemoryObjectReceiveStream[FeedEvent],
-        control: httpx.AsyncClient,
+        control: httpx2.AsyncClient,
     ) -> None:
         self.feed = feed
         self.events = events
@@ -111,7 +111,7 @@ async def rig(
             await feed.run(instruments)
         ended.set()
 
-    async with httpx.AsyncClient(base_url=addresses.control_url) as control:
+    async with httpx2.AsyncClient(base_url=addresses.control_url) as control:
         tasks.start_soon(pacer.run)
         tasks.start_soon(run)
         with tell, events:

@@ -3,15 +3,12 @@ The web application with tokens, and with a money route of the tests' own that d
 one declares.
 """
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
-import httpx
-from litestar import Controller, Litestar, post
+import httpx2
+from litestar import Controller, post
 from litestar.di import NamedDependency
 from litestar.params import JSONBody
-from litestar.testing import AsyncTestClient
 from msgspec import Struct, structs
 
 from chimera_s1.adapters.memory.token_store import MemoryTokenStore
@@ -20,8 +17,6 @@ from chimera_s1.domain.access.tokens import TokenRecord, make_token
 from chimera_s1.domain.access.verification import Actor
 from chimera_s1.domain.resilience.rate_limit import RateLimit
 from tests.contract.web_parts import NOW_MS, READER, READER_TOKEN, WebParts
-
-Client = AsyncTestClient[Litestar]
 
 TRANSFERS = "/test/transfers"
 
@@ -91,13 +86,7 @@ def guarded(*records: TokenRecord, limit: RateLimit | None = None) -> WebParts:
     return parts
 
 
-@asynccontextmanager
-async def asking(parts: WebParts) -> AsyncIterator[Client]:
-    async with AsyncTestClient(parts.app) as client:
-        yield client
-
-
-def problem(reply: httpx.Response, status: int, code: str) -> dict[str, Any]:
+def problem(reply: httpx2.Response, status: int, code: str) -> dict[str, Any]:
     """
     *reply* as the problem (RFC 9457) it has to be.
     """

@@ -6,7 +6,7 @@ reordered or stale number as a fresh one.
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import httpx
+import httpx2
 
 from chimera_s1.domain.identifiers import InstrumentId
 from chimera_s1.domain.market.quote import Quote, book_defect
@@ -15,7 +15,7 @@ Numbers = tuple[float, float, float, float]
 
 
 async def sent_frames(
-    control: httpx.AsyncClient, instruments: Sequence[InstrumentId]
+    control: httpx2.AsyncClient, instruments: Sequence[InstrumentId]
 ) -> dict[tuple[InstrumentId, str], list[dict[str, Any]]]:
     """
     The last frames the simulator sent of each instrument, by source, oldest first; those that are
@@ -34,7 +34,7 @@ async def sent_frames(
 
 
 async def check_quotes(
-    control: httpx.AsyncClient, quotes: Sequence[Quote], *, offset_ms: float = 0.0
+    control: httpx2.AsyncClient, quotes: Sequence[Quote], *, offset_ms: float = 0.0
 ) -> None:
     """
     Fail where one of *quotes*, in the order they were handed out, is not right.

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import httpx
+import httpx2
 import msgspec
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
@@ -92,7 +92,7 @@ class Service:
         `/health` is asked beside it and has to answer 200 whatever happens.
         """
         body: dict[str, Any] = {}
-        async with httpx.AsyncClient(base_url=await self.url(), timeout=PATIENCE_S) as http:
+        async with httpx2.AsyncClient(base_url=await self.url(), timeout=PATIENCE_S) as http:
             with anyio.move_on_after(PATIENCE_S):
                 while True:
                     assert (await http.get("/health")).status_code == 200

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import anyio
-import httpx
+import httpx2
 import pytest
 from anyio.from_thread import start_blocking_portal
 from redis.asyncio import Redis
@@ -115,7 +115,7 @@ async def test_the_demos_token_opens_it_and_nothing_else_does(
     It is in demo.env only: the service knows its hash, and writes it into no log.
     """
     token = read_lines((directory / "demo.env").read_text())["S1_TOKEN"]
-    async with httpx.AsyncClient(base_url=demo.ready["url"]) as client:
+    async with httpx2.AsyncClient(base_url=demo.ready["url"]) as client:
         without = await client.get("/xchg/quotes")
         with_it = await client.get("/xchg/quotes", headers={"Authorization": f"Bearer {token}"})
 

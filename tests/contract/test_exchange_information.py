@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 
 import anyio
-import httpx
+import httpx2
 import pytest
 from anyio.abc import TaskGroup
 from msgspec import Struct
@@ -56,7 +56,7 @@ async def binance_exchange(tasks: TaskGroup) -> AsyncIterator[Exchange]:
     config = SimulatorConfig(symbols=SYMBOLS, rate=0.001)
     addresses = await tasks.start(Simulator(config, CLOCK).run)
     async with (
-        httpx.AsyncClient(base_url=addresses.control_url) as control,
+        httpx2.AsyncClient(base_url=addresses.control_url) as control,
         BinanceRest(endpoints(addresses), CLOCK) as rest,
     ):
 

@@ -6,7 +6,7 @@ import random
 from collections.abc import AsyncIterator
 
 import anyio
-import httpx
+import httpx2
 import pytest
 from anyio.abc import TaskGroup
 
@@ -86,7 +86,7 @@ class Flooded:
 
 async def sent(simulator: ChimeraProcess) -> int:
     """Frames the simulator has sent."""
-    async with httpx.AsyncClient(base_url=simulator.ready["control_url"]) as control:
+    async with httpx2.AsyncClient(base_url=simulator.ready["control_url"]) as control:
         status = (await control.get("/sim/status")).raise_for_status().json()
     return int(status["venues"]["spot"]["frames_sent"])
 

@@ -5,7 +5,7 @@ Rows 62 and 63 of the fault matrix: a venue that says stay away, and clocks that
 from collections.abc import Sequence
 
 import anyio
-import httpx
+import httpx2
 import pytest
 from anyio.abc import TaskGroup
 
@@ -46,7 +46,7 @@ async def test_row_62_nobody_asks_a_venue_that_said_stay_away(
     simulator = await tasks.start(Simulator(SimulatorConfig(symbols=SYMBOLS), CLOCK).run)
     clock = ManualClock()
     async with (
-        httpx.AsyncClient(base_url=simulator.control_url) as control,
+        httpx2.AsyncClient(base_url=simulator.control_url) as control,
         BinanceRest(endpoints(simulator), clock) as rest,
     ):
 

@@ -8,7 +8,7 @@ import logging
 from collections.abc import AsyncIterator, Iterator
 
 import anyio
-import httpx
+import httpx2
 import pytest
 from litestar import Litestar, get
 from litestar.handlers.http_handlers import HTTPRouteHandler
@@ -29,9 +29,7 @@ from tests.contract.guarded_web import (
     TOKENS,
     TRANSFERS,
     UNKNOWN_TOKEN,
-    Client,
     TransfersController,
-    asking,
     bearer,
     guarded,
     problem,
@@ -93,7 +91,7 @@ async def test_a_route_that_declares_nothing_is_refused_to_everybody(
 
     parts = guarded()
     parts.app.register(forgotten)
-    async with asking(parts) as client:
+    async with parts.client() as client:
         problem(await client.get("/test/forgotten", headers=bearer(GOOD_TOKEN)), 500, "internal")
 
     [record] = [each for each in caplog.records if each.levelno == logging.ERROR]
@@ -104,7 +102,7 @@ async def test_a_route_that_declares_nothing_is_refused_to_everybody(
 async def test_without_tokens_reading_is_open_and_money_is_not() -> None:
     parts = WebParts()
     parts.app.register(TransfersController)
-    async with asking(parts) as client:
+    async with parts.client() as client:
         quotes = await client.get("/xchg/quotes")
         money = await client.post(TRANSFERS, headers=bearer(GOOD_TOKEN), json={"note": "x"})
 
@@ -117,12 +115,12 @@ async def test_without_tokens_reading_is_open_and_money_is_not() -> None:
 
 @pytest.mark.parametrize("path", ["/health", "/ready", "/metrics", "/schema"])
 async def test_what_is_public_needs_no_token(path: str) -> None:
-    async with asking(guarded()) as client:
+    async with guarded().client() as client:
         assert (await client.get(path)).status_code == 200
 
 
 async def test_a_route_is_told_who_called() -> None:
-    async with asking(guarded()) as client:
+    async with guarded().client() as client:
         replies = [
             await client.post(TRANSFERS, headers=bearer(token), json={"note": "x"})
             for token in (GOOD_TOKEN, SECOND_TOKEN)
@@ -158,7 +156,7 @@ async def test_without_a_valid_token_all_are_told_the_same_and_we_know_why(
     method, path = request_line.split(" ")
     reason = request.node.callspec.id.rpartition("-")[2].partition(":")[0]
     parts = guarded()
-    async with asking(parts) as client:
+    async with parts.client() as client:
         plain = await client.request(method, path)
         parts.events.clear()
         parts.access.refused.clear()
@@ -174,7 +172,7 @@ async def test_without_a_valid_token_all_are_told_the_same_and_we_know_why(
 async def test_two_authorization_headers_are_none() -> None:
     parts = guarded()
     twice = [("Authorization", f"Bearer {token}") for token in (GOOD_TOKEN, SECOND_TOKEN)]
-    async with asking(parts) as client:
+    async with parts.client() as client:
         problem(await client.post(TRANSFERS, headers=twice), 401, "access.token")
 
     assert parts.access.refused == {"malformed": 1}
@@ -182,7 +180,7 @@ async def test_two_authorization_headers_are_none() -> None:
 
 async def test_a_scope_that_is_missing_is_named() -> None:
     parts = guarded()
-    async with asking(parts) as client:
+    async with parts.client() as client:
         reply = await client.post(TRANSFERS, headers=bearer(READER_TOKEN), json={"note": "x"})
         other = await client.get("/xchg/quotes", headers=bearer(GOOD_TOKEN))
 
@@ -194,7 +192,7 @@ async def test_a_scope_that_is_missing_is_named() -> None:
 
 async def test_a_flood_of_refusals_is_counted_whole_and_recorded_once_a_second() -> None:
     parts = guarded()
-    async with asking(parts) as client:
+    async with parts.client() as client:
         for _ in range(5):
             await client.get("/xchg/quotes", headers=bearer(UNKNOWN_TOKEN))
             await client.get("/xchg/quotes", headers=bearer(EXPIRED_TOKEN))
@@ -211,10 +209,10 @@ async def test_an_actor_who_asks_too_often_is_told_when_to_come_back() -> None:
     """
     parts = guarded(GOOD, SECOND, READER, limit=SLOW)
 
-    async def transfer(client: Client, token: str) -> httpx.Response:
+    async def transfer(client: httpx2.AsyncClient, token: str) -> httpx2.Response:
         return await client.post(TRANSFERS, headers=bearer(token), json={"note": "x"})
 
-    async with asking(parts) as client:
+    async with parts.client() as client:
         first = [(await transfer(client, each)).status_code for each in (GOOD_TOKEN, SECOND_TOKEN)]
         refused = await transfer(client, SECOND_TOKEN)
         reads = [await client.get("/xchg/quotes", headers=bearer(READER_TOKEN)) for _ in range(5)]
@@ -233,7 +231,7 @@ async def test_who_may_not_is_refused_before_the_body_is_looked_at() -> None:
     """
     Neither a body that is too large nor one that is no JSON changes the answer.
     """
-    async with asking(guarded(GOOD, limit=RateLimit(per_s=1, burst=1))) as client:
+    async with guarded(GOOD, limit=RateLimit(per_s=1, burst=1)).client() as client:
         for body in (b"x" * 100_000, b"{"):
             problem(await client.post(TRANSFERS, content=body), 401, "access.token")
         for status, code in ((400, "request.invalid"), (429, "access.rate")):
@@ -251,7 +249,7 @@ async def test_a_body_over_the_limit_is_refused_with_the_limit(*, announced: boo
         for at in range(0, len(body), 1_000):
             yield body[at : at + 1_000]
 
-    async def sent(client: httpx.AsyncClient, length: int) -> httpx.Response:
+    async def sent(client: httpx2.AsyncClient, length: int) -> httpx2.Response:
         body = json.dumps({"note": "x" * (length - len('{"note": ""}'))}).encode()
         assert len(body) == length
         content = body if announced else chunks(body)
@@ -260,7 +258,7 @@ async def test_a_body_over_the_limit_is_refused_with_the_limit(*, announced: boo
     with anyio.fail_after(SAFETY_S):
         async with (
             serving(guarded()) as server,
-            httpx.AsyncClient(base_url=server.url) as client,
+            httpx2.AsyncClient(base_url=server.url) as client,
         ):
             largest = await sent(client, BODY_BYTES_MAX)
             larger = await sent(client, BODY_BYTES_MAX + 1)
@@ -273,7 +271,7 @@ async def test_a_body_over_the_limit_is_refused_with_the_limit(*, announced: boo
 
 async def test_no_answer_quotes_what_was_sent_as_a_token() -> None:
     parts = guarded(GOOD, EXPIRED, REVOKED, READER, limit=SLOW)
-    async with asking(parts) as client:
+    async with parts.client() as client:
         replies = [
             await client.post(TRANSFERS, headers=bearer(token), json={"note": "x"})
             for token in TOKENS * 3
@@ -295,7 +293,7 @@ def test_the_description_says_what_a_money_route_asks_and_answers() -> None:
 
 
 async def test_the_page_for_people_names_the_scope_of_each_route() -> None:
-    async with asking(guarded()) as client:
+    async with guarded().client() as client:
         page = (await client.get("/schema")).text
 
     assert "Needs a token with the scope <code>treasury:transfer</code>." in page

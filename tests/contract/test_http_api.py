@@ -7,11 +7,10 @@ import logging
 from collections.abc import AsyncIterator
 from typing import Any
 
+import httpx2
 import pytest
 import schemathesis
 from hypothesis import given, settings
-from litestar import Litestar
-from litestar.testing import AsyncTestClient
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
@@ -28,8 +27,6 @@ from tests.contract.web_parts import (
 )
 from tests.sample_quotes import TS, quote
 
-Client = AsyncTestClient[Litestar]
-
 QUOTE_FIELDS = "ts symbol venue bid1 ask1 mid spread_bps top1_qty top1_usdt src"
 WITHOUT_PARAMETERS = ("/health", "/ready", "/metrics")
 WITH_PARAMETERS = ("/xchg/quotes", "/xchg/quotes/{venue}/{symbol}")
@@ -41,12 +38,14 @@ def parts() -> WebParts:
 
 
 @pytest.fixture
-async def client(parts: WebParts) -> AsyncIterator[Client]:
-    async with AsyncTestClient(parts.app) as opened:
+async def client(parts: WebParts) -> AsyncIterator[httpx2.AsyncClient]:
+    async with parts.client() as opened:
         yield opened
 
 
-async def test_health_is_ok_and_says_what_is_not(parts: WebParts, client: Client) -> None:
+async def test_health_is_ok_and_says_what_is_not(
+    parts: WebParts, client: httpx2.AsyncClient
+) -> None:
     """
     With Redis gone the service is alive, answers, and says so.
     """
@@ -67,14 +66,16 @@ async def test_health_is_ok_and_says_what_is_not(parts: WebParts, client: Client
     assert "S1_REDIS_ADDRESSES" in body["components"][0]["detail"]
 
 
-async def test_ready_while_what_is_red_is_not_required(client: Client) -> None:
+async def test_ready_while_what_is_red_is_not_required(client: httpx2.AsyncClient) -> None:
     reply = await client.get("/ready")
 
     assert reply.status_code == 200
     assert [each["name"] for each in reply.json()["components"]] == ["clock.spot"]
 
 
-async def test_not_ready_names_what_is_red_and_what_to_do(parts: WebParts, client: Client) -> None:
+async def test_not_ready_names_what_is_red_and_what_to_do(
+    parts: WebParts, client: httpx2.AsyncClient
+) -> None:
     parts.redis = REDIS_GONE
 
     reply = await client.get("/ready")
@@ -89,14 +90,16 @@ async def test_not_ready_names_what_is_red_and_what_to_do(parts: WebParts, clien
     assert [each["name"] for each in body["components"]] == ["redis", "clock.spot"]
 
 
-async def test_metrics_are_passed_through(client: Client) -> None:
+async def test_metrics_are_passed_through(client: httpx2.AsyncClient) -> None:
     reply = await client.get("/metrics")
 
     assert reply.content == b"s1_example 1.0\n"
     assert reply.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
 
 
-async def test_a_quote_is_named_as_on_its_stream(parts: WebParts, client: Client) -> None:
+async def test_a_quote_is_named_as_on_its_stream(
+    parts: WebParts, client: httpx2.AsyncClient
+) -> None:
     parts.board.accept([quote()])
 
     reply = await client.get("/xchg/quotes/spot/btcusdt")
@@ -126,7 +129,7 @@ async def test_a_quote_is_named_as_on_its_stream(parts: WebParts, client: Client
     ],
 )
 async def test_quotes_are_listed_by_venue_and_symbols(
-    parts: WebParts, client: Client, query: str, expected: list[str]
+    parts: WebParts, client: httpx2.AsyncClient, query: str, expected: list[str]
 ) -> None:
     parts.board.accept([quote(name) for name in ("spot/BTCUSDT", "spot/ETHUSDT", "perp/BTCUSDT")])
 
@@ -152,7 +155,7 @@ async def test_quotes_are_listed_by_venue_and_symbols(
     ],
 )
 async def test_what_cannot_be_answered_is_a_problem(
-    client: Client, request_line: str, status: int, code: str, said: str
+    client: httpx2.AsyncClient, request_line: str, status: int, code: str, said: str
 ) -> None:
     """
     Our refusals and the framework's have one shape (RFC 9457), and each says what was wrong.
@@ -170,7 +173,7 @@ async def test_what_cannot_be_answered_is_a_problem(
     assert body["instance"] == path.partition("?")[0]
 
 
-async def test_a_wrong_method_is_told_the_right_ones(client: Client) -> None:
+async def test_a_wrong_method_is_told_the_right_ones(client: httpx2.AsyncClient) -> None:
     reply = await client.post("/health")
 
     assert set(reply.headers["allow"].split(", ")) == {"GET", "OPTIONS"}
@@ -184,7 +187,7 @@ async def test_a_failure_is_logged_here_and_hidden_there(caplog: pytest.LogCaptu
     def fail() -> bytes:
         raise RuntimeError("the secret inside")
 
-    async with AsyncTestClient(WebParts(render_metrics=fail).app) as client:
+    async with WebParts(render_metrics=fail).client() as client:
         reply = await client.get("/metrics")
 
     assert reply.status_code == 500
@@ -208,7 +211,7 @@ async def test_a_stream_that_cannot_be_had_now_says_when_to_come_back(
     if closed:
         parts.board.close()
 
-    async with AsyncTestClient(parts.app) as client:
+    async with parts.client() as client:
         reply = await client.get("/xchg/quotes/stream")
 
     assert reply.status_code == 503
@@ -228,14 +231,14 @@ async def test_the_description_is_the_one_that_was_reviewed() -> None:
     )
 
 
-async def test_the_description_is_served_to_programs(client: Client) -> None:
+async def test_the_description_is_served_to_programs(client: httpx2.AsyncClient) -> None:
     served = (await client.get("/schema/openapi.json")).json()
 
     del served["info"]["version"]
     assert served == description()
 
 
-async def test_the_description_is_a_page_for_people(client: Client) -> None:
+async def test_the_description_is_a_page_for_people(client: httpx2.AsyncClient) -> None:
     """
     Every operation, body and problem is on it, and nothing on it comes from elsewhere.
     """

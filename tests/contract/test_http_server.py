@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 
 import anyio
-import httpx
+import httpx2
 import msgspec
 import pytest
 from anyio.lowlevel import checkpoint
@@ -30,7 +30,7 @@ async def following(url: str, query: str = "") -> AsyncIterator[AsyncIterator[di
     The events of an open stream, each as a dictionary of its fields.
     """
     async with (
-        httpx.AsyncClient(timeout=SAFETY_S) as client,
+        httpx2.AsyncClient(timeout=SAFETY_S) as client,
         client.stream("GET", f"{url}{STREAM}{query}") as reply,
     ):
         assert reply.status_code == 200
@@ -55,7 +55,7 @@ async def test_every_reply_carries_the_headers_of_the_house() -> None:
     Nothing is cached, nothing is guessed, and the server does not say what it is made of.
     """
     with anyio.fail_after(SAFETY_S):
-        async with serving(WebParts()) as server, httpx.AsyncClient(base_url=server.url) as client:
+        async with serving(WebParts()) as server, httpx2.AsyncClient(base_url=server.url) as client:
             replies = [await client.get(path) for path in ("/health", "/nothing", "/schema")]
 
     assert [reply.status_code for reply in replies] == [200, 404, 200]
@@ -118,7 +118,7 @@ async def test_a_new_stream_is_not_begun_while_stopping() -> None:
     parts = WebParts()
 
     with anyio.fail_after(SAFETY_S):
-        async with serving(parts) as server, httpx.AsyncClient(base_url=server.url) as client:
+        async with serving(parts) as server, httpx2.AsyncClient(base_url=server.url) as client:
             parts.board.close()
             reply = await client.get(STREAM)
 
@@ -214,7 +214,7 @@ async def test_a_silent_market_is_told_from_a_dead_connection() -> None:
     server = HttpServer(events, bind("127.0.0.1", 0), board.close)
 
     with anyio.fail_after(SAFETY_S):
-        async with anyio.create_task_group() as tasks, httpx.AsyncClient() as client:
+        async with anyio.create_task_group() as tasks, httpx2.AsyncClient() as client:
             await tasks.start(server.serve)
             async with client.stream("GET", server.url) as reply:
                 lines = reply.aiter_lines()

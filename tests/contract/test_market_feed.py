@@ -3,7 +3,7 @@ The Binance feed against the Binance simulator over real sockets: what it shows,
 how it comes back.
 """
 
-import httpx
+import httpx2
 import pytest
 from anyio.abc import TaskGroup
 from msgspec import structs
@@ -216,7 +216,7 @@ async def test_what_rest_may_answer_is_an_error_of_ours(
 ) -> None:
     """Foreign exceptions stop at the adapter, whatever the exchange sends."""
     async with (
-        httpx.AsyncClient(base_url=simulator.control_url) as control,
+        httpx2.AsyncClient(base_url=simulator.control_url) as control,
         BinanceRest(endpoints(simulator), CLOCK) as exchange,
     ):
         fault = {"on": "GET /fapi/v1/time", "do": deed, "times": 1}
@@ -231,7 +231,7 @@ async def test_what_rest_may_answer_is_an_error_of_ours(
 async def test_a_venue_that_says_stay_away_is_left_alone(simulator: SimulatorAddresses) -> None:
     """After 429 no request leaves until Retry-After is over, for any caller."""
     async with (
-        httpx.AsyncClient(base_url=simulator.control_url) as control,
+        httpx2.AsyncClient(base_url=simulator.control_url) as control,
         BinanceRest(endpoints(simulator), CLOCK) as exchange,
     ):
         fault = {"on": "GET /fapi/v1/time", "do": "status:429", "times": 2}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import httpx
+import httpx2
 import pytest
 from redis.asyncio import Redis
 
@@ -33,7 +33,7 @@ async def simulator() -> AsyncIterator[ChimeraProcess]:
     Five updates a second of each stream; the exchange's clock is a minute ahead of ours.
     """
     async with simulator_process("--symbols", "BTCUSDT,ETHUSDT", "--rate", "20") as process:
-        async with httpx.AsyncClient(base_url=process.ready["control_url"]) as control:
+        async with httpx2.AsyncClient(base_url=process.ready["control_url"]) as control:
             set_clock = await control.post("/sim/clock", json={"offset_ms": AHEAD_MS})
             set_clock.raise_for_status()
         yield process
@@ -64,7 +64,7 @@ async def frames_sent(
     """
     The last frames of a stream that the simulator sent, oldest first.
     """
-    async with httpx.AsyncClient(base_url=simulator.ready["control_url"]) as control:
+    async with httpx2.AsyncClient(base_url=simulator.ready["control_url"]) as control:
         reply = (await control.get(f"/sim/quotes/{venue}/BTCUSDT")).raise_for_status().json()
     return [frame for frame in reply["frames"] if frame["stream"] == stream]
 
@@ -146,7 +146,7 @@ async def test_what_is_read_over_http_is_what_is_on_the_stream(
     seen: dict[int, float] = {}
     reader = StreamReader(redis, "mkt:events:spot:BTCUSDT", after="$")
     async with (
-        httpx.AsyncClient(base_url=await service.url(), timeout=PATIENCE_S) as http,
+        httpx2.AsyncClient(base_url=await service.url(), timeout=PATIENCE_S) as http,
         http.stream("GET", "/xchg/quotes/stream?venue=spot&symbols=BTCUSDT") as events,
     ):
         lines = aiter(events.aiter_lines())
@@ -155,7 +155,7 @@ async def test_what_is_read_over_http_is_what_is_on_the_stream(
             while int(fields["ts"]) not in seen:
                 line = await anext(lines)
                 if line.startswith("data: "):
-                    quote = httpx.Response(200, text=line.removeprefix("data: ")).json()
+                    quote = httpx2.Response(200, text=line.removeprefix("data: ")).json()
                     seen[quote["ts"]] = quote["mid"]
 
     assert decimal(seen[int(fields["ts"])]) == fields["mid"]

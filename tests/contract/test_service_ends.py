@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import httpx
+import httpx2
 import pytest
 from anyio.abc import Listener, SocketAttribute, SocketStream
 
@@ -123,7 +123,7 @@ async def test_a_signal_ends_it_in_order(
     async with (
         service_process(state, environ) as service,
         redis_at(node.address.port) as redis,
-        httpx.AsyncClient(base_url=await service.url(), timeout=PATIENCE_S) as http,
+        httpx2.AsyncClient(base_url=await service.url(), timeout=PATIENCE_S) as http,
         http.stream("GET", "/xchg/quotes/stream") as events,
     ):
         await service.readiness(200)

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 import pytest
 
 from chimera_s1.adapters.redis.embedded import EmbeddedRedis
@@ -82,7 +82,7 @@ async def kinds_until(reader: StreamReader, kind: str, connections: Collection[s
     told: list[str] = []
     while waiting:
         _, fields = await reader.next()
-        detail: dict[str, Any] = httpx.Response(200, text=fields["detail_json"]).json()
+        detail: dict[str, Any] = httpx2.Response(200, text=fields["detail_json"]).json()
         name = detail.get("connection", "")
         if name in waiting:
             told.append(f"{name} {fields['kind']}")
@@ -137,7 +137,7 @@ async def test_a_killed_redis_is_named_and_gets_what_happened_meanwhile(
     async with (
         simulator_process(*SYMBOL) as exchange,
         service_process(tmp_path, beside(node, exchange.ready)) as service,
-        httpx.AsyncClient(base_url=exchange.ready["control_url"]) as control,
+        httpx2.AsyncClient(base_url=exchange.ready["control_url"]) as control,
     ):
         await service.readiness(200)
         await node.kill()

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import anyio
-import httpx
+import httpx2
 import pytest
 from msgspec.structs import replace
 
@@ -169,7 +169,7 @@ class TestIdempotent:
 
     async def test_row_03_fifty_at_once_on_two_instances_move_money_once(self) -> None:
         world = World()
-        replies: list[httpx.Response] = []
+        replies: list[httpx2.Response] = []
         start = anyio.Event()
 
         async def ask(caller: Caller) -> None:

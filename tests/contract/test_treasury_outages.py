@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
-import httpx
+import httpx2
 import pytest
 
 from chimera_s1.app.ledger_stores import SQLITE_FILE
@@ -39,12 +39,12 @@ def no_more_files(pid: int) -> Iterator[None]:
 
 
 @pytest.fixture
-async def arango() -> AsyncIterator[tuple[str, httpx.AsyncClient]]:
+async def arango() -> AsyncIterator[tuple[str, httpx2.AsyncClient]]:
     """
     An ArangoDB double in a process of its own: its address, and its control plane.
     """
     with double_process() as (_, ready):
-        async with httpx.AsyncClient(base_url=ready.control_url, timeout=PATIENCE_S) as control:
+        async with httpx2.AsyncClient(base_url=ready.control_url, timeout=PATIENCE_S) as control:
             yield ready.urls[0], control
 
 
@@ -128,7 +128,7 @@ async def test_row_71_a_process_that_can_open_nothing_turns_newcomers_away_and_r
     async with site.serving() as desk, newcomer(await desk.service.url()) as http:
         assert (await desk.transfer("f1", "65")).json()["result"] == "OK"
         with no_more_files(desk.service.process.pid):
-            with pytest.raises(httpx.TransportError):
+            with pytest.raises(httpx2.TransportError):
                 await http.get("/ready")
             async with desk.asking("f2", "66"):
                 kept = await site.event("submission.not_executed", "f2")
@@ -142,7 +142,7 @@ async def test_row_71_a_process_that_can_open_nothing_turns_newcomers_away_and_r
 
 
 async def test_row_38_and_39_a_ledger_in_arango_that_is_gone_accepts_nothing_and_loses_nothing(
-    site: Site, arango: tuple[str, httpx.AsyncClient]
+    site: Site, arango: tuple[str, httpx2.AsyncClient]
 ) -> None:
     """
     New requests get 503; what the exchange has answered meanwhile is written once it is back.
@@ -168,14 +168,14 @@ async def test_row_38_and_39_a_ledger_in_arango_that_is_gone_accepts_nothing_and
     assert await site.moved() == ["SPOT 67", "SPOT 68"]
 
 
-def newcomer(url: str) -> httpx.AsyncClient:
+def newcomer(url: str) -> httpx2.AsyncClient:
     """
     Somebody who has no connection yet.
     """
-    return httpx.AsyncClient(base_url=url, timeout=PATIENCE_S, trust_env=False)
+    return httpx2.AsyncClient(base_url=url, timeout=PATIENCE_S, trust_env=False)
 
 
-async def move(control: httpx.AsyncClient, way: str) -> None:
+async def move(control: httpx2.AsyncClient, way: str) -> None:
     """
     Take the only coordinator down, or up again.
     """

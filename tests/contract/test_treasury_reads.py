@@ -6,7 +6,7 @@ verdict.
 from typing import Any
 
 import anyio
-import httpx
+import httpx2
 import pytest
 from msgspec.structs import replace
 
@@ -44,7 +44,7 @@ async def unresolved(caller: Caller, key: str = "t1") -> None:
     result(await caller.transfer(key), 202, "PENDING")
 
 
-def refusal(reply: httpx.Response, status: int, code: str) -> str:
+def refusal(reply: httpx2.Response, status: int, code: str) -> str:
     assert (reply.status_code, reply.json()["code"]) == (status, code), reply.text
     detail: str = reply.json()["detail"]
     return detail
@@ -235,12 +235,12 @@ def test_on_a_socket_no_answer_may_be_kept() -> None:
     The server adds the header to every reply, once; here a transfer, a view and a problem.
     """
 
-    async def main() -> list[httpx.Response]:
+    async def main() -> list[httpx2.Response]:
         async with calling() as caller:
             parts: WebParts = caller.parts
             async with (
                 serving(parts) as server,
-                httpx.AsyncClient(
+                httpx2.AsyncClient(
                     base_url=server.url,
                     headers={"Authorization": f"Bearer {TRADER_TOKEN}", "Idempotency-Key": "t1"},
                     trust_env=False,

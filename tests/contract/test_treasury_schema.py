@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 import anyio
-import httpx
+import httpx2
 import pytest
 import schemathesis
 from anyio.from_thread import start_blocking_portal
@@ -79,7 +79,7 @@ class Asking:
     One operation: asked for, its reply held to the description, and its status noted.
     """
 
-    def __init__(self, service: Service, client: httpx.Client, method: str, path: str) -> None:
+    def __init__(self, service: Service, client: httpx2.Client, method: str, path: str) -> None:
         schema = schemathesis.openapi.from_url(f"{service.url}/schema/openapi.json")
         self.service = service
         self.world = service.world
@@ -96,7 +96,7 @@ class Asking:
         for mode in GenerationMode:
             self._fuzz(mode)
 
-    def send(self, path: str, **request: Any) -> httpx.Response:
+    def send(self, path: str, **request: Any) -> httpx2.Response:
         """
         Send one thing on purpose.
         """
@@ -174,7 +174,7 @@ def read_limits(asking: Asking) -> None:
 
 
 def request(asking: Asking) -> None:
-    def send(key: str, **other: Any) -> httpx.Response:
+    def send(key: str, **other: Any) -> httpx2.Response:
         asked = {"path": TRANSFER, "json": {**WISH, "transfer_id": key}, **other}
         return asking.send(**asked)
 
@@ -199,7 +199,7 @@ def request(asking: Asking) -> None:
 
 
 def resolve(asking: Asking) -> None:
-    def send(key: str = "open", **other: Any) -> httpx.Response:
+    def send(key: str = "open", **other: Any) -> httpx2.Response:
         verdict = {"verdict": "FAILED", "evidence": "nothing in the history"}
         asked = {"path": f"{TRANSFER}/{key}/resolve", "json": verdict, **other}
         return asking.send(**asked)
@@ -237,7 +237,7 @@ def test_what_is_answered_is_what_is_described(service: Service, method: str, pa
     No reply is outside the description, no 5xx comes of what is sent, and the description promises
     nothing that does not happen.
     """
-    with httpx.Client(trust_env=False, headers=MAY) as client:
+    with httpx2.Client(trust_env=False, headers=MAY) as client:
         asking = Asking(service, client, method, path)
         asking.fuzz()
         assert not {status for status in asking.answered if status >= 500}

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 
 from chimera_s1.adapters.simulator.config import DEMO_KEY
 from chimera_s1.domain.ledger.commit import Entry
@@ -161,7 +161,7 @@ async def refusals(desk: Desk) -> AsyncIterator[bytes]:
         yield spoken(await desk.transfer(key, amount))
 
 
-def spoken(reply: httpx.Response) -> bytes:
+def spoken(reply: httpx2.Response) -> bytes:
     """
     All of it.
     """

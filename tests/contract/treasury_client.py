@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import anyio
-import httpx
+import httpx2
 
 from chimera_s1.adapters.memory.token_store import MemoryTokenStore
 from chimera_s1.domain.access.scopes import Scope
@@ -15,7 +15,7 @@ from chimera_s1.domain.access.tokens import make_token
 from chimera_s1.domain.ledger.commit import decode_entry
 from chimera_s1.domain.resilience.rate_limit import RateLimit
 from tests.contract.web_parts import READER, READER_TOKEN, Treasury, WebParts
-from tests.treasury_house import World, loose
+from tests.treasury_house import World
 
 TRANSFER = "/xchg/treasury/transfer"
 UNLIMITED = RateLimit(per_s=1_000_000, burst=1_000_000)
@@ -39,7 +39,7 @@ class Caller:
     One web application, and a client of it that has all tokens.
     """
 
-    def __init__(self, treasury: Treasury, parts: WebParts, client: httpx.AsyncClient) -> None:
+    def __init__(self, treasury: Treasury, parts: WebParts, client: httpx2.AsyncClient) -> None:
         self.treasury = treasury
         self.world = treasury.world
         self.parts = parts
@@ -48,7 +48,7 @@ class Caller:
 
     async def send(
         self, method: str, path: str, *, token: str | None = None, **request: Any
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         headers = dict(request.pop("headers", {}))
         if token:
             headers["Authorization"] = f"Bearer {token}"
@@ -58,7 +58,7 @@ class Caller:
 
     async def transfer(
         self, key: str | None = "t1", *, amount: Any = 10, token: str = TRADER_TOKEN, **fields: Any
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         """
         Ask for a transfer; what differs from an ordinary one is in *fields*.
         """
@@ -68,7 +68,7 @@ class Caller:
 
     async def raw(
         self, body: bytes, *, media_type: str | None = "application/json"
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         """
         Ask for a transfer with any bytes.
         """
@@ -77,12 +77,12 @@ class Caller:
             headers["Content-Type"] = media_type
         return await self.send("POST", TRANSFER, token=TRADER_TOKEN, headers=headers, content=body)
 
-    async def read(self, path: str) -> httpx.Response:
+    async def read(self, path: str) -> httpx2.Response:
         return await self.send("GET", f"/xchg/treasury/{path}", token=READER_TOKEN)
 
     async def resolve(
         self, key: str, *, token: str = RESOLVER_TOKEN, **fields: Any
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         body = {"evidence": "seen in the exchange's own history", **fields}
         return await self.send("POST", f"{TRANSFER}/{key}/resolve", token=token, json=body)
 
@@ -102,11 +102,7 @@ async def calling(
     treasury = treasury or Treasury(world)
     tokens = MemoryTokenStore([TRADER, RESOLVER, READER])
     parts = WebParts(treasury=treasury, tokens=tokens, limit=limit)
-    transport = httpx.ASGITransport(loose(parts.app))  # their types of ASGI differ
-    async with (
-        anyio.create_task_group() as tasks,
-        httpx.AsyncClient(transport=transport, base_url="http://s1", trust_env=False) as client,
-    ):
+    async with anyio.create_task_group() as tasks, parts.client() as client:
         if working:
             treasury.start(tasks)
         caller = Caller(treasury, parts, client)
@@ -133,7 +129,7 @@ def count(world: World, kind: str) -> int:
     return recorded(world).count(f"treasury.{kind}")
 
 
-def result(reply: httpx.Response, status: int, expected: str) -> dict[str, Any]:
+def result(reply: httpx2.Response, status: int, expected: str) -> dict[str, Any]:
     """
     *reply* as the `TransferResponse` it has to be.
     """
@@ -152,7 +148,7 @@ Nobody knows whether the request was accepted: who believed in FAIL would ask wi
 
 
 def problem(
-    reply: httpx.Response, status: int, code: str, says: Sequence[str] = (), key: str | None = None
+    reply: httpx2.Response, status: int, code: str, says: Sequence[str] = (), key: str | None = None
 ) -> dict[str, Any]:
     """
     *reply* as the problem it has to be, which reads as a `TransferResponse` as well.

@@ -8,7 +8,7 @@ from contextlib import asynccontextmanager, suppress
 from typing import Any
 
 import anyio
-import httpx
+import httpx2
 from anyio import to_thread
 
 from chimera_s1.domain.access.scopes import Scope
@@ -38,13 +38,13 @@ class Desk:
     A running service, and a client that may ask it for everything.
     """
 
-    def __init__(self, service: Service, http: httpx.AsyncClient) -> None:
+    def __init__(self, service: Service, http: httpx2.AsyncClient) -> None:
         self.service = service
         self.http = http
 
     async def transfer(
         self, key: str, amount: Any = "10", *, back: bool = False, token: str = TRADER_TOKEN
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         """
         Ask for a transfer from spot to futures, or *back*.
         """
@@ -56,14 +56,14 @@ class Desk:
     @asynccontextmanager
     async def asking(
         self, key: str, amount: Any = "10", *, back: bool = False
-    ) -> AsyncIterator[list[httpx.Response]]:
+    ) -> AsyncIterator[list[httpx2.Response]]:
         """
         Ask for it during the block; after it, the reply is in the list if one came.
         """
-        replies: list[httpx.Response] = []
+        replies: list[httpx2.Response] = []
 
         async def ask() -> None:
-            with suppress(httpx.HTTPError):
+            with suppress(httpx2.HTTPError):
                 replies.append(await self.transfer(key, amount, back=back))
 
         async with anyio.create_task_group() as tasks:
@@ -79,7 +79,7 @@ class Desk:
         body: dict[str, Any] = reply.json()
         return body
 
-    async def read(self, path: str, token: str = READER_TOKEN) -> httpx.Response:
+    async def read(self, path: str, token: str = READER_TOKEN) -> httpx2.Response:
         """
         A GET below `/xchg/treasury`.
         """

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from decimal import Decimal
 from typing import Any, Protocol
 
-import httpx
+import httpx2
 from anyio.abc import TaskGroup
 from msgspec import Struct
 
@@ -130,14 +130,14 @@ async def binance_bank(mode: TreasuryMode, tasks: TaskGroup) -> AsyncIterator[Ba
     config = SimulatorConfig(symbols=("BTCUSDT",), rate=0.001, account=account)
     addresses = await tasks.start(Simulator(config, CLOCK).run)
     async with (
-        httpx.AsyncClient(base_url=addresses.control_url) as control,
+        httpx2.AsyncClient(base_url=addresses.control_url) as control,
         binance_gateway(mode, addresses) as gateway,
     ):
         yield _controlled(gateway, control)
 
 
 def _controlled(
-    gateway: BinanceTreasuryGateway | BinanceSubaccountGateway, control: httpx.AsyncClient
+    gateway: BinanceTreasuryGateway | BinanceSubaccountGateway, control: httpx2.AsyncClient
 ) -> Bank:
     path = PATHS[gateway.mode]
 

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
-import httpx
+import httpx2
 import msgspec
 import pytest
 
@@ -114,7 +114,7 @@ class Site:
         environ = self.environ(**more)
         async with service_process(self.state_dir, environ, interpreter=interpreter) as service:
             await service.readiness(200)
-            async with httpx.AsyncClient(
+            async with httpx2.AsyncClient(
                 base_url=await service.url(), timeout=PATIENCE_S, trust_env=False
             ) as http:
                 yield Desk(service, http)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import anyio
+import httpx2
 from anyio.abc import TaskGroup
 from litestar import Litestar
 
@@ -30,7 +31,7 @@ from chimera_s1.domain.access.tokens import make_token
 from chimera_s1.domain.ports.token_store import TokenStore
 from chimera_s1.domain.resilience.health import ClockReport, LoopReport, Report, StreamsReport
 from chimera_s1.domain.resilience.rate_limit import RateLimit
-from tests.treasury_house import Instance, World
+from tests.treasury_house import Instance, World, loose
 
 DESCRIPTION = Path(__file__).with_name("openapi.json")
 
@@ -133,6 +134,13 @@ class WebParts:
             resolve_transfers=self.treasury.resolutions,
         )
         self.app: Litestar = create_web_app(services, self.access)
+
+    def client(self) -> httpx2.AsyncClient:
+        """
+        A client of the application, without a socket between them.
+        """
+        transport = httpx2.ASGITransport(loose(self.app))  # their types of ASGI differ
+        return httpx2.AsyncClient(transport=transport, base_url="http://s1", trust_env=False)
 
 
 @asynccontextmanager

@@ -17,7 +17,7 @@ from tempfile import TemporaryDirectory
 from uuid import uuid4
 
 import anyio
-import httpx
+import httpx2
 from msgspec import Struct
 
 from chimera_s1.adapters.simulator.config import DEMO_KEY, SimulatorAddresses
@@ -77,7 +77,7 @@ class Bank:
     Asks for transfers, each once, and takes nothing but a done one for an answer.
     """
 
-    def __init__(self, client: httpx.AsyncClient) -> None:
+    def __init__(self, client: httpx2.AsyncClient) -> None:
         self._client = client
         self._numbers = count(1)
         self.waits_ms: list[float] = []
@@ -94,7 +94,7 @@ class Bank:
             reply = await self._client.post(
                 TRANSFER, json=body, headers={"Idempotency-Key": str(uuid4())}
             )
-            if reply.status_code != httpx.codes.OK or reply.json()["result"] != "OK":
+            if reply.status_code != httpx2.codes.OK or reply.json()["result"] != "OK":
                 raise NothingMeasuredError(f"{reply.status_code}: {reply.text}")
             self.waits_ms.append((time.perf_counter() - began) * 1000)
 
@@ -133,7 +133,7 @@ async def _run(stage: Stage, clients: int, seconds: float) -> Answers:
 
 
 @asynccontextmanager
-async def _service(stage: Stage) -> AsyncIterator[tuple[Service, httpx.AsyncClient]]:
+async def _service(stage: Stage) -> AsyncIterator[tuple[Service, httpx2.AsyncClient]]:
     """
     A service before a simulator of its own, and a client that may have money moved.
     """
@@ -152,7 +152,7 @@ async def _service(stage: Stage) -> AsyncIterator[tuple[Service, httpx.AsyncClie
             addresses = SimulatorAddresses(**await exchange.line())
             async with (
                 stage.rig.service(0, core=core, **_settings(addresses, tokens)) as service,
-                httpx.AsyncClient(
+                httpx2.AsyncClient(
                     base_url=service.url,
                     timeout=PATIENCE_S,
                     headers={"Authorization": f"Bearer {token}"},

@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory, gettempdir
 from typing import Any
 
 import anyio
-import httpx
+import httpx2
 import msgspec
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
@@ -125,7 +125,7 @@ class Service:
     A running `chimera-s1 serve`.
     """
 
-    def __init__(self, process: Process, directory: Path, client: httpx.AsyncClient) -> None:
+    def __init__(self, process: Process, directory: Path, client: httpx2.AsyncClient) -> None:
         self.pid = process.pid
         self._process = process
         self.log = directory / "service.log"
@@ -173,7 +173,7 @@ class Service:
             self._url = pairs["S1_URL"]
         try:
             now = await self.read()
-        except httpx.HTTPError:
+        except httpx2.HTTPError:
             return False
         wanted = now.total("s1_feed_connections")
         delivering = now.total("s1_feed_connections_delivering")
@@ -214,7 +214,7 @@ class Rig(Struct, frozen=True):
             directory = Path(name)
             environment = self._environment(port, directory, settings)
             async with (
-                httpx.AsyncClient() as client,
+                httpx2.AsyncClient() as client,
                 child(
                     self.cores.service[0] if core is None else core,
                     "chimera_s1",

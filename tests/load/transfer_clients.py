@@ -8,7 +8,7 @@ from collections import Counter
 from typing import Any
 
 import anyio
-import httpx
+import httpx2
 from msgspec import Struct
 
 from tests.contract.treasury_desk import TRADER_TOKEN, TRANSFER
@@ -70,7 +70,7 @@ class Memory:
         self.lost = 0
         self.asked = 0
 
-    def take(self, key: str, reply: httpx.Response) -> None:
+    def take(self, key: str, reply: httpx2.Response) -> None:
         """
         Remember *reply*.
         """
@@ -78,9 +78,9 @@ class Memory:
         body: dict[str, Any] = reply.json()
         if reply.is_success:
             self.told.setdefault(key, []).append(body["result"])
-        if reply.status_code == httpx.codes.UNPROCESSABLE_ENTITY:
+        if reply.status_code == httpx2.codes.UNPROCESSABLE_ENTITY:
             self.rejected.add(key)
-        if reply.status_code in {httpx.codes.OK, httpx.codes.UNPROCESSABLE_ENTITY}:
+        if reply.status_code in {httpx2.codes.OK, httpx2.codes.UNPROCESSABLE_ENTITY}:
             self.open.pop(key, None)
 
 
@@ -123,20 +123,20 @@ class Counterparty:
         Be one client until cancelled.
         """
         headers = {"Authorization": f"Bearer {TRADER_TOKEN}"}
-        async with httpx.AsyncClient(headers=headers, timeout=10, trust_env=False) as http:
+        async with httpx2.AsyncClient(headers=headers, timeout=10, trust_env=False) as http:
             while True:
                 await self._up.wait()
                 key, wish = self._choose()
                 try:
                     reply = await http.post(self._url + TRANSFER, json=_body(key, wish))
-                except httpx.HTTPError:
+                except httpx2.HTTPError:
                     self._memory.lost += 1
                 else:
                     self._memory.take(key, reply)
                     self._count(reply)
                 await anyio.sleep(self._draws.uniform(*PAUSE_S))
 
-    def _count(self, reply: httpx.Response) -> None:
+    def _count(self, reply: httpx2.Response) -> None:
         if reply.is_success:
             self._answers += 1
             self._answered.set()

@@ -6,7 +6,7 @@ import ssl
 from collections.abc import Callable
 from typing import TypeAlias
 
-import httpx
+import httpx2
 from msgspec import Struct
 
 ExchangeClock: TypeAlias = Callable[[], float]
@@ -29,11 +29,11 @@ class Deadlines(Struct, frozen=True, kw_only=True):
     connect_s: float = 4.0
     total_s: float = 12.0
 
-    def timeout(self) -> httpx.Timeout:
+    def timeout(self) -> httpx2.Timeout:
         """
-        For httpx, which counts each read by itself.
+        For httpx2, which counts each read by itself.
         """
-        return httpx.Timeout(self.total_s, connect=self.connect_s)
+        return httpx2.Timeout(self.total_s, connect=self.connect_s)
 
 
 def trusted_authorities() -> ssl.SSLContext:
@@ -41,4 +41,4 @@ def trusted_authorities() -> ssl.SSLContext:
     To be made once: reading the certificates takes longer than a request. `SSL_CERT_FILE` is
     honoured, as by every other client here.
     """
-    return httpx.create_ssl_context()
+    return httpx2.create_ssl_context()

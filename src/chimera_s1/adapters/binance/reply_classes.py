@@ -66,7 +66,7 @@ def classify(status: int, body: bytes, headers: Mapping[str, str]) -> Reply:
 
         body: As it came, decompressed.
 
-        headers: Looked up regardless of case by their own type, like httpx's.
+        headers: Looked up regardless of case by their own type, like httpx2's.
     """
     said = _read(body)
     code = None if said is None else said.code

@@ -11,7 +11,7 @@ from types import TracebackType
 from typing import Self, TypeVar
 from urllib.parse import urlencode
 
-import httpx
+import httpx2
 import msgspec
 from msgspec import Struct
 
@@ -89,7 +89,7 @@ class BinanceRest:
         """
         self._endpoints = endpoints
         self._budgets = weight_budgets(clock) if budgets is None else budgets
-        self._client = httpx.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False)
+        self._client = httpx2.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False)
 
     async def __aenter__(self) -> Self:
         return self
@@ -135,14 +135,14 @@ class BinanceRest:
             )
         try:
             reply = await self._client.get(url)
-        except httpx.HTTPError as error:
+        except httpx2.HTTPError as error:
             text = str(error) or type(error).__name__
             raise ExchangeUnavailableError(f"{url}: no answer: {text}") from error
-        except httpx.InvalidURL as error:
+        except httpx2.InvalidURL as error:
             raise ExchangeRefusedError(f"{url}: not a URL: {error}") from error
         return self._accept(venue, url, reply)
 
-    def _accept(self, venue: Venue, url: str, reply: httpx.Response) -> bytes:
+    def _accept(self, venue: Venue, url: str, reply: httpx2.Response) -> bytes:
         self._budgets[venue].note(reply.status_code, reply.headers)
         if reply.status_code in STAY_AWAY:
             raise ExchangeUnavailableError(
@@ -177,7 +177,7 @@ def _decode(venue: Venue, content: bytes, kind: type[_Reply]) -> _Reply:
         ) from error
 
 
-def _reason(reply: httpx.Response) -> str:
+def _reason(reply: httpx2.Response) -> str:
     try:
         refusal = msgspec.json.decode(reply.content, type=_Refusal)
     except (msgspec.DecodeError, UnicodeDecodeError):

@@ -5,7 +5,7 @@ Signed GET requests to one host.
 from typing import TypeVar, assert_never
 
 import anyio
-import httpx
+import httpx2
 import msgspec
 
 from chimera_s1.adapters.binance.hosts import ExchangeClock
@@ -34,7 +34,7 @@ class SignedReads:
 
     def __init__(
         self,
-        client: httpx.AsyncClient,
+        client: httpx2.AsyncClient,
         base_url: str,
         signer: Signer,
         budget: WeightBudget,
@@ -75,11 +75,11 @@ class SignedReads:
             )
         reply = await self._ask(url, path, parameters)
         self._budget.note(reply.status_code, reply.headers)
-        if reply.status_code != httpx.codes.OK:
+        if reply.status_code != httpx2.codes.OK:
             raise self._failure(url, reply)
         return decoded(url, reply.content, kind)
 
-    async def _ask(self, url: str, path: str, parameters: Parameters) -> httpx.Response:
+    async def _ask(self, url: str, path: str, parameters: Parameters) -> httpx2.Response:
         timed = (
             *parameters,
             ("recvWindow", str(READ_WINDOW_MS)),
@@ -93,14 +93,14 @@ class SignedReads:
                 return await self._client.get(
                     url, headers=self._signer.headers(), extensions=extensions
                 )
-        except (httpx.HTTPError, OSError) as error:
+        except (httpx2.HTTPError, OSError) as error:
             text = harmless(str(error)) or type(error).__name__
             raise ExchangeUnavailableError(f"{url}: no answer: {text}") from error
-        except httpx.InvalidURL as error:
+        except httpx2.InvalidURL as error:
             raise ExchangeRefusedError(f"{url}: not a URL: {harmless(str(error))}") from error
 
     def _failure(
-        self, url: str, reply: httpx.Response
+        self, url: str, reply: httpx2.Response
     ) -> ExchangeUnavailableError | ExchangeRefusedError:
         said = classify(reply.status_code, reply.content, reply.headers)
         match said:

@@ -13,7 +13,7 @@ from hashlib import sha256
 from typing import NoReturn
 
 import anyio
-import httpx
+import httpx2
 
 from chimera_s1.adapters.binance.hosts import Deadlines
 from chimera_s1.adapters.binance.reply_classes import classify, harmless
@@ -30,14 +30,14 @@ from chimera_s1.domain.ports.treasury_gateway import (
 REPLY_BYTES_MAX = 65_536
 
 _NOTHING_LEFT = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.UnsupportedProtocol,
-    httpx.InvalidURL,
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.UnsupportedProtocol,
+    httpx2.InvalidURL,
 )
 """
-httpx raises these, and only these, before it has a connection to write to: name, TCP or TLS.
+httpx2 raises these, and only these, before it has a connection to write to: name, TCP or TLS.
 """
 
 
@@ -85,7 +85,7 @@ class _Heard:
 
     def __init__(self) -> None:
         self.status = 0
-        self.headers = httpx.Headers()
+        self.headers = httpx2.Headers()
         self.body = b""
         self.complete = False
 
@@ -189,11 +189,11 @@ class TransferPost:
             self._budget.stay_away(reply.wait_ms)
         return reply
 
-    def _fresh_client(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(
+    def _fresh_client(self) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(
             verify=self._authorities,
             timeout=self._deadlines.timeout(),
-            limits=httpx.Limits(max_connections=1, max_keepalive_connections=0),
+            limits=httpx2.Limits(max_connections=1, max_keepalive_connections=0),
             follow_redirects=False,
             trust_env=False,
         )
@@ -201,7 +201,7 @@ class TransferPost:
 
 def _told(error: Exception) -> str:
     """
-    With the system's own word, which httpx leaves to the causes: `Connection refused`.
+    With the system's own word, which httpx2 leaves to the causes: `Connection refused`.
     """
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     cause: BaseException | None = error

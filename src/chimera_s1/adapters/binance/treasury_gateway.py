@@ -11,7 +11,7 @@ from functools import partial
 from types import TracebackType
 from typing import Self, assert_never
 
-import httpx
+import httpx2
 from msgspec import Struct
 
 from chimera_s1.adapters.binance import income_requests, subaccount_requests, wallet_requests
@@ -60,7 +60,7 @@ class _Lines:
     def __init__(self, account: Account, path: str) -> None:
         authorities = trusted_authorities()
         signer = Signer(account.credentials)
-        self._client = httpx.AsyncClient(
+        self._client = httpx2.AsyncClient(
             verify=authorities, timeout=READ_TIMEOUT_S, follow_redirects=False, trust_env=False
         )
         self.spot = self._reads(account, signer, Venue.SPOT)

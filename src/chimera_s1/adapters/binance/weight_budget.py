@@ -51,7 +51,7 @@ class WeightBudget:
         Args:
             status: HTTP status.
 
-            headers: Looked up regardless of case by their own type, like httpx's.
+            headers: Looked up regardless of case by their own type, like httpx2's.
         """
         for name, counted in _USED.items():
             weight = _whole(headers.get(name, ""))

@@ -16,9 +16,10 @@ LogFormat = Literal["json", "human"]
 
 MASK = "***"
 
-_QUIET_LOGGERS = ("uvicorn", "httpx", "httpcore", "redis", "asyncio", "picows")
+_QUIET_LOGGERS = ("uvicorn", "httpx2", "httpcore2", "redis", "asyncio", "picows")
 """
-Libraries whose INFO and DEBUG lines tell of their own doings (httpx: every URL with its query).
+Libraries whose INFO and DEBUG lines are not shown. httpx2 logs each URL with its query, and with
+that the signature of a request.
 """
 
 _OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}

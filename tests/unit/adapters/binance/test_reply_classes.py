@@ -4,7 +4,7 @@ Replies to a transfer: what is definite, and that everything else is not.
 
 import json
 
-import httpx
+import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +19,7 @@ from chimera_s1.domain.ports.treasury_gateway import (
 )
 from chimera_s1.domain.treasury.events import FailureKind
 
-NO_HEADERS = httpx.Headers()
+NO_HEADERS = httpx2.Headers()
 HTML = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
 UNKNOWN_ERROR = "Unknown error, please check your request or try again later."
 INTERNAL = "Internal error; unable to process your request. Please try again."
@@ -146,7 +146,7 @@ def test_a_documented_refusal_is_definite(status: int, code: int) -> None:
 @pytest.mark.parametrize(("status", "body"), TURNED_AWAY)
 def test_who_is_turned_away_is_told_for_how_long(status: int, body: bytes) -> None:
     """As the header says."""
-    reply = classify(status, body, httpx.Headers({"retry-after": "3"}))
+    reply = classify(status, body, httpx2.Headers({"retry-after": "3"}))
 
     assert isinstance(reply, TurnedAway)
     assert (reply.wait_ms, reply.clock_doubted) == (3_000, False)
@@ -178,7 +178,7 @@ def test_a_timestamp_out_of_the_window_puts_the_clock_in_doubt() -> None:
 @pytest.mark.parametrize(("status", "body"), UNKNOWN)
 def test_everything_else_is_unknown(status: int, body: bytes) -> None:
     """Whatever header it comes with."""
-    assert isinstance(classify(status, body, httpx.Headers({"Retry-After": "1"})), Unknown)
+    assert isinstance(classify(status, body, httpx2.Headers({"Retry-After": "1"})), Unknown)
 
 
 STATUSES = st.integers(100, 599)

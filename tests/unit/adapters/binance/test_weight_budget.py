@@ -2,7 +2,7 @@
 One budget a host: what is used, and who stays away.
 """
 
-import httpx
+import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -21,10 +21,10 @@ from chimera_s1.domain.identifiers import Venue
 def test_used_weight_is_what_the_exchange_last_said() -> None:
     """By what it is counted for; headers in any case, nonsense passed over."""
     budget = WeightBudget(ManualClock())
-    budget.note(200, httpx.Headers({"x-mbx-used-weight-1m": "41"}))
-    budget.note(200, httpx.Headers({"X-SAPI-USED-UID-WEIGHT-1M": "900"}))
-    budget.note(200, httpx.Headers({"X-SAPI-USED-IP-WEIGHT-1M": "2"}))
-    budget.note(200, httpx.Headers({"X-MBX-USED-WEIGHT-1M": "many"}))
+    budget.note(200, httpx2.Headers({"x-mbx-used-weight-1m": "41"}))
+    budget.note(200, httpx2.Headers({"X-SAPI-USED-UID-WEIGHT-1M": "900"}))
+    budget.note(200, httpx2.Headers({"X-SAPI-USED-IP-WEIGHT-1M": "2"}))
+    budget.note(200, httpx2.Headers({"X-MBX-USED-WEIGHT-1M": "many"}))
 
     assert budget.used == {"ip": 41, "sapi_uid": 900, "sapi_ip": 2}
     assert budget.away_ms() == 0
@@ -35,7 +35,7 @@ async def test_whoever_is_sent_away_keeps_everybody_away(status: int) -> None:
     """For as long as was asked, and the other host is not concerned."""
     clock = ManualClock()
     budgets = weight_budgets(clock)
-    budgets[Venue.SPOT].note(status, httpx.Headers({"Retry-After": "7"}))
+    budgets[Venue.SPOT].note(status, httpx2.Headers({"Retry-After": "7"}))
 
     assert budgets[Venue.SPOT].away_ms() == 7_000
     assert budgets[Venue.PERP].away_ms() == 0

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Iterator
 from urllib.parse import quote
 
+import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,7 +25,7 @@ def _logging_is_put_back() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     root.handlers.clear()
-    quiet = {name: logging.getLogger(name).level for name in ("uvicorn", "httpx", "httpcore")}
+    quiet = {name: logging.getLogger(name).level for name in ("uvicorn", "httpx2", "httpcore2")}
     yield
     logging.captureWarnings(capture=False)
     root.handlers[:] = handlers
@@ -125,10 +126,12 @@ def test_redaction_touches_nothing_else(secrets: list[str], text: str) -> None:
     assert Redaction(secrets).text(text) == text
 
 
-@pytest.mark.parametrize("name", ["uvicorn.error", "httpx", "httpcore.http11", "redis", "asyncio"])
+@pytest.mark.parametrize(
+    "name", ["uvicorn.error", "httpx2", "httpcore2.http11", "redis", "asyncio"]
+)
 def test_libraries_speak_only_when_something_is_wrong(name: str) -> None:
     """
-    Also at level debug: httpx would log whole URLs.
+    Also at level debug: httpx2 would log whole URLs.
     """
     stream = configured("json", "debug")
 
@@ -136,6 +139,21 @@ def test_libraries_speak_only_when_something_is_wrong(name: str) -> None:
     assert stream.getvalue() == ""
     logging.getLogger(name).warning("something is wrong")
     assert json.loads(stream.getvalue())["logger"] == name
+
+
+def test_the_http_client_logs_no_url() -> None:
+    stream = configured("json", "debug")
+    transport = httpx2.MockTransport(lambda _: httpx2.Response(200))
+    url = "https://host/path?signature=1"
+
+    with httpx2.Client(transport=transport) as client:
+        client.get(url)
+        silent = stream.getvalue()
+        logging.getLogger("httpx2").setLevel(logging.INFO)
+        client.get(url)
+
+    assert silent == ""
+    assert url in stream.getvalue()  # the library does log under that name
 
 
 def test_the_level_asked_for_is_the_level_shown() -> None:
