@@ -17,6 +17,7 @@ from typing import Any
 
 import anyio
 import msgspec
+import psutil
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
@@ -128,3 +129,13 @@ async def _end(running: ChimeraProcess) -> None:
         await running.process.wait()
     finally:
         await running.process.aclose()
+
+
+def is_running(pid: int) -> bool:
+    """
+    False also for a process that ended and was not waited for.
+    """
+    try:
+        return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False

@@ -14,6 +14,7 @@ from typing import Any
 import anyio
 import httpx2
 import msgspec
+import psutil
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 from redis.asyncio import Redis
@@ -236,17 +237,6 @@ async def redis_at(port: int, password: str | None = None) -> AsyncIterator["Red
         await client.aclose()
 
 
-def is_running(pid: int) -> bool:
-    """
-    False also for a process that ended and was not waited for.
-    """
-    try:
-        state = (Path("/proc") / str(pid) / "stat").read_text().rpartition(")")[2].split()[0]
-    except OSError:
-        return False
-    return state != "Z"
-
-
 def _own_environ() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith("S1_")}
 
@@ -259,11 +249,10 @@ def _parsed(line: str) -> dict[str, Any]:
 
 
 def _children(pid: int) -> list[int]:
-    found: list[int] = []
-    for tasks in (Path("/proc") / str(pid) / "task").glob("*/children"):
-        with suppress(OSError):
-            found += map(int, tasks.read_text().split())
-    return found
+    try:
+        return [child.pid for child in psutil.Process(pid).children()]
+    except psutil.NoSuchProcess:
+        return []
 
 
 async def _end(service: Service) -> None:

@@ -9,62 +9,38 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import AbstractAsyncContextManager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import anyio
 import httpx2
+import psutil
 import pytest
 from anyio.from_thread import start_blocking_portal
 from redis.asyncio import Redis
 
 from chimera_s1.app.demo_state import read_lines
-from tests.processes import ChimeraProcess, chimera_process, finished
+from tests.processes import ChimeraProcess, chimera_process, finished, is_running
 
 PATIENCE_S = 30
 FIELDS = ["ts", "symbol", "bid1", "ask1", "mid", "spread_bps", "top1_qty", "top1_usdt", "src"]
 
 
-class Known(NamedTuple):
-    """
-    A process that cannot be mistaken for a later one of the same id.
-    """
-
-    pid: int
-    started: str
-
-
-def descendants(pid: int) -> set[Known]:
+def descendants(pid: int) -> set[psutil.Process]:
     """
     The children of *pid* and theirs.
     """
-    found: set[Known] = set()
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        for child in map(int, (task / "children").read_text().split()):
-            found |= {Known(child, started(child)), *descendants(child)}
-    return found
+    return set(psutil.Process(pid).children(recursive=True))
 
 
-def started(pid: int) -> str:
+def running(processes: set[psutil.Process]) -> set[psutil.Process]:
     """
-    When *pid* started (proc_pid_stat(5), field 22); empty where it is gone or was ended.
+    A later process of the same id is not taken for one of them.
     """
-    try:
-        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    except OSError:
-        return ""
-    return "" if fields[0] == "Z" else fields[19]
-
-
-def running(processes: set[Known]) -> set[Known]:
-    return {process for process in processes if started(process.pid) == process.started}
+    return {each for each in processes if each.is_running() and is_running(each.pid)}
 
 
 def child(demo: ChimeraProcess, command: str) -> int:
-    (pid,) = [
-        process.pid
-        for process in descendants(demo.process.pid)
-        if command.encode() in Path(f"/proc/{process.pid}/cmdline").read_bytes().split(b"\0")
-    ]
+    (pid,) = [each.pid for each in descendants(demo.process.pid) if command in each.cmdline()]
     return pid
 
 

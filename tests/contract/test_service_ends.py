@@ -17,12 +17,11 @@ from chimera_s1.adapters.redis.server_process import ServerProcess
 from tests.contract.service_process import (
     PATIENCE_S,
     StreamReader,
-    is_running,
     redis_at,
     service_process,
     simulated,
 )
-from tests.processes import ChimeraProcess, finished, simulator_process
+from tests.processes import ChimeraProcess, finished, is_running, simulator_process
 
 SECRET = "correct horse/battery"
 NOWHERE = {

@@ -18,12 +18,11 @@ from chimera_s1.adapters.redis.server_process import ServerProcess
 from tests.contract.service_process import (
     Service,
     StreamReader,
-    is_running,
     redis_at,
     service_process,
     simulated,
 )
-from tests.processes import ChimeraProcess, simulator_process
+from tests.processes import ChimeraProcess, is_running, simulator_process
 
 SYMBOL = ("--symbols", "BTCUSDT", "--rate", "50")
 FEEDS = {"feed.spot", "feed.perp"}

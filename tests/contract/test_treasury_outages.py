@@ -29,6 +29,7 @@ def no_more_files(pid: int) -> Iterator[None]:
     During the block the process *pid* can open nothing more.
     """
     soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    # psutil counts them; the lowest free number is what the limit is set to.
     taken = {int(each.name) for each in Path(f"/proc/{pid}/fd").iterdir()}
     lowest = next(number for number in range(len(taken) + 1) if number not in taken)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (lowest, hard))

@@ -29,7 +29,7 @@ from chimera_s1.app.use_cases.treasury.ledger import READ_AT_ONCE, TreasuryLedge
 from chimera_s1.app.use_cases.treasury.project_transfers import ProjectTransfers
 from chimera_s1.app.use_cases.treasury.walk_ledger import LedgerWalk
 
-_STATUS = Path("/proc/self/status")
+_STATUS = Path("/proc/self/status")  # psutil does not read the peak
 
 
 class Walked(Struct, frozen=True):

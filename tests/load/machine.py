@@ -9,9 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 from msgspec import Struct
-
-_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 
 
 class Cores(Struct, frozen=True):
@@ -63,8 +62,8 @@ def rss_mib(pid: int) -> float:
     """
     Memory of a process that is in RAM now, MiB.
     """
-    pages = int(Path(f"/proc/{pid}/statm").read_text().split()[1])
-    return pages * _PAGE_BYTES / 2**20
+    rss_bytes: int = psutil.Process(pid).memory_info().rss
+    return rss_bytes / 2**20
 
 
 def describe(cores: Cores) -> str:

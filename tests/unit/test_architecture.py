@@ -23,6 +23,7 @@ CONFINED = {
     "litestar": {"app.container", "app.web"},
     "picows": {"adapters.binance", "adapters.simulator"},
     "prometheus_client": {"adapters.telemetry"},
+    "psutil": {"adapters.redis", "app.child_process"},
     "pydantic": {
         "app.settings",
         "app.setting_fields",
@@ -37,6 +38,7 @@ CONFINED = {
     "sqlite3": {"adapters.sqlite"},
     "rich": {"app.commands"},
     "typer": {"app.cli", "app.commands"},
+    "urllib3": {"adapters.arango"},
     "uvicorn": {"app.web.server"},
     "zstandard": {"adapters.market_file"},
 }

@@ -12,6 +12,7 @@ from subprocess import PIPE
 from typing import Self
 
 import anyio
+import psutil
 from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 
@@ -140,8 +141,7 @@ async def end_leftovers(directory: Path) -> int:
     """
     End the children that a killed parent left running.
 
-    They are told from strangers by a mark in their environment, which names *directory*; where
-    the system has no /proc, none are found.
+    A mark in their environment, which names *directory*, tells them from other processes.
 
     Returns:
         How many there were.
@@ -158,11 +158,7 @@ async def end_leftovers(directory: Path) -> int:
 
 
 def _marked(directory: Path) -> list[int]:
-    mark = f"{_MARK}={directory.resolve()}".encode()
-    pids: list[int] = []
-    for environ in Path("/proc").glob("[0-9]*/environ"):
-        # Gone meanwhile, or another user's.
-        with suppress(OSError):
-            if mark in environ.read_bytes().split(b"\0"):
-                pids.append(int(environ.parent.name))
-    return pids
+    mark = str(directory.resolve())
+    # The environment of a process that is gone, or another user's, is None.
+    environments = {each.pid: each.info["environ"] for each in psutil.process_iter(["environ"])}
+    return [pid for pid, environ in environments.items() if environ and environ.get(_MARK) == mark]

@@ -223,11 +223,13 @@ async def end_leftover(directory: Path) -> int | None:
 
 
 def _is_our_server(pid: int, directory: Path) -> bool:
-    process = Path("/proc") / str(pid)
+    import psutil  # noqa: PLC0415 (1 MiB that a service without an embedded server does not need)
+
     try:
-        command = (process / "cmdline").read_bytes()
-        return b"-server" in command and (process / "cwd").readlink() == directory.resolve()
-    except OSError:
+        process = psutil.Process(pid)
+        command = " ".join(process.cmdline())
+        return "-server" in command and Path(process.cwd()) == directory.resolve()
+    except (psutil.Error, ValueError):  # ValueError: no process has such an id
         return False
 
 

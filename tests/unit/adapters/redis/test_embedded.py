@@ -16,6 +16,7 @@ import pytest
 from chimera_s1.adapters.redis.embedded import EmbeddedRedis
 from chimera_s1.adapters.redis.server_process import ServerProcess, end_leftover
 from chimera_s1.domain.errors import ConfigurationError, PublisherUnavailableError
+from tests.processes import is_running
 
 OWNER = """
 import sys, anyio
@@ -31,16 +32,6 @@ async def main():
 
 anyio.run(main)
 """
-
-
-def alive(pid: int) -> bool:
-    """
-    A process that ended and that nobody has waited for yet has no command line any more.
-    """
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes() != b""
-    except FileNotFoundError:
-        return False
 
 
 def free_port() -> int:
@@ -84,7 +75,7 @@ async def test_one_node_serves_every_slot_and_ends_with_the_block(
         assert (info["cluster_state"], info["cluster_slots_ok"]) == ("ok", "16384")
         assert await node.ask("SET", "k", "v")
 
-    assert not alive(pid)
+    assert not is_running(pid)
     assert node.pid is None
 
 
@@ -199,7 +190,7 @@ async def test_a_hanging_server_is_stopped_too(redis_binary: Path, tmp_path: Pat
         assert pid is not None
         server.pause()
 
-    assert not alive(pid)
+    assert not is_running(pid)
 
 
 async def left_behind(binary: Path, directory: Path) -> int:
@@ -212,7 +203,7 @@ async def left_behind(binary: Path, directory: Path) -> int:
         with anyio.fail_after(20):
             leftover = int(await process.stdout.receive())
         process.kill()
-    assert alive(leftover)
+    assert is_running(leftover)
     return leftover
 
 
@@ -225,7 +216,7 @@ async def test_the_server_of_a_killed_owner_is_ended_by_the_next(
     leftover = await left_behind(redis_binary, tmp_path)
 
     async with EmbeddedRedis(tmp_path, binary=redis_binary) as embedded:
-        assert not alive(leftover)
+        assert not is_running(leftover)
         assert await embedded.nodes[0].ask("PING")
 
 
@@ -237,7 +228,7 @@ async def test_a_leftover_that_hangs_is_ended_too(redis_binary: Path, tmp_path: 
     os.kill(leftover, signal.SIGSTOP)
 
     assert await end_leftover(tmp_path / "node-0") == leftover
-    assert not alive(leftover)
+    assert not is_running(leftover)
 
 
 async def test_a_stranger_with_a_reused_process_id_is_left_alone(tmp_path: Path) -> None:
@@ -250,7 +241,7 @@ async def test_a_stranger_with_a_reused_process_id_is_left_alone(tmp_path: Path)
         (tmp_path / "redis.pid").write_text(f"{stranger.pid}\n")
 
         assert await end_leftover(tmp_path) is None
-        assert alive(stranger.pid)
+        assert is_running(stranger.pid)
         assert not (tmp_path / "redis.pid").exists()
         stranger.kill()
 
