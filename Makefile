@@ -67,6 +67,10 @@ soak-kill: $(INSTALLED) ## kill -9 of a service that moves money, again and agai
 soak-model: $(INSTALLED) ## the treasury in a seeded world of lost replies, pauses and deaths (SEEDS=200000)
 	@exec $(BIN)/python -m tests.load.treasury_model --seeds $(or $(SEEDS),200000) --processes 2
 
+.PHONY: mutants
+mutants: $(INSTALLED) ## make each deliberate mistake of tests/mutants and see a test fail (ARGS="--only ID")
+	@exec $(BIN)/python -m tests.mutants $(ARGS)
+
 .PHONY: lint
 lint: $(INSTALLED) ## only the static checks: ruff, mypy, import contracts
 	@$(BIN)/ruff check
