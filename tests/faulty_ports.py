@@ -2,8 +2,10 @@
 Ports in memory with one bad habit each, for tests of what the treasury makes of it.
 """
 
+import anyio
+
 from chimera_s1.adapters.memory.cursor_store import MemoryCursorStore
-from chimera_s1.adapters.memory.event_store import MemoryEventStore
+from chimera_s1.adapters.memory.event_store import MemoryEventStore, MemoryLedger
 from chimera_s1.adapters.memory.operations_log import MemoryOperationsLog
 from chimera_s1.adapters.memory.treasury_gateway import ScriptedTreasuryGateway
 from chimera_s1.domain.errors import ChimeraError, PublisherUnavailableError, StoreUnavailableError
@@ -169,3 +171,79 @@ class FullCursors(MemoryCursorStore):
             self.refused += 1
             raise StoreUnavailableError("the disk is full")
         await super().advance(name, position)
+
+
+class HeldStore(MemoryEventStore):
+    """
+    Its appends wait, as on a slow network; others write to the same ledger meanwhile.
+
+    Attributes:
+        arrived: An append waits.
+
+        release: Set, it and all later ones go on.
+
+        taken: Appends that came second.
+    """
+
+    def __init__(self, kept: MemoryLedger) -> None:
+        super().__init__("treasury", kept)
+        self.arrived = anyio.Event()
+        self.release = anyio.Event()
+        self.taken = 0
+
+    async def append(self, commit: Commit) -> AppendResult:
+        self.arrived.set()
+        await self.release.wait()
+        result = await super().append(commit)
+        self.taken += isinstance(result, SeqTaken)
+        return result
+
+
+class HeldHistories(ScriptedTreasuryGateway):
+    """
+    A history that was read takes long to arrive.
+
+    Attributes:
+        release: What is read before this is set arrives when it is; None delays nothing.
+
+        arrived: Such a read waits.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__(clock)
+        self.release: anyio.Event | None = None
+        self.arrived = anyio.Event()
+
+    async def movements(self, direction: Direction, window: Window) -> tuple[Movement, ...]:
+        movements = await super().movements(direction, window)
+        if self.release is not None:
+            self.arrived.set()
+            await self.release.wait()
+        return movements
+
+
+class FailingOver(LossyOperations):
+    """
+    One write fails because its node is gone; the new primary lacks the newest entries.
+
+    Attributes:
+        fails_at: The number of that write, from 1.
+
+        lacking: Entries that it lacks.
+
+        missing: Entries that were acknowledged and are gone.
+    """
+
+    def __init__(self, fails_at: int, lacking: int) -> None:
+        super().__init__()
+        self.fails_at = fails_at
+        self.lacking = lacking
+        self.missing = 0
+        self._writes = 0
+
+    async def record(self, event: OperationsEvent) -> str:
+        self._writes += 1
+        if self._writes == self.fails_at:
+            self.missing = self.fail_over(len(self.events) - self.lacking)
+            raise PublisherUnavailableError("the node is gone")
+        return await super().record(event)
