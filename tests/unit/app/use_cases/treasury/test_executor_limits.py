@@ -20,9 +20,9 @@ SECOND_MS = 1_000
 MINUTE_MS = 60 * SECOND_MS
 HOUR_MS = 60 * MINUTE_MS
 IN_FLIGHT_MAX = 8
-READINGS = 16
+READINGS = 12
 """
-More readings of the clock than a transfer takes from the start to its reply.
+As many readings of the clock as a transfer takes from the start to its reply.
 """
 
 

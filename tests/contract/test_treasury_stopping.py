@@ -1,0 +1,68 @@
+"""
+SIGTERM, seen from outside: nothing new is accepted, and the next process can begin at once.
+"""
+
+from collections.abc import AsyncIterator
+
+import anyio
+import msgspec
+
+from chimera_s1.adapters.sqlite.database import SqliteDatabase
+from chimera_s1.adapters.sqlite.lease_store import SqliteLeaseStore
+from chimera_s1.adapters.system.clock import SystemClock
+from chimera_s1.app.ledger_stores import SQLITE_FILE
+from tests.contract.service_process import PATIENCE_S
+from tests.contract.treasury_desk import TRADER_TOKEN, TRANSFER
+from tests.contract.treasury_service import Site
+
+
+async def test_row_66_a_stopped_service_leaves_its_executors_lease_free(site: Site) -> None:
+    """
+    The next process sends at once; it does not wait until the lease has expired.
+    """
+    async with site.serving() as desk:
+        assert (await desk.transfer("l1", "42")).json()["result"] == "OK"
+        assert await desk.service.stop() == 0
+    async with SqliteDatabase(site.state_dir / SQLITE_FILE) as database:
+        leases = SqliteLeaseStore(database, SystemClock())
+        free = await leases.acquire("treasury.executor", "next", 1_000)
+
+    assert free
+
+
+async def test_row_66_a_request_that_arrives_while_stopping_is_not_accepted(site: Site) -> None:
+    """
+    It began before SIGTERM, so its connection is still served; its last bytes come after it.
+    """
+    begun, stopping = anyio.Event(), anyio.Event()
+    body = msgspec.json.encode({"from": "SPOT", "to": "FUTURES", "amount_usdt": "43"})
+
+    async def slowly() -> AsyncIterator[bytes]:
+        yield body[:10]
+        begun.set()
+        await stopping.wait()
+        yield body[10:]
+
+    headers = {
+        "Idempotency-Key": "late",
+        "Authorization": f"Bearer {TRADER_TOKEN}",
+        "Content-Type": "application/json",
+    }
+    async with site.serving() as desk, anyio.create_task_group() as tasks:
+        await desk.treasury()  # the connection is open
+
+        async def stop() -> None:
+            await begun.wait()
+            desk.service.process.terminate()
+            await desk.service.logged("SIGTERM: stopping")
+            stopping.set()
+
+        tasks.start_soon(stop)
+        with anyio.fail_after(PATIENCE_S):
+            reply = await desk.http.post(TRANSFER, content=slowly(), headers=headers)
+        code = await desk.service.ended()
+
+    assert (reply.status_code, reply.json()["code"]) == (503, "service.stopping")
+    assert code == 0
+    assert await site.entries() == []
+    assert await site.moved() == []
