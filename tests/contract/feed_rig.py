@@ -4,7 +4,7 @@ A Binance feed under test: connected to a simulator in the same process over rea
 
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Any, TypeVar
 
 import anyio
@@ -21,6 +21,7 @@ from chimera_s1.adapters.system.clock import SystemClock
 from chimera_s1.domain.identifiers import Channel, InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.conflation import WindowMs
 from chimera_s1.domain.market.quote import Quote
+from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.market_feed import FeedEvent
 from chimera_s1.domain.resilience.backoff import Backoff
 from chimera_s1.domain.resilience.reconnect import ReconnectPolicy
@@ -50,6 +51,14 @@ class Rig:
             if isinstance(event, kinds):
                 return event
         raise AssertionError("the feed has ended")
+
+    def told_so_far(self) -> list[FeedEvent]:
+        """The events that nobody has waited for yet."""
+        events: list[FeedEvent] = []
+        with suppress(anyio.WouldBlock):
+            while True:
+                events.append(self.events.receive_nowait())
+        return events
 
     async def quotes_until(self, enough: Callable[[Sequence[Quote]], bool]) -> list[Quote]:
         """Drain update by update until *enough*."""
@@ -83,8 +92,9 @@ async def rig(
     *,
     symbols: Sequence[str] = SYMBOLS,
     plan: Callable[[FeedPlan], FeedPlan] = lambda plan: plan,
+    clock: Clock = CLOCK,
 ) -> AsyncIterator[Rig]:
-    """A running feed of *symbols* with window 0."""
+    """A running feed of *symbols* with window 0; its own waits are by *clock*."""
     tell, events = anyio.create_memory_object_stream[FeedEvent](10_000)
     usual = FeedPlan(
         venue,
@@ -97,7 +107,7 @@ async def rig(
     pacer = ReadPacer(CLOCK, 5)
     feed = BinanceFeed(
         plan(usual),
-        clock=CLOCK,
+        clock=clock,
         pacer=pacer,
         draw=random.random,
         offset=lambda: 0.0,

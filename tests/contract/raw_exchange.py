@@ -7,7 +7,7 @@ An exchange that sends exactly the bytes it is given: for what no honest server 
 import base64
 import hashlib
 import struct
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
@@ -54,6 +54,8 @@ class RawExchange:
 
         dials: Connections accepted so far.
 
+        closed: How many of them have ended.
+
         heard: What clients sent, each connection's in a buffer of its own.
     """
 
@@ -62,6 +64,7 @@ class RawExchange:
     ) -> None:
         self.url = url
         self.dials = 0
+        self.closed = 0
         self.heard: list[bytearray] = []
         self._scripts = scripts
         self._handshake = handshake
@@ -88,14 +91,25 @@ class RawExchange:
             control_url="",
         )
 
-    async def answered(self, opcode: int) -> bytes:
+    async def answered(self, opcode: int, number: int = 1) -> bytes:
         """
-        Wait for the first frame with *opcode* of the first client; its payload.
+        Wait for frame *number* with *opcode* of the first client; its payload.
         """
-        while True:
-            for heard, payload in client_frames(bytes(self.heard[0]) if self.heard else b""):
-                if heard == opcode:
-                    return payload
+        await self.until(lambda: len(self.sent_by(0, opcode)) >= number)
+        return self.sent_by(0, opcode)[number - 1]
+
+    def sent_by(self, client: int, opcode: int) -> list[bytes]:
+        """
+        The payloads with *opcode* that a client has sent so far; clients count from 0.
+        """
+        heard = bytes(self.heard[client]) if client < len(self.heard) else b""
+        return [payload for found, payload in client_frames(heard) if found == opcode]
+
+    async def until(self, enough: Callable[[], bool]) -> None:
+        """
+        Wait until *enough*, asked again whenever a client connects, sends or leaves.
+        """
+        while not enough():
             await self._news.wait()
 
     async def serve(self, stream: SocketStream) -> None:
@@ -106,15 +120,23 @@ class RawExchange:
         self.dials += 1
         heard = bytearray()
         self.heard.append(heard)
-        async with stream:
-            await _shake_hands(stream, self._handshake)
-            async with anyio.create_task_group() as tasks:
-                tasks.start_soon(self._play, stream, script)
-                async for piece in stream:
-                    heard += piece
-                    self._news.set()
-                    self._news = anyio.Event()
-                tasks.cancel_scope.cancel()
+        self._tell()
+        try:
+            async with stream:
+                await _shake_hands(stream, self._handshake)
+                async with anyio.create_task_group() as tasks:
+                    tasks.start_soon(self._play, stream, script)
+                    async for piece in stream:
+                        heard += piece
+                        self._tell()
+                    tasks.cancel_scope.cancel()
+        finally:
+            self.closed += 1
+            self._tell()
+
+    def _tell(self) -> None:
+        self._news.set()
+        self._news = anyio.Event()
 
     async def _play(self, stream: SocketStream, script: Sequence[bytes]) -> None:
         for number, piece in enumerate(script):

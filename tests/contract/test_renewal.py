@@ -2,12 +2,20 @@
 Renewal: a socket is replaced before the venue cuts it, and no update is missed.
 """
 
+import struct
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
 import anyio
 import pytest
+from anyio import wait_all_tasks_blocked as settle
 from anyio.abc import TaskGroup
 from msgspec import structs
 
+from chimera_s1.adapters.binance import connection
 from chimera_s1.adapters.binance.feed import FeedPlan
+from chimera_s1.adapters.binance.link import OVERLAP_MS, SUCCESSOR_RETRY_MS
+from chimera_s1.adapters.memory.clock import ManualClock
 from chimera_s1.adapters.simulator.config import SimulatorAddresses, SimulatorConfig
 from chimera_s1.adapters.simulator.simulator import Simulator
 from chimera_s1.domain.identifiers import Venue
@@ -18,6 +26,10 @@ from chimera_s1.domain.ports.market_feed import (
     ConnectionRenewed,
 )
 from tests.contract.feed_rig import CLOCK, SYMBOLS, Rig, rig
+from tests.contract.raw_exchange import CLOSE, TEXT, RawExchange, book, frame, raw_exchange
+
+PAIR = ("BTCUSDT", "ETHUSDT")
+ACKNOWLEDGED = frame(b'{"result":null,"id":1}')
 
 
 @pytest.fixture
@@ -113,3 +125,97 @@ async def test_a_successor_that_comes_after_the_cut_has_renewed_nothing(
 
     assert lost.cause == "and then wants it gone"
     assert renewed.cause == "once more"
+
+
+@pytest.fixture
+def _no_time_limits(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The raw exchange answers no pings, and takes its time."""
+    monkeypatch.setattr(connection, "PING_INTERVAL_MS", 86_400_000)
+    monkeypatch.setattr(connection, "FIRST_MESSAGE_TIMEOUT_S", 120)
+
+
+@asynccontextmanager
+async def raw_feed(
+    tasks: TaskGroup, clock: ManualClock, *scripts: Sequence[bytes]
+) -> AsyncIterator[tuple[RawExchange, Rig]]:
+    """A feed of `PAIR` on a raw exchange; it waits by *clock*."""
+    with anyio.fail_after(30):
+        async with (
+            raw_exchange(*scripts) as exchange,
+            rig(tasks, exchange.addresses, Venue.SPOT, symbols=PAIR, clock=clock) as feed,
+        ):
+            yield exchange, feed
+
+
+async def until_update(feed: Rig, symbol: str, update_id: int) -> None:
+    """Wait for an update that only one socket brings, and for what its arrival sets off."""
+    await feed.quotes_until(
+        lambda seen: (symbol, update_id) in {(q.instrument.symbol, q.update_id) for q in seen}
+    )
+    await settle()
+
+
+async def dial_successor(feed: Rig, exchange: RawExchange) -> None:
+    """Renew the only socket, and wait until its successor has sent its requests."""
+    await feed.told(ConnectionOpened)
+    await until_update(feed, "BTCUSDT", 1)
+    feed.feed.renew("spot-0", "a test renews it")
+    await exchange.until(lambda: bool(exchange.sent_by(1, TEXT)))
+    await settle()
+
+
+@pytest.mark.usefixtures("_no_time_limits")
+async def test_the_old_socket_delivers_until_the_overlap_is_over(tasks: TaskGroup) -> None:
+    """
+    An update that the successor misses comes on the old socket: before the successor has delivered,
+    and for `OVERLAP_MS` after that. Then the old socket is closed.
+    """
+    clock = ManualClock()
+    old = [frame(book(1)), frame(book(2)), frame(book(3))]
+    successor = [ACKNOWLEDGED, b"", frame(book(1, symbol="ETHUSDT"))]
+    async with raw_feed(tasks, clock, old, successor) as (exchange, feed):
+        await dial_successor(feed, exchange)
+        exchange.go_on()
+        await until_update(feed, "BTCUSDT", 2)
+        exchange.go_on()
+        await feed.quotes_until(lambda seen: len(seen) == 2)
+        await settle()
+
+        await clock.advance(OVERLAP_MS - 1)
+        early = feed.told_so_far()
+        assert (exchange.dials, exchange.closed) == (2, 0)
+        await clock.advance(1)
+        renewed = await feed.told(ConnectionRenewed)
+        await exchange.until(lambda: exchange.closed == 1)
+
+    assert early == []
+    assert renewed.cause == "a test renews it"
+    assert feed.feed.counters.reconnects == 0
+
+
+@pytest.mark.usefixtures("_no_time_limits")
+async def test_a_successor_that_fails_is_dialled_again_while_the_old_socket_delivers(
+    tasks: TaskGroup,
+) -> None:
+    """Not at once, and nothing is lost meanwhile; the next successor renews the socket."""
+    clock = ManualClock()
+    old = [frame(book(1)), b"", frame(book(2))]
+    failed = [ACKNOWLEDGED, frame(struct.pack(">H", 1008), CLOSE)]
+    successor = [frame(book(1, symbol="ETHUSDT"))]
+    async with raw_feed(tasks, clock, old, failed, successor) as (exchange, feed):
+        await dial_successor(feed, exchange)
+        exchange.go_on()
+        await exchange.until(lambda: exchange.closed == 1)
+        await settle()
+        await clock.advance(SUCCESSOR_RETRY_MS - 1)
+        exchange.go_on()
+        await until_update(feed, "BTCUSDT", 2)
+        assert (exchange.dials, feed.feed.report().delivering) == (2, 1)
+
+        await clock.advance(1)
+        await until_update(feed, "ETHUSDT", 1)
+        await clock.advance(OVERLAP_MS)
+        told = feed.told_so_far()
+
+    assert told == [ConnectionRenewed("spot-0", Venue.SPOT, "a test renews it")]
+    assert feed.feed.counters.reconnects == 0
