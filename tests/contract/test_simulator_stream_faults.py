@@ -68,7 +68,7 @@ async def test_a_half_open_connection_neither_sends_nor_receives(sim: SimulatorC
 
 
 async def heard_before_silence(dead: StreamConnection, alive: StreamConnection) -> list[WSMsgType]:
-    """Read *dead* to its end while *alive* continues; the kinds of its last frames."""
+    """The kinds of frames *dead* received before it was muted; *alive* shows that time passes."""
     kinds: list[WSMsgType] = []
 
     async def listen() -> None:

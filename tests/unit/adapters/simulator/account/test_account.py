@@ -29,11 +29,11 @@ class Exchange:
 
     def __init__(self) -> None:
         self.ms = 1_700_000_000_000
-        self.books: list[tuple[int, MovementStatus]] = []
+        self.recorded: list[tuple[int, MovementStatus]] = []
         self.account = Account(
             {WalletName.SPOT: START, WalletName.FUTURES: START},
             ScaledClock(lambda: self.ms),
-            lambda movement: self.books.append((movement.tran_id, movement.status)),
+            lambda movement: self.recorded.append((movement.tran_id, movement.status)),
         )
 
     def move(self, amount: int = 10, kind: TransferType = TO_FUTURES) -> Movement:
@@ -55,7 +55,7 @@ def test_a_movement_is_executed_and_recorded_at_once(exchange: Exchange) -> None
 
     assert moved.status is MovementStatus.CONFIRMED
     assert exchange.balances == (70, 130)
-    assert exchange.books == [(moved.tran_id, MovementStatus.CONFIRMED)]
+    assert exchange.recorded == [(moved.tran_id, MovementStatus.CONFIRMED)]
 
 
 def test_an_identical_transfer_moves_money_again(exchange: Exchange) -> None:
@@ -91,7 +91,7 @@ def test_the_later_of_two_waiting_movements_fails_without_balance(exchange: Exch
 
     assert exchange.balances == (40, 160)
     assert (first.status, second.status) == (MovementStatus.CONFIRMED, MovementStatus.FAILED)
-    assert exchange.books == [(first.tran_id, MovementStatus.CONFIRMED)]
+    assert exchange.recorded == [(first.tran_id, MovementStatus.CONFIRMED)]
 
 
 @pytest.mark.parametrize(
@@ -119,8 +119,8 @@ def test_a_pending_movement_is_in_transit_then_arrives_or_returns(
     assert [meanwhile, exchange.balances] == balances
     assert (moved.status, int(exchange.account.in_transit())) == (ends, 0)
     assert [each.amount for each in exchange.account.income()] == income
-    booked = [(moved.tran_id, MovementStatus.PENDING), (moved.tran_id, MovementStatus.FAILED)]
-    assert exchange.books == booked[: 2 if ends is MovementStatus.FAILED else 1]
+    expected = [(moved.tran_id, MovementStatus.PENDING), (moved.tran_id, MovementStatus.FAILED)]
+    assert exchange.recorded == expected[: 2 if ends is MovementStatus.FAILED else 1]
 
 
 def test_histories_lag_until_the_lag_is_removed(exchange: Exchange) -> None:

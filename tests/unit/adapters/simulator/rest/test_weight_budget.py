@@ -4,7 +4,6 @@ import pytest
 
 from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.rest.weight_budget import REFUSALS_BEFORE_BAN, WeightBudget
-from chimera_s1.adapters.simulator.streams.connection_rules import InboundLimit
 
 MINUTE = 60_000
 
@@ -52,24 +51,3 @@ def test_a_client_that_ignores_429_is_banned_for_two_minutes(wall: Wall) -> None
     assert still is not None
     assert (still.status, still.retry_after_s) == (418, 1)
     assert budget.spend(1) is None
-
-
-def test_inbound_messages_are_counted_over_any_second() -> None:
-    limit = InboundLimit(5)
-
-    assert not any(limit.exceeded(at) for at in (0, 200, 400, 600, 800))
-    assert not limit.exceeded(1000)
-    assert limit.exceeded(1001)
-
-
-def test_the_clock_runs_at_its_rate_and_steps_by_its_offset(wall: Wall) -> None:
-    clock = ScaledClock(wall)
-    start = wall.ms
-    clock.set(rate=60)
-    wall.ms += 1000
-
-    assert clock.now_ms() == start + 60_000
-    clock.set(offset_ms=300)
-    assert clock.now_ms() == wall.ms + 300
-    wall.ms += 10
-    assert clock.now_ms() == wall.ms - 10 + 300 + 600

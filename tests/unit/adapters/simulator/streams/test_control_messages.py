@@ -69,16 +69,16 @@ def test_invalid_messages_get_the_documented_error(request_text: bytes, reply: b
 def test_a_subscription_is_acknowledged_whatever_its_name(identity: object) -> None:
     text = orjson.dumps({"method": "SUBSCRIBE", "params": ["nonsense"], "id": identity})
 
-    reply = ask(text)
+    answer = ask(text)
 
-    assert orjson.loads(reply.reply) == {"result": None, "id": identity}
-    assert reply.changes.subscribe == ("nonsense",)
+    assert orjson.loads(answer.reply) == {"result": None, "id": identity}
+    assert answer.changes.subscribe == ("nonsense",)
 
 
 def test_subscriptions_are_listed() -> None:
-    reply = ask(b'{"method":"LIST_SUBSCRIPTIONS","id":3}', ["a@b"])
+    answer = ask(b'{"method":"LIST_SUBSCRIPTIONS","id":3}', ["a@b"])
 
-    assert reply.reply == b'{"result":["a@b"],"id":3}'
+    assert answer.reply == b'{"result":["a@b"],"id":3}'
 
 
 def test_the_combined_property_is_set_and_read() -> None:
