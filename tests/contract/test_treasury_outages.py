@@ -4,7 +4,7 @@ The treasury's service while what it stands on is gone, full, taken or flooded.
 
 import resource
 from collections import Counter
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,7 +13,7 @@ import httpx2
 import pytest
 
 from chimera_s1.app.ledger_stores import SQLITE_FILE
-from tests.arango_double.process import double_process
+from tests.arango_double import arango_double
 from tests.contract.service_process import PATIENCE_S
 from tests.contract.treasury_desk import OTHER_TOKEN
 from tests.contract.treasury_service import POST, Site
@@ -29,7 +29,6 @@ def no_more_files(pid: int) -> Iterator[None]:
     During the block the process *pid* can open nothing more.
     """
     soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
-    # psutil counts them; the lowest free number is what the limit is set to.
     taken = {int(each.name) for each in Path(f"/proc/{pid}/fd").iterdir()}
     lowest = next(number for number in range(len(taken) + 1) if number not in taken)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (lowest, hard))
@@ -37,16 +36,6 @@ def no_more_files(pid: int) -> Iterator[None]:
         yield
     finally:
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
-
-
-@pytest.fixture
-async def arango() -> AsyncIterator[tuple[str, httpx2.AsyncClient]]:
-    """
-    An ArangoDB double in a process of its own: its address, and its control plane.
-    """
-    with double_process() as (_, ready):
-        async with httpx2.AsyncClient(base_url=ready.control_url, timeout=PATIENCE_S) as control:
-            yield ready.urls[0], control
 
 
 async def test_row_53_money_moves_while_redis_is_gone(site: Site) -> None:
@@ -143,28 +132,29 @@ async def test_row_71_a_process_that_can_open_nothing_turns_newcomers_away_and_r
 
 
 async def test_row_38_and_39_a_ledger_in_arango_that_is_gone_accepts_nothing_and_loses_nothing(
-    site: Site, arango: tuple[str, httpx2.AsyncClient]
+    site: Site,
 ) -> None:
     """
     New requests get 503; what the exchange has answered meanwhile is written once it is back.
     """
-    url, control = arango
-    async with site.serving(S1_DB_ARANGO_URI=url, S1_DB_ARANGO_USER="root") as desk:
-        await site.sim.arm(POST, "execute-then-delay:500")
-        async with desk.asking("a1", "67"):
-            await site.fired()
-            await move(control, "down")
-            refused = await desk.transfer("a2", "68")
-            await desk.service.logged("transfer a1: Accepted")
-        assert (refused.status_code, refused.json()["code"]) == (503, "store.unavailable")
-        assert "retry-after" in refused.headers
-        assert "the ledger's store cannot be used" in (await desk.treasury())["detail"]
-        assert await site.moved() == ["SPOT 67"]
+    with arango_double() as arango:
+        environ = {"S1_DB_ARANGO_URI": arango.urls[0], "S1_DB_ARANGO_USER": "root"}
+        async with site.serving(**environ) as desk:
+            await site.sim.arm(POST, "execute-then-delay:500")
+            async with desk.asking("a1", "67"):
+                await site.fired()
+                arango.take_down()
+                refused = await desk.transfer("a2", "68")
+                await desk.service.logged("transfer a1: Accepted")
+            assert (refused.status_code, refused.json()["code"]) == (503, "store.unavailable")
+            assert "retry-after" in refused.headers
+            assert "the ledger's store cannot be used" in (await desk.treasury())["detail"]
+            assert await site.moved() == ["SPOT 67"]
 
-        await move(control, "up")
-        told = await site.event("transfer.completed", "a1")
-        assert told["evidence"] == "reply"
-        assert (await desk.transfer("a2", "68")).json()["result"] == "OK"
+            arango.bring_up()
+            told = await site.event("transfer.completed", "a1")
+            assert told["evidence"] == "reply"
+            assert (await desk.transfer("a2", "68")).json()["result"] == "OK"
 
     assert await site.moved() == ["SPOT 67", "SPOT 68"]
 
@@ -174,10 +164,3 @@ def newcomer(url: str) -> httpx2.AsyncClient:
     Somebody who has no connection yet.
     """
     return httpx2.AsyncClient(base_url=url, timeout=PATIENCE_S, trust_env=False)
-
-
-async def move(control: httpx2.AsyncClient, way: str) -> None:
-    """
-    Take the only coordinator down, or up again.
-    """
-    (await control.post(f"/coordinators/0/{way}")).raise_for_status()
