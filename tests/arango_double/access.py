@@ -1,118 +1,58 @@
-"""
-Users, passwords, tokens, and who may use which database.
-"""
+"""Users, their passwords, and their rights to databases; Basic authentication only."""
 
 import base64
 import binascii
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
 
-import jwt
+from tests.arango_double.errors import ArangoError, UnknownRequestError, not_authorized
+from tests.arango_double.http_messages import Request
 
-from tests.arango_double.errors import ArangoError, not_authorized
-from tests.arango_double.requests_in import Answer, Request
-
-_EVERYWHERE = "*"
-_KEY = "a key of this double alone, which protects nothing"
+_ANY_DATABASE = "*"
 
 
 class Access:
-    """
-    Decides about each request before it is routed.
+    """Checks each request before it is routed."""
 
-    Attributes:
-        token_lifetime_s: Of the tokens given out from now on.
-    """
-
-    def __init__(self, now_ms: Callable[[], int]) -> None:
-        self.token_lifetime_s = 3600
-        self._now_ms = now_ms
+    def __init__(self) -> None:
         self._users: dict[str, tuple[str, dict[str, str]]] = {}
-        self._given = 0
-        self._expired = 0
-        self.add_user("root", "", {_EVERYWHERE: "rw"})
+        self.add_user("root", "", {_ANY_DATABASE: "rw"})
 
     def add_user(self, name: str, password: str, rights: Mapping[str, str]) -> None:
         """
-        Add a user, or rights and another password to one that is there.
+        Add a user; if it exists, add to its rights and change its password.
 
         Args:
             rights: `ro` or `rw` by database; `*` is any.
         """
-        before = self._users.get(name, ("", {}))[1]
-        self._users[name] = (password, {**before, **rights})
-
-    def expire_tokens(self) -> None:
-        """
-        Refuse all tokens given out so far, as if their time had passed.
-        """
-        self._expired = self._given
-
-    def give_token(self, request: Request) -> Answer:
-        """
-        `POST /_open/auth`.
-
-        Raises:
-            ArangoError: 401/401, wrong user or password.
-        """
-        wanted = request.json_object()
-        name = wanted.get("username", "")
-        if not self._knows(name, wanted.get("password", "")):
-            raise ArangoError(401, 401, "Wrong credentials")
-        self._given += 1
-        now_s = self._now_ms() // 1000
-        claims: dict[str, Any] = {"iss": "arangodb", "preferred_username": name, "iat": now_s}
-        claims |= {"exp": now_s + self.token_lifetime_s, "number": self._given}
-        return Answer(200, {"jwt": jwt.encode(claims, _KEY, algorithm="HS256")})
+        _, present = self._users.get(name, ("", {}))
+        self._users[name] = (password, {**present, **rights})
 
     def check(self, request: Request) -> None:
         """
-        Pass what its user may do.
-
         Raises:
-            ArangoError: 401/11; 403/11 where the user may only read.
+            ArangoError: 401/11, no right to the database; 403/11, a write by a read-only user.
         """
-        if not self.may(request, request.database, "ro"):
+        right = self._right(request)
+        if right is None:
             raise not_authorized()
-        if request.writes and not self.may(request, request.database, "rw"):
+        if request.writes and right != "rw":
             raise ArangoError(403, 11, "forbidden")
 
-    def may(self, request: Request, database: str, right: str) -> bool:
-        """
-        Whether the user of *request* has *right* on *database*.
-        """
-        _, rights = self._users.get(self._user_of(request) or "", ("", {}))
-        return rights.get(database, rights.get(_EVERYWHERE)) in {right, "rw"}
-
-    def _user_of(self, request: Request) -> str | None:
-        scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
-        match scheme.lower():
-            case "basic":
-                return self._user_by_password(credentials)
-            case "bearer":
-                return self._user_by_token(credentials)
-            case _:
-                return None
-
-    def _user_by_password(self, credentials: str) -> str | None:
-        try:
-            name, _, password = base64.b64decode(credentials, validate=True).decode().partition(":")
-        except (binascii.Error, UnicodeDecodeError):
+    def _right(self, request: Request) -> str | None:
+        name, password = _credentials(request)
+        expected, rights = self._users.get(name, (None, {}))
+        if password != expected:
             return None
-        return name if self._knows(name, password) else None
+        return rights.get(request.database, rights.get(_ANY_DATABASE))
 
-    def _user_by_token(self, token: str) -> str | None:
-        try:
-            claims = jwt.decode(
-                token,
-                _KEY,
-                algorithms=["HS256"],
-                options={"verify_exp": False, "verify_iat": False},
-            )
-        except jwt.InvalidTokenError:
-            return None
-        fresh = claims["number"] > self._expired and claims["exp"] > self._now_ms() // 1000
-        return str(claims["preferred_username"]) if fresh else None
 
-    def _knows(self, name: str, password: str) -> bool:
-        return name in self._users and self._users[name][0] == password
+def _credentials(request: Request) -> tuple[str, str]:
+    scheme, _, encoded = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() not in {"", "basic"}:
+        raise UnknownRequestError(f"the authorization scheme {scheme!r}")
+    try:
+        decoded = base64.b64decode(encoded, validate=True).decode()
+    except (binascii.Error, UnicodeDecodeError):
+        raise not_authorized() from None
+    name, _, password = decoded.partition(":")
+    return name, password

@@ -1,6 +1,4 @@
-"""
-What a coordinator does with a request, faults aside.
-"""
+"""The HTTP endpoints over one store; faults come before it, in `fault_injection`."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,33 +7,35 @@ from tests.arango_double.access import Access
 from tests.arango_double.api_collections import answer_collections, answer_indexes
 from tests.arango_double.api_databases import answer_databases, create_database
 from tests.arango_double.api_documents import answer_documents
-from tests.arango_double.aql_query import run_query
 from tests.arango_double.cursors import BATCH_SIZE, Cursor, Cursors
 from tests.arango_double.errors import ArangoError, UnknownRequestError
-from tests.arango_double.requests_in import Answer, Request, failure, refuse_others
+from tests.arango_double.http_messages import (
+    Request,
+    Response,
+    error_response,
+    refuse_unknown,
+)
+from tests.arango_double.queries import run_query
 from tests.arango_double.store import Database, Store
 
-_VERSION = {"server": "arango", "license": "enterprise", "version": "3.12.10"}
-_AREAS: dict[str, Callable[[Store, Database, Request], Answer]] = {
+_AREAS: dict[str, Callable[[Store, Database, Request], Response]] = {
+    "database": answer_databases,
     "collection": answer_collections,
     "index": answer_indexes,
     "document": answer_documents,
 }
-
-_UNKNOWN_HEADERS = ("x-arango-trx-id", "x-arango-async", "content-encoding")
-_CURSOR_OPTIONS = (
-    *("query", "bindVars", "count", "batchSize", "ttl", "memoryLimit", "options", "cache"),
-    *("fillBlockCache", "failOnWarning", "stream", "maxRuntime", "allowRetry"),
+_UNKNOWN_HEADERS = (
+    *("x-arango-trx-id", "x-arango-async", "x-arango-allow-dirty-read"),
+    *("content-encoding", "if-none-match"),
 )
+_QUERY_OPTIONS = ("query", "bindVars", "batchSize", "ttl", "maxRuntime", "failOnWarning", "options")
 _OFF = (None, False, 0)
 
 
 class Api:
     """
-    The endpoints over one store.
-
     Attributes:
-        unknown: What was answered with 501, in words; a test that means it clears it.
+        unknown: Messages of all 501 responses so far; a test that expects one clears it.
     """
 
     def __init__(self, store: Store, access: Access) -> None:
@@ -45,79 +45,60 @@ class Api:
         self._access = access
         create_database(store, "_system", {})
 
-    def answer(self, request: Request, seen: Store | None = None) -> Answer:
+    def respond(self, request: Request, past: Store | None = None) -> Response:
         """
-        Do what *request* asks for, alone with the store.
+        Answer *request* while no other request is answered.
 
         Args:
-            seen: What a coordinator that lags behind takes for the present.
+            past: What a stale coordinator reads instead of the store.
         """
         with self._store.lock:
             try:
-                return self._route(request, seen or self._store)
+                return self._route(request, past or self._store)
             except UnknownRequestError as error:
                 self.unknown.append(error.message)
-                return failure(error)
+                return error_response(error)
             except ArangoError as error:
-                return failure(error)
+                return error_response(error)
 
-    def _route(self, request: Request, store: Store) -> Answer:
-        if request.method == "POST" and request.path == "/_open/auth":
-            return self._access.give_token(request)
+    def _route(self, request: Request, store: Store) -> Response:
+        root, area = [*request.segments, ""][:2]
+        if root != "_api" or area not in {*_AREAS, "cursor"}:
+            raise UnknownRequestError(f"{request.method} {request.path}")
         self._access.check(request)
         _refuse_unknown_headers(request)
         database = store[request.database]
-        match request.segments[:2]:
-            case ["_api", "version"] if request.method == "GET":
-                return Answer(200, _VERSION)
-            case ["_api", "database"]:
-                return answer_databases(store, self._access, request)
-            case ["_api", "cursor"]:
-                return self._answer_cursor(store, database, request)
-            case ["_api", area] if area in _AREAS:
-                return _AREAS[area](store, database, request)
-            case _:
-                raise UnknownRequestError(f"{request.method} {request.path}")
+        if area == "cursor":
+            return self._answer_cursors(store, database, request)
+        return _AREAS[area](store, database, request)
 
-    def _answer_cursor(self, store: Store, database: Database, request: Request) -> Answer:
-        request.allow_query()
+    def _answer_cursors(self, store: Store, database: Database, request: Request) -> Response:
+        request.allow_parameters()
         match request.method, request.segments[2:]:
             case "POST", []:
                 return self._query(store, database, request)
             case "POST", [cursor_id]:
-                return self.cursors.next_batch(cursor_id, None)
-            case "POST", [cursor_id, batch]:
-                return self.cursors.next_batch(cursor_id, batch)
-            case "DELETE", [cursor_id]:
-                return self.cursors.close(cursor_id)
+                return self.cursors.next_batch(cursor_id)
             case _:
                 raise UnknownRequestError(f"{request.method} {request.path}")
 
-    def _query(self, store: Store, database: Database, request: Request) -> Answer:
+    def _query(self, store: Store, database: Database, request: Request) -> Response:
         body = request.json_object()
-        wanted: dict[str, Any] = {**body, **(body.get("options") or {})}
-        refuse_others(
-            "query option",
-            {name: value for name, value in wanted.items() if value not in _OFF},
-            _CURSOR_OPTIONS,
+        options: dict[str, Any] = {**body, **(body.get("options") or {})}
+        used = {name: value for name, value in options.items() if value not in _OFF}
+        refuse_unknown("query option", used, _QUERY_OPTIONS)
+        query, binds = options.get("query", ""), options.get("bindVars") or {}
+        return self.cursors.start(
+            Cursor(
+                id=str(self._store.next_number()),
+                coordinator=request.coordinator,
+                rows=run_query(query, binds, database, store.now_ms),
+                batch_size=options.get("batchSize") or BATCH_SIZE,
+            )
         )
-        if wanted.get("cache"):
-            raise UnknownRequestError("the query option 'cache'")
-        size = wanted.get("batchSize") or BATCH_SIZE
-        binds = wanted.get("bindVars") or {}
-        rows = run_query(wanted.get("query", ""), binds, database, store.now_ms)
-        cursor = Cursor(
-            id=str(self._store.next_number()),
-            coordinator=request.coordinator,
-            rows=rows,
-            batch_size=size,
-            count=len(rows) if wanted.get("count") else None,
-            repeatable=bool(wanted.get("allowRetry")),
-        )
-        return self.cursors.start(cursor)
 
 
 def _refuse_unknown_headers(request: Request) -> None:
-    unknown = next((name for name in _UNKNOWN_HEADERS if name in request.headers), None)
-    if unknown is not None or request.headers.get("x-arango-allow-dirty-read") == "true":
-        raise UnknownRequestError(f"the header {unknown or 'x-arango-allow-dirty-read'}")
+    for name in _UNKNOWN_HEADERS:
+        if request.headers.get(name, "false") != "false":
+            raise UnknownRequestError(f"the header {name}")

@@ -1,53 +1,36 @@
-"""
-/_api/database
-"""
+"""`/_api/database`"""
 
 import re
 from typing import Any
 
-from tests.arango_double.access import Access
 from tests.arango_double.api_collections import create_collection
 from tests.arango_double.errors import ArangoError, UnknownRequestError
-from tests.arango_double.requests_in import Answer, Request, refuse_others, result
+from tests.arango_double.http_messages import Request, Response, object_response, refuse_unknown
 from tests.arango_double.store import Database, Store
 
 _LEGAL_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]{0,63}")
 
 
-def answer_databases(store: Store, access: Access, request: Request) -> Answer:
-    """
-    One request about databases. What changes them may only be asked of `_system`.
-    """
-    request.allow_query()
-    rest = request.segments[2:]
-    if request.method == "GET" and rest == ["current"]:
-        return result(200, {"result": _view(store[request.database])})
-    if request.method == "GET" and rest == ["user"]:
-        mine = [name for name in store.databases if access.may(request, name, "ro")]
-        return result(200, {"result": mine})
-    if request.database != "_system":
-        raise ArangoError(403, 1230, "operation only allowed in system database")
-    match request.method, rest:
-        case "GET", []:
-            return result(200, {"result": sorted(store.databases)})
+def answer_databases(store: Store, database: Database, request: Request) -> Response:
+    request.allow_parameters()
+    match request.method, request.segments[2:]:
+        case "GET", ["current"]:
+            return object_response(200, {"result": _view(database)})
+        case "POST", [] if database.name != "_system":
+            raise ArangoError(403, 1230, "operation only allowed in system database")
         case "POST", []:
-            _create(store, access, request.json_object())
-            return result(201, {"result": True})
-        case "DELETE", [name]:
-            del store.databases[store[name].name]
-            return result(200, {"result": True})
+            _create(store, request.json_object())
+            return object_response(201, {"result": True})
         case _:
             raise UnknownRequestError(f"{request.method} {request.path}")
 
 
 def create_database(store: Store, name: str, options: dict[str, Any]) -> None:
     """
-    A new database.
-
     Raises:
-        ArangoError: 409/1207, there is one.
+        ArangoError: 409/1207, the database exists.
     """
-    refuse_others("database option", options, ("replicationFactor", "writeConcern", "sharding"))
+    refuse_unknown("database option", options, ("replicationFactor", "writeConcern", "sharding"))
     if name in store.databases:
         raise ArangoError(409, 1207, f"duplicate database name '{name}'")
     defaults = {"replicationFactor": 1, "writeConcern": 1, "sharding": ""}
@@ -56,14 +39,12 @@ def create_database(store: Store, name: str, options: dict[str, Any]) -> None:
     create_collection(store, database, {"name": "_graphs", "isSystem": True})
 
 
-def _create(store: Store, access: Access, wanted: dict[str, Any]) -> None:
-    refuse_others("part of a new database", wanted, ("name", "options", "users"))
-    name = wanted.get("name")
+def _create(store: Store, body: dict[str, Any]) -> None:
+    refuse_unknown("property of a new database", body, ("name", "options"))
+    name = body.get("name")
     if not isinstance(name, str) or _LEGAL_NAME.fullmatch(name) is None:
         raise ArangoError(400, 1229, "database name invalid")
-    create_database(store, name, wanted.get("options", {}))
-    for user in wanted.get("users", []):
-        access.add_user(user["username"], user.get("passwd", ""), {name: "rw"})
+    create_database(store, name, body.get("options", {}))
 
 
 def _view(database: Database) -> dict[str, Any]:

@@ -1,6 +1,4 @@
-"""
-/_api/document
-"""
+"""`/_api/document`"""
 
 from collections import Counter
 from collections.abc import Callable
@@ -9,176 +7,140 @@ from typing import Any
 import orjson
 
 from tests.arango_double.collection import Collection
-from tests.arango_double.documents import WriteOptions, Writer, key_in
+from tests.arango_double.document_writer import DocumentWriter, WriteOptions, legal_key
 from tests.arango_double.errors import (
     ArangoError,
     UnknownRequestError,
     document_not_found,
     revision_conflict,
 )
+from tests.arango_double.http_messages import Request, Response
 from tests.arango_double.indexes import Document
-from tests.arango_double.requests_in import Answer, Request
 from tests.arango_double.store import Database, Store
 
-_COMMON = ("returnNew", "returnOld", "silent", "waitForSync", "overwrite", "versionAttribute")
 _PARAMETERS = {
-    "POST": (*_COMMON, "overwriteMode", "keepNull", "mergeObjects"),
-    "PUT": (*_COMMON, "ignoreRevs"),
-    "PATCH": (*_COMMON, "ignoreRevs", "keepNull", "mergeObjects"),
-    "DELETE": ("returnOld", "silent", "waitForSync", "ignoreRevs", "overwrite"),
+    "POST": ("returnNew", "waitForSync", "versionAttribute", "overwriteMode"),
+    "PUT": ("returnNew", "waitForSync", "versionAttribute", "ignoreRevs"),
+    "PATCH": (),
+    "DELETE": ("waitForSync", "ignoreRevs"),
 }
-_SUCCESS = {"POST": (201, 202), "PUT": (201, 202), "PATCH": (201, 202), "DELETE": (200, 202)}
+_OFF_PARAMETERS = ("returnOld", "silent", "overwrite")
+# Whether the disk was waited for, also when some of several documents failed.
+_SYNCED = {"POST": 201, "PUT": 201, "PATCH": 201, "DELETE": 200}
+_NOT_SYNCED = 202
 
 
-def answer_documents(store: Store, database: Database, request: Request) -> Answer:
-    """
-    One request about one document or several of one collection.
-    """
+def answer_documents(store: Store, database: Database, request: Request) -> Response:
     match request.method, request.segments[2:]:
-        case (("GET" | "HEAD"), [name, key]):
+        case "GET", [name, key]:
             return _read(database[name], key, request)
         case "PUT", [name] if request.flag("onlyget"):
             return _read_many(database[name], request)
-        case (("POST" | "PUT" | "PATCH" | "DELETE"), [name, *keys]) if len(keys) < 2:
-            return _Write(store, database, database[name], request).answer(*keys)
+        case "POST", [name]:
+            return _insert(_writer(store, database, name, request), request)
+        case (("PUT" | "PATCH" | "DELETE"), [name, key]):
+            return _change(_writer(store, database, name, request), key, request)
         case _:
             raise UnknownRequestError(f"{request.method} {request.path}")
 
 
-class _Write:
-    def __init__(
-        self, store: Store, database: Database, collection: Collection, request: Request
-    ) -> None:
-        request.allow_query(*_PARAMETERS[request.method])
-        self._database = database
-        self._collection = collection
-        self._request = request
-        self._options = _options(request)
-        self._writer = Writer(store, database, collection, self._options)
-        synced = collection.wait_for_sync or request.flag("waitForSync")
-        # The status tells whether the disk was waited for, also with errors among the elements.
-        self._status = _SUCCESS[request.method][0 if synced else 1]
-
-    def answer(self, key: str | None = None) -> Answer:
-        if key is not None and self._request.method == "POST":
-            raise UnknownRequestError(f"POST {self._request.path}")
-        body = self._request.json() if self._request.body else None
-        if key is None and isinstance(body, list):
-            return self._many(body)
-        if key is None and self._request.method != "POST":
-            raise ArangoError(400, 400, "expecting a JSON array")
-        return self._one(key, body)
-
-    def _one(self, key: str | None, body: Any) -> Answer:
-        written = self._apply(key, body, self._wanted_revision(body))
-        headers = {"etag": f'"{written["_rev"]}"'}
-        if self._request.method != "DELETE":
-            place = f"/_db/{self._database.name}/_api/document/{written['_id']}"
-            headers["location"] = place
-        return Answer(self._status, {} if self._request.flag("silent") else written, headers)
-
-    def _many(self, elements: list[Any]) -> Answer:
-        posted = self._request.method == "POST"
-
-        def write(element: Any) -> Document:
-            key = None if posted else key_in(element)
-            return self._apply(key, element, self._revision_in(element))
-
-        shown, headers = _each(elements, write)
-        if self._request.flag("silent"):
-            failed = [each for each in shown if "error" in each]
-            return Answer(self._status, failed or {}, headers)
-        return Answer(self._status, shown, headers)
-
-    def _apply(self, key: str | None, body: Any, revision: str | None) -> Document:
-        if key is None:
-            return self._writer.insert(body)
-        match self._request.method:
-            case "PUT":
-                return self._writer.replace(key, body, revision)
-            case "PATCH":
-                return self._writer.update(key, body, revision)
-            case _:
-                return self._writer.remove(key, revision)
-
-    def _wanted_revision(self, body: Any) -> str | None:
-        header = _unquoted(self._request.headers.get("if-match"))
-        return header or self._revision_in(body)
-
-    def _revision_in(self, body: Any) -> str | None:
-        if self._options.ignore_revs or not isinstance(body, dict):
-            return None
-        revision = body.get("_rev")
-        return None if revision is None else str(revision)
-
-
-def _options(request: Request) -> WriteOptions:
-    overwrite = "replace" if request.flag("overwrite") else "conflict"
-    return WriteOptions(
+def _writer(store: Store, database: Database, name: str, request: Request) -> DocumentWriter:
+    collection = database[name]
+    request.allow_parameters(*_PARAMETERS[request.method], off=_OFF_PARAMETERS)
+    options = WriteOptions(
         return_new=request.flag("returnNew"),
-        return_old=request.flag("returnOld"),
-        overwrite_mode=request.query.get("overwriteMode", overwrite),
-        ignore_revs=request.flag("ignoreRevs", default=True),
-        version_attribute=request.query.get("versionAttribute"),
-        keep_null=request.flag("keepNull", default=True),
-        merge_objects=request.flag("mergeObjects", default=True),
+        overwrite_mode=request.parameters.get("overwriteMode", "conflict"),
+        version_attribute=request.parameters.get("versionAttribute"),
+        wait_for_sync=collection.wait_for_sync or request.flag("waitForSync"),
     )
+    return DocumentWriter(store, database, collection, options)
 
 
-def _read(collection: Collection, key: str, request: Request) -> Answer:
-    request.allow_query()
+def _insert(writer: DocumentWriter, request: Request) -> Response:
+    body = request.json()
+    if not isinstance(body, list):
+        return _response(writer, request, writer.insert(body))
+    elements, headers = _each(body, writer.insert)
+    return Response(_status(writer, request), elements, headers)
+
+
+def _change(writer: DocumentWriter, key: str, request: Request) -> Response:
+    body = request.json() if request.body else None
+    revision = _expected_revision(request, body)
+    match request.method:
+        case "PUT":
+            return _response(writer, request, writer.replace(key, body, revision))
+        case "PATCH":
+            return _response(writer, request, writer.update(key, revision))
+        case _:
+            return _response(writer, request, writer.remove(key, revision))
+
+
+def _response(writer: DocumentWriter, request: Request, written: Document) -> Response:
+    headers = {"etag": f'"{written["_rev"]}"'}
+    if request.method != "DELETE":
+        headers["location"] = f"/_db/{request.database}/_api/document/{written['_id']}"
+    return Response(_status(writer, request), written, headers)
+
+
+def _status(writer: DocumentWriter, request: Request) -> int:
+    return _SYNCED[request.method] if writer.options.wait_for_sync else _NOT_SYNCED
+
+
+def _expected_revision(request: Request, body: Any) -> str | None:
+    header = request.headers.get("if-match")
+    if header is not None:
+        return header.strip('"')
+    if request.flag("ignoreRevs", default=True) or not isinstance(body, dict):
+        return None
+    revision = body.get("_rev")
+    return None if revision is None else str(revision)
+
+
+def _read(collection: Collection, key: str, request: Request) -> Response:
+    request.allow_parameters()
+    stored = _stored(collection, key)
+    expected = _expected_revision(request, None)
+    if expected not in {None, stored["_rev"]}:
+        raise revision_conflict(stored)
+    return Response(200, stored, {"etag": f'"{stored["_rev"]}"'})
+
+
+def _read_many(collection: Collection, request: Request) -> Response:
+    request.allow_parameters("onlyget")
+    keys = request.json()
+    if not isinstance(keys, list):
+        raise ArangoError(400, 400, "expecting a JSON array")
+    elements, headers = _each(keys, lambda key: _stored(collection, _plain_key(key)))
+    return Response(200, elements, headers)
+
+
+def _plain_key(element: Any) -> str:
+    if isinstance(element, dict) or "/" in str(element):
+        raise UnknownRequestError("documents named by id or by a document")
+    return legal_key(element)
+
+
+def _stored(collection: Collection, key: str) -> Document:
     stored = collection.find(key)
     if stored is None:
         raise document_not_found()
-    wanted = _unquoted(request.headers.get("if-match"))
-    if wanted is not None and wanted != stored["_rev"]:
-        raise revision_conflict(stored)
-    headers = {"etag": f'"{stored["_rev"]}"'}
-    if _unquoted(request.headers.get("if-none-match")) == stored["_rev"]:
-        return Answer(304, None, headers)
-    return Answer(200, stored, headers)
-
-
-def _read_many(collection: Collection, request: Request) -> Answer:
-    request.allow_query("onlyget", "ignoreRevs")
-    elements = request.json()
-    if not isinstance(elements, list):
-        raise ArangoError(400, 400, "expecting a JSON array")
-    checking = not request.flag("ignoreRevs", default=True)
-
-    def read(element: Any) -> Document:
-        stored = collection.find(key_in(element))
-        if stored is None:
-            raise document_not_found()
-        wanted = element.get("_rev") if checking and isinstance(element, dict) else None
-        if wanted not in {None, stored["_rev"]}:
-            raise revision_conflict(stored)
-        return stored
-
-    shown, headers = _each(elements, read)
-    return Answer(200, shown, headers)
+    return stored
 
 
 def _each(
     elements: list[Any], act: Callable[[Any], Document]
 ) -> tuple[list[Document], dict[str, str]]:
-    """
-    What *act* makes of each; a failure is an element, and counted in the header.
-    """
-    shown: list[Document] = []
-    failures: Counter[str] = Counter()
+    """Results of *act*; an error becomes an element of the result and is counted in a header."""
+    results: list[Document] = []
+    errors: Counter[str] = Counter()
     for element in elements:
         try:
-            shown.append(act(element))
+            results.append(act(element))
         except UnknownRequestError:
             raise
         except ArangoError as error:
-            shown.append(error.element())
-            failures[str(error.number)] += 1
-    if not failures:
-        return shown, {}
-    return shown, {"x-arango-error-codes": orjson.dumps(failures).decode()}
-
-
-def _unquoted(revision: str | None) -> str | None:
-    return None if revision is None else revision.strip('"')
+            results.append(error.element())
+            errors[str(error.number)] += 1
+    headers = {"x-arango-error-codes": orjson.dumps(errors).decode()} if errors else {}
+    return results, headers

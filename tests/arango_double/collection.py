@@ -1,19 +1,15 @@
-"""
-One collection: its documents, its unique indexes, and a side door for tests.
-"""
+"""One collection: documents by key, and their entries in unique indexes."""
 
 import copy
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tests.arango_double.errors import ArangoError, not_unique
+from tests.arango_double.errors import not_unique
 from tests.arango_double.indexes import Document, Entry, Index
 
 
 class Collection:
     """
-    Documents by key.
-
     Attributes:
         properties: As the server shows them.
 
@@ -28,59 +24,70 @@ class Collection:
 
     @property
     def name(self) -> str:
-        """
-        As in every path.
-        """
         return str(self.properties["name"])
 
     @property
     def wait_for_sync(self) -> bool:
-        """
-        Whether each write waits for the disk, so that it answers 201.
-        """
+        """Whether each write waits for the disk, so that it answers 201."""
         return bool(self.properties["waitForSync"])
 
-    def __len__(self) -> int:
-        return len(self._documents)
-
     def __iter__(self) -> Iterator[Document]:
-        """
-        All documents, newest first: without SORT no order may be relied on.
-        """
+        """Newest first: without SORT a query may not rely on any order."""
         return reversed(self._documents.values())
 
     def find(self, key: str) -> Document | None:
-        """
-        The document of *key*.
-        """
         return self._documents.get(key)
 
     def put(self, document: Document) -> None:
         """
-        Store *document*, in place of one with the same key.
+        Store *document*; it replaces one with the same key.
 
         Raises:
-            ArangoError: 409/1210, another document has its values in a unique index.
+            ArangoError: 409/1210, another document has the same values in a unique index.
         """
-        for index in self.indexes.values():
-            if index.unique:
-                self._check(index, document, status=409)
+        for name, owners in self._owners.items():
+            _refuse_duplicate(self.indexes[name], owners, document, status=409)
         self.put_unchecked(document)
 
     def put_unchecked(self, document: Document) -> None:
-        """
-        Store *document* whatever the unique indexes say.
-        """
-        self.remove(document["_key"], keep_place=True)
-        self._documents[document["_key"]] = document
+        """Store *document* without a check of unique indexes."""
+        key = document["_key"]
+        self._forget_entries(key)
+        self._documents[key] = document
         for name, owners in self._owners.items():
             for entry in self.indexes[name].entries(document):
-                owners.setdefault(entry, document["_key"])
+                owners.setdefault(entry, key)
 
-    def remove(self, key: str, *, keep_place: bool = False) -> None:
+    def remove(self, key: str) -> None:
+        self._forget_entries(key)
+        self._documents.pop(key, None)
+
+    def clear(self) -> None:
+        self._documents.clear()
+        for owners in self._owners.values():
+            owners.clear()
+
+    def add_index(self, index: Index) -> None:
         """
-        Forget the document of *key*, if there is one.
+        Raises:
+            ArangoError: 400/1210, two documents have the same values in a unique index.
         """
+        if index.unique:
+            owners: dict[Entry, str] = {}
+            for key, document in self._documents.items():
+                _refuse_duplicate(index, owners, document, status=400)
+                owners |= dict.fromkeys(index.entries(document), key)
+            self._owners[index.name] = owners
+        self.indexes[index.name] = index
+
+    def copy(self) -> "Collection":
+        copied = Collection(copy.deepcopy(self.properties))
+        copied.indexes = dict(self.indexes)
+        copied._documents = dict(self._documents)
+        copied._owners = {name: dict(owners) for name, owners in self._owners.items()}
+        return copied
+
+    def _forget_entries(self, key: str) -> None:
         document = self._documents.get(key)
         if document is None:
             return
@@ -88,58 +95,12 @@ class Collection:
             for entry in self.indexes[name].entries(document):
                 if owners.get(entry) == key:
                     del owners[entry]
-        if not keep_place:
-            del self._documents[key]
 
-    def clear(self) -> None:
-        """
-        Forget all documents.
-        """
-        self._documents.clear()
-        for owners in self._owners.values():
-            owners.clear()
 
-    def add_index(self, index: Index) -> None:
-        """
-        Add *index*.
-
-        Raises:
-            ArangoError: 400/1210, two documents have the same values in it.
-        """
-        if index.unique:
-            owners: dict[Entry, str] = {}
-            self._owners[index.name] = owners
-            self.indexes[index.name] = index
-            try:
-                for document in self._documents.values():
-                    self._check(index, document, status=400)
-                    owners |= dict.fromkeys(index.entries(document), str(document["_key"]))
-            except ArangoError:
-                self.drop_index(index)
-                raise
-        self.indexes[index.name] = index
-
-    def drop_index(self, index: Index) -> None:
-        """
-        Forget *index*.
-        """
-        del self.indexes[index.name]
-        self._owners.pop(index.name, None)
-
-    def copy(self) -> "Collection":
-        """
-        As it is now; later changes of the one are not seen in the other.
-        """
-        twin = Collection(copy.deepcopy(self.properties))
-        twin.indexes = dict(self.indexes)
-        twin._documents = dict(self._documents)
-        twin._owners = {name: dict(owners) for name, owners in self._owners.items()}
-        return twin
-
-    def _check(self, index: Index, document: Document, status: int) -> None:
-        owners = self._owners[index.name]
-        for entry in index.entries(document):
-            owner = owners.get(entry)
-            if owner is not None and owner != document["_key"]:
-                fields = ", ".join(index.fields)
-                raise not_unique(index.name, index.kind, fields, owner, status)
+def _refuse_duplicate(
+    index: Index, owners: Mapping[Entry, str], document: Document, status: int
+) -> None:
+    for entry in index.entries(document):
+        owner = owners.get(entry)
+        if owner is not None and owner != document["_key"]:
+            raise not_unique(index.name, "persistent", ", ".join(index.fields), owner, status)

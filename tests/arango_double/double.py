@@ -1,107 +1,99 @@
 """
-The double in a test's own process, on a thread of its own.
+The running double: coordinators over one store, on a thread of its own.
 
-It answers while the test blocks in a driver that knows no event loop, from plain tests and from
-async ones alike.
+So it answers while a test blocks in a driver that knows no event loop, and sync and async tests
+use it alike.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 
 from anyio.from_thread import BlockingPortal, start_blocking_portal
 
 from tests.arango_double.access import Access
-from tests.arango_double.cluster import Cluster
+from tests.arango_double.api import Api
+from tests.arango_double.coordinator import Coordinator
+from tests.arango_double.fault_injection import FaultInjector
 from tests.arango_double.faults import FaultRegistry
-from tests.arango_double.journal import Journal
+from tests.arango_double.request_counter import RequestCounter
 from tests.arango_double.store import Store
-from tests.arango_double.tampering import StoredDocuments
+from tests.arango_double.stored_documents import StoredDocuments
 
 
 class ArangoDouble:
     """
-    A running double.
-
     Attributes:
-        urls: One of each coordinator.
-
-        control_url: The same powers over HTTP.
-
-        faults: Arm them here.
-
-        journal: Requests that came in.
-
-        access: Users and tokens.
-
-        unknown: What was answered with 501.
+        unknown: Messages of all 501 responses so far.
     """
 
-    def __init__(self, cluster: Cluster, portal: BlockingPortal) -> None:
-        self.urls = cluster.urls
-        self.control_url = cluster.control_url
-        self.faults: FaultRegistry = cluster.faults
-        self.journal: Journal = cluster.journal
-        self.access: Access = cluster.access
-        self.store: Store = cluster.store
-        self.unknown: list[str] = cluster.api.unknown
-        self._cluster = cluster
+    def __init__(self, coordinators: int, portal: BlockingPortal) -> None:
+        self.store = Store(_wall_ms)
+        self.access = Access()
+        self.faults = FaultRegistry(self.store)
+        self.requests = RequestCounter()
+        self._api = Api(self.store, self.access)
+        self.unknown = self._api.unknown
+        injector = FaultInjector(self._api, self.faults, self.requests)
+        self._coordinators = [Coordinator(index, injector) for index in range(coordinators)]
         self._portal = portal
 
+    @property
+    def urls(self) -> list[str]:
+        """One for each coordinator."""
+        return [each.url for each in self._coordinators]
+
     def documents(self, database: str, collection: str) -> StoredDocuments:
-        """
-        What is stored, for looking at and tampering with.
-        """
+        """The stored documents, read and changed without the API."""
         return StoredDocuments(self.store, database, collection)
 
     def take_down(self, coordinator: int = 0) -> None:
-        """
-        A coordinator breaks its connections and refuses new ones.
-        """
-        self._portal.call(self._cluster.take_down, coordinator)
+        """Break a coordinator's connections, forget its cursors, and refuse new connections."""
+        self._portal.call(self._coordinators[coordinator].stop)
+        with self.store.lock:
+            self._api.cursors.expire(coordinator)
 
     def bring_up(self, coordinator: int = 0) -> None:
-        """
-        A coordinator listens again, on its old port.
-        """
-        self._portal.call(self._cluster.bring_up, coordinator)
+        """Let a coordinator listen again, on the same port."""
+        self._portal.call(self._coordinators[coordinator].start)
 
     def downs(self, coordinator: int = 0) -> int:
-        """
-        How often a coordinator went down.
-        """
-        return self._cluster.coordinators[coordinator].downs
+        """How often a coordinator went down."""
+        return self._coordinators[coordinator].downs
 
-    def forget_cursors(self) -> None:
-        """
-        All open cursors expire.
-        """
+    def expire_cursors(self) -> None:
         with self.store.lock:
-            self._cluster.api.cursors.forget()
+            self._api.cursors.expire()
 
     @contextmanager
     def key_locked(self, database: str, collection: str, key: str) -> Iterator[None]:
-        """
-        Somebody else is writing this key: every write to it is 409/1200.
-        """
-        place = (database, collection, key)
-        self.store.busy.add(place)
+        """Inside the block every write to this key is answered with 409/1200."""
+        locked = (database, collection, key)
+        self.store.locked_keys.add(locked)
         try:
             yield
         finally:
-            self.store.busy.discard(place)
+            self.store.locked_keys.discard(locked)
+
+    @asynccontextmanager
+    async def listening(self) -> AsyncIterator[None]:
+        try:
+            for coordinator in self._coordinators:
+                await coordinator.start()
+            yield
+        finally:
+            self.faults.clear()
+            for coordinator in self._coordinators:
+                await coordinator.close()
 
 
 @contextmanager
-def arango_double(coordinators: int = 1, port: int = 0) -> Iterator[ArangoDouble]:
-    """
-    Run a double while the context lasts.
+def arango_double(coordinators: int = 1) -> Iterator[ArangoDouble]:
+    with start_blocking_portal() as portal:
+        double = ArangoDouble(coordinators, portal)
+        with portal.wrap_async_context_manager(double.listening()):
+            yield double
 
-    Args:
-        port: Of the first coordinator, the others follow; 0 lets the system choose.
-    """
-    cluster = Cluster(coordinators, port)
-    with (
-        start_blocking_portal() as portal,
-        portal.wrap_async_context_manager(cluster.listening()),
-    ):
-        yield ArangoDouble(cluster, portal)
+
+def _wall_ms() -> int:
+    return time.time_ns() // 1_000_000

@@ -1,6 +1,4 @@
-"""
-Errors in ArangoDB's shape: an HTTP status, an error number, a text, and sometimes a document.
-"""
+"""Errors in ArangoDB's shape: an HTTP status, an error number, a text, sometimes a document."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -38,12 +36,10 @@ _TEXTS: dict[tuple[int, int], str] = {
 
 class ArangoError(Exception):
     """
-    What a request is refused with.
-
     Attributes:
-        extra: Added to the body, as the stored document's identity at a conflict.
+        extra: Added to the body, such as the identity of the stored document.
 
-        headers: Added to the answer.
+        headers: Added to the response.
     """
 
     def __init__(
@@ -62,77 +58,54 @@ class ArangoError(Exception):
         self.headers = dict(headers or {})
 
     def body(self) -> dict[str, Any]:
-        """
-        As the whole answer.
-        """
+        """As the whole body of a response."""
         return {**self.element(), "code": self.status, **self.extra}
 
     def element(self) -> dict[str, Any]:
-        """
-        As one element of the answer to several documents.
-        """
+        """As one element of a response about several documents."""
         return {"error": True, "errorNum": self.number, "errorMessage": self.message}
 
 
 class UnknownRequestError(ArangoError):
-    """
-    What the double was never taught: 501, never a guess.
-    """
+    """501: the double does not implement this and does not guess."""
 
     def __init__(self, what: str) -> None:
-        text = f"the ArangoDB double does not know {what}; teach it in tests/arango_double"
+        text = f"the ArangoDB double does not know {what}; add it to tests/arango_double"
         super().__init__(501, _NOT_IMPLEMENTED, text)
 
 
-def listed_error(name: str) -> ArangoError:
+def error_named(name: str) -> ArangoError:
     """
-    The error written `503/1496`.
+    The error of a name such as `503/1496`.
 
     Raises:
-        ValueError: It is not one a server is known to answer.
+        ValueError: The table of server errors has no such name.
     """
     status, _, number = name.partition("/")
     known = status.isdecimal() and number.isdecimal()
     text = _TEXTS.get((int(status), int(number))) if known else None
     if text is None:
         names = ", ".join(f"{status}/{number}" for status, number in _TEXTS)
-        raise ValueError(f"{name!r} is no error of this table: {names}")
+        raise ValueError(f"{name!r} is not an error of this table: {names}")
     return ArangoError(int(status), int(number), text)
 
 
 def not_authorized() -> ArangoError:
-    """
-    Wrong credentials, an old token, or a database that is not this user's or not there.
-    """
+    """Wrong credentials, or no right to the database, or no such database."""
     headers = {"www-authenticate": 'Bearer token_type="JWT", realm="ArangoDB"'}
     return ArangoError(401, 11, _NOT_AUTHORIZED, headers=headers)
 
 
 def document_not_found() -> ArangoError:
-    """
-    No document has this key.
-    """
     return ArangoError(404, 1202, "document not found")
 
 
 def collection_not_found(name: str) -> ArangoError:
-    """
-    No collection has this name.
-    """
     return ArangoError(404, 1203, f"collection or view not found: {name}")
 
 
-def illegal_key() -> ArangoError:
-    """
-    A key of other characters, too long, empty, or no string.
-    """
-    return ArangoError(400, 1221, "illegal document key")
-
-
 def revision_conflict(document: Mapping[str, Any]) -> ArangoError:
-    """
-    The stored *document* has another `_rev` than the one asked for.
-    """
+    """The stored *document* has another `_rev` than the expected one."""
     return ArangoError(
         412,
         1200,
@@ -143,9 +116,7 @@ def revision_conflict(document: Mapping[str, Any]) -> ArangoError:
 
 
 def not_unique(index: str, kind: str, fields: str, key: str, status: int = 409) -> ArangoError:
-    """
-    The document *key* holds the same values in a unique index.
-    """
+    """The document *key* has the same values in a unique index."""
     where = f"in index {index} of type {kind} over '{fields}'"
     return ArangoError(
         status, 1210, f"unique constraint violated - {where}; conflicting key: {key}"

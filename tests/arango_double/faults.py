@@ -1,15 +1,14 @@
 """
-The faults that are armed, and how often each fired.
+The armed faults, and how often each fired.
 
-What a fault does is a word; after `apply-then-` it does it to a request that has taken effect:
+A fault is armed by one of these names; `apply-then-<name>` lets the request take effect first:
 
-    drop      the connection breaks without an answer (`drop-before-apply` says the same)
-    delay     the request, or its answer, waits `ms`
-    hold      the request, or its answer, waits until the fault is released
-    down      the coordinator that got the request goes down
-    503/1496  the answer is this error, any of the table in `errors`
+    drop      the connection breaks without a response
+    hold      the request, or its response, waits until the fault is released
+    down      the coordinator that received the request goes down
+    503/1496  the response is this error, any of the table in `errors`
     read-only a write is answered with 403/1004; reads pass and do not count
-    unsynced  a write takes effect, and the answer says that the disk was not waited for
+    unsynced  a write takes effect, and the response says that the disk was not waited for
     stale     a read sees the store as it was when the fault was armed; writes pass
 """
 
@@ -19,22 +18,16 @@ from enum import Enum
 
 from msgspec import Struct
 
-from tests.arango_double.errors import ArangoError, listed_error
-from tests.arango_double.requests_in import Request
+from tests.arango_double.errors import ArangoError, error_named
+from tests.arango_double.http_messages import Request
 from tests.arango_double.store import Store
 
-PATIENCE_S = 20
-_AFTER = "apply-then-"
-_SAME = {"drop-before-apply": "drop"}
+WAIT_LIMIT_S = 20
+_APPLIED = "apply-then-"
 
 
-class Deed(Enum):
-    """
-    What a fault does.
-    """
-
+class FaultKind(Enum):
     DROP = "drop"
-    DELAY = "delay"
     HOLD = "hold"
     DOWN = "down"
     REFUSE = "refuse"
@@ -45,24 +38,21 @@ class Deed(Enum):
 
 class Target(Struct, frozen=True):
     """
-    Which requests a fault is for.
+    The requests that a fault is for.
 
     Attributes:
         method: None for any.
 
-        path: How the path begins, without the database's part.
+        path: How the path begins, without `/_db/<database>`.
 
-        coordinator: Index of one; None for any.
+        coordinator: Index; None for any.
     """
 
     method: str | None
     path: str
     coordinator: int | None
 
-    def covers(self, request: Request) -> bool:
-        """
-        Whether *request* is meant.
-        """
+    def matches(self, request: Request) -> bool:
         return (
             self.method in {None, request.method}
             and request.path.startswith(self.path)
@@ -72,182 +62,135 @@ class Target(Struct, frozen=True):
 
 class Fault:
     """
-    One armed fault; it stays listed after its end, so that its count can be read.
+    One armed fault.
 
     Attributes:
-        do: As it was armed.
+        applied: Whether the request takes effect before the fault.
 
-        applied: Whether the request takes effect before the deed.
+        fired: How many requests it was applied to.
 
-        times: It fires so often and no more; None is without limit.
+        released: Done when held requests may go on.
 
-        delay_ms: Of a delay.
-
-        fired: How often it did.
-
-        done: How many of the requests it struck are done with, applied where they are ever to be.
-
-        released: Done when what it holds may go on.
-
-        past: What it shows to reads.
+        past: What reads see while it is stale.
     """
 
-    def __init__(
-        self,
-        number: int,
-        do: str,
-        target: Target,
-        *,
-        times: int | None,
-        delay_ms: int,
-        past: Store,
-    ) -> None:
-        self.id = number
-        self.do = do
-        self.target = target
-        self.times = times
-        self.delay_ms = delay_ms
+    def __init__(self, name: str, target: Target, times: int | None, past: Store) -> None:
+        """
+        Args:
+            times: It fires no more often than this; None is without limit.
+
+        Raises:
+            ValueError: No fault or error has this name.
+        """
+        self.name = name
         self.fired = 0
-        self.done = 0
         self.released: Future[None] = Future()
         self.past = past
-        self.applied = do.startswith(_AFTER)
-        word = _SAME.get(do, do.removeprefix(_AFTER))
-        self.error: ArangoError | None = listed_error(word) if "/" in word else None
-        if word == "read-only":
-            self.error = listed_error("403/1004")
-        self.deed = Deed.REFUSE if "/" in word else Deed(word)
+        self.applied = name.startswith(_APPLIED)
+        kind = name.removeprefix(_APPLIED)
+        self.kind = FaultKind.REFUSE if "/" in kind else FaultKind(kind)
+        self.error: ArangoError | None = None
+        if self.kind is FaultKind.REFUSE:
+            self.error = error_named(kind)
+        elif self.kind is FaultKind.READ_ONLY:
+            self.error = error_named("403/1004")
+        self._target = target
+        self._times = times
+        self._finished = 0
         self._changed = threading.Condition()
 
-    def suits(self, request: Request) -> bool:
-        """
-        Whether it can fire for *request* now.
-        """
-        if self.times is not None and self.fired >= self.times:
+    def applies_to(self, request: Request) -> bool:
+        """Whether it can fire for *request* now."""
+        if self._times is not None and self.fired >= self._times:
             return False
-        if self.deed in {Deed.READ_ONLY, Deed.UNSYNCED} and not request.writes:
+        if self.kind in {FaultKind.READ_ONLY, FaultKind.UNSYNCED} and not request.writes:
             return False
-        if self.deed is Deed.STALE and request.writes:
+        if self.kind is FaultKind.STALE and request.writes:
             return False
-        return self.target.covers(request)
+        return self._target.matches(request)
 
     def fire(self) -> None:
-        """
-        Count one that it strikes.
-        """
         with self._changed:
             self.fired += 1
             self._changed.notify_all()
 
     def finish(self) -> None:
-        """
-        Count one that is done with.
-        """
+        """Count a request that can have no further effect."""
         with self._changed:
-            self.done += 1
+            self._finished += 1
             self._changed.notify_all()
 
     def wait_fired(self, count: int = 1) -> None:
         """
-        Block until it fired *count* times. Not on the event loop of a test: in a thread of it.
+        Block until it fired *count* times; an async test calls this in a thread.
 
         Raises:
-            TimeoutError: It did not within PATIENCE_S.
+            TimeoutError: It did not within WAIT_LIMIT_S.
         """
         with self._changed:
-            if not self._changed.wait_for(lambda: self.fired >= count, PATIENCE_S):
-                raise TimeoutError(f"{self.do} fired {self.fired} times and not {count}")
+            if not self._changed.wait_for(lambda: self.fired >= count, WAIT_LIMIT_S):
+                raise TimeoutError(f"{self.name} fired {self.fired} times and not {count}")
 
-    def wait_done(self, count: int = 1) -> None:
+    def wait_finished(self, count: int = 1) -> None:
         """
-        Block, as `wait_fired` does, until *count* requests it struck are done with.
+        Block until *count* of its requests can have no further effect.
 
         Raises:
-            TimeoutError: They are not within PATIENCE_S.
+            TimeoutError: They are not within WAIT_LIMIT_S.
         """
         with self._changed:
-            if not self._changed.wait_for(lambda: self.done >= count, PATIENCE_S):
-                raise TimeoutError(f"{self.do}: {self.done} requests are done and not {count}")
+            if not self._changed.wait_for(lambda: self._finished >= count, WAIT_LIMIT_S):
+                raise TimeoutError(
+                    f"{self.name}: {self._finished} requests finished and not {count}"
+                )
 
     def release(self) -> None:
-        """
-        Let go what it holds; it holds nothing any more.
-        """
+        """Let held requests go on; later ones are not held."""
         if not self.released.done():
             self.released.set_result(None)
 
 
 class FaultRegistry:
-    """
-    Arms, finds.
-    """
-
     def __init__(self, store: Store) -> None:
         self._store = store
         self._faults: list[Fault] = []
-        self._numbers = 0
 
     def arm(
         self,
-        do: str,
+        name: str,
         *,
         method: str | None = None,
         path: str = "/",
         coordinator: int | None = None,
         times: int | None = 1,
-        delay_ms: int = 0,
     ) -> Fault:
         """
-        Add a fault; where several suit a request, the first one armed fires.
+        Add a fault; if several apply to a request, the first one armed fires.
 
         Args:
-            do: As this module's text says.
+            name: One of those in this module's text.
 
             path: How the path begins, as `/_api/document/commits`.
 
             times: None is without limit.
 
         Raises:
-            ValueError: There is no such deed or error.
+            ValueError: No fault or error has this name.
         """
-        self._numbers += 1
-        target = Target(method, path, coordinator)
-        past = self._store.view() if do == Deed.STALE.value else self._store
-        fault = Fault(self._numbers, do, target, times=times, delay_ms=delay_ms, past=past)
+        past = self._store.snapshot() if name == FaultKind.STALE.value else self._store
+        fault = Fault(name, Target(method, path, coordinator), times, past)
         self._faults.append(fault)
         return fault
 
-    def take(self, request: Request) -> Fault | None:
-        """
-        The fault for *request*, counted as fired.
-        """
-        fault = next((each for each in self._faults if each.suits(request)), None)
+    def fire(self, request: Request) -> Fault | None:
+        """The fault for *request*, counted as fired."""
+        fault = next((each for each in self._faults if each.applies_to(request)), None)
         if fault is not None:
             fault.fire()
         return fault
 
-    def find(self, number: int) -> Fault:
-        """
-        The fault of this number.
-
-        Raises:
-            KeyError: There is none.
-        """
-        found = next((each for each in self._faults if each.id == number), None)
-        if found is None:
-            raise KeyError(f"no fault has the number {number}")
-        return found
-
-    def listed(self) -> list[Fault]:
-        """
-        All, in the order they were armed.
-        """
-        return list(self._faults)
-
     def clear(self) -> None:
-        """
-        Disarm and release all.
-        """
+        """Disarm and release all."""
         for fault in self._faults:
             fault.release()
         self._faults = []

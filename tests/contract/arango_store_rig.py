@@ -48,7 +48,7 @@ class StoreRig:
         """
         How often a commit was offered to the server.
         """
-        return self.double.journal.count("POST", COMMIT, coordinator)
+        return self.double.requests.count("POST", COMMIT, coordinator)
 
 
 def next_commit(head: Head | None = None) -> Commit:
@@ -73,7 +73,7 @@ async def connected_to(
         patience=patience,
         commands=commands,
     ) as arango:
-        double.journal.clear()
+        double.requests.clear()
         yield StoreRig(double, arango)
 
 

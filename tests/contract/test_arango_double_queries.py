@@ -1,5 +1,7 @@
 """
-The double of ArangoDB: the AQL it reads, and cursors; python-arango is the judge.
+The queries of the ArangoDB double: the adapter's texts, their rows, errors and batches.
+
+python-arango is the client.
 """
 
 from collections.abc import Iterator
@@ -7,26 +9,30 @@ from typing import Any
 
 import pytest
 
-from tests.arango_double.aql_order import order_of
-from tests.contract.arango_parts import LOG, Rig, arango_rig
+from chimera_s1.adapters.arango import queries as adapter_queries
+from tests.arango_double.errors import UnknownRequestError
+from tests.arango_double.queries import (
+    BY_COMMIT_ID,
+    HEAD,
+    KNOWN_QUERIES,
+    NEWEST_TRANSFERS,
+    NEWEST_TRANSFERS_OF_STATUS,
+    NEXT,
+    NOW,
+    STREAM,
+    one_line,
+)
+from tests.arango_double.value_order import order_of
+from tests.contract.arango_double_rig import LOG, Rig, arango_rig
 
-RANGE = "FOR d IN @@c FILTER d._key > @lo AND d._key <= @hi SORT d._key LIMIT @n RETURN d"
-HEAD = "FOR d IN @@c FILTER d._key >= @lo AND d._key <= @hi SORT d._key DESC LIMIT 1 RETURN d"
-STREAM = """
-    FOR d IN @@c
-      FILTER d.ledger == @ledger AND @s IN d.streams[*] AND d.seq > @after
-      SORT d.seq LIMIT @n
-      RETURN d
-"""
-PAGE = """
-    FOR t IN @@c FILTER t.created_at <= @before FILTER t.status == @status
-    SORT t.created_at DESC, t._key DESC LIMIT @n RETURN t
-"""
+CURSOR = "/_api/cursor"
+STREAM_BINDS = {"@commits": LOG, "ledger": "main", "stream": "x"}
+HEAD_BINDS = {"@commits": LOG, "first": "main-", "last": "main-9"}
 
 
 @pytest.fixture
 def rig() -> Iterator[Rig]:
-    with arango_rig() as rig:
+    with arango_rig(coordinators=2) as rig:
         yield rig
 
 
@@ -35,13 +41,13 @@ def filled(rig: Rig) -> Rig:
     rig.log.insert_many(
         [
             {
-                "_key": f"main-{seq:04d}",
+                "_key": f"main-{seq}",
                 "ledger": "main",
                 "seq": seq,
                 "commit_id": f"c{seq}",
                 "streams": ["x"] if seq % 2 else ["x", "y"],
                 "status": "open" if seq < 4 else "done",
-                "created_at": 0 if seq == 5 else seq // 2,
+                "place": f"p{seq}",
             }
             for seq in (3, 1, 5, 2, 4)
         ]
@@ -53,94 +59,109 @@ def seqs(documents: list[Any]) -> list[int]:
     return [each["seq"] for each in documents]
 
 
-def test_a_range_is_read_in_the_order_of_its_keys(filled: Rig) -> None:
-    rows = filled.rows(RANGE, lo="main-0001", hi="main-9", n=3)
+def newest(rig: Rig, before: str, limit: int, status: str | None = None) -> list[int]:
+    binds = {"@transfers": LOG, "before": before, "limit": limit}
+    if status is None:
+        return seqs(list(rig.query(NEWEST_TRANSFERS, binds)))
+    return seqs(list(rig.query(NEWEST_TRANSFERS_OF_STATUS, {**binds, "status": status})))
 
-    assert seqs(rows) == [2, 3, 4]
-    assert rows[0]["_id"] == f"{LOG}/main-0002"
+
+def test_the_double_knows_exactly_the_queries_of_the_adapter() -> None:
+    sent = {text for name, text in vars(adapter_queries).items() if name.isupper()}
+
+    assert {one_line(text) for text in sent} == set(KNOWN_QUERIES)
+
+
+def test_white_space_may_differ(filled: Rig) -> None:
+    assert seqs(filled.rows(one_line(HEAD), first="main-", last="main-9")) == [5]
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        f"{HEAD} // newest",
+        HEAD.replace("DESC", "ASC"),
+        NOW.lower(),
+        "FOR c IN @@commits RETURN c",
+        "SELECT 1",
+    ],
+)
+def test_any_other_query_is_answered_with_501(rig: Rig, query: str) -> None:
+    with rig.refused(501, 9):
+        rig.query(query, HEAD_BINDS)
+
+    assert repr(query) in rig.body["errorMessage"]
+    assert rig.double.unknown == [rig.body["errorMessage"]]
+
+
+def test_the_head_is_the_commit_with_the_last_key(filled: Rig) -> None:
+    (head,) = filled.rows(HEAD, first="main-2", last="main-4")
+
+    assert (head["seq"], head["_id"]) == (4, f"{LOG}/main-4")
     assert filled.status == 201
+    assert seqs(filled.rows(HEAD, first="main-5", last="main-9")) == [5]
+    assert filled.rows(HEAD, first="other-", last="other-9") == []
 
 
-def test_the_head_is_the_last_key_of_a_ledger(filled: Rig) -> None:
-    assert seqs(filled.rows(HEAD, lo="main-", hi="main-9")) == [5]
-    assert filled.rows(HEAD, lo="other-", hi="other-9") == []
+def test_a_bound_that_is_not_a_digit_sorts_before_all_digits(filled: Rig) -> None:
+    assert filled.rows(HEAD, first="main-", last="main-~") == []
 
 
-def test_a_bound_that_is_no_digit_sorts_before_all_digits(filled: Rig) -> None:
-    assert filled.rows(HEAD, lo="main-", hi="main-~") == []
+def test_next_is_the_first_key_after_another(filled: Rig) -> None:
+    assert filled.rows(NEXT, after="main-2", last="main-9") == ["main-3"]
+    assert filled.rows(NEXT, after="main-4", last="main-5") == ["main-5"]
+    assert filled.rows(NEXT, after="main-2", last="main-2") == []
+    assert filled.rows(NEXT, after="main-5", last="main-9") == []
 
 
-def test_a_stream_is_found_inside_an_array(filled: Rig) -> None:
-    assert seqs(filled.rows(STREAM, ledger="main", s="y", after=2, n=10)) == [4]
-    assert seqs(filled.rows(STREAM, ledger="main", s="x", after=2, n=2)) == [3, 4]
-    assert filled.rows(STREAM, ledger="other", s="x", after=0, n=2) == []
+def test_a_commit_is_found_by_its_id_in_one_ledger(filled: Rig) -> None:
+    filled.log.insert({"ledger": "main", "seq": 4, "commit_id": "c4"})
+
+    assert seqs(filled.rows(BY_COMMIT_ID, ledger="main", commit_id="c4")) == [4]
+    assert filled.rows(BY_COMMIT_ID, ledger="main", commit_id="c") == []
+    assert filled.rows(BY_COMMIT_ID, ledger="other", commit_id="c4") == []
 
 
-def test_a_page_is_sorted_by_two_keys(filled: Rig) -> None:
-    assert seqs(filled.rows(PAGE, before=2, status="open", n=10)) == [3, 2, 1]
-    assert seqs(filled.rows(PAGE, before=2, status="done", n=10)) == [4, 5]
+def test_the_commits_of_a_stream_come_in_the_order_of_seq(filled: Rig) -> None:
+    filled.log.insert_many([{"ledger": "main", "seq": 6}, {"ledger": "main", "streams": "xy"}])
+
+    assert seqs(filled.rows(STREAM, ledger="main", stream="x")) == [1, 2, 3, 4, 5]
+    assert seqs(filled.rows(STREAM, ledger="main", stream="y")) == [2, 4]
+    assert filled.rows(STREAM, ledger="other", stream="x") == []
 
 
-def test_wording_may_differ(filled: Rig) -> None:
-    by_id = "for d in @@c filter d.commit_id == 'c3' && d.seq != null limit 0, 1 return d.seq"
-    kept = 'FOR d IN @@c SORT d._key ASC LIMIT 1, 2 RETURN KEEP(d, "_key", "seq", "none")'
-    listed = "FOR d IN @@c FILTER d.seq IN @wanted SORT d.seq DESC RETURN d.seq"
-
-    expanded = "FOR d IN @@c FILTER d.ledger[*] == @nothing LIMIT 1 RETURN d.ledger"
-
-    assert filled.rows(expanded, nothing=[]) == ["main"]
-    assert filled.rows(by_id) == [3]
-    assert filled.rows(kept)[0] == {"_key": "main-0002", "seq": 2}
-    assert filled.rows(listed, wanted=[5, 1, 9]) == [5, 1]
+def test_transfers_come_newest_first_up_to_the_limit(filled: Rig) -> None:
+    assert newest(filled, "q", 2) == [5, 4]
+    assert newest(filled, "p3", 9) == [2, 1]
+    assert newest(filled, "q", 2, status="open") == [3, 2]
+    assert newest(filled, "p5", 9, status="done") == [4]
+    assert newest(filled, "q", 0) == []
 
 
-def test_without_sort_no_order_is_to_be_relied_on(filled: Rig) -> None:
-    assert seqs(filled.rows("FOR d IN @@c RETURN d")) == [4, 2, 5, 1, 3]
+def test_a_missing_attribute_is_smaller_than_any_text(filled: Rig) -> None:
+    filled.log.insert({"seq": 9})
 
-
-def test_a_limit_before_the_sort_limits_first(filled: Rig) -> None:
-    assert filled.rows("FOR d IN @@c LIMIT 2 SORT d.seq RETURN d.seq") == [2, 4]
-
-
-def test_a_missing_attribute_is_smaller_than_every_number(filled: Rig) -> None:
-    filled.log.insert({"_key": "odd"})
-
-    assert [
-        each["_key"] for each in filled.rows(PAGE.replace("@status", "null"), before=0, n=9)
-    ] == ["odd"]
+    assert newest(filled, "p2", 9) == [1, 9]
 
 
 def test_values_compare_by_type_and_texts_by_language() -> None:
     rising: list[Any] = [
-        None,
-        False,
-        True,
-        -1,
-        2.5,
-        "",
-        "_",
-        "-",
-        "~",
-        "1",
-        "a",
-        "A",
-        "ab",
-        "b",
-        "B",
-        [1],
-        {},
+        *(None, False, True, -1, 2.5),
+        *("", "_", "-", "~", "1", "a", "A", "ab", "b", "B"),
     ]
 
-    shuffled = rising[::-1]
+    falling = rising[::-1]
 
-    assert sorted(shuffled, key=order_of) == rising
+    assert sorted(falling, key=order_of) == rising
     assert order_of(1) == order_of(1.0)
+    with pytest.raises(UnknownRequestError):
+        order_of([])
 
 
 def test_the_store_has_a_clock(rig: Rig) -> None:
-    before = next(rig.database.aql.execute("RETURN DATE_NOW()"))
+    (before,) = rig.query(NOW, {})
     rig.double.store.clock_offset_ms = 60_000
-    after = next(rig.database.aql.execute("RETURN DATE_NOW()"))
+    (after,) = rig.query(NOW, {})
 
     assert after - before >= 60_000
 
@@ -149,76 +170,57 @@ def test_the_store_has_a_clock(rig: Rig) -> None:
     ("query", "binds", "status", "number"),
     [
         pytest.param("  ", {}, 400, 1502, id="empty"),
-        pytest.param(HEAD, {"@c": LOG, "lo": "a"}, 400, 1551, id="a value is missing"),
-        pytest.param("RETURN DATE_NOW()", {"x": 1}, 400, 1552, id="a value is undeclared"),
-        pytest.param(
-            RANGE, {"@c": LOG, "lo": "a", "hi": "b", "n": "9"}, 400, 1553, id="a limit of text"
+        pytest.param(HEAD, {"@commits": LOG, "first": "a"}, 400, 1551, id="value missing"),
+        pytest.param(NOW, {"x": 1}, 400, 1552, id="value without a bind variable"),
+        pytest.param(HEAD, {**HEAD_BINDS, "@commits": 1}, 400, 1553, id="collection is a number"),
+        pytest.param(HEAD, {**HEAD_BINDS, "@commits": "none"}, 404, 1203, id="no collection"),
+        *(
+            pytest.param(
+                NEWEST_TRANSFERS,
+                {"@transfers": LOG, "before": "q", "limit": limit},
+                *(400, 1553),
+                id=f"limit is {limit!r}",
+            )
+            for limit in ("9", True, -1)
         ),
-        pytest.param("FOR d IN @@c RETURN d", {"@c": "none"}, 404, 1203, id="no collection"),
     ],
 )
-def test_a_wrong_query_has_its_own_number(
+def test_a_wrong_query_has_its_own_error_number(
     rig: Rig, query: str, binds: dict[str, Any], status: int, number: int
 ) -> None:
     with rig.refused(status, number):
-        rig.database.aql.execute(query, bind_vars=binds)
-
-
-@pytest.mark.parametrize(
-    "query",
-    [
-        "FOR d IN @@c INSERT d INTO @@c",
-        "FOR d IN @@c FILTER d.x == 1 OR d.y == 2 RETURN d",
-        "FOR d IN log RETURN d",
-        "FOR d IN @@c RETURN LENGTH(d)",
-        "FOR d IN @@c RETURN d // all",
-        "RETURN 1",
-        "FOR",
-    ],
-)
-def test_other_aql_is_refused_loudly(rig: Rig, query: str) -> None:
-    with rig.refused(501, 9):
-        rig.database.aql.execute(query, bind_vars={"@c": LOG})
-
-    assert query in rig.body["errorMessage"]
-    assert rig.double.unknown == [rig.body["errorMessage"]]
+        rig.query(query, binds)
 
 
 def test_a_long_result_comes_in_batches(filled: Rig) -> None:
-    query = "FOR d IN @@c SORT d.seq RETURN d.seq"
-    options = {"bind_vars": {"@c": LOG}, "batch_size": 2}
-    cursor = filled.database.aql.execute(query, count=True, **options)
+    cursor = filled.query(STREAM, STREAM_BINDS, batch_size=2)
 
-    assert (cursor.count(), cursor.has_more(), filled.status) == (5, True, 201)
-    assert list(cursor) == [1, 2, 3, 4, 5]
+    assert (len(cursor.batch()), cursor.has_more(), filled.status) == (2, True, 201)
+    assert seqs(list(cursor)) == [1, 2, 3, 4, 5]
     assert filled.status == 200
     assert not cursor.has_more()
-    assert filled.double.journal.count("POST", f"/_api/cursor/{cursor.id}") == 2
+    assert filled.double.requests.count("POST", f"{CURSOR}/{cursor.id}") == 2
 
 
-def test_a_cursor_is_closed_once_and_then_unknown(filled: Rig) -> None:
-    query, options = "FOR d IN @@c RETURN d", {"bind_vars": {"@c": LOG}, "batch_size": 2}
-    cursor = filled.database.aql.execute(query, **options)
-    assert cursor.close()
-    assert filled.status == 202
+def test_a_finished_or_expired_cursor_is_unknown(filled: Rig) -> None:
+    finished = filled.query(STREAM, STREAM_BINDS, batch_size=3)
+    list(finished)
     with filled.refused(404, 1600):
-        cursor.fetch()
-    expired = filled.database.aql.execute(query, **options)
-    filled.double.forget_cursors()
+        finished.fetch()
+    expired = filled.query(STREAM, STREAM_BINDS, batch_size=3)
+    filled.double.expire_cursors()
     with filled.refused(404, 1600):
         expired.fetch()
 
 
-def test_a_batch_may_be_asked_for_twice_where_that_was_agreed(filled: Rig) -> None:
-    query = "FOR d IN @@c SORT d.seq RETURN d.seq"
-    cursor = filled.database.aql.execute(
-        query, bind_vars={"@c": LOG}, batch_size=2, allow_retry=True
-    )
-    assert filled.body["nextBatchId"] == "2"
+def test_a_coordinator_that_goes_down_loses_its_cursors(filled: Rig) -> None:
+    cursor = filled.query(STREAM, STREAM_BINDS, batch_size=2)
 
-    assert cursor.fetch()["batch"] == [3, 4]
-    cursor._next_batch_id = "2"
-    assert cursor.fetch()["batch"] == [3, 4]
-    cursor._next_batch_id = "9"
-    with filled.refused(400, 400):
+    filled.double.take_down(1)
+    filled.double.bring_up(1)
+    cursor.fetch()
+    filled.double.take_down(0)
+    filled.double.bring_up(0)
+
+    with filled.refused(404, 1600):
         cursor.fetch()

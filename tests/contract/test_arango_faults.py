@@ -102,7 +102,7 @@ async def test_row_40_a_write_that_is_still_on_its_way_comes_once(double: Arango
         assert await rig.events.append(commit) == Appended(commit)
 
         late.release()
-        await to_thread.run_sync(late.wait_done)
+        await to_thread.run_sync(late.wait_finished)
         assert (late.fired, rig.stored(), rig.posts()) == (1, [commit.commit_id], 2)
         assert await walk(rig.events) == (head_of(commit), "")
 

@@ -13,7 +13,7 @@ from chimera_s1.adapters.arango.layout import COLLECTIONS, COMMITS, TRANSFERS
 from chimera_s1.adapters.arango.schema import Copies
 from chimera_s1.domain.errors import ConfigurationError, StoreUnavailableError
 from chimera_s1.domain.ports.event_store import Appended
-from tests.arango_double import ArangoDouble, connected
+from tests.arango_double import ArangoDouble
 from tests.contract.arango_bench import DATABASE
 from tests.contract.arango_store_rig import (
     PASSWORD,
@@ -24,6 +24,7 @@ from tests.contract.arango_store_rig import (
     next_commit,
 )
 from tests.contract.ledger_chains import LEDGER
+from tests.contract.python_arango import connected
 
 __all__ = ["double"]
 
@@ -70,7 +71,7 @@ async def test_everything_is_made_once_and_found_again(double: ArangoDouble) -> 
     }
     assert sorted(database[TRANSFERS].indexes) == ["place", "status"]
     # The second start has written nothing.
-    assert double.journal.count("POST", COLLECTION) == 0
+    assert double.requests.count("POST", COLLECTION) == 0
 
 
 async def test_instances_that_start_at_once_share_it(double: ArangoDouble) -> None:
@@ -99,7 +100,7 @@ async def test_what_another_instance_has_just_made_is_read_back(double: ArangoDo
     await start(double)
 
     assert unseen.fired == 1
-    assert double.journal.count("POST", COLLECTION) == 1 + len(NAMES)
+    assert double.requests.count("POST", COLLECTION) == 1 + len(NAMES)
 
 
 async def test_each_coordinator_has_to_know_it_first(double: ArangoDouble) -> None:

@@ -1,6 +1,4 @@
-"""
-A request as it came in, and the answer to it, free of any HTTP library.
-"""
+"""A request and a response, independent of any HTTP library."""
 
 from typing import Any
 from urllib.parse import unquote
@@ -11,19 +9,15 @@ from msgspec import Struct, field
 from tests.arango_double.errors import ArangoError, UnknownRequestError
 
 _DATABASE_PREFIX = "/_db/"
-_READING_METHODS = frozenset({"GET", "HEAD"})
-_READING_POSTS = ("/_api/cursor", "/_open/auth")
 _TRUE, _FALSE = frozenset({"1", "true", "yes"}), frozenset({"0", "false", "no"})
 
 
 class Request(Struct, frozen=True):
     """
-    One request.
-
     Attributes:
-        coordinator: Index of the one that got it.
+        coordinator: Index of the one that received it.
 
-        path: As sent, without the database's part and the query.
+        path: As sent, without `/_db/<database>` and without parameters.
 
         headers: Names in lower case.
     """
@@ -32,32 +26,26 @@ class Request(Struct, frozen=True):
     method: str
     database: str
     path: str
-    query: dict[str, str]
+    parameters: dict[str, str]
     headers: dict[str, str]
     body: bytes
 
     @property
     def segments(self) -> list[str]:
-        """
-        The parts of the path, unquoted.
-        """
+        """The parts of the path, unquoted."""
         return [unquote(part) for part in self.path.strip("/").split("/")]
 
     @property
     def writes(self) -> bool:
-        """
-        Whether it changes what is stored; the AQL known here only reads.
-        """
-        if self.method in _READING_METHODS or self.path.startswith(_READING_POSTS):
+        """Whether it changes the store; the AQL texts known here only read."""
+        if self.method == "GET" or self.path.startswith("/_api/cursor"):
             return False
         return not (self.method == "PUT" and self.flag("onlyget"))
 
     def json(self) -> Any:
         """
-        The parsed body.
-
         Raises:
-            ArangoError: 400/600, it is no JSON.
+            ArangoError: 400/600, the body is not JSON.
         """
         try:
             return orjson.loads(self.body)
@@ -66,7 +54,8 @@ class Request(Struct, frozen=True):
 
     def json_object(self) -> dict[str, Any]:
         """
-        The parsed body, which is an object.
+        Raises:
+            ArangoError: 400/400, the body is not an object; 400/600, it is not JSON.
         """
         value = self.json()
         if not isinstance(value, dict):
@@ -74,61 +63,55 @@ class Request(Struct, frozen=True):
         return value
 
     def flag(self, name: str, *, default: bool = False) -> bool:
-        """
-        A boolean of the query, which drivers write as 0 and 1.
-        """
-        value = self.query.get(name)
+        """A boolean parameter, which drivers write as 0 and 1."""
+        value = self.parameters.get(name)
         if value is None:
             return default
         if value not in _TRUE | _FALSE:
             raise UnknownRequestError(f"the value {value!r} of {name}")
         return value in _TRUE
 
-    def allow_query(self, *names: str) -> None:
+    def allow_parameters(self, *names: str, off: tuple[str, ...] = ()) -> None:
         """
-        Refuse any other parameter, loudly.
+        Refuse any other parameter.
+
+        Args:
+            off: Allowed only with a false value.
         """
-        refuse_others("parameter", self.query, names)
+        refuse_unknown("parameter", self.parameters, (*names, *off))
+        on = next((name for name in off if self.flag(name)), None)
+        if on is not None:
+            raise UnknownRequestError(f"the parameter {on!r}")
 
 
-class Answer(Struct, frozen=True):
-    """
-    What is sent back; a body of None is empty.
-    """
-
+class Response(Struct, frozen=True):
     status: int
-    body: Any = None
+    body: Any
     headers: dict[str, str] = field(default_factory=dict)
 
 
-def result(status: int, body: dict[str, Any]) -> Answer:
-    """
-    An answer with the two keys that go with every object.
-    """
-    return Answer(status, {"error": False, "code": status, **body})
+def object_response(status: int, body: dict[str, Any]) -> Response:
+    """A response with the two attributes that every object has."""
+    return Response(status, {"error": False, "code": status, **body})
 
 
-def failure(error: ArangoError) -> Answer:
-    """
-    *error* as an answer.
-    """
-    return Answer(error.status, error.body(), error.headers)
+def error_response(error: ArangoError) -> Response:
+    return Response(error.status, error.body(), error.headers)
 
 
 def split_database(path: str) -> tuple[str, str]:
-    """
-    The database a path names, `_system` without one, and the rest of the path.
-    """
+    """The database named by *path* (`_system` if none), and the rest of the path."""
     if not path.startswith(_DATABASE_PREFIX):
         return "_system", path
     name, _, rest = path.removeprefix(_DATABASE_PREFIX).partition("/")
     return unquote(name), f"/{rest}"
 
 
-def refuse_others(kind: str, given: dict[str, Any], allowed: tuple[str, ...]) -> None:
+def refuse_unknown(kind: str, given: dict[str, Any], allowed: tuple[str, ...]) -> None:
     """
-    Raise on the first name of *given* that is not in *allowed*: an option that is ignored here
-    and works elsewhere proves nothing.
+    Raise for the first name of *given* that is not *allowed*.
+
+    An option that the double ignored would prove nothing about a real server.
     """
     unknown = next((name for name in given if name not in allowed), None)
     if unknown is not None:

@@ -1,39 +1,34 @@
-"""
-python-arango without retries of its own: one call is one request.
-"""
+"""python-arango as an independent client of the double: one call sends one request."""
 
-from collections.abc import Iterator, MutableMapping, Sequence
+from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from typing import Any
 
 from arango.client import ArangoClient
 from arango.database import StandardDatabase
-from arango.http import DefaultHTTPClient, HTTPClient
+from arango.http import DefaultHTTPClient
 from arango.response import Response
 from requests import Session
 from requests.adapters import HTTPAdapter
 
-CONNECT_SECONDS = 2.0
-READ_SECONDS = 10.0
+CONNECT_S = 2.0
+READ_S = 10.0
 
 
 class OneRequestClient(DefaultHTTPClient):
     """
-    Neither urllib3 nor the environment's proxies come between a call and its request.
+    Repeats nothing, and ignores the proxies of the environment.
 
     Attributes:
-        last_response: With status and headers, which python-arango's results do not show.
+        last_response: Its status and headers, which python-arango's results do not show.
     """
 
-    def __init__(self, read_seconds: float = READ_SECONDS) -> None:
+    def __init__(self, read_s: float = READ_S) -> None:
         super().__init__()
         self.last_response: Response | None = None
-        self._read_seconds = read_seconds
+        self._read_s = read_s
 
     def create_session(self, host: str) -> Session:  # noqa: ARG002  # python-arango's signature
-        """
-        A session that sends each request once.
-        """
         session = Session()
         session.trust_env = False
         session.mount("http://", HTTPAdapter(max_retries=0, pool_block=True))
@@ -49,9 +44,6 @@ class OneRequestClient(DefaultHTTPClient):
         data: Any = None,
         auth: tuple[str, str] | None = None,
     ) -> Response:
-        """
-        Send it, once.
-        """
         reply = session.request(
             method,
             url,
@@ -59,7 +51,7 @@ class OneRequestClient(DefaultHTTPClient):
             data=data,
             headers=headers,
             auth=auth,
-            timeout=(CONNECT_SECONDS, self._read_seconds),
+            timeout=(CONNECT_S, self._read_s),
         )
         self.last_response = Response(
             method, reply.url, reply.headers, reply.status_code, reply.reason, reply.text
@@ -69,25 +61,18 @@ class OneRequestClient(DefaultHTTPClient):
 
 @contextmanager
 def connected(
-    hosts: str | Sequence[str],
+    url: str,
     database: str = "_system",
-    http_client: HTTPClient | None = None,
-    tries: int | None = 1,
+    http_client: OneRequestClient | None = None,
     **options: Any,
 ) -> Iterator[StandardDatabase]:
     """
-    A database through python-arango; its connections are closed at the end.
+    A database, whose connections are closed at the end.
 
     Args:
-        http_client: None is a OneRequestClient.
-
-        tries: How often python-arango sends what met a broken connection; None is its own default.
-
         options: Of `ArangoClient.db`.
     """
-    client = ArangoClient(
-        hosts, resolver_max_tries=tries, http_client=http_client or OneRequestClient()
-    )
+    client = ArangoClient(url, resolver_max_tries=1, http_client=http_client or OneRequestClient())
     try:
         yield client.db(database, **options)
     finally:

@@ -1,0 +1,160 @@
+"""Writes of one document: keys, revisions, overwriting."""
+
+import re
+from typing import Any
+
+from msgspec import Struct
+
+from tests.arango_double.collection import Collection
+from tests.arango_double.errors import (
+    ArangoError,
+    UnknownRequestError,
+    document_not_found,
+    not_unique,
+    revision_conflict,
+)
+from tests.arango_double.indexes import Document
+from tests.arango_double.store import Database, Store
+
+_LEGAL_KEY = re.compile(r"[A-Za-z0-9_\-.@()+,=;$!*'%:]{1,254}")
+_SYSTEM_ATTRIBUTES = ("_key", "_id", "_rev")
+
+
+class WriteOptions(Struct, frozen=True):
+    """
+    Attributes:
+        version_attribute: A document in which this number is not greater changes nothing.
+    """
+
+    return_new: bool
+    overwrite_mode: str
+    version_attribute: str | None
+    wait_for_sync: bool
+
+
+class DocumentWriter:
+    """Writes to one collection and returns the server's description of each write."""
+
+    def __init__(
+        self, store: Store, database: Database, collection: Collection, options: WriteOptions
+    ) -> None:
+        self.options = options
+        self._store = store
+        self._database = database
+        self._collection = collection
+
+    def insert(self, body: Any) -> Document:
+        """
+        Raises:
+            ArangoError: 409/1210, 409/1200, 400/1221, 400/1222, 400/1227.
+        """
+        content = _content(body)
+        key = self._key_of_new(body)
+        self._refuse_if_locked(key)
+        stored = self._collection.find(key)
+        if stored is None:
+            return self._save(key, content, None)
+        match self.options.overwrite_mode:
+            case "ignore":
+                return _identity(stored)
+            case "replace":
+                return self._overwrite(stored, content)
+            case "conflict":
+                raise not_unique("primary", "primary", "_key", key)
+            case mode:
+                raise UnknownRequestError(f"the overwriteMode {mode!r}")
+
+    def replace(self, key: str, body: Any, revision: str | None) -> Document:
+        content = _content(body)
+        return self._overwrite(self._stored(key, revision), content)
+
+    def update(self, key: str, revision: str | None) -> Document:
+        """Only the errors are known: the adapter updates a missing document to test its rights."""
+        self._stored(key, revision)
+        raise UnknownRequestError("the update of a stored document")
+
+    def remove(self, key: str, revision: str | None) -> Document:
+        stored = self._stored(key, revision)
+        self._collection.remove(key)
+        return _identity(stored)
+
+    def _key_of_new(self, body: Document) -> str:
+        if "_key" not in body:
+            return str(self._store.next_number())
+        if not self._collection.properties["keyOptions"]["allowUserKeys"]:
+            raise ArangoError(400, 1222, "unexpected document key")
+        return legal_key(body["_key"])
+
+    def _stored(self, key: str, revision: str | None) -> Document:
+        self._refuse_if_locked(key)
+        stored = self._collection.find(key)
+        if stored is None:
+            raise document_not_found()
+        if revision not in {None, stored["_rev"]}:
+            raise revision_conflict(stored)
+        return stored
+
+    def _refuse_if_locked(self, key: str) -> None:
+        if (self._database.name, self._collection.name, key) not in self._store.locked_keys:
+            return
+        stored = self._collection.find(key)
+        identity = {"_id": f"{self._collection.name}/{key}", "_key": key}
+        where = "in index primary of type primary over '_key'"
+        raise ArangoError(
+            409,
+            1200,
+            f"timeout waiting to lock key {key} - {where}; conflicting key: {key}",
+            identity if stored is None else _identity(stored),
+        )
+
+    def _overwrite(self, stored: Document, content: Document) -> Document:
+        if self._outdated(stored, content):
+            unchanged = {**_identity(stored), "_oldRev": stored["_rev"]}
+            return {**unchanged, **self._new(stored)}
+        return self._save(stored["_key"], content, stored)
+
+    def _outdated(self, stored: Document, content: Document) -> bool:
+        name = self.options.version_attribute
+        if name is None:
+            return False
+        old, new = _version(stored.get(name)), _version(content.get(name))
+        return old is not None and new is not None and new <= old
+
+    def _save(self, key: str, content: Document, old: Document | None) -> Document:
+        identity = {
+            "_key": key,
+            "_id": f"{self._collection.name}/{key}",
+            "_rev": self._store.next_revision(),
+        }
+        document = {**identity, **content}
+        self._collection.put(document)
+        before = {} if old is None else {"_oldRev": old["_rev"]}
+        return {**_identity(document), **before, **self._new(document)}
+
+    def _new(self, document: Document) -> Document:
+        return {"new": document} if self.options.return_new else {}
+
+
+def legal_key(key: Any) -> str:
+    """
+    Raises:
+        ArangoError: 400/1221, a wrong character, too long, empty, or not a string.
+    """
+    if not isinstance(key, str) or _LEGAL_KEY.fullmatch(key) is None:
+        raise ArangoError(400, 1221, "illegal document key")
+    return key
+
+
+def _content(body: Any) -> Document:
+    if not isinstance(body, dict):
+        raise ArangoError(400, 1227, "invalid document type")
+    return {name: value for name, value in body.items() if name not in _SYSTEM_ATTRIBUTES}
+
+
+def _identity(document: Document) -> Document:
+    return {name: document[name] for name in ("_id", "_key", "_rev")}
+
+
+def _version(value: Any) -> float | None:
+    is_version = isinstance(value, int | float) and not isinstance(value, bool) and value >= 0
+    return value if is_version else None

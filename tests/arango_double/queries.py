@@ -1,0 +1,202 @@
+"""
+The AQL texts that this double answers, each with a function of its own.
+
+They are copies of the adapter's texts; a contract test compares them. White space may differ.
+The double answers any other text with 501.
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from msgspec import Struct
+
+from tests.arango_double.errors import ArangoError, UnknownRequestError
+from tests.arango_double.indexes import Document
+from tests.arango_double.store import Database
+from tests.arango_double.value_order import order_of
+
+NOW = "RETURN DATE_NOW()"
+
+HEAD = """
+    FOR c IN @@commits
+      FILTER c._key >= @first AND c._key <= @last
+      SORT c._key DESC
+      LIMIT 1
+      RETURN c
+"""
+
+NEXT = """
+    FOR c IN @@commits
+      FILTER c._key > @after AND c._key <= @last
+      SORT c._key
+      LIMIT 1
+      RETURN c._key
+"""
+
+BY_COMMIT_ID = """
+    FOR c IN @@commits
+      FILTER c.ledger == @ledger AND c.commit_id == @commit_id
+      LIMIT 1
+      RETURN c
+"""
+
+STREAM = """
+    FOR c IN @@commits
+      FILTER c.ledger == @ledger AND @stream IN c.streams[*]
+      SORT c.seq
+      RETURN c
+"""
+
+NEWEST_TRANSFERS = """
+    FOR t IN @@transfers
+      FILTER t.place < @before
+      SORT t.place DESC
+      LIMIT @limit
+      RETURN t
+"""
+
+NEWEST_TRANSFERS_OF_STATUS = """
+    FOR t IN @@transfers
+      FILTER t.status == @status AND t.place < @before
+      SORT t.place DESC
+      LIMIT @limit
+      RETURN t
+"""
+
+_BIND_VARIABLE = re.compile(r"@(@?\w+)")
+
+
+class _Run(Struct, frozen=True):
+    """
+    One execution of a query.
+
+    Attributes:
+        binds: Values of the bind variables; `@commits` is the name bound to `@@commits`.
+    """
+
+    binds: dict[str, Any]
+    database: Database
+    now_ms: Callable[[], int]
+
+    def documents(self, bind: str) -> Iterable[Document]:
+        name = self.binds[bind]
+        if not isinstance(name, str):
+            raise _wrong_type(bind)
+        return self.database[name]
+
+    def count(self, bind: str) -> int:
+        value = self.binds[bind]
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise _wrong_type(bind)
+        return value
+
+    def equal(self, document: Document, *names: str) -> bool:
+        """Whether each attribute equals the bind variable of the same name."""
+        return all(order_of(document.get(each)) == order_of(self.binds[each]) for each in names)
+
+
+def _now(run: _Run) -> list[Any]:
+    return [run.now_ms()]
+
+
+def _head(run: _Run) -> list[Any]:
+    first, last = order_of(run.binds["first"]), order_of(run.binds["last"])
+    found = [c for c in run.documents("@commits") if first <= order_of(c["_key"]) <= last]
+    return _sorted(found, "_key", descending=True)[:1]
+
+
+def _next(run: _Run) -> list[Any]:
+    after, last = order_of(run.binds["after"]), order_of(run.binds["last"])
+    found = [c for c in run.documents("@commits") if after < order_of(c["_key"]) <= last]
+    return [c["_key"] for c in _sorted(found, "_key")[:1]]
+
+
+def _by_commit_id(run: _Run) -> list[Any]:
+    return [c for c in run.documents("@commits") if run.equal(c, "ledger", "commit_id")][:1]
+
+
+def _stream(run: _Run) -> list[Any]:
+    stream = run.binds["stream"]
+    found = [
+        c
+        for c in run.documents("@commits")
+        if run.equal(c, "ledger") and stream in _list(c.get("streams"))
+    ]
+    return _sorted(found, "seq")
+
+
+def _newest_transfers(run: _Run) -> list[Any]:
+    return _newest(run, run.documents("@transfers"))
+
+
+def _newest_transfers_of_status(run: _Run) -> list[Any]:
+    return _newest(run, [t for t in run.documents("@transfers") if run.equal(t, "status")])
+
+
+def _newest(run: _Run, transfers: Iterable[Document]) -> list[Any]:
+    before = order_of(run.binds["before"])
+    found = [t for t in transfers if order_of(t.get("place")) < before]
+    return _sorted(found, "place", descending=True)[: run.count("limit")]
+
+
+def _sorted(documents: list[Document], name: str, *, descending: bool = False) -> list[Document]:
+    return sorted(documents, key=lambda each: order_of(each.get(name)), reverse=descending)
+
+
+def _list(value: object) -> list[Any]:
+    # AQL expands anything that is not an array to an empty array.
+    return value if isinstance(value, list) else []
+
+
+def one_line(query: str) -> str:
+    """*query* with each run of white space as one space."""
+    return " ".join(query.split())
+
+
+KNOWN_QUERIES: dict[str, Callable[[_Run], list[Any]]] = {
+    one_line(NOW): _now,
+    one_line(HEAD): _head,
+    one_line(NEXT): _next,
+    one_line(BY_COMMIT_ID): _by_commit_id,
+    one_line(STREAM): _stream,
+    one_line(NEWEST_TRANSFERS): _newest_transfers,
+    one_line(NEWEST_TRANSFERS_OF_STATUS): _newest_transfers_of_status,
+}
+
+
+def run_query(
+    query: str, binds: dict[str, Any], database: Database, now_ms: Callable[[], int]
+) -> list[Any]:
+    """
+    All rows of *query*.
+
+    Raises:
+        ArangoError: 400/1502 empty query; 400/1551 a bind variable without a value, 1552 a value
+            without a bind variable, 1553 a value of the wrong type; 404/1203 no such collection.
+
+        UnknownRequestError: Another query.
+    """
+    text = one_line(query)
+    if not text:
+        raise ArangoError(400, 1502, "query is empty")
+    answer = KNOWN_QUERIES.get(text)
+    if answer is None:
+        raise UnknownRequestError(f"the AQL query {query!r}")
+    _check_binds(set(_BIND_VARIABLE.findall(text)), set(binds))
+    return answer(_Run(binds, database, now_ms))
+
+
+def _check_binds(used: set[str], given: set[str]) -> None:
+    if missing := sorted(used - given):
+        raise ArangoError(
+            400, 1551, f"AQL: no value specified for declared bind parameter '{missing[0]}'"
+        )
+    if undeclared := sorted(given - used):
+        raise ArangoError(
+            400, 1552, f"AQL: bind parameter '{undeclared[0]}' was not declared in the query"
+        )
+
+
+def _wrong_type(bind: str) -> ArangoError:
+    return ArangoError(400, 1553, f"AQL: bind parameter '{bind}' has an invalid value or type")
