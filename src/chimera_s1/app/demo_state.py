@@ -6,7 +6,6 @@ left behind by a demo that was killed.
 """
 
 import fcntl
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,14 +13,13 @@ from pathlib import Path
 from msgspec import Struct
 
 from chimera_s1.adapters.redis.addresses import RedisAddress, parse_addresses
+from chimera_s1.adapters.system.atomic_file import replacing
 from chimera_s1.domain.errors import ConfigurationError
 
 SERVICE_FILE = "service.env"
 """
 What a running service writes of itself: `S1_URL` and `S1_REDIS_ADDRESSES`.
 """
-
-_OWNER_ONLY = 0o600
 
 
 class DemoState(Struct, frozen=True):
@@ -161,11 +159,8 @@ def demo_lock(state_dir: Path) -> Iterator[None]:
 
 
 def _write(path: Path, lines: Mapping[str, str]) -> None:
-    draft = path.with_name(f"{path.name}.draft")
-    draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY), "w") as file:
-        file.writelines(f"{name}={value}\n" for name, value in lines.items())
-    draft.replace(path)
+    with replacing(path) as file:
+        file.writelines(f"{name}={value}\n".encode() for name, value in lines.items())
 
 
 def _settings_file(state_dir: Path) -> Path:

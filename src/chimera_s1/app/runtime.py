@@ -25,6 +25,7 @@ from anyio.abc import TaskStatus
 from chimera_s1.adapters.redis.addresses import RedisAddress
 from chimera_s1.adapters.redis.cluster import ClusterClient, connect_cluster
 from chimera_s1.adapters.redis.embedded import EmbeddedRedis
+from chimera_s1.adapters.system.atomic_file import BY_UMASK, replacing
 from chimera_s1.adapters.telemetry.logging import configure_logging
 from chimera_s1.app.container import Container, build_clock
 from chimera_s1.app.demo_state import SERVICE_FILE
@@ -273,11 +274,10 @@ class _ServiceFile:
         self._text = f"S1_URL={url}\nS1_REDIS_ADDRESSES={','.join(map(str, addresses))}\n"
 
     def __enter__(self) -> None:
-        draft = self._path.with_suffix(".draft")
         try:
             self._path.parent.mkdir(parents=True, exist_ok=True)
-            draft.write_text(self._text)
-            draft.replace(self._path)
+            with replacing(self._path, BY_UMASK) as file:
+                file.write(self._text.encode())
         except OSError as error:
             raise ConfigurationError(
                 f"{self._path} cannot be written: {error.strerror}; "

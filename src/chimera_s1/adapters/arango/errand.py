@@ -25,16 +25,16 @@ from chimera_s1.adapters.arango.replies import read_documents, read_row
 from chimera_s1.adapters.arango.rota import Rota
 from chimera_s1.domain.errors import StoreUnavailableError
 from chimera_s1.domain.ledger.commit import Document
+from chimera_s1.domain.resilience.backoff import Backoff
 
 T = TypeVar("T")
 BindValue: TypeAlias = str | int
 
-FIRST_WAIT_S: Final = 0.05
-LONGEST_WAIT_S: Final = 2.0
+RETRIES: Final = Backoff(base_ms=50, max_wait_ms=2_000, jitter_ms=0)
+SHORTEST_READ_S: Final = 0.05
 BUSY_WAIT_S: Final = (0.02, 0.2)
 BUSY_TRIES_MAX: Final = 5
 CURSOR_TTL_S: Final = 30
-_EXPONENT_MAX = 16
 
 _log = logging.getLogger(__name__)
 
@@ -119,7 +119,7 @@ class Errand:
         """
         coordinator = at or self.pick()
         self._last = coordinator
-        left_s = max(self._until_s - self._monotonic(), FIRST_WAIT_S)
+        left_s = max(self._until_s - self._monotonic(), SHORTEST_READ_S)
         try:
             reply = coordinator.send(asked, min(left_s, self._patience.read_s))
         except ArangoFault as fault:
@@ -282,8 +282,8 @@ class Errand:
         time.sleep(wait_s)
 
     def _wait_s(self) -> float:
-        doubled: float = FIRST_WAIT_S * 2 ** min(self._tries - 1, _EXPONENT_MAX)
-        return self._draw() * min(doubled, LONGEST_WAIT_S)
+        # Any time up to the back-off's: instances that failed together do not return together.
+        return self._draw() * RETRIES.wait_ms(self._tries - 1, 0.0) / 1000
 
     def _busy_wait_s(self) -> float:
         shortest, longest = BUSY_WAIT_S

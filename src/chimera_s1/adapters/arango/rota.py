@@ -7,10 +7,9 @@ from collections.abc import Callable, Sequence
 
 from chimera_s1.adapters.arango.coordinator import Coordinator
 from chimera_s1.adapters.arango.errors import ArangoFault, unfit
+from chimera_s1.domain.resilience.backoff import Backoff
 
-FIRST_REST_S = 0.25
-LONGEST_REST_S = 8.0
-_EXPONENT_MAX = 16
+REST = Backoff(base_ms=250, max_wait_ms=8_000, jitter_ms=0)
 
 
 class Rota:
@@ -59,6 +58,6 @@ class Rota:
                 self._failures[index] = 0
                 self._rests_until_s[index] = 0.0
                 return
-            doubled = FIRST_REST_S * 2 ** min(self._failures[index], _EXPONENT_MAX)
+            rest_ms = REST.wait_ms(self._failures[index], 0.0)
             self._failures[index] += 1
-            self._rests_until_s[index] = self._monotonic() + min(doubled, LONGEST_REST_S)
+            self._rests_until_s[index] = self._monotonic() + rest_ms / 1000

@@ -10,12 +10,13 @@ import logging
 import os
 import stat
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct
 
+from chimera_s1.adapters.system.atomic_file import replacing
 from chimera_s1.domain.access.tokens import TokenRecord
 from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.ports.clock import Clock
@@ -140,20 +141,11 @@ def write_token_file(path: Path, records: Sequence[TokenRecord]) -> None:
     Raises:
         ConfigurationError: It cannot be written.
     """
-    draft = path.with_name(f"{path.name}.draft")
     text = msgspec.json.format(msgspec.json.encode(_TokenFile(tuple(records))))
     try:
-        draft.unlink(missing_ok=True)
-        with os.fdopen(
-            os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _OWNER_ONLY), "wb"
-        ) as file:
+        with replacing(path) as file:
             file.write(text + b"\n")
-            file.flush()
-            os.fsync(file.fileno())  # a revocation that a power cut undoes is none
-        draft.replace(path)
     except OSError as error:
-        with suppress(OSError):
-            draft.unlink(missing_ok=True)
         raise ConfigurationError(
             f"the token file {path} cannot be written: {error.strerror}; name another"
         ) from error

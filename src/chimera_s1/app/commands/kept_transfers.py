@@ -5,18 +5,17 @@ Whoever asks again with what stands in the file asks for the same transfer, and 
 twice.
 """
 
-import os
 from pathlib import Path
 
 import msgspec
 from msgspec import Struct, field
 
+from chimera_s1.adapters.system.atomic_file import replacing
 from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.treasury.limits import Wallet
 
 DIRECTORY = "transfers"
-_OWNER_ONLY = 0o600
 _OWNER_ONLY_DIRECTORY = 0o700
 
 
@@ -92,16 +91,10 @@ class KeptTransfers:
             ConfigurationError: It cannot be written.
         """
         path = self.path(kept.transfer_id)
-        draft = path.with_name(f"{path.name}.draft")
         try:
             self._directory.mkdir(mode=_OWNER_ONLY_DIRECTORY, parents=True, exist_ok=True)
-            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY)
-            with os.fdopen(descriptor, "wb") as file:
+            with replacing(path) as file:
                 file.write(msgspec.json.format(msgspec.json.encode(kept)) + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-            draft.replace(path)
-            self._sync_directory()
         except OSError as error:
             raise ConfigurationError(
                 f"cannot write {path}: {error.strerror}; nothing is sent that is not kept, name "
@@ -127,13 +120,6 @@ class KeptTransfers:
         """
         every = map(_read, sorted(self._directory.glob("*.json")))
         return tuple(sorted((k for k in every if not k.result), key=lambda kept: kept.kept_at))
-
-    def _sync_directory(self) -> None:
-        descriptor = os.open(self._directory, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
 
 
 def _read(path: Path) -> KeptTransfer:

@@ -2,7 +2,6 @@
 Walking a ledger from end to end: to prove it, to copy it, to make its projection anew.
 """
 
-import os
 import random
 import sys
 from collections.abc import Callable, Iterator
@@ -13,6 +12,7 @@ from uuid import uuid4
 
 import typer
 
+from chimera_s1.adapters.system.atomic_file import replacing
 from chimera_s1.adapters.system.clock import SystemClock
 from chimera_s1.app.commands.counting import CountBar
 from chimera_s1.app.commands.output import note
@@ -30,8 +30,6 @@ from chimera_s1.domain.ledger.commit import (
     encode_commit,
 )
 from chimera_s1.domain.ports.event_store import EventStore
-
-_OWNER_ONLY = 0o600
 
 Take = Callable[[tuple[Entry, ...]], None]
 
@@ -153,21 +151,13 @@ def _writing(output: Path | None) -> Iterator[BinaryIO]:
     if output is None:
         yield sys.stdout.buffer
         return
-    draft = output.with_name(f"{output.name}.draft")
     if output.exists():
         raise ConfigurationError(f"{output} exists; name another file, or remove it")
     try:
-        descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, _OWNER_ONLY)
-    except OSError as error:
-        raise ConfigurationError(f"cannot write {draft}: {error.strerror}") from error
-    try:
-        with os.fdopen(descriptor, "wb") as file:
+        with replacing(output) as file:
             yield file
-        draft.replace(output)
     except OSError as error:
         raise ConfigurationError(f"cannot write {output}: {error.strerror}") from error
-    finally:
-        draft.unlink(missing_ok=True)
 
 
 def _projecting(stores: LedgerStores, clock: SystemClock) -> ProjectTransfers:

@@ -9,7 +9,7 @@ import pytest
 
 from chimera_s1.adapters.arango.coordinator import ArangoAccess, Coordinator
 from chimera_s1.adapters.arango.errors import ArangoFault, NotSentError, RefusedError
-from chimera_s1.adapters.arango.rota import FIRST_REST_S, LONGEST_REST_S, Rota
+from chimera_s1.adapters.arango.rota import REST, Rota
 
 ACCESS = ArangoAccess("chimera", "somebody", "a secret of theirs")
 
@@ -56,8 +56,8 @@ def test_a_second_try_goes_to_another_one(rig: Rig) -> None:
 
 
 def test_one_that_fails_rests_twice_as_long_each_time(rig: Rig) -> None:
-    rest_s = FIRST_REST_S
-    while rest_s < LONGEST_REST_S:
+    rest_s = REST.base_ms / 1000
+    while rest_s < REST.max_wait_ms / 1000:
         rig.note(0, NotSentError("down"))
         rig.now_s += rest_s * 0.99
         assert 0 not in {rig.picked() for _ in range(6)}
@@ -66,7 +66,7 @@ def test_one_that_fails_rests_twice_as_long_each_time(rig: Rig) -> None:
         rest_s *= 2
     for _ in range(2000):
         rig.note(0, NotSentError("down"))
-    rig.now_s += LONGEST_REST_S
+    rig.now_s += REST.max_wait_ms / 1000
     assert 0 in {rig.picked() for _ in range(6)}
 
 

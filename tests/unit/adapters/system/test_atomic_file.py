@@ -1,0 +1,84 @@
+"""
+A file that is replaced whole or not at all.
+"""
+
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from chimera_s1.adapters.system.atomic_file import BY_UMASK, replacing
+
+
+def mode_of(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def interrupted(path: Path, error: BaseException) -> None:
+    with replacing(path) as file:
+        file.write(b"half")
+        raise error
+
+
+def names(directory: Path) -> list[str]:
+    return sorted(path.name for path in directory.iterdir())
+
+
+def test_the_old_content_stays_until_the_block_ends(tmp_path: Path) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+
+    with replacing(path) as file:
+        file.write(b"new")
+        file.flush()
+        assert path.read_bytes() == b"old"
+
+    assert path.read_bytes() == b"new"
+    assert names(tmp_path) == ["file"]
+
+
+@pytest.mark.parametrize("error", [OSError(), KeyboardInterrupt()])
+def test_a_block_that_raises_changes_nothing(tmp_path: Path, error: BaseException) -> None:
+    path = tmp_path / "file"
+    path.write_bytes(b"old")
+
+    with pytest.raises(type(error)):
+        interrupted(path, error)
+
+    assert path.read_bytes() == b"old"
+    assert names(tmp_path) == ["file"]
+
+
+def test_the_file_is_its_owners_unless_the_umask_decides(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        for name, modes in (("own", ()), ("shared", (BY_UMASK,))):
+            with replacing(tmp_path / name, *modes):
+                pass
+    finally:
+        os.umask(before)
+
+    assert (mode_of(tmp_path / "own"), mode_of(tmp_path / "shared")) == (0o600, 0o640)
+
+
+def test_a_draft_that_was_left_behind_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    """
+    Neither its content nor its mode survives, and a link in its place leads nowhere.
+    """
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_bytes(b"untouched")
+    (tmp_path / "file.draft").symlink_to(elsewhere)
+
+    with replacing(tmp_path / "file") as file:
+        file.write(b"new")
+
+    assert elsewhere.read_bytes() == b"untouched"
+    assert (tmp_path / "file").read_bytes() == b"new"
+    assert not (tmp_path / "file").is_symlink()
+    assert mode_of(tmp_path / "file") == 0o600
+
+
+def test_a_directory_that_is_not_there_is_the_callers_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError), replacing(tmp_path / "missing" / "file"):
+        raise AssertionError("the block was entered")
