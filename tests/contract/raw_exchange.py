@@ -50,6 +50,8 @@ def book(
 class RawExchange:
     """
     Attributes:
+        port: Where it listens on 127.0.0.1.
+
         url: Where to dial.
 
         dials: Connections accepted so far.
@@ -60,9 +62,10 @@ class RawExchange:
     """
 
     def __init__(
-        self, url: str, scripts: Sequence[Sequence[bytes]], handshake: bytes | None
+        self, port: int, scripts: Sequence[Sequence[bytes]], handshake: bytes | None
     ) -> None:
-        self.url = url
+        self.port = port
+        self.url = f"ws://127.0.0.1:{port}"
         self.dials = 0
         self.closed = 0
         self.heard: list[bytearray] = []
@@ -161,7 +164,7 @@ async def raw_exchange(
     """
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
         port = listener.extra(anyio.abc.SocketAttribute.local_port)
-        exchange = RawExchange(f"ws://127.0.0.1:{port}", scripts, handshake)
+        exchange = RawExchange(port, scripts, handshake)
 
         async def serve(stream: SocketStream) -> None:
             try:

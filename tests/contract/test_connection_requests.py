@@ -1,0 +1,158 @@
+"""
+What a market data socket asks the venue for, how fast, and what a refusal leads to.
+"""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import anyio
+import msgspec
+import pytest
+from anyio import wait_all_tasks_blocked as settle
+from anyio.abc import TaskGroup
+from msgspec import structs
+
+from chimera_s1.adapters.binance import connection
+from chimera_s1.adapters.binance.control import NAMES_PER_MESSAGE
+from chimera_s1.adapters.binance.feed import DIAL_SPACING_MS, FeedPlan
+from chimera_s1.adapters.memory.clock import ManualClock
+from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.ports.market_feed import ConnectionFatal, ConnectionLost, ConnectionOpened
+from chimera_s1.domain.resilience.backoff import Backoff
+from chimera_s1.domain.resilience.reconnect import ReconnectPolicy
+from tests.contract.feed_rig import Rig, rig
+from tests.contract.raw_exchange import PING, PONG, TEXT, RawExchange, book, frame, raw_exchange
+
+POLICY = ReconnectPolicy(Backoff(base_ms=10, max_wait_ms=50, jitter_ms=0), 3, scan_ms=60)
+SPOT_INTERVAL_MS = 400
+UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\n\r\n"
+REFUSALS = {
+    "flat": b'{"code":2,"msg":"Invalid request: too many streams","id":1}',
+    "nested": b'{"error":{"code":2,"msg":"Invalid request: too many streams"},"id":1}',
+}
+
+
+@pytest.fixture(autouse=True)
+def _no_pings(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The raw exchange does not answer them."""
+    monkeypatch.setattr(connection, "PING_INTERVAL_MS", 86_400_000)
+
+
+@asynccontextmanager
+async def _fed(
+    tasks: TaskGroup,
+    exchange: RawExchange,
+    clock: ManualClock,
+    symbols: Sequence[str],
+    *,
+    per_connection: int = 200,
+) -> AsyncIterator[Rig]:
+    """A feed that waits by *clock*, without jitter."""
+
+    def steady(usual: FeedPlan) -> FeedPlan:
+        return structs.replace(usual, streams_per_connection=per_connection, policy=POLICY)
+
+    with anyio.fail_after(30):
+        async with rig(
+            tasks, exchange.addresses, Venue.SPOT, symbols=symbols, plan=steady, clock=clock
+        ) as feed:
+            yield feed
+
+
+@pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS)
+async def test_a_refused_subscription_ends_the_connection(tasks: TaskGroup, refusal: bytes) -> None:
+    """
+    Other streams of the connection may deliver: without this, some instruments would stay silent
+    on a connection that looks healthy. The cause is the venue's, and the socket is dialled again.
+    """
+    clock = ManualClock()
+    async with (
+        raw_exchange([frame(book(1)) + frame(refusal)], [frame(book(2))]) as exchange,
+        _fed(tasks, exchange, clock, ["BTCUSDT", "ETHUSDT"]) as feed,
+    ):
+        await feed.told(ConnectionOpened)
+        lost = await feed.told(ConnectionLost)
+        await settle()
+        await clock.advance(lost.wait_ms)
+        await feed.told(ConnectionOpened)
+        quotes = await feed.quotes_until(lambda seen: bool(seen) and seen[-1].update_id == 2)
+
+    assert lost.cause == "the venue refused a request: 2 Invalid request: too many streams"
+    assert [quote.update_id for quote in quotes] == [1, 2]
+    assert (exchange.dials, feed.feed.counters.reconnects) == (2, 1)
+
+
+async def test_subscriptions_are_sent_at_the_pace_that_the_venue_allows(tasks: TaskGroup) -> None:
+    """Spot ends a connection that sends more than 5 messages a second."""
+    clock = ManualClock()
+    symbols = [f"A{number}USDT" for number in range(2 * NAMES_PER_MESSAGE + 1)]
+    pings = [frame(b"", PING)] * 3
+    sent: list[int] = []
+    async with (
+        raw_exchange([b"", *pings]) as exchange,
+        _fed(tasks, exchange, clock, symbols, per_connection=len(symbols)),
+    ):
+        await exchange.until(lambda: bool(exchange.sent_by(0, TEXT)))
+        for number in range(1, 4):
+            await settle()
+            await clock.advance(SPOT_INTERVAL_MS - 1)
+            exchange.go_on()
+            # What was sent before the pong has arrived before it.
+            await exchange.answered(PONG, number)
+            sent.append(len(exchange.sent_by(0, TEXT)))
+            await clock.advance(1)
+        requests = [msgspec.json.decode(text) for text in exchange.sent_by(0, TEXT)]
+
+    assert sent == [1, 2, 3]
+    names = [name for request in requests for name in request["params"]]
+    assert names == [f"{symbol.lower()}@bookTicker" for symbol in symbols]
+
+
+async def test_a_socket_is_dialled_again_after_the_wait_that_was_announced(
+    tasks: TaskGroup,
+) -> None:
+    """Waits double up to the longest; after the last retry comes FATAL, and dialling goes on."""
+    clock = ManualClock()
+    dials: list[int] = []
+    told: list[tuple[type, float]] = []
+    async with (
+        raw_exchange([], handshake=UNAVAILABLE) as exchange,
+        _fed(tasks, exchange, clock, ["BTCUSDT"]) as feed,
+    ):
+        for number in range(POLICY.retries_max + 2):
+            lost = await feed.told(ConnectionLost, ConnectionFatal)
+            wait_ms = lost.wait_ms if isinstance(lost, ConnectionLost) else POLICY.scan_ms
+            told.append((type(lost), wait_ms))
+            await settle()
+            await clock.advance(wait_ms - 1)
+            dials.append(await _dials(exchange) - number)
+            await clock.advance(1)
+
+    retries = [(ConnectionLost, wait_ms) for wait_ms in (10, 20, 40)]
+    assert told == [*retries, (ConnectionFatal, 60), (ConnectionLost, 60)]
+    assert dials == [1, 2, 3, 4, 5]
+
+
+async def test_the_first_dials_of_a_venue_are_spread(tasks: TaskGroup) -> None:
+    """Binance allows 300 dials in 5 minutes from one address."""
+    clock = ManualClock()
+    async with (
+        raw_exchange([b""]) as exchange,
+        _fed(tasks, exchange, clock, ["BTCUSDT", "ETHUSDT"], per_connection=1),
+    ):
+        await exchange.until(lambda: exchange.dials == 1)
+        await settle()
+        await clock.advance(DIAL_SPACING_MS - 1)
+        early = await _dials(exchange)
+        await clock.advance(1)
+        await exchange.until(lambda: exchange.dials == 3)
+
+    assert early == 1
+
+
+async def _dials(exchange: RawExchange) -> int:
+    """The dials so far, those on their way included: connections are accepted in order."""
+    async with await anyio.connect_tcp("127.0.0.1", exchange.port) as own:
+        await own.send(b"GET / HTTP/1.1\r\nSec-WebSocket-Key: eA==\r\n\r\n")
+        await own.receive()
+        return exchange.dials - 1
