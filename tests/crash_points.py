@@ -1,6 +1,5 @@
-"""
-Faults at a chosen call of a port: it fails before or after it was done, the process dies there, or
-the task that made it is cancelled there.
+"""Faults at a chosen call of a port: it fails before or after it was done, the process dies there,
+or the task that made it is cancelled there.
 """
 
 import inspect
@@ -71,13 +70,12 @@ class Faults:
     """Which call is hit, and how; what was called is counted."""
 
     def __init__(self, how: How | None = None, at: int = 1, kind: str = "") -> None:
-        """
-        Args:
-            how: None hits nothing.
+        """Args:
+        how: None hits nothing.
 
-            at: The call's number, from 1.
+        at: The call's number, from 1.
 
-            kind: Count these only, `store.append`; empty counts all.
+        kind: Count these only, `store.append`; empty counts all.
         """
         self.how = how
         self.at = at

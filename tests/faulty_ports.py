@@ -1,6 +1,4 @@
-"""
-Ports in memory with one bad habit each, for tests of what the treasury makes of it.
-"""
+"""Ports in memory with one bad habit each, for tests of what the treasury makes of it."""
 
 import anyio
 
@@ -34,8 +32,7 @@ class LyingLeases:
 
 
 class TryingStore(MemoryEventStore):
-    """
-    Slow to say what it has written, or able to read and not to write.
+    """Slow to say what it has written, or able to read and not to write.
 
     Attributes:
         pauses: How long it takes to say so, by the place of the commit, ms.
@@ -73,8 +70,7 @@ class TryingStore(MemoryEventStore):
 
 
 class PausingGateway(ScriptedTreasuryGateway):
-    """
-    The process stops for a while: before a request leaves, or after a history was read.
+    """The process stops for a while: before a request leaves, or after a history was read.
 
     Attributes:
         pauses_ms: Before the next requests, the first first.
@@ -98,8 +94,7 @@ class PausingGateway(ScriptedTreasuryGateway):
 
 
 class LossyOperations(MemoryOperationsLog):
-    """
-    A stream whose replies get lost, whose node fails over to one that has less, or that refuses.
+    """A stream whose replies get lost, whose node fails over to one that has less, or that refuses.
 
     Attributes:
         replies_to_lose: So many next entries are written, and we do not hear of it.
@@ -137,9 +132,7 @@ class LossyOperations(MemoryOperationsLog):
 
 
 class SlowCursors(MemoryCursorStore):
-    """
-    Each answer takes a while, ms.
-    """
+    """Each answer takes a while, ms."""
 
     def __init__(self, clock: Clock, answer_ms: float) -> None:
         super().__init__()
@@ -152,8 +145,7 @@ class SlowCursors(MemoryCursorStore):
 
 
 class FullCursors(MemoryCursorStore):
-    """
-    On a disk that is full, cursors are read and not written.
+    """On a disk that is full, cursors are read and not written.
 
     Attributes:
         full: It is.
@@ -174,8 +166,7 @@ class FullCursors(MemoryCursorStore):
 
 
 class HeldStore(MemoryEventStore):
-    """
-    Its appends wait, as on a slow network; others write to the same ledger meanwhile.
+    """Its appends wait, as on a slow network; others write to the same ledger meanwhile.
 
     Attributes:
         arrived: An append waits.
@@ -200,8 +191,7 @@ class HeldStore(MemoryEventStore):
 
 
 class HeldHistories(ScriptedTreasuryGateway):
-    """
-    A history that was read takes long to arrive.
+    """A history that was read takes long to arrive.
 
     Attributes:
         release: What is read before this is set arrives when it is; None delays nothing.
@@ -223,8 +213,7 @@ class HeldHistories(ScriptedTreasuryGateway):
 
 
 class FailingOver(LossyOperations):
-    """
-    One write fails because its node is gone; the new primary lacks the newest entries.
+    """One write fails because its node is gone; the new primary lacks the newest entries.
 
     Attributes:
         fails_at: The number of that write, from 1.

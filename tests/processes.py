@@ -1,5 +1,5 @@
-"""
-Real `chimera-s1` processes for tests: start one, read the JSON line it prints when ready, stop it.
+"""Real `chimera-s1` processes for tests: start one, read the JSON line it prints when ready, stop
+it.
 
     async with chimera_process("simulate", "--json", "--rate", "500") as simulator:
         simulator.ready["spot_ws_url"]
@@ -27,8 +27,7 @@ _LINE_BYTES_MAX = 65_536
 
 
 class ChimeraProcess:
-    """
-    A running `chimera-s1` command.
+    """A running `chimera-s1` command.
 
     Attributes:
         process: For its pid.
@@ -42,16 +41,12 @@ class ChimeraProcess:
         self._output = output
 
     async def read_json_line(self) -> dict[str, Any]:
-        """
-        The next line of its standard output, a JSON object.
-        """
+        """The next line of its standard output, a JSON object."""
         line = await self._output.receive_until(b"\n", _LINE_BYTES_MAX)
         return msgspec.json.decode(line, type=dict[str, Any])
 
     async def stop(self, with_signal: signal.Signals = signal.SIGTERM) -> int:
-        """
-        Ask it to end and wait for it; its exit code. A process that has ended is left alone.
-        """
+        """Ask it to end and wait for it; its exit code. A process that has ended is left alone."""
         if self.process.returncode is None:
             self.process.send_signal(with_signal)
         with anyio.fail_after(STOP_SECONDS):
@@ -62,8 +57,7 @@ class ChimeraProcess:
 async def chimera_process(
     *arguments: str, environment: Mapping[str, str] | None = None
 ) -> AsyncIterator[ChimeraProcess]:
-    """
-    Run `chimera-s1` with *arguments*, which must make it print one JSON line when it is ready.
+    """Run `chimera-s1` with *arguments*, which must make it print one JSON line when it is ready.
 
     Its standard error is the test's own, so that pytest shows it for a test that fails.
 
@@ -96,17 +90,14 @@ async def chimera_process(
 
 
 def simulator_process(*options: str) -> AbstractAsyncContextManager[ChimeraProcess]:
-    """
-    Run the Binance simulator with *options*; `ready` holds its five URLs.
-    """
+    """Run the Binance simulator with *options*; `ready` holds its five URLs."""
     return chimera_process("simulate", "--json", *options)
 
 
 async def finished(
     *arguments: str, environment: Mapping[str, str] | None = None
 ) -> tuple[int, str, str]:
-    """
-    Run `chimera-s1` with *arguments* to its end.
+    """Run `chimera-s1` with *arguments* to its end.
 
     Returns:
         Exit code, standard output, standard error.
@@ -132,9 +123,7 @@ async def _end(running: ChimeraProcess) -> None:
 
 
 def is_running(pid: int) -> bool:
-    """
-    False also for a process that ended and was not waited for.
-    """
+    """False also for a process that ended and was not waited for."""
     try:
         return bool(psutil.Process(pid).status() != psutil.STATUS_ZOMBIE)
     except psutil.NoSuchProcess:

@@ -1,6 +1,4 @@
-"""
-Quotes for tests: right in every field, different where a test needs them to be.
-"""
+"""Quotes for tests: right in every field, different where a test needs them to be."""
 
 from chimera_s1.domain.identifiers import InstrumentId
 from chimera_s1.domain.market.quote import Quote
@@ -15,9 +13,7 @@ def quote(
     ts: int = TS,
     source: str = "binance.spot.bookTicker",
 ) -> Quote:
-    """
-    A quote of *instrument*, a tenth of a dollar wide.
-    """
+    """A quote of *instrument*, a tenth of a dollar wide."""
     return Quote(
         instrument=InstrumentId.parse(instrument),
         ts=ts,

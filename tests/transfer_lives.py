@@ -1,6 +1,4 @@
-"""
-Lives of transfers for tests: each kind of event once, and commits that follow each other.
-"""
+"""Lives of transfers for tests: each kind of event once, and commits that follow each other."""
 
 from decimal import Decimal
 
@@ -108,9 +106,7 @@ def failed(kind: FailureKind, message: str = "why", reads: tuple[int, ...] = ())
 
 
 class Chain:
-    """
-    Commits that follow each other, a second apart.
-    """
+    """Commits that follow each other, a second apart."""
 
     def __init__(self) -> None:
         self.commits: list[Commit] = []
@@ -121,9 +117,7 @@ class Chain:
         return head_of(self.commits[-1]) if self.commits else Head()
 
     def add(self, actor: str, *events: TreasuryEvent | NewEvent, about: TransferId = ID) -> Commit:
-        """
-        What *actor* wrote together.
-        """
+        """What *actor* wrote together."""
         seq = self.head.seq
         draft = Draft(
             commit_id=f"commit-{seq}",
@@ -138,9 +132,7 @@ class Chain:
         return commit
 
     def add_done(self, transfer_id: TransferId) -> None:
-        """
-        The whole life of a transfer that was requested, sent, answered and confirmed.
-        """
+        """The whole life of a transfer that was requested, sent, answered and confirmed."""
         tran_id = str(1_000 + self.head.seq)
         of = {"transfer_id": transfer_id}
         completed = msgspec.structs.replace(done(Evidence.REPLY), tran_id=tran_id, **of)
@@ -153,7 +145,5 @@ class Chain:
         self.add("s1/reconciler", verified, about=transfer_id)
 
     def entries(self) -> list[Entry]:
-        """
-        As a store gives them back.
-        """
+        """As a store gives them back."""
         return [Entry(commit, content_hash(document_of(commit))) for commit in self.commits]

@@ -1,6 +1,5 @@
-"""
-The exchange's own books beside the ledger: whose request moved what, told without what the service
-has concluded from histories.
+"""The exchange's own books beside the ledger: whose request moved what, told without what the
+service has concluded from histories.
 """
 
 from collections.abc import Iterable, Iterator
@@ -32,8 +31,7 @@ DIRECTIONS = {
     "UMFUTURE_MAIN": Direction.FUTURES_TO_SPOT,
 }
 CLOCK_MS = 50
-"""
-How well the service knows the simulator's clock. Two attempts that could be confused are further
+"""How well the service knows the simulator's clock. Two attempts that could be confused are further
 apart, because the second waits until the histories have told what came of the first.
 """
 
@@ -49,8 +47,7 @@ class _Attempt(Struct, frozen=True):
 
 
 def books_of(entries: Iterable[Entry], rows: Iterable[Row]) -> list[Book]:
-    """
-    The movements of `GET /sim/transfers`, each with the transfer whose request made it: the one
+    """The movements of `GET /sim/transfers`, each with the transfer whose request made it: the one
     that was answered with its number, else the one of that direction and amount signed last before.
     """
     events = list(_events(entries))
@@ -69,8 +66,8 @@ def books_of(entries: Iterable[Entry], rows: Iterable[Row]) -> list[Book]:
 
 
 def unexplained(entries: Iterable[Entry], books: Iterable[Book]) -> list[str]:
-    """
-    Once everything is decided: movements without a request, or claimed by another than its sender.
+    """Once everything is decided: movements without a request, or claimed by another than its
+    sender.
     """
     claims = {
         event.tran_id: event.transfer_id
@@ -86,17 +83,13 @@ def unexplained(entries: Iterable[Entry], books: Iterable[Book]) -> list[str]:
 
 
 def undecided(entries: Iterable[Entry]) -> list[str]:
-    """
-    Transfers that are neither done nor failed (I13).
-    """
+    """Transfers that are neither done nor failed (I13)."""
     book = folded(entries)
     return [f"I13 {name} is open" for name in (*book.waiting, *book.unresolved)]
 
 
 def standings(entries: Iterable[Entry]) -> dict[str, str]:
-    """
-    How each transfer stands: REQUESTED (not over), REJECTED, DONE or FAILED.
-    """
+    """How each transfer stands: REQUESTED (not over), REJECTED, DONE or FAILED."""
     stands: dict[str, str] = {}
     for event in _events(entries):
         match event:
@@ -114,9 +107,7 @@ def standings(entries: Iterable[Entry]) -> dict[str, str]:
 
 
 def folded(entries: Iterable[Entry]) -> OpenTransfers:
-    """
-    What of a ledger is open.
-    """
+    """What of a ledger is open."""
     book = OpenTransfers()
     for entry in entries:
         book.fold(entry.commit)

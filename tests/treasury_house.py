@@ -1,5 +1,4 @@
-"""
-The treasury on stores in memory and an exchange in memory: instances that can be started, killed
+"""The treasury on stores in memory and an exchange in memory: instances that can be started, killed
 and started again on the same ledger.
 """
 

@@ -1,5 +1,4 @@
-"""
-What must be true of a treasury ledger whatever happened; one checker for all tests.
+"""What must be true of a treasury ledger whatever happened; one checker for all tests.
 
 I1 and I3 need the exchange's books, I9 the stream, I6 the projection: they are checked where those
 are given.
@@ -52,8 +51,7 @@ async def violations_of(
     relayed: Iterable[str] | None = None,
     projection: TransferProjection | None = None,
 ) -> list[str]:
-    """
-    Every invariant that is broken, named by its number.
+    """Every invariant that is broken, named by its number.
 
     Args:
         store: The ledger.

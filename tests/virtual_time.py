@@ -1,5 +1,4 @@
-"""
-An event loop whose time passes when there is nothing else to do: hours of waiting take no time.
+"""An event loop whose time passes when there is nothing else to do: hours of waiting take no time.
 
 Everything that waits does so by the loop's timers, so `anyio.sleep`, time-outs and our own
 `LoopClock` all agree, and a run is the same each time.
@@ -15,9 +14,7 @@ import anyio
 
 EPOCH_MS = 1_796_000_000_000
 TURNS_MAX = 200_000
-"""
-So many turns of the loop in one moment are a storm.
-"""
+"""So many turns of the loop in one moment are a storm."""
 
 _Result = TypeVar("_Result")
 _Given = ParamSpec("_Given")

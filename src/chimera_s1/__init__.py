@@ -1,6 +1,4 @@
-"""
-Chimera S1: the exchange connector of the trading system Chimera.
-"""
+"""Chimera S1: the exchange connector of the trading system Chimera."""
 
 from importlib.metadata import version
 

@@ -1,6 +1,4 @@
-"""
-`chimera-s1`, also as `python -m chimera_s1`.
-"""
+"""`chimera-s1`, also as `python -m chimera_s1`."""
 
 import sys
 
@@ -8,9 +6,7 @@ from chimera_s1.app.cli import run_command
 
 
 def main() -> None:
-    """
-    Run the command line and leave the process with its exit code.
-    """
+    """Run the command line and leave the process with its exit code."""
     sys.exit(run_command(sys.argv[1:]))
 
 

@@ -1,5 +1,4 @@
-"""
-A double of ArangoDB: real HTTP on 127.0.0.1, in the recorded shapes of 3.12.10.
+"""A double of ArangoDB: real HTTP on 127.0.0.1, in the recorded shapes of 3.12.10.
 
 It knows the part of the HTTP API that the adapter uses: databases, collections, persistent indexes,
 documents, Basic authentication, and the AQL texts listed in `queries`. It answers anything else

@@ -18,8 +18,7 @@ class Access:
         self.add_user("root", "", {_ANY_DATABASE: "rw"})
 
     def add_user(self, name: str, password: str, rights: Mapping[str, str]) -> None:
-        """
-        Add a user; if it exists, add to its rights and change its password.
+        """Add a user; if it exists, add to its rights and change its password.
 
         Args:
             rights: `ro` or `rw` by database; `*` is any.
@@ -28,9 +27,8 @@ class Access:
         self._users[name] = (password, {**present, **rights})
 
     def check(self, request: Request) -> None:
-        """
-        Raises:
-            ArangoError: 401/11, no right to the database; 403/11, a write by a read-only user.
+        """Raises:
+        ArangoError: 401/11, no right to the database; 403/11, a write by a read-only user.
         """
         right = self._right(request)
         if right is None:

@@ -33,9 +33,8 @@ _OFF = (None, False, 0)
 
 
 class Api:
-    """
-    Attributes:
-        unknown: Messages of all 501 responses so far; a test that expects one clears it.
+    """Attributes:
+    unknown: Messages of all 501 responses so far; a test that expects one clears it.
     """
 
     def __init__(self, store: Store, access: Access) -> None:
@@ -46,8 +45,7 @@ class Api:
         create_database(store, "_system", {})
 
     def respond(self, request: Request, past: Store | None = None) -> Response:
-        """
-        Answer *request* while no other request is answered.
+        """Answer *request* while no other request is answered.
 
         Args:
             past: What a stale coordinator reads instead of the store.

@@ -31,8 +31,7 @@ def answer_collections(store: Store, database: Database, request: Request) -> Re
 
 
 def create_collection(store: Store, database: Database, wanted: dict[str, Any]) -> dict[str, Any]:
-    """
-    Add a collection and return its properties.
+    """Add a collection and return its properties.
 
     In a OneShard database the database decides the number of shards and replicas.
 

@@ -26,10 +26,7 @@ def answer_databases(store: Store, database: Database, request: Request) -> Resp
 
 
 def create_database(store: Store, name: str, options: dict[str, Any]) -> None:
-    """
-    Raises:
-        ArangoError: 409/1207, the database exists.
-    """
+    """Raises: ArangoError: 409/1207, the database exists."""
     refuse_unknown("database option", options, ("replicationFactor", "writeConcern", "sharding"))
     if name in store.databases:
         raise ArangoError(409, 1207, f"duplicate database name '{name}'")

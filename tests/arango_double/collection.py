@@ -9,11 +9,10 @@ from tests.arango_double.indexes import Document, Entry, Index
 
 
 class Collection:
-    """
-    Attributes:
-        properties: As the server shows them.
+    """Attributes:
+    properties: As the server shows them.
 
-        indexes: Secondary ones, by name.
+    indexes: Secondary ones, by name.
     """
 
     def __init__(self, properties: dict[str, Any]) -> None:
@@ -39,8 +38,7 @@ class Collection:
         return self._documents.get(key)
 
     def put(self, document: Document) -> None:
-        """
-        Store *document*; it replaces one with the same key.
+        """Store *document*; it replaces one with the same key.
 
         Raises:
             ArangoError: 409/1210, another document has the same values in a unique index.
@@ -68,10 +66,7 @@ class Collection:
             owners.clear()
 
     def add_index(self, index: Index) -> None:
-        """
-        Raises:
-            ArangoError: 400/1210, two documents have the same values in a unique index.
-        """
+        """Raises: ArangoError: 400/1210, two documents have the same values in a unique index."""
         if index.unique:
             owners: dict[Entry, str] = {}
             for key, document in self._documents.items():

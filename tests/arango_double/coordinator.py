@@ -22,8 +22,7 @@ _HEADERS = {
 
 
 class Coordinator:
-    """
-    Goes down, and up again on the same port.
+    """Goes down, and up again on the same port.
 
     Attributes:
         downs: How often it went down.
@@ -42,8 +41,7 @@ class Coordinator:
         return f"http://{HOST}:{self._port}"
 
     async def start(self) -> None:
-        """
-        Listen, unless it does.
+        """Listen, unless it does.
 
         Raises:
             OSError: Another process has taken the port.

@@ -11,11 +11,10 @@ BATCH_SIZE = 1000
 
 
 class Cursor(Struct):
-    """
-    Attributes:
-        coordinator: Index of the one that ran the query.
+    """Attributes:
+    coordinator: Index of the one that ran the query.
 
-        rows: Not sent yet.
+    rows: Not sent yet.
     """
 
     id: str
@@ -35,10 +34,7 @@ class Cursors:
         return object_response(201, self._take_batch(cursor))
 
     def next_batch(self, cursor_id: str) -> Response:
-        """
-        Raises:
-            ArangoError: 404/1600, no such cursor.
-        """
+        """Raises: ArangoError: 404/1600, no such cursor."""
         cursor = self._open.pop(cursor_id, None)
         if cursor is None:
             raise ArangoError(404, 1600, "cursor not found")

@@ -21,9 +21,8 @@ _SYSTEM_ATTRIBUTES = ("_key", "_id", "_rev")
 
 
 class WriteOptions(Struct, frozen=True):
-    """
-    Attributes:
-        version_attribute: A document in which this number is not greater changes nothing.
+    """Attributes:
+    version_attribute: A document in which this number is not greater changes nothing.
     """
 
     return_new: bool
@@ -44,10 +43,7 @@ class DocumentWriter:
         self._collection = collection
 
     def insert(self, body: Any) -> Document:
-        """
-        Raises:
-            ArangoError: 409/1210, 409/1200, 400/1221, 400/1222, 400/1227.
-        """
+        """Raises: ArangoError: 409/1210, 409/1200, 400/1221, 400/1222, 400/1227."""
         content = _content(body)
         key = self._key_of_new(body)
         self._refuse_if_locked(key)
@@ -136,10 +132,7 @@ class DocumentWriter:
 
 
 def legal_key(key: Any) -> str:
-    """
-    Raises:
-        ArangoError: 400/1221, a wrong character, too long, empty, or not a string.
-    """
+    """Raises: ArangoError: 400/1221, a wrong character, too long, empty, or not a string."""
     if not isinstance(key, str) or _LEGAL_KEY.fullmatch(key) is None:
         raise ArangoError(400, 1221, "illegal document key")
     return key

@@ -1,5 +1,4 @@
-"""
-The running double: coordinators over one store, on a thread of its own.
+"""The running double: coordinators over one store, on a thread of its own.
 
 So it answers while a test blocks in a driver that knows no event loop, and sync and async tests
 use it alike.
@@ -22,10 +21,7 @@ from tests.arango_double.stored_documents import StoredDocuments
 
 
 class ArangoDouble:
-    """
-    Attributes:
-        unknown: Messages of all 501 responses so far.
-    """
+    """Attributes: unknown: Messages of all 501 responses so far."""
 
     def __init__(self, coordinators: int, portal: BlockingPortal) -> None:
         self.store = Store(_wall_ms)

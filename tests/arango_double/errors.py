@@ -35,11 +35,10 @@ _TEXTS: dict[tuple[int, int], str] = {
 
 
 class ArangoError(Exception):
-    """
-    Attributes:
-        extra: Added to the body, such as the identity of the stored document.
+    """Attributes:
+    extra: Added to the body, such as the identity of the stored document.
 
-        headers: Added to the response.
+    headers: Added to the response.
     """
 
     def __init__(
@@ -75,8 +74,7 @@ class UnknownRequestError(ArangoError):
 
 
 def error_named(name: str) -> ArangoError:
-    """
-    The error of a name such as `503/1496`.
+    """The error of a name such as `503/1496`.
 
     Raises:
         ValueError: The table of server errors has no such name.

@@ -27,10 +27,7 @@ class FaultInjector:
         self._requests = requests
 
     async def respond(self, request: Request) -> Response:
-        """
-        Raises:
-            ConnectionDropped, CoordinatorDown: There is no response.
-        """
+        """Raises: ConnectionDropped, CoordinatorDown: There is no response."""
         self._requests.record(request)
         fault = self._faults.fire(request)
         if fault is None:

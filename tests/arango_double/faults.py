@@ -1,5 +1,4 @@
-"""
-The armed faults, and how often each fired.
+"""The armed faults, and how often each fired.
 
 A fault is armed by one of these names; `apply-then-<name>` lets the request take effect first:
 
@@ -37,8 +36,7 @@ class FaultKind(Enum):
 
 
 class Target(Struct, frozen=True):
-    """
-    The requests that a fault is for.
+    """The requests that a fault is for.
 
     Attributes:
         method: None for any.
@@ -61,8 +59,7 @@ class Target(Struct, frozen=True):
 
 
 class Fault:
-    """
-    One armed fault.
+    """One armed fault.
 
     Attributes:
         applied: Whether the request takes effect before the fault.
@@ -75,8 +72,7 @@ class Fault:
     """
 
     def __init__(self, name: str, target: Target, times: int | None, past: Store) -> None:
-        """
-        Args:
+        """Args:
             times: It fires no more often than this; None is without limit.
 
         Raises:
@@ -121,8 +117,7 @@ class Fault:
             self._changed.notify_all()
 
     def wait_fired(self, count: int = 1) -> None:
-        """
-        Block until it fired *count* times; an async test calls this in a thread.
+        """Block until it fired *count* times; an async test calls this in a thread.
 
         Raises:
             TimeoutError: It did not within WAIT_LIMIT_S.
@@ -132,8 +127,7 @@ class Fault:
                 raise TimeoutError(f"{self.name} fired {self.fired} times and not {count}")
 
     def wait_finished(self, count: int = 1) -> None:
-        """
-        Block until *count* of its requests can have no further effect.
+        """Block until *count* of its requests can have no further effect.
 
         Raises:
             TimeoutError: They are not within WAIT_LIMIT_S.
@@ -164,8 +158,7 @@ class FaultRegistry:
         coordinator: int | None = None,
         times: int | None = 1,
     ) -> Fault:
-        """
-        Add a fault; if several apply to a request, the first one armed fires.
+        """Add a fault; if several apply to a request, the first one armed fires.
 
         Args:
             name: One of those in this module's text.

@@ -13,13 +13,12 @@ _TRUE, _FALSE = frozenset({"1", "true", "yes"}), frozenset({"0", "false", "no"})
 
 
 class Request(Struct, frozen=True):
-    """
-    Attributes:
-        coordinator: Index of the one that received it.
+    """Attributes:
+    coordinator: Index of the one that received it.
 
-        path: As sent, without `/_db/<database>` and without parameters.
+    path: As sent, without `/_db/<database>` and without parameters.
 
-        headers: Names in lower case.
+    headers: Names in lower case.
     """
 
     coordinator: int
@@ -43,20 +42,14 @@ class Request(Struct, frozen=True):
         return not (self.method == "PUT" and self.flag("onlyget"))
 
     def json(self) -> Any:
-        """
-        Raises:
-            ArangoError: 400/600, the body is not JSON.
-        """
+        """Raises: ArangoError: 400/600, the body is not JSON."""
         try:
             return orjson.loads(self.body)
         except orjson.JSONDecodeError as error:
             raise ArangoError(400, 600, f"VPackError error: {error}") from None
 
     def json_object(self) -> dict[str, Any]:
-        """
-        Raises:
-            ArangoError: 400/400, the body is not an object; 400/600, it is not JSON.
-        """
+        """Raises: ArangoError: 400/400, the body is not an object; 400/600, it is not JSON."""
         value = self.json()
         if not isinstance(value, dict):
             raise ArangoError(400, 400, "expecting a JSON object")
@@ -72,8 +65,7 @@ class Request(Struct, frozen=True):
         return value in _TRUE
 
     def allow_parameters(self, *names: str, off: tuple[str, ...] = ()) -> None:
-        """
-        Refuse any other parameter.
+        """Refuse any other parameter.
 
         Args:
             off: Allowed only with a false value.
@@ -108,8 +100,7 @@ def split_database(path: str) -> tuple[str, str]:
 
 
 def refuse_unknown(kind: str, given: dict[str, Any], allowed: tuple[str, ...]) -> None:
-    """
-    Raise for the first name of *given* that is not *allowed*.
+    """Raise for the first name of *given* that is not *allowed*.
 
     An option that the double ignored would prove nothing about a real server.
     """

@@ -17,8 +17,7 @@ _EXPANSION = "[*]"
 
 
 class Index(Struct, frozen=True):
-    """
-    A persistent index that is not sparse.
+    """A persistent index that is not sparse.
 
     Attributes:
         fields: Attribute names; `streams[*]` takes each element of an array.
@@ -57,11 +56,10 @@ class Index(Struct, frozen=True):
 
 
 def parse_index(wanted: dict[str, Any], index_id: str) -> Index:
-    """
-    Raises:
-        UnknownRequestError: Another type, or an option that the double does not know.
+    """Raises:
+    UnknownRequestError: Another type, or an option that the double does not know.
 
-        ArangoError: 400/10, no fields.
+    ArangoError: 400/10, no fields.
     """
     refuse_unknown("index option", wanted, ("type", "name", "fields", "unique", "sparse"))
     if wanted.get("type") != "persistent" or wanted.get("sparse"):

@@ -1,5 +1,4 @@
-"""
-The AQL texts that this double answers, each with a function of its own.
+"""The AQL texts that this double answers, each with a function of its own.
 
 They are copies of the adapter's texts; a contract test compares them. White space may differ.
 The double answers any other text with 501.
@@ -68,8 +67,7 @@ _BIND_VARIABLE = re.compile(r"@(@?\w+)")
 
 
 class _Run(Struct, frozen=True):
-    """
-    One execution of a query.
+    """One execution of a query.
 
     Attributes:
         binds: Values of the bind variables; `@commits` is the name bound to `@@commits`.
@@ -168,8 +166,7 @@ KNOWN_QUERIES: dict[str, Callable[[_Run], list[Any]]] = {
 def run_query(
     query: str, binds: dict[str, Any], database: Database, now_ms: Callable[[], int]
 ) -> list[Any]:
-    """
-    All rows of *query*.
+    """All rows of *query*.
 
     Raises:
         ArangoError: 400/1502 empty query; 400/1551 a bind variable without a value, 1552 a value

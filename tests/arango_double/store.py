@@ -12,10 +12,7 @@ _REVISION_START = 0x6A5_0000_0000
 
 
 class Database:
-    """
-    Attributes:
-        options: Given at its creation: replicationFactor, writeConcern, sharding.
-    """
+    """Attributes: options: Given at its creation: replicationFactor, writeConcern, sharding."""
 
     def __init__(self, name: str, number: int, options: dict[str, Any]) -> None:
         self.name = name
@@ -36,11 +33,10 @@ class Database:
 
 
 class Store:
-    """
-    Attributes:
-        lock: Held for each whole request, so the first writer wins.
+    """Attributes:
+    lock: Held for each whole request, so the first writer wins.
 
-        locked_keys: (database, collection, key); a write to one of them is answered with 409/1200.
+    locked_keys: (database, collection, key); a write to one of them is answered with 409/1200.
     """
 
     def __init__(self, now_ms: Callable[[], int]) -> None:

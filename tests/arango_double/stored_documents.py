@@ -28,8 +28,7 @@ class StoredDocuments:
             return [self.get(key) for key in self.keys()]
 
     def get(self, key: str) -> Document:
-        """
-        A copy.
+        """A copy.
 
         Raises:
             ArangoError: 404/1202.

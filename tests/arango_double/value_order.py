@@ -1,5 +1,4 @@
-"""
-The order in which AQL sorts and compares values.
+"""The order in which AQL sorts and compares values.
 
 Types come first: null < boolean < number < string; a missing attribute is null. Strings compare by
 language and not by code point: for ASCII this is the ICU root collation (punctuation < digits <

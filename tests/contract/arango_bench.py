@@ -1,5 +1,4 @@
-"""
-The stores of a ledger in ArangoDB: over the double, and over a real server where there is one.
+"""The stores of a ledger in ArangoDB: over the double, and over a real server where there is one.
 
 The real one is named by ARANGO_URL, coordinators comma separated; ARANGO_USER and ARANGO_PASSWORD
 (root, none) must be allowed to make a database. Each test has one of its own, which is dropped.
@@ -42,9 +41,7 @@ _EVERY = "FOR x IN @@leases RETURN x"
 
 
 class ArangoBench(Bench):
-    """
-    A database that outlives the connections to it.
-    """
+    """A database that outlives the connections to it."""
 
     commits_each = 3
 
@@ -69,9 +66,7 @@ class ArangoBench(Bench):
 
 
 class DoubleBench(ArangoBench):
-    """
-    The double, whose clock stands still but for `pass_time`.
-    """
+    """The double, whose clock stands still but for `pass_time`."""
 
     def __init__(self, double: ArangoDouble, opened: AsyncExitStack) -> None:
         super().__init__(opened)
@@ -102,9 +97,7 @@ class DoubleBench(ArangoBench):
 
 
 class LossyArangoEventStore(ArangoEventStore):
-    """
-    Loses what comes after the commit when it is told to.
-    """
+    """Loses what comes after the commit when it is told to."""
 
     replies_to_lose = 0
 
@@ -117,9 +110,7 @@ class LossyArangoEventStore(ArangoEventStore):
 
 
 class ServerBench(ArangoBench):
-    """
-    A real server, and a second connection to it.
-    """
+    """A real server, and a second connection to it."""
 
     def __init__(self, access: "ServerAccess", database: str, opened: AsyncExitStack) -> None:
         super().__init__(opened)
@@ -174,9 +165,7 @@ class ServerBench(ArangoBench):
 
 
 class ServerAccess:
-    """
-    What the environment says of a real server.
-    """
+    """What the environment says of a real server."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.urls: Sequence[str] = environment["ARANGO_URL"].split(",")
@@ -185,9 +174,7 @@ class ServerAccess:
 
     @contextmanager
     def database(self, name: str) -> Iterator[StandardDatabase]:
-        """
-        Through python-arango as it comes.
-        """
+        """Through python-arango as it comes."""
         client = ArangoClient(self.urls[0])
         try:
             yield client.db(name, username=self.user, password=self.password)
@@ -196,9 +183,7 @@ class ServerAccess:
 
 
 def own(document: Mapping[str, object]) -> Document:
-    """
-    *document* without what the server adds.
-    """
+    """*document* without what the server adds."""
     return {name: value for name, value in document.items() if not name.startswith("_")}
 
 
@@ -226,6 +211,4 @@ ARANGO_BENCHES: dict[str, Callable[[Path], AbstractAsyncContextManager[Bench]]] 
     "arango_double": double_bench,
     **({"arango_server": server_bench} if "ARANGO_URL" in os.environ else {}),
 }
-"""
-The second only where there is a server: `make test-arango` runs it.
-"""
+"""The second only where there is a server: `make test-arango` runs it."""

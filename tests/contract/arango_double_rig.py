@@ -17,11 +17,10 @@ DOCUMENT = f"/_api/document/{LOG}"
 
 
 class Rig:
-    """
-    Attributes:
-        log: A collection without waitForSync.
+    """Attributes:
+    log: A collection without waitForSync.
 
-        http: Holds the last response.
+    http: Holds the last response.
     """
 
     def __init__(

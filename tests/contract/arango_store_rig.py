@@ -1,6 +1,4 @@
-"""
-A ledger in the ArangoDB double, and what the double can do to it.
-"""
+"""A ledger in the ArangoDB double, and what the double can do to it."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -22,15 +20,11 @@ __all__ = ["COMMIT", "SHORT", "StoreRig", "connected_to", "double", "next_commit
 USER = "chimera"
 PASSWORD = "pässwörd of the ledger"
 SHORT = Patience(budget_s=0.6, read_s=0.2, connect_s=0.2)
-"""
-For what is to fail at its end.
-"""
+"""For what is to fail at its end."""
 
 
 class StoreRig:
-    """
-    What a test of faults holds in its hands.
-    """
+    """What a test of faults holds in its hands."""
 
     def __init__(self, double: ArangoDouble, arango: Arango) -> None:
         self.double = double
@@ -39,22 +33,16 @@ class StoreRig:
         self.cursors = ArangoCursorStore(arango)
 
     def stored(self) -> list[str]:
-        """
-        Ids of the commits that are there, by place.
-        """
+        """Ids of the commits that are there, by place."""
         return [str(each["commit_id"]) for each in self.double.documents(DATABASE, COMMITS).all()]
 
     def posts(self, coordinator: int | None = None) -> int:
-        """
-        How often a commit was offered to the server.
-        """
+        """How often a commit was offered to the server."""
         return self.double.requests.count("POST", COMMIT, coordinator)
 
 
 def next_commit(head: Head | None = None) -> Commit:
-    """
-    A commit like no other, after *head*.
-    """
+    """A commit like no other, after *head*."""
     return seal(draft_of("transfer/a"), LEDGER, head or Head(), {})
 
 
@@ -62,9 +50,7 @@ def next_commit(head: Head | None = None) -> Commit:
 async def connected_to(
     double: ArangoDouble, patience: Patience | None = None, *, commands: int = 8
 ) -> AsyncIterator[StoreRig]:
-    """
-    Connected as the ledger's user.
-    """
+    """Connected as the ledger's user."""
     async with connect_arango(
         double.urls,
         user=USER,
@@ -79,9 +65,7 @@ async def connected_to(
 
 @pytest.fixture
 def double() -> Iterator[ArangoDouble]:
-    """
-    Of two coordinators; whatever it was asked, it knew.
-    """
+    """Of two coordinators; whatever it was asked, it knew."""
     with arango_double(coordinators=2) as double:
         double.access.add_user(USER, PASSWORD, {"*": "rw"})
         yield double

@@ -1,6 +1,4 @@
-"""
-Fixtures of all contract suites.
-"""
+"""Fixtures of all contract suites."""
 
 from collections.abc import AsyncIterator
 

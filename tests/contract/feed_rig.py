@@ -1,6 +1,4 @@
-"""
-A Binance feed under test: connected to a simulator in the same process over real sockets.
-"""
+"""A Binance feed under test: connected to a simulator in the same process over real sockets."""
 
 import random
 from collections.abc import AsyncIterator, Callable, Sequence

@@ -1,6 +1,5 @@
-"""
-The web application with tokens, and with a money route of the tests' own that declares what a real
-one declares.
+"""The web application with tokens, and with a money route of the tests' own that declares what a
+real one declares.
 """
 
 from typing import Any
@@ -77,9 +76,7 @@ def bearer(token: str) -> dict[str, str]:
 
 
 def guarded(*records: TokenRecord, limit: RateLimit | None = None) -> WebParts:
-    """
-    The application with tokens and the route above.
-    """
+    """The application with tokens and the route above."""
     store = MemoryTokenStore(records or (GOOD, SECOND, EXPIRED, REVOKED, READER))
     parts = WebParts(tokens=store, limit=limit or RateLimit(per_s=20, burst=40))
     parts.app.register(TransfersController)
@@ -87,9 +84,7 @@ def guarded(*records: TokenRecord, limit: RateLimit | None = None) -> WebParts:
 
 
 def problem(reply: httpx2.Response, status: int, code: str) -> dict[str, Any]:
-    """
-    *reply* as the problem (RFC 9457) it has to be.
-    """
+    """*reply* as the problem (RFC 9457) it has to be."""
     assert reply.status_code == status, reply.text
     assert reply.headers["content-type"] == "application/problem+json"
     body: dict[str, Any] = reply.json()

@@ -1,6 +1,4 @@
-"""
-Commits for tests, and a walk through a ledger of them.
-"""
+"""Commits for tests, and a walk through a ledger of them."""
 
 from itertools import count
 
@@ -23,9 +21,7 @@ _numbers = count(1)
 
 
 def draft_of(*streams: str, data: Document | None = None, id_prefix: str = "command") -> Draft:
-    """
-    A draft like no other of this process, with one event for each of *streams*.
-    """
+    """A draft like no other of this process, with one event for each of *streams*."""
     number = next(_numbers)
     what = data or {"amount": "0.00000001"}
     return Draft(
@@ -38,9 +34,7 @@ def draft_of(*streams: str, data: Document | None = None, id_prefix: str = "comm
 
 
 async def append_some(events: EventStore, number: int) -> tuple[Commit, ...]:
-    """
-    Append *number* commits to the stream `transfer/a`, of which nothing else is written.
-    """
+    """Append *number* commits to the stream `transfer/a`, of which nothing else is written."""
     head = await events.head()
     commits = []
     for _ in range(number):
@@ -52,8 +46,7 @@ async def append_some(events: EventStore, number: int) -> tuple[Commit, ...]:
 
 
 async def walk(events: EventStore, *, limit: int = 2) -> tuple[Head, str]:
-    """
-    Go through a ledger from its beginning.
+    """Go through a ledger from its beginning.
 
     Returns:
         How far it is what was written, and what is wrong then; empty at the end.

@@ -1,5 +1,4 @@
-"""
-The stores a ledger needs, over each adapter, and hands that reach around them.
+"""The stores a ledger needs, over each adapter, and hands that reach around them.
 
 Another adapter joins all suites by an entry in `BENCHES`.
 """
@@ -34,9 +33,7 @@ __all__ = ["Bench", "Stores", "bench", "stores"]
 
 
 class MemoryBench(Bench):
-    """
-    Dicts that outlive the stores.
-    """
+    """Dicts that outlive the stores."""
 
     def __init__(self) -> None:
         self._clock = ManualClock()
@@ -71,9 +68,7 @@ class MemoryBench(Bench):
 
 
 class LossySqliteEventStore(SqliteEventStore):
-    """
-    Loses what comes after the commit when it is told to.
-    """
+    """Loses what comes after the commit when it is told to."""
 
     replies_to_lose = 0
 
@@ -86,9 +81,7 @@ class LossySqliteEventStore(SqliteEventStore):
 
 
 class SqliteBench(Bench):
-    """
-    A file, and a second connection to it.
-    """
+    """A file, and a second connection to it."""
 
     def __init__(self, path: Path, opened: AsyncExitStack) -> None:
         self._path = path
@@ -154,9 +147,7 @@ BENCHES: dict[str, Callable[[Path], AbstractAsyncContextManager[Bench]]] = {
     "sqlite": sqlite_bench,
     **ARANGO_BENCHES,
 }
-"""
-A directory that is the test's own -> the bench.
-"""
+"""A directory that is the test's own -> the bench."""
 
 
 @pytest.fixture(params=BENCHES)

@@ -1,5 +1,4 @@
-"""
-A process that writes a ledger in SQLite, for tests that end it, stop it or take its disk away.
+"""A process that writes a ledger in SQLite, for tests that end it, stop it or take its disk away.
 
     python -m tests.contract.ledger_writer {append | fill | open} PATH
 
@@ -34,9 +33,7 @@ def next_commit(head: Head) -> Commit:
 
 
 async def append(path: Path) -> None:
-    """
-    Append until somebody ends it: a line for each place acknowledged.
-    """
+    """Append until somebody ends it: a line for each place acknowledged."""
     async with SqliteDatabase(path) as database:
         events = SqliteEventStore(database, LEDGER)
         head = await events.head()
@@ -49,9 +46,7 @@ async def append(path: Path) -> None:
 
 
 async def fill(path: Path) -> None:
-    """
-    Append until files may not grow any more, twice more, and again when they may.
-    """
+    """Append until files may not grow any more, twice more, and again when they may."""
     async with SqliteDatabase(path) as database:
         events = SqliteEventStore(database, LEDGER)
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -73,9 +68,7 @@ async def fill(path: Path) -> None:
 
 
 async def open_once(path: Path) -> None:
-    """
-    Open as somebody who has no rights but those the file gives.
-    """
+    """Open as somebody who has no rights but those the file gives."""
     give_up_capabilities()
     try:
         async with SqliteDatabase(path):
@@ -85,9 +78,7 @@ async def open_once(path: Path) -> None:
 
 
 def give_up_capabilities() -> None:
-    """
-    What makes root pass over permissions; nothing for others.
-    """
+    """What makes root pass over permissions; nothing for others."""
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
     none = (ctypes.c_uint32 * 6)()
     ctypes.CDLL(None).capset(ctypes.byref(header), ctypes.byref(none))

@@ -16,8 +16,7 @@ READ_S = 10.0
 
 
 class OneRequestClient(DefaultHTTPClient):
-    """
-    Repeats nothing, and ignores the proxies of the environment.
+    """Repeats nothing, and ignores the proxies of the environment.
 
     Attributes:
         last_response: Its status and headers, which python-arango's results do not show.
@@ -66,8 +65,7 @@ def connected(
     http_client: OneRequestClient | None = None,
     **options: Any,
 ) -> Iterator[StandardDatabase]:
-    """
-    A database, whose connections are closed at the end.
+    """A database, whose connections are closed at the end.
 
     Args:
         options: Of `ArangoClient.db`.

@@ -1,5 +1,4 @@
-"""
-What must be true of every quote handed out, whatever happened before: never a wrong, crossed,
+"""What must be true of every quote handed out, whatever happened before: never a wrong, crossed,
 reordered or stale number as a fresh one.
 """
 
@@ -17,9 +16,8 @@ Numbers = tuple[float, float, float, float]
 async def sent_frames(
     control: httpx2.AsyncClient, instruments: Sequence[InstrumentId]
 ) -> dict[tuple[InstrumentId, str], list[dict[str, Any]]]:
-    """
-    The last frames the simulator sent of each instrument, by source, oldest first; those that are
-    no JSON objects are left out.
+    """The last frames the simulator sent of each instrument, by source, oldest first; those that
+    are no JSON objects are left out.
     """
     found: dict[tuple[InstrumentId, str], list[dict[str, Any]]] = {}
     for instrument in instruments:
@@ -36,8 +34,7 @@ async def sent_frames(
 async def check_quotes(
     control: httpx2.AsyncClient, quotes: Sequence[Quote], *, offset_ms: float = 0.0
 ) -> None:
-    """
-    Fail where one of *quotes*, in the order they were handed out, is not right.
+    """Fail where one of *quotes*, in the order they were handed out, is not right.
 
     Args:
         control: The simulator's control plane, to compare with what was really sent.
@@ -57,8 +54,8 @@ async def check_quotes(
 
 
 def check_alone(quotes: Sequence[Quote]) -> None:
-    """
-    Fail for what can be seen without knowing what was sent: unsound books, old ids, future times.
+    """Fail for what can be seen without knowing what was sent: unsound books, old ids, future
+    times.
     """
     newest: dict[tuple[InstrumentId, str], int] = {}
     for quote in quotes:
@@ -70,9 +67,7 @@ def check_alone(quotes: Sequence[Quote]) -> None:
 
 
 def _compare(quote: Quote, frames: Sequence[Mapping[str, Any]], offset_ms: float) -> bool:
-    """
-    Whether the frame of *quote* is known; fails where it says something else.
-    """
+    """Whether the frame of *quote* is known; fails where it says something else."""
     same = [frame for frame in frames if _update_id(frame) == quote.update_id]
     if not same:
         return False

@@ -1,5 +1,4 @@
-"""
-Every implementation of the quote ports, made ready for the suites.
+"""Every implementation of the quote ports, made ready for the suites.
 
 A second writer of quotes joins all suites by one line in `REDIS_PUBLISHERS`.
 """
@@ -48,15 +47,11 @@ REDIS_PUBLISHERS: dict[str, PublisherFactory] = {
         client, maxlen=maxlen, clock=SystemClock(), draw=random.random, patience_s=patience_s
     ),
 }
-"""
-Client, entries a stream keeps, patience in s -> the publisher.
-"""
+"""Client, entries a stream keeps, patience in s -> the publisher."""
 
 
 class Store(Struct):
-    """
-    A publisher, a reader of the same streams, and the power switch between them.
-    """
+    """A publisher, a reader of the same streams, and the power switch between them."""
 
     publisher: QuotePublisher
     reader: QuoteReader
@@ -81,9 +76,7 @@ async def memory_store() -> AsyncIterator[Store]:
 async def redis_store(
     addresses: Sequence[RedisAddress], publisher: str, *, patience_s: float = 2.0
 ) -> AsyncIterator[Store]:
-    """
-    A publisher and a reader, each with a client of its own.
-    """
+    """A publisher and a reader, each with a client of its own."""
     async with AsyncExitStack() as stack:
         writing = await stack.enter_async_context(connect_cluster(addresses))
         reading = await stack.enter_async_context(connect_cluster(addresses))
@@ -96,9 +89,7 @@ async def redis_store(
 async def breakable_redis_store(
     binary: Path, directory: Path, publisher: str
 ) -> AsyncIterator[Store]:
-    """
-    One node of its own, which can be stopped and started.
-    """
+    """One node of its own, which can be stopped and started."""
     async with EmbeddedRedis(directory, binary=binary) as embedded:
         node = embedded.nodes[0]
 
@@ -112,9 +103,7 @@ async def breakable_redis_store(
 
 
 def fresh_instruments(number: int, venue: Venue = Venue.SPOT) -> list[InstrumentId]:
-    """
-    Instruments that no other test uses, in order.
-    """
+    """Instruments that no other test uses, in order."""
     prefix = uuid4().hex[:12].upper()
     return [InstrumentId(venue, Symbol(f"{prefix}{index:04d}USDT")) for index in range(number)]
 
@@ -123,9 +112,7 @@ _updates = count(1)
 
 
 def quote_of(instrument: InstrumentId, ts: int = 1_772_514_460_893) -> Quote:
-    """
-    A quote like no other: its bid tells it apart.
-    """
+    """A quote like no other: its bid tells it apart."""
     update = next(_updates)
     return Quote(
         instrument=instrument,
@@ -141,16 +128,13 @@ def quote_of(instrument: InstrumentId, ts: int = 1_772_514_460_893) -> Quote:
 
 
 async def bids(reader: QuoteReader, instrument: InstrumentId) -> list[float]:
-    """
-    The bids on a stream, oldest first; each is one quote's.
-    """
+    """The bids on a stream, oldest first; each is one quote's."""
     entries = await reader.history(instrument, 10_000)
     return [float(dict(entry.fields)["bid1"]) for entry in entries]
 
 
 async def published_whole(publisher: QuotePublisher, quotes: Sequence[Quote]) -> int:
-    """
-    Offer *quotes* until all are acknowledged, as a caller does.
+    """Offer *quotes* until all are acknowledged, as a caller does.
 
     Returns:
         How many calls left something unpublished.

@@ -1,7 +1,6 @@
-"""
-An exchange that sends exactly the bytes it is given: for what no honest server sends.
+"""An exchange that sends exactly the bytes it is given: for what no honest server sends.
 
-    async with raw_exchange([frame(book(1)), RESERVED_OPCODE]) as url: ...
+async with raw_exchange([frame(book(1)), RESERVED_OPCODE]) as url: ...
 """
 
 import base64
@@ -23,9 +22,7 @@ _SHORT, _MEDIUM = 126, 65_536
 
 
 def frame(payload: bytes, opcode: int = TEXT, *, fin: bool = True) -> bytes:
-    """
-    One server frame (RFC 6455, 5.2).
-    """
+    """One server frame (RFC 6455, 5.2)."""
     size = len(payload)
     first = opcode | (0x80 if fin else 0)
     if size < _SHORT:
@@ -38,9 +35,7 @@ def frame(payload: bytes, opcode: int = TEXT, *, fin: bool = True) -> bytes:
 def book(
     update_id: int, *, symbol: str = "BTCUSDT", bid: str = "100.1", ask: str = "100.3"
 ) -> bytes:
-    """
-    A spot bookTicker message of the combined stream.
-    """
+    """A spot bookTicker message of the combined stream."""
     return (
         b'{"stream":"%b@bookTicker","data":{"u":%d,"s":"%b","b":"%b","B":"2","a":"%b","A":"3"}}'
         % (symbol.lower().encode(), update_id, symbol.encode(), bid.encode(), ask.encode())
@@ -48,17 +43,16 @@ def book(
 
 
 class RawExchange:
-    """
-    Attributes:
-        port: Where it listens on 127.0.0.1.
+    """Attributes:
+    port: Where it listens on 127.0.0.1.
 
-        url: Where to dial.
+    url: Where to dial.
 
-        dials: Connections accepted so far.
+    dials: Connections accepted so far.
 
-        closed: How many of them have ended.
+    closed: How many of them have ended.
 
-        heard: What clients sent, each connection's in a buffer of its own.
+    heard: What clients sent, each connection's in a buffer of its own.
     """
 
     def __init__(
@@ -75,17 +69,13 @@ class RawExchange:
         self._news = anyio.Event()
 
     def go_on(self) -> None:
-        """
-        Send the next piece on every connection.
-        """
+        """Send the next piece on every connection."""
         self._go_on.set()
         self._go_on = anyio.Event()
 
     @property
     def addresses(self) -> SimulatorAddresses:
-        """
-        In the shape a feed is made with; what is not a stream leads nowhere.
-        """
+        """In the shape a feed is made with; what is not a stream leads nowhere."""
         return SimulatorAddresses(
             spot_rest_url="",
             spot_ws_url=self.url,
@@ -95,29 +85,23 @@ class RawExchange:
         )
 
     async def answered(self, opcode: int, number: int = 1) -> bytes:
-        """
-        Wait for frame *number* with *opcode* of the first client; its payload.
-        """
+        """Wait for frame *number* with *opcode* of the first client; its payload."""
         await self.until(lambda: len(self.sent_by(0, opcode)) >= number)
         return self.sent_by(0, opcode)[number - 1]
 
     def sent_by(self, client: int, opcode: int) -> list[bytes]:
-        """
-        The payloads with *opcode* that a client has sent so far; clients count from 0.
-        """
+        """The payloads with *opcode* that a client has sent so far; clients count from 0."""
         heard = bytes(self.heard[client]) if client < len(self.heard) else b""
         return [payload for found, payload in client_frames(heard) if found == opcode]
 
     async def until(self, enough: Callable[[], bool]) -> None:
-        """
-        Wait until *enough*, asked again whenever a client connects, sends or leaves.
-        """
+        """Wait until *enough*, asked again whenever a client connects, sends or leaves."""
         while not enough():
             await self._news.wait()
 
     async def serve(self, stream: SocketStream) -> None:
-        """
-        Shake hands, send the script of this dial (the last one for all that follow), and stay.
+        """Shake hands, send the script of this dial (the last one for all that follow),
+        and stay.
         """
         script = self._scripts[min(self.dials, len(self._scripts) - 1)]
         self.dials += 1
@@ -152,8 +136,7 @@ class RawExchange:
 async def raw_exchange(
     *scripts: Sequence[bytes], handshake: bytes | None = None
 ) -> AsyncIterator[RawExchange]:
-    """
-    An exchange on a free port of loopback.
+    """An exchange on a free port of loopback.
 
     Args:
         scripts: One per dial, the last also for all later ones: pieces, each sent in one write; the
@@ -179,9 +162,7 @@ async def raw_exchange(
 
 
 def client_frames(sent: bytes) -> Iterator[tuple[int, bytes]]:
-    """
-    Opcode and payload of each whole frame in what a client *sent*.
-    """
+    """Opcode and payload of each whole frame in what a client *sent*."""
     at = 0
     while at + 2 <= len(sent):
         size, start = sent[at + 1] & 0x7F, at + 2

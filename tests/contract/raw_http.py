@@ -1,7 +1,6 @@
-"""
-An HTTP server that answers with exactly the bytes it is given, and keeps what it was sent.
+"""An HTTP server that answers with exactly the bytes it is given, and keeps what it was sent.
 
-    async with raw_http(reply(200, b'{"tranId":7}')) as server: ...
+async with raw_http(reply(200, b'{"tranId":7}')) as server: ...
 """
 
 import socket
@@ -19,8 +18,7 @@ _HEAD_END = b"\r\n\r\n"
 
 
 class Script(Struct, frozen=True):
-    """
-    What is done once a request is there.
+    """What is done once a request is there.
 
     Attributes:
         reply: Sent in one write.
@@ -34,9 +32,7 @@ class Script(Struct, frozen=True):
 
 
 def reply(status: int, body: bytes = b"", *headers: str, announced: int | None = None) -> bytes:
-    """
-    A reply of HTTP/1.1; *announced* is what it says is its length, where that is not true.
-    """
+    """A reply of HTTP/1.1; *announced* is what it says is its length, where that is not true."""
     length = len(body) if announced is None else announced
     lines = [
         f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",
@@ -48,9 +44,7 @@ def reply(status: int, body: bytes = b"", *headers: str, announced: int | None =
 
 
 class Heard(Struct):
-    """
-    A request as it came.
-    """
+    """A request as it came."""
 
     connection: int
     head: bytes
@@ -61,9 +55,7 @@ class Heard(Struct):
         return self.head.split(b" ", 2)[1]
 
     def header(self, name: str) -> bytes:
-        """
-        Its one value.
-        """
+        """Its one value."""
         wanted = name.lower().encode()
         lines = (line.partition(b":") for line in self.head.split(b"\r\n")[1:])
         (value,) = [value.strip() for found, _, value in lines if found.lower() == wanted]
@@ -71,15 +63,14 @@ class Heard(Struct):
 
 
 class RawHttp:
-    """
-    Attributes:
-        url: Where to ask.
+    """Attributes:
+    url: Where to ask.
 
-        dials: Connections accepted so far.
+    dials: Connections accepted so far.
 
-        requests: Whole requests.
+    requests: Whole requests.
 
-        fragments: What came and was no whole request.
+    fragments: What came and was no whole request.
     """
 
     def __init__(self, url: str, scripts: Sequence[Script]) -> None:
@@ -91,9 +82,7 @@ class RawHttp:
         self._news = anyio.Event()
 
     async def until_asked(self, count: int = 1) -> None:
-        """
-        Return once *count* requests have come in all.
-        """
+        """Return once *count* requests have come in all."""
         while len(self.requests) < count:
             await self._news.wait()
 
@@ -127,9 +116,7 @@ class RawHttp:
 
 
 async def _play(stream: SocketStream, script: Script) -> bool:
-    """
-    Whether another request may come.
-    """
+    """Whether another request may come."""
     if script.reply:
         await stream.send(script.reply)
     match script.then:
@@ -146,8 +133,7 @@ async def _play(stream: SocketStream, script: Script) -> bool:
 
 @asynccontextmanager
 async def raw_http(*scripts: Script) -> AsyncIterator[RawHttp]:
-    """
-    A server on a free port of loopback.
+    """A server on a free port of loopback.
 
     Args:
         scripts: One per request, the last also for all later ones.

@@ -1,6 +1,4 @@
-"""
-Real Redis Clusters for the suites: two shared ones for the session, and small ones to break.
-"""
+"""Real Redis Clusters for the suites: two shared ones for the session, and small ones to break."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,9 +19,7 @@ Addresses = tuple[RedisAddress, ...]
 
 @pytest.fixture(scope="session")
 def redis_binary() -> Path:
-    """
-    A real redis-server program.
-    """
+    """A real redis-server program."""
     return find_redis_server()
 
 
@@ -31,9 +27,7 @@ def redis_binary() -> Path:
 def redis_cluster(
     redis_binary: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Addresses]:
-    """
-    Three masters and three replicas, shared by the session; nobody breaks it.
-    """
+    """Three masters and three replicas, shared by the session; nobody breaks it."""
     with running(redis_binary, tmp_path_factory.mktemp("cluster"), 3, 3) as addresses:
         yield addresses
 
@@ -42,17 +36,15 @@ def redis_cluster(
 def redis_single_node(
     redis_binary: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Addresses]:
-    """
-    One node with all slots, shared by the session; nobody breaks it.
-    """
+    """One node with all slots, shared by the session; nobody breaks it."""
     with running(redis_binary, tmp_path_factory.mktemp("single-node"), 1, 0) as addresses:
         yield addresses
 
 
 @contextmanager
 def running(binary: Path, directory: Path, masters: int, replicas: int) -> Iterator[Addresses]:
-    """
-    A cluster that lives in a thread of its own, so that it outlives the event loop of one test.
+    """A cluster that lives in a thread of its own, so that it outlives the event loop
+    of one test.
     """
     embedded = EmbeddedRedis(directory, binary=binary, masters=masters, replicas=replicas)
     with (
@@ -63,16 +55,12 @@ def running(binary: Path, directory: Path, masters: int, replicas: int) -> Itera
 
 
 def key_slot(key: str) -> int:
-    """
-    The slot of a key, by the server's rule (CRC16 mod 16384).
-    """
+    """The slot of a key, by the server's rule (CRC16 mod 16384)."""
     return int(redis_key_slot(key.encode()))
 
 
 async def replicated(master: ServerProcess, replica: ServerProcess) -> None:
-    """
-    Return once *replica* has all that *master* was told.
-    """
+    """Return once *replica* has all that *master* was told."""
     with anyio.fail_after(10):
         while True:
             written = (await master.ask("INFO"))["master_repl_offset"]
@@ -81,9 +69,8 @@ async def replicated(master: ServerProcess, replica: ServerProcess) -> None:
 
 
 async def move_keys(source: ServerProcess, target: ServerProcess, slot: int) -> None:
-    """
-    Half of a slot's migration: it is leaving *source*, its keys are on *target* already. A client
-    is sent there by ASK until `hand_over`.
+    """Half of a slot's migration: it is leaving *source*, its keys are on *target* already. A
+    client is sent there by ASK until `hand_over`.
     """
     await target.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", await node_id(source))
     await source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", await node_id(target))
@@ -93,9 +80,7 @@ async def move_keys(source: ServerProcess, target: ServerProcess, slot: int) -> 
 
 
 async def hand_over(source: ServerProcess, target: ServerProcess, slot: int) -> None:
-    """
-    The other half: *target* owns the slot. A client that asks *source* is answered MOVED.
-    """
+    """The other half: *target* owns the slot. A client that asks *source* is answered MOVED."""
     owner = await node_id(target)
     await target.ask("CLUSTER", "SETSLOT", slot, "NODE", owner)
     await source.ask("CLUSTER", "SETSLOT", slot, "NODE", owner)

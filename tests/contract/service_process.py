@@ -1,6 +1,4 @@
-"""
-The service as a real process: its log read line by line, its HTTP, its Redis streams.
-"""
+"""The service as a real process: its log read line by line, its HTTP, its Redis streams."""
 
 import os
 import signal
@@ -20,9 +18,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from redis.asyncio import Redis
 
 PATIENCE_S = 60
-"""
-Safety net; nothing here is expected to take a tenth of it.
-"""
+"""Safety net; nothing here is expected to take a tenth of it."""
 
 MODULE = ("-m", "chimera_s1")
 _LOOK_AGAIN_S = 0.2
@@ -30,8 +26,7 @@ _LINE_BYTES_MAX = 1_000_000
 
 
 class Service:
-    """
-    A `chimera-s1 serve` process.
+    """A `chimera-s1 serve` process.
 
     Attributes:
         process: For its pid.
@@ -50,9 +45,7 @@ class Service:
         self._over = False
 
     async def read_log(self) -> None:
-        """
-        Take in its standard error to the end.
-        """
+        """Take in its standard error to the end."""
         assert self.process.stderr is not None
         log = BufferedByteReceiveStream(self.process.stderr)
         try:
@@ -68,9 +61,7 @@ class Service:
             self._tell()
 
     async def logged(self, text: str) -> dict[str, Any]:
-        """
-        Wait for a line whose message contains *text*.
-        """
+        """Wait for a line whose message contains *text*."""
         with anyio.fail_after(PATIENCE_S):
             while True:
                 for line in self.lines:
@@ -80,15 +71,12 @@ class Service:
                 await self._news.wait()
 
     async def url(self) -> str:
-        """
-        Where it serves, once it does.
-        """
+        """Where it serves, once it does."""
         message: str = (await self.logged("serving on "))["message"]
         return message.removeprefix("serving on ")
 
     async def readiness(self, expected: int) -> dict[str, Any]:
-        """
-        Ask `/ready`, at each line of the log and now and then, until it answers *expected*.
+        """Ask `/ready`, at each line of the log and now and then, until it answers *expected*.
 
         `/health` is asked beside it and has to answer 200 whatever happens.
         """
@@ -106,23 +94,17 @@ class Service:
         raise AssertionError(f"/ready never answered {expected}, last {body}\n{self.output}")
 
     async def redis_port(self) -> int:
-        """
-        Of the embedded Redis, or of the first node it was given.
-        """
+        """Of the embedded Redis, or of the first node it was given."""
         await self.url()
         text = (self.state_dir / "service.env").read_text()
         return int(text.partition("S1_REDIS_ADDRESSES=")[2].split(",")[0].rpartition(":")[2])
 
     def children(self) -> list[int]:
-        """
-        Process ids of what it has started.
-        """
+        """Process ids of what it has started."""
         return _children(self.process.pid)
 
     async def ended(self) -> int:
-        """
-        Wait for its end and read the rest of its log; its exit code.
-        """
+        """Wait for its end and read the rest of its log; its exit code."""
         with anyio.fail_after(PATIENCE_S):
             code = await self.process.wait()
             while not self._over:
@@ -130,9 +112,7 @@ class Service:
             return code
 
     async def stop(self) -> int:
-        """
-        SIGTERM, and its exit code.
-        """
+        """SIGTERM, and its exit code."""
         self.process.send_signal(signal.SIGTERM)
         return await self.ended()
 
@@ -148,8 +128,7 @@ async def service_process(
     *,
     interpreter: Sequence[str] = MODULE,
 ) -> AsyncIterator[Service]:
-    """
-    Run the service; it and all that it started are gone at the end of the block.
+    """Run the service; it and all that it started are gone at the end of the block.
 
     Args:
         state_dir: Its S1_STATE_DIR.
@@ -188,9 +167,7 @@ async def service_process(
 
 
 def simulated(ready: Mapping[str, str], symbols: str = "BTCUSDT,ETHUSDT") -> dict[str, str]:
-    """
-    Settings for a simulator whose first line was *ready*.
-    """
+    """Settings for a simulator whose first line was *ready*."""
     urls = {
         f"S1_BINANCE_{name.upper()}": url
         for name, url in ready.items()
@@ -200,9 +177,7 @@ def simulated(ready: Mapping[str, str], symbols: str = "BTCUSDT,ETHUSDT") -> dic
 
 
 class StreamReader:
-    """
-    A stream of one Redis node, entry by entry, each waited for.
-    """
+    """A stream of one Redis node, entry by entry, each waited for."""
 
     def __init__(self, redis: "Redis", stream: str, after: str = "0") -> None:
         self._redis = redis
@@ -210,9 +185,7 @@ class StreamReader:
         self._after = after
 
     async def next(self) -> tuple[str, dict[str, str]]:
-        """
-        The next entry: its id, and its fields in their order.
-        """
+        """The next entry: its id, and its fields in their order."""
         with anyio.fail_after(PATIENCE_S):
             while True:
                 found: Any = await self._redis.xread(
@@ -225,9 +198,7 @@ class StreamReader:
 
 @asynccontextmanager
 async def redis_at(port: int, password: str | None = None) -> AsyncIterator["Redis"]:
-    """
-    A client of one node.
-    """
+    """A client of one node."""
     client = Redis(
         host="127.0.0.1", port=port, password=password, decode_responses=True, protocol=2
     )

@@ -1,5 +1,5 @@
-"""
-A TCP proxy in front of a Redis node: it delays, trickles, holds bytes back, or refuses writes.
+"""A TCP proxy in front of a Redis node: it delays, trickles, holds bytes back, or
+refuses writes.
 """
 
 from collections.abc import AsyncIterator
@@ -18,8 +18,7 @@ _GONE = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError
 
 
 class TcpProxy:
-    """
-    One connection to the server for each from a client.
+    """One connection to the server for each from a client.
 
     Attributes:
         address: Where clients connect.
@@ -46,9 +45,7 @@ class TcpProxy:
         self._links: set[_Link] = set()
 
     async def serve(self, target: RedisAddress) -> None:
-        """
-        Pass everything on to *target* until cancelled.
-        """
+        """Pass everything on to *target* until cancelled."""
 
         async def connected(client: SocketStream) -> None:
             async with client, await anyio.connect_tcp(target.host, target.port) as server:
@@ -63,31 +60,23 @@ class TcpProxy:
         await self._listener.serve(connected)
 
     def next_refusal(self) -> bytes:
-        """
-        Of the next XADD; empty where it is passed on.
-        """
+        """Of the next XADD; empty where it is passed on."""
         return self.refusals.pop(0) if self.refusals else self.refusal
 
     def hold(self) -> None:
-        """
-        What present connections send from now on stays here, also when their clients are gone.
+        """What present connections send from now on stays here, also when their clients are gone.
         Connections made later are not concerned.
         """
         for link in self._links:
             link.gate = anyio.Event()
 
     def release(self) -> None:
-        """
-        Pass on what was held, and what comes from now on.
-        """
+        """Pass on what was held, and what comes from now on."""
         for link in self._links:
             link.gate.set()
 
     async def let_go(self) -> None:
-        """
-        Pass on what was held; returns when the connections it came over have
-        ended.
-        """
+        """Pass on what was held; returns when the connections it came over have ended."""
         stuck = [link for link in self._links if link.stuck]
         self.release()
         for link in stuck:
@@ -95,9 +84,7 @@ class TcpProxy:
 
 
 class _Link:
-    """
-    A client's connection and the server's.
-    """
+    """A client's connection and the server's."""
 
     def __init__(self, proxy: TcpProxy, client: SocketStream, server: SocketStream) -> None:
         self.gate = anyio.Event()
@@ -159,9 +146,7 @@ class _Link:
 async def redis_behind_proxy(
     binary: Path, directory: Path
 ) -> AsyncIterator[tuple[TcpProxy, ServerProcess]]:
-    """
-    A cluster of one node that names the proxy as its address.
-    """
+    """A cluster of one node that names the proxy as its address."""
     async with await anyio.create_tcp_listener(local_host=HOST) as listening:
         proxy = TcpProxy(listening)
         announced = ("--cluster-announce-port", str(proxy.address.port))

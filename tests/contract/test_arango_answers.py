@@ -1,6 +1,4 @@
-"""
-Answers of an ArangoDB that are easily taken for something else.
-"""
+"""Answers of an ArangoDB that are easily taken for something else."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -30,9 +28,7 @@ LOST = ("apply-then-drop", "apply-then-503/1465", "drop", "503/1496", "409/1200"
 
 
 async def test_a_coordinator_that_lags_neither_hides_nor_breaks_anything(rig: StoreRig) -> None:
-    """
-    The head is asked of both; who has seen an old one is told whose the place is.
-    """
+    """The head is asked of both; who has seen an old one is told whose the place is."""
     (first,) = await append_some(rig.events, 1)
     lagging = rig.double.faults.arm("stale", coordinator=0, times=None)
     second = next_commit(head_of(first))
@@ -50,9 +46,7 @@ async def test_a_coordinator_that_lags_neither_hides_nor_breaks_anything(rig: St
 @pytest.mark.parametrize("method", ["get", "put", "post", "patch", "delete"])
 @pytest.mark.parametrize("do", ["drop", "503/503", "503/1496"])
 async def test_one_call_is_one_request(rig: StoreRig, method: str, do: str) -> None:
-    """
-    Neither the driver nor what carries it sends anything again behind our back.
-    """
+    """Neither the driver nor what carries it sends anything again behind our back."""
     fault = rig.double.faults.arm(do, times=None)
     body = {"_key": "a"} if method in {"put", "post", "patch"} else None
     asked = Asked(method, COMMIT if method == "post" else f"{COMMIT}/a", body=body)
@@ -64,9 +58,7 @@ async def test_one_call_is_one_request(rig: StoreRig, method: str, do: str) -> N
 
 
 async def test_a_query_that_lags_is_found_out(rig: StoreRig) -> None:
-    """
-    A head is believed when another coordinator has nothing after it.
-    """
+    """A head is believed when another coordinator has nothing after it."""
     (first,) = await append_some(rig.events, 1)
     lagging = rig.double.faults.arm("stale", method="POST", path=QUERY)
     second = next_commit(head_of(first))
@@ -78,9 +70,7 @@ async def test_a_query_that_lags_is_found_out(rig: StoreRig) -> None:
 
 
 async def test_a_stream_is_told_by_who_knows_what_was_known_before(rig: StoreRig) -> None:
-    """
-    A used key that looks free would move its money a second time.
-    """
+    """A used key that looks free would move its money a second time."""
     lagging = rig.double.faults.arm("stale", coordinator=0, times=None)
     commits = await append_some(rig.events, 3)
 
@@ -93,9 +83,7 @@ async def test_a_stream_is_told_by_who_knows_what_was_known_before(rig: StoreRig
 
 
 async def test_the_rest_of_a_result_is_asked_of_who_has_it(rig: StoreRig) -> None:
-    """
-    And not of whose turn it is.
-    """
+    """And not of whose turn it is."""
     await append_some(rig.events, 101)
     rig.double.requests.clear()
 
@@ -105,9 +93,7 @@ async def test_the_rest_of_a_result_is_asked_of_who_has_it(rig: StoreRig) -> Non
 
 
 async def test_a_write_that_did_not_reach_the_disk_is_not_called_written(rig: StoreRig) -> None:
-    """
-    202 in place of 201; the second offer tells that it is there.
-    """
+    """202 in place of 201; the second offer tells that it is there."""
     fault = rig.double.faults.arm("unsynced", method="POST", path=COMMIT)
     commit = next_commit()
 
@@ -119,9 +105,7 @@ async def test_a_write_that_did_not_reach_the_disk_is_not_called_written(rig: St
 
 
 async def test_an_error_among_the_documents_is_not_taken_for_a_hole(rig: StoreRig) -> None:
-    """
-    What cannot be read is not what is not there.
-    """
+    """What cannot be read is not what is not there."""
     await append_some(rig.events, 1)
     keys: list[Any] = [f"{LEDGER}-{1:016d}", 7, f"{LEDGER}-{2:016d}"]
 
@@ -131,9 +115,7 @@ async def test_an_error_among_the_documents_is_not_taken_for_a_hole(rig: StoreRi
 
 @pytest.mark.parametrize("do", LOST)
 async def test_a_lease_whose_reply_was_lost_is_held(rig: StoreRig, do: str) -> None:
-    """
-    Taken, kept and given up by the one who asked, and by nobody else.
-    """
+    """Taken, kept and given up by the one who asked, and by nobody else."""
     leases = ArangoLeaseStore(rig.arango)
     path = f"/_api/document/{LEASES}"
     faults = [rig.double.faults.arm(do, method=each, path=path) for each in ("POST", "PUT")]
@@ -149,9 +131,7 @@ async def test_a_lease_whose_reply_was_lost_is_held(rig: StoreRig, do: str) -> N
 
 
 async def test_of_two_who_saw_a_lease_end_one_gets_it(rig: StoreRig) -> None:
-    """
-    The one whose write is late has not overwritten the other's.
-    """
+    """The one whose write is late has not overwritten the other's."""
     leases = ArangoLeaseStore(rig.arango)
     assert await leases.acquire("executor", "a", 1_000)
     rig.double.store.clock_offset_ms += 1_000
@@ -173,9 +153,7 @@ async def test_of_two_who_saw_a_lease_end_one_gets_it(rig: StoreRig) -> None:
 
 @pytest.mark.parametrize("do", LOST)
 async def test_a_cursor_whose_reply_was_lost_is_where_it_should_be(rig: StoreRig, do: str) -> None:
-    """
-    Forward, and back to the beginning.
-    """
+    """Forward, and back to the beginning."""
     path = f"/_api/document/{CURSORS}"
     faults = [rig.double.faults.arm(do, method=each, path=path) for each in ("POST", "DELETE")]
 
@@ -189,9 +167,7 @@ async def test_a_cursor_whose_reply_was_lost_is_where_it_should_be(rig: StoreRig
 
 @pytest.mark.parametrize("do", LOST)
 async def test_rows_whose_reply_was_lost_are_there(rig: StoreRig, do: str) -> None:
-    """
-    Also those that another text of the same place replaces.
-    """
+    """Also those that another text of the same place replaces."""
     transfers = ArangoTransferProjection(rig.arango)
     path = f"/_api/document/{TRANSFERS}"
     faults = [rig.double.faults.arm(do, method=each, path=path) for each in ("POST", "PUT")]
@@ -219,9 +195,7 @@ async def strange_row(rig: StoreRig) -> object:
 async def test_what_somebody_else_has_written_is_said_to_be_strange(
     rig: StoreRig, look: Callable[[StoreRig], Awaitable[object]]
 ) -> None:
-    """
-    At once: looking again would not make it better.
-    """
+    """At once: looking again would not make it better."""
     with pytest.raises(StoreUnavailableError, match=r"none of ours .*ledger rebuild"):
         await look(rig)
 

@@ -1,5 +1,4 @@
-"""
-Documents in the ArangoDB double behave as in the recorded exchanges of 3.12.10.
+"""Documents in the ArangoDB double behave as in the recorded exchanges of 3.12.10.
 
 python-arango is the client.
 """

@@ -1,5 +1,4 @@
-"""
-The faults of the ArangoDB double happen and are counted.
+"""The faults of the ArangoDB double happen and are counted.
 
 python-arango is the client.
 """

@@ -1,5 +1,4 @@
-"""
-The queries of the ArangoDB double: the adapter's texts, their rows, errors and batches.
+"""The queries of the ArangoDB double: the adapter's texts, their rows, errors and batches.
 
 python-arango is the client.
 """

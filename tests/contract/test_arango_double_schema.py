@@ -1,5 +1,4 @@
-"""
-The ArangoDB double: databases, collections, indexes, access, and 501 for anything unknown.
+"""The ArangoDB double: databases, collections, indexes, access, and 501 for anything unknown.
 
 python-arango is the client.
 """

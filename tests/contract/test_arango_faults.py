@@ -1,6 +1,4 @@
-"""
-What an ArangoDB can do to a ledger while it runs, by the rows of the fault matrix.
-"""
+"""What an ArangoDB can do to a ledger while it runs, by the rows of the fault matrix."""
 
 import threading
 import traceback
@@ -37,9 +35,7 @@ QUERY = "/_api/cursor"
 
 
 async def test_row_38_a_store_that_is_down_is_said_to_be_down(double: ArangoDouble) -> None:
-    """
-    Within the time it has, which is short here; what was offered meanwhile was not accepted.
-    """
+    """Within the time it has, which is short here; what was offered meanwhile was not accepted."""
     commit = next_commit()
     async with connected_to(double, SHORT) as rig:
         double.take_down(0)
@@ -64,9 +60,7 @@ async def test_row_38_a_store_that_is_down_is_said_to_be_down(double: ArangoDoub
     ],
 )
 async def test_row_40_a_write_whose_reply_was_lost_is_found(rig: StoreRig, do: str) -> None:
-    """
-    It is looked for before anything is sent again.
-    """
+    """It is looked for before anything is sent again."""
     fault = rig.double.faults.arm(f"apply-then-{do}", method="POST", path=COMMIT)
     commit = next_commit()
 
@@ -77,9 +71,7 @@ async def test_row_40_a_write_whose_reply_was_lost_is_found(rig: StoreRig, do: s
 
 
 async def test_row_40_a_write_is_sent_again_and_meets_itself(rig: StoreRig) -> None:
-    """
-    Applied, reply lost, not to be seen yet, so sent again: 1210, and it is our own.
-    """
+    """Applied, reply lost, not to be seen yet, so sent again: 1210, and it is our own."""
     lagging = rig.double.faults.arm("stale", method="GET", path=COMMIT)
     lost = rig.double.faults.arm("apply-then-drop", method="POST", path=COMMIT)
     commit = next_commit()
@@ -91,9 +83,7 @@ async def test_row_40_a_write_is_sent_again_and_meets_itself(rig: StoreRig) -> N
 
 
 async def test_row_40_a_write_that_is_still_on_its_way_comes_once(double: ArangoDouble) -> None:
-    """
-    It is held up, given up, and sent again; when it arrives at last, its place is its own.
-    """
+    """It is held up, given up, and sent again; when it arrives at last, its place is its own."""
     patience = Patience(budget_s=20.0, read_s=0.3)
     async with connected_to(double, patience) as rig:
         late = double.faults.arm("hold", method="POST", path=COMMIT)
@@ -115,9 +105,7 @@ async def test_row_40_a_write_that_is_still_on_its_way_comes_once(double: Arango
     ],
 )
 async def test_row_41_what_passes_is_waited_for(rig: StoreRig, error: str) -> None:
-    """
-    Writes, reads by key and queries alike.
-    """
+    """Writes, reads by key and queries alike."""
     faults = [
         rig.double.faults.arm(error, method=method, path=path, times=2)
         for method, path in (("POST", COMMIT), ("PUT", COMMIT), ("POST", QUERY))
@@ -144,8 +132,8 @@ async def test_row_41_what_passes_is_waited_for(rig: StoreRig, error: str) -> No
 async def test_row_41_what_does_not_pass_is_named(
     double: ArangoDouble, error: str, said: str
 ) -> None:
-    """
-    With the coordinator that said so last; reading goes on, and so does writing when it has passed.
+    """With the coordinator that said so last; reading goes on, and so does writing when it has
+    passed.
     """
     async with connected_to(double, SHORT) as rig:
         fault = double.faults.arm(error, method="POST", path=COMMIT, times=None)
@@ -161,9 +149,7 @@ async def test_row_41_what_does_not_pass_is_named(
 
 
 async def test_row_41_the_coordinator_that_is_up_does_the_work(rig: StoreRig) -> None:
-    """
-    One vanishes in the middle of a write and stays away.
-    """
+    """One vanishes in the middle of a write and stays away."""
     fault = rig.double.faults.arm("down", method="POST", path=COMMIT, coordinator=0)
 
     commits = await append_some(rig.events, 4)
@@ -174,9 +160,7 @@ async def test_row_41_the_coordinator_that_is_up_does_the_work(rig: StoreRig) ->
 
 
 async def test_row_41_a_query_begins_anew_when_its_coordinator_is_gone(rig: StoreRig) -> None:
-    """
-    The rest of the result was there.
-    """
+    """The rest of the result was there."""
     commits = await append_some(rig.events, 101)
     fault = rig.double.faults.arm("down", method="POST", path=f"{QUERY}/")
 
@@ -187,9 +171,7 @@ async def test_row_41_a_query_begins_anew_when_its_coordinator_is_gone(rig: Stor
 
 
 async def test_row_42_a_storm_of_conflicts_is_weathered(rig: StoreRig) -> None:
-    """
-    Sixteen writers, and the first sixteen writes are told that the key is busy.
-    """
+    """Sixteen writers, and the first sixteen writes are told that the key is busy."""
     storm = rig.double.faults.arm("409/1200", method="POST", path=COMMIT, times=WRITERS)
     written: list[Commit] = []
 
@@ -210,9 +192,7 @@ async def test_row_42_a_storm_of_conflicts_is_weathered(rig: StoreRig) -> None:
 
 
 async def test_row_42_a_key_that_stays_busy_is_given_up(rig: StoreRig) -> None:
-    """
-    After some tries, and without a trace.
-    """
+    """After some tries, and without a trace."""
     commit = next_commit()
     with rig.double.key_locked(DATABASE, COMMITS, f"{LEDGER}-{1:016d}"):
         with pytest.raises(StoreUnavailableError, match="409/1200"):
@@ -225,9 +205,7 @@ async def test_row_42_a_key_that_stays_busy_is_given_up(rig: StoreRig) -> None:
 async def test_row_43_a_slow_store_holds_up_neither_the_loop_nor_projections(
     double: ArangoDouble,
 ) -> None:
-    """
-    With every connection for commands waiting, other tasks run and other calls are answered.
-    """
+    """With every connection for commands waiting, other tasks run and other calls are answered."""
     done: list[object] = []
     async with connected_to(double, PATIENT, commands=2) as rig:
         slow = double.faults.arm("hold", method="POST", path=COMMIT, times=None)
@@ -253,9 +231,7 @@ async def test_row_43_a_slow_store_holds_up_neither_the_loop_nor_projections(
 
 
 async def test_row_43_who_finds_no_connection_in_time_is_told(double: ArangoDouble) -> None:
-    """
-    And nothing was sent for them.
-    """
+    """And nothing was sent for them."""
     entered, released = threading.Event(), threading.Event()
 
     def occupy(_: Errand) -> None:
@@ -276,9 +252,7 @@ async def test_row_43_who_finds_no_connection_in_time_is_told(double: ArangoDoub
 
 
 async def test_row_43_silence_ends_with_the_time_there_is(double: ArangoDouble) -> None:
-    """
-    A store that takes requests and never answers.
-    """
+    """A store that takes requests and never answers."""
     async with connected_to(double, SHORT) as rig:
         silence = double.faults.arm("hold", times=None)
 
@@ -292,9 +266,7 @@ async def test_row_43_silence_ends_with_the_time_there_is(double: ArangoDouble) 
 async def test_row_44_a_password_that_was_changed_is_said_once_and_not_told(
     rig: StoreRig, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """
-    Each call is one request, no call blocks, and all goes on when it is changed back.
-    """
+    """Each call is one request, no call blocks, and all goes on when it is changed back."""
     first, second = next_commit(), next_commit()
     await rig.events.append(first)
     rig.double.access.add_user(USER, "another one", {})

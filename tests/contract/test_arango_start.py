@@ -1,6 +1,4 @@
-"""
-What an ArangoDB must be like before a ledger is kept in it.
-"""
+"""What an ArangoDB must be like before a ledger is kept in it."""
 
 from typing import Any
 
@@ -44,9 +42,7 @@ async def start(double: ArangoDouble, **options: Any) -> None:
 
 
 def made(double: ArangoDouble, **options: Any) -> None:
-    """
-    Make the database, and in it the collection of commits, as somebody else would.
-    """
+    """Make the database, and in it the collection of commits, as somebody else would."""
     with connected(double.urls[0]) as system:
         system.create_database(DATABASE)
     with connected(double.urls[0], DATABASE) as database:
@@ -54,9 +50,7 @@ def made(double: ArangoDouble, **options: Any) -> None:
 
 
 async def test_everything_is_made_once_and_found_again(double: ArangoDouble) -> None:
-    """
-    Commits wait for the disk, and are on one server whatever the cluster.
-    """
+    """Commits wait for the disk, and are on one server whatever the cluster."""
     for _ in range(2):
         async with connected_to(double):
             pass
@@ -75,9 +69,7 @@ async def test_everything_is_made_once_and_found_again(double: ArangoDouble) -> 
 
 
 async def test_instances_that_start_at_once_share_it(double: ArangoDouble) -> None:
-    """
-    Each may be told that the other has made it.
-    """
+    """Each may be told that the other has made it."""
     with anyio.fail_after(60):
         async with anyio.create_task_group() as group:
             for _ in range(5):
@@ -87,9 +79,7 @@ async def test_instances_that_start_at_once_share_it(double: ArangoDouble) -> No
 
 
 async def test_what_another_instance_has_just_made_is_read_back(double: ArangoDouble) -> None:
-    """
-    The collection was not to be seen, and then it is a duplicate.
-    """
+    """The collection was not to be seen, and then it is a duplicate."""
     with connected(double.urls[0]) as system:
         system.create_database(DATABASE)
     place = f"{COLLECTION}/{COMMITS}"
@@ -104,9 +94,7 @@ async def test_what_another_instance_has_just_made_is_read_back(double: ArangoDo
 
 
 async def test_each_coordinator_has_to_know_it_first(double: ArangoDouble) -> None:
-    """
-    The second one lags; the start waits until it does not.
-    """
+    """The second one lags; the start waits until it does not."""
     lagging = double.faults.arm("stale", method="GET", path=COLLECTION, coordinator=1, times=3)
 
     async with connected_to(double) as rig:
@@ -116,9 +104,7 @@ async def test_each_coordinator_has_to_know_it_first(double: ArangoDouble) -> No
 
 
 async def test_one_that_never_learns_of_it_ends_the_start(double: ArangoDouble) -> None:
-    """
-    Rather than that every second call would fail.
-    """
+    """Rather than that every second call would fail."""
     lagging = double.faults.arm("stale", method="GET", path=COLLECTION, coordinator=1, times=None)
 
     with pytest.raises(StoreUnavailableError, match="404/1228"):
@@ -128,9 +114,7 @@ async def test_one_that_never_learns_of_it_ends_the_start(double: ArangoDouble) 
 
 
 async def test_a_coordinator_that_is_down_is_not_waited_for(double: ArangoDouble) -> None:
-    """
-    Whichever it is.
-    """
+    """Whichever it is."""
     for number in (0, 1):
         double.take_down(number)
         await start(double)
@@ -139,9 +123,7 @@ async def test_a_coordinator_that_is_down_is_not_waited_for(double: ArangoDouble
 
 
 async def test_a_store_that_is_down_at_the_start_is_said_to_be_down(double: ArangoDouble) -> None:
-    """
-    That is no mistake in the settings.
-    """
+    """That is no mistake in the settings."""
     double.take_down(0)
     double.take_down(1)
 
@@ -150,9 +132,7 @@ async def test_a_store_that_is_down_at_the_start_is_said_to_be_down(double: Aran
 
 
 async def test_a_service_may_start_before_its_store(double: ArangoDouble) -> None:
-    """
-    Its calls fail until the store is there; the first one then makes what is missing.
-    """
+    """Its calls fail until the store is there; the first one then makes what is missing."""
     double.take_down(0)
     double.take_down(1)
     async with connect_arango(
@@ -184,9 +164,7 @@ async def test_a_service_may_start_before_its_store(double: ArangoDouble) -> Non
 async def test_a_collection_that_is_otherwise_is_refused(
     double: ArangoDouble, options: dict[str, Any], said: str
 ) -> None:
-    """
-    With its name, what it is and what is wanted; it is left as it is.
-    """
+    """With its name, what it is and what is wanted; it is left as it is."""
     made(double, **options)
     before = dict(double.store[DATABASE][COMMITS].properties)
 
@@ -206,9 +184,7 @@ async def test_a_collection_that_is_otherwise_is_refused(
 async def test_fewer_copies_than_asked_for_are_refused(
     double: ArangoDouble, copies: Copies, said: str
 ) -> None:
-    """
-    More are not.
-    """
+    """More are not."""
     made(double, replication_factor=2, write_concern=1)
 
     with pytest.raises(ConfigurationError, match=said):
@@ -218,9 +194,7 @@ async def test_fewer_copies_than_asked_for_are_refused(
 
 
 async def test_a_new_database_has_the_copies_asked_for(double: ArangoDouble) -> None:
-    """
-    So have its collections.
-    """
+    """So have its collections."""
     await start(double, copies=Copies(3, 2))
 
     for name in NAMES:
@@ -229,9 +203,7 @@ async def test_a_new_database_has_the_copies_asked_for(double: ArangoDouble) -> 
 
 
 async def test_an_index_that_is_otherwise_is_refused(double: ArangoDouble) -> None:
-    """
-    One that lets a commit be written twice is none.
-    """
+    """One that lets a commit be written twice is none."""
     made(double)
     with connected(double.urls[0], DATABASE) as database:
         loose = {"type": "persistent", "name": "commit_id", "fields": ["ledger", "commit_id"]}
@@ -253,9 +225,7 @@ async def test_an_index_that_is_otherwise_is_refused(double: ArangoDouble) -> No
 async def test_who_may_not_write_is_refused(
     double: ArangoDouble, options: dict[str, str], said: str
 ) -> None:
-    """
-    At the start, and not at the first transfer; the text has no password.
-    """
+    """At the start, and not at the first transfer; the text has no password."""
     await start(double)
     double.access.add_user("guest", "g", {"elsewhere": "rw"})
     double.access.add_user("reader", "r", {DATABASE: "ro"})
@@ -267,9 +237,7 @@ async def test_who_may_not_write_is_refused(
 
 
 async def test_who_only_looks_needs_no_more_than_that(double: ArangoDouble) -> None:
-    """
-    And makes nothing.
-    """
+    """And makes nothing."""
     double.access.add_user("reader", "r", {"*": "ro"})
     looking = {"user": "reader", "password": "r", "read_only": True}
 

@@ -1,6 +1,4 @@
-"""
-What every `Clock` does: the machine's, and the one that moves when it is told to.
-"""
+"""What every `Clock` does: the machine's, and the one that moves when it is told to."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

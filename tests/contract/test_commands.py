@@ -1,5 +1,5 @@
-"""
-The command line as real processes: exit codes, output fit for a pipe, no traceback for a mistake.
+"""The command line as real processes: exit codes, output fit for a pipe, no traceback for a
+mistake.
 """
 
 import json
@@ -34,9 +34,7 @@ NOWHERE_SPOT = {
 
 
 def endpoints(simulator: dict[str, str]) -> dict[str, str]:
-    """
-    The settings that lead to a running simulator.
-    """
+    """The settings that lead to a running simulator."""
     urls = {
         f"S1_BINANCE_{name.upper()}": url
         for name, url in simulator.items()

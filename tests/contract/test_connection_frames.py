@@ -1,6 +1,4 @@
-"""
-What one market data socket makes of frames that no honest exchange sends, byte by byte.
-"""
+"""What one market data socket makes of frames that no honest exchange sends, byte by byte."""
 
 import struct
 

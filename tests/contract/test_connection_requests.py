@@ -1,6 +1,4 @@
-"""
-What a market data socket asks the venue for, how fast, and what a refusal leads to.
-"""
+"""What a market data socket asks the venue for, how fast, and what a refusal leads to."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -61,8 +59,7 @@ async def _fed(
 
 @pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS)
 async def test_a_refused_subscription_ends_the_connection(tasks: TaskGroup, refusal: bytes) -> None:
-    """
-    Other streams of the connection may deliver: without this, some instruments would stay silent
+    """Other streams of the connection may deliver: without this, some instruments would stay silent
     on a connection that looks healthy. The cause is the venue's, and the socket is dialled again.
     """
     clock = ManualClock()

@@ -1,6 +1,4 @@
-"""
-`chimera-s1 demo` as a real process with real children: up, found, read, ended, killed.
-"""
+"""`chimera-s1 demo` as a real process with real children: up, found, read, ended, killed."""
 
 import json
 import os
@@ -26,16 +24,12 @@ FIELDS = ["ts", "symbol", "bid1", "ask1", "mid", "spread_bps", "top1_qty", "top1
 
 
 def descendants(pid: int) -> set[psutil.Process]:
-    """
-    The children of *pid* and theirs.
-    """
+    """The children of *pid* and theirs."""
     return set(psutil.Process(pid).children(recursive=True))
 
 
 def running(processes: set[psutil.Process]) -> set[psutil.Process]:
-    """
-    A later process of the same id is not taken for one of them.
-    """
+    """A later process of the same id is not taken for one of them."""
     return {each for each in processes if each.is_running() and is_running(each.pid)}
 
 
@@ -57,9 +51,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def demo(directory: Path) -> Iterator[ChimeraProcess]:
-    """
-    One that the tests of this module read; it outlives the event loop of one test.
-    """
+    """One that the tests of this module read; it outlives the event loop of one test."""
     with (
         start_blocking_portal() as portal,
         portal.wrap_async_context_manager(start(directory, "--symbols", "BTCUSDT,ETHUSDT")) as one,
@@ -78,18 +70,14 @@ def test_demo_env_names_what_the_demo_prints(demo: ChimeraProcess, directory: Pa
 
 
 def holding(directory: Path, text: str) -> set[str]:
-    """
-    The files of *directory* that have *text* in them.
-    """
+    """The files of *directory* that have *text* in them."""
     return {path.name for path in directory.glob("*.*") if text.encode() in path.read_bytes()}
 
 
 async def test_the_demos_token_opens_it_and_nothing_else_does(
     demo: ChimeraProcess, directory: Path
 ) -> None:
-    """
-    It is in demo.env only: the service knows its hash, and writes it into no log.
-    """
+    """It is in demo.env only: the service knows its hash, and writes it into no log."""
     token = read_lines((directory / "demo.env").read_text())["S1_TOKEN"]
     async with httpx2.AsyncClient(base_url=demo.ready["url"]) as client:
         without = await client.get("/xchg/quotes")

@@ -1,5 +1,5 @@
-"""
-`chimera-s1 drill` against a real demo: the fault fires, is noticed, and is over; and against none.
+"""`chimera-s1 drill` against a real demo: the fault fires, is noticed, and is over; and against
+none.
 """
 
 import json
@@ -17,15 +17,11 @@ from chimera_s1.app.commands.drills.catalogue import DRILLS
 from tests.processes import ChimeraProcess, chimera_process, finished
 
 PATIENCE_S = 150
-"""
-A drill waits for calm, and for a sign longer than its target.
-"""
+"""A drill waits for calm, and for a sign longer than its target."""
 
 
 async def drilled(*arguments: str) -> tuple[int, str, str]:
-    """
-    Exit code, standard output and standard error of a drill that may take its time.
-    """
+    """Exit code, standard output and standard error of a drill that may take its time."""
     with anyio.fail_after(PATIENCE_S):
         done = await anyio.run_process(
             [sys.executable, "-m", "chimera_s1", "drill", *arguments],
@@ -69,9 +65,7 @@ async def simulator(demo: ChimeraProcess, path: str) -> Any:
 async def test_a_fault_fires_and_is_noticed_and_over(
     demo: ChimeraProcess, directory: Path, name: str, sign: str
 ) -> None:
-    """
-    Whether it was quick enough depends on the machine; that it was right does not.
-    """
+    """Whether it was quick enough depends on the machine; that it was right does not."""
     rate = (await simulator(demo, "/sim/status"))["rate"]
 
     code, out, err = await drilled(name, "--json", "--state-dir", str(directory))
@@ -92,9 +86,7 @@ async def test_a_fault_fires_and_is_noticed_and_over(
 async def test_a_missed_target_is_exit_code_1_and_said(
     demo: ChimeraProcess, directory: Path
 ) -> None:
-    """
-    A stream that stays away longer than the drill waits is never over.
-    """
+    """A stream that stays away longer than the drill waits is never over."""
     faults = demo.ready["sim_url"] + "/sim/faults"
     refuse = {"on": "ws:spot", "do": "refuse", "for_ms": 600_000}
     async with aiohttp.ClientSession() as session:

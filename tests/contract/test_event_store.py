@@ -1,6 +1,4 @@
-"""
-What every `EventStore` does.
-"""
+"""What every `EventStore` does."""
 
 import anyio
 import pytest
@@ -25,9 +23,7 @@ WRITERS = 20
 
 
 async def test_a_new_ledger_is_empty(stores: Stores) -> None:
-    """
-    Its head is the one before the first commit.
-    """
+    """Its head is the one before the first commit."""
     assert stores.events.ledger == LEDGER
     assert await stores.events.head() == Head(0, GENESIS_HASH)
     assert await stores.events.read(0, 10) == ()
@@ -35,8 +31,8 @@ async def test_a_new_ledger_is_empty(stores: Stores) -> None:
 
 
 async def test_a_commit_reads_back_as_it_was_written(bench: Bench, stores: Stores) -> None:
-    """
-    Whatever script, the last satoshi and the largest integer; also for a process that starts later.
+    """Whatever script, the last satoshi and the largest integer; also for a process that starts
+    later.
     """
     data: Document = {
         "reason": "naïve 資金 🚀 \x00 \\u0041 'x' \"y\"",
@@ -56,9 +52,7 @@ async def test_a_commit_reads_back_as_it_was_written(bench: Bench, stores: Store
 
 
 async def test_the_same_commit_again_is_recognised(bench: Bench, stores: Stores) -> None:
-    """
-    It is written once, however often it is offered, and also after others came.
-    """
+    """It is written once, however often it is offered, and also after others came."""
     (commit,) = await append_some(stores.events, 1)
 
     assert await stores.events.append(commit) == Appended(commit, again=True)
@@ -70,9 +64,7 @@ async def test_the_same_commit_again_is_recognised(bench: Bench, stores: Stores)
 
 
 async def test_a_place_is_taken_once(stores: Stores) -> None:
-    """
-    The second is told whose it is, and nothing of its commit is there.
-    """
+    """The second is told whose it is, and nothing of its commit is there."""
     (first,) = await append_some(stores.events, 1)
     second = seal(draft_of("transfer/b", "cap/day"), LEDGER, Head(), {})
 
@@ -84,9 +76,7 @@ async def test_a_place_is_taken_once(stores: Stores) -> None:
 
 
 async def test_a_commit_id_is_written_once(stores: Stores) -> None:
-    """
-    A try that was sealed anew for another place, free or not, is answered with what is there.
-    """
+    """A try that was sealed anew for another place, free or not, is answered with what is there."""
     draft = draft_of("transfer/b")
     commit = seal(draft, LEDGER, Head(), {})
     await stores.events.append(commit)
@@ -102,9 +92,7 @@ async def test_a_commit_id_is_written_once(stores: Stores) -> None:
 async def acknowledged(
     events: EventStore, writer: int, number: int, start: anyio.Event
 ) -> list[Commit]:
-    """
-    *number* commits of one writer among many, each of which it was told is there.
-    """
+    """*number* commits of one writer among many, each of which it was told is there."""
     written: list[Commit] = []
     await start.wait()
     for version in range(number):
@@ -121,9 +109,7 @@ async def acknowledged(
 
 
 async def test_writers_at_once_make_one_dense_chain(bench: Bench, stores: Stores) -> None:
-    """
-    Every acknowledged commit is there once, and who reads along meets each in its order.
-    """
+    """Every acknowledged commit is there once, and who reads along meets each in its order."""
     each = bench.commits_each
     start = anyio.Event()
     written: list[Commit] = []
@@ -160,8 +146,7 @@ async def test_writers_at_once_make_one_dense_chain(bench: Bench, stores: Stores
 async def test_a_lost_reply_is_settled_by_offering_again(
     bench: Bench, stores: Stores, others: int
 ) -> None:
-    """
-    The commit is there though its writer was told nothing; the second offer says so, and writes
+    """The commit is there though its writer was told nothing; the second offer says so, and writes
     nothing, whoever has written meanwhile.
     """
     commit = seal(draft_of("transfer/b"), LEDGER, Head(), {})
@@ -177,8 +162,8 @@ async def test_a_lost_reply_is_settled_by_offering_again(
 
 
 async def test_a_cancelled_append_is_there_whole_or_not_at_all(stores: Stores) -> None:
-    """
-    Its writer is cancelled in the middle: the ledger goes on, and the second offer settles it.
+    """Its writer is cancelled in the middle: the ledger goes on, and the second offer
+    settles it.
     """
     commit = seal(draft_of("transfer/b", "cap/day"), LEDGER, Head(), {})
 
@@ -195,9 +180,7 @@ async def test_a_cancelled_append_is_there_whole_or_not_at_all(stores: Stores) -
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, READ_LIMIT_MAX, READ_LIMIT_MAX + 1])
 async def test_pages_are_the_ledger(stores: Stores, limit: int) -> None:
-    """
-    Page after page in order, the last one empty.
-    """
+    """Page after page in order, the last one empty."""
     commits = await append_some(stores.events, 7)
 
     read: list[Commit] = []
@@ -211,9 +194,7 @@ async def test_pages_are_the_ledger(stores: Stores, limit: int) -> None:
 
 
 async def test_a_stream_is_its_commits_in_order(stores: Stores) -> None:
-    """
-    Those of other streams are left out; a commit of several is in each, whole and once.
-    """
+    """Those of other streams are left out; a commit of several is in each, whole and once."""
     batches = [("a", "cap"), ("b",), ("b", "cap", "b"), ("a",), ("cap",)]
     head = Head()
     commits: list[Commit] = []
@@ -233,9 +214,7 @@ async def test_a_stream_is_its_commits_in_order(stores: Stores) -> None:
 
 
 async def test_a_process_may_end_between_any_two_calls(bench: Bench) -> None:
-    """
-    What returned is there for the next one, each time.
-    """
+    """What returned is there for the next one, each time."""
     head = await (await bench.open()).events.head()
     first = seal(draft_of("transfer/b"), LEDGER, head, {})
     assert await (await bench.open()).events.append(first) == Appended(first)
@@ -253,9 +232,7 @@ async def test_a_process_may_end_between_any_two_calls(bench: Bench) -> None:
 async def test_a_commit_near_the_limit_is_kept_and_a_larger_one_never_offered(
     stores: Stores,
 ) -> None:
-    """
-    Sealing refuses it, so that no store has to.
-    """
+    """Sealing refuses it, so that no store has to."""
     near: Document = {"text": "x" * (COMMIT_BYTES_MAX - 1_000)}
     commit = seal(draft_of("transfer/b", data=near), LEDGER, Head(), {})
 
@@ -267,9 +244,7 @@ async def test_a_commit_near_the_limit_is_kept_and_a_larger_one_never_offered(
 
 
 async def test_a_hole_is_never_passed_over(bench: Bench, stores: Stores) -> None:
-    """
-    What comes before it is given; then it is named.
-    """
+    """What comes before it is given; then it is named."""
     commits = await append_some(stores.events, 5)
     await bench.delete(3)
 
@@ -280,9 +255,7 @@ async def test_a_hole_is_never_passed_over(bench: Bench, stores: Stores) -> None
 
 
 async def test_what_is_no_commit_is_named(bench: Bench, stores: Stores) -> None:
-    """
-    Every call that meets it says which document it is.
-    """
+    """Every call that meets it says which document it is."""
     commits = await append_some(stores.events, 3)
     await bench.edit(3, lambda document: document.pop("events"))
 

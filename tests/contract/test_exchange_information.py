@@ -1,5 +1,5 @@
-"""
-What every `ExchangeInformation` does: Binance's REST interface against the simulator, and memory.
+"""What every `ExchangeInformation` does: Binance's REST interface against the simulator, and
+memory.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -28,9 +28,7 @@ NOBODY = InstrumentId(Venue.SPOT, Symbol("NOSUCHUSDT"))
 
 
 class Exchange(Struct):
-    """
-    The port, and the far side in the hands of a test.
-    """
+    """The port, and the far side in the hands of a test."""
 
     port: ExchangeInformation
     set_clock: Callable[[int], Awaitable[None]]

@@ -1,5 +1,5 @@
-"""
-Rows 56, 57 and 60 of the fault matrix: frames that are broken, out of order, or impossible books.
+"""Rows 56, 57 and 60 of the fault matrix: frames that are broken, out of order, or impossible
+books.
 
 Each fault proves that it fired; after each, all quotes that were handed out are right.
 """
@@ -127,9 +127,8 @@ async def test_row_57_gaps_repetitions_and_disorder_publish_nothing_old(
     do: str,
     dropped: dict[str, int],
 ) -> None:
-    """
-    Every frame is a whole top of book, so a gap needs no new snapshot: the next one is right. What
-    is not newer than what was read is dropped.
+    """Every frame is a whole top of book, so a gap needs no new snapshot: the next one is right.
+    What is not newer than what was read is dropped.
     """
     async with rig(tasks, simulator, venue) as feed:
         quotes = await through(feed, do, f"ws:{venue.value}:btcusdt@bookTicker")

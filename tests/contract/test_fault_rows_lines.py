@@ -1,5 +1,4 @@
-"""
-Rows 58 and 61 of the fault matrix: lines that fall silent, and lines that are cut.
+"""Rows 58 and 61 of the fault matrix: lines that fall silent, and lines that are cut.
 
 The feed is watched as in the service: what consumers are told of the silence is part of the row.
 """
@@ -68,8 +67,7 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 async def test_row_58_a_stall_with_pings_answered_is_blind_marked_and_dialled_again(
     tasks: TaskGroup, simulator: SimulatorAddresses
 ) -> None:
-    """
-    The socket is open, pings come back, no data: BLIND, a new dial after a wait with jitter (and
+    """The socket is open, pings come back, no data: BLIND, a new dial after a wait with jitter (and
     again while it stays silent), GAP and RESUMED with the interval that nobody saw.
     """
     async with watched(tasks, simulator) as each:

@@ -1,6 +1,4 @@
-"""
-Row 59 of the fault matrix: 20,000 messages a second, and nobody who takes them.
-"""
+"""Row 59 of the fault matrix: 20,000 messages a second, and nobody who takes them."""
 
 import random
 from collections.abc import AsyncIterator

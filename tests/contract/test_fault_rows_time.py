@@ -1,5 +1,5 @@
-"""
-Rows 62 and 63 of the fault matrix: a venue that says stay away, and clocks that step and drift.
+"""Rows 62 and 63 of the fault matrix: a venue that says stay away, and clocks that step
+and drift.
 """
 
 from collections.abc import Sequence
@@ -39,8 +39,7 @@ PATROL_MS = 30_000
 async def test_row_62_nobody_asks_a_venue_that_said_stay_away(
     tasks: TaskGroup, status: int, retry_after_s: int
 ) -> None:
-    """
-    Clock patrol, listings and book probes share one time to stay away: until it is over nothing
+    """Clock patrol, listings and book probes share one time to stay away: until it is over nothing
     leaves, however often they ask, and the other venue is not meant.
     """
     simulator = await tasks.start(Simulator(SimulatorConfig(symbols=SYMBOLS), CLOCK).run)
@@ -137,9 +136,8 @@ class Consumer(MemoryQuotePublisher):
 async def test_row_63_a_stepped_clock_loses_no_window_and_spoils_no_time(
     tasks: TaskGroup, step_ms: int
 ) -> None:
-    """
-    Windows are timed by the monotonic clock, and each published time is right by our clock as it is
-    when it is published; at most the frame in hand at the step is given up, and counted.
+    """Windows are timed by the monotonic clock, and each published time is right by our clock as it
+    is when it is published; at most the frame in hand at the step is given up, and counted.
     """
     clock, heard_ms = ManualClock(START), dict[int, float]()
     exchange = Exchange(clock)

@@ -1,5 +1,4 @@
-"""
-Who may call the HTTP API: every route says what it needs, and what is refused is refused in one
+"""Who may call the HTTP API: every route says what it needs, and what is refused is refused in one
 shape, counted, recorded, and tells nothing of the tokens there are.
 """
 
@@ -58,9 +57,7 @@ def handlers(app: Litestar) -> list[tuple[str, HTTPRouteHandler]]:
 
 
 def test_every_route_declares_its_scope_or_is_one_of_the_public_ones() -> None:
-    """
-    Nothing is open by accident; who adds a public route adds it here.
-    """
+    """Nothing is open by accident; who adds a public route adds it here."""
     app = WebParts().app
     needs = {(path, handler.handler_name): needed_scope(handler) for path, handler in handlers(app)}
 
@@ -81,9 +78,7 @@ def test_no_route_of_ours_takes_options_which_litestar_answers_unguarded() -> No
 async def test_a_route_that_declares_nothing_is_refused_to_everybody(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """
-    Deny by default; the log names the route.
-    """
+    """Deny by default; the log names the route."""
 
     @get("/test/forgotten", sync_to_thread=False, include_in_schema=False)
     def forgotten() -> str:
@@ -150,8 +145,8 @@ REFUSED = {
 async def test_without_a_valid_token_all_are_told_the_same_and_we_know_why(
     request: pytest.FixtureRequest, request_line: str, headers: dict[str, str], kid: str | None
 ) -> None:
-    """
-    The reply is no oracle; the counter and the event have the reason, and the kid where we know it.
+    """The reply is no oracle; the counter and the event have the reason, and the kid where we know
+    it.
     """
     method, path = request_line.split(" ")
     reason = request.node.callspec.id.rpartition("-")[2].partition(":")[0]
@@ -204,9 +199,7 @@ async def test_a_flood_of_refusals_is_counted_whole_and_recorded_once_a_second()
 
 
 async def test_an_actor_who_asks_too_often_is_told_when_to_come_back() -> None:
-    """
-    Both tokens of an actor draw on one allowance; reading draws on none.
-    """
+    """Both tokens of an actor draw on one allowance; reading draws on none."""
     parts = guarded(GOOD, SECOND, READER, limit=SLOW)
 
     async def transfer(client: httpx2.AsyncClient, token: str) -> httpx2.Response:
@@ -228,9 +221,7 @@ async def test_an_actor_who_asks_too_often_is_told_when_to_come_back() -> None:
 
 
 async def test_who_may_not_is_refused_before_the_body_is_looked_at() -> None:
-    """
-    Neither a body that is too large nor one that is no JSON changes the answer.
-    """
+    """Neither a body that is too large nor one that is no JSON changes the answer."""
     async with guarded(GOOD, limit=RateLimit(per_s=1, burst=1)).client() as client:
         for body in (b"x" * 100_000, b"{"):
             problem(await client.post(TRANSFERS, content=body), 401, "access.token")
@@ -241,9 +232,7 @@ async def test_who_may_not_is_refused_before_the_body_is_looked_at() -> None:
 
 @pytest.mark.parametrize("announced", [True, False], ids=["announced", "in chunks"])
 async def test_a_body_over_the_limit_is_refused_with_the_limit(*, announced: bool) -> None:
-    """
-    On a real socket, where a body without a length comes in chunks.
-    """
+    """On a real socket, where a body without a length comes in chunks."""
 
     async def chunks(body: bytes) -> AsyncIterator[bytes]:
         for at in range(0, len(body), 1_000):

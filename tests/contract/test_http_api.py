@@ -1,5 +1,5 @@
-"""
-The HTTP API as its clients meet it: bodies, problems, and the description they generate code from.
+"""The HTTP API as its clients meet it: bodies, problems, and the description they generate code
+from.
 """
 
 import json
@@ -46,9 +46,7 @@ async def client(parts: WebParts) -> AsyncIterator[httpx2.AsyncClient]:
 async def test_health_is_ok_and_says_what_is_not(
     parts: WebParts, client: httpx2.AsyncClient
 ) -> None:
-    """
-    With Redis gone the service is alive, answers, and says so.
-    """
+    """With Redis gone the service is alive, answers, and says so."""
     parts.redis = REDIS_GONE
 
     reply = await client.get("/health")
@@ -157,9 +155,7 @@ async def test_quotes_are_listed_by_venue_and_symbols(
 async def test_what_cannot_be_answered_is_a_problem(
     client: httpx2.AsyncClient, request_line: str, status: int, code: str, said: str
 ) -> None:
-    """
-    Our refusals and the framework's have one shape (RFC 9457), and each says what was wrong.
-    """
+    """Our refusals and the framework's have one shape (RFC 9457), and each says what was wrong."""
     method, path = request_line.split(" ")
 
     reply = await client.request(method, path)
@@ -180,9 +176,7 @@ async def test_a_wrong_method_is_told_the_right_ones(client: httpx2.AsyncClient)
 
 
 async def test_a_failure_is_logged_here_and_hidden_there(caplog: pytest.LogCaptureFixture) -> None:
-    """
-    The client is told that it failed; the traceback is in the log and nowhere else.
-    """
+    """The client is told that it failed; the traceback is in the log and nowhere else."""
 
     def fail() -> bytes:
         raise RuntimeError("the secret inside")
@@ -220,9 +214,7 @@ async def test_a_stream_that_cannot_be_had_now_says_when_to_come_back(
 
 
 async def test_the_description_is_the_one_that_was_reviewed() -> None:
-    """
-    A change of the API shows in the diff of a committed file.
-    """
+    """A change of the API shows in the diff of a committed file."""
     reviewed = json.loads(DESCRIPTION.read_text(encoding="utf-8"))
 
     assert description() == reviewed, (
@@ -239,9 +231,7 @@ async def test_the_description_is_served_to_programs(client: httpx2.AsyncClient)
 
 
 async def test_the_description_is_a_page_for_people(client: httpx2.AsyncClient) -> None:
-    """
-    Every operation, body and problem is on it, and nothing on it comes from elsewhere.
-    """
+    """Every operation, body and problem is on it, and nothing on it comes from elsewhere."""
     reply = await client.get("/schema")
 
     said = description()
@@ -261,8 +251,7 @@ async def test_the_description_is_a_page_for_people(client: httpx2.AsyncClient) 
     ],
 )
 def test_the_api_keeps_to_its_description(path: str, mode: GenerationMode) -> None:
-    """
-    Whatever is sent, the reply is one that is described, and never a 5xx; and without the token
+    """Whatever is sent, the reply is one that is described, and never a 5xx; and without the token
     that is described as needed, it is a 401.
     """
     parts = WebParts(tokens=MemoryTokenStore([READER]))
@@ -287,8 +276,7 @@ def test_the_api_keeps_to_its_description(path: str, mode: GenerationMode) -> No
 
 
 def test_every_operation_is_fuzzed() -> None:
-    """
-    All but the stream, which has no end to wait for; its parameters are those of the list. The
+    """All but the stream, which has no end to wait for; its parameters are those of the list. The
     treasury's are in a module of their own.
     """
     paths = set(description()["paths"])

@@ -1,6 +1,4 @@
-"""
-The HTTP server on a real socket: headers, streams, readers that stop reading, and stopping.
-"""
+"""The HTTP server on a real socket: headers, streams, readers that stop reading, and stopping."""
 
 import errno
 import socket
@@ -26,9 +24,7 @@ STREAM = "/xchg/quotes/stream"
 
 @asynccontextmanager
 async def following(url: str, query: str = "") -> AsyncIterator[AsyncIterator[dict[str, str]]]:
-    """
-    The events of an open stream, each as a dictionary of its fields.
-    """
+    """The events of an open stream, each as a dictionary of its fields."""
     async with (
         httpx2.AsyncClient(timeout=SAFETY_S) as client,
         client.stream("GET", f"{url}{STREAM}{query}") as reply,
@@ -51,9 +47,7 @@ async def parsed(lines: AsyncIterator[str]) -> AsyncIterator[dict[str, str]]:
 
 
 async def test_every_reply_carries_the_headers_of_the_house() -> None:
-    """
-    Nothing is cached, nothing is guessed, and the server does not say what it is made of.
-    """
+    """Nothing is cached, nothing is guessed, and the server does not say what it is made of."""
     with anyio.fail_after(SAFETY_S):
         async with serving(WebParts()) as server, httpx2.AsyncClient(base_url=server.url) as client:
             replies = [await client.get(path) for path in ("/health", "/nothing", "/schema")]
@@ -97,9 +91,7 @@ async def test_a_reader_that_leaves_is_forgotten() -> None:
 
 
 async def test_an_open_stream_does_not_hold_a_stop_up() -> None:
-    """
-    The reader sees an orderly end of the response, and the server's task is over.
-    """
+    """The reader sees an orderly end of the response, and the server's task is over."""
     board = WatchedBoard()
     board.accept([quote()])
     seen: list[str] = []
@@ -128,9 +120,7 @@ async def test_a_new_stream_is_not_begun_while_stopping() -> None:
 
 @contextmanager
 def stuck_reader(url: str) -> Iterator[None]:
-    """
-    A connection that asks for the stream and takes nothing of it: no loop reads this socket.
-    """
+    """A connection that asks for the stream and takes nothing of it: no loop reads this socket."""
     with socket.socket() as raw:
         raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         raw.connect(("127.0.0.1", int(url.rpartition(":")[2])))
@@ -139,8 +129,8 @@ def stuck_reader(url: str) -> Iterator[None]:
 
 
 async def publish_until_stuck(board: WatchedBoard, instruments: int) -> int:
-    """
-    Publish until the writer took nothing for a hundred rounds; returns the most that ever waited.
+    """Publish until the writer took nothing for a hundred rounds; returns the most that ever
+    waited.
     """
     names = [f"spot/S{number}USDT" for number in range(instruments)]
     most = number = untaken = 0
@@ -157,8 +147,8 @@ async def publish_until_stuck(board: WatchedBoard, instruments: int) -> int:
 
 
 async def test_a_reader_that_stops_reading_does_not_grow_memory() -> None:
-    """
-    Megabytes are published to a reader that takes nothing; one quote an instrument waits for it.
+    """Megabytes are published to a reader that takes nothing; one quote an instrument
+    waits for it.
     """
     board = WatchedBoard()
     instruments = 200
@@ -174,9 +164,7 @@ async def test_a_reader_that_stops_reading_does_not_grow_memory() -> None:
 
 
 async def test_a_reader_that_takes_nothing_for_long_is_dropped() -> None:
-    """
-    The kernel ends the connection (TCP_USER_TIMEOUT), and the slot is free again.
-    """
+    """The kernel ends the connection (TCP_USER_TIMEOUT), and the slot is free again."""
     board = WatchedBoard()
 
     with anyio.fail_after(SAFETY_S):
@@ -206,9 +194,7 @@ async def test_a_stop_waits_for_a_stuck_reader_as_long_as_it_may_and_no_longer(
 
 
 async def test_a_silent_market_is_told_from_a_dead_connection() -> None:
-    """
-    With nothing to publish a comment comes again and again.
-    """
+    """With nothing to publish a comment comes again and again."""
     board = QuoteBoard()
     events = QuoteEvents(board, QuoteFilter(), keep_alive_s=0.001)
     server = HttpServer(events, bind("127.0.0.1", 0), board.close)
@@ -254,9 +240,7 @@ def test_an_address_that_cannot_be_had_names_the_setting(host: str, port: int, s
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::ffff:192.0.2.1"])
 def test_without_tokens_other_machines_are_not_let_in(host: str) -> None:
-    """
-    It is refused for what it is, before anybody asks whether this machine has it (RFC 5737).
-    """
+    """It is refused for what it is, before anybody asks whether this machine has it (RFC 5737)."""
     with pytest.raises(ConfigurationError) as caught:
         bind(host, 0, loopback_only=True)
 
@@ -281,9 +265,7 @@ def test_loopback_needs_no_tokens(host: str) -> None:
 def test_what_the_system_refuses_names_the_setting(
     monkeypatch: pytest.MonkeyPatch, number: int, said: str
 ) -> None:
-    """
-    Refusals that a test running as root on a healthy machine cannot bring about for real.
-    """
+    """Refusals that a test running as root on a healthy machine cannot bring about for real."""
 
     class Refusing(socket.socket):
         def bind(self, _: object) -> None:

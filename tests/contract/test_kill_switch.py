@@ -1,6 +1,4 @@
-"""
-What every `KillSwitch` does, over memory and over real Redis Clusters.
-"""
+"""What every `KillSwitch` does, over memory and over real Redis Clusters."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -23,9 +21,7 @@ KEY = "kill_switch"
 
 
 class Switch(Struct):
-    """
-    A switch, and how a test throws it.
-    """
+    """A switch, and how a test throws it."""
 
     port: KillSwitch
     throw: Callable[[str], Awaitable[None]]
@@ -157,9 +153,7 @@ async def test_a_key_that_is_no_text_is_not_read_as_off(redis_single_node: Addre
 
 
 async def test_a_store_that_hangs_is_an_error_in_good_time(redis_single_node: Addresses) -> None:
-    """
-    CLIENT PAUSE holds every command back, at last the PING that waits for its end.
-    """
+    """CLIENT PAUSE holds every command back, at last the PING that waits for its end."""
     async with (
         connect_cluster(redis_single_node) as reading,
         connect_cluster(redis_single_node) as pausing,

@@ -1,6 +1,4 @@
-"""
-What every `LeaseStore` does.
-"""
+"""What every `LeaseStore` does."""
 
 import anyio
 
@@ -10,9 +8,7 @@ MINUTE_MS = 60_000
 
 
 async def test_one_of_many_gets_a_lease(stores: Stores) -> None:
-    """
-    However many ask at once; another name is another lease.
-    """
+    """However many ask at once; another name is another lease."""
     holders: list[str] = []
 
     async def ask(owner: str) -> None:
@@ -28,9 +24,7 @@ async def test_one_of_many_gets_a_lease(stores: Stores) -> None:
 
 
 async def test_a_lease_ends_by_the_clock(bench: Bench, stores: Stores) -> None:
-    """
-    Nobody else gets it before, the first who asks gets it after.
-    """
+    """Nobody else gets it before, the first who asks gets it after."""
     assert await stores.leases.acquire("executor", "a", MINUTE_MS)
     await bench.pass_time(MINUTE_MS - 1)
     assert not await stores.leases.acquire("executor", "b", MINUTE_MS)
@@ -42,9 +36,7 @@ async def test_a_lease_ends_by_the_clock(bench: Bench, stores: Stores) -> None:
 
 
 async def test_a_holder_keeps_a_lease_by_asking_again(bench: Bench, stores: Stores) -> None:
-    """
-    The time begins anew with each.
-    """
+    """The time begins anew with each."""
     assert await stores.leases.acquire("executor", "a", MINUTE_MS)
     await bench.pass_time(MINUTE_MS - 1)
     assert await stores.leases.acquire("executor", "a", MINUTE_MS)
@@ -54,9 +46,7 @@ async def test_a_holder_keeps_a_lease_by_asking_again(bench: Bench, stores: Stor
 
 
 async def test_a_released_lease_is_free(stores: Stores) -> None:
-    """
-    For anybody, at once; releasing what one does not have changes nothing.
-    """
+    """For anybody, at once; releasing what one does not have changes nothing."""
     assert await stores.leases.acquire("executor", "a", MINUTE_MS)
 
     await stores.leases.release("executor", "b")

@@ -1,6 +1,4 @@
-"""
-`chimera-s1 ledger` as real processes on real SQLite files, sound and tampered with.
-"""
+"""`chimera-s1 ledger` as real processes on real SQLite files, sound and tampered with."""
 
 import json
 import sqlite3
@@ -38,9 +36,7 @@ FILE = "s1.sqlite3"
 
 @pytest.fixture
 def chain() -> Chain:
-    """
-    Two transfers: `first` is DONE; `t-1` is PENDING, its reply lost.
-    """
+    """Two transfers: `first` is DONE; `t-1` is PENDING, its reply lost."""
     chain = Chain()
     chain.add_done(parse_transfer_id("first"))
     chain.add("treasury-bot", REQUESTED, RESERVED)
@@ -69,9 +65,7 @@ def tamper(state_dir: Path, *statements: str) -> None:
 
 
 async def test_the_newest_transfers_come_first(tmp_path: Path, chain: Chain) -> None:
-    """
-    Lines with tabs in a pipe; the state is that of the transfer's own events.
-    """
+    """Lines with tabs in a pipe; the state is that of the transfer's own events."""
     no = parse_transfer_id("no")
     chain.add("bot", msgspec.structs.replace(REJECTED, transfer_id=no), about=no)
     await write(tmp_path, chain)
@@ -104,9 +98,7 @@ async def test_a_list_can_be_of_one_state_and_be_json(tmp_path: Path, chain: Cha
 async def test_a_life_is_told_while_the_service_goes_on_writing_it(
     tmp_path: Path, chain: Chain
 ) -> None:
-    """
-    The process lock is another's, whose commits are seen as soon as they are there.
-    """
+    """The process lock is another's, whose commits are seen as soon as they are there."""
     await write(tmp_path, chain)
     async with SqliteDatabase(tmp_path / FILE) as database:
         code, before, err = await ledger(tmp_path, "show", "t-1")
@@ -131,9 +123,7 @@ async def test_a_life_is_told_while_the_service_goes_on_writing_it(
 async def test_a_sound_ledger_is_proven_and_leads_over_its_anchor(
     tmp_path: Path, chain: Chain
 ) -> None:
-    """
-    What one verify prints, a later one is given.
-    """
+    """What one verify prints, a later one is given."""
     await write(tmp_path, chain)
     code, out, _ = await ledger(tmp_path, "verify")
     assert code == 0
@@ -182,9 +172,7 @@ async def test_a_tampered_ledger_is_exit_code_1_with_the_place(
 async def test_a_tampered_ledger_is_neither_copied_nor_projected(
     tmp_path: Path, chain: Chain
 ) -> None:
-    """
-    The file is not made, and what rows there are stay.
-    """
+    """The file is not made, and what rows there are stay."""
     await write(tmp_path, chain)
     assert (await ledger(tmp_path, "rebuild"))[0] == 0
     tamper(tmp_path, CHANGED.format(5))
@@ -201,9 +189,7 @@ async def test_a_tampered_ledger_is_neither_copied_nor_projected(
 async def test_a_cut_or_rewritten_ledger_does_not_lead_over_its_anchor(
     tmp_path: Path, chain: Chain
 ) -> None:
-    """
-    Each of the two is a chain like any other, and passes without the anchor.
-    """
+    """Each of the two is a chain like any other, and passes without the anchor."""
     await write(tmp_path, chain)
     anchor = anchor_text(chain.head)
     tamper(tmp_path, "DELETE FROM treasury_commits WHERE seq > 5")
@@ -220,9 +206,7 @@ async def test_a_cut_or_rewritten_ledger_does_not_lead_over_its_anchor(
 
 
 async def test_an_export_has_a_canonical_commit_a_line(tmp_path: Path, chain: Chain) -> None:
-    """
-    The same to a file, which is its owner's only, and to standard output.
-    """
+    """The same to a file, which is its owner's only, and to standard output."""
     await write(tmp_path, chain)
     file = tmp_path / "copy.jsonl"
 
@@ -243,9 +227,7 @@ async def test_an_export_has_a_canonical_commit_a_line(tmp_path: Path, chain: Ch
 
 
 async def test_rows_are_made_again_from_the_ledger(tmp_path: Path, chain: Chain) -> None:
-    """
-    Not while a service has the file: one sentence, nothing done.
-    """
+    """Not while a service has the file: one sentence, nothing done."""
     await write(tmp_path, chain)
     async with SqliteDatabase(tmp_path / FILE) as database:
         rows = SqliteTransferProjection(database)

@@ -1,5 +1,5 @@
-"""
-The ledger's way to `ops:events` on real Redis Clusters: slots that move, a master that is killed.
+"""The ledger's way to `ops:events` on real Redis Clusters: slots that move, a master that is
+killed.
 """
 
 from collections.abc import AsyncIterator
@@ -31,9 +31,7 @@ STREAM = "ops:events"
 COMMITS_EACH = 5
 PATIENCE_S = 30
 LAGGING = ("--cluster-node-timeout", "1000")
-"""
-A dead master is replaced within two seconds.
-"""
+"""A dead master is replaced within two seconds."""
 
 
 class Relayed:
@@ -104,9 +102,7 @@ async def relayed_to(addresses: Addresses) -> AsyncIterator[Relayed]:
 async def test_row_52_a_slot_that_moves_takes_the_stream_along(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """
-    ASK while it moves, MOVED when it has: nothing is missing, out of order or there twice.
-    """
+    """ASK while it moves, MOVED when it has: nothing is missing, out of order or there twice."""
     async with (
         EmbeddedRedis(tmp_path, binary=redis_binary, masters=3) as redis,
         relayed_to(redis.addresses) as relayed,
@@ -130,8 +126,7 @@ async def test_row_52_a_slot_that_moves_takes_the_stream_along(
 async def test_row_51_what_a_killed_master_took_with_it_is_written_again(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """
-    Its replica had not heard of the newest entries, which were acknowledged all the same, and no
+    """Its replica had not heard of the newest entries, which were acknowledged all the same, and no
     call needs to have failed for that to be found out.
     """
     async with (

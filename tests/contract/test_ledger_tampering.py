@@ -1,6 +1,4 @@
-"""
-A ledger that somebody with access to its store has changed: what a walk over any store says.
-"""
+"""A ledger that somebody with access to its store has changed: what a walk over any store says."""
 
 from collections.abc import Awaitable, Callable
 from typing import cast
@@ -53,9 +51,7 @@ async def swap_and_number(bench: Bench) -> None:
 
 
 async def insert(bench: Bench) -> None:
-    """
-    A forged commit that fits the one before it; those after it move by one place.
-    """
+    """A forged commit that fits the one before it; those after it move by one place."""
     before = await bench.load(2)
     head = Head(2, str(before["hash"]))
     for place in (5, 4, 3):
@@ -73,18 +69,14 @@ TAMPERINGS: dict[Callable[[Bench], Awaitable[None]], tuple[int, str]] = {
     swap_and_number: (2, "commit 3 was changed"),
     insert: (3, "commit 4 is missing: after 3 comes 3"),
 }
-"""
-What was done -> the last place that is in order, and what is said of the next.
-"""
+"""What was done -> the last place that is in order, and what is said of the next."""
 
 
 @pytest.mark.parametrize("tampering", TAMPERINGS, ids=lambda tampering: tampering.__name__)
 async def test_row_45_a_walk_names_the_place(
     bench: Bench, stores: Stores, tampering: Callable[[Bench], Awaitable[None]]
 ) -> None:
-    """
-    A walk that found nothing before finds it after, also in a process that starts later.
-    """
+    """A walk that found nothing before finds it after, also in a process that starts later."""
     commits = await append_some(stores.events, 5)
     assert await walk(stores.events) == (head_of(commits[-1]), "")
 
@@ -100,9 +92,7 @@ async def test_row_45_a_walk_names_the_place(
 async def test_row_45_a_cut_tail_shows_against_a_remembered_head_only(
     bench: Bench, stores: Stores
 ) -> None:
-    """
-    What is left is a chain like any other, and it is shorter than what somebody has seen.
-    """
+    """What is left is a chain like any other, and it is shorter than what somebody has seen."""
     commits = await append_some(stores.events, 5)
     remembered = await stores.events.head()
 
@@ -115,9 +105,7 @@ async def test_row_45_a_cut_tail_shows_against_a_remembered_head_only(
 async def test_a_rewritten_tail_shows_against_a_remembered_head_only(
     bench: Bench, stores: Stores
 ) -> None:
-    """
-    Who hashes everything anew makes a chain like any other, and its head is another one.
-    """
+    """Who hashes everything anew makes a chain like any other, and its head is another one."""
     await append_some(stores.events, 3)
     remembered = await stores.events.head()
 

@@ -1,5 +1,5 @@
-"""
-`chimera-s1 ledger` on a ledger of many commits: memory stays flat, and a reader may leave early.
+"""`chimera-s1 ledger` on a ledger of many commits: memory stays flat, and a reader may
+leave early.
 """
 
 import sqlite3
@@ -18,9 +18,7 @@ from tests.transfer_lives import LEDGER, Chain
 
 FEW, MANY = 400, 20_000
 GROWTH_KIB_MAX = 16_384
-"""
-The many commits have more than as much of text alone, and several times that as objects.
-"""
+"""The many commits have more than as much of text alone, and several times that as objects."""
 
 _MEASURED = (
     "import atexit, resource, sys; from chimera_s1.app.cli import run_command; "
@@ -30,9 +28,7 @@ _MEASURED = (
 
 
 async def write_at_once(state_dir: Path, commits: list[Commit]) -> None:
-    """
-    As a store would have, in one transaction.
-    """
+    """As a store would have, in one transaction."""
     file = state_dir / "s1.sqlite3"
     async with SqliteDatabase(file):
         pass
@@ -65,9 +61,7 @@ async def test_what_verifying_needs_does_not_grow_with_the_ledger(tmp_path: Path
 
 
 async def test_a_reader_of_an_export_may_have_seen_enough(tmp_path: Path) -> None:
-    """
-    As `head -1` has: no traceback.
-    """
+    """As `head -1` has: no traceback."""
     chain = Chain()
     while chain.head.seq < FEW:
         chain.add_done(parse_transfer_id(f"t-{chain.head.seq}"))

@@ -1,6 +1,5 @@
-"""
-The Binance feed against the Binance simulator over real sockets: what it shows, what it drops, and
-how it comes back.
+"""The Binance feed against the Binance simulator over real sockets: what it shows, what it drops,
+and how it comes back.
 """
 
 import httpx2

@@ -1,5 +1,4 @@
-"""
-What every `MarketFeed` does: Binance's against the simulator, and the one that plays a script.
+"""What every `MarketFeed` does: Binance's against the simulator, and the one that plays a script.
 
 What only sockets can do (coming back, renewal, faulty frames) is tested where they are.
 """

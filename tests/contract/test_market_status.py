@@ -1,6 +1,4 @@
-"""
-What every `MarketStatus` does, over memory and over real Redis Clusters.
-"""
+"""What every `MarketStatus` does, over memory and over real Redis Clusters."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -28,9 +26,7 @@ TS = 1_772_514_460_893
 
 
 class Status(Struct):
-    """
-    A market status, and how a test looks at what was written of a venue.
-    """
+    """A market status, and how a test looks at what was written of a venue."""
 
     port: MarketStatus
     written: Callable[[Venue], Awaitable[list[StatusChange]]]
@@ -113,9 +109,7 @@ _numbers = count(TS)
 
 
 def changes(number: int, state: Liveness = Liveness.QUIET) -> tuple[StatusChange, ...]:
-    """
-    Changes like no others: their times tell them apart.
-    """
+    """Changes like no others: their times tell them apart."""
     return tuple(
         StatusChange(next(_numbers), "BTCUSDT", state, TS - 10, "perp-0: cut, by “name” = 5")
         for _ in range(number)

@@ -1,6 +1,4 @@
-"""
-What every `OperationsLog` does, over memory and over real Redis Clusters.
-"""
+"""What every `OperationsLog` does, over memory and over real Redis Clusters."""
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -29,9 +27,7 @@ MAXLEN = 300
 
 
 class Log(Struct):
-    """
-    A log, and how a test looks at what was written.
-    """
+    """A log, and how a test looks at what was written."""
 
     port: OperationsLog
     events: Callable[[], Awaitable[list[OperationsEvent]]]
@@ -136,9 +132,7 @@ def event_of(kind: str, ts: int = 1_772_514_460_893) -> OperationsEvent:
 
 
 async def test_events_are_appended_whole_and_in_order(log: Log) -> None:
-    """
-    What was recorded reads back as the same events, the last ones of the stream.
-    """
+    """What was recorded reads back as the same events, the last ones of the stream."""
     recorded = [event_of("ws.lost"), event_of("ws.fatal"), event_of("ws.recovered")]
 
     for event in recorded:
@@ -157,9 +151,7 @@ async def test_an_entry_is_held_at_its_place(log: Log) -> None:
 
 
 async def test_what_a_store_has_lost_it_does_not_hold(breakable: Log) -> None:
-    """
-    The embedded server keeps nothing on its disk.
-    """
+    """The embedded server keeps nothing on its disk."""
     assert breakable.switch_off is not None
     assert breakable.switch_on is not None
     place = await breakable.port.record(event_of("ws.opened"))
@@ -184,9 +176,7 @@ async def test_what_was_trimmed_was_not_lost(redis_single_node: Addresses) -> No
 
 
 async def test_round_trips_are_appended_and_summed_up(log: Log) -> None:
-    """
-    The entry at the end of the stream, the summary replaced.
-    """
+    """The entry at the end of the stream, the summary replaced."""
     entry = RoundTripEntry(1_772_514_460_893, "perp-3", "perp", 12.75, 10.0)
     await log.port.round_trip(entry, RoundTripSummary(1.0, 2.0, 3))
 
@@ -198,9 +188,7 @@ async def test_round_trips_are_appended_and_summed_up(log: Log) -> None:
 
 
 async def test_throughput_is_the_last_figure(log: Log) -> None:
-    """
-    One number, replaced.
-    """
+    """One number, replaced."""
     await log.port.throughput(1.0)
     await log.port.throughput(1234.5)
 
@@ -208,8 +196,8 @@ async def test_throughput_is_the_last_figure(log: Log) -> None:
 
 
 async def test_a_log_that_is_gone_is_an_error_and_comes_back(breakable: Log) -> None:
-    """
-    Every write raises `PublisherUnavailableError`; the event kept by the caller goes in later.
+    """Every write raises `PublisherUnavailableError`; the event kept by the caller goes
+    in later.
     """
     assert breakable.switch_off is not None
     assert breakable.switch_on is not None
@@ -240,9 +228,7 @@ async def client(redis_cluster: Addresses) -> AsyncIterator[ClusterClient]:
 async def test_the_streams_hold_exactly_these_fields(
     redis_cluster: Addresses, client: ClusterClient
 ) -> None:
-    """
-    Names and order that other services parse; numbers in plain decimal.
-    """
+    """Names and order that other services parse; numbers in plain decimal."""
     async with redis_log(redis_cluster) as log:
         await log.port.record(OperationsEvent("e-1", 17, "feed.lost", {"cause": 'naïve "x"'}))
         await log.port.round_trip(
@@ -275,9 +261,7 @@ async def test_the_streams_hold_exactly_these_fields(
 async def test_operational_streams_are_bounded(
     redis_cluster: Addresses, client: ClusterClient
 ) -> None:
-    """
-    Redis trims whole blocks of 100 entries; the newest stays.
-    """
+    """Redis trims whole blocks of 100 entries; the newest stays."""
     async with redis_log(redis_cluster) as log:
         for number in range(MAXLEN + 250):
             await log.port.record(event_of("ws.lost", ts=number))

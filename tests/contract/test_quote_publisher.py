@@ -1,6 +1,4 @@
-"""
-What every `QuotePublisher` does, over memory and over real Redis Clusters.
-"""
+"""What every `QuotePublisher` does, over memory and over real Redis Clusters."""
 
 import re
 from collections.abc import AsyncIterator
@@ -58,8 +56,8 @@ async def breakable(
 
 
 async def test_an_entry_holds_the_fields_in_their_order(store: Store) -> None:
-    """
-    Other services parse these names; `top1_qty` is the smaller side, numbers carry no padding.
+    """Other services parse these names; `top1_qty` is the smaller side, numbers carry
+    no padding.
     """
     instrument = fresh_instruments(1, Venue.PERP)[0]
     quote = Quote(
@@ -104,9 +102,7 @@ prices = st.floats(min_value=1e-12, max_value=1e12)
 async def test_numbers_read_back_as_the_same_float64(
     store: Store, books: list[tuple[float, float, float, float]]
 ) -> None:
-    """
-    Whatever the book, each number is a plain decimal, the shortest that names its float64.
-    """
+    """Whatever the book, each number is a plain decimal, the shortest that names its float64."""
     sorted_books = [(min(a, b), p, max(a, b), q) for a, b, p, q in books]
     sides = [book for book in sorted_books if book_defect(*book) is None]
     instruments = fresh_instruments(len(sides))
@@ -130,9 +126,7 @@ async def test_numbers_read_back_as_the_same_float64(
 
 
 async def test_entries_of_a_stream_keep_their_order(store: Store) -> None:
-    """
-    Interleaved updates of many instruments, more than a chunk of them, arrive in order.
-    """
+    """Interleaved updates of many instruments, more than a chunk of them, arrive in order."""
     instruments = fresh_instruments(20)
     quotes = [quote_of(instrument) for _ in range(60) for instrument in instruments]
 
@@ -145,9 +139,7 @@ async def test_entries_of_a_stream_keep_their_order(store: Store) -> None:
 
 
 async def test_a_stream_is_bounded_and_keeps_the_newest(store: Store) -> None:
-    """
-    Trimming is approximate: Redis removes whole blocks of 100 entries, never a newer one.
-    """
+    """Trimming is approximate: Redis removes whole blocks of 100 entries, never a newer one."""
     instrument = fresh_instruments(1)[0]
     quotes = [quote_of(instrument) for _ in range(MAXLEN * 4)]
 
@@ -159,9 +151,7 @@ async def test_a_stream_is_bounded_and_keeps_the_newest(store: Store) -> None:
 
 
 async def test_a_batch_may_touch_every_part_of_the_cluster(store: Store) -> None:
-    """
-    One call, streams in slots of every third of the slot range: all arrive.
-    """
+    """One call, streams in slots of every third of the slot range: all arrive."""
     instruments = [*fresh_instruments(300), *fresh_instruments(300, Venue.PERP)]
     thirds = {key_slot(f"mkt:events:{i.venue}:{i.symbol}") * 3 // 16384 for i in instruments}
     assert thirds == {0, 1, 2}
@@ -173,9 +163,7 @@ async def test_a_batch_may_touch_every_part_of_the_cluster(store: Store) -> None
 
 
 async def test_an_empty_batch_is_nothing(store: Store) -> None:
-    """
-    Not even a batch in the counters.
-    """
+    """Not even a batch in the counters."""
     report = await store.publisher.publish([])
 
     assert report.published == 0
@@ -185,9 +173,7 @@ async def test_an_empty_batch_is_nothing(store: Store) -> None:
 
 
 async def test_calls_at_once_are_written_one_by_one(store: Store) -> None:
-    """
-    Concurrent callers lose nothing and count right.
-    """
+    """Concurrent callers lose nothing and count right."""
     instruments = fresh_instruments(50)
 
     async def publish_once() -> None:
@@ -204,15 +190,13 @@ async def test_calls_at_once_are_written_one_by_one(store: Store) -> None:
 
 
 async def test_ping_of_a_store_that_takes_writes_says_nothing(store: Store) -> None:
-    """
-    An empty text is the good news.
-    """
+    """An empty text is the good news."""
     assert await store.publisher.ping() == ""
 
 
 async def test_a_store_that_is_gone_is_reported_and_found_again(breakable: Store) -> None:
-    """
-    No exception, everything handed back with a cause; the same quotes go through once it is back.
+    """No exception, everything handed back with a cause; the same quotes go through once it is
+    back.
     """
     assert breakable.switch_off is not None
     assert breakable.switch_on is not None

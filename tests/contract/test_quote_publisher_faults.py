@@ -1,5 +1,4 @@
-"""
-What every Redis publisher does while real servers die, hang, hand over slots and come back.
+"""What every Redis publisher does while real servers die, hang, hand over slots and come back.
 
 Each test has a small cluster of its own, and proves that its fault fired.
 """
@@ -42,9 +41,7 @@ def slot_of(instrument: InstrumentId) -> int:
 
 
 def served_by(third: int, instruments: Sequence[InstrumentId]) -> list[InstrumentId]:
-    """
-    Those whose stream lies in the first, second or last third of the slots.
-    """
+    """Those whose stream lies in the first, second or last third of the slots."""
     slots = range(SLOTS * third // 3, SLOTS * (third + 1) // 3)
     return [i for i in instruments if slot_of(i) in slots]
 
@@ -52,8 +49,7 @@ def served_by(third: int, instruments: Sequence[InstrumentId]) -> list[Instrumen
 async def test_what_a_hanging_server_was_sent_is_never_taken_for_something_else(
     publisher: str, redis_binary: Path, tmp_path: Path
 ) -> None:
-    """
-    The server stops for longer than the publisher's patience, in the middle of a batch. Once it
+    """The server stops for longer than the publisher's patience, in the middle of a batch. Once it
     goes on, late replies of the abandoned batch meet no later one: every entry is what was
     published, on its own stream, in order, and as many as were acknowledged.
     """
@@ -94,9 +90,8 @@ async def test_what_a_hanging_server_was_sent_is_never_taken_for_something_else(
 async def test_a_node_that_hangs_costs_only_its_own_streams(
     publisher: str, redis_binary: Path, tmp_path: Path
 ) -> None:
-    """
-    One of three masters stops answering in front of a batch of many round trips: the streams of the
-    other two are all published within that call.
+    """One of three masters stops answering in front of a batch of many round trips: the streams of
+    the other two are all published within that call.
     """
     instruments = fresh_instruments(3000)
     hanging = set(served_by(1, instruments))
@@ -120,9 +115,7 @@ async def test_a_node_that_hangs_costs_only_its_own_streams(
 async def test_a_batch_cut_off_anywhere_leaves_the_connections_usable(
     publisher: str, redis_cluster: Addresses
 ) -> None:
-    """
-    Patience ends at many different points of a batch; later batches are whole and in order.
-    """
+    """Patience ends at many different points of a batch; later batches are whole and in order."""
     instruments = fresh_instruments(500)
     order: dict[InstrumentId, list[float]] = {i: [] for i in instruments}
     cut = 0
@@ -152,8 +145,7 @@ async def test_a_batch_cut_off_anywhere_leaves_the_connections_usable(
 async def test_nothing_acknowledged_is_lost_when_a_master_is_killed(
     publisher: str, redis_binary: Path, tmp_path: Path
 ) -> None:
-    """
-    SIGKILL for one of three masters. The streams of the other two go on, its replica takes over,
+    """SIGKILL for one of three masters. The streams of the other two go on, its replica takes over,
     and each acknowledged quote is on its stream, in order.
     """
     instruments = fresh_instruments(60)
@@ -190,9 +182,9 @@ async def test_nothing_acknowledged_is_lost_when_a_master_is_killed(
 async def test_a_slot_migration_is_followed_and_counted(
     publisher: str, redis_binary: Path, tmp_path: Path
 ) -> None:
-    """
-    Half-way, the server answers ASK; when the slot is handed over, MOVED; the new owner is a master
-    that had no slot before, as when a cluster grows. Nothing is lost, repeated or out of order.
+    """Half-way, the server answers ASK; when the slot is handed over, MOVED; the new owner is a
+    master that had no slot before, as when a cluster grows. Nothing is lost, repeated or out of
+    order.
 
     The new owner never was a replica here. redis-py takes a MOVED to a listed replica for a
     failover and moves all slots of the shard, after which there is only one MOVED to count.
@@ -231,9 +223,7 @@ async def test_a_slot_migration_is_followed_and_counted(
 
 
 async def test_moved_is_remembered(publisher: str, redis_binary: Path, tmp_path: Path) -> None:
-    """
-    A slot has a new owner: the quote that finds it out is redirected, no later one is.
-    """
+    """A slot has a new owner: the quote that finds it out is redirected, no later one is."""
     instrument = served_by(0, fresh_instruments(50))[0]
     async with (
         EmbeddedRedis(tmp_path, binary=redis_binary, masters=3) as embedded,
@@ -257,8 +247,7 @@ async def test_moved_is_remembered(publisher: str, redis_binary: Path, tmp_path:
 async def test_a_redirected_quote_whose_successor_was_written_is_dropped(
     kind: str, publisher: str, redis_binary: Path, tmp_path: Path
 ) -> None:
-    """
-    The slot comes back between two quotes of one stream: the first is redirected, the second is
+    """The slot comes back between two quotes of one stream: the first is redirected, the second is
     written. Followed now, the first would come after it. No server does this on demand, therefore
     the proxy gives the first answer.
     """
@@ -280,9 +269,8 @@ async def test_a_redirected_quote_whose_successor_was_written_is_dropped(
 async def test_of_two_quotes_in_flight_only_the_newer_is_offered_again(
     publisher: str, redis_binary: Path, tmp_path: Path
 ) -> None:
-    """
-    Two quotes of a stream in one call, unanswered when it ends: both may be written, and the older
-    one must not be written again behind the newer one.
+    """Two quotes of a stream in one call, unanswered when it ends: both may be written, and the
+    older one must not be written again behind the newer one.
     """
     instrument = fresh_instruments(1)[0]
     async with (
@@ -306,9 +294,7 @@ async def test_of_two_quotes_in_flight_only_the_newer_is_offered_again(
 async def test_a_cluster_that_was_stopped_is_found_again(
     publisher: str, redis_binary: Path, tmp_path: Path
 ) -> None:
-    """
-    All nodes end and come back, empty, on their addresses; the same publisher goes on.
-    """
+    """All nodes end and come back, empty, on their addresses; the same publisher goes on."""
     instruments = fresh_instruments(30)
     async with (
         EmbeddedRedis(tmp_path, binary=redis_binary, masters=3) as embedded,
@@ -335,9 +321,7 @@ async def test_a_cluster_that_was_stopped_is_found_again(
 
 
 async def become_empty_master(node: ServerProcess, member: ServerProcess) -> None:
-    """
-    *node* forgets the cluster it is in and joins that of *member*, as a master without slots.
-    """
+    """*node* forgets the cluster it is in and joins that of *member*, as a master without slots."""
     await node.ask("CLUSTER", "RESET", "HARD")
     await node.ask("CLUSTER", "MEET", member.address.host, member.address.port)
     await wait_until_ok([node], replicas=0)

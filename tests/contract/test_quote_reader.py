@@ -1,6 +1,4 @@
-"""
-What every `QuoteReader` does, over memory and over real Redis Clusters.
-"""
+"""What every `QuoteReader` does, over memory and over real Redis Clusters."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -43,9 +41,7 @@ async def breakable(
 
 
 async def test_every_instrument_with_a_stream_is_named_in_order(store: Store) -> None:
-    """
-    Streams on all masters, of both venues, more than one page of a scan.
-    """
+    """Streams on all masters, of both venues, more than one page of a scan."""
     expected = [*fresh_instruments(1200), *fresh_instruments(300, Venue.PERP)]
     await store.publisher.publish([quote_of(instrument) for instrument in expected])
 
@@ -56,9 +52,7 @@ async def test_every_instrument_with_a_stream_is_named_in_order(store: Store) ->
 
 
 async def test_newest_answers_in_the_order_asked_and_leaves_out_the_unknown(store: Store) -> None:
-    """
-    The last entry of each stream; a stream that is not there is no error.
-    """
+    """The last entry of each stream; a stream that is not there is no error."""
     first, second, unknown = fresh_instruments(3)
     await store.publisher.publish([quote_of(first), quote_of(second), quote_of(first)])
 
@@ -69,16 +63,12 @@ async def test_newest_answers_in_the_order_asked_and_leaves_out_the_unknown(stor
 
 
 async def test_newest_of_nothing_is_nothing(store: Store) -> None:
-    """
-    No instrument asked, nothing read.
-    """
+    """No instrument asked, nothing read."""
     assert await store.reader.newest([]) == ()
 
 
 async def test_newest_of_many_reads_them_all(store: Store) -> None:
-    """
-    More streams than one round trip holds, over every slot.
-    """
+    """More streams than one round trip holds, over every slot."""
     instruments = fresh_instruments(1100)
     await store.publisher.publish([quote_of(instrument) for instrument in instruments])
 
@@ -89,9 +79,7 @@ async def test_newest_of_many_reads_them_all(store: Store) -> None:
 async def test_history_is_the_end_of_a_stream_oldest_first(
     store: Store, count: int, expected: int
 ) -> None:
-    """
-    At most *count* entries, ids growing, the newest last.
-    """
+    """At most *count* entries, ids growing, the newest last."""
     (instrument,) = fresh_instruments(1)
     quotes = [quote_of(instrument) for _ in range(5)]
     await store.publisher.publish(quotes)
@@ -105,18 +93,14 @@ async def test_history_is_the_end_of_a_stream_oldest_first(
 
 
 async def test_history_of_an_unknown_instrument_is_empty(store: Store) -> None:
-    """
-    Not an error.
-    """
+    """Not an error."""
     (instrument,) = fresh_instruments(1)
 
     assert await store.reader.history(instrument, 5) == ()
 
 
 async def test_a_store_that_is_gone_is_an_error_of_the_domain(breakable: Store) -> None:
-    """
-    Each read raises `PublisherUnavailableError`, and works again once the store is back.
-    """
+    """Each read raises `PublisherUnavailableError`, and works again once the store is back."""
     assert breakable.switch_off is not None
     assert breakable.switch_on is not None
     (instrument,) = fresh_instruments(1)
@@ -136,9 +120,7 @@ async def test_a_store_that_is_gone_is_an_error_of_the_domain(breakable: Store) 
 
 
 async def test_keys_of_others_are_not_taken_for_instruments(redis_cluster: Addresses) -> None:
-    """
-    A stream with a name of its own, and a key that is no stream, beside ours.
-    """
+    """A stream with a name of its own, and a key that is no stream, beside ours."""
     async with (
         connect_cluster(redis_cluster) as client,
         redis_store(redis_cluster, "official") as store,

@@ -1,6 +1,4 @@
-"""
-Renewal: a socket is replaced before the venue cuts it, and no update is missed.
-"""
+"""Renewal: a socket is replaced before the venue cuts it, and no update is missed."""
 
 import struct
 from collections.abc import AsyncIterator, Sequence
@@ -166,9 +164,8 @@ async def dial_successor(feed: Rig, exchange: RawExchange) -> None:
 
 @pytest.mark.usefixtures("_no_time_limits")
 async def test_the_old_socket_delivers_until_the_overlap_is_over(tasks: TaskGroup) -> None:
-    """
-    An update that the successor misses comes on the old socket: before the successor has delivered,
-    and for `OVERLAP_MS` after that. Then the old socket is closed.
+    """An update that the successor misses comes on the old socket: before the successor has
+    delivered, and for `OVERLAP_MS` after that. Then the old socket is closed.
     """
     clock = ManualClock()
     old = [frame(book(1)), frame(book(2)), frame(book(3))]

@@ -1,6 +1,4 @@
-"""
-The shipped recording: the same stream content each time, at any speed.
-"""
+"""The shipped recording: the same stream content each time, at any speed."""
 
 from pathlib import Path
 

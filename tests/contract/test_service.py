@@ -1,6 +1,4 @@
-"""
-The service as a whole: a real process between a real simulator and a real Redis Cluster.
-"""
+"""The service as a whole: a real process between a real simulator and a real Redis Cluster."""
 
 from collections.abc import AsyncIterator
 from decimal import Decimal
@@ -29,9 +27,7 @@ Row = tuple[str, ...]
 
 @pytest.fixture(scope="module")
 async def simulator() -> AsyncIterator[ChimeraProcess]:
-    """
-    Five updates a second of each stream; the exchange's clock is a minute ahead of ours.
-    """
+    """Five updates a second of each stream; the exchange's clock is a minute ahead of ours."""
     async with simulator_process("--symbols", "BTCUSDT,ETHUSDT", "--rate", "20") as process:
         async with httpx2.AsyncClient(base_url=process.ready["control_url"]) as control:
             set_clock = await control.post("/sim/clock", json={"offset_ms": AHEAD_MS})
@@ -43,9 +39,7 @@ async def simulator() -> AsyncIterator[ChimeraProcess]:
 async def service(
     simulator: ChimeraProcess, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Service]:
-    """
-    A service with its embedded Redis, which nobody disturbs.
-    """
+    """A service with its embedded Redis, which nobody disturbs."""
     directory = tmp_path_factory.mktemp("service")
     async with service_process(directory, simulated(simulator.ready)) as running:
         await running.readiness(200)
@@ -61,25 +55,19 @@ async def redis(service: Service) -> AsyncIterator[Redis]:
 async def frames_sent(
     simulator: ChimeraProcess, venue: str, stream: str = "btcusdt@bookTicker"
 ) -> list[dict[str, Any]]:
-    """
-    The last frames of a stream that the simulator sent, oldest first.
-    """
+    """The last frames of a stream that the simulator sent, oldest first."""
     async with httpx2.AsyncClient(base_url=simulator.ready["control_url"]) as control:
         reply = (await control.get(f"/sim/quotes/{venue}/BTCUSDT")).raise_for_status().json()
     return [frame for frame in reply["frames"] if frame["stream"] == stream]
 
 
 def decimal(value: float) -> str:
-    """
-    The shortest decimal of a float64, by the standard library alone.
-    """
+    """The shortest decimal of a float64, by the standard library alone."""
     return format(Decimal(repr(value)).normalize(), "f")
 
 
 def row_of(frame: dict[str, Any], venue: str) -> Row:
-    """
-    What the stream must say for a frame, all but its time.
-    """
+    """What the stream must say for a frame, all but its time."""
     bid, bid_qty, ask, ask_qty = (float(frame["data"][key]) for key in "bBaA")
     mid = (bid + ask) / 2
     spread_bps = (ask - bid) / mid * 1e4
@@ -96,8 +84,7 @@ def row(fields: dict[str, str]) -> Row:
 async def test_quotes_on_the_stream_are_what_the_exchange_sent(
     simulator: ChimeraProcess, redis: Redis, venue: str
 ) -> None:
-    """
-    Exactly the fields, in order, every number recomputed from the frame; one a window; times by
+    """Exactly the fields, in order, every number recomputed from the frame; one a window; times by
     our clock, though the exchange's is a minute ahead.
     """
     reader = StreamReader(redis, f"mkt:events:{venue}:BTCUSDT", after="$")
@@ -124,9 +111,7 @@ async def test_quotes_on_the_stream_are_what_the_exchange_sent(
 
 
 async def test_the_events_of_a_start_are_told(redis: Redis) -> None:
-    """
-    Each connection's opening, with what an operator needs to know which.
-    """
+    """Each connection's opening, with what an operator needs to know which."""
     reader = StreamReader(redis, "ops:events")
     opened = [(await reader.next())[1] for _ in range(2)]
 
@@ -140,9 +125,7 @@ async def test_the_events_of_a_start_are_told(redis: Redis) -> None:
 async def test_what_is_read_over_http_is_what_is_on_the_stream(
     service: Service, redis: Redis
 ) -> None:
-    """
-    The event stream and Redis carry the same quotes.
-    """
+    """The event stream and Redis carry the same quotes."""
     seen: dict[int, float] = {}
     reader = StreamReader(redis, "mkt:events:spot:BTCUSDT", after="$")
     async with (
@@ -164,9 +147,7 @@ async def test_what_is_read_over_http_is_what_is_on_the_stream(
 async def test_window_zero_publishes_every_update(
     simulator: ChimeraProcess, tmp_path: Path
 ) -> None:
-    """
-    With S1_CONFLATION_MS=0 the stream is the sequence of frames: none missing, none twice.
-    """
+    """With S1_CONFLATION_MS=0 the stream is the sequence of frames: none missing, none twice."""
     environ = {**simulated(simulator.ready, "BTCUSDT"), "S1_CONFLATION_MS": "0"}
     async with service_process(tmp_path, environ) as service:
         await service.readiness(200)

@@ -1,5 +1,5 @@
-"""
-How the service ends, and how it refuses to begin: exit codes, last words, nothing left behind.
+"""How the service ends, and how it refuses to begin: exit codes, last words, nothing
+left behind.
 """
 
 import signal
@@ -71,26 +71,20 @@ read -r -u 3
 
 @pytest.fixture(scope="module")
 async def simulator() -> AsyncIterator[ChimeraProcess]:
-    """
-    A hundred updates a second of each stream.
-    """
+    """A hundred updates a second of each stream."""
     async with simulator_process("--symbols", "BTCUSDT", "--rate", "200") as process:
         yield process
 
 
 @pytest.fixture
 async def node(redis_binary: Path, tmp_path: Path) -> AsyncIterator[ServerProcess]:
-    """
-    A Redis Cluster of one node.
-    """
+    """A Redis Cluster of one node."""
     async with EmbeddedRedis(tmp_path / "cluster", binary=redis_binary) as cluster:
         yield cluster.nodes[0]
 
 
 async def heard(listener: Listener[SocketStream]) -> SocketStream:
-    """
-    The first connection that *listener* gets; it is never answered.
-    """
+    """The first connection that *listener* gets; it is never answered."""
     first: list[SocketStream] = []
     with anyio.fail_after(PATIENCE_S):
         async with anyio.create_task_group() as tasks:
@@ -104,18 +98,14 @@ async def heard(listener: Listener[SocketStream]) -> SocketStream:
 
 
 def only_sentence(stderr: str) -> str:
-    """
-    What was written, which has to be one line.
-    """
+    """What was written, which has to be one line."""
     [line] = stderr.strip().splitlines()
     assert line.startswith("error: ")
     return line
 
 
 async def refused(environ: Mapping[str, str]) -> str:
-    """
-    The standard error of a service that has to end with code 2 and without a traceback.
-    """
+    """The standard error of a service that has to end with code 2 and without a traceback."""
     base = {**simulated(NOWHERE), "S1_HTTP_PORT": "0", "S1_LOG_FORMAT": "json"}
     code, stdout, stderr = await finished("serve", environment={**base, **environ})
 
@@ -128,9 +118,7 @@ async def refused(environ: Mapping[str, str]) -> str:
 async def test_a_signal_ends_it_in_order(
     simulator: ChimeraProcess, node: ServerProcess, tmp_path: Path, number: signal.Signals
 ) -> None:
-    """
-    With a reader connected: exit code 0, the last window on the stream, nothing left behind.
-    """
+    """With a reader connected: exit code 0, the last window on the stream, nothing left behind."""
     state = tmp_path / "state"
     environ = {**simulated(simulator.ready, "BTCUSDT"), "S1_REDIS_ADDRESSES": str(node.address)}
     async with (
@@ -165,9 +153,7 @@ async def test_a_signal_ends_it_in_order(
 
 
 async def test_what_it_started_ends_with_it(simulator: ChimeraProcess, tmp_path: Path) -> None:
-    """
-    The embedded Redis is no orphan.
-    """
+    """The embedded Redis is no orphan."""
     async with service_process(tmp_path, simulated(simulator.ready, "BTCUSDT")) as service:
         await service.readiness(200)
         children = service.children()
@@ -180,9 +166,7 @@ async def test_what_it_started_ends_with_it(simulator: ChimeraProcess, tmp_path:
 
 
 async def test_a_signal_while_it_connects_ends_it(tmp_path: Path) -> None:
-    """
-    A Redis that accepts and never answers does not hold the process.
-    """
+    """A Redis that accepts and never answers does not hold the process."""
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
         port = listener.extra(SocketAttribute.local_port)
         environ = {**simulated(NOWHERE), "S1_REDIS_ADDRESSES": f"127.0.0.1:{port}"}
@@ -196,9 +180,7 @@ async def test_a_signal_while_it_connects_ends_it(tmp_path: Path) -> None:
 
 
 async def test_a_signal_while_its_redis_starts_leaves_no_server(tmp_path: Path) -> None:
-    """
-    A server that was started and is not up yet is ended too.
-    """
+    """A server that was started and is not up yet is ended too."""
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
         server = tmp_path / "silent-server"
         port = listener.extra(SocketAttribute.local_port)
@@ -225,9 +207,7 @@ async def test_a_signal_while_its_redis_starts_leaves_no_server(tmp_path: Path) 
     ],
 )
 async def test_a_worker_that_dies_ends_the_process(tmp_path: Path, deed: str, said: str) -> None:
-    """
-    Exit code 1, the worker's name in the last words, and its Redis gone with it.
-    """
+    """Exit code 1, the worker's name in the last words, and its Redis gone with it."""
     entry = tmp_path / "faulty.py"
     entry.write_text(FAULTY.format(deed=deed))
     async with service_process(
@@ -247,8 +227,7 @@ async def test_a_worker_that_dies_ends_the_process(tmp_path: Path, deed: str, sa
 async def test_an_event_loop_that_stands_still_ends_the_process(
     node: ServerProcess, tmp_path: Path
 ) -> None:
-    """
-    Exit code 1, and the stack that it stands still in; nothing can be closed in order any more.
+    """Exit code 1, and the stack that it stands still in; nothing can be closed in order any more.
 
     A process that nothing ends gives up by itself, with another code.
     """
@@ -266,9 +245,7 @@ async def test_an_event_loop_that_stands_still_ends_the_process(
 async def test_a_second_service_is_told_what_is_taken(
     simulator: ChimeraProcess, tmp_path: Path
 ) -> None:
-    """
-    The port first; with another port, the state directory. The first one does not notice.
-    """
+    """The port first; with another port, the state directory. The first one does not notice."""
     environ = simulated(simulator.ready, "BTCUSDT")
     async with service_process(tmp_path, environ) as service:
         url = await service.url()
@@ -284,9 +261,7 @@ async def test_a_second_service_is_told_what_is_taken(
 
 
 async def test_wrong_settings_are_all_named() -> None:
-    """
-    One start is enough to learn of every mistake.
-    """
+    """One start is enough to learn of every mistake."""
     stderr = await refused(
         {
             "S1_SYMBOL": "BTCUSDT",
@@ -306,9 +281,7 @@ async def test_wrong_settings_are_all_named() -> None:
 async def test_a_state_directory_that_cannot_be_is_named(
     node: ServerProcess, tmp_path: Path
 ) -> None:
-    """
-    A file stands where the directory should be.
-    """
+    """A file stands where the directory should be."""
     taken = tmp_path / "taken"
     taken.write_text("")
     environ = {"S1_STATE_DIR": str(taken)}
@@ -321,9 +294,7 @@ async def test_a_state_directory_that_cannot_be_is_named(
 
 
 async def test_a_machine_without_redis_server_is_told_what_to_install(tmp_path: Path) -> None:
-    """
-    Neither on PATH nor in a package; and a path that names nothing.
-    """
+    """Neither on PATH nor in a package; and a path that names nothing."""
     named = await refused({"S1_STATE_DIR": str(tmp_path), "S1_REDIS_SERVER": "/nowhere/redis"})
     assert "S1_REDIS_SERVER=/nowhere/redis" in only_sentence(named)
 
@@ -339,9 +310,7 @@ async def test_a_machine_without_redis_server_is_told_what_to_install(tmp_path: 
 async def test_a_wrong_password_is_one_sentence(
     node: ServerProcess, tmp_path: Path, given: str | None
 ) -> None:
-    """
-    It names the setting and shows neither the password given nor the right one.
-    """
+    """It names the setting and shows neither the password given nor the right one."""
     await node.ask("CONFIG", "SET", "requirepass", SECRET)
     environ = {"S1_REDIS_ADDRESSES": str(node.address), "S1_STATE_DIR": str(tmp_path / "state")}
 

@@ -1,5 +1,5 @@
-"""
-The service while what it depends on is absent, killed, or refuses it: it says so, waits, goes on.
+"""The service while what it depends on is absent, killed, or refuses it: it says so, waits, goes
+on.
 """
 
 import os
@@ -32,18 +32,14 @@ SECRET = "correct horse/battery"
 
 @pytest.fixture
 async def node(redis_binary: Path, tmp_path: Path) -> AsyncIterator[ServerProcess]:
-    """
-    A Redis Cluster of one node that a test may break.
-    """
+    """A Redis Cluster of one node that a test may break."""
     async with EmbeddedRedis(tmp_path / "cluster", binary=redis_binary) as cluster:
         yield cluster.nodes[0]
 
 
 @asynccontextmanager
 async def simulator_again(ready: dict[str, str]) -> AsyncIterator[ChimeraProcess]:
-    """
-    A simulator on the ports of one that is gone.
-    """
+    """A simulator on the ports of one that is gone."""
     ports = [
         option
         for name, url in ready.items()
@@ -60,22 +56,18 @@ def _port(url: str) -> str:
 
 
 def red(body: dict[str, Any]) -> set[str]:
-    """
-    The components that `/ready` names.
-    """
+    """The components that `/ready` names."""
     return {component["name"] for component in body["components"]}
 
 
 def beside(node: ServerProcess, ready: dict[str, str], **more: str) -> dict[str, str]:
-    """
-    Settings for a simulator and an external Redis.
-    """
+    """Settings for a simulator and an external Redis."""
     return {**simulated(ready, "BTCUSDT"), "S1_REDIS_ADDRESSES": str(node.address), **more}
 
 
 async def kinds_until(reader: StreamReader, kind: str, connections: Collection[str]) -> list[str]:
-    """
-    The events of each of *connections* up to its first *kind*, as `connection kind`, in order.
+    """The events of each of *connections* up to its first *kind*, as `connection kind`,
+    in order.
     """
     waiting = set(connections)
     told: list[str] = []
@@ -93,9 +85,7 @@ async def kinds_until(reader: StreamReader, kind: str, connections: Collection[s
 async def test_a_killed_exchange_is_named_and_found_again(
     node: ServerProcess, tmp_path: Path
 ) -> None:
-    """
-    Not ready while the feeds are dead, alive all the time, and ready again by itself.
-    """
+    """Not ready while the feeds are dead, alive all the time, and ready again by itself."""
     connections = ("spot-0", "perp-0")
     async with (
         simulator_process(*SYMBOL) as first,
@@ -130,9 +120,7 @@ async def test_a_killed_exchange_is_named_and_found_again(
 async def test_a_killed_redis_is_named_and_gets_what_happened_meanwhile(
     node: ServerProcess, tmp_path: Path
 ) -> None:
-    """
-    Events wait for the store and arrive in order; quotes flow again.
-    """
+    """Events wait for the store and arrive in order; quotes flow again."""
     async with (
         simulator_process(*SYMBOL) as exchange,
         service_process(tmp_path, beside(node, exchange.ready)) as service,
@@ -161,9 +149,7 @@ async def test_a_killed_redis_is_named_and_gets_what_happened_meanwhile(
 
 
 async def test_a_killed_embedded_redis_is_started_again(tmp_path: Path) -> None:
-    """
-    Its data is gone, the service is not.
-    """
+    """Its data is gone, the service is not."""
     async with (
         simulator_process(*SYMBOL) as exchange,
         service_process(tmp_path, simulated(exchange.ready, "BTCUSDT")) as service,
@@ -187,9 +173,7 @@ async def test_a_killed_embedded_redis_is_started_again(tmp_path: Path) -> None:
 async def test_what_is_absent_at_the_start_may_come_later(
     node: ServerProcess, tmp_path: Path
 ) -> None:
-    """
-    No exchange, no Redis: it starts, says what is missing, and is ready once they are there.
-    """
+    """No exchange, no Redis: it starts, says what is missing, and is ready once they are there."""
     async with simulator_process(*SYMBOL) as first:
         ready = first.ready
     await node.kill()
@@ -214,9 +198,7 @@ async def test_what_is_absent_at_the_start_may_come_later(
 async def test_a_password_that_changes_is_named_and_may_be_mended(
     node: ServerProcess, tmp_path: Path
 ) -> None:
-    """
-    The service goes on without its store, says which setting to look at, and shows no secret.
-    """
+    """The service goes on without its store, says which setting to look at, and shows no secret."""
     await node.ask("CONFIG", "SET", "requirepass", SECRET)
     async with (
         redis_at(node.address.port, SECRET) as admin,
@@ -238,9 +220,7 @@ async def test_a_password_that_changes_is_named_and_may_be_mended(
 
 
 def assert_not_shown(service: Service, body: dict[str, Any]) -> None:
-    """
-    Neither the log nor an answer has the secret, in any spelling.
-    """
+    """Neither the log nor an answer has the secret, in any spelling."""
     for spelling in (SECRET, SECRET.replace("/", "%2F"), "battery"):
         assert spelling not in service.output
         assert spelling not in str(body)

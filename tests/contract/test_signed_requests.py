@@ -1,6 +1,4 @@
-"""
-Signed requests on the wire: who stays away, what a read says, and what nobody gets to see.
-"""
+"""Signed requests on the wire: who stays away, what a read says, and what nobody gets to see."""
 
 import logging
 

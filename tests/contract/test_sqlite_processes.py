@@ -1,6 +1,4 @@
-"""
-A ledger in SQLite, and real processes that are killed, frozen, shut out or out of space.
-"""
+"""A ledger in SQLite, and real processes that are killed, frozen, shut out or out of space."""
 
 import random
 import shutil
@@ -26,9 +24,7 @@ _draw = random.Random(20_260_302)
 
 
 class Writer:
-    """
-    A running `ledger_writer`.
-    """
+    """A running `ledger_writer`."""
 
     def __init__(self, process: Process) -> None:
         assert process.stdout is not None
@@ -39,9 +35,7 @@ class Writer:
         return (await self._output.receive_until(b"\n", 10_000)).decode()
 
     async def lines(self) -> list[str]:
-        """
-        What it has printed and nobody has read, until it ends.
-        """
+        """What it has printed and nobody has read, until it ends."""
         found: list[str] = []
         try:
             while True:
@@ -63,9 +57,7 @@ async def ledger_writer(mode: str, path: Path) -> AsyncIterator[Writer]:
 
 
 async def places(path: Path) -> int:
-    """
-    How many commits a file has; every page and every link of the chain is in order.
-    """
+    """How many commits a file has; every page and every link of the chain is in order."""
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
@@ -76,9 +68,7 @@ async def places(path: Path) -> int:
 
 
 async def test_row_49_a_killed_process_leaves_every_acknowledged_commit(tmp_path: Path) -> None:
-    """
-    `kill -9` somewhere in the middle, again and again on one file.
-    """
+    """`kill -9` somewhere in the middle, again and again on one file."""
     path = tmp_path / "ledger.db"
     acknowledged = 0
     for _ in range(ROUNDS):
@@ -98,9 +88,8 @@ async def test_row_49_a_killed_process_leaves_every_acknowledged_commit(tmp_path
 async def test_row_49_a_copy_of_any_instant_holds_what_was_acknowledged_before(
     tmp_path: Path,
 ) -> None:
-    """
-    As after a power cut: the process stands still anywhere in its work while database and WAL are
-    copied, without what is in shared memory.
+    """As after a power cut: the process stands still anywhere in its work while database and WAL
+    are copied, without what is in shared memory.
     """
     path = tmp_path / "ledger.db"
     async with ledger_writer("append", path) as writer:
@@ -121,9 +110,7 @@ async def test_row_49_a_copy_of_any_instant_holds_what_was_acknowledged_before(
 
 
 async def test_row_50_a_second_process_is_refused(tmp_path: Path) -> None:
-    """
-    It is told which file, who has it and what to do; the first one goes on.
-    """
+    """It is told which file, who has it and what to do; the first one goes on."""
     path = tmp_path / "ledger.db"
     async with ledger_writer("append", path) as first:
         await first.line()
@@ -140,9 +127,7 @@ async def test_row_50_a_second_process_is_refused(tmp_path: Path) -> None:
 
 
 async def test_row_48_a_full_disk_is_an_error_until_there_is_space(tmp_path: Path) -> None:
-    """
-    Nothing acknowledged is lost, reading goes on, and so does the same process with writing.
-    """
+    """Nothing acknowledged is lost, reading goes on, and so does the same process with writing."""
     path = tmp_path / "ledger.db"
     async with ledger_writer("fill", path) as writer:
         *failures, read, again, end = await writer.lines()
@@ -160,8 +145,8 @@ async def test_row_48_a_full_disk_is_an_error_until_there_is_space(tmp_path: Pat
 
 
 async def test_row_48_a_file_that_may_not_be_written_is_named(tmp_path: Path) -> None:
-    """
-    A process that starts is told; nothing is lost, and it starts when the file may be written.
+    """A process that starts is told; nothing is lost, and it starts when the file may
+    be written.
     """
     path = tmp_path / "ledger.db"
     async with SqliteDatabase(path) as database:

@@ -1,5 +1,5 @@
-"""
-`chimera-s1 tokens` as real processes: a token is shown once, on standard output, and nowhere else.
+"""`chimera-s1 tokens` as real processes: a token is shown once, on standard output, and nowhere
+else.
 """
 
 import json
@@ -26,9 +26,7 @@ async def create(file: Path, *options: str) -> str:
 
 
 async def test_a_token_is_made_listed_and_revoked(file: Path) -> None:
-    """
-    The file has its hash; the list has neither token nor hash.
-    """
+    """The file has its hash; the list has neither token nor hash."""
     environment = {"S1_API_TOKENS_FILE": str(file)}
     making = ("--actor", "treasury-bot", "--scope", "read,orders:trade", "--scope", "read")
     code, out, err = await finished("tokens", "create", *making, environment=environment)

@@ -1,6 +1,4 @@
-"""
-What every `TokenStore` does, in memory and in a file.
-"""
+"""What every `TokenStore` does, in memory and in a file."""
 
 from pathlib import Path
 

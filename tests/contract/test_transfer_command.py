@@ -1,5 +1,4 @@
-"""
-`chimera-s1 transfer` as a real process against the real API: whatever is lost on the way, money
+"""`chimera-s1 transfer` as a real process against the real API: whatever is lost on the way, money
 moves once.
 """
 
@@ -29,8 +28,7 @@ _GONE = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError
 
 
 class Line:
-    """
-    The way to a service, which loses replies that were already given.
+    """The way to a service, which loses replies that were already given.
 
     Attributes:
         url: Where clients connect.
@@ -88,9 +86,7 @@ async def line_to(port: int) -> AsyncIterator[Line]:
 
 
 class Desk:
-    """
-    A service with the treasury in memory, the line to it, and a shell that has a token.
-    """
+    """A service with the treasury in memory, the line to it, and a shell that has a token."""
 
     def __init__(self, treasury: Treasury, line: Line, state_dir: Path) -> None:
         self.treasury = treasury
@@ -109,15 +105,11 @@ class Desk:
         return code, out, err
 
     def moved(self) -> int:
-        """
-        How often the exchange was told to move money.
-        """
+        """How often the exchange was told to move money."""
         return len(self.treasury.world.exchange.sent)
 
     def kept(self) -> list[dict[str, Any]]:
-        """
-        What the state directory knows, of its owner only.
-        """
+        """What the state directory knows, of its owner only."""
         files = list((self.state_dir / "transfers").glob("*"))
         assert all(stat.S_IMODE(file.stat().st_mode) == 0o600 for file in files)
         assert all(TRADER_TOKEN not in file.read_text() for file in files)
@@ -145,9 +137,7 @@ async def test_money_moves_and_one_line_says_so(desk: Desk) -> None:
 
 
 async def test_lost_replies_do_not_move_money_twice(desk: Desk) -> None:
-    """
-    The service has answered three times; the third answer came through.
-    """
+    """The service has answered three times; the third answer came through."""
     desk.line.to_lose = 2
 
     code, out, err = await desk.transfer(*MOVE)
@@ -162,9 +152,7 @@ async def test_lost_replies_do_not_move_money_twice(desk: Desk) -> None:
 
 
 async def test_a_killed_command_is_taken_up_and_moves_money_once(desk: Desk) -> None:
-    """
-    Killed after the money had moved and before it knew.
-    """
+    """Killed after the money had moved and before it knew."""
     desk.line.to_hold = 1
     process = await anyio.open_process(
         [sys.executable, "-m", "chimera_s1", "transfer", *MOVE], env=desk.environment
@@ -188,9 +176,7 @@ async def test_a_killed_command_is_taken_up_and_moves_money_once(desk: Desk) -> 
 
 
 async def test_what_is_not_over_is_exit_code_3_and_can_be_resumed(desk: Desk) -> None:
-    """
-    The exchange has moved the money, and its reply was lost: reconciliation finds it.
-    """
+    """The exchange has moved the money, and its reply was lost: reconciliation finds it."""
     exchange = desk.treasury.world.exchange
     exchange.script.append(Misbehaviour(executes=True, reply=Unknown("reset")))
 
@@ -215,9 +201,7 @@ async def test_a_refusal_by_a_rule_is_exit_code_1_and_final(desk: Desk) -> None:
 
 
 async def test_an_id_is_for_one_transfer(desk: Desk) -> None:
-    """
-    The same again is the same transfer; another one is not sent at all.
-    """
+    """The same again is the same transfer; another one is not sent at all."""
     for _ in range(2):
         code, out, _ = await desk.transfer(*MOVE, "--id", "m")
         assert (code, out.split()[0]) == (0, "OK")
@@ -256,9 +240,7 @@ async def test_a_mistake_is_exit_code_2_and_nothing_is_kept(
 async def test_a_directory_that_cannot_be_written_stops_it_before_anything_is_sent(
     desk: Desk,
 ) -> None:
-    """
-    A file stands where the directory should be.
-    """
+    """A file stands where the directory should be."""
     write(desk.state_dir / "transfers", "")
 
     code, out, err = await desk.transfer(*MOVE)

@@ -1,6 +1,4 @@
-"""
-What every `TransferProjection` does.
-"""
+"""What every `TransferProjection` does."""
 
 from typing import Any
 
@@ -50,9 +48,7 @@ async def pages(
 
 
 async def test_a_row_reads_back_as_it_was_written(bench: Bench, stores: Stores) -> None:
-    """
-    Every field, also for a process that starts later.
-    """
+    """Every field, also for a process that starts later."""
     row = row_of("a", amount="92233720368.54775807", tran_id="1" * 40, verified=True, attempts=3)
 
     await stores.transfers.put((row, row_of("b")))
@@ -64,9 +60,7 @@ async def test_a_row_reads_back_as_it_was_written(bench: Bench, stores: Stores) 
 
 
 async def test_a_newer_row_stays(stores: Stores) -> None:
-    """
-    By place in the ledger, not by who writes last; the same place writes the same again.
-    """
+    """By place in the ledger, not by who writes last; the same place writes the same again."""
     newer = row_of("a", applied_seq=9, status="DONE", phase="done", in_review=False)
     await stores.transfers.put((newer,))
 
@@ -82,9 +76,7 @@ async def test_a_newer_row_stays(stores: Stores) -> None:
 
 
 async def test_no_rows_are_nothing(stores: Stores) -> None:
-    """
-    A commit need not concern any transfer.
-    """
+    """A commit need not concern any transfer."""
     await stores.transfers.put(())
 
     assert await stores.transfers.newest(10) == ()
@@ -92,9 +84,7 @@ async def test_no_rows_are_nothing(stores: Stores) -> None:
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 5, 1_000])
 async def test_pages_are_all_rows_newest_first(stores: Stores, limit: int) -> None:
-    """
-    Those of one moment by their id; none twice, none left out; a status picks its own.
-    """
+    """Those of one moment by their id; none twice, none left out; a status picks its own."""
     moments = {"a": 5, "b": 3, "c": 3, "d": 3, "e": 9, "f": 0}
     statuses = {"a": "DONE", "c": "DONE", "d": "FAILED", "f": "DONE"}
     rows = [
@@ -110,9 +100,7 @@ async def test_pages_are_all_rows_newest_first(stores: Stores, limit: int) -> No
 
 
 async def test_a_cleared_projection_is_made_anew(bench: Bench, stores: Stores) -> None:
-    """
-    Also from the first commit on.
-    """
+    """Also from the first commit on."""
     await stores.transfers.put((row_of("a", applied_seq=9), row_of("b")))
 
     await stores.transfers.clear()

@@ -1,5 +1,4 @@
-"""
-`POST /xchg/treasury/transfer` as its callers meet it: what is legal is done once, what is not is
+"""`POST /xchg/treasury/transfer` as its callers meet it: what is legal is done once, what is not is
 refused in one shape, and what a rule refuses stays refused.
 
 Named rows are those of the fault matrix.
@@ -34,9 +33,7 @@ DAY_MS = 86_400_000
 
 @pytest.fixture
 def anyio_backend() -> tuple[str, dict[str, Any]]:
-    """
-    Waiting takes no time.
-    """
+    """Waiting takes no time."""
     return "asyncio", {"loop_factory": VirtualLoop}
 
 
@@ -147,9 +144,7 @@ class TestIdempotent:
     async def test_row_02_a_key_belongs_to_one_wish(
         self, other: dict[str, Any], named: str
     ) -> None:
-        """
-        What differs is named; what was stored is not told.
-        """
+        """What differs is named; what was stored is not told."""
         async with calling() as caller:
             await caller.transfer(amount="777.77", reason="the first one")
             before = recorded(caller.world)

@@ -1,5 +1,4 @@
-"""
-What every `TreasuryGateway` does, in both modes: Binance's REST interface against the simulator,
+"""What every `TreasuryGateway` does, in both modes: Binance's REST interface against the simulator,
 and memory.
 """
 

@@ -1,6 +1,4 @@
-"""
-kill -9 at moments nobody has chosen; the long version is `make soak-kill`.
-"""
+"""kill -9 at moments nobody has chosen; the long version is `make soak-kill`."""
 
 from pathlib import Path
 
@@ -10,9 +8,7 @@ ROUNDS = 5
 
 
 async def test_row_67_whatever_moment_kill_9_comes_at_the_books_agree(tmp_path: Path) -> None:
-    """
-    Nothing moved twice, nothing lost, nothing undecided, nobody told what is not so.
-    """
+    """Nothing moved twice, nothing lost, nothing undecided, nobody told what is not so."""
     verdict = await kill_loop(tmp_path, ROUNDS, seed=5)
 
     assert verdict.violations == []

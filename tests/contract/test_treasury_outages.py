@@ -1,6 +1,4 @@
-"""
-The treasury's service while what it stands on is gone, full, taken or flooded.
-"""
+"""The treasury's service while what it stands on is gone, full, taken or flooded."""
 
 import resource
 from collections import Counter
@@ -25,9 +23,7 @@ FLOODERS = 40
 
 @contextmanager
 def no_more_files(pid: int) -> Iterator[None]:
-    """
-    During the block the process *pid* can open nothing more.
-    """
+    """During the block the process *pid* can open nothing more."""
     soft, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     taken = {int(each.name) for each in Path(f"/proc/{pid}/fd").iterdir()}
     lowest = next(number for number in range(len(taken) + 1) if number not in taken)
@@ -39,9 +35,7 @@ def no_more_files(pid: int) -> Iterator[None]:
 
 
 async def test_row_53_money_moves_while_redis_is_gone(site: Site) -> None:
-    """
-    The events come once it is back, in order, also those that went down with it.
-    """
+    """The events come once it is back, in order, also those that went down with it."""
     async with site.serving() as desk:
         assert (await desk.transfer("r1", "61")).json()["result"] == "OK"
         await site.node.kill()
@@ -63,9 +57,7 @@ async def test_row_53_money_moves_while_redis_is_gone(site: Site) -> None:
 async def test_row_50_a_second_process_on_the_same_file_is_refused(
     site: Site, tmp_path: Path
 ) -> None:
-    """
-    One sentence, exit code 2; the first one goes on.
-    """
+    """One sentence, exit code 2; the first one goes on."""
     async with site.serving() as desk:
         environ = site.environ(
             S1_STATE_DIR=str(tmp_path / "other"),
@@ -82,9 +74,7 @@ async def test_row_50_a_second_process_on_the_same_file_is_refused(
 
 
 async def test_row_12_a_flood_of_one_actor_is_turned_away_and_others_are_served(site: Site) -> None:
-    """
-    What gets 429 leaves nothing behind in the ledger.
-    """
+    """What gets 429 leaves nothing behind in the ledger."""
     seen: Counter[int] = Counter()
     numbers = iter(range(FLOOD))
     async with site.serving() as desk:
@@ -112,9 +102,7 @@ async def test_row_12_a_flood_of_one_actor_is_turned_away_and_others_are_served(
 async def test_row_71_a_process_that_can_open_nothing_turns_newcomers_away_and_recovers(
     site: Site,
 ) -> None:
-    """
-    The transfer waits and says why; who is connected already is served all the time.
-    """
+    """The transfer waits and says why; who is connected already is served all the time."""
     async with site.serving() as desk, newcomer(await desk.service.url()) as http:
         assert (await desk.transfer("f1", "65")).json()["result"] == "OK"
         with no_more_files(desk.service.process.pid):
@@ -134,9 +122,7 @@ async def test_row_71_a_process_that_can_open_nothing_turns_newcomers_away_and_r
 async def test_row_38_and_39_a_ledger_in_arango_that_is_gone_accepts_nothing_and_loses_nothing(
     site: Site,
 ) -> None:
-    """
-    New requests get 503; what the exchange has answered meanwhile is written once it is back.
-    """
+    """New requests get 503; what the exchange has answered meanwhile is written once it is back."""
     with arango_double() as arango:
         environ = {"S1_DB_ARANGO_URI": arango.urls[0], "S1_DB_ARANGO_USER": "root"}
         async with site.serving(**environ) as desk:
@@ -160,7 +146,5 @@ async def test_row_38_and_39_a_ledger_in_arango_that_is_gone_accepts_nothing_and
 
 
 def newcomer(url: str) -> httpx2.AsyncClient:
-    """
-    Somebody who has no connection yet.
-    """
+    """Somebody who has no connection yet."""
     return httpx2.AsyncClient(base_url=url, timeout=PATIENCE_S, trust_env=False)

@@ -1,5 +1,4 @@
-"""
-The treasury's other routes: what became of transfers, what may be moved today, and an operator's
+"""The treasury's other routes: what became of transfers, what may be moved today, and an operator's
 verdict.
 """
 
@@ -30,16 +29,12 @@ LIMITS_VIEW = (
 
 @pytest.fixture
 def anyio_backend() -> tuple[str, dict[str, Any]]:
-    """
-    Waiting takes no time.
-    """
+    """Waiting takes no time."""
     return "asyncio", {"loop_factory": VirtualLoop}
 
 
 async def unresolved(caller: Caller, key: str = "t1") -> None:
-    """
-    A transfer whose outcome nobody will ever find out by himself.
-    """
+    """A transfer whose outcome nobody will ever find out by himself."""
     caller.world.exchange.script.append(Misbehaviour(reply=Unknown("no reply came")))
     result(await caller.transfer(key), 202, "PENDING")
 
@@ -92,9 +87,7 @@ async def test_the_list_shows_a_transfer_as_it_is_shown_alone() -> None:
 
 
 async def test_pages_show_each_transfer_once_the_newest_first() -> None:
-    """
-    Also those accepted within one millisecond, and while new ones come.
-    """
+    """Also those accepted within one millisecond, and while new ones come."""
     async with calling() as caller:
         for number in range(7):
             await caller.transfer(f"t{number}", amount="0.1" if number == 3 else 10)
@@ -231,9 +224,7 @@ async def test_the_page_for_people_shows_what_a_transfer_takes() -> None:
 
 
 def test_on_a_socket_no_answer_may_be_kept() -> None:
-    """
-    The server adds the header to every reply, once; here a transfer, a view and a problem.
-    """
+    """The server adds the header to every reply, once; here a transfer, a view and a problem."""
 
     async def main() -> list[httpx2.Response]:
         async with calling() as caller:

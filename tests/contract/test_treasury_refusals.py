@@ -1,6 +1,5 @@
-"""
-What the treasury's HTTP API does not take: what cannot be understood, who may not, and what cannot
-be done now. Nothing of it reaches the ledger.
+"""What the treasury's HTTP API does not take: what cannot be understood, who may not, and what
+cannot be done now. Nothing of it reaches the ledger.
 
 Named rows are those of the fault matrix.
 """
@@ -34,9 +33,7 @@ GOOD = {"from": "SPOT", "to": "FUTURES", "amount_usdt": 10}
 
 @pytest.fixture
 def anyio_backend() -> tuple[str, dict[str, Any]]:
-    """
-    Waiting takes no time.
-    """
+    """Waiting takes no time."""
     return "asyncio", {"loop_factory": VirtualLoop}
 
 
@@ -187,9 +184,7 @@ class TestNotNow:
     async def test_row_64_a_switch_stops_what_is_new_and_binds_no_key(
         self, switch: dict[str, Any], status: int, code: str
     ) -> None:
-        """
-        What was done before is still told, and the same key works afterwards.
-        """
+        """What was done before is still told, and the same key works afterwards."""
         async with calling() as caller:
             await caller.transfer("before")
             before = recorded(caller.world)
@@ -243,9 +238,7 @@ class TestNotNow:
             result(await caller.transfer(), 200, "OK")
 
     async def test_row_45_a_damaged_ledger_is_read_and_not_written(self) -> None:
-        """
-        The place is named; what it held is told from the projection.
-        """
+        """The place is named; what it held is told from the projection."""
         async with calling() as caller:
             for key in ("t1", "t2"):
                 await caller.transfer(key, amount=11)
@@ -298,9 +291,7 @@ class TestNotNow:
             assert recorded(caller.world).count("treasury.transfer.requested") == 2
 
     async def test_a_store_that_goes_under_way_leaves_the_answer_to_the_key(self) -> None:
-        """
-        It was accepted, and nobody could say so: the same key tells.
-        """
+        """It was accepted, and nobody could say so: the same key tells."""
         async with calling() as caller:
             caller.world.exchange.script.append(Misbehaviour(executes=True, reply=Unknown("lost")))
             caller.world.store.replies_to_lose = 1

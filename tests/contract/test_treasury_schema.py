@@ -1,6 +1,5 @@
-"""
-The treasury's routes keep to their description, on the running service: whatever is sent, the reply
-is one that is described; and every one that is described can be had.
+"""The treasury's routes keep to their description, on the running service: whatever is sent, the
+reply is one that is described; and every one that is described can be had.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -41,9 +40,7 @@ EXAMPLES = 50
 
 
 class Service(Struct):
-    """
-    The running service, and one that is the same but for how often an actor may ask.
-    """
+    """The running service, and one that is the same but for how often an actor may ask."""
 
     world: World
     url: str
@@ -75,9 +72,7 @@ def service() -> Iterator[Service]:
 
 
 class Asking:
-    """
-    One operation: asked for, its reply held to the description, and its status noted.
-    """
+    """One operation: asked for, its reply held to the description, and its status noted."""
 
     def __init__(self, service: Service, client: httpx2.Client, method: str, path: str) -> None:
         schema = schemathesis.openapi.from_url(f"{service.url}/schema/openapi.json")
@@ -90,16 +85,12 @@ class Asking:
         self.client = client
 
     def fuzz(self) -> None:
-        """
-        Send what is described, and what is not.
-        """
+        """Send what is described, and what is not."""
         for mode in GenerationMode:
             self._fuzz(mode)
 
     def send(self, path: str, **request: Any) -> httpx2.Response:
-        """
-        Send one thing on purpose.
-        """
+        """Send one thing on purpose."""
         url = request.pop("url", self.service.url)
         reply = self.client.request(self.method, f"{url}{path}", **request)
         self._note(reply.status_code)
@@ -107,16 +98,12 @@ class Asking:
         return reply
 
     def refused_by_access(self, path: str, **request: Any) -> None:
-        """
-        Without a token, and with one for something else.
-        """
+        """Without a token, and with one for something else."""
         self.send(path, headers={"Authorization": ""}, **request)
         self.send(path, headers=MAY_NOT, **request)
 
     def without_store(self, path: str, **request: Any) -> None:
-        """
-        While the store does not answer.
-        """
+        """While the store does not answer."""
         self.world.store.gone = self.world.projection.gone = True
         try:
             self.send(path, **request)
@@ -233,9 +220,8 @@ OPERATIONS: dict[tuple[str, str], Callable[[Asking], None]] = {
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
 def test_what_is_answered_is_what_is_described(service: Service, method: str, path: str) -> None:
-    """
-    No reply is outside the description, no 5xx comes of what is sent, and the description promises
-    nothing that does not happen.
+    """No reply is outside the description, no 5xx comes of what is sent, and the description
+    promises nothing that does not happen.
     """
     with httpx2.Client(trust_env=False, headers=MAY) as client:
         asking = Asking(service, client, method, path)

@@ -1,5 +1,4 @@
-"""
-No secret leaves the service, whatever goes wrong: every way to fail is provoked, everything that
+"""No secret leaves the service, whatever goes wrong: every way to fail is provoked, everything that
 it wrote is searched.
 """
 
@@ -54,9 +53,7 @@ READ_FAULTS = ("drop-before", "status:500", "code:-2015", "body:truncated")
 
 
 async def test_row_70_no_secret_is_in_what_the_service_writes(site: Site) -> None:
-    """
-    In its log, its answers, its metrics, on Redis and in its state directory.
-    """
+    """In its log, its answers, its metrics, on Redis and in its state directory."""
     heard: list[bytes] = []
     async with redis_at(site.node.address.port) as admin, guarded(admin):
         for read in READS:
@@ -104,9 +101,7 @@ async def test_row_70_no_secret_is_in_what_the_service_writes(site: Site) -> Non
 
 
 async def test_the_password_of_arango_is_masked_in_the_log(site: Site, free_tcp_port: int) -> None:
-    """
-    The coordinator's port is the password: the log names where nobody answers, and masks it.
-    """
+    """The coordinator's port is the password: the log names where nobody answers, and masks it."""
     password = str(free_tcp_port)
     environ = site.environ(
         S1_DB_ARANGO_URI=f"http://127.0.0.1:{password}", S1_DB_ARANGO_PASS=password
@@ -120,9 +115,7 @@ async def test_the_password_of_arango_is_masked_in_the_log(site: Site, free_tcp_
 
 @asynccontextmanager
 async def guarded(admin: Any) -> AsyncIterator[None]:
-    """
-    The Redis has a password during the block.
-    """
+    """The Redis has a password during the block."""
     await admin.config_set("requirepass", PASSWORD)
     try:
         yield
@@ -131,9 +124,7 @@ async def guarded(admin: Any) -> AsyncIterator[None]:
 
 
 async def refusals(desk: Desk) -> AsyncIterator[bytes]:
-    """
-    What is answered to those who may not, or ask wrongly.
-    """
+    """What is answered to those who may not, or ask wrongly."""
     bodies: tuple[bytes, ...] = (
         b"",
         b"{",
@@ -162,22 +153,18 @@ async def refusals(desk: Desk) -> AsyncIterator[bytes]:
 
 
 def spoken(reply: httpx2.Response) -> bytes:
-    """
-    All of it.
-    """
+    """All of it."""
     return repr(reply.headers).encode() + reply.content
 
 
 def files(directory: Path) -> Iterable[Path]:
-    """
-    What the service has left on disk.
-    """
+    """What the service has left on disk."""
     return [path for path in directory.rglob("*") if path.is_file()]
 
 
 def hashes(entries: Iterable[Entry]) -> set[str]:
-    """
-    What looks like a signature and is none: the chain's hashes, and those of wishes and requests.
+    """What looks like a signature and is none: the chain's hashes, and those of wishes and
+    requests.
     """
     chain = {text for each in entries for text in (each.commit.hash, each.commit.prev_hash)}
     named = re.compile(r"'(?:request_hash|fingerprint)': '([0-9a-f]{64})'")

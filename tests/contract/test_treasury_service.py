@@ -1,5 +1,5 @@
-"""
-Money moves once, whatever becomes of the processes: a real service, exchange, Redis and ledger.
+"""Money moves once, whatever becomes of the processes: a real service, exchange, Redis
+and ledger.
 """
 
 import os
@@ -28,9 +28,7 @@ main()
 
 
 async def test_a_transfer_moves_money_once_through_lost_replies_and_kill_9(site: Site) -> None:
-    """
-    The whole promise, from the first 200 to the last event on `ops:events`.
-    """
+    """The whole promise, from the first 200 to the last event on `ops:events`."""
     spot, futures = await site.balances()
     async with site.serving() as desk:
         first = await desk.transfer("t1", "25")
@@ -69,9 +67,7 @@ async def test_a_transfer_moves_money_once_through_lost_replies_and_kill_9(site:
 
 
 async def test_row_64_the_kill_switch_stops_what_is_not_sent_yet(site: Site) -> None:
-    """
-    What is new gets 503, what waits goes on waiting, what may have moved is found out about.
-    """
+    """What is new gets 503, what waits goes on waiting, what may have moved is found out about."""
     async with site.serving() as desk, redis_at(site.node.address.port) as redis:
         await site.sim.control("POST", "/sim/wallet", {"history_lag_ms": 3_600_000})
         await site.sim.arm(POST, "execute-then-drop")
@@ -100,8 +96,8 @@ async def test_row_64_the_kill_switch_stops_what_is_not_sent_yet(site: Site) -> 
 
 
 async def test_row_66_sigterm_waits_for_the_reply_that_is_on_its_way(site: Site) -> None:
-    """
-    The client gets its answer, exit code 0; what was not told on `ops:events` the next one tells.
+    """The client gets its answer, exit code 0; what was not told on `ops:events` the next one
+    tells.
     """
     await site.sim.arm(POST, "execute-then-delay:1500")
     async with site.serving() as desk:
@@ -120,8 +116,8 @@ async def test_row_66_sigterm_waits_for_the_reply_that_is_on_its_way(site: Site)
 async def test_row_25_a_request_that_leaves_late_is_refused_by_the_exchange(
     site: Site, tmp_path: Path
 ) -> None:
-    """
-    The process stands still between its intent and the sending, while the exchange's clock goes on.
+    """The process stands still between its intent and the sending, while the exchange's clock goes
+    on.
     """
     entry = tmp_path / "paused.py"
     entry.write_text(PAUSED)

@@ -1,6 +1,4 @@
-"""
-SIGTERM, seen from outside: nothing new is accepted, and the next process can begin at once.
-"""
+"""SIGTERM, seen from outside: nothing new is accepted, and the next process can begin at once."""
 
 from collections.abc import AsyncIterator
 
@@ -17,9 +15,7 @@ from tests.contract.treasury_service import Site
 
 
 async def test_row_66_a_stopped_service_leaves_its_executors_lease_free(site: Site) -> None:
-    """
-    The next process sends at once; it does not wait until the lease has expired.
-    """
+    """The next process sends at once; it does not wait until the lease has expired."""
     async with site.serving() as desk:
         assert (await desk.transfer("l1", "42")).json()["result"] == "OK"
         assert await desk.service.stop() == 0
@@ -31,9 +27,7 @@ async def test_row_66_a_stopped_service_leaves_its_executors_lease_free(site: Si
 
 
 async def test_row_66_a_request_that_arrives_while_stopping_is_not_accepted(site: Site) -> None:
-    """
-    It began before SIGTERM, so its connection is still served; its last bytes come after it.
-    """
+    """It began before SIGTERM, so its connection is still served; its last bytes come after it."""
     begun, stopping = anyio.Event(), anyio.Event()
     body = msgspec.json.encode({"from": "SPOT", "to": "FUTURES", "amount_usdt": "43"})
 

@@ -1,5 +1,5 @@
-"""
-The transfer on the wire: one request, once, on a fresh connection, and what is made of any answer.
+"""The transfer on the wire: one request, once, on a fresh connection, and what is made of any
+answer.
 """
 
 import hashlib

@@ -1,5 +1,4 @@
-"""
-The hot path's writer under 20,000 messages/s while real servers die, move, hang and refuse.
+"""The hot path's writer under 20,000 messages/s while real servers die, move, hang and refuse.
 
 Messages come from a generated feed and go through the real `PublishQuotes`, windows of 50 ms.
 Afterwards every entry is compared with what was offered: no wrong number, none out of order, the
@@ -30,26 +29,20 @@ from tests.contract.test_quote_publisher_faults import become_empty_master
 from tests.contract.writer_rig import error_count, instruments_of, loaded, rejected_writes, slot_of
 
 PARTIAL = ("--cluster-require-full-coverage", "no")
-"""
-Masters that go on while another is gone; by default they refuse everything with CLUSTERDOWN.
-"""
+"""Masters that go on while another is gone; by default they refuse everything with CLUSTERDOWN."""
 
 PATIENT = (*PARTIAL, "--cluster-node-timeout", "20000")
-"""
-A cluster that declares nobody dead while one of its servers is stopped.
-"""
+"""A cluster that declares nobody dead while one of its servers is stopped."""
 
 KEEPING = ("--key-load-delay", "10000", "--loading-process-events-interval-bytes", "1024")
-"""
-Servers that take 10 ms for each key when they load what they have kept, and answer meanwhile.
-"""
+"""Servers that take 10 ms for each key when they load what they have kept, and answer meanwhile."""
 
 
 async def test_a_killed_master_costs_only_its_own_streams(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """
-    SIGKILL; its replica takes over. What is missing was handed back, and belongs to that node.
+    """SIGKILL; its replica takes over. What is missing was handed back, and belongs to
+    that node.
     """
     async with (
         EmbeddedRedis(
@@ -79,8 +72,7 @@ async def test_a_killed_master_costs_only_its_own_streams(
 async def test_a_migration_to_an_empty_master_loses_nothing_and_is_counted_exactly(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """
-    Ten slots move to a master that had none: ASK while they move, MOVED when they have. Every
+    """Ten slots move to a master that had none: ASK while they move, MOVED when they have. Every
     quote of every window is there once, and our counts are the servers' own.
     """
     async with (
@@ -115,9 +107,7 @@ async def test_a_migration_to_an_empty_master_loses_nothing_and_is_counted_exact
 async def test_a_full_stop_is_survived_and_so_is_a_server_that_is_loading(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """
-    All masters end and come back with their data, which they take their time to load.
-    """
+    """All masters end and come back with their data, which they take their time to load."""
     async with (
         EmbeddedRedis(tmp_path, binary=redis_binary, masters=3, options=KEEPING) as redis,
         loaded(redis.addresses) as load,
@@ -144,9 +134,8 @@ async def test_a_full_stop_is_survived_and_so_is_a_server_that_is_loading(
 async def test_a_hanging_master_delays_nobody_and_its_late_commands_change_no_order(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """
-    SIGSTOP for longer than the writer waits: it gives the connection up with commands unread on the
-    other side. When the server goes on, those come before everything newer, or not at all.
+    """SIGSTOP for longer than the writer waits: it gives the connection up with commands unread on
+    the other side. When the server goes on, those come before everything newer, or not at all.
     """
     async with (
         EmbeddedRedis(tmp_path, binary=redis_binary, masters=3, options=PATIENT) as redis,
@@ -183,8 +172,8 @@ async def test_a_hanging_master_delays_nobody_and_its_late_commands_change_no_or
 async def test_a_master_that_refuses_costs_only_its_own_streams(
     redis_binary: Path, tmp_path: Path, on: tuple[str, str], off: tuple[str, str], kind: str
 ) -> None:
-    """
-    A node answers every write with an error; once it takes writes again, the newest are there.
+    """A node answers every write with an error; once it takes writes again, the newest
+    are there.
     """
     async with (
         EmbeddedRedis(tmp_path, binary=redis_binary, masters=3) as redis,
@@ -210,8 +199,7 @@ async def test_a_master_that_refuses_costs_only_its_own_streams(
 async def test_commands_held_up_in_the_network_never_follow_newer_ones(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """
-    A batch is stuck between us and the server; the writer gives its connection up, and publishes
+    """A batch is stuck between us and the server; the writer gives its connection up, and publishes
     newer quotes over the next one. When the network delivers after all, the server takes nothing.
     """
     instruments = fresh_instruments(100)
@@ -245,9 +233,8 @@ async def test_commands_held_up_in_the_network_never_follow_newer_ones(
 
 
 async def test_a_slow_network_loses_nothing(redis_binary: Path, tmp_path: Path) -> None:
-    """
-    Every read is 200 ms late on its way to the server, and answers come 7 bytes at a time. Windows
-    are merged; each quote that was not handed back is there, once.
+    """Every read is 200 ms late on its way to the server, and answers come 7 bytes at a time.
+    Windows are merged; each quote that was not handed back is there, once.
     """
     async with (
         redis_behind_proxy(redis_binary, tmp_path) as (proxy, node),
@@ -271,9 +258,8 @@ async def test_a_slow_network_loses_nothing(redis_binary: Path, tmp_path: Path) 
 async def test_a_node_that_became_read_only_is_reported_and_the_map_is_doubted(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """
-    READONLY in place of every acknowledgement: no node of a cluster says so to a writer that asks
-    the owner of a slot, therefore the proxy says it.
+    """READONLY in place of every acknowledgement: no node of a cluster says so to a writer that
+    asks the owner of a slot, therefore the proxy says it.
     """
     async with (
         redis_behind_proxy(redis_binary, tmp_path) as (proxy, _),
@@ -293,8 +279,7 @@ async def test_a_node_that_became_read_only_is_reported_and_the_map_is_doubted(
 
 
 async def test_an_answer_that_comes_late_still_counts(redis_binary: Path, tmp_path: Path) -> None:
-    """
-    A server stands still for longer than a call, not for longer than the writer's own patience.
+    """A server stands still for longer than a call, not for longer than the writer's own patience.
     What the caller offers again meanwhile is on its stream already, and is not written twice.
     """
     instruments = fresh_instruments(100)

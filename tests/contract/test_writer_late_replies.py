@@ -1,6 +1,4 @@
-"""
-Replies that come late, or contradict each other: what they change, and what they must not.
-"""
+"""Replies that come late, or contradict each other: what they change, and what they must not."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -34,9 +32,7 @@ from tests.contract.test_quote_publisher_faults import served_by, slot_of
 async def writing(
     addresses: Sequence[RedisAddress], *, patience_s: float = 1.0, give_up_s: float = 30.0
 ) -> AsyncIterator[Store]:
-    """
-    A writer whose calls end long before it gives a connection up, and a reader.
-    """
+    """A writer whose calls end long before it gives a connection up, and a reader."""
     async with (
         connect_cluster(addresses) as client,
         connect_cluster(addresses) as reading,
@@ -54,27 +50,22 @@ async def writing(
 
 
 async def until_answered(publisher: QuotePublisher) -> None:
-    """
-    Return when every node is connected and has answered all it was sent.
-    """
+    """Return when every node is connected and has answered all it was sent."""
     with anyio.fail_after(30):
         while await publisher.ping():
             pass
 
 
 def redirect_next(proxy: TcpProxy, text: str, times: int) -> None:
-    """
-    The next *times* XADD commands are redirected.
-    """
+    """The next *times* XADD commands are redirected."""
     proxy.refusals = [f"-{text} {proxy.address}\r\n".encode()] * times
 
 
 async def test_a_late_acknowledgement_is_remembered_until_the_next_call(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """
-    The server answers between two calls. What the second one offers again is on its stream already,
-    and is not written twice.
+    """The server answers between two calls. What the second one offers again is on its stream
+    already, and is not written twice.
     """
     instruments = fresh_instruments(20)
     async with (
@@ -99,9 +90,8 @@ async def test_a_late_acknowledgement_is_remembered_until_the_next_call(
 async def test_a_late_redirect_says_nothing_about_the_quotes_of_the_present_call(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """
-    An older call is redirected while a newer one waits: the quotes at the same places of the newer
-    call are written once.
+    """An older call is redirected while a newer one waits: the quotes at the same places of the
+    newer call are written once.
     """
     one, other = fresh_instruments(2)
     async with (
@@ -125,9 +115,7 @@ async def test_a_late_redirect_says_nothing_about_the_quotes_of_the_present_call
 async def test_a_quote_that_was_handed_back_is_not_sent_after_a_late_redirect(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """
-    The call has ended, and its caller holds the quote for unpublished.
-    """
+    """The call has ended, and its caller holds the quote for unpublished."""
     (instrument,) = fresh_instruments(1)
     async with (
         redis_behind_proxy(redis_binary, tmp_path) as (proxy, _),
@@ -148,9 +136,8 @@ async def test_a_quote_that_was_handed_back_is_not_sent_after_a_late_redirect(
 async def test_a_stream_with_a_quote_in_flight_gets_no_newer_one_over_another_connection(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """
-    A slot moves while its old owner hangs with a quote of one of its streams: the next quote waits
-    until the first is answered, whatever the slot map says by then.
+    """A slot moves while its old owner hangs with a quote of one of its streams: the next quote
+    waits until the first is answered, whatever the slot map says by then.
     """
     instrument, neighbour = served_by(0, fresh_instruments(50))[:2]
     async with (
@@ -182,8 +169,7 @@ async def test_a_stream_with_a_quote_in_flight_gets_no_newer_one_over_another_co
 async def test_of_two_quotes_on_a_lost_connection_only_the_newer_is_offered_again(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """
-    Two quotes of a stream are unanswered when the connection ends: both may be written, and the
+    """Two quotes of a stream are unanswered when the connection ends: both may be written, and the
     older one must not be written again behind the newer one.
     """
     (instrument,) = fresh_instruments(1)
@@ -204,8 +190,7 @@ async def test_of_two_quotes_on_a_lost_connection_only_the_newer_is_offered_agai
 async def test_quotes_of_a_stream_follow_one_redirect_when_there_are_two(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """
-    A slot changes hands twice within a request: its replies name two nodes, and over two
+    """A slot changes hands twice within a request: its replies name two nodes, and over two
     connections the quotes of a stream could overtake each other. The one named first is slow.
     """
     (instrument,) = fresh_instruments(1)
@@ -230,9 +215,7 @@ async def test_quotes_of_a_stream_follow_one_redirect_when_there_are_two(
 async def test_the_slot_map_is_read_again_after_a_node_says_that_it_is_the_wrong_one(
     kind: str, redis_binary: Path, tmp_path: Path
 ) -> None:
-    """
-    Nothing else has to go wrong for it.
-    """
+    """Nothing else has to go wrong for it."""
     (instrument,) = fresh_instruments(1)
     async with (
         redis_behind_proxy(redis_binary, tmp_path) as (proxy, node),

@@ -1,6 +1,4 @@
-"""
-Clients of the treasury's HTTP API, over the treasury in memory.
-"""
+"""Clients of the treasury's HTTP API, over the treasury in memory."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -35,9 +33,7 @@ TOKENS = (TRADER_TOKEN, RESOLVER_TOKEN, READER_TOKEN)
 
 
 class Caller:
-    """
-    One web application, and a client of it that has all tokens.
-    """
+    """One web application, and a client of it that has all tokens."""
 
     def __init__(self, treasury: Treasury, parts: WebParts, client: httpx2.AsyncClient) -> None:
         self.treasury = treasury
@@ -59,9 +55,7 @@ class Caller:
     async def transfer(
         self, key: str | None = "t1", *, amount: Any = 10, token: str = TRADER_TOKEN, **fields: Any
     ) -> httpx2.Response:
-        """
-        Ask for a transfer; what differs from an ordinary one is in *fields*.
-        """
+        """Ask for a transfer; what differs from an ordinary one is in *fields*."""
         body = {"from": "SPOT", "to": "FUTURES", "amount_usdt": amount, **fields}
         headers = {} if key is None else {"Idempotency-Key": key}
         return await self.send("POST", TRANSFER, token=token, headers=headers, json=body)
@@ -69,9 +63,7 @@ class Caller:
     async def raw(
         self, body: bytes, *, media_type: str | None = "application/json"
     ) -> httpx2.Response:
-        """
-        Ask for a transfer with any bytes.
-        """
+        """Ask for a transfer with any bytes."""
         headers = {"Idempotency-Key": "t1"}
         if media_type is not None:
             headers["Content-Type"] = media_type
@@ -95,8 +87,7 @@ async def calling(
     working: bool = True,
     limit: RateLimit = UNLIMITED,
 ) -> AsyncIterator[Caller]:
-    """
-    A web application over *world*, with executor, reconciler and projector at work, unless they
+    """A web application over *world*, with executor, reconciler and projector at work, unless they
     are not wanted. Whatever was answered has no token in it, and no traceback.
     """
     treasury = treasury or Treasury(world)
@@ -114,9 +105,7 @@ async def calling(
 
 
 def recorded(world: World) -> list[str]:
-    """
-    The type of every event in the ledger.
-    """
+    """The type of every event in the ledger."""
     documents = sorted(world.store.kept.documents.items())
     return [
         record.type
@@ -130,9 +119,7 @@ def count(world: World, kind: str) -> int:
 
 
 def result(reply: httpx2.Response, status: int, expected: str) -> dict[str, Any]:
-    """
-    *reply* as the `TransferResponse` it has to be.
-    """
+    """*reply* as the `TransferResponse` it has to be."""
     assert reply.status_code == status, reply.text
     body: dict[str, Any] = reply.json()
     assert set(body) - {"message"} == {"transfer_id", "result"}
@@ -142,17 +129,15 @@ def result(reply: httpx2.Response, status: int, expected: str) -> dict[str, Any]
 
 
 UNCERTAIN = {"store.unavailable", "ledger.damaged", "ledger.too_new", "internal"}
-"""
-Nobody knows whether the request was accepted: who believed in FAIL would ask with another key.
+"""Nobody knows whether the request was accepted: who believed in FAIL would ask with
+another key.
 """
 
 
 def problem(
     reply: httpx2.Response, status: int, code: str, says: Sequence[str] = (), key: str | None = None
 ) -> dict[str, Any]:
-    """
-    *reply* as the problem it has to be, which reads as a `TransferResponse` as well.
-    """
+    """*reply* as the problem it has to be, which reads as a `TransferResponse` as well."""
     assert reply.status_code == status, reply.text
     assert reply.headers["content-type"] == "application/problem+json"
     body: dict[str, Any] = reply.json()

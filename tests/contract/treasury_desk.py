@@ -1,6 +1,4 @@
-"""
-A client of a running treasury service, and the tokens that it has.
-"""
+"""A client of a running treasury service, and the tokens that it has."""
 
 import os
 from collections.abc import AsyncIterator
@@ -34,9 +32,7 @@ TOKENS = [_TRADER, _OTHER, _READER]
 
 
 class Desk:
-    """
-    A running service, and a client that may ask it for everything.
-    """
+    """A running service, and a client that may ask it for everything."""
 
     def __init__(self, service: Service, http: httpx2.AsyncClient) -> None:
         self.service = service
@@ -45,9 +41,7 @@ class Desk:
     async def transfer(
         self, key: str, amount: Any = "10", *, back: bool = False, token: str = TRADER_TOKEN
     ) -> httpx2.Response:
-        """
-        Ask for a transfer from spot to futures, or *back*.
-        """
+        """Ask for a transfer from spot to futures, or *back*."""
         source, target = ("FUTURES", "SPOT") if back else ("SPOT", "FUTURES")
         body = {"from": source, "to": target, "amount_usdt": amount}
         headers = {"Idempotency-Key": key, "Authorization": f"Bearer {token}"}
@@ -57,9 +51,7 @@ class Desk:
     async def asking(
         self, key: str, amount: Any = "10", *, back: bool = False
     ) -> AsyncIterator[list[httpx2.Response]]:
-        """
-        Ask for it during the block; after it, the reply is in the list if one came.
-        """
+        """Ask for it during the block; after it, the reply is in the list if one came."""
         replies: list[httpx2.Response] = []
 
         async def ask() -> None:
@@ -71,39 +63,29 @@ class Desk:
             yield replies
 
     async def standing(self, key: str) -> dict[str, Any]:
-        """
-        `GET /xchg/treasury/transfer/<key>`.
-        """
+        """`GET /xchg/treasury/transfer/<key>`."""
         reply = await self.read(f"transfer/{key}")
         assert reply.status_code == 200, reply.text
         body: dict[str, Any] = reply.json()
         return body
 
     async def read(self, path: str, token: str = READER_TOKEN) -> httpx2.Response:
-        """
-        A GET below `/xchg/treasury`.
-        """
+        """A GET below `/xchg/treasury`."""
         headers = {"Authorization": f"Bearer {token}"}
         return await self.http.get(f"/xchg/treasury/{path}", headers=headers)
 
     async def treasury(self) -> dict[str, Any]:
-        """
-        The component of `/health`.
-        """
+        """The component of `/health`."""
         components: list[dict[str, Any]] = (await self.http.get("/health")).json()["components"]
         return next(each for each in components if each["name"] == "treasury")
 
     async def kill(self) -> None:
-        """
-        SIGKILL; returns when it is gone.
-        """
+        """SIGKILL; returns when it is gone."""
         self.service.process.kill()
         await self.service.ended()
 
     async def stopped(self) -> None:
-        """
-        Wait until a signal has made it stand still.
-        """
+        """Wait until a signal has made it stand still."""
         pid = self.service.process.pid
         with anyio.fail_after(PATIENCE_S):
             await to_thread.run_sync(os.waitid, os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)

@@ -1,6 +1,4 @@
-"""
-An exchange's wallets in the hands of a test: behind Binance's REST interface, and in memory.
-"""
+"""An exchange's wallets in the hands of a test: behind Binance's REST interface, and in memory."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager

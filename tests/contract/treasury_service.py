@@ -1,5 +1,4 @@
-"""
-The treasury as real processes: the service, the exchange's simulator, a Redis, a client.
+"""The treasury as real processes: the service, the exchange's simulator, a Redis, a client.
 
     async with site.serving() as desk:
         reply = await desk.transfer("t1", "25")
@@ -51,17 +50,14 @@ QUICK = {
     "S1_TREASURY_HISTORY_LAG_MS": "500",
     "S1_TREASURY_CLEAN_SPREAD_MS": "0",
 }
-"""
-Of an exchange that is as quick as the simulator.
-"""
+"""Of an exchange that is as quick as the simulator."""
 
 _LOOK_AGAIN_S = 0.02
 _WALLETS = {"MAIN_UMFUTURE": ("SPOT", "FUTURES"), "UMFUTURE_MAIN": ("FUTURES", "SPOT")}
 
 
 class Site:
-    """
-    What outlives a service: its directory, the exchange and the Redis.
+    """What outlives a service: its directory, the exchange and the Redis.
 
     Attributes:
         state_dir: Of all services that are started here, one after the other.
@@ -85,15 +81,11 @@ class Site:
         write_token_file(self._tokens, TOKENS)
 
     async def open(self) -> None:
-        """
-        What the exchange has done so far was somebody else's.
-        """
+        """What the exchange has done so far was somebody else's."""
         self._moved_before = len(await self._transfers())
 
     def environ(self, **more: str) -> dict[str, str]:
-        """
-        Settings of a service here.
-        """
+        """Settings of a service here."""
         return {
             **simulated(self._exchange, "BTCUSDT"),
             "S1_BINANCE_KEY": DEMO_KEY.key,
@@ -108,9 +100,7 @@ class Site:
     async def serving(
         self, *, interpreter: Sequence[str] = MODULE, **more: str
     ) -> AsyncIterator[Desk]:
-        """
-        A service that is ready.
-        """
+        """A service that is ready."""
         environ = self.environ(**more)
         async with service_process(self.state_dir, environ, interpreter=interpreter) as service:
             await service.readiness(200)
@@ -120,16 +110,14 @@ class Site:
                 yield Desk(service, http)
 
     async def fired(self, times: int = 1) -> None:
-        """
-        Wait until the faults that are armed have fired so often.
-        """
+        """Wait until the faults that are armed have fired so often."""
         with anyio.fail_after(PATIENCE_S):
             while sum(await self.sim.fired()) < times:  # noqa: ASYNC110 (another process counts)
                 await anyio.sleep(_LOOK_AGAIN_S)
 
     async def event(self, kind: str, key: str) -> dict[str, Any]:
-        """
-        Wait for an event of a transfer on `ops:events`, also if it is there already; its detail.
+        """Wait for an event of a transfer on `ops:events`, also if it is there already;
+        its detail.
         """
         async with redis_at(self.node.address.port) as redis:
             events = StreamReader(redis, OPERATIONS)
@@ -140,22 +128,17 @@ class Site:
                     return detail
 
     async def moved(self) -> list[str]:
-        """
-        What really moved since the site was opened, as `SPOT 25`: the wallet it came from.
-        """
+        """What really moved since the site was opened, as `SPOT 25`: the wallet it came from."""
         rows = (await self._transfers())[self._moved_before :]
         return [f"{_WALLETS[row['type']][0]} {row['amount']}" for row in rows]
 
     async def balances(self) -> list[Decimal]:
-        """
-        Of spot and futures.
-        """
+        """Of spot and futures."""
         _, amounts = await self.sim.control("GET", "/sim/balances")
         return [Decimal(amounts[name]["USDT"]) for name in ("spot", "futures")]
 
     async def relayed(self, entries: Iterable[Entry]) -> list[str]:
-        """
-        The `event_id`s of *entries* on `ops:events`, in order.
+        """The `event_id`s of *entries* on `ops:events`, in order.
 
         Other ledgers have told their events there too, under the same names: a ledger's are those
         with its hashes.
@@ -168,8 +151,7 @@ class Site:
         return [name for name, digest in names if (name, digest) in own]
 
     async def at_rest(self) -> None:
-        """
-        Wait until every transfer is decided and confirmed, and told on `ops:events` and in the
+        """Wait until every transfer is decided and confirmed, and told on `ops:events` and in the
         projection.
         """
         with anyio.fail_after(PATIENCE_S):
@@ -177,8 +159,7 @@ class Site:
                 await anyio.sleep(_LOOK_AGAIN_S)
 
     async def violations(self) -> list[str]:
-        """
-        The invariants that are broken in the SQLite file once everything is decided, by the
+        """The invariants that are broken in the SQLite file once everything is decided, by the
         exchange's own books and by `ops:events`.
         """
         async with self._database() as database:
@@ -197,9 +178,7 @@ class Site:
             ]
 
     async def entries(self) -> list[Entry]:
-        """
-        The SQLite ledger.
-        """
+        """The SQLite ledger."""
         async with self._database() as database:
             return await read_all(SqliteEventStore(database, TREASURY))
 
@@ -224,9 +203,7 @@ class Site:
 
 @pytest.fixture(scope="module")
 async def treasury_exchange() -> AsyncIterator[ChimeraProcess]:
-    """
-    One simulator, and its one account, for all services of a module.
-    """
+    """One simulator, and its one account, for all services of a module."""
     async with simulator_process("--symbols", "BTCUSDT", "--rate", "20") as process:
         yield process
 
@@ -235,9 +212,7 @@ async def treasury_exchange() -> AsyncIterator[ChimeraProcess]:
 async def treasury_redis(
     redis_binary: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[ServerProcess]:
-    """
-    A Redis Cluster of one node for all services of a module.
-    """
+    """A Redis Cluster of one node for all services of a module."""
     directory = tmp_path_factory.mktemp("cluster")
     async with EmbeddedRedis(directory, binary=redis_binary) as cluster:
         yield cluster.nodes[0]
@@ -247,9 +222,7 @@ async def treasury_redis(
 async def site(
     tmp_path: Path, treasury_redis: ServerProcess, treasury_exchange: ChimeraProcess
 ) -> AsyncIterator[Site]:
-    """
-    For one service after the other, without faults.
-    """
+    """For one service after the other, without faults."""
     async with open_site(tmp_path, treasury_redis, treasury_exchange.ready) as opened:
         yield opened
 
@@ -258,9 +231,7 @@ async def site(
 async def open_site(
     directory: Path, node: ServerProcess, exchange: dict[str, str]
 ) -> AsyncIterator[Site]:
-    """
-    A site in *directory*, without faults; *exchange* has the simulator's addresses.
-    """
+    """A site in *directory*, without faults; *exchange* has the simulator's addresses."""
     async with simulator_client(exchange) as sim:
         site = Site(directory, node, exchange, sim)
         await sim.control("DELETE", "/sim/faults")

@@ -1,6 +1,4 @@
-"""
-A Binance gateway in front of a server that answers with any bytes.
-"""
+"""A Binance gateway in front of a server that answers with any bytes."""
 
 import hashlib
 import hmac

@@ -1,6 +1,4 @@
-"""
-A feed watched as in the service: what consumers are told of it can be waited for.
-"""
+"""A feed watched as in the service: what consumers are told of it can be waited for."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager

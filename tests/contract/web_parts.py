@@ -1,5 +1,4 @@
-"""
-The web application over parts in memory, for tests; run as a module, it writes the API's
+"""The web application over parts in memory, for tests; run as a module, it writes the API's
 description anew:
 
     python -m tests.contract.web_parts
@@ -45,9 +44,7 @@ READER_TOKEN, READER = make_token(
 
 
 class WatchedBoard(QuoteBoard):
-    """
-    A board that tells when a reader has come, and when it has left.
-    """
+    """A board that tells when a reader has come, and when it has left."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -66,8 +63,7 @@ class WatchedBoard(QuoteBoard):
 
 
 class Treasury:
-    """
-    An instance of the treasury, and its use cases that only the web shows; it works once `start`
+    """An instance of the treasury, and its use cases that only the web shows; it works once `start`
     was called.
     """
 
@@ -97,9 +93,7 @@ class Treasury:
 
 
 class WebParts:
-    """
-    The application, and the parts a test moves.
-    """
+    """The application, and the parts a test moves."""
 
     def __init__(
         self,
@@ -136,9 +130,7 @@ class WebParts:
         self.app: Litestar = create_web_app(services, self.access)
 
     def client(self) -> httpx2.AsyncClient:
-        """
-        A client of the application, without a socket between them.
-        """
+        """A client of the application, without a socket between them."""
         transport = httpx2.ASGITransport(loose(self.app))  # their types of ASGI differ
         return httpx2.AsyncClient(transport=transport, base_url="http://s1", trust_env=False)
 
@@ -150,9 +142,7 @@ async def serving(
     stuck_reader_ms: int = STUCK_READER_MS,
     graceful_stop_s: int = GRACEFUL_STOP_S,
 ) -> AsyncIterator[HttpServer]:
-    """
-    The application on a real socket, stopped as the runtime stops it.
-    """
+    """The application on a real socket, stopped as the runtime stops it."""
     listener = bind("127.0.0.1", 0, stuck_reader_ms=stuck_reader_ms)
     server = HttpServer(parts.app, listener, parts.board.close, graceful_stop_s=graceful_stop_s)
     async with anyio.create_task_group() as tasks:
@@ -164,9 +154,7 @@ async def serving(
 
 
 def description() -> dict[str, Any]:
-    """
-    What `/schema/openapi.json` says, less the version, which changes with every release.
-    """
+    """What `/schema/openapi.json` says, less the version, which changes with every release."""
     said: dict[str, Any] = json.loads(json.dumps(WebParts().app.openapi_schema.to_schema()))
     del said["info"]["version"]
     return said

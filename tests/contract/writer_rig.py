@@ -1,6 +1,5 @@
-"""
-A writer under load: 20,000 generated messages/s through the real `PublishQuotes`, and the judge who
-compares what came onto the streams with what was offered.
+"""A writer under load: 20,000 generated messages/s through the real `PublishQuotes`, and the judge
+who compares what came onto the streams with what was offered.
 """
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
@@ -37,8 +36,7 @@ _PATIENCE_S = 30
 
 
 class GeneratedMarket(ScriptedMarketFeed):
-    """
-    Messages at an exact pace, in turn over the instruments; the n-th message tells its number by
+    """Messages at an exact pace, in turn over the instruments; the n-th message tells its number by
     its bid. As in a real feed, the newest of each instrument waits for the window's end.
     """
 
@@ -51,9 +49,7 @@ class GeneratedMarket(ScriptedMarketFeed):
         self._newest: dict[InstrumentId, int] = {}
 
     async def generate(self) -> None:
-        """
-        Run until cancelled.
-        """
+        """Run until cancelled."""
         begun_ms = self._clock.monotonic_ms()
         while True:
             due = int((self._clock.monotonic_ms() - begun_ms) * MESSAGES_S / 1000)
@@ -63,9 +59,7 @@ class GeneratedMarket(ScriptedMarketFeed):
             await self._clock.sleep_ms(_TICK_MS)
 
     def drain(self) -> list[Quote]:
-        """
-        See `MarketFeed`.
-        """
+        """See `MarketFeed`."""
         now_ms = self._clock.now_ms()
         quotes = [_message(each, number, now_ms) for each, number in self._newest.items()]
         self._newest.clear()
@@ -75,9 +69,7 @@ class GeneratedMarket(ScriptedMarketFeed):
 
 
 class WatchedPublisher:
-    """
-    Implements `QuotePublisher`: passes all on, and remembers what was said to be unpublished.
-    """
+    """Implements `QuotePublisher`: passes all on, and remembers what was said to be unpublished."""
 
     def __init__(self, publisher: NodeQuotePublisher) -> None:
         self.reports: list[PublishReport] = []
@@ -101,9 +93,7 @@ class WatchedPublisher:
         return await self._publisher.ping()
 
     async def until(self, condition: Callable[[PublishReport], bool], times: int = 1) -> None:
-        """
-        Return after *times* more reports that meet *condition*.
-        """
+        """Return after *times* more reports that meet *condition*."""
         with anyio.fail_after(_PATIENCE_S):
             async with self._said:
                 while times:
@@ -111,21 +101,16 @@ class WatchedPublisher:
                     times -= condition(self.reports[-1])
 
     async def until_whole(self, times: int = 10) -> None:
-        """
-        Return after *times* more calls that published everything.
-        """
+        """Return after *times* more calls that published everything."""
         await self.until(lambda report: bool(report.published) and not report.unpublished, times)
 
     async def until_handed_back(self, times: int = 1) -> None:
-        """
-        Return after *times* more calls that left something unpublished.
-        """
+        """Return after *times* more calls that left something unpublished."""
         await self.until(lambda report: bool(report.unpublished), times)
 
 
 class Verdict(Struct, frozen=True):
-    """
-    What the judge found; wrong numbers and reordering it does not let pass.
+    """What the judge found; wrong numbers and reordering it does not let pass.
 
     Attributes:
         entries: On the streams.
@@ -141,9 +126,7 @@ class Verdict(Struct, frozen=True):
 
 
 class Load(Struct):
-    """
-    A writer under load.
-    """
+    """A writer under load."""
 
     market: GeneratedMarket
     publisher: WatchedPublisher
@@ -152,9 +135,7 @@ class Load(Struct):
     generating: anyio.CancelScope
 
     async def end(self) -> None:
-        """
-        The market closes; what it said last is published.
-        """
+        """The market closes; what it said last is published."""
         self.generating.cancel()
         with anyio.fail_after(_PATIENCE_S):
             await self.publishing.flush()
@@ -162,9 +143,7 @@ class Load(Struct):
                 await self.publishing.flush()
 
     async def judge(self) -> Verdict:
-        """
-        Compare every entry with what was offered, the last quote of each stream included.
-        """
+        """Compare every entry with what was offered, the last quote of each stream included."""
         await self.end()
         verdict = Verdict(0, frozenset(), 0)
         async with connect_cluster(self.addresses) as client:
@@ -175,15 +154,11 @@ class Load(Struct):
         return verdict
 
     def served_by(self, first: int, last: int) -> set[InstrumentId]:
-        """
-        Whose streams lie in the slots from *first* to below *last*.
-        """
+        """Whose streams lie in the slots from *first* to below *last*."""
         return {each for each in self.market.offered if first <= slot_of(each) < last}
 
     def served_by_third(self, third: int) -> set[InstrumentId]:
-        """
-        Whose streams lie on the first, second or last of three masters.
-        """
+        """Whose streams lie on the first, second or last of three masters."""
         return self.served_by(SLOTS * third // 3, SLOTS * (third + 1) // 3)
 
 
@@ -191,9 +166,7 @@ class Load(Struct):
 async def loaded(
     addresses: Iterable[RedisAddress], *, patience_s: float = 2.0, give_up_s: float = 2.0
 ) -> AsyncIterator[Load]:
-    """
-    A writer under load, until the end of the block; it has begun to publish everything.
-    """
+    """A writer under load, until the end of the block; it has begun to publish everything."""
     clock = SystemClock()
     market = GeneratedMarket(clock, fresh_instruments(INSTRUMENTS))
     known = tuple(addresses)
@@ -233,16 +206,12 @@ async def loaded(
 
 
 def slot_of(instrument: InstrumentId) -> int:
-    """
-    Of its stream.
-    """
+    """Of its stream."""
     return key_slot(quote_stream(instrument))
 
 
 async def rejected_writes(nodes: Iterable[ServerProcess]) -> int:
-    """
-    XADD commands that *nodes* say they have answered with an error before running them.
-    """
+    """XADD commands that *nodes* say they have answered with an error before running them."""
     total = 0
     for node in nodes:
         said = (await node.ask("INFO", "commandstats")).get("cmdstat_xadd")
@@ -251,9 +220,7 @@ async def rejected_writes(nodes: Iterable[ServerProcess]) -> int:
 
 
 async def error_count(nodes: Iterable[ServerProcess], kind: str) -> int:
-    """
-    Error replies of *kind* (`MOVED`, `OOM`) that *nodes* say they have given.
-    """
+    """Error replies of *kind* (`MOVED`, `OOM`) that *nodes* say they have given."""
     total = 0
     for node in nodes:
         said = (await node.ask("INFO", "errorstats")).get(f"errorstat_{kind}")
@@ -296,7 +263,5 @@ def _joined(one: Verdict, other: Verdict) -> Verdict:
 
 
 def instruments_of(quotes: Collection[Quote]) -> set[InstrumentId]:
-    """
-    Whose quotes these are.
-    """
+    """Whose quotes these are."""
     return {quote.instrument for quote in quotes}

@@ -1,5 +1,4 @@
-"""
-The benchmarks: `make bench`, or one of them with `make bench ARGS="--only messages"`.
+"""The benchmarks: `make bench`, or one of them with `make bench ARGS="--only messages"`.
 
 They print tables in Markdown: what was measured, what the target is, whether it was reached. The
 sender and Redis have one core, the service another. A missed target is a line in the table; the
@@ -54,8 +53,7 @@ BENCHES: dict[str, Callable[[Stage], Awaitable[None]]] = {
 
 
 async def run(names: Sequence[str], *, quick: bool) -> int:
-    """
-    Run the benches *names* one after the other.
+    """Run the benches *names* one after the other.
 
     Returns:
         The exit code.
@@ -87,9 +85,7 @@ async def _run_one(stage: Stage, name: str) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """
-    Run what is asked for, print the tables, leave with the exit code.
-    """
+    """Run what is asked for, print the tables, leave with the exit code."""
     parser = argparse.ArgumentParser(prog="make bench", description=(__doc__ or "").strip())
     parser.add_argument("--quick", action="store_true", help="shorter, and less exact")
     parser.add_argument("--only", choices=list(BENCHES), action="append", metavar="NAME")

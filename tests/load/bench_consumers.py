@@ -1,5 +1,5 @@
-"""
-The whole chain in a storm: WebSocket, service, stream, consumer groups in processes of their own.
+"""The whole chain in a storm: WebSocket, service, stream, consumer groups in processes of their
+own.
 
 First one consumer that keeps up, then the same beside one that is slow and one that dies: streams
 stay bounded, the lag can be seen, the publisher and the consumer that keeps up do not notice.
@@ -32,16 +32,13 @@ RATE = 50_000
 WINDOW_MS = 50
 MAXLEN = 200
 TRIMMED_BY = 100
-"""
-`MAXLEN ~` removes whole nodes of a stream's radix tree: 100 entries, by default.
-"""
+"""`MAXLEN ~` removes whole nodes of a stream's radix tree: 100 entries, by default."""
 
 STEADY, SLOW, DEAD = "steady", "slow", "dead"
 
 
 class Phase(Struct, frozen=True):
-    """
-    What was seen while some consumers ran.
+    """What was seen while some consumers ran.
 
     Attributes:
         ages_ms: Of the entries the steady consumer read, from the venue's event time.
@@ -63,9 +60,7 @@ class Phase(Struct, frozen=True):
 
 
 async def bench_consumers(stage: Stage) -> None:
-    """
-    Print the table.
-    """
+    """Print the table."""
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
         port = await enter(stage.rig.sender(SYMBOLS, RATE, "perp"))
@@ -171,9 +166,7 @@ def _lags(groups: dict[str, dict[str, int]], taken: int) -> list[Row]:
 
 
 async def _streams(client: ClusterClient) -> tuple[int, dict[str, dict[str, int]]]:
-    """
-    Entries of the longest stream; of each group the worst lag, and what nobody acknowledged.
-    """
+    """Entries of the longest stream; of each group the worst lag, and what nobody acknowledged."""
     longest = 0
     groups = {name: {"lag": 0, "pending": 0, "total_pending": 0} for name in (STEADY, SLOW, DEAD)}
     for number in range(SYMBOLS):

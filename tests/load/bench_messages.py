@@ -1,5 +1,5 @@
-"""
-The price of a message: bare receivers as baselines, then the whole service under the same load.
+"""The price of a message: bare receivers as baselines, then the whole service under the
+same load.
 """
 
 from msgspec import Struct
@@ -11,8 +11,8 @@ from tests.load.stage import Stage
 
 SYMBOLS = 200
 PEERS_US = (43, 54)
-"""
-CPU time of a message in other open source connectors, measured on another day; for orientation.
+"""CPU time of a message in other open source connectors, measured on another day; for
+orientation.
 """
 
 ACCOUNT_US = 2.0
@@ -22,9 +22,7 @@ SHARES = {5_000: 0.04, 20_000: 0.08}
 
 
 class Bare(Struct, frozen=True):
-    """
-    A baseline: a receiver and its load.
-    """
+    """A baseline: a receiver and its load."""
 
     what: str
     rate: int
@@ -33,9 +31,7 @@ class Bare(Struct, frozen=True):
 
     @property
     def optional(self) -> bool:
-        """
-        Whether it is left out where it has to be quick.
-        """
+        """Whether it is left out where it has to be quick."""
         return self.read_ms > TICK_MS or (self.decode and self.rate > 0)
 
 
@@ -55,9 +51,7 @@ BASELINES = (
 
 
 async def bench_messages(stage: Stage) -> None:
-    """
-    Print both tables.
-    """
+    """Print both tables."""
     chosen = BASELINES if not stage.quick else [each for each in BASELINES if not each.optional]
     bare = {each.what: await _baseline(stage, each) for each in chosen}
     stage.report.table(

@@ -1,6 +1,4 @@
-"""
-Redis away for half a minute under load: how soon quotes flow again, and whether any is stale.
-"""
+"""Redis away for half a minute under load: how soon quotes flow again, and whether any is stale."""
 
 import anyio
 from msgspec import Struct
@@ -28,8 +26,7 @@ _clock = SystemClock()
 
 
 class Written(Struct, frozen=True):
-    """
-    What the streams hold after the outage.
+    """What the streams hold after the outage.
 
     Attributes:
         first_ms: When the first entry of each stream was written, epoch ms; shape (streams,).
@@ -42,9 +39,7 @@ class Written(Struct, frozen=True):
 
 
 async def bench_outage(stage: Stage) -> None:
-    """
-    Print the table.
-    """
+    """Print the table."""
     away_s = AWAY_QUICK_S if stage.quick else AWAY_S
     async with (
         stage.rig.sender(SYMBOLS, RATE) as port,
@@ -89,9 +84,7 @@ async def bench_outage(stage: Stage) -> None:
 
 
 async def _take_away(stage: Stage, service: Service, seconds: float) -> None:
-    """
-    Stop all masters, and see that nothing is published while they are away.
-    """
+    """Stop all masters, and see that nothing is published while they are away."""
     for node in stage.redis.nodes:
         await node.stop()
     await anyio.sleep(1)

@@ -1,6 +1,4 @@
-"""
-What grows with what: cost over symbols, and over shards.
-"""
+"""What grows with what: cost over symbols, and over shards."""
 
 from contextlib import AsyncExitStack
 from itertools import pairwise
@@ -19,9 +17,7 @@ PACE = 20_000
 
 
 async def bench_symbols(stage: Stage) -> None:
-    """
-    Print cost for 10, 100 and 1,000 symbols.
-    """
+    """Print cost for 10, 100 and 1,000 symbols."""
     lines = [("symbols", "unpaced us/message", "messages/s", f"share at {PACE:,}/s", "RSS")]
     for symbols in stage.some(SYMBOL_COUNTS):
         flood, _ = await _one(stage, symbols, 0)
@@ -43,9 +39,7 @@ async def bench_symbols(stage: Stage) -> None:
 
 
 async def bench_shards(stage: Stage) -> None:
-    """
-    Print cost for 1, 2 and 4 processes that share the symbols.
-    """
+    """Print cost for 1, 2 and 4 processes that share the symbols."""
     cores = stage.rig.cores.service
     lines = [
         ("shards", "messages/s in all", "us/message", f"cores used at {PACE:,}/s", "RSS in all")
@@ -79,9 +73,7 @@ async def _one(stage: Stage, symbols: int, rate: int) -> tuple[Figures, Reading]
 
 
 async def _sharded(stage: Stage, shards: int, rate: int) -> tuple[float, float, float, float]:
-    """
-    Messages/s, us a message, cores used, MiB; of all shards together.
-    """
+    """Messages/s, us a message, cores used, MiB; of all shards together."""
     cores = stage.rig.cores.service
     async with AsyncExitStack() as stack:
         port = await stack.enter_async_context(stage.rig.sender(SHARDED_SYMBOLS, rate))

@@ -1,5 +1,5 @@
-"""
-The treasury: what a commit costs, transfers from the request to the answer, and a long ledger.
+"""The treasury: what a commit costs, transfers from the request to the answer, and a
+long ledger.
 """
 
 from tests.load.bench_treasury_appends import bench_treasury_appends
@@ -9,9 +9,7 @@ from tests.load.stage import Stage
 
 
 async def bench_treasury(stage: Stage) -> None:
-    """
-    Print the tables.
-    """
+    """Print the tables."""
     await bench_treasury_appends(stage)
     await bench_treasury_transfers(stage)
     await bench_treasury_ledger(stage)

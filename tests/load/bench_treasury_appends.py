@@ -1,6 +1,5 @@
-"""
-What an acknowledged commit costs: ours against the SQLite recorder of `eventsourcing`, and the disk
-itself.
+"""What an acknowledged commit costs: ours against the SQLite recorder of `eventsourcing`, and the
+disk itself.
 
 All three write to the same disk in the same run, in turn. A commit is what a request for a transfer
 makes: two events.
@@ -36,8 +35,7 @@ Append = Callable[[Commit], Awaitable[None]]
 
 
 class Appends(Struct):
-    """
-    Of one way to append.
+    """Of one way to append.
 
     Attributes:
         seconds: How long each took.
@@ -50,24 +48,18 @@ class Appends(Struct):
 
     @property
     def per_second(self) -> float:
-        """
-        How many in a second.
-        """
+        """How many in a second."""
         return len(self.seconds) / sum(self.seconds)
 
     def text(self) -> str:
-        """
-        As a table shows it.
-        """
+        """As a table shows it."""
         p50, p99 = (quantile_of(self.seconds, each) * 1000 for each in (0.5, 0.99))
         cpu_us = self.cpu_s / len(self.seconds) * 1e6
         return f"{self.per_second:,.0f}/s, p50 {p50:.2f} ms, p99 {p99:.2f} ms, CPU {cpu_us:.0f} us"
 
 
 async def bench_treasury_appends(stage: Stage) -> None:
-    """
-    Print the table.
-    """
+    """Print the table."""
     each = APPENDS_QUICK if stage.quick else APPENDS
     rounds = stage.times(ROUNDS)
     commits = requests(each * rounds)

@@ -1,6 +1,5 @@
-"""
-A long ledger: how soon a service is up on it, how quickly it is proven and projected, in how much
-memory; beside it the walk of `eventsourcing` over as many events of its own.
+"""A long ledger: how soon a service is up on it, how quickly it is proven and projected, in how
+much memory; beside it the walk of `eventsourcing` over as many events of its own.
 """
 
 from collections.abc import Callable
@@ -27,9 +26,7 @@ PATIENCE_S = 600.0
 
 
 async def bench_treasury_ledger(stage: Stage) -> None:
-    """
-    Print the table.
-    """
+    """Print the table."""
     events = EVENTS_QUICK if stage.quick else EVENTS
     with TemporaryDirectory(prefix="chimera-bench-ledger-") as name:
         ours, theirs = Path(name) / "s1.sqlite3", Path(name) / "recorder.sqlite3"
@@ -85,9 +82,7 @@ def _rows(what: str, walked: Walked, events: int) -> tuple[Row, Row]:
 
 
 def _recording(datastore: SQLiteDatastore) -> Callable[[list[Commit]], None]:
-    """
-    Writes the same events as that library keeps them.
-    """
+    """Writes the same events as that library keeps them."""
     recorder = SQLiteApplicationRecorder(datastore)
     recorder.create_table()
 

@@ -1,6 +1,5 @@
-"""
-Transfers from the request to the answer: a real service, the simulator, clients that wait for each
-answer before they ask again.
+"""Transfers from the request to the answer: a real service, the simulator, clients that wait for
+each answer before they ask again.
 
 Every transfer has an amount of its own, since one waits while another of the same amount has no
 known outcome.
@@ -38,8 +37,7 @@ SMALLEST = Decimal("0.00000001")
 
 
 class Answers(Struct, frozen=True):
-    """
-    Of one run.
+    """Of one run.
 
     Attributes:
         waits_ms: From the request to the answer, each.
@@ -57,9 +55,7 @@ class Answers(Struct, frozen=True):
     after: Reading
 
     def cells(self, clients: int) -> tuple[str, ...]:
-        """
-        A line of the table.
-        """
+        """A line of the table."""
         done = len(self.waits_ms)
         cpu_s = self.after.cpu_s - self.before.cpu_s
         return (
@@ -73,9 +69,7 @@ class Answers(Struct, frozen=True):
 
 
 class Bank:
-    """
-    Asks for transfers, each once, and takes nothing but a done one for an answer.
-    """
+    """Asks for transfers, each once, and takes nothing but a done one for an answer."""
 
     def __init__(self, client: httpx2.AsyncClient) -> None:
         self._client = client
@@ -83,9 +77,7 @@ class Bank:
         self.waits_ms: list[float] = []
 
     async def ask(self) -> None:
-        """
-        Ask for transfers, one after the other, until cancelled.
-        """
+        """Ask for transfers, one after the other, until cancelled."""
         while True:
             number = next(self._numbers)
             source, target = ("SPOT", "FUTURES") if number % 2 else ("FUTURES", "SPOT")
@@ -100,9 +92,7 @@ class Bank:
 
 
 async def bench_treasury_transfers(stage: Stage) -> None:
-    """
-    Print the table.
-    """
+    """Print the table."""
     head = ("clients", "transfers/s", "p50", "p99", "the service, of a core", "CPU a transfer")
     lines: list[tuple[str, ...]] = [head]
     for clients in stage.some(CLIENTS):
@@ -134,9 +124,7 @@ async def _run(stage: Stage, clients: int, seconds: float) -> Answers:
 
 @asynccontextmanager
 async def _service(stage: Stage) -> AsyncIterator[tuple[Service, httpx2.AsyncClient]]:
-    """
-    A service before a simulator of its own, and a client that may have money moved.
-    """
+    """A service before a simulator of its own, and a client that may have money moved."""
     token, record = make_token(
         "bench",
         secrets.token_bytes(SECRET_BYTES),

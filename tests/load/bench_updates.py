@@ -1,6 +1,4 @@
-"""
-Window 0: how many updates one process publishes, and how soon.
-"""
+"""Window 0: how many updates one process publishes, and how soon."""
 
 from tests.load.measuring import (
     NothingMeasuredError,
@@ -19,9 +17,7 @@ CALM_RATE = 5_000
 
 
 async def bench_updates(stage: Stage) -> None:
-    """
-    Print the table.
-    """
+    """Print the table."""
     rows: list[Row] = []
     best = 0.0
     for rate in stage.some(RATES):

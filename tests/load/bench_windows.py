@@ -1,6 +1,4 @@
-"""
-Windows of 1,000 symbols: how soon they are on the streams, and what memory they take.
-"""
+"""Windows of 1,000 symbols: how soon they are on the streams, and what memory they take."""
 
 from math import inf
 
@@ -20,9 +18,7 @@ BUCKET_BOUND_MS = 5_000
 
 
 async def bench_windows(stage: Stage) -> None:
-    """
-    Print the tables.
-    """
+    """Print the tables."""
     rows: list[Row] = []
     for name, rate in (("calm, 5,000/s", CALM_RATE), ("burst, unpaced", 0)):
         async with (

@@ -1,5 +1,4 @@
-"""
-What a stream entry costs the process that writes it: our writer against the official client.
+"""What a stream entry costs the process that writes it: our writer against the official client.
 
     python -m tests.load.bench_writers
 
@@ -43,8 +42,7 @@ Writer = NodeQuotePublisher | OfficialQuotePublisher
 
 
 class Cost(Struct, frozen=True):
-    """
-    Of one entry, in one round.
+    """Of one entry, in one round.
 
     Attributes:
         cpu_us: CPU time of this process, microseconds.
@@ -57,9 +55,7 @@ class Cost(Struct, frozen=True):
 
 
 def quotes_of(streams: int, update: int) -> list[Quote]:
-    """
-    One quote for each of *streams* instruments, with the digits of a real market.
-    """
+    """One quote for each of *streams* instruments, with the digits of a real market."""
     return [
         Quote(
             instrument=InstrumentId(Venue.SPOT, Symbol(f"W{number:04d}USDT")),
@@ -77,8 +73,7 @@ def quotes_of(streams: int, update: int) -> list[Quote]:
 
 
 async def cost(writer: Writer, streams: int, entries: int) -> Cost:
-    """
-    Write *entries* entries in batches of *streams*, each batch after the answer to the last.
+    """Write *entries* entries in batches of *streams*, each batch after the answer to the last.
 
     Raises:
         NothingMeasuredError: An entry was not acknowledged.
@@ -97,9 +92,7 @@ async def cost(writer: Writer, streams: int, entries: int) -> Cost:
 async def compare(
     addresses: Sequence[RedisAddress], streams: int, rounds: int, entries: int
 ) -> tuple[Cost, Cost]:
-    """
-    Medians of *rounds* rounds: the official client, our writer.
-    """
+    """Medians of *rounds* rounds: the official client, our writer."""
     async with (
         connect_cluster(addresses) as one,
         connect_cluster(addresses) as other,
@@ -116,9 +109,7 @@ async def compare(
 
 
 async def bench_writers(stage: Stage) -> None:
-    """
-    The table: CPU and time of an entry, and the ratio, for three sizes of batch.
-    """
+    """The table: CPU and time of an entry, and the ratio, for three sizes of batch."""
     head = ("streams in a batch", "official", "ours", "ratio", "official, entries/s", "ours")
     lines: list[Sequence[str]] = [head]
     for streams in BATCHES:
@@ -152,9 +143,7 @@ def _medians(costs: Sequence[Cost]) -> Cost:
 
 
 async def run(*, quick: bool = False) -> int:
-    """
-    Start a cluster, print the table; the exit code.
-    """
+    """Start a cluster, print the table; the exit code."""
     cores = divide_cores()
     say(describe(cores))
     report = Report()
@@ -171,9 +160,7 @@ async def run(*, quick: bool = False) -> int:
 
 
 def main() -> None:
-    """
-    Print the table; leave with the exit code.
-    """
+    """Print the table; leave with the exit code."""
     raise SystemExit(anyio.run(run, backend_options={"use_uvloop": True}))
 
 

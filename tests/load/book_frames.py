@@ -1,5 +1,5 @@
-"""
-Rendered bookTicker frames for a load: made once, then only stamped with new update ids and times.
+"""Rendered bookTicker frames for a load: made once, then only stamped with new update ids and
+times.
 """
 
 import struct
@@ -8,23 +8,18 @@ ROUNDS_PER_BLOB = 100
 FIRST_PREFIX = 100_000_000
 PREFIX_DIGITS = len(str(FIRST_PREFIX))
 TIME_DIGITS = 13
-"""
-Of an epoch in ms, from 2001 to 2286.
-"""
+"""Of an epoch in ms, from 2001 to 2286."""
 
 _FINAL_TEXT, _TWO_BYTE_LENGTH = 0x81, 126
 
 
 def symbol_name(number: int) -> str:
-    """
-    The n-th symbol of a load: `F0001USDT`.
-    """
+    """The n-th symbol of a load: `F0001USDT`."""
     return f"F{number:04d}USDT"
 
 
 class FrameBlob:
-    """
-    WebSocket frames, *symbols* x 100 rounds, back to back in `buffer`.
+    """WebSocket frames, *symbols* x 100 rounds, back to back in `buffer`.
 
     The update id of frame i of blob k is (1e8 + k) * 1e6 + i, so that ids only grow.
 
@@ -46,17 +41,15 @@ class FrameBlob:
         self.starts.append(len(self.buffer))
 
     def stamp_ids(self, number: int) -> None:
-        """
-        Give every frame the update ids of blob *number*.
-        """
+        """Give every frame the update ids of blob *number*."""
         prefix = str(FIRST_PREFIX + number).encode()
         buffer = self.buffer
         for at in self._ids:
             buffer[at : at + PREFIX_DIGITS] = prefix
 
     def stamp_times(self, first: int, last: int, now_ms: int) -> None:
-        """
-        Give the frames from *first* up to *last* the event time *now_ms*, where they have one.
+        """Give the frames from *first* up to *last* the event time *now_ms*, where they
+        have one.
         """
         text = str(now_ms).encode()
         for at in self._times[first:last]:

@@ -1,5 +1,4 @@
-"""
-A consumer of market events: a group of its own on each stream, blocking reads, acknowledgements.
+"""A consumer of market events: a group of its own on each stream, blocking reads, acknowledgements.
 
     python -m tests.load.consumer --redis 127.0.0.1:7001 --group s2 --symbols 20 --kind steady
 
@@ -35,8 +34,7 @@ _clock = SystemClock()
 
 
 class Ages(Struct, frozen=True):
-    """
-    A line of output.
+    """A line of output.
 
     Attributes:
         at_ms: When it was written, epoch ms.
@@ -49,16 +47,12 @@ class Ages(Struct, frozen=True):
 
 
 def stream_of(number: int, venue: Venue) -> str:
-    """
-    The stream of the n-th symbol.
-    """
+    """The stream of the n-th symbol."""
     return quote_stream(InstrumentId(venue, parse_symbol(symbol_name(number))))
 
 
 class Consumer:
-    """
-    One process's readers, a connection each.
-    """
+    """One process's readers, a connection each."""
 
     def __init__(self, group: str, kind: str) -> None:
         self._group = group
@@ -66,9 +60,7 @@ class Consumer:
         self._ages_ms: list[int] = []
 
     async def run(self, streams: dict[str, RedisAddress]) -> None:
-        """
-        Read *streams* until ended.
-        """
+        """Read *streams* until ended."""
         async with anyio.create_task_group() as tasks:
             for stream, address in streams.items():
                 tasks.start_soon(self._read, stream, address)
@@ -107,9 +99,7 @@ class Consumer:
 
 
 async def consume(given: argparse.Namespace) -> None:
-    """
-    Find the node of each stream, and read.
-    """
+    """Find the node of each stream, and read."""
     addresses = parse_addresses(given.redis)
     streams: dict[str, RedisAddress] = {}
     async with connect_cluster(addresses) as client:
@@ -122,9 +112,7 @@ async def consume(given: argparse.Namespace) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """
-    Run until ended.
-    """
+    """Run until ended."""
     parser = argparse.ArgumentParser(description="A consumer of market events.")
     parser.add_argument("--redis", required=True, help="host:port,host:port")
     parser.add_argument("--group", required=True)

@@ -1,5 +1,4 @@
-"""
-A sender of book frames as fast as one core can, or at an exact pace: the load of the benchmarks.
+"""A sender of book frames as fast as one core can, or at an exact pace: the load of the benchmarks.
 
     python -m tests.load.flood --symbols 200 --rate 0      # unpaced; prints {"port": ...}
 
@@ -30,22 +29,17 @@ CHUNK_BYTES = 1 << 18
 TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
 NAP_S = 0.0002
 SLICE_FRAMES = 1_000
-"""
-Sent at most at a time where the receiver lags behind the pace: a ping is answered after each.
-"""
+"""Sent at most at a time where the receiver lags behind the pace: a ping is answered after each."""
 
 SUBSCRIPTIONS_END_S = 0.5
-"""
-Frames begin when no further SUBSCRIBE came for so long.
-"""
+"""Frames begin when no further SUBSCRIBE came for so long."""
 
 _clock = SystemClock()
 _blob_numbers = itertools.count(1)  # of all connections: after a reconnect, ids go on growing
 
 
 class Load(Struct, frozen=True):
-    """
-    What is sent.
+    """What is sent.
 
     Attributes:
         symbols: All there are.
@@ -60,9 +54,7 @@ class Load(Struct, frozen=True):
     venue: str
 
     def answer(self, path: str) -> object:
-        """
-        What the REST side says about *path*.
-        """
+        """What the REST side says about *path*."""
         if path.endswith("/time"):
             return {"serverTime": _clock.now_ms()}
         rows = [
@@ -72,9 +64,7 @@ class Load(Struct, frozen=True):
 
 
 class Session:
-    """
-    One accepted connection: HTTP requests, until one of them opens a WebSocket.
-    """
+    """One accepted connection: HTTP requests, until one of them opens a WebSocket."""
 
     def __init__(self, connection: socket.socket, load: Load) -> None:
         self._socket = connection
@@ -82,9 +72,7 @@ class Session:
         self._inbox = bytearray()
 
     def run(self) -> None:
-        """
-        Serve the connection until the client goes.
-        """
+        """Serve the connection until the client goes."""
         with self._socket:
             try:
                 self._serve_http()
@@ -114,9 +102,7 @@ class Session:
             self._socket.sendall(head.encode() + body)
 
     def _request(self) -> tuple[str, dict[str, str]]:
-        """
-        The request line and the headers, names in lower case.
-        """
+        """The request line and the headers, names in lower case."""
         while b"\r\n\r\n" not in self._inbox:
             self._receive()
         head, _, rest = bytes(self._inbox).partition(b"\r\n\r\n")
@@ -126,9 +112,7 @@ class Session:
         return request, {name.lower(): value.strip() for name, _, value in pairs}
 
     def _await_subscriptions(self) -> set[str]:
-        """
-        The names asked for.
-        """
+        """The names asked for."""
         names: set[str] = set()
         while not names or select.select([self._socket], [], [], SUBSCRIPTIONS_END_S)[0]:
             self._receive()
@@ -180,9 +164,7 @@ class Session:
         self._inbox += data
 
     def _frames(self) -> list[bytes]:
-        """
-        Whole text frames in the inbox; pings are answered on the way.
-        """
+        """Whole text frames in the inbox; pings are answered on the way."""
         texts: list[bytes] = []
         while len(self._inbox) >= 6:
             kind, length, at = self._inbox[0] & 15, self._inbox[1] & 127, 2
@@ -207,9 +189,7 @@ class Session:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """
-    Listen, print the port, serve each connection in a thread.
-    """
+    """Listen, print the port, serve each connection in a thread."""
     parser = argparse.ArgumentParser(description="A sender of book frames.")
     parser.add_argument("--symbols", type=int, default=200)
     parser.add_argument("--rate", type=float, default=0, help="messages/s in all; 0: unpaced")

@@ -1,5 +1,4 @@
-"""
-Mutated frames against the decoders: `make soak`, or alone `python -m tests.load.fuzz_frames`.
+"""Mutated frames against the decoders: `make soak`, or alone `python -m tests.load.fuzz_frames`.
 
 Frames as Binance documents them are damaged at random and given to everything that reads bytes from
 outside: book frames (put, drain), control messages, lines of market data files. A failure is an
@@ -28,15 +27,11 @@ from chimera_s1.domain.ports.market_feed import FeedCounters
 
 NOW_MS = 1_772_514_460_900
 BATCH = 200
-"""
-Executions on the same streams: short enough that ids that stay behind are never a new count.
-"""
+"""Executions on the same streams: short enough that ids that stay behind are never a new count."""
 
 FAILURES_SHOWN = 10
 LINE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""
-What `read_records` expects of a damaged line.
-"""
+"""What `read_records` expects of a damaged line."""
 
 FRAMES = (
     (
@@ -78,17 +73,14 @@ _TOKEN_ENDS = b",:]}"
 
 
 class Failure(Struct, frozen=True):
-    """
-    What went wrong with which bytes.
-    """
+    """What went wrong with which bytes."""
 
     what: str
     payload: bytes
 
 
 class Outcome(Struct):
-    """
-    What a run has seen.
+    """What a run has seen.
 
     Attributes:
         executions: Payloads tried.
@@ -104,9 +96,7 @@ class Outcome(Struct):
 
 
 class Bench:
-    """
-    Everything that reads bytes from outside, fresh for some executions.
-    """
+    """Everything that reads bytes from outside, fresh for some executions."""
 
     def __init__(self) -> None:
         self.counters = FeedCounters()
@@ -123,9 +113,7 @@ class Bench:
         ]
 
     def try_frame(self, payload: bytes, now_ms: int) -> int:
-        """
-        As the socket and the window's end do; how many quotes came of it.
-        """
+        """As the socket and the window's end do; how many quotes came of it."""
         read_control(payload)
         judged = 0
         for table in self._tables:
@@ -139,9 +127,7 @@ class Bench:
 
 
 def try_line(line: bytes) -> None:
-    """
-    As a replay does.
-    """
+    """As a replay does."""
     try:
         decode_line(line)
     except LINE_ERRORS:
@@ -149,9 +135,7 @@ def try_line(line: bytes) -> None:
 
 
 def judge(quote: Quote, payload: bytes, now_ms: int) -> None:
-    """
-    Fail where *quote*, which was read from *payload*, must not be published.
-    """
+    """Fail where *quote*, which was read from *payload*, must not be published."""
     top = (quote.bid, quote.bid_qty, quote.ask, quote.ask_qty)
     assert book_defect(*top) is None, f"defective: {quote}"
     assert all(map(math.isfinite, (quote.mid, quote.spread_bps, quote.top1_usdt))), f"{quote}"
@@ -165,9 +149,7 @@ def judge(quote: Quote, payload: bytes, now_ms: int) -> None:
 
 
 def _said(payload: bytes) -> tuple[float, ...] | None:
-    """
-    The top of book by the standard library alone; None where that cannot read it.
-    """
+    """The top of book by the standard library alone; None where that cannot read it."""
     try:
         data = json.loads(payload)["data"]
         if "B" in data and not isinstance(data["b"], list):
@@ -226,9 +208,7 @@ MUTATORS: Sequence[Mutator] = (
 
 
 def mutated(chance: random.Random, seeds: Sequence[bytes]) -> bytes:
-    """
-    One of *seeds*, damaged in one to four ways; now and then not at all.
-    """
+    """One of *seeds*, damaged in one to four ways; now and then not at all."""
     text = bytearray(chance.choice(seeds))
     for _ in range(chance.choice((0, 1, 1, 1, 2, 2, 3, 4))):
         chance.choice(MUTATORS)(chance, text)
@@ -236,9 +216,7 @@ def mutated(chance: random.Random, seeds: Sequence[bytes]) -> bytes:
 
 
 def fuzz(seed: int, more: Callable[[int], bool]) -> Outcome:
-    """
-    Run batches while *more* says so, asked with the number of executions so far.
-    """
+    """Run batches while *more* says so, asked with the number of executions so far."""
     chance = random.Random(seed)
     outcome = Outcome(0, 0, [])
     while more(outcome.executions) and len(outcome.failures) < FAILURES_SHOWN:
@@ -263,9 +241,7 @@ def _batch(chance: random.Random, outcome: Outcome) -> Iterator[Failure]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """
-    Run for a time and say what was found; 1 where something was.
-    """
+    """Run for a time and say what was found; 1 where something was."""
     parser = argparse.ArgumentParser(description=__doc__, prog="fuzz_frames")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long (default 60)")
     parser.add_argument("--executions", type=int, default=0, help="stop after so many (0: never)")

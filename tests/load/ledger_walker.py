@@ -1,5 +1,4 @@
-"""
-One walk over a long ledger in a process of its own, so that its memory is its own too.
+"""One walk over a long ledger in a process of its own, so that its memory is its own too.
 
     python -m tests.load.ledger_walker {open | start | verify | rebuild | recorder} PATH
 
@@ -33,8 +32,7 @@ _STATUS = Path("/proc/self/status")  # psutil does not read the peak
 
 
 class Walked(Struct, frozen=True):
-    """
-    What a walk came to.
+    """What a walk came to.
 
     Attributes:
         items: Commits; the events of a recorder.
@@ -54,26 +52,20 @@ class Walked(Struct, frozen=True):
 
 
 async def open_ledger(path: Path) -> int:
-    """
-    What opening costs: SQLite looks through all pages.
-    """
+    """What opening costs: SQLite looks through all pages."""
     async with SqliteDatabase(path):
         return 1
 
 
 async def start(database: SqliteDatabase) -> int:
-    """
-    As a service at its start.
-    """
+    """As a service at its start."""
     ledger = _following(database)
     await ledger.catch_up()
     return ledger.open.head.seq
 
 
 async def verify(database: SqliteDatabase) -> int:
-    """
-    As `chimera-s1 ledger verify`.
-    """
+    """As `chimera-s1 ledger verify`."""
     walk = LedgerWalk(SqliteEventStore(database, TREASURY))
     while await walk.step():
         pass
@@ -81,9 +73,7 @@ async def verify(database: SqliteDatabase) -> int:
 
 
 async def rebuild(database: SqliteDatabase) -> int:
-    """
-    As `chimera-s1 ledger rebuild` after it has verified.
-    """
+    """As `chimera-s1 ledger rebuild` after it has verified."""
     projecting = ProjectTransfers(
         SqliteEventStore(database, TREASURY),
         SqliteTransferProjection(database),
@@ -99,8 +89,8 @@ async def rebuild(database: SqliteDatabase) -> int:
 
 
 def recorder(path: Path) -> int:
-    """
-    The walk of `eventsourcing` over its own table, as many events at once as ours takes commits.
+    """The walk of `eventsourcing` over its own table, as many events at once as ours
+    takes commits.
     """
     datastore = SQLiteDatastore(str(path), originator_id_type="text")
     events = SQLiteApplicationRecorder(datastore)
@@ -138,9 +128,7 @@ def _mib(name: str) -> float:
 
 
 async def walk(mode: str, path: Path) -> Walked:
-    """
-    The walk called *mode*.
-    """
+    """The walk called *mode*."""
     match mode:
         case "open":
             return await _measured(partial(open_ledger, path))

@@ -1,6 +1,4 @@
-"""
-The machine a benchmark runs on: which core does what, and what a process has used.
-"""
+"""The machine a benchmark runs on: which core does what, and what a process has used."""
 
 import os
 import platform
@@ -14,34 +12,26 @@ from msgspec import Struct
 
 
 class Cores(Struct, frozen=True):
-    """
-    Who runs where: the load, Redis and the consumers on one core, the service on the others.
-    """
+    """Who runs where: the load, Redis and the consumers on one core, the service on the others."""
 
     sender: int
     service: tuple[int, ...]
 
     @property
     def shared(self) -> bool:
-        """
-        True where one core has to do both; figures are then of little use.
-        """
+        """True where one core has to do both; figures are then of little use."""
         return self.sender in self.service
 
 
 def divide_cores() -> Cores:
-    """
-    The cores this process may use: the first for the load, the rest for the service.
-    """
+    """The cores this process may use: the first for the load, the rest for the service."""
     first, *rest = sorted(os.sched_getaffinity(0))
     return Cores(first, tuple(rest) or (first,))
 
 
 @contextmanager
 def on_core(core: int) -> Iterator[None]:
-    """
-    What is started in this block runs on *core* only; it inherits that.
-    """
+    """What is started in this block runs on *core* only; it inherits that."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})
     try:
@@ -51,25 +41,19 @@ def on_core(core: int) -> Iterator[None]:
 
 
 def cpu_s(pid: int) -> float:
-    """
-    CPU time a process has used, user and system, all threads, s; exact, not counted in ticks.
-    """
+    """CPU time a process has used, user and system, all threads, s; exact, not counted in ticks."""
     # The kernel's name for another process's CPU clock, as clock_getcpuclockid(3) makes it.
     return time.clock_gettime((~pid << 3) | 2)
 
 
 def rss_mib(pid: int) -> float:
-    """
-    Memory of a process that is in RAM now, MiB.
-    """
+    """Memory of a process that is in RAM now, MiB."""
     rss_bytes: int = psutil.Process(pid).memory_info().rss
     return rss_bytes / 2**20
 
 
 def describe(cores: Cores) -> str:
-    """
-    One line about the machine, for the head of the tables.
-    """
+    """One line about the machine, for the head of the tables."""
     cpuinfo = Path("/proc/cpuinfo").read_text()
     models = [
         line.partition(":")[2].strip() for line in cpuinfo.splitlines() if "model name" in line

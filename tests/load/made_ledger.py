@@ -1,5 +1,4 @@
-"""
-A treasury ledger of any length, made in bulk: what a service writes in years, from the same
+"""A treasury ledger of any length, made in bulk: what a service writes in years, from the same
 decisions.
 
 Nine transfers of ten live as most do: requested, sent, done, seen in the history; seven events in
@@ -64,9 +63,7 @@ _QUICKLY = (
 
 
 class Chronicle:
-    """
-    Writes transfers down, commit after commit.
-    """
+    """Writes transfers down, commit after commit."""
 
     def __init__(self) -> None:
         self._head = Head()
@@ -74,9 +71,7 @@ class Chronicle:
         self._transfer: Transfer | None = None
 
     def transfer(self, number: int) -> Iterator[Commit]:
-        """
-        The commits of the transfer *number*, from 0; each number once, ascending.
-        """
+        """The commits of the transfer *number*, from 0; each number once, ascending."""
         at = FIRST_MS + number * BETWEEN_MS
         own = TransferId(str(uuid4()))
         direction = Direction.SPOT_TO_FUTURES if number % 2 else Direction.FUTURES_TO_SPOT
@@ -133,9 +128,7 @@ class Chronicle:
 
 
 def commits_of(events: int) -> Iterator[Commit]:
-    """
-    A ledger of *events* events, or a few more: that the last transfer is over.
-    """
+    """A ledger of *events* events, or a few more: that the last transfer is over."""
     chronicle, made = Chronicle(), 0
     for number in count():
         for commit in chronicle.transfer(number):
@@ -146,17 +139,13 @@ def commits_of(events: int) -> Iterator[Commit]:
 
 
 def requests(number: int) -> list[Commit]:
-    """
-    A ledger of *number* requests, each two events, and nothing else.
-    """
+    """A ledger of *number* requests, each two events, and nothing else."""
     chronicle = Chronicle()
     return [next(chronicle.transfer(each)) for each in range(number)]
 
 
 def stored_events(commits: Iterable[Commit]) -> list[StoredEvent]:
-    """
-    The events of *commits* as `eventsourcing` keeps them.
-    """
+    """The events of *commits* as `eventsourcing` keeps them."""
     return [
         StoredEvent(each.stream, each.version, each.type, msgspec.json.encode(each.data))
         for commit in commits
@@ -165,8 +154,7 @@ def stored_events(commits: Iterable[Commit]) -> list[StoredEvent]:
 
 
 async def make_ledger(path: Path, events: int, also: Callable[[list[Commit]], None]) -> int:
-    """
-    Write a ledger of *events* events to the new file *path*.
+    """Write a ledger of *events* events to the new file *path*.
 
     Args:
         path: Of the database.

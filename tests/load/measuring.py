@@ -1,5 +1,5 @@
-"""
-Figures from readings: what a process did and used between two moments, and medians over several.
+"""Figures from readings: what a process did and used between two moments, and medians
+over several.
 """
 
 from collections.abc import Sequence
@@ -17,14 +17,11 @@ DROPPED = ("s1_feed_dropped_total", "s1_quotes_expired_total", "s1_publish_failu
 
 
 class NothingMeasuredError(Exception):
-    """
-    The benchmark ran, but not what it was to measure.
-    """
+    """The benchmark ran, but not what it was to measure."""
 
 
 class Stretch(Struct, frozen=True):
-    """
-    What one process did between two readings.
+    """What one process did between two readings.
 
     Attributes:
         seconds: Its length.
@@ -43,8 +40,7 @@ class Stretch(Struct, frozen=True):
 
 
 class Figures(Struct, frozen=True):
-    """
-    Medians over stretches.
+    """Medians over stretches.
 
     Attributes:
         messages_s: Messages received a second.
@@ -63,8 +59,7 @@ class Figures(Struct, frozen=True):
 
 
 def median_figures(stretches: Sequence[Stretch]) -> Figures:
-    """
-    The median of each figure.
+    """The median of each figure.
 
     Raises:
         NothingMeasuredError: In one of the stretches no message arrived.
@@ -80,9 +75,7 @@ def median_figures(stretches: Sequence[Stretch]) -> Figures:
 
 
 async def watch(service: Service, stretches: int, seconds: float) -> list[Reading]:
-    """
-    Readings of *service*, *seconds* apart; one more than *stretches*.
-    """
+    """Readings of *service*, *seconds* apart; one more than *stretches*."""
     readings = [await service.read()]
     for _ in range(stretches):
         await anyio.sleep(seconds)
@@ -91,8 +84,7 @@ async def watch(service: Service, stretches: int, seconds: float) -> list[Readin
 
 
 def service_figures(readings: Sequence[Reading]) -> Figures:
-    """
-    What a service did between *readings*.
+    """What a service did between *readings*.
 
     Raises:
         NothingMeasuredError: It received or published nothing, or dropped something.
@@ -117,9 +109,7 @@ def service_figures(readings: Sequence[Reading]) -> Figures:
 
 
 async def receiver_figures(receiver: Child, stretches: int) -> Figures:
-    """
-    What a baseline receiver did, a stretch being its own period; the first one is left out.
-    """
+    """What a baseline receiver did, a stretch being its own period; the first one is left out."""
     await receiver.line()
     told = [Told(**await receiver.line()) for _ in range(stretches + 1)]
     return median_figures(
@@ -136,15 +126,13 @@ async def receiver_figures(receiver: Child, stretches: int) -> Figures:
 
 
 def gained(before: Reading, now: Reading, name: str) -> float:
-    """
-    How much a counter grew between two readings.
-    """
+    """How much a counter grew between two readings."""
     return now.total(name) - before.total(name)
 
 
 def latency_ms(before: Reading, now: Reading, quantile: float) -> float:
-    """
-    A quantile of `s1_publish_latency_seconds` between two readings: the upper bound of its bucket.
+    """A quantile of `s1_publish_latency_seconds` between two readings: the upper bound of its
+    bucket.
 
     Raises:
         NothingMeasuredError: Nothing was observed.
@@ -162,8 +150,6 @@ def latency_ms(before: Reading, now: Reading, quantile: float) -> float:
 
 
 def quantile_of(values: Sequence[float], quantile: float) -> float:
-    """
-    The value below which *quantile* of *values* lie, none interpolated.
-    """
+    """The value below which *quantile* of *values* lie, none interpolated."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(quantile * len(ordered)))]

@@ -1,6 +1,5 @@
-"""
-The far side of the seeded treasury model: an exchange that knows no ids, lines that lose, processes
-that die.
+"""The far side of the seeded treasury model: an exchange that knows no ids, lines that lose,
+processes that die.
 """
 
 import random

@@ -1,5 +1,5 @@
-"""
-The least a receiver can do, as a baseline: the service's WebSocket client and almost nothing else.
+"""The least a receiver can do, as a baseline: the service's WebSocket client and almost nothing
+else.
 
     python -m tests.load.receiver --port 41123 --symbols 200 --read-ms 50
 
@@ -24,9 +24,7 @@ _NAME_AT = len(b'{"stream":"')
 
 
 class Told(Struct, frozen=True):
-    """
-    A line of output: totals.
-    """
+    """A line of output: totals."""
 
     messages: int
     cpu_s: float
@@ -34,9 +32,7 @@ class Told(Struct, frozen=True):
 
 
 class Newest(WSListener):
-    """
-    Keeps the newest bytes of each stream; after a read, the socket rests where *timed*.
-    """
+    """Keeps the newest bytes of each stream; after a read, the socket rests where *timed*."""
 
     def __init__(self, *, timed: bool) -> None:
         self.messages = 0
@@ -57,9 +53,7 @@ class Newest(WSListener):
 
 
 class Decoding(Newest):
-    """
-    Decodes every message with orjson, as most receivers do.
-    """
+    """Decodes every message with orjson, as most receivers do."""
 
     def __init__(self, *, timed: bool) -> None:
         super().__init__(timed=timed)
@@ -72,9 +66,7 @@ class Decoding(Newest):
 
 
 async def receive(given: argparse.Namespace) -> None:
-    """
-    Subscribe, then report for ever.
-    """
+    """Subscribe, then report for ever."""
     listener = (Decoding if given.decode else Newest)(timed=given.read_ms > 0)
     transport, _ = await ws_connect(lambda: listener, f"ws://127.0.0.1:{given.port}/stream")
     names = [f"{symbol_name(number).lower()}@bookTicker" for number in range(given.symbols)]
@@ -103,9 +95,7 @@ async def _report(listener: Newest, period_s: float) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """
-    Run until ended.
-    """
+    """Run until ended."""
     parser = argparse.ArgumentParser(description="A receiver that does almost nothing.")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--symbols", type=int, default=200)

@@ -1,6 +1,4 @@
-"""
-What a benchmark prints: tables in Markdown, with targets, and what it could not measure.
-"""
+"""What a benchmark prints: tables in Markdown, with targets, and what it could not measure."""
 
 import sys
 from collections.abc import Sequence
@@ -9,8 +7,7 @@ from msgspec import Struct
 
 
 class Row(Struct, frozen=True):
-    """
-    A line of a table.
+    """A line of a table.
 
     Attributes:
         what: What was measured.
@@ -29,8 +26,7 @@ class Row(Struct, frozen=True):
 
 
 class Report:
-    """
-    Collects tables and prints each as soon as it is there.
+    """Collects tables and prints each as soon as it is there.
 
     A target that is missed is printed, not raised. What measured nothing is a problem, and makes
     the exit code 1: a table of zeros looks like speed.
@@ -41,9 +37,7 @@ class Report:
         self.missed: list[str] = []
 
     def table(self, title: str, rows: Sequence[Row], note: str = "") -> None:
-        """
-        Print *rows* under *title*.
-        """
+        """Print *rows* under *title*."""
         verdicts = {True: "yes", False: "**no**", None: ""}
         grid = [
             ("", "measured", "target", "reached"),
@@ -57,9 +51,7 @@ class Report:
         ]
 
     def grid(self, title: str, lines: Sequence[Sequence[str]], note: str = "") -> None:
-        """
-        Print *lines*, the first being the head.
-        """
+        """Print *lines*, the first being the head."""
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         head, *body = [
             "| " + " | ".join(map(str.ljust, line, widths)).rstrip() + " |" for line in lines
@@ -71,16 +63,12 @@ class Report:
         say("\n".join(parts))
 
     def problem(self, text: str) -> None:
-        """
-        Note what went wrong while measuring.
-        """
+        """Note what went wrong while measuring."""
         self.problems.append(text)
         say(f"\n**Not measured: {text}**")
 
     def end(self) -> int:
-        """
-        Print which targets were missed; the exit code.
-        """
+        """Print which targets were missed; the exit code."""
         if self.missed:
             say(
                 "\nTargets missed in this run:\n\n" + "\n".join(f"- {line}" for line in self.missed)
@@ -89,8 +77,6 @@ class Report:
 
 
 def say(text: str) -> None:
-    """
-    Print *text* now.
-    """
+    """Print *text* now."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()

@@ -1,5 +1,5 @@
-"""
-The simulator with deep wallets and no weight limits that anybody here could reach; a calm market.
+"""The simulator with deep wallets and no weight limits that anybody here could reach; a calm
+market.
 
     python -m tests.load.roomy_exchange
 
@@ -23,9 +23,7 @@ WEIGHT = 100_000_000
 
 
 async def run() -> None:
-    """
-    Serve until ended.
-    """
+    """Serve until ended."""
     config = SimulatorConfig(
         symbols=(SYMBOL,),
         rate=RATE,

@@ -1,5 +1,5 @@
-"""
-The processes of a benchmark: senders, receivers, services, each on its core, none left behind.
+"""The processes of a benchmark: senders, receivers, services, each on its core, none
+left behind.
 """
 
 import os
@@ -29,9 +29,7 @@ _SAMPLE = re.compile(r"^([a-z0-9_]+(?:\{[^}]*\})?) (\S+)$", re.MULTILINE)
 
 
 class Child:
-    """
-    A running Python module; what it prints are JSON lines.
-    """
+    """A running Python module; what it prints are JSON lines."""
 
     def __init__(self, process: Process) -> None:
         assert process.stdout is not None
@@ -39,9 +37,7 @@ class Child:
         self._output = BufferedByteReceiveStream(process.stdout)
 
     async def line(self, patience_s: float = READY_S) -> dict[str, Any]:
-        """
-        The next line it prints.
-        """
+        """The next line it prints."""
         with anyio.fail_after(patience_s):
             return msgspec.json.decode(
                 await self._output.receive_until(b"\n", 65_536), type=dict[str, Any]
@@ -58,9 +54,7 @@ def _inherited() -> dict[str, str]:
 
 
 async def compile_sources() -> None:
-    """
-    Have the modules of the service compiled, as an installation does.
-    """
+    """Have the modules of the service compiled, as an installation does."""
     modules = "import chimera_s1.app.cli, chimera_s1.app.runtime"
     await anyio.run_process([sys.executable, "-c", modules], env=_inherited())
 
@@ -72,9 +66,7 @@ async def child(
     environment: Mapping[str, str] | None = None,
     log: Path | None = None,
 ) -> AsyncIterator[Child]:
-    """
-    Run `python -m <arguments>` on *core* for the length of the block.
-    """
+    """Run `python -m <arguments>` on *core* for the length of the block."""
     stderr = log.open("wb") if log else None
     try:
         with on_core(core):
@@ -95,8 +87,7 @@ async def child(
 
 
 class Reading(Struct, frozen=True):
-    """
-    What a service had done at one moment.
+    """What a service had done at one moment.
 
     Attributes:
         at_s: The moment, monotonic s.
@@ -114,16 +105,12 @@ class Reading(Struct, frozen=True):
     samples: dict[str, float]
 
     def total(self, name: str) -> float:
-        """
-        The sum of *name* over its labels; 0 where it is not on the page.
-        """
+        """The sum of *name* over its labels; 0 where it is not on the page."""
         return sum(value for key, value in self.samples.items() if key.partition("{")[0] == name)
 
 
 class Service:
-    """
-    A running `chimera-s1 serve`.
-    """
+    """A running `chimera-s1 serve`."""
 
     def __init__(self, process: Process, directory: Path, client: httpx2.AsyncClient) -> None:
         self.pid = process.pid
@@ -135,22 +122,17 @@ class Service:
 
     @property
     def url(self) -> str:
-        """
-        Where it serves.
-        """
+        """Where it serves."""
         return self._url
 
     async def read(self) -> Reading:
-        """
-        Its figures now.
-        """
+        """Its figures now."""
         reply = await self._client.get(f"{self._url}/metrics")
         samples = {name: float(value) for name, value in _SAMPLE.findall(reply.text)}
         return Reading(time.monotonic(), cpu_s(self.pid), rss_mib(self.pid), samples)
 
     async def until_publishing(self) -> None:
-        """
-        Wait until everything it shall subscribe delivers, and quotes are on the streams.
+        """Wait until everything it shall subscribe delivers, and quotes are on the streams.
 
         Raises:
             RuntimeError: It does not come to that; the text has the last line of its log.
@@ -181,8 +163,7 @@ class Service:
 
 
 class Rig(Struct, frozen=True):
-    """
-    Where the processes of a benchmark run and write to.
+    """Where the processes of a benchmark run and write to.
 
     Attributes:
         cores: Who runs where.
@@ -195,9 +176,7 @@ class Rig(Struct, frozen=True):
 
     @asynccontextmanager
     async def sender(self, symbols: int, rate: float, venue: str = "spot") -> AsyncIterator[int]:
-        """
-        A sender of *rate* messages/s over *symbols* symbols (0: unpaced); its port.
-        """
+        """A sender of *rate* messages/s over *symbols* symbols (0: unpaced); its port."""
         options = ("--symbols", str(symbols), "--rate", str(rate), "--venue", venue)
         async with child(self.cores.sender, "tests.load.flood", *options) as flood:
             yield (await flood.line())["port"]
@@ -206,8 +185,7 @@ class Rig(Struct, frozen=True):
     async def service(
         self, port: int, *, core: int | None = None, **settings: str
     ) -> AsyncIterator[Service]:
-        """
-        A service fed by the sender on *port*, publishing; *settings* are `conflation_ms="0"` and
+        """A service fed by the sender on *port*, publishing; *settings* are `conflation_ms="0"` and
         their like.
         """
         with TemporaryDirectory(prefix="chimera-bench-") as name:

@@ -1,5 +1,4 @@
-"""
-The writer's faults at length: `make soak`, or one of them with `make soak ARGS="--only stop"`.
+"""The writer's faults at length: `make soak`, or one of them with `make soak ARGS="--only stop"`.
 
 Each runs under 20,000 generated messages/s through the real `PublishQuotes`, and ends with every
 entry compared with what was offered. A wrong number, a wrong order or a silent loss ends the run.
@@ -35,8 +34,7 @@ Nodes = Sequence[ServerProcess]
 
 
 class Fault(Struct, frozen=True):
-    """
-    One way to break a cluster.
+    """One way to break a cluster.
 
     Attributes:
         what: For the table.
@@ -58,9 +56,7 @@ class Fault(Struct, frozen=True):
 
 
 async def stop(load: Load, nodes: Nodes) -> int:
-    """
-    All servers end with what they hold, and come back.
-    """
+    """All servers end with what they hold, and come back."""
     for node in nodes:
         await node.ask("CONFIG", "SET", "save", "3600 1")
         await node.stop()
@@ -74,9 +70,7 @@ async def stop(load: Load, nodes: Nodes) -> int:
 
 
 async def hang(load: Load, nodes: Nodes) -> int:
-    """
-    One server after the other stands still.
-    """
+    """One server after the other stands still."""
     for number in range(HANGS):
         node = nodes[number % len(nodes)]
         node.pause()
@@ -88,9 +82,7 @@ async def hang(load: Load, nodes: Nodes) -> int:
 
 
 async def kill(load: Load, nodes: Nodes) -> int:
-    """
-    SIGKILL for each master in turn; it comes back as the replica of its successor.
-    """
+    """SIGKILL for each master in turn; it comes back as the replica of its successor."""
     for node in nodes[:KILLS]:
         await node.kill()
         await load.publisher.until_handed_back()
@@ -102,9 +94,7 @@ async def kill(load: Load, nodes: Nodes) -> int:
 
 
 async def move(load: Load, nodes: Nodes) -> int:
-    """
-    Slots go to a master that had none, each by way of ASK; the counts are the servers' own.
-    """
+    """Slots go to a master that had none, each by way of ASK; the counts are the servers' own."""
     source, newcomer = nodes[0], nodes[-1]
     await become_empty_master(newcomer, source)
     slots = sorted({slot_of(each) for each in load.served_by_third(0)})[:SLOTS_MOVED]
@@ -129,9 +119,7 @@ FAULTS = {
 
 @asynccontextmanager
 async def stage(fault: Fault) -> AsyncIterator[tuple[Load, Nodes]]:
-    """
-    A cluster of its own, under load.
-    """
+    """A cluster of its own, under load."""
     with TemporaryDirectory(prefix="chimera-soak-") as directory:
         redis = EmbeddedRedis(
             Path(directory),
@@ -145,8 +133,7 @@ async def stage(fault: Fault) -> AsyncIterator[tuple[Load, Nodes]]:
 
 
 async def run(names: Sequence[str]) -> None:
-    """
-    Inflict the faults *names*, and print what came of it.
+    """Inflict the faults *names*, and print what came of it.
 
     Raises:
         AssertionError: An entry is wrong, out of order, or missing without a word.
@@ -181,9 +168,7 @@ async def run(names: Sequence[str]) -> None:
 
 
 def main() -> None:
-    """
-    Run what is asked for.
-    """
+    """Run what is asked for."""
     parser = argparse.ArgumentParser(prog="make soak", description=(__doc__ or "").strip())
     parser.add_argument("--only", choices=FAULTS, action="append", help="this fault (repeatable)")
     chosen = parser.parse_args().only or list(FAULTS)

@@ -1,5 +1,5 @@
-"""
-What every benchmark is given: processes to start, a cluster, a report, and how thorough to be.
+"""What every benchmark is given: processes to start, a cluster, a report, and how
+thorough to be.
 """
 
 from collections.abc import Sequence
@@ -15,15 +15,14 @@ _Value = TypeVar("_Value")
 
 
 class Stage(Struct, frozen=True):
-    """
-    Attributes:
-        rig: Starts processes on their cores.
+    """Attributes:
+    rig: Starts processes on their cores.
 
-        redis: The cluster under them, 3 masters.
+    redis: The cluster under them, 3 masters.
 
-        report: Takes the tables.
+    report: Takes the tables.
 
-        quick: True for fewer and shorter measurements.
+    quick: True for fewer and shorter measurements.
     """
 
     rig: Rig
@@ -32,19 +31,13 @@ class Stage(Struct, frozen=True):
     quick: bool
 
     def times(self, full: int) -> int:
-        """
-        How often to measure: *full* times, or once where it has to be quick.
-        """
+        """How often to measure: *full* times, or once where it has to be quick."""
         return 1 if self.quick else full
 
     def some(self, full: Sequence[_Value]) -> Sequence[_Value]:
-        """
-        What to measure: all of it, or the first and the last where it has to be quick.
-        """
+        """What to measure: all of it, or the first and the last where it has to be quick."""
         return (full[0], full[-1]) if self.quick else full
 
     def seconds(self, full: float) -> float:
-        """
-        How long to measure at a time.
-        """
+        """How long to measure at a time."""
         return min(full, 1.0) if self.quick else full

@@ -1,5 +1,4 @@
-"""
-Clients that send transfers to a service which keeps dying, and remember what they were told; and
+"""Clients that send transfers to a service which keeps dying, and remember what they were told; and
 the weather at the exchange.
 """
 
@@ -16,9 +15,7 @@ from tests.contract.treasury_service import POST, Site
 
 CLIENTS = 3
 AMOUNTS = tuple(str(amount) for amount in range(5, 17))
-"""
-Few enough to collide, enough to go on while some of them wait for an outcome.
-"""
+"""Few enough to collide, enough to go on while some of them wait for an outcome."""
 
 NEW_SHARE = 0.7
 PAUSE_S = (0.0, 0.06)
@@ -40,17 +37,14 @@ FAULTS = (
 
 
 class Wish(Struct, frozen=True):
-    """
-    What a client wants; the same for each time it asks.
-    """
+    """What a client wants; the same for each time it asks."""
 
     amount: str
     back: bool
 
 
 class Memory:
-    """
-    What all clients want and were told.
+    """What all clients want and were told.
 
     Attributes:
         open: Wishes without a final answer.
@@ -71,9 +65,7 @@ class Memory:
         self.asked = 0
 
     def take(self, key: str, reply: httpx2.Response) -> None:
-        """
-        Remember *reply*.
-        """
+        """Remember *reply*."""
         self.statuses[reply.status_code] += 1
         body: dict[str, Any] = reply.json()
         if reply.is_success:
@@ -85,9 +77,7 @@ class Memory:
 
 
 class Counterparty:
-    """
-    The clients together, and the service they talk to at the moment.
-    """
+    """The clients together, and the service they talk to at the moment."""
 
     def __init__(self, draws: random.Random, memory: Memory) -> None:
         self._draws = draws
@@ -98,30 +88,22 @@ class Counterparty:
         self._answered = anyio.Event()
 
     def connect(self, url: str) -> None:
-        """
-        A service is there.
-        """
+        """A service is there."""
         self._url = url
         self._answers = 0
         self._up.set()
 
     async def answered(self, times: int) -> None:
-        """
-        Wait until the service has answered so often with 2xx.
-        """
+        """Wait until the service has answered so often with 2xx."""
         while self._answers < times:
             await self._answered.wait()
 
     def disconnect(self) -> None:
-        """
-        It is about to die.
-        """
+        """It is about to die."""
         self._up = anyio.Event()
 
     async def ask(self) -> None:
-        """
-        Be one client until cancelled.
-        """
+        """Be one client until cancelled."""
         headers = {"Authorization": f"Bearer {TRADER_TOKEN}"}
         async with httpx2.AsyncClient(headers=headers, timeout=10, trust_env=False) as http:
             while True:
@@ -154,8 +136,7 @@ class Counterparty:
 
 
 class Weather:
-    """
-    Faults at the exchange, one after the other.
+    """Faults at the exchange, one after the other.
 
     Attributes:
         fired: How many did, those of the present included once `clear` was called.
@@ -167,18 +148,14 @@ class Weather:
         self.fired: Counter[str] = Counter()
 
     async def blow(self) -> None:
-        """
-        Break something now and then, until cancelled.
-        """
+        """Break something now and then, until cancelled."""
         while True:
             await anyio.sleep(self._draws.uniform(*CALM_S))
             on, deed = self._draws.choice(FAULTS)
             await self._sim.arm(on, deed)
 
     async def clear(self) -> None:
-        """
-        End all that is armed, and count what has fired.
-        """
+        """End all that is armed, and count what has fired."""
         _, answer = await self._sim.control("GET", "/sim/faults")
         for fault in answer["faults"]:
             self.fired[fault["do"]] += fault["fired"]

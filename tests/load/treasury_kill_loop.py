@@ -1,5 +1,4 @@
-"""
-kill -9 of a service that moves money, at any moment, again and again: `make soak-kill`, or
+"""kill -9 of a service that moves money, at any moment, again and again: `make soak-kill`, or
 
     python -m tests.load.treasury_kill_loop --rounds 100 --seed 1
 
@@ -44,18 +43,13 @@ KILL_AFTER_MS = (5, 500)
 ANSWERS = (1, 15)
 FAULT_SHARE = 0.5
 LIFE_S = 5.0
-"""
-A life in which nothing happens ends as well.
-"""
+"""A life in which nothing happens ends as well."""
 
 CAPS = (100, 1_000, 10_000, 100_000)
-"""
-What may be accepted in one life beyond what was before, USDT: some lives reach their cap.
-"""
+"""What may be accepted in one life beyond what was before, USDT: some lives reach their cap."""
 
 SETTLE_MS = 9_000
-"""
-So long after a request a silent history proves that it was not executed: receive window,
+"""So long after a request a silent history proves that it was not executed: receive window,
 execution, lag and margins of `QUICK`.
 """
 
@@ -70,8 +64,7 @@ _LOOK_AGAIN_S = 0.1
 
 
 class Follower:
-    """
-    Reads the ledger beside the service, or after its death.
+    """Reads the ledger beside the service, or after its death.
 
     Attributes:
         entries: Up to the last look.
@@ -85,9 +78,7 @@ class Follower:
         self.book = OpenTransfers()
 
     async def look(self) -> bool:
-        """
-        Take in what is new; whether everything is decided, relayed and projected.
-        """
+        """Take in what is new; whether everything is decided, relayed and projected."""
         if not self._path.exists():
             return False
         async with SqliteDatabase(self._path, read_only=True) as database:
@@ -105,24 +96,19 @@ class Follower:
         return not busy and min(done_with) == len(self.entries)
 
     def phases(self) -> Counter[str]:
-        """
-        How many transfers are in which phase of those that are not over.
-        """
+        """How many transfers are in which phase of those that are not over."""
         book = self.book
         open_now = (*book.waiting.values(), *book.unresolved.values())
         return Counter(transfer.phase.value for transfer in open_now)
 
     @property
     def used(self) -> Decimal:
-        """
-        What is taken of today's cap.
-        """
+        """What is taken of today's cap."""
         return self.book.cap(utc_day(SystemClock().now_ms())).used
 
 
 class Verdict(Struct, frozen=True):
-    """
-    What came of it.
+    """What came of it.
 
     Attributes:
         kills: How many lives ended by SIGKILL.
@@ -147,9 +133,7 @@ class Verdict(Struct, frozen=True):
 
 
 class KillLoop:
-    """
-    One run of it.
-    """
+    """One run of it."""
 
     def __init__(self, site: Site, seed: int) -> None:
         self._site = site
@@ -161,9 +145,7 @@ class KillLoop:
         self._hit: Counter[str] = Counter()
 
     async def run(self, rounds: int) -> Verdict:
-        """
-        Kill so often, let everything be decided, and judge.
-        """
+        """Kill so often, let everything be decided, and judge."""
         async with anyio.create_task_group() as tasks:
             for _ in range(CLIENTS):
                 tasks.start_soon(self._clients.ask)
@@ -195,9 +177,7 @@ class KillLoop:
         self._hit.update(self._ledger.phases().keys() or {"none"})
 
     async def _something_happened(self) -> None:
-        """
-        An answer or, as often, a fault: then its transfer is under way.
-        """
+        """An answer or, as often, a fault: then its transfer is under way."""
         if self._draws.random() < FAULT_SHARE:
             await self._site.fired()
         else:
@@ -225,9 +205,7 @@ class KillLoop:
 
 
 def untrue(memory: Memory, ended: dict[str, str]) -> Iterable[str]:
-    """
-    Answers that were not so in the end (I7).
-    """
+    """Answers that were not so in the end (I7)."""
     finals = {"OK": "DONE", "FAIL": "FAILED"}
     for key, answers in memory.told.items():
         for answer in answers:
@@ -239,9 +217,7 @@ def untrue(memory: Memory, ended: dict[str, str]) -> Iterable[str]:
 
 
 async def kill_loop(directory: Path, rounds: int, seed: int) -> Verdict:
-    """
-    A run with a simulator and a Redis of its own.
-    """
+    """A run with a simulator and a Redis of its own."""
     async with (
         child(divide_cores().sender, "tests.load.roomy_exchange") as exchange,
         EmbeddedRedis(directory / "redis", binary=find_redis_server("")) as redis,
@@ -251,9 +227,7 @@ async def kill_loop(directory: Path, rounds: int, seed: int) -> Verdict:
 
 
 def tell(verdict: Verdict, seed: int) -> None:
-    """
-    Print it.
-    """
+    """Print it."""
     memory = verdict.memory
     say(f"seed {seed}, {verdict.kills} times kill -9, which found transfers {_counts(verdict.hit)}")
     say(f"{memory.asked} transfers, {_counts(verdict.standings)}; {verdict.moved} movements")
@@ -270,9 +244,7 @@ def _counts(counter: Counter[str] | Counter[int]) -> str:
 
 
 def main() -> None:
-    """
-    Run what is asked for.
-    """
+    """Run what is asked for."""
     parser = argparse.ArgumentParser(prog="python -m tests.load.treasury_kill_loop")
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--seed", type=int, default=1)

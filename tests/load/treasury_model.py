@@ -1,5 +1,4 @@
-"""
-A seeded world around the real use cases: an exchange that knows no ids, replies that are lost,
+"""A seeded world around the real use cases: an exchange that knows no ids, replies that are lost,
 histories that lag, processes that pause and die, clocks that are off, two instances on one ledger.
 
     python -m tests.load.treasury_model --seeds 200000 --processes 2

@@ -1,5 +1,4 @@
-"""
-Make each deliberate mistake in a copy of the tree and run the tests named for it.
+"""Make each deliberate mistake in a copy of the tree and run the tests named for it.
 
     python -m tests.mutants --only start-submission-unchecked
 
@@ -49,10 +48,7 @@ class Verdict(StrEnum):
 
 
 class Run(Struct, frozen=True):
-    """
-    Attributes:
-        code: pytest's exit code; None where it was stopped.
-    """
+    """Attributes: code: pytest's exit code; None where it was stopped."""
 
     code: int | None
     seconds: float

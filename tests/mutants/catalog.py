@@ -1,6 +1,4 @@
-"""
-Deliberate mistakes, kept as data: `tests/mutants/*.toml`, one table `[[mutant]]` a mistake.
-"""
+"""Deliberate mistakes, kept as data: `tests/mutants/*.toml`, one table `[[mutant]]` a mistake."""
 
 import tomllib
 from collections import Counter
@@ -12,8 +10,7 @@ ROOT = Path(__file__).parents[2]
 
 
 class Mutant(Struct, frozen=True, forbid_unknown_fields=True):
-    """
-    One mistake.
+    """One mistake.
 
     Attributes:
         id: Kebab case, unique over all files.

@@ -1,5 +1,5 @@
-"""
-Who may import whom: the contracts of pyproject.toml, and which package may know which library.
+"""Who may import whom: the contracts of pyproject.toml, and which package may know
+which library.
 """
 
 import subprocess
@@ -42,8 +42,7 @@ CONFINED = {
     "uvicorn": {"app.web.server"},
     "zstandard": {"adapters.market_file"},
 }
-"""
-Library -> the packages that may import it. Elsewhere its types and errors are unknown, so they
+"""Library -> the packages that may import it. Elsewhere its types and errors are unknown, so they
 cannot leak; a new line here is a decision.
 """
 
@@ -58,9 +57,7 @@ def within(module: str, package: str) -> bool:
 
 
 def third_party(package: str) -> set[str]:
-    """
-    Names of the libraries that *package* imports, the standard library left out.
-    """
+    """Names of the libraries that *package* imports, the standard library left out."""
     graph = imports()
     modules = {module for module in graph.modules if within(module, package)}
     names = {
@@ -72,9 +69,7 @@ def third_party(package: str) -> set[str]:
 
 
 def test_every_import_contract_is_kept() -> None:
-    """
-    The contracts in pyproject.toml hold; the output names the import that breaks one.
-    """
+    """The contracts in pyproject.toml hold; the output names the import that breaks one."""
     result = subprocess.run(
         [Path(sys.executable).with_name("lint-imports"), "--no-logo", "--no-cache"],
         cwd=ROOT,
@@ -87,17 +82,13 @@ def test_every_import_contract_is_kept() -> None:
 
 
 def test_the_domain_depends_on_msgspec_and_nothing_else() -> None:
-    """
-    Whatever else the domain comes to import is a decision, and needs an ADR.
-    """
+    """Whatever else the domain comes to import is a decision, and needs an ADR."""
     assert third_party(f"{PACKAGE}.domain") == {"msgspec"}
 
 
 @pytest.mark.parametrize("library", CONFINED)
 def test_a_library_is_known_only_where_it_is_wrapped(library: str) -> None:
-    """
-    No module outside the packages named for it imports *library*.
-    """
+    """No module outside the packages named for it imports *library*."""
     graph = imports()
     importers = graph.find_modules_that_directly_import(library) if library in graph.modules else ()
     allowed = [f"{PACKAGE}.{name}" for name in CONFINED[library]]

@@ -1,5 +1,5 @@
-"""
-The pages promise only what is there: files, tests, contracts, settings, commands, targets, metrics.
+"""The pages promise only what is there: files, tests, contracts, settings, commands, targets,
+metrics.
 """
 
 import ast
@@ -33,9 +33,7 @@ def found(pattern: str, page: Path) -> set[str]:
 
 @cache
 def messages() -> dict[str, frozenset[str]]:
-    """
-    File -> the text in it that a user may come to read: every string that is no docstring.
-    """
+    """File -> the text in it that a user may come to read: every string that is no docstring."""
     return {label(path): frozenset(strings(path)) for path in (ROOT / "src").rglob("*.py")}
 
 
@@ -62,9 +60,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 @every_page
 def test_files_named_are_there(page: Path) -> None:
-    """
-    A path is named from the root, from the package, or beside one named before it.
-    """
+    """A path is named from the root, from the package, or beside one named before it."""
     named = found(r"`([\w./-]+/[\w.-]+\.(?:py|md|toml))(?:::\w+)?`", page)
     roots = (ROOT, ROOT / "src" / "chimera_s1")
 
@@ -118,9 +114,7 @@ def test_metrics_named_are_counted(page: Path) -> None:
 
 @pytest.mark.parametrize("page", DECISIONS, ids=label)
 def test_a_decision_says_why_and_what_enforces_it(page: Path) -> None:
-    """
-    The contracts it names exist; a decision that nothing enforces is a convention.
-    """
+    """The contracts it names exist; a decision that nothing enforces is a convention."""
     text = page.read_text(encoding="utf-8")
     headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
     enforced = text.partition("**Enforced by:**")[2]
@@ -136,18 +130,14 @@ def test_a_decision_says_why_and_what_enforces_it(page: Path) -> None:
 
 
 def test_every_kind_of_operational_event_is_on_the_map() -> None:
-    """
-    Consumers read `ops:events` by kind; each one is in the architecture, and no other.
-    """
+    """Consumers read `ops:events` by kind; each one is in the architecture, and no other."""
     kinds = {text for texts in messages().values() for text in texts if KIND.fullmatch(text)}
 
     assert found(r"`(ws\.[a-z]+)`", ROOT / "docs" / "architecture.md") == kinds
 
 
 def test_messages_name_no_setting_that_cannot_be_set() -> None:
-    """
-    An error or a health sentence that tells the operator to set something must be right.
-    """
+    """An error or a health sentence that tells the operator to set something must be right."""
     named = {
         (file, name)
         for file, texts in messages().items()

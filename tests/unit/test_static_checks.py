@@ -1,6 +1,4 @@
-"""
-Types, lint and format hold for source and tests, with the settings of pyproject.toml.
-"""
+"""Types, lint and format hold for source and tests, with the settings of pyproject.toml."""
 
 import subprocess
 import sys
@@ -16,9 +14,7 @@ ROOT = Path(__file__).parents[2]
     ["mypy", "ruff check", "ruff format --check"],
 )
 def test_a_static_check_has_no_remark(check: str) -> None:
-    """
-    The tool exits with 0; its remarks are the message of a failure.
-    """
+    """The tool exits with 0; its remarks are the message of a failure."""
     result = subprocess.run(
         [sys.executable, "-m", *check.split()],
         cwd=ROOT,

@@ -1,6 +1,4 @@
-"""
-House rules that no linter knows: lengths, names, leftovers, and how tests wait.
-"""
+"""House rules that no linter knows: lengths, names, leftovers, and how tests wait."""
 
 import ast
 import re
@@ -32,9 +30,7 @@ def python_files() -> list[Path]:
 
 
 def text_files() -> list[Path]:
-    """
-    What is kept of this project, generated and downloaded things left out.
-    """
+    """What is kept of this project, generated and downloaded things left out."""
     trees = ("src", "tests", "docs", "deploy")
     inside = [
         path for top in trees for path in (ROOT / top).rglob("*") if path.suffix in TEXT_SUFFIXES
@@ -65,9 +61,7 @@ def words(name: str) -> set[str]:
 
 
 def test_functions_are_short() -> None:
-    """
-    Seventy lines is a screen; most functions need a third of it.
-    """
+    """Seventy lines is a screen; most functions need a third of it."""
     long = [
         f"{label(path)}:{node.lineno} {node.name}"
         for path in python_files()
@@ -79,18 +73,14 @@ def test_functions_are_short() -> None:
 
 
 def test_files_are_short() -> None:
-    """
-    A module is read in one sitting.
-    """
+    """A module is read in one sitting."""
     counted = {label(path): len(path.read_text("utf-8").splitlines()) for path in python_files()}
 
     assert not {name: lines for name, lines in counted.items() if lines > FILE_LINES_MAX}
 
 
 def test_names_say_something() -> None:
-    """
-    A module, class or function is named for what it does; these words name anything.
-    """
+    """A module, class or function is named for what it does; these words name anything."""
     named = {
         f"{label(path)}: {name}"
         for path in python_files()
@@ -117,9 +107,7 @@ def test_names_say_something() -> None:
     ],
 )
 def test_nothing_is_left_behind(forbidden: re.Pattern[str]) -> None:
-    """
-    What is kept names no machine, no registry and no work to be done some day.
-    """
+    """What is kept names no machine, no registry and no work to be done some day."""
     found = [
         f"{label(path)}:{number} {match.group()}"
         for path in text_files()
@@ -131,9 +119,7 @@ def test_nothing_is_left_behind(forbidden: re.Pattern[str]) -> None:
 
 
 def test_tests_wait_on_something() -> None:
-    """
-    A test neither sleeps nor skips: it waits for an event, a reply or an entry of a stream.
-    """
+    """A test neither sleeps nor skips: it waits for an event, a reply or an entry of a stream."""
     banned = {"sleep", "skip", "skipif", "importorskip", "xfail"}
     found = [
         f"{label(path)}:{node.lineno} {node.attr}"

@@ -1,5 +1,4 @@
-"""
-Market data files: JSON Lines, plain or `.gz` or `.zst`, one combined-stream message a line.
+"""Market data files: JSON Lines, plain or `.gz` or `.zst`, one combined-stream message a line.
 
     {"ts": 1772514460893, "venue": "spot", "msg": {"stream": "btcusdt@bookTicker", "data": {...}}}
 
@@ -27,8 +26,7 @@ _TS_MAX = 253_402_300_799_999  # the last ms of year 9999, where dates end
 
 
 class RecordedMessage(Struct, frozen=True):
-    """
-    One message of a file.
+    """One message of a file.
 
     Attributes:
         ts: When it was received, local epoch ms.
@@ -67,8 +65,7 @@ _envelope = msgspec.json.Decoder(_Envelope)
 def read_records(
     path: Path, *, on_bad: Callable[[int, str], None] | None = None
 ) -> Iterator[RecordedMessage]:
-    """
-    The messages of *path* in file order.
+    """The messages of *path* in file order.
 
     Args:
         path: A file this module's `RecordWriter` or any JSON Lines tool wrote.
@@ -98,8 +95,7 @@ def read_records(
 
 
 class RecordWriter:
-    """
-    Writes a market data file; compression follows the name (`.gz`, `.zst`, else plain).
+    """Writes a market data file; compression follows the name (`.gz`, `.zst`, else plain).
 
     Opening, writing and closing raise `PortError` where the file cannot be written; the text names
     the file and the reason.
@@ -122,8 +118,7 @@ class RecordWriter:
             self._file = None
 
     def write(self, ts: int, venue: Venue, message: bytes) -> None:
-        """
-        Append one combined-stream message.
+        """Append one combined-stream message.
 
         Args:
             ts: Receive time, local epoch ms.

@@ -1,6 +1,4 @@
-"""
-A `chimera-s1` command as a child process: started, watched, ended, and never left behind.
-"""
+"""A `chimera-s1` command as a child process: started, watched, ended, and never left behind."""
 
 import os
 import signal
@@ -19,9 +17,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from chimera_s1.domain.errors import ChimeraError
 
 STOP_PATIENCE_S = 20.0
-"""
-SIGTERM lets the service end what it has begun (15 s) before SIGKILL ends everything.
-"""
+"""SIGTERM lets the service end what it has begun (15 s) before SIGKILL ends everything."""
 
 LINE_BYTES_MAX = 65_536
 _LAST_LINES = 8
@@ -30,28 +26,23 @@ _LOOK_AGAIN_S = 0.05
 
 
 class ChildEndedError(ChimeraError):
-    """
-    A child process ended by itself; the text names it, how it ended and where its log is.
-    """
+    """A child process ended by itself; the text names it, how it ended and where its log is."""
 
     code = "child.ended"
 
 
 class ChildProcess:
-    """
-    One command, running inside the `async with` block; what it writes goes to its log.
-    """
+    """One command, running inside the `async with` block; what it writes goes to its log."""
 
     def __init__(
         self, arguments: Sequence[str], environ: Mapping[str, str], directory: Path
     ) -> None:
-        """
-        Args:
-            arguments: Of `chimera-s1`; the first is the command's and the child's name.
+        """Args:
+        arguments: Of `chimera-s1`; the first is the command's and the child's name.
 
-            environ: Its whole environment.
+        environ: Its whole environment.
 
-            directory: Gets `<name>.log`; also marks the process, see `end_leftovers`.
+        directory: Gets `<name>.log`; also marks the process, see `end_leftovers`.
         """
         self.name = arguments[0]
         self.log = directory / f"{self.name}.log"
@@ -78,15 +69,12 @@ class ChildProcess:
 
     @property
     def process(self) -> Process:
-        """
-        The process, once started.
-        """
+        """The process, once started."""
         assert self._process is not None, "use the child as an async context manager"
         return self._process
 
     async def first_line(self) -> bytes:
-        """
-        The first line of its standard output.
+        """The first line of its standard output.
 
         Raises:
             ChildEndedError: It ended before it wrote one.
@@ -100,8 +88,7 @@ class ChildProcess:
             raise await self.ended() from None
 
     async def ended(self) -> ChildEndedError:
-        """
-        Wait until it ends, reading on what it writes.
+        """Wait until it ends, reading on what it writes.
 
         Returns:
             How it ended, in words, with the last lines of its log.
@@ -118,8 +105,8 @@ class ChildProcess:
         )
 
     def last_lines(self) -> str:
-        """
-        The end of its log, each line indented on a line of its own; empty where there is none.
+        """The end of its log, each line indented on a line of its own; empty where
+        there is none.
         """
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
         return "".join(f"\n  {self.name}: {line}" for line in lines[-_LAST_LINES:])
@@ -138,8 +125,7 @@ class ChildProcess:
 
 
 async def end_leftovers(directory: Path) -> int:
-    """
-    End the children that a killed parent left running.
+    """End the children that a killed parent left running.
 
     A mark in their environment, which names *directory*, tells them from other processes.
 

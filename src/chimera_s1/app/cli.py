@@ -1,5 +1,4 @@
-"""
-The command line: which commands there are, and what each way of failing means to the shell.
+"""The command line: which commands there are, and what each way of failing means to the shell.
 
 | exit code | means |
 |---|---|
@@ -78,16 +77,14 @@ def chimera_s1(
         ),
     ] = False,
 ) -> None:
-    """
-    Binance spot and USD-M futures quotes onto Redis Streams of a Redis Cluster.
+    """Binance spot and USD-M futures quotes onto Redis Streams of a Redis Cluster.
 
     Start with `chimera-s1 demo`: the whole service on this machine, no account, no network.
     """
 
 
 def run_command(arguments: Sequence[str]) -> int:
-    """
-    Run one command line.
+    """Run one command line.
 
     Returns:
         The exit code; Typer leaves with its own for help, wrong arguments and Ctrl-C.

@@ -1,5 +1,4 @@
-"""
-The object graph of the service; every line of `Container` is `name = how(a, b)`.
+"""The object graph of the service; every line of `Container` is `name = how(a, b)`.
 
 The only importer of dependency-injector. What has to be chosen or converted is chosen in a typed
 builder above the container, where the type checker sees that the adapter fits the port.
@@ -83,18 +82,14 @@ from chimera_s1.domain.ports.quote_publisher import QuotePublisher
 
 
 def build_clock() -> Clock:
-    """
-    The machine's clock.
-    """
+    """The machine's clock."""
     return SystemClock()
 
 
 def build_publisher(
     settings: Settings, client: ClusterClient, clock: Clock
 ) -> NodeQuotePublisher | OfficialQuotePublisher:
-    """
-    The writer of market events; to be entered before it is used.
-    """
+    """The writer of market events; to be entered before it is used."""
     match settings.redis_writer:
         case RedisWriter.NODE:
             return NodeQuotePublisher(
@@ -107,30 +102,24 @@ def build_publisher(
 
 
 def build_operations_log(settings: Settings, client: ClusterClient) -> OperationsLog:
-    """
-    The writer of operational events; a client of its own, so that a slow batch delays no alarm.
+    """The writer of operational events; a client of its own, so that a slow batch
+    delays no alarm.
     """
     return RedisOperationsLog(client, maxlen=settings.ops_maxlen)
 
 
 def build_market_status(settings: Settings, client: ClusterClient) -> MarketStatus:
-    """
-    The writer of `mkt:status:*`.
-    """
+    """The writer of `mkt:status:*`."""
     return RedisMarketStatus(client, maxlen=settings.stream_maxlen)
 
 
 def build_log_operations(operations_log: OperationsLog, clock: Clock) -> LogOperations:
-    """
-    The outbox of operational events.
-    """
+    """The outbox of operational events."""
     return LogOperations(operations_log, clock=clock, new_id=lambda: str(uuid4()))
 
 
 def build_access(settings: Settings, clock: Clock, operations: LogOperations) -> ControlAccess:
-    """
-    Who may call the HTTP API; a token file that cannot be read stops the start.
-    """
+    """Who may call the HTTP API; a token file that cannot be read stops the start."""
     file = settings.api_tokens_file
     return ControlAccess(
         FileTokenStore(file, clock) if file else None,
@@ -149,9 +138,7 @@ def build_publishing(  # noqa: PLR0917 (the container passes collaborators by po
     latency: LatencyHistogram,
     watching: tuple[WatchLiveness, ...],
 ) -> PublishQuotes:
-    """
-    The way from the feeds to the streams.
-    """
+    """The way from the feeds to the streams."""
     return PublishQuotes(
         feeds,
         publisher,
@@ -172,9 +159,7 @@ def build_health(  # noqa: PLR0917 (the container passes collaborators by positi
     watching: tuple[WatchLiveness, ...],
     loop: WatchLoop,
 ) -> ReportHealth:
-    """
-    Every component of `/health`; the feeds and the stream store are required to be ready.
-    """
+    """Every component of `/health`; the feeds and the stream store are required to be ready."""
     health = ReportHealth(clock, shard=str(settings.shard), version=__version__)
     for venue, feed in zip(settings.venues, serving, strict=True):
         health.register(f"feed.{venue.value}", feed.report, required=True)
@@ -202,9 +187,7 @@ def build_metrics(  # noqa: PLR0917 (the container passes collaborators by posit
     treasury: Treasury,
     settings: Settings,
 ) -> MetricsPage:
-    """
-    The Prometheus page.
-    """
+    """The Prometheus page."""
     skews = {patrol.venue: patrol.read_skew for patrol in patrols}
     return MetricsPage(
         [
@@ -231,9 +214,7 @@ def build_treasury_ports(
     gateway: Callable[[], Gateway],
     operations_log: OperationsLog,
 ) -> TreasuryPorts | None:
-    """
-    What the treasury stands on, where it is to work.
-    """
+    """What the treasury stands on, where it is to work."""
     if not isinstance(resources, TreasuryResources):
         return None
     switch = RedisKillSwitch(resources.client)
@@ -247,9 +228,7 @@ def build_web(
     access: ControlAccess,
     treasury: Treasury,
 ) -> Litestar:
-    """
-    The HTTP application.
-    """
+    """The HTTP application."""
     return create_web_app(
         WebServices(
             quote_board=board,
@@ -264,9 +243,7 @@ def build_web(
 
 
 class Container(containers.DeclarativeContainer):
-    """
-    The object graph; clients of the store come in open, everything else is made here.
-    """
+    """The object graph; clients of the store come in open, everything else is made here."""
 
     settings = providers.Dependency(instance_of=Settings)
     quotes_client = providers.Dependency(instance_of=ClusterClient)

@@ -1,6 +1,4 @@
-"""
-The demo: simulator, embedded Redis and service as real processes, ended together.
-"""
+"""The demo: simulator, embedded Redis and service as real processes, ended together."""
 
 import http
 import http.client
@@ -48,8 +46,7 @@ Notice = Callable[[str], None]
 
 
 class DemoPlan(Struct, frozen=True):
-    """
-    What a demo is told.
+    """What a demo is told.
 
     Attributes:
         state_dir: Its directory.
@@ -78,9 +75,7 @@ class _SimulatorAddresses(Struct):
 
 
 class NotReady(Struct, frozen=True):
-    """
-    A component that `GET /ready` reports, with what is so.
-    """
+    """A component that `GET /ready` reports, with what is so."""
 
     name: str
     level: str
@@ -92,9 +87,7 @@ class _Readiness(Struct):
 
 
 def demo_environ(environ: Mapping[str, str]) -> dict[str, str]:
-    """
-    *environ* without what would lead a demo to a real exchange or a real Redis.
-    """
+    """*environ* without what would lead a demo to a real exchange or a real Redis."""
     return {
         name: value
         for name, value in environ.items()
@@ -103,8 +96,7 @@ def demo_environ(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def choose_http_port(wanted: int | None, preferred: int) -> int:
-    """
-    The port *wanted*; where none is, *preferred* if it is free, else 0.
+    """The port *wanted*; where none is, *preferred* if it is free, else 0.
 
     Raises:
         ConfigurationError: The port *wanted* is taken.
@@ -119,8 +111,7 @@ def choose_http_port(wanted: int | None, preferred: int) -> int:
 
 
 async def run_demo(plan: DemoPlan, *, progress: Notice, ready: Callable[[DemoState], None]) -> None:
-    """
-    Start everything, say so, stay until SIGINT or SIGTERM, end everything.
+    """Start everything, say so, stay until SIGINT or SIGTERM, end everything.
 
     Args:
         plan: What to run.
@@ -207,9 +198,7 @@ def _service_environ(plan: DemoPlan, simulated: _SimulatorAddresses) -> dict[str
 
 
 def _write_token(state_dir: Path) -> str:
-    """
-    A token with all scopes, the only one that this demo's service knows.
-    """
+    """A token with all scopes, the only one that this demo's service knows."""
     token, record = make_token(
         "demo",
         secrets.token_bytes(SECRET_BYTES),
@@ -222,9 +211,7 @@ def _write_token(state_dir: Path) -> str:
 
 
 async def _ready(plan: DemoPlan, service: ChildProcess, progress: Notice) -> dict[str, str]:
-    """
-    Wait until the service says where it is and `GET /ready` answers 200; what it says.
-    """
+    """Wait until the service says where it is and `GET /ready` answers 200; what it says."""
     missing: tuple[NotReady, ...] = (NotReady("its ports", "RED"),)
     with anyio.move_on_after(START_PATIENCE_S):
         while (where := _service_file(plan.state_dir)) is None:  # noqa: ASYNC110 (another process writes it)
@@ -250,9 +237,7 @@ def _service_file(state_dir: Path) -> dict[str, str] | None:
 
 
 def not_ready(url: str) -> tuple[NotReady, ...]:
-    """
-    What `GET /ready` names as missing; empty when it answers 200.
-    """
+    """What `GET /ready` names as missing; empty when it answers 200."""
     address = urlsplit(url)
     connection = http.client.HTTPConnection(
         str(address.hostname), address.port, timeout=_HTTP_TIMEOUT_S
@@ -282,9 +267,7 @@ async def _cancel_on_signal(
 
 
 async def _clear(state_dir: Path, progress: Notice) -> None:
-    """
-    Remove what a demo that was killed left behind.
-    """
+    """Remove what a demo that was killed left behind."""
     if demo_file(state_dir).exists():
         progress("an earlier demo was killed; clearing what it left")
     ended = await end_leftovers(state_dir)
@@ -295,9 +278,7 @@ async def _clear(state_dir: Path, progress: Notice) -> None:
 
 
 async def _clear_service(state_dir: Path) -> None:
-    """
-    End the Redis of a service that was killed; one that ended has taken its own along.
-    """
+    """End the Redis of a service that was killed; one that ended has taken its own along."""
     (state_dir / SERVICE_FILE).unlink(missing_ok=True)
     for directory in _redis_directories(state_dir):
         await end_leftover(directory)

@@ -1,5 +1,4 @@
-"""
-What a demo leaves for other programs: `demo.env` while it runs, and a lock that says it does.
+"""What a demo leaves for other programs: `demo.env` while it runs, and a lock that says it does.
 
 The lock is an flock: the system releases it however the demo ends, so a `demo.env` without it was
 left behind by a demo that was killed.
@@ -17,14 +16,11 @@ from chimera_s1.adapters.system.atomic_file import replacing
 from chimera_s1.domain.errors import ConfigurationError
 
 SERVICE_FILE = "service.env"
-"""
-What a running service writes of itself: `S1_URL` and `S1_REDIS_ADDRESSES`.
-"""
+"""What a running service writes of itself: `S1_URL` and `S1_REDIS_ADDRESSES`."""
 
 
 class DemoState(Struct, frozen=True):
-    """
-    Where a running demo can be reached.
+    """Where a running demo can be reached.
 
     Attributes:
         url: Of the service's HTTP API.
@@ -46,22 +42,17 @@ class DemoState(Struct, frozen=True):
 
 
 def tokens_file(state_dir: Path) -> Path:
-    """
-    Where the service of a demo in *state_dir* finds the hash of the demo's token.
-    """
+    """Where the service of a demo in *state_dir* finds the hash of the demo's token."""
     return state_dir / "demo.tokens.json"
 
 
 def demo_file(state_dir: Path) -> Path:
-    """
-    `demo.env` of *state_dir*.
-    """
+    """`demo.env` of *state_dir*."""
     return state_dir / "demo.env"
 
 
 def write_demo_state(state_dir: Path, state: DemoState, settings: Mapping[str, str]) -> None:
-    """
-    Write `demo.env`, whole or not at all, readable by its owner only.
+    """Write `demo.env`, whole or not at all, readable by its owner only.
 
     Args:
         state_dir: The demo's.
@@ -81,30 +72,23 @@ def write_demo_state(state_dir: Path, state: DemoState, settings: Mapping[str, s
 
 
 def remove_demo_state(state_dir: Path) -> None:
-    """
-    Remove what a demo wrote.
-    """
+    """Remove what a demo wrote."""
     for path in (demo_file(state_dir), _settings_file(state_dir), tokens_file(state_dir)):
         path.unlink(missing_ok=True)
 
 
 def read_demo_settings(state_dir: Path) -> dict[str, str]:
-    """
-    The `S1_*` variables that the service of a running demo has.
-    """
+    """The `S1_*` variables that the service of a running demo has."""
     return read_lines(_settings_file(state_dir).read_text(encoding="utf-8"))
 
 
 def read_lines(text: str) -> dict[str, str]:
-    """
-    `KEY=VALUE` lines as a mapping.
-    """
+    """`KEY=VALUE` lines as a mapping."""
     return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
 
 
 def read_demo_state(state_dir: Path) -> DemoState | None:
-    """
-    The demo that runs in *state_dir*, or None where none does.
+    """The demo that runs in *state_dir*, or None where none does.
 
     Raises:
         ConfigurationError: `demo.env` cannot be read, or was left behind by a killed demo.
@@ -135,8 +119,7 @@ def read_demo_state(state_dir: Path) -> DemoState | None:
 
 @contextmanager
 def demo_lock(state_dir: Path) -> Iterator[None]:
-    """
-    Hold *state_dir* for one demo; it is made where missing.
+    """Hold *state_dir* for one demo; it is made where missing.
 
     Raises:
         ConfigurationError: It cannot be written, or another demo runs there.

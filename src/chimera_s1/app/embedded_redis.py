@@ -1,6 +1,4 @@
-"""
-The Redis Cluster of a service that was given none: found, started, kept up, named.
-"""
+"""The Redis Cluster of a service that was given none: found, started, kept up, named."""
 
 import logging
 
@@ -17,8 +15,7 @@ _log = logging.getLogger(__name__)
 
 
 def embedded_redis(settings: Settings) -> EmbeddedRedis:
-    """
-    The embedded cluster of *settings*, not started yet.
+    """The embedded cluster of *settings*, not started yet.
 
     Raises:
         ConfigurationError: There is no redis-server on this machine.
@@ -31,16 +28,12 @@ def embedded_redis(settings: Settings) -> EmbeddedRedis:
 
 
 def addresses_of(redis: EmbeddedRedis) -> tuple[RedisAddress, ...]:
-    """
-    Where its nodes listen.
-    """
+    """Where its nodes listen."""
     return tuple(node.address for node in redis.nodes)
 
 
 async def keep_up(redis: EmbeddedRedis, clock: Clock) -> None:
-    """
-    Start a server again that ended by itself; what it held is gone, what comes is not.
-    """
+    """Start a server again that ended by itself; what it held is gone, what comes is not."""
     while True:
         try:
             for node in redis.nodes:

@@ -1,6 +1,4 @@
-"""
-Where the ledger and all that belongs to it is kept, as the settings say.
-"""
+"""Where the ledger and all that belongs to it is kept, as the settings say."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -20,17 +18,13 @@ from chimera_s1.domain.ports.lease_store import LeaseStore
 from chimera_s1.domain.ports.transfer_projection import TransferProjection
 
 TREASURY = "treasury"
-"""
-The name of the ledger of transfers.
-"""
+"""The name of the ledger of transfers."""
 
 SQLITE_FILE = "s1.sqlite3"
 
 
 class LedgerStores(Struct, frozen=True):
-    """
-    Open stores.
-    """
+    """Open stores."""
 
     events: EventStore
     cursors: CursorStore
@@ -42,8 +36,7 @@ class LedgerStores(Struct, frozen=True):
 async def open_stores(
     settings: Settings, clock: Clock, *, read_only: bool = False
 ) -> AsyncIterator[LedgerStores]:
-    """
-    The stores, open while the context lasts.
+    """The stores, open while the context lasts.
 
     Args:
         settings: Say where.
@@ -118,9 +111,7 @@ async def _arango_stores(settings: Settings, *, read_only: bool) -> AsyncIterato
 
 
 def memory_stores(clock: Clock) -> LedgerStores:
-    """
-    Stores that keep nothing: for an instance that moves no money.
-    """
+    """Stores that keep nothing: for an instance that moves no money."""
     return LedgerStores(
         MemoryEventStore(TREASURY),
         MemoryCursorStore(),
@@ -130,7 +121,5 @@ def memory_stores(clock: Clock) -> LedgerStores:
 
 
 def sqlite_path(settings: Settings) -> Path:
-    """
-    The SQLite file.
-    """
+    """The SQLite file."""
     return settings.db_sqlite_path or settings.state_dir / SQLITE_FILE

@@ -1,6 +1,4 @@
-"""
-The parts of the service that face the exchange, from the settings that choose them.
-"""
+"""The parts of the service that face the exchange, from the settings that choose them."""
 
 import random
 from collections.abc import Mapping
@@ -25,16 +23,12 @@ from chimera_s1.domain.ports.market_status import MarketStatus
 
 
 def build_endpoints(settings: Settings) -> Mapping[Venue, Endpoints]:
-    """
-    Where each venue served listens.
-    """
+    """Where each venue served listens."""
     return hosts_of(settings, settings.venues)
 
 
 def hosts_of(settings: Settings, venues: tuple[Venue, ...]) -> Mapping[Venue, Endpoints]:
-    """
-    Where each of *venues* listens: the environment's hosts, overridden one by one.
-    """
+    """Where each of *venues* listens: the environment's hosts, overridden one by one."""
     hosts = TESTNET if settings.binance_env is BinanceEnvironment.TESTNET else LIVE
     overrides = {
         Venue.SPOT: (settings.binance_spot_rest_url, settings.binance_spot_ws_url),
@@ -51,18 +45,14 @@ def hosts_of(settings: Settings, venues: tuple[Venue, ...]) -> Mapping[Venue, En
 def build_exchange(
     endpoints: Mapping[Venue, Endpoints], clock: Clock, budgets: Mapping[Venue, WeightBudget]
 ) -> BinanceRest:
-    """
-    Public reads of the venues.
-    """
+    """Public reads of the venues."""
     return BinanceRest(endpoints, clock, budgets)
 
 
 def build_patrols(
     settings: Settings, exchange: ExchangeInformation, clock: Clock
 ) -> tuple[PatrolClock, ...]:
-    """
-    A clock patrol for each venue served.
-    """
+    """A clock patrol for each venue served."""
     interval_ms = settings.clock_patrol_ms
     return tuple(PatrolClock(venue, exchange, clock, interval_ms) for venue in settings.venues)
 
@@ -70,17 +60,13 @@ def build_patrols(
 def build_watching(
     settings: Settings, status: MarketStatus, exchange: ExchangeInformation, clock: Clock
 ) -> tuple[WatchLiveness, ...]:
-    """
-    A watch over each venue's instruments.
-    """
+    """A watch over each venue's instruments."""
     probes = ProbeBooks(exchange, clock)
     return tuple(WatchLiveness(venue, status, probes, clock) for venue in settings.venues)
 
 
 def build_pacer(settings: Settings, clock: Clock) -> ReadPacer:
-    """
-    The rests between reads, one for all sockets.
-    """
+    """The rests between reads, one for all sockets."""
     return ReadPacer(clock, settings.read_interval_ms)
 
 
@@ -93,9 +79,7 @@ def build_feeds(  # noqa: PLR0917 (the container passes collaborators by positio
     operations: LogOperations,
     watching: tuple[WatchLiveness, ...],
 ) -> tuple[MarketFeed, ...]:
-    """
-    A feed for each venue served; its times are aligned by the venue's clock patrol.
-    """
+    """A feed for each venue served; its times are aligned by the venue's clock patrol."""
 
     def listen(event: FeedEvent) -> None:
         operations.listen(event)
@@ -130,9 +114,7 @@ def build_serving(
     exchange: ExchangeInformation,
     clock: Clock,
 ) -> tuple[ServeFeed, ...]:
-    """
-    What keeps each feed subscribed.
-    """
+    """What keeps each feed subscribed."""
     return tuple(
         ServeFeed(
             feed,

@@ -1,6 +1,4 @@
-"""
-What the use cases count, under the names it has on the Prometheus page.
-"""
+"""What the use cases count, under the names it has on the Prometheus page."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -16,9 +14,7 @@ from chimera_s1.domain.market.liveness import Liveness
 
 
 def publishing_source(publishing: PublishQuotes) -> MetricSource:
-    """
-    Windows and the quotes that waited for the store.
-    """
+    """Windows and the quotes that waited for the store."""
     counters = publishing.counters
     return lambda: [
         counter("s1_windows_total", "Conflation windows closed.", counters.windows),
@@ -46,9 +42,7 @@ def publishing_source(publishing: PublishQuotes) -> MetricSource:
 
 
 def liveness_source(watching: Sequence[WatchLiveness]) -> MetricSource:
-    """
-    Instruments in each state, and what was done about silence.
-    """
+    """Instruments in each state, and what was done about silence."""
     return lambda: [sample for watch in watching for sample in _liveness(watch)]
 
 
@@ -90,9 +84,7 @@ def _liveness(watch: WatchLiveness) -> Iterator[Sample]:
 
 
 def operations_source(operations: LogOperations) -> MetricSource:
-    """
-    Operational events written, and given up.
-    """
+    """Operational events written, and given up."""
     counters = operations.counters
     return lambda: [
         counter("s1_ops_events_total", "Events written to ops:events.", counters.recorded),
@@ -105,9 +97,7 @@ def operations_source(operations: LogOperations) -> MetricSource:
 
 
 def board_source(board: QuoteBoard) -> MetricSource:
-    """
-    Readers of the quote event stream.
-    """
+    """Readers of the quote event stream."""
     return lambda: [
         gauge("s1_sse_subscribers", "Readers of /xchg/quotes/stream.", board.subscribers),
         counter(
@@ -119,9 +109,7 @@ def board_source(board: QuoteBoard) -> MetricSource:
 
 
 def access_source(access: ControlAccess) -> MetricSource:
-    """
-    Requests refused before their handler, by reason; left out before the first.
-    """
+    """Requests refused before their handler, by reason; left out before the first."""
     about = "HTTP requests refused for want of a token or a scope, or for asking too often."
     return lambda: [
         counter("s1_http_refused_total", about, count, reason=reason)
@@ -130,9 +118,7 @@ def access_source(access: ControlAccess) -> MetricSource:
 
 
 def treasury_source(ledger: TreasuryLedger, relayed: Callable[[], int]) -> MetricSource:
-    """
-    Transfers that are not over, the ledger's length, and what was relayed of it.
-    """
+    """Transfers that are not over, the ledger's length, and what was relayed of it."""
     return lambda: [*_open_transfers(ledger), *_ledger(ledger, relayed())]
 
 

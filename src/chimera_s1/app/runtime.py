@@ -1,5 +1,4 @@
-"""
-The service from the first setting to the last byte: open in order, supervise, close in reverse.
+"""The service from the first setting to the last byte: open in order, supervise, close in reverse.
 
 | how it ends | exit code |
 |---|---|
@@ -53,8 +52,7 @@ _log = logging.getLogger(__name__)
 
 
 async def run(settings: Settings) -> int:
-    """
-    Serve until a signal arrives or a worker dies.
+    """Serve until a signal arrives or a worker dies.
 
     Returns:
         The exit code, see the table above.
@@ -98,9 +96,7 @@ async def _serve(settings: Settings, signals: "_Signals") -> int:
 
 
 async def _start(settings: Settings, stack: AsyncExitStack) -> tuple[Container, tuple[Worker, ...]]:
-    """
-    Open everything, onto *stack*.
-    """
+    """Open everything, onto *stack*."""
     listener = stack.enter_context(
         bind(
             settings.http_host,
@@ -181,9 +177,7 @@ def _treasury_workers(container: Container) -> list[Worker]:
 
 
 async def _flush(container: Container) -> None:
-    """
-    The last quotes and events; a store that is gone does not hold the process.
-    """
+    """The last quotes and events; a store that is gone does not hold the process."""
     publishing, operations = container.publishing(), container.operations()
     with anyio.move_on_after(FLUSH_PATIENCE_S), suppress(*STORE_FAILURES):
         await publishing.flush()
@@ -236,18 +230,14 @@ def _secrets(settings: Settings) -> list[str]:
 
 
 def _exit_on_stall(seconds: float) -> None:
-    """
-    A process that cannot answer must not look alive; nothing can be closed in order any more.
-    """
+    """A process that cannot answer must not look alive; nothing can be closed in order any more."""
     _log.critical("the event loop has not turned for %.0f s; the process ends", seconds)
     faulthandler.dump_traceback()
     os._exit(EXIT_DIED)
 
 
 class _Signals:
-    """
-    SIGTERM and SIGINT: cancel what is starting, ask to stop what has started.
-    """
+    """SIGTERM and SIGINT: cancel what is starting, ask to stop what has started."""
 
     def __init__(self) -> None:
         self.starting = anyio.CancelScope()
@@ -265,9 +255,7 @@ class _Signals:
 
 
 class _ServiceFile:
-    """
-    `service.env`: how other commands of this machine find a running service.
-    """
+    """`service.env`: how other commands of this machine find a running service."""
 
     def __init__(self, directory: Path, url: str, addresses: Sequence[RedisAddress]) -> None:
         self._path = directory / SERVICE_FILE

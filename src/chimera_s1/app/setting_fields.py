@@ -1,5 +1,5 @@
-"""
-How a setting is declared: its group, its default as a user would write it, its rule, an example.
+"""How a setting is declared: its group, its default as a user would write it, its rule,
+an example.
 """
 
 from typing import Any
@@ -8,16 +8,12 @@ from pydantic import Field
 
 
 def setting(group: str, default: str | None, rule: str, example: str) -> Any:  # noqa: ANN401  (what pydantic.Field returns)
-    """
-    A setting whose default is written as a user would write it, and read by the same parser.
-    """
+    """A setting whose default is written as a user would write it, and read by the same parser."""
     return Field(default, title=group, description=rule, examples=[example])
 
 
 def number(group: str, default: int, limits: tuple[int, int], meaning: str) -> Any:  # noqa: ANN401  (what pydantic.Field returns)
-    """
-    A whole number between *limits*.
-    """
+    """A whole number between *limits*."""
     low, high = limits
     return Field(
         str(default),

@@ -1,6 +1,4 @@
-"""
-What is wrong with a setting, in words: the name, what was given, the rule and an example.
-"""
+"""What is wrong with a setting, in words: the name, what was given, the rule and an example."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches
@@ -13,17 +11,14 @@ HIDDEN = "***"
 
 
 def unknown_name(name: str, known: Iterable[str]) -> str:
-    """
-    `S1_SYMBOL: no such setting; did you mean S1_SYMBOLS?`
-    """
+    """`S1_SYMBOL: no such setting; did you mean S1_SYMBOLS?`"""
     near = get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]}?" if near else "chimera-s1 config lists all of them"
     return f"{name}: no such setting; {hint}"
 
 
 def wrong_value(name: str, given: str | None, field: FieldInfo, detail: ErrorDetails) -> str:
-    """
-    `S1_HTTP_PORT='80a': '80a' is not a whole number. Rule: ... Example: S1_HTTP_PORT=8080`
+    """`S1_HTTP_PORT='80a': '80a' is not a whole number. Rule: ... Example: S1_HTTP_PORT=8080`
 
     Args:
         name: The variable.
@@ -44,7 +39,5 @@ def wrong_value(name: str, given: str | None, field: FieldInfo, detail: ErrorDet
 
 
 def is_secret(field: FieldInfo) -> bool:
-    """
-    True for a setting whose value is never shown.
-    """
+    """True for a setting whose value is never shown."""
     return bool(field.annotation == (SecretStr | None))

@@ -1,5 +1,4 @@
-"""
-Types of settings: how the text of an environment variable becomes a value, or why it cannot.
+"""Types of settings: how the text of an environment variable becomes a value, or why it cannot.
 
 Every parser takes the text as the user wrote it and raises `InvalidValueError` with a sentence
 that makes sense without knowing the variable's name.
@@ -26,9 +25,7 @@ _Word = TypeVar("_Word", bound=StrEnum)
 
 
 class BinanceEnvironment(StrEnum):
-    """
-    Which Binance: the real one, its test network, or a simulator whose URLs are given.
-    """
+    """Which Binance: the real one, its test network, or a simulator whose URLs are given."""
 
     LIVE = "live"
     TESTNET = "testnet"
@@ -36,18 +33,14 @@ class BinanceEnvironment(StrEnum):
 
 
 class RedisWriter(StrEnum):
-    """
-    Who writes market events: our pipeline to each node, or redis-py's cluster client.
-    """
+    """Who writes market events: our pipeline to each node, or redis-py's cluster client."""
 
     NODE = "node"
     OFFICIAL = "official"
 
 
 class LogFormat(StrEnum):
-    """
-    How a log line looks; `auto` is `human` in a terminal and `json` elsewhere.
-    """
+    """How a log line looks; `auto` is `human` in a terminal and `json` elsewhere."""
 
     AUTO = "auto"
     JSON = "json"
@@ -55,9 +48,7 @@ class LogFormat(StrEnum):
 
 
 class LogLevel(StrEnum):
-    """
-    The least important log line that is written.
-    """
+    """The least important log line that is written."""
 
     DEBUG = "debug"
     INFO = "info"
@@ -66,8 +57,7 @@ class LogLevel(StrEnum):
 
 
 def parse_nodes(text: str) -> tuple[RedisAddress, ...]:
-    """
-    Read a comma separated list of Redis nodes; an empty text is an empty list.
+    """Read a comma separated list of Redis nodes; an empty text is an empty list.
 
     Raises:
         InvalidValueError: An entry is not host:port.
@@ -81,8 +71,7 @@ def parse_nodes(text: str) -> tuple[RedisAddress, ...]:
 
 
 def parse_base_url(text: str, schemes: tuple[str, ...]) -> str:
-    """
-    Read `https://api.binance.com`: scheme, host and port, nothing after them.
+    """Read `https://api.binance.com`: scheme, host and port, nothing after them.
 
     Raises:
         InvalidValueError: Another scheme, no host, a bad port, credentials, a path or a query.
@@ -102,8 +91,7 @@ def parse_base_url(text: str, schemes: tuple[str, ...]) -> str:
 
 
 def words(kind: type[_Word], text: str) -> tuple[_Word, ...]:
-    """
-    Read a comma separated list of the values of *kind*, each once, in the order given.
+    """Read a comma separated list of the values of *kind*, each once, in the order given.
 
     Raises:
         InvalidValueError: An entry is not one of them, or there is none.
@@ -119,8 +107,7 @@ def words(kind: type[_Word], text: str) -> tuple[_Word, ...]:
 
 
 def whole_number(text: str) -> int:
-    """
-    Read decimal digits.
+    """Read decimal digits.
 
     Raises:
         InvalidValueError: There is anything else.
@@ -132,8 +119,7 @@ def whole_number(text: str) -> int:
 
 
 def parse_host(text: str) -> str:
-    """
-    Read a host name or an IP address.
+    """Read a host name or an IP address.
 
     Raises:
         InvalidValueError: It is empty or has a character that no host name has.

@@ -1,5 +1,4 @@
-"""
-Settings: what the environment variables `S1_*` say, checked as a whole before anything starts.
+"""Settings: what the environment variables `S1_*` say, checked as a whole before anything starts.
 
 `Settings` is frozen and knows nothing of the process's environment; `load_settings` reads the
 mapping it is given and reports every problem at once.
@@ -40,22 +39,18 @@ from chimera_s1.domain.resilience.reconnect import ReconnectPolicy
 
 PREFIX = "S1_"
 CLIENT_NAMES = frozenset({"S1_URL", "S1_TOKEN"})
-"""
-Names that `demo.env` gives to clients of the service; a shell may export them, S1 ignores them.
+"""Names that `demo.env` gives to clients of the service; a shell may export them, S1
+ignores them.
 """
 
 
 def variable(field: str) -> str:
-    """
-    The environment variable of an attribute of `Settings`: `S1_HTTP_PORT` for `http_port`.
-    """
+    """The environment variable of an attribute of `Settings`: `S1_HTTP_PORT` for `http_port`."""
     return PREFIX + field.upper()
 
 
 class Settings(TreasurySettings):
-    """
-    Everything the service can be told; attribute `http_port` is the variable `S1_HTTP_PORT`.
-    """
+    """Everything the service can be told; attribute `http_port` is the variable `S1_HTTP_PORT`."""
 
     model_config = SettingsConfigDict(
         env_prefix=PREFIX,
@@ -181,9 +176,7 @@ class Settings(TreasurySettings):
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """
-        Only what the caller passes: `load_settings` names the environment.
-        """
+        """Only what the caller passes: `load_settings` names the environment."""
         return (init_settings,)
 
     @field_validator("symbols", mode="before")
@@ -228,9 +221,7 @@ class Settings(TreasurySettings):
 
     @property
     def reconnect_policy(self) -> ReconnectPolicy:
-        """
-        The five `S1_RECONNECT_*` as the domain takes them.
-        """
+        """The five `S1_RECONNECT_*` as the domain takes them."""
         return ReconnectPolicy(
             backoff=Backoff(
                 base_ms=self.reconnect_base_ms,
@@ -243,15 +234,12 @@ class Settings(TreasurySettings):
 
     @property
     def rate_limit(self) -> RateLimit:
-        """
-        `S1_RATE_LIMIT_PER_S` with its burst.
-        """
+        """`S1_RATE_LIMIT_PER_S` with its burst."""
         return RateLimit(self.rate_limit_per_s, burst=2 * self.rate_limit_per_s)
 
 
 def load_settings(environ: Mapping[str, str]) -> Settings:
-    """
-    Read the `S1_*` variables of *environ*; an empty one counts as not set.
+    """Read the `S1_*` variables of *environ*; an empty one counts as not set.
 
     Raises:
         ConfigurationError: Values are wrong or names unknown; the text lists all of them.
@@ -271,9 +259,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
 
 
 def given_variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """
-    The variables of *environ* that mean S1 and say something.
-    """
+    """The variables of *environ* that mean S1 and say something."""
     return {
         name: text
         for name, text in environ.items()

@@ -1,6 +1,4 @@
-"""
-The settings in force, one row each, as an operator wants to see them.
-"""
+"""The settings in force, one row each, as an operator wants to see them."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -13,17 +11,14 @@ from chimera_s1.app.settings import Settings, given_variables, load_settings, va
 
 
 class Origin(StrEnum):
-    """
-    Where a value came from.
-    """
+    """Where a value came from."""
 
     DEFAULT = "default"
     ENVIRONMENT = "environment"
 
 
 class SettingInForce(Struct, frozen=True):
-    """
-    One setting.
+    """One setting.
 
     Attributes:
         name: The variable, `S1_HTTP_PORT`.
@@ -45,8 +40,7 @@ class SettingInForce(Struct, frozen=True):
 
 
 def settings_in_force(environ: Mapping[str, str]) -> tuple[SettingInForce, ...]:
-    """
-    Every setting, in the order of `Settings`.
+    """Every setting, in the order of `Settings`.
 
     Raises:
         ConfigurationError: As `load_settings`.

@@ -1,6 +1,4 @@
-"""
-Supervision: every worker runs in one task group; one that ends unplanned ends the process.
-"""
+"""Supervision: every worker runs in one task group; one that ends unplanned ends the process."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -9,16 +7,13 @@ import anyio
 from msgspec import Struct
 
 STOP_PATIENCE_S = 15.0
-"""
-How long workers that end by themselves may take before they are cancelled.
-"""
+"""How long workers that end by themselves may take before they are cancelled."""
 
 _log = logging.getLogger(__name__)
 
 
 class Worker(Struct, frozen=True):
-    """
-    A named piece of work that runs until cancelled, or until told to stop.
+    """A named piece of work that runs until cancelled, or until told to stop.
 
     Attributes:
         name: For the message when it dies.
@@ -34,9 +29,7 @@ class Worker(Struct, frozen=True):
 
 
 class WorkerDiedError(Exception):
-    """
-    A worker raised, or returned although it should run for ever; the text names it.
-    """
+    """A worker raised, or returned although it should run for ever; the text names it."""
 
     def __init__(self, name: str, cause: BaseException | None) -> None:
         what = _said(cause) if cause is not None else "it returned"
@@ -45,8 +38,7 @@ class WorkerDiedError(Exception):
 
 
 async def supervise(workers: tuple[Worker, ...], until: anyio.Event) -> None:
-    """
-    Run *workers* until *until* is set; then let those with a `stop` end, and cancel the rest.
+    """Run *workers* until *until* is set; then let those with a `stop` end, and cancel the rest.
 
     Raises:
         WorkerDiedError: One of them ended before; the others are cancelled.
@@ -86,9 +78,7 @@ async def _stop(workers: tuple[Worker, ...], ended: dict[str, anyio.Event]) -> N
 
 
 def _said(cause: BaseException) -> str:
-    """
-    The errors themselves, where a task group has wrapped them.
-    """
+    """The errors themselves, where a task group has wrapped them."""
     if isinstance(cause, BaseExceptionGroup):
         return "; ".join(map(_said, cause.exceptions))
     return f"{type(cause).__name__}: {cause}"

@@ -1,6 +1,4 @@
-"""
-The parts of the service that move money, from the settings that choose them.
-"""
+"""The parts of the service that move money, from the settings that choose them."""
 
 import random
 from collections.abc import Callable, Mapping
@@ -51,9 +49,7 @@ Gateway = BinanceTreasuryGateway | BinanceSubaccountGateway
 
 
 class TreasuryWork(Struct, frozen=True):
-    """
-    What runs all the time where there is a key.
-    """
+    """What runs all the time where there is a key."""
 
     executor: ExecuteTransfers
     reconciler: ReconcileTransfers
@@ -64,8 +60,7 @@ class TreasuryWork(Struct, frozen=True):
 
 
 class Treasury(Struct, frozen=True):
-    """
-    Everything that moves money.
+    """Everything that moves money.
 
     Attributes:
         work: None where there is no key: then nothing is accepted either.
@@ -78,21 +73,16 @@ class Treasury(Struct, frozen=True):
     work: TreasuryWork | None
 
     def relayed(self) -> int:
-        """
-        Events written to `ops:events` since the start.
-        """
+        """Events written to `ops:events` since the start."""
         return self.work.relay.relayed if self.work is not None else 0
 
 
 class TreasuryOpening(Struct, frozen=True):
-    """
-    What is opened for the treasury before anything is made: one of the two below.
-    """
+    """What is opened for the treasury before anything is made: one of the two below."""
 
 
 class TreasuryResources(TreasuryOpening, frozen=True):
-    """
-    There is a key to move money with.
+    """There is a key to move money with.
 
     Attributes:
         client: For the kill switch alone.
@@ -103,15 +93,11 @@ class TreasuryResources(TreasuryOpening, frozen=True):
 
 
 class NoTreasury(TreasuryOpening, frozen=True):
-    """
-    There is no key, so nothing is opened.
-    """
+    """There is no key, so nothing is opened."""
 
 
 class TreasuryPorts(Struct, frozen=True):
-    """
-    What the treasury stands on.
-    """
+    """What the treasury stands on."""
 
     stores: LedgerStores
     gateway: Gateway
@@ -120,30 +106,22 @@ class TreasuryPorts(Struct, frozen=True):
 
 
 class Stopping:
-    """
-    Whether SIGTERM has arrived; asked before anything new is accepted or sent.
-    """
+    """Whether SIGTERM has arrived; asked before anything new is accepted or sent."""
 
     def __init__(self) -> None:
         self._begun = False
 
     def begin(self) -> None:
-        """
-        From now on.
-        """
+        """From now on."""
         self._begun = True
 
     def has_begun(self) -> bool:
-        """
-        Whether it has arrived.
-        """
+        """Whether it has arrived."""
         return self._begun
 
 
 def may_move_money(settings: Settings) -> bool:
-    """
-    There is a key, and wallets that it opens: Binance's test network has none.
-    """
+    """There is a key, and wallets that it opens: Binance's test network has none."""
     return settings.moves_money and settings.binance_env is not BinanceEnvironment.TESTNET
 
 
@@ -152,9 +130,7 @@ def build_gateway(
     budgets: Mapping[Venue, WeightBudget],
     exchange_ms: Callable[[], float],
 ) -> Gateway:
-    """
-    The way to the wallets; to be entered before it is used.
-    """
+    """The way to the wallets; to be entered before it is used."""
     if settings.binance_key is None or settings.binance_secret is None:
         raise ConfigurationError("S1_BINANCE_KEY and S1_BINANCE_SECRET are needed to move money")
     account = Account(
@@ -185,8 +161,7 @@ def build_treasury(
     operations: LogOperations,
     stopping: Stopping,
 ) -> Treasury:
-    """
-    The treasury, registered with *health*.
+    """The treasury, registered with *health*.
 
     Args:
         settings: Limits and patience.
@@ -289,17 +264,13 @@ def _work(  # noqa: PLR0917 (parts by position)
 
 
 def exchange_clock(patrols: tuple[PatrolClock, ...], clock: Clock) -> Callable[[], float]:
-    """
-    The exchange's clock by ours and the offset last measured, epoch ms.
-    """
+    """The exchange's clock by ours and the offset last measured, epoch ms."""
     patrol = _wallet_clock(patrols)
     return lambda: clock.now_ms() + patrol.offset_ms()
 
 
 def _wallet_clock(patrols: tuple[PatrolClock, ...]) -> PatrolClock:
-    """
-    The wallets are on the spot host; where only futures are served, their clock stands in.
-    """
+    """The wallets are on the spot host; where only futures are served, their clock stands in."""
     return next((patrol for patrol in patrols if patrol.venue is Venue.SPOT), patrols[0])
 
 

@@ -1,6 +1,4 @@
-"""
-The settings of what moves money, and of where it is written down.
-"""
+"""The settings of what moves money, and of where it is written down."""
 
 from pathlib import Path
 
@@ -22,9 +20,7 @@ _STORE = "Store"
 
 
 class TreasurySettings(BaseSettings):
-    """
-    See `Settings`, which these are a part of.
-    """
+    """See `Settings`, which these are a part of."""
 
     binance_key: SecretStr | None = setting(
         _GROUP, None, "API key that may transfer between wallets; without one nothing moves", "..."
@@ -102,9 +98,7 @@ class TreasurySettings(BaseSettings):
 
     @property
     def treasury_limits(self) -> Limits:
-        """
-        What may be moved.
-        """
+        """What may be moved."""
         return Limits(
             directions=self.treasury_directions,
             min=self.treasury_min,
@@ -114,9 +108,7 @@ class TreasurySettings(BaseSettings):
 
     @property
     def treasury_patience(self) -> Patience:
-        """
-        How long absence must last before it is believed.
-        """
+        """How long absence must last before it is believed."""
         return Patience(
             execution_ms=self.treasury_execution_ms,
             history_lag_ms=self.treasury_history_lag_ms,
@@ -125,14 +117,10 @@ class TreasurySettings(BaseSettings):
 
     @property
     def treasury_looks(self) -> Backoff:
-        """
-        Waits between looks into the histories.
-        """
+        """Waits between looks into the histories."""
         return Backoff(base_ms=self.treasury_look_ms, max_wait_ms=LOOK_MAX_MS, jitter_ms=0)
 
     @property
     def moves_money(self) -> bool:
-        """
-        There is a key to do it with.
-        """
+        """There is a key to do it with."""
         return self.binance_key is not None

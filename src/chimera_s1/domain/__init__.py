@@ -1,5 +1,4 @@
-"""
-The model: what is true about quotes, connections, clocks and health whatever carries them.
+"""The model: what is true about quotes, connections, clocks and health whatever carries them.
 
 Everything here is pure and synchronous. Time, chance and identifiers come in as arguments; the
 standard library and msgspec are the only imports. Ports, the interfaces the model's users need

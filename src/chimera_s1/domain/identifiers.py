@@ -1,6 +1,4 @@
-"""
-Names of things: venue, channel, symbol, instrument, transfer.
-"""
+"""Names of things: venue, channel, symbol, instrument, transfer."""
 
 import re
 from enum import StrEnum
@@ -11,14 +9,10 @@ from msgspec import Struct
 from chimera_s1.domain.errors import InvalidValueError
 
 Symbol = NewType("Symbol", str)
-"""
-The venue's own code in upper case, `BTCUSDT`. Binance allows any UTF-8 letter since 2025-12.
-"""
+"""The venue's own code in upper case, `BTCUSDT`. Binance allows any UTF-8 letter since 2025-12."""
 
 TransferId = NewType("TransferId", str)
-"""
-What the caller calls a transfer, and at the same time the key that makes it happen once.
-"""
+"""What the caller calls a transfer, and at the same time the key that makes it happen once."""
 
 SYMBOL_LENGTH_MAX = 64
 TRANSFER_ID_PATTERN = "[A-Za-z0-9][A-Za-z0-9._:~@+=,-]{0,127}"
@@ -27,27 +21,21 @@ _FORBIDDEN = frozenset("/@:*,\"'\\ {}[]")
 
 
 class Venue(StrEnum):
-    """
-    Where an instrument trades; the value is the word used in stream names and URLs.
-    """
+    """Where an instrument trades; the value is the word used in stream names and URLs."""
 
     SPOT = "spot"
     PERP = "perp"
 
 
 class Channel(StrEnum):
-    """
-    A kind of top-of-book stream; the value is its name in stream sources.
-    """
+    """A kind of top-of-book stream; the value is its name in stream sources."""
 
     BOOK_TICKER = "bookTicker"
     DEPTH5 = "depth5"
 
 
 class InstrumentId(Struct, frozen=True, order=True, gc=False):
-    """
-    One tradable thing on one venue; prints as `spot/BTCUSDT`.
-    """
+    """One tradable thing on one venue; prints as `spot/BTCUSDT`."""
 
     venue: Venue
     symbol: Symbol
@@ -57,8 +45,7 @@ class InstrumentId(Struct, frozen=True, order=True, gc=False):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """
-        Read `spot/BTCUSDT`.
+        """Read `spot/BTCUSDT`.
 
         Raises:
             InvalidValueError: The text has no known venue or no valid symbol.
@@ -72,8 +59,7 @@ class InstrumentId(Struct, frozen=True, order=True, gc=False):
 
 
 def parse_symbol(text: str) -> Symbol:
-    """
-    Accept *text* as a symbol, in upper case.
+    """Accept *text* as a symbol, in upper case.
 
     Raises:
         InvalidValueError: It is empty, longer than 64 characters, or has a character no symbol has.
@@ -92,8 +78,7 @@ def parse_symbol(text: str) -> Symbol:
 
 
 def parse_transfer_id(text: str) -> TransferId:
-    """
-    Accept *text* as a transfer id; a UUID will do.
+    """Accept *text* as a transfer id; a UUID will do.
 
     Raises:
         InvalidValueError: It is not 1 to 128 characters that are safe in a header and in a URL.

@@ -1,6 +1,5 @@
-"""
-Amounts of money, and how numbers are written for other services: the shortest exact decimal, never
-an exponent.
+"""Amounts of money, and how numbers are written for other services: the shortest exact decimal,
+never an exponent.
 """
 
 import re
@@ -10,9 +9,7 @@ from chimera_s1.domain.errors import InvalidValueError
 
 USDT_DECIMALS = 8
 USDT_MAX = Decimal(10) ** 12
-"""
-No amount is larger; more than there are. It bounds what arithmetic has to hold exactly.
-"""
+"""No amount is larger; more than there are. It bounds what arithmetic has to hold exactly."""
 
 _PRECISION = 40
 _NUMBER = re.compile(
@@ -21,8 +18,7 @@ _NUMBER = re.compile(
 
 
 def decimal_text(value: float) -> str:
-    """
-    The shortest decimal that reads back as the same float64: `0.00001`, `25`, `67403.8`.
+    """The shortest decimal that reads back as the same float64: `0.00001`, `25`, `67403.8`.
 
     The market path is float64 end to end, so `repr` already names the shortest digits; only its
     exponent and its trailing `.0` have to go.
@@ -37,16 +33,13 @@ def decimal_text(value: float) -> str:
 
 
 def exact_text(amount: Decimal) -> str:
-    """
-    The shortest plain decimal of *amount*: `10`, `0.5`, never `1E+1` or `0.50`.
-    """
+    """The shortest plain decimal of *amount*: `10`, `0.5`, never `1E+1` or `0.50`."""
     text = format(amount, "f")
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
 def usdt(amount: Decimal | str | int) -> Decimal:
-    """
-    An amount of USDT, more than 0, in the one form in which it is stored and compared.
+    """An amount of USDT, more than 0, in the one form in which it is stored and compared.
 
     Raises:
         InvalidValueError: Not a number, not finite, not above 0, more than 8 decimals, or more

@@ -1,6 +1,4 @@
-"""
-Numbers of a stream entry: the fast way writes what the slow one does.
-"""
+"""Numbers of a stream entry: the fast way writes what the slow one does."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -15,17 +13,13 @@ numbers = st.floats(min_value=0, allow_nan=False, allow_infinity=False) | st.dec
 
 @given(st.lists(numbers, min_size=1, max_size=6))
 def test_many_numbers_are_written_like_one(values: list[float]) -> None:
-    """
-    Whole, tiny, huge or ordinary: the same text as `decimal_text`, number by number.
-    """
+    """Whole, tiny, huge or ordinary: the same text as `decimal_text`, number by number."""
     assert decimal_texts(values) == [decimal_text(value) for value in values]
 
 
 @given(st.floats(min_value=1e-5, max_value=1e15))
 def test_a_price_reads_back_as_the_same_float64(price: float) -> None:
-    """
-    Shortest does not mean shortened.
-    """
+    """Shortest does not mean shortened."""
     (text,) = decimal_texts([price])
 
     assert float(text) == price

@@ -1,6 +1,4 @@
-"""
-Market data files: what is written is read, and what is damaged is named, never passed over.
-"""
+"""Market data files: what is written is read, and what is damaged is named, never passed over."""
 
 import gzip
 from pathlib import Path
@@ -55,9 +53,7 @@ def test_what_is_written_is_read(
     written: list[tuple[int, Venue, str, bytes]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """
-    Time, venue, stream, payload bytes and envelope bytes come back, in order.
-    """
+    """Time, venue, stream, payload bytes and envelope bytes come back, in order."""
     path = tmp_path_factory.mktemp("recording") / name
     with RecordWriter(path) as writer:
         for ts, venue, stream, data in written:
@@ -72,9 +68,7 @@ def test_what_is_written_is_read(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_suffix_decides_the_compression(name: str, tmp_path: Path) -> None:
-    """
-    Other tools open what the name promises: gzip, zstandard, or lines to read as they are.
-    """
+    """Other tools open what the name promises: gzip, zstandard, or lines to read as they are."""
     path = tmp_path / name
     with RecordWriter(path) as writer:
         writer.write(1, Venue.SPOT, envelope("a@bookTicker", b'{"u":1}'))
@@ -110,9 +104,7 @@ def test_a_file_that_cannot_be_written_is_said_with_its_name(name: str, tmp_path
 
 @pytest.mark.parametrize("name", NAMES)
 def test_files_joined_end_to_end_are_one_file(name: str, tmp_path: Path) -> None:
-    """
-    `cat a.zst b.zst` is a valid recording; the second part is not silently lost.
-    """
+    """`cat a.zst b.zst` is a valid recording; the second part is not silently lost."""
     part, whole = tmp_path / f"part-{name}", tmp_path / name
     compressed(part, GOOD + b"\n")
     whole.write_bytes(part.read_bytes() * 3)
@@ -148,9 +140,7 @@ def test_blank_lines_and_keys_of_other_tools_are_passed_over(tmp_path: Path) -> 
     ],
 )
 def test_a_damaged_line_is_named_or_passed_over_as_asked(damaged: bytes, tmp_path: Path) -> None:
-    """
-    Without *on_bad* the first damaged line raises with its number; with it, the rest is read.
-    """
+    """Without *on_bad* the first damaged line raises with its number; with it, the rest is read."""
     path = tmp_path / "market.jsonl"
     path.write_bytes(b"\n".join([GOOD, damaged, GOOD]))
     seen: list[int] = []

@@ -1,6 +1,4 @@
-"""
-Ports that do what a test tells them, where the memory adapters are too well behaved.
-"""
+"""Ports that do what a test tells them, where the memory adapters are too well behaved."""
 
 from collections.abc import Sequence
 
@@ -13,8 +11,7 @@ from chimera_s1.domain.ports.quote_publisher import PublishReport
 
 
 class GatedPublisher(MemoryQuotePublisher):
-    """
-    A store that takes its time: each call waits until it is let through, then writes.
+    """A store that takes its time: each call waits until it is let through, then writes.
 
     `refused` names instruments whose node does not answer: their quotes come back unpublished.
     """
@@ -29,16 +26,12 @@ class GatedPublisher(MemoryQuotePublisher):
         self._gate.set()
 
     def close_gate(self) -> None:
-        """
-        The next calls wait.
-        """
+        """The next calls wait."""
         self.called = anyio.Event()
         self._gate = anyio.Event()
 
     def open_gate(self) -> None:
-        """
-        Let through who waits, and who comes.
-        """
+        """Let through who waits, and who comes."""
         self._gate.set()
 
     async def publish(self, quotes: Sequence[Quote]) -> PublishReport:

@@ -1,6 +1,4 @@
-"""
-Publishing between two feeds and a store, all in memory, by a clock that moves when told to.
-"""
+"""Publishing between two feeds and a store, all in memory, by a clock that moves when told to."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -27,25 +25,19 @@ PERP = InstrumentId.parse("perp/BTCUSDT")
 
 
 def stands(waiting: int, cause: str = "") -> StreamsReport:
-    """
-    The report while no window is merged; reachable where nothing is wrong.
-    """
+    """The report while no window is merged; reachable where nothing is wrong."""
     return StreamsReport(reachable=not cause, waiting=waiting, merged=False, cause=cause)
 
 
 class CoarseClock(ManualClock):
-    """
-    A loop that counts whole milliseconds, as uvloop does: a sleep may end up to 1 ms early.
-    """
+    """A loop that counts whole milliseconds, as uvloop does: a sleep may end up to 1 ms early."""
 
     async def sleep_ms(self, duration_ms: float) -> None:
         await super().sleep_ms(duration_ms - 1 if duration_ms > 1 else duration_ms)
 
 
 class Bench:
-    """
-    Publishing between two feeds and a store, all in memory.
-    """
+    """Publishing between two feeds and a store, all in memory."""
 
     def __init__(self, window: int = 1000, clock: ManualClock | None = None) -> None:
         self.clock = clock or ManualClock(SECOND)
@@ -75,23 +67,17 @@ class Bench:
                 tasks.cancel_scope.cancel()
 
     def offer(self, bid: float, instrument: InstrumentId = BTC, source: str = "book") -> Quote:
-        """
-        A quote arrives now.
-        """
+        """A quote arrives now."""
         made = quote(str(instrument), bid=bid, ts=self.clock.now_ms(), source=source)
         (self.spot if instrument.venue is Venue.SPOT else self.perp).offer(made)
         return made
 
     def bids(self, instrument: InstrumentId = BTC) -> list[float]:
-        """
-        What is on a stream.
-        """
+        """What is on a stream."""
         entries = self.streams.entries(instrument)
         return [float(dict(entry.fields)["bid1"]) for entry in entries]
 
     def written_ms(self, instrument: InstrumentId = BTC) -> list[int]:
-        """
-        When the entries of a stream were written.
-        """
+        """When the entries of a stream were written."""
         ids = [entry.entry_id for entry in self.streams.entries(instrument)]
         return [int(entry_id.partition("-")[0]) for entry_id in ids]

@@ -1,6 +1,4 @@
-"""
-Which service a command asks, and that its token goes nowhere else.
-"""
+"""Which service a command asks, and that its token goes nowhere else."""
 
 from pathlib import Path
 

@@ -1,5 +1,5 @@
-"""
-Asking for a transfer: what is an answer and what is not, and that one id is all that is ever sent.
+"""Asking for a transfer: what is an answer and what is not, and that one id is all that is ever
+sent.
 """
 
 from pathlib import Path
@@ -84,9 +84,7 @@ BUSY = reply(503, code="store.unavailable", detail="no store", result="FAIL", tr
     ids=repr,
 )
 def test_only_some_answers_are_definite(given: Reply, verdict: Verdict) -> None:
-    """
-    A problem reads as FAIL, also one that leaves everything open: the status decides.
-    """
+    """A problem reads as FAIL, also one that leaves everything open: the status decides."""
     assert judge(given, ID) == verdict
 
 
@@ -99,8 +97,8 @@ class Sent(Struct):
 
 
 class Script:
-    """
-    Implements `Requests`: answers in order, the last one for ever; looks into the file each time.
+    """Implements `Requests`: answers in order, the last one for ever; looks into the file each
+    time.
     """
 
     def __init__(self, keeping: KeptTransfers, replies: list[Reply | Unanswered]) -> None:
@@ -121,9 +119,7 @@ class Script:
 
 
 class Told(Struct):
-    """
-    What became of it, and how.
-    """
+    """What became of it, and how."""
 
     ending: Ending
     sent: list[Sent]
@@ -142,9 +138,7 @@ def ask(
     wait_s: float = 30,
     age_ms: int | None = None,
 ) -> Told:
-    """
-    Ask for it; resume it, where *age_ms* says how old it is.
-    """
+    """Ask for it; resume it, where *age_ms* says how old it is."""
     said: list[str] = []
     script = Script(keeping, list(replies))
 
@@ -176,9 +170,7 @@ def kept(keeping: KeptTransfers) -> KeptTransfer:
 
 
 def test_whatever_is_lost_the_same_is_sent_again(keeping: KeptTransfers) -> None:
-    """
-    One body and one key, each try counted on the disk before it is made; each told as safe.
-    """
+    """One body and one key, each try counted on the disk before it is made; each told as safe."""
     done = ask(keeping, LOST, BUSY, reply(500), Reply(200, b"<"), OK)
 
     assert done.ending.verdict == Final("OK", "")
@@ -213,9 +205,7 @@ def test_time_and_tries_have_an_end_and_the_transfer_stays_open(keeping: KeptTra
 
 
 def test_a_refusal_ends_it_only_where_nothing_else_was_sent(keeping: KeptTransfers) -> None:
-    """
-    After a request without an answer, 401 says nothing about that request.
-    """
+    """After a request without an answer, 401 says nothing about that request."""
     refused = ask(keeping, reply(401, detail="who?"))
     assert told(refused.ending)[0] == 2
     assert kept(keeping).result == "FAIL"

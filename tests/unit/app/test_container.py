@@ -1,6 +1,4 @@
-"""
-The object graph: complete, of one piece, and as the settings say.
-"""
+"""The object graph: complete, of one piece, and as the settings say."""
 
 from collections.abc import Iterator, Mapping
 
@@ -34,9 +32,7 @@ SIMULATED = {
 
 
 def client() -> ClusterClient:
-    """
-    A client that never connects.
-    """
+    """A client that never connects."""
     return ClusterClient([RedisAddress("127.0.0.1", 9)])
 
 
@@ -69,9 +65,7 @@ def container() -> Iterator[Container]:
 
 
 async def test_every_provider_resolves(container: Container) -> None:
-    """
-    A missing or misspelt dependency is found here and not at the first request.
-    """
+    """A missing or misspelt dependency is found here and not at the first request."""
     container.check_dependencies()
     resolved = {name: provider() for name, provider in container.providers.items()}
 
@@ -82,9 +76,7 @@ async def test_every_provider_resolves(container: Container) -> None:
 
 
 def test_without_a_key_nothing_moves_money() -> None:
-    """
-    No workers, no component of health; the routes are there and say why not.
-    """
+    """No workers, no component of health; the routes are there and say why not."""
     treasury = container_of(SIMULATED).treasury()
 
     assert treasury.work is None
@@ -109,9 +101,7 @@ def test_a_client_that_is_missing_is_told() -> None:
 
 
 async def test_each_part_exists_once(container: Container) -> None:
-    """
-    The publisher that is measured is the one that publishes, and so for every part.
-    """
+    """The publisher that is measured is the one that publishes, and so for every part."""
     for name in ("feeds", "publishing", "board", "operations", "health", "patrols", "clock"):
         provider = container.providers[name]
         assert provider() is provider()
@@ -136,9 +126,7 @@ async def test_each_venue_served_has_a_feed_a_patrol_and_its_lines_of_health(
 
 
 async def test_before_anything_runs_the_service_is_not_ready(container: Container) -> None:
-    """
-    Nothing is healthy until it has proved so.
-    """
+    """Nothing is healthy until it has proved so."""
     snapshot = container.health().snapshot()
 
     assert not snapshot.ready

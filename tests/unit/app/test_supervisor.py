@@ -1,6 +1,4 @@
-"""
-Supervision: who ends unplanned is named, who is to end is asked first.
-"""
+"""Supervision: who ends unplanned is named, who is to end is asked first."""
 
 from collections.abc import Awaitable, Callable
 
@@ -13,9 +11,7 @@ from chimera_s1.app.supervisor import Worker, WorkerDiedError, supervise
 
 
 class Work:
-    """
-    Work that runs until cancelled or told to go on; notes how it ended.
-    """
+    """Work that runs until cancelled or told to go on; notes how it ended."""
 
     def __init__(self, failure: Exception | None = None) -> None:
         self.go_on = anyio.Event()
@@ -37,9 +33,7 @@ async def supervised(
     *workers: Worker,
     meanwhile: Callable[[anyio.Event], Awaitable[None]],
 ) -> WorkerDiedError | None:
-    """
-    Supervise, let *meanwhile* happen, and return who died.
-    """
+    """Supervise, let *meanwhile* happen, and return who died."""
     died: list[WorkerDiedError] = []
     until = anyio.Event()
 
@@ -88,9 +82,7 @@ async def test_a_worker_that_returns_unplanned_is_dead_too() -> None:
 
 
 async def test_errors_from_a_workers_own_task_group_are_named_themselves() -> None:
-    """
-    "unhandled errors in a TaskGroup" would tell the operator nothing.
-    """
+    """ "unhandled errors in a TaskGroup" would tell the operator nothing."""
 
     async def run() -> None:
         async with anyio.create_task_group() as tasks:
@@ -129,9 +121,7 @@ async def test_of_several_that_die_at_once_one_is_named_and_each_is_logged(
 
 
 async def test_a_planned_stop_asks_first_and_cancels_the_rest_after() -> None:
-    """
-    While HTTP answers its last requests, the others still work.
-    """
+    """While HTTP answers its last requests, the others still work."""
     asked, steady = Work(), Work()
     stops: list[str] = []
 

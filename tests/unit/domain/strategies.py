@@ -1,6 +1,4 @@
-"""
-What hypothesis may draw: values of the domain as they occur, and as they should not.
-"""
+"""What hypothesis may draw: values of the domain as they occur, and as they should not."""
 
 from hypothesis import strategies as st
 

@@ -1,6 +1,5 @@
-"""
-Venue, symbol, instrument and transfer id: what is accepted, and that what is accepted prints as it
-reads.
+"""Venue, symbol, instrument and transfer id: what is accepted, and that what is accepted prints as
+it reads.
 """
 
 import string
@@ -34,8 +33,8 @@ def test_a_symbol_is_upper_case_without_surrounding_space(symbol: str) -> None:
 
 @given(st.text())
 def test_what_is_accepted_is_safe_in_a_stream_name(text: str) -> None:
-    """
-    A symbol survives being parsed again and cannot break a Redis key, a hash slot or a URL path.
+    """A symbol survives being parsed again and cannot break a Redis key, a hash slot or
+    a URL path.
     """
     try:
         symbol = parse_symbol(text)
@@ -102,9 +101,7 @@ def test_a_transfer_id_is_what_the_rule_says_and_nothing_else(text: str) -> None
 
 @given(st.from_regex(TRANSFER_ID_PATTERN, fullmatch=True))
 def test_a_transfer_id_travels_as_it_is_in_a_path_and_in_a_header(text: str) -> None:
-    """
-    One segment of a path that needs no escapes, and visible ASCII without quotes.
-    """
+    """One segment of a path that needs no escapes, and visible ASCII without quotes."""
     name = parse_transfer_id(text)
     path = urlsplit(f"http://host/transfer/{name}/resolve").path
 

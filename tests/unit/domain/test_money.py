@@ -1,6 +1,4 @@
-"""
-Numbers on a stream: exact, short, without exponent.
-"""
+"""Numbers on a stream: exact, short, without exponent."""
 
 from decimal import Decimal
 
@@ -22,9 +20,7 @@ def test_the_text_reads_back_as_the_same_float(value: float) -> None:
 
 @given(finite)
 def test_the_text_is_plain_decimal_digits(value: float) -> None:
-    """
-    No exponent, no trailing `.0`, nothing but a sign, digits and at most one point.
-    """
+    """No exponent, no trailing `.0`, nothing but a sign, digits and at most one point."""
     text = decimal_text(value)
     whole, point, fraction = text.removeprefix("-").partition(".")
 
@@ -35,9 +31,7 @@ def test_the_text_is_plain_decimal_digits(value: float) -> None:
 
 @given(finite)
 def test_no_shorter_significand_would_do(value: float) -> None:
-    """
-    The significant digits are those of `repr`, which Python promises to be the fewest.
-    """
+    """The significant digits are those of `repr`, which Python promises to be the fewest."""
     assert Decimal(decimal_text(value)) == Decimal(repr(value))
 
 
@@ -61,9 +55,7 @@ def test_the_text_people_expect(value: float, text: str) -> None:
 
 @pytest.mark.parametrize("text", ["1e-9", "1e-999999999", "1.000000001"])
 def test_an_amount_too_fine_to_be_moved_is_refused_before_it_is_written_out(text: str) -> None:
-    """
-    Written out, the second one takes a gigabyte.
-    """
+    """Written out, the second one takes a gigabyte."""
     with pytest.raises(InvalidValueError, match="at most 8 decimals"):
         usdt(text)
 

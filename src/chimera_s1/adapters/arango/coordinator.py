@@ -1,13 +1,11 @@
-"""
-One coordinator of the cluster, or a single server.
-"""
+"""One coordinator of the cluster, or a single server."""
 
 from collections.abc import Mapping
 from typing import TypeVar
 
 import msgspec
 from arango.client import ArangoClient
-from arango.request import Request
+from arango.request import Request as DriverRequest
 from arango.response import Response
 from msgspec import Struct, field
 
@@ -22,9 +20,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class ArangoAccess(Struct, frozen=True):
-    """
-    With what a coordinator is asked; prints without its password.
-    """
+    """With what a coordinator is asked; prints without its password."""
 
     database: str
     user: str
@@ -35,8 +31,7 @@ class ArangoAccess(Struct, frozen=True):
 
 
 class Asked(Struct, frozen=True):
-    """
-    A request.
+    """A request.
 
     Attributes:
         path: Behind the database's part.
@@ -55,15 +50,12 @@ class Asked(Struct, frozen=True):
 
 
 def if_still(revision: str) -> dict[str, str]:
-    """
-    The header of a write that is refused where the document has another `_rev`.
-    """
+    """The header of a write that is refused where the document has another `_rev`."""
     return {"if-match": f'"{revision}"'}
 
 
 class Reply(Struct, frozen=True):
-    """
-    An answer that is no error.
+    """An answer that is no error.
 
     Attributes:
         coordinator: Who gave it.
@@ -76,8 +68,7 @@ class Reply(Struct, frozen=True):
     text: str
 
     def read(self, kind: type[T]) -> T:
-        """
-        The body as a *kind*.
+        """The body as a *kind*.
 
         Raises:
             NoReplyError: It is something else; so it is not ArangoDB that answers.
@@ -94,22 +85,19 @@ class _ErrorBody(Struct, frozen=True):
 
 
 class Coordinator:
-    """
-    Sends each request once. Used from several threads.
-    """
+    """Sends each request once. Used from several threads."""
 
     def __init__(
         self, url: str, access: ArangoAccess, *, connections: int, connect_s: float
     ) -> None:
-        """
-        Args:
-            url: Scheme, host and port.
+        """Args:
+        url: Scheme, host and port.
 
-            access: Database, user and password.
+        access: Database, user and password.
 
-            connections: How many calls at once.
+        connections: How many calls at once.
 
-            connect_s: How long a connection may take, s.
+        connect_s: How long a connection may take, s.
         """
         self.url = url
         self._http = SingleRequestClient(connections=connections, connect_s=connect_s)
@@ -120,8 +108,7 @@ class Coordinator:
         )
 
     def send(self, asked: Asked, wait_s: float) -> Reply:
-        """
-        The answer to *asked*, if it comes within *wait_s*.
+        """The answer to *asked*, if it comes within *wait_s*.
 
         Raises:
             ArangoFault: There is none, or it is an error.
@@ -133,14 +120,12 @@ class Coordinator:
             raise
 
     def close(self) -> None:
-        """
-        Close its connections.
-        """
+        """Close its connections."""
         self._client.close()
 
     def _send(self, asked: Asked, wait_s: float) -> Reply:
         self._http.wait_at_most(wait_s)
-        request = Request(
+        request = DriverRequest(
             method=asked.method,
             endpoint=asked.path,
             headers=dict(asked.headers),
@@ -157,9 +142,7 @@ class Coordinator:
 
 
 def blamed(fault: ArangoFault, reply: Reply) -> ArangoFault:
-    """
-    *fault* as the one who gave *reply* has it.
-    """
+    """*fault* as the one who gave *reply* has it."""
     fault.coordinator = reply.coordinator
     return fault
 

@@ -1,6 +1,4 @@
-"""
-Cursors in ArangoDB.
-"""
+"""Cursors in ArangoDB."""
 
 from functools import partial
 
@@ -20,35 +18,24 @@ class _Cursor(Struct, frozen=True):
 
 
 class ArangoCursorStore:
-    """
-    Implements `domain.ports.cursor_store.CursorStore`.
-    """
+    """Implements `domain.ports.cursor_store.CursorStore`."""
 
     def __init__(self, arango: Arango) -> None:
-        """
-        Args:
-            arango: Open for as long as this is used.
-        """
+        """Args: arango: Open for as long as this is used."""
         self._arango = arango
 
     async def position(self, name: str) -> int:
-        """
-        The last place that *name* is done with.
-        """
+        """The last place that *name* is done with."""
         return await self._arango.project(partial(_position, name))
 
     async def advance(self, name: str, position: int) -> None:
-        """
-        Remember *position*, unless a later one is there.
-        """
+        """Remember *position*, unless a later one is there."""
         document = {"_key": key_of(name), "name": name, "position": position}
         asked = Asked("post", f"/_api/document/{CURSORS}", _UNLESS_LATER, document)
         await self._arango.project(lambda errand: errand.ask(asked))
 
     async def rewind(self, name: str) -> None:
-        """
-        Begin anew.
-        """
+        """Begin anew."""
         await self._arango.project(partial(_rewind, name))
 
 

@@ -1,5 +1,4 @@
-"""
-An ArangoDB, open.
+"""An ArangoDB, open.
 
     async with connect_arango(urls, user="chimera", password="...", database="chimera") as arango:
         ledger = ArangoEventStore(arango, "treasury")
@@ -36,9 +35,8 @@ PROJECTIONS = 2
 
 
 class Arango:
-    """
-    Work for the ledger and work for what is made from it have threads of their own numbers, so that
-    a projection that is rebuilt never holds up a transfer.
+    """Work for the ledger and work for what is made from it have threads of their own numbers, so
+    that a projection that is rebuilt never holds up a transfer.
     """
 
     def __init__(
@@ -50,17 +48,16 @@ class Arango:
         commands: int = COMMANDS,
         projections: int = PROJECTIONS,
     ) -> None:
-        """
-        Args:
-            urls: Of all coordinators; scheme, host and port.
+        """Args:
+        urls: Of all coordinators; scheme, host and port.
 
-            access: Database, user and password.
+        access: Database, user and password.
 
-            patience: How long things may take.
+        patience: How long things may take.
 
-            commands: How many pieces of work for the ledger at once.
+        commands: How many pieces of work for the ledger at once.
 
-            projections: And how many for the rest.
+        projections: And how many for the rest.
         """
         coordinators = [
             Coordinator(
@@ -77,8 +74,7 @@ class Arango:
         self._starting = anyio.Lock()
 
     async def begin(self, start: Callable[[Errand], None], *, later: bool) -> None:
-        """
-        Run *start* before anything else.
+        """Run *start* before anything else.
 
         Args:
             start: Sees to database and collections; may be run again.
@@ -106,8 +102,7 @@ class Arango:
                 self._start = None
 
     async def command(self, work: Callable[[Errand], T]) -> T:
-        """
-        What *work* for the ledger gives, run in a thread.
+        """What *work* for the ledger gives, run in a thread.
 
         Raises:
             StoreUnavailableError: The store did not answer in time, or refuses; whatever was to be
@@ -118,17 +113,13 @@ class Arango:
         return await self._run(work, self._commands)
 
     async def project(self, work: Callable[[Errand], T]) -> T:
-        """
-        As `command`, for what is made from the ledger.
-        """
+        """As `command`, for what is made from the ledger."""
         if self._start is not None:
             await self._started()
         return await self._run(work, self._projections)
 
     def close(self) -> None:
-        """
-        Close all connections; nothing is under way any more.
-        """
+        """Close all connections; nothing is under way any more."""
         for coordinator in self._rota.coordinators:
             coordinator.close()
 
@@ -169,8 +160,7 @@ async def connect_arango(
     commands: int = COMMANDS,
     projections: int = PROJECTIONS,
 ) -> AsyncIterator[Arango]:
-    """
-    An ArangoDB with database and collections as they have to be, open while the context lasts.
+    """An ArangoDB with database and collections as they have to be, open while the context lasts.
 
     Args:
         urls: Of all coordinators; scheme, host and port.

@@ -1,6 +1,4 @@
-"""
-One piece of work: its requests, repeated as their failures allow, until its time is over.
-"""
+"""One piece of work: its requests, repeated as their failures allow, until its time is over."""
 
 import logging
 import time
@@ -40,8 +38,7 @@ _log = logging.getLogger(__name__)
 
 
 class Patience(Struct, frozen=True):
-    """
-    How long things may take, s.
+    """How long things may take, s.
 
     Attributes:
         budget_s: One piece of work as a whole; it begins no request after that.
@@ -63,9 +60,7 @@ class _Batch(Struct, frozen=True):
 
 
 class Errand:
-    """
-    Lives in one worker thread, and blocks it.
-    """
+    """Lives in one worker thread, and blocks it."""
 
     def __init__(
         self,
@@ -76,17 +71,16 @@ class Errand:
         monotonic: Callable[[], float],
         draw: Callable[[], float],
     ) -> None:
-        """
-        Args:
-            rota: Whom to ask.
+        """Args:
+        rota: Whom to ask.
 
-            patience: How long for.
+        patience: How long for.
 
-            until_s: When its time is over, by *monotonic*.
+        until_s: When its time is over, by *monotonic*.
 
-            monotonic: A clock that never goes back, s.
+        monotonic: A clock that never goes back, s.
 
-            draw: Uniform in [0, 1).
+        draw: Uniform in [0, 1).
         """
         self._rota = rota
         self._patience = patience
@@ -99,20 +93,15 @@ class Errand:
 
     @property
     def coordinators(self) -> Sequence[Coordinator]:
-        """
-        All there are.
-        """
+        """All there are."""
         return self._rota.coordinators
 
     def pick(self) -> Coordinator:
-        """
-        Whom to ask next, for several requests that belong together.
-        """
+        """Whom to ask next, for several requests that belong together."""
         return self._rota.pick(self._last)
 
     def once(self, asked: Asked, at: Coordinator | None = None) -> Reply:
-        """
-        Send *asked* once: to *at*, or to another coordinator than the last one.
+        """Send *asked* once: to *at*, or to another coordinator than the last one.
 
         Raises:
             ArangoFault: There is no answer, or it is an error.
@@ -129,8 +118,7 @@ class Errand:
         return reply
 
     def ask(self, asked: Asked) -> Reply:
-        """
-        Send *asked*, which may be repeated whatever became of it, until there is an answer.
+        """Send *asked*, which may be repeated whatever became of it, until there is an answer.
 
         Raises:
             ArangoFault: Repeating would not help.
@@ -140,9 +128,7 @@ class Errand:
         return self.repeat(partial(self.once, asked))
 
     def repeat(self, work: Callable[[], T]) -> T:
-        """
-        What *work* gives as soon as it raises no fault that may pass; raises as `ask`.
-        """
+        """What *work* gives as soon as it raises no fault that may pass; raises as `ask`."""
         while True:
             try:
                 return work()
@@ -150,9 +136,7 @@ class Errand:
                 self.wait_after(fault)
 
     def find(self, collection: str, key: str, kind: type[T]) -> T | None:
-        """
-        The document of *key*, a *kind*; None where there is none; raises as `ask`.
-        """
+        """The document of *key*, a *kind*; None where there is none; raises as `ask`."""
         try:
             reply = self.ask(Asked("get", f"/_api/document/{collection}/{key}"))
         except RefusedError as refusal:
@@ -164,8 +148,7 @@ class Errand:
     def find_many(
         self, collection: str, keys: Sequence[str], knowing: str = ""
     ) -> list[Document | None]:
-        """
-        The documents of *keys*, None where there is none; raises as `ask`.
+        """The documents of *keys*, None where there is none; raises as `ask`.
 
         Args:
             collection: Of all of them.
@@ -178,9 +161,8 @@ class Errand:
         return self.repeat(lambda: read_documents(self.once(asked, self._one(knowing)), len(keys)))
 
     def write_many(self, asked: Asked, number: int) -> list[Document]:
-        """
-        What is said of each of the *number* documents of *asked*, which are all written again where
-        some failed; raises as `ask`.
+        """What is said of each of the *number* documents of *asked*, which are all written again
+        where some failed; raises as `ask`.
         """
 
         def write() -> list[Document]:
@@ -193,8 +175,7 @@ class Errand:
         return self.repeat(write)
 
     def win(self, asked: Asked) -> bool:
-        """
-        Send *asked*, which writes if things are still as they were; False, after a while, where
+        """Send *asked*, which writes if things are still as they were; False, after a while, where
         they are not, or where it is unknown: look again.
 
         Raises:
@@ -220,8 +201,7 @@ class Errand:
         batch_size: int = 1,
         knowing: str = "",
     ) -> list[T]:
-        """
-        All that the AQL *text*, which only reads, returns, each a *kind*; raises as `ask`.
+        """All that the AQL *text*, which only reads, returns, each a *kind*; raises as `ask`.
 
         Args:
             text: AQL.
@@ -250,8 +230,7 @@ class Errand:
         return self.repeat(lambda: self._run_query(asked, kind, knowing))
 
     def wait_after(self, fault: ArangoFault) -> None:
-        """
-        Let some time pass, if the same request may succeed then.
+        """Let some time pass, if the same request may succeed then.
 
         Raises:
             ArangoFault: It may not.
@@ -263,8 +242,7 @@ class Errand:
         self.pause(fault)
 
     def pause(self, fault: ArangoFault) -> None:
-        """
-        Let some time pass after *fault*, longer each time.
+        """Let some time pass after *fault*, longer each time.
 
         Raises:
             StoreUnavailableError: The time is over, or a key is busy for too long.
@@ -301,9 +279,7 @@ class Errand:
         return [read_row(row, kind, reply) for row in rows]
 
     def _one(self, knowing: str) -> Coordinator:
-        """
-        Whom to ask next, who has the document *knowing* if one is named.
-        """
+        """Whom to ask next, who has the document *knowing* if one is named."""
         coordinator = self.pick()
         if not knowing:
             return coordinator
@@ -319,9 +295,7 @@ class Errand:
 
 
 def unavailable(fault: ArangoFault, tries: int = 1) -> StoreUnavailableError:
-    """
-    *fault* in a sentence for people.
-    """
+    """*fault* in a sentence for people."""
     often = f" after {tries} tries" if tries > 1 else ""
     return StoreUnavailableError(
         f"ArangoDB at {fault.coordinator} {fault.said}{often}; {advice(fault)}"

@@ -1,5 +1,4 @@
-"""
-How a request to ArangoDB can fail, and what each failure means for whoever sent it.
+"""How a request to ArangoDB can fail, and what each failure means for whoever sent it.
 
 Texts of the server are never looked at, only its numbers; where one number means two things, its
 HTTP status decides.
@@ -23,57 +22,40 @@ _HTTP_SERVER_ERROR = 500
 _HTTP_NOT_IMPLEMENTED = 501
 
 NOT_APPLIED_NUMBERS = frozenset({30, 38, 503, _READ_ONLY, 1429, 1495, 1496, 1600, 21003, 21004})
-"""
-Shutting down, starting, in maintenance, read-only by write concern, write concern not fulfilled,
+"""Shutting down, starting, in maintenance, read-only by write concern, write concern not fulfilled,
 leadership unclear (twice), a cursor that its coordinator has forgotten, queue full, queue too slow.
 """
 
 AMBIGUOUS_NUMBERS = frozenset({18, 28, 29, 32, 1302, 1457, 1464, 1465, 1478, 1491})
-"""
-Locks, memory, try again, time-out in the cluster, shard gone, connection or backend lost, leader
+"""Locks, memory, try again, time-out in the cluster, shard gone, connection or backend lost, leader
 resigned.
 """
 
 UNFIT_NUMBERS = frozenset({30, 38, 503})
-"""
-The coordinator itself is not ready for anything.
-"""
+"""The coordinator itself is not ready for anything."""
 
 
 class Verdict(Enum):
-    """
-    What a failure means.
-    """
+    """What a failure means."""
 
     PERMANENT = auto()
-    """
-    The same request will not succeed.
-    """
+    """The same request will not succeed."""
 
     LOST_RACE = auto()
-    """
-    Something is there already, or is not any more what it was: read it.
-    """
+    """Something is there already, or is not any more what it was: read it."""
 
     BUSY_KEY = auto()
-    """
-    Somebody else is writing the same document: soon again.
-    """
+    """Somebody else is writing the same document: soon again."""
 
     NOT_APPLIED = auto()
-    """
-    Nothing was written; the same request may succeed later, or elsewhere.
-    """
+    """Nothing was written; the same request may succeed later, or elsewhere."""
 
     AMBIGUOUS = auto()
-    """
-    It may be written, or come to be.
-    """
+    """It may be written, or come to be."""
 
 
 class ArangoFault(Exception):  # noqa: N818  # the base of errors, and none itself
-    """
-    A request that did not come to the answer it was sent for.
+    """A request that did not come to the answer it was sent for.
 
     Attributes:
         said: What happened, in words.
@@ -88,38 +70,27 @@ class ArangoFault(Exception):  # noqa: N818  # the base of errors, and none itse
 
 
 class NotSentError(ArangoFault):
-    """
-    There was no connection.
-    """
+    """There was no connection."""
 
 
 class NoReplyError(ArangoFault):
-    """
-    The connection broke, the time was over, or what came was no answer of ArangoDB.
-    """
+    """The connection broke, the time was over, or what came was no answer of ArangoDB."""
 
 
 class LagsError(ArangoFault):
-    """
-    The coordinator does not know yet what is known to be there.
-    """
+    """The coordinator does not know yet what is known to be there."""
 
 
 class NotDurableError(ArangoFault):
-    """
-    It is written, and the disk was not waited for.
-    """
+    """It is written, and the disk was not waited for."""
 
 
 class StrangeDocumentError(ArangoFault):
-    """
-    What is stored is not what this program stores.
-    """
+    """What is stored is not what this program stores."""
 
 
 class RefusedError(ArangoFault):
-    """
-    The server answered with an error.
+    """The server answered with an error.
 
     Attributes:
         status: Of HTTP.
@@ -134,23 +105,17 @@ class RefusedError(ArangoFault):
 
     @property
     def no_document(self) -> bool:
-        """
-        There is no document of this key.
-        """
+        """There is no document of this key."""
         return self.number == _NOT_FOUND
 
     @property
     def no_place(self) -> bool:
-        """
-        There is no such collection, or database.
-        """
+        """There is no such collection, or database."""
         return self.number in {_COLLECTION_NOT_FOUND, _DATABASE_NOT_FOUND}
 
 
 def classify(fault: ArangoFault) -> Verdict:
-    """
-    What *fault* means.
-    """
+    """What *fault* means."""
     match fault:
         case NotSentError():
             return Verdict.NOT_APPLIED
@@ -163,9 +128,7 @@ def classify(fault: ArangoFault) -> Verdict:
 
 
 def unfit(fault: ArangoFault) -> bool:
-    """
-    Whether *fault* is of one coordinator, and others may do better.
-    """
+    """Whether *fault* is of one coordinator, and others may do better."""
     match fault:
         case NotSentError() | NoReplyError():
             return True
@@ -176,9 +139,7 @@ def unfit(fault: ArangoFault) -> bool:
 
 
 def advice(fault: ArangoFault) -> str:  # noqa: PLR0911  # one for each case
-    """
-    What people can do about *fault*.
-    """
+    """What people can do about *fault*."""
     match fault:
         case NotDurableError():
             return "set waitForSync of the collection to true"

@@ -1,5 +1,4 @@
-"""
-A ledger in ArangoDB: one document a commit, whose key is its place.
+"""A ledger in ArangoDB: one document a commit, whose key is its place.
 
 Inserting a document that is not there yet is atomic in every kind of cluster, and of two writers of
 one key the server lets one through. So neither transactions nor locks are needed, and a write whose
@@ -48,16 +47,13 @@ _INSERT = {"waitForSync": "1", "overwriteMode": "conflict", "silent": "0"}
 
 
 class ArangoEventStore:
-    """
-    Implements `domain.ports.event_store.EventStore`.
-    """
+    """Implements `domain.ports.event_store.EventStore`."""
 
     def __init__(self, arango: Arango, ledger: str) -> None:
-        """
-        Args:
-            arango: Open for as long as this is used; it holds any number of ledgers.
+        """Args:
+        arango: Open for as long as this is used; it holds any number of ledgers.
 
-            ledger: The name of this one.
+        ledger: The name of this one.
         """
         self._arango = arango
         self._ledger = ledger
@@ -65,24 +61,18 @@ class ArangoEventStore:
 
     @property
     def ledger(self) -> str:
-        """
-        Its name.
-        """
+        """Its name."""
         return self._ledger
 
     async def append(self, commit: Commit) -> AppendResult:
-        """
-        Insert *commit* where its place is free, and have the disk waited for.
-        """
+        """Insert *commit* where its place is free, and have the disk waited for."""
         assert commit.ledger == self._ledger, "a commit goes into the ledger it was sealed for"
         result = await self._arango.command(partial(self._append, commit))
         self._know(commit.seq)
         return result
 
     async def head(self) -> Head:
-        """
-        The newest commit's place and hash.
-        """
+        """The newest commit's place and hash."""
         head = await self._arango.command(self._head)
         # Also where it is less than before: two have said so, and what is gone is waited for by
         # nobody.
@@ -90,17 +80,14 @@ class ArangoEventStore:
         return head
 
     async def read(self, after: int, limit: int) -> tuple[Entry, ...]:
-        """
-        The entries after place *after*, up to the first hole.
-        """
+        """The entries after place *after*, up to the first hole."""
         work = partial(self._read, after, min(limit, READ_LIMIT_MAX))
         entries = await self._arango.command(work)
         self._know(after + len(entries) if entries else 0)
         return entries
 
     async def read_stream(self, stream: str) -> tuple[Entry, ...]:
-        """
-        Every entry with an event of *stream*, from who knows all that was known here before: a
+        """Every entry with an event of *stream*, from who knows all that was known here before: a
         stream that seems to be new makes a used key look free.
         """
         return await self._arango.command(partial(self._read_stream, stream))
@@ -125,9 +112,7 @@ class ArangoEventStore:
             return Appended(commit)
 
     def _settle(self, commit: Commit, fault: ArangoFault, errand: Errand) -> AppendResult | None:
-        """
-        What *fault* has come to; None where the same bytes are to be sent again.
-        """
+        """What *fault* has come to; None where the same bytes are to be sent again."""
         if classify(fault) is Verdict.PERMANENT:
             raise fault
         if isinstance(fault, NotSentError):
@@ -175,8 +160,7 @@ class ArangoEventStore:
         return tuple(entries)
 
     def _ends_at(self, after: int, errand: Errand) -> bool:
-        """
-        Whether nothing comes after place *after*; False where its successor has come meanwhile.
+        """Whether nothing comes after place *after*; False where its successor has come meanwhile.
 
         Raises:
             LedgerDamagedError: Something comes, and not the successor.

@@ -1,5 +1,4 @@
-"""
-What carries python-arango's requests: each is sent once.
+"""What carries python-arango's requests: each is sent once.
 
 The driver's own client repeats requests, also writes, behind the back of whoever must know that
 there may be two; here every repetition is decided where its meaning is known.
@@ -23,17 +22,15 @@ from chimera_s1.adapters.arango.errors import ArangoFault, NoReplyError, NotSent
 
 
 class SingleRequestClient(DefaultHTTPClient):
-    """
-    Neither urllib3, nor redirects, nor the environment's proxies and passwords come between a call
-    and its one request. Used from several threads.
+    """Neither urllib3, nor redirects, nor the environment's proxies and passwords come between a
+    call and its one request. Used from several threads.
     """
 
     def __init__(self, *, connections: int, connect_s: float) -> None:
-        """
-        Args:
-            connections: At most so many at once; further calls wait for one.
+        """Args:
+        connections: At most so many at once; further calls wait for one.
 
-            connect_s: How long a connection may take, s.
+        connect_s: How long a connection may take, s.
         """
         super().__init__(request_timeout=connect_s, retry_attempts=0)
         self._connections = connections
@@ -41,15 +38,11 @@ class SingleRequestClient(DefaultHTTPClient):
         self._patience = threading.local()
 
     def wait_at_most(self, wait_s: float) -> None:
-        """
-        Of this thread's next requests: how long the server may be silent, s.
-        """
+        """Of this thread's next requests: how long the server may be silent, s."""
         self._patience.wait_s = wait_s
 
     def create_session(self, host: str) -> Session:  # noqa: ARG002  # python-arango's signature
-        """
-        A session for one coordinator.
-        """
+        """A session for one coordinator."""
         session = Session()
         session.trust_env = False
         # The system's certificates, as for everything else here, and not those of a package.
@@ -71,8 +64,7 @@ class SingleRequestClient(DefaultHTTPClient):
         data: Any = None,  # noqa: ANN401  # python-arango's signature
         auth: tuple[str, str] | None = None,
     ) -> Response:
-        """
-        Send it, once.
+        """Send it, once.
 
         Raises:
             NotSentError, NoReplyError: There is no answer.
@@ -112,9 +104,7 @@ class SingleRequestClient(DefaultHTTPClient):
 
 
 class _Basic(AuthBase):
-    """
-    Users and passwords in UTF-8; requests would take Latin-1.
-    """
+    """Users and passwords in UTF-8; requests would take Latin-1."""
 
     def __init__(self, user: str, password: str) -> None:
         self._credentials = b64encode(f"{user}:{password}".encode()).decode()

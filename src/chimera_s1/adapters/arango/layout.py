@@ -1,6 +1,4 @@
-"""
-Where what is kept in an ArangoDB: collections, keys and indexes.
-"""
+"""Where what is kept in an ArangoDB: collections, keys and indexes."""
 
 from hashlib import sha256
 
@@ -13,9 +11,7 @@ LEASES = "treasury_leases"
 
 
 class IndexPlan(Struct, frozen=True):
-    """
-    A persistent index as it is to be.
-    """
+    """A persistent index as it is to be."""
 
     name: str
     fields: tuple[str, ...]
@@ -23,8 +19,7 @@ class IndexPlan(Struct, frozen=True):
 
 
 class CollectionPlan(Struct, frozen=True):
-    """
-    A collection as it is to be.
+    """A collection as it is to be.
 
     Attributes:
         waits_for_sync: Each write waits for the disk.
@@ -54,14 +49,10 @@ COLLECTIONS = (
 
 
 def key_of(text: str) -> str:
-    """
-    A document key for any text: keys may hold neither every character nor so many.
-    """
+    """A document key for any text: keys may hold neither every character nor so many."""
     return sha256(text.encode()).hexdigest()
 
 
 def place_of(created_at: int, transfer_id: str) -> str:
-    """
-    Text that sorts, in every language, as first the time and then the id's UTF-8 do.
-    """
+    """Text that sorts, in every language, as first the time and then the id's UTF-8 do."""
     return f"{created_at:016d}{transfer_id.encode().hex()}"

@@ -1,6 +1,4 @@
-"""
-Leases in ArangoDB, which end by its clock: the instances' own may differ.
-"""
+"""Leases in ArangoDB, which end by its clock: the instances' own may differ."""
 
 from functools import partial
 
@@ -21,27 +19,18 @@ class _Lease(Struct, frozen=True):
 
 
 class ArangoLeaseStore:
-    """
-    Implements `domain.ports.lease_store.LeaseStore`.
-    """
+    """Implements `domain.ports.lease_store.LeaseStore`."""
 
     def __init__(self, arango: Arango) -> None:
-        """
-        Args:
-            arango: Open for as long as this is used.
-        """
+        """Args: arango: Open for as long as this is used."""
         self._arango = arango
 
     async def acquire(self, name: str, owner: str, duration_ms: int) -> bool:
-        """
-        Take, or keep, the lease *name*.
-        """
+        """Take, or keep, the lease *name*."""
         return await self._arango.command(partial(_acquire, name, owner, duration_ms))
 
     async def release(self, name: str, owner: str) -> None:
-        """
-        Give it up, if it is still *owner*'s.
-        """
+        """Give it up, if it is still *owner*'s."""
         await self._arango.command(partial(_release, name, owner))
 
 

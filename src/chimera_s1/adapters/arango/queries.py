@@ -1,13 +1,9 @@
-"""
-All the AQL there is. What varies is bound, never written into the text.
-"""
+"""All the AQL there is. What varies is bound, never written into the text."""
 
 from typing import Final
 
 NOW: Final = "RETURN DATE_NOW()"
-"""
-The store's clock, epoch ms.
-"""
+"""The store's clock, epoch ms."""
 
 HEAD: Final = """
     FOR c IN @@commits

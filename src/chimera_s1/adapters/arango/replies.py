@@ -1,6 +1,4 @@
-"""
-Reading what ArangoDB has answered, where it says more than one thing at once.
-"""
+"""Reading what ArangoDB has answered, where it says more than one thing at once."""
 
 from typing import TypeVar
 
@@ -16,8 +14,7 @@ _HTTP_CONFLICT = 409
 
 
 def read_row(text: str | msgspec.Raw, kind: type[T], reply: Reply) -> T:
-    """
-    One row of *reply*.
+    """One row of *reply*.
 
     Raises:
         ArangoFault: It is not of *kind*, or no JSON at all.
@@ -32,8 +29,7 @@ def read_row(text: str | msgspec.Raw, kind: type[T], reply: Reply) -> T:
 
 
 def read_documents(reply: Reply, number: int) -> list[Document | None]:
-    """
-    The elements of an answer to several documents, None for what is not there.
+    """The elements of an answer to several documents, None for what is not there.
 
     Raises:
         ArangoFault: One says something worse, or there are more or fewer than *number*.

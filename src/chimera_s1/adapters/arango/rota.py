@@ -1,6 +1,4 @@
-"""
-Which coordinator is asked next.
-"""
+"""Which coordinator is asked next."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -13,17 +11,15 @@ REST = Backoff(base_ms=250, max_wait_ms=8_000, jitter_ms=0)
 
 
 class Rota:
-    """
-    One after the other; one that fails by itself rests, each time twice as long, and is asked
+    """One after the other; one that fails by itself rests, each time twice as long, and is asked
     meanwhile only when all others rest too. Used from several threads.
     """
 
     def __init__(self, coordinators: Sequence[Coordinator], monotonic: Callable[[], float]) -> None:
-        """
-        Args:
-            coordinators: At least one.
+        """Args:
+        coordinators: At least one.
 
-            monotonic: A clock that never goes back, s.
+        monotonic: A clock that never goes back, s.
         """
         self.coordinators = tuple(coordinators)
         self._monotonic = monotonic
@@ -33,9 +29,7 @@ class Rota:
         self._rests_until_s = [0.0] * len(self.coordinators)
 
     def pick(self, last: Coordinator | None = None) -> Coordinator:
-        """
-        The next one; another than *last*, if another one is awake.
-        """
+        """The next one; another than *last*, if another one is awake."""
         number = len(self.coordinators)
         with self._lock:
             now_s = self._monotonic()
@@ -49,9 +43,7 @@ class Rota:
             return self.coordinators[chosen]
 
     def note(self, coordinator: Coordinator, fault: ArangoFault | None) -> None:
-        """
-        Remember how *coordinator* did.
-        """
+        """Remember how *coordinator* did."""
         index = self.coordinators.index(coordinator)
         with self._lock:
             if fault is None or not unfit(fault):

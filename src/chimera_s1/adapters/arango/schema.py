@@ -1,5 +1,4 @@
-"""
-Database, collections and indexes: made where they are missing, checked where they are there.
+"""Database, collections and indexes: made where they are missing, checked where they are there.
 
 Made through one coordinator, and waited for at each of the others, which learn of them later.
 """
@@ -27,8 +26,7 @@ _Once: TypeAlias = Callable[[Asked], Reply]
 
 
 class Copies(Struct, frozen=True):
-    """
-    What the cluster must promise at least; None asks for nothing.
+    """What the cluster must promise at least; None asks for nothing.
 
     Attributes:
         replication_factor: How many servers keep each document.
@@ -40,9 +38,7 @@ class Copies(Struct, frozen=True):
     write_concern: int | None = None
 
     def wanted(self) -> dict[str, int]:
-        """
-        What is asked for, by ArangoDB's names.
-        """
+        """What is asked for, by ArangoDB's names."""
         both = {"replicationFactor": self.replication_factor, "writeConcern": self.write_concern}
         return {name: number for name, number in both.items() if number is not None}
 
@@ -82,8 +78,8 @@ class _Indexes(Struct, frozen=True):
 
 
 def prepare(database: str, copies: Copies, errand: Errand) -> None:
-    """
-    Make what is missing; see that everything is as it has to be, and that this user may write it.
+    """Make what is missing; see that everything is as it has to be, and that this user may write
+    it.
 
     Args:
         database: Its name.
@@ -104,9 +100,7 @@ def prepare(database: str, copies: Copies, errand: Errand) -> None:
 
 
 def check(database: str, copies: Copies, errand: Errand) -> None:
-    """
-    See that everything is there and as it has to be, for who only reads; raises as `prepare`.
-    """
+    """See that everything is there and as it has to be, for who only reads; raises as `prepare`."""
     with _advice_at_start(database):
         for plan in COLLECTIONS:
             properties = errand.repeat(partial(_properties, plan, errand.once))
@@ -199,9 +193,7 @@ def _properties(plan: CollectionPlan, once: _Once) -> _Properties:
 
 
 def _once_known(asked: Asked, errand: Errand, at: Coordinator) -> Reply:
-    """
-    The answer to *asked*, as soon as *at* knows of the place it is about.
-    """
+    """The answer to *asked*, as soon as *at* knows of the place it is about."""
     while True:
         try:
             return errand.once(asked, at)
@@ -277,9 +269,7 @@ def _body(index: IndexPlan) -> dict[str, object]:
 
 
 def _check_rights(plan: CollectionPlan, once: _Once) -> None:
-    """
-    Change nothing in a document that nobody has: who may not write is told so first.
-    """
+    """Change nothing in a document that nobody has: who may not write is told so first."""
     try:
         once(Asked("patch", f"/_api/document/{plan.name}/rights", body={}))
     except RefusedError as refusal:

@@ -1,6 +1,4 @@
-"""
-`treasury_transfers` in ArangoDB: a document a row.
-"""
+"""`treasury_transfers` in ArangoDB: a document a row."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -17,42 +15,29 @@ from chimera_s1.domain.ports.transfer_projection import PageMark, TransferRow
 
 _UNLESS_NEWER = {"overwriteMode": "replace", "versionAttribute": "applied_seq"}
 _END_OF_TIME = "g"
-"""
-Before this is every place: they are made of the digits 0 to f.
-"""
+"""Before this is every place: they are made of the digits 0 to f."""
 
 
 class ArangoTransferProjection:
-    """
-    Implements `domain.ports.transfer_projection.TransferProjection`.
-    """
+    """Implements `domain.ports.transfer_projection.TransferProjection`."""
 
     def __init__(self, arango: Arango) -> None:
-        """
-        Args:
-            arango: Open for as long as this is used.
-        """
+        """Args: arango: Open for as long as this is used."""
         self._arango = arango
 
     async def put(self, rows: tuple[TransferRow, ...]) -> None:
-        """
-        Write each row, unless a newer one is there.
-        """
+        """Write each row, unless a newer one is there."""
         if rows:
             await self._arango.project(partial(_put, [_document(row) for row in rows]))
 
     async def get(self, transfer_id: str) -> TransferRow | None:
-        """
-        One row.
-        """
+        """One row."""
         return await self._arango.project(partial(_get, transfer_id))
 
     async def newest(
         self, limit: int, *, status: str | None = None, before: PageMark | None = None
     ) -> tuple[TransferRow, ...]:
-        """
-        Rows by `created_at`, then transfer id, both descending.
-        """
+        """Rows by `created_at`, then transfer id, both descending."""
         mark = _END_OF_TIME if before is None else place_of(before.created_at, before.transfer_id)
         binds: dict[str, BindValue] = {"@transfers": TRANSFERS, "before": mark, "limit": limit}
         if status is None:
@@ -63,9 +48,7 @@ class ArangoTransferProjection:
         )
 
     async def clear(self) -> None:
-        """
-        Remove every row.
-        """
+        """Remove every row."""
         asked = Asked("put", f"/_api/collection/{TRANSFERS}/truncate")
         await self._arango.project(lambda errand: errand.ask(asked))
 

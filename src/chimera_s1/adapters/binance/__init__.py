@@ -1,3 +1,1 @@
-"""
-Binance SPOT and USD-M FUTURES: public market data over WebSocket, public reads over REST.
-"""
+"""Binance SPOT and USD-M FUTURES: public market data over WebSocket, public reads over REST."""

@@ -1,5 +1,4 @@
-"""
-Reading a paged history whole, although rows move from page to page while it is read.
+"""Reading a paged history whole, although rows move from page to page while it is read.
 
 A row that is added at the front pushes another one over the edge of a page, and one that goes lets
 another slip through between two requests. So a reading counts only if it is whole in itself, and
@@ -18,24 +17,20 @@ from chimera_s1.domain.treasury.reconciliation import Movement, Window
 PAGES_MAX = 100
 READINGS_MAX = 6
 SPAN_MAX_MS = 7 * 86_400_000 - 1_000
-"""
-The longest window that is asked for at once: "less than 7 days" (sub-account history); for the
+"""The longest window that is asked for at once: "less than 7 days" (sub-account history); for the
 wallet's no limit is documented, and 7 days is its default.
 """
 
 
 class Listed(Struct, frozen=True):
-    """
-    A row of a history; without a movement where it is about other money.
-    """
+    """A row of a history; without a movement where it is about other money."""
 
     tran_id: str
     movement: Movement | None
 
 
 class Page(Struct, frozen=True):
-    """
-    A page of a history.
+    """A page of a history.
 
     Attributes:
         total: Rows of all pages, as the exchange said with this one.
@@ -46,14 +41,11 @@ class Page(Struct, frozen=True):
 
 
 ReadPage = Callable[[Window, int], Awaitable[Page]]
-"""
-Reads a page, numbered from 1, of the history over a window of at most `SPAN_MAX_MS`.
-"""
+"""Reads a page, numbered from 1, of the history over a window of at most `SPAN_MAX_MS`."""
 
 
 async def read_movements(read_page: ReadPage, window: Window) -> tuple[Movement, ...]:
-    """
-    Every movement in *window*, once.
+    """Every movement in *window*, once.
 
     Raises:
         ExchangeUnavailableError: A page could not be read, or no two readings agreed.
@@ -71,9 +63,7 @@ async def read_movements(read_page: ReadPage, window: Window) -> tuple[Movement,
 
 
 def spans(window: Window) -> Iterator[Window]:
-    """
-    *window* in pieces that may be asked for at once.
-    """
+    """*window* in pieces that may be asked for at once."""
     start = window.start
     while start <= window.end:
         end = min(window.end, start + SPAN_MAX_MS)
@@ -82,8 +72,7 @@ def spans(window: Window) -> Iterator[Window]:
 
 
 def amount_of(text: str) -> Decimal:
-    """
-    The amount of a row of USDT.
+    """The amount of a row of USDT.
 
     Raises:
         ExchangeUnavailableError: It is none.
@@ -95,9 +84,7 @@ def amount_of(text: str) -> Decimal:
 
 
 async def _reading(read_page: ReadPage, window: Window) -> list[Listed] | None:
-    """
-    All rows of all pages; None where they cannot be all.
-    """
+    """All rows of all pages; None where they cannot be all."""
     rows: list[Listed] = []
     for span in spans(window):
         found = await _rows(read_page, span)

@@ -1,5 +1,4 @@
-"""
-One market data socket: dial, subscribe at the allowed pace, ping, and say why it ended.
+"""One market data socket: dial, subscribe at the allowed pace, ping, and say why it ended.
 
 Rules (SPOT web-socket-streams.md, USD-M websocket-market-streams; read 2026-11-22): the venue pings
 and wants its payload back; messages we send are limited per second; an
@@ -34,25 +33,18 @@ PONG_TIMEOUT_S = 2.0
 FRAME_BYTES_MAX = 16 * 1024 * 1024
 
 _NEVER_SENT = (WSCloseCode.NO_INFO, WSCloseCode.ABNORMAL_CLOSURE)
-"""
-They say that no code came, and must not be sent (RFC 6455, 7.4.1).
-"""
+"""They say that no code came, and must not be sent (RFC 6455, 7.4.1)."""
 
 FramePut = Callable[[bytes, int], bool]
-"""
-Takes a message and its receive time, epoch ms; False where it is not a data message of ours.
-"""
+"""Takes a message and its receive time, epoch ms; False where it is not a data message of ours."""
 
 
 class _Ended(Exception):  # noqa: N818 (an end is not always an error)
-    """
-    The socket is closed, or has to be; the text says why.
-    """
+    """The socket is closed, or has to be; the text says why."""
 
 
 class SocketPlan(Struct, frozen=True):
-    """
-    What one socket is for.
+    """What one socket is for.
 
     Attributes:
         name: `spot-0`.
@@ -71,9 +63,7 @@ class SocketPlan(Struct, frozen=True):
 
 
 class Connection(WSListener):
-    """
-    The life of one socket; make a new one for each dial.
-    """
+    """The life of one socket; make a new one for each dial."""
 
     def __init__(
         self,
@@ -105,8 +95,7 @@ class Connection(WSListener):
         self._unacknowledged: set[int] = set()
 
     async def run(self) -> str:
-        """
-        Dial, subscribe, and stay until the socket ends: closed, silent, or deaf to pings.
+        """Dial, subscribe, and stay until the socket ends: closed, silent, or deaf to pings.
 
         Returns:
             Why it ended, for people.
@@ -182,9 +171,7 @@ class Connection(WSListener):
             raise _Ended(f"no pong within {PONG_TIMEOUT_S:g} s")
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        """
-        The hot path: one look at the name, one reference kept.
-        """
+        """The hot path: one look at the name, one reference kept."""
         if self._batch_begins:
             self._batch_begins = False
             self._now_ms = self._clock.now_ms()
@@ -255,9 +242,7 @@ def _text(error: BaseException) -> str:
 def plan_sockets(
     venue: Venue, url: str, streams: Sequence[str], per_socket: int
 ) -> tuple[SocketPlan, ...]:
-    """
-    Spread *streams* over as few sockets as *per_socket* (at most 1024) allows.
-    """
+    """Spread *streams* over as few sockets as *per_socket* (at most 1024) allows."""
     starts = range(0, len(streams), per_socket)
     return tuple(
         SocketPlan(f"{venue.value}-{number}", venue, url, tuple(streams[at : at + per_socket]))

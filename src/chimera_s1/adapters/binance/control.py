@@ -1,5 +1,4 @@
-"""
-Control messages on a market data socket: asking for streams, and what the venue answers.
+"""Control messages on a market data socket: asking for streams, and what the venue answers.
 
 Replies have two error shapes, `{"code":2,"msg":".."}` and `{"error":{"code":2,"msg":".."},"id":7}`
 (both seen on futures). `{"result":null}` only says that the request could be read.
@@ -15,23 +14,17 @@ from chimera_s1.adapters.binance.wire import DECODE_ERRORS
 from chimera_s1.domain.identifiers import Venue
 
 NAMES_PER_MESSAGE = 200
-"""
-Stream names in one SUBSCRIBE; 200 in one message was measured to work on futures.
-"""
+"""Stream names in one SUBSCRIBE; 200 in one message was measured to work on futures."""
 
 
 class Acknowledged(Struct, frozen=True):
-    """
-    The request *id* could be read.
-    """
+    """The request *id* could be read."""
 
     id: int
 
 
 class Refused(Struct, frozen=True):
-    """
-    The venue refused a request; *id* is None where it did not say which.
-    """
+    """The venue refused a request; *id* is None where it did not say which."""
 
     id: int | None
     code: int
@@ -39,15 +32,11 @@ class Refused(Struct, frozen=True):
 
 
 class ShutdownAnnounced(Struct, frozen=True):
-    """
-    The venue will close this connection soon; there is no fixed lead time.
-    """
+    """The venue will close this connection soon; there is no fixed lead time."""
 
 
 class Unintelligible(Struct, frozen=True):
-    """
-    Neither a data message of ours nor a control message.
-    """
+    """Neither a data message of ours nor a control message."""
 
 
 ControlMessage = Acknowledged | Refused | ShutdownAnnounced | Unintelligible
@@ -76,9 +65,7 @@ _reply = msgspec.json.Decoder(_Reply, strict=False)
 
 
 def subscribe_messages(names: Sequence[str]) -> Iterator[tuple[int, bytes]]:
-    """
-    SUBSCRIBE requests for *names* with their ids, from 1.
-    """
+    """SUBSCRIBE requests for *names* with their ids, from 1."""
     for number, start in enumerate(range(0, len(names), NAMES_PER_MESSAGE), start=1):
         params = list(names[start : start + NAMES_PER_MESSAGE])
         request = {"method": "SUBSCRIBE", "params": params, "id": number}
@@ -86,9 +73,7 @@ def subscribe_messages(names: Sequence[str]) -> Iterator[tuple[int, bytes]]:
 
 
 def read_control(payload: bytes) -> ControlMessage:
-    """
-    What a message that is no book frame says.
-    """
+    """What a message that is no book frame says."""
     try:
         reply = _reply.decode(payload)
     except DECODE_ERRORS:
@@ -103,8 +88,7 @@ def read_control(payload: bytes) -> ControlMessage:
 
 
 def message_interval_ms(venue: Venue) -> float:
-    """
-    The pause between two messages we send.
+    """The pause between two messages we send.
 
     Spot disconnects above 5 a second, pings, pongs and control messages together; futures above
     10. Both are halved here and rounded down: our own pings and pongs share the allowance.

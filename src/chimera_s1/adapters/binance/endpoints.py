@@ -1,5 +1,4 @@
-"""
-Where Binance listens, and what its streams are called.
+"""Where Binance listens, and what its streams are called.
 
 Hosts: SPOT web-socket-streams.md and rest-api.md, USD-M "Important WebSocket Change Notice"
 (routed paths since 2026-04-23), testnet pages; read 2026-11-22.
@@ -13,9 +12,7 @@ from chimera_s1.domain.identifiers import Channel, InstrumentId, Venue
 
 
 class Endpoints(Struct, frozen=True):
-    """
-    Base URLs of one venue, without a trailing slash.
-    """
+    """Base URLs of one venue, without a trailing slash."""
 
     rest_url: str
     ws_url: str
@@ -34,8 +31,7 @@ TESTNET = {
 
 
 def stream_name(instrument: InstrumentId, channel: Channel) -> str:
-    """
-    The combined stream's name: `btcusdt@bookTicker`, `btcusdt@depth5@100ms`.
+    """The combined stream's name: `btcusdt@bookTicker`, `btcusdt@depth5@100ms`.
 
     Upper case symbols are acknowledged and never deliver.
     """
@@ -50,15 +46,12 @@ def stream_name(instrument: InstrumentId, channel: Channel) -> str:
 
 
 def source_name(venue: Venue, channel: Channel, *, replayed: bool = False) -> str:
-    """
-    The `src` field of a quote: `binance.spot.bookTicker`, `replay.perp.depth5`.
-    """
+    """The `src` field of a quote: `binance.spot.bookTicker`, `replay.perp.depth5`."""
     return f"{'replay' if replayed else 'binance'}.{venue.value}.{channel.value}"
 
 
 def market_stream_url(venue: Venue, ws_url: str) -> str:
-    """
-    Where book streams of *venue* are subscribed in combined form.
+    """Where book streams of *venue* are subscribed in combined form.
 
     On futures only `/public` delivers them; other paths acknowledge and stay silent.
     """

@@ -1,5 +1,5 @@
-"""
-A venue's market data: as many sockets as its streams need, each kept alive by the domain's policy.
+"""A venue's market data: as many sockets as its streams need, each kept alive by the domain's
+policy.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,8 +31,8 @@ from chimera_s1.domain.resilience.reconnect import (
 )
 
 DIAL_SPACING_MS = 250
-"""
-Pause between the first dials of a venue's sockets: 300 dials per 5 minutes and IP are allowed.
+"""Pause between the first dials of a venue's sockets: 300 dials per 5 minutes and IP
+are allowed.
 """
 
 
@@ -40,8 +40,7 @@ RENEW_AFTER_MS = 23 * 3_600_000
 
 
 class FeedPlan(Struct, frozen=True):
-    """
-    What a feed subscribes and how.
+    """What a feed subscribes and how.
 
     Attributes:
         venue: Whose market data.
@@ -69,8 +68,7 @@ class FeedPlan(Struct, frozen=True):
 
 
 class BinanceFeed:
-    """
-    Implements `domain.ports.market_feed.MarketFeed` on Binance's combined streams.
+    """Implements `domain.ports.market_feed.MarketFeed` on Binance's combined streams.
 
     Args:
         plan: What to subscribe and how.
@@ -118,22 +116,16 @@ class BinanceFeed:
 
     @property
     def venue(self) -> Venue:
-        """
-        Whose market data this is.
-        """
+        """Whose market data this is."""
         return self._plan.venue
 
     @property
     def counters(self) -> FeedCounters:
-        """
-        Live counters.
-        """
+        """Live counters."""
         return self._counters
 
     async def run(self, instruments: Sequence[InstrumentId]) -> None:
-        """
-        Keep *instruments* subscribed until cancelled.
-        """
+        """Keep *instruments* subscribed until cancelled."""
         streams = [BookStream(i, channel) for i in instruments for channel in self._plan.channels]
         by_name = {stream.name: stream for stream in streams}
         url = market_stream_url(self.venue, self._plan.ws_url)
@@ -145,15 +137,11 @@ class BinanceFeed:
                 tasks.start_soon(self._keep, link, number * DIAL_SPACING_MS)
 
     async def updated(self) -> None:
-        """
-        Return once there is something to drain; only of use with window 0.
-        """
+        """Return once there is something to drain; only of use with window 0."""
         await self._update.wait()
 
     def drain(self) -> list[Quote]:
-        """
-        The newest valid quote of each stream that changed since the last call.
-        """
+        """The newest valid quote of each stream that changed since the last call."""
         if self._update.is_set():
             self._update = anyio.Event()
         tables = [table for link in self._links.values() for table in link.tables()]
@@ -164,27 +152,19 @@ class BinanceFeed:
         return quotes
 
     def heard(self) -> dict[str, int]:
-        """
-        When each connection last brought a data message, good or bad, epoch ms.
-        """
+        """When each connection last brought a data message, good or bad, epoch ms."""
         return {name: link.heard_ms for name, link in self._links.items() if link.heard_ms}
 
     def remake(self, connection: str, cause: str) -> None:
-        """
-        End *connection* and dial again.
-        """
+        """End *connection* and dial again."""
         self._links[connection].remake(cause)
 
     def renew(self, connection: str, cause: str) -> None:
-        """
-        Replace *connection* by a successor without missing an update.
-        """
+        """Replace *connection* by a successor without missing an update."""
         self._links[connection].renew(cause)
 
     def report(self) -> FeedReport:
-        """
-        The state of the connections now.
-        """
+        """The state of the connections now."""
         return FeedReport(
             instruments=self._instruments,
             unknown=(),
@@ -216,9 +196,7 @@ class BinanceFeed:
         return Link(plan, keys, setup, new_frames, self._way_in)
 
     def _way_in(self, frames: BookFrames) -> FramePut:
-        """
-        The way of a frame into *frames*; what nobody asked for costs nothing.
-        """
+        """The way of a frame into *frames*; what nobody asked for costs nothing."""
         if self._record is None and not self._every_update:
             return frames.put
         record = self._record

@@ -1,5 +1,4 @@
-"""
-The newest frame of each stream, as bytes; parsed only when a window closes.
+"""The newest frame of each stream, as bytes; parsed only when a window closes.
 
     socket -> BookFrames.put (bytes) -> drain (decode, judge, align) -> Quote
 
@@ -20,34 +19,28 @@ from chimera_s1.domain.market.quote import Quote, book_defect
 from chimera_s1.domain.ports.market_feed import FeedCounters
 
 EVERY_UPDATE_MAX = 100_000
-"""
-Frames kept between two drains with window 0; beyond it only the newest of each stream is kept.
+"""Frames kept between two drains with window 0; beyond it only the newest of each
+stream is kept.
 """
 
 FUTURE_TOLERANCE_MS = 1_000
-"""
-An aligned event time this far past its receipt is not a time: its frame is dropped.
-"""
+"""An aligned event time this far past its receipt is not a time: its frame is dropped."""
 
 MISTIMED_MS = 1_000
-"""
-An aligned event time this far off its receipt lets the offset be doubted.
-"""
+"""An aligned event time this far off its receipt lets the offset be doubted."""
 
 LATE_TOLERANCE_MS = 5_000
-"""
-One this far before its receipt is no news any more: published, it would go behind what was there.
+"""One this far before its receipt is no news any more: published, it would go behind what was
+there.
 """
 
 FRAME_BYTES_MAX = 65_536
-"""
-No book message of ours is near this long; a longer one is dropped unparsed, and not even kept.
+"""No book message of ours is near this long; a longer one is dropped unparsed, and not
+even kept.
 """
 
 NUMBER_MAX = 2**63 - 1
-"""
-Update ids and times are Java longs; JSON may hold more, and then it is no id and no time.
-"""
+"""Update ids and times are Java longs; JSON may hold more, and then it is no id and no time."""
 
 _FUTURE, _LATE = "future_event_time", "late_event_time"
 _MISTIMED = frozenset({_FUTURE, _LATE})
@@ -57,9 +50,7 @@ _NAME_AT = len(_PREFIX)
 
 
 class BookStream:
-    """
-    One subscribed book stream: how to read it and what was last read.
-    """
+    """One subscribed book stream: how to read it and what was last read."""
 
     __slots__ = ("_decode", "instrument", "name", "order", "source")
 
@@ -73,8 +64,7 @@ class BookStream:
         self._decode = top_decoder(instrument.venue, channel)
 
     def read(self, payload: bytes, received_ms: int, offset_ms: float) -> Quote | str:
-        """
-        The quote in *payload*, or the reason why there is none.
+        """The quote in *payload*, or the reason why there is none.
 
         Args:
             payload: A combined-stream message of this stream, JSON bytes.
@@ -121,9 +111,7 @@ class BookStream:
 
 
 class _Slot:
-    """
-    The newest frame of one stream on one connection.
-    """
+    """The newest frame of one stream on one connection."""
 
     __slots__ = ("payload", "received_ms", "stream")
 
@@ -134,8 +122,7 @@ class _Slot:
 
 
 class BookFrames:
-    """
-    The frames of one connection. `put` is the hot path: it looks at the stream's name only.
+    """The frames of one connection. `put` is the hot path: it looks at the stream's name only.
 
     Attributes:
         heard_ms: Receive time of the newest frame taken so far, whatever became of it, epoch ms; 0
@@ -151,9 +138,7 @@ class BookFrames:
         self._every: deque[tuple[BookStream, bytes, int]] | None = deque() if every_update else None
 
     def put(self, payload: bytes, received_ms: int) -> bool:
-        """
-        Keep a data message; False where it is none of these streams'.
-        """
+        """Keep a data message; False where it is none of these streams'."""
         slot = self._slots.get(payload[_NAME_AT : payload.find(b'"', _NAME_AT)])
         if slot is None:
             return False
@@ -174,8 +159,8 @@ class BookFrames:
         return True
 
     def take(self) -> list[tuple[BookStream, bytes, int]]:
-        """
-        What came since the last call, oldest first within a stream: stream, bytes, receive ms.
+        """What came since the last call, oldest first within a stream: stream, bytes,
+        receive ms.
         """
         taken: list[tuple[BookStream, bytes, int]] = []
         if self._every:
@@ -197,9 +182,7 @@ def drain(
     *,
     every_update: bool,
 ) -> list[Quote]:
-    """
-    The quotes in *tables*; with a window, at most one a stream: the newest update id of all.
-    """
+    """The quotes in *tables*; with a window, at most one a stream: the newest update id of all."""
     offset_ms = offset()
     quotes: list[Quote] = []
     newest: dict[BookStream, int] = {}

@@ -1,6 +1,4 @@
-"""
-What both hosts need of an HTTP client, and of those who ask them.
-"""
+"""What both hosts need of an HTTP client, and of those who ask them."""
 
 import ssl
 from collections.abc import Callable
@@ -10,14 +8,11 @@ import httpx2
 from msgspec import Struct
 
 ExchangeClock: TypeAlias = Callable[[], float]
-"""
-The exchange's clock now, epoch ms: ours and the offset that the clock patrol has measured.
-"""
+"""The exchange's clock now, epoch ms: ours and the offset that the clock patrol has measured."""
 
 
 class Deadlines(Struct, frozen=True, kw_only=True):
-    """
-    How long a request may take, s.
+    """How long a request may take, s.
 
     Attributes:
         connect_s: To a connection, DNS and TLS each included.
@@ -30,15 +25,12 @@ class Deadlines(Struct, frozen=True, kw_only=True):
     total_s: float = 12.0
 
     def timeout(self) -> httpx2.Timeout:
-        """
-        For httpx2, which counts each read by itself.
-        """
+        """For httpx2, which counts each read by itself."""
         return httpx2.Timeout(self.total_s, connect=self.connect_s)
 
 
 def trusted_authorities() -> ssl.SSLContext:
-    """
-    To be made once: reading the certificates takes longer than a request. `SSL_CERT_FILE` is
+    """To be made once: reading the certificates takes longer than a request. `SSL_CERT_FILE` is
     honoured, as by every other client here.
     """
     return httpx2.create_ssl_context()

@@ -1,5 +1,4 @@
-"""
-The futures account's income of type TRANSFER (`GET /fapi/v1/income`): the second witness.
+"""The futures account's income of type TRANSFER (`GET /fapi/v1/income`): the second witness.
 
 Binance, USD-M "Get Income History": at most 1000 rows an answer, oldest first, over three months;
 what is missing is asked for from the last row's time on. Rows of one transfer have no number that
@@ -25,9 +24,7 @@ INCOME_TYPE = "TRANSFER"
 
 
 class Row(Struct, frozen=True):
-    """
-    A row of the income, with Binance's names.
-    """
+    """A row of the income, with Binance's names."""
 
     asset: str
     income: str
@@ -36,15 +33,11 @@ class Row(Struct, frozen=True):
 
 
 ReadRows = Callable[[Window], Awaitable[tuple[Row, ...]]]
-"""
-Reads the first rows, at most `PAGE_ROWS`, of the income over a window of at most 7 days.
-"""
+"""Reads the first rows, at most `PAGE_ROWS`, of the income over a window of at most 7 days."""
 
 
 def parameters_of(span: Window) -> Parameters:
-    """
-    Of the first rows over *span*.
-    """
+    """Of the first rows over *span*."""
     return (
         ("incomeType", INCOME_TYPE),
         ("startTime", str(span.start)),
@@ -54,8 +47,7 @@ def parameters_of(span: Window) -> Parameters:
 
 
 async def read_income(read_rows: ReadRows, window: Window) -> tuple[IncomeRow, ...]:
-    """
-    Every row about USDT in *window*.
+    """Every row about USDT in *window*.
 
     Raises:
         ExchangeUnavailableError: A page is missing or cannot be understood.

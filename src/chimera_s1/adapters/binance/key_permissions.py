@@ -1,5 +1,5 @@
-"""
-What the API key may do (`GET /sapi/v1/account/apiRestrictions`, wallet "Get API Key Permission").
+"""What the API key may do (`GET /sapi/v1/account/apiRestrictions`, wallet "Get API Key
+Permission").
 """
 
 from typing import assert_never
@@ -14,9 +14,7 @@ PATH = "/sapi/v1/account/apiRestrictions"
 
 
 class Answer(Struct, frozen=True):
-    """
-    With Binance's names; what it does not mention, the key may not do.
-    """
+    """With Binance's names; what it does not mention, the key may not do."""
 
     ipRestrict: bool  # noqa: N815 (Binance's name)
     enableReading: bool  # noqa: N815 (Binance's name)
@@ -26,8 +24,7 @@ class Answer(Struct, frozen=True):
 
 
 async def read_key_permissions(reads: SignedReads, mode: TreasuryMode) -> KeyPermissions:
-    """
-    Of the key that *reads* signs with, as *mode* needs them.
+    """Of the key that *reads* signs with, as *mode* needs them.
 
     Raises:
         ExchangeUnavailableError, ExchangeRefusedError: As `SignedReads.get`.

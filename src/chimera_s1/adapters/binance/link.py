@@ -1,5 +1,4 @@
-"""
-A link: the place of one socket, and the sockets that hold it one after the other.
+"""A link: the place of one socket, and the sockets that hold it one after the other.
 
 A venue cuts every socket after 24 hours, and announces when it wants one to move. So a successor is
 dialled while the old socket still delivers; once it delivers too, both run side by side for a
@@ -36,26 +35,20 @@ from chimera_s1.domain.resilience.reconnect import (
 )
 
 OVERLAP_MS = 2_000
-"""
-How long both sockets deliver: the successor is subscribed to everything before, so that an update
-it receives late has come on the old one.
+"""How long both sockets deliver: the successor is subscribed to everything before, so that an
+update it receives late has come on the old one.
 """
 
 SUCCESSOR_RETRY_MS = 30_000
-"""
-Pause after a successor that did not come up, while the old socket still delivers.
-"""
+"""Pause after a successor that did not come up, while the old socket still delivers."""
 
 RENEWAL_SPREAD = 0.02
-"""
-Share of the age by which renewals are spread, so that not all sockets are renewed at once.
-"""
+"""Share of the age by which renewals are spread, so that not all sockets are renewed at once."""
 
 
 class _Lane:
-    """
-    One socket of a link: its frames, why it succeeds another (empty: it does not), and why it wants
-    a successor itself (empty: not yet).
+    """One socket of a link: its frames, why it succeeds another (empty: it does not), and why it
+    wants a successor itself (empty: not yet).
     """
 
     def __init__(self, frames: BookFrames, renewal: str) -> None:
@@ -88,8 +81,7 @@ _Event = _Ready | _Due | _Overlapped | _Ended
 
 
 class LinkSetup(Struct, frozen=True):
-    """
-    What a link is made with, equal for all links of a feed.
+    """What a link is made with, equal for all links of a feed.
 
     Attributes:
         policy: When to dial again.
@@ -118,17 +110,16 @@ class LinkSetup(Struct, frozen=True):
 
 
 class Link:
-    """
-    Args:
-        plan: What its sockets are for.
+    """Args:
+    plan: What its sockets are for.
 
-        streams: What they carry.
+    streams: What they carry.
 
-        setup: See there.
+    setup: See there.
 
-        new_frames: Makes the frames of one socket.
+    new_frames: Makes the frames of one socket.
 
-        way_in: How a frame gets into such frames.
+    way_in: How a frame gets into such frames.
     """
 
     def __init__(
@@ -151,43 +142,31 @@ class Link:
 
     @property
     def delivering(self) -> bool:
-        """
-        True while a socket is open that has delivered.
-        """
+        """True while a socket is open that has delivered."""
         return any(lane.ready for lane in self._lanes)
 
     @property
     def heard_ms(self) -> int:
-        """
-        When a data message came last, as of the last drain, epoch ms; 0 before the first.
-        """
+        """When a data message came last, as of the last drain, epoch ms; 0 before the first."""
         return max((lane.frames.heard_ms for lane in self._lanes), default=0)
 
     def tables(self) -> list[BookFrames]:
-        """
-        Frames to drain now: of every socket, and once more of those that have ended.
-        """
+        """Frames to drain now: of every socket, and once more of those that have ended."""
         retired, self._retired = self._retired, []
         return [*retired, *(lane.frames for lane in self._lanes)]
 
     def remake(self, cause: str) -> None:
-        """
-        End the sockets and dial again: what they deliver, if anything, cannot be trusted.
-        """
+        """End the sockets and dial again: what they deliver, if anything, cannot be trusted."""
         for lane in self._lanes:
             self._send(_Ended(lane, cause))
 
     def renew(self, cause: str) -> None:
-        """
-        Dial a successor, and end the present socket once that delivers.
-        """
+        """Dial a successor, and end the present socket once that delivers."""
         if self._lanes:
             self._send(_Due(self._lanes[0], cause))
 
     async def keep(self) -> None:
-        """
-        Hold the place until cancelled.
-        """
+        """Hold the place until cancelled."""
         tell, events = anyio.create_memory_object_stream[_Event](1_024)
         self._tell = tell
         with tell, events:
@@ -219,9 +198,8 @@ class Link:
         tasks.start_soon(self._run, lane)
 
     def _succeed(self, tasks: TaskGroup) -> None:
-        """
-        Dial a successor of a socket that wants one and has none; while two overlap, the newer one's
-        wish waits.
+        """Dial a successor of a socket that wants one and has none; while two overlap, the newer
+        one's wish waits.
         """
         if len(self._lanes) == 1 and self._lanes[0].due:
             cause, self._lanes[0].due = self._lanes[0].due, ""

@@ -1,5 +1,4 @@
-"""
-Timed reads: a socket that has just been read rests until the next tick.
+"""Timed reads: a socket that has just been read rests until the next tick.
 
 Waking up for each frame costs more than the frame. A burst is not made to wait for a tick: sockets
 that have much to say take turns, one each turn of the loop and a bounded amount each time, so that
@@ -16,21 +15,16 @@ from anyio.lowlevel import checkpoint
 from chimera_s1.domain.ports.clock import Clock
 
 BURST_BYTES = 65_536
-"""
-More than this in one read is a burst: the kernel holds more, and rests would let it grow.
-"""
+"""More than this in one read is a burst: the kernel holds more, and rests would let it grow."""
 
 RECEIVE_BUFFER_BYTES = 196_608
-"""
-SO_RCVBUF, which Linux doubles: the most one read can take, and what a socket's own buffer grows to
-in a burst. 15 Mbit/s at 100 ms round trip fit in: 9,000 frames/s a socket.
+"""SO_RCVBUF, which Linux doubles: the most one read can take, and what a socket's own buffer grows
+to in a burst. 15 Mbit/s at 100 ms round trip fit in: 9,000 frames/s a socket.
 """
 
 
 def bound_reads(transport: Transport) -> None:
-    """
-    Let the kernel hold at most `RECEIVE_BUFFER_BYTES` for us; the sender waits for the rest.
-    """
+    """Let the kernel hold at most `RECEIVE_BUFFER_BYTES` for us; the sender waits for the rest."""
     if transport.is_closing():
         return  # the other side has hung up already; there is no socket any more
     opened: socket.socket = transport.get_extra_info("socket")
@@ -38,14 +32,11 @@ def bound_reads(transport: Transport) -> None:
 
 
 IDLE_MS = 1_000
-"""
-The tick where nothing ever rests.
-"""
+"""The tick where nothing ever rests."""
 
 
 class ReadPacer:
-    """
-    Rests sockets between ticks; one for all sockets of the process.
+    """Rests sockets between ticks; one for all sockets of the process.
 
     Args:
         clock: Waiting.
@@ -61,26 +52,20 @@ class ReadPacer:
         self._queued = anyio.Event()
 
     def rest(self, transport: Transport) -> None:
-        """
-        Do not read *transport* before the next tick.
-        """
+        """Do not read *transport* before the next tick."""
         if self.interval_ms:
             transport.pause_reading()
             self._resting.append(transport)
 
     def queue(self, transport: Transport) -> None:
-        """
-        Read *transport* again as soon as those that were queued before it have been read.
-        """
+        """Read *transport* again as soon as those that were queued before it have been read."""
         if self.interval_ms:
             transport.pause_reading()
             self._queueing.append(transport)
             self._queued.set()
 
     async def run(self) -> None:
-        """
-        Tick, and let bursts take turns, until cancelled.
-        """
+        """Tick, and let bursts take turns, until cancelled."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._tick)
             tasks.start_soon(self._take_turns)

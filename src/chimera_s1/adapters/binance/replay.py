@@ -1,5 +1,4 @@
-"""
-A market data file through the live decoders: same frames, same windows, same quotes, no clock.
+"""A market data file through the live decoders: same frames, same windows, same quotes, no clock.
 
 Windows follow the file's receive times, so the same file gives the same quotes at any speed. There
 is no clock patrol in a file: event times are taken as they are.
@@ -22,9 +21,7 @@ def _no_offset() -> float:
 
 
 class RecordedFeed:
-    """
-    Implements `domain.ports.recording.Recording` on recorded messages, in file order.
-    """
+    """Implements `domain.ports.recording.Recording` on recorded messages, in file order."""
 
     def __init__(self, records: Iterable[RecordedMessage], window: WindowMs) -> None:
         self._records = records
@@ -34,14 +31,11 @@ class RecordedFeed:
 
     @property
     def counters(self) -> FeedCounters:
-        """
-        What was read, conflated and dropped so far.
-        """
+        """What was read, conflated and dropped so far."""
         return self._counters
 
     def windows(self) -> Iterator[ReplayWindow]:
-        """
-        The quotes of each window that has any, in order of time.
+        """The quotes of each window that has any, in order of time.
 
         Raises:
             RecordingDamagedError: The file is damaged here.

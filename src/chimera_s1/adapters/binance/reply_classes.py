@@ -1,5 +1,4 @@
-"""
-What a reply to a transfer says about the money: an allow-list of certainty.
+"""What a reply to a transfer says about the money: an allow-list of certainty.
 
 Only what is on the list is definite; everything else is `Unknown`, and is looked up in the
 histories instead of being sent again.
@@ -58,8 +57,7 @@ class _Body(Struct, frozen=True):
 
 
 def classify(status: int, body: bytes, headers: Mapping[str, str]) -> Reply:
-    """
-    What the complete reply to a transfer says.
+    """What the complete reply to a transfer says.
 
     Args:
         status: HTTP status.
@@ -83,8 +81,8 @@ def classify(status: int, body: bytes, headers: Mapping[str, str]) -> Reply:
 
 
 def cause_of(status: int, body: bytes) -> str:
-    """
-    The reply in a few words for people: status, code and message; no key, no signature, no query.
+    """The reply in a few words for people: status, code and message; no key, no signature, no
+    query.
     """
     said = _read(body)
     if said is None:
@@ -94,8 +92,8 @@ def cause_of(status: int, body: bytes) -> str:
 
 
 def harmless(text: str) -> str:
-    """
-    *text* on one line and cut to a sane length, without what may be a key, a signature or a query.
+    """*text* on one line and cut to a sane length, without what may be a key, a signature or a
+    query.
     """
     line = " ".join("".join(c if c.isprintable() else " " for c in text[:_READ_MAX]).split())
     if len(text) > _READ_MAX:

@@ -1,5 +1,4 @@
-"""
-Public REST reads: exchangeInfo and server time.
+"""Public REST reads: exchangeInfo and server time.
 
 Overload answers (429, 418) name how long to stay away; until then every call to that host fails at
 once instead of adding to the offence, whoever makes it (`weight_budget`).
@@ -69,9 +68,7 @@ class _Refusal(Struct):
 
 
 class BinanceRest:
-    """
-    Implements `domain.ports.exchange_information.ExchangeInformation`.
-    """
+    """Implements `domain.ports.exchange_information.ExchangeInformation`."""
 
     def __init__(
         self,
@@ -79,13 +76,12 @@ class BinanceRest:
         clock: Clock,
         budgets: Mapping[Venue, WeightBudget] | None = None,
     ) -> None:
-        """
-        Args:
-            endpoints: Of all venues.
+        """Args:
+        endpoints: Of all venues.
 
-            clock: Measures how long to stay away, where no budgets are given.
+        clock: Measures how long to stay away, where no budgets are given.
 
-            budgets: Of the hosts, where others ask them too.
+        budgets: Of the hosts, where others ask them too.
         """
         self._endpoints = endpoints
         self._budgets = weight_budgets(clock) if budgets is None else budgets
@@ -103,22 +99,16 @@ class BinanceRest:
         await self._client.aclose()
 
     async def listings(self, venue: Venue) -> tuple[Listing, ...]:
-        """
-        Every instrument the venue lists.
-        """
+        """Every instrument the venue lists."""
         info = _decode(venue, await self._get(venue, _LISTING_PATH[venue]), _ExchangeInfo)
         return tuple(_listings(venue, info.symbols))
 
     async def server_time_ms(self, venue: Venue) -> int:
-        """
-        The venue's clock, epoch ms.
-        """
+        """The venue's clock, epoch ms."""
         return _decode(venue, await self._get(venue, _TIME_PATH[venue]), _ServerTime).serverTime
 
     async def book_top(self, instrument: InstrumentId) -> BookTop:
-        """
-        The top of book now; weight 5 on spot, 2 on futures.
-        """
+        """The top of book now; weight 5 on spot, 2 on futures."""
         venue = instrument.venue
         query = urlencode({"symbol": instrument.symbol, "limit": 5})
         book = _decode(venue, await self._get(venue, f"{_DEPTH_PATH[venue]}?{query}"), _Depth)

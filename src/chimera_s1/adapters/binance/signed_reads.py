@@ -1,6 +1,4 @@
-"""
-Signed GET requests to one host.
-"""
+"""Signed GET requests to one host."""
 
 from typing import TypeVar, assert_never
 
@@ -28,9 +26,7 @@ _Answer = TypeVar("_Answer")
 
 
 class SignedReads:
-    """
-    Asks one host, as the owner of an API key.
-    """
+    """Asks one host, as the owner of an API key."""
 
     def __init__(
         self,
@@ -40,17 +36,16 @@ class SignedReads:
         budget: WeightBudget,
         exchange_ms: ExchangeClock,
     ) -> None:
-        """
-        Args:
-            client: May keep connections; what is asked twice changes nothing.
+        """Args:
+        client: May keep connections; what is asked twice changes nothing.
 
-            base_url: Without a path and without a trailing slash.
+        base_url: Without a path and without a trailing slash.
 
-            signer: Signs each request.
+        signer: Signs each request.
 
-            budget: The host's.
+        budget: The host's.
 
-            exchange_ms: What time is signed.
+        exchange_ms: What time is signed.
         """
         self._client = client
         self._base_url = base_url
@@ -59,8 +54,7 @@ class SignedReads:
         self._exchange_ms = exchange_ms
 
     async def get(self, path: str, parameters: Parameters, kind: type[_Answer]) -> _Answer:
-        """
-        The answer to *path* with *parameters*.
+        """The answer to *path* with *parameters*.
 
         Raises:
             ExchangeUnavailableError: No answer, or none that can be relied upon.
@@ -118,8 +112,7 @@ class SignedReads:
 
 
 def decoded(url: str, content: bytes, kind: type[_Answer]) -> _Answer:
-    """
-    *content* as *kind*.
+    """*content* as *kind*.
 
     Raises:
         ExchangeUnavailableError: It is something else: a proxy's page, half an answer.

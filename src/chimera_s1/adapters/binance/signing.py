@@ -1,5 +1,4 @@
-"""
-Signed requests: percent-encode first, sign exactly that text, send exactly that text.
+"""Signed requests: percent-encode first, sign exactly that text, send exactly that text.
 
 Binance, SPOT rest-api.md "Request Security" and USD-M "General Info": the signature is the
 HMAC-SHA256 of the query string immediately followed by the body, in hex, as the last parameter;
@@ -23,8 +22,7 @@ Parameters = Iterable[tuple[str, str]]
 
 
 class Secret:
-    """
-    A text that shows itself to nobody who does not ask for it by `reveal`.
+    """A text that shows itself to nobody who does not ask for it by `reveal`.
 
     It prints as `***`, and can be neither copied, pickled nor encoded.
     """
@@ -35,9 +33,7 @@ class Secret:
         self.__text = text
 
     def reveal(self) -> str:
-        """
-        The text; it goes into a header or a signature, and nowhere else.
-        """
+        """The text; it goes into a header or a signature, and nowhere else."""
         return self.__text
 
     def __repr__(self) -> str:
@@ -48,9 +44,7 @@ class Secret:
 
 
 class Credentials(Struct, frozen=True):
-    """
-    An API key, and the secret that signs for it.
-    """
+    """An API key, and the secret that signs for it."""
 
     api_key: Secret
     secret: Secret
@@ -66,35 +60,25 @@ class Credentials(Struct, frozen=True):
 
 
 class Signer:
-    """
-    Signs for one API key.
-    """
+    """Signs for one API key."""
 
     def __init__(self, credentials: Credentials) -> None:
         self._credentials = credentials
 
     def headers(self) -> dict[str, str]:
-        """
-        Name the key; for a request that is about to be sent.
-        """
+        """Name the key; for a request that is about to be sent."""
         return {API_KEY_HEADER: self._credentials.api_key.reveal()}
 
     def signature(self, payload: str) -> str:
-        """
-        Of *payload*: the encoded query and the encoded body, one right after the other.
-        """
+        """Of *payload*: the encoded query and the encoded body, one right after the other."""
         secret = self._credentials.secret.reveal().encode()
         return hmac.new(secret, payload.encode("ascii"), hashlib.sha256).hexdigest()
 
     def signed(self, payload: str) -> bytes:
-        """
-        *payload* and its signature: the bytes to send.
-        """
+        """*payload* and its signature: the bytes to send."""
         return f"{payload}&signature={self.signature(payload)}".encode("ascii")
 
 
 def encoded(parameters: Parameters) -> str:
-    """
-    *parameters* as they are signed and sent, in their order.
-    """
+    """*parameters* as they are signed and sent, in their order."""
     return urlencode(list(parameters), quote_via=quote, safe="")

@@ -1,5 +1,4 @@
-"""
-The master account's transfer with an id of ours (`/sapi/v1/sub-account/universalTransfer`).
+"""The master account's transfer with an id of ours (`/sapi/v1/sub-account/universalTransfer`).
 
 Binance, sub-account "Universal Transfer" and "Query Universal Transfer History": an e-mail is only
 needed where both account types are the same, so none is sent; the history's window is less than
@@ -32,9 +31,7 @@ _STATUS = {
 
 
 class Row(Struct, frozen=True):
-    """
-    A row of the history, with Binance's names.
-    """
+    """A row of the history, with Binance's names."""
 
     tranId: int  # noqa: N815 (Binance's name)
     asset: str
@@ -49,18 +46,14 @@ class Row(Struct, frozen=True):
 
 
 class Answer(Struct, frozen=True):
-    """
-    A page of the history; `result` may be left out where there is nothing.
-    """
+    """A page of the history; `result` may be left out where there is nothing."""
 
     totalCount: int  # noqa: N815 (Binance's name)
     result: tuple[Row, ...] = ()
 
 
 def account_type_of(wallet: Wallet) -> str:
-    """
-    What Binance calls *wallet*.
-    """
+    """What Binance calls *wallet*."""
     match wallet:
         case Wallet.SPOT:
             return "SPOT"
@@ -71,9 +64,7 @@ def account_type_of(wallet: Wallet) -> str:
 
 
 def order_parameters(order: TransferOrder) -> Parameters:
-    """
-    Of the request that moves the money.
-    """
+    """Of the request that moves the money."""
     return (
         ("fromAccountType", account_type_of(order.direction.source)),
         ("toAccountType", account_type_of(order.direction.target)),
@@ -86,9 +77,7 @@ def order_parameters(order: TransferOrder) -> Parameters:
 
 
 def history_parameters(span: Window, page: int) -> Parameters:
-    """
-    Of a page of the history, numbered from 1.
-    """
+    """Of a page of the history, numbered from 1."""
     return (
         ("startTime", str(span.start)),
         ("endTime", str(span.end)),
@@ -98,8 +87,7 @@ def history_parameters(span: Window, page: int) -> Parameters:
 
 
 def page_of(answer: Answer, direction: Direction) -> Page:
-    """
-    What *answer* says about USDT that moved in *direction* within one account.
+    """What *answer* says about USDT that moved in *direction* within one account.
 
     Raises:
         ExchangeUnavailableError: A row cannot be understood, so nothing is known for certain.

@@ -1,5 +1,4 @@
-"""
-The one request that moves money: signed before, sent once, on a connection of its own.
+"""The one request that moves money: signed before, sent once, on a connection of its own.
 
 A connection that was used before may have been closed by the other side while idle, which would
 turn a request that never arrived into one of which nothing is known. So there is no keep-alive
@@ -36,15 +35,11 @@ _NOTHING_LEFT = (
     httpx2.UnsupportedProtocol,
     httpx2.InvalidURL,
 )
-"""
-httpx2 raises these, and only these, before it has a connection to write to: name, TCP or TLS.
-"""
+"""httpx2 raises these, and only these, before it has a connection to write to: name, TCP or TLS."""
 
 
 class BinanceSignedTransfer:
-    """
-    A `SignedTransfer`: the body to send, which is given out once.
-    """
+    """A `SignedTransfer`: the body to send, which is given out once."""
 
     __slots__ = ("__body", "_request_hash")
 
@@ -54,14 +49,11 @@ class BinanceSignedTransfer:
 
     @property
     def request_hash(self) -> str:
-        """
-        SHA-256 of what was signed.
-        """
+        """SHA-256 of what was signed."""
         return self._request_hash
 
     def take(self) -> bytes:
-        """
-        The body.
+        """The body.
 
         Raises:
             RuntimeError: It was taken before.
@@ -79,9 +71,7 @@ class BinanceSignedTransfer:
 
 
 class _Heard:
-    """
-    The reply as far as it came; `complete` once all of it did.
-    """
+    """The reply as far as it came; `complete` once all of it did."""
 
     def __init__(self) -> None:
         self.status = 0
@@ -91,9 +81,7 @@ class _Heard:
 
 
 class TransferPost:
-    """
-    Signs and sends to one address of one host.
-    """
+    """Signs and sends to one address of one host."""
 
     def __init__(
         self,
@@ -104,17 +92,16 @@ class TransferPost:
         deadlines: Deadlines,
         authorities: ssl.SSLContext,
     ) -> None:
-        """
-        Args:
-            url: Where to, without a query.
+        """Args:
+        url: Where to, without a query.
 
-            signer: Signs each request.
+        signer: Signs each request.
 
-            budget: The host's.
+        budget: The host's.
 
-            deadlines: Of one request.
+        deadlines: Of one request.
 
-            authorities: Whose certificates are believed.
+        authorities: Whose certificates are believed.
         """
         self._url = url
         self._signer = signer
@@ -123,16 +110,13 @@ class TransferPost:
         self._authorities = authorities
 
     def sign(self, parameters: Parameters) -> BinanceSignedTransfer:
-        """
-        Make the request; *parameters* go into its body in their order.
-        """
+        """Make the request; *parameters* go into its body in their order."""
         payload = encoded(parameters)
         digest = sha256(payload.encode("ascii")).hexdigest()
         return BinanceSignedTransfer(self._signer.signed(payload), digest)
 
     async def submit(self, signed: SignedTransfer) -> Reply:
-        """
-        Send *signed*, unless the host has asked everybody to stay away.
+        """Send *signed*, unless the host has asked everybody to stay away.
 
         Raises:
             RuntimeError: It was submitted before.
@@ -200,9 +184,7 @@ class TransferPost:
 
 
 def _told(error: Exception) -> str:
-    """
-    With the system's own word, which httpx2 leaves to the causes: `Connection refused`.
-    """
+    """With the system's own word, which httpx2 leaves to the causes: `Connection refused`."""
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     cause: BaseException | None = error
     while cause is not None:

@@ -1,5 +1,4 @@
-"""
-The treasury's way to Binance, in both modes.
+"""The treasury's way to Binance, in both modes.
 
 The wallet's transfer knows no id of ours; sending it twice moves money twice. The sub-account's
 transfer carries one, but needs a master account's key.
@@ -34,8 +33,7 @@ READ_TIMEOUT_S = 10.0
 
 
 class Account(Struct, frozen=True, kw_only=True):
-    """
-    What a gateway talks to, and as whom.
+    """What a gateway talks to, and as whom.
 
     Attributes:
         endpoints: Of both venues; the wallets are asked for on the spot host.
@@ -53,9 +51,7 @@ class Account(Struct, frozen=True, kw_only=True):
 
 
 class _Lines:
-    """
-    The connections of one gateway: reads of both hosts, and the post to one address.
-    """
+    """The connections of one gateway: reads of both hosts, and the post to one address."""
 
     def __init__(self, account: Account, path: str) -> None:
         authorities = trusted_authorities()
@@ -77,9 +73,7 @@ class _Lines:
 
 
 class _Gateway:
-    """
-    What both modes have in common.
-    """
+    """What both modes have in common."""
 
     def __init__(self, account: Account, path: str, mode: TreasuryMode) -> None:
         self._lines = _Lines(account, path)
@@ -98,14 +92,11 @@ class _Gateway:
 
     @property
     def mode(self) -> TreasuryMode:
-        """
-        Which transfer is used.
-        """
+        """Which transfer is used."""
         return self._mode
 
     async def submit(self, signed: SignedTransfer) -> Reply:
-        """
-        Send *signed* once, on a connection of its own.
+        """Send *signed* once, on a connection of its own.
 
         Raises:
             RuntimeError: It was submitted before.
@@ -113,15 +104,11 @@ class _Gateway:
         return await self._lines.post.submit(signed)
 
     async def income(self, window: Window) -> tuple[IncomeRow, ...]:
-        """
-        The futures account's side of the transfers in *window*.
-        """
+        """The futures account's side of the transfers in *window*."""
         return await income_requests.read_income(self._income_rows, window)
 
     async def key_permissions(self) -> KeyPermissions:
-        """
-        What the key may do now.
-        """
+        """What the key may do now."""
         return await read_key_permissions(self._lines.spot, self._mode)
 
     async def _income_rows(self, span: Window) -> tuple[income_requests.Row, ...]:
@@ -132,8 +119,7 @@ class _Gateway:
 
 
 class BinanceTreasuryGateway(_Gateway):
-    """
-    Implements `domain.ports.treasury_gateway.TreasuryGateway` for mode `wallet`, and
+    """Implements `domain.ports.treasury_gateway.TreasuryGateway` for mode `wallet`, and
     `domain.ports.key_permissions.KeyPermissionsReader`.
     """
 
@@ -141,15 +127,11 @@ class BinanceTreasuryGateway(_Gateway):
         super().__init__(account, wallet_requests.PATH, TreasuryMode.WALLET)
 
     def sign(self, order: TransferOrder) -> BinanceSignedTransfer:
-        """
-        Make the request for *order*; its id is not in it.
-        """
+        """Make the request for *order*; its id is not in it."""
         return self._lines.post.sign(wallet_requests.order_parameters(order))
 
     async def movements(self, direction: Direction, window: Window) -> tuple[Movement, ...]:
-        """
-        Every movement of *direction* in *window*.
-        """
+        """Every movement of *direction* in *window*."""
         return await read_movements(partial(self._page, direction), window)
 
     async def _page(self, direction: Direction, span: Window, page: int) -> Page:
@@ -161,8 +143,7 @@ class BinanceTreasuryGateway(_Gateway):
 
 
 class BinanceSubaccountGateway(_Gateway):
-    """
-    Implements `domain.ports.treasury_gateway.TreasuryGateway` for mode `subaccount`, and
+    """Implements `domain.ports.treasury_gateway.TreasuryGateway` for mode `subaccount`, and
     `domain.ports.key_permissions.KeyPermissionsReader`.
     """
 
@@ -170,15 +151,11 @@ class BinanceSubaccountGateway(_Gateway):
         super().__init__(account, subaccount_requests.PATH, TreasuryMode.SUBACCOUNT)
 
     def sign(self, order: TransferOrder) -> BinanceSignedTransfer:
-        """
-        Make the request for *order*, its id included.
-        """
+        """Make the request for *order*, its id included."""
         return self._lines.post.sign(subaccount_requests.order_parameters(order))
 
     async def movements(self, direction: Direction, window: Window) -> tuple[Movement, ...]:
-        """
-        Every movement of *direction* in *window*, with our ids.
-        """
+        """Every movement of *direction* in *window*, with our ids."""
         return await read_movements(partial(self._page, direction), window)
 
     async def _page(self, direction: Direction, span: Window, page: int) -> Page:
@@ -192,9 +169,7 @@ class BinanceSubaccountGateway(_Gateway):
 def gateway_for(
     mode: TreasuryMode, account: Account
 ) -> BinanceTreasuryGateway | BinanceSubaccountGateway:
-    """
-    The one that is configured.
-    """
+    """The one that is configured."""
     match mode:
         case TreasuryMode.WALLET:
             return BinanceTreasuryGateway(account)

@@ -1,5 +1,4 @@
-"""
-The wallet's transfer and its history (`/sapi/v1/asset/transfer`): questions and answers.
+"""The wallet's transfer and its history (`/sapi/v1/asset/transfer`): questions and answers.
 
 Binance, wallet "User Universal Transfer" and "Query User Universal Transfer History": there is no
 id of ours; `type` is mandatory, a page has at most 100 rows, and the history reaches back six
@@ -23,9 +22,7 @@ PAGE_ROWS = 100
 
 
 class Row(Struct, frozen=True):
-    """
-    A row of the history, with Binance's names.
-    """
+    """A row of the history, with Binance's names."""
 
     asset: str
     amount: str
@@ -36,18 +33,14 @@ class Row(Struct, frozen=True):
 
 
 class Answer(Struct, frozen=True):
-    """
-    A page of the history; `rows` may be left out where there are none.
-    """
+    """A page of the history; `rows` may be left out where there are none."""
 
     total: int
     rows: tuple[Row, ...] = ()
 
 
 def type_of(direction: Direction) -> str:
-    """
-    What Binance calls *direction*.
-    """
+    """What Binance calls *direction*."""
     match direction:
         case Direction.SPOT_TO_FUTURES:
             return "MAIN_UMFUTURE"
@@ -58,9 +51,7 @@ def type_of(direction: Direction) -> str:
 
 
 def order_parameters(order: TransferOrder) -> Parameters:
-    """
-    Of the request that moves the money.
-    """
+    """Of the request that moves the money."""
     return (
         ("type", type_of(order.direction)),
         ("asset", ASSET),
@@ -71,9 +62,7 @@ def order_parameters(order: TransferOrder) -> Parameters:
 
 
 def history_parameters(direction: Direction, span: Window, page: int) -> Parameters:
-    """
-    Of a page of the history, numbered from 1.
-    """
+    """Of a page of the history, numbered from 1."""
     return (
         ("type", type_of(direction)),
         ("startTime", str(span.start)),
@@ -84,8 +73,7 @@ def history_parameters(direction: Direction, span: Window, page: int) -> Paramet
 
 
 def page_of(answer: Answer, direction: Direction) -> Page:
-    """
-    What *answer* says about USDT.
+    """What *answer* says about USDT.
 
     Raises:
         ExchangeUnavailableError: A row cannot be understood, so nothing is known for certain.

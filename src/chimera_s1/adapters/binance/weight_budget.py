@@ -1,5 +1,4 @@
-"""
-What an exchange host lets us ask it, shared by all who ask.
+"""What an exchange host lets us ask it, shared by all who ask.
 
 A host counts the weight of requests per IP address and, under `/sapi`, per user. Beyond a limit it
 answers 429, and 418 to those who go on, each with how long to stay away; bans grow from 2 minutes
@@ -25,8 +24,7 @@ _DIGITS_MAX = 9
 
 
 class WeightBudget:
-    """
-    One host's.
+    """One host's.
 
     Attributes:
         used: Weight used in the exchange's present minute as it last said, by what it is counted
@@ -39,14 +37,11 @@ class WeightBudget:
         self._away_until_ms = 0.0
 
     def away_ms(self) -> float:
-        """
-        How long nothing may be asked; 0 when anything may.
-        """
+        """How long nothing may be asked; 0 when anything may."""
         return max(0.0, self._away_until_ms - self._clock.monotonic_ms())
 
     def note(self, status: int, headers: Mapping[str, str]) -> None:
-        """
-        Take in what a reply says about the budget.
+        """Take in what a reply says about the budget.
 
         Args:
             status: HTTP status.
@@ -61,23 +56,19 @@ class WeightBudget:
             self.stay_away(retry_after_s(headers) * 1000)
 
     def stay_away(self, wait_ms: float) -> None:
-        """
-        Let nobody ask for *wait_ms*; what was said before is never shortened.
-        """
+        """Let nobody ask for *wait_ms*; what was said before is never shortened."""
         until_ms = self._clock.monotonic_ms() + wait_ms
         self._away_until_ms = max(self._away_until_ms, until_ms)
 
 
 def weight_budgets(clock: Clock) -> dict[Venue, WeightBudget]:
-    """
-    One for each host; to be shared by all that talk to them.
-    """
+    """One for each host; to be shared by all that talk to them."""
     return {venue: WeightBudget(clock) for venue in Venue}
 
 
 def retry_after_s(headers: Mapping[str, str], default_s: int = RETRY_AFTER_DEFAULT_S) -> int:
-    """
-    How long a reply asks us to stay away, s; *default_s* where it does not say so in whole seconds.
+    """How long a reply asks us to stay away, s; *default_s* where it does not say so in whole
+    seconds.
     """
     wait_s = _whole(headers.get("Retry-After", ""))
     return default_s if wait_s is None else min(wait_s, RETRY_AFTER_MAX_S)

@@ -1,5 +1,4 @@
-"""
-Book frames as Binance sends them, decoded in one pass from the combined-stream message.
+"""Book frames as Binance sends them, decoded in one pass from the combined-stream message.
 
 Prices arrive as JSON strings; the lax decoder reads them straight into float64 and refuses what
 Python's `float()` would let through (`"1_000"`, `" 1"`). NaN and Infinity decode and are refused by
@@ -21,8 +20,7 @@ Level = tuple[float, float]
 
 
 class Top(Struct, frozen=True, gc=False):
-    """
-    The top of a book in one frame.
+    """The top of a book in one frame.
 
     Attributes:
         update_id: Order book update id.
@@ -47,8 +45,7 @@ class Top(Struct, frozen=True, gc=False):
 
 
 class BookTicker(Struct, gc=False):
-    """
-    Spot: `{"u":400900217,"s":"BNBUSDT","b":"25.35190000","B":"31.21000000","a":"25.36520000",
+    """Spot: `{"u":400900217,"s":"BNBUSDT","b":"25.35190000","B":"31.21000000","a":"25.36520000",
     "A":"40.66000000"}`, without any time. USD-M adds `e`, `E`, `T`, `ps` and `st` (2 = COIN-M).
     """
 
@@ -62,16 +59,14 @@ class BookTicker(Struct, gc=False):
     st: int = 1
 
     def top(self) -> Top:
-        """
-        The frame as a top of book.
-        """
+        """The frame as a top of book."""
         coin_margined = self.st == COIN_MARGINED
         return Top(self.u, self.E, self.s, coin_margined, self.b, self.B, self.a, self.A)
 
 
 class SpotDepth(Struct, gc=False):
-    """
-    `{"lastUpdateId":160,"bids":[["0.0024","10"]],"asks":[["0.0026","100"]]}`: no time, no symbol.
+    """`{"lastUpdateId":160,"bids":[["0.0024","10"]],"asks":[["0.0026","100"]]}`: no time, no
+    symbol.
     """
 
     lastUpdateId: Count  # noqa: N815 (Binance's name)
@@ -79,17 +74,14 @@ class SpotDepth(Struct, gc=False):
     asks: list[Level]
 
     def top(self) -> Top:
-        """
-        The frame as a top of book.
-        """
+        """The frame as a top of book."""
         bid, bid_qty = self.bids[0] if self.bids else (0.0, 0.0)
         ask, ask_qty = self.asks[0] if self.asks else (0.0, 0.0)
         return Top(self.lastUpdateId, None, "", False, bid, bid_qty, ask, ask_qty)  # noqa: FBT003
 
 
 class PerpDepth(Struct, gc=False):
-    """
-    `{"e":"depthUpdate","E":1772514460277,"T":1772514460276,"s":"BTCUSDT","U":390497796,
+    """`{"e":"depthUpdate","E":1772514460277,"T":1772514460276,"s":"BTCUSDT","U":390497796,
     "u":390497878,"pu":390497794,"b":[["67403.80","0.002"]],"a":[["67405.90","3.340"]],"st":1}`:
     the shape of a diff, holding the whole top 5 each time.
     """
@@ -102,9 +94,7 @@ class PerpDepth(Struct, gc=False):
     st: int = 1
 
     def top(self) -> Top:
-        """
-        The frame as a top of book.
-        """
+        """The frame as a top of book."""
         bid, bid_qty = self.b[0] if self.b else (0.0, 0.0)
         ask, ask_qty = self.a[0] if self.a else (0.0, 0.0)
         return Top(self.u, self.E, self.s, self.st == COIN_MARGINED, bid, bid_qty, ask, ask_qty)
@@ -127,16 +117,13 @@ _spot_depth = msgspec.json.Decoder(_SpotDepthMessage, strict=False)
 _perp_depth = msgspec.json.Decoder(_PerpDepthMessage, strict=False)
 
 DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""
-What decoding arbitrary bytes may raise; nesting without end is the last.
-"""
+"""What decoding arbitrary bytes may raise; nesting without end is the last."""
 
 TopDecoder = Callable[[bytes], Top]
 
 
 def top_decoder(venue: Venue, channel: Channel) -> TopDecoder:
-    """
-    The function that reads the top of book from a combined message of *channel*.
+    """The function that reads the top of book from a combined message of *channel*.
 
     It raises one of `DECODE_ERRORS` for bytes that are not such a message.
     """

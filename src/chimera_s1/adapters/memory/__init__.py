@@ -1,3 +1,1 @@
-"""
-The ports in memory: for tests, and as the plainest statement of what each port means.
-"""
+"""The ports in memory: for tests, and as the plainest statement of what each port means."""

@@ -1,42 +1,29 @@
-"""
-A clock that moves when it is told to.
-"""
+"""A clock that moves when it is told to."""
 
 import anyio
 from anyio.lowlevel import checkpoint
 
 
 class ManualClock:
-    """
-    Implements `domain.ports.clock.Clock`; time stands still between calls of `advance`.
-    """
+    """Implements `domain.ports.clock.Clock`; time stands still between calls of `advance`."""
 
     def __init__(self, now_ms: int = 1_772_514_460_893) -> None:
-        """
-        Args:
-            now_ms: Wall time at the start, epoch ms.
-        """
+        """Args: now_ms: Wall time at the start, epoch ms."""
         self._wall_ms = float(now_ms)
         self._monotonic_ms = 0.0
         self._sleepers: list[tuple[float, anyio.Event]] = []
         self._somebody_sleeps = anyio.Event()
 
     def now_ms(self) -> int:
-        """
-        Wall time, epoch ms.
-        """
+        """Wall time, epoch ms."""
         return int(self._wall_ms)
 
     def monotonic_ms(self) -> float:
-        """
-        Milliseconds advanced so far.
-        """
+        """Milliseconds advanced so far."""
         return self._monotonic_ms
 
     async def sleep_ms(self, duration_ms: float) -> None:
-        """
-        Wait until the clock was advanced by as much.
-        """
+        """Wait until the clock was advanced by as much."""
         if duration_ms <= 0:
             await checkpoint()
             return
@@ -49,9 +36,7 @@ class ManualClock:
             self._sleepers.remove(sleeper)
 
     async def advance(self, duration_ms: float) -> None:
-        """
-        Move on, and wake who is due, in order of time.
-        """
+        """Move on, and wake who is due, in order of time."""
         end_ms = self._monotonic_ms + duration_ms
         while due := [when_ms for when_ms, event in self._sleepers if not event.is_set()]:
             next_ms = min(due)
@@ -66,15 +51,11 @@ class ManualClock:
         self._move_to(end_ms)
 
     def step(self, duration_ms: float) -> None:
-        """
-        Set the wall clock forward (or back) as an operator would; nobody has waited for it.
-        """
+        """Set the wall clock forward (or back) as an operator would; nobody has waited for it."""
         self._wall_ms += duration_ms
 
     async def until_slept_on(self) -> None:
-        """
-        Return once a task waits for this clock.
-        """
+        """Return once a task waits for this clock."""
         while not self._sleepers:
             self._somebody_sleeps = anyio.Event()
             await self._somebody_sleeps.wait()

@@ -1,6 +1,4 @@
-"""
-A ledger in memory.
-"""
+"""A ledger in memory."""
 
 from anyio.lowlevel import checkpoint
 from msgspec import Struct, field
@@ -25,8 +23,7 @@ from chimera_s1.domain.ports.event_store import (
 
 
 class MemoryLedger(Struct):
-    """
-    What is kept; it outlives the store, as a file outlives a process.
+    """What is kept; it outlives the store, as a file outlives a process.
 
     Attributes:
         documents: Place -> the commit as text.
@@ -42,17 +39,15 @@ class MemoryLedger(Struct):
 
 
 class MemoryEventStore:
-    """
-    Implements `domain.ports.event_store.EventStore`; `gone` makes it unreachable until it is set
+    """Implements `domain.ports.event_store.EventStore`; `gone` makes it unreachable until it is set
     back, and the replies to the next `replies_to_lose` appends get lost after they were applied.
     """
 
     def __init__(self, ledger: str, kept: MemoryLedger | None = None) -> None:
-        """
-        Args:
-            ledger: Its name.
+        """Args:
+        ledger: Its name.
 
-            kept: What an earlier store has left, or another one shares; None begins a new ledger.
+        kept: What an earlier store has left, or another one shares; None begins a new ledger.
         """
         self.kept = MemoryLedger() if kept is None else kept
         self.gone = False
@@ -61,15 +56,11 @@ class MemoryEventStore:
 
     @property
     def ledger(self) -> str:
-        """
-        Its name.
-        """
+        """Its name."""
         return self._ledger
 
     async def append(self, commit: Commit) -> AppendResult:
-        """
-        Insert *commit* where its place is free.
-        """
+        """Insert *commit* where its place is free."""
         assert commit.ledger == self._ledger, "a commit goes into the ledger it was sealed for"
         await self._reach()
         result = self._insert(commit)
@@ -80,26 +71,20 @@ class MemoryEventStore:
         return result
 
     async def head(self) -> Head:
-        """
-        The newest commit's place and hash.
-        """
+        """The newest commit's place and hash."""
         await self._reach()
         newest = max(self.kept.documents, default=0)
         return head_of(self._entry(newest).commit) if newest else Head()
 
     async def read(self, after: int, limit: int) -> tuple[Entry, ...]:
-        """
-        The entries after place *after*, up to the first hole.
-        """
+        """The entries after place *after*, up to the first hole."""
         await self._reach()
         later = sorted(place for place in self.kept.documents if place > after)
         wanted = later[: min(limit, READ_LIMIT_MAX)]
         return tuple(map(self._entry, wanted[: contiguous(wanted, self._ledger, after)]))
 
     async def read_stream(self, stream: str) -> tuple[Entry, ...]:
-        """
-        Every entry with an event of *stream*.
-        """
+        """Every entry with an event of *stream*."""
         await self._reach()
         return tuple(map(self._entry, self.kept.streams.get(stream, ())))
 

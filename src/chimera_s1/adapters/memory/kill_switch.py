@@ -1,6 +1,4 @@
-"""
-A kill switch in memory.
-"""
+"""A kill switch in memory."""
 
 from anyio.lowlevel import checkpoint
 
@@ -8,17 +6,13 @@ from chimera_s1.domain.errors import PublisherUnavailableError
 
 
 class MemoryKillSwitch:
-    """
-    Implements `domain.ports.kill_switch.KillSwitch`; None for a position that cannot be read.
-    """
+    """Implements `domain.ports.kill_switch.KillSwitch`; None for a position that cannot be read."""
 
     def __init__(self, *, on: bool | None = False) -> None:
         self.on = on
 
     async def read(self) -> bool:
-        """
-        Its position.
-        """
+        """Its position."""
         await checkpoint()
         if self.on is None:
             raise PublisherUnavailableError("the kill switch cannot be read")

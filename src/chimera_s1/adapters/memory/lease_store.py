@@ -1,6 +1,4 @@
-"""
-Leases in memory.
-"""
+"""Leases in memory."""
 
 from anyio.lowlevel import checkpoint
 
@@ -9,24 +7,18 @@ from chimera_s1.domain.ports.clock import Clock
 
 
 class MemoryLeaseStore:
-    """
-    Implements `domain.ports.lease_store.LeaseStore`; `gone` makes it unreachable until it is set
+    """Implements `domain.ports.lease_store.LeaseStore`; `gone` makes it unreachable until it is set
     back.
     """
 
     def __init__(self, clock: Clock) -> None:
-        """
-        Args:
-            clock: Its monotonic side tells when a lease ends.
-        """
+        """Args: clock: Its monotonic side tells when a lease ends."""
         self.gone = False
         self._clock = clock
         self._leases: dict[str, tuple[str, float]] = {}
 
     async def acquire(self, name: str, owner: str, duration_ms: int) -> bool:
-        """
-        Take, or keep, the lease *name*.
-        """
+        """Take, or keep, the lease *name*."""
         await self._reach()
         now_ms = self._clock.monotonic_ms()
         holder, until_ms = self._leases.get(name, (owner, now_ms))
@@ -36,9 +28,7 @@ class MemoryLeaseStore:
         return True
 
     async def release(self, name: str, owner: str) -> None:
-        """
-        Give it up, if it is still *owner*'s.
-        """
+        """Give it up, if it is still *owner*'s."""
         await self._reach()
         holder, _ = self._leases.get(name, ("", 0.0))
         if holder == owner:

@@ -1,6 +1,4 @@
-"""
-A market feed that plays what it is given.
-"""
+"""A market feed that plays what it is given."""
 
 from collections.abc import Sequence
 
@@ -13,16 +11,13 @@ from chimera_s1.domain.resilience.health import FeedReport
 
 
 class ScriptedMarketFeed:
-    """
-    Implements `domain.ports.market_feed.MarketFeed`; `offer` is the exchange.
-    """
+    """Implements `domain.ports.market_feed.MarketFeed`; `offer` is the exchange."""
 
     def __init__(self, venue: Venue, *, every_update: bool = False) -> None:
-        """
-        Args:
-            venue: Whose market data this is.
+        """Args:
+        venue: Whose market data this is.
 
-            every_update: Keep each quote (window 0), not only the newest of each stream.
+        every_update: Keep each quote (window 0), not only the newest of each stream.
         """
         self._venue = venue
         self._every_update = every_update
@@ -37,22 +32,16 @@ class ScriptedMarketFeed:
 
     @property
     def venue(self) -> Venue:
-        """
-        Whose market data this is.
-        """
+        """Whose market data this is."""
         return self._venue
 
     @property
     def counters(self) -> FeedCounters:
-        """
-        Live counters.
-        """
+        """Live counters."""
         return self._counters
 
     async def run(self, instruments: Sequence[InstrumentId]) -> None:
-        """
-        Remember *instruments*, set `subscribed`, and stay until cancelled.
-        """
+        """Remember *instruments*, set `subscribed`, and stay until cancelled."""
         self.instruments = tuple(instruments)
         self.subscribed.set()
         try:
@@ -62,9 +51,7 @@ class ScriptedMarketFeed:
             self.subscribed = anyio.Event()
 
     def offer(self, quote: Quote) -> None:
-        """
-        A quote arrives.
-        """
+        """A quote arrives."""
         self._counters.messages += 1
         if not self._every_update:
             stream = (quote.instrument, quote.source)
@@ -75,42 +62,30 @@ class ScriptedMarketFeed:
         self._updated.set()
 
     async def updated(self) -> None:
-        """
-        Return once there is something to drain.
-        """
+        """Return once there is something to drain."""
         await self._updated.wait()
 
     def drain(self) -> list[Quote]:
-        """
-        What arrived since the last call.
-        """
+        """What arrived since the last call."""
         quotes, self._quotes = self._quotes, []
         self._updated = anyio.Event()
         self._counters.drained += len(quotes)
         return quotes
 
     def heard(self) -> dict[str, int]:
-        """
-        What `heard_at` says.
-        """
+        """What `heard_at` says."""
         return dict(self.heard_at)
 
     def remake(self, connection: str, cause: str) -> None:
-        """
-        Note the wish in `remade`.
-        """
+        """Note the wish in `remade`."""
         self.remade.append((connection, cause))
 
     def renew(self, connection: str, cause: str) -> None:
-        """
-        Note the wish in `renewed`.
-        """
+        """Note the wish in `renewed`."""
         self.renewed.append((connection, cause))
 
     def report(self) -> FeedReport:
-        """
-        One connection, which delivers while `run` runs.
-        """
+        """One connection, which delivers while `run` runs."""
         running = self.instruments is not None
         return FeedReport(
             instruments=len(self.instruments) if self.instruments is not None else None,

@@ -1,6 +1,4 @@
-"""
-Market status in memory.
-"""
+"""Market status in memory."""
 
 from collections.abc import Sequence
 
@@ -12,8 +10,7 @@ from chimera_s1.domain.market.liveness import StatusChange
 
 
 class MemoryMarketStatus:
-    """
-    Implements `domain.ports.market_status.MarketStatus`; `gone` makes it unreachable until it is
+    """Implements `domain.ports.market_status.MarketStatus`; `gone` makes it unreachable until it is
     set back.
     """
 
@@ -22,9 +19,7 @@ class MemoryMarketStatus:
         self.changes: list[tuple[Venue, StatusChange]] = []
 
     async def append(self, venue: Venue, changes: Sequence[StatusChange]) -> None:
-        """
-        Keep *changes*.
-        """
+        """Keep *changes*."""
         await checkpoint()
         if self.gone:
             raise PublisherUnavailableError("the market status is gone")

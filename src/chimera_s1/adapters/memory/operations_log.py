@@ -1,6 +1,4 @@
-"""
-Operational streams in memory.
-"""
+"""Operational streams in memory."""
 
 from anyio.lowlevel import checkpoint
 
@@ -13,9 +11,8 @@ from chimera_s1.domain.ports.operations_log import (
 
 
 class MemoryOperationsLog:
-    """
-    Implements `domain.ports.operations_log.OperationsLog`; what was written is there to be looked
-    at, and `gone` makes it unreachable until it is set back.
+    """Implements `domain.ports.operations_log.OperationsLog`; what was written is there to be
+    looked at, and `gone` makes it unreachable until it is set back.
     """
 
     def __init__(self) -> None:
@@ -26,34 +23,26 @@ class MemoryOperationsLog:
         self.messages_per_s: float | None = None
 
     async def record(self, event: OperationsEvent) -> str:
-        """
-        Keep *event*; its place is how many there are then, and its id.
-        """
+        """Keep *event*; its place is how many there are then, and its id."""
         await self._reach()
         self.events.append(event)
         return f"{len(self.events)} {event.event_id}"
 
     async def holds(self, place: str) -> bool:
-        """
-        Whether that event is at that place.
-        """
+        """Whether that event is at that place."""
         await self._reach()
         number, _, event_id = place.partition(" ")
         there = self.events[int(number) - 1 : int(number)]
         return [event.event_id for event in there] == [event_id]
 
     async def round_trip(self, entry: RoundTripEntry, summary: RoundTripSummary) -> None:
-        """
-        Keep *entry*; *summary* replaces the last.
-        """
+        """Keep *entry*; *summary* replaces the last."""
         await self._reach()
         self.round_trips.append(entry)
         self.summary = summary
 
     async def throughput(self, messages_per_s: float) -> None:
-        """
-        Replace the last figure.
-        """
+        """Replace the last figure."""
         await self._reach()
         self.messages_per_s = messages_per_s
 

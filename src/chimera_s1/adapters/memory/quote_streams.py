@@ -1,6 +1,4 @@
-"""
-Quotes on streams in memory: the store, its publisher, its reader.
-"""
+"""Quotes on streams in memory: the store, its publisher, its reader."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -19,16 +17,13 @@ GONE = "the streams are gone"
 
 
 class MemoryStreams:
-    """
-    Streams by instrument; `gone` makes them unreachable until it is set back.
-    """
+    """Streams by instrument; `gone` makes them unreachable until it is set back."""
 
     def __init__(self, clock: Clock, *, maxlen: int) -> None:
-        """
-        Args:
-            clock: Gives the entries their ids.
+        """Args:
+        clock: Gives the entries their ids.
 
-            maxlen: Entries each stream keeps, exactly.
+        maxlen: Entries each stream keeps, exactly.
         """
         self.gone = False
         self._clock = clock
@@ -37,9 +32,7 @@ class MemoryStreams:
         self._streams: dict[InstrumentId, deque[PublishedQuote]] = {}
 
     def append(self, quote: Quote) -> None:
-        """
-        Add one entry; the oldest goes where there are too many.
-        """
+        """Add one entry; the oldest goes where there are too many."""
         last_ms, last_number = self._last_id
         now_ms = max(self._clock.now_ms(), last_ms)
         self._last_id = (now_ms, last_number + 1 if now_ms == last_ms else 0)
@@ -53,22 +46,16 @@ class MemoryStreams:
         )
 
     def instruments(self) -> tuple[InstrumentId, ...]:
-        """
-        Whose streams exist, in order.
-        """
+        """Whose streams exist, in order."""
         return tuple(sorted(self._streams))
 
     def entries(self, instrument: InstrumentId) -> tuple[PublishedQuote, ...]:
-        """
-        One stream, oldest first; empty where there is none.
-        """
+        """One stream, oldest first; empty where there is none."""
         return tuple(self._streams.get(instrument, ()))
 
 
 class MemoryQuotePublisher:
-    """
-    Implements `domain.ports.quote_publisher.QuotePublisher`.
-    """
+    """Implements `domain.ports.quote_publisher.QuotePublisher`."""
 
     def __init__(self, streams: MemoryStreams) -> None:
         self._streams = streams
@@ -76,15 +63,11 @@ class MemoryQuotePublisher:
 
     @property
     def counters(self) -> PublisherCounters:
-        """
-        Live counters.
-        """
+        """Live counters."""
         return self._counters
 
     async def publish(self, quotes: Sequence[Quote]) -> PublishReport:
-        """
-        All of them, or none while the streams are gone.
-        """
+        """All of them, or none while the streams are gone."""
         await checkpoint()
         if not quotes:
             return PublishReport(published=0)
@@ -98,41 +81,31 @@ class MemoryQuotePublisher:
         return PublishReport(published=len(quotes))
 
     async def ping(self) -> str:
-        """
-        Whether the streams are there.
-        """
+        """Whether the streams are there."""
         await checkpoint()
         return GONE if self._streams.gone else ""
 
 
 class MemoryQuoteReader:
-    """
-    Implements `domain.ports.quote_reader.QuoteReader`.
-    """
+    """Implements `domain.ports.quote_reader.QuoteReader`."""
 
     def __init__(self, streams: MemoryStreams) -> None:
         self._streams = streams
 
     async def instruments(self) -> tuple[InstrumentId, ...]:
-        """
-        In order; see the port.
-        """
+        """In order; see the port."""
         await self._reach()
         return self._streams.instruments()
 
     async def newest(self, instruments: Sequence[InstrumentId]) -> tuple[PublishedQuote, ...]:
-        """
-        In the order asked; see the port.
-        """
+        """In the order asked; see the port."""
         await self._reach()
         return tuple(
             entry for instrument in instruments for entry in self._streams.entries(instrument)[-1:]
         )
 
     async def history(self, instrument: InstrumentId, count: int) -> tuple[PublishedQuote, ...]:
-        """
-        Oldest first; see the port.
-        """
+        """Oldest first; see the port."""
         await self._reach()
         return self._streams.entries(instrument)[-count:] if count > 0 else ()
 

@@ -1,6 +1,4 @@
-"""
-Tokens in memory.
-"""
+"""Tokens in memory."""
 
 from collections.abc import Iterable
 
@@ -8,27 +6,19 @@ from chimera_s1.domain.access.tokens import TokenRecord
 
 
 class MemoryTokenStore:
-    """
-    Implements `domain.ports.token_store.TokenStore`.
-    """
+    """Implements `domain.ports.token_store.TokenStore`."""
 
     def __init__(self, records: Iterable[TokenRecord] = ()) -> None:
         self._records = {record.kid: record for record in records}
 
     def find(self, kid: str) -> TokenRecord | None:
-        """
-        The token *kid*, or None.
-        """
+        """The token *kid*, or None."""
         return self._records.get(kid)
 
     def records(self) -> tuple[TokenRecord, ...]:
-        """
-        Every token, oldest first.
-        """
+        """Every token, oldest first."""
         return tuple(self._records.values())
 
     def put(self, record: TokenRecord) -> None:
-        """
-        Keep *record*, in place of the one of its kid.
-        """
+        """Keep *record*, in place of the one of its kid."""
         self._records[record.kid] = record

@@ -1,6 +1,4 @@
-"""
-`treasury_transfers` in memory.
-"""
+"""`treasury_transfers` in memory."""
 
 from anyio.lowlevel import checkpoint
 
@@ -9,23 +7,17 @@ from chimera_s1.domain.ports.transfer_projection import PageMark, TransferRow
 
 
 class MemoryTransferProjection:
-    """
-    Implements `domain.ports.transfer_projection.TransferProjection`; `gone` makes it unreachable
+    """Implements `domain.ports.transfer_projection.TransferProjection`; `gone` makes it unreachable
     until it is set back.
     """
 
     def __init__(self, rows: dict[str, TransferRow] | None = None) -> None:
-        """
-        Args:
-            rows: What an earlier one has left, by transfer id.
-        """
+        """Args: rows: What an earlier one has left, by transfer id."""
         self.rows = {} if rows is None else rows
         self.gone = False
 
     async def put(self, rows: tuple[TransferRow, ...]) -> None:
-        """
-        Write each row, unless a newer one is there.
-        """
+        """Write each row, unless a newer one is there."""
         await self._reach()
         for row in rows:
             there = self.rows.get(row.transfer_id, row)
@@ -33,18 +25,14 @@ class MemoryTransferProjection:
                 self.rows[row.transfer_id] = row
 
     async def get(self, transfer_id: str) -> TransferRow | None:
-        """
-        One row.
-        """
+        """One row."""
         await self._reach()
         return self.rows.get(transfer_id)
 
     async def newest(
         self, limit: int, *, status: str | None = None, before: PageMark | None = None
     ) -> tuple[TransferRow, ...]:
-        """
-        Rows by `created_at`, then transfer id, both descending.
-        """
+        """Rows by `created_at`, then transfer id, both descending."""
         await self._reach()
         wanted = [
             row
@@ -54,9 +42,7 @@ class MemoryTransferProjection:
         return tuple(sorted(wanted, key=_place, reverse=True)[:limit])
 
     async def clear(self) -> None:
-        """
-        Remove every row.
-        """
+        """Remove every row."""
         await self._reach()
         self.rows.clear()
 

@@ -1,6 +1,4 @@
-"""
-An exchange with two wallets in memory: honest unless a script says otherwise.
-"""
+"""An exchange with two wallets in memory: honest unless a script says otherwise."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -44,8 +42,7 @@ _RICH = {Wallet.SPOT: Decimal(1_000_000), Wallet.FUTURES: Decimal(1_000_000)}
 
 
 class Misbehaviour(Struct, frozen=True, kw_only=True):
-    """
-    What the exchange does with one request, instead of executing it and saying so.
+    """What the exchange does with one request, instead of executing it and saying so.
 
     Attributes:
         executes: Whether money moves; the rules are checked first, as for any request.
@@ -67,9 +64,7 @@ class Misbehaviour(Struct, frozen=True, kw_only=True):
 
 
 class MemorySignedTransfer:
-    """
-    A `SignedTransfer`: the order, and whether it was sent.
-    """
+    """A `SignedTransfer`: the order, and whether it was sent."""
 
     def __init__(self, order: TransferOrder, mode: TreasuryMode) -> None:
         self.order = order
@@ -78,15 +73,12 @@ class MemorySignedTransfer:
 
     @property
     def request_hash(self) -> str:
-        """
-        SHA-256 of the order.
-        """
+        """SHA-256 of the order."""
         return sha256(f"{self._mode.value} {self.order}".encode()).hexdigest()
 
 
 class ScriptedTreasuryGateway:
-    """
-    Implements `domain.ports.treasury_gateway.TreasuryGateway` and
+    """Implements `domain.ports.treasury_gateway.TreasuryGateway` and
     `domain.ports.key_permissions.KeyPermissionsReader`.
 
     Attributes:
@@ -122,13 +114,12 @@ class ScriptedTreasuryGateway:
         mode: TreasuryMode = TreasuryMode.WALLET,
         balances: Mapping[Wallet, Decimal] = _RICH,
     ) -> None:
-        """
-        Args:
-            clock: Ours; the exchange's differs from it by `offset_ms`.
+        """Args:
+        clock: Ours; the exchange's differs from it by `offset_ms`.
 
-            mode: In `SUBACCOUNT` the history shows the client ids, and one is used once.
+        mode: In `SUBACCOUNT` the history shows the client ids, and one is used once.
 
-            balances: At the start, USDT.
+        balances: At the start, USDT.
         """
         self.script: deque[Misbehaviour] = deque()
         self.sent: list[TransferOrder] = []
@@ -152,22 +143,16 @@ class ScriptedTreasuryGateway:
 
     @property
     def mode(self) -> TreasuryMode:
-        """
-        As made.
-        """
+        """As made."""
         return self._mode
 
     @property
     def exchange_ms(self) -> int:
-        """
-        The exchange's clock.
-        """
+        """The exchange's clock."""
         return self._clock.now_ms() + self.offset_ms
 
     def balance(self, wallet: Wallet) -> Decimal:
-        """
-        What lies in *wallet* now, USDT.
-        """
+        """What lies in *wallet* now, USDT."""
         moved = [m for m in self.book if m.moved_at <= self.exchange_ms and _moves(m)]
         gained = sum((m.amount for m in moved if m.direction.target is wallet), Decimal(0))
         lost = sum((m.amount for m in moved if m.direction.source is wallet), Decimal(0))
@@ -182,9 +167,7 @@ class ScriptedTreasuryGateway:
         status: MovementStatus = MovementStatus.CONFIRMED,
         client_id: str = "",
     ) -> Movement:
-        """
-        Move money without a request of ours, as a human does on the exchange's own pages.
-        """
+        """Move money without a request of ours, as a human does on the exchange's own pages."""
         self._last_tran_id += 1
         shown_id = client_id if self._mode is TreasuryMode.SUBACCOUNT else ""
         moved_at = self.exchange_ms + after_ms
@@ -193,28 +176,20 @@ class ScriptedTreasuryGateway:
         return row
 
     def settle(self, tran_id: str, status: MovementStatus) -> None:
-        """
-        Give the movement *tran_id* another status.
-        """
+        """Give the movement *tran_id* another status."""
         self.book = [replace(m, status=status) if m.tran_id == tran_id else m for m in self.book]
 
     async def until_sent(self, count: int = 1) -> None:
-        """
-        Return once *count* requests have been sent in all.
-        """
+        """Return once *count* requests have been sent in all."""
         while len(self.sent) < count:
             await self._news.wait()
 
     def sign(self, order: TransferOrder) -> MemorySignedTransfer:
-        """
-        Keep *order*.
-        """
+        """Keep *order*."""
         return MemorySignedTransfer(order, self._mode)
 
     async def submit(self, signed: SignedTransfer) -> Reply:
-        """
-        Do what the script says, or move the money.
-        """
+        """Do what the script says, or move the money."""
         if not isinstance(signed, MemorySignedTransfer):
             raise TypeError("a gateway sends what it has signed itself")
         if signed.sent:
@@ -231,9 +206,7 @@ class ScriptedTreasuryGateway:
         return reply
 
     async def movements(self, direction: Direction, window: Window) -> tuple[Movement, ...]:
-        """
-        Rows of the book that have become visible.
-        """
+        """Rows of the book that have become visible."""
         await self._answer()
         return tuple(
             m
@@ -244,9 +217,7 @@ class ScriptedTreasuryGateway:
         )
 
     async def income(self, window: Window) -> tuple[IncomeRow, ...]:
-        """
-        The futures side of the book, as far as it has become visible, and `foreign_income`.
-        """
+        """The futures side of the book, as far as it has become visible, and `foreign_income`."""
         await self._answer()
         rows = [_income_row(movement) for movement in self.book if _moves(movement)]
         return tuple(
@@ -257,9 +228,7 @@ class ScriptedTreasuryGateway:
         )
 
     async def key_permissions(self) -> KeyPermissions:
-        """
-        As set.
-        """
+        """As set."""
         await checkpoint()
         return self.permissions
 

@@ -1,6 +1,4 @@
-"""
-With what a connection to a node introduces itself.
-"""
+"""With what a connection to a node introduces itself."""
 
 import ssl
 
@@ -8,8 +6,7 @@ from msgspec import Struct
 
 
 class NodeAccess(Struct, frozen=True):
-    """
-    The same for every node of a cluster; prints without its password.
+    """The same for every node of a cluster; prints without its password.
 
     Attributes:
         user: ACL user; empty for the default user.
@@ -28,8 +25,7 @@ class NodeAccess(Struct, frozen=True):
 
 
 def verifying_tls(ca: str | None) -> ssl.SSLContext:
-    """
-    TLS that checks the server's certificate and name.
+    """TLS that checks the server's certificate and name.
 
     Args:
         ca: A file with the CA certificates to trust; None for the system's.

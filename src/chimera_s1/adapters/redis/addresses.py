@@ -1,6 +1,4 @@
-"""
-`S1_REDIS_ADDRESSES`: where the cluster's nodes listen.
-"""
+"""`S1_REDIS_ADDRESSES`: where the cluster's nodes listen."""
 
 from msgspec import Struct
 
@@ -10,9 +8,7 @@ _PORT_MAX = 65535
 
 
 class RedisAddress(Struct, frozen=True):
-    """
-    One node's host and port; prints as `127.0.0.1:7001`.
-    """
+    """One node's host and port; prints as `127.0.0.1:7001`."""
 
     host: str
     port: int
@@ -22,8 +18,7 @@ class RedisAddress(Struct, frozen=True):
 
 
 def parse_addresses(text: str) -> tuple[RedisAddress, ...]:
-    """
-    Read `redis-0:7000,redis-1:7000`; IPv6 hosts stand in brackets.
+    """Read `redis-0:7000,redis-1:7000`; IPv6 hosts stand in brackets.
 
     Raises:
         ConfigurationError: An entry is not host:port, or there is none.

@@ -1,6 +1,4 @@
-"""
-Which quotes of one publish call are acknowledged, and which the caller should offer again.
-"""
+"""Which quotes of one publish call are acknowledged, and which the caller should offer again."""
 
 from collections.abc import Iterable, Sequence
 
@@ -12,9 +10,7 @@ _UNSENT, _ACKNOWLEDGED, _DOUBTFUL = range(3)
 
 
 class Batch:
-    """
-    The quotes of one call, addressed by their position in it.
-    """
+    """The quotes of one call, addressed by their position in it."""
 
     def __init__(self, quotes: Sequence[Quote]) -> None:
         self.quotes = quotes
@@ -22,35 +18,26 @@ class Batch:
         self._states = bytearray(len(quotes))
 
     def acknowledge(self, position: int) -> None:
-        """
-        The store has the quote at *position*.
-        """
+        """The store has the quote at *position*."""
         self._states[position] = _ACKNOWLEDGED
 
     def acknowledge_all(self, positions: Iterable[int]) -> None:
-        """
-        The store has the quotes at *positions*.
-        """
+        """The store has the quotes at *positions*."""
         states = self._states
         for position in positions:
             states[position] = _ACKNOWLEDGED
 
     def doubt(self, positions: Iterable[int]) -> None:
-        """
-        The store was sent the quotes at *positions* and has not said whether it took them.
-        """
+        """The store was sent the quotes at *positions* and has not said whether it took them."""
         for position in positions:
             self._states[position] = _DOUBTFUL
 
     def refuse(self, position: int) -> None:
-        """
-        The store has answered that it did not take the quote at *position*.
-        """
+        """The store has answered that it did not take the quote at *position*."""
         self._states[position] = _UNSENT
 
     def unpublished(self) -> list[int]:
-        """
-        Positions of what may be sent again, in order.
+        """Positions of what may be sent again, in order.
 
         A quote with a newer one of its instrument and source that is, or may be, on the stream is
         left out: sent again, it would come after its successor.
@@ -68,15 +55,11 @@ class Batch:
 
     @property
     def published(self) -> int:
-        """
-        Entries acknowledged.
-        """
+        """Entries acknowledged."""
         return self._states.count(_ACKNOWLEDGED)
 
     def report(self) -> PublishReport:
-        """
-        What became of the call.
-        """
+        """What became of the call."""
         if self.published == len(self.quotes):
             return PublishReport(published=self.published)
         return PublishReport(

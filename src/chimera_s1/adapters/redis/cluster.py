@@ -1,5 +1,5 @@
-"""
-The official client, redis-py's asyncio `RedisCluster`, with the settings that survive a failover.
+"""The official client, redis-py's asyncio `RedisCluster`, with the settings that survive a
+failover.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -25,8 +25,7 @@ _CLOSE_PATIENCE_S = 2.0
 
 
 class ClusterClient(RedisCluster):
-    """
-    `RedisCluster` that tells about redirects, and finds its way where the original does not.
+    """`RedisCluster` that tells about redirects, and finds its way where the original does not.
 
     One task at a time may use it.
 
@@ -49,8 +48,7 @@ class ClusterClient(RedisCluster):
     def get_node(
         self, host: str | None = None, port: int | None = None, node_name: str | None = None
     ) -> ClusterNode:
-        """
-        The node, met now where it was unknown.
+        """The node, met now where it was unknown.
 
         An ASK may name a node that has no slot yet (a cluster growing by an empty master). redis-py
         8.1 knows only nodes that have slots and fails on None (redis/redis-py issue 4015).
@@ -65,8 +63,7 @@ class ClusterClient(RedisCluster):
         return node
 
     async def refresh(self, failed: str | None = None) -> None:
-        """
-        Ask the cluster for its present slot map, connections of healthy nodes untouched.
+        """Ask the cluster for its present slot map, connections of healthy nodes untouched.
 
         Args:
             failed: Name of the node that did not answer; it is asked last.
@@ -81,9 +78,7 @@ class ClusterClient(RedisCluster):
             raise
 
     def slot_owners(self) -> dict[int, RedisAddress]:
-        """
-        The master of each slot, as last heard.
-        """
+        """The master of each slot, as last heard."""
         known = {node: RedisAddress(node.host, int(node.port)) for node in self.get_nodes()}
         return {slot: known[nodes[0]] for slot, nodes in self.nodes_manager.slots_cache.items()}
 
@@ -118,8 +113,7 @@ async def connect_cluster(
     tls_ca: str | None = None,
     socket_timeout_s: float = 2.0,
 ) -> AsyncIterator[ClusterClient]:
-    """
-    A client of the cluster at *addresses*, closed at the end of the block.
+    """A client of the cluster at *addresses*, closed at the end of the block.
 
     A cluster that does not answer now is no error here: the client finds it later.
 
@@ -173,6 +167,4 @@ async def _close(client: ClusterClient) -> None:
 
 
 def _nothing(_: Exception) -> None:
-    """
-    Nobody listens.
-    """
+    """Nobody listens."""

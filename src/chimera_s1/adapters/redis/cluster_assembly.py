@@ -1,6 +1,4 @@
-"""
-Make one Redis Cluster of servers that know nothing of each other.
-"""
+"""Make one Redis Cluster of servers that know nothing of each other."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -17,8 +15,7 @@ PATIENCE_S = 20.0
 
 
 async def assemble(masters: Sequence[ServerProcess], replicas: Sequence[ServerProcess]) -> None:
-    """
-    Spread the slots over *masters*, follow them by *replicas* in turn, wait until all agree.
+    """Spread the slots over *masters*, follow them by *replicas* in turn, wait until all agree.
 
     A server takes no write during its first 2 s in a cluster (a fixed delay of Redis); that is most
     of the time this takes.
@@ -49,9 +46,7 @@ async def assemble(masters: Sequence[ServerProcess], replicas: Sequence[ServerPr
 
 
 async def wait_until_ok(servers: Sequence[ServerProcess], *, replicas: int) -> None:
-    """
-    Until every server says that all slots are served and knows *replicas* linked replicas.
-    """
+    """Until every server says that all slots are served and knows *replicas* linked replicas."""
     for server in servers:
 
         async def settled(server: ServerProcess = server) -> bool:

@@ -1,6 +1,4 @@
-"""
-What a cluster says about itself, for people who look for the fault.
-"""
+"""What a cluster says about itself, for people who look for the fault."""
 
 from msgspec import Struct
 
@@ -10,8 +8,7 @@ from chimera_s1.adapters.redis.write_probe import cluster_defect
 
 
 class ClusterReport(Struct, frozen=True):
-    """
-    A cluster that answers.
+    """A cluster that answers.
 
     Attributes:
         version: Of the server that serves the first slots.
@@ -30,8 +27,7 @@ class ClusterReport(Struct, frozen=True):
 
 
 async def describe_cluster(client: ClusterClient) -> ClusterReport:
-    """
-    Ask the cluster of *client*.
+    """Ask the cluster of *client*.
 
     Raises:
         PublisherUnavailableError: It does not answer.

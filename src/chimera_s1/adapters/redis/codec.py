@@ -1,6 +1,4 @@
-"""
-Quotes as XADD commands, and stream entries back as `PublishedQuote`.
-"""
+"""Quotes as XADD commands, and stream entries back as `PublishedQuote`."""
 
 from collections.abc import Mapping
 
@@ -14,8 +12,7 @@ _TS, _SYMBOL, _BID, _ASK, _MID, _SPREAD, _TOP_QTY, _TOP_USDT, _SRC = QUOTE_FIELD
 
 
 def quote_command(quote: Quote, maxlen: int) -> tuple[str | int, ...]:
-    """
-    `XADD <stream> MAXLEN ~ <maxlen> * ts ... src ...`, argument by argument.
+    """`XADD <stream> MAXLEN ~ <maxlen> * ts ... src ...`, argument by argument.
 
     Args:
         quote: What is appended.
@@ -33,9 +30,7 @@ def quote_command(quote: Quote, maxlen: int) -> tuple[str | int, ...]:
 def published_quote(
     instrument: InstrumentId, entry: tuple[str, Mapping[str, str]]
 ) -> PublishedQuote:
-    """
-    One entry as redis-py reads it off a stream: the id, then names and values in their order.
-    """
+    """One entry as redis-py reads it off a stream: the id, then names and values in their order."""
     entry_id, fields = entry
     return PublishedQuote(
         entry_id=entry_id,

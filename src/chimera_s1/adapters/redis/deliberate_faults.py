@@ -1,6 +1,4 @@
-"""
-What a drill does to the Redis servers of a demo. Nothing else may.
-"""
+"""What a drill does to the Redis servers of a demo. Nothing else may."""
 
 from contextlib import suppress
 
@@ -15,8 +13,7 @@ _ASK_AGAIN_S = 0.02
 
 
 async def shut_down(client: ClusterClient) -> None:
-    """
-    End every master at once, and what it holds with it.
+    """End every master at once, and what it holds with it.
 
     Raises:
         PublisherUnavailableError: The cluster does not answer.
@@ -25,8 +22,7 @@ async def shut_down(client: ClusterClient) -> None:
 
 
 async def pause(client: ClusterClient, duration_ms: int) -> None:
-    """
-    Let every master answer nobody for so long.
+    """Let every master answer nobody for so long.
 
     Raises:
         PublisherUnavailableError: The cluster does not answer.
@@ -35,9 +31,7 @@ async def pause(client: ClusterClient, duration_ms: int) -> None:
 
 
 async def wait_until_up(client: ClusterClient) -> None:
-    """
-    Return once every master answers and serves its slots.
-    """
+    """Return once every master answers and serves its slots."""
     for node in client.get_primaries():
         while not await _is_up(node):  # noqa: ASYNC110 (a server does not call back)
             await anyio.sleep(_ASK_AGAIN_S)

@@ -1,6 +1,4 @@
-"""
-A Redis Cluster of our own on the loopback interface: for the demo, a laptop, and the tests.
-"""
+"""A Redis Cluster of our own on the loopback interface: for the demo, a laptop, and the tests."""
 
 import fcntl
 import secrets
@@ -27,8 +25,7 @@ _ATTEMPTS = 5
 
 
 class EmbeddedRedis:
-    """
-    Real redis-server processes in cluster mode, started and stopped with the `async with` block.
+    """Real redis-server processes in cluster mode, started and stopped with the `async with` block.
 
     One master with all slots is the smallest cluster; it behaves like any other.
     """
@@ -44,21 +41,20 @@ class EmbeddedRedis:
         options: tuple[str, ...] = (),
         choose: Callable[[int], int] = secrets.randbelow,
     ) -> None:
-        """
-        Args:
-            directory: Its state: node files, logs, process ids. One owner at a time.
+        """Args:
+        directory: Its state: node files, logs, process ids. One owner at a time.
 
-            binary: The redis-server program, see `find_redis_server`.
+        binary: The redis-server program, see `find_redis_server`.
 
-            masters: 1, or 3 and more (Redis needs a majority to fail over).
+        masters: 1, or 3 and more (Redis needs a majority to fail over).
 
-            replicas: Of all masters together; they are dealt out in turn.
+        replicas: Of all masters together; they are dealt out in turn.
 
-            port: Of the first server, the others follow; 0 chooses free ones.
+        port: Of the first server, the others follow; 0 chooses free ones.
 
-            options: More redis-server command line options.
+        options: More redis-server command line options.
 
-            choose: Returns a number below its argument; the chance in the choice of ports.
+        choose: Returns a number below its argument; the chance in the choice of ports.
         """
         self.nodes: tuple[ServerProcess, ...] = ()
         self._directory = directory
@@ -71,12 +67,11 @@ class EmbeddedRedis:
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
-        """
-        Raises:
-            ConfigurationError: The directory cannot be written, another process owns it, or the
-                port is taken.
+        """Raises:
+        ConfigurationError: The directory cannot be written, another process owns it, or the
+            port is taken.
 
-            PublisherUnavailableError: A server did not start; the text holds its last log line.
+        PublisherUnavailableError: A server did not start; the text holds its last log line.
         """
         async with AsyncExitStack() as stack:
             stack.enter_context(self._own_directory())
@@ -92,14 +87,11 @@ class EmbeddedRedis:
 
     @property
     def addresses(self) -> tuple[RedisAddress, ...]:
-        """
-        Of all nodes, masters first; each prints as `127.0.0.1:7001`.
-        """
+        """Of all nodes, masters first; each prints as `127.0.0.1:7001`."""
         return tuple(node.address for node in self.nodes)
 
     async def watch(self) -> None:
-        """
-        Until every server was stopped on purpose.
+        """Until every server was stopped on purpose.
 
         Raises:
             PublisherUnavailableError: A server ended by itself; the text names it.

@@ -1,6 +1,4 @@
-"""
-Foreign exceptions become the domain's, each with one sentence that says what to do.
-"""
+"""Foreign exceptions become the domain's, each with one sentence that says what to do."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,17 +14,14 @@ from redis.exceptions import (
 from chimera_s1.domain.errors import ConfigurationError, PublisherUnavailableError
 
 REDIS_FAILURES = (RedisError, RedisClusterException, OSError, TimeoutError)
-"""
-What redis-py raises for a store that does not do what was asked.
-"""
+"""What redis-py raises for a store that does not do what was asked."""
 
 _NO_CLUSTER = "cluster support disabled"
 
 
 @contextmanager
 def redis_errors() -> Iterator[None]:
-    """
-    Turn what redis-py raises inside the block into the domain's errors.
+    """Turn what redis-py raises inside the block into the domain's errors.
 
     Raises:
         ConfigurationError: Credentials are refused, or the server is not part of a cluster.
@@ -45,9 +40,7 @@ def redis_errors() -> Iterator[None]:
 
 
 def configuration_advice(error: BaseException) -> str:
-    """
-    The sentence for an error that the user's settings explain; empty for any other.
-    """
+    """The sentence for an error that the user's settings explain; empty for any other."""
     for link in _chain(error):
         text = str(link).lower()
         match link:
@@ -73,9 +66,7 @@ def configuration_advice(error: BaseException) -> str:
 
 
 def failure_text(error: BaseException) -> str:
-    """
-    What went wrong, in one line for people.
-    """
+    """What went wrong, in one line for people."""
     # Patience that ended carries no text of its own.
     unnamed = "no answer in time" if isinstance(error, TimeoutError) else type(error).__name__
     return _first_line(error) or unnamed

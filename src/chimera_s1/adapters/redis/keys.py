@@ -1,5 +1,4 @@
-"""
-Names of streams and keys; every one is made here.
+"""Names of streams and keys; every one is made here.
 
 No hash tags: symbols spread over the slots of the cluster.
 """
@@ -19,30 +18,22 @@ _QUOTE_PREFIX: Final = "mkt:events:"
 
 
 def quote_stream(instrument: InstrumentId) -> str:
-    """
-    `mkt:events:spot:BTCUSDT`.
-    """
+    """`mkt:events:spot:BTCUSDT`."""
     return f"{_QUOTE_PREFIX}{instrument.venue.value}:{instrument.symbol}"
 
 
 def status_stream(venue: Venue) -> str:
-    """
-    `mkt:status:spot`.
-    """
+    """`mkt:status:spot`."""
     return f"mkt:status:{venue.value}"
 
 
 def quote_pattern(venue: Venue) -> str:
-    """
-    What SCAN matches to find a venue's quote streams: `mkt:events:spot:*`.
-    """
+    """What SCAN matches to find a venue's quote streams: `mkt:events:spot:*`."""
     return f"{_QUOTE_PREFIX}{venue.value}:*"
 
 
 def quoted_instrument(stream: str) -> InstrumentId | None:
-    """
-    Whose quotes *stream* holds; None for a name that is not one of ours.
-    """
+    """Whose quotes *stream* holds; None for a name that is not one of ours."""
     venue, _, symbol = stream.removeprefix(_QUOTE_PREFIX).partition(":")
     try:
         instrument = InstrumentId.parse(f"{venue}/{symbol}")

@@ -1,6 +1,4 @@
-"""
-`mkt:status:<venue>`, by the official client.
-"""
+"""`mkt:status:<venue>`, by the official client."""
 
 from collections.abc import Sequence
 
@@ -16,20 +14,17 @@ PATIENCE_S = 5.0
 
 
 class RedisMarketStatus:
-    """
-    Implements `domain.ports.market_status.MarketStatus`.
-    """
+    """Implements `domain.ports.market_status.MarketStatus`."""
 
     def __init__(
         self, client: ClusterClient, *, maxlen: int, patience_s: float = PATIENCE_S
     ) -> None:
-        """
-        Args:
-            client: Used by nobody else.
+        """Args:
+        client: Used by nobody else.
 
-            maxlen: Entries each status stream keeps, about (`S1_STREAM_MAXLEN`).
+        maxlen: Entries each status stream keeps, about (`S1_STREAM_MAXLEN`).
 
-            patience_s: The longest a call may take, s.
+        patience_s: The longest a call may take, s.
         """
         self._client = client
         self._maxlen = maxlen
@@ -37,9 +32,7 @@ class RedisMarketStatus:
         self._one_at_a_time = anyio.Lock()
 
     async def append(self, venue: Venue, changes: Sequence[StatusChange]) -> None:
-        """
-        Append *changes* in order; one pipeline, because one stream is one slot.
-        """
+        """Append *changes* in order; one pipeline, because one stream is one slot."""
         with redis_errors(), anyio.fail_after(self._patience_s):
             async with self._one_at_a_time:
                 pipeline = self._client.pipeline()

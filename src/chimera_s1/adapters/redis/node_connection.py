@@ -1,6 +1,4 @@
-"""
-One connection to one Redis node: a request at a time, its replies matched by their number.
-"""
+"""One connection to one Redis node: a request at a time, its replies matched by their number."""
 
 import asyncio
 import re
@@ -22,15 +20,13 @@ _IDENTITY = re.compile(rb"\bid=(\d+) addr=(\S+)")
 
 Replies = Sequence[object]
 Settle = Callable[[Replies | None], None]
-"""
-Told the replies to a request, error replies among them as `hiredis.ReplyError`; None where the
+"""Told the replies to a request, error replies among them as `hiredis.ReplyError`; None where the
 connection ended first, and nobody knows what the server did.
 """
 
 
 class ClientIdentity(Struct, frozen=True):
-    """
-    A connection as its server knows it. The address tells it from one of the same number that a
+    """A connection as its server knows it. The address tells it from one of the same number that a
     restarted server has given to somebody else.
     """
 
@@ -39,8 +35,7 @@ class ClientIdentity(Struct, frozen=True):
 
 
 class NodeConnection(asyncio.Protocol):
-    """
-    Bytes out, replies in. Whatever makes its replies doubtful ends it.
+    """Bytes out, replies in. Whatever makes its replies doubtful ends it.
 
     Attributes:
         ended: Set when the connection is gone.
@@ -63,53 +58,39 @@ class NodeConnection(asyncio.Protocol):
 
     @property
     def busy(self) -> bool:
-        """
-        Whether a request waits for replies.
-        """
+        """Whether a request waits for replies."""
         return self._settle is not None
 
     @property
     def usable(self) -> bool:
-        """
-        Whether it is open and takes a request.
-        """
+        """Whether it is open and takes a request."""
         open_ = self._transport is not None and not self._transport.is_closing()
         return open_ and not self._defect and not self.busy
 
     @property
     def defect(self) -> str:
-        """
-        Why it ended, for people.
-        """
+        """Why it ended, for people."""
         return self._defect or "the server closed the connection"
 
     def request(self, data: bytes, expected: int, settle: Settle) -> None:
-        """
-        Send *data*, which the server answers with *expected* replies.
-        """
+        """Send *data*, which the server answers with *expected* replies."""
         assert not self.busy, "one request at a time"
         assert self._transport is not None, "a request needs an open connection"
         self._expected, self._settle = expected, settle
         self._transport.write(data)
 
     def abort(self, defect: str) -> None:
-        """
-        End it now; what is in flight is settled as unknown.
-        """
+        """End it now; what is in flight is settled as unknown."""
         if self._transport is not None:
             self._defect = self._defect or defect
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """
-        See `asyncio.Protocol`.
-        """
+        """See `asyncio.Protocol`."""
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """
-        See `asyncio.Protocol`.
-        """
+        """See `asyncio.Protocol`."""
         replies, reader = self._replies, self._reader
         try:
             reader.feed(data)
@@ -128,9 +109,7 @@ class NodeConnection(asyncio.Protocol):
             self._finish(replies)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """
-        See `asyncio.Protocol`.
-        """
+        """See `asyncio.Protocol`."""
         self._defect = self._defect or (str(exc) if exc else "")
         self._transport = None
         self._finish(None)
@@ -145,8 +124,7 @@ class NodeConnection(asyncio.Protocol):
 async def open_connection(
     address: RedisAddress, access: NodeAccess, predecessor: ClientIdentity | None
 ) -> NodeConnection:
-    """
-    Connect, introduce ourselves, and end what is left of *predecessor*.
+    """Connect, introduce ourselves, and end what is left of *predecessor*.
 
     Args:
         address: Of the node.
@@ -178,9 +156,7 @@ async def open_connection(
 
 
 async def close_connection(connection: NodeConnection) -> None:
-    """
-    End it, and return once its transport is gone.
-    """
+    """End it, and return once its transport is gone."""
     connection.abort("closed by us")
     with anyio.CancelScope(shield=True):
         await connection.ended.wait()

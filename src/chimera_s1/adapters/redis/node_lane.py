@@ -1,6 +1,4 @@
-"""
-The way to one node: connected for as long as it is wanted, one request in flight, never more.
-"""
+"""The way to one node: connected for as long as it is wanted, one request in flight, never more."""
 
 import logging
 from collections.abc import Callable
@@ -31,18 +29,15 @@ _log = logging.getLogger(__name__)
 
 
 class Share:
-    """
-    What a node was sent of a batch in one request.
-    """
+    """What a node was sent of a batch in one request."""
 
     def __init__(self, batch: Batch, positions: list[int], asking: frozenset[int]) -> None:
-        """
-        Args:
-            batch: The call it belongs to.
+        """Args:
+        batch: The call it belongs to.
 
-            positions: Of its quotes in the batch, in order.
+        positions: Of its quotes in the batch, in order.
 
-            asking: Those sent behind an ASKING.
+        asking: Those sent behind an ASKING.
         """
         self.batch = batch
         self.positions = positions
@@ -50,8 +45,7 @@ class Share:
 
 
 class NodeLane:
-    """
-    One node's connection, and what of the present call waits for it.
+    """One node's connection, and what of the present call waits for it.
 
     Attributes:
         address: Of the node.
@@ -78,17 +72,16 @@ class NodeLane:
         draw: Callable[[], float],
         on_change: Callable[["NodeLane"], None],
     ) -> None:
-        """
-        Args:
-            address: Of the node.
+        """Args:
+        address: Of the node.
 
-            access: Credentials and TLS.
+        access: Credentials and TLS.
 
-            clock: Time and waiting.
+        clock: Time and waiting.
 
-            draw: Uniform in [0, 1), for the jitter between attempts to connect.
+        draw: Uniform in [0, 1), for the jitter between attempts to connect.
 
-            on_change: Told after each connection made or lost, and each attempt that failed.
+        on_change: Told after each connection made or lost, and each attempt that failed.
         """
         self.address = address
         self.queue: list[int] = []
@@ -109,53 +102,39 @@ class NodeLane:
 
     @property
     def ready(self) -> bool:
-        """
-        Connected, and nothing is in flight.
-        """
+        """Connected, and nothing is in flight."""
         return self._connection is not None and self._connection.usable
 
     @property
     def idle(self) -> bool:
-        """
-        Ready, and nothing waits.
-        """
+        """Ready, and nothing waits."""
         return self.ready and not self.queue
 
     @property
     def wanted(self) -> bool:
-        """
-        Whether it is kept connected.
-        """
+        """Whether it is kept connected."""
         return self._wanted
 
     @property
     def complaint(self) -> str:
-        """
-        Why the node is not to be waited for, for people; empty for a node in order.
-        """
+        """Why the node is not to be waited for, for people; empty for a node in order."""
         if self.defect:
             return f"Redis {self.address}: {self.defect}"
         return f"Redis {self.address} has not answered yet" if self.late else ""
 
     def want(self, wanted: bool) -> None:
-        """
-        Whether to stay connected; a node that left the cluster is not dialled for ever.
-        """
+        """Whether to stay connected; a node that left the cluster is not dialled for ever."""
         self._wanted = wanted
         self._want_changed.set()
         if not wanted and self._connection is not None:
             self._connection.abort("the node has no slots any more")
 
     def owes(self, batch: Batch) -> bool:
-        """
-        Whether something of *batch* waits here, or is in flight.
-        """
+        """Whether something of *batch* waits here, or is in flight."""
         return bool(self.queue) or (self.share is not None and self.share.batch is batch)
 
     def send(self, data: bytes, expected: int, settle: Settle) -> None:
-        """
-        Send a request; only where the lane is ready.
-        """
+        """Send a request; only where the lane is ready."""
         assert self._connection is not None, "a lane that is ready has a connection"
 
         def settled(replies: Replies | None) -> None:
@@ -167,17 +146,13 @@ class NodeLane:
         self._connection.request(data, expected, settled)
 
     def give_up_after(self, limit_ms: float) -> None:
-        """
-        End the connection where its request has been in flight for longer than *limit_ms*.
-        """
+        """End the connection where its request has been in flight for longer than *limit_ms*."""
         age_ms = self._clock.monotonic_ms() - self._sent_ms
         if self._connection is not None and self._connection.busy and age_ms > limit_ms:
             self._connection.abort(f"no answer within {limit_ms / 1000:g} s")
 
     async def run(self) -> None:
-        """
-        Stay connected until cancelled.
-        """
+        """Stay connected until cancelled."""
         retries = 0
         while True:
             while not self._wanted:
@@ -189,9 +164,7 @@ class NodeLane:
                 await self._clock.sleep_ms(RECONNECT.wait_ms(retries - 1, self._draw()))
 
     async def _live_once(self) -> bool:
-        """
-        Connect, and wait for the end; whether a request was answered meanwhile.
-        """
+        """Connect, and wait for the end; whether a request was answered meanwhile."""
         try:
             with anyio.fail_after(_CONNECT_PATIENCE_S):
                 connection = await open_connection(self.address, self._access, self._predecessor)

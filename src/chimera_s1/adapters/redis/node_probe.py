@@ -1,6 +1,4 @@
-"""
-Do the nodes take writes?
-"""
+"""Do the nodes take writes?"""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -19,16 +17,13 @@ _STATE = b"cluster_state:"
 
 
 class NodeProbe:
-    """
-    One question to each of the nodes, all of them ready.
-    """
+    """One question to each of the nodes, all of them ready."""
 
     def __init__(self, lanes: Iterable[NodeLane], on_answer: Callable[[NodeLane], None]) -> None:
-        """
-        Args:
-            lanes: Of the nodes.
+        """Args:
+        lanes: Of the nodes.
 
-            on_answer: Told after each answer.
+        on_answer: Told after each answer.
         """
         self._defects: list[str] = []
         self._on_answer = on_answer
@@ -38,16 +33,12 @@ class NodeProbe:
 
     @property
     def done(self) -> bool:
-        """
-        Whether all have answered.
-        """
+        """Whether all have answered."""
         return len(self._defects) == len(self._asked)
 
     @property
     def defect(self) -> str:
-        """
-        The first thing that is wrong, for people; empty where nothing is.
-        """
+        """The first thing that is wrong, for people; empty where nothing is."""
         return next(filter(None, self._defects), "")
 
     def _settle(self, lane: NodeLane, replies: Replies | None) -> None:
@@ -58,8 +49,7 @@ class NodeProbe:
 
 
 def probe_defect(replies: Replies | None) -> str:
-    """
-    What is wrong, for people; empty where nothing is.
+    """What is wrong, for people; empty where nothing is.
 
     PING of a Redis that may not write (MISCONF) fails by itself; CLUSTER INFO says whether the
     slots are served.

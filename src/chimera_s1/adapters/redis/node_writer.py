@@ -1,5 +1,4 @@
-"""
-Quotes onto their streams, each node by a pipeline of its own: the hot path.
+"""Quotes onto their streams, each node by a pipeline of its own: the hot path.
 
 What one node cannot take now is handed back at once; no other node's streams wait for it.
 """
@@ -36,8 +35,7 @@ _DRAIN_S = 1.0
 
 
 class NodeQuotePublisher:
-    """
-    Implements `domain.ports.quote_publisher.QuotePublisher`; an async context manager that owns
+    """Implements `domain.ports.quote_publisher.QuotePublisher`; an async context manager that owns
     the tasks which keep it connected.
 
     Order within a stream: a node has one request in flight; a connection that ended with an
@@ -56,22 +54,21 @@ class NodeQuotePublisher:
         lag_s: float = LAG_S,
         give_up_s: float = GIVE_UP_S,
     ) -> None:
-        """
-        Args:
-            client: Source of the slot map, and of user, password and TLS; used by nobody else.
+        """Args:
+        client: Source of the slot map, and of user, password and TLS; used by nobody else.
 
-            maxlen: Entries a stream keeps, about (`S1_STREAM_MAXLEN`).
+        maxlen: Entries a stream keeps, about (`S1_STREAM_MAXLEN`).
 
-            clock: Time and waiting.
+        clock: Time and waiting.
 
-            draw: Uniform in [0, 1), for the jitter between attempts to connect.
+        draw: Uniform in [0, 1), for the jitter between attempts to connect.
 
-            patience_s: The longest a call may take, s.
+        patience_s: The longest a call may take, s.
 
-            lag_s: How much longer than the others a node may take before a call goes on without
-                it, s. Its answer still counts when it comes.
+        lag_s: How much longer than the others a node may take before a call goes on without
+            it, s. Its answer still counts when it comes.
 
-            give_up_s: How long an answer may take before the connection is ended, s.
+        give_up_s: How long an answer may take before the connection is ended, s.
         """
         self._encoder = QuoteEncoder(maxlen)
         self._clock = clock
@@ -106,15 +103,11 @@ class NodeQuotePublisher:
 
     @property
     def counters(self) -> PublisherCounters:
-        """
-        Live counters.
-        """
+        """Live counters."""
         return self._counters
 
     async def publish(self, quotes: Sequence[Quote]) -> PublishReport:
-        """
-        Append each quote to its stream, in order within a stream; see the port.
-        """
+        """Append each quote to its stream, in order within a stream; see the port."""
         assert self._tasks is not None, "enter the publisher before it is used"
         if not quotes:
             return PublishReport(published=0)
@@ -135,8 +128,8 @@ class NodeQuotePublisher:
         return batch.report()
 
     async def ping(self) -> str:
-        """
-        Empty where every master answers and says the cluster takes writes; else what is wrong.
+        """Empty where every master answers and says the cluster takes writes; else what
+        is wrong.
         """
         with anyio.move_on_after(self._patience_s):
             async with self._turn:
@@ -169,9 +162,7 @@ class NodeQuotePublisher:
         return lane
 
     def _begin(self, batch: Batch) -> None:
-        """
-        Give each lane its share of *batch*, and send it where the lane is ready.
-        """
+        """Give each lane its share of *batch*, and send it where the lane is ready."""
         self._batch, self._hops = batch, {}
         lanes, streams = self._slots.lanes, self._encoder
         held = self._streams_in_flight()
@@ -204,9 +195,7 @@ class NodeQuotePublisher:
         }
 
     def _pump(self, lane: NodeLane) -> None:
-        """
-        Send what waits for *lane*, where it is ready.
-        """
+        """Send what waits for *lane*, where it is ready."""
         if not (lane.queue and lane.ready):
             return
         share = Share(self._batch, lane.queue, frozenset(lane.asking))
@@ -228,8 +217,7 @@ class NodeQuotePublisher:
                 return
 
     def _wait_s(self, batch: Batch) -> float:
-        """
-        How long the next answer is worth waiting for, s.
+        """How long the next answer is worth waiting for, s.
 
         Where no node is in order there is nothing to hurry for. As soon as one is, the others have
         a little while longer, and those already known to be in trouble have none.
@@ -243,9 +231,7 @@ class NodeQuotePublisher:
         return self._lag_s if all(lane.defect for lane in owing) else inf
 
     def _withdraw(self, batch: Batch) -> None:
-        """
-        End the call: nothing of it is sent any more, what is in flight is left to its lane.
-        """
+        """End the call: nothing of it is sent any more, what is in flight is left to its lane."""
         for lane in self._slots:
             if not lane.owes(batch):
                 continue
@@ -287,9 +273,8 @@ class NodeQuotePublisher:
             self._follow(outcome.redirected)
 
     def _remember(self, lane: NodeLane, share: Share, outcome: Outcome) -> None:
-        """
-        An answer that came after its call: the caller holds these quotes for unpublished, and may
-        offer them again, or has done so.
+        """An answer that came after its call: the caller holds these quotes for unpublished, and
+        may offer them again, or has done so.
         """
         taken = {share.batch.quotes[position] for position in outcome.acknowledged}
         again = [p for p in lane.queue if self._batch.quotes[p] in taken]
@@ -314,9 +299,7 @@ class NodeQuotePublisher:
             self._pump(target)
 
     async def _change(self) -> None:
-        """
-        Return after the next answer, and the next connection made or lost.
-        """
+        """Return after the next answer, and the next connection made or lost."""
         if self._changed.is_set():
             self._changed = anyio.Event()
         await self._changed.wait()

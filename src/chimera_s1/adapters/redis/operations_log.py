@@ -1,6 +1,4 @@
-"""
-Operational streams, by the official client.
-"""
+"""Operational streams, by the official client."""
 
 from typing import Any, Final
 
@@ -27,9 +25,7 @@ PATIENCE_S = 5.0
 
 
 class RedisOperationsLog:
-    """
-    Implements `domain.ports.operations_log.OperationsLog`.
-    """
+    """Implements `domain.ports.operations_log.OperationsLog`."""
 
     def __init__(
         self,
@@ -38,13 +34,12 @@ class RedisOperationsLog:
         maxlen: int,
         patience_s: float = PATIENCE_S,
     ) -> None:
-        """
-        Args:
-            client: Used by nobody else.
+        """Args:
+        client: Used by nobody else.
 
-            maxlen: Entries each operational stream keeps, about (`S1_OPS_MAXLEN`).
+        maxlen: Entries each operational stream keeps, about (`S1_OPS_MAXLEN`).
 
-            patience_s: The longest a call may take, s.
+        patience_s: The longest a call may take, s.
         """
         self._client = client
         self._maxlen = maxlen
@@ -52,9 +47,7 @@ class RedisOperationsLog:
         self._one_at_a_time = anyio.Lock()
 
     async def record(self, event: OperationsEvent) -> str:
-        """
-        Append to `ops:events`; `detail_json` is the detail with `event_id` first.
-        """
+        """Append to `ops:events`; `detail_json` is the detail with `event_id` first."""
         detail = {"event_id": event.event_id, **event.detail}
         entry_id = await self._send(
             "XADD", OPERATIONS_STREAM, "MAXLEN", "~", self._maxlen, "*",
@@ -66,18 +59,14 @@ class RedisOperationsLog:
         return str(entry_id)
 
     async def holds(self, place: str) -> bool:
-        """
-        Whether the entry *place* is there, or older than all that are.
-        """
+        """Whether the entry *place* is there, or older than all that are."""
         if await self._send("XRANGE", OPERATIONS_STREAM, place, place):
             return True
         oldest = await self._send("XRANGE", OPERATIONS_STREAM, "-", "+", "COUNT", 1)
         return bool(oldest) and _moment(oldest[0][0]) > _moment(place)
 
     async def round_trip(self, entry: RoundTripEntry, summary: RoundTripSummary) -> None:
-        """
-        Append to `metrics:events:s1.ws_rtt` and set `metrics:s1:ws_rtt`.
-        """
+        """Append to `metrics:events:s1.ws_rtt` and set `metrics:s1:ws_rtt`."""
         await self._send(
             "XADD", ROUND_TRIP_STREAM, "MAXLEN", "~", self._maxlen, "*",
             "ts", entry.ts,
@@ -94,9 +83,7 @@ class RedisOperationsLog:
         )  # fmt: skip
 
     async def throughput(self, messages_per_s: float) -> None:
-        """
-        Set `s1.mkt_throughput`.
-        """
+        """Set `s1.mkt_throughput`."""
         await self._send("SET", THROUGHPUT_KEY, decimal_text(messages_per_s))
 
     async def _send(self, *command: str | int) -> Any:  # noqa: ANN401 (a reply is what the command says)
@@ -106,8 +93,6 @@ class RedisOperationsLog:
 
 
 def _moment(entry_id: str) -> tuple[int, int]:
-    """
-    An entry's id as it sorts: `1772514460893-0`.
-    """
+    """An entry's id as it sorts: `1772514460893-0`."""
     ms, _, number = entry_id.partition("-")
     return int(ms), int(number)

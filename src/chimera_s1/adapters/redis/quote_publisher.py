@@ -1,5 +1,5 @@
-"""
-Quotes onto their streams by the official client: one pipeline a node, redirects followed by it.
+"""Quotes onto their streams by the official client: one pipeline a node, redirects
+followed by it.
 """
 
 from collections.abc import Sequence
@@ -35,8 +35,7 @@ _BUSY = (TryAgainError, ClusterDownError, BusyLoadingError)
 
 
 class OfficialQuotePublisher:
-    """
-    Implements `domain.ports.quote_publisher.QuotePublisher` on redis-py's `RedisCluster`.
+    """Implements `domain.ports.quote_publisher.QuotePublisher` on redis-py's `RedisCluster`.
 
     Each node gets its share as a pipeline of its own, so that a dead node costs only its own
     streams. Where a connection fails, its share is sent once more over a new one; what has no
@@ -51,15 +50,14 @@ class OfficialQuotePublisher:
         patience_s: float = PATIENCE_S,
         chunk: int = CHUNK,
     ) -> None:
-        """
-        Args:
-            client: Used by nobody else.
+        """Args:
+        client: Used by nobody else.
 
-            maxlen: Entries a stream keeps, about (`S1_STREAM_MAXLEN`).
+        maxlen: Entries a stream keeps, about (`S1_STREAM_MAXLEN`).
 
-            patience_s: The longest a call may take, s.
+        patience_s: The longest a call may take, s.
 
-            chunk: Quotes a node is sent at a time.
+        chunk: Quotes a node is sent at a time.
         """
         self._client = client
         self._maxlen = maxlen
@@ -77,21 +75,15 @@ class OfficialQuotePublisher:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """
-        The client is its owner's to close.
-        """
+        """The client is its owner's to close."""
 
     @property
     def counters(self) -> PublisherCounters:
-        """
-        Live counters.
-        """
+        """Live counters."""
         return self._counters
 
     async def publish(self, quotes: Sequence[Quote]) -> PublishReport:
-        """
-        Append each quote to its stream, in order within a stream; see the port.
-        """
+        """Append each quote to its stream, in order within a stream; see the port."""
         if not quotes:
             return PublishReport(published=0)
         self._counters.batches += 1
@@ -106,8 +98,8 @@ class OfficialQuotePublisher:
         return batch.report()
 
     async def ping(self) -> str:
-        """
-        Empty where every master answers and says the cluster takes writes; else what is wrong.
+        """Empty where every master answers and says the cluster takes writes; else what
+        is wrong.
         """
         with anyio.move_on_after(self._patience_s):
             async with self._one_at_a_time:

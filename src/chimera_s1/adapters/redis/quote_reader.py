@@ -1,6 +1,4 @@
-"""
-Quotes back from their streams, by the official client.
-"""
+"""Quotes back from their streams, by the official client."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -20,25 +18,20 @@ _CHUNK = 500
 
 
 class RedisQuoteReader:
-    """
-    Implements `domain.ports.quote_reader.QuoteReader`.
-    """
+    """Implements `domain.ports.quote_reader.QuoteReader`."""
 
     def __init__(self, client: ClusterClient, *, patience_s: float = PATIENCE_S) -> None:
-        """
-        Args:
-            client: Used by nobody else.
+        """Args:
+        client: Used by nobody else.
 
-            patience_s: The longest a call may take, s.
+        patience_s: The longest a call may take, s.
         """
         self._client = client
         self._patience_s = patience_s
         self._one_at_a_time = anyio.Lock()
 
     async def instruments(self) -> tuple[InstrumentId, ...]:
-        """
-        SCAN on every master; see the port.
-        """
+        """SCAN on every master; see the port."""
         found: set[InstrumentId] = set()
         async with self._turn():
             for venue in Venue:
@@ -52,9 +45,7 @@ class RedisQuoteReader:
         return tuple(sorted(found))
 
     async def newest(self, instruments: Sequence[InstrumentId]) -> tuple[PublishedQuote, ...]:
-        """
-        XREVRANGE of one entry a stream, pipelined; see the port.
-        """
+        """XREVRANGE of one entry a stream, pipelined; see the port."""
         quotes: list[PublishedQuote] = []
         async with self._turn():
             for start in range(0, len(instruments), _CHUNK):
@@ -62,9 +53,7 @@ class RedisQuoteReader:
         return tuple(quotes)
 
     async def history(self, instrument: InstrumentId, count: int) -> tuple[PublishedQuote, ...]:
-        """
-        XREVRANGE, turned round; see the port.
-        """
+        """XREVRANGE, turned round; see the port."""
         if count < 1:
             return ()
         async with self._turn():

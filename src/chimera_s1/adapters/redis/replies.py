@@ -1,6 +1,4 @@
-"""
-What became of a share: acknowledged, to be sent elsewhere, or refused.
-"""
+"""What became of a share: acknowledged, to be sent elsewhere, or refused."""
 
 from collections.abc import Iterator
 
@@ -18,8 +16,7 @@ _WRONG_NODE = ("CLUSTERDOWN", "READONLY", "MASTERDOWN")
 
 
 class Outcome(Struct):
-    """
-    The answers to a share.
+    """The answers to a share.
 
     Attributes:
         acknowledged: Positions that are on their streams.
@@ -47,8 +44,7 @@ class Outcome(Struct):
 
 
 def sort_replies(share: Share, replies: Replies, asked: RedisAddress) -> Outcome:
-    """
-    Match *replies* to the quotes of *share*.
+    """Match *replies* to the quotes of *share*.
 
     Args:
         share: What was sent.
@@ -94,9 +90,7 @@ def _refuse(outcome: Outcome, text: str) -> None:
 
 
 def _drop_superseded(share: Share, outcome: Outcome) -> None:
-    """
-    Forget a redirected quote whose successor was taken (the slot came back meanwhile).
-    """
+    """Forget a redirected quote whose successor was taken (the slot came back meanwhile)."""
     quotes = share.batch.quotes
     newest = {(quotes[p].instrument, quotes[p].source): p for p in outcome.acknowledged}
     outcome.redirected = {

@@ -1,5 +1,4 @@
-"""
-Quotes as bytes on the wire of a Redis node, and what its error replies mean.
+"""Quotes as bytes on the wire of a Redis node, and what its error replies mean.
 
 The bytes of a command that never change (its name, the stream, the field names) are rendered once
 for each instrument. Protocol: https://redis.io/docs/latest/develop/reference/protocol-spec/
@@ -32,8 +31,7 @@ _CREDENTIALS_REFUSED = ("NOAUTH", "WRONGPASS")
 
 
 class QuoteStream(Struct, frozen=True, gc=False):
-    """
-    What is the same in all XADD commands of one instrument.
+    """What is the same in all XADD commands of one instrument.
 
     Attributes:
         slot: Of the cluster's 16384, by CRC16 of the stream's name.
@@ -49,25 +47,19 @@ class QuoteStream(Struct, frozen=True, gc=False):
 
 
 class QuoteEncoder(dict[InstrumentId, QuoteStream]):
-    """
-    Renders `XADD <stream> MAXLEN ~ <maxlen> * ts ... src ...`.
+    """Renders `XADD <stream> MAXLEN ~ <maxlen> * ts ... src ...`.
 
     As a mapping, the streams met so far: it grows with the number of instruments, not of quotes.
     """
 
     def __init__(self, maxlen: int) -> None:
-        """
-        Args:
-            maxlen: Entries a stream keeps, about.
-        """
+        """Args: maxlen: Entries a stream keeps, about."""
         super().__init__()
         self._maxlen = maxlen
         self._sources: dict[str, str] = {}
 
     def __missing__(self, instrument: InstrumentId) -> QuoteStream:
-        """
-        Render what never changes.
-        """
+        """Render what never changes."""
         name = quote_stream(instrument)
         words = ("XADD", name, "MAXLEN", "~", str(self._maxlen), "*")
         head = f"*{len(words) + 2 * len(QUOTE_FIELDS)}\r\n" + "".join(map(bulk, words)) + _TS
@@ -77,9 +69,7 @@ class QuoteEncoder(dict[InstrumentId, QuoteStream]):
         return stream
 
     def command(self, quote: Quote) -> str:
-        """
-        The whole command; in UTF-8 it is what the server reads.
-        """
+        """The whole command; in UTF-8 it is what the server reads."""
         stream = self[quote.instrument]
         ts, _, bid, ask, mid, spread, qty, usdt, source = quote_values(quote)
         return (
@@ -93,9 +83,7 @@ class QuoteEncoder(dict[InstrumentId, QuoteStream]):
     def pipeline(
         self, quotes: Sequence[Quote], positions: Iterable[int], asking: Collection[int]
     ) -> bytes:
-        """
-        The commands for the quotes at *positions*, those in *asking* each behind an ASKING.
-        """
+        """The commands for the quotes at *positions*, those in *asking* each behind an ASKING."""
         command = self.command
         if not asking:
             return "".join([command(quotes[position]) for position in positions]).encode()
@@ -110,8 +98,7 @@ class QuoteEncoder(dict[InstrumentId, QuoteStream]):
 
 
 class Redirect(Struct, frozen=True):
-    """
-    `MOVED <slot> <host>:<port>` or `ASK <slot> <host>:<port>`.
+    """`MOVED <slot> <host>:<port>` or `ASK <slot> <host>:<port>`.
 
     Attributes:
         moved: The slot has another owner from now on; else only this command goes elsewhere.
@@ -127,8 +114,7 @@ class Redirect(Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: str, asked: RedisAddress) -> "Redirect | None":
-        """
-        Read an error reply; None for any that is no redirect.
+        """Read an error reply; None for any that is no redirect.
 
         Args:
             text: The reply, without its leading minus.
@@ -148,22 +134,18 @@ class Redirect(Struct, frozen=True):
 
 
 def bulk(text: str) -> str:
-    """
-    A bulk string: the length in bytes, then *text*.
-    """
+    """A bulk string: the length in bytes, then *text*."""
     return f"${len(text) if text.isascii() else len(text.encode())}\r\n{text}\r\n"
 
 
 def command(*words: str) -> str:
-    """
-    Any command, word by word.
-    """
+    """Any command, word by word."""
     return f"*{len(words)}\r\n" + "".join(map(bulk, words))
 
 
 def reply_error(text: str) -> ResponseError | AuthenticationError:
-    """
-    The exception that redis-py makes of an error reply, where it decides what people are told.
+    """The exception that redis-py makes of an error reply, where it decides what people
+    are told.
     """
     if text.startswith(_CREDENTIALS_REFUSED):
         return AuthenticationError(text)
@@ -171,7 +153,5 @@ def reply_error(text: str) -> ResponseError | AuthenticationError:
 
 
 def refusal_text(text: str) -> str:
-    """
-    An error reply in one line for people: what to set where settings explain it.
-    """
+    """An error reply in one line for people: what to set where settings explain it."""
     return configuration_advice(reply_error(text)) or text.partition("\n")[0]

@@ -1,6 +1,4 @@
-"""
-Where a redis-server to run comes from.
-"""
+"""Where a redis-server to run comes from."""
 
 import os
 import shutil
@@ -17,9 +15,8 @@ _ADVICE = (
 
 
 def find_redis_server(named: str = "", *, path: str | None = None) -> Path:
-    """
-    The server to start: the named one, else one on PATH, else the one of the `embedded` extra. The
-    path is absolute, because the server runs in a directory of its own.
+    """The server to start: the named one, else one on PATH, else the one of the `embedded` extra.
+    The path is absolute, because the server runs in a directory of its own.
 
     Args:
         named: `S1_REDIS_SERVER`, a file or a name on PATH; empty to search.

@@ -1,6 +1,4 @@
-"""
-One redis-server process in cluster mode: started, asked, stopped, and never left behind.
-"""
+"""One redis-server process in cluster mode: started, asked, stopped, and never left behind."""
 
 import os
 import signal
@@ -26,22 +24,20 @@ _ASK_AGAIN_S = 0.01
 
 
 class ServerProcess:
-    """
-    A redis-server in a directory of its own, on a fixed port of the loopback interface.
+    """A redis-server in a directory of its own, on a fixed port of the loopback interface.
 
     Data lives in memory only; `nodes.conf`, the node's place in the cluster, survives a restart.
     """
 
     def __init__(self, binary: Path, directory: Path, port: int, options: tuple[str, ...]) -> None:
-        """
-        Args:
-            binary: The redis-server program.
+        """Args:
+        binary: The redis-server program.
 
-            directory: Its working directory; made where missing.
+        directory: Its working directory; made where missing.
 
-            port: Of clients; the cluster bus listens on port + 10000.
+        port: Of clients; the cluster bus listens on port + 10000.
 
-            options: More command line options.
+        options: More command line options.
         """
         self.address = RedisAddress(HOST, port)
         self.log = directory / "redis.log"
@@ -53,15 +49,12 @@ class ServerProcess:
 
     @property
     def pid(self) -> int | None:
-        """
-        Of the running process; None where none runs.
-        """
+        """Of the running process; None where none runs."""
         process = self._process
         return process.pid if process is not None and process.returncode is None else None
 
     async def start(self) -> None:
-        """
-        Start it and wait until it answers PING.
+        """Start it and wait until it answers PING.
 
         Raises:
             PublisherUnavailableError: It ended, or did not answer within 10 s.
@@ -90,9 +83,7 @@ class ServerProcess:
         )
 
     async def ask(self, *command: str | int) -> Any:  # noqa: ANN401 (a reply is what the command says)
-        """
-        One command over a connection of its own.
-        """
+        """One command over a connection of its own."""
         client = Redis(
             host=HOST,
             port=self.address.port,
@@ -107,9 +98,7 @@ class ServerProcess:
             await client.aclose()
 
     async def stop(self) -> None:
-        """
-        SIGTERM, then SIGKILL; returns when the process is gone. Does nothing where none runs.
-        """
+        """SIGTERM, then SIGKILL; returns when the process is gone. Does nothing where none runs."""
         self._expected = True
         process = self._process
         if process is None:
@@ -125,30 +114,23 @@ class ServerProcess:
         (self._directory / "redis.pid").unlink(missing_ok=True)
 
     async def kill(self) -> None:
-        """
-        SIGKILL, as a crash would; returns when the process is gone.
-        """
+        """SIGKILL, as a crash would; returns when the process is gone."""
         assert self._process is not None, "kill what was started"
         self._process.kill()
         await self._process.wait()
 
     def pause(self) -> None:
-        """
-        SIGSTOP: connections stay open, nothing is answered.
-        """
+        """SIGSTOP: connections stay open, nothing is answered."""
         assert self._process is not None, "pause what was started"
         self._process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
-        """
-        SIGCONT.
-        """
+        """SIGCONT."""
         assert self._process is not None, "resume what was started"
         self._process.send_signal(signal.SIGCONT)
 
     async def watch(self) -> None:
-        """
-        Return when the process was stopped by `stop`.
+        """Return when the process was stopped by `stop`.
 
         Raises:
             PublisherUnavailableError: It ended by itself.
@@ -185,9 +167,7 @@ class ServerProcess:
 
 
 async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    """
-    Ask a server, which tells nothing unasked, again and again; the caller sets the deadline.
-    """
+    """Ask a server, which tells nothing unasked, again and again; the caller sets the deadline."""
     while True:
         if await condition():
             return
@@ -195,8 +175,7 @@ async def until(condition: Callable[[], Awaitable[bool]]) -> None:
 
 
 async def end_leftover(directory: Path) -> int | None:
-    """
-    End the server that an earlier, killed owner of *directory* left behind.
+    """End the server that an earlier, killed owner of *directory* left behind.
 
     A process is signalled only where its working directory is *directory* and its command line is
     a server's, so that a reused process id never hits a stranger.

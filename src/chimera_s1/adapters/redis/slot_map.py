@@ -1,6 +1,4 @@
-"""
-Which node's lane serves which slot: read from the official client, patched by MOVED.
-"""
+"""Which node's lane serves which slot: read from the official client, patched by MOVED."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -23,8 +21,7 @@ _log = logging.getLogger(__name__)
 
 
 class SlotMap:
-    """
-    The lanes, and the slots they serve. Reading it never waits for the cluster.
+    """The lanes, and the slots they serve. Reading it never waits for the cluster.
 
     Attributes:
         lanes: The lane of each slot; None where nobody is known to serve it.
@@ -39,15 +36,14 @@ class SlotMap:
         clock: Clock,
         on_change: Callable[[], None],
     ) -> None:
-        """
-        Args:
-            client: Asked for the slot map; used by nobody else.
+        """Args:
+        client: Asked for the slot map; used by nobody else.
 
-            make_lane: Makes, and starts, the lane of a node that was not met before.
+        make_lane: Makes, and starts, the lane of a node that was not met before.
 
-            clock: For the pause between two questions.
+        clock: For the pause between two questions.
 
-            on_change: Told after each answer, and each question that failed.
+        on_change: Told after each answer, and each question that failed.
         """
         self.lanes: list[NodeLane | None] = [None] * SLOTS
         self.defect = ""
@@ -60,24 +56,18 @@ class SlotMap:
         self._suspect: RedisAddress | None = None
 
     def __iter__(self) -> Iterator[NodeLane]:
-        """
-        Every lane that is kept connected, or has something to send or in flight.
-        """
+        """Every lane that is kept connected, or has something to send or in flight."""
         return (
             lane for lane in self._by_address.values() if lane.wanted or lane.share or lane.queue
         )
 
     @property
     def known(self) -> bool:
-        """
-        Whether the cluster was ever heard.
-        """
+        """Whether the cluster was ever heard."""
         return bool(self._by_address)
 
     def lane_at(self, address: RedisAddress) -> NodeLane:
-        """
-        The lane of the node at *address*, made where it was unknown.
-        """
+        """The lane of the node at *address*, made where it was unknown."""
         lane = self._by_address.get(address)
         if lane is None:
             lane = self._by_address[address] = self._make_lane(address)
@@ -85,8 +75,7 @@ class SlotMap:
         return lane
 
     def doubt(self, suspect: RedisAddress | None = None) -> None:
-        """
-        Have the cluster asked again, soon.
+        """Have the cluster asked again, soon.
 
         Args:
             suspect: Who did not answer, or answered that the map is wrong; asked last.
@@ -95,9 +84,7 @@ class SlotMap:
         self._doubt.set()
 
     async def run(self) -> None:
-        """
-        Ask the cluster whenever in doubt, until cancelled.
-        """
+        """Ask the cluster whenever in doubt, until cancelled."""
         self._read()
         if not self.known:
             self._doubt.set()
@@ -107,9 +94,7 @@ class SlotMap:
             await self._clock.sleep_ms(_PAUSE_MS)
 
     async def give_up_late(self, limit_ms: float) -> None:
-        """
-        End connections that leave a request unanswered for longer than *limit_ms*.
-        """
+        """End connections that leave a request unanswered for longer than *limit_ms*."""
         while True:
             await self._clock.sleep_ms(limit_ms / 4)
             for lane in self:

@@ -1,13 +1,10 @@
-"""
-Does the cluster take writes?
-"""
+"""Does the cluster take writes?"""
 
 from redis.asyncio.cluster import RedisCluster
 
 
 async def cluster_defect(client: RedisCluster) -> str:
-    """
-    Ask every master; empty, or the first thing that is wrong, for people.
+    """Ask every master; empty, or the first thing that is wrong, for people.
 
     PING of a Redis that may not write (MISCONF) fails by itself; CLUSTER INFO says whether the
     slots are served.

@@ -1,6 +1,4 @@
-"""
-A connection that is opened when it is needed, and anew after it has failed.
-"""
+"""A connection that is opened when it is needed, and anew after it has failed."""
 
 import contextlib
 import sqlite3
@@ -28,18 +26,15 @@ _PUT_BACK = "put back the one that was there, or end this process before you cha
 
 
 class LastingConnection:
-    """
-    Used from threads, one at a time.
-    """
+    """Used from threads, one at a time."""
 
     def __init__(self, path: Path, *, patience_s: float, writes: bool) -> None:
-        """
-        Args:
-            path: The database, absolute.
+        """Args:
+        path: The database, absolute.
 
-            patience_s: How long to wait for another program's lock, s.
+        patience_s: How long to wait for another program's lock, s.
 
-            writes: False opens it for reading only.
+        writes: False opens it for reading only.
         """
         self._path = path
         self._patience_s = patience_s
@@ -50,8 +45,7 @@ class LastingConnection:
         self._in_use = Lock()
 
     def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """
-        What *work* makes of the connection.
+        """What *work* makes of the connection.
 
         Raises:
             LedgerDamagedError: The file is damaged.
@@ -68,9 +62,7 @@ class LastingConnection:
                 raise
 
     def close(self) -> None:
-        """
-        Close, after whoever uses it.
-        """
+        """Close, after whoever uses it."""
         with self._in_use:
             self._drop()
 

@@ -1,6 +1,4 @@
-"""
-Cursors in SQLite.
-"""
+"""Cursors in SQLite."""
 
 import sqlite3
 
@@ -15,21 +13,14 @@ _REWIND = "DELETE FROM cursors WHERE name = ?"
 
 
 class SqliteCursorStore:
-    """
-    Implements `domain.ports.cursor_store.CursorStore`.
-    """
+    """Implements `domain.ports.cursor_store.CursorStore`."""
 
     def __init__(self, database: SqliteDatabase) -> None:
-        """
-        Args:
-            database: Open for as long as this is used.
-        """
+        """Args: database: Open for as long as this is used."""
         self._database = database
 
     async def position(self, name: str) -> int:
-        """
-        The last place that *name* is done with.
-        """
+        """The last place that *name* is done with."""
 
         def find(connection: sqlite3.Connection) -> int:
             found = connection.execute(_POSITION, (name,)).fetchone()
@@ -38,13 +29,9 @@ class SqliteCursorStore:
         return await self._database.read(find)
 
     async def advance(self, name: str, position: int) -> None:
-        """
-        Remember *position*, unless a later one is there.
-        """
+        """Remember *position*, unless a later one is there."""
         await self._database.execute(_ADVANCE, [(name, position)])
 
     async def rewind(self, name: str) -> None:
-        """
-        Begin anew.
-        """
+        """Begin anew."""
         await self._database.execute(_REWIND, [(name,)])

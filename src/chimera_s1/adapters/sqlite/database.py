@@ -1,5 +1,4 @@
-"""
-One SQLite file for everything that is kept.
+"""One SQLite file for everything that is kept.
 
     async with SqliteDatabase(path) as database:
         ledger = SqliteEventStore(database, "treasury")
@@ -36,10 +35,9 @@ _OWNER_ONLY = 0o600
 
 
 class SqliteDatabase:
-    """
-    Calls run in threads of their own limits, so that neither a slow disk nor other users of threads
-    hold up the loop or each other. What was begun is never abandoned: a task cancelled meanwhile
-    waits for its thread, and is cancelled after.
+    """Calls run in threads of their own limits, so that neither a slow disk nor other users of
+    threads hold up the loop or each other. What was begun is never abandoned: a task cancelled
+    meanwhile waits for its thread, and is cancelled after.
 
     One connection writes; those that read never see half of a write, and never wait for it.
     """
@@ -52,16 +50,15 @@ class SqliteDatabase:
         readers: int = READERS,
         patience_s: float = PATIENCE_S,
     ) -> None:
-        """
-        Args:
-            path: The file; it and its directory are made where there are none.
+        """Args:
+        path: The file; it and its directory are made where there are none.
 
-            read_only: Look at the file of another process, which may be writing it, or of none.
-                Nothing is made, and whatever would change something fails.
+        read_only: Look at the file of another process, which may be writing it, or of none.
+            Nothing is made, and whatever would change something fails.
 
-            readers: How many reads run at once.
+        readers: How many reads run at once.
 
-            patience_s: How long to wait while another program writes, s.
+        patience_s: How long to wait while another program writes, s.
         """
         # Whatever becomes of the working directory, and however many names the file has.
         self._path = path = path.resolve()
@@ -78,14 +75,13 @@ class SqliteDatabase:
         self._reading = anyio.CapacityLimiter(readers)
 
     async def __aenter__(self) -> Self:
-        """
-        Raises:
-            ConfigurationError: The file is in use, in a place that cannot be written, not ours, or
-                a newer version's; or it is not there, and is to be read only.
+        """Raises:
+        ConfigurationError: The file is in use, in a place that cannot be written, not ours, or
+            a newer version's; or it is not there, and is to be read only.
 
-            LedgerDamagedError: It is damaged.
+        LedgerDamagedError: It is damaged.
 
-            StoreUnavailableError: The disk is full, or fails.
+        StoreUnavailableError: The disk is full, or fails.
         """
         await to_thread.run_sync(self._open, limiter=self._writing)
         return self
@@ -100,8 +96,7 @@ class SqliteDatabase:
             await to_thread.run_sync(self._close, limiter=self._writing)
 
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """
-        What *work* gives, run in a transaction that is durable when this returns.
+        """What *work* gives, run in a transaction that is durable when this returns.
 
         Raises:
             LedgerDamagedError: The file is damaged.
@@ -111,8 +106,7 @@ class SqliteDatabase:
         return await to_thread.run_sync(self._write, work, limiter=self._writing)
 
     async def execute(self, statement: str, rows: Sequence[Row] = ((),)) -> int:
-        """
-        `write` for one statement that changes something.
+        """`write` for one statement that changes something.
 
         Args:
             statement: An INSERT, UPDATE or DELETE.
@@ -125,8 +119,7 @@ class SqliteDatabase:
         return await self.write(lambda connection: connection.executemany(statement, rows).rowcount)
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """
-        What *work* gives; each statement sees every write that has returned.
+        """What *work* gives; each statement sees every write that has returned.
 
         Raises:
             LedgerDamagedError: The file is damaged.

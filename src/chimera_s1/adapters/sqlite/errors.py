@@ -1,6 +1,4 @@
-"""
-What SQLite raises becomes the domain's, each with one sentence that says what to do.
-"""
+"""What SQLite raises becomes the domain's, each with one sentence that says what to do."""
 
 import sqlite3
 from collections.abc import Iterator
@@ -14,8 +12,7 @@ _PRIMARY_CODE_MASK = 0xFF
 
 @contextmanager
 def sqlite_errors(path: Path) -> Iterator[None]:
-    """
-    Turn what sqlite3 raises inside the block into the domain's errors.
+    """Turn what sqlite3 raises inside the block into the domain's errors.
 
     Args:
         path: The database, for the text.

@@ -1,6 +1,4 @@
-"""
-A ledger in SQLite.
-"""
+"""A ledger in SQLite."""
 
 import sqlite3
 from functools import partial
@@ -53,50 +51,37 @@ _READ_STREAM = """
 
 
 class SqliteEventStore:
-    """
-    Implements `domain.ports.event_store.EventStore`.
-    """
+    """Implements `domain.ports.event_store.EventStore`."""
 
     def __init__(self, database: SqliteDatabase, ledger: str) -> None:
-        """
-        Args:
-            database: Open for as long as this is used; it holds any number of ledgers.
+        """Args:
+        database: Open for as long as this is used; it holds any number of ledgers.
 
-            ledger: The name of this one.
+        ledger: The name of this one.
         """
         self._database = database
         self._ledger = ledger
 
     @property
     def ledger(self) -> str:
-        """
-        Its name.
-        """
+        """Its name."""
         return self._ledger
 
     async def append(self, commit: Commit) -> AppendResult:
-        """
-        Insert *commit* where its place is free, and sync the disk.
-        """
+        """Insert *commit* where its place is free, and sync the disk."""
         assert commit.ledger == self._ledger, "a commit goes into the ledger it was sealed for"
         return await self._database.write(partial(_append, commit))
 
     async def head(self) -> Head:
-        """
-        The newest commit's place and hash.
-        """
+        """The newest commit's place and hash."""
         return await self._database.read(self._head)
 
     async def read(self, after: int, limit: int) -> tuple[Entry, ...]:
-        """
-        The entries after place *after*, up to the first hole.
-        """
+        """The entries after place *after*, up to the first hole."""
         return await self._database.read(partial(self._read, after, min(limit, READ_LIMIT_MAX)))
 
     async def read_stream(self, stream: str) -> tuple[Entry, ...]:
-        """
-        Every entry with an event of *stream*.
-        """
+        """Every entry with an event of *stream*."""
         return await self._database.read(partial(self._read_stream, stream))
 
     def _head(self, connection: sqlite3.Connection) -> Head:

@@ -1,6 +1,4 @@
-"""
-Leases in SQLite, among the tasks of the one process that has the file.
-"""
+"""Leases in SQLite, among the tasks of the one process that has the file."""
 
 from chimera_s1.adapters.sqlite.database import SqliteDatabase
 from chimera_s1.domain.ports.clock import Clock
@@ -16,24 +14,19 @@ _RELEASE = "DELETE FROM leases WHERE name = ? AND owner = ?"
 
 
 class SqliteLeaseStore:
-    """
-    Implements `domain.ports.lease_store.LeaseStore`.
-    """
+    """Implements `domain.ports.lease_store.LeaseStore`."""
 
     def __init__(self, database: SqliteDatabase, clock: Clock) -> None:
-        """
-        Args:
-            database: Open for as long as this is used.
+        """Args:
+        database: Open for as long as this is used.
 
-            clock: Its monotonic side tells when a lease ends.
+        clock: Its monotonic side tells when a lease ends.
         """
         self._database = database
         self._clock = clock
 
     async def acquire(self, name: str, owner: str, duration_ms: int) -> bool:
-        """
-        Take, or keep, the lease *name*.
-        """
+        """Take, or keep, the lease *name*."""
         now_ms = self._clock.monotonic_ms()
         wanted: dict[str, str | float] = {
             "name": name,
@@ -44,7 +37,5 @@ class SqliteLeaseStore:
         return await self._database.execute(_ACQUIRE, [wanted]) > 0
 
     async def release(self, name: str, owner: str) -> None:
-        """
-        Give it up, if it is still *owner*'s.
-        """
+        """Give it up, if it is still *owner*'s."""
         await self._database.execute(_RELEASE, [(name, owner)])

@@ -1,6 +1,4 @@
-"""
-One process a database: the file `<path>.lock`, locked for as long as the process lives.
-"""
+"""One process a database: the file `<path>.lock`, locked for as long as the process lives."""
 
 import contextlib
 import fcntl
@@ -13,8 +11,7 @@ _OWNER_ONLY = 0o600
 
 
 class ProcessLock:
-    """
-    The kernel lets go of it when the process ends, however it ends. The file stays: removing it
+    """The kernel lets go of it when the process ends, however it ends. The file stays: removing it
     would let two processes lock two files of the same name.
     """
 
@@ -24,8 +21,7 @@ class ProcessLock:
         self._file: int | None = None
 
     def take(self) -> None:
-        """
-        Lock, making the directory where there is none.
+        """Lock, making the directory where there is none.
 
         Raises:
             ConfigurationError: Another process has it, or the directory cannot be written.
@@ -52,9 +48,7 @@ class ProcessLock:
         self._file = file
 
     def release(self) -> None:
-        """
-        Let go; nothing happens when it was not taken.
-        """
+        """Let go; nothing happens when it was not taken."""
         if self._file is not None:
             with contextlib.suppress(OSError):
                 os.close(self._file)

@@ -1,6 +1,4 @@
-"""
-The tables, and which version of them a file has.
-"""
+"""The tables, and which version of them a file has."""
 
 import logging
 import sqlite3
@@ -96,8 +94,7 @@ WHERE NOT EXISTS (
 
 
 def prepare(path: Path, connection: sqlite3.Connection) -> None:
-    """
-    Make the tables in a new file; check those of an older one.
+    """Make the tables in a new file; check those of an older one.
 
     Args:
         path: The file, for the text of errors.
@@ -124,8 +121,7 @@ def prepare(path: Path, connection: sqlite3.Connection) -> None:
 
 
 def check(path: Path, connection: sqlite3.Connection) -> None:
-    """
-    See that a file which is only read has our tables.
+    """See that a file which is only read has our tables.
 
     Raises:
         ConfigurationError: It is empty, not ours, or a newer version's.
@@ -159,9 +155,8 @@ def _check_pages(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _mend_streams(connection: sqlite3.Connection, path: Path) -> None:
-    """
-    Which streams a commit belongs to is in its document; the table is made from that, and is made
-    whole where a hand has been at it.
+    """Which streams a commit belongs to is in its document; the table is made from that, and is
+    made whole where a hand has been at it.
     """
     mended = connection.execute(
         f"INSERT INTO treasury_commit_streams (ledger, stream, seq) {_LOST_STREAMS}"

@@ -1,6 +1,4 @@
-"""
-`treasury_transfers` in SQLite: one column a field.
-"""
+"""`treasury_transfers` in SQLite: one column a field."""
 
 import sqlite3
 from collections.abc import Mapping
@@ -35,42 +33,29 @@ _NEWEST_OF_STATUS = (
 _CLEAR = "DELETE FROM treasury_transfers"
 
 _END_OF_TIME = PageMark((1 << 63) - 1, "")
-"""
-Before this is everything.
-"""
+"""Before this is everything."""
 
 
 class SqliteTransferProjection:
-    """
-    Implements `domain.ports.transfer_projection.TransferProjection`.
-    """
+    """Implements `domain.ports.transfer_projection.TransferProjection`."""
 
     def __init__(self, database: SqliteDatabase) -> None:
-        """
-        Args:
-            database: Open for as long as this is used.
-        """
+        """Args: database: Open for as long as this is used."""
         self._database = database
 
     async def put(self, rows: tuple[TransferRow, ...]) -> None:
-        """
-        Write each row, unless a newer one is there; all in one transaction.
-        """
+        """Write each row, unless a newer one is there; all in one transaction."""
         await self._database.execute(_PUT, [msgspec.to_builtins(row) for row in rows])
 
     async def get(self, transfer_id: str) -> TransferRow | None:
-        """
-        One row.
-        """
+        """One row."""
         found = await self._database.read(partial(_select, _GET, (transfer_id,)))
         return found[0] if found else None
 
     async def newest(
         self, limit: int, *, status: str | None = None, before: PageMark | None = None
     ) -> tuple[TransferRow, ...]:
-        """
-        Rows by `created_at`, then transfer id, both descending.
-        """
+        """Rows by `created_at`, then transfer id, both descending."""
         statement = _NEWEST if status is None else _NEWEST_OF_STATUS
         mark = before or _END_OF_TIME
         wanted = {
@@ -82,9 +67,7 @@ class SqliteTransferProjection:
         return await self._database.read(partial(_select, statement, wanted))
 
     async def clear(self) -> None:
-        """
-        Remove every row.
-        """
+        """Remove every row."""
         await self._database.execute(_CLEAR)
 
 

@@ -1,6 +1,4 @@
-"""
-Files that are replaced whole or not at all, whatever happens meanwhile.
-"""
+"""Files that are replaced whole or not at all, whatever happens meanwhile."""
 
 import os
 from collections.abc import Iterator
@@ -14,9 +12,8 @@ BY_UMASK = 0o666
 
 @contextmanager
 def replacing(path: Path, mode: int = OWNER_ONLY) -> Iterator[BinaryIO]:
-    """
-    A draft beside *path* that takes its place when the block ends, and is on the disk by then. If
-    the block raises, *path* stays as it was. One writer at a time.
+    """A draft beside *path* that takes its place when the block ends, and is on the disk by then.
+    If the block raises, *path* stays as it was. One writer at a time.
 
     Raises:
         OSError: *path* cannot be written.

@@ -1,8 +1,7 @@
-"""
-Tokens in a JSON file of their owner: hashes, never a token.
+"""Tokens in a JSON file of their owner: hashes, never a token.
 
-    {"tokens": [{"kid": "5f0c9a31", "sha256": "...", "actor": "treasury-bot", "scopes": ["read"],
-                 "created_at": 1772514460893, "not_after": 1775106460893}]}
+{"tokens": [{"kid": "5f0c9a31", "sha256": "...", "actor": "treasury-bot", "scopes": ["read"],
+"created_at": 1772514460893, "not_after": 1775106460893}]}
 """
 
 import fcntl
@@ -36,16 +35,14 @@ class _TokenFile(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FileTokenStore:
-    """
-    Implements `domain.ports.token_store.TokenStore`; a file that changes is read again.
+    """Implements `domain.ports.token_store.TokenStore`; a file that changes is read again.
 
     A new version that cannot be read changes nothing, and is logged once: half a file must
     neither lock everybody out nor give back what was revoked.
     """
 
     def __init__(self, path: Path, clock: Clock, *, may_be_missing: bool = False) -> None:
-        """
-        Args:
+        """Args:
             path: The file.
 
             clock: Says when to look whether it has changed, at most once a second.
@@ -63,9 +60,7 @@ class FileTokenStore:
         self._records = {record.kid: record for record in self._read()}
 
     def find(self, kid: str) -> TokenRecord | None:
-        """
-        The token *kid*, or None; as the file said at most a second ago.
-        """
+        """The token *kid*, or None; as the file said at most a second ago."""
         now_ms = self._clock.monotonic_ms()
         if now_ms - self._looked_ms >= LOOK_AGAIN_MS:
             self._looked_ms = now_ms
@@ -73,8 +68,7 @@ class FileTokenStore:
         return self._records.get(kid)
 
     def records(self) -> tuple[TokenRecord, ...]:
-        """
-        Every token of the file as it is now, oldest first.
+        """Every token of the file as it is now, oldest first.
 
         Raises:
             ConfigurationError: It cannot be read.
@@ -82,8 +76,7 @@ class FileTokenStore:
         return self._read()
 
     def put(self, record: TokenRecord) -> None:
-        """
-        Write the file with *record*, whole or not at all.
+        """Write the file with *record*, whole or not at all.
 
         Raises:
             ConfigurationError: It cannot be read, or not be written.
@@ -113,8 +106,7 @@ class FileTokenStore:
 
 
 def read_token_file(path: Path) -> tuple[TokenRecord, ...]:
-    """
-    The tokens in *path*.
+    """The tokens in *path*.
 
     Raises:
         ConfigurationError: It cannot be read, or is damaged; nothing of its text is quoted.
@@ -135,8 +127,7 @@ def read_token_file(path: Path) -> tuple[TokenRecord, ...]:
 
 
 def write_token_file(path: Path, records: Sequence[TokenRecord]) -> None:
-    """
-    Write *records* to *path*, whole or not at all, for its owner only.
+    """Write *records* to *path*, whole or not at all, for its owner only.
 
     Raises:
         ConfigurationError: It cannot be written.
@@ -171,8 +162,8 @@ def _decode(path: Path, content: bytes) -> tuple[TokenRecord, ...]:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """
-    Two commands at once must not write over each other's token; the directory is what they lock.
+    """Two commands at once must not write over each other's token; the directory is
+    what they lock.
     """
     try:
         directory = os.open(path.absolute().parent, os.O_RDONLY)

@@ -1,5 +1,5 @@
-"""
-Logs on standard error: JSON lines for machines, plain lines for a terminal; secrets in neither.
+"""Logs on standard error: JSON lines for machines, plain lines for a terminal; secrets
+in neither.
 """
 
 import json
@@ -17,8 +17,7 @@ LogFormat = Literal["json", "human"]
 MASK = "***"
 
 _QUIET_LOGGERS = ("uvicorn", "httpx2", "httpcore2", "redis", "asyncio", "picows")
-"""
-Libraries whose INFO and DEBUG lines are not shown. httpx2 logs each URL with its query, and with
+"""Libraries whose INFO and DEBUG lines are not shown. httpx2 logs each URL with its query, and with
 that the signature of a request.
 """
 
@@ -28,8 +27,7 @@ _OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"
 def configure_logging(
     log_format: LogFormat, level: str, secrets: Sequence[str], *, stream: TextIO | None = None
 ) -> None:
-    """
-    Set logging up for the whole process; what was set up before is replaced.
+    """Set logging up for the whole process; what was set up before is replaced.
 
     Args:
         log_format: `json` or `human`.
@@ -50,8 +48,7 @@ def configure_logging(
 
 
 class Redaction:
-    """
-    Replaces secrets in text, in every spelling they commonly take: as they are, quoted in a URL,
+    """Replaces secrets in text, in every spelling they commonly take: as they are, quoted in a URL,
     escaped in JSON or in a Python literal.
     """
 
@@ -62,15 +59,11 @@ class Redaction:
         self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
 
     def text(self, text: str) -> str:
-        """
-        *text* without secrets.
-        """
+        """*text* without secrets."""
         return self._pattern.sub(MASK, text) if self._pattern else text
 
     def value(self, value: object) -> object:
-        """
-        *value* without secrets, as something JSON can hold.
-        """
+        """*value* without secrets, as something JSON can hold."""
         match value:
             case None | bool():
                 return value
@@ -86,9 +79,8 @@ class Redaction:
 
 
 class JsonLines(logging.Formatter):
-    """
-    One JSON object a line: `ts` (epoch ms), `level`, `logger`, `message`, the record's own fields,
-    and `exception` where there is one.
+    """One JSON object a line: `ts` (epoch ms), `level`, `logger`, `message`, the record's own
+    fields, and `exception` where there is one.
     """
 
     def __init__(self, redaction: Redaction) -> None:
@@ -96,9 +88,7 @@ class JsonLines(logging.Formatter):
         self._redaction = redaction
 
     def format(self, record: logging.LogRecord) -> str:
-        """
-        *record* as a line, without its end.
-        """
+        """*record* as a line, without its end."""
         line: dict[str, object] = {
             "ts": int(record.created * 1000),
             "level": record.levelname,
@@ -113,9 +103,7 @@ class JsonLines(logging.Formatter):
 
 
 class HumanLines(logging.Formatter):
-    """
-    `2026-11-23 15:25:01.123 INFO    app.runtime: message field=value`, local time.
-    """
+    """`2026-11-23 15:25:01.123 INFO    app.runtime: message field=value`, local time."""
 
     default_msec_format = "%s.%03d"
 
@@ -124,9 +112,7 @@ class HumanLines(logging.Formatter):
         self._redaction = redaction
 
     def format(self, record: logging.LogRecord) -> str:
-        """
-        *record* as a line, or as several where it has an exception.
-        """
+        """*record* as a line, or as several where it has an exception."""
         name = record.name.removeprefix("chimera_s1.")
         fields = "".join(f" {field}={value}" for field, value in _fields(record).items())
         head = f"{self.formatTime(record)} {record.levelname:<7} {name}: "

@@ -1,5 +1,4 @@
-"""
-The Prometheus page: plain numbers, read when it is asked for.
+"""The Prometheus page: plain numbers, read when it is asked for.
 
 Nothing on the market path touches a metrics library: counters are integers of their owners, and
 only a scrape pays for turning them into text.
@@ -26,17 +25,14 @@ _COUNTER_SUFFIX = "_total"
 
 
 class SampleKind(StrEnum):
-    """
-    A counter only grows while the process lives; a gauge is what is so now.
-    """
+    """A counter only grows while the process lives; a gauge is what is so now."""
 
     COUNTER = "counter"
     GAUGE = "gauge"
 
 
 class Sample(Struct, frozen=True):
-    """
-    One number on the page.
+    """One number on the page.
 
     Attributes:
         name: As it stands on the page; begins with `s1_`, and ends with `_total` where it is a
@@ -66,33 +62,28 @@ MetricSource = Callable[[], Iterable[Sample]]
 
 
 def counter(name: str, about: str, value: float, **labels: str) -> Sample:
-    """
-    A `Sample` that only grows.
-    """
+    """A `Sample` that only grows."""
     return Sample(name, about, SampleKind.COUNTER, value, tuple(labels.items()))
 
 
 def gauge(name: str, about: str, value: float, **labels: str) -> Sample:
-    """
-    A `Sample` of what is so now.
-    """
+    """A `Sample` of what is so now."""
     return Sample(name, about, SampleKind.GAUGE, value, tuple(labels.items()))
 
 
 class LatencyHistogram:
-    """
-    Durations in fixed buckets; observed in ms, shown in seconds, as Prometheus wants base units.
+    """Durations in fixed buckets; observed in ms, shown in seconds, as Prometheus wants
+    base units.
     """
 
     def __init__(self, name: str, about: str, bounds_ms: Sequence[float]) -> None:
-        """
-        Args:
-            name: As it stands on the page; begins with `s1_`, ends with `_seconds`.
+        """Args:
+        name: As it stands on the page; begins with `s1_`, ends with `_seconds`.
 
-            about: For people: what takes so long, from where to where.
+        about: For people: what takes so long, from where to where.
 
-            bounds_ms: Upper bounds of the buckets, inclusive, ascending, ms; a last one without
-                bound is added.
+        bounds_ms: Upper bounds of the buckets, inclusive, ascending, ms; a last one without
+            bound is added.
         """
         assert name.startswith(PREFIX), name
         assert name.endswith("_seconds"), name
@@ -103,16 +94,12 @@ class LatencyHistogram:
         self._sum_ms = 0.0
 
     def observe(self, duration_ms: float) -> None:
-        """
-        Count one duration, ms.
-        """
+        """Count one duration, ms."""
         self._counts[bisect_left(self._bounds_ms, duration_ms)] += 1
         self._sum_ms += duration_ms
 
     def family(self) -> Metric:
-        """
-        The histogram for the page.
-        """
+        """The histogram for the page."""
         bounds = (*(bound / 1000 for bound in self._bounds_ms), inf)
         buckets = [
             ("+Inf" if bound == inf else str(bound), float(count))
@@ -124,9 +111,7 @@ class LatencyHistogram:
 
 
 class MetricsPage(Collector):
-    """
-    Renders the page from its sources, and from the process itself (memory, CPU, open files).
-    """
+    """Renders the page from its sources, and from the process itself (memory, CPU, open files)."""
 
     def __init__(
         self, sources: Iterable[MetricSource], histograms: Iterable[LatencyHistogram] = ()
@@ -139,15 +124,11 @@ class MetricsPage(Collector):
         ProcessCollector(registry=self._registry)
 
     def render(self) -> bytes:
-        """
-        The page in Prometheus text format 0.0.4, UTF-8.
-        """
+        """The page in Prometheus text format 0.0.4, UTF-8."""
         return generate_latest(self._registry)
 
     def collect(self) -> Iterator[Metric]:
-        """
-        What the library asks for at each scrape.
-        """
+        """What the library asks for at each scrape."""
         families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
         for source in self._sources:
             for sample in source():

@@ -1,6 +1,4 @@
-"""
-What the ports count, under the names it has on the Prometheus page.
-"""
+"""What the ports count, under the names it has on the Prometheus page."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -22,9 +20,7 @@ PUBLISH_LATENCY_BOUNDS_MS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 75, 100, 200, 50
 
 
 def publish_latency() -> LatencyHistogram:
-    """
-    How long quotes take from the end of their window to the store's acknowledgement.
-    """
+    """How long quotes take from the end of their window to the store's acknowledgement."""
     return LatencyHistogram(
         "s1_publish_latency_seconds",
         "From the end of a window (window 0: the receipt of a quote) to the acknowledgement of "
@@ -34,38 +30,28 @@ def publish_latency() -> LatencyHistogram:
 
 
 def feed_source(feeds: Iterable[MarketFeed]) -> MetricSource:
-    """
-    Counters and connections of each venue's feed.
-    """
+    """Counters and connections of each venue's feed."""
     kept = tuple(feeds)
     return lambda: [sample for feed in kept for sample in _feed(feed)]
 
 
 def publisher_source(publisher: QuotePublisher) -> MetricSource:
-    """
-    What was written, and what the cluster answered on the way.
-    """
+    """What was written, and what the cluster answered on the way."""
     return lambda: _publisher(publisher)
 
 
 def clock_source(skews: Mapping[Venue, Callable[[], ClockSkew]]) -> MetricSource:
-    """
-    Our clock against each venue's; what was not measured yet is left out.
-    """
+    """Our clock against each venue's; what was not measured yet is left out."""
     return lambda: [sample for venue, skew in skews.items() for sample in _clock(venue, skew())]
 
 
 def round_trip_source(summary: Callable[[], RoundTripSummary]) -> MetricSource:
-    """
-    Percentiles of the WebSocket round trips; left out before the first.
-    """
+    """Percentiles of the WebSocket round trips; left out before the first."""
     return lambda: _round_trips(summary())
 
 
 def throughput_source(messages_per_s: Callable[[], float]) -> MetricSource:
-    """
-    `s1.mkt_throughput`, under the name Prometheus allows.
-    """
+    """`s1.mkt_throughput`, under the name Prometheus allows."""
     return lambda: [
         gauge(
             "s1_mkt_throughput",
@@ -76,9 +62,7 @@ def throughput_source(messages_per_s: Callable[[], float]) -> MetricSource:
 
 
 def health_source(components: Callable[[], Iterable[Component]]) -> MetricSource:
-    """
-    The level of each component, for alerts.
-    """
+    """The level of each component, for alerts."""
     return lambda: [
         gauge(
             "s1_component_level",
@@ -92,9 +76,7 @@ def health_source(components: Callable[[], Iterable[Component]]) -> MetricSource
 
 
 def build_source(version: str, shard: str) -> MetricSource:
-    """
-    Which build of the service this is.
-    """
+    """Which build of the service this is."""
     return lambda: [
         gauge("s1_build_info", "Always 1; the labels say what.", 1, version=version, shard=shard)
     ]

@@ -1,6 +1,4 @@
-"""
-`chimera-s1 config`: the settings in force.
-"""
+"""`chimera-s1 config`: the settings in force."""
 
 import os
 from collections.abc import Sequence
@@ -21,8 +19,7 @@ def config(
         bool, typer.Option("--json", help="One JSON array instead of a table.")
     ] = False,
 ) -> None:
-    """
-    Show every setting in force and where it came from; secrets are shown as ***.
+    """Show every setting in force and where it came from; secrets are shown as ***.
 
     Settings are environment variables S1_*. Wrong or unknown ones are all listed at once, with
     the rule and an example, and the exit code is 2.

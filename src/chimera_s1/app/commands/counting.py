@@ -1,5 +1,5 @@
-"""
-How far something has come that is counted: a bar in a terminal, a line now and then elsewhere.
+"""How far something has come that is counted: a bar in a terminal, a line now and then
+elsewhere.
 """
 
 import sys
@@ -13,20 +13,17 @@ from chimera_s1.domain.ports.clock import Clock
 
 
 class CountBar:
-    """
-    On standard error, so that what is counted can go to standard output.
-    """
+    """On standard error, so that what is counted can go to standard output."""
 
     def __init__(self, doing: str, unit: str, total: int, clock: Clock) -> None:
-        """
-        Args:
-            doing: `verifying`.
+        """Args:
+        doing: `verifying`.
 
-            unit: What is counted, in the plural.
+        unit: What is counted, in the plural.
 
-            total: How many there are, as far as is known.
+        total: How many there are, as far as is known.
 
-            clock: When the next line is due.
+        clock: When the next line is due.
         """
         console = Console(file=sys.stderr, highlight=False)
         self._doing = doing
@@ -54,9 +51,7 @@ class CountBar:
         self._bar.stop()
 
     def show(self, done: int) -> None:
-        """
-        So many are done.
-        """
+        """So many are done."""
         self._total = max(self._total, done)
         self._bar.update(self._task, completed=done, total=self._total)
         if self._bar.disable and self._clock.monotonic_ms() >= self._due_ms:

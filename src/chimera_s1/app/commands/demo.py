@@ -1,6 +1,4 @@
-"""
-`chimera-s1 demo`: the whole service on this machine.
-"""
+"""`chimera-s1 demo`: the whole service on this machine."""
 
 from pathlib import Path
 from typing import Annotated
@@ -48,8 +46,7 @@ def demo(
         bool, typer.Option("--json", help="Print one JSON line with the addresses when ready.")
     ] = False,
 ) -> None:
-    """
-    Run the whole service on this machine: Binance simulator, Redis Cluster, connector.
+    """Run the whole service on this machine: Binance simulator, Redis Cluster, connector.
 
     No account and no network is needed. Once everything is up, demo.env in the state directory
     names where to reach it; Ctrl-C ends everything. Other S1_* settings apply to the service.

@@ -1,6 +1,4 @@
-"""
-The demo as a person sees it: what is waited for, where to look, what to type next.
-"""
+"""The demo as a person sees it: what is waited for, where to look, what to type next."""
 
 import os
 import shutil
@@ -23,8 +21,7 @@ _DEFAULT_DIRECTORY = Path(".chimera")
 def demonstrate(
     simulate: Sequence[str], *, http_port: int | None, state_dir: Path | None, as_json: bool
 ) -> None:
-    """
-    Run a demo until a signal.
+    """Run a demo until a signal.
 
     Args:
         simulate: Options of `simulate`.
@@ -96,9 +93,7 @@ Ctrl-C ends everything."""
 
 
 def _program() -> str:
-    """
-    How this command was called, as it can be typed in another terminal of this directory.
-    """
+    """How this command was called, as it can be typed in another terminal of this directory."""
     called = Path(sys.argv[0])
     if shutil.which(called.name) or called.name != "chimera-s1":
         return "chimera-s1"

@@ -1,6 +1,4 @@
-"""
-What one check found, and how a check that raises becomes a finding.
-"""
+"""What one check found, and how a check that raises becomes a finding."""
 
 from collections.abc import Awaitable
 from enum import StrEnum
@@ -11,9 +9,7 @@ from chimera_s1.domain.errors import ChimeraError
 
 
 class Grade(StrEnum):
-    """
-    Whether the service can work with it.
-    """
+    """Whether the service can work with it."""
 
     OK = "OK"
     WARN = "WARN"
@@ -21,8 +17,7 @@ class Grade(StrEnum):
 
 
 class Finding(Struct, frozen=True):
-    """
-    One line of `chimera-s1 doctor`.
+    """One line of `chimera-s1 doctor`.
 
     Attributes:
         name: What was looked at, `redis`.
@@ -41,9 +36,7 @@ class Finding(Struct, frozen=True):
 
 
 async def found(name: str, check: Awaitable[Finding], remedy: str) -> Finding:
-    """
-    What *check* finds; an error of ours is a FAIL with *remedy*.
-    """
+    """What *check* finds; an error of ours is a FAIL with *remedy*."""
     try:
         return await check
     except ChimeraError as error:

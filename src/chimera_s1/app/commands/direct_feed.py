@@ -1,5 +1,5 @@
-"""
-A feed of Binance for a command: the service's own, without its clock patrol and its timed reads.
+"""A feed of Binance for a command: the service's own, without its clock patrol and its
+timed reads.
 """
 
 import random
@@ -23,8 +23,7 @@ def direct_feed(
     *,
     record: Callable[[bytes, int], None] | None = None,
 ) -> BinanceFeed:
-    """
-    A feed of *venue* whose sockets are read at once, so that receive times are exact.
+    """A feed of *venue* whose sockets are read at once, so that receive times are exact.
 
     It need not be drained: of each stream only the newest frame is kept.
     """

@@ -1,6 +1,4 @@
-"""
-`chimera-s1 doctor`: is everything there that the service depends on?
-"""
+"""`chimera-s1 doctor`: is everything there that the service depends on?"""
 
 import os
 from collections.abc import Sequence
@@ -28,8 +26,7 @@ def doctor(
         typer.Option(metavar="DIR", help="Of the demo. Default: S1_STATE_DIR, else .chimera."),
     ] = None,
 ) -> None:
-    """
-    Check each thing the service depends on, and say what to do about what is wrong.
+    """Check each thing the service depends on, and say what to do about what is wrong.
 
     Checks the demo where one runs, unless S1_BINANCE_* or S1_REDIS_* name something else. Exit
     code 1 where a check fails; warnings do not count.

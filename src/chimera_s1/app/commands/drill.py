@@ -1,6 +1,4 @@
-"""
-`chimera-s1 drill`: break a running demo on purpose and see what becomes of it.
-"""
+"""`chimera-s1 drill`: break a running demo on purpose and see what becomes of it."""
 
 import os
 from pathlib import Path
@@ -37,8 +35,7 @@ def drill(
         typer.Option(help="Cluster nodes. Default: the demo's.", metavar="HOST:PORT,..."),
     ] = None,
 ) -> None:
-    """
-    Break a running demo on purpose: when is it noticed, when is it over, what was lost?
+    """Break a running demo on purpose: when is it noticed, when is it over, what was lost?
 
     Each scenario has stated targets. Exit code 1 where one is missed. The market is made lively
     enough to be counted, and set back at the end.

@@ -1,6 +1,4 @@
-"""
-Drilling: where the demo is, which drills are run there, and the table of what they found.
-"""
+"""Drilling: where the demo is, which drills are run there, and the table of what they found."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
@@ -25,14 +23,11 @@ from chimera_s1.app.settings import Settings, load_settings
 from chimera_s1.domain.errors import ConfigurationError
 
 UPDATES_PER_INSTRUMENT = 5.0
-"""
-Updates per second that give every instrument a quote in every window.
-"""
+"""Updates per second that give every instrument a quote in every window."""
 
 
 class DrillOptions(Struct, frozen=True):
-    """
-    What the user asked for; None is the demo's.
+    """What the user asked for; None is the demo's.
 
     Attributes:
         names: Of drills; none is all.
@@ -47,15 +42,12 @@ class DrillOptions(Struct, frozen=True):
 
 
 def list_drills(*, as_json: bool) -> None:
-    """
-    Print every built-in drill with its targets.
-    """
+    """Print every built-in drill with its targets."""
     print_catalogue(DRILLS, as_json=as_json)
 
 
 async def run_drills(environ: Mapping[str, str], options: DrillOptions) -> bool:
-    """
-    Run the drills and print what they found; whether every target was reached.
+    """Run the drills and print what they found; whether every target was reached.
 
     Raises:
         ConfigurationError: There is nothing to drill, or a drill would break somebody's Redis.
@@ -80,8 +72,7 @@ async def run_drills(environ: Mapping[str, str], options: DrillOptions) -> bool:
 
 
 def find_place(settings: Settings, options: DrillOptions) -> Place:
-    """
-    The demo that runs, with what the user named in place of its own.
+    """The demo that runs, with what the user named in place of its own.
 
     Raises:
         ConfigurationError: No demo runs, and not everything was named.
@@ -107,9 +98,7 @@ def find_place(settings: Settings, options: DrillOptions) -> Place:
 
 
 def _permitted(drills: Sequence[Drill], place: Place, *, named: bool) -> list[Drill]:
-    """
-    *drills* without those that would break a Redis that is not the demo's own.
-    """
+    """*drills* without those that would break a Redis that is not the demo's own."""
     refused = [drill.name for drill in drills if drill.needs_own_redis and not place.own_redis]
     if refused and named:
         raise ConfigurationError(
@@ -139,9 +128,7 @@ async def _ready(place: Place, settings: Settings, progress: Progress) -> AsyncI
 
 @asynccontextmanager
 async def _lively(ground: Ground) -> AsyncIterator[None]:
-    """
-    While the block lasts the market moves fast enough to be counted.
-    """
+    """While the block lasts the market moves fast enough to be counted."""
     state = await ground.simulator_state()
     subscriptions = sum(venue.subscriptions for venue in state.venues.values())
     await ground.set_rate(max(state.rate, UPDATES_PER_INSTRUMENT * max(1, subscriptions)))

@@ -1,6 +1,4 @@
-"""
-The examination: which settings are looked at, and the checks of this machine and of Redis.
-"""
+"""The examination: which settings are looked at, and the checks of this machine and of Redis."""
 
 import os
 import platform
@@ -34,9 +32,7 @@ _START_REDIS = "start the cluster, or correct S1_REDIS_ADDRESSES, S1_REDIS_USER 
 
 
 async def examine(environ: Mapping[str, str], state_dir: Path | None) -> list[Finding]:
-    """
-    Every finding, in the order to read them.
-    """
+    """Every finding, in the order to read them."""
     findings = [_python()]
     try:
         settings, subject = _subject(environ, state_dir)
@@ -58,8 +54,8 @@ async def examine(environ: Mapping[str, str], state_dir: Path | None) -> list[Fi
 
 
 def _subject(environ: Mapping[str, str], state_dir: Path | None) -> tuple[Settings, str]:
-    """
-    The demo's settings where one runs and *environ* names no exchange and no Redis, else its own.
+    """The demo's settings where one runs and *environ* names no exchange and no Redis, else its
+    own.
     """
     named = {**environ, **({"S1_STATE_DIR": str(state_dir)} if state_dir else {})}
     settings = load_settings(named)

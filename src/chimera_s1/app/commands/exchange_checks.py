@@ -1,5 +1,5 @@
-"""
-The checks of the exchange, venue by venue: its clock, the symbols, a first market data message.
+"""The checks of the exchange, venue by venue: its clock, the symbols, a first market
+data message.
 """
 
 from collections.abc import Sequence
@@ -31,9 +31,7 @@ _CLOCK = "synchronise this machine's clock (chrony, systemd-timesyncd)"
 
 
 async def check_exchange(settings: Settings) -> list[Finding]:
-    """
-    Three findings for each venue that *settings* serve.
-    """
+    """Three findings for each venue that *settings* serve."""
     findings: dict[Venue, list[Finding]] = {}
 
     async def check(venue: Venue) -> None:
@@ -84,9 +82,7 @@ def _symbols(venue: Venue, selection: Selection) -> Finding:
 
 
 async def _stream(settings: Settings, venue: Venue, instruments: Sequence[InstrumentId]) -> Finding:
-    """
-    Dial as the service does, and wait for the first market data message.
-    """
+    """Dial as the service does, and wait for the first market data message."""
     name = f"stream {venue}"
     url = build_endpoints(settings)[venue].ws_url
     clock = SystemClock()

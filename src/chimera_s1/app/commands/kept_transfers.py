@@ -1,5 +1,5 @@
-"""
-The transfers that this machine has asked for, each in a file of its own, written before it is sent.
+"""The transfers that this machine has asked for, each in a file of its own, written before it is
+sent.
 
 Whoever asks again with what stands in the file asks for the same transfer, and cannot move money
 twice.
@@ -20,8 +20,7 @@ _OWNER_ONLY_DIRECTORY = 0o700
 
 
 class TransferBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """
-    The body of `POST /xchg/treasury/transfer`.
+    """The body of `POST /xchg/treasury/transfer`.
 
     Attributes:
         amount_usdt: Exact decimal text.
@@ -35,8 +34,7 @@ class TransferBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
 
 
 class KeptTransfer(Struct, frozen=True, kw_only=True):
-    """
-    A transfer that was asked for, or is about to be.
+    """A transfer that was asked for, or is about to be.
 
     Attributes:
         url: Of the service.
@@ -59,33 +57,23 @@ class KeptTransfer(Struct, frozen=True, kw_only=True):
 
     @property
     def transfer_id(self) -> TransferId:
-        """
-        Its id, which is its key at the service.
-        """
+        """Its id, which is its key at the service."""
         return self.body.transfer_id
 
 
 class KeptTransfers:
-    """
-    A directory of them.
-    """
+    """A directory of them."""
 
     def __init__(self, state_dir: Path) -> None:
-        """
-        Args:
-            state_dir: They are in a directory below; it is made when it is needed.
-        """
+        """Args: state_dir: They are in a directory below; it is made when it is needed."""
         self._directory = state_dir / DIRECTORY
 
     def path(self, transfer_id: TransferId) -> Path:
-        """
-        The file of a transfer.
-        """
+        """The file of a transfer."""
         return self._directory / f"{transfer_id}.json"
 
     def keep(self, kept: KeptTransfer) -> None:
-        """
-        Write it, whole or not at all; it is on the disk when this returns.
+        """Write it, whole or not at all; it is on the disk when this returns.
 
         Raises:
             ConfigurationError: It cannot be written.
@@ -102,8 +90,7 @@ class KeptTransfers:
             ) from error
 
     def find(self, transfer_id: TransferId) -> KeptTransfer | None:
-        """
-        What is kept of *transfer_id*; None where nothing is.
+        """What is kept of *transfer_id*; None where nothing is.
 
         Raises:
             ConfigurationError: The file cannot be read.
@@ -112,8 +99,7 @@ class KeptTransfers:
         return _read(path) if path.exists() else None
 
     def open_ones(self) -> tuple[KeptTransfer, ...]:
-        """
-        Those without a final answer, oldest first.
+        """Those without a final answer, oldest first.
 
         Raises:
             ConfigurationError: A file cannot be read.

@@ -1,6 +1,4 @@
-"""
-`chimera-s1 ledger`: what the treasury ledger says, and whether it is what was written.
-"""
+"""`chimera-s1 ledger`: what the treasury ledger says, and whether it is what was written."""
 
 import os
 from pathlib import Path
@@ -41,8 +39,7 @@ def list_transfers(
     ] = False,
     state_dir: _StateDir = None,
 ) -> None:
-    """
-    Show the newest transfers, each folded from its own events.
+    """Show the newest transfers, each folded from its own events.
 
     A table in a terminal; elsewhere a line each, with tabs: when, id, from, to, amount, state,
     actor, message.
@@ -57,9 +54,7 @@ def show(
     transfer_id: Annotated[str, typer.Argument(metavar="ID", help="Of the transfer.")],
     state_dir: _StateDir = None,
 ) -> None:
-    """
-    Tell the life of one transfer: each event, where it stands, and what is next.
-    """
+    """Tell the life of one transfer: each event, where it stands, and what is next."""
     from chimera_s1.app.commands.ledger_looking import print_life  # noqa: PLC0415 (help is quick)
 
     anyio.run(print_life, _settings(state_dir), parse_transfer_id(transfer_id))
@@ -77,8 +72,7 @@ def verify(
     ] = None,
     state_dir: _StateDir = None,
 ) -> None:
-    """
-    Walk the whole ledger and prove that each commit is what was written, and follows the one
+    """Walk the whole ledger and prove that each commit is what was written, and follows the one
     before it.
 
     Prints an anchor at the end: keep it on another machine. Exit code 1 where the ledger is
@@ -99,9 +93,8 @@ def export(
     ] = "-",
     state_dir: _StateDir = None,
 ) -> None:
-    """
-    Copy the ledger as JSON Lines: a commit a line, canonical (sorted names, no white space), proven
-    on the way.
+    """Copy the ledger as JSON Lines: a commit a line, canonical (sorted names, no white space),
+    proven on the way.
 
     A line's hash is the SHA-256 of the line without its "hash" member.
     """
@@ -112,8 +105,7 @@ def export(
 
 @ledger.command()
 def rebuild(state_dir: _StateDir = None) -> None:
-    """
-    Throw treasury_transfers away and make it again from the ledger, which is proven first.
+    """Throw treasury_transfers away and make it again from the ledger, which is proven first.
 
     With SQLite the service has to be stopped meanwhile.
     """

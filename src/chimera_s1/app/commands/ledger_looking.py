@@ -1,6 +1,4 @@
-"""
-Looking into a ledger: its newest transfers, and the life of one.
-"""
+"""Looking into a ledger: its newest transfers, and the life of one."""
 
 from collections.abc import Sequence
 
@@ -38,8 +36,7 @@ _STYLES = {
 
 
 class TransferLine(Struct, frozen=True, kw_only=True):
-    """
-    One transfer as `ledger list` shows it.
+    """One transfer as `ledger list` shows it.
 
     Attributes:
         accepted: ISO 8601, UTC.
@@ -60,8 +57,7 @@ class TransferLine(Struct, frozen=True, kw_only=True):
 async def print_transfers(
     settings: Settings, limit: int, status: TransferStatus | None, as_json: bool
 ) -> None:
-    """
-    Print the newest transfers.
+    """Print the newest transfers.
 
     Raises:
         ConfigurationError: There is no ledger where *settings* say.
@@ -83,8 +79,7 @@ async def print_transfers(
 
 
 async def print_life(settings: Settings, transfer_id: TransferId) -> None:
-    """
-    Print the life of *transfer_id*.
+    """Print the life of *transfer_id*.
 
     Raises:
         ConfigurationError: There is no such transfer, or no ledger where *settings* say.
@@ -102,9 +97,7 @@ async def print_life(settings: Settings, transfer_id: TransferId) -> None:
 
 
 def story_lines(story: Story) -> tuple[str, ...]:
-    """
-    *story* as text, its columns under each other.
-    """
+    """*story* as text, its columns under each other."""
     width = max(len(line.actor) for line in story.lines)
     places = max(len(str(line.seq)) for line in story.lines)
     return (

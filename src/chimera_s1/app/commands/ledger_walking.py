@@ -1,6 +1,4 @@
-"""
-Walking a ledger from end to end: to prove it, to copy it, to make its projection anew.
-"""
+"""Walking a ledger from end to end: to prove it, to copy it, to make its projection anew."""
 
 import random
 import sys
@@ -35,8 +33,7 @@ Take = Callable[[tuple[Entry, ...]], None]
 
 
 async def verify_ledger(settings: Settings, anchor: Head | None) -> None:
-    """
-    Prove the ledger, and print its anchor.
+    """Prove the ledger, and print its anchor.
 
     Args:
         settings: Say where it is.
@@ -67,8 +64,7 @@ async def verify_ledger(settings: Settings, anchor: Head | None) -> None:
 
 
 async def export_ledger(settings: Settings, output: Path | None) -> None:
-    """
-    Write every commit on a line of its own.
+    """Write every commit on a line of its own.
 
     Args:
         settings: Say where the ledger is.
@@ -96,8 +92,7 @@ async def export_ledger(settings: Settings, output: Path | None) -> None:
 
 
 async def rebuild_transfers(settings: Settings) -> None:
-    """
-    Make `treasury_transfers` anew.
+    """Make `treasury_transfers` anew.
 
     Raises:
         LedgerDamagedError: The ledger is not what was written; the rows are as before.
@@ -125,9 +120,7 @@ async def rebuild_transfers(settings: Settings) -> None:
 async def _walk(
     events: EventStore, doing: str, take: Take | None = None, *, anchor: Head | None = None
 ) -> Head:
-    """
-    Prove commit after commit, giving each page to *take*; where the ledger ends.
-    """
+    """Prove commit after commit, giving each page to *take*; where the ledger ends."""
     walk = LedgerWalk(events, anchor)
     with CountBar(doing, "commits", (await events.head()).seq, SystemClock()) as bar:
         while entries := await walk.step():

@@ -1,5 +1,4 @@
-"""
-What commands print on: tables and colour in a terminal, plain lines everywhere else.
+"""What commands print on: tables and colour in a terminal, plain lines everywhere else.
 
 Results go to standard output, everything else to standard error, so that output can be piped on.
 """
@@ -17,22 +16,18 @@ REDRAW_INTERVAL_MS = 250
 
 
 def terminal() -> Console:
-    """
-    Standard output; `is_terminal` says whether anything may be redrawn or coloured.
-    """
+    """Standard output; `is_terminal` says whether anything may be redrawn or coloured."""
     return Console(file=sys.stdout, highlight=False, soft_wrap=not sys.stdout.isatty())
 
 
 def note(text: str) -> None:
-    """
-    A line for the person at the keyboard.
-    """
+    """A line for the person at the keyboard."""
     typer.echo(text, err=True)
 
 
 class Progress:
-    """
-    What is going on now: one line that is redrawn in a terminal, a line for each news elsewhere.
+    """What is going on now: one line that is redrawn in a terminal, a line for each
+    news elsewhere.
     """
 
     def __init__(self) -> None:
@@ -55,15 +50,11 @@ class Progress:
 
     @property
     def interval_ms(self) -> int:
-        """
-        How often a count that always grows is worth showing, ms.
-        """
+        """How often a count that always grows is worth showing, ms."""
         return LINE_INTERVAL_MS if self._status is None else REDRAW_INTERVAL_MS
 
     def show(self, text: str) -> None:
-        """
-        Say what is going on now.
-        """
+        """Say what is going on now."""
         if self._status is not None:
             self._status.update(text)
         elif text != self._last:
@@ -71,8 +62,6 @@ class Progress:
         self._last = text
 
     def stop(self) -> None:
-        """
-        Nothing more is going on: remove the redrawn line.
-        """
+        """Nothing more is going on: remove the redrawn line."""
         if self._status is not None:
             self._status.stop()

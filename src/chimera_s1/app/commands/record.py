@@ -1,6 +1,4 @@
-"""
-`chimera-s1 record`: market data, as it comes, to a file.
-"""
+"""`chimera-s1 record`: market data, as it comes, to a file."""
 
 import os
 from pathlib import Path
@@ -39,8 +37,7 @@ def record(
         bool, typer.Option("--overwrite", help="Replace FILE where it exists.")
     ] = False,
 ) -> None:
-    """
-    Record market data of Binance to a file, until Ctrl-C or a limit.
+    """Record market data of Binance to a file, until Ctrl-C or a limit.
 
     Each message is kept exactly as the exchange sent it, with its receive time. The file can be
     replayed (chimera-s1 replay) and played by the simulator (chimera-s1 simulate --play).

@@ -1,6 +1,4 @@
-"""
-Recording: the feeds of the service, with a file in place of the streams.
-"""
+"""Recording: the feeds of the service, with a file in place of the streams."""
 
 import math
 import signal
@@ -29,8 +27,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class RecordingPlan(Struct, frozen=True):
-    """
-    Where to, and how long.
+    """Where to, and how long.
 
     Attributes:
         file: Its name chooses the compression.
@@ -46,8 +43,7 @@ class RecordingPlan(Struct, frozen=True):
 
 
 class Recorder:
-    """
-    Writes what the feeds receive until it has enough or the file cannot take more.
+    """Writes what the feeds receive until it has enough or the file cannot take more.
 
     Attributes:
         done: Set then.
@@ -63,15 +59,11 @@ class Recorder:
 
     @property
     def messages(self) -> int:
-        """
-        Written so far.
-        """
+        """Written so far."""
         return self._writer.messages
 
     def write(self, venue: Venue, payload: bytes, received_ms: int) -> None:
-        """
-        Write one message; called from the socket, so nothing is raised here.
-        """
+        """Write one message; called from the socket, so nothing is raised here."""
         if self.done.is_set():
             return
         try:
@@ -84,8 +76,7 @@ class Recorder:
 
 
 async def record_market_data(settings: Settings, plan: RecordingPlan) -> None:
-    """
-    Record what *settings* subscribe until a limit of *plan* or a signal.
+    """Record what *settings* subscribe until a limit of *plan* or a signal.
 
     Raises:
         ConfigurationError: No instrument is left to record.

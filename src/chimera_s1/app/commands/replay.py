@@ -1,6 +1,4 @@
-"""
-`chimera-s1 replay`: a market data file onto the streams.
-"""
+"""`chimera-s1 replay`: a market data file onto the streams."""
 
 import os
 from pathlib import Path
@@ -51,8 +49,7 @@ def replay(
         bool, typer.Option("--json", help="Print the outcome as one JSON line.")
     ] = False,
 ) -> None:
-    """
-    Replay a market data file onto the Redis Streams, by the same decoders and windows as live.
+    """Replay a market data file onto the Redis Streams, by the same decoders and windows as live.
 
     Windows (S1_CONFLATION_MS) follow the file's own times: the same file gives the same entries
     at any speed, and the same digest at the end. A damaged file is refused before anything is
@@ -77,8 +74,7 @@ def replay(
 
 
 def parse_speed(text: str) -> float | None:
-    """
-    Read `60` or `max` (None).
+    """Read `60` or `max` (None).
 
     Raises:
         ConfigurationError: It is neither a number above 0 nor max.

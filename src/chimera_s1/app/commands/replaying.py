@@ -1,6 +1,4 @@
-"""
-Replaying: check the file, find a Redis, replay, say what became of it.
-"""
+"""Replaying: check the file, find a Redis, replay, say what became of it."""
 
 import signal
 from collections.abc import AsyncIterator
@@ -30,8 +28,7 @@ _SHOWN_BAD_LINES = 5
 
 
 class ReplayPlan(Struct, frozen=True):
-    """
-    What to replay and how.
+    """What to replay and how.
 
     Attributes:
         file: Market data file.
@@ -56,8 +53,7 @@ class ReplayPlan(Struct, frozen=True):
 
 
 class ReplayOutcome(Struct, frozen=True, kw_only=True):
-    """
-    What became of a file.
+    """What became of a file.
 
     Attributes:
         messages: Book messages that were read.
@@ -94,26 +90,21 @@ class ReplayOutcome(Struct, frozen=True, kw_only=True):
 
 
 class BadLines:
-    """
-    Counts damaged lines and keeps the first few for people.
-    """
+    """Counts damaged lines and keeps the first few for people."""
 
     def __init__(self) -> None:
         self.count = 0
         self.first: list[str] = []
 
     def add(self, number: int, reason: str) -> None:
-        """
-        Count one line, by its number from 1.
-        """
+        """Count one line, by its number from 1."""
         self.count += 1
         if len(self.first) < _SHOWN_BAD_LINES:
             self.first.append(f"line {number}: {reason}")
 
 
 async def replay_file(settings: Settings, plan: ReplayPlan) -> None:
-    """
-    Replay the file of *plan* and print what became of it.
+    """Replay the file of *plan* and print what became of it.
 
     Raises:
         RecordingDamagedError: A line is damaged; nothing was published.
@@ -194,15 +185,11 @@ def _print(outcome: ReplayOutcome, *, as_json: bool) -> None:
 
 
 def _pass_over(_number: int, _reason: str) -> None:
-    """
-    It was counted when the file was checked.
-    """
+    """It was counted when the file was checked."""
 
 
 class _Shown:
-    """
-    A bar in a terminal, a line every ten seconds elsewhere.
-    """
+    """A bar in a terminal, a line every ten seconds elsewhere."""
 
     def __init__(self, total: int, clock: SystemClock) -> None:
         self._total = total

@@ -1,6 +1,4 @@
-"""
-`chimera-s1 serve`: the service.
-"""
+"""`chimera-s1 serve`: the service."""
 
 import os
 
@@ -11,8 +9,7 @@ from chimera_s1.app.settings import load_settings
 
 
 def serve() -> None:
-    """
-    Run the service until SIGTERM or Ctrl-C.
+    """Run the service until SIGTERM or Ctrl-C.
 
     Everything it needs to know is in the settings: `chimera-s1 config` lists them.
     """

@@ -1,6 +1,4 @@
-"""
-Requests to a service's HTTP API with a bearer token, one connection each.
-"""
+"""Requests to a service's HTTP API with a bearer token, one connection each."""
 
 import http.client
 from collections.abc import Mapping
@@ -15,23 +13,18 @@ from chimera_s1.app.settings import Settings
 from chimera_s1.domain.errors import ConfigurationError
 
 PATIENCE_S = 20.0
-"""
-Longer than the service lets a transfer's answer wait.
-"""
+"""Longer than the service lets a transfer's answer wait."""
 
 BODY_BYTES_MAX = 1_000_000
 _RETRY_AFTER = "Retry-After"
 
 
 class Unanswered(Exception):  # noqa: N818 (nothing here failed)
-    """
-    There was no whole answer; the text says why. What was asked for may have been done.
-    """
+    """There was no whole answer; the text says why. What was asked for may have been done."""
 
 
 class Reply(Struct, frozen=True):
-    """
-    An answer.
+    """An answer.
 
     Attributes:
         retry_after_ms: How long the service wants to be left alone; 0 where it does not say.
@@ -43,15 +36,12 @@ class Reply(Struct, frozen=True):
 
 
 class Requests(Protocol):
-    """
-    What carries a request to a service.
-    """
+    """What carries a request to a service."""
 
     async def __call__(
         self, method: str, path: str, body: bytes | None = None, key: str = ""
     ) -> Reply:
-        """
-        The answer.
+        """The answer.
 
         Args:
             method: GET or POST.
@@ -69,9 +59,7 @@ class Requests(Protocol):
 
 
 class ServiceAccess(Struct, frozen=True):
-    """
-    Where a service is, and what opens it.
-    """
+    """Where a service is, and what opens it."""
 
     url: str
     token: str
@@ -82,9 +70,7 @@ class ServiceAccess(Struct, frozen=True):
     async def __call__(
         self, method: str, path: str, body: bytes | None = None, key: str = ""
     ) -> Reply:
-        """
-        Implements `Requests`.
-        """
+        """Implements `Requests`."""
         headers = {"Authorization": f"Bearer {self.token}", "Accept": "application/json"}
         if body is not None:
             headers["Content-Type"] = "application/json"
@@ -98,8 +84,7 @@ class ServiceAccess(Struct, frozen=True):
 def find_service(
     named: str | None, environ: Mapping[str, str], settings: Settings
 ) -> ServiceAccess:
-    """
-    The service at *named*, else at S1_URL, else the demo that runs in the state directory.
+    """The service at *named*, else at S1_URL, else the demo that runs in the state directory.
 
     Raises:
         ConfigurationError: There is none, its address is none, or there is no token for it.

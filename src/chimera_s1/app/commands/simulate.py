@@ -1,6 +1,4 @@
-"""
-`chimera-s1 simulate`: the Binance simulator as a process of its own.
-"""
+"""`chimera-s1 simulate`: the Binance simulator as a process of its own."""
 
 import re
 import signal
@@ -126,8 +124,7 @@ def simulate(  # noqa: PLR0917  # typer passes options by name
         bool, typer.Option("--json", help="Print one JSON line with the addresses when ready.")
     ] = False,
 ) -> None:
-    """
-    Run the Binance simulator until Ctrl-C.
+    """Run the Binance simulator until Ctrl-C.
 
     Spot and USD-M futures as Binance has them, with two wallets: no account, no network.
     The control plane makes it fail on request:
@@ -159,8 +156,7 @@ def simulate(  # noqa: PLR0917  # typer passes options by name
 
 
 def read_symbols(text: str) -> int | tuple[str, ...]:
-    """
-    Read `--symbols`: a number from 1, or names quoted in USDT.
+    """Read `--symbols`: a number from 1, or names quoted in USDT.
 
     Raises:
         ConfigurationError: It is neither.
@@ -178,8 +174,7 @@ def read_symbols(text: str) -> int | tuple[str, ...]:
 
 
 def read_scenario(path: Path) -> Scenario:
-    """
-    Read `--scenario`.
+    """Read `--scenario`.
 
     Raises:
         ConfigurationError: The file cannot be read, or is no scenario.
@@ -193,8 +188,7 @@ def read_scenario(path: Path) -> Scenario:
 
 
 def read_usdt(option: str, text: str) -> Decimal:
-    """
-    Read an amount of USDT.
+    """Read an amount of USDT.
 
     Raises:
         ConfigurationError: It is none.
@@ -212,8 +206,7 @@ def read_usdt(option: str, text: str) -> Decimal:
 
 
 def read_key(key: str, secret: str) -> ApiKey:
-    """
-    Read `--api-key` and `--api-secret`.
+    """Read `--api-key` and `--api-secret`.
 
     Raises:
         ConfigurationError: Binance would not take the key for one, or the secret is empty.

@@ -1,6 +1,4 @@
-"""
-Which Redis a command works on: the one named, the one set, or the one that runs here.
-"""
+"""Which Redis a command works on: the one named, the one set, or the one that runs here."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,8 +16,7 @@ from chimera_s1.domain.errors import ConfigurationError
 
 
 class StreamLocation(Struct, frozen=True):
-    """
-    A Redis Cluster.
+    """A Redis Cluster.
 
     Attributes:
         addresses: Of some of its nodes.
@@ -35,8 +32,7 @@ class StreamLocation(Struct, frozen=True):
 
 
 def find_streams(named: str | None, settings: Settings, state_dir: Path) -> StreamLocation | None:
-    """
-    `--redis`, else S1_REDIS_ADDRESSES, else the demo or the service that runs in *state_dir*.
+    """`--redis`, else S1_REDIS_ADDRESSES, else the demo or the service that runs in *state_dir*.
 
     Raises:
         InvalidValueError: *named* is not a list of nodes.
@@ -59,8 +55,7 @@ def find_streams(named: str | None, settings: Settings, state_dir: Path) -> Stre
 
 
 def require_streams(named: str | None, settings: Settings, state_dir: Path) -> StreamLocation:
-    """
-    As `find_streams`.
+    """As `find_streams`.
 
     Raises:
         ConfigurationError: There is none.
@@ -76,8 +71,7 @@ def require_streams(named: str | None, settings: Settings, state_dir: Path) -> S
 
 @asynccontextmanager
 async def connected(location: StreamLocation, settings: Settings) -> AsyncIterator[ClusterClient]:
-    """
-    A client of *location* with the credentials of *settings*, which answered once.
+    """A client of *location* with the credentials of *settings*, which answered once.
 
     Raises:
         PublisherUnavailableError: It does not answer.

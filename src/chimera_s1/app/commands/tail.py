@@ -1,6 +1,4 @@
-"""
-`chimera-s1 tail`: the newest quotes, read from their streams.
-"""
+"""`chimera-s1 tail`: the newest quotes, read from their streams."""
 
 import os
 from pathlib import Path
@@ -38,8 +36,7 @@ def tail(
         int, typer.Option(min=0, help="End after so many lines (not in a terminal); 0 goes on.")
     ] = 0,
 ) -> None:
-    """
-    Watch the newest quote of each instrument, read from the Redis Streams once a second.
+    """Watch the newest quote of each instrument, read from the Redis Streams once a second.
 
     A live table in a terminal; elsewhere one line for each quote that is new. Age is our clock
     less the quote's ts.

@@ -1,6 +1,4 @@
-"""
-Tailing: the newest quotes off their streams, as a live table or as lines.
-"""
+"""Tailing: the newest quotes off their streams, as a live table or as lines."""
 
 from collections.abc import AsyncIterator, Sequence
 from pathlib import Path
@@ -30,8 +28,7 @@ _WIDTHS = (22, 14, 14, 16, 10, 14, 8, 24)
 
 
 class TailOptions(Struct, frozen=True):
-    """
-    What the user asked for.
+    """What the user asked for.
 
     Attributes:
         choice: Which instruments.
@@ -53,8 +50,7 @@ class TailOptions(Struct, frozen=True):
 
 
 async def tail_streams(settings: Settings, options: TailOptions) -> None:
-    """
-    Show quotes until the end that *options* name, or Ctrl-C.
+    """Show quotes until the end that *options* name, or Ctrl-C.
 
     Raises:
         ConfigurationError: No Redis is named and none runs here, or it refuses us.
@@ -127,9 +123,7 @@ async def _print_lines(reader: QuoteReader, options: TailOptions, clock: SystemC
 async def _each_second(
     reader: QuoteReader, choice: SymbolChoice, clock: SystemClock
 ) -> AsyncIterator[tuple[Sequence[PublishedQuote], str]]:
-    """
-    The newest quotes, or none and what is wrong; a Redis that is away may come back.
-    """
+    """The newest quotes, or none and what is wrong; a Redis that is away may come back."""
     while True:
         try:
             yield await _newest(reader, choice), ""
@@ -139,9 +133,7 @@ async def _each_second(
 
 
 def cells(quote: PublishedQuote, now_ms: int) -> tuple[str, ...]:
-    """
-    One row: what the entry says, and how old that is.
-    """
+    """One row: what the entry says, and how old that is."""
     fields = dict(quote.fields)
     return (
         str(quote.instrument),

@@ -1,6 +1,4 @@
-"""
-`chimera-s1 tokens`: who may call the HTTP API.
-"""
+"""`chimera-s1 tokens`: who may call the HTTP API."""
 
 import os
 import secrets
@@ -46,9 +44,7 @@ tokens = typer.Typer(
 
 
 class TokenRow(Struct, frozen=True):
-    """
-    One token as `tokens list` shows it; times are ISO 8601 in UTC.
-    """
+    """One token as `tokens list` shows it; times are ISO 8601 in UTC."""
 
     kid: str
     actor: str
@@ -75,8 +71,7 @@ def create(
     ] = None,
     file: _File = None,
 ) -> None:
-    """
-    Make a token and print it; it is shown this once, and kept nowhere.
+    """Make a token and print it; it is shown this once, and kept nowhere.
 
     The file is made where it is missing, readable by its owner only. To replace a token, make the
     new one, hand it over, then revoke the old one.
@@ -109,8 +104,8 @@ def list_tokens(
     ] = False,
     file: _File = None,
 ) -> None:
-    """
-    Show every token: kid, actor, scopes, when made, until when valid, and whether it still is.
+    """Show every token: kid, actor, scopes, when made, until when valid, and whether it
+    still is.
     """
     clock = SystemClock()
     now_ms = clock.now_ms()
@@ -132,9 +127,7 @@ def revoke(
     kid: Annotated[str, typer.Argument(metavar="KID", help="Of the token, see tokens list.")],
     file: _File = None,
 ) -> None:
-    """
-    Take a token back; a running service refuses it within a second.
-    """
+    """Take a token back; a running service refuses it within a second."""
     path = _token_file(file)
     clock = SystemClock()
     now_ms = clock.now_ms()

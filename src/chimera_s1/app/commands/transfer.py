@@ -1,6 +1,4 @@
-"""
-`chimera-s1 transfer`: move money once, whatever the network does.
-"""
+"""`chimera-s1 transfer`: move money once, whatever the network does."""
 
 import os
 from pathlib import Path
@@ -48,8 +46,7 @@ def transfer(
         Path | None, typer.Option(metavar="DIR", help="Default: S1_STATE_DIR, else .chimera.")
     ] = None,
 ) -> None:
-    """
-    Ask a running service to move USDT between the wallets, and say what came of it.
+    """Ask a running service to move USDT between the wallets, and say what came of it.
 
     The id is made first and kept in the state directory with all that is asked for, before anything
     is sent. After whatever is not an answer the same is asked again with the same id, which cannot

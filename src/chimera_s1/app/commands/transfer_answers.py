@@ -1,5 +1,4 @@
-"""
-What an answer of the treasury API says about a transfer that was asked for.
+"""What an answer of the treasury API says about a transfer that was asked for.
 
 Only some answers are definite. After every other one, and after none, the same request is made
 again with the same id: that tells, and cannot move money twice.
@@ -26,25 +25,20 @@ _NOT_FOUND_CODE = "treasury.not_found"
 
 
 class Final(Struct, frozen=True):
-    """
-    It is over.
-    """
+    """It is over."""
 
     result: Literal["OK", "FAIL"]
     message: str
 
 
 class NotOver(Struct, frozen=True):
-    """
-    It is accepted, and not over.
-    """
+    """It is accepted, and not over."""
 
     message: str
 
 
 class Refused(Struct, frozen=True):
-    """
-    The request was not taken, and will not be as it is.
+    """The request was not taken, and will not be as it is.
 
     Attributes:
         by_state: It is the service's state that forbids it, not the request.
@@ -58,14 +52,11 @@ class Refused(Struct, frozen=True):
 
 
 class NotThere(Struct, frozen=True):
-    """
-    The service knows no transfer of that id.
-    """
+    """The service knows no transfer of that id."""
 
 
 class Again(Struct, frozen=True):
-    """
-    Nothing is certain: ask again.
+    """Nothing is certain: ask again.
 
     Attributes:
         wait_ms: Not before.
@@ -90,9 +81,7 @@ class _Problem(Struct, frozen=True):
 
 
 def judge(reply: Reply, transfer_id: TransferId) -> Verdict:
-    """
-    What *reply* says about *transfer_id*.
-    """
+    """What *reply* says about *transfer_id*."""
     problem = _problem(reply.body)
     told = f"{reply.status} {problem.code}".strip()
     cause = f"{problem.detail} ({told})" if problem.detail else f"status {told}"

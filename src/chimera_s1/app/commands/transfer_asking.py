@@ -1,5 +1,4 @@
-"""
-Asking for a transfer until there is an answer: kept first, sent then, and asked again with the
+"""Asking for a transfer until there is an answer: kept first, sent then, and asked again with the
 same id after whatever is not an answer.
 """
 
@@ -28,9 +27,7 @@ from chimera_s1.domain.resilience.backoff import Backoff
 PATH = "/xchg/treasury/transfer"
 TRIES_MAX = 30
 STALE_MS = 600_000
-"""
-A wish that was never accepted must not come true any more after this.
-"""
+"""A wish that was never accepted must not come true any more after this."""
 
 RETRIES = Backoff(base_ms=500, max_wait_ms=5_000, jitter_ms=250)
 LOOKS = Backoff(base_ms=500, max_wait_ms=2_000, jitter_ms=100)
@@ -39,8 +36,7 @@ _Ask: TypeAlias = Callable[[], Awaitable[Verdict]]
 
 
 class Ending(Struct, frozen=True):
-    """
-    How asking has ended.
+    """How asking has ended.
 
     Attributes:
         kept: As it is kept now.
@@ -57,8 +53,7 @@ class Ending(Struct, frozen=True):
 
 
 class TransferAsking:
-    """
-    One transfer.
+    """One transfer.
 
     Args:
         kept: Is on the disk already.
@@ -99,14 +94,12 @@ class TransferAsking:
         self._body = b""
 
     async def ask(self) -> Ending:
-        """
-        Ask for it until it is over or time is.
-        """
+        """Ask for it until it is over or time is."""
         return self._end(await self._follow(await self._insist(self._send)))
 
     async def resume(self) -> Ending:
-        """
-        Go on where an earlier `ask` has stopped. One that is stale is looked for, and not sent.
+        """Go on where an earlier `ask` has stopped. One that is stale is looked for,
+        and not sent.
         """
         if self._clock.now_ms() - self._kept.kept_at <= STALE_MS:
             self._count()
@@ -124,9 +117,7 @@ class TransferAsking:
         return await self._asked("GET", f"{PATH}/{name}")
 
     async def _insist(self, ask: _Ask) -> Verdict:
-        """
-        The first answer that says something; `Again` where time or tries are over.
-        """
+        """The first answer that says something; `Again` where time or tries are over."""
         retries = 0
         while True:
             verdict = await ask()
@@ -145,9 +136,7 @@ class TransferAsking:
                 self._count()
 
     async def _follow(self, verdict: Verdict) -> Verdict:
-        """
-        Look what becomes of an accepted one; nothing but its end ends it, apart from time.
-        """
+        """Look what becomes of an accepted one; nothing but its end ends it, apart from time."""
         looks = 0
         while isinstance(verdict, NotOver):
             wait_ms = LOOKS.wait_ms(looks, self._draw())

@@ -1,5 +1,5 @@
-"""
-Making transfers and going on with those that have no answer: find the service, keep, ask, print.
+"""Making transfers and going on with those that have no answer: find the service, keep,
+ask, print.
 """
 
 import random
@@ -25,16 +25,13 @@ from chimera_s1.domain.money import exact_text, usdt
 from chimera_s1.domain.treasury.limits import Wallet, direction_between
 
 OK, FAIL, MISTAKE, PENDING = 0, 1, 2, 3
-"""
-Exit codes.
-"""
+"""Exit codes."""
 
 _RESUME = "chimera-s1 transfer --resume"
 
 
 class AskingPlan(Struct, frozen=True):
-    """
-    How to ask.
+    """How to ask.
 
     Attributes:
         url: Of the service; None for S1_URL or the demo's, and with --resume for where each was
@@ -57,8 +54,7 @@ def read_wish(
     reason: str,
     transfer_id: str | None,
 ) -> TransferBody:
-    """
-    What was typed, as the service takes it; the id is made where none was given.
+    """What was typed, as the service takes it; the id is made where none was given.
 
     Raises:
         ConfigurationError: Something is missing.
@@ -82,8 +78,7 @@ def read_wish(
 async def make_transfer(
     settings: Settings, environ: Mapping[str, str], body: TransferBody, plan: AskingPlan
 ) -> int:
-    """
-    Keep *body*, ask for it, print what came of it; the exit code.
+    """Keep *body*, ask for it, print what came of it; the exit code.
 
     Raises:
         ConfigurationError: There is no service to ask, it refuses the request, or *body* cannot be
@@ -101,8 +96,7 @@ async def make_transfer(
 async def resume_transfers(
     settings: Settings, environ: Mapping[str, str], transfer_id: str | None, plan: AskingPlan
 ) -> int:
-    """
-    Go on with *transfer_id*, or with all that have no final answer; PENDING where one still has
+    """Go on with *transfer_id*, or with all that have no final answer; PENDING where one still has
     none, else FAIL where one has failed.
 
     Raises:
@@ -164,18 +158,14 @@ def _asking(
 
 
 def _print(ending: Ending, *, as_json: bool) -> int:
-    """
-    What came of it, on standard output; the exit code.
-    """
+    """What came of it, on standard output; the exit code."""
     code, text = told(ending)
     typer.echo(_body(ending, code) if as_json else text)
     return code
 
 
 def told(ending: Ending) -> tuple[int, str]:
-    """
-    The exit code and the line for people.
-    """
+    """The exit code and the line for people."""
     body = ending.kept.body
     what = f"{body.amount_usdt} USDT from {body.source.value} to {body.target.value}"
     name = f"transfer {body.transfer_id}: {what}"
@@ -207,9 +197,7 @@ def told(ending: Ending) -> tuple[int, str]:
 
 
 def _body(ending: Ending, code: int) -> str:
-    """
-    The last answer, where it is JSON; else one of the same shape.
-    """
+    """The last answer, where it is JSON; else one of the same shape."""
     try:
         msgspec.json.decode(ending.body)
         return ending.body.decode()

@@ -1,6 +1,4 @@
-"""
-The checks of what moves money: the ledger, and the exchange key.
-"""
+"""The checks of what moves money: the ledger, and the exchange key."""
 
 from chimera_s1.adapters.binance.weight_budget import weight_budgets
 from chimera_s1.adapters.system.clock import SystemClock
@@ -14,9 +12,7 @@ _KEY = "look at the key's page at the exchange: permissions, and the addresses i
 
 
 async def check_treasury(settings: Settings) -> list[Finding]:
-    """
-    Two findings where there is a key; one that says so where there is none.
-    """
+    """Two findings where there is a key; one that says so where there is none."""
     if not may_move_money(settings):
         detail = "none here, so no money is moved: S1_BINANCE_KEY is not set, or testnet is"
         return [Finding("exchange key", Grade.OK, detail)]

@@ -1,5 +1,5 @@
-"""
-Control access: who asks, may they, and not too often; what is refused is counted and recorded.
+"""Control access: who asks, may they, and not too often; what is refused is counted and
+recorded.
 """
 
 from collections import Counter
@@ -17,41 +17,32 @@ from chimera_s1.domain.ports.token_store import TokenStore
 from chimera_s1.domain.resilience.rate_limit import Allowance, Exceeded, RateLimit
 
 ANYONE = Actor(name="anyone", kid="")
-"""
-Who reads where no tokens are configured.
-"""
+"""Who reads where no tokens are configured."""
 
 RECORD_AGAIN_MS = 1_000
 PATH_CHARACTERS_MAX = 200
 
 
 class TokenRefusedError(ChimeraError):
-    """
-    There is no valid token; the text is the same for every reason.
-    """
+    """There is no valid token; the text is the same for every reason."""
 
     code = "access.token"
 
 
 class ScopeMissingError(ChimeraError):
-    """
-    The token is valid, and not for this.
-    """
+    """The token is valid, and not for this."""
 
     code = "access.scope"
 
 
 class AccessDisabledError(ChimeraError):
-    """
-    Money is touched by nobody while no tokens are configured.
-    """
+    """Money is touched by nobody while no tokens are configured."""
 
     code = "access.disabled"
 
 
 class RateExceededError(ChimeraError):
-    """
-    The actor asks too often.
+    """The actor asks too often.
 
     Attributes:
         retry_after_s: When to come back, whole seconds.
@@ -65,9 +56,7 @@ class RateExceededError(ChimeraError):
 
 
 class _Rule(StrEnum):
-    """
-    What refuses apart from the token itself, see `RefusalReason`.
-    """
+    """What refuses apart from the token itself, see `RefusalReason`."""
 
     SCOPE = "scope"
     DISABLED = "disabled"
@@ -75,8 +64,7 @@ class _Rule(StrEnum):
 
 
 class ControlAccess:
-    """
-    Stands before every route that is not public.
+    """Stands before every route that is not public.
 
     Args:
         tokens: The tokens there are; None where none are configured: then anyone may read, and
@@ -107,8 +95,7 @@ class ControlAccess:
         self.refused: Counter[str] = Counter()
 
     def admit(self, bearer: str | None, scope: Scope, path: str) -> Actor:
-        """
-        Who asks, if they may.
+        """Who asks, if they may.
 
         Args:
             bearer: What was sent as a token, None for nothing.
@@ -176,9 +163,7 @@ class ControlAccess:
                 assert_never(after)
 
     def _refuse(self, kid: str | None, reason: str, path: str) -> None:
-        """
-        Count it, and record at most one a second of each kid and reason.
-        """
+        """Count it, and record at most one a second of each kid and reason."""
         self.refused[reason] += 1
         now_ms = self._clock.monotonic_ms()
         last_ms = self._recorded_ms.get((kid, reason))

@@ -1,6 +1,4 @@
-"""
-What a component's report means, in one sentence that says what to do where all is not well.
-"""
+"""What a component's report means, in one sentence that says what to do where all is not well."""
 
 from typing import assert_never
 
@@ -22,9 +20,7 @@ _NAMES_SHOWN = 5
 
 
 def sentence(report: Report) -> str:
-    """
-    *report* for the operator on call.
-    """
+    """*report* for the operator on call."""
     match report:
         case FeedReport():
             return _feed(report)

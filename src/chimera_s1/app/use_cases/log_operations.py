@@ -1,5 +1,4 @@
-"""
-Log operations: what happens to connections, written for operators and their tools.
+"""Log operations: what happens to connections, written for operators and their tools.
 
 Events wait in a bounded outbox until the store takes them, in order. Round trips are samples: only
 the newest of each connection waits.
@@ -35,9 +34,7 @@ OUTBOX_MAX = 10_000
 ROUND_TRIPS_KEPT = 1_000
 RETRY_WAIT_MS = 1_000
 STORE_FAILURES = (PublisherUnavailableError, ConfigurationError)
-"""
-What a store that ran a moment ago may answer: a changed password is mended without a restart.
-"""
+"""What a store that ran a moment ago may answer: a changed password is mended without a restart."""
 
 Detail = dict[str, str | int | float | bool | None]
 
@@ -45,8 +42,7 @@ _log = logging.getLogger(__name__)
 
 
 class OperationsCounters(Struct):
-    """
-    What the operations log has counted; only `LogOperations` writes.
+    """What the operations log has counted; only `LogOperations` writes.
 
     Attributes:
         recorded: Events written to `ops:events`.
@@ -59,8 +55,7 @@ class OperationsCounters(Struct):
 
 
 class LogOperations:
-    """
-    Takes feed events from the sockets, without waiting, and writes them from a worker.
+    """Takes feed events from the sockets, without waiting, and writes them from a worker.
 
     Args:
         operations: Where they are written.
@@ -88,15 +83,11 @@ class LogOperations:
 
     @property
     def waiting(self) -> int:
-        """
-        Events in the outbox.
-        """
+        """Events in the outbox."""
         return len(self._outbox)
 
     def listen(self, event: FeedEvent) -> None:
-        """
-        Take an event; never waits, never raises.
-        """
+        """Take an event; never waits, never raises."""
         match event:
             case RoundTrip():
                 self._sample(event)
@@ -118,9 +109,7 @@ class LogOperations:
                 assert_never(event)
 
     def record(self, kind: str, detail: Detail) -> None:
-        """
-        Put an event of *kind* into the outbox.
-        """
+        """Put an event of *kind* into the outbox."""
         if len(self._outbox) == OUTBOX_MAX:
             self._outbox.popleft()
             self.counters.overflowed += 1
@@ -129,17 +118,13 @@ class LogOperations:
         self._wake.set()
 
     def round_trips(self) -> RoundTripSummary:
-        """
-        Percentiles over the last round trips, ms; zeros before the first.
-        """
+        """Percentiles over the last round trips, ms; zeros before the first."""
         ordered = sorted(self._round_trips)
         p50, p95 = percentile(ordered, 0.50), percentile(ordered, 0.95)
         return RoundTripSummary(p50=p50 or 0.0, p95=p95 or 0.0, n=len(ordered))
 
     async def run(self) -> None:
-        """
-        Write until cancelled.
-        """
+        """Write until cancelled."""
         while True:
             await self._wake.wait()
             self._wake = anyio.Event()
@@ -150,8 +135,7 @@ class LogOperations:
                 self._wake.set()
 
     async def flush(self) -> None:
-        """
-        Write what waits.
+        """Write what waits.
 
         Raises:
             PublisherUnavailableError: The store cannot be reached; what waits still waits.

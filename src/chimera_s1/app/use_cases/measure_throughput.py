@@ -1,6 +1,4 @@
-"""
-Measure throughput: data messages a second, over all feeds, as `s1.mkt_throughput`.
-"""
+"""Measure throughput: data messages a second, over all feeds, as `s1.mkt_throughput`."""
 
 from collections.abc import Sequence
 
@@ -13,9 +11,7 @@ INTERVAL_MS = 1_000
 
 
 class MeasureThroughput:
-    """
-    Counts what the feeds received in the last second and writes it down.
-    """
+    """Counts what the feeds received in the last second and writes it down."""
 
     def __init__(
         self, feeds: Sequence[MarketFeed], operations: OperationsLog, clock: Clock
@@ -26,9 +22,7 @@ class MeasureThroughput:
         self.messages_per_s = 0.0
 
     async def run(self) -> None:
-        """
-        Measure until cancelled.
-        """
+        """Measure until cancelled."""
         counted, since_ms = self._received(), self._clock.monotonic_ms()
         while True:
             await self._clock.sleep_ms(INTERVAL_MS)

@@ -1,6 +1,4 @@
-"""
-Clock patrol: ask each venue for its time, again and again, and keep what the answers say.
-"""
+"""Clock patrol: ask each venue for its time, again and again, and keep what the answers say."""
 
 import logging
 
@@ -12,19 +10,14 @@ from chimera_s1.domain.resilience.clock_skew import ClockProbe, ClockSkew, SkewW
 from chimera_s1.domain.resilience.health import ClockReport
 
 UNANSWERED_WAIT_MS = 1_000
-"""
-Pause after an unanswered question while no offset is known at all.
-"""
+"""Pause after an unanswered question while no offset is known at all."""
 
 STEP_LOOK_MS = 500
 STEP_MS = 100
-"""
-How often a step of the wall clock is looked for, and how far it must be.
-"""
+"""How often a step of the wall clock is looked for, and how far it must be."""
 
 DOUBT_PAUSE_MS = 5_000
-"""
-However much the offset is doubted, doubts ask for it no more often: an exchange that is slow to
+"""However much the offset is doubted, doubts ask for it no more often: an exchange that is slow to
 send looks like one whose clock is wrong.
 """
 
@@ -32,9 +25,7 @@ _log = logging.getLogger(__name__)
 
 
 class PatrolClock:
-    """
-    One venue's clock against ours.
-    """
+    """One venue's clock against ours."""
 
     def __init__(
         self, venue: Venue, exchange: ExchangeInformation, clock: Clock, interval_ms: int
@@ -52,20 +43,15 @@ class PatrolClock:
 
     @property
     def venue(self) -> Venue:
-        """
-        Whose clock is watched.
-        """
+        """Whose clock is watched."""
         return self._venue
 
     def read_skew(self) -> ClockSkew:
-        """
-        What the last questions say.
-        """
+        """What the last questions say."""
         return self._window.skew
 
     def offset_ms(self) -> float:
-        """
-        Exchange minus local clock, ms: as last measured, less what our clock has stepped since;
+        """Exchange minus local clock, ms: as last measured, less what our clock has stepped since;
         0 before the first answer.
         """
         if self._offset_ms is None:
@@ -75,31 +61,26 @@ class PatrolClock:
         return self._offset_ms - stepped_ms if abs(stepped_ms) > STEP_MS else self._offset_ms
 
     def doubt(self) -> None:
-        """
-        Event times do not fit the offset: ask again soon, the exchange's clock may have stepped.
+        """Event times do not fit the offset: ask again soon, the exchange's clock may
+        have stepped.
         """
         self._doubted = True
 
     def report(self) -> ClockReport:
-        """
-        The skew as a health report.
-        """
+        """The skew as a health report."""
         skew = self._window.skew
         return ClockReport(offset_ms=skew.offset_ms, p_up=skew.p_up)
 
     async def run(self) -> None:
-        """
-        Patrol until cancelled.
-        """
+        """Patrol until cancelled."""
         while True:
             await self.probe()
             known = self._offset_ms is not None
             await self._rest(self._interval_ms if known else UNANSWERED_WAIT_MS)
 
     async def _rest(self, duration_ms: float) -> None:
-        """
-        Wait for the next question; a wall clock that steps meanwhile asks it at once, and so does a
-        doubt, because only an answer shows by how much the offset is wrong now.
+        """Wait for the next question; a wall clock that steps meanwhile asks it at once, and so
+        does a doubt, because only an answer shows by how much the offset is wrong now.
         """
         until_ms = self._clock.monotonic_ms() + duration_ms
         shift_ms = self._shift_ms()
@@ -115,9 +96,7 @@ class PatrolClock:
                 return
 
     async def probe(self) -> None:
-        """
-        Ask once.
-        """
+        """Ask once."""
         started_ms = self._clock.monotonic_ms()
         self._doubted = False
         try:
@@ -142,7 +121,5 @@ class PatrolClock:
         self._measured_shift_ms = self._shift_ms()
 
     def _shift_ms(self) -> float:
-        """
-        Our wall clock minus our monotonic clock, ms: constant but for steps.
-        """
+        """Our wall clock minus our monotonic clock, ms: constant but for steps."""
         return self._clock.now_ms() - self._clock.monotonic_ms()

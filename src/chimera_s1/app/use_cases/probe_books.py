@@ -1,6 +1,4 @@
-"""
-Probe books: ask the venue by REST whether a silent stream should have spoken.
-"""
+"""Probe books: ask the venue by REST whether a silent stream should have spoken."""
 
 import logging
 
@@ -11,25 +9,20 @@ from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.exchange_information import BookTop, ExchangeInformation
 
 CATCH_UP_MS = 1_000
-"""
-What the venue answers may be on its way to us by the stream: so long it may take.
-"""
+"""What the venue answers may be on its way to us by the stream: so long it may take."""
 
 _log = logging.getLogger(__name__)
 
 
 class ProbeBooks:
-    """
-    Compares the venue's own answer with what its stream has said last.
-    """
+    """Compares the venue's own answer with what its stream has said last."""
 
     def __init__(self, exchange: ExchangeInformation, clock: Clock) -> None:
         self._exchange = exchange
         self._clock = clock
 
     async def moved_on(self, instrument: InstrumentId, newest: Quote | None) -> bool | None:
-        """
-        True where the top of book has changed since *newest*; None where nobody can tell.
+        """True where the top of book has changed since *newest*; None where nobody can tell.
 
         Without a *newest* quote the book is asked for twice, and has moved where the answers
         differ. The caller still has to look whether the stream has spoken meanwhile: this takes

@@ -1,5 +1,4 @@
-"""
-Publish quotes: at each window's end, what the feeds hold goes onto the streams.
+"""Publish quotes: at each window's end, what the feeds hold goes onto the streams.
 
 The socket never waits for this. A store slower than the window merges windows: the feeds keep the
 newest frame of each stream meanwhile. A store that is away leaves the newest quote of each stream
@@ -21,9 +20,7 @@ from chimera_s1.domain.ports.quote_publisher import QuotePublisher
 from chimera_s1.domain.resilience.health import StreamsReport
 
 FRESH_MS = 5_000
-"""
-A quote that waited longer than this since its receipt is not published any more.
-"""
+"""A quote that waited longer than this since its receipt is not published any more."""
 
 PING_AFTER_MS = 1_000
 
@@ -31,8 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 class PublishingCounters(Struct):
-    """
-    What publishing has counted; only `PublishQuotes` writes.
+    """What publishing has counted; only `PublishQuotes` writes.
 
     Attributes:
         windows: Windows closed.
@@ -51,8 +47,7 @@ class PublishingCounters(Struct):
 
 
 class _Waiting(Struct, frozen=True):
-    """
-    A quote the store has not taken, and until when it is fresh, monotonic ms: a wall clock that
+    """A quote the store has not taken, and until when it is fresh, monotonic ms: a wall clock that
     steps makes nothing younger.
     """
 
@@ -61,8 +56,7 @@ class _Waiting(Struct, frozen=True):
 
 
 class PublishQuotes:
-    """
-    The way from the feeds to the streams.
+    """The way from the feeds to the streams.
 
     Args:
         feeds: Where quotes come from.
@@ -108,9 +102,7 @@ class PublishQuotes:
         self.counters = PublishingCounters()
 
     async def run(self) -> None:
-        """
-        Publish until cancelled.
-        """
+        """Publish until cancelled."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._watch_store)
             if self._window == 0:
@@ -120,15 +112,11 @@ class PublishQuotes:
                 tasks.start_soon(self._publish_windows)
 
     async def flush(self) -> None:
-        """
-        Publish what the feeds hold now; the last act before the sockets close.
-        """
+        """Publish what the feeds hold now; the last act before the sockets close."""
         await self._publish(self._feeds)
 
     def report(self) -> StreamsReport:
-        """
-        Whether quotes reach their streams.
-        """
+        """Whether quotes reach their streams."""
         return StreamsReport(
             reachable=not self._cause,
             waiting=len(self._waiting),
@@ -161,8 +149,7 @@ class PublishQuotes:
                 await anyio.lowlevel.checkpoint()
 
     async def _publish(self, feeds: Sequence[MarketFeed], since_ms: float | None = None) -> bool:
-        """
-        Publish what *feeds* hold and what still waits; False where that is nothing.
+        """Publish what *feeds* hold and what still waits; False where that is nothing.
 
         Args:
             feeds: Drained in this turn, not before it: a quote that is taken is published, whoever
@@ -190,17 +177,13 @@ class PublishQuotes:
             return True
 
     def _receipt_ms(self, quotes: Sequence[Quote]) -> float:
-        """
-        When the oldest of *quotes* was received, monotonic ms; now where there is none.
-        """
+        """When the oldest of *quotes* was received, monotonic ms; now where there is none."""
         now_ms = self._clock.now_ms()
         age_ms = now_ms - min((quote.received_ms for quote in quotes), default=now_ms)
         return self._clock.monotonic_ms() - max(0, age_ms)
 
     def _keep(self, batch: Sequence[Quote], unpublished: Sequence[Quote]) -> None:
-        """
-        Let those of *unpublished* wait that nothing newer in *batch* has replaced.
-        """
+        """Let those of *unpublished* wait that nothing newer in *batch* has replaced."""
         newest = {(quote.instrument, quote.source): quote for quote in batch}
         for quote in unpublished:
             key = quote.instrument, quote.source
@@ -216,9 +199,7 @@ class PublishQuotes:
         return _Waiting(quote, self._clock.monotonic_ms() + FRESH_MS - age_ms)
 
     def _with_waiting(self, quotes: list[Quote]) -> list[Quote]:
-        """
-        *quotes* behind those that still wait, are fresh and have no successor among them.
-        """
+        """*quotes* behind those that still wait, are fresh and have no successor among them."""
         self._offered = {}
         if not self._waiting:
             return quotes
@@ -235,9 +216,7 @@ class PublishQuotes:
         return [waiting.quote for waiting in self._offered.values()] + quotes
 
     async def _watch_store(self) -> None:
-        """
-        Ask the store when a calm market does not: silence must not look like health.
-        """
+        """Ask the store when a calm market does not: silence must not look like health."""
         while True:
             await self._clock.sleep_ms(PING_AFTER_MS)
             if self._waiting and self._window == 0:

@@ -1,6 +1,4 @@
-"""
-The newest published quotes, in memory, for readers over HTTP: as values, or as they change.
-"""
+"""The newest published quotes, in memory, for readers over HTTP: as values, or as they change."""
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -14,32 +12,25 @@ from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.quote import Quote
 
 SUBSCRIBERS_MAX = 64
-"""
-Streams open at once; each costs one dictionary entry per instrument and one write per batch.
-"""
+"""Streams open at once; each costs one dictionary entry per instrument and one write per batch."""
 
 _Key = tuple[InstrumentId, str]
 
 
 class TooManySubscribersError(ChimeraError):
-    """
-    `SUBSCRIBERS_MAX` streams are open; one more is taken as soon as one ends.
-    """
+    """`SUBSCRIBERS_MAX` streams are open; one more is taken as soon as one ends."""
 
     code = "quotes.too_many_subscribers"
 
 
 class BoardClosedError(ChimeraError):
-    """
-    The service is stopping; another instance, or the next start, takes the stream.
-    """
+    """The service is stopping; another instance, or the next start, takes the stream."""
 
     code = "service.stopping"
 
 
 class QuoteFilter(Struct, frozen=True):
-    """
-    Which quotes a reader wants.
+    """Which quotes a reader wants.
 
     Attributes:
         venue: Of this venue only; None for all.
@@ -51,17 +42,14 @@ class QuoteFilter(Struct, frozen=True):
     symbols: frozenset[Symbol] = frozenset()
 
     def takes(self, instrument: InstrumentId) -> bool:
-        """
-        True where the reader wants quotes of *instrument*.
-        """
+        """True where the reader wants quotes of *instrument*."""
         return (self.venue is None or instrument.venue is self.venue) and (
             not self.symbols or instrument.symbol in self.symbols
         )
 
 
 class PostedQuote(Struct, frozen=True, gc=False):
-    """
-    A quote on the board.
+    """A quote on the board.
 
     Attributes:
         number: Grows by one with each quote the board takes, from 1 at every start.
@@ -74,8 +62,7 @@ class PostedQuote(Struct, frozen=True, gc=False):
 
 
 class QuoteSubscription:
-    """
-    A reader's mailbox: the newest quote of each instrument and source that it has not read yet.
+    """A reader's mailbox: the newest quote of each instrument and source that it has not read yet.
 
     Iterate over it for batches (shape (n,), n >= 1, in the order they were posted); the iteration
     ends when the board closes. A reader that is slow finds newer values, never a longer queue.
@@ -87,23 +74,17 @@ class QuoteSubscription:
         self._changed = anyio.Event()
         self._closed = False
         self.replaced = 0
-        """
-        Quotes replaced by a newer one of their stream before they were read.
-        """
+        """Quotes replaced by a newer one of their stream before they were read."""
         for entry in posted:
             self.put(entry)
 
     @property
     def waiting(self) -> int:
-        """
-        Quotes in the mailbox; never more than instruments times their sources.
-        """
+        """Quotes in the mailbox; never more than instruments times their sources."""
         return len(self._mailbox)
 
     def put(self, entry: PostedQuote) -> None:
-        """
-        Take *entry* where the filter wants it, in place of an unread one of the same stream.
-        """
+        """Take *entry* where the filter wants it, in place of an unread one of the same stream."""
         if not self._chosen.takes(entry.quote.instrument):
             return
         key = _key(entry.quote)
@@ -114,9 +95,7 @@ class QuoteSubscription:
         self._changed.set()
 
     def close(self) -> None:
-        """
-        End the iteration; what is still unread is dropped.
-        """
+        """End the iteration; what is still unread is dropped."""
         self._closed = True
         self._changed.set()
 
@@ -135,8 +114,7 @@ class QuoteSubscription:
 
 
 class QuoteBoard:
-    """
-    Keeps the newest published quote of each instrument and source, and tells subscribers.
+    """Keeps the newest published quote of each instrument and source, and tells subscribers.
 
     One event loop uses it; no call waits for a reader.
     """
@@ -151,21 +129,16 @@ class QuoteBoard:
 
     @property
     def subscribers(self) -> int:
-        """
-        Streams open now.
-        """
+        """Streams open now."""
         return len(self._subscriptions)
 
     @property
     def replaced(self) -> int:
-        """
-        Quotes that readers were too slow for, over all streams since the start.
-        """
+        """Quotes that readers were too slow for, over all streams since the start."""
         return self._replaced + sum(each.replaced for each in self._subscriptions)
 
     def accept(self, quotes: Sequence[Quote]) -> None:
-        """
-        Post *quotes*, oldest first within a stream; the last of each stream stays.
+        """Post *quotes*, oldest first within a stream; the last of each stream stays.
 
         A quote that is offered to the store a second time is the same object, and is not posted
         a second time.
@@ -181,23 +154,22 @@ class QuoteBoard:
                 subscription.put(entry)
 
     def newest(self, instrument: InstrumentId) -> Quote | None:
-        """
-        The newest quote of *instrument* over its sources, by `ts`; None where none was published.
+        """The newest quote of *instrument* over its sources, by `ts`; None where none was
+        published.
         """
         quotes = self.newest_of(QuoteFilter(instrument.venue, frozenset({instrument.symbol})))
         return max(quotes, key=lambda quote: quote.ts, default=None)
 
     def newest_of(self, chosen: QuoteFilter) -> tuple[Quote, ...]:
-        """
-        The newest quote of each instrument and source that *chosen* takes, in order of their names.
+        """The newest quote of each instrument and source that *chosen* takes, in order of their
+        names.
         """
         wanted = [entry.quote for entry in self._posted.values() if _takes(chosen, entry)]
         return tuple(sorted(wanted, key=_key))
 
     @asynccontextmanager
     async def subscribe(self, chosen: QuoteFilter) -> AsyncIterator[QuoteSubscription]:
-        """
-        A mailbox that begins with what the board holds and then follows what is posted.
+        """A mailbox that begins with what the board holds and then follows what is posted.
 
         Raises:
             TooManySubscribersError: As many streams are open as may be.
@@ -221,9 +193,7 @@ class QuoteBoard:
             self._replaced += subscription.replaced
 
     def close(self) -> None:
-        """
-        End every stream and refuse new ones; values can still be read.
-        """
+        """End every stream and refuse new ones; values can still be read."""
         self._closed = True
         for subscription in self._subscriptions:
             subscription.close()

@@ -1,6 +1,4 @@
-"""
-Replay a recording onto the streams: every window in order, nothing merged, nothing lost.
-"""
+"""Replay a recording onto the streams: every window in order, nothing merged, nothing lost."""
 
 from collections.abc import Callable
 from hashlib import sha256
@@ -18,8 +16,7 @@ GIVE_UP_MS = 30_000
 
 
 class ReplayProgress(Struct, frozen=True):
-    """
-    How far a replay is.
+    """How far a replay is.
 
     Attributes:
         messages: Data messages read.
@@ -41,15 +38,14 @@ class ReplayProgress(Struct, frozen=True):
 
 
 class ReplayRecording:
-    """
-    Args:
-        recording: What to replay.
+    """Args:
+    recording: What to replay.
 
-        publisher: Where it goes.
+    publisher: Where it goes.
 
-        clock: Time and waiting.
+    clock: Time and waiting.
 
-        speed: Recorded seconds a second; None is as fast as the store takes it.
+    speed: Recorded seconds a second; None is as fast as the store takes it.
     """
 
     def __init__(
@@ -67,8 +63,7 @@ class ReplayRecording:
         self._digest = sha256()
 
     async def run(self, on_window: Callable[[ReplayProgress], None]) -> ReplayProgress:
-        """
-        Replay to the end.
+        """Replay to the end.
 
         Raises:
             RecordingDamagedError: The recording is damaged; what came before is published.

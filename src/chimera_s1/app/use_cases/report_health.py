@@ -1,6 +1,4 @@
-"""
-Health of the whole service: what each component reports, judged, and since when it is so.
-"""
+"""Health of the whole service: what each component reports, judged, and since when it is so."""
 
 import logging
 from collections.abc import Callable
@@ -26,8 +24,7 @@ _log = logging.getLogger(__name__)
 
 
 class HealthSnapshot(Struct, frozen=True):
-    """
-    The service at one moment.
+    """The service at one moment.
 
     Attributes:
         status: The worst level of all components.
@@ -67,15 +64,11 @@ class _Standing(Struct, frozen=True):
 
 
 HealthListener = Callable[[str, dict[str, str | int | float | bool | None]], None]
-"""
-Takes the kind and the detail of an operational event.
-"""
+"""Takes the kind and the detail of an operational event."""
 
 
 class ReportHealth:
-    """
-    Asks every registered component for its report and judges it; reads memory only.
-    """
+    """Asks every registered component for its report and judges it; reads memory only."""
 
     def __init__(self, clock: Clock, *, shard: str, version: str) -> None:
         self._clock = clock
@@ -93,8 +86,7 @@ class ReportHealth:
         *,
         required: bool,
     ) -> None:
-        """
-        Add a component.
+        """Add a component.
 
         Args:
             name: `feed.spot`, `redis`; registered once.
@@ -109,9 +101,7 @@ class ReportHealth:
         self._registrations[name] = _Registration(name, report, describe or sentence, required)
 
     def snapshot(self) -> HealthSnapshot:
-        """
-        Judge every component now.
-        """
+        """Judge every component now."""
         pairs = [(each, each.report()) for each in self._registrations.values()]
         components = tuple(self._judge(each, report) for each, report in pairs)
         feed_fatal = any(isinstance(report, FeedReport) and report.fatal for _, report in pairs)
@@ -127,8 +117,7 @@ class ReportHealth:
         )
 
     async def run(self, tell: HealthListener) -> None:
-        """
-        Judge twice a second until cancelled, so that *since* is right when nobody asks.
+        """Judge twice a second until cancelled, so that *since* is right when nobody asks.
 
         Args:
             tell: Told each change of the mode (`mode.changed`) and of a component's level
@@ -174,9 +163,7 @@ def _tell_changes(before: HealthSnapshot, now: HealthSnapshot, tell: HealthListe
 
 
 def _log_change(old: Component, new: Component) -> None:
-    """
-    What may concern an operator; the lower levels come and go with the load.
-    """
+    """What may concern an operator; the lower levels come and go with the load."""
     if max(old.level, new.level) >= Level.ORANGE:
         level = logging.WARNING if new.level > old.level else logging.INFO
         _log.log(level, "%s is %s: %s", new.name, new.level.name, new.detail)

@@ -1,6 +1,4 @@
-"""
-Serve one venue's feed: find out what it lists, choose, and keep the choice subscribed.
-"""
+"""Serve one venue's feed: find out what it lists, choose, and keep the choice subscribed."""
 
 import logging
 from collections.abc import Callable
@@ -20,9 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 class ServeFeed:
-    """
-    One venue's market data from the listing to the sockets.
-    """
+    """One venue's market data from the listing to the sockets."""
 
     def __init__(
         self,
@@ -46,14 +42,11 @@ class ServeFeed:
 
     @property
     def venue(self) -> Venue:
-        """
-        Whose market data it is.
-        """
+        """Whose market data it is."""
         return self._feed.venue
 
     async def run(self) -> None:
-        """
-        Serve until cancelled; the venue may be absent now and come later.
+        """Serve until cancelled; the venue may be absent now and come later.
 
         Returns only where the feed has ended by itself, which is a defect for the supervisor.
         """
@@ -70,9 +63,7 @@ class ServeFeed:
             await self._clock.sleep_ms(self._backoff.max_wait_ms)
 
     def report(self) -> FeedReport:
-        """
-        The state of the connections and the names nobody lists.
-        """
+        """The state of the connections and the names nobody lists."""
         return structs.replace(self._feed.report(), unknown=self._unknown)
 
     async def _select(self) -> Selection:

@@ -1,6 +1,4 @@
-"""
-Waiting for news, but not for ever.
-"""
+"""Waiting for news, but not for ever."""
 
 from collections.abc import Callable
 
@@ -10,8 +8,7 @@ from chimera_s1.domain.ports.clock import Clock
 
 
 class Bell:
-    """
-    Tells all who wait that something has changed.
+    """Tells all who wait that something has changed.
 
     Who looks and then waits says how often it had rung before the look, so that nothing that
     happened in between is missed:
@@ -25,14 +22,10 @@ class Bell:
         # Who waits sleeps in a scope that a ring ends; a task for each wait would cost far more.
         self._sleepers: dict[anyio.CancelScope, Callable[[], bool]] = {}
         self.rung = 0
-        """
-        How often it has rung.
-        """
+        """How often it has rung."""
 
     def ring(self) -> None:
-        """
-        Wake all who wait now.
-        """
+        """Wake all who wait now."""
         self.rung += 1
         for sleeper, worth in self._sleepers.items():
             if worth():
@@ -47,8 +40,7 @@ class Bell:
         gather_ms: float = 0,
         worth: Callable[[], bool] = lambda: True,
     ) -> None:
-        """
-        Return once it has rung more often than *after*, or *limit_ms* have passed.
+        """Return once it has rung more often than *after*, or *limit_ms* have passed.
 
         Args:
             clock: Waiting.

@@ -1,5 +1,4 @@
-"""
-Watch liveness: tell consumers which silence is calm and which is not, and act on the latter.
+"""Watch liveness: tell consumers which silence is calm and which is not, and act on the latter.
 
 A connection that is silent beyond its rhythm is made anew. A silent stream on a living connection
 is probed by REST first; where the venue's book has moved on without us, it is STALE and its
@@ -35,21 +34,18 @@ RETRY_WAIT_MS = 1_000
 RENEWAL_PAUSE_MS = 60_000
 OUTBOX_MAX = 20_000
 LATENESS_MAX_MS = 2_000
-"""
-A quote is looked at within a window of its receipt; a larger difference is a stepped wall clock.
+"""A quote is looked at within a window of its receipt; a larger difference is a stepped
+wall clock.
 """
 
 STORE_FAILURES = (PublisherUnavailableError, ConfigurationError)
-"""
-What a store that ran a moment ago may answer: a changed password is mended without a restart.
-"""
+"""What a store that ran a moment ago may answer: a changed password is mended without a restart."""
 
 _log = logging.getLogger(__name__)
 
 
 class LivenessCounters(Struct):
-    """
-    What was found; only `WatchLiveness` writes.
+    """What was found; only `WatchLiveness` writes.
 
     Attributes:
         blind: Connections made anew because they were silent.
@@ -68,9 +64,7 @@ class LivenessCounters(Struct):
 
 
 class WatchLiveness:
-    """
-    One venue's liveness.
-    """
+    """One venue's liveness."""
 
     def __init__(
         self, venue: Venue, status: MarketStatus, probes: ProbeBooks, clock: Clock
@@ -89,9 +83,7 @@ class WatchLiveness:
         self._probing = False
 
     def observe(self, quotes: Iterable[Quote]) -> None:
-        """
-        Note quotes as they are drained; those of other venues are passed over.
-        """
+        """Note quotes as they are drained; those of other venues are passed over."""
         now_ms, wall_ms = self._clock.monotonic_ms(), self._clock.now_ms()
         for quote in quotes:
             if quote.instrument.venue is self.venue:
@@ -100,9 +92,7 @@ class WatchLiveness:
                 self._board.heard(key, now_ms - _lateness_ms(wall_ms, quote.received_ms))
 
     def listen(self, event: FeedEvent) -> None:
-        """
-        Take a connection's change; never waits, never raises.
-        """
+        """Take a connection's change; never waits, never raises."""
         now_ms = self._clock.monotonic_ms()
         if event.venue is not self.venue:
             return
@@ -112,9 +102,7 @@ class WatchLiveness:
             self._board.lost(event.connection, event.streams, event.cause, now_ms)
 
     def report(self) -> MarketReport:
-        """
-        How many instruments are in which state.
-        """
+        """How many instruments are in which state."""
         count = Counter(self._board.states().values())
         return MarketReport(
             live=count[Liveness.LIVE],
@@ -124,15 +112,11 @@ class WatchLiveness:
         )
 
     def states(self) -> dict[InstrumentId, Liveness]:
-        """
-        The state of every instrument that has one.
-        """
+        """The state of every instrument that has one."""
         return self._board.states()
 
     async def run(self, feed: MarketFeed) -> None:
-        """
-        Watch *feed* until cancelled.
-        """
+        """Watch *feed* until cancelled."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._write)
             while True:
@@ -145,9 +129,7 @@ class WatchLiveness:
                     tasks.start_soon(self._probe, feed, suspects[0])
 
     def _look(self, feed: MarketFeed) -> Sequence[StreamKey]:
-        """
-        Report what is found, make blind connections anew; whose silence asks for a probe.
-        """
+        """Report what is found, make blind connections anew; whose silence asks for a probe."""
         now_ms, wall_ms = self._clock.monotonic_ms(), self._clock.now_ms()
         for name, heard_ms in feed.heard().items():
             if self._heard_ms.get(name) != heard_ms:
@@ -205,7 +187,7 @@ class WatchLiveness:
 
 
 def _lateness_ms(wall_ms: int, received_ms: int) -> int:
-    """
-    How long ago *received_ms* was; at most what a look may be late, whatever the wall clock did.
+    """How long ago *received_ms* was; at most what a look may be late, whatever the
+    wall clock did.
     """
     return min(max(0, wall_ms - received_ms), LATENESS_MAX_MS)

@@ -1,6 +1,4 @@
-"""
-Is the event loop turning: its lag, measured from inside, and a watchdog thread outside it.
-"""
+"""Is the event loop turning: its lag, measured from inside, and a watchdog thread outside it."""
 
 import threading
 from collections import deque
@@ -18,16 +16,13 @@ _SLICES = 10
 
 
 class WatchLoop:
-    """
-    Wakes up every 250 ms and notes how late; the worst of the last 5 s is the report.
-    """
+    """Wakes up every 250 ms and notes how late; the worst of the last 5 s is the report."""
 
     def __init__(self, clock: Clock, turned: Callable[[], None]) -> None:
-        """
-        Args:
-            clock: What it sleeps and measures by.
+        """Args:
+        clock: What it sleeps and measures by.
 
-            turned: Called at each wake-up; the watchdog's `turned`.
+        turned: Called at each wake-up; the watchdog's `turned`.
         """
         self._clock = clock
         self._turned = turned
@@ -35,9 +30,7 @@ class WatchLoop:
         self._lags: deque[tuple[float, float]] = deque(maxlen=MEMORY_MS // WAKE_UP_MS)
 
     async def run(self) -> None:
-        """
-        Measure until cancelled.
-        """
+        """Measure until cancelled."""
         while True:
             due_ms = self._clock.monotonic_ms() + WAKE_UP_MS
             await self._clock.sleep_ms(WAKE_UP_MS)
@@ -46,16 +39,13 @@ class WatchLoop:
             self._turned()
 
     def report(self) -> LoopReport:
-        """
-        The worst lag of the last 5 s, ms; 0 before the first wake-up.
-        """
+        """The worst lag of the last 5 s, ms; 0 before the first wake-up."""
         oldest_ms = self._clock.monotonic_ms() - MEMORY_MS
         return LoopReport(max((lag for at, lag in self._lags if at >= oldest_ms), default=0.0))
 
 
 class LoopWatchdog:
-    """
-    A thread that calls *on_stall* when the event loop has not turned for *limit_s*.
+    """A thread that calls *on_stall* when the event loop has not turned for *limit_s*.
 
     It waits in slices of a tenth of the limit and counts the ones without a turn: a machine that
     was suspended, or a process that was stopped and continued, loses one slice and no more. A C
@@ -69,14 +59,13 @@ class LoopWatchdog:
         limit_s: float = STALL_LIMIT_S,
         pulse: threading.Event | None = None,
     ) -> None:
-        """
-        Args:
-            on_stall: Called in the watchdog's thread with the seconds without a turn; again after
-                each further slice while the stall lasts.
+        """Args:
+        on_stall: Called in the watchdog's thread with the seconds without a turn; again after
+            each further slice while the stall lasts.
 
-            limit_s: Seconds without a turn that are a stall.
+        limit_s: Seconds without a turn that are a stall.
 
-            pulse: What the thread waits on; a test passes its own.
+        pulse: What the thread waits on; a test passes its own.
         """
         self._on_stall = on_stall
         self._slice_s = limit_s / _SLICES
@@ -94,9 +83,7 @@ class LoopWatchdog:
         self._thread.join()
 
     def turned(self) -> None:
-        """
-        The loop has turned; called from the loop.
-        """
+        """The loop has turned; called from the loop."""
         self._pulse.set()
 
     def _watch(self) -> None:

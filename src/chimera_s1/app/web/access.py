@@ -1,5 +1,4 @@
-"""
-Who may call what: a guard before every route.
+"""Who may call what: a guard before every route.
 
 A route, or its controller, says what it needs, and a handler may ask who called:
 
@@ -42,23 +41,17 @@ from chimera_s1.domain.errors import ChimeraError
 BODY_BYTES_MAX = 4_096
 SCHEME = "bearer"
 _BODY_PARAMETERS = {"data", "body"}
-"""
-What Litestar fills from the body: decoded, or as it is.
-"""
+"""What Litestar fills from the body: decoded, or as it is."""
 
 
 class UndeclaredScopeError(ChimeraError):
-    """
-    A route says neither which scope it needs nor that it is public: a defect of ours.
-    """
+    """A route says neither which scope it needs nor that it is public: a defect of ours."""
 
     code = "access.undeclared"
 
 
 class AccessGuard:
-    """
-    Litestar's guard: lets a request through to its handler, or raises why not.
-    """
+    """Litestar's guard: lets a request through to its handler, or raises why not."""
 
     def __init__(self, access: ControlAccess) -> None:
         self._access = access
@@ -66,8 +59,7 @@ class AccessGuard:
     async def __call__(
         self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
     ) -> None:
-        """
-        Judge *connection*; the actor is its `user` from now on.
+        """Judge *connection*; the actor is its `user` from now on.
 
         Raises:
             ChimeraError: See `ControlAccess.admit`.
@@ -81,14 +73,10 @@ class AccessGuard:
 
 
 class AccessDescription(ReceiveRoutePlugin):
-    """
-    Writes into the OpenAPI description of each route what the guard will ask and answer.
-    """
+    """Writes into the OpenAPI description of each route what the guard will ask and answer."""
 
     def receive_route(self, route: BaseRoute) -> None:
-        """
-        Take each route as Litestar registers it.
-        """
+        """Take each route as Litestar registers it."""
         if isinstance(route, HTTPRoute):
             for handler in route.route_handlers:
                 if handler.resolve_include_in_schema():
@@ -96,9 +84,7 @@ class AccessDescription(ReceiveRoutePlugin):
 
 
 def security_components() -> Components:
-    """
-    The bearer scheme for the OpenAPI document.
-    """
+    """The bearer scheme for the OpenAPI document."""
     scheme = SecurityScheme(
         type="http",
         scheme="bearer",
@@ -111,16 +97,13 @@ def security_components() -> Components:
 
 
 def read_actor(request: AnyRequest) -> Actor:
-    """
-    Who called; the dependency `actor`. A public route has none.
-    """
+    """Who called; the dependency `actor`. A public route has none."""
     actor: Actor = request.user
     return actor
 
 
 def needed_scope(handler: BaseRouteHandler) -> Scope | None:
-    """
-    The scope that *handler* declares, None where it is public.
+    """The scope that *handler* declares, None where it is public.
 
     Raises:
         UndeclaredScopeError: It declares neither, or both.
@@ -137,9 +120,7 @@ def needed_scope(handler: BaseRouteHandler) -> Scope | None:
 
 
 def _bearer(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
-    """
-    What was sent as a token; empty where it is none that can be read.
-    """
+    """What was sent as a token; empty where it is none that can be read."""
     sent = connection.headers.getall("authorization", [])
     if not sent:
         return None

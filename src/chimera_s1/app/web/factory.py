@@ -1,6 +1,4 @@
-"""
-The HTTP application, from the use cases it shows.
-"""
+"""The HTTP application, from the use cases it shows."""
 
 from collections.abc import Callable
 from typing import Any
@@ -40,8 +38,7 @@ _NO_SCRIPTS = "default-src 'none'; style-src 'unsafe-inline'"
 
 
 class WebServices(Struct, frozen=True, kw_only=True):
-    """
-    Everything a route may ask for; a field's name is the parameter's name.
+    """Everything a route may ask for; a field's name is the parameter's name.
 
     Attributes:
         quote_board: The newest published quotes.
@@ -73,8 +70,7 @@ class _Application(Litestar):
 
 
 def create_web_app(services: WebServices, access: ControlAccess) -> Litestar:
-    """
-    The ASGI application; it owns no connection and starts no task.
+    """The ASGI application; it owns no connection and starts no task.
 
     Args:
         services: What routes may ask for.

@@ -1,5 +1,4 @@
-"""
-`/health`, `/ready`, `/metrics`: is it alive, does it do its work, what has it counted.
+"""`/health`, `/ready`, `/metrics`: is it alive, does it do its work, what has it counted.
 
 They read memory only, so they answer while everything the service depends on is gone.
 """
@@ -25,8 +24,7 @@ _TAGS = ["operation"]
 
 
 class NotReadyError(ChimeraError):
-    """
-    A required component is RED.
+    """A required component is RED.
 
     Attributes:
         red: All that are RED, required or not.
@@ -40,9 +38,7 @@ class NotReadyError(ChimeraError):
 
 
 def not_ready_response(request: AnyRequest, error: NotReadyError) -> Response[NotReadyView]:
-    """
-    The problem that `/ready` answers.
-    """
+    """The problem that `/ready` answers."""
     plain = view_of(NOT_READY, str(error), request)
     return respond(
         NOT_READY,
@@ -59,9 +55,7 @@ def not_ready_response(request: AnyRequest, error: NotReadyError) -> Response[No
     sync_to_thread=False,
 )
 def read_health(report_health: NamedDependency[ReportHealth]) -> HealthView:
-    """
-    Answers 200 while the service turns, whatever the levels in the body say.
-    """
+    """Answers 200 while the service turns, whatever the levels in the body say."""
     return HealthView.of(report_health.snapshot())
 
 
@@ -83,9 +77,7 @@ def read_health(report_health: NamedDependency[ReportHealth]) -> HealthView:
     sync_to_thread=False,
 )
 def read_readiness(report_health: NamedDependency[ReportHealth]) -> ReadyView:
-    """
-    200 while no required component is RED, else 503 with the components that are.
-    """
+    """200 while no required component is RED, else 503 with the components that are."""
     snapshot = report_health.snapshot()
     red = tuple(each for each in snapshot.components if each.level is Level.RED)
     if not snapshot.ready:
@@ -103,7 +95,5 @@ def read_readiness(report_health: NamedDependency[ReportHealth]) -> ReadyView:
     sync_to_thread=False,
 )
 def read_metrics(render_metrics: NamedDependency[SkipValidation[Callable[[], bytes]]]) -> bytes:
-    """
-    Prometheus text exposition format 0.0.4.
-    """
+    """Prometheus text exposition format 0.0.4."""
     return render_metrics()

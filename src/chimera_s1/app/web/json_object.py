@@ -1,5 +1,4 @@
-"""
-A JSON object from a request, read strictly: what two readers could understand in two ways is
+"""A JSON object from a request, read strictly: what two readers could understand in two ways is
 refused, and no number passes through a float.
 """
 
@@ -18,25 +17,19 @@ _Choice = TypeVar("_Choice", bound=StrEnum)
 
 
 class MediaTypeError(ChimeraError):
-    """
-    The body does not say that it is JSON.
-    """
+    """The body does not say that it is JSON."""
 
     code = "request.media_type"
 
 
 class RequestInvalidError(ChimeraError):
-    """
-    The request cannot be understood; the text names the field, the rule and the remedy.
-    """
+    """The request cannot be understood; the text names the field, the rule and the remedy."""
 
     code = "request.invalid"
 
 
 class JsonNumber(Struct, frozen=True):
-    """
-    A number as it was written.
-    """
+    """A number as it was written."""
 
     text: str
 
@@ -52,9 +45,7 @@ _KINDS: dict[type, str] = {
 
 
 class JsonObject:
-    """
-    The fields of an object, each asked for by its name and what it has to be.
-    """
+    """The fields of an object, each asked for by its name and what it has to be."""
 
     def __init__(self, fields: dict[str, object]) -> None:
         self._fields = fields
@@ -63,8 +54,7 @@ class JsonObject:
         return name in self._fields
 
     def value(self, name: str) -> object:
-        """
-        The field as it is.
+        """The field as it is.
 
         Raises:
             RequestInvalidError: It is not there.
@@ -74,8 +64,7 @@ class JsonObject:
         return self._fields[name]
 
     def text(self, name: str, characters: range) -> str:
-        """
-        A printable text of so many characters.
+        """A printable text of so many characters.
 
         Raises:
             RequestInvalidError: It is something else, or not there.
@@ -96,8 +85,7 @@ class JsonObject:
         return value
 
     def choice(self, name: str, kind: type[_Choice]) -> _Choice:
-        """
-        One of the words of *kind*.
+        """One of the words of *kind*.
 
         Raises:
             RequestInvalidError: It is something else, or not there.
@@ -109,8 +97,7 @@ class JsonObject:
 
 
 def read_json_object(media_type: str, body: bytes, known: tuple[str, ...]) -> JsonObject:
-    """
-    The object in *body*.
+    """The object in *body*.
 
     Args:
         media_type: What the request says it is; empty where it says nothing.
@@ -138,9 +125,7 @@ def read_json_object(media_type: str, body: bytes, known: tuple[str, ...]) -> Js
 
 
 def kind_of_value(value: object) -> str:
-    """
-    What *value* is, in words; nothing of it is quoted.
-    """
+    """What *value* is, in words; nothing of it is quoted."""
     return _KINDS.get(type(value), "null")
 
 
@@ -178,8 +163,6 @@ def _once_each(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 
 def _shown(name: str) -> str:
-    """
-    A field's name as the client wrote it, where that is short and harmless.
-    """
+    """A field's name as the client wrote it, where that is short and harmless."""
     harmless = name.isidentifier() and len(name) <= _NAME_CHARACTERS_MAX
     return name if harmless else "a field"

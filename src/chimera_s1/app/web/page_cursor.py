@@ -1,6 +1,4 @@
-"""
-Where a page ended, as a text for the client to send back.
-"""
+"""Where a page ended, as a text for the client to send back."""
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -13,15 +11,12 @@ _MARK = re.compile(r"([0-9]{1,15}) (\S{1,128})")
 
 
 def cursor_of(mark: PageMark) -> str:
-    """
-    *mark* for the client.
-    """
+    """*mark* for the client."""
     return urlsafe_b64encode(f"{mark.created_at} {mark.transfer_id}".encode()).decode().rstrip("=")
 
 
 def mark_of(cursor: str) -> PageMark:
-    """
-    The mark that `cursor_of` made *cursor* of.
+    """The mark that `cursor_of` made *cursor* of.
 
     Raises:
         RequestInvalidError: It made nothing like it.

@@ -1,6 +1,4 @@
-"""
-The table of problems: every kind of error that the HTTP API answers with, and its status.
-"""
+"""The table of problems: every kind of error that the HTTP API answers with, and its status."""
 
 from http import HTTPStatus
 
@@ -36,16 +34,13 @@ from chimera_s1.domain.treasury.situation import TransferStateError
 
 
 class QuoteUnknownError(ChimeraError):
-    """
-    No quote of that instrument was published since the start.
-    """
+    """No quote of that instrument was published since the start."""
 
     code = "quotes.unknown"
 
 
 class ProblemKind(Struct, frozen=True):
-    """
-    One row of the table of problems.
+    """One row of the table of problems.
 
     Attributes:
         code: For programs; never changes.
@@ -61,9 +56,7 @@ class ProblemKind(Struct, frozen=True):
 
     @property
     def retry_later(self) -> bool:
-        """
-        The same request may succeed in a few seconds.
-        """
+        """The same request may succeed in a few seconds."""
         return self.status is HTTPStatus.SERVICE_UNAVAILABLE
 
 
@@ -169,9 +162,7 @@ REFUSED_BY: dict[Rule, ProblemKind] = {
         Rule.OVER_DAILY_CAP: "The amount is more than what is left of today's cap",
     }.items()
 }
-"""
-Transfers that a rule has refused; the refusal is the answer to their keys for ever.
-"""
+"""Transfers that a rule has refused; the refusal is the answer to their keys for ever."""
 
 KIND_OF: dict[type[ChimeraError], ProblemKind] = {
     InvalidValueError: VALUE_INVALID,

@@ -1,6 +1,4 @@
-"""
-Errors to problem details (RFC 9457), for our own errors and Litestar's alike.
-"""
+"""Errors to problem details (RFC 9457), for our own errors and Litestar's alike."""
 
 import logging
 from collections.abc import Mapping
@@ -37,16 +35,14 @@ _logger = logging.getLogger(__name__)
 
 
 def problem_response(request: AnyRequest, error: Exception) -> Response[ProblemView]:
-    """
-    The problem that *error* is.
-    """
+    """The problem that *error* is."""
     kind, view = judged(request, error)
     return respond(kind, view, headers_of(error))
 
 
 def judged(request: AnyRequest, error: Exception) -> tuple[ProblemKind, ProblemView]:
-    """
-    What *error* is; what nobody planned for is logged, and the client learns no more than that.
+    """What *error* is; what nobody planned for is logged, and the client learns no more
+    than that.
     """
     kind = _kind(error)
     if kind is INTERNAL:
@@ -55,9 +51,7 @@ def judged(request: AnyRequest, error: Exception) -> tuple[ProblemKind, ProblemV
 
 
 def view_of(kind: ProblemKind, detail: str, request: AnyRequest) -> ProblemView:
-    """
-    A problem of *kind* with *request*.
-    """
+    """A problem of *kind* with *request*."""
     return ProblemView(
         type=f"/schema#{kind.code}",  # its row on the page that describes the API
         title=kind.title,
@@ -71,9 +65,7 @@ def view_of(kind: ProblemKind, detail: str, request: AnyRequest) -> ProblemView:
 def respond(
     kind: ProblemKind, view: _View, headers: Mapping[str, str] | None = None
 ) -> Response[_View]:
-    """
-    *view* as a response of the status of *kind*.
-    """
+    """*view* as a response of the status of *kind*."""
     retry = {"Retry-After": str(RETRY_AFTER_S)} if kind.retry_later else {}
     return Response(
         view,
@@ -84,9 +76,7 @@ def respond(
 
 
 def described(*kinds: ProblemKind, view: type[ProblemView] = ProblemView) -> ResponseSpec:
-    """
-    *kinds*, which share a status, for the OpenAPI description of a route.
-    """
+    """*kinds*, which share a status, for the OpenAPI description of a route."""
     each = "; ".join(f"`{kind.code}`: {kind.title}" for kind in kinds)
     return ResponseSpec(
         view,
@@ -97,8 +87,7 @@ def described(*kinds: ProblemKind, view: type[ProblemView] = ProblemView) -> Res
 
 
 def headers_of(error: Exception) -> Mapping[str, str]:
-    """
-    What RFC 9110 wants beside the status: Allow with a 405 (Litestar's exception carries it),
+    """What RFC 9110 wants beside the status: Allow with a 405 (Litestar's exception carries it),
     WWW-Authenticate with a 401; and when to come back.
     """
     match error:

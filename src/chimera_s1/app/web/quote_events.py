@@ -1,6 +1,4 @@
-"""
-Quotes as server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html).
-"""
+"""Quotes as server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
 
 from collections.abc import Iterable
 
@@ -18,9 +16,7 @@ from chimera_s1.app.web.schemas import QuoteView
 
 EVENT_STREAM = "text/event-stream"
 KEEP_ALIVE_S = 15.0
-"""
-Shorter than the 30 s after which common proxies drop a silent response.
-"""
+"""Shorter than the 30 s after which common proxies drop a silent response."""
 
 RECONNECT_MS = 2000
 KEEP_ALIVE = b": nothing new\n\n"
@@ -33,8 +29,7 @@ _HEADERS = (
 
 
 class QuoteEvents:
-    """
-    The ASGI response that writes a subscription until the reader leaves or the board closes.
+    """The ASGI response that writes a subscription until the reader leaves or the board closes.
 
     Writing waits for the reader's socket; meanwhile the mailbox keeps the newest of each
     instrument. A reader that takes nothing at all is dropped by the kernel: see `server.bind`.
@@ -48,8 +43,7 @@ class QuoteEvents:
         self._keep_alive_s = keep_alive_s
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 (ASGI's signature)
-        """
-        Serve one request.
+        """Serve one request.
 
         Raises:
             TooManySubscribersError: Before anything was sent.
@@ -81,9 +75,7 @@ class QuoteEvents:
 
 
 def events(batch: Iterable[PostedQuote]) -> bytes:
-    """
-    One event a quote, named `quote`; its id is the quote's number on the board.
-    """
+    """One event a quote, named `quote`; its id is the quote's number on the board."""
     return b"".join(
         b"id: %d\nevent: quote\ndata: %s\n\n" % (entry.number, _encode(QuoteView.of(entry.quote)))
         for entry in batch

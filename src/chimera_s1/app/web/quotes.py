@@ -1,6 +1,4 @@
-"""
-`/xchg/quotes`: the newest published quotes, as values and as server-sent events.
-"""
+"""`/xchg/quotes`: the newest published quotes, as values and as server-sent events."""
 
 from typing import Annotated
 
@@ -26,9 +24,7 @@ from chimera_s1.domain.errors import InvalidValueError
 from chimera_s1.domain.identifiers import InstrumentId, Venue, parse_symbol
 
 SYMBOLS_MAX = 200
-"""
-Symbols one request may name; without any it means all.
-"""
+"""Symbols one request may name; without any it means all."""
 
 _VenueWanted = Annotated[Venue | None, QueryParameter(description="Quotes of this venue only.")]
 _SymbolsWanted = Annotated[
@@ -50,9 +46,7 @@ data: {"ts":1772514460893,"symbol":"BTCUSDT","venue":"spot","bid1":67403.8,"ask1
 
 
 class QuotesController(Controller):
-    """
-    Quotes from memory; what they say is what the Redis Streams say.
-    """
+    """Quotes from memory; what they say is what the Redis Streams say."""
 
     path = "/xchg/quotes"
     opt = {"scope": Scope.READ}  # noqa: RUF012 (Litestar's way; it copies it)
@@ -70,8 +64,7 @@ class QuotesController(Controller):
         venue: _VenueWanted = None,
         symbol: _SymbolsWanted = None,
     ) -> QuoteListView:
-        """
-        The newest published quote of each instrument and source.
+        """The newest published quote of each instrument and source.
 
         An instrument without a quote since the start is not in the list.
         """
@@ -101,8 +94,7 @@ class QuotesController(Controller):
         venue: _VenueWanted = None,
         symbol: _SymbolsWanted = None,
     ) -> ASGIApp:
-        """
-        First the newest quote of each instrument, then each as it is published.
+        """First the newest quote of each instrument, then each as it is published.
 
         A reader that is slower than the market is given the newest quote of each instrument when
         it comes to read; those in between are left out. `id` grows by one with every quote the
@@ -124,9 +116,7 @@ class QuotesController(Controller):
         venue: Annotated[Venue, PathParameter(description="`spot` or `perp`.")],
         symbol: Annotated[str, PathParameter(description="The venue's own code, like BTCUSDT.")],
     ) -> QuoteView:
-        """
-        The newest published quote; of several sources, the one with the latest `ts`.
-        """
+        """The newest published quote; of several sources, the one with the latest `ts`."""
         instrument = InstrumentId(venue, parse_symbol(symbol))
         quote = quote_board.newest(instrument)
         if quote is None:

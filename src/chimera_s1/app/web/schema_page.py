@@ -1,6 +1,4 @@
-"""
-The API's description as one page: no script and nothing from another host.
-"""
+"""The API's description as one page: no script and nothing from another host."""
 
 import re
 from html import escape
@@ -25,16 +23,13 @@ th, td { text-align: left; vertical-align: top; border-top: 1px solid #d5dce3;
 
 
 class SchemaPage(OpenAPIRenderPlugin):
-    """
-    Renders the OpenAPI document as HTML on the server.
+    """Renders the OpenAPI document as HTML on the server.
 
     The ready-made viewers load a script from a public CDN: a page of this origin must not.
     """
 
     def render(self, request: AnyRequest, openapi_schema: dict[str, Any]) -> bytes:  # noqa: ARG002 (the plugin's signature)
-        """
-        The page, UTF-8.
-        """
+        """The page, UTF-8."""
         info = openapi_schema["info"]
         operations = "".join(
             _operation(method, path, operation)
@@ -81,9 +76,7 @@ def _needs(operation: dict[str, Any]) -> str:
 
 
 def _body(operation: dict[str, Any]) -> str:
-    """
-    What the operation takes; a field that may be left out says so.
-    """
+    """What the operation takes; a field that may be left out says so."""
     content = operation.get("requestBody", {}).get("content", {})
     return "".join(
         f"<p>Takes <code>{escape(media_type)}</code>:</p>{_table(_fields(row['schema']))}"
@@ -124,9 +117,7 @@ def _table(rows: list[tuple[str, str, str]]) -> str:
 
 
 def _prose(text: str) -> str:
-    """
-    *text* with what stands between backticks as code.
-    """
+    """*text* with what stands between backticks as code."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 

@@ -1,6 +1,4 @@
-"""
-What the HTTP API answers; every body is one of these structs.
-"""
+"""What the HTTP API answers; every body is one of these structs."""
 
 from typing import Annotated, Self
 
@@ -23,9 +21,7 @@ _LevelName = Annotated[
 
 
 class QuoteView(Struct, frozen=True):
-    """
-    A quote under the names it has on its Redis Stream.
-    """
+    """A quote under the names it has on its Redis Stream."""
 
     ts: Annotated[
         int, Meta(description="When it was true, local epoch ms.", examples=[1772514460893])
@@ -46,9 +42,7 @@ class QuoteView(Struct, frozen=True):
 
     @classmethod
     def of(cls, quote: Quote) -> Self:
-        """
-        *quote* as it is shown.
-        """
+        """*quote* as it is shown."""
         return cls(
             ts=quote.ts,
             symbol=quote.instrument.symbol,
@@ -64,17 +58,13 @@ class QuoteView(Struct, frozen=True):
 
 
 class QuoteListView(Struct, frozen=True):
-    """
-    The newest quote of each instrument and source, in order of venue, symbol and source.
-    """
+    """The newest quote of each instrument and source, in order of venue, symbol and source."""
 
     quotes: tuple[QuoteView, ...]
 
 
 class ComponentView(Struct, frozen=True):
-    """
-    One component: its level, since when, and what is so.
-    """
+    """One component: its level, since when, and what is so."""
 
     name: Annotated[str, Meta(description="Which part of the service.", examples=["feed.spot"])]
     level: _LevelName
@@ -91,16 +81,12 @@ class ComponentView(Struct, frozen=True):
 
     @classmethod
     def of(cls, component: Component) -> Self:
-        """
-        *component* as it is shown.
-        """
+        """*component* as it is shown."""
         return cls(component.name, component.level.name, component.since, component.detail)
 
 
 class HealthView(Struct, frozen=True):
-    """
-    The whole service; `status` is the worst level of its components.
-    """
+    """The whole service; `status` is the worst level of its components."""
 
     status: _LevelName
     mode: Annotated[
@@ -115,9 +101,7 @@ class HealthView(Struct, frozen=True):
 
     @classmethod
     def of(cls, snapshot: HealthSnapshot) -> Self:
-        """
-        *snapshot* as it is shown.
-        """
+        """*snapshot* as it is shown."""
         return cls(
             status=snapshot.status.name,
             mode=snapshot.mode,
@@ -129,18 +113,14 @@ class HealthView(Struct, frozen=True):
 
 
 class ReadyView(Struct, frozen=True):
-    """
-    The service does its work; `components` are those that are RED without being required.
-    """
+    """The service does its work; `components` are those that are RED without being required."""
 
     status: _LevelName
     components: tuple[ComponentView, ...]
 
 
 class ProblemView(Struct, frozen=True):
-    """
-    An error as RFC 9457 describes it.
-    """
+    """An error as RFC 9457 describes it."""
 
     type: Annotated[
         str,
@@ -159,8 +139,6 @@ class ProblemView(Struct, frozen=True):
 
 
 class NotReadyView(ProblemView, frozen=True):
-    """
-    The problem that `/ready` answers, with the components that are RED.
-    """
+    """The problem that `/ready` answers, with the components that are RED."""
 
     components: tuple[ComponentView, ...]

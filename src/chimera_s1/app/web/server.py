@@ -1,6 +1,4 @@
-"""
-The HTTP server as one task of the runtime's group: its socket, its start, its stop.
-"""
+"""The HTTP server as one task of the runtime's group: its socket, its start, its stop."""
 
 import errno
 import socket
@@ -20,9 +18,7 @@ GRACEFUL_STOP_S = 5
 CONNECTIONS_MAX = 512
 BACKLOG = 256
 STUCK_READER_MS = 30_000
-"""
-How long a reader may leave what was sent to it untaken before its connection is dropped.
-"""
+"""How long a reader may leave what was sent to it untaken before its connection is dropped."""
 
 _PORT_MAX = 65_535
 
@@ -30,8 +26,7 @@ _PORT_MAX = 65_535
 def bind(
     host: str, port: int, *, loopback_only: bool = False, stuck_reader_ms: int = STUCK_READER_MS
 ) -> socket.socket:
-    """
-    A listening TCP socket.
+    """A listening TCP socket.
 
     Listening already here means that the port is taken for good: a second service that starts at
     the same moment is told so, instead of sharing it.
@@ -74,9 +69,7 @@ def bind(
 
 
 class HttpServer:
-    """
-    Uvicorn on a socket of ours; the runtime decides when it stops.
-    """
+    """Uvicorn on a socket of ours; the runtime decides when it stops."""
 
     def __init__(
         self,
@@ -86,22 +79,19 @@ class HttpServer:
         *,
         graceful_stop_s: int = GRACEFUL_STOP_S,
     ) -> None:
-        """
-        Args:
-            app: What to serve.
+        """Args:
+        app: What to serve.
 
-            listener: From `bind`; closed when serving ends.
+        listener: From `bind`; closed when serving ends.
 
-            end_streams: Ends every response that would not end by itself.
+        end_streams: Ends every response that would not end by itself.
 
-            graceful_stop_s: How long a stop waits for requests that are being answered.
+        graceful_stop_s: How long a stop waits for requests that are being answered.
         """
         self._listener = listener
         self._end_streams = end_streams
         self.url = _url(listener)
-        """
-        Where it listens, `http://127.0.0.1:8080`.
-        """
+        """Where it listens, `http://127.0.0.1:8080`."""
         self._server = _Uvicorn(
             uvicorn.Config(
                 app,
@@ -120,17 +110,13 @@ class HttpServer:
         )
 
     async def serve(self, *, task_status: TaskStatus[str] = TASK_STATUS_IGNORED) -> None:
-        """
-        Answer requests until `stop`; reports the URL once it does.
-        """
+        """Answer requests until `stop`; reports the URL once it does."""
         self._server.on_started = lambda: task_status.started(self.url)
         with self._listener:
             await self._server.serve(sockets=[self._listener])
 
     def stop(self) -> None:
-        """
-        Take no more connections, end the streams, let the requests in hand be answered.
-        """
+        """Take no more connections, end the streams, let the requests in hand be answered."""
         self._end_streams()
         self._server.should_exit = True
 

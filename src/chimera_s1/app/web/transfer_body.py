@@ -1,6 +1,4 @@
-"""
-What a client asks the treasury for: its headers and its body, read strictly.
-"""
+"""What a client asks the treasury for: its headers and its body, read strictly."""
 
 import re
 from decimal import Decimal
@@ -31,32 +29,25 @@ DECIMAL = r"[0-9]{1,13}(\.[0-9]{1,20})?"
 
 
 class KeyMissingError(ChimeraError):
-    """
-    Neither header nor body names the transfer.
-    """
+    """Neither header nor body names the transfer."""
 
     code = "key_missing"
 
 
 class KeyInvalidError(ChimeraError):
-    """
-    What names the transfer cannot be a name.
-    """
+    """What names the transfer cannot be a name."""
 
     code = "key_invalid"
 
 
 class KeyMismatchError(ChimeraError):
-    """
-    Header and body name two transfers.
-    """
+    """Header and body name two transfers."""
 
     code = "key_mismatch"
 
 
 def key_in_headers(values: list[str]) -> TransferId | None:
-    """
-    The key that the headers name; None where they name none.
+    """The key that the headers name; None where they name none.
 
     Args:
         values: Of each `Idempotency-Key` header: the key, bare or as a string of RFC 8941.
@@ -74,8 +65,7 @@ def key_in_headers(values: list[str]) -> TransferId | None:
 
 
 def key_of(in_headers: TransferId | None, body: JsonObject) -> TransferId:
-    """
-    The key that the request names.
+    """The key that the request names.
 
     Raises:
         KeyMissingError, KeyInvalidError, KeyMismatchError: It names none, an impossible one, or
@@ -100,8 +90,7 @@ def key_of(in_headers: TransferId | None, body: JsonObject) -> TransferId:
 
 
 def read_transfer(media_type: str, body: bytes) -> JsonObject:
-    """
-    The fields of a transfer that is asked for; what they hold is judged by `wish_of`.
+    """The fields of a transfer that is asked for; what they hold is judged by `wish_of`.
 
     Raises:
         MediaTypeError, RequestInvalidError: As `read_json_object`.
@@ -110,8 +99,7 @@ def read_transfer(media_type: str, body: bytes) -> JsonObject:
 
 
 def wish_of(key: TransferId, body: JsonObject) -> TransferWish:
-    """
-    What *body* asks for.
+    """What *body* asks for.
 
     Raises:
         RequestInvalidError: A field is not what it has to be.
@@ -126,8 +114,7 @@ def wish_of(key: TransferId, body: JsonObject) -> TransferWish:
 
 
 class Resolution(Struct, frozen=True):
-    """
-    What an operator says happened.
+    """What an operator says happened.
 
     Attributes:
         tran_id: The exchange's number of the movement; empty with FAILED.
@@ -141,8 +128,7 @@ class Resolution(Struct, frozen=True):
 
 
 def read_resolution(media_type: str, body: bytes) -> Resolution:
-    """
-    What *body* says.
+    """What *body* says.
 
     Raises:
         MediaTypeError: It is not said to be JSON.

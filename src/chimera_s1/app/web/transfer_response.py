@@ -1,6 +1,4 @@
-"""
-What the one who asked for a transfer is told.
-"""
+"""What the one who asked for a transfer is told."""
 
 from enum import StrEnum
 from typing import Annotated, Self, assert_never
@@ -12,9 +10,7 @@ from chimera_s1.domain.treasury.transfer import Transfer, TransferStatus
 
 
 class Result(StrEnum):
-    """
-    What became of a transfer, for the one who asked for it.
-    """
+    """What became of a transfer, for the one who asked for it."""
 
     OK = "OK"
     FAIL = "FAIL"
@@ -22,9 +18,7 @@ class Result(StrEnum):
 
 
 def result_of(status: TransferStatus) -> Result:
-    """
-    *status* as a result.
-    """
+    """*status* as a result."""
     match status:
         case TransferStatus.DONE:
             return Result.OK
@@ -50,9 +44,7 @@ FinalOrPending = Annotated[
 
 
 class TransferResponse(Struct, frozen=True, omit_defaults=True):
-    """
-    What became of a transfer by now.
-    """
+    """What became of a transfer by now."""
 
     transfer_id: TransferKey
     result: FinalOrPending
@@ -62,16 +54,12 @@ class TransferResponse(Struct, frozen=True, omit_defaults=True):
 
     @classmethod
     def of(cls, transfer: Transfer) -> Self:
-        """
-        *transfer* for the one who asked for it.
-        """
+        """*transfer* for the one who asked for it."""
         return cls(transfer.transfer_id, result_of(transfer.status), transfer.told)
 
 
 class TransferProblemView(ProblemView, frozen=True, kw_only=True, omit_defaults=True):
-    """
-    A problem with a transfer that was asked for; it reads as a `TransferResponse` as well.
-    """
+    """A problem with a transfer that was asked for; it reads as a `TransferResponse` as well."""
 
     transfer_id: Annotated[
         str, Meta(description="The key, where the request named one that can be.")

@@ -1,5 +1,5 @@
-"""
-`/xchg/treasury`: move money between the wallets, once for each key, and see what became of it.
+"""`/xchg/treasury`: move money between the wallets, once for each key, and see what
+became of it.
 """
 
 from typing import Annotated
@@ -49,9 +49,7 @@ _TransferId = Annotated[str, PathParameter(description="The key it was asked for
 
 
 class TreasuryController(Controller):
-    """
-    The treasury, from the ledger.
-    """
+    """The treasury, from the ledger."""
 
     path = "/xchg/treasury"
     opt = {"scope": Scope.READ}  # noqa: RUF012 (Litestar's way; it copies it)
@@ -75,8 +73,7 @@ class TreasuryController(Controller):
         request_transfers: NamedDependency[RequestTransfers],
         actor: NamedDependency[Actor],
     ) -> Response[TransferResponse]:
-        """
-        Accepts the transfer, once for each key, and waits up to 3 s for its end.
+        """Accepts the transfer, once for each key, and waits up to 3 s for its end.
 
         Send the same request with the same key again after anything but a 400: it moves nothing a
         second time, and says how the transfer stands. A key belongs to its transfer for ever, also
@@ -102,9 +99,7 @@ class TreasuryController(Controller):
     async def read_transfer(
         self, transfer_id: _TransferId, read_transfers: NamedDependency[ReadTransfers]
     ) -> TransferView:
-        """
-        The transfer as the ledger has it now.
-        """
+        """The transfer as the ledger has it now."""
         return TransferView.of(await read_transfers.one(parse_transfer_id(transfer_id)))
 
     @get(
@@ -129,9 +124,7 @@ class TreasuryController(Controller):
             str | None, QueryParameter(description="`next_cursor` of the page before.")
         ] = None,
     ) -> TransferListView:
-        """
-        One page; a transfer that has just changed may still be shown as it was.
-        """
+        """One page; a transfer that has just changed may still be shown as it was."""
         before = mark_of(cursor) if cursor is not None else None
         page = await read_transfers.page(limit, status=status, before=before)
         following = cursor_of(page.following) if page.following is not None else ""
@@ -144,8 +137,8 @@ class TreasuryController(Controller):
         responses={503: described(STORE_UNAVAILABLE, LEDGER_DAMAGED)},
     )
     async def read_limits(self, read_transfers: NamedDependency[ReadTransfers]) -> LimitsView:
-        """
-        The limits in force, and what the transfers of all instances have taken of today's cap.
+        """The limits in force, and what the transfers of all instances have taken of
+        today's cap.
         """
         return LimitsView.of(await read_transfers.limits_today())
 
@@ -173,8 +166,7 @@ class TreasuryController(Controller):
         resolve_transfers: NamedDependency[ResolveTransfers],
         actor: NamedDependency[Actor],
     ) -> TransferView:
-        """
-        For an operator who has looked at the exchange; the verdict, the evidence and the name go
+        """For an operator who has looked at the exchange; the verdict, the evidence and the name go
         into the ledger. One that failed and has moved money after all can be resolved as DONE.
         """
         resolution = read_resolution(_media_type(request), body)
@@ -194,7 +186,5 @@ def _media_type(request: AnyRequest) -> str:
 
 
 def _responsible(actor: Actor) -> str:
-    """
-    Who answers for it, and with which token.
-    """
+    """Who answers for it, and with which token."""
     return f"{actor.name}/{actor.kid}"

@@ -1,5 +1,4 @@
-"""
-What `POST /xchg/treasury/transfer` answers: how the transfer stands, or a problem that reads as
+"""What `POST /xchg/treasury/transfer` answers: how the transfer stands, or a problem that reads as
 such an answer.
 """
 
@@ -41,8 +40,7 @@ _UNCERTAIN = {STORE_UNAVAILABLE, LEDGER_DAMAGED, LEDGER_TOO_NEW, INTERNAL}
 
 
 class TransferRejectedError(ChimeraError):
-    """
-    A rule has refused the transfer, which is the answer to its key for ever.
+    """A rule has refused the transfer, which is the answer to its key for ever.
 
     Attributes:
         rule: The one.
@@ -59,15 +57,12 @@ class TransferRejectedError(ChimeraError):
 
 
 def remember_key(request: AnyRequest, key: TransferId) -> None:
-    """
-    What the transfer is called, for a problem that may come of *request*.
-    """
+    """What the transfer is called, for a problem that may come of *request*."""
     request.state[_KEY] = key
 
 
 def answered(answer: Answer) -> Response[TransferResponse]:
-    """
-    How the transfer stands: 200 where it is over, 202 where it is not.
+    """How the transfer stands: 200 where it is over, 202 where it is not.
 
     Raises:
         TransferRejectedError: A rule has refused it, now or when it was first asked for.
@@ -83,9 +78,7 @@ def answered(answer: Answer) -> Response[TransferResponse]:
 
 
 def transfer_problem(request: AnyRequest, error: Exception) -> Response[TransferProblemView]:
-    """
-    The problem that *error* is.
-    """
+    """The problem that *error* is."""
     if isinstance(error, TransferRejectedError):
         kind = REFUSED_BY[error.rule]
         view = view_of(kind, str(error), request)
@@ -134,9 +127,7 @@ def _extended(view: ProblemView, request: AnyRequest, result: Result) -> Transfe
 
 
 def _known_key(request: AnyRequest) -> str:
-    """
-    The key, as far as it is known: the body may not have been read.
-    """
+    """The key, as far as it is known: the body may not have been read."""
     remembered: str = request.state.get(_KEY, "")
     if remembered:
         return remembered

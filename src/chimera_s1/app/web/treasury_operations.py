@@ -1,6 +1,5 @@
-"""
-How the treasury's routes that take a body are described: what Litestar cannot see, because bodies
-are read by ourselves.
+"""How the treasury's routes that take a body are described: what Litestar cannot see, because
+bodies are read by ourselves.
 """
 
 from dataclasses import dataclass
@@ -104,9 +103,7 @@ def _transfer_responses() -> dict[int, ResponseSpec]:
 
 
 TRANSFER_RESPONSES = _transfer_responses()
-"""
-All answers but 200.
-"""
+"""All answers but 200."""
 
 _TRANSFER_BODY = Schema(
     title="TransferRequest",
@@ -167,14 +164,10 @@ _RESOLUTION_BODY = Schema(
 
 @dataclass
 class TransferOperation(Operation):
-    """
-    `POST /xchg/treasury/transfer`.
-    """
+    """`POST /xchg/treasury/transfer`."""
 
     def __post_init__(self) -> None:
-        """
-        Add what Litestar does not see.
-        """
+        """Add what Litestar does not see."""
         self.parameters = [
             Parameter(
                 name=KEY_HEADER,
@@ -208,14 +201,10 @@ class TransferOperation(Operation):
 
 @dataclass
 class ResolveOperation(Operation):
-    """
-    `POST /xchg/treasury/transfer/{transfer_id}/resolve`.
-    """
+    """`POST /xchg/treasury/transfer/{transfer_id}/resolve`."""
 
     def __post_init__(self) -> None:
-        """
-        Add what Litestar does not see.
-        """
+        """Add what Litestar does not see."""
         self.request_body = _json(
             _RESOLUTION_BODY,
             moved={

@@ -1,6 +1,4 @@
-"""
-What the treasury's routes answer.
-"""
+"""What the treasury's routes answer."""
 
 from typing import Annotated, Self, assert_never
 
@@ -19,9 +17,7 @@ _Usdt = Annotated[float, Meta(description="The same as a float64.", examples=[25
 
 
 class TransferView(Struct, frozen=True, kw_only=True):
-    """
-    A transfer, inside and out.
-    """
+    """A transfer, inside and out."""
 
     transfer_id: TransferKey
     result: FinalOrPending
@@ -73,9 +69,7 @@ class TransferView(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, seen: Seen) -> Self:
-        """
-        *seen* as it is shown.
-        """
+        """*seen* as it is shown."""
         match seen:
             case Transfer():
                 return cls._of_transfer(seen)
@@ -133,9 +127,7 @@ class TransferView(Struct, frozen=True, kw_only=True):
 
 
 class TransferListView(Struct, frozen=True, omit_defaults=True):
-    """
-    Transfers, the newest first.
-    """
+    """Transfers, the newest first."""
 
     transfers: tuple[TransferView, ...]
     next_cursor: Annotated[
@@ -144,9 +136,7 @@ class TransferListView(Struct, frozen=True, omit_defaults=True):
 
 
 class LimitsView(Struct, frozen=True, kw_only=True):
-    """
-    What may be moved, and what of today's cap is taken; each amount exact and as a float64.
-    """
+    """What may be moved, and what of today's cap is taken; each amount exact and as a float64."""
 
     directions: Annotated[
         tuple[Direction, ...],
@@ -166,9 +156,7 @@ class LimitsView(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, today: LimitsToday) -> Self:
-        """
-        *today* as it is shown.
-        """
+        """*today* as it is shown."""
         limits = today.limits
         return cls(
             directions=limits.directions,

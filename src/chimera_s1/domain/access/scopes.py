@@ -1,14 +1,10 @@
-"""
-What a token may be used for.
-"""
+"""What a token may be used for."""
 
 from enum import StrEnum
 
 
 class Scope(StrEnum):
-    """
-    One permission; none contains another.
-    """
+    """One permission; none contains another."""
 
     READ = "read"
     TREASURY_TRANSFER = "treasury:transfer"
@@ -17,7 +13,5 @@ class Scope(StrEnum):
 
     @property
     def guards_money(self) -> bool:
-        """
-        False for looking, true for everything else.
-        """
+        """False for looking, true for everything else."""
         return self is not Scope.READ

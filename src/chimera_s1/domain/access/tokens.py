@@ -1,5 +1,4 @@
-"""
-Bearer tokens: `chs1_<kid>_<43 characters>`, the last part being 32 random bytes in base64url.
+"""Bearer tokens: `chs1_<kid>_<43 characters>`, the last part being 32 random bytes in base64url.
 
 Only a hash is kept. A fast one is right: nobody guesses 256 random bits.
 """
@@ -23,9 +22,7 @@ _TOKEN = re.compile(r"chs1_([a-z0-9]{4,16})_[A-Za-z0-9_-]{43}")
 
 
 class TokenState(StrEnum):
-    """
-    Whether a token opens anything.
-    """
+    """Whether a token opens anything."""
 
     VALID = "valid"
     EXPIRED = "expired"
@@ -33,8 +30,7 @@ class TokenState(StrEnum):
 
 
 class TokenRecord(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """
-    What is kept of a token; times are epoch ms.
+    """What is kept of a token; times are epoch ms.
 
     Attributes:
         kid: Its name, part of its text; unique.
@@ -75,9 +71,7 @@ class TokenRecord(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields
             raise InvalidValueError(f"{self.kid} has no scope, so it would open nothing; name one")
 
     def state(self, now_ms: int) -> TokenState:
-        """
-        What it is at *now_ms*; a token taken back stays so when its time is up.
-        """
+        """What it is at *now_ms*; a token taken back stays so when its time is up."""
         if self.revoked_at is not None and self.revoked_at <= now_ms:
             return TokenState.REVOKED
         if self.not_after is not None and self.not_after < now_ms:
@@ -94,8 +88,7 @@ def make_token(
     created_at: int,
     not_after: int | None = None,
 ) -> tuple[str, TokenRecord]:
-    """
-    A token's text, for its holder only, and what is kept of it.
+    """A token's text, for its holder only, and what is kept of it.
 
     Args:
         kid: Its name, see `TokenRecord`.
@@ -122,15 +115,11 @@ def make_token(
 
 
 def kid_of(text: str) -> str | None:
-    """
-    The kid in *text*, or None where that is no token at all.
-    """
+    """The kid in *text*, or None where that is no token at all."""
     found = _TOKEN.fullmatch(text)
     return found[1] if found else None
 
 
 def digest_of(text: str) -> str:
-    """
-    What is kept of the token *text*, 64 hex digits.
-    """
+    """What is kept of the token *text*, 64 hex digits."""
     return sha256(text.encode()).hexdigest()

@@ -1,6 +1,4 @@
-"""
-Is this text a token, whose is it, and does it open anything now?
-"""
+"""Is this text a token, whose is it, and does it open anything now?"""
 
 import hmac
 from collections.abc import Callable
@@ -13,14 +11,11 @@ from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.access.tokens import TokenRecord, TokenState, digest_of, kid_of
 
 _DIGEST_OF_NOTHING = "0" * 64
-"""
-Compared with where no kid is known; no text is known to have it.
-"""
+"""Compared with where no kid is known; no text is known to have it."""
 
 
 class Actor(Struct, frozen=True):
-    """
-    Who asks.
+    """Who asks.
 
     Attributes:
         name: As the token's maker wrote it.
@@ -33,9 +28,7 @@ class Actor(Struct, frozen=True):
 
 
 class RefusalReason(StrEnum):
-    """
-    Why a text opens nothing; for us, the one who asks is told less.
-    """
+    """Why a text opens nothing; for us, the one who asks is told less."""
 
     MISSING = "missing"
     MALFORMED = "malformed"
@@ -46,17 +39,14 @@ class RefusalReason(StrEnum):
 
 
 class Granted(Struct, frozen=True):
-    """
-    The text is a valid token of *actor*.
-    """
+    """The text is a valid token of *actor*."""
 
     actor: Actor
     scopes: frozenset[Scope]
 
 
 class Refused(Struct, frozen=True):
-    """
-    The text opens nothing.
+    """The text opens nothing.
 
     Attributes:
         reason: Why.
@@ -71,8 +61,7 @@ class Refused(Struct, frozen=True):
 def verify(
     text: str | None, find: Callable[[str], TokenRecord | None], now_ms: int
 ) -> Granted | Refused:
-    """
-    Judge what was sent as a bearer token.
+    """Judge what was sent as a bearer token.
 
     Whatever the text, one hash is computed and one comparison made, in constant time, so that how
     long it takes says nothing about which kids there are.

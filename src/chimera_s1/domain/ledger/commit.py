@@ -1,5 +1,4 @@
-"""
-Commits: the documents a ledger is made of.
+"""Commits: the documents a ledger is made of.
 
 One commit holds all events of one command, for any number of streams. Its sequence number is one
 more than that of the commit before it, and stores insert it only where that number is free. So one
@@ -22,24 +21,19 @@ from chimera_s1.domain.errors import InvalidValueError, LedgerDamagedError
 from chimera_s1.domain.ledger.exactness import inexactness
 
 Document: TypeAlias = dict[str, object]
-"""
-JSON values by name.
-"""
+"""JSON values by name."""
 
 EVENTS_MAX = 200
 COMMIT_BYTES_MAX = 1_000_000
 SCHEMA = 1
 GENESIS_HASH = "0" * 64
-"""
-What the first commit has in place of the hash of the one before it.
-"""
+"""What the first commit has in place of the hash of the one before it."""
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 
 
 class NewEvent(Struct, frozen=True):
-    """
-    An event that is not in a ledger yet.
+    """An event that is not in a ledger yet.
 
     Attributes:
         stream: Whose life it belongs to, `transfer/<id>`.
@@ -58,8 +52,7 @@ class NewEvent(Struct, frozen=True):
 
 
 class RecordedEvent(Struct, frozen=True):
-    """
-    An event in a ledger.
+    """An event in a ledger.
 
     Attributes:
         n: Its place in the commit, from 0.
@@ -80,8 +73,7 @@ class RecordedEvent(Struct, frozen=True):
 
 
 class Commit(Struct, frozen=True, kw_only=True):
-    """
-    One document of a ledger.
+    """One document of a ledger.
 
     Attributes:
         ledger: Lower-case letters and digits.
@@ -120,8 +112,7 @@ _decode = msgspec.json.Decoder(Commit).decode
 
 
 class Entry(Struct, frozen=True):
-    """
-    A commit as a store gave it back.
+    """A commit as a store gave it back.
 
     Attributes:
         content_hash: Computed from what was stored; differs from `commit.hash` where it was edited.
@@ -132,18 +123,14 @@ class Entry(Struct, frozen=True):
 
 
 class Head(Struct, frozen=True):
-    """
-    The newest commit's number and hash; 0 and GENESIS_HASH of an empty ledger.
-    """
+    """The newest commit's number and hash; 0 and GENESIS_HASH of an empty ledger."""
 
     seq: int = 0
     hash: str = GENESIS_HASH
 
 
 class Draft(Struct, frozen=True, kw_only=True):
-    """
-    A commit before it has a place; see `Commit`.
-    """
+    """A commit before it has a place; see `Commit`."""
 
     commit_id: str
     at: int
@@ -153,8 +140,7 @@ class Draft(Struct, frozen=True, kw_only=True):
 
 
 def seal(draft: Draft, ledger: str, head: Head, versions: Mapping[str, int]) -> Commit:
-    """
-    *draft* as the commit after *head*.
+    """*draft* as the commit after *head*.
 
     Args:
         draft: What is to be written.
@@ -196,37 +182,28 @@ def seal(draft: Draft, ledger: str, head: Head, versions: Mapping[str, int]) -> 
 
 
 def head_of(commit: Commit) -> Head:
-    """
-    *commit* as the head of its ledger.
-    """
+    """*commit* as the head of its ledger."""
     return Head(commit.seq, commit.hash)
 
 
 def commit_key(ledger: str, seq: int) -> str:
-    """
-    The document key, `main-0000000000001234`: fixed width, so that keys sort as numbers do.
-    """
+    """The document key, `main-0000000000001234`: fixed width, so that keys sort as numbers do."""
     return f"{ledger}-{seq:016d}"
 
 
 def encode_commit(commit: Commit) -> bytes:
-    """
-    Canonical JSON: UTF-8, sorted keys, no white space.
-    """
+    """Canonical JSON: UTF-8, sorted keys, no white space."""
     return _encode(commit)
 
 
 def document_of(commit: Commit) -> Document:
-    """
-    *commit* as plain JSON values.
-    """
+    """*commit* as plain JSON values."""
     document: Document = msgspec.to_builtins(commit)
     return document
 
 
 def decode_entry(stored: bytes, where: str) -> Entry:
-    """
-    What a store kept as text; see `entry_of`.
+    """What a store kept as text; see `entry_of`.
 
     Raises:
         LedgerDamagedError: It is not JSON, or not a commit.
@@ -241,9 +218,8 @@ def decode_entry(stored: bytes, where: str) -> Entry:
 
 
 def _unchanged(stored: bytes) -> Entry | None:
-    """
-    The entry, where *stored* is byte for byte what was sealed; three times quicker than to see it
-    through all its values. None says nothing.
+    """The entry, where *stored* is byte for byte what was sealed; three times quicker than to see
+    it through all its values. None says nothing.
     """
     try:
         commit = _decode(stored)
@@ -258,8 +234,8 @@ def _unchanged(stored: bytes) -> Entry | None:
 
 
 def entry_of(document: Mapping[str, object], where: str) -> Entry:
-    """
-    What a store kept as a document, hashed as it stands: fields a newer version has written count.
+    """What a store kept as a document, hashed as it stands: fields a newer version has written
+    count.
 
     Args:
         document: JSON values; names that begin with an underscore are the store's own.
@@ -277,18 +253,14 @@ def entry_of(document: Mapping[str, object], where: str) -> Entry:
 
 
 def content_hash(document: Mapping[str, object]) -> str:
-    """
-    SHA-256 over the canonical JSON of *document* without its `hash`, hex.
-    """
+    """SHA-256 over the canonical JSON of *document* without its `hash`, hex."""
     return sha256(
         _encode({name: value for name, value in document.items() if name != "hash"})
     ).hexdigest()
 
 
 def link_problem(entry: Entry, head: Head) -> str:
-    """
-    Why *entry* cannot be the commit after *head*; empty where it can.
-    """
+    """Why *entry* cannot be the commit after *head*; empty where it can."""
     commit = entry.commit
     if commit.seq != head.seq + 1:
         return f"commit {head.seq + 1} is missing: after {head.seq} comes {commit.seq}"

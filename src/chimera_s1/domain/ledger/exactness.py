@@ -1,6 +1,4 @@
-"""
-What every store gives back as it was given.
-"""
+"""What every store gives back as it was given."""
 
 from collections.abc import Iterable, Mapping
 
@@ -9,9 +7,7 @@ INTEGER_MAX = (1 << 63) - 1
 
 
 def inexactness(value: object) -> str:
-    """
-    Why *value* may come back as another one than it was; empty where it does not.
-    """
+    """Why *value* may come back as another one than it was; empty where it does not."""
     match value:
         case None | bool() | str():
             return ""

@@ -1,6 +1,4 @@
-"""
-The places of a ledger, which have no holes.
-"""
+"""The places of a ledger, which have no holes."""
 
 from collections.abc import Iterable
 
@@ -9,8 +7,7 @@ from chimera_s1.domain.ledger.commit import commit_key
 
 
 def contiguous(places: Iterable[int], ledger: str, after: int) -> int:
-    """
-    How many of *places* come right after *after*, each one more than the one before.
+    """How many of *places* come right after *after*, each one more than the one before.
 
     Args:
         places: Where a store has found commits, all after *after*, ascending.
@@ -35,8 +32,6 @@ def contiguous(places: Iterable[int], ledger: str, after: int) -> int:
 
 
 def missing(ledger: str, wanted: int, found: int) -> LedgerDamagedError:
-    """
-    The error for a hole at *wanted*, where *found* is there.
-    """
+    """The error for a hole at *wanted*, where *found* is there."""
     there, gone = commit_key(ledger, found), commit_key(ledger, wanted)
     return LedgerDamagedError(f"commit {gone} is missing, and {there} is there; restore a backup")

@@ -1,11 +1,8 @@
-"""
-Time alignment: the exchange's event time on our own clock.
-"""
+"""Time alignment: the exchange's event time on our own clock."""
 
 
 def align(exchange_ms: int, offset_ms: float) -> int:
-    """
-    An exchange event time as local epoch ms: `exchange - offset`, to the nearest ms.
+    """An exchange event time as local epoch ms: `exchange - offset`, to the nearest ms.
 
     Args:
         exchange_ms: Event time by the exchange's clock, epoch ms.

@@ -1,5 +1,4 @@
-"""
-Liveness: is an instrument's silence a calm market, or is something broken?
+"""Liveness: is an instrument's silence a calm market, or is something broken?
 
 Each stream, and each connection as a whole, has a rhythm of its own, learned from the gaps between
 its updates. Silence is measured by it: BTC is suspect after seconds, an illiquid pair after
@@ -22,22 +21,19 @@ from msgspec import Struct
 from chimera_s1.domain.market.quote import StreamKey
 
 FIRST_MESSAGE_MS = 10_000
-"""
-Without a message this long after subscribing, a stream is suspect: an acknowledged subscription
+"""Without a message this long after subscribing, a stream is suspect: an acknowledged subscription
 proves nothing (Binance acknowledges misspelt streams).
 """
 
 QUIET_FLOOR_MS, QUIET_FACTOR = 2_000, 2
 SUSPECT_FLOOR_MS, SUSPECT_FACTOR = 5_000, 3
 BLIND_FLOOR_MS, BLIND_FACTOR = 3_000, 3
-"""
-How many times the usual silence, and at least how many ms. Updates that come by pure chance are
+"""How many times the usual silence, and at least how many ms. Updates that come by pure chance are
 silent for twice the usual once in 3,000 gaps, for three times practically never.
 """
 
 OPENING_MS = 500
-"""
-A connection is known to be open from its first message on, which was received before that: what
+"""A connection is known to be open from its first message on, which was received before that: what
 came so long before is its own. For a pair that speaks once in an hour it is all that comes.
 """
 
@@ -50,8 +46,7 @@ _DEVIATIONS = 4
 
 
 class Liveness(StrEnum):
-    """
-    The state of an instrument, and the two markers of an interruption; values of `state` in
+    """The state of an instrument, and the two markers of an interruption; values of `state` in
     `mkt:status:*`.
     """
 
@@ -64,8 +59,7 @@ class Liveness(StrEnum):
 
 
 class StatusChange(Struct, frozen=True):
-    """
-    One entry of `mkt:status:<venue>`.
+    """One entry of `mkt:status:<venue>`.
 
     Attributes:
         ts: When it was found, local epoch ms.
@@ -87,8 +81,8 @@ class StatusChange(Struct, frozen=True):
 
 
 class Rhythm:
-    """
-    The smoothed gap between updates and its deviation, as TCP keeps its round trips (RFC 6298).
+    """The smoothed gap between updates and its deviation, as TCP keeps its round trips
+    (RFC 6298).
     """
 
     __slots__ = ("_deviation_ms", "_gap_ms", "_interrupted", "last_ms")
@@ -100,9 +94,7 @@ class Rhythm:
         self._deviation_ms = 0.0
 
     def heard(self, at_ms: float) -> None:
-        """
-        An update came at *at_ms*; what came before the last one counts as come with it.
-        """
+        """An update came at *at_ms*; what came before the last one counts as come with it."""
         if self.last_ms is None or self._interrupted:
             self._interrupted = False
         else:
@@ -110,8 +102,8 @@ class Rhythm:
         self.last_ms = at_ms if self.last_ms is None else max(self.last_ms, at_ms)
 
     def interrupted(self) -> None:
-        """
-        The gap to the next update is an outage's, not the market's: nothing is learned from it.
+        """The gap to the next update is an outage's, not the market's: nothing is
+        learned from it.
         """
         self._interrupted = True
 
@@ -125,16 +117,12 @@ class Rhythm:
 
     @property
     def usual_ms(self) -> float:
-        """
-        The longest silence that is still usual, ms; 0 before two updates.
-        """
+        """The longest silence that is still usual, ms; 0 before two updates."""
         return (self._gap_ms or 0.0) + _DEVIATIONS * self._deviation_ms
 
 
 class StreamLiveness:
-    """
-    One stream's state. All times are ms of one clock that never steps.
-    """
+    """One stream's state. All times are ms of one clock that never steps."""
 
     __slots__ = ("_probed_ms", "_subscribed_ms", "key", "rhythm", "since_ms", "state")
 
@@ -147,32 +135,25 @@ class StreamLiveness:
         self._probed_ms: float | None = None
 
     def heard(self, at_ms: float) -> None:
-        """
-        An update came.
-        """
+        """An update came."""
         self.rhythm.heard(at_ms)
         self._probed_ms = None
 
     def resubscribed(self, now_ms: float) -> None:
-        """
-        Its connection is new: silence counts from now.
-        """
+        """Its connection is new: silence counts from now."""
         self.rhythm.interrupted()
         self._subscribed_ms = now_ms
         self._probed_ms = None
 
     def is_suspect(self, now_ms: float) -> bool:
-        """
-        True where its silence asks for a probe now.
-        """
+        """True where its silence asks for a probe now."""
         if self._probed_ms is not None and now_ms - self._probed_ms < PROBE_AGAIN_MS:
             return False
         return self.silence_ms(now_ms) > self._suspect_after_ms()
 
     def probed(self, now_ms: float, *, moved: bool | None) -> None:
-        """
-        The venue's own answer: its book has *moved* on from our last update, or has not. None is no
-        answer: nothing is learned, and others have their turn before it is asked again.
+        """The venue's own answer: its book has *moved* on from our last update, or has not. None is
+        no answer: nothing is learned, and others have their turn before it is asked again.
         """
         self._probed_ms = now_ms
         if moved:
@@ -182,8 +163,7 @@ class StreamLiveness:
         self._become(Liveness.STALE if moved else Liveness.QUIET, now_ms)
 
     def judge(self, now_ms: float, *, blind: bool, alone: bool) -> None:
-        """
-        Bring the state up to *now_ms*.
+        """Bring the state up to *now_ms*.
 
         Args:
             now_ms: Now.
@@ -203,9 +183,7 @@ class StreamLiveness:
             self._become(Liveness.QUIET, now_ms)
 
     def silence_ms(self, now_ms: float) -> float:
-        """
-        How long nothing came, ms; from the subscription where that is later.
-        """
+        """How long nothing came, ms; from the subscription where that is later."""
         return now_ms - max(self._subscribed_ms, self.rhythm.last_ms or 0.0)
 
     @property
@@ -232,9 +210,7 @@ class StreamLiveness:
 
 
 class ConnectionLiveness:
-    """
-    One connection as a whole: anything on it is a sign of life.
-    """
+    """One connection as a whole: anything on it is a sign of life."""
 
     __slots__ = ("_opened_ms", "is_open", "rhythm")
 
@@ -244,44 +220,32 @@ class ConnectionLiveness:
         self._opened_ms = 0.0
 
     def opened(self, now_ms: float) -> None:
-        """
-        It delivers its first message.
-        """
+        """It delivers its first message."""
         self.is_open = True
         self._opened_ms = now_ms
         self.rhythm.interrupted()
 
     def closed(self) -> None:
-        """
-        It is gone.
-        """
+        """It is gone."""
         self.is_open = False
 
     def is_silent(self, now_ms: float) -> bool:
-        """
-        True where it is open and silent beyond its rhythm.
-        """
+        """True where it is open and silent beyond its rhythm."""
         patience_ms = max(BLIND_FLOOR_MS, BLIND_FACTOR * self.rhythm.usual_ms)
         return self.is_open and now_ms - self.last_ms > patience_ms
 
     def speaks(self, now_ms: float) -> bool:
-        """
-        True while it is not silent for longer than usual.
-        """
+        """True while it is not silent for longer than usual."""
         return self.is_open and now_ms - self.last_ms <= max(SPEAKS_FLOOR_MS, self.rhythm.usual_ms)
 
     @property
     def last_ms(self) -> float:
-        """
-        When it last gave a sign of life.
-        """
+        """When it last gave a sign of life."""
         return max(self._opened_ms, self.rhythm.last_ms or 0.0)
 
 
 def worst(states: Iterable[Liveness | None]) -> Liveness | None:
-    """
-    The state of an instrument from those of its streams; None where none is known yet.
-    """
+    """The state of an instrument from those of its streams; None where none is known yet."""
     known = [state for state in states if state is not None]
     return max(known, key=_SEVERITY.__getitem__, default=None)
 

@@ -1,5 +1,4 @@
-"""
-The liveness of everything a venue delivers: connections, the streams on them, their instruments.
+"""The liveness of everything a venue delivers: connections, the streams on them, their instruments.
 
 All moments that come in are ms of one clock that never steps; what goes out is wall time.
 """
@@ -21,14 +20,11 @@ from chimera_s1.domain.market.quote import StreamKey
 WHOLE_CONNECTION = "*"
 
 SETTLE_MS = 1_200
-"""
-How long after a loss its last frames may still be in hand: longer than the widest window.
-"""
+"""How long after a loss its last frames may still be in hand: longer than the widest window."""
 
 
 class Findings(Struct, frozen=True):
-    """
-    What a look at the board shows.
+    """What a look at the board shows.
 
     Attributes:
         changes: New states and markers, in order.
@@ -44,8 +40,7 @@ class Findings(Struct, frozen=True):
 
 
 class _Interruption:
-    """
-    From the last frame before a loss to the first one after it.
+    """From the last frame before a loss to the first one after it.
 
     `told_since` is what its GAP has said, epoch ms: its RESUMED says the same, to the ms, so that
     they can be told to belong together.
@@ -71,9 +66,7 @@ class _Connection:
 
 
 class LivenessBoard:
-    """
-    Fed with what happens, asked now and then what follows from it.
-    """
+    """Fed with what happens, asked now and then what follows from it."""
 
     def __init__(self) -> None:
         self._connections: dict[str, _Connection] = {}
@@ -82,9 +75,7 @@ class LivenessBoard:
         self._states: dict[InstrumentId, Liveness] = {}
 
     def opened(self, name: str, keys: Sequence[StreamKey], now_ms: float) -> None:
-        """
-        Connection *name* has delivered its first message.
-        """
+        """Connection *name* has delivered its first message."""
         connection = self._connection(name, keys, now_ms)
         connection.liveness.opened(now_ms)
         for key in keys:
@@ -93,9 +84,7 @@ class LivenessBoard:
             connection.interruptions[-1].resumed_ms = now_ms
 
     def lost(self, name: str, keys: Sequence[StreamKey], cause: str, now_ms: float) -> None:
-        """
-        Connection *name* is gone, or could not be opened.
-        """
+        """Connection *name* is gone, or could not be opened."""
         connection = self._connection(name, keys, now_ms)
         last = connection.interruptions[-1] if connection.interruptions else None
         if last is not None and last.resumed_ms is None:
@@ -105,9 +94,7 @@ class LivenessBoard:
         connection.interruptions.append(_Interruption(f"{name}: {cause}", since_ms, now_ms))
 
     def heard(self, key: StreamKey, at_ms: float) -> None:
-        """
-        A quote of stream *key* was received at *at_ms*.
-        """
+        """A quote of stream *key* was received at *at_ms*."""
         stream = self._streams.get(key)
         if stream is None:
             return  # drained before the word of its connection came; the next one counts
@@ -120,43 +107,31 @@ class LivenessBoard:
             connection.liveness.rhythm.heard(at_ms)
 
     def sign_of_life(self, name: str, at_ms: float) -> None:
-        """
-        Connection *name* brought a data message at *at_ms*, good or bad: it is not silent.
-        """
+        """Connection *name* brought a data message at *at_ms*, good or bad: it is not silent."""
         connection = self._connections.get(name)
         if connection is not None and connection.liveness.is_open:
             connection.liveness.rhythm.heard(at_ms)
 
     def probed(self, key: StreamKey, now_ms: float, *, moved: bool | None) -> None:
-        """
-        The venue was asked for the book of stream *key*; None where it did not answer.
-        """
+        """The venue was asked for the book of stream *key*; None where it did not answer."""
         if key in self._streams:
             self._streams[key].probed(now_ms, moved=moved)
 
     def silence_ms(self, key: StreamKey, now_ms: float) -> float:
-        """
-        How long stream *key* has been silent, ms.
-        """
+        """How long stream *key* has been silent, ms."""
         return self._streams[key].silence_ms(now_ms)
 
     def connection_of(self, key: StreamKey) -> str:
-        """
-        The name of the connection that carries stream *key*.
-        """
+        """The name of the connection that carries stream *key*."""
         carrier = self._carrier[key]
         return next(name for name, each in self._connections.items() if each is carrier)
 
     def states(self) -> dict[InstrumentId, Liveness]:
-        """
-        The state of every instrument that has one.
-        """
+        """The state of every instrument that has one."""
         return dict(self._states)
 
     def look(self, now_ms: float, to_wall: Callable[[float], int]) -> Findings:
-        """
-        Bring every state up to *now_ms*.
-        """
+        """Bring every state up to *now_ms*."""
         changes: list[StatusChange] = []
         silent: list[str] = []
         for name, connection in self._connections.items():
@@ -223,8 +198,8 @@ class LivenessBoard:
 def _markers(
     connection: _Connection, now_ms: float, to_wall: Callable[[float], int]
 ) -> Iterable[StatusChange]:
-    """
-    GAP once an interruption's last frames are in, RESUMED once it is over; then it is forgotten.
+    """GAP once an interruption's last frames are in, RESUMED once it is over; then it
+    is forgotten.
     """
     for interruption in list(connection.interruptions):
         if now_ms - interruption.lost_ms < SETTLE_MS:

@@ -1,20 +1,15 @@
-"""
-Order: which book update of a stream is news.
-"""
+"""Order: which book update of a stream is news."""
 
 from enum import Enum, auto
 
 RESTART_AFTER_MS = 5_000
-"""
-How long ids must stay below the newest one before they are taken as a new count. A reconnect to a
-lagging server catches up within a second or two; a venue that began to count anew never does.
+"""How long ids must stay below the newest one before they are taken as a new count. A reconnect to
+a lagging server catches up within a second or two; a venue that began to count anew never does.
 """
 
 
 class Verdict(Enum):
-    """
-    What an update id says about its update.
-    """
+    """What an update id says about its update."""
 
     NEWER = auto()
     NOT_NEWER = auto()
@@ -22,9 +17,7 @@ class Verdict(Enum):
 
 
 class UpdateOrder:
-    """
-    The newest update id of one stream; tells duplicates and old updates from news.
-    """
+    """The newest update id of one stream; tells duplicates and old updates from news."""
 
     __slots__ = ("_behind_since_ms", "newest")
 
@@ -33,8 +26,7 @@ class UpdateOrder:
         self._behind_since_ms: int | None = None
 
     def judge(self, update_id: int, received_ms: int) -> Verdict:
-        """
-        Judge an update and remember it.
+        """Judge an update and remember it.
 
         Args:
             update_id: The venue's order book update id, 0 or more.

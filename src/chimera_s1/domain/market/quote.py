@@ -1,6 +1,4 @@
-"""
-A quote: best bid and best ask with quantities at one moment, and what follows from them.
-"""
+"""A quote: best bid and best ask with quantities at one moment, and what follows from them."""
 
 from enum import StrEnum
 from math import isfinite
@@ -10,14 +8,11 @@ from msgspec import Struct
 from chimera_s1.domain.identifiers import InstrumentId
 
 StreamKey = tuple[InstrumentId, str]
-"""
-One sequence of quotes: an instrument and the source it is read from.
-"""
+"""One sequence of quotes: an instrument and the source it is read from."""
 
 
 class Quote(Struct, frozen=True, gc=False):
-    """
-    A top of book that may be published; `book_defect` says which books may not.
+    """A top of book that may be published; `book_defect` says which books may not.
 
     Attributes:
         instrument: What is quoted.
@@ -51,37 +46,27 @@ class Quote(Struct, frozen=True, gc=False):
 
     @property
     def mid(self) -> float:
-        """
-        `(bid + ask) / 2`, quote asset.
-        """
+        """`(bid + ask) / 2`, quote asset."""
         return (self.bid + self.ask) / 2
 
     @property
     def spread_bps(self) -> float:
-        """
-        `(ask - bid) / mid * 1e4`, basis points; 0 for a locked book.
-        """
+        """`(ask - bid) / mid * 1e4`, basis points; 0 for a locked book."""
         return (self.ask - self.bid) / self.mid * 1e4
 
     @property
     def top1_qty(self) -> float:
-        """
-        What can be traded on either side at the top: the smaller quantity, base asset.
-        """
+        """What can be traded on either side at the top: the smaller quantity, base asset."""
         return min(self.bid_qty, self.ask_qty)
 
     @property
     def top1_usdt(self) -> float:
-        """
-        `top1_qty * mid`: top-of-book depth, quote asset (USDT).
-        """
+        """`top1_qty * mid`: top-of-book depth, quote asset (USDT)."""
         return self.top1_qty * self.mid
 
 
 class BookDefect(StrEnum):
-    """
-    Why a top of book is not published; the value is the `reason` label of the drop counter.
-    """
+    """Why a top of book is not published; the value is the `reason` label of the drop counter."""
 
     NON_FINITE = "non_finite"
     NEGATIVE = "negative"
@@ -91,8 +76,7 @@ class BookDefect(StrEnum):
 
 
 def book_defect(bid: float, bid_qty: float, ask: float, ask_qty: float) -> BookDefect | None:
-    """
-    What is wrong with a top of book, or None.
+    """What is wrong with a top of book, or None.
 
     Binance shows an empty side as price 0 and quantity 0. A locked book (bid equal to ask, above
     zero) is unusual but true, so it passes with a spread of 0.

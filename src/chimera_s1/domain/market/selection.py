@@ -1,5 +1,5 @@
-"""
-Which instruments this instance serves: what the user named, what the venue lists, which shard.
+"""Which instruments this instance serves: what the user named, what the venue lists,
+which shard.
 """
 
 import re
@@ -18,8 +18,7 @@ _SHARD = re.compile(r"([0-9]{1,4})/([0-9]{1,4})")
 
 
 class Listing(Struct, frozen=True):
-    """
-    One instrument as the venue lists it.
+    """One instrument as the venue lists it.
 
     Attributes:
         instrument: What is listed.
@@ -35,8 +34,7 @@ class Listing(Struct, frozen=True):
 
 
 class SymbolChoice(Struct, frozen=True):
-    """
-    What the user asked for: every USDT instrument that trades, or named ones.
+    """What the user asked for: every USDT instrument that trades, or named ones.
 
     Attributes:
         every: True for `*`.
@@ -49,8 +47,7 @@ class SymbolChoice(Struct, frozen=True):
 
 
 class Selection(Struct, frozen=True):
-    """
-    The instruments to subscribe, and the names no venue knows.
+    """The instruments to subscribe, and the names no venue knows.
 
     Attributes:
         chosen: Of this shard, in order.
@@ -63,9 +60,7 @@ class Selection(Struct, frozen=True):
 
 
 class Shard(Struct, frozen=True):
-    """
-    A share of the instruments: number *index* of *count*, from 0.
-    """
+    """A share of the instruments: number *index* of *count*, from 0."""
 
     index: int
     count: int
@@ -78,8 +73,7 @@ WHOLE = Shard(0, 1)
 
 
 def parse_shard(text: str) -> Shard:
-    """
-    Read `0/4`: the first of four shards.
+    """Read `0/4`: the first of four shards.
 
     Raises:
         InvalidValueError: It is not index/count with 0 <= index < count <= 1024.
@@ -97,8 +91,7 @@ def parse_shard(text: str) -> Shard:
 
 
 def parse_choice(text: str, venues: Iterable[Venue]) -> SymbolChoice:
-    """
-    Read `*`, or a comma separated list of `BTCUSDT` (on every venue) and `perp/BTCUSDT`.
+    """Read `*`, or a comma separated list of `BTCUSDT` (on every venue) and `perp/BTCUSDT`.
 
     Raises:
         InvalidValueError: An entry is neither a symbol nor an instrument, or the list is empty.
@@ -123,8 +116,7 @@ def parse_choice(text: str, venues: Iterable[Venue]) -> SymbolChoice:
 def select(
     choice: SymbolChoice, listings: Iterable[Listing], venue: Venue, shard: Shard
 ) -> Selection:
-    """
-    The instruments of *venue* that *shard* serves.
+    """The instruments of *venue* that *shard* serves.
 
     A named instrument is served whatever its status (a halted book still has a quote); `*` takes
     what trades and is quoted in USDT.
@@ -143,8 +135,8 @@ def select(
 
 
 def shard_of(symbol: Symbol, count: int) -> int:
-    """
-    The shard of *count* that serves *symbol*, by rendezvous hashing (Thaler and Ravishankar 1998).
+    """The shard of *count* that serves *symbol*, by rendezvous hashing (Thaler and Ravishankar
+    1998).
 
     Spot and perp of one symbol share a shard. When the count grows by one, only the symbols that
     the new shard wins move.

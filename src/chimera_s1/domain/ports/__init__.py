@@ -1,5 +1,4 @@
-"""
-What the model's users need from outside, one module a port; who implements each:
+"""What the model's users need from outside, one module a port; who implements each:
 
 | port | adapters |
 |---|---|

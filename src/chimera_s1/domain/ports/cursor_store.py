@@ -1,30 +1,21 @@
-"""
-Port: how far readers of a ledger have come.
-"""
+"""Port: how far readers of a ledger have come."""
 
 from typing import Protocol
 
 
 class CursorStore(Protocol):
-    """
-    Named places in a ledger; they never go back by `advance`. Each call raises
+    """Named places in a ledger; they never go back by `advance`. Each call raises
     `StoreUnavailableError` where the store does not answer.
     """
 
     async def position(self, name: str) -> int:
-        """
-        The last place that the reader *name* is done with; 0 for a new one.
-        """
+        """The last place that the reader *name* is done with; 0 for a new one."""
         ...
 
     async def advance(self, name: str, position: int) -> None:
-        """
-        Remember *position*, unless a later one is there.
-        """
+        """Remember *position*, unless a later one is there."""
         ...
 
     async def rewind(self, name: str) -> None:
-        """
-        Begin anew: a projection is rebuilt.
-        """
+        """Begin anew: a projection is rebuilt."""
         ...

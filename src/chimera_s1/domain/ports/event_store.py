@@ -1,6 +1,4 @@
-"""
-Port: a ledger, which only grows.
-"""
+"""Port: a ledger, which only grows."""
 
 from typing import Protocol, TypeAlias
 
@@ -9,14 +7,11 @@ from msgspec import Struct
 from chimera_s1.domain.ledger.commit import Commit, Entry, Head
 
 READ_LIMIT_MAX = 1_000
-"""
-No read gives more entries at once.
-"""
+"""No read gives more entries at once."""
 
 
 class Appended(Struct, frozen=True):
-    """
-    The commit is in the ledger and will survive the loss of the machine's power.
+    """The commit is in the ledger and will survive the loss of the machine's power.
 
     Attributes:
         again: It was there already: an earlier try of ours, whose reply was lost, had written it.
@@ -27,9 +22,8 @@ class Appended(Struct, frozen=True):
 
 
 class SeqTaken(Struct, frozen=True):
-    """
-    Somebody else's commit has that place: nothing was written, and never will be. What was decided
-    must be decided again, from what the ledger says now.
+    """Somebody else's commit has that place: nothing was written, and never will be. What was
+    decided must be decided again, from what the ledger says now.
     """
 
     taken_by: Commit
@@ -39,21 +33,17 @@ AppendResult: TypeAlias = Appended | SeqTaken
 
 
 class EventStore(Protocol):
-    """
-    One ledger. Every call raises `StoreUnavailableError` where the store does not answer in time,
-    and `LedgerDamagedError` where it meets what is no commit at all.
+    """One ledger. Every call raises `StoreUnavailableError` where the store does not answer in
+    time, and `LedgerDamagedError` where it meets what is no commit at all.
     """
 
     @property
     def ledger(self) -> str:
-        """
-        Its name.
-        """
+        """Its name."""
         ...
 
     async def append(self, commit: Commit) -> AppendResult:
-        """
-        Insert *commit* at its place if that is free; durable before it returns.
+        """Insert *commit* at its place if that is free; durable before it returns.
 
         After `StoreUnavailableError` the commit may or may not be there, or come to be there later.
         Calling again with the same commit is safe, and tells; so does the next `head`, unless the
@@ -65,14 +55,11 @@ class EventStore(Protocol):
         ...
 
     async def head(self) -> Head:
-        """
-        The newest commit's place and hash, as stored by now in the whole cluster.
-        """
+        """The newest commit's place and hash, as stored by now in the whole cluster."""
         ...
 
     async def read(self, after: int, limit: int) -> tuple[Entry, ...]:
-        """
-        The entries after place *after*, in order, without gaps, at most *limit*.
+        """The entries after place *after*, in order, without gaps, at most *limit*.
 
         A hole is never passed over: the entries before it are given, and when it is the first one,
         `LedgerDamagedError` names it.
@@ -80,7 +67,5 @@ class EventStore(Protocol):
         ...
 
     async def read_stream(self, stream: str) -> tuple[Entry, ...]:
-        """
-        Every entry with an event of *stream*, in order.
-        """
+        """Every entry with an event of *stream*, in order."""
         ...

@@ -1,6 +1,4 @@
-"""
-Port: what a venue lists, and what time it thinks it is.
-"""
+"""Port: what a venue lists, and what time it thinks it is."""
 
 from typing import Protocol
 
@@ -11,9 +9,7 @@ from chimera_s1.domain.market.selection import Listing
 
 
 class BookTop(Struct, frozen=True):
-    """
-    The top of a book as the venue answers it; 0 for an empty side.
-    """
+    """The top of a book as the venue answers it; 0 for an empty side."""
 
     bid: float
     bid_qty: float
@@ -22,13 +18,10 @@ class BookTop(Struct, frozen=True):
 
 
 class ExchangeInformation(Protocol):
-    """
-    Public reads of a venue; each may be repeated safely.
-    """
+    """Public reads of a venue; each may be repeated safely."""
 
     async def listings(self, venue: Venue) -> tuple[Listing, ...]:
-        """
-        Every instrument the venue lists, whatever its status.
+        """Every instrument the venue lists, whatever its status.
 
         Raises:
             ExchangeUnavailableError: No usable answer; the same call may succeed later.
@@ -38,8 +31,7 @@ class ExchangeInformation(Protocol):
         ...
 
     async def server_time_ms(self, venue: Venue) -> int:
-        """
-        The venue's clock, epoch ms.
+        """The venue's clock, epoch ms.
 
         Raises:
             ExchangeUnavailableError: No usable answer; the same call may succeed later.
@@ -49,8 +41,7 @@ class ExchangeInformation(Protocol):
         ...
 
     async def book_top(self, instrument: InstrumentId) -> BookTop:
-        """
-        The top of book now.
+        """The top of book now.
 
         Raises:
             ExchangeUnavailableError: No usable answer; the same call may succeed later.

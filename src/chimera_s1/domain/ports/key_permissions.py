@@ -1,6 +1,4 @@
-"""
-Port: what our key at the exchange may do.
-"""
+"""Port: what our key at the exchange may do."""
 
 from typing import Protocol
 
@@ -8,8 +6,7 @@ from msgspec import Struct
 
 
 class KeyPermissions(Struct, frozen=True, kw_only=True):
-    """
-    What the exchange lets the key do.
+    """What the exchange lets the key do.
 
     Attributes:
         may_read: Accounts and histories; without it, no unknown outcome can be found out.
@@ -28,13 +25,10 @@ class KeyPermissions(Struct, frozen=True, kw_only=True):
 
 
 class KeyPermissionsReader(Protocol):
-    """
-    Knows the key.
-    """
+    """Knows the key."""
 
     async def key_permissions(self) -> KeyPermissions:
-        """
-        What the key may do now.
+        """What the key may do now.
 
         Raises:
             ExchangeUnavailableError: No answer; asking later may help.

@@ -1,6 +1,4 @@
-"""
-Port: a venue's market data, conflated to the newest quote of each stream.
-"""
+"""Port: a venue's market data, conflated to the newest quote of each stream."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
@@ -13,8 +11,7 @@ from chimera_s1.domain.resilience.health import FeedReport
 
 
 class ConnectionOpened(Struct, frozen=True):
-    """
-    A socket is open and its first data message arrived.
+    """A socket is open and its first data message arrived.
 
     Attributes:
         connection: Its name, `spot-0`.
@@ -33,9 +30,7 @@ class ConnectionOpened(Struct, frozen=True):
 
 
 class ConnectionLost(Struct, frozen=True):
-    """
-    A socket closed or would not open; it is dialled again after *wait_ms*.
-    """
+    """A socket closed or would not open; it is dialled again after *wait_ms*."""
 
     connection: str
     venue: Venue
@@ -46,9 +41,7 @@ class ConnectionLost(Struct, frozen=True):
 
 
 class ConnectionRenewed(Struct, frozen=True):
-    """
-    A successor has taken over while the old socket still delivered: nothing was missed.
-    """
+    """A successor has taken over while the old socket still delivered: nothing was missed."""
 
     connection: str
     venue: Venue
@@ -56,9 +49,7 @@ class ConnectionRenewed(Struct, frozen=True):
 
 
 class ConnectionFatal(Struct, frozen=True):
-    """
-    A connection is out of retries; dialling goes on at the scan interval.
-    """
+    """A connection is out of retries; dialling goes on at the scan interval."""
 
     connection: str
     venue: Venue
@@ -68,8 +59,7 @@ class ConnectionFatal(Struct, frozen=True):
 
 
 class RoundTrip(Struct, frozen=True):
-    """
-    A ping was answered.
+    """A ping was answered.
 
     Attributes:
         connection: Its name, `spot-0`.
@@ -93,8 +83,7 @@ FeedListener = Callable[[FeedEvent], None]
 
 
 class FeedCounters(Struct):
-    """
-    What a feed has counted since it was made; only the feed writes.
+    """What a feed has counted since it was made; only the feed writes.
 
     Attributes:
         messages: Data messages received.
@@ -123,72 +112,53 @@ class FeedCounters(Struct):
     dropped: dict[str, int] = field(default_factory=dict)
 
     def drop(self, reason: str) -> None:
-        """
-        Count one frame that is not handed out.
-        """
+        """Count one frame that is not handed out."""
         self.dropped[reason] = self.dropped.get(reason, 0) + 1
 
 
 class MarketFeed(Protocol):
-    """
-    Subscribes instruments of one venue and keeps the newest frame of each stream.
-    """
+    """Subscribes instruments of one venue and keeps the newest frame of each stream."""
 
     @property
     def venue(self) -> Venue:
-        """
-        Whose market data this is.
-        """
+        """Whose market data this is."""
         ...
 
     @property
     def counters(self) -> FeedCounters:
-        """
-        Live counters; read, never written, by others.
-        """
+        """Live counters; read, never written, by others."""
         ...
 
     async def run(self, instruments: Sequence[InstrumentId]) -> None:
-        """
-        Keep *instruments* subscribed until cancelled (a recording: until its end); reconnects by
+        """Keep *instruments* subscribed until cancelled (a recording: until its end); reconnects by
         itself and never raises for a lost connection.
         """
         ...
 
     async def updated(self) -> None:
-        """
-        Return once there is something to drain; only of use with window 0.
-        """
+        """Return once there is something to drain; only of use with window 0."""
         ...
 
     def drain(self) -> list[Quote]:
-        """
-        The newest valid quote of each stream that changed since the last call, oldest first
+        """The newest valid quote of each stream that changed since the last call, oldest first
         within a stream; with window 0, every one of them. Never raises for what the exchange sent.
         """
         ...
 
     def heard(self) -> Mapping[str, int]:
-        """
-        When each connection last brought a data message, whatever became of it: local epoch ms, as
-        of the last drain; without those that have brought none.
+        """When each connection last brought a data message, whatever became of it: local epoch ms,
+        as of the last drain; without those that have brought none.
         """
         ...
 
     def remake(self, connection: str, cause: str) -> None:
-        """
-        End *connection* and dial again: it is open and does not deliver what it should.
-        """
+        """End *connection* and dial again: it is open and does not deliver what it should."""
         ...
 
     def renew(self, connection: str, cause: str) -> None:
-        """
-        Replace *connection* by a successor without missing an update.
-        """
+        """Replace *connection* by a successor without missing an update."""
         ...
 
     def report(self) -> FeedReport:
-        """
-        The state of the connections now.
-        """
+        """The state of the connections now."""
         ...

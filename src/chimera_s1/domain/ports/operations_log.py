@@ -1,6 +1,4 @@
-"""
-Port: what happened to the service itself, for operators and their tools.
-"""
+"""Port: what happened to the service itself, for operators and their tools."""
 
 from typing import Protocol
 
@@ -8,8 +6,7 @@ from msgspec import Struct
 
 
 class OperationsEvent(Struct, frozen=True):
-    """
-    One entry of `ops:events`.
+    """One entry of `ops:events`.
 
     Attributes:
         event_id: Unique; consumers drop a repeated one.
@@ -28,9 +25,7 @@ class OperationsEvent(Struct, frozen=True):
 
 
 class RoundTripEntry(Struct, frozen=True):
-    """
-    One entry of `metrics:events:s1.ws_rtt`, ms.
-    """
+    """One entry of `metrics:events:s1.ws_rtt`, ms."""
 
     ts: int
     connection: str
@@ -40,9 +35,7 @@ class RoundTripEntry(Struct, frozen=True):
 
 
 class RoundTripSummary(Struct, frozen=True):
-    """
-    The hash `metrics:s1:ws_rtt`: percentiles over the last *n* round trips, ms.
-    """
+    """The hash `metrics:s1:ws_rtt`: percentiles over the last *n* round trips, ms."""
 
     p50: float
     p95: float
@@ -50,33 +43,25 @@ class RoundTripSummary(Struct, frozen=True):
 
 
 class OperationsLog(Protocol):
-    """
-    Appends to the operational streams; each call raises `PublisherUnavailableError` where the
+    """Appends to the operational streams; each call raises `PublisherUnavailableError` where the
     store could not be reached, and `ConfigurationError` where it refuses our credentials (they may
     be changed under way). The caller keeps what it has and tries again.
     """
 
     async def record(self, event: OperationsEvent) -> str:
-        """
-        Append to `ops:events`; gives the place it stands at, for `holds`.
-        """
+        """Append to `ops:events`; gives the place it stands at, for `holds`."""
         ...
 
     async def holds(self, place: str) -> bool:
-        """
-        Whether what was appended at *place* is there, or was trimmed since. Where it is neither, a
-        store that failed over has lost what it had acknowledged.
+        """Whether what was appended at *place* is there, or was trimmed since. Where it is neither,
+        a store that failed over has lost what it had acknowledged.
         """
         ...
 
     async def round_trip(self, entry: RoundTripEntry, summary: RoundTripSummary) -> None:
-        """
-        Append to `metrics:events:s1.ws_rtt` and set `metrics:s1:ws_rtt`.
-        """
+        """Append to `metrics:events:s1.ws_rtt` and set `metrics:s1:ws_rtt`."""
         ...
 
     async def throughput(self, messages_per_s: float) -> None:
-        """
-        Set `s1.mkt_throughput`.
-        """
+        """Set `s1.mkt_throughput`."""
         ...

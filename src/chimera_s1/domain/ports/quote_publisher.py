@@ -1,6 +1,4 @@
-"""
-Port: quotes onto their streams.
-"""
+"""Port: quotes onto their streams."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -11,8 +9,7 @@ from chimera_s1.domain.market.quote import Quote
 
 
 class PublishReport(Struct, frozen=True):
-    """
-    What became of a batch.
+    """What became of a batch.
 
     Attributes:
         published: Entries acknowledged.
@@ -29,8 +26,7 @@ class PublishReport(Struct, frozen=True):
 
 
 class PublisherCounters(Struct):
-    """
-    What a publisher has counted since it was made; only the publisher writes.
+    """What a publisher has counted since it was made; only the publisher writes.
 
     Attributes:
         published: Entries acknowledged.
@@ -55,20 +51,15 @@ class PublisherCounters(Struct):
 
 
 class QuotePublisher(Protocol):
-    """
-    Appends quotes to `mkt:events:<venue>:<SYMBOL>`, each stream bounded.
-    """
+    """Appends quotes to `mkt:events:<venue>:<SYMBOL>`, each stream bounded."""
 
     @property
     def counters(self) -> PublisherCounters:
-        """
-        Live counters; read, never written, by others.
-        """
+        """Live counters; read, never written, by others."""
         ...
 
     async def publish(self, quotes: Sequence[Quote]) -> PublishReport:
-        """
-        Append each quote to its stream, in order within a stream.
+        """Append each quote to its stream, in order within a stream.
 
         Returns within a bounded time whatever the store does. An entry may be appended twice
         when its acknowledgement was lost; never out of order within a stream.
@@ -76,7 +67,5 @@ class QuotePublisher(Protocol):
         ...
 
     async def ping(self) -> str:
-        """
-        Ask the store whether it accepts writes: empty, or what is wrong, for people.
-        """
+        """Ask the store whether it accepts writes: empty, or what is wrong, for people."""
         ...

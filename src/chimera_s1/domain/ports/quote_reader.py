@@ -1,6 +1,4 @@
-"""
-Port: quotes back from their streams, for people and tools.
-"""
+"""Port: quotes back from their streams, for people and tools."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -11,8 +9,7 @@ from chimera_s1.domain.identifiers import InstrumentId
 
 
 class PublishedQuote(Struct, frozen=True):
-    """
-    A stream entry, as consumers see it.
+    """A stream entry, as consumers see it.
 
     Attributes:
         entry_id: The stream's own id, `1772514460893-0`.
@@ -28,13 +25,10 @@ class PublishedQuote(Struct, frozen=True):
 
 
 class QuoteReader(Protocol):
-    """
-    Reads `mkt:events:*`.
-    """
+    """Reads `mkt:events:*`."""
 
     async def instruments(self) -> tuple[InstrumentId, ...]:
-        """
-        Every instrument that has a quote stream, in order.
+        """Every instrument that has a quote stream, in order.
 
         Raises:
             PublisherUnavailableError: The store could not be reached.
@@ -42,8 +36,7 @@ class QuoteReader(Protocol):
         ...
 
     async def newest(self, instruments: Sequence[InstrumentId]) -> tuple[PublishedQuote, ...]:
-        """
-        The newest entry of each stream that has one, in the order asked.
+        """The newest entry of each stream that has one, in the order asked.
 
         Raises:
             PublisherUnavailableError: The store could not be reached.
@@ -51,8 +44,7 @@ class QuoteReader(Protocol):
         ...
 
     async def history(self, instrument: InstrumentId, count: int) -> tuple[PublishedQuote, ...]:
-        """
-        The last *count* entries of one stream, oldest first.
+        """The last *count* entries of one stream, oldest first.
 
         Raises:
             PublisherUnavailableError: The store could not be reached.

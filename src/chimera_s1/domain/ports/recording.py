@@ -1,6 +1,4 @@
-"""
-Port: recorded market data, window by window.
-"""
+"""Port: recorded market data, window by window."""
 
 from collections.abc import Iterator
 from typing import Protocol
@@ -12,8 +10,7 @@ from chimera_s1.domain.ports.market_feed import FeedCounters
 
 
 class ReplayWindow(Struct, frozen=True):
-    """
-    The quotes that a live service would have published when a window closed.
+    """The quotes that a live service would have published when a window closed.
 
     Attributes:
         end_ms: When it closed, by the recording's own clock, epoch ms.
@@ -26,20 +23,15 @@ class ReplayWindow(Struct, frozen=True):
 
 
 class Recording(Protocol):
-    """
-    A market data file as a sequence of windows.
-    """
+    """A market data file as a sequence of windows."""
 
     @property
     def counters(self) -> FeedCounters:
-        """
-        What was read, conflated and dropped so far.
-        """
+        """What was read, conflated and dropped so far."""
         ...
 
     def windows(self) -> Iterator[ReplayWindow]:
-        """
-        The windows in order of time.
+        """The windows in order of time.
 
         Raises:
             RecordingDamagedError: The recording is damaged here.

@@ -1,5 +1,4 @@
-"""
-Port: `treasury_transfers`, the transfers as people and reports look at them.
+"""Port: `treasury_transfers`, the transfers as people and reports look at them.
 
 It is made from the ledger and can be thrown away; nothing is decided from it.
 """
@@ -10,8 +9,7 @@ from msgspec import Struct, field
 
 
 class TransferRow(Struct, frozen=True, kw_only=True):
-    """
-    A document of `treasury_transfers`.
+    """A document of `treasury_transfers`.
 
     Attributes:
         from_wallet, to_wallet: Stored as `from` and `to`.
@@ -56,27 +54,20 @@ class TransferRow(Struct, frozen=True, kw_only=True):
 
 
 class TransferProjection(Protocol):
-    """
-    Each call raises `StoreUnavailableError` where the store does not answer.
-    """
+    """Each call raises `StoreUnavailableError` where the store does not answer."""
 
     async def put(self, rows: tuple[TransferRow, ...]) -> None:
-        """
-        Write each row, unless a newer one (by `applied_seq`) is there.
-        """
+        """Write each row, unless a newer one (by `applied_seq`) is there."""
         ...
 
     async def get(self, transfer_id: str) -> TransferRow | None:
-        """
-        One row.
-        """
+        """One row."""
         ...
 
     async def newest(
         self, limit: int, *, status: str | None = None, before: "PageMark | None" = None
     ) -> tuple[TransferRow, ...]:
-        """
-        Rows by `created_at`, then transfer id, both descending; at most *limit*.
+        """Rows by `created_at`, then transfer id, both descending; at most *limit*.
 
         Args:
             limit: 1 to 1000.
@@ -88,16 +79,12 @@ class TransferProjection(Protocol):
         ...
 
     async def clear(self) -> None:
-        """
-        Remove every row; the projection is rebuilt.
-        """
+        """Remove every row; the projection is rebuilt."""
         ...
 
 
 class PageMark(Struct, frozen=True):
-    """
-    The last row of a page.
-    """
+    """The last row of a page."""
 
     created_at: int
     transfer_id: str

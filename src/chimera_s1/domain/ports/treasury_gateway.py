@@ -1,6 +1,4 @@
-"""
-Port: the exchange's wallets.
-"""
+"""Port: the exchange's wallets."""
 
 from decimal import Decimal
 from typing import Protocol, TypeAlias
@@ -13,8 +11,7 @@ from chimera_s1.domain.treasury.reconciliation import IncomeRow, Movement, Windo
 
 
 class TransferOrder(Struct, frozen=True, kw_only=True):
-    """
-    What one request asks the exchange for.
+    """What one request asks the exchange for.
 
     Attributes:
         amount: USDT.
@@ -34,29 +31,22 @@ class TransferOrder(Struct, frozen=True, kw_only=True):
 
 
 class SignedTransfer(Protocol):
-    """
-    A request that is ready to be sent, once. Its text shows no signature.
-    """
+    """A request that is ready to be sent, once. Its text shows no signature."""
 
     @property
     def request_hash(self) -> str:
-        """
-        SHA-256 of what was signed, without the signature, hex.
-        """
+        """SHA-256 of what was signed, without the signature, hex."""
         ...
 
 
 class Accepted(Struct, frozen=True):
-    """
-    The exchange has moved the money and says so.
-    """
+    """The exchange has moved the money and says so."""
 
     tran_id: str
 
 
 class Refused(Struct, frozen=True):
-    """
-    The exchange has certainly not moved the money, and will not if asked again.
+    """The exchange has certainly not moved the money, and will not if asked again.
 
     Attributes:
         kind: REFUSED for this transfer; FORBIDDEN for any: key, permission or signature.
@@ -67,8 +57,7 @@ class Refused(Struct, frozen=True):
 
 
 class TurnedAway(Struct, frozen=True):
-    """
-    The exchange has certainly not moved the money, because it did not look at the request.
+    """The exchange has certainly not moved the money, because it did not look at the request.
 
     Attributes:
         wait_ms: How long it asked us to stay away.
@@ -82,17 +71,13 @@ class TurnedAway(Struct, frozen=True):
 
 
 class NotSent(Struct, frozen=True):
-    """
-    No byte of the request has left.
-    """
+    """No byte of the request has left."""
 
     cause: str
 
 
 class Unknown(Struct, frozen=True):
-    """
-    Anything else: the money may have moved, or may yet.
-    """
+    """Anything else: the money may have moved, or may yet."""
 
     cause: str
 
@@ -101,26 +86,19 @@ Reply: TypeAlias = Accepted | Refused | TurnedAway | NotSent | Unknown
 
 
 class TreasuryGateway(Protocol):
-    """
-    Moves money between the wallets of one account, and tells what has been moved.
-    """
+    """Moves money between the wallets of one account, and tells what has been moved."""
 
     @property
     def mode(self) -> TreasuryMode:
-        """
-        Which transfer of the exchange it uses.
-        """
+        """Which transfer of the exchange it uses."""
         ...
 
     def sign(self, order: TransferOrder) -> SignedTransfer:
-        """
-        Make the request for *order*; sends nothing.
-        """
+        """Make the request for *order*; sends nothing."""
         ...
 
     async def submit(self, signed: SignedTransfer) -> Reply:
-        """
-        Send *signed* exactly once, on a connection of its own.
+        """Send *signed* exactly once, on a connection of its own.
 
         Every failure is a reply; what is not known to be definite is `Unknown`. Only cancellation
         leaves without one, and then nothing is known.
@@ -128,8 +106,7 @@ class TreasuryGateway(Protocol):
         ...
 
     async def movements(self, direction: Direction, window: Window) -> tuple[Movement, ...]:
-        """
-        Every movement of *direction* in *window*: all pages, read until two readings agree.
+        """Every movement of *direction* in *window*: all pages, read until two readings agree.
 
         Raises:
             ExchangeUnavailableError: A page was missing or changed under way; it proves nothing.
@@ -139,8 +116,7 @@ class TreasuryGateway(Protocol):
         ...
 
     async def income(self, window: Window) -> tuple[IncomeRow, ...]:
-        """
-        Every TRANSFER row of the futures income in *window*.
+        """Every TRANSFER row of the futures income in *window*.
 
         Raises:
             ExchangeUnavailableError, ExchangeRefusedError: As `movements`.

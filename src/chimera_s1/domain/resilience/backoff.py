@@ -1,6 +1,4 @@
-"""
-How long to wait before trying again.
-"""
+"""How long to wait before trying again."""
 
 from msgspec import Struct
 
@@ -10,9 +8,7 @@ _EXPONENT_MAX = 62  # beyond it 2**n times any base exceeds every cap; keeps the
 
 
 class Backoff(Struct, frozen=True):
-    """
-    `wait = min(max_wait, base * 2^retry_count) + U(0, jitter)`, all ms.
-    """
+    """`wait = min(max_wait, base * 2^retry_count) + U(0, jitter)`, all ms."""
 
     base_ms: int = 500
     max_wait_ms: int = 30_000
@@ -26,8 +22,7 @@ class Backoff(Struct, frozen=True):
             )
 
     def wait_ms(self, retry_count: int, draw: float) -> float:
-        """
-        The wait before retry number *retry_count*, from 0, ms.
+        """The wait before retry number *retry_count*, from 0, ms.
 
         Args:
             retry_count: Attempts that failed since the last healthy one, less one.

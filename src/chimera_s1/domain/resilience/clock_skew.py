@@ -1,6 +1,4 @@
-"""
-Clock skew: how far our clock is from the exchange's, how often it answers, how fast.
-"""
+"""Clock skew: how far our clock is from the exchange's, how often it answers, how fast."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -13,8 +11,7 @@ Number = TypeVar("Number", int, float)
 
 
 class ClockProbe(Struct, frozen=True, gc=False):
-    """
-    One question to the exchange for its time.
+    """One question to the exchange for its time.
 
     Attributes:
         sent_ms: Local epoch ms when the request left.
@@ -30,23 +27,19 @@ class ClockProbe(Struct, frozen=True, gc=False):
 
     @property
     def rtt_ms(self) -> int:
-        """
-        Round trip, ms; 0 where the local clock stepped back in between.
-        """
+        """Round trip, ms; 0 where the local clock stepped back in between."""
         return max(0, self.received_ms - self.sent_ms)
 
     @property
     def offset_ms(self) -> float:
-        """
-        Exchange clock minus local clock, ms, taking the reply as made at the midpoint (RFC 5905's
-        symmetric path assumption): wrong by at most half the round trip.
+        """Exchange clock minus local clock, ms, taking the reply as made at the midpoint (RFC
+        5905's symmetric path assumption): wrong by at most half the round trip.
         """
         return self.server_ms - (self.sent_ms + self.received_ms) / 2
 
 
 class ClockSkew(Struct, frozen=True):
-    """
-    What the clock patrol knows.
+    """What the clock patrol knows.
 
     Attributes:
         offset_ms: Exchange minus local as last measured, ms; None before the first answer.
@@ -65,32 +58,24 @@ class ClockSkew(Struct, frozen=True):
 
 
 class SkewWindow:
-    """
-    The last *size* questions to the exchange clock, answered or not.
-    """
+    """The last *size* questions to the exchange clock, answered or not."""
 
     def __init__(self, size: int = 120) -> None:
         self._probes: deque[ClockProbe | None] = deque(maxlen=size)
         self._offset_ms: float | None = None
 
     def answered(self, probe: ClockProbe) -> None:
-        """
-        Count an answer and take its offset as the one in force.
-        """
+        """Count an answer and take its offset as the one in force."""
         self._probes.append(probe)
         self._offset_ms = probe.offset_ms
 
     def missed(self) -> None:
-        """
-        Count a question without an answer; the offset in force stays.
-        """
+        """Count a question without an answer; the offset in force stays."""
         self._probes.append(None)
 
     @property
     def skew(self) -> ClockSkew:
-        """
-        What the window says now.
-        """
+        """What the window says now."""
         rtts = sorted(probe.rtt_ms for probe in self._probes if probe is not None)
         return ClockSkew(
             offset_ms=self._offset_ms,
@@ -101,7 +86,7 @@ class SkewWindow:
 
 
 def percentile(ordered: Sequence[Number], share: float) -> Number | None:
-    """
-    The nearest-rank percentile of *ordered* (shape (n,), ascending), or None when it is empty.
+    """The nearest-rank percentile of *ordered* (shape (n,), ascending), or None when it
+    is empty.
     """
     return ordered[max(0, ceil(share * len(ordered)) - 1)] if ordered else None

@@ -1,6 +1,4 @@
-"""
-Health: what each component reports, and the one table that turns reports into levels.
-"""
+"""Health: what each component reports, and the one table that turns reports into levels."""
 
 from collections.abc import Iterable
 from enum import IntEnum
@@ -23,9 +21,7 @@ UNRESOLVED_GREEN_MS = 60_000
 
 
 class Level(IntEnum):
-    """
-    How much a component can be trusted; a higher number is worse.
-    """
+    """How much a component can be trusted; a higher number is worse."""
 
     GREEN = 0
     YELLOW = 1
@@ -34,8 +30,7 @@ class Level(IntEnum):
 
 
 class FeedReport(Struct, frozen=True, tag="feed"):
-    """
-    A venue's market data.
+    """A venue's market data.
 
     Attributes:
         instruments: Subscribed; None until the venue's listing was read.
@@ -57,8 +52,7 @@ class FeedReport(Struct, frozen=True, tag="feed"):
 
 
 class StreamsReport(Struct, frozen=True, tag="streams"):
-    """
-    The stream store (Redis Cluster).
+    """The stream store (Redis Cluster).
 
     Attributes:
         reachable: The last write or ping was acknowledged.
@@ -77,17 +71,14 @@ class StreamsReport(Struct, frozen=True, tag="streams"):
 
 
 class ClockReport(Struct, frozen=True, tag="clock"):
-    """
-    Our clock against a venue's; see `ClockSkew`.
-    """
+    """Our clock against a venue's; see `ClockSkew`."""
 
     offset_ms: float | None
     p_up: float
 
 
 class LoopReport(Struct, frozen=True, tag="loop"):
-    """
-    The event loop.
+    """The event loop.
 
     Attributes:
         lag_ms: The longest delay of a due wake-up in the last seconds, ms.
@@ -97,9 +88,7 @@ class LoopReport(Struct, frozen=True, tag="loop"):
 
 
 class MarketReport(Struct, frozen=True, tag="market"):
-    """
-    A venue's instruments by liveness; see `domain.market.liveness`.
-    """
+    """A venue's instruments by liveness; see `domain.market.liveness`."""
 
     live: int
     quiet: int
@@ -108,8 +97,7 @@ class MarketReport(Struct, frozen=True, tag="market"):
 
 
 class TreasuryReport(Struct, frozen=True, tag="treasury"):
-    """
-    What moves money, and the ledger it stands on.
+    """What moves money, and the ledger it stands on.
 
     Attributes:
         damage: What is wrong with the ledger; empty while nothing is.
@@ -149,8 +137,7 @@ Report = FeedReport | StreamsReport | ClockReport | LoopReport | MarketReport | 
 
 
 class Component(Struct, frozen=True):
-    """
-    One line of `/health`.
+    """One line of `/health`.
 
     Attributes:
         name: `feed.spot`, `redis`, `clock.perp`, `loop`.
@@ -172,8 +159,7 @@ class Component(Struct, frozen=True):
 
 
 def level_of(report: Report) -> Level:
-    """
-    The table of what makes which level.
+    """The table of what makes which level.
 
     | report | YELLOW | ORANGE | RED |
     |---|---|---|---|
@@ -202,8 +188,7 @@ def level_of(report: Report) -> Level:
 
 
 def skew_level(offset_ms: float | None) -> Level:
-    """
-    The tier of `|offset|`: 250 / 500 / 1000 ms -> GREEN / YELLOW / ORANGE, above RED.
+    """The tier of `|offset|`: 250 / 500 / 1000 ms -> GREEN / YELLOW / ORANGE, above RED.
 
     An offset never measured is YELLOW: nothing is known to be wrong, nothing is known to be right.
     """
@@ -213,16 +198,12 @@ def skew_level(offset_ms: float | None) -> Level:
 
 
 def overall(components: Iterable[Component]) -> Level:
-    """
-    The worst level of all; GREEN where there is no component.
-    """
+    """The worst level of all; GREEN where there is no component."""
     return max((component.level for component in components), default=Level.GREEN)
 
 
 def ready(components: Iterable[Component]) -> bool:
-    """
-    True while no required component is RED.
-    """
+    """True while no required component is RED."""
     return not any(component.required and component.level is Level.RED for component in components)
 
 

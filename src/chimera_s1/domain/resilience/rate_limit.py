@@ -1,6 +1,4 @@
-"""
-How often one caller may ask: a token bucket, its tokens called requests here.
-"""
+"""How often one caller may ask: a token bucket, its tokens called requests here."""
 
 from msgspec import Struct
 
@@ -8,9 +6,7 @@ from chimera_s1.domain.errors import InvalidValueError
 
 
 class RateLimit(Struct, frozen=True):
-    """
-    *per_s* requests a second in the long run, *burst* at once after a pause.
-    """
+    """*per_s* requests a second in the long run, *burst* at once after a pause."""
 
     per_s: int
     burst: int
@@ -23,14 +19,11 @@ class RateLimit(Struct, frozen=True):
             )
 
     def full(self, now_ms: float) -> "Allowance":
-        """
-        What a caller has who has not asked yet.
-        """
+        """What a caller has who has not asked yet."""
         return Allowance(float(self.burst), now_ms)
 
     def spend(self, allowance: "Allowance", now_ms: float) -> "Allowance | Exceeded":
-        """
-        What is left after one more request.
+        """What is left after one more request.
 
         Args:
             allowance: What was left after the last one.
@@ -45,17 +38,13 @@ class RateLimit(Struct, frozen=True):
 
 
 class Allowance(Struct, frozen=True):
-    """
-    Requests left at a moment, monotonic ms; fractions are on their way to a whole one.
-    """
+    """Requests left at a moment, monotonic ms; fractions are on their way to a whole one."""
 
     requests: float
     at_ms: float
 
 
 class Exceeded(Struct, frozen=True):
-    """
-    The request is one too many; after *wait_ms* there is one more.
-    """
+    """The request is one too many; after *wait_ms* there is one more."""
 
     wait_ms: float

@@ -1,5 +1,4 @@
-"""
-When to dial again after a connection was lost, and when to say that it is lost for good.
+"""When to dial again after a connection was lost, and when to say that it is lost for good.
 
 `retry_count` returns to 0 only when data was seen: a venue that accepts and drops at once would
 turn a reset at the handshake into a hot loop.
@@ -11,13 +10,12 @@ from chimera_s1.domain.resilience.backoff import Backoff
 
 
 class ReconnectPolicy(Struct, frozen=True):
-    """
-    Attributes:
-        backoff: Waits between the first `retries_max` attempts.
+    """Attributes:
+    backoff: Waits between the first `retries_max` attempts.
 
-        retries_max: `N_max`; one more failure is FATAL.
+    retries_max: `N_max`; one more failure is FATAL.
 
-        scan_ms: Wait between attempts once FATAL.
+    scan_ms: Wait between attempts once FATAL.
     """
 
     backoff: Backoff = Backoff()
@@ -26,11 +24,10 @@ class ReconnectPolicy(Struct, frozen=True):
 
 
 class ReconnectState(Struct, frozen=True):
-    """
-    Attributes:
-        retry_count: Failures since the last healthy moment.
+    """Attributes:
+    retry_count: Failures since the last healthy moment.
 
-        fatal: True from the failure after `retries_max` until data flows again.
+    fatal: True from the failure after `retries_max` until data flows again.
     """
 
     retry_count: int = 0
@@ -38,18 +35,14 @@ class ReconnectState(Struct, frozen=True):
 
 
 class Retry(Struct, frozen=True):
-    """
-    Dial again after *wait_ms*.
-    """
+    """Dial again after *wait_ms*."""
 
     state: ReconnectState
     wait_ms: float
 
 
 class BecameFatal(Struct, frozen=True):
-    """
-    The last allowed retry failed: raise the alarm, then go on dialling every *wait_ms*.
-    """
+    """The last allowed retry failed: raise the alarm, then go on dialling every *wait_ms*."""
 
     state: ReconnectState
     wait_ms: float
@@ -58,8 +51,7 @@ class BecameFatal(Struct, frozen=True):
 def connection_lost(
     state: ReconnectState, policy: ReconnectPolicy, draw: float
 ) -> Retry | BecameFatal:
-    """
-    What to do after a failed dial or a lost connection.
+    """What to do after a failed dial or a lost connection.
 
     Args:
         state: Before the loss.
@@ -77,7 +69,5 @@ def connection_lost(
 
 
 def data_seen() -> ReconnectState:
-    """
-    The state once a data message arrived: healthy, nothing owed.
-    """
+    """The state once a data message arrived: healthy, nothing owed."""
     return ReconnectState()

@@ -1,13 +1,10 @@
-"""
-Trading mode: what the service may still do with money.
-"""
+"""Trading mode: what the service may still do with money."""
 
 from enum import StrEnum
 
 
 class TradingMode(StrEnum):
-    """
-    NORMAL does everything; MANAGE_ONLY refuses new entries and lets cancels, stops and closes
+    """NORMAL does everything; MANAGE_ONLY refuses new entries and lets cancels, stops and closes
     through; HALTED refuses all that spends.
     """
 
@@ -17,8 +14,7 @@ class TradingMode(StrEnum):
 
 
 def trading_mode(*, feed_fatal: bool, halted: bool) -> TradingMode:
-    """
-    The mode that the facts allow: the most careful of them wins.
+    """The mode that the facts allow: the most careful of them wins.
 
     Args:
         feed_fatal: A market data connection is FATAL: prices cannot be trusted.

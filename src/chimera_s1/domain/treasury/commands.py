@@ -1,5 +1,4 @@
-"""
-What can be wanted of, or found out about, a transfer.
+"""What can be wanted of, or found out about, a transfer.
 
 `at` is local epoch ms throughout.
 """
@@ -26,17 +25,14 @@ from chimera_s1.domain.treasury.limits import ASSET, Direction, Limits
 
 
 class RequestTransfer(Struct, frozen=True):
-    """
-    Move money.
-    """
+    """Move money."""
 
     transfer_id: TransferId
     terms: Terms
 
 
 class StartSubmission(Struct, frozen=True):
-    """
-    A request is signed: send it, unless something stands against it.
+    """A request is signed: send it, unless something stands against it.
 
     Attributes:
         attempt: The one that the request was signed for; its id is part of what was signed.
@@ -53,18 +49,14 @@ class StartSubmission(Struct, frozen=True):
 
 
 class ExpireTransfer(Struct, frozen=True):
-    """
-    The transfer has waited longer than *max_age_ms* without being sent.
-    """
+    """The transfer has waited longer than *max_age_ms* without being sent."""
 
     max_age_ms: int
     at: int
 
 
 class NoteCompleted(Struct, frozen=True):
-    """
-    The exchange says that it has moved the money.
-    """
+    """The exchange says that it has moved the money."""
 
     attempt: int
     tran_id: str
@@ -73,9 +65,7 @@ class NoteCompleted(Struct, frozen=True):
 
 
 class NoteRefused(Struct, frozen=True):
-    """
-    The exchange has said no, definitely.
-    """
+    """The exchange has said no, definitely."""
 
     attempt: int
     kind: FailureKind
@@ -84,9 +74,7 @@ class NoteRefused(Struct, frozen=True):
 
 
 class NoteNotExecuted(Struct, frozen=True):
-    """
-    The attempt certainly came to nothing, another may be made.
-    """
+    """The attempt certainly came to nothing, another may be made."""
 
     attempt: int
     why: NotExecuted
@@ -96,9 +84,7 @@ class NoteNotExecuted(Struct, frozen=True):
 
 
 class NoteUnknown(Struct, frozen=True):
-    """
-    Nothing is certain about the attempt.
-    """
+    """Nothing is certain about the attempt."""
 
     attempt: int
     cause: str
@@ -106,8 +92,7 @@ class NoteUnknown(Struct, frozen=True):
 
 
 class NoteAbsent(Struct, frozen=True):
-    """
-    Complete reads, late enough, show that nothing has moved.
+    """Complete reads, late enough, show that nothing has moved.
 
     Attributes:
         reads: When each was made, exchange epoch ms.
@@ -119,34 +104,27 @@ class NoteAbsent(Struct, frozen=True):
 
 
 class NoteVerified(Struct, frozen=True):
-    """
-    The history confirms the movement.
-    """
+    """The history confirms the movement."""
 
     tran_id: str
 
 
 class NoteDisputed(Struct, frozen=True):
-    """
-    The history contradicts what was believed.
-    """
+    """The history contradicts what was believed."""
 
     cause: str
     at: int
 
 
 class RequestReview(Struct, frozen=True):
-    """
-    It takes too long, or cannot be decided from here.
-    """
+    """It takes too long, or cannot be decided from here."""
 
     cause: str
     at: int
 
 
 class ResolveTransfer(Struct, frozen=True):
-    """
-    An operator has looked, and says what happened.
+    """An operator has looked, and says what happened.
 
     Attributes:
         tran_id: The exchange's number of the movement; needed with DONE.
@@ -185,9 +163,7 @@ def terms_of(
     limits: Limits,
     at: int,
 ) -> Terms:
-    """
-    The terms of a transfer that is asked for now.
-    """
+    """The terms of a transfer that is asked for now."""
     return Terms(
         direction=direction,
         amount=amount,
@@ -201,9 +177,7 @@ def terms_of(
 
 
 def fingerprint(direction: Direction, amount: Decimal, reason: str) -> str:
-    """
-    What a request asks for, as a hash: the same for `10`, `10.0` and `"10.00"`.
-    """
+    """What a request asks for, as a hash: the same for `10`, `10.0` and `"10.00"`."""
     asked = {
         "amount": exact_text(amount),
         "asset": ASSET,

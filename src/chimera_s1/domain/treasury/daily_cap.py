@@ -1,5 +1,4 @@
-"""
-The daily cap: what the transfers accepted on one UTC day have taken of it.
+"""The daily cap: what the transfers accepted on one UTC day have taken of it.
 
 Reserved at acceptance, settled when the money has moved, released only when it is certain that it
 has not. What is reserved or settled counts; a transfer whose outcome is unknown counts too.
@@ -24,8 +23,7 @@ _DAYS_400_YEARS = 146_097
 
 
 class CapDay(Struct, frozen=True):
-    """
-    One UTC day of the cap.
+    """One UTC day of the cap.
 
     Attributes:
         used: Reserved and settled, USDT.
@@ -38,8 +36,7 @@ class CapDay(Struct, frozen=True):
 
 
 def evolve_cap(day: CapDay, event: CapEvent) -> CapDay:
-    """
-    The day after *event*.
+    """The day after *event*.
 
     That a share is settled or released once, and only after it was reserved, is the transfer's to
     see to: its phase allows each of these steps once.
@@ -57,8 +54,7 @@ def evolve_cap(day: CapDay, event: CapEvent) -> CapDay:
 
 
 def utc_day(epoch_ms: int) -> str:
-    """
-    The UTC date of a moment, `2026-11-26`.
+    """The UTC date of a moment, `2026-11-26`.
 
     Days are counted in eras of 400 years from 1 March of year 0, so that the leap day is the last
     of its year (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").

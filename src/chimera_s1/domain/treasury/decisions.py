@@ -1,5 +1,4 @@
-"""
-What follows from a command: the one place that decides about money.
+"""What follows from a command: the one place that decides about money.
 
 `decide` is pure. It gives the events that belong into the ledger together, or none where nothing
 new has been said: whoever comes late, or twice, changes nothing.
@@ -49,14 +48,13 @@ from chimera_s1.domain.treasury.situation import Events, Situation, TransferStat
 from chimera_s1.domain.treasury.transfer import Phase, Transfer
 
 CLOCKS_DIFFER_MAX_MS = 60_000
-"""
-The clocks of two instances, or one before and after it was corrected, differ by less than this.
+"""The clocks of two instances, or one before and after it was corrected, differ by less
+than this.
 """
 
 
 def decide(situation: Situation, command: Command) -> Events:  # noqa: C901, PLR0911, PLR0912 (one case a command)
-    """
-    The events that *command* makes.
+    """The events that *command* makes.
 
     Raises:
         TransferStateError: An operator wants what cannot be, or there is no such transfer.
@@ -133,9 +131,7 @@ def _start(situation: Situation, transfer: Transfer, command: StartSubmission) -
 
 
 def is_stale(transfer: Transfer, max_age_ms: int, at: int) -> bool:
-    """
-    Whether *transfer* has waited for too long, or for nobody knows how long.
-    """
+    """Whether *transfer* has waited for too long, or for nobody knows how long."""
     return not -CLOCKS_DIFFER_MAX_MS <= at - transfer.accepted_at <= max_age_ms
 
 

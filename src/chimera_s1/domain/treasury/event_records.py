@@ -1,6 +1,4 @@
-"""
-Treasury events to and from the records of a ledger.
-"""
+"""Treasury events to and from the records of a ledger."""
 
 from decimal import Decimal
 from typing import Final, get_args
@@ -19,9 +17,7 @@ _KINDS: Final[dict[str, type[TreasuryEvent]]] = {
     str(kind.__struct_config__.tag): kind for kind in get_args(TreasuryEvent)
 }
 VERSIONS: Final[dict[str, int]] = dict.fromkeys(_KINDS, 1)
-"""
-The newest version of each event that this program knows.
-"""
+"""The newest version of each event that this program knows."""
 
 TRANSFER_STREAM: Final = "transfer/"
 CAP_STREAM: Final = "cap/"
@@ -29,9 +25,7 @@ MOVEMENT_STREAM: Final = "tran/"
 
 
 class UnknownEvent(Struct, frozen=True):
-    """
-    An event that a newer program has written: it is kept and shown, but cannot be built upon.
-    """
+    """An event that a newer program has written: it is kept and shown, but cannot be built upon."""
 
     stream: str
     type: str
@@ -39,30 +33,22 @@ class UnknownEvent(Struct, frozen=True):
 
 
 def transfer_stream(transfer_id: TransferId) -> str:
-    """
-    The stream that tells a transfer's life.
-    """
+    """The stream that tells a transfer's life."""
     return TRANSFER_STREAM + transfer_id
 
 
 def cap_stream(day: str) -> str:
-    """
-    The stream of a UTC day of the cap.
-    """
+    """The stream of a UTC day of the cap."""
     return CAP_STREAM + day
 
 
 def movement_stream(tran_id: str) -> str:
-    """
-    The stream that tells whose a movement is.
-    """
+    """The stream that tells whose a movement is."""
     return MOVEMENT_STREAM + tran_id
 
 
 def stream_of(event: TreasuryEvent) -> str:
-    """
-    Whose life *event* belongs to.
-    """
+    """Whose life *event* belongs to."""
     if isinstance(event, CapEvent):
         return cap_stream(event.day)
     if isinstance(event, MovementEvent):
@@ -71,18 +57,14 @@ def stream_of(event: TreasuryEvent) -> str:
 
 
 def new_record(event: TreasuryEvent) -> NewEvent:
-    """
-    *event* as a ledger takes it.
-    """
+    """*event* as a ledger takes it."""
     data = msgspec.to_builtins(event, builtin_types=(Decimal,))
     kind: str = data.pop(_TAG)
     return NewEvent(stream_of(event), kind, VERSIONS[kind], _written_out(data))
 
 
 def _written_out(data: Document) -> Document:
-    """
-    Amounts as exact text without an exponent, which `str` would give the smallest of them.
-    """
+    """Amounts as exact text without an exponent, which `str` would give the smallest of them."""
     return {name: _value_written_out(value) for name, value in data.items()}
 
 
@@ -97,8 +79,7 @@ def _value_written_out(value: object) -> object:
 
 
 def read_record(record: RecordedEvent) -> TreasuryEvent | UnknownEvent:
-    """
-    What *record* says.
+    """What *record* says.
 
     Raises:
         LedgerDamagedError: Not what an event of its type says.

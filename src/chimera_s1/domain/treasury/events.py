@@ -1,5 +1,4 @@
-"""
-What happens to transfers: the events of the treasury ledger.
+"""What happens to transfers: the events of the treasury ledger.
 
 The tag of a class is the event's name in the ledger and never changes. A new field comes with a
 default; any other change of shape is a new version with a step that lifts the old one.
@@ -24,18 +23,14 @@ from chimera_s1.domain.treasury.limits import Direction, Limits, Rule
 
 
 class TreasuryMode(StrEnum):
-    """
-    Which transfer of the exchange is used: `wallet` knows no id of ours, `subaccount` does.
-    """
+    """Which transfer of the exchange is used: `wallet` knows no id of ours, `subaccount` does."""
 
     WALLET = "wallet"
     SUBACCOUNT = "subaccount"
 
 
 class Evidence(StrEnum):
-    """
-    How it is known that money has moved.
-    """
+    """How it is known that money has moved."""
 
     REPLY = "reply"
     HISTORY = "history"
@@ -43,9 +38,7 @@ class Evidence(StrEnum):
 
 
 class FailureKind(StrEnum):
-    """
-    How it is known that money has not moved, and will not.
-    """
+    """How it is known that money has not moved, and will not."""
 
     REFUSED = "refused"
     FORBIDDEN = "forbidden"
@@ -56,32 +49,25 @@ class FailureKind(StrEnum):
 
 
 class NotExecuted(StrEnum):
-    """
-    Why one attempt certainly came to nothing, so that another may be made.
-    """
+    """Why one attempt certainly came to nothing, so that another may be made."""
 
     NOT_SENT = "not_sent"
     TURNED_AWAY = "turned_away"
 
 
 class Verdict(StrEnum):
-    """
-    What an operator has found out about a transfer.
-    """
+    """What an operator has found out about a transfer."""
 
     DONE = "DONE"
     FAILED = "FAILED"
 
 
 class _Event(Struct, frozen=True, kw_only=True, tag_field="type"):
-    """
-    Base of all: `type` is the tag.
-    """
+    """Base of all: `type` is the tag."""
 
 
 class Terms(Struct, frozen=True, kw_only=True):
-    """
-    What was asked for, and under which conditions.
+    """What was asked for, and under which conditions.
 
     Attributes:
         amount: USDT.
@@ -106,17 +92,15 @@ class Terms(Struct, frozen=True, kw_only=True):
 
 
 class TransferRequested(_Event, frozen=True, kw_only=True, tag="treasury.transfer.requested"):
-    """
-    Accepted: within the limits, and its share of the cap reserved.
-    """
+    """Accepted: within the limits, and its share of the cap reserved."""
 
     transfer_id: TransferId
     terms: Terms
 
 
 class TransferRejected(_Event, frozen=True, kw_only=True, tag="treasury.transfer.rejected"):
-    """
-    Refused by a rule before anything was sent; the refusal is the answer to this key for ever.
+    """Refused by a rule before anything was sent; the refusal is the answer to this key
+    for ever.
     """
 
     transfer_id: TransferId
@@ -126,8 +110,7 @@ class TransferRejected(_Event, frozen=True, kw_only=True, tag="treasury.transfer
 
 
 class SubmissionStarted(_Event, frozen=True, kw_only=True, tag="treasury.submission.started"):
-    """
-    A request is signed and about to be sent, once.
+    """A request is signed and about to be sent, once.
 
     Attributes:
         attempt: From 1.
@@ -149,8 +132,7 @@ class SubmissionStarted(_Event, frozen=True, kw_only=True, tag="treasury.submiss
 class SubmissionNotExecuted(
     _Event, frozen=True, kw_only=True, tag="treasury.submission.not_executed"
 ):
-    """
-    The attempt certainly came to nothing; the transfer waits for the next one.
+    """The attempt certainly came to nothing; the transfer waits for the next one.
 
     Attributes:
         not_before: Local epoch ms before which no attempt is made.
@@ -164,9 +146,7 @@ class SubmissionNotExecuted(
 
 
 class OutcomeUnknown(_Event, frozen=True, kw_only=True, tag="treasury.outcome.unknown"):
-    """
-    The request may have been executed; nothing is sent again, reconciliation decides.
-    """
+    """The request may have been executed; nothing is sent again, reconciliation decides."""
 
     transfer_id: TransferId
     attempt: int
@@ -175,8 +155,7 @@ class OutcomeUnknown(_Event, frozen=True, kw_only=True, tag="treasury.outcome.un
 
 
 class TransferCompleted(_Event, frozen=True, kw_only=True, tag="treasury.transfer.completed"):
-    """
-    The money has moved.
+    """The money has moved.
 
     Attributes:
         tran_id: The exchange's number of the movement.
@@ -193,8 +172,7 @@ class TransferCompleted(_Event, frozen=True, kw_only=True, tag="treasury.transfe
 
 
 class TransferFailed(_Event, frozen=True, kw_only=True, tag="treasury.transfer.failed"):
-    """
-    The money has not moved and will not.
+    """The money has not moved and will not.
 
     Attributes:
         reads: Where it was concluded from absence: when the complete histories were read, exchange
@@ -210,8 +188,7 @@ class TransferFailed(_Event, frozen=True, kw_only=True, tag="treasury.transfer.f
 
 
 class TransferVerified(_Event, frozen=True, kw_only=True, tag="treasury.transfer.verified"):
-    """
-    The exchange's own history shows the movement that its reply announced.
+    """The exchange's own history shows the movement that its reply announced.
 
     Attributes:
         note: Of the operator, where it was one who ended a dispute so.
@@ -223,9 +200,7 @@ class TransferVerified(_Event, frozen=True, kw_only=True, tag="treasury.transfer
 
 
 class TransferDisputed(_Event, frozen=True, kw_only=True, tag="treasury.transfer.disputed"):
-    """
-    What is known about the transfer contradicts itself; a human has to look.
-    """
+    """What is known about the transfer contradicts itself; a human has to look."""
 
     transfer_id: TransferId
     cause: str
@@ -233,8 +208,7 @@ class TransferDisputed(_Event, frozen=True, kw_only=True, tag="treasury.transfer
 
 
 class TransferCorrected(_Event, frozen=True, kw_only=True, tag="treasury.transfer.corrected"):
-    """
-    Evidence came late: a transfer concluded to have failed has moved money after all.
+    """Evidence came late: a transfer concluded to have failed has moved money after all.
 
     Attributes:
         note: Of the operator, where it was one who found out.
@@ -248,9 +222,7 @@ class TransferCorrected(_Event, frozen=True, kw_only=True, tag="treasury.transfe
 
 
 class ReviewRequested(_Event, frozen=True, kw_only=True, tag="treasury.transfer.review_requested"):
-    """
-    Reconciliation does not come to an end by itself.
-    """
+    """Reconciliation does not come to an end by itself."""
 
     transfer_id: TransferId
     cause: str
@@ -258,8 +230,7 @@ class ReviewRequested(_Event, frozen=True, kw_only=True, tag="treasury.transfer.
 
 
 class CapReserved(_Event, frozen=True, kw_only=True, tag="treasury.cap.reserved"):
-    """
-    *amount* counts against the day.
+    """*amount* counts against the day.
 
     Attributes:
         cap: In force at that moment, USDT.
@@ -272,9 +243,7 @@ class CapReserved(_Event, frozen=True, kw_only=True, tag="treasury.cap.reserved"
 
 
 class CapSettled(_Event, frozen=True, kw_only=True, tag="treasury.cap.settled"):
-    """
-    The reserved *amount* has moved; it goes on counting.
-    """
+    """The reserved *amount* has moved; it goes on counting."""
 
     day: str
     transfer_id: TransferId
@@ -282,9 +251,7 @@ class CapSettled(_Event, frozen=True, kw_only=True, tag="treasury.cap.settled"):
 
 
 class CapReleased(_Event, frozen=True, kw_only=True, tag="treasury.cap.released"):
-    """
-    The reserved *amount* did not move; it counts no longer.
-    """
+    """The reserved *amount* did not move; it counts no longer."""
 
     day: str
     transfer_id: TransferId
@@ -292,9 +259,7 @@ class CapReleased(_Event, frozen=True, kw_only=True, tag="treasury.cap.released"
 
 
 class CapRebooked(_Event, frozen=True, kw_only=True, tag="treasury.cap.rebooked"):
-    """
-    The released *amount* had moved after all; it counts again, whatever the cap.
-    """
+    """The released *amount* had moved after all; it counts again, whatever the cap."""
 
     day: str
     transfer_id: TransferId
@@ -302,17 +267,14 @@ class CapRebooked(_Event, frozen=True, kw_only=True, tag="treasury.cap.rebooked"
 
 
 class MovementClaimed(_Event, frozen=True, kw_only=True, tag="treasury.movement.claimed"):
-    """
-    The movement belongs to the transfer, and to no other.
-    """
+    """The movement belongs to the transfer, and to no other."""
 
     tran_id: str
     transfer_id: TransferId
 
 
 class ForeignMovementObserved(_Event, frozen=True, kw_only=True, tag="treasury.movement.foreign"):
-    """
-    A movement between the wallets that no transfer of ours explains.
+    """A movement between the wallets that no transfer of ours explains.
 
     Attributes:
         moved_at: Exchange epoch ms.

@@ -1,6 +1,4 @@
-"""
-What may be moved: directions, amounts, and how much a day.
-"""
+"""What may be moved: directions, amounts, and how much a day."""
 
 from decimal import Decimal
 from enum import StrEnum
@@ -14,40 +12,31 @@ ASSET = "USDT"
 
 
 class Wallet(StrEnum):
-    """
-    Where money lies at the exchange.
-    """
+    """Where money lies at the exchange."""
 
     SPOT = "SPOT"
     FUTURES = "FUTURES"
 
 
 class Direction(StrEnum):
-    """
-    From which wallet to which.
-    """
+    """From which wallet to which."""
 
     SPOT_TO_FUTURES = "SPOT_TO_FUTURES"
     FUTURES_TO_SPOT = "FUTURES_TO_SPOT"
 
     @property
     def source(self) -> Wallet:
-        """
-        The wallet that gets less.
-        """
+        """The wallet that gets less."""
         return Wallet.SPOT if self is Direction.SPOT_TO_FUTURES else Wallet.FUTURES
 
     @property
     def target(self) -> Wallet:
-        """
-        The wallet that gets more.
-        """
+        """The wallet that gets more."""
         return Wallet.FUTURES if self is Direction.SPOT_TO_FUTURES else Wallet.SPOT
 
 
 def direction_between(source: Wallet, target: Wallet) -> Direction:
-    """
-    The direction from *source* to *target*.
+    """The direction from *source* to *target*.
 
     Raises:
         InvalidValueError: They are the same wallet.
@@ -59,8 +48,7 @@ def direction_between(source: Wallet, target: Wallet) -> Direction:
 
 
 class Limits(Struct, frozen=True, kw_only=True):
-    """
-    The limits in force; they are written into each transfer they were applied to.
+    """The limits in force; they are written into each transfer they were applied to.
 
     Attributes:
         directions: Those that are allowed.
@@ -79,9 +67,7 @@ class Limits(Struct, frozen=True, kw_only=True):
 
 
 class Rule(StrEnum):
-    """
-    The rule that a transfer was refused by; the value is stable, for programs.
-    """
+    """The rule that a transfer was refused by; the value is stable, for programs."""
 
     DIRECTION_NOT_ALLOWED = "direction_not_allowed"
     BELOW_MIN = "below_min"
@@ -90,17 +76,14 @@ class Rule(StrEnum):
 
 
 class Breach(Struct, frozen=True):
-    """
-    A rule that stands against a transfer, with a sentence for people.
-    """
+    """A rule that stands against a transfer, with a sentence for people."""
 
     rule: Rule
     message: str
 
 
 def breach(limits: Limits, direction: Direction, amount: Decimal, used: Decimal) -> Breach | None:
-    """
-    The first rule of *limits* that stands against moving *amount*; None where nothing does.
+    """The first rule of *limits* that stands against moving *amount*; None where nothing does.
 
     Args:
         limits: In force now.

@@ -1,5 +1,4 @@
-"""
-What the whole treasury ledger comes to, as far as anybody acts on it: the transfers that are not
+"""What the whole treasury ledger comes to, as far as anybody acts on it: the transfers that are not
 over, and what each day of the cap has left.
 
 Transfers that are over are forgotten here; their streams tell their lives.
@@ -33,14 +32,11 @@ _ENDS = (TransferCompleted, TransferCorrected, TransferFailed, TransferVerified)
 
 
 BELIEVED = frozenset({FailureKind.ABSENT, FailureKind.OPERATOR})
-"""
-Failures that the exchange has not spoken of: late evidence would contradict them.
-"""
+"""Failures that the exchange has not spoken of: late evidence would contradict them."""
 
 
 class OpenTransfers:
-    """
-    A fold over all commits; mutable, since a ledger has many and a copy each would add up.
+    """A fold over all commits; mutable, since a ledger has many and a copy each would add up.
 
     Attributes:
         head: Up to where it has been folded.
@@ -67,8 +63,7 @@ class OpenTransfers:
         self._too_new: dict[str, UnknownEvent] = {}
 
     def fold(self, commit: Commit) -> None:
-        """
-        Take in the next commit.
+        """Take in the next commit.
 
         Raises:
             LedgerDamagedError: Its events contradict those before.
@@ -85,38 +80,28 @@ class OpenTransfers:
 
     @property
     def in_review(self) -> int:
-        """
-        Transfers that wait for an operator.
-        """
+        """Transfers that wait for an operator."""
         asked = {name for name, transfer in self.unresolved.items() if transfer.in_review}
         return len(asked | self.disputed)
 
     def cap(self, day: str) -> CapDay:
-        """
-        What has been taken of the cap of *day*, a UTC date.
-        """
+        """What has been taken of the cap of *day*, a UTC date."""
         return self._days.get(day, CapDay())
 
     def day_of(self, stream: str) -> CapDay | None:
-        """
-        The day of the cap that *stream* tells of; None where it tells of something else.
-        """
+        """The day of the cap that *stream* tells of; None where it tells of something else."""
         is_day = stream.startswith(CAP_STREAM)
         return self.cap(stream.removeprefix(CAP_STREAM)) if is_day else None
 
     def find(self, transfer_id: TransferId) -> Transfer | None:
-        """
-        A transfer that is not over; None where it is, or never was.
-        """
+        """A transfer that is not over; None where it is, or never was."""
         for place in self._places():
             if transfer_id in place:
                 return place[transfer_id]
         return None
 
     def rivals(self, transfer: Transfer) -> tuple[TransferId, ...]:
-        """
-        Unresolved transfers whose movement could be taken for that of *transfer*.
-        """
+        """Unresolved transfers whose movement could be taken for that of *transfer*."""
         if transfer.mode is TreasuryMode.SUBACCOUNT:
             return ()
         return tuple(
@@ -127,8 +112,8 @@ class OpenTransfers:
         )
 
     def may_explain(self, direction: Direction, amount: Decimal) -> bool:
-        """
-        Whether a movement that nobody has claimed may be that of a transfer which waits for one.
+        """Whether a movement that nobody has claimed may be that of a transfer which
+        waits for one.
         """
         return any(
             (transfer.direction, transfer.amount) == (direction, amount)
@@ -136,16 +121,12 @@ class OpenTransfers:
         )
 
     def forget(self, transfer_id: TransferId) -> None:
-        """
-        Stop watching a transfer that is over.
-        """
+        """Stop watching a transfer that is over."""
         self.unverified.pop(transfer_id, None)
         self.absent.pop(transfer_id, None)
 
     def too_new(self, streams: Iterable[str]) -> UnknownEvent | None:
-        """
-        An event in one of *streams* that only a newer program understands.
-        """
+        """An event in one of *streams* that only a newer program understands."""
         return next((self._too_new[name] for name in streams if name in self._too_new), None)
 
     def _follow(self, event: TransferEvent) -> None:

@@ -1,5 +1,4 @@
-"""
-What follows from what is found out about an attempt.
+"""What follows from what is found out about an attempt.
 
 Each gives no events where nothing new was said: whoever comes late, or twice, changes nothing.
 """
@@ -34,15 +33,12 @@ from chimera_s1.domain.treasury.situation import Events, Situation
 from chimera_s1.domain.treasury.transfer import Phase, Transfer
 
 ATTEMPTS_TURNED_AWAY_MAX = 3
-"""
-An exchange that turned a transfer away this often is not asked again for it.
-"""
+"""An exchange that turned a transfer away this often is not asked again for it."""
 
 
 def completed(situation: Situation, transfer: Transfer, command: NoteCompleted) -> Events:
-    """
-    The exchange says that the money has moved: positive evidence counts in every phase, except of
-    what was never accepted.
+    """The exchange says that the money has moved: positive evidence counts in every phase, except
+    of what was never accepted.
     """
     if transfer.phase is Phase.REJECTED:
         return ()
@@ -66,9 +62,7 @@ def _second(transfer: Transfer, command: NoteCompleted) -> str:
 
 
 def moved(situation: Situation, transfer: Transfer, command: NoteCompleted, note: str) -> Events:
-    """
-    The end of a transfer that moved money, by a movement that is no other transfer's.
-    """
+    """The end of a transfer that moved money, by a movement that is no other transfer's."""
     end = _correction if transfer.phase is Phase.FAILED else _completion
     claim = MovementClaimed(tran_id=command.tran_id, transfer_id=transfer.transfer_id)
     return (*end(transfer, command, note), *(() if situation.claimant else (claim,)))
@@ -89,9 +83,7 @@ def _completion(transfer: Transfer, command: NoteCompleted, note: str) -> Events
 
 
 def _correction(transfer: Transfer, command: NoteCompleted, note: str) -> Events:
-    """
-    The second end of a transfer that was believed to have moved nothing.
-    """
+    """The second end of a transfer that was believed to have moved nothing."""
     corrected = TransferCorrected(
         transfer_id=transfer.transfer_id,
         tran_id=command.tran_id,
@@ -106,18 +98,14 @@ def _correction(transfer: Transfer, command: NoteCompleted, note: str) -> Events
 
 
 def refused(transfer: Transfer, command: NoteRefused) -> Events:
-    """
-    The exchange has said no.
-    """
+    """The exchange has said no."""
     if not _is_open_attempt(transfer, command.attempt):
         return ()
     return failure(transfer, command.kind, command.message, command.at)
 
 
 def not_executed(transfer: Transfer, command: NoteNotExecuted) -> Events:
-    """
-    The attempt came to nothing; after a few the exchange is not asked again.
-    """
+    """The attempt came to nothing; after a few the exchange is not asked again."""
     if not _is_open_attempt(transfer, command.attempt):
         return ()
     last = transfer.turned_away + 1 >= ATTEMPTS_TURNED_AWAY_MAX
@@ -136,9 +124,7 @@ def not_executed(transfer: Transfer, command: NoteNotExecuted) -> Events:
 
 
 def unknown(transfer: Transfer, command: NoteUnknown) -> Events:
-    """
-    Nothing is certain about the attempt.
-    """
+    """Nothing is certain about the attempt."""
     if transfer.phase is not Phase.SUBMITTED or transfer.attempt != command.attempt:
         return ()
     return (
@@ -152,9 +138,7 @@ def unknown(transfer: Transfer, command: NoteUnknown) -> Events:
 
 
 def absent(transfer: Transfer, command: NoteAbsent) -> Events:
-    """
-    Nothing has moved, and nothing can move any more.
-    """
+    """Nothing has moved, and nothing can move any more."""
     if not _is_open_attempt(transfer, command.attempt):
         return ()
     message = (
@@ -165,9 +149,7 @@ def absent(transfer: Transfer, command: NoteAbsent) -> Events:
 
 
 def verified(transfer: Transfer, command: NoteVerified) -> Events:
-    """
-    The history shows the movement; a dispute is an operator's to end.
-    """
+    """The history shows the movement; a dispute is an operator's to end."""
     fits = transfer.phase is Phase.DONE and transfer.tran_id == command.tran_id
     if not fits or transfer.verified or transfer.disputed:
         return ()
@@ -175,9 +157,7 @@ def verified(transfer: Transfer, command: NoteVerified) -> Events:
 
 
 def disputed(transfer: Transfer, command: NoteDisputed) -> Events:
-    """
-    The history contradicts what was believed.
-    """
+    """The history contradicts what was believed."""
     return _dispute(transfer, command.cause, command.at)
 
 
@@ -188,9 +168,7 @@ def _dispute(transfer: Transfer, cause: str, at: int) -> Events:
 
 
 def review(transfer: Transfer, command: RequestReview) -> Events:
-    """
-    A human should look.
-    """
+    """A human should look."""
     if transfer.in_review or not transfer.is_unresolved:
         return ()
     return (ReviewRequested(transfer_id=transfer.transfer_id, cause=command.cause, at=command.at),)
@@ -199,8 +177,7 @@ def review(transfer: Transfer, command: RequestReview) -> Events:
 def failure(
     transfer: Transfer, kind: FailureKind, message: str, at: int, reads: tuple[int, ...] = ()
 ) -> Events:
-    """
-    The end of a transfer that moved nothing; its share of the cap is free again, except where it
+    """The end of a transfer that moved nothing; its share of the cap is free again, except where it
     was settled or released before.
     """
     failed = TransferFailed(

@@ -1,5 +1,4 @@
-"""
-What the exchange's histories say about a transfer whose outcome is not known.
+"""What the exchange's histories say about a transfer whose outcome is not known.
 
 The wallet transfer knows no id of ours, so a movement is recognised by its direction, its amount
 and its moment. That is why, while one transfer is unresolved, no other of the same direction and
@@ -22,15 +21,13 @@ from chimera_s1.domain.treasury.limits import Direction
 from chimera_s1.domain.treasury.transfer import Transfer
 
 CLOCK_MARGIN_MS = 2_000
-"""
-Binance accepts a timestamp up to 1 s ahead of its own clock, and ours is known to within that.
+"""Binance accepts a timestamp up to 1 s ahead of its own clock, and ours is known to
+within that.
 """
 
 
 class MovementStatus(StrEnum):
-    """
-    A movement as the exchange's history shows it.
-    """
+    """A movement as the exchange's history shows it."""
 
     CONFIRMED = "CONFIRMED"
     PENDING = "PENDING"
@@ -38,8 +35,7 @@ class MovementStatus(StrEnum):
 
 
 class Movement(Struct, frozen=True):
-    """
-    A row of the history of wallet transfers.
+    """A row of the history of wallet transfers.
 
     Attributes:
         client_id: The id that we gave; empty where the exchange keeps none.
@@ -54,8 +50,7 @@ class Movement(Struct, frozen=True):
 
 
 class IncomeRow(Struct, frozen=True):
-    """
-    A row of the futures account's income of type TRANSFER: a second witness.
+    """A row of the futures account's income of type TRANSFER: a second witness.
 
     Attributes:
         amount: USDT; positive into the futures wallet.
@@ -66,9 +61,8 @@ class IncomeRow(Struct, frozen=True):
 
 
 class Patience(Struct, frozen=True, kw_only=True):
-    """
-    How long absence must last before it is believed, ms. The guarantee that a transfer which moved
-    money is never called FAILED is only as good as these bounds, so they are generous.
+    """How long absence must last before it is believed, ms. The guarantee that a transfer which
+    moved money is never called FAILED is only as good as these bounds, so they are generous.
 
     Attributes:
         execution_ms: Longest time from acceptance to execution.
@@ -93,40 +87,30 @@ class Patience(Struct, frozen=True, kw_only=True):
 
 
 class Window(Struct, frozen=True):
-    """
-    The moments at which a movement of a transfer can have taken place.
-    """
+    """The moments at which a movement of a transfer can have taken place."""
 
     start: int
     end: int
 
 
 class Found(Struct, frozen=True):
-    """
-    The movement of the transfer.
-    """
+    """The movement of the transfer."""
 
     movement: Movement
 
 
 class InProgress(Struct, frozen=True):
-    """
-    A movement that may be the transfer's is not at its end.
-    """
+    """A movement that may be the transfer's is not at its end."""
 
     movement: Movement
 
 
 class Nothing(Struct, frozen=True):
-    """
-    No movement can be the transfer's.
-    """
+    """No movement can be the transfer's."""
 
 
 class Contradiction(Struct, frozen=True):
-    """
-    The two witnesses do not agree; nothing can be concluded.
-    """
+    """The two witnesses do not agree; nothing can be concluded."""
 
     cause: str
 
@@ -135,9 +119,7 @@ Finding: TypeAlias = Found | InProgress | Nothing | Contradiction
 
 
 def window_of(transfer: Transfer, patience: Patience) -> Window:
-    """
-    When the last attempt of *transfer* can have been executed.
-    """
+    """When the last attempt of *transfer* can have been executed."""
     last = transfer.signed_at + transfer.recv_window_ms + patience.execution_ms
     return Window(transfer.signed_at - CLOCK_MARGIN_MS, last + CLOCK_MARGIN_MS)
 
@@ -148,8 +130,7 @@ def find(
     movements: Iterable[Movement],
     claimed: frozenset[str],
 ) -> Found | InProgress | Nothing:
-    """
-    The movement of *transfer* among *movements*: the nearest to its signature that did not fail.
+    """The movement of *transfer* among *movements*: the nearest to its signature that did not fail.
 
     One that is not at its end is waited for, also where a farther one is: that may be a human's.
 
@@ -185,9 +166,7 @@ def cross_examine(
     movements: Iterable[Movement],
     income: Iterable[IncomeRow],
 ) -> Nothing | Contradiction:
-    """
-    Whether the second witness, too, knows of nothing that the first one does not explain.
-    """
+    """Whether the second witness, too, knows of nothing that the first one does not explain."""
     explained = sum(
         _fits(transfer, patience, movement.amount, movement.moved_at)
         for movement in movements
@@ -205,8 +184,7 @@ def cross_examine(
 def is_absent(
     transfer: Transfer, patience: Patience, clean_reads: tuple[int, ...]
 ) -> tuple[int, ...]:
-    """
-    Those of *clean_reads* that prove together that nothing has moved; empty where they do not.
+    """Those of *clean_reads* that prove together that nothing has moved; empty where they do not.
 
     Args:
         transfer: Was sent, or may have been.
@@ -234,8 +212,7 @@ def _fits(transfer: Transfer, patience: Patience, amount: Decimal, moved_at: int
 
 
 def client_id_of(transfer_id: TransferId, attempt: int) -> str:
-    """
-    What the exchange is told to call an attempt, where it takes an id: fewer than 64 characters
+    """What the exchange is told to call an attempt, where it takes an id: fewer than 64 characters
     (USD-M error -4114), whatever the length of ours.
     """
     return f"s1-{sha256(transfer_id.encode()).hexdigest()[:40]}-{attempt}"

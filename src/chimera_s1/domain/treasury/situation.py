@@ -1,6 +1,4 @@
-"""
-What a decision about a transfer depends on.
-"""
+"""What a decision about a transfer depends on."""
 
 from typing import TypeAlias
 
@@ -13,22 +11,17 @@ from chimera_s1.domain.treasury.events import TreasuryEvent
 from chimera_s1.domain.treasury.transfer import Transfer
 
 Events: TypeAlias = tuple[TreasuryEvent, ...]
-"""
-What belongs into the ledger together.
-"""
+"""What belongs into the ledger together."""
 
 
 class TransferStateError(ChimeraError):
-    """
-    The transfer is not in a state in which this can be done; the text says in which it is.
-    """
+    """The transfer is not in a state in which this can be done; the text says in which it is."""
 
     code = "treasury.state"
 
 
 class Situation(Struct, frozen=True):
-    """
-    What the ledger says about all that a decision depends on.
+    """What the ledger says about all that a decision depends on.
 
     Attributes:
         transfer: None where its stream does not exist.

@@ -1,5 +1,4 @@
-"""
-A transfer: what its events make of it.
+"""A transfer: what its events make of it.
 
     requested ─> submitted ─> done                    money has moved
         │  ^         │  └───> failed                  it has not, and will not
@@ -42,9 +41,7 @@ from chimera_s1.domain.treasury.limits import Direction, Limits, Rule
 
 
 class Phase(StrEnum):
-    """
-    Where a transfer is inside.
-    """
+    """Where a transfer is inside."""
 
     REQUESTED = "requested"
     SUBMITTED = "submitted"
@@ -55,9 +52,7 @@ class Phase(StrEnum):
 
 
 class TransferStatus(StrEnum):
-    """
-    Where a transfer is for those who asked for it.
-    """
+    """Where a transfer is for those who asked for it."""
 
     PENDING = "PENDING"
     DONE = "DONE"
@@ -65,8 +60,7 @@ class TransferStatus(StrEnum):
 
 
 class Transfer(Struct, frozen=True, kw_only=True):
-    """
-    A transfer now.
+    """A transfer now.
 
     Attributes:
         version: Of its stream.
@@ -130,9 +124,7 @@ class Transfer(Struct, frozen=True, kw_only=True):
 
     @property
     def status(self) -> TransferStatus:
-        """
-        What callers see.
-        """
+        """What callers see."""
         match self.phase:
             case Phase.REQUESTED | Phase.SUBMITTED | Phase.UNKNOWN:
                 return TransferStatus.PENDING
@@ -145,38 +137,29 @@ class Transfer(Struct, frozen=True, kw_only=True):
 
     @property
     def told(self) -> str:
-        """
-        Why it is where it is, for those who asked for it.
-        """
+        """Why it is where it is, for those who asked for it."""
         if self.phase is Phase.UNKNOWN:
             return f"outcome unknown, reconciling: {self.message}"
         return self.message
 
     @property
     def is_unresolved(self) -> bool:
-        """
-        A request of it may be on its way, or executed without our knowing.
-        """
+        """A request of it may be on its way, or executed without our knowing."""
         return self.phase in {Phase.SUBMITTED, Phase.UNKNOWN}
 
     @property
     def is_waiting(self) -> bool:
-        """
-        It may be sent; not where the exchange has named a movement for it nevertheless.
-        """
+        """It may be sent; not where the exchange has named a movement for it nevertheless."""
         return self.phase is Phase.REQUESTED and not self.disputed
 
     @property
     def is_over(self) -> bool:
-        """
-        It has come to an end, though a late finding may give it another.
-        """
+        """It has come to an end, though a late finding may give it another."""
         return self.phase in {Phase.DONE, Phase.FAILED, Phase.REJECTED}
 
 
 def evolve(transfer: Transfer | None, event: TransferEvent) -> Transfer:
-    """
-    The transfer after *event*.
+    """The transfer after *event*.
 
     Raises:
         LedgerDamagedError: The event cannot be where it is: the first one of a stream is missing,

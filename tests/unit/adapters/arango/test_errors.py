@@ -1,6 +1,4 @@
-"""
-What each error of ArangoDB means: the whole table.
-"""
+"""What each error of ArangoDB means: the whole table."""
 
 import pytest
 
@@ -35,9 +33,7 @@ ANSWERS = {
         *((404, 1228), (404, 1655), (409, 1207), (410, 1654), (501, 9)),
     ],
 }
-"""
-HTTP status and errorNum, as a server sends them.
-"""
+"""HTTP status and errorNum, as a server sends them."""
 
 ELEMENTS = {
     Verdict.LOST_RACE: [1210],
@@ -46,9 +42,7 @@ ELEMENTS = {
     Verdict.AMBIGUOUS: [18, 1457, 1465],
     Verdict.PERMANENT: [11, 1202, 1221, 1620],
 }
-"""
-errorNum of one of several documents, which comes without a status and is read as with 409.
-"""
+"""errorNum of one of several documents, which comes without a status and is read as with 409."""
 
 
 @pytest.mark.parametrize(

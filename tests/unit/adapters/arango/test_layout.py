@@ -1,6 +1,4 @@
-"""
-Keys and places of documents.
-"""
+"""Keys and places of documents."""
 
 import re
 
@@ -20,9 +18,7 @@ def test_any_text_has_a_key_that_arangodb_takes(text: str) -> None:
 
 @given(_MOMENTS, _IDS, _MOMENTS, _IDS)
 def test_places_sort_as_time_and_id_do(first_at: int, first: str, at: int, second: str) -> None:
-    """
-    Python compares texts by code point, which is the order of their UTF-8.
-    """
+    """Python compares texts by code point, which is the order of their UTF-8."""
     in_order = (first_at, first) < (at, second)
 
     assert (place_of(first_at, first) < place_of(at, second)) is in_order

@@ -1,6 +1,4 @@
-"""
-Which coordinator is asked next.
-"""
+"""Which coordinator is asked next."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
@@ -15,18 +13,14 @@ ACCESS = ArangoAccess("chimera", "somebody", "a secret of theirs")
 
 
 class Rig:
-    """
-    Three coordinators that nobody connects to, and a clock that is set.
-    """
+    """Three coordinators that nobody connects to, and a clock that is set."""
 
     def __init__(self, coordinators: list[Coordinator]) -> None:
         self.now_s = 100.0
         self.rota = Rota(coordinators, lambda: self.now_s)
 
     def picked(self, last: int | None = None) -> int:
-        """
-        The number of the next one.
-        """
+        """The number of the next one."""
         all_of_them = self.rota.coordinators
         return all_of_them.index(self.rota.pick(None if last is None else all_of_them[last]))
 

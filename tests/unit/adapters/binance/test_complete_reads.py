@@ -1,6 +1,4 @@
-"""
-Reading a history whole while rows move from page to page.
-"""
+"""Reading a history whole while rows move from page to page."""
 
 from collections.abc import Callable
 from decimal import Decimal

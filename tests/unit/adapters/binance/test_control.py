@@ -1,6 +1,4 @@
-"""
-Control messages: what we ask for and what the venue can answer.
-"""
+"""Control messages: what we ask for and what the venue can answer."""
 
 import msgspec
 import pytest

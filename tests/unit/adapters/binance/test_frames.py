@@ -1,6 +1,4 @@
-"""
-Frames: newest bytes per stream, parsed at the window's close, judged before they are quotes.
-"""
+"""Frames: newest bytes per stream, parsed at the window's close, judged before they are quotes."""
 
 import pytest
 

@@ -1,6 +1,4 @@
-"""
-The fuzz target: quick enough to run with the tests, and able to find what it is for.
-"""
+"""The fuzz target: quick enough to run with the tests, and able to find what it is for."""
 
 import pytest
 

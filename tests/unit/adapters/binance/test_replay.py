@@ -1,6 +1,4 @@
-"""
-Replay: a file's own times make the windows, so its quotes do not depend on speed.
-"""
+"""Replay: a file's own times make the windows, so its quotes do not depend on speed."""
 
 from collections.abc import Iterable
 

@@ -1,6 +1,4 @@
-"""
-Replies to a transfer: what is definite, and that everything else is not.
-"""
+"""Replies to a transfer: what is definite, and that everything else is not."""
 
 import json
 

@@ -1,6 +1,4 @@
-"""
-REST answers: what a venue may list.
-"""
+"""REST answers: what a venue may list."""
 
 import msgspec
 import pytest

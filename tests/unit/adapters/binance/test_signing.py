@@ -1,6 +1,4 @@
-"""
-Signatures: Binance's own examples, and secrets that stay secret.
-"""
+"""Signatures: Binance's own examples, and secrets that stay secret."""
 
 import copy
 import json

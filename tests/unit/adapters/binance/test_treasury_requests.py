@@ -1,6 +1,4 @@
-"""
-What is asked of the wallets, and what their answers mean.
-"""
+"""What is asked of the wallets, and what their answers mean."""
 
 from collections.abc import Callable
 from decimal import Decimal

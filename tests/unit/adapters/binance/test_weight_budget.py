@@ -1,6 +1,4 @@
-"""
-One budget a host: what is used, and who stays away.
-"""
+"""One budget a host: what is used, and who stays away."""
 
 import httpx2
 import pytest

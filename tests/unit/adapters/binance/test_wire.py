@@ -1,5 +1,4 @@
-"""
-Book frames: what Binance documents decodes, everything else is refused without an exception that
+"""Book frames: what Binance documents decodes, everything else is refused without an exception that
 the feed does not expect.
 """
 

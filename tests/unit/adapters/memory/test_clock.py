@@ -1,6 +1,4 @@
-"""
-The clock that moves when it is told to.
-"""
+"""The clock that moves when it is told to."""
 
 import anyio
 
@@ -10,9 +8,7 @@ START_MS = 1_772_514_460_893
 
 
 async def test_time_stands_still_until_it_is_moved() -> None:
-    """
-    Wall and monotonic time go on together by what they are advanced.
-    """
+    """Wall and monotonic time go on together by what they are advanced."""
     clock = ManualClock(START_MS)
     assert (clock.now_ms(), clock.monotonic_ms()) == (START_MS, 0.0)
 
@@ -22,9 +18,7 @@ async def test_time_stands_still_until_it_is_moved() -> None:
 
 
 async def test_a_step_of_the_wall_clock_wakes_nobody() -> None:
-    """
-    An operator sets the clock back: durations do not feel it.
-    """
+    """An operator sets the clock back: durations do not feel it."""
     clock = ManualClock(START_MS)
 
     clock.step(-5_000)
@@ -33,9 +27,7 @@ async def test_a_step_of_the_wall_clock_wakes_nobody() -> None:
 
 
 async def test_sleepers_wake_in_order_at_their_own_moment() -> None:
-    """
-    Each sees the time it asked for, also one that goes to sleep again on the way.
-    """
+    """Each sees the time it asked for, also one that goes to sleep again on the way."""
     clock = ManualClock(START_MS)
     woken: list[tuple[str, float]] = []
 
@@ -59,9 +51,7 @@ async def test_sleepers_wake_in_order_at_their_own_moment() -> None:
 
 
 async def test_a_sleep_of_nothing_returns_at_once() -> None:
-    """
-    Zero and less wait for no advance.
-    """
+    """Zero and less wait for no advance."""
     clock = ManualClock(START_MS)
 
     with anyio.fail_after(5):

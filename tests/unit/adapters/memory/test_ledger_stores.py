@@ -1,6 +1,4 @@
-"""
-The stores in memory, as tests use them: gone, with replies lost, and shared.
-"""
+"""The stores in memory, as tests use them: gone, with replies lost, and shared."""
 
 import pytest
 
@@ -21,9 +19,7 @@ def commit_of(commit_id: str) -> Commit:
 
 
 async def test_a_store_that_is_gone_answers_nothing_and_comes_back() -> None:
-    """
-    What was written before is there after; what was offered meanwhile is not.
-    """
+    """What was written before is there after; what was offered meanwhile is not."""
     events = MemoryEventStore("main")
     commit = commit_of("first")
     await events.append(commit)
@@ -38,9 +34,7 @@ async def test_a_store_that_is_gone_answers_nothing_and_comes_back() -> None:
 
 
 async def test_every_store_can_be_gone() -> None:
-    """
-    Each on its own.
-    """
+    """Each on its own."""
     cursors, leases = MemoryCursorStore(), MemoryLeaseStore(ManualClock())
     transfers = MemoryTransferProjection()
     cursors.gone = leases.gone = transfers.gone = True
@@ -51,9 +45,7 @@ async def test_every_store_can_be_gone() -> None:
 
 
 async def test_replies_are_lost_after_the_fact() -> None:
-    """
-    As many as were asked for.
-    """
+    """As many as were asked for."""
     events = MemoryEventStore("main")
     events.replies_to_lose = 2
 
@@ -65,9 +57,7 @@ async def test_replies_are_lost_after_the_fact() -> None:
 
 
 async def test_stores_may_share_a_ledger() -> None:
-    """
-    As two processes do.
-    """
+    """As two processes do."""
     one = MemoryEventStore("main")
     other = MemoryEventStore("main", one.kept)
 

@@ -1,6 +1,4 @@
-"""
-The exchange in memory does what its script says, and no money is made or lost.
-"""
+"""The exchange in memory does what its script says, and no money is made or lost."""
 
 from decimal import Decimal
 

@@ -1,6 +1,4 @@
-"""
-Fixtures of the Redis adapter's own tests.
-"""
+"""Fixtures of the Redis adapter's own tests."""
 
 from tests.contract.redis_cluster import redis_binary
 

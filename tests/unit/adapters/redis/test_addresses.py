@@ -1,6 +1,4 @@
-"""
-Reading S1_REDIS_ADDRESSES.
-"""
+"""Reading S1_REDIS_ADDRESSES."""
 
 import pytest
 
@@ -18,17 +16,13 @@ from chimera_s1.domain.errors import ConfigurationError
     ],
 )
 def test_a_list_of_nodes_is_read(text: str, expected: list[tuple[str, int]]) -> None:
-    """
-    Blanks and repetitions are forgiven; the order stays.
-    """
+    """Blanks and repetitions are forgiven; the order stays."""
     assert parse_addresses(text) == tuple(RedisAddress(host, port) for host, port in expected)
 
 
 @pytest.mark.parametrize("text", ["127.0.0.1:7001", "[::1]:7000", "redis-0:6379"])
 def test_an_address_prints_as_it_is_written(text: str) -> None:
-    """
-    What is printed can be typed in again.
-    """
+    """What is printed can be typed in again."""
     assert str(parse_addresses(text)[0]) == text
 
 
@@ -40,9 +34,7 @@ def test_an_address_prints_as_it_is_written(text: str) -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_list_is_refused_with_an_example(text: str) -> None:
-    """
-    The sentence names the setting and shows how it is written.
-    """
+    """The sentence names the setting and shows how it is written."""
     with pytest.raises(ConfigurationError, match="S1_REDIS_ADDRESSES") as caught:
         parse_addresses(text)
 
@@ -50,9 +42,7 @@ def test_what_is_no_list_is_refused_with_an_example(text: str) -> None:
 
 
 def test_a_password_typed_into_the_list_is_not_repeated() -> None:
-    """
-    Where a URL with credentials was pasted, the complaint leaves them out.
-    """
+    """Where a URL with credentials was pasted, the complaint leaves them out."""
     with pytest.raises(ConfigurationError) as caught:
         parse_addresses("redis://user:hunter2@h:6379")
 

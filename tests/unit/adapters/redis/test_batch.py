@@ -1,6 +1,4 @@
-"""
-Which quotes of a call are acknowledged, and which are offered again.
-"""
+"""Which quotes of a call are acknowledged, and which are offered again."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -27,9 +25,7 @@ quotes = st.lists(st.tuples(SYMBOLS, SOURCES), max_size=30).map(
 def test_what_is_offered_again_never_follows_its_successor(
     offered: list[Quote], data: st.DataObject
 ) -> None:
-    """
-    Each quote is acknowledged, offered again, or has a newer acknowledged one of its source.
-    """
+    """Each quote is acknowledged, offered again, or has a newer acknowledged one of its source."""
     batch = Batch(offered)
     taken = data.draw(st.sets(st.sampled_from(range(len(offered)))) if offered else st.just(set()))
     for position in taken:
@@ -51,9 +47,7 @@ def test_what_is_offered_again_never_follows_its_successor(
 
 
 def test_causes_are_told_once_each() -> None:
-    """
-    Two nodes with one cause are one clause; no cause where everything arrived.
-    """
+    """Two nodes with one cause are one clause; no cause where everything arrived."""
     batch = Batch([quote("A", "bookTicker", 1)])
     batch.causes += ["first", "second", "first"]
 

@@ -1,6 +1,4 @@
-"""
-Connecting: what the user must change, what comes back by itself, and what is never told.
-"""
+"""Connecting: what the user must change, what comes back by itself, and what is never told."""
 
 import ssl
 import subprocess
@@ -35,9 +33,8 @@ PASSWORD = "correct-horse-battery"
 async def test_wrong_credentials_are_a_matter_of_settings(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """
-    A wrong password, and none where one is wanted; the sentence names the variables, not the value.
-    The right one works.
+    """A wrong password, and none where one is wanted; the sentence names the variables, not the
+    value. The right one works.
     """
     async with EmbeddedRedis(tmp_path, binary=redis_binary) as embedded:
         await embedded.nodes[0].ask("CONFIG", "SET", "requirepass", PASSWORD)
@@ -58,8 +55,7 @@ async def test_wrong_credentials_are_a_matter_of_settings(
 async def test_a_password_changed_under_way_is_told_by_its_variable(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """
-    The server asks for a password from now on and drops who is there: every report says what to
+    """The server asks for a password from now on and drops who is there: every report says what to
     check, and the publisher does not raise.
     """
     async with (
@@ -87,9 +83,7 @@ async def test_a_password_changed_under_way_is_told_by_its_variable(
 async def test_a_user_without_the_right_to_write_is_told_so(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """
-    ACL user with reads only: connecting works, writing names the user's variable.
-    """
+    """ACL user with reads only: connecting works, writing names the user's variable."""
     async with EmbeddedRedis(tmp_path, binary=redis_binary) as embedded:
         rules = ("on", f">{PASSWORD}", "~*", "+@read", "+@connection", "+cluster", "+command")
         await embedded.nodes[0].ask("ACL", "SETUSER", "looker", *rules)
@@ -102,9 +96,7 @@ async def test_a_user_without_the_right_to_write_is_told_so(
 async def test_a_server_outside_cluster_mode_is_a_matter_of_settings(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """
-    A plain Redis: the sentence says that it is not in cluster mode, and what to do.
-    """
+    """A plain Redis: the sentence says that it is not in cluster mode, and what to do."""
     async with plain_redis(redis_binary, tmp_path) as address:
         with pytest.raises(ConfigurationError, match=r"cluster mode.*--cluster-enabled yes"):
             async with connect_cluster([address]):
@@ -114,9 +106,7 @@ async def test_a_server_outside_cluster_mode_is_a_matter_of_settings(
 async def test_a_cluster_that_is_not_there_yet_is_waited_for(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """
-    The service starts without its store, and publishes once the store is up.
-    """
+    """The service starts without its store, and publishes once the store is up."""
     async with EmbeddedRedis(tmp_path, binary=redis_binary) as embedded:
         (node,) = embedded.nodes
         await node.kill()
@@ -135,8 +125,7 @@ async def test_a_cluster_that_is_not_there_yet_is_waited_for(
 async def test_a_cluster_that_moved_is_found_by_the_configured_addresses(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """
-    The client learns where the nodes are and forgets the configured names for it. When all it
+    """The client learns where the nodes are and forgets the configured names for it. When all it
     learnt is gone, the configured names lead to the new place.
     """
     old = EmbeddedRedis(tmp_path / "old", binary=redis_binary)
@@ -160,8 +149,7 @@ async def test_a_cluster_that_moved_is_found_by_the_configured_addresses(
 
 
 async def test_tls_verifies_the_server(redis_binary: Path, tmp_path: Path) -> None:
-    """
-    With the CA that signed the server's certificate everything works; without it, nothing does.
+    """With the CA that signed the server's certificate everything works; without it, nothing does.
 
     TLS ends in a proxy, because not every redis-server is built with it; the server announces the
     proxy's port to its clients.
@@ -215,9 +203,7 @@ async def tls_in_front_of(
 
 
 def make_certificate(directory: Path) -> Path:
-    """
-    A self-signed certificate for 127.0.0.1; it is its own CA.
-    """
+    """A self-signed certificate for 127.0.0.1; it is its own CA."""
     subprocess.run(
         [
             *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),

@@ -1,6 +1,4 @@
-"""
-Real redis-server processes: started, watched, stopped, and never left behind.
-"""
+"""Real redis-server processes: started, watched, stopped, and never left behind."""
 
 import os
 import signal
@@ -35,8 +33,8 @@ anyio.run(main)
 
 
 def free_port() -> int:
-    """
-    With room for its bus port; somebody else may take it before it is used, once in a blue moon.
+    """With room for its bus port; somebody else may take it before it is used, once in
+    a blue moon.
     """
     with ExitStack() as probes:
         while True:
@@ -48,9 +46,7 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def one_server(binary: Path, directory: Path) -> AsyncIterator[ServerProcess]:
-    """
-    A server without slots: it runs at once, where a cluster needs its 2 s.
-    """
+    """A server without slots: it runs at once, where a cluster needs its 2 s."""
     server = ServerProcess(binary, directory, free_port(), ())
     await server.start()
     try:
@@ -62,9 +58,7 @@ async def one_server(binary: Path, directory: Path) -> AsyncIterator[ServerProce
 async def test_one_node_serves_every_slot_and_ends_with_the_block(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """
-    On the port that was named; writable when the block begins, gone when it ends.
-    """
+    """On the port that was named; writable when the block begins, gone when it ends."""
     port = free_port()
     async with EmbeddedRedis(tmp_path / "new" / "s", binary=redis_binary, port=port) as embedded:
         (node,) = embedded.nodes
@@ -80,9 +74,8 @@ async def test_one_node_serves_every_slot_and_ends_with_the_block(
 
 
 async def test_replicas_follow_masters_in_turn(redis_binary: Path, tmp_path: Path) -> None:
-    """
-    Masters share the slots; each replica is linked and every node knows them all. The chosen ports
-    and their bus ports stay below those that outgoing connections take.
+    """Masters share the slots; each replica is linked and every node knows them all. The chosen
+    ports and their bus ports stay below those that outgoing connections take.
     """
     async with EmbeddedRedis(tmp_path, binary=redis_binary, masters=3, replicas=3) as embedded:
         roles = [(await node.ask("INFO"))["role"] for node in embedded.nodes]
@@ -102,9 +95,7 @@ async def test_replicas_follow_masters_in_turn(redis_binary: Path, tmp_path: Pat
 async def test_a_port_that_cannot_be_used_is_a_matter_of_settings(
     redis_binary: Path, tmp_path: Path, beyond: int | None
 ) -> None:
-    """
-    Taken by somebody else, or without room for the bus port.
-    """
+    """Taken by somebody else, or without room for the bus port."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -117,9 +108,7 @@ async def test_a_port_that_cannot_be_used_is_a_matter_of_settings(
 async def test_a_directory_that_cannot_be_written_is_a_matter_of_settings(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """
-    A file stands where the directory should be (permissions do not stop root, this does).
-    """
+    """A file stands where the directory should be (permissions do not stop root, this does)."""
     (tmp_path / "file").write_text("")
 
     with pytest.raises(ConfigurationError, match="make the directory writable or name another"):
@@ -128,9 +117,7 @@ async def test_a_directory_that_cannot_be_written_is_a_matter_of_settings(
 
 
 async def test_a_directory_has_one_owner(redis_binary: Path, tmp_path: Path) -> None:
-    """
-    A second service with the same state directory leaves the first one's server alone.
-    """
+    """A second service with the same state directory leaves the first one's server alone."""
     async with EmbeddedRedis(tmp_path, binary=redis_binary) as first:
         pid = first.nodes[0].pid
         with pytest.raises(ConfigurationError, match="another process"):
@@ -141,9 +128,7 @@ async def test_a_directory_has_one_owner(redis_binary: Path, tmp_path: Path) -> 
 
 
 async def test_a_server_that_does_not_start_says_why(tmp_path: Path, redis_binary: Path) -> None:
-    """
-    The error holds the server's last words and the path of its log.
-    """
+    """The error holds the server's last words and the path of its log."""
     with pytest.raises(PublisherUnavailableError) as caught:
         async with EmbeddedRedis(tmp_path, binary=redis_binary, options=("--no-such-option", "1")):
             pytest.fail("the server knows no such option")
@@ -155,9 +140,7 @@ async def test_a_server_that_does_not_start_says_why(tmp_path: Path, redis_binar
 
 
 async def test_a_server_that_dies_is_named(redis_binary: Path, tmp_path: Path) -> None:
-    """
-    SIGKILL, as by the kernel when memory runs out.
-    """
+    """SIGKILL, as by the kernel when memory runs out."""
     async with EmbeddedRedis(tmp_path, binary=redis_binary, masters=3) as embedded:
         victim = embedded.nodes[1]
         with anyio.fail_after(10):
@@ -171,9 +154,7 @@ async def test_a_server_that_dies_is_named(redis_binary: Path, tmp_path: Path) -
 
 
 async def test_a_server_that_is_stopped_is_no_surprise(redis_binary: Path, tmp_path: Path) -> None:
-    """
-    `watch` ends without an error when every server was stopped on purpose.
-    """
+    """`watch` ends without an error when every server was stopped on purpose."""
     async with EmbeddedRedis(tmp_path, binary=redis_binary) as embedded:
         with anyio.fail_after(10):
             async with anyio.create_task_group() as group:
@@ -182,9 +163,7 @@ async def test_a_server_that_is_stopped_is_no_surprise(redis_binary: Path, tmp_p
 
 
 async def test_a_hanging_server_is_stopped_too(redis_binary: Path, tmp_path: Path) -> None:
-    """
-    A process that was stopped by SIGSTOP does not hear SIGTERM before it is woken.
-    """
+    """A process that was stopped by SIGSTOP does not hear SIGTERM before it is woken."""
     async with one_server(redis_binary, tmp_path) as server:
         pid = server.pid
         assert pid is not None
@@ -194,9 +173,7 @@ async def test_a_hanging_server_is_stopped_too(redis_binary: Path, tmp_path: Pat
 
 
 async def left_behind(binary: Path, directory: Path) -> int:
-    """
-    Process id of a server whose owner was killed by SIGKILL and could not clean up.
-    """
+    """Process id of a server whose owner was killed by SIGKILL and could not clean up."""
     owner = [sys.executable, "-c", OWNER, str(directory), str(binary), str(free_port())]
     async with await anyio.open_process(owner, stderr=None) as process:
         assert process.stdout is not None
@@ -210,9 +187,7 @@ async def left_behind(binary: Path, directory: Path) -> int:
 async def test_the_server_of_a_killed_owner_is_ended_by_the_next(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """
-    Who takes over the directory ends what was left in it, and starts its own.
-    """
+    """Who takes over the directory ends what was left in it, and starts its own."""
     leftover = await left_behind(redis_binary, tmp_path)
 
     async with EmbeddedRedis(tmp_path, binary=redis_binary) as embedded:
@@ -221,9 +196,7 @@ async def test_the_server_of_a_killed_owner_is_ended_by_the_next(
 
 
 async def test_a_leftover_that_hangs_is_ended_too(redis_binary: Path, tmp_path: Path) -> None:
-    """
-    Stopped by SIGSTOP before its owner died.
-    """
+    """Stopped by SIGSTOP before its owner died."""
     leftover = await left_behind(redis_binary, tmp_path)
     os.kill(leftover, signal.SIGSTOP)
 
@@ -232,9 +205,7 @@ async def test_a_leftover_that_hangs_is_ended_too(redis_binary: Path, tmp_path: 
 
 
 async def test_a_stranger_with_a_reused_process_id_is_left_alone(tmp_path: Path) -> None:
-    """
-    A process id file may outlive its process; its number may be anybody's by now.
-    """
+    """A process id file may outlive its process; its number may be anybody's by now."""
     async with await anyio.open_process(
         [sys.executable, "-c", "import sys; sys.stdin.read()"], cwd=tmp_path
     ) as stranger:
@@ -248,9 +219,7 @@ async def test_a_stranger_with_a_reused_process_id_is_left_alone(tmp_path: Path)
 
 @pytest.mark.parametrize("content", [None, "", "not a number"])
 async def test_a_broken_process_id_file_is_no_obstacle(tmp_path: Path, content: str | None) -> None:
-    """
-    A crash may leave an empty file.
-    """
+    """A crash may leave an empty file."""
     if content is not None:
         (tmp_path / "redis.pid").write_text(content)
 
@@ -258,9 +227,7 @@ async def test_a_broken_process_id_file_is_no_obstacle(tmp_path: Path, content: 
 
 
 async def test_a_node_keeps_its_place_over_a_restart(redis_binary: Path, tmp_path: Path) -> None:
-    """
-    Killed and started again on the same port, it is the same node with the same slots.
-    """
+    """Killed and started again on the same port, it is the same node with the same slots."""
     async with one_server(redis_binary, tmp_path) as server:
         identity = await server.ask("CLUSTER", "MYID")
         await server.ask("CLUSTER", "ADDSLOTS", 1, 2, 3)

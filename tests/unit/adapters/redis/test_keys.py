@@ -1,6 +1,4 @@
-"""
-Names of streams.
-"""
+"""Names of streams."""
 
 import pytest
 from hypothesis import given
@@ -12,9 +10,7 @@ from tests.unit.domain.strategies import instruments
 
 
 def test_names_are_those_other_services_read() -> None:
-    """
-    Word for word; a change here breaks consumers.
-    """
+    """Word for word; a change here breaks consumers."""
     assert keys.quote_stream(InstrumentId(Venue.SPOT, Symbol("BTCUSDT"))) == (
         "mkt:events:spot:BTCUSDT"
     )
@@ -29,9 +25,7 @@ def test_names_are_those_other_services_read() -> None:
 
 @given(instruments)
 def test_a_stream_name_names_its_instrument(instrument: InstrumentId) -> None:
-    """
-    There and back; and the name has no hash tag.
-    """
+    """There and back; and the name has no hash tag."""
     stream = keys.quote_stream(instrument)
 
     assert keys.quoted_instrument(stream) == instrument
@@ -46,17 +40,13 @@ def test_a_stream_name_names_its_instrument(instrument: InstrumentId) -> None:
     ],
 )  # fmt: skip
 def test_other_names_name_no_instrument(name: str) -> None:
-    """
-    What is beside our streams is passed over.
-    """
+    """What is beside our streams is passed over."""
     assert keys.quoted_instrument(name) is None
 
 
 @given(st.text())
 def test_any_key_of_a_shared_cluster_can_be_judged(name: str) -> None:
-    """
-    No name raises; what is accepted is exactly a name of ours.
-    """
+    """No name raises; what is accepted is exactly a name of ours."""
     instrument = keys.quoted_instrument(name)
 
     assert instrument is None or keys.quote_stream(instrument) == name

@@ -1,6 +1,4 @@
-"""
-Our writer's own connections: who may use them, and what it makes of a server that misbehaves.
-"""
+"""Our writer's own connections: who may use them, and what it makes of a server that misbehaves."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -35,8 +33,7 @@ def writer(client: ClusterClient, patience_s: float = 2.0) -> NodeQuotePublisher
 async def test_credentials_are_those_of_the_official_client(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """
-    An ACL user with a password writes; once the password is another, every report says what to
+    """An ACL user with a password writes; once the password is another, every report says what to
     check, and no text holds it.
     """
     async with EmbeddedRedis(tmp_path, binary=redis_binary) as redis:
@@ -63,8 +60,8 @@ async def test_credentials_are_those_of_the_official_client(
 async def test_a_user_who_may_not_end_connections_is_told_at_once(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """
-    Without CLIENT KILL the order of a stream could not be kept: said at the start, not one night.
+    """Without CLIENT KILL the order of a stream could not be kept: said at the start, not one
+    night.
     """
     async with EmbeddedRedis(tmp_path, binary=redis_binary) as redis:
         rules = ("on", f">{PASSWORD}", "~*", "+@all", "-client|kill")
@@ -81,9 +78,7 @@ async def test_a_user_who_may_not_end_connections_is_told_at_once(
 
 
 async def test_tls_verifies_the_server(redis_binary: Path, tmp_path: Path) -> None:
-    """
-    As the official client does, with the same CA.
-    """
+    """As the official client does, with the same CA."""
     ca = make_certificate(tmp_path)
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
     port = int(listener.extra(SocketAttribute.local_port))
@@ -105,9 +100,7 @@ async def test_tls_verifies_the_server(redis_binary: Path, tmp_path: Path) -> No
 
 
 async def test_a_circle_of_redirects_ends(redis_binary: Path, tmp_path: Path) -> None:
-    """
-    Two masters that name each other for a slot: the call ends, and says so.
-    """
+    """Two masters that name each other for a slot: the call ends, and says so."""
     async with (
         EmbeddedRedis(tmp_path, binary=redis_binary, masters=3) as redis,
         connect_cluster(redis.addresses) as client,
@@ -146,9 +139,7 @@ async def test_a_circle_of_redirects_ends(redis_binary: Path, tmp_path: Path) ->
 async def test_a_connection_whose_replies_cannot_be_trusted_is_ended(
     answer: bytes, defect: str
 ) -> None:
-    """
-    What was in flight is settled as unknown.
-    """
+    """What was in flight is settled as unknown."""
     settled: list[Replies | None] = []
     async with misbehaving(answer) as address:
         with anyio.fail_after(5):
@@ -165,8 +156,8 @@ async def test_a_connection_whose_replies_cannot_be_trusted_is_ended(
 
 @asynccontextmanager
 async def misbehaving(answer: bytes) -> AsyncIterator[RedisAddress]:
-    """
-    A server that lets us in, answers the first request with *answer*, and closes where it is empty.
+    """A server that lets us in, answers the first request with *answer*, and closes where it is
+    empty.
     """
 
     async def serve(client: SocketStream) -> None:

@@ -1,6 +1,4 @@
-"""
-Bytes of a quote on the wire, and what redirects say.
-"""
+"""Bytes of a quote on the wire, and what redirects say."""
 
 from functools import partial
 from typing import Any, cast
@@ -27,8 +25,8 @@ symbols = st.sampled_from(["BTCUSDT", "1000SHIBUSDT", "币安人生USDT"])
 def test_our_bytes_are_the_official_clients(
     symbol: str, venue: Venue, book: tuple[float, float, float], ts: int
 ) -> None:
-    """
-    The same command, argument by argument, as redis-py is given: also for a symbol beyond ASCII.
+    """The same command, argument by argument, as redis-py is given: also for a symbol
+    beyond ASCII.
     """
     instrument = InstrumentId(venue, Symbol(symbol))
     price, bid_qty, ask_qty = book
@@ -57,9 +55,7 @@ def test_our_bytes_are_the_official_clients(
     ],
 )
 def test_redirects_are_read(text: str, expected: Redirect | None) -> None:
-    """
-    Without a host, or with an unknown one, it is another port of who was asked.
-    """
+    """Without a host, or with an unknown one, it is another port of who was asked."""
     assert Redirect.parse(text, ASKED) == expected
 
 
@@ -73,14 +69,10 @@ def test_redirects_are_read(text: str, expected: Redirect | None) -> None:
     ],
 )
 def test_a_refusal_says_what_to_set(text: str, told: str) -> None:
-    """
-    Credentials and rights are settings; what is not is told in the server's words.
-    """
+    """Credentials and rights are settings; what is not is told in the server's words."""
     assert told in refusal_text(text)
 
 
 def test_lengths_are_in_bytes() -> None:
-    """
-    A Chinese symbol has three bytes a letter.
-    """
+    """A Chinese symbol has three bytes a letter."""
     assert bulk("币") == "$3\r\n币\r\n"

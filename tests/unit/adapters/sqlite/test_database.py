@@ -1,6 +1,4 @@
-"""
-The SQLite file: how it is opened, who may use it, and what becomes of failures.
-"""
+"""The SQLite file: how it is opened, who may use it, and what becomes of failures."""
 
 import sqlite3
 from collections.abc import AsyncIterator
@@ -17,9 +15,7 @@ from chimera_s1.domain.errors import ConfigurationError, LedgerDamagedError, Sto
 
 NOTE = "INSERT INTO cursors VALUES (?, 1)"
 THREAD_S = 20
-"""
-How long a thread waits for its test at most.
-"""
+"""How long a thread waits for its test at most."""
 
 
 @pytest.fixture
@@ -46,9 +42,7 @@ async def refusal(path: Path, **options: bool) -> str:
 async def test_directory_and_files_are_their_owners_alone(
     path: Path, database: SqliteDatabase
 ) -> None:
-    """
-    Who moved how much is nobody else's business.
-    """
+    """Who moved how much is nobody else's business."""
     await database.execute(NOTE, [("a",)])
 
     assert path.parent.stat().st_mode & 0o777 == 0o700
@@ -59,9 +53,7 @@ async def test_directory_and_files_are_their_owners_alone(
 
 
 async def test_each_connection_is_durable_and_strict(database: SqliteDatabase) -> None:
-    """
-    FULL is 2; a new connection after a failure has the same.
-    """
+    """FULL is 2; a new connection after a failure has the same."""
 
     def pragmas(connection: sqlite3.Connection) -> list[object]:
         asked = ("journal_mode", "synchronous", "foreign_keys")
@@ -75,9 +67,7 @@ async def test_each_connection_is_durable_and_strict(database: SqliteDatabase) -
 
 @pytest.mark.parametrize("name", ["ledger.db", "other name.db"])
 async def test_a_file_is_open_once(path: Path, database: SqliteDatabase, name: str) -> None:
-    """
-    By whatever name; and when it is closed, it is free.
-    """
+    """By whatever name; and when it is closed, it is free."""
     other = path.with_name(name)
     if other != path:
         other.symlink_to(path)
@@ -90,9 +80,7 @@ async def test_a_file_is_open_once(path: Path, database: SqliteDatabase, name: s
 
 
 async def test_a_file_may_be_read_beside_its_writer(path: Path, database: SqliteDatabase) -> None:
-    """
-    Each read sees what has been written by then, and nothing can be written.
-    """
+    """Each read sees what has been written by then, and nothing can be written."""
     async with SqliteDatabase(path, read_only=True) as looking:
         await database.execute(NOTE, [("a",)])
         assert await looking.read(names) == ["a"]
@@ -105,17 +93,13 @@ async def test_a_file_may_be_read_beside_its_writer(path: Path, database: Sqlite
 
 
 async def test_there_must_be_something_to_read(path: Path) -> None:
-    """
-    Looking makes nothing.
-    """
+    """Looking makes nothing."""
     assert "is not there" in await refusal(path, read_only=True)
     assert not path.parent.exists()
 
 
 async def test_a_newer_file_is_left_to_the_newer_version(path: Path) -> None:
-    """
-    The text says which is which.
-    """
+    """The text says which is which."""
     async with SqliteDatabase(path):
         pass
     with closing(sqlite3.connect(path)) as connection:
@@ -127,9 +111,7 @@ async def test_a_newer_file_is_left_to_the_newer_version(path: Path) -> None:
 
 
 async def test_a_file_of_another_program_is_left_alone(path: Path) -> None:
-    """
-    Not a byte of it changes.
-    """
+    """Not a byte of it changes."""
     await anyio.Path(path.parent).mkdir()
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE bookmarks (address)")
@@ -141,9 +123,7 @@ async def test_a_file_of_another_program_is_left_alone(path: Path) -> None:
 
 
 async def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
-    """
-    With the setting to change.
-    """
+    """With the setting to change."""
     (tmp_path / "file").touch()
 
     said = await refusal(tmp_path / "file" / "ledger.db")
@@ -153,9 +133,7 @@ async def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
 
 
 async def test_what_is_no_database_is_damaged(path: Path) -> None:
-    """
-    The lock is free afterwards: the file can be put right, and opened.
-    """
+    """The lock is free afterwards: the file can be put right, and opened."""
     await anyio.Path(path.parent).mkdir()
     await anyio.Path(path).write_bytes(b"PK\x03\x04" * 1_000)
 
@@ -168,9 +146,7 @@ async def test_what_is_no_database_is_damaged(path: Path) -> None:
 
 
 async def test_a_damaged_page_is_found_at_the_start(path: Path) -> None:
-    """
-    Before anything is decided from it.
-    """
+    """Before anything is decided from it."""
     async with SqliteDatabase(path) as database:
         await database.execute(NOTE, [(f"{number:0100d}",) for number in range(500)])
     page_bytes = 4096
@@ -185,9 +161,7 @@ async def test_a_damaged_page_is_found_at_the_start(path: Path) -> None:
 async def test_the_working_directory_may_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """
-    A connection that is opened later opens the same file.
-    """
+    """A connection that is opened later opens the same file."""
     monkeypatch.chdir(tmp_path)
     async with SqliteDatabase(Path("ledger.db")) as database:
         await database.execute(NOTE, [("a",)])
@@ -202,9 +176,7 @@ async def test_the_working_directory_may_change(
 async def test_a_write_fails_while_another_program_writes(
     path: Path, database: SqliteDatabase
 ) -> None:
-    """
-    Reading goes on; writing does when the other is done.
-    """
+    """Reading goes on; writing does when the other is done."""
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreUnavailableError, match="another program is writing it"):
@@ -217,9 +189,7 @@ async def test_a_write_fails_while_another_program_writes(
 
 
 async def test_a_full_database_says_so(database: SqliteDatabase) -> None:
-    """
-    What was begun is undone, and the next write has a connection of its own.
-    """
+    """What was begun is undone, and the next write has a connection of its own."""
     rows = [(f"{number:0100d}",) for number in range(500)]
 
     def overflow(connection: sqlite3.Connection) -> None:
@@ -236,9 +206,7 @@ async def test_a_full_database_says_so(database: SqliteDatabase) -> None:
 
 
 async def test_a_file_that_was_moved_is_not_written(path: Path, database: SqliteDatabase) -> None:
-    """
-    Otherwise commits would be acknowledged that nobody finds again. Put back, it goes on.
-    """
+    """Otherwise commits would be acknowledged that nobody finds again. Put back, it goes on."""
     await database.execute(NOTE, [("a",)])
     aside = await anyio.Path(path).rename(path.with_name("aside.db"))
 
@@ -254,9 +222,7 @@ async def test_a_file_that_was_moved_is_not_written(path: Path, database: Sqlite
 
 
 async def test_what_fails_in_the_middle_is_undone(database: SqliteDatabase) -> None:
-    """
-    Whatever the failure.
-    """
+    """Whatever the failure."""
 
     def fail(connection: sqlite3.Connection) -> None:
         connection.execute(NOTE, ("a",))
@@ -269,9 +235,7 @@ async def test_what_fails_in_the_middle_is_undone(database: SqliteDatabase) -> N
 
 
 class HeldWrite:
-    """
-    A write that stands still in its thread, after it has changed something.
-    """
+    """A write that stands still in its thread, after it has changed something."""
 
     def __init__(self) -> None:
         self.begun = anyio.Event()
@@ -284,9 +248,7 @@ class HeldWrite:
 
 
 async def test_reading_never_waits_for_writing(database: SqliteDatabase) -> None:
-    """
-    And sees nothing of it before it is done.
-    """
+    """And sees nothing of it before it is done."""
     held = HeldWrite()
     async with anyio.create_task_group() as group:
         group.start_soon(database.write, held)
@@ -299,9 +261,7 @@ async def test_reading_never_waits_for_writing(database: SqliteDatabase) -> None
 
 
 async def test_a_cancelled_writer_waits_for_its_write(database: SqliteDatabase) -> None:
-    """
-    The thread is never left alone with it; one that has not begun is never begun.
-    """
+    """The thread is never left alone with it; one that has not begun is never begun."""
     held = HeldWrite()
     over: list[str] = []
 
@@ -328,9 +288,7 @@ async def test_a_cancelled_writer_waits_for_its_write(database: SqliteDatabase) 
 
 
 async def test_closing_waits_for_what_is_on_its_way(path: Path) -> None:
-    """
-    The lock is let go after the last write.
-    """
+    """The lock is let go after the last write."""
     held = HeldWrite()
     async with anyio.create_task_group() as group:
         async with SqliteDatabase(path) as database:

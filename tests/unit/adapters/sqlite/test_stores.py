@@ -1,6 +1,4 @@
-"""
-What the stores in SQLite do beyond their ports.
-"""
+"""What the stores in SQLite do beyond their ports."""
 
 import sqlite3
 from collections.abc import AsyncIterator
@@ -39,9 +37,7 @@ async def database(path: Path) -> AsyncIterator[SqliteDatabase]:
 
 
 async def test_a_file_holds_ledgers_apart(database: SqliteDatabase) -> None:
-    """
-    The same commit id, place and stream in each.
-    """
+    """The same commit id, place and stream in each."""
     for name in ("main", "practice"):
         events = SqliteEventStore(database, name)
         assert await events.head() == Head()
@@ -57,8 +53,7 @@ async def test_a_file_holds_ledgers_apart(database: SqliteDatabase) -> None:
 async def test_a_stream_that_was_taken_out_of_the_table_is_there_again(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """
-    Else its key would look as if it were new, and money would move again. A document that is not
+    """Else its key would look as if it were new, and money would move again. A document that is not
     even JSON any more does not keep the rest from being mended.
     """
     async with SqliteDatabase(path) as database:
@@ -91,9 +86,7 @@ async def test_a_stream_that_was_taken_out_of_the_table_is_there_again(
     ],
 )
 async def test_a_ledger_only_grows(database: SqliteDatabase, statement: str) -> None:
-    """
-    Also at a prompt, where somebody does not think of the chain.
-    """
+    """Also at a prompt, where somebody does not think of the chain."""
     events = SqliteEventStore(database, "main")
     commit = seal(DRAFT, "main", Head(), {})
     await events.append(commit)
@@ -107,9 +100,7 @@ async def test_a_ledger_only_grows(database: SqliteDatabase, statement: str) -> 
 async def test_a_stream_names_a_commit_that_was_removed(
     path: Path, database: SqliteDatabase
 ) -> None:
-    """
-    Its index remembers.
-    """
+    """Its index remembers."""
     events = SqliteEventStore(database, "main")
     await events.append(seal(DRAFT, "main", Head(), {}))
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
@@ -121,9 +112,7 @@ async def test_a_stream_names_a_commit_that_was_removed(
 
 
 async def test_leases_end_with_their_process(path: Path) -> None:
-    """
-    Whoever has the file now is the only one.
-    """
+    """Whoever has the file now is the only one."""
     async with SqliteDatabase(path) as database:
         assert await SqliteLeaseStore(database, ManualClock()).acquire("executor", "a", 60_000)
 

@@ -1,6 +1,4 @@
-"""
-A file that is replaced whole or not at all.
-"""
+"""A file that is replaced whole or not at all."""
 
 import os
 import stat
@@ -63,9 +61,7 @@ def test_the_file_is_its_owners_unless_the_umask_decides(tmp_path: Path) -> None
 
 
 def test_a_draft_that_was_left_behind_is_replaced_and_not_followed(tmp_path: Path) -> None:
-    """
-    Neither its content nor its mode survives, and a link in its place leads nowhere.
-    """
+    """Neither its content nor its mode survives, and a link in its place leads nowhere."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.write_bytes(b"untouched")
     (tmp_path / "file.draft").symlink_to(elsewhere)

@@ -1,5 +1,5 @@
-"""
-The token file: read again when it changes, kept when it is damaged, and nobody else's business.
+"""The token file: read again when it changes, kept when it is damaged, and nobody
+else's business.
 """
 
 import logging
@@ -67,9 +67,7 @@ def spoil(path: Path, damage: str | None) -> None:
 async def test_a_new_version_that_is_bad_changes_nothing_and_is_told_once(
     path: Path, damage: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """
-    Also one that is gone; and a good one after it counts.
-    """
+    """Also one that is gone; and a good one after it counts."""
     clock = ManualClock()
     store = FileTokenStore(path, clock)
     spoil(path, damage)
@@ -164,9 +162,7 @@ def test_a_file_that_others_may_read_is_a_warning(
 
 
 def test_commands_at_the_same_time_lose_no_token(path: Path) -> None:
-    """
-    Each reads, adds its own and writes; none writes over another's.
-    """
+    """Each reads, adds its own and writes; none writes over another's."""
     kids = [f"kid{number:03}" for number in range(24)]
     together = threading.Barrier(len(kids))
 

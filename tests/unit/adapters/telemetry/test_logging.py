@@ -1,6 +1,4 @@
-"""
-Logs: one line a record, secrets in none of them.
-"""
+"""Logs: one line a record, secrets in none of them."""
 
 import io
 import json
@@ -69,9 +67,7 @@ def fail() -> None:
 
 @pytest.mark.parametrize("log_format", ["json", "human"])
 def test_a_secret_is_in_no_line(log_format: LogFormat) -> None:
-    """
-    In the message, its arguments, fields of any depth, exceptions, and however it is spelt.
-    """
+    """In the message, its arguments, fields of any depth, exceptions, and however it is spelt."""
     stream = configured(log_format)
 
     LOG.info("password %s", SECRET)
@@ -113,9 +109,7 @@ def test_a_secret_that_is_a_number_is_masked_too() -> None:
 
 @given(st.lists(st.text('abc"%', min_size=1), max_size=4), st.text('abc"% '))
 def test_redaction_leaves_no_secret(secrets: list[str], text: str) -> None:
-    """
-    Also where one secret contains another, or two overlap.
-    """
+    """Also where one secret contains another, or two overlap."""
     redacted = Redaction(secrets).text(text)
 
     assert not any(secret in redacted for secret in secrets)
@@ -130,9 +124,7 @@ def test_redaction_touches_nothing_else(secrets: list[str], text: str) -> None:
     "name", ["uvicorn.error", "httpx2", "httpcore2.http11", "redis", "asyncio"]
 )
 def test_libraries_speak_only_when_something_is_wrong(name: str) -> None:
-    """
-    Also at level debug: httpx2 would log whole URLs.
-    """
+    """Also at level debug: httpx2 would log whole URLs."""
     stream = configured("json", "debug")
 
     logging.getLogger(name).info("GET https://host/path?signature=1")

@@ -1,6 +1,4 @@
-"""
-The Prometheus page, read with Prometheus's own parser.
-"""
+"""The Prometheus page, read with Prometheus's own parser."""
 
 from collections.abc import Iterable
 
@@ -39,9 +37,7 @@ Key = tuple[str, frozenset[tuple[str, str]]]
 
 
 def numbers(page: MetricsPage) -> dict[Key, float]:
-    """
-    Every number on the page by its name and labels.
-    """
+    """Every number on the page by its name and labels."""
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(page.render().decode())
@@ -93,9 +89,7 @@ def test_the_process_is_on_the_page_and_other_imports_are_not() -> None:
 
 @given(st.lists(st.floats(0, 10_000)))
 def test_a_histogram_counts_every_duration_in_its_buckets(durations_ms: list[float]) -> None:
-    """
-    Each bucket holds what is at most its bound; the last one holds all.
-    """
+    """Each bucket holds what is at most its bound; the last one holds all."""
     bounds_ms = (1, 50, 5000)
     histogram = LatencyHistogram("s1_step_seconds", "A step.", bounds_ms)
     for duration_ms in durations_ms:

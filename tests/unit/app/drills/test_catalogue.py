@@ -1,6 +1,4 @@
-"""
-The built-in drills are ones the simulator can do, and can be told apart.
-"""
+"""The built-in drills are ones the simulator can do, and can be told apart."""
 
 import pytest
 

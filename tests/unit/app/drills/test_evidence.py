@@ -1,6 +1,4 @@
-"""
-Missing windows and wrong numbers are found, and nothing else is.
-"""
+"""Missing windows and wrong numbers are found, and nothing else is."""
 
 import pytest
 from hypothesis import given

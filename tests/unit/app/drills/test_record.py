@@ -1,6 +1,4 @@
-"""
-Each sign is found where it is, from the moment it is asked for, and no other is taken for it.
-"""
+"""Each sign is found where it is, from the moment it is asked for, and no other is taken for it."""
 
 import pytest
 

@@ -1,6 +1,4 @@
-"""
-A target that is missed, a fault that did not fire, and a wrong number make a MISS.
-"""
+"""A target that is missed, a fault that did not fire, and a wrong number make a MISS."""
 
 from typing import Any
 

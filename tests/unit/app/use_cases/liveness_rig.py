@@ -1,6 +1,4 @@
-"""
-A liveness watch over ports in memory, and a market that does to it what a test says.
-"""
+"""A liveness watch over ports in memory, and a market that does to it what a test says."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager

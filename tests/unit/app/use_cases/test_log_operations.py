@@ -1,6 +1,4 @@
-"""
-The outbox of operational events: in order, bounded, and patient with a store that is away.
-"""
+"""The outbox of operational events: in order, bounded, and patient with a store that is away."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -36,9 +34,7 @@ LOSS = {"connection": "spot-0", "venue": "spot", "cause": "cut", "retry_count": 
 
 
 class Store(MemoryOperationsLog):
-    """
-    A log that may take its time, or refuse our credentials.
-    """
+    """A log that may take its time, or refuse our credentials."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,9 +59,7 @@ class Store(MemoryOperationsLog):
 
 
 class Bench:
-    """
-    The outbox over a store in memory; event ids count from 1.
-    """
+    """The outbox over a store in memory; event ids count from 1."""
 
     def __init__(self) -> None:
         self.clock = ManualClock(TS)
@@ -93,9 +87,7 @@ def round_trip(connection: str, rtt_ms: float) -> RoundTrip:
 
 
 async def test_what_happens_to_a_connection_is_an_event_each() -> None:
-    """
-    Kinds and details are what consumers of ops:events read.
-    """
+    """Kinds and details are what consumers of ops:events read."""
     bench = Bench()
     spot = Venue.SPOT
     async with bench.running():
@@ -124,9 +116,7 @@ async def test_what_happens_to_a_connection_is_an_event_each() -> None:
 
 @pytest.mark.parametrize("refusing", [False, True])
 async def test_a_store_that_is_away_loses_and_doubles_nothing(*, refusing: bool) -> None:
-    """
-    Events wait in order, also where the store refuses us: a password may be mended meanwhile.
-    """
+    """Events wait in order, also where the store refuses us: a password may be mended meanwhile."""
     bench = Bench()
     async with bench.running():
         bench.operations.record("before", {})
@@ -165,9 +155,7 @@ async def test_what_comes_while_the_store_writes_is_written_next() -> None:
 async def test_a_full_outbox_gives_up_its_oldest(
     monkeypatch: pytest.MonkeyPatch, *, during_write: bool
 ) -> None:
-    """
-    The bound holds while the store is away and while it writes; what is given up is counted.
-    """
+    """The bound holds while the store is away and while it writes; what is given up is counted."""
     monkeypatch.setattr(log_operations, "OUTBOX_MAX", 3)
     bench = Bench()
     async with bench.running():
@@ -200,9 +188,7 @@ async def test_flush_tells_that_the_store_is_away_and_keeps_what_waits() -> None
 
 
 async def test_of_round_trips_only_the_newest_of_each_connection_waits() -> None:
-    """
-    A sample that was not written waits as an event does, until a newer one replaces it.
-    """
+    """A sample that was not written waits as an event does, until a newer one replaces it."""
     bench = Bench()
     async with bench.running():
         bench.store.gone = True
@@ -238,9 +224,7 @@ async def test_a_round_trip_that_comes_while_one_is_written_is_written_too() -> 
 
 @given(st.lists(st.floats(0.001, 10_000), max_size=60))
 def test_percentiles_are_those_of_the_last_round_trips(samples: list[float]) -> None:
-    """
-    Nearest rank: half, and 95 of 100, are at or below; zeros before the first.
-    """
+    """Nearest rank: half, and 95 of 100, are at or below; zeros before the first."""
     bench = Bench()
     for rtt_ms in samples:
         bench.operations.listen(round_trip("spot-0", rtt_ms))

@@ -1,6 +1,4 @@
-"""
-Throughput: data messages a second over all feeds, by the time that really passed.
-"""
+"""Throughput: data messages a second over all feeds, by the time that really passed."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,9 +17,7 @@ from tests.sample_quotes import quote
 
 
 class SlowLog(MemoryOperationsLog):
-    """
-    A store that may take its time, or refuse.
-    """
+    """A store that may take its time, or refuse."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -37,9 +33,7 @@ class SlowLog(MemoryOperationsLog):
 
 
 class Bench:
-    """
-    Two feeds, the meter and the store.
-    """
+    """Two feeds, the meter and the store."""
 
     def __init__(self) -> None:
         self.clock = ManualClock()
@@ -74,9 +68,7 @@ async def test_messages_of_all_feeds_are_counted_second_by_second() -> None:
 
 
 async def test_a_late_measurement_is_still_a_rate() -> None:
-    """
-    While the store kept it waiting, more than a second passed: messages over the true time.
-    """
+    """While the store kept it waiting, more than a second passed: messages over the true time."""
     bench = Bench()
     async with bench.running():
         bench.log.gate = anyio.Event()

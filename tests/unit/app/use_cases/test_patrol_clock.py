@@ -1,6 +1,4 @@
-"""
-The clock patrol: the exchange's time against ours, answer by answer.
-"""
+"""The clock patrol: the exchange's time against ours, answer by answer."""
 
 from collections.abc import Callable
 
@@ -25,9 +23,7 @@ AWAY = ExchangeUnavailableError("no answer")
 
 
 class DistantExchange(MemoryExchangeInformation):
-    """
-    A venue whose answers take their time: half of the round trip each way.
-    """
+    """A venue whose answers take their time: half of the round trip each way."""
 
     def __init__(self, clock: ManualClock, half_ms: int = 0) -> None:
         super().__init__(clock)
@@ -68,9 +64,7 @@ async def test_the_offset_is_taken_at_the_midpoint(offset_ms: int) -> None:
 
 @pytest.mark.parametrize("step_ms", [-7000, 7000])
 async def test_a_wall_clock_that_steps_during_the_question_spoils_nothing(step_ms: int) -> None:
-    """
-    The round trip is monotonic, and the offset that of our clock as it is now.
-    """
+    """The round trip is monotonic, and the offset that of our clock as it is now."""
     clock = ManualClock()
     exchange = DistantExchange(clock, half_ms=40)
     exchange.offset_ms = 300
@@ -85,9 +79,7 @@ async def test_a_wall_clock_that_steps_during_the_question_spoils_nothing(step_m
 
 @pytest.mark.parametrize("step_ms", [-3_600_000, 3_600_000])
 async def test_a_step_is_part_of_the_offset_before_anybody_was_asked(step_ms: int) -> None:
-    """
-    Event times are right in the new time at once, not only after the next answer.
-    """
+    """Event times are right in the new time at once, not only after the next answer."""
     clock = ManualClock()
     exchange = DistantExchange(clock)
     exchange.offset_ms = 300
@@ -152,8 +144,8 @@ async def test_it_asks_often_until_the_first_answer_and_then_at_its_interval() -
 
 
 async def test_a_doubt_asks_at_once_and_then_not_all_the_time() -> None:
-    """
-    The exchange's clock may have stepped; a slow exchange is not asked with each of its frames.
+    """The exchange's clock may have stepped; a slow exchange is not asked with each of
+    its frames.
     """
     clock = ManualClock()
     exchange = DistantExchange(clock)
@@ -181,8 +173,8 @@ async def test_a_doubt_asks_at_once_and_then_not_all_the_time() -> None:
 
 
 async def test_a_doubt_right_after_an_answer_does_not_wait() -> None:
-    """
-    The exchange's clock may step just after it was asked: only doubts are spaced, not the patrol.
+    """The exchange's clock may step just after it was asked: only doubts are spaced, not the
+    patrol.
     """
     clock = ManualClock()
     exchange = DistantExchange(clock)

@@ -1,6 +1,4 @@
-"""
-Probing a book: the venue's answer against what its stream has said last.
-"""
+"""Probing a book: the venue's answer against what its stream has said last."""
 
 import anyio
 import pytest

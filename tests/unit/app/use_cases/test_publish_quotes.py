@@ -1,6 +1,5 @@
-"""
-Publishing window by window: when they close, what they carry, and what becomes of quotes that the
-store does not take.
+"""Publishing window by window: when they close, what they carry, and what becomes of quotes that
+the store does not take.
 """
 
 import pytest
@@ -21,9 +20,7 @@ from tests.unit.app.publishing_bench import BTC, ETH, PERP, SECOND, Bench, Coars
     ],
 )
 async def test_windows_close_where_the_wall_second_says(window: int, closes: list[int]) -> None:
-    """
-    Whatever the width, a second's end is a window's end; a window carries its newest quote.
-    """
+    """Whatever the width, a second's end is a window's end; a window carries its newest quote."""
     bench = Bench(window, ManualClock(SECOND + 130))
     async with bench.running():
         for moment in range(150, 2000, 50):
@@ -40,9 +37,7 @@ async def test_windows_close_where_the_wall_second_says(window: int, closes: lis
 
 
 async def test_a_window_never_closes_twice() -> None:
-    """
-    A loop that wakes up a little early does not end a window before its end.
-    """
+    """A loop that wakes up a little early does not end a window before its end."""
     bench = Bench(500, CoarseClock(SECOND + 400))
     async with bench.running():
         bench.offer(1.0)
@@ -81,8 +76,7 @@ async def test_a_window_without_a_quote_writes_nothing() -> None:
 
 
 async def test_a_slow_store_merges_windows() -> None:
-    """
-    While a batch is being written nothing is drained; what closed meanwhile is counted, and the
+    """While a batch is being written nothing is drained; what closed meanwhile is counted, and the
     newest quote goes out at the next boundary.
     """
     bench = Bench()
@@ -112,9 +106,7 @@ async def test_a_slow_store_merges_windows() -> None:
 
 @pytest.mark.parametrize("step_ms", [-3_600_000, 3_600_000])
 async def test_a_wall_clock_that_steps_makes_no_window_late(step_ms: int) -> None:
-    """
-    Lateness and latency are durations: only the monotonic clock tells them.
-    """
+    """Lateness and latency are durations: only the monotonic clock tells them."""
     bench = Bench()
     async with bench.running():
         bench.publisher.close_gate()
@@ -131,8 +123,8 @@ async def test_a_wall_clock_that_steps_makes_no_window_late(step_ms: int) -> Non
 
 
 async def test_a_store_that_was_away_gets_the_newest_of_each_stream_in_order() -> None:
-    """
-    What waits is superseded by what is newer, and offered again before it, oldest stream first.
+    """What waits is superseded by what is newer, and offered again before it, oldest
+    stream first.
     """
     bench = Bench()
     async with bench.running():
@@ -161,9 +153,7 @@ async def test_a_store_that_was_away_gets_the_newest_of_each_stream_in_order() -
 
 @pytest.mark.parametrize("step_ms", [0, -3_600_000, 3_600_000])
 async def test_a_quote_that_is_no_longer_fresh_is_not_published(step_ms: int) -> None:
-    """
-    Exactly FRESH_MS old is fresh; older is dropped and counted, whatever the wall clock does.
-    """
+    """Exactly FRESH_MS old is fresh; older is dropped and counted, whatever the wall clock does."""
     bench = Bench()
     async with bench.running():
         bench.streams.gone = True
@@ -201,8 +191,7 @@ async def test_a_node_that_is_away_costs_its_own_streams_only() -> None:
 
 
 async def test_a_calm_market_is_asked_for_by_ping() -> None:
-    """
-    Without writes the store is asked, so that silence does not look like health; writes that are
+    """Without writes the store is asked, so that silence does not look like health; writes that are
     acknowledged make asking needless.
     """
     bench = Bench()

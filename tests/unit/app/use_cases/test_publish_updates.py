@@ -1,5 +1,4 @@
-"""
-Publishing every update (window 0), and the end: what is held goes out, what is being written is
+"""Publishing every update (window 0), and the end: what is held goes out, what is being written is
 finished.
 """
 
@@ -36,8 +35,7 @@ async def test_window_zero_publishes_each_update_in_order() -> None:
 
 
 async def test_window_zero_keeps_the_newest_of_what_is_not_taken() -> None:
-    """
-    Older updates of a stream are superseded at once; the newest goes out when the store is back,
+    """Older updates of a stream are superseded at once; the newest goes out when the store is back,
     even if the market stays calm.
     """
     bench = Bench(window=0)
@@ -70,9 +68,7 @@ async def test_window_zero_measures_from_the_receipt() -> None:
 
 
 async def test_an_update_that_was_no_quote_is_waited_past() -> None:
-    """
-    A feed that wakes up for a frame it then drops is not asked in vain for ever.
-    """
+    """A feed that wakes up for a frame it then drops is not asked in vain for ever."""
     bench = Bench(window=0)
 
     class Dropping(ScriptedMarketFeed):
@@ -99,9 +95,7 @@ async def test_an_update_that_was_no_quote_is_waited_past() -> None:
 
 @pytest.mark.parametrize("window", [0, 1000])
 async def test_flush_publishes_what_is_held(window: int) -> None:
-    """
-    The last quotes go out with what waits, before the sockets close.
-    """
+    """The last quotes go out with what waits, before the sockets close."""
     bench = Bench(window)
     bench.publisher.refused = {ETH}
     async with bench.running():
@@ -116,9 +110,7 @@ async def test_flush_publishes_what_is_held(window: int) -> None:
 
 
 async def test_a_publish_that_is_cancelled_is_finished_and_its_report_kept() -> None:
-    """
-    Cancelling waits for the acknowledgement: nothing is written twice, nothing is forgotten.
-    """
+    """Cancelling waits for the acknowledgement: nothing is written twice, nothing is forgotten."""
     bench = Bench()
     bench.publisher.refused = {ETH}
     with anyio.fail_after(5):
@@ -140,9 +132,8 @@ async def test_a_publish_that_is_cancelled_is_finished_and_its_report_kept() -> 
 
 
 async def test_a_feed_cancelled_in_the_queue_keeps_its_quotes() -> None:
-    """
-    A quote is taken from its feed only by who publishes it: cancelled while another feed's batch is
-    being written, it is there for the last flush.
+    """A quote is taken from its feed only by who publishes it: cancelled while another feed's batch
+    is being written, it is there for the last flush.
     """
     bench = Bench(window=0)
     with anyio.fail_after(5):
@@ -162,8 +153,8 @@ async def test_a_feed_cancelled_in_the_queue_keeps_its_quotes() -> None:
 
 
 async def test_a_report_of_an_earlier_call_never_replaces_what_is_newer() -> None:
-    """
-    A publisher may name a quote of an earlier call; where a newer one went out, it stays behind.
+    """A publisher may name a quote of an earlier call; where a newer one went out, it
+    stays behind.
     """
     bench = Bench(window=0)
     old = quote(bid=1.0, source="book")

@@ -1,6 +1,4 @@
-"""
-The quote board: the newest value for those who ask, a bounded mailbox for those who follow.
-"""
+"""The quote board: the newest value for those who ask, a bounded mailbox for those who follow."""
 
 import anyio
 import pytest
@@ -74,9 +72,7 @@ async def test_of_several_sources_the_latest_moment_is_the_newest() -> None:
     ],
 )
 async def test_a_filter_takes_what_it_names(chosen: QuoteFilter, expected: list[str]) -> None:
-    """
-    Values and streams choose alike.
-    """
+    """Values and streams choose alike."""
     board = QuoteBoard()
     board.accept([quote(name) for name in STREAMS])
 
@@ -120,8 +116,8 @@ async def test_a_quote_offered_to_the_store_again_is_posted_once() -> None:
 def test_a_slow_reader_is_given_newer_values_and_never_a_longer_queue(
     posts: list[tuple[str, bool]],
 ) -> None:
-    """
-    Whatever the order of posts and reads: bounded, counted, in order, and the last value is seen.
+    """Whatever the order of posts and reads: bounded, counted, in order, and the last value is
+    seen.
     """
     subscription = QuoteSubscription(EVERYTHING, ())
     seen: list[PostedQuote] = []
@@ -153,9 +149,7 @@ async def test_what_readers_were_too_slow_for_is_counted_beyond_their_stay() -> 
 
 
 async def test_a_reader_that_stops_waiting_loses_nothing() -> None:
-    """
-    A keep-alive interrupts the wait; what arrives afterwards is still handed out.
-    """
+    """A keep-alive interrupts the wait; what arrives afterwards is still handed out."""
     board = QuoteBoard()
 
     with anyio.fail_after(5):

@@ -1,6 +1,4 @@
-"""
-Replaying: every window in order, whatever the speed and whatever the store does.
-"""
+"""Replaying: every window in order, whatever the speed and whatever the store does."""
 
 from collections.abc import Iterator, Sequence
 
@@ -35,9 +33,7 @@ WINDOWS = tuple(
 
 
 class ListedRecording:
-    """
-    A recording of the windows it is given; damaged after them where told so.
-    """
+    """A recording of the windows it is given; damaged after them where told so."""
 
     def __init__(self, windows: Sequence[ReplayWindow] = WINDOWS, *, damaged: bool = False) -> None:
         self.counters = FeedCounters()
@@ -53,9 +49,7 @@ class ListedRecording:
 
 
 class Bench:
-    """
-    A replay into memory.
-    """
+    """A replay into memory."""
 
     def __init__(
         self, recording: ListedRecording | None = None, speed: float | None = None
@@ -97,9 +91,7 @@ async def test_every_window_is_published_in_order() -> None:
 
 @pytest.mark.parametrize("speed", [0.5, 1.0, 10.0])
 async def test_speed_decides_when_and_never_what(speed: float) -> None:
-    """
-    Windows come as far apart as recorded, divided by the speed; the content is the same.
-    """
+    """Windows come as far apart as recorded, divided by the speed; the content is the same."""
     fast, paced = Bench(), Bench(speed=speed)
     await fast.run()
 
@@ -119,9 +111,7 @@ async def test_speed_decides_when_and_never_what(speed: float) -> None:
 
 
 async def test_the_digest_tells_recordings_apart() -> None:
-    """
-    One number, one order, one instrument that differs is another digest.
-    """
+    """One number, one order, one instrument that differs is another digest."""
     first, second = WINDOWS[0].quotes
     variants = [
         (first, second),
@@ -142,8 +132,8 @@ async def test_the_digest_tells_recordings_apart() -> None:
 
 
 async def test_what_the_store_does_not_take_is_offered_again_until_it_does() -> None:
-    """
-    The next window waits; what was taken is not offered twice; the digest is that of a calm run.
+    """The next window waits; what was taken is not offered twice; the digest is that of
+    a calm run.
     """
     calm, bench = Bench(), Bench()
     await calm.run()
@@ -165,9 +155,7 @@ async def test_what_the_store_does_not_take_is_offered_again_until_it_does() -> 
 
 
 async def test_a_store_that_stays_away_ends_the_replay(monkeypatch: pytest.MonkeyPatch) -> None:
-    """
-    It says why, after GIVE_UP_MS of one window and not before.
-    """
+    """It says why, after GIVE_UP_MS of one window and not before."""
     monkeypatch.setattr(replay_recording, "GIVE_UP_MS", 2 * RETRY_WAIT_MS)
     bench = Bench()
     bench.streams.gone = True

@@ -1,6 +1,4 @@
-"""
-Health: judged by the domain's table, dated by when it changed, said so that people can act.
-"""
+"""Health: judged by the domain's table, dated by when it changed, said so that people can act."""
 
 import logging
 from dataclasses import dataclass
@@ -93,9 +91,7 @@ reports = st.one_of(
 
 @dataclass
 class Store:
-    """
-    A component whose state the test sets.
-    """
+    """A component whose state the test sets."""
 
     now: Report
 
@@ -130,8 +126,8 @@ async def test_a_level_is_dated_by_its_change_not_by_the_question() -> None:
 async def test_a_change_is_dated_and_logged_when_nobody_asks(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """
-    The worker sees the fall and the recovery; a question a minute later is told when they were.
+    """The worker sees the fall and the recovery; a question a minute later is told when
+    they were.
     """
     caplog.set_level(logging.INFO)
     clock, store = ManualClock(0), Store(WELL)
@@ -273,9 +269,7 @@ def test_a_report_is_said_in_a_sentence(report: Report, said: str) -> None:
 
 @given(reports)
 def test_what_is_not_green_says_what_to_do(report: Report) -> None:
-    """
-    One line for every report, and advice with every level an operator is called for.
-    """
+    """One line for every report, and advice with every level an operator is called for."""
     text = sentence(report)
 
     assert text

@@ -1,6 +1,4 @@
-"""
-Serving a feed: from the venue's listing to the sockets, whatever the venue does.
-"""
+"""Serving a feed: from the venue's listing to the sockets, whatever the venue does."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -31,9 +29,7 @@ BACKOFF = Backoff(base_ms=100, max_wait_ms=250, jitter_ms=10)
 
 
 class Bench:
-    """
-    A feed of spot, what the venue lists, and the service between them.
-    """
+    """A feed of spot, what the venue lists, and the service between them."""
 
     def __init__(self, symbols: str = "BTCUSDT", shard: Shard = WHOLE) -> None:
         self.clock = ManualClock()
@@ -73,9 +69,7 @@ async def test_what_is_chosen_is_subscribed() -> None:
     "failure", [ExchangeUnavailableError("no route"), ExchangeRefusedError("go away")]
 )
 async def test_a_venue_that_comes_later_is_served_then(failure: ChimeraError) -> None:
-    """
-    The listing is asked for again and again, with growing waits up to the longest.
-    """
+    """The listing is asked for again and again, with growing waits up to the longest."""
     bench = Bench()
     bench.exchange.failure = failure
     async with bench.running():
@@ -104,9 +98,7 @@ async def test_an_unknown_name_is_reported_and_the_rest_runs() -> None:
 
 
 class EndingFeed(ScriptedMarketFeed):
-    """
-    A feed whose `run` returns when told to; at once where there is nothing to subscribe.
-    """
+    """A feed whose `run` returns when told to; at once where there is nothing to subscribe."""
 
     def __init__(self, venue: Venue) -> None:
         super().__init__(venue)
@@ -134,9 +126,7 @@ def with_ending_feed(symbols: str, shard: Shard = WHOLE) -> tuple[Bench, EndingF
 
 
 async def test_a_shard_without_instruments_stays_up() -> None:
-    """
-    Nothing to do is not an end: a worker that returns would take the process down.
-    """
+    """Nothing to do is not an end: a worker that returns would take the process down."""
     other = 1 - shard_of(BTC.symbol, 2)
     bench, feed = with_ending_feed("BTCUSDT", Shard(other, 2))
     ended = anyio.Event()
@@ -158,8 +148,8 @@ async def test_a_shard_without_instruments_stays_up() -> None:
 
 
 async def test_a_feed_that_ends_ends_the_worker() -> None:
-    """
-    A dead feed never hides behind a worker that goes on: returning is for the supervisor to see.
+    """A dead feed never hides behind a worker that goes on: returning is for the
+    supervisor to see.
     """
     bench, feed = with_ending_feed("BTCUSDT")
     feed.end.set()

@@ -1,6 +1,4 @@
-"""
-The bell: who waits hears it once, who was late does not miss it, and nobody waits for ever.
-"""
+"""The bell: who waits hears it once, who was late does not miss it, and nobody waits for ever."""
 
 from collections.abc import Callable
 
@@ -15,9 +13,7 @@ LIMIT_MS = 500
 
 
 class Waiters:
-    """
-    Tasks that wait for one bell, and those that have come back.
-    """
+    """Tasks that wait for one bell, and those that have come back."""
 
     def __init__(self, tasks: TaskGroup) -> None:
         self.clock = ManualClock()
@@ -35,9 +31,7 @@ class Waiters:
 
 
 async def waiting(*steps: tuple[Callable[[Waiters], object], list[str]]) -> None:
-    """
-    Each step, and who is back after it.
-    """
+    """Each step, and who is back after it."""
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
             waiters = Waiters(tasks)

@@ -1,6 +1,4 @@
-"""
-Watching over a venue: what is written to its status stream, and what is done about a silence.
-"""
+"""Watching over a venue: what is written to its status stream, and what is done about a silence."""
 
 import anyio
 import pytest

@@ -1,6 +1,4 @@
-"""
-Watching over a venue while the store of its status is away, refuses, or is too slow.
-"""
+"""Watching over a venue while the store of its status is away, refuses, or is too slow."""
 
 from collections.abc import Sequence
 

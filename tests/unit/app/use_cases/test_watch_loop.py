@@ -1,6 +1,4 @@
-"""
-The event loop is watched from inside (lag) and from outside (a thread).
-"""
+"""The event loop is watched from inside (lag) and from outside (a thread)."""
 
 import threading
 from collections.abc import Iterable
@@ -17,9 +15,7 @@ SLICES = 10
 
 
 class LateClock(ManualClock):
-    """
-    A clock whose sleeps last longer than asked by what the test says, one after the other.
-    """
+    """A clock whose sleeps last longer than asked by what the test says, one after the other."""
 
     def __init__(self, lags_ms: Iterable[float]) -> None:
         super().__init__()
@@ -36,9 +32,7 @@ class LateClock(ManualClock):
 
 
 class ScriptedPulse(threading.Event):
-    """
-    What the watchdog waits on: turns and misses come from the test, not from time.
-    """
+    """What the watchdog waits on: turns and misses come from the test, not from time."""
 
     def __init__(self, turns: Iterable[bool]) -> None:
         super().__init__()
@@ -107,18 +101,14 @@ def test_a_stall_that_lasts_is_reported_again() -> None:
 
 
 def test_a_turn_in_time_starts_the_count_anew() -> None:
-    """
-    A process that was stopped and continued loses one slice, not its life.
-    """
+    """A process that was stopped and continued loses one slice, not its life."""
     found, _ = stalls([*[False] * (SLICES - 1), True, *[False] * (SLICES - 1)])
 
     assert found == []
 
 
 async def test_a_blocked_loop_is_noticed_from_outside() -> None:
-    """
-    The loop blocks on the very event that the watchdog's alarm sets.
-    """
+    """The loop blocks on the very event that the watchdog's alarm sets."""
     alarm = threading.Event()
     with LoopWatchdog(lambda _: alarm.set(), limit_s=0.05) as watchdog:
         async with anyio.create_task_group() as tasks:

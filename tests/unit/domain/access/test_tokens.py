@@ -21,9 +21,7 @@ RECORD = TokenRecord("abcd", "0" * 64, "bot", (Scope.READ,), created_at=100)
 
 @given(kid=KIDS, secret=SECRETS)
 def test_a_token_reads_back_from_its_text(kid: str, secret: bytes) -> None:
-    """
-    `chs1_<kid>_<43 characters>`; what is kept finds the text again, and does not contain it.
-    """
+    """`chs1_<kid>_<43 characters>`; what is kept finds the text again, and does not contain it."""
     text, record = make_token(kid, secret, actor="bot", scopes=[Scope.READ], created_at=1)
 
     head, tail = text[: -(43 + 1)], text[-43:]

@@ -36,9 +36,7 @@ def test_each_way_to_fail_has_its_reason() -> None:
 
 
 def test_a_wrong_secret_learns_nothing_of_the_token_it_names() -> None:
-    """
-    Whether it is expired or revoked is told only to who has the token.
-    """
+    """Whether it is expired or revoked is told only to who has the token."""
     wrong = f"{TOKEN[:-1]}_"
 
     assert verify(wrong, {"abcd": REVOKED}.get, 2_000) == Refused(RefusalReason.MISMATCH, "abcd")

@@ -1,6 +1,4 @@
-"""
-Commits: what sealing promises, and how a change shows.
-"""
+"""Commits: what sealing promises, and how a change shows."""
 
 import json
 from decimal import Decimal
@@ -70,9 +68,7 @@ def draft_of(*data: Document) -> Draft:
 
 @given(draft=drafts, head=heads)
 def test_a_commit_reads_back_as_it_was_sealed(draft: Draft, head: Head) -> None:
-    """
-    From text, and from a document with names of the store's own; it follows its head.
-    """
+    """From text, and from a document with names of the store's own; it follows its head."""
     commit = seal(draft, "main", head, {})
     entry = Entry(commit, commit.hash)
 
@@ -84,9 +80,7 @@ def test_a_commit_reads_back_as_it_was_sealed(draft: Draft, head: Head) -> None:
 
 @given(draft=drafts, head=heads)
 def test_text_is_the_same_whatever_the_order_it_was_built_in(draft: Draft, head: Head) -> None:
-    """
-    Stores give names back in an order of their own.
-    """
+    """Stores give names back in an order of their own."""
     document = document_of(seal(draft, "main", head, {}))
 
     turned = msgspec.json.decode(msgspec.json.encode(dict(reversed(document.items()))))
@@ -99,9 +93,7 @@ def test_text_is_the_same_whatever_the_order_it_was_built_in(draft: Draft, head:
     versions=st.dictionaries(st.sampled_from(["transfer/a", "cap/2026-03-02"]), st.integers(0, 99)),
 )
 def test_versions_and_ids_are_dense(draft: Draft, versions: dict[str, int]) -> None:
-    """
-    Each stream goes on where it was, in the order of the events.
-    """
+    """Each stream goes on where it was, in the order of the events."""
     commit = seal(draft, "main", Head(6, GENESIS_HASH), versions)
 
     for stream in commit.streams:
@@ -117,8 +109,8 @@ def test_versions_and_ids_are_dense(draft: Draft, versions: dict[str, int]) -> N
 
 @given(data=st.data(), draft=drafts, head=heads)
 def test_any_change_of_the_text_shows(data: st.DataObject, draft: Draft, head: Head) -> None:
-    """
-    A byte anywhere: it is no commit any more, does not follow, has another hash, or says the same.
+    """A byte anywhere: it is no commit any more, does not follow, has another hash, or says the
+    same.
     """
     commit = seal(draft, "main", head, {})
     text = bytearray(encode_commit(commit))
@@ -136,9 +128,7 @@ def test_any_change_of_the_text_shows(data: st.DataObject, draft: Draft, head: H
 
 @given(data=st.data(), draft=drafts, head=heads)
 def test_a_text_is_judged_as_its_document(data: st.DataObject, draft: Draft, head: Head) -> None:
-    """
-    However it is laid out, and wherever else something is called hash.
-    """
+    """However it is laid out, and wherever else something is called hash."""
     commit = seal(draft, "main", head, {})
     sealed = document_of(commit)
     misled = [{**msgspec.to_builtins(commit.events[0]), "hash": commit.hash}]
@@ -153,9 +143,7 @@ def test_a_text_is_judged_as_its_document(data: st.DataObject, draft: Draft, hea
 
 
 def test_a_hash_in_another_place_is_not_that_of_the_commit() -> None:
-    """
-    Text that would hash right without it, and says nothing of its own hash.
-    """
+    """Text that would hash right without it, and says nothing of its own hash."""
     text = encode_commit(seal(draft_of({"a": {"amount": "1"}}), "main", Head(), {}))
     member = text[text.rindex(b',"hash":') : text.rindex(b',"ledger":')]
     elsewhere = text.replace(member, b"").replace(b'"amount":"1"', b'"amount":"1"' + member)
@@ -167,9 +155,7 @@ def test_a_hash_in_another_place_is_not_that_of_the_commit() -> None:
 
 @given(stored=st.binary(max_size=60))
 def test_what_is_no_commit_is_named(stored: bytes) -> None:
-    """
-    Whatever a store gives back.
-    """
+    """Whatever a store gives back."""
     with pytest.raises(LedgerDamagedError, match="main-0000000000000003: not a commit: "):
         decode_entry(stored, commit_key("main", 3))
 
@@ -180,17 +166,13 @@ def test_what_is_no_commit_is_named(stored: bytes) -> None:
     ids=["deep", "no text", "list", "null", "empty", "infinite"],
 )
 def test_no_text_makes_another_error(stored: bytes) -> None:
-    """
-    Those that break parsers.
-    """
+    """Those that break parsers."""
     with pytest.raises(LedgerDamagedError, match="not a commit"):
         decode_entry(stored, "here")
 
 
 def test_fields_of_a_newer_version_count() -> None:
-    """
-    This version passes over them, and still sees when one is changed or left out.
-    """
+    """This version passes over them, and still sees when one is changed or left out."""
     head = Head(3, GENESIS_HASH)
     newer = document_of(seal(draft_of({"amount": "1"}), "main", head, {}))
     newer |= {"schema": 2, "approved_by": "somebody"}
@@ -207,9 +189,7 @@ def test_fields_of_a_newer_version_count() -> None:
 
 
 def test_each_problem_of_a_chain_is_named() -> None:
-    """
-    With its place; an entry in its place has none.
-    """
+    """With its place; an entry in its place has none."""
     first = seal(draft_of({}), "main", Head(), {})
     second = seal(draft_of({}), "main", head_of(first), {})
     other = seal(draft_of({"other": 1}), "main", Head(), {})
@@ -242,9 +222,7 @@ def test_each_problem_of_a_chain_is_named() -> None:
     ],
 )
 def test_what_stores_do_not_keep_exactly_is_refused(value: object, said: str) -> None:
-    """
-    However deep it is; the text names the kind of event.
-    """
+    """However deep it is; the text names the kind of event."""
     deep: Document = {"x": [{"y": [value]}]}
     for data in ({"x": value}, deep):
         with pytest.raises(InvalidValueError, match=f"test.noted: .*{said}"):
@@ -252,17 +230,13 @@ def test_what_stores_do_not_keep_exactly_is_refused(value: object, said: str) ->
 
 
 def test_what_is_no_text_is_refused() -> None:
-    """
-    Half of a character has no UTF-8.
-    """
+    """Half of a character has no UTF-8."""
     with pytest.raises(InvalidValueError, match="a commit is text"):
         seal(draft_of({"reason": "\ud800"}), "main", Head(), {})
 
 
 def test_a_commit_is_bounded() -> None:
-    """
-    In events and in bytes; the largest that may be is.
-    """
+    """In events and in bytes; the largest that may be is."""
     for number in (0, EVENTS_MAX + 1):
         with pytest.raises(InvalidValueError, match=f"1 to 200 events, not {number}"):
             seal(draft_of(*[{}] * number), "main", Head(), {})
@@ -276,9 +250,7 @@ def test_a_commit_is_bounded() -> None:
 
 
 def test_the_hash_of_a_commit_never_changes() -> None:
-    """
-    A golden one: a version that hashes in another way could not read what is there.
-    """
+    """A golden one: a version that hashes in another way could not read what is there."""
     commit = seal(
         draft_of({"amount": "12.34000000", "reason": "naïve 資金", "n": (1 << 63) - 1}),
         "main",

@@ -1,6 +1,4 @@
-"""
-The places of a ledger.
-"""
+"""The places of a ledger."""
 
 import pytest
 from hypothesis import given
@@ -12,9 +10,7 @@ from chimera_s1.domain.ledger.places import contiguous
 
 @given(after=st.integers(0, 50), places=st.sets(st.integers(51, 60)))
 def test_places_count_up_to_the_first_hole(after: int, places: set[int]) -> None:
-    """
-    When the hole is where they should begin, it is named.
-    """
+    """When the hole is where they should begin, it is named."""
     found = sorted(places)
     if found and found[0] != after + 1:
         with pytest.raises(LedgerDamagedError, match=f"main-{after + 1:016d} is missing"):

@@ -1,6 +1,4 @@
-"""
-Alignment moves an exchange time onto the local clock, to the nearest millisecond.
-"""
+"""Alignment moves an exchange time onto the local clock, to the nearest millisecond."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -28,9 +26,7 @@ def test_order_is_kept(one: int, other: int, offset_ms: float) -> None:
 def test_a_measured_offset_brings_the_exchange_time_home(
     sent_ms: int, ahead_ms: int, rtt_ms: int
 ) -> None:
-    """
-    With equal paths, a probe of a clock that is *ahead_ms* ahead undoes exactly that.
-    """
+    """With equal paths, a probe of a clock that is *ahead_ms* ahead undoes exactly that."""
     midpoint = sent_ms + rtt_ms // 2
     probe = ClockProbe(sent_ms, sent_ms + rtt_ms, server_ms=midpoint + ahead_ms)
 

@@ -1,6 +1,4 @@
-"""
-Windows: they cut time into pieces without gap or overlap, and every wall second is a cut.
-"""
+"""Windows: they cut time into pieces without gap or overlap, and every wall second is a cut."""
 
 import pytest
 from hypothesis import given
@@ -26,9 +24,7 @@ def test_a_window_closes_after_its_moment_within_its_width(moment: int, window: 
 
 @given(epoch_ms, widths)
 def test_windows_neither_overlap_nor_leave_gaps(moment: int, window: WindowMs) -> None:
-    """
-    Every moment of a window has the same end, and the end itself is in the next window.
-    """
+    """Every moment of a window has the same end, and the end itself is in the next window."""
     end = window_end(moment, window)
 
     assert {window_end(m, window) for m in range(moment, end)} == {end}

@@ -1,6 +1,4 @@
-"""
-Liveness: which silence is calm, by each stream's own rhythm.
-"""
+"""Liveness: which silence is calm, by each stream's own rhythm."""
 
 import pytest
 from hypothesis import given

@@ -1,6 +1,4 @@
-"""
-The liveness board: markers with exact intervals, states by instrument, what asks for action.
-"""
+"""The liveness board: markers with exact intervals, states by instrument, what asks for action."""
 
 from hypothesis import given
 from hypothesis import strategies as st

@@ -1,6 +1,4 @@
-"""
-Order of book updates: what is news, what is old, and when an exchange began to count anew.
-"""
+"""Order of book updates: what is news, what is old, and when an exchange began to count anew."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,8 +11,8 @@ gaps_ms = st.integers(0, RESTART_AFTER_MS)
 
 @given(st.lists(update_ids, min_size=1))
 def test_within_seconds_only_what_is_newer_than_all_before_passes(ids: list[int]) -> None:
-    """
-    Two connections of one stream may overlap in any order: each id passes at most once, ascending.
+    """Two connections of one stream may overlap in any order: each id passes at most once,
+    ascending.
     """
     order = UpdateOrder()
     passed = [i for i in ids if order.judge(i, received_ms=0) is Verdict.NEWER]
@@ -27,8 +25,7 @@ def test_within_seconds_only_what_is_newer_than_all_before_passes(ids: list[int]
 def test_a_count_begun_anew_is_seen_after_staying_behind_long_enough(
     updates: list[tuple[int, int]],
 ) -> None:
-    """
-    Against an order that remembers every update: RESTARTED when all updates of the last five
+    """Against an order that remembers every update: RESTARTED when all updates of the last five
     seconds or more, since the newest id was last seen, were behind it.
     """
     order = UpdateOrder()
@@ -74,9 +71,7 @@ def test_after_a_restart_the_new_count_goes_on_from_where_it_is() -> None:
 
 
 def test_a_calm_market_after_a_reconnect_is_no_restart() -> None:
-    """
-    The newest id seen again and again, hours apart, stays what it is: a duplicate.
-    """
+    """The newest id seen again and again, hours apart, stays what it is: a duplicate."""
     order = UpdateOrder()
     order.judge(900, 0)
 

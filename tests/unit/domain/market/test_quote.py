@@ -1,6 +1,4 @@
-"""
-Quote arithmetic is the published formula; what must not be published is named.
-"""
+"""Quote arithmetic is the published formula; what must not be published is named."""
 
 from math import inf, isfinite, nan
 
@@ -39,9 +37,7 @@ def test_the_formulas_on_a_book_worked_out_by_hand() -> None:
 def test_a_book_passes_exactly_when_both_sides_are_there_and_not_crossed(
     bid: float, bid_qty: float, ask: float, ask_qty: float
 ) -> None:
-    """
-    Every combination of four floats is either a quote that is right or has one named defect.
-    """
+    """Every combination of four floats is either a quote that is right or has one named defect."""
     numbers = (bid, ask, bid_qty, ask_qty)
     match book_defect(bid, bid_qty, ask, ask_qty):
         case None:

@@ -1,6 +1,4 @@
-"""
-Selection: what was named, what is listed, and that shards divide it without loss or overlap.
-"""
+"""Selection: what was named, what is listed, and that shards divide it without loss or overlap."""
 
 import pytest
 from hypothesis import given
@@ -46,25 +44,19 @@ def test_every_symbol_is_on_a_shard_that_exists(symbol: Symbol, count: int) -> N
 
 @given(symbols, counts)
 def test_a_new_shard_only_takes_symbols_for_itself(symbol: Symbol, count: int) -> None:
-    """
-    Growing from *count* to one more, a symbol stays where it was or moves to the new shard.
-    """
+    """Growing from *count* to one more, a symbol stays where it was or moves to the new shard."""
     assert shard_of(symbol, count + 1) in {shard_of(symbol, count), count}
 
 
 def test_where_symbols_are_is_part_of_the_contract() -> None:
-    """
-    Instances of different versions must agree, or a symbol is served twice or not at all.
-    """
+    """Instances of different versions must agree, or a symbol is served twice or not at all."""
     names = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "DOGEUSDT")
 
     assert [shard_of(Symbol(name), 4) for name in names] == [3, 0, 0, 1, 0]
 
 
 def test_shards_are_about_equally_full() -> None:
-    """
-    Of 4000 symbols on 8 shards none has less than 80 % or more than 120 % of its share.
-    """
+    """Of 4000 symbols on 8 shards none has less than 80 % or more than 120 % of its share."""
     filled = [0] * 8
     for number in range(4000):
         filled[shard_of(Symbol(f"S{number}USDT"), 8)] += 1

@@ -1,6 +1,4 @@
-"""
-A feed's counters count each reason apart.
-"""
+"""A feed's counters count each reason apart."""
 
 from hypothesis import given
 from hypothesis import strategies as st

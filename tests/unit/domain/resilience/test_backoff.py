@@ -1,6 +1,4 @@
-"""
-Back-off: it grows, it stops growing, and chance adds at most the jitter.
-"""
+"""Back-off: it grows, it stops growing, and chance adds at most the jitter."""
 
 import pytest
 from hypothesis import given
@@ -25,9 +23,7 @@ def backoffs(draw: st.DrawFn) -> Backoff:
 
 @given(backoffs(), retry_counts, draws)
 def test_a_wait_is_the_formula(backoff: Backoff, retry_count: int, draw: float) -> None:
-    """
-    `min(max_wait, base * 2^n) + U * jitter`, computed here without the shortcut for large n.
-    """
+    """`min(max_wait, base * 2^n) + U * jitter`, computed here without the shortcut for large n."""
     steady = min(backoff.max_wait_ms, backoff.base_ms * 2**retry_count)
 
     assert backoff.wait_ms(retry_count, draw) == steady + draw * backoff.jitter_ms

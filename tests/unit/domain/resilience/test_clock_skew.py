@@ -1,6 +1,4 @@
-"""
-Clock skew: midpoint offsets, answers over questions, percentiles by counting.
-"""
+"""Clock skew: midpoint offsets, answers over questions, percentiles by counting."""
 
 from fractions import Fraction
 
@@ -26,9 +24,7 @@ def probes(draw: st.DrawFn) -> ClockProbe:
 
 
 def naive_percentile(values: list[int], hundredths: int) -> int:
-    """
-    The smallest value that at least *hundredths* percent of *values* do not exceed.
-    """
+    """The smallest value that at least *hundredths* percent of *values* do not exceed."""
     needed = Fraction(hundredths, 100) * len(values)
     return next(v for v in sorted(values) if sum(other <= v for other in values) >= needed)
 
@@ -52,9 +48,7 @@ def test_percentiles_of_small_samples(values: list[int], p50: int | None, p95: i
 def test_the_offset_is_wrong_by_at_most_half_the_round_trip(
     sent: int, ahead: int, rtt: int, share: float
 ) -> None:
-    """
-    Wherever between sending and receiving the exchange read its clock, *ahead* of ours.
-    """
+    """Wherever between sending and receiving the exchange read its clock, *ahead* of ours."""
     read_at = sent + round(share * rtt)
     probe = ClockProbe(sent, sent + rtt, server_ms=read_at + ahead)
 
@@ -74,9 +68,7 @@ def test_before_the_first_question_nothing_is_known_and_nothing_is_missing() -> 
 def test_a_window_reports_its_last_questions_and_the_last_answer_ever(
     asked: list[ClockProbe | None], size: int
 ) -> None:
-    """
-    `p_up` and round trips are of the last *size* questions; the offset outlives its probe.
-    """
+    """`p_up` and round trips are of the last *size* questions; the offset outlives its probe."""
     window = SkewWindow(size)
     for probe in asked:
         if probe is None:

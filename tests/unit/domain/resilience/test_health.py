@@ -1,6 +1,4 @@
-"""
-The table of levels, its edges, and that worse facts never look better.
-"""
+"""The table of levels, its edges, and that worse facts never look better."""
 
 from typing import cast
 
@@ -125,9 +123,7 @@ def test_each_line_of_the_table(report: Report, level: Level) -> None:
 
 
 def test_a_report_the_table_does_not_know_is_an_error() -> None:
-    """
-    Never a level made up for it.
-    """
+    """Never a level made up for it."""
     with pytest.raises(AssertionError):
         level_of(cast("Report", object()))
 

@@ -10,9 +10,7 @@ PAUSES_MS = st.lists(st.floats(0, 5_000), max_size=80)
 
 
 def admitted_at(limit: RateLimit, pauses_ms: list[float]) -> list[float]:
-    """
-    When requests were let through that came after *pauses_ms*.
-    """
+    """When requests were let through that came after *pauses_ms*."""
     now_ms, admitted = 0.0, []
     allowance = limit.full(now_ms)
     for pause_ms in pauses_ms:
@@ -38,9 +36,7 @@ def test_no_stretch_of_time_has_more_than_its_burst_and_its_rate(
 
 @given(limit=LIMITS, pauses_ms=PAUSES_MS)
 def test_who_waits_as_told_is_let_through(limit: RateLimit, pauses_ms: list[float]) -> None:
-    """
-    Not much earlier, and certainly then; being refused costs nothing.
-    """
+    """Not much earlier, and certainly then; being refused costs nothing."""
     now_ms = 0.0
     allowance = limit.full(now_ms)
     for pause_ms in pauses_ms:

@@ -1,6 +1,4 @@
-"""
-Reconnecting as a state machine: when it is FATAL, what ends that, and how long it waits.
-"""
+"""Reconnecting as a state machine: when it is FATAL, what ends that, and how long it waits."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -24,9 +22,7 @@ limits = st.integers(0, 12)
 def test_it_is_fatal_exactly_at_the_failure_after_the_last_retry(
     retries_max: int, draw: float
 ) -> None:
-    """
-    With N_max retries allowed, failures 1 to N_max are retried and number N_max + 1 is FATAL.
-    """
+    """With N_max retries allowed, failures 1 to N_max are retried and number N_max + 1 is FATAL."""
     policy = ReconnectPolicy(retries_max=retries_max)
     state = ReconnectState()
     for _ in range(retries_max):
@@ -44,8 +40,8 @@ def test_it_is_fatal_exactly_at_the_failure_after_the_last_retry(
 def test_the_alarm_is_raised_once_and_dialling_goes_on(
     retries_max: int, further: int, draw: float
 ) -> None:
-    """
-    After FATAL every failure is a retry at the scan interval, without jitter and without an end.
+    """After FATAL every failure is a retry at the scan interval, without jitter and
+    without an end.
     """
     policy = ReconnectPolicy(retries_max=retries_max)
     state = ReconnectState(retries_max + 1, fatal=True)
@@ -72,9 +68,7 @@ def test_waits_follow_the_back_off_from_its_first_step(retries_max: int, draw: f
 
 
 class Reconnecting(RuleBasedStateMachine):
-    """
-    A connection that fails and heals at random, against a count kept by hand.
-    """
+    """A connection that fails and heals at random, against a count kept by hand."""
 
     @initialize(retries_max=limits)
     def start(self, retries_max: int) -> None:

@@ -1,6 +1,4 @@
-"""
-The trading mode is the most careful that any fact asks for.
-"""
+"""The trading mode is the most careful that any fact asks for."""
 
 import pytest
 

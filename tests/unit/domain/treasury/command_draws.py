@@ -1,6 +1,4 @@
-"""
-What hypothesis may say to a treasury: any command about a few transfers, likely or not.
-"""
+"""What hypothesis may say to a treasury: any command about a few transfers, likely or not."""
 
 from decimal import Decimal
 
@@ -56,6 +54,4 @@ commands = st.one_of(
     st.builds(ResolveTransfer, st.sampled_from(Verdict), numbers, st.just("seen"), moments),
 )
 things_said = st.lists(st.tuples(names, commands), max_size=60)
-"""
-Each with the transfer that it is about.
-"""
+"""Each with the transfer that it is about."""

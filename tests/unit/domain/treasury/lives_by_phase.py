@@ -1,6 +1,4 @@
-"""
-A life of a transfer for each phase, and for each way to be in it that makes a difference.
-"""
+"""A life of a transfer for each phase, and for each way to be in it that makes a difference."""
 
 from chimera_s1.domain.treasury.events import CapRebooked, Evidence, FailureKind, TreasuryEvent
 from tests.transfer_lives import (

@@ -1,5 +1,5 @@
-"""
-A ledger of nothing but decisions: what they say is taken in at once, and held to what must be true.
+"""A ledger of nothing but decisions: what they say is taken in at once, and held to what must be
+true.
 """
 
 from collections.abc import Iterable
@@ -36,15 +36,11 @@ NEXT_SHARE = {
     CapReleased: {"CapReserved"},
     CapRebooked: {"CapReleased"},
 }
-"""
-What may have become of a share before.
-"""
+"""What may have become of a share before."""
 
 
 class PureLedger:
-    """
-    Transfers, days and claims after some events.
-    """
+    """Transfers, days and claims after some events."""
 
     def __init__(self, events: Iterable[TreasuryEvent] = ()) -> None:
         self.transfers: dict[TransferId, Transfer] = {}
@@ -73,9 +69,7 @@ class PureLedger:
                 yield name
 
     def execute(self, name: TransferId, command: Command) -> Events:
-        """
-        Decide, take in what follows, and give it.
-        """
+        """Decide, take in what follows, and give it."""
         events = decide(self.situation(name, command), command)
         for event in events:
             self.take(event)

@@ -1,6 +1,4 @@
-"""
-What is asked for: its fingerprint tells a repetition from another request.
-"""
+"""What is asked for: its fingerprint tells a repetition from another request."""
 
 from decimal import Decimal
 
@@ -29,9 +27,7 @@ def test_an_amount_is_the_same_however_it_is_written(amount: str) -> None:
 
 
 def test_a_fingerprint_never_changes() -> None:
-    """
-    It is kept in ledgers.
-    """
+    """It is kept in ledgers."""
     assert (
         fingerprint(IN, Decimal("12.50"), "márgin")
         == "4f0f83665124a2151f635f92d63dacd52aa0e9438c4a93c9772aa6e9ec66dadb"

@@ -1,6 +1,4 @@
-"""
-The daily cap: which day a moment belongs to, and what its events add up to.
-"""
+"""The daily cap: which day a moment belongs to, and what its events add up to."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -88,9 +86,7 @@ def test_a_share_counts_until_it_is_released(events: list[CapEvent], used: str) 
 
 @given(st.lists(st.decimals("0.00000001", "1e12", places=8), max_size=40))
 def test_the_largest_amounts_add_up_exactly(amounts: list[Decimal]) -> None:
-    """
-    Reserved and released, one after the other, they leave nothing behind.
-    """
+    """Reserved and released, one after the other, they leave nothing behind."""
     day = CapDay()
     for amount in amounts:
         day = evolve_cap(day, reserved(str(amount)))

@@ -1,6 +1,4 @@
-"""
-Any number of commands in any order: the promises hold.
-"""
+"""Any number of commands in any order: the promises hold."""
 
 from hypothesis import given, settings
 
@@ -27,9 +25,9 @@ from tests.unit.domain.treasury.pure_ledger import PureLedger
 def test_whatever_is_said_in_whatever_order_the_promises_hold(
     said: list[tuple[TransferId, Command]],
 ) -> None:
-    """
-    At most one beginning, one claim of a movement, one booking of each kind of a share; DONE only
-    with a claim, nothing after a rejection, never over the cap: `PureLedger` looks at every step.
+    """At most one beginning, one claim of a movement, one booking of each kind of a share; DONE
+    only with a claim, nothing after a rejection, never over the cap: `PureLedger` looks at every
+    step.
     """
     ledger = PureLedger()
     for about, command in said:
@@ -51,8 +49,6 @@ def test_whatever_is_said_in_whatever_order_the_promises_hold(
 
 
 def _believed(transfer: Transfer, command: NoteCompleted) -> bool:
-    """
-    Positive evidence always wins, or a human is called.
-    """
+    """Positive evidence always wins, or a human is called."""
     done_by_it = transfer.phase is Phase.DONE and transfer.tran_id == command.tran_id
     return done_by_it or transfer.disputed or transfer.phase is Phase.REJECTED

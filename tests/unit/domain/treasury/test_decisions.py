@@ -1,6 +1,4 @@
-"""
-What follows from a command: every one in every phase, and any number of them in any order.
-"""
+"""What follows from a command: every one in every phase, and any number of them in any order."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -79,9 +77,7 @@ COMMANDS: dict[str, Callable[[Transfer], Command]] = {
     "DONE 99": lambda _: ResolveTransfer(Verdict.DONE, "99", "seen", AT),
     "FAILED": lambda _: ResolveTransfer(Verdict.FAILED, "", "seen", AT),
 }
-"""
-99 is a movement of somebody else's.
-"""
+"""99 is a movement of somebody else's."""
 
 ERROR = "TransferStateError"
 ENDED = "TransferFailed CapReleased"
@@ -156,9 +152,7 @@ FOLLOWS: dict[str, dict[str, str]] = {
     "corrected": OVER,
     "rejected": NO_VERDICT,
 }
-"""
-What is not in a line makes no events there.
-"""
+"""What is not in a line makes no events there."""
 
 
 def ledger_in(phase: str) -> PureLedger:
@@ -237,9 +231,7 @@ def test_none_is_sent_beside_one_like_it_or_before_its_time() -> None:
 
 
 def test_what_was_signed_for_one_attempt_is_not_sent_as_another() -> None:
-    """
-    Its id at the exchange would be looked for under the other's, and never found.
-    """
+    """Its id at the exchange would be looked for under the other's, and never found."""
     ledger = ledger_in("again")
 
     for attempt in (0, 1, 3):
@@ -318,9 +310,7 @@ def test_an_operator_is_told_what_stands_against_it(phase: str, command: str, sa
 
 
 def test_a_dispute_is_not_forgotten_because_the_histories_are_silent() -> None:
-    """
-    The exchange has named a movement for it, though that was taken for another's.
-    """
+    """The exchange has named a movement for it, though that was taken for another's."""
     ledger = ledger_in("submitted")
     moved = COMMANDS["moved 99"](ledger.transfers[ID])
 

@@ -1,6 +1,4 @@
-"""
-Events in the ledger: what is written today is read for ever.
-"""
+"""Events in the ledger: what is written today is read for ever."""
 
 import json
 from decimal import Decimal
@@ -99,9 +97,7 @@ SHAPES = {
     "treasury.movement.claimed": (1, "tran_id transfer_id"),
     "treasury.movement.foreign": (1, "tran_id direction amount moved_at"),
 }
-"""
-Tag, version, names. A line is added, never changed: see `domain/treasury/events.py`.
-"""
+"""Tag, version, names. A line is added, never changed: see `domain/treasury/events.py`."""
 
 WORDS = {
     "Evidence": "reply history operator",
@@ -111,8 +107,8 @@ WORDS = {
     "Direction": "SPOT_TO_FUTURES FUTURES_TO_SPOT",
     "Rule": "direction_not_allowed below_min above_max over_daily_cap",
 }
-"""
-The words that events may hold. None may go; a program that does not know a new one cannot read it.
+"""The words that events may hold. None may go; a program that does not know a new one cannot read
+it.
 """
 
 
@@ -166,9 +162,7 @@ def test_an_event_reads_back_from_json(event: TreasuryEvent) -> None:
 
 @pytest.mark.parametrize("event", EVENTS, ids=tag)
 def test_what_was_written_once_stays_readable(event: TreasuryEvent) -> None:
-    """
-    The files are never changed: a ledger cannot be either.
-    """
+    """The files are never changed: a ledger cannot be either."""
     old = msgspec.json.decode((GOLDEN / f"{tag(event)}.json").read_bytes(), type=RecordedEvent)
 
     assert read_record(old) == event
@@ -214,9 +208,7 @@ def test_what_only_a_newer_program_understands_is_kept_as_such(kind: str, versio
     ],
 )
 def test_what_has_not_the_shape_of_its_type_is_damage(data: dict[str, object]) -> None:
-    """
-    And no error that nobody expects of a ledger.
-    """
+    """And no error that nobody expects of a ledger."""
     record = RecordedEvent(0, "treasury-9-0", "transfer/t-1", 3, tag(VERIFIED), 1, data)
 
     with pytest.raises(LedgerDamagedError, match="treasury-9-0: not an event of type treasury"):

@@ -1,6 +1,4 @@
-"""
-Limits: the first rule that stands against a transfer, told with its numbers.
-"""
+"""Limits: the first rule that stands against a transfer, told with its numbers."""
 
 from decimal import Decimal
 
@@ -75,9 +73,7 @@ def test_a_direction_that_is_not_allowed_comes_first() -> None:
 def test_a_breach_says_the_numbers(
     limits: Limits, direction: Direction, amount: str | int, used: str | int, said: str
 ) -> None:
-    """
-    In plain decimals, and never that less than nothing is left.
-    """
+    """In plain decimals, and never that less than nothing is left."""
     found = breach(limits, direction, Decimal(amount), Decimal(used))
 
     assert found is not None

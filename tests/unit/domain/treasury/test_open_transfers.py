@@ -1,6 +1,4 @@
-"""
-What the whole ledger comes to: the same as each of its streams by itself.
-"""
+"""What the whole ledger comes to: the same as each of its streams by itself."""
 
 from collections import defaultdict
 from decimal import Decimal
@@ -69,9 +67,7 @@ def folded(commits: list[Commit]) -> OpenTransfers:
 
 
 def ledger_of(said: list[tuple[TransferId, Command]]) -> Chain:
-    """
-    What follows from *said*, one commit a decision.
-    """
+    """What follows from *said*, one commit a decision."""
     ledger, chain = PureLedger(), Chain()
     for about, command in said:
         name = command.transfer_id if isinstance(command, RequestTransfer) else about
@@ -85,9 +81,7 @@ def ledger_of(said: list[tuple[TransferId, Command]]) -> Chain:
 
 
 def refolded(commits: list[Commit]) -> tuple[dict[TransferId, Transfer], dict[str, CapDay]]:
-    """
-    Each stream by itself, as slowly and as simply as can be.
-    """
+    """Each stream by itself, as slowly and as simply as can be."""
     streams: dict[str, list[TransferEvent | CapEvent]] = defaultdict(list)
     for commit in commits:
         for record in commit.events:
@@ -172,9 +166,7 @@ def test_what_the_exchange_alone_says_waits_to_be_seen_in_its_history() -> None:
 
 
 def test_a_dispute_of_what_was_over_long_ago_still_calls_a_human() -> None:
-    """
-    Done by a movement in the history, then the reply came and named another.
-    """
+    """Done by a movement in the history, then the reply came and named another."""
     chain = Chain()
     seen = done(Evidence.HISTORY)
     book = folded([chain.add("x", REQUESTED, RESERVED, STARTED, seen, SETTLED, CLAIMED)])

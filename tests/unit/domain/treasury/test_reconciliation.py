@@ -1,6 +1,4 @@
-"""
-What the histories say about a transfer whose outcome is not known.
-"""
+"""What the histories say about a transfer whose outcome is not known."""
 
 from decimal import Decimal
 
@@ -147,9 +145,7 @@ def test_a_movement_that_carries_our_id_is_its_own_whatever_else_it_says() -> No
 
 @given(st.text(min_size=1, max_size=128), st.integers(1, 9_999))
 def test_our_id_is_short_plain_and_one_of_each_attempt(name: str, attempt: int) -> None:
-    """
-    The exchange takes fewer than 64 characters.
-    """
+    """The exchange takes fewer than 64 characters."""
     client_id = client_id_of(TransferId(name), attempt)
 
     assert len(client_id) < 64
@@ -227,8 +223,8 @@ patience = st.builds(
 
 @given(patience, st.lists(st.integers(-50_000, 400_000), max_size=30).map(sorted))
 def test_absence_is_never_believed_early(patience: Patience, after_ms: list[int]) -> None:
-    """
-    Every read that counts came when the last possible movement was bound to be in the history.
+    """Every read that counts came when the last possible movement was bound to be in
+    the history.
     """
     reads = tuple(AT + each for each in after_ms)
     bound = window_of(TRANSFER, patience).end + patience.history_lag_ms
@@ -251,9 +247,7 @@ def test_absence_is_never_believed_early(patience: Patience, after_ms: list[int]
 def test_what_has_moved_within_the_bounds_is_found_before_absence_is_believed(
     executed_ms: int, lag_ms: int, skew_ms: int, looks: list[int]
 ) -> None:
-    """
-    Looks at a history that shows the movement *lag_ms* after it was executed.
-    """
+    """Looks at a history that shows the movement *lag_ms* after it was executed."""
     moved = row("1", executed_ms + skew_ms)
     clean: tuple[int, ...] = ()
     for look in looks:

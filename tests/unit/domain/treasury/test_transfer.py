@@ -1,6 +1,4 @@
-"""
-A transfer: what its events make of it.
-"""
+"""A transfer: what its events make of it."""
 
 from decimal import Decimal
 from functools import reduce
@@ -179,9 +177,7 @@ def test_no_life_begins_twice(life: str, event: TransferEvent) -> None:
 
 @given(st.lists(st.sampled_from(LATER), max_size=12), st.integers(0, 13))
 def test_a_fold_may_stop_anywhere_and_go_on(events: list[TransferEvent], at: int) -> None:
-    """
-    And whatever events there are, each is one version more, and what was asked for stays.
-    """
+    """And whatever events there are, each is one version more, and what was asked for stays."""
     whole = [REQUESTED, *events]
     transfer = after(*whole)
 

@@ -1,5 +1,4 @@
-"""
-Transfers of colliding amounts at an exchange that loses requests and replies, is late within its
+"""Transfers of colliding amounts at an exchange that loses requests and replies, is late within its
 bounds, and never lies: whatever happens in whatever order, what the ledger says has moved.
 """
 
@@ -68,9 +67,7 @@ PATIENCE = Patience(execution_ms=10_000, history_lag_ms=20_000, clean_reads=1, c
 
 
 class Request(Struct):
-    """
-    What was sent; the exchange executes it as *movement*, or never will.
-    """
+    """What was sent; the exchange executes it as *movement*, or never will."""
 
     name: TransferId
     attempt: int
@@ -79,9 +76,7 @@ class Request(Struct):
 
 
 class Exchange(RuleBasedStateMachine):
-    """
-    Rules of one kind do what the treasury does, those of the other what may happen to it.
-    """
+    """Rules of one kind do what the treasury does, those of the other what may happen to it."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -99,9 +94,7 @@ class Exchange(RuleBasedStateMachine):
 
     @rule(name=names, amount=amounts)
     def request(self, name: TransferId, amount: Decimal) -> None:
-        """
-        A new one, a repetition, or another body under the same key.
-        """
+        """A new one, a repetition, or another body under the same key."""
         mark = fingerprint(TERMS.direction, amount, "")
         terms = replace(TERMS, amount=amount, limits=LIMITS, accepted_at=self.now, fingerprint=mark)
         events = self.said(name, RequestTransfer(name, terms))
@@ -119,9 +112,7 @@ class Exchange(RuleBasedStateMachine):
         executes_ms=st.sampled_from([None, 0, 4_000, 14_999]),
     )
     def send(self, name: TransferId, behind: int, executes_ms: int | None) -> None:
-        """
-        From what one instance knew, perhaps a moment ago; only what is in the ledger is sent.
-        """
+        """From what one instance knew, perhaps a moment ago; only what is in the ledger is sent."""
         transfer = self.ledger.transfers.get(name)
         if transfer is None:
             return
@@ -140,9 +131,7 @@ class Exchange(RuleBasedStateMachine):
     @precondition(lambda self: any(sent.is_open for sent in self.sent))
     @rule(data=st.data())
     def reply(self, data: st.DataObject) -> None:
-        """
-        As late as it likes, and only the truth.
-        """
+        """As late as it likes, and only the truth."""
         sent = data.draw(st.sampled_from([each for each in self.sent if each.is_open]))
         sent.is_open = False
         self.said(sent.name, data.draw(st.sampled_from(self.replies(sent))))
@@ -166,8 +155,7 @@ class Exchange(RuleBasedStateMachine):
 
     @rule(name=names, lag_ms=st.sampled_from([0, 20_000]))
     def reconcile(self, name: TransferId, lag_ms: int) -> None:
-        """
-        By direction, amount and moment alone, as the wallet's history allows; also for one that
+        """By direction, amount and moment alone, as the wallet's history allows; also for one that
         was given up.
         """
         transfer = self.ledger.transfers.get(name)
@@ -192,9 +180,7 @@ class Exchange(RuleBasedStateMachine):
 
     @rule(name=names, verdict=st.sampled_from(Verdict))
     def resolve(self, name: TransferId, verdict: Verdict) -> None:
-        """
-        By an operator who looks closely.
-        """
+        """By an operator who looks closely."""
         own = self.moved().get(name)
         true = Verdict.DONE if own else Verdict.FAILED
         if name not in self.ledger.transfers or verdict is not true:
@@ -248,9 +234,7 @@ def test_what_the_ledger_says_is_what_has_moved() -> None:
 
 
 class WithoutRivals(Exchange):
-    """
-    Sends one beside another that looks the same.
-    """
+    """Sends one beside another that looks the same."""
 
     def said(self, name: TransferId, command: Command) -> tuple[object, ...]:
         situation = self.ledger.situation(name, command)
@@ -264,9 +248,7 @@ class WithoutRivals(Exchange):
 
 
 class Resending(Exchange):
-    """
-    Sends again after an unknown reply.
-    """
+    """Sends again after an unknown reply."""
 
     def replies(self, sent: Request) -> list[Command]:
         again = NoteNotExecuted(sent.attempt, NotExecuted.NOT_SENT, "x", self.now, self.now)
@@ -274,17 +256,13 @@ class Resending(Exchange):
 
 
 def test_sending_again_is_caught() -> None:
-    """
-    A machine that a broken treasury passes would prove nothing.
-    """
+    """A machine that a broken treasury passes would prove nothing."""
     with pytest.raises(AssertionError):
         run_state_machine_as_test(Resending, settings=ONCE)
 
 
 def test_sending_one_beside_a_rival_is_caught() -> None:
-    """
-    Chance finds it too, but seldom soon.
-    """
+    """Chance finds it too, but seldom soon."""
     ours, broken = _rivals(Exchange()), _rivals(WithoutRivals())
 
     ours.what_is_said_has_happened()

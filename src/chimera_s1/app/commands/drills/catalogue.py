@@ -1,6 +1,4 @@
-"""
-The drills that are built in.
-"""
+"""The drills that are built in."""
 
 from collections.abc import Sequence
 
@@ -26,9 +24,7 @@ _GARBAGE = (
     "malformed:empty", "crossed", "zero", "negative", "duplicate", "reorder",
 )  # fmt: skip
 _WRONG_TIMES = ("late:60000", "future:60000")
-"""
-Of futures only: spot book tickers have no time.
-"""
+"""Of futures only: spot book tickers have no time."""
 
 
 def _both(do: str, *, times: int | None = None, for_ms: int = 0) -> tuple[SimulatedFault, ...]:
@@ -142,8 +138,7 @@ DRILLS = (
 
 
 def choose(names: Sequence[str]) -> tuple[Drill, ...]:
-    """
-    The drills called *names*, in that order; all of them where none is named.
+    """The drills called *names*, in that order; all of them where none is named.
 
     Raises:
         InvalidValueError: There is no such drill.

@@ -1,5 +1,5 @@
-"""
-What a drill is: a fault, the signs by which it is noticed and seen to be over, and its targets.
+"""What a drill is: a fault, the signs by which it is noticed and seen to be over, and
+its targets.
 """
 
 from enum import StrEnum
@@ -7,15 +7,11 @@ from enum import StrEnum
 from msgspec import Struct
 
 PAUSE_MS = 3_000
-"""
-How long a paused Redis answers nothing.
-"""
+"""How long a paused Redis answers nothing."""
 
 
 class SimulatedFault(Struct, frozen=True):
-    """
-    Armed by `POST /sim/faults`; attributes as there.
-    """
+    """Armed by `POST /sim/faults`; attributes as there."""
 
     on: str
     do: str
@@ -24,9 +20,7 @@ class SimulatedFault(Struct, frozen=True):
 
 
 class RedisFault(StrEnum):
-    """
-    Done to the demo's own Redis servers.
-    """
+    """Done to the demo's own Redis servers."""
 
     SHUTDOWN = "shutdown"
     PAUSE = "pause"
@@ -36,8 +30,8 @@ Fault = SimulatedFault | RedisFault
 
 
 class StatusSign(Struct, frozen=True):
-    """
-    An entry of `mkt:status:<venue>` with one of *states*; without a *symbol* it may be anybody's.
+    """An entry of `mkt:status:<venue>` with one of *states*; without a *symbol* it may be
+    anybody's.
     """
 
     venue: str
@@ -46,49 +40,38 @@ class StatusSign(Struct, frozen=True):
 
 
 class OperationsSign(Struct, frozen=True):
-    """
-    An entry of `ops:events` of *kind* about a connection of *venue*.
-    """
+    """An entry of `ops:events` of *kind* about a connection of *venue*."""
 
     venue: str
     kind: str
 
 
 class LevelSign(Struct, frozen=True):
-    """
-    The component's level in `/health` is one of *levels*.
-    """
+    """The component's level in `/health` is one of *levels*."""
 
     component: str
     levels: tuple[str, ...]
 
 
 class DroppedSign(Struct, frozen=True):
-    """
-    `s1_feed_dropped_total` of *venue* has grown.
-    """
+    """`s1_feed_dropped_total` of *venue* has grown."""
 
     venue: str
 
 
 class QuotesSign(Struct, frozen=True):
-    """
-    Every instrument of *venue* that published before does so again; empty for both venues.
-    """
+    """Every instrument of *venue* that published before does so again; empty for both venues."""
 
     venue: str = ""
 
 
 Sign = StatusSign | OperationsSign | LevelSign | DroppedSign | QuotesSign
 AnyOf = tuple[Sign, ...]
-"""
-The first of them counts.
-"""
+"""The first of them counts."""
 
 
 class Targets(Struct, frozen=True):
-    """
-    What has to be reached; None asks for nothing.
+    """What has to be reached; None asks for nothing.
 
     Attributes:
         noticed_s: Seconds from the fault's begin.
@@ -113,8 +96,7 @@ class Targets(Struct, frozen=True):
 
 
 class Drill(Struct, frozen=True):
-    """
-    One row of the table.
+    """One row of the table.
 
     Attributes:
         fault: In words.
@@ -143,15 +125,11 @@ class Drill(Struct, frozen=True):
 
     @property
     def lasts_ms(self) -> int:
-        """
-        How long its longest fault lasts; 0 where they happen at one moment.
-        """
+        """How long its longest fault lasts; 0 where they happen at one moment."""
         lasting = (each.for_ms for each in self.faults if isinstance(each, SimulatedFault))
         return max(lasting, default=0)
 
     @property
     def needs_own_redis(self) -> bool:
-        """
-        Whether it does something to Redis that only a demo's own may suffer.
-        """
+        """Whether it does something to Redis that only a demo's own may suffer."""
         return any(isinstance(fault, RedisFault) for fault in self.faults)

@@ -1,5 +1,5 @@
-"""
-What a drill's quotes prove: which windows are missing, which numbers are wrong, how late they came.
+"""What a drill's quotes prove: which windows are missing, which numbers are wrong, how late they
+came.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -9,13 +9,11 @@ from chimera_s1.app.commands.drills.sightings import WINDOW_MS, QuoteSeen
 from chimera_s1.domain.identifiers import InstrumentId
 
 Book = tuple[float, float, float]
-"""
-Bid, ask, and the smaller of their quantities.
-"""
+"""Bid, ask, and the smaller of their quantities."""
 
 EDGE_MS = 100
-"""
-How far a quote may lie outside its window: the socket is read on a timer, clocks are measured.
+"""How far a quote may lie outside its window: the socket is read on a timer, clocks are
+measured.
 """
 
 FUTURE_MS = 250
@@ -23,9 +21,7 @@ _TOLERANCE = 1e-9
 
 
 def missing_windows(quotes: Sequence[QuoteSeen], from_ms: int, to_ms: int) -> int:
-    """
-    Whole windows between the two moments that no quote belongs to; each quote fills one.
-    """
+    """Whole windows between the two moments that no quote belongs to; each quote fills one."""
     times = sorted(quote.ts for quote in quotes)
     position = missing = 0
     for window in range(from_ms // WINDOW_MS + 1, to_ms // WINDOW_MS):
@@ -45,16 +41,14 @@ def most_missing(
     from_ms: int,
     to_ms: int,
 ) -> int:
-    """
-    The missing windows of the instrument that lacks most.
-    """
+    """The missing windows of the instrument that lacks most."""
     counts = (missing_windows(quotes.get(name, ()), from_ms, to_ms) for name in names)
     return max(counts, default=0)
 
 
 def wrong_quotes(quotes: Sequence[QuoteSeen], books: frozenset[Book]) -> tuple[str, ...]:
-    """
-    What is wrong with the numbers of *quotes*, in words; empty where the exchange sent every one.
+    """What is wrong with the numbers of *quotes*, in words; empty where the exchange sent every
+    one.
     """
     found: list[str] = []
     for quote in quotes:
@@ -67,9 +61,8 @@ def wrong_quotes(quotes: Sequence[QuoteSeen], books: frozenset[Book]) -> tuple[s
 
 
 def mistimed_quotes(quotes: Sequence[QuoteSeen], age_max_ms: int) -> int:
-    """
-    How many *quotes* have a ts after their entry, more than *age_max_ms* before it, or before the
-    one of the quote before.
+    """How many *quotes* have a ts after their entry, more than *age_max_ms* before it, or before
+    the one of the quote before.
     """
     count = 0
     newest = 0
@@ -81,9 +74,7 @@ def mistimed_quotes(quotes: Sequence[QuoteSeen], age_max_ms: int) -> int:
 
 
 def lateness_ms(quotes: Iterable[QuoteSeen]) -> float | None:
-    """
-    From a window's end to the entry, 99th percentile, ms; None without a quote.
-    """
+    """From a window's end to the entry, 99th percentile, ms; None without a quote."""
     late = sorted(quote.at_ms - (quote.ts // WINDOW_MS + 1) * WINDOW_MS for quote in quotes)
     return float(late[int(0.99 * (len(late) - 1))]) if late else None
 

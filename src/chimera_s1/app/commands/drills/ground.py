@@ -1,6 +1,4 @@
-"""
-Where a drill takes place: a service, the Redis it writes to, and the simulator it listens to.
-"""
+"""Where a drill takes place: a service, the Redis it writes to, and the simulator it listens to."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -21,16 +19,15 @@ from chimera_s1.domain.identifiers import InstrumentId
 
 
 class DrillGroundError(ChimeraError):
-    """
-    Service, simulator or Redis do not answer as a drill needs it; the text says which and what.
+    """Service, simulator or Redis do not answer as a drill needs it; the text says
+    which and what.
     """
 
     code = "drill.ground"
 
 
 class Place(Struct, frozen=True):
-    """
-    Addresses.
+    """Addresses.
 
     Attributes:
         url: Of the service.
@@ -49,9 +46,7 @@ class Place(Struct, frozen=True):
 
 
 class FaultState(Struct):
-    """
-    One of `GET /sim/faults`.
-    """
+    """One of `GET /sim/faults`."""
 
     id: int
     fired: int
@@ -69,9 +64,7 @@ class _VenueState(Struct):
 
 
 class SimulatorState(Struct):
-    """
-    Of `GET /sim/status`.
-    """
+    """Of `GET /sim/status`."""
 
     rate: float
     updates: int
@@ -86,61 +79,45 @@ _books = msgspec.json.Decoder(_Books, strict=False)
 
 
 class Ground:
-    """
-    Everything a drill does to the world outside.
-    """
+    """Everything a drill does to the world outside."""
 
     def __init__(self, place: Place, redis: ClusterClient) -> None:
         self.place = place
         self._redis = redis
 
     async def arm(self, fault: SimulatedFault) -> int:
-        """
-        Arm it in the simulator; its id.
-        """
+        """Arm it in the simulator; its id."""
         body = msgspec.json.encode(fault)
         reply = await self._simulator("POST", "/sim/faults", body)
         return msgspec.json.decode(reply, type=FaultState).id
 
     async def fault_states(self, ids: list[int]) -> list[FaultState]:
-        """
-        What became of the faults *ids*.
-        """
+        """What became of the faults *ids*."""
         reply = await self._simulator("GET", "/sim/faults")
         states = msgspec.json.decode(reply, type=_FaultStates).faults
         return [state for state in states if state.id in ids]
 
     async def disarm(self, ids: list[int]) -> None:
-        """
-        End the faults *ids*.
-        """
+        """End the faults *ids*."""
         for number in ids:
             await self._simulator("DELETE", f"/sim/faults/{number}")
 
     async def simulator_state(self) -> SimulatorState:
-        """
-        Pace, and what was sent.
-        """
+        """Pace, and what was sent."""
         return msgspec.json.decode(await self._simulator("GET", "/sim/status"), type=SimulatorState)
 
     async def set_rate(self, rate: float) -> None:
-        """
-        Set the pace of the market, updates per second.
-        """
+        """Set the pace of the market, updates per second."""
         await self._simulator("POST", "/sim/rate", msgspec.json.encode({"rate": rate}))
 
     async def books(self, instrument: InstrumentId) -> frozenset[Book]:
-        """
-        Every top of book that the simulator can send of *instrument*.
-        """
+        """Every top of book that the simulator can send of *instrument*."""
         path = f"/sim/books/{instrument.venue.value}/{instrument.symbol}"
         books = _books.decode(await self._simulator("GET", path)).books
         return frozenset((bid, ask, min(bids, asks)) for bid, bids, ask, asks in books)
 
     async def strike_redis(self, fault: RedisFault) -> None:
-        """
-        Do *fault* to every master.
-        """
+        """Do *fault* to every master."""
         match fault:
             case RedisFault.SHUTDOWN:
                 await shut_down(self._redis)
@@ -150,9 +127,7 @@ class Ground:
                 assert_never(fault)
 
     async def redis_back(self) -> None:
-        """
-        Return once every master answers.
-        """
+        """Return once every master answers."""
         await wait_until_up(self._redis)
 
     async def _simulator(self, method: str, path: str, body: bytes | None = None) -> bytes:
@@ -170,8 +145,7 @@ class Ground:
 
 @asynccontextmanager
 async def drill_ground(place: Place, settings: Settings) -> AsyncIterator[Ground]:
-    """
-    Connections to everything at *place*.
+    """Connections to everything at *place*.
 
     Raises:
         PublisherUnavailableError: Redis does not answer.

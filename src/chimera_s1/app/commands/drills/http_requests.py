@@ -1,6 +1,4 @@
-"""
-Requests to the service and to the simulator, one connection each.
-"""
+"""Requests to the service and to the simulator, one connection each."""
 
 import http.client
 from urllib.parse import urlsplit
@@ -13,30 +11,23 @@ _ERROR = 400
 
 
 class Unanswered(Exception):  # noqa: N818 (nothing here failed)
-    """
-    There was no answer; the text says why.
-    """
+    """There was no answer; the text says why."""
 
 
 class Reply(Struct, frozen=True):
-    """
-    Status and body.
-    """
+    """Status and body."""
 
     status: int
     body: bytes
 
     @property
     def ok(self) -> bool:
-        """
-        It did what was asked.
-        """
+        """It did what was asked."""
         return self.status < _ERROR
 
 
 async def request(method: str, url: str, body: bytes | None = None) -> Reply:
-    """
-    The answer of *url*, an http one.
+    """The answer of *url*, an http one.
 
     Raises:
         Unanswered: There is none.

@@ -1,6 +1,4 @@
-"""
-Runs a drill: waits for calm, lets the fault happen, watches it come and go, and counts.
-"""
+"""Runs a drill: waits for calm, lets the fault happen, watches it come and go, and counts."""
 
 from collections.abc import Callable, Sequence
 
@@ -24,21 +22,16 @@ from chimera_s1.domain.ports.clock import Clock
 
 CALM_PATIENCE_MS = 90_000
 PATIENCE_MS = 10_000
-"""
-How much longer than its target and its fault a sign is waited for.
-"""
+"""How much longer than its target and its fault a sign is waited for."""
 
 AFTERWARDS_MS = 2_500
-"""
-Windows that were open when it was over are written by then.
-"""
+"""Windows that were open when it was over are written by then."""
 
 _LOOK_MS = 50
 
 
 class Course(Struct, frozen=True):
-    """
-    How a fault went.
+    """How a fault went.
 
     Attributes:
         began_ms: When it first happened, local epoch ms.
@@ -60,22 +53,19 @@ class Course(Struct, frozen=True):
 
 
 class Practice:
-    """
-    Runs drills one after the other on one ground.
-    """
+    """Runs drills one after the other on one ground."""
 
     def __init__(
         self, ground: Ground, recorder: Recorder, clock: Clock, say: Callable[[str], None]
     ) -> None:
-        """
-        Args:
-            ground: What is drilled.
+        """Args:
+        ground: What is drilled.
 
-            recorder: Running.
+        recorder: Running.
 
-            clock: Time and waiting.
+        clock: Time and waiting.
 
-            say: Told what goes on.
+        say: Told what goes on.
         """
         self._ground = ground
         self._recorder = recorder
@@ -84,8 +74,7 @@ class Practice:
         self._books: dict[InstrumentId, frozenset[Book]] = {}
 
     async def run(self, drill: Drill) -> Row:
-        """
-        Run *drill*.
+        """Run *drill*.
 
         Raises:
             DrillGroundError: The service does not come to rest, so nothing can be measured.
@@ -102,8 +91,8 @@ class Practice:
         return judge(drill, self._measure(drill, baseline, course, remark))
 
     async def _calm(self) -> tuple[InstrumentId, ...]:
-        """
-        Wait until all is GREEN and quotes come in every window; the instruments that have them.
+        """Wait until all is GREEN and quotes come in every window; the instruments that
+        have them.
         """
         until_ms = self._clock.monotonic_ms() + CALM_PATIENCE_MS
         while self._clock.monotonic_ms() < until_ms:

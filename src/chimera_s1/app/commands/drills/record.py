@@ -1,6 +1,4 @@
-"""
-Everything that was seen while a drill ran, and the questions a drill asks it.
-"""
+"""Everything that was seen while a drill ran, and the questions a drill asks it."""
 
 from collections.abc import Iterable, Sequence
 from typing import TypeVar, assert_never
@@ -32,9 +30,7 @@ _LATELY_QUOTES = 200
 
 
 class Noticed(Struct, frozen=True):
-    """
-    A sign that was seen, in words.
-    """
+    """A sign that was seen, in words."""
 
     at_ms: int
     by: str
@@ -44,9 +40,7 @@ Seen = TypeVar("Seen", StatusSeen, OperationSeen, HealthSeen)
 
 
 class Record(Struct):
-    """
-    Everything seen so far, oldest first.
-    """
+    """Everything seen so far, oldest first."""
 
     quotes: dict[InstrumentId, list[QuoteSeen]] = field(default_factory=dict)
     status: list[StatusSeen] = field(default_factory=list)
@@ -54,8 +48,7 @@ class Record(Struct):
     health: list[HealthSeen] = field(default_factory=list)
 
     def baseline(self, now_ms: int) -> tuple[InstrumentId, ...]:
-        """
-        Instruments that had a quote in each of the last whole windows; none while one that had a
+        """Instruments that had a quote in each of the last whole windows; none while one that had a
         quote lately lacks some, because it is still coming back.
         """
         oldest_ms = now_ms - LATELY_MS
@@ -71,9 +64,7 @@ class Record(Struct):
     def seen(
         self, groups: Sequence[AnyOf], since_ms: int, baseline: Sequence[InstrumentId]
     ) -> Noticed | None:
-        """
-        The moment by which one sign of each of *groups* was seen; None where one was not yet.
-        """
+        """The moment by which one sign of each of *groups* was seen; None where one was not yet."""
         firsts: list[Noticed] = []
         for group in groups:
             found = [self._first(sign, since_ms, baseline) for sign in group]
@@ -84,9 +75,7 @@ class Record(Struct):
         return max(firsts, key=lambda each: each.at_ms, default=None)
 
     def lost(self, since_ms: int) -> int:
-        """
-        Connections lost.
-        """
+        """Connections lost."""
         return sum(each.kind == "ws.lost" for each in _after(self.operations, since_ms))
 
     def _first(self, sign: Sign, since_ms: int, baseline: Sequence[InstrumentId]) -> Noticed | None:

@@ -1,6 +1,4 @@
-"""
-Writes down what can be seen of a service from outside: its streams, its health, its counters.
-"""
+"""Writes down what can be seen of a service from outside: its streams, its health, its counters."""
 
 import re
 from collections.abc import Sequence
@@ -49,18 +47,15 @@ class _Detail(Struct):
 
 
 class Recorder:
-    """
-    Fills a record until cancelled; what cannot be read now is read later.
-    """
+    """Fills a record until cancelled; what cannot be read now is read later."""
 
     def __init__(self, client: ClusterClient, url: str, clock: Clock) -> None:
-        """
-        Args:
-            client: Of the service's Redis; used by nobody else.
+        """Args:
+        client: Of the service's Redis; used by nobody else.
 
-            url: Of the service.
+        url: Of the service.
 
-            clock: Time and waiting.
+        clock: Time and waiting.
         """
         self.record = Record()
         self._client = client
@@ -70,16 +65,13 @@ class Recorder:
         self._dropped: dict[str, float] = {}
 
     async def run(self) -> None:
-        """
-        Watch streams and health.
-        """
+        """Watch streams and health."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._watch_streams)
             tasks.start_soon(self._watch_health)
 
     async def begin(self) -> None:
-        """
-        Find the quote streams; everything is read from now on.
+        """Find the quote streams; everything is read from now on.
 
         Raises:
             PublisherUnavailableError: Redis does not answer.
@@ -168,9 +160,7 @@ class Recorder:
 
 
 def _dropped(metrics: str) -> dict[str, float]:
-    """
-    Frames dropped by venue, all reasons together.
-    """
+    """Frames dropped by venue, all reasons together."""
     by_venue: dict[str, float] = {}
     for venue, value in _DROPPED.findall(metrics):
         by_venue[venue] = by_venue.get(venue, 0.0) + float(value)

@@ -1,6 +1,4 @@
-"""
-What drills found, as a table for people and as JSON for programs.
-"""
+"""What drills found, as a table for people and as JSON for programs."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -19,9 +17,7 @@ _WIDTHS = (14, 12, 12, 8, 6, 8, 6, 9, 5)
 
 
 def print_catalogue(drills: Sequence[Drill], *, as_json: bool) -> None:
-    """
-    Each drill, its fault and its targets.
-    """
+    """Each drill, its fault and its targets."""
     if as_json:
         shown = [
             {"drill": each.name, "fault": each.fault, "targets": each.targets} for each in drills
@@ -34,9 +30,7 @@ def print_catalogue(drills: Sequence[Drill], *, as_json: bool) -> None:
 
 
 def rows_as_json(rows: Sequence[Row]) -> str:
-    """
-    One object a drill: what was measured, its targets, and what was missed.
-    """
+    """One object a drill: what was measured, its targets, and what was missed."""
     shown: list[dict[str, Any]] = [
         {
             "drill": row.drill.name,
@@ -52,9 +46,7 @@ def rows_as_json(rows: Sequence[Row]) -> str:
 
 
 def print_rows(rows: Sequence[Row]) -> None:
-    """
-    The table; behind each figure its target. What was missed follows below.
-    """
+    """The table; behind each figure its target. What was missed follows below."""
     console = terminal()
     if console.is_terminal:
         console.print(_table(rows))

@@ -1,18 +1,13 @@
-"""
-What can be seen of a service from outside. All moments are local epoch ms.
-"""
+"""What can be seen of a service from outside. All moments are local epoch ms."""
 
 from msgspec import Struct
 
 WINDOW_MS = 1_000
-"""
-What the drills count in, and the longest window there is.
-"""
+"""What the drills count in, and the longest window there is."""
 
 
 class QuoteSeen(Struct, frozen=True, gc=False):
-    """
-    One entry of a quote stream.
+    """One entry of a quote stream.
 
     Attributes:
         at_ms: When it was written.
@@ -29,9 +24,7 @@ class QuoteSeen(Struct, frozen=True, gc=False):
 
 
 class StatusSeen(Struct, frozen=True):
-    """
-    One entry of a status stream.
-    """
+    """One entry of a status stream."""
 
     at_ms: int
     venue: str
@@ -41,9 +34,7 @@ class StatusSeen(Struct, frozen=True):
 
 
 class OperationSeen(Struct, frozen=True):
-    """
-    One entry of `ops:events` about a connection.
-    """
+    """One entry of `ops:events` about a connection."""
 
     at_ms: int
     kind: str
@@ -52,9 +43,7 @@ class OperationSeen(Struct, frozen=True):
 
 
 class HealthSeen(Struct, frozen=True):
-    """
-    One look at `/health` and at the dropped frames in `/metrics`, by venue.
-    """
+    """One look at `/health` and at the dropped frames in `/metrics`, by venue."""
 
     at_ms: int
     ready: bool

@@ -1,6 +1,4 @@
-"""
-One row of the table: what was measured, and whether each target was reached.
-"""
+"""One row of the table: what was measured, and whether each target was reached."""
 
 from collections.abc import Sequence
 
@@ -10,8 +8,7 @@ from chimera_s1.app.commands.drills.drill import Drill
 
 
 class Measured(Struct, frozen=True):
-    """
-    What one drill found.
+    """What one drill found.
 
     Attributes:
         fired: How often each fault fired, in their order.
@@ -49,8 +46,7 @@ class Measured(Struct, frozen=True):
 
 
 class Row(Struct, frozen=True):
-    """
-    A drill with its result.
+    """A drill with its result.
 
     Attributes:
         missed: What is not as it should be; empty for PASS.
@@ -62,16 +58,12 @@ class Row(Struct, frozen=True):
 
     @property
     def passed(self) -> bool:
-        """
-        All targets were reached, and the fault really happened.
-        """
+        """All targets were reached, and the fault really happened."""
         return not self.missed
 
 
 def judge(drill: Drill, measured: Measured) -> Row:
-    """
-    Compare *measured* with the targets of *drill*.
-    """
+    """Compare *measured* with the targets of *drill*."""
     targets = drill.targets
     missed = [
         *_fired(measured.fired),

@@ -1,6 +1,4 @@
-"""
-Whether money may move now.
-"""
+"""Whether money may move now."""
 
 from collections.abc import Callable
 
@@ -11,40 +9,31 @@ from chimera_s1.domain.resilience.trading_mode import TradingMode
 
 
 class KillSwitchOnError(ChimeraError):
-    """
-    The kill switch is on: nothing new is accepted.
-    """
+    """The kill switch is on: nothing new is accepted."""
 
     code = "kill_switch"
 
 
 class TreasuryDisabledError(ChimeraError):
-    """
-    There is no key to move money with.
-    """
+    """There is no key to move money with."""
 
     code = "treasury.disabled"
 
 
 class ModeHaltedError(ChimeraError):
-    """
-    The service is HALTED: it refuses all that spends.
-    """
+    """The service is HALTED: it refuses all that spends."""
 
     code = "mode_halted"
 
 
 class StoppingError(ChimeraError):
-    """
-    The service is stopping: it accepts nothing new.
-    """
+    """The service is stopping: it accepts nothing new."""
 
     code = "service.stopping"
 
 
 class Admission(Struct, frozen=True, kw_only=True):
-    """
-    The facts that stand against moving money; each is asked at the moment it matters.
+    """The facts that stand against moving money; each is asked at the moment it matters.
 
     Attributes:
         enabled: There is a key.
@@ -62,8 +51,7 @@ class Admission(Struct, frozen=True, kw_only=True):
     stopping: Callable[[], bool]
 
     def check(self) -> None:
-        """
-        Let a new transfer in.
+        """Let a new transfer in.
 
         Raises:
             TreasuryDisabledError, StoppingError, KillSwitchOnError, ModeHaltedError: One of them
@@ -83,9 +71,7 @@ class Admission(Struct, frozen=True, kw_only=True):
             raise ModeHaltedError("the service is HALTED; it refuses all that spends")
 
     def why_not_send(self) -> str:
-        """
-        What stands against sending what was accepted before; empty where nothing does.
-        """
+        """What stands against sending what was accepted before; empty where nothing does."""
         try:
             self.check()
         except (

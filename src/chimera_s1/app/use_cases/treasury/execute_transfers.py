@@ -1,5 +1,4 @@
-"""
-Execute transfers: sign, write down that it will be sent, send once, write down what came of it.
+"""Execute transfers: sign, write down that it will be sent, send once, write down what came of it.
 
 Nothing is signed or sent again for the same attempt, whatever happens. A request that leaves late
 is refused by the exchange itself, because its signed timestamp has left the receive window.
@@ -54,14 +53,10 @@ from chimera_s1.domain.treasury.transfer import Transfer
 
 ACTOR = "s1/executor"
 CLOCK_WAIT_MS = 2_000
-"""
-How long the clock patrol may take to measure anew, times the attempts that needed it.
-"""
+"""How long the clock patrol may take to measure anew, times the attempts that needed it."""
 
 IN_FLIGHT_MAX = 8
-"""
-Requests on their way at once; the rest waits its turn.
-"""
+"""Requests on their way at once; the rest waits its turn."""
 
 STORE_FAILURES = (StoreUnavailableError, LedgerDamagedError, LedgerTooNewError)
 
@@ -69,8 +64,7 @@ _log = logging.getLogger(__name__)
 
 
 class SubmissionPolicy(Struct, frozen=True, kw_only=True):
-    """
-    When a transfer is sent, ms.
+    """When a transfer is sent, ms.
 
     Attributes:
         recv_window_ms: How long the exchange accepts a signed request. It is also what stops a
@@ -97,25 +91,24 @@ class SubmissionPolicy(Struct, frozen=True, kw_only=True):
 
 
 class ExecuteTransfers:
-    """
-    Args:
-        ledger: Where what is to be done stands, and what was done.
+    """Args:
+    ledger: Where what is to be done stands, and what was done.
 
-        gateway: The exchange.
+    gateway: The exchange.
 
-        lease: Whether this instance executes.
+    lease: Whether this instance executes.
 
-        admission: Whether money may move.
+    admission: Whether money may move.
 
-        clock: Time and waiting.
+    clock: Time and waiting.
 
-        exchange_ms: The exchange's clock, epoch ms.
+    exchange_ms: The exchange's clock, epoch ms.
 
-        doubt_clock: Told when the exchange finds our clock wrong.
+    doubt_clock: Told when the exchange finds our clock wrong.
 
-        draw: Uniform in [0, 1).
+    draw: Uniform in [0, 1).
 
-        policy: When a transfer is sent.
+    policy: When a transfer is sent.
     """
 
     def __init__(
@@ -148,28 +141,20 @@ class ExecuteTransfers:
 
     @property
     def trouble(self) -> str:
-        """
-        Why something could not be done or written down; empty where everything could.
-        """
+        """Why something could not be done or written down; empty where everything could."""
         return next(iter(self._unwritten.values()), self._round_trouble)
 
     def is_in_flight(self, transfer_id: TransferId) -> bool:
-        """
-        Its request is being sent from here, or what came of it written down.
-        """
+        """Its request is being sent from here, or what came of it written down."""
         return transfer_id in self._in_flight
 
     def stop(self) -> None:
-        """
-        Start nothing new; `run` ends when what is in flight has ended.
-        """
+        """Start nothing new; `run` ends when what is in flight has ended."""
         self._stopping = True
         self._ledger.changes.ring()
 
     async def run(self) -> None:
-        """
-        Execute until stopped or cancelled.
-        """
+        """Execute until stopped or cancelled."""
         async with anyio.create_task_group() as tasks:
             while not self._stopping:
                 rung = self._ledger.changes.rung
@@ -275,8 +260,8 @@ class ExecuteTransfers:
         return await self._gateway.submit(signed)
 
     async def _record(self, transfer_id: TransferId, attempt: int, reply: Reply) -> None:
-        """
-        Write down *reply*; it is known here alone, so nothing but the end of the process stops it.
+        """Write down *reply*; it is known here alone, so nothing but the end of the process stops
+        it.
         """
         command = self._command_of(attempt, reply)
         retries = 0

@@ -1,6 +1,4 @@
-"""
-Which instance does a job: so that several do not do the same work, never so that it is right.
-"""
+"""Which instance does a job: so that several do not do the same work, never so that it is right."""
 
 import logging
 
@@ -15,15 +13,14 @@ _log = logging.getLogger(__name__)
 
 
 class JobLease:
-    """
-    Args:
-        name: Of the job.
+    """Args:
+    name: Of the job.
 
-        leases: Where it is kept.
+    leases: Where it is kept.
 
-        owner: This instance.
+    owner: This instance.
 
-        clock: Says when it is due to be renewed.
+    clock: Says when it is due to be renewed.
     """
 
     def __init__(self, name: str, leases: LeaseStore, owner: str, clock: Clock) -> None:
@@ -34,8 +31,7 @@ class JobLease:
         self._renewed_ms: float | None = None
 
     async def is_held(self) -> bool:
-        """
-        Take or renew the lease, and say whether it is ours.
+        """Take or renew the lease, and say whether it is ours.
 
         Raises:
             StoreUnavailableError: The store does not answer.
@@ -48,9 +44,7 @@ class JobLease:
         return held
 
     async def give_up(self) -> None:
-        """
-        Let another have it at once, where the store can be told.
-        """
+        """Let another have it at once, where the store can be told."""
         if self._renewed_ms is None:
             return
         self._renewed_ms = None

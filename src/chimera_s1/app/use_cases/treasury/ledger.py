@@ -1,5 +1,4 @@
-"""
-The treasury's ledger at work: follow it, decide, append.
+"""The treasury's ledger at work: follow it, decide, append.
 
 A decision is made from what the ledger said at one place, and appended at the next; where somebody
 else was there first, it is made again. So every decision stands on everything before it.
@@ -50,22 +49,19 @@ from chimera_s1.domain.treasury.transfer import Transfer
 
 READ_AT_ONCE = 256
 TRIES_MAX = 50
-"""
-How often a decision is made again because others were first; each of them has moved on meanwhile.
+"""How often a decision is made again because others were first; each of them has moved on
+meanwhile.
 """
 
 CONTENTION_WAIT_MS = 20.0
 STALE_MAX_MS = 30_000
-"""
-Answers that for so long know less than was known before are no stale reads: commits are gone.
-"""
+"""Answers that for so long know less than was known before are no stale reads: commits are gone."""
 
 _log = logging.getLogger(__name__)
 
 
 class Decided(Struct, frozen=True):
-    """
-    What became of a command.
+    """What became of a command.
 
     Attributes:
         transfer: Afterwards.
@@ -78,18 +74,17 @@ class Decided(Struct, frozen=True):
 
 
 class TreasuryLedger:
-    """
-    Args:
-        store: The ledger itself.
+    """Args:
+    store: The ledger itself.
 
-        clock: Time and waiting.
+    clock: Time and waiting.
 
-        new_id: Makes a commit id nobody else makes.
+    new_id: Makes a commit id nobody else makes.
 
-        draw: Uniform in [0, 1).
+    draw: Uniform in [0, 1).
 
-        remembered: A place that others know the ledger to have reached; asked once, before anything
-            is believed. None where nobody knows.
+    remembered: A place that others know the ledger to have reached; asked once, before anything
+        is believed. None where nobody knows.
     """
 
     def __init__(
@@ -111,21 +106,17 @@ class TreasuryLedger:
         self._behind_since_ms: float | None = None
         self.changes = Bell()
         self.open = OpenTransfers()
-        """
-        The transfers that are not over, up to the last `catch_up`; for reading.
-        """
+        """The transfers that are not over, up to the last `catch_up`; for reading."""
 
     @property
     def damage(self) -> str:
-        """
-        What is wrong with the ledger, naming the place; empty while nothing is. Nothing is written
-        to a damaged one until the process was started again on a sound one.
+        """What is wrong with the ledger, naming the place; empty while nothing is. Nothing is
+        written to a damaged one until the process was started again on a sound one.
         """
         return self._damage
 
     async def catch_up(self) -> None:
-        """
-        Take in what others have appended.
+        """Take in what others have appended.
 
         Raises:
             StoreUnavailableError: The store does not answer.
@@ -136,8 +127,7 @@ class TreasuryLedger:
             await self._catch_up()
 
     async def execute(self, transfer_id: TransferId, command: Command, actor: str) -> Decided:
-        """
-        Decide *command* and append what follows.
+        """Decide *command* and append what follows.
 
         Raises:
             AppendInDoubtError: It may or may not be written; `wrote` tells.
@@ -168,8 +158,7 @@ class TreasuryLedger:
         )
 
     async def note_foreign(self, movement: Movement, actor: str) -> None:
-        """
-        Record that *movement* is nobody's of ours, once.
+        """Record that *movement* is nobody's of ours, once.
 
         Whatever is ours was in the ledger before it moved: a movement that was read before this
         looks there is foreign if nobody has claimed it, and nobody waits for one like it.
@@ -190,8 +179,7 @@ class TreasuryLedger:
                 log_events((event,), None)
 
     async def find(self, transfer_id: TransferId) -> Transfer | None:
-        """
-        A transfer as the store has it now; None where its key was never used.
+        """A transfer as the store has it now; None where its key was never used.
 
         Raises:
             StoreUnavailableError, LedgerDamagedError: As `catch_up`.
@@ -202,8 +190,7 @@ class TreasuryLedger:
         return transfer
 
     async def wrote(self, transfer_id: TransferId, commit_ids: Container[str]) -> bool:
-        """
-        Whether one of these commits is in the ledger, and tells of the transfer.
+        """Whether one of these commits is in the ledger, and tells of the transfer.
 
         Raises:
             StoreUnavailableError, LedgerDamagedError: As `catch_up`.
@@ -212,9 +199,7 @@ class TreasuryLedger:
         return any(entry.commit.commit_id in commit_ids for entry in entries)
 
     async def claimant(self, tran_id: str) -> TransferId | None:
-        """
-        Whose a movement of the exchange is; None where no transfer has claimed it.
-        """
+        """Whose a movement of the exchange is; None where no transfer has claimed it."""
         stream = movement_stream(tran_id)
         for entry in await self._sound_stream(stream):
             for record in entry.commit.events:
@@ -224,9 +209,7 @@ class TreasuryLedger:
         return None
 
     def declare_damaged(self, problem: str) -> None:
-        """
-        Something outside the chain shows that the ledger is not what it was.
-        """
+        """Something outside the chain shows that the ledger is not what it was."""
         if not self._damage:
             _log.critical("the treasury ledger is damaged: %s; nothing is written to it", problem)
         self._damage = problem
@@ -255,9 +238,7 @@ class TreasuryLedger:
         self.changes.ring()
 
     def _refuse_shorter(self, head: Head) -> None:
-        """
-        Fewer commits than before, or another last one: a stale answer at best.
-        """
+        """Fewer commits than before, or another last one: a stale answer at best."""
         now_ms = self._clock.monotonic_ms()
         since_ms = self._behind_since_ms = self._behind_since_ms or now_ms
         if head.seq < self.open.head.seq and now_ms - since_ms < STALE_MAX_MS:

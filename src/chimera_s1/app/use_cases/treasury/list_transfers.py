@@ -1,5 +1,4 @@
-"""
-List transfers as the ledger tells them, the newest first.
+"""List transfers as the ledger tells them, the newest first.
 
 The ledger is read from its end, so that what is asked for most costs least; each transfer is
 folded from its own stream.
@@ -25,8 +24,7 @@ READ_AT_ONCE = 256
 
 
 class ListedTransfer(Struct, frozen=True):
-    """
-    A transfer now.
+    """A transfer now.
 
     Attributes:
         actor: Who asked for it.
@@ -42,8 +40,7 @@ class ListedTransfer(Struct, frozen=True):
 async def newest_transfers(
     store: EventStore, limit: int, status: TransferStatus | None = None
 ) -> tuple[ListedTransfer, ...]:
-    """
-    At most *limit* transfers, by their place in the ledger, descending.
+    """At most *limit* transfers, by their place in the ledger, descending.
 
     Args:
         store: The ledger.
@@ -68,9 +65,7 @@ async def newest_transfers(
 
 
 async def read_life(store: EventStore, transfer_id: TransferId) -> tuple[Entry, ...]:
-    """
-    Every commit that tells of *transfer_id*; empty where there is no such transfer.
-    """
+    """Every commit that tells of *transfer_id*; empty where there is no such transfer."""
     return await store.read_stream(transfer_stream(transfer_id))
 
 

@@ -1,6 +1,4 @@
-"""
-Project transfers: keep `treasury_transfers` as the ledger says, for those who look at it.
-"""
+"""Project transfers: keep `treasury_transfers` as the ledger says, for those who look at it."""
 
 import logging
 
@@ -24,13 +22,11 @@ CURSOR = "treasury_transfers/v1"
 READ_AT_ONCE = 256
 LOOK_MS = 1_000.0
 GATHER_MS = 50.0
-"""
-What a few commits cost, one does too: two writes to the disk.
-"""
+"""What a few commits cost, one does too: two writes to the disk."""
 
 KNOWN_MAX = 20_000
-"""
-Transfers kept in memory while the ledger is walked; the oldest are read again when they go on.
+"""Transfers kept in memory while the ledger is walked; the oldest are read again when
+they go on.
 """
 
 _log = logging.getLogger(__name__)
@@ -43,17 +39,16 @@ class _Life(Struct, frozen=True):
 
 
 class ProjectTransfers:
-    """
-    Args:
-        store: The ledger.
+    """Args:
+    store: The ledger.
 
-        projection: Where the rows go.
+    projection: Where the rows go.
 
-        cursors: Up to where it was projected.
+    cursors: Up to where it was projected.
 
-        ledger: Rings when there is something new.
+    ledger: Rings when there is something new.
 
-        clock: Waiting.
+    clock: Waiting.
     """
 
     def __init__(
@@ -72,14 +67,10 @@ class ProjectTransfers:
         self._lives: dict[TransferId, _Life] = {}
         self._rebuilt_to: int | None = None
         self.trouble = ""
-        """
-        Why it lags; empty while it does not.
-        """
+        """Why it lags; empty while it does not."""
 
     async def run(self) -> None:
-        """
-        Project until cancelled.
-        """
+        """Project until cancelled."""
         while True:
             rung = self._ledger.changes.rung
             try:
@@ -91,8 +82,7 @@ class ProjectTransfers:
             await self._ledger.changes.heard(self._clock, LOOK_MS, after=rung, gather_ms=GATHER_MS)
 
     async def rebuild(self) -> None:
-        """
-        Throw the rows away and begin anew; `run` or `advance` fills them in again.
+        """Throw the rows away and begin anew; `run` or `advance` fills them in again.
 
         Others may go on projecting: their rows are as good, but they move the cursor, so how far
         this has come is kept here until the end of the ledger.
@@ -103,8 +93,7 @@ class ProjectTransfers:
         self._rebuilt_to = 0
 
     async def advance(self) -> int:
-        """
-        Project the next commits; how many, 0 when there are none.
+        """Project the next commits; how many, 0 when there are none.
 
         Raises:
             StoreUnavailableError, LedgerDamagedError: Nothing is lost, call again.
@@ -155,9 +144,7 @@ def _touched(commit: Commit) -> tuple[TransferId, ...]:
 
 
 def _lived(life: _Life | None, transfer_id: TransferId, commit: Commit) -> _Life | None:
-    """
-    *life* after *commit*; None where what came before it is not known here.
-    """
+    """*life* after *commit*; None where what came before it is not known here."""
     transfer = life.transfer if life is not None else None
     for record in commit.events:
         if record.stream != transfer_stream(transfer_id):

@@ -1,5 +1,4 @@
-"""
-Read transfers: one as the ledger has it, many as the projection has them, and what may be moved
+"""Read transfers: one as the ledger has it, many as the projection has them, and what may be moved
 today.
 """
 
@@ -26,14 +25,11 @@ from chimera_s1.domain.treasury.transfer import Transfer, TransferStatus
 PAGE_MAX = 500
 
 Seen: TypeAlias = Transfer | TransferRow
-"""
-A transfer from the ledger; from the projection where the ledger is damaged.
-"""
+"""A transfer from the ledger; from the projection where the ledger is damaged."""
 
 
 class TransferPage(Struct, frozen=True):
-    """
-    Some transfers, the newest first.
+    """Some transfers, the newest first.
 
     Attributes:
         following: Where the next page begins; None where there is none.
@@ -44,8 +40,7 @@ class TransferPage(Struct, frozen=True):
 
 
 class LimitsToday(Struct, frozen=True):
-    """
-    What may be moved.
+    """What may be moved.
 
     Attributes:
         day: UTC date.
@@ -59,22 +54,21 @@ class LimitsToday(Struct, frozen=True):
 
     @property
     def left(self) -> Decimal:
-        """
-        What of the day's cap can still be accepted, USDT; 0 where the cap was lowered below that.
+        """What of the day's cap can still be accepted, USDT; 0 where the cap was lowered below
+        that.
         """
         return max(Decimal(0), self.limits.daily_cap - self.used)
 
 
 class ReadTransfers:
-    """
-    Args:
-        ledger: What is so.
+    """Args:
+    ledger: What is so.
 
-        projection: What was so a moment ago, in order.
+    projection: What was so a moment ago, in order.
 
-        clock: Says which day it is.
+    clock: Says which day it is.
 
-        limits: Those in force now.
+    limits: Those in force now.
     """
 
     def __init__(
@@ -91,8 +85,7 @@ class ReadTransfers:
         self._limits = limits
 
     async def one(self, transfer_id: TransferId) -> Seen:
-        """
-        A transfer.
+        """A transfer.
 
         A damaged ledger may have lost it, or changed it: then the projection is asked what it has
         kept.
@@ -123,8 +116,7 @@ class ReadTransfers:
     async def page(
         self, limit: int, *, status: TransferStatus | None, before: PageMark | None
     ) -> TransferPage:
-        """
-        Transfers, the newest first; one that has just changed may still be shown as it was.
+        """Transfers, the newest first; one that has just changed may still be shown as it was.
 
         Args:
             limit: How many, 1 to `PAGE_MAX`.
@@ -144,8 +136,7 @@ class ReadTransfers:
         return TransferPage(shown, last)
 
     async def limits_today(self) -> LimitsToday:
-        """
-        The limits in force, and what of today's cap is taken by all instances together.
+        """The limits in force, and what of today's cap is taken by all instances together.
 
         Raises:
             StoreUnavailableError, LedgerDamagedError: What is taken cannot be known.

@@ -1,5 +1,4 @@
-"""
-Reconcile transfers: find out from the exchange's own histories what became of those whose reply
+"""Reconcile transfers: find out from the exchange's own histories what became of those whose reply
 never came, confirm those whose reply did, and keep an eye on those that were given up.
 
 The one place, beside an operator, where an unknown outcome becomes a known one.
@@ -57,9 +56,7 @@ LOOK_MS = 500
 GATHER_MS = 100.0  # a round looks at all, and nothing is due as soon as it has happened
 WATCH_LOOK_MS = 300_000
 REPLY_DEADLINE_MS = 15_000
-"""
-No instance still waits for a reply so long after the receive window has closed.
-"""
+"""No instance still waits for a reply so long after the receive window has closed."""
 
 CLEAN_READS_KEPT = 100
 
@@ -67,8 +64,7 @@ _log = logging.getLogger(__name__)
 
 
 class Examination(Struct):
-    """
-    How the examination of one transfer goes; kept in memory, so a restart begins it anew.
+    """How the examination of one transfer goes; kept in memory, so a restart begins it anew.
 
     Attributes:
         due_ms: When it is looked at next, monotonic ms.
@@ -86,33 +82,30 @@ class Examination(Struct):
     trouble: str = ""
 
     def spoil(self, cause: str) -> None:
-        """
-        A complete read did show something: silence has to begin anew.
-        """
+        """A complete read did show something: silence has to begin anew."""
         self.clean_reads = ()
         self.trouble = cause
 
 
 class ReconcileTransfers:
-    """
-    Args:
-        ledger: Where the open transfers stand.
+    """Args:
+    ledger: Where the open transfers stand.
 
-        gateway: The exchange's histories.
+    gateway: The exchange's histories.
 
-        lease: Whether this instance reconciles.
+    lease: Whether this instance reconciles.
 
-        clock: Time and waiting.
+    clock: Time and waiting.
 
-        exchange_ms: The exchange's clock, epoch ms.
+    exchange_ms: The exchange's clock, epoch ms.
 
-        is_in_flight: Whether this instance still waits for the reply about a transfer.
+    is_in_flight: Whether this instance still waits for the reply about a transfer.
 
-        patience: How long absence must last before it is believed.
+    patience: How long absence must last before it is believed.
 
-        looks: Waits between looks at one transfer.
+    looks: Waits between looks at one transfer.
 
-        look_ms: Longest between looks at the ledger, where other instances write too.
+    look_ms: Longest between looks at the ledger, where other instances write too.
     """
 
     def __init__(
@@ -140,14 +133,10 @@ class ReconcileTransfers:
         self._examinations: dict[TransferId, Examination] = {}
         self._confirmed: dict[Direction, frozenset[str]] = {}
         self.trouble = ""
-        """
-        Why the last round could not do its work; empty where it could.
-        """
+        """Why the last round could not do its work; empty where it could."""
 
     async def run(self) -> None:
-        """
-        Reconcile until cancelled.
-        """
+        """Reconcile until cancelled."""
         while True:
             rung = self._ledger.changes.rung
             try:
@@ -162,9 +151,7 @@ class ReconcileTransfers:
             )
 
     async def round(self) -> None:
-        """
-        Look at every transfer that is due.
-        """
+        """Look at every transfer that is due."""
         book = self._ledger.open
         watched = {**book.unresolved, **book.unverified, **book.absent}
         for gone in self._examinations.keys() - watched.keys():
@@ -178,9 +165,7 @@ class ReconcileTransfers:
                 await self._look_when_due(transfer)
 
     async def _leave_to_its_mode(self, transfer: Transfer) -> None:
-        """
-        Its movement is in another history than the one that is read here.
-        """
+        """Its movement is in another history than the one that is read here."""
         if transfer.is_unresolved and not transfer.in_review:
             cause = (
                 f"sent in mode {transfer.mode.value}, and S1_TREASURY_MODE is "
@@ -339,9 +324,7 @@ class ReconcileTransfers:
         return frozenset(name for name, claimant in claimants.items() if claimant not in own)
 
     async def _note_foreign(self, movements: tuple[Movement, ...], claimed: frozenset[str]) -> None:
-        """
-        Movements that no transfer of ours can explain: somebody uses the same account.
-        """
+        """Movements that no transfer of ours can explain: somebody uses the same account."""
         for movement in movements:
             explained = movement.tran_id in claimed or self._ledger.open.may_explain(
                 movement.direction, movement.amount

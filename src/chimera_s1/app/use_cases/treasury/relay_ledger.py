@@ -1,5 +1,4 @@
-"""
-Relay the ledger: every event of it onto `ops:events`, in order, at least once.
+"""Relay the ledger: every event of it onto `ops:events`, in order, at least once.
 
 What Redis has acknowledged it may still lose in a failover, so after any failure of Redis, whenever
 its newest entry is not where it was, and at every start, what was written in the last minute or two
@@ -32,39 +31,32 @@ CURSOR = "ops:events"
 READ_AT_ONCE = 100
 LOOK_MS = 500.0
 GATHER_MS = 20.0
-"""
-What a few commits cost, one does too: a write to the disk.
-"""
+"""What a few commits cost, one does too: a write to the disk."""
 
 SETTLED = "ops:events/settled"
-"""
-The cursor up to where what Redis has acknowledged is believed to be safe.
-"""
+"""The cursor up to where what Redis has acknowledged is believed to be safe."""
 
 SETTLING_MS = 60_000
 KEPT_LOOK_MS = 1_000.0
 OVERLAP_COMMITS = 1_000
-"""
-No more than this is written again.
-"""
+"""No more than this is written again."""
 
 _log = logging.getLogger(__name__)
 
 
 class RelayLedger:
-    """
-    Args:
-        store: The ledger.
+    """Args:
+    store: The ledger.
 
-        cursors: Up to where it was relayed.
+    cursors: Up to where it was relayed.
 
-        operations: Where the events go.
+    operations: Where the events go.
 
-        ledger: Rings when there is something new; told when the ledger is shorter than it was.
+    ledger: Rings when there is something new; told when the ledger is shorter than it was.
 
-        clock: Time and waiting.
+    clock: Time and waiting.
 
-        retries: Waits between tries while Redis is away.
+    retries: Waits between tries while Redis is away.
     """
 
     def __init__(
@@ -90,18 +82,12 @@ class RelayLedger:
         self._newest = ""
         self._looked_ms = 0.0
         self.relayed = 0
-        """
-        Events written since the start, repeated ones included.
-        """
+        """Events written since the start, repeated ones included."""
         self.trouble = ""
-        """
-        Why it lags; empty while it does not.
-        """
+        """Why it lags; empty while it does not."""
 
     async def run(self) -> None:
-        """
-        Relay until cancelled.
-        """
+        """Relay until cancelled."""
         failures = 0
         while True:
             rung = self._ledger.changes.rung
@@ -127,8 +113,7 @@ class RelayLedger:
         return failures + 1
 
     async def advance(self) -> int:
-        """
-        Relay the next commits; how many, 0 when there are none.
+        """Relay the next commits; how many, 0 when there are none.
 
         Raises:
             PublisherUnavailableError, ConfigurationError: Redis; call again.
@@ -150,9 +135,8 @@ class RelayLedger:
         return len(entries)
 
     async def _has_lost(self) -> bool:
-        """
-        The newest entry is gone: a failover that no call failed on. Asked now and then, until what
-        was written last is believed to be safe.
+        """The newest entry is gone: a failover that no call failed on. Asked now and then, until
+        what was written last is believed to be safe.
         """
         now_ms = self._clock.monotonic_ms()
         if not self._newest or now_ms - self._looked_ms < KEPT_LOOK_MS:
@@ -165,9 +149,7 @@ class RelayLedger:
         return True
 
     async def _settle(self, position: int) -> None:
-        """
-        What was acknowledged by the last time, if that is long enough ago, is safe.
-        """
+        """What was acknowledged by the last time, if that is long enough ago, is safe."""
         now_ms = self._clock.monotonic_ms()
         if self._settling is not None:
             since_ms, settling = self._settling
@@ -187,9 +169,7 @@ class RelayLedger:
             self.relayed += 1
 
     async def _with_overlap(self) -> int:
-        """
-        The place to begin at: somewhat before where the last run had come.
-        """
+        """The place to begin at: somewhat before where the last run had come."""
         self._noted = position = await self._cursors.position(CURSOR)
         head = await self._store.head()
         if position > head.seq:
@@ -214,8 +194,8 @@ def _detail(commit: Commit, record: RecordedEvent) -> dict[str, str | int | floa
 
 
 def _flatten(data: dict[str, object], flat: dict[str, str | int | float | bool | None]) -> None:
-    """
-    Nested terms beside the rest; an exact amount also as the float64 that other services read.
+    """Nested terms beside the rest; an exact amount also as the float64 that other
+    services read.
     """
     for name, value in data.items():
         match value:

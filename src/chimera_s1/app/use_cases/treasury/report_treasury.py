@@ -1,6 +1,4 @@
-"""
-Report the treasury: what its parts say, for `/health`.
-"""
+"""Report the treasury: what its parts say, for `/health`."""
 
 from collections.abc import Callable, Iterable
 
@@ -10,14 +8,11 @@ from chimera_s1.domain.resilience.health import TreasuryReport
 from chimera_s1.domain.treasury.transfer import Transfer
 
 Trouble = Callable[[], str]
-"""
-Why something does not work; empty while it does.
-"""
+"""Why something does not work; empty while it does."""
 
 
 class ReportTreasury:
-    """
-    Reads memory only.
+    """Reads memory only.
 
     Args:
         ledger: The open transfers, and whether it is damaged.
@@ -55,9 +50,7 @@ class ReportTreasury:
         self._switch = switch
 
     def report(self) -> TreasuryReport:
-        """
-        The treasury now.
-        """
+        """The treasury now."""
         book = self._ledger.open
         unresolved = tuple(book.unresolved.values())
         return TreasuryReport(

@@ -1,6 +1,4 @@
-"""
-Request a transfer: once for each key, whoever asks, and however often.
-"""
+"""Request a transfer: once for each key, whoever asks, and however often."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -21,19 +19,14 @@ from chimera_s1.domain.treasury.limits import Direction, Limits
 from chimera_s1.domain.treasury.transfer import Phase, Transfer, TransferStatus
 
 JOIN_MS = 3_000.0
-"""
-How long an answer waits for the transfer to be over.
-"""
+"""How long an answer waits for the transfer to be over."""
 
 PATIENCE_S = 10.0
-"""
-How long a request takes at most, whatever the store does; longer than `JOIN_MS`.
-"""
+"""How long a request takes at most, whatever the store does; longer than `JOIN_MS`."""
 
 
 class KeyReusedError(ChimeraError):
-    """
-    The key belongs to a transfer that asks for something else; the text names what differs, not
+    """The key belongs to a transfer that asks for something else; the text names what differs, not
     what was asked then.
     """
 
@@ -41,8 +34,7 @@ class KeyReusedError(ChimeraError):
 
 
 class TransferWish(Struct, frozen=True):
-    """
-    What a caller wants.
+    """What a caller wants.
 
     Attributes:
         amount: USDT, as `money.usdt` makes it.
@@ -57,8 +49,7 @@ class TransferWish(Struct, frozen=True):
 
 
 class Answer(Struct, frozen=True):
-    """
-    The transfer now.
+    """The transfer now.
 
     Attributes:
         replayed: It had been asked for before.
@@ -69,21 +60,20 @@ class Answer(Struct, frozen=True):
 
 
 class RequestTransfers:
-    """
-    Args:
-        ledger: Where transfers are accepted.
+    """Args:
+    ledger: Where transfers are accepted.
 
-        admission: Whether new ones are.
+    admission: Whether new ones are.
 
-        clock: Time and waiting.
+    clock: Time and waiting.
 
-        limits: Those in force now; asked once for each request.
+    limits: Those in force now; asked once for each request.
 
-        mode: Which transfer of the exchange is used.
+    mode: Which transfer of the exchange is used.
 
-        tell: Takes an operational event, `LogOperations.record`.
+    tell: Takes an operational event, `LogOperations.record`.
 
-        join_ms: How long an answer waits for the end.
+    join_ms: How long an answer waits for the end.
     """
 
     def __init__(
@@ -106,8 +96,7 @@ class RequestTransfers:
         self._join_ms = join_ms
 
     async def request(self, wish: TransferWish, actor: str) -> Answer:
-        """
-        Accept *wish*, unless it was before, and wait a little for the exchange's word.
+        """Accept *wish*, unless it was before, and wait a little for the exchange's word.
 
         Raises:
             KeyReusedError: The key belongs to another wish.
@@ -148,9 +137,7 @@ class RequestTransfers:
     def _same(
         self, wish: TransferWish, actor: str, transfer: Transfer, *, replayed: bool
     ) -> Answer:
-        """
-        *transfer* as the answer to *wish*, unless it was another wish.
-        """
+        """*transfer* as the answer to *wish*, unless it was another wish."""
         differing = _differing(wish, transfer)
         if not differing:
             return Answer(transfer, replayed)
@@ -162,8 +149,7 @@ class RequestTransfers:
         )
 
     async def _join(self, answer: Answer, rung: int) -> Answer:
-        """
-        *answer* as it is when the exchange has spoken, or after `join_ms`.
+        """*answer* as it is when the exchange has spoken, or after `join_ms`.
 
         An unknown outcome takes as long as it takes: the caller hears PENDING at once.
         """

@@ -1,6 +1,4 @@
-"""
-Resolve a transfer by hand: an operator has looked at the exchange and says what happened.
-"""
+"""Resolve a transfer by hand: an operator has looked at the exchange and says what happened."""
 
 from collections.abc import Callable
 
@@ -16,16 +14,13 @@ from chimera_s1.domain.treasury.transfer import Transfer
 
 
 class TransferNotFoundError(ChimeraError):
-    """
-    No transfer has that id.
-    """
+    """No transfer has that id."""
 
     code = "treasury.not_found"
 
 
 class ResolveTransfers:
-    """
-    Writes verdicts of operators into the ledger, with their names and reasons.
+    """Writes verdicts of operators into the ledger, with their names and reasons.
 
     Args:
         ledger: Where they stand.
@@ -53,8 +48,7 @@ class ResolveTransfers:
     async def resolve(
         self, transfer_id: TransferId, verdict: Verdict, *, tran_id: str, note: str, actor: str
     ) -> Transfer:
-        """
-        End *transfer_id* as *verdict* says.
+        """End *transfer_id* as *verdict* says.
 
         Args:
             transfer_id: Its outcome is unknown, or it failed and moved money after all.

@@ -1,5 +1,4 @@
-"""
-What the log says about transfers: a line for each event that an operator may look for, from the
+"""What the log says about transfers: a line for each event that an operator may look for, from the
 instance that has written it into the ledger.
 """
 
@@ -32,9 +31,7 @@ _log = logging.getLogger(__name__)
 
 
 def log_events(events: Iterable[TreasuryEvent], transfer: Transfer | None) -> None:
-    """
-    Tell what *events* have made of *transfer*; None where they are about none.
-    """
+    """Tell what *events* have made of *transfer*; None where they are about none."""
     for event in events:
         if isinstance(event, ForeignMovementObserved):
             _log.info("%s", sentence(event))

@@ -1,6 +1,4 @@
-"""
-Where a transfer stands, what happens next by itself, and what somebody has to do.
-"""
+"""Where a transfer stands, what happens next by itself, and what somebody has to do."""
 
 from typing import assert_never
 
@@ -13,8 +11,7 @@ from chimera_s1.domain.treasury.transfer import Phase, Transfer
 
 
 class Outlook(Struct, frozen=True):
-    """
-    Two sentences.
+    """Two sentences.
 
     Attributes:
         now: Begins with PENDING, DONE or FAILED where it is known.
@@ -33,9 +30,7 @@ NOT_UNDERSTOOD = Outlook(
 
 
 def outlook(transfer: Transfer, patience: Patience) -> Outlook:
-    """
-    What is to be said of *transfer* after its last event.
-    """
+    """What is to be said of *transfer* after its last event."""
     now, then = _disputed(transfer) if transfer.disputed else _by_phase(transfer, patience)
     return Outlook(printable(f"{transfer.status.value}: {now}"), printable(then))
 

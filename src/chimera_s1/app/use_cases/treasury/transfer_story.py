@@ -1,5 +1,4 @@
-"""
-The life of a transfer as people read it: a line an event, then where it stands and what is next.
+"""The life of a transfer as people read it: a line an event, then where it stands and what is next.
 
 Everything comes from the ledger; nothing is asked and nothing is decided here.
 """
@@ -54,8 +53,7 @@ _HASH_SHOWN = 12
 
 
 class Line(Struct, frozen=True):
-    """
-    One event.
+    """One event.
 
     Attributes:
         at: When it was written down, local epoch ms.
@@ -72,8 +70,7 @@ class Line(Struct, frozen=True):
 
 
 class Story(Struct, frozen=True):
-    """
-    A life, as far as the ledger tells it.
+    """A life, as far as the ledger tells it.
 
     Attributes:
         title: The transfer in one line.
@@ -85,8 +82,7 @@ class Story(Struct, frozen=True):
 
 
 def tell(transfer_id: TransferId, entries: Sequence[Entry], patience: Patience) -> Story:
-    """
-    The life of *transfer_id*.
+    """The life of *transfer_id*.
 
     Args:
         transfer_id: Whose.
@@ -116,8 +112,7 @@ def tell(transfer_id: TransferId, entries: Sequence[Entry], patience: Patience) 
 
 
 def events_of(entry: Entry) -> tuple[TreasuryEvent | UnknownEvent, ...]:
-    """
-    What a commit says.
+    """What a commit says.
 
     Raises:
         LedgerDamagedError: It is not what was written, or says what cannot be.
@@ -134,9 +129,7 @@ def events_of(entry: Entry) -> tuple[TreasuryEvent | UnknownEvent, ...]:
 
 
 def sentence(event: TreasuryEvent | UnknownEvent) -> str:
-    """
-    What has happened, in one line.
-    """
+    """What has happened, in one line."""
     match event:
         case UnknownEvent(type=kind, v=version):
             return f"{printable(kind)} version {version}, which only a newer chimera-s1 understands"

@@ -1,6 +1,4 @@
-"""
-Transfers from their streams in a ledger.
-"""
+"""Transfers from their streams in a ledger."""
 
 from collections.abc import Iterable
 
@@ -18,9 +16,7 @@ from chimera_s1.domain.treasury.transfer import Transfer, evolve
 
 
 def followed(transfer: Transfer | None, events: Iterable[TreasuryEvent]) -> Transfer:
-    """
-    *transfer* after *events*, of which some may be about other things.
-    """
+    """*transfer* after *events*, of which some may be about other things."""
     for event in events:
         if isinstance(event, TransferEvent):
             transfer = evolve(transfer, event)
@@ -29,8 +25,7 @@ def followed(transfer: Transfer | None, events: Iterable[TreasuryEvent]) -> Tran
 
 
 def folded(transfer: Transfer | None, entry: Entry, transfer_id: TransferId) -> Transfer | None:
-    """
-    *transfer* after what *entry* says about it.
+    """*transfer* after what *entry* says about it.
 
     Raises:
         LedgerTooNewError: It begins with what only a newer program understands.
@@ -47,8 +42,7 @@ def folded(transfer: Transfer | None, entry: Entry, transfer_id: TransferId) -> 
 
 
 def sound(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
-    """
-    *entries*.
+    """*entries*.
 
     Raises:
         LedgerDamagedError: One of them is not what was written.
@@ -60,9 +54,7 @@ def sound(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
 
 
 def too_new(event: UnknownEvent) -> str:
-    """
-    That *event* cannot be built upon, and what to do.
-    """
+    """That *event* cannot be built upon, and what to do."""
     return (
         f"{event.stream} holds {event.type} version {event.v}, written by a newer chimera-s1; "
         "start that one again"
@@ -70,7 +62,5 @@ def too_new(event: UnknownEvent) -> str:
 
 
 def streams_of(transfer: Transfer) -> tuple[str, str]:
-    """
-    Where everything about *transfer* is written: its own stream and its day's.
-    """
+    """Where everything about *transfer* is written: its own stream and its day's."""
     return transfer_stream(transfer.transfer_id), cap_stream(transfer.day)

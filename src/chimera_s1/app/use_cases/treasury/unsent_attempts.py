@@ -1,5 +1,4 @@
-"""
-Attempts that were not sent, because the store did not say that their start was written.
+"""Attempts that were not sent, because the store did not say that their start was written.
 
 Should it be there all the same, the attempt looks as if it had been sent. It is told from another
 executor's, or a later one of ours, by the commit alone: two requests that are signed for the same
@@ -15,25 +14,20 @@ from chimera_s1.domain.treasury.commands import NoteNotExecuted
 from chimera_s1.domain.treasury.events import NotExecuted
 
 IN_DOUBT_MAX = 8
-"""
-Commits remembered of one attempt; they are meant for about the same place, and one can have it.
+"""Commits remembered of one attempt; they are meant for about the same place, and one
+can have it.
 """
 
 
 class _Unsent(Struct, frozen=True):
-    """
-    Attributes:
-        commit_ids: Any of them may be in the ledger, or come to be there.
-    """
+    """Attributes: commit_ids: Any of them may be in the ledger, or come to be there."""
 
     attempt: int
     commit_ids: tuple[str, ...]
 
 
 class UnsentAttempts:
-    """
-    Those of one executor.
-    """
+    """Those of one executor."""
 
     def __init__(self, ledger: TreasuryLedger, clock: Clock) -> None:
         self._ledger = ledger
@@ -41,17 +35,14 @@ class UnsentAttempts:
         self._unsent: dict[TransferId, _Unsent] = {}
 
     def add(self, transfer_id: TransferId, attempt: int, commit_id: str) -> None:
-        """
-        *commit_id*, which begins *attempt*, may be written; nothing was sent.
-        """
+        """*commit_id*, which begins *attempt*, may be written; nothing was sent."""
         before = self._unsent.get(transfer_id)
         same = before is not None and before.attempt == attempt
         kept = before.commit_ids if before is not None and same else ()
         self._unsent[transfer_id] = _Unsent(attempt, (*kept, commit_id)[-IN_DOUBT_MAX:])
 
     async def take_back(self, actor: str) -> None:
-        """
-        Write down of each one that turns out to be in the ledger that it was not sent.
+        """Write down of each one that turns out to be in the ledger that it was not sent.
 
         Raises:
             StoreUnavailableError, LedgerDamagedError, LedgerTooNewError: Call again.

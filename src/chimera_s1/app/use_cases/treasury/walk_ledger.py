@@ -1,6 +1,4 @@
-"""
-Walk a ledger from its first commit to its last, and prove each one on the way.
-"""
+"""Walk a ledger from its first commit to its last, and prove each one on the way."""
 
 import re
 
@@ -16,19 +14,17 @@ _ANCHOR = re.compile(r"([0-9]{1,16}):([0-9a-f]{64})")
 
 
 class LedgerWalk:
-    """
-    What it keeps does not grow with the ledger, only with what is open in it.
+    """What it keeps does not grow with the ledger, only with what is open in it.
 
     Attributes:
         head: The last proven commit.
     """
 
     def __init__(self, store: EventStore, anchor: Head | None = None) -> None:
-        """
-        Args:
-            store: The ledger.
+        """Args:
+        store: The ledger.
 
-            anchor: A head it had before; the ledger must lead over it.
+        anchor: A head it had before; the ledger must lead over it.
         """
         self.head = Head()
         self._store = store
@@ -36,8 +32,7 @@ class LedgerWalk:
         self._open = OpenTransfers()
 
     async def step(self) -> tuple[Entry, ...]:
-        """
-        The next commits, proven; empty at the end of the ledger.
+        """The next commits, proven; empty at the end of the ledger.
 
         Raises:
             LedgerDamagedError: Here is where it stops to be what was written.
@@ -81,15 +76,12 @@ class LedgerWalk:
 
 
 def anchor_text(head: Head) -> str:
-    """
-    `20000:<hash>`, to be kept elsewhere.
-    """
+    """`20000:<hash>`, to be kept elsewhere."""
     return f"{head.seq}:{head.hash}"
 
 
 def parse_anchor(text: str) -> Head:
-    """
-    Read what `anchor_text` has written.
+    """Read what `anchor_text` has written.
 
     Raises:
         InvalidValueError: It is something else.

@@ -1,6 +1,4 @@
-"""
-Watch the key: may it do what it is here for, and no more.
-"""
+"""Watch the key: may it do what it is here for, and no more."""
 
 import logging
 
@@ -15,22 +13,16 @@ _log = logging.getLogger(__name__)
 
 
 class WatchKey:
-    """
-    Reads the permissions at the start and once an hour: they can be changed at any time.
-    """
+    """Reads the permissions at the start and once an hour: they can be changed at any time."""
 
     def __init__(self, reader: KeyPermissionsReader, clock: Clock) -> None:
         self._reader = reader
         self._clock = clock
         self.trouble = ""
-        """
-        What is wrong with the key; empty while nothing is known to be.
-        """
+        """What is wrong with the key; empty while nothing is known to be."""
 
     async def look(self) -> bool:
-        """
-        Read once; False where there was no answer.
-        """
+        """Read once; False where there was no answer."""
         before = self.trouble
         try:
             self.trouble = _trouble(await self._reader.key_permissions())
@@ -43,9 +35,7 @@ class WatchKey:
         return True
 
     async def run(self) -> None:
-        """
-        Look until cancelled.
-        """
+        """Look until cancelled."""
         while True:
             answered = await self.look()
             await self._clock.sleep_ms(LOOK_MS if answered else LOOK_AGAIN_MS)

@@ -1,6 +1,4 @@
-"""
-Watch the kill switch: its position is in memory when it is asked for.
-"""
+"""Watch the kill switch: its position is in memory when it is asked for."""
 
 import logging
 
@@ -14,8 +12,7 @@ _log = logging.getLogger(__name__)
 
 
 class WatchKillSwitch:
-    """
-    The last known position. Before it was read for the first time it counts as on: nobody knows
+    """The last known position. Before it was read for the first time it counts as on: nobody knows
     whether it was thrown while this process was away.
     """
 
@@ -24,20 +21,14 @@ class WatchKillSwitch:
         self._clock = clock
         self._on: bool | None = None
         self.trouble = ""
-        """
-        Why the position may be an old one; empty while it is not.
-        """
+        """Why the position may be an old one; empty while it is not."""
 
     def is_on(self) -> bool:
-        """
-        The last known position.
-        """
+        """The last known position."""
         return self._on is not False
 
     async def look(self) -> None:
-        """
-        Read it once.
-        """
+        """Read it once."""
         try:
             now_on = await self._switch.read()
         except (PublisherUnavailableError, ConfigurationError) as error:
@@ -49,9 +40,7 @@ class WatchKillSwitch:
         self._on = now_on
 
     async def run(self) -> None:
-        """
-        Look once a second until cancelled.
-        """
+        """Look once a second until cancelled."""
         while True:
             await self.look()
             await self._clock.sleep_ms(LOOK_MS)

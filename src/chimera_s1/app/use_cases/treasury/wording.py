@@ -1,6 +1,4 @@
-"""
-How moments, amounts and other people's texts are written for those who read about transfers.
-"""
+"""How moments, amounts and other people's texts are written for those who read about transfers."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -12,9 +10,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def moment(epoch_ms: int) -> str:
-    """
-    `2026-11-26T09:00:00.123Z`; what no calendar has stays a number.
-    """
+    """`2026-11-26T09:00:00.123Z`; what no calendar has stays a number."""
     try:
         text = (_EPOCH + timedelta(milliseconds=epoch_ms)).isoformat(timespec="milliseconds")
     except OverflowError:
@@ -23,16 +19,13 @@ def moment(epoch_ms: int) -> str:
 
 
 def movement(direction: Direction, amount: Decimal) -> str:
-    """
-    `12.5 USDT from SPOT to FUTURES`.
-    """
+    """`12.5 USDT from SPOT to FUTURES`."""
     wallets = f"from {direction.source.value} to {direction.target.value}"
     return f"{exact_text(amount)} {ASSET} {wallets}"
 
 
 def printable(text: str) -> str:
-    r"""
-    *text* on one line, without anything that a terminal would obey: `\n`, `\x1b` as they are
+    r"""*text* on one line, without anything that a terminal would obey: `\n`, `\x1b` as they are
     written in source code.
     """
     return "".join(

@@ -1,5 +1,4 @@
-"""
-A fault at the first call of a port, then at the second, and so on until a whole run meets none:
+"""A fault at the first call of a port, then at the second, and so on until a whole run meets none:
 three transfers, one with a lost reply and one with a lost request, end well wherever it strikes.
 """
 

@@ -1,6 +1,5 @@
-"""
-What the executor does not do: send without a start event, too much at once, too late, or after it
-was stopped.
+"""What the executor does not do: send without a start event, too much at once, too late, or after
+it was stopped.
 """
 
 from functools import partial
@@ -21,16 +20,12 @@ MINUTE_MS = 60 * SECOND_MS
 HOUR_MS = 60 * MINUTE_MS
 IN_FLIGHT_MAX = 8
 READINGS = 12
-"""
-As many readings of the clock as a transfer takes from the start to its reply.
-"""
+"""As many readings of the clock as a transfer takes from the start to its reply."""
 
 
 @virtually
 async def test_an_attempt_that_another_executor_has_started_is_not_sent() -> None:
-    """
-    Both have found the transfer waiting and signed it; the ledger has one of the two starts.
-    """
+    """Both have found the transfer waiting and signed it; the ledger has one of the two starts."""
     world = World()
     world.leases = loose(LyingLeases())
     world.exchange.script.append(Misbehaviour(executes=True, reply=Unknown("reset")))
@@ -50,8 +45,7 @@ async def test_an_attempt_that_another_executor_has_started_is_not_sent() -> Non
 
 
 class JumpingClock(LoopClock):
-    """
-    Set forward by an hour after so many readings.
+    """Set forward by an hour after so many readings.
 
     Attributes:
         readings_left: Before it jumps; None while it does not.
@@ -118,9 +112,7 @@ async def test_eight_requests_are_in_flight_at_most() -> None:
 async def test_a_request_whose_window_is_nearly_over_is_signed_again(
     slow_ms: int, unsent: int
 ) -> None:
-    """
-    The receive window is 5 s; what is sent in its last second may be executed late.
-    """
+    """The receive window is 5 s; what is sent in its last second may be executed late."""
     world = World()
     store = TryingStore(world.clock)
     store.pauses[2] = slow_ms
@@ -140,9 +132,7 @@ async def test_a_request_whose_window_is_nearly_over_is_signed_again(
 
 @virtually
 async def test_an_executor_that_is_stopped_gives_its_lease_to_the_next() -> None:
-    """
-    It does not wait for its next look at the ledger, an hour away.
-    """
+    """It does not wait for its next look at the ledger, an hour away."""
     world = World(look_ms=HOUR_MS)
     one = Instance(world)
     await one.requests.request(wish("t1"), "tester")

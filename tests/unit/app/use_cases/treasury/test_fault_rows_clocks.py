@@ -1,5 +1,5 @@
-"""
-The row of the fault matrix about clocks that step or drift, as far as the use cases decide it.
+"""The row of the fault matrix about clocks that step or drift, as far as the use cases
+decide it.
 """
 
 import pytest
@@ -33,8 +33,8 @@ def step(world: World, by_ms: float) -> None:
 @pytest.mark.parametrize("by_ms", [HOUR_MS, -HOUR_MS])
 @virtually
 async def test_row_63_a_clock_step_makes_no_absence(by_ms: float) -> None:
-    """
-    Not even in the seconds before the patrol has seen it, when the exchange seems an hour off too.
+    """Not even in the seconds before the patrol has seen it, when the exchange seems an hour off
+    too.
     """
     world = World()
     world.exchange.history_lag_ms = world.exchange.income_lag_ms = 10 * MINUTE_MS
@@ -59,9 +59,7 @@ async def test_row_63_a_clock_step_makes_no_absence(by_ms: float) -> None:
 @pytest.mark.parametrize("by_ms", [HOUR_MS, -HOUR_MS])
 @virtually
 async def test_row_63_a_clock_step_makes_no_stale_wish_come_true(by_ms: float) -> None:
-    """
-    It waits for longer than it may until another like it is decided, whatever our clock says.
-    """
+    """It waits for longer than it may until another like it is decided, whatever our clock says."""
     world = World()
     async with running(Instance(world)) as one:
         world.exchange.script.append(LOST)
@@ -110,9 +108,7 @@ async def test_row_63_a_share_of_the_cap_is_freed_on_the_day_that_gave_it() -> N
 
 @virtually
 async def test_row_63_a_clock_that_drifts_sends_nothing_twice() -> None:
-    """
-    Two seconds a minute; the patrol measures every thirty seconds.
-    """
+    """Two seconds a minute; the patrol measures every thirty seconds."""
     world = World()
     async with running(Instance(world, resyncs=True)) as one:
         for number in range(20):

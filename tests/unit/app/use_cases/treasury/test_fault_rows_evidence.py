@@ -1,5 +1,5 @@
-"""
-The rows of the fault matrix about evidence that comes late, contradicts itself, or is not ours.
+"""The rows of the fault matrix about evidence that comes late, contradicts itself, or
+is not ours.
 """
 
 from decimal import Decimal
@@ -26,9 +26,7 @@ from tests.virtual_time import virtually
 
 MINUTE_MS = 60_000
 LONG_MS = 25 * MINUTE_MS
-"""
-Long enough to prove that something is absent.
-"""
+"""Long enough to prove that something is absent."""
 
 UNHEARD = Misbehaviour(executes=True, reply=Unknown("reset"))
 LOST = Misbehaviour(reply=Unknown("reset"))
@@ -36,8 +34,7 @@ LOST = Misbehaviour(reply=Unknown("reset"))
 
 @virtually
 async def test_row_33_a_humans_equal_movement_in_the_window_is_taken_for_ours() -> None:
-    """
-    The documented limit of a transfer that knows no id: the request was lost, a human has moved
+    """The documented limit of a transfer that knows no id: the request was lost, a human has moved
     the same amount the same way within a minute, and the transfer is DONE by that.
     """
     world = World()
@@ -96,8 +93,8 @@ async def test_row_33_a_foreign_movement_of_another_amount_is_recorded_once() ->
 
 @virtually
 async def test_row_33_a_movement_of_another_instance_is_not_foreign() -> None:
-    """
-    Read by an instance that has not heard of that transfer, and while its reply is on the way.
+    """Read by an instance that has not heard of that transfer, and while its reply is
+    on the way.
     """
     world = World()
     exchange = PausingGateway(world.clock)
@@ -242,8 +239,8 @@ async def test_row_37_a_movement_offered_twice_is_claimed_once_and_the_rest_is_a
 
 @virtually
 async def test_row_31_silence_that_was_broken_has_to_begin_anew() -> None:
-    """
-    The income shows for a minute what no movement explains; the reads before it prove no more.
+    """The income shows for a minute what no movement explains; the reads before it
+    prove no more.
     """
     world = World()
     world.exchange.script.append(LOST)

@@ -1,6 +1,4 @@
-"""
-The rows of the fault matrix about executors that pause, doubt the store, or are not alone.
-"""
+"""The rows of the fault matrix about executors that pause, doubt the store, or are not alone."""
 
 from decimal import Decimal
 
@@ -25,9 +23,7 @@ from tests.virtual_time import virtually
 
 MINUTE_MS = 60_000
 LONG_MS = 25 * MINUTE_MS
-"""
-Long enough to prove that something is absent.
-"""
+"""Long enough to prove that something is absent."""
 
 
 @virtually
@@ -97,8 +93,8 @@ async def test_row_26_two_executors_send_each_attempt_once() -> None:
 
 @virtually
 async def test_row_26_an_executor_whose_store_failed_leaves_the_others_attempt_alone() -> None:
-    """
-    Both sign the same attempt in the same millisecond: the requests are equal to the last byte.
+    """Both sign the same attempt in the same millisecond: the requests are equal to the
+    last byte.
     """
     world = World()
     leases = LyingLeases()
@@ -126,9 +122,7 @@ async def test_row_26_an_executor_whose_store_failed_leaves_the_others_attempt_a
 
 @virtually
 async def test_row_26_an_attempt_retried_in_the_same_millisecond_is_not_taken_back() -> None:
-    """
-    The store fails once and at once; what follows is sent, and its reply gets lost.
-    """
+    """The store fails once and at once; what follows is sent, and its reply gets lost."""
     world = World()
     world.exchange.script.append(Misbehaviour(executes=True, reply=Unknown("reset")))
     faults = Faults(How.ERROR_BEFORE, 2, "store.append")
@@ -201,9 +195,7 @@ async def test_row_28_a_transfer_queued_for_too_long_expires_and_is_never_sent()
 
 @virtually
 async def test_row_27_nobody_looks_for_what_is_still_being_said() -> None:
-    """
-    A human's equal movement is not taken for that of a request whose reply is on its way.
-    """
+    """A human's equal movement is not taken for that of a request whose reply is on its way."""
     world = World()
     heard = anyio.Event()
     world.exchange.script.append(Misbehaviour(executes=True, hold=heard))
@@ -244,9 +236,7 @@ async def test_row_65_a_transfer_is_sent_in_the_mode_it_was_accepted_in_or_not_a
 
 @virtually
 async def test_row_65_an_unknown_outcome_is_not_looked_for_in_another_modes_history() -> None:
-    """
-    Which is silent about it, however long it is read.
-    """
+    """Which is silent about it, however long it is read."""
     world = World(TreasuryMode.SUBACCOUNT)
     master = world.exchange
     master.script.append(Misbehaviour(executes=True, reply=Unknown("reset")))

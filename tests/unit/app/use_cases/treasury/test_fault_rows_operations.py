@@ -1,6 +1,5 @@
-"""
-The rows of the fault matrix about clocks, switches, settings and stopping, as far as the use cases
-decide them.
+"""The rows of the fault matrix about clocks, switches, settings and stopping, as far as the use
+cases decide them.
 """
 
 from decimal import Decimal

@@ -1,6 +1,4 @@
-"""
-The row of the fault matrix about `treasury_transfers`, as far as the use cases decide it.
-"""
+"""The row of the fault matrix about `treasury_transfers`, as far as the use cases decide it."""
 
 import msgspec
 import pytest
@@ -82,9 +80,7 @@ async def test_row_47_answers_come_from_the_ledger_while_the_projection_is_gone(
 
 @virtually
 async def test_row_47_a_rebuild_beside_a_working_service_loses_no_row() -> None:
-    """
-    The service has read where it was, and writes that down after the cursor was put back.
-    """
+    """The service has read where it was, and writes that down after the cursor was put back."""
     world = World()
     await a_past(world)
     before = dict(world.projection.rows)

@@ -1,5 +1,5 @@
-"""
-The rows of the fault matrix about outcomes that are not known, as far as the use cases decide them.
+"""The rows of the fault matrix about outcomes that are not known, as far as the use cases decide
+them.
 """
 
 from decimal import Decimal
@@ -24,9 +24,7 @@ from tests.virtual_time import virtually
 
 MINUTE_MS = 60_000
 LONG_MS = 25 * MINUTE_MS
-"""
-Long enough to prove that something is absent.
-"""
+"""Long enough to prove that something is absent."""
 
 UNHEARD = Misbehaviour(executes=True, reply=Unknown("reset"))
 LOST = Misbehaviour(reply=Unknown("reset"))

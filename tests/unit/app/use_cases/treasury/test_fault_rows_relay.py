@@ -1,5 +1,4 @@
-"""
-The rows of the fault matrix about `ops:events`, as far as the relay decides them.
+"""The rows of the fault matrix about `ops:events`, as far as the relay decides them.
 
 The relay is asked to have written everything by the end, in order; an `event_id` that was seen is
 dropped, as consumers do.
@@ -32,9 +31,7 @@ from tests.virtual_time import virtually
 
 MINUTE_MS = 60_000
 SETTLED_MS = 3 * MINUTE_MS
-"""
-What was acknowledged so long ago is not written again.
-"""
+"""What was acknowledged so long ago is not written again."""
 
 
 @asynccontextmanager
@@ -93,9 +90,7 @@ async def test_row_51_a_failover_that_no_call_failed_on_is_found_out() -> None:
 
 @virtually
 async def test_row_51_the_backlog_of_an_outage_survives_a_failover_right_after_it() -> None:
-    """
-    Ten minutes of commits are relayed in a second, and all of it is lost with the node.
-    """
+    """Ten minutes of commits are relayed in a second, and all of it is lost with the node."""
     world, operations = a_world()
     async with serving(world) as one:
         kept = len(operations.events)
@@ -135,9 +130,8 @@ async def test_row_51_a_restart_writes_the_last_minute_again_and_no_more() -> No
 
 @virtually
 async def test_row_51_a_ledger_whose_tail_was_cut_is_only_read() -> None:
-    """
-    What was cut is that a transfer was sent: whoever believes the rest sends it again. The cursor
-    that knows better is slow to answer.
+    """What was cut is that a transfer was sent: whoever believes the rest sends it again. The
+    cursor that knows better is slow to answer.
     """
     world, operations = a_world()
     world.cursors = SlowCursors(world.clock, 500)
@@ -267,9 +261,7 @@ async def test_row_54_a_relay_that_dies_on_its_way_skips_nothing(how: How, kind:
 
 @virtually
 async def test_row_48_a_cursor_that_cannot_be_kept_does_not_flood_the_stream() -> None:
-    """
-    The ledger can be read and nothing be written; the stream's history is worth keeping then.
-    """
+    """The ledger can be read and nothing be written; the stream's history is worth keeping then."""
     world, operations = a_world()
     cursors = FullCursors()
     world.cursors = cursors

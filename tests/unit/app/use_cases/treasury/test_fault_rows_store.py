@@ -1,6 +1,4 @@
-"""
-The rows of the fault matrix about the ledger's store, as far as the use cases decide them.
-"""
+"""The rows of the fault matrix about the ledger's store, as far as the use cases decide them."""
 
 from decimal import Decimal
 
@@ -57,8 +55,8 @@ async def test_row_39_a_result_is_kept_and_written_when_the_store_is_back() -> N
 
 @virtually
 async def test_row_39_a_result_that_a_full_disk_refuses_keeps_the_store_red() -> None:
-    """
-    It can be read, so every look at it succeeds; what is not written is not forgotten for that.
+    """It can be read, so every look at it succeeds; what is not written is not
+    forgotten for that.
     """
     world = World()
     store = TryingStore(world.clock)

@@ -1,6 +1,4 @@
-"""
-The rows of the fault matrix about sending a transfer, as far as the use cases decide them.
-"""
+"""The rows of the fault matrix about sending a transfer, as far as the use cases decide them."""
 
 import pytest
 
@@ -21,9 +19,7 @@ from tests.virtual_time import virtually
 
 MINUTE_MS = 60_000
 LONG_MS = 25 * MINUTE_MS
-"""
-Long enough to prove that something is absent.
-"""
+"""Long enough to prove that something is absent."""
 
 UNCERTAIN = (
     "502 text/html",

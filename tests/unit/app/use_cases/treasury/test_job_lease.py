@@ -1,6 +1,4 @@
-"""
-One instance does a job at a time, and keeps it for as long as it is at work.
-"""
+"""One instance does a job at a time, and keeps it for as long as it is at work."""
 
 import pytest
 

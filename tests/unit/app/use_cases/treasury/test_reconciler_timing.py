@@ -1,5 +1,4 @@
-"""
-When the reconciler believes what it has read, when it gives up waiting for a reply, and that its
+"""When the reconciler believes what it has read, when it gives up waiting for a reply, and that its
 findings are written down.
 """
 
@@ -26,8 +25,8 @@ UNHEARD = Misbehaviour(executes=True, reply=Unknown("reset"))
 
 @virtually
 async def test_a_history_shows_what_was_there_when_its_read_began() -> None:
-    """
-    The row appears as late as the bounds allow; a read that began before it arrives after them.
+    """The row appears as late as the bounds allow; a read that began before it arrives
+    after them.
     """
     world = World()
     world.patience = replace(world.patience, clean_reads=1, clean_spread_ms=0)
@@ -54,9 +53,7 @@ async def test_a_history_shows_what_was_there_when_its_read_began() -> None:
 
 @virtually
 async def test_a_reply_that_may_still_come_is_waited_for() -> None:
-    """
-    Another instance reconciles; it cannot know whether the request is in flight.
-    """
+    """Another instance reconciles; it cannot know whether the request is in flight."""
     world = World()
     world.exchange.history_lag_ms = world.exchange.income_lag_ms = HOUR_MS
     replied = anyio.Event()

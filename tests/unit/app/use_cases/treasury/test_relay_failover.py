@@ -1,6 +1,4 @@
-"""
-A node of `ops:events` fails over between two writes, at any of them.
-"""
+"""A node of `ops:events` fails over between two writes, at any of them."""
 
 from functools import partial
 
@@ -33,9 +31,7 @@ async def relay_through_a_failover(fails_at: int) -> list[str]:
 
 
 def test_row_51_acknowledged_events_that_a_failed_write_reveals_as_lost_are_repeated() -> None:
-    """
-    The next write may succeed before the relay looks whether its newest entry is still there.
-    """
+    """The next write may succeed before the relay looks whether its newest entry is still there."""
     wrong = {at: run_virtually(partial(relay_through_a_failover, at)) for at in WRITES}
 
     assert not {at: found for at, found in wrong.items() if found}

@@ -1,6 +1,4 @@
-"""
-Each event of a transfer is one line of the log, as loud as what it asks of an operator.
-"""
+"""Each event of a transfer is one line of the log, as loud as what it asks of an operator."""
 
 import logging
 from decimal import Decimal
@@ -55,9 +53,7 @@ LEVELS: list[tuple[TransferEvent, int]] = [
 def test_what_an_operator_has_to_do_sets_the_level(
     caplog: pytest.LogCaptureFixture, event: TransferEvent, level: int
 ) -> None:
-    """
-    Id, amount and direction are in every line.
-    """
+    """Id, amount and direction are in every line."""
     caplog.set_level(logging.DEBUG)
     log_events((event,), evolve(None, REQUESTED))
 
@@ -67,8 +63,8 @@ def test_what_an_operator_has_to_do_sets_the_level(
 
 
 def test_an_outcome_is_one_line_with_its_evidence(caplog: pytest.LogCaptureFixture) -> None:
-    """
-    What belongs to it in the ledger, its share of the cap and its claim, says nothing of its own.
+    """What belongs to it in the ledger, its share of the cap and its claim, says nothing of its
+    own.
     """
     caplog.set_level(logging.DEBUG)
     log_events((REQUESTED, RESERVED), evolve(None, REQUESTED))
@@ -80,9 +76,7 @@ def test_an_outcome_is_one_line_with_its_evidence(caplog: pytest.LogCaptureFixtu
 
 
 def test_a_movement_of_somebody_else_is_told(caplog: pytest.LogCaptureFixture) -> None:
-    """
-    The account is used beside us.
-    """
+    """The account is used beside us."""
     caplog.set_level(logging.INFO)
     foreign = ForeignMovementObserved(
         tran_id="77", direction=Direction.FUTURES_TO_SPOT, amount=Decimal(5), moved_at=AT

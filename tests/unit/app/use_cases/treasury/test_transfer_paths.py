@@ -1,6 +1,4 @@
-"""
-A transfer from its request to its end, on stores and an exchange in memory.
-"""
+"""A transfer from its request to its end, on stores and an exchange in memory."""
 
 from contextlib import nullcontext
 from decimal import Decimal
@@ -24,9 +22,7 @@ from tests.virtual_time import run_virtually
 
 
 def test_a_transfer_moves_money_once() -> None:
-    """
-    OK within the answer, the balances moved, verified later.
-    """
+    """OK within the answer, the balances moved, verified later."""
 
     async def main() -> None:
         world = World()
@@ -48,9 +44,7 @@ def test_a_transfer_moves_money_once() -> None:
 
 
 def test_one_reading_of_the_history_verifies_all_transfers_in_it() -> None:
-    """
-    Each of them has its own event, and only the first asked the exchange.
-    """
+    """Each of them has its own event, and only the first asked the exchange."""
 
     async def main() -> None:
         world = World()
@@ -68,9 +62,7 @@ def test_one_reading_of_the_history_verifies_all_transfers_in_it() -> None:
 
 
 def test_a_lost_reply_is_found_in_the_history() -> None:
-    """
-    PENDING at first, DONE by reconciliation, one movement.
-    """
+    """PENDING at first, DONE by reconciliation, one movement."""
 
     async def main() -> None:
         world = World()
@@ -105,9 +97,7 @@ def test_a_lost_request_fails_after_the_histories_stayed_silent_for_long() -> No
 
 
 def test_what_an_operator_believed_is_watched_and_corrected_by_late_evidence() -> None:
-    """
-    The history lags for longer than the operator has waited; the money had moved.
-    """
+    """The history lags for longer than the operator has waited; the money had moved."""
 
     async def main() -> None:
         world = World()
@@ -137,9 +127,7 @@ def test_what_an_operator_believed_is_watched_and_corrected_by_late_evidence() -
 
 
 def test_after_a_doubt_about_the_clock_it_may_be_measured_before_the_next_attempt() -> None:
-    """
-    Three attempts within two seconds would all be turned away by the same wrong clock.
-    """
+    """Three attempts within two seconds would all be turned away by the same wrong clock."""
 
     async def main() -> None:
         world = World()
@@ -158,9 +146,7 @@ def test_after_a_doubt_about_the_clock_it_may_be_measured_before_the_next_attemp
 
 
 class LaggingStore(MemoryEventStore):
-    """
-    Its answer about the head is an old one while `lags`.
-    """
+    """Its answer about the head is an old one while `lags`."""
 
     lags = False
 
@@ -169,9 +155,7 @@ class LaggingStore(MemoryEventStore):
 
 
 def test_old_answers_are_no_damage_until_they_have_lasted() -> None:
-    """
-    However many there are; one good answer in between begins the time anew.
-    """
+    """However many there are; one good answer in between begins the time anew."""
 
     async def main() -> None:
         world = World()

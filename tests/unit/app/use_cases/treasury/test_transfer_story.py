@@ -1,5 +1,5 @@
-"""
-The life of a transfer in words: every event, every standing, and what nobody here understands.
+"""The life of a transfer in words: every event, every standing, and what nobody here
+understands.
 """
 
 from decimal import Decimal
@@ -146,9 +146,7 @@ def test_no_kind_of_event_failure_or_evidence_is_left_out() -> None:
 
 
 def life(*commits: tuple[str, tuple[TreasuryEvent | NewEvent, ...]]) -> list[Entry]:
-    """
-    Who wrote which events together.
-    """
+    """Who wrote which events together."""
     chain = Chain()
     for actor, events in commits:
         chain.add(actor, *events)
@@ -295,9 +293,7 @@ NEWER_REQUEST = NewEvent(f"transfer/{ID}", "treasury.transfer.requested", 9, {"t
 def test_what_a_newer_program_wrote_is_shown_as_such(
     commits: tuple[tuple[str, tuple[TreasuryEvent | NewEvent, ...]], ...],
 ) -> None:
-    """
-    Where it stands is not guessed then, even where the first event is not understood.
-    """
+    """Where it stands is not guessed then, even where the first event is not understood."""
     story = tell(ID, life(*commits), Patience())
 
     assert any("only a newer chimera-s1 understands" in line.text for line in story.lines)

@@ -1,6 +1,4 @@
-"""
-The seeded model of the treasury: nothing goes wrong with ours, and each mistake is caught.
-"""
+"""The seeded model of the treasury: nothing goes wrong with ours, and each mistake is caught."""
 
 import os
 
@@ -15,8 +13,8 @@ MUTANT_SEEDS = 40
 
 @pytest.mark.parametrize("part", range(SLICES))
 def test_no_seed_breaks_a_promise(part: int) -> None:
-    """
-    No transfer moves money twice, none that moved is FAILED, none that did not is DONE, all end.
+    """No transfer moves money twice, none that moved is FAILED, none that did not is
+    DONE, all end.
     """
     size = SEEDS // SLICES
     first = int(os.environ.get("MODEL_FIRST_SEED", "0")) + part * size
@@ -27,7 +25,5 @@ def test_no_seed_breaks_a_promise(part: int) -> None:
 
 @pytest.mark.parametrize("variant", [each for each in Variant if each is not Variant.OURS])
 def test_each_mistake_is_caught(variant: Variant) -> None:
-    """
-    A model that a broken treasury passes would prove nothing.
-    """
+    """A model that a broken treasury passes would prove nothing."""
     assert any(violations(seed, variant) for seed in range(MUTANT_SEEDS))

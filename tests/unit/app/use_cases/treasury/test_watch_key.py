@@ -1,6 +1,4 @@
-"""
-The watched key: may it do what it is here for, and no more.
-"""
+"""The watched key: may it do what it is here for, and no more."""
 
 import logging
 
@@ -19,9 +17,7 @@ LOGGER = "chimera_s1.app.use_cases.treasury.watch_key"
 
 
 class Key:
-    """
-    A reader of permissions that says what it is told to.
-    """
+    """A reader of permissions that says what it is told to."""
 
     def __init__(self, answer: KeyPermissions | ChimeraError) -> None:
         self.answer = answer

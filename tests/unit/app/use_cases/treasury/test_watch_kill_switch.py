@@ -1,5 +1,5 @@
-"""
-The watched kill switch: on until it was read as off, and as it last was while it cannot be read.
+"""The watched kill switch: on until it was read as off, and as it last was while it
+cannot be read.
 """
 
 import logging
@@ -54,9 +54,7 @@ async def test_settings_that_are_wrong_are_a_trouble_and_no_end() -> None:
 
 
 async def test_it_is_said_once_that_it_was_thrown(caplog: pytest.LogCaptureFixture) -> None:
-    """
-    That it is off at the start is no news.
-    """
+    """That it is off at the start is no news."""
     caplog.set_level(logging.WARNING, LOGGER)
     switch = MemoryKillSwitch(on=False)
     watch = WatchKillSwitch(switch, ManualClock())
