@@ -4,8 +4,6 @@ import anyio
 
 from chimera_s1.adapters.memory.cursor_store import MemoryCursorStore
 from chimera_s1.adapters.memory.event_store import MemoryEventStore, MemoryLedger
-from chimera_s1.adapters.memory.operations_log import MemoryOperationsLog
-from chimera_s1.adapters.memory.treasury_gateway import ScriptedTreasuryGateway
 from chimera_s1.domain.errors import ChimeraError, PublisherUnavailableError, StoreUnavailableError
 from chimera_s1.domain.ledger.commit import Commit, Head
 from chimera_s1.domain.ports.clock import Clock
@@ -14,6 +12,8 @@ from chimera_s1.domain.ports.operations_log import OperationsEvent
 from chimera_s1.domain.ports.treasury_gateway import Reply, SignedTransfer
 from chimera_s1.domain.treasury.limits import Direction
 from chimera_s1.domain.treasury.reconciliation import Movement, Window
+from tests.fakes.operations_log import MemoryOperationsLog
+from tests.fakes.treasury_gateway import ScriptedTreasuryGateway
 
 
 class LyingLeases:

@@ -2,7 +2,7 @@
 
 import sys
 
-from chimera_s1.app.cli import run_command
+from chimera_s1.app.cli.application import run_command
 
 
 def main() -> None:

@@ -6,7 +6,7 @@ import anyio
 import pytest
 from anyio.abc import TaskGroup
 
-from tests.contract.ledger_stores import bench, stores
+from tests.contract.ledger_harnesses import bench, stores
 from tests.contract.redis_cluster import redis_binary, redis_cluster, redis_single_node
 from tests.contract.treasury_service import site, treasury_exchange, treasury_redis
 

@@ -17,7 +17,7 @@ from chimera_s1.adapters.sqlite.event_store import SqliteEventStore
 from chimera_s1.domain.errors import ChimeraError, StoreUnavailableError
 from chimera_s1.domain.ledger.commit import Commit, Head, head_of, seal
 from chimera_s1.domain.ports.event_store import Appended
-from tests.contract.ledger_chains import LEDGER, draft_of, walk
+from tests.contract.ledger_commits import LEDGER, draft_of, walk
 
 _FILE_BYTES_MAX = 200_000
 _CAPABILITY_VERSION = 0x20080522

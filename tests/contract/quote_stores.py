@@ -13,24 +13,24 @@ from uuid import uuid4
 import anyio
 from msgspec import Struct
 
-from chimera_s1.adapters.memory.clock import ManualClock
-from chimera_s1.adapters.memory.quote_streams import (
-    MemoryQuotePublisher,
-    MemoryQuoteReader,
-    MemoryStreams,
-)
 from chimera_s1.adapters.redis.addresses import RedisAddress
-from chimera_s1.adapters.redis.cluster import ClusterClient, connect_cluster
 from chimera_s1.adapters.redis.cluster_assembly import wait_until_ok
-from chimera_s1.adapters.redis.embedded import EmbeddedRedis
-from chimera_s1.adapters.redis.node_writer import NodeQuotePublisher
-from chimera_s1.adapters.redis.quote_publisher import OfficialQuotePublisher
+from chimera_s1.adapters.redis.cluster_client import ClusterClient, connect_cluster
+from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
+from chimera_s1.adapters.redis.node_quote_publisher import NodeQuotePublisher
+from chimera_s1.adapters.redis.official_quote_publisher import OfficialQuotePublisher
 from chimera_s1.adapters.redis.quote_reader import RedisQuoteReader
-from chimera_s1.adapters.system.clock import SystemClock
+from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.ports.quote_publisher import QuotePublisher
 from chimera_s1.domain.ports.quote_reader import QuoteReader
+from tests.fakes.manual_clock import ManualClock
+from tests.fakes.quote_streams import (
+    MemoryQuotePublisher,
+    MemoryQuoteReader,
+    MemoryStreams,
+)
 
 MAXLEN = 300
 SOURCE = "binance.spot.bookTicker"

@@ -17,7 +17,7 @@ from anyio.abc import TaskGroup
 
 from chimera_s1.adapters.simulator.config import DEMO_KEY, SimulatorConfig
 from chimera_s1.adapters.simulator.simulator import Simulator
-from chimera_s1.adapters.system.clock import SystemClock
+from chimera_s1.adapters.system.system_clock import SystemClock
 from tests.simulator_client import PATIENCE_S, SimulatorClient, simulator_client
 
 TRANSFER = "/sapi/v1/asset/transfer"

@@ -16,9 +16,9 @@ from chimera_s1.adapters.arango.transfer_projection import ArangoTransferProject
 from chimera_s1.domain.errors import StoreUnavailableError
 from chimera_s1.domain.ledger.commit import head_of
 from chimera_s1.domain.ports.event_store import Appended, SeqTaken
-from tests.contract.arango_bench import DATABASE
-from tests.contract.arango_store_rig import COMMIT, StoreRig, double, next_commit, rig
-from tests.contract.ledger_chains import LEDGER, append_some
+from tests.contract.arango_ledger_harness import DATABASE
+from tests.contract.arango_store_harness import COMMIT, StoreRig, double, next_commit, rig
+from tests.contract.ledger_commits import LEDGER, append_some
 from tests.contract.test_transfer_projection import row_of
 
 __all__ = ["double", "rig"]

@@ -7,14 +7,14 @@ import anyio
 import pytest
 from anyio import to_thread
 
-from chimera_s1.adapters.arango.errand import BUSY_TRIES_MAX, Errand, Patience
 from chimera_s1.adapters.arango.layout import COMMITS
+from chimera_s1.adapters.arango.retrying_requests import BUSY_TRIES_MAX, Errand, Patience
 from chimera_s1.domain.errors import StoreUnavailableError
 from chimera_s1.domain.ledger.commit import Commit, head_of
 from chimera_s1.domain.ports.event_store import Appended, SeqTaken
 from tests.arango_double import ArangoDouble
-from tests.contract.arango_bench import DATABASE
-from tests.contract.arango_store_rig import (
+from tests.contract.arango_ledger_harness import DATABASE
+from tests.contract.arango_store_harness import (
     COMMIT,
     PASSWORD,
     SHORT,
@@ -25,7 +25,7 @@ from tests.contract.arango_store_rig import (
     next_commit,
     rig,
 )
-from tests.contract.ledger_chains import LEDGER, append_some, walk
+from tests.contract.ledger_commits import LEDGER, append_some, walk
 
 __all__ = ["double", "rig"]
 

@@ -12,8 +12,8 @@ from chimera_s1.adapters.arango.schema import Copies
 from chimera_s1.domain.errors import ConfigurationError, StoreUnavailableError
 from chimera_s1.domain.ports.event_store import Appended
 from tests.arango_double import ArangoDouble
-from tests.contract.arango_bench import DATABASE
-from tests.contract.arango_store_rig import (
+from tests.contract.arango_ledger_harness import DATABASE
+from tests.contract.arango_store_harness import (
     PASSWORD,
     SHORT,
     USER,
@@ -21,7 +21,7 @@ from tests.contract.arango_store_rig import (
     double,
     next_commit,
 )
-from tests.contract.ledger_chains import LEDGER
+from tests.contract.ledger_commits import LEDGER
 from tests.contract.python_arango import connected
 
 __all__ = ["double"]

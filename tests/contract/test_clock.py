@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 
-from chimera_s1.adapters.memory.clock import ManualClock
-from chimera_s1.adapters.system.clock import SystemClock
+from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.domain.ports.clock import Clock
+from tests.fakes.manual_clock import ManualClock
 
 
 @pytest.fixture(params=[ManualClock, SystemClock])

@@ -6,12 +6,11 @@ import anyio
 import pytest
 from anyio.abc import TaskGroup
 
-from chimera_s1.adapters.binance.connection import Connection, SocketPlan
-from chimera_s1.adapters.binance.read_pacing import ReadPacer
-from chimera_s1.adapters.memory.clock import ManualClock
+from chimera_s1.adapters.binance.streams.market_socket import Connection, SocketPlan
+from chimera_s1.adapters.binance.streams.read_pacer import ReadPacer
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.ports.market_feed import ConnectionLost, ConnectionOpened, FeedCounters
-from tests.contract.feed_rig import rig
+from tests.contract.feed_harness import rig
 from tests.contract.raw_exchange import (
     BINARY,
     CLOSE,
@@ -25,6 +24,7 @@ from tests.contract.raw_exchange import (
     frame,
     raw_exchange,
 )
+from tests.fakes.manual_clock import ManualClock
 
 UPGRADED = b"HTTP/1.1 101 OK\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 

@@ -10,16 +10,16 @@ from anyio import wait_all_tasks_blocked as settle
 from anyio.abc import TaskGroup
 from msgspec import structs
 
-from chimera_s1.adapters.binance import connection
-from chimera_s1.adapters.binance.control import NAMES_PER_MESSAGE
-from chimera_s1.adapters.binance.feed import DIAL_SPACING_MS, FeedPlan
-from chimera_s1.adapters.memory.clock import ManualClock
+from chimera_s1.adapters.binance.market_feed import DIAL_SPACING_MS, FeedPlan
+from chimera_s1.adapters.binance.streams import market_socket as connection
+from chimera_s1.adapters.binance.streams.subscriptions import NAMES_PER_MESSAGE
 from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.operations.backoff import Backoff
+from chimera_s1.domain.operations.reconnect import ReconnectPolicy
 from chimera_s1.domain.ports.market_feed import ConnectionFatal, ConnectionLost, ConnectionOpened
-from chimera_s1.domain.resilience.backoff import Backoff
-from chimera_s1.domain.resilience.reconnect import ReconnectPolicy
-from tests.contract.feed_rig import Rig, rig
+from tests.contract.feed_harness import Rig, rig
 from tests.contract.raw_exchange import PING, PONG, TEXT, RawExchange, book, frame, raw_exchange
+from tests.fakes.manual_clock import ManualClock
 
 POLICY = ReconnectPolicy(Backoff(base_ms=10, max_wait_ms=50, jitter_ms=0), 3, scan_ms=60)
 SPOT_INTERVAL_MS = 400

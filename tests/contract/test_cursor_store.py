@@ -2,7 +2,7 @@
 
 import anyio
 
-from tests.contract.ledger_stores import Bench, Stores
+from tests.contract.ledger_harnesses import Bench, Stores
 
 
 async def test_a_new_reader_begins_at_the_beginning(stores: Stores) -> None:

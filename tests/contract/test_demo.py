@@ -16,7 +16,7 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 from redis.asyncio import Redis
 
-from chimera_s1.app.demo_state import read_lines
+from chimera_s1.app.state_files import read_lines
 from tests.processes import ChimeraProcess, chimera_process, finished, is_running
 
 PATIENCE_S = 30

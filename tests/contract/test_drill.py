@@ -13,7 +13,7 @@ import aiohttp
 import anyio
 import pytest
 
-from chimera_s1.app.commands.drills.catalogue import DRILLS
+from chimera_s1.app.cli.drill.scenarios import DRILLS
 from tests.processes import ChimeraProcess, chimera_process, finished
 
 PATIENCE_S = 150

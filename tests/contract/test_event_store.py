@@ -16,8 +16,8 @@ from chimera_s1.domain.ledger.commit import (
     seal,
 )
 from chimera_s1.domain.ports.event_store import READ_LIMIT_MAX, Appended, EventStore, SeqTaken
-from tests.contract.ledger_chains import LEDGER, append_some, draft_of, walk
-from tests.contract.ledger_stores import Bench, Stores
+from tests.contract.ledger_commits import LEDGER, append_some, draft_of, walk
+from tests.contract.ledger_harnesses import Bench, Stores
 
 WRITERS = 20
 

@@ -11,16 +11,16 @@ import pytest
 from anyio.abc import TaskGroup
 from msgspec import Struct
 
-from chimera_s1.adapters.binance.rest import BinanceRest
-from chimera_s1.adapters.memory.exchange_information import MemoryExchangeInformation
+from chimera_s1.adapters.binance.exchange_information import BinanceRest
 from chimera_s1.adapters.simulator.config import SimulatorConfig
 from chimera_s1.adapters.simulator.simulator import Simulator
 from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
+from chimera_s1.domain.market.instrument_selection import Listing
 from chimera_s1.domain.market.quote import book_defect
-from chimera_s1.domain.market.selection import Listing
 from chimera_s1.domain.ports.exchange_information import BookTop, ExchangeInformation
-from tests.contract.feed_rig import CLOCK, endpoints
+from tests.contract.feed_harness import CLOCK, endpoints
+from tests.fakes.exchange_information import MemoryExchangeInformation
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 BOTH_VENUES = [InstrumentId(venue, Symbol(name)) for venue in Venue for name in SYMBOLS]

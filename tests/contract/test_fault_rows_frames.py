@@ -8,13 +8,13 @@ import pytest
 from anyio.abc import TaskGroup
 from msgspec import structs
 
-from chimera_s1.adapters.binance.feed import FeedPlan
+from chimera_s1.adapters.binance.market_feed import FeedPlan
 from chimera_s1.adapters.simulator.config import SimulatorAddresses, SimulatorConfig
 from chimera_s1.adapters.simulator.simulator import Simulator
 from chimera_s1.domain.identifiers import Channel, Venue
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.ports.market_feed import ConnectionOpened, FeedCounters
-from tests.contract.feed_rig import CLOCK, SYMBOLS, Rig, rig
+from tests.contract.feed_harness import CLOCK, SYMBOLS, Rig, rig
 from tests.contract.quote_invariants import check_alone, check_quotes
 from tests.contract.raw_exchange import book, frame, raw_exchange
 

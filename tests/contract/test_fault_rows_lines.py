@@ -10,14 +10,17 @@ import pytest
 from anyio.abc import TaskGroup
 from msgspec import structs
 
-from chimera_s1.adapters.binance import connection, link
-from chimera_s1.adapters.binance.feed import FeedPlan
+from chimera_s1.adapters.binance.market_feed import FeedPlan
+from chimera_s1.adapters.binance.streams import managed_connection as link
+from chimera_s1.adapters.binance.streams import market_socket as connection
 from chimera_s1.adapters.simulator.config import SimulatorAddresses, SimulatorConfig
 from chimera_s1.adapters.simulator.simulator import Simulator
-from chimera_s1.app.use_cases import probe_books, watch_liveness
+from chimera_s1.app.capabilities.market import probe_books, watch_liveness
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
 from chimera_s1.domain.market import liveness, liveness_board
 from chimera_s1.domain.market.liveness import Liveness
+from chimera_s1.domain.operations.backoff import Backoff
+from chimera_s1.domain.operations.reconnect import ReconnectPolicy
 from chimera_s1.domain.ports.market_feed import (
     ConnectionFatal,
     ConnectionLost,
@@ -25,9 +28,7 @@ from chimera_s1.domain.ports.market_feed import (
     ConnectionRenewed,
     RoundTrip,
 )
-from chimera_s1.domain.resilience.backoff import Backoff
-from chimera_s1.domain.resilience.reconnect import ReconnectPolicy
-from tests.contract.feed_rig import CLOCK, QUICK, SYMBOLS
+from tests.contract.feed_harness import CLOCK, QUICK, SYMBOLS
 from tests.contract.quote_invariants import check_alone, check_quotes
 from tests.contract.watched_feed import watched
 

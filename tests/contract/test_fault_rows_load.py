@@ -8,16 +8,16 @@ import httpx2
 import pytest
 from anyio.abc import TaskGroup
 
-from chimera_s1.adapters.binance import frames
-from chimera_s1.adapters.binance.feed import BinanceFeed, FeedPlan
-from chimera_s1.adapters.binance.read_pacing import ReadPacer
-from chimera_s1.adapters.memory.quote_streams import MemoryStreams
-from chimera_s1.app.use_cases.publish_quotes import PublishQuotes
-from chimera_s1.app.use_cases.quote_board import QuoteBoard
+from chimera_s1.adapters.binance.market_feed import BinanceFeed, FeedPlan
+from chimera_s1.adapters.binance.streams import book_frames as frames
+from chimera_s1.adapters.binance.streams.read_pacer import ReadPacer
+from chimera_s1.app.capabilities.market.publish_quotes import PublishQuotes
+from chimera_s1.app.capabilities.market.quote_board import QuoteBoard
 from chimera_s1.domain.identifiers import Channel, InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.conflation import WindowMs
-from tests.contract.feed_rig import CLOCK, QUICK
+from tests.contract.feed_harness import CLOCK, QUICK
 from tests.contract.quote_invariants import check_alone
+from tests.fakes.quote_streams import MemoryStreams
 from tests.processes import ChimeraProcess, simulator_process
 from tests.unit.app.doubles import GatedPublisher
 

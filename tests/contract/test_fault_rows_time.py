@@ -9,24 +9,24 @@ import httpx2
 import pytest
 from anyio.abc import TaskGroup
 
-from chimera_s1.adapters.binance.frames import BookFrames, BookStream, drain
-from chimera_s1.adapters.binance.rest import BinanceRest
-from chimera_s1.adapters.memory.clock import ManualClock
-from chimera_s1.adapters.memory.exchange_information import MemoryExchangeInformation
-from chimera_s1.adapters.memory.market_feed import ScriptedMarketFeed
-from chimera_s1.adapters.memory.quote_streams import MemoryQuotePublisher, MemoryStreams
+from chimera_s1.adapters.binance.exchange_information import BinanceRest
+from chimera_s1.adapters.binance.streams.book_frames import BookFrames, BookStream, drain
 from chimera_s1.adapters.simulator.config import SimulatorConfig
 from chimera_s1.adapters.simulator.simulator import Simulator
-from chimera_s1.app.use_cases.patrol_clock import UNANSWERED_WAIT_MS, PatrolClock
-from chimera_s1.app.use_cases.publish_quotes import PublishQuotes
-from chimera_s1.app.use_cases.quote_board import QuoteBoard
+from chimera_s1.app.capabilities.market.publish_quotes import PublishQuotes
+from chimera_s1.app.capabilities.market.quote_board import QuoteBoard
+from chimera_s1.app.capabilities.operations.patrol_clock import UNANSWERED_WAIT_MS, PatrolClock
 from chimera_s1.domain.errors import ExchangeUnavailableError
 from chimera_s1.domain.identifiers import Channel, InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.conflation import WindowMs
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.ports.quote_publisher import PublishReport
-from tests.contract.feed_rig import CLOCK, SYMBOLS, endpoints
+from tests.contract.feed_harness import CLOCK, SYMBOLS, endpoints
 from tests.contract.quote_invariants import check_alone
+from tests.fakes.exchange_information import MemoryExchangeInformation
+from tests.fakes.manual_clock import ManualClock
+from tests.fakes.market_feed import ScriptedMarketFeed
+from tests.fakes.quote_streams import MemoryQuotePublisher, MemoryStreams
 
 BTC = InstrumentId(Venue.PERP, Symbol("BTCUSDT"))
 HOUR_MS = 3_600_000

@@ -13,9 +13,10 @@ from litestar import Litestar, get
 from litestar.handlers.http_handlers import HTTPRouteHandler
 from litestar.routes import HTTPRoute
 
-from chimera_s1.app.web.access import BODY_BYTES_MAX, needed_scope
-from chimera_s1.domain.resilience.rate_limit import RateLimit
-from tests.contract.guarded_web import (
+from chimera_s1.app.web.access.guard import BODY_BYTES_MAX, needed_scope
+from chimera_s1.domain.operations.rate_limit import RateLimit
+from tests.contract.web_parts import READER, READER_TOKEN, WebParts, serving
+from tests.contract.web_with_tokens import (
     EXPIRED,
     EXPIRED_TOKEN,
     FORGED_TOKEN,
@@ -33,7 +34,6 @@ from tests.contract.guarded_web import (
     guarded,
     problem,
 )
-from tests.contract.web_parts import READER, READER_TOKEN, WebParts, serving
 
 SAFETY_S = 30
 PUBLIC = {"/health", "/ready", "/metrics", "/schema", "/schema/openapi.json", "/schema/{path:str}"}

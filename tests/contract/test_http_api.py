@@ -14,8 +14,7 @@ from hypothesis import given, settings
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
-from chimera_s1.adapters.memory.token_store import MemoryTokenStore
-from chimera_s1.app.use_cases.quote_board import QuoteBoard
+from chimera_s1.app.capabilities.market.quote_board import QuoteBoard
 from chimera_s1.app.web.problem_kinds import PROBLEM_KINDS
 from tests.contract.web_parts import (
     DESCRIPTION,
@@ -25,6 +24,7 @@ from tests.contract.web_parts import (
     WebParts,
     description,
 )
+from tests.fakes.token_store import MemoryTokenStore
 from tests.sample_quotes import TS, quote
 
 QUOTE_FIELDS = "ts symbol venue bid1 ask1 mid spread_bps top1_qty top1_usdt src"

@@ -11,8 +11,8 @@ import msgspec
 import pytest
 from anyio.lowlevel import checkpoint
 
-from chimera_s1.app.use_cases.quote_board import QuoteBoard, QuoteFilter
-from chimera_s1.app.web.quote_events import QuoteEvents
+from chimera_s1.app.capabilities.market.quote_board import QuoteBoard, QuoteFilter
+from chimera_s1.app.capabilities.market.web.quote_events import QuoteEvents
 from chimera_s1.app.web.server import HttpServer, bind
 from chimera_s1.domain.errors import ConfigurationError
 from tests.contract.web_parts import WatchedBoard, WebParts, serving

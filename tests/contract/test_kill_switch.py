@@ -8,14 +8,14 @@ import anyio
 import pytest
 from msgspec import Struct
 
-from chimera_s1.adapters.memory.kill_switch import MemoryKillSwitch
-from chimera_s1.adapters.redis.cluster import connect_cluster
 from chimera_s1.adapters.redis.cluster_assembly import wait_until_ok
-from chimera_s1.adapters.redis.embedded import EmbeddedRedis
+from chimera_s1.adapters.redis.cluster_client import connect_cluster
+from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.kill_switch import RedisKillSwitch
 from chimera_s1.domain.errors import PublisherUnavailableError
 from chimera_s1.domain.ports.kill_switch import KillSwitch
 from tests.contract.redis_cluster import Addresses
+from tests.fakes.kill_switch import MemoryKillSwitch
 
 KEY = "kill_switch"
 

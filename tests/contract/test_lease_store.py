@@ -2,7 +2,7 @@
 
 import anyio
 
-from tests.contract.ledger_stores import Bench, Stores
+from tests.contract.ledger_harnesses import Bench, Stores
 
 MINUTE_MS = 60_000
 

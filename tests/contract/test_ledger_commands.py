@@ -13,12 +13,12 @@ import pytest
 from chimera_s1.adapters.sqlite.database import SqliteDatabase
 from chimera_s1.adapters.sqlite.event_store import SqliteEventStore
 from chimera_s1.adapters.sqlite.transfer_projection import SqliteTransferProjection
-from chimera_s1.app.use_cases.treasury.walk_ledger import anchor_text
+from chimera_s1.app.capabilities.ledger.verifier import anchor_text
 from chimera_s1.domain.identifiers import parse_transfer_id
 from chimera_s1.domain.ledger.commit import Head, content_hash, encode_commit
 from chimera_s1.domain.treasury.events import Evidence
 from tests.processes import finished
-from tests.transfer_lives import (
+from tests.transfer_events import (
     CLAIMED,
     LEDGER,
     REJECTED,

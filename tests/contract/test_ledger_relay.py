@@ -11,20 +11,20 @@ import anyio
 
 from chimera_s1.adapters.memory.cursor_store import MemoryCursorStore
 from chimera_s1.adapters.memory.event_store import MemoryEventStore
-from chimera_s1.adapters.redis.cluster import ClusterClient, connect_cluster
 from chimera_s1.adapters.redis.cluster_assembly import SLOTS
-from chimera_s1.adapters.redis.embedded import EmbeddedRedis
+from chimera_s1.adapters.redis.cluster_client import ClusterClient, connect_cluster
+from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.errors import REDIS_FAILURES
 from chimera_s1.adapters.redis.operations_log import RedisOperationsLog
 from chimera_s1.adapters.redis.server_process import until
-from chimera_s1.adapters.system.clock import SystemClock
-from chimera_s1.app.use_cases.treasury.ledger import TreasuryLedger
-from chimera_s1.app.use_cases.treasury.relay_ledger import RelayLedger
-from chimera_s1.domain.resilience.backoff import Backoff
-from tests.contract.ledger_chains import append_some
+from chimera_s1.adapters.system.system_clock import SystemClock
+from chimera_s1.app.capabilities.ledger.relay import RelayLedger
+from chimera_s1.app.capabilities.treasury.treasury_ledger import TreasuryLedger
+from chimera_s1.domain.operations.backoff import Backoff
+from tests.contract.ledger_commits import append_some
+from tests.contract.publisher_load import error_count
 from tests.contract.redis_cluster import Addresses, hand_over, key_slot, move_keys, replicated
 from tests.contract.test_operations_log import read_event
-from tests.contract.writer_rig import error_count
 from tests.treasury_invariants import read_all, violations_of
 
 STREAM = "ops:events"

@@ -6,8 +6,8 @@ from typing import cast
 import pytest
 
 from chimera_s1.domain.ledger.commit import Document, Head, content_hash, document_of, head_of, seal
-from tests.contract.ledger_chains import LEDGER, append_some, draft_of, walk
-from tests.contract.ledger_stores import Bench, Stores
+from tests.contract.ledger_commits import LEDGER, append_some, draft_of, walk
+from tests.contract.ledger_harnesses import Bench, Stores
 
 
 def raise_amount(document: Document) -> None:

@@ -11,17 +11,17 @@ from pathlib import Path
 import anyio
 
 from chimera_s1.adapters.sqlite.database import SqliteDatabase
-from chimera_s1.app.use_cases.treasury.walk_ledger import anchor_text
+from chimera_s1.app.capabilities.ledger.verifier import anchor_text
 from chimera_s1.domain.identifiers import parse_transfer_id
 from chimera_s1.domain.ledger.commit import Commit, encode_commit
-from tests.transfer_lives import LEDGER, Chain
+from tests.transfer_events import LEDGER, Chain
 
 FEW, MANY = 400, 20_000
 GROWTH_KIB_MAX = 16_384
 """The many commits have more than as much of text alone, and several times that as objects."""
 
 _MEASURED = (
-    "import atexit, resource, sys; from chimera_s1.app.cli import run_command; "
+    "import atexit, resource, sys; from chimera_s1.app.cli.application import run_command; "
     "atexit.register(lambda: print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)); "
     "run_command(sys.argv[1:])"
 )

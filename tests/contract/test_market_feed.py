@@ -7,21 +7,21 @@ import pytest
 from anyio.abc import TaskGroup
 from msgspec import structs
 
-from chimera_s1.adapters.binance.feed import FeedPlan
-from chimera_s1.adapters.binance.rest import BinanceRest
+from chimera_s1.adapters.binance.exchange_information import BinanceRest
+from chimera_s1.adapters.binance.market_feed import FeedPlan
 from chimera_s1.adapters.simulator.config import SimulatorAddresses, SimulatorConfig
 from chimera_s1.adapters.simulator.simulator import Simulator
 from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
 from chimera_s1.domain.identifiers import Channel, Venue
+from chimera_s1.domain.market.instrument_selection import WHOLE, parse_choice, select
 from chimera_s1.domain.market.quote import book_defect
-from chimera_s1.domain.market.selection import WHOLE, parse_choice, select
 from chimera_s1.domain.ports.market_feed import (
     ConnectionFatal,
     ConnectionLost,
     ConnectionOpened,
     RoundTrip,
 )
-from tests.contract.feed_rig import CLOCK, QUICK, SYMBOLS, endpoints, rig, stoppable
+from tests.contract.feed_harness import CLOCK, QUICK, SYMBOLS, endpoints, rig, stoppable
 
 
 @pytest.fixture
@@ -153,7 +153,9 @@ async def test_a_wrong_path_is_noticed_by_its_silence(
     tasks: TaskGroup, simulator: SimulatorAddresses, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Binance acknowledges book streams on the market path and never delivers: that is a loss."""
-    monkeypatch.setattr("chimera_s1.adapters.binance.connection.FIRST_MESSAGE_TIMEOUT_S", 0.3)
+    monkeypatch.setattr(
+        "chimera_s1.adapters.binance.streams.market_socket.FIRST_MESSAGE_TIMEOUT_S", 0.3
+    )
 
     def wrong(usual: FeedPlan) -> FeedPlan:
         return structs.replace(usual, ws_url=f"{simulator.perp_ws_url}/market/stream?x=")

@@ -12,15 +12,15 @@ import pytest
 from anyio.abc import TaskGroup
 from msgspec import structs
 
-from chimera_s1.adapters.binance.feed import FeedPlan
-from chimera_s1.adapters.memory.market_feed import ScriptedMarketFeed
+from chimera_s1.adapters.binance.market_feed import FeedPlan
 from chimera_s1.adapters.simulator.config import SimulatorConfig
 from chimera_s1.adapters.simulator.simulator import Simulator
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.conflation import WindowMs
 from chimera_s1.domain.market.quote import Quote, book_defect
 from chimera_s1.domain.ports.market_feed import MarketFeed
-from tests.contract.feed_rig import CLOCK, SYMBOLS, rig
+from tests.contract.feed_harness import CLOCK, SYMBOLS, rig
+from tests.fakes.market_feed import ScriptedMarketFeed
 
 WINDOWS = [WindowMs(0), WindowMs(100)]
 INSTRUMENTS = [InstrumentId(Venue.PERP, Symbol(name)) for name in SYMBOLS]

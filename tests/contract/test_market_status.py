@@ -9,16 +9,16 @@ import anyio
 import pytest
 from msgspec import Struct
 
-from chimera_s1.adapters.memory.market_status import MemoryMarketStatus
-from chimera_s1.adapters.redis.cluster import connect_cluster
 from chimera_s1.adapters.redis.cluster_assembly import wait_until_ok
-from chimera_s1.adapters.redis.embedded import EmbeddedRedis
+from chimera_s1.adapters.redis.cluster_client import connect_cluster
+from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.market_status import RedisMarketStatus
 from chimera_s1.domain.errors import PublisherUnavailableError
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.market.liveness import Liveness, StatusChange
 from chimera_s1.domain.ports.market_status import MarketStatus
 from tests.contract.redis_cluster import Addresses
+from tests.fakes.market_status import MemoryMarketStatus
 
 MAXLEN = 300
 FIELDS = ["ts", "symbol", "state", "since", "cause"]

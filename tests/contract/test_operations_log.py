@@ -9,10 +9,9 @@ from uuid import uuid4
 import pytest
 from msgspec import Struct
 
-from chimera_s1.adapters.memory.operations_log import MemoryOperationsLog
-from chimera_s1.adapters.redis.cluster import ClusterClient, connect_cluster
 from chimera_s1.adapters.redis.cluster_assembly import wait_until_ok
-from chimera_s1.adapters.redis.embedded import EmbeddedRedis
+from chimera_s1.adapters.redis.cluster_client import ClusterClient, connect_cluster
+from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.operations_log import RedisOperationsLog
 from chimera_s1.domain.errors import PublisherUnavailableError
 from chimera_s1.domain.ports.operations_log import (
@@ -22,6 +21,7 @@ from chimera_s1.domain.ports.operations_log import (
     RoundTripSummary,
 )
 from tests.contract.redis_cluster import Addresses
+from tests.fakes.operations_log import MemoryOperationsLog
 
 MAXLEN = 300
 

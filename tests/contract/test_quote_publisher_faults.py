@@ -11,10 +11,11 @@ import anyio
 import pytest
 
 from chimera_s1.adapters.redis.cluster_assembly import SLOTS, wait_until_ok
-from chimera_s1.adapters.redis.embedded import EmbeddedRedis
+from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.keys import quote_stream
 from chimera_s1.adapters.redis.server_process import ServerProcess
 from chimera_s1.domain.identifiers import InstrumentId
+from tests.contract.publisher_load import error_count
 from tests.contract.quote_stores import (
     REDIS_PUBLISHERS,
     bids,
@@ -31,7 +32,6 @@ from tests.contract.redis_cluster import (
     replicated,
 )
 from tests.contract.tcp_proxy import redis_behind_proxy
-from tests.contract.writer_rig import error_count
 
 pytestmark = pytest.mark.parametrize("publisher", REDIS_PUBLISHERS)
 

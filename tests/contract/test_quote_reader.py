@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from chimera_s1.adapters.redis.cluster import connect_cluster
+from chimera_s1.adapters.redis.cluster_client import connect_cluster
 from chimera_s1.domain.errors import PublisherUnavailableError
 from chimera_s1.domain.identifiers import Venue
 from tests.contract.quote_stores import (

@@ -10,10 +10,9 @@ from anyio import wait_all_tasks_blocked as settle
 from anyio.abc import TaskGroup
 from msgspec import structs
 
-from chimera_s1.adapters.binance import connection
-from chimera_s1.adapters.binance.feed import FeedPlan
-from chimera_s1.adapters.binance.link import OVERLAP_MS, SUCCESSOR_RETRY_MS
-from chimera_s1.adapters.memory.clock import ManualClock
+from chimera_s1.adapters.binance.market_feed import FeedPlan
+from chimera_s1.adapters.binance.streams import market_socket as connection
+from chimera_s1.adapters.binance.streams.managed_connection import OVERLAP_MS, SUCCESSOR_RETRY_MS
 from chimera_s1.adapters.simulator.config import SimulatorAddresses, SimulatorConfig
 from chimera_s1.adapters.simulator.simulator import Simulator
 from chimera_s1.domain.identifiers import Venue
@@ -23,8 +22,9 @@ from chimera_s1.domain.ports.market_feed import (
     ConnectionOpened,
     ConnectionRenewed,
 )
-from tests.contract.feed_rig import CLOCK, SYMBOLS, Rig, rig
+from tests.contract.feed_harness import CLOCK, SYMBOLS, Rig, rig
 from tests.contract.raw_exchange import CLOSE, TEXT, RawExchange, book, frame, raw_exchange
+from tests.fakes.manual_clock import ManualClock
 
 PAIR = ("BTCUSDT", "ETHUSDT")
 ACKNOWLEDGED = frame(b'{"result":null,"id":1}')

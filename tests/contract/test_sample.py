@@ -5,15 +5,15 @@ from pathlib import Path
 import anyio
 import pytest
 
-from chimera_s1.adapters.binance.replay import RecordedFeed
+from chimera_s1.adapters.binance.recording import RecordedFeed
 from chimera_s1.adapters.market_file import read_records
-from chimera_s1.adapters.redis.cluster import connect_cluster
-from chimera_s1.adapters.redis.embedded import EmbeddedRedis
-from chimera_s1.adapters.redis.quote_publisher import OfficialQuotePublisher
+from chimera_s1.adapters.redis.cluster_client import connect_cluster
+from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
+from chimera_s1.adapters.redis.official_quote_publisher import OfficialQuotePublisher
 from chimera_s1.adapters.redis.quote_reader import RedisQuoteReader
 from chimera_s1.adapters.redis.server_binary import find_redis_server
-from chimera_s1.adapters.system.clock import SystemClock
-from chimera_s1.app.use_cases.replay_recording import ReplayRecording
+from chimera_s1.adapters.system.system_clock import SystemClock
+from chimera_s1.app.capabilities.market.replay_recording import ReplayRecording
 from chimera_s1.domain.market.conflation import WindowMs
 from chimera_s1.domain.ports.quote_reader import PublishedQuote
 

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 from anyio.abc import Listener, SocketAttribute, SocketStream
 
-from chimera_s1.adapters.redis.embedded import EmbeddedRedis
+from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.server_process import ServerProcess
 from tests.contract.service_process import (
     PATIENCE_S,
@@ -33,7 +33,7 @@ NOWHERE = {
 FAULTY = """
 import sys
 from chimera_s1.__main__ import main
-from chimera_s1.app.use_cases.measure_throughput import MeasureThroughput
+from chimera_s1.app.capabilities.market.measure_throughput import MeasureThroughput
 
 async def run(self):
     await self._clock.sleep_ms(200)
@@ -45,8 +45,8 @@ main()
 STALLED = """
 import os, time
 from chimera_s1.__main__ import main
-from chimera_s1.app.use_cases.measure_throughput import MeasureThroughput
-from chimera_s1.app.use_cases.watch_loop import LoopWatchdog
+from chimera_s1.app.capabilities.market.measure_throughput import MeasureThroughput
+from chimera_s1.app.capabilities.operations.watch_loop import LoopWatchdog
 
 async def stand_still(self):
     time.sleep(25)

@@ -5,14 +5,12 @@ import logging
 import pytest
 
 from chimera_s1.adapters.binance.endpoints import Endpoints
-from chimera_s1.adapters.binance.rest import BinanceRest
-from chimera_s1.adapters.binance.weight_budget import weight_budgets
-from chimera_s1.adapters.memory.clock import ManualClock
+from chimera_s1.adapters.binance.exchange_information import BinanceRest
+from chimera_s1.adapters.binance.http.weight_budget import weight_budgets
 from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.ports.treasury_gateway import Accepted, TurnedAway
-from tests.contract.raw_http import Script, raw_http, reply
-from tests.contract.treasury_wire_rig import (
+from tests.contract.gateway_to_raw_http import (
     DONE,
     EMPTY,
     HTML,
@@ -23,6 +21,8 @@ from tests.contract.treasury_wire_rig import (
     assert_asked_once,
     gateway_to,
 )
+from tests.contract.raw_http_server import Script, raw_http, reply
+from tests.fakes.manual_clock import ManualClock
 
 
 @pytest.mark.parametrize(

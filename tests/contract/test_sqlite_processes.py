@@ -16,7 +16,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 
 from chimera_s1.adapters.sqlite.database import SqliteDatabase
 from chimera_s1.adapters.sqlite.event_store import SqliteEventStore
-from tests.contract.ledger_chains import LEDGER, append_some, walk
+from tests.contract.ledger_commits import LEDGER, append_some, walk
 
 ROOT = Path(__file__).parents[2]
 ROUNDS = 5

@@ -5,12 +5,12 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from chimera_s1.adapters.memory.clock import ManualClock
-from chimera_s1.adapters.memory.token_store import MemoryTokenStore
-from chimera_s1.adapters.system.token_file import FileTokenStore
+from chimera_s1.adapters.system.file_token_store import FileTokenStore
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.access.tokens import TokenRecord, make_token
 from chimera_s1.domain.ports.token_store import TokenStore
+from tests.fakes.manual_clock import ManualClock
+from tests.fakes.token_store import MemoryTokenStore
 
 
 def record(kid: str) -> TokenRecord:

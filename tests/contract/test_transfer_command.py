@@ -15,11 +15,11 @@ import anyio
 import pytest
 from anyio.abc import SocketAttribute, SocketStream, TaskGroup
 
-from chimera_s1.adapters.memory.token_store import MemoryTokenStore
-from chimera_s1.adapters.memory.treasury_gateway import Misbehaviour
 from chimera_s1.domain.ports.treasury_gateway import Unknown
-from tests.contract.treasury_client import TRADER, TRADER_TOKEN, UNLIMITED
+from tests.contract.treasury_api_client import TRADER, TRADER_TOKEN, UNLIMITED
 from tests.contract.web_parts import Treasury, WebParts, serving
+from tests.fakes.token_store import MemoryTokenStore
+from tests.fakes.treasury_gateway import Misbehaviour
 from tests.processes import finished
 
 HOST = "127.0.0.1"

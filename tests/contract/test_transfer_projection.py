@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from chimera_s1.domain.ports.transfer_projection import PageMark, TransferProjection, TransferRow
-from tests.contract.ledger_stores import Bench, Stores
+from tests.contract.ledger_harnesses import Bench, Stores
 
 
 def row_of(transfer_id: str, **changes: Any) -> TransferRow:

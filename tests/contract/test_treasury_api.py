@@ -12,11 +12,10 @@ import httpx2
 import pytest
 from msgspec.structs import replace
 
-from chimera_s1.adapters.memory.treasury_gateway import Misbehaviour
 from chimera_s1.domain.ports.treasury_gateway import Refused, Unknown
 from chimera_s1.domain.treasury.events import FailureKind
 from chimera_s1.domain.treasury.limits import Wallet
-from tests.contract.treasury_client import (
+from tests.contract.treasury_api_client import (
     TRANSFER,
     Caller,
     calling,
@@ -25,7 +24,8 @@ from tests.contract.treasury_client import (
     recorded,
     result,
 )
-from tests.treasury_house import IN, LIMITS, OUT, World
+from tests.fakes.treasury_gateway import Misbehaviour
+from tests.treasury_harness import IN, LIMITS, OUT, World
 from tests.virtual_time import VirtualLoop
 
 DAY_MS = 86_400_000

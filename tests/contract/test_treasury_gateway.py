@@ -20,8 +20,8 @@ from chimera_s1.domain.ports.treasury_gateway import (
 from chimera_s1.domain.treasury.events import FailureKind, TreasuryMode
 from chimera_s1.domain.treasury.limits import Direction
 from chimera_s1.domain.treasury.reconciliation import IncomeRow, MovementStatus, Window
-from tests.contract.feed_rig import CLOCK
-from tests.contract.treasury_rig import Bank, around, binance_bank, memory_bank
+from tests.contract.feed_harness import CLOCK
+from tests.contract.gateway_harness import Bank, around, binance_bank, memory_bank
 
 HOUR_MS = 3_600_000
 ALL = [(adapter, mode) for adapter in ("memory", "binance") for mode in TreasuryMode]

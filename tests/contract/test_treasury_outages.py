@@ -10,11 +10,11 @@ import anyio
 import httpx2
 import pytest
 
-from chimera_s1.app.ledger_stores import SQLITE_FILE
+from chimera_s1.app.capabilities.ledger.stores import SQLITE_FILE
 from tests.arango_double import arango_double
 from tests.contract.service_process import PATIENCE_S
-from tests.contract.treasury_desk import OTHER_TOKEN
 from tests.contract.treasury_service import POST, Site
+from tests.contract.treasury_service_client import OTHER_TOKEN
 from tests.processes import finished
 
 FLOOD = 400

@@ -9,12 +9,12 @@ import httpx2
 import pytest
 from msgspec.structs import replace
 
-from chimera_s1.adapters.memory.treasury_gateway import Misbehaviour
 from chimera_s1.domain.ports.treasury_gateway import Unknown
 from chimera_s1.domain.treasury.limits import Direction
-from tests.contract.treasury_client import TRADER_TOKEN, TRANSFER, Caller, calling, result
+from tests.contract.treasury_api_client import TRADER_TOKEN, TRANSFER, Caller, calling, result
 from tests.contract.web_parts import WebParts, serving
-from tests.treasury_house import IN, LIMITS
+from tests.fakes.treasury_gateway import Misbehaviour
+from tests.treasury_harness import IN, LIMITS
 from tests.virtual_time import EPOCH_MS, VirtualLoop
 
 VIEW = (

@@ -9,13 +9,12 @@ from typing import Any
 
 import pytest
 
-from chimera_s1.adapters.memory.treasury_gateway import Misbehaviour
 from chimera_s1.domain.ledger.commit import Draft, Head, NewEvent, seal
+from chimera_s1.domain.operations.rate_limit import RateLimit
+from chimera_s1.domain.operations.trading_mode import TradingMode
 from chimera_s1.domain.ports.treasury_gateway import Unknown
-from chimera_s1.domain.resilience.rate_limit import RateLimit
-from chimera_s1.domain.resilience.trading_mode import TradingMode
 from chimera_s1.domain.treasury.daily_cap import utc_day
-from tests.contract.treasury_client import (
+from tests.contract.treasury_api_client import (
     RESOLVER_TOKEN,
     TRADER_TOKEN,
     TRANSFER,
@@ -25,7 +24,8 @@ from tests.contract.treasury_client import (
     result,
 )
 from tests.contract.web_parts import READER_TOKEN
-from tests.treasury_house import World, loose
+from tests.fakes.treasury_gateway import Misbehaviour
+from tests.treasury_harness import World, loose
 from tests.virtual_time import VirtualLoop
 
 GOOD = {"from": "SPOT", "to": "FUTURES", "amount_usdt": 10}

@@ -18,16 +18,16 @@ from msgspec.structs import replace
 from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
-from chimera_s1.adapters.memory.token_store import MemoryTokenStore
-from chimera_s1.adapters.memory.treasury_gateway import Misbehaviour
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.access.tokens import make_token
+from chimera_s1.domain.operations.rate_limit import RateLimit
+from chimera_s1.domain.operations.trading_mode import TradingMode
 from chimera_s1.domain.ports.treasury_gateway import Unknown
-from chimera_s1.domain.resilience.rate_limit import RateLimit
-from chimera_s1.domain.resilience.trading_mode import TradingMode
-from tests.contract.treasury_client import TRANSFER, UNLIMITED
+from tests.contract.treasury_api_client import TRANSFER, UNLIMITED
 from tests.contract.web_parts import Treasury, WebParts, description, serving
-from tests.treasury_house import LIMITS, World
+from tests.fakes.token_store import MemoryTokenStore
+from tests.fakes.treasury_gateway import Misbehaviour
+from tests.treasury_harness import LIMITS, World
 
 ALL_TOKEN, ALL = make_token("all1", b"a" * 32, actor="all", scopes=Scope, created_at=0)
 NO_TOKEN, NO = make_token(

@@ -13,8 +13,14 @@ import httpx2
 from chimera_s1.adapters.simulator.config import DEMO_KEY
 from chimera_s1.domain.ledger.commit import Entry
 from tests.contract.service_process import redis_at, service_process
-from tests.contract.treasury_desk import OTHER_TOKEN, READER_TOKEN, TRADER_TOKEN, TRANSFER, Desk
 from tests.contract.treasury_service import OPERATIONS, POST, Site
+from tests.contract.treasury_service_client import (
+    OTHER_TOKEN,
+    READER_TOKEN,
+    TRADER_TOKEN,
+    TRANSFER,
+    Desk,
+)
 
 PASSWORD = "correct horse/battery"
 WRONG_PASSWORD = "wrong horse/staple"

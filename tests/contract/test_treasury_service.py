@@ -12,7 +12,7 @@ from tests.contract.treasury_service import POST, Site
 PAUSED = """
 import os, signal
 from chimera_s1.__main__ import main
-from chimera_s1.adapters.binance.treasury_gateway import BinanceTreasuryGateway
+from chimera_s1.adapters.binance.treasury.gateway import BinanceTreasuryGateway
 
 submit = BinanceTreasuryGateway.submit
 pauses = [signal.SIGSTOP]

@@ -7,11 +7,11 @@ import msgspec
 
 from chimera_s1.adapters.sqlite.database import SqliteDatabase
 from chimera_s1.adapters.sqlite.lease_store import SqliteLeaseStore
-from chimera_s1.adapters.system.clock import SystemClock
-from chimera_s1.app.ledger_stores import SQLITE_FILE
+from chimera_s1.adapters.system.system_clock import SystemClock
+from chimera_s1.app.capabilities.ledger.stores import SQLITE_FILE
 from tests.contract.service_process import PATIENCE_S
-from tests.contract.treasury_desk import TRADER_TOKEN, TRANSFER
 from tests.contract.treasury_service import Site
+from tests.contract.treasury_service_client import TRADER_TOKEN, TRANSFER
 
 
 async def test_row_66_a_stopped_service_leaves_its_executors_lease_free(site: Site) -> None:

@@ -11,8 +11,7 @@ import pytest
 
 from chimera_s1.domain.ports.treasury_gateway import Accepted, NotSent, Refused, Unknown
 from chimera_s1.domain.treasury.limits import Direction
-from tests.contract.raw_http import HOST, Script, raw_http, reply
-from tests.contract.treasury_wire_rig import (
+from tests.contract.gateway_to_raw_http import (
     DONE,
     EMPTY,
     HTML,
@@ -25,6 +24,7 @@ from tests.contract.treasury_wire_rig import (
     gateway_to,
     signature_of,
 )
+from tests.contract.raw_http_server import HOST, Script, raw_http, reply
 
 
 async def test_the_bytes_that_were_signed_are_the_bytes_that_are_sent() -> None:

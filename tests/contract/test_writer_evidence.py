@@ -10,11 +10,18 @@ from pathlib import Path
 import anyio
 import pytest
 
-from chimera_s1.adapters.redis.cluster import connect_cluster
 from chimera_s1.adapters.redis.cluster_assembly import wait_until_ok
-from chimera_s1.adapters.redis.embedded import EmbeddedRedis
-from chimera_s1.adapters.redis.node_writer import NodeQuotePublisher
-from chimera_s1.adapters.system.clock import SystemClock
+from chimera_s1.adapters.redis.cluster_client import connect_cluster
+from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
+from chimera_s1.adapters.redis.node_quote_publisher import NodeQuotePublisher
+from chimera_s1.adapters.system.system_clock import SystemClock
+from tests.contract.publisher_load import (
+    error_count,
+    instruments_of,
+    loaded,
+    rejected_writes,
+    slot_of,
+)
 from tests.contract.quote_stores import (
     MAXLEN,
     bids,
@@ -26,7 +33,6 @@ from tests.contract.quote_stores import (
 from tests.contract.redis_cluster import hand_over, move_keys
 from tests.contract.tcp_proxy import redis_behind_proxy
 from tests.contract.test_quote_publisher_faults import become_empty_master
-from tests.contract.writer_rig import error_count, instruments_of, loaded, rejected_writes, slot_of
 
 PARTIAL = ("--cluster-require-full-coverage", "no")
 """Masters that go on while another is gone; by default they refuse everything with CLUSTERDOWN."""

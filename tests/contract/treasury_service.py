@@ -17,16 +17,16 @@ import httpx2
 import msgspec
 import pytest
 
-from chimera_s1.adapters.redis.embedded import EmbeddedRedis
+from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.server_process import ServerProcess
 from chimera_s1.adapters.simulator.config import DEMO_KEY
 from chimera_s1.adapters.sqlite.cursor_store import SqliteCursorStore
 from chimera_s1.adapters.sqlite.database import SqliteDatabase
 from chimera_s1.adapters.sqlite.event_store import SqliteEventStore
 from chimera_s1.adapters.sqlite.transfer_projection import SqliteTransferProjection
-from chimera_s1.adapters.system.token_file import write_token_file
-from chimera_s1.app.ledger_stores import SQLITE_FILE, TREASURY
-from chimera_s1.app.use_cases.treasury.project_transfers import CURSOR as PROJECTED
+from chimera_s1.adapters.system.file_token_store import write_token_file
+from chimera_s1.app.capabilities.ledger.stores import SQLITE_FILE, TREASURY
+from chimera_s1.app.capabilities.treasury.project_transfers import CURSOR as PROJECTED
 from chimera_s1.domain.ledger.commit import Entry
 from tests.contract.service_process import (
     MODULE,
@@ -36,10 +36,10 @@ from tests.contract.service_process import (
     service_process,
     simulated,
 )
-from tests.contract.treasury_desk import TOKENS, Desk
+from tests.contract.treasury_service_client import TOKENS, Desk
+from tests.exchange_movements import books_of, folded, undecided, unexplained
 from tests.processes import ChimeraProcess, simulator_process
 from tests.simulator_client import SimulatorClient, simulator_client
-from tests.treasury_books import books_of, folded, undecided, unexplained
 from tests.treasury_invariants import read_all, violations_of
 
 POST = "POST /sapi/v1/asset/transfer"

@@ -7,17 +7,17 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 
-from chimera_s1.adapters.binance.feed import FeedPlan
-from chimera_s1.adapters.binance.rest import BinanceRest
-from chimera_s1.adapters.memory.market_status import MemoryMarketStatus
+from chimera_s1.adapters.binance.exchange_information import BinanceRest
+from chimera_s1.adapters.binance.market_feed import FeedPlan
 from chimera_s1.adapters.simulator.config import SimulatorAddresses
-from chimera_s1.app.use_cases.probe_books import ProbeBooks
-from chimera_s1.app.use_cases.watch_liveness import WatchLiveness
+from chimera_s1.app.capabilities.market.probe_books import ProbeBooks
+from chimera_s1.app.capabilities.market.watch_liveness import WatchLiveness
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.market.liveness import Liveness, StatusChange
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.ports.market_feed import FeedEvent
-from tests.contract.feed_rig import CLOCK, SYMBOLS, Rig, endpoints, rig
+from tests.contract.feed_harness import CLOCK, SYMBOLS, Rig, endpoints, rig
+from tests.fakes.market_status import MemoryMarketStatus
 
 
 class Told(MemoryMarketStatus):

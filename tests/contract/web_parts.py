@@ -15,22 +15,26 @@ import httpx2
 from anyio.abc import TaskGroup
 from litestar import Litestar
 
-from chimera_s1.adapters.memory.clock import ManualClock
-from chimera_s1.app.use_cases.control_access import ControlAccess
-from chimera_s1.app.use_cases.log_operations import Detail
-from chimera_s1.app.use_cases.quote_board import QuoteBoard, QuoteFilter, QuoteSubscription
-from chimera_s1.app.use_cases.report_health import ReportHealth
-from chimera_s1.app.use_cases.treasury.project_transfers import ProjectTransfers
-from chimera_s1.app.use_cases.treasury.read_transfers import ReadTransfers
-from chimera_s1.app.use_cases.treasury.resolve_transfer import ResolveTransfers
-from chimera_s1.app.web.factory import WebServices, create_web_app
+from chimera_s1.app.capabilities.market.quote_board import (
+    QuoteBoard,
+    QuoteFilter,
+    QuoteSubscription,
+)
+from chimera_s1.app.capabilities.operations.operations_outbox import Detail
+from chimera_s1.app.capabilities.operations.report_health import ReportHealth
+from chimera_s1.app.capabilities.treasury.project_transfers import ProjectTransfers
+from chimera_s1.app.capabilities.treasury.read_transfers import ReadTransfers
+from chimera_s1.app.capabilities.treasury.resolve_transfers import ResolveTransfers
+from chimera_s1.app.web.access.control_access import ControlAccess
+from chimera_s1.app.web.application import WebServices, create_web_app
 from chimera_s1.app.web.server import GRACEFUL_STOP_S, STUCK_READER_MS, HttpServer, bind
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.access.tokens import make_token
+from chimera_s1.domain.operations.health import ClockReport, LoopReport, Report, StreamsReport
+from chimera_s1.domain.operations.rate_limit import RateLimit
 from chimera_s1.domain.ports.token_store import TokenStore
-from chimera_s1.domain.resilience.health import ClockReport, LoopReport, Report, StreamsReport
-from chimera_s1.domain.resilience.rate_limit import RateLimit
-from tests.treasury_house import Instance, World, loose
+from tests.fakes.manual_clock import ManualClock
+from tests.treasury_harness import Instance, World, loose
 
 DESCRIPTION = Path(__file__).with_name("openapi.json")
 

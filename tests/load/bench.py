@@ -14,7 +14,7 @@ from tempfile import TemporaryDirectory
 
 import anyio
 
-from chimera_s1.adapters.redis.embedded import EmbeddedRedis
+from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.server_binary import find_redis_server
 from tests.load.bench_consumers import bench_consumers
 from tests.load.bench_messages import bench_messages

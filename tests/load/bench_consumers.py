@@ -12,8 +12,8 @@ from typing import Any
 import anyio
 from msgspec import Struct
 
-from chimera_s1.adapters.redis.cluster import ClusterClient, connect_cluster
-from chimera_s1.adapters.system.clock import SystemClock
+from chimera_s1.adapters.redis.cluster_client import ClusterClient, connect_cluster
+from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.domain.identifiers import Venue
 from tests.load.consumer import stream_of
 from tests.load.measuring import (

@@ -17,11 +17,11 @@ from msgspec import Struct
 
 from chimera_s1.adapters.sqlite.database import SqliteDatabase
 from chimera_s1.adapters.sqlite.event_store import SqliteEventStore
-from chimera_s1.app.ledger_stores import TREASURY
+from chimera_s1.app.capabilities.ledger.stores import TREASURY
 from chimera_s1.domain.ledger.commit import Commit
 from chimera_s1.domain.ports.event_store import Appended
+from tests.load.ledger_generator import requests, stored_events
 from tests.load.machine import on_core
-from tests.load.made_ledger import requests, stored_events
 from tests.load.measuring import NothingMeasuredError, quantile_of
 from tests.load.report import Row
 from tests.load.stage import Stage

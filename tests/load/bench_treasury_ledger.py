@@ -9,11 +9,11 @@ from tempfile import TemporaryDirectory
 
 from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
 
-from chimera_s1.app.use_cases.treasury.ledger import READ_AT_ONCE
-from chimera_s1.app.use_cases.treasury.project_transfers import KNOWN_MAX
+from chimera_s1.app.capabilities.treasury.project_transfers import KNOWN_MAX
+from chimera_s1.app.capabilities.treasury.treasury_ledger import READ_AT_ONCE
 from chimera_s1.domain.ledger.commit import Commit
+from tests.load.ledger_generator import make_ledger, stored_events
 from tests.load.ledger_walker import Walked
-from tests.load.made_ledger import make_ledger, stored_events
 from tests.load.measuring import NothingMeasuredError
 from tests.load.report import Row
 from tests.load.running import child

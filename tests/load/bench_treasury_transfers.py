@@ -20,12 +20,12 @@ import httpx2
 from msgspec import Struct
 
 from chimera_s1.adapters.simulator.config import DEMO_KEY, SimulatorAddresses
-from chimera_s1.adapters.system.clock import SystemClock
-from chimera_s1.adapters.system.token_file import write_token_file
+from chimera_s1.adapters.system.file_token_store import write_token_file
+from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.access.tokens import SECRET_BYTES, make_token
+from tests.load.large_exchange import SYMBOL
 from tests.load.measuring import NothingMeasuredError, quantile_of
-from tests.load.roomy_exchange import SYMBOL
 from tests.load.running import Reading, Service, child
 from tests.load.stage import Stage
 
@@ -136,7 +136,7 @@ async def _service(stage: Stage) -> AsyncIterator[tuple[Service, httpx2.AsyncCli
     with TemporaryDirectory(prefix="chimera-bench-tokens-") as name:
         tokens = Path(name) / "tokens.json"
         write_token_file(tokens, [record])
-        async with child(stage.rig.cores.sender, "tests.load.roomy_exchange") as exchange:
+        async with child(stage.rig.cores.sender, "tests.load.large_exchange") as exchange:
             addresses = SimulatorAddresses(**await exchange.line())
             async with (
                 stage.rig.service(0, core=core, **_settings(addresses, tokens)) as service,

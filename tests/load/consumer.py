@@ -18,9 +18,9 @@ from msgspec import Struct
 from redis.asyncio import Redis
 
 from chimera_s1.adapters.redis.addresses import RedisAddress, parse_addresses
-from chimera_s1.adapters.redis.cluster import connect_cluster
+from chimera_s1.adapters.redis.cluster_client import connect_cluster
 from chimera_s1.adapters.redis.keys import quote_stream
-from chimera_s1.adapters.system.clock import SystemClock
+from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.domain.identifiers import InstrumentId, Venue, parse_symbol
 from tests.load.book_frames import symbol_name
 

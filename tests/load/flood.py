@@ -21,7 +21,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
-from chimera_s1.adapters.system.clock import SystemClock
+from chimera_s1.adapters.system.system_clock import SystemClock
 from tests.load.book_frames import FrameBlob, symbol_name
 
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3

@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 from msgspec import Struct
 
-from chimera_s1.adapters.binance.control import read_control
-from chimera_s1.adapters.binance.frames import BookFrames, BookStream, drain
+from chimera_s1.adapters.binance.streams.book_frames import BookFrames, BookStream, drain
+from chimera_s1.adapters.binance.streams.subscriptions import read_control
 from chimera_s1.adapters.event_codec import quote_fields
 from chimera_s1.adapters.market_file import _decode as decode_line
 from chimera_s1.domain.identifiers import Channel, InstrumentId, Symbol, Venue

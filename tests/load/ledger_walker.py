@@ -22,11 +22,11 @@ from chimera_s1.adapters.sqlite.cursor_store import SqliteCursorStore
 from chimera_s1.adapters.sqlite.database import SqliteDatabase
 from chimera_s1.adapters.sqlite.event_store import SqliteEventStore
 from chimera_s1.adapters.sqlite.transfer_projection import SqliteTransferProjection
-from chimera_s1.adapters.system.clock import SystemClock
-from chimera_s1.app.ledger_stores import TREASURY
-from chimera_s1.app.use_cases.treasury.ledger import READ_AT_ONCE, TreasuryLedger
-from chimera_s1.app.use_cases.treasury.project_transfers import ProjectTransfers
-from chimera_s1.app.use_cases.treasury.walk_ledger import LedgerWalk
+from chimera_s1.adapters.system.system_clock import SystemClock
+from chimera_s1.app.capabilities.ledger.stores import TREASURY
+from chimera_s1.app.capabilities.ledger.verifier import LedgerWalk
+from chimera_s1.app.capabilities.treasury.project_transfers import ProjectTransfers
+from chimera_s1.app.capabilities.treasury.treasury_ledger import READ_AT_ONCE, TreasuryLedger
 
 _STATUS = Path("/proc/self/status")  # psutil does not read the peak
 

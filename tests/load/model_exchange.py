@@ -11,7 +11,6 @@ from anyio.abc import TaskGroup
 from msgspec import Struct
 from msgspec.structs import replace
 
-from chimera_s1.adapters.memory.treasury_gateway import MemorySignedTransfer
 from chimera_s1.domain.ports.treasury_gateway import (
     Accepted,
     Refused,
@@ -29,6 +28,7 @@ from chimera_s1.domain.treasury.reconciliation import (
     MovementStatus,
     Window,
 )
+from tests.fakes.treasury_gateway import MemorySignedTransfer
 from tests.virtual_time import LoopClock
 
 RECV_MS, EXECUTION_MS, LAG_MS, SKEW_MS, REPLY_MS = 5_000, 12_000, 30_000, 1_000, 12_000

@@ -55,7 +55,7 @@ def _inherited() -> dict[str, str]:
 
 async def compile_sources() -> None:
     """Have the modules of the service compiled, as an installation does."""
-    modules = "import chimera_s1.app.cli, chimera_s1.app.runtime"
+    modules = "import chimera_s1.app.cli.application, chimera_s1.app.runtime"
     await anyio.run_process([sys.executable, "-c", modules], env=_inherited())
 
 

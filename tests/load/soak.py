@@ -15,13 +15,13 @@ import anyio
 from msgspec import Struct
 
 from chimera_s1.adapters.redis.cluster_assembly import wait_until_ok
-from chimera_s1.adapters.redis.embedded import EmbeddedRedis
+from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.server_binary import find_redis_server
 from chimera_s1.adapters.redis.server_process import ServerProcess
+from tests.contract.publisher_load import Load, error_count, loaded, slot_of
 from tests.contract.redis_cluster import hand_over, move_keys
 from tests.contract.test_quote_publisher_faults import become_empty_master
 from tests.contract.test_writer_evidence import PARTIAL, PATIENT
-from tests.contract.writer_rig import Load, error_count, loaded, slot_of
 from tests.load.report import Report, say
 
 STOP_S = 30

@@ -10,8 +10,8 @@ import anyio
 import httpx2
 from msgspec import Struct
 
-from tests.contract.treasury_desk import TRADER_TOKEN, TRANSFER
 from tests.contract.treasury_service import POST, Site
+from tests.contract.treasury_service_client import TRADER_TOKEN, TRANSFER
 
 CLIENTS = 3
 AMOUNTS = tuple(str(amount) for amount in range(5, 17))

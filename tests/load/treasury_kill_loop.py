@@ -20,24 +20,25 @@ from tempfile import TemporaryDirectory
 import anyio
 from msgspec import Struct
 
-from chimera_s1.adapters.redis.embedded import EmbeddedRedis
+from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.server_binary import find_redis_server
 from chimera_s1.adapters.sqlite.cursor_store import SqliteCursorStore
 from chimera_s1.adapters.sqlite.database import SqliteDatabase
 from chimera_s1.adapters.sqlite.event_store import SqliteEventStore
-from chimera_s1.adapters.system.clock import SystemClock
-from chimera_s1.app.ledger_stores import SQLITE_FILE, TREASURY
-from chimera_s1.app.use_cases.treasury import project_transfers, relay_ledger
+from chimera_s1.adapters.system.system_clock import SystemClock
+from chimera_s1.app.capabilities.ledger import relay as relay_ledger
+from chimera_s1.app.capabilities.ledger.stores import SQLITE_FILE, TREASURY
+from chimera_s1.app.capabilities.treasury import project_transfers
 from chimera_s1.domain.ledger.commit import Entry
 from chimera_s1.domain.treasury.daily_cap import utc_day
 from chimera_s1.domain.treasury.open_transfers import OpenTransfers
 from tests.contract.service_process import Service, service_process
 from tests.contract.treasury_service import Site, open_site
+from tests.exchange_movements import standings
 from tests.load.machine import divide_cores
 from tests.load.report import say
 from tests.load.running import child
 from tests.load.transfer_clients import CLIENTS, Counterparty, Memory, Weather
-from tests.treasury_books import standings
 
 KILL_AFTER_MS = (5, 500)
 ANSWERS = (1, 15)
@@ -219,7 +220,7 @@ def untrue(memory: Memory, ended: dict[str, str]) -> Iterable[str]:
 async def kill_loop(directory: Path, rounds: int, seed: int) -> Verdict:
     """A run with a simulator and a Redis of its own."""
     async with (
-        child(divide_cores().sender, "tests.load.roomy_exchange") as exchange,
+        child(divide_cores().sender, "tests.load.large_exchange") as exchange,
         EmbeddedRedis(directory / "redis", binary=find_redis_server("")) as redis,
         open_site(directory, redis.nodes[0], await exchange.line()) as site,
     ):

@@ -21,14 +21,17 @@ import anyio
 from anyio.abc import TaskGroup
 from msgspec.structs import replace
 
-from chimera_s1.adapters.memory.treasury_gateway import MemorySignedTransfer
-from chimera_s1.app.use_cases.treasury.execute_transfers import ExecuteTransfers, SubmissionPolicy
+from chimera_s1.app.capabilities.treasury.execute_transfers import (
+    ExecuteTransfers,
+    SubmissionPolicy,
+)
 from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.ports.treasury_gateway import Reply, SignedTransfer, Unknown
 from chimera_s1.domain.treasury.commands import StartSubmission
 from chimera_s1.domain.treasury.open_transfers import OpenTransfers
 from chimera_s1.domain.treasury.reconciliation import Patience, client_id_of
 from chimera_s1.domain.treasury.transfer import Transfer, TransferStatus
+from tests.fakes.treasury_gateway import MemorySignedTransfer
 from tests.load.model_exchange import (
     EXECUTION_MS,
     LAG_MS,
@@ -40,7 +43,7 @@ from tests.load.model_exchange import (
     ModelGateway,
     Mortal,
 )
-from tests.treasury_house import Instance, World, loose, wish
+from tests.treasury_harness import Instance, World, loose, wish
 from tests.treasury_invariants import violations_of
 from tests.virtual_time import run_virtually
 

@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 from typer.models import CommandInfo
 
-from chimera_s1.app.cli import app
-from chimera_s1.app.settings import CLIENT_NAMES, Settings, variable
+from chimera_s1.app.cli.application import app
+from chimera_s1.app.settings.settings import CLIENT_NAMES, Settings, variable
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")})

@@ -13,17 +13,16 @@ from dependency_injector import containers, providers
 from litestar import Litestar
 
 from chimera_s1 import __version__
-from chimera_s1.adapters.binance.weight_budget import weight_budgets
-from chimera_s1.adapters.redis.cluster import ClusterClient
+from chimera_s1.adapters.binance.http.weight_budget import weight_budgets
+from chimera_s1.adapters.redis.cluster_client import ClusterClient
 from chimera_s1.adapters.redis.kill_switch import RedisKillSwitch
 from chimera_s1.adapters.redis.market_status import RedisMarketStatus
-from chimera_s1.adapters.redis.node_writer import NodeQuotePublisher
+from chimera_s1.adapters.redis.node_quote_publisher import NodeQuotePublisher
+from chimera_s1.adapters.redis.official_quote_publisher import OfficialQuotePublisher
 from chimera_s1.adapters.redis.operations_log import RedisOperationsLog
-from chimera_s1.adapters.redis.quote_publisher import OfficialQuotePublisher
-from chimera_s1.adapters.system.clock import SystemClock
-from chimera_s1.adapters.system.token_file import FileTokenStore
-from chimera_s1.adapters.telemetry.metrics import LatencyHistogram, MetricsPage
-from chimera_s1.adapters.telemetry.sources import (
+from chimera_s1.adapters.system.file_token_store import FileTokenStore
+from chimera_s1.adapters.system.system_clock import SystemClock
+from chimera_s1.adapters.telemetry.metric_sources import (
     build_source,
     clock_source,
     feed_source,
@@ -33,7 +32,13 @@ from chimera_s1.adapters.telemetry.sources import (
     round_trip_source,
     throughput_source,
 )
-from chimera_s1.app.market_parts import (
+from chimera_s1.adapters.telemetry.metrics_page import LatencyHistogram, MetricsPage
+from chimera_s1.app.capabilities.market.measure_throughput import MeasureThroughput
+from chimera_s1.app.capabilities.market.publish_quotes import PublishQuotes
+from chimera_s1.app.capabilities.market.quote_board import QuoteBoard
+from chimera_s1.app.capabilities.market.serve_feed import ServeFeed
+from chimera_s1.app.capabilities.market.watch_liveness import WatchLiveness
+from chimera_s1.app.capabilities.market.wiring import (
     build_endpoints,
     build_exchange,
     build_feeds,
@@ -42,17 +47,11 @@ from chimera_s1.app.market_parts import (
     build_serving,
     build_watching,
 )
-from chimera_s1.app.metric_sources import (
-    access_source,
-    board_source,
-    liveness_source,
-    operations_source,
-    publishing_source,
-    treasury_source,
-)
-from chimera_s1.app.setting_types import RedisWriter
-from chimera_s1.app.settings import Settings
-from chimera_s1.app.treasury_parts import (
+from chimera_s1.app.capabilities.operations.operations_outbox import LogOperations
+from chimera_s1.app.capabilities.operations.patrol_clock import PatrolClock
+from chimera_s1.app.capabilities.operations.report_health import ReportHealth
+from chimera_s1.app.capabilities.operations.watch_loop import LoopWatchdog, WatchLoop
+from chimera_s1.app.capabilities.treasury.wiring import (
     Gateway,
     Stopping,
     Treasury,
@@ -63,17 +62,18 @@ from chimera_s1.app.treasury_parts import (
     build_treasury,
     exchange_clock,
 )
-from chimera_s1.app.use_cases.control_access import ControlAccess
-from chimera_s1.app.use_cases.log_operations import LogOperations
-from chimera_s1.app.use_cases.measure_throughput import MeasureThroughput
-from chimera_s1.app.use_cases.patrol_clock import PatrolClock
-from chimera_s1.app.use_cases.publish_quotes import PublishQuotes
-from chimera_s1.app.use_cases.quote_board import QuoteBoard
-from chimera_s1.app.use_cases.report_health import ReportHealth
-from chimera_s1.app.use_cases.serve_feed import ServeFeed
-from chimera_s1.app.use_cases.watch_liveness import WatchLiveness
-from chimera_s1.app.use_cases.watch_loop import LoopWatchdog, WatchLoop
-from chimera_s1.app.web.factory import WebServices, create_web_app
+from chimera_s1.app.metric_sources import (
+    access_source,
+    board_source,
+    liveness_source,
+    operations_source,
+    publishing_source,
+    treasury_source,
+)
+from chimera_s1.app.settings.settings import Settings
+from chimera_s1.app.settings.types import RedisWriter
+from chimera_s1.app.web.access.control_access import ControlAccess
+from chimera_s1.app.web.application import WebServices, create_web_app
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.market_feed import MarketFeed
 from chimera_s1.domain.ports.market_status import MarketStatus

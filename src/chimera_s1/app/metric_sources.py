@@ -3,13 +3,13 @@
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 
-from chimera_s1.adapters.telemetry.metrics import MetricSource, Sample, counter, gauge
-from chimera_s1.app.use_cases.control_access import ControlAccess
-from chimera_s1.app.use_cases.log_operations import LogOperations
-from chimera_s1.app.use_cases.publish_quotes import PublishQuotes
-from chimera_s1.app.use_cases.quote_board import QuoteBoard
-from chimera_s1.app.use_cases.treasury.ledger import TreasuryLedger
-from chimera_s1.app.use_cases.watch_liveness import WatchLiveness
+from chimera_s1.adapters.telemetry.metrics_page import MetricSource, Sample, counter, gauge
+from chimera_s1.app.capabilities.market.publish_quotes import PublishQuotes
+from chimera_s1.app.capabilities.market.quote_board import QuoteBoard
+from chimera_s1.app.capabilities.market.watch_liveness import WatchLiveness
+from chimera_s1.app.capabilities.operations.operations_outbox import LogOperations
+from chimera_s1.app.capabilities.treasury.treasury_ledger import TreasuryLedger
+from chimera_s1.app.web.access.control_access import ControlAccess
 from chimera_s1.domain.market.liveness import Liveness
 
 

@@ -22,25 +22,25 @@ import anyio
 from anyio.abc import TaskStatus
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
-from chimera_s1.adapters.redis.cluster import ClusterClient, connect_cluster
-from chimera_s1.adapters.redis.embedded import EmbeddedRedis
+from chimera_s1.adapters.redis.cluster_client import ClusterClient, connect_cluster
+from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.system.atomic_file import BY_UMASK, replacing
-from chimera_s1.adapters.telemetry.logging import configure_logging
-from chimera_s1.app.container import Container, build_clock
-from chimera_s1.app.demo_state import SERVICE_FILE
-from chimera_s1.app.embedded_redis import addresses_of, embedded_redis, keep_up
-from chimera_s1.app.ledger_stores import open_stores
-from chimera_s1.app.setting_types import LogFormat
-from chimera_s1.app.settings import Settings
-from chimera_s1.app.supervisor import Worker, WorkerDiedError, supervise
-from chimera_s1.app.treasury_parts import (
+from chimera_s1.adapters.telemetry.log_formats import configure_logging
+from chimera_s1.app.capabilities.ledger.stores import open_stores
+from chimera_s1.app.capabilities.operations.operations_outbox import STORE_FAILURES
+from chimera_s1.app.capabilities.operations.watch_loop import LoopWatchdog
+from chimera_s1.app.capabilities.treasury.wiring import (
     NoTreasury,
     TreasuryOpening,
     TreasuryResources,
     may_move_money,
 )
-from chimera_s1.app.use_cases.log_operations import STORE_FAILURES
-from chimera_s1.app.use_cases.watch_loop import LoopWatchdog
+from chimera_s1.app.container import Container, build_clock
+from chimera_s1.app.embedded_redis import addresses_of, embedded_redis, keep_up
+from chimera_s1.app.settings.settings import Settings
+from chimera_s1.app.settings.types import LogFormat
+from chimera_s1.app.state_files import SERVICE_FILE
+from chimera_s1.app.supervisor import Worker, WorkerDiedError, supervise
 from chimera_s1.app.web.server import HttpServer, bind
 from chimera_s1.domain.errors import ChimeraError, ConfigurationError
 

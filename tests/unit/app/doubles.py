@@ -4,10 +4,10 @@ from collections.abc import Sequence
 
 import anyio
 
-from chimera_s1.adapters.memory.quote_streams import MemoryQuotePublisher, MemoryStreams
 from chimera_s1.domain.identifiers import InstrumentId
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.ports.quote_publisher import PublishReport
+from tests.fakes.quote_streams import MemoryQuotePublisher, MemoryStreams
 
 
 class GatedPublisher(MemoryQuotePublisher):

@@ -6,15 +6,15 @@ from contextlib import asynccontextmanager
 import anyio
 from anyio import wait_all_tasks_blocked as settle
 
-from chimera_s1.adapters.memory.clock import ManualClock
-from chimera_s1.adapters.memory.market_feed import ScriptedMarketFeed
-from chimera_s1.adapters.memory.quote_streams import MemoryStreams
-from chimera_s1.app.use_cases.publish_quotes import PublishQuotes
-from chimera_s1.app.use_cases.quote_board import QuoteBoard
+from chimera_s1.app.capabilities.market.publish_quotes import PublishQuotes
+from chimera_s1.app.capabilities.market.quote_board import QuoteBoard
 from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.market.conflation import WindowMs
 from chimera_s1.domain.market.quote import Quote
-from chimera_s1.domain.resilience.health import StreamsReport
+from chimera_s1.domain.operations.health import StreamsReport
+from tests.fakes.manual_clock import ManualClock
+from tests.fakes.market_feed import ScriptedMarketFeed
+from tests.fakes.quote_streams import MemoryStreams
 from tests.sample_quotes import TS, quote
 from tests.unit.app.doubles import GatedPublisher
 

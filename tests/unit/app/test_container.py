@@ -6,21 +6,21 @@ import pytest
 
 from chimera_s1.adapters.binance.endpoints import Endpoints
 from chimera_s1.adapters.redis.addresses import RedisAddress
-from chimera_s1.adapters.redis.cluster import ClusterClient
-from chimera_s1.adapters.system.clock import SystemClock
-from chimera_s1.app.container import Container
-from chimera_s1.app.ledger_stores import memory_stores
-from chimera_s1.app.market_parts import build_endpoints
-from chimera_s1.app.settings import load_settings
-from chimera_s1.app.treasury_parts import (
+from chimera_s1.adapters.redis.cluster_client import ClusterClient
+from chimera_s1.adapters.system.system_clock import SystemClock
+from chimera_s1.app.capabilities.ledger.stores import memory_stores
+from chimera_s1.app.capabilities.market.wiring import build_endpoints
+from chimera_s1.app.capabilities.operations.watch_loop import LoopWatchdog
+from chimera_s1.app.capabilities.treasury.wiring import (
     NoTreasury,
     TreasuryOpening,
     TreasuryResources,
     may_move_money,
 )
-from chimera_s1.app.use_cases.watch_loop import LoopWatchdog
+from chimera_s1.app.container import Container
+from chimera_s1.app.settings.settings import load_settings
 from chimera_s1.domain.identifiers import Venue
-from chimera_s1.domain.resilience.health import Level
+from chimera_s1.domain.operations.health import Level
 
 SIMULATED = {
     "S1_BINANCE_ENV": "simulator",

@@ -7,21 +7,21 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
-from chimera_s1.app.setting_types import (
+from chimera_s1.app.settings.report import Origin, settings_in_force
+from chimera_s1.app.settings.settings import Settings, load_settings, variable
+from chimera_s1.app.settings.types import (
     BinanceEnvironment,
     LogFormat,
     LogLevel,
     RedisWriter,
     parse_base_url,
 )
-from chimera_s1.app.settings import Settings, load_settings, variable
-from chimera_s1.app.settings_report import Origin, settings_in_force
 from chimera_s1.domain.errors import ConfigurationError, InvalidValueError
 from chimera_s1.domain.identifiers import Channel, InstrumentId, Venue
-from chimera_s1.domain.market.selection import Shard
-from chimera_s1.domain.resilience.backoff import Backoff
-from chimera_s1.domain.resilience.rate_limit import RateLimit
-from chimera_s1.domain.resilience.reconnect import ReconnectPolicy
+from chimera_s1.domain.market.instrument_selection import Shard
+from chimera_s1.domain.operations.backoff import Backoff
+from chimera_s1.domain.operations.rate_limit import RateLimit
+from chimera_s1.domain.operations.reconnect import ReconnectPolicy
 from chimera_s1.domain.treasury.events import TreasuryMode
 from chimera_s1.domain.treasury.limits import Direction, Limits
 from chimera_s1.domain.treasury.reconciliation import Patience

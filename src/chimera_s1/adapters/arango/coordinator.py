@@ -10,7 +10,7 @@ from arango.response import Response
 from msgspec import Struct, field
 
 from chimera_s1.adapters.arango.errors import ArangoFault, NoReplyError, RefusedError
-from chimera_s1.adapters.arango.http_client import SingleRequestClient
+from chimera_s1.adapters.arango.single_request_client import SingleRequestClient
 
 T = TypeVar("T")
 

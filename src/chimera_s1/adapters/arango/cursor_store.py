@@ -6,9 +6,9 @@ from msgspec import Struct
 
 from chimera_s1.adapters.arango.coordinator import Asked
 from chimera_s1.adapters.arango.database import Arango
-from chimera_s1.adapters.arango.errand import Errand
 from chimera_s1.adapters.arango.errors import RefusedError
 from chimera_s1.adapters.arango.layout import CURSORS, key_of
+from chimera_s1.adapters.arango.retrying_requests import Errand
 
 _UNLESS_LATER = {"overwriteMode": "replace", "versionAttribute": "position"}
 

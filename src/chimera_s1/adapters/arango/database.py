@@ -20,9 +20,9 @@ import anyio
 from anyio import to_thread
 
 from chimera_s1.adapters.arango.coordinator import ArangoAccess, Coordinator
-from chimera_s1.adapters.arango.errand import Errand, Patience, unavailable
+from chimera_s1.adapters.arango.coordinator_pool import Rota
 from chimera_s1.adapters.arango.errors import ArangoFault
-from chimera_s1.adapters.arango.rota import Rota
+from chimera_s1.adapters.arango.retrying_requests import Errand, Patience, unavailable
 from chimera_s1.adapters.arango.schema import Copies, check, prepare
 from chimera_s1.domain.errors import StoreUnavailableError
 

@@ -13,7 +13,6 @@ from typing import Final
 from chimera_s1.adapters.arango import queries
 from chimera_s1.adapters.arango.coordinator import Asked
 from chimera_s1.adapters.arango.database import Arango
-from chimera_s1.adapters.arango.errand import Errand
 from chimera_s1.adapters.arango.errors import (
     ArangoFault,
     NotDurableError,
@@ -22,6 +21,7 @@ from chimera_s1.adapters.arango.errors import (
     classify,
 )
 from chimera_s1.adapters.arango.layout import COMMITS
+from chimera_s1.adapters.arango.retrying_requests import Errand
 from chimera_s1.domain.ledger.commit import (
     Commit,
     Document,
@@ -32,7 +32,7 @@ from chimera_s1.domain.ledger.commit import (
     entry_of,
     head_of,
 )
-from chimera_s1.domain.ledger.places import missing
+from chimera_s1.domain.ledger.sequence import missing
 from chimera_s1.domain.ports.event_store import (
     READ_LIMIT_MAX,
     Appended,

@@ -7,8 +7,8 @@ from msgspec import Struct, field
 from chimera_s1.adapters.arango import queries
 from chimera_s1.adapters.arango.coordinator import Asked, if_still
 from chimera_s1.adapters.arango.database import Arango
-from chimera_s1.adapters.arango.errand import Errand
 from chimera_s1.adapters.arango.layout import LEASES, key_of
+from chimera_s1.adapters.arango.retrying_requests import Errand
 from chimera_s1.domain.ledger.commit import Document
 
 

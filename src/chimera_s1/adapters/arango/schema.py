@@ -11,9 +11,9 @@ from typing import TypeAlias
 from msgspec import Struct, field
 
 from chimera_s1.adapters.arango.coordinator import Asked, Coordinator, Reply
-from chimera_s1.adapters.arango.errand import Errand
 from chimera_s1.adapters.arango.errors import ArangoFault, RefusedError, advice, unfit
 from chimera_s1.adapters.arango.layout import COLLECTIONS, CollectionPlan, IndexPlan
+from chimera_s1.adapters.arango.retrying_requests import Errand
 from chimera_s1.domain.errors import ConfigurationError
 
 _DUPLICATE_NAME = 1207

@@ -8,8 +8,8 @@ import msgspec
 from chimera_s1.adapters.arango import queries
 from chimera_s1.adapters.arango.coordinator import Asked, if_still
 from chimera_s1.adapters.arango.database import Arango
-from chimera_s1.adapters.arango.errand import BindValue, Errand
 from chimera_s1.adapters.arango.layout import TRANSFERS, key_of, place_of
+from chimera_s1.adapters.arango.retrying_requests import BindValue, Errand
 from chimera_s1.domain.ledger.commit import Document
 from chimera_s1.domain.ports.transfer_projection import PageMark, TransferRow
 

@@ -13,7 +13,7 @@ from chimera_s1.domain.ledger.commit import (
     encode_commit,
     head_of,
 )
-from chimera_s1.domain.ledger.places import contiguous
+from chimera_s1.domain.ledger.sequence import contiguous
 from chimera_s1.domain.ports.event_store import (
     READ_LIMIT_MAX,
     Appended,

@@ -2,9 +2,9 @@
 
 from msgspec import Struct
 
-from chimera_s1.adapters.redis.cluster import ClusterClient
+from chimera_s1.adapters.redis.cluster_client import ClusterClient
+from chimera_s1.adapters.redis.cluster_probe import cluster_defect
 from chimera_s1.adapters.redis.errors import redis_errors
-from chimera_s1.adapters.redis.write_probe import cluster_defect
 
 
 class ClusterReport(Struct, frozen=True):

@@ -2,7 +2,7 @@
 
 import anyio
 
-from chimera_s1.adapters.redis.cluster import ClusterClient
+from chimera_s1.adapters.redis.cluster_client import ClusterClient
 from chimera_s1.adapters.redis.errors import redis_errors
 from chimera_s1.adapters.redis.keys import KILL_SWITCH_KEY
 

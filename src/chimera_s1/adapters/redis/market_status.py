@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import anyio
 
-from chimera_s1.adapters.redis.cluster import ClusterClient
+from chimera_s1.adapters.redis.cluster_client import ClusterClient
 from chimera_s1.adapters.redis.errors import redis_errors
 from chimera_s1.adapters.redis.keys import status_stream
 from chimera_s1.domain.identifiers import Venue

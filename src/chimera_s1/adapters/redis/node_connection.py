@@ -10,9 +10,9 @@ import hiredis
 from msgspec import Struct
 from redis.exceptions import ConnectionError as RedisConnectionError
 
-from chimera_s1.adapters.redis.access import NodeAccess
 from chimera_s1.adapters.redis.addresses import RedisAddress
-from chimera_s1.adapters.redis.resp import command, reply_error
+from chimera_s1.adapters.redis.node_credentials import NodeAccess
+from chimera_s1.adapters.redis.quote_encoder import command, reply_error
 
 CLIENT_NAME = "chimera-s1"
 _NOBODY = "9223372036854775807"

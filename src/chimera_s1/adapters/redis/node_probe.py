@@ -6,9 +6,9 @@ from typing import Final
 
 import hiredis
 
+from chimera_s1.adapters.redis.node_client import NodeLane
 from chimera_s1.adapters.redis.node_connection import Replies
-from chimera_s1.adapters.redis.node_lane import NodeLane
-from chimera_s1.adapters.redis.resp import command, refusal_text
+from chimera_s1.adapters.redis.quote_encoder import command, refusal_text
 
 _PROBE: Final = (command("PING") + command("CLUSTER", "INFO")).encode()
 _REPLIES: Final = 2

@@ -5,7 +5,7 @@ from typing import Any, Final
 import anyio
 import msgspec
 
-from chimera_s1.adapters.redis.cluster import ClusterClient
+from chimera_s1.adapters.redis.cluster_client import ClusterClient
 from chimera_s1.adapters.redis.errors import redis_errors
 from chimera_s1.adapters.redis.keys import (
     OPERATIONS_STREAM,

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 import anyio
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
-from chimera_s1.adapters.redis.cluster import ClusterClient
 from chimera_s1.adapters.redis.cluster_assembly import SLOTS
+from chimera_s1.adapters.redis.cluster_client import ClusterClient
 from chimera_s1.adapters.redis.errors import REDIS_FAILURES, configuration_advice, failure_text
-from chimera_s1.adapters.redis.node_lane import NodeLane
+from chimera_s1.adapters.redis.node_client import NodeLane
 from chimera_s1.domain.ports.clock import Clock
 
 MakeLane = Callable[[RedisAddress], NodeLane]

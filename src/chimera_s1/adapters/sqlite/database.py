@@ -21,8 +21,8 @@ from typing import Self, TypeAlias, TypeVar
 import anyio
 from anyio import to_thread
 
-from chimera_s1.adapters.sqlite.connection import LastingConnection
 from chimera_s1.adapters.sqlite.process_lock import ProcessLock
+from chimera_s1.adapters.sqlite.reopening_connection import LastingConnection
 from chimera_s1.adapters.sqlite.schema import SQLITE_MIN, check, prepare
 from chimera_s1.domain.errors import ConfigurationError
 

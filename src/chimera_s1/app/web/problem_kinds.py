@@ -4,23 +4,27 @@ from http import HTTPStatus
 
 from msgspec import Struct
 
-from chimera_s1.app.use_cases.control_access import (
-    AccessDisabledError,
-    RateExceededError,
-    ScopeMissingError,
-    TokenRefusedError,
-)
-from chimera_s1.app.use_cases.quote_board import BoardClosedError, TooManySubscribersError
-from chimera_s1.app.use_cases.treasury.admission import (
+from chimera_s1.app.capabilities.market.quote_board import BoardClosedError, TooManySubscribersError
+from chimera_s1.app.capabilities.treasury.accept_transfers import KeyReusedError
+from chimera_s1.app.capabilities.treasury.resolve_transfers import TransferNotFoundError
+from chimera_s1.app.capabilities.treasury.transfer_admission import (
     KillSwitchOnError,
     ModeHaltedError,
     StoppingError,
     TreasuryDisabledError,
 )
-from chimera_s1.app.use_cases.treasury.request_transfer import KeyReusedError
-from chimera_s1.app.use_cases.treasury.resolve_transfer import TransferNotFoundError
+from chimera_s1.app.capabilities.treasury.web.transfer_request import (
+    KeyInvalidError,
+    KeyMismatchError,
+    KeyMissingError,
+)
+from chimera_s1.app.web.access.control_access import (
+    AccessDisabledError,
+    RateExceededError,
+    ScopeMissingError,
+    TokenRefusedError,
+)
 from chimera_s1.app.web.json_object import MediaTypeError, RequestInvalidError
-from chimera_s1.app.web.transfer_body import KeyInvalidError, KeyMismatchError, KeyMissingError
 from chimera_s1.domain.errors import (
     AppendInDoubtError,
     ChimeraError,
@@ -29,8 +33,8 @@ from chimera_s1.domain.errors import (
     LedgerTooNewError,
     StoreUnavailableError,
 )
+from chimera_s1.domain.treasury.decision_context import TransferStateError
 from chimera_s1.domain.treasury.limits import Rule
-from chimera_s1.domain.treasury.situation import TransferStateError
 
 
 class QuoteUnknownError(ChimeraError):

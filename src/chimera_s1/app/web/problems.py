@@ -12,7 +12,7 @@ from litestar.exceptions import HTTPException, MethodNotAllowedException, NotFou
 from litestar.exceptions.http_exceptions import RequestEntityTooLarge
 from litestar.openapi.datastructures import ResponseSpec
 
-from chimera_s1.app.use_cases.control_access import RateExceededError, TokenRefusedError
+from chimera_s1.app.web.access.control_access import RateExceededError, TokenRefusedError
 from chimera_s1.app.web.problem_kinds import (
     INTERNAL,
     KIND_OF,

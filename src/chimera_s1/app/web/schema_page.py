@@ -6,7 +6,7 @@ from typing import Any
 
 from litestar.openapi.plugins import OpenAPIRenderPlugin
 
-from chimera_s1.app.web.access import SCHEME
+from chimera_s1.app.web.access.guard import SCHEME
 from chimera_s1.app.web.problem_kinds import PROBLEM_KINDS
 from chimera_s1.app.web.problems import AnyRequest
 

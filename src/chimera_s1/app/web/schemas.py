@@ -4,11 +4,11 @@ from typing import Annotated, Self
 
 from msgspec import Meta, Struct
 
-from chimera_s1.app.use_cases.report_health import HealthSnapshot
+from chimera_s1.app.capabilities.operations.report_health import HealthSnapshot
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.market.quote import Quote
-from chimera_s1.domain.resilience.health import Component
-from chimera_s1.domain.resilience.trading_mode import TradingMode
+from chimera_s1.domain.operations.health import Component
+from chimera_s1.domain.operations.trading_mode import TradingMode
 
 _LevelName = Annotated[
     str,

@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from chimera_s1.domain.errors import InvalidValueError, LedgerDamagedError
-from chimera_s1.domain.ledger.exactness import inexactness
+from chimera_s1.domain.ledger.json_exactness import inexactness
 
 Document: TypeAlias = dict[str, object]
 """JSON values by name."""

@@ -5,7 +5,7 @@ from typing import Protocol
 from msgspec import Struct
 
 from chimera_s1.domain.identifiers import InstrumentId, Venue
-from chimera_s1.domain.market.selection import Listing
+from chimera_s1.domain.market.instrument_selection import Listing
 
 
 class BookTop(Struct, frozen=True):

@@ -21,6 +21,7 @@ from chimera_s1.domain.treasury.commands import (
     ResolveTransfer,
     StartSubmission,
 )
+from chimera_s1.domain.treasury.decision_context import Events, Situation, TransferStateError
 from chimera_s1.domain.treasury.events import (
     CapReserved,
     Evidence,
@@ -32,7 +33,7 @@ from chimera_s1.domain.treasury.events import (
     Verdict,
 )
 from chimera_s1.domain.treasury.limits import breach
-from chimera_s1.domain.treasury.outcomes import (
+from chimera_s1.domain.treasury.outcome_decisions import (
     absent,
     completed,
     disputed,
@@ -44,7 +45,6 @@ from chimera_s1.domain.treasury.outcomes import (
     unknown,
     verified,
 )
-from chimera_s1.domain.treasury.situation import Events, Situation, TransferStateError
 from chimera_s1.domain.treasury.transfer import Phase, Transfer
 
 CLOCKS_DIFFER_MAX_MS = 60_000

@@ -6,8 +6,8 @@ from contextlib import ExitStack, closing
 import pytest
 
 from chimera_s1.adapters.arango.coordinator import ArangoAccess, Coordinator
+from chimera_s1.adapters.arango.coordinator_pool import REST, Rota
 from chimera_s1.adapters.arango.errors import ArangoFault, NotSentError, RefusedError
-from chimera_s1.adapters.arango.rota import REST, Rota
 
 ACCESS = ArangoAccess("chimera", "somebody", "a secret of theirs")
 

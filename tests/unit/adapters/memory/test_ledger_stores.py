@@ -2,7 +2,6 @@
 
 import pytest
 
-from chimera_s1.adapters.memory.clock import ManualClock
 from chimera_s1.adapters.memory.cursor_store import MemoryCursorStore
 from chimera_s1.adapters.memory.event_store import MemoryEventStore
 from chimera_s1.adapters.memory.lease_store import MemoryLeaseStore
@@ -10,6 +9,7 @@ from chimera_s1.adapters.memory.transfer_projection import MemoryTransferProject
 from chimera_s1.domain.errors import StoreUnavailableError
 from chimera_s1.domain.ledger.commit import Commit, Draft, Head, NewEvent, head_of, seal
 from chimera_s1.domain.ports.event_store import Appended, SeqTaken
+from tests.fakes.manual_clock import ManualClock
 
 
 def commit_of(commit_id: str) -> Commit:

@@ -18,10 +18,10 @@ from anyio.abc import (
 from anyio.streams.tls import TLSListener, TLSStream
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
-from chimera_s1.adapters.redis.cluster import connect_cluster
-from chimera_s1.adapters.redis.embedded import EmbeddedRedis
+from chimera_s1.adapters.redis.cluster_client import connect_cluster
+from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
+from chimera_s1.adapters.redis.official_quote_publisher import OfficialQuotePublisher
 from chimera_s1.adapters.redis.operations_log import RedisOperationsLog
-from chimera_s1.adapters.redis.quote_publisher import OfficialQuotePublisher
 from chimera_s1.adapters.redis.quote_reader import RedisQuoteReader
 from chimera_s1.adapters.redis.server_process import ServerProcess
 from chimera_s1.domain.errors import ConfigurationError

@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from chimera_s1.adapters.redis.embedded import EmbeddedRedis
+from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.server_process import ServerProcess, end_leftover
 from chimera_s1.domain.errors import ConfigurationError, PublisherUnavailableError
 from tests.processes import is_running

@@ -8,14 +8,14 @@ import anyio
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
 
-from chimera_s1.adapters.redis.access import NodeAccess, verifying_tls
 from chimera_s1.adapters.redis.addresses import RedisAddress
-from chimera_s1.adapters.redis.cluster import ClusterClient, connect_cluster
-from chimera_s1.adapters.redis.embedded import EmbeddedRedis
+from chimera_s1.adapters.redis.cluster_client import ClusterClient, connect_cluster
+from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.keys import quote_stream
 from chimera_s1.adapters.redis.node_connection import Replies, open_connection
-from chimera_s1.adapters.redis.node_writer import NodeQuotePublisher
-from chimera_s1.adapters.system.clock import SystemClock
+from chimera_s1.adapters.redis.node_credentials import NodeAccess, verifying_tls
+from chimera_s1.adapters.redis.node_quote_publisher import NodeQuotePublisher
+from chimera_s1.adapters.system.system_clock import SystemClock
 from tests.contract.quote_stores import fresh_instruments, quote_of
 from tests.contract.redis_cluster import hand_over, key_slot, move_keys, node_id
 from tests.unit.adapters.redis.test_cluster import make_certificate, tls_in_front_of

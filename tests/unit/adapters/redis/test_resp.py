@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
-from chimera_s1.adapters.redis.codec import quote_command
-from chimera_s1.adapters.redis.resp import QuoteEncoder, Redirect, bulk, refusal_text
+from chimera_s1.adapters.redis.quote_codec import quote_command
+from chimera_s1.adapters.redis.quote_encoder import QuoteEncoder, Redirect, bulk, refusal_text
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.quote import Quote
 from tests.contract.redis_cluster import key_slot

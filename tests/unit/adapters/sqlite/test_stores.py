@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from chimera_s1.adapters.memory.clock import ManualClock
 from chimera_s1.adapters.sqlite.database import SqliteDatabase
 from chimera_s1.adapters.sqlite.event_store import SqliteEventStore
 from chimera_s1.adapters.sqlite.lease_store import SqliteLeaseStore
 from chimera_s1.domain.errors import LedgerDamagedError, StoreUnavailableError
 from chimera_s1.domain.ledger.commit import Draft, Head, NewEvent, head_of, seal
 from chimera_s1.domain.ports.event_store import Appended
+from tests.fakes.manual_clock import ManualClock
 
 DRAFT = Draft(
     commit_id="command-1",

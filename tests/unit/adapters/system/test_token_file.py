@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from chimera_s1.adapters.memory.clock import ManualClock
-from chimera_s1.adapters.system.token_file import (
+from chimera_s1.adapters.system.file_token_store import (
     FileTokenStore,
     read_token_file,
     write_token_file,
@@ -19,6 +18,7 @@ from chimera_s1.adapters.system.token_file import (
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.access.tokens import TokenRecord, make_token
 from chimera_s1.domain.errors import ConfigurationError
+from tests.fakes.manual_clock import ManualClock
 
 
 def record(kid: str) -> TokenRecord:

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chimera_s1.adapters.telemetry.logging import LogFormat, Redaction, configure_logging
+from chimera_s1.adapters.telemetry.log_formats import LogFormat, Redaction, configure_logging
 
 SECRET = 'p"a\\ss/w ord'
 LOG = logging.getLogger("chimera_s1.app.example")

@@ -7,17 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from chimera_s1.adapters.memory.clock import ManualClock
-from chimera_s1.adapters.memory.market_feed import ScriptedMarketFeed
-from chimera_s1.adapters.memory.quote_streams import MemoryQuotePublisher, MemoryStreams
-from chimera_s1.adapters.telemetry.metrics import (
-    LatencyHistogram,
-    MetricSource,
-    MetricsPage,
-    counter,
-    gauge,
-)
-from chimera_s1.adapters.telemetry.sources import (
+from chimera_s1.adapters.telemetry.metric_sources import (
     build_source,
     clock_source,
     feed_source,
@@ -27,10 +17,20 @@ from chimera_s1.adapters.telemetry.sources import (
     round_trip_source,
     throughput_source,
 )
+from chimera_s1.adapters.telemetry.metrics_page import (
+    LatencyHistogram,
+    MetricSource,
+    MetricsPage,
+    counter,
+    gauge,
+)
 from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.operations.clock_skew import ClockSkew
+from chimera_s1.domain.operations.health import Component, Level
 from chimera_s1.domain.ports.operations_log import RoundTripSummary
-from chimera_s1.domain.resilience.clock_skew import ClockSkew
-from chimera_s1.domain.resilience.health import Component, Level
+from tests.fakes.manual_clock import ManualClock
+from tests.fakes.market_feed import ScriptedMarketFeed
+from tests.fakes.quote_streams import MemoryQuotePublisher, MemoryStreams
 from tests.sample_quotes import quote
 
 Key = tuple[str, frozenset[tuple[str, str]]]

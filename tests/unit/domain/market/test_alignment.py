@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chimera_s1.domain.market.alignment import align
-from chimera_s1.domain.resilience.clock_skew import ClockProbe
+from chimera_s1.domain.operations.clock_skew import ClockProbe
 from tests.unit.domain.strategies import epoch_ms
 
 offsets = st.floats(min_value=-3_600_000, max_value=3_600_000)

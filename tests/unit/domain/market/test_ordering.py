@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chimera_s1.domain.market.ordering import RESTART_AFTER_MS, UpdateOrder, Verdict
+from chimera_s1.domain.market.update_id_tracker import RESTART_AFTER_MS, UpdateOrder, Verdict
 
 update_ids = st.integers(0, 10**12)
 gaps_ms = st.integers(0, RESTART_AFTER_MS)

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from chimera_s1.domain.errors import InvalidValueError
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
-from chimera_s1.domain.market.selection import (
+from chimera_s1.domain.market.instrument_selection import (
     WHOLE,
     Listing,
     Shard,

@@ -10,7 +10,7 @@ from chimera_s1.domain.money import exact_text, usdt
 from chimera_s1.domain.treasury.commands import fingerprint, terms_of
 from chimera_s1.domain.treasury.events import TreasuryMode
 from chimera_s1.domain.treasury.limits import Direction
-from tests.transfer_lives import AMOUNT, AT, DAY, TERMS
+from tests.transfer_events import AMOUNT, AT, DAY, TERMS
 
 IN, OUT = Direction.SPOT_TO_FUTURES, Direction.FUTURES_TO_SPOT
 

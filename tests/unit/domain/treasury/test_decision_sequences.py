@@ -13,11 +13,11 @@ from chimera_s1.domain.treasury.commands import (
     RequestTransfer,
     ResolveTransfer,
 )
+from chimera_s1.domain.treasury.decision_context import TransferStateError
 from chimera_s1.domain.treasury.events import TransferRejected
-from chimera_s1.domain.treasury.situation import TransferStateError
 from chimera_s1.domain.treasury.transfer import Phase, Transfer
-from tests.unit.domain.treasury.command_draws import things_said
-from tests.unit.domain.treasury.pure_ledger import PureLedger
+from tests.unit.domain.treasury.command_strategies import things_said
+from tests.unit.domain.treasury.decision_model import PureLedger
 
 
 @settings(max_examples=400)

@@ -22,6 +22,7 @@ from chimera_s1.domain.treasury.commands import (
     ResolveTransfer,
     StartSubmission,
 )
+from chimera_s1.domain.treasury.decision_context import Situation, TransferStateError
 from chimera_s1.domain.treasury.decisions import decide
 from chimera_s1.domain.treasury.events import (
     Evidence,
@@ -35,10 +36,9 @@ from chimera_s1.domain.treasury.events import (
     TransferVerified,
     Verdict,
 )
-from chimera_s1.domain.treasury.outcomes import ATTEMPTS_TURNED_AWAY_MAX
-from chimera_s1.domain.treasury.situation import Situation, TransferStateError
+from chimera_s1.domain.treasury.outcome_decisions import ATTEMPTS_TURNED_AWAY_MAX
 from chimera_s1.domain.treasury.transfer import Transfer
-from tests.transfer_lives import (
+from tests.transfer_events import (
     AT,
     ID,
     REQUESTED,
@@ -46,8 +46,8 @@ from tests.transfer_lives import (
     TERMS,
     TURNED_AWAY,
 )
-from tests.unit.domain.treasury.lives_by_phase import PHASES
-from tests.unit.domain.treasury.pure_ledger import PureLedger
+from tests.unit.domain.treasury.decision_model import PureLedger
+from tests.unit.domain.treasury.events_by_phase import PHASES
 
 LATE = AT + 600_001
 HASH = "a" * 64

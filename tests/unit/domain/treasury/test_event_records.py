@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from chimera_s1.domain.errors import LedgerDamagedError
 from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.ledger.commit import RecordedEvent
-from chimera_s1.domain.ledger.exactness import inexactness
+from chimera_s1.domain.ledger.json_exactness import inexactness
 from chimera_s1.domain.money import exact_text
 from chimera_s1.domain.treasury.event_records import (
     VERSIONS,
@@ -30,7 +30,7 @@ from chimera_s1.domain.treasury.events import (
     TreasuryEvent,
 )
 from chimera_s1.domain.treasury.limits import Direction
-from tests.transfer_lives import (
+from tests.transfer_events import (
     AMOUNT,
     AT,
     CLAIMED,

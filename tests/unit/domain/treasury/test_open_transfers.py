@@ -11,6 +11,7 @@ from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.ledger.commit import Commit, Head, NewEvent, head_of
 from chimera_s1.domain.treasury.commands import Command, RequestTransfer
 from chimera_s1.domain.treasury.daily_cap import CapDay, evolve_cap
+from chimera_s1.domain.treasury.decision_context import TransferStateError
 from chimera_s1.domain.treasury.event_records import (
     UnknownEvent,
     cap_stream,
@@ -30,9 +31,8 @@ from chimera_s1.domain.treasury.events import (
     TreasuryMode,
 )
 from chimera_s1.domain.treasury.open_transfers import OpenTransfers
-from chimera_s1.domain.treasury.situation import TransferStateError
 from chimera_s1.domain.treasury.transfer import Phase, Transfer, evolve
-from tests.transfer_lives import (
+from tests.transfer_events import (
     AMOUNT,
     CLAIMED,
     CORRECTED,
@@ -52,8 +52,8 @@ from tests.transfer_lives import (
     done,
     failed,
 )
-from tests.unit.domain.treasury.command_draws import things_said
-from tests.unit.domain.treasury.pure_ledger import PureLedger
+from tests.unit.domain.treasury.command_strategies import things_said
+from tests.unit.domain.treasury.decision_model import PureLedger
 
 DONE = (done(Evidence.REPLY), SETTLED, CLAIMED)
 ABSENT = (failed(FailureKind.ABSENT), RELEASED)

@@ -27,7 +27,7 @@ from chimera_s1.domain.treasury.reconciliation import (
     window_of,
 )
 from chimera_s1.domain.treasury.transfer import Phase, Transfer
-from tests.transfer_lives import AMOUNT, AT, ID, TERMS
+from tests.transfer_events import AMOUNT, AT, ID, TERMS
 
 IN, OUT = Direction.SPOT_TO_FUTURES, Direction.FUTURES_TO_SPOT
 CONFIRMED, PENDING, FAILED = MovementStatus

@@ -13,7 +13,7 @@ from chimera_s1.domain.errors import LedgerDamagedError
 from chimera_s1.domain.treasury.events import Evidence, FailureKind, TransferEvent
 from chimera_s1.domain.treasury.limits import Rule
 from chimera_s1.domain.treasury.transfer import Phase, Transfer, TransferStatus, evolve
-from tests.transfer_lives import (
+from tests.transfer_events import (
     AT,
     CORRECTED,
     DISPUTED,

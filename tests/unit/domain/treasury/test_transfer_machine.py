@@ -33,6 +33,7 @@ from chimera_s1.domain.treasury.commands import (
     StartSubmission,
     fingerprint,
 )
+from chimera_s1.domain.treasury.decision_context import Situation, TransferStateError
 from chimera_s1.domain.treasury.decisions import decide
 from chimera_s1.domain.treasury.events import (
     Evidence,
@@ -49,10 +50,9 @@ from chimera_s1.domain.treasury.reconciliation import (
     find,
     is_absent,
 )
-from chimera_s1.domain.treasury.situation import Situation, TransferStateError
 from chimera_s1.domain.treasury.transfer import Phase, Transfer
-from tests.transfer_lives import AT, TERMS
-from tests.unit.domain.treasury.pure_ledger import PureLedger
+from tests.transfer_events import AT, TERMS
+from tests.unit.domain.treasury.decision_model import PureLedger
 
 NAMES = tuple(map(TransferId, "abc"))
 AMOUNTS = (Decimal(40), Decimal("40.00"), Decimal(60))

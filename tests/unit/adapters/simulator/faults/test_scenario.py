@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 import anyio
 import pytest
 
-from chimera_s1.adapters.memory.clock import ManualClock
 from chimera_s1.adapters.simulator.faults.registry import FAULTS_MAX, FaultRegistry
 from chimera_s1.adapters.simulator.faults.scenario import Scenario, Step, parse_scenario
 from chimera_s1.adapters.simulator.faults.scenario_player import ScenarioPlayer
 from chimera_s1.domain.errors import InvalidValueError
+from tests.fakes.manual_clock import ManualClock
 
 MORNING = """
 name = "a bad morning"

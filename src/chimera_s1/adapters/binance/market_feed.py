@@ -1,0 +1,234 @@
+"""A venue's market data: as many sockets as its streams need, each kept alive by the domain's
+policy.
+"""
+
+from collections.abc import Callable, Sequence
+
+import anyio
+from msgspec import Struct
+
+from chimera_s1.adapters.binance.endpoints import market_stream_url
+from chimera_s1.adapters.binance.streams.book_frames import BookFrames, BookStream, drain
+from chimera_s1.adapters.binance.streams.managed_connection import Link, LinkSetup
+from chimera_s1.adapters.binance.streams.market_socket import (
+    Connection,
+    FramePut,
+    SocketPlan,
+    plan_sockets,
+)
+from chimera_s1.adapters.binance.streams.read_pacer import ReadPacer
+from chimera_s1.domain.identifiers import Channel, InstrumentId, Venue
+from chimera_s1.domain.market.conflation import WindowMs
+from chimera_s1.domain.market.quote import Quote
+from chimera_s1.domain.operations.health import FeedReport
+from chimera_s1.domain.operations.reconnect import (
+    ReconnectPolicy,
+)
+from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.ports.market_feed import (
+    FeedCounters,
+    FeedListener,
+)
+
+DIAL_SPACING_MS = 250
+"""Pause between the first dials of a venue's sockets: 300 dials per 5 minutes and IP
+are allowed.
+"""
+
+
+RENEW_AFTER_MS = 23 * 3_600_000
+
+
+class FeedPlan(Struct, frozen=True):
+    """What a feed subscribes and how.
+
+    Attributes:
+        venue: Whose market data.
+
+        ws_url: Base URL without a trailing slash.
+
+        channels: Book streams of each instrument, at least one.
+
+        window: Conflation window; 0 keeps every update.
+
+        streams_per_connection: 1 to 1024.
+
+        policy: When to dial again.
+
+        renew_after_ms: Age at which a socket is renewed; Binance cuts at 24 h.
+    """
+
+    venue: Venue
+    ws_url: str
+    channels: tuple[Channel, ...]
+    window: WindowMs
+    streams_per_connection: int
+    policy: ReconnectPolicy
+    renew_after_ms: int = RENEW_AFTER_MS
+
+
+class BinanceFeed:
+    """Implements `domain.ports.market_feed.MarketFeed` on Binance's combined streams.
+
+    Args:
+        plan: What to subscribe and how.
+
+        clock: Time and waiting.
+
+        draw: Uniform in [0, 1), for the jitter.
+
+        offset: Exchange minus local clock now, ms.
+
+        listener: Told of each connection's changes.
+
+        pacer: Rests the sockets between reads; shared, and run by somebody else. None reads at
+            once.
+
+        record: Called with each data message (bytes, receive ms) before it is kept.
+
+        doubt: Called after a drain in which event times did not fit the offset.
+    """
+
+    def __init__(
+        self,
+        plan: FeedPlan,
+        *,
+        clock: Clock,
+        draw: Callable[[], float],
+        offset: Callable[[], float],
+        listener: FeedListener,
+        pacer: ReadPacer | None = None,
+        record: Callable[[bytes, int], None] | None = None,
+        doubt: Callable[[], None] | None = None,
+    ) -> None:
+        self._plan = plan
+        self._clock = clock
+        self._pacer = pacer or ReadPacer(clock, interval_ms=0)
+        self._draw = draw
+        self._offset = offset
+        self._listener = listener
+        self._record = record
+        self._doubt = doubt
+        self._counters = FeedCounters()
+        self._links: dict[str, Link] = {}
+        self._instruments: int | None = None
+        self._update = anyio.Event()
+
+    @property
+    def venue(self) -> Venue:
+        """Whose market data this is."""
+        return self._plan.venue
+
+    @property
+    def counters(self) -> FeedCounters:
+        """Live counters."""
+        return self._counters
+
+    async def run(self, instruments: Sequence[InstrumentId]) -> None:
+        """Keep *instruments* subscribed until cancelled."""
+        streams = [BookStream(i, channel) for i in instruments for channel in self._plan.channels]
+        by_name = {stream.name: stream for stream in streams}
+        url = market_stream_url(self.venue, self._plan.ws_url)
+        plans = plan_sockets(self.venue, url, list(by_name), self._plan.streams_per_connection)
+        self._links = {plan.name: self._link(plan, by_name) for plan in plans}
+        self._instruments = len(instruments)
+        async with anyio.create_task_group() as tasks:
+            for number, link in enumerate(self._links.values()):
+                tasks.start_soon(self._keep, link, number * DIAL_SPACING_MS)
+
+    async def updated(self) -> None:
+        """Return once there is something to drain; only of use with window 0."""
+        await self._update.wait()
+
+    def drain(self) -> list[Quote]:
+        """The newest valid quote of each stream that changed since the last call."""
+        if self._update.is_set():
+            self._update = anyio.Event()
+        tables = [table for link in self._links.values() for table in link.tables()]
+        mistimed = self._counters.mistimed
+        quotes = drain(tables, self._counters, self._offset, every_update=self._every_update)
+        if self._doubt is not None and self._counters.mistimed > mistimed:
+            self._doubt()
+        return quotes
+
+    def heard(self) -> dict[str, int]:
+        """When each connection last brought a data message, good or bad, epoch ms."""
+        return {name: link.heard_ms for name, link in self._links.items() if link.heard_ms}
+
+    def remake(self, connection: str, cause: str) -> None:
+        """End *connection* and dial again."""
+        self._links[connection].remake(cause)
+
+    def renew(self, connection: str, cause: str) -> None:
+        """Replace *connection* by a successor without missing an update."""
+        self._links[connection].renew(cause)
+
+    def report(self) -> FeedReport:
+        """The state of the connections now."""
+        return FeedReport(
+            instruments=self._instruments,
+            unknown=(),
+            connections=len(self._links),
+            delivering=sum(link.delivering for link in self._links.values()),
+            fatal=any(link.state.fatal for link in self._links.values()),
+        )
+
+    @property
+    def _every_update(self) -> bool:
+        return self._plan.window == 0
+
+    def _link(self, plan: SocketPlan, by_name: dict[str, BookStream]) -> Link:
+        streams = [by_name[name] for name in plan.streams]
+        keys = tuple((stream.instrument, stream.source) for stream in streams)
+        setup = LinkSetup(
+            policy=self._plan.policy,
+            renew_after_ms=self._plan.renew_after_ms,
+            clock=self._clock,
+            draw=self._draw,
+            counters=self._counters,
+            listener=self._listener,
+            connect=self._connect,
+        )
+
+        def new_frames() -> BookFrames:
+            return BookFrames(streams, self._counters, every_update=self._every_update)
+
+        return Link(plan, keys, setup, new_frames, self._way_in)
+
+    def _way_in(self, frames: BookFrames) -> FramePut:
+        """The way of a frame into *frames*; what nobody asked for costs nothing."""
+        if self._record is None and not self._every_update:
+            return frames.put
+        record = self._record
+
+        def put(payload: bytes, received_ms: int) -> bool:
+            if not frames.put(payload, received_ms):
+                return False
+            if record is not None:
+                record(payload, received_ms)
+            self._update.set()
+            return True
+
+        return put
+
+    async def _keep(self, link: Link, delay_ms: float) -> None:
+        await self._clock.sleep_ms(delay_ms)
+        await link.keep()
+
+    def _connect(
+        self,
+        plan: SocketPlan,
+        put: FramePut,
+        on_data: Callable[[], None],
+        on_shutdown: Callable[[], None],
+    ) -> Connection:
+        return Connection(
+            plan,
+            put,
+            self._counters,
+            clock=self._clock,
+            pacer=self._pacer,
+            listener=self._listener,
+            on_data=on_data,
+            on_shutdown=on_shutdown,
+        )

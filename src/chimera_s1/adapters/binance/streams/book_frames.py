@@ -1,0 +1,205 @@
+"""The newest frame of each stream, as bytes; parsed only when a window closes.
+
+    socket -> BookFrames.put (bytes) -> drain (decode, judge, align) -> Quote
+
+One `BookStream` a stream holds what outlives a connection (its order of updates); one `BookFrames`
+a connection holds its frames. While two connections overlap, each has its own frames and the
+newest update id of both wins.
+"""
+
+from collections import deque
+from collections.abc import Callable, Iterable
+
+from chimera_s1.adapters.binance.endpoints import source_name, stream_name
+from chimera_s1.adapters.binance.streams.book_messages import DECODE_ERRORS, Top, top_decoder
+from chimera_s1.domain.identifiers import Channel, InstrumentId
+from chimera_s1.domain.market.alignment import align
+from chimera_s1.domain.market.quote import Quote, book_defect
+from chimera_s1.domain.market.update_id_tracker import UpdateOrder, Verdict
+from chimera_s1.domain.ports.market_feed import FeedCounters
+
+EVERY_UPDATE_MAX = 100_000
+"""Frames kept between two drains with window 0; beyond it only the newest of each
+stream is kept.
+"""
+
+FUTURE_TOLERANCE_MS = 1_000
+"""An aligned event time this far past its receipt is not a time: its frame is dropped."""
+
+MISTIMED_MS = 1_000
+"""An aligned event time this far off its receipt lets the offset be doubted."""
+
+LATE_TOLERANCE_MS = 5_000
+"""One this far before its receipt is no news any more: published, it would go behind what was
+there.
+"""
+
+FRAME_BYTES_MAX = 65_536
+"""No book message of ours is near this long; a longer one is dropped unparsed, and not
+even kept.
+"""
+
+NUMBER_MAX = 2**63 - 1
+"""Update ids and times are Java longs; JSON may hold more, and then it is no id and no time."""
+
+_FUTURE, _LATE = "future_event_time", "late_event_time"
+_MISTIMED = frozenset({_FUTURE, _LATE})
+
+_PREFIX = b'{"stream":"'
+_NAME_AT = len(_PREFIX)
+
+
+class BookStream:
+    """One subscribed book stream: how to read it and what was last read."""
+
+    __slots__ = ("_decode", "instrument", "name", "order", "source")
+
+    def __init__(
+        self, instrument: InstrumentId, channel: Channel, *, replayed: bool = False
+    ) -> None:
+        self.instrument = instrument
+        self.name = stream_name(instrument, channel)
+        self.source = source_name(instrument.venue, channel, replayed=replayed)
+        self.order = UpdateOrder()
+        self._decode = top_decoder(instrument.venue, channel)
+
+    def read(self, payload: bytes, received_ms: int, offset_ms: float) -> Quote | str:
+        """The quote in *payload*, or the reason why there is none.
+
+        Args:
+            payload: A combined-stream message of this stream, JSON bytes.
+
+            received_ms: When it was read from the socket, local epoch ms.
+
+            offset_ms: Exchange minus local clock, ms.
+        """
+        try:
+            top = self._decode(payload)
+        except DECODE_ERRORS:
+            return "malformed"
+        reason = self._refusal(top)
+        if reason is not None:
+            return reason
+        ts = received_ms if top.event_ms is None else align(top.event_ms, offset_ms)
+        if ts > received_ms + FUTURE_TOLERANCE_MS:
+            return _FUTURE
+        if ts < received_ms - LATE_TOLERANCE_MS:
+            return _LATE
+        if self.order.judge(top.update_id, received_ms) is Verdict.NOT_NEWER:
+            return "stale_update_id"
+        return Quote(
+            self.instrument,
+            ts,
+            top.bid,
+            top.bid_qty,
+            top.ask,
+            top.ask_qty,
+            self.source,
+            top.update_id,
+            received_ms,
+        )
+
+    def _refusal(self, top: Top) -> str | None:
+        if top.update_id > NUMBER_MAX or (top.event_ms or 0) > NUMBER_MAX:
+            return "malformed"
+        if top.coin_margined:
+            return "coin_m"
+        if top.symbol and top.symbol != self.instrument.symbol:
+            return "wrong_symbol"
+        defect = book_defect(top.bid, top.bid_qty, top.ask, top.ask_qty)
+        return None if defect is None else defect.value
+
+
+class _Slot:
+    """The newest frame of one stream on one connection."""
+
+    __slots__ = ("payload", "received_ms", "stream")
+
+    def __init__(self, stream: BookStream) -> None:
+        self.stream = stream
+        self.payload: bytes | None = None
+        self.received_ms = 0
+
+
+class BookFrames:
+    """The frames of one connection. `put` is the hot path: it looks at the stream's name only.
+
+    Attributes:
+        heard_ms: Receive time of the newest frame taken so far, whatever became of it, epoch ms; 0
+            before the first.
+    """
+
+    def __init__(
+        self, streams: Iterable[BookStream], counters: FeedCounters, *, every_update: bool
+    ) -> None:
+        self._slots = {stream.name.encode(): _Slot(stream) for stream in streams}
+        self._counters = counters
+        self.heard_ms = 0
+        self._every: deque[tuple[BookStream, bytes, int]] | None = deque() if every_update else None
+
+    def put(self, payload: bytes, received_ms: int) -> bool:
+        """Keep a data message; False where it is none of these streams'."""
+        slot = self._slots.get(payload[_NAME_AT : payload.find(b'"', _NAME_AT)])
+        if slot is None:
+            return False
+        counters = self._counters
+        size = len(payload)
+        counters.messages += 1
+        counters.bytes += size
+        if size > FRAME_BYTES_MAX:
+            counters.drop("oversized")
+            return True
+        if self._every is not None and len(self._every) < EVERY_UPDATE_MAX:
+            self._every.append((slot.stream, payload, received_ms))
+            return True
+        if slot.payload is not None:
+            counters.conflated += 1
+        slot.payload = payload
+        slot.received_ms = received_ms
+        return True
+
+    def take(self) -> list[tuple[BookStream, bytes, int]]:
+        """What came since the last call, oldest first within a stream: stream, bytes,
+        receive ms.
+        """
+        taken: list[tuple[BookStream, bytes, int]] = []
+        if self._every:
+            taken.extend(self._every)
+            self._every.clear()
+        for slot in self._slots.values():
+            if slot.payload is not None:
+                taken.append((slot.stream, slot.payload, slot.received_ms))
+                slot.payload = None
+        if taken:
+            self.heard_ms = max(received_ms for _, _, received_ms in taken)
+        return taken
+
+
+def drain(
+    tables: Iterable[BookFrames],
+    counters: FeedCounters,
+    offset: Callable[[], float],
+    *,
+    every_update: bool,
+) -> list[Quote]:
+    """The quotes in *tables*; with a window, at most one a stream: the newest update id of all."""
+    offset_ms = offset()
+    quotes: list[Quote] = []
+    newest: dict[BookStream, int] = {}
+    for table in tables:
+        for stream, payload, received_ms in table.take():
+            quote = stream.read(payload, received_ms, offset_ms)
+            if isinstance(quote, str):
+                counters.drop(quote)
+                counters.mistimed += quote in _MISTIMED
+                continue
+            counters.mistimed += abs(quote.ts - received_ms) > MISTIMED_MS
+            if every_update or stream not in newest:
+                newest[stream] = len(quotes)
+                quotes.append(quote)
+            else:
+                # A second connection had a newer one: only that is this window's quote.
+                counters.conflated += 1
+                quotes[newest[stream]] = quote
+    counters.drained += len(quotes)
+    return quotes

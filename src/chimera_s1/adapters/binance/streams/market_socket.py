@@ -1,0 +1,250 @@
+"""One market data socket: dial, subscribe at the allowed pace, ping, and say why it ended.
+
+Rules (SPOT web-socket-streams.md, USD-M websocket-market-streams; read 2026-11-22): the venue pings
+and wants its payload back; messages we send are limited per second; an
+acknowledged subscription proves nothing, only data does.
+"""
+
+from collections.abc import Callable, Sequence
+
+import anyio
+from msgspec import Struct
+from picows import WSCloseCode, WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+from picows.picows import WSCloseHandshake
+
+from chimera_s1.adapters.binance.streams.read_pacer import BURST_BYTES, ReadPacer, bound_reads
+from chimera_s1.adapters.binance.streams.subscriptions import (
+    Acknowledged,
+    Refused,
+    ShutdownAnnounced,
+    Unintelligible,
+    message_interval_ms,
+    read_control,
+    subscribe_messages,
+)
+from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.ports.market_feed import FeedCounters, FeedListener, RoundTrip
+
+HANDSHAKE_TIMEOUT_S = 5.0
+FIRST_MESSAGE_TIMEOUT_S = 10.0
+PING_INTERVAL_MS = 2_000
+PONG_TIMEOUT_S = 2.0
+FRAME_BYTES_MAX = 16 * 1024 * 1024
+
+_NEVER_SENT = (WSCloseCode.NO_INFO, WSCloseCode.ABNORMAL_CLOSURE)
+"""They say that no code came, and must not be sent (RFC 6455, 7.4.1)."""
+
+FramePut = Callable[[bytes, int], bool]
+"""Takes a message and its receive time, epoch ms; False where it is not a data message of ours."""
+
+
+class _Ended(Exception):  # noqa: N818 (an end is not always an error)
+    """The socket is closed, or has to be; the text says why."""
+
+
+class SocketPlan(Struct, frozen=True):
+    """What one socket is for.
+
+    Attributes:
+        name: `spot-0`.
+
+        venue: Whose rules hold.
+
+        url: Where to dial.
+
+        streams: Names to subscribe, 1 to 1024.
+    """
+
+    name: str
+    venue: Venue
+    url: str
+    streams: tuple[str, ...]
+
+
+class Connection(WSListener):
+    """The life of one socket; make a new one for each dial."""
+
+    def __init__(
+        self,
+        plan: SocketPlan,
+        put: FramePut,
+        counters: FeedCounters,
+        *,
+        clock: Clock,
+        pacer: ReadPacer,
+        listener: FeedListener,
+        on_data: Callable[[], None],
+        on_shutdown: Callable[[], None],
+    ) -> None:
+        self._plan = plan
+        self._put = put
+        self._counters = counters
+        self._clock = clock
+        self._pacer = pacer
+        self._listener = listener
+        self._on_data = on_data
+        self._on_shutdown = on_shutdown
+        self._now_ms = 0
+        self._batch_begins = True
+        self._batch_from = 0
+        self._delivers = False
+        self._data_seen = anyio.Event()
+        self._pong = anyio.Event()
+        self._refusal: str | None = None
+        self._unacknowledged: set[int] = set()
+
+    async def run(self) -> str:
+        """Dial, subscribe, and stay until the socket ends: closed, silent, or deaf to pings.
+
+        Returns:
+            Why it ended, for people.
+        """
+        try:
+            transport = await self._dial()
+        except _Ended as ended:
+            return str(ended)
+        try:
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self._subscribe, transport)
+                tasks.start_soon(self._await_first_data)
+                tasks.start_soon(self._ping, transport)
+                await self._stay(transport)
+        except* _Ended as group:
+            cause = str(_first(group))
+        finally:
+            transport.disconnect(graceful=False)
+        return cause
+
+    async def _dial(self) -> WSTransport:
+        try:
+            transport, _ = await ws_connect(
+                lambda: self,
+                self._plan.url,
+                websocket_handshake_timeout=HANDSHAKE_TIMEOUT_S,
+                max_frame_size=FRAME_BYTES_MAX,
+                # Answered by picows itself, a ping would end a batch of frames unseen.
+                enable_auto_pong=False,
+                max_redirects=0,
+                logger_name=self._plan.name,
+            )
+            bound_reads(transport.underlying_transport)
+        except (OSError, TimeoutError, WSError) as error:
+            raise _Ended(f"cannot connect to {self._plan.url}: {_text(error)}") from error
+        return transport
+
+    async def _stay(self, transport: WSTransport) -> None:
+        try:
+            await transport.wait_disconnected()
+        except WSError as error:
+            raise _Ended(f"the venue broke the WebSocket protocol: {error.args[-1]}") from error
+        raise _Ended(self._refusal or _close_cause(transport))
+
+    async def _subscribe(self, transport: WSTransport) -> None:
+        pause_ms = message_interval_ms(self._plan.venue)
+        for number, request in subscribe_messages(self._plan.streams):
+            if number > 1:
+                await self._clock.sleep_ms(pause_ms)
+            self._unacknowledged.add(number)
+            transport.send(WSMsgType.TEXT, request)
+
+    async def _await_first_data(self) -> None:
+        with anyio.move_on_after(FIRST_MESSAGE_TIMEOUT_S):
+            await self._data_seen.wait()
+            return
+        silent = f"no data within {FIRST_MESSAGE_TIMEOUT_S:g} s of subscribing"
+        asked = len(self._unacknowledged)
+        raise _Ended(f"{silent}, {asked} requests unanswered" if asked else silent)
+
+    async def _ping(self, transport: WSTransport) -> None:
+        while True:
+            await self._clock.sleep_ms(PING_INTERVAL_MS)
+            self._pong = anyio.Event()
+            sent_ms = self._clock.monotonic_ms()
+            transport.send_ping(b"s1")
+            with anyio.move_on_after(PONG_TIMEOUT_S):
+                await self._pong.wait()
+                rtt_ms = self._clock.monotonic_ms() - sent_ms
+                interval_ms = float(self._pacer.interval_ms)
+                self._listener(RoundTrip(self._plan.name, self._plan.venue, rtt_ms, interval_ms))
+                continue
+            raise _Ended(f"no pong within {PONG_TIMEOUT_S:g} s")
+
+    def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        """The hot path: one look at the name, one reference kept."""
+        if self._batch_begins:
+            self._batch_begins = False
+            self._now_ms = self._clock.now_ms()
+            self._batch_from = self._counters.bytes
+        if frame.last_in_buffer:
+            self._batch_begins = True
+            pacer, burst = self._pacer, self._counters.bytes - self._batch_from > BURST_BYTES
+            (pacer.queue if burst else pacer.rest)(transport.underlying_transport)
+        if frame.msg_type is WSMsgType.TEXT and frame.fin:
+            payload = frame.get_payload_as_bytes()
+            if not self._put(payload, self._now_ms):
+                self._read_control(transport, payload)
+            elif not self._delivers:
+                self._delivers = True
+                self._data_seen.set()
+                self._on_data()
+            return
+        self._on_other_frame(transport, frame)
+
+    def _on_other_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+        if frame.msg_type is WSMsgType.PONG:
+            self._pong.set()
+        elif frame.msg_type is WSMsgType.PING:
+            transport.send_pong(frame.get_payload_as_bytes())
+        elif frame.msg_type is WSMsgType.CLOSE:
+            code = frame.get_close_code()
+            transport.send_close(WSCloseCode.OK if code in _NEVER_SENT else code)
+            transport.disconnect()
+        else:
+            # Binance sends whole text frames only.
+            self._counters.drop("not_text")
+
+    def _read_control(self, transport: WSTransport, payload: bytes) -> None:
+        match read_control(payload):
+            case Acknowledged(id=number):
+                self._unacknowledged.discard(number)
+            case Refused(code=code, message=message):
+                self._refusal = f"the venue refused a request: {code} {message}"
+                transport.disconnect()
+            case ShutdownAnnounced():
+                self._on_shutdown()
+            case Unintelligible():
+                self._counters.drop("unintelligible")
+
+
+def _close_cause(transport: WSTransport) -> str:
+    # picows has no handshake object before a close frame; its stub does not say so.
+    handshake: WSCloseHandshake | None = transport.close_handshake
+    received = handshake.recv if handshake is not None else None
+    if received is None:
+        return "the connection was cut without a close frame"
+    if received.code is WSCloseCode.NO_INFO:
+        return "closed by the venue without a code"
+    reason = f" {received.reason}" if received.reason else ""
+    return f"closed by the venue: {received.code.value}{reason}"
+
+
+def _first(group: BaseExceptionGroup[_Ended]) -> _Ended:
+    for error in group.exceptions:
+        return _first(error) if isinstance(error, BaseExceptionGroup) else error
+    raise AssertionError("an exception group is never empty")
+
+
+def _text(error: BaseException) -> str:
+    return str(error) or type(error).__name__
+
+
+def plan_sockets(
+    venue: Venue, url: str, streams: Sequence[str], per_socket: int
+) -> tuple[SocketPlan, ...]:
+    """Spread *streams* over as few sockets as *per_socket* (at most 1024) allows."""
+    starts = range(0, len(streams), per_socket)
+    return tuple(
+        SocketPlan(f"{venue.value}-{number}", venue, url, tuple(streams[at : at + per_socket]))
+        for number, at in enumerate(starts)
+    )

@@ -1,0 +1,102 @@
+"""Control messages on a market data socket: asking for streams, and what the venue answers.
+
+Replies have two error shapes, `{"code":2,"msg":".."}` and `{"error":{"code":2,"msg":".."},"id":7}`
+(both seen on futures). `{"result":null}` only says that the request could be read.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import assert_never
+
+import msgspec
+from msgspec import Struct
+
+from chimera_s1.adapters.binance.streams.book_messages import DECODE_ERRORS
+from chimera_s1.domain.identifiers import Venue
+
+NAMES_PER_MESSAGE = 200
+"""Stream names in one SUBSCRIBE; 200 in one message was measured to work on futures."""
+
+
+class Acknowledged(Struct, frozen=True):
+    """The request *id* could be read."""
+
+    id: int
+
+
+class Refused(Struct, frozen=True):
+    """The venue refused a request; *id* is None where it did not say which."""
+
+    id: int | None
+    code: int
+    message: str
+
+
+class ShutdownAnnounced(Struct, frozen=True):
+    """The venue will close this connection soon; there is no fixed lead time."""
+
+
+class Unintelligible(Struct, frozen=True):
+    """Neither a data message of ours nor a control message."""
+
+
+ControlMessage = Acknowledged | Refused | ShutdownAnnounced | Unintelligible
+
+
+class _Error(Struct):
+    code: int
+    msg: str = ""
+
+
+class _Event(Struct):
+    e: str = ""
+
+
+class _Reply(Struct):
+    id: int | None = None
+    code: int | None = None
+    msg: str = ""
+    error: _Error | None = None
+    e: str = ""
+    stream: str = ""
+    data: _Event | None = None
+
+
+_reply = msgspec.json.Decoder(_Reply, strict=False)
+
+
+def subscribe_messages(names: Sequence[str]) -> Iterator[tuple[int, bytes]]:
+    """SUBSCRIBE requests for *names* with their ids, from 1."""
+    for number, start in enumerate(range(0, len(names), NAMES_PER_MESSAGE), start=1):
+        params = list(names[start : start + NAMES_PER_MESSAGE])
+        request = {"method": "SUBSCRIBE", "params": params, "id": number}
+        yield number, msgspec.json.encode(request)
+
+
+def read_control(payload: bytes) -> ControlMessage:
+    """What a message that is no book frame says."""
+    try:
+        reply = _reply.decode(payload)
+    except DECODE_ERRORS:
+        return Unintelligible()
+    if reply.e == "serverShutdown" or (reply.data is not None and reply.data.e == "serverShutdown"):
+        return ShutdownAnnounced()
+    if reply.error is not None:
+        return Refused(reply.id, reply.error.code, reply.error.msg)
+    if reply.code is not None:
+        return Refused(reply.id, reply.code, reply.msg)
+    return Unintelligible() if reply.id is None or reply.stream else Acknowledged(reply.id)
+
+
+def message_interval_ms(venue: Venue) -> float:
+    """The pause between two messages we send.
+
+    Spot disconnects above 5 a second, pings, pongs and control messages together; futures above
+    10. Both are halved here and rounded down: our own pings and pongs share the allowance.
+    """
+    match venue:
+        case Venue.SPOT:
+            return 400.0
+        case Venue.PERP:
+            return 200.0
+        case _:
+            assert_never(venue)

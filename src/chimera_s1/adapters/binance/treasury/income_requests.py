@@ -1,0 +1,88 @@
+"""The futures account's income of type TRANSFER (`GET /fapi/v1/income`): the second witness.
+
+Binance, USD-M "Get Income History": at most 1000 rows an answer, oldest first, over three months;
+what is missing is asked for from the last row's time on. Rows of one transfer have no number that
+could be relied upon.
+"""
+
+from collections.abc import Awaitable, Callable
+from decimal import Decimal, InvalidOperation
+from itertools import pairwise
+
+from msgspec import Struct
+
+from chimera_s1.adapters.binance.http.signing import Parameters
+from chimera_s1.adapters.binance.treasury.paged_history import spans
+from chimera_s1.domain.errors import ExchangeUnavailableError
+from chimera_s1.domain.treasury.limits import ASSET
+from chimera_s1.domain.treasury.reconciliation import IncomeRow, Window
+
+PATH = "/fapi/v1/income"
+PAGE_ROWS = 1_000
+PAGES_MAX = 100
+INCOME_TYPE = "TRANSFER"
+
+
+class Row(Struct, frozen=True):
+    """A row of the income, with Binance's names."""
+
+    asset: str
+    income: str
+    incomeType: str  # noqa: N815 (Binance's name)
+    time: int
+
+
+ReadRows = Callable[[Window], Awaitable[tuple[Row, ...]]]
+"""Reads the first rows, at most `PAGE_ROWS`, of the income over a window of at most 7 days."""
+
+
+def parameters_of(span: Window) -> Parameters:
+    """Of the first rows over *span*."""
+    return (
+        ("incomeType", INCOME_TYPE),
+        ("startTime", str(span.start)),
+        ("endTime", str(span.end)),
+        ("limit", str(PAGE_ROWS)),
+    )
+
+
+async def read_income(read_rows: ReadRows, window: Window) -> tuple[IncomeRow, ...]:
+    """Every row about USDT in *window*.
+
+    Raises:
+        ExchangeUnavailableError: A page is missing or cannot be understood.
+    """
+    rows = [row for span in spans(window) for row in await _rows(read_rows, span)]
+    for row in rows:
+        if row.incomeType != INCOME_TYPE:
+            raise ExchangeUnavailableError(
+                f"the futures income has a row of type {row.incomeType!r}, not as asked for"
+            )
+    inside = (row for row in rows if row.asset == ASSET and window.start <= row.time <= window.end)
+    return tuple(IncomeRow(_signed_amount(row.income), row.time) for row in inside)
+
+
+async def _rows(read_rows: ReadRows, span: Window) -> list[Row]:
+    rows: list[Row] = []
+    start = span.start
+    for _ in range(PAGES_MAX):
+        page = await read_rows(Window(start, span.end))
+        # The page begins with all rows of the last one's latest moment, the known ones again.
+        rows = [*(row for row in rows if row.time < start), *page]
+        if len(page) < PAGE_ROWS:
+            return rows
+        latest = page[-1].time
+        if latest == start or any(a.time > b.time for a, b in pairwise(page)):
+            break
+        start = latest
+    raise ExchangeUnavailableError("the futures income could not be read page by page")
+
+
+def _signed_amount(text: str) -> Decimal:
+    try:
+        amount = Decimal(text)
+    except InvalidOperation as error:
+        raise ExchangeUnavailableError(f"an income of {text[:40]!r} is no number") from error
+    if not amount.is_finite():
+        raise ExchangeUnavailableError(f"an income of {text[:40]!r} is no amount")
+    return amount

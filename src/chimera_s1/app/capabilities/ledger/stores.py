@@ -1,0 +1,125 @@
+"""Where the ledger and all that belongs to it is kept, as the settings say."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from msgspec import Struct
+
+from chimera_s1.adapters.memory.cursor_store import MemoryCursorStore
+from chimera_s1.adapters.memory.event_store import MemoryEventStore
+from chimera_s1.adapters.memory.lease_store import MemoryLeaseStore
+from chimera_s1.adapters.memory.transfer_projection import MemoryTransferProjection
+from chimera_s1.app.settings.settings import Settings
+from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.ports.cursor_store import CursorStore
+from chimera_s1.domain.ports.event_store import EventStore
+from chimera_s1.domain.ports.lease_store import LeaseStore
+from chimera_s1.domain.ports.transfer_projection import TransferProjection
+
+TREASURY = "treasury"
+"""The name of the ledger of transfers."""
+
+SQLITE_FILE = "s1.sqlite3"
+
+
+class LedgerStores(Struct, frozen=True):
+    """Open stores."""
+
+    events: EventStore
+    cursors: CursorStore
+    leases: LeaseStore
+    transfers: TransferProjection
+
+
+@asynccontextmanager
+async def open_stores(
+    settings: Settings, clock: Clock, *, read_only: bool = False
+) -> AsyncIterator[LedgerStores]:
+    """The stores, open while the context lasts.
+
+    Args:
+        settings: Say where.
+
+        clock: Of leases.
+
+        read_only: To look, also beside a service that writes; nothing is made.
+
+    Raises:
+        ConfigurationError: The place cannot be used; the text says what to change.
+
+        StoreUnavailableError: It does not answer.
+
+        LedgerDamagedError: What is there is damaged.
+    """
+    if settings.db_arango_uri:
+        opening = _arango_stores(settings, read_only=read_only)
+    else:
+        opening = _sqlite_stores(settings, clock, read_only=read_only)
+    async with opening as stores:
+        yield stores
+
+
+@asynccontextmanager
+async def _sqlite_stores(
+    settings: Settings, clock: Clock, *, read_only: bool
+) -> AsyncIterator[LedgerStores]:
+    # SQLite takes 1 MiB, which an instance that moves no money does not have to pay.
+    from chimera_s1.adapters.sqlite.cursor_store import SqliteCursorStore  # noqa: PLC0415
+    from chimera_s1.adapters.sqlite.database import SqliteDatabase  # noqa: PLC0415
+    from chimera_s1.adapters.sqlite.event_store import SqliteEventStore  # noqa: PLC0415
+    from chimera_s1.adapters.sqlite.lease_store import SqliteLeaseStore  # noqa: PLC0415
+    from chimera_s1.adapters.sqlite.transfer_projection import (  # noqa: PLC0415
+        SqliteTransferProjection,
+    )
+
+    async with SqliteDatabase(sqlite_path(settings), read_only=read_only) as database:
+        yield LedgerStores(
+            SqliteEventStore(database, TREASURY),
+            SqliteCursorStore(database),
+            SqliteLeaseStore(database, clock),
+            SqliteTransferProjection(database),
+        )
+
+
+@asynccontextmanager
+async def _arango_stores(settings: Settings, *, read_only: bool) -> AsyncIterator[LedgerStores]:
+    # The driver and its HTTP client take 10 MiB, which an instance on SQLite does not have to pay.
+    from chimera_s1.adapters.arango.cursor_store import ArangoCursorStore  # noqa: PLC0415
+    from chimera_s1.adapters.arango.database import connect_arango  # noqa: PLC0415
+    from chimera_s1.adapters.arango.event_store import ArangoEventStore  # noqa: PLC0415
+    from chimera_s1.adapters.arango.lease_store import ArangoLeaseStore  # noqa: PLC0415
+    from chimera_s1.adapters.arango.transfer_projection import (  # noqa: PLC0415
+        ArangoTransferProjection,
+    )
+
+    secret = settings.db_arango_pass
+    async with connect_arango(
+        settings.db_arango_uri,
+        user=settings.db_arango_user,
+        password=secret.get_secret_value() if secret is not None else "",
+        database=settings.db_arango_database,
+        read_only=read_only,
+        later=not read_only,
+    ) as arango:
+        yield LedgerStores(
+            ArangoEventStore(arango, TREASURY),
+            ArangoCursorStore(arango),
+            ArangoLeaseStore(arango),
+            ArangoTransferProjection(arango),
+        )
+
+
+def memory_stores(clock: Clock) -> LedgerStores:
+    """Stores that keep nothing: for an instance that moves no money."""
+    return LedgerStores(
+        MemoryEventStore(TREASURY),
+        MemoryCursorStore(),
+        MemoryLeaseStore(clock),
+        MemoryTransferProjection(),
+    )
+
+
+def sqlite_path(settings: Settings) -> Path:
+    """The SQLite file."""
+    return settings.db_sqlite_path or settings.state_dir / SQLITE_FILE

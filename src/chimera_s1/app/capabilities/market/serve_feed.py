@@ -1,0 +1,83 @@
+"""Serve one venue's feed: find out what it lists, choose, and keep the choice subscribed."""
+
+import logging
+from collections.abc import Callable
+
+from msgspec import structs
+
+from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
+from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.market.instrument_selection import Selection, Shard, SymbolChoice, select
+from chimera_s1.domain.operations.backoff import Backoff
+from chimera_s1.domain.operations.health import FeedReport
+from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.ports.exchange_information import ExchangeInformation
+from chimera_s1.domain.ports.market_feed import MarketFeed
+
+_log = logging.getLogger(__name__)
+
+
+class ServeFeed:
+    """One venue's market data from the listing to the sockets."""
+
+    def __init__(
+        self,
+        feed: MarketFeed,
+        exchange: ExchangeInformation,
+        *,
+        choice: SymbolChoice,
+        shard: Shard,
+        clock: Clock,
+        backoff: Backoff,
+        draw: Callable[[], float],
+    ) -> None:
+        self._feed = feed
+        self._exchange = exchange
+        self._choice = choice
+        self._shard = shard
+        self._clock = clock
+        self._backoff = backoff
+        self._draw = draw
+        self._unknown: tuple[str, ...] = ()
+
+    @property
+    def venue(self) -> Venue:
+        """Whose market data it is."""
+        return self._feed.venue
+
+    async def run(self) -> None:
+        """Serve until cancelled; the venue may be absent now and come later.
+
+        Returns only where the feed has ended by itself, which is a defect for the supervisor.
+        """
+        selection = await self._select()
+        self._unknown = tuple(map(str, selection.unknown))
+        venue = self._feed.venue.value
+        if selection.unknown:
+            names = ", ".join(self._unknown)
+            _log.warning("%s is not listed by Binance: correct S1_SYMBOLS; the rest runs", names)
+        _log.info("%s: subscribing %d instruments", venue, len(selection.chosen))
+        await self._feed.run(selection.chosen)
+        while not selection.chosen:
+            # Nothing of this venue is ours: stay, a worker that returns is taken for dead.
+            await self._clock.sleep_ms(self._backoff.max_wait_ms)
+
+    def report(self) -> FeedReport:
+        """The state of the connections and the names nobody lists."""
+        return structs.replace(self._feed.report(), unknown=self._unknown)
+
+    async def _select(self) -> Selection:
+        venue = self._feed.venue
+        attempt = 0
+        while True:
+            try:
+                listings = await self._exchange.listings(venue)
+            except (ExchangeUnavailableError, ExchangeRefusedError) as error:
+                wait_ms = self._backoff.wait_ms(attempt, self._draw())
+                _log.warning(
+                    "no listing of %s, next try in %.1f s: %s", venue, wait_ms / 1e3, error
+                )
+                await self._clock.sleep_ms(wait_ms)
+                attempt += 1
+            else:
+                return select(self._choice, listings, venue, self._shard)

@@ -1,0 +1,193 @@
+"""Watch liveness: tell consumers which silence is calm and which is not, and act on the latter.
+
+A connection that is silent beyond its rhythm is made anew. A silent stream on a living connection
+is probed by REST first; where the venue's book has moved on without us, it is STALE and its
+connection is renewed. What is found goes to `mkt:status:<venue>`, in order.
+"""
+
+import logging
+from collections import Counter, deque
+from collections.abc import Iterable, Sequence
+
+import anyio
+from msgspec import Struct
+
+from chimera_s1.app.capabilities.market.probe_books import ProbeBooks
+from chimera_s1.domain.errors import ConfigurationError, PublisherUnavailableError
+from chimera_s1.domain.identifiers import InstrumentId, Venue
+from chimera_s1.domain.market.liveness import Liveness, StatusChange
+from chimera_s1.domain.market.liveness_board import LivenessBoard
+from chimera_s1.domain.market.quote import Quote, StreamKey
+from chimera_s1.domain.operations.health import MarketReport
+from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.ports.market_feed import (
+    ConnectionFatal,
+    ConnectionLost,
+    ConnectionOpened,
+    FeedEvent,
+    MarketFeed,
+)
+from chimera_s1.domain.ports.market_status import MarketStatus
+
+LOOK_INTERVAL_MS = 500
+RETRY_WAIT_MS = 1_000
+RENEWAL_PAUSE_MS = 60_000
+OUTBOX_MAX = 20_000
+LATENESS_MAX_MS = 2_000
+"""A quote is looked at within a window of its receipt; a larger difference is a stepped
+wall clock.
+"""
+
+STORE_FAILURES = (PublisherUnavailableError, ConfigurationError)
+"""What a store that ran a moment ago may answer: a changed password is mended without a restart."""
+
+_log = logging.getLogger(__name__)
+
+
+class LivenessCounters(Struct):
+    """What was found; only `WatchLiveness` writes.
+
+    Attributes:
+        blind: Connections made anew because they were silent.
+
+        stale: Streams that a probe found stale.
+
+        changes: Entries written.
+
+        overflowed: Oldest entries given up because the outbox was full.
+    """
+
+    blind: int = 0
+    stale: int = 0
+    changes: int = 0
+    overflowed: int = 0
+
+
+class WatchLiveness:
+    """One venue's liveness."""
+
+    def __init__(
+        self, venue: Venue, status: MarketStatus, probes: ProbeBooks, clock: Clock
+    ) -> None:
+        self.venue = venue
+        self.counters = LivenessCounters()
+        self._status = status
+        self._probes = probes
+        self._clock = clock
+        self._board = LivenessBoard()
+        self._newest: dict[StreamKey, Quote] = {}
+        self._heard_ms: dict[str, int] = {}
+        self._renewed_ms: dict[str, float] = {}
+        self._outbox: deque[StatusChange] = deque()
+        self._wake = anyio.Event()
+        self._probing = False
+
+    def observe(self, quotes: Iterable[Quote]) -> None:
+        """Note quotes as they are drained; those of other venues are passed over."""
+        now_ms, wall_ms = self._clock.monotonic_ms(), self._clock.now_ms()
+        for quote in quotes:
+            if quote.instrument.venue is self.venue:
+                key = (quote.instrument, quote.source)
+                self._newest[key] = quote
+                self._board.heard(key, now_ms - _lateness_ms(wall_ms, quote.received_ms))
+
+    def listen(self, event: FeedEvent) -> None:
+        """Take a connection's change; never waits, never raises."""
+        now_ms = self._clock.monotonic_ms()
+        if event.venue is not self.venue:
+            return
+        if isinstance(event, ConnectionOpened):
+            self._board.opened(event.connection, event.streams, now_ms)
+        elif isinstance(event, ConnectionLost | ConnectionFatal):
+            self._board.lost(event.connection, event.streams, event.cause, now_ms)
+
+    def report(self) -> MarketReport:
+        """How many instruments are in which state."""
+        count = Counter(self._board.states().values())
+        return MarketReport(
+            live=count[Liveness.LIVE],
+            quiet=count[Liveness.QUIET],
+            stale=count[Liveness.STALE],
+            blind=count[Liveness.BLIND],
+        )
+
+    def states(self) -> dict[InstrumentId, Liveness]:
+        """The state of every instrument that has one."""
+        return self._board.states()
+
+    async def run(self, feed: MarketFeed) -> None:
+        """Watch *feed* until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._write)
+            while True:
+                await self._clock.sleep_ms(LOOK_INTERVAL_MS)
+                suspects = self._look(feed)
+                if suspects and not self._probing:
+                    # Beside the looks: a venue that takes its time to answer must not keep a
+                    # blind connection from being found.
+                    self._probing = True
+                    tasks.start_soon(self._probe, feed, suspects[0])
+
+    def _look(self, feed: MarketFeed) -> Sequence[StreamKey]:
+        """Report what is found, make blind connections anew; whose silence asks for a probe."""
+        now_ms, wall_ms = self._clock.monotonic_ms(), self._clock.now_ms()
+        for name, heard_ms in feed.heard().items():
+            if self._heard_ms.get(name) != heard_ms:
+                self._heard_ms[name] = heard_ms
+                self._board.sign_of_life(name, now_ms - _lateness_ms(wall_ms, heard_ms))
+        findings = self._board.look(now_ms, lambda moment: round(wall_ms - (now_ms - moment)))
+        self._report(findings.changes)
+        for name in findings.silent:
+            self.counters.blind += 1
+            _log.warning("%s is silent beyond its rhythm: dialling again", name)
+            feed.remake(name, "silent beyond its rhythm")
+        return findings.suspects
+
+    async def _probe(self, feed: MarketFeed, key: StreamKey) -> None:
+        started_ms = self._clock.monotonic_ms()
+        try:
+            moved = await self._probes.moved_on(key[0], self._newest.get(key))
+        finally:
+            self._probing = False
+        now_ms = self._clock.monotonic_ms()
+        if self._board.silence_ms(key, now_ms) < now_ms - started_ms:
+            return  # the stream has spoken meanwhile
+        self._board.probed(key, now_ms, moved=moved)
+        name = self._board.connection_of(key)
+        if moved:
+            self.counters.stale += 1
+            _log.warning("%s is stale on %s: its book moves, its stream does not", key[0], name)
+            if now_ms - self._renewed_ms.get(name, -RENEWAL_PAUSE_MS) >= RENEWAL_PAUSE_MS:
+                self._renewed_ms[name] = now_ms
+                feed.renew(name, f"{key[0]} is stale")
+
+    def _report(self, changes: Sequence[StatusChange]) -> None:
+        self._outbox.extend(changes)
+        while len(self._outbox) > OUTBOX_MAX:
+            self._outbox.popleft()
+            self.counters.overflowed += 1
+        if changes:
+            self._wake.set()
+
+    async def _write(self) -> None:
+        while True:
+            await self._wake.wait()
+            self._wake = anyio.Event()
+            batch = tuple(self._outbox)
+            try:
+                await self._status.append(self.venue, batch)
+            except STORE_FAILURES:
+                await self._clock.sleep_ms(RETRY_WAIT_MS)
+                self._wake.set()
+                continue
+            self.counters.changes += len(batch)
+            written = set(map(id, batch))
+            while self._outbox and id(self._outbox[0]) in written:
+                self._outbox.popleft()
+
+
+def _lateness_ms(wall_ms: int, received_ms: int) -> int:
+    """How long ago *received_ms* was; at most what a look may be late, whatever the
+    wall clock did.
+    """
+    return min(max(0, wall_ms - received_ms), LATENESS_MAX_MS)

@@ -1,0 +1,92 @@
+"""Quotes as server-sent events (https://html.spec.whatwg.org/multipage/server-sent-events.html)."""
+
+from collections.abc import Iterable
+
+import anyio
+import msgspec
+from litestar.types import Receive, Scope, Send
+
+from chimera_s1.app.capabilities.market.quote_board import (
+    PostedQuote,
+    QuoteBoard,
+    QuoteFilter,
+    QuoteSubscription,
+)
+from chimera_s1.app.web.schemas import QuoteView
+
+EVENT_STREAM = "text/event-stream"
+KEEP_ALIVE_S = 15.0
+"""Shorter than the 30 s after which common proxies drop a silent response."""
+
+RECONNECT_MS = 2000
+KEEP_ALIVE = b": nothing new\n\n"
+
+_encode = msgspec.json.encode
+_HEADERS = (
+    (b"content-type", b"text/event-stream; charset=utf-8"),
+    (b"x-accel-buffering", b"no"),
+)
+
+
+class QuoteEvents:
+    """The ASGI response that writes a subscription until the reader leaves or the board closes.
+
+    Writing waits for the reader's socket; meanwhile the mailbox keeps the newest of each
+    instrument. A reader that takes nothing at all is dropped by the kernel: see `server.bind`.
+    """
+
+    def __init__(
+        self, board: QuoteBoard, chosen: QuoteFilter, *, keep_alive_s: float = KEEP_ALIVE_S
+    ) -> None:
+        self._board = board
+        self._chosen = chosen
+        self._keep_alive_s = keep_alive_s
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002 (ASGI's signature)
+        """Serve one request.
+
+        Raises:
+            TooManySubscribersError: Before anything was sent.
+
+            BoardClosedError: Before anything was sent.
+        """
+        async with (
+            self._board.subscribe(self._chosen) as subscription,
+            anyio.create_task_group() as tasks,
+        ):
+            tasks.start_soon(_cancel_when_gone, receive, tasks.cancel_scope)
+            await self._write(subscription, send)
+            tasks.cancel_scope.cancel()
+
+    async def _write(self, subscription: QuoteSubscription, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
+        # Something at once, so that a reader knows it is connected in a silent market.
+        opening = f": {subscription.waiting} quotes to begin with\nretry: {RECONNECT_MS}\n\n"
+        await _send_part(send, opening.encode())
+        while True:
+            part = KEEP_ALIVE
+            with anyio.move_on_after(self._keep_alive_s):
+                try:
+                    part = events(await anext(subscription))
+                except StopAsyncIteration:
+                    break
+            await _send_part(send, part)
+        await _send_part(send, b"", more=False)
+
+
+def events(batch: Iterable[PostedQuote]) -> bytes:
+    """One event a quote, named `quote`; its id is the quote's number on the board."""
+    return b"".join(
+        b"id: %d\nevent: quote\ndata: %s\n\n" % (entry.number, _encode(QuoteView.of(entry.quote)))
+        for entry in batch
+    )
+
+
+async def _send_part(send: Send, body: bytes, *, more: bool = True) -> None:
+    await send({"type": "http.response.body", "body": body, "more_body": more})
+
+
+async def _cancel_when_gone(receive: Receive, scope: anyio.CancelScope) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        continue
+    scope.cancel()

@@ -1,0 +1,137 @@
+"""`/xchg/quotes`: the newest published quotes, as values and as server-sent events."""
+
+from typing import Annotated
+
+from litestar import Controller, get
+from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import Example
+from litestar.params import PathParameter, QueryParameter
+from litestar.types import ASGIApp
+
+from chimera_s1.app.capabilities.market.quote_board import QuoteBoard, QuoteFilter
+from chimera_s1.app.capabilities.market.web.quote_events import EVENT_STREAM, QuoteEvents
+from chimera_s1.app.web.problem_kinds import (
+    QUOTE_UNKNOWN,
+    REQUEST_INVALID,
+    TOO_MANY_SUBSCRIBERS,
+    QuoteUnknownError,
+)
+from chimera_s1.app.web.problems import described
+from chimera_s1.app.web.schemas import QuoteListView, QuoteView
+from chimera_s1.domain.access.scopes import Scope
+from chimera_s1.domain.errors import InvalidValueError
+from chimera_s1.domain.identifiers import InstrumentId, Venue, parse_symbol
+
+SYMBOLS_MAX = 200
+"""Symbols one request may name; without any it means all."""
+
+_VenueWanted = Annotated[Venue | None, QueryParameter(description="Quotes of this venue only.")]
+_SymbolsWanted = Annotated[
+    list[str] | None,
+    QueryParameter(
+        description="Quotes of these symbols only, at most 200; repeated, or separated by commas."
+    ),
+]
+_EVENTS_EXAMPLE = """\
+retry: 2000
+
+id: 4711
+event: quote
+data: {"ts":1772514460893,"symbol":"BTCUSDT","venue":"spot","bid1":67403.8,"ask1":67403.9,\
+"mid":67403.85,"spread_bps":0.0148,"top1_qty":1.25,"top1_usdt":84254.81,\
+"src":"binance.spot.bookTicker"}
+
+"""
+
+
+class QuotesController(Controller):
+    """Quotes from memory; what they say is what the Redis Streams say."""
+
+    path = "/xchg/quotes"
+    opt = {"scope": Scope.READ}  # noqa: RUF012 (Litestar's way; it copies it)
+    tags = ("quotes",)
+
+    @get(
+        operation_id="list_quotes",
+        summary="The newest quotes",
+        responses={400: described(REQUEST_INVALID)},
+        sync_to_thread=False,
+    )
+    def list_quotes(
+        self,
+        quote_board: NamedDependency[QuoteBoard],
+        venue: _VenueWanted = None,
+        symbol: _SymbolsWanted = None,
+    ) -> QuoteListView:
+        """The newest published quote of each instrument and source.
+
+        An instrument without a quote since the start is not in the list.
+        """
+        chosen = _filter(venue, symbol)
+        return QuoteListView(tuple(map(QuoteView.of, quote_board.newest_of(chosen))))
+
+    @get(
+        "/stream",
+        operation_id="stream_quotes",
+        summary="Quotes as they are published, as server-sent events",
+        responses={
+            200: ResponseSpec(
+                str,
+                generate_examples=False,
+                description="Events named `quote`",
+                media_type=EVENT_STREAM,
+                examples=[Example(summary="One quote", value=_EVENTS_EXAMPLE)],
+            ),
+            400: described(REQUEST_INVALID),
+            503: described(TOO_MANY_SUBSCRIBERS),
+        },
+        sync_to_thread=False,
+    )
+    def stream_quotes(
+        self,
+        quote_board: NamedDependency[QuoteBoard],
+        venue: _VenueWanted = None,
+        symbol: _SymbolsWanted = None,
+    ) -> ASGIApp:
+        """First the newest quote of each instrument, then each as it is published.
+
+        A reader that is slower than the market is given the newest quote of each instrument when
+        it comes to read; those in between are left out. `id` grows by one with every quote the
+        service publishes, whoever reads it, and begins again at each start. A comment line comes
+        every 15 s when there is nothing to say.
+        """
+        return QuoteEvents(quote_board, _filter(venue, symbol))
+
+    @get(
+        "/{venue:str}/{symbol:str}",
+        operation_id="read_quote",
+        summary="The newest quote of one instrument",
+        responses={400: described(REQUEST_INVALID), 404: described(QUOTE_UNKNOWN)},
+        sync_to_thread=False,
+    )
+    def read_quote(
+        self,
+        quote_board: NamedDependency[QuoteBoard],
+        venue: Annotated[Venue, PathParameter(description="`spot` or `perp`.")],
+        symbol: Annotated[str, PathParameter(description="The venue's own code, like BTCUSDT.")],
+    ) -> QuoteView:
+        """The newest published quote; of several sources, the one with the latest `ts`."""
+        instrument = InstrumentId(venue, parse_symbol(symbol))
+        quote = quote_board.newest(instrument)
+        if quote is None:
+            raise QuoteUnknownError(
+                f"no quote of {instrument} was published since the start; add it to S1_SYMBOLS and "
+                "start again, or, where it is there, see /health for what keeps it away "
+                "(with S1_SHARD, another instance may serve it)"
+            )
+        return QuoteView.of(quote)
+
+
+def _filter(venue: Venue | None, symbols: list[str] | None) -> QuoteFilter:
+    names = [name for text in symbols or () for name in text.split(",")]
+    if len(names) > SYMBOLS_MAX:
+        raise InvalidValueError(
+            f"{len(names)} symbols are named; name at most {SYMBOLS_MAX}, or none for all"
+        )
+    return QuoteFilter(venue, frozenset(map(parse_symbol, names)))

@@ -1,0 +1,99 @@
+"""`/health`, `/ready`, `/metrics`: is it alive, does it do its work, what has it counted.
+
+They read memory only, so they answer while everything the service depends on is gone.
+"""
+
+from collections.abc import Callable
+
+from litestar import Response, get
+from litestar.di import NamedDependency
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.params import SkipValidation
+from msgspec import structs
+
+from chimera_s1.app.capabilities.operations.report_health import ReportHealth
+from chimera_s1.app.web.problem_kinds import NOT_READY
+from chimera_s1.app.web.problems import PROBLEM_JSON, AnyRequest, respond, view_of
+from chimera_s1.app.web.schemas import ComponentView, HealthView, NotReadyView, ReadyView
+from chimera_s1.domain.errors import ChimeraError
+from chimera_s1.domain.operations.health import Component, Level
+
+PROMETHEUS_TEXT = "text/plain; version=0.0.4"
+
+_TAGS = ["operation"]
+
+
+class NotReadyError(ChimeraError):
+    """A required component is RED.
+
+    Attributes:
+        red: All that are RED, required or not.
+    """
+
+    code = NOT_READY.code
+
+    def __init__(self, red: tuple[Component, ...]) -> None:
+        super().__init__("; ".join(f"{each.name}: {each.detail}" for each in red if each.required))
+        self.red = red
+
+
+def not_ready_response(request: AnyRequest, error: NotReadyError) -> Response[NotReadyView]:
+    """The problem that `/ready` answers."""
+    plain = view_of(NOT_READY, str(error), request)
+    return respond(
+        NOT_READY,
+        NotReadyView(**structs.asdict(plain), components=tuple(map(ComponentView.of, error.red))),
+    )
+
+
+@get(
+    "/health",
+    opt={"public": True},
+    operation_id="read_health",
+    summary="Liveness, and the level of every component",
+    tags=_TAGS,
+    sync_to_thread=False,
+)
+def read_health(report_health: NamedDependency[ReportHealth]) -> HealthView:
+    """Answers 200 while the service turns, whatever the levels in the body say."""
+    return HealthView.of(report_health.snapshot())
+
+
+@get(
+    "/ready",
+    opt={"public": True},
+    operation_id="read_readiness",
+    summary="Does the service do its work",
+    tags=_TAGS,
+    responses={
+        503: ResponseSpec(
+            NotReadyView,
+            generate_examples=False,
+            description="Components that are required are RED; the body says what to do",
+            media_type=PROBLEM_JSON,
+        )
+    },
+    exception_handlers={NotReadyError: not_ready_response},
+    sync_to_thread=False,
+)
+def read_readiness(report_health: NamedDependency[ReportHealth]) -> ReadyView:
+    """200 while no required component is RED, else 503 with the components that are."""
+    snapshot = report_health.snapshot()
+    red = tuple(each for each in snapshot.components if each.level is Level.RED)
+    if not snapshot.ready:
+        raise NotReadyError(red)
+    return ReadyView(status=snapshot.status.name, components=tuple(map(ComponentView.of, red)))
+
+
+@get(
+    "/metrics",
+    opt={"public": True},
+    operation_id="read_metrics",
+    summary="Counters and gauges for Prometheus",
+    tags=_TAGS,
+    media_type=PROMETHEUS_TEXT,
+    sync_to_thread=False,
+)
+def read_metrics(render_metrics: NamedDependency[SkipValidation[Callable[[], bytes]]]) -> bytes:
+    """Prometheus text exposition format 0.0.4."""
+    return render_metrics()

@@ -1,0 +1,63 @@
+"""What the log says about transfers: a line for each event that an operator may look for, from the
+instance that has written it into the ledger.
+"""
+
+import logging
+from collections.abc import Iterable
+from typing import assert_never
+
+from chimera_s1.app.capabilities.treasury.text_format import movement
+from chimera_s1.app.capabilities.treasury.transfer_timeline import sentence
+from chimera_s1.domain.treasury.events import (
+    FailureKind,
+    ForeignMovementObserved,
+    OutcomeUnknown,
+    ReviewRequested,
+    SubmissionNotExecuted,
+    SubmissionStarted,
+    TransferCompleted,
+    TransferCorrected,
+    TransferDisputed,
+    TransferEvent,
+    TransferFailed,
+    TransferRejected,
+    TransferRequested,
+    TransferVerified,
+    TreasuryEvent,
+)
+from chimera_s1.domain.treasury.transfer import Transfer
+
+_log = logging.getLogger(__name__)
+
+
+def log_events(events: Iterable[TreasuryEvent], transfer: Transfer | None) -> None:
+    """Tell what *events* have made of *transfer*; None where they are about none."""
+    for event in events:
+        if isinstance(event, ForeignMovementObserved):
+            _log.info("%s", sentence(event))
+        elif isinstance(event, TransferEvent) and transfer is not None:
+            _log.log(_level(event), "transfer %s: %s", _subject(event, transfer), sentence(event))
+
+
+def _subject(event: TransferEvent, transfer: Transfer) -> str:
+    if isinstance(event, TransferRequested):
+        return transfer.transfer_id  # its sentence says what is moved
+    return f"{transfer.transfer_id}, {movement(transfer.direction, transfer.amount)}"
+
+
+def _level(event: TransferEvent) -> int:
+    match event:
+        case SubmissionStarted() | TransferVerified():
+            return logging.DEBUG
+        case TransferRequested() | TransferRejected() | TransferCompleted():
+            return logging.INFO
+        case SubmissionNotExecuted() | OutcomeUnknown():
+            return logging.WARNING
+        case TransferFailed(kind=kind):
+            return logging.ERROR if kind is FailureKind.FORBIDDEN else logging.WARNING
+        case TransferDisputed() | ReviewRequested():
+            return logging.ERROR
+        case TransferCorrected():
+            return logging.CRITICAL
+        case _:
+            assert_never(event)

@@ -1,0 +1,126 @@
+"""The settings of what moves money, and of where it is written down."""
+
+from pathlib import Path
+
+from pydantic import SecretStr, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings
+
+from chimera_s1.app.settings.fields import number, setting
+from chimera_s1.app.settings.types import Amount, Coordinators, Directions, WholeNumber
+from chimera_s1.domain.errors import InvalidValueError
+from chimera_s1.domain.operations.backoff import Backoff
+from chimera_s1.domain.treasury.events import TreasuryMode
+from chimera_s1.domain.treasury.limits import Limits
+from chimera_s1.domain.treasury.reconciliation import Patience
+
+LOOK_MAX_MS = 60_000
+
+_GROUP = "Treasury"
+_STORE = "Store"
+
+
+class TreasurySettings(BaseSettings):
+    """See `Settings`, which these are a part of."""
+
+    binance_key: SecretStr | None = setting(
+        _GROUP, None, "API key that may transfer between wallets; without one nothing moves", "..."
+    )
+    binance_secret: SecretStr | None = setting(
+        _GROUP, None, "its secret; needs S1_BINANCE_KEY", "..."
+    )
+    treasury_mode: TreasuryMode = setting(
+        _GROUP,
+        "wallet",
+        "wallet, or subaccount: a master account, whose transfers carry our id",
+        "subaccount",
+    )
+    treasury_directions: Directions = setting(
+        _GROUP,
+        "SPOT_TO_FUTURES,FUTURES_TO_SPOT",
+        "SPOT_TO_FUTURES, FUTURES_TO_SPOT or both: what is allowed",
+        "SPOT_TO_FUTURES",
+    )
+    treasury_min: Amount = setting(_GROUP, "1", "USDT, smallest transfer", "1")
+    treasury_max: Amount = setting(
+        _GROUP, "10000", "USDT, largest transfer, at least S1_TREASURY_MIN", "10000"
+    )
+    treasury_daily_cap: Amount = setting(
+        _GROUP, "50000", "USDT, most that is accepted on one UTC day, both directions", "50000"
+    )
+    treasury_execution_ms: WholeNumber = number(
+        _GROUP, 60_000, (0, 3_600_000), "ms, longest from acceptance by the exchange to execution"
+    )
+    treasury_history_lag_ms: WholeNumber = number(
+        _GROUP, 900_000, (0, 86_400_000), "ms, longest from execution to its row in the history"
+    )
+    treasury_clean_spread_ms: WholeNumber = number(
+        _GROUP,
+        300_000,
+        (0, 86_400_000),
+        "ms over which histories must stay silent before a transfer is called FAILED",
+    )
+    treasury_look_ms: WholeNumber = number(
+        _GROUP,
+        2_000,
+        (50, LOOK_MAX_MS),
+        "ms until histories are first read about an unknown outcome; each later wait is twice as "
+        "long, at most a minute",
+    )
+    db_arango_uri: Coordinators = setting(
+        _STORE,
+        "",
+        "base URLs of ArangoDB coordinators, comma separated; empty keeps everything in SQLite",
+        "https://10.0.0.7:8529,https://10.0.0.8:8529",
+    )
+    db_arango_user: str = setting(_STORE, "chimera", "user of the database", "chimera")
+    db_arango_pass: SecretStr | None = setting(_STORE, None, "password", "...")
+    db_arango_database: str = setting(_STORE, "chimera", "name of the database", "chimera")
+    db_sqlite_path: Path | None = setting(
+        _STORE,
+        None,
+        "SQLite file in a local directory; else s1.sqlite3 in S1_STATE_DIR",
+        "/var/lib/chimera/s1.sqlite3",
+    )
+
+    @field_validator("binance_secret")
+    @classmethod
+    def _secret_with_key(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if (secret is None) != (info.data.get("binance_key") is None):
+            raise InvalidValueError("S1_BINANCE_KEY and S1_BINANCE_SECRET go together")
+        return secret
+
+    @field_validator("treasury_max")
+    @classmethod
+    def _max_not_below_min(cls, largest: Amount, info: ValidationInfo) -> Amount:
+        if largest < info.data.get("treasury_min", largest):
+            raise InvalidValueError("below S1_TREASURY_MIN")
+        return largest
+
+    @property
+    def treasury_limits(self) -> Limits:
+        """What may be moved."""
+        return Limits(
+            directions=self.treasury_directions,
+            min=self.treasury_min,
+            max=self.treasury_max,
+            daily_cap=self.treasury_daily_cap,
+        )
+
+    @property
+    def treasury_patience(self) -> Patience:
+        """How long absence must last before it is believed."""
+        return Patience(
+            execution_ms=self.treasury_execution_ms,
+            history_lag_ms=self.treasury_history_lag_ms,
+            clean_spread_ms=self.treasury_clean_spread_ms,
+        )
+
+    @property
+    def treasury_looks(self) -> Backoff:
+        """Waits between looks into the histories."""
+        return Backoff(base_ms=self.treasury_look_ms, max_wait_ms=LOOK_MAX_MS, jitter_ms=0)
+
+    @property
+    def moves_money(self) -> bool:
+        """There is a key to do it with."""
+        return self.binance_key is not None

@@ -1,0 +1,84 @@
+"""Whether money may move now."""
+
+from collections.abc import Callable
+
+from msgspec import Struct
+
+from chimera_s1.domain.errors import ChimeraError
+from chimera_s1.domain.operations.trading_mode import TradingMode
+
+
+class KillSwitchOnError(ChimeraError):
+    """The kill switch is on: nothing new is accepted."""
+
+    code = "kill_switch"
+
+
+class TreasuryDisabledError(ChimeraError):
+    """There is no key to move money with."""
+
+    code = "treasury.disabled"
+
+
+class ModeHaltedError(ChimeraError):
+    """The service is HALTED: it refuses all that spends."""
+
+    code = "mode_halted"
+
+
+class StoppingError(ChimeraError):
+    """The service is stopping: it accepts nothing new."""
+
+    code = "service.stopping"
+
+
+class Admission(Struct, frozen=True, kw_only=True):
+    """The facts that stand against moving money; each is asked at the moment it matters.
+
+    Attributes:
+        enabled: There is a key.
+
+        kill_switch: It is on, or was when it could last be read.
+
+        mode: What the service may do with money.
+
+        stopping: SIGTERM has arrived.
+    """
+
+    enabled: bool
+    kill_switch: Callable[[], bool]
+    mode: Callable[[], TradingMode]
+    stopping: Callable[[], bool]
+
+    def check(self) -> None:
+        """Let a new transfer in.
+
+        Raises:
+            TreasuryDisabledError, StoppingError, KillSwitchOnError, ModeHaltedError: One of them
+                stands against it; nothing was accepted.
+        """
+        if not self.enabled:
+            raise TreasuryDisabledError(
+                "no exchange key is configured here; set S1_BINANCE_KEY and S1_BINANCE_SECRET"
+            )
+        if self.stopping():
+            raise StoppingError("the service is stopping; ask another instance, or soon again")
+        if self.kill_switch():
+            raise KillSwitchOnError(
+                "the kill switch is on; nothing new is accepted until it is off"
+            )
+        if self.mode() is TradingMode.HALTED:
+            raise ModeHaltedError("the service is HALTED; it refuses all that spends")
+
+    def why_not_send(self) -> str:
+        """What stands against sending what was accepted before; empty where nothing does."""
+        try:
+            self.check()
+        except (
+            TreasuryDisabledError,
+            StoppingError,
+            KillSwitchOnError,
+            ModeHaltedError,
+        ) as error:
+            return str(error)
+        return ""

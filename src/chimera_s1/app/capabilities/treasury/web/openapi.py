@@ -1,0 +1,235 @@
+"""How the treasury's routes that take a body are described: what Litestar cannot see, because
+bodies are read by ourselves.
+"""
+
+from dataclasses import dataclass
+
+from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import (
+    Example,
+    OpenAPIHeader,
+    OpenAPIMediaType,
+    OpenAPIResponse,
+    OpenAPIType,
+    Operation,
+    Parameter,
+    RequestBody,
+    Schema,
+)
+
+from chimera_s1.app.capabilities.treasury.web.transfer_problems import REPLAYED
+from chimera_s1.app.capabilities.treasury.web.transfer_request import (
+    DECIMAL,
+    EVIDENCE_CHARACTERS,
+    KEY_HEADER,
+    REASON_CHARACTERS,
+    TRAN_ID,
+)
+from chimera_s1.app.capabilities.treasury.web.transfer_response import (
+    TransferProblemView,
+    TransferResponse,
+)
+from chimera_s1.app.web.json_object import JSON
+from chimera_s1.app.web.problem_kinds import (
+    ACCESS_DISABLED,
+    KEY_INVALID,
+    KEY_MISMATCH,
+    KEY_MISSING,
+    KEY_REUSED,
+    KILL_SWITCH,
+    LEDGER_DAMAGED,
+    LEDGER_TOO_NEW,
+    MEDIA_TYPE,
+    MODE_HALTED,
+    RATE_EXCEEDED,
+    REFUSED_BY,
+    REQUEST_INVALID,
+    REQUEST_TOO_LARGE,
+    SCOPE_MISSING,
+    STOPPING,
+    STORE_UNAVAILABLE,
+    TOKEN_REFUSED,
+    TREASURY_DISABLED,
+    ProblemKind,
+)
+from chimera_s1.app.web.problems import described
+from chimera_s1.domain.identifiers import TRANSFER_ID_PATTERN
+from chimera_s1.domain.money import USDT_MAX
+from chimera_s1.domain.treasury.events import Verdict
+from chimera_s1.domain.treasury.limits import Wallet
+
+_KEY = "7f3f0c1e-4a53-4a3c-9d4f-3a1f6f0e2b11"
+_WITHOUT_CONTROLS = r"^[^\u0000-\u001f\u007f-\u009f]*$"
+_WALLETS = [wallet.value for wallet in Wallet]
+_REFUSALS: tuple[ProblemKind, ...] = (
+    REQUEST_INVALID,
+    KEY_MISSING,
+    KEY_INVALID,
+    KEY_MISMATCH,
+    TOKEN_REFUSED,
+    SCOPE_MISSING,
+    MODE_HALTED,
+    REQUEST_TOO_LARGE,
+    MEDIA_TYPE,
+    KEY_REUSED,
+    *REFUSED_BY.values(),
+    RATE_EXCEEDED,
+    KILL_SWITCH,
+    TREASURY_DISABLED,
+    STOPPING,
+    STORE_UNAVAILABLE,
+    LEDGER_DAMAGED,
+    LEDGER_TOO_NEW,
+    ACCESS_DISABLED,
+)
+
+
+def _exactly(pattern: str) -> str:
+    return f"^{pattern}$"
+
+
+def _transfer_responses() -> dict[int, ResponseSpec]:
+    by_status: dict[int, list[ProblemKind]] = {}
+    for kind in _REFUSALS:
+        by_status.setdefault(int(kind.status), []).append(kind)
+    return {
+        202: ResponseSpec(
+            TransferResponse,
+            generate_examples=False,
+            description="Accepted and not over: ask again, by the same request or by GET",
+        ),
+        **{
+            status: described(*kinds, view=TransferProblemView)
+            for status, kinds in by_status.items()
+        },
+    }
+
+
+TRANSFER_RESPONSES = _transfer_responses()
+"""All answers but 200."""
+
+_TRANSFER_BODY = Schema(
+    title="TransferRequest",
+    type=OpenAPIType.OBJECT,
+    additional_properties=False,
+    required=["from", "to", "amount_usdt"],
+    properties={
+        "transfer_id": Schema(
+            type=OpenAPIType.STRING,
+            pattern=_exactly(TRANSFER_ID_PATTERN),
+            description=f"The key, where {KEY_HEADER} does not name it.",
+        ),
+        "from": Schema(
+            type=OpenAPIType.STRING, enum=_WALLETS, description="The wallet that gets less."
+        ),
+        "to": Schema(type=OpenAPIType.STRING, enum=_WALLETS, description="The other wallet."),
+        "amount_usdt": Schema(
+            description="More than 0, at most 8 decimals; as a number or as its text, both exact.",
+            one_of=[
+                Schema(type=OpenAPIType.NUMBER, exclusive_minimum=0, maximum=float(USDT_MAX)),
+                Schema(type=OpenAPIType.STRING, pattern=_exactly(DECIMAL)),
+            ],
+        ),
+        "reason": Schema(
+            type=OpenAPIType.STRING,
+            max_length=REASON_CHARACTERS.stop - 1,
+            pattern=_WITHOUT_CONTROLS,
+            description="For the record; printable.",
+        ),
+    },
+)
+_RESOLUTION_BODY = Schema(
+    title="ResolutionRequest",
+    type=OpenAPIType.OBJECT,
+    additional_properties=False,
+    required=["verdict", "evidence"],
+    properties={
+        "verdict": Schema(
+            type=OpenAPIType.STRING,
+            enum=[verdict.value for verdict in Verdict],
+            description="DONE: the money has moved. FAILED: it has not, and will not.",
+        ),
+        "tran_id": Schema(
+            type=OpenAPIType.STRING,
+            pattern=_exactly(TRAN_ID),
+            description="The exchange's number of the movement; with DONE, and only then.",
+        ),
+        "evidence": Schema(
+            type=OpenAPIType.STRING,
+            min_length=EVIDENCE_CHARACTERS.start,
+            max_length=EVIDENCE_CHARACTERS.stop - 1,
+            pattern=_WITHOUT_CONTROLS,
+            description="What was seen, and where, for the record; printable.",
+        ),
+    },
+)
+
+
+@dataclass
+class TransferOperation(Operation):
+    """`POST /xchg/treasury/transfer`."""
+
+    def __post_init__(self) -> None:
+        """Add what Litestar does not see."""
+        self.parameters = [
+            Parameter(
+                name=KEY_HEADER,
+                param_in="header",
+                required=False,
+                description=(
+                    "Makes the transfer happen once, however often it is sent: 1 to 128 "
+                    "characters, bare or as a string of RFC 8941."
+                ),
+                schema=Schema(
+                    type=OpenAPIType.STRING,
+                    pattern=f'^({TRANSFER_ID_PATTERN}|"{TRANSFER_ID_PATTERN}")$',
+                ),
+                example=_KEY,
+            )
+        ]
+        self.request_body = _json(
+            _TRANSFER_BODY,
+            exact={"transfer_id": _KEY, "from": "SPOT", "to": "FUTURES", "amount_usdt": "250.5"},
+            short={"from": "FUTURES", "to": "SPOT", "amount_usdt": 100, "reason": "end of day"},
+        )
+        for status in ("200", "202", "422"):
+            described_response = (self.responses or {})[status]
+            assert isinstance(described_response, OpenAPIResponse)
+            described_response.headers = {
+                **(described_response.headers or {}),
+                "Location": _header("Where the transfer can be read.", required=status != "422"),
+                REPLAYED: _header("`true` where it had been asked for before.", required=False),
+            }
+
+
+@dataclass
+class ResolveOperation(Operation):
+    """`POST /xchg/treasury/transfer/{transfer_id}/resolve`."""
+
+    def __post_init__(self) -> None:
+        """Add what Litestar does not see."""
+        self.request_body = _json(
+            _RESOLUTION_BODY,
+            moved={
+                "verdict": "DONE",
+                "tran_id": "13526853623",
+                "evidence": "seen in the exchange's transfer history at 09:14",
+            },
+            not_moved={
+                "verdict": "FAILED",
+                "evidence": "support case 4711: the request never arrived",
+            },
+        )
+
+
+def _json(schema: Schema, **examples: dict[str, object]) -> RequestBody:
+    shown = {name: Example(value=value) for name, value in examples.items()}
+    return RequestBody(
+        required=True, content={JSON: OpenAPIMediaType(schema=schema, examples={**shown})}
+    )
+
+
+def _header(description: str, *, required: bool) -> OpenAPIHeader:
+    return OpenAPIHeader(
+        description=description, required=required, schema=Schema(type=OpenAPIType.STRING)
+    )

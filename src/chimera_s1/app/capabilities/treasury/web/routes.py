@@ -1,0 +1,198 @@
+"""`/xchg/treasury`: move money between the wallets, once for each key, and see what
+became of it.
+"""
+
+from typing import Annotated
+
+from litestar import Controller, Response, get, post
+from litestar.di import NamedDependency
+from litestar.params import PathParameter, QueryParameter, RawBody
+
+from chimera_s1.app.capabilities.treasury.accept_transfers import RequestTransfers
+from chimera_s1.app.capabilities.treasury.read_transfers import PAGE_MAX, ReadTransfers
+from chimera_s1.app.capabilities.treasury.resolve_transfers import ResolveTransfers
+from chimera_s1.app.capabilities.treasury.web.openapi import (
+    TRANSFER_RESPONSES,
+    ResolveOperation,
+    TransferOperation,
+)
+from chimera_s1.app.capabilities.treasury.web.schemas import (
+    LimitsView,
+    TransferListView,
+    TransferView,
+)
+from chimera_s1.app.capabilities.treasury.web.transfer_problems import (
+    answered,
+    remember_key,
+    transfer_problem,
+)
+from chimera_s1.app.capabilities.treasury.web.transfer_request import (
+    KEY_HEADER,
+    key_in_headers,
+    key_of,
+    read_resolution,
+    read_transfer,
+    wish_of,
+)
+from chimera_s1.app.capabilities.treasury.web.transfer_response import TransferResponse
+from chimera_s1.app.web.page_cursor import cursor_of, mark_of
+from chimera_s1.app.web.problem_kinds import (
+    ACCESS_DISABLED,
+    LEDGER_DAMAGED,
+    LEDGER_TOO_NEW,
+    MEDIA_TYPE,
+    REQUEST_INVALID,
+    STORE_UNAVAILABLE,
+    TRANSFER_NOT_FOUND,
+    TRANSFER_STATE,
+    VALUE_INVALID,
+)
+from chimera_s1.app.web.problems import AnyRequest, described
+from chimera_s1.domain.access.scopes import Scope
+from chimera_s1.domain.access.verification import Actor
+from chimera_s1.domain.identifiers import parse_transfer_id
+from chimera_s1.domain.treasury.transfer import TransferStatus
+
+_TransferId = Annotated[str, PathParameter(description="The key it was asked for with.")]
+
+
+class TreasuryController(Controller):
+    """The treasury, from the ledger."""
+
+    path = "/xchg/treasury"
+    opt = {"scope": Scope.READ}  # noqa: RUF012 (Litestar's way; it copies it)
+    tags = ("treasury",)
+
+    @post(
+        "/transfer",
+        opt={"scope": Scope.TREASURY_TRANSFER},
+        operation_id="request_transfer",
+        operation_class=TransferOperation,
+        summary="Move USDT between the wallets",
+        response_description="It is over: OK, the money has moved; FAIL, the exchange refused it",
+        responses=TRANSFER_RESPONSES,
+        exception_handlers={Exception: transfer_problem},
+        status_code=200,
+    )
+    async def request_transfer(
+        self,
+        request: AnyRequest,
+        body: RawBody,
+        request_transfers: NamedDependency[RequestTransfers],
+        actor: NamedDependency[Actor],
+    ) -> Response[TransferResponse]:
+        """Accepts the transfer, once for each key, and waits up to 3 s for its end.
+
+        Send the same request with the same key again after anything but a 400: it moves nothing a
+        second time, and says how the transfer stands. A key belongs to its transfer for ever, also
+        to one that a rule has refused.
+        """
+        in_headers = key_in_headers(request.headers.getall(KEY_HEADER, []))
+        fields = read_transfer(_media_type(request), body)
+        key = key_of(in_headers, fields)
+        remember_key(request, key)
+        answer = await request_transfers.request(wish_of(key, fields), _responsible(actor))
+        return answered(answer)
+
+    @get(
+        "/transfer/{transfer_id:str}",
+        operation_id="read_transfer",
+        summary="One transfer",
+        responses={
+            400: described(VALUE_INVALID),
+            404: described(TRANSFER_NOT_FOUND),
+            503: described(STORE_UNAVAILABLE, LEDGER_DAMAGED),
+        },
+    )
+    async def read_transfer(
+        self, transfer_id: _TransferId, read_transfers: NamedDependency[ReadTransfers]
+    ) -> TransferView:
+        """The transfer as the ledger has it now."""
+        return TransferView.of(await read_transfers.one(parse_transfer_id(transfer_id)))
+
+    @get(
+        "/transfers",
+        operation_id="list_transfers",
+        summary="Transfers, the newest first",
+        responses={
+            400: described(REQUEST_INVALID),
+            503: described(STORE_UNAVAILABLE),
+        },
+    )
+    async def list_transfers(
+        self,
+        read_transfers: NamedDependency[ReadTransfers],
+        status: Annotated[
+            TransferStatus | None, QueryParameter(name="state", description="Of these only.")
+        ] = None,
+        limit: Annotated[
+            int, QueryParameter(description="How many at most.", ge=1, le=PAGE_MAX)
+        ] = 50,
+        cursor: Annotated[
+            str | None, QueryParameter(description="`next_cursor` of the page before.")
+        ] = None,
+    ) -> TransferListView:
+        """One page; a transfer that has just changed may still be shown as it was."""
+        before = mark_of(cursor) if cursor is not None else None
+        page = await read_transfers.page(limit, status=status, before=before)
+        following = cursor_of(page.following) if page.following is not None else ""
+        return TransferListView(tuple(map(TransferView.of, page.rows)), following)
+
+    @get(
+        "/limits",
+        operation_id="read_limits",
+        summary="What may be moved today",
+        responses={503: described(STORE_UNAVAILABLE, LEDGER_DAMAGED)},
+    )
+    async def read_limits(self, read_transfers: NamedDependency[ReadTransfers]) -> LimitsView:
+        """The limits in force, and what the transfers of all instances have taken of
+        today's cap.
+        """
+        return LimitsView.of(await read_transfers.limits_today())
+
+    @post(
+        "/transfer/{transfer_id:str}/resolve",
+        opt={"scope": Scope.TREASURY_RESOLVE},
+        operation_id="resolve_transfer",
+        operation_class=ResolveOperation,
+        summary="Say what happened to a transfer whose outcome is unknown",
+        response_description="The transfer after it",
+        responses={
+            400: described(REQUEST_INVALID, VALUE_INVALID),
+            404: described(TRANSFER_NOT_FOUND),
+            409: described(TRANSFER_STATE),
+            415: described(MEDIA_TYPE),
+            503: described(STORE_UNAVAILABLE, LEDGER_DAMAGED, LEDGER_TOO_NEW, ACCESS_DISABLED),
+        },
+        status_code=200,
+    )
+    async def resolve_transfer(
+        self,
+        request: AnyRequest,
+        transfer_id: _TransferId,
+        body: RawBody,
+        resolve_transfers: NamedDependency[ResolveTransfers],
+        actor: NamedDependency[Actor],
+    ) -> TransferView:
+        """For an operator who has looked at the exchange; the verdict, the evidence and the name go
+        into the ledger. One that failed and has moved money after all can be resolved as DONE.
+        """
+        resolution = read_resolution(_media_type(request), body)
+        transfer = await resolve_transfers.resolve(
+            parse_transfer_id(transfer_id),
+            resolution.verdict,
+            tran_id=resolution.tran_id,
+            note=resolution.evidence,
+            actor=_responsible(actor),
+        )
+        return TransferView.of(transfer)
+
+
+def _media_type(request: AnyRequest) -> str:
+    media_type: str = request.headers.get("content-type", "")
+    return media_type
+
+
+def _responsible(actor: Actor) -> str:
+    """Who answers for it, and with which token."""
+    return f"{actor.name}/{actor.kid}"

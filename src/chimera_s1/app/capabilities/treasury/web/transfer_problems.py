@@ -1,0 +1,145 @@
+"""What `POST /xchg/treasury/transfer` answers: how the transfer stands, or a problem that reads as
+such an answer.
+"""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import assert_never
+from urllib.parse import quote
+
+from litestar import Response
+from msgspec import structs
+
+from chimera_s1.app.capabilities.treasury.accept_transfers import Answer
+from chimera_s1.app.capabilities.treasury.web.transfer_request import (
+    KEY_HEADER,
+    KeyInvalidError,
+    key_in_headers,
+)
+from chimera_s1.app.capabilities.treasury.web.transfer_response import (
+    Result,
+    TransferProblemView,
+    TransferResponse,
+)
+from chimera_s1.app.web.problem_kinds import (
+    INTERNAL,
+    KILL_SWITCH,
+    LEDGER_DAMAGED,
+    LEDGER_TOO_NEW,
+    MODE_HALTED,
+    REFUSED_BY,
+    STOPPING,
+    STORE_UNAVAILABLE,
+    TREASURY_DISABLED,
+)
+from chimera_s1.app.web.problems import AnyRequest, headers_of, judged, respond, view_of
+from chimera_s1.app.web.schemas import ProblemView
+from chimera_s1.domain.errors import ChimeraError
+from chimera_s1.domain.identifiers import TransferId
+from chimera_s1.domain.treasury.limits import Rule
+from chimera_s1.domain.treasury.transfer import TransferStatus
+
+TRANSFER_PATH = "/xchg/treasury/transfer"
+REPLAYED = "Idempotent-Replayed"
+
+_KEY = "transfer_id"
+_NOTHING_ACCEPTED = {KILL_SWITCH, TREASURY_DISABLED, STOPPING, MODE_HALTED}
+_UNCERTAIN = {STORE_UNAVAILABLE, LEDGER_DAMAGED, LEDGER_TOO_NEW, INTERNAL}
+
+
+class TransferRejectedError(ChimeraError):
+    """A rule has refused the transfer, which is the answer to its key for ever.
+
+    Attributes:
+        rule: The one.
+
+        headers: Of the answer.
+    """
+
+    code = "treasury.rejected"
+
+    def __init__(self, text: str, rule: Rule, headers: Mapping[str, str]) -> None:
+        super().__init__(text)
+        self.rule = rule
+        self.headers = headers
+
+
+def remember_key(request: AnyRequest, key: TransferId) -> None:
+    """What the transfer is called, for a problem that may come of *request*."""
+    request.state[_KEY] = key
+
+
+def answered(answer: Answer) -> Response[TransferResponse]:
+    """How the transfer stands: 200 where it is over, 202 where it is not.
+
+    Raises:
+        TransferRejectedError: A rule has refused it, now or when it was first asked for.
+    """
+    transfer = answer.transfer
+    if transfer.rule is not None:
+        raise TransferRejectedError(transfer.message, transfer.rule, _headers(answer))
+    return Response(
+        TransferResponse.of(transfer),
+        status_code=_status(transfer.status),
+        headers=_headers(answer),
+    )
+
+
+def transfer_problem(request: AnyRequest, error: Exception) -> Response[TransferProblemView]:
+    """The problem that *error* is."""
+    if isinstance(error, TransferRejectedError):
+        kind = REFUSED_BY[error.rule]
+        view = view_of(kind, str(error), request)
+        return respond(kind, _extended(view, request, Result.FAIL), error.headers)
+    kind, view = judged(request, error)
+    if kind in _NOTHING_ACCEPTED:
+        view = _adding(view, "nothing was accepted, the same request may be sent again")
+    if kind in _UNCERTAIN:
+        view = _adding(
+            view,
+            "whether it was accepted is not known here; send it again with the same key, which "
+            "tells, and never with another",
+        )
+    # FAIL would say that no money moves, and who believes that asks again with another key.
+    result = Result.PENDING if kind in _UNCERTAIN else Result.FAIL
+    return respond(kind, _extended(view, request, result), headers_of(error))
+
+
+def _headers(answer: Answer) -> dict[str, str]:
+    key = quote(answer.transfer.transfer_id, safe=":@+=,")
+    replayed = {REPLAYED: "true"} if answer.replayed else {}
+    return {"Location": f"{TRANSFER_PATH}/{key}", **replayed}
+
+
+def _status(status: TransferStatus) -> HTTPStatus:
+    match status:
+        case TransferStatus.DONE | TransferStatus.FAILED:
+            return HTTPStatus.OK
+        case TransferStatus.PENDING:
+            return HTTPStatus.ACCEPTED
+        case _:
+            assert_never(status)
+
+
+def _adding(view: ProblemView, sentence: str) -> ProblemView:
+    return structs.replace(view, detail=f"{view.detail}; {sentence}")
+
+
+def _extended(view: ProblemView, request: AnyRequest, result: Result) -> TransferProblemView:
+    return TransferProblemView(
+        **structs.asdict(view),
+        transfer_id=_known_key(request),
+        result=result,
+        message=view.detail,
+    )
+
+
+def _known_key(request: AnyRequest) -> str:
+    """The key, as far as it is known: the body may not have been read."""
+    remembered: str = request.state.get(_KEY, "")
+    if remembered:
+        return remembered
+    try:
+        return key_in_headers(request.headers.getall(KEY_HEADER, [])) or ""
+    except KeyInvalidError:
+        return ""

@@ -1,0 +1,190 @@
+"""What a client asks the treasury for: its headers and its body, read strictly."""
+
+import re
+from decimal import Decimal
+
+from msgspec import Struct
+
+from chimera_s1.app.capabilities.treasury.accept_transfers import TransferWish
+from chimera_s1.app.web.json_object import (
+    JsonNumber,
+    JsonObject,
+    RequestInvalidError,
+    kind_of_value,
+    read_json_object,
+)
+from chimera_s1.domain.errors import ChimeraError, InvalidValueError
+from chimera_s1.domain.identifiers import TransferId, parse_transfer_id
+from chimera_s1.domain.money import usdt
+from chimera_s1.domain.treasury.events import Verdict
+from chimera_s1.domain.treasury.limits import Direction, Wallet, direction_between
+
+KEY_HEADER = "Idempotency-Key"
+TRANSFER_FIELDS = ("transfer_id", "from", "to", "amount_usdt", "reason")
+RESOLUTION_FIELDS = ("verdict", "tran_id", "evidence")
+REASON_CHARACTERS = range(201)
+EVIDENCE_CHARACTERS = range(10, 501)
+TRAN_ID = r"[1-9][0-9]{0,19}"
+DECIMAL = r"[0-9]{1,13}(\.[0-9]{1,20})?"
+
+
+class KeyMissingError(ChimeraError):
+    """Neither header nor body names the transfer."""
+
+    code = "key_missing"
+
+
+class KeyInvalidError(ChimeraError):
+    """What names the transfer cannot be a name."""
+
+    code = "key_invalid"
+
+
+class KeyMismatchError(ChimeraError):
+    """Header and body name two transfers."""
+
+    code = "key_mismatch"
+
+
+def key_in_headers(values: list[str]) -> TransferId | None:
+    """The key that the headers name; None where they name none.
+
+    Args:
+        values: Of each `Idempotency-Key` header: the key, bare or as a string of RFC 8941.
+
+    Raises:
+        KeyInvalidError: It cannot be one, or there are several.
+    """
+    if not values:
+        return None
+    if len(values) > 1:
+        raise KeyInvalidError(f"{KEY_HEADER} is there {len(values)} times; send it once")
+    text = values[0].strip()
+    quoted = len(text) > 1 and text[0] == text[-1] == '"'
+    return _key(KEY_HEADER, text[1:-1] if quoted else text)
+
+
+def key_of(in_headers: TransferId | None, body: JsonObject) -> TransferId:
+    """The key that the request names.
+
+    Raises:
+        KeyMissingError, KeyInvalidError, KeyMismatchError: It names none, an impossible one, or
+            two.
+    """
+    if "transfer_id" not in body:
+        if in_headers is None:
+            raise KeyMissingError(
+                f"the transfer has no key; make one, a UUID is good, keep it, and send it as "
+                f"{KEY_HEADER} or as transfer_id, the same one with every repetition"
+            )
+        return in_headers
+    value = body.value("transfer_id")
+    if not isinstance(value, str):
+        raise KeyInvalidError(f"transfer_id is {kind_of_value(value)}; send a text in quotes")
+    in_body = _key("transfer_id", value)
+    if in_headers not in {None, in_body}:
+        raise KeyMismatchError(
+            f"{KEY_HEADER} and transfer_id differ; send one of them, or the same in both"
+        )
+    return in_body
+
+
+def read_transfer(media_type: str, body: bytes) -> JsonObject:
+    """The fields of a transfer that is asked for; what they hold is judged by `wish_of`.
+
+    Raises:
+        MediaTypeError, RequestInvalidError: As `read_json_object`.
+    """
+    return read_json_object(media_type, body, TRANSFER_FIELDS)
+
+
+def wish_of(key: TransferId, body: JsonObject) -> TransferWish:
+    """What *body* asks for.
+
+    Raises:
+        RequestInvalidError: A field is not what it has to be.
+    """
+    source, target = body.choice("from", Wallet), body.choice("to", Wallet)
+    return TransferWish(
+        transfer_id=key,
+        direction=_direction(source, target),
+        amount=_amount(body),
+        reason=body.text("reason", REASON_CHARACTERS) if "reason" in body else "",
+    )
+
+
+class Resolution(Struct, frozen=True):
+    """What an operator says happened.
+
+    Attributes:
+        tran_id: The exchange's number of the movement; empty with FAILED.
+
+        evidence: What the operator has seen.
+    """
+
+    verdict: Verdict
+    tran_id: str
+    evidence: str
+
+
+def read_resolution(media_type: str, body: bytes) -> Resolution:
+    """What *body* says.
+
+    Raises:
+        MediaTypeError: It is not said to be JSON.
+
+        RequestInvalidError: A field is not what it has to be.
+    """
+    fields = read_json_object(media_type, body, RESOLUTION_FIELDS)
+    verdict = fields.choice("verdict", Verdict)
+    evidence = fields.text("evidence", EVIDENCE_CHARACTERS).strip()
+    if len(evidence) not in EVIDENCE_CHARACTERS:
+        raise RequestInvalidError(
+            f"evidence has {len(evidence)} characters beside spaces; say what was seen, and where"
+        )
+    return Resolution(verdict, _tran_id(fields, verdict), evidence)
+
+
+def _key(where: str, text: str) -> TransferId:
+    try:
+        return parse_transfer_id(text)
+    except InvalidValueError as error:
+        raise KeyInvalidError(f"{where}: {error}") from error
+
+
+def _direction(source: Wallet, target: Wallet) -> Direction:
+    try:
+        return direction_between(source, target)
+    except InvalidValueError as error:
+        raise RequestInvalidError(str(error)) from error
+
+
+def _amount(body: JsonObject) -> Decimal:
+    match body.value("amount_usdt"):
+        case JsonNumber(text=text):
+            pass
+        case str() as text if re.fullmatch(DECIMAL, text):
+            pass
+        case other:
+            raise RequestInvalidError(
+                f"amount_usdt is {kind_of_value(other)}, not a decimal number; send one, like 12.5 "
+                'or "12.5"'
+            )
+    try:
+        return usdt(text)
+    except InvalidValueError as error:
+        raise RequestInvalidError(f"amount_usdt: {error}; send one, like 12.5") from error
+
+
+def _tran_id(fields: JsonObject, verdict: Verdict) -> str:
+    if verdict is Verdict.FAILED:
+        if "tran_id" in fields:
+            raise RequestInvalidError("tran_id goes with DONE only; leave it out with FAILED")
+        return ""
+    value = fields.value("tran_id")
+    if not isinstance(value, str) or re.fullmatch(TRAN_ID, value) is None:
+        raise RequestInvalidError(
+            'tran_id is not a number of a movement; send the digits in quotes, like "13526853623", '
+            "as the exchange's history shows it"
+        )
+    return value

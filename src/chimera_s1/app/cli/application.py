@@ -1,0 +1,97 @@
+"""The command line: which commands there are, and what each way of failing means to the shell.
+
+| exit code | means |
+|---|---|
+| 0 | done |
+| 1 | failed while running |
+| 2 | something the user typed, set or handed over is wrong |
+| 3 | `transfer` only: not over yet |
+| 130 | ended by Ctrl-C |
+"""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from chimera_s1 import __version__
+from chimera_s1.app.cli.config.command import config
+from chimera_s1.app.cli.demo.command import demo
+from chimera_s1.app.cli.doctor.command import doctor
+from chimera_s1.app.cli.drill.command import drill
+from chimera_s1.app.cli.ledger.command import ledger
+from chimera_s1.app.cli.record.command import record
+from chimera_s1.app.cli.replay.command import replay
+from chimera_s1.app.cli.serve.command import serve
+from chimera_s1.app.cli.simulate.command import simulate
+from chimera_s1.app.cli.tail.command import tail
+from chimera_s1.app.cli.tokens.command import tokens
+from chimera_s1.app.cli.transfer.command import transfer
+from chimera_s1.domain.errors import (
+    ChimeraError,
+    ConfigurationError,
+    InvalidValueError,
+    RecordingDamagedError,
+)
+
+FAILED = 1
+MISTAKE = 2
+_MISTAKES = (ConfigurationError, InvalidValueError, RecordingDamagedError)
+
+app = typer.Typer(
+    name="chimera-s1",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Exit codes: 0 done, 1 failed while running, 2 wrong settings, arguments or file, "
+    "3 a transfer is not over, 130 ended by Ctrl-C.",
+)
+_RUN, _DATA, _MONEY, _LOOK = "Run", "Market data", "Treasury", "Look"
+app.command(rich_help_panel=_RUN)(serve)
+app.command(rich_help_panel=_RUN)(demo)
+app.command(rich_help_panel=_RUN)(simulate)
+app.add_typer(tokens, name="tokens", rich_help_panel=_RUN)
+app.command(rich_help_panel=_DATA)(tail)
+app.command(rich_help_panel=_DATA)(record)
+app.command(rich_help_panel=_DATA)(replay)
+app.command(rich_help_panel=_MONEY)(transfer)
+app.add_typer(ledger, name="ledger", rich_help_panel=_MONEY)
+app.command(rich_help_panel=_LOOK)(config)
+app.command(rich_help_panel=_LOOK)(doctor)
+app.command(rich_help_panel=_LOOK)(drill)
+
+
+def _print_version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"chimera-s1 {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def chimera_s1(
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Binance spot and USD-M futures quotes onto Redis Streams of a Redis Cluster.
+
+    Start with `chimera-s1 demo`: the whole service on this machine, no account, no network.
+    """
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Run one command line.
+
+    Returns:
+        The exit code; Typer leaves with its own for help, wrong arguments and Ctrl-C.
+    """
+    try:
+        app(list(arguments), prog_name="chimera-s1")
+    except ChimeraError as error:
+        typer.echo(f"error: {error}", err=True)
+        return MISTAKE if isinstance(error, _MISTAKES) else FAILED
+    return 0

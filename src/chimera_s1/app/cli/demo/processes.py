@@ -1,0 +1,300 @@
+"""The demo: simulator, embedded Redis and service as real processes, ended together."""
+
+import http
+import http.client
+import secrets
+import signal
+import socket
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, suppress
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import anyio
+import msgspec
+from msgspec import Struct
+
+from chimera_s1.adapters.redis.addresses import parse_addresses
+from chimera_s1.adapters.redis.server_process import end_leftover
+from chimera_s1.adapters.system.file_token_store import write_token_file
+from chimera_s1.adapters.system.system_clock import SystemClock
+from chimera_s1.app.cli.demo.child_process import ChildEndedError, ChildProcess, end_leftovers
+from chimera_s1.app.settings.settings import given_variables
+from chimera_s1.app.state_files import (
+    SERVICE_FILE,
+    DemoState,
+    demo_file,
+    demo_lock,
+    read_lines,
+    remove_demo_state,
+    tokens_file,
+    write_demo_state,
+)
+from chimera_s1.domain.access.scopes import Scope
+from chimera_s1.domain.access.tokens import SECRET_BYTES, make_token
+from chimera_s1.domain.errors import ConfigurationError
+
+HOST = "127.0.0.1"
+START_PATIENCE_S = 60.0
+_ASK_AGAIN_S = 0.1
+_HTTP_TIMEOUT_S = 5.0
+_REAL = ("S1_BINANCE_", "S1_REDIS_")
+_KEPT = "S1_REDIS_SERVER"
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+Notice = Callable[[str], None]
+
+
+class DemoPlan(Struct, frozen=True):
+    """What a demo is told.
+
+    Attributes:
+        state_dir: Its directory.
+
+        http_port: Of the service; 0 is any free one.
+
+        simulate: Options of `simulate`.
+
+        environ: What the children inherit, see `demo_environ`.
+    """
+
+    state_dir: Path
+    http_port: int
+    simulate: tuple[str, ...]
+    environ: Mapping[str, str]
+
+
+class _SimulatorAddresses(Struct):
+    spot_rest_url: str
+    spot_ws_url: str
+    perp_rest_url: str
+    perp_ws_url: str
+    control_url: str
+    api_key: str
+    api_secret: str
+
+
+class NotReady(Struct, frozen=True):
+    """A component that `GET /ready` reports, with what is so."""
+
+    name: str
+    level: str
+    detail: str = ""
+
+
+class _Readiness(Struct):
+    components: tuple[NotReady, ...] = ()
+
+
+def demo_environ(environ: Mapping[str, str]) -> dict[str, str]:
+    """*environ* without what would lead a demo to a real exchange or a real Redis."""
+    return {
+        name: value
+        for name, value in environ.items()
+        if name == _KEPT or not name.startswith(_REAL)
+    }
+
+
+def choose_http_port(wanted: int | None, preferred: int) -> int:
+    """The port *wanted*; where none is, *preferred* if it is free, else 0.
+
+    Raises:
+        ConfigurationError: The port *wanted* is taken.
+    """
+    if wanted is None:
+        return preferred if _is_free(preferred) else 0
+    if not _is_free(wanted):
+        raise ConfigurationError(
+            f"port {wanted} is taken; name another with --http-port, or 0 for any free one"
+        )
+    return wanted
+
+
+async def run_demo(plan: DemoPlan, *, progress: Notice, ready: Callable[[DemoState], None]) -> None:
+    """Start everything, say so, stay until SIGINT or SIGTERM, end everything.
+
+    Args:
+        plan: What to run.
+
+        progress: Told what is waited for.
+
+        ready: Called once everything is up and `demo.env` is written.
+
+    Raises:
+        ConfigurationError: Another demo runs in the same state directory.
+
+        ChildEndedError: A child ended by itself, or was not ready in time.
+    """
+    failures: list[ChildEndedError] = []
+    with demo_lock(plan.state_dir), anyio.open_signal_receiver(*_SIGNALS) as signals:
+        await _clear(plan.state_dir, progress)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(_cancel_on_signal, signals, tasks.cancel_scope)
+            try:
+                async with AsyncExitStack() as children:
+                    await _run_children(plan, children, progress, ready)
+            except ChildEndedError as error:
+                failures.append(error)
+            tasks.cancel_scope.cancel()
+        await _clear_service(plan.state_dir)
+    if failures:
+        raise failures[0]
+
+
+async def _run_children(
+    plan: DemoPlan,
+    children: AsyncExitStack,
+    progress: Notice,
+    ready: Callable[[DemoState], None],
+) -> None:
+    progress("starting the simulator")
+    simulator = await children.enter_async_context(
+        ChildProcess(("simulate", "--json", *plan.simulate), plan.environ, plan.state_dir)
+    )
+    simulated = msgspec.json.decode(await simulator.first_line(), type=_SimulatorAddresses)
+    progress("starting the service and its Redis")
+    token = _write_token(plan.state_dir)
+    environ = _service_environ(plan, simulated)
+    service = await children.enter_async_context(ChildProcess(("serve",), environ, plan.state_dir))
+    failures: list[ChildEndedError] = []
+    async with anyio.create_task_group() as tasks:
+
+        async def watch(child: ChildProcess) -> None:
+            failures.append(await child.ended())
+            tasks.cancel_scope.cancel()
+
+        for child in (simulator, service):
+            tasks.start_soon(watch, child)
+        where = await _ready(plan, service, progress)
+        state = DemoState(
+            url=where["S1_URL"],
+            token=token,
+            redis_addresses=parse_addresses(where["S1_REDIS_ADDRESSES"]),
+            sim_url=simulated.control_url,
+        )
+        children.callback(remove_demo_state, plan.state_dir)
+        write_demo_state(plan.state_dir, state, given_variables(environ))
+        ready(state)
+        await anyio.sleep_forever()
+    raise failures[0]
+
+
+def _service_environ(plan: DemoPlan, simulated: _SimulatorAddresses) -> dict[str, str]:
+    return {
+        "S1_SYMBOLS": "*",
+        **plan.environ,
+        "S1_BINANCE_ENV": "simulator",
+        "S1_BINANCE_SPOT_REST_URL": simulated.spot_rest_url,
+        "S1_BINANCE_SPOT_WS_URL": simulated.spot_ws_url,
+        "S1_BINANCE_PERP_REST_URL": simulated.perp_rest_url,
+        "S1_BINANCE_PERP_WS_URL": simulated.perp_ws_url,
+        "S1_BINANCE_KEY": simulated.api_key,
+        "S1_BINANCE_SECRET": simulated.api_secret,
+        "S1_HTTP_HOST": HOST,
+        "S1_HTTP_PORT": str(plan.http_port),
+        "S1_API_TOKENS_FILE": str(tokens_file(plan.state_dir)),
+        "S1_STATE_DIR": str(plan.state_dir),
+    }
+
+
+def _write_token(state_dir: Path) -> str:
+    """A token with all scopes, the only one that this demo's service knows."""
+    token, record = make_token(
+        "demo",
+        secrets.token_bytes(SECRET_BYTES),
+        actor="demo",
+        scopes=Scope,
+        created_at=SystemClock().now_ms(),
+    )
+    write_token_file(tokens_file(state_dir), [record])
+    return token
+
+
+async def _ready(plan: DemoPlan, service: ChildProcess, progress: Notice) -> dict[str, str]:
+    """Wait until the service says where it is and `GET /ready` answers 200; what it says."""
+    missing: tuple[NotReady, ...] = (NotReady("its ports", "RED"),)
+    with anyio.move_on_after(START_PATIENCE_S):
+        while (where := _service_file(plan.state_dir)) is None:  # noqa: ASYNC110 (another process writes it)
+            await anyio.sleep(_ASK_AGAIN_S)
+        while missing := await anyio.to_thread.run_sync(
+            not_ready, where["S1_URL"], abandon_on_cancel=True
+        ):
+            progress(f"waiting for {', '.join(part.name for part in missing)}")
+            await anyio.sleep(_ASK_AGAIN_S)
+        return where
+    waits = "; ".join(f"{part.name}: {part.detail}" for part in missing)
+    raise ChildEndedError(
+        f"the service was not ready after {START_PATIENCE_S:.0f} s, it waits for {waits}; "
+        f"its log is {service.log}{service.last_lines()}"
+    )
+
+
+def _service_file(state_dir: Path) -> dict[str, str] | None:
+    try:
+        return read_lines((state_dir / SERVICE_FILE).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+
+
+def not_ready(url: str) -> tuple[NotReady, ...]:
+    """What `GET /ready` names as missing; empty when it answers 200."""
+    address = urlsplit(url)
+    connection = http.client.HTTPConnection(
+        str(address.hostname), address.port, timeout=_HTTP_TIMEOUT_S
+    )
+    try:
+        connection.request("GET", "/ready")
+        reply = connection.getresponse()
+        body = reply.read()
+    except (OSError, http.client.HTTPException) as error:
+        return (NotReady("http", "RED", str(error)),)
+    finally:
+        connection.close()
+    if reply.status == http.HTTPStatus.OK:
+        return ()
+    with suppress(msgspec.DecodeError):
+        components = msgspec.json.decode(body, type=_Readiness).components
+        if red := tuple(part for part in components if part.level == "RED"):
+            return red
+    return (NotReady("http", "RED", f"/ready answers {reply.status}"),)
+
+
+async def _cancel_on_signal(
+    signals: AsyncIterator[signal.Signals], scope: anyio.CancelScope
+) -> None:
+    async for _ in signals:
+        scope.cancel()
+
+
+async def _clear(state_dir: Path, progress: Notice) -> None:
+    """Remove what a demo that was killed left behind."""
+    if demo_file(state_dir).exists():
+        progress("an earlier demo was killed; clearing what it left")
+    ended = await end_leftovers(state_dir)
+    if ended:
+        progress(f"ended {ended} processes of an earlier demo that was killed")
+    await _clear_service(state_dir)
+    remove_demo_state(state_dir)
+
+
+async def _clear_service(state_dir: Path) -> None:
+    """End the Redis of a service that was killed; one that ended has taken its own along."""
+    (state_dir / SERVICE_FILE).unlink(missing_ok=True)
+    for directory in _redis_directories(state_dir):
+        await end_leftover(directory)
+
+
+def _redis_directories(state_dir: Path) -> list[Path]:
+    return [file.parent for file in state_dir.rglob("redis.pid")]
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+            # A second socket may bind where one that reuses addresses listens; it may not listen.
+            probe.listen()
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,100 @@
+"""The demo as a person sees it: what is waited for, where to look, what to type next."""
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import anyio
+import msgspec
+import typer
+
+from chimera_s1.app.cli.demo.processes import DemoPlan, choose_http_port, demo_environ, run_demo
+from chimera_s1.app.cli.shared.output import Progress, note
+from chimera_s1.app.settings.settings import load_settings
+from chimera_s1.app.state_files import DemoState, demo_file
+
+_DEFAULT_DIRECTORY = Path(".chimera")
+
+
+def demonstrate(
+    simulate: Sequence[str], *, http_port: int | None, state_dir: Path | None, as_json: bool
+) -> None:
+    """Run a demo until a signal.
+
+    Args:
+        simulate: Options of `simulate`.
+
+        http_port: The one wanted; None takes the one that is set if it is free, else any.
+
+        state_dir: The one wanted; None takes the one that is set.
+
+        as_json: Print addresses as one JSON line in place of the summary.
+
+    Raises:
+        ConfigurationError: A setting is wrong, or another demo runs in the directory.
+
+        ChildEndedError: A process of the demo ended by itself.
+    """
+    environ = demo_environ(os.environ)
+    settings = load_settings(environ)
+    plan = DemoPlan(
+        state_dir=state_dir or settings.state_dir,
+        http_port=choose_http_port(http_port, settings.http_port),
+        simulate=tuple(simulate),
+        environ=environ,
+    )
+    anyio.run(_run, plan, as_json)
+
+
+async def _run(plan: DemoPlan, as_json: bool) -> None:
+    with Progress() as progress:
+
+        def ready(state: DemoState) -> None:
+            progress.stop()
+            typer.echo(_json(plan, state) if as_json else _summary(plan, state))
+
+        await run_demo(plan, progress=progress.show, ready=ready)
+    note("the demo has ended")
+
+
+def _json(plan: DemoPlan, state: DemoState) -> str:
+    shown = {
+        "url": state.url,
+        "redis_addresses": list(map(str, state.redis_addresses)),
+        "sim_url": state.sim_url,
+        "demo_env": str(demo_file(plan.state_dir)),
+    }
+    return msgspec.json.encode(shown).decode()
+
+
+def _summary(plan: DemoPlan, state: DemoState) -> str:
+    first = state.redis_addresses[0]
+    shell_file = demo_file(plan.state_dir)
+    where = "" if plan.state_dir == _DEFAULT_DIRECTORY else f" --state-dir {plan.state_dir}"
+    return f"""\
+The demo is up.
+
+  HTTP API       {state.url}/schema   health: {state.url}/health   metrics: {state.url}/metrics
+  Redis Cluster  {", ".join(map(str, state.redis_addresses))}
+  simulator      {state.sim_url}/sim/status
+  logs           {plan.state_dir}/serve.log {plan.state_dir}/simulate.log
+
+In another terminal:
+
+  {_program()} tail{where}
+  . {shell_file if shell_file.is_absolute() else f"./{shell_file}"}
+  curl -s $S1_URL/health
+  curl -s -H "Authorization: Bearer $S1_TOKEN" $S1_URL/xchg/quotes/spot/BTCUSDT
+  redis-cli -c -h {first.host} -p {first.port} XREVRANGE mkt:events:spot:BTCUSDT + - COUNT 1
+
+Ctrl-C ends everything."""
+
+
+def _program() -> str:
+    """How this command was called, as it can be typed in another terminal of this directory."""
+    called = Path(sys.argv[0])
+    if shutil.which(called.name) or called.name != "chimera-s1":
+        return "chimera-s1"
+    return os.path.relpath(called)

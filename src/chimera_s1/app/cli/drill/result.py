@@ -1,0 +1,102 @@
+"""One row of the table: what was measured, and whether each target was reached."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+
+from chimera_s1.app.cli.drill.drill import Drill
+
+
+class Measured(Struct, frozen=True):
+    """What one drill found.
+
+    Attributes:
+        fired: How often each fault fired, in their order.
+
+        noticed_s: Seconds from the begin; None where no sign was seen in time.
+
+        noticed_by: The sign.
+
+        over_s: Seconds from the begin, or from Redis being back; None where it was not over in
+            time.
+
+        missing: Windows without a quote, of the instrument that lacks most.
+
+        wrong: What was wrong with published quotes.
+
+        mistimed: Quotes with a ts that does not fit, of the instrument that has most.
+
+        lost: Connections lost.
+
+        late_ms: From a window's end to the entry, 99th percentile.
+
+        remark: What else is worth knowing.
+    """
+
+    fired: tuple[int, ...]
+    noticed_s: float | None
+    noticed_by: str
+    over_s: float | None
+    missing: int
+    wrong: tuple[str, ...]
+    mistimed: int
+    lost: int
+    late_ms: float | None
+    remark: str = ""
+
+
+class Row(Struct, frozen=True):
+    """A drill with its result.
+
+    Attributes:
+        missed: What is not as it should be; empty for PASS.
+    """
+
+    drill: Drill
+    measured: Measured
+    missed: tuple[str, ...]
+
+    @property
+    def passed(self) -> bool:
+        """All targets were reached, and the fault really happened."""
+        return not self.missed
+
+
+def judge(drill: Drill, measured: Measured) -> Row:
+    """Compare *measured* with the targets of *drill*."""
+    targets = drill.targets
+    missed = [
+        *_fired(measured.fired),
+        *_in_time("noticed", measured.noticed_s, targets.noticed_s),
+        *_in_time("over", measured.over_s, targets.over_s),
+        *_at_most("windows missing", measured.missing, targets.missing),
+        *_at_most("quotes of an instrument mistimed", measured.mistimed, targets.mistimed),
+        *_at_most("connections lost", measured.lost, targets.lost),
+        *_at_most("ms late", measured.late_ms, targets.late_ms),
+    ]
+    if drill.noticed and measured.noticed_s is None and targets.noticed_s is None:
+        missed.append("never noticed")
+    if measured.over_s is None and targets.over_s is None:
+        missed.append("not over in time")
+    if measured.wrong:
+        missed.append(f"{len(measured.wrong)} wrong: {measured.wrong[0]}")
+    return Row(drill, measured, tuple(missed))
+
+
+def _fired(counts: Sequence[int]) -> list[str]:
+    silent = sum(count == 0 for count in counts)
+    return [f"{silent} of {len(counts)} faults did not fire"] if silent else []
+
+
+def _in_time(what: str, seconds: float | None, target_s: float | None) -> list[str]:
+    if target_s is None:
+        return []
+    if seconds is None:
+        return [f"never {what}"]
+    return [f"{what} after {seconds:.1f} s, not {target_s:g}"] if seconds > target_s else []
+
+
+def _at_most(what: str, value: float | None, target: float | None) -> list[str]:
+    if target is None or value is None or value <= target:
+        return []
+    return [f"{value:g} {what}, at most {target:g} allowed"]

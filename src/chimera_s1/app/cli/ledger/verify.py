@@ -1,0 +1,160 @@
+"""Walking a ledger from end to end: to prove it, to copy it, to make its projection anew."""
+
+import random
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+from uuid import uuid4
+
+import typer
+
+from chimera_s1.adapters.system.atomic_file import replacing
+from chimera_s1.adapters.system.system_clock import SystemClock
+from chimera_s1.app.capabilities.ledger.stores import LedgerStores, open_stores
+from chimera_s1.app.capabilities.ledger.verifier import LedgerWalk, anchor_text
+from chimera_s1.app.capabilities.treasury.project_transfers import ProjectTransfers
+from chimera_s1.app.capabilities.treasury.treasury_ledger import TreasuryLedger
+from chimera_s1.app.cli.shared.count_progress import CountBar
+from chimera_s1.app.cli.shared.output import note
+from chimera_s1.app.settings.settings import Settings
+from chimera_s1.domain.errors import ConfigurationError, LedgerTooNewError
+from chimera_s1.domain.ledger.commit import (
+    Entry,
+    Head,
+    content_hash,
+    document_of,
+    encode_commit,
+)
+from chimera_s1.domain.ports.event_store import EventStore
+
+Take = Callable[[tuple[Entry, ...]], None]
+
+
+async def verify_ledger(settings: Settings, anchor: Head | None) -> None:
+    """Prove the ledger, and print its anchor.
+
+    Args:
+        settings: Say where it is.
+
+        anchor: A head it had before; None where nobody remembers one.
+
+    Raises:
+        LedgerDamagedError: It is not what was written; the text names the place.
+
+        ConfigurationError: There is none.
+
+        StoreUnavailableError: It cannot be read.
+    """
+    clock = SystemClock()
+    async with open_stores(settings, clock, read_only=True) as stores:
+        began_ms = clock.monotonic_ms()
+        head = await _walk(stores.events, "verifying", anchor=anchor)
+        seconds = (clock.monotonic_ms() - began_ms) / 1000
+    typer.echo(f"commits {head.seq}, each as written and after the one before it")
+    typer.echo(f"speed   {head.seq / max(seconds, 1e-3):.0f} commits/s")
+    if anchor is not None:
+        typer.echo(f"passed  {anchor_text(anchor)}")
+    typer.echo(f"anchor  {anchor_text(head)}")
+    note(
+        "keep the anchor on another machine: chimera-s1 ledger verify --anchor SEQ:HASH tells "
+        "later whether the ledger was cut or rewritten"
+    )
+
+
+async def export_ledger(settings: Settings, output: Path | None) -> None:
+    """Write every commit on a line of its own.
+
+    Args:
+        settings: Say where the ledger is.
+
+        output: A file that is not there yet; None for standard output.
+
+    Raises:
+        LedgerDamagedError: It is not what was written; a file is not made then.
+
+        LedgerTooNewError: A commit has fields that this version would leave out.
+
+        ConfigurationError: There is no ledger, or the file cannot be written.
+
+        StoreUnavailableError: It cannot be read.
+    """
+    async with open_stores(settings, SystemClock(), read_only=True) as stores:
+        with _writing(output) as file:
+
+            def take(entries: tuple[Entry, ...]) -> None:
+                file.writelines(map(_json_line, entries))
+
+            head = await _walk(stores.events, "exporting", take)
+            file.flush()
+    note(f"{head.seq} commits, anchor {anchor_text(head)}")
+
+
+async def rebuild_transfers(settings: Settings) -> None:
+    """Make `treasury_transfers` anew.
+
+    Raises:
+        LedgerDamagedError: The ledger is not what was written; the rows are as before.
+
+        ConfigurationError: There is none, or a service has it open.
+
+        StoreUnavailableError: It cannot be read or written; what is missing comes with the next
+            start of the service.
+    """
+    clock = SystemClock()
+    async with open_stores(settings, clock, read_only=True):
+        pass  # it is there: opening it to write would make one
+    async with open_stores(settings, clock) as stores:
+        head = await _walk(stores.events, "verifying")
+        projecting = _projecting(stores, clock)
+        await projecting.rebuild()
+        done = 0
+        with CountBar("projecting", "commits", head.seq, clock) as bar:
+            while number := await projecting.advance():
+                done += number
+                bar.show(done)
+    note(f"treasury_transfers is as {done} commits say")
+
+
+async def _walk(
+    events: EventStore, doing: str, take: Take | None = None, *, anchor: Head | None = None
+) -> Head:
+    """Prove commit after commit, giving each page to *take*; where the ledger ends."""
+    walk = LedgerWalk(events, anchor)
+    with CountBar(doing, "commits", (await events.head()).seq, SystemClock()) as bar:
+        while entries := await walk.step():
+            if take is not None:
+                take(entries)
+            bar.show(walk.head.seq)
+    return walk.head
+
+
+def _json_line(entry: Entry) -> bytes:
+    commit = entry.commit
+    if content_hash(document_of(commit)) != commit.hash:
+        raise LedgerTooNewError(
+            f"commit {commit.seq} has fields of a newer chimera-s1; export with that one"
+        )
+    return encode_commit(commit) + b"\n"
+
+
+@contextmanager
+def _writing(output: Path | None) -> Iterator[BinaryIO]:
+    if output is None:
+        yield sys.stdout.buffer
+        return
+    if output.exists():
+        raise ConfigurationError(f"{output} exists; name another file, or remove it")
+    try:
+        with replacing(output) as file:
+            yield file
+    except OSError as error:
+        raise ConfigurationError(f"cannot write {output}: {error.strerror}") from error
+
+
+def _projecting(stores: LedgerStores, clock: SystemClock) -> ProjectTransfers:
+    ledger = TreasuryLedger(
+        stores.events, clock=clock, new_id=lambda: str(uuid4()), draw=random.random
+    )
+    return ProjectTransfers(stores.events, stores.transfers, stores.cursors, ledger, clock)

@@ -1,0 +1,145 @@
+"""Recording: the feeds of the service, with a file in place of the streams."""
+
+import math
+import signal
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import anyio
+import typer
+from msgspec import Struct
+
+from chimera_s1.adapters.binance.exchange_information import BinanceRest
+from chimera_s1.adapters.binance.market_feed import BinanceFeed
+from chimera_s1.adapters.market_file import RecordWriter
+from chimera_s1.adapters.system.system_clock import SystemClock
+from chimera_s1.app.capabilities.market.wiring import build_endpoints
+from chimera_s1.app.cli.shared.direct_feed import direct_feed
+from chimera_s1.app.cli.shared.output import Progress, note
+from chimera_s1.app.settings.settings import Settings
+from chimera_s1.domain.errors import ConfigurationError, PortError
+from chimera_s1.domain.identifiers import InstrumentId, Venue
+from chimera_s1.domain.market.instrument_selection import select
+from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.ports.market_feed import ConnectionFatal, ConnectionLost, FeedEvent
+
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+class RecordingPlan(Struct, frozen=True):
+    """Where to, and how long.
+
+    Attributes:
+        file: Its name chooses the compression.
+
+        seconds: Stop after so long; None goes on.
+
+        messages: Stop after so many; None goes on.
+    """
+
+    file: Path
+    seconds: float | None
+    messages: int | None
+
+
+class Recorder:
+    """Writes what the feeds receive until it has enough or the file cannot take more.
+
+    Attributes:
+        done: Set then.
+
+        failure: Why the file takes no more.
+    """
+
+    def __init__(self, writer: RecordWriter, messages_max: int | None) -> None:
+        self._writer = writer
+        self._messages_max = messages_max
+        self.done = anyio.Event()
+        self.failure: PortError | None = None
+
+    @property
+    def messages(self) -> int:
+        """Written so far."""
+        return self._writer.messages
+
+    def write(self, venue: Venue, payload: bytes, received_ms: int) -> None:
+        """Write one message; called from the socket, so nothing is raised here."""
+        if self.done.is_set():
+            return
+        try:
+            self._writer.write(received_ms, venue, payload)
+        except PortError as error:
+            self.failure = error
+            self.done.set()
+        if self.messages == self._messages_max:
+            self.done.set()
+
+
+async def record_market_data(settings: Settings, plan: RecordingPlan) -> None:
+    """Record what *settings* subscribe until a limit of *plan* or a signal.
+
+    Raises:
+        ConfigurationError: No instrument is left to record.
+
+        ExchangeUnavailableError: The exchange does not say what it lists.
+
+        PortError: The file cannot be written.
+    """
+    clock = SystemClock()
+    instruments = await _instruments(settings, clock)
+    with RecordWriter(plan.file) as writer, anyio.open_signal_receiver(*_SIGNALS) as signals:
+        recorder = Recorder(writer, plan.messages)
+        with anyio.move_on_after(math.inf if plan.seconds is None else plan.seconds):
+            async with anyio.create_task_group() as tasks:
+                for venue, chosen in instruments.items():
+                    feed = _feed(settings, venue, recorder, clock)
+                    tasks.start_soon(feed.run, chosen)
+                tasks.start_soon(_show_progress, recorder, plan.file, clock)
+                tasks.start_soon(_finish_on_signal, signals, recorder)
+                await recorder.done.wait()
+                tasks.cancel_scope.cancel()
+    if recorder.failure is not None:
+        raise recorder.failure
+    typer.echo(f"{plan.file}: {recorder.messages} messages")
+
+
+async def _instruments(settings: Settings, clock: Clock) -> dict[Venue, tuple[InstrumentId, ...]]:
+    found: dict[Venue, tuple[InstrumentId, ...]] = {}
+    async with BinanceRest(build_endpoints(settings), clock) as exchange:
+        for venue in settings.venues:
+            listings = await exchange.listings(venue)
+            selection = select(settings.symbols, listings, venue, settings.shard)
+            for name in selection.unknown:
+                note(f"{name} is not listed and is left out")
+            if selection.chosen:
+                found[venue] = selection.chosen
+    if not found:
+        raise ConfigurationError("nothing to record: no symbol named is listed; see --symbols")
+    note(f"recording {sum(map(len, found.values()))} instruments, Ctrl-C ends it")
+    return found
+
+
+def _feed(settings: Settings, venue: Venue, recorder: Recorder, clock: Clock) -> BinanceFeed:
+    def write(payload: bytes, received_ms: int) -> None:
+        recorder.write(venue, payload, received_ms)
+
+    return direct_feed(settings, venue, clock, _tell, record=write)
+
+
+def _tell(event: FeedEvent) -> None:
+    if isinstance(event, ConnectionLost | ConnectionFatal):
+        note(f"{event.connection}: {event.cause}; dialling again, the recording has a gap here")
+
+
+async def _show_progress(recorder: Recorder, file: Path, clock: Clock) -> None:
+    with Progress() as progress:
+        started_ms = clock.monotonic_ms()
+        while True:
+            await clock.sleep_ms(progress.interval_ms)
+            elapsed_s = (clock.monotonic_ms() - started_ms) / 1000
+            progress.show(f"{file}: {recorder.messages} messages in {elapsed_s:.0f} s")
+
+
+async def _finish_on_signal(signals: AsyncIterator[signal.Signals], recorder: Recorder) -> None:
+    async for _ in signals:
+        recorder.done.set()

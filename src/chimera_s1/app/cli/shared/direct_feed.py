@@ -1,0 +1,46 @@
+"""A feed of Binance for a command: the service's own, without its clock patrol and its
+timed reads.
+"""
+
+import random
+from collections.abc import Callable
+
+from chimera_s1.adapters.binance.market_feed import BinanceFeed, FeedPlan
+from chimera_s1.adapters.binance.streams.read_pacer import ReadPacer
+from chimera_s1.app.capabilities.market.wiring import build_endpoints
+from chimera_s1.app.settings.settings import Settings
+from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.market.conflation import WINDOW_MS_MAX, parse_window
+from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.ports.market_feed import FeedListener
+
+
+def direct_feed(
+    settings: Settings,
+    venue: Venue,
+    clock: Clock,
+    listener: FeedListener,
+    *,
+    record: Callable[[bytes, int], None] | None = None,
+) -> BinanceFeed:
+    """A feed of *venue* whose sockets are read at once, so that receive times are exact.
+
+    It need not be drained: of each stream only the newest frame is kept.
+    """
+    plan = FeedPlan(
+        venue=venue,
+        ws_url=build_endpoints(settings)[venue].ws_url,
+        channels=settings.channels,
+        window=parse_window(WINDOW_MS_MAX),
+        streams_per_connection=settings.streams_per_connection,
+        policy=settings.reconnect_policy,
+    )
+    return BinanceFeed(
+        plan,
+        clock=clock,
+        pacer=ReadPacer(clock, interval_ms=0),
+        draw=random.random,
+        offset=lambda: 0.0,
+        listener=listener,
+        record=record,
+    )

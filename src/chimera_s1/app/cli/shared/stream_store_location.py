@@ -1,0 +1,90 @@
+"""Which Redis a command works on: the one named, the one set, or the one that runs here."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from msgspec import Struct
+
+from chimera_s1.adapters.redis.addresses import RedisAddress, parse_addresses
+from chimera_s1.adapters.redis.cluster_client import ClusterClient, connect_cluster
+from chimera_s1.adapters.redis.errors import redis_errors
+from chimera_s1.app.settings.settings import Settings
+from chimera_s1.app.settings.types import parse_nodes
+from chimera_s1.app.state_files import SERVICE_FILE, demo_file, read_demo_state, read_lines
+from chimera_s1.domain.errors import ConfigurationError
+
+
+class StreamLocation(Struct, frozen=True):
+    """A Redis Cluster.
+
+    Attributes:
+        addresses: Of some of its nodes.
+
+        origin: Who named it, for people: `--redis`, `S1_REDIS_ADDRESSES`, a file.
+    """
+
+    addresses: tuple[RedisAddress, ...]
+    origin: str
+
+    def __str__(self) -> str:
+        return f"Redis {', '.join(map(str, self.addresses))} (from {self.origin})"
+
+
+def find_streams(named: str | None, settings: Settings, state_dir: Path) -> StreamLocation | None:
+    """`--redis`, else S1_REDIS_ADDRESSES, else the demo or the service that runs in *state_dir*.
+
+    Raises:
+        InvalidValueError: *named* is not a list of nodes.
+
+        ConfigurationError: A file that names it cannot be read or was left behind.
+    """
+    if named:
+        return StreamLocation(parse_nodes(named), "--redis")
+    if settings.redis_addresses:
+        return StreamLocation(settings.redis_addresses, "S1_REDIS_ADDRESSES")
+    demo = read_demo_state(state_dir)
+    if demo is not None:
+        return StreamLocation(demo.redis_addresses, str(demo_file(state_dir)))
+    service = state_dir / SERVICE_FILE
+    try:
+        addresses = read_lines(service.read_text(encoding="utf-8"))["S1_REDIS_ADDRESSES"]
+    except (OSError, KeyError):
+        return None
+    return StreamLocation(parse_addresses(addresses), str(service))
+
+
+def require_streams(named: str | None, settings: Settings, state_dir: Path) -> StreamLocation:
+    """As `find_streams`.
+
+    Raises:
+        ConfigurationError: There is none.
+    """
+    location = find_streams(named, settings, state_dir)
+    if location is None:
+        raise ConfigurationError(
+            f"no Redis to read: nothing runs in {state_dir}; start chimera-s1 demo, "
+            "or name a cluster with --redis host:port or S1_REDIS_ADDRESSES"
+        )
+    return location
+
+
+@asynccontextmanager
+async def connected(location: StreamLocation, settings: Settings) -> AsyncIterator[ClusterClient]:
+    """A client of *location* with the credentials of *settings*, which answered once.
+
+    Raises:
+        PublisherUnavailableError: It does not answer.
+
+        ConfigurationError: It refuses the credentials or is not a cluster.
+    """
+    password = settings.redis_pass.get_secret_value() if settings.redis_pass else ""
+    async with connect_cluster(
+        location.addresses,
+        user=settings.redis_user or "",
+        password=password,
+        tls=settings.redis_tls,
+    ) as client:
+        with redis_errors():
+            await client.refresh()
+        yield client

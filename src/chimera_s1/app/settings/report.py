@@ -1,0 +1,64 @@
+"""The settings in force, one row each, as an operator wants to see them."""
+
+from collections.abc import Mapping
+from enum import StrEnum
+
+from msgspec import Struct
+from pydantic.fields import FieldInfo
+
+from chimera_s1.app.settings.messages import HIDDEN, is_secret
+from chimera_s1.app.settings.settings import Settings, given_variables, load_settings, variable
+
+
+class Origin(StrEnum):
+    """Where a value came from."""
+
+    DEFAULT = "default"
+    ENVIRONMENT = "environment"
+
+
+class SettingInForce(Struct, frozen=True):
+    """One setting.
+
+    Attributes:
+        name: The variable, `S1_HTTP_PORT`.
+
+        value: Its text as given or by default; `***` for a secret; empty where there is none.
+
+        origin: Where that came from.
+
+        group: What it belongs to, `HTTP`.
+
+        rule: What it may be.
+    """
+
+    name: str
+    value: str
+    origin: Origin
+    group: str
+    rule: str
+
+
+def settings_in_force(environ: Mapping[str, str]) -> tuple[SettingInForce, ...]:
+    """Every setting, in the order of `Settings`.
+
+    Raises:
+        ConfigurationError: As `load_settings`.
+    """
+    load_settings(environ)
+    given = given_variables(environ)
+    return tuple(
+        _row(variable(attribute), field, given.get(variable(attribute)))
+        for attribute, field in Settings.model_fields.items()
+    )
+
+
+def _row(name: str, field: FieldInfo, given: str | None) -> SettingInForce:
+    value = given if given is not None else str(field.default or "")
+    return SettingInForce(
+        name=name,
+        value=HIDDEN if value and is_secret(field) else value,
+        origin=Origin.DEFAULT if given is None else Origin.ENVIRONMENT,
+        group=str(field.title),
+        rule=str(field.description),
+    )

@@ -1,0 +1,174 @@
+"""Control access: who asks, may they, and not too often; what is refused is counted and
+recorded.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from enum import StrEnum
+from math import ceil
+from typing import assert_never
+
+from chimera_s1.app.capabilities.operations.operations_outbox import Detail
+from chimera_s1.domain.access.scopes import Scope
+from chimera_s1.domain.access.verification import Actor, Granted, Refused, verify
+from chimera_s1.domain.errors import ChimeraError
+from chimera_s1.domain.operations.rate_limit import Allowance, Exceeded, RateLimit
+from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.ports.token_store import TokenStore
+
+ANYONE = Actor(name="anyone", kid="")
+"""Who reads where no tokens are configured."""
+
+RECORD_AGAIN_MS = 1_000
+PATH_CHARACTERS_MAX = 200
+
+
+class TokenRefusedError(ChimeraError):
+    """There is no valid token; the text is the same for every reason."""
+
+    code = "access.token"
+
+
+class ScopeMissingError(ChimeraError):
+    """The token is valid, and not for this."""
+
+    code = "access.scope"
+
+
+class AccessDisabledError(ChimeraError):
+    """Money is touched by nobody while no tokens are configured."""
+
+    code = "access.disabled"
+
+
+class RateExceededError(ChimeraError):
+    """The actor asks too often.
+
+    Attributes:
+        retry_after_s: When to come back, whole seconds.
+    """
+
+    code = "access.rate"
+
+    def __init__(self, text: str, retry_after_s: int) -> None:
+        super().__init__(text)
+        self.retry_after_s = retry_after_s
+
+
+class _Rule(StrEnum):
+    """What refuses apart from the token itself, see `RefusalReason`."""
+
+    SCOPE = "scope"
+    DISABLED = "disabled"
+    RATE = "rate"
+
+
+class ControlAccess:
+    """Stands before every route that is not public.
+
+    Args:
+        tokens: The tokens there are; None where none are configured: then anyone may read, and
+            nobody may touch money.
+
+        limit: How often one actor may touch money.
+
+        clock: When it is now.
+
+        record: Takes an operational event, `LogOperations.record`.
+    """
+
+    def __init__(
+        self,
+        tokens: TokenStore | None,
+        *,
+        limit: RateLimit,
+        clock: Clock,
+        record: Callable[[str, Detail], None],
+    ) -> None:
+        self._tokens = tokens
+        self._limit = limit
+        self._clock = clock
+        self._record = record
+        # Both are bounded by the token file: only kids and actors that are in it come here.
+        self._allowances: dict[str, Allowance] = {}
+        self._recorded_ms: dict[tuple[str | None, str], float] = {}
+        self.refused: Counter[str] = Counter()
+
+    def admit(self, bearer: str | None, scope: Scope, path: str) -> Actor:
+        """Who asks, if they may.
+
+        Args:
+            bearer: What was sent as a token, None for nothing.
+
+            scope: What the route needs.
+
+            path: Of the route, for the record.
+
+        Raises:
+            AccessDisabledError: It is about money, and there are no tokens.
+
+            TokenRefusedError: There is no valid token.
+
+            ScopeMissingError: The token does not have *scope*.
+
+            RateExceededError: The actor asks too often.
+        """
+        if self._tokens is None:
+            return self._without_tokens(scope, path)
+        verdict = verify(bearer, self._tokens.find, self._clock.now_ms())
+        match verdict:
+            case Refused(reason=reason, kid=kid):
+                self._refuse(kid, reason, path)
+                raise TokenRefusedError(
+                    "this needs a valid token; send Authorization: Bearer and the token, which "
+                    "the operator makes with chimera-s1 tokens create"
+                )
+            case Granted(actor=actor, scopes=scopes) if scope not in scopes:
+                self._refuse(actor.kid, _Rule.SCOPE, path)
+                raise ScopeMissingError(
+                    f"this needs the scope {scope.value}, which the token does not have; the "
+                    "operator makes one that has it with chimera-s1 tokens create"
+                )
+            case Granted(actor=actor):
+                if scope.guards_money:
+                    self._spend(actor, path)
+                return actor
+            case _:
+                assert_never(verdict)
+
+    def _without_tokens(self, scope: Scope, path: str) -> Actor:
+        if not scope.guards_money:
+            return ANYONE
+        self._refuse(None, _Rule.DISABLED, path)
+        raise AccessDisabledError(
+            "no tokens are configured, so nobody may do this; make one with chimera-s1 tokens "
+            f"create --scope {scope.value}, and start the service with S1_API_TOKENS_FILE"
+        )
+
+    def _spend(self, actor: Actor, path: str) -> None:
+        now_ms = self._clock.monotonic_ms()
+        before = self._allowances.get(actor.name) or self._limit.full(now_ms)
+        after = self._limit.spend(before, now_ms)
+        match after:
+            case Allowance():
+                self._allowances[actor.name] = after
+            case Exceeded(wait_ms=wait_ms):
+                self._refuse(actor.kid, _Rule.RATE, path)
+                raise RateExceededError(
+                    f"{actor.name} asks more than {self._limit.per_s} times a second; wait as "
+                    "Retry-After says, then send the same request again",
+                    retry_after_s=max(1, ceil(wait_ms / 1000)),
+                )
+            case _:
+                assert_never(after)
+
+    def _refuse(self, kid: str | None, reason: str, path: str) -> None:
+        """Count it, and record at most one a second of each kid and reason."""
+        self.refused[reason] += 1
+        now_ms = self._clock.monotonic_ms()
+        last_ms = self._recorded_ms.get((kid, reason))
+        if last_ms is not None and now_ms - last_ms < RECORD_AGAIN_MS:
+            return
+        self._recorded_ms[kid, reason] = now_ms
+        shown = path[:PATH_CHARACTERS_MAX]
+        self._record("access.refused", {"kid": kid, "path": shown, "reason": reason})

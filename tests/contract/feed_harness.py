@@ -1,0 +1,140 @@
+"""A Binance feed under test: connected to a simulator in the same process over real sockets."""
+
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager, suppress
+from typing import Any, TypeVar
+
+import anyio
+import httpx2
+from anyio.abc import TaskGroup, TaskStatus
+from anyio.streams.memory import MemoryObjectReceiveStream
+
+from chimera_s1.adapters.binance.endpoints import Endpoints
+from chimera_s1.adapters.binance.market_feed import BinanceFeed, FeedPlan
+from chimera_s1.adapters.binance.streams.read_pacer import ReadPacer
+from chimera_s1.adapters.simulator.config import SimulatorAddresses, SimulatorConfig
+from chimera_s1.adapters.simulator.simulator import Simulator
+from chimera_s1.adapters.system.system_clock import SystemClock
+from chimera_s1.domain.identifiers import Channel, InstrumentId, Symbol, Venue
+from chimera_s1.domain.market.conflation import WindowMs
+from chimera_s1.domain.market.quote import Quote
+from chimera_s1.domain.operations.backoff import Backoff
+from chimera_s1.domain.operations.reconnect import ReconnectPolicy
+from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.ports.market_feed import FeedEvent
+
+CLOCK = SystemClock()
+QUICK = ReconnectPolicy(Backoff(base_ms=10, max_wait_ms=50, jitter_ms=10), 3, scan_ms=50)
+SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
+Event = TypeVar("Event", bound=FeedEvent)
+
+
+class Rig:
+    """A feed, what it told, and the simulator's control plane."""
+
+    def __init__(
+        self,
+        feed: BinanceFeed,
+        events: MemoryObjectReceiveStream[FeedEvent],
+        control: httpx2.AsyncClient,
+    ) -> None:
+        self.feed = feed
+        self.events = events
+        self.control = control
+
+    async def told(self, *kinds: type[Event]) -> Event:
+        """Wait for the next event of one of *kinds*."""
+        async for event in self.events:
+            if isinstance(event, kinds):
+                return event
+        raise AssertionError("the feed has ended")
+
+    def told_so_far(self) -> list[FeedEvent]:
+        """The events that nobody has waited for yet."""
+        events: list[FeedEvent] = []
+        with suppress(anyio.WouldBlock):
+            while True:
+                events.append(self.events.receive_nowait())
+        return events
+
+    async def quotes_until(self, enough: Callable[[Sequence[Quote]], bool]) -> list[Quote]:
+        """Drain update by update until *enough*."""
+        quotes: list[Quote] = []
+        while not enough(quotes):
+            await self.feed.updated()
+            quotes += self.feed.drain()
+        return quotes
+
+    async def inject(self, fault: dict[str, Any]) -> None:
+        (await self.control.post("/sim/faults", json=fault)).raise_for_status()
+
+    async def fired(self) -> list[int]:
+        """How often each injected fault fired."""
+        faults = (await self.control.get("/sim/faults")).raise_for_status().json()
+        return [fault["fired"] for fault in faults["faults"]]
+
+
+def endpoints(addresses: SimulatorAddresses) -> dict[Venue, Endpoints]:
+    return {
+        Venue.SPOT: Endpoints(addresses.spot_rest_url, addresses.spot_ws_url),
+        Venue.PERP: Endpoints(addresses.perp_rest_url, addresses.perp_ws_url),
+    }
+
+
+@asynccontextmanager
+async def rig(
+    tasks: TaskGroup,
+    addresses: SimulatorAddresses,
+    venue: Venue = Venue.PERP,
+    *,
+    symbols: Sequence[str] = SYMBOLS,
+    plan: Callable[[FeedPlan], FeedPlan] = lambda plan: plan,
+    clock: Clock = CLOCK,
+) -> AsyncIterator[Rig]:
+    """A running feed of *symbols* with window 0; its own waits are by *clock*."""
+    tell, events = anyio.create_memory_object_stream[FeedEvent](10_000)
+    usual = FeedPlan(
+        venue,
+        endpoints(addresses)[venue].ws_url,
+        (Channel.BOOK_TICKER,),
+        WindowMs(0),
+        200,
+        QUICK,
+    )
+    pacer = ReadPacer(CLOCK, 5)
+    feed = BinanceFeed(
+        plan(usual),
+        clock=clock,
+        pacer=pacer,
+        draw=random.random,
+        offset=lambda: 0.0,
+        listener=tell.send_nowait,
+    )
+    instruments = [InstrumentId(venue, Symbol(name)) for name in symbols]
+    running, ended = anyio.CancelScope(), anyio.Event()
+
+    async def run() -> None:
+        with running:
+            await feed.run(instruments)
+        ended.set()
+
+    async with httpx2.AsyncClient(base_url=addresses.control_url) as control:
+        tasks.start_soon(pacer.run)
+        tasks.start_soon(run)
+        with tell, events:
+            yield Rig(feed, events, control)
+            # While somebody still listens: what ends now is told, too.
+            running.cancel()
+            await ended.wait()
+
+
+async def stoppable(
+    config: SimulatorConfig,
+    *,
+    task_status: TaskStatus[tuple[SimulatorAddresses, anyio.CancelScope]],
+) -> None:
+    """A simulator that the test can end before its own end."""
+    with anyio.CancelScope() as running:
+        async with anyio.create_task_group() as group:
+            task_status.started((await group.start(Simulator(config, CLOCK).run), running))

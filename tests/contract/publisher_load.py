@@ -1,0 +1,267 @@
+"""A writer under load: 20,000 generated messages/s through the real `PublishQuotes`, and the judge
+who compares what came onto the streams with what was offered.
+"""
+
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from contextlib import asynccontextmanager
+
+import anyio
+from msgspec import Struct
+
+from chimera_s1.adapters.event_codec import quote_fields
+from chimera_s1.adapters.redis.addresses import RedisAddress
+from chimera_s1.adapters.redis.cluster_assembly import SLOTS
+from chimera_s1.adapters.redis.cluster_client import connect_cluster
+from chimera_s1.adapters.redis.keys import quote_stream
+from chimera_s1.adapters.redis.node_quote_publisher import NodeQuotePublisher
+from chimera_s1.adapters.redis.quote_reader import RedisQuoteReader
+from chimera_s1.adapters.redis.server_process import ServerProcess
+from chimera_s1.adapters.system.system_clock import SystemClock
+from chimera_s1.app.capabilities.market.publish_quotes import PublishQuotes
+from chimera_s1.app.capabilities.market.quote_board import QuoteBoard
+from chimera_s1.domain.identifiers import InstrumentId, Venue
+from chimera_s1.domain.market.conflation import WindowMs
+from chimera_s1.domain.market.quote import Quote
+from chimera_s1.domain.ports.quote_publisher import PublisherCounters, PublishReport
+from tests.contract.quote_stores import SOURCE, fresh_instruments
+from tests.contract.redis_cluster import key_slot
+from tests.fakes.market_feed import ScriptedMarketFeed
+
+MESSAGES_S = 20_000
+INSTRUMENTS = 200
+WINDOW_MS = 50
+MAXLEN = 100_000
+_TICK_MS = 5
+_PATIENCE_S = 30
+
+
+class GeneratedMarket(ScriptedMarketFeed):
+    """Messages at an exact pace, in turn over the instruments; the n-th message tells its number by
+    its bid. As in a real feed, the newest of each instrument waits for the window's end.
+    """
+
+    def __init__(self, clock: SystemClock, instruments: Sequence[InstrumentId]) -> None:
+        super().__init__(Venue.SPOT)
+        self._quoted = tuple(instruments)
+        self.offered: dict[InstrumentId, list[Quote]] = {each: [] for each in instruments}
+        self.messages = 0
+        self._clock = clock
+        self._newest: dict[InstrumentId, int] = {}
+
+    async def generate(self) -> None:
+        """Run until cancelled."""
+        begun_ms = self._clock.monotonic_ms()
+        while True:
+            due = int((self._clock.monotonic_ms() - begun_ms) * MESSAGES_S / 1000)
+            for number in range(self.messages, due):
+                self._newest[self._quoted[number % len(self._quoted)]] = number
+            self.messages = due
+            await self._clock.sleep_ms(_TICK_MS)
+
+    def drain(self) -> list[Quote]:
+        """See `MarketFeed`."""
+        now_ms = self._clock.now_ms()
+        quotes = [_message(each, number, now_ms) for each, number in self._newest.items()]
+        self._newest.clear()
+        for quote in quotes:
+            self.offered[quote.instrument].append(quote)
+        return quotes
+
+
+class WatchedPublisher:
+    """Implements `QuotePublisher`: passes all on, and remembers what was said to be unpublished."""
+
+    def __init__(self, publisher: NodeQuotePublisher) -> None:
+        self.reports: list[PublishReport] = []
+        self.handed_back: set[Quote] = set()
+        self._publisher = publisher
+        self._said = anyio.Condition()
+
+    @property
+    def counters(self) -> PublisherCounters:
+        return self._publisher.counters
+
+    async def publish(self, quotes: Sequence[Quote]) -> PublishReport:
+        report = await self._publisher.publish(quotes)
+        self.handed_back.update(report.unpublished)
+        self.reports.append(report)
+        async with self._said:
+            self._said.notify_all()
+        return report
+
+    async def ping(self) -> str:
+        return await self._publisher.ping()
+
+    async def until(self, condition: Callable[[PublishReport], bool], times: int = 1) -> None:
+        """Return after *times* more reports that meet *condition*."""
+        with anyio.fail_after(_PATIENCE_S):
+            async with self._said:
+                while times:
+                    await self._said.wait()
+                    times -= condition(self.reports[-1])
+
+    async def until_whole(self, times: int = 10) -> None:
+        """Return after *times* more calls that published everything."""
+        await self.until(lambda report: bool(report.published) and not report.unpublished, times)
+
+    async def until_handed_back(self, times: int = 1) -> None:
+        """Return after *times* more calls that left something unpublished."""
+        await self.until(lambda report: bool(report.unpublished), times)
+
+
+class Verdict(Struct, frozen=True):
+    """What the judge found; wrong numbers and reordering it does not let pass.
+
+    Attributes:
+        entries: On the streams.
+
+        missing: Offered, and not on their stream.
+
+        repeated: Entries that repeat the one before.
+    """
+
+    entries: int
+    missing: frozenset[Quote]
+    repeated: int
+
+
+class Load(Struct):
+    """A writer under load."""
+
+    market: GeneratedMarket
+    publisher: WatchedPublisher
+    publishing: PublishQuotes
+    addresses: tuple[RedisAddress, ...]
+    generating: anyio.CancelScope
+
+    async def end(self) -> None:
+        """The market closes; what it said last is published."""
+        self.generating.cancel()
+        with anyio.fail_after(_PATIENCE_S):
+            await self.publishing.flush()
+            while self.publishing.report().waiting:
+                await self.publishing.flush()
+
+    async def judge(self) -> Verdict:
+        """Compare every entry with what was offered, the last quote of each stream included."""
+        await self.end()
+        verdict = Verdict(0, frozenset(), 0)
+        async with connect_cluster(self.addresses) as client:
+            reader = RedisQuoteReader(client)
+            for instrument, offered in self.market.offered.items():
+                entries = [entry.fields for entry in await reader.history(instrument, MAXLEN)]
+                verdict = _joined(verdict, _judged(offered, entries))
+        return verdict
+
+    def served_by(self, first: int, last: int) -> set[InstrumentId]:
+        """Whose streams lie in the slots from *first* to below *last*."""
+        return {each for each in self.market.offered if first <= slot_of(each) < last}
+
+    def served_by_third(self, third: int) -> set[InstrumentId]:
+        """Whose streams lie on the first, second or last of three masters."""
+        return self.served_by(SLOTS * third // 3, SLOTS * (third + 1) // 3)
+
+
+@asynccontextmanager
+async def loaded(
+    addresses: Iterable[RedisAddress], *, patience_s: float = 2.0, give_up_s: float = 2.0
+) -> AsyncIterator[Load]:
+    """A writer under load, until the end of the block; it has begun to publish everything."""
+    clock = SystemClock()
+    market = GeneratedMarket(clock, fresh_instruments(INSTRUMENTS))
+    known = tuple(addresses)
+    async with (
+        connect_cluster(known) as client,
+        NodeQuotePublisher(
+            client,
+            maxlen=MAXLEN,
+            clock=clock,
+            draw=lambda: 0.5,
+            patience_s=patience_s,
+            give_up_s=give_up_s,
+        ) as node,
+    ):
+        publisher = WatchedPublisher(node)
+        publishing = PublishQuotes(
+            [market],
+            publisher,
+            QuoteBoard(),
+            clock=clock,
+            window=WindowMs(WINDOW_MS),
+            observe_latency=lambda _: None,
+        )
+        async with anyio.create_task_group() as tasks:
+            generating = anyio.CancelScope()
+
+            async def generate() -> None:
+                with generating:
+                    await market.generate()
+
+            tasks.start_soon(generate)
+            tasks.start_soon(publishing.run)
+            load = Load(market, publisher, publishing, known, generating)
+            await publisher.until_whole(5)
+            yield load
+            tasks.cancel_scope.cancel()
+
+
+def slot_of(instrument: InstrumentId) -> int:
+    """Of its stream."""
+    return key_slot(quote_stream(instrument))
+
+
+async def rejected_writes(nodes: Iterable[ServerProcess]) -> int:
+    """XADD commands that *nodes* say they have answered with an error before running them."""
+    total = 0
+    for node in nodes:
+        said = (await node.ask("INFO", "commandstats")).get("cmdstat_xadd")
+        total += said["rejected_calls"] if said else 0
+    return total
+
+
+async def error_count(nodes: Iterable[ServerProcess], kind: str) -> int:
+    """Error replies of *kind* (`MOVED`, `OOM`) that *nodes* say they have given."""
+    total = 0
+    for node in nodes:
+        said = (await node.ask("INFO", "errorstats")).get(f"errorstat_{kind}")
+        total += said["count"] if said else 0
+    return total
+
+
+def _message(instrument: InstrumentId, number: int, now_ms: int) -> Quote:
+    bid = 1000 + number / 100
+    return Quote(
+        instrument=instrument,
+        ts=now_ms,
+        bid=bid,
+        bid_qty=1 + number % 89 / 1000,
+        ask=bid + 0.25,
+        ask_qty=1 + number % 83 / 1000,
+        source=SOURCE,
+        update_id=number,
+        received_ms=now_ms,
+    )
+
+
+def _judged(offered: Sequence[Quote], entries: Sequence[tuple[tuple[str, str], ...]]) -> Verdict:
+    order = {quote_fields(quote): place for place, quote in enumerate(offered)}
+    wrong = [fields for fields in entries if fields not in order]
+    assert not wrong, "an entry is not what was offered"
+    places = [order[fields] for fields in entries]
+    assert places == sorted(places), "an older quote comes after a newer one"
+    assert places, "a stream is empty"
+    assert places[-1] == len(offered) - 1, "the newest quote is missing"
+    there = set(places)
+    missing = frozenset(quote for place, quote in enumerate(offered) if place not in there)
+    return Verdict(len(entries), missing, len(places) - len(there))
+
+
+def _joined(one: Verdict, other: Verdict) -> Verdict:
+    return Verdict(
+        one.entries + other.entries, one.missing | other.missing, one.repeated + other.repeated
+    )
+
+
+def instruments_of(quotes: Collection[Quote]) -> set[InstrumentId]:
+    """Whose quotes these are."""
+    return {quote.instrument for quote in quotes}

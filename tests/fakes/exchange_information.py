@@ -1,0 +1,57 @@
+"""What a venue lists, as a test says."""
+
+from collections.abc import Iterable
+
+from anyio.lowlevel import checkpoint
+
+from chimera_s1.domain.errors import ChimeraError, ExchangeRefusedError
+from chimera_s1.domain.identifiers import InstrumentId, Venue
+from chimera_s1.domain.market.instrument_selection import Listing
+from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.ports.exchange_information import BookTop
+
+
+class MemoryExchangeInformation:
+    """Implements `domain.ports.exchange_information.ExchangeInformation`.
+
+    `failure` is raised by every call until it is set back; `offset_ms` is how far the venue's clock
+    is ahead of ours.
+    """
+
+    def __init__(self, clock: Clock, listings: Iterable[Listing] = ()) -> None:
+        """Args:
+        clock: Ours; the venue's differs from it by `offset_ms`.
+
+        listings: Of all venues.
+        """
+        self.rows = list(listings)
+        self.offset_ms = 0
+        self.tops: dict[InstrumentId, BookTop] = {}
+        self.failure: ChimeraError | None = None
+        self._clock = clock
+
+    async def listings(self, venue: Venue) -> tuple[Listing, ...]:
+        """The rows of *venue*."""
+        await self._answer()
+        return tuple(row for row in self.rows if row.instrument.venue is venue)
+
+    async def server_time_ms(self, venue: Venue) -> int:  # noqa: ARG002 (both venues share a clock)
+        """Our time and `offset_ms`."""
+        await self._answer()
+        return self._clock.now_ms() + self.offset_ms
+
+    async def book_top(self, instrument: InstrumentId) -> BookTop:
+        """What `tops` says of *instrument*.
+
+        Raises:
+            ExchangeRefusedError: It says nothing.
+        """
+        await self._answer()
+        if instrument not in self.tops:
+            raise ExchangeRefusedError(f"{instrument}: no such symbol")
+        return self.tops[instrument]
+
+    async def _answer(self) -> None:
+        await checkpoint()
+        if self.failure is not None:
+            raise self.failure

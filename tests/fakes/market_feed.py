@@ -1,0 +1,96 @@
+"""A market feed that plays what it is given."""
+
+from collections.abc import Sequence
+
+import anyio
+
+from chimera_s1.domain.identifiers import InstrumentId, Venue
+from chimera_s1.domain.market.quote import Quote
+from chimera_s1.domain.operations.health import FeedReport
+from chimera_s1.domain.ports.market_feed import FeedCounters
+
+
+class ScriptedMarketFeed:
+    """Implements `domain.ports.market_feed.MarketFeed`; `offer` is the exchange."""
+
+    def __init__(self, venue: Venue, *, every_update: bool = False) -> None:
+        """Args:
+        venue: Whose market data this is.
+
+        every_update: Keep each quote (window 0), not only the newest of each stream.
+        """
+        self._venue = venue
+        self._every_update = every_update
+        self._counters = FeedCounters()
+        self._quotes: list[Quote] = []
+        self._updated = anyio.Event()
+        self.instruments: tuple[InstrumentId, ...] | None = None
+        self.subscribed = anyio.Event()
+        self.heard_at: dict[str, int] = {}
+        self.remade: list[tuple[str, str]] = []
+        self.renewed: list[tuple[str, str]] = []
+
+    @property
+    def venue(self) -> Venue:
+        """Whose market data this is."""
+        return self._venue
+
+    @property
+    def counters(self) -> FeedCounters:
+        """Live counters."""
+        return self._counters
+
+    async def run(self, instruments: Sequence[InstrumentId]) -> None:
+        """Remember *instruments*, set `subscribed`, and stay until cancelled."""
+        self.instruments = tuple(instruments)
+        self.subscribed.set()
+        try:
+            await anyio.sleep_forever()
+        finally:
+            self.instruments = None
+            self.subscribed = anyio.Event()
+
+    def offer(self, quote: Quote) -> None:
+        """A quote arrives."""
+        self._counters.messages += 1
+        if not self._every_update:
+            stream = (quote.instrument, quote.source)
+            kept = [held for held in self._quotes if (held.instrument, held.source) != stream]
+            self._counters.conflated += len(self._quotes) - len(kept)
+            self._quotes = kept
+        self._quotes.append(quote)
+        self._updated.set()
+
+    async def updated(self) -> None:
+        """Return once there is something to drain."""
+        await self._updated.wait()
+
+    def drain(self) -> list[Quote]:
+        """What arrived since the last call."""
+        quotes, self._quotes = self._quotes, []
+        self._updated = anyio.Event()
+        self._counters.drained += len(quotes)
+        return quotes
+
+    def heard(self) -> dict[str, int]:
+        """What `heard_at` says."""
+        return dict(self.heard_at)
+
+    def remake(self, connection: str, cause: str) -> None:
+        """Note the wish in `remade`."""
+        self.remade.append((connection, cause))
+
+    def renew(self, connection: str, cause: str) -> None:
+        """Note the wish in `renewed`."""
+        self.renewed.append((connection, cause))
+
+    def report(self) -> FeedReport:
+        """One connection, which delivers while `run` runs."""
+        running = self.instruments is not None
+        return FeedReport(
+            instruments=len(self.instruments) if self.instruments is not None else None,
+            unknown=(),
+            connections=1,
+            delivering=int(running),
+            fatal=False,
+        )

@@ -1,0 +1,207 @@
+"""Faults at a chosen call of a port: it fails before or after it was done, the process dies there,
+or the task that made it is cancelled there.
+"""
+
+import inspect
+from collections import Counter
+from contextvars import ContextVar
+from enum import StrEnum
+from typing import Any
+
+import anyio
+from anyio.lowlevel import checkpoint
+
+from chimera_s1.app.capabilities.treasury.accept_transfers import Answer, TransferWish
+from chimera_s1.domain.errors import (
+    ChimeraError,
+    ExchangeUnavailableError,
+    PublisherUnavailableError,
+    StoreUnavailableError,
+)
+from chimera_s1.domain.ports.treasury_gateway import NotSent, Unknown
+from tests.treasury_harness import Instance, World, loose
+
+RESTART_MS = 1_000
+RETRY_MS = 700
+PORTS = {
+    "store": StoreUnavailableError,
+    "gateway": ExchangeUnavailableError,
+    "leases": StoreUnavailableError,
+    "cursors": StoreUnavailableError,
+    "projection": StoreUnavailableError,
+    "operations": PublisherUnavailableError,
+}
+_scope: ContextVar[anyio.CancelScope] = ContextVar("scope")
+
+
+class How(StrEnum):
+    """What happens at the chosen call."""
+
+    ERROR_BEFORE = "error before"
+    ERROR_AFTER = "error after"
+    CRASH_BEFORE = "crash before"
+    CRASH_AFTER = "crash after"
+    CANCEL_BEFORE = "cancel before"
+    CANCEL_AFTER = "cancel after"
+
+
+class Crash(BaseException):
+    """The process is gone; no handler sees it."""
+
+
+class Life:
+    """One process: until it ends its ports work, afterwards every call is its end again."""
+
+    def __init__(self) -> None:
+        self.over = False
+        self.scope = anyio.CancelScope()
+
+    def check(self) -> None:
+        if self.over:
+            raise Crash
+
+    def end(self) -> None:
+        self.over = True
+        self.scope.cancel()
+        raise Crash
+
+
+class Faults:
+    """Which call is hit, and how; what was called is counted."""
+
+    def __init__(self, how: How | None = None, at: int = 1, kind: str = "") -> None:
+        """Args:
+        how: None hits nothing.
+
+        at: The call's number, from 1.
+
+        kind: Count these only, `store.append`; empty counts all.
+        """
+        self.how = how
+        self.at = at
+        self.kind = kind
+        self.calls: Counter[str] = Counter()
+        self.fired = ""
+
+    def due(self, kind: str) -> How | None:
+        self.calls[kind] += 1
+        counted = self.calls[kind] if self.kind else self.calls.total()
+        if self.fired or self.kind not in {"", kind} or counted != self.at:
+            return None
+        self.fired = kind
+        return self.how
+
+
+class FaultyPort:
+    """A port of one process, all of whose calls can be hit."""
+
+    def __init__(self, name: str, port: object, faults: Faults, life: Life) -> None:
+        self._name = name
+        self._port = port
+        self._faults = faults
+        self._life = life
+
+    def __getattr__(self, method: str) -> Any:
+        found = getattr(self._port, method)
+        if not inspect.iscoroutinefunction(found):
+            return found
+
+        async def call(*args: object, **named: object) -> object:
+            self._life.check()
+            how = self._faults.due(f"{self._name}.{method}")
+            await self._before(how)
+            failed = self._failure(method, "before") if how is How.ERROR_BEFORE else None
+            result = failed or await found(*args, **named)
+            await self._after(how)
+            self._life.check()
+            return self._failure(method, "after") if how is How.ERROR_AFTER else result
+
+        return call
+
+    async def _before(self, how: How | None) -> None:
+        if how is How.CRASH_BEFORE:
+            self._life.end()
+        if how is How.CANCEL_BEFORE:
+            _scope.get().cancel()
+            await checkpoint()
+
+    async def _after(self, how: How | None) -> None:
+        if how is How.CRASH_AFTER:
+            self._life.end()
+        if how is How.CANCEL_AFTER:
+            _scope.get().cancel()
+            await checkpoint()
+
+    def _failure(self, method: str, when: str) -> object:
+        if method == "submit":
+            return NotSent("refused") if when == "before" else Unknown("the reply was lost")
+        error: type[ChimeraError] = PORTS[self._name]
+        raise error(f"{self._name}.{method} failed {when} it was done")
+
+
+class Process:
+    """An instance that is started again a second after it has ended, on the same stores."""
+
+    def __init__(self, world: World, faults: Faults) -> None:
+        self.world = world
+        self.faults = faults
+        self.endings = 0
+        self.instance: Instance | None = None
+        self._born = anyio.Event()
+
+    async def run(self) -> None:
+        while True:
+            life = Life()
+            try:
+                await self._live(life)
+            except BaseExceptionGroup as group:
+                if group.split(Crash)[1] is not None:
+                    raise
+            self.instance = None
+            self._born = anyio.Event()
+            self.endings += 1
+            await self.world.clock.sleep_ms(RESTART_MS)
+
+    async def _live(self, life: Life) -> None:
+        world = self.world
+        async with anyio.create_task_group() as tasks:
+            life.scope = tasks.cancel_scope
+            _scope.set(tasks.cancel_scope)
+
+            def port(name: str, real: object) -> Any:
+                return loose(FaultyPort(name, real, self.faults, life))
+
+            self.instance = Instance(
+                world,
+                store=port("store", world.store),
+                gateway=port("gateway", world.exchange),
+                leases=port("leases", world.leases),
+                cursors=port("cursors", world.cursors),
+                projection=port("projection", world.projection),
+                operations=port("operations", world.operations),
+            )
+            self.instance.start_all(tasks)
+            self._born.set()
+
+    async def ask(self, wish: TransferWish) -> Answer:
+        """As a client does: with the same key, until there is an answer."""
+        while True:
+            if self.instance is None:
+                await self._born.wait()
+            assert self.instance is not None
+            with anyio.CancelScope() as scope:
+                _scope.set(scope)
+                try:
+                    return await self.instance.requests.request(wish, "client")
+                except (StoreUnavailableError, Crash):
+                    pass
+            await self.world.clock.sleep_ms(RETRY_MS)
+
+    async def live_through(self, wish: TransferWish, for_ms: float) -> Answer:
+        """Ask, live on for a while, and end without a word."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.run)
+            answer = await self.ask(wish)
+            await self.world.clock.sleep_ms(for_ms)
+            tasks.cancel_scope.cancel()
+        return answer

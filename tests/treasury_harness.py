@@ -1,0 +1,286 @@
+"""The treasury on stores in memory and an exchange in memory: instances that can be started, killed
+and started again on the same ledger.
+"""
+
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from decimal import Decimal
+from functools import partial
+from typing import Any, cast
+
+import anyio
+from anyio.abc import TaskGroup
+
+from chimera_s1.adapters.memory.cursor_store import MemoryCursorStore
+from chimera_s1.adapters.memory.event_store import MemoryEventStore
+from chimera_s1.adapters.memory.lease_store import MemoryLeaseStore
+from chimera_s1.adapters.memory.transfer_projection import MemoryTransferProjection
+from chimera_s1.app.capabilities.ledger.job_lease import JobLease
+from chimera_s1.app.capabilities.ledger.relay import CURSOR as RELAYED
+from chimera_s1.app.capabilities.ledger.relay import RelayLedger
+from chimera_s1.app.capabilities.treasury.accept_transfers import RequestTransfers, TransferWish
+from chimera_s1.app.capabilities.treasury.execute_transfers import (
+    ExecuteTransfers,
+    SubmissionPolicy,
+)
+from chimera_s1.app.capabilities.treasury.project_transfers import ProjectTransfers
+from chimera_s1.app.capabilities.treasury.reconcile_transfers import ReconcileTransfers
+from chimera_s1.app.capabilities.treasury.report_treasury import ReportTreasury
+from chimera_s1.app.capabilities.treasury.resolve_transfers import ResolveTransfers
+from chimera_s1.app.capabilities.treasury.transfer_admission import Admission
+from chimera_s1.app.capabilities.treasury.treasury_ledger import TreasuryLedger
+from chimera_s1.domain.identifiers import parse_transfer_id
+from chimera_s1.domain.operations.backoff import Backoff
+from chimera_s1.domain.operations.health import Level, level_of
+from chimera_s1.domain.operations.trading_mode import TradingMode
+from chimera_s1.domain.ports.cursor_store import CursorStore
+from chimera_s1.domain.ports.event_store import EventStore
+from chimera_s1.domain.ports.lease_store import LeaseStore
+from chimera_s1.domain.ports.operations_log import OperationsLog
+from chimera_s1.domain.ports.transfer_projection import TransferProjection
+from chimera_s1.domain.ports.treasury_gateway import TreasuryGateway
+from chimera_s1.domain.treasury.event_records import UnknownEvent, read_record
+from chimera_s1.domain.treasury.events import (
+    TransferRejected,
+    TransferRequested,
+    TreasuryEvent,
+    TreasuryMode,
+)
+from chimera_s1.domain.treasury.limits import Direction, Limits
+from chimera_s1.domain.treasury.reconciliation import MovementStatus, Patience, client_id_of
+from chimera_s1.domain.treasury.transfer import Transfer
+from tests.fakes.operations_log import MemoryOperationsLog
+from tests.fakes.treasury_gateway import ScriptedTreasuryGateway
+from tests.treasury_invariants import Book, read_all, violations_of
+from tests.virtual_time import LoopClock
+
+IN = Direction.SPOT_TO_FUTURES
+OUT = Direction.FUTURES_TO_SPOT
+LIMITS = Limits(directions=(IN, OUT), min=Decimal(1), max=Decimal(1000), daily_cap=Decimal(10_000))
+LOOKS = Backoff(base_ms=2_000, max_wait_ms=60_000, jitter_ms=0)
+AGAIN = Backoff(base_ms=500, max_wait_ms=5_000, jitter_ms=0)
+ATTEMPTS_MAX = 50
+Begun = TransferRequested | TransferRejected
+
+
+class Switches:
+    """What an operator may throw."""
+
+    def __init__(self) -> None:
+        self.kill = False
+        self.mode = TradingMode.NORMAL
+        self.stopping = False
+        self.enabled = True
+        self.limits = LIMITS
+
+    def admission(self) -> Admission:
+        return Admission(
+            enabled=self.enabled,
+            kill_switch=lambda: self.kill,
+            mode=lambda: self.mode,
+            stopping=lambda: self.stopping,
+        )
+
+
+class World:
+    """What outlives an instance: the stores, the exchange, the switches."""
+
+    def __init__(
+        self, mode: TreasuryMode = TreasuryMode.WALLET, seed: int = 1, look_ms: int = 2_000
+    ) -> None:
+        self.clock = LoopClock()
+        self.random = random.Random(seed)
+        self.store = MemoryEventStore("treasury")
+        self.leases = MemoryLeaseStore(self.clock)
+        self.cursors = MemoryCursorStore()
+        self.projection = MemoryTransferProjection()
+        self.operations = MemoryOperationsLog()
+        self.exchange = ScriptedTreasuryGateway(self.clock, mode)
+        self.switches = Switches()
+        self.patience = Patience()
+        self.policy = SubmissionPolicy(look_ms=look_ms)
+        self.looks = LOOKS
+        self.mode = mode
+        self.instances = 0
+        self.told: list[tuple[str, dict[str, Any]]] = []
+
+    def new_id(self) -> str:
+        return f"{self.random.getrandbits(64):016x}"
+
+    async def events(self) -> list[TreasuryEvent | UnknownEvent]:
+        """What the ledger tells, in order."""
+        entries = await read_all(self.store)
+        return [read_record(record) for entry in entries for record in entry.commit.events]
+
+    async def count(self, kind: type[TreasuryEvent]) -> int:
+        """How many events of *kind* the ledger has."""
+        return sum(isinstance(event, kind) for event in await self.events())
+
+    async def books(self) -> list[Book]:
+        """What the exchange has really done, and for which transfer of the ledger."""
+        names = {event.transfer_id for event in await self.events() if isinstance(event, Begun)}
+        whose = {client_id_of(name, n): name for name in names for n in range(ATTEMPTS_MAX)}
+        orders = self.exchange.orders
+        return [
+            Book(row.tran_id, whose[orders[row.tran_id].client_id], row.amount)
+            if row.tran_id in orders
+            else Book(row.tran_id, "", row.amount)
+            for row in self.exchange.book
+            if row.status is not MovementStatus.FAILED
+        ]
+
+    async def violations(self) -> list[str]:
+        """Every broken invariant, once all has been relayed and projected."""
+        last = Instance(self)
+        while await last.relay.advance() + await last.projector.advance():
+            pass
+        return await self.violations_as_they_are()
+
+    async def violations_as_they_are(self) -> list[str]:
+        """The same, without helping what is relayed and projected to catch up."""
+        return await violations_of(
+            self.store,
+            books=await self.books(),
+            relayed=[event.event_id for event in self.operations.events],
+            projection=self.projection,
+        )
+
+
+class Instance:
+    """One process's worth of treasury; its ports may be wrapped to fail."""
+
+    def __init__(
+        self,
+        world: World,
+        *,
+        store: EventStore | None = None,
+        gateway: TreasuryGateway | None = None,
+        leases: LeaseStore | None = None,
+        cursors: CursorStore | None = None,
+        projection: TransferProjection | None = None,
+        operations: OperationsLog | None = None,
+        skew_ms: float = 0.0,
+        resyncs: bool = False,
+        executor: type[ExecuteTransfers] = ExecuteTransfers,
+        reconciler: type[ReconcileTransfers] = ReconcileTransfers,
+    ) -> None:
+        world.instances += 1
+        self.world = world
+        self.skew_ms = skew_ms
+        self.resyncs = resyncs
+        name = f"instance-{world.instances}"
+        store = store or world.store
+        gateway = gateway or world.exchange
+        leases = leases or world.leases
+        clock = world.clock
+        draw = world.random.random
+        switches = world.switches
+        cursors = cursors or world.cursors
+        self.ledger = _ledger(world, store, cursors)
+        self.admission = switches.admission()
+        self.resolutions = ResolveTransfers(
+            self.ledger, clock, exchange_ms=self.exchange_ms, patience=world.patience
+        )
+        self.requests = RequestTransfers(
+            self.ledger,
+            self.admission,
+            clock=clock,
+            limits=lambda: switches.limits,
+            mode=world.mode,
+            tell=lambda kind, detail: world.told.append((kind, detail)),
+        )
+        self.doubts = 0
+        self.executor = executor(
+            self.ledger,
+            gateway,
+            JobLease("treasury.executor", leases, name, clock),
+            self.admission,
+            clock=clock,
+            exchange_ms=self.exchange_ms,
+            doubt_clock=self._doubt,
+            draw=draw,
+            policy=world.policy,
+        )
+        self.reconciler = reconciler(
+            self.ledger,
+            gateway,
+            JobLease("treasury.reconciler", leases, name, clock),
+            clock=clock,
+            exchange_ms=self.exchange_ms,
+            is_in_flight=self.executor.is_in_flight,
+            patience=world.patience,
+            looks=world.looks,
+            look_ms=world.policy.look_ms,
+        )
+        self.relay = RelayLedger(
+            store, cursors, operations or world.operations, self.ledger, clock=clock, retries=AGAIN
+        )
+        projection = projection or world.projection
+        self.projector = ProjectTransfers(store, projection, cursors, self.ledger, clock)
+
+    def exchange_ms(self) -> float:
+        return self.world.exchange.exchange_ms + self.skew_ms
+
+    def _doubt(self) -> None:
+        self.doubts += 1
+        if self.resyncs:
+            self.skew_ms = 0.0
+
+    def start(self, tasks: TaskGroup) -> None:
+        tasks.start_soon(self.executor.run)
+        tasks.start_soon(self.reconciler.run)
+
+    def start_all(self, tasks: TaskGroup) -> None:
+        self.start(tasks)
+        tasks.start_soon(self.relay.run)
+        tasks.start_soon(self.projector.run)
+
+    async def transfer(self, name: str) -> Transfer:
+        """One as the ledger has it."""
+        found = await self.ledger.find(parse_transfer_id(name))
+        assert found is not None
+        return found
+
+    def level(self) -> Level:
+        """What `/health` says of the treasury."""
+        report = ReportTreasury(
+            self.ledger,
+            self.world.clock,
+            store=[lambda: self.executor.trouble, lambda: self.reconciler.trouble],
+            relay=lambda: self.relay.trouble,
+            key=lambda: "",
+            kill_switch=lambda: self.world.switches.kill,
+            switch=lambda: "",
+        )
+        return level_of(report.report())
+
+
+def _ledger(world: World, store: EventStore, cursors: CursorStore) -> TreasuryLedger:
+    return TreasuryLedger(
+        store,
+        clock=world.clock,
+        new_id=world.new_id,
+        draw=world.random.random,
+        remembered=partial(cursors.position, RELAYED),
+    )
+
+
+@asynccontextmanager
+async def running(instance: Instance) -> AsyncIterator[Instance]:
+    """*instance* at work; killed at the end, as a process is, without a word."""
+    async with anyio.create_task_group() as tasks:
+        instance.start(tasks)
+        yield instance
+        tasks.cancel_scope.cancel()
+
+
+def wish(
+    name: str, amount: str | int = 10, direction: Direction = IN, why: str = ""
+) -> TransferWish:
+    return TransferWish(parse_transfer_id(name), direction, Decimal(amount), why)
+
+
+def loose(port: Any) -> Any:
+    """*port*, for a test that reaches around its types."""
+    return cast(Any, port)

@@ -1,0 +1,276 @@
+"""Replies to a transfer: what is definite, and that everything else is not."""
+
+import json
+
+import httpx2
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chimera_s1.adapters.binance.http.reply_classification import classify, harmless
+from chimera_s1.domain.ports.treasury_gateway import (
+    Accepted,
+    Refused,
+    Reply,
+    TurnedAway,
+    Unknown,
+)
+from chimera_s1.domain.treasury.events import FailureKind
+
+NO_HEADERS = httpx2.Headers()
+HTML = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
+UNKNOWN_ERROR = "Unknown error, please check your request or try again later."
+INTERNAL = "Internal error; unable to process your request. Please try again."
+THROTTLED = (
+    "Request throttled by system-level protection. Reduce-only/close-position orders are exempt. "
+    "Please try again."
+)
+
+
+def said(code: int, msg: str = "No.") -> bytes:
+    return json.dumps({"code": code, "msg": msg}).encode()
+
+
+ACCEPTED = [(200, b'{"tranId":13526853623}'), (200, b'{"tranId":7,"clientTranId":"s1-a-1"}')]
+FORBIDDEN = [(400, -1022), (401, -1002), (401, -2014), (401, -2015), (403, -2015), (400, -2015)]
+REFUSED = [
+    *((400, code) for code in range(-1199, -1099)),
+    *((400, code) for code in (-2018, -2019, -3020, -3041, -4050, -4051, -4114, -5011, -5013)),
+]
+TURNED_AWAY = [
+    (429, said(-1003)),
+    (429, said(-1015)),
+    (429, b""),
+    (429, HTML),
+    (418, said(-1003)),
+    (418, HTML),
+    (400, said(-1003)),
+    (429, said(-1008, THROTTLED)),
+    (400, said(-1008, THROTTLED)),
+]
+UNKNOWN = [
+    (200, b""),
+    (200, b"{}"),
+    (200, b"[]"),
+    (200, b"null"),
+    (200, HTML),
+    (200, b'{"tranId":135268'),
+    (200, b'{"tranId":"13526853623"}'),
+    (200, b'{"tranId":true}'),
+    (200, b'{"tranId":1.5}'),
+    (200, b'{"tranId":null}'),
+    (200, b'{"tranId":0}'),
+    (200, b'{"tranId":-1}'),
+    (200, b'{"tranId":123456789012345678901234567890}'),
+    (200, b'{"tranId":5,"code":-5012}'),
+    (200, b'{"tranId":5,"code":0}'),
+    (200, said(-5013)),
+    (200, said(-2015)),
+    (200, b"\xff\xfe"),
+    (200, b"[" * 50_000),
+    (201, b'{"tranId":5}'),
+    (204, b""),
+    (302, b""),
+    (307, said(-5013)),
+    (400, b""),
+    (400, HTML),
+    (400, b'{"code":"-5013","msg":"text for a code"}'),
+    (400, b'{"msg":"Service Unavailable."}'),
+    (400, said(-1000)),
+    (400, said(-1016)),
+    (400, said(-2010)),
+    (400, said(-5010)),
+    (400, said(-5012)),
+    (400, said(-4115, "ClientTranId is duplicated")),
+    (400, said(0)),
+    (400, said(1022)),
+    (400, said(100001003, "Verification failed")),
+    (400, said(239999)),
+    (403, HTML),
+    (403, b""),
+    (404, HTML),
+    (408, b""),
+    (408, said(-1007)),
+    (408, said(-5013)),
+    (408, said(-1003)),
+    (409, b""),
+    (429, said(-1007)),
+    (451, said(0, "Service unavailable from a restricted location")),
+    (500, said(-1000)),
+    (500, said(-1006)),
+    (500, said(-5013)),
+    (500, said(-1008)),
+    (503, said(-1008, THROTTLED)),
+    (503, b'{"msg":"Service Unavailable."}'),
+    (500, b'{"msg":"Service Unavailable."}'),
+    (502, HTML),
+    (503, b""),
+    (503, b"Service Unavailable."),
+    (503, HTML),
+    (503, json.dumps({"msg": UNKNOWN_ERROR}).encode()),
+    (503, said(-1000, "Service Unavailable.")),
+    (503, said(0, "Service Unavailable.")),
+    (503, said(-1001, INTERNAL)),
+    (503, said(-1003)),
+    (503, said(-1102)),
+    (503, b'{"msg":"service unavailable"}'),
+    (504, HTML),
+    (504, said(-1007)),
+]
+
+
+@pytest.mark.parametrize(("status", "body"), ACCEPTED)
+def test_a_whole_number_is_a_movement(status: int, body: bytes) -> None:
+    """Its digits are the movement's name."""
+    assert classify(status, body, NO_HEADERS) == Accepted(str(json.loads(body)["tranId"]))
+
+
+@pytest.mark.parametrize(("status", "code"), FORBIDDEN)
+def test_what_the_key_may_not_do_is_forbidden(status: int, code: int) -> None:
+    """It concerns every transfer, not only this one."""
+    reply = classify(status, said(code, "Invalid API-key."), NO_HEADERS)
+
+    assert reply == Refused(FailureKind.FORBIDDEN, f"{status} {code} Invalid API-key.")
+
+
+@pytest.mark.parametrize(("status", "code"), REFUSED)
+def test_a_documented_refusal_is_definite(status: int, code: int) -> None:
+    """With the exchange's own words."""
+    reply = classify(status, said(code, "Not enough."), NO_HEADERS)
+
+    assert reply == Refused(FailureKind.REFUSED, f"{status} {code} Not enough.")
+
+
+@pytest.mark.parametrize(("status", "body"), TURNED_AWAY)
+def test_who_is_turned_away_is_told_for_how_long(status: int, body: bytes) -> None:
+    """As the header says."""
+    reply = classify(status, body, httpx2.Headers({"retry-after": "3"}))
+
+    assert isinstance(reply, TurnedAway)
+    assert (reply.wait_ms, reply.clock_doubted) == (3_000, False)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "wait_ms"),
+    [(429, b"", 60_000), (418, HTML, 60_000), (400, said(-1008), 0)],
+)
+def test_without_a_header_limits_keep_away_and_overload_does_not(
+    status: int, body: bytes, wait_ms: int
+) -> None:
+    """A minute is the window of every limit; after an overload the caller's own back-off counts."""
+    reply = classify(status, body, NO_HEADERS)
+
+    assert isinstance(reply, TurnedAway)
+    assert reply.wait_ms == wait_ms
+
+
+def test_a_timestamp_out_of_the_window_puts_the_clock_in_doubt() -> None:
+    """Nothing was executed, and asking again with the same clock will not help."""
+    text = "Timestamp for this request is outside of the recvWindow."
+
+    assert classify(400, said(-1021, text), NO_HEADERS) == TurnedAway(
+        f"400 -1021 {text}", 0, clock_doubted=True
+    )
+
+
+@pytest.mark.parametrize(("status", "body"), UNKNOWN)
+def test_everything_else_is_unknown(status: int, body: bytes) -> None:
+    """Whatever header it comes with."""
+    assert isinstance(classify(status, body, httpx2.Headers({"Retry-After": "1"})), Unknown)
+
+
+STATUSES = st.integers(100, 599)
+CODES = st.one_of(
+    st.integers(-6_000, -900), st.integers(), st.sampled_from([c for _, c in FORBIDDEN + REFUSED])
+)
+BODIES = st.one_of(
+    st.binary(),
+    CODES.map(said),
+    st.builds(lambda code, tran: json.dumps({"code": code, "tranId": tran}).encode(), CODES, CODES),
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+        lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["tranId", "code"]), inner),
+    ).map(lambda value: json.dumps(value).encode()),
+)
+
+
+def code_in(body: bytes) -> float | None:
+    try:
+        value = json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+    code = value.get("code") if isinstance(value, dict) else None
+    return code if isinstance(code, int | float) else None
+
+
+@given(STATUSES, BODIES)
+def test_only_what_is_on_the_list_is_definite(status: int, body: bytes) -> None:
+    """The list once more, in other words: any other status and body leave the outcome open."""
+    reply = classify(status, body, NO_HEADERS)
+    code = code_in(body)
+    client_error = 400 <= status < 500 and status != 408
+    turned_away = status in {418, 429} or (client_error and code in {-1003, -1015, -1021, -1008})
+    refusals = {c for _, c in FORBIDDEN + REFUSED}
+
+    match reply:
+        case Accepted(tran_id=tran_id):
+            assert status == 200
+            assert code is None
+            assert json.loads(body)["tranId"] == int(tran_id) > 0
+        case Refused():
+            assert client_error
+            assert code in refusals
+        case TurnedAway():
+            assert turned_away
+        case _:
+            assert isinstance(reply, Unknown)
+            assert reply.cause
+
+
+SECRETS = st.text("abcdefABCDEF0123456789", min_size=64, max_size=64)
+
+
+@given(STATUSES, CODES, st.text(), SECRETS, st.text())
+def test_no_reply_repeats_what_may_be_a_key(
+    status: int, code: int, before: str, secret: str, after: str
+) -> None:
+    """An exchange or a proxy may echo what it was sent; our records do not."""
+    reply = classify(status, said(code, before + secret + after), NO_HEADERS)
+
+    assert secret[:40] not in text_of(reply)
+    assert secret[:40] not in repr(reply)
+
+
+@given(st.text())
+def test_a_cause_is_one_short_line(msg: str) -> None:
+    """Whatever the message is."""
+    text = harmless(msg)
+
+    assert text.isprintable()
+    assert len(text) <= 203
+
+
+@pytest.mark.parametrize(
+    ("said_by_exchange", "kept"),
+    [
+        ("Transfer\r\nfailed\x00.", "Transfer failed ."),
+        ("GET /sapi/v1/x?timestamp=1&signature=ab failed", "GET /sapi/v1/x*** failed"),
+        ("bad body type=A&amount=1&signature=ab", "bad body ***"),
+        ("id 123e4567-e89b-12d3-a456-426614174000", "id 123e4567-e89b-12d3-a456-426614174000"),
+        (f"{'word ' * 900}{'a' * 64}", f"{'word ' * 40}..."),
+        ("b" * 5_000, ""),
+    ],
+)
+def test_words_are_kept_and_keys_are_not(said_by_exchange: str, kept: str) -> None:
+    """Queries and long words go, whole."""
+    assert harmless(said_by_exchange) == kept
+
+
+def text_of(reply: Reply) -> str:
+    match reply:
+        case Accepted():
+            return ""
+        case Refused(message=message):
+            return message
+        case _:
+            return reply.cause

@@ -1,0 +1,206 @@
+"""Frames: newest bytes per stream, parsed at the window's close, judged before they are quotes."""
+
+import pytest
+
+from chimera_s1.adapters.binance.streams import book_frames as frames
+from chimera_s1.adapters.binance.streams.book_frames import BookFrames, BookStream, drain
+from chimera_s1.domain.identifiers import Channel, InstrumentId, Symbol, Venue
+from chimera_s1.domain.market.quote import Quote
+from chimera_s1.domain.market.update_id_tracker import RESTART_AFTER_MS
+from chimera_s1.domain.ports.market_feed import FeedCounters
+
+PERP = InstrumentId(Venue.PERP, Symbol("BTCUSDT"))
+NOW_MS = 1_772_514_460_900
+
+
+def frame(  # noqa: PLR0917 (what a frame can say)
+    update_id: int,
+    bid: str = "100.1",
+    ask: str = "100.3",
+    event_ms: int = NOW_MS,
+    symbol: str = "BTCUSDT",
+    st: int = 1,
+) -> bytes:
+    return (
+        b'{"stream":"btcusdt@bookTicker","data":{"e":"bookTicker","u":%d,"E":%d,"T":1,"s":"%s",'
+        b'"b":"%s","B":"2","a":"%s","A":"3","st":%d}}'
+        % (update_id, event_ms, symbol.encode(), bid.encode(), ask.encode(), st)
+    )
+
+
+class Table:
+    """One stream on one connection, drained as a feed would."""
+
+    def __init__(self, *, every_update: bool = False, connections: int = 1) -> None:
+        self.counters = FeedCounters()
+        self.every_update = every_update
+        stream = BookStream(PERP, Channel.BOOK_TICKER)
+        self.connections = [
+            BookFrames([stream], self.counters, every_update=every_update)
+            for _ in range(connections)
+        ]
+
+    def put(self, payload: bytes, received_ms: int = NOW_MS, connection: int = 0) -> bool:
+        return self.connections[connection].put(payload, received_ms)
+
+    def drain(self, offset_ms: float = 0.0) -> list[Quote]:
+        return drain(
+            self.connections, self.counters, lambda: offset_ms, every_update=self.every_update
+        )
+
+
+def test_only_the_newest_frame_of_a_window_is_read() -> None:
+    """Three frames in a window are one quote, the last; two are counted as conflated."""
+    table = Table()
+    for update_id in (1, 2, 3):
+        table.put(frame(update_id))
+
+    assert [quote.update_id for quote in table.drain()] == [3]
+    assert (table.counters.messages, table.counters.conflated, table.counters.drained) == (3, 2, 1)
+    assert table.drain() == []
+
+
+def test_an_overwritten_frame_is_never_parsed() -> None:
+    """Damage that nobody would publish costs nothing: it is not even looked at."""
+    table = Table()
+    table.put(frame(1).replace(b'"b":', b'"b"'))
+    table.put(frame(2))
+
+    assert [quote.update_id for quote in table.drain()] == [2]
+    assert table.counters.dropped == {}
+
+
+def test_with_window_zero_every_update_is_read_in_order() -> None:
+    """Nothing is conflated while there is room."""
+    table = Table(every_update=True)
+    for update_id in (1, 2, 3):
+        table.put(frame(update_id))
+
+    assert [quote.update_id for quote in table.drain()] == [1, 2, 3]
+    assert table.counters.conflated == 0
+
+
+def test_with_window_zero_a_full_buffer_keeps_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond the bound, updates conflate, and it is counted."""
+    monkeypatch.setattr(frames, "EVERY_UPDATE_MAX", 2)
+    table = Table(every_update=True)
+    for update_id in (1, 2, 3, 4, 5):
+        table.put(frame(update_id))
+
+    assert [quote.update_id for quote in table.drain()] == [1, 2, 5]
+    assert table.counters.conflated == 2
+
+
+def test_the_numbers_and_times_of_a_quote() -> None:
+    """Prices are the frame's; the time is the event's on our clock."""
+    table = Table()
+    table.put(frame(7, event_ms=NOW_MS - 40), NOW_MS)
+    (quote,) = table.drain(offset_ms=-100.0)
+
+    assert (
+        Quote(PERP, NOW_MS + 60, 100.1, 2.0, 100.3, 3.0, "binance.perp.bookTicker", 7, NOW_MS)
+        == quote
+    )
+
+
+@pytest.mark.parametrize(
+    ("payload", "reason"),
+    [
+        (frame(1, bid="100.4"), "crossed"),
+        (frame(1, bid="0", ask="0"), "locked_at_zero"),
+        (frame(1, bid="0"), "empty"),
+        (frame(1, bid="-1"), "negative"),
+        (frame(1, bid="NaN"), "non_finite"),
+        (frame(1, ask="Infinity"), "non_finite"),
+        (frame(1, symbol="ETHUSDT"), "wrong_symbol"),
+        (frame(1, st=2), "coin_m"),
+        (frame(1, event_ms=NOW_MS + 1_001), "future_event_time"),
+        (frame(1, event_ms=NOW_MS - 5_001), "late_event_time"),
+        (frame(1)[:-3], "malformed"),
+        (frame(1).replace(b'"u":1', b'"u":"x"'), "malformed"),
+        (frame(1, event_ms=10**400), "malformed"),
+        (frame(2**63), "malformed"),
+        (frame(1)[:-1] + b',"x":"' + b"x" * 70_000 + b'"}', "oversized"),
+    ],
+)
+def test_what_is_not_right_is_dropped_and_counted(payload: bytes, reason: str) -> None:
+    """Each kind of wrong frame is counted under its own name and never becomes a quote."""
+    table = Table()
+    table.put(payload)
+
+    assert table.drain() == []
+    assert {reason: 1} == table.counters.dropped
+
+
+@pytest.mark.parametrize("every_update", [True, False])
+def test_a_frame_far_too_long_is_not_even_kept(*, every_update: bool) -> None:
+    """Memory is bounded by the number of streams times what a book message can be."""
+    table = Table(every_update=every_update)
+    table.put(frame(1))
+    table.put(frame(2)[:-1] + b" " * 5_000_000 + b"}")
+
+    assert [payload for _, payload, _ in table.connections[0].take()] == [frame(1)]
+    assert table.counters.dropped == {"oversized": 1}
+
+
+@pytest.mark.parametrize(
+    ("off_ms", "mistimed"), [(-6_000, 1), (-1_001, 1), (-1_000, 0), (1_000, 0), (1_001, 1)]
+)
+def test_an_event_time_that_does_not_fit_its_receipt_is_counted(off_ms: int, mistimed: int) -> None:
+    """Whether its frame is dropped or not: the offset may be wrong."""
+    table = Table()
+    table.put(frame(1, event_ms=NOW_MS + off_ms))
+    table.drain()
+
+    assert table.counters.mistimed == mistimed
+
+
+def test_a_wrong_frame_does_not_move_the_order() -> None:
+    """The update id of a dropped frame is not remembered: the next good one is news."""
+    table = Table()
+    table.put(frame(9, bid="100.4"))
+    table.drain()
+    table.put(frame(8))
+
+    assert [quote.update_id for quote in table.drain()] == [8]
+
+
+def test_an_update_that_is_not_newer_is_dropped() -> None:
+    """Duplicates and old updates after a reconnect are not published again."""
+    table = Table()
+    for update_id in (5, 5, 4):
+        table.put(frame(update_id))
+        table.drain()
+
+    assert table.counters.dropped == {"stale_update_id": 2}
+
+
+def test_ids_that_stay_behind_are_a_new_count() -> None:
+    """A venue that began to count anew is believed after a while, not ignored for ever."""
+    table = Table()
+    table.put(frame(1_000), NOW_MS)
+    table.drain()
+    table.put(frame(1), NOW_MS)
+    table.drain()
+    table.put(frame(2), NOW_MS + RESTART_AFTER_MS)
+
+    assert [quote.update_id for quote in table.drain()] == [2]
+
+
+@pytest.mark.parametrize("newer_first", [True, False])
+def test_while_connections_overlap_the_newest_update_wins(*, newer_first: bool) -> None:
+    """Two sockets with the same stream still give one quote a window: the newest of both."""
+    table = Table(connections=2)
+    table.put(frame(11 if newer_first else 10), connection=0)
+    table.put(frame(10 if newer_first else 11), connection=1)
+
+    assert [quote.update_id for quote in table.drain()] == [11]
+
+
+@pytest.mark.parametrize("payload", [b"", b'{"result":null,"id":1}', b'{"stream":"x@y","data":{}}'])
+def test_what_is_not_ours_is_left_to_the_caller(payload: bytes) -> None:
+    """Control messages and streams nobody asked for are not data messages."""
+    table = Table()
+
+    assert not table.put(payload)
+    assert table.counters.messages == 0

@@ -1,0 +1,219 @@
+"""Reading a history whole while rows move from page to page."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chimera_s1.adapters.binance.treasury.paged_history import (
+    SPAN_MAX_MS,
+    Listed,
+    Page,
+    amount_of,
+    read_movements,
+    spans,
+)
+from chimera_s1.domain.errors import ExchangeUnavailableError
+from chimera_s1.domain.treasury.limits import Direction
+from chimera_s1.domain.treasury.reconciliation import Movement, MovementStatus, Window
+
+WINDOW = Window(1_000, 2_000)
+PAGE_ROWS = 3
+
+
+def row(number: int, *, moved_at: int = 1_500, status: str = "CONFIRMED") -> Listed:
+    tran_id = str(number)
+    return Listed(
+        tran_id,
+        Movement(
+            tran_id,
+            Direction.SPOT_TO_FUTURES,
+            Decimal(number + 1),
+            MovementStatus(status),
+            moved_at,
+        ),
+    )
+
+
+class History:
+    """Pages of three rows; each step of `script` changes the rows before a page is read."""
+
+    def __init__(self, rows: list[Listed], script: list[Callable[[list[Listed]], None]]) -> None:
+        self.rows = rows
+        self.script = script
+        self.pages_read = 0
+
+    async def page(self, span: Window, number: int) -> Page:  # noqa: ARG002 (all rows are inside)
+        if self.pages_read < len(self.script):
+            self.script[self.pages_read](self.rows)
+        self.pages_read += 1
+        start = (number - 1) * PAGE_ROWS
+        return Page(len(self.rows), tuple(self.rows[start : start + PAGE_ROWS]))
+
+
+def stay(rows: list[Listed]) -> None:
+    """Nothing happens."""
+
+
+def ids(movements: tuple[Movement, ...]) -> list[int]:
+    return sorted(int(movement.tran_id) for movement in movements)
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 250])
+async def test_a_calm_history_is_read_twice_and_whole(count: int) -> None:
+    """Every page of both readings."""
+    history = History([row(number) for number in range(count)], [])
+
+    assert ids(await read_movements(history.page, WINDOW)) == list(range(count))
+    assert history.pages_read == 2 * max(1, -(-count // PAGE_ROWS))
+
+
+async def test_a_row_that_slips_between_pages_is_not_missed() -> None:
+    """The first row goes after page 1 is read, and row 3 moves to the page that was just read."""
+
+    def lose_first(rows: list[Listed]) -> None:
+        rows.pop(0)
+
+    history = History([row(number) for number in range(7)], [stay, lose_first])
+
+    assert ids(await read_movements(history.page, WINDOW)) == [1, 2, 3, 4, 5, 6]
+
+
+async def test_a_row_that_comes_twice_counts_once() -> None:
+    """On one page, which is read at one moment."""
+    history = History([row(1), row(2), row(1), row(3)], [])
+
+    assert ids(await read_movements(history.page, WINDOW)) == [1, 2, 3]
+
+
+async def test_a_row_on_two_pages_hides_another() -> None:
+    """Twice the same way, so that two readings agree: the row between the pages is still missed."""
+
+    def turn(places: int) -> Callable[[list[Listed]], None]:
+        def change(rows: list[Listed]) -> None:
+            rows[:] = rows[places:] + rows[:places]
+
+        return change
+
+    rows = [row(number) for number in range(4)]
+    history = History(rows, [stay, turn(1), turn(3), turn(1), turn(3)])
+
+    assert ids(await read_movements(history.page, WINDOW)) == [0, 1, 2, 3]
+    assert history.pages_read == 8
+
+
+async def test_a_row_that_contradicts_itself_proves_nothing() -> None:
+    """One number, two states, in every reading."""
+    history = History([row(1), row(1, status="FAILED")], [])
+
+    with pytest.raises(ExchangeUnavailableError, match="movement 1 in two ways"):
+        await read_movements(history.page, WINDOW)
+
+
+async def test_a_history_that_never_holds_still_proves_nothing() -> None:
+    """And the tries are bounded."""
+
+    def grow(rows: list[Listed]) -> None:
+        rows.insert(0, row(len(rows)))
+
+    history = History([], [grow] * 1_000)
+    with pytest.raises(ExchangeUnavailableError, match="changed under way"):
+        await read_movements(history.page, WINDOW)
+    assert history.pages_read < 1_000
+
+
+async def test_a_status_that_changes_between_readings_is_read_again() -> None:
+    """What is reported was seen twice."""
+
+    def confirm(rows: list[Listed]) -> None:
+        rows[0] = row(1)
+
+    history = History([row(1, status="PENDING")], [stay, confirm])
+    (movement,) = await read_movements(history.page, WINDOW)
+
+    assert movement.status is MovementStatus.CONFIRMED
+    assert history.pages_read == 3
+
+
+@pytest.mark.parametrize("total", [2, 4])
+async def test_a_count_that_does_not_fit_its_rows_proves_nothing(total: int) -> None:
+    """Fewer rows than announced, or more."""
+
+    async def page(span: Window, number: int) -> Page:  # noqa: ARG001 (always the same)
+        return Page(total, (row(1), row(2), row(3)) if number == 1 else ())
+
+    with pytest.raises(ExchangeUnavailableError):
+        await read_movements(page, WINDOW)
+
+
+async def test_rows_outside_the_window_and_of_other_money_are_left_out() -> None:
+    """They are counted, so that pages add up, and not reported."""
+    rows = [row(1, moved_at=999), row(2, moved_at=1_000), row(3, moved_at=2_000)]
+    history = History([*rows, row(4, moved_at=2_001), Listed("5", None)], [])
+
+    assert ids(await read_movements(history.page, WINDOW)) == [2, 3]
+
+
+CHANGES = st.one_of(
+    st.just(("stay", 0)),
+    st.tuples(st.just("insert"), st.integers(0, 9)),
+    st.tuples(st.just("remove"), st.integers(0, 9)),
+    st.tuples(st.just("rotate"), st.integers(1, 9)),
+)
+
+
+@given(st.integers(0, 9), st.lists(CHANGES, max_size=12))
+async def test_what_was_there_all_along_is_never_missed(
+    count: int, changes: list[tuple[str, int]]
+) -> None:
+    """Rows come, go and change places between any two pages; those that stay are all reported."""
+    rows = [row(number) for number in range(count)]
+    lasting = set(range(count))
+    fresh = iter(range(1_000, 2_000))
+
+    def step(kind: str, place: int) -> Callable[[list[Listed]], None]:
+        def change(rows: list[Listed]) -> None:
+            if kind == "insert":
+                rows.insert(place, row(next(fresh)))
+            elif kind == "remove" and rows:
+                lasting.discard(int(rows.pop(place % len(rows)).tran_id))
+            elif kind == "rotate" and rows:
+                rows[:] = rows[place % len(rows) :] + rows[: place % len(rows)]
+
+        return change
+
+    history = History(rows, [step(*change) for change in changes])
+    try:
+        found = ids(await read_movements(history.page, WINDOW))
+    except ExchangeUnavailableError:
+        return
+    assert lasting <= set(found)
+    assert len(found) == len(set(found))
+
+
+@given(st.integers(0, 10**12), st.integers(0, 10**11))
+def test_a_long_window_is_asked_for_in_pieces_without_gaps(start: int, length: int) -> None:
+    """Each within seven days, end to end."""
+    pieces = list(spans(Window(start, start + length)))
+
+    assert pieces[0].start == start
+    assert pieces[-1].end == start + length
+    assert all(piece.end - piece.start <= SPAN_MAX_MS for piece in pieces)
+    for before, after in pairwise(pieces):
+        assert after.start == before.end + 1
+
+
+@pytest.mark.parametrize("text", ["", "NaN", "Infinity", "-1", "0", "1e400", "1.123456789", "x"])
+def test_what_is_no_amount_makes_the_history_unreadable(text: str) -> None:
+    """A row that cannot be compared may be the one that is looked for."""
+    with pytest.raises(ExchangeUnavailableError):
+        amount_of(text)
+
+
+@pytest.mark.parametrize("text", ["1", "1.0", "1.00000000", "01", "1E0"])
+def test_amounts_are_compared_as_numbers(text: str) -> None:
+    """However they are written."""
+    assert amount_of(text) == Decimal(1)

@@ -1,0 +1,235 @@
+"""What is asked of the wallets, and what their answers mean."""
+
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import msgspec
+import pytest
+
+from chimera_s1.adapters.binance.treasury import (
+    income_requests,
+    subaccount_requests,
+    wallet_requests,
+)
+from chimera_s1.adapters.binance.treasury.paged_history import Listed, Page
+from chimera_s1.domain.errors import ExchangeUnavailableError
+from chimera_s1.domain.ports.treasury_gateway import TransferOrder
+from chimera_s1.domain.treasury.limits import Direction
+from chimera_s1.domain.treasury.reconciliation import IncomeRow, Movement, MovementStatus, Window
+
+ORDER = TransferOrder(
+    direction=Direction.SPOT_TO_FUTURES,
+    amount=Decimal("1E+2"),
+    client_id="s1-abc-1",
+    signed_at=1_772_655_374_000,
+    recv_window_ms=5_000,
+)
+DOCUMENTED_ROW = {
+    "asset": "USDT",
+    "amount": "25.00000117",
+    "type": "MAIN_UMFUTURE",
+    "status": "CONFIRMED",
+    "tranId": 13526853623,
+    "timestamp": 1772655374733,
+}
+SUBACCOUNT_ROW = {
+    "tranId": 11945860693,
+    "fromEmail": "master@test.com",
+    "toEmail": "master@test.com",
+    "asset": "USDT",
+    "amount": "25.00000117",
+    "createTimeStamp": 1772655374733,
+    "fromAccountType": "SPOT",
+    "toAccountType": "USDT_FUTURE",
+    "status": "SUCCESS",
+    "clientTranId": "s1-abc-1",
+}
+
+
+def wallet_page(*rows: dict[str, Any]) -> Page:
+    raw = msgspec.json.encode({"total": len(rows), "rows": rows})
+    answer = msgspec.json.decode(raw, type=wallet_requests.Answer)
+    return wallet_requests.page_of(answer, Direction.SPOT_TO_FUTURES)
+
+
+def subaccount_page(*rows: dict[str, Any]) -> Page:
+    raw = msgspec.json.encode({"totalCount": len(rows), "result": rows})
+    answer = msgspec.json.decode(raw, type=subaccount_requests.Answer)
+    return subaccount_requests.page_of(answer, Direction.SPOT_TO_FUTURES)
+
+
+def test_an_amount_is_a_plain_decimal() -> None:
+    """Never an exponent; the time is the order's."""
+    assert list(wallet_requests.order_parameters(ORDER)) == [
+        ("type", "MAIN_UMFUTURE"),
+        ("asset", "USDT"),
+        ("amount", "100"),
+        ("recvWindow", "5000"),
+        ("timestamp", "1772655374000"),
+    ]
+
+
+def test_a_subaccount_transfer_carries_our_id() -> None:
+    """And no e-mail: both wallets are the master's."""
+    back = msgspec.structs.replace(ORDER, direction=Direction.FUTURES_TO_SPOT)
+
+    assert list(subaccount_requests.order_parameters(back)) == [
+        ("fromAccountType", "USDT_FUTURE"),
+        ("toAccountType", "SPOT"),
+        ("asset", "USDT"),
+        ("amount", "100"),
+        ("clientTranId", "s1-abc-1"),
+        ("recvWindow", "5000"),
+        ("timestamp", "1772655374000"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("page", "client_id"),
+    [(wallet_page(DOCUMENTED_ROW), ""), (subaccount_page(SUBACCOUNT_ROW), "s1-abc-1")],
+    ids=["wallet", "subaccount"],
+)
+def test_a_documented_row_is_a_movement(page: Page, client_id: str) -> None:
+    """With the exact amount; ours by its id where there is one."""
+    (listed,) = page.rows
+
+    assert listed.movement == Movement(
+        listed.tran_id,
+        Direction.SPOT_TO_FUTURES,
+        Decimal("25.00000117"),
+        MovementStatus.CONFIRMED,
+        1772655374733,
+        client_id,
+    )
+
+
+@pytest.mark.parametrize(
+    ("page_of", "row", "theirs", "ours"),
+    [
+        (wallet_page, DOCUMENTED_ROW, "PENDING", MovementStatus.PENDING),
+        (wallet_page, DOCUMENTED_ROW, "FAILED", MovementStatus.FAILED),
+        (subaccount_page, SUBACCOUNT_ROW, "PROCESS", MovementStatus.PENDING),
+        (subaccount_page, SUBACCOUNT_ROW, "FAILURE", MovementStatus.FAILED),
+    ],
+)
+def test_states_are_told_apart(
+    page_of: Callable[..., Page], row: dict[str, Any], theirs: str, ours: MovementStatus
+) -> None:
+    """In the words of each endpoint."""
+    (listed,) = page_of({**row, "status": theirs}).rows
+
+    assert listed.movement is not None
+    assert listed.movement.status is ours
+
+
+@pytest.mark.parametrize(
+    ("page_of", "row", "change"),
+    [
+        (wallet_page, DOCUMENTED_ROW, {"status": "SUCCESS"}),
+        (wallet_page, DOCUMENTED_ROW, {"status": "confirmed"}),
+        (wallet_page, DOCUMENTED_ROW, {"type": "UMFUTURE_MAIN"}),
+        (wallet_page, DOCUMENTED_ROW, {"amount": "0"}),
+        (wallet_page, DOCUMENTED_ROW, {"amount": "NaN"}),
+        (subaccount_page, SUBACCOUNT_ROW, {"status": "CONFIRMED"}),
+        (subaccount_page, SUBACCOUNT_ROW, {"toAccountType": "MOON"}),
+        (subaccount_page, SUBACCOUNT_ROW, {"amount": "1e99"}),
+    ],
+)
+def test_a_row_that_is_not_understood_spoils_the_reading(
+    page_of: Callable[..., Page], row: dict[str, Any], change: dict[str, Any]
+) -> None:
+    """It may be the one that is looked for."""
+    with pytest.raises(ExchangeUnavailableError):
+        page_of(row, {**row, **change})
+
+
+@pytest.mark.parametrize(
+    ("page_of", "row", "change"),
+    [
+        (wallet_page, DOCUMENTED_ROW, {"asset": "BTC", "amount": "0.123456789012"}),
+        (subaccount_page, SUBACCOUNT_ROW, {"asset": "BTC", "status": "STRANGE"}),
+        (subaccount_page, SUBACCOUNT_ROW, {"fromAccountType": "MARGIN"}),
+        (subaccount_page, SUBACCOUNT_ROW, {"toEmail": "sub@test.com"}),
+    ],
+)
+def test_other_money_is_counted_and_not_reported(
+    page_of: Callable[..., Page], row: dict[str, Any], change: dict[str, Any]
+) -> None:
+    """Another asset, another wallet, another account."""
+    page = page_of({**row, **change})
+
+    assert page == Page(1, (Listed(str(row["tranId"]), None),))
+
+
+@pytest.mark.parametrize("left_out", [{"toEmail": None}, {"toEmail": ""}, {"fromEmail": None}])
+def test_a_movement_without_both_names_is_ours_to_look_at(left_out: dict[str, Any]) -> None:
+    """Whether both are given is not documented, and missing our own would be worse."""
+    (listed,) = subaccount_page({**SUBACCOUNT_ROW, **left_out}).rows
+
+    assert listed.movement is not None
+
+
+def test_an_empty_history_may_leave_its_rows_out() -> None:
+    """But not its count: that would be no history."""
+    assert msgspec.json.decode(b'{"total":0}', type=wallet_requests.Answer).rows == ()
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.json.decode(b"{}", type=wallet_requests.Answer)
+
+
+def income_row(time: int, income: str = "5", **change: str) -> income_requests.Row:
+    row = income_requests.Row("USDT", income, "TRANSFER", time)
+    return msgspec.structs.replace(row, **change)
+
+
+class Income:
+    """Answers like the exchange: the first thousand rows from `start` on."""
+
+    def __init__(self, rows: list[income_requests.Row]) -> None:
+        self.rows = rows
+        self.asked: list[Window] = []
+
+    async def read(self, span: Window) -> tuple[income_requests.Row, ...]:
+        self.asked.append(span)
+        found = [row for row in self.rows if span.start <= row.time <= span.end]
+        return tuple(found[: income_requests.PAGE_ROWS])
+
+
+async def test_income_is_signed_and_within_the_window() -> None:
+    """Into the futures wallet is positive; other assets are not ours."""
+    rows = (income_row(9), income_row(10, "-2.5"), income_row(11, asset="BNB"), income_row(21))
+
+    async def all_rows(span: Window) -> tuple[income_requests.Row, ...]:  # noqa: ARG001 (any)
+        return rows
+
+    assert await income_requests.read_income(all_rows, Window(10, 20)) == (
+        IncomeRow(Decimal("-2.5"), 10),
+    )
+
+
+async def test_income_is_read_page_by_page_and_each_row_once() -> None:
+    """Three rows share the moment at which the first page ends."""
+    times = [*range(998), 998, 998, 998, *range(999, 1_600)]
+    income = Income([income_row(time) for time in times])
+    found = await income_requests.read_income(income.read, Window(0, 5_000))
+
+    assert [row.moved_at for row in found] == times
+    assert [span.start for span in income.asked] == [0, 998]
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        pytest.param([income_row(7) for _ in range(1_000)], id="one moment fills a page"),
+        pytest.param([income_row(t) for t in reversed(range(1_000))], id="the newest first"),
+        pytest.param([income_row(7, "much")], id="no number"),
+        pytest.param([income_row(7, "NaN")], id="no amount"),
+        pytest.param([income_row(7, incomeType="FUNDING_FEE")], id="not what was asked for"),
+    ],
+)
+async def test_income_that_cannot_be_read_whole_proves_nothing(
+    rows: list[income_requests.Row],
+) -> None:
+    """Absence is concluded from it, so it is all or nothing."""
+    with pytest.raises(ExchangeUnavailableError):
+        await income_requests.read_income(Income(rows).read, Window(0, 5_000))

@@ -1,0 +1,116 @@
+"""A liveness watch over ports in memory, and a market that does to it what a test says."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import anyio
+from anyio import wait_all_tasks_blocked as settle
+
+from chimera_s1.app.capabilities.market.probe_books import ProbeBooks
+from chimera_s1.app.capabilities.market.watch_liveness import WatchLiveness
+from chimera_s1.domain.errors import ChimeraError
+from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
+from chimera_s1.domain.market.liveness import Liveness, StatusChange
+from chimera_s1.domain.market.quote import Quote, StreamKey
+from chimera_s1.domain.ports.exchange_information import BookTop
+from chimera_s1.domain.ports.market_feed import ConnectionLost, ConnectionOpened
+from tests.fakes.exchange_information import MemoryExchangeInformation
+from tests.fakes.manual_clock import ManualClock
+from tests.fakes.market_feed import ScriptedMarketFeed
+from tests.fakes.market_status import MemoryMarketStatus
+
+BTC, ETH = (
+    (InstrumentId(Venue.PERP, Symbol(name)), "binance.perp.bookTicker")
+    for name in ("BTCUSDT", "ETHUSDT")
+)
+KEYS = (BTC, ETH)
+START = 1_772_514_460_000
+SAME, OTHER = BookTop(100.0, 1.0, 100.5, 2.0), BookTop(101.0, 1.0, 101.5, 2.0)
+
+
+class Feed(ScriptedMarketFeed):
+    """A feed that loses a connection when it is told to make it anew, as a real one does."""
+
+    watch: WatchLiveness
+
+    def remake(self, connection: str, cause: str) -> None:
+        super().remake(connection, cause)
+        self.watch.listen(ConnectionLost(connection, self.venue, KEYS, cause, 1, 500.0))
+
+
+class SlowExchange(MemoryExchangeInformation):
+    """A venue that answers when the test lets it."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__(clock)
+        self.questions: list[InstrumentId] = []
+        self.answers = anyio.Event()
+        self.answers.set()
+        self.refused: dict[InstrumentId, ChimeraError] = {}
+
+    async def book_top(self, instrument: InstrumentId) -> BookTop:
+        self.questions.append(instrument)
+        await self.answers.wait()
+        if instrument in self.refused:
+            raise self.refused[instrument]
+        return await super().book_top(instrument)
+
+
+class Rig:
+    """Everything around one watch, and what a market does to it."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock(START)
+        self.feed = Feed(Venue.PERP)
+        self.status = MemoryMarketStatus()
+        self.exchange = SlowExchange(self.clock)
+        self.exchange.tops = {key[0]: SAME for key in KEYS}
+        probes = ProbeBooks(self.exchange, self.clock)
+        self.watch = WatchLiveness(Venue.PERP, self.status, probes, self.clock)
+        self.feed.watch = self.watch
+
+    def opened(self) -> None:
+        self.watch.listen(ConnectionOpened("perp-0", Venue.PERP, KEYS, recovered=False))
+
+    def lost(self, cause: str = "cut") -> None:
+        self.watch.listen(ConnectionLost("perp-0", Venue.PERP, KEYS, cause, 1, 500.0))
+
+    def speak(self, *keys: StreamKey) -> None:
+        now_ms = self.clock.now_ms()
+        self.watch.observe(
+            Quote(key[0], now_ms, 100.0, 1.0, 100.5, 2.0, key[1], now_ms, now_ms) for key in keys
+        )
+
+    async def busy(self, duration_ms: int, keys: Sequence[StreamKey] = KEYS) -> None:
+        """Each of *keys* speaks every 100 ms."""
+        for _ in range(duration_ms // 100):
+            await self.clock.advance(100)
+            self.speak(*keys)
+
+    @property
+    def told(self) -> list[StatusChange]:
+        return [change for _, change in self.status.changes]
+
+    @property
+    def states(self) -> list[tuple[str, Liveness]]:
+        return [(change.symbol, change.state) for change in self.told]
+
+    @property
+    def times(self) -> list[tuple[int, str, Liveness, int]]:
+        """When it was found, whose, what, and since when; ms from the start."""
+        return [(c.ts - START, c.symbol, c.state, c.since - START) for c in self.told]
+
+
+@asynccontextmanager
+async def watching() -> AsyncIterator[Rig]:
+    """A watch at work over two streams that have spoken for 5 s."""
+    rig = Rig()
+    with anyio.fail_after(20):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(rig.watch.run, rig.feed)
+            await settle()
+            rig.opened()
+            rig.speak(*KEYS)
+            await rig.busy(5_000)
+            yield rig
+            tasks.cancel_scope.cancel()

@@ -1,0 +1,79 @@
+"""Probing a book: the venue's answer against what its stream has said last."""
+
+import anyio
+import pytest
+from anyio import wait_all_tasks_blocked as settle
+from msgspec import structs
+
+from chimera_s1.app.capabilities.market.probe_books import CATCH_UP_MS, ProbeBooks
+from chimera_s1.domain.errors import (
+    ChimeraError,
+    ExchangeRefusedError,
+    ExchangeUnavailableError,
+)
+from chimera_s1.domain.market.quote import Quote
+from chimera_s1.domain.ports.exchange_information import BookTop
+from tests.fakes.exchange_information import MemoryExchangeInformation
+from tests.fakes.manual_clock import ManualClock
+from tests.sample_quotes import quote
+
+NEWEST = quote()
+SAME = BookTop(NEWEST.bid, NEWEST.bid_qty, NEWEST.ask, NEWEST.ask_qty)
+
+
+async def probed(
+    newest: Quote | None, first: BookTop | ChimeraError, second: BookTop | ChimeraError
+) -> bool | None:
+    """What a probe says where the venue answers *first* and, from then on, *second*."""
+    clock = ManualClock()
+    exchange = MemoryExchangeInformation(clock)
+    said: list[bool | None] = []
+
+    def answer(what: BookTop | ChimeraError) -> None:
+        exchange.failure = what if isinstance(what, ChimeraError) else None
+        if isinstance(what, BookTop):
+            exchange.tops = {NEWEST.instrument: what}
+
+    async def ask() -> None:
+        said.append(await ProbeBooks(exchange, clock).moved_on(NEWEST.instrument, newest))
+
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            answer(first)
+            tasks.start_soon(ask)
+            await settle()
+            assert not said, "the stream is given time to catch up"
+            answer(second)
+            await clock.advance(CATCH_UP_MS)
+    return said[0]
+
+
+async def test_a_book_that_is_what_was_heard_has_not_moved() -> None:
+    assert await probed(NEWEST, SAME, SAME) is False
+
+
+@pytest.mark.parametrize("field", ["bid", "bid_qty", "ask", "ask_qty"])
+async def test_a_book_that_differs_anywhere_has_moved(field: str) -> None:
+    other = structs.replace(SAME, **{field: getattr(SAME, field) * 2})
+
+    assert await probed(NEWEST, other, SAME) is True
+
+
+@pytest.mark.parametrize(("second", "moved"), [(SAME, False), (BookTop(1, 1, 2, 1), True)])
+async def test_a_stream_that_never_spoke_is_judged_by_two_answers(
+    second: BookTop, *, moved: bool
+) -> None:
+    """Without a quote of ours, only the venue's own two answers can differ."""
+    assert await probed(None, SAME, second) is moved
+
+
+@pytest.mark.parametrize("refusal", [ExchangeUnavailableError("gone"), ExchangeRefusedError("no")])
+@pytest.mark.parametrize("newest", [NEWEST, None])
+async def test_without_an_answer_nobody_can_tell(
+    refusal: ChimeraError, newest: Quote | None
+) -> None:
+    assert await probed(newest, refusal, SAME) is None
+
+
+async def test_without_a_second_answer_nobody_can_tell() -> None:
+    assert await probed(None, SAME, ExchangeUnavailableError("gone")) is None

@@ -1,0 +1,221 @@
+"""Publishing window by window: when they close, what they carry, and what becomes of quotes that
+the store does not take.
+"""
+
+import pytest
+from anyio import wait_all_tasks_blocked as settle
+
+from chimera_s1.app.capabilities.market.publish_quotes import FRESH_MS, PING_AFTER_MS
+from tests.fakes.manual_clock import ManualClock
+from tests.fakes.quote_streams import GONE
+from tests.unit.app.publishing_bench import BTC, ETH, PERP, SECOND, Bench, CoarseClock, stands
+
+
+@pytest.mark.parametrize(
+    ("window", "closes"),
+    [
+        (1000, [1000, 2000]),
+        (400, [400, 800, 1000, 1400, 1800, 2000]),
+        (500, [500, 1000, 1500, 2000]),
+    ],
+)
+async def test_windows_close_where_the_wall_second_says(window: int, closes: list[int]) -> None:
+    """Whatever the width, a second's end is a window's end; a window carries its newest quote."""
+    bench = Bench(window, ManualClock(SECOND + 130))
+    async with bench.running():
+        for moment in range(150, 2000, 50):
+            await bench.clock.advance(SECOND + moment - bench.clock.now_ms())
+            bench.offer(float(moment))
+        await bench.clock.advance(SECOND + 2000 - bench.clock.now_ms())
+
+    assert [SECOND + end for end in closes] == bench.written_ms()
+    # A quote that comes with the stroke belongs to the window that closes or to the next: here the
+    # closing comes first.
+    assert [float(end - 50) for end in closes] == bench.bids()
+    assert bench.publishing.counters.windows == len(closes)
+    assert bench.publishing.counters.windows_merged == 0
+
+
+async def test_a_window_never_closes_twice() -> None:
+    """A loop that wakes up a little early does not end a window before its end."""
+    bench = Bench(500, CoarseClock(SECOND + 400))
+    async with bench.running():
+        bench.offer(1.0)
+        await bench.clock.advance(99)
+        assert bench.written_ms() == []
+        await bench.clock.advance(1)
+        bench.offer(2.0)
+        await bench.clock.advance(500)
+
+    assert bench.written_ms() == [SECOND + 500, SECOND + 1000]
+    assert bench.publishing.counters.windows == 2
+
+
+async def test_both_feeds_go_out_in_one_batch_and_onto_the_board() -> None:
+    bench = Bench()
+    async with bench.running():
+        bench.offer(1.0)
+        bench.offer(2.0, PERP)
+        await bench.clock.advance(1000)
+
+    assert [len(batch) for batch in bench.publisher.offered] == [2]
+    assert (bench.bids(BTC), bench.bids(PERP)) == ([1.0], [2.0])
+    newest = bench.board.newest(PERP)
+    assert newest is not None
+    assert newest.bid == 2.0
+    assert bench.latencies == [0.0]
+
+
+async def test_a_window_without_a_quote_writes_nothing() -> None:
+    bench = Bench()
+    async with bench.running():
+        await bench.clock.advance(3000)
+
+    assert bench.publisher.offered == []
+    assert bench.publishing.counters.windows == 3
+
+
+async def test_a_slow_store_merges_windows() -> None:
+    """While a batch is being written nothing is drained; what closed meanwhile is counted, and the
+    newest quote goes out at the next boundary.
+    """
+    bench = Bench()
+    async with bench.running():
+        bench.offer(1.0)
+        bench.publisher.close_gate()
+        await bench.clock.advance(1000)
+        for bid in (2.0, 3.0, 4.0):
+            bench.offer(bid)
+            await bench.clock.advance(700)
+        assert len(bench.publisher.offered) == 1
+        assert bench.spot.counters.drained == 1
+
+        bench.publisher.open_gate()
+        await settle()
+        assert bench.publishing.report().merged
+        assert bench.publishing.counters.windows_merged == 2
+        assert bench.latencies == [2100.0]
+
+        await bench.clock.advance(900)
+        assert not bench.publishing.report().merged
+
+    assert bench.bids() == [1.0, 4.0]
+    assert bench.written_ms() == [SECOND + 3100, SECOND + 4000]
+    assert bench.spot.counters.conflated == 2
+
+
+@pytest.mark.parametrize("step_ms", [-3_600_000, 3_600_000])
+async def test_a_wall_clock_that_steps_makes_no_window_late(step_ms: int) -> None:
+    """Lateness and latency are durations: only the monotonic clock tells them."""
+    bench = Bench()
+    async with bench.running():
+        bench.publisher.close_gate()
+        bench.offer(1.0)
+        await bench.clock.advance(1000)
+        bench.clock.step(step_ms)
+        await bench.clock.advance(20)
+        bench.publisher.open_gate()
+        await settle()
+
+        assert not bench.publishing.report().merged
+    assert bench.publishing.counters.windows_merged == 0
+    assert bench.latencies == [20.0]
+
+
+async def test_a_store_that_was_away_gets_the_newest_of_each_stream_in_order() -> None:
+    """What waits is superseded by what is newer, and offered again before it, oldest
+    stream first.
+    """
+    bench = Bench()
+    async with bench.running():
+        bench.streams.gone = True
+        bench.offer(1.0)
+        bench.offer(2.0, ETH)
+        bench.offer(3.0, PERP)
+        await bench.clock.advance(1000)
+        assert bench.publishing.report() == stands(3, GONE)
+
+        bench.offer(4.0)
+        await bench.clock.advance(1000)
+        assert bench.publishing.report().waiting == 3
+        assert bench.publishing.counters.superseded == 1
+
+        bench.streams.gone = False
+        bench.offer(5.0, ETH, source="depth")
+        await bench.clock.advance(1000)
+
+    last = [(each.instrument, each.bid) for each in bench.publisher.offered[-1]]
+    assert last == [(ETH, 2.0), (PERP, 3.0), (BTC, 4.0), (ETH, 5.0)]
+    assert bench.bids(BTC) == [4.0]
+    assert bench.bids(ETH) == [2.0, 5.0]
+    assert bench.publishing.report() == stands(0)
+
+
+@pytest.mark.parametrize("step_ms", [0, -3_600_000, 3_600_000])
+async def test_a_quote_that_is_no_longer_fresh_is_not_published(step_ms: int) -> None:
+    """Exactly FRESH_MS old is fresh; older is dropped and counted, whatever the wall clock does."""
+    bench = Bench()
+    async with bench.running():
+        bench.streams.gone = True
+        await bench.clock.advance(999)
+        bench.offer(1.0)
+        await bench.clock.advance(1)
+        bench.offer(2.0, ETH)
+        await bench.clock.advance(1000)
+        bench.clock.step(step_ms)
+        await bench.clock.advance(FRESH_MS - 2000)
+        assert bench.publishing.counters.expired == 0
+        assert bench.publishing.report().waiting == 2
+
+        bench.streams.gone = False
+        await bench.clock.advance(1000)
+
+    assert bench.publishing.counters.expired == 1
+    assert (bench.bids(BTC), bench.bids(ETH)) == ([], [2.0])
+
+
+async def test_a_node_that_is_away_costs_its_own_streams_only() -> None:
+    bench = Bench()
+    bench.publisher.refused = {ETH}
+    async with bench.running():
+        bench.offer(1.0)
+        bench.offer(2.0, ETH)
+        await bench.clock.advance(1000)
+        report = bench.publishing.report()
+
+        bench.publisher.refused = set()
+        await bench.clock.advance(1000)
+
+    assert report == stands(1)
+    assert (bench.bids(BTC), bench.bids(ETH)) == ([1.0], [2.0])
+
+
+async def test_a_calm_market_is_asked_for_by_ping() -> None:
+    """Without writes the store is asked, so that silence does not look like health; writes that are
+    acknowledged make asking needless.
+    """
+    bench = Bench()
+    assert not bench.publishing.report().reachable
+    async with bench.running():
+        await bench.clock.advance(PING_AFTER_MS)
+        assert bench.publishing.report().reachable
+        assert bench.publisher.pings == 1
+
+        bench.streams.gone = True
+        await bench.clock.advance(PING_AFTER_MS)
+        assert bench.publishing.report() == stands(0, GONE)
+
+        bench.streams.gone = False
+        await bench.clock.advance(PING_AFTER_MS)
+        assert bench.publishing.report().reachable
+
+
+async def test_a_busy_market_needs_no_ping() -> None:
+    bench = Bench(window=500)
+    async with bench.running():
+        for _ in range(20):
+            bench.offer(1.0)
+            await bench.clock.advance(250)
+
+    assert bench.publisher.pings == 0
+    assert bench.publishing.report().reachable

@@ -1,0 +1,181 @@
+"""Publishing every update (window 0), and the end: what is held goes out, what is being written is
+finished.
+"""
+
+from collections.abc import Sequence
+
+import anyio
+import pytest
+from anyio import wait_all_tasks_blocked as settle
+from msgspec import structs
+
+from chimera_s1.app.capabilities.market.publish_quotes import PING_AFTER_MS, PublishQuotes
+from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.market.conflation import WindowMs
+from chimera_s1.domain.market.quote import Quote
+from chimera_s1.domain.ports.quote_publisher import PublishReport
+from tests.fakes.market_feed import ScriptedMarketFeed
+from tests.sample_quotes import quote
+from tests.unit.app.doubles import GatedPublisher
+from tests.unit.app.publishing_bench import BTC, ETH, PERP, Bench, stands
+
+
+async def test_window_zero_publishes_each_update_in_order() -> None:
+    bench = Bench(window=0)
+    async with bench.running():
+        for bid in range(1, 6):
+            bench.offer(float(bid))
+            bench.offer(float(-bid), PERP)
+        await settle()
+        bench.offer(6.0)
+        await settle()
+
+    assert bench.bids(BTC) == [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]
+    assert bench.bids(PERP) == [-1.0, -2.0, -3.0, -4.0, -5.0]
+
+
+async def test_window_zero_keeps_the_newest_of_what_is_not_taken() -> None:
+    """Older updates of a stream are superseded at once; the newest goes out when the store is back,
+    even if the market stays calm.
+    """
+    bench = Bench(window=0)
+    async with bench.running():
+        bench.streams.gone = True
+        for bid in (1.0, 2.0, 3.0):
+            bench.offer(bid)
+        await settle()
+        assert bench.publishing.report().waiting == 1
+        assert bench.publishing.counters.superseded == 2
+
+        bench.streams.gone = False
+        await bench.clock.advance(PING_AFTER_MS)
+        assert bench.publishing.report() == stands(0)
+
+    assert bench.bids() == [3.0]
+
+
+async def test_window_zero_measures_from_the_receipt() -> None:
+    bench = Bench(window=0)
+    async with bench.running():
+        bench.publisher.close_gate()
+        bench.offer(1.0)
+        await settle()
+        await bench.clock.advance(30)
+        bench.publisher.open_gate()
+        await settle()
+
+    assert bench.latencies == [30.0]
+
+
+async def test_an_update_that_was_no_quote_is_waited_past() -> None:
+    """A feed that wakes up for a frame it then drops is not asked in vain for ever."""
+    bench = Bench(window=0)
+
+    class Dropping(ScriptedMarketFeed):
+        def drain(self) -> list[Quote]:
+            return [each for each in super().drain() if each.bid > 0]
+
+    bench.spot = Dropping(Venue.SPOT, every_update=True)
+    bench.publishing = PublishQuotes(
+        [bench.spot],
+        bench.publisher,
+        bench.board,
+        clock=bench.clock,
+        window=WindowMs(0),
+        observe_latency=bench.latencies.append,
+    )
+    async with bench.running():
+        bench.offer(-1.0)
+        await settle()
+        bench.offer(1.0)
+        await settle()
+
+    assert [[each.bid for each in batch] for batch in bench.publisher.offered] == [[1.0]]
+
+
+@pytest.mark.parametrize("window", [0, 1000])
+async def test_flush_publishes_what_is_held(window: int) -> None:
+    """The last quotes go out with what waits, before the sockets close."""
+    bench = Bench(window)
+    bench.publisher.refused = {ETH}
+    async with bench.running():
+        bench.offer(1.0, ETH)
+        await bench.clock.advance(1000)
+    bench.publisher.refused = set()
+    bench.offer(2.0)
+    with anyio.fail_after(5):
+        await bench.publishing.flush()
+
+    assert (bench.bids(ETH), bench.bids(BTC)) == ([1.0], [2.0])
+
+
+async def test_a_publish_that_is_cancelled_is_finished_and_its_report_kept() -> None:
+    """Cancelling waits for the acknowledgement: nothing is written twice, nothing is forgotten."""
+    bench = Bench()
+    bench.publisher.refused = {ETH}
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(bench.publishing.run)
+            await settle()
+            bench.publisher.close_gate()
+            bench.offer(1.0)
+            bench.offer(2.0, ETH)
+            await bench.clock.advance(1000)
+            tasks.cancel_scope.cancel()
+            bench.publisher.open_gate()
+
+        assert bench.publishing.report() == stands(1)
+        bench.publisher.refused = set()
+        await bench.publishing.flush()
+
+    assert (bench.bids(BTC), bench.bids(ETH)) == ([1.0], [2.0])
+
+
+async def test_a_feed_cancelled_in_the_queue_keeps_its_quotes() -> None:
+    """A quote is taken from its feed only by who publishes it: cancelled while another feed's batch
+    is being written, it is there for the last flush.
+    """
+    bench = Bench(window=0)
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(bench.publishing.run)
+            await settle()
+            bench.publisher.close_gate()
+            bench.offer(1.0)
+            await bench.publisher.called.wait()
+            bench.offer(2.0, PERP)
+            await settle()
+            tasks.cancel_scope.cancel()
+            bench.publisher.open_gate()
+        await bench.publishing.flush()
+
+    assert (bench.bids(BTC), bench.bids(PERP)) == ([1.0], [2.0])
+
+
+async def test_a_report_of_an_earlier_call_never_replaces_what_is_newer() -> None:
+    """A publisher may name a quote of an earlier call; where a newer one went out, it
+    stays behind.
+    """
+    bench = Bench(window=0)
+    old = quote(bid=1.0, source="book")
+
+    class Remembering(GatedPublisher):
+        async def publish(self, quotes: Sequence[Quote]) -> PublishReport:
+            report = await super().publish(quotes)
+            return structs.replace(report, unpublished=(old,))
+
+    bench.publishing = PublishQuotes(
+        [bench.spot],
+        Remembering(bench.streams),
+        bench.board,
+        clock=bench.clock,
+        window=WindowMs(0),
+        observe_latency=bench.latencies.append,
+    )
+    async with bench.running():
+        bench.offer(2.0)
+        await settle()
+
+    assert bench.publishing.report().waiting == 0
+    assert bench.publishing.counters.superseded == 1
+    assert bench.bids() == [2.0]

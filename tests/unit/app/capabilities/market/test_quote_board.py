@@ -1,0 +1,200 @@
+"""The quote board: the newest value for those who ask, a bounded mailbox for those who follow."""
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chimera_s1.app.capabilities.market.quote_board import (
+    BoardClosedError,
+    PostedQuote,
+    QuoteBoard,
+    QuoteFilter,
+    QuoteSubscription,
+    TooManySubscribersError,
+)
+from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
+from tests.sample_quotes import TS, quote
+
+EVERYTHING = QuoteFilter()
+BTC = InstrumentId(Venue.SPOT, Symbol("BTCUSDT"))
+STREAMS = ("spot/BTCUSDT", "spot/ETHUSDT", "perp/BTCUSDT")
+DEPTH = "binance.spot.depth5"
+
+
+def bids(batch: tuple[PostedQuote, ...]) -> list[tuple[str, float]]:
+    return [(str(entry.quote.instrument), entry.quote.bid) for entry in batch]
+
+
+async def test_the_last_quote_of_a_stream_stays() -> None:
+    board = QuoteBoard()
+
+    board.accept([quote(bid=1.0), quote(bid=2.0)])
+    board.accept([quote("perp/BTCUSDT", bid=9.0)])
+
+    newest = board.newest(BTC)
+    assert newest is not None
+    assert newest.bid == 2.0
+
+
+async def test_an_instrument_without_a_quote_has_none() -> None:
+    board = QuoteBoard()
+    board.accept([quote("perp/BTCUSDT"), quote("spot/ETHUSDT")])
+
+    assert board.newest(BTC) is None
+
+
+async def test_of_several_sources_the_latest_moment_is_the_newest() -> None:
+    board = QuoteBoard()
+
+    board.accept([quote(ts=TS + 5, bid=1.0), quote(ts=TS, bid=2.0, source=DEPTH)])
+
+    newest = board.newest(BTC)
+    assert newest is not None
+    assert newest.bid == 1.0
+    assert [each.source for each in board.newest_of(EVERYTHING)] == [
+        "binance.spot.bookTicker",
+        DEPTH,
+    ]
+
+
+@pytest.mark.parametrize(
+    ("chosen", "expected"),
+    [
+        (EVERYTHING, ["perp/BTCUSDT", "spot/BTCUSDT", "spot/ETHUSDT"]),
+        (QuoteFilter(Venue.PERP), ["perp/BTCUSDT"]),
+        (
+            QuoteFilter(symbols=frozenset({Symbol("BTCUSDT")})),
+            ["perp/BTCUSDT", "spot/BTCUSDT"],
+        ),
+        (QuoteFilter(Venue.SPOT, frozenset({Symbol("ETHUSDT")})), ["spot/ETHUSDT"]),
+        (QuoteFilter(Venue.PERP, frozenset({Symbol("ETHUSDT")})), []),
+    ],
+)
+async def test_a_filter_takes_what_it_names(chosen: QuoteFilter, expected: list[str]) -> None:
+    """Values and streams choose alike."""
+    board = QuoteBoard()
+    board.accept([quote(name) for name in STREAMS])
+
+    async with board.subscribe(chosen) as subscription:
+        followed = subscription.waiting
+
+    assert [str(each.instrument) for each in board.newest_of(chosen)] == expected
+    assert followed == len(expected)
+
+
+async def test_a_stream_begins_with_what_is_known_and_goes_on() -> None:
+    board = QuoteBoard()
+    board.accept([quote(bid=1.0), quote("spot/ETHUSDT", bid=2.0)])
+
+    with anyio.fail_after(5):
+        async with board.subscribe(EVERYTHING) as subscription:
+            first = await anext(subscription)
+            board.accept([quote(bid=3.0)])
+            second = await anext(subscription)
+
+    assert bids(first) == [("spot/BTCUSDT", 1.0), ("spot/ETHUSDT", 2.0)]
+    assert bids(second) == [("spot/BTCUSDT", 3.0)]
+    assert [entry.number for entry in (*first, *second)] == [1, 2, 3]
+
+
+async def test_a_quote_offered_to_the_store_again_is_posted_once() -> None:
+    board = QuoteBoard()
+    waiting = quote()
+    board.accept([waiting])
+
+    with anyio.fail_after(5):
+        async with board.subscribe(EVERYTHING) as subscription:
+            await anext(subscription)
+            board.accept([waiting, quote("spot/ETHUSDT")])
+            batch = await anext(subscription)
+
+    assert [str(entry.quote.instrument) for entry in batch] == ["spot/ETHUSDT"]
+
+
+@given(st.lists(st.tuples(st.sampled_from(STREAMS), st.booleans()), max_size=60))
+def test_a_slow_reader_is_given_newer_values_and_never_a_longer_queue(
+    posts: list[tuple[str, bool]],
+) -> None:
+    """Whatever the order of posts and reads: bounded, counted, in order, and the last value is
+    seen.
+    """
+    subscription = QuoteSubscription(EVERYTHING, ())
+    seen: list[PostedQuote] = []
+
+    async def play() -> None:
+        for number, (name, read) in enumerate(posts, start=1):
+            subscription.put(PostedQuote(number, quote(name, bid=float(number))))
+            assert subscription.waiting <= len(STREAMS)
+            if read:
+                seen.extend(await anext(subscription))
+        if subscription.waiting:
+            seen.extend(await anext(subscription))
+
+    anyio.run(play)
+
+    last = {name: float(number) for number, (name, _) in enumerate(posts, start=1)}
+    assert len(seen) + subscription.replaced == len(posts)
+    assert [entry.number for entry in seen] == sorted({entry.number for entry in seen})
+    assert {str(entry.quote.instrument): entry.quote.bid for entry in seen} == last
+
+
+async def test_what_readers_were_too_slow_for_is_counted_beyond_their_stay() -> None:
+    board = QuoteBoard()
+    async with board.subscribe(EVERYTHING):
+        board.accept([quote(bid=1.0), quote(bid=2.0), quote(bid=3.0)])
+        assert board.replaced == 2
+
+    assert board.replaced == 2
+
+
+async def test_a_reader_that_stops_waiting_loses_nothing() -> None:
+    """A keep-alive interrupts the wait; what arrives afterwards is still handed out."""
+    board = QuoteBoard()
+
+    with anyio.fail_after(5):
+        async with board.subscribe(EVERYTHING) as subscription:
+            with anyio.CancelScope() as scope:
+                scope.cancel()
+                await anext(subscription)
+            board.accept([quote()])
+            batch = await anext(subscription)
+
+    assert scope.cancelled_caught
+    assert len(batch) == 1
+
+
+async def test_one_stream_too_many_is_refused_until_another_ends() -> None:
+    board = QuoteBoard(subscribers_max=1)
+
+    async with board.subscribe(EVERYTHING):
+        assert board.subscribers == 1
+        with pytest.raises(TooManySubscribersError, match="1 quote streams are open"):
+            async with board.subscribe(EVERYTHING):
+                pass
+
+    async with board.subscribe(EVERYTHING):
+        assert board.subscribers == 1
+    assert board.subscribers == 0
+
+
+async def test_closing_ends_streams_and_refuses_new_ones() -> None:
+    board = QuoteBoard()
+    read: list[int] = []
+
+    async def follow(subscription: QuoteSubscription) -> None:
+        read.extend([len(batch) async for batch in subscription])
+
+    with anyio.fail_after(5):
+        async with board.subscribe(EVERYTHING) as subscription, anyio.create_task_group() as tasks:
+            tasks.start_soon(follow, subscription)
+            await anyio.wait_all_tasks_blocked()
+            board.accept([quote()])
+            await anyio.wait_all_tasks_blocked()
+            board.close()
+
+    assert read == [1]
+    assert board.newest(BTC) is not None
+    with pytest.raises(BoardClosedError):
+        async with board.subscribe(EVERYTHING):
+            pass

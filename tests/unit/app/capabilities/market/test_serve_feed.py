@@ -1,0 +1,166 @@
+"""Serving a feed: from the venue's listing to the sockets, whatever the venue does."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+
+import anyio
+import pytest
+from anyio import wait_all_tasks_blocked as settle
+
+from chimera_s1.app.capabilities.market.serve_feed import ServeFeed
+from chimera_s1.domain.errors import (
+    ChimeraError,
+    ExchangeRefusedError,
+    ExchangeUnavailableError,
+)
+from chimera_s1.domain.identifiers import InstrumentId, Venue
+from chimera_s1.domain.market.instrument_selection import (
+    WHOLE,
+    Listing,
+    Shard,
+    parse_choice,
+    shard_of,
+)
+from chimera_s1.domain.operations.backoff import Backoff
+from chimera_s1.domain.operations.health import FeedReport
+from tests.fakes.exchange_information import MemoryExchangeInformation
+from tests.fakes.manual_clock import ManualClock
+from tests.fakes.market_feed import ScriptedMarketFeed
+
+BTC = InstrumentId.parse("spot/BTCUSDT")
+ETH = InstrumentId.parse("spot/ETHUSDT")
+PERP = InstrumentId.parse("perp/BTCUSDT")
+LISTED = [Listing(each, "USDT", trading=True) for each in (BTC, ETH, PERP)]
+BACKOFF = Backoff(base_ms=100, max_wait_ms=250, jitter_ms=10)
+
+
+class Bench:
+    """A feed of spot, what the venue lists, and the service between them."""
+
+    def __init__(self, symbols: str = "BTCUSDT", shard: Shard = WHOLE) -> None:
+        self.clock = ManualClock()
+        self.feed = ScriptedMarketFeed(Venue.SPOT)
+        self.exchange = MemoryExchangeInformation(self.clock, LISTED)
+        self.serving = ServeFeed(
+            self.feed,
+            self.exchange,
+            choice=parse_choice(symbols, Venue),
+            shard=shard,
+            clock=self.clock,
+            backoff=BACKOFF,
+            draw=lambda: 0.5,
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self.serving.run)
+                await settle()
+                yield
+                tasks.cancel_scope.cancel()
+
+
+async def test_what_is_chosen_is_subscribed() -> None:
+    bench = Bench("BTCUSDT,ETHUSDT")
+    async with bench.running():
+        await bench.feed.subscribed.wait()
+
+        assert bench.serving.venue is Venue.SPOT
+        assert bench.feed.instruments == (BTC, ETH)
+        assert bench.serving.report() == FeedReport(2, (), 1, 1, fatal=False)
+
+
+@pytest.mark.parametrize(
+    "failure", [ExchangeUnavailableError("no route"), ExchangeRefusedError("go away")]
+)
+async def test_a_venue_that_comes_later_is_served_then(failure: ChimeraError) -> None:
+    """The listing is asked for again and again, with growing waits up to the longest."""
+    bench = Bench()
+    bench.exchange.failure = failure
+    async with bench.running():
+        for wait_ms in (105, 205, 255, 255):
+            assert bench.serving.report().instruments is None
+            await bench.clock.advance(wait_ms - 1)
+            assert bench.feed.instruments is None
+            await bench.clock.advance(1)
+
+        bench.exchange.failure = None
+        await bench.clock.advance(255)
+        await bench.feed.subscribed.wait()
+
+        assert bench.feed.instruments == (BTC,)
+
+
+async def test_an_unknown_name_is_reported_and_the_rest_runs() -> None:
+    bench = Bench("NOSUCHUSDT,BTCUSDT,ALSONOTUSDT")
+    async with bench.running():
+        await bench.feed.subscribed.wait()
+
+        assert bench.feed.instruments == (BTC,)
+        report = bench.serving.report()
+        assert report.unknown == ("spot/ALSONOTUSDT", "spot/NOSUCHUSDT")
+        assert report.instruments == 1
+
+
+class EndingFeed(ScriptedMarketFeed):
+    """A feed whose `run` returns when told to; at once where there is nothing to subscribe."""
+
+    def __init__(self, venue: Venue) -> None:
+        super().__init__(venue)
+        self.end = anyio.Event()
+
+    async def run(self, instruments: Sequence[InstrumentId]) -> None:
+        self.instruments = tuple(instruments)
+        if instruments:
+            await self.end.wait()
+
+
+def with_ending_feed(symbols: str, shard: Shard = WHOLE) -> tuple[Bench, EndingFeed]:
+    bench = Bench(symbols, shard)
+    feed = EndingFeed(Venue.SPOT)
+    bench.serving = ServeFeed(
+        feed,
+        bench.exchange,
+        choice=parse_choice(symbols, Venue),
+        shard=shard,
+        clock=bench.clock,
+        backoff=BACKOFF,
+        draw=lambda: 0.5,
+    )
+    return bench, feed
+
+
+async def test_a_shard_without_instruments_stays_up() -> None:
+    """Nothing to do is not an end: a worker that returns would take the process down."""
+    other = 1 - shard_of(BTC.symbol, 2)
+    bench, feed = with_ending_feed("BTCUSDT", Shard(other, 2))
+    ended = anyio.Event()
+
+    async def run() -> None:
+        await bench.serving.run()
+        ended.set()
+
+    with anyio.fail_after(10):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(run)
+            await settle()
+            for _ in range(3):
+                await bench.clock.advance(BACKOFF.max_wait_ms)
+
+            assert feed.instruments == ()
+            assert not ended.is_set()
+            tasks.cancel_scope.cancel()
+
+
+async def test_a_feed_that_ends_ends_the_worker() -> None:
+    """A dead feed never hides behind a worker that goes on: returning is for the
+    supervisor to see.
+    """
+    bench, feed = with_ending_feed("BTCUSDT")
+    feed.end.set()
+
+    with anyio.fail_after(5):
+        await bench.serving.run()
+
+    assert feed.instruments == (BTC,)

@@ -1,0 +1,94 @@
+"""Watching over a venue while the store of its status is away, refuses, or is too slow."""
+
+from collections.abc import Sequence
+
+import pytest
+
+from chimera_s1.app.capabilities.market import watch_liveness
+from chimera_s1.app.capabilities.market.watch_liveness import LOOK_INTERVAL_MS, RETRY_WAIT_MS
+from chimera_s1.domain.errors import (
+    ChimeraError,
+    ConfigurationError,
+    PublisherUnavailableError,
+)
+from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.market.liveness import Liveness, StatusChange
+from chimera_s1.domain.market.liveness_board import SETTLE_MS
+from tests.unit.app.capabilities.market.liveness_rig import KEYS, watching
+
+
+async def test_a_status_store_that_is_away_loses_nothing_and_doubles_nothing() -> None:
+    """What was found meanwhile is written in order once it is back."""
+    async with watching() as rig:
+        rig.status.gone = True
+        rig.lost()
+        await rig.clock.advance(LOOK_INTERVAL_MS)
+        await rig.clock.advance(30_000)
+        rig.opened()
+        rig.speak(*KEYS)
+        await rig.clock.advance(LOOK_INTERVAL_MS)
+        assert len(rig.told) == 2
+        rig.status.gone = False
+        await rig.clock.advance(RETRY_WAIT_MS)
+
+        assert rig.states == [
+            ("BTCUSDT", Liveness.LIVE),
+            ("ETHUSDT", Liveness.LIVE),
+            ("BTCUSDT", Liveness.BLIND),
+            ("ETHUSDT", Liveness.BLIND),
+            ("*", Liveness.GAP),
+            ("*", Liveness.RESUMED),
+            ("BTCUSDT", Liveness.LIVE),
+            ("ETHUSDT", Liveness.LIVE),
+        ]
+        assert rig.watch.counters.changes == 8
+        assert rig.watch.counters.overflowed == 0
+
+
+async def test_a_store_that_refuses_us_is_no_end_of_the_watch(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A password that was changed is mended without a restart."""
+    refusals: list[ChimeraError] = [
+        ConfigurationError("Redis refuses the credentials"),
+        PublisherUnavailableError("gone"),
+    ]
+    async with watching() as rig:
+        accept = rig.status.append
+
+        async def refuse(venue: Venue, changes: Sequence[StatusChange]) -> None:
+            if refusals:
+                raise refusals.pop()
+            await accept(venue, changes)
+
+        monkeypatch.setattr(rig.status, "append", refuse)
+        rig.lost()
+        await rig.clock.advance(LOOK_INTERVAL_MS)
+        await rig.clock.advance(2 * RETRY_WAIT_MS)
+
+        assert not refusals
+        assert rig.states[2:4] == [("BTCUSDT", Liveness.BLIND), ("ETHUSDT", Liveness.BLIND)]
+
+
+async def test_what_waits_for_the_store_is_bounded_and_what_is_given_up_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The oldest go, the newest stay."""
+    monkeypatch.setattr(watch_liveness, "OUTBOX_MAX", 3)
+    async with watching() as rig:
+        rig.status.gone = True
+        for _ in range(3):
+            rig.lost()
+            await rig.clock.advance(SETTLE_MS + LOOK_INTERVAL_MS)
+            rig.opened()
+            rig.speak(*KEYS)
+            await rig.clock.advance(LOOK_INTERVAL_MS)
+        rig.status.gone = False
+        await rig.clock.advance(RETRY_WAIT_MS)
+
+        assert rig.states[2:] == [
+            ("*", Liveness.RESUMED),
+            ("BTCUSDT", Liveness.LIVE),
+            ("ETHUSDT", Liveness.LIVE),
+        ]
+        assert rig.watch.counters.overflowed == 3 * 6 - 3

@@ -1,0 +1,249 @@
+"""The outbox of operational events: in order, bounded, and patient with a store that is away."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from itertools import count
+
+import anyio
+import pytest
+from anyio import wait_all_tasks_blocked as settle
+from hypothesis import given
+from hypothesis import strategies as st
+
+from chimera_s1.app.capabilities.operations import operations_outbox as log_operations
+from chimera_s1.app.capabilities.operations.operations_outbox import RETRY_WAIT_MS, LogOperations
+from chimera_s1.domain.errors import ConfigurationError, PublisherUnavailableError
+from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.ports.market_feed import (
+    ConnectionFatal,
+    ConnectionLost,
+    ConnectionOpened,
+    ConnectionRenewed,
+    RoundTrip,
+)
+from chimera_s1.domain.ports.operations_log import (
+    OperationsEvent,
+    RoundTripEntry,
+    RoundTripSummary,
+)
+from tests.fakes.manual_clock import ManualClock
+from tests.fakes.operations_log import MemoryOperationsLog
+from tests.sample_quotes import TS
+
+LOSS = {"connection": "spot-0", "venue": "spot", "cause": "cut", "retry_count": 3}
+
+
+class Store(MemoryOperationsLog):
+    """A log that may take its time, or refuse our credentials."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.refusing = False
+        self.called = anyio.Event()
+        self.gate = anyio.Event()
+        self.gate.set()
+
+    async def record(self, event: OperationsEvent) -> str:
+        await self._pass()
+        return await super().record(event)
+
+    async def round_trip(self, entry: RoundTripEntry, summary: RoundTripSummary) -> None:
+        await self._pass()
+        await super().round_trip(entry, summary)
+
+    async def _pass(self) -> None:
+        self.called.set()
+        await self.gate.wait()
+        if self.refusing:
+            raise ConfigurationError("another password")
+
+
+class Bench:
+    """The outbox over a store in memory; event ids count from 1."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock(TS)
+        self.store = Store()
+        numbers = count(1)
+        self.operations = LogOperations(
+            self.store, clock=self.clock, new_id=lambda: str(next(numbers))
+        )
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        with anyio.fail_after(10):
+            async with anyio.create_task_group() as tasks:
+                tasks.start_soon(self.operations.run)
+                await settle()
+                yield
+                tasks.cancel_scope.cancel()
+
+    def ids(self) -> list[str]:
+        return [event.event_id for event in self.store.events]
+
+
+def round_trip(connection: str, rtt_ms: float) -> RoundTrip:
+    return RoundTrip(connection, Venue.SPOT, rtt_ms, 1.23456)
+
+
+async def test_what_happens_to_a_connection_is_an_event_each() -> None:
+    """Kinds and details are what consumers of ops:events read."""
+    bench = Bench()
+    spot = Venue.SPOT
+    async with bench.running():
+        for event in (
+            ConnectionOpened("spot-0", spot, (), recovered=False),
+            ConnectionLost("spot-0", spot, (), "cut", 3, 500.0),
+            ConnectionFatal("spot-0", spot, (), "cut", 3),
+            ConnectionOpened("spot-0", spot, (), recovered=True),
+            ConnectionRenewed("spot-0", spot, "24 h"),
+        ):
+            bench.operations.listen(event)
+        await settle()
+
+    plain = {"connection": "spot-0", "venue": "spot"}
+    assert [(event.kind, event.detail) for event in bench.store.events] == [
+        ("ws.opened", plain),
+        ("ws.lost", LOSS),
+        ("ws.fatal", LOSS),
+        ("ws.recovered", plain),
+        ("ws.renewed", {**plain, "cause": "24 h"}),
+    ]
+    assert bench.ids() == ["1", "2", "3", "4", "5"]
+    assert {event.ts for event in bench.store.events} == {TS}
+    assert bench.operations.counters.recorded == 5
+
+
+@pytest.mark.parametrize("refusing", [False, True])
+async def test_a_store_that_is_away_loses_and_doubles_nothing(*, refusing: bool) -> None:
+    """Events wait in order, also where the store refuses us: a password may be mended meanwhile."""
+    bench = Bench()
+    async with bench.running():
+        bench.operations.record("before", {})
+        await settle()
+        bench.store.gone, bench.store.refusing = not refusing, refusing
+        for _ in range(3):
+            bench.operations.record("during", {})
+            await settle()
+            await bench.clock.advance(RETRY_WAIT_MS)
+        assert bench.ids() == ["1"]
+        assert bench.operations.waiting == 3
+
+        bench.store.gone = bench.store.refusing = False
+        bench.operations.record("after", {})
+        await bench.clock.advance(RETRY_WAIT_MS)
+
+    assert bench.ids() == ["1", "2", "3", "4", "5"]
+    assert bench.operations.waiting == 0
+    assert bench.operations.counters.recorded == 5
+
+
+async def test_what_comes_while_the_store_writes_is_written_next() -> None:
+    bench = Bench()
+    async with bench.running():
+        bench.store.gate = anyio.Event()
+        bench.operations.record("first", {})
+        await bench.store.called.wait()
+        bench.operations.record("second", {})
+        bench.store.gate.set()
+        await settle()
+
+    assert [event.kind for event in bench.store.events] == ["first", "second"]
+
+
+@pytest.mark.parametrize("during_write", [False, True])
+async def test_a_full_outbox_gives_up_its_oldest(
+    monkeypatch: pytest.MonkeyPatch, *, during_write: bool
+) -> None:
+    """The bound holds while the store is away and while it writes; what is given up is counted."""
+    monkeypatch.setattr(log_operations, "OUTBOX_MAX", 3)
+    bench = Bench()
+    async with bench.running():
+        bench.store.gate = anyio.Event()
+        if during_write:
+            bench.operations.record("first", {})
+            await bench.store.called.wait()
+        for _ in range(5 - during_write):
+            bench.operations.record("more", {})
+        assert bench.operations.waiting == 3
+        assert bench.operations.counters.overflowed == 2
+        bench.store.gate.set()
+        await settle()
+
+    assert bench.ids() == (["1", "3", "4", "5"] if during_write else ["3", "4", "5"])
+
+
+async def test_flush_tells_that_the_store_is_away_and_keeps_what_waits() -> None:
+    bench = Bench()
+    bench.operations.record("last", {})
+    bench.store.gone = True
+    with pytest.raises(PublisherUnavailableError):
+        await bench.operations.flush()
+    assert bench.operations.waiting == 1
+
+    bench.store.gone = False
+    await bench.operations.flush()
+
+    assert bench.ids() == ["1"]
+
+
+async def test_of_round_trips_only_the_newest_of_each_connection_waits() -> None:
+    """A sample that was not written waits as an event does, until a newer one replaces it."""
+    bench = Bench()
+    async with bench.running():
+        bench.store.gone = True
+        bench.operations.listen(round_trip("spot-0", 10.0))
+        bench.operations.listen(round_trip("spot-1", 20.00049))
+        await settle()
+        bench.operations.listen(round_trip("spot-0", 30.0))
+        bench.store.gone = False
+        await bench.clock.advance(RETRY_WAIT_MS)
+
+        bench.operations.listen(round_trip("spot-0", 40.0))
+        await settle()
+
+    written = [(entry.connection, entry.rtt_ms) for entry in bench.store.round_trips]
+    assert written == [("spot-0", 30.0), ("spot-1", 20.0), ("spot-0", 40.0)]
+    first = bench.store.round_trips[0]
+    assert (first.ts, first.venue, first.process_ms) == (TS, "spot", 1.235)
+    assert bench.store.summary == RoundTripSummary(p50=20.00049, p95=40.0, n=4)
+
+
+async def test_a_round_trip_that_comes_while_one_is_written_is_written_too() -> None:
+    bench = Bench()
+    async with bench.running():
+        bench.store.gate = anyio.Event()
+        bench.operations.listen(round_trip("spot-0", 1.0))
+        await bench.store.called.wait()
+        bench.operations.listen(round_trip("spot-0", 2.0))
+        bench.store.gate.set()
+        await settle()
+
+    assert [entry.rtt_ms for entry in bench.store.round_trips] == [1.0, 2.0]
+
+
+@given(st.lists(st.floats(0.001, 10_000), max_size=60))
+def test_percentiles_are_those_of_the_last_round_trips(samples: list[float]) -> None:
+    """Nearest rank: half, and 95 of 100, are at or below; zeros before the first."""
+    bench = Bench()
+    for rtt_ms in samples:
+        bench.operations.listen(round_trip("spot-0", rtt_ms))
+
+    summary = bench.operations.round_trips()
+
+    assert summary.n == len(samples)
+    for share, value in ((0.50, summary.p50), (0.95, summary.p95)):
+        below = [each for each in samples if each <= value]
+        assert len(below) >= share * len(samples)
+        assert value in samples or (value == 0.0 and not samples)
+        assert len([each for each in samples if each < value]) <= share * len(samples)
+
+
+async def test_old_round_trips_are_forgotten() -> None:
+    bench = Bench()
+    for rtt_ms in range(log_operations.ROUND_TRIPS_KEPT + 500):
+        bench.operations.listen(round_trip("spot-0", float(rtt_ms)))
+
+    summary = bench.operations.round_trips()
+
+    assert (summary.n, summary.p50) == (log_operations.ROUND_TRIPS_KEPT, 999.0)

@@ -1,0 +1,278 @@
+"""Health: judged by the domain's table, dated by when it changed, said so that people can act."""
+
+import logging
+from dataclasses import dataclass
+
+import anyio
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec import structs
+
+from chimera_s1.app.capabilities.operations.health_sentences import sentence
+from chimera_s1.app.capabilities.operations.report_health import JUDGE_INTERVAL_MS, ReportHealth
+from chimera_s1.domain.operations.health import (
+    ClockReport,
+    FeedReport,
+    Level,
+    LoopReport,
+    MarketReport,
+    Report,
+    StreamsReport,
+    TreasuryReport,
+    level_of,
+)
+from chimera_s1.domain.operations.trading_mode import TradingMode
+from tests.fakes.manual_clock import ManualClock
+
+WELL = StreamsReport(reachable=True, waiting=0, merged=False, cause="")
+GONE = StreamsReport(reachable=False, waiting=3, merged=False, cause="connection refused")
+FEED = FeedReport(instruments=300, unknown=(), connections=2, delivering=2, fatal=False)
+FATAL = FeedReport(instruments=300, unknown=(), connections=2, delivering=1, fatal=True)
+
+SOUND = TreasuryReport(
+    damage="",
+    store_trouble="",
+    relay_trouble="",
+    key_trouble="",
+    kill_switch=False,
+    switch_trouble="",
+    waiting=0,
+    unresolved=0,
+    oldest_unresolved_ms=0,
+    in_review=0,
+)
+
+ADVICE = (
+    "check",
+    "S1_",
+    "synchronise",
+    "correct",
+    "do not trade",
+    "runbook",
+    "look, then resolve",
+    "reconciliation goes on",
+    "the exchange key: ",
+)
+
+counts = st.integers(0, 2000)
+troubles = st.sampled_from(["", "timed out"])
+reports = st.one_of(
+    st.builds(
+        FeedReport,
+        instruments=st.none() | counts,
+        unknown=st.lists(st.sampled_from(["spot/FOO", "perp/BAR"])).map(tuple),
+        connections=counts,
+        delivering=counts,
+        fatal=st.booleans(),
+    ),
+    st.builds(
+        StreamsReport,
+        reachable=st.booleans(),
+        waiting=counts,
+        merged=st.booleans(),
+        cause=st.sampled_from(["", "timed out"]),
+    ),
+    st.builds(ClockReport, offset_ms=st.none() | st.floats(-5000, 5000), p_up=st.floats(0, 1)),
+    st.builds(LoopReport, lag_ms=st.floats(0, 10_000)),
+    st.builds(MarketReport, counts, counts, counts, counts),
+    st.builds(
+        TreasuryReport,
+        *[troubles] * 4,
+        st.booleans(),
+        troubles,
+        counts,
+        counts,
+        st.integers(0, 200_000),
+        counts,
+    ),
+)
+
+
+@dataclass
+class Store:
+    """A component whose state the test sets."""
+
+    now: Report
+
+    def report(self) -> Report:
+        return self.now
+
+
+def treasury(**facts: str | bool | int) -> TreasuryReport:
+    return structs.replace(SOUND, **facts)
+
+
+def health(clock: ManualClock) -> ReportHealth:
+    return ReportHealth(clock, shard="0/2", version="1.2.3")
+
+
+async def test_a_level_is_dated_by_its_change_not_by_the_question() -> None:
+    clock, store = ManualClock(1_000_000), Store(WELL)
+    service = health(clock)
+    service.register("redis", store.report, required=True)
+
+    since = [service.snapshot().components[0].since]
+    await clock.advance(10_000)
+    since.append(service.snapshot().components[0].since)
+    store.now = GONE
+    since.append(service.snapshot().components[0].since)
+    await clock.advance(500)
+    since.append(service.snapshot().components[0].since)
+
+    assert since == [1_000_000, 1_000_000, 1_010_000, 1_010_000]
+
+
+async def test_a_change_is_dated_and_logged_when_nobody_asks(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The worker sees the fall and the recovery; a question a minute later is told when
+    they were.
+    """
+    caplog.set_level(logging.INFO)
+    clock, store = ManualClock(0), Store(WELL)
+    service = health(clock)
+    service.register("redis", store.report, required=True)
+    told: list[tuple[str, object, object]] = []
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(
+                service.run, lambda kind, detail: told.append((kind, detail["from"], detail["to"]))
+            )
+            await clock.until_slept_on()
+            store.now = GONE
+            await clock.advance(JUDGE_INTERVAL_MS)
+            store.now = WELL
+            await clock.advance(60_000)
+            tasks.cancel_scope.cancel()
+
+    assert service.snapshot().components[0].since == 2 * JUDGE_INTERVAL_MS
+    assert told == [("health.changed", "GREEN", "RED"), ("health.changed", "RED", "GREEN")]
+    fall, recovery = caplog.records
+    assert (fall.levelno, recovery.levelno) == (logging.WARNING, logging.INFO)
+    assert fall.message.startswith("redis is RED: ")
+    assert recovery.message.startswith("redis is GREEN: ")
+
+
+async def test_a_fatal_feed_changes_the_mode_and_so_does_its_recovery() -> None:
+    clock, feed = ManualClock(0), Store(FEED)
+    service = health(clock)
+    service.register("feed.spot", feed.report, required=True)
+    told: list[tuple[object, object]] = []
+
+    def tell(kind: str, detail: dict[str, str | int | float | bool | None]) -> None:
+        if kind == "mode.changed":
+            told.append((detail["from"], detail["to"]))
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(service.run, tell)
+            for fatal in (True, False):
+                await clock.until_slept_on()
+                feed.now = structs.replace(FEED, fatal=fatal)
+                await clock.advance(JUDGE_INTERVAL_MS)
+            await clock.until_slept_on()
+            tasks.cancel_scope.cancel()
+
+    assert told == [("NORMAL", "MANAGE_ONLY"), ("MANAGE_ONLY", "NORMAL")]
+
+
+async def test_the_snapshot_says_everything_about_the_service() -> None:
+    clock = ManualClock()
+    service = health(clock)
+    service.register("feed.spot", Store(FEED).report, required=True)
+    service.register("clock.spot", Store(ClockReport(600.0, 1.0)).report, required=False)
+    await clock.advance(61_999)
+
+    snapshot = service.snapshot()
+
+    assert (snapshot.shard, snapshot.version, snapshot.uptime_s) == ("0/2", "1.2.3", 61)
+    assert [(each.name, each.level) for each in snapshot.components] == [
+        ("feed.spot", Level.GREEN),
+        ("clock.spot", Level.ORANGE),
+    ]
+    assert snapshot.status is Level.ORANGE
+    assert snapshot.mode is TradingMode.NORMAL
+
+
+@pytest.mark.parametrize(("required", "ready"), [(True, False), (False, True)])
+async def test_only_what_is_required_keeps_the_service_from_being_ready(
+    *, required: bool, ready: bool
+) -> None:
+    service = health(ManualClock())
+    service.register("redis", Store(GONE).report, required=required)
+
+    assert service.snapshot().status is Level.RED
+    assert service.snapshot().ready is ready
+
+
+async def test_a_feed_out_of_retries_leaves_open_positions_managed_only() -> None:
+    service = health(ManualClock())
+    service.register("feed.spot", Store(FEED).report, required=True)
+    service.register("feed.perp", Store(FATAL).report, required=True)
+
+    assert service.snapshot().mode is TradingMode.MANAGE_ONLY
+
+
+async def test_a_component_may_describe_itself() -> None:
+    service = health(ManualClock())
+    service.register(
+        "redis", Store(WELL).report, lambda report: type(report).__name__, required=True
+    )
+
+    assert service.snapshot().components[0].detail == "StreamsReport"
+
+
+@pytest.mark.parametrize(
+    ("report", "said"),
+    [
+        (FEED, "300 instruments on 2 connections"),
+        (FeedReport(0, (), 0, 0, fatal=False), "no instrument of this venue is chosen"),
+        (FeedReport(None, (), 0, 0, fatal=False), "list of instruments was not read yet"),
+        (FeedReport(9, ("spot/FOO",), 1, 1, fatal=False), "does not list spot/FOO: correct S1_SYM"),
+        (FeedReport(9, tuple("abcdefg"), 1, 1, fatal=False), "a, b, c, d, e and 2 more"),
+        (FeedReport(9, (), 2, 1, fatal=False), "1 of 2 connections deliver"),
+        (FATAL, "out of retries"),
+        (WELL, "every write is acknowledged"),
+        (GONE, "(connection refused)"),
+        (StreamsReport(reachable=False, waiting=0, merged=False, cause=""), "not reached yet"),
+        (
+            StreamsReport(reachable=True, waiting=1, merged=False, cause=""),
+            "1 quote cannot be written",
+        ),
+        (StreamsReport(reachable=True, waiting=0, merged=True, cause=""), "windows are merged"),
+        (ClockReport(12.4, 1.0), "this clock is 12 ms behind the exchange's"),
+        (ClockReport(-300.0, 1.0), "300 ms ahead of the exchange's; synchronise it"),
+        (ClockReport(None, 1.0), "not measured yet"),
+        (ClockReport(0.0, 0.4), "only 40% of the time requests are answered"),
+        (LoopReport(12.0), "at most 12 ms late"),
+        (LoopReport(700.0), "wakes up 700 ms late"),
+        (MarketReport(5, 1, 0, 0), "5 LIVE, 1 QUIET, 0 STALE, 0 BLIND"),
+        (MarketReport(5, 1, 2, 0), "do not trade on these quotes"),
+        (SOUND, "0 waiting, 0 unresolved"),
+        (treasury(damage="commit 3 was changed"), "commit 3 was changed; nothing is written"),
+        (treasury(store_trouble="locked"), "store cannot be used: locked; transfers wait: check"),
+        (treasury(waiting=2, unresolved=1), "2 waiting, 1 unresolved"),
+        (treasury(in_review=1), "1 transfer in review: look, then resolve"),
+        (treasury(oldest_unresolved_ms=60_000), "0 waiting, 0 unresolved"),
+        (treasury(oldest_unresolved_ms=61_999), "unknown for 61 s: reconciliation goes on"),
+        (treasury(key_trouble="it may withdraw"), "the exchange key: it may withdraw"),
+        (treasury(relay_trouble="gone"), "events do not reach ops:events (gone): check Redis"),
+        (treasury(switch_trouble="gone"), "the kill switch cannot be read (gone)"),
+        (treasury(kill_switch=True), "the kill switch is on, or was never read: nothing is sent"),
+    ],
+)
+def test_a_report_is_said_in_a_sentence(report: Report, said: str) -> None:
+    assert said in sentence(report)
+
+
+@given(reports)
+def test_what_is_not_green_says_what_to_do(report: Report) -> None:
+    """One line for every report, and advice with every level an operator is called for."""
+    text = sentence(report)
+
+    assert text
+    assert "\n" not in text
+    if level_of(report) > Level.YELLOW:
+        assert any(word in text for word in ADVICE)

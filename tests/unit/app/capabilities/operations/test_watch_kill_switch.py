@@ -1,0 +1,85 @@
+"""The watched kill switch: on until it was read as off, and as it last was while it
+cannot be read.
+"""
+
+import logging
+
+import anyio
+import pytest
+
+from chimera_s1.app.capabilities.operations.watch_kill_switch import LOOK_MS, WatchKillSwitch
+from chimera_s1.domain.errors import ConfigurationError
+from tests.fakes.kill_switch import MemoryKillSwitch
+from tests.fakes.manual_clock import ManualClock
+
+LOGGER = "chimera_s1.app.capabilities.operations.watch_kill_switch"
+
+
+async def test_a_switch_that_was_never_read_counts_as_on() -> None:
+    watch = WatchKillSwitch(MemoryKillSwitch(on=None), ManualClock())
+    assert (watch.is_on(), watch.trouble) == (True, "")
+
+    await watch.look()
+
+    assert (watch.is_on(), watch.trouble) == (True, "the kill switch cannot be read")
+
+
+@pytest.mark.parametrize("last", [True, False])
+async def test_the_last_known_position_stays_in_force(*, last: bool) -> None:
+    switch = MemoryKillSwitch(on=last)
+    watch = WatchKillSwitch(switch, ManualClock())
+    await watch.look()
+
+    switch.on = None
+    await watch.look()
+    assert watch.is_on() is last
+    assert watch.trouble
+
+    switch.on = not last
+    await watch.look()
+    assert (watch.is_on(), watch.trouble) == (not last, "")
+
+
+class ForbiddenSwitch:
+    async def read(self) -> bool:
+        raise ConfigurationError("Redis refuses the credentials")
+
+
+async def test_settings_that_are_wrong_are_a_trouble_and_no_end() -> None:
+    watch = WatchKillSwitch(ForbiddenSwitch(), ManualClock())
+
+    await watch.look()
+
+    assert (watch.is_on(), watch.trouble) == (True, "Redis refuses the credentials")
+
+
+async def test_it_is_said_once_that_it_was_thrown(caplog: pytest.LogCaptureFixture) -> None:
+    """That it is off at the start is no news."""
+    caplog.set_level(logging.WARNING, LOGGER)
+    switch = MemoryKillSwitch(on=False)
+    watch = WatchKillSwitch(switch, ManualClock())
+    for position in (False, True, True, None, True, False, False):
+        switch.on = position
+        await watch.look()
+
+    assert [record.getMessage() for record in caplog.records] == [
+        "the kill switch is ON",
+        "the kill switch is off",
+    ]
+
+
+async def test_it_is_looked_at_once_a_second() -> None:
+    clock, switch = ManualClock(), MemoryKillSwitch(on=False)
+    watch = WatchKillSwitch(switch, clock)
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(watch.run)
+            await clock.until_slept_on()
+            assert not watch.is_on()
+
+            switch.on = True
+            await clock.advance(LOOK_MS - 1)
+            assert not watch.is_on()
+            await clock.advance(1)
+            assert watch.is_on()
+            tasks.cancel_scope.cancel()

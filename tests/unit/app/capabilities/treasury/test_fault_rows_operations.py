@@ -1,0 +1,291 @@
+"""The rows of the fault matrix about clocks, switches, settings and stopping, as far as the use
+cases decide them.
+"""
+
+from decimal import Decimal
+from functools import partial
+
+import anyio
+import msgspec
+import pytest
+from anyio.lowlevel import checkpoint
+
+from chimera_s1.app.capabilities.treasury.transfer_admission import KillSwitchOnError, StoppingError
+from chimera_s1.domain.ports.treasury_gateway import Unknown
+from chimera_s1.domain.treasury.events import (
+    CapReserved,
+    Evidence,
+    FailureKind,
+    SubmissionNotExecuted,
+    SubmissionStarted,
+    TransferRequested,
+)
+from chimera_s1.domain.treasury.limits import Limits
+from chimera_s1.domain.treasury.transfer import Phase, TransferStatus
+from tests.fakes.treasury_gateway import Misbehaviour
+from tests.faulty_ports import TryingStore
+from tests.treasury_harness import LIMITS, Instance, Switches, World, running, wish
+from tests.virtual_time import run_virtually, virtually
+
+SECOND_MS = 1_000
+MINUTE_MS = 60 * SECOND_MS
+STEPS_MAX = 500
+
+UNHEARD = Misbehaviour(executes=True, reply=Unknown("reset"))
+
+
+@virtually
+async def test_row_64_the_kill_switch_holds_what_is_queued_and_refuses_what_is_new() -> None:
+    world = World()
+    await Instance(world).requests.request(wish("t1"), "tester")
+    world.switches.kill = True
+    async with running(Instance(world)) as one:
+        with pytest.raises(KillSwitchOnError):
+            await one.requests.request(wish("t2"), "tester")
+        await world.clock.sleep_ms(5 * MINUTE_MS)
+        assert not world.exchange.sent
+        world.switches.kill = False
+        await world.clock.sleep_ms(MINUTE_MS)
+        queued = await one.transfer("t1")
+        new = await one.requests.request(wish("t2"), "tester")
+
+    assert queued.phase is Phase.DONE
+    assert not new.replayed, "the key was as free as before"
+    assert len(world.exchange.sent) == 2
+    assert not await world.violations()
+
+
+@virtually
+async def test_row_64_what_is_queued_for_too_long_behind_the_kill_switch_expires() -> None:
+    world = World()
+    await Instance(world).requests.request(wish("t1"), "tester")
+    world.switches.kill = True
+    async with running(Instance(world)) as one:
+        await world.clock.sleep_ms(world.policy.max_age_ms + MINUTE_MS)
+        world.switches.kill = False
+        await world.clock.sleep_ms(MINUTE_MS)
+        ended = await one.transfer("t1")
+
+    assert (ended.phase, ended.failure) == (Phase.FAILED, FailureKind.EXPIRED)
+    assert not world.exchange.sent
+    assert not await world.violations()
+
+
+@virtually
+async def test_row_64_the_kill_switch_lets_go_what_is_in_flight_and_settles_what_is_unknown() -> (
+    None
+):
+    world = World()
+    world.exchange.history_lag_ms = MINUTE_MS
+    heard = anyio.Event()
+    world.exchange.script += [UNHEARD, Misbehaviour(executes=True, hold=heard)]
+    async with running(Instance(world)) as one:
+        await one.requests.request(wish("unknown", 11), "tester")
+        await one.requests.request(wish("in-flight", 12), "tester")
+        world.switches.kill = True
+        await world.clock.sleep_ms(SECOND_MS)
+        heard.set()
+        await world.clock.sleep_ms(5 * MINUTE_MS)
+        flown, settled = await one.transfer("in-flight"), await one.transfer("unknown")
+
+    assert (flown.phase, flown.evidence) == (Phase.DONE, Evidence.REPLY)
+    assert (settled.phase, settled.evidence) == (Phase.DONE, Evidence.HISTORY)
+    assert len(world.exchange.sent) == 2
+    assert not await world.violations()
+
+
+@virtually
+async def test_row_64_a_switch_thrown_between_the_intent_and_the_request_stops_it() -> None:
+    world = World()
+    store = TryingStore(world.clock)
+    store.pauses[2] = 1_000.0
+    world.store = store
+    async with running(Instance(world)) as one, anyio.create_task_group() as tasks:
+        tasks.start_soon(one.requests.request, wish("t1"), "tester")
+        await world.clock.sleep_ms(500)
+        assert await world.count(SubmissionStarted) == 1
+        world.switches.kill = True
+        await world.clock.sleep_ms(MINUTE_MS)
+        assert not world.exchange.sent
+        assert await world.count(SubmissionNotExecuted) == 1
+        world.switches.kill = False
+        await world.clock.sleep_ms(MINUTE_MS)
+        ended = await one.transfer("t1")
+
+    assert (ended.phase, ended.attempt) == (Phase.DONE, 2)
+    assert not await world.violations()
+
+
+class Flipping(Switches):
+    """Limits that are others each time they are asked for."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+        super().__init__()
+
+    @property
+    def limits(self) -> Limits:
+        self.asked += 1
+        return msgspec.structs.replace(
+            LIMITS, max=Decimal(100 + self.asked), daily_cap=Decimal(1_000 + self.asked)
+        )
+
+    @limits.setter
+    def limits(self, limits: Limits) -> None:
+        pass
+
+
+@virtually
+async def test_row_65_a_request_is_judged_by_one_set_of_limits() -> None:
+    world = World()
+    switches = Flipping()
+    world.switches = switches
+    async with running(Instance(world)) as one:
+        for number in range(5):
+            await one.requests.request(wish(f"t{number}"), "tester")
+    events = await world.events()
+    limits = [event.terms.limits for event in events if isinstance(event, TransferRequested)]
+    caps = [event.cap for event in events if isinstance(event, CapReserved)]
+
+    assert switches.asked == 5
+    assert [int(each.max) - 100 for each in limits] == [1, 2, 3, 4, 5]
+    assert caps == [each.daily_cap for each in limits]
+    assert not await world.violations()
+
+
+@virtually
+async def test_row_66_stopping_ends_what_is_in_flight_and_begins_nothing() -> None:
+    world = World()
+    heard = anyio.Event()
+    world.exchange.script.append(Misbehaviour(executes=True, hold=heard))
+    one = Instance(world)
+    await one.requests.request(wish("t1", 11), "tester")
+    async with anyio.create_task_group() as around:
+        around.start_soon(one.relay.run)
+        around.start_soon(one.projector.run)
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(one.executor.run)
+            await world.exchange.until_sent()
+            await one.ledger.catch_up()
+            await Instance(world).requests.request(wish("t2", 11), "tester")
+            world.switches.stopping = True
+            one.executor.stop()
+            with pytest.raises(StoppingError):
+                await one.requests.request(wish("t3", 13), "tester")
+            await world.clock.sleep_ms(10 * SECOND_MS)
+            heard.set()
+        flown, queued = await one.transfer("t1"), await one.transfer("t2")
+        await world.clock.sleep_ms(SECOND_MS)
+        found = await world.violations_as_they_are()
+        around.cancel_scope.cancel()
+
+    assert (flown.phase, flown.evidence) == (Phase.DONE, Evidence.REPLY)
+    assert queued.phase is Phase.REQUESTED
+    assert len(world.exchange.sent) == 1
+    assert await world.leases.acquire("treasury.executor", "next", 1), "the lease is free at once"
+    assert not found
+
+
+@virtually
+async def test_row_66_a_reply_that_does_not_come_in_time_is_left_to_the_next_start() -> None:
+    world = World()
+    world.exchange.script.append(Misbehaviour(executes=True, hold=anyio.Event()))
+    one = Instance(world)
+    await one.requests.request(wish("t1"), "tester")
+    with anyio.move_on_after(30) as patience:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(one.executor.run)
+            await world.exchange.until_sent()
+            one.executor.stop()
+            patience.deadline = anyio.current_time() + 15
+    assert patience.cancelled_caught
+    assert (await one.transfer("t1")).phase is Phase.SUBMITTED
+    async with running(Instance(world)) as following:
+        await world.clock.sleep_ms(MINUTE_MS)
+        ended = await following.transfer("t1")
+
+    assert (ended.phase, ended.evidence) == (Phase.DONE, Evidence.HISTORY)
+    assert len(world.exchange.sent) == 1
+    assert not await world.violations()
+
+
+async def ask_for_so_many(steps: int) -> bool:
+    """Whether a request that is cancelled after *steps* of the loop had ended before."""
+    world = World()
+    ended = False
+    async with running(Instance(world)) as one:
+        async with anyio.create_task_group() as tasks:
+
+            async def ask() -> None:
+                nonlocal ended
+                await one.requests.request(wish("t1"), "tester")
+                ended = True
+
+            tasks.start_soon(ask)
+            for _ in range(steps):
+                await checkpoint()
+            tasks.cancel_scope.cancel()
+        answer = await one.requests.request(wish("t1"), "tester")
+        await world.clock.sleep_ms(10 * SECOND_MS)
+    assert answer.transfer.status is TransferStatus.DONE
+    assert len(world.exchange.sent) == 1
+    assert await world.count(TransferRequested) == 1
+    assert not await world.violations()
+    return ended
+
+
+def test_row_68_a_request_cancelled_at_any_await_can_be_asked_again() -> None:
+    steps = next(n for n in range(STEPS_MAX) if run_virtually(partial(ask_for_so_many, n)))
+
+    assert steps > 10
+
+
+@virtually
+async def test_row_68_a_result_is_written_down_although_the_executor_is_cancelled() -> None:
+    world = World()
+    store = TryingStore(world.clock)
+    world.store = store
+    heard = anyio.Event()
+    world.exchange.script.append(Misbehaviour(executes=True, hold=heard))
+    one = Instance(world)
+    await one.requests.request(wish("t1"), "tester")
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(one.executor.run)
+        await world.exchange.until_sent()
+        store.head_ms = SECOND_MS
+        heard.set()
+        await world.clock.sleep_ms(SECOND_MS / 2)
+        tasks.cancel_scope.cancel()
+    ended = await one.transfer("t1")
+
+    assert (ended.phase, ended.evidence) == (Phase.DONE, Evidence.REPLY)
+    assert not await world.violations()
+
+
+async def execute_for_so_many(steps: int) -> bool:
+    """Whether an executor that is cancelled after *steps* of the loop had done its work before."""
+    world = World()
+    world.patience = msgspec.structs.replace(
+        world.patience, execution_ms=1_000, history_lag_ms=1_000, clean_spread_ms=1_000
+    )
+    first = Instance(world)
+    await first.requests.request(wish("t1"), "tester")
+    async with anyio.create_task_group() as tasks:
+        first.start_all(tasks)
+        for _ in range(steps):
+            await checkpoint()
+        ended = (await first.transfer("t1")).phase is Phase.DONE
+        tasks.cancel_scope.cancel()
+    async with running(Instance(world)) as one:
+        await world.clock.sleep_ms(3 * MINUTE_MS)
+        last = await one.transfer("t1")
+    assert last.status is not TransferStatus.PENDING
+    assert len(world.exchange.sent) <= 1
+    assert not await world.violations()
+    return ended
+
+
+def test_row_68_an_executor_cancelled_at_any_await_sends_nothing_twice() -> None:
+    steps = next(n for n in range(STEPS_MAX) if run_virtually(partial(execute_for_so_many, n)))
+
+    assert steps > 10

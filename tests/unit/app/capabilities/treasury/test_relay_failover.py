@@ -1,0 +1,37 @@
+"""A node of `ops:events` fails over between two writes, at any of them."""
+
+from functools import partial
+
+import anyio
+
+from tests.faulty_ports import FailingOver
+from tests.treasury_harness import Instance, World, wish
+from tests.virtual_time import run_virtually
+
+TRANSFERS = 8
+BETWEEN_MS = 300
+LACKING = 2
+WRITES = range(8, 32)
+
+
+async def relay_through_a_failover(fails_at: int) -> list[str]:
+    """What is wrong with `ops:events` at the end."""
+    world = World()
+    world.operations = operations = FailingOver(fails_at, LACKING)
+    one = Instance(world)
+    async with anyio.create_task_group() as tasks:
+        one.start_all(tasks)
+        for number in range(TRANSFERS):
+            await one.requests.request(wish(f"t{number}"), "tester")
+            await world.clock.sleep_ms(BETWEEN_MS)
+        await world.clock.sleep_ms(60_000)
+        tasks.cancel_scope.cancel()
+    assert operations.missing == LACKING
+    return await world.violations_as_they_are()
+
+
+def test_row_51_acknowledged_events_that_a_failed_write_reveals_as_lost_are_repeated() -> None:
+    """The next write may succeed before the relay looks whether its newest entry is still there."""
+    wrong = {at: run_virtually(partial(relay_through_a_failover, at)) for at in WRITES}
+
+    assert not {at: found for at, found in wrong.items() if found}

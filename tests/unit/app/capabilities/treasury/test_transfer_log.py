@@ -1,0 +1,87 @@
+"""Each event of a transfer is one line of the log, as loud as what it asks of an operator."""
+
+import logging
+from decimal import Decimal
+
+import pytest
+
+from chimera_s1.app.capabilities.treasury.log_transfers import log_events
+from chimera_s1.domain.treasury.events import (
+    Evidence,
+    FailureKind,
+    ForeignMovementObserved,
+    TransferEvent,
+)
+from chimera_s1.domain.treasury.limits import Direction
+from chimera_s1.domain.treasury.transfer import evolve
+from tests.transfer_events import (
+    AT,
+    CLAIMED,
+    CORRECTED,
+    DISPUTED,
+    ID,
+    NOT_SENT,
+    REJECTED,
+    REQUESTED,
+    RESERVED,
+    REVIEW,
+    SETTLED,
+    STARTED,
+    UNKNOWN,
+    VERIFIED,
+    done,
+    failed,
+)
+
+MOVED = f"transfer {ID}, 12.5 USDT from SPOT to FUTURES: "
+LEVELS: list[tuple[TransferEvent, int]] = [
+    (STARTED, logging.DEBUG),
+    (VERIFIED, logging.DEBUG),
+    (REJECTED, logging.INFO),
+    (done(Evidence.HISTORY), logging.INFO),
+    (NOT_SENT, logging.WARNING),
+    (UNKNOWN, logging.WARNING),
+    (failed(FailureKind.REFUSED), logging.WARNING),
+    (failed(FailureKind.FORBIDDEN), logging.ERROR),
+    (DISPUTED, logging.ERROR),
+    (REVIEW, logging.ERROR),
+    (CORRECTED, logging.CRITICAL),
+]
+
+
+@pytest.mark.parametrize(("event", "level"), LEVELS)
+def test_what_an_operator_has_to_do_sets_the_level(
+    caplog: pytest.LogCaptureFixture, event: TransferEvent, level: int
+) -> None:
+    """Id, amount and direction are in every line."""
+    caplog.set_level(logging.DEBUG)
+    log_events((event,), evolve(None, REQUESTED))
+
+    [record] = caplog.records
+    assert record.levelno == level
+    assert record.message.startswith(MOVED)
+
+
+def test_an_outcome_is_one_line_with_its_evidence(caplog: pytest.LogCaptureFixture) -> None:
+    """What belongs to it in the ledger, its share of the cap and its claim, says nothing of its
+    own.
+    """
+    caplog.set_level(logging.DEBUG)
+    log_events((REQUESTED, RESERVED), evolve(None, REQUESTED))
+    log_events((done(Evidence.REPLY), SETTLED, CLAIMED), evolve(None, REQUESTED))
+
+    accepted, moved = caplog.messages
+    assert accepted.startswith(f"transfer {ID}: accepted: 12.5 USDT from SPOT to FUTURES")
+    assert moved.startswith(f"{MOVED}done: the exchange's reply names movement ")
+
+
+def test_a_movement_of_somebody_else_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """The account is used beside us."""
+    caplog.set_level(logging.INFO)
+    foreign = ForeignMovementObserved(
+        tran_id="77", direction=Direction.FUTURES_TO_SPOT, amount=Decimal(5), moved_at=AT
+    )
+    log_events((foreign,), None)
+
+    [told] = caplog.messages
+    assert told.startswith("movement 77, 5 USDT from FUTURES to SPOT")

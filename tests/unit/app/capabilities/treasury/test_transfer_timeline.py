@@ -1,0 +1,329 @@
+"""The life of a transfer in words: every event, every standing, and what nobody here
+understands.
+"""
+
+from decimal import Decimal
+from typing import get_args
+
+import msgspec
+import pytest
+
+from chimera_s1.app.capabilities.treasury.text_format import moment, printable
+from chimera_s1.app.capabilities.treasury.transfer_timeline import events_of, sentence, tell
+from chimera_s1.domain.errors import LedgerDamagedError
+from chimera_s1.domain.ledger.commit import (
+    Entry,
+    NewEvent,
+)
+from chimera_s1.domain.treasury.event_records import UnknownEvent
+from chimera_s1.domain.treasury.events import (
+    CapRebooked,
+    Evidence,
+    FailureKind,
+    ForeignMovementObserved,
+    TransferCompleted,
+    TransferDisputed,
+    TransferFailed,
+    TreasuryEvent,
+)
+from chimera_s1.domain.treasury.limits import Direction
+from chimera_s1.domain.treasury.reconciliation import Patience
+from tests.transfer_events import (
+    AMOUNT,
+    AT,
+    CLAIMED,
+    CORRECTED,
+    DAY,
+    DISPUTED,
+    ID,
+    NOT_SENT,
+    REJECTED,
+    RELEASED,
+    REQUESTED,
+    RESERVED,
+    REVIEW,
+    SETTLED,
+    STARTED,
+    TURNED_AWAY,
+    UNKNOWN,
+    VERIFIED,
+    Chain,
+    done,
+    failed,
+)
+
+SENTENCES: list[tuple[TreasuryEvent, str]] = [
+    (
+        REQUESTED,
+        (
+            "accepted: 12.5 USDT from SPOT to FUTURES (margin), allowed were 1 to 1000 USDT, "
+            "mode wallet"
+        ),
+    ),
+    (REJECTED, "refused by the rule below_min, nothing was sent: 12.5 USDT is below 20"),
+    (
+        STARTED,
+        (
+            "attempt 1 is signed and about to be sent once: the exchange takes it for 5000 ms from "
+            "2026-11-26T09:00:00.200Z of its clock, request 3fa9c1d2e4b5"
+        ),
+    ),
+    (
+        NOT_SENT,
+        "attempt 1 did not leave: connection refused; the next not before 2026-11-26T09:00:01.000Z",
+    ),
+    (
+        TURNED_AWAY,
+        (
+            "attempt 1 was turned away unread: -1021 Timestamp outside of the recvWindow; "
+            "the next not before 2026-11-26T09:00:01.000Z"
+        ),
+    ),
+    (
+        UNKNOWN,
+        "nobody knows what came of attempt 1, nothing is sent again: connection reset",
+    ),
+    (done(Evidence.REPLY), "done: the exchange's reply names movement 77"),
+    (done(Evidence.HISTORY), "done: the exchange's history shows movement 77"),
+    (
+        done(Evidence.OPERATOR, "seen on the web page"),
+        "done: an operator has found movement 77: seen on the web page",
+    ),
+    (failed(FailureKind.REFUSED), "failed, the exchange refused it: why"),
+    (
+        failed(FailureKind.FORBIDDEN),
+        "failed, the exchange does not allow it with this key: why",
+    ),
+    (failed(FailureKind.TURNED_AWAY), "failed, nothing was executed: why"),
+    (failed(FailureKind.EXPIRED), "failed, nothing was executed: why"),
+    (
+        failed(FailureKind.ABSENT, "silent", (AT, AT + 60_000)),
+        "failed: silent; read at 2026-11-26T09:00:00.000Z, 2026-11-26T09:01:00.000Z",
+    ),
+    (failed(FailureKind.OPERATOR), "failed, an operator says that nothing has moved: why"),
+    (VERIFIED, "confirmed: movement 77 is in the exchange's history"),
+    (
+        msgspec.structs.replace(VERIFIED, note="seen by me"),
+        "confirmed: movement 77 is in the exchange's history: seen by me",
+    ),
+    (DISPUTED, "disputed, an operator has to look: the history has no 77"),
+    (
+        CORRECTED,
+        "corrected, money had moved after all: the exchange's history shows movement 77",
+    ),
+    (
+        REVIEW,
+        "undecided for too long, an operator has to look: the histories stay silent",
+    ),
+    (RESERVED, "cap of 2026-11-26: 12.5 USDT of 5000 reserved"),
+    (SETTLED, "cap of 2026-11-26: 12.5 USDT used"),
+    (RELEASED, "cap of 2026-11-26: 12.5 USDT given back"),
+    (
+        CapRebooked(day=DAY, transfer_id=ID, amount=AMOUNT),
+        "cap of 2026-11-26: 12.5 USDT counted again",
+    ),
+    (CLAIMED, "movement 77 belongs to t-1, and to no other transfer"),
+    (
+        ForeignMovementObserved(
+            tran_id="78", direction=Direction.FUTURES_TO_SPOT, amount=Decimal(5), moved_at=AT
+        ),
+        "movement 78, 5 USDT from FUTURES to SPOT at 2026-11-26T09:00:00.000Z, is none of ours",
+    ),
+]
+
+
+@pytest.mark.parametrize(("event", "told"), SENTENCES, ids=lambda v: type(v).__name__)
+def test_each_event_is_a_sentence(event: TreasuryEvent, told: str) -> None:
+    assert sentence(event) == told
+
+
+def test_no_kind_of_event_failure_or_evidence_is_left_out() -> None:
+    events = [event for event, _ in SENTENCES]
+
+    assert {type(event) for event in events} == set(get_args(TreasuryEvent))
+    assert {e.kind for e in events if isinstance(e, TransferFailed)} == set(FailureKind)
+    assert {e.evidence for e in events if isinstance(e, TransferCompleted)} == set(Evidence)
+
+
+def life(*commits: tuple[str, tuple[TreasuryEvent | NewEvent, ...]]) -> list[Entry]:
+    """Who wrote which events together."""
+    chain = Chain()
+    for actor, events in commits:
+        chain.add(actor, *events)
+    return chain.entries()
+
+
+ACCEPTED = ("treasury-bot", (REQUESTED, RESERVED))
+SENT = ("s1/executor", (STARTED,))
+
+
+def test_a_lost_reply_reads_like_a_story() -> None:
+    entries = life(
+        ACCEPTED,
+        SENT,
+        ("s1/executor", (UNKNOWN,)),
+        ("s1/reconciler", (done(Evidence.HISTORY), SETTLED, CLAIMED)),
+    )
+
+    story = tell(ID, entries, Patience())
+
+    assert story.title == "transfer t-1: 12.5 USDT from SPOT to FUTURES"
+    assert [(line.seq, line.actor, line.text.partition(":")[0]) for line in story.lines] == [
+        (1, "treasury-bot", "accepted"),
+        (1, "treasury-bot", "cap of 2026-11-26"),
+        (2, "s1/executor", "attempt 1 is signed and about to be sent once"),
+        (3, "s1/executor", "nobody knows what came of attempt 1, nothing is sent again"),
+        (4, "s1/reconciler", "done"),
+        (4, "s1/reconciler", "cap of 2026-11-26"),
+        (4, "s1/reconciler", "movement 77 belongs to t-1, and to no other transfer"),
+    ]
+    assert [line.at - AT for line in story.lines] == [0, 0, 1_000, 2_000, 3_000, 3_000, 3_000]
+    assert story.outlook.now == (
+        "DONE: movement 77 moved the money, by the word of the exchange's history"
+    )
+    assert story.outlook.next == "nothing, it is over"
+
+
+WINDOW = "between 2026-11-26T08:59:58.200Z and 2026-11-26T09:01:07.200Z"
+OUTLOOKS: dict[str, tuple[tuple[TreasuryEvent, ...], str, str]] = {
+    "waiting": ((), "PENDING: accepted, nothing was sent yet", "chimera-s1 serve sends it"),
+    "again": (
+        (STARTED, TURNED_AWAY),
+        "PENDING: attempt 1 came to nothing: -1021",
+        "another attempt, not before 2026-11-26T09:00:01.000Z",
+    ),
+    "sent": ((STARTED,), "PENDING: attempt 1 may have moved the money", "looks for 12.5 USDT"),
+    "unknown": (
+        (STARTED, UNKNOWN),
+        "PENDING: attempt 1 may have moved the money; it is not sent again (connection reset)",
+        (
+            f"reconciliation looks for 12.5 USDT from SPOT to FUTURES {WINDOW} in the exchange's "
+            "histories: DONE as soon as it shows, FAILED when 3 complete reads were silent, not "
+            "before 2026-11-26T09:21:07.200Z"
+        ),
+    ),
+    "in review": (
+        (STARTED, UNKNOWN, REVIEW),
+        "PENDING: ",
+        (
+            f"an operator looks for 12.5 USDT from SPOT to FUTURES {WINDOW} in the exchange's "
+            "transfer history, and says so with POST /xchg/treasury/transfer/t-1/resolve: DONE "
+            "with its number, or FAILED"
+        ),
+    ),
+    "done": (
+        (STARTED, done(Evidence.REPLY)),
+        "DONE: movement 77 moved the money, by the exchange's reply",
+        "it does not show up by 2026-11-26T09:16:07.200Z, it is disputed",
+    ),
+    "verified": (
+        (STARTED, done(Evidence.REPLY), VERIFIED),
+        "DONE: movement 77 moved the money, by the word of the exchange's history",
+        "nothing, it is over",
+    ),
+    "found by hand": (
+        (STARTED, UNKNOWN, done(Evidence.OPERATOR)),
+        "DONE: movement 77 moved the money, by the word of an operator",
+        "nothing, it is over",
+    ),
+    "disputed": (
+        (STARTED, done(Evidence.REPLY), DISPUTED),
+        "DONE: movement 77 moved the money, and that is disputed: the history has no 77",
+        "whether the exchange's transfer history has 77, and says so with POST",
+    ),
+    "disputed before its end": (
+        (STARTED, UNKNOWN, DISPUTED),
+        "PENDING: disputed, so nothing goes on by itself: the history has no 77",
+        "has 12.5 USDT from SPOT to FUTURES for it, and says so with POST /xchg/treasury/transfer",
+    ),
+    "corrected": (
+        (STARTED, UNKNOWN, failed(FailureKind.ABSENT), CORRECTED),
+        "DONE: movement 77 moved the money, although it had been given up before",
+        "nothing, it is over",
+    ),
+    "absent": (
+        (STARTED, UNKNOWN, failed(FailureKind.ABSENT, "silent")),
+        "FAILED: no money has moved: silent",
+        "until 2026-11-27T09:00:00.000Z the history is watched",
+    ),
+    "refused": (
+        (STARTED, failed(FailureKind.REFUSED, "-5013 balance")),
+        "FAILED: no money has moved: -5013 balance",
+        "remove the cause, then ask again with a new id",
+    ),
+    "forbidden": (
+        (STARTED, failed(FailureKind.FORBIDDEN)),
+        "FAILED: no money has moved: why",
+        "let the API key do universal transfers at the exchange",
+    ),
+    "expired": (
+        (failed(FailureKind.EXPIRED, "not sent within 600 s"),),
+        "FAILED: no money has moved: not sent within 600 s",
+        "ask again with a new id if it is still wanted",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", OUTLOOKS)
+def test_it_ends_with_where_it_stands_and_what_is_next(case: str) -> None:
+    events, now, then = OUTLOOKS[case]
+
+    story = tell(ID, life(ACCEPTED, *(("s1/x", (event,)) for event in events)), Patience())
+
+    assert story.outlook.now.startswith(now)
+    assert then in story.outlook.next
+
+
+def test_a_refusal_by_a_rule_is_the_whole_life() -> None:
+    story = tell(ID, life(("treasury-bot", (REJECTED,))), Patience())
+
+    assert story.outlook.now == (
+        "FAILED: refused by a rule, nothing was sent: 12.5 USDT is below 20"
+    )
+    assert "this id gives this answer for ever" in story.outlook.next
+
+
+NEWER = NewEvent(f"transfer/{ID}", "treasury.transfer.reversed", 1, {"transfer_id": ID})
+NEWER_REQUEST = NewEvent(f"transfer/{ID}", "treasury.transfer.requested", 9, {"terms": "other"})
+
+
+@pytest.mark.parametrize(
+    "commits", [(ACCEPTED, ("s2", (NEWER,))), (("s2", (NEWER_REQUEST,)), SENT)]
+)
+def test_what_a_newer_program_wrote_is_shown_as_such(
+    commits: tuple[tuple[str, tuple[TreasuryEvent | NewEvent, ...]], ...],
+) -> None:
+    """Where it stands is not guessed then, even where the first event is not understood."""
+    story = tell(ID, life(*commits), Patience())
+
+    assert any("only a newer chimera-s1 understands" in line.text for line in story.lines)
+    assert len(story.lines) == sum(len(events) for _, events in commits)
+    assert story.outlook.next == "ask that one"
+
+
+def test_a_commit_that_was_changed_is_no_part_of_a_story() -> None:
+    [entry] = life(ACCEPTED)
+
+    with pytest.raises(LedgerDamagedError, match="commit 1 was changed"):
+        tell(ID, [Entry(entry.commit, "0" * 64)], Patience())
+
+
+def test_an_event_that_is_none_is_damage() -> None:
+    broken = NewEvent(f"transfer/{ID}", "treasury.transfer.verified", 1, {"transfer_id": 7})
+    [entry] = life(("x", (broken,)))
+
+    with pytest.raises(LedgerDamagedError, match="commit 1 has an event that is none"):
+        events_of(entry)
+
+
+def test_other_peoples_texts_cannot_speak_to_the_terminal() -> None:
+    event = TransferDisputed(transfer_id=ID, cause="a\nb\x1b[31m", at=AT)
+
+    assert sentence(event).endswith(r"a\nb\x1b[31m")
+    assert "\x1b" not in sentence(UnknownEvent("s", "t\x1b", 2))
+    assert printable("naïve 送金") == "naïve 送金"
+
+
+def test_moments_are_utc_to_the_millisecond() -> None:
+    assert moment(AT + 7) == "2026-11-26T09:00:00.007Z"
+    assert moment(1 << 62) == str(1 << 62)

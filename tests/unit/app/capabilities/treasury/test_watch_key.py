@@ -1,0 +1,107 @@
+"""The watched key: may it do what it is here for, and no more."""
+
+import logging
+
+import anyio
+import pytest
+from msgspec.structs import replace
+
+from chimera_s1.app.capabilities.treasury.watch_key import LOOK_AGAIN_MS, LOOK_MS, WatchKey
+from chimera_s1.domain.errors import ChimeraError, ExchangeRefusedError, ExchangeUnavailableError
+from chimera_s1.domain.ports.key_permissions import KeyPermissions
+from tests.fakes.manual_clock import ManualClock
+
+RIGHT = KeyPermissions(may_read=True, may_transfer=True, may_withdraw=False, ip_restricted=True)
+AWAY = ExchangeUnavailableError("no answer")
+LOGGER = "chimera_s1.app.capabilities.treasury.watch_key"
+
+
+class Key:
+    """A reader of permissions that says what it is told to."""
+
+    def __init__(self, answer: KeyPermissions | ChimeraError) -> None:
+        self.answer = answer
+        self.asked = 0
+
+    async def key_permissions(self) -> KeyPermissions:
+        self.asked += 1
+        if isinstance(self.answer, ChimeraError):
+            raise self.answer
+        return self.answer
+
+
+@pytest.mark.parametrize(
+    ("answer", "trouble"),
+    [
+        (RIGHT, ""),
+        (replace(RIGHT, ip_restricted=False), ""),
+        (replace(RIGHT, may_withdraw=True), "it may withdraw from the exchange; take that"),
+        (
+            replace(RIGHT, may_withdraw=True, may_transfer=False),
+            "it may withdraw from the exchange; take that",
+        ),
+        (replace(RIGHT, may_transfer=False), "it may not transfer between wallets; give it"),
+        (replace(RIGHT, may_read=False), "it may not read histories, so no unknown outcome"),
+        (ExchangeRefusedError("401 -2015"), "the exchange does not accept it: 401 -2015"),
+    ],
+)
+async def test_what_is_wrong_with_the_key_is_said(
+    answer: KeyPermissions | ChimeraError, trouble: str
+) -> None:
+    watch = WatchKey(Key(answer), ManualClock())
+
+    assert await watch.look()
+
+    assert watch.trouble.startswith(trouble)
+    assert bool(watch.trouble) is bool(trouble)
+
+
+async def test_no_answer_changes_nothing() -> None:
+    key = Key(AWAY)
+    watch = WatchKey(key, ManualClock())
+    assert not await watch.look()
+    assert watch.trouble == ""
+
+    key.answer = replace(RIGHT, may_read=False)
+    await watch.look()
+    key.answer = AWAY
+    assert not await watch.look()
+    assert watch.trouble.startswith("it may not read")
+
+    key.answer = RIGHT
+    await watch.look()
+    assert watch.trouble == ""
+
+
+async def test_a_trouble_is_logged_when_it_is_new(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.ERROR, LOGGER)
+    key = Key(RIGHT)
+    watch = WatchKey(key, ManualClock())
+    wrong = replace(RIGHT, may_withdraw=True)
+    for answer in (RIGHT, wrong, wrong, AWAY, wrong, RIGHT, wrong):
+        key.answer = answer
+        await watch.look()
+
+    assert len(caplog.records) == 2
+    assert all("the exchange key: it may withdraw" in r.getMessage() for r in caplog.records)
+
+
+async def test_it_is_read_once_an_hour_and_sooner_where_there_was_no_answer() -> None:
+    clock, key = ManualClock(), Key(AWAY)
+    watch = WatchKey(key, clock)
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(watch.run)
+            await clock.until_slept_on()
+            await clock.advance(LOOK_AGAIN_MS - 1)
+            assert key.asked == 1
+
+            key.answer = RIGHT
+            await clock.advance(1)
+            assert key.asked == 2
+
+            await clock.advance(LOOK_MS - 1)
+            assert key.asked == 2
+            await clock.advance(1)
+            assert key.asked == 3
+            tasks.cancel_scope.cancel()

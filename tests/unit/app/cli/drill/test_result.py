@@ -1,0 +1,64 @@
+"""A target that is missed, a fault that did not fire, and a wrong number make a MISS."""
+
+from typing import Any
+
+import pytest
+from msgspec.structs import replace
+
+from chimera_s1.app.cli.drill.drill import Drill, OperationsSign, QuotesSign, Targets
+from chimera_s1.app.cli.drill.result import Measured, judge
+
+DRILL = Drill(
+    "cut",
+    "sockets cut",
+    (),
+    noticed=((OperationsSign("spot", "ws.lost"),),),
+    over=((QuotesSign(),),),
+    targets=Targets(noticed_s=1, over_s=3, missing=2, lost=1, late_ms=50),
+)
+GOOD = Measured(
+    fired=(1, 3),
+    noticed_s=1.0,
+    noticed_by="ops:events ws.lost",
+    over_s=3.0,
+    missing=2,
+    wrong=(),
+    mistimed=0,
+    lost=1,
+    late_ms=50,
+)
+
+
+def test_what_reaches_every_target_passes() -> None:
+    assert judge(DRILL, GOOD).passed
+
+
+@pytest.mark.parametrize(
+    ("change", "missed"),
+    [
+        ({"fired": (1, 0)}, "1 of 2 faults did not fire"),
+        ({"noticed_s": 1.1}, "noticed after 1.1 s, not 1"),
+        ({"noticed_s": None}, "never noticed"),
+        ({"over_s": 3.2}, "over after 3.2 s, not 3"),
+        ({"over_s": None}, "never over"),
+        ({"missing": 3}, "3 windows missing, at most 2 allowed"),
+        ({"mistimed": 1}, "1 quotes of an instrument mistimed, at most 0 allowed"),
+        ({"lost": 2}, "2 connections lost, at most 1 allowed"),
+        ({"late_ms": 50.5}, "50.5 ms late, at most 50 allowed"),
+        ({"wrong": ("spot/BTCUSDT: published twice", "x")}, "2 wrong: spot/BTCUSDT: published"),
+    ],
+)
+def test_what_is_missed_is_said(change: dict[str, Any], missed: str) -> None:
+    row = judge(DRILL, replace(GOOD, **change))
+
+    assert not row.passed
+    (text,) = row.missed
+    assert text.startswith(missed)
+
+
+def test_without_targets_it_still_has_to_be_noticed_and_to_end() -> None:
+    free = replace(DRILL, targets=Targets())
+
+    assert judge(free, replace(GOOD, noticed_s=99.0, over_s=99.0, missing=99)).passed
+    assert judge(free, replace(GOOD, noticed_s=None)).missed == ("never noticed",)
+    assert judge(free, replace(GOOD, over_s=None)).missed == ("not over in time",)

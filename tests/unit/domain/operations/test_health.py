@@ -1,0 +1,197 @@
+"""The table of levels, its edges, and that worse facts never look better."""
+
+from typing import cast
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from chimera_s1.domain.operations.health import (
+    ClockReport,
+    Component,
+    FeedReport,
+    Level,
+    LoopReport,
+    MarketReport,
+    Report,
+    StreamsReport,
+    TreasuryReport,
+    level_of,
+    overall,
+    ready,
+    skew_level,
+)
+
+GREEN, YELLOW, ORANGE, RED = Level
+levels = st.sampled_from(Level)
+
+
+def feed(
+    instruments: int | None = 4,
+    unknown: tuple[str, ...] = (),
+    connections: int = 2,
+    delivering: int = 2,
+    *,
+    fatal: bool = False,
+) -> FeedReport:
+    return FeedReport(instruments, unknown, connections, delivering, fatal)
+
+
+def streams(*, reachable: bool = True, waiting: int = 0, merged: bool = False) -> StreamsReport:
+    return StreamsReport(reachable, waiting, merged, cause="" if reachable else "refused")
+
+
+SOUND = TreasuryReport(
+    damage="",
+    store_trouble="",
+    relay_trouble="",
+    key_trouble="",
+    kill_switch=False,
+    switch_trouble="",
+    waiting=0,
+    unresolved=0,
+    oldest_unresolved_ms=0,
+    in_review=0,
+)
+
+
+def treasury(**facts: str | bool | int) -> TreasuryReport:
+    return replace(SOUND, **facts)
+
+
+def component(level: Level, *, required: bool = True) -> Component:
+    return Component("redis", level, since=0, detail="", required=required)
+
+
+@pytest.mark.parametrize(
+    ("report", "level"),
+    [
+        (feed(), GREEN),
+        (feed(instruments=0, connections=0, delivering=0), GREEN),
+        (feed(unknown=("NOPEUSDT",)), YELLOW),
+        (feed(delivering=1), ORANGE),
+        (feed(delivering=1, unknown=("NOPEUSDT",)), ORANGE),
+        (feed(delivering=0), RED),
+        (feed(fatal=True), RED),
+        (feed(instruments=None, connections=0, delivering=0), RED),
+        (streams(), GREEN),
+        (streams(merged=True), YELLOW),
+        (streams(waiting=1), ORANGE),
+        (streams(waiting=1, merged=True), ORANGE),
+        (streams(reachable=False), RED),
+        (ClockReport(0.0, 1.0), GREEN),
+        (ClockReport(250.0, 0.95), GREEN),
+        (ClockReport(None, 1.0), YELLOW),
+        (ClockReport(-250.5, 1.0), YELLOW),
+        (ClockReport(500.0, 1.0), YELLOW),
+        (ClockReport(0.0, 0.94), YELLOW),
+        (ClockReport(0.0, 0.5), YELLOW),
+        (ClockReport(500.5, 1.0), ORANGE),
+        (ClockReport(-1000.0, 1.0), ORANGE),
+        (ClockReport(0.0, 0.49), ORANGE),
+        (ClockReport(None, 0.0), ORANGE),
+        (ClockReport(1000.5, 1.0), RED),
+        (ClockReport(-1000.5, 0.0), RED),
+        (LoopReport(100.0), GREEN),
+        (LoopReport(100.5), YELLOW),
+        (LoopReport(500.0), YELLOW),
+        (LoopReport(500.5), ORANGE),
+        (LoopReport(2000.0), ORANGE),
+        (LoopReport(2000.5), RED),
+        (MarketReport(0, 0, 0, 0), GREEN),
+        (MarketReport(5, 1, 0, 0), GREEN),
+        (MarketReport(5, 0, 1, 0), ORANGE),
+        (MarketReport(0, 1, 0, 1), ORANGE),
+        (MarketReport(0, 0, 1, 1), RED),
+        (SOUND, GREEN),
+        (treasury(waiting=9, unresolved=9, oldest_unresolved_ms=60_000), GREEN),
+        (treasury(kill_switch=True), YELLOW),
+        (treasury(switch_trouble="gone"), YELLOW),
+        (treasury(unresolved=1, oldest_unresolved_ms=60_001), ORANGE),
+        (treasury(in_review=1), ORANGE),
+        (treasury(relay_trouble="gone"), ORANGE),
+        (treasury(key_trouble="it may withdraw"), ORANGE),
+        (treasury(key_trouble="it may withdraw", kill_switch=True), ORANGE),
+        (treasury(store_trouble="gone"), RED),
+        (treasury(damage="commit 3 was changed"), RED),
+        (treasury(damage="commit 3 was changed", in_review=1), RED),
+    ],
+)
+def test_each_line_of_the_table(report: Report, level: Level) -> None:
+    assert level_of(report) is level
+
+
+def test_a_report_the_table_does_not_know_is_an_error() -> None:
+    """Never a level made up for it."""
+    with pytest.raises(AssertionError):
+        level_of(cast("Report", object()))
+
+
+@given(st.floats(-1e7, 1e7), st.floats(0, 1e7))
+def test_a_clock_further_off_is_never_better(offset_ms: float, further_ms: float) -> None:
+    further = abs(offset_ms) + further_ms
+
+    assert skew_level(offset_ms) <= skew_level(further)
+    assert skew_level(further) is skew_level(-further)
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.one_of(st.none(), st.floats(-1e4, 1e4)))
+def test_a_clock_that_answers_less_is_never_better(
+    one: float, other: float, offset_ms: float | None
+) -> None:
+    low, high = sorted((one, other))
+
+    assert level_of(ClockReport(offset_ms, low)) >= level_of(ClockReport(offset_ms, high))
+
+
+@given(st.floats(0, 1e6), st.floats(0, 1e6))
+def test_a_slower_loop_is_never_better(one: float, other: float) -> None:
+    low, high = sorted((one, other))
+
+    assert level_of(LoopReport(low)) <= level_of(LoopReport(high))
+
+
+@given(st.integers(0, 50), st.integers(0, 50), st.integers(0, 50), st.booleans())
+def test_fewer_delivering_connections_are_never_better(
+    connections: int, one: int, other: int, fatal: bool
+) -> None:
+    low, high = sorted((min(one, connections), min(other, connections)))
+
+    worse = level_of(feed(connections=connections, delivering=low, fatal=fatal))
+    assert worse >= level_of(feed(connections=connections, delivering=high, fatal=fatal))
+
+
+troubles = st.sampled_from(["", "x"])
+treasuries = st.builds(
+    TreasuryReport,
+    *[troubles] * 4,
+    st.booleans(),
+    troubles,
+    *[st.integers(0, 3)] * 2,
+    st.integers(0, 120_000),
+    st.integers(0, 3),
+)
+
+
+@given(treasuries, st.sampled_from(TreasuryReport.__struct_fields__))
+def test_a_treasury_with_one_trouble_less_is_never_worse(report: TreasuryReport, name: str) -> None:
+    better = replace(report, **{name: getattr(SOUND, name)})
+
+    assert level_of(better) <= level_of(report)
+
+
+@given(st.lists(levels), levels)
+def test_the_whole_is_as_bad_as_its_worst_part(parts: list[Level], further: Level) -> None:
+    before = overall(map(component, parts))
+    after = overall(map(component, [*parts, further]))
+
+    assert before == max(parts, default=GREEN)
+    assert after == max(before, further)
+
+
+@given(st.lists(st.builds(component, levels, required=st.booleans())))
+def test_only_a_required_part_that_is_red_takes_readiness_away(parts: list[Component]) -> None:
+    broken = [part for part in parts if part.required and part.level is RED]
+
+    assert ready(parts) is not bool(broken)

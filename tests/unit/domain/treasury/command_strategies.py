@@ -1,0 +1,57 @@
+"""What hypothesis may say to a treasury: any command about a few transfers, likely or not."""
+
+from decimal import Decimal
+
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from chimera_s1.domain.identifiers import TransferId
+from chimera_s1.domain.treasury.commands import (
+    ExpireTransfer,
+    NoteAbsent,
+    NoteCompleted,
+    NoteDisputed,
+    NoteNotExecuted,
+    NoteRefused,
+    NoteUnknown,
+    NoteVerified,
+    RequestReview,
+    RequestTransfer,
+    ResolveTransfer,
+    StartSubmission,
+)
+from chimera_s1.domain.treasury.events import Evidence, FailureKind, NotExecuted, Verdict
+from tests.transfer_events import AT, TERMS
+
+names = st.sampled_from([TransferId("a"), TransferId("b"), TransferId("c")])
+attempts = st.integers(0, 3)
+numbers = st.sampled_from(["1", "2", "3"])
+moments = st.integers(AT, AT + 700_000)
+amounts = st.sampled_from([Decimal("0.5"), Decimal(40), Decimal("40.0"), Decimal(70)])
+tight = replace(TERMS, limits=replace(TERMS.limits, daily_cap=Decimal(110)))
+commands = st.one_of(
+    st.builds(RequestTransfer, names, st.builds(lambda a: replace(tight, amount=a), amounts)),
+    st.builds(
+        StartSubmission,
+        attempts,
+        moments,
+        st.just(5_000),
+        st.just("hash"),
+        st.just(600_000),
+        moments,
+    ),
+    st.builds(ExpireTransfer, st.just(600_000), moments),
+    st.builds(NoteCompleted, attempts, numbers, st.sampled_from(Evidence), moments),
+    st.builds(NoteRefused, attempts, st.sampled_from(FailureKind), st.just("no"), moments),
+    st.builds(
+        NoteNotExecuted, attempts, st.sampled_from(NotExecuted), st.just("x"), moments, moments
+    ),
+    st.builds(NoteUnknown, attempts, st.just("reset"), moments),
+    st.builds(NoteAbsent, attempts, st.just((AT,)), moments),
+    st.builds(NoteVerified, numbers),
+    st.builds(NoteDisputed, st.just("x"), moments),
+    st.builds(RequestReview, st.just("x"), moments),
+    st.builds(ResolveTransfer, st.sampled_from(Verdict), numbers, st.just("seen"), moments),
+)
+things_said = st.lists(st.tuples(names, commands), max_size=60)
+"""Each with the transfer that it is about."""

@@ -1,0 +1,127 @@
+"""A ledger of nothing but decisions: what they say is taken in at once, and held to what must be
+true.
+"""
+
+from collections.abc import Iterable
+from decimal import Decimal
+
+from chimera_s1.domain.identifiers import TransferId
+from chimera_s1.domain.treasury.commands import (
+    Command,
+    NoteCompleted,
+    RequestTransfer,
+    ResolveTransfer,
+)
+from chimera_s1.domain.treasury.daily_cap import CapDay, evolve_cap
+from chimera_s1.domain.treasury.decision_context import Events, Situation
+from chimera_s1.domain.treasury.decisions import decide
+from chimera_s1.domain.treasury.events import (
+    CapEvent,
+    CapRebooked,
+    CapReleased,
+    CapReserved,
+    CapSettled,
+    MovementClaimed,
+    SubmissionStarted,
+    TransferEvent,
+    TransferRejected,
+    TransferRequested,
+    TreasuryEvent,
+)
+from chimera_s1.domain.treasury.transfer import Phase, Transfer, evolve
+
+NEXT_SHARE = {
+    CapReserved: {""},
+    CapSettled: {"CapReserved"},
+    CapReleased: {"CapReserved"},
+    CapRebooked: {"CapReleased"},
+}
+"""What may have become of a share before."""
+
+
+class PureLedger:
+    """Transfers, days and claims after some events."""
+
+    def __init__(self, events: Iterable[TreasuryEvent] = ()) -> None:
+        self.transfers: dict[TransferId, Transfer] = {}
+        self.days: dict[str, CapDay] = {}
+        self.claims: dict[str, TransferId] = {}
+        self.shares: dict[TransferId, str] = {}
+        self.broken: list[str] = []
+        for event in events:
+            self.take(event)
+
+    def situation(self, name: TransferId, command: Command) -> Situation:
+        transfer = self.transfers.get(name)
+        day = command.terms.day if isinstance(command, RequestTransfer) else ""
+        number = command.tran_id if isinstance(command, NoteCompleted | ResolveTransfer) else ""
+        return Situation(
+            transfer,
+            self.days.get(transfer.day if transfer else day, CapDay()),
+            tuple(self.rivals(transfer)) if transfer else (),
+            self.claims.get(number),
+        )
+
+    def rivals(self, transfer: Transfer) -> Iterable[TransferId]:
+        for name, other in self.transfers.items():
+            same = (other.direction, other.amount) == (transfer.direction, transfer.amount)
+            if same and other.is_unresolved and name != transfer.transfer_id:
+                yield name
+
+    def execute(self, name: TransferId, command: Command) -> Events:
+        """Decide, take in what follows, and give it."""
+        events = decide(self.situation(name, command), command)
+        for event in events:
+            self.take(event)
+        self._look_at_all()
+        return events
+
+    def take(self, event: TreasuryEvent) -> None:
+        match event:
+            case MovementClaimed(tran_id=tran_id, transfer_id=name):
+                if tran_id in self.claims:
+                    self.broken.append(f"I2 {tran_id} is claimed twice")
+                self.claims[tran_id] = name
+            case CapReserved() | CapSettled() | CapReleased() | CapRebooked():
+                self._book(event)
+            case _ if isinstance(event, TransferEvent):
+                self._follow(event)
+            case _:
+                pass
+
+    def _book(self, event: CapEvent) -> None:
+        before = self.shares.get(event.transfer_id, "")
+        if before not in NEXT_SHARE[type(event)]:
+            self.broken.append(f"I4 {type(event).__name__} after {before or 'nothing'}")
+        self.shares[event.transfer_id] = type(event).__name__
+        self.days[event.day] = evolve_cap(self.days.get(event.day, CapDay()), event)
+        if isinstance(event, CapReserved) and self.days[event.day].used > event.cap:
+            self.broken.append(f"I4 {event.day} is over its cap")
+
+    def _follow(self, event: TransferEvent) -> None:
+        before = self.transfers.get(event.transfer_id)
+        if before is not None and before.phase is Phase.REJECTED:
+            self.broken.append(f"{type(event).__name__} after a rejection")
+        if isinstance(event, TransferRequested | TransferRejected) and before is not None:
+            self.broken.append(f"I8 {event.transfer_id} begins twice")
+            return
+        if isinstance(event, SubmissionStarted) and before is not None:
+            if event.attempt != before.attempt + 1:
+                self.broken.append(f"I1 attempt {event.attempt} after {before.attempt}")
+            if list(self.rivals(before)):
+                self.broken.append("I1 sent beside a rival")
+        self.transfers[event.transfer_id] = evolve(before, event)
+
+    def _look_at_all(self) -> None:
+        for name, transfer in self.transfers.items():
+            if transfer.phase is Phase.DONE and self.claims.get(transfer.tran_id) != name:
+                self.broken.append(f"I2 {name} is DONE by a movement it has not")
+            share = self.shares.get(name, "")
+            if transfer.counts is (share in {"", "CapReleased"}):
+                self.broken.append(f"I4 {name} counts: {transfer.counts}, its share: {share}")
+            if transfer.phase is Phase.DONE and not transfer.counts:
+                self.broken.append(f"I4 {name} moved money and does not count")
+        for day, booked in self.days.items():
+            counted = [t.amount for t in self.transfers.values() if t.day == day and t.counts]
+            if sum(counted, Decimal(0)) != booked.used:
+                self.broken.append(f"I4 {day} says {booked.used}, its transfers {counted}")

@@ -1,0 +1,59 @@
+"""The clock that moves when it is told to."""
+
+import anyio
+
+from tests.fakes.manual_clock import ManualClock
+
+START_MS = 1_772_514_460_893
+
+
+async def test_time_stands_still_until_it_is_moved() -> None:
+    """Wall and monotonic time go on together by what they are advanced."""
+    clock = ManualClock(START_MS)
+    assert (clock.now_ms(), clock.monotonic_ms()) == (START_MS, 0.0)
+
+    await clock.advance(250)
+
+    assert (clock.now_ms(), clock.monotonic_ms()) == (START_MS + 250, 250.0)
+
+
+async def test_a_step_of_the_wall_clock_wakes_nobody() -> None:
+    """An operator sets the clock back: durations do not feel it."""
+    clock = ManualClock(START_MS)
+
+    clock.step(-5_000)
+
+    assert (clock.now_ms(), clock.monotonic_ms()) == (START_MS - 5_000, 0.0)
+
+
+async def test_sleepers_wake_in_order_at_their_own_moment() -> None:
+    """Each sees the time it asked for, also one that goes to sleep again on the way."""
+    clock = ManualClock(START_MS)
+    woken: list[tuple[str, float]] = []
+
+    async def sleeper(name: str, *durations_ms: float) -> None:
+        for duration_ms in durations_ms:
+            await clock.sleep_ms(duration_ms)
+            woken.append((name, clock.monotonic_ms()))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(sleeper, "late", 300)
+        group.start_soon(sleeper, "often", 100, 100, 500)
+        group.start_soon(sleeper, "never", 10_000)
+        await clock.until_slept_on()
+        await anyio.wait_all_tasks_blocked()
+
+        await clock.advance(400)
+
+        assert woken == [("often", 100.0), ("often", 200.0), ("late", 300.0)]
+        assert clock.monotonic_ms() == 400.0
+        group.cancel_scope.cancel()
+
+
+async def test_a_sleep_of_nothing_returns_at_once() -> None:
+    """Zero and less wait for no advance."""
+    clock = ManualClock(START_MS)
+
+    with anyio.fail_after(5):
+        await clock.sleep_ms(0)
+        await clock.sleep_ms(-1)
