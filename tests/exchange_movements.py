@@ -9,8 +9,8 @@ from typing import Any
 from msgspec import Struct
 
 from chimera_s1.domain.identifiers import TransferId
-from chimera_s1.domain.ledger.commit import Entry
-from chimera_s1.domain.treasury.event_records import UnknownEvent, read_record
+from chimera_s1.domain.ledger.commit import LedgerEntry
+from chimera_s1.domain.treasury.event_records import UnknownEvent, decode_event
 from chimera_s1.domain.treasury.events import (
     Evidence,
     MovementClaimed,
@@ -24,7 +24,7 @@ from chimera_s1.domain.treasury.events import (
 )
 from chimera_s1.domain.treasury.limits import Direction
 from chimera_s1.domain.treasury.open_transfers import OpenTransfers
-from tests.treasury_invariants import Book
+from tests.treasury_invariants import ExecutedMovement
 
 DIRECTIONS = {
     "MAIN_UMFUTURE": Direction.SPOT_TO_FUTURES,
@@ -35,7 +35,7 @@ CLOCK_MS = 50
 apart, because the second waits until the histories have told what came of the first.
 """
 
-Row = dict[str, Any]
+MovementRow = dict[str, Any]
 
 
 class _Attempt(Struct, frozen=True):
@@ -46,7 +46,9 @@ class _Attempt(Struct, frozen=True):
     recv_window_ms: int
 
 
-def books_of(entries: Iterable[Entry], rows: Iterable[Row]) -> list[Book]:
+def attribute_movements(
+    entries: Iterable[LedgerEntry], rows: Iterable[MovementRow]
+) -> list[ExecutedMovement]:
     """The movements of `GET /sim/transfers`, each with the transfer whose request made it: the one
     that was answered with its number, else the one of that direction and amount signed last before.
     """
@@ -61,11 +63,13 @@ def books_of(entries: Iterable[Entry], rows: Iterable[Row]) -> list[Book]:
     for row in rows:
         tran_id = str(row["tranId"])
         owner = answered.get(tran_id) or _sender(row, attempts)
-        books.append(Book(tran_id, owner, Decimal(row["amount"])))
+        books.append(ExecutedMovement(tran_id, owner, Decimal(row["amount"])))
     return books
 
 
-def unexplained(entries: Iterable[Entry], books: Iterable[Book]) -> list[str]:
+def unexplained_movements(
+    entries: Iterable[LedgerEntry], books: Iterable[ExecutedMovement]
+) -> list[str]:
     """Once everything is decided: movements without a request, or claimed by another than its
     sender.
     """
@@ -82,13 +86,13 @@ def unexplained(entries: Iterable[Entry], books: Iterable[Book]) -> list[str]:
     ]
 
 
-def undecided(entries: Iterable[Entry]) -> list[str]:
+def open_transfer_violations(entries: Iterable[LedgerEntry]) -> list[str]:
     """Transfers that are neither done nor failed (I13)."""
-    book = folded(entries)
-    return [f"I13 {name} is open" for name in (*book.waiting, *book.unresolved)]
+    book = fold_ledger(entries)
+    return [f"I13 {name} is open" for name in (*book.queued, *book.unresolved)]
 
 
-def standings(entries: Iterable[Entry]) -> dict[str, str]:
+def status_by_transfer(entries: Iterable[LedgerEntry]) -> dict[str, str]:
     """How each transfer stands: REQUESTED (not over), REJECTED, DONE or FAILED."""
     stands: dict[str, str] = {}
     for event in _events(entries):
@@ -106,18 +110,18 @@ def standings(entries: Iterable[Entry]) -> dict[str, str]:
     return stands
 
 
-def folded(entries: Iterable[Entry]) -> OpenTransfers:
+def fold_ledger(entries: Iterable[LedgerEntry]) -> OpenTransfers:
     """What of a ledger is open."""
     book = OpenTransfers()
     for entry in entries:
-        book.fold(entry.commit)
+        book.fold_commit(entry.commit)
     return book
 
 
-def _events(entries: Iterable[Entry]) -> Iterator[TreasuryEvent]:
+def _events(entries: Iterable[LedgerEntry]) -> Iterator[TreasuryEvent]:
     for entry in entries:
         for record in entry.commit.events:
-            event = read_record(record)
+            event = decode_event(record)
             assert not isinstance(event, UnknownEvent)
             yield event
 
@@ -137,7 +141,7 @@ def _attempts(events: Iterable[TreasuryEvent]) -> Iterator[_Attempt]:
                 pass
 
 
-def _sender(row: Row, attempts: Iterable[_Attempt]) -> TransferId:
+def _sender(row: MovementRow, attempts: Iterable[_Attempt]) -> TransferId:
     possible = [
         each
         for each in attempts

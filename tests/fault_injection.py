@@ -11,15 +11,15 @@ from typing import Any
 import anyio
 from anyio.lowlevel import checkpoint
 
-from chimera_s1.app.capabilities.treasury.accept_transfers import Answer, TransferWish
+from chimera_s1.app.capabilities.treasury.accept_transfers import TransferOutcome, TransferRequest
 from chimera_s1.domain.errors import (
     ChimeraError,
     ExchangeUnavailableError,
     PublisherUnavailableError,
     StoreUnavailableError,
 )
-from chimera_s1.domain.ports.treasury_gateway import NotSent, Unknown
-from tests.treasury_harness import Instance, World, loose
+from chimera_s1.domain.ports.treasury_gateway import ReplyUnknown, RequestNotSent
+from tests.treasury_harness import TreasuryHarness, TreasuryInstance, untyped
 
 RESTART_MS = 1_000
 RETRY_MS = 700
@@ -34,7 +34,7 @@ PORTS = {
 _scope: ContextVar[anyio.CancelScope] = ContextVar("scope")
 
 
-class How(StrEnum):
+class FaultAction(StrEnum):
     """What happens at the chosen call."""
 
     ERROR_BEFORE = "error before"
@@ -49,7 +49,7 @@ class Crash(BaseException):
     """The process is gone; no handler sees it."""
 
 
-class Life:
+class ProcessLifetime:
     """One process: until it ends its ports work, afterwards every call is its end again."""
 
     def __init__(self) -> None:
@@ -66,10 +66,10 @@ class Life:
         raise Crash
 
 
-class Faults:
+class FaultInjector:
     """Which call is hit, and how; what was called is counted."""
 
-    def __init__(self, how: How | None = None, at: int = 1, kind: str = "") -> None:
+    def __init__(self, how: FaultAction | None = None, at: int = 1, kind: str = "") -> None:
         """Args:
         how: None hits nothing.
 
@@ -83,7 +83,7 @@ class Faults:
         self.calls: Counter[str] = Counter()
         self.fired = ""
 
-    def due(self, kind: str) -> How | None:
+    def fault_for(self, kind: str) -> FaultAction | None:
         self.calls[kind] += 1
         counted = self.calls[kind] if self.kind else self.calls.total()
         if self.fired or self.kind not in {"", kind} or counted != self.at:
@@ -95,7 +95,9 @@ class Faults:
 class FaultyPort:
     """A port of one process, all of whose calls can be hit."""
 
-    def __init__(self, name: str, port: object, faults: Faults, life: Life) -> None:
+    def __init__(
+        self, name: str, port: object, faults: FaultInjector, life: ProcessLifetime
+    ) -> None:
         self._name = name
         self._port = port
         self._faults = faults
@@ -108,100 +110,104 @@ class FaultyPort:
 
         async def call(*args: object, **named: object) -> object:
             self._life.check()
-            how = self._faults.due(f"{self._name}.{method}")
+            how = self._faults.fault_for(f"{self._name}.{method}")
             await self._before(how)
-            failed = self._failure(method, "before") if how is How.ERROR_BEFORE else None
+            failed = self._failure(method, "before") if how is FaultAction.ERROR_BEFORE else None
             result = failed or await found(*args, **named)
             await self._after(how)
             self._life.check()
-            return self._failure(method, "after") if how is How.ERROR_AFTER else result
+            return self._failure(method, "after") if how is FaultAction.ERROR_AFTER else result
 
         return call
 
-    async def _before(self, how: How | None) -> None:
-        if how is How.CRASH_BEFORE:
+    async def _before(self, how: FaultAction | None) -> None:
+        if how is FaultAction.CRASH_BEFORE:
             self._life.end()
-        if how is How.CANCEL_BEFORE:
+        if how is FaultAction.CANCEL_BEFORE:
             _scope.get().cancel()
             await checkpoint()
 
-    async def _after(self, how: How | None) -> None:
-        if how is How.CRASH_AFTER:
+    async def _after(self, how: FaultAction | None) -> None:
+        if how is FaultAction.CRASH_AFTER:
             self._life.end()
-        if how is How.CANCEL_AFTER:
+        if how is FaultAction.CANCEL_AFTER:
             _scope.get().cancel()
             await checkpoint()
 
     def _failure(self, method: str, when: str) -> object:
         if method == "submit":
-            return NotSent("refused") if when == "before" else Unknown("the reply was lost")
+            return (
+                RequestNotSent("refused")
+                if when == "before"
+                else ReplyUnknown("the reply was lost")
+            )
         error: type[ChimeraError] = PORTS[self._name]
         raise error(f"{self._name}.{method} failed {when} it was done")
 
 
-class Process:
+class RestartingInstance:
     """An instance that is started again a second after it has ended, on the same stores."""
 
-    def __init__(self, world: World, faults: Faults) -> None:
+    def __init__(self, world: TreasuryHarness, faults: FaultInjector) -> None:
         self.world = world
         self.faults = faults
-        self.endings = 0
-        self.instance: Instance | None = None
-        self._born = anyio.Event()
+        self.restarts = 0
+        self.instance: TreasuryInstance | None = None
+        self._started = anyio.Event()
 
     async def run(self) -> None:
         while True:
-            life = Life()
+            life = ProcessLifetime()
             try:
                 await self._live(life)
             except BaseExceptionGroup as group:
                 if group.split(Crash)[1] is not None:
                     raise
             self.instance = None
-            self._born = anyio.Event()
-            self.endings += 1
+            self._started = anyio.Event()
+            self.restarts += 1
             await self.world.clock.sleep_ms(RESTART_MS)
 
-    async def _live(self, life: Life) -> None:
+    async def _live(self, life: ProcessLifetime) -> None:
         world = self.world
         async with anyio.create_task_group() as tasks:
             life.scope = tasks.cancel_scope
             _scope.set(tasks.cancel_scope)
 
             def port(name: str, real: object) -> Any:
-                return loose(FaultyPort(name, real, self.faults, life))
+                return untyped(FaultyPort(name, real, self.faults, life))
 
-            self.instance = Instance(
+            self.instance = TreasuryInstance(
                 world,
                 store=port("store", world.store),
-                gateway=port("gateway", world.exchange),
+                gateway=port("gateway", world.gateway),
                 leases=port("leases", world.leases),
                 cursors=port("cursors", world.cursors),
                 projection=port("projection", world.projection),
                 operations=port("operations", world.operations),
             )
             self.instance.start_all(tasks)
-            self._born.set()
+            self._started.set()
 
-    async def ask(self, wish: TransferWish) -> Answer:
+    async def request(self, wish: TransferRequest) -> TransferOutcome:
         """As a client does: with the same key, until there is an answer."""
         while True:
             if self.instance is None:
-                await self._born.wait()
+                await self._started.wait()
             assert self.instance is not None
             with anyio.CancelScope() as scope:
                 _scope.set(scope)
                 try:
-                    return await self.instance.requests.request(wish, "client")
+                    return await self.instance.requests.accept(wish, "client")
                 except (StoreUnavailableError, Crash):
                     pass
             await self.world.clock.sleep_ms(RETRY_MS)
 
-    async def live_through(self, wish: TransferWish, for_ms: float) -> Answer:
+    async def request_and_run(self, wish: TransferRequest, for_ms: float) -> TransferOutcome:
         """Ask, live on for a while, and end without a word."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.run)
-            answer = await self.ask(wish)
+            answer = await self.request(wish)
             await self.world.clock.sleep_ms(for_ms)
             tasks.cancel_scope.cancel()
         return answer

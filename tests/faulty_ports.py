@@ -3,35 +3,35 @@
 import anyio
 
 from chimera_s1.adapters.memory.cursor_store import MemoryCursorStore
-from chimera_s1.adapters.memory.event_store import MemoryEventStore, MemoryLedger
+from chimera_s1.adapters.memory.event_store import LedgerContents, MemoryEventStore
 from chimera_s1.domain.errors import ChimeraError, PublisherUnavailableError, StoreUnavailableError
-from chimera_s1.domain.ledger.commit import Commit, Head
+from chimera_s1.domain.ledger.commit import Commit, LedgerHead
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.event_store import AppendResult, SeqTaken
 from chimera_s1.domain.ports.operations_log import OperationsEvent
-from chimera_s1.domain.ports.treasury_gateway import Reply, SignedTransfer
+from chimera_s1.domain.ports.treasury_gateway import SignedTransfer, SubmissionReply
 from chimera_s1.domain.treasury.limits import Direction
-from chimera_s1.domain.treasury.reconciliation import Movement, Window
+from chimera_s1.domain.treasury.reconciliation import ExecutionWindow, Movement
 from tests.fakes.operations_log import MemoryOperationsLog
 from tests.fakes.treasury_gateway import ScriptedTreasuryGateway
 
 
-class LyingLeases:
+class AlwaysGrantedLeases:
     """Everybody is told that he holds the lease."""
 
     def __init__(self) -> None:
-        self.believers: set[str] = set()
+        self.holders: set[str] = set()
 
     async def acquire(self, name: str, owner: str, duration_ms: int) -> bool:
         del name, duration_ms
-        self.believers.add(owner)
+        self.holders.add(owner)
         return True
 
     async def release(self, name: str, owner: str) -> None:
         pass
 
 
-class TryingStore(MemoryEventStore):
+class SlowEventStore(MemoryEventStore):
     """Slow to say what it has written, or able to read and not to write.
 
     Attributes:
@@ -43,7 +43,7 @@ class TryingStore(MemoryEventStore):
 
         refused: Appends that were not written since it is full.
 
-        taken: Appends that came second.
+        conflicts: Appends that came second.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -52,10 +52,10 @@ class TryingStore(MemoryEventStore):
         self.head_ms = 0.0
         self.full = False
         self.refused = 0
-        self.taken = 0
+        self.conflicts = 0
         self._clock = clock
 
-    async def head(self) -> Head:
+    async def head(self) -> LedgerHead:
         await self._clock.sleep_ms(self.head_ms)
         return await super().head()
 
@@ -64,7 +64,7 @@ class TryingStore(MemoryEventStore):
             self.refused += 1
             raise StoreUnavailableError("the disk is full")
         result = await super().append(commit)
-        self.taken += isinstance(result, SeqTaken)
+        self.conflicts += isinstance(result, SeqTaken)
         await self._clock.sleep_ms(self.pauses.pop(commit.seq, 0.0))
         return result
 
@@ -83,17 +83,19 @@ class PausingGateway(ScriptedTreasuryGateway):
         self.pauses_ms: list[float] = []
         self.read_ms = 0.0
 
-    async def submit(self, signed: SignedTransfer) -> Reply:
+    async def submit(self, signed: SignedTransfer) -> SubmissionReply:
         if self.pauses_ms:
             await self._clock.sleep_ms(self.pauses_ms.pop(0))
         return await super().submit(signed)
 
-    async def movements(self, direction: Direction, window: Window) -> tuple[Movement, ...]:
+    async def read_movements(
+        self, direction: Direction, window: ExecutionWindow
+    ) -> tuple[Movement, ...]:
         await self._clock.sleep_ms(self.read_ms)
-        return await super().movements(direction, window)
+        return await super().read_movements(direction, window)
 
 
-class LossyOperations(MemoryOperationsLog):
+class LossyOperationsLog(MemoryOperationsLog):
     """A stream whose replies get lost, whose node fails over to one that has less, or that refuses.
 
     Attributes:
@@ -131,7 +133,7 @@ class LossyOperations(MemoryOperationsLog):
         return gone
 
 
-class SlowCursors(MemoryCursorStore):
+class SlowCursorStore(MemoryCursorStore):
     """Each answer takes a while, ms."""
 
     def __init__(self, clock: Clock, answer_ms: float) -> None:
@@ -139,12 +141,12 @@ class SlowCursors(MemoryCursorStore):
         self._clock = clock
         self._answer_ms = answer_ms
 
-    async def position(self, name: str) -> int:
+    async def read(self, name: str) -> int:
         await self._clock.sleep_ms(self._answer_ms)
-        return await super().position(name)
+        return await super().read(name)
 
 
-class FullCursors(MemoryCursorStore):
+class DiskFullCursorStore(MemoryCursorStore):
     """On a disk that is full, cursors are read and not written.
 
     Attributes:
@@ -158,11 +160,11 @@ class FullCursors(MemoryCursorStore):
         self.full = False
         self.refused = 0
 
-    async def advance(self, name: str, position: int) -> None:
+    async def advance(self, name: str, seq: int) -> None:
         if self.full:
             self.refused += 1
             raise StoreUnavailableError("the disk is full")
-        await super().advance(name, position)
+        await super().advance(name, seq)
 
 
 class HeldStore(MemoryEventStore):
@@ -176,7 +178,7 @@ class HeldStore(MemoryEventStore):
         taken: Appends that came second.
     """
 
-    def __init__(self, kept: MemoryLedger) -> None:
+    def __init__(self, kept: LedgerContents) -> None:
         super().__init__("treasury", kept)
         self.arrived = anyio.Event()
         self.release = anyio.Event()
@@ -204,15 +206,17 @@ class HeldHistories(ScriptedTreasuryGateway):
         self.release: anyio.Event | None = None
         self.arrived = anyio.Event()
 
-    async def movements(self, direction: Direction, window: Window) -> tuple[Movement, ...]:
-        movements = await super().movements(direction, window)
+    async def read_movements(
+        self, direction: Direction, window: ExecutionWindow
+    ) -> tuple[Movement, ...]:
+        movements = await super().read_movements(direction, window)
         if self.release is not None:
             self.arrived.set()
             await self.release.wait()
         return movements
 
 
-class FailingOver(LossyOperations):
+class FailingOver(LossyOperationsLog):
     """One write fails because its node is gone; the new primary lacks the newest entries.
 
     Attributes:

@@ -7,53 +7,53 @@ import msgspec
 from chimera_s1.domain.identifiers import TransferId, parse_transfer_id
 from chimera_s1.domain.ledger.commit import (
     Commit,
-    Draft,
-    Entry,
-    Head,
+    CommitDraft,
+    LedgerEntry,
+    LedgerHead,
     NewEvent,
     content_hash,
     document_of,
     head_of,
     seal,
 )
-from chimera_s1.domain.treasury.event_records import new_record
+from chimera_s1.domain.treasury.event_records import to_new_event
 from chimera_s1.domain.treasury.events import (
     CapReleased,
     CapReserved,
     CapSettled,
     Evidence,
-    FailureKind,
+    FailureReason,
     MovementClaimed,
-    NotExecuted,
+    NotExecutedReason,
     OutcomeUnknown,
     ReviewRequested,
     SubmissionNotExecuted,
     SubmissionStarted,
-    Terms,
     TransferCompleted,
     TransferCorrected,
     TransferDisputed,
     TransferFailed,
     TransferRejected,
     TransferRequested,
+    TransferTerms,
     TransferVerified,
     TreasuryEvent,
     TreasuryMode,
 )
-from chimera_s1.domain.treasury.limits import Direction, Limits, Rule
+from chimera_s1.domain.treasury.limits import Direction, LimitRule, TransferLimits
 
 LEDGER = "treasury"
 ID = parse_transfer_id("t-1")
 AT = 1_795_683_600_000  # 2026-11-26T09:00:00Z
 DAY = "2026-11-26"
 AMOUNT = Decimal("12.5")
-TERMS = Terms(
+TERMS = TransferTerms(
     direction=Direction.SPOT_TO_FUTURES,
     amount=AMOUNT,
     reason="margin",
     fingerprint="f" * 64,
     mode=TreasuryMode.WALLET,
-    limits=Limits(
+    limits=TransferLimits(
         directions=tuple(Direction), min=Decimal(1), max=Decimal(1000), daily_cap=Decimal(5000)
     ),
     day=DAY,
@@ -61,7 +61,7 @@ TERMS = Terms(
 )
 REQUESTED = TransferRequested(transfer_id=ID, terms=TERMS)
 REJECTED = TransferRejected(
-    transfer_id=ID, terms=TERMS, rule=Rule.BELOW_MIN, message="12.5 USDT is below 20"
+    transfer_id=ID, terms=TERMS, rule=LimitRule.BELOW_MIN, message="12.5 USDT is below 20"
 )
 STARTED = SubmissionStarted(
     transfer_id=ID,
@@ -73,14 +73,14 @@ STARTED = SubmissionStarted(
 NOT_SENT = SubmissionNotExecuted(
     transfer_id=ID,
     attempt=1,
-    why=NotExecuted.NOT_SENT,
+    why=NotExecutedReason.NOT_SENT,
     cause="connection refused",
     not_before=AT + 1_000,
 )
 TURNED_AWAY = SubmissionNotExecuted(
     transfer_id=ID,
     attempt=1,
-    why=NotExecuted.TURNED_AWAY,
+    why=NotExecutedReason.NOT_PROCESSED,
     cause="-1021 Timestamp outside of the recvWindow",
     not_before=AT + 1_000,
 )
@@ -95,17 +95,19 @@ VERIFIED = TransferVerified(transfer_id=ID, tran_id="77")
 CORRECTED = TransferCorrected(transfer_id=ID, tran_id="77", evidence=Evidence.HISTORY, at=AT)
 
 
-def done(evidence: Evidence, note: str = "") -> TransferCompleted:
+def completed_event(evidence: Evidence, note: str = "") -> TransferCompleted:
     return TransferCompleted(
         transfer_id=ID, attempt=1, tran_id="77", evidence=evidence, at=AT, note=note
     )
 
 
-def failed(kind: FailureKind, message: str = "why", reads: tuple[int, ...] = ()) -> TransferFailed:
+def failed_event(
+    kind: FailureReason, message: str = "why", reads: tuple[int, ...] = ()
+) -> TransferFailed:
     return TransferFailed(transfer_id=ID, attempt=1, kind=kind, message=message, at=AT, reads=reads)
 
 
-class Chain:
+class CommitChain:
     """Commits that follow each other, a second apart."""
 
     def __init__(self) -> None:
@@ -113,18 +115,18 @@ class Chain:
         self._versions: dict[str, int] = {}
 
     @property
-    def head(self) -> Head:
-        return head_of(self.commits[-1]) if self.commits else Head()
+    def head(self) -> LedgerHead:
+        return head_of(self.commits[-1]) if self.commits else LedgerHead()
 
     def add(self, actor: str, *events: TreasuryEvent | NewEvent, about: TransferId = ID) -> Commit:
         """What *actor* wrote together."""
         seq = self.head.seq
-        draft = Draft(
+        draft = CommitDraft(
             commit_id=f"commit-{seq}",
             at=AT + 1_000 * seq,
             actor=actor,
             correlation_id=about,
-            events=tuple(e if isinstance(e, NewEvent) else new_record(e) for e in events),
+            events=tuple(e if isinstance(e, NewEvent) else to_new_event(e) for e in events),
         )
         commit = seal(draft, LEDGER, self.head, self._versions)
         self._versions.update({record.stream: record.version for record in commit.events})
@@ -135,7 +137,7 @@ class Chain:
         """The whole life of a transfer that was requested, sent, answered and confirmed."""
         tran_id = str(1_000 + self.head.seq)
         of = {"transfer_id": transfer_id}
-        completed = msgspec.structs.replace(done(Evidence.REPLY), tran_id=tran_id, **of)
+        completed = msgspec.structs.replace(completed_event(Evidence.REPLY), tran_id=tran_id, **of)
         claimed = MovementClaimed(tran_id=tran_id, transfer_id=transfer_id)
         verified = TransferVerified(tran_id=tran_id, transfer_id=transfer_id)
         replace = msgspec.structs.replace
@@ -144,6 +146,6 @@ class Chain:
         self.add("s1/executor", completed, replace(SETTLED, **of), claimed, about=transfer_id)
         self.add("s1/reconciler", verified, about=transfer_id)
 
-    def entries(self) -> list[Entry]:
+    def entries(self) -> list[LedgerEntry]:
         """As a store gives them back."""
-        return [Entry(commit, content_hash(document_of(commit))) for commit in self.commits]
+        return [LedgerEntry(commit, content_hash(document_of(commit))) for commit in self.commits]

@@ -17,9 +17,9 @@ from chimera_s1.adapters.memory.event_store import MemoryEventStore
 from chimera_s1.adapters.memory.lease_store import MemoryLeaseStore
 from chimera_s1.adapters.memory.transfer_projection import MemoryTransferProjection
 from chimera_s1.app.capabilities.ledger.job_lease import JobLease
-from chimera_s1.app.capabilities.ledger.relay import CURSOR as RELAYED
+from chimera_s1.app.capabilities.ledger.relay import RELAY_CURSOR as RELAYED
 from chimera_s1.app.capabilities.ledger.relay import RelayLedger
-from chimera_s1.app.capabilities.treasury.accept_transfers import RequestTransfers, TransferWish
+from chimera_s1.app.capabilities.treasury.accept_transfers import AcceptTransfers, TransferRequest
 from chimera_s1.app.capabilities.treasury.execute_transfers import (
     ExecuteTransfers,
     SubmissionPolicy,
@@ -28,11 +28,11 @@ from chimera_s1.app.capabilities.treasury.project_transfers import ProjectTransf
 from chimera_s1.app.capabilities.treasury.reconcile_transfers import ReconcileTransfers
 from chimera_s1.app.capabilities.treasury.report_treasury import ReportTreasury
 from chimera_s1.app.capabilities.treasury.resolve_transfers import ResolveTransfers
-from chimera_s1.app.capabilities.treasury.transfer_admission import Admission
+from chimera_s1.app.capabilities.treasury.transfer_admission import SpendingAdmission
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TreasuryLedger
 from chimera_s1.domain.identifiers import parse_transfer_id
 from chimera_s1.domain.operations.backoff import Backoff
-from chimera_s1.domain.operations.health import Level, level_of
+from chimera_s1.domain.operations.health import Level, report_level
 from chimera_s1.domain.operations.trading_mode import TradingMode
 from chimera_s1.domain.ports.cursor_store import CursorStore
 from chimera_s1.domain.ports.event_store import EventStore
@@ -40,31 +40,37 @@ from chimera_s1.domain.ports.lease_store import LeaseStore
 from chimera_s1.domain.ports.operations_log import OperationsLog
 from chimera_s1.domain.ports.transfer_projection import TransferProjection
 from chimera_s1.domain.ports.treasury_gateway import TreasuryGateway
-from chimera_s1.domain.treasury.event_records import UnknownEvent, read_record
+from chimera_s1.domain.treasury.event_records import UnknownEvent, decode_event
 from chimera_s1.domain.treasury.events import (
     TransferRejected,
     TransferRequested,
     TreasuryEvent,
     TreasuryMode,
 )
-from chimera_s1.domain.treasury.limits import Direction, Limits
-from chimera_s1.domain.treasury.reconciliation import MovementStatus, Patience, client_id_of
+from chimera_s1.domain.treasury.limits import Direction, TransferLimits
+from chimera_s1.domain.treasury.reconciliation import (
+    MovementStatus,
+    ReconciliationTiming,
+    client_id_of,
+)
 from chimera_s1.domain.treasury.transfer import Transfer
 from tests.fakes.operations_log import MemoryOperationsLog
 from tests.fakes.treasury_gateway import ScriptedTreasuryGateway
-from tests.treasury_invariants import Book, read_all, violations_of
+from tests.treasury_invariants import ExecutedMovement, read_all, violations_of
 from tests.virtual_time import LoopClock
 
-IN = Direction.SPOT_TO_FUTURES
-OUT = Direction.FUTURES_TO_SPOT
-LIMITS = Limits(directions=(IN, OUT), min=Decimal(1), max=Decimal(1000), daily_cap=Decimal(10_000))
-LOOKS = Backoff(base_ms=2_000, max_wait_ms=60_000, jitter_ms=0)
-AGAIN = Backoff(base_ms=500, max_wait_ms=5_000, jitter_ms=0)
+TO_FUTURES = Direction.SPOT_TO_FUTURES
+TO_SPOT = Direction.FUTURES_TO_SPOT
+LIMITS = TransferLimits(
+    directions=(TO_FUTURES, TO_SPOT), min=Decimal(1), max=Decimal(1000), daily_cap=Decimal(10_000)
+)
+CHECK_BACKOFF = Backoff(base_ms=2_000, max_wait_ms=60_000, jitter_ms=0)
+RETRY_BACKOFF = Backoff(base_ms=500, max_wait_ms=5_000, jitter_ms=0)
 ATTEMPTS_MAX = 50
-Begun = TransferRequested | TransferRejected
+RequestedOrRejected = TransferRequested | TransferRejected
 
 
-class Switches:
+class OperatorSwitches:
     """What an operator may throw."""
 
     def __init__(self) -> None:
@@ -74,16 +80,16 @@ class Switches:
         self.enabled = True
         self.limits = LIMITS
 
-    def admission(self) -> Admission:
-        return Admission(
+    def admission(self) -> SpendingAdmission:
+        return SpendingAdmission(
             enabled=self.enabled,
-            kill_switch=lambda: self.kill,
+            kill_switch_on=lambda: self.kill,
             mode=lambda: self.mode,
-            stopping=lambda: self.stopping,
+            is_stopping=lambda: self.stopping,
         )
 
 
-class World:
+class TreasuryHarness:
     """What outlives an instance: the stores, the exchange, the switches."""
 
     def __init__(
@@ -96,14 +102,14 @@ class World:
         self.cursors = MemoryCursorStore()
         self.projection = MemoryTransferProjection()
         self.operations = MemoryOperationsLog()
-        self.exchange = ScriptedTreasuryGateway(self.clock, mode)
-        self.switches = Switches()
-        self.patience = Patience()
-        self.policy = SubmissionPolicy(look_ms=look_ms)
-        self.looks = LOOKS
+        self.gateway = ScriptedTreasuryGateway(self.clock, mode)
+        self.switches = OperatorSwitches()
+        self.timing = ReconciliationTiming()
+        self.policy = SubmissionPolicy(poll_interval_ms=look_ms)
+        self.check_backoff = CHECK_BACKOFF
         self.mode = mode
         self.instances = 0
-        self.told: list[tuple[str, dict[str, Any]]] = []
+        self.operational_events: list[tuple[str, dict[str, Any]]] = []
 
     def new_id(self) -> str:
         return f"{self.random.getrandbits(64):016x}"
@@ -111,48 +117,52 @@ class World:
     async def events(self) -> list[TreasuryEvent | UnknownEvent]:
         """What the ledger tells, in order."""
         entries = await read_all(self.store)
-        return [read_record(record) for entry in entries for record in entry.commit.events]
+        return [decode_event(record) for entry in entries for record in entry.commit.events]
 
     async def count(self, kind: type[TreasuryEvent]) -> int:
         """How many events of *kind* the ledger has."""
         return sum(isinstance(event, kind) for event in await self.events())
 
-    async def books(self) -> list[Book]:
+    async def executed_movements(self) -> list[ExecutedMovement]:
         """What the exchange has really done, and for which transfer of the ledger."""
-        names = {event.transfer_id for event in await self.events() if isinstance(event, Begun)}
+        names = {
+            event.transfer_id
+            for event in await self.events()
+            if isinstance(event, RequestedOrRejected)
+        }
         whose = {client_id_of(name, n): name for name in names for n in range(ATTEMPTS_MAX)}
-        orders = self.exchange.orders
+        orders = self.gateway.orders_by_tran_id
         return [
-            Book(row.tran_id, whose[orders[row.tran_id].client_id], row.amount)
+            ExecutedMovement(row.tran_id, whose[orders[row.tran_id].client_id], row.amount)
             if row.tran_id in orders
-            else Book(row.tran_id, "", row.amount)
-            for row in self.exchange.book
+            else ExecutedMovement(row.tran_id, "", row.amount)
+            for row in self.gateway.movements_made
             if row.status is not MovementStatus.FAILED
         ]
 
     async def violations(self) -> list[str]:
         """Every broken invariant, once all has been relayed and projected."""
-        last = Instance(self)
+        last = TreasuryInstance(self)
         while await last.relay.advance() + await last.projector.advance():
             pass
-        return await self.violations_as_they_are()
+        return await self.violations_now()
 
-    async def violations_as_they_are(self) -> list[str]:
+    async def violations_now(self) -> list[str]:
         """The same, without helping what is relayed and projected to catch up."""
         return await violations_of(
             self.store,
-            books=await self.books(),
+            executed=await self.executed_movements(),
             relayed=[event.event_id for event in self.operations.events],
             projection=self.projection,
         )
 
 
-class Instance:
+class TreasuryInstance:
     """One process's worth of treasury; its ports may be wrapped to fail."""
 
     def __init__(
         self,
-        world: World,
+        world: TreasuryHarness,
         *,
         store: EventStore | None = None,
         gateway: TreasuryGateway | None = None,
@@ -171,7 +181,7 @@ class Instance:
         self.resyncs = resyncs
         name = f"instance-{world.instances}"
         store = store or world.store
-        gateway = gateway or world.exchange
+        gateway = gateway or world.gateway
         leases = leases or world.leases
         clock = world.clock
         draw = world.random.random
@@ -180,17 +190,17 @@ class Instance:
         self.ledger = _ledger(world, store, cursors)
         self.admission = switches.admission()
         self.resolutions = ResolveTransfers(
-            self.ledger, clock, exchange_ms=self.exchange_ms, patience=world.patience
+            self.ledger, clock, exchange_ms=self.exchange_ms, timing=world.timing
         )
-        self.requests = RequestTransfers(
+        self.requests = AcceptTransfers(
             self.ledger,
             self.admission,
             clock=clock,
             limits=lambda: switches.limits,
             mode=world.mode,
-            tell=lambda kind, detail: world.told.append((kind, detail)),
+            record_event=lambda kind, detail: world.operational_events.append((kind, detail)),
         )
-        self.doubts = 0
+        self.clock_refreshes = 0
         self.executor = executor(
             self.ledger,
             gateway,
@@ -198,7 +208,7 @@ class Instance:
             self.admission,
             clock=clock,
             exchange_ms=self.exchange_ms,
-            doubt_clock=self._doubt,
+            on_clock_suspect=self._on_clock_suspect,
             draw=draw,
             policy=world.policy,
         )
@@ -209,21 +219,26 @@ class Instance:
             clock=clock,
             exchange_ms=self.exchange_ms,
             is_in_flight=self.executor.is_in_flight,
-            patience=world.patience,
-            looks=world.looks,
-            look_ms=world.policy.look_ms,
+            timing=world.timing,
+            check_backoff=world.check_backoff,
+            poll_interval_ms=world.policy.poll_interval_ms,
         )
         self.relay = RelayLedger(
-            store, cursors, operations or world.operations, self.ledger, clock=clock, retries=AGAIN
+            store,
+            cursors,
+            operations or world.operations,
+            self.ledger,
+            clock=clock,
+            retries=RETRY_BACKOFF,
         )
         projection = projection or world.projection
         self.projector = ProjectTransfers(store, projection, cursors, self.ledger, clock)
 
     def exchange_ms(self) -> float:
-        return self.world.exchange.exchange_ms + self.skew_ms
+        return self.world.gateway.exchange_ms + self.skew_ms
 
-    def _doubt(self) -> None:
-        self.doubts += 1
+    def _on_clock_suspect(self) -> None:
+        self.clock_refreshes += 1
         if self.resyncs:
             self.skew_ms = 0.0
 
@@ -247,27 +262,27 @@ class Instance:
         report = ReportTreasury(
             self.ledger,
             self.world.clock,
-            store=[lambda: self.executor.trouble, lambda: self.reconciler.trouble],
-            relay=lambda: self.relay.trouble,
-            key=lambda: "",
+            store_errors=[lambda: self.executor.last_error, lambda: self.reconciler.last_error],
+            relay_error=lambda: self.relay.last_error,
+            key_problem=lambda: "",
             kill_switch=lambda: self.world.switches.kill,
-            switch=lambda: "",
+            kill_switch_error=lambda: "",
         )
-        return level_of(report.report())
+        return report_level(report.report())
 
 
-def _ledger(world: World, store: EventStore, cursors: CursorStore) -> TreasuryLedger:
+def _ledger(world: TreasuryHarness, store: EventStore, cursors: CursorStore) -> TreasuryLedger:
     return TreasuryLedger(
         store,
         clock=world.clock,
         new_id=world.new_id,
         draw=world.random.random,
-        remembered=partial(cursors.position, RELAYED),
+        read_relayed_seq=partial(cursors.read, RELAYED),
     )
 
 
 @asynccontextmanager
-async def running(instance: Instance) -> AsyncIterator[Instance]:
+async def running(instance: TreasuryInstance) -> AsyncIterator[TreasuryInstance]:
     """*instance* at work; killed at the end, as a process is, without a word."""
     async with anyio.create_task_group() as tasks:
         instance.start(tasks)
@@ -275,12 +290,12 @@ async def running(instance: Instance) -> AsyncIterator[Instance]:
         tasks.cancel_scope.cancel()
 
 
-def wish(
-    name: str, amount: str | int = 10, direction: Direction = IN, why: str = ""
-) -> TransferWish:
-    return TransferWish(parse_transfer_id(name), direction, Decimal(amount), why)
+def transfer_request(
+    name: str, amount: str | int = 10, direction: Direction = TO_FUTURES, why: str = ""
+) -> TransferRequest:
+    return TransferRequest(parse_transfer_id(name), direction, Decimal(amount), why)
 
 
-def loose(port: Any) -> Any:
+def untyped(port: Any) -> Any:
     """*port*, for a test that reaches around its types."""
     return cast(Any, port)

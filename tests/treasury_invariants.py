@@ -11,10 +11,10 @@ from decimal import Decimal
 from msgspec import Struct
 
 from chimera_s1.domain.identifiers import TransferId
-from chimera_s1.domain.ledger.commit import Entry, Head, head_of, link_problem
+from chimera_s1.domain.ledger.commit import LedgerEntry, LedgerHead, chain_error, head_of
 from chimera_s1.domain.ports.event_store import EventStore
 from chimera_s1.domain.ports.transfer_projection import TransferProjection
-from chimera_s1.domain.treasury.event_records import UnknownEvent, read_record
+from chimera_s1.domain.treasury.event_records import UnknownEvent, decode_event
 from chimera_s1.domain.treasury.events import (
     CapRebooked,
     CapReleased,
@@ -29,7 +29,7 @@ from chimera_s1.domain.treasury.events import (
 from chimera_s1.domain.treasury.transfer import Phase, Transfer, TransferStatus, evolve
 
 
-class Book(Struct):
+class ExecutedMovement(Struct):
     """A movement that really happened: its number, and whose request made it (empty: a human's)."""
 
     tran_id: str
@@ -37,8 +37,8 @@ class Book(Struct):
     amount: Decimal
 
 
-async def read_all(store: EventStore) -> list[Entry]:
-    entries: list[Entry] = []
+async def read_all(store: EventStore) -> list[LedgerEntry]:
+    entries: list[LedgerEntry] = []
     while page := await store.read(len(entries), 1000):
         entries += page
     return entries
@@ -47,7 +47,7 @@ async def read_all(store: EventStore) -> list[Entry]:
 async def violations_of(
     store: EventStore,
     *,
-    books: Iterable[Book] | None = None,
+    executed: Iterable[ExecutedMovement] | None = None,
     relayed: Iterable[str] | None = None,
     projection: TransferProjection | None = None,
 ) -> list[str]:
@@ -56,7 +56,7 @@ async def violations_of(
     Args:
         store: The ledger.
 
-        books: What the exchange has really done, where it is known whose it was (I1, I3).
+        executed: What the exchange has really done, where it is known whose it was (I1, I3).
 
         relayed: The `event_id`s of `ops:events`, in order (I9).
 
@@ -71,8 +71,8 @@ async def violations_of(
         *_claims(entries, transfers),
         *_attempts(entries),
     ]
-    if books is not None:
-        found += _books(transfers, list(books))
+    if executed is not None:
+        found += _books(transfers, list(executed))
     if relayed is not None:
         found += _relayed(entries, list(relayed))
     if projection is not None:
@@ -80,15 +80,15 @@ async def violations_of(
     return found
 
 
-def _events(entries: Iterable[Entry]) -> Iterable[TreasuryEvent]:
+def _events(entries: Iterable[LedgerEntry]) -> Iterable[TreasuryEvent]:
     for entry in entries:
         for record in entry.commit.events:
-            event = read_record(record)
+            event = decode_event(record)
             if not isinstance(event, UnknownEvent):
                 yield event
 
 
-def _folded(entries: Iterable[Entry]) -> dict[TransferId, Transfer]:
+def _folded(entries: Iterable[LedgerEntry]) -> dict[TransferId, Transfer]:
     transfers: dict[TransferId, Transfer] = {}
     for event in _events(entries):
         if isinstance(event, TransferEvent):
@@ -96,16 +96,16 @@ def _folded(entries: Iterable[Entry]) -> dict[TransferId, Transfer]:
     return transfers
 
 
-def _chain(entries: Iterable[Entry]) -> Iterable[str]:
-    head = Head()
+def _chain(entries: Iterable[LedgerEntry]) -> Iterable[str]:
+    head = LedgerHead()
     for entry in entries:
-        problem = link_problem(entry, head)
+        problem = chain_error(entry, head)
         if problem:
             yield f"I5 {problem}"
         head = head_of(entry.commit)
 
 
-def _versions(entries: Iterable[Entry]) -> Iterable[str]:
+def _versions(entries: Iterable[LedgerEntry]) -> Iterable[str]:
     versions: dict[str, int] = defaultdict(int)
     begun: Counter[str] = Counter()
     for entry in entries:
@@ -118,7 +118,7 @@ def _versions(entries: Iterable[Entry]) -> Iterable[str]:
     yield from (f"I8 {stream} begins {count} times" for stream, count in begun.items() if count > 1)
 
 
-def _cap(entries: Iterable[Entry]) -> Iterable[str]:
+def _cap(entries: Iterable[LedgerEntry]) -> Iterable[str]:
     used: dict[str, Decimal] = defaultdict(Decimal)
     shares: dict[tuple[str, str], str] = {}
     for event in _events(entries):
@@ -149,7 +149,7 @@ def _step(
     shares[day, name] = after
 
 
-def _claims(entries: Iterable[Entry], transfers: dict[TransferId, Transfer]) -> Iterable[str]:
+def _claims(entries: Iterable[LedgerEntry], transfers: dict[TransferId, Transfer]) -> Iterable[str]:
     claims: dict[str, list[TransferId]] = defaultdict(list)
     for event in _events(entries):
         if isinstance(event, MovementClaimed):
@@ -163,7 +163,7 @@ def _claims(entries: Iterable[Entry], transfers: dict[TransferId, Transfer]) -> 
             yield f"I2 {transfer.transfer_id} is DONE by {transfer.tran_id}, which it has not"
 
 
-def _attempts(entries: Iterable[Entry]) -> Iterable[str]:
+def _attempts(entries: Iterable[LedgerEntry]) -> Iterable[str]:
     started = Counter(
         (event.transfer_id, event.attempt)
         for event in _events(entries)
@@ -174,7 +174,7 @@ def _attempts(entries: Iterable[Entry]) -> Iterable[str]:
     yield from (f"I1 {name} was sent unrequested" for name, _ in started if name not in requested)
 
 
-def _books(transfers: dict[TransferId, Transfer], books: list[Book]) -> Iterable[str]:
+def _books(transfers: dict[TransferId, Transfer], books: list[ExecutedMovement]) -> Iterable[str]:
     own = Counter(book.transfer_id for book in books if book.transfer_id)
     rows = {book.tran_id: book for book in books}
     for name, count in own.items():
@@ -190,7 +190,7 @@ def _books(transfers: dict[TransferId, Transfer], books: list[Book]) -> Iterable
                 yield f"I2 {transfer.transfer_id} is DONE and nothing moved"
 
 
-def _relayed(entries: Iterable[Entry], relayed: list[str]) -> Iterable[str]:
+def _relayed(entries: Iterable[LedgerEntry], relayed: list[str]) -> Iterable[str]:
     expected = [record.id for entry in entries for record in entry.commit.events]
     first_seen = list(dict.fromkeys(relayed))
     if first_seen != expected:

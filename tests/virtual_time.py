@@ -20,7 +20,7 @@ _Result = TypeVar("_Result")
 _Given = ParamSpec("_Given")
 
 
-class _PatientSelector(selectors.SelectSelector):
+class _TimeJumpingSelector(selectors.SelectSelector):
     """Instead of waiting, it moves the loop's clock."""
 
     loop: "VirtualLoop"
@@ -44,7 +44,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
     def __init__(self) -> None:
         self.elapsed = 0.0
-        selector = _PatientSelector()
+        selector = _TimeJumpingSelector()
         selector.loop = self
         super().__init__(selector)
 
@@ -68,16 +68,16 @@ class LoopClock:
         await anyio.sleep(max(0.0, duration_ms) / 1000)
 
 
-def run_virtually(main: Callable[[], Awaitable[_Result]]) -> _Result:
+def run_on_virtual_time(main: Callable[[], Awaitable[_Result]]) -> _Result:
     """Run *main* to its end on a `VirtualLoop`."""
     return anyio.run(main, backend_options={"loop_factory": VirtualLoop})
 
 
-def virtually(test: Callable[_Given, Awaitable[None]]) -> Callable[_Given, None]:
+def on_virtual_time(test: Callable[_Given, Awaitable[None]]) -> Callable[_Given, None]:
     """*test*, run on a `VirtualLoop` of its own."""
 
     @wraps(test)
     def run(*args: _Given.args, **named: _Given.kwargs) -> None:
-        run_virtually(lambda: test(*args, **named))
+        run_on_virtual_time(lambda: test(*args, **named))
 
     return run

@@ -21,7 +21,7 @@ from arango.client import ArangoClient
 from arango.database import StandardDatabase
 
 from chimera_s1.adapters.arango.cursor_store import ArangoCursorStore
-from chimera_s1.adapters.arango.database import Arango, connect_arango
+from chimera_s1.adapters.arango.database import ArangoDatabase, connect_arango
 from chimera_s1.adapters.arango.event_store import ArangoEventStore
 from chimera_s1.adapters.arango.layout import COMMITS, LEASES
 from chimera_s1.adapters.arango.lease_store import ArangoLeaseStore
@@ -31,27 +31,27 @@ from chimera_s1.domain.ledger.commit import Commit, Document, commit_key
 from chimera_s1.domain.ports.event_store import AppendResult
 from tests.arango_double import ArangoDouble, arango_double
 from tests.contract.ledger_commits import LEDGER
-from tests.contract.ledger_harness import Bench, Stores
+from tests.contract.ledger_harness import LedgerHarness, StoreSet
 
 DATABASE = "chimera"
-COMMIT = f"/_api/document/{COMMITS}"
+COMMITS_PATH = f"/_api/document/{COMMITS}"
 COORDINATORS = 2
-_LEFT_OVER_MS = 30_000
-_EVERY = "FOR x IN @@leases RETURN x"
+_LEASE_MARGIN_MS = 30_000
+_ALL_LEASES = "FOR x IN @@leases RETURN x"
 
 
-class ArangoBench(Bench):
+class ArangoLedgerHarness(LedgerHarness):
     """A database that outlives the connections to it."""
 
-    commits_each = 3
+    commits_per_writer = 3
 
     def __init__(self, opened: AsyncExitStack) -> None:
-        self._opened = opened
+        self._exit_stack = opened
 
-    async def open(self) -> Stores:
-        await self._opened.aclose()
-        arango = await self._opened.enter_async_context(self._connect())
-        return Stores(
+    async def open(self) -> StoreSet:
+        await self._exit_stack.aclose()
+        arango = await self._exit_stack.enter_async_context(self._connect())
+        return StoreSet(
             self._event_store(arango),
             ArangoCursorStore(arango),
             ArangoLeaseStore(arango),
@@ -59,13 +59,13 @@ class ArangoBench(Bench):
         )
 
     @abstractmethod
-    def _connect(self) -> AbstractAsyncContextManager[Arango]: ...
+    def _connect(self) -> AbstractAsyncContextManager[ArangoDatabase]: ...
 
-    def _event_store(self, arango: Arango) -> ArangoEventStore:
+    def _event_store(self, arango: ArangoDatabase) -> ArangoEventStore:
         return ArangoEventStore(arango, LEDGER)
 
 
-class DoubleBench(ArangoBench):
+class ArangoDoubleLedgerHarness(ArangoLedgerHarness):
     """The double, whose clock stands still but for `pass_time`."""
 
     def __init__(self, double: ArangoDouble, opened: AsyncExitStack) -> None:
@@ -74,21 +74,23 @@ class DoubleBench(ArangoBench):
         now_ms = double.store.now_ms()
         double.store._now_ms = lambda: now_ms
 
-    def _connect(self) -> AbstractAsyncContextManager[Arango]:
+    def _connect(self) -> AbstractAsyncContextManager[ArangoDatabase]:
         return connect_arango(self._double.urls, user="root", password="", database=DATABASE)
 
     async def pass_time(self, duration_ms: int) -> None:
         self._double.store.clock_offset_ms += duration_ms
 
-    def lose_reply(self) -> None:
+    def lose_next_reply(self) -> None:
         # And whoever would look what has become of it is turned away.
-        self._double.faults.arm("apply-then-drop", method="POST", path=COMMIT)
-        self._double.faults.arm("401/11", method="GET", path=COMMIT)
+        self._double.faults.arm("apply-then-drop", method="POST", path=COMMITS_PATH)
+        self._double.faults.arm("401/11", method="GET", path=COMMITS_PATH)
 
-    async def load(self, seq: int) -> Document:
-        return own(self._double.documents(DATABASE, COMMITS).get(commit_key(LEDGER, seq)))
+    async def load_document(self, seq: int) -> Document:
+        return without_system_fields(
+            self._double.documents(DATABASE, COMMITS).get(commit_key(LEDGER, seq))
+        )
 
-    async def save(self, seq: int, document: Document | None) -> None:
+    async def save_document(self, seq: int, document: Document | None) -> None:
         stored = self._double.documents(DATABASE, COMMITS)
         if document is None:
             stored.delete(commit_key(LEDGER, seq))
@@ -109,48 +111,50 @@ class LossyArangoEventStore(ArangoEventStore):
         return result
 
 
-class ServerBench(ArangoBench):
+class ArangoServerLedgerHarness(ArangoLedgerHarness):
     """A real server, and a second connection to it."""
 
-    def __init__(self, access: "ServerAccess", database: str, opened: AsyncExitStack) -> None:
+    def __init__(
+        self, access: "ArangoServerAddress", database: str, opened: AsyncExitStack
+    ) -> None:
         super().__init__(opened)
         self._access = access
         self._name = database
-        self._owed_ms = 0
+        self._carried_ms = 0
         self._events: LossyArangoEventStore | None = None
 
-    def _connect(self) -> AbstractAsyncContextManager[Arango]:
+    def _connect(self) -> AbstractAsyncContextManager[ArangoDatabase]:
         access = self._access
         return connect_arango(
             access.urls, user=access.user, password=access.password, database=self._name
         )
 
-    def _event_store(self, arango: Arango) -> ArangoEventStore:
+    def _event_store(self, arango: ArangoDatabase) -> ArangoEventStore:
         self._events = LossyArangoEventStore(arango, LEDGER)
         return self._events
 
     async def pass_time(self, duration_ms: int) -> None:
         # Its clock cannot be stopped: of a long time half a minute is left over, which comes with
         # the next short one. Leases are moved instead of the clock.
-        short = duration_ms < _LEFT_OVER_MS
-        moved_ms = duration_ms + (self._owed_ms if short else -_LEFT_OVER_MS)
-        self._owed_ms = 0 if short else _LEFT_OVER_MS
+        short = duration_ms < _LEASE_MARGIN_MS
+        moved_ms = duration_ms + (self._carried_ms if short else -_LEASE_MARGIN_MS)
+        self._carried_ms = 0 if short else _LEASE_MARGIN_MS
         with self._access.database(self._name) as database:
             leases: Any = database.collection(LEASES)
-            every: Any = database.aql.execute(_EVERY, bind_vars={"@leases": LEASES})
+            every: Any = database.aql.execute(_ALL_LEASES, bind_vars={"@leases": LEASES})
             for lease in list(every):
                 leases.update({"_key": lease["_key"], "until_ms": lease["until_ms"] - moved_ms})
 
-    def lose_reply(self) -> None:
+    def lose_next_reply(self) -> None:
         assert self._events is not None
         self._events.replies_to_lose = 1
 
-    async def load(self, seq: int) -> Document:
+    async def load_document(self, seq: int) -> Document:
         with self._access.database(self._name) as database:
             found: Any = database.collection(COMMITS).get(commit_key(LEDGER, seq))
-        return own(found)
+        return without_system_fields(found)
 
-    async def save(self, seq: int, document: Document | None) -> None:
+    async def save_document(self, seq: int, document: Document | None) -> None:
         key = commit_key(LEDGER, seq)
         with self._access.database(self._name) as database:
             commits: Any = database.collection(COMMITS)
@@ -164,7 +168,7 @@ class ServerBench(ArangoBench):
                 commits.insert({**document, "_key": key}, overwrite_mode="replace")
 
 
-class ServerAccess:
+class ArangoServerAddress:
     """What the environment says of a real server."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
@@ -182,33 +186,33 @@ class ServerAccess:
             client.close()
 
 
-def own(document: Mapping[str, object]) -> Document:
+def without_system_fields(document: Mapping[str, object]) -> Document:
     """*document* without what the server adds."""
     return {name: value for name, value in document.items() if not name.startswith("_")}
 
 
 @asynccontextmanager
-async def double_bench(_directory: Path) -> AsyncIterator[Bench]:
+async def arango_double_ledger_harness(_directory: Path) -> AsyncIterator[LedgerHarness]:
     with arango_double(COORDINATORS) as double:
         async with AsyncExitStack() as opened:
-            yield DoubleBench(double, opened)
+            yield ArangoDoubleLedgerHarness(double, opened)
         assert not double.unknown
 
 
 @asynccontextmanager
-async def server_bench(_directory: Path) -> AsyncIterator[Bench]:
-    access = ServerAccess(os.environ)
+async def arango_server_ledger_harness(_directory: Path) -> AsyncIterator[LedgerHarness]:
+    access = ArangoServerAddress(os.environ)
     name = f"chimera_test_{uuid4().hex}"
     try:
         async with AsyncExitStack() as opened:
-            yield ServerBench(access, name, opened)
+            yield ArangoServerLedgerHarness(access, name, opened)
     finally:
         with access.database("_system") as system:
             system.delete_database(name, ignore_missing=True)
 
 
-ARANGO_BENCHES: dict[str, Callable[[Path], AbstractAsyncContextManager[Bench]]] = {
-    "arango_double": double_bench,
-    **({"arango_server": server_bench} if "ARANGO_URL" in os.environ else {}),
+ARANGO_LEDGER_HARNESSES: dict[str, Callable[[Path], AbstractAsyncContextManager[LedgerHarness]]] = {
+    "arango_double": arango_double_ledger_harness,
+    **({"arango_server": arango_server_ledger_harness} if "ARANGO_URL" in os.environ else {}),
 }
 """The second only where there is a server: `make test-arango` runs it."""

@@ -6,61 +6,69 @@ from contextlib import asynccontextmanager
 import pytest
 
 from chimera_s1.adapters.arango.cursor_store import ArangoCursorStore
-from chimera_s1.adapters.arango.database import Arango, connect_arango
+from chimera_s1.adapters.arango.database import ArangoDatabase, connect_arango
 from chimera_s1.adapters.arango.event_store import ArangoEventStore
 from chimera_s1.adapters.arango.layout import COMMITS
-from chimera_s1.adapters.arango.retrying_requests import Patience
-from chimera_s1.domain.ledger.commit import Commit, Head, seal
+from chimera_s1.adapters.arango.retrying_requests import ArangoTimeouts
+from chimera_s1.domain.ledger.commit import Commit, LedgerHead, seal
 from tests.arango_double import ArangoDouble, arango_double
-from tests.contract.arango_ledger_harness import COMMIT, DATABASE
-from tests.contract.ledger_commits import LEDGER, draft_of
+from tests.contract.arango_ledger_harness import COMMITS_PATH, DATABASE
+from tests.contract.ledger_commits import LEDGER, make_draft
 
-__all__ = ["COMMIT", "SHORT", "StoreRig", "connected_to", "double", "next_commit", "rig"]
+__all__ = [
+    "COMMITS_PATH",
+    "SHORT_TIMEOUTS",
+    "ArangoStoreHarness",
+    "connected_store",
+    "double",
+    "make_commit",
+    "store_harness",
+]
 
 USER = "chimera"
 PASSWORD = "pässwörd of the ledger"
-SHORT = Patience(budget_s=0.6, read_s=0.2, connect_s=0.2)
+SHORT_TIMEOUTS = ArangoTimeouts(total_s=0.6, read_s=0.2, connect_s=0.2)
 """For what is to fail at its end."""
 
 
-class StoreRig:
+class ArangoStoreHarness:
     """What a test of faults holds in its hands."""
 
-    def __init__(self, double: ArangoDouble, arango: Arango) -> None:
+    def __init__(self, double: ArangoDouble, arango: ArangoDatabase) -> None:
         self.double = double
         self.arango = arango
         self.events = ArangoEventStore(arango, LEDGER)
         self.cursors = ArangoCursorStore(arango)
 
-    def stored(self) -> list[str]:
+    def stored_commit_ids(self) -> list[str]:
         """Ids of the commits that are there, by place."""
         return [str(each["commit_id"]) for each in self.double.documents(DATABASE, COMMITS).all()]
 
-    def posts(self, coordinator: int | None = None) -> int:
+    def post_count(self, coordinator: int | None = None) -> int:
         """How often a commit was offered to the server."""
-        return self.double.requests.count("POST", COMMIT, coordinator)
+        return self.double.requests.count("POST", COMMITS_PATH, coordinator)
 
 
-def next_commit(head: Head | None = None) -> Commit:
+def make_commit(head: LedgerHead | None = None) -> Commit:
     """A commit like no other, after *head*."""
-    return seal(draft_of("transfer/a"), LEDGER, head or Head(), {})
+    return seal(make_draft("transfer/a"), LEDGER, head or LedgerHead(), {})
 
 
 @asynccontextmanager
-async def connected_to(
-    double: ArangoDouble, patience: Patience | None = None, *, commands: int = 8
-) -> AsyncIterator[StoreRig]:
+async def connected_store(
+    double: ArangoDouble, timeouts: ArangoTimeouts | None = None, *, commands_max: int = 8
+) -> AsyncIterator[ArangoStoreHarness]:
     """Connected as the ledger's user."""
     async with connect_arango(
         double.urls,
         user=USER,
         password=PASSWORD,
         database=DATABASE,
-        patience=patience,
-        commands=commands,
+        timeouts=timeouts,
+        commands_max=commands_max,
     ) as arango:
         double.requests.clear()
-        yield StoreRig(double, arango)
+        yield ArangoStoreHarness(double, arango)
 
 
 @pytest.fixture
@@ -73,6 +81,6 @@ def double() -> Iterator[ArangoDouble]:
 
 
 @pytest.fixture
-async def rig(double: ArangoDouble) -> AsyncIterator[StoreRig]:
-    async with connected_to(double) as rig:
+async def store_harness(double: ArangoDouble) -> AsyncIterator[ArangoStoreHarness]:
+    async with connected_store(double) as rig:
         yield rig

@@ -6,17 +6,17 @@ import anyio
 import pytest
 from anyio.abc import TaskGroup
 
-from tests.contract.ledger_harnesses import bench, stores
+from tests.contract.ledger_harnesses import ledger_harness, ledger_stores
 from tests.contract.redis_cluster import redis_binary, redis_cluster, redis_single_node
 from tests.contract.treasury_service import site, treasury_exchange, treasury_redis
 
 __all__ = [
-    "bench",
+    "ledger_harness",
+    "ledger_stores",
     "redis_binary",
     "redis_cluster",
     "redis_single_node",
     "site",
-    "stores",
     "tasks",
     "treasury_exchange",
     "treasury_redis",

@@ -11,7 +11,7 @@ from anyio.abc import TaskGroup, TaskStatus
 from anyio.streams.memory import MemoryObjectReceiveStream
 
 from chimera_s1.adapters.binance.endpoints import Endpoints
-from chimera_s1.adapters.binance.market_feed import BinanceFeed, FeedPlan
+from chimera_s1.adapters.binance.market_feed import BinanceMarketFeed, FeedPlan
 from chimera_s1.adapters.binance.streams.read_pacer import ReadPacer
 from chimera_s1.adapters.simulator.config import SimulatorAddresses, SimulatorConfig
 from chimera_s1.adapters.simulator.simulator import Simulator
@@ -25,17 +25,17 @@ from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.market_feed import FeedEvent
 
 CLOCK = SystemClock()
-QUICK = ReconnectPolicy(Backoff(base_ms=10, max_wait_ms=50, jitter_ms=10), 3, scan_ms=50)
+QUICK_RECONNECT = ReconnectPolicy(Backoff(base_ms=10, max_wait_ms=50, jitter_ms=10), 3, scan_ms=50)
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 Event = TypeVar("Event", bound=FeedEvent)
 
 
-class Rig:
+class FeedHarness:
     """A feed, what it told, and the simulator's control plane."""
 
     def __init__(
         self,
-        feed: BinanceFeed,
+        feed: BinanceMarketFeed,
         events: MemoryObjectReceiveStream[FeedEvent],
         control: httpx2.AsyncClient,
     ) -> None:
@@ -43,7 +43,7 @@ class Rig:
         self.events = events
         self.control = control
 
-    async def told(self, *kinds: type[Event]) -> Event:
+    async def next_event(self, *kinds: type[Event]) -> Event:
         """Wait for the next event of one of *kinds*."""
         async for event in self.events:
             if isinstance(event, kinds):
@@ -58,24 +58,24 @@ class Rig:
                 events.append(self.events.receive_nowait())
         return events
 
-    async def quotes_until(self, enough: Callable[[Sequence[Quote]], bool]) -> list[Quote]:
+    async def drain_until(self, enough: Callable[[Sequence[Quote]], bool]) -> list[Quote]:
         """Drain update by update until *enough*."""
         quotes: list[Quote] = []
         while not enough(quotes):
-            await self.feed.updated()
+            await self.feed.wait_for_update()
             quotes += self.feed.drain()
         return quotes
 
-    async def inject(self, fault: dict[str, Any]) -> None:
+    async def inject_fault(self, fault: dict[str, Any]) -> None:
         (await self.control.post("/sim/faults", json=fault)).raise_for_status()
 
-    async def fired(self) -> list[int]:
+    async def fired_counts(self) -> list[int]:
         """How often each injected fault fired."""
         faults = (await self.control.get("/sim/faults")).raise_for_status().json()
         return [fault["fired"] for fault in faults["faults"]]
 
 
-def endpoints(addresses: SimulatorAddresses) -> dict[Venue, Endpoints]:
+def simulator_endpoints(addresses: SimulatorAddresses) -> dict[Venue, Endpoints]:
     return {
         Venue.SPOT: Endpoints(addresses.spot_rest_url, addresses.spot_ws_url),
         Venue.PERP: Endpoints(addresses.perp_rest_url, addresses.perp_ws_url),
@@ -83,7 +83,7 @@ def endpoints(addresses: SimulatorAddresses) -> dict[Venue, Endpoints]:
 
 
 @asynccontextmanager
-async def rig(
+async def feed_harness(
     tasks: TaskGroup,
     addresses: SimulatorAddresses,
     venue: Venue = Venue.PERP,
@@ -91,25 +91,25 @@ async def rig(
     symbols: Sequence[str] = SYMBOLS,
     plan: Callable[[FeedPlan], FeedPlan] = lambda plan: plan,
     clock: Clock = CLOCK,
-) -> AsyncIterator[Rig]:
+) -> AsyncIterator[FeedHarness]:
     """A running feed of *symbols* with window 0; its own waits are by *clock*."""
-    tell, events = anyio.create_memory_object_stream[FeedEvent](10_000)
-    usual = FeedPlan(
+    event_sender, events = anyio.create_memory_object_stream[FeedEvent](10_000)
+    default_plan = FeedPlan(
         venue,
-        endpoints(addresses)[venue].ws_url,
+        simulator_endpoints(addresses)[venue].ws_url,
         (Channel.BOOK_TICKER,),
         WindowMs(0),
         200,
-        QUICK,
+        QUICK_RECONNECT,
     )
     pacer = ReadPacer(CLOCK, 5)
-    feed = BinanceFeed(
-        plan(usual),
+    feed = BinanceMarketFeed(
+        plan(default_plan),
         clock=clock,
         pacer=pacer,
         draw=random.random,
-        offset=lambda: 0.0,
-        listener=tell.send_nowait,
+        clock_offset_ms=lambda: 0.0,
+        listener=event_sender.send_nowait,
     )
     instruments = [InstrumentId(venue, Symbol(name)) for name in symbols]
     running, ended = anyio.CancelScope(), anyio.Event()
@@ -122,14 +122,14 @@ async def rig(
     async with httpx2.AsyncClient(base_url=addresses.control_url) as control:
         tasks.start_soon(pacer.run)
         tasks.start_soon(run)
-        with tell, events:
-            yield Rig(feed, events, control)
+        with event_sender, events:
+            yield FeedHarness(feed, events, control)
             # While somebody still listens: what ends now is told, too.
             running.cancel()
             await ended.wait()
 
 
-async def stoppable(
+async def stoppable_simulator(
     config: SimulatorConfig,
     *,
     task_status: TaskStatus[tuple[SimulatorAddresses, anyio.CancelScope]],

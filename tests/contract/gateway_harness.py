@@ -12,10 +12,10 @@ from msgspec import Struct
 from chimera_s1.adapters.binance.http.signing import Credentials, Secret
 from chimera_s1.adapters.binance.http.weight_budget import weight_budgets
 from chimera_s1.adapters.binance.treasury.gateway import (
-    Account,
     BinanceSubaccountGateway,
-    BinanceTreasuryGateway,
-    gateway_for,
+    BinanceWalletGateway,
+    GatewayConfig,
+    make_gateway,
 )
 from chimera_s1.adapters.simulator.config import (
     DEMO_KEY,
@@ -25,37 +25,41 @@ from chimera_s1.adapters.simulator.config import (
 )
 from chimera_s1.adapters.simulator.simulator import Simulator
 from chimera_s1.domain.ports.key_permissions import KeyPermissions, KeyPermissionsReader
-from chimera_s1.domain.ports.treasury_gateway import TransferOrder, TreasuryGateway, Unknown
+from chimera_s1.domain.ports.treasury_gateway import (
+    ReplyUnknown,
+    TransferSubmission,
+    TreasuryGateway,
+)
 from chimera_s1.domain.treasury.events import TreasuryMode
 from chimera_s1.domain.treasury.limits import Direction, Wallet
-from chimera_s1.domain.treasury.reconciliation import MovementStatus, Window
-from tests.contract.feed_harness import CLOCK, endpoints
-from tests.fakes.treasury_gateway import Misbehaviour, ScriptedTreasuryGateway
+from chimera_s1.domain.treasury.reconciliation import ExecutionWindow, MovementStatus
+from tests.contract.feed_harness import CLOCK, simulator_endpoints
+from tests.fakes.treasury_gateway import ScriptedResponse, ScriptedTreasuryGateway
 
 START_USDT = Decimal(1_000)
-PATHS = {
+TRANSFER_PATHS = {
     TreasuryMode.WALLET: "/sapi/v1/asset/transfer",
     TreasuryMode.SUBACCOUNT: "/sapi/v1/sub-account/universalTransfer",
 }
 
 
-class Gateway(TreasuryGateway, KeyPermissionsReader, Protocol):
+class GatewayPorts(TreasuryGateway, KeyPermissionsReader, Protocol):
     """Both ports of the key's owner."""
 
 
-class Bank(Struct):
+class GatewayHarness(Struct):
     """The ports, and the far side."""
 
-    port: Gateway
+    gateway: GatewayPorts
     execute_then_drop: Callable[[], Awaitable[None]]
     drop_before: Callable[[], Awaitable[None]]
-    spoil_reads: Callable[[], Awaitable[None]]
+    fail_next_reads: Callable[[], Awaitable[None]]
     lag_histories: Callable[[int], Awaitable[None]]
-    pend: Callable[[MovementStatus], Awaitable[None]]
-    permit: Callable[[KeyPermissions], Awaitable[None]]
+    leave_pending: Callable[[MovementStatus], Awaitable[None]]
+    set_permissions: Callable[[KeyPermissions], Awaitable[None]]
     balances: Callable[[], Awaitable[dict[Wallet, Decimal]]]
 
-    def order(self, amount: str = "25.00000117", **change: Any) -> TransferOrder:
+    def order(self, amount: str = "25.00000117", **change: Any) -> TransferSubmission:
         """A good order, signed now."""
         order: dict[str, Any] = {
             "direction": Direction.SPOT_TO_FUTURES,
@@ -65,29 +69,29 @@ class Bank(Struct):
             "recv_window_ms": 5_000,
             **change,
         }
-        return TransferOrder(**order)
+        return TransferSubmission(**order)
 
-    async def moved(self) -> Decimal:
+    async def net_moved(self) -> Decimal:
         """How much went from spot to futures in all, net."""
         balances = await self.balances()
         assert sum(balances.values()) == 2 * START_USDT
         return balances[Wallet.FUTURES] - START_USDT
 
 
-def around(now_ms: int) -> Window:
+def window_around(now_ms: int) -> ExecutionWindow:
     """A window that everything a test does is in."""
-    return Window(now_ms - 60_000, now_ms + 60_000)
+    return ExecutionWindow(now_ms - 60_000, now_ms + 60_000)
 
 
 @asynccontextmanager
-async def memory_bank(mode: TreasuryMode) -> AsyncIterator[Bank]:
+async def memory_gateway_harness(mode: TreasuryMode) -> AsyncIterator[GatewayHarness]:
     gateway = ScriptedTreasuryGateway(CLOCK, mode, dict.fromkeys(Wallet, START_USDT))
 
     async def script(**turn: Any) -> None:
-        gateway.script.append(Misbehaviour(**turn))
+        gateway.script.append(ScriptedResponse(**turn))
 
     async def spoil_reads() -> None:
-        gateway.failures = 2
+        gateway.incomplete_reads = 2
 
     async def lag_histories(lag_ms: int) -> None:
         gateway.history_lag_ms = gateway.income_lag_ms = lag_ms
@@ -98,32 +102,34 @@ async def memory_bank(mode: TreasuryMode) -> AsyncIterator[Bank]:
     async def balances() -> dict[Wallet, Decimal]:
         return {wallet: gateway.balance(wallet) for wallet in Wallet}
 
-    yield Bank(
+    yield GatewayHarness(
         gateway,
-        execute_then_drop=lambda: script(executes=True, reply=Unknown("no reply came")),
+        execute_then_drop=lambda: script(executes=True, reply=ReplyUnknown("no reply came")),
         drop_before=script,
-        spoil_reads=spoil_reads,
+        fail_next_reads=spoil_reads,
         lag_histories=lag_histories,
-        pend=lambda end: script(executes=True, status=end),
-        permit=permit,
+        leave_pending=lambda end: script(executes=True, status=end),
+        set_permissions=permit,
         balances=balances,
     )
 
 
 def binance_gateway(
     mode: TreasuryMode, addresses: SimulatorAddresses
-) -> BinanceTreasuryGateway | BinanceSubaccountGateway:
-    account = Account(
-        endpoints=endpoints(addresses),
+) -> BinanceWalletGateway | BinanceSubaccountGateway:
+    account = GatewayConfig(
+        endpoints=simulator_endpoints(addresses),
         credentials=Credentials(Secret(DEMO_KEY.key), Secret(DEMO_KEY.secret)),
         exchange_ms=CLOCK.now_ms,
         budgets=weight_budgets(CLOCK),
     )
-    return gateway_for(mode, account)
+    return make_gateway(mode, account)
 
 
 @asynccontextmanager
-async def binance_bank(mode: TreasuryMode, tasks: TaskGroup) -> AsyncIterator[Bank]:
+async def binance_gateway_harness(
+    mode: TreasuryMode, tasks: TaskGroup
+) -> AsyncIterator[GatewayHarness]:
     account = AccountConfig(spot_usdt=START_USDT, futures_usdt=START_USDT)
     config = SimulatorConfig(symbols=("BTCUSDT",), rate=0.001, account=account)
     addresses = await tasks.start(Simulator(config, CLOCK).run)
@@ -131,16 +137,16 @@ async def binance_bank(mode: TreasuryMode, tasks: TaskGroup) -> AsyncIterator[Ba
         httpx2.AsyncClient(base_url=addresses.control_url) as control,
         binance_gateway(mode, addresses) as gateway,
     ):
-        yield _controlled(gateway, control)
+        yield _make_harness(gateway, control)
 
 
-def _controlled(
-    gateway: BinanceTreasuryGateway | BinanceSubaccountGateway, control: httpx2.AsyncClient
-) -> Bank:
-    path = PATHS[gateway.mode]
+def _make_harness(
+    gateway: BinanceWalletGateway | BinanceSubaccountGateway, control_client: httpx2.AsyncClient
+) -> GatewayHarness:
+    path = TRANSFER_PATHS[gateway.mode]
 
     async def post(where: str, body: dict[str, Any]) -> None:
-        (await control.post(where, json=body)).raise_for_status()
+        (await control_client.post(where, json=body)).raise_for_status()
 
     async def fault(request: str, deed: str) -> None:
         await post("/sim/faults", {"on": request, "do": deed})
@@ -164,16 +170,16 @@ def _controlled(
         await post("/sim/wallet", {"permissions": allowed})
 
     async def balances() -> dict[Wallet, Decimal]:
-        shown = (await control.get("/sim/balances")).raise_for_status().json()
+        shown = (await control_client.get("/sim/balances")).raise_for_status().json()
         return {wallet: Decimal(shown[wallet.value.lower()]["USDT"]) for wallet in Wallet}
 
-    return Bank(
+    return GatewayHarness(
         gateway,
         execute_then_drop=lambda: fault(f"POST {path}", "execute-then-drop"),
         drop_before=lambda: fault(f"POST {path}", "drop-before"),
-        spoil_reads=spoil_reads,
+        fail_next_reads=spoil_reads,
         lag_histories=lambda lag_ms: post("/sim/wallet", {"history_lag_ms": lag_ms}),
-        pend=pend,
-        permit=permit,
+        leave_pending=pend,
+        set_permissions=permit,
         balances=balances,
     )

@@ -5,12 +5,12 @@ from itertools import count
 from chimera_s1.domain.errors import LedgerDamagedError
 from chimera_s1.domain.ledger.commit import (
     Commit,
+    CommitDraft,
     Document,
-    Draft,
-    Head,
+    LedgerHead,
     NewEvent,
+    chain_error,
     head_of,
-    link_problem,
     seal,
 )
 from chimera_s1.domain.ports.event_store import EventStore
@@ -20,11 +20,13 @@ LEDGER = "main"
 _numbers = count(1)
 
 
-def draft_of(*streams: str, data: Document | None = None, id_prefix: str = "command") -> Draft:
+def make_draft(
+    *streams: str, data: Document | None = None, id_prefix: str = "command"
+) -> CommitDraft:
     """A draft like no other of this process, with one event for each of *streams*."""
     number = next(_numbers)
     what = data or {"amount": "0.00000001"}
-    return Draft(
+    return CommitDraft(
         commit_id=f"{id_prefix}-{number}",
         at=1_772_514_460_893 + number,
         actor="s1/test",
@@ -33,29 +35,29 @@ def draft_of(*streams: str, data: Document | None = None, id_prefix: str = "comm
     )
 
 
-async def append_some(events: EventStore, number: int) -> tuple[Commit, ...]:
+async def append_commits(events: EventStore, number: int) -> tuple[Commit, ...]:
     """Append *number* commits to the stream `transfer/a`, of which nothing else is written."""
     head = await events.head()
     commits = []
     for _ in range(number):
-        commit = seal(draft_of("transfer/a"), LEDGER, head, {"transfer/a": head.seq})
+        commit = seal(make_draft("transfer/a"), LEDGER, head, {"transfer/a": head.seq})
         await events.append(commit)
         commits.append(commit)
         head = head_of(commit)
     return tuple(commits)
 
 
-async def walk(events: EventStore, *, limit: int = 2) -> tuple[Head, str]:
+async def verify_links(events: EventStore, *, limit: int = 2) -> tuple[LedgerHead, str]:
     """Go through a ledger from its beginning.
 
     Returns:
         How far it is what was written, and what is wrong then; empty at the end.
     """
-    head = Head()
+    head = LedgerHead()
     try:
         while page := await events.read(head.seq, limit):
             for entry in page:
-                problem = link_problem(entry, head)
+                problem = chain_error(entry, head)
                 if problem:
                     return head, problem
                 head = head_of(entry.commit)

@@ -15,9 +15,9 @@ import anyio
 from chimera_s1.adapters.sqlite.database import SqliteDatabase
 from chimera_s1.adapters.sqlite.event_store import SqliteEventStore
 from chimera_s1.domain.errors import ChimeraError, StoreUnavailableError
-from chimera_s1.domain.ledger.commit import Commit, Head, head_of, seal
+from chimera_s1.domain.ledger.commit import Commit, LedgerHead, head_of, seal
 from chimera_s1.domain.ports.event_store import Appended
-from tests.contract.ledger_commits import LEDGER, draft_of, walk
+from tests.contract.ledger_commits import LEDGER, make_draft, verify_links
 
 _FILE_BYTES_MAX = 200_000
 _CAPABILITY_VERSION = 0x20080522
@@ -28,8 +28,8 @@ def say(*words: object) -> None:
     sys.stdout.flush()
 
 
-def next_commit(head: Head) -> Commit:
-    return seal(draft_of("transfer/a", "cap/day", id_prefix=f"{head.seq}"), LEDGER, head, {})
+def next_commit(head: LedgerHead) -> Commit:
+    return seal(make_draft("transfer/a", "cap/day", id_prefix=f"{head.seq}"), LEDGER, head, {})
 
 
 async def append(path: Path) -> None:
@@ -51,7 +51,7 @@ async def fill(path: Path) -> None:
         events = SqliteEventStore(database, LEDGER)
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
         resource.setrlimit(resource.RLIMIT_FSIZE, (_FILE_BYTES_MAX, hard))
-        head, failures, written = Head(), 0, 0
+        head, failures, written = LedgerHead(), 0, 0
         while failures < 3:
             commit = next_commit(head)
             try:
@@ -61,7 +61,7 @@ async def fill(path: Path) -> None:
             except StoreUnavailableError as error:
                 failures += 1
                 say("failed", error)
-        say("read", written, await walk(events) == (head, ""))
+        say("read", written, await verify_links(events) == (head, ""))
         resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
         say("again", isinstance(await events.append(commit), Appended))
         say("end", commit.seq)

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from chimera_s1.adapters.event_codec import quote_fields
 from chimera_s1.adapters.redis.addresses import RedisAddress
-from chimera_s1.adapters.redis.cluster_assembly import SLOTS
+from chimera_s1.adapters.redis.cluster_assembly import SLOT_COUNT
 from chimera_s1.adapters.redis.cluster_client import connect_cluster
 from chimera_s1.adapters.redis.keys import quote_stream
 from chimera_s1.adapters.redis.node_quote_publisher import NodeQuotePublisher
@@ -32,7 +32,7 @@ INSTRUMENTS = 200
 WINDOW_MS = 50
 MAXLEN = 100_000
 _TICK_MS = 5
-_PATIENCE_S = 30
+_TIMEOUT_S = 30
 
 
 class GeneratedMarket(ScriptedMarketFeed):
@@ -61,21 +61,21 @@ class GeneratedMarket(ScriptedMarketFeed):
     def drain(self) -> list[Quote]:
         """See `MarketFeed`."""
         now_ms = self._clock.now_ms()
-        quotes = [_message(each, number, now_ms) for each, number in self._newest.items()]
+        quotes = [_generated_quote(each, number, now_ms) for each, number in self._newest.items()]
         self._newest.clear()
         for quote in quotes:
             self.offered[quote.instrument].append(quote)
         return quotes
 
 
-class WatchedPublisher:
+class RecordingPublisher:
     """Implements `QuotePublisher`: passes all on, and remembers what was said to be unpublished."""
 
     def __init__(self, publisher: NodeQuotePublisher) -> None:
         self.reports: list[PublishReport] = []
-        self.handed_back: set[Quote] = set()
+        self.unpublished: set[Quote] = set()
         self._publisher = publisher
-        self._said = anyio.Condition()
+        self._reported = anyio.Condition()
 
     @property
     def counters(self) -> PublisherCounters:
@@ -83,33 +83,37 @@ class WatchedPublisher:
 
     async def publish(self, quotes: Sequence[Quote]) -> PublishReport:
         report = await self._publisher.publish(quotes)
-        self.handed_back.update(report.unpublished)
+        self.unpublished.update(report.unpublished)
         self.reports.append(report)
-        async with self._said:
-            self._said.notify_all()
+        async with self._reported:
+            self._reported.notify_all()
         return report
 
     async def ping(self) -> str:
         return await self._publisher.ping()
 
-    async def until(self, condition: Callable[[PublishReport], bool], times: int = 1) -> None:
+    async def wait_for_reports(
+        self, condition: Callable[[PublishReport], bool], times: int = 1
+    ) -> None:
         """Return after *times* more reports that meet *condition*."""
-        with anyio.fail_after(_PATIENCE_S):
-            async with self._said:
+        with anyio.fail_after(_TIMEOUT_S):
+            async with self._reported:
                 while times:
-                    await self._said.wait()
+                    await self._reported.wait()
                     times -= condition(self.reports[-1])
 
-    async def until_whole(self, times: int = 10) -> None:
+    async def wait_for_complete(self, times: int = 10) -> None:
         """Return after *times* more calls that published everything."""
-        await self.until(lambda report: bool(report.published) and not report.unpublished, times)
+        await self.wait_for_reports(
+            lambda report: bool(report.published) and not report.unpublished, times
+        )
 
-    async def until_handed_back(self, times: int = 1) -> None:
+    async def wait_for_unpublished(self, times: int = 1) -> None:
         """Return after *times* more calls that left something unpublished."""
-        await self.until(lambda report: bool(report.unpublished), times)
+        await self.wait_for_reports(lambda report: bool(report.unpublished), times)
 
 
-class Verdict(Struct, frozen=True):
+class StreamAudit(Struct, frozen=True):
     """What the judge found; wrong numbers and reordering it does not let pass.
 
     Attributes:
@@ -125,47 +129,47 @@ class Verdict(Struct, frozen=True):
     repeated: int
 
 
-class Load(Struct):
+class PublisherLoad(Struct):
     """A writer under load."""
 
     market: GeneratedMarket
-    publisher: WatchedPublisher
+    publisher: RecordingPublisher
     publishing: PublishQuotes
     addresses: tuple[RedisAddress, ...]
     generating: anyio.CancelScope
 
-    async def end(self) -> None:
+    async def finish(self) -> None:
         """The market closes; what it said last is published."""
         self.generating.cancel()
-        with anyio.fail_after(_PATIENCE_S):
+        with anyio.fail_after(_TIMEOUT_S):
             await self.publishing.flush()
-            while self.publishing.report().waiting:
+            while self.publishing.report().pending:
                 await self.publishing.flush()
 
-    async def judge(self) -> Verdict:
+    async def audit(self) -> StreamAudit:
         """Compare every entry with what was offered, the last quote of each stream included."""
-        await self.end()
-        verdict = Verdict(0, frozenset(), 0)
+        await self.finish()
+        verdict = StreamAudit(0, frozenset(), 0)
         async with connect_cluster(self.addresses) as client:
             reader = RedisQuoteReader(client)
             for instrument, offered in self.market.offered.items():
                 entries = [entry.fields for entry in await reader.history(instrument, MAXLEN)]
-                verdict = _joined(verdict, _judged(offered, entries))
+                verdict = _merge(verdict, _audit_stream(offered, entries))
         return verdict
 
-    def served_by(self, first: int, last: int) -> set[InstrumentId]:
+    def instruments_in_slots(self, first: int, last: int) -> set[InstrumentId]:
         """Whose streams lie in the slots from *first* to below *last*."""
         return {each for each in self.market.offered if first <= slot_of(each) < last}
 
-    def served_by_third(self, third: int) -> set[InstrumentId]:
+    def instruments_on_master(self, third: int) -> set[InstrumentId]:
         """Whose streams lie on the first, second or last of three masters."""
-        return self.served_by(SLOTS * third // 3, SLOTS * (third + 1) // 3)
+        return self.instruments_in_slots(SLOT_COUNT * third // 3, SLOT_COUNT * (third + 1) // 3)
 
 
 @asynccontextmanager
-async def loaded(
-    addresses: Iterable[RedisAddress], *, patience_s: float = 2.0, give_up_s: float = 2.0
-) -> AsyncIterator[Load]:
+async def publisher_under_load(
+    addresses: Iterable[RedisAddress], *, timeout_s: float = 2.0, reply_timeout_s: float = 2.0
+) -> AsyncIterator[PublisherLoad]:
     """A writer under load, until the end of the block; it has begun to publish everything."""
     clock = SystemClock()
     market = GeneratedMarket(clock, fresh_instruments(INSTRUMENTS))
@@ -177,11 +181,11 @@ async def loaded(
             maxlen=MAXLEN,
             clock=clock,
             draw=lambda: 0.5,
-            patience_s=patience_s,
-            give_up_s=give_up_s,
+            timeout_s=timeout_s,
+            reply_timeout_s=reply_timeout_s,
         ) as node,
     ):
-        publisher = WatchedPublisher(node)
+        publisher = RecordingPublisher(node)
         publishing = PublishQuotes(
             [market],
             publisher,
@@ -199,8 +203,8 @@ async def loaded(
 
             tasks.start_soon(generate)
             tasks.start_soon(publishing.run)
-            load = Load(market, publisher, publishing, known, generating)
-            await publisher.until_whole(5)
+            load = PublisherLoad(market, publisher, publishing, known, generating)
+            await publisher.wait_for_complete(5)
             yield load
             tasks.cancel_scope.cancel()
 
@@ -210,11 +214,11 @@ def slot_of(instrument: InstrumentId) -> int:
     return key_slot(quote_stream(instrument))
 
 
-async def rejected_writes(nodes: Iterable[ServerProcess]) -> int:
+async def rejected_write_count(nodes: Iterable[ServerProcess]) -> int:
     """XADD commands that *nodes* say they have answered with an error before running them."""
     total = 0
     for node in nodes:
-        said = (await node.ask("INFO", "commandstats")).get("cmdstat_xadd")
+        said = (await node.execute("INFO", "commandstats")).get("cmdstat_xadd")
         total += said["rejected_calls"] if said else 0
     return total
 
@@ -223,12 +227,12 @@ async def error_count(nodes: Iterable[ServerProcess], kind: str) -> int:
     """Error replies of *kind* (`MOVED`, `OOM`) that *nodes* say they have given."""
     total = 0
     for node in nodes:
-        said = (await node.ask("INFO", "errorstats")).get(f"errorstat_{kind}")
+        said = (await node.execute("INFO", "errorstats")).get(f"errorstat_{kind}")
         total += said["count"] if said else 0
     return total
 
 
-def _message(instrument: InstrumentId, number: int, now_ms: int) -> Quote:
+def _generated_quote(instrument: InstrumentId, number: int, now_ms: int) -> Quote:
     bid = 1000 + number / 100
     return Quote(
         instrument=instrument,
@@ -243,21 +247,23 @@ def _message(instrument: InstrumentId, number: int, now_ms: int) -> Quote:
     )
 
 
-def _judged(offered: Sequence[Quote], entries: Sequence[tuple[tuple[str, str], ...]]) -> Verdict:
+def _audit_stream(
+    offered: Sequence[Quote], entries: Sequence[tuple[tuple[str, str], ...]]
+) -> StreamAudit:
     order = {quote_fields(quote): place for place, quote in enumerate(offered)}
-    wrong = [fields for fields in entries if fields not in order]
-    assert not wrong, "an entry is not what was offered"
-    places = [order[fields] for fields in entries]
-    assert places == sorted(places), "an older quote comes after a newer one"
-    assert places, "a stream is empty"
-    assert places[-1] == len(offered) - 1, "the newest quote is missing"
-    there = set(places)
+    unexpected = [fields for fields in entries if fields not in order]
+    assert not unexpected, "an entry is not what was offered"
+    indexes = [order[fields] for fields in entries]
+    assert indexes == sorted(indexes), "an older quote comes after a newer one"
+    assert indexes, "a stream is empty"
+    assert indexes[-1] == len(offered) - 1, "the newest quote is missing"
+    there = set(indexes)
     missing = frozenset(quote for place, quote in enumerate(offered) if place not in there)
-    return Verdict(len(entries), missing, len(places) - len(there))
+    return StreamAudit(len(entries), missing, len(indexes) - len(there))
 
 
-def _joined(one: Verdict, other: Verdict) -> Verdict:
-    return Verdict(
+def _merge(one: StreamAudit, other: StreamAudit) -> StreamAudit:
+    return StreamAudit(
         one.entries + other.entries, one.missing | other.missing, one.repeated + other.repeated
     )
 

@@ -14,7 +14,7 @@ import anyio
 from msgspec import Struct
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
-from chimera_s1.adapters.redis.cluster_assembly import wait_until_ok
+from chimera_s1.adapters.redis.cluster_assembly import wait_until_healthy
 from chimera_s1.adapters.redis.cluster_client import ClusterClient, connect_cluster
 from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.node_quote_publisher import NodeQuotePublisher
@@ -29,7 +29,7 @@ from tests.fakes.manual_clock import ManualClock
 from tests.fakes.quote_streams import (
     MemoryQuotePublisher,
     MemoryQuoteReader,
-    MemoryStreams,
+    MemoryQuoteStreams,
 )
 
 MAXLEN = 300
@@ -41,64 +41,64 @@ PublisherFactory = Callable[
 
 REDIS_PUBLISHERS: dict[str, PublisherFactory] = {
     "official": lambda client, maxlen, patience_s: OfficialQuotePublisher(
-        client, maxlen=maxlen, patience_s=patience_s
+        client, maxlen=maxlen, timeout_s=patience_s
     ),
     "node": lambda client, maxlen, patience_s: NodeQuotePublisher(
-        client, maxlen=maxlen, clock=SystemClock(), draw=random.random, patience_s=patience_s
+        client, maxlen=maxlen, clock=SystemClock(), draw=random.random, timeout_s=patience_s
     ),
 }
 """Client, entries a stream keeps, patience in s -> the publisher."""
 
 
-class Store(Struct):
+class QuoteStore(Struct):
     """A publisher, a reader of the same streams, and the power switch between them."""
 
     publisher: QuotePublisher
     reader: QuoteReader
-    switch_off: Callable[[], Awaitable[None]] | None = None
-    switch_on: Callable[[], Awaitable[None]] | None = None
+    stop: Callable[[], Awaitable[None]] | None = None
+    start: Callable[[], Awaitable[None]] | None = None
 
 
 @asynccontextmanager
-async def memory_store() -> AsyncIterator[Store]:
-    streams = MemoryStreams(ManualClock(), maxlen=MAXLEN)
+async def memory_store() -> AsyncIterator[QuoteStore]:
+    streams = MemoryQuoteStreams(ManualClock(), maxlen=MAXLEN)
 
     async def off() -> None:
-        streams.gone = True
+        streams.unavailable = True
 
     async def on() -> None:
-        streams.gone = False
+        streams.unavailable = False
 
-    yield Store(MemoryQuotePublisher(streams), MemoryQuoteReader(streams), off, on)
+    yield QuoteStore(MemoryQuotePublisher(streams), MemoryQuoteReader(streams), off, on)
 
 
 @asynccontextmanager
 async def redis_store(
     addresses: Sequence[RedisAddress], publisher: str, *, patience_s: float = 2.0
-) -> AsyncIterator[Store]:
+) -> AsyncIterator[QuoteStore]:
     """A publisher and a reader, each with a client of its own."""
     async with AsyncExitStack() as stack:
         writing = await stack.enter_async_context(connect_cluster(addresses))
         reading = await stack.enter_async_context(connect_cluster(addresses))
-        made = REDIS_PUBLISHERS[publisher](writing, MAXLEN, patience_s)
-        await stack.enter_async_context(made)
-        yield Store(made, RedisQuoteReader(reading))
+        quote_publisher = REDIS_PUBLISHERS[publisher](writing, MAXLEN, patience_s)
+        await stack.enter_async_context(quote_publisher)
+        yield QuoteStore(quote_publisher, RedisQuoteReader(reading))
 
 
 @asynccontextmanager
-async def breakable_redis_store(
+async def stoppable_redis_store(
     binary: Path, directory: Path, publisher: str
-) -> AsyncIterator[Store]:
+) -> AsyncIterator[QuoteStore]:
     """One node of its own, which can be stopped and started."""
     async with EmbeddedRedis(directory, binary=binary) as embedded:
         node = embedded.nodes[0]
 
         async def on() -> None:
             await node.start()
-            await wait_until_ok(embedded.nodes, replicas=0)
+            await wait_until_healthy(embedded.nodes, replicas=0)
 
         async with redis_store(embedded.addresses, publisher) as store:
-            store.switch_off, store.switch_on = node.stop, on
+            store.stop, store.start = node.stop, on
             yield store
 
 
@@ -111,7 +111,7 @@ def fresh_instruments(number: int, venue: Venue = Venue.SPOT) -> list[Instrument
 _updates = count(1)
 
 
-def quote_of(instrument: InstrumentId, ts: int = 1_772_514_460_893) -> Quote:
+def make_quote(instrument: InstrumentId, ts: int = 1_772_514_460_893) -> Quote:
     """A quote like no other: its bid tells it apart."""
     update = next(_updates)
     return Quote(
@@ -127,13 +127,13 @@ def quote_of(instrument: InstrumentId, ts: int = 1_772_514_460_893) -> Quote:
     )
 
 
-async def bids(reader: QuoteReader, instrument: InstrumentId) -> list[float]:
+async def stored_bids(reader: QuoteReader, instrument: InstrumentId) -> list[float]:
     """The bids on a stream, oldest first; each is one quote's."""
     entries = await reader.history(instrument, 10_000)
     return [float(dict(entry.fields)["bid1"]) for entry in entries]
 
 
-async def published_whole(publisher: QuotePublisher, quotes: Sequence[Quote]) -> int:
+async def publish_until_acknowledged(publisher: QuotePublisher, quotes: Sequence[Quote]) -> int:
     """Offer *quotes* until all are acknowledged, as a caller does.
 
     Returns:

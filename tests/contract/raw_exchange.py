@@ -21,7 +21,7 @@ _HEADERS_MAX = 65_536
 _SHORT, _MEDIUM = 126, 65_536
 
 
-def frame(payload: bytes, opcode: int = TEXT, *, fin: bool = True) -> bytes:
+def server_frame(payload: bytes, opcode: int = TEXT, *, fin: bool = True) -> bytes:
     """One server frame (RFC 6455, 5.2)."""
     size = len(payload)
     first = opcode | (0x80 if fin else 0)
@@ -32,7 +32,7 @@ def frame(payload: bytes, opcode: int = TEXT, *, fin: bool = True) -> bytes:
     return struct.pack(">BBQ", first, 127, size) + payload
 
 
-def book(
+def book_ticker_message(
     update_id: int, *, symbol: str = "BTCUSDT", bid: str = "100.1", ask: str = "100.3"
 ) -> bytes:
     """A spot bookTicker message of the combined stream."""
@@ -48,11 +48,11 @@ class RawExchange:
 
     url: Where to dial.
 
-    dials: Connections accepted so far.
+    connections_accepted: Connections accepted so far.
 
     closed: How many of them have ended.
 
-    heard: What clients sent, each connection's in a buffer of its own.
+    received: What clients sent, each connection's in a buffer of its own.
     """
 
     def __init__(
@@ -60,18 +60,18 @@ class RawExchange:
     ) -> None:
         self.port = port
         self.url = f"ws://127.0.0.1:{port}"
-        self.dials = 0
+        self.connections_accepted = 0
         self.closed = 0
-        self.heard: list[bytearray] = []
+        self.received: list[bytearray] = []
         self._scripts = scripts
         self._handshake = handshake
-        self._go_on = anyio.Event()
-        self._news = anyio.Event()
+        self._next_piece = anyio.Event()
+        self._data_received = anyio.Event()
 
-    def go_on(self) -> None:
+    def send_next(self) -> None:
         """Send the next piece on every connection."""
-        self._go_on.set()
-        self._go_on = anyio.Event()
+        self._next_piece.set()
+        self._next_piece = anyio.Event()
 
     @property
     def addresses(self) -> SimulatorAddresses:
@@ -84,33 +84,33 @@ class RawExchange:
             control_url="",
         )
 
-    async def answered(self, opcode: int, number: int = 1) -> bytes:
+    async def wait_for_frame(self, opcode: int, number: int = 1) -> bytes:
         """Wait for frame *number* with *opcode* of the first client; its payload."""
         await self.until(lambda: len(self.sent_by(0, opcode)) >= number)
         return self.sent_by(0, opcode)[number - 1]
 
     def sent_by(self, client: int, opcode: int) -> list[bytes]:
         """The payloads with *opcode* that a client has sent so far; clients count from 0."""
-        heard = bytes(self.heard[client]) if client < len(self.heard) else b""
+        heard = bytes(self.received[client]) if client < len(self.received) else b""
         return [payload for found, payload in client_frames(heard) if found == opcode]
 
     async def until(self, enough: Callable[[], bool]) -> None:
         """Wait until *enough*, asked again whenever a client connects, sends or leaves."""
         while not enough():
-            await self._news.wait()
+            await self._data_received.wait()
 
     async def serve(self, stream: SocketStream) -> None:
         """Shake hands, send the script of this dial (the last one for all that follow),
         and stay.
         """
-        script = self._scripts[min(self.dials, len(self._scripts) - 1)]
-        self.dials += 1
+        script = self._scripts[min(self.connections_accepted, len(self._scripts) - 1)]
+        self.connections_accepted += 1
         heard = bytearray()
-        self.heard.append(heard)
+        self.received.append(heard)
         self._tell()
         try:
             async with stream:
-                await _shake_hands(stream, self._handshake)
+                await _handshake(stream, self._handshake)
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(self._play, stream, script)
                     async for piece in stream:
@@ -122,13 +122,13 @@ class RawExchange:
             self._tell()
 
     def _tell(self) -> None:
-        self._news.set()
-        self._news = anyio.Event()
+        self._data_received.set()
+        self._data_received = anyio.Event()
 
     async def _play(self, stream: SocketStream, script: Sequence[bytes]) -> None:
         for number, piece in enumerate(script):
             if number:
-                await self._go_on.wait()
+                await self._next_piece.wait()
             await stream.send(piece)
 
 
@@ -175,7 +175,7 @@ def client_frames(sent: bytes) -> Iterator[tuple[int, bytes]]:
         at = start + 4 + size
 
 
-async def _shake_hands(stream: SocketStream, answer: bytes | None) -> None:
+async def _handshake(stream: SocketStream, answer: bytes | None) -> None:
     request = await BufferedByteReceiveStream(stream).receive_until(b"\r\n\r\n", _HEADERS_MAX)
     if answer is not None:
         await stream.send(answer)

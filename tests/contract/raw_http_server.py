@@ -17,21 +17,23 @@ HOST = "127.0.0.1"
 _HEAD_END = b"\r\n\r\n"
 
 
-class Script(Struct, frozen=True):
+class ScriptedReply(Struct, frozen=True):
     """What is done once a request is there.
 
     Attributes:
         reply: Sent in one write.
 
-        then: `close`; `reset`, without a goodbye; `stay`, as if more came; or `next`, with a second
-            request on the same connection.
+        after_reply: `close`; `reset`, without a goodbye; `stay`, as if more came; or `next`, with a
+            second request on the same connection.
     """
 
     reply: bytes = b""
-    then: str = "close"
+    after_reply: str = "close"
 
 
-def reply(status: int, body: bytes = b"", *headers: str, announced: int | None = None) -> bytes:
+def http_reply(
+    status: int, body: bytes = b"", *headers: str, announced: int | None = None
+) -> bytes:
     """A reply of HTTP/1.1; *announced* is what it says is its length, where that is not true."""
     length = len(body) if announced is None else announced
     lines = [
@@ -43,7 +45,7 @@ def reply(status: int, body: bytes = b"", *headers: str, announced: int | None =
     return "\r\n".join(lines).encode() + _HEAD_END + body
 
 
-class Heard(Struct):
+class ReceivedRequest(Struct):
     """A request as it came."""
 
     connection: int
@@ -62,49 +64,49 @@ class Heard(Struct):
         return value
 
 
-class RawHttp:
+class RawHttpServer:
     """Attributes:
     url: Where to ask.
 
-    dials: Connections accepted so far.
+    connections_accepted: Connections accepted so far.
 
     requests: Whole requests.
 
     fragments: What came and was no whole request.
     """
 
-    def __init__(self, url: str, scripts: Sequence[Script]) -> None:
+    def __init__(self, url: str, scripts: Sequence[ScriptedReply]) -> None:
         self.url = url
-        self.dials = 0
-        self.requests: list[Heard] = []
+        self.connections_accepted = 0
+        self.requests: list[ReceivedRequest] = []
         self.fragments: list[bytes] = []
         self._scripts = scripts
-        self._news = anyio.Event()
+        self._request_received = anyio.Event()
 
-    async def until_asked(self, count: int = 1) -> None:
+    async def wait_for_requests(self, count: int = 1) -> None:
         """Return once *count* requests have come in all."""
         while len(self.requests) < count:
-            await self._news.wait()
+            await self._request_received.wait()
 
     async def serve(self, stream: SocketStream) -> None:
-        self.dials += 1
-        number = self.dials
+        self.connections_accepted += 1
+        number = self.connections_accepted
         async with stream:
-            while (request := await self._request(stream, number)) is not None:
+            while (request := await self._receive_request(stream, number)) is not None:
                 script = self._scripts[min(len(self.requests), len(self._scripts) - 1)]
                 self.requests.append(request)
-                self._news.set()
-                self._news = anyio.Event()
-                if not await _play(stream, script):
+                self._request_received.set()
+                self._request_received = anyio.Event()
+                if not await _send_reply(stream, script):
                     return
 
-    async def _request(self, stream: SocketStream, number: int) -> Heard | None:
+    async def _receive_request(self, stream: SocketStream, number: int) -> ReceivedRequest | None:
         data = b""
         try:
             while _HEAD_END not in data:
                 data += await stream.receive()
             head, _, body = data.partition(_HEAD_END)
-            heard = Heard(number, head, body)
+            heard = ReceivedRequest(number, head, body)
             size = int(heard.header("Content-Length")) if head.startswith(b"POST") else 0
             while len(heard.body) < size:
                 heard.body += await stream.receive()
@@ -115,11 +117,11 @@ class RawHttp:
         return heard
 
 
-async def _play(stream: SocketStream, script: Script) -> bool:
+async def _send_reply(stream: SocketStream, script: ScriptedReply) -> bool:
     """Whether another request may come."""
     if script.reply:
         await stream.send(script.reply)
-    match script.then:
+    match script.after_reply:
         case "reset":
             raw: socket.socket = stream.extra(SocketAttribute.raw_socket)
             raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
@@ -127,12 +129,12 @@ async def _play(stream: SocketStream, script: Script) -> bool:
             async for _ in stream:
                 raise AssertionError("more was sent than one request")
         case _:
-            return script.then == "next"
+            return script.after_reply == "next"
     return False
 
 
 @asynccontextmanager
-async def raw_http(*scripts: Script) -> AsyncIterator[RawHttp]:
+async def raw_http_server(*scripts: ScriptedReply) -> AsyncIterator[RawHttpServer]:
     """A server on a free port of loopback.
 
     Args:
@@ -140,7 +142,7 @@ async def raw_http(*scripts: Script) -> AsyncIterator[RawHttp]:
     """
     async with await anyio.create_tcp_listener(local_host=HOST) as listener:
         port = listener.extra(SocketAttribute.local_port)
-        server = RawHttp(f"http://{HOST}:{port}", scripts)
+        server = RawHttpServer(f"http://{HOST}:{port}", scripts)
 
         async def serve(stream: SocketStream) -> None:
             try:

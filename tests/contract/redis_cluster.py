@@ -63,8 +63,8 @@ async def replicated(master: ServerProcess, replica: ServerProcess) -> None:
     """Return once *replica* has all that *master* was told."""
     with anyio.fail_after(10):
         while True:
-            written = (await master.ask("INFO"))["master_repl_offset"]
-            if (await replica.ask("INFO"))["slave_repl_offset"] >= written:
+            written = (await master.execute("INFO"))["master_repl_offset"]
+            if (await replica.execute("INFO"))["slave_repl_offset"] >= written:
                 return
 
 
@@ -72,19 +72,19 @@ async def move_keys(source: ServerProcess, target: ServerProcess, slot: int) -> 
     """Half of a slot's migration: it is leaving *source*, its keys are on *target* already. A
     client is sent there by ASK until `hand_over`.
     """
-    await target.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", await node_id(source))
-    await source.ask("CLUSTER", "SETSLOT", slot, "MIGRATING", await node_id(target))
-    keys = await source.ask("CLUSTER", "GETKEYSINSLOT", slot, 1000)
+    await target.execute("CLUSTER", "SETSLOT", slot, "IMPORTING", await node_id(source))
+    await source.execute("CLUSTER", "SETSLOT", slot, "MIGRATING", await node_id(target))
+    keys = await source.execute("CLUSTER", "GETKEYSINSLOT", slot, 1000)
     for key in keys:
-        await source.ask("MIGRATE", target.address.host, target.address.port, key, 0, 5000)
+        await source.execute("MIGRATE", target.address.host, target.address.port, key, 0, 5000)
 
 
 async def hand_over(source: ServerProcess, target: ServerProcess, slot: int) -> None:
     """The other half: *target* owns the slot. A client that asks *source* is answered MOVED."""
     owner = await node_id(target)
-    await target.ask("CLUSTER", "SETSLOT", slot, "NODE", owner)
-    await source.ask("CLUSTER", "SETSLOT", slot, "NODE", owner)
+    await target.execute("CLUSTER", "SETSLOT", slot, "NODE", owner)
+    await source.execute("CLUSTER", "SETSLOT", slot, "NODE", owner)
 
 
 async def node_id(node: ServerProcess) -> str:
-    return str(await node.ask("CLUSTER", "MYID"))
+    return str(await node.execute("CLUSTER", "MYID"))

@@ -8,18 +8,18 @@ import pytest
 from chimera_s1.adapters.arango.database import connect_arango
 from chimera_s1.adapters.arango.event_store import ArangoEventStore
 from chimera_s1.adapters.arango.layout import COLLECTIONS, COMMITS, TRANSFERS
-from chimera_s1.adapters.arango.schema import Copies
+from chimera_s1.adapters.arango.schema import Replication
 from chimera_s1.domain.errors import ConfigurationError, StoreUnavailableError
 from chimera_s1.domain.ports.event_store import Appended
 from tests.arango_double import ArangoDouble
 from tests.contract.arango_ledger_harness import DATABASE
 from tests.contract.arango_store_harness import (
     PASSWORD,
-    SHORT,
+    SHORT_TIMEOUTS,
     USER,
-    connected_to,
+    connected_store,
     double,
-    next_commit,
+    make_commit,
 )
 from tests.contract.ledger_commits import LEDGER
 from tests.contract.python_arango import connected
@@ -35,7 +35,7 @@ async def start(double: ArangoDouble, **options: Any) -> None:
         "user": USER,
         "password": PASSWORD,
         "database": DATABASE,
-        "patience": SHORT,
+        "patience": SHORT_TIMEOUTS,
     }
     async with connect_arango(double.urls, **(access | options)):
         pass
@@ -52,7 +52,7 @@ def made(double: ArangoDouble, **options: Any) -> None:
 async def test_everything_is_made_once_and_found_again(double: ArangoDouble) -> None:
     """Commits wait for the disk, and are on one server whatever the cluster."""
     for _ in range(2):
-        async with connected_to(double):
+        async with connected_store(double):
             pass
 
     database = double.store[DATABASE]
@@ -97,9 +97,9 @@ async def test_each_coordinator_has_to_know_it_first(double: ArangoDouble) -> No
     """The second one lags; the start waits until it does not."""
     lagging = double.faults.arm("stale", method="GET", path=COLLECTION, coordinator=1, times=3)
 
-    async with connected_to(double) as rig:
+    async with connected_store(double) as rig:
         assert lagging.fired == 3
-        commit = next_commit()
+        commit = make_commit()
         assert await rig.events.append(commit) == Appended(commit)
 
 
@@ -136,7 +136,12 @@ async def test_a_service_may_start_before_its_store(double: ArangoDouble) -> Non
     double.take_down(0)
     double.take_down(1)
     async with connect_arango(
-        double.urls, user=USER, password=PASSWORD, database=DATABASE, patience=SHORT, later=True
+        double.urls,
+        user=USER,
+        password=PASSWORD,
+        database=DATABASE,
+        timeouts=SHORT_TIMEOUTS,
+        allow_unavailable=True,
     ) as arango:
         events = ArangoEventStore(arango, LEDGER)
         with pytest.raises(StoreUnavailableError):
@@ -144,7 +149,7 @@ async def test_a_service_may_start_before_its_store(double: ArangoDouble) -> Non
         double.bring_up(0)
         double.bring_up(1)
 
-        commit = next_commit()
+        commit = make_commit()
 
         assert await events.append(commit) == Appended(commit)
 
@@ -177,12 +182,12 @@ async def test_a_collection_that_is_otherwise_is_refused(
 @pytest.mark.parametrize(
     ("copies", "said"),
     [
-        (Copies(replication_factor=3), "replicationFactor is 2, and at least 3 is wanted"),
-        (Copies(write_concern=2), "writeConcern is 1, and at least 2 is wanted"),
+        (Replication(replication_factor=3), "replicationFactor is 2, and at least 3 is wanted"),
+        (Replication(write_concern=2), "writeConcern is 1, and at least 2 is wanted"),
     ],
 )
 async def test_fewer_copies_than_asked_for_are_refused(
-    double: ArangoDouble, copies: Copies, said: str
+    double: ArangoDouble, copies: Replication, said: str
 ) -> None:
     """More are not."""
     made(double, replication_factor=2, write_concern=1)
@@ -190,12 +195,12 @@ async def test_fewer_copies_than_asked_for_are_refused(
     with pytest.raises(ConfigurationError, match=said):
         await start(double, copies=copies)
 
-    await start(double, copies=Copies(1, 1))
+    await start(double, copies=Replication(1, 1))
 
 
 async def test_a_new_database_has_the_copies_asked_for(double: ArangoDouble) -> None:
     """So have its collections."""
-    await start(double, copies=Copies(3, 2))
+    await start(double, copies=Replication(3, 2))
 
     for name in NAMES:
         properties = double.store[DATABASE][name].properties

@@ -23,7 +23,7 @@ async def passing(clock: Clock) -> AsyncIterator[None]:
 
     async def push(manual: ManualClock) -> None:
         while True:
-            await manual.until_slept_on()
+            await manual.wait_for_sleeper()
             await manual.advance(1)
 
     with anyio.fail_after(10):

@@ -6,11 +6,11 @@ import anyio
 import pytest
 from anyio.abc import TaskGroup
 
-from chimera_s1.adapters.binance.streams.market_socket import Connection, SocketPlan
+from chimera_s1.adapters.binance.streams.market_socket import MarketSocket, SocketPlan
 from chimera_s1.adapters.binance.streams.read_pacer import ReadPacer
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.ports.market_feed import ConnectionLost, ConnectionOpened, FeedCounters
-from tests.contract.feed_harness import rig
+from tests.contract.feed_harness import feed_harness
 from tests.contract.raw_exchange import (
     BINARY,
     CLOSE,
@@ -20,9 +20,9 @@ from tests.contract.raw_exchange import (
     RESERVED,
     TEXT,
     RawExchange,
-    book,
-    frame,
+    book_ticker_message,
     raw_exchange,
+    server_frame,
 )
 from tests.fakes.manual_clock import ManualClock
 
@@ -37,14 +37,14 @@ class Line:
         self.counters = FeedCounters()
         self.received: list[int] = []
         self._news = anyio.Event()
-        self._connection = Connection(
+        self._connection = MarketSocket(
             SocketPlan("spot-0", Venue.SPOT, exchange.url, ("btcusdt@bookTicker",)),
             self._put,
             self.counters,
             clock=self.clock,
             pacer=ReadPacer(self.clock, 0),
             listener=lambda _: None,
-            on_data=lambda: None,
+            on_first_data=lambda: None,
             on_shutdown=lambda: None,
         )
 
@@ -67,14 +67,19 @@ class Line:
 
 async def test_a_ping_does_not_age_the_frames_that_come_after_it(tasks: TaskGroup) -> None:
     """A ping may be all of a read, or its last frame: the next read has a time of its own."""
-    async with raw_exchange([frame(book(1)) + frame(b"here", PING), frame(book(2))]) as exchange:
+    async with raw_exchange(
+        [
+            server_frame(book_ticker_message(1)) + server_frame(b"here", PING),
+            server_frame(book_ticker_message(2)),
+        ]
+    ) as exchange:
         line = Line(exchange)
         tasks.start_soon(line.run)
         before_ms = line.clock.now_ms()
         assert await line.frames(1) == [before_ms]
-        assert await exchange.answered(PONG) == b"here"
-        line.clock.step(20_000)
-        exchange.go_on()
+        assert await exchange.wait_for_frame(PONG) == b"here"
+        line.clock.step_wall_clock(20_000)
+        exchange.send_next()
 
         assert await line.frames(2) == [before_ms, before_ms + 20_000]
 
@@ -94,10 +99,12 @@ async def test_a_close_is_answered_with_a_code_that_may_be_sent(
 ) -> None:
     """RFC 6455, 7.4.1: 1005 and 1006 are for nobody to send, and no close is left unexplained."""
     with anyio.fail_after(30):
-        async with raw_exchange([frame(book(1)) + frame(code, CLOSE)]) as exchange:
+        async with raw_exchange(
+            [server_frame(book_ticker_message(1)) + server_frame(code, CLOSE)]
+        ) as exchange:
             line = Line(exchange)
             ended = await line.run()
-            answered = await exchange.answered(CLOSE)
+            answered = await exchange.wait_for_frame(CLOSE)
 
     assert ended == cause
     assert struct.unpack(">H", answered) == (answer,)
@@ -106,12 +113,12 @@ async def test_a_close_is_answered_with_a_code_that_may_be_sent(
 @pytest.mark.parametrize(
     "illegal",
     [
-        frame(b"x", RESERVED),
+        server_frame(b"x", RESERVED),
         bytes([0x80 | TEXT, 0x80 | 1, 1, 2, 3, 4, 5]),
-        frame(struct.pack(">H", 1005), CLOSE),
-        frame(struct.pack(">H", 2000), CLOSE),
-        frame(b"1", CLOSE),
-        frame(struct.pack(">H", 1000) + b"\xff\xfe", CLOSE),
+        server_frame(struct.pack(">H", 1005), CLOSE),
+        server_frame(struct.pack(">H", 2000), CLOSE),
+        server_frame(b"1", CLOSE),
+        server_frame(struct.pack(">H", 1000) + b"\xff\xfe", CLOSE),
         struct.pack(">BBQ", 0x80 | TEXT, 127, 1 << 40),
         struct.pack(">BBQ", 0x80 | TEXT, 127, 1 << 63),
     ],
@@ -122,28 +129,37 @@ async def test_a_frame_that_breaks_the_protocol_ends_its_connection_and_nothing_
 ) -> None:
     """The feed says why, dials again, and goes on."""
     async with (
-        raw_exchange([frame(book(1)) + illegal], [frame(book(2))]) as exchange,
-        rig(tasks, exchange.addresses, Venue.SPOT, symbols=["BTCUSDT"]) as feed,
+        raw_exchange(
+            [server_frame(book_ticker_message(1)) + illegal], [server_frame(book_ticker_message(2))]
+        ) as exchange,
+        feed_harness(tasks, exchange.addresses, Venue.SPOT, symbols=["BTCUSDT"]) as feed,
     ):
-        lost = await feed.told(ConnectionLost)
-        await feed.told(ConnectionOpened)
-        quotes = await feed.quotes_until(lambda seen: bool(seen) and seen[-1].update_id == 2)
+        lost = await feed.next_event(ConnectionLost)
+        await feed.next_event(ConnectionOpened)
+        quotes = await feed.drain_until(lambda seen: bool(seen) and seen[-1].update_id == 2)
 
     assert lost.cause.startswith("the venue broke the WebSocket protocol: ")
-    assert exchange.dials == 2
+    assert exchange.connections_accepted == 2
     assert [quote.update_id for quote in quotes] == [1, 2]
 
 
 @pytest.mark.parametrize(
     ("odd", "counted"),
     [
-        (frame(book(2), BINARY), {"not_text": 1}),
-        (frame(book(2)[:20], fin=False) + frame(book(2)[20:], CONTINUATION), {"not_text": 2}),
-        (frame(b"\xff\xfe\xfd"), {"unintelligible": 1}),
-        (frame(b""), {"unintelligible": 1}),
-        (frame(book(2)[:-1] + b" " * 5_000_000 + b"}"), {"oversized": 1}),
-        (frame(b"[" * 60_000), {"unintelligible": 1}),
-        (frame(book(2).replace(b'"u":2', b'"u":' + b"9" * 400)), {"malformed": 1}),
+        (server_frame(book_ticker_message(2), BINARY), {"not_text": 1}),
+        (
+            server_frame(book_ticker_message(2)[:20], fin=False)
+            + server_frame(book_ticker_message(2)[20:], CONTINUATION),
+            {"not_text": 2},
+        ),
+        (server_frame(b"\xff\xfe\xfd"), {"unintelligible": 1}),
+        (server_frame(b""), {"unintelligible": 1}),
+        (server_frame(book_ticker_message(2)[:-1] + b" " * 5_000_000 + b"}"), {"oversized": 1}),
+        (server_frame(b"[" * 60_000), {"unintelligible": 1}),
+        (
+            server_frame(book_ticker_message(2).replace(b'"u":2', b'"u":' + b"9" * 400)),
+            {"malformed": 1},
+        ),
     ],
     ids=["binary", "fragments", "no text", "empty", "5 MB", "nested", "a number without end"],
 )
@@ -152,14 +168,16 @@ async def test_a_legal_frame_that_says_nothing_is_counted_and_passed_over(
 ) -> None:
     """The connection stays: what comes behind it is read."""
     async with (
-        raw_exchange([frame(book(1)) + odd + frame(book(3))]) as exchange,
-        rig(tasks, exchange.addresses, Venue.SPOT, symbols=["BTCUSDT"]) as feed,
+        raw_exchange(
+            [server_frame(book_ticker_message(1)) + odd + server_frame(book_ticker_message(3))]
+        ) as exchange,
+        feed_harness(tasks, exchange.addresses, Venue.SPOT, symbols=["BTCUSDT"]) as feed,
     ):
-        quotes = await feed.quotes_until(lambda seen: bool(seen) and seen[-1].update_id == 3)
+        quotes = await feed.drain_until(lambda seen: bool(seen) and seen[-1].update_id == 3)
 
     assert [quote.update_id for quote in quotes] == [1, 3]
     assert counted == feed.feed.counters.dropped
-    assert (exchange.dials, feed.feed.counters.reconnects) == (1, 0)
+    assert (exchange.connections_accepted, feed.feed.counters.reconnects) == (1, 0)
 
 
 @pytest.mark.parametrize(
@@ -182,4 +200,4 @@ async def test_a_handshake_that_is_none_is_a_failed_dial(answer: bytes) -> None:
             ended = await Line(exchange).run()
 
     assert ended.startswith(("cannot connect to ws://127.0.0.1", "the connection was cut"))
-    assert exchange.dials == 1
+    assert exchange.connections_accepted == 1

@@ -12,13 +12,21 @@ from msgspec import structs
 
 from chimera_s1.adapters.binance.market_feed import DIAL_SPACING_MS, FeedPlan
 from chimera_s1.adapters.binance.streams import market_socket as connection
-from chimera_s1.adapters.binance.streams.subscriptions import NAMES_PER_MESSAGE
+from chimera_s1.adapters.binance.streams.subscriptions import STREAMS_PER_REQUEST
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.backoff import Backoff
 from chimera_s1.domain.operations.reconnect import ReconnectPolicy
 from chimera_s1.domain.ports.market_feed import ConnectionFatal, ConnectionLost, ConnectionOpened
-from tests.contract.feed_harness import Rig, rig
-from tests.contract.raw_exchange import PING, PONG, TEXT, RawExchange, book, frame, raw_exchange
+from tests.contract.feed_harness import FeedHarness, feed_harness
+from tests.contract.raw_exchange import (
+    PING,
+    PONG,
+    TEXT,
+    RawExchange,
+    book_ticker_message,
+    raw_exchange,
+    server_frame,
+)
 from tests.fakes.manual_clock import ManualClock
 
 POLICY = ReconnectPolicy(Backoff(base_ms=10, max_wait_ms=50, jitter_ms=0), 3, scan_ms=60)
@@ -44,14 +52,14 @@ async def _fed(
     symbols: Sequence[str],
     *,
     per_connection: int = 200,
-) -> AsyncIterator[Rig]:
+) -> AsyncIterator[FeedHarness]:
     """A feed that waits by *clock*, without jitter."""
 
     def steady(usual: FeedPlan) -> FeedPlan:
         return structs.replace(usual, streams_per_connection=per_connection, policy=POLICY)
 
     with anyio.fail_after(30):
-        async with rig(
+        async with feed_harness(
             tasks, exchange.addresses, Venue.SPOT, symbols=symbols, plan=steady, clock=clock
         ) as feed:
             yield feed
@@ -64,26 +72,29 @@ async def test_a_refused_subscription_ends_the_connection(tasks: TaskGroup, refu
     """
     clock = ManualClock()
     async with (
-        raw_exchange([frame(book(1)) + frame(refusal)], [frame(book(2))]) as exchange,
+        raw_exchange(
+            [server_frame(book_ticker_message(1)) + server_frame(refusal)],
+            [server_frame(book_ticker_message(2))],
+        ) as exchange,
         _fed(tasks, exchange, clock, ["BTCUSDT", "ETHUSDT"]) as feed,
     ):
-        await feed.told(ConnectionOpened)
-        lost = await feed.told(ConnectionLost)
+        await feed.next_event(ConnectionOpened)
+        lost = await feed.next_event(ConnectionLost)
         await settle()
-        await clock.advance(lost.wait_ms)
-        await feed.told(ConnectionOpened)
-        quotes = await feed.quotes_until(lambda seen: bool(seen) and seen[-1].update_id == 2)
+        await clock.advance(lost.retry_in_ms)
+        await feed.next_event(ConnectionOpened)
+        quotes = await feed.drain_until(lambda seen: bool(seen) and seen[-1].update_id == 2)
 
     assert lost.cause == "the venue refused a request: 2 Invalid request: too many streams"
     assert [quote.update_id for quote in quotes] == [1, 2]
-    assert (exchange.dials, feed.feed.counters.reconnects) == (2, 1)
+    assert (exchange.connections_accepted, feed.feed.counters.reconnects) == (2, 1)
 
 
 async def test_subscriptions_are_sent_at_the_pace_that_the_venue_allows(tasks: TaskGroup) -> None:
     """Spot ends a connection that sends more than 5 messages a second."""
     clock = ManualClock()
-    symbols = [f"A{number}USDT" for number in range(2 * NAMES_PER_MESSAGE + 1)]
-    pings = [frame(b"", PING)] * 3
+    symbols = [f"A{number}USDT" for number in range(2 * STREAMS_PER_REQUEST + 1)]
+    pings = [server_frame(b"", PING)] * 3
     sent: list[int] = []
     async with (
         raw_exchange([b"", *pings]) as exchange,
@@ -93,9 +104,9 @@ async def test_subscriptions_are_sent_at_the_pace_that_the_venue_allows(tasks: T
         for number in range(1, 4):
             await settle()
             await clock.advance(SPOT_INTERVAL_MS - 1)
-            exchange.go_on()
+            exchange.send_next()
             # What was sent before the pong has arrived before it.
-            await exchange.answered(PONG, number)
+            await exchange.wait_for_frame(PONG, number)
             sent.append(len(exchange.sent_by(0, TEXT)))
             await clock.advance(1)
         requests = [msgspec.json.decode(text) for text in exchange.sent_by(0, TEXT)]
@@ -117,8 +128,8 @@ async def test_a_socket_is_dialled_again_after_the_wait_that_was_announced(
         _fed(tasks, exchange, clock, ["BTCUSDT"]) as feed,
     ):
         for number in range(POLICY.retries_max + 2):
-            lost = await feed.told(ConnectionLost, ConnectionFatal)
-            wait_ms = lost.wait_ms if isinstance(lost, ConnectionLost) else POLICY.scan_ms
+            lost = await feed.next_event(ConnectionLost, ConnectionFatal)
+            wait_ms = lost.retry_in_ms if isinstance(lost, ConnectionLost) else POLICY.scan_ms
             told.append((type(lost), wait_ms))
             await settle()
             await clock.advance(wait_ms - 1)
@@ -137,12 +148,12 @@ async def test_the_first_dials_of_a_venue_are_spread(tasks: TaskGroup) -> None:
         raw_exchange([b""]) as exchange,
         _fed(tasks, exchange, clock, ["BTCUSDT", "ETHUSDT"], per_connection=1),
     ):
-        await exchange.until(lambda: exchange.dials == 1)
+        await exchange.until(lambda: exchange.connections_accepted == 1)
         await settle()
         await clock.advance(DIAL_SPACING_MS - 1)
         early = await _dials(exchange)
         await clock.advance(1)
-        await exchange.until(lambda: exchange.dials == 3)
+        await exchange.until(lambda: exchange.connections_accepted == 3)
 
     assert early == 1
 
@@ -152,4 +163,4 @@ async def _dials(exchange: RawExchange) -> int:
     async with await anyio.connect_tcp("127.0.0.1", exchange.port) as own:
         await own.send(b"GET / HTTP/1.1\r\nSec-WebSocket-Key: eA==\r\n\r\n")
         await own.receive()
-        return exchange.dials - 1
+        return exchange.connections_accepted - 1

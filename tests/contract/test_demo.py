@@ -16,7 +16,7 @@ import pytest
 from anyio.from_thread import start_blocking_portal
 from redis.asyncio import Redis
 
-from chimera_s1.app.state_files import read_lines
+from chimera_s1.app.state_files import parse_env_lines
 from tests.processes import ChimeraProcess, chimera_process, finished, is_running
 
 PATIENCE_S = 30
@@ -60,7 +60,7 @@ def demo(directory: Path) -> Iterator[ChimeraProcess]:
 
 
 def test_demo_env_names_what_the_demo_prints(demo: ChimeraProcess, directory: Path) -> None:
-    lines = read_lines((directory / "demo.env").read_text())
+    lines = parse_env_lines((directory / "demo.env").read_text())
     assert list(lines) == ["S1_URL", "S1_TOKEN", "S1_REDIS_ADDRESSES", "SIM_URL"]
     assert lines["S1_URL"] == demo.ready["url"]
     assert lines["S1_REDIS_ADDRESSES"] == ",".join(demo.ready["redis_addresses"])
@@ -78,7 +78,7 @@ async def test_the_demos_token_opens_it_and_nothing_else_does(
     demo: ChimeraProcess, directory: Path
 ) -> None:
     """It is in demo.env only: the service knows its hash, and writes it into no log."""
-    token = read_lines((directory / "demo.env").read_text())["S1_TOKEN"]
+    token = parse_env_lines((directory / "demo.env").read_text())["S1_TOKEN"]
     async with httpx2.AsyncClient(base_url=demo.ready["url"]) as client:
         without = await client.get("/xchg/quotes")
         with_it = await client.get("/xchg/quotes", headers={"Authorization": f"Bearer {token}"})
@@ -192,7 +192,7 @@ async def test_what_a_killed_demo_left_is_detected_and_cleared_by_the_next(
         assert "demo.env was left behind by a demo that was killed" in err
         async with start(tmp_path) as again:
             assert not running(left)
-            lines = read_lines((tmp_path / "demo.env").read_text())
+            lines = parse_env_lines((tmp_path / "demo.env").read_text())
             assert lines["S1_URL"] == again.ready["url"]
     finally:
         for process in running(left):

@@ -11,15 +11,15 @@ import pytest
 from anyio.abc import TaskGroup
 from msgspec import Struct
 
-from chimera_s1.adapters.binance.exchange_information import BinanceRest
+from chimera_s1.adapters.binance.exchange_information import BinanceExchangeInformation
 from chimera_s1.adapters.simulator.config import SimulatorConfig
 from chimera_s1.adapters.simulator.simulator import Simulator
 from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.instrument_selection import Listing
 from chimera_s1.domain.market.quote import book_defect
-from chimera_s1.domain.ports.exchange_information import BookTop, ExchangeInformation
-from tests.contract.feed_harness import CLOCK, endpoints
+from chimera_s1.domain.ports.exchange_information import ExchangeInformation, TopOfBook
+from tests.contract.feed_harness import CLOCK, simulator_endpoints
 from tests.fakes.exchange_information import MemoryExchangeInformation
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
@@ -38,13 +38,15 @@ class Exchange(Struct):
 @asynccontextmanager
 async def memory_exchange() -> AsyncIterator[Exchange]:
     exchange = MemoryExchangeInformation(CLOCK, [Listing(i, "USDT", True) for i in BOTH_VENUES])  # noqa: FBT003 (a row)
-    exchange.tops = {instrument: BookTop(100.0, 1.0, 100.5, 2.0) for instrument in BOTH_VENUES}
+    exchange.book_tops = {
+        instrument: TopOfBook(100.0, 1.0, 100.5, 2.0) for instrument in BOTH_VENUES
+    }
 
     async def set_clock(offset_ms: int) -> None:
         exchange.offset_ms = offset_ms
 
     async def fall_silent() -> None:
-        exchange.failure = ExchangeUnavailableError("gone")
+        exchange.error = ExchangeUnavailableError("gone")
 
     yield Exchange(exchange, set_clock, fall_silent)
 
@@ -55,7 +57,7 @@ async def binance_exchange(tasks: TaskGroup) -> AsyncIterator[Exchange]:
     addresses = await tasks.start(Simulator(config, CLOCK).run)
     async with (
         httpx2.AsyncClient(base_url=addresses.control_url) as control,
-        BinanceRest(endpoints(addresses), CLOCK) as rest,
+        BinanceExchangeInformation(simulator_endpoints(addresses), CLOCK) as rest,
     ):
 
         async def set_clock(offset_ms: int) -> None:
@@ -112,16 +114,16 @@ async def test_the_servers_time_is_its_own(
 @pytest.mark.parametrize("instrument", BOTH_VENUES, ids=str)
 async def test_a_book_has_a_top(exchange: Exchange, instrument: InstrumentId) -> None:
     """Best prices and quantities, sound, and the same again where nothing moves."""
-    top = await exchange.port.book_top(instrument)
+    top = await exchange.port.top_of_book(instrument)
 
     assert book_defect(top.bid, top.bid_qty, top.ask, top.ask_qty) is None
-    assert top == await exchange.port.book_top(instrument)
+    assert top == await exchange.port.top_of_book(instrument)
 
 
 async def test_a_symbol_nobody_lists_is_refused(exchange: Exchange) -> None:
     """Refused, not unavailable: the same call will not succeed later."""
     with pytest.raises(ExchangeRefusedError):
-        await exchange.port.book_top(NOBODY)
+        await exchange.port.top_of_book(NOBODY)
 
 
 async def test_a_venue_that_says_nothing_is_unavailable_to_every_call(exchange: Exchange) -> None:
@@ -133,4 +135,4 @@ async def test_a_venue_that_says_nothing_is_unavailable_to_every_call(exchange: 
     with pytest.raises(ExchangeUnavailableError):
         await exchange.port.server_time_ms(Venue.SPOT)
     with pytest.raises(ExchangeUnavailableError):
-        await exchange.port.book_top(BOTH_VENUES[0])
+        await exchange.port.top_of_book(BOTH_VENUES[0])

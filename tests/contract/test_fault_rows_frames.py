@@ -14,9 +14,9 @@ from chimera_s1.adapters.simulator.simulator import Simulator
 from chimera_s1.domain.identifiers import Channel, Venue
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.ports.market_feed import ConnectionOpened, FeedCounters
-from tests.contract.feed_harness import CLOCK, SYMBOLS, Rig, rig
+from tests.contract.feed_harness import CLOCK, SYMBOLS, FeedHarness, feed_harness
 from tests.contract.quote_invariants import check_alone, check_quotes
-from tests.contract.raw_exchange import book, frame, raw_exchange
+from tests.contract.raw_exchange import book_ticker_message, raw_exchange, server_frame
 
 TIMES = 3
 STREAM = {Channel.BOOK_TICKER: "bookTicker", Channel.DEPTH5: "depth5@100ms"}
@@ -30,15 +30,15 @@ async def simulator(tasks: TaskGroup) -> SimulatorAddresses:
     return addresses
 
 
-async def through(feed: Rig, do: str, on: str) -> list[Quote]:
+async def through(feed: FeedHarness, do: str, on: str) -> list[Quote]:
     """The quotes before, between and after the TIMES times that *do* happens to *on*."""
-    quotes = await feed.quotes_until(lambda seen: len(seen) >= 3)
+    quotes = await feed.drain_until(lambda seen: len(seen) >= 3)
     for number in range(1, TIMES + 1):
-        await feed.inject({"on": on, "do": do})
-        while await feed.fired() != [1] * number:
-            quotes += await feed.quotes_until(lambda seen: len(seen) > 0)
+        await feed.inject_fault({"on": on, "do": do})
+        while await feed.fired_counts() != [1] * number:
+            quotes += await feed.drain_until(lambda seen: len(seen) > 0)
         newest = {quote.instrument.symbol: quote.update_id for quote in quotes}
-        quotes += await feed.quotes_until(
+        quotes += await feed.drain_until(
             lambda seen, newest=newest: (
                 set(SYMBOLS)  # type: ignore[misc] # a default binds early
                 <= {q.instrument.symbol for q in seen if q.update_id > newest[q.instrument.symbol]}
@@ -91,7 +91,7 @@ async def after(
     def only(usual: FeedPlan) -> FeedPlan:
         return structs.replace(usual, channels=(channel,))
 
-    async with rig(tasks, simulator, venue, plan=only) as feed:
+    async with feed_harness(tasks, simulator, venue, plan=only) as feed:
         quotes = await through(feed, do, f"ws:{venue.value}:btcusdt@{STREAM[channel]}")
         await check_quotes(feed.control, quotes)
         status = (await feed.control.get("/sim/status")).json()
@@ -130,7 +130,7 @@ async def test_row_57_gaps_repetitions_and_disorder_publish_nothing_old(
     """Every frame is a whole top of book, so a gap needs no new snapshot: the next one is right.
     What is not newer than what was read is dropped.
     """
-    async with rig(tasks, simulator, venue) as feed:
+    async with feed_harness(tasks, simulator, venue) as feed:
         quotes = await through(feed, do, f"ws:{venue.value}:btcusdt@bookTicker")
         await check_quotes(feed.control, quotes)
 
@@ -164,10 +164,10 @@ SOUND = b'[["100.1","2"]]', b'[["100.3","3"]]'
 @pytest.mark.parametrize(
     ("channel", "broken", "reason"),
     [
-        (Channel.BOOK_TICKER, book(2, bid="0.00000000"), "empty"),
-        (Channel.BOOK_TICKER, book(2, ask="0"), "empty"),
-        (Channel.BOOK_TICKER, book(2, bid="-0.0", ask="0"), "locked_at_zero"),
-        (Channel.BOOK_TICKER, book(2, bid="1e308", ask="1.7e308"), "non_finite"),
+        (Channel.BOOK_TICKER, book_ticker_message(2, bid="0.00000000"), "empty"),
+        (Channel.BOOK_TICKER, book_ticker_message(2, ask="0"), "empty"),
+        (Channel.BOOK_TICKER, book_ticker_message(2, bid="-0.0", ask="0"), "locked_at_zero"),
+        (Channel.BOOK_TICKER, book_ticker_message(2, bid="1e308", ask="1.7e308"), "non_finite"),
         (Channel.DEPTH5, depth(2, b"[]", SOUND[1]), "empty"),
         (Channel.DEPTH5, depth(2, SOUND[0], b"[]"), "empty"),
         (Channel.DEPTH5, depth(2, b"[]", b"[]"), "locked_at_zero"),
@@ -178,18 +178,22 @@ async def test_row_60_books_without_a_side_are_not_published(
     tasks: TaskGroup, channel: Channel, broken: bytes, reason: str
 ) -> None:
     """An empty side is no price of zero."""
-    sound = book if channel is Channel.BOOK_TICKER else lambda number: depth(number, *SOUND)
-    script = [frame(sound(1)) + frame(broken) + frame(sound(3))]
+    sound = (
+        book_ticker_message
+        if channel is Channel.BOOK_TICKER
+        else lambda number: depth(number, *SOUND)
+    )
+    script = [server_frame(sound(1)) + server_frame(broken) + server_frame(sound(3))]
 
     def only(usual: FeedPlan) -> FeedPlan:
         return structs.replace(usual, channels=(channel,))
 
     async with (
         raw_exchange(script) as exchange,
-        rig(tasks, exchange.addresses, Venue.SPOT, symbols=["BTCUSDT"], plan=only) as feed,
+        feed_harness(tasks, exchange.addresses, Venue.SPOT, symbols=["BTCUSDT"], plan=only) as feed,
     ):
-        await feed.told(ConnectionOpened)
-        quotes = await feed.quotes_until(lambda seen: bool(seen) and seen[-1].update_id == 3)
+        await feed.next_event(ConnectionOpened)
+        quotes = await feed.drain_until(lambda seen: bool(seen) and seen[-1].update_id == 3)
 
     check_alone(quotes)
     assert [quote.update_id for quote in quotes] == [1, 3]

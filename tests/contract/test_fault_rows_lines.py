@@ -28,13 +28,13 @@ from chimera_s1.domain.ports.market_feed import (
     ConnectionRenewed,
     RoundTrip,
 )
-from tests.contract.feed_harness import CLOCK, QUICK, SYMBOLS
+from tests.contract.feed_harness import CLOCK, QUICK_RECONNECT, SYMBOLS
 from tests.contract.quote_invariants import check_alone, check_quotes
-from tests.contract.watched_feed import watched
+from tests.contract.watched_feed import watched_feed
 
 BTC = InstrumentId(Venue.PERP, Symbol("BTCUSDT"))
 DAY_MS = 86_400_000
-POLICY = QUICK
+POLICY = QUICK_RECONNECT
 CLOSE_1008 = {"on": "ws:perp", "do": "close:1008"}
 
 
@@ -71,29 +71,29 @@ async def test_row_58_a_stall_with_pings_answered_is_blind_marked_and_dialled_ag
     """The socket is open, pings come back, no data: BLIND, a new dial after a wait with jitter (and
     again while it stays silent), GAP and RESUMED with the interval that nobody saw.
     """
-    async with watched(tasks, simulator) as each:
+    async with watched_feed(tasks, simulator) as each:
         stalled_from = len(each.events)
-        await each.rig.inject({"on": "ws:perp", "do": "stall", "for_ms": 86_400_000})
-        await each.status.until("BTCUSDT", Liveness.BLIND)
+        await each.harness.inject_fault({"on": "ws:perp", "do": "stall", "for_ms": 86_400_000})
+        await each.status.wait_for_states("BTCUSDT", Liveness.BLIND)
         last = max(quote.received_ms for quote in each.quotes)
-        await each.until(lambda: len(each.of(ConnectionLost)) >= 2)
-        assert await each.rig.fired() == [1]
-        await each.rig.control.delete("/sim/faults")
-        told = await each.status.until("*", Liveness.GAP, Liveness.RESUMED)
-        await each.status.until("BTCUSDT", Liveness.LIVE)
-        await check_quotes(each.rig.control, each.quotes)
+        await each.wait_for(lambda: len(each.events_of(ConnectionLost)) >= 2)
+        assert await each.harness.fired_counts() == [1]
+        await each.harness.control.delete("/sim/faults")
+        told = await each.status.wait_for_states("*", Liveness.GAP, Liveness.RESUMED)
+        await each.status.wait_for_states("BTCUSDT", Liveness.LIVE)
+        await check_quotes(each.harness.control, each.quotes)
 
-    first_lost = each.events.index(each.of(ConnectionLost)[0])
+    first_lost = each.events.index(each.events_of(ConnectionLost)[0])
     silence = each.events[stalled_from:first_lost]
     assert any(isinstance(event, RoundTrip) for event in silence), "pings were answered"
-    causes = [lost.cause for lost in each.of(ConnectionLost)]
+    causes = [lost.cause for lost in each.events_of(ConnectionLost)]
     assert causes[0] == "silent beyond its rhythm"
     assert causes[1].startswith("no data within 0.4 s of subscribing")
     gap, resumed = told
     assert gap.since == resumed.since
     assert abs(gap.since - last) <= 1, "from the last quote on"
     assert not [q for q in each.quotes if gap.since + 1 < q.received_ms < resumed.ts - 20]
-    for lost in each.of(ConnectionLost):
+    for lost in each.events_of(ConnectionLost):
         steady = min(
             POLICY.backoff.max_wait_ms, POLICY.backoff.base_ms * 2 ** (lost.retry_count - 1)
         )
@@ -105,50 +105,52 @@ async def test_row_58_half_open_tcp_is_found_by_the_missing_pong(
 ) -> None:
     """The other side is gone and TCP has not noticed: no data, no pong, no close."""
     monkeypatch.setattr(liveness, "BLIND_FLOOR_MS", 30_000)
-    async with watched(tasks, simulator) as each:
-        await each.rig.inject({"on": "ws:perp", "do": "half-open"})
-        await each.status.until("*", Liveness.GAP, Liveness.RESUMED)
-        await each.status.until("BTCUSDT", Liveness.BLIND, Liveness.LIVE)
-        assert await each.rig.fired() == [1]
-        await check_quotes(each.rig.control, each.quotes)
+    async with watched_feed(tasks, simulator) as each:
+        await each.harness.inject_fault({"on": "ws:perp", "do": "half-open"})
+        await each.status.wait_for_states("*", Liveness.GAP, Liveness.RESUMED)
+        await each.status.wait_for_states("BTCUSDT", Liveness.BLIND, Liveness.LIVE)
+        assert await each.harness.fired_counts() == [1]
+        await check_quotes(each.harness.control, each.quotes)
 
-    assert [lost.cause for lost in each.of(ConnectionLost)] == ["no pong within 0.3 s"]
-    assert each.rig.feed.counters.reconnects == 1
+    assert [lost.cause for lost in each.events_of(ConnectionLost)] == ["no pong within 0.3 s"]
+    assert each.harness.feed.counters.reconnects == 1
 
 
 async def test_row_58_one_silent_symbol_is_stale_once_the_venue_shows_that_it_moves(
     tasks: TaskGroup, simulator: SimulatorAddresses
 ) -> None:
     """QUIET first, then STALE by the REST answer; its connection is renewed, others go on."""
-    async with watched(tasks, simulator) as each:
+    async with watched_feed(tasks, simulator) as each:
         fault = {"on": "ws:perp:btcusdt@bookTicker", "do": "stall", "for_ms": 86_400_000}
-        await each.rig.inject(fault)
-        told = await each.status.until("BTCUSDT", Liveness.QUIET, Liveness.STALE)
-        await each.until(lambda: bool(each.of(ConnectionRenewed)))
-        assert await each.rig.fired() == [1]
+        await each.harness.inject_fault(fault)
+        told = await each.status.wait_for_states("BTCUSDT", Liveness.QUIET, Liveness.STALE)
+        await each.wait_for(lambda: bool(each.events_of(ConnectionRenewed)))
+        assert await each.harness.fired_counts() == [1]
         others = {i: state for i, state in each.watch.states().items() if i != BTC}
-        await each.rig.control.delete("/sim/faults")
-        await each.status.until("BTCUSDT", Liveness.STALE, Liveness.LIVE)
-        await check_quotes(each.rig.control, each.quotes)
+        await each.harness.control.delete("/sim/faults")
+        await each.status.wait_for_states("BTCUSDT", Liveness.STALE, Liveness.LIVE)
+        await check_quotes(each.harness.control, each.quotes)
 
     assert set(others.values()) == {Liveness.LIVE}
-    assert each.of(ConnectionRenewed)[0].cause == "perp/BTCUSDT is stale"
+    assert each.events_of(ConnectionRenewed)[0].cause == "perp/BTCUSDT is stale"
     assert told[-1].since < told[-1].ts
-    assert each.rig.feed.counters.reconnects == 0
+    assert each.harness.feed.counters.reconnects == 0
 
 
 async def test_row_61_the_24_h_cut_is_followed_by_one_dial(
     tasks: TaskGroup, simulator: SimulatorAddresses
 ) -> None:
     """Where no renewal came first: close 1001, one wait, one new socket, marked."""
-    async with watched(tasks, simulator, venue=Venue.SPOT) as each:
-        (await each.rig.control.post("/sim/clock", json={"offset_ms": DAY_MS})).raise_for_status()
-        await each.status.until("*", Liveness.GAP, Liveness.RESUMED)
-        await each.status.until("BTCUSDT", Liveness.BLIND, Liveness.LIVE)
-        status = (await each.rig.control.get("/sim/status")).json()
-        await check_quotes(each.rig.control, each.quotes)
+    async with watched_feed(tasks, simulator, venue=Venue.SPOT) as each:
+        (
+            await each.harness.control.post("/sim/clock", json={"offset_ms": DAY_MS})
+        ).raise_for_status()
+        await each.status.wait_for_states("*", Liveness.GAP, Liveness.RESUMED)
+        await each.status.wait_for_states("BTCUSDT", Liveness.BLIND, Liveness.LIVE)
+        status = (await each.harness.control.get("/sim/status")).json()
+        await check_quotes(each.harness.control, each.quotes)
 
-    assert [lost.cause for lost in each.of(ConnectionLost)] == ["closed by the venue: 1001"]
+    assert [lost.cause for lost in each.events_of(ConnectionLost)] == ["closed by the venue: 1001"]
     assert status["venues"]["spot"]["connections_opened"] == 2
 
 
@@ -160,17 +162,17 @@ async def test_row_61_a_renewed_socket_is_not_there_any_more_when_the_cut_comes(
     def young(usual: FeedPlan) -> FeedPlan:
         return structs.replace(usual, renew_after_ms=300)
 
-    async with watched(tasks, simulator, young, Venue.SPOT) as each:
+    async with watched_feed(tasks, simulator, young, Venue.SPOT) as each:
         nearly = {"offset_ms": DAY_MS - 60_000}
-        (await each.rig.control.post("/sim/clock", json=nearly)).raise_for_status()
-        await each.until(lambda: bool(each.of(ConnectionRenewed)))
+        (await each.harness.control.post("/sim/clock", json=nearly)).raise_for_status()
+        await each.wait_for(lambda: bool(each.events_of(ConnectionRenewed)))
         over = {"offset_ms": DAY_MS + 60_000}
-        (await each.rig.control.post("/sim/clock", json=over)).raise_for_status()
-        await each.until(lambda: len(each.of(ConnectionRenewed)) >= 2)
-        await check_quotes(each.rig.control, each.quotes)
+        (await each.harness.control.post("/sim/clock", json=over)).raise_for_status()
+        await each.wait_for(lambda: len(each.events_of(ConnectionRenewed)) >= 2)
+        await check_quotes(each.harness.control, each.quotes)
 
-    assert each.of(ConnectionLost) == []
-    assert each.rig.feed.counters.reconnects == 0
+    assert each.events_of(ConnectionLost) == []
+    assert each.harness.feed.counters.reconnects == 0
     assert {change.state for _, change in each.status.changes} == {Liveness.LIVE}
 
 
@@ -179,15 +181,17 @@ async def test_row_61_closes_with_1008_make_no_storm(
 ) -> None:
     """As many dials as closes and one more, each after the wait that the policy asks for."""
     closes = 5
-    async with watched(tasks, simulator) as each:
+    async with watched_feed(tasks, simulator) as each:
         for number in range(1, closes + 1):
-            await each.rig.inject(CLOSE_1008)
-            await each.until(lambda number=number: len(each.of(ConnectionOpened)) == number + 1)  # type: ignore[misc] # a default binds early
-        assert await each.rig.fired() == [1] * closes
-        dials = await each.dials()
+            await each.harness.inject_fault(CLOSE_1008)
+            await each.wait_for(
+                lambda number=number: len(each.events_of(ConnectionOpened)) == number + 1  # type: ignore[misc] # a default binds early
+            )
+        assert await each.harness.fired_counts() == [1] * closes
+        dials = await each.dial_count()
         check_alone(each.quotes)
 
-    lost = each.of(ConnectionLost)
+    lost = each.events_of(ConnectionLost)
     assert dials == closes + 1
     assert {event.cause for event in lost} == {"closed by the venue: 1008"}
     assert [event.retry_count for event in lost] == [1] * closes, "data was seen in between"
@@ -204,22 +208,22 @@ async def test_row_61_a_venue_that_refuses_is_dialled_ever_more_rarely(
     def capped(usual: FeedPlan) -> FeedPlan:
         return structs.replace(usual, policy=policy)
 
-    async with watched(tasks, simulator, capped) as each:
-        await each.rig.inject({"on": "ws:perp", "do": "refuse:503", "times": refusals})
-        await each.rig.inject({"on": "ws:perp", "do": "disconnect"})
-        await each.until(lambda: len(each.of(ConnectionOpened)) == 2)
-        fired, dials = await each.rig.fired(), await each.dials()
+    async with watched_feed(tasks, simulator, capped) as each:
+        await each.harness.inject_fault({"on": "ws:perp", "do": "refuse:503", "times": refusals})
+        await each.harness.inject_fault({"on": "ws:perp", "do": "disconnect"})
+        await each.wait_for(lambda: len(each.events_of(ConnectionOpened)) == 2)
+        fired, dials = await each.harness.fired_counts(), await each.dial_count()
         check_alone(each.quotes)
 
-    waits = [event.wait_ms for event in each.of(ConnectionLost)]
+    waits = [event.wait_ms for event in each.events_of(ConnectionLost)]
     jitters = [wait - steady for wait, steady in zip(waits, [10, 20, 35, 35, 35], strict=False)]
     assert (fired, dials) == ([refusals, 1], 2)
     assert all(0 <= jitter < policy.backoff.jitter_ms for jitter in jitters)
     assert len(set(jitters)) > 1
     assert waits[policy.retries_max :] == [policy.scan_ms] * 3
-    (fatal,) = each.of(ConnectionFatal)
+    (fatal,) = each.events_of(ConnectionFatal)
     assert fatal.retry_count == policy.retries_max + 1
-    assert each.of(ConnectionOpened)[-1].recovered
+    assert each.events_of(ConnectionOpened)[-1].recovered
 
 
 async def test_row_61_a_name_that_does_not_resolve_is_a_failed_dial(
@@ -241,10 +245,10 @@ async def test_row_61_a_name_that_does_not_resolve_is_a_failed_dial(
         return structs.replace(usual, ws_url=usual.ws_url.replace("127.0.0.1", "exchange.test"))
 
     monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
-    async with watched(tasks, simulator, by_name) as each:
+    async with watched_feed(tasks, simulator, by_name) as each:
         check_alone(each.quotes)
 
     assert len(asked) == failures + 1
-    lost = each.of(ConnectionLost)
+    lost = each.events_of(ConnectionLost)
     assert [event.retry_count for event in lost] == [1, 2]
     assert all("Temporary failure in name resolution" in event.cause for event in lost)

@@ -8,16 +8,16 @@ import httpx2
 import pytest
 from anyio.abc import TaskGroup
 
-from chimera_s1.adapters.binance.market_feed import BinanceFeed, FeedPlan
+from chimera_s1.adapters.binance.market_feed import BinanceMarketFeed, FeedPlan
 from chimera_s1.adapters.binance.streams import book_frames as frames
 from chimera_s1.adapters.binance.streams.read_pacer import ReadPacer
 from chimera_s1.app.capabilities.market.publish_quotes import PublishQuotes
 from chimera_s1.app.capabilities.market.quote_board import QuoteBoard
 from chimera_s1.domain.identifiers import Channel, InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.conflation import WindowMs
-from tests.contract.feed_harness import CLOCK, QUICK
+from tests.contract.feed_harness import CLOCK, QUICK_RECONNECT
 from tests.contract.quote_invariants import check_alone
-from tests.fakes.quote_streams import MemoryStreams
+from tests.fakes.quote_streams import MemoryQuoteStreams
 from tests.processes import ChimeraProcess, simulator_process
 from tests.unit.app.doubles import GatedPublisher
 
@@ -41,18 +41,18 @@ class Flooded:
         self._pacer = ReadPacer(CLOCK, 10)
         self._wanted = 0
         self._came = anyio.Event()
-        self.feed = BinanceFeed(
+        self.feed = BinanceMarketFeed(
             FeedPlan(
                 Venue.SPOT,
                 simulator.ready["spot_ws_url"],
                 (Channel.BOOK_TICKER,),
                 window,
                 200,
-                QUICK,
+                QUICK_RECONNECT,
             ),
             clock=CLOCK,
             draw=random.random,
-            offset=lambda: 0.0,
+            clock_offset_ms=lambda: 0.0,
             listener=lambda _: None,
             pacer=self._pacer,
             record=self._count,
@@ -93,7 +93,7 @@ async def test_row_59_a_store_that_hangs_in_a_flood_costs_one_quote_a_stream(
     tasks: TaskGroup, simulator: ChimeraProcess
 ) -> None:
     """The newest of each stream waits, the rest is counted; what is published then is right."""
-    publisher = GatedPublisher(streams := MemoryStreams(CLOCK, maxlen=MAXLEN))
+    publisher = GatedPublisher(streams := MemoryQuoteStreams(CLOCK, maxlen=MAXLEN))
     flooded = Flooded(simulator, WindowMs(50))
     publishing = PublishQuotes(
         [flooded.feed],
@@ -111,7 +111,7 @@ async def test_row_59_a_store_that_hangs_in_a_flood_costs_one_quote_a_stream(
     for _ in range(4):
         await flooded.more(FLOOD // 4)
         assert flooded.held <= len(INSTRUMENTS)
-        assert publishing.report().waiting <= len(INSTRUMENTS)
+        assert publishing.report().pending <= len(INSTRUMENTS)
     assert len(publisher.offered) == offered, "one batch at a time"
     publisher.open_gate()
     await flooded.more(FLOOD // 4)

@@ -9,24 +9,24 @@ import httpx2
 import pytest
 from anyio.abc import TaskGroup
 
-from chimera_s1.adapters.binance.exchange_information import BinanceRest
-from chimera_s1.adapters.binance.streams.book_frames import BookFrames, BookStream, drain
+from chimera_s1.adapters.binance.exchange_information import BinanceExchangeInformation
+from chimera_s1.adapters.binance.streams.book_frames import BookFrames, BookStream, drain_quotes
 from chimera_s1.adapters.simulator.config import SimulatorConfig
 from chimera_s1.adapters.simulator.simulator import Simulator
 from chimera_s1.app.capabilities.market.publish_quotes import PublishQuotes
 from chimera_s1.app.capabilities.market.quote_board import QuoteBoard
-from chimera_s1.app.capabilities.operations.patrol_clock import UNANSWERED_WAIT_MS, PatrolClock
+from chimera_s1.app.capabilities.operations.patrol_clock import FIRST_ANSWER_RETRY_MS, PatrolClock
 from chimera_s1.domain.errors import ExchangeUnavailableError
 from chimera_s1.domain.identifiers import Channel, InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.conflation import WindowMs
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.ports.quote_publisher import PublishReport
-from tests.contract.feed_harness import CLOCK, SYMBOLS, endpoints
+from tests.contract.feed_harness import CLOCK, SYMBOLS, simulator_endpoints
 from tests.contract.quote_invariants import check_alone
 from tests.fakes.exchange_information import MemoryExchangeInformation
 from tests.fakes.manual_clock import ManualClock
 from tests.fakes.market_feed import ScriptedMarketFeed
-from tests.fakes.quote_streams import MemoryQuotePublisher, MemoryStreams
+from tests.fakes.quote_streams import MemoryQuotePublisher, MemoryQuoteStreams
 
 BTC = InstrumentId(Venue.PERP, Symbol("BTCUSDT"))
 HOUR_MS = 3_600_000
@@ -46,7 +46,7 @@ async def test_row_62_nobody_asks_a_venue_that_said_stay_away(
     clock = ManualClock()
     async with (
         httpx2.AsyncClient(base_url=simulator.control_url) as control,
-        BinanceRest(endpoints(simulator), clock) as rest,
+        BinanceExchangeInformation(simulator_endpoints(simulator), clock) as rest,
     ):
 
         async def left() -> int:
@@ -57,9 +57,13 @@ async def test_row_62_nobody_asks_a_venue_that_said_stay_away(
         fault = {"on": "rest:perp", "do": f"status:{status}", "times": 1_000}
         (await control.post("/sim/faults", json=fault)).raise_for_status()
         patrol = PatrolClock(Venue.PERP, rest, clock, PATROL_MS)
-        await patrol.probe()
+        await patrol.measure()
         assert await left() == 1
-        for ask in (rest.listings(Venue.PERP), rest.book_top(BTC), rest.server_time_ms(Venue.PERP)):
+        for ask in (
+            rest.listings(Venue.PERP),
+            rest.top_of_book(BTC),
+            rest.server_time_ms(Venue.PERP),
+        ):
             with pytest.raises(ExchangeUnavailableError):
                 await ask
         assert await left() == 1
@@ -67,14 +71,14 @@ async def test_row_62_nobody_asks_a_venue_that_said_stay_away(
 
         asked = 10
         for _ in range(asked):
-            await clock.advance(UNANSWERED_WAIT_MS)
-            await patrol.probe()
-        assert await left() == 1 + asked * UNANSWERED_WAIT_MS // (retry_after_s * 1_000)
+            await clock.advance(FIRST_ANSWER_RETRY_MS)
+            await patrol.measure()
+        assert await left() == 1 + asked * FIRST_ANSWER_RETRY_MS // (retry_after_s * 1_000)
         assert patrol.read_skew().p_up == 0.0
 
         await control.delete("/sim/faults")
         await clock.advance(retry_after_s * 1_000)
-        await patrol.probe()
+        await patrol.measure()
         assert patrol.read_skew().p_up > 0
 
 
@@ -111,14 +115,16 @@ class FrameFeed(ScriptedMarketFeed):
         self._patrol = patrol
 
     def drain(self) -> list[Quote]:
-        return drain([self.frames], self.counters, self._patrol.offset_ms, every_update=False)
+        return drain_quotes(
+            [self.frames], self.counters, self._patrol.offset_ms, every_update=False
+        )
 
 
 class Consumer(MemoryQuotePublisher):
     """Notes by how much the time of each quote is wrong at the moment it is published."""
 
     def __init__(self, clock: ManualClock, heard_ms: dict[int, float]) -> None:
-        super().__init__(MemoryStreams(clock, maxlen=100))
+        super().__init__(MemoryQuoteStreams(clock, maxlen=100))
         self.quotes: list[Quote] = []
         self.errors_ms: list[float] = []
         self._clock = clock
@@ -151,7 +157,7 @@ async def test_row_63_a_stepped_clock_loses_no_window_and_spoils_no_time(
         window=WindowMs(1_000),
         observe_latency=lambda _: None,
     )
-    await patrol.probe()
+    await patrol.measure()
     tasks.start_soon(patrol.run)
     tasks.start_soon(publishing.run)
     await anyio.wait_all_tasks_blocked()
@@ -162,7 +168,7 @@ async def test_row_63_a_stepped_clock_loses_no_window_and_spoils_no_time(
         heard_ms[number] = clock.monotonic_ms()
         feed.frames.put(message(number, exchange.time_ms()), clock.now_ms())
         if number == stepped_at:
-            clock.step(step_ms)
+            clock.step_wall_clock(step_ms)
     await clock.advance(100)
 
     assert set(consumer.errors_ms) == {0}
@@ -184,9 +190,11 @@ async def test_row_63_alignment_follows_a_drifting_clock_with_each_patrol(drift:
     stream = BookStream(BTC, Channel.BOOK_TICKER)
     for second in range(300):
         if second % (PATROL_MS // 1_000) == 0:
-            await patrol.probe()
+            await patrol.measure()
             probed_ms = clock.monotonic_ms()
-        quote = stream.read(message(second, exchange.time_ms()), clock.now_ms(), patrol.offset_ms())
+        quote = stream.decode(
+            message(second, exchange.time_ms()), clock.now_ms(), patrol.offset_ms()
+        )
         assert isinstance(quote, Quote)
         drifted_ms = (clock.monotonic_ms() - probed_ms) * drift
         assert abs(quote.ts - clock.now_ms() - drifted_ms) <= 1

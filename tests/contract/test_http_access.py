@@ -30,9 +30,9 @@ from tests.contract.web_with_tokens import (
     TRANSFERS,
     UNKNOWN_TOKEN,
     TransfersController,
+    assert_problem,
     bearer,
-    guarded,
-    problem,
+    web_parts_with_tokens,
 )
 
 SAFETY_S = 30
@@ -84,10 +84,12 @@ async def test_a_route_that_declares_nothing_is_refused_to_everybody(
     def forgotten() -> str:
         raise AssertionError("it was reached")
 
-    parts = guarded()
+    parts = web_parts_with_tokens()
     parts.app.register(forgotten)
     async with parts.client() as client:
-        problem(await client.get("/test/forgotten", headers=bearer(GOOD_TOKEN)), 500, "internal")
+        assert_problem(
+            await client.get("/test/forgotten", headers=bearer(GOOD_TOKEN)), 500, "internal"
+        )
 
     [record] = [each for each in caplog.records if each.levelno == logging.ERROR]
     assert record.exc_info is not None
@@ -102,20 +104,20 @@ async def test_without_tokens_reading_is_open_and_money_is_not() -> None:
         money = await client.post(TRANSFERS, headers=bearer(GOOD_TOKEN), json={"note": "x"})
 
     assert quotes.status_code == 200
-    body = problem(money, 503, "access.disabled")
+    body = assert_problem(money, 503, "access.disabled")
     assert "chimera-s1 tokens create --scope treasury:transfer" in body["detail"]
     assert "S1_API_TOKENS_FILE" in body["detail"]
-    assert parts.access.refused == {"disabled": 1}
+    assert parts.access.refusals == {"disabled": 1}
 
 
 @pytest.mark.parametrize("path", ["/health", "/ready", "/metrics", "/schema"])
 async def test_what_is_public_needs_no_token(path: str) -> None:
-    async with guarded().client() as client:
+    async with web_parts_with_tokens().client() as client:
         assert (await client.get(path)).status_code == 200
 
 
 async def test_a_route_is_told_who_called() -> None:
-    async with guarded().client() as client:
+    async with web_parts_with_tokens().client() as client:
         replies = [
             await client.post(TRANSFERS, headers=bearer(token), json={"note": "x"})
             for token in (GOOD_TOKEN, SECOND_TOKEN)
@@ -150,43 +152,43 @@ async def test_without_a_valid_token_all_are_told_the_same_and_we_know_why(
     """
     method, path = request_line.split(" ")
     reason = request.node.callspec.id.rpartition("-")[2].partition(":")[0]
-    parts = guarded()
+    parts = web_parts_with_tokens()
     async with parts.client() as client:
         plain = await client.request(method, path)
         parts.events.clear()
-        parts.access.refused.clear()
+        parts.access.refusals.clear()
         await parts.clock.advance(1_000)
         reply = await client.request(method, path, headers=headers)
 
-    assert problem(reply, 401, "access.token") == plain.json()
+    assert assert_problem(reply, 401, "access.token") == plain.json()
     assert reply.headers["www-authenticate"] == "Bearer"
-    assert parts.access.refused == {reason: 1}
+    assert parts.access.refusals == {reason: 1}
     assert parts.events == [("access.refused", {"kid": kid, "path": path, "reason": reason})]
 
 
 async def test_two_authorization_headers_are_none() -> None:
-    parts = guarded()
+    parts = web_parts_with_tokens()
     twice = [("Authorization", f"Bearer {token}") for token in (GOOD_TOKEN, SECOND_TOKEN)]
     async with parts.client() as client:
-        problem(await client.post(TRANSFERS, headers=twice), 401, "access.token")
+        assert_problem(await client.post(TRANSFERS, headers=twice), 401, "access.token")
 
-    assert parts.access.refused == {"malformed": 1}
+    assert parts.access.refusals == {"malformed": 1}
 
 
 async def test_a_scope_that_is_missing_is_named() -> None:
-    parts = guarded()
+    parts = web_parts_with_tokens()
     async with parts.client() as client:
         reply = await client.post(TRANSFERS, headers=bearer(READER_TOKEN), json={"note": "x"})
         other = await client.get("/xchg/quotes", headers=bearer(GOOD_TOKEN))
 
-    assert "the scope treasury:transfer" in problem(reply, 403, "access.scope")["detail"]
-    assert "the scope read" in problem(other, 403, "access.scope")["detail"]
-    assert parts.access.refused == {"scope": 2}
+    assert "the scope treasury:transfer" in assert_problem(reply, 403, "access.scope")["detail"]
+    assert "the scope read" in assert_problem(other, 403, "access.scope")["detail"]
+    assert parts.access.refusals == {"scope": 2}
     assert [detail["kid"] for _, detail in parts.events] == ["reader", "good"]
 
 
 async def test_a_flood_of_refusals_is_counted_whole_and_recorded_once_a_second() -> None:
-    parts = guarded()
+    parts = web_parts_with_tokens()
     async with parts.client() as client:
         for _ in range(5):
             await client.get("/xchg/quotes", headers=bearer(UNKNOWN_TOKEN))
@@ -194,13 +196,13 @@ async def test_a_flood_of_refusals_is_counted_whole_and_recorded_once_a_second()
         await parts.clock.advance(1_000)
         await client.get("/xchg/quotes", headers=bearer(UNKNOWN_TOKEN))
 
-    assert parts.access.refused == {"unknown": 6, "expired": 5}
+    assert parts.access.refusals == {"unknown": 6, "expired": 5}
     assert [detail["reason"] for _, detail in parts.events] == ["unknown", "expired", "unknown"]
 
 
 async def test_an_actor_who_asks_too_often_is_told_when_to_come_back() -> None:
     """Both tokens of an actor draw on one allowance; reading draws on none."""
-    parts = guarded(GOOD, SECOND, READER, limit=SLOW)
+    parts = web_parts_with_tokens(GOOD, SECOND, READER, limit=SLOW)
 
     async def transfer(client: httpx2.AsyncClient, token: str) -> httpx2.Response:
         return await client.post(TRANSFERS, headers=bearer(token), json={"note": "x"})
@@ -213,21 +215,24 @@ async def test_an_actor_who_asks_too_often_is_told_when_to_come_back() -> None:
         again = await transfer(client, GOOD_TOKEN)
 
     assert first == [201, 201]
-    assert "treasury-bot asks more than 1 times" in problem(refused, 429, "access.rate")["detail"]
+    assert (
+        "treasury-bot asks more than 1 times"
+        in assert_problem(refused, 429, "access.rate")["detail"]
+    )
     assert refused.headers["retry-after"] == "1"
     assert [reply.status_code for reply in reads] == [200] * 5
     assert again.status_code == 201
-    assert parts.access.refused == {"rate": 1}
+    assert parts.access.refusals == {"rate": 1}
 
 
 async def test_who_may_not_is_refused_before_the_body_is_looked_at() -> None:
     """Neither a body that is too large nor one that is no JSON changes the answer."""
-    async with guarded(GOOD, limit=RateLimit(per_s=1, burst=1)).client() as client:
+    async with web_parts_with_tokens(GOOD, limit=RateLimit(per_s=1, burst=1)).client() as client:
         for body in (b"x" * 100_000, b"{"):
-            problem(await client.post(TRANSFERS, content=body), 401, "access.token")
+            assert_problem(await client.post(TRANSFERS, content=body), 401, "access.token")
         for status, code in ((400, "request.invalid"), (429, "access.rate")):
             reply = await client.post(TRANSFERS, headers=bearer(GOOD_TOKEN), content=b"{")
-            problem(reply, status, code)
+            assert_problem(reply, status, code)
 
 
 @pytest.mark.parametrize("announced", [True, False], ids=["announced", "in chunks"])
@@ -246,7 +251,7 @@ async def test_a_body_over_the_limit_is_refused_with_the_limit(*, announced: boo
 
     with anyio.fail_after(SAFETY_S):
         async with (
-            serving(guarded()) as server,
+            serving(web_parts_with_tokens()) as server,
             httpx2.AsyncClient(base_url=server.url) as client,
         ):
             largest = await sent(client, BODY_BYTES_MAX)
@@ -254,12 +259,12 @@ async def test_a_body_over_the_limit_is_refused_with_the_limit(*, announced: boo
 
     assert largest.status_code == 201
     assert largest.headers["cache-control"] == "no-store"
-    body = problem(larger, 413, "request.too_large")
+    body = assert_problem(larger, 413, "request.too_large")
     assert f"{BODY_BYTES_MAX} bytes at most" in body["detail"]
 
 
 async def test_no_answer_quotes_what_was_sent_as_a_token() -> None:
-    parts = guarded(GOOD, EXPIRED, REVOKED, READER, limit=SLOW)
+    parts = web_parts_with_tokens(GOOD, EXPIRED, REVOKED, READER, limit=SLOW)
     async with parts.client() as client:
         replies = [
             await client.post(TRANSFERS, headers=bearer(token), json={"note": "x"})
@@ -272,7 +277,7 @@ async def test_no_answer_quotes_what_was_sent_as_a_token() -> None:
 
 
 def test_the_description_says_what_a_money_route_asks_and_answers() -> None:
-    described = guarded().app.openapi_schema.to_schema()
+    described = web_parts_with_tokens().app.openapi_schema.to_schema()
     operation = described["paths"][TRANSFERS]["post"]
 
     assert operation["security"] == [{"bearer": ["treasury:transfer"]}]
@@ -282,7 +287,7 @@ def test_the_description_says_what_a_money_route_asks_and_answers() -> None:
 
 
 async def test_the_page_for_people_names_the_scope_of_each_route() -> None:
-    async with guarded().client() as client:
+    async with web_parts_with_tokens().client() as client:
         page = (await client.get("/schema")).text
 
     assert "Needs a token with the scope <code>treasury:transfer</code>." in page

@@ -98,7 +98,7 @@ async def test_metrics_are_passed_through(client: httpx2.AsyncClient) -> None:
 async def test_a_quote_is_named_as_on_its_stream(
     parts: WebParts, client: httpx2.AsyncClient
 ) -> None:
-    parts.board.accept([quote()])
+    parts.board.post([quote()])
 
     reply = await client.get("/xchg/quotes/spot/btcusdt")
 
@@ -129,7 +129,7 @@ async def test_a_quote_is_named_as_on_its_stream(
 async def test_quotes_are_listed_by_venue_and_symbols(
     parts: WebParts, client: httpx2.AsyncClient, query: str, expected: list[str]
 ) -> None:
-    parts.board.accept([quote(name) for name in ("spot/BTCUSDT", "spot/ETHUSDT", "perp/BTCUSDT")])
+    parts.board.post([quote(name) for name in ("spot/BTCUSDT", "spot/ETHUSDT", "perp/BTCUSDT")])
 
     body = (await client.get(f"/xchg/quotes{query}")).json()
 
@@ -255,7 +255,7 @@ def test_the_api_keeps_to_its_description(path: str, mode: GenerationMode) -> No
     that is described as needed, it is a 401.
     """
     parts = WebParts(tokens=MemoryTokenStore([READER]))
-    parts.board.accept([quote()])
+    parts.board.post([quote()])
     schema = schemathesis.openapi.from_asgi("/schema/openapi.json", parts.app)
     answered: list[int] = []
 

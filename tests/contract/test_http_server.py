@@ -61,7 +61,7 @@ async def test_every_reply_carries_the_headers_of_the_house() -> None:
 
 async def test_a_stream_follows_what_is_published() -> None:
     parts = WebParts()
-    parts.board.accept([quote(bid=1.0), quote("perp/BTCUSDT", bid=2.0)])
+    parts.board.post([quote(bid=1.0), quote("perp/BTCUSDT", bid=2.0)])
 
     with anyio.fail_after(SAFETY_S):
         async with (
@@ -69,7 +69,7 @@ async def test_a_stream_follows_what_is_published() -> None:
             following(server.url, "?venue=spot&symbol=BTCUSDT") as events,
         ):
             first = await anext(events)
-            parts.board.accept([quote("spot/ETHUSDT"), quote(bid=3.0)])
+            parts.board.post([quote("spot/ETHUSDT"), quote(bid=3.0)])
             second = await anext(events)
 
     assert (first["event"], first["id"], second["id"]) == ("quote", "1", "4")
@@ -93,7 +93,7 @@ async def test_a_reader_that_leaves_is_forgotten() -> None:
 async def test_an_open_stream_does_not_hold_a_stop_up() -> None:
     """The reader sees an orderly end of the response, and the server's task is over."""
     board = WatchedBoard()
-    board.accept([quote()])
+    board.post([quote()])
     seen: list[str] = []
 
     with anyio.fail_after(SAFETY_S):
@@ -138,9 +138,9 @@ async def publish_until_stuck(board: WatchedBoard, instruments: int) -> int:
     while untaken < 100:
         replaced = board.reader.replaced
         number += 1
-        board.accept([quote(name, bid=float(number)) for name in names])
+        board.post([quote(name, bid=float(number)) for name in names])
         untaken = untaken + 1 if board.reader.replaced - replaced == instruments else 0
-        most = max(most, board.reader.waiting)
+        most = max(most, board.reader.pending)
         for _ in range(5):
             await checkpoint()  # the writer's turn, if its socket lets it
     return most

@@ -8,7 +8,7 @@ import anyio
 import pytest
 from msgspec import Struct
 
-from chimera_s1.adapters.redis.cluster_assembly import wait_until_ok
+from chimera_s1.adapters.redis.cluster_assembly import wait_until_healthy
 from chimera_s1.adapters.redis.cluster_client import connect_cluster
 from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.kill_switch import RedisKillSwitch
@@ -84,7 +84,7 @@ async def breakable(
 
             async def switch_on() -> None:
                 await nodes[0].start()
-                await wait_until_ok(nodes, replicas=0)
+                await wait_until_healthy(nodes, replicas=0)
 
             yield Switch(RedisKillSwitch(reading), throw, nodes[0].stop, switch_on)
 
@@ -158,7 +158,7 @@ async def test_a_store_that_hangs_is_an_error_in_good_time(redis_single_node: Ad
         connect_cluster(redis_single_node) as reading,
         connect_cluster(redis_single_node) as pausing,
     ):
-        switch = RedisKillSwitch(reading, patience_s=0.2)
+        switch = RedisKillSwitch(reading, timeout_s=0.2)
         await switch.read()
         await pausing.execute_command("CLIENT PAUSE", 1_000, "ALL", target_nodes="random")
 

@@ -2,17 +2,17 @@
 
 import anyio
 
-from tests.contract.ledger_harnesses import Bench, Stores
+from tests.contract.ledger_harnesses import LedgerHarness, StoreSet
 
 MINUTE_MS = 60_000
 
 
-async def test_one_of_many_gets_a_lease(stores: Stores) -> None:
+async def test_one_of_many_gets_a_lease(ledger_stores: StoreSet) -> None:
     """However many ask at once; another name is another lease."""
     holders: list[str] = []
 
     async def ask(owner: str) -> None:
-        if await stores.leases.acquire("executor", owner, MINUTE_MS):
+        if await ledger_stores.leases.acquire("executor", owner, MINUTE_MS):
             holders.append(owner)
 
     async with anyio.create_task_group() as group:
@@ -20,38 +20,42 @@ async def test_one_of_many_gets_a_lease(stores: Stores) -> None:
             group.start_soon(ask, f"s1-{number}")
 
     assert len(holders) == 1
-    assert await stores.leases.acquire("outbox", "s1-x", MINUTE_MS)
+    assert await ledger_stores.leases.acquire("outbox", "s1-x", MINUTE_MS)
 
 
-async def test_a_lease_ends_by_the_clock(bench: Bench, stores: Stores) -> None:
+async def test_a_lease_ends_by_the_clock(
+    ledger_harness: LedgerHarness, ledger_stores: StoreSet
+) -> None:
     """Nobody else gets it before, the first who asks gets it after."""
-    assert await stores.leases.acquire("executor", "a", MINUTE_MS)
-    await bench.pass_time(MINUTE_MS - 1)
-    assert not await stores.leases.acquire("executor", "b", MINUTE_MS)
+    assert await ledger_stores.leases.acquire("executor", "a", MINUTE_MS)
+    await ledger_harness.pass_time(MINUTE_MS - 1)
+    assert not await ledger_stores.leases.acquire("executor", "b", MINUTE_MS)
 
-    await bench.pass_time(1)
+    await ledger_harness.pass_time(1)
 
-    assert await stores.leases.acquire("executor", "b", MINUTE_MS)
-    assert not await stores.leases.acquire("executor", "a", MINUTE_MS)
+    assert await ledger_stores.leases.acquire("executor", "b", MINUTE_MS)
+    assert not await ledger_stores.leases.acquire("executor", "a", MINUTE_MS)
 
 
-async def test_a_holder_keeps_a_lease_by_asking_again(bench: Bench, stores: Stores) -> None:
+async def test_a_holder_keeps_a_lease_by_asking_again(
+    ledger_harness: LedgerHarness, ledger_stores: StoreSet
+) -> None:
     """The time begins anew with each."""
-    assert await stores.leases.acquire("executor", "a", MINUTE_MS)
-    await bench.pass_time(MINUTE_MS - 1)
-    assert await stores.leases.acquire("executor", "a", MINUTE_MS)
-    await bench.pass_time(MINUTE_MS - 1)
+    assert await ledger_stores.leases.acquire("executor", "a", MINUTE_MS)
+    await ledger_harness.pass_time(MINUTE_MS - 1)
+    assert await ledger_stores.leases.acquire("executor", "a", MINUTE_MS)
+    await ledger_harness.pass_time(MINUTE_MS - 1)
 
-    assert not await stores.leases.acquire("executor", "b", MINUTE_MS)
+    assert not await ledger_stores.leases.acquire("executor", "b", MINUTE_MS)
 
 
-async def test_a_released_lease_is_free(stores: Stores) -> None:
+async def test_a_released_lease_is_free(ledger_stores: StoreSet) -> None:
     """For anybody, at once; releasing what one does not have changes nothing."""
-    assert await stores.leases.acquire("executor", "a", MINUTE_MS)
+    assert await ledger_stores.leases.acquire("executor", "a", MINUTE_MS)
 
-    await stores.leases.release("executor", "b")
-    await stores.leases.release("never seen", "b")
-    assert not await stores.leases.acquire("executor", "b", MINUTE_MS)
-    await stores.leases.release("executor", "a")
+    await ledger_stores.leases.release("executor", "b")
+    await ledger_stores.leases.release("never seen", "b")
+    assert not await ledger_stores.leases.acquire("executor", "b", MINUTE_MS)
+    await ledger_stores.leases.release("executor", "a")
 
-    assert await stores.leases.acquire("executor", "b", MINUTE_MS)
+    assert await ledger_stores.leases.acquire("executor", "b", MINUTE_MS)

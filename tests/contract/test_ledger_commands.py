@@ -15,7 +15,7 @@ from chimera_s1.adapters.sqlite.event_store import SqliteEventStore
 from chimera_s1.adapters.sqlite.transfer_projection import SqliteTransferProjection
 from chimera_s1.app.capabilities.ledger.verifier import anchor_text
 from chimera_s1.domain.identifiers import parse_transfer_id
-from chimera_s1.domain.ledger.commit import Head, content_hash, encode_commit
+from chimera_s1.domain.ledger.commit import LedgerHead, content_hash, encode_commit
 from chimera_s1.domain.treasury.events import Evidence
 from tests.processes import finished
 from tests.transfer_events import (
@@ -27,17 +27,17 @@ from tests.transfer_events import (
     SETTLED,
     STARTED,
     UNKNOWN,
-    Chain,
-    done,
+    CommitChain,
+    completed_event,
 )
 
 FILE = "s1.sqlite3"
 
 
 @pytest.fixture
-def chain() -> Chain:
+def chain() -> CommitChain:
     """Two transfers: `first` is DONE; `t-1` is PENDING, its reply lost."""
-    chain = Chain()
+    chain = CommitChain()
     chain.add_done(parse_transfer_id("first"))
     chain.add("treasury-bot", REQUESTED, RESERVED)
     chain.add("s1/executor", STARTED)
@@ -45,7 +45,7 @@ def chain() -> Chain:
     return chain
 
 
-async def write(state_dir: Path, chain: Chain) -> None:
+async def write(state_dir: Path, chain: CommitChain) -> None:
     async with SqliteDatabase(state_dir / FILE) as database:
         store = SqliteEventStore(database, LEDGER)
         for commit in chain.commits[(await store.head()).seq :]:
@@ -64,7 +64,7 @@ def tamper(state_dir: Path, *statements: str) -> None:
             connection.execute(statement)
 
 
-async def test_the_newest_transfers_come_first(tmp_path: Path, chain: Chain) -> None:
+async def test_the_newest_transfers_come_first(tmp_path: Path, chain: CommitChain) -> None:
     """Lines with tabs in a pipe; the state is that of the transfer's own events."""
     no = parse_transfer_id("no")
     chain.add("bot", msgspec.structs.replace(REJECTED, transfer_id=no), about=no)
@@ -83,7 +83,7 @@ async def test_the_newest_transfers_come_first(tmp_path: Path, chain: Chain) -> 
     assert rows[1][7] == "connection reset"
 
 
-async def test_a_list_can_be_of_one_state_and_be_json(tmp_path: Path, chain: Chain) -> None:
+async def test_a_list_can_be_of_one_state_and_be_json(tmp_path: Path, chain: CommitChain) -> None:
     await write(tmp_path, chain)
 
     code, out, _ = await ledger(tmp_path, "list", "--state", "pending", "--json")
@@ -96,14 +96,14 @@ async def test_a_list_can_be_of_one_state_and_be_json(tmp_path: Path, chain: Cha
 
 
 async def test_a_life_is_told_while_the_service_goes_on_writing_it(
-    tmp_path: Path, chain: Chain
+    tmp_path: Path, chain: CommitChain
 ) -> None:
     """The process lock is another's, whose commits are seen as soon as they are there."""
     await write(tmp_path, chain)
     async with SqliteDatabase(tmp_path / FILE) as database:
         code, before, err = await ledger(tmp_path, "show", "t-1")
         assert (code, err) == (0, "")
-        completed = chain.add("s1/reconciler", done(Evidence.HISTORY), SETTLED, CLAIMED)
+        completed = chain.add("s1/reconciler", completed_event(Evidence.HISTORY), SETTLED, CLAIMED)
         await SqliteEventStore(database, LEDGER).append(completed)
         code, after, err = await ledger(tmp_path, "show", "t-1")
 
@@ -121,7 +121,7 @@ async def test_a_life_is_told_while_the_service_goes_on_writing_it(
 
 
 async def test_a_sound_ledger_is_proven_and_leads_over_its_anchor(
-    tmp_path: Path, chain: Chain
+    tmp_path: Path, chain: CommitChain
 ) -> None:
     """What one verify prints, a later one is given."""
     await write(tmp_path, chain)
@@ -155,7 +155,7 @@ TAMPERED: dict[str, tuple[Sequence[str], str]] = {
 
 @pytest.mark.parametrize("how", TAMPERED)
 async def test_a_tampered_ledger_is_exit_code_1_with_the_place(
-    tmp_path: Path, chain: Chain, how: str
+    tmp_path: Path, chain: CommitChain, how: str
 ) -> None:
     statements, said = TAMPERED[how]
     await write(tmp_path, chain)
@@ -170,7 +170,7 @@ async def test_a_tampered_ledger_is_exit_code_1_with_the_place(
 
 
 async def test_a_tampered_ledger_is_neither_copied_nor_projected(
-    tmp_path: Path, chain: Chain
+    tmp_path: Path, chain: CommitChain
 ) -> None:
     """The file is not made, and what rows there are stay."""
     await write(tmp_path, chain)
@@ -187,7 +187,7 @@ async def test_a_tampered_ledger_is_neither_copied_nor_projected(
 
 
 async def test_a_cut_or_rewritten_ledger_does_not_lead_over_its_anchor(
-    tmp_path: Path, chain: Chain
+    tmp_path: Path, chain: CommitChain
 ) -> None:
     """Each of the two is a chain like any other, and passes without the anchor."""
     await write(tmp_path, chain)
@@ -199,13 +199,13 @@ async def test_a_cut_or_rewritten_ledger_does_not_lead_over_its_anchor(
     assert (code, out) == (1, "")
     assert "the ledger ends at commit 5, and the anchor is of commit 7: its tail was cut" in err
 
-    forged = anchor_text(Head(5, "0" * 64))
+    forged = anchor_text(LedgerHead(5, "0" * 64))
     code, out, err = await ledger(tmp_path, "verify", "--anchor", forged)
     assert (code, out) == (1, "")
     assert "commit 5 is not the one of the anchor: the ledger was rewritten there" in err
 
 
-async def test_an_export_has_a_canonical_commit_a_line(tmp_path: Path, chain: Chain) -> None:
+async def test_an_export_has_a_canonical_commit_a_line(tmp_path: Path, chain: CommitChain) -> None:
     """The same to a file, which is its owner's only, and to standard output."""
     await write(tmp_path, chain)
     file = tmp_path / "copy.jsonl"
@@ -226,7 +226,7 @@ async def test_an_export_has_a_canonical_commit_a_line(tmp_path: Path, chain: Ch
     assert "exists; name another file" in err
 
 
-async def test_rows_are_made_again_from_the_ledger(tmp_path: Path, chain: Chain) -> None:
+async def test_rows_are_made_again_from_the_ledger(tmp_path: Path, chain: CommitChain) -> None:
     """Not while a service has the file: one sentence, nothing done."""
     await write(tmp_path, chain)
     async with SqliteDatabase(tmp_path / FILE) as database:
@@ -274,7 +274,7 @@ async def test_a_mistake_is_exit_code_2_and_makes_no_file(
 
 
 async def test_an_unknown_transfer_and_a_foreign_file_are_said(
-    tmp_path: Path, chain: Chain
+    tmp_path: Path, chain: CommitChain
 ) -> None:
     await write(tmp_path, chain)
     code, out, err = await ledger(tmp_path, "show", "nobody")

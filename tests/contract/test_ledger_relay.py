@@ -11,17 +11,17 @@ import anyio
 
 from chimera_s1.adapters.memory.cursor_store import MemoryCursorStore
 from chimera_s1.adapters.memory.event_store import MemoryEventStore
-from chimera_s1.adapters.redis.cluster_assembly import SLOTS
+from chimera_s1.adapters.redis.cluster_assembly import SLOT_COUNT
 from chimera_s1.adapters.redis.cluster_client import ClusterClient, connect_cluster
 from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.errors import REDIS_FAILURES
 from chimera_s1.adapters.redis.operations_log import RedisOperationsLog
-from chimera_s1.adapters.redis.server_process import until
+from chimera_s1.adapters.redis.server_process import poll_until
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.capabilities.ledger.relay import RelayLedger
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TreasuryLedger
 from chimera_s1.domain.operations.backoff import Backoff
-from tests.contract.ledger_commits import append_some
+from tests.contract.ledger_commits import append_commits
 from tests.contract.publisher_load import error_count
 from tests.contract.redis_cluster import Addresses, hand_over, key_slot, move_keys, replicated
 from tests.contract.test_operations_log import read_event
@@ -56,7 +56,7 @@ class Relayed:
 
     async def go_on(self) -> None:
         """Some more commits, and all of them relayed."""
-        await append_some(self.store, COMMITS_EACH)
+        await append_commits(self.store, COMMITS_EACH)
         while await self.relay.advance():
             pass
 
@@ -71,7 +71,7 @@ class Relayed:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.relay.run)
             with anyio.fail_after(PATIENCE_S):
-                await until(whole)
+                await poll_until(whole)
             tasks.cancel_scope.cancel()
 
     async def entries_after_failover(self) -> int:
@@ -84,7 +84,7 @@ class Relayed:
             return bool(found)
 
         with anyio.fail_after(PATIENCE_S):
-            await until(answered)
+            await poll_until(answered)
         return found[0]
 
     async def ids(self) -> list[str]:
@@ -108,7 +108,7 @@ async def test_row_52_a_slot_that_moves_takes_the_stream_along(
         relayed_to(redis.addresses) as relayed,
     ):
         slot = key_slot(STREAM)
-        source = redis.nodes[slot * 3 // SLOTS]
+        source = redis.nodes[slot * 3 // SLOT_COUNT]
         target = next(node for node in redis.nodes if node is not source)
         await relayed.go_on()
         await move_keys(source, target, slot)
@@ -135,12 +135,12 @@ async def test_row_51_what_a_killed_master_took_with_it_is_written_again(
         ) as redis,
         relayed_to(redis.addresses) as relayed,
     ):
-        index = key_slot(STREAM) * 3 // SLOTS
+        index = key_slot(STREAM) * 3 // SLOT_COUNT
         master, replica = redis.nodes[index], redis.nodes[3 + index]
         await relayed.go_on()
         await replicated(master, replica)
         replica.pause()
-        assert await master.ask("CLIENT", "KILL", "TYPE", "replica") == 1
+        assert await master.execute("CLIENT", "KILL", "TYPE", "replica") == 1
         await relayed.go_on()
         before = len(await relayed.ids())
         await master.kill()

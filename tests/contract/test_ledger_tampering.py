@@ -5,9 +5,16 @@ from typing import cast
 
 import pytest
 
-from chimera_s1.domain.ledger.commit import Document, Head, content_hash, document_of, head_of, seal
-from tests.contract.ledger_commits import LEDGER, append_some, draft_of, walk
-from tests.contract.ledger_harnesses import Bench, Stores
+from chimera_s1.domain.ledger.commit import (
+    Document,
+    LedgerHead,
+    content_hash,
+    document_of,
+    head_of,
+    seal,
+)
+from tests.contract.ledger_commits import LEDGER, append_commits, make_draft, verify_links
+from tests.contract.ledger_harnesses import LedgerHarness, StoreSet
 
 
 def raise_amount(document: Document) -> None:
@@ -20,46 +27,46 @@ def raise_amount_and_hash(document: Document) -> None:
     document["hash"] = content_hash(document)
 
 
-async def edit(bench: Bench) -> None:
-    await bench.edit(3, raise_amount)
+async def edit(bench: LedgerHarness) -> None:
+    await bench.edit_document(3, raise_amount)
 
 
-async def edit_what_nobody_reads(bench: Bench) -> None:
-    await bench.edit(3, lambda document: document.update(note="unknown to this version"))
+async def edit_what_nobody_reads(bench: LedgerHarness) -> None:
+    await bench.edit_document(3, lambda document: document.update(note="unknown to this version"))
 
 
-async def edit_and_hash(bench: Bench) -> None:
-    await bench.edit(3, raise_amount_and_hash)
+async def edit_and_hash(bench: LedgerHarness) -> None:
+    await bench.edit_document(3, raise_amount_and_hash)
 
 
-async def delete(bench: Bench) -> None:
-    await bench.delete(3)
+async def delete(bench: LedgerHarness) -> None:
+    await bench.delete_document(3)
 
 
-async def delete_the_first(bench: Bench) -> None:
-    await bench.delete(1)
+async def delete_the_first(bench: LedgerHarness) -> None:
+    await bench.delete_document(1)
 
 
-async def swap(bench: Bench) -> None:
-    await bench.swap(3, 4)
+async def swap(bench: LedgerHarness) -> None:
+    await bench.swap_documents(3, 4)
 
 
-async def swap_and_number(bench: Bench) -> None:
-    await bench.swap(3, 4)
-    await bench.edit(3, lambda document: document.update(seq=3))
-    await bench.edit(4, lambda document: document.update(seq=4))
+async def swap_and_number(bench: LedgerHarness) -> None:
+    await bench.swap_documents(3, 4)
+    await bench.edit_document(3, lambda document: document.update(seq=3))
+    await bench.edit_document(4, lambda document: document.update(seq=4))
 
 
-async def insert(bench: Bench) -> None:
+async def insert(bench: LedgerHarness) -> None:
     """A forged commit that fits the one before it; those after it move by one place."""
-    before = await bench.load(2)
-    head = Head(2, str(before["hash"]))
+    before = await bench.load_document(2)
+    head = LedgerHead(2, str(before["hash"]))
     for place in (5, 4, 3):
-        await bench.save(place + 1, await bench.load(place))
-    await bench.save(3, document_of(seal(draft_of("forged"), LEDGER, head, {})))
+        await bench.save_document(place + 1, await bench.load_document(place))
+    await bench.save_document(3, document_of(seal(make_draft("forged"), LEDGER, head, {})))
 
 
-TAMPERINGS: dict[Callable[[Bench], Awaitable[None]], tuple[int, str]] = {
+TAMPERINGS: dict[Callable[[LedgerHarness], Awaitable[None]], tuple[int, str]] = {
     edit: (2, "commit 3 was changed"),
     edit_what_nobody_reads: (2, "commit 3 was changed"),
     edit_and_hash: (3, "commit 4 does not follow the commit 3"),
@@ -74,47 +81,51 @@ TAMPERINGS: dict[Callable[[Bench], Awaitable[None]], tuple[int, str]] = {
 
 @pytest.mark.parametrize("tampering", TAMPERINGS, ids=lambda tampering: tampering.__name__)
 async def test_row_45_a_walk_names_the_place(
-    bench: Bench, stores: Stores, tampering: Callable[[Bench], Awaitable[None]]
+    ledger_harness: LedgerHarness,
+    ledger_stores: StoreSet,
+    tampering: Callable[[LedgerHarness], Awaitable[None]],
 ) -> None:
     """A walk that found nothing before finds it after, also in a process that starts later."""
-    commits = await append_some(stores.events, 5)
-    assert await walk(stores.events) == (head_of(commits[-1]), "")
+    commits = await append_commits(ledger_stores.events, 5)
+    assert await verify_links(ledger_stores.events) == (head_of(commits[-1]), "")
 
-    await tampering(bench)
+    await tampering(ledger_harness)
 
     last_place, said = TAMPERINGS[tampering]
-    for events in (stores.events, (await bench.open()).events):
-        head, problem = await walk(events)
+    for events in (ledger_stores.events, (await ledger_harness.open()).events):
+        head, problem = await verify_links(events)
         assert head.seq == last_place
         assert said in problem
 
 
 async def test_row_45_a_cut_tail_shows_against_a_remembered_head_only(
-    bench: Bench, stores: Stores
+    ledger_harness: LedgerHarness, ledger_stores: StoreSet
 ) -> None:
     """What is left is a chain like any other, and it is shorter than what somebody has seen."""
-    commits = await append_some(stores.events, 5)
-    remembered = await stores.events.head()
+    commits = await append_commits(ledger_stores.events, 5)
+    remembered = await ledger_stores.events.head()
 
-    await bench.cut_tail(3, newest=5)
+    await ledger_harness.cut_tail(3, newest=5)
 
-    assert await walk(stores.events) == (head_of(commits[2]), "")
-    assert (await stores.events.head()).seq < remembered.seq
+    assert await verify_links(ledger_stores.events) == (head_of(commits[2]), "")
+    assert (await ledger_stores.events.head()).seq < remembered.seq
 
 
 async def test_a_rewritten_tail_shows_against_a_remembered_head_only(
-    bench: Bench, stores: Stores
+    ledger_harness: LedgerHarness, ledger_stores: StoreSet
 ) -> None:
     """Who hashes everything anew makes a chain like any other, and its head is another one."""
-    await append_some(stores.events, 3)
-    remembered = await stores.events.head()
+    await append_commits(ledger_stores.events, 3)
+    remembered = await ledger_stores.events.head()
 
-    await bench.edit(2, raise_amount_and_hash)
-    forged = await bench.load(2)
-    await bench.edit(3, lambda document: document.update(prev_hash=forged["hash"]))
-    await bench.edit(3, raise_amount_and_hash)
+    await ledger_harness.edit_document(2, raise_amount_and_hash)
+    forged = await ledger_harness.load_document(2)
+    await ledger_harness.edit_document(
+        3, lambda document: document.update(prev_hash=forged["hash"])
+    )
+    await ledger_harness.edit_document(3, raise_amount_and_hash)
 
-    head, problem = await walk(stores.events)
+    head, problem = await verify_links(ledger_stores.events)
     assert problem == ""
     assert head.seq == remembered.seq
     assert head.hash != remembered.hash

@@ -14,7 +14,7 @@ from chimera_s1.adapters.sqlite.database import SqliteDatabase
 from chimera_s1.app.capabilities.ledger.verifier import anchor_text
 from chimera_s1.domain.identifiers import parse_transfer_id
 from chimera_s1.domain.ledger.commit import Commit, encode_commit
-from tests.transfer_events import LEDGER, Chain
+from tests.transfer_events import LEDGER, CommitChain
 
 FEW, MANY = 400, 20_000
 GROWTH_KIB_MAX = 16_384
@@ -40,7 +40,7 @@ async def write_at_once(state_dir: Path, commits: list[Commit]) -> None:
 
 
 async def test_what_verifying_needs_does_not_grow_with_the_ledger(tmp_path: Path) -> None:
-    chain = Chain()
+    chain = CommitChain()
     while chain.head.seq < MANY:
         chain.add_done(parse_transfer_id(f"t-{chain.head.seq}"))
     text_bytes = sum(len(encode_commit(commit)) for commit in chain.commits[:: MANY // 100])
@@ -62,7 +62,7 @@ async def test_what_verifying_needs_does_not_grow_with_the_ledger(tmp_path: Path
 
 async def test_a_reader_of_an_export_may_have_seen_enough(tmp_path: Path) -> None:
     """As `head -1` has: no traceback."""
-    chain = Chain()
+    chain = CommitChain()
     while chain.head.seq < FEW:
         chain.add_done(parse_transfer_id(f"t-{chain.head.seq}"))
     await write_at_once(tmp_path, chain.commits)

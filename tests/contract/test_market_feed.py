@@ -7,13 +7,17 @@ import pytest
 from anyio.abc import TaskGroup
 from msgspec import structs
 
-from chimera_s1.adapters.binance.exchange_information import BinanceRest
+from chimera_s1.adapters.binance.exchange_information import BinanceExchangeInformation
 from chimera_s1.adapters.binance.market_feed import FeedPlan
 from chimera_s1.adapters.simulator.config import SimulatorAddresses, SimulatorConfig
 from chimera_s1.adapters.simulator.simulator import Simulator
 from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
 from chimera_s1.domain.identifiers import Channel, Venue
-from chimera_s1.domain.market.instrument_selection import WHOLE, parse_choice, select
+from chimera_s1.domain.market.instrument_selection import (
+    SINGLE_SHARD,
+    parse_symbol_filter,
+    select_instruments,
+)
 from chimera_s1.domain.market.quote import book_defect
 from chimera_s1.domain.ports.market_feed import (
     ConnectionFatal,
@@ -21,7 +25,14 @@ from chimera_s1.domain.ports.market_feed import (
     ConnectionOpened,
     RoundTrip,
 )
-from tests.contract.feed_harness import CLOCK, QUICK, SYMBOLS, endpoints, rig, stoppable
+from tests.contract.feed_harness import (
+    CLOCK,
+    QUICK_RECONNECT,
+    SYMBOLS,
+    feed_harness,
+    simulator_endpoints,
+    stoppable_simulator,
+)
 
 
 @pytest.fixture
@@ -42,9 +53,9 @@ async def test_quotes_of_every_instrument_arrive(
     def only(usual: FeedPlan) -> FeedPlan:
         return structs.replace(usual, channels=(channel,))
 
-    async with rig(tasks, simulator, venue, plan=only) as feed:
-        opened = await feed.told(ConnectionOpened)
-        quotes = await feed.quotes_until(
+    async with feed_harness(tasks, simulator, venue, plan=only) as feed:
+        opened = await feed.next_event(ConnectionOpened)
+        quotes = await feed.drain_until(
             lambda seen: len(seen) > 100 and len({q.instrument for q in seen}) == len(SYMBOLS)
         )
         report = feed.feed.report()
@@ -68,8 +79,8 @@ async def test_a_quote_is_what_the_exchange_sent(
     tasks: TaskGroup, simulator: SimulatorAddresses, venue: Venue
 ) -> None:
     """Prices and quantities of a quote are those of the frame with its update id."""
-    async with rig(tasks, simulator, venue, symbols=["BTCUSDT"]) as feed:
-        quotes = await feed.quotes_until(lambda seen: len(seen) >= 50)
+    async with feed_harness(tasks, simulator, venue, symbols=["BTCUSDT"]) as feed:
+        quotes = await feed.drain_until(lambda seen: len(seen) >= 50)
         reply = (await feed.control.get(f"/sim/quotes/{venue.value}/BTCUSDT")).json()
     sent = {
         frame["data"]["u"]: frame["data"]
@@ -93,8 +104,8 @@ async def test_streams_are_spread_over_connections(
     def one_each(usual: FeedPlan) -> FeedPlan:
         return structs.replace(usual, streams_per_connection=1)
 
-    async with rig(tasks, simulator, plan=one_each) as feed:
-        names = {(await feed.told(ConnectionOpened)).connection for _ in SYMBOLS}
+    async with feed_harness(tasks, simulator, plan=one_each) as feed:
+        names = {(await feed.next_event(ConnectionOpened)).connection for _ in SYMBOLS}
 
     assert {"perp-0", "perp-1", "perp-2"} == names
 
@@ -103,8 +114,8 @@ async def test_pings_are_answered_and_measured(
     tasks: TaskGroup, simulator: SimulatorAddresses
 ) -> None:
     """Each ping of ours that is answered is a round trip."""
-    async with rig(tasks, simulator) as feed:
-        assert (await feed.told(RoundTrip)).rtt_ms > 0
+    async with feed_harness(tasks, simulator) as feed:
+        assert (await feed.next_event(RoundTrip)).rtt_ms > 0
 
 
 @pytest.mark.parametrize("cut", ["disconnect", "close:1008"])
@@ -112,12 +123,12 @@ async def test_a_cut_connection_comes_back(
     tasks: TaskGroup, simulator: SimulatorAddresses, cut: str
 ) -> None:
     """A lost socket is dialled again, counted, and its cause is told."""
-    async with rig(tasks, simulator) as feed:
-        await feed.told(ConnectionOpened)
-        await feed.inject({"on": "ws:perp", "do": cut})
-        lost = await feed.told(ConnectionLost)
-        again = await feed.told(ConnectionOpened)
-        fired = await feed.fired()
+    async with feed_harness(tasks, simulator) as feed:
+        await feed.next_event(ConnectionOpened)
+        await feed.inject_fault({"on": "ws:perp", "do": cut})
+        lost = await feed.next_event(ConnectionLost)
+        again = await feed.next_event(ConnectionOpened)
+        fired = await feed.fired_counts()
 
     assert fired == [1]
     assert ("1008" in lost.cause) == (cut == "close:1008")
@@ -133,11 +144,11 @@ async def test_a_faulty_frame_is_dropped_and_counted(
     tasks: TaskGroup, simulator: SimulatorAddresses, fault: str, reason: str
 ) -> None:
     """Faulty frames never become quotes, and never end the connection."""
-    async with rig(tasks, simulator) as feed:
-        await feed.quotes_until(lambda seen: len(seen) >= 10)
-        await feed.inject({"on": "ws:perp", "do": fault, "times": 5})
-        quotes = await feed.quotes_until(lambda _: sum(feed.feed.counters.dropped.values()) >= 5)
-        fired = await feed.fired()
+    async with feed_harness(tasks, simulator) as feed:
+        await feed.drain_until(lambda seen: len(seen) >= 10)
+        await feed.inject_fault({"on": "ws:perp", "do": fault, "times": 5})
+        quotes = await feed.drain_until(lambda _: sum(feed.feed.counters.dropped.values()) >= 5)
+        fired = await feed.fired_counts()
 
     assert fired == [5]
     assert all(book_defect(q.bid, q.bid_qty, q.ask, q.ask_qty) is None for q in quotes)
@@ -160,43 +171,47 @@ async def test_a_wrong_path_is_noticed_by_its_silence(
     def wrong(usual: FeedPlan) -> FeedPlan:
         return structs.replace(usual, ws_url=f"{simulator.perp_ws_url}/market/stream?x=")
 
-    async with rig(tasks, simulator, plan=wrong) as feed:
-        lost = await feed.told(ConnectionLost)
+    async with feed_harness(tasks, simulator, plan=wrong) as feed:
+        lost = await feed.next_event(ConnectionLost)
 
     assert lost.cause == "no data within 0.3 s of subscribing"
 
 
 async def test_a_venue_that_stays_away_is_fatal_until_it_is_back(tasks: TaskGroup) -> None:
     """More than N_max failures are FATAL; dialling goes on; the first data ends it."""
-    addresses, running = await tasks.start(stoppable, SimulatorConfig(symbols=SYMBOLS))
-    async with rig(tasks, addresses) as feed:
-        await feed.told(ConnectionOpened)
+    addresses, running = await tasks.start(stoppable_simulator, SimulatorConfig(symbols=SYMBOLS))
+    async with feed_harness(tasks, addresses) as feed:
+        await feed.next_event(ConnectionOpened)
         running.cancel()
-        fatal = await feed.told(ConnectionFatal)
+        fatal = await feed.next_event(ConnectionFatal)
         assert feed.feed.report().fatal
 
         port = int(addresses.perp_ws_url.rpartition(":")[2])
         again = SimulatorConfig(symbols=SYMBOLS, perp_ws_port=port)
-        await tasks.start(stoppable, again)
-        opened = await feed.told(ConnectionOpened)
+        await tasks.start(stoppable_simulator, again)
+        opened = await feed.next_event(ConnectionOpened)
 
-    assert QUICK.retries_max + 1 == fatal.retry_count
+    assert QUICK_RECONNECT.retries_max + 1 == fatal.retry_count
     assert opened.recovered
     assert not feed.feed.report().fatal
 
 
 async def test_listings_and_selection_of_both_venues(simulator: SimulatorAddresses) -> None:
     """`*` takes what trades in USDT and leaves the rest; unknown names are told."""
-    async with BinanceRest(endpoints(simulator), CLOCK) as exchange:
+    async with BinanceExchangeInformation(simulator_endpoints(simulator), CLOCK) as exchange:
         for venue in Venue:
             listings = await exchange.listings(venue)
-            every = select(parse_choice("*", [venue]), listings, venue, WHOLE)
-            some = select(parse_choice("BTCUSDT,NOSUCH", [venue]), listings, venue, WHOLE)
+            every = select_instruments(
+                parse_symbol_filter("*", [venue]), listings, venue, SINGLE_SHARD
+            )
+            some = select_instruments(
+                parse_symbol_filter("BTCUSDT,NOSUCH", [venue]), listings, venue, SINGLE_SHARD
+            )
 
-            assert set(SYMBOLS) <= {str(i.symbol) for i in every.chosen}
+            assert set(SYMBOLS) <= {str(i.symbol) for i in every.instruments}
             assert any(not row.trading for row in listings)
-            assert [i.symbol for i in some.chosen] == ["BTCUSDT"]
-            assert [i.symbol for i in some.unknown] == ["NOSUCH"]
+            assert [i.symbol for i in some.instruments] == ["BTCUSDT"]
+            assert [i.symbol for i in some.unlisted] == ["NOSUCH"]
 
 
 @pytest.mark.parametrize(
@@ -218,7 +233,7 @@ async def test_what_rest_may_answer_is_an_error_of_ours(
     """Foreign exceptions stop at the adapter, whatever the exchange sends."""
     async with (
         httpx2.AsyncClient(base_url=simulator.control_url) as control,
-        BinanceRest(endpoints(simulator), CLOCK) as exchange,
+        BinanceExchangeInformation(simulator_endpoints(simulator), CLOCK) as exchange,
     ):
         fault = {"on": "GET /fapi/v1/time", "do": deed, "times": 1}
         (await control.post("/sim/faults", json=fault)).raise_for_status()
@@ -233,7 +248,7 @@ async def test_a_venue_that_says_stay_away_is_left_alone(simulator: SimulatorAdd
     """After 429 no request leaves until Retry-After is over, for any caller."""
     async with (
         httpx2.AsyncClient(base_url=simulator.control_url) as control,
-        BinanceRest(endpoints(simulator), CLOCK) as exchange,
+        BinanceExchangeInformation(simulator_endpoints(simulator), CLOCK) as exchange,
     ):
         fault = {"on": "GET /fapi/v1/time", "do": "status:429", "times": 2}
         await control.post("/sim/faults", json=fault)

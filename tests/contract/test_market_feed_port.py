@@ -19,7 +19,7 @@ from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.conflation import WindowMs
 from chimera_s1.domain.market.quote import Quote, book_defect
 from chimera_s1.domain.ports.market_feed import MarketFeed
-from tests.contract.feed_harness import CLOCK, SYMBOLS, rig
+from tests.contract.feed_harness import CLOCK, SYMBOLS, feed_harness
 from tests.fakes.market_feed import ScriptedMarketFeed
 
 WINDOWS = [WindowMs(0), WindowMs(100)]
@@ -36,7 +36,7 @@ async def scripted(tasks: TaskGroup, window: WindowMs) -> AsyncIterator[MarketFe
         for number in count(1):
             for instrument in feed.instruments or ():
                 source, now_ms = "binance.perp.bookTicker", CLOCK.now_ms()
-                feed.offer(
+                feed.receive(
                     Quote(instrument, now_ms, 100.0, 1.0, 100.5, 2.0, source, number, now_ms)
                 )
             await CLOCK.sleep_ms(1)
@@ -54,7 +54,7 @@ async def binance(tasks: TaskGroup, window: WindowMs) -> AsyncIterator[MarketFee
     def windowed(usual: FeedPlan) -> FeedPlan:
         return structs.replace(usual, window=window)
 
-    async with rig(tasks, addresses, plan=windowed) as rigged:
+    async with feed_harness(tasks, addresses, plan=windowed) as rigged:
         yield rigged.feed
 
 
@@ -78,7 +78,7 @@ async def drained(feed: MarketFeed, window: WindowMs, *, turns: int = 5) -> list
     found: list[list[Quote]] = []
     while len(found) < turns:
         if window == 0:
-            await feed.updated()
+            await feed.wait_for_update()
         else:
             await CLOCK.sleep_ms(window)
         quotes = feed.drain()
@@ -146,5 +146,5 @@ async def test_it_reports_what_it_serves(feed: MarketFeed, window: WindowMs) -> 
     report = feed.report()
 
     assert report.instruments == len(INSTRUMENTS)
-    assert (report.unknown, report.fatal) == ((), False)
+    assert (report.unlisted, report.fatal) == ((), False)
     assert (report.connections, report.delivering) == (1, 1)

@@ -9,7 +9,7 @@ import anyio
 import pytest
 from msgspec import Struct
 
-from chimera_s1.adapters.redis.cluster_assembly import wait_until_ok
+from chimera_s1.adapters.redis.cluster_assembly import wait_until_healthy
 from chimera_s1.adapters.redis.cluster_client import connect_cluster
 from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.market_status import RedisMarketStatus
@@ -42,10 +42,10 @@ async def memory_status() -> AsyncIterator[Status]:
         return [change for of, change in status.changes if of is venue]
 
     async def off() -> None:
-        status.gone = True
+        status.unavailable = True
 
     async def on() -> None:
-        status.gone = False
+        status.unavailable = False
 
     yield Status(status, written, off, on)
 
@@ -70,7 +70,7 @@ async def redis_status(addresses: Addresses, patience_s: float = 5.0) -> AsyncIt
             entries = await reading.execute_command("XRANGE", name, "-", "+")
             return [read_change(fields) for _, fields in entries]
 
-        port = RedisMarketStatus(writing, maxlen=MAXLEN, patience_s=patience_s)
+        port = RedisMarketStatus(writing, maxlen=MAXLEN, timeout_s=patience_s)
         yield Status(port, written)
 
 
@@ -99,7 +99,7 @@ async def breakable(
 
         async def on() -> None:
             await node.start()
-            await wait_until_ok(embedded.nodes, replicas=0)
+            await wait_until_healthy(embedded.nodes, replicas=0)
 
         status.switch_off, status.switch_on = node.stop, on
         yield status

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 from msgspec import Struct
 
-from chimera_s1.adapters.redis.cluster_assembly import wait_until_ok
+from chimera_s1.adapters.redis.cluster_assembly import wait_until_healthy
 from chimera_s1.adapters.redis.cluster_client import ClusterClient, connect_cluster
 from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.operations_log import RedisOperationsLog
@@ -51,10 +51,10 @@ async def memory_log() -> AsyncIterator[Log]:
         return log.messages_per_s
 
     async def switch_off() -> None:
-        log.gone = True
+        log.unavailable = True
 
     async def switch_on() -> None:
-        log.gone = False
+        log.unavailable = False
 
     yield Log(log, events, round_trips, messages_per_s, switch_off, switch_on)
 
@@ -116,7 +116,7 @@ async def breakable(
 
         async def switch_on() -> None:
             await embedded.nodes[0].start()
-            await wait_until_ok(embedded.nodes, replicas=0)
+            await wait_until_healthy(embedded.nodes, replicas=0)
 
         log.switch_off, log.switch_on = embedded.nodes[0].stop, switch_on
         yield log
@@ -146,8 +146,8 @@ async def test_an_entry_is_held_at_its_place(log: Log) -> None:
     second = await log.port.record(event_of("ws.lost"))
 
     assert first != second
-    assert await log.port.holds(first)
-    assert await log.port.holds(second)
+    assert await log.port.contains(first)
+    assert await log.port.contains(second)
 
 
 async def test_what_a_store_has_lost_it_does_not_hold(breakable: Log) -> None:
@@ -160,9 +160,9 @@ async def test_what_a_store_has_lost_it_does_not_hold(breakable: Log) -> None:
     if isinstance(breakable.port, MemoryOperationsLog):
         breakable.port.events.clear()
 
-    assert not await breakable.port.holds(place)
+    assert not await breakable.port.contains(place)
     newer = await breakable.port.record(event_of("ws.opened"))
-    assert await breakable.port.holds(newer)
+    assert await breakable.port.contains(newer)
 
 
 async def test_what_was_trimmed_was_not_lost(redis_single_node: Addresses) -> None:
@@ -172,15 +172,15 @@ async def test_what_was_trimmed_was_not_lost(redis_single_node: Addresses) -> No
             await log.port.record(event_of("ws.lost"))
 
         assert len(await log.events()) < 3 * MAXLEN
-        assert await log.port.holds(place)
+        assert await log.port.contains(place)
 
 
 async def test_round_trips_are_appended_and_summed_up(log: Log) -> None:
     """The entry at the end of the stream, the summary replaced."""
     entry = RoundTripEntry(1_772_514_460_893, "perp-3", "perp", 12.75, 10.0)
-    await log.port.round_trip(entry, RoundTripSummary(1.0, 2.0, 3))
+    await log.port.record_round_trip(entry, RoundTripSummary(1.0, 2.0, 3))
 
-    await log.port.round_trip(entry, RoundTripSummary(10.5, 20.25, 1000))
+    await log.port.record_round_trip(entry, RoundTripSummary(10.5, 20.25, 1000))
 
     entries, summary = await log.round_trips()
     assert entries[-1] == entry
@@ -189,8 +189,8 @@ async def test_round_trips_are_appended_and_summed_up(log: Log) -> None:
 
 async def test_throughput_is_the_last_figure(log: Log) -> None:
     """One number, replaced."""
-    await log.port.throughput(1.0)
-    await log.port.throughput(1234.5)
+    await log.port.record_throughput(1.0)
+    await log.port.record_throughput(1234.5)
 
     assert await log.messages_per_s() == 1234.5
 
@@ -202,17 +202,17 @@ async def test_a_log_that_is_gone_is_an_error_and_comes_back(breakable: Log) -> 
     assert breakable.switch_off is not None
     assert breakable.switch_on is not None
     event = event_of("ws.fatal")
-    await breakable.port.throughput(1.0)
+    await breakable.port.record_throughput(1.0)
     await breakable.switch_off()
 
     with pytest.raises(PublisherUnavailableError):
         await breakable.port.record(event)
     with pytest.raises(PublisherUnavailableError):
-        await breakable.port.round_trip(
+        await breakable.port.record_round_trip(
             RoundTripEntry(1, "spot-0", "spot", 1.0, 1.0), RoundTripSummary(1.0, 1.0, 1)
         )
     with pytest.raises(PublisherUnavailableError):
-        await breakable.port.throughput(2.0)
+        await breakable.port.record_throughput(2.0)
 
     await breakable.switch_on()
     await breakable.port.record(event)
@@ -231,10 +231,10 @@ async def test_the_streams_hold_exactly_these_fields(
     """Names and order that other services parse; numbers in plain decimal."""
     async with redis_log(redis_cluster) as log:
         await log.port.record(OperationsEvent("e-1", 17, "feed.lost", {"cause": 'naïve "x"'}))
-        await log.port.round_trip(
+        await log.port.record_round_trip(
             RoundTripEntry(18, "spot-0", "spot", 0.00001, 10.0), RoundTripSummary(1e-7, 25.0, 4)
         )
-        await log.port.throughput(120.0)
+        await log.port.record_throughput(120.0)
 
     ((_, event),) = await client.execute_command("XREVRANGE", "ops:events", "+", "-", "COUNT", 1)
     ((_, trip),) = await client.execute_command(

@@ -14,13 +14,13 @@ from chimera_s1.domain.market.quote import Quote, book_defect
 from tests.contract.quote_stores import (
     MAXLEN,
     REDIS_PUBLISHERS,
-    Store,
-    bids,
-    breakable_redis_store,
+    QuoteStore,
     fresh_instruments,
+    make_quote,
     memory_store,
-    quote_of,
     redis_store,
+    stoppable_redis_store,
+    stored_bids,
 )
 from tests.contract.redis_cluster import Addresses, key_slot
 
@@ -35,7 +35,7 @@ KINDS = [
 @pytest.fixture(params=KINDS)
 async def store(
     request: pytest.FixtureRequest, redis_single_node: Addresses, redis_cluster: Addresses
-) -> AsyncIterator[Store]:
+) -> AsyncIterator[QuoteStore]:
     topology, _, publisher = request.param.partition("-")
     addresses = redis_cluster if topology == "cluster" else redis_single_node
     made = memory_store() if topology == "memory" else redis_store(addresses, publisher)
@@ -46,16 +46,16 @@ async def store(
 @pytest.fixture(params=["memory", *REDIS_PUBLISHERS])
 async def breakable(
     request: pytest.FixtureRequest, redis_binary: Path, tmp_path: Path
-) -> AsyncIterator[Store]:
+) -> AsyncIterator[QuoteStore]:
     memory = request.param == "memory"
     made = (
-        memory_store() if memory else breakable_redis_store(redis_binary, tmp_path, request.param)
+        memory_store() if memory else stoppable_redis_store(redis_binary, tmp_path, request.param)
     )
     async with made as store:
         yield store
 
 
-async def test_an_entry_holds_the_fields_in_their_order(store: Store) -> None:
+async def test_an_entry_holds_the_fields_in_their_order(store: QuoteStore) -> None:
     """Other services parse these names; `top1_qty` is the smaller side, numbers carry
     no padding.
     """
@@ -100,7 +100,7 @@ prices = st.floats(min_value=1e-12, max_value=1e12)
     max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 async def test_numbers_read_back_as_the_same_float64(
-    store: Store, books: list[tuple[float, float, float, float]]
+    store: QuoteStore, books: list[tuple[float, float, float, float]]
 ) -> None:
     """Whatever the book, each number is a plain decimal, the shortest that names its float64."""
     sorted_books = [(min(a, b), p, max(a, b), q) for a, b, p, q in books]
@@ -125,44 +125,44 @@ async def test_numbers_read_back_as_the_same_float64(
         assert all(number <= 17 for number in digits)
 
 
-async def test_entries_of_a_stream_keep_their_order(store: Store) -> None:
+async def test_entries_of_a_stream_keep_their_order(store: QuoteStore) -> None:
     """Interleaved updates of many instruments, more than a chunk of them, arrive in order."""
     instruments = fresh_instruments(20)
-    quotes = [quote_of(instrument) for _ in range(60) for instrument in instruments]
+    quotes = [make_quote(instrument) for _ in range(60) for instrument in instruments]
 
     report = await store.publisher.publish(quotes)
 
     assert report.published == len(quotes)
     for instrument in instruments:
         expected = [quote.bid for quote in quotes if quote.instrument == instrument]
-        assert await bids(store.reader, instrument) == expected
+        assert await stored_bids(store.reader, instrument) == expected
 
 
-async def test_a_stream_is_bounded_and_keeps_the_newest(store: Store) -> None:
+async def test_a_stream_is_bounded_and_keeps_the_newest(store: QuoteStore) -> None:
     """Trimming is approximate: Redis removes whole blocks of 100 entries, never a newer one."""
     instrument = fresh_instruments(1)[0]
-    quotes = [quote_of(instrument) for _ in range(MAXLEN * 4)]
+    quotes = [make_quote(instrument) for _ in range(MAXLEN * 4)]
 
     await store.publisher.publish(quotes)
 
-    kept = await bids(store.reader, instrument)
+    kept = await stored_bids(store.reader, instrument)
     assert MAXLEN <= len(kept) <= MAXLEN + 100
     assert kept == [quote.bid for quote in quotes][-len(kept) :]
 
 
-async def test_a_batch_may_touch_every_part_of_the_cluster(store: Store) -> None:
+async def test_a_batch_may_touch_every_part_of_the_cluster(store: QuoteStore) -> None:
     """One call, streams in slots of every third of the slot range: all arrive."""
     instruments = [*fresh_instruments(300), *fresh_instruments(300, Venue.PERP)]
     thirds = {key_slot(f"mkt:events:{i.venue}:{i.symbol}") * 3 // 16384 for i in instruments}
     assert thirds == {0, 1, 2}
 
-    report = await store.publisher.publish([quote_of(instrument) for instrument in instruments])
+    report = await store.publisher.publish([make_quote(instrument) for instrument in instruments])
 
     assert report.published == len(instruments)
     assert [entry.instrument for entry in await store.reader.newest(instruments)] == instruments
 
 
-async def test_an_empty_batch_is_nothing(store: Store) -> None:
+async def test_an_empty_batch_is_nothing(store: QuoteStore) -> None:
     """Not even a batch in the counters."""
     report = await store.publisher.publish([])
 
@@ -172,38 +172,38 @@ async def test_an_empty_batch_is_nothing(store: Store) -> None:
     assert store.publisher.counters.batches == 0
 
 
-async def test_calls_at_once_are_written_one_by_one(store: Store) -> None:
+async def test_calls_at_once_are_written_one_by_one(store: QuoteStore) -> None:
     """Concurrent callers lose nothing and count right."""
     instruments = fresh_instruments(50)
 
     async def publish_once() -> None:
-        report = await store.publisher.publish([quote_of(i) for i in instruments])
+        report = await store.publisher.publish([make_quote(i) for i in instruments])
         assert report.published == len(instruments)
 
     async with anyio.create_task_group() as callers:
         for _ in range(5):
             callers.start_soon(publish_once)
 
-    assert [len(await bids(store.reader, i)) for i in instruments] == [5] * 50
+    assert [len(await stored_bids(store.reader, i)) for i in instruments] == [5] * 50
     counters = store.publisher.counters
     assert (counters.published, counters.batches, counters.failures) == (250, 5, 0)
 
 
-async def test_ping_of_a_store_that_takes_writes_says_nothing(store: Store) -> None:
+async def test_ping_of_a_store_that_takes_writes_says_nothing(store: QuoteStore) -> None:
     """An empty text is the good news."""
     assert await store.publisher.ping() == ""
 
 
-async def test_a_store_that_is_gone_is_reported_and_found_again(breakable: Store) -> None:
+async def test_a_store_that_is_gone_is_reported_and_found_again(breakable: QuoteStore) -> None:
     """No exception, everything handed back with a cause; the same quotes go through once it is
     back.
     """
-    assert breakable.switch_off is not None
-    assert breakable.switch_on is not None
+    assert breakable.stop is not None
+    assert breakable.start is not None
     instruments = fresh_instruments(3)
-    quotes = [quote_of(instrument) for instrument in instruments]
-    await breakable.publisher.publish([quote_of(instrument) for instrument in instruments])
-    await breakable.switch_off()
+    quotes = [make_quote(instrument) for instrument in instruments]
+    await breakable.publisher.publish([make_quote(instrument) for instrument in instruments])
+    await breakable.stop()
 
     with anyio.fail_after(10):
         report = await breakable.publisher.publish(quotes)
@@ -215,9 +215,11 @@ async def test_a_store_that_is_gone_is_reported_and_found_again(breakable: Store
     assert complaint
     assert breakable.publisher.counters.failures > 0
 
-    await breakable.switch_on()
+    await breakable.start()
 
     assert await breakable.publisher.ping() == ""
     again = await breakable.publisher.publish(report.unpublished)
     assert (again.published, again.unpublished) == (3, ())
-    assert [(await bids(breakable.reader, i))[-1] for i in instruments] == [q.bid for q in quotes]
+    assert [(await stored_bids(breakable.reader, i))[-1] for i in instruments] == [
+        q.bid for q in quotes
+    ]

@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from chimera_s1.adapters.redis.cluster_assembly import SLOTS, wait_until_ok
+from chimera_s1.adapters.redis.cluster_assembly import SLOT_COUNT, wait_until_healthy
 from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.keys import quote_stream
 from chimera_s1.adapters.redis.server_process import ServerProcess
@@ -18,11 +18,11 @@ from chimera_s1.domain.identifiers import InstrumentId
 from tests.contract.publisher_load import error_count
 from tests.contract.quote_stores import (
     REDIS_PUBLISHERS,
-    bids,
     fresh_instruments,
-    published_whole,
-    quote_of,
+    make_quote,
+    publish_until_acknowledged,
     redis_store,
+    stored_bids,
 )
 from tests.contract.redis_cluster import (
     Addresses,
@@ -42,7 +42,7 @@ def slot_of(instrument: InstrumentId) -> int:
 
 def served_by(third: int, instruments: Sequence[InstrumentId]) -> list[InstrumentId]:
     """Those whose stream lies in the first, second or last third of the slots."""
-    slots = range(SLOTS * third // 3, SLOTS * (third + 1) // 3)
+    slots = range(SLOT_COUNT * third // 3, SLOT_COUNT * (third + 1) // 3)
     return [i for i in instruments if slot_of(i) in slots]
 
 
@@ -64,7 +64,7 @@ async def test_what_a_hanging_server_was_sent_is_never_taken_for_something_else(
         for pause in (False, True, True, False, False):
             if pause:
                 node.pause()
-            batch = [quote_of(i) for i in instruments]
+            batch = [make_quote(i) for i in instruments]
             for quote in batch:
                 offered[quote.instrument].append(quote.bid)
             with anyio.fail_after(5):
@@ -78,7 +78,7 @@ async def test_what_a_hanging_server_was_sent_is_never_taken_for_something_else(
         assert store.publisher.counters.failures >= 2
         assert store.publisher.counters.published == len(acknowledged) == 3 * len(instruments)
         for instrument in instruments:
-            found = await bids(store.reader, instrument)
+            found = await stored_bids(store.reader, instrument)
             assert acknowledged & set(offered[instrument]) <= set(found)
             assert found == [bid for bid in offered[instrument] if bid in found]
             for entry in await store.reader.history(instrument, 10):
@@ -102,7 +102,7 @@ async def test_a_node_that_hangs_costs_only_its_own_streams(
     ):
         assert await store.publisher.ping() == ""
         embedded.nodes[1].pause()
-        batch = [quote_of(i) for i in instruments]
+        batch = [make_quote(i) for i in instruments]
         with anyio.fail_after(10):
             report = await store.publisher.publish(batch)
         embedded.nodes[1].resume()
@@ -123,11 +123,11 @@ async def test_a_batch_cut_off_anywhere_leaves_the_connections_usable(
         for attempt in range(24):
             patience_s = 0.0 if attempt == 0 else 0.0005 * attempt
             async with redis_store(redis_cluster, publisher, patience_s=patience_s) as hasty:
-                batch = [quote_of(i) for i in instruments]
+                batch = [make_quote(i) for i in instruments]
                 report = await hasty.publisher.publish(batch)
                 cut += bool(report.unpublished)
                 assert report.published == len(batch) - len(report.unpublished)
-                batch_again = [quote_of(i) for i in instruments]
+                batch_again = [make_quote(i) for i in instruments]
                 hasty_again = await hasty.publisher.publish(batch_again)
                 done = {q.bid for q in (*batch, *batch_again)}
                 done -= {q.bid for q in (*report.unpublished, *hasty_again.unpublished)}
@@ -135,7 +135,7 @@ async def test_a_batch_cut_off_anywhere_leaves_the_connections_usable(
                     if quote.bid in done:
                         order[quote.instrument].append(quote.bid)
         for instrument in instruments[::10]:
-            found = await bids(reading.reader, instrument)
+            found = await stored_bids(reading.reader, instrument)
             assert found == sorted(found)
             assert set(order[instrument]) <= set(found)
 
@@ -155,26 +155,26 @@ async def test_nothing_acknowledged_is_lost_when_a_master_is_killed(
         EmbeddedRedis(tmp_path, binary=redis_binary, masters=3, replicas=3) as embedded,
         redis_store(embedded.addresses, publisher) as store,
     ):
-        acknowledged = [quote_of(i) for i in instruments]
-        assert await published_whole(store.publisher, acknowledged) == 0
+        acknowledged = [make_quote(i) for i in instruments]
+        assert await publish_until_acknowledged(store.publisher, acknowledged) == 0
         # Replication is asynchronous: a server can lose what it acknowledged a moment before it
         # dies. That is Redis, and not what is tested.
         await replicated(embedded.nodes[0], embedded.nodes[3])
         await embedded.nodes[0].kill()
 
-        during = [quote_of(i) for i in instruments]
+        during = [make_quote(i) for i in instruments]
         report = await store.publisher.publish(during)
         assert {q.instrument for q in report.unpublished} <= set(instruments) - spared
         assert report.published >= len(spared)
-        failures = await published_whole(store.publisher, report.unpublished)
-        after = [quote_of(i) for i in instruments]
+        failures = await publish_until_acknowledged(store.publisher, report.unpublished)
+        after = [make_quote(i) for i in instruments]
         # Until all have heard of the new master, the others may refuse with CLUSTERDOWN.
-        await published_whole(store.publisher, after)
+        await publish_until_acknowledged(store.publisher, after)
 
         assert failures + bool(report.unpublished) > 0
-        assert str((await embedded.nodes[3].ask("INFO"))["role"]) == "master"
+        assert str((await embedded.nodes[3].execute("INFO"))["role"]) == "master"
         for quotes in zip(acknowledged, during, after, strict=True):
-            found = await bids(store.reader, quotes[0].instrument)
+            found = await stored_bids(store.reader, quotes[0].instrument)
             assert list(dict.fromkeys(found)) == [quote.bid for quote in quotes]
             assert found == sorted(found)
 
@@ -199,26 +199,26 @@ async def test_a_slot_migration_is_followed_and_counted(
         await become_empty_master(newcomer, source)
         moving = served_by(0, instruments)[:5]
         assert len(moving) == 5
-        rounds = [[quote_of(i) for i in islice(cycle(instruments), 120)] for _ in range(3)]
+        rounds = [[make_quote(i) for i in islice(cycle(instruments), 120)] for _ in range(3)]
 
-        assert await published_whole(store.publisher, rounds[0]) == 0
+        assert await publish_until_acknowledged(store.publisher, rounds[0]) == 0
         for instrument in moving:
             await move_keys(source, newcomer, slot_of(instrument))
-        assert await published_whole(store.publisher, rounds[1]) == 0
+        assert await publish_until_acknowledged(store.publisher, rounds[1]) == 0
         counters = store.publisher.counters
-        assert counters.asked >= len(moving)
-        assert counters.moved == 0
+        assert counters.ask_replies >= len(moving)
+        assert counters.moved_replies == 0
         for instrument in moving:
             await hand_over(source, newcomer, slot_of(instrument))
-        assert await published_whole(store.publisher, rounds[2]) == 0
+        assert await publish_until_acknowledged(store.publisher, rounds[2]) == 0
 
-        assert counters.moved >= len(moving)
+        assert counters.moved_replies >= len(moving)
         assert counters.failures == 0
         for instrument in instruments:
             expected = [q.bid for quotes in rounds for q in quotes if q.instrument == instrument]
-            assert await bids(store.reader, instrument) == expected
+            assert await stored_bids(store.reader, instrument) == expected
         for instrument in moving:
-            keys = await newcomer.ask("CLUSTER", "GETKEYSINSLOT", slot_of(instrument), 10)
+            keys = await newcomer.execute("CLUSTER", "GETKEYSINSLOT", slot_of(instrument), 10)
             assert quote_stream(instrument) in keys
 
 
@@ -230,17 +230,17 @@ async def test_moved_is_remembered(publisher: str, redis_binary: Path, tmp_path:
         redis_store(embedded.addresses, publisher) as store,
     ):
         source, target, _ = embedded.nodes
-        assert await published_whole(store.publisher, [quote_of(instrument)]) == 0
+        assert await publish_until_acknowledged(store.publisher, [make_quote(instrument)]) == 0
         await move_keys(source, target, slot_of(instrument))
         await hand_over(source, target, slot_of(instrument))
-        assert await published_whole(store.publisher, [quote_of(instrument)]) == 0
+        assert await publish_until_acknowledged(store.publisher, [make_quote(instrument)]) == 0
         first = await error_count(embedded.nodes, "MOVED")
         for _ in range(4):
-            assert await published_whole(store.publisher, [quote_of(instrument)]) == 0
+            assert await publish_until_acknowledged(store.publisher, [make_quote(instrument)]) == 0
 
-        assert store.publisher.counters.moved == 1
+        assert store.publisher.counters.moved_replies == 1
         assert await error_count(embedded.nodes, "MOVED") == first > 0
-        assert len(await bids(store.reader, instrument)) == 6
+        assert len(await stored_bids(store.reader, instrument)) == 6
 
 
 @pytest.mark.parametrize("kind", ["MOVED", "ASK"])
@@ -256,14 +256,14 @@ async def test_a_redirected_quote_whose_successor_was_written_is_dropped(
         redis_behind_proxy(redis_binary, tmp_path) as (proxy, _),
         redis_store([proxy.address], publisher) as store,
     ):
-        before, older, newer = (quote_of(instrument) for _ in range(3))
-        assert await published_whole(store.publisher, [before]) == 0
+        before, older, newer = (make_quote(instrument) for _ in range(3))
+        assert await publish_until_acknowledged(store.publisher, [before]) == 0
         proxy.refusals = [f"-{kind} {slot_of(instrument)} {proxy.address}\r\n".encode()]
         report = await store.publisher.publish([older, newer])
 
         assert proxy.refused == 1
         assert (report.published, report.unpublished) == (1, ())
-        assert await bids(store.reader, instrument) == [before.bid, newer.bid]
+        assert await stored_bids(store.reader, instrument) == [before.bid, newer.bid]
 
 
 async def test_of_two_quotes_in_flight_only_the_newer_is_offered_again(
@@ -278,13 +278,13 @@ async def test_of_two_quotes_in_flight_only_the_newer_is_offered_again(
         redis_store(embedded.addresses, publisher, patience_s=0.8) as store,
     ):
         (node,) = embedded.nodes
-        assert await published_whole(store.publisher, [quote_of(instrument)]) == 0
-        older, newer = quote_of(instrument), quote_of(instrument)
+        assert await publish_until_acknowledged(store.publisher, [make_quote(instrument)]) == 0
+        older, newer = make_quote(instrument), make_quote(instrument)
         node.pause()
         report = await store.publisher.publish([older, newer])
         node.resume()
-        await published_whole(store.publisher, report.unpublished)
-        found = await bids(store.reader, instrument)
+        await publish_until_acknowledged(store.publisher, report.unpublished)
+        found = await stored_bids(store.reader, instrument)
 
         assert report.unpublished == (newer,)
         assert found == sorted(found)
@@ -300,11 +300,14 @@ async def test_a_cluster_that_was_stopped_is_found_again(
         EmbeddedRedis(tmp_path, binary=redis_binary, masters=3) as embedded,
         redis_store(embedded.addresses, publisher) as store,
     ):
-        assert await published_whole(store.publisher, [quote_of(i) for i in instruments]) == 0
+        assert (
+            await publish_until_acknowledged(store.publisher, [make_quote(i) for i in instruments])
+            == 0
+        )
         for node in embedded.nodes:
             await node.stop()
 
-        lost = [quote_of(i) for i in instruments]
+        lost = [make_quote(i) for i in instruments]
         report = await store.publisher.publish(lost)
         assert report.unpublished == tuple(lost)
         assert report.cause
@@ -312,16 +315,16 @@ async def test_a_cluster_that_was_stopped_is_found_again(
 
         for node in embedded.nodes:
             await node.start()
-        await wait_until_ok(embedded.nodes, replicas=0)
-        await published_whole(store.publisher, report.unpublished)
+        await wait_until_healthy(embedded.nodes, replicas=0)
+        await publish_until_acknowledged(store.publisher, report.unpublished)
 
         assert await store.publisher.ping() == ""
         for quote in lost:
-            assert (await bids(store.reader, quote.instrument))[-1] == quote.bid
+            assert (await stored_bids(store.reader, quote.instrument))[-1] == quote.bid
 
 
 async def become_empty_master(node: ServerProcess, member: ServerProcess) -> None:
     """*node* forgets the cluster it is in and joins that of *member*, as a master without slots."""
-    await node.ask("CLUSTER", "RESET", "HARD")
-    await node.ask("CLUSTER", "MEET", member.address.host, member.address.port)
-    await wait_until_ok([node], replicas=0)
+    await node.execute("CLUSTER", "RESET", "HARD")
+    await node.execute("CLUSTER", "MEET", member.address.host, member.address.port)
+    await wait_until_healthy([node], replicas=0)

@@ -9,12 +9,12 @@ from chimera_s1.adapters.redis.cluster_client import connect_cluster
 from chimera_s1.domain.errors import PublisherUnavailableError
 from chimera_s1.domain.identifiers import Venue
 from tests.contract.quote_stores import (
-    Store,
-    breakable_redis_store,
+    QuoteStore,
     fresh_instruments,
+    make_quote,
     memory_store,
-    quote_of,
     redis_store,
+    stoppable_redis_store,
 )
 from tests.contract.redis_cluster import Addresses
 
@@ -22,7 +22,7 @@ from tests.contract.redis_cluster import Addresses
 @pytest.fixture(params=["memory", "single_node", "cluster"])
 async def store(
     request: pytest.FixtureRequest, redis_single_node: Addresses, redis_cluster: Addresses
-) -> AsyncIterator[Store]:
+) -> AsyncIterator[QuoteStore]:
     addresses = redis_cluster if request.param == "cluster" else redis_single_node
     memory = request.param == "memory"
     async with memory_store() if memory else redis_store(addresses, "official") as store:
@@ -32,18 +32,18 @@ async def store(
 @pytest.fixture(params=["memory", "redis"])
 async def breakable(
     request: pytest.FixtureRequest, redis_binary: Path, tmp_path: Path
-) -> AsyncIterator[Store]:
+) -> AsyncIterator[QuoteStore]:
     memory = request.param == "memory"
     async with (
-        memory_store() if memory else breakable_redis_store(redis_binary, tmp_path, "official")
+        memory_store() if memory else stoppable_redis_store(redis_binary, tmp_path, "official")
     ) as store:
         yield store
 
 
-async def test_every_instrument_with_a_stream_is_named_in_order(store: Store) -> None:
+async def test_every_instrument_with_a_stream_is_named_in_order(store: QuoteStore) -> None:
     """Streams on all masters, of both venues, more than one page of a scan."""
     expected = [*fresh_instruments(1200), *fresh_instruments(300, Venue.PERP)]
-    await store.publisher.publish([quote_of(instrument) for instrument in expected])
+    await store.publisher.publish([make_quote(instrument) for instrument in expected])
 
     found = await store.reader.instruments()
 
@@ -51,10 +51,12 @@ async def test_every_instrument_with_a_stream_is_named_in_order(store: Store) ->
     assert set(expected) <= set(found)
 
 
-async def test_newest_answers_in_the_order_asked_and_leaves_out_the_unknown(store: Store) -> None:
+async def test_newest_answers_in_the_order_asked_and_leaves_out_the_unknown(
+    store: QuoteStore,
+) -> None:
     """The last entry of each stream; a stream that is not there is no error."""
     first, second, unknown = fresh_instruments(3)
-    await store.publisher.publish([quote_of(first), quote_of(second), quote_of(first)])
+    await store.publisher.publish([make_quote(first), make_quote(second), make_quote(first)])
 
     newest = await store.reader.newest([second, unknown, first])
 
@@ -62,26 +64,26 @@ async def test_newest_answers_in_the_order_asked_and_leaves_out_the_unknown(stor
     assert newest[1] == (await store.reader.history(first, 10))[-1]
 
 
-async def test_newest_of_nothing_is_nothing(store: Store) -> None:
+async def test_newest_of_nothing_is_nothing(store: QuoteStore) -> None:
     """No instrument asked, nothing read."""
     assert await store.reader.newest([]) == ()
 
 
-async def test_newest_of_many_reads_them_all(store: Store) -> None:
+async def test_newest_of_many_reads_them_all(store: QuoteStore) -> None:
     """More streams than one round trip holds, over every slot."""
     instruments = fresh_instruments(1100)
-    await store.publisher.publish([quote_of(instrument) for instrument in instruments])
+    await store.publisher.publish([make_quote(instrument) for instrument in instruments])
 
     assert [e.instrument for e in await store.reader.newest(instruments)] == instruments
 
 
 @pytest.mark.parametrize(("count", "expected"), [(2, 2), (5, 5), (100, 5), (0, 0), (-1, 0)])
 async def test_history_is_the_end_of_a_stream_oldest_first(
-    store: Store, count: int, expected: int
+    store: QuoteStore, count: int, expected: int
 ) -> None:
     """At most *count* entries, ids growing, the newest last."""
     (instrument,) = fresh_instruments(1)
-    quotes = [quote_of(instrument) for _ in range(5)]
+    quotes = [make_quote(instrument) for _ in range(5)]
     await store.publisher.publish(quotes)
 
     history = await store.reader.history(instrument, count)
@@ -92,20 +94,20 @@ async def test_history_is_the_end_of_a_stream_oldest_first(
     assert ids == sorted(set(ids))
 
 
-async def test_history_of_an_unknown_instrument_is_empty(store: Store) -> None:
+async def test_history_of_an_unknown_instrument_is_empty(store: QuoteStore) -> None:
     """Not an error."""
     (instrument,) = fresh_instruments(1)
 
     assert await store.reader.history(instrument, 5) == ()
 
 
-async def test_a_store_that_is_gone_is_an_error_of_the_domain(breakable: Store) -> None:
+async def test_a_store_that_is_gone_is_an_error_of_the_domain(breakable: QuoteStore) -> None:
     """Each read raises `PublisherUnavailableError`, and works again once the store is back."""
-    assert breakable.switch_off is not None
-    assert breakable.switch_on is not None
+    assert breakable.stop is not None
+    assert breakable.start is not None
     (instrument,) = fresh_instruments(1)
-    await breakable.publisher.publish([quote_of(instrument)])
-    await breakable.switch_off()
+    await breakable.publisher.publish([make_quote(instrument)])
+    await breakable.stop()
 
     with pytest.raises(PublisherUnavailableError):
         await breakable.reader.instruments()
@@ -114,8 +116,8 @@ async def test_a_store_that_is_gone_is_an_error_of_the_domain(breakable: Store) 
     with pytest.raises(PublisherUnavailableError):
         await breakable.reader.history(instrument, 1)
 
-    await breakable.switch_on()
-    await breakable.publisher.publish([quote_of(instrument)])
+    await breakable.start()
+    await breakable.publisher.publish([make_quote(instrument)])
     assert instrument in await breakable.reader.instruments()
 
 
@@ -129,7 +131,7 @@ async def test_keys_of_others_are_not_taken_for_instruments(redis_cluster: Addre
         await client.execute_command("XADD", "mkt:events:spot:lower", "*", "x", "1")
         await client.execute_command("SET", "mkt:events:spot:NOSTREAM", "1")
         (instrument,) = fresh_instruments(1)
-        await store.publisher.publish([quote_of(instrument)])
+        await store.publisher.publish([make_quote(instrument)])
 
         found = {str(name) for name in await store.reader.instruments()}
 

@@ -22,12 +22,19 @@ from chimera_s1.domain.ports.market_feed import (
     ConnectionOpened,
     ConnectionRenewed,
 )
-from tests.contract.feed_harness import CLOCK, SYMBOLS, Rig, rig
-from tests.contract.raw_exchange import CLOSE, TEXT, RawExchange, book, frame, raw_exchange
+from tests.contract.feed_harness import CLOCK, SYMBOLS, FeedHarness, feed_harness
+from tests.contract.raw_exchange import (
+    CLOSE,
+    TEXT,
+    RawExchange,
+    book_ticker_message,
+    raw_exchange,
+    server_frame,
+)
 from tests.fakes.manual_clock import ManualClock
 
 PAIR = ("BTCUSDT", "ETHUSDT")
-ACKNOWLEDGED = frame(b'{"result":null,"id":1}')
+ACKNOWLEDGED = server_frame(b'{"result":null,"id":1}')
 
 
 @pytest.fixture
@@ -38,7 +45,7 @@ async def simulator(tasks: TaskGroup) -> SimulatorAddresses:
     return addresses
 
 
-async def missed(feed: Rig, venue: Venue, quotes: list[Quote]) -> dict[str, set[int]]:
+async def missed(feed: FeedHarness, venue: Venue, quotes: list[Quote]) -> dict[str, set[int]]:
     """Update ids between our first and last of each symbol that were sent and never seen."""
     gone: dict[str, set[int]] = {}
     for symbol in SYMBOLS:
@@ -52,21 +59,21 @@ async def missed(feed: Rig, venue: Venue, quotes: list[Quote]) -> dict[str, set[
     return gone
 
 
-async def collect_until_renewed(feed: Rig) -> list[Quote]:
+async def collect_until_renewed(feed: FeedHarness) -> list[Quote]:
     """Every quote until the successor has taken over, and some after that."""
     quotes: list[Quote] = []
     renewed = anyio.Event()
 
     async def watch() -> None:
-        await feed.told(ConnectionRenewed)
+        await feed.next_event(ConnectionRenewed)
         renewed.set()
 
     async with anyio.create_task_group() as group:
         group.start_soon(watch)
         while not renewed.is_set():
-            quotes += await feed.quotes_until(lambda seen: len(seen) > 0)
+            quotes += await feed.drain_until(lambda seen: len(seen) > 0)
         last = len(quotes)
-        quotes += await feed.quotes_until(lambda seen: len(seen) > 20)
+        quotes += await feed.drain_until(lambda seen: len(seen) > 20)
     assert len(quotes) > last
     return quotes
 
@@ -80,8 +87,8 @@ async def test_a_socket_near_its_age_limit_is_renewed_without_a_gap(
     def young(usual: FeedPlan) -> FeedPlan:
         return structs.replace(usual, renew_after_ms=300)
 
-    async with rig(tasks, simulator, venue, plan=young) as feed:
-        await feed.told(ConnectionOpened)
+    async with feed_harness(tasks, simulator, venue, plan=young) as feed:
+        await feed.next_event(ConnectionOpened)
         quotes = await collect_until_renewed(feed)
         gone = await missed(feed, venue, quotes)
 
@@ -97,29 +104,29 @@ async def test_an_announced_shutdown_renews_the_socket(
     tasks: TaskGroup, simulator: SimulatorAddresses
 ) -> None:
     """`serverShutdown` makes a successor; where the cut comes first, it is already on its way."""
-    async with rig(tasks, simulator, Venue.SPOT) as feed:
-        await feed.told(ConnectionOpened)
-        await feed.inject({"on": "ws:spot", "do": "shutdown"})
-        lost_or_renewed = await feed.told(ConnectionRenewed, ConnectionLost)
-        fired = await feed.fired()
+    async with feed_harness(tasks, simulator, Venue.SPOT) as feed:
+        await feed.next_event(ConnectionOpened)
+        await feed.inject_fault({"on": "ws:spot", "do": "shutdown"})
+        lost_or_renewed = await feed.next_event(ConnectionRenewed, ConnectionLost)
+        fired = await feed.fired_counts()
 
     assert fired == [1]
     if isinstance(lost_or_renewed, ConnectionLost):
-        assert lost_or_renewed.wait_ms == 0.0
+        assert lost_or_renewed.retry_in_ms == 0.0
 
 
 async def test_a_successor_that_comes_after_the_cut_has_renewed_nothing(
     tasks: TaskGroup, simulator: SimulatorAddresses
 ) -> None:
     """Where the old socket ends before its successor delivers, there is a gap: no ws.renewed."""
-    async with rig(tasks, simulator, Venue.SPOT) as feed:
-        await feed.told(ConnectionOpened)
+    async with feed_harness(tasks, simulator, Venue.SPOT) as feed:
+        await feed.next_event(ConnectionOpened)
         feed.feed.renew("spot-0", "a test wants it")
-        feed.feed.remake("spot-0", "and then wants it gone")
-        lost = await feed.told(ConnectionLost)
-        await feed.told(ConnectionOpened)
+        feed.feed.reconnect("spot-0", "and then wants it gone")
+        lost = await feed.next_event(ConnectionLost)
+        await feed.next_event(ConnectionOpened)
         feed.feed.renew("spot-0", "once more")
-        renewed = await feed.told(ConnectionRenewed)
+        renewed = await feed.next_event(ConnectionRenewed)
 
     assert lost.cause == "and then wants it gone"
     assert renewed.cause == "once more"
@@ -135,27 +142,27 @@ def _no_time_limits(monkeypatch: pytest.MonkeyPatch) -> None:
 @asynccontextmanager
 async def raw_feed(
     tasks: TaskGroup, clock: ManualClock, *scripts: Sequence[bytes]
-) -> AsyncIterator[tuple[RawExchange, Rig]]:
+) -> AsyncIterator[tuple[RawExchange, FeedHarness]]:
     """A feed of `PAIR` on a raw exchange; it waits by *clock*."""
     with anyio.fail_after(30):
         async with (
             raw_exchange(*scripts) as exchange,
-            rig(tasks, exchange.addresses, Venue.SPOT, symbols=PAIR, clock=clock) as feed,
+            feed_harness(tasks, exchange.addresses, Venue.SPOT, symbols=PAIR, clock=clock) as feed,
         ):
             yield exchange, feed
 
 
-async def until_update(feed: Rig, symbol: str, update_id: int) -> None:
+async def until_update(feed: FeedHarness, symbol: str, update_id: int) -> None:
     """Wait for an update that only one socket brings, and for what its arrival sets off."""
-    await feed.quotes_until(
+    await feed.drain_until(
         lambda seen: (symbol, update_id) in {(q.instrument.symbol, q.update_id) for q in seen}
     )
     await settle()
 
 
-async def dial_successor(feed: Rig, exchange: RawExchange) -> None:
+async def dial_successor(feed: FeedHarness, exchange: RawExchange) -> None:
     """Renew the only socket, and wait until its successor has sent its requests."""
-    await feed.told(ConnectionOpened)
+    await feed.next_event(ConnectionOpened)
     await until_update(feed, "BTCUSDT", 1)
     feed.feed.renew("spot-0", "a test renews it")
     await exchange.until(lambda: bool(exchange.sent_by(1, TEXT)))
@@ -168,21 +175,25 @@ async def test_the_old_socket_delivers_until_the_overlap_is_over(tasks: TaskGrou
     delivered, and for `OVERLAP_MS` after that. Then the old socket is closed.
     """
     clock = ManualClock()
-    old = [frame(book(1)), frame(book(2)), frame(book(3))]
-    successor = [ACKNOWLEDGED, b"", frame(book(1, symbol="ETHUSDT"))]
+    old = [
+        server_frame(book_ticker_message(1)),
+        server_frame(book_ticker_message(2)),
+        server_frame(book_ticker_message(3)),
+    ]
+    successor = [ACKNOWLEDGED, b"", server_frame(book_ticker_message(1, symbol="ETHUSDT"))]
     async with raw_feed(tasks, clock, old, successor) as (exchange, feed):
         await dial_successor(feed, exchange)
-        exchange.go_on()
+        exchange.send_next()
         await until_update(feed, "BTCUSDT", 2)
-        exchange.go_on()
-        await feed.quotes_until(lambda seen: len(seen) == 2)
+        exchange.send_next()
+        await feed.drain_until(lambda seen: len(seen) == 2)
         await settle()
 
         await clock.advance(OVERLAP_MS - 1)
         early = feed.told_so_far()
-        assert (exchange.dials, exchange.closed) == (2, 0)
+        assert (exchange.connections_accepted, exchange.closed) == (2, 0)
         await clock.advance(1)
-        renewed = await feed.told(ConnectionRenewed)
+        renewed = await feed.next_event(ConnectionRenewed)
         await exchange.until(lambda: exchange.closed == 1)
 
     assert early == []
@@ -196,18 +207,18 @@ async def test_a_successor_that_fails_is_dialled_again_while_the_old_socket_deli
 ) -> None:
     """Not at once, and nothing is lost meanwhile; the next successor renews the socket."""
     clock = ManualClock()
-    old = [frame(book(1)), b"", frame(book(2))]
-    failed = [ACKNOWLEDGED, frame(struct.pack(">H", 1008), CLOSE)]
-    successor = [frame(book(1, symbol="ETHUSDT"))]
+    old = [server_frame(book_ticker_message(1)), b"", server_frame(book_ticker_message(2))]
+    failed = [ACKNOWLEDGED, server_frame(struct.pack(">H", 1008), CLOSE)]
+    successor = [server_frame(book_ticker_message(1, symbol="ETHUSDT"))]
     async with raw_feed(tasks, clock, old, failed, successor) as (exchange, feed):
         await dial_successor(feed, exchange)
-        exchange.go_on()
+        exchange.send_next()
         await exchange.until(lambda: exchange.closed == 1)
         await settle()
         await clock.advance(SUCCESSOR_RETRY_MS - 1)
-        exchange.go_on()
+        exchange.send_next()
         await until_update(feed, "BTCUSDT", 2)
-        assert (exchange.dials, feed.feed.report().delivering) == (2, 1)
+        assert (exchange.connections_accepted, feed.feed.report().delivering) == (2, 1)
 
         await clock.advance(1)
         await until_update(feed, "ETHUSDT", 1)

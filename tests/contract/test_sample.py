@@ -5,8 +5,8 @@ from pathlib import Path
 import anyio
 import pytest
 
-from chimera_s1.adapters.binance.recording import RecordedFeed
-from chimera_s1.adapters.market_file import read_records
+from chimera_s1.adapters.binance.recording import BinanceRecording
+from chimera_s1.adapters.market_file import read_market_file
 from chimera_s1.adapters.redis.cluster_client import connect_cluster
 from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.official_quote_publisher import OfficialQuotePublisher
@@ -30,7 +30,7 @@ async def replayed(directory: Path, speed: float | None) -> tuple[str, Content]:
         connect_cluster([node.address for node in redis.nodes]) as writing,
         connect_cluster([node.address for node in redis.nodes]) as reading,
     ):
-        recording = RecordedFeed(read_records(SAMPLE), WindowMs(1000))
+        recording = BinanceRecording(read_market_file(SAMPLE), WindowMs(1000))
         publisher = OfficialQuotePublisher(writing, maxlen=10_000)
         replay = ReplayRecording(recording, publisher, clock=SystemClock(), speed=speed)
         progress = await replay.run(lambda _: None)

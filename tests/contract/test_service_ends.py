@@ -311,7 +311,7 @@ async def test_a_wrong_password_is_one_sentence(
     node: ServerProcess, tmp_path: Path, given: str | None
 ) -> None:
     """It names the setting and shows neither the password given nor the right one."""
-    await node.ask("CONFIG", "SET", "requirepass", SECRET)
+    await node.execute("CONFIG", "SET", "requirepass", SECRET)
     environ = {"S1_REDIS_ADDRESSES": str(node.address), "S1_STATE_DIR": str(tmp_path / "state")}
 
     stderr = await refused({**environ, **({"S1_REDIS_PASS": given} if given else {})})

@@ -199,7 +199,7 @@ async def test_a_password_that_changes_is_named_and_may_be_mended(
     node: ServerProcess, tmp_path: Path
 ) -> None:
     """The service goes on without its store, says which setting to look at, and shows no secret."""
-    await node.ask("CONFIG", "SET", "requirepass", SECRET)
+    await node.execute("CONFIG", "SET", "requirepass", SECRET)
     async with (
         redis_at(node.address.port, SECRET) as admin,
         simulator_process(*SYMBOL) as exchange,

@@ -5,32 +5,32 @@ import logging
 import pytest
 
 from chimera_s1.adapters.binance.endpoints import Endpoints
-from chimera_s1.adapters.binance.exchange_information import BinanceRest
+from chimera_s1.adapters.binance.exchange_information import BinanceExchangeInformation
 from chimera_s1.adapters.binance.http.weight_budget import weight_budgets
 from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
 from chimera_s1.domain.identifiers import Venue
-from chimera_s1.domain.ports.treasury_gateway import Accepted, TurnedAway
+from chimera_s1.domain.ports.treasury_gateway import ReplyAccepted, ReplyNotProcessed
 from tests.contract.gateway_to_raw_http import (
-    DONE,
-    EMPTY,
-    HTML,
+    ACCEPTED_REPLY,
+    EMPTY_HISTORY_REPLY,
+    HTML_BODY,
     KEY,
     ORDER,
     SECRET,
     WINDOW,
-    assert_asked_once,
-    gateway_to,
+    assert_one_request,
+    connected_gateway,
 )
-from tests.contract.raw_http_server import Script, raw_http, reply
+from tests.contract.raw_http_server import ScriptedReply, http_reply, raw_http_server
 from tests.fakes.manual_clock import ManualClock
 
 
 @pytest.mark.parametrize(
     "limited",
     [
-        reply(429, b'{"code":-1003,"msg":"Too much weight"}', "Retry-After: 7"),
-        reply(418, HTML, "Retry-After: 7"),
-        reply(400, b'{"code":-1003,"msg":"Too much weight"}', "Retry-After: 7"),
+        http_reply(429, b'{"code":-1003,"msg":"Too much weight"}', "Retry-After: 7"),
+        http_reply(418, HTML_BODY, "Retry-After: 7"),
+        http_reply(400, b'{"code":-1003,"msg":"Too much weight"}', "Retry-After: 7"),
     ],
     ids=["429", "418", "-1003"],
 )
@@ -39,43 +39,47 @@ async def test_one_who_is_turned_away_keeps_all_others_from_asking(limited: byte
     clock = ManualClock()
     budgets = weight_budgets(clock)
     async with (
-        raw_http(Script(limited), DONE, EMPTY) as server,
-        gateway_to(server.url, budgets) as gateway,
-        BinanceRest({Venue.SPOT: Endpoints(server.url, "")}, clock, budgets) as public,
+        raw_http_server(ScriptedReply(limited), ACCEPTED_REPLY, EMPTY_HISTORY_REPLY) as server,
+        connected_gateway(server.url, budgets) as gateway,
+        BinanceExchangeInformation(
+            {Venue.SPOT: Endpoints(server.url, "")}, clock, budgets
+        ) as public,
     ):
         first = await gateway.submit(gateway.sign(ORDER))
-        assert isinstance(first, TurnedAway)
-        assert first.wait_ms == 7_000
+        assert isinstance(first, ReplyNotProcessed)
+        assert first.retry_after_ms == 7_000
         await clock.advance(1_000)
 
         second = await gateway.submit(gateway.sign(ORDER))
-        assert isinstance(second, TurnedAway)
-        assert second.wait_ms == 6_000
+        assert isinstance(second, ReplyNotProcessed)
+        assert second.retry_after_ms == 6_000
         with pytest.raises(ExchangeUnavailableError, match="stay away for another 6 s"):
-            await gateway.movements(ORDER.direction, WINDOW)
+            await gateway.read_movements(ORDER.direction, WINDOW)
         with pytest.raises(ExchangeUnavailableError, match="stay away for another 6 s"):
             await public.server_time_ms(Venue.SPOT)
-        assert_asked_once(server)
+        assert_one_request(server)
 
         await clock.advance(6_000)
-        assert isinstance(await gateway.submit(gateway.sign(ORDER)), Accepted)
+        assert isinstance(await gateway.submit(gateway.sign(ORDER)), ReplyAccepted)
 
 
 async def test_a_public_read_that_is_limited_stops_transfers_too() -> None:
     """And the weight that replies tell is counted for the whole host."""
     clock = ManualClock()
     budgets = weight_budgets(clock)
-    told = reply(200, b'{"tranId":1}', "X-SAPI-USED-UID-WEIGHT-1M: 900")
-    limited = reply(429, b"", "Retry-After: 2", "X-MBX-USED-WEIGHT-1M: 6001")
+    told = http_reply(200, b'{"tranId":1}', "X-SAPI-USED-UID-WEIGHT-1M: 900")
+    limited = http_reply(429, b"", "Retry-After: 2", "X-MBX-USED-WEIGHT-1M: 6001")
     async with (
-        raw_http(Script(told), Script(limited), DONE) as server,
-        gateway_to(server.url, budgets) as gateway,
-        BinanceRest({Venue.SPOT: Endpoints(server.url, "")}, clock, budgets) as public,
+        raw_http_server(ScriptedReply(told), ScriptedReply(limited), ACCEPTED_REPLY) as server,
+        connected_gateway(server.url, budgets) as gateway,
+        BinanceExchangeInformation(
+            {Venue.SPOT: Endpoints(server.url, "")}, clock, budgets
+        ) as public,
     ):
-        assert isinstance(await gateway.submit(gateway.sign(ORDER)), Accepted)
+        assert isinstance(await gateway.submit(gateway.sign(ORDER)), ReplyAccepted)
         with pytest.raises(ExchangeUnavailableError, match="429"):
             await public.server_time_ms(Venue.SPOT)
-        assert isinstance(await gateway.submit(gateway.sign(ORDER)), TurnedAway)
+        assert isinstance(await gateway.submit(gateway.sign(ORDER)), ReplyNotProcessed)
 
     assert budgets[Venue.SPOT].used == {"ip": 6_001, "sapi_uid": 900}
     assert len(server.requests) == 2
@@ -84,18 +88,18 @@ async def test_a_public_read_that_is_limited_stops_transfers_too() -> None:
 @pytest.mark.parametrize(
     ("answer", "error"),
     [
-        (reply(401, b'{"code":-2015,"msg":"Invalid API-key"}'), ExchangeRefusedError),
-        (reply(400, b'{"code":-1022,"msg":"Signature"}'), ExchangeRefusedError),
-        (reply(400, b'{"code":-1102,"msg":"Mandatory"}'), ExchangeRefusedError),
-        (reply(400, b'{"code":-1021,"msg":"Timestamp"}'), ExchangeUnavailableError),
-        (reply(400, b'{"code":-1016,"msg":"Maintenance"}'), ExchangeUnavailableError),
-        (reply(403, HTML), ExchangeUnavailableError),
-        (reply(404, HTML), ExchangeUnavailableError),
-        (reply(503, b'{"msg":"Service Unavailable."}'), ExchangeUnavailableError),
-        (reply(200, HTML), ExchangeUnavailableError),
-        (reply(200, b'{"total":1}'), ExchangeUnavailableError),
-        (reply(200, b'{"total":1,"rows":[', announced=40), ExchangeUnavailableError),
-        (reply(302, b"", "Location: /x"), ExchangeUnavailableError),
+        (http_reply(401, b'{"code":-2015,"msg":"Invalid API-key"}'), ExchangeRefusedError),
+        (http_reply(400, b'{"code":-1022,"msg":"Signature"}'), ExchangeRefusedError),
+        (http_reply(400, b'{"code":-1102,"msg":"Mandatory"}'), ExchangeRefusedError),
+        (http_reply(400, b'{"code":-1021,"msg":"Timestamp"}'), ExchangeUnavailableError),
+        (http_reply(400, b'{"code":-1016,"msg":"Maintenance"}'), ExchangeUnavailableError),
+        (http_reply(403, HTML_BODY), ExchangeUnavailableError),
+        (http_reply(404, HTML_BODY), ExchangeUnavailableError),
+        (http_reply(503, b'{"msg":"Service Unavailable."}'), ExchangeUnavailableError),
+        (http_reply(200, HTML_BODY), ExchangeUnavailableError),
+        (http_reply(200, b'{"total":1}'), ExchangeUnavailableError),
+        (http_reply(200, b'{"total":1,"rows":[', announced=40), ExchangeUnavailableError),
+        (http_reply(302, b"", "Location: /x"), ExchangeUnavailableError),
         (b"", ExchangeUnavailableError),
     ],
 )
@@ -103,9 +107,12 @@ async def test_a_read_says_whether_asking_later_may_help(
     answer: bytes, error: type[Exception]
 ) -> None:
     """Only what the exchange says about key or question is a refusal."""
-    async with raw_http(Script(answer)) as server, gateway_to(server.url) as gateway:
+    async with (
+        raw_http_server(ScriptedReply(answer)) as server,
+        connected_gateway(server.url) as gateway,
+    ):
         with pytest.raises(error) as raised:
-            await gateway.movements(ORDER.direction, WINDOW)
+            await gateway.read_movements(ORDER.direction, WINDOW)
 
     assert "signature=" not in str(raised.value)
     assert KEY not in str(raised.value)
@@ -116,17 +123,17 @@ async def test_an_exchange_that_repeats_everything_it_hears_learns_us_nothing(
 ) -> None:
     """No reply, error, text or log line of any library shows key, secret or signature."""
     caplog.set_level(logging.DEBUG)
-    async with raw_http(DONE) as server, gateway_to(server.url) as gateway:
+    async with raw_http_server(ACCEPTED_REPLY) as server, connected_gateway(server.url) as gateway:
         signed = gateway.sign(ORDER)
         await gateway.submit(signed)
     signature = server.requests[0].body.partition(b"signature=")[2].decode()
     echo = f'{{"code":-1102,"msg":"bad: {KEY} {SECRET} {server.requests[0].body.decode()}"}}'
-    echoing = Script(reply(400, echo.encode()))
+    echoing = ScriptedReply(http_reply(400, echo.encode()))
 
-    async with raw_http(echoing) as server, gateway_to(server.url) as gateway:
+    async with raw_http_server(echoing) as server, connected_gateway(server.url) as gateway:
         said = await gateway.submit(gateway.sign(ORDER))
         with pytest.raises(ExchangeRefusedError) as raised:
-            await gateway.income(WINDOW)
+            await gateway.read_income(WINDOW)
     query = server.requests[-1].target.partition(b"signature=")[2].decode()
 
     texts = [repr(signed), str(signed), repr(said), repr(raised.value), repr(gateway), caplog.text]

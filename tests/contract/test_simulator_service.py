@@ -8,7 +8,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from chimera_s1.adapters.market_file import RecordWriter
+from chimera_s1.adapters.market_file import MarketFileWriter
 from chimera_s1.domain.identifiers import Venue
 from tests.processes import chimera_process, finished, simulator_process
 from tests.simulator_client import PATIENCE_S, SimulatorClient, simulator_client
@@ -155,7 +155,7 @@ async def test_a_slow_reader_misses_frames_and_delays_no_other_client() -> None:
 async def test_a_recorded_file_is_played_in_order(tmp_path: Path) -> None:
     """Ids and prices are the file's; event times are current."""
     path = tmp_path / "quotes.jsonl"
-    with RecordWriter(path) as writer:
+    with MarketFileWriter(path) as writer:
         for n in range(3):
             ticker = SPOT_TICKER % (100 + n)
             message = b'{"stream":"btcusdt@bookTicker","data":%b}' % ticker
@@ -177,7 +177,7 @@ async def test_a_looped_file_has_growing_ids_and_current_times(tmp_path: Path) -
     ticker = (
         b'{"e":"bookTicker","u":7,"E":1000,"T":999,"s":"BTCUSDT","b":"1","B":"1","a":"2","A":"1"}'
     )
-    with RecordWriter(path) as writer:
+    with MarketFileWriter(path) as writer:
         message = b'{"stream":"btcusdt@bookTicker","data":%b}' % ticker
         writer.write(1010, Venue.PERP, message)
     async with (

@@ -16,7 +16,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 
 from chimera_s1.adapters.sqlite.database import SqliteDatabase
 from chimera_s1.adapters.sqlite.event_store import SqliteEventStore
-from tests.contract.ledger_commits import LEDGER, append_some, walk
+from tests.contract.ledger_commits import LEDGER, append_commits, verify_links
 
 ROOT = Path(__file__).parents[2]
 ROUNDS = 5
@@ -62,7 +62,7 @@ async def places(path: Path) -> int:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
     async with SqliteDatabase(path) as database:
-        head, problem = await walk(SqliteEventStore(database, LEDGER), limit=1_000)
+        head, problem = await verify_links(SqliteEventStore(database, LEDGER), limit=1_000)
         assert problem == ""
         return head.seq
 
@@ -150,7 +150,7 @@ async def test_row_48_a_file_that_may_not_be_written_is_named(tmp_path: Path) ->
     """
     path = tmp_path / "ledger.db"
     async with SqliteDatabase(path) as database:
-        await append_some(SqliteEventStore(database, LEDGER), 1)
+        await append_commits(SqliteEventStore(database, LEDGER), 1)
     path.chmod(0o400)
 
     async with ledger_writer("open", path) as writer:

@@ -24,7 +24,7 @@ def record(kid: str) -> TokenRecord:
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> TokenStore:
     if request.param == "memory":
         return MemoryTokenStore()
-    return FileTokenStore(tmp_path / "tokens.json", ManualClock(), may_be_missing=True)
+    return FileTokenStore(tmp_path / "tokens.json", ManualClock(), allow_missing=True)
 
 
 def test_what_was_put_is_found_with_every_field(store: TokenStore) -> None:

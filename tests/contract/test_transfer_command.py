@@ -15,11 +15,11 @@ import anyio
 import pytest
 from anyio.abc import SocketAttribute, SocketStream, TaskGroup
 
-from chimera_s1.domain.ports.treasury_gateway import Unknown
+from chimera_s1.domain.ports.treasury_gateway import ReplyUnknown
 from tests.contract.treasury_api_client import TRADER, TRADER_TOKEN, UNLIMITED
 from tests.contract.web_parts import Treasury, WebParts, serving
 from tests.fakes.token_store import MemoryTokenStore
-from tests.fakes.treasury_gateway import Misbehaviour
+from tests.fakes.treasury_gateway import ScriptedResponse
 from tests.processes import finished
 
 HOST = "127.0.0.1"
@@ -106,7 +106,7 @@ class Desk:
 
     def moved(self) -> int:
         """How often the exchange was told to move money."""
-        return len(self.treasury.world.exchange.sent)
+        return len(self.treasury.world.gateway.sent_orders)
 
     def kept(self) -> list[dict[str, Any]]:
         """What the state directory knows, of its owner only."""
@@ -177,8 +177,8 @@ async def test_a_killed_command_is_taken_up_and_moves_money_once(desk: Desk) -> 
 
 async def test_what_is_not_over_is_exit_code_3_and_can_be_resumed(desk: Desk) -> None:
     """The exchange has moved the money, and its reply was lost: reconciliation finds it."""
-    exchange = desk.treasury.world.exchange
-    exchange.script.append(Misbehaviour(executes=True, reply=Unknown("reset")))
+    exchange = desk.treasury.world.gateway
+    exchange.script.append(ScriptedResponse(executes=True, reply=ReplyUnknown("reset")))
 
     code, out, _ = await desk.transfer(*MOVE, "--id", "p1", "--wait", "0", "--json")
     assert code == 3

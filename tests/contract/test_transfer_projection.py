@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from chimera_s1.domain.ports.transfer_projection import PageMark, TransferProjection, TransferRow
-from tests.contract.ledger_harnesses import Bench, Stores
+from tests.contract.ledger_harnesses import LedgerHarness, StoreSet
 
 
 def row_of(transfer_id: str, **changes: Any) -> TransferRow:
@@ -47,43 +47,45 @@ async def pages(
     return found
 
 
-async def test_a_row_reads_back_as_it_was_written(bench: Bench, stores: Stores) -> None:
+async def test_a_row_reads_back_as_it_was_written(
+    ledger_harness: LedgerHarness, ledger_stores: StoreSet
+) -> None:
     """Every field, also for a process that starts later."""
     row = row_of("a", amount="92233720368.54775807", tran_id="1" * 40, verified=True, attempts=3)
 
-    await stores.transfers.put((row, row_of("b")))
+    await ledger_stores.transfers.put((row, row_of("b")))
 
-    for transfers in (stores.transfers, (await bench.open()).transfers):
+    for transfers in (ledger_stores.transfers, (await ledger_harness.open()).transfers):
         assert await transfers.get("a") == row
         assert await transfers.get("b") == row_of("b")
         assert await transfers.get("c") is None
 
 
-async def test_a_newer_row_stays(stores: Stores) -> None:
+async def test_a_newer_row_stays(ledger_stores: StoreSet) -> None:
     """By place in the ledger, not by who writes last; the same place writes the same again."""
     newer = row_of("a", applied_seq=9, status="DONE", phase="done", in_review=False)
-    await stores.transfers.put((newer,))
+    await ledger_stores.transfers.put((newer,))
 
-    await stores.transfers.put((row_of("a", applied_seq=8), row_of("b", applied_seq=8)))
+    await ledger_stores.transfers.put((row_of("a", applied_seq=8), row_of("b", applied_seq=8)))
 
-    assert await stores.transfers.get("a") == newer
-    assert await stores.transfers.get("b") == row_of("b", applied_seq=8)
+    assert await ledger_stores.transfers.get("a") == newer
+    assert await ledger_stores.transfers.get("b") == row_of("b", applied_seq=8)
     same_place = msgspec.structs.replace(newer, message="made by a later version")
-    await stores.transfers.put((same_place,))
-    assert await stores.transfers.get("a") == same_place
-    await stores.transfers.put((row_of("a", applied_seq=10),))
-    assert await stores.transfers.get("a") == row_of("a", applied_seq=10)
+    await ledger_stores.transfers.put((same_place,))
+    assert await ledger_stores.transfers.get("a") == same_place
+    await ledger_stores.transfers.put((row_of("a", applied_seq=10),))
+    assert await ledger_stores.transfers.get("a") == row_of("a", applied_seq=10)
 
 
-async def test_no_rows_are_nothing(stores: Stores) -> None:
+async def test_no_rows_are_nothing(ledger_stores: StoreSet) -> None:
     """A commit need not concern any transfer."""
-    await stores.transfers.put(())
+    await ledger_stores.transfers.put(())
 
-    assert await stores.transfers.newest(10) == ()
+    assert await ledger_stores.transfers.newest(10) == ()
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 5, 1_000])
-async def test_pages_are_all_rows_newest_first(stores: Stores, limit: int) -> None:
+async def test_pages_are_all_rows_newest_first(ledger_stores: StoreSet, limit: int) -> None:
     """Those of one moment by their id; none twice, none left out; a status picks its own."""
     moments = {"a": 5, "b": 3, "c": 3, "d": 3, "e": 9, "f": 0}
     statuses = {"a": "DONE", "c": "DONE", "d": "FAILED", "f": "DONE"}
@@ -91,21 +93,25 @@ async def test_pages_are_all_rows_newest_first(stores: Stores, limit: int) -> No
         row_of(name, created_at=moment, status=statuses.get(name, "PENDING"))
         for name, moment in moments.items()
     ]
-    await stores.transfers.put(tuple(rows))
+    await ledger_stores.transfers.put(tuple(rows))
 
-    assert "".join(row.transfer_id for row in await pages(stores.transfers, limit)) == "eadcbf"
+    assert (
+        "".join(row.transfer_id for row in await pages(ledger_stores.transfers, limit)) == "eadcbf"
+    )
     for status, names in (("DONE", "acf"), ("FAILED", "d"), ("PENDING", "eb"), ("x", "")):
-        found = await pages(stores.transfers, limit, status)
+        found = await pages(ledger_stores.transfers, limit, status)
         assert "".join(row.transfer_id for row in found) == names
 
 
-async def test_a_cleared_projection_is_made_anew(bench: Bench, stores: Stores) -> None:
+async def test_a_cleared_projection_is_made_anew(
+    ledger_harness: LedgerHarness, ledger_stores: StoreSet
+) -> None:
     """Also from the first commit on."""
-    await stores.transfers.put((row_of("a", applied_seq=9), row_of("b")))
+    await ledger_stores.transfers.put((row_of("a", applied_seq=9), row_of("b")))
 
-    await stores.transfers.clear()
+    await ledger_stores.transfers.clear()
 
-    transfers = (await bench.open()).transfers
+    transfers = (await ledger_harness.open()).transfers
     assert await transfers.newest(10) == ()
     await transfers.put((row_of("a", applied_seq=1),))
     assert await transfers.newest(10) == (row_of("a", applied_seq=1),)

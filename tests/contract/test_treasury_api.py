@@ -12,20 +12,20 @@ import httpx2
 import pytest
 from msgspec.structs import replace
 
-from chimera_s1.domain.ports.treasury_gateway import Refused, Unknown
-from chimera_s1.domain.treasury.events import FailureKind
+from chimera_s1.domain.ports.treasury_gateway import ReplyRefused, ReplyUnknown
+from chimera_s1.domain.treasury.events import FailureReason
 from chimera_s1.domain.treasury.limits import Wallet
 from tests.contract.treasury_api_client import (
     TRANSFER,
-    Caller,
-    calling,
-    count,
-    problem,
-    recorded,
-    result,
+    TreasuryApiClient,
+    assert_problem,
+    assert_result,
+    count_events,
+    event_types,
+    treasury_api_client,
 )
-from tests.fakes.treasury_gateway import Misbehaviour
-from tests.treasury_harness import IN, LIMITS, OUT, World
+from tests.fakes.treasury_gateway import ScriptedResponse
+from tests.treasury_harness import LIMITS, TO_FUTURES, TO_SPOT, TreasuryHarness
 from tests.virtual_time import VirtualLoop
 
 DAY_MS = 86_400_000
@@ -39,35 +39,35 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 
 class TestLegal:
     async def test_money_has_moved_when_the_answer_says_ok(self) -> None:
-        async with calling() as caller:
+        async with treasury_api_client() as caller:
             reply = await caller.transfer(reason="margin")
 
-            assert result(reply, 200, "OK") == {"transfer_id": "t1", "result": "OK"}
+            assert assert_result(reply, 200, "OK") == {"transfer_id": "t1", "result": "OK"}
             assert "idempotent-replayed" not in reply.headers
-            assert caller.world.exchange.balance(Wallet.FUTURES) == Decimal(1_000_010)
+            assert caller.world.gateway.balance(Wallet.FUTURES) == Decimal(1_000_010)
 
     async def test_what_the_exchange_refuses_is_a_fail_that_was_accepted(self) -> None:
-        async with calling() as caller:
-            refused = Refused(FailureKind.REFUSED, "-5013 insufficient balance")
-            caller.world.exchange.script.append(Misbehaviour(reply=refused))
+        async with treasury_api_client() as caller:
+            refused = ReplyRefused(FailureReason.REFUSED, "-5013 insufficient balance")
+            caller.world.gateway.script.append(ScriptedResponse(reply=refused))
 
-            body = result(await caller.transfer(), 200, "FAIL")
+            body = assert_result(await caller.transfer(), 200, "FAIL")
 
             assert body["message"] == "-5013 insufficient balance"
 
     async def test_what_nobody_knows_yet_is_pending_and_told_later(self) -> None:
-        async with calling() as caller:
-            lost = Misbehaviour(executes=True, reply=Unknown("the reply was lost"))
-            caller.world.exchange.script.append(lost)
-            caller.world.exchange.history_lag_ms = 4_000
+        async with treasury_api_client() as caller:
+            lost = ScriptedResponse(executes=True, reply=ReplyUnknown("the reply was lost"))
+            caller.world.gateway.script.append(lost)
+            caller.world.gateway.history_lag_ms = 4_000
 
-            result(await caller.transfer(), 202, "PENDING")
+            assert_result(await caller.transfer(), 202, "PENDING")
             pending = (await caller.read("transfer/t1")).json()
             await caller.world.clock.sleep_ms(30_000)
 
             assert (pending["state"], pending["phase"]) == ("PENDING", "unknown")
-            assert result(await caller.transfer(), 200, "OK")["transfer_id"] == "t1"
-            assert len(caller.world.exchange.sent) == 1
+            assert assert_result(await caller.transfer(), 200, "OK")["transfer_id"] == "t1"
+            assert len(caller.world.gateway.sent_orders) == 1
 
     @pytest.mark.parametrize(
         ("written", "moved"),
@@ -85,53 +85,55 @@ class TestLegal:
     async def test_an_amount_is_moved_exactly_as_it_is_written(
         self, written: str, moved: str
     ) -> None:
-        async with calling() as caller:
+        async with treasury_api_client() as caller:
             caller.world.switches.limits = replace(LIMITS, min=Decimal("1e-8"))
 
-            reply = await caller.raw(
+            reply = await caller.transfer_raw(
                 b'{"from": "FUTURES", "to": "SPOT", "amount_usdt": %b}' % written.encode()
             )
 
-            result(reply, 200, "OK")
-            assert caller.world.exchange.sent[0].amount == Decimal(moved)
-            assert caller.world.exchange.sent[0].direction is OUT
+            assert_result(reply, 200, "OK")
+            assert caller.world.gateway.sent_orders[0].amount == Decimal(moved)
+            assert caller.world.gateway.sent_orders[0].direction is TO_SPOT
             assert (await caller.read("transfer/t1")).json()["amount"] == moved
 
     @pytest.mark.parametrize("header", ["t1", '"t1"', ' "t1" '])
     async def test_row_05_a_key_may_stand_bare_quoted_or_in_the_body(self, header: str) -> None:
-        async with calling() as caller:
-            result(await caller.transfer(header), 200, "OK")
+        async with treasury_api_client() as caller:
+            assert_result(await caller.transfer(header), 200, "OK")
             again = await caller.transfer(None, transfer_id="t1")
 
-            assert result(again, 200, "OK")["transfer_id"] == "t1"
+            assert assert_result(again, 200, "OK")["transfer_id"] == "t1"
             assert again.headers["idempotent-replayed"] == "true"
-            assert count(caller.world, "transfer.requested") == 1
+            assert count_events(caller.world, "transfer.requested") == 1
 
     async def test_a_key_with_marks_is_found_where_the_answer_points(self) -> None:
-        async with calling() as caller:
+        async with treasury_api_client() as caller:
             reply = await caller.transfer("S4:2026-11-26,a=b+c@d~e._f")
 
             path = reply.headers["location"].removeprefix("/xchg/treasury/")
             assert (await caller.read(path)).json()["transfer_id"] == reply.json()["transfer_id"]
 
     async def test_the_ledger_says_who_asked_and_with_which_token(self) -> None:
-        async with calling() as caller:
+        async with treasury_api_client() as caller:
             await caller.transfer()
 
-            assert b'"actor":"treasury-bot/trader"' in caller.world.store.kept.documents[1]
+            assert (
+                b'"actor":"treasury-bot/trader"' in caller.world.store.contents.documents_by_seq[1]
+            )
 
 
 class TestIdempotent:
     async def test_row_01_a_repetition_moves_nothing_and_says_the_same(self) -> None:
-        async with calling() as caller:
+        async with treasury_api_client() as caller:
             first = await caller.transfer()
-            before = recorded(caller.world)
+            before = event_types(caller.world)
             again = await caller.transfer(amount="10.000")
 
-            assert again.json() == result(first, 200, "OK")
+            assert again.json() == assert_result(first, 200, "OK")
             assert again.headers["idempotent-replayed"] == "true"
-            assert recorded(caller.world) == before
-            assert len(caller.world.exchange.sent) == 1
+            assert event_types(caller.world) == before
+            assert len(caller.world.gateway.sent_orders) == 1
 
     @pytest.mark.parametrize(
         ("other", "named"),
@@ -145,35 +147,35 @@ class TestIdempotent:
         self, other: dict[str, Any], named: str
     ) -> None:
         """What differs is named; what was stored is not told."""
-        async with calling() as caller:
+        async with treasury_api_client() as caller:
             await caller.transfer(amount="777.77", reason="the first one")
-            before = recorded(caller.world)
+            before = event_types(caller.world)
 
             reply = await caller.transfer(
                 **{"amount": "777.77", "reason": "the first one", **other}
             )
 
-            body = problem(reply, 422, "key_reused", [named, "use a new key"], key="t1")
+            body = assert_problem(reply, 422, "key_reused", [named, "use a new key"], key="t1")
             assert "777" not in body["detail"]
             assert "first" not in body["detail"]
             assert "idempotent-replayed" not in reply.headers
-            assert recorded(caller.world) == before
-            (kind, told), *more = caller.world.told
+            assert event_types(caller.world) == before
+            (kind, told), *more = caller.world.operational_events
             assert (kind, told["transfer_id"], more) == ("treasury.key_reused", "t1", [])
             assert "777" not in str(told)
 
     async def test_row_03_fifty_at_once_on_two_instances_move_money_once(self) -> None:
-        world = World()
+        world = TreasuryHarness()
         replies: list[httpx2.Response] = []
         start = anyio.Event()
 
-        async def ask(caller: Caller) -> None:
+        async def ask(caller: TreasuryApiClient) -> None:
             await start.wait()
             replies.append(await caller.transfer())
 
         async with (
-            calling(world) as one,
-            calling(world) as other,
+            treasury_api_client(world) as one,
+            treasury_api_client(world) as other,
             anyio.create_task_group() as tasks,
         ):
             for caller in (one, other) * 25:
@@ -188,21 +190,21 @@ class TestIdempotent:
             (202, "PENDING"),
         }
         assert sum("idempotent-replayed" not in reply.headers for reply in replies) == 1
-        assert count(world, "transfer.requested") == 1
-        assert len(world.exchange.sent) == 1
+        assert count_events(world, "transfer.requested") == 1
+        assert len(world.gateway.sent_orders) == 1
 
     async def test_row_07_a_refusal_is_the_answer_for_ever(self) -> None:
-        async with calling() as caller:
+        async with treasury_api_client() as caller:
             first = await caller.transfer(amount="0.5")
             caller.world.switches.limits = replace(LIMITS, min=Decimal("0.1"))
             again = await caller.transfer(amount="0.5")
 
             says = ["0.5 USDT is below the smallest amount, 1"]
-            assert again.json() == problem(first, 422, "below_min", says, key="t1")
+            assert again.json() == assert_problem(first, 422, "below_min", says, key="t1")
             assert "idempotent-replayed" not in first.headers
             assert again.headers["idempotent-replayed"] == "true"
             assert again.headers["location"] == first.headers["location"] == f"{TRANSFER}/t1"
-            assert recorded(caller.world) == ["treasury.transfer.rejected"]
+            assert event_types(caller.world) == ["treasury.transfer.rejected"]
             seen = (await caller.read("transfer/t1")).json()
             assert (seen["result"], seen["phase"]) == ("FAIL", "rejected")
 
@@ -220,27 +222,27 @@ class TestOverLimit:
     async def test_row_07_a_rule_refuses_and_says_which(
         self, fields: dict[str, Any], code: str, says: str
     ) -> None:
-        async with calling() as caller:
+        async with treasury_api_client() as caller:
             caller.world.switches.limits = replace(
-                LIMITS, directions=(IN,), daily_cap=Decimal(1000)
+                LIMITS, directions=(TO_FUTURES,), daily_cap=Decimal(1000)
             )
             await caller.transfer("before", amount=500)
 
-            problem(await caller.transfer(**fields), 422, code, [says], key="t1")
+            assert_problem(await caller.transfer(**fields), 422, code, [says], key="t1")
 
-            assert len(caller.world.exchange.sent) == 1
+            assert len(caller.world.gateway.sent_orders) == 1
             assert (await caller.read("limits")).json()["left"] == "500"
 
     async def test_row_08_two_instances_never_exceed_the_cap(self) -> None:
-        world = World()
+        world = TreasuryHarness()
         world.switches.limits = replace(LIMITS, daily_cap=Decimal(100))
         codes: list[str] = []
 
-        async def ask(caller: Caller, key: str) -> None:
+        async def ask(caller: TreasuryApiClient, key: str) -> None:
             reply = await caller.transfer(key, amount=30)
             codes.append(reply.json().get("code", reply.json()["result"]))
 
-        async with calling(world) as one, calling(world) as other:
+        async with treasury_api_client(world) as one, treasury_api_client(world) as other:
             async with anyio.create_task_group() as tasks:  # its end is that of all requests
                 for number in range(10):
                     tasks.start_soon(ask, (one, other)[number % 2], f"t{number}")
@@ -248,42 +250,42 @@ class TestOverLimit:
 
         assert sorted(codes) == ["OK"] * 3 + ["over_daily_cap"] * 7
         assert (limits["used"], limits["left"]) == ("90", "10")
-        assert count(world, "cap.reserved") == len(world.exchange.sent) == 3
+        assert count_events(world, "cap.reserved") == len(world.gateway.sent_orders) == 3
 
     async def test_row_09_a_higher_cap_is_for_new_keys(self) -> None:
-        async with calling() as caller:
+        async with treasury_api_client() as caller:
             caller.world.switches.limits = replace(LIMITS, daily_cap=Decimal(5))
-            problem(await caller.transfer(), 422, "over_daily_cap", key="t1")
+            assert_problem(await caller.transfer(), 422, "over_daily_cap", key="t1")
             caller.world.switches.limits = LIMITS
 
-            problem(await caller.transfer(), 422, "over_daily_cap", key="t1")
-            result(await caller.transfer("t2"), 200, "OK")
+            assert_problem(await caller.transfer(), 422, "over_daily_cap", key="t1")
+            assert_result(await caller.transfer("t2"), 200, "OK")
 
     async def test_row_10_a_lower_cap_lets_what_is_open_finish(self) -> None:
-        async with calling() as caller:
-            caller.world.exchange.script.append(
-                Misbehaviour(executes=True, reply=Unknown("the reply was lost"))
+        async with treasury_api_client() as caller:
+            caller.world.gateway.script.append(
+                ScriptedResponse(executes=True, reply=ReplyUnknown("the reply was lost"))
             )
-            caller.world.exchange.history_lag_ms = 10_000
-            result(await caller.transfer(amount=100), 202, "PENDING")
+            caller.world.gateway.history_lag_ms = 10_000
+            assert_result(await caller.transfer(amount=100), 202, "PENDING")
             caller.world.switches.limits = replace(LIMITS, daily_cap=Decimal(50))
 
-            problem(await caller.transfer("t2", amount=1), 422, "over_daily_cap", key="t2")
+            assert_problem(await caller.transfer("t2", amount=1), 422, "over_daily_cap", key="t2")
             limits = (await caller.read("limits")).json()
             await caller.world.clock.sleep_ms(60_000)
 
             assert (limits["used"], limits["left"], limits["daily_cap_usdt"]) == ("100", "0", 50.0)
-            result(await caller.transfer(amount=100), 200, "OK")
+            assert_result(await caller.transfer(amount=100), 200, "OK")
 
     async def test_row_11_a_transfer_counts_on_the_day_it_was_accepted(self) -> None:
-        async with calling() as caller:
+        async with treasury_api_client() as caller:
             clock = caller.world.clock
             clock.skew_ms = DAY_MS - clock.now_ms() % DAY_MS - 5_000
-            caller.world.exchange.script.append(
-                Misbehaviour(executes=True, reply=Unknown("the reply was lost"))
+            caller.world.gateway.script.append(
+                ScriptedResponse(executes=True, reply=ReplyUnknown("the reply was lost"))
             )
-            caller.world.exchange.history_lag_ms = 10_000
-            result(await caller.transfer(), 202, "PENDING")
+            caller.world.gateway.history_lag_ms = 10_000
+            assert_result(await caller.transfer(), 202, "PENDING")
             evening = (await caller.read("limits")).json()
             await clock.sleep_ms(60_000)
             morning = (await caller.read("limits")).json()

@@ -12,16 +12,21 @@ from msgspec.structs import replace
 from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
 from chimera_s1.domain.ports.key_permissions import KeyPermissions
 from chimera_s1.domain.ports.treasury_gateway import (
-    Accepted,
-    Refused,
-    TurnedAway,
-    Unknown,
+    ReplyAccepted,
+    ReplyNotProcessed,
+    ReplyRefused,
+    ReplyUnknown,
 )
-from chimera_s1.domain.treasury.events import FailureKind, TreasuryMode
+from chimera_s1.domain.treasury.events import FailureReason, TreasuryMode
 from chimera_s1.domain.treasury.limits import Direction
-from chimera_s1.domain.treasury.reconciliation import IncomeRow, MovementStatus, Window
+from chimera_s1.domain.treasury.reconciliation import ExecutionWindow, IncomeRow, MovementStatus
 from tests.contract.feed_harness import CLOCK
-from tests.contract.gateway_harness import Bank, around, binance_bank, memory_bank
+from tests.contract.gateway_harness import (
+    GatewayHarness,
+    binance_gateway_harness,
+    memory_gateway_harness,
+    window_around,
+)
 
 HOUR_MS = 3_600_000
 ALL = [(adapter, mode) for adapter in ("memory", "binance") for mode in TreasuryMode]
@@ -29,125 +34,140 @@ FULL = KeyPermissions(may_read=True, may_transfer=True, may_withdraw=False, ip_r
 
 
 @pytest.fixture(params=ALL, ids=lambda made: f"{made[0]}-{made[1].value}")
-async def bank(request: pytest.FixtureRequest) -> AsyncIterator[Bank]:
+async def bank(request: pytest.FixtureRequest) -> AsyncIterator[GatewayHarness]:
     adapter, mode = request.param
     with anyio.fail_after(60):
         async with anyio.create_task_group() as tasks:
-            made = memory_bank(mode) if adapter == "memory" else binance_bank(mode, tasks)
+            made = (
+                memory_gateway_harness(mode)
+                if adapter == "memory"
+                else binance_gateway_harness(mode, tasks)
+            )
             async with made as each:
-                assert each.port.mode is mode
+                assert each.gateway.mode is mode
                 yield each
             tasks.cancel_scope.cancel()
 
 
 @pytest.mark.parametrize("direction", Direction)
-async def test_an_accepted_transfer_is_in_both_histories(bank: Bank, direction: Direction) -> None:
+async def test_an_accepted_transfer_is_in_both_histories(
+    bank: GatewayHarness, direction: Direction
+) -> None:
     """Under the number that the reply gave, with the exact amount, and once."""
     order = bank.order(direction=direction)
-    window = around(order.signed_at)
-    reply = await bank.port.submit(bank.port.sign(order))
+    window = window_around(order.signed_at)
+    reply = await bank.gateway.submit(bank.gateway.sign(order))
 
-    assert isinstance(reply, Accepted)
-    (movement,) = await bank.port.movements(direction, window)
+    assert isinstance(reply, ReplyAccepted)
+    (movement,) = await bank.gateway.read_movements(direction, window)
     assert movement.tran_id == reply.tran_id
     assert movement.amount == order.amount
     assert movement.status is MovementStatus.CONFIRMED
     assert abs(movement.moved_at - order.signed_at) < 60_000
-    known_by_id = bank.port.mode is TreasuryMode.SUBACCOUNT
+    known_by_id = bank.gateway.mode is TreasuryMode.SUBACCOUNT
     assert movement.client_id == (order.client_id if known_by_id else "")
     signed_amount = order.amount if direction is Direction.SPOT_TO_FUTURES else -order.amount
-    assert await bank.port.income(window) == (IncomeRow(signed_amount, movement.moved_at),)
-    assert await bank.moved() == signed_amount
+    assert await bank.gateway.read_income(window) == (IncomeRow(signed_amount, movement.moved_at),)
+    assert await bank.net_moved() == signed_amount
 
 
-async def test_histories_are_those_of_their_direction_and_window(bank: Bank) -> None:
+async def test_histories_are_those_of_their_direction_and_window(bank: GatewayHarness) -> None:
     """Neither what went the other way nor what happened at another time."""
     order = bank.order()
-    assert isinstance(await bank.port.submit(bank.port.sign(order)), Accepted)
+    assert isinstance(await bank.gateway.submit(bank.gateway.sign(order)), ReplyAccepted)
     now_ms = order.signed_at
 
-    assert not await bank.port.movements(Direction.FUTURES_TO_SPOT, around(now_ms))
-    for window in (Window(now_ms - HOUR_MS, now_ms - 60_000), around(now_ms + HOUR_MS)):
-        assert not await bank.port.movements(Direction.SPOT_TO_FUTURES, window)
-        assert not await bank.port.income(window)
+    assert not await bank.gateway.read_movements(Direction.FUTURES_TO_SPOT, window_around(now_ms))
+    for window in (
+        ExecutionWindow(now_ms - HOUR_MS, now_ms - 60_000),
+        window_around(now_ms + HOUR_MS),
+    ):
+        assert not await bank.gateway.read_movements(Direction.SPOT_TO_FUTURES, window)
+        assert not await bank.gateway.read_income(window)
 
 
-async def test_more_than_there_is_is_refused(bank: Bank) -> None:
+async def test_more_than_there_is_is_refused(bank: GatewayHarness) -> None:
     """For good, and nothing moves."""
-    reply = await bank.port.submit(bank.port.sign(bank.order("1000.00000001")))
+    reply = await bank.gateway.submit(bank.gateway.sign(bank.order("1000.00000001")))
 
-    assert isinstance(reply, Refused)
-    assert reply.kind is FailureKind.REFUSED
+    assert isinstance(reply, ReplyRefused)
+    assert reply.kind is FailureReason.REFUSED
     assert reply.message
-    assert await bank.moved() == 0
+    assert await bank.net_moved() == 0
 
 
 @pytest.mark.parametrize("off_by_ms", [-6_000, 6_000])
-async def test_a_timestamp_out_of_the_window_is_turned_away(bank: Bank, off_by_ms: int) -> None:
+async def test_a_timestamp_out_of_the_window_is_turned_away(
+    bank: GatewayHarness, off_by_ms: int
+) -> None:
     """Nothing moves, and the clock is in doubt."""
     order = bank.order(signed_at=CLOCK.now_ms() + off_by_ms)
-    reply = await bank.port.submit(bank.port.sign(order))
+    reply = await bank.gateway.submit(bank.gateway.sign(order))
 
-    assert isinstance(reply, TurnedAway)
-    assert reply.clock_doubted
-    assert await bank.moved() == 0
+    assert isinstance(reply, ReplyNotProcessed)
+    assert reply.clock_suspect
+    assert await bank.net_moved() == 0
 
 
-async def test_a_lost_reply_leaves_the_outcome_open_and_the_history_tells(bank: Bank) -> None:
+async def test_a_lost_reply_leaves_the_outcome_open_and_the_history_tells(
+    bank: GatewayHarness,
+) -> None:
     """The money has moved, once; the reply was dropped, so the fault has fired."""
     await bank.execute_then_drop()
     order = bank.order()
-    reply = await bank.port.submit(bank.port.sign(order))
+    reply = await bank.gateway.submit(bank.gateway.sign(order))
 
-    assert isinstance(reply, Unknown)
-    (movement,) = await bank.port.movements(order.direction, around(order.signed_at))
+    assert isinstance(reply, ReplyUnknown)
+    (movement,) = await bank.gateway.read_movements(order.direction, window_around(order.signed_at))
     assert movement.amount == order.amount
-    assert await bank.moved() == order.amount
+    assert await bank.net_moved() == order.amount
 
 
-async def test_a_lost_request_leaves_the_outcome_open_and_nothing_is_there(bank: Bank) -> None:
+async def test_a_lost_request_leaves_the_outcome_open_and_nothing_is_there(
+    bank: GatewayHarness,
+) -> None:
     """Which looks the same to us as a lost reply."""
     await bank.drop_before()
     order = bank.order()
-    reply = await bank.port.submit(bank.port.sign(order))
+    reply = await bank.gateway.submit(bank.gateway.sign(order))
 
-    assert isinstance(reply, Unknown)
-    assert not await bank.port.movements(order.direction, around(order.signed_at))
-    assert await bank.moved() == 0
+    assert isinstance(reply, ReplyUnknown)
+    assert not await bank.gateway.read_movements(order.direction, window_around(order.signed_at))
+    assert await bank.net_moved() == 0
 
 
-async def test_what_was_signed_once_is_sent_once(bank: Bank) -> None:
+async def test_what_was_signed_once_is_sent_once(bank: GatewayHarness) -> None:
     """A second time is a mistake of the program, and moves nothing."""
     order = bank.order()
-    signed = bank.port.sign(order)
-    await bank.port.submit(signed)
+    signed = bank.gateway.sign(order)
+    await bank.gateway.submit(signed)
 
     with pytest.raises(RuntimeError, match="already sent"):
-        await bank.port.submit(signed)
-    assert await bank.moved() == order.amount
+        await bank.gateway.submit(signed)
+    assert await bank.net_moved() == order.amount
 
 
-async def test_only_an_id_keeps_the_exchange_from_doing_it_twice(bank: Bank) -> None:
+async def test_only_an_id_keeps_the_exchange_from_doing_it_twice(bank: GatewayHarness) -> None:
     """Why nothing is ever sent again: the wallet's transfer is executed as often as it comes."""
     order = bank.order()
-    first = await bank.port.submit(bank.port.sign(order))
-    second = await bank.port.submit(bank.port.sign(order))
+    first = await bank.gateway.submit(bank.gateway.sign(order))
+    second = await bank.gateway.submit(bank.gateway.sign(order))
 
-    assert isinstance(first, Accepted)
-    if bank.port.mode is TreasuryMode.SUBACCOUNT:
-        assert isinstance(second, Unknown)
-        assert await bank.moved() == order.amount
+    assert isinstance(first, ReplyAccepted)
+    if bank.gateway.mode is TreasuryMode.SUBACCOUNT:
+        assert isinstance(second, ReplyUnknown)
+        assert await bank.net_moved() == order.amount
     else:
-        assert isinstance(second, Accepted)
+        assert isinstance(second, ReplyAccepted)
         assert second.tran_id != first.tran_id
-        assert await bank.moved() == 2 * order.amount
+        assert await bank.net_moved() == 2 * order.amount
 
 
-async def test_the_hash_is_of_what_was_signed(bank: Bank) -> None:
+async def test_the_hash_is_of_what_was_signed(bank: GatewayHarness) -> None:
     """The same order, the same hash; another amount or moment, another one."""
     order = bank.order()
     hashes = {
-        bank.port.sign(each).request_hash
+        bank.gateway.sign(each).request_hash
         for each in (order, order, bank.order("26"), bank.order(signed_at=order.signed_at + 1))
     }
 
@@ -155,69 +175,71 @@ async def test_the_hash_is_of_what_was_signed(bank: Bank) -> None:
     assert all(len(each) == 64 and int(each, 16) >= 0 for each in hashes)
 
 
-async def test_histories_may_lag(bank: Bank) -> None:
+async def test_histories_may_lag(bank: GatewayHarness) -> None:
     """Complete, and still without it: absence alone proves nothing yet."""
     await bank.lag_histories(HOUR_MS)
     order = bank.order()
-    window = around(order.signed_at)
-    assert isinstance(await bank.port.submit(bank.port.sign(order)), Accepted)
+    window = window_around(order.signed_at)
+    assert isinstance(await bank.gateway.submit(bank.gateway.sign(order)), ReplyAccepted)
 
-    assert not await bank.port.movements(order.direction, window)
-    assert not await bank.port.income(window)
+    assert not await bank.gateway.read_movements(order.direction, window)
+    assert not await bank.gateway.read_income(window)
     await bank.lag_histories(0)
-    assert len(await bank.port.movements(order.direction, window)) == 1
-    assert len(await bank.port.income(window)) == 1
+    assert len(await bank.gateway.read_movements(order.direction, window)) == 1
+    assert len(await bank.gateway.read_income(window)) == 1
 
 
 @pytest.mark.parametrize("status", [MovementStatus.PENDING, MovementStatus.FAILED])
-async def test_a_movement_has_a_state(bank: Bank, status: MovementStatus) -> None:
+async def test_a_movement_has_a_state(bank: GatewayHarness, status: MovementStatus) -> None:
     """Accepted by reply is not yet arrived."""
-    await bank.pend(status)
+    await bank.leave_pending(status)
     order = bank.order()
-    reply = await bank.port.submit(bank.port.sign(order))
+    reply = await bank.gateway.submit(bank.gateway.sign(order))
 
-    assert isinstance(reply, Accepted)
-    (movement,) = await bank.port.movements(order.direction, around(order.signed_at))
+    assert isinstance(reply, ReplyAccepted)
+    (movement,) = await bank.gateway.read_movements(order.direction, window_around(order.signed_at))
     assert (movement.tran_id, movement.status) == (reply.tran_id, status)
 
 
-async def test_a_history_that_cannot_be_read_says_so(bank: Bank) -> None:
+async def test_a_history_that_cannot_be_read_says_so(bank: GatewayHarness) -> None:
     """It proves nothing; the next reading may."""
-    await bank.spoil_reads()
-    window = around(CLOCK.now_ms())
+    await bank.fail_next_reads()
+    window = window_around(CLOCK.now_ms())
 
     with pytest.raises(ExchangeUnavailableError):
-        await bank.port.movements(Direction.SPOT_TO_FUTURES, window)
+        await bank.gateway.read_movements(Direction.SPOT_TO_FUTURES, window)
     with pytest.raises(ExchangeUnavailableError):
-        await bank.port.income(window)
-    assert await bank.port.movements(Direction.SPOT_TO_FUTURES, window) == ()
-    assert await bank.port.income(window) == ()
+        await bank.gateway.read_income(window)
+    assert await bank.gateway.read_movements(Direction.SPOT_TO_FUTURES, window) == ()
+    assert await bank.gateway.read_income(window) == ()
 
 
-async def test_many_rows_are_read_whole(bank: Bank) -> None:
+async def test_many_rows_are_read_whole(bank: GatewayHarness) -> None:
     """More than fit on a page."""
     for number in range(1, 104):
         order = bank.order(str(Decimal(number) / 100), client_id=f"s1-{number}")
-        assert isinstance(await bank.port.submit(bank.port.sign(order)), Accepted)
+        assert isinstance(await bank.gateway.submit(bank.gateway.sign(order)), ReplyAccepted)
 
-    rows = await bank.port.movements(Direction.SPOT_TO_FUTURES, around(CLOCK.now_ms()))
+    rows = await bank.gateway.read_movements(
+        Direction.SPOT_TO_FUTURES, window_around(CLOCK.now_ms())
+    )
     amounts = sorted(row.amount for row in rows)
     assert amounts == [Decimal(number) / 100 for number in range(1, 104)]
-    assert len(await bank.port.income(around(CLOCK.now_ms()))) == 103
+    assert len(await bank.gateway.read_income(window_around(CLOCK.now_ms()))) == 103
 
 
-async def test_what_the_key_may_do_is_told_and_kept_to(bank: Bank) -> None:
+async def test_what_the_key_may_do_is_told_and_kept_to(bank: GatewayHarness) -> None:
     """A transfer is forbidden, for all transfers; a history is refused."""
-    assert replace(await bank.port.key_permissions(), ip_restricted=False) == FULL
-    await bank.permit(replace(FULL, may_transfer=False, may_read=False))
+    assert replace(await bank.gateway.key_permissions(), ip_restricted=False) == FULL
+    await bank.set_permissions(replace(FULL, may_transfer=False, may_read=False))
 
-    told = await bank.port.key_permissions()
+    told = await bank.gateway.key_permissions()
     assert (told.may_read, told.may_transfer) == (False, False)
-    reply = await bank.port.submit(bank.port.sign(bank.order()))
-    assert isinstance(reply, Refused)
-    assert reply.kind is FailureKind.FORBIDDEN
+    reply = await bank.gateway.submit(bank.gateway.sign(bank.order()))
+    assert isinstance(reply, ReplyRefused)
+    assert reply.kind is FailureReason.FORBIDDEN
     with pytest.raises(ExchangeRefusedError):
-        await bank.port.movements(Direction.SPOT_TO_FUTURES, around(CLOCK.now_ms()))
+        await bank.gateway.read_movements(Direction.SPOT_TO_FUTURES, window_around(CLOCK.now_ms()))
     with pytest.raises(ExchangeRefusedError):
-        await bank.port.income(around(CLOCK.now_ms()))
-    assert await bank.moved() == 0
+        await bank.gateway.read_income(window_around(CLOCK.now_ms()))
+    assert await bank.net_moved() == 0

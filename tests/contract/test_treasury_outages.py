@@ -13,7 +13,7 @@ import pytest
 from chimera_s1.app.capabilities.ledger.stores import SQLITE_FILE
 from tests.arango_double import arango_double
 from tests.contract.service_process import PATIENCE_S
-from tests.contract.treasury_service import POST, Site
+from tests.contract.treasury_service import POST, TreasuryDeployment
 from tests.contract.treasury_service_client import OTHER_TOKEN
 from tests.processes import finished
 
@@ -34,7 +34,7 @@ def no_more_files(pid: int) -> Iterator[None]:
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (soft, hard))
 
 
-async def test_row_53_money_moves_while_redis_is_gone(site: Site) -> None:
+async def test_row_53_money_moves_while_redis_is_gone(site: TreasuryDeployment) -> None:
     """The events come once it is back, in order, also those that went down with it."""
     async with site.serving() as desk:
         assert (await desk.transfer("r1", "61")).json()["result"] == "OK"
@@ -42,20 +42,20 @@ async def test_row_53_money_moves_while_redis_is_gone(site: Site) -> None:
         try:
             assert (await desk.transfer("r2", "62")).json()["result"] == "OK"
             assert (await desk.service.readiness(503))["components"]
-            assert "events do not reach ops:events" in (await desk.treasury())["detail"]
+            assert "events do not reach ops:events" in (await desk.read_treasury_health())["detail"]
             assert (await desk.transfer("r3", "63", back=True)).json()["result"] == "OK"
         finally:
             await site.node.start()
         await desk.service.readiness(200)
         await site.event("transfer.completed", "r3")
-        await site.at_rest()
+        await site.wait_until_idle()
 
     assert await site.moved() == ["SPOT 61", "SPOT 62", "FUTURES 63"]
     assert await site.violations() == []
 
 
 async def test_row_50_a_second_process_on_the_same_file_is_refused(
-    site: Site, tmp_path: Path
+    site: TreasuryDeployment, tmp_path: Path
 ) -> None:
     """One sentence, exit code 2; the first one goes on."""
     async with site.serving() as desk:
@@ -73,7 +73,9 @@ async def test_row_50_a_second_process_on_the_same_file_is_refused(
         assert (await desk.transfer("w1")).json()["result"] == "OK"
 
 
-async def test_row_12_a_flood_of_one_actor_is_turned_away_and_others_are_served(site: Site) -> None:
+async def test_row_12_a_flood_of_one_actor_is_turned_away_and_others_are_served(
+    site: TreasuryDeployment,
+) -> None:
     """What gets 429 leaves nothing behind in the ledger."""
     seen: Counter[int] = Counter()
     numbers = iter(range(FLOOD))
@@ -90,7 +92,7 @@ async def test_row_12_a_flood_of_one_actor_is_turned_away_and_others_are_served(
                 tasks.start_soon(flood)
             other = await desk.transfer("calm", "64", token=OTHER_TOKEN)
         assert (other.status_code, other.json()["result"]) == (200, "OK")
-        await site.at_rest()
+        await site.wait_until_idle()
 
     assert set(seen) == {422, 429}
     assert seen[429] > seen[422]
@@ -100,7 +102,7 @@ async def test_row_12_a_flood_of_one_actor_is_turned_away_and_others_are_served(
 
 
 async def test_row_71_a_process_that_can_open_nothing_turns_newcomers_away_and_recovers(
-    site: Site,
+    site: TreasuryDeployment,
 ) -> None:
     """The transfer waits and says why; who is connected already is served all the time."""
     async with site.serving() as desk, newcomer(await desk.service.url()) as http:
@@ -108,11 +110,11 @@ async def test_row_71_a_process_that_can_open_nothing_turns_newcomers_away_and_r
         with no_more_files(desk.service.process.pid):
             with pytest.raises(httpx2.TransportError):
                 await http.get("/ready")
-            async with desk.asking("f2", "66"):
+            async with desk.transfer_in_background("f2", "66"):
                 kept = await site.event("submission.not_executed", "f2")
         await site.event("transfer.completed", "f2")
         assert (await http.get("/ready")).status_code == 200
-        await site.at_rest()
+        await site.wait_until_idle()
 
     assert "Too many open files" in kept["cause"]
     assert await site.moved() == ["SPOT 65", "SPOT 66"]
@@ -120,21 +122,23 @@ async def test_row_71_a_process_that_can_open_nothing_turns_newcomers_away_and_r
 
 
 async def test_row_38_and_39_a_ledger_in_arango_that_is_gone_accepts_nothing_and_loses_nothing(
-    site: Site,
+    site: TreasuryDeployment,
 ) -> None:
     """New requests get 503; what the exchange has answered meanwhile is written once it is back."""
     with arango_double() as arango:
         environ = {"S1_DB_ARANGO_URI": arango.urls[0], "S1_DB_ARANGO_USER": "root"}
         async with site.serving(**environ) as desk:
             await site.sim.arm(POST, "execute-then-delay:500")
-            async with desk.asking("a1", "67"):
+            async with desk.transfer_in_background("a1", "67"):
                 await site.fired()
                 arango.take_down()
                 refused = await desk.transfer("a2", "68")
                 await desk.service.logged("transfer a1: Accepted")
             assert (refused.status_code, refused.json()["code"]) == (503, "store.unavailable")
             assert "retry-after" in refused.headers
-            assert "the ledger's store cannot be used" in (await desk.treasury())["detail"]
+            assert (
+                "the ledger's store cannot be used" in (await desk.read_treasury_health())["detail"]
+            )
             assert await site.moved() == ["SPOT 67"]
 
             arango.bring_up()

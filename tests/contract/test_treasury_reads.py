@@ -9,12 +9,18 @@ import httpx2
 import pytest
 from msgspec.structs import replace
 
-from chimera_s1.domain.ports.treasury_gateway import Unknown
+from chimera_s1.domain.ports.treasury_gateway import ReplyUnknown
 from chimera_s1.domain.treasury.limits import Direction
-from tests.contract.treasury_api_client import TRADER_TOKEN, TRANSFER, Caller, calling, result
+from tests.contract.treasury_api_client import (
+    TRADER_TOKEN,
+    TRANSFER,
+    TreasuryApiClient,
+    assert_result,
+    treasury_api_client,
+)
 from tests.contract.web_parts import WebParts, serving
-from tests.fakes.treasury_gateway import Misbehaviour
-from tests.treasury_harness import IN, LIMITS
+from tests.fakes.treasury_gateway import ScriptedResponse
+from tests.treasury_harness import LIMITS, TO_FUTURES
 from tests.virtual_time import EPOCH_MS, VirtualLoop
 
 VIEW = (
@@ -33,10 +39,10 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
     return "asyncio", {"loop_factory": VirtualLoop}
 
 
-async def unresolved(caller: Caller, key: str = "t1") -> None:
+async def unresolved(caller: TreasuryApiClient, key: str = "t1") -> None:
     """A transfer whose outcome nobody will ever find out by himself."""
-    caller.world.exchange.script.append(Misbehaviour(reply=Unknown("no reply came")))
-    result(await caller.transfer(key), 202, "PENDING")
+    caller.world.gateway.script.append(ScriptedResponse(reply=ReplyUnknown("no reply came")))
+    assert_result(await caller.transfer(key), 202, "PENDING")
 
 
 def refusal(reply: httpx2.Response, status: int, code: str) -> str:
@@ -46,14 +52,14 @@ def refusal(reply: httpx2.Response, status: int, code: str) -> str:
 
 
 async def test_a_transfer_is_shown_inside_and_out() -> None:
-    async with calling() as caller:
+    async with treasury_api_client() as caller:
         await caller.transfer(amount="12.50", reason="margin")
         await caller.world.clock.sleep_ms(10_000)
         seen = (await caller.read("transfer/t1")).json()
 
         assert " ".join(sorted(seen)) == " ".join(sorted(VIEW.split()))
         tran_id, created_at = seen.pop("tran_id"), seen.pop("created_at")
-        assert tran_id == caller.world.exchange.book[0].tran_id
+        assert tran_id == caller.world.gateway.movements_made[0].tran_id
         assert EPOCH_MS <= created_at <= caller.world.clock.now_ms()
         assert seen == {
             "transfer_id": "t1",
@@ -77,7 +83,7 @@ async def test_a_transfer_is_shown_inside_and_out() -> None:
 
 
 async def test_the_list_shows_a_transfer_as_it_is_shown_alone() -> None:
-    async with calling() as caller:
+    async with treasury_api_client() as caller:
         await caller.transfer(reason="margin")
         await caller.world.clock.sleep_ms(10_000)
 
@@ -88,7 +94,7 @@ async def test_the_list_shows_a_transfer_as_it_is_shown_alone() -> None:
 
 async def test_pages_show_each_transfer_once_the_newest_first() -> None:
     """Also those accepted within one millisecond, and while new ones come."""
-    async with calling() as caller:
+    async with treasury_api_client() as caller:
         for number in range(7):
             await caller.transfer(f"t{number}", amount="0.1" if number == 3 else 10)
         await caller.world.clock.sleep_ms(5_000)
@@ -120,7 +126,7 @@ async def test_pages_show_each_transfer_once_the_newest_first() -> None:
     ],
 )
 async def test_what_cannot_be_shown_is_a_problem(path: str, status: int, code: str) -> None:
-    async with calling() as caller:
+    async with treasury_api_client() as caller:
         reply = await caller.read(path)
 
         assert refusal(reply, status, code)
@@ -128,8 +134,8 @@ async def test_what_cannot_be_shown_is_a_problem(path: str, status: int, code: s
 
 
 async def test_limits_are_those_in_force_and_what_is_left_of_today() -> None:
-    async with calling() as caller:
-        caller.world.switches.limits = replace(LIMITS, directions=(IN,))
+    async with treasury_api_client() as caller:
+        caller.world.switches.limits = replace(LIMITS, directions=(TO_FUTURES,))
         await caller.transfer(amount="0.25")
         await caller.transfer("t2", amount="2.25")
         said = (await caller.read("limits")).json()
@@ -144,20 +150,22 @@ async def test_limits_are_those_in_force_and_what_is_left_of_today() -> None:
 
 class TestResolve:
     async def test_an_operator_says_that_it_has_moved(self) -> None:
-        async with calling() as caller:
+        async with treasury_api_client() as caller:
             await unresolved(caller)
             reply = await caller.resolve("t1", verdict="DONE", tran_id="4711")
 
             assert reply.status_code == 200, reply.text
             seen = reply.json()
             assert (seen["result"], seen["tran_id"], seen["verified"]) == ("OK", "4711", True)
-            assert result(await caller.transfer(), 200, "OK")
-            newest = caller.world.store.kept.documents[max(caller.world.store.kept.documents)]
+            assert assert_result(await caller.transfer(), 200, "OK")
+            newest = caller.world.store.contents.documents_by_seq[
+                max(caller.world.store.contents.documents_by_seq)
+            ]
             assert b'"actor":"operator/resolver"' in newest
             assert b"seen in the exchange's own history" in newest
 
     async def test_an_operator_says_that_it_has_not(self) -> None:
-        async with calling() as caller:
+        async with treasury_api_client() as caller:
             await unresolved(caller)
             early = await caller.resolve("t1", verdict="FAILED")
             assert "may execute the request" in refusal(early, 409, "treasury.state")
@@ -166,13 +174,13 @@ class TestResolve:
 
             assert (reply.status_code, reply.json()["state"]) == (200, "FAILED")
             assert (await caller.read("limits")).json()["used"] == "0"
-            body = result(await caller.transfer(), 200, "FAIL")
+            body = assert_result(await caller.transfer(), 200, "FAIL")
             assert body["message"] == "seen in the exchange's own history"
 
     async def test_what_is_over_or_anothers_cannot_be_resolved(self) -> None:
-        async with calling() as caller:
+        async with treasury_api_client() as caller:
             await caller.transfer("done")
-            tran_id = caller.world.exchange.book[0].tran_id
+            tran_id = caller.world.gateway.movements_made[0].tran_id
             await caller.world.clock.sleep_ms(10_000)
             await unresolved(caller, "open")
             over = await caller.resolve("done", verdict="FAILED")
@@ -206,16 +214,16 @@ class TestResolve:
     async def test_a_verdict_needs_all_that_it_rests_on(
         self, fields: dict[str, Any], says: str
     ) -> None:
-        async with calling() as caller:
+        async with treasury_api_client() as caller:
             await unresolved(caller)
-            before = len(caller.world.store.kept.documents)
+            before = len(caller.world.store.contents.documents_by_seq)
 
             assert says in refusal(await caller.resolve("t1", **fields), 400, "request.invalid")
-            assert len(caller.world.store.kept.documents) == before
+            assert len(caller.world.store.contents.documents_by_seq) == before
 
 
 async def test_the_page_for_people_shows_what_a_transfer_takes() -> None:
-    async with calling() as caller:
+    async with treasury_api_client() as caller:
         page = (await caller.client.get("/schema")).text
 
         assert "Takes <code>application/json</code>" in page
@@ -227,7 +235,7 @@ def test_on_a_socket_no_answer_may_be_kept() -> None:
     """The server adds the header to every reply, once; here a transfer, a view and a problem."""
 
     async def main() -> list[httpx2.Response]:
-        async with calling() as caller:
+        async with treasury_api_client() as caller:
             parts: WebParts = caller.parts
             async with (
                 serving(parts) as server,

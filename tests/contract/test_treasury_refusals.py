@@ -9,23 +9,23 @@ from typing import Any
 
 import pytest
 
-from chimera_s1.domain.ledger.commit import Draft, Head, NewEvent, seal
+from chimera_s1.domain.ledger.commit import CommitDraft, LedgerHead, NewEvent, seal
 from chimera_s1.domain.operations.rate_limit import RateLimit
 from chimera_s1.domain.operations.trading_mode import TradingMode
-from chimera_s1.domain.ports.treasury_gateway import Unknown
+from chimera_s1.domain.ports.treasury_gateway import ReplyUnknown
 from chimera_s1.domain.treasury.daily_cap import utc_day
 from tests.contract.treasury_api_client import (
     RESOLVER_TOKEN,
     TRADER_TOKEN,
     TRANSFER,
-    calling,
-    problem,
-    recorded,
-    result,
+    assert_problem,
+    assert_result,
+    event_types,
+    treasury_api_client,
 )
 from tests.contract.web_parts import READER_TOKEN
-from tests.fakes.treasury_gateway import Misbehaviour
-from tests.treasury_harness import World, loose
+from tests.fakes.treasury_gateway import ScriptedResponse
+from tests.treasury_harness import TreasuryHarness, untyped
 from tests.virtual_time import VirtualLoop
 
 GOOD = {"from": "SPOT", "to": "FUTURES", "amount_usdt": 10}
@@ -102,20 +102,26 @@ class TestIllegal:
     async def test_row_06_a_body_that_cannot_be_understood_changes_nothing(
         self, sent: bytes, says: str
     ) -> None:
-        async with calling() as caller:
-            problem(await caller.raw(sent), 400, "request.invalid", [says], key="t1")
+        async with treasury_api_client() as caller:
+            assert_problem(
+                await caller.transfer_raw(sent), 400, "request.invalid", [says], key="t1"
+            )
 
-            assert not caller.world.store.kept.documents
-            result(await caller.transfer(), 200, "OK")
+            assert not caller.world.store.contents.documents_by_seq
+            assert_result(await caller.transfer(), 200, "OK")
 
     @pytest.mark.parametrize("size", [4_097, 1_000_000])
     async def test_row_06_a_large_body_is_not_read(self, size: int) -> None:
-        async with calling() as caller:
-            problem(
-                await caller.raw(b" " * size), 413, "request.too_large", ["4096 bytes"], key="t1"
+        async with treasury_api_client() as caller:
+            assert_problem(
+                await caller.transfer_raw(b" " * size),
+                413,
+                "request.too_large",
+                ["4096 bytes"],
+                key="t1",
             )
 
-            assert not caller.world.store.kept.documents
+            assert not caller.world.store.contents.documents_by_seq
 
     @pytest.mark.parametrize(
         "media_type", [None, "text/plain", "application/x-www-form-urlencoded", "application/jsonp"]
@@ -123,44 +129,48 @@ class TestIllegal:
     async def test_a_body_that_is_not_said_to_be_json_is_not_read(
         self, media_type: str | None
     ) -> None:
-        async with calling() as caller:
-            reply = await caller.raw(body(), media_type=media_type)
+        async with treasury_api_client() as caller:
+            reply = await caller.transfer_raw(body(), media_type=media_type)
 
-            problem(reply, 415, "request.media_type", ["Content-Type: application/json"], key="t1")
-            assert not caller.world.store.kept.documents
+            assert_problem(
+                reply, 415, "request.media_type", ["Content-Type: application/json"], key="t1"
+            )
+            assert not caller.world.store.contents.documents_by_seq
 
     async def test_row_04_two_keys_are_none(self) -> None:
-        async with calling() as caller:
+        async with treasury_api_client() as caller:
             reply = await caller.transfer("t1", transfer_id="t2")
 
-            problem(reply, 400, "key_mismatch", ["send one of them"], key="t1")
-            assert not caller.world.store.kept.documents
+            assert_problem(reply, 400, "key_mismatch", ["send one of them"], key="t1")
+            assert not caller.world.store.contents.documents_by_seq
 
     async def test_row_05_without_a_key_nothing_is_done(self) -> None:
-        async with calling() as caller:
+        async with treasury_api_client() as caller:
             reply = await caller.transfer(None)
 
-            problem(reply, 400, "key_missing", ["Idempotency-Key", "transfer_id", "UUID"])
-            assert not caller.world.store.kept.documents
+            assert_problem(reply, 400, "key_missing", ["Idempotency-Key", "transfer_id", "UUID"])
+            assert not caller.world.store.contents.documents_by_seq
 
     @pytest.mark.parametrize(
         "key", ["", '""', '"', "x" * 129, "a b", "a/b", "../x", '"a"b"', "-a", "a;b=1", "\xe9"]
     )
     async def test_row_05_a_key_that_cannot_be_one_is_refused(self, key: str) -> None:
-        async with calling() as caller:
+        async with treasury_api_client() as caller:
             headers = {b"Idempotency-Key": key.encode("latin-1")}
             in_header = await caller.send(
                 "POST", TRANSFER, token=TRADER_TOKEN, json=GOOD, headers=headers
             )
             in_body = await caller.transfer(None, transfer_id=key)
 
-            problem(in_header, 400, "key_invalid", ["Idempotency-Key: a transfer id has 1 to 128"])
-            problem(in_body, 400, "key_invalid", ["transfer_id: a transfer id has 1 to 128"])
-            assert not caller.world.store.kept.documents
+            assert_problem(
+                in_header, 400, "key_invalid", ["Idempotency-Key: a transfer id has 1 to 128"]
+            )
+            assert_problem(in_body, 400, "key_invalid", ["transfer_id: a transfer id has 1 to 128"])
+            assert not caller.world.store.contents.documents_by_seq
 
     async def test_row_05_a_key_that_is_no_text_or_comes_twice_is_refused(self) -> None:
-        async with calling() as caller:
-            problem(
+        async with treasury_api_client() as caller:
+            assert_problem(
                 await caller.transfer(None, transfer_id=5),
                 400,
                 "key_invalid",
@@ -169,7 +179,7 @@ class TestIllegal:
             twice = [("Idempotency-Key", "a1"), ("Idempotency-Key", "a2")]
             token = ("Authorization", f"Bearer {TRADER_TOKEN}")
             reply = await caller.client.post(TRANSFER, json=GOOD, headers=[token, *twice])
-            problem(reply, 400, "key_invalid", ["there 2 times"])
+            assert_problem(reply, 400, "key_invalid", ["there 2 times"])
 
 
 class TestNotNow:
@@ -185,9 +195,9 @@ class TestNotNow:
         self, switch: dict[str, Any], status: int, code: str
     ) -> None:
         """What was done before is still told, and the same key works afterwards."""
-        async with calling() as caller:
+        async with treasury_api_client() as caller:
             await caller.transfer("before")
-            before = recorded(caller.world)
+            before = event_types(caller.world)
             usual = dict(vars(caller.world.switches))
             for name, value in switch.items():
                 setattr(caller.world.switches, name, value)
@@ -195,122 +205,130 @@ class TestNotNow:
             reply = await caller.transfer()
             told = await caller.transfer("before")
 
-            problem(reply, status, code, ["nothing was accepted"], key="t1")
-            assert result(told, 200, "OK")["transfer_id"] == "before"
-            assert recorded(caller.world) == before
-            assert len(caller.world.exchange.sent) == 1
+            assert_problem(reply, status, code, ["nothing was accepted"], key="t1")
+            assert assert_result(told, 200, "OK")["transfer_id"] == "before"
+            assert event_types(caller.world) == before
+            assert len(caller.world.gateway.sent_orders) == 1
             for name, value in usual.items():
                 setattr(caller.world.switches, name, value)
-            result(await caller.transfer(), 200, "OK")
+            assert_result(await caller.transfer(), 200, "OK")
 
     async def test_row_64_what_waits_when_the_switch_is_thrown_waits_on(self) -> None:
-        async with calling(working=False) as asleep:
-            result(await asleep.transfer(), 202, "PENDING")
+        async with treasury_api_client(start_workers=False) as asleep:
+            assert_result(await asleep.transfer(), 202, "PENDING")
             asleep.world.switches.kill = True
-            async with calling(asleep.world) as caller:
+            async with treasury_api_client(asleep.world) as caller:
                 await caller.world.clock.sleep_ms(30_000)
-                assert not caller.world.exchange.sent
-                result(await caller.transfer(), 202, "PENDING")
+                assert not caller.world.gateway.sent_orders
+                assert_result(await caller.transfer(), 202, "PENDING")
                 caller.world.switches.kill = False
-                result(await caller.transfer(), 200, "OK")
+                assert_result(await caller.transfer(), 200, "OK")
 
     async def test_without_an_exchange_key_nothing_is_accepted(self) -> None:
-        world = World()
+        world = TreasuryHarness()
         world.switches.enabled = False
-        async with calling(world) as caller:
+        async with treasury_api_client(world) as caller:
             reply = await caller.transfer()
 
-            problem(reply, 503, "treasury.disabled", ["S1_BINANCE_KEY"], key="t1")
-            assert not world.store.kept.documents
+            assert_problem(reply, 503, "treasury.disabled", ["S1_BINANCE_KEY"], key="t1")
+            assert not world.store.contents.documents_by_seq
 
     async def test_row_38_without_a_store_nothing_is_sent(self) -> None:
-        async with calling() as caller:
-            caller.world.store.gone = True
+        async with treasury_api_client() as caller:
+            caller.world.store.unavailable = True
             reply = await caller.transfer()
             reads = [await caller.read(path) for path in ("transfer/t1", "limits")]
 
-            problem(reply, 503, "store.unavailable", ["send it again with the same key"], key="t1")
+            assert_problem(
+                reply, 503, "store.unavailable", ["send it again with the same key"], key="t1"
+            )
             assert [(r.status_code, r.json()["code"]) for r in reads] == [
                 (503, "store.unavailable")
             ] * 2
-            assert not caller.world.exchange.sent
-            caller.world.store.gone = False
-            result(await caller.transfer(), 200, "OK")
+            assert not caller.world.gateway.sent_orders
+            caller.world.store.unavailable = False
+            assert_result(await caller.transfer(), 200, "OK")
 
     async def test_row_45_a_damaged_ledger_is_read_and_not_written(self) -> None:
         """The place is named; what it held is told from the projection."""
-        async with calling() as caller:
+        async with treasury_api_client() as caller:
             for key in ("t1", "t2"):
                 await caller.transfer(key, amount=11)
             while await caller.treasury.projector.advance():
                 pass
-            kept = caller.world.store.kept.documents
+            kept = caller.world.store.contents.documents_by_seq
             kept[1] = kept[1].replace(b'"amount":"11"', b'"amount":"12"')
-            async with calling(caller.world) as restarted:
+            async with treasury_api_client(caller.world) as restarted:
                 written = await restarted.transfer("t3")
                 reads = [await restarted.read(f"transfer/{key}") for key in ("t1", "t2", "t3")]
                 listed = (await restarted.read("transfers")).json()["transfers"]
 
-            problem(written, 503, "ledger.damaged", ["commit 1 "], key="t3")
+            assert_problem(written, 503, "ledger.damaged", ["commit 1 "], key="t3")
             assert [reply.status_code for reply in reads] == [200, 200, 404]
             assert [reply.json()["amount"] for reply in reads[:2]] == ["11", "11"]
             assert reads[0].json()["phase"] == "done"
             assert {row["transfer_id"] for row in listed} == {"t1", "t2"}
 
     async def test_row_46_what_a_newer_program_wrote_is_not_built_upon(self) -> None:
-        world = World()
+        world = TreasuryHarness()
         day = utc_day(world.clock.now_ms())
         event = NewEvent(f"cap/{day}", "treasury.cap.reserved", 99, {})
-        draft = Draft(commit_id="c", at=0, actor="s1", correlation_id="", events=(event,))
-        await world.store.append(seal(draft, "treasury", Head(), {event.stream: 0}))
+        draft = CommitDraft(commit_id="c", at=0, actor="s1", correlation_id="", events=(event,))
+        await world.store.append(seal(draft, "treasury", LedgerHead(), {event.stream: 0}))
 
-        async with calling(world) as caller:
-            problem(await caller.transfer(), 503, "ledger.too_new", ["newer"], key="t1")
+        async with treasury_api_client(world) as caller:
+            assert_problem(await caller.transfer(), 503, "ledger.too_new", ["newer"], key="t1")
 
-            assert len(world.store.kept.documents) == 1
+            assert len(world.store.contents.documents_by_seq) == 1
 
     async def test_row_69_who_may_not_leaves_no_trace_in_the_ledger(self) -> None:
-        async with calling() as caller:
+        async with treasury_api_client() as caller:
             forged = TRADER_TOKEN[:-5] + "AAAAA"
             for token in ("", "chs1_x", forged):
-                problem(await caller.transfer(token=token), 401, "access.token", key="t1")
+                assert_problem(await caller.transfer(token=token), 401, "access.token", key="t1")
             for token in (READER_TOKEN, RESOLVER_TOKEN):
-                problem(await caller.transfer(token=token), 403, "access.scope", key="t1")
+                assert_problem(await caller.transfer(token=token), 403, "access.scope", key="t1")
             resolving = await caller.resolve("t1", token=TRADER_TOKEN, verdict="FAILED")
 
             assert resolving.json()["code"] == "access.scope"
             assert {kind for kind, _ in caller.parts.events} == {"access.refused"}
-            assert not caller.world.store.kept.documents
+            assert not caller.world.store.contents.documents_by_seq
 
     async def test_row_12_who_asks_too_often_is_told_when_to_come_back(self) -> None:
-        async with calling(limit=RateLimit(per_s=1, burst=2)) as caller:
+        async with treasury_api_client(limit=RateLimit(per_s=1, burst=2)) as caller:
             replies = [await caller.transfer(f"t{number}") for number in range(20)]
 
             for number, reply in enumerate(replies[2:], start=2):
-                problem(reply, 429, "access.rate", key=f"t{number}")
-            assert recorded(caller.world).count("treasury.transfer.requested") == 2
+                assert_problem(reply, 429, "access.rate", key=f"t{number}")
+            assert event_types(caller.world).count("treasury.transfer.requested") == 2
 
     async def test_a_store_that_goes_under_way_leaves_the_answer_to_the_key(self) -> None:
         """It was accepted, and nobody could say so: the same key tells."""
-        async with calling() as caller:
-            caller.world.exchange.script.append(Misbehaviour(executes=True, reply=Unknown("lost")))
+        async with treasury_api_client() as caller:
+            caller.world.gateway.script.append(
+                ScriptedResponse(executes=True, reply=ReplyUnknown("lost"))
+            )
             caller.world.store.replies_to_lose = 1
 
-            problem(await caller.transfer(), 503, "store.unavailable", ["is not known"], key="t1")
+            assert_problem(
+                await caller.transfer(), 503, "store.unavailable", ["is not known"], key="t1"
+            )
             await caller.world.clock.sleep_ms(60_000)
 
-            result(await caller.transfer(), 200, "OK")
-            assert len(caller.world.exchange.sent) == 1
+            assert_result(await caller.transfer(), 200, "OK")
+            assert len(caller.world.gateway.sent_orders) == 1
 
     async def test_a_failure_of_ours_is_hidden_and_leaves_the_answer_to_the_key(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
-        async with calling() as caller:
-            caller.world.switches.limits = loose("the secret inside")
+        async with treasury_api_client() as caller:
+            caller.world.switches.limits = untyped("the secret inside")
 
-            body = problem(await caller.transfer(), 500, "internal", ["the same key"], key="t1")
+            body = assert_problem(
+                await caller.transfer(), 500, "internal", ["the same key"], key="t1"
+            )
 
             assert "secret" not in str(body)
-            assert not caller.world.store.kept.documents
+            assert not caller.world.store.contents.documents_by_seq
             assert "the secret inside" not in caplog.messages
             assert "POST /xchg/treasury/transfer failed" in caplog.messages

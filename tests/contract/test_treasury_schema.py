@@ -22,12 +22,12 @@ from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.access.tokens import make_token
 from chimera_s1.domain.operations.rate_limit import RateLimit
 from chimera_s1.domain.operations.trading_mode import TradingMode
-from chimera_s1.domain.ports.treasury_gateway import Unknown
+from chimera_s1.domain.ports.treasury_gateway import ReplyUnknown
 from tests.contract.treasury_api_client import TRANSFER, UNLIMITED
 from tests.contract.web_parts import Treasury, WebParts, description, serving
 from tests.fakes.token_store import MemoryTokenStore
-from tests.fakes.treasury_gateway import Misbehaviour
-from tests.treasury_harness import LIMITS, World
+from tests.fakes.treasury_gateway import ScriptedResponse
+from tests.treasury_harness import LIMITS, TreasuryHarness
 
 ALL_TOKEN, ALL = make_token("all1", b"a" * 32, actor="all", scopes=Scope, created_at=0)
 NO_TOKEN, NO = make_token(
@@ -42,14 +42,14 @@ EXAMPLES = 50
 class Service(Struct):
     """The running service, and one that is the same but for how often an actor may ask."""
 
-    world: World
+    world: TreasuryHarness
     url: str
     strict_url: str
 
 
 @asynccontextmanager
 async def running() -> AsyncIterator[Service]:
-    world = World()
+    world = TreasuryHarness()
     world.switches.limits = replace(LIMITS, min=Decimal("1e-8"), daily_cap=Decimal(10) ** 9)
     treasury = Treasury(world)
     tokens = MemoryTokenStore([ALL, NO])
@@ -104,11 +104,11 @@ class Asking:
 
     def without_store(self, path: str, **request: Any) -> None:
         """While the store does not answer."""
-        self.world.store.gone = self.world.projection.gone = True
+        self.world.store.unavailable = self.world.projection.unavailable = True
         try:
             self.send(path, **request)
         finally:
-            self.world.store.gone = self.world.projection.gone = False
+            self.world.store.unavailable = self.world.projection.unavailable = False
 
     def _fuzz(self, mode: GenerationMode) -> None:
         # That a text can be printed, that an amount has few decimals, that one of two places names
@@ -180,7 +180,7 @@ def request(asking: Asking) -> None:
     asking.world.switches.mode = TradingMode.NORMAL
     for number in range(2):
         send(f"b{number}", url=asking.service.strict_url)
-    asking.world.exchange.script.append(Misbehaviour(reply=Unknown("no reply came")))
+    asking.world.gateway.script.append(ScriptedResponse(reply=ReplyUnknown("no reply came")))
     odd = {**WISH, "transfer_id": "pending", "amount_usdt": "77.77777777"}
     assert send("pending", json=odd).json()["result"] == "PENDING"
 
@@ -191,7 +191,7 @@ def resolve(asking: Asking) -> None:
         asked = {"path": f"{TRANSFER}/{key}/resolve", "json": verdict, **other}
         return asking.send(**asked)
 
-    asking.world.exchange.script.append(Misbehaviour(reply=Unknown("no reply came")))
+    asking.world.gateway.script.append(ScriptedResponse(reply=ReplyUnknown("no reply came")))
     wish = {**WISH, "transfer_id": "open", "amount_usdt": "66.66666666"}
     asking.client.post(f"{asking.service.url}{TRANSFER}", json=wish)
     asking.refused_by_access(f"{TRANSFER}/open/resolve", json={})

@@ -11,15 +11,15 @@ from typing import Any
 import httpx2
 
 from chimera_s1.adapters.simulator.config import DEMO_KEY
-from chimera_s1.domain.ledger.commit import Entry
+from chimera_s1.domain.ledger.commit import LedgerEntry
 from tests.contract.service_process import redis_at, service_process
-from tests.contract.treasury_service import OPERATIONS, POST, Site
+from tests.contract.treasury_service import OPERATIONS, POST, TreasuryDeployment
 from tests.contract.treasury_service_client import (
     OTHER_TOKEN,
     READER_TOKEN,
     TRADER_TOKEN,
     TRANSFER,
-    Desk,
+    TreasuryServiceClient,
 )
 
 PASSWORD = "correct horse/battery"
@@ -58,7 +58,7 @@ READS = (
 READ_FAULTS = ("drop-before", "status:500", "code:-2015", "body:truncated")
 
 
-async def test_row_70_no_secret_is_in_what_the_service_writes(site: Site) -> None:
+async def test_row_70_no_secret_is_in_what_the_service_writes(site: TreasuryDeployment) -> None:
     """In its log, its answers, its metrics, on Redis and in its state directory."""
     heard: list[bytes] = []
     async with redis_at(site.node.address.port) as admin, guarded(admin):
@@ -106,7 +106,9 @@ async def test_row_70_no_secret_is_in_what_the_service_writes(site: Site) -> Non
     }
 
 
-async def test_the_password_of_arango_is_masked_in_the_log(site: Site, free_tcp_port: int) -> None:
+async def test_the_password_of_arango_is_masked_in_the_log(
+    site: TreasuryDeployment, free_tcp_port: int
+) -> None:
     """The coordinator's port is the password: the log names where nobody answers, and masks it."""
     password = str(free_tcp_port)
     environ = site.environ(
@@ -129,7 +131,7 @@ async def guarded(admin: Any) -> AsyncIterator[None]:
         await admin.config_set("requirepass", "")
 
 
-async def refusals(desk: Desk) -> AsyncIterator[bytes]:
+async def refusals(desk: TreasuryServiceClient) -> AsyncIterator[bytes]:
     """What is answered to those who may not, or ask wrongly."""
     bodies: tuple[bytes, ...] = (
         b"",
@@ -168,7 +170,7 @@ def files(directory: Path) -> Iterable[Path]:
     return [path for path in directory.rglob("*") if path.is_file()]
 
 
-def hashes(entries: Iterable[Entry]) -> set[str]:
+def hashes(entries: Iterable[LedgerEntry]) -> set[str]:
     """What looks like a signature and is none: the chain's hashes, and those of wishes and
     requests.
     """

@@ -7,7 +7,7 @@ import signal
 from pathlib import Path
 
 from tests.contract.service_process import redis_at
-from tests.contract.treasury_service import POST, Site
+from tests.contract.treasury_service import POST, TreasuryDeployment
 
 PAUSED = """
 import os, signal
@@ -27,7 +27,9 @@ main()
 """
 
 
-async def test_a_transfer_moves_money_once_through_lost_replies_and_kill_9(site: Site) -> None:
+async def test_a_transfer_moves_money_once_through_lost_replies_and_kill_9(
+    site: TreasuryDeployment,
+) -> None:
     """The whole promise, from the first 200 to the last event on `ops:events`."""
     spot, futures = await site.balances()
     async with site.serving() as desk:
@@ -49,7 +51,7 @@ async def test_a_transfer_moves_money_once_through_lost_replies_and_kill_9(site:
         assert (found.status_code, found.json()["result"]) == (200, "OK")
 
         await site.sim.arm(POST, "execute-then-delay:60000")
-        async with desk.asking("t3", "27", back=True) as replies:
+        async with desk.transfer_in_background("t3", "27", back=True) as replies:
             await site.fired(2)
             await desk.kill()
         assert replies == []
@@ -58,7 +60,7 @@ async def test_a_transfer_moves_money_once_through_lost_replies_and_kill_9(site:
         await site.event("transfer.completed", "t3")
         after = await desk.transfer("t3", "27", back=True)
         assert (after.status_code, after.json()["result"]) == (200, "OK")
-        await site.at_rest()
+        await site.wait_until_idle()
         assert await desk.service.stop() == 0
 
     assert await site.moved() == ["SPOT 25", "SPOT 26", "FUTURES 27"]
@@ -66,55 +68,57 @@ async def test_a_transfer_moves_money_once_through_lost_replies_and_kill_9(site:
     assert await site.violations() == []
 
 
-async def test_row_64_the_kill_switch_stops_what_is_not_sent_yet(site: Site) -> None:
+async def test_row_64_the_kill_switch_stops_what_is_not_sent_yet(site: TreasuryDeployment) -> None:
     """What is new gets 503, what waits goes on waiting, what may have moved is found out about."""
     async with site.serving() as desk, redis_at(site.node.address.port) as redis:
         await site.sim.control("POST", "/sim/wallet", {"history_lag_ms": 3_600_000})
         await site.sim.arm(POST, "execute-then-drop")
         assert (await desk.transfer("k1", "31")).status_code == 202
-        async with desk.asking("k2", "31"):
+        async with desk.transfer_in_background("k2", "31"):
             await site.event("transfer.requested", "k2")
             await redis.set("kill_switch", "on")
             await desk.service.logged("the kill switch is ON")
 
             refused = await desk.transfer("k3", "33")
             assert (refused.status_code, refused.json()["code"]) == (503, "kill_switch")
-            assert "the kill switch is on" in (await desk.treasury())["detail"]
+            assert "the kill switch is on" in (await desk.read_treasury_health())["detail"]
             await site.sim.control("POST", "/sim/wallet", {"history_lag_ms": 0})
             await site.event("transfer.completed", "k1")
-            assert (await desk.standing("k2"))["phase"] == "requested"
+            assert (await desk.read_transfer("k2"))["phase"] == "requested"
             assert await site.moved() == ["SPOT 31"]
 
             await redis.delete("kill_switch")
             await site.event("transfer.completed", "k2")
         assert (await desk.transfer("k3", "33")).json()["result"] == "OK"
-        await site.at_rest()
+        await site.wait_until_idle()
 
     assert await site.sim.fired() == [1]
     assert await site.moved() == ["SPOT 31", "SPOT 31", "SPOT 33"]
     assert await site.violations() == []
 
 
-async def test_row_66_sigterm_waits_for_the_reply_that_is_on_its_way(site: Site) -> None:
+async def test_row_66_sigterm_waits_for_the_reply_that_is_on_its_way(
+    site: TreasuryDeployment,
+) -> None:
     """The client gets its answer, exit code 0; what was not told on `ops:events` the next one
     tells.
     """
     await site.sim.arm(POST, "execute-then-delay:1500")
     async with site.serving() as desk:
-        async with desk.asking("s1", "41") as replies:
+        async with desk.transfer_in_background("s1", "41") as replies:
             await site.fired()
             assert await desk.service.stop() == 0
         assert [(each.status_code, each.json()["result"]) for each in replies] == [(200, "OK")]
 
     async with site.serving():
-        await site.at_rest()
+        await site.wait_until_idle()
 
     assert await site.moved() == ["SPOT 41"]
     assert await site.violations() == []
 
 
 async def test_row_25_a_request_that_leaves_late_is_refused_by_the_exchange(
-    site: Site, tmp_path: Path
+    site: TreasuryDeployment, tmp_path: Path
 ) -> None:
     """The process stands still between its intent and the sending, while the exchange's clock goes
     on.
@@ -122,16 +126,16 @@ async def test_row_25_a_request_that_leaves_late_is_refused_by_the_exchange(
     entry = tmp_path / "paused.py"
     entry.write_text(PAUSED)
     async with site.serving(interpreter=[str(entry)]) as desk:
-        async with desk.asking("p1", "51"):
-            await desk.stopped()
+        async with desk.transfer_in_background("p1", "51"):
+            await desk.wait_until_stopped()
             assert await site.moved() == []
             await site.sim.control("POST", "/sim/clock", {"offset_ms": 7_000})
             os.kill(desk.service.process.pid, signal.SIGCONT)
             late = await site.event("submission.not_executed", "p1")
             await site.sim.control("POST", "/sim/clock", {"offset_ms": 0})
         await site.event("transfer.completed", "p1")
-        assert (await desk.standing("p1"))["attempts"] == 2
-        await site.at_rest()
+        assert (await desk.read_transfer("p1"))["attempts"] == 2
+        await site.wait_until_idle()
 
     assert "-1021" in late["cause"]
     assert await site.moved() == ["SPOT 51"]

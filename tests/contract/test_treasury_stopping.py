@@ -10,11 +10,13 @@ from chimera_s1.adapters.sqlite.lease_store import SqliteLeaseStore
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.capabilities.ledger.stores import SQLITE_FILE
 from tests.contract.service_process import PATIENCE_S
-from tests.contract.treasury_service import Site
+from tests.contract.treasury_service import TreasuryDeployment
 from tests.contract.treasury_service_client import TRADER_TOKEN, TRANSFER
 
 
-async def test_row_66_a_stopped_service_leaves_its_executors_lease_free(site: Site) -> None:
+async def test_row_66_a_stopped_service_leaves_its_executors_lease_free(
+    site: TreasuryDeployment,
+) -> None:
     """The next process sends at once; it does not wait until the lease has expired."""
     async with site.serving() as desk:
         assert (await desk.transfer("l1", "42")).json()["result"] == "OK"
@@ -26,7 +28,9 @@ async def test_row_66_a_stopped_service_leaves_its_executors_lease_free(site: Si
     assert free
 
 
-async def test_row_66_a_request_that_arrives_while_stopping_is_not_accepted(site: Site) -> None:
+async def test_row_66_a_request_that_arrives_while_stopping_is_not_accepted(
+    site: TreasuryDeployment,
+) -> None:
     """It began before SIGTERM, so its connection is still served; its last bytes come after it."""
     begun, stopping = anyio.Event(), anyio.Event()
     body = msgspec.json.encode({"from": "SPOT", "to": "FUTURES", "amount_usdt": "43"})
@@ -43,7 +47,7 @@ async def test_row_66_a_request_that_arrives_while_stopping_is_not_accepted(site
         "Content-Type": "application/json",
     }
     async with site.serving() as desk, anyio.create_task_group() as tasks:
-        await desk.treasury()  # the connection is open
+        await desk.read_treasury_health()  # the connection is open
 
         async def stop() -> None:
             await begun.wait()

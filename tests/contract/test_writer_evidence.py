@@ -10,7 +10,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from chimera_s1.adapters.redis.cluster_assembly import wait_until_ok
+from chimera_s1.adapters.redis.cluster_assembly import wait_until_healthy
 from chimera_s1.adapters.redis.cluster_client import connect_cluster
 from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.node_quote_publisher import NodeQuotePublisher
@@ -18,17 +18,17 @@ from chimera_s1.adapters.system.system_clock import SystemClock
 from tests.contract.publisher_load import (
     error_count,
     instruments_of,
-    loaded,
-    rejected_writes,
+    publisher_under_load,
+    rejected_write_count,
     slot_of,
 )
 from tests.contract.quote_stores import (
     MAXLEN,
-    bids,
     fresh_instruments,
-    published_whole,
-    quote_of,
+    make_quote,
+    publish_until_acknowledged,
     redis_store,
+    stored_bids,
 )
 from tests.contract.redis_cluster import hand_over, move_keys
 from tests.contract.tcp_proxy import redis_behind_proxy
@@ -54,16 +54,16 @@ async def test_a_killed_master_costs_only_its_own_streams(
         EmbeddedRedis(
             tmp_path, binary=redis_binary, masters=3, replicas=3, options=PARTIAL
         ) as redis,
-        loaded(redis.addresses) as load,
+        publisher_under_load(redis.addresses) as load,
     ):
         before = {each: len(offered) for each, offered in load.market.offered.items()}
         await redis.nodes[0].kill()
-        await load.publisher.until_handed_back()
-        await load.publisher.until_whole()
-        verdict = await load.judge()
+        await load.publisher.wait_for_unpublished()
+        await load.publisher.wait_for_complete()
+        verdict = await load.audit()
 
-        assert str((await redis.nodes[3].ask("INFO"))["role"]) == "master"
-        affected = load.served_by_third(0)
+        assert str((await redis.nodes[3].execute("INFO"))["role"]) == "master"
+        affected = load.instruments_on_master(0)
         # A server may lose what it acknowledged a moment before it dies; that is Redis.
         last_words = {
             quote
@@ -72,7 +72,7 @@ async def test_a_killed_master_costs_only_its_own_streams(
         }
         assert verdict.missing
         assert instruments_of(verdict.missing) <= affected
-        assert verdict.missing <= load.publisher.handed_back | last_words
+        assert verdict.missing <= load.publisher.unpublished | last_words
 
 
 async def test_a_migration_to_an_empty_master_loses_nothing_and_is_counted_exactly(
@@ -83,28 +83,28 @@ async def test_a_migration_to_an_empty_master_loses_nothing_and_is_counted_exact
     """
     async with (
         EmbeddedRedis(tmp_path, binary=redis_binary, masters=3, replicas=1) as redis,
-        loaded(redis.addresses[:3]) as load,
+        publisher_under_load(redis.addresses[:3]) as load,
     ):
         source, newcomer = redis.nodes[0], redis.nodes[3]
         await become_empty_master(newcomer, source)
-        slots = sorted({slot_of(each) for each in load.served_by_third(0)})[:10]
+        slots = sorted({slot_of(each) for each in load.instruments_on_master(0)})[:10]
         for slot in slots:
             await move_keys(source, newcomer, slot)
-            await load.publisher.until_whole(2)
-        asked_until = load.publisher.counters.asked
+            await load.publisher.wait_for_complete(2)
+        asked_until = load.publisher.counters.ask_replies
         for slot in slots:
             await hand_over(source, newcomer, slot)
-        await load.publisher.until_whole(5)
-        await load.end()
+        await load.publisher.wait_for_complete(5)
+        await load.finish()
         counters = load.publisher.counters
         moved = await error_count(redis.nodes, "MOVED")
         asked = await error_count(redis.nodes, "ASK")
-        verdict = await load.judge()
+        verdict = await load.audit()
 
         assert asked_until > len(slots)
-        assert (counters.moved, counters.asked) == (moved, asked)
-        assert counters.moved >= len(slots)
-        assert counters.failures == counters.tried_again == 0
+        assert (counters.moved_replies, counters.ask_replies) == (moved, asked)
+        assert counters.moved_replies >= len(slots)
+        assert counters.failures == counters.busy_replies == 0
         assert not verdict.missing
         assert verdict.repeated == 0
         assert verdict.entries == counters.published
@@ -116,25 +116,25 @@ async def test_a_full_stop_is_survived_and_so_is_a_server_that_is_loading(
     """All masters end and come back with their data, which they take their time to load."""
     async with (
         EmbeddedRedis(tmp_path, binary=redis_binary, masters=3, options=KEEPING) as redis,
-        loaded(redis.addresses) as load,
+        publisher_under_load(redis.addresses) as load,
     ):
         for node in redis.nodes:
-            await node.ask("CONFIG", "SET", "save", "3600 1")
+            await node.execute("CONFIG", "SET", "save", "3600 1")
             await node.stop()
-        await load.publisher.until_handed_back(3)
+        await load.publisher.wait_for_unpublished(3)
         stopped = [node.pid for node in redis.nodes]
         for node in redis.nodes:
             await node.start()
-        await wait_until_ok(redis.nodes, replicas=0)
-        await load.publisher.until_whole()
-        verdict = await load.judge()
+        await wait_until_healthy(redis.nodes, replicas=0)
+        await load.publisher.wait_for_complete()
+        verdict = await load.audit()
 
         assert stopped == [None, None, None]
         assert await error_count(redis.nodes, "LOADING") > 0
-        refused = await rejected_writes(redis.nodes)
-        assert load.publisher.counters.tried_again == refused > 0
+        refused = await rejected_write_count(redis.nodes)
+        assert load.publisher.counters.busy_replies == refused > 0
         assert verdict.missing
-        assert verdict.missing <= load.publisher.handed_back
+        assert verdict.missing <= load.publisher.unpublished
 
 
 async def test_a_hanging_master_delays_nobody_and_its_late_commands_change_no_order(
@@ -145,22 +145,22 @@ async def test_a_hanging_master_delays_nobody_and_its_late_commands_change_no_or
     """
     async with (
         EmbeddedRedis(tmp_path, binary=redis_binary, masters=3, options=PATIENT) as redis,
-        loaded(redis.addresses, give_up_s=0.5) as load,
+        publisher_under_load(redis.addresses, reply_timeout_s=0.5) as load,
     ):
         node = redis.nodes[1]
         for _ in range(2):
             node.pause()
-            await load.publisher.until_handed_back(15)
+            await load.publisher.wait_for_unpublished(15)
             node.resume()
-            await load.publisher.until_whole()
-        verdict = await load.judge()
+            await load.publisher.wait_for_complete()
+        verdict = await load.audit()
 
-        kills = (await node.ask("INFO", "commandstats"))["cmdstat_client|kill"]
+        kills = (await node.execute("INFO", "commandstats"))["cmdstat_client|kill"]
         assert kills["calls"] > 1
-        affected = load.served_by_third(1)
-        assert instruments_of(load.publisher.handed_back) == affected
+        affected = load.instruments_on_master(1)
+        assert instruments_of(load.publisher.unpublished) == affected
         assert verdict.missing
-        assert verdict.missing <= load.publisher.handed_back
+        assert verdict.missing <= load.publisher.unpublished
 
 
 @pytest.mark.parametrize(
@@ -183,22 +183,22 @@ async def test_a_master_that_refuses_costs_only_its_own_streams(
     """
     async with (
         EmbeddedRedis(tmp_path, binary=redis_binary, masters=3) as redis,
-        loaded(redis.addresses) as load,
+        publisher_under_load(redis.addresses) as load,
     ):
         node = redis.nodes[2]
-        await node.ask("CONFIG", "SET", *on)
-        await load.publisher.until_handed_back(5)
+        await node.execute("CONFIG", "SET", *on)
+        await load.publisher.wait_for_unpublished(5)
         complaint = await load.publisher.ping()
-        await node.ask("CONFIG", "SET", *off)
-        await load.publisher.until_whole()
-        verdict = await load.judge()
+        await node.execute("CONFIG", "SET", *off)
+        await load.publisher.wait_for_complete()
+        verdict = await load.audit()
 
         assert await error_count([node], kind) > 0
         assert kind in complaint
         assert str(node.address) in complaint
-        affected = load.served_by_third(2)
-        assert instruments_of(load.publisher.handed_back) == affected
-        assert verdict.missing <= load.publisher.handed_back
+        affected = load.instruments_on_master(2)
+        assert instruments_of(load.publisher.unpublished) == affected
+        assert verdict.missing <= load.publisher.unpublished
         assert verdict.repeated == 0
 
 
@@ -218,21 +218,21 @@ async def test_commands_held_up_in_the_network_never_follow_newer_ones(
             maxlen=MAXLEN,
             clock=SystemClock(),
             draw=lambda: 0.5,
-            patience_s=0.3,
-            give_up_s=0.3,
+            timeout_s=0.3,
+            reply_timeout_s=0.3,
         ) as publisher,
     ):
-        rounds = [[quote_of(each) for each in instruments] for _ in range(3)]
+        rounds = [[make_quote(each) for each in instruments] for _ in range(3)]
         assert (await publisher.publish(rounds[0])).published == len(instruments)
         proxy.hold()
         stuck = await publisher.publish(rounds[1])
-        await published_whole(publisher, rounds[2])
+        await publish_until_acknowledged(publisher, rounds[2])
         with anyio.fail_after(5):
             await proxy.let_go()
 
         assert stuck.unpublished == tuple(rounds[1])
         for number, each in enumerate(instruments):
-            assert await bids(reading.reader, each) == [
+            assert await stored_bids(reading.reader, each) == [
                 rounds[0][number].bid,
                 rounds[2][number].bid,
             ]
@@ -244,19 +244,19 @@ async def test_a_slow_network_loses_nothing(redis_binary: Path, tmp_path: Path) 
     """
     async with (
         redis_behind_proxy(redis_binary, tmp_path) as (proxy, node),
-        loaded([proxy.address]) as load,
+        publisher_under_load([proxy.address]) as load,
     ):
         proxy.delay_s, proxy.piece_bytes = 0.2, 7
-        await load.publisher.until_whole(5)
+        await load.publisher.wait_for_complete(5)
         merged = load.publishing.counters.windows_merged
         proxy.delay_s = proxy.piece_bytes = 0
-        await load.publisher.until_whole()
-        await load.end()
-        written = (await node.ask("INFO", "commandstats"))["cmdstat_xadd"]["calls"]
-        verdict = await load.judge()
+        await load.publisher.wait_for_complete()
+        await load.finish()
+        written = (await node.execute("INFO", "commandstats"))["cmdstat_xadd"]["calls"]
+        verdict = await load.audit()
 
         assert merged > 0
-        assert verdict.missing <= load.publisher.handed_back
+        assert verdict.missing <= load.publisher.unpublished
         assert verdict.repeated == 0
         assert verdict.entries == written == load.publisher.counters.published
 
@@ -269,18 +269,18 @@ async def test_a_node_that_became_read_only_is_reported_and_the_map_is_doubted(
     """
     async with (
         redis_behind_proxy(redis_binary, tmp_path) as (proxy, _),
-        loaded([proxy.address]) as load,
+        publisher_under_load([proxy.address]) as load,
     ):
         proxy.refusal = b"-READONLY You can't write against a read only replica.\r\n"
-        await load.publisher.until_handed_back(5)
+        await load.publisher.wait_for_unpublished(5)
         complaint = await load.publisher.ping()
         proxy.refusal = b""
-        await load.publisher.until_whole()
-        verdict = await load.judge()
+        await load.publisher.wait_for_complete()
+        verdict = await load.audit()
 
         assert proxy.refused > 0
         assert "READONLY" in complaint
-        assert verdict.missing <= load.publisher.handed_back
+        assert verdict.missing <= load.publisher.unpublished
         assert verdict.repeated == 0
 
 
@@ -298,20 +298,20 @@ async def test_an_answer_that_comes_late_still_counts(redis_binary: Path, tmp_pa
             maxlen=MAXLEN,
             clock=SystemClock(),
             draw=lambda: 0.5,
-            patience_s=0.2,
-            give_up_s=20.0,
+            timeout_s=0.2,
+            reply_timeout_s=20.0,
         ) as publisher,
     ):
         (node,) = redis.nodes
         assert await publisher.ping() == ""
         node.pause()
-        late = await publisher.publish([quote_of(each) for each in instruments])
+        late = await publisher.publish([make_quote(each) for each in instruments])
         again = await publisher.publish(late.unpublished)
         node.resume()
-        await published_whole(publisher, again.unpublished)
+        await publish_until_acknowledged(publisher, again.unpublished)
 
         assert late.unpublished == again.unpublished
         assert len(late.unpublished) == len(instruments)
         assert publisher.counters.published == len(instruments)
         for quote in late.unpublished:
-            assert await bids(reading.reader, quote.instrument) == [quote.bid]
+            assert await stored_bids(reading.reader, quote.instrument) == [quote.bid]

@@ -12,16 +12,16 @@ from chimera_s1.adapters.redis.cluster_client import connect_cluster
 from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.node_quote_publisher import NodeQuotePublisher
 from chimera_s1.adapters.redis.quote_reader import RedisQuoteReader
-from chimera_s1.adapters.redis.server_process import until
+from chimera_s1.adapters.redis.server_process import poll_until
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.domain.ports.quote_publisher import QuotePublisher
 from tests.contract.quote_stores import (
     MAXLEN,
-    Store,
-    bids,
+    QuoteStore,
     fresh_instruments,
-    published_whole,
-    quote_of,
+    make_quote,
+    publish_until_acknowledged,
+    stored_bids,
 )
 from tests.contract.redis_cluster import hand_over, move_keys
 from tests.contract.tcp_proxy import TcpProxy, redis_behind_proxy
@@ -31,7 +31,7 @@ from tests.contract.test_quote_publisher_faults import served_by, slot_of
 @asynccontextmanager
 async def writing(
     addresses: Sequence[RedisAddress], *, patience_s: float = 1.0, give_up_s: float = 30.0
-) -> AsyncIterator[Store]:
+) -> AsyncIterator[QuoteStore]:
     """A writer whose calls end long before it gives a connection up, and a reader."""
     async with (
         connect_cluster(addresses) as client,
@@ -41,12 +41,12 @@ async def writing(
             maxlen=MAXLEN,
             clock=SystemClock(),
             draw=lambda: 0.5,
-            patience_s=patience_s,
-            give_up_s=give_up_s,
+            timeout_s=patience_s,
+            reply_timeout_s=give_up_s,
         ) as publisher,
     ):
         await until_answered(publisher)
-        yield Store(publisher, RedisQuoteReader(reading))
+        yield QuoteStore(publisher, RedisQuoteReader(reading))
 
 
 async def until_answered(publisher: QuotePublisher) -> None:
@@ -74,17 +74,17 @@ async def test_a_late_acknowledgement_is_remembered_until_the_next_call(
     ):
         (node,) = redis.nodes
         node.pause()
-        late = await store.publisher.publish([quote_of(each) for each in instruments])
+        late = await store.publisher.publish([make_quote(each) for each in instruments])
         node.resume()
         await until_answered(store.publisher)
         again = await store.publisher.publish(late.unpublished)
-        written = (await node.ask("INFO", "commandstats"))["cmdstat_xadd"]["calls"]
+        written = (await node.execute("INFO", "commandstats"))["cmdstat_xadd"]["calls"]
 
         assert len(late.unpublished) == len(instruments)
         assert (again.published, again.unpublished) == (len(instruments), ())
         assert written == store.publisher.counters.published == len(instruments)
         for quote in late.unpublished:
-            assert await bids(store.reader, quote.instrument) == [quote.bid]
+            assert await stored_bids(store.reader, quote.instrument) == [quote.bid]
 
 
 async def test_a_late_redirect_says_nothing_about_the_quotes_of_the_present_call(
@@ -99,17 +99,17 @@ async def test_a_late_redirect_says_nothing_about_the_quotes_of_the_present_call
         writing([proxy.address]) as store,
     ):
         proxy.hold()
-        late = await store.publisher.publish([quote_of(one), quote_of(other)])
-        newer = [quote_of(other), quote_of(one)]
+        late = await store.publisher.publish([make_quote(one), make_quote(other)])
+        newer = [make_quote(other), make_quote(one)]
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(published_whole, store.publisher, newer)
+            tasks.start_soon(publish_until_acknowledged, store.publisher, newer)
             await anyio.wait_all_tasks_blocked()
             redirect_next(proxy, f"ASK {slot_of(one)}", 2)
             proxy.release()
 
-        assert len(late.unpublished) == store.publisher.counters.asked == proxy.refused == 2
+        assert len(late.unpublished) == store.publisher.counters.ask_replies == proxy.refused == 2
         for quote in newer:
-            assert await bids(store.reader, quote.instrument) == [quote.bid]
+            assert await stored_bids(store.reader, quote.instrument) == [quote.bid]
 
 
 async def test_a_quote_that_was_handed_back_is_not_sent_after_a_late_redirect(
@@ -122,15 +122,15 @@ async def test_a_quote_that_was_handed_back_is_not_sent_after_a_late_redirect(
         writing([proxy.address]) as store,
     ):
         proxy.hold()
-        late = await store.publisher.publish([quote_of(instrument)])
+        late = await store.publisher.publish([make_quote(instrument)])
         redirect_next(proxy, f"ASK {slot_of(instrument)}", 1)
         proxy.release()
         await until_answered(store.publisher)
-        newer = quote_of(instrument)
-        await published_whole(store.publisher, [newer])
+        newer = make_quote(instrument)
+        await publish_until_acknowledged(store.publisher, [newer])
 
-        assert len(late.unpublished) == store.publisher.counters.asked == proxy.refused == 1
-        assert await bids(store.reader, instrument) == [newer.bid]
+        assert len(late.unpublished) == store.publisher.counters.ask_replies == proxy.refused == 1
+        assert await stored_bids(store.reader, instrument) == [newer.bid]
 
 
 async def test_a_stream_with_a_quote_in_flight_gets_no_newer_one_over_another_connection(
@@ -145,25 +145,25 @@ async def test_a_stream_with_a_quote_in_flight_gets_no_newer_one_over_another_co
         writing(redis.addresses) as store,
     ):
         source, target, _ = redis.nodes
-        first = quote_of(instrument)
-        assert await published_whole(store.publisher, [first]) == 0
+        first = make_quote(instrument)
+        assert await publish_until_acknowledged(store.publisher, [first]) == 0
         for each in (instrument, neighbour):
             await move_keys(source, target, slot_of(each))
             await hand_over(source, target, slot_of(each))
         source.pause()
-        in_flight = await store.publisher.publish([quote_of(instrument)])
+        in_flight = await store.publisher.publish([make_quote(instrument)])
         # Only the new owner can take it: from here on the writer knows where both slots are.
-        await published_whole(store.publisher, [quote_of(neighbour)])
-        newer = quote_of(instrument)
+        await publish_until_acknowledged(store.publisher, [make_quote(neighbour)])
+        newer = make_quote(instrument)
         held = await store.publisher.publish([newer])
         source.resume()
-        await published_whole(store.publisher, held.unpublished)
+        await publish_until_acknowledged(store.publisher, held.unpublished)
 
         assert len(in_flight.unpublished) == 1
         assert (held.published, held.unpublished) == (0, (newer,))
         assert "still on its way to another node" in held.cause
-        assert store.publisher.counters.moved == 1
-        assert await bids(store.reader, instrument) == [first.bid, newer.bid]
+        assert store.publisher.counters.moved_replies == 1
+        assert await stored_bids(store.reader, instrument) == [first.bid, newer.bid]
 
 
 async def test_of_two_quotes_on_a_lost_connection_only_the_newer_is_offered_again(
@@ -178,7 +178,7 @@ async def test_of_two_quotes_on_a_lost_connection_only_the_newer_is_offered_agai
         writing(redis.addresses, patience_s=20.0, give_up_s=0.5) as store,
     ):
         (node,) = redis.nodes
-        older, newer = quote_of(instrument), quote_of(instrument)
+        older, newer = make_quote(instrument), make_quote(instrument)
         node.pause()
         lost = await store.publisher.publish([older, newer])
         node.resume()
@@ -198,7 +198,7 @@ async def test_quotes_of_a_stream_follow_one_redirect_when_there_are_two(
         redis_behind_proxy(redis_binary, tmp_path) as (proxy, node),
         writing([proxy.address], patience_s=10.0) as store,
     ):
-        quotes = [quote_of(instrument) for _ in range(2)]
+        quotes = [make_quote(instrument) for _ in range(2)]
         slot = slot_of(instrument)
         proxy.delay_s = 0.5
         proxy.refusals = [
@@ -208,7 +208,7 @@ async def test_quotes_of_a_stream_follow_one_redirect_when_there_are_two(
         report = await store.publisher.publish(quotes)
 
         assert proxy.refused == report.published == 2
-        assert await bids(store.reader, instrument) == [quote.bid for quote in quotes]
+        assert await stored_bids(store.reader, instrument) == [quote.bid for quote in quotes]
 
 
 @pytest.mark.parametrize("kind", ["CLUSTERDOWN", "MASTERDOWN", "READONLY"])
@@ -223,16 +223,18 @@ async def test_the_slot_map_is_read_again_after_a_node_says_that_it_is_the_wrong
     ):
 
         async def reads() -> int:
-            return int((await node.ask("INFO", "commandstats"))["cmdstat_cluster|slots"]["calls"])
+            return int(
+                (await node.execute("INFO", "commandstats"))["cmdstat_cluster|slots"]["calls"]
+            )
 
         async def read_again() -> bool:
             return await reads() > before
 
         before = await reads()
         proxy.refusals = [f"-{kind} not here\r\n".encode()]
-        report = await store.publisher.publish([quote_of(instrument)])
+        report = await store.publisher.publish([make_quote(instrument)])
         with anyio.fail_after(20):
-            await until(read_again)
+            await poll_until(read_again)
 
     assert proxy.refused == len(report.unpublished) == 1
     assert kind in report.cause

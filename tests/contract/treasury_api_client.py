@@ -13,7 +13,7 @@ from chimera_s1.domain.ledger.commit import decode_entry
 from chimera_s1.domain.operations.rate_limit import RateLimit
 from tests.contract.web_parts import READER, READER_TOKEN, Treasury, WebParts
 from tests.fakes.token_store import MemoryTokenStore
-from tests.treasury_harness import World
+from tests.treasury_harness import TreasuryHarness
 
 TRANSFER = "/xchg/treasury/transfer"
 UNLIMITED = RateLimit(per_s=1_000_000, burst=1_000_000)
@@ -32,7 +32,7 @@ RESOLVER_TOKEN, RESOLVER = make_token(
 TOKENS = (TRADER_TOKEN, RESOLVER_TOKEN, READER_TOKEN)
 
 
-class Caller:
+class TreasuryApiClient:
     """One web application, and a client of it that has all tokens."""
 
     def __init__(self, treasury: Treasury, parts: WebParts, client: httpx2.AsyncClient) -> None:
@@ -40,7 +40,7 @@ class Caller:
         self.world = treasury.world
         self.parts = parts
         self.client = client
-        self.heard: list[str] = []
+        self.response_texts: list[str] = []
 
     async def send(
         self, method: str, path: str, *, token: str | None = None, **request: Any
@@ -49,7 +49,7 @@ class Caller:
         if token:
             headers["Authorization"] = f"Bearer {token}"
         reply = await self.client.request(method, path, headers=headers, **request)
-        self.heard.append(f"{reply.headers} {reply.text}")
+        self.response_texts.append(f"{reply.headers} {reply.text}")
         return reply
 
     async def transfer(
@@ -60,7 +60,7 @@ class Caller:
         headers = {} if key is None else {"Idempotency-Key": key}
         return await self.send("POST", TRANSFER, token=token, headers=headers, json=body)
 
-    async def raw(
+    async def transfer_raw(
         self, body: bytes, *, media_type: str | None = "application/json"
     ) -> httpx2.Response:
         """Ask for a transfer with any bytes."""
@@ -80,13 +80,13 @@ class Caller:
 
 
 @asynccontextmanager
-async def calling(
-    world: World | None = None,
+async def treasury_api_client(
+    world: TreasuryHarness | None = None,
     *,
     treasury: Treasury | None = None,
-    working: bool = True,
+    start_workers: bool = True,
     limit: RateLimit = UNLIMITED,
-) -> AsyncIterator[Caller]:
+) -> AsyncIterator[TreasuryApiClient]:
     """A web application over *world*, with executor, reconciler and projector at work, unless they
     are not wanted. Whatever was answered has no token in it, and no traceback.
     """
@@ -94,19 +94,19 @@ async def calling(
     tokens = MemoryTokenStore([TRADER, RESOLVER, READER])
     parts = WebParts(treasury=treasury, tokens=tokens, limit=limit)
     async with anyio.create_task_group() as tasks, parts.client() as client:
-        if working:
+        if start_workers:
             treasury.start(tasks)
-        caller = Caller(treasury, parts, client)
+        caller = TreasuryApiClient(treasury, parts, client)
         yield caller
         tasks.cancel_scope.cancel()
-    said = "\n".join(caller.heard)
+    said = "\n".join(caller.response_texts)
     assert not [token for token in TOKENS if token.rpartition("_")[2] in said]
     assert "Traceback" not in said
 
 
-def recorded(world: World) -> list[str]:
+def event_types(world: TreasuryHarness) -> list[str]:
     """The type of every event in the ledger."""
-    documents = sorted(world.store.kept.documents.items())
+    documents = sorted(world.store.contents.documents_by_seq.items())
     return [
         record.type
         for _, document in documents
@@ -114,11 +114,11 @@ def recorded(world: World) -> list[str]:
     ]
 
 
-def count(world: World, kind: str) -> int:
-    return recorded(world).count(f"treasury.{kind}")
+def count_events(world: TreasuryHarness, kind: str) -> int:
+    return event_types(world).count(f"treasury.{kind}")
 
 
-def result(reply: httpx2.Response, status: int, expected: str) -> dict[str, Any]:
+def assert_result(reply: httpx2.Response, status: int, expected: str) -> dict[str, Any]:
     """*reply* as the `TransferResponse` it has to be."""
     assert reply.status_code == status, reply.text
     body: dict[str, Any] = reply.json()
@@ -128,13 +128,13 @@ def result(reply: httpx2.Response, status: int, expected: str) -> dict[str, Any]
     return body
 
 
-UNCERTAIN = {"store.unavailable", "ledger.damaged", "ledger.too_new", "internal"}
+UNCERTAIN_CODES = {"store.unavailable", "ledger.damaged", "ledger.too_new", "internal"}
 """Nobody knows whether the request was accepted: who believed in FAIL would ask with
 another key.
 """
 
 
-def problem(
+def assert_problem(
     reply: httpx2.Response, status: int, code: str, says: Sequence[str] = (), key: str | None = None
 ) -> dict[str, Any]:
     """*reply* as the problem it has to be, which reads as a `TransferResponse` as well."""
@@ -143,7 +143,7 @@ def problem(
     body: dict[str, Any] = reply.json()
     assert set(body) == PROBLEM_FIELDS | ({"transfer_id"} if key is not None else set())
     assert (body["code"], body["status"], body["type"]) == (code, status, f"/schema#{code}")
-    expected = "PENDING" if code in UNCERTAIN else "FAIL"
+    expected = "PENDING" if code in UNCERTAIN_CODES else "FAIL"
     assert (body["result"], body["message"]) == (expected, body["detail"])
     assert body.get("transfer_id") == key
     assert not [said for said in says if said not in body["message"]], body["message"]

@@ -25,9 +25,9 @@ from chimera_s1.adapters.sqlite.database import SqliteDatabase
 from chimera_s1.adapters.sqlite.event_store import SqliteEventStore
 from chimera_s1.adapters.sqlite.transfer_projection import SqliteTransferProjection
 from chimera_s1.adapters.system.file_token_store import write_token_file
-from chimera_s1.app.capabilities.ledger.stores import SQLITE_FILE, TREASURY
+from chimera_s1.app.capabilities.ledger.stores import SQLITE_FILE, TREASURY_LEDGER
 from chimera_s1.app.capabilities.treasury.project_transfers import CURSOR as PROJECTED
-from chimera_s1.domain.ledger.commit import Entry
+from chimera_s1.domain.ledger.commit import LedgerEntry
 from tests.contract.service_process import (
     MODULE,
     PATIENCE_S,
@@ -36,8 +36,13 @@ from tests.contract.service_process import (
     service_process,
     simulated,
 )
-from tests.contract.treasury_service_client import TOKENS, Desk
-from tests.exchange_movements import books_of, folded, undecided, unexplained
+from tests.contract.treasury_service_client import TOKENS, TreasuryServiceClient
+from tests.exchange_movements import (
+    attribute_movements,
+    fold_ledger,
+    open_transfer_violations,
+    unexplained_movements,
+)
 from tests.processes import ChimeraProcess, simulator_process
 from tests.simulator_client import SimulatorClient, simulator_client
 from tests.treasury_invariants import read_all, violations_of
@@ -56,7 +61,7 @@ _LOOK_AGAIN_S = 0.02
 _WALLETS = {"MAIN_UMFUTURE": ("SPOT", "FUTURES"), "UMFUTURE_MAIN": ("FUTURES", "SPOT")}
 
 
-class Site:
+class TreasuryDeployment:
     """What outlives a service: its directory, the exchange and the Redis.
 
     Attributes:
@@ -99,7 +104,7 @@ class Site:
     @asynccontextmanager
     async def serving(
         self, *, interpreter: Sequence[str] = MODULE, **more: str
-    ) -> AsyncIterator[Desk]:
+    ) -> AsyncIterator[TreasuryServiceClient]:
         """A service that is ready."""
         environ = self.environ(**more)
         async with service_process(self.state_dir, environ, interpreter=interpreter) as service:
@@ -107,7 +112,7 @@ class Site:
             async with httpx2.AsyncClient(
                 base_url=await service.url(), timeout=PATIENCE_S, trust_env=False
             ) as http:
-                yield Desk(service, http)
+                yield TreasuryServiceClient(service, http)
 
     async def fired(self, times: int = 1) -> None:
         """Wait until the faults that are armed have fired so often."""
@@ -137,7 +142,7 @@ class Site:
         _, amounts = await self.sim.control("GET", "/sim/balances")
         return [Decimal(amounts[name]["USDT"]) for name in ("spot", "futures")]
 
-    async def relayed(self, entries: Iterable[Entry]) -> list[str]:
+    async def relayed(self, entries: Iterable[LedgerEntry]) -> list[str]:
         """The `event_id`s of *entries* on `ops:events`, in order.
 
         Other ledgers have told their events there too, under the same names: a ledger's are those
@@ -150,7 +155,7 @@ class Site:
         names = [(detail["event_id"], detail.get("hash", "")) for detail in details]
         return [name for name, digest in names if (name, digest) in own]
 
-    async def at_rest(self) -> None:
+    async def wait_until_idle(self) -> None:
         """Wait until every transfer is decided and confirmed, and told on `ops:events` and in the
         projection.
         """
@@ -163,31 +168,31 @@ class Site:
         exchange's own books and by `ops:events`.
         """
         async with self._database() as database:
-            store = SqliteEventStore(database, TREASURY)
+            store = SqliteEventStore(database, TREASURY_LEDGER)
             entries = await read_all(store)
-            books = books_of(entries, (await self._transfers())[self._moved_before :])
+            books = attribute_movements(entries, (await self._transfers())[self._moved_before :])
             return [
                 *await violations_of(
                     store,
-                    books=books,
+                    executed=books,
                     relayed=await self.relayed(entries),
                     projection=SqliteTransferProjection(database),
                 ),
-                *unexplained(entries, books),
-                *undecided(entries),
+                *unexplained_movements(entries, books),
+                *open_transfer_violations(entries),
             ]
 
-    async def entries(self) -> list[Entry]:
+    async def entries(self) -> list[LedgerEntry]:
         """The SQLite ledger."""
         async with self._database() as database:
-            return await read_all(SqliteEventStore(database, TREASURY))
+            return await read_all(SqliteEventStore(database, TREASURY_LEDGER))
 
     async def _is_busy(self) -> bool:
         async with self._database() as database:
-            entries = await read_all(SqliteEventStore(database, TREASURY))
-            projected = await SqliteCursorStore(database).position(PROJECTED)
-        book = folded(entries)
-        if book.waiting or book.unresolved or book.unverified or projected < len(entries):
+            entries = await read_all(SqliteEventStore(database, TREASURY_LEDGER))
+            projected = await SqliteCursorStore(database).read(PROJECTED)
+        book = fold_ledger(entries)
+        if book.queued or book.unresolved or book.unverified or projected < len(entries):
             return True
         names = {name for name, _ in _events(entries)}
         return not names <= set(await self.relayed(entries))
@@ -221,7 +226,7 @@ async def treasury_redis(
 @pytest.fixture
 async def site(
     tmp_path: Path, treasury_redis: ServerProcess, treasury_exchange: ChimeraProcess
-) -> AsyncIterator[Site]:
+) -> AsyncIterator[TreasuryDeployment]:
     """For one service after the other, without faults."""
     async with open_site(tmp_path, treasury_redis, treasury_exchange.ready) as opened:
         yield opened
@@ -230,15 +235,15 @@ async def site(
 @asynccontextmanager
 async def open_site(
     directory: Path, node: ServerProcess, exchange: dict[str, str]
-) -> AsyncIterator[Site]:
+) -> AsyncIterator[TreasuryDeployment]:
     """A site in *directory*, without faults; *exchange* has the simulator's addresses."""
     async with simulator_client(exchange) as sim:
-        site = Site(directory, node, exchange, sim)
+        site = TreasuryDeployment(directory, node, exchange, sim)
         await sim.control("DELETE", "/sim/faults")
         await site.open()
         yield site
 
 
-def _events(entries: Iterable[Entry]) -> Iterator[tuple[str, str]]:
+def _events(entries: Iterable[LedgerEntry]) -> Iterator[tuple[str, str]]:
     for entry in entries:
         yield from ((record.id, entry.commit.hash) for record in entry.commit.events)

@@ -31,7 +31,7 @@ READER_TOKEN, _READER = make_token(
 TOKENS = [_TRADER, _OTHER, _READER]
 
 
-class Desk:
+class TreasuryServiceClient:
     """A running service, and a client that may ask it for everything."""
 
     def __init__(self, service: Service, http: httpx2.AsyncClient) -> None:
@@ -48,7 +48,7 @@ class Desk:
         return await self.http.post(TRANSFER, json=body, headers=headers)
 
     @asynccontextmanager
-    async def asking(
+    async def transfer_in_background(
         self, key: str, amount: Any = "10", *, back: bool = False
     ) -> AsyncIterator[list[httpx2.Response]]:
         """Ask for it during the block; after it, the reply is in the list if one came."""
@@ -62,7 +62,7 @@ class Desk:
             tasks.start_soon(ask)
             yield replies
 
-    async def standing(self, key: str) -> dict[str, Any]:
+    async def read_transfer(self, key: str) -> dict[str, Any]:
         """`GET /xchg/treasury/transfer/<key>`."""
         reply = await self.read(f"transfer/{key}")
         assert reply.status_code == 200, reply.text
@@ -74,7 +74,7 @@ class Desk:
         headers = {"Authorization": f"Bearer {token}"}
         return await self.http.get(f"/xchg/treasury/{path}", headers=headers)
 
-    async def treasury(self) -> dict[str, Any]:
+    async def read_treasury_health(self) -> dict[str, Any]:
         """The component of `/health`."""
         components: list[dict[str, Any]] = (await self.http.get("/health")).json()["components"]
         return next(each for each in components if each["name"] == "treasury")
@@ -84,7 +84,7 @@ class Desk:
         self.service.process.kill()
         await self.service.ended()
 
-    async def stopped(self) -> None:
+    async def wait_until_stopped(self) -> None:
         """Wait until a signal has made it stand still."""
         pid = self.service.process.pid
         with anyio.fail_after(PATIENCE_S):

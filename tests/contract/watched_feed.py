@@ -7,7 +7,7 @@ from typing import Any
 import anyio
 from anyio.abc import TaskGroup
 
-from chimera_s1.adapters.binance.exchange_information import BinanceRest
+from chimera_s1.adapters.binance.exchange_information import BinanceExchangeInformation
 from chimera_s1.adapters.binance.market_feed import FeedPlan
 from chimera_s1.adapters.simulator.config import SimulatorAddresses
 from chimera_s1.app.capabilities.market.probe_books import ProbeBooks
@@ -16,91 +16,99 @@ from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.market.liveness import Liveness, StatusChange
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.ports.market_feed import FeedEvent
-from tests.contract.feed_harness import CLOCK, SYMBOLS, Rig, endpoints, rig
+from tests.contract.feed_harness import (
+    CLOCK,
+    SYMBOLS,
+    FeedHarness,
+    feed_harness,
+    simulator_endpoints,
+)
 from tests.fakes.market_status import MemoryMarketStatus
 
 
-class Told(MemoryMarketStatus):
+class AwaitableMarketStatus(MemoryMarketStatus):
     """A status that can be waited for."""
 
     def __init__(self) -> None:
         super().__init__()
-        self._news = anyio.Event()
+        self._changed = anyio.Event()
 
     async def append(self, venue: Venue, changes: Sequence[StatusChange]) -> None:
         await super().append(venue, changes)
-        self._news.set()
-        self._news = anyio.Event()
+        self._changed.set()
+        self._changed = anyio.Event()
 
-    async def until(self, symbol: str, *states: Liveness) -> list[StatusChange]:
+    async def wait_for_states(self, symbol: str, *states: Liveness) -> list[StatusChange]:
         """Wait until these *states* were told of *symbol*, last and in this order; all of them."""
         while True:
             found = [change for _, change in self.changes if change.symbol == symbol]
             if [change.state for change in found][-len(states) :] == list(states):
                 return found
-            await self._news.wait()
+            await self._changed.wait()
 
 
-class Watched:
+class WatchedFeed:
     """A feed, its watch, everything they said, and every quote."""
 
-    def __init__(self, feed: Rig, watch: WatchLiveness, status: Told) -> None:
-        self.rig = feed
+    def __init__(
+        self, feed: FeedHarness, watch: WatchLiveness, status: AwaitableMarketStatus
+    ) -> None:
+        self.harness = feed
         self.watch = watch
         self.status = status
         self.quotes: list[Quote] = []
         self.events: list[FeedEvent] = []
-        self._news = anyio.Event()
+        self._event_received = anyio.Event()
 
     async def listen(self) -> None:
-        async for event in self.rig.events:
-            self.watch.listen(event)
+        async for event in self.harness.events:
+            self.watch.on_feed_event(event)
             self.events.append(event)
-            self._news.set()
-            self._news = anyio.Event()
+            self._event_received.set()
+            self._event_received = anyio.Event()
 
     async def drain(self) -> None:
         while True:
-            await self.rig.feed.updated()
-            quotes = self.rig.feed.drain()
+            await self.harness.feed.wait_for_update()
+            quotes = self.harness.feed.drain()
             self.watch.observe(quotes)
             self.quotes += quotes
 
-    async def until(self, enough: Callable[[], bool]) -> None:
+    async def wait_for(self, enough: Callable[[], bool]) -> None:
         """Wait for events until *enough*."""
         while not enough():
-            await self._news.wait()
+            await self._event_received.wait()
 
-    def of(self, kind: type[Any]) -> list[Any]:
+    def events_of(self, kind: type[Any]) -> list[Any]:
         """Events of *kind* so far, in order."""
         return [event for event in self.events if isinstance(event, kind)]
 
-    async def dials(self) -> int:
+    async def dial_count(self) -> int:
         """Sockets the simulator has seen opened."""
-        status = (await self.rig.control.get("/sim/status")).json()
+        status = (await self.harness.control.get("/sim/status")).json()
         return int(status["venues"]["perp"]["connections_opened"])
 
 
 @asynccontextmanager
-async def watched(
+async def watched_feed(
     tasks: TaskGroup,
     simulator: SimulatorAddresses,
     plan: Callable[[FeedPlan], FeedPlan] = lambda plan: plan,
     venue: Venue = Venue.PERP,
-) -> AsyncIterator[Watched]:
+) -> AsyncIterator[WatchedFeed]:
     """A watched feed whose instruments are all LIVE."""
     async with (
-        BinanceRest(endpoints(simulator), CLOCK) as rest,
-        rig(tasks, simulator, venue, plan=plan) as feed,
+        BinanceExchangeInformation(simulator_endpoints(simulator), CLOCK) as rest,
+        feed_harness(tasks, simulator, venue, plan=plan) as feed,
         anyio.create_task_group() as own,
     ):
-        status = Told()
+        status = AwaitableMarketStatus()
         watch = WatchLiveness(venue, status, ProbeBooks(rest, CLOCK), CLOCK)
-        each = Watched(feed, watch, status)
+        each = WatchedFeed(feed, watch, status)
         for run in (each.listen, each.drain):
             own.start_soon(run)
         own.start_soon(watch.run, feed.feed)
         for name in SYMBOLS:
-            await status.until(name, Liveness.LIVE)
+            await status.wait_for_states(name, Liveness.LIVE)
         yield each
         own.cancel_scope.cancel()

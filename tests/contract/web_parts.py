@@ -20,26 +20,38 @@ from chimera_s1.app.capabilities.market.quote_board import (
     QuoteFilter,
     QuoteSubscription,
 )
-from chimera_s1.app.capabilities.operations.operations_outbox import Detail
+from chimera_s1.app.capabilities.operations.operations_outbox import EventDetail
 from chimera_s1.app.capabilities.operations.report_health import ReportHealth
 from chimera_s1.app.capabilities.treasury.project_transfers import ProjectTransfers
 from chimera_s1.app.capabilities.treasury.read_transfers import ReadTransfers
 from chimera_s1.app.capabilities.treasury.resolve_transfers import ResolveTransfers
 from chimera_s1.app.web.access.control_access import ControlAccess
 from chimera_s1.app.web.application import WebServices, create_web_app
-from chimera_s1.app.web.server import GRACEFUL_STOP_S, STUCK_READER_MS, HttpServer, bind
+from chimera_s1.app.web.server import (
+    GRACEFUL_STOP_TIMEOUT_S,
+    STUCK_READER_TIMEOUT_MS,
+    HttpServer,
+    bind,
+)
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.access.tokens import make_token
-from chimera_s1.domain.operations.health import ClockReport, LoopReport, Report, StreamsReport
+from chimera_s1.domain.operations.health import (
+    ClockReport,
+    HealthReport,
+    LoopReport,
+    StreamStoreReport,
+)
 from chimera_s1.domain.operations.rate_limit import RateLimit
 from chimera_s1.domain.ports.token_store import TokenStore
 from tests.fakes.manual_clock import ManualClock
-from tests.treasury_harness import Instance, World, loose
+from tests.treasury_harness import TreasuryHarness, TreasuryInstance, untyped
 
 DESCRIPTION = Path(__file__).with_name("openapi.json")
 
-REDIS_WELL = StreamsReport(reachable=True, waiting=0, merged=False, cause="")
-REDIS_GONE = StreamsReport(reachable=False, waiting=0, merged=False, cause="connection refused")
+REDIS_WELL = StreamStoreReport(reachable=True, pending=0, merging_windows=False, cause="")
+REDIS_GONE = StreamStoreReport(
+    reachable=False, pending=0, merging_windows=False, cause="connection refused"
+)
 
 NOW_MS = 1_000
 READER_TOKEN, READER = make_token(
@@ -57,9 +69,9 @@ class WatchedBoard(QuoteBoard):
         self.reader: QuoteSubscription | None = None
 
     @asynccontextmanager
-    async def subscribe(self, chosen: QuoteFilter) -> AsyncIterator[QuoteSubscription]:
+    async def subscribe(self, quote_filter: QuoteFilter) -> AsyncIterator[QuoteSubscription]:
         try:
-            async with super().subscribe(chosen) as self.reader:
+            async with super().subscribe(quote_filter) as self.reader:
                 self.came.set()
                 yield self.reader
         finally:
@@ -71,9 +83,11 @@ class Treasury:
     was called.
     """
 
-    def __init__(self, world: World | None = None, instance: Instance | None = None) -> None:
-        self.world = world or World()
-        self.instance = instance or Instance(self.world)
+    def __init__(
+        self, world: TreasuryHarness | None = None, instance: TreasuryInstance | None = None
+    ) -> None:
+        self.world = world or TreasuryHarness()
+        self.instance = instance or TreasuryInstance(self.world)
         ledger, clock = self.instance.ledger, self.world.clock
         self.reads = ReadTransfers(
             ledger,
@@ -84,8 +98,8 @@ class Treasury:
         self.resolutions = ResolveTransfers(
             ledger,
             clock,
-            exchange_ms=lambda: float(self.world.exchange.exchange_ms),
-            patience=self.world.patience,
+            exchange_ms=lambda: float(self.world.gateway.exchange_ms),
+            timing=self.world.timing,
         )
         self.projector = ProjectTransfers(
             self.world.store, self.world.projection, self.world.cursors, ledger, clock
@@ -109,9 +123,9 @@ class WebParts:
         limit: RateLimit = RateLimit(per_s=20, burst=40),  # noqa: B008 (it is frozen)
     ) -> None:
         self.board = board or QuoteBoard()
-        self.redis: Report = REDIS_WELL
+        self.redis: HealthReport = REDIS_WELL
         self.clock = ManualClock(NOW_MS)
-        self.events: list[tuple[str, Detail]] = []
+        self.events: list[tuple[str, EventDetail]] = []
         self.access = ControlAccess(
             tokens,
             limit=limit,
@@ -127,7 +141,7 @@ class WebParts:
             quote_board=self.board,
             report_health=self.health,
             render_metrics=render_metrics,
-            request_transfers=self.treasury.instance.requests,
+            accept_transfers=self.treasury.instance.requests,
             read_transfers=self.treasury.reads,
             resolve_transfers=self.treasury.resolutions,
         )
@@ -135,7 +149,7 @@ class WebParts:
 
     def client(self) -> httpx2.AsyncClient:
         """A client of the application, without a socket between them."""
-        transport = httpx2.ASGITransport(loose(self.app))  # their types of ASGI differ
+        transport = httpx2.ASGITransport(untyped(self.app))  # their types of ASGI differ
         return httpx2.AsyncClient(transport=transport, base_url="http://s1", trust_env=False)
 
 
@@ -143,8 +157,8 @@ class WebParts:
 async def serving(
     parts: WebParts,
     *,
-    stuck_reader_ms: int = STUCK_READER_MS,
-    graceful_stop_s: int = GRACEFUL_STOP_S,
+    stuck_reader_ms: int = STUCK_READER_TIMEOUT_MS,
+    graceful_stop_s: int = GRACEFUL_STOP_TIMEOUT_S,
 ) -> AsyncIterator[HttpServer]:
     """The application on a real socket, stopped as the runtime stops it."""
     listener = bind("127.0.0.1", 0, stuck_reader_ms=stuck_reader_ms)

@@ -40,7 +40,7 @@ class TransfersController(Controller):
         return ActorView(actor.name, actor.kid)
 
 
-def made(
+def make_test_token(
     kid: str, scope: Scope = Scope.TREASURY_TRANSFER, not_after: int | None = None
 ) -> tuple[str, TokenRecord]:
     return make_token(
@@ -53,12 +53,12 @@ def made(
     )
 
 
-GOOD_TOKEN, GOOD = made("good")
-SECOND_TOKEN, SECOND = made("second")
-EXPIRED_TOKEN, EXPIRED = made("expired", not_after=NOW_MS - 1)
-REVOKED_TOKEN, _REVOKED = made("revoked")
+GOOD_TOKEN, GOOD = make_test_token("good")
+SECOND_TOKEN, SECOND = make_test_token("second")
+EXPIRED_TOKEN, EXPIRED = make_test_token("expired", not_after=NOW_MS - 1)
+REVOKED_TOKEN, _REVOKED = make_test_token("revoked")
 REVOKED = structs.replace(_REVOKED, revoked_at=NOW_MS)
-UNKNOWN_TOKEN, _ = made("unknown")
+UNKNOWN_TOKEN, _ = make_test_token("unknown")
 FORGED_TOKEN = GOOD_TOKEN[:-5] + "AAAAA"
 TOKENS = (
     GOOD_TOKEN,
@@ -75,7 +75,7 @@ def bearer(token: str) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"}
 
 
-def guarded(*records: TokenRecord, limit: RateLimit | None = None) -> WebParts:
+def web_parts_with_tokens(*records: TokenRecord, limit: RateLimit | None = None) -> WebParts:
     """The application with tokens and the route above."""
     store = MemoryTokenStore(records or (GOOD, SECOND, EXPIRED, REVOKED, READER))
     parts = WebParts(tokens=store, limit=limit or RateLimit(per_s=20, burst=40))
@@ -83,7 +83,7 @@ def guarded(*records: TokenRecord, limit: RateLimit | None = None) -> WebParts:
     return parts
 
 
-def problem(reply: httpx2.Response, status: int, code: str) -> dict[str, Any]:
+def assert_problem(reply: httpx2.Response, status: int, code: str) -> dict[str, Any]:
     """*reply* as the problem (RFC 9457) it has to be."""
     assert reply.status_code == status, reply.text
     assert reply.headers["content-type"] == "application/problem+json"

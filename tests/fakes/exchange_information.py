@@ -8,13 +8,13 @@ from chimera_s1.domain.errors import ChimeraError, ExchangeRefusedError
 from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.market.instrument_selection import Listing
 from chimera_s1.domain.ports.clock import Clock
-from chimera_s1.domain.ports.exchange_information import BookTop
+from chimera_s1.domain.ports.exchange_information import TopOfBook
 
 
 class MemoryExchangeInformation:
     """Implements `domain.ports.exchange_information.ExchangeInformation`.
 
-    `failure` is raised by every call until it is set back; `offset_ms` is how far the venue's clock
+    `error` is raised by every call until it is set back; `offset_ms` is how far the venue's clock
     is ahead of ours.
     """
 
@@ -24,34 +24,34 @@ class MemoryExchangeInformation:
 
         listings: Of all venues.
         """
-        self.rows = list(listings)
+        self.all_listings = list(listings)
         self.offset_ms = 0
-        self.tops: dict[InstrumentId, BookTop] = {}
-        self.failure: ChimeraError | None = None
+        self.book_tops: dict[InstrumentId, TopOfBook] = {}
+        self.error: ChimeraError | None = None
         self._clock = clock
 
     async def listings(self, venue: Venue) -> tuple[Listing, ...]:
         """The rows of *venue*."""
-        await self._answer()
-        return tuple(row for row in self.rows if row.instrument.venue is venue)
+        await self._raise_error()
+        return tuple(row for row in self.all_listings if row.instrument.venue is venue)
 
     async def server_time_ms(self, venue: Venue) -> int:  # noqa: ARG002 (both venues share a clock)
         """Our time and `offset_ms`."""
-        await self._answer()
+        await self._raise_error()
         return self._clock.now_ms() + self.offset_ms
 
-    async def book_top(self, instrument: InstrumentId) -> BookTop:
+    async def top_of_book(self, instrument: InstrumentId) -> TopOfBook:
         """What `tops` says of *instrument*.
 
         Raises:
             ExchangeRefusedError: It says nothing.
         """
-        await self._answer()
-        if instrument not in self.tops:
+        await self._raise_error()
+        if instrument not in self.book_tops:
             raise ExchangeRefusedError(f"{instrument}: no such symbol")
-        return self.tops[instrument]
+        return self.book_tops[instrument]
 
-    async def _answer(self) -> None:
+    async def _raise_error(self) -> None:
         await checkpoint()
-        if self.failure is not None:
-            raise self.failure
+        if self.error is not None:
+            raise self.error

@@ -12,7 +12,7 @@ class ManualClock:
         self._wall_ms = float(now_ms)
         self._monotonic_ms = 0.0
         self._sleepers: list[tuple[float, anyio.Event]] = []
-        self._somebody_sleeps = anyio.Event()
+        self._sleeper_added = anyio.Event()
 
     def now_ms(self) -> int:
         """Wall time, epoch ms."""
@@ -29,7 +29,7 @@ class ManualClock:
             return
         sleeper = (self._monotonic_ms + duration_ms, anyio.Event())
         self._sleepers.append(sleeper)
-        self._somebody_sleeps.set()
+        self._sleeper_added.set()
         try:
             await sleeper[1].wait()
         finally:
@@ -42,24 +42,24 @@ class ManualClock:
             next_ms = min(due)
             if next_ms > end_ms:
                 break
-            self._move_to(next_ms)
+            self._set_monotonic(next_ms)
             for when_ms, event in self._sleepers:
                 if when_ms <= next_ms:
                     event.set()
             # Who wakes may go to sleep again before the end.
             await anyio.wait_all_tasks_blocked()
-        self._move_to(end_ms)
+        self._set_monotonic(end_ms)
 
-    def step(self, duration_ms: float) -> None:
+    def step_wall_clock(self, duration_ms: float) -> None:
         """Set the wall clock forward (or back) as an operator would; nobody has waited for it."""
         self._wall_ms += duration_ms
 
-    async def until_slept_on(self) -> None:
+    async def wait_for_sleeper(self) -> None:
         """Return once a task waits for this clock."""
         while not self._sleepers:
-            self._somebody_sleeps = anyio.Event()
-            await self._somebody_sleeps.wait()
+            self._sleeper_added = anyio.Event()
+            await self._sleeper_added.wait()
 
-    def _move_to(self, monotonic_ms: float) -> None:
+    def _set_monotonic(self, monotonic_ms: float) -> None:
         self._wall_ms += monotonic_ms - self._monotonic_ms
         self._monotonic_ms = monotonic_ms

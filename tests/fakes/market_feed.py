@@ -11,7 +11,7 @@ from chimera_s1.domain.ports.market_feed import FeedCounters
 
 
 class ScriptedMarketFeed:
-    """Implements `domain.ports.market_feed.MarketFeed`; `offer` is the exchange."""
+    """Implements `domain.ports.market_feed.MarketFeed`; `receive` is the exchange."""
 
     def __init__(self, venue: Venue, *, every_update: bool = False) -> None:
         """Args:
@@ -26,9 +26,9 @@ class ScriptedMarketFeed:
         self._updated = anyio.Event()
         self.instruments: tuple[InstrumentId, ...] | None = None
         self.subscribed = anyio.Event()
-        self.heard_at: dict[str, int] = {}
-        self.remade: list[tuple[str, str]] = []
-        self.renewed: list[tuple[str, str]] = []
+        self.last_messages: dict[str, int] = {}
+        self.reconnect_calls: list[tuple[str, str]] = []
+        self.renew_calls: list[tuple[str, str]] = []
 
     @property
     def venue(self) -> Venue:
@@ -50,7 +50,7 @@ class ScriptedMarketFeed:
             self.instruments = None
             self.subscribed = anyio.Event()
 
-    def offer(self, quote: Quote) -> None:
+    def receive(self, quote: Quote) -> None:
         """A quote arrives."""
         self._counters.messages += 1
         if not self._every_update:
@@ -61,7 +61,7 @@ class ScriptedMarketFeed:
         self._quotes.append(quote)
         self._updated.set()
 
-    async def updated(self) -> None:
+    async def wait_for_update(self) -> None:
         """Return once there is something to drain."""
         await self._updated.wait()
 
@@ -72,24 +72,24 @@ class ScriptedMarketFeed:
         self._counters.drained += len(quotes)
         return quotes
 
-    def heard(self) -> dict[str, int]:
+    def last_message_ms(self) -> dict[str, int]:
         """What `heard_at` says."""
-        return dict(self.heard_at)
+        return dict(self.last_messages)
 
-    def remake(self, connection: str, cause: str) -> None:
+    def reconnect(self, connection: str, cause: str) -> None:
         """Note the wish in `remade`."""
-        self.remade.append((connection, cause))
+        self.reconnect_calls.append((connection, cause))
 
     def renew(self, connection: str, cause: str) -> None:
         """Note the wish in `renewed`."""
-        self.renewed.append((connection, cause))
+        self.renew_calls.append((connection, cause))
 
     def report(self) -> FeedReport:
         """One connection, which delivers while `run` runs."""
         running = self.instruments is not None
         return FeedReport(
             instruments=len(self.instruments) if self.instruments is not None else None,
-            unknown=(),
+            unlisted=(),
             connections=1,
             delivering=int(running),
             fatal=False,

@@ -12,11 +12,11 @@ from chimera_s1.domain.ports.operations_log import (
 
 class MemoryOperationsLog:
     """Implements `domain.ports.operations_log.OperationsLog`; what was written is there to be
-    looked at, and `gone` makes it unreachable until it is set back.
+    looked at, and `unavailable` makes it unreachable until it is set back.
     """
 
     def __init__(self) -> None:
-        self.gone = False
+        self.unavailable = False
         self.events: list[OperationsEvent] = []
         self.round_trips: list[RoundTripEntry] = []
         self.summary: RoundTripSummary | None = None
@@ -24,29 +24,29 @@ class MemoryOperationsLog:
 
     async def record(self, event: OperationsEvent) -> str:
         """Keep *event*; its place is how many there are then, and its id."""
-        await self._reach()
+        await self._check_available()
         self.events.append(event)
         return f"{len(self.events)} {event.event_id}"
 
-    async def holds(self, place: str) -> bool:
+    async def contains(self, entry_id: str) -> bool:
         """Whether that event is at that place."""
-        await self._reach()
-        number, _, event_id = place.partition(" ")
+        await self._check_available()
+        number, _, event_id = entry_id.partition(" ")
         there = self.events[int(number) - 1 : int(number)]
         return [event.event_id for event in there] == [event_id]
 
-    async def round_trip(self, entry: RoundTripEntry, summary: RoundTripSummary) -> None:
+    async def record_round_trip(self, entry: RoundTripEntry, summary: RoundTripSummary) -> None:
         """Keep *entry*; *summary* replaces the last."""
-        await self._reach()
+        await self._check_available()
         self.round_trips.append(entry)
         self.summary = summary
 
-    async def throughput(self, messages_per_s: float) -> None:
+    async def record_throughput(self, messages_per_s: float) -> None:
         """Replace the last figure."""
-        await self._reach()
+        await self._check_available()
         self.messages_per_s = messages_per_s
 
-    async def _reach(self) -> None:
+    async def _check_available(self) -> None:
         await checkpoint()
-        if self.gone:
+        if self.unavailable:
             raise PublisherUnavailableError("the operations log is gone")

@@ -13,11 +13,11 @@ from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.quote_publisher import PublisherCounters, PublishReport
 from chimera_s1.domain.ports.quote_reader import PublishedQuote
 
-GONE = "the streams are gone"
+UNAVAILABLE = "the streams are gone"
 
 
-class MemoryStreams:
-    """Streams by instrument; `gone` makes them unreachable until it is set back."""
+class MemoryQuoteStreams:
+    """Streams by instrument; `unavailable` makes them unreachable until it is set back."""
 
     def __init__(self, clock: Clock, *, maxlen: int) -> None:
         """Args:
@@ -25,7 +25,7 @@ class MemoryStreams:
 
         maxlen: Entries each stream keeps, exactly.
         """
-        self.gone = False
+        self.unavailable = False
         self._clock = clock
         self._maxlen = maxlen
         self._last_id = (0, 0)
@@ -57,7 +57,7 @@ class MemoryStreams:
 class MemoryQuotePublisher:
     """Implements `domain.ports.quote_publisher.QuotePublisher`."""
 
-    def __init__(self, streams: MemoryStreams) -> None:
+    def __init__(self, streams: MemoryQuoteStreams) -> None:
         self._streams = streams
         self._counters = PublisherCounters()
 
@@ -72,9 +72,9 @@ class MemoryQuotePublisher:
         if not quotes:
             return PublishReport(published=0)
         self._counters.batches += 1
-        if self._streams.gone:
+        if self._streams.unavailable:
             self._counters.failures += 1
-            return PublishReport(published=0, unpublished=tuple(quotes), cause=GONE)
+            return PublishReport(published=0, unpublished=tuple(quotes), cause=UNAVAILABLE)
         for quote in quotes:
             self._streams.append(quote)
         self._counters.published += len(quotes)
@@ -83,33 +83,33 @@ class MemoryQuotePublisher:
     async def ping(self) -> str:
         """Whether the streams are there."""
         await checkpoint()
-        return GONE if self._streams.gone else ""
+        return UNAVAILABLE if self._streams.unavailable else ""
 
 
 class MemoryQuoteReader:
     """Implements `domain.ports.quote_reader.QuoteReader`."""
 
-    def __init__(self, streams: MemoryStreams) -> None:
+    def __init__(self, streams: MemoryQuoteStreams) -> None:
         self._streams = streams
 
     async def instruments(self) -> tuple[InstrumentId, ...]:
         """In order; see the port."""
-        await self._reach()
+        await self._check_available()
         return self._streams.instruments()
 
     async def newest(self, instruments: Sequence[InstrumentId]) -> tuple[PublishedQuote, ...]:
         """In the order asked; see the port."""
-        await self._reach()
+        await self._check_available()
         return tuple(
             entry for instrument in instruments for entry in self._streams.entries(instrument)[-1:]
         )
 
     async def history(self, instrument: InstrumentId, count: int) -> tuple[PublishedQuote, ...]:
         """Oldest first; see the port."""
-        await self._reach()
+        await self._check_available()
         return self._streams.entries(instrument)[-count:] if count > 0 else ()
 
-    async def _reach(self) -> None:
+    async def _check_available(self) -> None:
         await checkpoint()
-        if self._streams.gone:
-            raise PublisherUnavailableError(GONE)
+        if self._streams.unavailable:
+            raise PublisherUnavailableError(UNAVAILABLE)

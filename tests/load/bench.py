@@ -76,7 +76,7 @@ async def run(names: Sequence[str], *, quick: bool) -> int:
 
 async def _run_one(stage: Stage, name: str) -> None:
     for node in stage.redis.nodes:
-        await node.ask("FLUSHALL")
+        await node.execute("FLUSHALL")
     gc.collect()
     try:
         await BENCHES[name](stage)

@@ -5,7 +5,7 @@ from msgspec import Struct
 
 from chimera_s1.adapters.redis.cluster_client import connect_cluster
 from chimera_s1.adapters.redis.keys import quote_stream
-from chimera_s1.adapters.redis.server_process import ServerProcess, until
+from chimera_s1.adapters.redis.server_process import ServerProcess, poll_until
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.domain.identifiers import InstrumentId, Venue, parse_symbol
 from tests.load.book_frames import symbol_name
@@ -50,7 +50,7 @@ async def bench_outage(stage: Stage) -> None:
         for node in stage.redis.nodes:
             await node.start()
         with anyio.fail_after(UP_AGAIN_S):
-            await until(lambda: _all_ok(stage.redis.nodes))
+            await poll_until(lambda: _all_ok(stage.redis.nodes))
         up_ms = _clock.now_ms()
         await anyio.sleep(stage.seconds(FLOWS_AGAIN_S) + SETTLE_S)
         last = await service.read()
@@ -98,7 +98,7 @@ async def _take_away(stage: Stage, service: Service, seconds: float) -> None:
 
 
 async def _all_ok(nodes: tuple[ServerProcess, ...]) -> bool:
-    answers = [await node.ask("CLUSTER", "INFO") for node in nodes]
+    answers = [await node.execute("CLUSTER", "INFO") for node in nodes]
     return all("cluster_state:ok" in str(answer) for answer in answers)
 
 

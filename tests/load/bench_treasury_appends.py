@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from chimera_s1.adapters.sqlite.database import SqliteDatabase
 from chimera_s1.adapters.sqlite.event_store import SqliteEventStore
-from chimera_s1.app.capabilities.ledger.stores import TREASURY
+from chimera_s1.app.capabilities.ledger.stores import TREASURY_LEDGER
 from chimera_s1.domain.ledger.commit import Commit
 from chimera_s1.domain.ports.event_store import Appended
 from tests.load.ledger_generator import requests, stored_events
@@ -130,7 +130,7 @@ def _recorder(datastore: SQLiteDatastore) -> Append:
 
 
 def _store(database: SqliteDatabase) -> Append:
-    store = SqliteEventStore(database, TREASURY)
+    store = SqliteEventStore(database, TREASURY_LEDGER)
 
     async def append(commit: Commit) -> None:
         if await store.append(commit) != Appended(commit):

@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 
 from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
 
-from chimera_s1.app.capabilities.treasury.project_transfers import KNOWN_MAX
-from chimera_s1.app.capabilities.treasury.treasury_ledger import READ_AT_ONCE
+from chimera_s1.app.capabilities.treasury.project_transfers import CACHED_TRANSFERS_MAX
+from chimera_s1.app.capabilities.treasury.treasury_ledger import READ_BATCH_SIZE
 from chimera_s1.domain.ledger.commit import Commit
 from tests.load.ledger_generator import make_ledger, stored_events
 from tests.load.ledger_walker import Walked
@@ -58,9 +58,11 @@ async def bench_treasury_ledger(stage: Stage) -> None:
             *_rows("`eventsourcing`, `select_notifications` to the end", recorded, recorded.items),
             Row("folding against it", f"{started.cpu_s / recorded.cpu_s:.2f} x its CPU time"),
         ],
-        f"Pages of {READ_AT_ONCE} commits, of {READ_AT_ONCE} events with `eventsourcing`, which "
+        f"Pages of {READ_BATCH_SIZE} commits, of {READ_BATCH_SIZE} events with "
+        "`eventsourcing`, which "
         "gives rows as they are: it neither decodes, proves nor folds them. Each walk runs in a "
-        f"process of its own; memory before it, and the most of it. Rebuilding keeps {KNOWN_MAX:,} "
+        f"process of its own; memory before it, and the most of it. Rebuilding keeps "
+        f"{CACHED_TRANSFERS_MAX:,} "
         "transfers in memory, folding and proving those that are open.",
     )
 

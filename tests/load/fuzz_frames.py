@@ -17,8 +17,8 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 from msgspec import Struct
 
-from chimera_s1.adapters.binance.streams.book_frames import BookFrames, BookStream, drain
-from chimera_s1.adapters.binance.streams.subscriptions import read_control
+from chimera_s1.adapters.binance.streams.book_frames import BookFrames, BookStream, drain_quotes
+from chimera_s1.adapters.binance.streams.subscriptions import decode_control_message
 from chimera_s1.adapters.event_codec import quote_fields
 from chimera_s1.adapters.market_file import _decode as decode_line
 from chimera_s1.domain.identifiers import Channel, InstrumentId, Symbol, Venue
@@ -114,11 +114,11 @@ class Bench:
 
     def try_frame(self, payload: bytes, now_ms: int) -> int:
         """As the socket and the window's end do; how many quotes came of it."""
-        read_control(payload)
+        decode_control_message(payload)
         judged = 0
         for table in self._tables:
             table.put(payload, now_ms)
-            for quote in drain([table], self.counters, lambda: 0.0, every_update=True):
+            for quote in drain_quotes([table], self.counters, lambda: 0.0, every_update=True):
                 judge(quote, payload, now_ms)
                 assert quote.update_id > self._newest.get(table, -1), f"out of order: {quote}"
                 self._newest[table] = quote.update_id

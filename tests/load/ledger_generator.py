@@ -17,39 +17,46 @@ import msgspec
 from eventsourcing.persistence import StoredEvent
 
 from chimera_s1.adapters.sqlite.database import SqliteDatabase
-from chimera_s1.app.capabilities.ledger.stores import TREASURY
+from chimera_s1.app.capabilities.ledger.stores import TREASURY_LEDGER
 from chimera_s1.domain.identifiers import TransferId
-from chimera_s1.domain.ledger.commit import Commit, Draft, Head, encode_commit, head_of, seal
-from chimera_s1.domain.money import usdt
+from chimera_s1.domain.ledger.commit import (
+    Commit,
+    CommitDraft,
+    LedgerHead,
+    encode_commit,
+    head_of,
+    seal,
+)
+from chimera_s1.domain.money import parse_usdt
 from chimera_s1.domain.treasury.commands import (
-    Command,
-    NoteCompleted,
-    NoteRefused,
-    NoteVerified,
+    RecordCompleted,
+    RecordRefused,
+    RecordVerified,
     RequestTransfer,
     StartSubmission,
-    terms_of,
+    TreasuryCommand,
+    make_terms,
 )
 from chimera_s1.domain.treasury.daily_cap import CapDay, evolve_cap, utc_day
-from chimera_s1.domain.treasury.decision_context import Situation
+from chimera_s1.domain.treasury.decision_context import DecisionContext
 from chimera_s1.domain.treasury.decisions import decide
-from chimera_s1.domain.treasury.event_records import cap_stream, new_record, transfer_stream
+from chimera_s1.domain.treasury.event_records import cap_stream, to_new_event, transfer_stream
 from chimera_s1.domain.treasury.events import (
     CapEvent,
     Evidence,
-    FailureKind,
+    FailureReason,
     TransferEvent,
     TreasuryEvent,
     TreasuryMode,
 )
-from chimera_s1.domain.treasury.limits import Direction, Limits
+from chimera_s1.domain.treasury.limits import Direction, TransferLimits
 from chimera_s1.domain.treasury.transfer import Transfer, evolve
 
 FIRST_MS = 1_704_067_200_000  # 2024-01-01
 BETWEEN_MS = 216_000
 REFUSED_EVERY = 10
 COMMITS_AT_ONCE = 2_000
-LIMITS = Limits(
+LIMITS = TransferLimits(
     directions=tuple(Direction), min=Decimal(1), max=Decimal(10_000), daily_cap=Decimal(10_000_000)
 )
 
@@ -62,11 +69,11 @@ _QUICKLY = (
 )
 
 
-class Chronicle:
+class LedgerGenerator:
     """Writes transfers down, commit after commit."""
 
     def __init__(self) -> None:
-        self._head = Head()
+        self._head = LedgerHead()
         self._day = CapDay()
         self._transfer: Transfer | None = None
 
@@ -75,9 +82,9 @@ class Chronicle:
         at = FIRST_MS + number * BETWEEN_MS
         own = TransferId(str(uuid4()))
         direction = Direction.SPOT_TO_FUTURES if number % 2 else Direction.FUTURES_TO_SPOT
-        terms = terms_of(
+        terms = make_terms(
             direction,
-            usdt(Decimal(100_000_000 + number % 9_973 * 1_000_117).scaleb(-8)),
+            parse_usdt(Decimal(100_000_000 + number % 9_973 * 1_000_117).scaleb(-8)),
             "margin",
             mode=TreasuryMode.WALLET,
             limits=LIMITS,
@@ -92,29 +99,29 @@ class Chronicle:
         yield self._commit(own, sent, "s1/executor", at + 5)
         if number % REFUSED_EVERY == REFUSED_EVERY - 1:
             why = "-5013 Asset transfer failed: insufficient balance"
-            refused = NoteRefused(1, FailureKind.REFUSED, why, at + 80)
+            refused = RecordRefused(1, FailureReason.REFUSED, why, at + 80)
             yield self._commit(own, refused, "s1/executor", at + 80)
             return
-        done = NoteCompleted(1, tran_id, Evidence.REPLY, at + 80)
+        done = RecordCompleted(1, tran_id, Evidence.REPLY, at + 80)
         yield self._commit(own, done, "s1/executor", at + 80)
-        yield self._commit(own, NoteVerified(tran_id), "s1/reconciler", at + 2_100)
+        yield self._commit(own, RecordVerified(tran_id), "s1/reconciler", at + 2_100)
 
-    def _commit(self, own: TransferId, command: Command, actor: str, at: int) -> Commit:
+    def _commit(self, own: TransferId, command: TreasuryCommand, actor: str, at: int) -> Commit:
         transfer = self._transfer
-        events = decide(Situation(transfer, self._day, (), None), command)
+        events = decide(DecisionContext(transfer, self._day, (), None), command)
         assert events, f"{command} says nothing new"
-        draft = Draft(
+        draft = CommitDraft(
             commit_id=uuid4().hex,
             at=at,
             actor=actor,
             correlation_id=own,
-            events=tuple(map(new_record, events)),
+            events=tuple(map(to_new_event, events)),
         )
         versions = {
             transfer_stream(own): transfer.version if transfer is not None else 0,
             cap_stream(utc_day(at)): self._day.version,
         }
-        commit = seal(draft, TREASURY, self._head, versions)
+        commit = seal(draft, TREASURY_LEDGER, self._head, versions)
         self._head = head_of(commit)
         for event in events:
             self._follow(event)
@@ -129,7 +136,7 @@ class Chronicle:
 
 def commits_of(events: int) -> Iterator[Commit]:
     """A ledger of *events* events, or a few more: that the last transfer is over."""
-    chronicle, made = Chronicle(), 0
+    chronicle, made = LedgerGenerator(), 0
     for number in count():
         for commit in chronicle.transfer(number):
             yield commit
@@ -140,7 +147,7 @@ def commits_of(events: int) -> Iterator[Commit]:
 
 def requests(number: int) -> list[Commit]:
     """A ledger of *number* requests, each two events, and nothing else."""
-    chronicle = Chronicle()
+    chronicle = LedgerGenerator()
     return [next(chronicle.transfer(each)) for each in range(number)]
 
 

@@ -23,10 +23,10 @@ from chimera_s1.adapters.sqlite.database import SqliteDatabase
 from chimera_s1.adapters.sqlite.event_store import SqliteEventStore
 from chimera_s1.adapters.sqlite.transfer_projection import SqliteTransferProjection
 from chimera_s1.adapters.system.system_clock import SystemClock
-from chimera_s1.app.capabilities.ledger.stores import TREASURY
-from chimera_s1.app.capabilities.ledger.verifier import LedgerWalk
+from chimera_s1.app.capabilities.ledger.stores import TREASURY_LEDGER
+from chimera_s1.app.capabilities.ledger.verifier import LedgerVerifier
 from chimera_s1.app.capabilities.treasury.project_transfers import ProjectTransfers
-from chimera_s1.app.capabilities.treasury.treasury_ledger import READ_AT_ONCE, TreasuryLedger
+from chimera_s1.app.capabilities.treasury.treasury_ledger import READ_BATCH_SIZE, TreasuryLedger
 
 _STATUS = Path("/proc/self/status")  # psutil does not read the peak
 
@@ -61,13 +61,13 @@ async def start(database: SqliteDatabase) -> int:
     """As a service at its start."""
     ledger = _following(database)
     await ledger.catch_up()
-    return ledger.open.head.seq
+    return ledger.open_transfers.head.seq
 
 
 async def verify(database: SqliteDatabase) -> int:
     """As `chimera-s1 ledger verify`."""
-    walk = LedgerWalk(SqliteEventStore(database, TREASURY))
-    while await walk.step():
+    walk = LedgerVerifier(SqliteEventStore(database, TREASURY_LEDGER))
+    while await walk.verify_next():
         pass
     return walk.head.seq
 
@@ -75,7 +75,7 @@ async def verify(database: SqliteDatabase) -> int:
 async def rebuild(database: SqliteDatabase) -> int:
     """As `chimera-s1 ledger rebuild` after it has verified."""
     projecting = ProjectTransfers(
-        SqliteEventStore(database, TREASURY),
+        SqliteEventStore(database, TREASURY_LEDGER),
         SqliteTransferProjection(database),
         SqliteCursorStore(database),
         _following(database),
@@ -95,14 +95,14 @@ def recorder(path: Path) -> int:
     datastore = SQLiteDatastore(str(path), originator_id_type="text")
     events = SQLiteApplicationRecorder(datastore)
     done = 0
-    while some := events.select_notifications(done + 1, READ_AT_ONCE):
+    while some := events.select_notifications(done + 1, READ_BATCH_SIZE):
         done = some[-1].id
     return done
 
 
 def _following(database: SqliteDatabase) -> TreasuryLedger:
     return TreasuryLedger(
-        SqliteEventStore(database, TREASURY),
+        SqliteEventStore(database, TREASURY_LEDGER),
         clock=SystemClock(),
         new_id=lambda: uuid4().hex,
         draw=random.random,

@@ -10,7 +10,7 @@ from statistics import median
 import anyio
 from msgspec import Struct
 
-from tests.load.receiver import Told
+from tests.load.receiver import ReceiverStats
 from tests.load.running import Child, Reading, Service
 
 DROPPED = ("s1_feed_dropped_total", "s1_quotes_expired_total", "s1_publish_failures_total")
@@ -111,7 +111,7 @@ def service_figures(readings: Sequence[Reading]) -> Figures:
 async def receiver_figures(receiver: Child, stretches: int) -> Figures:
     """What a baseline receiver did, a stretch being its own period; the first one is left out."""
     await receiver.line()
-    told = [Told(**await receiver.line()) for _ in range(stretches + 1)]
+    told = [ReceiverStats(**await receiver.line()) for _ in range(stretches + 1)]
     return median_figures(
         [
             Stretch(

@@ -12,23 +12,23 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chimera_s1.domain.ports.treasury_gateway import (
-    Accepted,
-    Refused,
-    Reply,
+    ReplyAccepted,
+    ReplyNotProcessed,
+    ReplyRefused,
+    ReplyUnknown,
     SignedTransfer,
-    TransferOrder,
-    TurnedAway,
-    Unknown,
+    SubmissionReply,
+    TransferSubmission,
 )
-from chimera_s1.domain.treasury.events import FailureKind, TreasuryMode
+from chimera_s1.domain.treasury.events import FailureReason, TreasuryMode
 from chimera_s1.domain.treasury.limits import Direction
 from chimera_s1.domain.treasury.reconciliation import (
+    ExecutionWindow,
     IncomeRow,
     Movement,
     MovementStatus,
-    Window,
 )
-from tests.fakes.treasury_gateway import MemorySignedTransfer
+from tests.fakes.treasury_gateway import ScriptedSignedTransfer
 from tests.virtual_time import LoopClock
 
 RECV_MS, EXECUTION_MS, LAG_MS, SKEW_MS, REPLY_MS = 5_000, 12_000, 30_000, 1_000, 12_000
@@ -41,7 +41,7 @@ class Crash(BaseException):
 class Executed(Struct):
     """What really happened at the exchange."""
 
-    order: TransferOrder
+    order: TransferSubmission
     movement: Movement
     shown_at: int
 
@@ -55,12 +55,12 @@ class ModelExchange:
         self.executed: list[Executed] = []
         self.sent: Counter[str] = Counter()
 
-    async def arrive(self, order: TransferOrder) -> Reply:
+    async def arrive(self, order: TransferSubmission) -> SubmissionReply:
         age_ms = self.clock.now_ms() - order.signed_at
         if age_ms > RECV_MS or age_ms < -SKEW_MS:
-            return TurnedAway("-1021", 500, clock_doubted=True)
+            return ReplyNotProcessed("-1021", 500, clock_suspect=True)
         if self.chance.random() < 0.05:
-            return Refused(FailureKind.REFUSED, "-5013")
+            return ReplyRefused(FailureReason.REFUSED, "-5013")
         late = self.chance.random() < 0.2
         await self.clock.sleep_ms(self.chance.uniform(0, EXECUTION_MS if late else 300))
         now = self.clock.now_ms()
@@ -73,9 +73,9 @@ class ModelExchange:
             now,
         )
         self.executed.append(Executed(order, movement, round(now + lag_ms)))
-        return Accepted(movement.tran_id)
+        return ReplyAccepted(movement.tran_id)
 
-    def shown(self, window: Window) -> list[Movement]:
+    def shown(self, window: ExecutionWindow) -> list[Movement]:
         now = self.clock.now_ms()
         return [
             each.movement
@@ -97,12 +97,12 @@ class ModelGateway:
     def mode(self) -> TreasuryMode:
         return TreasuryMode.WALLET
 
-    def sign(self, order: TransferOrder) -> MemorySignedTransfer:
-        return MemorySignedTransfer(order, TreasuryMode.WALLET)
+    def sign(self, order: TransferSubmission) -> ScriptedSignedTransfer:
+        return ScriptedSignedTransfer(order, TreasuryMode.WALLET)
 
-    async def submit(self, signed: SignedTransfer) -> Reply:
+    async def submit(self, signed: SignedTransfer) -> SubmissionReply:
         self._life.check()
-        assert isinstance(signed, MemorySignedTransfer)
+        assert isinstance(signed, ScriptedSignedTransfer)
         chance, clock = self._chance, self._exchange.clock
         if chance.random() < 0.1:
             self._life.end()
@@ -119,10 +119,10 @@ class ModelGateway:
         self._life.check()
         return reply
 
-    async def _ask(self, order: TransferOrder) -> Reply:
+    async def _ask(self, order: TransferSubmission) -> SubmissionReply:
         """The request goes its way whether or not anybody hears of it in time."""
         chance, clock = self._chance, self._exchange.clock
-        answers: list[Reply] = []
+        answers: list[SubmissionReply] = []
         heard = anyio.Event()
         lost, unheard = chance.random() < 0.08, chance.random() < 0.25
         slow = chance.random() < 0.1
@@ -138,13 +138,15 @@ class ModelGateway:
             self._life.world_tasks.start_soon(travel)
         with anyio.move_on_after(REPLY_MS / 1000):
             await heard.wait()
-        return answers[0] if heard.is_set() else Unknown("no reply")
+        return answers[0] if heard.is_set() else ReplyUnknown("no reply")
 
-    async def movements(self, direction: Direction, window: Window) -> tuple[Movement, ...]:
+    async def read_movements(
+        self, direction: Direction, window: ExecutionWindow
+    ) -> tuple[Movement, ...]:
         await self._read()
         return tuple(m for m in self._exchange.shown(window) if m.direction is direction)
 
-    async def income(self, window: Window) -> tuple[IncomeRow, ...]:
+    async def read_income(self, window: ExecutionWindow) -> tuple[IncomeRow, ...]:
         await self._read()
         signs = {Direction.SPOT_TO_FUTURES: 1, Direction.FUTURES_TO_SPOT: -1}
         return tuple(

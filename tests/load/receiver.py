@@ -23,7 +23,7 @@ NAMES_PER_MESSAGE = 200
 _NAME_AT = len(b'{"stream":"')
 
 
-class Told(Struct, frozen=True):
+class ReceiverStats(Struct, frozen=True):
     """A line of output: totals."""
 
     messages: int
@@ -89,7 +89,7 @@ async def receive(given: argparse.Namespace) -> None:
 async def _report(listener: Newest, period_s: float) -> None:
     while True:
         await anyio.sleep(period_s)
-        told = Told(listener.messages, time.process_time(), time.monotonic())
+        told = ReceiverStats(listener.messages, time.process_time(), time.monotonic())
         sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
         sys.stdout.flush()
 

@@ -14,11 +14,11 @@ from tempfile import TemporaryDirectory
 import anyio
 from msgspec import Struct
 
-from chimera_s1.adapters.redis.cluster_assembly import wait_until_ok
+from chimera_s1.adapters.redis.cluster_assembly import wait_until_healthy
 from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.server_binary import find_redis_server
 from chimera_s1.adapters.redis.server_process import ServerProcess
-from tests.contract.publisher_load import Load, error_count, loaded, slot_of
+from tests.contract.publisher_load import PublisherLoad, error_count, publisher_under_load, slot_of
 from tests.contract.redis_cluster import hand_over, move_keys
 from tests.contract.test_quote_publisher_faults import become_empty_master
 from tests.contract.test_writer_evidence import PARTIAL, PATIENT
@@ -52,58 +52,58 @@ class Fault(Struct, frozen=True):
     masters: int
     replicas: int
     options: tuple[str, ...]
-    inflict: Callable[[Load, Nodes], Awaitable[int]]
+    inflict: Callable[[PublisherLoad, Nodes], Awaitable[int]]
 
 
-async def stop(load: Load, nodes: Nodes) -> int:
+async def stop(load: PublisherLoad, nodes: Nodes) -> int:
     """All servers end with what they hold, and come back."""
     for node in nodes:
-        await node.ask("CONFIG", "SET", "save", "3600 1")
+        await node.execute("CONFIG", "SET", "save", "3600 1")
         await node.stop()
-    await load.publisher.until_handed_back()
+    await load.publisher.wait_for_unpublished()
     gone = sum(node.pid is None for node in nodes)
     await anyio.sleep(STOP_S)
     for node in nodes:
         await node.start()
-    await wait_until_ok(nodes, replicas=0)
+    await wait_until_healthy(nodes, replicas=0)
     return gone
 
 
-async def hang(load: Load, nodes: Nodes) -> int:
+async def hang(load: PublisherLoad, nodes: Nodes) -> int:
     """One server after the other stands still."""
     for number in range(HANGS):
         node = nodes[number % len(nodes)]
         node.pause()
-        await load.publisher.until_handed_back()
+        await load.publisher.wait_for_unpublished()
         await anyio.sleep(HANG_S)
         node.resume()
-        await load.publisher.until_whole()
+        await load.publisher.wait_for_complete()
     return HANGS
 
 
-async def kill(load: Load, nodes: Nodes) -> int:
+async def kill(load: PublisherLoad, nodes: Nodes) -> int:
     """SIGKILL for each master in turn; it comes back as the replica of its successor."""
     for node in nodes[:KILLS]:
         await node.kill()
-        await load.publisher.until_handed_back()
-        await load.publisher.until_whole()
+        await load.publisher.wait_for_unpublished()
+        await load.publisher.wait_for_complete()
         await node.start()
-        await wait_until_ok(nodes, replicas=KILLS)
-        await load.publisher.until_whole(40)
+        await wait_until_healthy(nodes, replicas=KILLS)
+        await load.publisher.wait_for_complete(40)
     return KILLS
 
 
-async def move(load: Load, nodes: Nodes) -> int:
+async def move(load: PublisherLoad, nodes: Nodes) -> int:
     """Slots go to a master that had none, each by way of ASK; the counts are the servers' own."""
     source, newcomer = nodes[0], nodes[-1]
     await become_empty_master(newcomer, source)
-    slots = sorted({slot_of(each) for each in load.served_by_third(0)})[:SLOTS_MOVED]
+    slots = sorted({slot_of(each) for each in load.instruments_on_master(0)})[:SLOTS_MOVED]
     for slot in slots:
         await move_keys(source, newcomer, slot)
-        await load.publisher.until_whole(4)
+        await load.publisher.wait_for_complete(4)
         await hand_over(source, newcomer, slot)
-        await load.publisher.until_whole(2)
-    counted = load.publisher.counters.moved, load.publisher.counters.asked
+        await load.publisher.wait_for_complete(2)
+    counted = load.publisher.counters.moved_replies, load.publisher.counters.ask_replies
     said = await error_count(nodes, "MOVED"), await error_count(nodes, "ASK")
     assert counted == said, f"counted MOVED and ASK {counted}, the servers say {said}"
     return len(slots)
@@ -118,7 +118,7 @@ FAULTS = {
 
 
 @asynccontextmanager
-async def stage(fault: Fault) -> AsyncIterator[tuple[Load, Nodes]]:
+async def stage(fault: Fault) -> AsyncIterator[tuple[PublisherLoad, Nodes]]:
     """A cluster of its own, under load."""
     with TemporaryDirectory(prefix="chimera-soak-") as directory:
         redis = EmbeddedRedis(
@@ -128,7 +128,7 @@ async def stage(fault: Fault) -> AsyncIterator[tuple[Load, Nodes]]:
             replicas=fault.replicas,
             options=fault.options,
         )
-        async with redis, loaded(redis.addresses) as load:
+        async with redis, publisher_under_load(redis.addresses) as load:
             yield load, redis.nodes
 
 
@@ -146,10 +146,10 @@ async def run(names: Sequence[str]) -> None:
         say(f"{fault.what} ...")
         async with stage(fault) as (load, nodes):
             fired = await fault.inflict(load, nodes)
-            await load.publisher.until_whole(40)
-            verdict = await load.judge()
+            await load.publisher.wait_for_complete(40)
+            verdict = await load.audit()
             counters = load.publisher.counters
-            silent = verdict.missing - load.publisher.handed_back
+            silent = verdict.missing - load.publisher.unpublished
             # A killed master takes along what it acknowledged and had not replicated yet.
             assert not silent or name == "kill", f"{len(silent)} quotes are missing without a word"
             lines.append(
@@ -158,10 +158,10 @@ async def run(names: Sequence[str]) -> None:
                     str(fired),
                     f"{load.market.messages:,}",
                     f"{verdict.entries:,}",
-                    f"{len(load.publisher.handed_back):,}",
+                    f"{len(load.publisher.unpublished):,}",
                     f"{len(verdict.missing):,}",
                     f"{verdict.repeated:,}",
-                    f"{counters.moved}/{counters.asked}",
+                    f"{counters.moved_replies}/{counters.ask_replies}",
                 )
             )
     Report().grid("The writer under 20,000 messages/s", lines)

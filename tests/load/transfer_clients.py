@@ -10,7 +10,7 @@ import anyio
 import httpx2
 from msgspec import Struct
 
-from tests.contract.treasury_service import POST, Site
+from tests.contract.treasury_service import POST, TreasuryDeployment
 from tests.contract.treasury_service_client import TRADER_TOKEN, TRANSFER
 
 CLIENTS = 3
@@ -36,20 +36,20 @@ FAULTS = (
 )
 
 
-class Wish(Struct, frozen=True):
+class ClientRequest(Struct, frozen=True):
     """What a client wants; the same for each time it asks."""
 
     amount: str
     back: bool
 
 
-class Memory:
+class ClientHistory:
     """What all clients want and were told.
 
     Attributes:
         open: Wishes without a final answer.
 
-        told: For each key, what its 2xx answers said, in order: OK, FAIL or PENDING.
+        results_by_key: For each key, what its 2xx answers said, in order: OK, FAIL or PENDING.
 
         rejected: Keys that a rule has refused.
 
@@ -57,8 +57,8 @@ class Memory:
     """
 
     def __init__(self) -> None:
-        self.open: dict[str, Wish] = {}
-        self.told: dict[str, list[str]] = {}
+        self.open: dict[str, ClientRequest] = {}
+        self.results_by_key: dict[str, list[str]] = {}
         self.rejected: set[str] = set()
         self.statuses: Counter[int] = Counter()
         self.lost = 0
@@ -69,17 +69,17 @@ class Memory:
         self.statuses[reply.status_code] += 1
         body: dict[str, Any] = reply.json()
         if reply.is_success:
-            self.told.setdefault(key, []).append(body["result"])
+            self.results_by_key.setdefault(key, []).append(body["result"])
         if reply.status_code == httpx2.codes.UNPROCESSABLE_ENTITY:
             self.rejected.add(key)
         if reply.status_code in {httpx2.codes.OK, httpx2.codes.UNPROCESSABLE_ENTITY}:
             self.open.pop(key, None)
 
 
-class Counterparty:
+class ReplayingClient:
     """The clients together, and the service they talk to at the moment."""
 
-    def __init__(self, draws: random.Random, memory: Memory) -> None:
+    def __init__(self, draws: random.Random, memory: ClientHistory) -> None:
         self._draws = draws
         self._memory = memory
         self._url = ""
@@ -124,25 +124,25 @@ class Counterparty:
             self._answered.set()
             self._answered = anyio.Event()
 
-    def _choose(self) -> tuple[str, Wish]:
+    def _choose(self) -> tuple[str, ClientRequest]:
         memory = self._memory
         if memory.open and self._draws.random() > NEW_SHARE:
             return self._draws.choice(list(memory.open.items()))
         memory.asked += 1
         key = f"kill-loop-{memory.asked}"
-        wish = Wish(self._draws.choice(AMOUNTS), self._draws.random() < 0.5)
+        wish = ClientRequest(self._draws.choice(AMOUNTS), self._draws.random() < 0.5)
         memory.open[key] = wish
         return key, wish
 
 
-class Weather:
+class FaultSchedule:
     """Faults at the exchange, one after the other.
 
     Attributes:
         fired: How many did, those of the present included once `clear` was called.
     """
 
-    def __init__(self, site: Site, draws: random.Random) -> None:
+    def __init__(self, site: TreasuryDeployment, draws: random.Random) -> None:
         self._sim = site.sim
         self._draws = draws
         self.fired: Counter[str] = Counter()
@@ -162,6 +162,6 @@ class Weather:
         await self._sim.control("DELETE", "/sim/faults")
 
 
-def _body(key: str, wish: Wish) -> dict[str, str]:
+def _body(key: str, wish: ClientRequest) -> dict[str, str]:
     source, target = ("FUTURES", "SPOT") if wish.back else ("SPOT", "FUTURES")
     return {"transfer_id": key, "from": source, "to": target, "amount_usdt": wish.amount}

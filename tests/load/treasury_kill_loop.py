@@ -27,18 +27,18 @@ from chimera_s1.adapters.sqlite.database import SqliteDatabase
 from chimera_s1.adapters.sqlite.event_store import SqliteEventStore
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.capabilities.ledger import relay as relay_ledger
-from chimera_s1.app.capabilities.ledger.stores import SQLITE_FILE, TREASURY
+from chimera_s1.app.capabilities.ledger.stores import SQLITE_FILE, TREASURY_LEDGER
 from chimera_s1.app.capabilities.treasury import project_transfers
-from chimera_s1.domain.ledger.commit import Entry
+from chimera_s1.domain.ledger.commit import LedgerEntry
 from chimera_s1.domain.treasury.daily_cap import utc_day
 from chimera_s1.domain.treasury.open_transfers import OpenTransfers
 from tests.contract.service_process import Service, service_process
-from tests.contract.treasury_service import Site, open_site
-from tests.exchange_movements import standings
+from tests.contract.treasury_service import TreasuryDeployment, open_site
+from tests.exchange_movements import status_by_transfer
 from tests.load.machine import divide_cores
 from tests.load.report import say
 from tests.load.running import child
-from tests.load.transfer_clients import CLIENTS, Counterparty, Memory, Weather
+from tests.load.transfer_clients import CLIENTS, ClientHistory, FaultSchedule, ReplayingClient
 
 KILL_AFTER_MS = (5, 500)
 ANSWERS = (1, 15)
@@ -75,7 +75,7 @@ class Follower:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.entries: list[Entry] = []
+        self.entries: list[LedgerEntry] = []
         self.book = OpenTransfers()
 
     async def look(self) -> bool:
@@ -83,32 +83,35 @@ class Follower:
         if not self._path.exists():
             return False
         async with SqliteDatabase(self._path, read_only=True) as database:
-            store, cursors = SqliteEventStore(database, TREASURY), SqliteCursorStore(database)
+            store, cursors = (
+                SqliteEventStore(database, TREASURY_LEDGER),
+                SqliteCursorStore(database),
+            )
             while page := await store.read(len(self.entries), 1_000):
                 self.entries += page
                 for entry in page:
-                    self.book.fold(entry.commit)
+                    self.book.fold_commit(entry.commit)
             done_with = [
-                await cursors.position(name)
-                for name in (relay_ledger.CURSOR, project_transfers.CURSOR)
+                await cursors.read(name)
+                for name in (relay_ledger.RELAY_CURSOR, project_transfers.CURSOR)
             ]
         book = self.book
-        busy = book.waiting or book.unresolved or book.unverified
+        busy = book.queued or book.unresolved or book.unverified
         return not busy and min(done_with) == len(self.entries)
 
     def phases(self) -> Counter[str]:
         """How many transfers are in which phase of those that are not over."""
         book = self.book
-        open_now = (*book.waiting.values(), *book.unresolved.values())
+        open_now = (*book.queued.values(), *book.unresolved.values())
         return Counter(transfer.phase.value for transfer in open_now)
 
     @property
     def used(self) -> Decimal:
         """What is taken of today's cap."""
-        return self.book.cap(utc_day(SystemClock().now_ms())).used
+        return self.book.cap_on(utc_day(SystemClock().now_ms())).used
 
 
-class Verdict(Struct, frozen=True):
+class KillLoopResult(Struct, frozen=True):
     """What came of it.
 
     Attributes:
@@ -127,7 +130,7 @@ class Verdict(Struct, frozen=True):
     hit: Counter[str]
     standings: Counter[str]
     moved: int
-    memory: Memory
+    memory: ClientHistory
     fired: Counter[str]
     log: str
     violations: list[str]
@@ -136,16 +139,16 @@ class Verdict(Struct, frozen=True):
 class KillLoop:
     """One run of it."""
 
-    def __init__(self, site: Site, seed: int) -> None:
+    def __init__(self, site: TreasuryDeployment, seed: int) -> None:
         self._site = site
         self._draws = random.Random(seed)
-        self._memory = Memory()
-        self._clients = Counterparty(self._draws, self._memory)
-        self._weather = Weather(site, self._draws)
+        self._memory = ClientHistory()
+        self._clients = ReplayingClient(self._draws, self._memory)
+        self._weather = FaultSchedule(site, self._draws)
         self._ledger = Follower(site.state_dir / SQLITE_FILE)
         self._hit: Counter[str] = Counter()
 
-    async def run(self, rounds: int) -> Verdict:
+    async def run(self, rounds: int) -> KillLoopResult:
         """Kill so often, let everything be decided, and judge."""
         async with anyio.create_task_group() as tasks:
             for _ in range(CLIENTS):
@@ -191,9 +194,9 @@ class KillLoop:
         async with service_process(self._site.state_dir, environ) as service:
             yield service
 
-    async def _judge(self, kills: int, log: str) -> Verdict:
-        ended = standings(self._ledger.entries)
-        return Verdict(
+    async def _judge(self, kills: int, log: str) -> KillLoopResult:
+        ended = status_by_transfer(self._ledger.entries)
+        return KillLoopResult(
             kills=kills,
             hit=self._hit,
             standings=Counter(ended.values()),
@@ -201,14 +204,14 @@ class KillLoop:
             memory=self._memory,
             fired=self._weather.fired,
             log=log,
-            violations=[*await self._site.violations(), *untrue(self._memory, ended)],
+            violations=[*await self._site.violations(), *find_contradictions(self._memory, ended)],
         )
 
 
-def untrue(memory: Memory, ended: dict[str, str]) -> Iterable[str]:
+def find_contradictions(memory: ClientHistory, ended: dict[str, str]) -> Iterable[str]:
     """Answers that were not so in the end (I7)."""
     finals = {"OK": "DONE", "FAIL": "FAILED"}
-    for key, answers in memory.told.items():
+    for key, answers in memory.results_by_key.items():
         for answer in answers:
             if key not in ended or finals.get(answer, ended[key]) != ended[key]:
                 yield f"I7 {key} was told {answer}, and is {ended.get(key, 'not in the ledger')}"
@@ -217,7 +220,7 @@ def untrue(memory: Memory, ended: dict[str, str]) -> Iterable[str]:
             yield f"I7 {key} was told a rule refuses it, and is {ended.get(key)}"
 
 
-async def kill_loop(directory: Path, rounds: int, seed: int) -> Verdict:
+async def kill_loop(directory: Path, rounds: int, seed: int) -> KillLoopResult:
     """A run with a simulator and a Redis of its own."""
     async with (
         child(divide_cores().sender, "tests.load.large_exchange") as exchange,
@@ -227,7 +230,7 @@ async def kill_loop(directory: Path, rounds: int, seed: int) -> Verdict:
         return await KillLoop(site, seed).run(rounds)
 
 
-def tell(verdict: Verdict, seed: int) -> None:
+def print_result(verdict: KillLoopResult, seed: int) -> None:
     """Print it."""
     memory = verdict.memory
     say(f"seed {seed}, {verdict.kills} times kill -9, which found transfers {_counts(verdict.hit)}")
@@ -252,7 +255,7 @@ def main() -> None:
     options = parser.parse_args()
     with TemporaryDirectory(prefix="chimera-kill-loop-") as name:
         verdict = anyio.run(kill_loop, Path(name), options.rounds, options.seed)
-    tell(verdict, options.seed)
+    print_result(verdict, options.seed)
     sys.exit(1 if verdict.violations else 0)
 
 

@@ -26,12 +26,12 @@ from chimera_s1.app.capabilities.treasury.execute_transfers import (
     SubmissionPolicy,
 )
 from chimera_s1.domain.identifiers import TransferId
-from chimera_s1.domain.ports.treasury_gateway import Reply, SignedTransfer, Unknown
+from chimera_s1.domain.ports.treasury_gateway import ReplyUnknown, SignedTransfer, SubmissionReply
 from chimera_s1.domain.treasury.commands import StartSubmission
 from chimera_s1.domain.treasury.open_transfers import OpenTransfers
-from chimera_s1.domain.treasury.reconciliation import Patience, client_id_of
+from chimera_s1.domain.treasury.reconciliation import ReconciliationTiming, client_id_of
 from chimera_s1.domain.treasury.transfer import Transfer, TransferStatus
-from tests.fakes.treasury_gateway import MemorySignedTransfer
+from tests.fakes.treasury_gateway import ScriptedSignedTransfer
 from tests.load.model_exchange import (
     EXECUTION_MS,
     LAG_MS,
@@ -43,16 +43,16 @@ from tests.load.model_exchange import (
     ModelGateway,
     Mortal,
 )
-from tests.treasury_harness import Instance, World, loose, wish
+from tests.treasury_harness import TreasuryHarness, TreasuryInstance, transfer_request, untyped
 from tests.treasury_invariants import violations_of
-from tests.virtual_time import run_virtually
+from tests.virtual_time import run_on_virtual_time
 
 HORIZON_MS = 4_000_000
 LOOK_MS = 4_000
-PATIENCE = Patience(
+PATIENCE = ReconciliationTiming(
     execution_ms=EXECUTION_MS, history_lag_ms=LAG_MS, clean_reads=3, clean_spread_ms=4_000
 )
-HASTY = Patience(execution_ms=0, history_lag_ms=0, clean_reads=1, clean_spread_ms=0)
+HASTY = ReconciliationTiming(execution_ms=0, history_lag_ms=0, clean_reads=1, clean_spread_ms=0)
 
 
 class Variant(StrEnum):
@@ -68,27 +68,27 @@ class Variant(StrEnum):
 class ResendingExecutor(ExecuteTransfers):
     """Mistake: asks again when it did not hear the reply."""
 
-    async def _send(self, signed: SignedTransfer, command: StartSubmission) -> Reply:
+    async def _send(self, signed: SignedTransfer, command: StartSubmission) -> SubmissionReply:
         reply = await super()._send(signed, command)
-        if isinstance(reply, Unknown):
-            assert isinstance(signed, MemorySignedTransfer)
+        if isinstance(reply, ReplyUnknown):
+            assert isinstance(signed, ScriptedSignedTransfer)
             order = replace(signed.order, signed_at=round(self._exchange_ms()))
             return await self._gateway.submit(self._gateway.sign(order))
         return reply
 
 
-class HeedlessExecutor(ExecuteTransfers):
+class UnguardedExecutor(ExecuteTransfers):
     """Mistake: sends although another of the same amount is unresolved."""
 
-    def _rival_in_flight(self, transfer: Transfer) -> bool:
+    def _lookalike_in_flight(self, transfer: Transfer) -> bool:
         del transfer
         return False
 
 
-class HeedlessBook(OpenTransfers):
+class UnguardedOpenTransfers(OpenTransfers):
     """The same mistake, where it is decided."""
 
-    def rivals(self, transfer: Transfer) -> tuple[TransferId, ...]:
+    def lookalikes(self, transfer: Transfer) -> tuple[TransferId, ...]:
         del transfer
         return ()
 
@@ -99,13 +99,15 @@ class Model:
     def __init__(self, seed: int, variant: Variant) -> None:
         self.variant = variant
         self.chance = random.Random(seed)
-        self.world = World(seed=seed)
-        self.world.patience = HASTY if variant is Variant.EARLY else PATIENCE
-        self.world.policy = SubmissionPolicy(recv_window_ms=RECV_MS, look_ms=LOOK_MS)
+        self.world = TreasuryHarness(seed=seed)
+        self.world.timing = HASTY if variant is Variant.EARLY else PATIENCE
+        self.world.policy = SubmissionPolicy(recv_window_ms=RECV_MS, poll_interval_ms=LOOK_MS)
         self.exchange = ModelExchange(self.world.clock, self.chance)
         self.skews = [self.chance.uniform(-SKEW_MS, SKEW_MS) * 0.9 for _ in range(2)]
         self.names = [f"t{number}" for number in range(4)]
-        self.wishes = [wish(name, self.chance.choice([10, 10, 25])) for name in self.names]
+        self.wishes = [
+            transfer_request(name, self.chance.choice([10, 10, 25])) for name in self.names
+        ]
         self.crashes = 0
 
     async def run(self) -> list[str]:
@@ -121,8 +123,8 @@ class Model:
 
     async def _ask(self, asked: object) -> None:
         await self.world.clock.sleep_ms(self.chance.uniform(0, 6_000))
-        asker = Instance(self.world)
-        await asker.requests.request(loose(asked), "model")
+        asker = TreasuryInstance(self.world)
+        await asker.requests.accept(untyped(asked), "model")
 
     async def _process(self, tasks: TaskGroup, skew_ms: float) -> None:
         """One of the two instances: it lives, dies, and is started again."""
@@ -140,36 +142,36 @@ class Model:
         resigns = self.variant is Variant.RESIGN
         executors = {
             Variant.RESEND: ResendingExecutor,
-            Variant.NO_BLOCK: HeedlessExecutor,
+            Variant.NO_BLOCK: UnguardedExecutor,
         }
-        instance = Instance(
+        instance = TreasuryInstance(
             self.world,
-            store=loose(Mortal(self.world.store, life)),
+            store=untyped(Mortal(self.world.store, life)),
             gateway=ModelGateway(self.exchange, life, resigns=resigns),
-            leases=loose(Mortal(self.world.leases, life)),
+            leases=untyped(Mortal(self.world.leases, life)),
             executor=executors.get(self.variant, ExecuteTransfers),
             skew_ms=life.skew_ms,
         )
         if self.variant is Variant.NO_BLOCK:
-            instance.ledger.open = HeedlessBook()
+            instance.ledger.open_transfers = UnguardedOpenTransfers()
         async with anyio.create_task_group() as tasks:
             instance.start(tasks)
 
     async def _until_all_are_over(self) -> None:
-        watcher = Instance(self.world)
+        watcher = TreasuryInstance(self.world)
         while True:
             await self.world.clock.sleep_ms(10_000)
             await watcher.ledger.catch_up()
-            book = watcher.ledger.open
+            book = watcher.ledger.open_transfers
             begun = book.head.seq >= len(self.wishes)
-            if begun and not book.waiting and not book.unresolved and not book.unverified:
+            if begun and not book.queued and not book.unresolved and not book.unverified:
                 states = [await watcher.ledger.find(each.transfer_id) for each in self.wishes]
                 if all(states):
                     return
 
     async def _violations(self) -> list[str]:
         found = await violations_of(self.world.store)
-        ledger = Instance(self.world).ledger
+        ledger = TreasuryInstance(self.world).ledger
         for each in self.wishes:
             transfer = await ledger.find(each.transfer_id)
             found += self._judge(transfer) if transfer is not None else ["never accepted"]
@@ -201,7 +203,7 @@ class Model:
 
 def violations(seed: int, variant: Variant = Variant.OURS) -> list[str]:
     """What went wrong with *seed*; nothing, one hopes."""
-    return run_virtually(Model(seed, variant).run)
+    return run_on_virtual_time(Model(seed, variant).run)
 
 
 def _failing(variant: Variant, seed: int) -> tuple[int, list[str]]:

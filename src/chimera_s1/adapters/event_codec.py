@@ -33,10 +33,10 @@ def quote_fields(quote: Quote) -> tuple[tuple[str, str], ...]:
 def quote_values(quote: Quote) -> tuple[str, ...]:
     """The values alone, in the order of `QUOTE_FIELDS`."""
     numbers = (quote.bid, quote.ask, quote.mid, quote.spread_bps, quote.top1_qty, quote.top1_usdt)
-    return (str(quote.ts), quote.instrument.symbol, *decimal_texts(numbers), quote.source)
+    return (str(quote.ts), quote.instrument.symbol, *decimal_texts_fast(numbers), quote.source)
 
 
-def decimal_texts(values: Sequence[float]) -> list[str]:
+def decimal_texts_fast(values: Sequence[float]) -> list[str]:
     """Each as `decimal_text` writes it, several times faster: this is most of what an entry costs.
 
     JSON's shortest digits are those of `repr`; its exponents, where it has any, are not.

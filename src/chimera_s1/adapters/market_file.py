@@ -58,23 +58,24 @@ class _Envelope(Struct):
     data: Raw
 
 
-_line = msgspec.json.Decoder(_Line)
-_envelope = msgspec.json.Decoder(_Envelope)
+_line_decoder = msgspec.json.Decoder(_Line)
+_envelope_decoder = msgspec.json.Decoder(_Envelope)
 
 
-def read_records(
-    path: Path, *, on_bad: Callable[[int, str], None] | None = None
+def read_market_file(
+    path: Path, *, on_damaged: Callable[[int, str], None] | None = None
 ) -> Iterator[RecordedMessage]:
     """The messages of *path* in file order.
 
     Args:
-        path: A file this module's `RecordWriter` or any JSON Lines tool wrote.
+        path: A file this module's `MarketFileWriter` or any JSON Lines tool wrote.
 
-        on_bad: Called with line number (from 1) and reason for each damaged line, which is then
+        on_damaged: Called with line number (from 1) and reason for each damaged line, which is then
             passed over; without it the first damaged line raises.
 
     Raises:
-        RecordingDamagedError: The file cannot be read, or a line is damaged and *on_bad* is None.
+        RecordingDamagedError: The file cannot be read, or a line is damaged and *on_damaged* is
+            None.
     """
     number = 0
     try:
@@ -86,15 +87,15 @@ def read_records(
                     yield _decode(line)
                 except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
                     reason = str(error)
-                    if on_bad is None:
+                    if on_damaged is None:
                         raise RecordingDamagedError(f"{path}, line {number}: {reason}") from error
-                    on_bad(number, reason)
+                    on_damaged(number, reason)
     except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
         where = f"{path}, after line {number}" if number else f"{path}"
         raise RecordingDamagedError(f"{where}: {error}") from error
 
 
-class RecordWriter:
+class MarketFileWriter:
     """Writes a market data file; compression follows the name (`.gz`, `.zst`, else plain).
 
     Opening, writing and closing raise `PortError` where the file cannot be written; the text names
@@ -104,16 +105,16 @@ class RecordWriter:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._file: BinaryIO | None = None
-        self.messages = 0
+        self.messages_written = 0
 
     def __enter__(self) -> Self:
-        with self._writing():
+        with self._translate_errors():
             self._file = _open_for_writing(self._path)
         return self
 
     def __exit__(self, *_: object) -> None:
         if self._file is not None:
-            with self._writing():
+            with self._translate_errors():
                 self._file.close()
             self._file = None
 
@@ -130,12 +131,12 @@ class RecordWriter:
         assert self._file is not None, "use the writer as a context manager"
         # A raw newline in JSON is white space, and here it would end the record.
         one_line = message.replace(b"\n", b" ")
-        with self._writing():
+        with self._translate_errors():
             self._file.write(b'{"ts":%d,"venue":"%s","msg":%s}\n' % (ts, venue.encode(), one_line))
-        self.messages += 1
+        self.messages_written += 1
 
     @contextmanager
-    def _writing(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except (OSError, zstandard.ZstdError) as error:
@@ -143,9 +144,9 @@ class RecordWriter:
 
 
 def _decode(line: bytes) -> RecordedMessage:
-    record = _line.decode(line)
+    record = _line_decoder.decode(line)
     message = bytes(record.msg)
-    envelope = _envelope.decode(message)
+    envelope = _envelope_decoder.decode(message)
     return RecordedMessage(record.ts, record.venue, envelope.stream, bytes(envelope.data), message)
 
 

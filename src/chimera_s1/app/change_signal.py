@@ -7,7 +7,7 @@ import anyio
 from chimera_s1.domain.ports.clock import Clock
 
 
-class Bell:
+class ChangeSignal:
     """Tells all who wait that something has changed.
 
     Who looks and then waits says how often it had rung before the look, so that nothing that
@@ -20,45 +20,45 @@ class Bell:
 
     def __init__(self) -> None:
         # Who waits sleeps in a scope that a ring ends; a task for each wait would cost far more.
-        self._sleepers: dict[anyio.CancelScope, Callable[[], bool]] = {}
-        self.rung = 0
+        self._waiters: dict[anyio.CancelScope, Callable[[], bool]] = {}
+        self.version = 0
         """How often it has rung."""
 
-    def ring(self) -> None:
+    def notify(self) -> None:
         """Wake all who wait now."""
-        self.rung += 1
-        for sleeper, worth in self._sleepers.items():
+        self.version += 1
+        for sleeper, worth in self._waiters.items():
             if worth():
                 sleeper.cancel()
 
-    async def heard(
+    async def wait_after(
         self,
         clock: Clock,
-        limit_ms: float,
+        timeout_ms: float,
         *,
-        after: int,
-        gather_ms: float = 0,
-        worth: Callable[[], bool] = lambda: True,
+        version: int,
+        debounce_ms: float = 0,
+        relevant: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Return once it has rung more often than *after*, or *limit_ms* have passed.
+        """Return once it has rung more often than *version*, or *timeout_ms* have passed.
 
         Args:
             clock: Waiting.
 
-            limit_ms: Longest wait.
+            timeout_ms: Longest wait.
 
-            after: How often it had rung before the look.
+            version: How often it had rung before the look.
 
-            gather_ms: Return so much later, where many rings are worth one look.
+            debounce_ms: Return so much later, where many rings are worth one look.
 
-            worth: Whether what has changed is worth a look; asked at each ring.
+            relevant: Whether what has changed is worth a look; asked at each ring.
         """
-        if self.rung <= after or not worth():
+        if self.version <= version or not relevant():
             with anyio.CancelScope() as sleeper:
-                self._sleepers[sleeper] = worth
+                self._waiters[sleeper] = relevant
                 try:
-                    await clock.sleep_ms(limit_ms)
+                    await clock.sleep_ms(timeout_ms)
                 finally:
-                    del self._sleepers[sleeper]
-        if gather_ms:
-            await clock.sleep_ms(gather_ms)
+                    del self._waiters[sleeper]
+        if debounce_ms:
+            await clock.sleep_ms(debounce_ms)

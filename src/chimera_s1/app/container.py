@@ -27,7 +27,7 @@ from chimera_s1.adapters.telemetry.metric_sources import (
     clock_source,
     feed_source,
     health_source,
-    publish_latency,
+    publish_latency_histogram,
     publisher_source,
     round_trip_source,
     throughput_source,
@@ -41,21 +41,21 @@ from chimera_s1.app.capabilities.market.watch_liveness import WatchLiveness
 from chimera_s1.app.capabilities.market.wiring import (
     build_endpoints,
     build_exchange,
+    build_feed_servers,
     build_feeds,
+    build_liveness_watches,
     build_pacer,
     build_patrols,
-    build_serving,
-    build_watching,
 )
-from chimera_s1.app.capabilities.operations.operations_outbox import LogOperations
+from chimera_s1.app.capabilities.operations.operations_outbox import OperationsOutbox
 from chimera_s1.app.capabilities.operations.patrol_clock import PatrolClock
 from chimera_s1.app.capabilities.operations.report_health import ReportHealth
 from chimera_s1.app.capabilities.operations.watch_loop import LoopWatchdog, WatchLoop
 from chimera_s1.app.capabilities.treasury.wiring import (
-    Gateway,
-    Stopping,
+    BinanceGateway,
+    StopFlag,
     Treasury,
-    TreasuryOpening,
+    TreasuryAccess,
     TreasuryPorts,
     TreasuryResources,
     build_gateway,
@@ -113,12 +113,12 @@ def build_market_status(settings: Settings, client: ClusterClient) -> MarketStat
     return RedisMarketStatus(client, maxlen=settings.stream_maxlen)
 
 
-def build_log_operations(operations_log: OperationsLog, clock: Clock) -> LogOperations:
+def build_log_operations(operations_log: OperationsLog, clock: Clock) -> OperationsOutbox:
     """The outbox of operational events."""
-    return LogOperations(operations_log, clock=clock, new_id=lambda: str(uuid4()))
+    return OperationsOutbox(operations_log, clock=clock, new_id=lambda: str(uuid4()))
 
 
-def build_access(settings: Settings, clock: Clock, operations: LogOperations) -> ControlAccess:
+def build_access(settings: Settings, clock: Clock, operations: OperationsOutbox) -> ControlAccess:
     """Who may call the HTTP API; a token file that cannot be read stops the start."""
     file = settings.api_tokens_file
     return ControlAccess(
@@ -129,7 +129,7 @@ def build_access(settings: Settings, clock: Clock, operations: LogOperations) ->
     )
 
 
-def build_publishing(  # noqa: PLR0917 (the container passes collaborators by position)
+def build_publish_quotes(  # noqa: PLR0917 (the container passes collaborators by position)
     settings: Settings,
     feeds: tuple[MarketFeed, ...],
     publisher: QuotePublisher,
@@ -176,7 +176,7 @@ def build_metrics(  # noqa: PLR0917 (the container passes collaborators by posit
     feeds: tuple[MarketFeed, ...],
     publisher: QuotePublisher,
     patrols: tuple[PatrolClock, ...],
-    operations: LogOperations,
+    operations: OperationsOutbox,
     throughput: MeasureThroughput,
     publishing: PublishQuotes,
     watching: tuple[WatchLiveness, ...],
@@ -202,7 +202,7 @@ def build_metrics(  # noqa: PLR0917 (the container passes collaborators by posit
             board_source(board),
             access_source(access),
             health_source(lambda: health.snapshot().components),
-            treasury_source(treasury.ledger, treasury.relayed),
+            treasury_source(treasury.ledger, treasury.events_relayed),
             build_source(__version__, str(settings.shard)),
         ],
         [latency],
@@ -210,8 +210,8 @@ def build_metrics(  # noqa: PLR0917 (the container passes collaborators by posit
 
 
 def build_treasury_ports(
-    resources: TreasuryOpening,
-    gateway: Callable[[], Gateway],
+    resources: TreasuryAccess,
+    gateway: Callable[[], BinanceGateway],
     operations_log: OperationsLog,
 ) -> TreasuryPorts | None:
     """What the treasury stands on, where it is to work."""
@@ -234,9 +234,9 @@ def build_web(
             quote_board=board,
             report_health=health,
             render_metrics=metrics.render,
-            request_transfers=treasury.requests,
-            read_transfers=treasury.reads,
-            resolve_transfers=treasury.resolutions,
+            accept_transfers=treasury.transfer_intake,
+            read_transfers=treasury.transfer_reader,
+            resolve_transfers=treasury.transfer_resolver,
         ),
         access,
     )
@@ -249,7 +249,7 @@ class Container(containers.DeclarativeContainer):
     quotes_client = providers.Dependency(instance_of=ClusterClient)
     operations_client = providers.Dependency(instance_of=ClusterClient)
     status_client = providers.Dependency(instance_of=ClusterClient)
-    treasury_resources = providers.Dependency(instance_of=TreasuryOpening)
+    treasury_resources = providers.Dependency(instance_of=TreasuryAccess)
     watchdog = providers.Dependency(instance_of=LoopWatchdog)
 
     clock = providers.Singleton(build_clock)
@@ -263,25 +263,27 @@ class Container(containers.DeclarativeContainer):
     access = providers.Singleton(build_access, settings, clock, operations)
     patrols = providers.Singleton(build_patrols, settings, exchange, clock)
     status = providers.Singleton(build_market_status, settings, status_client)
-    watching = providers.Singleton(build_watching, settings, status, exchange, clock)
+    liveness_watches = providers.Singleton(
+        build_liveness_watches, settings, status, exchange, clock
+    )
     pacer = providers.Singleton(build_pacer, settings, clock)
     feeds = providers.Singleton(
-        build_feeds, settings, endpoints, clock, pacer, patrols, operations, watching
+        build_feeds, settings, endpoints, clock, pacer, patrols, operations, liveness_watches
     )
-    serving = providers.Singleton(build_serving, settings, feeds, exchange, clock)
+    feed_servers = providers.Singleton(build_feed_servers, settings, feeds, exchange, clock)
     board = providers.Singleton(QuoteBoard)
-    latency = providers.Singleton(publish_latency)
-    publishing = providers.Singleton(
-        build_publishing, settings, feeds, publisher, board, clock, latency, watching
+    latency = providers.Singleton(publish_latency_histogram)
+    publish_quotes = providers.Singleton(
+        build_publish_quotes, settings, feeds, publisher, board, clock, latency, liveness_watches
     )
     throughput = providers.Singleton(MeasureThroughput, feeds, operations_log, clock)
     loop = providers.Singleton(WatchLoop, clock, watchdog.provided.turned)
     health = providers.Singleton(
-        build_health, settings, clock, serving, patrols, publishing, watching, loop
+        build_health, settings, clock, feed_servers, patrols, publish_quotes, liveness_watches, loop
     )
     exchange_ms = providers.Singleton(exchange_clock, patrols, clock)
     gateway = providers.Singleton(build_gateway, settings, budgets, exchange_ms)
-    stopping = providers.Singleton(Stopping)
+    stop_flag = providers.Singleton(StopFlag)
     treasury_ports = providers.Singleton(
         build_treasury_ports, treasury_resources, gateway.provider, operations_log
     )
@@ -293,7 +295,7 @@ class Container(containers.DeclarativeContainer):
         patrols,
         health=health,
         operations=operations,
-        stopping=stopping,
+        stopping=stop_flag,
     )
     metrics = providers.Singleton(
         build_metrics,
@@ -302,8 +304,8 @@ class Container(containers.DeclarativeContainer):
         patrols,
         operations,
         throughput,
-        publishing,
-        watching,
+        publish_quotes,
+        liveness_watches,
         board,
         health,
         latency,

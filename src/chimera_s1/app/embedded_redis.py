@@ -9,7 +9,7 @@ from chimera_s1.app.settings.settings import Settings
 from chimera_s1.domain.errors import PublisherUnavailableError
 from chimera_s1.domain.ports.clock import Clock
 
-RESTART_WAIT_MS = 500
+RESTART_DELAY_MS = 500
 
 _log = logging.getLogger(__name__)
 
@@ -27,12 +27,12 @@ def embedded_redis(settings: Settings) -> EmbeddedRedis:
     )
 
 
-def addresses_of(redis: EmbeddedRedis) -> tuple[RedisAddress, ...]:
+def node_addresses(redis: EmbeddedRedis) -> tuple[RedisAddress, ...]:
     """Where its nodes listen."""
     return tuple(node.address for node in redis.nodes)
 
 
-async def keep_up(redis: EmbeddedRedis, clock: Clock) -> None:
+async def restart_when_down(redis: EmbeddedRedis, clock: Clock) -> None:
     """Start a server again that ended by itself; what it held is gone, what comes is not."""
     while True:
         try:
@@ -42,4 +42,4 @@ async def keep_up(redis: EmbeddedRedis, clock: Clock) -> None:
             await redis.watch()
         except PublisherUnavailableError as error:
             _log.error("%s; starting it again", error)
-        await clock.sleep_ms(RESTART_WAIT_MS)
+        await clock.sleep_ms(RESTART_DELAY_MS)

@@ -7,7 +7,7 @@ from chimera_s1.adapters.telemetry.metrics_page import MetricSource, Sample, cou
 from chimera_s1.app.capabilities.market.publish_quotes import PublishQuotes
 from chimera_s1.app.capabilities.market.quote_board import QuoteBoard
 from chimera_s1.app.capabilities.market.watch_liveness import WatchLiveness
-from chimera_s1.app.capabilities.operations.operations_outbox import LogOperations
+from chimera_s1.app.capabilities.operations.operations_outbox import OperationsOutbox
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TreasuryLedger
 from chimera_s1.app.web.access.control_access import ControlAccess
 from chimera_s1.domain.market.liveness import Liveness
@@ -36,7 +36,7 @@ def publishing_source(publishing: PublishQuotes) -> MetricSource:
         gauge(
             "s1_quotes_waiting",
             "Quotes that wait for a node to come back.",
-            publishing.report().waiting,
+            publishing.report().pending,
         ),
     ]
 
@@ -60,13 +60,13 @@ def _liveness(watch: WatchLiveness) -> Iterator[Sample]:
     yield counter(
         "s1_connections_blind_total",
         "Connections made anew because they were silent.",
-        counters.blind,
+        counters.blind_reconnects,
         venue=venue,
     )
     yield counter(
         "s1_streams_stale_total",
         "Streams found stale by a REST probe.",
-        counters.stale,
+        counters.stale_probes,
         venue=venue,
     )
     yield counter(
@@ -83,7 +83,7 @@ def _liveness(watch: WatchLiveness) -> Iterator[Sample]:
     )
 
 
-def operations_source(operations: LogOperations) -> MetricSource:
+def operations_source(operations: OperationsOutbox) -> MetricSource:
     """Operational events written, and given up."""
     counters = operations.counters
     return lambda: [
@@ -91,7 +91,7 @@ def operations_source(operations: LogOperations) -> MetricSource:
         counter(
             "s1_ops_events_overflowed_total",
             "Oldest events given up because the outbox was full.",
-            counters.overflowed,
+            counters.dropped,
         ),
     ]
 
@@ -113,7 +113,7 @@ def access_source(access: ControlAccess) -> MetricSource:
     about = "HTTP requests refused for want of a token or a scope, or for asking too often."
     return lambda: [
         counter("s1_http_refused_total", about, count, reason=reason)
-        for reason, count in access.refused.items()
+        for reason, count in access.refusals.items()
     ]
 
 
@@ -123,23 +123,25 @@ def treasury_source(ledger: TreasuryLedger, relayed: Callable[[], int]) -> Metri
 
 
 def _open_transfers(ledger: TreasuryLedger) -> Iterator[Sample]:
-    book = ledger.open
-    places = {
-        "waiting": book.waiting,
-        "unresolved": book.unresolved,
-        "unverified": book.unverified,
-        "absent": book.absent,
-        "disputed": book.disputed,
+    open_transfers = ledger.open_transfers
+    groups = {
+        "waiting": open_transfers.queued,
+        "unresolved": open_transfers.unresolved,
+        "unverified": open_transfers.unverified,
+        "absent": open_transfers.watched_failures,
+        "disputed": open_transfers.disputed,
     }
-    for place, transfers in places.items():
+    for place, transfers in groups.items():
         about = "Transfers that are not over, by what they wait for."
         yield gauge("s1_treasury_transfers", about, len(transfers), place=place)
     about = "Transfers that wait for an operator."
-    yield gauge("s1_treasury_in_review", about, book.in_review)
+    yield gauge("s1_treasury_in_review", about, open_transfers.in_review)
 
 
 def _ledger(ledger: TreasuryLedger, relayed: int) -> Iterator[Sample]:
-    yield gauge("s1_ledger_commits", "Commits in the treasury's ledger.", ledger.open.head.seq)
+    yield gauge(
+        "s1_ledger_commits", "Commits in the treasury's ledger.", ledger.open_transfers.head.seq
+    )
     yield gauge("s1_ledger_damaged", "1 while the ledger is damaged.", int(bool(ledger.damage)))
     about = "Ledger events written to ops:events, repeated ones included."
     yield counter("s1_ledger_relayed_total", about, relayed)

@@ -27,26 +27,26 @@ from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.system.atomic_file import BY_UMASK, replacing
 from chimera_s1.adapters.telemetry.log_formats import configure_logging
 from chimera_s1.app.capabilities.ledger.stores import open_stores
-from chimera_s1.app.capabilities.operations.operations_outbox import STORE_FAILURES
+from chimera_s1.app.capabilities.operations.operations_outbox import REDIS_ERRORS
 from chimera_s1.app.capabilities.operations.watch_loop import LoopWatchdog
 from chimera_s1.app.capabilities.treasury.wiring import (
     NoTreasury,
-    TreasuryOpening,
+    TreasuryAccess,
     TreasuryResources,
-    may_move_money,
+    treasury_enabled,
 )
 from chimera_s1.app.container import Container, build_clock
-from chimera_s1.app.embedded_redis import addresses_of, embedded_redis, keep_up
+from chimera_s1.app.embedded_redis import embedded_redis, node_addresses, restart_when_down
 from chimera_s1.app.settings.settings import Settings
 from chimera_s1.app.settings.types import LogFormat
 from chimera_s1.app.state_files import SERVICE_FILE
-from chimera_s1.app.supervisor import Worker, WorkerDiedError, supervise
+from chimera_s1.app.supervisor import Worker, WorkerFailedError, supervise
 from chimera_s1.app.web.server import HttpServer, bind
 from chimera_s1.domain.errors import ChimeraError, ConfigurationError
 
 EXIT_STOPPED = 0
-EXIT_DIED = 1
-FLUSH_PATIENCE_S = 5.0
+EXIT_FAILED = 1
+FLUSH_TIMEOUT_S = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -88,9 +88,9 @@ async def _serve(settings: Settings, signals: "_Signals") -> int:
         try:
             with container.watchdog():
                 await supervise(workers, signals.stop)
-        except WorkerDiedError as died:
+        except WorkerFailedError as died:
             _log.critical("%s; the process ends", died)
-            return EXIT_DIED
+            return EXIT_FAILED
         await _flush(container)
     return EXIT_STOPPED
 
@@ -128,29 +128,31 @@ def _workers(container: Container, http: HttpServer, redis: EmbeddedRedis | None
     workers = [
         Worker("http", http.serve, http.stop),
         Worker("reads", container.pacer().run),
-        Worker("publisher", container.publishing().run),
+        Worker("publisher", container.publish_quotes().run),
         Worker("operations", container.operations().run),
         Worker("throughput", container.throughput().run),
         Worker("loop", container.loop().run),
         Worker("health", partial(container.health().run, container.operations().record)),
     ]
     workers += [Worker(f"clock.{patrol.venue}", patrol.run) for patrol in container.patrols()]
-    workers += [Worker(f"feed.{serving.venue}", serving.run) for serving in container.serving()]
+    workers += [
+        Worker(f"feed.{serving.venue}", serving.run) for serving in container.feed_servers()
+    ]
     workers += [
         Worker(f"liveness.{watch.venue}", partial(watch.run, feed))
-        for watch, feed in zip(container.watching(), container.feeds(), strict=True)
+        for watch, feed in zip(container.liveness_watches(), container.feeds(), strict=True)
     ]
     workers += _treasury_workers(container)
     if redis is not None:
         clock = container.clock()
-        workers.append(Worker("embedded redis", lambda: keep_up(redis, clock)))
+        workers.append(Worker("embedded redis", lambda: restart_when_down(redis, clock)))
     return workers
 
 
 async def _treasury_resources(
     settings: Settings, addresses: Sequence[RedisAddress], stack: AsyncExitStack
-) -> TreasuryOpening:
-    if not may_move_money(settings):
+) -> TreasuryAccess:
+    if not treasury_enabled(settings):
         return NoTreasury()
     stores = await stack.enter_async_context(open_stores(settings, build_clock()))
     client = await stack.enter_async_context(_client(settings, addresses))
@@ -158,12 +160,12 @@ async def _treasury_resources(
 
 
 def _treasury_workers(container: Container) -> list[Worker]:
-    work = container.treasury().work
+    work = container.treasury().workers
     if work is None:
         return []
 
     def stop() -> None:
-        container.stopping().begin()
+        container.stop_flag().set()
         work.executor.stop()
 
     return [
@@ -178,11 +180,11 @@ def _treasury_workers(container: Container) -> list[Worker]:
 
 async def _flush(container: Container) -> None:
     """The last quotes and events; a store that is gone does not hold the process."""
-    publishing, operations = container.publishing(), container.operations()
-    with anyio.move_on_after(FLUSH_PATIENCE_S), suppress(*STORE_FAILURES):
+    publishing, operations = container.publish_quotes(), container.operations()
+    with anyio.move_on_after(FLUSH_TIMEOUT_S), suppress(*REDIS_ERRORS):
         await publishing.flush()
         await operations.flush()
-    quotes, events = publishing.report().waiting, operations.waiting
+    quotes, events = publishing.report().pending, operations.pending
     if quotes or events:
         _log.warning("not written: the last %d quotes, %d operational events", quotes, events)
 
@@ -193,7 +195,7 @@ async def _redis(
     if settings.redis_addresses:
         return None, settings.redis_addresses
     redis = await stack.enter_async_context(embedded_redis(settings))
-    addresses = addresses_of(redis)
+    addresses = node_addresses(redis)
     _log.info("embedded Redis Cluster on %s", ", ".join(map(str, addresses)))
     return redis, addresses
 
@@ -233,7 +235,7 @@ def _exit_on_stall(seconds: float) -> None:
     """A process that cannot answer must not look alive; nothing can be closed in order any more."""
     _log.critical("the event loop has not turned for %.0f s; the process ends", seconds)
     faulthandler.dump_traceback()
-    os._exit(EXIT_DIED)
+    os._exit(EXIT_FAILED)
 
 
 class _Signals:

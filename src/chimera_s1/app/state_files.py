@@ -79,10 +79,10 @@ def remove_demo_state(state_dir: Path) -> None:
 
 def read_demo_settings(state_dir: Path) -> dict[str, str]:
     """The `S1_*` variables that the service of a running demo has."""
-    return read_lines(_settings_file(state_dir).read_text(encoding="utf-8"))
+    return parse_env_lines(_settings_file(state_dir).read_text(encoding="utf-8"))
 
 
-def read_lines(text: str) -> dict[str, str]:
+def parse_env_lines(text: str) -> dict[str, str]:
     """`KEY=VALUE` lines as a mapping."""
     return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
 
@@ -105,7 +105,7 @@ def read_demo_state(state_dir: Path) -> DemoState | None:
             f"{path} was left behind by a demo that was killed; start chimera-s1 demo again, "
             "or remove the file"
         )
-    values = read_lines(text)
+    values = parse_env_lines(text)
     try:
         return DemoState(
             url=values["S1_URL"],

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 from msgspec import Struct
 
-STOP_PATIENCE_S = 15.0
+STOP_TIMEOUT_S = 15.0
 """How long workers that end by themselves may take before they are cancelled."""
 
 _log = logging.getLogger(__name__)
@@ -28,22 +28,23 @@ class Worker(Struct, frozen=True):
     stop: Callable[[], None] | None = None
 
 
-class WorkerDiedError(Exception):
+class WorkerFailedError(Exception):
     """A worker raised, or returned although it should run for ever; the text names it."""
 
     def __init__(self, name: str, cause: BaseException | None) -> None:
-        what = _said(cause) if cause is not None else "it returned"
+        what = _describe(cause) if cause is not None else "it returned"
         super().__init__(f"worker {name} died: {what}")
         self.name = name
 
 
-async def supervise(workers: tuple[Worker, ...], until: anyio.Event) -> None:
-    """Run *workers* until *until* is set; then let those with a `stop` end, and cancel the rest.
+async def supervise(workers: tuple[Worker, ...], stop_requested: anyio.Event) -> None:
+    """Run *workers* until *stop_requested* is set; then let those with a `stop` end, and cancel the
+    rest.
 
     Raises:
         WorkerDiedError: One of them ended before; the others are cancelled.
     """
-    died: list[WorkerDiedError] = []
+    died: list[WorkerFailedError] = []
     ended = {worker.name: anyio.Event() for worker in workers}
     async with anyio.create_task_group() as tasks:
 
@@ -55,14 +56,14 @@ async def supervise(workers: tuple[Worker, ...], until: anyio.Event) -> None:
                 cause = error
                 _log.critical("worker %s died", worker.name, exc_info=error)
             ended[worker.name].set()
-            if cause is not None or not until.is_set():
-                died.append(WorkerDiedError(worker.name, cause))
+            if cause is not None or not stop_requested.is_set():
+                died.append(WorkerFailedError(worker.name, cause))
                 tasks.cancel_scope.cancel()
 
         for worker in workers:
             tasks.start_soon(watch, worker, name=worker.name)
-        await until.wait()
-        with anyio.move_on_after(STOP_PATIENCE_S):
+        await stop_requested.wait()
+        with anyio.move_on_after(STOP_TIMEOUT_S):
             await _stop(workers, ended)
         tasks.cancel_scope.cancel()
     if died:
@@ -77,8 +78,8 @@ async def _stop(workers: tuple[Worker, ...], ended: dict[str, anyio.Event]) -> N
         await ended[name].wait()
 
 
-def _said(cause: BaseException) -> str:
+def _describe(cause: BaseException) -> str:
     """The errors themselves, where a task group has wrapped them."""
     if isinstance(cause, BaseExceptionGroup):
-        return "; ".join(map(_said, cause.exceptions))
+        return "; ".join(map(_describe, cause.exceptions))
     return f"{type(cause).__name__}: {cause}"

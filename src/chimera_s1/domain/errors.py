@@ -73,7 +73,7 @@ class StoreUnavailableError(PortError):
     code = "store.unavailable"
 
 
-class AppendInDoubtError(StoreUnavailableError):
+class AppendUncertainError(StoreUnavailableError):
     """A commit was handed to the store, which did not say what came of it: it may be in the ledger,
     or come to be there a little later, at its place or never.
     """

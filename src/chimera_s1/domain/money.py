@@ -38,7 +38,7 @@ def exact_text(amount: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
-def usdt(amount: Decimal | str | int) -> Decimal:
+def parse_usdt(amount: Decimal | str | int) -> Decimal:
     """An amount of USDT, more than 0, in the one form in which it is stored and compared.
 
     Raises:
@@ -59,10 +59,10 @@ def usdt(amount: Decimal | str | int) -> Decimal:
             raise InvalidValueError("an amount is more than 0")
         if value > USDT_MAX:
             raise InvalidValueError(f"an amount is at most {USDT_MAX}")
-        too_fine = InvalidValueError(f"an amount has at most {USDT_DECIMALS} decimals")
+        too_many_decimals = InvalidValueError(f"an amount has at most {USDT_DECIMALS} decimals")
         if value.adjusted() < -USDT_DECIMALS:
-            raise too_fine  # before it is written out: 1e-999999999 takes a gigabyte
+            raise too_many_decimals  # before it is written out: 1e-999999999 takes a gigabyte
         shortest = Decimal(exact_text(value))
         if -int(shortest.as_tuple().exponent) > USDT_DECIMALS:
-            raise too_fine
+            raise too_many_decimals
         return shortest

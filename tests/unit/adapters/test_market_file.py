@@ -9,7 +9,7 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chimera_s1.adapters.market_file import RecordedMessage, RecordWriter, read_records
+from chimera_s1.adapters.market_file import MarketFileWriter, RecordedMessage, read_market_file
 from chimera_s1.domain.errors import PortError, RecordingDamagedError
 from chimera_s1.domain.identifiers import Venue
 from tests.unit.domain.strategies import epoch_ms, venues
@@ -55,12 +55,12 @@ def test_what_is_written_is_read(
 ) -> None:
     """Time, venue, stream, payload bytes and envelope bytes come back, in order."""
     path = tmp_path_factory.mktemp("recording") / name
-    with RecordWriter(path) as writer:
+    with MarketFileWriter(path) as writer:
         for ts, venue, stream, data in written:
             writer.write(ts, venue, envelope(stream, data))
 
-    assert writer.messages == len(written)
-    assert list(read_records(path)) == [
+    assert writer.messages_written == len(written)
+    assert list(read_market_file(path)) == [
         RecordedMessage(ts, venue, stream, data, envelope(stream, data))
         for ts, venue, stream, data in written
     ]
@@ -70,7 +70,7 @@ def test_what_is_written_is_read(
 def test_the_suffix_decides_the_compression(name: str, tmp_path: Path) -> None:
     """Other tools open what the name promises: gzip, zstandard, or lines to read as they are."""
     path = tmp_path / name
-    with RecordWriter(path) as writer:
+    with MarketFileWriter(path) as writer:
         writer.write(1, Venue.SPOT, envelope("a@bookTicker", b'{"u":1}'))
 
     content = path.read_bytes()
@@ -86,18 +86,21 @@ def test_the_suffix_decides_the_compression(name: str, tmp_path: Path) -> None:
 
 def test_a_message_on_several_lines_is_still_one_record(tmp_path: Path) -> None:
     path = tmp_path / "market.jsonl"
-    with RecordWriter(path) as writer:
+    with MarketFileWriter(path) as writer:
         writer.write(1, Venue.PERP, b'{"stream":\n"a@depth5",\r\n"data":[\n1]}')
         writer.write(2, Venue.PERP, envelope("a@depth5", b"[2]"))
 
-    assert [(r.ts, msgspec.json.decode(r.data)) for r in read_records(path)] == [(1, [1]), (2, [2])]
+    assert [(r.ts, msgspec.json.decode(r.data)) for r in read_market_file(path)] == [
+        (1, [1]),
+        (2, [2]),
+    ]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_file_that_cannot_be_written_is_said_with_its_name(name: str, tmp_path: Path) -> None:
     with (
         pytest.raises(PortError, match=f"cannot write .*{name}"),
-        RecordWriter(tmp_path / "no" / name),
+        MarketFileWriter(tmp_path / "no" / name),
     ):
         pass
 
@@ -109,14 +112,14 @@ def test_files_joined_end_to_end_are_one_file(name: str, tmp_path: Path) -> None
     compressed(part, GOOD + b"\n")
     whole.write_bytes(part.read_bytes() * 3)
 
-    assert len(list(read_records(whole))) == 3
+    assert len(list(read_market_file(whole))) == 3
 
 
 def test_blank_lines_and_keys_of_other_tools_are_passed_over(tmp_path: Path) -> None:
     path = tmp_path / "market.jsonl"
     path.write_bytes(b"\n" + GOOD[:-1] + b',"note":"x"}\n  \r\n' + GOOD)
 
-    assert len(list(read_records(path))) == 2
+    assert len(list(read_market_file(path))) == 2
 
 
 @pytest.mark.parametrize(
@@ -145,17 +148,17 @@ def test_a_damaged_line_is_named_or_passed_over_as_asked(damaged: bytes, tmp_pat
     path.write_bytes(b"\n".join([GOOD, damaged, GOOD]))
     seen: list[int] = []
 
-    assert len(list(read_records(path, on_bad=lambda number, _: seen.append(number)))) == 2
+    assert len(list(read_market_file(path, on_damaged=lambda number, _: seen.append(number)))) == 2
     assert seen == [2]
     with pytest.raises(RecordingDamagedError, match=r"market\.jsonl, line 2: ."):
-        list(read_records(path))
+        list(read_market_file(path))
 
 
 def test_a_gzip_file_cut_short_gives_what_it_has_and_then_says_so(tmp_path: Path) -> None:
     path = tmp_path / "market.jsonl.gz"
     content = gzip.compress((GOOD + b"\n") * 3)
     path.write_bytes(content[:-8])
-    records = read_records(path)
+    records = read_market_file(path)
 
     assert [next(records).ts for _ in range(3)] == [1, 1, 1]
     with pytest.raises(RecordingDamagedError, match="after line 3"):
@@ -168,18 +171,18 @@ def test_a_file_that_is_not_what_its_name_says_is_damaged(name: str, tmp_path: P
     path.write_bytes(GOOD * 10)
 
     with pytest.raises(RecordingDamagedError, match=path.name):
-        list(read_records(path))
+        list(read_market_file(path))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_file_that_is_not_there_is_said_with_its_name(name: str, tmp_path: Path) -> None:
     with pytest.raises(RecordingDamagedError, match=name):
-        list(read_records(tmp_path / name))
+        list(read_market_file(tmp_path / name))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_an_empty_recording_has_no_messages(name: str, tmp_path: Path) -> None:
-    with RecordWriter(tmp_path / name):
+    with MarketFileWriter(tmp_path / name):
         pass
 
-    assert not list(read_records(tmp_path / name))
+    assert not list(read_market_file(tmp_path / name))

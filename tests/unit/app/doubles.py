@@ -7,7 +7,7 @@ import anyio
 from chimera_s1.domain.identifiers import InstrumentId
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.ports.quote_publisher import PublishReport
-from tests.fakes.quote_streams import MemoryQuotePublisher, MemoryStreams
+from tests.fakes.quote_streams import MemoryQuotePublisher, MemoryQuoteStreams
 
 
 class GatedPublisher(MemoryQuotePublisher):
@@ -16,7 +16,7 @@ class GatedPublisher(MemoryQuotePublisher):
     `refused` names instruments whose node does not answer: their quotes come back unpublished.
     """
 
-    def __init__(self, streams: MemoryStreams) -> None:
+    def __init__(self, streams: MemoryQuoteStreams) -> None:
         super().__init__(streams)
         self.offered: list[tuple[Quote, ...]] = []
         self.refused: set[InstrumentId] = set()

@@ -11,10 +11,10 @@ from chimera_s1.app.capabilities.market.quote_board import QuoteBoard
 from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.market.conflation import WindowMs
 from chimera_s1.domain.market.quote import Quote
-from chimera_s1.domain.operations.health import StreamsReport
+from chimera_s1.domain.operations.health import StreamStoreReport
 from tests.fakes.manual_clock import ManualClock
 from tests.fakes.market_feed import ScriptedMarketFeed
-from tests.fakes.quote_streams import MemoryStreams
+from tests.fakes.quote_streams import MemoryQuoteStreams
 from tests.sample_quotes import TS, quote
 from tests.unit.app.doubles import GatedPublisher
 
@@ -24,9 +24,11 @@ ETH = InstrumentId.parse("spot/ETHUSDT")
 PERP = InstrumentId.parse("perp/BTCUSDT")
 
 
-def stands(waiting: int, cause: str = "") -> StreamsReport:
+def stands(waiting: int, cause: str = "") -> StreamStoreReport:
     """The report while no window is merged; reachable where nothing is wrong."""
-    return StreamsReport(reachable=not cause, waiting=waiting, merged=False, cause=cause)
+    return StreamStoreReport(
+        reachable=not cause, pending=waiting, merging_windows=False, cause=cause
+    )
 
 
 class CoarseClock(ManualClock):
@@ -41,7 +43,7 @@ class Bench:
 
     def __init__(self, window: int = 1000, clock: ManualClock | None = None) -> None:
         self.clock = clock or ManualClock(SECOND)
-        self.streams = MemoryStreams(self.clock, maxlen=1_000)
+        self.streams = MemoryQuoteStreams(self.clock, maxlen=1_000)
         self.publisher = GatedPublisher(self.streams)
         self.board = QuoteBoard()
         every = window == 0
@@ -69,7 +71,7 @@ class Bench:
     def offer(self, bid: float, instrument: InstrumentId = BTC, source: str = "book") -> Quote:
         """A quote arrives now."""
         made = quote(str(instrument), bid=bid, ts=self.clock.now_ms(), source=source)
-        (self.spot if instrument.venue is Venue.SPOT else self.perp).offer(made)
+        (self.spot if instrument.venue is Venue.SPOT else self.perp).receive(made)
         return made
 
     def bids(self, instrument: InstrumentId = BTC) -> list[float]:

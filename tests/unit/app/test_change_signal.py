@@ -6,7 +6,7 @@ import anyio
 from anyio import wait_all_tasks_blocked as settle
 from anyio.abc import TaskGroup
 
-from chimera_s1.app.change_signal import Bell
+from chimera_s1.app.change_signal import ChangeSignal
 from tests.fakes.manual_clock import ManualClock
 
 LIMIT_MS = 500
@@ -17,7 +17,7 @@ class Waiters:
 
     def __init__(self, tasks: TaskGroup) -> None:
         self.clock = ManualClock()
-        self.bell = Bell()
+        self.bell = ChangeSignal()
         self.back: list[str] = []
         self._tasks = tasks
 
@@ -25,8 +25,8 @@ class Waiters:
         self._tasks.start_soon(self._wait, name, after, gather_ms)
 
     async def _wait(self, name: str, after: int | None, gather_ms: float) -> None:
-        rung = self.bell.rung if after is None else after
-        await self.bell.heard(self.clock, LIMIT_MS, after=rung, gather_ms=gather_ms)
+        rung = self.bell.version if after is None else after
+        await self.bell.wait_after(self.clock, LIMIT_MS, version=rung, debounce_ms=gather_ms)
         self.back.append(name)
 
 
@@ -51,7 +51,7 @@ def begin(*names: str) -> Callable[[Waiters], None]:
 
 
 def ring(waiters: Waiters) -> None:
-    waiters.bell.ring()
+    waiters.bell.notify()
 
 
 async def test_all_who_wait_hear_it_and_who_comes_later_waits_for_the_next() -> None:
@@ -65,8 +65,8 @@ async def test_all_who_wait_hear_it_and_who_comes_later_waits_for_the_next() -> 
 
 async def test_what_rang_between_the_look_and_the_wait_is_not_missed() -> None:
     def late(waiters: Waiters) -> None:
-        seen = waiters.bell.rung
-        waiters.bell.ring()
+        seen = waiters.bell.version
+        waiters.bell.notify()
         waiters.begin("late", after=seen)
 
     await waiting((late, ["late"]))
@@ -81,7 +81,7 @@ async def test_nobody_waits_longer_than_it_takes() -> None:
         async with anyio.create_task_group() as tasks:
             waiters = Waiters(tasks)
             waiters.begin("a")
-            await waiters.clock.until_slept_on()
+            await waiters.clock.wait_for_sleeper()
             await waiters.clock.advance(LIMIT_MS - 1)
             assert not waiters.back
 
@@ -97,7 +97,7 @@ async def test_many_rings_are_gathered_into_one_look() -> None:
             waiters.begin("a", gather_ms=100)
             await settle()
             for _ in range(3):
-                waiters.bell.ring()
+                waiters.bell.notify()
             await settle()
             await waiters.clock.advance(99)
             assert not waiters.back
@@ -114,29 +114,31 @@ async def test_a_ring_that_is_not_worth_a_look_wakes_nobody() -> None:
             news: list[str] = []
 
             async def wait() -> None:
-                await waiters.bell.heard(waiters.clock, LIMIT_MS, after=0, worth=lambda: bool(news))
+                await waiters.bell.wait_after(
+                    waiters.clock, LIMIT_MS, version=0, relevant=lambda: bool(news)
+                )
                 waiters.back.append("a")
 
-            waiters.bell.ring()
+            waiters.bell.notify()
             tasks.start_soon(wait)
             await settle()
             for _ in range(3):
-                waiters.bell.ring()
+                waiters.bell.notify()
                 await settle()
             assert not waiters.back
 
             news.append("it is done")
-            waiters.bell.ring()
+            waiters.bell.notify()
             await settle()
             assert waiters.back == ["a"]
 
 
 async def test_who_stops_waiting_leaves_nothing_behind() -> None:
-    bell, clock = Bell(), ManualClock()
+    bell, clock = ChangeSignal(), ManualClock()
 
     with anyio.move_on_after(0):
-        await bell.heard(clock, LIMIT_MS, after=bell.rung)
-    bell.ring()
+        await bell.wait_after(clock, LIMIT_MS, version=bell.version)
+    bell.notify()
     await clock.advance(LIMIT_MS)
 
-    assert bell.rung == 1
+    assert bell.version == 1

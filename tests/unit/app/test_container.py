@@ -13,9 +13,9 @@ from chimera_s1.app.capabilities.market.wiring import build_endpoints
 from chimera_s1.app.capabilities.operations.watch_loop import LoopWatchdog
 from chimera_s1.app.capabilities.treasury.wiring import (
     NoTreasury,
-    TreasuryOpening,
+    TreasuryAccess,
     TreasuryResources,
-    may_move_money,
+    treasury_enabled,
 )
 from chimera_s1.app.container import Container
 from chimera_s1.app.settings.settings import load_settings
@@ -43,8 +43,8 @@ def container_of(environ: Mapping[str, str]) -> Container:
         if part.instance_of is ClusterClient  # type: ignore[attr-defined]  # the stubs say Provider
     }
     settings = load_settings(environ)
-    opening: TreasuryOpening = NoTreasury()
-    if may_move_money(settings):
+    opening: TreasuryAccess = NoTreasury()
+    if treasury_enabled(settings):
         opening = TreasuryResources(memory_stores(SystemClock()), client())
     return Container(
         settings=settings,
@@ -79,8 +79,8 @@ def test_without_a_key_nothing_moves_money() -> None:
     """No workers, no component of health; the routes are there and say why not."""
     treasury = container_of(SIMULATED).treasury()
 
-    assert treasury.work is None
-    assert treasury.ledger.open.head.seq == 0
+    assert treasury.workers is None
+    assert treasury.ledger.open_transfers.head.seq == 0
 
 
 @pytest.mark.parametrize("mode", ["wallet", "subaccount"])
@@ -119,7 +119,7 @@ async def test_each_venue_served_has_a_feed_a_patrol_and_its_lines_of_health(
     names = [component.name for component in container.health().snapshot().components]
 
     assert [feed.venue for feed in container.feeds()] == expected
-    assert [serving.venue for serving in container.serving()] == expected
+    assert [serving.venue for serving in container.feed_servers()] == expected
     assert [patrol.venue for patrol in container.patrols()] == expected
     assert {f"feed.{venue}" for venue in expected} | {"redis", "loop"} <= set(names)
     assert {f"clock.{venue}" for venue in expected} <= set(names)

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
-from chimera_s1.app.settings.report import Origin, settings_in_force
+from chimera_s1.app.settings.report import SettingOrigin, effective_settings
 from chimera_s1.app.settings.settings import Settings, load_settings, variable
 from chimera_s1.app.settings.types import (
     BinanceEnvironment,
@@ -23,8 +23,8 @@ from chimera_s1.domain.operations.backoff import Backoff
 from chimera_s1.domain.operations.rate_limit import RateLimit
 from chimera_s1.domain.operations.reconnect import ReconnectPolicy
 from chimera_s1.domain.treasury.events import TreasuryMode
-from chimera_s1.domain.treasury.limits import Direction, Limits
-from chimera_s1.domain.treasury.reconciliation import Patience
+from chimera_s1.domain.treasury.limits import Direction, TransferLimits
+from chimera_s1.domain.treasury.reconciliation import ReconciliationTiming
 from tests.unit.app.setting_values import GIVEN, SECRET, SECRET_SETTINGS, WRONG
 
 
@@ -74,13 +74,13 @@ def test_every_setting_can_be_given() -> None:
     assert (settings.log_format, settings.log_level) == (LogFormat.JSON, LogLevel.DEBUG)
     assert settings.moves_money
     assert settings.treasury_mode is TreasuryMode.SUBACCOUNT
-    assert settings.treasury_limits == Limits(
+    assert settings.treasury_limits == TransferLimits(
         directions=(Direction.FUTURES_TO_SPOT,),
         min=Decimal("0.5"),
         max=Decimal(100),
         daily_cap=Decimal(200),
     )
-    assert settings.treasury_patience == Patience(
+    assert settings.reconciliation_timing == ReconciliationTiming(
         execution_ms=1, history_lag_ms=2, clean_spread_ms=3
     )
     assert settings.db_arango_uri == ("http://a:8529", "http://b:8529")
@@ -177,11 +177,11 @@ def test_tls_without_addresses_is_an_error() -> None:
 def test_secrets_show_nowhere() -> None:
     environ = {name: f"{SECRET} of {name}" for name in SECRET_SETTINGS}
     settings = load_settings(environ)
-    rows = settings_in_force(environ)
+    rows = effective_settings(environ)
     shown = [repr(settings), str(settings), str(settings.model_dump()), repr(rows)]
     assert not [text for text in shown if SECRET in text]
     assert {row.name: row.origin for row in rows if row.value == "***"} == dict.fromkeys(
-        SECRET_SETTINGS, Origin.ENVIRONMENT
+        SECRET_SETTINGS, SettingOrigin.ENVIRONMENT
     )
 
 
@@ -212,7 +212,7 @@ def test_settings_are_frozen_and_read_no_environment_by_themselves(
 
 
 def test_the_report_has_every_setting_with_the_text_in_force() -> None:
-    rows = settings_in_force({"S1_HTTP_PORT": "81"})
+    rows = effective_settings({"S1_HTTP_PORT": "81"})
     assert [row.name for row in rows] == [variable(name) for name in Settings.model_fields]
     by_name = {row.name: row for row in rows}
     assert (by_name["S1_HTTP_PORT"].value, by_name["S1_HTTP_PORT"].origin) == ("81", "environment")
@@ -223,7 +223,7 @@ def test_the_report_has_every_setting_with_the_text_in_force() -> None:
 def test_the_report_read_back_gives_the_same_settings() -> None:
     """What `config` prints can be set again and means the same."""
     environ = {"S1_SYMBOLS": "*", "S1_REDIS_ADDRESSES": "[::1]:1"}
-    printed = {row.name: row.value for row in settings_in_force(environ)}
+    printed = {row.name: row.value for row in effective_settings(environ)}
     assert load_settings(printed) == load_settings(environ)
 
 

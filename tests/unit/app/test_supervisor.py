@@ -7,7 +7,7 @@ import pytest
 from anyio import wait_all_tasks_blocked as settle
 
 from chimera_s1.app import supervisor
-from chimera_s1.app.supervisor import Worker, WorkerDiedError, supervise
+from chimera_s1.app.supervisor import Worker, WorkerFailedError, supervise
 
 
 class Work:
@@ -32,15 +32,15 @@ class Work:
 async def supervised(
     *workers: Worker,
     meanwhile: Callable[[anyio.Event], Awaitable[None]],
-) -> WorkerDiedError | None:
+) -> WorkerFailedError | None:
     """Supervise, let *meanwhile* happen, and return who died."""
-    died: list[WorkerDiedError] = []
+    died: list[WorkerFailedError] = []
     until = anyio.Event()
 
     async def run() -> None:
         try:
             await supervise(workers, until)
-        except WorkerDiedError as error:
+        except WorkerFailedError as error:
             died.append(error)
 
     with anyio.fail_after(10):
@@ -143,7 +143,7 @@ async def test_a_planned_stop_asks_first_and_cancels_the_rest_after() -> None:
 
 
 async def test_a_worker_that_does_not_stop_is_cancelled(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervisor, "STOP_PATIENCE_S", 0.05)
+    monkeypatch.setattr(supervisor, "STOP_TIMEOUT_S", 0.05)
     stubborn = Work()
 
     async def stop(until: anyio.Event) -> None:

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chimera_s1.domain.errors import InvalidValueError
-from chimera_s1.domain.money import USDT_MAX, decimal_text, exact_text, usdt
+from chimera_s1.domain.money import USDT_MAX, decimal_text, exact_text, parse_usdt
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 amounts = st.decimals("0.00000001", USDT_MAX, places=8)
@@ -57,18 +57,18 @@ def test_the_text_people_expect(value: float, text: str) -> None:
 def test_an_amount_too_fine_to_be_moved_is_refused_before_it_is_written_out(text: str) -> None:
     """Written out, the second one takes a gigabyte."""
     with pytest.raises(InvalidValueError, match="at most 8 decimals"):
-        usdt(text)
+        parse_usdt(text)
 
 
 @given(amounts, st.integers(0, 12))
 def test_an_amount_has_one_form_however_it_is_written(amount: Decimal, zeros: int) -> None:
     padded = f"{amount:f}" + "0" * zeros
 
-    stored = usdt(padded)
+    stored = parse_usdt(padded)
 
     assert stored == amount
     assert exact_text(stored) == exact_text(Decimal(padded))
-    assert str(usdt(f"{amount:E}")) == str(usdt(stored)) == str(stored)
+    assert str(parse_usdt(f"{amount:E}")) == str(parse_usdt(stored)) == str(stored)
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, min_value="-1e30", max_value="1e30"))
@@ -88,7 +88,7 @@ def test_an_exact_text_is_the_same_number_in_plain_digits(amount: Decimal) -> No
 )
 def test_the_exact_text_people_expect(amount: str, text: str) -> None:
     assert exact_text(Decimal(amount)) == text
-    assert usdt(amount) == Decimal(text)
+    assert parse_usdt(amount) == Decimal(text)
 
 
 @pytest.mark.parametrize(
@@ -117,13 +117,13 @@ def test_the_exact_text_people_expect(amount: str, text: str) -> None:
 )
 def test_what_is_no_amount_is_told_why(amount: str, said: str) -> None:
     with pytest.raises(InvalidValueError, match=said):
-        usdt(amount)
+        parse_usdt(amount)
 
 
 @given(st.text(max_size=30))
 def test_a_text_is_an_amount_or_an_error_of_ours(text: str) -> None:
     try:
-        amount = usdt(text)
+        amount = parse_usdt(text)
     except InvalidValueError:
         return
 

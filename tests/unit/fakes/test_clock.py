@@ -21,7 +21,7 @@ async def test_a_step_of_the_wall_clock_wakes_nobody() -> None:
     """An operator sets the clock back: durations do not feel it."""
     clock = ManualClock(START_MS)
 
-    clock.step(-5_000)
+    clock.step_wall_clock(-5_000)
 
     assert (clock.now_ms(), clock.monotonic_ms()) == (START_MS - 5_000, 0.0)
 
@@ -40,7 +40,7 @@ async def test_sleepers_wake_in_order_at_their_own_moment() -> None:
         group.start_soon(sleeper, "late", 300)
         group.start_soon(sleeper, "often", 100, 100, 500)
         group.start_soon(sleeper, "never", 10_000)
-        await clock.until_slept_on()
+        await clock.wait_for_sleeper()
         await anyio.wait_all_tasks_blocked()
 
         await clock.advance(400)

@@ -7,18 +7,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chimera_s1.domain.ports.treasury_gateway import Accepted, TransferOrder, TurnedAway, Unknown
+from chimera_s1.domain.ports.treasury_gateway import (
+    ReplyAccepted,
+    ReplyNotProcessed,
+    ReplyUnknown,
+    TransferSubmission,
+)
 from chimera_s1.domain.treasury.limits import Direction, Wallet
-from chimera_s1.domain.treasury.reconciliation import MovementStatus, Window
+from chimera_s1.domain.treasury.reconciliation import ExecutionWindow, MovementStatus
 from tests.fakes.manual_clock import ManualClock
-from tests.fakes.treasury_gateway import Misbehaviour, ScriptedTreasuryGateway
+from tests.fakes.treasury_gateway import ScriptedResponse, ScriptedTreasuryGateway
 
 RICH = Decimal(1_000_000)
 DIRECTION = Direction.SPOT_TO_FUTURES
 
 
-def order(clock: ManualClock, amount: Decimal = Decimal(10)) -> TransferOrder:
-    return TransferOrder(
+def order(clock: ManualClock, amount: Decimal = Decimal(10)) -> TransferSubmission:
+    return TransferSubmission(
         direction=DIRECTION,
         amount=amount,
         client_id="s1-a-1",
@@ -27,19 +32,22 @@ def order(clock: ManualClock, amount: Decimal = Decimal(10)) -> TransferOrder:
     )
 
 
-def window(clock: ManualClock) -> Window:
-    return Window(clock.now_ms() - 10**6, clock.now_ms() + 10**6)
+def window(clock: ManualClock) -> ExecutionWindow:
+    return ExecutionWindow(clock.now_ms() - 10**6, clock.now_ms() + 10**6)
 
 
 async def test_a_script_is_followed_step_by_step_and_then_the_exchange_is_honest() -> None:
     """A lost request, an executed one whose reply lies, the truth."""
     clock = ManualClock()
     exchange = ScriptedTreasuryGateway(clock)
-    exchange.script += [Misbehaviour(), Misbehaviour(executes=True, reply=TurnedAway("no", 1))]
+    exchange.script += [
+        ScriptedResponse(),
+        ScriptedResponse(executes=True, reply=ReplyNotProcessed("no", 1)),
+    ]
     replies = [await exchange.submit(exchange.sign(order(clock))) for _ in range(3)]
 
-    assert [type(reply) for reply in replies] == [Unknown, TurnedAway, Accepted]
-    assert len(exchange.sent) == 3
+    assert [type(reply) for reply in replies] == [ReplyUnknown, ReplyNotProcessed, ReplyAccepted]
+    assert len(exchange.sent_orders) == 3
     assert exchange.balance(Wallet.SPOT) == RICH - 20
     assert exchange.balance(Wallet.FUTURES) == RICH + 20
 
@@ -49,16 +57,16 @@ async def test_a_late_execution_and_a_lagging_history_come_with_time() -> None:
     clock = ManualClock()
     exchange = ScriptedTreasuryGateway(clock)
     exchange.history_lag_ms = exchange.income_lag_ms = 100
-    exchange.script.append(Misbehaviour(executes=True, after_ms=50))
+    exchange.script.append(ScriptedResponse(executes=True, after_ms=50))
     await exchange.submit(exchange.sign(order(clock)))
 
     assert exchange.balance(Wallet.FUTURES) == RICH
     await clock.advance(50)
     assert exchange.balance(Wallet.FUTURES) == RICH + 10
-    assert await exchange.movements(DIRECTION, window(clock)) == ()
+    assert await exchange.read_movements(DIRECTION, window(clock)) == ()
     await clock.advance(100)
-    assert len(await exchange.movements(DIRECTION, window(clock))) == 1
-    assert len(await exchange.income(window(clock))) == 1
+    assert len(await exchange.read_movements(DIRECTION, window(clock))) == 1
+    assert len(await exchange.read_income(window(clock))) == 1
 
 
 async def test_a_reply_can_be_held_back() -> None:
@@ -66,7 +74,7 @@ async def test_a_reply_can_be_held_back() -> None:
     clock = ManualClock()
     exchange = ScriptedTreasuryGateway(clock)
     hold = anyio.Event()
-    exchange.script.append(Misbehaviour(executes=True, hold=hold))
+    exchange.script.append(ScriptedResponse(executes=True, release_event=hold))
     replies: list[object] = []
 
     async def submit() -> None:
@@ -75,25 +83,25 @@ async def test_a_reply_can_be_held_back() -> None:
     with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(submit)
-            await exchange.until_sent()
+            await exchange.wait_until_sent()
             await anyio.wait_all_tasks_blocked()
-            assert (len(exchange.book), replies) == (1, [])
+            assert (len(exchange.movements_made), replies) == (1, [])
             hold.set()
-    assert isinstance(replies[0], Accepted)
+    assert isinstance(replies[0], ReplyAccepted)
 
 
 async def test_a_movement_may_fail_later() -> None:
     """Then it is in the history, and neither in the balances nor in the income."""
     clock = ManualClock()
     exchange = ScriptedTreasuryGateway(clock)
-    row = exchange.move(DIRECTION, Decimal(5), status=MovementStatus.PENDING)
+    row = exchange.add_movement(DIRECTION, Decimal(5), status=MovementStatus.PENDING)
     assert exchange.balance(Wallet.FUTURES) == RICH + 5
 
-    exchange.settle(row.tran_id, MovementStatus.FAILED)
-    (seen,) = await exchange.movements(DIRECTION, window(clock))
+    exchange.set_status(row.tran_id, MovementStatus.FAILED)
+    (seen,) = await exchange.read_movements(DIRECTION, window(clock))
     assert seen.status is MovementStatus.FAILED
     assert exchange.balance(Wallet.FUTURES) == RICH
-    assert await exchange.income(window(clock)) == ()
+    assert await exchange.read_income(window(clock)) == ()
 
 
 @given(st.lists(st.tuples(st.sampled_from(Direction), st.integers(1, 1_000), st.booleans())))
@@ -102,7 +110,7 @@ def test_money_is_neither_made_nor_lost(moves: list[tuple[Direction, int, bool]]
     exchange = ScriptedTreasuryGateway(ManualClock())
     for direction, amount, fails in moves:
         status = MovementStatus.FAILED if fails else MovementStatus.CONFIRMED
-        exchange.move(direction, Decimal(amount), status=status)
+        exchange.add_movement(direction, Decimal(amount), status=status)
 
     assert sum(exchange.balance(wallet) for wallet in Wallet) == 2 * RICH
 

@@ -9,17 +9,17 @@ from arango.request import Request as DriverRequest
 from arango.response import Response
 from msgspec import Struct, field
 
-from chimera_s1.adapters.arango.errors import ArangoFault, NoReplyError, RefusedError
+from chimera_s1.adapters.arango.errors import ArangoRequestError, NoReplyError, RequestRejectedError
 from chimera_s1.adapters.arango.single_request_client import SingleRequestClient
 
 T = TypeVar("T")
 
-SYSTEM = "_system"
+SYSTEM_DATABASE = "_system"
 
 _encode = msgspec.json.Encoder().encode
 
 
-class ArangoAccess(Struct, frozen=True):
+class ArangoCredentials(Struct, frozen=True):
     """With what a coordinator is asked; prints without its password."""
 
     database: str
@@ -30,7 +30,7 @@ class ArangoAccess(Struct, frozen=True):
         return f"ArangoAccess(database={self.database!r}, user={self.user!r})"
 
 
-class Asked(Struct, frozen=True):
+class Request(Struct, frozen=True):
     """A request.
 
     Attributes:
@@ -38,7 +38,7 @@ class Asked(Struct, frozen=True):
 
         body: JSON values; None for none.
 
-        system: To the database `_system`, where databases are made.
+        on_system_database: To the database `_system`, where databases are made.
     """
 
     method: str
@@ -46,15 +46,15 @@ class Asked(Struct, frozen=True):
     params: Mapping[str, str] = field(default_factory=dict)
     body: object = None
     headers: Mapping[str, str] = field(default_factory=dict)
-    system: bool = False
+    on_system_database: bool = False
 
 
-def if_still(revision: str) -> dict[str, str]:
+def if_match(revision: str) -> dict[str, str]:
     """The header of a write that is refused where the document has another `_rev`."""
     return {"if-match": f'"{revision}"'}
 
 
-class Reply(Struct, frozen=True):
+class CoordinatorReply(Struct, frozen=True):
     """An answer that is no error.
 
     Attributes:
@@ -67,19 +67,21 @@ class Reply(Struct, frozen=True):
     status: int
     text: str
 
-    def read(self, kind: type[T]) -> T:
-        """The body as a *kind*.
+    def decode(self, type_: type[T]) -> T:
+        """The body as a *type_*.
 
         Raises:
             NoReplyError: It is something else; so it is not ArangoDB that answers.
         """
         try:
-            return msgspec.json.decode(self.text, type=kind)
+            return msgspec.json.decode(self.text, type=type_)
         except msgspec.DecodeError:
-            raise blamed(NoReplyError("gives an answer that is not ArangoDB's"), self) from None
+            raise with_coordinator(
+                NoReplyError("gives an answer that is not ArangoDB's"), self
+            ) from None
 
 
-class _ErrorBody(Struct, frozen=True):
+class _ErrorReply(Struct, frozen=True):
     number: int = field(name="errorNum")
     message: str = field(name="errorMessage", default="")
 
@@ -88,34 +90,41 @@ class Coordinator:
     """Sends each request once. Used from several threads."""
 
     def __init__(
-        self, url: str, access: ArangoAccess, *, connections: int, connect_s: float
+        self,
+        url: str,
+        credentials: ArangoCredentials,
+        *,
+        max_connections: int,
+        connect_timeout_s: float,
     ) -> None:
         """Args:
         url: Scheme, host and port.
 
-        access: Database, user and password.
+        credentials: Database, user and password.
 
-        connections: How many calls at once.
+        max_connections: How many calls at once.
 
-        connect_s: How long a connection may take, s.
+        connect_timeout_s: How long a connection may take, s.
         """
         self.url = url
-        self._http = SingleRequestClient(connections=connections, connect_s=connect_s)
+        self._http = SingleRequestClient(
+            max_connections=max_connections, connect_timeout_s=connect_timeout_s
+        )
         self._client = ArangoClient(url, resolver_max_tries=1, http_client=self._http)
         self._database, self._system = (
-            self._client.db(name, username=access.user, password=access.password)
-            for name in (access.database, SYSTEM)
+            self._client.db(name, username=credentials.user, password=credentials.password)
+            for name in (credentials.database, SYSTEM_DATABASE)
         )
 
-    def send(self, asked: Asked, wait_s: float) -> Reply:
-        """The answer to *asked*, if it comes within *wait_s*.
+    def send(self, request: Request, timeout_s: float) -> CoordinatorReply:
+        """The answer to *request*, if it comes within *timeout_s*.
 
         Raises:
             ArangoFault: There is none, or it is an error.
         """
         try:
-            return self._send(asked, wait_s)
-        except ArangoFault as fault:
+            return self._send(request, timeout_s)
+        except ArangoRequestError as fault:
             fault.coordinator = self.url
             raise
 
@@ -123,8 +132,8 @@ class Coordinator:
         """Close its connections."""
         self._client.close()
 
-    def _send(self, asked: Asked, wait_s: float) -> Reply:
-        self._http.wait_at_most(wait_s)
+    def _send(self, asked: Request, wait_s: float) -> CoordinatorReply:
+        self._http.set_read_timeout(wait_s)
         request = DriverRequest(
             method=asked.method,
             endpoint=asked.path,
@@ -133,23 +142,23 @@ class Coordinator:
             data=None if asked.body is None else _encode(asked.body).decode(),
             deserialize=False,
         )
-        database = self._system if asked.system else self._database
+        database = self._system if asked.on_system_database else self._database
         response = database.request(request)
         assert isinstance(response, Response), "nothing here is sent in the background"
         if response.is_success:
-            return Reply(self.url, response.status_code, response.raw_body)
-        raise _refusal(response.status_code, response.raw_body)
+            return CoordinatorReply(self.url, response.status_code, response.raw_body)
+        raise _rejected_error(response.status_code, response.raw_body)
 
 
-def blamed(fault: ArangoFault, reply: Reply) -> ArangoFault:
-    """*fault* as the one who gave *reply* has it."""
-    fault.coordinator = reply.coordinator
-    return fault
+def with_coordinator(error: ArangoRequestError, reply: CoordinatorReply) -> ArangoRequestError:
+    """*error* as the one who gave *reply* has it."""
+    error.coordinator = reply.coordinator
+    return error
 
 
-def _refusal(status: int, text: str) -> RefusedError:
+def _rejected_error(status: int, text: str) -> RequestRejectedError:
     try:
-        body = msgspec.json.decode(text, type=_ErrorBody)
+        body = msgspec.json.decode(text, type=_ErrorReply)
     except msgspec.DecodeError:
-        return RefusedError(status, status, "not in ArangoDB's words")
-    return RefusedError(status, body.number, body.message)
+        return RequestRejectedError(status, status, "not in ArangoDB's words")
+    return RequestRejectedError(status, body.number, body.message)

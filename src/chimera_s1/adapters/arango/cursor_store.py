@@ -4,13 +4,13 @@ from functools import partial
 
 from msgspec import Struct
 
-from chimera_s1.adapters.arango.coordinator import Asked
-from chimera_s1.adapters.arango.database import Arango
-from chimera_s1.adapters.arango.errors import RefusedError
-from chimera_s1.adapters.arango.layout import CURSORS, key_of
-from chimera_s1.adapters.arango.retrying_requests import Errand
+from chimera_s1.adapters.arango.coordinator import Request
+from chimera_s1.adapters.arango.database import ArangoDatabase
+from chimera_s1.adapters.arango.errors import RequestRejectedError
+from chimera_s1.adapters.arango.layout import CURSORS, document_key
+from chimera_s1.adapters.arango.retrying_requests import RetryingRequests
 
-_UNLESS_LATER = {"overwriteMode": "replace", "versionAttribute": "position"}
+_KEEP_LATER = {"overwriteMode": "replace", "versionAttribute": "position"}
 
 
 class _Cursor(Struct, frozen=True):
@@ -20,33 +20,33 @@ class _Cursor(Struct, frozen=True):
 class ArangoCursorStore:
     """Implements `domain.ports.cursor_store.CursorStore`."""
 
-    def __init__(self, arango: Arango) -> None:
+    def __init__(self, arango: ArangoDatabase) -> None:
         """Args: arango: Open for as long as this is used."""
         self._arango = arango
 
-    async def position(self, name: str) -> int:
+    async def read(self, name: str) -> int:
         """The last place that *name* is done with."""
-        return await self._arango.project(partial(_position, name))
+        return await self._arango.run_projection(partial(_find_seq, name))
 
-    async def advance(self, name: str, position: int) -> None:
-        """Remember *position*, unless a later one is there."""
-        document = {"_key": key_of(name), "name": name, "position": position}
-        asked = Asked("post", f"/_api/document/{CURSORS}", _UNLESS_LATER, document)
-        await self._arango.project(lambda errand: errand.ask(asked))
+    async def advance(self, name: str, seq: int) -> None:
+        """Remember *seq*, unless a later one is there."""
+        document = {"_key": document_key(name), "name": name, "position": seq}
+        asked = Request("post", f"/_api/document/{CURSORS}", _KEEP_LATER, document)
+        await self._arango.run_projection(lambda errand: errand.send(asked))
 
     async def rewind(self, name: str) -> None:
         """Begin anew."""
-        await self._arango.project(partial(_rewind, name))
+        await self._arango.run_projection(partial(_delete_cursor, name))
 
 
-def _position(name: str, errand: Errand) -> int:
-    found = errand.find(CURSORS, key_of(name), _Cursor)
+def _find_seq(name: str, requests: RetryingRequests) -> int:
+    found = requests.find_document(CURSORS, document_key(name), _Cursor)
     return 0 if found is None else found.position
 
 
-def _rewind(name: str, errand: Errand) -> None:
+def _delete_cursor(name: str, requests: RetryingRequests) -> None:
     try:
-        errand.ask(Asked("delete", f"/_api/document/{CURSORS}/{key_of(name)}"))
-    except RefusedError as refusal:
-        if not refusal.no_document:
+        requests.send(Request("delete", f"/_api/document/{CURSORS}/{document_key(name)}"))
+    except RequestRejectedError as refusal:
+        if not refusal.document_missing:
             raise

@@ -19,22 +19,26 @@ from typing import TypeVar
 import anyio
 from anyio import to_thread
 
-from chimera_s1.adapters.arango.coordinator import ArangoAccess, Coordinator
-from chimera_s1.adapters.arango.coordinator_pool import Rota
-from chimera_s1.adapters.arango.errors import ArangoFault
-from chimera_s1.adapters.arango.retrying_requests import Errand, Patience, unavailable
-from chimera_s1.adapters.arango.schema import Copies, check, prepare
+from chimera_s1.adapters.arango.coordinator import ArangoCredentials, Coordinator
+from chimera_s1.adapters.arango.coordinator_pool import CoordinatorPool
+from chimera_s1.adapters.arango.errors import ArangoRequestError
+from chimera_s1.adapters.arango.retrying_requests import (
+    ArangoTimeouts,
+    RetryingRequests,
+    unavailable_error,
+)
+from chimera_s1.adapters.arango.schema import Replication, check_schema, create_schema
 from chimera_s1.domain.errors import StoreUnavailableError
 
 T = TypeVar("T")
 
 _log = logging.getLogger(__name__)
 
-COMMANDS = 8
-PROJECTIONS = 2
+COMMANDS_MAX = 8
+PROJECTIONS_MAX = 2
 
 
-class Arango:
+class ArangoDatabase:
     """Work for the ledger and work for what is made from it have threads of their own numbers, so
     that a projection that is rebuilt never holds up a transfer.
     """
@@ -42,108 +46,118 @@ class Arango:
     def __init__(
         self,
         urls: Sequence[str],
-        access: ArangoAccess,
+        credentials: ArangoCredentials,
         *,
-        patience: Patience,
-        commands: int = COMMANDS,
-        projections: int = PROJECTIONS,
+        timeouts: ArangoTimeouts,
+        commands_max: int = COMMANDS_MAX,
+        projections_max: int = PROJECTIONS_MAX,
     ) -> None:
         """Args:
         urls: Of all coordinators; scheme, host and port.
 
-        access: Database, user and password.
+        credentials: Database, user and password.
 
-        patience: How long things may take.
+        timeouts: How long things may take.
 
-        commands: How many pieces of work for the ledger at once.
+        commands_max: How many pieces of work for the ledger at once.
 
-        projections: And how many for the rest.
+        projections_max: And how many for the rest.
         """
         coordinators = [
             Coordinator(
-                url, access, connections=commands + projections, connect_s=patience.connect_s
+                url,
+                credentials,
+                max_connections=commands_max + projections_max,
+                connect_timeout_s=timeouts.connect_s,
             )
             for url in dict.fromkeys(urls)
         ]
-        self._rota = Rota(coordinators, time.monotonic)
-        self._patience = patience
-        self._commands = anyio.CapacityLimiter(commands)
-        self._projections = anyio.CapacityLimiter(projections)
-        self._threads = anyio.CapacityLimiter(math.inf)
-        self._start: Callable[[Errand], None] | None = None
-        self._starting = anyio.Lock()
+        self._pool = CoordinatorPool(coordinators, time.monotonic)
+        self._timeouts = timeouts
+        self._command_limiter = anyio.CapacityLimiter(commands_max)
+        self._projection_limiter = anyio.CapacityLimiter(projections_max)
+        self._thread_limiter = anyio.CapacityLimiter(math.inf)
+        self._pending_setup: Callable[[RetryingRequests], None] | None = None
+        self._setup_lock = anyio.Lock()
 
-    async def begin(self, start: Callable[[Errand], None], *, later: bool) -> None:
-        """Run *start* before anything else.
+    async def run_setup(
+        self, setup: Callable[[RetryingRequests], None], *, allow_unavailable: bool
+    ) -> None:
+        """Run *setup* before anything else.
 
         Args:
-            start: Sees to database and collections; may be run again.
+            setup: Sees to database and collections; may be run again.
 
-            later: A store that does not answer now is waited for: the first call that reaches it
-                runs *start* before its own work.
+            allow_unavailable: A store that does not answer now is waited for: the first call that
+                reaches it runs *setup* before its own work.
 
         Raises:
             ConfigurationError: User, password, database or a collection is not as it has to be.
 
-            StoreUnavailableError: The store does not answer, and *later* is not given.
+            StoreUnavailableError: The store does not answer, and *allow_unavailable* is not given.
         """
-        self._start = start
+        self._pending_setup = setup
         try:
-            await self._started()
+            await self._ensure_setup()
         except StoreUnavailableError as error:
-            if not later:
+            if not allow_unavailable:
                 raise
             _log.warning("the ledger's store is waited for: %s", error)
 
-    async def _started(self) -> None:
-        async with self._starting:
-            if self._start is not None:
-                await self._run(self._start, self._commands)
-                self._start = None
+    async def _ensure_setup(self) -> None:
+        async with self._setup_lock:
+            if self._pending_setup is not None:
+                await self._run(self._pending_setup, self._command_limiter)
+                self._pending_setup = None
 
-    async def command(self, work: Callable[[Errand], T]) -> T:
+    async def run_command(self, work: Callable[[RetryingRequests], T]) -> T:
         """What *work* for the ledger gives, run in a thread.
 
         Raises:
             StoreUnavailableError: The store did not answer in time, or refuses; whatever was to be
                 written may or may not be there.
         """
-        if self._start is not None:
-            await self._started()
-        return await self._run(work, self._commands)
+        if self._pending_setup is not None:
+            await self._ensure_setup()
+        return await self._run(work, self._command_limiter)
 
-    async def project(self, work: Callable[[Errand], T]) -> T:
+    async def run_projection(self, work: Callable[[RetryingRequests], T]) -> T:
         """As `command`, for what is made from the ledger."""
-        if self._start is not None:
-            await self._started()
-        return await self._run(work, self._projections)
+        if self._pending_setup is not None:
+            await self._ensure_setup()
+        return await self._run(work, self._projection_limiter)
 
     def close(self) -> None:
         """Close all connections; nothing is under way any more."""
-        for coordinator in self._rota.coordinators:
+        for coordinator in self._pool.coordinators:
             coordinator.close()
 
-    async def _run(self, work: Callable[[Errand], T], slots: anyio.CapacityLimiter) -> T:
+    async def _run(
+        self, work: Callable[[RetryingRequests], T], limiter: anyio.CapacityLimiter
+    ) -> T:
         # The wait for a thread is part of the time that a piece of work has.
-        budget_s = self._patience.budget_s
-        errand = Errand(
-            self._rota,
-            self._patience,
+        budget_s = self._timeouts.total_s
+        errand = RetryingRequests(
+            self._pool,
+            self._timeouts,
             time.monotonic() + budget_s,
             monotonic=time.monotonic,
             draw=random.random,
         )
         with anyio.move_on_after(budget_s) as waiting:
-            await slots.acquire()
+            await limiter.acquire()
         if waiting.cancelled_caught:
             raise StoreUnavailableError(
-                f"ArangoDB is slow: for {budget_s:g} s all {slots.total_tokens:g} connections were "
+                f"ArangoDB is slow: for {budget_s:g} s all {limiter.total_tokens:g} connections "
+                "were "
                 "in use; see that the cluster is healthy; the same call may succeed then"
             )
         try:
-            return await to_thread.run_sync(_translated, work, errand, limiter=self._threads)
+            return await to_thread.run_sync(
+                _run_translated, work, errand, limiter=self._thread_limiter
+            )
         finally:
-            slots.release()
+            limiter.release()
 
 
 @asynccontextmanager
@@ -153,13 +167,13 @@ async def connect_arango(
     user: str,
     password: str,
     database: str,
-    copies: Copies | None = None,
+    replication: Replication | None = None,
     read_only: bool = False,
-    later: bool = False,
-    patience: Patience | None = None,
-    commands: int = COMMANDS,
-    projections: int = PROJECTIONS,
-) -> AsyncIterator[Arango]:
+    allow_unavailable: bool = False,
+    timeouts: ArangoTimeouts | None = None,
+    commands_max: int = COMMANDS_MAX,
+    projections_max: int = PROJECTIONS_MAX,
+) -> AsyncIterator[ArangoDatabase]:
     """An ArangoDB with database and collections as they have to be, open while the context lasts.
 
     Args:
@@ -171,37 +185,42 @@ async def connect_arango(
 
         database: Its name.
 
-        copies: How many each document must have at least; None takes what the database has.
+        replication: How many each document must have at least; None takes what the database has.
 
         read_only: To look, also beside a service that writes; nothing is made.
 
-        later: A store that does not answer now is waited for; a service that has more to do
-            starts all the same.
+        allow_unavailable: A store that does not answer now is waited for; a service that has more
+            to do starts all the same.
 
-        patience: How long things may take.
+        timeouts: How long things may take.
 
-        commands: How many pieces of work for the ledger at once.
+        commands_max: How many pieces of work for the ledger at once.
 
-        projections: And how many for what is made from it.
+        projections_max: And how many for what is made from it.
 
     Raises:
         ConfigurationError: User, password, database or a collection is not as it has to be.
 
-        StoreUnavailableError: The store does not answer, and *later* is not given.
+        StoreUnavailableError: The store does not answer, and *allow_unavailable* is not given.
     """
-    access = ArangoAccess(database, user, password)
-    waiting = patience or Patience()
-    arango = Arango(urls, access, patience=waiting, commands=commands, projections=projections)
+    access = ArangoCredentials(database, user, password)
+    waiting = timeouts or ArangoTimeouts()
+    arango = ArangoDatabase(
+        urls, access, timeouts=waiting, commands_max=commands_max, projections_max=projections_max
+    )
     try:
-        start = check if read_only else prepare
-        await arango.begin(partial(start, database, copies or Copies()), later=later)
+        start = check_schema if read_only else create_schema
+        await arango.run_setup(
+            partial(start, database, replication or Replication()),
+            allow_unavailable=allow_unavailable,
+        )
         yield arango
     finally:
         arango.close()
 
 
-def _translated(work: Callable[[Errand], T], errand: Errand) -> T:
+def _run_translated(work: Callable[[RetryingRequests], T], requests: RetryingRequests) -> T:
     try:
-        return work(errand)
-    except ArangoFault as fault:
-        raise unavailable(fault) from fault
+        return work(requests)
+    except ArangoRequestError as fault:
+        raise unavailable_error(fault) from fault

@@ -6,13 +6,13 @@ HTTP status decides.
 
 from enum import Enum, auto
 
-_LOST = 1210
+_UNIQUE_CONSTRAINT_VIOLATED = 1210
 _CONFLICT = 1200
 _NOT_FOUND = 1202
 _COLLECTION_NOT_FOUND = 1203
 _DATABASE_NOT_FOUND = 1228
 _READ_ONLY = 1004
-_NO_RIGHTS = 11
+_FORBIDDEN = 11
 
 _HTTP_CONFLICT = 409
 _HTTP_PRECONDITION_FAILED = 412
@@ -21,30 +21,32 @@ _HTTP_TOO_MANY = 429
 _HTTP_SERVER_ERROR = 500
 _HTTP_NOT_IMPLEMENTED = 501
 
-NOT_APPLIED_NUMBERS = frozenset({30, 38, 503, _READ_ONLY, 1429, 1495, 1496, 1600, 21003, 21004})
+NOT_APPLIED_ERROR_NUMBERS = frozenset(
+    {30, 38, 503, _READ_ONLY, 1429, 1495, 1496, 1600, 21003, 21004}
+)
 """Shutting down, starting, in maintenance, read-only by write concern, write concern not fulfilled,
 leadership unclear (twice), a cursor that its coordinator has forgotten, queue full, queue too slow.
 """
 
-AMBIGUOUS_NUMBERS = frozenset({18, 28, 29, 32, 1302, 1457, 1464, 1465, 1478, 1491})
+AMBIGUOUS_ERROR_NUMBERS = frozenset({18, 28, 29, 32, 1302, 1457, 1464, 1465, 1478, 1491})
 """Locks, memory, try again, time-out in the cluster, shard gone, connection or backend lost, leader
 resigned.
 """
 
-UNFIT_NUMBERS = frozenset({30, 38, 503})
+COORDINATOR_UNAVAILABLE_NUMBERS = frozenset({30, 38, 503})
 """The coordinator itself is not ready for anything."""
 
 
-class Verdict(Enum):
+class FailureClass(Enum):
     """What a failure means."""
 
     PERMANENT = auto()
     """The same request will not succeed."""
 
-    LOST_RACE = auto()
+    CONFLICT = auto()
     """Something is there already, or is not any more what it was: read it."""
 
-    BUSY_KEY = auto()
+    KEY_BUSY = auto()
     """Somebody else is writing the same document: soon again."""
 
     NOT_APPLIED = auto()
@@ -54,42 +56,42 @@ class Verdict(Enum):
     """It may be written, or come to be."""
 
 
-class ArangoFault(Exception):  # noqa: N818  # the base of errors, and none itself
+class ArangoRequestError(Exception):  # the base of errors, and none itself
     """A request that did not come to the answer it was sent for.
 
     Attributes:
-        said: What happened, in words.
+        description: What happened, in words.
 
         coordinator: Where; empty until it is known.
     """
 
     def __init__(self, said: str) -> None:
         super().__init__(said)
-        self.said = said
+        self.description = said
         self.coordinator = ""
 
 
-class NotSentError(ArangoFault):
+class NotSentError(ArangoRequestError):
     """There was no connection."""
 
 
-class NoReplyError(ArangoFault):
+class NoReplyError(ArangoRequestError):
     """The connection broke, the time was over, or what came was no answer of ArangoDB."""
 
 
-class LagsError(ArangoFault):
+class StaleCoordinatorError(ArangoRequestError):
     """The coordinator does not know yet what is known to be there."""
 
 
-class NotDurableError(ArangoFault):
+class NotDurableError(ArangoRequestError):
     """It is written, and the disk was not waited for."""
 
 
-class StrangeDocumentError(ArangoFault):
+class UnexpectedDocumentError(ArangoRequestError):
     """What is stored is not what this program stores."""
 
 
-class RefusedError(ArangoFault):
+class RequestRejectedError(ArangoRequestError):
     """The server answered with an error.
 
     Attributes:
@@ -104,78 +106,78 @@ class RefusedError(ArangoFault):
         self.number = number
 
     @property
-    def no_document(self) -> bool:
+    def document_missing(self) -> bool:
         """There is no document of this key."""
         return self.number == _NOT_FOUND
 
     @property
-    def no_place(self) -> bool:
+    def schema_missing(self) -> bool:
         """There is no such collection, or database."""
         return self.number in {_COLLECTION_NOT_FOUND, _DATABASE_NOT_FOUND}
 
 
-def classify(fault: ArangoFault) -> Verdict:
-    """What *fault* means."""
-    match fault:
+def classify_failure(error: ArangoRequestError) -> FailureClass:
+    """What *error* means."""
+    match error:
         case NotSentError():
-            return Verdict.NOT_APPLIED
-        case NotDurableError() | StrangeDocumentError():
-            return Verdict.PERMANENT
-        case RefusedError(status=status, number=number):
-            return _classify_answer(status, number)
+            return FailureClass.NOT_APPLIED
+        case NotDurableError() | UnexpectedDocumentError():
+            return FailureClass.PERMANENT
+        case RequestRejectedError(status=status, number=number):
+            return _classify_error_reply(status, number)
         case _:
-            return Verdict.AMBIGUOUS
+            return FailureClass.AMBIGUOUS
 
 
-def unfit(fault: ArangoFault) -> bool:
-    """Whether *fault* is of one coordinator, and others may do better."""
-    match fault:
+def is_coordinator_unavailable(error: ArangoRequestError) -> bool:
+    """Whether *error* is of one coordinator, and others may do better."""
+    match error:
         case NotSentError() | NoReplyError():
             return True
-        case RefusedError(number=number):
-            return number in UNFIT_NUMBERS
+        case RequestRejectedError(number=number):
+            return number in COORDINATOR_UNAVAILABLE_NUMBERS
         case _:
             return False
 
 
-def advice(fault: ArangoFault) -> str:  # noqa: PLR0911  # one for each case
-    """What people can do about *fault*."""
-    match fault:
+def advice(error: ArangoRequestError) -> str:  # noqa: PLR0911  # one for each case
+    """What people can do about *error*."""
+    match error:
         case NotDurableError():
             return "set waitForSync of the collection to true"
-        case StrangeDocumentError():
+        case UnexpectedDocumentError():
             return "restore it, or have chimera-s1 ledger rebuild make it anew"
-        case RefusedError(number=number) if number == _NO_RIGHTS:
+        case RequestRejectedError(number=number) if number == _FORBIDDEN:
             return (
                 "check S1_DB_ARANGO_USER and S1_DB_ARANGO_PASS, and that S1_DB_ARANGO_DATABASE is "
                 "there and this user may write it"
             )
-        case RefusedError(number=number) if number == _READ_ONLY:
+        case RequestRejectedError(number=number) if number == _READ_ONLY:
             return "bring back the missing copies, or look whether the server's licence has ended"
-        case RefusedError() if fault.no_place:
+        case RequestRejectedError() if error.schema_missing:
             return "somebody removed it; restore it, or start chimera-s1 serve to make it anew"
-        case _ if classify(fault) is Verdict.PERMANENT:
+        case _ if classify_failure(error) is FailureClass.PERMANENT:
             return "look into the server's log"
         case _:
             return "see that the cluster is healthy; the same call may succeed then"
 
 
-def _classify_answer(  # noqa: PLR0911  # one for each line of a table
+def _classify_error_reply(  # noqa: PLR0911  # one for each line of a table
     status: int, number: int
-) -> Verdict:
+) -> FailureClass:
     if number == _CONFLICT:
         lost = status == _HTTP_PRECONDITION_FAILED
-        return Verdict.LOST_RACE if lost else Verdict.BUSY_KEY
-    if number == _LOST and status == _HTTP_CONFLICT:
-        return Verdict.LOST_RACE
-    if number in NOT_APPLIED_NUMBERS:
-        return Verdict.NOT_APPLIED
-    if number in AMBIGUOUS_NUMBERS:
-        return Verdict.AMBIGUOUS
+        return FailureClass.CONFLICT if lost else FailureClass.KEY_BUSY
+    if number == _UNIQUE_CONSTRAINT_VIOLATED and status == _HTTP_CONFLICT:
+        return FailureClass.CONFLICT
+    if number in NOT_APPLIED_ERROR_NUMBERS:
+        return FailureClass.NOT_APPLIED
+    if number in AMBIGUOUS_ERROR_NUMBERS:
+        return FailureClass.AMBIGUOUS
     if status == _HTTP_TOO_MANY:
-        return Verdict.NOT_APPLIED
+        return FailureClass.NOT_APPLIED
     if status == _HTTP_NOT_IMPLEMENTED:
-        return Verdict.PERMANENT
+        return FailureClass.PERMANENT
     if status >= _HTTP_SERVER_ERROR or status == _HTTP_MISDIRECTED:
-        return Verdict.AMBIGUOUS
-    return Verdict.PERMANENT
+        return FailureClass.AMBIGUOUS
+    return FailureClass.PERMANENT

@@ -48,11 +48,11 @@ COLLECTIONS = (
 )
 
 
-def key_of(text: str) -> str:
+def document_key(text: str) -> str:
     """A document key for any text: keys may hold neither every character nor so many."""
     return sha256(text.encode()).hexdigest()
 
 
-def place_of(created_at: int, transfer_id: str) -> str:
+def transfer_sort_key(created_at: int, transfer_id: str) -> str:
     """Text that sorts, in every language, as first the time and then the id's UTF-8 do."""
     return f"{created_at:016d}{transfer_id.encode().hex()}"

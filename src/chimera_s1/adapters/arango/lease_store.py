@@ -5,10 +5,10 @@ from functools import partial
 from msgspec import Struct, field
 
 from chimera_s1.adapters.arango import queries
-from chimera_s1.adapters.arango.coordinator import Asked, if_still
-from chimera_s1.adapters.arango.database import Arango
-from chimera_s1.adapters.arango.layout import LEASES, key_of
-from chimera_s1.adapters.arango.retrying_requests import Errand
+from chimera_s1.adapters.arango.coordinator import Request, if_match
+from chimera_s1.adapters.arango.database import ArangoDatabase
+from chimera_s1.adapters.arango.layout import LEASES, document_key
+from chimera_s1.adapters.arango.retrying_requests import RetryingRequests
 from chimera_s1.domain.ledger.commit import Document
 
 
@@ -21,46 +21,48 @@ class _Lease(Struct, frozen=True):
 class ArangoLeaseStore:
     """Implements `domain.ports.lease_store.LeaseStore`."""
 
-    def __init__(self, arango: Arango) -> None:
+    def __init__(self, arango: ArangoDatabase) -> None:
         """Args: arango: Open for as long as this is used."""
         self._arango = arango
 
     async def acquire(self, name: str, owner: str, duration_ms: int) -> bool:
         """Take, or keep, the lease *name*."""
-        return await self._arango.command(partial(_acquire, name, owner, duration_ms))
+        return await self._arango.run_command(partial(_acquire, name, owner, duration_ms))
 
     async def release(self, name: str, owner: str) -> None:
         """Give it up, if it is still *owner*'s."""
-        await self._arango.command(partial(_release, name, owner))
+        await self._arango.run_command(partial(_release, name, owner))
 
 
-def _acquire(name: str, owner: str, duration_ms: int, errand: Errand) -> bool:
+def _acquire(name: str, owner: str, duration_ms: int, requests: RetryingRequests) -> bool:
     while True:
-        there = _find(name, errand)
-        (now_ms,) = errand.query(queries.NOW, {}, int)
-        if there is not None and there.owner != owner and now_ms < there.until_ms:
+        current = _find_lease(name, requests)
+        (now_ms,) = requests.query(queries.SERVER_TIME, {}, int)
+        if current is not None and current.owner != owner and now_ms < current.until_ms:
             return False
         lease: Document = {"name": name, "owner": owner, "until_ms": now_ms + duration_ms}
-        if errand.win(_write(name, lease, there)):
+        if requests.try_write(_write_request(name, lease, current)):
             return True
 
 
-def _release(name: str, owner: str, errand: Errand) -> None:
-    while (there := _find(name, errand)) is not None and there.owner == owner:
-        if errand.win(Asked("delete", _path(name), headers=if_still(there.revision))):
+def _release(name: str, owner: str, requests: RetryingRequests) -> None:
+    while (there := _find_lease(name, requests)) is not None and there.owner == owner:
+        if requests.try_write(
+            Request("delete", _lease_path(name), headers=if_match(there.revision))
+        ):
             return
 
 
-def _find(name: str, errand: Errand) -> _Lease | None:
-    return errand.find(LEASES, key_of(name), _Lease)
+def _find_lease(name: str, requests: RetryingRequests) -> _Lease | None:
+    return requests.find_document(LEASES, document_key(name), _Lease)
 
 
-def _write(name: str, lease: Document, there: _Lease | None) -> Asked:
+def _write_request(name: str, lease: Document, there: _Lease | None) -> Request:
     if there is None:
-        document = {**lease, "_key": key_of(name)}
-        return Asked("post", f"/_api/document/{LEASES}", {"overwriteMode": "conflict"}, document)
-    return Asked("put", _path(name), body=lease, headers=if_still(there.revision))
+        document = {**lease, "_key": document_key(name)}
+        return Request("post", f"/_api/document/{LEASES}", {"overwriteMode": "conflict"}, document)
+    return Request("put", _lease_path(name), body=lease, headers=if_match(there.revision))
 
 
-def _path(name: str) -> str:
-    return f"/_api/document/{LEASES}/{key_of(name)}"
+def _lease_path(name: str) -> str:
+    return f"/_api/document/{LEASES}/{document_key(name)}"

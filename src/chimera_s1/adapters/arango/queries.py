@@ -2,10 +2,10 @@
 
 from typing import Final
 
-NOW: Final = "RETURN DATE_NOW()"
+SERVER_TIME: Final = "RETURN DATE_NOW()"
 """The store's clock, epoch ms."""
 
-HEAD: Final = """
+HEAD_COMMIT: Final = """
     FOR c IN @@commits
       FILTER c._key >= @first AND c._key <= @last
       SORT c._key DESC
@@ -13,7 +13,7 @@ HEAD: Final = """
       RETURN c
 """
 
-NEXT: Final = """
+NEXT_COMMIT_KEY: Final = """
     FOR c IN @@commits
       FILTER c._key > @after AND c._key <= @last
       SORT c._key
@@ -21,14 +21,14 @@ NEXT: Final = """
       RETURN c._key
 """
 
-BY_COMMIT_ID: Final = """
+COMMIT_BY_ID: Final = """
     FOR c IN @@commits
       FILTER c.ledger == @ledger AND c.commit_id == @commit_id
       LIMIT 1
       RETURN c
 """
 
-STREAM: Final = """
+COMMITS_OF_STREAM: Final = """
     FOR c IN @@commits
       FILTER c.ledger == @ledger AND @stream IN c.streams[*]
       SORT c.seq

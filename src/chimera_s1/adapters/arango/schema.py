@@ -10,22 +10,27 @@ from typing import TypeAlias
 
 from msgspec import Struct, field
 
-from chimera_s1.adapters.arango.coordinator import Asked, Coordinator, Reply
-from chimera_s1.adapters.arango.errors import ArangoFault, RefusedError, advice, unfit
+from chimera_s1.adapters.arango.coordinator import Coordinator, CoordinatorReply, Request
+from chimera_s1.adapters.arango.errors import (
+    ArangoRequestError,
+    RequestRejectedError,
+    advice,
+    is_coordinator_unavailable,
+)
 from chimera_s1.adapters.arango.layout import COLLECTIONS, CollectionPlan, IndexPlan
-from chimera_s1.adapters.arango.retrying_requests import Errand
+from chimera_s1.adapters.arango.retrying_requests import RetryingRequests
 from chimera_s1.domain.errors import ConfigurationError
 
 _DUPLICATE_NAME = 1207
-_DOCUMENTS = 2
+_DOCUMENT_COLLECTION = 2
 _KEYS = "traditional"
 _ONE_SHARD = "single"
-_CURRENT = Asked("get", "/_api/database/current")
+_CURRENT_DATABASE = Request("get", "/_api/database/current")
 
-_Once: TypeAlias = Callable[[Asked], Reply]
+_SendOnce: TypeAlias = Callable[[Request], CoordinatorReply]
 
 
-class Copies(Struct, frozen=True):
+class Replication(Struct, frozen=True):
     """What the cluster must promise at least; None asks for nothing.
 
     Attributes:
@@ -37,7 +42,7 @@ class Copies(Struct, frozen=True):
     replication_factor: int | None = None
     write_concern: int | None = None
 
-    def wanted(self) -> dict[str, int]:
+    def options(self) -> dict[str, int]:
         """What is asked for, by ArangoDB's names."""
         both = {"replicationFactor": self.replication_factor, "writeConcern": self.write_concern}
         return {name: number for name, number in both.items() if number is not None}
@@ -77,16 +82,16 @@ class _Indexes(Struct, frozen=True):
     indexes: tuple[_Index, ...]
 
 
-def prepare(database: str, copies: Copies, errand: Errand) -> None:
+def create_schema(database: str, replication: Replication, requests: RetryingRequests) -> None:
     """Make what is missing; see that everything is as it has to be, and that this user may write
     it.
 
     Args:
         database: Its name.
 
-        copies: How many there must be.
+        replication: How many there must be.
 
-        errand: Asks.
+        requests: Asks.
 
     Raises:
         ConfigurationError: Something is not.
@@ -94,26 +99,26 @@ def prepare(database: str, copies: Copies, errand: Errand) -> None:
         StoreUnavailableError: The store does not answer.
     """
     with _advice_at_start(database):
-        errand.repeat(partial(_make, database, copies, errand))
-        for coordinator in errand.coordinators:
-            errand.repeat(partial(_wait_until_seen, errand, coordinator))
+        requests.retry(partial(_create_missing, database, replication, requests))
+        for coordinator in requests.coordinators:
+            requests.retry(partial(_wait_until_visible, requests, coordinator))
 
 
-def check(database: str, copies: Copies, errand: Errand) -> None:
+def check_schema(database: str, replication: Replication, requests: RetryingRequests) -> None:
     """See that everything is there and as it has to be, for who only reads; raises as `prepare`."""
     with _advice_at_start(database):
         for plan in COLLECTIONS:
-            properties = errand.repeat(partial(_properties, plan, errand.once))
-            _refuse_drift(database, plan, copies, properties)
+            properties = requests.retry(partial(_properties, plan, requests.send_once))
+            _check_drift(database, plan, replication, properties)
 
 
 @contextmanager
 def _advice_at_start(database: str) -> Iterator[None]:
     try:
         yield
-    except RefusedError as refusal:
-        what = f"ArangoDB at {refusal.coordinator} {refusal.said}"
-        if refusal.no_place:
+    except RequestRejectedError as refusal:
+        what = f"ArangoDB at {refusal.coordinator} {refusal.description}"
+        if refusal.schema_missing:
             raise ConfigurationError(
                 f"{what}: the database {database} is not there yet or not complete; start "
                 "chimera-s1 serve once, or set S1_DB_ARANGO_DATABASE to another one"
@@ -121,121 +126,138 @@ def _advice_at_start(database: str) -> Iterator[None]:
         raise ConfigurationError(f"{what}; {advice(refusal)}") from refusal
 
 
-def _make(database: str, copies: Copies, errand: Errand) -> None:
-    home = errand.pick()
-    once: _Once = partial(errand.once, at=home)
-    one_shard = _make_database(database, copies, errand, home).sharding == _ONE_SHARD
+def _create_missing(database: str, replication: Replication, requests: RetryingRequests) -> None:
+    coordinator = requests.pick_coordinator()
+    send_once: _SendOnce = partial(requests.send_once, at=coordinator)
+    one_shard = (
+        _find_or_create_database(database, replication, requests, coordinator).sharding
+        == _ONE_SHARD
+    )
     for plan in COLLECTIONS:
-        _refuse_drift(
+        _check_drift(
             database,
             plan,
-            copies,
-            _make_collection(plan, copies, errand, home, one_shard=one_shard),
+            replication,
+            _find_or_create_collection(
+                plan, replication, requests, coordinator, one_shard=one_shard
+            ),
         )
-        _make_indexes(database, plan, once)
-        _check_rights(plan, once)
+        _create_missing_indexes(database, plan, send_once)
+        _check_write_permission(plan, send_once)
 
 
-def _make_database(database: str, copies: Copies, errand: Errand, home: Coordinator) -> _Database:
+def _find_or_create_database(
+    database: str, replication: Replication, requests: RetryingRequests, coordinator: Coordinator
+) -> _Database:
     try:
-        return errand.once(_CURRENT, home).read(_Current).database
-    except RefusedError as refusal:
-        if not refusal.no_place:
+        return requests.send_once(_CURRENT_DATABASE, coordinator).decode(_Current).database
+    except RequestRejectedError as refusal:
+        if not refusal.schema_missing:
             raise
-    options = {"sharding": _ONE_SHARD, **copies.wanted()}
+    options = {"sharding": _ONE_SHARD, **replication.options()}
     wanted = {"name": database, "options": options}
     _tolerate_duplicate(
-        Asked("post", "/_api/database", body=wanted, system=True), partial(errand.once, at=home)
+        Request("post", "/_api/database", body=wanted, on_system_database=True),
+        partial(requests.send_once, at=coordinator),
     )
-    return _once_known(_CURRENT, errand, home).read(_Current).database
+    return _send_until_visible(_CURRENT_DATABASE, requests, coordinator).decode(_Current).database
 
 
-def _make_collection(
-    plan: CollectionPlan, copies: Copies, errand: Errand, home: Coordinator, *, one_shard: bool
+def _find_or_create_collection(
+    plan: CollectionPlan,
+    replication: Replication,
+    requests: RetryingRequests,
+    coordinator: Coordinator,
+    *,
+    one_shard: bool,
 ) -> _Properties:
-    once: _Once = partial(errand.once, at=home)
+    once: _SendOnce = partial(requests.send_once, at=coordinator)
     try:
         return _properties(plan, once)
-    except RefusedError as refusal:
-        if not refusal.no_place:
+    except RequestRejectedError as refusal:
+        if not refusal.schema_missing:
             raise
     wanted: dict[str, object] = {
         "name": plan.name,
-        "type": _DOCUMENTS,
+        "type": _DOCUMENT_COLLECTION,
         "waitForSync": plan.waits_for_sync,
         "keyOptions": {"type": _KEYS, "allowUserKeys": True},
-        **copies.wanted(),
+        **replication.options(),
     }
     if one_shard:
         # Shards and copies are the database's.
         wanted.pop("replicationFactor", None)
     else:
         wanted["numberOfShards"] = 1
-    _tolerate_duplicate(Asked("post", "/_api/collection", body=wanted), once)
-    return _once_known(_properties_of(plan), errand, home).read(_Properties)
+    _tolerate_duplicate(Request("post", "/_api/collection", body=wanted), once)
+    return _send_until_visible(_properties_of(plan), requests, coordinator).decode(_Properties)
 
 
-def _tolerate_duplicate(asked: Asked, once: _Once) -> None:
+def _tolerate_duplicate(request: Request, send_once: _SendOnce) -> None:
     try:
-        once(asked)
-    except RefusedError as refusal:
+        send_once(request)
+    except RequestRejectedError as refusal:
         # Another instance starts too.
         if refusal.number != _DUPLICATE_NAME:
             raise
 
 
-def _properties_of(plan: CollectionPlan) -> Asked:
-    return Asked("get", f"/_api/collection/{plan.name}/properties")
+def _properties_of(plan: CollectionPlan) -> Request:
+    return Request("get", f"/_api/collection/{plan.name}/properties")
 
 
-def _properties(plan: CollectionPlan, once: _Once) -> _Properties:
-    return once(_properties_of(plan)).read(_Properties)
+def _properties(plan: CollectionPlan, send_once: _SendOnce) -> _Properties:
+    return send_once(_properties_of(plan)).decode(_Properties)
 
 
-def _once_known(asked: Asked, errand: Errand, at: Coordinator) -> Reply:
-    """The answer to *asked*, as soon as *at* knows of the place it is about."""
+def _send_until_visible(
+    request: Request, requests: RetryingRequests, coordinator: Coordinator
+) -> CoordinatorReply:
+    """The answer to *request*, as soon as *coordinator* knows of the place it is about."""
     while True:
         try:
-            return errand.once(asked, at)
-        except RefusedError as refusal:
-            if not refusal.no_place:
+            return requests.send_once(request, coordinator)
+        except RequestRejectedError as refusal:
+            if not refusal.schema_missing:
                 raise
-            errand.pause(refusal)
+            requests.back_off(refusal)
 
 
-def _wait_until_seen(errand: Errand, coordinator: Coordinator) -> None:
+def _wait_until_visible(requests: RetryingRequests, coordinator: Coordinator) -> None:
     try:
         for plan in COLLECTIONS:
-            _once_known(_properties_of(plan), errand, coordinator)
-    except ArangoFault as fault:
+            _send_until_visible(_properties_of(plan), requests, coordinator)
+    except ArangoRequestError as fault:
         # One that is not in service learns of them before it is.
-        if not unfit(fault):
+        if not is_coordinator_unavailable(fault):
             raise
 
 
-def _refuse_drift(database: str, plan: CollectionPlan, copies: Copies, found: _Properties) -> None:
-    exactly: list[tuple[str, object, object]] = [
-        ("type", found.type, _DOCUMENTS),
+def _check_drift(
+    database: str, plan: CollectionPlan, replication: Replication, found: _Properties
+) -> None:
+    required: list[tuple[str, object, object]] = [
+        ("type", found.type, _DOCUMENT_COLLECTION),
         ("keyOptions.type", found.key_options.type, _KEYS),
         ("keyOptions.allowUserKeys", found.key_options.allow_user_keys, True),
         ("numberOfShards", found.number_of_shards, 1),
     ]
     if plan.waits_for_sync:
-        exactly.append(("waitForSync", found.wait_for_sync, True))
-    for name, is_, wanted in exactly:
+        required.append(("waitForSync", found.wait_for_sync, True))
+    for name, is_, wanted in required:
         if is_ != wanted:
-            raise _drifted(database, plan, name, is_, wanted)
+            raise _drift_error(database, plan, name, is_, wanted)
     promised = {
         "replicationFactor": found.replication_factor,
         "writeConcern": found.write_concern,
     }
-    for name, least in copies.wanted().items():
+    for name, least in replication.options().items():
         number = promised[name]
         if isinstance(number, int) and number < least:
-            raise _drifted(database, plan, name, number, f"at least {least}")
+            raise _drift_error(database, plan, name, number, f"at least {least}")
 
 
-def _drifted(
+def _drift_error(
     database: str, plan: CollectionPlan, name: str, found: object, wanted: object
 ) -> ConfigurationError:
     return ConfigurationError(
@@ -244,21 +266,25 @@ def _drifted(
     )
 
 
-def _make_indexes(database: str, plan: CollectionPlan, once: _Once) -> None:
-    there = once(Asked("get", "/_api/index", {"collection": plan.name})).read(_Indexes).indexes
+def _create_missing_indexes(database: str, plan: CollectionPlan, send_once: _SendOnce) -> None:
+    there = (
+        send_once(Request("get", "/_api/index", {"collection": plan.name})).decode(_Indexes).indexes
+    )
     found = {index.name: index for index in there}
     for index in plan.indexes:
         if index.name not in found:
-            once(Asked("post", "/_api/index", {"collection": plan.name}, _body(index)))
+            send_once(Request("post", "/_api/index", {"collection": plan.name}, _index_body(index)))
             continue
-        is_ = found[index.name]
-        if (is_.fields, is_.unique) != (index.fields, index.unique):
+        found_index = found[index.name]
+        if (found_index.fields, found_index.unique) != (index.fields, index.unique):
             kind = "a unique one" if index.unique else "one"
             over = ", ".join(index.fields)
-            raise _drifted(database, plan, f"the index {index.name}", is_, f"{kind} over {over}")
+            raise _drift_error(
+                database, plan, f"the index {index.name}", found_index, f"{kind} over {over}"
+            )
 
 
-def _body(index: IndexPlan) -> dict[str, object]:
+def _index_body(index: IndexPlan) -> dict[str, object]:
     return {
         "type": "persistent",
         "name": index.name,
@@ -268,10 +294,10 @@ def _body(index: IndexPlan) -> dict[str, object]:
     }
 
 
-def _check_rights(plan: CollectionPlan, once: _Once) -> None:
+def _check_write_permission(plan: CollectionPlan, send_once: _SendOnce) -> None:
     """Change nothing in a document that nobody has: who may not write is told so first."""
     try:
-        once(Asked("patch", f"/_api/document/{plan.name}/rights", body={}))
-    except RefusedError as refusal:
-        if not refusal.no_document:
+        send_once(Request("patch", f"/_api/document/{plan.name}/rights", body={}))
+    except RequestRejectedError as refusal:
+        if not refusal.document_missing:
             raise

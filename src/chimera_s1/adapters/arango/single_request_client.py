@@ -18,7 +18,7 @@ from requests.auth import AuthBase
 from requests.exceptions import ConnectTimeout, RequestException
 from urllib3.exceptions import MaxRetryError, NewConnectionError
 
-from chimera_s1.adapters.arango.errors import ArangoFault, NoReplyError, NotSentError
+from chimera_s1.adapters.arango.errors import ArangoRequestError, NoReplyError, NotSentError
 
 
 class SingleRequestClient(DefaultHTTPClient):
@@ -26,20 +26,20 @@ class SingleRequestClient(DefaultHTTPClient):
     call and its one request. Used from several threads.
     """
 
-    def __init__(self, *, connections: int, connect_s: float) -> None:
+    def __init__(self, *, max_connections: int, connect_timeout_s: float) -> None:
         """Args:
-        connections: At most so many at once; further calls wait for one.
+        max_connections: At most so many at once; further calls wait for one.
 
-        connect_s: How long a connection may take, s.
+        connect_timeout_s: How long a connection may take, s.
         """
-        super().__init__(request_timeout=connect_s, retry_attempts=0)
-        self._connections = connections
-        self._connect_s = connect_s
-        self._patience = threading.local()
+        super().__init__(request_timeout=connect_timeout_s, retry_attempts=0)
+        self._max_connections = max_connections
+        self._connect_timeout_s = connect_timeout_s
+        self._thread_timeout = threading.local()
 
-    def wait_at_most(self, wait_s: float) -> None:
+    def set_read_timeout(self, timeout_s: float) -> None:
         """Of this thread's next requests: how long the server may be silent, s."""
-        self._patience.wait_s = wait_s
+        self._thread_timeout.wait_s = timeout_s
 
     def create_session(self, host: str) -> Session:  # noqa: ARG002  # python-arango's signature
         """A session for one coordinator."""
@@ -48,7 +48,7 @@ class SingleRequestClient(DefaultHTTPClient):
         # The system's certificates, as for everything else here, and not those of a package.
         session.verify = ssl.get_default_verify_paths().cafile or True
         adapter = HTTPAdapter(
-            pool_connections=1, pool_maxsize=self._connections, max_retries=0, pool_block=True
+            pool_connections=1, pool_maxsize=self._max_connections, max_retries=0, pool_block=True
         )
         session.mount("http://", adapter)
         session.mount("https://", adapter)
@@ -71,7 +71,7 @@ class SingleRequestClient(DefaultHTTPClient):
         """
         outcome = self._send(session, method, url, headers, params, data, auth)
         # Raised here, so that no error drags a request along, which carries the password.
-        if isinstance(outcome, ArangoFault):
+        if isinstance(outcome, ArangoRequestError):
             raise outcome
         return outcome
 
@@ -84,8 +84,8 @@ class SingleRequestClient(DefaultHTTPClient):
         params: MutableMapping[str, str] | None,
         data: str | None,
         auth: tuple[str, str] | None,
-    ) -> Response | ArangoFault:
-        wait_s: float = self._patience.wait_s
+    ) -> Response | ArangoRequestError:
+        wait_s: float = self._thread_timeout.wait_s
         try:
             reply = session.request(
                 method,
@@ -93,17 +93,17 @@ class SingleRequestClient(DefaultHTTPClient):
                 params=params,
                 data=None if data is None else data.encode(),
                 headers=headers,
-                auth=None if auth is None else _Basic(*auth),
-                timeout=(min(self._connect_s, wait_s), wait_s),
+                auth=None if auth is None else _Utf8BasicAuth(*auth),
+                timeout=(min(self._connect_timeout_s, wait_s), wait_s),
                 allow_redirects=False,
             )
         except RequestException as error:
-            return _fault_of(error)
+            return _translate_error(error)
         text = reply.content.decode(errors="replace")
         return Response(method, reply.url, reply.headers, reply.status_code, reply.reason, text)
 
 
-class _Basic(AuthBase):
+class _Utf8BasicAuth(AuthBase):
     """Users and passwords in UTF-8; requests would take Latin-1."""
 
     def __init__(self, user: str, password: str) -> None:
@@ -114,7 +114,7 @@ class _Basic(AuthBase):
         return request
 
 
-def _fault_of(error: RequestException) -> ArangoFault:
+def _translate_error(error: RequestException) -> ArangoRequestError:
     cause = error.args[0] if error.args else None
     reason = cause.reason if isinstance(cause, MaxRetryError) else cause
     if isinstance(error, ConnectTimeout):

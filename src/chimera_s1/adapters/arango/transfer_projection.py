@@ -6,83 +6,93 @@ from functools import partial
 import msgspec
 
 from chimera_s1.adapters.arango import queries
-from chimera_s1.adapters.arango.coordinator import Asked, if_still
-from chimera_s1.adapters.arango.database import Arango
-from chimera_s1.adapters.arango.layout import TRANSFERS, key_of, place_of
-from chimera_s1.adapters.arango.retrying_requests import BindValue, Errand
+from chimera_s1.adapters.arango.coordinator import Request, if_match
+from chimera_s1.adapters.arango.database import ArangoDatabase
+from chimera_s1.adapters.arango.layout import TRANSFERS, document_key, transfer_sort_key
+from chimera_s1.adapters.arango.retrying_requests import BindValue, RetryingRequests
 from chimera_s1.domain.ledger.commit import Document
 from chimera_s1.domain.ports.transfer_projection import PageMark, TransferRow
 
-_UNLESS_NEWER = {"overwriteMode": "replace", "versionAttribute": "applied_seq"}
-_END_OF_TIME = "g"
+_KEEP_NEWER = {"overwriteMode": "replace", "versionAttribute": "applied_seq"}
+_SORT_KEY_MAX = "g"
 """Before this is every place: they are made of the digits 0 to f."""
 
 
 class ArangoTransferProjection:
     """Implements `domain.ports.transfer_projection.TransferProjection`."""
 
-    def __init__(self, arango: Arango) -> None:
+    def __init__(self, arango: ArangoDatabase) -> None:
         """Args: arango: Open for as long as this is used."""
         self._arango = arango
 
     async def put(self, rows: tuple[TransferRow, ...]) -> None:
         """Write each row, unless a newer one is there."""
         if rows:
-            await self._arango.project(partial(_put, [_document(row) for row in rows]))
+            await self._arango.run_projection(partial(_put_rows, [_document(row) for row in rows]))
 
     async def get(self, transfer_id: str) -> TransferRow | None:
         """One row."""
-        return await self._arango.project(partial(_get, transfer_id))
+        return await self._arango.run_projection(partial(_find_row, transfer_id))
 
     async def newest(
         self, limit: int, *, status: str | None = None, before: PageMark | None = None
     ) -> tuple[TransferRow, ...]:
         """Rows by `created_at`, then transfer id, both descending."""
-        mark = _END_OF_TIME if before is None else place_of(before.created_at, before.transfer_id)
+        mark = (
+            _SORT_KEY_MAX
+            if before is None
+            else transfer_sort_key(before.created_at, before.transfer_id)
+        )
         binds: dict[str, BindValue] = {"@transfers": TRANSFERS, "before": mark, "limit": limit}
         if status is None:
-            return await self._arango.project(partial(_select, queries.NEWEST_TRANSFERS, binds))
+            return await self._arango.run_projection(
+                partial(_select, queries.NEWEST_TRANSFERS, binds)
+            )
         binds["status"] = status
-        return await self._arango.project(
+        return await self._arango.run_projection(
             partial(_select, queries.NEWEST_TRANSFERS_OF_STATUS, binds)
         )
 
     async def clear(self) -> None:
         """Remove every row."""
-        asked = Asked("put", f"/_api/collection/{TRANSFERS}/truncate")
-        await self._arango.project(lambda errand: errand.ask(asked))
+        asked = Request("put", f"/_api/collection/{TRANSFERS}/truncate")
+        await self._arango.run_projection(lambda errand: errand.send(asked))
 
 
-def _put(documents: Sequence[Document], errand: Errand) -> None:
-    asked = Asked("post", f"/_api/document/{TRANSFERS}", _UNLESS_NEWER, documents)
-    for document, said in zip(documents, errand.write_many(asked, len(documents)), strict=True):
+def _put_rows(documents: Sequence[Document], requests: RetryingRequests) -> None:
+    asked = Request("post", f"/_api/document/{TRANSFERS}", _KEEP_NEWER, documents)
+    for document, result in zip(
+        documents, requests.write_documents(asked, len(documents)), strict=True
+    ):
         # ArangoDB takes a document of the same version for an older one, and we for another text
         # of the same: a later program may say it better.
-        if said.get("_oldRev") == said["_rev"]:
-            _put_of_same_place(document, errand)
+        if result.get("_oldRev") == result["_rev"]:
+            _replace_same_seq(document, requests)
 
 
-def _put_of_same_place(document: Document, errand: Errand) -> None:
+def _replace_same_seq(document: Document, requests: RetryingRequests) -> None:
     key = str(document["_key"])
-    while (there := errand.find(TRANSFERS, key, Document)) is not None:
-        same = {**there, **document} == there
-        if same or there["applied_seq"] != document["applied_seq"]:
+    while (stored := requests.find_document(TRANSFERS, key, Document)) is not None:
+        same = {**stored, **document} == stored
+        if same or stored["applied_seq"] != document["applied_seq"]:
             return
-        revision = if_still(str(there["_rev"]))
+        revision = if_match(str(stored["_rev"]))
         path = f"/_api/document/{TRANSFERS}/{key}"
-        if errand.win(Asked("put", path, body=document, headers=revision)):
+        if requests.try_write(Request("put", path, body=document, headers=revision)):
             return
 
 
-def _get(transfer_id: str, errand: Errand) -> TransferRow | None:
-    return errand.find(TRANSFERS, key_of(transfer_id), TransferRow)
+def _find_row(transfer_id: str, requests: RetryingRequests) -> TransferRow | None:
+    return requests.find_document(TRANSFERS, document_key(transfer_id), TransferRow)
 
 
-def _select(query: str, binds: dict[str, BindValue], errand: Errand) -> tuple[TransferRow, ...]:
-    return tuple(errand.query(query, binds, TransferRow, int(binds["limit"])))
+def _select(
+    query: str, binds: dict[str, BindValue], requests: RetryingRequests
+) -> tuple[TransferRow, ...]:
+    return tuple(requests.query(query, binds, TransferRow, int(binds["limit"])))
 
 
 def _document(row: TransferRow) -> Document:
     document: Document = msgspec.to_builtins(row)
-    key, place = key_of(row.transfer_id), place_of(row.created_at, row.transfer_id)
+    key, place = document_key(row.transfer_id), transfer_sort_key(row.created_at, row.transfer_id)
     return {**document, "_key": key, "place": place}

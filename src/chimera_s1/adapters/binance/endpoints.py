@@ -18,11 +18,11 @@ class Endpoints(Struct, frozen=True):
     ws_url: str
 
 
-LIVE = {
+LIVE_ENDPOINTS = {
     Venue.SPOT: Endpoints("https://api.binance.com", "wss://stream.binance.com:9443"),
     Venue.PERP: Endpoints("https://fapi.binance.com", "wss://fstream.binance.com"),
 }
-TESTNET = {
+TESTNET_ENDPOINTS = {
     Venue.SPOT: Endpoints(
         "https://testnet.binance.vision", "wss://stream.testnet.binance.vision:9443"
     ),

@@ -16,7 +16,7 @@ from msgspec import Struct
 
 from chimera_s1.adapters.binance.endpoints import Endpoints
 from chimera_s1.adapters.binance.http.weight_budget import (
-    STAY_AWAY,
+    RATE_LIMITED_STATUSES,
     WeightBudget,
     retry_after_s,
     weight_budgets,
@@ -29,17 +29,17 @@ from chimera_s1.domain.errors import (
 from chimera_s1.domain.identifiers import InstrumentId, Venue, parse_symbol
 from chimera_s1.domain.market.instrument_selection import Listing
 from chimera_s1.domain.ports.clock import Clock
-from chimera_s1.domain.ports.exchange_information import BookTop
+from chimera_s1.domain.ports.exchange_information import TopOfBook
 
-TIMEOUT_S = 10.0
+PUBLIC_READ_TIMEOUT_S = 10.0
 
 _TIME_PATH = {Venue.SPOT: "/api/v3/time", Venue.PERP: "/fapi/v1/time"}
 _LISTING_PATH = {Venue.SPOT: "/api/v3/exchangeInfo", Venue.PERP: "/fapi/v1/exchangeInfo"}
 _DEPTH_PATH = {Venue.SPOT: "/api/v3/depth", Venue.PERP: "/fapi/v1/depth"}
-_SERVER_ERROR = 500
-_CLIENT_ERROR = 400
+_SERVER_ERROR_MIN = 500
+_CLIENT_ERROR_MIN = 400
 
-_Reply = TypeVar("_Reply")
+_T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
 
@@ -47,14 +47,14 @@ class _ServerTime(Struct):
     serverTime: int  # noqa: N815 (Binance's name)
 
 
-class _Row(Struct):
+class _SymbolRow(Struct):
     symbol: str
     status: str
     quoteAsset: str  # noqa: N815 (Binance's name)
 
 
 class _ExchangeInfo(Struct):
-    symbols: list[_Row]
+    symbols: list[_SymbolRow]
 
 
 class _Depth(Struct):
@@ -62,12 +62,12 @@ class _Depth(Struct):
     asks: list[tuple[float, float]]
 
 
-class _Refusal(Struct):
+class _ErrorBody(Struct):
     code: int | str = 0
     msg: str = ""
 
 
-class BinanceRest:
+class BinanceExchangeInformation:
     """Implements `domain.ports.exchange_information.ExchangeInformation`."""
 
     def __init__(
@@ -85,7 +85,7 @@ class BinanceRest:
         """
         self._endpoints = endpoints
         self._budgets = weight_budgets(clock) if budgets is None else budgets
-        self._client = httpx2.AsyncClient(timeout=TIMEOUT_S, follow_redirects=False)
+        self._client = httpx2.AsyncClient(timeout=PUBLIC_READ_TIMEOUT_S, follow_redirects=False)
 
     async def __aenter__(self) -> Self:
         return self
@@ -107,18 +107,18 @@ class BinanceRest:
         """The venue's clock, epoch ms."""
         return _decode(venue, await self._get(venue, _TIME_PATH[venue]), _ServerTime).serverTime
 
-    async def book_top(self, instrument: InstrumentId) -> BookTop:
+    async def top_of_book(self, instrument: InstrumentId) -> TopOfBook:
         """The top of book now; weight 5 on spot, 2 on futures."""
         venue = instrument.venue
         query = urlencode({"symbol": instrument.symbol, "limit": 5})
         book = _decode(venue, await self._get(venue, f"{_DEPTH_PATH[venue]}?{query}"), _Depth)
         bid, bid_qty = book.bids[0] if book.bids else (0.0, 0.0)
         ask, ask_qty = book.asks[0] if book.asks else (0.0, 0.0)
-        return BookTop(bid, bid_qty, ask, ask_qty)
+        return TopOfBook(bid, bid_qty, ask, ask_qty)
 
     async def _get(self, venue: Venue, path: str) -> bytes:
         url = self._endpoints[venue].rest_url + path
-        left_ms = self._budgets[venue].away_ms()
+        left_ms = self._budgets[venue].blocked_ms()
         if left_ms > 0:
             raise ExchangeUnavailableError(
                 f"{url}: {venue.value} asked us to stay away for another {left_ms / 1000:.0f} s"
@@ -130,23 +130,23 @@ class BinanceRest:
             raise ExchangeUnavailableError(f"{url}: no answer: {text}") from error
         except httpx2.InvalidURL as error:
             raise ExchangeRefusedError(f"{url}: not a URL: {error}") from error
-        return self._accept(venue, url, reply)
+        return self._checked_content(venue, url, reply)
 
-    def _accept(self, venue: Venue, url: str, reply: httpx2.Response) -> bytes:
-        self._budgets[venue].note(reply.status_code, reply.headers)
-        if reply.status_code in STAY_AWAY:
+    def _checked_content(self, venue: Venue, url: str, reply: httpx2.Response) -> bytes:
+        self._budgets[venue].record_reply(reply.status_code, reply.headers)
+        if reply.status_code in RATE_LIMITED_STATUSES:
             raise ExchangeUnavailableError(
                 f"{url}: answered {reply.status_code}, staying away for "
                 f"{retry_after_s(reply.headers)} s"
             )
-        if reply.status_code >= _SERVER_ERROR:
+        if reply.status_code >= _SERVER_ERROR_MIN:
             raise ExchangeUnavailableError(f"{url}: answered {reply.status_code}")
-        if reply.status_code >= _CLIENT_ERROR:
-            raise ExchangeRefusedError(f"{url}: answered {reply.status_code}{_reason(reply)}")
+        if reply.status_code >= _CLIENT_ERROR_MIN:
+            raise ExchangeRefusedError(f"{url}: answered {reply.status_code}{_error_suffix(reply)}")
         return reply.content
 
 
-def _listings(venue: Venue, rows: Iterable[_Row]) -> Iterator[Listing]:
+def _listings(venue: Venue, rows: Iterable[_SymbolRow]) -> Iterator[Listing]:
     for row in rows:
         try:
             instrument = InstrumentId(venue, parse_symbol(row.symbol))
@@ -157,7 +157,7 @@ def _listings(venue: Venue, rows: Iterable[_Row]) -> Iterator[Listing]:
         yield Listing(instrument, row.quoteAsset, row.status == "TRADING")
 
 
-def _decode(venue: Venue, content: bytes, kind: type[_Reply]) -> _Reply:
+def _decode(venue: Venue, content: bytes, kind: type[_T]) -> _T:
     try:
         return msgspec.json.decode(content, type=kind, strict=False)
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
@@ -167,9 +167,9 @@ def _decode(venue: Venue, content: bytes, kind: type[_Reply]) -> _Reply:
         ) from error
 
 
-def _reason(reply: httpx2.Response) -> str:
+def _error_suffix(reply: httpx2.Response) -> str:
     try:
-        refusal = msgspec.json.decode(reply.content, type=_Refusal)
+        refusal = msgspec.json.decode(reply.content, type=_ErrorBody)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return ""
     return f": {refusal.code} {refusal.msg}"

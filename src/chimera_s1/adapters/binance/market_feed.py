@@ -8,11 +8,14 @@ import anyio
 from msgspec import Struct
 
 from chimera_s1.adapters.binance.endpoints import market_stream_url
-from chimera_s1.adapters.binance.streams.book_frames import BookFrames, BookStream, drain
-from chimera_s1.adapters.binance.streams.managed_connection import Link, LinkSetup
+from chimera_s1.adapters.binance.streams.book_frames import BookFrames, BookStream, drain_quotes
+from chimera_s1.adapters.binance.streams.managed_connection import (
+    ManagedConnection,
+    ManagedConnectionSetup,
+)
 from chimera_s1.adapters.binance.streams.market_socket import (
-    Connection,
-    FramePut,
+    FrameSink,
+    MarketSocket,
     SocketPlan,
     plan_sockets,
 )
@@ -67,7 +70,7 @@ class FeedPlan(Struct, frozen=True):
     renew_after_ms: int = RENEW_AFTER_MS
 
 
-class BinanceFeed:
+class BinanceMarketFeed:
     """Implements `domain.ports.market_feed.MarketFeed` on Binance's combined streams.
 
     Args:
@@ -77,7 +80,7 @@ class BinanceFeed:
 
         draw: Uniform in [0, 1), for the jitter.
 
-        offset: Exchange minus local clock now, ms.
+        clock_offset_ms: Exchange minus local clock now, ms.
 
         listener: Told of each connection's changes.
 
@@ -86,7 +89,7 @@ class BinanceFeed:
 
         record: Called with each data message (bytes, receive ms) before it is kept.
 
-        doubt: Called after a drain in which event times did not fit the offset.
+        on_clock_suspect: Called after a drain in which event times did not fit the offset.
     """
 
     def __init__(
@@ -95,24 +98,24 @@ class BinanceFeed:
         *,
         clock: Clock,
         draw: Callable[[], float],
-        offset: Callable[[], float],
+        clock_offset_ms: Callable[[], float],
         listener: FeedListener,
         pacer: ReadPacer | None = None,
         record: Callable[[bytes, int], None] | None = None,
-        doubt: Callable[[], None] | None = None,
+        on_clock_suspect: Callable[[], None] | None = None,
     ) -> None:
         self._plan = plan
         self._clock = clock
         self._pacer = pacer or ReadPacer(clock, interval_ms=0)
         self._draw = draw
-        self._offset = offset
+        self._clock_offset_ms = clock_offset_ms
         self._listener = listener
         self._record = record
-        self._doubt = doubt
+        self._on_clock_suspect = on_clock_suspect
         self._counters = FeedCounters()
-        self._links: dict[str, Link] = {}
+        self._connections: dict[str, ManagedConnection] = {}
         self._instruments: int | None = None
-        self._update = anyio.Event()
+        self._update_event = anyio.Event()
 
     @property
     def venue(self) -> Venue:
@@ -130,72 +133,80 @@ class BinanceFeed:
         by_name = {stream.name: stream for stream in streams}
         url = market_stream_url(self.venue, self._plan.ws_url)
         plans = plan_sockets(self.venue, url, list(by_name), self._plan.streams_per_connection)
-        self._links = {plan.name: self._link(plan, by_name) for plan in plans}
+        self._connections = {plan.name: self._make_connection(plan, by_name) for plan in plans}
         self._instruments = len(instruments)
         async with anyio.create_task_group() as tasks:
-            for number, link in enumerate(self._links.values()):
-                tasks.start_soon(self._keep, link, number * DIAL_SPACING_MS)
+            for number, link in enumerate(self._connections.values()):
+                tasks.start_soon(self._run_after, link, number * DIAL_SPACING_MS)
 
-    async def updated(self) -> None:
+    async def wait_for_update(self) -> None:
         """Return once there is something to drain; only of use with window 0."""
-        await self._update.wait()
+        await self._update_event.wait()
 
     def drain(self) -> list[Quote]:
         """The newest valid quote of each stream that changed since the last call."""
-        if self._update.is_set():
-            self._update = anyio.Event()
-        tables = [table for link in self._links.values() for table in link.tables()]
+        if self._update_event.is_set():
+            self._update_event = anyio.Event()
+        frames = [table for link in self._connections.values() for table in link.frames_to_drain()]
         mistimed = self._counters.mistimed
-        quotes = drain(tables, self._counters, self._offset, every_update=self._every_update)
-        if self._doubt is not None and self._counters.mistimed > mistimed:
-            self._doubt()
+        quotes = drain_quotes(
+            frames, self._counters, self._clock_offset_ms, every_update=self._every_update
+        )
+        if self._on_clock_suspect is not None and self._counters.mistimed > mistimed:
+            self._on_clock_suspect()
         return quotes
 
-    def heard(self) -> dict[str, int]:
+    def last_message_ms(self) -> dict[str, int]:
         """When each connection last brought a data message, good or bad, epoch ms."""
-        return {name: link.heard_ms for name, link in self._links.items() if link.heard_ms}
+        return {
+            name: link.last_message_ms
+            for name, link in self._connections.items()
+            if link.last_message_ms
+        }
 
-    def remake(self, connection: str, cause: str) -> None:
+    def reconnect(self, connection: str, cause: str) -> None:
         """End *connection* and dial again."""
-        self._links[connection].remake(cause)
+        self._connections[connection].reconnect(cause)
 
     def renew(self, connection: str, cause: str) -> None:
         """Replace *connection* by a successor without missing an update."""
-        self._links[connection].renew(cause)
+        self._connections[connection].renew(cause)
 
     def report(self) -> FeedReport:
         """The state of the connections now."""
         return FeedReport(
             instruments=self._instruments,
-            unknown=(),
-            connections=len(self._links),
-            delivering=sum(link.delivering for link in self._links.values()),
-            fatal=any(link.state.fatal for link in self._links.values()),
+            unlisted=(),
+            connections=len(self._connections),
+            delivering=sum(link.delivering for link in self._connections.values()),
+            fatal=any(link.state.fatal for link in self._connections.values()),
         )
 
     @property
     def _every_update(self) -> bool:
         return self._plan.window == 0
 
-    def _link(self, plan: SocketPlan, by_name: dict[str, BookStream]) -> Link:
+    def _make_connection(
+        self, plan: SocketPlan, by_name: dict[str, BookStream]
+    ) -> ManagedConnection:
         streams = [by_name[name] for name in plan.streams]
         keys = tuple((stream.instrument, stream.source) for stream in streams)
-        setup = LinkSetup(
+        setup = ManagedConnectionSetup(
             policy=self._plan.policy,
             renew_after_ms=self._plan.renew_after_ms,
             clock=self._clock,
             draw=self._draw,
             counters=self._counters,
             listener=self._listener,
-            connect=self._connect,
+            make_socket=self._make_socket,
         )
 
         def new_frames() -> BookFrames:
             return BookFrames(streams, self._counters, every_update=self._every_update)
 
-        return Link(plan, keys, setup, new_frames, self._way_in)
+        return ManagedConnection(plan, keys, setup, new_frames, self._frame_sink)
 
-    def _way_in(self, frames: BookFrames) -> FramePut:
+    def _frame_sink(self, frames: BookFrames) -> FrameSink:
         """The way of a frame into *frames*; what nobody asked for costs nothing."""
         if self._record is None and not self._every_update:
             return frames.put
@@ -206,29 +217,29 @@ class BinanceFeed:
                 return False
             if record is not None:
                 record(payload, received_ms)
-            self._update.set()
+            self._update_event.set()
             return True
 
         return put
 
-    async def _keep(self, link: Link, delay_ms: float) -> None:
+    async def _run_after(self, link: ManagedConnection, delay_ms: float) -> None:
         await self._clock.sleep_ms(delay_ms)
-        await link.keep()
+        await link.run()
 
-    def _connect(
+    def _make_socket(
         self,
         plan: SocketPlan,
-        put: FramePut,
+        sink: FrameSink,
         on_data: Callable[[], None],
         on_shutdown: Callable[[], None],
-    ) -> Connection:
-        return Connection(
+    ) -> MarketSocket:
+        return MarketSocket(
             plan,
-            put,
+            sink,
             self._counters,
             clock=self._clock,
             pacer=self._pacer,
             listener=self._listener,
-            on_data=on_data,
+            on_first_data=on_data,
             on_shutdown=on_shutdown,
         )

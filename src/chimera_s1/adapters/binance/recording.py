@@ -7,7 +7,7 @@ is no clock patrol in a file: event times are taken as they are.
 from collections.abc import Iterable, Iterator
 
 from chimera_s1.adapters.binance.endpoints import stream_name
-from chimera_s1.adapters.binance.streams.book_frames import BookFrames, BookStream, drain
+from chimera_s1.adapters.binance.streams.book_frames import BookFrames, BookStream, drain_quotes
 from chimera_s1.adapters.market_file import RecordedMessage
 from chimera_s1.domain.errors import InvalidValueError
 from chimera_s1.domain.identifiers import Channel, InstrumentId, Venue, parse_symbol
@@ -16,17 +16,17 @@ from chimera_s1.domain.ports.market_feed import FeedCounters
 from chimera_s1.domain.ports.recording import ReplayWindow
 
 
-def _no_offset() -> float:
+def _zero_offset() -> float:
     return 0.0
 
 
-class RecordedFeed:
+class BinanceRecording:
     """Implements `domain.ports.recording.Recording` on recorded messages, in file order."""
 
     def __init__(self, records: Iterable[RecordedMessage], window: WindowMs) -> None:
         self._records = records
         self._window = window
-        self._tables: dict[tuple[Venue, str], BookFrames | None] = {}
+        self._frames: dict[tuple[Venue, str], BookFrames | None] = {}
         self._counters = FeedCounters()
 
     @property
@@ -43,31 +43,31 @@ class RecordedFeed:
         end_ms: int | None = None
         for record in self._records:
             if end_ms is not None and record.ts >= end_ms:
-                yield from self._close(end_ms)
+                yield from self._close_window(end_ms)
                 end_ms = None
             if end_ms is None:
                 end_ms = window_end(record.ts, self._window)
             self._put(record)
         if end_ms is not None:
-            yield from self._close(end_ms)
+            yield from self._close_window(end_ms)
 
     def _put(self, record: RecordedMessage) -> None:
         key = (record.venue, record.stream)
-        if key not in self._tables:
-            self._tables[key] = self._table(*key)
-        table = self._tables[key]
+        if key not in self._frames:
+            self._frames[key] = self._make_frames(*key)
+        table = self._frames[key]
         if table is None or not table.put(record.message, record.ts):
             self._counters.drop("not_a_book")
 
-    def _table(self, venue: Venue, name: str) -> BookFrames | None:
+    def _make_frames(self, venue: Venue, name: str) -> BookFrames | None:
         stream = _book_stream(venue, name)
         if stream is None:
             return None
         return BookFrames([stream], self._counters, every_update=self._window == 0)
 
-    def _close(self, end_ms: int) -> Iterator[ReplayWindow]:
-        tables = [table for table in self._tables.values() if table is not None]
-        quotes = drain(tables, self._counters, _no_offset, every_update=self._window == 0)
+    def _close_window(self, end_ms: int) -> Iterator[ReplayWindow]:
+        tables = [table for table in self._frames.values() if table is not None]
+        quotes = drain_quotes(tables, self._counters, _zero_offset, every_update=self._window == 0)
         if quotes:
             yield ReplayWindow(end_ms, tuple(quotes))
 

@@ -6,15 +6,17 @@ from contextlib import suppress
 import anyio
 from redis.exceptions import RedisError, ResponseError
 
-from chimera_s1.adapters.redis.errors import failure_text
-from chimera_s1.adapters.redis.server_process import HOST, ServerProcess, until
+from chimera_s1.adapters.redis.errors import error_text
+from chimera_s1.adapters.redis.server_process import HOST, ServerProcess, poll_until
 from chimera_s1.domain.errors import PublisherUnavailableError
 
-SLOTS = 16384
-PATIENCE_S = 20.0
+SLOT_COUNT = 16384
+ASSEMBLY_TIMEOUT_S = 20.0
 
 
-async def assemble(masters: Sequence[ServerProcess], replicas: Sequence[ServerProcess]) -> None:
+async def assemble_cluster(
+    masters: Sequence[ServerProcess], replicas: Sequence[ServerProcess]
+) -> None:
     """Spread the slots over *masters*, follow them by *replicas* in turn, wait until all agree.
 
     A server takes no write during its first 2 s in a cluster (a fixed delay of Redis); that is most
@@ -25,78 +27,78 @@ async def assemble(masters: Sequence[ServerProcess], replicas: Sequence[ServerPr
     """
     servers = [*masters, *replicas]
     try:
-        with anyio.fail_after(PATIENCE_S):
+        with anyio.fail_after(ASSEMBLY_TIMEOUT_S):
             for index, master in enumerate(masters):
-                first = SLOTS * index // len(masters)
-                await _add_slots(master, first, SLOTS * (index + 1) // len(masters) - 1)
+                first = SLOT_COUNT * index // len(masters)
+                await _add_slots(master, first, SLOT_COUNT * (index + 1) // len(masters) - 1)
                 # Epochs of their own, so that the masters need not settle collisions later.
-                await master.ask("CLUSTER", "SET-CONFIG-EPOCH", index + 1)
+                await master.execute("CLUSTER", "SET-CONFIG-EPOCH", index + 1)
             for other in servers[1:]:
-                await servers[0].ask("CLUSTER", "MEET", HOST, other.address.port)
+                await servers[0].execute("CLUSTER", "MEET", HOST, other.address.port)
             for server in servers:
-                await _knows(server, len(servers))
+                await _wait_until_known(server, len(servers))
             for index, replica in enumerate(replicas):
                 await _replicate(replica, masters[index % len(masters)])
-            await wait_until_ok(servers, replicas=len(replicas))
+            await wait_until_healthy(servers, replicas=len(replicas))
     except (TimeoutError, RedisError, OSError) as error:
         raise PublisherUnavailableError(
-            f"the embedded redis-servers did not become a cluster: {failure_text(error)} "
+            f"the embedded redis-servers did not become a cluster: {error_text(error)} "
             f"(logs: {', '.join(str(server.log) for server in servers)})"
         ) from error
 
 
-async def wait_until_ok(servers: Sequence[ServerProcess], *, replicas: int) -> None:
+async def wait_until_healthy(servers: Sequence[ServerProcess], *, replicas: int) -> None:
     """Until every server says that all slots are served and knows *replicas* linked replicas."""
     for server in servers:
 
         async def settled(server: ServerProcess = server) -> bool:
             return (
-                await _says(server, "CLUSTER INFO", cluster_state="ok")
+                await _info_matches(server, "CLUSTER INFO", cluster_state="ok")
                 and await _linked_replicas(server) >= replicas
                 and (
-                    await _says(server, "INFO", role="master")
-                    or await _says(server, "INFO", master_link_status="up")
+                    await _info_matches(server, "INFO", role="master")
+                    or await _info_matches(server, "INFO", master_link_status="up")
                 )
             )
 
-        await until(settled)
+        await poll_until(settled)
 
 
 async def _add_slots(master: ServerProcess, first: int, last: int) -> None:
     try:
-        await master.ask("CLUSTER", "ADDSLOTSRANGE", first, last)
+        await master.execute("CLUSTER", "ADDSLOTSRANGE", first, last)
     except ResponseError:
         # Redis 6 has no ADDSLOTSRANGE.
-        await master.ask("CLUSTER", "ADDSLOTS", *range(first, last + 1))
+        await master.execute("CLUSTER", "ADDSLOTS", *range(first, last + 1))
 
 
 async def _replicate(replica: ServerProcess, master: ServerProcess) -> None:
-    node_id = str(await master.ask("CLUSTER", "MYID"))
+    node_id = str(await master.execute("CLUSTER", "MYID"))
 
     async def accepted() -> bool:
         # Refused until gossip has told the replica about its master.
         with suppress(ResponseError):
-            await replica.ask("CLUSTER", "REPLICATE", node_id)
+            await replica.execute("CLUSTER", "REPLICATE", node_id)
             return True
         return False
 
-    await until(accepted)
+    await poll_until(accepted)
 
 
-async def _knows(server: ServerProcess, count: int) -> None:
+async def _wait_until_known(server: ServerProcess, count: int) -> None:
     async def all_known() -> bool:
-        return await _says(server, "CLUSTER INFO", cluster_known_nodes=str(count))
+        return await _info_matches(server, "CLUSTER INFO", cluster_known_nodes=str(count))
 
-    await until(all_known)
+    await poll_until(all_known)
 
 
-async def _says(server: ServerProcess, command: str, **wanted: str) -> bool:
-    info = await server.ask(command)
+async def _info_matches(server: ServerProcess, command: str, **wanted: str) -> bool:
+    info = await server.execute(command)
     return all(info.get(name) == value for name, value in wanted.items())
 
 
 async def _linked_replicas(server: ServerProcess) -> int:
-    nodes = await server.ask("CLUSTER NODES")
+    nodes = await server.execute("CLUSTER NODES")
     return sum(
         "slave" in node["flags"] and (node["connected"] or "myself" in node["flags"])
         for node in nodes.values()

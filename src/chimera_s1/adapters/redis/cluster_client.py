@@ -14,14 +14,14 @@ from redis.backoff import ExponentialWithJitterBackoff
 from redis.exceptions import RedisClusterException
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
-from chimera_s1.adapters.redis.errors import REDIS_FAILURES, redis_errors
-from chimera_s1.adapters.redis.node_credentials import NodeAccess, verifying_tls
+from chimera_s1.adapters.redis.errors import REDIS_FAILURES, translate_redis_errors
+from chimera_s1.adapters.redis.node_credentials import NodeCredentials, create_tls_context
 from chimera_s1.domain.errors import PublisherUnavailableError
 
 ErrorListener = Callable[[Exception], None]
 
-CONNECT_PATIENCE_S = 5.0
-_CLOSE_PATIENCE_S = 2.0
+CONNECT_TIMEOUT_S = 5.0
+_CLOSE_TIMEOUT_S = 2.0
 
 
 class ClusterClient(RedisCluster):
@@ -32,7 +32,7 @@ class ClusterClient(RedisCluster):
     Attributes:
         on_error_reply: Told every error reply that redis-py handles by itself.
 
-        access: With what it was made to introduce itself; a writer with connections of its own
+        credentials: With what it was made to introduce itself; a writer with connections of its own
             does the same.
     """
 
@@ -42,8 +42,8 @@ class ClusterClient(RedisCluster):
             **options,
         )
         self._addresses = tuple(addresses)
-        self.access = NodeAccess()
-        self.on_error_reply: ErrorListener = _nothing
+        self.credentials = NodeCredentials()
+        self.on_error_reply: ErrorListener = _ignore_error
 
     def get_node(
         self, host: str | None = None, port: int | None = None, node_name: str | None = None
@@ -62,19 +62,19 @@ class ClusterClient(RedisCluster):
             self.nodes_manager.set_nodes(self.nodes_manager.nodes_cache, {node.name: node})
         return node
 
-    async def refresh(self, failed: str | None = None) -> None:
+    async def refresh(self, failed_node: str | None = None) -> None:
         """Ask the cluster for its present slot map, connections of healthy nodes untouched.
 
         Args:
-            failed: Name of the node that did not answer; it is asked last.
+            failed_node: Name of the node that did not answer; it is asked last.
         """
         try:
             if self._initialize:
                 await self.initialize()
             else:
-                await self.nodes_manager.initialize(last_failed_node_name=failed)
+                await self.nodes_manager.initialize(last_failed_node_name=failed_node)
         except RedisClusterException:
-            self._know_configured_nodes()
+            self._restore_configured_nodes()
             raise
 
     def slot_owners(self) -> dict[int, RedisAddress]:
@@ -82,7 +82,7 @@ class ClusterClient(RedisCluster):
         known = {node: RedisAddress(node.host, int(node.port)) for node in self.get_nodes()}
         return {slot: known[nodes[0]] for slot, nodes in self.nodes_manager.slots_cache.items()}
 
-    def _know_configured_nodes(self) -> None:
+    def _restore_configured_nodes(self) -> None:
         # redis-py replaces the configured nodes by the discovered ones. When all of those are gone
         # (a cluster that came back elsewhere), only the configured names can lead to the new ones.
         known = self.nodes_manager.startup_nodes
@@ -147,10 +147,12 @@ async def connect_cluster(
         reinitialize_steps=0,
         retry=Retry(ExponentialWithJitterBackoff(base=0.01, cap=1), 60),
     )
-    client.access = NodeAccess(user, password, verifying_tls(tls_ca) if tls else None)
+    client.credentials = NodeCredentials(
+        user, password, create_tls_context(tls_ca) if tls else None
+    )
     try:
-        with suppress(PublisherUnavailableError), redis_errors():
-            with anyio.fail_after(CONNECT_PATIENCE_S):
+        with suppress(PublisherUnavailableError), translate_redis_errors():
+            with anyio.fail_after(CONNECT_TIMEOUT_S):
                 await client.refresh()
         yield client
     finally:
@@ -158,13 +160,13 @@ async def connect_cluster(
 
 
 async def _close(client: ClusterClient) -> None:
-    with anyio.move_on_after(_CLOSE_PATIENCE_S, shield=True), suppress(*REDIS_FAILURES):
+    with anyio.move_on_after(_CLOSE_TIMEOUT_S, shield=True), suppress(*REDIS_FAILURES):
         await client.aclose()
     # aclose() passes over connections where a refresh is due.
     for nodes in ("nodes_cache", "startup_nodes"):
-        with anyio.move_on_after(_CLOSE_PATIENCE_S, shield=True), suppress(*REDIS_FAILURES):
+        with anyio.move_on_after(_CLOSE_TIMEOUT_S, shield=True), suppress(*REDIS_FAILURES):
             await client.nodes_manager.aclose(nodes)
 
 
-def _nothing(_: Exception) -> None:
+def _ignore_error(_: Exception) -> None:
     """Nobody listens."""

@@ -3,7 +3,7 @@
 from redis.asyncio.cluster import RedisCluster
 
 
-async def cluster_defect(client: RedisCluster) -> str:
+async def cluster_problem(client: RedisCluster) -> str:
     """Ask every master; empty, or the first thing that is wrong, for people.
 
     PING of a Redis that may not write (MISCONF) fails by itself; CLUSTER INFO says whether the

@@ -3,8 +3,8 @@
 from msgspec import Struct
 
 from chimera_s1.adapters.redis.cluster_client import ClusterClient
-from chimera_s1.adapters.redis.cluster_probe import cluster_defect
-from chimera_s1.adapters.redis.errors import redis_errors
+from chimera_s1.adapters.redis.cluster_probe import cluster_problem
+from chimera_s1.adapters.redis.errors import translate_redis_errors
 
 
 class ClusterReport(Struct, frozen=True):
@@ -17,13 +17,13 @@ class ClusterReport(Struct, frozen=True):
 
         replicas: Servers that stand by.
 
-        defect: Why it takes no writes; empty where it does.
+        problem: Why it takes no writes; empty where it does.
     """
 
     version: str
     masters: int
     replicas: int
-    defect: str
+    problem: str
 
 
 async def describe_cluster(client: ClusterClient) -> ClusterReport:
@@ -34,7 +34,7 @@ async def describe_cluster(client: ClusterClient) -> ClusterReport:
 
         ConfigurationError: It refuses the credentials, or is not a cluster.
     """
-    with redis_errors():
+    with translate_redis_errors():
         await client.refresh()
         masters = client.get_primaries()
         server = await masters[0].execute_command("INFO", "server")
@@ -42,5 +42,5 @@ async def describe_cluster(client: ClusterClient) -> ClusterReport:
             version=str(server.get("redis_version", "unknown")),
             masters=len(masters),
             replicas=len(client.get_replicas()),
-            defect=await cluster_defect(client),
+            problem=await cluster_problem(client),
         )

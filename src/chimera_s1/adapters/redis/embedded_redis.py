@@ -11,16 +11,16 @@ from typing import IO, Self
 import anyio
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
-from chimera_s1.adapters.redis.cluster_assembly import assemble
-from chimera_s1.adapters.redis.server_process import HOST, ServerProcess, end_leftover
+from chimera_s1.adapters.redis.cluster_assembly import assemble_cluster
+from chimera_s1.adapters.redis.server_process import HOST, ServerProcess, kill_orphan
 from chimera_s1.domain.errors import ConfigurationError, PublisherUnavailableError
 
 _BUS_OFFSET = 10_000
 # Below the ports that systems give to outgoing connections (32768 and up on Linux), bus ports too:
 # otherwise a client's connection may sit on a port while its server restarts.
-_PORT_FIRST = 10_240
-_PORT_LAST = 22_700
-_PORT_HIGHEST = 65_535 - _BUS_OFFSET
+_CHOSEN_PORT_MIN = 10_240
+_CHOSEN_PORT_MAX = 22_700
+_NAMED_PORT_MAX = 65_535 - _BUS_OFFSET
 _ATTEMPTS = 5
 
 
@@ -39,7 +39,7 @@ class EmbeddedRedis:
         replicas: int = 0,
         port: int = 0,
         options: tuple[str, ...] = (),
-        choose: Callable[[int], int] = secrets.randbelow,
+        random_below: Callable[[int], int] = secrets.randbelow,
     ) -> None:
         """Args:
         directory: Its state: node files, logs, process ids. One owner at a time.
@@ -54,16 +54,16 @@ class EmbeddedRedis:
 
         options: More redis-server command line options.
 
-        choose: Returns a number below its argument; the chance in the choice of ports.
+        random_below: Returns a number below its argument; the chance in the choice of ports.
         """
         self.nodes: tuple[ServerProcess, ...] = ()
         self._directory = directory
         self._binary = binary
         self._masters = masters
-        self._count = masters + replicas
+        self._node_count = masters + replicas
         self._port = port
         self._options = options
-        self._choose = choose
+        self._random_below = random_below
         self._stack = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -74,11 +74,11 @@ class EmbeddedRedis:
         PublisherUnavailableError: A server did not start; the text holds its last log line.
         """
         async with AsyncExitStack() as stack:
-            stack.enter_context(self._own_directory())
-            for index in range(self._count):
-                await end_leftover(self._node_directory(index))
+            stack.enter_context(self._lock_directory())
+            for index in range(self._node_count):
+                await kill_orphan(self._node_directory(index))
             await self._start_servers(stack)
-            await assemble(self.nodes[: self._masters], self.nodes[self._masters :])
+            await assemble_cluster(self.nodes[: self._masters], self.nodes[self._masters :])
             self._stack = stack.pop_all()
         return self
 
@@ -114,7 +114,7 @@ class EmbeddedRedis:
     async def _start_servers(self, stack: AsyncExitStack) -> None:
         for attempt in range(1, _ATTEMPTS + 1):
             ports = self._choose_ports()
-            self.nodes = tuple(self._server(index, port) for index, port in enumerate(ports))
+            self.nodes = tuple(self._make_server(index, port) for index, port in enumerate(ports))
             try:
                 async with AsyncExitStack() as started:
                     for node in self.nodes:
@@ -128,7 +128,7 @@ class EmbeddedRedis:
             else:
                 return
 
-    def _server(self, index: int, port: int) -> ServerProcess:
+    def _make_server(self, index: int, port: int) -> ServerProcess:
         directory = self._node_directory(index)
         # What an earlier run left would claim slots and look for nodes that are gone.
         with suppress(FileNotFoundError):
@@ -140,22 +140,22 @@ class EmbeddedRedis:
 
     def _choose_ports(self) -> list[int]:
         if self._port:
-            ports = list(range(self._port, self._port + self._count))
-            taken = [port for port in ports if port > _PORT_HIGHEST or not _is_free(port)]
+            ports = list(range(self._port, self._port + self._node_count))
+            taken = [port for port in ports if port > _NAMED_PORT_MAX or not _is_free(port)]
             if taken:
                 raise ConfigurationError(
                     f"port {taken[0]} (or its cluster bus port, {taken[0] + _BUS_OFFSET}) "
-                    f"cannot be used; name one below {_PORT_HIGHEST} that is free, or 0"
+                    f"cannot be used; name one below {_NAMED_PORT_MAX} that is free, or 0"
                 )
             return ports
         ports = []
-        while len(ports) < self._count:
-            port = _PORT_FIRST + self._choose(_PORT_LAST - _PORT_FIRST)
+        while len(ports) < self._node_count:
+            port = _CHOSEN_PORT_MIN + self._random_below(_CHOSEN_PORT_MAX - _CHOSEN_PORT_MIN)
             if port not in ports and _is_free(port):
                 ports.append(port)
         return ports
 
-    def _own_directory(self) -> IO[bytes]:
+    def _lock_directory(self) -> IO[bytes]:
         try:
             self._directory.mkdir(parents=True, exist_ok=True)
             lock = (self._directory / "lock").open("wb")

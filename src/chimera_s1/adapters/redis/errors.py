@@ -16,11 +16,11 @@ from chimera_s1.domain.errors import ConfigurationError, PublisherUnavailableErr
 REDIS_FAILURES = (RedisError, RedisClusterException, OSError, TimeoutError)
 """What redis-py raises for a store that does not do what was asked."""
 
-_NO_CLUSTER = "cluster support disabled"
+_CLUSTER_DISABLED = "cluster support disabled"
 
 
 @contextmanager
-def redis_errors() -> Iterator[None]:
+def translate_redis_errors() -> Iterator[None]:
     """Turn what redis-py raises inside the block into the domain's errors.
 
     Raises:
@@ -36,12 +36,12 @@ def redis_errors() -> Iterator[None]:
         advice = configuration_advice(error)
         if advice:
             raise ConfigurationError(advice) from None
-        raise PublisherUnavailableError(f"Redis: {failure_text(error)}") from error
+        raise PublisherUnavailableError(f"Redis: {error_text(error)}") from error
 
 
 def configuration_advice(error: BaseException) -> str:
     """The sentence for an error that the user's settings explain; empty for any other."""
-    for link in _chain(error):
+    for link in _cause_chain(error):
         text = str(link).lower()
         match link:
             case NoPermissionError():
@@ -54,7 +54,7 @@ def configuration_advice(error: BaseException) -> str:
                     "Redis refuses the credentials; check S1_REDIS_USER and S1_REDIS_PASS "
                     "(the server wants a password, or wants another one)"
                 )
-            case _ if _NO_CLUSTER in text:
+            case _ if _CLUSTER_DISABLED in text:
                 return (
                     "the server in S1_REDIS_ADDRESSES is not in cluster mode; start it with "
                     "--cluster-enabled yes and give it the slots "
@@ -65,7 +65,7 @@ def configuration_advice(error: BaseException) -> str:
     return ""
 
 
-def failure_text(error: BaseException) -> str:
+def error_text(error: BaseException) -> str:
     """What went wrong, in one line for people."""
     # Patience that ended carries no text of its own.
     unnamed = "no answer in time" if isinstance(error, TimeoutError) else type(error).__name__
@@ -76,8 +76,8 @@ def _first_line(error: BaseException) -> str:
     return str(error).strip().partition("\n")[0]
 
 
-def _chain(error: BaseException) -> Iterator[BaseException]:
-    link: BaseException | None = error
-    while link is not None:
-        yield link
-        link = link.__cause__ or link.__context__
+def _cause_chain(error: BaseException) -> Iterator[BaseException]:
+    current: BaseException | None = error
+    while current is not None:
+        yield current
+        current = current.__cause__ or current.__context__

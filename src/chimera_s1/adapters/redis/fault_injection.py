@@ -6,47 +6,47 @@ import anyio
 from redis.asyncio.cluster import ClusterNode
 
 from chimera_s1.adapters.redis.cluster_client import ClusterClient
-from chimera_s1.adapters.redis.errors import REDIS_FAILURES, redis_errors
+from chimera_s1.adapters.redis.errors import REDIS_FAILURES, translate_redis_errors
 
-_PATIENCE_S = 5.0
-_ASK_AGAIN_S = 0.02
+_TIMEOUT_S = 5.0
+_POLL_INTERVAL_S = 0.02
 
 
-async def shut_down(client: ClusterClient) -> None:
+async def shut_down_masters(client: ClusterClient) -> None:
     """End every master at once, and what it holds with it.
 
     Raises:
         PublisherUnavailableError: The cluster does not answer.
     """
-    await _say_to_all(client, "SHUTDOWN", "NOSAVE")
+    await _execute_on_masters(client, "SHUTDOWN", "NOSAVE")
 
 
-async def pause(client: ClusterClient, duration_ms: int) -> None:
+async def pause_masters(client: ClusterClient, duration_ms: int) -> None:
     """Let every master answer nobody for so long.
 
     Raises:
         PublisherUnavailableError: The cluster does not answer.
     """
-    await _say_to_all(client, "CLIENT", "PAUSE", str(duration_ms))
+    await _execute_on_masters(client, "CLIENT", "PAUSE", str(duration_ms))
 
 
-async def wait_until_up(client: ClusterClient) -> None:
+async def wait_until_masters_up(client: ClusterClient) -> None:
     """Return once every master answers and serves its slots."""
     for node in client.get_primaries():
         while not await _is_up(node):  # noqa: ASYNC110 (a server does not call back)
-            await anyio.sleep(_ASK_AGAIN_S)
+            await anyio.sleep(_POLL_INTERVAL_S)
 
 
-async def _say_to_all(client: ClusterClient, *command: str) -> None:
-    with redis_errors():
+async def _execute_on_masters(client: ClusterClient, *command: str) -> None:
+    with translate_redis_errors():
         await client.refresh()
     for node in client.get_primaries():
         # A server that is shut down does not say so.
-        with suppress(*REDIS_FAILURES), anyio.move_on_after(_PATIENCE_S):
+        with suppress(*REDIS_FAILURES), anyio.move_on_after(_TIMEOUT_S):
             await node.execute_command(*command)
 
 
 async def _is_up(node: ClusterNode) -> bool:
-    with suppress(*REDIS_FAILURES), anyio.move_on_after(_PATIENCE_S):
+    with suppress(*REDIS_FAILURES), anyio.move_on_after(_TIMEOUT_S):
         return "cluster_state:ok" in str(await node.execute_command("CLUSTER", "INFO"))
     return False

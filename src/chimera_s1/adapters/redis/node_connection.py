@@ -11,21 +11,21 @@ from msgspec import Struct
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
-from chimera_s1.adapters.redis.node_credentials import NodeAccess
-from chimera_s1.adapters.redis.quote_encoder import command, reply_error
+from chimera_s1.adapters.redis.node_credentials import NodeCredentials
+from chimera_s1.adapters.redis.quote_encoder import encode_command, parse_error_reply
 
 CLIENT_NAME = "chimera-s1"
-_NOBODY = "9223372036854775807"
-_IDENTITY = re.compile(rb"\bid=(\d+) addr=(\S+)")
+_NO_CLIENT_ID = "9223372036854775807"
+_CLIENT_ID_PATTERN = re.compile(rb"\bid=(\d+) addr=(\S+)")
 
 Replies = Sequence[object]
-Settle = Callable[[Replies | None], None]
+ReplyCallback = Callable[[Replies | None], None]
 """Told the replies to a request, error replies among them as `hiredis.ReplyError`; None where the
 connection ended first, and nobody knows what the server did.
 """
 
 
-class ClientIdentity(Struct, frozen=True):
+class ClientId(Struct, frozen=True):
     """A connection as its server knows it. The address tells it from one of the same number that a
     restarted server has given to somebody else.
     """
@@ -42,47 +42,47 @@ class NodeConnection(asyncio.Protocol):
 
         answered: Whether a request was answered in full.
 
-        identity: What the server calls it; None until it was introduced.
+        client_id: What the server calls it; None until it was introduced.
     """
 
     def __init__(self) -> None:
         self.ended = anyio.Event()
         self.answered = False
-        self.identity: ClientIdentity | None = None
+        self.client_id: ClientId | None = None
         self._reader = hiredis.Reader()
         self._replies: list[object] = []
         self._expected = 0
-        self._settle: Settle | None = None
+        self._on_replies: ReplyCallback | None = None
         self._transport: asyncio.Transport | None = None
-        self._defect = ""
+        self._end_reason = ""
 
     @property
     def busy(self) -> bool:
         """Whether a request waits for replies."""
-        return self._settle is not None
+        return self._on_replies is not None
 
     @property
-    def usable(self) -> bool:
+    def ready(self) -> bool:
         """Whether it is open and takes a request."""
         open_ = self._transport is not None and not self._transport.is_closing()
-        return open_ and not self._defect and not self.busy
+        return open_ and not self._end_reason and not self.busy
 
     @property
-    def defect(self) -> str:
+    def end_reason(self) -> str:
         """Why it ended, for people."""
-        return self._defect or "the server closed the connection"
+        return self._end_reason or "the server closed the connection"
 
-    def request(self, data: bytes, expected: int, settle: Settle) -> None:
+    def request(self, data: bytes, expected: int, on_replies: ReplyCallback) -> None:
         """Send *data*, which the server answers with *expected* replies."""
         assert not self.busy, "one request at a time"
         assert self._transport is not None, "a request needs an open connection"
-        self._expected, self._settle = expected, settle
+        self._expected, self._on_replies = expected, on_replies
         self._transport.write(data)
 
-    def abort(self, defect: str) -> None:
+    def abort(self, reason: str) -> None:
         """End it now; what is in flight is settled as unknown."""
         if self._transport is not None:
-            self._defect = self._defect or defect
+            self._end_reason = self._end_reason or reason
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -103,35 +103,35 @@ class NodeConnection(asyncio.Protocol):
             # Its own words on why it is about to close; or nobody knows whose replies these are.
             said = next((str(r) for r in replies if isinstance(r, hiredis.ReplyError)), "")
             self.abort(said or "the server sent a reply that nothing had asked for")
-        elif self._settle is not None and len(replies) == self._expected:
+        elif self._on_replies is not None and len(replies) == self._expected:
             self.answered = True
             self._replies = []
-            self._finish(replies)
+            self._complete(replies)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """See `asyncio.Protocol`."""
-        self._defect = self._defect or (str(exc) if exc else "")
+        self._end_reason = self._end_reason or (str(exc) if exc else "")
         self._transport = None
-        self._finish(None)
+        self._complete(None)
         self.ended.set()
 
-    def _finish(self, replies: Replies | None) -> None:
-        settle, self._settle, self._expected = self._settle, None, 0
+    def _complete(self, replies: Replies | None) -> None:
+        settle, self._on_replies, self._expected = self._on_replies, None, 0
         if settle is not None:
             settle(replies)
 
 
 async def open_connection(
-    address: RedisAddress, access: NodeAccess, predecessor: ClientIdentity | None
+    address: RedisAddress, credentials: NodeCredentials, unanswered_client: ClientId | None
 ) -> NodeConnection:
-    """Connect, introduce ourselves, and end what is left of *predecessor*.
+    """Connect, introduce ourselves, and end what is left of *unanswered_client*.
 
     Args:
         address: Of the node.
 
-        access: Credentials and TLS.
+        credentials: Credentials and TLS.
 
-        predecessor: An earlier connection of ours that ended with an unanswered request.
+        unanswered_client: An earlier connection of ours that ended with an unanswered request.
 
     Raises:
         OSError: No connection.
@@ -144,11 +144,11 @@ async def open_connection(
         lambda: connection,
         address.host,
         address.port,
-        ssl=access.tls,
-        server_hostname=address.host if access.tls else None,
+        ssl=credentials.tls,
+        server_hostname=address.host if credentials.tls else None,
     )
     try:
-        connection.identity = await _introduce(connection, access, predecessor)
+        connection.client_id = await _handshake(connection, credentials, unanswered_client)
     except BaseException:
         await close_connection(connection)
         raise
@@ -162,18 +162,26 @@ async def close_connection(connection: NodeConnection) -> None:
         await connection.ended.wait()
 
 
-async def _introduce(
-    connection: NodeConnection, access: NodeAccess, predecessor: ClientIdentity | None
-) -> ClientIdentity:
+async def _handshake(
+    connection: NodeConnection, credentials: NodeCredentials, unanswered_client: ClientId | None
+) -> ClientId:
     # The server may still hold commands of a connection that we gave up, and would run them after
     # newer ones of this connection. Once it has answered CLIENT KILL, it runs none of them. Asked
     # each time, so that a user without the right to it is told when the service starts.
-    fence = [predecessor.number, "ADDR", predecessor.address] if predecessor else [_NOBODY]
-    words = [
-        *([("AUTH", *filter(None, (access.user, access.password)))] if access.password else []),
+    kill_filter = (
+        [unanswered_client.number, "ADDR", unanswered_client.address]
+        if unanswered_client
+        else [_NO_CLIENT_ID]
+    )
+    commands = [
+        *(
+            [("AUTH", *filter(None, (credentials.user, credentials.password)))]
+            if credentials.password
+            else []
+        ),
         ("CLIENT", "SETNAME", CLIENT_NAME),
         ("CLIENT", "INFO"),
-        ("CLIENT", "KILL", "ID", *fence),
+        ("CLIENT", "KILL", "ID", *kill_filter),
     ]
     answered = anyio.Event()
     received: list[Replies | None] = []
@@ -182,20 +190,20 @@ async def _introduce(
         received.append(replies)
         answered.set()
 
-    data = "".join(command(*each) for each in words).encode()
-    connection.request(data, len(words), settle)
+    data = "".join(encode_command(*each) for each in commands).encode()
+    connection.request(data, len(commands), settle)
     await answered.wait()
     connection.answered = False
     if (replies := received[0]) is None:
-        raise RedisConnectionError(connection.defect)
+        raise RedisConnectionError(connection.end_reason)
     for reply in replies:
         if isinstance(reply, hiredis.ReplyError):
-            raise reply_error(str(reply))
-    return _identity(replies[-2])
+            raise parse_error_reply(str(reply))
+    return _parse_client_id(replies[-2])
 
 
-def _identity(reply: object) -> ClientIdentity:
-    found = _IDENTITY.search(reply) if isinstance(reply, bytes) else None
+def _parse_client_id(reply: object) -> ClientId:
+    found = _CLIENT_ID_PATTERN.search(reply) if isinstance(reply, bytes) else None
     if found is None:
         raise RedisConnectionError("the server's CLIENT INFO has no id and address")
-    return ClientIdentity(*(part.decode() for part in found.groups()))
+    return ClientId(*(part.decode() for part in found.groups()))

@@ -5,7 +5,7 @@ import ssl
 from msgspec import Struct
 
 
-class NodeAccess(Struct, frozen=True):
+class NodeCredentials(Struct, frozen=True):
     """The same for every node of a cluster; prints without its password.
 
     Attributes:
@@ -24,7 +24,7 @@ class NodeAccess(Struct, frozen=True):
         return f"NodeAccess(user={self.user!r}, tls={self.tls is not None})"
 
 
-def verifying_tls(ca: str | None) -> ssl.SSLContext:
+def create_tls_context(ca: str | None) -> ssl.SSLContext:
     """TLS that checks the server's certificate and name.
 
     Args:

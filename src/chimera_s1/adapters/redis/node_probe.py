@@ -6,49 +6,51 @@ from typing import Final
 
 import hiredis
 
-from chimera_s1.adapters.redis.node_client import NodeLane
+from chimera_s1.adapters.redis.node_client import NodeClient
 from chimera_s1.adapters.redis.node_connection import Replies
-from chimera_s1.adapters.redis.quote_encoder import command, refusal_text
+from chimera_s1.adapters.redis.quote_encoder import encode_command, error_reply_text
 
-_PROBE: Final = (command("PING") + command("CLUSTER", "INFO")).encode()
-_REPLIES: Final = 2
+_PROBE_COMMANDS: Final = (encode_command("PING") + encode_command("CLUSTER", "INFO")).encode()
+_PROBE_REPLIES: Final = 2
 
-_STATE = b"cluster_state:"
+_STATE_FIELD = b"cluster_state:"
 
 
 class NodeProbe:
     """One question to each of the nodes, all of them ready."""
 
-    def __init__(self, lanes: Iterable[NodeLane], on_answer: Callable[[NodeLane], None]) -> None:
+    def __init__(
+        self, clients: Iterable[NodeClient], on_reply: Callable[[NodeClient], None]
+    ) -> None:
         """Args:
-        lanes: Of the nodes.
+        clients: Of the nodes.
 
-        on_answer: Told after each answer.
+        on_reply: Told after each answer.
         """
-        self._defects: list[str] = []
-        self._on_answer = on_answer
-        self._asked = tuple(lanes)
-        for lane in self._asked:
-            lane.send(_PROBE, _REPLIES, partial(self._settle, lane))
+        self._problems: list[str] = []
+        self._on_answer = on_reply
+        self._clients = tuple(clients)
+        for lane in self._clients:
+            lane.send(_PROBE_COMMANDS, _PROBE_REPLIES, partial(self._on_replies, lane))
 
     @property
     def done(self) -> bool:
         """Whether all have answered."""
-        return len(self._defects) == len(self._asked)
+        return len(self._problems) == len(self._clients)
 
     @property
-    def defect(self) -> str:
+    def problem(self) -> str:
         """The first thing that is wrong, for people; empty where nothing is."""
-        return next(filter(None, self._defects), "")
+        return next(filter(None, self._problems), "")
 
-    def _settle(self, lane: NodeLane, replies: Replies | None) -> None:
-        lane.late = False
-        defect = probe_defect(replies) or lane.refusal
-        self._defects.append(f"Redis {lane.address}: {defect}" if defect else "")
-        self._on_answer(lane)
+    def _on_replies(self, client: NodeClient, replies: Replies | None) -> None:
+        client.overdue = False
+        defect = probe_problem(replies) or client.write_error
+        self._problems.append(f"Redis {client.address}: {defect}" if defect else "")
+        self._on_answer(client)
 
 
-def probe_defect(replies: Replies | None) -> str:
+def probe_problem(replies: Replies | None) -> str:
     """What is wrong, for people; empty where nothing is.
 
     PING of a Redis that may not write (MISCONF) fails by itself; CLUSTER INFO says whether the
@@ -61,8 +63,8 @@ def probe_defect(replies: Replies | None) -> str:
         return "the connection ended without an answer"
     for reply in replies:
         if isinstance(reply, hiredis.ReplyError):
-            return refusal_text(str(reply))
+            return error_reply_text(str(reply))
     info = replies[-1]
     assert isinstance(info, bytes), "CLUSTER INFO is a bulk string"
-    state = info.partition(_STATE)[2].split(maxsplit=1)[0].decode()
+    state = info.partition(_STATE_FIELD)[2].split(maxsplit=1)[0].decode()
     return "" if state == "ok" else f"cluster_state is {state}"

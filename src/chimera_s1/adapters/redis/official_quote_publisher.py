@@ -19,19 +19,19 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from chimera_s1.adapters.redis.cluster_client import ClusterClient
-from chimera_s1.adapters.redis.cluster_probe import cluster_defect
-from chimera_s1.adapters.redis.errors import REDIS_FAILURES, configuration_advice, failure_text
+from chimera_s1.adapters.redis.cluster_probe import cluster_problem
+from chimera_s1.adapters.redis.errors import REDIS_FAILURES, configuration_advice, error_text
 from chimera_s1.adapters.redis.keys import quote_stream
-from chimera_s1.adapters.redis.quote_batch import Batch
-from chimera_s1.adapters.redis.quote_codec import quote_command
+from chimera_s1.adapters.redis.quote_batch import QuoteBatch
+from chimera_s1.adapters.redis.quote_codec import encode_quote_command
 from chimera_s1.domain.identifiers import InstrumentId
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.ports.quote_publisher import PublisherCounters, PublishReport
 
-CHUNK = 500
-PATIENCE_S = 2.0
+CHUNK_SIZE = 500
+TIMEOUT_S = 2.0
 
-_BUSY = (TryAgainError, ClusterDownError, BusyLoadingError)
+_BUSY_ERRORS = (TryAgainError, ClusterDownError, BusyLoadingError)
 
 
 class OfficialQuotePublisher:
@@ -47,25 +47,25 @@ class OfficialQuotePublisher:
         client: ClusterClient,
         *,
         maxlen: int,
-        patience_s: float = PATIENCE_S,
-        chunk: int = CHUNK,
+        timeout_s: float = TIMEOUT_S,
+        chunk_size: int = CHUNK_SIZE,
     ) -> None:
         """Args:
         client: Used by nobody else.
 
         maxlen: Entries a stream keeps, about (`S1_STREAM_MAXLEN`).
 
-        patience_s: The longest a call may take, s.
+        timeout_s: The longest a call may take, s.
 
-        chunk: Quotes a node is sent at a time.
+        chunk_size: Quotes a node is sent at a time.
         """
         self._client = client
         self._maxlen = maxlen
-        self._patience_s = patience_s
-        self._chunk = chunk
-        self._one_at_a_time = anyio.Lock()
+        self._timeout_s = timeout_s
+        self._chunk_size = chunk_size
+        self._lock = anyio.Lock()
         self._failed_node: str | None = None
-        self._slots_doubtful = False
+        self._slot_map_stale = False
         self._counters = PublisherCounters()
         client.on_error_reply = self._count_redirect
         # A pipeline's own retries close the connections of all nodes first.
@@ -87,13 +87,13 @@ class OfficialQuotePublisher:
         if not quotes:
             return PublishReport(published=0)
         self._counters.batches += 1
-        batch = Batch(quotes)
-        with anyio.move_on_after(self._patience_s) as patience:
-            async with self._one_at_a_time:
+        batch = QuoteBatch(quotes)
+        with anyio.move_on_after(self._timeout_s) as patience:
+            async with self._lock:
                 await self._write(batch)
         if patience.cancelled_caught:
-            self._doubt_slots()
-            self._fail(batch, f"Redis did not acknowledge within {self._patience_s:g} s")
+            self._mark_slot_map_stale()
+            self._record_failure(batch, f"Redis did not acknowledge within {self._timeout_s:g} s")
         self._counters.published += batch.published
         return batch.report()
 
@@ -101,74 +101,74 @@ class OfficialQuotePublisher:
         """Empty where every master answers and says the cluster takes writes; else what
         is wrong.
         """
-        with anyio.move_on_after(self._patience_s):
-            async with self._one_at_a_time:
+        with anyio.move_on_after(self._timeout_s):
+            async with self._lock:
                 try:
-                    await self._refresh_if_doubtful()
-                    return await cluster_defect(self._client)
+                    await self._refresh_if_stale()
+                    return await cluster_problem(self._client)
                 except REDIS_FAILURES as error:
-                    self._doubt_slots()
-                    return f"Redis: {_said(error)}"
-        self._doubt_slots()
-        return f"Redis did not answer within {self._patience_s:g} s"
+                    self._mark_slot_map_stale()
+                    return f"Redis: {_error_text(error)}"
+        self._mark_slot_map_stale()
+        return f"Redis did not answer within {self._timeout_s:g} s"
 
-    async def _write(self, batch: Batch) -> None:
+    async def _write(self, batch: QuoteBatch) -> None:
         try:
-            await self._refresh_if_doubtful()
+            await self._refresh_if_stale()
             failures = await self._attempt(batch)
             if any(isinstance(error, RedisConnectionError) for error in failures.values()):
                 # A connection that the server closed while it was idle looks like this; a fresh
                 # one, to where the slots are now, tells whether the node is really gone.
-                await self._refresh_if_doubtful()
+                await self._refresh_if_stale()
                 failures = await self._attempt(batch)
             for node, error in failures.items():
-                self._fail(batch, f"Redis {node}: {_said(error)}")
+                self._record_failure(batch, f"Redis {node}: {_error_text(error)}")
         except REDIS_FAILURES as error:
-            self._slots_doubtful = True
-            self._fail(batch, f"Redis: {_said(error)}")
+            self._slot_map_stale = True
+            self._record_failure(batch, f"Redis: {_error_text(error)}")
 
-    async def _attempt(self, batch: Batch) -> dict[str, Exception]:
-        shares: dict[str, list[int]] = {}
+    async def _attempt(self, batch: QuoteBatch) -> dict[str, Exception]:
+        by_node: dict[str, list[int]] = {}
         for position in batch.unpublished():
             stream = quote_stream(batch.quotes[position].instrument)
             node = self._client.get_node_from_key(stream)
-            shares.setdefault(node.name if node else "", []).append(position)
+            by_node.setdefault(node.name if node else "", []).append(position)
         failures: dict[str, Exception] = {}
         redirected: list[int] = []
         async with anyio.create_task_group() as nodes:
-            for name, share in shares.items():
-                nodes.start_soon(self._write_share, batch, name, share, failures, redirected)
+            for name, share in by_node.items():
+                nodes.start_soon(self._write_node_batch, batch, name, share, failures, redirected)
         if redirected:
             # A slot can come back between two quotes of a stream: the first is redirected, the
             # second is written, and the first must not follow it.
             redirected = sorted({*redirected} & {*batch.unpublished()})
-            await self._follow(batch, redirected, failures)
+            await self._follow_redirects(batch, redirected, failures)
         for name, error in failures.items():
             # A server that answers with an error of its own (out of memory, wrong type) is where
             # the slot map says it is; anything else may have moved.
-            if not isinstance(error, ResponseError) or isinstance(error, _BUSY):
-                self._doubt_slots(name)
+            if not isinstance(error, ResponseError) or isinstance(error, _BUSY_ERRORS):
+                self._mark_slot_map_stale(name)
         return failures
 
-    async def _write_share(
+    async def _write_node_batch(
         self,
-        batch: Batch,
+        batch: QuoteBatch,
         node: str,
-        share: list[int],
+        positions: list[int],
         failures: dict[str, Exception],
         redirected: list[int],
     ) -> None:
         # What follows a redirected quote of its stream is redirected too, and what follows one
         # that failed waits for the next call: order within a stream is worth more than speed.
         moved: set[InstrumentId] = set()
-        for start in range(0, len(share), self._chunk):
-            chunk = share[start : start + self._chunk]
+        for start in range(0, len(positions), self._chunk_size):
+            chunk = positions[start : start + self._chunk_size]
             redirected += [p for p in chunk if batch.quotes[p].instrument in moved]
             direct = [p for p in chunk if batch.quotes[p].instrument not in moved]
             # Until the answer says otherwise, also where none comes.
-            batch.doubt(direct)
+            batch.mark_uncertain(direct)
             try:
-                replies = await self._replies(batch, direct)
+                replies = await self._send(batch, direct)
             except REDIS_FAILURES as error:
                 failures[node] = error
                 return
@@ -186,19 +186,19 @@ class OfficialQuotePublisher:
             if node in failures:
                 return
 
-    async def _replies(self, batch: Batch, positions: Sequence[int]) -> list[object]:
+    async def _send(self, batch: QuoteBatch, positions: Sequence[int]) -> list[object]:
         pipeline = self._client.pipeline()
         for position in positions:
-            pipeline.execute_command(*quote_command(batch.quotes[position], self._maxlen))
+            pipeline.execute_command(*encode_quote_command(batch.quotes[position], self._maxlen))
         return await pipeline.execute(raise_on_error=False, allow_redirections=False)
 
-    async def _follow(
-        self, batch: Batch, redirected: list[int], failures: dict[str, Exception]
+    async def _follow_redirects(
+        self, batch: QuoteBatch, redirected: list[int], failures: dict[str, Exception]
     ) -> None:
         # One by one: redis-py sends ASKING as a command of its own, and only an otherwise idle
         # client is sure to send what follows over the same connection.
         for position in redirected:
-            command = quote_command(batch.quotes[position], self._maxlen)
+            command = encode_quote_command(batch.quotes[position], self._maxlen)
             try:
                 await self._client.execute_command(*command)
             except REDIS_FAILURES as error:
@@ -207,34 +207,34 @@ class OfficialQuotePublisher:
                 return
             batch.acknowledge(position)
 
-    async def _refresh_if_doubtful(self) -> None:
-        if self._slots_doubtful:
+    async def _refresh_if_stale(self) -> None:
+        if self._slot_map_stale:
             await self._client.refresh(self._failed_node)
-            self._slots_doubtful, self._failed_node = False, None
+            self._slot_map_stale, self._failed_node = False, None
         else:
             await self._client.initialize()
 
-    def _fail(self, batch: Batch, cause: str) -> None:
+    def _record_failure(self, batch: QuoteBatch, cause: str) -> None:
         self._counters.failures += 1
         batch.causes.append(cause)
 
-    def _doubt_slots(self, failed_node: str | None = None) -> None:
-        self._slots_doubtful = True
+    def _mark_slot_map_stale(self, failed_node: str | None = None) -> None:
+        self._slot_map_stale = True
         self._failed_node = failed_node or self._failed_node
 
     def _count_redirect(self, error: Exception) -> None:
         match error:
             case MovedError():
-                self._counters.moved += 1
+                self._counters.moved_replies += 1
             case AskError():
-                self._counters.asked += 1
+                self._counters.ask_replies += 1
             case _:
                 self._count_busy(error)
 
     def _count_busy(self, error: Exception) -> None:
-        if isinstance(error, _BUSY):
-            self._counters.tried_again += 1
+        if isinstance(error, _BUSY_ERRORS):
+            self._counters.busy_replies += 1
 
 
-def _said(error: Exception) -> str:
-    return configuration_advice(error) or failure_text(error)
+def _error_text(error: Exception) -> str:
+    return configuration_advice(error) or error_text(error)

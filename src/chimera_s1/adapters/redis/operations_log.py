@@ -6,7 +6,7 @@ import anyio
 import msgspec
 
 from chimera_s1.adapters.redis.cluster_client import ClusterClient
-from chimera_s1.adapters.redis.errors import redis_errors
+from chimera_s1.adapters.redis.errors import translate_redis_errors
 from chimera_s1.adapters.redis.keys import (
     OPERATIONS_STREAM,
     ROUND_TRIP_HASH,
@@ -21,7 +21,7 @@ from chimera_s1.domain.ports.operations_log import (
 )
 
 SOURCE: Final = "s1"
-PATIENCE_S = 5.0
+TIMEOUT_S = 5.0
 
 
 class RedisOperationsLog:
@@ -32,24 +32,24 @@ class RedisOperationsLog:
         client: ClusterClient,
         *,
         maxlen: int,
-        patience_s: float = PATIENCE_S,
+        timeout_s: float = TIMEOUT_S,
     ) -> None:
         """Args:
         client: Used by nobody else.
 
         maxlen: Entries each operational stream keeps, about (`S1_OPS_MAXLEN`).
 
-        patience_s: The longest a call may take, s.
+        timeout_s: The longest a call may take, s.
         """
         self._client = client
         self._maxlen = maxlen
-        self._patience_s = patience_s
-        self._one_at_a_time = anyio.Lock()
+        self._timeout_s = timeout_s
+        self._lock = anyio.Lock()
 
     async def record(self, event: OperationsEvent) -> str:
         """Append to `ops:events`; `detail_json` is the detail with `event_id` first."""
         detail = {"event_id": event.event_id, **event.detail}
-        entry_id = await self._send(
+        entry_id = await self._execute(
             "XADD", OPERATIONS_STREAM, "MAXLEN", "~", self._maxlen, "*",
             "ts", event.ts,
             "source", SOURCE,
@@ -58,16 +58,16 @@ class RedisOperationsLog:
         )  # fmt: skip
         return str(entry_id)
 
-    async def holds(self, place: str) -> bool:
-        """Whether the entry *place* is there, or older than all that are."""
-        if await self._send("XRANGE", OPERATIONS_STREAM, place, place):
+    async def contains(self, entry_id: str) -> bool:
+        """Whether the entry *entry_id* is there, or older than all that are."""
+        if await self._execute("XRANGE", OPERATIONS_STREAM, entry_id, entry_id):
             return True
-        oldest = await self._send("XRANGE", OPERATIONS_STREAM, "-", "+", "COUNT", 1)
-        return bool(oldest) and _moment(oldest[0][0]) > _moment(place)
+        oldest = await self._execute("XRANGE", OPERATIONS_STREAM, "-", "+", "COUNT", 1)
+        return bool(oldest) and _id_order(oldest[0][0]) > _id_order(entry_id)
 
-    async def round_trip(self, entry: RoundTripEntry, summary: RoundTripSummary) -> None:
+    async def record_round_trip(self, entry: RoundTripEntry, summary: RoundTripSummary) -> None:
         """Append to `metrics:events:s1.ws_rtt` and set `metrics:s1:ws_rtt`."""
-        await self._send(
+        await self._execute(
             "XADD", ROUND_TRIP_STREAM, "MAXLEN", "~", self._maxlen, "*",
             "ts", entry.ts,
             "connection", entry.connection,
@@ -75,24 +75,24 @@ class RedisOperationsLog:
             "rtt_ms", decimal_text(entry.rtt_ms),
             "process_ms", decimal_text(entry.process_ms),
         )  # fmt: skip
-        await self._send(
+        await self._execute(
             "HSET", ROUND_TRIP_HASH,
             "p50", decimal_text(summary.p50),
             "p95", decimal_text(summary.p95),
             "n", summary.n,
         )  # fmt: skip
 
-    async def throughput(self, messages_per_s: float) -> None:
+    async def record_throughput(self, messages_per_s: float) -> None:
         """Set `s1.mkt_throughput`."""
-        await self._send("SET", THROUGHPUT_KEY, decimal_text(messages_per_s))
+        await self._execute("SET", THROUGHPUT_KEY, decimal_text(messages_per_s))
 
-    async def _send(self, *command: str | int) -> Any:  # noqa: ANN401 (a reply is what the command says)
-        with redis_errors(), anyio.fail_after(self._patience_s):
-            async with self._one_at_a_time:
+    async def _execute(self, *command: str | int) -> Any:  # noqa: ANN401 (a reply is what the command says)
+        with translate_redis_errors(), anyio.fail_after(self._timeout_s):
+            async with self._lock:
                 return await self._client.execute_command(*command)
 
 
-def _moment(entry_id: str) -> tuple[int, int]:
+def _id_order(entry_id: str) -> tuple[int, int]:
     """An entry's id as it sorts: `1772514460893-0`."""
     ms, _, number = entry_id.partition("-")
     return int(ms), int(number)

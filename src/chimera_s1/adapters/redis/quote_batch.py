@@ -6,10 +6,10 @@ from chimera_s1.domain.identifiers import InstrumentId
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.ports.quote_publisher import PublishReport
 
-_UNSENT, _ACKNOWLEDGED, _DOUBTFUL = range(3)
+_UNSENT, _ACKNOWLEDGED, _UNCERTAIN = range(3)
 
 
-class Batch:
+class QuoteBatch:
     """The quotes of one call, addressed by their position in it."""
 
     def __init__(self, quotes: Sequence[Quote]) -> None:
@@ -27,10 +27,10 @@ class Batch:
         for position in positions:
             states[position] = _ACKNOWLEDGED
 
-    def doubt(self, positions: Iterable[int]) -> None:
+    def mark_uncertain(self, positions: Iterable[int]) -> None:
         """The store was sent the quotes at *positions* and has not said whether it took them."""
         for position in positions:
-            self._states[position] = _DOUBTFUL
+            self._states[position] = _UNCERTAIN
 
     def refuse(self, position: int) -> None:
         """The store has answered that it did not take the quote at *position*."""

@@ -11,7 +11,7 @@ from chimera_s1.domain.ports.quote_reader import PublishedQuote
 _TS, _SYMBOL, _BID, _ASK, _MID, _SPREAD, _TOP_QTY, _TOP_USDT, _SRC = QUOTE_FIELDS
 
 
-def quote_command(quote: Quote, maxlen: int) -> tuple[str | int, ...]:
+def encode_quote_command(quote: Quote, maxlen: int) -> tuple[str | int, ...]:
     """`XADD <stream> MAXLEN ~ <maxlen> * ts ... src ...`, argument by argument.
 
     Args:
@@ -27,9 +27,7 @@ def quote_command(quote: Quote, maxlen: int) -> tuple[str | int, ...]:
     )  # fmt: skip
 
 
-def published_quote(
-    instrument: InstrumentId, entry: tuple[str, Mapping[str, str]]
-) -> PublishedQuote:
+def decode_quote(instrument: InstrumentId, entry: tuple[str, Mapping[str, str]]) -> PublishedQuote:
     """One entry as redis-py reads it off a stream: the id, then names and values in their order."""
     entry_id, fields = entry
     return PublishedQuote(

@@ -30,7 +30,7 @@ _TS, _SYMBOL, _BID, _ASK, _MID, _SPREAD, _TOP_QTY, _TOP_USDT, _SRC = (
 _CREDENTIALS_REFUSED = ("NOAUTH", "WRONGPASS")
 
 
-class QuoteStream(Struct, frozen=True, gc=False):
+class EncodedStreamPrefix(Struct, frozen=True, gc=False):
     """What is the same in all XADD commands of one instrument.
 
     Attributes:
@@ -46,7 +46,7 @@ class QuoteStream(Struct, frozen=True, gc=False):
     middle: str
 
 
-class QuoteEncoder(dict[InstrumentId, QuoteStream]):
+class QuoteEncoder(dict[InstrumentId, EncodedStreamPrefix]):
     """Renders `XADD <stream> MAXLEN ~ <maxlen> * ts ... src ...`.
 
     As a mapping, the streams met so far: it grows with the number of instruments, not of quotes.
@@ -58,17 +58,17 @@ class QuoteEncoder(dict[InstrumentId, QuoteStream]):
         self._maxlen = maxlen
         self._sources: dict[str, str] = {}
 
-    def __missing__(self, instrument: InstrumentId) -> QuoteStream:
+    def __missing__(self, instrument: InstrumentId) -> EncodedStreamPrefix:
         """Render what never changes."""
         name = quote_stream(instrument)
         words = ("XADD", name, "MAXLEN", "~", str(self._maxlen), "*")
-        head = f"*{len(words) + 2 * len(QUOTE_FIELDS)}\r\n" + "".join(map(bulk, words)) + _TS
-        middle = f"\r\n{_SYMBOL}{bulk(instrument.symbol)}{_BID}"
-        stream = QuoteStream(int(key_slot(name.encode())), head, middle)
+        head = f"*{len(words) + 2 * len(QUOTE_FIELDS)}\r\n" + "".join(map(bulk_string, words)) + _TS
+        middle = f"\r\n{_SYMBOL}{bulk_string(instrument.symbol)}{_BID}"
+        stream = EncodedStreamPrefix(int(key_slot(name.encode())), head, middle)
         self[instrument] = stream
         return stream
 
-    def command(self, quote: Quote) -> str:
+    def encode(self, quote: Quote) -> str:
         """The whole command; in UTF-8 it is what the server reads."""
         stream = self[quote.instrument]
         ts, _, bid, ask, mid, spread, qty, usdt, source = quote_values(quote)
@@ -77,14 +77,14 @@ class QuoteEncoder(dict[InstrumentId, QuoteStream]):
             f"${len(bid)}\r\n{bid}\r\n{_ASK}${len(ask)}\r\n{ask}\r\n"
             f"{_MID}${len(mid)}\r\n{mid}\r\n{_SPREAD}${len(spread)}\r\n{spread}\r\n"
             f"{_TOP_QTY}${len(qty)}\r\n{qty}\r\n{_TOP_USDT}${len(usdt)}\r\n{usdt}\r\n"
-            f"{self._sources.get(source) or self._source(source)}"
+            f"{self._sources.get(source) or self._encode_source(source)}"
         )
 
-    def pipeline(
+    def encode_pipeline(
         self, quotes: Sequence[Quote], positions: Iterable[int], asking: Collection[int]
     ) -> bytes:
         """The commands for the quotes at *positions*, those in *asking* each behind an ASKING."""
-        command = self.command
+        command = self.encode
         if not asking:
             return "".join([command(quotes[position]) for position in positions]).encode()
         return "".join(
@@ -92,8 +92,8 @@ class QuoteEncoder(dict[InstrumentId, QuoteStream]):
             for position in positions
         ).encode()
 
-    def _source(self, source: str) -> str:
-        self._sources[source] = rendered = _SRC + bulk(source)
+    def _encode_source(self, source: str) -> str:
+        self._sources[source] = rendered = _SRC + bulk_string(source)
         return rendered
 
 
@@ -113,13 +113,13 @@ class Redirect(Struct, frozen=True):
     target: RedisAddress
 
     @classmethod
-    def parse(cls, text: str, asked: RedisAddress) -> "Redirect | None":
+    def parse(cls, text: str, sender: RedisAddress) -> "Redirect | None":
         """Read an error reply; None for any that is no redirect.
 
         Args:
             text: The reply, without its leading minus.
 
-            asked: Who sent it; a redirect without a host means another port of the same host
+            sender: Who sent it; a redirect without a host means another port of the same host
                 (`cluster-preferred-endpoint-type unknown-endpoint`).
         """
         kind, _, rest = text.partition(" ")
@@ -129,21 +129,23 @@ class Redirect(Struct, frozen=True):
         host, _, port = endpoint.rpartition(":")
         if not (slot.isdigit() and port.isdigit()):
             return None
-        known = host.strip("[]") if host not in {"", "?"} else asked.host
-        return cls(moved=kind == "MOVED", slot=int(slot), target=RedisAddress(known, int(port)))
+        target_host = host.strip("[]") if host not in {"", "?"} else sender.host
+        return cls(
+            moved=kind == "MOVED", slot=int(slot), target=RedisAddress(target_host, int(port))
+        )
 
 
-def bulk(text: str) -> str:
+def bulk_string(text: str) -> str:
     """A bulk string: the length in bytes, then *text*."""
     return f"${len(text) if text.isascii() else len(text.encode())}\r\n{text}\r\n"
 
 
-def command(*words: str) -> str:
+def encode_command(*arguments: str) -> str:
     """Any command, word by word."""
-    return f"*{len(words)}\r\n" + "".join(map(bulk, words))
+    return f"*{len(arguments)}\r\n" + "".join(map(bulk_string, arguments))
 
 
-def reply_error(text: str) -> ResponseError | AuthenticationError:
+def parse_error_reply(text: str) -> ResponseError | AuthenticationError:
     """The exception that redis-py makes of an error reply, where it decides what people
     are told.
     """
@@ -152,6 +154,6 @@ def reply_error(text: str) -> ResponseError | AuthenticationError:
     return NoPermissionError(text) if text.startswith("NOPERM") else ResponseError(text)
 
 
-def refusal_text(text: str) -> str:
+def error_reply_text(text: str) -> str:
     """An error reply in one line for people: what to set where settings explain it."""
-    return configuration_advice(reply_error(text)) or text.partition("\n")[0]
+    return configuration_advice(parse_error_reply(text)) or text.partition("\n")[0]

@@ -6,34 +6,34 @@ from contextlib import asynccontextmanager
 import anyio
 
 from chimera_s1.adapters.redis.cluster_client import ClusterClient
-from chimera_s1.adapters.redis.errors import redis_errors
+from chimera_s1.adapters.redis.errors import translate_redis_errors
 from chimera_s1.adapters.redis.keys import quote_pattern, quote_stream, quoted_instrument
-from chimera_s1.adapters.redis.quote_codec import published_quote
+from chimera_s1.adapters.redis.quote_codec import decode_quote
 from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.ports.quote_reader import PublishedQuote
 
-PATIENCE_S = 5.0
+TIMEOUT_S = 5.0
 _SCAN_COUNT = 1000
-_CHUNK = 500
+_CHUNK_SIZE = 500
 
 
 class RedisQuoteReader:
     """Implements `domain.ports.quote_reader.QuoteReader`."""
 
-    def __init__(self, client: ClusterClient, *, patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, client: ClusterClient, *, timeout_s: float = TIMEOUT_S) -> None:
         """Args:
         client: Used by nobody else.
 
-        patience_s: The longest a call may take, s.
+        timeout_s: The longest a call may take, s.
         """
         self._client = client
-        self._patience_s = patience_s
-        self._one_at_a_time = anyio.Lock()
+        self._timeout_s = timeout_s
+        self._lock = anyio.Lock()
 
     async def instruments(self) -> tuple[InstrumentId, ...]:
         """SCAN on every master; see the port."""
         found: set[InstrumentId] = set()
-        async with self._turn():
+        async with self._exclusive():
             for venue in Venue:
                 names = self._client.scan_iter(
                     match=quote_pattern(venue), count=_SCAN_COUNT, _type="stream"
@@ -47,20 +47,20 @@ class RedisQuoteReader:
     async def newest(self, instruments: Sequence[InstrumentId]) -> tuple[PublishedQuote, ...]:
         """XREVRANGE of one entry a stream, pipelined; see the port."""
         quotes: list[PublishedQuote] = []
-        async with self._turn():
-            for start in range(0, len(instruments), _CHUNK):
-                quotes += await self._newest(instruments[start : start + _CHUNK])
+        async with self._exclusive():
+            for start in range(0, len(instruments), _CHUNK_SIZE):
+                quotes += await self._newest(instruments[start : start + _CHUNK_SIZE])
         return tuple(quotes)
 
     async def history(self, instrument: InstrumentId, count: int) -> tuple[PublishedQuote, ...]:
         """XREVRANGE, turned round; see the port."""
         if count < 1:
             return ()
-        async with self._turn():
+        async with self._exclusive():
             entries = await self._client.execute_command(
                 "XREVRANGE", quote_stream(instrument), "+", "-", "COUNT", count
             )
-        return tuple(published_quote(instrument, entry) for entry in reversed(entries))
+        return tuple(decode_quote(instrument, entry) for entry in reversed(entries))
 
     async def _newest(self, instruments: Sequence[InstrumentId]) -> list[PublishedQuote]:
         pipeline = self._client.pipeline()
@@ -68,13 +68,13 @@ class RedisQuoteReader:
             pipeline.execute_command("XREVRANGE", quote_stream(instrument), "+", "-", "COUNT", 1)
         replies = await pipeline.execute()
         return [
-            published_quote(instrument, entry)
+            decode_quote(instrument, entry)
             for instrument, entries in zip(instruments, replies, strict=True)
             for entry in entries
         ]
 
     @asynccontextmanager
-    async def _turn(self) -> AsyncIterator[None]:
-        with redis_errors(), anyio.fail_after(self._patience_s):
-            async with self._one_at_a_time:
+    async def _exclusive(self) -> AsyncIterator[None]:
+        with translate_redis_errors(), anyio.fail_after(self._timeout_s):
+            async with self._lock:
                 yield

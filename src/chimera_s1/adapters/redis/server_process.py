@@ -18,9 +18,9 @@ from chimera_s1.adapters.redis.addresses import RedisAddress
 from chimera_s1.domain.errors import PublisherUnavailableError
 
 HOST = "127.0.0.1"
-START_PATIENCE_S = 10.0
-_STOP_PATIENCE_S = 3.0
-_ASK_AGAIN_S = 0.01
+START_TIMEOUT_S = 10.0
+_STOP_TIMEOUT_S = 3.0
+_POLL_INTERVAL_S = 0.01
 
 
 class ServerProcess:
@@ -45,7 +45,7 @@ class ServerProcess:
         self._directory = directory
         self._options = options
         self._process: Process | None = None
-        self._expected = True
+        self._stop_requested = True
 
     @property
     def pid(self) -> int | None:
@@ -63,17 +63,17 @@ class ServerProcess:
         with self.log.open("ab") as log:
             # A session of its own: Ctrl-C in the terminal reaches the service, which stops this.
             self._process = await anyio.open_process(
-                self._command(),
+                self._command_line(),
                 stdin=None,
                 stdout=log,
                 stderr=log,
                 cwd=self._directory,
                 start_new_session=True,
             )
-        self._expected = False
+        self._stop_requested = False
         (self._directory / "redis.pid").write_text(f"{self._process.pid}\n")
-        with anyio.move_on_after(START_PATIENCE_S):
-            await until(self._answers_or_ended)
+        with anyio.move_on_after(START_TIMEOUT_S):
+            await poll_until(self._is_up_or_exited)
             if self.pid is not None:
                 return
         await self.stop()
@@ -82,14 +82,14 @@ class ServerProcess:
             f"(the whole log: {self.log})"
         )
 
-    async def ask(self, *command: str | int) -> Any:  # noqa: ANN401 (a reply is what the command says)
+    async def execute(self, *command: str | int) -> Any:  # noqa: ANN401 (a reply is what the command says)
         """One command over a connection of its own."""
         client = Redis(
             host=HOST,
             port=self.address.port,
             decode_responses=True,
             protocol=2,
-            socket_timeout=START_PATIENCE_S,
+            socket_timeout=START_TIMEOUT_S,
             retry=Retry(NoBackoff(), 0),
         )
         try:
@@ -99,12 +99,12 @@ class ServerProcess:
 
     async def stop(self) -> None:
         """SIGTERM, then SIGKILL; returns when the process is gone. Does nothing where none runs."""
-        self._expected = True
+        self._stop_requested = True
         process = self._process
         if process is None:
             return
         with anyio.CancelScope(shield=True):
-            with anyio.move_on_after(_STOP_PATIENCE_S), suppress(ProcessLookupError):
+            with anyio.move_on_after(_STOP_TIMEOUT_S), suppress(ProcessLookupError):
                 process.send_signal(signal.SIGCONT)
                 process.terminate()
                 await process.wait()
@@ -137,18 +137,18 @@ class ServerProcess:
         """
         assert self._process is not None, "watch what was started"
         code = await self._process.wait()
-        if not self._expected:
+        if not self._stop_requested:
             raise PublisherUnavailableError(
-                f"the embedded redis-server on {self.address} ended with {_ending(code)}: "
+                f"the embedded redis-server on {self.address} ended with {_exit_text(code)}: "
                 f"{self._last_log_line()} (the whole log: {self.log})"
             )
 
-    async def _answers_or_ended(self) -> bool:
+    async def _is_up_or_exited(self) -> bool:
         with suppress(RedisError, OSError):
-            return self.pid is None or bool(await self.ask("PING"))
+            return self.pid is None or bool(await self.execute("PING"))
         return False
 
-    def _command(self) -> list[str]:
+    def _command_line(self) -> list[str]:
         return [
             str(self._binary),
             *("--port", str(self.address.port), "--bind", HOST),
@@ -166,15 +166,15 @@ class ServerProcess:
         return next((line for line in reversed(lines) if line.strip()), "it wrote no log")
 
 
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+async def poll_until(condition: Callable[[], Awaitable[bool]]) -> None:
     """Ask a server, which tells nothing unasked, again and again; the caller sets the deadline."""
     while True:
         if await condition():
             return
-        await anyio.sleep(_ASK_AGAIN_S)
+        await anyio.sleep(_POLL_INTERVAL_S)
 
 
-async def end_leftover(directory: Path) -> int | None:
+async def kill_orphan(directory: Path) -> int | None:
     """End the server that an earlier, killed owner of *directory* left behind.
 
     A process is signalled only where its working directory is *directory* and its command line is
@@ -188,20 +188,20 @@ async def end_leftover(directory: Path) -> int | None:
         pid = int(file.read_text())
     except (OSError, ValueError):
         return None
-    if not _is_our_server(pid, directory):
+    if not _is_own_server(pid, directory):
         file.unlink(missing_ok=True)
         return None
     with suppress(ProcessLookupError):
         # It holds nothing that is worth a farewell, and a stopped process would not hear SIGTERM.
         os.kill(pid, signal.SIGKILL)
-    with anyio.fail_after(_STOP_PATIENCE_S):
-        while _is_our_server(pid, directory):  # noqa: ASYNC110 (another's child: nothing tells its end)
-            await anyio.sleep(_ASK_AGAIN_S)
+    with anyio.fail_after(_STOP_TIMEOUT_S):
+        while _is_own_server(pid, directory):  # noqa: ASYNC110 (another's child: nothing tells its end)
+            await anyio.sleep(_POLL_INTERVAL_S)
     file.unlink(missing_ok=True)
     return pid
 
 
-def _is_our_server(pid: int, directory: Path) -> bool:
+def _is_own_server(pid: int, directory: Path) -> bool:
     import psutil  # noqa: PLC0415 (1 MiB that a service without an embedded server does not need)
 
     try:
@@ -212,5 +212,5 @@ def _is_our_server(pid: int, directory: Path) -> bool:
         return False
 
 
-def _ending(code: int) -> str:
+def _exit_text(code: int) -> str:
     return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"

@@ -10,7 +10,7 @@ import anyio
 from aiohttp import web
 from anyio.abc import TaskGroup, TaskStatus
 
-from chimera_s1.adapters.market_file import read_records
+from chimera_s1.adapters.market_file import read_market_file
 from chimera_s1.adapters.simulator.account.account import Account
 from chimera_s1.adapters.simulator.account.movement_journal import MovementJournal
 from chimera_s1.adapters.simulator.account.movements import Movement, WalletName
@@ -111,7 +111,7 @@ class Simulator:
             tasks.start_soon(ThrottledStreams(hubs, self._local).run)
             return
         rate = config.rate if config.play_at_rate else None
-        records = partial(read_records, config.play, on_bad=_log_skipped_line)
+        records = partial(read_market_file, config.play, on_damaged=_log_skipped_line)
         playback = Playback(
             records, hubs, self._local, self._subscribed, rate=rate, loop=config.loop
         )

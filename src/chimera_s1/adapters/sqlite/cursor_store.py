@@ -4,7 +4,7 @@ import sqlite3
 
 from chimera_s1.adapters.sqlite.database import SqliteDatabase
 
-_POSITION = "SELECT position FROM cursors WHERE name = ?"
+_FIND_SEQ = "SELECT position FROM cursors WHERE name = ?"
 _ADVANCE = """
     INSERT INTO cursors (name, position) VALUES (?, ?)
     ON CONFLICT (name) DO UPDATE SET position = max(position, excluded.position)
@@ -19,18 +19,18 @@ class SqliteCursorStore:
         """Args: database: Open for as long as this is used."""
         self._database = database
 
-    async def position(self, name: str) -> int:
+    async def read(self, name: str) -> int:
         """The last place that *name* is done with."""
 
         def find(connection: sqlite3.Connection) -> int:
-            found = connection.execute(_POSITION, (name,)).fetchone()
+            found = connection.execute(_FIND_SEQ, (name,)).fetchone()
             return 0 if found is None else int(found[0])
 
         return await self._database.read(find)
 
-    async def advance(self, name: str, position: int) -> None:
-        """Remember *position*, unless a later one is there."""
-        await self._database.execute(_ADVANCE, [(name, position)])
+    async def advance(self, name: str, seq: int) -> None:
+        """Remember *seq*, unless a later one is there."""
+        await self._database.execute(_ADVANCE, [(name, seq)])
 
     async def rewind(self, name: str) -> None:
         """Begin anew."""

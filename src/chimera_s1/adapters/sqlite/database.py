@@ -22,15 +22,15 @@ import anyio
 from anyio import to_thread
 
 from chimera_s1.adapters.sqlite.process_lock import ProcessLock
-from chimera_s1.adapters.sqlite.reopening_connection import LastingConnection
-from chimera_s1.adapters.sqlite.schema import SQLITE_MIN, check, prepare
+from chimera_s1.adapters.sqlite.reopening_connection import ReopeningConnection
+from chimera_s1.adapters.sqlite.schema import SQLITE_MIN, check_schema, create_schema
 from chimera_s1.domain.errors import ConfigurationError
 
 T = TypeVar("T")
-Row: TypeAlias = Sequence[str | int | float] | Mapping[str, str | int | float]
+StatementParameters: TypeAlias = Sequence[str | int | float] | Mapping[str, str | int | float]
 
-READERS = 2
-PATIENCE_S = 2.0
+READERS_MAX = 2
+BUSY_TIMEOUT_S = 2.0
 _OWNER_ONLY = 0o600
 
 
@@ -47,8 +47,8 @@ class SqliteDatabase:
         path: Path,
         *,
         read_only: bool = False,
-        readers: int = READERS,
-        patience_s: float = PATIENCE_S,
+        readers: int = READERS_MAX,
+        busy_timeout_s: float = BUSY_TIMEOUT_S,
     ) -> None:
         """Args:
         path: The file; it and its directory are made where there are none.
@@ -58,21 +58,22 @@ class SqliteDatabase:
 
         readers: How many reads run at once.
 
-        patience_s: How long to wait while another program writes, s.
+        busy_timeout_s: How long to wait while another program writes, s.
         """
         # Whatever becomes of the working directory, and however many names the file has.
         self._path = path = path.resolve()
         self._read_only = read_only
-        self._lock = ProcessLock(path)
-        self._writer = LastingConnection(path, patience_s=patience_s, writes=True)
+        self._process_lock = ProcessLock(path)
+        self._writer = ReopeningConnection(path, busy_timeout_s=busy_timeout_s, writable=True)
         self._readers = [
-            LastingConnection(path, patience_s=patience_s, writes=False) for _ in range(readers)
+            ReopeningConnection(path, busy_timeout_s=busy_timeout_s, writable=False)
+            for _ in range(readers)
         ]
-        self._idle: SimpleQueue[LastingConnection] = SimpleQueue()
+        self._idle_readers: SimpleQueue[ReopeningConnection] = SimpleQueue()
         for reader in self._readers:
-            self._idle.put(reader)
-        self._writing = anyio.CapacityLimiter(1)
-        self._reading = anyio.CapacityLimiter(readers)
+            self._idle_readers.put(reader)
+        self._write_limiter = anyio.CapacityLimiter(1)
+        self._read_limiter = anyio.CapacityLimiter(readers)
 
     async def __aenter__(self) -> Self:
         """Raises:
@@ -83,7 +84,7 @@ class SqliteDatabase:
 
         StoreUnavailableError: The disk is full, or fails.
         """
-        await to_thread.run_sync(self._open, limiter=self._writing)
+        await to_thread.run_sync(self._open, limiter=self._write_limiter)
         return self
 
     async def __aexit__(
@@ -93,7 +94,7 @@ class SqliteDatabase:
         _traceback: TracebackType | None,
     ) -> None:
         with anyio.CancelScope(shield=True):
-            await to_thread.run_sync(self._close, limiter=self._writing)
+            await to_thread.run_sync(self._close, limiter=self._write_limiter)
 
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """What *work* gives, run in a transaction that is durable when this returns.
@@ -103,20 +104,24 @@ class SqliteDatabase:
 
             StoreUnavailableError: SQLite failed; whether the transaction is there is unknown.
         """
-        return await to_thread.run_sync(self._write, work, limiter=self._writing)
+        return await to_thread.run_sync(self._write, work, limiter=self._write_limiter)
 
-    async def execute(self, statement: str, rows: Sequence[Row] = ((),)) -> int:
+    async def execute(
+        self, statement: str, parameters: Sequence[StatementParameters] = ((),)
+    ) -> int:
         """`write` for one statement that changes something.
 
         Args:
             statement: An INSERT, UPDATE or DELETE.
 
-            rows: What to put for its placeholders, each time it is run.
+            parameters: What to put for its placeholders, each time it is run.
 
         Returns:
             How many rows it has changed.
         """
-        return await self.write(lambda connection: connection.executemany(statement, rows).rowcount)
+        return await self.write(
+            lambda connection: connection.executemany(statement, parameters).rowcount
+        )
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """What *work* gives; each statement sees every write that has returned.
@@ -126,18 +131,18 @@ class SqliteDatabase:
 
             StoreUnavailableError: SQLite failed.
         """
-        return await to_thread.run_sync(self._read, work, limiter=self._reading)
+        return await to_thread.run_sync(self._read, work, limiter=self._read_limiter)
 
     def _write(self, work: Callable[[sqlite3.Connection], T]) -> T:
         assert not self._read_only, "opened for reading only"
         return self._writer.run(partial(_in_transaction, work))
 
     def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        reader = self._idle.get()
+        reader = self._idle_readers.get()
         try:
             return reader.run(work)
         finally:
-            self._idle.put(reader)
+            self._idle_readers.put(reader)
 
     def _open(self) -> None:
         if sqlite3.sqlite_version_info < SQLITE_MIN:
@@ -147,17 +152,17 @@ class SqliteDatabase:
                 "another Python, or an ArangoDB"
             )
         if self._read_only:
-            self._look()
+            self._open_read_only()
             return
-        self._lock.take()
+        self._process_lock.acquire()
         try:
-            self._make_file()
-            self._writer.run(partial(prepare, self._path))
+            self._create_file()
+            self._writer.run(partial(create_schema, self._path))
         except BaseException:
             self._close()
             raise
 
-    def _make_file(self) -> None:
+    def _create_file(self) -> None:
         # Before SQLite would open it for reading only, and leave files beside it that nobody may
         # write. Others need not read who moved how much; the -wal file gets the same mode.
         try:
@@ -168,14 +173,14 @@ class SqliteDatabase:
                 "or set S1_DB_SQLITE_PATH to another file"
             ) from error
 
-    def _look(self) -> None:
+    def _open_read_only(self) -> None:
         if not self._path.exists():
             raise ConfigurationError(
                 f"{self._path} is not there: no service has made it yet, or S1_DB_SQLITE_PATH or "
                 "S1_STATE_DIR names another place"
             )
         try:
-            self._readers[0].run(partial(check, self._path))
+            self._readers[0].run(partial(check_schema, self._path))
         except BaseException:
             self._close()
             raise
@@ -185,7 +190,7 @@ class SqliteDatabase:
         # connection ever does that.
         for connection in (*self._readers, self._writer):
             connection.close()
-        self._lock.release()
+        self._process_lock.release()
 
 
 def _in_transaction(work: Callable[[sqlite3.Connection], T], connection: sqlite3.Connection) -> T:

@@ -11,7 +11,7 @@ _PRIMARY_CODE_MASK = 0xFF
 
 
 @contextmanager
-def sqlite_errors(path: Path) -> Iterator[None]:
+def translate_sqlite_errors(path: Path) -> Iterator[None]:
     """Turn what sqlite3 raises inside the block into the domain's errors.
 
     Args:
@@ -25,18 +25,18 @@ def sqlite_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.Error as error:
-        raise _translated(error, path) from error
+        raise _translate(error, path) from error
 
 
-def _translated(error: sqlite3.Error, path: Path) -> PortError:
+def _translate(error: sqlite3.Error, path: Path) -> PortError:
     # Errors of the module itself have no code.
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
     name = getattr(error, "sqlite_errorname", type(error).__name__)
-    said = f"{path}: {error} ({name})"
+    text = f"{path}: {error} ({name})"
     match code & _PRIMARY_CODE_MASK:
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
             return LedgerDamagedError(
-                f"{said}; this file is damaged or was never a database: restore a backup, "
+                f"{text}; this file is damaged or was never a database: restore a backup, "
                 "with its -wal file if it has one"
             )
         case sqlite3.SQLITE_FULL:
@@ -49,4 +49,4 @@ def _translated(error: sqlite3.Error, path: Path) -> PortError:
             advice = "another program is writing it; end that program, or copy the file for it"
         case _:
             advice = "try again; if it stays, report it"
-    return StoreUnavailableError(f"{said}; {advice}")
+    return StoreUnavailableError(f"{text}; {advice}")

@@ -7,14 +7,14 @@ from itertools import islice
 from chimera_s1.adapters.sqlite.database import SqliteDatabase
 from chimera_s1.domain.ledger.commit import (
     Commit,
-    Entry,
-    Head,
+    LedgerEntry,
+    LedgerHead,
     commit_key,
     decode_entry,
     encode_commit,
     head_of,
 )
-from chimera_s1.domain.ledger.sequence import contiguous
+from chimera_s1.domain.ledger.sequence import contiguous_count
 from chimera_s1.domain.ports.event_store import (
     READ_LIMIT_MAX,
     Appended,
@@ -28,17 +28,17 @@ _INSERT = """
 """
 _INSERT_STREAM = "INSERT INTO treasury_commit_streams (ledger, stream, seq) VALUES (?, ?, ?)"
 # As bytes, which is what the decoder takes.
-_FIND_OURS = """
+_FIND_BY_COMMIT_ID = """
     SELECT seq, CAST(document AS BLOB) FROM treasury_commits WHERE ledger = ? AND commit_id = ?
 """
-_FIND_PLACE = """
+_FIND_BY_SEQ = """
     SELECT seq, CAST(document AS BLOB) FROM treasury_commits WHERE ledger = ? AND seq = ?
 """
-_HEAD = """
+_FIND_HEAD = """
     SELECT seq, CAST(document AS BLOB) FROM treasury_commits
     WHERE ledger = ? ORDER BY seq DESC LIMIT 1
 """
-_READ = """
+_READ_AFTER = """
     SELECT seq, CAST(document AS BLOB) FROM treasury_commits
     WHERE ledger = ? AND seq > ? ORDER BY seq LIMIT ?
 """
@@ -72,45 +72,49 @@ class SqliteEventStore:
         assert commit.ledger == self._ledger, "a commit goes into the ledger it was sealed for"
         return await self._database.write(partial(_append, commit))
 
-    async def head(self) -> Head:
+    async def head(self) -> LedgerHead:
         """The newest commit's place and hash."""
         return await self._database.read(self._head)
 
-    async def read(self, after: int, limit: int) -> tuple[Entry, ...]:
+    async def read(self, after: int, limit: int) -> tuple[LedgerEntry, ...]:
         """The entries after place *after*, up to the first hole."""
         return await self._database.read(partial(self._read, after, min(limit, READ_LIMIT_MAX)))
 
-    async def read_stream(self, stream: str) -> tuple[Entry, ...]:
+    async def read_stream(self, stream: str) -> tuple[LedgerEntry, ...]:
         """Every entry with an event of *stream*."""
         return await self._database.read(partial(self._read_stream, stream))
 
-    def _head(self, connection: sqlite3.Connection) -> Head:
-        found = connection.execute(_HEAD, (self._ledger,)).fetchone()
-        return Head() if found is None else head_of(_entry(self._ledger, *found).commit)
+    def _head(self, connection: sqlite3.Connection) -> LedgerHead:
+        found = connection.execute(_FIND_HEAD, (self._ledger,)).fetchone()
+        return LedgerHead() if found is None else head_of(_entry(self._ledger, *found).commit)
 
-    def _read(self, after: int, limit: int, connection: sqlite3.Connection) -> tuple[Entry, ...]:
-        rows = connection.execute(_READ, (self._ledger, after, limit)).fetchall()
-        number = contiguous((seq for seq, _ in rows), self._ledger, after)
+    def _read(
+        self, after: int, limit: int, connection: sqlite3.Connection
+    ) -> tuple[LedgerEntry, ...]:
+        rows = connection.execute(_READ_AFTER, (self._ledger, after, limit)).fetchall()
+        number = contiguous_count((seq for seq, _ in rows), self._ledger, after)
         return tuple(_entry(self._ledger, *row) for row in islice(rows, number))
 
-    def _read_stream(self, stream: str, connection: sqlite3.Connection) -> tuple[Entry, ...]:
+    def _read_stream(self, stream: str, connection: sqlite3.Connection) -> tuple[LedgerEntry, ...]:
         rows = connection.execute(_READ_STREAM, (self._ledger, stream))
         return tuple(_entry(self._ledger, *row) for row in rows)
 
 
 def _append(commit: Commit, connection: sqlite3.Connection) -> AppendResult:
-    place = (commit.ledger, commit.seq)
-    row = (*place, commit.commit_id, encode_commit(commit).decode())
+    key = (commit.ledger, commit.seq)
+    row = (*key, commit.commit_id, encode_commit(commit).decode())
     if connection.execute(_INSERT, row).rowcount:
         for stream in commit.streams:
             connection.execute(_INSERT_STREAM, (commit.ledger, stream, commit.seq))
         return Appended(commit)
-    ours = connection.execute(_FIND_OURS, (commit.ledger, commit.commit_id)).fetchone()
-    if ours is not None:
-        return Appended(_entry(commit.ledger, *ours).commit, again=True)
-    theirs = connection.execute(_FIND_PLACE, place).fetchone()
-    return SeqTaken(_entry(commit.ledger, *theirs).commit)
+    by_commit_id = connection.execute(
+        _FIND_BY_COMMIT_ID, (commit.ledger, commit.commit_id)
+    ).fetchone()
+    if by_commit_id is not None:
+        return Appended(_entry(commit.ledger, *by_commit_id).commit, already_written=True)
+    by_seq = connection.execute(_FIND_BY_SEQ, key).fetchone()
+    return SeqTaken(_entry(commit.ledger, *by_seq).commit)
 
 
-def _entry(ledger: str, seq: int, document: bytes) -> Entry:
+def _entry(ledger: str, seq: int, document: bytes) -> LedgerEntry:
     return decode_entry(document, commit_key(ledger, seq))

@@ -28,13 +28,13 @@ class SqliteLeaseStore:
     async def acquire(self, name: str, owner: str, duration_ms: int) -> bool:
         """Take, or keep, the lease *name*."""
         now_ms = self._clock.monotonic_ms()
-        wanted: dict[str, str | float] = {
+        parameters: dict[str, str | float] = {
             "name": name,
             "owner": owner,
             "now_ms": now_ms,
             "until_ms": now_ms + duration_ms,
         }
-        return await self._database.execute(_ACQUIRE, [wanted]) > 0
+        return await self._database.execute(_ACQUIRE, [parameters]) > 0
 
     async def release(self, name: str, owner: str) -> None:
         """Give it up, if it is still *owner*'s."""

@@ -18,9 +18,9 @@ class ProcessLock:
     def __init__(self, database: Path) -> None:
         self._database = database
         self._path = database.with_name(f"{database.name}.lock")
-        self._file: int | None = None
+        self._file_descriptor: int | None = None
 
-    def take(self) -> None:
+    def acquire(self) -> None:
         """Lock, making the directory where there is none.
 
         Raises:
@@ -45,11 +45,11 @@ class ProcessLock:
             ) from error
         os.ftruncate(file, 0)
         os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
-        self._file = file
+        self._file_descriptor = file
 
     def release(self) -> None:
         """Let go; nothing happens when it was not taken."""
-        if self._file is not None:
+        if self._file_descriptor is not None:
             with contextlib.suppress(OSError):
-                os.close(self._file)
-            self._file = None
+                os.close(self._file_descriptor)
+            self._file_descriptor = None

@@ -8,14 +8,14 @@ from typing import Final
 from chimera_s1.domain.errors import ConfigurationError, LedgerDamagedError
 
 APPLICATION_ID: Final = 0x43533161  # "CS1a"
-VERSION: Final = 1
+SCHEMA_VERSION: Final = 1
 SQLITE_MIN = (3, 37, 0)  # STRICT tables
 
 _log = logging.getLogger(__name__)
 
 # Triggers keep a hand at the sqlite3 prompt from what the ledger never does; who means to do it
 # drops them first, and the hash chain tells.
-_TABLES = f"""
+_CREATE_TABLES = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE treasury_commits (
     ledger TEXT NOT NULL,
@@ -75,13 +75,13 @@ CREATE INDEX treasury_transfers_by_age ON treasury_transfers (created_at, transf
 CREATE INDEX treasury_transfers_by_status
     ON treasury_transfers (status, created_at, transfer_id);
 PRAGMA application_id = {APPLICATION_ID};
-PRAGMA user_version = {VERSION};
+PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
 """
 
 
 # A stream missing here would look as if it had never begun, and its key as if it were new.
-_LOST_STREAMS = """
+_MISSING_STREAM_ROWS = """
 SELECT commits.ledger, named.value, commits.seq
 FROM treasury_commits AS commits, json_each(
     CASE WHEN json_valid(commits.document) THEN commits.document ELSE '{}' END, '$.streams'
@@ -93,7 +93,7 @@ WHERE NOT EXISTS (
 """
 
 
-def prepare(path: Path, connection: sqlite3.Connection) -> None:
+def create_schema(path: Path, connection: sqlite3.Connection) -> None:
     """Make the tables in a new file; check those of an older one.
 
     Args:
@@ -106,21 +106,21 @@ def prepare(path: Path, connection: sqlite3.Connection) -> None:
 
         LedgerDamagedError: It is damaged.
     """
-    version = _version(connection, path)
+    version = _checked_version(connection, path)
     if _pragma(connection, "journal_mode = WAL") != "wal":
         raise ConfigurationError(
             f"{path} is on a file system without shared memory; SQLite needs a local directory "
             "(S1_DB_SQLITE_PATH)"
         )
     if version == 0:
-        connection.executescript(_TABLES)
+        connection.executescript(_CREATE_TABLES)
     _check_pages(connection, path)
-    _mend_streams(connection, path)
+    _restore_stream_rows(connection, path)
     # Whoever held a lease is gone: this process has the lock.
     connection.execute("DELETE FROM leases")
 
 
-def check(path: Path, connection: sqlite3.Connection) -> None:
+def check_schema(path: Path, connection: sqlite3.Connection) -> None:
     """See that a file which is only read has our tables.
 
     Raises:
@@ -128,21 +128,21 @@ def check(path: Path, connection: sqlite3.Connection) -> None:
 
         LedgerDamagedError: It is no database.
     """
-    if _version(connection, path) == 0:
+    if _checked_version(connection, path) == 0:
         raise ConfigurationError(f"{path} holds no tables yet; start chimera-s1 serve once")
 
 
-def _version(connection: sqlite3.Connection, path: Path) -> int:
+def _checked_version(connection: sqlite3.Connection, path: Path) -> int:
     version = int(str(_pragma(connection, "user_version")))
     used = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] > 0
     if used and _pragma(connection, "application_id") != APPLICATION_ID:
         raise ConfigurationError(
             f"{path} is a database of some other program; set S1_DB_SQLITE_PATH to another file"
         )
-    if version > VERSION:
+    if version > SCHEMA_VERSION:
         raise ConfigurationError(
             f"{path} was written by a newer chimera-s1 (its tables are version {version}, this one "
-            f"knows {VERSION}); run that one, or set S1_DB_SQLITE_PATH to another file"
+            f"knows {SCHEMA_VERSION}); run that one, or set S1_DB_SQLITE_PATH to another file"
         )
     return version
 
@@ -154,19 +154,19 @@ def _check_pages(connection: sqlite3.Connection, path: Path) -> None:
         raise LedgerDamagedError(f"{path} is damaged ({found}); restore a backup")
 
 
-def _mend_streams(connection: sqlite3.Connection, path: Path) -> None:
+def _restore_stream_rows(connection: sqlite3.Connection, path: Path) -> None:
     """Which streams a commit belongs to is in its document; the table is made from that, and is
     made whole where a hand has been at it.
     """
-    mended = connection.execute(
-        f"INSERT INTO treasury_commit_streams (ledger, stream, seq) {_LOST_STREAMS}"
+    restored = connection.execute(
+        f"INSERT INTO treasury_commit_streams (ledger, stream, seq) {_MISSING_STREAM_ROWS}"
     ).rowcount
-    if mended:
+    if restored:
         _log.error(
             "%s: %d rows of treasury_commit_streams were missing and are there again; somebody "
             "has changed the file: see chimera-s1 ledger verify",
             path,
-            mended,
+            restored,
         )
 
 

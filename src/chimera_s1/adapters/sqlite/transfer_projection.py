@@ -11,28 +11,28 @@ from chimera_s1.domain.ports.transfer_projection import PageMark, TransferRow
 
 _NAMES = tuple(field.encode_name for field in msgspec.structs.fields(TransferRow))
 _COLUMNS = ", ".join(f'"{name}"' for name in _NAMES)
-_VALUES = ", ".join(f":{name}" for name in _NAMES)
-_CHANGES = ", ".join(f'"{name}" = excluded."{name}"' for name in _NAMES)
+_PLACEHOLDERS = ", ".join(f":{name}" for name in _NAMES)
+_ASSIGNMENTS = ", ".join(f'"{name}" = excluded."{name}"' for name in _NAMES)
 # The names are those of a struct of our own.
 _PUT = (
-    f"INSERT INTO treasury_transfers ({_COLUMNS}) VALUES ({_VALUES}) "  # noqa: S608
-    f"ON CONFLICT (transfer_id) DO UPDATE SET {_CHANGES} "
+    f"INSERT INTO treasury_transfers ({_COLUMNS}) VALUES ({_PLACEHOLDERS}) "  # noqa: S608
+    f"ON CONFLICT (transfer_id) DO UPDATE SET {_ASSIGNMENTS} "
     "WHERE excluded.applied_seq >= treasury_transfers.applied_seq"
 )
 _GET = f"SELECT {_COLUMNS} FROM treasury_transfers WHERE transfer_id = ?"  # noqa: S608
-_BEFORE = "(created_at, transfer_id) < (:created_at, :transfer_id)"
+_BEFORE_MARK = "(created_at, transfer_id) < (:created_at, :transfer_id)"
 _NEWEST_FIRST = "ORDER BY created_at DESC, transfer_id DESC LIMIT :limit"
 _NEWEST = (
     f"SELECT {_COLUMNS} FROM treasury_transfers "  # noqa: S608
-    f"WHERE {_BEFORE} {_NEWEST_FIRST}"
+    f"WHERE {_BEFORE_MARK} {_NEWEST_FIRST}"
 )
 _NEWEST_OF_STATUS = (
     f"SELECT {_COLUMNS} FROM treasury_transfers "  # noqa: S608
-    f"WHERE status = :status AND {_BEFORE} {_NEWEST_FIRST}"
+    f"WHERE status = :status AND {_BEFORE_MARK} {_NEWEST_FIRST}"
 )
 _CLEAR = "DELETE FROM treasury_transfers"
 
-_END_OF_TIME = PageMark((1 << 63) - 1, "")
+_PAGE_MARK_MAX = PageMark((1 << 63) - 1, "")
 """Before this is everything."""
 
 
@@ -57,7 +57,7 @@ class SqliteTransferProjection:
     ) -> tuple[TransferRow, ...]:
         """Rows by `created_at`, then transfer id, both descending."""
         statement = _NEWEST if status is None else _NEWEST_OF_STATUS
-        mark = before or _END_OF_TIME
+        mark = before or _PAGE_MARK_MAX
         wanted = {
             "limit": limit,
             "status": status,
@@ -72,9 +72,11 @@ class SqliteTransferProjection:
 
 
 def _select(
-    statement: str, wanted: tuple[str, ...] | Mapping[str, object], connection: sqlite3.Connection
+    statement: str,
+    parameters: tuple[str, ...] | Mapping[str, object],
+    connection: sqlite3.Connection,
 ) -> tuple[TransferRow, ...]:
-    return tuple(map(_row, connection.execute(statement, wanted)))
+    return tuple(map(_row, connection.execute(statement, parameters)))
 
 
 def _row(values: tuple[object, ...]) -> TransferRow:

@@ -20,10 +20,10 @@ from chimera_s1.domain.access.tokens import TokenRecord
 from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.ports.clock import Clock
 
-LOOK_AGAIN_MS = 1_000
+RECHECK_INTERVAL_MS = 1_000
 _OWNER_ONLY = 0o600
-_OTHERS = stat.S_IRWXG | stat.S_IRWXO
-_HOW_TO_MAKE = "chimera-s1 tokens create makes one"
+_GROUP_AND_OTHERS = stat.S_IRWXG | stat.S_IRWXO
+_CREATE_ADVICE = "chimera-s1 tokens create makes one"
 
 _log = logging.getLogger(__name__)
 
@@ -41,30 +41,30 @@ class FileTokenStore:
     neither lock everybody out nor give back what was revoked.
     """
 
-    def __init__(self, path: Path, clock: Clock, *, may_be_missing: bool = False) -> None:
+    def __init__(self, path: Path, clock: Clock, *, allow_missing: bool = False) -> None:
         """Args:
             path: The file.
 
             clock: Says when to look whether it has changed, at most once a second.
 
-            may_be_missing: One that is not there has no tokens; `put` makes it.
+            allow_missing: One that is not there has no tokens; `put` makes it.
 
         Raises:
             ConfigurationError: It cannot be read.
         """
         self._path = path
         self._clock = clock
-        self._may_be_missing = may_be_missing
-        self._seen = _fingerprint(path)
-        self._looked_ms = clock.monotonic_ms()
+        self._allow_missing = allow_missing
+        self._loaded_fingerprint = _fingerprint(path)
+        self._checked_ms = clock.monotonic_ms()
         self._records = {record.kid: record for record in self._read()}
 
     def find(self, kid: str) -> TokenRecord | None:
         """The token *kid*, or None; as the file said at most a second ago."""
         now_ms = self._clock.monotonic_ms()
-        if now_ms - self._looked_ms >= LOOK_AGAIN_MS:
-            self._looked_ms = now_ms
-            self._look()
+        if now_ms - self._checked_ms >= RECHECK_INTERVAL_MS:
+            self._checked_ms = now_ms
+            self._reload_if_changed()
         return self._records.get(kid)
 
     def records(self) -> tuple[TokenRecord, ...]:
@@ -81,17 +81,17 @@ class FileTokenStore:
         Raises:
             ConfigurationError: It cannot be read, or not be written.
         """
-        with _alone(self._path):
+        with _lock_directory(self._path):
             kept = {each.kid: each for each in self._read()}
             kept[record.kid] = record
             write_token_file(self._path, tuple(kept.values()))
-        self._records, self._seen = kept, None
+        self._records, self._loaded_fingerprint = kept, None
 
-    def _look(self) -> None:
+    def _reload_if_changed(self) -> None:
         seen = _fingerprint(self._path)
-        if seen == self._seen:
+        if seen == self._loaded_fingerprint:
             return
-        self._seen = seen  # a bad version is told once, not every second
+        self._loaded_fingerprint = seen  # a bad version is told once, not every second
         try:
             self._records = {record.kid: record for record in self._read()}
         except ConfigurationError as error:
@@ -100,7 +100,7 @@ class FileTokenStore:
             _log.info("%s has changed: %d tokens", self._path, len(self._records))
 
     def _read(self) -> tuple[TokenRecord, ...]:
-        if self._may_be_missing and not self._path.exists():
+        if self._allow_missing and not self._path.exists():
             return ()
         return read_token_file(self._path)
 
@@ -116,12 +116,12 @@ def read_token_file(path: Path) -> tuple[TokenRecord, ...]:
             mode = os.fstat(file.fileno()).st_mode
             content = file.read()
     except FileNotFoundError:
-        raise ConfigurationError(f"the token file {path} is not there; {_HOW_TO_MAKE}") from None
+        raise ConfigurationError(f"the token file {path} is not there; {_CREATE_ADVICE}") from None
     except OSError as error:
         raise ConfigurationError(
             f"the token file {path} cannot be read: {error.strerror}"
         ) from error
-    if mode & _OTHERS:
+    if mode & _GROUP_AND_OTHERS:
         _log.warning("others may read or write the token file %s; chmod 600 %s", path, path)
     return _decode(path, content)
 
@@ -161,7 +161,7 @@ def _decode(path: Path, content: bytes) -> tuple[TokenRecord, ...]:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[None]:
+def _lock_directory(path: Path) -> Iterator[None]:
     """Two commands at once must not write over each other's token; the directory is
     what they lock.
     """

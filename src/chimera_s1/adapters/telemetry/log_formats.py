@@ -39,8 +39,10 @@ def configure_logging(
         stream: Where to; standard error where not given.
     """
     redaction = Redaction(secrets)
-    target = _Stderr(stream or sys.stderr)
-    target.setFormatter(JsonLines(redaction) if log_format == "json" else HumanLines(redaction))
+    target = _SafeStderrHandler(stream or sys.stderr)
+    target.setFormatter(
+        JsonFormatter(redaction) if log_format == "json" else HumanFormatter(redaction)
+    )
     logging.basicConfig(handlers=[target], level=level.upper(), force=True)
     logging.captureWarnings(capture=True)
     for name in _QUIET_LOGGERS:
@@ -58,27 +60,30 @@ class Redaction:
         ordered = sorted(spellings, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
 
-    def text(self, text: str) -> str:
+    def redact_text(self, text: str) -> str:
         """*text* without secrets."""
         return self._pattern.sub(MASK, text) if self._pattern else text
 
-    def value(self, value: object) -> object:
+    def redact_value(self, value: object) -> object:
         """*value* without secrets, as something JSON can hold."""
         match value:
             case None | bool():
                 return value
             case int() | float():
-                shown = self.text(str(value))
+                shown = self.redact_text(str(value))
                 return value if shown == str(value) else shown
             case Mapping():
-                return {self.text(str(key)): self.value(item) for key, item in value.items()}
+                return {
+                    self.redact_text(str(key)): self.redact_value(item)
+                    for key, item in value.items()
+                }
             case list() | tuple() | set() | frozenset():
-                return [self.value(item) for item in value]
+                return [self.redact_value(item) for item in value]
             case _:
-                return self.text(str(value))
+                return self.redact_text(str(value))
 
 
-class JsonLines(logging.Formatter):
+class JsonFormatter(logging.Formatter):
     """One JSON object a line: `ts` (epoch ms), `level`, `logger`, `message`, the record's own
     fields, and `exception` where there is one.
     """
@@ -93,16 +98,16 @@ class JsonLines(logging.Formatter):
             "ts": int(record.created * 1000),
             "level": record.levelname,
             "logger": record.name,
-            "message": self._redaction.text(record.getMessage()),
+            "message": self._redaction.redact_text(record.getMessage()),
         }
         for name, value in _fields(record).items():
-            line.setdefault(name, self._redaction.value(value))
+            line.setdefault(name, self._redaction.redact_value(value))
         if traceback := _traceback(self, record):
-            line["exception"] = self._redaction.text(traceback)
+            line["exception"] = self._redaction.redact_text(traceback)
         return msgspec.json.encode(line).decode()
 
 
-class HumanLines(logging.Formatter):
+class HumanFormatter(logging.Formatter):
     """`2026-11-23 15:25:01.123 INFO    app.runtime: message field=value`, local time."""
 
     default_msec_format = "%s.%03d"
@@ -118,10 +123,10 @@ class HumanLines(logging.Formatter):
         head = f"{self.formatTime(record)} {record.levelname:<7} {name}: "
         traceback = _traceback(self, record)
         tail = f"\n{traceback}" if traceback else ""
-        return self._redaction.text(f"{head}{record.getMessage()}{fields}{tail}")
+        return self._redaction.redact_text(f"{head}{record.getMessage()}{fields}{tail}")
 
 
-class _Stderr(logging.StreamHandler[TextIO]):
+class _SafeStderrHandler(logging.StreamHandler[TextIO]):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (the standard library's name)
         # The library would print the arguments as they are, secrets included.
         try:

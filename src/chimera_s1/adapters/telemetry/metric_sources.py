@@ -11,7 +11,7 @@ from chimera_s1.adapters.telemetry.metrics_page import (
 )
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.clock_skew import ClockSkew
-from chimera_s1.domain.operations.health import Component
+from chimera_s1.domain.operations.health import HealthComponent
 from chimera_s1.domain.ports.market_feed import MarketFeed
 from chimera_s1.domain.ports.operations_log import RoundTripSummary
 from chimera_s1.domain.ports.quote_publisher import QuotePublisher
@@ -19,7 +19,7 @@ from chimera_s1.domain.ports.quote_publisher import QuotePublisher
 PUBLISH_LATENCY_BOUNDS_MS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 75, 100, 200, 500, 1000, 2000, 5000)
 
 
-def publish_latency() -> LatencyHistogram:
+def publish_latency_histogram() -> LatencyHistogram:
     """How long quotes take from the end of their window to the store's acknowledgement."""
     return LatencyHistogram(
         "s1_publish_latency_seconds",
@@ -32,22 +32,24 @@ def publish_latency() -> LatencyHistogram:
 def feed_source(feeds: Iterable[MarketFeed]) -> MetricSource:
     """Counters and connections of each venue's feed."""
     kept = tuple(feeds)
-    return lambda: [sample for feed in kept for sample in _feed(feed)]
+    return lambda: [sample for feed in kept for sample in _feed_samples(feed)]
 
 
 def publisher_source(publisher: QuotePublisher) -> MetricSource:
     """What was written, and what the cluster answered on the way."""
-    return lambda: _publisher(publisher)
+    return lambda: _publisher_samples(publisher)
 
 
 def clock_source(skews: Mapping[Venue, Callable[[], ClockSkew]]) -> MetricSource:
     """Our clock against each venue's; what was not measured yet is left out."""
-    return lambda: [sample for venue, skew in skews.items() for sample in _clock(venue, skew())]
+    return lambda: [
+        sample for venue, skew in skews.items() for sample in _clock_samples(venue, skew())
+    ]
 
 
 def round_trip_source(summary: Callable[[], RoundTripSummary]) -> MetricSource:
     """Percentiles of the WebSocket round trips; left out before the first."""
-    return lambda: _round_trips(summary())
+    return lambda: _round_trip_samples(summary())
 
 
 def throughput_source(messages_per_s: Callable[[], float]) -> MetricSource:
@@ -61,7 +63,7 @@ def throughput_source(messages_per_s: Callable[[], float]) -> MetricSource:
     ]
 
 
-def health_source(components: Callable[[], Iterable[Component]]) -> MetricSource:
+def health_source(components: Callable[[], Iterable[HealthComponent]]) -> MetricSource:
     """The level of each component, for alerts."""
     return lambda: [
         gauge(
@@ -82,7 +84,7 @@ def build_source(version: str, shard: str) -> MetricSource:
     ]
 
 
-def _feed(feed: MarketFeed) -> Iterator[Sample]:
+def _feed_samples(feed: MarketFeed) -> Iterator[Sample]:
     venue, counted, report = feed.venue.value, feed.counters, feed.report()
     for name, about, value in (
         ("s1_feed_messages_total", "Market data messages received.", counted.messages),
@@ -112,17 +114,17 @@ def _feed(feed: MarketFeed) -> Iterator[Sample]:
         yield gauge(name, about, value, venue=venue)
 
 
-def _publisher(publisher: QuotePublisher) -> Iterator[Sample]:
+def _publisher_samples(publisher: QuotePublisher) -> Iterator[Sample]:
     counted = publisher.counters
     redirects = "Redirections by the cluster that were followed, by kind."
     yield counter("s1_publish_quotes_total", "Stream entries acknowledged.", counted.published)
     yield counter("s1_publish_batches_total", "Batches written.", counted.batches)
-    yield counter("s1_publish_redirects_total", redirects, counted.moved, kind="MOVED")
-    yield counter("s1_publish_redirects_total", redirects, counted.asked, kind="ASK")
+    yield counter("s1_publish_redirects_total", redirects, counted.moved_replies, kind="MOVED")
+    yield counter("s1_publish_redirects_total", redirects, counted.ask_replies, kind="ASK")
     yield counter(
         "s1_publish_tried_again_total",
         "TRYAGAIN, CLUSTERDOWN and LOADING replies.",
-        counted.tried_again,
+        counted.busy_replies,
     )
     yield counter(
         "s1_publish_failures_total",
@@ -131,7 +133,7 @@ def _publisher(publisher: QuotePublisher) -> Iterator[Sample]:
     )
 
 
-def _clock(venue: Venue, skew: ClockSkew) -> Iterator[Sample]:
+def _clock_samples(venue: Venue, skew: ClockSkew) -> Iterator[Sample]:
     for name, about, value_ms in (
         ("s1_clock_skew_seconds", "The exchange's clock minus ours.", skew.offset_ms),
         ("s1_clock_rtt_p50_seconds", "Median round trip of a time request.", skew.rtt_p50_ms),
@@ -143,7 +145,7 @@ def _clock(venue: Venue, skew: ClockSkew) -> Iterator[Sample]:
     yield gauge("s1_clock_up_ratio", about, skew.p_up, venue=venue.value)
 
 
-def _round_trips(summary: RoundTripSummary) -> Iterator[Sample]:
+def _round_trip_samples(summary: RoundTripSummary) -> Iterator[Sample]:
     if not summary.n:
         return
     yield gauge(

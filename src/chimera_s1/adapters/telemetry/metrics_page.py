@@ -38,7 +38,7 @@ class Sample(Struct, frozen=True):
         name: As it stands on the page; begins with `s1_`, and ends with `_total` where it is a
             counter.
 
-        about: For people: what is counted, in which unit.
+        help_text: For people: what is counted, in which unit.
 
         kind: Counter or gauge.
 
@@ -48,7 +48,7 @@ class Sample(Struct, frozen=True):
     """
 
     name: str
-    about: str
+    help_text: str
     kind: SampleKind
     value: float
     labels: tuple[tuple[str, str], ...] = ()
@@ -61,14 +61,14 @@ class Sample(Struct, frozen=True):
 MetricSource = Callable[[], Iterable[Sample]]
 
 
-def counter(name: str, about: str, value: float, **labels: str) -> Sample:
+def counter(name: str, help_text: str, value: float, **labels: str) -> Sample:
     """A `Sample` that only grows."""
-    return Sample(name, about, SampleKind.COUNTER, value, tuple(labels.items()))
+    return Sample(name, help_text, SampleKind.COUNTER, value, tuple(labels.items()))
 
 
-def gauge(name: str, about: str, value: float, **labels: str) -> Sample:
+def gauge(name: str, help_text: str, value: float, **labels: str) -> Sample:
     """A `Sample` of what is so now."""
-    return Sample(name, about, SampleKind.GAUGE, value, tuple(labels.items()))
+    return Sample(name, help_text, SampleKind.GAUGE, value, tuple(labels.items()))
 
 
 class LatencyHistogram:
@@ -76,11 +76,11 @@ class LatencyHistogram:
     base units.
     """
 
-    def __init__(self, name: str, about: str, bounds_ms: Sequence[float]) -> None:
+    def __init__(self, name: str, help_text: str, bounds_ms: Sequence[float]) -> None:
         """Args:
         name: As it stands on the page; begins with `s1_`, ends with `_seconds`.
 
-        about: For people: what takes so long, from where to where.
+        help_text: For people: what takes so long, from where to where.
 
         bounds_ms: Upper bounds of the buckets, inclusive, ascending, ms; a last one without
             bound is added.
@@ -88,7 +88,7 @@ class LatencyHistogram:
         assert name.startswith(PREFIX), name
         assert name.endswith("_seconds"), name
         self._name = name
-        self._about = about
+        self._help_text = help_text
         self._bounds_ms = tuple(bounds_ms)
         self._counts = [0] * (len(self._bounds_ms) + 1)
         self._sum_ms = 0.0
@@ -106,7 +106,7 @@ class LatencyHistogram:
             for bound, count in zip(bounds, accumulate(self._counts), strict=True)
         ]
         return HistogramMetricFamily(
-            self._name, self._about, buckets=buckets, sum_value=self._sum_ms / 1000
+            self._name, self._help_text, buckets=buckets, sum_value=self._sum_ms / 1000
         )
 
 
@@ -134,12 +134,12 @@ class MetricsPage(Collector):
             for sample in source():
                 family = families.get(sample.name)
                 if family is None:
-                    family = families[sample.name] = _family(sample)
+                    family = families[sample.name] = _make_family(sample)
                 family.add_metric([value for _, value in sample.labels], sample.value)
         yield from families.values()
         yield from (histogram.family() for histogram in self._histograms)
 
 
-def _family(sample: Sample) -> CounterMetricFamily | GaugeMetricFamily:
+def _make_family(sample: Sample) -> CounterMetricFamily | GaugeMetricFamily:
     make = CounterMetricFamily if sample.kind is SampleKind.COUNTER else GaugeMetricFamily
-    return make(sample.name, sample.about, labels=[name for name, _ in sample.labels])
+    return make(sample.name, sample.help_text, labels=[name for name, _ in sample.labels])

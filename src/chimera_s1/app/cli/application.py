@@ -35,8 +35,8 @@ from chimera_s1.domain.errors import (
 )
 
 FAILED = 1
-MISTAKE = 2
-_MISTAKES = (ConfigurationError, InvalidValueError, RecordingDamagedError)
+USAGE_ERROR = 2
+_USAGE_ERRORS = (ConfigurationError, InvalidValueError, RecordingDamagedError)
 
 app = typer.Typer(
     name="chimera-s1",
@@ -62,8 +62,8 @@ app.command(rich_help_panel=_LOOK)(doctor)
 app.command(rich_help_panel=_LOOK)(drill)
 
 
-def _print_version(asked: bool) -> None:
-    if asked:
+def _print_version(requested: bool) -> None:
+    if requested:
         typer.echo(f"chimera-s1 {__version__}")
         raise typer.Exit
 
@@ -93,5 +93,5 @@ def run_command(arguments: Sequence[str]) -> int:
         app(list(arguments), prog_name="chimera-s1")
     except ChimeraError as error:
         typer.echo(f"error: {error}", err=True)
-        return MISTAKE if isinstance(error, _MISTAKES) else FAILED
+        return USAGE_ERROR if isinstance(error, _USAGE_ERRORS) else FAILED
     return 0

@@ -7,17 +7,19 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-HIDDEN = "***"
+MASK = "***"
 
 
-def unknown_name(name: str, known: Iterable[str]) -> str:
+def unknown_setting_message(name: str, known: Iterable[str]) -> str:
     """`S1_SYMBOL: no such setting; did you mean S1_SYMBOLS?`"""
     near = get_close_matches(name, known, n=1)
     hint = f"did you mean {near[0]}?" if near else "chimera-s1 config lists all of them"
     return f"{name}: no such setting; {hint}"
 
 
-def wrong_value(name: str, given: str | None, field: FieldInfo, detail: ErrorDetails) -> str:
+def invalid_value_message(
+    name: str, given: str | None, field: FieldInfo, detail: ErrorDetails
+) -> str:
     """`S1_HTTP_PORT='80a': '80a' is not a whole number. Rule: ... Example: S1_HTTP_PORT=8080`
 
     Args:
@@ -31,7 +33,7 @@ def wrong_value(name: str, given: str | None, field: FieldInfo, detail: ErrorDet
     """
     # Where an @ stands, a user and a password may stand before it: the reason would quote them.
     hidden = given is not None and (is_secret(field) or "@" in given)
-    shown = f"{name} is not set" if given is None else f"{name}={HIDDEN if hidden else repr(given)}"
+    shown = f"{name} is not set" if given is None else f"{name}={MASK if hidden else repr(given)}"
     cause = detail.get("ctx", {}).get("error") if detail["type"] == "value_error" else None
     reason = f"{shown}: {cause}" if cause is not None and not hidden else shown
     example = (field.examples or [""])[0]

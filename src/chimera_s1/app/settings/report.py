@@ -6,18 +6,18 @@ from enum import StrEnum
 from msgspec import Struct
 from pydantic.fields import FieldInfo
 
-from chimera_s1.app.settings.messages import HIDDEN, is_secret
+from chimera_s1.app.settings.messages import MASK, is_secret
 from chimera_s1.app.settings.settings import Settings, given_variables, load_settings, variable
 
 
-class Origin(StrEnum):
+class SettingOrigin(StrEnum):
     """Where a value came from."""
 
     DEFAULT = "default"
     ENVIRONMENT = "environment"
 
 
-class SettingInForce(Struct, frozen=True):
+class EffectiveSetting(Struct, frozen=True):
     """One setting.
 
     Attributes:
@@ -34,12 +34,12 @@ class SettingInForce(Struct, frozen=True):
 
     name: str
     value: str
-    origin: Origin
+    origin: SettingOrigin
     group: str
     rule: str
 
 
-def settings_in_force(environ: Mapping[str, str]) -> tuple[SettingInForce, ...]:
+def effective_settings(environ: Mapping[str, str]) -> tuple[EffectiveSetting, ...]:
     """Every setting, in the order of `Settings`.
 
     Raises:
@@ -53,12 +53,12 @@ def settings_in_force(environ: Mapping[str, str]) -> tuple[SettingInForce, ...]:
     )
 
 
-def _row(name: str, field: FieldInfo, given: str | None) -> SettingInForce:
+def _row(name: str, field: FieldInfo, given: str | None) -> EffectiveSetting:
     value = given if given is not None else str(field.default or "")
-    return SettingInForce(
+    return EffectiveSetting(
         name=name,
-        value=HIDDEN if value and is_secret(field) else value,
-        origin=Origin.DEFAULT if given is None else Origin.ENVIRONMENT,
+        value=MASK if value and is_secret(field) else value,
+        origin=SettingOrigin.DEFAULT if given is None else SettingOrigin.ENVIRONMENT,
         group=str(field.title),
         rule=str(field.description),
     )

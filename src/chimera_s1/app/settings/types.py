@@ -17,7 +17,7 @@ from chimera_s1.domain.errors import ConfigurationError, InvalidValueError
 from chimera_s1.domain.identifiers import Channel, Venue
 from chimera_s1.domain.market.conflation import WindowMs, parse_window
 from chimera_s1.domain.market.instrument_selection import Shard, parse_shard
-from chimera_s1.domain.money import usdt
+from chimera_s1.domain.money import parse_usdt
 from chimera_s1.domain.treasury.limits import Direction
 
 PORT_MAX = 65_535
@@ -90,7 +90,7 @@ def parse_base_url(text: str, schemes: tuple[str, ...]) -> str:
     return f"{parts.scheme}://{parts.netloc}"
 
 
-def words(kind: type[_Word], text: str) -> tuple[_Word, ...]:
+def parse_enum_list(kind: type[_Word], text: str) -> tuple[_Word, ...]:
     """Read a comma separated list of the values of *kind*, each once, in the order given.
 
     Raises:
@@ -106,7 +106,7 @@ def words(kind: type[_Word], text: str) -> tuple[_Word, ...]:
     return tuple(found)
 
 
-def whole_number(text: str) -> int:
+def parse_whole_number(text: str) -> int:
     """Read decimal digits.
 
     Raises:
@@ -143,17 +143,21 @@ def _listed(kind: Iterable[StrEnum]) -> str:
     return ", ".join(word.value for word in kind)
 
 
-WholeNumber = Annotated[int, _text_parser(whole_number)]
+WholeNumber = Annotated[int, _text_parser(parse_whole_number)]
 HostName = Annotated[str, _text_parser(parse_host)]
 Nodes = Annotated[tuple[RedisAddress, ...], _text_parser(parse_nodes)]
-Venues = Annotated[tuple[Venue, ...], _text_parser(lambda text: words(Venue, text))]
-Channels = Annotated[tuple[Channel, ...], _text_parser(lambda text: words(Channel, text))]
-ShardText = Annotated[Shard, _text_parser(parse_shard)]
-Window = Annotated[WindowMs, _text_parser(lambda text: parse_window(whole_number(text)))]
+Venues = Annotated[tuple[Venue, ...], _text_parser(lambda text: parse_enum_list(Venue, text))]
+Channels = Annotated[tuple[Channel, ...], _text_parser(lambda text: parse_enum_list(Channel, text))]
+ShardSetting = Annotated[Shard, _text_parser(parse_shard)]
+ConflationWindow = Annotated[
+    WindowMs, _text_parser(lambda text: parse_window(parse_whole_number(text)))
+]
 RestUrl = Annotated[str | None, _text_parser(lambda text: parse_base_url(text, ("https", "http")))]
 SocketUrl = Annotated[str | None, _text_parser(lambda text: parse_base_url(text, ("wss", "ws")))]
-Amount = Annotated[Decimal, _text_parser(usdt)]
-Directions = Annotated[tuple[Direction, ...], _text_parser(lambda text: words(Direction, text))]
+Amount = Annotated[Decimal, _text_parser(parse_usdt)]
+Directions = Annotated[
+    tuple[Direction, ...], _text_parser(lambda text: parse_enum_list(Direction, text))
+]
 Coordinators = Annotated[
     tuple[str, ...],
     _text_parser(

@@ -21,7 +21,7 @@ from chimera_s1.app.capabilities.operations.web.routes import (
     read_metrics,
     read_readiness,
 )
-from chimera_s1.app.capabilities.treasury.accept_transfers import RequestTransfers
+from chimera_s1.app.capabilities.treasury.accept_transfers import AcceptTransfers
 from chimera_s1.app.capabilities.treasury.read_transfers import ReadTransfers
 from chimera_s1.app.capabilities.treasury.resolve_transfers import ResolveTransfers
 from chimera_s1.app.capabilities.treasury.web.routes import TreasuryController
@@ -51,7 +51,7 @@ class WebServices(Struct, frozen=True, kw_only=True):
 
         render_metrics: The Prometheus page, bytes.
 
-        request_transfers: Moves money.
+        accept_transfers: Moves money.
 
         read_transfers: What became of it.
 
@@ -61,7 +61,7 @@ class WebServices(Struct, frozen=True, kw_only=True):
     quote_board: QuoteBoard
     report_health: ReportHealth
     render_metrics: Callable[[], bytes]
-    request_transfers: RequestTransfers
+    accept_transfers: AcceptTransfers
     read_transfers: ReadTransfers
     resolve_transfers: ResolveTransfers
 

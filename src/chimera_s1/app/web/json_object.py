@@ -34,7 +34,7 @@ class JsonNumber(Struct, frozen=True):
     text: str
 
 
-_KINDS: dict[type, str] = {
+_TYPE_WORDS: dict[type, str] = {
     bool: "true or false",
     str: "a text",
     JsonNumber: "a number",
@@ -119,14 +119,14 @@ def read_json_object(media_type: str, body: bytes, known: tuple[str, ...]) -> Js
     unknown = [name for name in fields if name not in known]
     if unknown:
         raise RequestInvalidError(
-            f"{_shown(unknown[0])} is unknown; leave it out, this takes {', '.join(known)}"
+            f"{_quotable_name(unknown[0])} is unknown; leave it out, this takes {', '.join(known)}"
         )
     return JsonObject(fields)
 
 
 def kind_of_value(value: object) -> str:
     """What *value* is, in words; nothing of it is quoted."""
-    return _KINDS.get(type(value), "null")
+    return _TYPE_WORDS.get(type(value), "null")
 
 
 def _parsed(body: bytes) -> object:
@@ -135,7 +135,7 @@ def _parsed(body: bytes) -> object:
     try:
         parsed: object = json.loads(
             body.decode("utf-8"),
-            object_pairs_hook=_once_each,
+            object_pairs_hook=_reject_duplicates,
             parse_float=JsonNumber,
             parse_int=JsonNumber,
         )
@@ -153,16 +153,16 @@ def _parsed(body: bytes) -> object:
     return parsed
 
 
-def _once_each(pairs: list[tuple[str, object]]) -> dict[str, object]:
+def _reject_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     fields: dict[str, object] = {}
     for name, value in pairs:
         if name in fields:
-            raise RequestInvalidError(f"{_shown(name)} is there twice; send it once")
+            raise RequestInvalidError(f"{_quotable_name(name)} is there twice; send it once")
         fields[name] = value
     return fields
 
 
-def _shown(name: str) -> str:
+def _quotable_name(name: str) -> str:
     """A field's name as the client wrote it, where that is short and harmless."""
     harmless = name.isidentifier() and len(name) <= _NAME_CHARACTERS_MAX
     return name if harmless else "a field"

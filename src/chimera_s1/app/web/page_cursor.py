@@ -10,12 +10,12 @@ from chimera_s1.domain.ports.transfer_projection import PageMark
 _MARK = re.compile(r"([0-9]{1,15}) (\S{1,128})")
 
 
-def cursor_of(mark: PageMark) -> str:
+def encode_cursor(mark: PageMark) -> str:
     """*mark* for the client."""
     return urlsafe_b64encode(f"{mark.created_at} {mark.transfer_id}".encode()).decode().rstrip("=")
 
 
-def mark_of(cursor: str) -> PageMark:
+def decode_cursor(cursor: str) -> PageMark:
     """The mark that `cursor_of` made *cursor* of.
 
     Raises:

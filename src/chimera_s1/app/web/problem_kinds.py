@@ -10,7 +10,7 @@ from chimera_s1.app.capabilities.treasury.resolve_transfers import TransferNotFo
 from chimera_s1.app.capabilities.treasury.transfer_admission import (
     KillSwitchOnError,
     ModeHaltedError,
-    StoppingError,
+    ServiceStoppingError,
     TreasuryDisabledError,
 )
 from chimera_s1.app.capabilities.treasury.web.transfer_request import (
@@ -26,7 +26,7 @@ from chimera_s1.app.web.access.control_access import (
 )
 from chimera_s1.app.web.json_object import MediaTypeError, RequestInvalidError
 from chimera_s1.domain.errors import (
-    AppendInDoubtError,
+    AppendUncertainError,
     ChimeraError,
     InvalidValueError,
     LedgerDamagedError,
@@ -34,7 +34,7 @@ from chimera_s1.domain.errors import (
     StoreUnavailableError,
 )
 from chimera_s1.domain.treasury.decision_context import TransferStateError
-from chimera_s1.domain.treasury.limits import Rule
+from chimera_s1.domain.treasury.limits import LimitRule
 
 
 class QuoteUnknownError(ChimeraError):
@@ -59,7 +59,7 @@ class ProblemKind(Struct, frozen=True):
     title: str
 
     @property
-    def retry_later(self) -> bool:
+    def is_retryable(self) -> bool:
         """The same request may succeed in a few seconds."""
         return self.status is HTTPStatus.SERVICE_UNAVAILABLE
 
@@ -157,25 +157,25 @@ LEDGER_TOO_NEW = ProblemKind(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "A newer version of the service has written to the ledger",
 )
-REFUSED_BY: dict[Rule, ProblemKind] = {
+KIND_BY_RULE: dict[LimitRule, ProblemKind] = {
     rule: ProblemKind(rule.value, HTTPStatus.UNPROCESSABLE_ENTITY, title)
     for rule, title in {
-        Rule.DIRECTION_NOT_ALLOWED: "Money may not be moved in this direction",
-        Rule.BELOW_MIN: "The amount is below the smallest one",
-        Rule.ABOVE_MAX: "The amount is above the largest one",
-        Rule.OVER_DAILY_CAP: "The amount is more than what is left of today's cap",
+        LimitRule.DIRECTION_NOT_ALLOWED: "Money may not be moved in this direction",
+        LimitRule.BELOW_MIN: "The amount is below the smallest one",
+        LimitRule.ABOVE_MAX: "The amount is above the largest one",
+        LimitRule.OVER_DAILY_CAP: "The amount is more than what is left of today's cap",
     }.items()
 }
 """Transfers that a rule has refused; the refusal is the answer to their keys for ever."""
 
-KIND_OF: dict[type[ChimeraError], ProblemKind] = {
+KIND_BY_ERROR: dict[type[ChimeraError], ProblemKind] = {
     InvalidValueError: VALUE_INVALID,
     RequestInvalidError: REQUEST_INVALID,
     MediaTypeError: MEDIA_TYPE,
     QuoteUnknownError: QUOTE_UNKNOWN,
     TooManySubscribersError: TOO_MANY_SUBSCRIBERS,
     BoardClosedError: STOPPING,
-    StoppingError: STOPPING,
+    ServiceStoppingError: STOPPING,
     TokenRefusedError: TOKEN_REFUSED,
     ScopeMissingError: SCOPE_MISSING,
     RateExceededError: RATE_EXCEEDED,
@@ -190,7 +190,7 @@ KIND_OF: dict[type[ChimeraError], ProblemKind] = {
     KillSwitchOnError: KILL_SWITCH,
     TreasuryDisabledError: TREASURY_DISABLED,
     StoreUnavailableError: STORE_UNAVAILABLE,
-    AppendInDoubtError: STORE_UNAVAILABLE,
+    AppendUncertainError: STORE_UNAVAILABLE,
     LedgerDamagedError: LEDGER_DAMAGED,
     LedgerTooNewError: LEDGER_TOO_NEW,
 }
@@ -203,8 +203,8 @@ PROBLEM_KINDS = tuple(
             REQUEST_TOO_LARGE,
             NOT_READY,
             INTERNAL,
-            *KIND_OF.values(),
-            *REFUSED_BY.values(),
+            *KIND_BY_ERROR.values(),
+            *KIND_BY_RULE.values(),
         )
     )
 )

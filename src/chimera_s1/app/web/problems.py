@@ -15,7 +15,7 @@ from litestar.openapi.datastructures import ResponseSpec
 from chimera_s1.app.web.access.control_access import RateExceededError, TokenRefusedError
 from chimera_s1.app.web.problem_kinds import (
     INTERNAL,
-    KIND_OF,
+    KIND_BY_ERROR,
     METHOD_NOT_ALLOWED,
     NOT_FOUND,
     REQUEST_INVALID,
@@ -36,21 +36,21 @@ _logger = logging.getLogger(__name__)
 
 def problem_response(request: AnyRequest, error: Exception) -> Response[ProblemView]:
     """The problem that *error* is."""
-    kind, view = judged(request, error)
-    return respond(kind, view, headers_of(error))
+    kind, view = classify_error(request, error)
+    return problem_reply(kind, view, error_headers(error))
 
 
-def judged(request: AnyRequest, error: Exception) -> tuple[ProblemKind, ProblemView]:
+def classify_error(request: AnyRequest, error: Exception) -> tuple[ProblemKind, ProblemView]:
     """What *error* is; what nobody planned for is logged, and the client learns no more
     than that.
     """
     kind = _kind(error)
     if kind is INTERNAL:
         _logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    return kind, view_of(kind, _detail(kind, error, request), request)
+    return kind, problem_view(kind, _detail(kind, error, request), request)
 
 
-def view_of(kind: ProblemKind, detail: str, request: AnyRequest) -> ProblemView:
+def problem_view(kind: ProblemKind, detail: str, request: AnyRequest) -> ProblemView:
     """A problem of *kind* with *request*."""
     return ProblemView(
         type=f"/schema#{kind.code}",  # its row on the page that describes the API
@@ -62,11 +62,11 @@ def view_of(kind: ProblemKind, detail: str, request: AnyRequest) -> ProblemView:
     )
 
 
-def respond(
+def problem_reply(
     kind: ProblemKind, view: _View, headers: Mapping[str, str] | None = None
 ) -> Response[_View]:
     """*view* as a response of the status of *kind*."""
-    retry = {"Retry-After": str(RETRY_AFTER_S)} if kind.retry_later else {}
+    retry = {"Retry-After": str(RETRY_AFTER_S)} if kind.is_retryable else {}
     return Response(
         view,
         status_code=kind.status,
@@ -75,7 +75,7 @@ def respond(
     )
 
 
-def described(*kinds: ProblemKind, view: type[ProblemView] = ProblemView) -> ResponseSpec:
+def problem_spec(*kinds: ProblemKind, view: type[ProblemView] = ProblemView) -> ResponseSpec:
     """*kinds*, which share a status, for the OpenAPI description of a route."""
     each = "; ".join(f"`{kind.code}`: {kind.title}" for kind in kinds)
     return ResponseSpec(
@@ -86,7 +86,7 @@ def described(*kinds: ProblemKind, view: type[ProblemView] = ProblemView) -> Res
     )
 
 
-def headers_of(error: Exception) -> Mapping[str, str]:
+def error_headers(error: Exception) -> Mapping[str, str]:
     """What RFC 9110 wants beside the status: Allow with a 405 (Litestar's exception carries it),
     WWW-Authenticate with a 401; and when to come back.
     """
@@ -105,7 +105,9 @@ def _kind(error: Exception) -> ProblemKind:
     match error:
         case ChimeraError():
             # One of a kind is of that kind, whatever more it says.
-            return next((KIND_OF[k] for k in type(error).__mro__ if k in KIND_OF), INTERNAL)
+            return next(
+                (KIND_BY_ERROR[k] for k in type(error).__mro__ if k in KIND_BY_ERROR), INTERNAL
+            )
         case NotFoundException():
             return NOT_FOUND
         case MethodNotAllowedException():
@@ -129,11 +131,11 @@ def _detail(kind: ProblemKind, error: Exception, request: AnyRequest) -> str:
         limit = request.route_handler.resolve_request_max_body_size()
         return f"{request.url.path} takes {limit} bytes at most; send less"
     if isinstance(error, HTTPException):
-        return _faults(error.extra) or error.detail
+        return _validation_messages(error.extra) or error.detail
     return str(error)
 
 
-def _faults(extra: object) -> str:
+def _validation_messages(extra: object) -> str:
     # Litestar's validation errors: a list of {"message", "key", "source"}.
     rows = [row for row in extra if isinstance(row, dict)] if isinstance(extra, list) else []
     return "; ".join(f"{row.get('key', 'the request')}: {row.get('message')}" for row in rows)

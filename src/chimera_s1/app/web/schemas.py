@@ -7,7 +7,7 @@ from msgspec import Meta, Struct
 from chimera_s1.app.capabilities.operations.report_health import HealthSnapshot
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.market.quote import Quote
-from chimera_s1.domain.operations.health import Component
+from chimera_s1.domain.operations.health import HealthComponent
 from chimera_s1.domain.operations.trading_mode import TradingMode
 
 _LevelName = Annotated[
@@ -80,7 +80,7 @@ class ComponentView(Struct, frozen=True):
     ]
 
     @classmethod
-    def of(cls, component: Component) -> Self:
+    def of(cls, component: HealthComponent) -> Self:
         """*component* as it is shown."""
         return cls(component.name, component.level.name, component.since, component.detail)
 

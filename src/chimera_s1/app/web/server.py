@@ -14,17 +14,21 @@ from litestar.types import ASGIApp
 
 from chimera_s1.domain.errors import ConfigurationError
 
-GRACEFUL_STOP_S = 5
+GRACEFUL_STOP_TIMEOUT_S = 5
 CONNECTIONS_MAX = 512
 BACKLOG = 256
-STUCK_READER_MS = 30_000
+STUCK_READER_TIMEOUT_MS = 30_000
 """How long a reader may leave what was sent to it untaken before its connection is dropped."""
 
 _PORT_MAX = 65_535
 
 
 def bind(
-    host: str, port: int, *, loopback_only: bool = False, stuck_reader_ms: int = STUCK_READER_MS
+    host: str,
+    port: int,
+    *,
+    loopback_only: bool = False,
+    stuck_reader_ms: int = STUCK_READER_TIMEOUT_MS,
 ) -> socket.socket:
     """A listening TCP socket.
 
@@ -63,7 +67,7 @@ def bind(
         listener.listen(BACKLOG)
     except OSError as error:
         listener.close()
-        raise ConfigurationError(_why_not(error, host, port)) from error
+        raise ConfigurationError(_bind_error_message(error, host, port)) from error
     listener.setblocking(False)  # noqa: FBT003 (the standard library's signature)
     return listener
 
@@ -77,7 +81,7 @@ class HttpServer:
         listener: socket.socket,
         end_streams: Callable[[], None],
         *,
-        graceful_stop_s: int = GRACEFUL_STOP_S,
+        graceful_stop_s: int = GRACEFUL_STOP_TIMEOUT_S,
     ) -> None:
         """Args:
         app: What to serve.
@@ -146,7 +150,7 @@ def _resolve(host: str, port: int) -> tuple[socket.AddressFamily, Any]:
     return family, address
 
 
-def _why_not(error: OSError, host: str, port: int) -> str:
+def _bind_error_message(error: OSError, host: str, port: int) -> str:
     match error.errno:
         case errno.EADDRINUSE:
             return (

@@ -12,6 +12,6 @@ class Scope(StrEnum):
     ORDERS_TRADE = "orders:trade"
 
     @property
-    def guards_money(self) -> bool:
+    def requires_tokens(self) -> bool:
         """False for looking, true for everything else."""
         return self is not Scope.READ

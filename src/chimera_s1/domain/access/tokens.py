@@ -70,7 +70,7 @@ class TokenRecord(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields
         if not self.scopes:
             raise InvalidValueError(f"{self.kid} has no scope, so it would open nothing; name one")
 
-    def state(self, now_ms: int) -> TokenState:
+    def state_at(self, now_ms: int) -> TokenState:
         """What it is at *now_ms*; a token taken back stays so when its time is up."""
         if self.revoked_at is not None and self.revoked_at <= now_ms:
             return TokenState.REVOKED

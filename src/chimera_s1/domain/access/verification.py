@@ -10,7 +10,7 @@ from msgspec import Struct
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.access.tokens import TokenRecord, TokenState, digest_of, kid_of
 
-_DIGEST_OF_NOTHING = "0" * 64
+_UNMATCHED_DIGEST = "0" * 64
 """Compared with where no kid is known; no text is known to have it."""
 
 
@@ -27,7 +27,7 @@ class Actor(Struct, frozen=True):
     kid: str
 
 
-class RefusalReason(StrEnum):
+class DenialReason(StrEnum):
     """Why a text opens nothing; for us, the one who asks is told less."""
 
     MISSING = "missing"
@@ -38,14 +38,14 @@ class RefusalReason(StrEnum):
     REVOKED = "revoked"
 
 
-class Granted(Struct, frozen=True):
+class AccessGranted(Struct, frozen=True):
     """The text is a valid token of *actor*."""
 
     actor: Actor
     scopes: frozenset[Scope]
 
 
-class Refused(Struct, frozen=True):
+class AccessDenied(Struct, frozen=True):
     """The text opens nothing.
 
     Attributes:
@@ -54,13 +54,13 @@ class Refused(Struct, frozen=True):
         kid: Of the token it names, None where we know no such token.
     """
 
-    reason: RefusalReason
+    reason: DenialReason
     kid: str | None = None
 
 
-def verify(
-    text: str | None, find: Callable[[str], TokenRecord | None], now_ms: int
-) -> Granted | Refused:
+def verify_token(
+    text: str | None, find_record: Callable[[str], TokenRecord | None], now_ms: int
+) -> AccessGranted | AccessDenied:
     """Judge what was sent as a bearer token.
 
     Whatever the text, one hash is computed and one comparison made, in constant time, so that how
@@ -69,33 +69,33 @@ def verify(
     Args:
         text: What was sent, None for nothing.
 
-        find: The record of a kid.
+        find_record: The record of a kid.
 
         now_ms: Epoch ms.
     """
     kid = kid_of(text or "")
-    record = find(kid) if kid is not None else None
-    known = record.sha256 if record else _DIGEST_OF_NOTHING
+    record = find_record(kid) if kid is not None else None
+    known = record.sha256 if record else _UNMATCHED_DIGEST
     same = hmac.compare_digest(digest_of(text or ""), known)
     if text is None:
-        return Refused(RefusalReason.MISSING)
+        return AccessDenied(DenialReason.MISSING)
     if kid is None:
-        return Refused(RefusalReason.MALFORMED)
+        return AccessDenied(DenialReason.MALFORMED)
     if record is None:
-        return Refused(RefusalReason.UNKNOWN)
+        return AccessDenied(DenialReason.UNKNOWN)
     if not same:
-        return Refused(RefusalReason.MISMATCH, kid)
-    return _of_its_time(record, now_ms)
+        return AccessDenied(DenialReason.MISMATCH, kid)
+    return _check_validity(record, now_ms)
 
 
-def _of_its_time(record: TokenRecord, now_ms: int) -> Granted | Refused:
-    state = record.state(now_ms)
+def _check_validity(record: TokenRecord, now_ms: int) -> AccessGranted | AccessDenied:
+    state = record.state_at(now_ms)
     match state:
         case TokenState.VALID:
-            return Granted(Actor(record.actor, record.kid), frozenset(record.scopes))
+            return AccessGranted(Actor(record.actor, record.kid), frozenset(record.scopes))
         case TokenState.EXPIRED:
-            return Refused(RefusalReason.EXPIRED, record.kid)
+            return AccessDenied(DenialReason.EXPIRED, record.kid)
         case TokenState.REVOKED:
-            return Refused(RefusalReason.REVOKED, record.kid)
+            return AccessDenied(DenialReason.REVOKED, record.kid)
         case _:
             assert_never(state)

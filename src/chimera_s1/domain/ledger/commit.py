@@ -18,7 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from chimera_s1.domain.errors import InvalidValueError, LedgerDamagedError
-from chimera_s1.domain.ledger.json_exactness import inexactness
+from chimera_s1.domain.ledger.json_exactness import inexact_value_error
 
 Document: TypeAlias = dict[str, object]
 """JSON values by name."""
@@ -111,7 +111,7 @@ class Commit(Struct, frozen=True, kw_only=True):
 _decode = msgspec.json.Decoder(Commit).decode
 
 
-class Entry(Struct, frozen=True):
+class LedgerEntry(Struct, frozen=True):
     """A commit as a store gave it back.
 
     Attributes:
@@ -122,14 +122,14 @@ class Entry(Struct, frozen=True):
     content_hash: str
 
 
-class Head(Struct, frozen=True):
+class LedgerHead(Struct, frozen=True):
     """The newest commit's number and hash; 0 and GENESIS_HASH of an empty ledger."""
 
     seq: int = 0
     hash: str = GENESIS_HASH
 
 
-class Draft(Struct, frozen=True, kw_only=True):
+class CommitDraft(Struct, frozen=True, kw_only=True):
     """A commit before it has a place; see `Commit`."""
 
     commit_id: str
@@ -139,7 +139,9 @@ class Draft(Struct, frozen=True, kw_only=True):
     events: tuple[NewEvent, ...]
 
 
-def seal(draft: Draft, ledger: str, head: Head, versions: Mapping[str, int]) -> Commit:
+def seal(
+    draft: CommitDraft, ledger: str, head: LedgerHead, stream_versions: Mapping[str, int]
+) -> Commit:
     """*draft* as the commit after *head*.
 
     Args:
@@ -149,7 +151,8 @@ def seal(draft: Draft, ledger: str, head: Head, versions: Mapping[str, int]) -> 
 
         head: Of the ledger, as far as the decision behind the draft has seen it.
 
-        versions: Of each stream the draft has events for, its newest version; 0 where it is new.
+        stream_versions: Of each stream the draft has events for, its newest version; 0 where it is
+            new.
 
     Raises:
         InvalidValueError: It has no events, too many of them, a value that stores do not keep
@@ -158,7 +161,7 @@ def seal(draft: Draft, ledger: str, head: Head, versions: Mapping[str, int]) -> 
     seq = head.seq + 1
     if not 0 < len(draft.events) <= EVENTS_MAX:
         raise InvalidValueError(f"a commit has 1 to {EVENTS_MAX} events, not {len(draft.events)}")
-    events = tuple(_numbered(draft, ledger, seq, versions))
+    events = tuple(_number_events(draft, ledger, seq, stream_versions))
     unsealed = Commit(
         ledger=ledger,
         seq=seq,
@@ -171,7 +174,7 @@ def seal(draft: Draft, ledger: str, head: Head, versions: Mapping[str, int]) -> 
         streams=tuple(dict.fromkeys(event.stream for event in events)),
         events=events,
     )
-    _refuse_inexact(unsealed)
+    _reject_inexact(unsealed)
     try:
         commit = msgspec.structs.replace(unsealed, hash=content_hash(document_of(unsealed)))
     except UnicodeEncodeError as error:
@@ -181,9 +184,9 @@ def seal(draft: Draft, ledger: str, head: Head, versions: Mapping[str, int]) -> 
     return commit
 
 
-def head_of(commit: Commit) -> Head:
+def head_of(commit: Commit) -> LedgerHead:
     """*commit* as the head of its ledger."""
-    return Head(commit.seq, commit.hash)
+    return LedgerHead(commit.seq, commit.hash)
 
 
 def commit_key(ledger: str, seq: int) -> str:
@@ -202,22 +205,22 @@ def document_of(commit: Commit) -> Document:
     return document
 
 
-def decode_entry(stored: bytes, where: str) -> Entry:
+def decode_entry(stored: bytes, where: str) -> LedgerEntry:
     """What a store kept as text; see `entry_of`.
 
     Raises:
         LedgerDamagedError: It is not JSON, or not a commit.
     """
-    unchanged = _unchanged(stored)
+    unchanged = _decode_canonical(stored)
     if unchanged is not None:
         return unchanged
     try:
-        return entry_of(msgspec.json.decode(stored, type=Document), where)
+        return entry_from_document(msgspec.json.decode(stored, type=Document), where)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise LedgerDamagedError(f"{where}: not a commit: {error}") from error
 
 
-def _unchanged(stored: bytes) -> Entry | None:
+def _decode_canonical(stored: bytes) -> LedgerEntry | None:
     """The entry, where *stored* is byte for byte what was sealed; three times quicker than to see
     it through all its values. None says nothing.
     """
@@ -230,10 +233,10 @@ def _unchanged(stored: bytes) -> Entry | None:
     # it was sealed without one, so this is the commit's own.
     before, _, after = stored.rpartition(member)
     content = sha256(before + after).hexdigest()
-    return Entry(commit, content) if content == commit.hash else None
+    return LedgerEntry(commit, content) if content == commit.hash else None
 
 
-def entry_of(document: Mapping[str, object], where: str) -> Entry:
+def entry_from_document(document: Mapping[str, object], where: str) -> LedgerEntry:
     """What a store kept as a document, hashed as it stands: fields a newer version has written
     count.
 
@@ -247,7 +250,7 @@ def entry_of(document: Mapping[str, object], where: str) -> Entry:
     """
     own = {name: value for name, value in document.items() if not name.startswith("_")}
     try:
-        return Entry(msgspec.convert(own, Commit), content_hash(own))
+        return LedgerEntry(msgspec.convert(own, Commit), content_hash(own))
     except msgspec.ValidationError as error:
         raise LedgerDamagedError(f"{where}: not a commit: {error}") from error
 
@@ -259,7 +262,7 @@ def content_hash(document: Mapping[str, object]) -> str:
     ).hexdigest()
 
 
-def link_problem(entry: Entry, head: Head) -> str:
+def chain_error(entry: LedgerEntry, head: LedgerHead) -> str:
     """Why *entry* cannot be the commit after *head*; empty where it can."""
     commit = entry.commit
     if commit.seq != head.seq + 1:
@@ -271,15 +274,15 @@ def link_problem(entry: Entry, head: Head) -> str:
     return ""
 
 
-def _numbered(
-    draft: Draft, ledger: str, seq: int, versions: Mapping[str, int]
+def _number_events(
+    draft: CommitDraft, ledger: str, seq: int, versions: Mapping[str, int]
 ) -> Sequence[RecordedEvent]:
     newest = dict(versions)
     numbered: list[RecordedEvent] = []
-    unlike_any = sha256(draft.commit_id.encode()).hexdigest()[:8]
+    commit_digest = sha256(draft.commit_id.encode()).hexdigest()[:8]
     for n, event in enumerate(draft.events):
         newest[event.stream] = newest.get(event.stream, 0) + 1
-        name = f"{commit_key(ledger, seq)}-{n}-{unlike_any}"
+        name = f"{commit_key(ledger, seq)}-{n}-{commit_digest}"
         numbered.append(
             RecordedEvent(
                 n, name, event.stream, newest[event.stream], event.type, event.v, event.data
@@ -288,8 +291,8 @@ def _numbered(
     return numbered
 
 
-def _refuse_inexact(commit: Commit) -> None:
+def _reject_inexact(commit: Commit) -> None:
     for event in commit.events:
-        problem = inexactness(event.data)
+        problem = inexact_value_error(event.data)
         if problem:
             raise InvalidValueError(f"{event.type}: {problem}")

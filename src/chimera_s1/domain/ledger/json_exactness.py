@@ -6,7 +6,7 @@ INTEGER_MIN = -(1 << 63)
 INTEGER_MAX = (1 << 63) - 1
 
 
-def inexactness(value: object) -> str:
+def inexact_value_error(value: object) -> str:
     """Why *value* may come back as another one than it was; empty where it does not."""
     match value:
         case None | bool() | str():
@@ -26,4 +26,4 @@ def inexactness(value: object) -> str:
 
 
 def _first(values: Iterable[object]) -> str:
-    return next(filter(None, map(inexactness, values)), "")
+    return next(filter(None, map(inexact_value_error, values)), "")

@@ -6,11 +6,11 @@ from chimera_s1.domain.errors import LedgerDamagedError
 from chimera_s1.domain.ledger.commit import commit_key
 
 
-def contiguous(places: Iterable[int], ledger: str, after: int) -> int:
-    """How many of *places* come right after *after*, each one more than the one before.
+def contiguous_count(seqs: Iterable[int], ledger: str, after: int) -> int:
+    """How many of *seqs* come right after *after*, each one more than the one before.
 
     Args:
-        places: Where a store has found commits, all after *after*, ascending.
+        seqs: Where a store has found commits, all after *after*, ascending.
 
         ledger: Its name, for the error.
 
@@ -19,19 +19,19 @@ def contiguous(places: Iterable[int], ledger: str, after: int) -> int:
     Raises:
         LedgerDamagedError: There are some, and not even the first is where it should be.
     """
-    wanted = after + 1
-    for place in places:
-        if place != wanted:
+    expected_seq = after + 1
+    for seq in seqs:
+        if seq != expected_seq:
             break
-        wanted += 1
+        expected_seq += 1
     else:
-        return wanted - after - 1
-    if wanted == after + 1:
-        raise missing(ledger, wanted, place)
-    return wanted - after - 1
+        return expected_seq - after - 1
+    if expected_seq == after + 1:
+        raise missing_commit_error(ledger, expected_seq, seq)
+    return expected_seq - after - 1
 
 
-def missing(ledger: str, wanted: int, found: int) -> LedgerDamagedError:
-    """The error for a hole at *wanted*, where *found* is there."""
-    there, gone = commit_key(ledger, found), commit_key(ledger, wanted)
+def missing_commit_error(ledger: str, missing_seq: int, found_seq: int) -> LedgerDamagedError:
+    """The error for a hole at *missing_seq*, where *found_seq* is there."""
+    there, gone = commit_key(ledger, found_seq), commit_key(ledger, missing_seq)
     return LedgerDamagedError(f"commit {gone} is missing, and {there} is there; restore a backup")

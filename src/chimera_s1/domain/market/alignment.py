@@ -1,7 +1,7 @@
 """Time alignment: the exchange's event time on our own clock."""
 
 
-def align(exchange_ms: int, offset_ms: float) -> int:
+def to_local_ms(exchange_ms: int, offset_ms: float) -> int:
     """An exchange event time as local epoch ms: `exchange - offset`, to the nearest ms.
 
     Args:

@@ -33,7 +33,7 @@ class Listing(Struct, frozen=True):
     trading: bool
 
 
-class SymbolChoice(Struct, frozen=True):
+class SymbolFilter(Struct, frozen=True):
     """What the user asked for: every USDT instrument that trades, or named ones.
 
     Attributes:
@@ -50,13 +50,13 @@ class Selection(Struct, frozen=True):
     """The instruments to subscribe, and the names no venue knows.
 
     Attributes:
-        chosen: Of this shard, in order.
+        instruments: Of this shard, in order.
 
-        unknown: Named by the user, not listed by the venue, in order.
+        unlisted: Named by the user, not listed by the venue, in order.
     """
 
-    chosen: tuple[InstrumentId, ...]
-    unknown: tuple[InstrumentId, ...]
+    instruments: tuple[InstrumentId, ...]
+    unlisted: tuple[InstrumentId, ...]
 
 
 class Shard(Struct, frozen=True):
@@ -69,7 +69,7 @@ class Shard(Struct, frozen=True):
         return f"{self.index}/{self.count}"
 
 
-WHOLE = Shard(0, 1)
+SINGLE_SHARD = Shard(0, 1)
 
 
 def parse_shard(text: str) -> Shard:
@@ -90,7 +90,7 @@ def parse_shard(text: str) -> Shard:
     return shard
 
 
-def parse_choice(text: str, venues: Iterable[Venue]) -> SymbolChoice:
+def parse_symbol_filter(text: str, venues: Iterable[Venue]) -> SymbolFilter:
     """Read `*`, or a comma separated list of `BTCUSDT` (on every venue) and `perp/BTCUSDT`.
 
     Raises:
@@ -102,7 +102,7 @@ def parse_choice(text: str, venues: Iterable[Venue]) -> SymbolChoice:
             "no symbol is named; write a list like BTCUSDT,ETHUSDT, or * for all"
         )
     if entries == [EVERY_SYMBOL]:
-        return SymbolChoice(every=True, named=frozenset())
+        return SymbolFilter(every=True, named=frozenset())
     served = tuple(venues)
     named: set[InstrumentId] = set()
     for entry in entries:
@@ -110,11 +110,11 @@ def parse_choice(text: str, venues: Iterable[Venue]) -> SymbolChoice:
             named.add(InstrumentId.parse(entry))
         else:
             named.update(InstrumentId(venue, parse_symbol(entry)) for venue in served)
-    return SymbolChoice(every=False, named=frozenset(named))
+    return SymbolFilter(every=False, named=frozenset(named))
 
 
-def select(
-    choice: SymbolChoice, listings: Iterable[Listing], venue: Venue, shard: Shard
+def select_instruments(
+    choice: SymbolFilter, listings: Iterable[Listing], venue: Venue, shard: Shard
 ) -> Selection:
     """The instruments of *venue* that *shard* serves.
 
@@ -131,7 +131,7 @@ def select(
         named = {i for i in choice.named if i.venue is venue}
         wanted, unknown = named & listed.keys(), named - listed.keys()
     chosen = tuple(sorted(i for i in wanted if shard_of(i.symbol, shard.count) == shard.index))
-    return Selection(chosen=chosen, unknown=tuple(sorted(unknown)))
+    return Selection(instruments=chosen, unlisted=tuple(sorted(unknown)))
 
 
 def shard_of(symbol: Symbol, count: int) -> int:

@@ -20,7 +20,7 @@ from msgspec import Struct
 
 from chimera_s1.domain.market.quote import StreamKey
 
-FIRST_MESSAGE_MS = 10_000
+FIRST_MESSAGE_TIMEOUT_MS = 10_000
 """Without a message this long after subscribing, a stream is suspect: an acknowledged subscription
 proves nothing (Binance acknowledges misspelt streams).
 """
@@ -32,15 +32,15 @@ BLIND_FLOOR_MS, BLIND_FACTOR = 3_000, 3
 silent for twice the usual once in 3,000 gaps, for three times practically never.
 """
 
-OPENING_MS = 500
+OPENING_GRACE_MS = 500
 """A connection is known to be open from its first message on, which was received before that: what
 came so long before is its own. For a pair that speaks once in an hour it is all that comes.
 """
 
-PROBE_AGAIN_MS = 30_000
-SPEAKS_FLOOR_MS = 1_200
+PROBE_INTERVAL_MS = 30_000
+ACTIVE_FLOOR_MS = 1_200
 
-_GAIN = 1 / 8
+_INTERVAL_GAIN = 1 / 8
 _DEVIATION_GAIN = 1 / 4
 _DEVIATIONS = 4
 
@@ -80,7 +80,7 @@ class StatusChange(Struct, frozen=True):
     cause: str
 
 
-class Rhythm:
+class IntervalEstimator:
     """The smoothed gap between updates and its deviation, as TCP keeps its round trips
     (RFC 6298).
     """
@@ -93,7 +93,7 @@ class Rhythm:
         self._gap_ms: float | None = None
         self._deviation_ms = 0.0
 
-    def heard(self, at_ms: float) -> None:
+    def record(self, at_ms: float) -> None:
         """An update came at *at_ms*; what came before the last one counts as come with it."""
         if self.last_ms is None or self._interrupted:
             self._interrupted = False
@@ -101,7 +101,7 @@ class Rhythm:
             self._learn(max(0.0, at_ms - self.last_ms))
         self.last_ms = at_ms if self.last_ms is None else max(self.last_ms, at_ms)
 
-    def interrupted(self) -> None:
+    def mark_interrupted(self) -> None:
         """The gap to the next update is an outage's, not the market's: nothing is
         learned from it.
         """
@@ -113,10 +113,10 @@ class Rhythm:
             return
         error_ms = gap_ms - self._gap_ms
         self._deviation_ms += _DEVIATION_GAIN * (abs(error_ms) - self._deviation_ms)
-        self._gap_ms += _GAIN * error_ms
+        self._gap_ms += _INTERVAL_GAIN * error_ms
 
     @property
-    def usual_ms(self) -> float:
+    def expected_silence_ms(self) -> float:
         """The longest silence that is still usual, ms; 0 before two updates."""
         return (self._gap_ms or 0.0) + _DEVIATIONS * self._deviation_ms
 
@@ -124,127 +124,134 @@ class Rhythm:
 class StreamLiveness:
     """One stream's state. All times are ms of one clock that never steps."""
 
-    __slots__ = ("_probed_ms", "_subscribed_ms", "key", "rhythm", "since_ms", "state")
+    __slots__ = ("_probed_ms", "_subscribed_ms", "interval", "key", "since_ms", "state")
 
     def __init__(self, key: StreamKey, now_ms: float) -> None:
         self.key = key
-        self.rhythm = Rhythm()
+        self.interval = IntervalEstimator()
         self.state: Liveness | None = None
         self.since_ms = now_ms
         self._subscribed_ms = now_ms
         self._probed_ms: float | None = None
 
-    def heard(self, at_ms: float) -> None:
+    def record_update(self, at_ms: float) -> None:
         """An update came."""
-        self.rhythm.heard(at_ms)
+        self.interval.record(at_ms)
         self._probed_ms = None
 
-    def resubscribed(self, now_ms: float) -> None:
+    def mark_resubscribed(self, now_ms: float) -> None:
         """Its connection is new: silence counts from now."""
-        self.rhythm.interrupted()
+        self.interval.mark_interrupted()
         self._subscribed_ms = now_ms
         self._probed_ms = None
 
     def is_suspect(self, now_ms: float) -> bool:
         """True where its silence asks for a probe now."""
-        if self._probed_ms is not None and now_ms - self._probed_ms < PROBE_AGAIN_MS:
+        if self._probed_ms is not None and now_ms - self._probed_ms < PROBE_INTERVAL_MS:
             return False
         return self.silence_ms(now_ms) > self._suspect_after_ms()
 
-    def probed(self, now_ms: float, *, moved: bool | None) -> None:
-        """The venue's own answer: its book has *moved* on from our last update, or has not. None is
-        no answer: nothing is learned, and others have their turn before it is asked again.
+    def record_probe(self, now_ms: float, *, book_moved: bool | None) -> None:
+        """The venue's own answer: its book has *book_moved* on from our last update, or has not.
+        None is no answer: nothing is learned, and others have their turn before it is asked again.
         """
         self._probed_ms = now_ms
-        if moved:
-            self.rhythm.interrupted()
-        if moved is None:
+        if book_moved:
+            self.interval.mark_interrupted()
+        if book_moved is None:
             return
-        self._become(Liveness.STALE if moved else Liveness.QUIET, now_ms)
+        self._set_state(Liveness.STALE if book_moved else Liveness.QUIET, now_ms)
 
-    def judge(self, now_ms: float, *, blind: bool, alone: bool) -> None:
+    def update_state(self, now_ms: float, *, connection_blind: bool, others_active: bool) -> None:
         """Bring the state up to *now_ms*.
 
         Args:
             now_ms: Now.
 
-            blind: Its connection is silent beyond its rhythm, or gone.
+            connection_blind: Its connection is silent beyond its rhythm, or gone.
 
-            alone: It may be the only silent one: either others on its connection speak, or there
+            others_active: It may be the only silent one: either others on its connection speak, or
+                there
                 are no others. Streams that fall silent together are not calm; their connection's
                 verdict is awaited.
         """
         silence_ms = self.silence_ms(now_ms)
-        if blind:
-            self._become(Liveness.BLIND, now_ms)
-        elif self._delivers and silence_ms <= self._quiet_after_ms():
-            self._become(Liveness.LIVE, now_ms)
-        elif alone and self.state is not Liveness.STALE and silence_ms > self._quiet_after_ms():
-            self._become(Liveness.QUIET, now_ms)
+        if connection_blind:
+            self._set_state(Liveness.BLIND, now_ms)
+        elif self._has_delivered and silence_ms <= self._quiet_after_ms():
+            self._set_state(Liveness.LIVE, now_ms)
+        elif (
+            others_active
+            and self.state is not Liveness.STALE
+            and silence_ms > self._quiet_after_ms()
+        ):
+            self._set_state(Liveness.QUIET, now_ms)
 
     def silence_ms(self, now_ms: float) -> float:
         """How long nothing came, ms; from the subscription where that is later."""
-        return now_ms - max(self._subscribed_ms, self.rhythm.last_ms or 0.0)
+        return now_ms - max(self._subscribed_ms, self.interval.last_ms or 0.0)
 
     @property
-    def _delivers(self) -> bool:
-        last_ms = self.rhythm.last_ms
-        return last_ms is not None and last_ms >= self._subscribed_ms - OPENING_MS
+    def _has_delivered(self) -> bool:
+        last_ms = self.interval.last_ms
+        return last_ms is not None and last_ms >= self._subscribed_ms - OPENING_GRACE_MS
 
     def _quiet_after_ms(self) -> float:
-        if not self._delivers:
-            return max(FIRST_MESSAGE_MS, self.rhythm.usual_ms)
-        return max(QUIET_FLOOR_MS, QUIET_FACTOR * self.rhythm.usual_ms)
+        if not self._has_delivered:
+            return max(FIRST_MESSAGE_TIMEOUT_MS, self.interval.expected_silence_ms)
+        return max(QUIET_FLOOR_MS, QUIET_FACTOR * self.interval.expected_silence_ms)
 
     def _suspect_after_ms(self) -> float:
-        if not self._delivers:
-            return max(FIRST_MESSAGE_MS, self.rhythm.usual_ms)
-        return max(SUSPECT_FLOOR_MS, SUSPECT_FACTOR * self.rhythm.usual_ms)
+        if not self._has_delivered:
+            return max(FIRST_MESSAGE_TIMEOUT_MS, self.interval.expected_silence_ms)
+        return max(SUSPECT_FLOOR_MS, SUSPECT_FACTOR * self.interval.expected_silence_ms)
 
-    def _become(self, state: Liveness, now_ms: float) -> None:
+    def _set_state(self, state: Liveness, now_ms: float) -> None:
         if state is self.state:
             return
         self.state = state
-        last_ms = self.rhythm.last_ms
+        last_ms = self.interval.last_ms
         self.since_ms = now_ms if state is Liveness.LIVE or last_ms is None else last_ms
 
 
 class ConnectionLiveness:
     """One connection as a whole: anything on it is a sign of life."""
 
-    __slots__ = ("_opened_ms", "is_open", "rhythm")
+    __slots__ = ("_opened_ms", "interval", "is_open")
 
     def __init__(self) -> None:
-        self.rhythm = Rhythm()
+        self.interval = IntervalEstimator()
         self.is_open = False
         self._opened_ms = 0.0
 
-    def opened(self, now_ms: float) -> None:
+    def mark_opened(self, now_ms: float) -> None:
         """It delivers its first message."""
         self.is_open = True
         self._opened_ms = now_ms
-        self.rhythm.interrupted()
+        self.interval.mark_interrupted()
 
-    def closed(self) -> None:
+    def mark_closed(self) -> None:
         """It is gone."""
         self.is_open = False
 
     def is_silent(self, now_ms: float) -> bool:
         """True where it is open and silent beyond its rhythm."""
-        patience_ms = max(BLIND_FLOOR_MS, BLIND_FACTOR * self.rhythm.usual_ms)
-        return self.is_open and now_ms - self.last_ms > patience_ms
+        limit_ms = max(BLIND_FLOOR_MS, BLIND_FACTOR * self.interval.expected_silence_ms)
+        return self.is_open and now_ms - self.last_ms > limit_ms
 
-    def speaks(self, now_ms: float) -> bool:
+    def is_active(self, now_ms: float) -> bool:
         """True while it is not silent for longer than usual."""
-        return self.is_open and now_ms - self.last_ms <= max(SPEAKS_FLOOR_MS, self.rhythm.usual_ms)
+        return self.is_open and now_ms - self.last_ms <= max(
+            ACTIVE_FLOOR_MS, self.interval.expected_silence_ms
+        )
 
     @property
     def last_ms(self) -> float:
         """When it last gave a sign of life."""
-        return max(self._opened_ms, self.rhythm.last_ms or 0.0)
+        return max(self._opened_ms, self.interval.last_ms or 0.0)
 
 
-def worst(states: Iterable[Liveness | None]) -> Liveness | None:
+def worst_liveness(states: Iterable[Liveness | None]) -> Liveness | None:
     """The state of an instrument from those of its streams; None where none is known yet."""
     known = [state for state in states if state is not None]
     return max(known, key=_SEVERITY.__getitem__, default=None)

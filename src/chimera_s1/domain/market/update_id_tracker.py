@@ -8,7 +8,7 @@ a lagging server catches up within a second or two; a venue that began to count 
 """
 
 
-class Verdict(Enum):
+class UpdateRecency(Enum):
     """What an update id says about its update."""
 
     NEWER = auto()
@@ -16,16 +16,16 @@ class Verdict(Enum):
     RESTARTED = auto()
 
 
-class UpdateOrder:
+class UpdateIdTracker:
     """The newest update id of one stream; tells duplicates and old updates from news."""
 
-    __slots__ = ("_behind_since_ms", "newest")
+    __slots__ = ("_behind_since_ms", "newest_id")
 
     def __init__(self) -> None:
-        self.newest = -1
+        self.newest_id = -1
         self._behind_since_ms: int | None = None
 
-    def judge(self, update_id: int, received_ms: int) -> Verdict:
+    def observe(self, update_id: int, received_ms: int) -> UpdateRecency:
         """Judge an update and remember it.
 
         Args:
@@ -33,16 +33,16 @@ class UpdateOrder:
 
             received_ms: When it was received, epoch ms.
         """
-        if update_id > self.newest:
-            self.newest = update_id
+        if update_id > self.newest_id:
+            self.newest_id = update_id
             self._behind_since_ms = None
-            return Verdict.NEWER
-        if update_id == self.newest or self._behind_since_ms is None:
+            return UpdateRecency.NEWER
+        if update_id == self.newest_id or self._behind_since_ms is None:
             # The same id again is a calm market after a reconnect, not a count begun anew.
-            self._behind_since_ms = received_ms if update_id < self.newest else None
-            return Verdict.NOT_NEWER
+            self._behind_since_ms = received_ms if update_id < self.newest_id else None
+            return UpdateRecency.NOT_NEWER
         if received_ms - self._behind_since_ms < RESTART_AFTER_MS:
-            return Verdict.NOT_NEWER
-        self.newest = update_id
+            return UpdateRecency.NOT_NEWER
+        self.newest_id = update_id
         self._behind_since_ms = None
-        return Verdict.RESTARTED
+        return UpdateRecency.RESTARTED

@@ -10,7 +10,7 @@ from msgspec import Struct
 Number = TypeVar("Number", int, float)
 
 
-class ClockProbe(Struct, frozen=True, gc=False):
+class ClockSample(Struct, frozen=True, gc=False):
     """One question to the exchange for its time.
 
     Attributes:
@@ -61,15 +61,15 @@ class SkewWindow:
     """The last *size* questions to the exchange clock, answered or not."""
 
     def __init__(self, size: int = 120) -> None:
-        self._probes: deque[ClockProbe | None] = deque(maxlen=size)
+        self._probes: deque[ClockSample | None] = deque(maxlen=size)
         self._offset_ms: float | None = None
 
-    def answered(self, probe: ClockProbe) -> None:
+    def record_answer(self, probe: ClockSample) -> None:
         """Count an answer and take its offset as the one in force."""
         self._probes.append(probe)
         self._offset_ms = probe.offset_ms
 
-    def missed(self) -> None:
+    def record_miss(self) -> None:
         """Count a question without an answer; the offset in force stays."""
         self._probes.append(None)
 
@@ -85,8 +85,8 @@ class SkewWindow:
         )
 
 
-def percentile(ordered: Sequence[Number], share: float) -> Number | None:
+def percentile(ordered: Sequence[Number], quantile: float) -> Number | None:
     """The nearest-rank percentile of *ordered* (shape (n,), ascending), or None when it
     is empty.
     """
-    return ordered[max(0, ceil(share * len(ordered)) - 1)] if ordered else None
+    return ordered[max(0, ceil(quantile * len(ordered)) - 1)] if ordered else None

@@ -35,7 +35,7 @@ class FeedReport(Struct, frozen=True, tag="feed"):
     Attributes:
         instruments: Subscribed; None until the venue's listing was read.
 
-        unknown: Names the user gave that the venue does not list.
+        unlisted: Names the user gave that the venue does not list.
 
         connections: Wanted.
 
@@ -45,28 +45,28 @@ class FeedReport(Struct, frozen=True, tag="feed"):
     """
 
     instruments: int | None
-    unknown: tuple[str, ...]
+    unlisted: tuple[str, ...]
     connections: int
     delivering: int
     fatal: bool
 
 
-class StreamsReport(Struct, frozen=True, tag="streams"):
+class StreamStoreReport(Struct, frozen=True, tag="streams"):
     """The stream store (Redis Cluster).
 
     Attributes:
         reachable: The last write or ping was acknowledged.
 
-        waiting: Quotes that wait for a node to come back; newest per instrument.
+        pending: Quotes that wait for a node to come back; newest per instrument.
 
-        merged: True while windows are merged because writing is slower than the window.
+        merging_windows: True while windows are merged because writing is slower than the window.
 
         cause: What the last failure said; empty while reachable.
     """
 
     reachable: bool
-    waiting: int
-    merged: bool
+    pending: int
+    merging_windows: bool
     cause: str
 
 
@@ -100,17 +100,17 @@ class TreasuryReport(Struct, frozen=True, tag="treasury"):
     """What moves money, and the ledger it stands on.
 
     Attributes:
-        damage: What is wrong with the ledger; empty while nothing is.
+        ledger_damage: What is wrong with the ledger; empty while nothing is.
 
-        store_trouble: Why its store cannot be used now; empty while it can.
+        store_error: Why its store cannot be used now; empty while it can.
 
-        relay_trouble: Why events do not reach `ops:events`; empty while they do.
+        relay_error: Why events do not reach `ops:events`; empty while they do.
 
-        key_trouble: What is wrong with the exchange key; empty while nothing is known to be.
+        key_problem: What is wrong with the exchange key; empty while nothing is known to be.
 
-        kill_switch: It is on, or its position was never read.
+        kill_switch_on: It is on, or its position was never read.
 
-        switch_trouble: Why its position may be an old one; empty while it is not.
+        kill_switch_error: Why its position may be an old one; empty while it is not.
 
         waiting: Transfers accepted and not sent.
 
@@ -121,22 +121,24 @@ class TreasuryReport(Struct, frozen=True, tag="treasury"):
         in_review: Transfers that wait for an operator.
     """
 
-    damage: str
-    store_trouble: str
-    relay_trouble: str
-    key_trouble: str
-    kill_switch: bool
-    switch_trouble: str
+    ledger_damage: str
+    store_error: str
+    relay_error: str
+    key_problem: str
+    kill_switch_on: bool
+    kill_switch_error: str
     waiting: int
     unresolved: int
     oldest_unresolved_ms: int
     in_review: int
 
 
-Report = FeedReport | StreamsReport | ClockReport | LoopReport | MarketReport | TreasuryReport
+HealthReport = (
+    FeedReport | StreamStoreReport | ClockReport | LoopReport | MarketReport | TreasuryReport
+)
 
 
-class Component(Struct, frozen=True):
+class HealthComponent(Struct, frozen=True):
     """One line of `/health`.
 
     Attributes:
@@ -158,7 +160,7 @@ class Component(Struct, frozen=True):
     required: bool
 
 
-def level_of(report: Report) -> Level:
+def report_level(report: HealthReport) -> Level:
     """The table of what makes which level.
 
     | report | YELLOW | ORANGE | RED |
@@ -173,12 +175,12 @@ def level_of(report: Report) -> Level:
     match report:
         case FeedReport():
             return _feed_level(report)
-        case StreamsReport():
+        case StreamStoreReport():
             return _streams_level(report)
         case ClockReport(offset_ms=offset_ms, p_up=p_up):
-            return max(skew_level(offset_ms), _tier(-p_up, -P_UP_GREEN, -P_UP_YELLOW, 0.0))
+            return max(skew_level(offset_ms), _level_for(-p_up, -P_UP_GREEN, -P_UP_YELLOW, 0.0))
         case LoopReport(lag_ms=lag_ms):
-            return _tier(lag_ms, LAG_GREEN_MS, LAG_YELLOW_MS, LAG_ORANGE_MS)
+            return _level_for(lag_ms, LAG_GREEN_MS, LAG_YELLOW_MS, LAG_ORANGE_MS)
         case MarketReport():
             return _market_level(report)
         case TreasuryReport():
@@ -194,15 +196,15 @@ def skew_level(offset_ms: float | None) -> Level:
     """
     if offset_ms is None:
         return Level.YELLOW
-    return _tier(abs(offset_ms), SKEW_GREEN_MS, SKEW_YELLOW_MS, SKEW_ORANGE_MS)
+    return _level_for(abs(offset_ms), SKEW_GREEN_MS, SKEW_YELLOW_MS, SKEW_ORANGE_MS)
 
 
-def overall(components: Iterable[Component]) -> Level:
+def overall_level(components: Iterable[HealthComponent]) -> Level:
     """The worst level of all; GREEN where there is no component."""
     return max((component.level for component in components), default=Level.GREEN)
 
 
-def ready(components: Iterable[Component]) -> bool:
+def is_ready(components: Iterable[HealthComponent]) -> bool:
     """True while no required component is RED."""
     return not any(component.required and component.level is Level.RED for component in components)
 
@@ -214,15 +216,15 @@ def _feed_level(report: FeedReport) -> Level:
         return Level.RED
     if report.delivering < report.connections:
         return Level.ORANGE
-    return Level.YELLOW if report.unknown else Level.GREEN
+    return Level.YELLOW if report.unlisted else Level.GREEN
 
 
-def _streams_level(report: StreamsReport) -> Level:
+def _streams_level(report: StreamStoreReport) -> Level:
     if not report.reachable:
         return Level.RED
-    if report.waiting:
+    if report.pending:
         return Level.ORANGE
-    return Level.YELLOW if report.merged else Level.GREEN
+    return Level.YELLOW if report.merging_windows else Level.GREEN
 
 
 def _market_level(report: MarketReport) -> Level:
@@ -232,16 +234,16 @@ def _market_level(report: MarketReport) -> Level:
 
 
 def _treasury_level(report: TreasuryReport) -> Level:
-    if report.damage or report.store_trouble:
+    if report.ledger_damage or report.store_error:
         return Level.RED
     unknown_for_long = report.oldest_unresolved_ms > UNRESOLVED_GREEN_MS
-    if unknown_for_long or report.in_review or report.relay_trouble or report.key_trouble:
+    if unknown_for_long or report.in_review or report.relay_error or report.key_problem:
         return Level.ORANGE
-    switched = report.kill_switch or report.switch_trouble
+    switched = report.kill_switch_on or report.kill_switch_error
     return Level.YELLOW if switched else Level.GREEN
 
 
-def _tier(value: float, green: float, yellow: float, orange: float) -> Level:
+def _level_for(value: float, green: float, yellow: float, orange: float) -> Level:
     if value <= green:
         return Level.GREEN
     if value <= yellow:

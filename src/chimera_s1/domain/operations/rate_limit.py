@@ -18,11 +18,11 @@ class RateLimit(Struct, frozen=True):
                 f"not {self.per_s}/s and {self.burst}"
             )
 
-    def full(self, now_ms: float) -> "Allowance":
+    def initial_allowance(self, now_ms: float) -> "Allowance":
         """What a caller has who has not asked yet."""
         return Allowance(float(self.burst), now_ms)
 
-    def spend(self, allowance: "Allowance", now_ms: float) -> "Allowance | Exceeded":
+    def take(self, allowance: "Allowance", now_ms: float) -> "Allowance | Exceeded":
         """What is left after one more request.
 
         Args:

@@ -34,23 +34,23 @@ class ReconnectState(Struct, frozen=True):
     fatal: bool = False
 
 
-class Retry(Struct, frozen=True):
+class RetryConnection(Struct, frozen=True):
     """Dial again after *wait_ms*."""
 
     state: ReconnectState
     wait_ms: float
 
 
-class BecameFatal(Struct, frozen=True):
+class RetriesExhausted(Struct, frozen=True):
     """The last allowed retry failed: raise the alarm, then go on dialling every *wait_ms*."""
 
     state: ReconnectState
     wait_ms: float
 
 
-def connection_lost(
+def after_failure(
     state: ReconnectState, policy: ReconnectPolicy, draw: float
-) -> Retry | BecameFatal:
+) -> RetryConnection | RetriesExhausted:
     """What to do after a failed dial or a lost connection.
 
     Args:
@@ -62,12 +62,14 @@ def connection_lost(
     """
     count = state.retry_count + 1
     if state.fatal:
-        return Retry(ReconnectState(count, fatal=True), policy.scan_ms)
+        return RetryConnection(ReconnectState(count, fatal=True), policy.scan_ms)
     if count > policy.retries_max:
-        return BecameFatal(ReconnectState(count, fatal=True), policy.scan_ms)
-    return Retry(structs.replace(state, retry_count=count), policy.backoff.wait_ms(count - 1, draw))
+        return RetriesExhausted(ReconnectState(count, fatal=True), policy.scan_ms)
+    return RetryConnection(
+        structs.replace(state, retry_count=count), policy.backoff.wait_ms(count - 1, draw)
+    )
 
 
-def data_seen() -> ReconnectState:
+def after_data() -> ReconnectState:
     """The state once a data message arrived: healthy, nothing owed."""
     return ReconnectState()

@@ -8,12 +8,12 @@ class CursorStore(Protocol):
     `StoreUnavailableError` where the store does not answer.
     """
 
-    async def position(self, name: str) -> int:
+    async def read(self, name: str) -> int:
         """The last place that the reader *name* is done with; 0 for a new one."""
         ...
 
-    async def advance(self, name: str, position: int) -> None:
-        """Remember *position*, unless a later one is there."""
+    async def advance(self, name: str, seq: int) -> None:
+        """Remember *seq*, unless a later one is there."""
         ...
 
     async def rewind(self, name: str) -> None:

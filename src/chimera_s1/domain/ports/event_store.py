@@ -4,7 +4,7 @@ from typing import Protocol, TypeAlias
 
 from msgspec import Struct
 
-from chimera_s1.domain.ledger.commit import Commit, Entry, Head
+from chimera_s1.domain.ledger.commit import Commit, LedgerEntry, LedgerHead
 
 READ_LIMIT_MAX = 1_000
 """No read gives more entries at once."""
@@ -14,11 +14,12 @@ class Appended(Struct, frozen=True):
     """The commit is in the ledger and will survive the loss of the machine's power.
 
     Attributes:
-        again: It was there already: an earlier try of ours, whose reply was lost, had written it.
+        already_written: It was there already: an earlier try of ours, whose reply was lost, had
+            written it.
     """
 
     commit: Commit
-    again: bool = False
+    already_written: bool = False
 
 
 class SeqTaken(Struct, frozen=True):
@@ -26,7 +27,7 @@ class SeqTaken(Struct, frozen=True):
     decided must be decided again, from what the ledger says now.
     """
 
-    taken_by: Commit
+    existing: Commit
 
 
 AppendResult: TypeAlias = Appended | SeqTaken
@@ -54,11 +55,11 @@ class EventStore(Protocol):
         """
         ...
 
-    async def head(self) -> Head:
+    async def head(self) -> LedgerHead:
         """The newest commit's place and hash, as stored by now in the whole cluster."""
         ...
 
-    async def read(self, after: int, limit: int) -> tuple[Entry, ...]:
+    async def read(self, after: int, limit: int) -> tuple[LedgerEntry, ...]:
         """The entries after place *after*, in order, without gaps, at most *limit*.
 
         A hole is never passed over: the entries before it are given, and when it is the first one,
@@ -66,6 +67,6 @@ class EventStore(Protocol):
         """
         ...
 
-    async def read_stream(self, stream: str) -> tuple[Entry, ...]:
+    async def read_stream(self, stream: str) -> tuple[LedgerEntry, ...]:
         """Every entry with an event of *stream*, in order."""
         ...

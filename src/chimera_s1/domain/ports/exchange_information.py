@@ -8,7 +8,7 @@ from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.market.instrument_selection import Listing
 
 
-class BookTop(Struct, frozen=True):
+class TopOfBook(Struct, frozen=True):
     """The top of a book as the venue answers it; 0 for an empty side."""
 
     bid: float
@@ -40,7 +40,7 @@ class ExchangeInformation(Protocol):
         """
         ...
 
-    async def book_top(self, instrument: InstrumentId) -> BookTop:
+    async def top_of_book(self, instrument: InstrumentId) -> TopOfBook:
         """The top of book now.
 
         Raises:

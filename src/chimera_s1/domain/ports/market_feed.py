@@ -30,14 +30,14 @@ class ConnectionOpened(Struct, frozen=True):
 
 
 class ConnectionLost(Struct, frozen=True):
-    """A socket closed or would not open; it is dialled again after *wait_ms*."""
+    """A socket closed or would not open; it is dialled again after *retry_in_ms*."""
 
     connection: str
     venue: Venue
     streams: tuple[StreamKey, ...]
     cause: str
     retry_count: int
-    wait_ms: float
+    retry_in_ms: float
 
 
 class ConnectionRenewed(Struct, frozen=True):
@@ -135,7 +135,7 @@ class MarketFeed(Protocol):
         """
         ...
 
-    async def updated(self) -> None:
+    async def wait_for_update(self) -> None:
         """Return once there is something to drain; only of use with window 0."""
         ...
 
@@ -145,13 +145,13 @@ class MarketFeed(Protocol):
         """
         ...
 
-    def heard(self) -> Mapping[str, int]:
+    def last_message_ms(self) -> Mapping[str, int]:
         """When each connection last brought a data message, whatever became of it: local epoch ms,
         as of the last drain; without those that have brought none.
         """
         ...
 
-    def remake(self, connection: str, cause: str) -> None:
+    def reconnect(self, connection: str, cause: str) -> None:
         """End *connection* and dial again: it is open and does not deliver what it should."""
         ...
 

@@ -52,16 +52,16 @@ class OperationsLog(Protocol):
         """Append to `ops:events`; gives the place it stands at, for `holds`."""
         ...
 
-    async def holds(self, place: str) -> bool:
-        """Whether what was appended at *place* is there, or was trimmed since. Where it is neither,
-        a store that failed over has lost what it had acknowledged.
+    async def contains(self, entry_id: str) -> bool:
+        """Whether what was appended at *entry_id* is there, or was trimmed since. Where it is
+        neither, a store that failed over has lost what it had acknowledged.
         """
         ...
 
-    async def round_trip(self, entry: RoundTripEntry, summary: RoundTripSummary) -> None:
+    async def record_round_trip(self, entry: RoundTripEntry, summary: RoundTripSummary) -> None:
         """Append to `metrics:events:s1.ws_rtt` and set `metrics:s1:ws_rtt`."""
         ...
 
-    async def throughput(self, messages_per_s: float) -> None:
+    async def record_throughput(self, messages_per_s: float) -> None:
         """Set `s1.mkt_throughput`."""
         ...

@@ -33,20 +33,20 @@ class PublisherCounters(Struct):
 
         batches: Calls with at least one quote.
 
-        moved: MOVED replies followed.
+        moved_replies: MOVED replies followed.
 
-        asked: ASK replies followed.
+        ask_replies: ASK replies followed.
 
-        tried_again: TRYAGAIN, CLUSTERDOWN and LOADING replies.
+        busy_replies: TRYAGAIN, CLUSTERDOWN and LOADING replies.
 
         failures: Batches (or nodes of a batch) not acknowledged.
     """
 
     published: int = 0
     batches: int = 0
-    moved: int = 0
-    asked: int = 0
-    tried_again: int = 0
+    moved_replies: int = 0
+    ask_replies: int = 0
+    busy_replies: int = 0
     failures: int = 0
 
 

@@ -5,12 +5,12 @@ from typing import Protocol, TypeAlias
 
 from msgspec import Struct
 
-from chimera_s1.domain.treasury.events import FailureKind, TreasuryMode
+from chimera_s1.domain.treasury.events import FailureReason, TreasuryMode
 from chimera_s1.domain.treasury.limits import Direction
-from chimera_s1.domain.treasury.reconciliation import IncomeRow, Movement, Window
+from chimera_s1.domain.treasury.reconciliation import ExecutionWindow, IncomeRow, Movement
 
 
-class TransferOrder(Struct, frozen=True, kw_only=True):
+class TransferSubmission(Struct, frozen=True, kw_only=True):
     """What one request asks the exchange for.
 
     Attributes:
@@ -39,50 +39,52 @@ class SignedTransfer(Protocol):
         ...
 
 
-class Accepted(Struct, frozen=True):
+class ReplyAccepted(Struct, frozen=True):
     """The exchange has moved the money and says so."""
 
     tran_id: str
 
 
-class Refused(Struct, frozen=True):
+class ReplyRefused(Struct, frozen=True):
     """The exchange has certainly not moved the money, and will not if asked again.
 
     Attributes:
         kind: REFUSED for this transfer; FORBIDDEN for any: key, permission or signature.
     """
 
-    kind: FailureKind
+    kind: FailureReason
     message: str
 
 
-class TurnedAway(Struct, frozen=True):
+class ReplyNotProcessed(Struct, frozen=True):
     """The exchange has certainly not moved the money, because it did not look at the request.
 
     Attributes:
-        wait_ms: How long it asked us to stay away.
+        retry_after_ms: How long it asked us to stay away.
 
-        clock_doubted: It found our timestamp outside its window.
+        clock_suspect: It found our timestamp outside its window.
     """
 
     cause: str
-    wait_ms: int
-    clock_doubted: bool = False
+    retry_after_ms: int
+    clock_suspect: bool = False
 
 
-class NotSent(Struct, frozen=True):
+class RequestNotSent(Struct, frozen=True):
     """No byte of the request has left."""
 
     cause: str
 
 
-class Unknown(Struct, frozen=True):
+class ReplyUnknown(Struct, frozen=True):
     """Anything else: the money may have moved, or may yet."""
 
     cause: str
 
 
-Reply: TypeAlias = Accepted | Refused | TurnedAway | NotSent | Unknown
+SubmissionReply: TypeAlias = (
+    ReplyAccepted | ReplyRefused | ReplyNotProcessed | RequestNotSent | ReplyUnknown
+)
 
 
 class TreasuryGateway(Protocol):
@@ -93,19 +95,21 @@ class TreasuryGateway(Protocol):
         """Which transfer of the exchange it uses."""
         ...
 
-    def sign(self, order: TransferOrder) -> SignedTransfer:
+    def sign(self, order: TransferSubmission) -> SignedTransfer:
         """Make the request for *order*; sends nothing."""
         ...
 
-    async def submit(self, signed: SignedTransfer) -> Reply:
+    async def submit(self, signed: SignedTransfer) -> SubmissionReply:
         """Send *signed* exactly once, on a connection of its own.
 
-        Every failure is a reply; what is not known to be definite is `Unknown`. Only cancellation
-        leaves without one, and then nothing is known.
+        Every failure is a reply; what is not known to be definite is `ReplyUnknown`. Only
+        cancellation leaves without one, and then nothing is known.
         """
         ...
 
-    async def movements(self, direction: Direction, window: Window) -> tuple[Movement, ...]:
+    async def read_movements(
+        self, direction: Direction, window: ExecutionWindow
+    ) -> tuple[Movement, ...]:
         """Every movement of *direction* in *window*: all pages, read until two readings agree.
 
         Raises:
@@ -115,7 +119,7 @@ class TreasuryGateway(Protocol):
         """
         ...
 
-    async def income(self, window: Window) -> tuple[IncomeRow, ...]:
+    async def read_income(self, window: ExecutionWindow) -> tuple[IncomeRow, ...]:
         """Every TRANSFER row of the futures income in *window*.
 
         Raises:

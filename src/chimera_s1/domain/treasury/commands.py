@@ -15,20 +15,20 @@ from chimera_s1.domain.money import exact_text
 from chimera_s1.domain.treasury.daily_cap import utc_day
 from chimera_s1.domain.treasury.events import (
     Evidence,
-    FailureKind,
-    NotExecuted,
-    Terms,
+    FailureReason,
+    NotExecutedReason,
+    OperatorVerdict,
+    TransferTerms,
     TreasuryMode,
-    Verdict,
 )
-from chimera_s1.domain.treasury.limits import ASSET, Direction, Limits
+from chimera_s1.domain.treasury.limits import ASSET, Direction, TransferLimits
 
 
 class RequestTransfer(Struct, frozen=True):
     """Move money."""
 
     transfer_id: TransferId
-    terms: Terms
+    terms: TransferTerms
 
 
 class StartSubmission(Struct, frozen=True):
@@ -55,7 +55,7 @@ class ExpireTransfer(Struct, frozen=True):
     at: int
 
 
-class NoteCompleted(Struct, frozen=True):
+class RecordCompleted(Struct, frozen=True):
     """The exchange says that it has moved the money."""
 
     attempt: int
@@ -64,26 +64,26 @@ class NoteCompleted(Struct, frozen=True):
     at: int
 
 
-class NoteRefused(Struct, frozen=True):
+class RecordRefused(Struct, frozen=True):
     """The exchange has said no, definitely."""
 
     attempt: int
-    kind: FailureKind
+    kind: FailureReason
     message: str
     at: int
 
 
-class NoteNotExecuted(Struct, frozen=True):
+class RecordNotExecuted(Struct, frozen=True):
     """The attempt certainly came to nothing, another may be made."""
 
     attempt: int
-    why: NotExecuted
+    reason: NotExecutedReason
     cause: str
-    not_before: int
+    not_before_ms: int
     at: int
 
 
-class NoteUnknown(Struct, frozen=True):
+class RecordUnknown(Struct, frozen=True):
     """Nothing is certain about the attempt."""
 
     attempt: int
@@ -91,7 +91,7 @@ class NoteUnknown(Struct, frozen=True):
     at: int
 
 
-class NoteAbsent(Struct, frozen=True):
+class RecordAbsent(Struct, frozen=True):
     """Complete reads, late enough, show that nothing has moved.
 
     Attributes:
@@ -103,13 +103,13 @@ class NoteAbsent(Struct, frozen=True):
     at: int
 
 
-class NoteVerified(Struct, frozen=True):
+class RecordVerified(Struct, frozen=True):
     """The history confirms the movement."""
 
     tran_id: str
 
 
-class NoteDisputed(Struct, frozen=True):
+class RecordDisputed(Struct, frozen=True):
     """The history contradicts what was believed."""
 
     cause: str
@@ -132,43 +132,43 @@ class ResolveTransfer(Struct, frozen=True):
         note: Why this is so, for the record.
     """
 
-    verdict: Verdict
+    verdict: OperatorVerdict
     tran_id: str
     note: str
     at: int
 
 
-Command: TypeAlias = (
+TreasuryCommand: TypeAlias = (
     RequestTransfer
     | StartSubmission
     | ExpireTransfer
-    | NoteCompleted
-    | NoteRefused
-    | NoteNotExecuted
-    | NoteUnknown
-    | NoteAbsent
-    | NoteVerified
-    | NoteDisputed
+    | RecordCompleted
+    | RecordRefused
+    | RecordNotExecuted
+    | RecordUnknown
+    | RecordAbsent
+    | RecordVerified
+    | RecordDisputed
     | RequestReview
     | ResolveTransfer
 )
 
 
-def terms_of(
+def make_terms(
     direction: Direction,
     amount: Decimal,
     reason: str,
     *,
     mode: TreasuryMode,
-    limits: Limits,
+    limits: TransferLimits,
     at: int,
-) -> Terms:
+) -> TransferTerms:
     """The terms of a transfer that is asked for now."""
-    return Terms(
+    return TransferTerms(
         direction=direction,
         amount=amount,
         reason=reason,
-        fingerprint=fingerprint(direction, amount, reason),
+        fingerprint=request_fingerprint(direction, amount, reason),
         mode=mode,
         limits=limits,
         day=utc_day(at),
@@ -176,7 +176,7 @@ def terms_of(
     )
 
 
-def fingerprint(direction: Direction, amount: Decimal, reason: str) -> str:
+def request_fingerprint(direction: Direction, amount: Decimal, reason: str) -> str:
     """What a request asks for, as a hash: the same for `10`, `10.0` and `"10.00"`."""
     asked = {
         "amount": exact_text(amount),

@@ -10,7 +10,7 @@ from chimera_s1.domain.treasury.daily_cap import CapDay
 from chimera_s1.domain.treasury.events import TreasuryEvent
 from chimera_s1.domain.treasury.transfer import Transfer
 
-Events: TypeAlias = tuple[TreasuryEvent, ...]
+DecidedEvents: TypeAlias = tuple[TreasuryEvent, ...]
 """What belongs into the ledger together."""
 
 
@@ -20,7 +20,7 @@ class TransferStateError(ChimeraError):
     code = "treasury.state"
 
 
-class Situation(Struct, frozen=True):
+class DecisionContext(Struct, frozen=True):
     """What the ledger says about all that a decision depends on.
 
     Attributes:
@@ -28,13 +28,13 @@ class Situation(Struct, frozen=True):
 
         cap: The day the transfer counts against.
 
-        rivals: Other transfers of the same direction and amount that are unresolved: a movement at
-            the exchange could be theirs.
+        lookalikes: Other transfers of the same direction and amount that are unresolved: a movement
+            at the exchange could be theirs.
 
-        claimant: Whose the movement that the command names is already; None where it is free.
+        movement_owner: Whose the movement that the command names is already; None where it is free.
     """
 
     transfer: Transfer | None = None
     cap: CapDay = CapDay()
-    rivals: tuple[TransferId, ...] = ()
-    claimant: TransferId | None = None
+    lookalikes: tuple[TransferId, ...] = ()
+    movement_owner: TransferId | None = None

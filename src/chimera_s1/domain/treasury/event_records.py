@@ -13,15 +13,15 @@ from chimera_s1.domain.money import exact_text
 from chimera_s1.domain.treasury.events import CapEvent, MovementEvent, TreasuryEvent
 
 _TAG: Final = "type"
-_KINDS: Final[dict[str, type[TreasuryEvent]]] = {
+_EVENT_TYPES: Final[dict[str, type[TreasuryEvent]]] = {
     str(kind.__struct_config__.tag): kind for kind in get_args(TreasuryEvent)
 }
-VERSIONS: Final[dict[str, int]] = dict.fromkeys(_KINDS, 1)
+EVENT_VERSIONS: Final[dict[str, int]] = dict.fromkeys(_EVENT_TYPES, 1)
 """The newest version of each event that this program knows."""
 
-TRANSFER_STREAM: Final = "transfer/"
-CAP_STREAM: Final = "cap/"
-MOVEMENT_STREAM: Final = "tran/"
+TRANSFER_STREAM_PREFIX: Final = "transfer/"
+CAP_STREAM_PREFIX: Final = "cap/"
+MOVEMENT_STREAM_PREFIX: Final = "tran/"
 
 
 class UnknownEvent(Struct, frozen=True):
@@ -34,17 +34,17 @@ class UnknownEvent(Struct, frozen=True):
 
 def transfer_stream(transfer_id: TransferId) -> str:
     """The stream that tells a transfer's life."""
-    return TRANSFER_STREAM + transfer_id
+    return TRANSFER_STREAM_PREFIX + transfer_id
 
 
 def cap_stream(day: str) -> str:
     """The stream of a UTC day of the cap."""
-    return CAP_STREAM + day
+    return CAP_STREAM_PREFIX + day
 
 
 def movement_stream(tran_id: str) -> str:
     """The stream that tells whose a movement is."""
-    return MOVEMENT_STREAM + tran_id
+    return MOVEMENT_STREAM_PREFIX + tran_id
 
 
 def stream_of(event: TreasuryEvent) -> str:
@@ -56,39 +56,39 @@ def stream_of(event: TreasuryEvent) -> str:
     return transfer_stream(event.transfer_id)
 
 
-def new_record(event: TreasuryEvent) -> NewEvent:
+def to_new_event(event: TreasuryEvent) -> NewEvent:
     """*event* as a ledger takes it."""
     data = msgspec.to_builtins(event, builtin_types=(Decimal,))
     kind: str = data.pop(_TAG)
-    return NewEvent(stream_of(event), kind, VERSIONS[kind], _written_out(data))
+    return NewEvent(stream_of(event), kind, EVENT_VERSIONS[kind], _with_exact_amounts(data))
 
 
-def _written_out(data: Document) -> Document:
+def _with_exact_amounts(data: Document) -> Document:
     """Amounts as exact text without an exponent, which `str` would give the smallest of them."""
-    return {name: _value_written_out(value) for name, value in data.items()}
+    return {name: _exact_value(value) for name, value in data.items()}
 
 
-def _value_written_out(value: object) -> object:
+def _exact_value(value: object) -> object:
     match value:
         case Decimal():
             return exact_text(value)
         case dict():
-            return _written_out(value)
+            return _with_exact_amounts(value)
         case _:
             return value
 
 
-def read_record(record: RecordedEvent) -> TreasuryEvent | UnknownEvent:
+def decode_event(record: RecordedEvent) -> TreasuryEvent | UnknownEvent:
     """What *record* says.
 
     Raises:
         LedgerDamagedError: Not what an event of its type says.
     """
-    newest = VERSIONS.get(record.type, 0)
+    newest = EVENT_VERSIONS.get(record.type, 0)
     if record.v > newest:
         return UnknownEvent(record.stream, record.type, record.v)
     # To one class: what a union of them means, msgspec works out anew at every call.
-    kind = _KINDS.get(record.type, TreasuryEvent)
+    kind = _EVENT_TYPES.get(record.type, TreasuryEvent)
     try:
         event: TreasuryEvent = msgspec.convert(
             {**record.data, _TAG: record.type}, kind, strict=True

@@ -19,7 +19,7 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from chimera_s1.domain.identifiers import TransferId
-from chimera_s1.domain.treasury.limits import Direction, Limits, Rule
+from chimera_s1.domain.treasury.limits import Direction, LimitRule, TransferLimits
 
 
 class TreasuryMode(StrEnum):
@@ -37,36 +37,36 @@ class Evidence(StrEnum):
     OPERATOR = "operator"
 
 
-class FailureKind(StrEnum):
+class FailureReason(StrEnum):
     """How it is known that money has not moved, and will not."""
 
     REFUSED = "refused"
     FORBIDDEN = "forbidden"
-    TURNED_AWAY = "turned_away"
+    NOT_PROCESSED = "turned_away"
     EXPIRED = "expired"
     ABSENT = "absent"
     OPERATOR = "operator"
 
 
-class NotExecuted(StrEnum):
+class NotExecutedReason(StrEnum):
     """Why one attempt certainly came to nothing, so that another may be made."""
 
     NOT_SENT = "not_sent"
-    TURNED_AWAY = "turned_away"
+    NOT_PROCESSED = "turned_away"
 
 
-class Verdict(StrEnum):
+class OperatorVerdict(StrEnum):
     """What an operator has found out about a transfer."""
 
     DONE = "DONE"
     FAILED = "FAILED"
 
 
-class _Event(Struct, frozen=True, kw_only=True, tag_field="type"):
+class _TreasuryEvent(Struct, frozen=True, kw_only=True, tag_field="type"):
     """Base of all: `type` is the tag."""
 
 
-class Terms(Struct, frozen=True, kw_only=True):
+class TransferTerms(Struct, frozen=True, kw_only=True):
     """What was asked for, and under which conditions.
 
     Attributes:
@@ -86,30 +86,34 @@ class Terms(Struct, frozen=True, kw_only=True):
     reason: str
     fingerprint: str
     mode: TreasuryMode
-    limits: Limits
+    limits: TransferLimits
     day: str
     accepted_at: int
 
 
-class TransferRequested(_Event, frozen=True, kw_only=True, tag="treasury.transfer.requested"):
+class TransferRequested(
+    _TreasuryEvent, frozen=True, kw_only=True, tag="treasury.transfer.requested"
+):
     """Accepted: within the limits, and its share of the cap reserved."""
 
     transfer_id: TransferId
-    terms: Terms
+    terms: TransferTerms
 
 
-class TransferRejected(_Event, frozen=True, kw_only=True, tag="treasury.transfer.rejected"):
+class TransferRejected(_TreasuryEvent, frozen=True, kw_only=True, tag="treasury.transfer.rejected"):
     """Refused by a rule before anything was sent; the refusal is the answer to this key
     for ever.
     """
 
     transfer_id: TransferId
-    terms: Terms
-    rule: Rule
+    terms: TransferTerms
+    rule: LimitRule
     message: str
 
 
-class SubmissionStarted(_Event, frozen=True, kw_only=True, tag="treasury.submission.started"):
+class SubmissionStarted(
+    _TreasuryEvent, frozen=True, kw_only=True, tag="treasury.submission.started"
+):
     """A request is signed and about to be sent, once.
 
     Attributes:
@@ -130,7 +134,7 @@ class SubmissionStarted(_Event, frozen=True, kw_only=True, tag="treasury.submiss
 
 
 class SubmissionNotExecuted(
-    _Event, frozen=True, kw_only=True, tag="treasury.submission.not_executed"
+    _TreasuryEvent, frozen=True, kw_only=True, tag="treasury.submission.not_executed"
 ):
     """The attempt certainly came to nothing; the transfer waits for the next one.
 
@@ -140,12 +144,12 @@ class SubmissionNotExecuted(
 
     transfer_id: TransferId
     attempt: int
-    why: NotExecuted
+    why: NotExecutedReason
     cause: str
     not_before: int
 
 
-class OutcomeUnknown(_Event, frozen=True, kw_only=True, tag="treasury.outcome.unknown"):
+class OutcomeUnknown(_TreasuryEvent, frozen=True, kw_only=True, tag="treasury.outcome.unknown"):
     """The request may have been executed; nothing is sent again, reconciliation decides."""
 
     transfer_id: TransferId
@@ -154,7 +158,9 @@ class OutcomeUnknown(_Event, frozen=True, kw_only=True, tag="treasury.outcome.un
     at: int
 
 
-class TransferCompleted(_Event, frozen=True, kw_only=True, tag="treasury.transfer.completed"):
+class TransferCompleted(
+    _TreasuryEvent, frozen=True, kw_only=True, tag="treasury.transfer.completed"
+):
     """The money has moved.
 
     Attributes:
@@ -171,7 +177,7 @@ class TransferCompleted(_Event, frozen=True, kw_only=True, tag="treasury.transfe
     note: str = ""
 
 
-class TransferFailed(_Event, frozen=True, kw_only=True, tag="treasury.transfer.failed"):
+class TransferFailed(_TreasuryEvent, frozen=True, kw_only=True, tag="treasury.transfer.failed"):
     """The money has not moved and will not.
 
     Attributes:
@@ -181,13 +187,13 @@ class TransferFailed(_Event, frozen=True, kw_only=True, tag="treasury.transfer.f
 
     transfer_id: TransferId
     attempt: int
-    kind: FailureKind
+    kind: FailureReason
     message: str
     at: int
     reads: tuple[int, ...] = ()
 
 
-class TransferVerified(_Event, frozen=True, kw_only=True, tag="treasury.transfer.verified"):
+class TransferVerified(_TreasuryEvent, frozen=True, kw_only=True, tag="treasury.transfer.verified"):
     """The exchange's own history shows the movement that its reply announced.
 
     Attributes:
@@ -199,7 +205,7 @@ class TransferVerified(_Event, frozen=True, kw_only=True, tag="treasury.transfer
     note: str = ""
 
 
-class TransferDisputed(_Event, frozen=True, kw_only=True, tag="treasury.transfer.disputed"):
+class TransferDisputed(_TreasuryEvent, frozen=True, kw_only=True, tag="treasury.transfer.disputed"):
     """What is known about the transfer contradicts itself; a human has to look."""
 
     transfer_id: TransferId
@@ -207,7 +213,9 @@ class TransferDisputed(_Event, frozen=True, kw_only=True, tag="treasury.transfer
     at: int
 
 
-class TransferCorrected(_Event, frozen=True, kw_only=True, tag="treasury.transfer.corrected"):
+class TransferCorrected(
+    _TreasuryEvent, frozen=True, kw_only=True, tag="treasury.transfer.corrected"
+):
     """Evidence came late: a transfer concluded to have failed has moved money after all.
 
     Attributes:
@@ -221,7 +229,9 @@ class TransferCorrected(_Event, frozen=True, kw_only=True, tag="treasury.transfe
     note: str = ""
 
 
-class ReviewRequested(_Event, frozen=True, kw_only=True, tag="treasury.transfer.review_requested"):
+class ReviewRequested(
+    _TreasuryEvent, frozen=True, kw_only=True, tag="treasury.transfer.review_requested"
+):
     """Reconciliation does not come to an end by itself."""
 
     transfer_id: TransferId
@@ -229,7 +239,7 @@ class ReviewRequested(_Event, frozen=True, kw_only=True, tag="treasury.transfer.
     at: int
 
 
-class CapReserved(_Event, frozen=True, kw_only=True, tag="treasury.cap.reserved"):
+class CapReserved(_TreasuryEvent, frozen=True, kw_only=True, tag="treasury.cap.reserved"):
     """*amount* counts against the day.
 
     Attributes:
@@ -242,7 +252,7 @@ class CapReserved(_Event, frozen=True, kw_only=True, tag="treasury.cap.reserved"
     cap: Decimal
 
 
-class CapSettled(_Event, frozen=True, kw_only=True, tag="treasury.cap.settled"):
+class CapSettled(_TreasuryEvent, frozen=True, kw_only=True, tag="treasury.cap.settled"):
     """The reserved *amount* has moved; it goes on counting."""
 
     day: str
@@ -250,7 +260,7 @@ class CapSettled(_Event, frozen=True, kw_only=True, tag="treasury.cap.settled"):
     amount: Decimal
 
 
-class CapReleased(_Event, frozen=True, kw_only=True, tag="treasury.cap.released"):
+class CapReleased(_TreasuryEvent, frozen=True, kw_only=True, tag="treasury.cap.released"):
     """The reserved *amount* did not move; it counts no longer."""
 
     day: str
@@ -258,7 +268,7 @@ class CapReleased(_Event, frozen=True, kw_only=True, tag="treasury.cap.released"
     amount: Decimal
 
 
-class CapRebooked(_Event, frozen=True, kw_only=True, tag="treasury.cap.rebooked"):
+class CapRebooked(_TreasuryEvent, frozen=True, kw_only=True, tag="treasury.cap.rebooked"):
     """The released *amount* had moved after all; it counts again, whatever the cap."""
 
     day: str
@@ -266,14 +276,16 @@ class CapRebooked(_Event, frozen=True, kw_only=True, tag="treasury.cap.rebooked"
     amount: Decimal
 
 
-class MovementClaimed(_Event, frozen=True, kw_only=True, tag="treasury.movement.claimed"):
+class MovementClaimed(_TreasuryEvent, frozen=True, kw_only=True, tag="treasury.movement.claimed"):
     """The movement belongs to the transfer, and to no other."""
 
     tran_id: str
     transfer_id: TransferId
 
 
-class ForeignMovementObserved(_Event, frozen=True, kw_only=True, tag="treasury.movement.foreign"):
+class ForeignMovementObserved(
+    _TreasuryEvent, frozen=True, kw_only=True, tag="treasury.movement.foreign"
+):
     """A movement between the wallets that no transfer of ours explains.
 
     Attributes:

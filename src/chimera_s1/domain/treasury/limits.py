@@ -47,7 +47,7 @@ def direction_between(source: Wallet, target: Wallet) -> Direction:
     raise InvalidValueError(f"from and to are both {source.value}; name two wallets")
 
 
-class Limits(Struct, frozen=True, kw_only=True):
+class TransferLimits(Struct, frozen=True, kw_only=True):
     """The limits in force; they are written into each transfer they were applied to.
 
     Attributes:
@@ -66,7 +66,7 @@ class Limits(Struct, frozen=True, kw_only=True):
     daily_cap: Decimal
 
 
-class Rule(StrEnum):
+class LimitRule(StrEnum):
     """The rule that a transfer was refused by; the value is stable, for programs."""
 
     DIRECTION_NOT_ALLOWED = "direction_not_allowed"
@@ -75,14 +75,16 @@ class Rule(StrEnum):
     OVER_DAILY_CAP = "over_daily_cap"
 
 
-class Breach(Struct, frozen=True):
+class LimitBreach(Struct, frozen=True):
     """A rule that stands against a transfer, with a sentence for people."""
 
-    rule: Rule
+    rule: LimitRule
     message: str
 
 
-def breach(limits: Limits, direction: Direction, amount: Decimal, used: Decimal) -> Breach | None:
+def find_breach(
+    limits: TransferLimits, direction: Direction, amount: Decimal, cap_used: Decimal
+) -> LimitBreach | None:
     """The first rule of *limits* that stands against moving *amount*; None where nothing does.
 
     Args:
@@ -92,28 +94,28 @@ def breach(limits: Limits, direction: Direction, amount: Decimal, used: Decimal)
 
         amount: USDT.
 
-        used: What of the day's cap is taken, USDT.
+        cap_used: What of the day's cap is taken, USDT.
     """
     if direction not in limits.directions:
         allowed = ", ".join(each.value for each in limits.directions) or "none"
-        return Breach(
-            Rule.DIRECTION_NOT_ALLOWED,
+        return LimitBreach(
+            LimitRule.DIRECTION_NOT_ALLOWED,
             f"{direction.value} is not allowed here; allowed: {allowed}",
         )
     if amount < limits.min:
-        return Breach(
-            Rule.BELOW_MIN,
+        return LimitBreach(
+            LimitRule.BELOW_MIN,
             f"{exact_text(amount)} USDT is below the smallest amount, {exact_text(limits.min)}",
         )
     if amount > limits.max:
-        return Breach(
-            Rule.ABOVE_MAX,
+        return LimitBreach(
+            LimitRule.ABOVE_MAX,
             f"{exact_text(amount)} USDT is above the largest amount, {exact_text(limits.max)}",
         )
-    if used + amount > limits.daily_cap:
-        left = max(Decimal(0), limits.daily_cap - used)
-        return Breach(
-            Rule.OVER_DAILY_CAP,
+    if cap_used + amount > limits.daily_cap:
+        left = max(Decimal(0), limits.daily_cap - cap_used)
+        return LimitBreach(
+            LimitRule.OVER_DAILY_CAP,
             f"{exact_text(amount)} USDT is more than what is left of today's cap of "
             f"{exact_text(limits.daily_cap)}: {exact_text(left)}; the day ends at 00:00 UTC",
         )

@@ -9,12 +9,12 @@ from decimal import Decimal
 from typing import assert_never
 
 from chimera_s1.domain.identifiers import TransferId
-from chimera_s1.domain.ledger.commit import Commit, Head, head_of
+from chimera_s1.domain.ledger.commit import Commit, LedgerHead, head_of
 from chimera_s1.domain.treasury.daily_cap import CapDay, evolve_cap
-from chimera_s1.domain.treasury.event_records import CAP_STREAM, UnknownEvent, read_record
+from chimera_s1.domain.treasury.event_records import CAP_STREAM_PREFIX, UnknownEvent, decode_event
 from chimera_s1.domain.treasury.events import (
     CapEvent,
-    FailureKind,
+    FailureReason,
     TransferCompleted,
     TransferCorrected,
     TransferDisputed,
@@ -28,10 +28,10 @@ from chimera_s1.domain.treasury.events import (
 from chimera_s1.domain.treasury.limits import Direction
 from chimera_s1.domain.treasury.transfer import Phase, Transfer, evolve
 
-_ENDS = (TransferCompleted, TransferCorrected, TransferFailed, TransferVerified)
+_FINAL_EVENTS = (TransferCompleted, TransferCorrected, TransferFailed, TransferVerified)
 
 
-BELIEVED = frozenset({FailureKind.ABSENT, FailureKind.OPERATOR})
+UNCONFIRMED_FAILURES = frozenset({FailureReason.ABSENT, FailureReason.OPERATOR})
 """Failures that the exchange has not spoken of: late evidence would contradict them."""
 
 
@@ -41,41 +41,42 @@ class OpenTransfers:
     Attributes:
         head: Up to where it has been folded.
 
-        waiting: Requested and not sent, oldest first.
+        queued: Requested and not sent, oldest first.
 
         unresolved: Sent, or maybe sent, without a known outcome.
 
         unverified: Done by the exchange's word, not yet seen in its history.
 
-        absent: Failed because nothing was seen to move, by us or an operator; watched for a while.
+        watched_failures: Failed because nothing was seen to move, by us or an operator; watched for
+            a while.
 
         disputed: Contradicted; an operator has to look. Also those that had been over before.
     """
 
     def __init__(self) -> None:
-        self.head = Head()
-        self.waiting: dict[TransferId, Transfer] = {}
+        self.head = LedgerHead()
+        self.queued: dict[TransferId, Transfer] = {}
         self.unresolved: dict[TransferId, Transfer] = {}
         self.unverified: dict[TransferId, Transfer] = {}
-        self.absent: dict[TransferId, Transfer] = {}
+        self.watched_failures: dict[TransferId, Transfer] = {}
         self.disputed: set[TransferId] = set()
-        self._days: dict[str, CapDay] = {}
-        self._too_new: dict[str, UnknownEvent] = {}
+        self._cap_days: dict[str, CapDay] = {}
+        self._unknown_events: dict[str, UnknownEvent] = {}
 
-    def fold(self, commit: Commit) -> None:
+    def fold_commit(self, commit: Commit) -> None:
         """Take in the next commit.
 
         Raises:
             LedgerDamagedError: Its events contradict those before.
         """
         for record in commit.events:
-            event = read_record(record)
+            event = decode_event(record)
             if isinstance(event, UnknownEvent):
-                self._too_new[record.stream] = event
+                self._unknown_events[record.stream] = event
             elif isinstance(event, CapEvent):
-                self._days[event.day] = evolve_cap(self.cap(event.day), event)
+                self._cap_days[event.day] = evolve_cap(self.cap_on(event.day), event)
             elif isinstance(event, TransferEvent):
-                self._follow(event)
+                self._apply_event(event)
         self.head = head_of(commit)
 
     @property
@@ -84,23 +85,23 @@ class OpenTransfers:
         asked = {name for name, transfer in self.unresolved.items() if transfer.in_review}
         return len(asked | self.disputed)
 
-    def cap(self, day: str) -> CapDay:
+    def cap_on(self, day: str) -> CapDay:
         """What has been taken of the cap of *day*, a UTC date."""
-        return self._days.get(day, CapDay())
+        return self._cap_days.get(day, CapDay())
 
-    def day_of(self, stream: str) -> CapDay | None:
+    def cap_of_stream(self, stream: str) -> CapDay | None:
         """The day of the cap that *stream* tells of; None where it tells of something else."""
-        is_day = stream.startswith(CAP_STREAM)
-        return self.cap(stream.removeprefix(CAP_STREAM)) if is_day else None
+        is_day = stream.startswith(CAP_STREAM_PREFIX)
+        return self.cap_on(stream.removeprefix(CAP_STREAM_PREFIX)) if is_day else None
 
     def find(self, transfer_id: TransferId) -> Transfer | None:
         """A transfer that is not over; None where it is, or never was."""
-        for place in self._places():
-            if transfer_id in place:
-                return place[transfer_id]
+        for group in self._groups():
+            if transfer_id in group:
+                return group[transfer_id]
         return None
 
-    def rivals(self, transfer: Transfer) -> tuple[TransferId, ...]:
+    def lookalikes(self, transfer: Transfer) -> tuple[TransferId, ...]:
         """Unresolved transfers whose movement could be taken for that of *transfer*."""
         if transfer.mode is TreasuryMode.SUBACCOUNT:
             return ()
@@ -111,50 +112,52 @@ class OpenTransfers:
             and other.transfer_id != transfer.transfer_id
         )
 
-    def may_explain(self, direction: Direction, amount: Decimal) -> bool:
+    def has_match_for(self, direction: Direction, amount: Decimal) -> bool:
         """Whether a movement that nobody has claimed may be that of a transfer which
         waits for one.
         """
         return any(
             (transfer.direction, transfer.amount) == (direction, amount)
-            for transfer in (*self.unresolved.values(), *self.absent.values())
+            for transfer in (*self.unresolved.values(), *self.watched_failures.values())
         )
 
-    def forget(self, transfer_id: TransferId) -> None:
+    def stop_watching(self, transfer_id: TransferId) -> None:
         """Stop watching a transfer that is over."""
         self.unverified.pop(transfer_id, None)
-        self.absent.pop(transfer_id, None)
+        self.watched_failures.pop(transfer_id, None)
 
-    def too_new(self, streams: Iterable[str]) -> UnknownEvent | None:
+    def find_unknown_event(self, streams: Iterable[str]) -> UnknownEvent | None:
         """An event in one of *streams* that only a newer program understands."""
-        return next((self._too_new[name] for name in streams if name in self._too_new), None)
+        return next(
+            (self._unknown_events[name] for name in streams if name in self._unknown_events), None
+        )
 
-    def _follow(self, event: TransferEvent) -> None:
+    def _apply_event(self, event: TransferEvent) -> None:
         if isinstance(event, TransferDisputed):
             self.disputed.add(event.transfer_id)
-        elif isinstance(event, _ENDS):
+        elif isinstance(event, _FINAL_EVENTS):
             self.disputed.discard(event.transfer_id)
         known = self.find(event.transfer_id)
         if known is not None or isinstance(event, TransferRequested | TransferRejected):
-            self._place(evolve(known, event))
+            self._file(evolve(known, event))
         # Else it is over and forgotten: what comes after that is told by its stream alone.
 
-    def _place(self, transfer: Transfer) -> None:
-        for place in self._places():
+    def _file(self, transfer: Transfer) -> None:
+        for place in self._groups():
             place.pop(transfer.transfer_id, None)
         match transfer.phase:
-            case Phase.REQUESTED if transfer.is_waiting:
-                self.waiting[transfer.transfer_id] = transfer
+            case Phase.REQUESTED if transfer.is_queued:
+                self.queued[transfer.transfer_id] = transfer
             case Phase.SUBMITTED | Phase.UNKNOWN:
                 self.unresolved[transfer.transfer_id] = transfer
             case Phase.DONE if not transfer.verified and not transfer.disputed:
                 self.unverified[transfer.transfer_id] = transfer
-            case Phase.FAILED if transfer.failure in BELIEVED:
-                self.absent[transfer.transfer_id] = transfer
+            case Phase.FAILED if transfer.failure_reason in UNCONFIRMED_FAILURES:
+                self.watched_failures[transfer.transfer_id] = transfer
             case Phase.REQUESTED | Phase.DONE | Phase.FAILED | Phase.REJECTED:
                 pass
             case _:
                 assert_never(transfer.phase)
 
-    def _places(self) -> tuple[dict[TransferId, Transfer], ...]:
-        return (self.waiting, self.unresolved, self.unverified, self.absent)
+    def _groups(self) -> tuple[dict[TransferId, Transfer], ...]:
+        return (self.queued, self.unresolved, self.unverified, self.watched_failures)

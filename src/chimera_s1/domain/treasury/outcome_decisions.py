@@ -4,23 +4,23 @@ Each gives no events where nothing new was said: whoever comes late, or twice, c
 """
 
 from chimera_s1.domain.treasury.commands import (
-    NoteAbsent,
-    NoteCompleted,
-    NoteDisputed,
-    NoteNotExecuted,
-    NoteRefused,
-    NoteUnknown,
-    NoteVerified,
+    RecordAbsent,
+    RecordCompleted,
+    RecordDisputed,
+    RecordNotExecuted,
+    RecordRefused,
+    RecordUnknown,
+    RecordVerified,
     RequestReview,
 )
-from chimera_s1.domain.treasury.decision_context import Events, Situation
+from chimera_s1.domain.treasury.decision_context import DecidedEvents, DecisionContext
 from chimera_s1.domain.treasury.events import (
     CapRebooked,
     CapReleased,
     CapSettled,
-    FailureKind,
+    FailureReason,
     MovementClaimed,
-    NotExecuted,
+    NotExecutedReason,
     OutcomeUnknown,
     ReviewRequested,
     SubmissionNotExecuted,
@@ -32,11 +32,13 @@ from chimera_s1.domain.treasury.events import (
 )
 from chimera_s1.domain.treasury.transfer import Phase, Transfer
 
-ATTEMPTS_TURNED_AWAY_MAX = 3
+NOT_PROCESSED_MAX = 3
 """An exchange that turned a transfer away this often is not asked again for it."""
 
 
-def completed(situation: Situation, transfer: Transfer, command: NoteCompleted) -> Events:
+def decide_completed(
+    situation: DecisionContext, transfer: Transfer, command: RecordCompleted
+) -> DecidedEvents:
     """The exchange says that the money has moved: positive evidence counts in every phase, except
     of what was never accepted.
     """
@@ -44,31 +46,37 @@ def completed(situation: Situation, transfer: Transfer, command: NoteCompleted) 
         return ()
     if transfer.phase is Phase.DONE:
         same = transfer.tran_id == command.tran_id
-        return () if same else _dispute(transfer, _second(transfer, command), command.at)
-    if situation.claimant not in {None, transfer.transfer_id}:
+        return (
+            ()
+            if same
+            else _dispute_events(transfer, _second_movement_message(transfer, command), command.at)
+        )
+    if situation.movement_owner not in {None, transfer.transfer_id}:
         cause = (
             f"movement {command.tran_id} is its own by {command.evidence.value}, and was already "
-            f"taken for that of transfer {situation.claimant}"
+            f"taken for that of transfer {situation.movement_owner}"
         )
-        return _dispute(transfer, cause, command.at)
-    return moved(situation, transfer, command, note="")
+        return _dispute_events(transfer, cause, command.at)
+    return completion_events(situation, transfer, command, note="")
 
 
-def _second(transfer: Transfer, command: NoteCompleted) -> str:
+def _second_movement_message(transfer: Transfer, command: RecordCompleted) -> str:
     return (
         f"done by movement {transfer.tran_id}, and {command.evidence.value} shows "
         f"{command.tran_id} for it too"
     )
 
 
-def moved(situation: Situation, transfer: Transfer, command: NoteCompleted, note: str) -> Events:
+def completion_events(
+    situation: DecisionContext, transfer: Transfer, command: RecordCompleted, note: str
+) -> DecidedEvents:
     """The end of a transfer that moved money, by a movement that is no other transfer's."""
     end = _correction if transfer.phase is Phase.FAILED else _completion
     claim = MovementClaimed(tran_id=command.tran_id, transfer_id=transfer.transfer_id)
-    return (*end(transfer, command, note), *(() if situation.claimant else (claim,)))
+    return (*end(transfer, command, note), *(() if situation.movement_owner else (claim,)))
 
 
-def _completion(transfer: Transfer, command: NoteCompleted, note: str) -> Events:
+def _completion(transfer: Transfer, command: RecordCompleted, note: str) -> DecidedEvents:
     return (
         TransferCompleted(
             transfer_id=transfer.transfer_id,
@@ -78,11 +86,11 @@ def _completion(transfer: Transfer, command: NoteCompleted, note: str) -> Events
             at=command.at,
             note=note,
         ),
-        CapSettled(day=transfer.day, transfer_id=transfer.transfer_id, amount=transfer.amount),
+        CapSettled(day=transfer.cap_day, transfer_id=transfer.transfer_id, amount=transfer.amount),
     )
 
 
-def _correction(transfer: Transfer, command: NoteCompleted, note: str) -> Events:
+def _correction(transfer: Transfer, command: RecordCompleted, note: str) -> DecidedEvents:
     """The second end of a transfer that was believed to have moved nothing."""
     corrected = TransferCorrected(
         transfer_id=transfer.transfer_id,
@@ -92,38 +100,38 @@ def _correction(transfer: Transfer, command: NoteCompleted, note: str) -> Events
         note=note,
     )
     rebooked = CapRebooked(
-        day=transfer.day, transfer_id=transfer.transfer_id, amount=transfer.amount
+        day=transfer.cap_day, transfer_id=transfer.transfer_id, amount=transfer.amount
     )
-    return (corrected,) if transfer.counts else (corrected, rebooked)
+    return (corrected,) if transfer.counts_against_cap else (corrected, rebooked)
 
 
-def refused(transfer: Transfer, command: NoteRefused) -> Events:
+def decide_refused(transfer: Transfer, command: RecordRefused) -> DecidedEvents:
     """The exchange has said no."""
     if not _is_open_attempt(transfer, command.attempt):
         return ()
-    return failure(transfer, command.kind, command.message, command.at)
+    return failure_events(transfer, command.kind, command.message, command.at)
 
 
-def not_executed(transfer: Transfer, command: NoteNotExecuted) -> Events:
+def decide_not_executed(transfer: Transfer, command: RecordNotExecuted) -> DecidedEvents:
     """The attempt came to nothing; after a few the exchange is not asked again."""
     if not _is_open_attempt(transfer, command.attempt):
         return ()
-    last = transfer.turned_away + 1 >= ATTEMPTS_TURNED_AWAY_MAX
-    if command.why is NotExecuted.TURNED_AWAY and last:
-        message = f"turned away {transfer.turned_away + 1} times, last: {command.cause}"
-        return failure(transfer, FailureKind.TURNED_AWAY, message, command.at)
+    last = transfer.not_processed_count + 1 >= NOT_PROCESSED_MAX
+    if command.reason is NotExecutedReason.NOT_PROCESSED and last:
+        message = f"turned away {transfer.not_processed_count + 1} times, last: {command.cause}"
+        return failure_events(transfer, FailureReason.NOT_PROCESSED, message, command.at)
     return (
         SubmissionNotExecuted(
             transfer_id=transfer.transfer_id,
             attempt=command.attempt,
-            why=command.why,
+            why=command.reason,
             cause=command.cause,
-            not_before=command.not_before,
+            not_before=command.not_before_ms,
         ),
     )
 
 
-def unknown(transfer: Transfer, command: NoteUnknown) -> Events:
+def decide_unknown(transfer: Transfer, command: RecordUnknown) -> DecidedEvents:
     """Nothing is certain about the attempt."""
     if transfer.phase is not Phase.SUBMITTED or transfer.attempt != command.attempt:
         return ()
@@ -137,7 +145,7 @@ def unknown(transfer: Transfer, command: NoteUnknown) -> Events:
     )
 
 
-def absent(transfer: Transfer, command: NoteAbsent) -> Events:
+def decide_absent(transfer: Transfer, command: RecordAbsent) -> DecidedEvents:
     """Nothing has moved, and nothing can move any more."""
     if not _is_open_attempt(transfer, command.attempt):
         return ()
@@ -145,10 +153,10 @@ def absent(transfer: Transfer, command: NoteAbsent) -> Events:
         f"the exchange's histories show no such movement in {len(command.reads)} complete reads "
         "after the last moment at which it could have appeared"
     )
-    return failure(transfer, FailureKind.ABSENT, message, command.at, command.reads)
+    return failure_events(transfer, FailureReason.ABSENT, message, command.at, command.reads)
 
 
-def verified(transfer: Transfer, command: NoteVerified) -> Events:
+def decide_verified(transfer: Transfer, command: RecordVerified) -> DecidedEvents:
     """The history shows the movement; a dispute is an operator's to end."""
     fits = transfer.phase is Phase.DONE and transfer.tran_id == command.tran_id
     if not fits or transfer.verified or transfer.disputed:
@@ -156,27 +164,27 @@ def verified(transfer: Transfer, command: NoteVerified) -> Events:
     return (TransferVerified(transfer_id=transfer.transfer_id, tran_id=command.tran_id),)
 
 
-def disputed(transfer: Transfer, command: NoteDisputed) -> Events:
+def decide_disputed(transfer: Transfer, command: RecordDisputed) -> DecidedEvents:
     """The history contradicts what was believed."""
-    return _dispute(transfer, command.cause, command.at)
+    return _dispute_events(transfer, command.cause, command.at)
 
 
-def _dispute(transfer: Transfer, cause: str, at: int) -> Events:
+def _dispute_events(transfer: Transfer, cause: str, at: int) -> DecidedEvents:
     if transfer.disputed or transfer.phase is Phase.REJECTED:
         return ()
     return (TransferDisputed(transfer_id=transfer.transfer_id, cause=cause, at=at),)
 
 
-def review(transfer: Transfer, command: RequestReview) -> Events:
+def decide_review(transfer: Transfer, command: RequestReview) -> DecidedEvents:
     """A human should look."""
     if transfer.in_review or not transfer.is_unresolved:
         return ()
     return (ReviewRequested(transfer_id=transfer.transfer_id, cause=command.cause, at=command.at),)
 
 
-def failure(
-    transfer: Transfer, kind: FailureKind, message: str, at: int, reads: tuple[int, ...] = ()
-) -> Events:
+def failure_events(
+    transfer: Transfer, kind: FailureReason, message: str, at: int, reads: tuple[int, ...] = ()
+) -> DecidedEvents:
     """The end of a transfer that moved nothing; its share of the cap is free again, except where it
     was settled or released before.
     """
@@ -189,9 +197,9 @@ def failure(
         reads=reads,
     )
     released = CapReleased(
-        day=transfer.day, transfer_id=transfer.transfer_id, amount=transfer.amount
+        day=transfer.cap_day, transfer_id=transfer.transfer_id, amount=transfer.amount
     )
-    return (failed,) if transfer.is_over else (failed, released)
+    return (failed,) if transfer.is_finished else (failed, released)
 
 
 def _is_open_attempt(transfer: Transfer, attempt: int) -> bool:

@@ -60,7 +60,7 @@ class IncomeRow(Struct, frozen=True):
     moved_at: int
 
 
-class Patience(Struct, frozen=True, kw_only=True):
+class ReconciliationTiming(Struct, frozen=True, kw_only=True):
     """How long absence must last before it is believed, ms. The guarantee that a transfer which
     moved money is never called FAILED is only as good as these bounds, so they are generous.
 
@@ -86,50 +86,50 @@ class Patience(Struct, frozen=True, kw_only=True):
     watch_ms: int = 86_400_000
 
 
-class Window(Struct, frozen=True):
+class ExecutionWindow(Struct, frozen=True):
     """The moments at which a movement of a transfer can have taken place."""
 
     start: int
     end: int
 
 
-class Found(Struct, frozen=True):
+class Matched(Struct, frozen=True):
     """The movement of the transfer."""
 
     movement: Movement
 
 
-class InProgress(Struct, frozen=True):
+class MatchPending(Struct, frozen=True):
     """A movement that may be the transfer's is not at its end."""
 
     movement: Movement
 
 
-class Nothing(Struct, frozen=True):
+class NoMatch(Struct, frozen=True):
     """No movement can be the transfer's."""
 
 
-class Contradiction(Struct, frozen=True):
+class Conflict(Struct, frozen=True):
     """The two witnesses do not agree; nothing can be concluded."""
 
     cause: str
 
 
-Finding: TypeAlias = Found | InProgress | Nothing | Contradiction
+MatchResult: TypeAlias = Matched | MatchPending | NoMatch | Conflict
 
 
-def window_of(transfer: Transfer, patience: Patience) -> Window:
+def execution_window(transfer: Transfer, patience: ReconciliationTiming) -> ExecutionWindow:
     """When the last attempt of *transfer* can have been executed."""
     last = transfer.signed_at + transfer.recv_window_ms + patience.execution_ms
-    return Window(transfer.signed_at - CLOCK_MARGIN_MS, last + CLOCK_MARGIN_MS)
+    return ExecutionWindow(transfer.signed_at - CLOCK_MARGIN_MS, last + CLOCK_MARGIN_MS)
 
 
-def find(
+def find_match(
     transfer: Transfer,
-    patience: Patience,
+    timing: ReconciliationTiming,
     movements: Iterable[Movement],
-    claimed: frozenset[str],
-) -> Found | InProgress | Nothing:
+    claimed_by_others: frozenset[str],
+) -> Matched | MatchPending | NoMatch:
     """The movement of *transfer* among *movements*: the nearest to its signature that did not fail.
 
     One that is not at its end is waited for, also where a farther one is: that may be a human's.
@@ -137,52 +137,59 @@ def find(
     Args:
         transfer: Was sent, or may have been.
 
-        patience: Bounds the window.
+        timing: Bounds the window.
 
         movements: A complete read of the history over the window.
 
-        claimed: Movements that belong to other transfers.
+        claimed_by_others: Movements that belong to other transfers.
     """
-    own = sorted(
-        (m for m in movements if m.tran_id not in claimed and _may_be(transfer, patience, m)),
+    candidates = sorted(
+        (
+            m
+            for m in movements
+            if m.tran_id not in claimed_by_others and _is_candidate(transfer, timing, m)
+        ),
         key=lambda movement: abs(movement.moved_at - transfer.signed_at),
     )
-    for movement in own:
+    for movement in candidates:
         match movement.status:
             case MovementStatus.CONFIRMED:
-                return Found(movement)
+                return Matched(movement)
             case MovementStatus.PENDING:
-                return InProgress(movement)
+                return MatchPending(movement)
             case MovementStatus.FAILED:
                 pass
             case _:
                 assert_never(movement.status)
-    return Nothing()
+    return NoMatch()
 
 
-def cross_examine(
+def cross_check(
     transfer: Transfer,
-    patience: Patience,
+    patience: ReconciliationTiming,
     movements: Iterable[Movement],
     income: Iterable[IncomeRow],
-) -> Nothing | Contradiction:
+) -> NoMatch | Conflict:
     """Whether the second witness, too, knows of nothing that the first one does not explain."""
     explained = sum(
-        _fits(transfer, patience, movement.amount, movement.moved_at)
+        _matches_amount_and_time(transfer, patience, movement.amount, movement.moved_at)
         for movement in movements
         if movement.direction is transfer.direction and movement.status is not MovementStatus.FAILED
     )
     sign = 1 if transfer.direction is Direction.SPOT_TO_FUTURES else -1
-    seen = sum(_fits(transfer, patience, sign * row.amount, row.moved_at) for row in income)
+    seen = sum(
+        _matches_amount_and_time(transfer, patience, sign * row.amount, row.moved_at)
+        for row in income
+    )
     if seen > explained:
-        return Contradiction(
+        return Conflict(
             f"the futures income shows {seen} movements like it, the wallet history {explained}"
         )
-    return Nothing()
+    return NoMatch()
 
 
-def is_absent(
-    transfer: Transfer, patience: Patience, clean_reads: tuple[int, ...]
+def reads_proving_absence(
+    transfer: Transfer, patience: ReconciliationTiming, clean_reads: tuple[int, ...]
 ) -> tuple[int, ...]:
     """Those of *clean_reads* that prove together that nothing has moved; empty where they do not.
 
@@ -193,21 +200,25 @@ def is_absent(
 
         clean_reads: Ascending moments of complete reads of both witnesses that showed nothing.
     """
-    too_early = window_of(transfer, patience).end + patience.history_lag_ms
+    too_early = execution_window(transfer, patience).end + patience.history_lag_ms
     late = tuple(read for read in clean_reads if read > too_early)
     enough = len(late) >= patience.clean_reads
     return late if enough and late[-1] - late[0] >= patience.clean_spread_ms else ()
 
 
-def _may_be(transfer: Transfer, patience: Patience, movement: Movement) -> bool:
+def _is_candidate(transfer: Transfer, patience: ReconciliationTiming, movement: Movement) -> bool:
     if transfer.mode is TreasuryMode.SUBACCOUNT:
         return movement.client_id == client_id_of(transfer.transfer_id, transfer.attempt)
     same_way = movement.direction is transfer.direction
-    return same_way and _fits(transfer, patience, movement.amount, movement.moved_at)
+    return same_way and _matches_amount_and_time(
+        transfer, patience, movement.amount, movement.moved_at
+    )
 
 
-def _fits(transfer: Transfer, patience: Patience, amount: Decimal, moved_at: int) -> bool:
-    window = window_of(transfer, patience)
+def _matches_amount_and_time(
+    transfer: Transfer, patience: ReconciliationTiming, amount: Decimal, moved_at: int
+) -> bool:
+    window = execution_window(transfer, patience)
     return amount == transfer.amount and window.start <= moved_at <= window.end
 
 

@@ -21,8 +21,8 @@ from chimera_s1.domain.errors import LedgerDamagedError
 from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.treasury.events import (
     Evidence,
-    FailureKind,
-    NotExecuted,
+    FailureReason,
+    NotExecutedReason,
     OutcomeUnknown,
     ReviewRequested,
     SubmissionNotExecuted,
@@ -37,7 +37,7 @@ from chimera_s1.domain.treasury.events import (
     TransferVerified,
     TreasuryMode,
 )
-from chimera_s1.domain.treasury.limits import Direction, Limits, Rule
+from chimera_s1.domain.treasury.limits import Direction, LimitRule, TransferLimits
 
 
 class Phase(StrEnum):
@@ -73,15 +73,15 @@ class Transfer(Struct, frozen=True, kw_only=True):
 
         request_hash: Of the last signed request; tells one attempt from another for certain.
 
-        not_before: No attempt before this, local epoch ms.
+        not_before_ms: No attempt before this, local epoch ms.
 
         unknown_at: When the outcome of the last attempt became unknown, local epoch ms.
 
-        turned_away: Attempts that the exchange did not look at.
+        not_processed_count: Attempts that the exchange did not look at.
 
         finished_at: When it became done, failed or rejected, local epoch ms.
 
-        failure: How it is known that no money moved; None unless it failed.
+        failure_reason: How it is known that no money moved; None unless it failed.
 
         evidence: How it is known that money moved; None unless it is done.
 
@@ -89,7 +89,7 @@ class Transfer(Struct, frozen=True, kw_only=True):
 
         verified: The exchange's history shows the movement.
 
-        counts: Its amount is taken of the cap of its day.
+        counts_against_cap: Its amount is taken of the cap of its day.
     """
 
     transfer_id: TransferId
@@ -98,8 +98,8 @@ class Transfer(Struct, frozen=True, kw_only=True):
     reason: str
     fingerprint: str
     mode: TreasuryMode
-    limits: Limits
-    day: str
+    limits: TransferLimits
+    cap_day: str
     accepted_at: int
     phase: Phase
     version: int = 1
@@ -107,20 +107,20 @@ class Transfer(Struct, frozen=True, kw_only=True):
     signed_at: int = 0
     recv_window_ms: int = 0
     request_hash: str = ""
-    not_before: int = 0
+    not_before_ms: int = 0
     unknown_at: int = 0
-    turned_away: int = 0
+    not_processed_count: int = 0
     finished_at: int = 0
     tran_id: str = ""
-    rule: Rule | None = None
-    failure: FailureKind | None = None
+    rule: LimitRule | None = None
+    failure_reason: FailureReason | None = None
     evidence: Evidence | None = None
     message: str = ""
     verified: bool = False
     disputed: bool = False
     corrected: bool = False
     in_review: bool = False
-    counts: bool = True
+    counts_against_cap: bool = True
 
     @property
     def status(self) -> TransferStatus:
@@ -136,7 +136,7 @@ class Transfer(Struct, frozen=True, kw_only=True):
                 assert_never(self.phase)
 
     @property
-    def told(self) -> str:
+    def public_message(self) -> str:
         """Why it is where it is, for those who asked for it."""
         if self.phase is Phase.UNKNOWN:
             return f"outcome unknown, reconciling: {self.message}"
@@ -148,12 +148,12 @@ class Transfer(Struct, frozen=True, kw_only=True):
         return self.phase in {Phase.SUBMITTED, Phase.UNKNOWN}
 
     @property
-    def is_waiting(self) -> bool:
+    def is_queued(self) -> bool:
         """It may be sent; not where the exchange has named a movement for it nevertheless."""
         return self.phase is Phase.REQUESTED and not self.disputed
 
     @property
-    def is_over(self) -> bool:
+    def is_finished(self) -> bool:
         """It has come to an end, though a late finding may give it another."""
         return self.phase in {Phase.DONE, Phase.FAILED, Phase.REJECTED}
 
@@ -169,14 +169,14 @@ def evolve(transfer: Transfer | None, event: TransferEvent) -> Transfer:
         case TransferRequested() | TransferRejected():
             if transfer is not None:
                 raise LedgerDamagedError(f"transfer {event.transfer_id} begins twice")
-            return _begun(event)
+            return _initial(event)
         case _:
             if transfer is None:
                 raise LedgerDamagedError(f"transfer {event.transfer_id} has no beginning")
-            return _next(replace(transfer, version=transfer.version + 1), event)
+            return _apply(replace(transfer, version=transfer.version + 1), event)
 
 
-def _begun(event: TransferRequested | TransferRejected) -> Transfer:
+def _initial(event: TransferRequested | TransferRejected) -> Transfer:
     terms = event.terms
     begun = Transfer(
         transfer_id=event.transfer_id,
@@ -186,7 +186,7 @@ def _begun(event: TransferRequested | TransferRejected) -> Transfer:
         fingerprint=terms.fingerprint,
         mode=terms.mode,
         limits=terms.limits,
-        day=terms.day,
+        cap_day=terms.day,
         accepted_at=terms.accepted_at,
         phase=Phase.REQUESTED,
     )
@@ -198,11 +198,11 @@ def _begun(event: TransferRequested | TransferRejected) -> Transfer:
         rule=event.rule,
         message=event.message,
         finished_at=terms.accepted_at,
-        counts=False,
+        counts_against_cap=False,
     )
 
 
-def _next(  # noqa: PLR0911 (one case a kind of event)
+def _apply(  # noqa: PLR0911 (one case a kind of event)
     transfer: Transfer,
     event: SubmissionStarted
     | SubmissionNotExecuted
@@ -227,7 +227,7 @@ def _next(  # noqa: PLR0911 (one case a kind of event)
                 message="",
             )
         case SubmissionNotExecuted():
-            return _back_in_queue(transfer, event)
+            return _requeued(transfer, event)
         case OutcomeUnknown():
             return replace(
                 transfer,
@@ -241,12 +241,12 @@ def _next(  # noqa: PLR0911 (one case a kind of event)
             return replace(
                 transfer,
                 phase=Phase.FAILED,
-                failure=event.kind,
+                failure_reason=event.kind,
                 message=event.message,
                 finished_at=event.at,
                 disputed=False,
                 in_review=False,
-                counts=transfer.counts and transfer.is_over,
+                counts_against_cap=transfer.counts_against_cap and transfer.is_finished,
             )
         case TransferVerified():
             return replace(transfer, verified=True, disputed=False, in_review=False, message="")
@@ -258,12 +258,13 @@ def _next(  # noqa: PLR0911 (one case a kind of event)
             assert_never(event)
 
 
-def _back_in_queue(transfer: Transfer, event: SubmissionNotExecuted) -> Transfer:
+def _requeued(transfer: Transfer, event: SubmissionNotExecuted) -> Transfer:
     return replace(
         transfer,
         phase=Phase.REQUESTED,
-        not_before=event.not_before,
-        turned_away=transfer.turned_away + (event.why is NotExecuted.TURNED_AWAY),
+        not_before_ms=event.not_before,
+        not_processed_count=transfer.not_processed_count
+        + (event.why is NotExecutedReason.NOT_PROCESSED),
         message=event.cause,
     )
 
@@ -276,10 +277,10 @@ def _done(transfer: Transfer, event: TransferCompleted | TransferCorrected) -> T
         evidence=event.evidence,
         verified=transfer.verified or event.evidence is not Evidence.REPLY,
         corrected=isinstance(event, TransferCorrected),
-        failure=None,
+        failure_reason=None,
         disputed=False,
         in_review=False,
-        counts=True,
+        counts_against_cap=True,
         message="",
         finished_at=event.at,
     )

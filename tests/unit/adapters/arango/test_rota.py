@@ -5,11 +5,11 @@ from contextlib import ExitStack, closing
 
 import pytest
 
-from chimera_s1.adapters.arango.coordinator import ArangoAccess, Coordinator
-from chimera_s1.adapters.arango.coordinator_pool import REST, Rota
-from chimera_s1.adapters.arango.errors import ArangoFault, NotSentError, RefusedError
+from chimera_s1.adapters.arango.coordinator import ArangoCredentials, Coordinator
+from chimera_s1.adapters.arango.coordinator_pool import REST, CoordinatorPool
+from chimera_s1.adapters.arango.errors import ArangoRequestError, NotSentError, RequestRejectedError
 
-ACCESS = ArangoAccess("chimera", "somebody", "a secret of theirs")
+ACCESS = ArangoCredentials("chimera", "somebody", "a secret of theirs")
 
 
 class Rig:
@@ -17,22 +17,22 @@ class Rig:
 
     def __init__(self, coordinators: list[Coordinator]) -> None:
         self.now_s = 100.0
-        self.rota = Rota(coordinators, lambda: self.now_s)
+        self.rota = CoordinatorPool(coordinators, lambda: self.now_s)
 
     def picked(self, last: int | None = None) -> int:
         """The number of the next one."""
         all_of_them = self.rota.coordinators
         return all_of_them.index(self.rota.pick(None if last is None else all_of_them[last]))
 
-    def note(self, number: int, fault: ArangoFault | None) -> None:
-        self.rota.note(self.rota.coordinators[number], fault)
+    def note(self, number: int, fault: ArangoRequestError | None) -> None:
+        self.rota.record_result(self.rota.coordinators[number], fault)
 
 
 @pytest.fixture
 def rig() -> Iterator[Rig]:
     with ExitStack() as stack:
         coordinators = [
-            Coordinator(f"http://c{number}:1", ACCESS, connections=1, connect_s=1)
+            Coordinator(f"http://c{number}:1", ACCESS, max_connections=1, connect_timeout_s=1)
             for number in range(3)
         ]
         for each in coordinators:
@@ -65,7 +65,7 @@ def test_one_that_fails_rests_twice_as_long_each_time(rig: Rig) -> None:
 
 
 def test_an_answer_wakes_it(rig: Rig) -> None:
-    for answer in (None, RefusedError(409, 1210, "")):
+    for answer in (None, RequestRejectedError(409, 1210, "")):
         rig.note(0, NotSentError("down"))
         rig.note(0, answer)
         assert 0 in {rig.picked() for _ in range(3)}

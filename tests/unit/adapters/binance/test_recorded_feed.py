@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chimera_s1.adapters.binance.recording import RecordedFeed
+from chimera_s1.adapters.binance.recording import BinanceRecording
 from chimera_s1.adapters.market_file import RecordedMessage
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.market.conflation import WindowMs, window_end
@@ -24,7 +24,7 @@ def record(ts: int, update_id: int, symbol: str = "btcusdt") -> RecordedMessage:
 
 
 def replayed(records: Iterable[RecordedMessage], window: WindowMs) -> list[tuple[int, list[int]]]:
-    feed = RecordedFeed(records, window)
+    feed = BinanceRecording(records, window)
     return [(w.end_ms, [quote.update_id for quote in w.quotes]) for w in feed.windows()]
 
 
@@ -44,7 +44,7 @@ def test_with_window_zero_every_message_is_replayed() -> None:
 
 def test_sources_say_that_this_is_a_replay() -> None:
     """A consumer can tell recorded from live."""
-    (window,) = RecordedFeed([record(10_100, 1)], WINDOW).windows()
+    (window,) = BinanceRecording([record(10_100, 1)], WINDOW).windows()
 
     assert window.quotes[0].source == "replay.spot.bookTicker"
 
@@ -52,7 +52,7 @@ def test_sources_say_that_this_is_a_replay() -> None:
 def test_what_is_no_book_is_passed_over_and_counted() -> None:
     """Trades and mark prices in a file are not an error."""
     trade = RecordedMessage(10_100, Venue.SPOT, "btcusdt@aggTrade", b"{}", b"{}")
-    feed = RecordedFeed([trade, record(10_200, 1)], WINDOW)
+    feed = BinanceRecording([trade, record(10_200, 1)], WINDOW)
 
     assert len(list(feed.windows())) == 1
     assert feed.counters.dropped == {"not_a_book": 1}
@@ -62,7 +62,7 @@ def test_what_is_no_book_is_passed_over_and_counted() -> None:
 def test_each_quote_lies_in_the_window_that_is_named(gaps: list[int]) -> None:
     """Windows come in order and hold what the live service would have published."""
     moments = [10_000 + sum(gaps[: n + 1]) for n in range(len(gaps))]
-    feed = RecordedFeed([record(ts, n + 1) for n, ts in enumerate(moments)], WINDOW)
+    feed = BinanceRecording([record(ts, n + 1) for n, ts in enumerate(moments)], WINDOW)
     windows = list(feed.windows())
 
     assert sorted({window_end(ts, WINDOW) for ts in moments}) == [w.end_ms for w in windows]

@@ -7,15 +7,17 @@ from chimera_s1.adapters.memory.event_store import MemoryEventStore
 from chimera_s1.adapters.memory.lease_store import MemoryLeaseStore
 from chimera_s1.adapters.memory.transfer_projection import MemoryTransferProjection
 from chimera_s1.domain.errors import StoreUnavailableError
-from chimera_s1.domain.ledger.commit import Commit, Draft, Head, NewEvent, head_of, seal
+from chimera_s1.domain.ledger.commit import Commit, CommitDraft, LedgerHead, NewEvent, head_of, seal
 from chimera_s1.domain.ports.event_store import Appended, SeqTaken
 from tests.fakes.manual_clock import ManualClock
 
 
 def commit_of(commit_id: str) -> Commit:
     events = (NewEvent("transfer/a", "test.noted", 1, {}),)
-    draft = Draft(commit_id=commit_id, at=1, actor="s1/test", correlation_id="c", events=events)
-    return seal(draft, "main", Head(), {})
+    draft = CommitDraft(
+        commit_id=commit_id, at=1, actor="s1/test", correlation_id="c", events=events
+    )
+    return seal(draft, "main", LedgerHead(), {})
 
 
 async def test_a_store_that_is_gone_answers_nothing_and_comes_back() -> None:
@@ -23,13 +25,13 @@ async def test_a_store_that_is_gone_answers_nothing_and_comes_back() -> None:
     events = MemoryEventStore("main")
     commit = commit_of("first")
     await events.append(commit)
-    events.gone = True
+    events.unavailable = True
 
     for call in (events.append(commit), events.head(), events.read(0, 1), events.read_stream("a")):
         with pytest.raises(StoreUnavailableError):
             await call
 
-    events.gone = False
+    events.unavailable = False
     assert await events.head() == head_of(commit)
 
 
@@ -37,9 +39,9 @@ async def test_every_store_can_be_gone() -> None:
     """Each on its own."""
     cursors, leases = MemoryCursorStore(), MemoryLeaseStore(ManualClock())
     transfers = MemoryTransferProjection()
-    cursors.gone = leases.gone = transfers.gone = True
+    cursors.unavailable = leases.unavailable = transfers.unavailable = True
 
-    for call in (cursors.position("a"), leases.acquire("a", "b", 1), transfers.get("a")):
+    for call in (cursors.read("a"), leases.acquire("a", "b", 1), transfers.get("a")):
         with pytest.raises(StoreUnavailableError):
             await call
 
@@ -53,13 +55,15 @@ async def test_replies_are_lost_after_the_fact() -> None:
         with pytest.raises(StoreUnavailableError):
             await events.append(commit_of("first"))
 
-    assert await events.append(commit_of("first")) == Appended(commit_of("first"), again=True)
+    assert await events.append(commit_of("first")) == Appended(
+        commit_of("first"), already_written=True
+    )
 
 
 async def test_stores_may_share_a_ledger() -> None:
     """As two processes do."""
     one = MemoryEventStore("main")
-    other = MemoryEventStore("main", one.kept)
+    other = MemoryEventStore("main", one.contents)
 
     await one.append(commit_of("first"))
 

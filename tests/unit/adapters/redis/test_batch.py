@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chimera_s1.adapters.redis.quote_batch import Batch
+from chimera_s1.adapters.redis.quote_batch import QuoteBatch
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.quote import Quote
 
@@ -26,7 +26,7 @@ def test_what_is_offered_again_never_follows_its_successor(
     offered: list[Quote], data: st.DataObject
 ) -> None:
     """Each quote is acknowledged, offered again, or has a newer acknowledged one of its source."""
-    batch = Batch(offered)
+    batch = QuoteBatch(offered)
     taken = data.draw(st.sets(st.sampled_from(range(len(offered)))) if offered else st.just(set()))
     for position in taken:
         batch.acknowledge(position)
@@ -48,7 +48,7 @@ def test_what_is_offered_again_never_follows_its_successor(
 
 def test_causes_are_told_once_each() -> None:
     """Two nodes with one cause are one clause; no cause where everything arrived."""
-    batch = Batch([quote("A", "bookTicker", 1)])
+    batch = QuoteBatch([quote("A", "bookTicker", 1)])
     batch.causes += ["first", "second", "first"]
 
     assert batch.report().cause == "first; second"

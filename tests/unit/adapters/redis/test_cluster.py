@@ -25,7 +25,7 @@ from chimera_s1.adapters.redis.operations_log import RedisOperationsLog
 from chimera_s1.adapters.redis.quote_reader import RedisQuoteReader
 from chimera_s1.adapters.redis.server_process import ServerProcess
 from chimera_s1.domain.errors import ConfigurationError
-from tests.contract.quote_stores import fresh_instruments, quote_of
+from tests.contract.quote_stores import fresh_instruments, make_quote
 
 PASSWORD = "correct-horse-battery"
 
@@ -37,7 +37,7 @@ async def test_wrong_credentials_are_a_matter_of_settings(
     value. The right one works.
     """
     async with EmbeddedRedis(tmp_path, binary=redis_binary) as embedded:
-        await embedded.nodes[0].ask("CONFIG", "SET", "requirepass", PASSWORD)
+        await embedded.nodes[0].execute("CONFIG", "SET", "requirepass", PASSWORD)
         for wrong in ("wrong-" + PASSWORD, ""):
             with pytest.raises(ConfigurationError, match="S1_REDIS_PASS") as caught:
                 async with connect_cluster(embedded.addresses, password=wrong):
@@ -47,7 +47,7 @@ async def test_wrong_credentials_are_a_matter_of_settings(
 
         async with connect_cluster(embedded.addresses, password=PASSWORD) as client:
             publisher = OfficialQuotePublisher(client, maxlen=10)
-            report = await publisher.publish([quote_of(fresh_instruments(1)[0])])
+            report = await publisher.publish([make_quote(fresh_instruments(1)[0])])
             assert (report.published, await publisher.ping()) == (1, "")
             assert PASSWORD not in repr(client)
 
@@ -64,12 +64,12 @@ async def test_a_password_changed_under_way_is_told_by_its_variable(
         connect_cluster(embedded.addresses) as reading,
     ):
         publisher, reader = OfficialQuotePublisher(client, maxlen=10), RedisQuoteReader(reading)
-        quote = quote_of(fresh_instruments(1)[0])
+        quote = make_quote(fresh_instruments(1)[0])
         assert (await publisher.publish([quote])).published == 1
         await reader.newest([quote.instrument])
         node = embedded.nodes[0]
-        await node.ask("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
-        await node.ask("CONFIG", "SET", "requirepass", PASSWORD)
+        await node.execute("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        await node.execute("CONFIG", "SET", "requirepass", PASSWORD)
 
         report = await publisher.publish([quote])
 
@@ -86,11 +86,11 @@ async def test_a_user_without_the_right_to_write_is_told_so(
     """ACL user with reads only: connecting works, writing names the user's variable."""
     async with EmbeddedRedis(tmp_path, binary=redis_binary) as embedded:
         rules = ("on", f">{PASSWORD}", "~*", "+@read", "+@connection", "+cluster", "+command")
-        await embedded.nodes[0].ask("ACL", "SETUSER", "looker", *rules)
+        await embedded.nodes[0].execute("ACL", "SETUSER", "looker", *rules)
         async with connect_cluster(embedded.addresses, user="looker", password=PASSWORD) as client:
             log = RedisOperationsLog(client, maxlen=10)
             with pytest.raises(ConfigurationError, match="S1_REDIS_USER"):
-                await log.throughput(1.0)
+                await log.record_throughput(1.0)
 
 
 async def test_a_server_outside_cluster_mode_is_a_matter_of_settings(
@@ -112,7 +112,7 @@ async def test_a_cluster_that_is_not_there_yet_is_waited_for(
         await node.kill()
         async with connect_cluster(embedded.addresses) as client:
             publisher = OfficialQuotePublisher(client, maxlen=10)
-            quote = quote_of(fresh_instruments(1)[0])
+            quote = make_quote(fresh_instruments(1)[0])
             assert (await publisher.publish([quote])).unpublished == (quote,)
             await node.start()
             with anyio.fail_after(20):
@@ -133,7 +133,7 @@ async def test_a_cluster_that_moved_is_found_by_the_configured_addresses(
         async with old:
             await new.nodes[0].kill()
             addresses = (*old.addresses, *new.addresses)
-            quote = quote_of(fresh_instruments(1)[0])
+            quote = make_quote(fresh_instruments(1)[0])
             context = connect_cluster(addresses)
             client = await context.__aenter__()
             publisher = OfficialQuotePublisher(client, maxlen=10)
@@ -166,7 +166,7 @@ async def test_tls_verifies_the_server(redis_binary: Path, tmp_path: Path) -> No
         async with connect_cluster([address], tls=True, tls_ca=str(ca)) as client:
             publisher = OfficialQuotePublisher(client, maxlen=10)
             assert await publisher.ping() == ""
-            assert (await publisher.publish([quote_of(fresh_instruments(1)[0])])).published == 1
+            assert (await publisher.publish([make_quote(fresh_instruments(1)[0])])).published == 1
 
         async with connect_cluster([address], tls=True) as client:
             publisher = OfficialQuotePublisher(client, maxlen=10)

@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
-from chimera_s1.adapters.redis.server_process import ServerProcess, end_leftover
+from chimera_s1.adapters.redis.server_process import ServerProcess, kill_orphan
 from chimera_s1.domain.errors import ConfigurationError, PublisherUnavailableError
 from tests.processes import is_running
 
@@ -65,9 +65,9 @@ async def test_one_node_serves_every_slot_and_ends_with_the_block(
         pid = node.pid
         assert pid is not None
         assert [str(address) for address in embedded.addresses] == [f"127.0.0.1:{port}"]
-        info = await node.ask("CLUSTER INFO")
+        info = await node.execute("CLUSTER INFO")
         assert (info["cluster_state"], info["cluster_slots_ok"]) == ("ok", "16384")
-        assert await node.ask("SET", "k", "v")
+        assert await node.execute("SET", "k", "v")
 
     assert not is_running(pid)
     assert node.pid is None
@@ -78,9 +78,11 @@ async def test_replicas_follow_masters_in_turn(redis_binary: Path, tmp_path: Pat
     ports and their bus ports stay below those that outgoing connections take.
     """
     async with EmbeddedRedis(tmp_path, binary=redis_binary, masters=3, replicas=3) as embedded:
-        roles = [(await node.ask("INFO"))["role"] for node in embedded.nodes]
-        replica_ports = [(await node.ask("INFO"))["slave0"]["port"] for node in embedded.nodes[:3]]
-        known = [len(await node.ask("CLUSTER NODES")) for node in embedded.nodes]
+        roles = [(await node.execute("INFO"))["role"] for node in embedded.nodes]
+        replica_ports = [
+            (await node.execute("INFO"))["slave0"]["port"] for node in embedded.nodes[:3]
+        ]
+        known = [len(await node.execute("CLUSTER NODES")) for node in embedded.nodes]
 
     assert roles == ["master"] * 3 + ["slave"] * 3
     assert replica_ports == [node.address.port for node in embedded.nodes[3:]]
@@ -124,7 +126,7 @@ async def test_a_directory_has_one_owner(redis_binary: Path, tmp_path: Path) -> 
             async with EmbeddedRedis(tmp_path, binary=redis_binary):
                 pytest.fail("two owners")
         assert first.nodes[0].pid == pid
-        assert await first.nodes[0].ask("PING")
+        assert await first.nodes[0].execute("PING")
 
 
 async def test_a_server_that_does_not_start_says_why(tmp_path: Path, redis_binary: Path) -> None:
@@ -192,7 +194,7 @@ async def test_the_server_of_a_killed_owner_is_ended_by_the_next(
 
     async with EmbeddedRedis(tmp_path, binary=redis_binary) as embedded:
         assert not is_running(leftover)
-        assert await embedded.nodes[0].ask("PING")
+        assert await embedded.nodes[0].execute("PING")
 
 
 async def test_a_leftover_that_hangs_is_ended_too(redis_binary: Path, tmp_path: Path) -> None:
@@ -200,7 +202,7 @@ async def test_a_leftover_that_hangs_is_ended_too(redis_binary: Path, tmp_path: 
     leftover = await left_behind(redis_binary, tmp_path)
     os.kill(leftover, signal.SIGSTOP)
 
-    assert await end_leftover(tmp_path / "node-0") == leftover
+    assert await kill_orphan(tmp_path / "node-0") == leftover
     assert not is_running(leftover)
 
 
@@ -211,7 +213,7 @@ async def test_a_stranger_with_a_reused_process_id_is_left_alone(tmp_path: Path)
     ) as stranger:
         (tmp_path / "redis.pid").write_text(f"{stranger.pid}\n")
 
-        assert await end_leftover(tmp_path) is None
+        assert await kill_orphan(tmp_path) is None
         assert is_running(stranger.pid)
         assert not (tmp_path / "redis.pid").exists()
         stranger.kill()
@@ -223,17 +225,17 @@ async def test_a_broken_process_id_file_is_no_obstacle(tmp_path: Path, content: 
     if content is not None:
         (tmp_path / "redis.pid").write_text(content)
 
-    assert await end_leftover(tmp_path) is None
+    assert await kill_orphan(tmp_path) is None
 
 
 async def test_a_node_keeps_its_place_over_a_restart(redis_binary: Path, tmp_path: Path) -> None:
     """Killed and started again on the same port, it is the same node with the same slots."""
     async with one_server(redis_binary, tmp_path) as server:
-        identity = await server.ask("CLUSTER", "MYID")
-        await server.ask("CLUSTER", "ADDSLOTS", 1, 2, 3)
+        identity = await server.execute("CLUSTER", "MYID")
+        await server.execute("CLUSTER", "ADDSLOTS", 1, 2, 3)
         await server.kill()
         assert server.pid is None
         await server.start()
 
-        assert await server.ask("CLUSTER", "MYID") == identity
-        assert (await server.ask("CLUSTER INFO"))["cluster_slots_assigned"] == "3"
+        assert await server.execute("CLUSTER", "MYID") == identity
+        assert (await server.execute("CLUSTER INFO"))["cluster_slots_assigned"] == "3"

@@ -13,10 +13,10 @@ from chimera_s1.adapters.redis.cluster_client import ClusterClient, connect_clus
 from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.keys import quote_stream
 from chimera_s1.adapters.redis.node_connection import Replies, open_connection
-from chimera_s1.adapters.redis.node_credentials import NodeAccess, verifying_tls
+from chimera_s1.adapters.redis.node_credentials import NodeCredentials, create_tls_context
 from chimera_s1.adapters.redis.node_quote_publisher import NodeQuotePublisher
 from chimera_s1.adapters.system.system_clock import SystemClock
-from tests.contract.quote_stores import fresh_instruments, quote_of
+from tests.contract.quote_stores import fresh_instruments, make_quote
 from tests.contract.redis_cluster import hand_over, key_slot, move_keys, node_id
 from tests.unit.adapters.redis.test_cluster import make_certificate, tls_in_front_of
 
@@ -26,7 +26,7 @@ INTRODUCED = b"+OK\r\n$26\r\nid=7 addr=127.0.0.1:40000 \r\n:0\r\n"
 
 def writer(client: ClusterClient, patience_s: float = 2.0) -> NodeQuotePublisher:
     return NodeQuotePublisher(
-        client, maxlen=10, clock=SystemClock(), draw=lambda: 0.5, patience_s=patience_s
+        client, maxlen=10, clock=SystemClock(), draw=lambda: 0.5, timeout_s=patience_s
     )
 
 
@@ -38,17 +38,17 @@ async def test_credentials_are_those_of_the_official_client(
     """
     async with EmbeddedRedis(tmp_path, binary=redis_binary) as redis:
         (node,) = redis.nodes
-        await node.ask("ACL", "SETUSER", "s1", "on", f">{PASSWORD}", "~*", "+@all")
+        await node.execute("ACL", "SETUSER", "s1", "on", f">{PASSWORD}", "~*", "+@all")
         async with (
             connect_cluster(redis.addresses, user="s1", password=PASSWORD) as client,
             writer(client) as publisher,
         ):
-            quote = quote_of(fresh_instruments(1)[0])
+            quote = make_quote(fresh_instruments(1)[0])
             assert (await publisher.publish([quote])).published == 1
-            assert PASSWORD not in repr(client.access)
+            assert PASSWORD not in repr(client.credentials)
 
-            await node.ask("ACL", "SETUSER", "s1", "resetpass", ">another")
-            await node.ask("CLIENT", "KILL", "USER", "s1")
+            await node.execute("ACL", "SETUSER", "s1", "resetpass", ">another")
+            await node.execute("CLIENT", "KILL", "USER", "s1")
             report = await publisher.publish([quote])
             complaint = await publisher.ping()
 
@@ -65,12 +65,12 @@ async def test_a_user_who_may_not_end_connections_is_told_at_once(
     """
     async with EmbeddedRedis(tmp_path, binary=redis_binary) as redis:
         rules = ("on", f">{PASSWORD}", "~*", "+@all", "-client|kill")
-        await redis.nodes[0].ask("ACL", "SETUSER", "s1", *rules)
+        await redis.nodes[0].execute("ACL", "SETUSER", "s1", *rules)
         async with (
             connect_cluster(redis.addresses, user="s1", password=PASSWORD) as client,
             writer(client, 0.5) as publisher,
         ):
-            report = await publisher.publish([quote_of(fresh_instruments(1)[0])])
+            report = await publisher.publish([make_quote(fresh_instruments(1)[0])])
 
         assert report.published == 0
         assert "S1_REDIS_USER" in report.cause
@@ -89,11 +89,11 @@ async def test_tls_verifies_the_server(redis_binary: Path, tmp_path: Path) -> No
         tls_in_front_of(redis.nodes[0], listener, tmp_path),
         connect_cluster([address], tls=True, tls_ca=str(ca)) as client,
     ):
-        quote = quote_of(fresh_instruments(1)[0])
+        quote = make_quote(fresh_instruments(1)[0])
         async with writer(client) as publisher:
             assert await publisher.ping() == ""
             assert (await publisher.publish([quote])).published == 1
-        client.access = NodeAccess(tls=verifying_tls(None))
+        client.credentials = NodeCredentials(tls=create_tls_context(None))
         async with writer(client, 0.5) as publisher:
             assert (await publisher.publish([quote])).published == 0
             assert "certificate" in await publisher.ping()
@@ -111,12 +111,12 @@ async def test_a_circle_of_redirects_ends(redis_binary: Path, tmp_path: Path) ->
         )
         slot = key_slot(quote_stream(instrument))
         one, other, _ = redis.nodes
-        await publisher.publish([quote_of(instrument)])
+        await publisher.publish([make_quote(instrument)])
         await move_keys(one, other, slot)
-        await other.ask("CLUSTER", "SETSLOT", slot, "STABLE")
-        report = await publisher.publish([quote_of(instrument)])
-        asked, moved = publisher.counters.asked, publisher.counters.moved
-        await other.ask("CLUSTER", "SETSLOT", slot, "IMPORTING", await node_id(one))
+        await other.execute("CLUSTER", "SETSLOT", slot, "STABLE")
+        report = await publisher.publish([make_quote(instrument)])
+        asked, moved = publisher.counters.ask_replies, publisher.counters.moved_replies
+        await other.execute("CLUSTER", "SETSLOT", slot, "IMPORTING", await node_id(one))
         await hand_over(one, other, slot)
         again = await publisher.publish(report.unpublished)
 
@@ -143,14 +143,14 @@ async def test_a_connection_whose_replies_cannot_be_trusted_is_ended(
     settled: list[Replies | None] = []
     async with misbehaving(answer) as address:
         with anyio.fail_after(5):
-            connection = await open_connection(address, NodeAccess(), None)
-            assert connection.usable
+            connection = await open_connection(address, NodeCredentials(), None)
+            assert connection.ready
             connection.request(b"*1\r\n$4\r\nPING\r\n", 1, settled.append)
-            assert not connection.usable
+            assert not connection.ready
             await connection.ended.wait()
 
     assert settled == [None]
-    assert defect in connection.defect
+    assert defect in connection.end_reason
     assert not connection.answered
 
 

@@ -9,8 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
-from chimera_s1.adapters.redis.quote_codec import quote_command
-from chimera_s1.adapters.redis.quote_encoder import QuoteEncoder, Redirect, bulk, refusal_text
+from chimera_s1.adapters.redis.quote_codec import encode_quote_command
+from chimera_s1.adapters.redis.quote_encoder import (
+    QuoteEncoder,
+    Redirect,
+    bulk_string,
+    error_reply_text,
+)
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.quote import Quote
 from tests.contract.redis_cluster import key_slot
@@ -33,10 +38,10 @@ def test_our_bytes_are_the_official_clients(
     quote = Quote(instrument, ts, price, bid_qty, price * 2, ask_qty, "replay.x", 1, ts)
     encoder = QuoteEncoder(10_000)
 
-    rendered = encoder.command(quote).encode()
+    rendered = encoder.encode(quote).encode()
 
-    assert rendered == hiredis.pack_command(cast("Any", quote_command(quote, 10_000)))
-    assert encoder.command(quote).encode() == rendered
+    assert rendered == hiredis.pack_command(cast("Any", encode_quote_command(quote, 10_000)))
+    assert encoder.encode(quote).encode() == rendered
     assert encoder[instrument].slot == key_slot(f"mkt:events:{venue}:{symbol}")
 
 
@@ -70,9 +75,9 @@ def test_redirects_are_read(text: str, expected: Redirect | None) -> None:
 )
 def test_a_refusal_says_what_to_set(text: str, told: str) -> None:
     """Credentials and rights are settings; what is not is told in the server's words."""
-    assert told in refusal_text(text)
+    assert told in error_reply_text(text)
 
 
 def test_lengths_are_in_bytes() -> None:
     """A Chinese symbol has three bytes a letter."""
-    assert bulk("币") == "$3\r\n币\r\n"
+    assert bulk_string("币") == "$3\r\n币\r\n"

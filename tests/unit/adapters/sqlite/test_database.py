@@ -25,7 +25,7 @@ def path(tmp_path: Path) -> Path:
 
 @pytest.fixture
 async def database(path: Path) -> AsyncIterator[SqliteDatabase]:
-    async with SqliteDatabase(path, patience_s=0) as database:
+    async with SqliteDatabase(path, busy_timeout_s=0) as database:
         yield database
 
 

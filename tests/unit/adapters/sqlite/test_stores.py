@@ -12,11 +12,11 @@ from chimera_s1.adapters.sqlite.database import SqliteDatabase
 from chimera_s1.adapters.sqlite.event_store import SqliteEventStore
 from chimera_s1.adapters.sqlite.lease_store import SqliteLeaseStore
 from chimera_s1.domain.errors import LedgerDamagedError, StoreUnavailableError
-from chimera_s1.domain.ledger.commit import Draft, Head, NewEvent, head_of, seal
+from chimera_s1.domain.ledger.commit import CommitDraft, LedgerHead, NewEvent, head_of, seal
 from chimera_s1.domain.ports.event_store import Appended
 from tests.fakes.manual_clock import ManualClock
 
-DRAFT = Draft(
+DRAFT = CommitDraft(
     commit_id="command-1",
     at=1,
     actor="s1/test",
@@ -40,8 +40,8 @@ async def test_a_file_holds_ledgers_apart(database: SqliteDatabase) -> None:
     """The same commit id, place and stream in each."""
     for name in ("main", "practice"):
         events = SqliteEventStore(database, name)
-        assert await events.head() == Head()
-        commit = seal(DRAFT, name, Head(), {})
+        assert await events.head() == LedgerHead()
+        commit = seal(DRAFT, name, LedgerHead(), {})
 
         assert await events.append(commit) == Appended(commit)
 
@@ -58,7 +58,7 @@ async def test_a_stream_that_was_taken_out_of_the_table_is_there_again(
     """
     async with SqliteDatabase(path) as database:
         events = SqliteEventStore(database, "main")
-        first = seal(DRAFT, "main", Head(), {})
+        first = seal(DRAFT, "main", LedgerHead(), {})
         await events.append(first)
         second = seal(structs.replace(DRAFT, commit_id="b"), "main", head_of(first), {})
         await events.append(second)
@@ -88,7 +88,7 @@ async def test_a_stream_that_was_taken_out_of_the_table_is_there_again(
 async def test_a_ledger_only_grows(database: SqliteDatabase, statement: str) -> None:
     """Also at a prompt, where somebody does not think of the chain."""
     events = SqliteEventStore(database, "main")
-    commit = seal(DRAFT, "main", Head(), {})
+    commit = seal(DRAFT, "main", LedgerHead(), {})
     await events.append(commit)
 
     with pytest.raises(StoreUnavailableError, match="a ledger only grows"):
@@ -102,7 +102,7 @@ async def test_a_stream_names_a_commit_that_was_removed(
 ) -> None:
     """Its index remembers."""
     events = SqliteEventStore(database, "main")
-    await events.append(seal(DRAFT, "main", Head(), {}))
+    await events.append(seal(DRAFT, "main", LedgerHead(), {}))
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("DROP TRIGGER treasury_commits_never_go")
         connection.execute("DELETE FROM treasury_commits")

@@ -132,7 +132,7 @@ def test_a_file_that_is_not_there_says_how_to_make_one(tmp_path: Path) -> None:
 
 
 def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
-    store = FileTokenStore(tmp_path / "no" / "tokens.json", ManualClock(), may_be_missing=True)
+    store = FileTokenStore(tmp_path / "no" / "tokens.json", ManualClock(), allow_missing=True)
 
     with pytest.raises(ConfigurationError, match="make its directory first"):
         store.put(OLD)

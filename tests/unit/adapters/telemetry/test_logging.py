@@ -104,20 +104,24 @@ def test_a_json_line_is_one_line_even_with_an_exception() -> None:
 def test_a_secret_that_is_a_number_is_masked_too() -> None:
     redaction = Redaction(["8812"])
 
-    assert redaction.value({"a": 8812, "b": 12, "8812": None}) == {"a": "***", "b": 12, "***": None}
+    assert redaction.redact_value({"a": 8812, "b": 12, "8812": None}) == {
+        "a": "***",
+        "b": 12,
+        "***": None,
+    }
 
 
 @given(st.lists(st.text('abc"%', min_size=1), max_size=4), st.text('abc"% '))
 def test_redaction_leaves_no_secret(secrets: list[str], text: str) -> None:
     """Also where one secret contains another, or two overlap."""
-    redacted = Redaction(secrets).text(text)
+    redacted = Redaction(secrets).redact_text(text)
 
     assert not any(secret in redacted for secret in secrets)
 
 
 @given(st.lists(st.text('abc"%', min_size=1), max_size=4), st.text("xyz \n"))
 def test_redaction_touches_nothing_else(secrets: list[str], text: str) -> None:
-    assert Redaction(secrets).text(text) == text
+    assert Redaction(secrets).redact_text(text) == text
 
 
 @pytest.mark.parametrize(

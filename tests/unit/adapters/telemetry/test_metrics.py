@@ -12,7 +12,7 @@ from chimera_s1.adapters.telemetry.metric_sources import (
     clock_source,
     feed_source,
     health_source,
-    publish_latency,
+    publish_latency_histogram,
     publisher_source,
     round_trip_source,
     throughput_source,
@@ -26,11 +26,11 @@ from chimera_s1.adapters.telemetry.metrics_page import (
 )
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.clock_skew import ClockSkew
-from chimera_s1.domain.operations.health import Component, Level
+from chimera_s1.domain.operations.health import HealthComponent, Level
 from chimera_s1.domain.ports.operations_log import RoundTripSummary
 from tests.fakes.manual_clock import ManualClock
 from tests.fakes.market_feed import ScriptedMarketFeed
-from tests.fakes.quote_streams import MemoryQuotePublisher, MemoryStreams
+from tests.fakes.quote_streams import MemoryQuotePublisher, MemoryQuoteStreams
 from tests.sample_quotes import quote
 
 Key = tuple[str, frozenset[tuple[str, str]]]
@@ -107,8 +107,8 @@ def test_a_histogram_counts_every_duration_in_its_buckets(durations_ms: list[flo
 
 def test_a_feed_is_counted_by_venue_and_reason() -> None:
     feed = ScriptedMarketFeed(Venue.PERP)
-    feed.offer(quote("perp/BTCUSDT", bid=1.0))
-    feed.offer(quote("perp/BTCUSDT", bid=2.0))
+    feed.receive(quote("perp/BTCUSDT", bid=1.0))
+    feed.receive(quote("perp/BTCUSDT", bid=2.0))
     feed.drain()
     feed.counters.reconnects += 3
     feed.counters.drop("crossed")
@@ -126,10 +126,10 @@ def test_a_feed_is_counted_by_venue_and_reason() -> None:
 
 
 async def test_a_publisher_is_counted_with_its_redirects() -> None:
-    publisher = MemoryQuotePublisher(MemoryStreams(ManualClock(), maxlen=10))
+    publisher = MemoryQuotePublisher(MemoryQuoteStreams(ManualClock(), maxlen=10))
     await publisher.publish([quote(), quote("spot/ETHUSDT")])
-    publisher.counters.moved += 4
-    publisher.counters.asked += 5
+    publisher.counters.moved_replies += 4
+    publisher.counters.ask_replies += 5
     source = [publisher_source(publisher)]
 
     assert shown(source, "s1_publish_quotes_total") == 2
@@ -164,7 +164,7 @@ def test_round_trips_are_shown_once_there_are_any() -> None:
 
 
 def test_throughput_health_and_build_are_shown() -> None:
-    component = Component("redis", Level.ORANGE, 0, "", required=True)
+    component = HealthComponent("redis", Level.ORANGE, 0, "", required=True)
 
     assert shown([throughput_source(lambda: 812.5)], "s1_mkt_throughput") == 812.5
     assert (
@@ -180,7 +180,7 @@ def test_throughput_health_and_build_are_shown() -> None:
 
 
 def test_publish_latency_reaches_from_a_millisecond_to_the_freshness_limit() -> None:
-    latency = publish_latency()
+    latency = publish_latency_histogram()
     latency.observe(7)
 
     shown = numbers(MetricsPage([], [latency]))

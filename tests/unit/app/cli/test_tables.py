@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from chimera_s1.adapters.market_file import RecordWriter, read_records
-from chimera_s1.app.cli.record.run import Recorder
+from chimera_s1.adapters.market_file import MarketFileWriter, read_market_file
+from chimera_s1.app.cli.record.run import MessageRecorder
 from chimera_s1.app.cli.replay.command import parse_speed
 from chimera_s1.app.cli.tail.run import cells
 from chimera_s1.domain.errors import ConfigurationError, PortError
@@ -58,19 +58,19 @@ def test_what_is_no_speed_is_an_error_with_examples(text: str) -> None:
 
 def test_a_recorder_stops_at_its_limit(tmp_path: Path) -> None:
     path = tmp_path / "x.jsonl"
-    with RecordWriter(path) as writer:
-        recorder = Recorder(writer, messages_max=2)
+    with MarketFileWriter(path) as writer:
+        recorder = MessageRecorder(writer, messages_max=2)
         for received_ms in (1, 2, 3):
             recorder.write(Venue.SPOT, MESSAGE, received_ms)
     assert recorder.done.is_set()
     assert recorder.failure is None
-    assert [record.ts for record in read_records(path)] == [1, 2]
+    assert [record.ts for record in read_market_file(path)] == [1, 2]
 
 
 def test_a_recorder_keeps_why_the_file_takes_no_more_and_raises_nothing() -> None:
     """The full device stands for a full disk: writes to it fail with ENOSPC."""
-    with suppress(PortError), RecordWriter(Path("/dev/full")) as writer:
-        recorder = Recorder(writer, messages_max=None)
+    with suppress(PortError), MarketFileWriter(Path("/dev/full")) as writer:
+        recorder = MessageRecorder(writer, messages_max=None)
         while not recorder.done.is_set():
             recorder.write(Venue.SPOT, MESSAGE * 1000, 1)
     assert str(recorder.failure).startswith("cannot write /dev/full: ")

@@ -71,7 +71,7 @@ def test_a_token_is_valid_to_its_last_moment_and_until_it_is_revoked(
 ) -> None:
     record = TokenRecord("abcd", "0" * 64, "bot", (Scope.READ,), 100, not_after, revoked_at)
 
-    assert record.state(now_ms) is state
+    assert record.state_at(now_ms) is state
 
 
 @pytest.mark.parametrize(
@@ -93,4 +93,4 @@ def test_what_no_token_can_be_is_refused(
 
 
 def test_only_reading_does_not_touch_money() -> None:
-    assert [scope for scope in Scope if not scope.guards_money] == [Scope.READ]
+    assert [scope for scope in Scope if not scope.requires_tokens] == [Scope.READ]

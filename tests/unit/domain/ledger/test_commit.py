@@ -14,18 +14,18 @@ from chimera_s1.domain.ledger.commit import (
     COMMIT_BYTES_MAX,
     EVENTS_MAX,
     GENESIS_HASH,
+    CommitDraft,
     Document,
-    Draft,
-    Entry,
-    Head,
+    LedgerEntry,
+    LedgerHead,
     NewEvent,
+    chain_error,
     commit_key,
     decode_entry,
     document_of,
     encode_commit,
-    entry_of,
+    entry_from_document,
     head_of,
-    link_problem,
     seal,
 )
 
@@ -44,7 +44,7 @@ events = st.builds(
     data=st.dictionaries(texts, values, max_size=4),
 )
 drafts = st.builds(
-    Draft,
+    CommitDraft,
     commit_id=texts,
     at=st.integers(0, 1 << 45),
     actor=texts,
@@ -52,12 +52,12 @@ drafts = st.builds(
     events=st.lists(events, min_size=1, max_size=5).map(tuple),
 )
 heads = st.builds(
-    Head, seq=st.integers(0, 10**15), hash=st.from_regex(r"[0-9a-f]{64}", fullmatch=True)
+    LedgerHead, seq=st.integers(0, 10**15), hash=st.from_regex(r"[0-9a-f]{64}", fullmatch=True)
 )
 
 
-def draft_of(*data: Document) -> Draft:
-    return Draft(
+def draft_of(*data: Document) -> CommitDraft:
+    return CommitDraft(
         commit_id="command-1",
         at=1,
         actor="s1/test",
@@ -67,34 +67,36 @@ def draft_of(*data: Document) -> Draft:
 
 
 @given(draft=drafts, head=heads)
-def test_a_commit_reads_back_as_it_was_sealed(draft: Draft, head: Head) -> None:
+def test_a_commit_reads_back_as_it_was_sealed(draft: CommitDraft, head: LedgerHead) -> None:
     """From text, and from a document with names of the store's own; it follows its head."""
     commit = seal(draft, "main", head, {})
-    entry = Entry(commit, commit.hash)
+    entry = LedgerEntry(commit, commit.hash)
 
     assert decode_entry(encode_commit(commit), "here") == entry
-    assert entry_of({**document_of(commit), "_key": "k", "_rev": "r"}, "here") == entry
-    assert link_problem(entry, head) == ""
-    assert head_of(commit) == Head(head.seq + 1, commit.hash)
+    assert entry_from_document({**document_of(commit), "_key": "k", "_rev": "r"}, "here") == entry
+    assert chain_error(entry, head) == ""
+    assert head_of(commit) == LedgerHead(head.seq + 1, commit.hash)
 
 
 @given(draft=drafts, head=heads)
-def test_text_is_the_same_whatever_the_order_it_was_built_in(draft: Draft, head: Head) -> None:
+def test_text_is_the_same_whatever_the_order_it_was_built_in(
+    draft: CommitDraft, head: LedgerHead
+) -> None:
     """Stores give names back in an order of their own."""
     document = document_of(seal(draft, "main", head, {}))
 
     turned = msgspec.json.decode(msgspec.json.encode(dict(reversed(document.items()))))
 
-    assert entry_of(turned, "here").content_hash == document["hash"]
+    assert entry_from_document(turned, "here").content_hash == document["hash"]
 
 
 @given(
     draft=drafts,
     versions=st.dictionaries(st.sampled_from(["transfer/a", "cap/2026-03-02"]), st.integers(0, 99)),
 )
-def test_versions_and_ids_are_dense(draft: Draft, versions: dict[str, int]) -> None:
+def test_versions_and_ids_are_dense(draft: CommitDraft, versions: dict[str, int]) -> None:
     """Each stream goes on where it was, in the order of the events."""
-    commit = seal(draft, "main", Head(6, GENESIS_HASH), versions)
+    commit = seal(draft, "main", LedgerHead(6, GENESIS_HASH), versions)
 
     for stream in commit.streams:
         of_stream = [event.version for event in commit.events if event.stream == stream]
@@ -108,7 +110,9 @@ def test_versions_and_ids_are_dense(draft: Draft, versions: dict[str, int]) -> N
 
 
 @given(data=st.data(), draft=drafts, head=heads)
-def test_any_change_of_the_text_shows(data: st.DataObject, draft: Draft, head: Head) -> None:
+def test_any_change_of_the_text_shows(
+    data: st.DataObject, draft: CommitDraft, head: LedgerHead
+) -> None:
     """A byte anywhere: it is no commit any more, does not follow, has another hash, or says the
     same.
     """
@@ -123,11 +127,13 @@ def test_any_change_of_the_text_shows(data: st.DataObject, draft: Draft, head: H
         return
 
     same = msgspec.json.decode(bytes(text)) == msgspec.json.decode(encode_commit(commit))
-    assert same or link_problem(entry, head)
+    assert same or chain_error(entry, head)
 
 
 @given(data=st.data(), draft=drafts, head=heads)
-def test_a_text_is_judged_as_its_document(data: st.DataObject, draft: Draft, head: Head) -> None:
+def test_a_text_is_judged_as_its_document(
+    data: st.DataObject, draft: CommitDraft, head: LedgerHead
+) -> None:
     """However it is laid out, and wherever else something is called hash."""
     commit = seal(draft, "main", head, {})
     sealed = document_of(commit)
@@ -139,12 +145,12 @@ def test_a_text_is_judged_as_its_document(data: st.DataObject, draft: Draft, hea
 
     text = json.dumps(shuffled, indent=indent, ensure_ascii=ascii_only).encode()
 
-    assert decode_entry(text, "here") == entry_of(document, "here")
+    assert decode_entry(text, "here") == entry_from_document(document, "here")
 
 
 def test_a_hash_in_another_place_is_not_that_of_the_commit() -> None:
     """Text that would hash right without it, and says nothing of its own hash."""
-    text = encode_commit(seal(draft_of({"a": {"amount": "1"}}), "main", Head(), {}))
+    text = encode_commit(seal(draft_of({"a": {"amount": "1"}}), "main", LedgerHead(), {}))
     member = text[text.rindex(b',"hash":') : text.rindex(b',"ledger":')]
     elsewhere = text.replace(member, b"").replace(b'"amount":"1"', b'"amount":"1"' + member)
     assert sorted(elsewhere) == sorted(text)
@@ -173,38 +179,38 @@ def test_no_text_makes_another_error(stored: bytes) -> None:
 
 def test_fields_of_a_newer_version_count() -> None:
     """This version passes over them, and still sees when one is changed or left out."""
-    head = Head(3, GENESIS_HASH)
+    head = LedgerHead(3, GENESIS_HASH)
     newer = document_of(seal(draft_of({"amount": "1"}), "main", head, {}))
     newer |= {"schema": 2, "approved_by": "somebody"}
-    newer["hash"] = entry_of(newer, "here").content_hash
+    newer["hash"] = entry_from_document(newer, "here").content_hash
 
-    entry = entry_of(newer, "here")
-    assert link_problem(entry, head) == ""
+    entry = entry_from_document(newer, "here")
+    assert chain_error(entry, head) == ""
     assert entry.commit.schema == 2
 
     for changed in ({**newer, "approved_by": "me"}, {**newer, "more": None}):
-        assert "was changed" in link_problem(entry_of(changed, "here"), head)
+        assert "was changed" in chain_error(entry_from_document(changed, "here"), head)
     del newer["approved_by"]
-    assert "was changed" in link_problem(entry_of(newer, "here"), head)
+    assert "was changed" in chain_error(entry_from_document(newer, "here"), head)
 
 
 def test_each_problem_of_a_chain_is_named() -> None:
     """With its place; an entry in its place has none."""
-    first = seal(draft_of({}), "main", Head(), {})
+    first = seal(draft_of({}), "main", LedgerHead(), {})
     second = seal(draft_of({}), "main", head_of(first), {})
-    other = seal(draft_of({"other": 1}), "main", Head(), {})
+    other = seal(draft_of({"other": 1}), "main", LedgerHead(), {})
 
-    assert link_problem(Entry(first, first.hash), Head()) == ""
-    assert link_problem(Entry(second, second.hash), Head()) == (
+    assert chain_error(LedgerEntry(first, first.hash), LedgerHead()) == ""
+    assert chain_error(LedgerEntry(second, second.hash), LedgerHead()) == (
         "commit 1 is missing: after 0 comes 2"
     )
-    assert link_problem(Entry(first, first.hash), head_of(first)) == (
+    assert chain_error(LedgerEntry(first, first.hash), head_of(first)) == (
         "commit 2 is missing: after 1 comes 1"
     )
-    assert link_problem(Entry(second, GENESIS_HASH), head_of(first)) == (
+    assert chain_error(LedgerEntry(second, GENESIS_HASH), head_of(first)) == (
         "commit 2 was changed after it was written: its hash does not fit"
     )
-    assert link_problem(Entry(second, second.hash), head_of(other)) == (
+    assert chain_error(LedgerEntry(second, second.hash), head_of(other)) == (
         "commit 2 does not follow the commit 1 that is there now"
     )
 
@@ -226,27 +232,29 @@ def test_what_stores_do_not_keep_exactly_is_refused(value: object, said: str) ->
     deep: Document = {"x": [{"y": [value]}]}
     for data in ({"x": value}, deep):
         with pytest.raises(InvalidValueError, match=f"test.noted: .*{said}"):
-            seal(draft_of(data), "main", Head(), {})
+            seal(draft_of(data), "main", LedgerHead(), {})
 
 
 def test_what_is_no_text_is_refused() -> None:
     """Half of a character has no UTF-8."""
     with pytest.raises(InvalidValueError, match="a commit is text"):
-        seal(draft_of({"reason": "\ud800"}), "main", Head(), {})
+        seal(draft_of({"reason": "\ud800"}), "main", LedgerHead(), {})
 
 
 def test_a_commit_is_bounded() -> None:
     """In events and in bytes; the largest that may be is."""
     for number in (0, EVENTS_MAX + 1):
         with pytest.raises(InvalidValueError, match=f"1 to 200 events, not {number}"):
-            seal(draft_of(*[{}] * number), "main", Head(), {})
-    seal(draft_of(*[{}] * EVENTS_MAX), "main", Head(), {})
+            seal(draft_of(*[{}] * number), "main", LedgerHead(), {})
+    seal(draft_of(*[{}] * EVENTS_MAX), "main", LedgerHead(), {})
 
-    rest = COMMIT_BYTES_MAX - len(encode_commit(seal(draft_of({"x": ""}), "main", Head(), {})))
-    largest = seal(draft_of({"x": "x" * rest}), "main", Head(), {})
+    rest = COMMIT_BYTES_MAX - len(
+        encode_commit(seal(draft_of({"x": ""}), "main", LedgerHead(), {}))
+    )
+    largest = seal(draft_of({"x": "x" * rest}), "main", LedgerHead(), {})
     assert len(encode_commit(largest)) == COMMIT_BYTES_MAX
     with pytest.raises(InvalidValueError, match="at most 1000000 bytes"):
-        seal(draft_of({"x": "x" * (rest + 1)}), "main", Head(), {})
+        seal(draft_of({"x": "x" * (rest + 1)}), "main", LedgerHead(), {})
 
 
 def test_the_hash_of_a_commit_never_changes() -> None:
@@ -254,7 +262,7 @@ def test_the_hash_of_a_commit_never_changes() -> None:
     commit = seal(
         draft_of({"amount": "12.34000000", "reason": "naïve 資金", "n": (1 << 63) - 1}),
         "main",
-        Head(),
+        LedgerHead(),
         {"transfer/a": 2},
     )
 

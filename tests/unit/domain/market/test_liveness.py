@@ -7,15 +7,15 @@ from hypothesis import strategies as st
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.liveness import (
     BLIND_FLOOR_MS,
-    FIRST_MESSAGE_MS,
-    PROBE_AGAIN_MS,
+    FIRST_MESSAGE_TIMEOUT_MS,
+    PROBE_INTERVAL_MS,
     QUIET_FLOOR_MS,
     SUSPECT_FLOOR_MS,
     ConnectionLiveness,
+    IntervalEstimator,
     Liveness,
-    Rhythm,
     StreamLiveness,
-    worst,
+    worst_liveness,
 )
 
 KEY = (InstrumentId(Venue.SPOT, Symbol("BTCUSDT")), "binance.spot.bookTicker")
@@ -28,8 +28,8 @@ def stream(gap_ms: float = 1_000.0, updates: int = 40) -> tuple[StreamLiveness, 
     at = START
     for _ in range(updates):
         at += gap_ms
-        live.heard(at)
-    live.judge(at, blind=False, alone=True)
+        live.record_update(at)
+    live.update_state(at, connection_blind=False, others_active=True)
     return live, at
 
 
@@ -41,46 +41,46 @@ def state_of(live: StreamLiveness) -> Liveness | None:
 @given(gap_ms=st.floats(1, 600_000), updates=st.integers(60, 120))
 def test_a_steady_rhythm_is_learned(gap_ms: float, updates: int) -> None:
     """After many equal gaps, the usual silence is that gap and little more."""
-    rhythm = Rhythm()
+    rhythm = IntervalEstimator()
     for number in range(updates):
-        rhythm.heard(number * gap_ms)
+        rhythm.record(number * gap_ms)
 
-    assert gap_ms == pytest.approx(rhythm.usual_ms, rel=0.05)
+    assert gap_ms == pytest.approx(rhythm.expected_silence_ms, rel=0.05)
 
 
 @given(gaps=st.lists(st.floats(0, 100_000), min_size=1, max_size=50))
 def test_the_usual_silence_is_never_negative_nor_beyond_reason(gaps: list[float]) -> None:
     """It stays within what the gaps seen can explain."""
-    rhythm, at = Rhythm(), 0.0
-    rhythm.heard(at)
+    rhythm, at = IntervalEstimator(), 0.0
+    rhythm.record(at)
     for gap in gaps:
         at += gap
-        rhythm.heard(at)
+        rhythm.record(at)
 
-    assert 0 <= rhythm.usual_ms <= 5 * max(gaps) + 1e-6
+    assert 0 <= rhythm.expected_silence_ms <= 5 * max(gaps) + 1e-6
 
 
 def test_an_outage_teaches_nothing() -> None:
     """The gap across an interruption is not the market's."""
-    rhythm = Rhythm()
+    rhythm = IntervalEstimator()
     for number in range(40):
-        rhythm.heard(number * 1_000.0)
-    before = rhythm.usual_ms
-    rhythm.interrupted()
-    rhythm.heard(3_600_000.0)
+        rhythm.record(number * 1_000.0)
+    before = rhythm.expected_silence_ms
+    rhythm.mark_interrupted()
+    rhythm.record(3_600_000.0)
 
-    assert before == rhythm.usual_ms
+    assert before == rhythm.expected_silence_ms
     assert rhythm.last_ms == 3_600_000.0
 
 
 def test_a_stale_silence_teaches_nothing() -> None:
     """It was a fault and not the market: the next silence is noticed as soon as the first."""
     live, last = stream()
-    before = live.rhythm.usual_ms
-    live.probed(last + 10_000, moved=True)
-    live.heard(last + 15_000)
+    before = live.interval.expected_silence_ms
+    live.record_probe(last + 10_000, book_moved=True)
+    live.record_update(last + 15_000)
 
-    assert live.rhythm.usual_ms == before
+    assert live.interval.expected_silence_ms == before
 
 
 @pytest.mark.parametrize(
@@ -92,9 +92,9 @@ def test_silence_is_measured_by_the_own_rhythm(
 ) -> None:
     """A busy pair is quiet after seconds, an illiquid one after minutes; suspect later."""
     live, at = stream(gap_ms, updates=80)
-    live.judge(at + quiet_after_ms * 0.95, blind=False, alone=True)
+    live.update_state(at + quiet_after_ms * 0.95, connection_blind=False, others_active=True)
     assert Liveness.LIVE is state_of(live)
-    live.judge(at + quiet_after_ms * 1.05, blind=False, alone=True)
+    live.update_state(at + quiet_after_ms * 1.05, connection_blind=False, others_active=True)
     assert Liveness.QUIET is state_of(live)
     assert at == live.since_ms
     assert not live.is_suspect(at + suspect_after_ms * 0.95)
@@ -104,54 +104,56 @@ def test_silence_is_measured_by_the_own_rhythm(
 def test_only_a_probe_makes_a_stream_stale_and_only_an_update_ends_it() -> None:
     """Silence alone is never STALE; time alone does not cure it."""
     live, at = stream()
-    live.judge(at + 3_600_000, blind=False, alone=True)
+    live.update_state(at + 3_600_000, connection_blind=False, others_active=True)
     assert Liveness.QUIET is state_of(live)
-    live.probed(at + 3_600_000, moved=True)
-    live.judge(at + 3_700_000, blind=False, alone=True)
+    live.record_probe(at + 3_600_000, book_moved=True)
+    live.update_state(at + 3_700_000, connection_blind=False, others_active=True)
     assert Liveness.STALE is state_of(live)
-    live.heard(at + 3_700_001)
-    live.judge(at + 3_700_002, blind=False, alone=True)
+    live.record_update(at + 3_700_001)
+    live.update_state(at + 3_700_002, connection_blind=False, others_active=True)
     assert Liveness.LIVE is state_of(live)
 
 
 def test_a_calm_book_is_probed_again_only_after_a_pause() -> None:
     """The venue is not asked at every look."""
     live, at = stream()
-    live.probed(at + 6_000, moved=False)
+    live.record_probe(at + 6_000, book_moved=False)
 
     assert Liveness.QUIET is state_of(live)
-    assert not live.is_suspect(at + 6_000 + PROBE_AGAIN_MS - 1)
-    assert live.is_suspect(at + 6_000 + PROBE_AGAIN_MS)
+    assert not live.is_suspect(at + 6_000 + PROBE_INTERVAL_MS - 1)
+    assert live.is_suspect(at + 6_000 + PROBE_INTERVAL_MS)
 
 
 def test_a_stream_that_never_speaks_is_suspect_after_the_first_message_deadline() -> None:
     """An acknowledged subscription proves nothing."""
     live = StreamLiveness(KEY, START)
-    live.judge(START + FIRST_MESSAGE_MS, blind=False, alone=True)
+    live.update_state(START + FIRST_MESSAGE_TIMEOUT_MS, connection_blind=False, others_active=True)
     assert live.state is None
-    assert not live.is_suspect(START + FIRST_MESSAGE_MS)
-    live.judge(START + FIRST_MESSAGE_MS + 1, blind=False, alone=True)
+    assert not live.is_suspect(START + FIRST_MESSAGE_TIMEOUT_MS)
+    live.update_state(
+        START + FIRST_MESSAGE_TIMEOUT_MS + 1, connection_blind=False, others_active=True
+    )
     assert Liveness.QUIET is state_of(live)
-    assert live.is_suspect(START + FIRST_MESSAGE_MS + 1)
+    assert live.is_suspect(START + FIRST_MESSAGE_TIMEOUT_MS + 1)
 
 
 def test_after_a_reconnect_silence_counts_anew_but_blindness_stays_until_an_update() -> None:
     """A new connection gets the time of a first message; it is not LIVE by being new."""
     live, at = stream()
-    live.judge(at + 5_000, blind=True, alone=True)
-    live.resubscribed(at + 60_000)
-    live.judge(at + 60_001, blind=False, alone=True)
+    live.update_state(at + 5_000, connection_blind=True, others_active=True)
+    live.mark_resubscribed(at + 60_000)
+    live.update_state(at + 60_001, connection_blind=False, others_active=True)
     assert Liveness.BLIND is state_of(live)
     assert not live.is_suspect(at + 60_001)
-    live.heard(at + 60_500)
-    live.judge(at + 60_501, blind=False, alone=True)
+    live.record_update(at + 60_500)
+    live.update_state(at + 60_501, connection_blind=False, others_active=True)
     assert Liveness.LIVE is state_of(live)
 
 
 def test_streams_that_fall_silent_together_are_not_called_calm() -> None:
     """Where nobody else on the connection speaks, its verdict is awaited."""
     live, at = stream()
-    live.judge(at + 3_000, blind=False, alone=False)
+    live.update_state(at + 3_000, connection_blind=False, others_active=False)
 
     assert Liveness.LIVE is state_of(live)
 
@@ -160,15 +162,15 @@ def test_a_connection_is_silent_by_its_own_rhythm() -> None:
     """A busy connection after its floor, one with a slow stream after a multiple of its gaps."""
     for gap_ms, patience_ms in ((50.0, BLIND_FLOOR_MS), (10_000.0, 30_000.0)):
         connection = ConnectionLiveness()
-        connection.opened(START)
+        connection.mark_opened(START)
         at = START
         for _ in range(80):
             at += gap_ms
-            connection.rhythm.heard(at)
+            connection.interval.record(at)
 
         assert not connection.is_silent(at + patience_ms * 0.95)
         assert connection.is_silent(at + patience_ms * 1.05)
-    connection.closed()
+    connection.mark_closed()
     assert not connection.is_silent(at + 1e9), "a closed one is gone, not silent"
 
 
@@ -179,4 +181,4 @@ def test_an_instrument_is_as_bad_as_its_worst_stream(states: list[Liveness | Non
     known = [state for state in states if state is not None]
     expected = max(known, key=order.index) if known else None
 
-    assert expected is worst(states)
+    assert expected is worst_liveness(states)

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.liveness import Liveness, StatusChange
-from chimera_s1.domain.market.liveness_board import SETTLE_MS, Findings, LivenessBoard
+from chimera_s1.domain.market.liveness_board import LAST_FRAMES_MS, LivenessBoard, LivenessUpdate
 
 BTC = (InstrumentId(Venue.PERP, Symbol("BTCUSDT")), "binance.perp.bookTicker")
 ETH = (InstrumentId(Venue.PERP, Symbol("ETHUSDT")), "binance.perp.bookTicker")
@@ -14,8 +14,8 @@ KEYS = (BTC, ETH)
 WALL = 1_772_514_460_000
 
 
-def look(board: LivenessBoard, now_ms: float) -> Findings:
-    return board.look(now_ms, lambda moment: WALL + round(moment))
+def look(board: LivenessBoard, now_ms: float) -> LivenessUpdate:
+    return board.evaluate(now_ms, lambda moment: WALL + round(moment))
 
 
 def busy(
@@ -24,12 +24,12 @@ def busy(
     """Each of *keys* speaks every 100 ms from 100 to *upto_ms*."""
     for at in range(100, upto_ms + 1, 100):
         for key in keys:
-            board.heard(key, at)
+            board.record_update(key, at)
 
 
 def opened_board(upto_ms: int = 5_000) -> LivenessBoard:
     board = LivenessBoard()
-    board.opened("perp-0", KEYS, 0)
+    board.connection_opened("perp-0", KEYS, 0)
     busy(board, upto_ms)
     look(board, upto_ms)
     return board
@@ -38,7 +38,7 @@ def opened_board(upto_ms: int = 5_000) -> LivenessBoard:
 def test_instruments_that_speak_are_live() -> None:
     """The first look tells it once."""
     board = LivenessBoard()
-    board.opened("perp-0", KEYS, 0)
+    board.connection_opened("perp-0", KEYS, 0)
     busy(board, 1_000)
     changes = look(board, 1_000).changes
 
@@ -52,13 +52,13 @@ def test_instruments_that_speak_are_live() -> None:
 def test_a_loss_and_its_end_are_marked_with_the_exact_interval() -> None:
     """GAP and RESUMED carry the last moment before and the first after it."""
     board = opened_board()
-    board.lost("perp-0", KEYS, "cut", 5_050)
-    board.heard(BTC, 5_040)  # drained after the loss was told
+    board.connection_lost("perp-0", KEYS, "cut", 5_050)
+    board.record_update(BTC, 5_040)  # drained after the loss was told
     early = look(board, 5_500)
-    late = look(board, 5_050 + SETTLE_MS)
-    board.opened("perp-0", KEYS, 9_000)
-    board.heard(BTC, 9_000)
-    board.heard(ETH, 9_010)
+    late = look(board, 5_050 + LAST_FRAMES_MS)
+    board.connection_opened("perp-0", KEYS, 9_000)
+    board.record_update(BTC, 9_000)
+    board.record_update(ETH, 9_010)
     back = look(board, 9_100)
 
     assert {Liveness.BLIND} == {change.state for change in early.changes}
@@ -76,8 +76,8 @@ def test_a_loss_and_its_end_are_marked_with_the_exact_interval() -> None:
 def test_a_short_interruption_is_marked_too() -> None:
     """Back before the gap was told: both markers come, in order, once the last frames are in."""
     board = opened_board()
-    board.lost("perp-0", KEYS, "cut", 5_050)
-    board.opened("perp-0", KEYS, 5_300)
+    board.connection_lost("perp-0", KEYS, "cut", 5_050)
+    board.connection_opened("perp-0", KEYS, 5_300)
     busy_states = [change.state for change in look(board, 5_400).changes if change.symbol == "*"]
     markers = [change for change in look(board, 7_000).changes if change.symbol == "*"]
 
@@ -91,11 +91,11 @@ def test_a_short_interruption_is_marked_too() -> None:
 def test_both_markers_of_an_interruption_name_the_same_moment() -> None:
     """Also where the clock that both are told by is a ms apart by then, or has stepped."""
     board = opened_board()
-    board.lost("perp-0", KEYS, "cut", 5_050)
+    board.connection_lost("perp-0", KEYS, "cut", 5_050)
     (gap,) = (c for c in look(board, 7_000).changes if c.symbol == "*")
-    board.opened("perp-0", KEYS, 9_000)
+    board.connection_opened("perp-0", KEYS, 9_000)
     (resumed,) = (
-        c for c in board.look(9_100, lambda at: WALL + 1 + round(at)).changes if c.symbol == "*"
+        c for c in board.evaluate(9_100, lambda at: WALL + 1 + round(at)).changes if c.symbol == "*"
     )
 
     assert gap.since == resumed.since == WALL + 5_000
@@ -106,7 +106,7 @@ def test_failed_dials_belong_to_the_same_interruption() -> None:
     """One GAP, whatever the number of attempts."""
     board = opened_board()
     for at in (5_050, 6_000, 8_000):
-        board.lost("perp-0", KEYS, "refused", at)
+        board.connection_lost("perp-0", KEYS, "refused", at)
     changes = [*look(board, 9_000).changes, *look(board, 20_000).changes]
 
     assert [change.state for change in changes if change.symbol == "*"] == [Liveness.GAP]
@@ -118,8 +118,8 @@ def test_a_silent_connection_is_named_and_its_instruments_are_blind() -> None:
     quiet = look(board, 7_500)
     found = look(board, 8_600)
 
-    assert (quiet.silent, quiet.changes) == ((), ())
-    assert found.silent == ("perp-0",)
+    assert (quiet.silent_connections, quiet.changes) == ((), ())
+    assert found.silent_connections == ("perp-0",)
     assert {("BTCUSDT", Liveness.BLIND), ("ETHUSDT", Liveness.BLIND)} == {
         (change.symbol, change.state) for change in found.changes
     }
@@ -129,11 +129,11 @@ def test_a_connection_that_brings_only_what_is_refused_is_not_silent() -> None:
     """Rejected frames are a sign of life of the connection; its streams are probed."""
     board = opened_board()
     for at in range(5_100, 11_001, 100):
-        board.sign_of_life("perp-0", at)
+        board.record_message("perp-0", at)
     found = look(board, 11_000)
 
-    assert found.silent == ()
-    assert set(found.suspects) == set(KEYS)
+    assert found.silent_connections == ()
+    assert set(found.suspect_streams) == set(KEYS)
     assert {change.state for change in found.changes} == {Liveness.QUIET}
 
 
@@ -141,15 +141,15 @@ def test_one_silent_stream_on_a_speaking_connection_is_suspect() -> None:
     """ETH goes on, BTC does not: BTC is quiet, then suspect, and STALE once a probe says so."""
     board = opened_board()
     for at in range(5_100, 11_001, 100):
-        board.heard(ETH, at)
+        board.record_update(ETH, at)
     found = look(board, 11_000)
-    board.probed(BTC, 11_100, moved=True)
+    board.record_probe(BTC, 11_100, book_moved=True)
     probed = look(board, 11_200)
 
-    assert (found.suspects, found.silent) == ((BTC,), ())
+    assert (found.suspect_streams, found.silent_connections) == ((BTC,), ())
     assert [(c.symbol, c.state) for c in found.changes] == [("BTCUSDT", Liveness.QUIET)]
     assert [(c.symbol, c.state) for c in probed.changes] == [("BTCUSDT", Liveness.STALE)]
-    assert probed.suspects == ()
+    assert probed.suspect_streams == ()
     assert board.connection_of(BTC) == "perp-0"
 
 
@@ -157,11 +157,11 @@ def test_an_instrument_with_two_streams_is_as_bad_as_the_worse() -> None:
     """A stalled bookTicker is not hidden by a depth stream that goes on."""
     board = LivenessBoard()
     keys = (ETH, ETH_DEPTH)
-    board.opened("perp-0", keys, 0)
+    board.connection_opened("perp-0", keys, 0)
     busy(board, 5_000, keys)
     look(board, 5_000)
     for at in range(5_100, 11_001, 100):
-        board.heard(ETH_DEPTH, at)
+        board.record_update(ETH_DEPTH, at)
     (change,) = look(board, 11_000).changes
 
     assert (change.symbol, change.state) == ("ETHUSDT", Liveness.QUIET)
@@ -171,10 +171,10 @@ def test_an_instrument_with_two_streams_is_as_bad_as_the_worse() -> None:
 def test_what_was_never_announced_is_passed_over() -> None:
     """A quote of a stream whose connection is not known yet changes nothing."""
     board = LivenessBoard()
-    board.heard(BTC, 100)
-    board.probed(BTC, 100, moved=True)
+    board.record_update(BTC, 100)
+    board.record_probe(BTC, 100, book_moved=True)
 
-    assert Findings((), (), ()) == look(board, 200)
+    assert LivenessUpdate((), (), ()) == look(board, 200)
 
 
 @given(
@@ -188,16 +188,16 @@ def test_markers_always_alternate_and_intervals_never_run_backwards(
 ) -> None:
     """Whatever happens, each GAP is followed by at most one RESUMED of the same interval."""
     board, now, markers = LivenessBoard(), 0, []
-    board.opened("perp-0", KEYS, 0)
+    board.connection_opened("perp-0", KEYS, 0)
     for pause, step in steps:
         now += pause
         match step:
             case "opened":
-                board.opened("perp-0", KEYS, now)
+                board.connection_opened("perp-0", KEYS, now)
             case "lost":
-                board.lost("perp-0", KEYS, "cut", now)
+                board.connection_lost("perp-0", KEYS, "cut", now)
             case "heard":
-                board.heard(BTC, now)
+                board.record_update(BTC, now)
             case _:
                 markers += [c for c in look(board, now).changes if c.symbol == "*"]
 

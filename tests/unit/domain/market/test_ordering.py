@@ -3,7 +3,11 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chimera_s1.domain.market.update_id_tracker import RESTART_AFTER_MS, UpdateOrder, Verdict
+from chimera_s1.domain.market.update_id_tracker import (
+    RESTART_AFTER_MS,
+    UpdateIdTracker,
+    UpdateRecency,
+)
 
 update_ids = st.integers(0, 10**12)
 gaps_ms = st.integers(0, RESTART_AFTER_MS)
@@ -14,11 +18,11 @@ def test_within_seconds_only_what_is_newer_than_all_before_passes(ids: list[int]
     """Two connections of one stream may overlap in any order: each id passes at most once,
     ascending.
     """
-    order = UpdateOrder()
-    passed = [i for i in ids if order.judge(i, received_ms=0) is Verdict.NEWER]
+    order = UpdateIdTracker()
+    passed = [i for i in ids if order.observe(i, received_ms=0) is UpdateRecency.NEWER]
 
     assert passed == sorted({max(ids[: n + 1]) for n in range(len(ids))})
-    assert order.newest == max(ids)
+    assert order.newest_id == max(ids)
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), gaps_ms), min_size=1))
@@ -28,28 +32,30 @@ def test_a_count_begun_anew_is_seen_after_staying_behind_long_enough(
     """Against an order that remembers every update: RESTARTED when all updates of the last five
     seconds or more, since the newest id was last seen, were behind it.
     """
-    order = UpdateOrder()
+    order = UpdateIdTracker()
     now_ms, newest = 0, -1
     behind: list[int] = []
     for update_id, gap_ms in updates:
         now_ms += gap_ms
-        verdict = order.judge(update_id, now_ms)
+        verdict = order.observe(update_id, now_ms)
         if update_id >= newest:
-            assert verdict is (Verdict.NEWER if update_id > newest else Verdict.NOT_NEWER)
+            assert verdict is (
+                UpdateRecency.NEWER if update_id > newest else UpdateRecency.NOT_NEWER
+            )
             newest, behind = update_id, []
             continue
         behind.append(now_ms)
         if now_ms - behind[0] >= RESTART_AFTER_MS:
-            assert verdict is Verdict.RESTARTED
+            assert verdict is UpdateRecency.RESTARTED
             newest, behind = update_id, []
         else:
-            assert verdict is Verdict.NOT_NEWER
+            assert verdict is UpdateRecency.NOT_NEWER
 
 
 def test_after_a_restart_the_new_count_goes_on_from_where_it_is() -> None:
-    order = UpdateOrder()
+    order = UpdateIdTracker()
     verdicts = [
-        order.judge(update_id, received_ms)
+        order.observe(update_id, received_ms)
         for update_id, received_ms in [
             (900, 0),
             (5, 1_000),
@@ -61,18 +67,18 @@ def test_after_a_restart_the_new_count_goes_on_from_where_it_is() -> None:
     ]
 
     assert verdicts == [
-        Verdict.NEWER,
-        Verdict.NOT_NEWER,
-        Verdict.NOT_NEWER,
-        Verdict.RESTARTED,
-        Verdict.NOT_NEWER,
-        Verdict.NEWER,
+        UpdateRecency.NEWER,
+        UpdateRecency.NOT_NEWER,
+        UpdateRecency.NOT_NEWER,
+        UpdateRecency.RESTARTED,
+        UpdateRecency.NOT_NEWER,
+        UpdateRecency.NEWER,
     ]
 
 
 def test_a_calm_market_after_a_reconnect_is_no_restart() -> None:
     """The newest id seen again and again, hours apart, stays what it is: a duplicate."""
-    order = UpdateOrder()
-    order.judge(900, 0)
+    order = UpdateIdTracker()
+    order.observe(900, 0)
 
-    assert {order.judge(900, hour * 3_600_000) for hour in range(5)} == {Verdict.NOT_NEWER}
+    assert {order.observe(900, hour * 3_600_000) for hour in range(5)} == {UpdateRecency.NOT_NEWER}

@@ -7,13 +7,13 @@ from hypothesis import strategies as st
 from chimera_s1.domain.errors import InvalidValueError
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.instrument_selection import (
-    WHOLE,
+    SINGLE_SHARD,
     Listing,
     Shard,
-    SymbolChoice,
-    parse_choice,
+    SymbolFilter,
     parse_shard,
-    select,
+    parse_symbol_filter,
+    select_instruments,
     shard_of,
 )
 from tests.unit.domain.strategies import instruments, symbols, venues
@@ -24,8 +24,8 @@ listings = st.lists(
     unique_by=lambda listing: listing.instrument,
 )
 choices = st.one_of(
-    st.just(SymbolChoice(every=True, named=frozenset())),
-    st.builds(SymbolChoice, st.just(value=False), st.frozensets(instruments, min_size=1)),
+    st.just(SymbolFilter(every=True, named=frozenset())),
+    st.builds(SymbolFilter, st.just(value=False), st.frozensets(instruments, min_size=1)),
 )
 
 
@@ -67,29 +67,29 @@ def test_shards_are_about_equally_full() -> None:
 
 @given(choices, listings, venues, counts)
 def test_shards_divide_the_selection_without_loss_or_overlap(
-    choice: SymbolChoice, rows: list[Listing], venue: Venue, count: int
+    choice: SymbolFilter, rows: list[Listing], venue: Venue, count: int
 ) -> None:
-    whole = select(choice, rows, venue, WHOLE)
-    parts = [select(choice, rows, venue, Shard(index, count)) for index in range(count)]
+    whole = select_instruments(choice, rows, venue, SINGLE_SHARD)
+    parts = [select_instruments(choice, rows, venue, Shard(index, count)) for index in range(count)]
 
-    assert sorted(i for part in parts for i in part.chosen) == list(whole.chosen)
-    assert {part.unknown for part in parts} == {whole.unknown}
+    assert sorted(i for part in parts for i in part.instruments) == list(whole.instruments)
+    assert {part.unlisted for part in parts} == {whole.unlisted}
 
 
 @given(choices, listings, venues)
 def test_what_is_chosen_is_listed_and_what_is_unknown_is_not(
-    choice: SymbolChoice, rows: list[Listing], venue: Venue
+    choice: SymbolFilter, rows: list[Listing], venue: Venue
 ) -> None:
-    selection = select(choice, rows, venue, WHOLE)
+    selection = select_instruments(choice, rows, venue, SINGLE_SHARD)
     listed = {row.instrument for row in rows}
 
-    assert set(selection.chosen) <= listed
-    assert not set(selection.unknown) & listed
-    assert all(i.venue is venue for i in selection.chosen + selection.unknown)
-    assert selection.chosen == tuple(sorted(set(selection.chosen)))
+    assert set(selection.instruments) <= listed
+    assert not set(selection.unlisted) & listed
+    assert all(i.venue is venue for i in selection.instruments + selection.unlisted)
+    assert selection.instruments == tuple(sorted(set(selection.instruments)))
     if not choice.every:
         ours = {i for i in choice.named if i.venue is venue}
-        assert ours == {*selection.chosen, *selection.unknown}
+        assert ours == {*selection.instruments, *selection.unlisted}
 
 
 def test_everything_means_what_trades_in_usdt() -> None:
@@ -101,19 +101,21 @@ def test_everything_means_what_trades_in_usdt() -> None:
         listing("perp/BTCUSDT"),
     ]
 
-    selection = select(parse_choice("*", Venue), rows, Venue.SPOT, WHOLE)
+    selection = select_instruments(parse_symbol_filter("*", Venue), rows, Venue.SPOT, SINGLE_SHARD)
 
-    assert [str(i) for i in selection.chosen] == ["spot/BTCUSDT", "spot/ETHUSDT"]
-    assert not selection.unknown
+    assert [str(i) for i in selection.instruments] == ["spot/BTCUSDT", "spot/ETHUSDT"]
+    assert not selection.unlisted
 
 
 def test_a_named_instrument_is_served_even_when_it_does_not_trade() -> None:
     rows = [listing("spot/LUNCUSDT", trading=False), listing("spot/ETHBTC", "BTC")]
 
-    selection = select(parse_choice("LUNCUSDT,ETHBTC,NOPEUSDT", Venue), rows, Venue.SPOT, WHOLE)
+    selection = select_instruments(
+        parse_symbol_filter("LUNCUSDT,ETHBTC,NOPEUSDT", Venue), rows, Venue.SPOT, SINGLE_SHARD
+    )
 
-    assert [str(i) for i in selection.chosen] == ["spot/ETHBTC", "spot/LUNCUSDT"]
-    assert [str(i) for i in selection.unknown] == ["spot/NOPEUSDT"]
+    assert [str(i) for i in selection.instruments] == ["spot/ETHBTC", "spot/LUNCUSDT"]
+    assert [str(i) for i in selection.unlisted] == ["spot/NOPEUSDT"]
 
 
 @pytest.mark.parametrize(
@@ -125,22 +127,22 @@ def test_a_named_instrument_is_served_even_when_it_does_not_trade() -> None:
     ],
 )
 def test_named_instruments_are_read(text: str, chosen: frozenset[InstrumentId]) -> None:
-    assert parse_choice(text, Venue) == SymbolChoice(every=False, named=chosen)
+    assert parse_symbol_filter(text, Venue) == SymbolFilter(every=False, named=chosen)
 
 
 def test_a_bare_symbol_names_only_the_venues_served() -> None:
-    assert parse_choice("BTCUSDT", [Venue.PERP]).named == named("perp/BTCUSDT")
+    assert parse_symbol_filter("BTCUSDT", [Venue.PERP]).named == named("perp/BTCUSDT")
 
 
 @pytest.mark.parametrize("text", [" * ", "*,"])
 def test_a_star_alone_is_everything(text: str) -> None:
-    assert parse_choice(text, Venue) == SymbolChoice(every=True, named=frozenset())
+    assert parse_symbol_filter(text, Venue) == SymbolFilter(every=True, named=frozenset())
 
 
 @pytest.mark.parametrize("text", ["", " , ", "*,BTCUSDT", "BTC USDT", "margin/BTCUSDT"])
 def test_a_list_with_something_else_in_it_is_refused(text: str) -> None:
     with pytest.raises(InvalidValueError):
-        parse_choice(text, Venue)
+        parse_symbol_filter(text, Venue)
 
 
 @given(st.integers(1, 1024).flatmap(lambda n: st.builds(Shard, st.integers(0, n - 1), st.just(n))))

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chimera_s1.domain.operations.clock_skew import (
-    ClockProbe,
+    ClockSample,
     ClockSkew,
     SkewWindow,
     percentile,
@@ -18,9 +18,9 @@ rtts = st.integers(0, 60_000)
 
 
 @st.composite
-def probes(draw: st.DrawFn) -> ClockProbe:
+def probes(draw: st.DrawFn) -> ClockSample:
     sent = draw(epoch_ms)
-    return ClockProbe(sent, sent + draw(rtts), sent + draw(st.integers(-10_000, 10_000)))
+    return ClockSample(sent, sent + draw(rtts), sent + draw(st.integers(-10_000, 10_000)))
 
 
 def naive_percentile(values: list[int], hundredths: int) -> int:
@@ -50,14 +50,14 @@ def test_the_offset_is_wrong_by_at_most_half_the_round_trip(
 ) -> None:
     """Wherever between sending and receiving the exchange read its clock, *ahead* of ours."""
     read_at = sent + round(share * rtt)
-    probe = ClockProbe(sent, sent + rtt, server_ms=read_at + ahead)
+    probe = ClockSample(sent, sent + rtt, server_ms=read_at + ahead)
 
     assert abs(probe.offset_ms - ahead) <= rtt / 2
     assert probe.rtt_ms == rtt
 
 
 def test_a_local_clock_that_stepped_back_gives_no_negative_round_trip() -> None:
-    assert ClockProbe(sent_ms=1000, received_ms=900, server_ms=950).rtt_ms == 0
+    assert ClockSample(sent_ms=1000, received_ms=900, server_ms=950).rtt_ms == 0
 
 
 def test_before_the_first_question_nothing_is_known_and_nothing_is_missing() -> None:
@@ -66,15 +66,15 @@ def test_before_the_first_question_nothing_is_known_and_nothing_is_missing() -> 
 
 @given(st.lists(st.one_of(st.none(), probes()), min_size=1, max_size=60), st.integers(1, 20))
 def test_a_window_reports_its_last_questions_and_the_last_answer_ever(
-    asked: list[ClockProbe | None], size: int
+    asked: list[ClockSample | None], size: int
 ) -> None:
     """`p_up` and round trips are of the last *size* questions; the offset outlives its probe."""
     window = SkewWindow(size)
     for probe in asked:
         if probe is None:
-            window.missed()
+            window.record_miss()
         else:
-            window.answered(probe)
+            window.record_answer(probe)
 
     kept = asked[-size:]
     times = [probe.rtt_ms for probe in kept if probe is not None]

@@ -9,17 +9,17 @@ from msgspec.structs import replace
 
 from chimera_s1.domain.operations.health import (
     ClockReport,
-    Component,
     FeedReport,
+    HealthComponent,
+    HealthReport,
     Level,
     LoopReport,
     MarketReport,
-    Report,
-    StreamsReport,
+    StreamStoreReport,
     TreasuryReport,
-    level_of,
-    overall,
-    ready,
+    is_ready,
+    overall_level,
+    report_level,
     skew_level,
 )
 
@@ -38,17 +38,17 @@ def feed(
     return FeedReport(instruments, unknown, connections, delivering, fatal)
 
 
-def streams(*, reachable: bool = True, waiting: int = 0, merged: bool = False) -> StreamsReport:
-    return StreamsReport(reachable, waiting, merged, cause="" if reachable else "refused")
+def streams(*, reachable: bool = True, waiting: int = 0, merged: bool = False) -> StreamStoreReport:
+    return StreamStoreReport(reachable, waiting, merged, cause="" if reachable else "refused")
 
 
 SOUND = TreasuryReport(
-    damage="",
-    store_trouble="",
-    relay_trouble="",
-    key_trouble="",
-    kill_switch=False,
-    switch_trouble="",
+    ledger_damage="",
+    store_error="",
+    relay_error="",
+    key_problem="",
+    kill_switch_on=False,
+    kill_switch_error="",
     waiting=0,
     unresolved=0,
     oldest_unresolved_ms=0,
@@ -60,8 +60,8 @@ def treasury(**facts: str | bool | int) -> TreasuryReport:
     return replace(SOUND, **facts)
 
 
-def component(level: Level, *, required: bool = True) -> Component:
-    return Component("redis", level, since=0, detail="", required=required)
+def component(level: Level, *, required: bool = True) -> HealthComponent:
+    return HealthComponent("redis", level, since=0, detail="", required=required)
 
 
 @pytest.mark.parametrize(
@@ -118,14 +118,14 @@ def component(level: Level, *, required: bool = True) -> Component:
         (treasury(damage="commit 3 was changed", in_review=1), RED),
     ],
 )
-def test_each_line_of_the_table(report: Report, level: Level) -> None:
-    assert level_of(report) is level
+def test_each_line_of_the_table(report: HealthReport, level: Level) -> None:
+    assert report_level(report) is level
 
 
 def test_a_report_the_table_does_not_know_is_an_error() -> None:
     """Never a level made up for it."""
     with pytest.raises(AssertionError):
-        level_of(cast("Report", object()))
+        report_level(cast("HealthReport", object()))
 
 
 @given(st.floats(-1e7, 1e7), st.floats(0, 1e7))
@@ -142,14 +142,14 @@ def test_a_clock_that_answers_less_is_never_better(
 ) -> None:
     low, high = sorted((one, other))
 
-    assert level_of(ClockReport(offset_ms, low)) >= level_of(ClockReport(offset_ms, high))
+    assert report_level(ClockReport(offset_ms, low)) >= report_level(ClockReport(offset_ms, high))
 
 
 @given(st.floats(0, 1e6), st.floats(0, 1e6))
 def test_a_slower_loop_is_never_better(one: float, other: float) -> None:
     low, high = sorted((one, other))
 
-    assert level_of(LoopReport(low)) <= level_of(LoopReport(high))
+    assert report_level(LoopReport(low)) <= report_level(LoopReport(high))
 
 
 @given(st.integers(0, 50), st.integers(0, 50), st.integers(0, 50), st.booleans())
@@ -158,8 +158,8 @@ def test_fewer_delivering_connections_are_never_better(
 ) -> None:
     low, high = sorted((min(one, connections), min(other, connections)))
 
-    worse = level_of(feed(connections=connections, delivering=low, fatal=fatal))
-    assert worse >= level_of(feed(connections=connections, delivering=high, fatal=fatal))
+    worse = report_level(feed(connections=connections, delivering=low, fatal=fatal))
+    assert worse >= report_level(feed(connections=connections, delivering=high, fatal=fatal))
 
 
 troubles = st.sampled_from(["", "x"])
@@ -178,20 +178,22 @@ treasuries = st.builds(
 def test_a_treasury_with_one_trouble_less_is_never_worse(report: TreasuryReport, name: str) -> None:
     better = replace(report, **{name: getattr(SOUND, name)})
 
-    assert level_of(better) <= level_of(report)
+    assert report_level(better) <= report_level(report)
 
 
 @given(st.lists(levels), levels)
 def test_the_whole_is_as_bad_as_its_worst_part(parts: list[Level], further: Level) -> None:
-    before = overall(map(component, parts))
-    after = overall(map(component, [*parts, further]))
+    before = overall_level(map(component, parts))
+    after = overall_level(map(component, [*parts, further]))
 
     assert before == max(parts, default=GREEN)
     assert after == max(before, further)
 
 
 @given(st.lists(st.builds(component, levels, required=st.booleans())))
-def test_only_a_required_part_that_is_red_takes_readiness_away(parts: list[Component]) -> None:
+def test_only_a_required_part_that_is_red_takes_readiness_away(
+    parts: list[HealthComponent],
+) -> None:
     broken = [part for part in parts if part.required and part.level is RED]
 
-    assert ready(parts) is not bool(broken)
+    assert is_ready(parts) is not bool(broken)

@@ -12,10 +12,10 @@ PAUSES_MS = st.lists(st.floats(0, 5_000), max_size=80)
 def admitted_at(limit: RateLimit, pauses_ms: list[float]) -> list[float]:
     """When requests were let through that came after *pauses_ms*."""
     now_ms, admitted = 0.0, []
-    allowance = limit.full(now_ms)
+    allowance = limit.initial_allowance(now_ms)
     for pause_ms in pauses_ms:
         now_ms += pause_ms
-        after = limit.spend(allowance, now_ms)
+        after = limit.take(allowance, now_ms)
         if isinstance(after, Allowance):
             allowance = after
             admitted.append(now_ms)
@@ -38,14 +38,14 @@ def test_no_stretch_of_time_has_more_than_its_burst_and_its_rate(
 def test_who_waits_as_told_is_let_through(limit: RateLimit, pauses_ms: list[float]) -> None:
     """Not much earlier, and certainly then; being refused costs nothing."""
     now_ms = 0.0
-    allowance = limit.full(now_ms)
+    allowance = limit.initial_allowance(now_ms)
     for pause_ms in pauses_ms:
         now_ms += pause_ms
-        after = limit.spend(allowance, now_ms)
+        after = limit.take(allowance, now_ms)
         if isinstance(after, Exceeded):
-            assert isinstance(limit.spend(allowance, now_ms + after.wait_ms * 0.9), Exceeded)
+            assert isinstance(limit.take(allowance, now_ms + after.wait_ms * 0.9), Exceeded)
             now_ms += after.wait_ms + 1e-3
-            after = limit.spend(allowance, now_ms)
+            after = limit.take(allowance, now_ms)
         assert isinstance(after, Allowance)
         allowance = after
 
@@ -60,7 +60,7 @@ def test_after_a_pause_the_burst_is_whole_and_no_more() -> None:
 def test_a_clock_that_stands_gives_nothing() -> None:
     limit = RateLimit(per_s=1_000, burst=1)
 
-    assert limit.spend(Allowance(0.0, at_ms=500.0), 400.0) == Exceeded(wait_ms=1.0)
+    assert limit.take(Allowance(0.0, at_ms=500.0), 400.0) == Exceeded(wait_ms=1.0)
 
 
 @pytest.mark.parametrize(("per_s", "burst"), [(0, 1), (1, 0), (-1, 1)])

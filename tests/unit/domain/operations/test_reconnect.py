@@ -6,12 +6,12 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from chimera_s1.domain.operations.backoff import Backoff
 from chimera_s1.domain.operations.reconnect import (
-    BecameFatal,
     ReconnectPolicy,
     ReconnectState,
-    Retry,
-    connection_lost,
-    data_seen,
+    RetriesExhausted,
+    RetryConnection,
+    after_data,
+    after_failure,
 )
 from tests.unit.domain.strategies import draws
 
@@ -26,14 +26,14 @@ def test_it_is_fatal_exactly_at_the_failure_after_the_last_retry(
     policy = ReconnectPolicy(retries_max=retries_max)
     state = ReconnectState()
     for _ in range(retries_max):
-        outcome = connection_lost(state, policy, draw)
-        assert isinstance(outcome, Retry)
+        outcome = after_failure(state, policy, draw)
+        assert isinstance(outcome, RetryConnection)
         state = outcome.state
         assert not state.fatal
 
-    last = connection_lost(state, policy, draw)
+    last = after_failure(state, policy, draw)
 
-    assert last == BecameFatal(ReconnectState(retries_max + 1, fatal=True), policy.scan_ms)
+    assert last == RetriesExhausted(ReconnectState(retries_max + 1, fatal=True), policy.scan_ms)
 
 
 @given(limits, st.integers(1, 20), draws)
@@ -46,8 +46,8 @@ def test_the_alarm_is_raised_once_and_dialling_goes_on(
     policy = ReconnectPolicy(retries_max=retries_max)
     state = ReconnectState(retries_max + 1, fatal=True)
     for _ in range(further):
-        outcome = connection_lost(state, policy, draw)
-        assert isinstance(outcome, Retry)
+        outcome = after_failure(state, policy, draw)
+        assert isinstance(outcome, RetryConnection)
         assert outcome.wait_ms == policy.scan_ms
         state = outcome.state
 
@@ -60,7 +60,7 @@ def test_waits_follow_the_back_off_from_its_first_step(retries_max: int, draw: f
     state = ReconnectState()
     waits = []
     for _ in range(retries_max):
-        outcome = connection_lost(state, policy, draw)
+        outcome = after_failure(state, policy, draw)
         waits.append(outcome.wait_ms)
         state = outcome.state
 
@@ -82,14 +82,14 @@ class Reconnecting(RuleBasedStateMachine):
     def fail(self, draw: float) -> None:
         self.failures_in_a_row += 1
         self.alarms_expected += self.failures_in_a_row == self.policy.retries_max + 1
-        outcome = connection_lost(self.state, self.policy, draw)
-        self.alarms += isinstance(outcome, BecameFatal)
+        outcome = after_failure(self.state, self.policy, draw)
+        self.alarms += isinstance(outcome, RetriesExhausted)
         self.state = outcome.state
 
     @rule()
     def deliver(self) -> None:
         self.failures_in_a_row = 0
-        self.state = data_seen()
+        self.state = after_data()
 
     @invariant()
     def fatal_is_more_failures_in_a_row_than_allowed(self) -> None:

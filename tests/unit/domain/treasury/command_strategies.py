@@ -8,19 +8,24 @@ from msgspec.structs import replace
 from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.treasury.commands import (
     ExpireTransfer,
-    NoteAbsent,
-    NoteCompleted,
-    NoteDisputed,
-    NoteNotExecuted,
-    NoteRefused,
-    NoteUnknown,
-    NoteVerified,
+    RecordAbsent,
+    RecordCompleted,
+    RecordDisputed,
+    RecordNotExecuted,
+    RecordRefused,
+    RecordUnknown,
+    RecordVerified,
     RequestReview,
     RequestTransfer,
     ResolveTransfer,
     StartSubmission,
 )
-from chimera_s1.domain.treasury.events import Evidence, FailureKind, NotExecuted, Verdict
+from chimera_s1.domain.treasury.events import (
+    Evidence,
+    FailureReason,
+    NotExecutedReason,
+    OperatorVerdict,
+)
 from tests.transfer_events import AT, TERMS
 
 names = st.sampled_from([TransferId("a"), TransferId("b"), TransferId("c")])
@@ -41,17 +46,22 @@ commands = st.one_of(
         moments,
     ),
     st.builds(ExpireTransfer, st.just(600_000), moments),
-    st.builds(NoteCompleted, attempts, numbers, st.sampled_from(Evidence), moments),
-    st.builds(NoteRefused, attempts, st.sampled_from(FailureKind), st.just("no"), moments),
+    st.builds(RecordCompleted, attempts, numbers, st.sampled_from(Evidence), moments),
+    st.builds(RecordRefused, attempts, st.sampled_from(FailureReason), st.just("no"), moments),
     st.builds(
-        NoteNotExecuted, attempts, st.sampled_from(NotExecuted), st.just("x"), moments, moments
+        RecordNotExecuted,
+        attempts,
+        st.sampled_from(NotExecutedReason),
+        st.just("x"),
+        moments,
+        moments,
     ),
-    st.builds(NoteUnknown, attempts, st.just("reset"), moments),
-    st.builds(NoteAbsent, attempts, st.just((AT,)), moments),
-    st.builds(NoteVerified, numbers),
-    st.builds(NoteDisputed, st.just("x"), moments),
+    st.builds(RecordUnknown, attempts, st.just("reset"), moments),
+    st.builds(RecordAbsent, attempts, st.just((AT,)), moments),
+    st.builds(RecordVerified, numbers),
+    st.builds(RecordDisputed, st.just("x"), moments),
     st.builds(RequestReview, st.just("x"), moments),
-    st.builds(ResolveTransfer, st.sampled_from(Verdict), numbers, st.just("seen"), moments),
+    st.builds(ResolveTransfer, st.sampled_from(OperatorVerdict), numbers, st.just("seen"), moments),
 )
 things_said = st.lists(st.tuples(names, commands), max_size=60)
 """Each with the transfer that it is about."""

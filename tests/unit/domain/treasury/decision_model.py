@@ -7,13 +7,13 @@ from decimal import Decimal
 
 from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.treasury.commands import (
-    Command,
-    NoteCompleted,
+    RecordCompleted,
     RequestTransfer,
     ResolveTransfer,
+    TreasuryCommand,
 )
 from chimera_s1.domain.treasury.daily_cap import CapDay, evolve_cap
-from chimera_s1.domain.treasury.decision_context import Events, Situation
+from chimera_s1.domain.treasury.decision_context import DecidedEvents, DecisionContext
 from chimera_s1.domain.treasury.decisions import decide
 from chimera_s1.domain.treasury.events import (
     CapEvent,
@@ -39,7 +39,7 @@ NEXT_SHARE = {
 """What may have become of a share before."""
 
 
-class PureLedger:
+class DecisionModel:
     """Transfers, days and claims after some events."""
 
     def __init__(self, events: Iterable[TreasuryEvent] = ()) -> None:
@@ -49,34 +49,34 @@ class PureLedger:
         self.shares: dict[TransferId, str] = {}
         self.broken: list[str] = []
         for event in events:
-            self.take(event)
+            self.apply(event)
 
-    def situation(self, name: TransferId, command: Command) -> Situation:
+    def context(self, name: TransferId, command: TreasuryCommand) -> DecisionContext:
         transfer = self.transfers.get(name)
         day = command.terms.day if isinstance(command, RequestTransfer) else ""
-        number = command.tran_id if isinstance(command, NoteCompleted | ResolveTransfer) else ""
-        return Situation(
+        number = command.tran_id if isinstance(command, RecordCompleted | ResolveTransfer) else ""
+        return DecisionContext(
             transfer,
-            self.days.get(transfer.day if transfer else day, CapDay()),
-            tuple(self.rivals(transfer)) if transfer else (),
+            self.days.get(transfer.cap_day if transfer else day, CapDay()),
+            tuple(self.lookalikes(transfer)) if transfer else (),
             self.claims.get(number),
         )
 
-    def rivals(self, transfer: Transfer) -> Iterable[TransferId]:
+    def lookalikes(self, transfer: Transfer) -> Iterable[TransferId]:
         for name, other in self.transfers.items():
             same = (other.direction, other.amount) == (transfer.direction, transfer.amount)
             if same and other.is_unresolved and name != transfer.transfer_id:
                 yield name
 
-    def execute(self, name: TransferId, command: Command) -> Events:
+    def execute(self, name: TransferId, command: TreasuryCommand) -> DecidedEvents:
         """Decide, take in what follows, and give it."""
-        events = decide(self.situation(name, command), command)
+        events = decide(self.context(name, command), command)
         for event in events:
-            self.take(event)
+            self.apply(event)
         self._look_at_all()
         return events
 
-    def take(self, event: TreasuryEvent) -> None:
+    def apply(self, event: TreasuryEvent) -> None:
         match event:
             case MovementClaimed(tran_id=tran_id, transfer_id=name):
                 if tran_id in self.claims:
@@ -108,7 +108,7 @@ class PureLedger:
         if isinstance(event, SubmissionStarted) and before is not None:
             if event.attempt != before.attempt + 1:
                 self.broken.append(f"I1 attempt {event.attempt} after {before.attempt}")
-            if list(self.rivals(before)):
+            if list(self.lookalikes(before)):
                 self.broken.append("I1 sent beside a rival")
         self.transfers[event.transfer_id] = evolve(before, event)
 
@@ -117,11 +117,17 @@ class PureLedger:
             if transfer.phase is Phase.DONE and self.claims.get(transfer.tran_id) != name:
                 self.broken.append(f"I2 {name} is DONE by a movement it has not")
             share = self.shares.get(name, "")
-            if transfer.counts is (share in {"", "CapReleased"}):
-                self.broken.append(f"I4 {name} counts: {transfer.counts}, its share: {share}")
-            if transfer.phase is Phase.DONE and not transfer.counts:
+            if transfer.counts_against_cap is (share in {"", "CapReleased"}):
+                self.broken.append(
+                    f"I4 {name} counts: {transfer.counts_against_cap}, its share: {share}"
+                )
+            if transfer.phase is Phase.DONE and not transfer.counts_against_cap:
                 self.broken.append(f"I4 {name} moved money and does not count")
         for day, booked in self.days.items():
-            counted = [t.amount for t in self.transfers.values() if t.day == day and t.counts]
+            counted = [
+                t.amount
+                for t in self.transfers.values()
+                if t.cap_day == day and t.counts_against_cap
+            ]
             if sum(counted, Decimal(0)) != booked.used:
                 self.broken.append(f"I4 {day} says {booked.used}, its transfers {counted}")

@@ -1,6 +1,6 @@
 """A life of a transfer for each phase, and for each way to be in it that makes a difference."""
 
-from chimera_s1.domain.treasury.events import CapRebooked, Evidence, FailureKind, TreasuryEvent
+from chimera_s1.domain.treasury.events import CapRebooked, Evidence, FailureReason, TreasuryEvent
 from tests.transfer_events import (
     CLAIMED,
     CORRECTED,
@@ -17,13 +17,13 @@ from tests.transfer_events import (
     TURNED_AWAY,
     UNKNOWN,
     VERIFIED,
-    done,
-    failed,
+    completed_event,
+    failed_event,
 )
 
 SENT = (REQUESTED, RESERVED, STARTED)
-DONE = (*SENT, done(Evidence.REPLY), SETTLED, CLAIMED)
-GIVEN_UP = (*SENT, UNKNOWN, failed(FailureKind.ABSENT), RELEASED)
+DONE = (*SENT, completed_event(Evidence.REPLY), SETTLED, CLAIMED)
+GIVEN_UP = (*SENT, UNKNOWN, failed_event(FailureReason.ABSENT), RELEASED)
 REBOOKED_SHARE = CapRebooked(day=TERMS.day, transfer_id=ID, amount=TERMS.amount)
 PHASES: dict[str, tuple[TreasuryEvent, ...]] = {
     "requested": (REQUESTED, RESERVED),
@@ -36,7 +36,7 @@ PHASES: dict[str, tuple[TreasuryEvent, ...]] = {
     "done": DONE,
     "verified": (*DONE, VERIFIED),
     "disputed": (*DONE, DISPUTED),
-    "denied": (*DONE, DISPUTED, failed(FailureKind.OPERATOR)),
+    "denied": (*DONE, DISPUTED, failed_event(FailureReason.OPERATOR)),
     "failed": GIVEN_UP,
     "failed, disputed": (*GIVEN_UP, DISPUTED),
     "corrected": (*GIVEN_UP, CORRECTED, REBOOKED_SHARE, CLAIMED),

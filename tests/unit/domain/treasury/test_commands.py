@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chimera_s1.domain.money import exact_text, usdt
-from chimera_s1.domain.treasury.commands import fingerprint, terms_of
+from chimera_s1.domain.money import exact_text, parse_usdt
+from chimera_s1.domain.treasury.commands import make_terms, request_fingerprint
 from chimera_s1.domain.treasury.events import TreasuryMode
 from chimera_s1.domain.treasury.limits import Direction
 from tests.transfer_events import AMOUNT, AT, DAY, TERMS
@@ -23,13 +23,15 @@ wishes = st.tuples(
 
 @pytest.mark.parametrize("amount", ["10", "10.0", "10.00", "1E+1", "1.0e1", "0010"])
 def test_an_amount_is_the_same_however_it_is_written(amount: str) -> None:
-    assert fingerprint(IN, Decimal(amount), "x") == fingerprint(IN, Decimal(10), "x")
+    assert request_fingerprint(IN, Decimal(amount), "x") == request_fingerprint(
+        IN, Decimal(10), "x"
+    )
 
 
 def test_a_fingerprint_never_changes() -> None:
     """It is kept in ledgers."""
     assert (
-        fingerprint(IN, Decimal("12.50"), "márgin")
+        request_fingerprint(IN, Decimal("12.50"), "márgin")
         == "4f0f83665124a2151f635f92d63dacd52aa0e9438c4a93c9772aa6e9ec66dadb"
     )
 
@@ -38,7 +40,7 @@ def test_a_fingerprint_never_changes() -> None:
 def test_two_wishes_share_one_only_where_they_are_one(
     one: tuple[Direction, Decimal, str], other: tuple[Direction, Decimal, str]
 ) -> None:
-    assert (fingerprint(*one) == fingerprint(*other)) is (one == other)
+    assert (request_fingerprint(*one) == request_fingerprint(*other)) is (one == other)
 
 
 @given(wishes)
@@ -46,14 +48,18 @@ def test_each_field_tells(wish: tuple[Direction, Decimal, str]) -> None:
     direction, amount, reason = wish
     turned = OUT if direction is IN else IN
 
-    assert fingerprint(*wish) == fingerprint(direction, usdt(exact_text(amount)), reason)
-    assert fingerprint(*wish) != fingerprint(turned, amount, reason)
-    assert fingerprint(*wish) != fingerprint(direction, amount + Decimal("1e-8"), reason)
-    assert fingerprint(*wish) != fingerprint(direction, amount, f"{reason} ")
+    assert request_fingerprint(*wish) == request_fingerprint(
+        direction, parse_usdt(exact_text(amount)), reason
+    )
+    assert request_fingerprint(*wish) != request_fingerprint(turned, amount, reason)
+    assert request_fingerprint(*wish) != request_fingerprint(
+        direction, amount + Decimal("1e-8"), reason
+    )
+    assert request_fingerprint(*wish) != request_fingerprint(direction, amount, f"{reason} ")
 
 
 def test_terms_hold_what_was_so_at_that_moment() -> None:
-    terms = terms_of(IN, AMOUNT, "margin", mode=TreasuryMode.WALLET, limits=TERMS.limits, at=AT)
+    terms = make_terms(IN, AMOUNT, "margin", mode=TreasuryMode.WALLET, limits=TERMS.limits, at=AT)
 
     assert (terms.day, terms.accepted_at, terms.limits) == (DAY, AT, TERMS.limits)
-    assert terms.fingerprint == fingerprint(IN, AMOUNT, "margin")
+    assert terms.fingerprint == request_fingerprint(IN, AMOUNT, "margin")

@@ -8,35 +8,35 @@ from msgspec.structs import replace
 
 from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.treasury.commands import (
-    Command,
     ExpireTransfer,
-    NoteAbsent,
-    NoteCompleted,
-    NoteDisputed,
-    NoteNotExecuted,
-    NoteRefused,
-    NoteUnknown,
-    NoteVerified,
+    RecordAbsent,
+    RecordCompleted,
+    RecordDisputed,
+    RecordNotExecuted,
+    RecordRefused,
+    RecordUnknown,
+    RecordVerified,
     RequestReview,
     RequestTransfer,
     ResolveTransfer,
     StartSubmission,
+    TreasuryCommand,
 )
-from chimera_s1.domain.treasury.decision_context import Situation, TransferStateError
+from chimera_s1.domain.treasury.decision_context import DecisionContext, TransferStateError
 from chimera_s1.domain.treasury.decisions import decide
 from chimera_s1.domain.treasury.events import (
     Evidence,
-    FailureKind,
-    NotExecuted,
+    FailureReason,
+    NotExecutedReason,
+    OperatorVerdict,
     SubmissionStarted,
     TransferCompleted,
     TransferCorrected,
     TransferDisputed,
     TransferFailed,
     TransferVerified,
-    Verdict,
 )
-from chimera_s1.domain.treasury.outcome_decisions import ATTEMPTS_TURNED_AWAY_MAX
+from chimera_s1.domain.treasury.outcome_decisions import NOT_PROCESSED_MAX
 from chimera_s1.domain.treasury.transfer import Transfer
 from tests.transfer_events import (
     AT,
@@ -46,36 +46,36 @@ from tests.transfer_events import (
     TERMS,
     TURNED_AWAY,
 )
-from tests.unit.domain.treasury.decision_model import PureLedger
+from tests.unit.domain.treasury.decision_model import DecisionModel
 from tests.unit.domain.treasury.events_by_phase import PHASES
 
 LATE = AT + 600_001
 HASH = "a" * 64
 
-COMMANDS: dict[str, Callable[[Transfer], Command]] = {
+COMMANDS: dict[str, Callable[[Transfer], TreasuryCommand]] = {
     "request": lambda _: RequestTransfer(ID, TERMS),
     "start": lambda t: StartSubmission(t.attempt + 1, AT, 5_000, HASH, 600_000, AT + 1_000),
     "start late": lambda t: StartSubmission(t.attempt + 1, LATE, 5_000, HASH, 600_000, LATE),
     "start another": lambda t: StartSubmission(t.attempt, AT, 5_000, HASH, 600_000, AT + 1_000),
     "expire early": lambda _: ExpireTransfer(600_000, LATE - 1),
     "expire": lambda _: ExpireTransfer(600_000, LATE),
-    "moved 77": lambda t: NoteCompleted(t.attempt, "77", Evidence.REPLY, AT),
-    "moved 78": lambda t: NoteCompleted(t.attempt, "78", Evidence.HISTORY, AT),
-    "moved 99": lambda t: NoteCompleted(t.attempt, "99", Evidence.HISTORY, AT),
-    "refused": lambda t: NoteRefused(t.attempt, FailureKind.REFUSED, "-5013", AT),
-    "not sent": lambda t: NoteNotExecuted(t.attempt, NotExecuted.NOT_SENT, "reset", AT, AT),
-    "unknown": lambda t: NoteUnknown(t.attempt, "reset", AT),
-    "absent": lambda t: NoteAbsent(t.attempt, (AT,), AT),
-    "old attempt": lambda t: NoteRefused(t.attempt - 1, FailureKind.REFUSED, "-5013", AT),
-    "next attempt": lambda t: NoteAbsent(t.attempt + 1, (AT,), AT),
-    "verified 77": lambda _: NoteVerified("77"),
-    "verified 78": lambda _: NoteVerified("78"),
-    "disputed": lambda _: NoteDisputed("no such row", AT),
+    "moved 77": lambda t: RecordCompleted(t.attempt, "77", Evidence.REPLY, AT),
+    "moved 78": lambda t: RecordCompleted(t.attempt, "78", Evidence.HISTORY, AT),
+    "moved 99": lambda t: RecordCompleted(t.attempt, "99", Evidence.HISTORY, AT),
+    "refused": lambda t: RecordRefused(t.attempt, FailureReason.REFUSED, "-5013", AT),
+    "not sent": lambda t: RecordNotExecuted(t.attempt, NotExecutedReason.NOT_SENT, "reset", AT, AT),
+    "unknown": lambda t: RecordUnknown(t.attempt, "reset", AT),
+    "absent": lambda t: RecordAbsent(t.attempt, (AT,), AT),
+    "old attempt": lambda t: RecordRefused(t.attempt - 1, FailureReason.REFUSED, "-5013", AT),
+    "next attempt": lambda t: RecordAbsent(t.attempt + 1, (AT,), AT),
+    "verified 77": lambda _: RecordVerified("77"),
+    "verified 78": lambda _: RecordVerified("78"),
+    "disputed": lambda _: RecordDisputed("no such row", AT),
     "review": lambda _: RequestReview("silent", AT),
-    "DONE 77": lambda _: ResolveTransfer(Verdict.DONE, "77", "seen", AT),
-    "DONE 78": lambda _: ResolveTransfer(Verdict.DONE, "78", "seen", AT),
-    "DONE 99": lambda _: ResolveTransfer(Verdict.DONE, "99", "seen", AT),
-    "FAILED": lambda _: ResolveTransfer(Verdict.FAILED, "", "seen", AT),
+    "DONE 77": lambda _: ResolveTransfer(OperatorVerdict.DONE, "77", "seen", AT),
+    "DONE 78": lambda _: ResolveTransfer(OperatorVerdict.DONE, "78", "seen", AT),
+    "DONE 99": lambda _: ResolveTransfer(OperatorVerdict.DONE, "99", "seen", AT),
+    "FAILED": lambda _: ResolveTransfer(OperatorVerdict.FAILED, "", "seen", AT),
 }
 """99 is a movement of somebody else's."""
 
@@ -155,13 +155,13 @@ FOLLOWS: dict[str, dict[str, str]] = {
 """What is not in a line makes no events there."""
 
 
-def ledger_in(phase: str) -> PureLedger:
-    ledger = PureLedger(PHASES[phase])
+def ledger_in(phase: str) -> DecisionModel:
+    ledger = DecisionModel(PHASES[phase])
     ledger.claims["99"] = TransferId("another")
     return ledger
 
 
-def follows(ledger: PureLedger, command: Command) -> str:
+def follows(ledger: DecisionModel, command: TreasuryCommand) -> str:
     try:
         events = ledger.execute(ID, command)
     except TransferStateError:
@@ -195,14 +195,14 @@ def test_who_says_it_again_says_nothing_new(phase: str) -> None:
 
 @pytest.mark.parametrize("command", sorted(COMMANDS.keys() - {"request"}))
 def test_nothing_follows_for_a_transfer_that_is_not_there(command: str) -> None:
-    transfer = PureLedger((REQUESTED,)).transfers[ID]
+    transfer = DecisionModel((REQUESTED,)).transfers[ID]
 
     with pytest.raises(TransferStateError, match="no such transfer"):
-        decide(Situation(), COMMANDS[command](transfer))
+        decide(DecisionContext(), COMMANDS[command](transfer))
 
 
 def test_a_request_takes_its_share_in_the_same_breath() -> None:
-    ledger = PureLedger()
+    ledger = DecisionModel()
 
     assert follows(ledger, RequestTransfer(ID, TERMS)) == "TransferRequested CapReserved"
     assert ledger.days[TERMS.day].used == TERMS.amount
@@ -210,7 +210,7 @@ def test_a_request_takes_its_share_in_the_same_breath() -> None:
 
 def test_a_refusal_by_a_rule_takes_nothing_and_binds_the_key() -> None:
     dear = replace(TERMS, amount=Decimal(1001))
-    ledger = PureLedger()
+    ledger = DecisionModel()
 
     assert follows(ledger, RequestTransfer(ID, dear)) == "TransferRejected"
     assert follows(ledger, RequestTransfer(ID, TERMS)) == ""
@@ -221,11 +221,11 @@ def test_none_is_sent_beside_one_like_it_or_before_its_time() -> None:
     ledger = ledger_in("again")
     transfer = ledger.transfers[ID]
     start = StartSubmission(2, AT, 5_000, HASH, 600_000, TURNED_AWAY.not_before)
-    rival = Situation(transfer, rivals=(TransferId("other"),))
+    rival = DecisionContext(transfer, lookalikes=(TransferId("other"),))
 
     assert decide(rival, start) == ()
-    assert decide(Situation(transfer), replace(start, at=start.at - 1)) == ()
-    (started,) = decide(Situation(transfer), start)
+    assert decide(DecisionContext(transfer), replace(start, at=start.at - 1)) == ()
+    (started,) = decide(DecisionContext(transfer), start)
     assert isinstance(started, SubmissionStarted)
     assert (started.attempt, started.request_hash) == (2, HASH)
 
@@ -240,29 +240,31 @@ def test_what_was_signed_for_one_attempt_is_not_sent_as_another() -> None:
 
 
 def test_an_exchange_that_turns_it_away_is_not_asked_for_ever() -> None:
-    ledger = PureLedger((REQUESTED, RESERVED))
+    ledger = DecisionModel((REQUESTED, RESERVED))
     said = ""
-    for attempt in range(1, ATTEMPTS_TURNED_AWAY_MAX + 1):
+    for attempt in range(1, NOT_PROCESSED_MAX + 1):
         assert not said.startswith("TransferFailed")
         follows(ledger, StartSubmission(attempt, AT, 5_000, HASH, 600_000, AT))
-        note = NoteNotExecuted(attempt, NotExecuted.TURNED_AWAY, "429", AT, AT)
+        note = RecordNotExecuted(attempt, NotExecutedReason.NOT_PROCESSED, "429", AT, AT)
         said = follows(ledger, note)
 
     assert said == ENDED
-    assert ledger.transfers[ID].failure is FailureKind.TURNED_AWAY
+    assert ledger.transfers[ID].failure_reason is FailureReason.NOT_PROCESSED
     assert ledger.transfers[ID].message == "turned away 3 times, last: 429"
 
 
 def test_one_that_was_never_let_go_may_be_tried_again_and_again() -> None:
-    ledger = PureLedger((REQUESTED, RESERVED))
+    ledger = DecisionModel((REQUESTED, RESERVED))
     for attempt in range(1, 10):
         follows(ledger, StartSubmission(attempt, AT, 5_000, HASH, 600_000, AT))
-        note = NoteNotExecuted(attempt, NotExecuted.NOT_SENT, "no route", AT, AT)
+        note = RecordNotExecuted(attempt, NotExecutedReason.NOT_SENT, "no route", AT, AT)
         assert follows(ledger, note) == "SubmissionNotExecuted"
 
 
 def test_an_expired_wish_says_what_it_waited_for() -> None:
-    (ended, _) = decide(Situation(ledger_in("again").transfers[ID]), ExpireTransfer(600_000, LATE))
+    (ended, _) = decide(
+        DecisionContext(ledger_in("again").transfers[ID]), ExpireTransfer(600_000, LATE)
+    )
 
     assert isinstance(ended, TransferFailed)
     assert ended.message == (
@@ -306,7 +308,7 @@ def test_an_operator_is_told_what_stands_against_it(phase: str, command: str, sa
     wanted = COMMANDS[command](ledger.transfers[ID])
 
     with pytest.raises(TransferStateError, match=said):
-        decide(ledger.situation(ID, wanted), wanted)
+        decide(ledger.context(ID, wanted), wanted)
 
 
 def test_a_dispute_is_not_forgotten_because_the_histories_are_silent() -> None:

@@ -13,19 +13,19 @@ from hypothesis import strategies as st
 from chimera_s1.domain.errors import LedgerDamagedError
 from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.ledger.commit import RecordedEvent
-from chimera_s1.domain.ledger.json_exactness import inexactness
+from chimera_s1.domain.ledger.json_exactness import inexact_value_error
 from chimera_s1.domain.money import exact_text
 from chimera_s1.domain.treasury.event_records import (
-    VERSIONS,
+    EVENT_VERSIONS,
     UnknownEvent,
-    new_record,
-    read_record,
+    decode_event,
     stream_of,
+    to_new_event,
 )
 from chimera_s1.domain.treasury.events import (
     CapRebooked,
     Evidence,
-    FailureKind,
+    FailureReason,
     ForeignMovementObserved,
     TreasuryEvent,
 )
@@ -48,8 +48,8 @@ from tests.transfer_events import (
     TURNED_AWAY,
     UNKNOWN,
     VERIFIED,
-    done,
-    failed,
+    completed_event,
+    failed_event,
 )
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -59,8 +59,8 @@ EVENTS: list[TreasuryEvent] = [
     STARTED,
     TURNED_AWAY,
     UNKNOWN,
-    done(Evidence.OPERATOR, "seen"),
-    failed(FailureKind.ABSENT, reads=(AT, AT + 1)),
+    completed_event(Evidence.OPERATOR, "seen"),
+    failed_event(FailureReason.ABSENT, reads=(AT, AT + 1)),
     VERIFIED,
     DISPUTED,
     CORRECTED,
@@ -113,7 +113,7 @@ it.
 
 
 def recorded(event: TreasuryEvent) -> RecordedEvent:
-    new = new_record(event)
+    new = to_new_event(event)
     data = json.loads(msgspec.json.encode(new.data))
     return RecordedEvent(0, "treasury-1-0", new.stream, 1, new.type, new.v, data)
 
@@ -135,7 +135,7 @@ def test_the_shapes_are_as_they_were() -> None:
         for kind in get_args(TreasuryEvent)
     }
 
-    assert {name: (VERSIONS[name], fields) for name, fields in shapes.items()} == SHAPES
+    assert {name: (EVENT_VERSIONS[name], fields) for name, fields in shapes.items()} == SHAPES
 
 
 def test_the_words_are_as_they_were() -> None:
@@ -153,10 +153,10 @@ def test_the_words_are_as_they_were() -> None:
 def test_an_event_reads_back_from_json(event: TreasuryEvent) -> None:
     record = recorded(event)
 
-    assert read_record(record) == event
+    assert decode_event(record) == event
     assert record.type == tag(event)
     assert record.stream == stream_of(event)
-    assert inexactness(record.data) == ""
+    assert inexact_value_error(record.data) == ""
     assert "type" not in record.data
 
 
@@ -165,7 +165,7 @@ def test_what_was_written_once_stays_readable(event: TreasuryEvent) -> None:
     """The files are never changed: a ledger cannot be either."""
     old = msgspec.json.decode((GOLDEN / f"{tag(event)}.json").read_bytes(), type=RecordedEvent)
 
-    assert read_record(old) == event
+    assert decode_event(old) == event
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=tag)
@@ -184,9 +184,9 @@ def test_a_field_that_came_later_may_be_missing_or_unknown(event: TreasuryEvent)
         if defaults.get(name, msgspec.NODEFAULT) is msgspec.NODEFAULT
     }
 
-    assert type(read_record(msgspec.structs.replace(record, data=old))) is type(event)
+    assert type(decode_event(msgspec.structs.replace(record, data=old))) is type(event)
     newer = {**record.data, "told_by": "somebody"}
-    assert read_record(msgspec.structs.replace(record, data=newer)) == event
+    assert decode_event(msgspec.structs.replace(record, data=newer)) == event
 
 
 @pytest.mark.parametrize(
@@ -195,7 +195,7 @@ def test_a_field_that_came_later_may_be_missing_or_unknown(event: TreasuryEvent)
 def test_what_only_a_newer_program_understands_is_kept_as_such(kind: str, version: int) -> None:
     record = RecordedEvent(0, "x", "transfer/t-1", 3, kind, version, {"terms": [1]})
 
-    assert read_record(record) == UnknownEvent("transfer/t-1", kind, version)
+    assert decode_event(record) == UnknownEvent("transfer/t-1", kind, version)
 
 
 @pytest.mark.parametrize(
@@ -212,29 +212,29 @@ def test_what_has_not_the_shape_of_its_type_is_damage(data: dict[str, object]) -
     record = RecordedEvent(0, "treasury-9-0", "transfer/t-1", 3, tag(VERIFIED), 1, data)
 
     with pytest.raises(LedgerDamagedError, match="treasury-9-0: not an event of type treasury"):
-        read_record(record)
+        decode_event(record)
 
 
 def test_a_word_nobody_knows_is_damage() -> None:
-    record = recorded(done(Evidence.REPLY))
+    record = recorded(completed_event(Evidence.REPLY))
     record.data["evidence"] = "hearsay"
 
     with pytest.raises(LedgerDamagedError, match="hearsay"):
-        read_record(record)
+        decode_event(record)
 
 
 def test_its_data_cannot_make_an_event_another_one() -> None:
     record = recorded(SETTLED)
     record.data["type"] = tag(RELEASED)
 
-    assert read_record(record) == SETTLED
+    assert decode_event(record) == SETTLED
 
 
 @given(st.text(min_size=1, max_size=40), st.decimals("-1e20", "1e20", places=8))
 def test_amounts_and_names_are_kept_to_the_last_digit(name: str, amount: Decimal) -> None:
     event = CapRebooked(day=DAY, transfer_id=TransferId(name), amount=amount)
 
-    again = read_record(recorded(event))
+    again = decode_event(recorded(event))
 
     assert again == event
     assert isinstance(again, CapRebooked)

@@ -9,21 +9,21 @@ from hypothesis import strategies as st
 from chimera_s1.domain.errors import InvalidValueError
 from chimera_s1.domain.treasury.limits import (
     Direction,
-    Limits,
-    Rule,
+    LimitRule,
+    TransferLimits,
     Wallet,
-    breach,
     direction_between,
+    find_breach,
 )
 
 IN, OUT = Direction.SPOT_TO_FUTURES, Direction.FUTURES_TO_SPOT
-LIMITS = Limits(directions=(IN,), min=Decimal(1), max=Decimal(100), daily_cap=Decimal(250))
+LIMITS = TransferLimits(directions=(IN,), min=Decimal(1), max=Decimal(100), daily_cap=Decimal(250))
 
 amounts = st.decimals("0.00000001", "1000", places=8)
 
 
-def rule(amount: str, used: str = "0", direction: Direction = IN) -> Rule | None:
-    found = breach(LIMITS, direction, Decimal(amount), Decimal(used))
+def rule(amount: str, used: str = "0", direction: Direction = IN) -> LimitRule | None:
+    found = find_breach(LIMITS, direction, Decimal(amount), Decimal(used))
     return found.rule if found is not None else None
 
 
@@ -32,19 +32,21 @@ def rule(amount: str, used: str = "0", direction: Direction = IN) -> Rule | None
     [
         ("1", "0", None),
         ("100", "150", None),
-        ("0.99999999", "0", Rule.BELOW_MIN),
-        ("100.00000001", "0", Rule.ABOVE_MAX),
-        ("100", "150.00000001", Rule.OVER_DAILY_CAP),
-        ("0.5", "250", Rule.BELOW_MIN),
-        ("101", "250", Rule.ABOVE_MAX),
+        ("0.99999999", "0", LimitRule.BELOW_MIN),
+        ("100.00000001", "0", LimitRule.ABOVE_MAX),
+        ("100", "150.00000001", LimitRule.OVER_DAILY_CAP),
+        ("0.5", "250", LimitRule.BELOW_MIN),
+        ("101", "250", LimitRule.ABOVE_MAX),
     ],
 )
-def test_each_rule_holds_to_the_last_decimal(amount: str, used: str, expected: Rule | None) -> None:
+def test_each_rule_holds_to_the_last_decimal(
+    amount: str, used: str, expected: LimitRule | None
+) -> None:
     assert rule(amount, used) is expected
 
 
 def test_a_direction_that_is_not_allowed_comes_first() -> None:
-    assert rule("0.1", "900", OUT) is Rule.DIRECTION_NOT_ALLOWED
+    assert rule("0.1", "900", OUT) is LimitRule.DIRECTION_NOT_ALLOWED
 
 
 @pytest.mark.parametrize(
@@ -52,7 +54,7 @@ def test_a_direction_that_is_not_allowed_comes_first() -> None:
     [
         (LIMITS, OUT, 5, 0, "FUTURES_TO_SPOT is not allowed here; allowed: SPOT_TO_FUTURES"),
         (
-            Limits(directions=(), min=Decimal(1), max=Decimal(9), daily_cap=Decimal(9)),
+            TransferLimits(directions=(), min=Decimal(1), max=Decimal(9), daily_cap=Decimal(9)),
             IN,
             5,
             0,
@@ -71,10 +73,10 @@ def test_a_direction_that_is_not_allowed_comes_first() -> None:
     ],
 )
 def test_a_breach_says_the_numbers(
-    limits: Limits, direction: Direction, amount: str | int, used: str | int, said: str
+    limits: TransferLimits, direction: Direction, amount: str | int, used: str | int, said: str
 ) -> None:
     """In plain decimals, and never that less than nothing is left."""
-    found = breach(limits, direction, Decimal(amount), Decimal(used))
+    found = find_breach(limits, direction, Decimal(amount), Decimal(used))
 
     assert found is not None
     assert found.message.startswith(said)
@@ -84,14 +86,14 @@ def test_a_breach_says_the_numbers(
 def test_what_is_let_in_never_exceeds_the_cap(wanted: list[Decimal]) -> None:
     used = Decimal(0)
     for amount in wanted:
-        if breach(LIMITS, IN, amount, used) is None:
+        if find_breach(LIMITS, IN, amount, used) is None:
             used += amount
 
     assert used <= LIMITS.daily_cap
 
 
 def test_a_cap_that_was_lowered_lets_nothing_in_and_breaks_nothing() -> None:
-    assert rule("1", "100000") is Rule.OVER_DAILY_CAP
+    assert rule("1", "100000") is LimitRule.OVER_DAILY_CAP
 
 
 @pytest.mark.parametrize("direction", Direction)
@@ -107,7 +109,7 @@ def test_from_a_wallet_to_itself_is_no_direction(wallet: Wallet) -> None:
 
 
 def test_the_values_that_programs_read_are_stable() -> None:
-    assert [rule.value for rule in Rule] == [
+    assert [rule.value for rule in LimitRule] == [
         "direction_not_allowed",
         "below_min",
         "above_max",

@@ -8,21 +8,21 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from chimera_s1.domain.identifiers import TransferId
-from chimera_s1.domain.ledger.commit import Commit, Head, NewEvent, head_of
-from chimera_s1.domain.treasury.commands import Command, RequestTransfer
+from chimera_s1.domain.ledger.commit import Commit, LedgerHead, NewEvent, head_of
+from chimera_s1.domain.treasury.commands import RequestTransfer, TreasuryCommand
 from chimera_s1.domain.treasury.daily_cap import CapDay, evolve_cap
 from chimera_s1.domain.treasury.decision_context import TransferStateError
 from chimera_s1.domain.treasury.event_records import (
     UnknownEvent,
     cap_stream,
-    read_record,
+    decode_event,
     transfer_stream,
 )
 from chimera_s1.domain.treasury.events import (
     CapEvent,
     CapRebooked,
     Evidence,
-    FailureKind,
+    FailureReason,
     ForeignMovementObserved,
     MovementClaimed,
     SubmissionStarted,
@@ -48,27 +48,27 @@ from tests.transfer_events import (
     TERMS,
     UNKNOWN,
     VERIFIED,
-    Chain,
-    done,
-    failed,
+    CommitChain,
+    completed_event,
+    failed_event,
 )
 from tests.unit.domain.treasury.command_strategies import things_said
-from tests.unit.domain.treasury.decision_model import PureLedger
+from tests.unit.domain.treasury.decision_model import DecisionModel
 
-DONE = (done(Evidence.REPLY), SETTLED, CLAIMED)
-ABSENT = (failed(FailureKind.ABSENT), RELEASED)
+DONE = (completed_event(Evidence.REPLY), SETTLED, CLAIMED)
+ABSENT = (failed_event(FailureReason.ABSENT), RELEASED)
 
 
 def folded(commits: list[Commit]) -> OpenTransfers:
     book = OpenTransfers()
     for commit in commits:
-        book.fold(commit)
+        book.fold_commit(commit)
     return book
 
 
-def ledger_of(said: list[tuple[TransferId, Command]]) -> Chain:
+def ledger_of(said: list[tuple[TransferId, TreasuryCommand]]) -> CommitChain:
     """What follows from *said*, one commit a decision."""
-    ledger, chain = PureLedger(), Chain()
+    ledger, chain = DecisionModel(), CommitChain()
     for about, command in said:
         name = command.transfer_id if isinstance(command, RequestTransfer) else about
         try:
@@ -85,7 +85,7 @@ def refolded(commits: list[Commit]) -> tuple[dict[TransferId, Transfer], dict[st
     streams: dict[str, list[TransferEvent | CapEvent]] = defaultdict(list)
     for commit in commits:
         for record in commit.events:
-            event = read_record(record)
+            event = decode_event(record)
             if isinstance(event, TransferEvent | CapEvent):
                 streams[record.stream].append(event)
     transfers: dict[TransferId, Transfer] = {}
@@ -104,26 +104,26 @@ def refolded(commits: list[Commit]) -> tuple[dict[TransferId, Transfer], dict[st
 @settings(max_examples=200)
 @given(things_said, st.integers(0, 60))
 def test_the_whole_is_the_same_as_its_streams_one_by_one(
-    said: list[tuple[TransferId, Command]], restart: int
+    said: list[tuple[TransferId, TreasuryCommand]], restart: int
 ) -> None:
     commits = ledger_of(said).commits
     transfers, days = refolded(commits)
 
     book = folded(commits[:restart])
     for commit in commits[restart:]:
-        book.fold(commit)
+        book.fold_commit(commit)
 
     everyone = list(transfers.values())
-    assert book.waiting == {t.transfer_id: t for t in everyone if t.is_waiting}
+    assert book.queued == {t.transfer_id: t for t in everyone if t.is_queued}
     assert book.unresolved == {t.transfer_id: t for t in everyone if t.is_unresolved}
     assert book.disputed == {t.transfer_id for t in everyone if t.disputed}
     assert book.in_review == sum(t.in_review for t in everyone)
-    assert all(book.absent[name] == transfers[name] for name in book.absent)
+    assert all(book.watched_failures[name] == transfers[name] for name in book.watched_failures)
     assert all(book.unverified[name] == transfers[name] for name in book.unverified)
-    assert {day: book.cap(day) for day in days} == days
-    assert book.head == (head_of(commits[-1]) if commits else Head())
+    assert {day: book.cap_on(day) for day in days} == days
+    assert book.head == (head_of(commits[-1]) if commits else LedgerHead())
     for each in everyone:
-        assert set(book.rivals(each)) == {
+        assert set(book.lookalikes(each)) == {
             other.transfer_id
             for other in everyone
             if other.is_unresolved
@@ -134,7 +134,7 @@ def test_the_whole_is_the_same_as_its_streams_one_by_one(
 
 
 def test_a_life_goes_from_place_to_place() -> None:
-    chain, book = Chain(), OpenTransfers()
+    chain, book = CommitChain(), OpenTransfers()
     steps: list[tuple[str, tuple[TransferEvent | CapEvent | MovementClaimed, ...]]] = [
         ("waiting", (REQUESTED, RESERVED)),
         ("unresolved", (STARTED,)),
@@ -143,44 +143,44 @@ def test_a_life_goes_from_place_to_place() -> None:
         ("", (CORRECTED, CapRebooked(day=DAY, transfer_id=ID, amount=AMOUNT), CLAIMED)),
     ]
     for place, events in steps:
-        book.fold(chain.add("x", *events))
+        book.fold_commit(chain.add("x", *events))
         places = {
-            "waiting": book.waiting,
+            "waiting": book.queued,
             "unresolved": book.unresolved,
             "unverified": book.unverified,
-            "absent": book.absent,
+            "absent": book.watched_failures,
         }
         assert [name for name, held in places.items() if ID in held] == ([place] if place else [])
         assert (book.find(ID) is not None) is bool(place)
 
 
 def test_what_the_exchange_alone_says_waits_to_be_seen_in_its_history() -> None:
-    chain = Chain()
+    chain = CommitChain()
     book = folded([chain.add("x", REQUESTED, RESERVED, STARTED, *DONE)])
     assert list(book.unverified) == [ID]
 
-    book.fold(chain.add("x", VERIFIED))
+    book.fold_commit(chain.add("x", VERIFIED))
 
     assert not book.unverified
-    assert book.cap(DAY) == CapDay(AMOUNT, 2)
+    assert book.cap_on(DAY) == CapDay(AMOUNT, 2)
 
 
 def test_a_dispute_of_what_was_over_long_ago_still_calls_a_human() -> None:
     """Done by a movement in the history, then the reply came and named another."""
-    chain = Chain()
-    seen = done(Evidence.HISTORY)
+    chain = CommitChain()
+    seen = completed_event(Evidence.HISTORY)
     book = folded([chain.add("x", REQUESTED, RESERVED, STARTED, seen, SETTLED, CLAIMED)])
     assert (book.find(ID), book.in_review) == (None, 0)
 
-    book.fold(chain.add("x", DISPUTED))
+    book.fold_commit(chain.add("x", DISPUTED))
     assert (book.disputed, book.in_review) == ({ID}, 1)
 
-    book.fold(chain.add("operator", VERIFIED))
+    book.fold_commit(chain.add("operator", VERIFIED))
     assert (book.disputed, book.in_review) == (set(), 0)
 
 
 def test_one_that_is_unresolved_and_disputed_is_one_that_waits_for_a_human() -> None:
-    chain = Chain()
+    chain = CommitChain()
 
     book = folded([chain.add("x", REQUESTED, RESERVED, STARTED, UNKNOWN, REVIEW, DISPUTED)])
 
@@ -188,85 +188,85 @@ def test_one_that_is_unresolved_and_disputed_is_one_that_waits_for_a_human() -> 
 
 
 def test_one_the_exchange_has_named_a_movement_for_is_not_sent_again() -> None:
-    chain = Chain()
+    chain = CommitChain()
     note = TransferDisputed(transfer_id=ID, cause="x", at=1)
 
     book = folded([chain.add("x", REQUESTED, RESERVED, note)])
 
-    assert not book.waiting
+    assert not book.queued
     assert book.in_review == 1
 
 
 def test_what_is_forgotten_stays_so_whatever_comes() -> None:
-    chain = Chain()
+    chain = CommitChain()
     book = folded([chain.add("x", REQUESTED, RESERVED, STARTED, UNKNOWN, *ABSENT)])
-    assert list(book.absent) == [ID]
+    assert list(book.watched_failures) == [ID]
 
-    book.forget(ID)
-    book.forget(ID)
+    book.stop_watching(ID)
+    book.stop_watching(ID)
     assert book.find(ID) is None
 
     rebooked = CapRebooked(day=DAY, transfer_id=ID, amount=AMOUNT)
-    book.fold(chain.add("operator", CORRECTED, rebooked, CLAIMED))
+    book.fold_commit(chain.add("operator", CORRECTED, rebooked, CLAIMED))
     assert book.find(ID) is None
-    assert book.cap(DAY) == CapDay(AMOUNT, 3)
+    assert book.cap_on(DAY) == CapDay(AMOUNT, 3)
 
 
 def test_nobody_forgets_what_is_not_over() -> None:
-    chain = Chain()
+    chain = CommitChain()
     book = folded([chain.add("x", REQUESTED, RESERVED, STARTED)])
 
-    book.forget(ID)
+    book.stop_watching(ID)
 
     assert list(book.unresolved) == [ID]
 
 
 def test_one_that_can_be_told_apart_has_no_rivals() -> None:
-    chain = Chain()
+    chain = CommitChain()
     other = TransferId("t-2")
     started = SubmissionStarted(
         transfer_id=other, attempt=1, signed_at=1, recv_window_ms=1, request_hash=""
     )
     second = replace(REQUESTED, transfer_id=other, terms=replace(TERMS, amount=Decimal("12.50")))
     book = folded([chain.add("x", REQUESTED), chain.add("x", second, started, about=other)])
-    transfer = book.waiting[ID]
+    transfer = book.queued[ID]
 
-    assert book.rivals(transfer) == (other,)
-    assert book.rivals(book.unresolved[other]) == ()
-    assert book.rivals(replace(transfer, amount=Decimal(12))) == ()
-    assert book.rivals(replace(transfer, mode=TreasuryMode.SUBACCOUNT)) == ()
+    assert book.lookalikes(transfer) == (other,)
+    assert book.lookalikes(book.unresolved[other]) == ()
+    assert book.lookalikes(replace(transfer, amount=Decimal(12))) == ()
+    assert book.lookalikes(replace(transfer, mode=TreasuryMode.SUBACCOUNT)) == ()
 
 
 def test_the_stream_of_a_day_is_told_from_others() -> None:
-    book = folded([Chain().add("x", REQUESTED, RESERVED)])
+    book = folded([CommitChain().add("x", REQUESTED, RESERVED)])
 
-    assert book.day_of(cap_stream(DAY)) == CapDay(AMOUNT, 1)
-    assert book.day_of(cap_stream("2026-11-27")) == CapDay()
-    assert book.day_of(transfer_stream(ID)) is None
+    assert book.cap_of_stream(cap_stream(DAY)) == CapDay(AMOUNT, 1)
+    assert book.cap_of_stream(cap_stream("2026-11-27")) == CapDay()
+    assert book.cap_of_stream(transfer_stream(ID)) is None
 
 
 def test_what_only_a_newer_program_understands_is_remembered() -> None:
-    chain = Chain()
+    chain = CommitChain()
     stream = transfer_stream(ID)
     newer = NewEvent(stream, "treasury.transfer.reversed", 1, {"transfer_id": ID})
     on_the_day = NewEvent(cap_stream(DAY), "treasury.cap.reserved", 2, {})
     book = folded([chain.add("x", REQUESTED, RESERVED), chain.add("s2", newer)])
 
-    assert book.too_new([cap_stream(DAY), stream]) == UnknownEvent(stream, newer.type, 1)
-    assert book.too_new([cap_stream(DAY)]) is None
-    assert book.waiting[ID].phase is Phase.REQUESTED
+    assert book.find_unknown_event([cap_stream(DAY), stream]) == UnknownEvent(stream, newer.type, 1)
+    assert book.find_unknown_event([cap_stream(DAY)]) is None
+    assert book.queued[ID].phase is Phase.REQUESTED
 
-    book.fold(chain.add("s2", on_the_day))
-    assert book.too_new([cap_stream(DAY)]) is not None
+    book.fold_commit(chain.add("s2", on_the_day))
+    assert book.find_unknown_event([cap_stream(DAY)]) is not None
 
 
 def test_a_movement_of_somebody_else_changes_no_place() -> None:
-    chain = Chain()
+    chain = CommitChain()
     foreign = ForeignMovementObserved(
         tran_id="5", direction=TERMS.direction, amount=AMOUNT, moved_at=1
     )
 
     book = folded([chain.add("x", foreign)])
 
-    assert (book.waiting, book.unresolved, book.in_review) == ({}, {}, 0)
+    assert (book.queued, book.unresolved, book.in_review) == ({}, {}, 0)
     assert book.head == chain.head

@@ -12,26 +12,26 @@ from chimera_s1.domain.treasury.events import TreasuryMode
 from chimera_s1.domain.treasury.limits import Direction
 from chimera_s1.domain.treasury.reconciliation import (
     CLOCK_MARGIN_MS,
-    Contradiction,
-    Found,
+    Conflict,
     IncomeRow,
-    InProgress,
+    Matched,
+    MatchPending,
     Movement,
     MovementStatus,
-    Nothing,
-    Patience,
+    NoMatch,
+    ReconciliationTiming,
     client_id_of,
-    cross_examine,
-    find,
-    is_absent,
-    window_of,
+    cross_check,
+    execution_window,
+    find_match,
+    reads_proving_absence,
 )
 from chimera_s1.domain.treasury.transfer import Phase, Transfer
 from tests.transfer_events import AMOUNT, AT, ID, TERMS
 
 IN, OUT = Direction.SPOT_TO_FUTURES, Direction.FUTURES_TO_SPOT
 CONFIRMED, PENDING, FAILED = MovementStatus
-PATIENCE = Patience(
+PATIENCE = ReconciliationTiming(
     execution_ms=10_000, history_lag_ms=30_000, clean_reads=3, clean_spread_ms=20_000
 )
 NOBODYS: frozenset[str] = frozenset()
@@ -43,7 +43,7 @@ TRANSFER = Transfer(
     fingerprint=TERMS.fingerprint,
     mode=TreasuryMode.WALLET,
     limits=TERMS.limits,
-    day=TERMS.day,
+    cap_day=TERMS.day,
     accepted_at=AT - 100_000,
     phase=Phase.UNKNOWN,
     attempt=2,
@@ -71,17 +71,17 @@ def income(after_ms: int, amount: str = "12.5") -> IncomeRow:
 
 
 def found(*rows: Movement, claimed: frozenset[str] = NOBODYS, of: Transfer = TRANSFER) -> str:
-    match find(of, PATIENCE, rows, claimed):
-        case Found(movement=movement):
+    match find_match(of, PATIENCE, rows, claimed):
+        case Matched(movement=movement):
             return movement.tran_id
-        case InProgress(movement=movement):
+        case MatchPending(movement=movement):
             return f"{movement.tran_id} is under way"
-        case Nothing():
+        case NoMatch():
             return ""
 
 
 def test_the_window_is_all_the_time_in_which_it_can_have_happened() -> None:
-    window = window_of(TRANSFER, PATIENCE)
+    window = execution_window(TRANSFER, PATIENCE)
 
     assert (window.start, window.end) == (START, END)
     assert window.end == AT + 5_000 + PATIENCE.execution_ms + CLOCK_MARGIN_MS
@@ -174,19 +174,17 @@ def test_our_id_is_short_plain_and_one_of_each_attempt(name: str, attempt: int) 
 def test_the_second_witness_may_not_have_seen_more_than_the_first(
     movements: list[Movement], rows: list[IncomeRow], *, agree: bool
 ) -> None:
-    verdict = cross_examine(TRANSFER, PATIENCE, movements, rows)
+    verdict = cross_check(TRANSFER, PATIENCE, movements, rows)
 
-    assert isinstance(verdict, Nothing if agree else Contradiction)
+    assert isinstance(verdict, NoMatch if agree else Conflict)
 
 
 def test_money_that_leaves_the_futures_wallet_is_negative_income() -> None:
     out = replace(TRANSFER, direction=OUT)
 
-    verdict = cross_examine(out, PATIENCE, [], [income(0, "-12.5"), income(0)])
+    verdict = cross_check(out, PATIENCE, [], [income(0, "-12.5"), income(0)])
 
-    assert verdict == Contradiction(
-        "the futures income shows 1 movements like it, the wallet history 0"
-    )
+    assert verdict == Conflict("the futures income shows 1 movements like it, the wallet history 0")
 
 
 LATE = END + PATIENCE.history_lag_ms
@@ -207,13 +205,13 @@ LATE = END + PATIENCE.history_lag_ms
 def test_absence_takes_reads_late_enough_enough_of_them_and_spread(
     reads: tuple[int, ...], proof: int
 ) -> None:
-    believed = is_absent(TRANSFER, PATIENCE, reads)
+    believed = reads_proving_absence(TRANSFER, PATIENCE, reads)
 
     assert believed == reads[len(reads) - proof :]
 
 
 patience = st.builds(
-    Patience,
+    ReconciliationTiming,
     execution_ms=st.integers(0, 100_000),
     history_lag_ms=st.integers(0, 100_000),
     clean_reads=st.integers(1, 4),
@@ -222,14 +220,16 @@ patience = st.builds(
 
 
 @given(patience, st.lists(st.integers(-50_000, 400_000), max_size=30).map(sorted))
-def test_absence_is_never_believed_early(patience: Patience, after_ms: list[int]) -> None:
+def test_absence_is_never_believed_early(
+    patience: ReconciliationTiming, after_ms: list[int]
+) -> None:
     """Every read that counts came when the last possible movement was bound to be in
     the history.
     """
     reads = tuple(AT + each for each in after_ms)
-    bound = window_of(TRANSFER, patience).end + patience.history_lag_ms
+    bound = execution_window(TRANSFER, patience).end + patience.history_lag_ms
 
-    proof = is_absent(TRANSFER, patience, reads)
+    proof = reads_proving_absence(TRANSFER, patience, reads)
 
     if proof:
         assert min(proof) > bound
@@ -254,11 +254,11 @@ def test_what_has_moved_within_the_bounds_is_found_before_absence_is_believed(
         if found(*([moved] if AT + look >= moved.moved_at + lag_ms else [])):
             return
         clean = (*clean, AT + look)
-        assert not is_absent(TRANSFER, PATIENCE, clean)
+        assert not reads_proving_absence(TRANSFER, PATIENCE, clean)
 
 
 def test_the_bounds_that_are_shipped_are_generous() -> None:
-    shipped = Patience()
+    shipped = ReconciliationTiming()
 
     assert shipped.execution_ms >= 60_000
     assert shipped.history_lag_ms >= 900_000

@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from chimera_s1.domain.errors import LedgerDamagedError
-from chimera_s1.domain.treasury.events import Evidence, FailureKind, TransferEvent
-from chimera_s1.domain.treasury.limits import Rule
+from chimera_s1.domain.treasury.events import Evidence, FailureReason, TransferEvent
+from chimera_s1.domain.treasury.limits import LimitRule
 from chimera_s1.domain.treasury.transfer import Phase, Transfer, TransferStatus, evolve
 from tests.transfer_events import (
     AT,
@@ -27,19 +27,19 @@ from tests.transfer_events import (
     TURNED_AWAY,
     UNKNOWN,
     VERIFIED,
-    done,
-    failed,
+    completed_event,
+    failed_event,
 )
 
-REPLIED = done(Evidence.REPLY)
-ABSENT = failed(FailureKind.ABSENT, "silent", (AT,))
+REPLIED = completed_event(Evidence.REPLY)
+ABSENT = failed_event(FailureReason.ABSENT, "silent", (AT,))
 LATER: tuple[TransferEvent, ...] = (
     STARTED,
     NOT_SENT,
     TURNED_AWAY,
     UNKNOWN,
     REPLIED,
-    done(Evidence.HISTORY),
+    completed_event(Evidence.HISTORY),
     ABSENT,
     VERIFIED,
     DISPUTED,
@@ -63,7 +63,7 @@ LIVES: dict[str, tuple[tuple[TransferEvent, ...], Phase, TransferStatus]] = {
     "verified": ((REQUESTED, STARTED, REPLIED, VERIFIED), Phase.DONE, DONE),
     "disputed": ((REQUESTED, STARTED, REPLIED, DISPUTED), Phase.DONE, DONE),
     "absent": ((REQUESTED, STARTED, UNKNOWN, ABSENT), Phase.FAILED, FAILED),
-    "expired": ((REQUESTED, failed(FailureKind.EXPIRED)), Phase.FAILED, FAILED),
+    "expired": ((REQUESTED, failed_event(FailureReason.EXPIRED)), Phase.FAILED, FAILED),
     "corrected": ((REQUESTED, STARTED, UNKNOWN, ABSENT, CORRECTED), Phase.DONE, DONE),
 }
 
@@ -87,8 +87,8 @@ def test_a_life_ends_in_its_phase(life: str) -> None:
     assert (transfer.phase, transfer.status) == (phase, status)
     assert transfer.version == len(events)
     assert transfer.is_unresolved is (phase in {Phase.SUBMITTED, Phase.UNKNOWN})
-    assert transfer.is_over is (status is not PENDING)
-    assert transfer.is_waiting is (phase is Phase.REQUESTED)
+    assert transfer.is_finished is (status is not PENDING)
+    assert transfer.is_queued is (phase is Phase.REQUESTED)
 
 
 def test_every_phase_is_reached() -> None:
@@ -100,16 +100,16 @@ def test_it_holds_what_was_asked_for() -> None:
 
     for name in TERMS.__struct_fields__:
         assert getattr(transfer, name) == getattr(TERMS, name)
-    assert (transfer.transfer_id, transfer.attempt, transfer.counts) == (ID, 0, True)
+    assert (transfer.transfer_id, transfer.attempt, transfer.counts_against_cap) == (ID, 0, True)
 
 
 def test_a_rejection_is_its_beginning_and_its_end() -> None:
     transfer = after(REJECTED)
 
-    assert transfer.rule is Rule.BELOW_MIN
+    assert transfer.rule is LimitRule.BELOW_MIN
     assert transfer.finished_at == TERMS.accepted_at
     assert transfer.message == REJECTED.message
-    assert not transfer.counts
+    assert not transfer.counts_against_cap
 
 
 def test_an_attempt_that_came_to_nothing_waits_and_is_counted() -> None:
@@ -117,8 +117,8 @@ def test_an_attempt_that_came_to_nothing_waits_and_is_counted() -> None:
 
     waiting = after(REQUESTED, STARTED, NOT_SENT, again, replace(TURNED_AWAY, attempt=2))
 
-    assert (waiting.attempt, waiting.turned_away) == (2, 1)
-    assert waiting.not_before == TURNED_AWAY.not_before
+    assert (waiting.attempt, waiting.not_processed_count) == (2, 1)
+    assert waiting.not_before_ms == TURNED_AWAY.not_before
     assert waiting.message == TURNED_AWAY.cause
     assert (waiting.signed_at, waiting.request_hash) == (AT + 9_000, "a")
 
@@ -131,7 +131,7 @@ def test_a_new_attempt_is_not_unknown_because_the_last_one_was() -> None:
 
 @pytest.mark.parametrize("evidence", Evidence)
 def test_what_a_reply_says_is_verified_later_and_all_else_at_once(evidence: Evidence) -> None:
-    transfer = after(REQUESTED, STARTED, done(evidence))
+    transfer = after(REQUESTED, STARTED, completed_event(evidence))
 
     assert transfer.verified is (evidence is not Evidence.REPLY)
     assert (transfer.tran_id, transfer.evidence, transfer.finished_at) == ("77", evidence, AT)
@@ -141,8 +141,8 @@ def test_a_second_end_takes_the_first_one_back() -> None:
     transfer = after(REQUESTED, STARTED, UNKNOWN, ABSENT, CORRECTED)
 
     assert transfer.corrected
-    assert (transfer.failure, transfer.message) == (None, "")
-    assert transfer.counts
+    assert (transfer.failure_reason, transfer.message) == (None, "")
+    assert transfer.counts_against_cap
 
 
 @pytest.mark.parametrize("end", [VERIFIED, ABSENT, CORRECTED, REPLIED])
@@ -155,11 +155,13 @@ def test_every_end_ends_a_dispute(end: TransferEvent) -> None:
 
 
 def test_a_share_that_was_settled_counts_though_it_is_said_to_have_failed() -> None:
-    denied = after(REQUESTED, STARTED, REPLIED, DISPUTED, failed(FailureKind.OPERATOR))
+    denied = after(REQUESTED, STARTED, REPLIED, DISPUTED, failed_event(FailureReason.OPERATOR))
 
-    assert (denied.phase, denied.counts) == (Phase.FAILED, True)
-    assert not after(REQUESTED, STARTED, ABSENT).counts
-    assert not after(REQUESTED, STARTED, ABSENT, DISPUTED, failed(FailureKind.OPERATOR)).counts
+    assert (denied.phase, denied.counts_against_cap) == (Phase.FAILED, True)
+    assert not after(REQUESTED, STARTED, ABSENT).counts_against_cap
+    assert not after(
+        REQUESTED, STARTED, ABSENT, DISPUTED, failed_event(FailureReason.OPERATOR)
+    ).counts_against_cap
 
 
 @pytest.mark.parametrize("event", LATER, ids=lambda event: type(event).__name__)

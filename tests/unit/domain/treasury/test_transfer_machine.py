@@ -20,39 +20,39 @@ from msgspec.structs import replace
 
 from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.treasury.commands import (
-    Command,
     ExpireTransfer,
-    NoteAbsent,
-    NoteCompleted,
-    NoteNotExecuted,
-    NoteRefused,
-    NoteUnknown,
+    RecordAbsent,
+    RecordCompleted,
+    RecordNotExecuted,
+    RecordRefused,
+    RecordUnknown,
     RequestReview,
     RequestTransfer,
     ResolveTransfer,
     StartSubmission,
-    fingerprint,
+    TreasuryCommand,
+    request_fingerprint,
 )
-from chimera_s1.domain.treasury.decision_context import Situation, TransferStateError
+from chimera_s1.domain.treasury.decision_context import DecisionContext, TransferStateError
 from chimera_s1.domain.treasury.decisions import decide
 from chimera_s1.domain.treasury.events import (
     Evidence,
-    FailureKind,
-    NotExecuted,
+    FailureReason,
+    NotExecutedReason,
+    OperatorVerdict,
     SubmissionStarted,
-    Verdict,
 )
 from chimera_s1.domain.treasury.reconciliation import (
-    Found,
+    Matched,
     Movement,
     MovementStatus,
-    Patience,
-    find,
-    is_absent,
+    ReconciliationTiming,
+    find_match,
+    reads_proving_absence,
 )
 from chimera_s1.domain.treasury.transfer import Phase, Transfer
 from tests.transfer_events import AT, TERMS
-from tests.unit.domain.treasury.decision_model import PureLedger
+from tests.unit.domain.treasury.decision_model import DecisionModel
 
 NAMES = tuple(map(TransferId, "abc"))
 AMOUNTS = (Decimal(40), Decimal("40.00"), Decimal(60))
@@ -63,7 +63,9 @@ names = st.sampled_from(NAMES)
 amounts = st.sampled_from(AMOUNTS)
 
 
-PATIENCE = Patience(execution_ms=10_000, history_lag_ms=20_000, clean_reads=1, clean_spread_ms=0)
+PATIENCE = ReconciliationTiming(
+    execution_ms=10_000, history_lag_ms=20_000, clean_reads=1, clean_spread_ms=0
+)
 
 
 class Request(Struct):
@@ -80,13 +82,13 @@ class Exchange(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.ledger = PureLedger()
+        self.ledger = DecisionModel()
         self.now = AT
         self.sent: list[Request] = []
         self.book: list[Movement] = []
         self.first: dict[TransferId, str] = {}
 
-    def said(self, name: TransferId, command: Command) -> tuple[object, ...]:
+    def said(self, name: TransferId, command: TreasuryCommand) -> tuple[object, ...]:
         return self.ledger.execute(name, command)
 
     def moved(self) -> dict[TransferId, str]:
@@ -95,7 +97,7 @@ class Exchange(RuleBasedStateMachine):
     @rule(name=names, amount=amounts)
     def request(self, name: TransferId, amount: Decimal) -> None:
         """A new one, a repetition, or another body under the same key."""
-        mark = fingerprint(TERMS.direction, amount, "")
+        mark = request_fingerprint(TERMS.direction, amount, "")
         terms = replace(TERMS, amount=amount, limits=LIMITS, accepted_at=self.now, fingerprint=mark)
         events = self.said(name, RequestTransfer(name, terms))
 
@@ -136,16 +138,19 @@ class Exchange(RuleBasedStateMachine):
         sent.is_open = False
         self.said(sent.name, data.draw(st.sampled_from(self.replies(sent))))
 
-    def replies(self, sent: Request) -> list[Command]:
-        unknown = NoteUnknown(sent.attempt, "reset", self.now)
+    def replies(self, sent: Request) -> list[TreasuryCommand]:
+        unknown = RecordUnknown(sent.attempt, "reset", self.now)
         if sent.movement is not None:
-            done = NoteCompleted(sent.attempt, sent.movement.tran_id, Evidence.REPLY, self.now)
+            done = RecordCompleted(sent.attempt, sent.movement.tran_id, Evidence.REPLY, self.now)
             return [done, unknown] if sent.movement.moved_at <= self.now else [unknown]
         later = self.now + 1_000
         return [
             unknown,
-            NoteRefused(sent.attempt, FailureKind.REFUSED, "-5013", self.now),
-            *(NoteNotExecuted(sent.attempt, each, "x", later, self.now) for each in NotExecuted),
+            RecordRefused(sent.attempt, FailureReason.REFUSED, "-5013", self.now),
+            *(
+                RecordNotExecuted(sent.attempt, each, "x", later, self.now)
+                for each in NotExecutedReason
+            ),
         ]
 
     @rule(name=names)
@@ -161,28 +166,28 @@ class Exchange(RuleBasedStateMachine):
         transfer = self.ledger.transfers.get(name)
         if transfer is None:
             return
-        given_up = transfer.failure is FailureKind.ABSENT
+        given_up = transfer.failure_reason is FailureReason.ABSENT
         if not transfer.is_unresolved and not given_up:
             return
         rows = [row for row in self.book if row.moved_at + lag_ms <= self.now]
-        match find(transfer, PATIENCE, rows, frozenset(self.ledger.claims)):
-            case Found(movement=row):
+        match find_match(transfer, PATIENCE, rows, frozenset(self.ledger.claims)):
+            case Matched(movement=row):
                 evidence = Evidence.HISTORY
-                self.said(name, NoteCompleted(transfer.attempt, row.tran_id, evidence, self.now))
+                self.said(name, RecordCompleted(transfer.attempt, row.tran_id, evidence, self.now))
             case _:
                 self.find_nothing(transfer)
 
     def find_nothing(self, transfer: Transfer) -> None:
         self.said(transfer.transfer_id, RequestReview("silent", self.now))
-        if reads := is_absent(transfer, PATIENCE, (self.now,)):
-            note = NoteAbsent(transfer.attempt, reads, self.now)
+        if reads := reads_proving_absence(transfer, PATIENCE, (self.now,)):
+            note = RecordAbsent(transfer.attempt, reads, self.now)
             self.said(transfer.transfer_id, note)
 
-    @rule(name=names, verdict=st.sampled_from(Verdict))
-    def resolve(self, name: TransferId, verdict: Verdict) -> None:
+    @rule(name=names, verdict=st.sampled_from(OperatorVerdict))
+    def resolve(self, name: TransferId, verdict: OperatorVerdict) -> None:
         """By an operator who looks closely."""
         own = self.moved().get(name)
-        true = Verdict.DONE if own else Verdict.FAILED
+        true = OperatorVerdict.DONE if own else OperatorVerdict.FAILED
         if name not in self.ledger.transfers or verdict is not true:
             return
         before = self.ledger.transfers[name]
@@ -236,13 +241,14 @@ def test_what_the_ledger_says_is_what_has_moved() -> None:
 class WithoutRivals(Exchange):
     """Sends one beside another that looks the same."""
 
-    def said(self, name: TransferId, command: Command) -> tuple[object, ...]:
-        situation = self.ledger.situation(name, command)
+    def said(self, name: TransferId, command: TreasuryCommand) -> tuple[object, ...]:
+        situation = self.ledger.context(name, command)
         events = decide(
-            Situation(situation.transfer, situation.cap, (), situation.claimant), command
+            DecisionContext(situation.transfer, situation.cap, (), situation.movement_owner),
+            command,
         )
         for event in events:
-            self.ledger.take(event)
+            self.ledger.apply(event)
         self.ledger.broken.clear()
         return events
 
@@ -250,8 +256,8 @@ class WithoutRivals(Exchange):
 class Resending(Exchange):
     """Sends again after an unknown reply."""
 
-    def replies(self, sent: Request) -> list[Command]:
-        again = NoteNotExecuted(sent.attempt, NotExecuted.NOT_SENT, "x", self.now, self.now)
+    def replies(self, sent: Request) -> list[TreasuryCommand]:
+        again = RecordNotExecuted(sent.attempt, NotExecutedReason.NOT_SENT, "x", self.now, self.now)
         return [*super().replies(sent), again]
 
 

@@ -11,7 +11,7 @@ ExchangeClock: TypeAlias = Callable[[], float]
 """The exchange's clock now, epoch ms: ours and the offset that the clock patrol has measured."""
 
 
-class Deadlines(Struct, frozen=True, kw_only=True):
+class HttpTimeouts(Struct, frozen=True, kw_only=True):
     """How long a request may take, s.
 
     Attributes:
@@ -24,12 +24,12 @@ class Deadlines(Struct, frozen=True, kw_only=True):
     connect_s: float = 4.0
     total_s: float = 12.0
 
-    def timeout(self) -> httpx2.Timeout:
+    def as_httpx(self) -> httpx2.Timeout:
         """For httpx2, which counts each read by itself."""
         return httpx2.Timeout(self.total_s, connect=self.connect_s)
 
 
-def trusted_authorities() -> ssl.SSLContext:
+def create_ssl_context() -> ssl.SSLContext:
     """To be made once: reading the certificates takes longer than a request. `SSL_CERT_FILE` is
     honoured, as by every other client here.
     """

@@ -1,6 +1,6 @@
 """What a reply to a transfer says about the money: an allow-list of certainty.
 
-Only what is on the list is definite; everything else is `Unknown`, and is looked up in the
+Only what is on the list is definite; everything else is `ReplyUnknown`, and is looked up in the
 histories instead of being sent again.
 
 | reply | class | where from |
@@ -30,33 +30,41 @@ import msgspec
 from msgspec import Struct
 
 from chimera_s1.adapters.binance.http.signing import MASK
-from chimera_s1.adapters.binance.http.weight_budget import STAY_AWAY, retry_after_s
-from chimera_s1.domain.ports.treasury_gateway import Accepted, Refused, Reply, TurnedAway, Unknown
-from chimera_s1.domain.treasury.events import FailureKind
+from chimera_s1.adapters.binance.http.weight_budget import RATE_LIMITED_STATUSES, retry_after_s
+from chimera_s1.domain.ports.treasury_gateway import (
+    ReplyAccepted,
+    ReplyNotProcessed,
+    ReplyRefused,
+    ReplyUnknown,
+    SubmissionReply,
+)
+from chimera_s1.domain.treasury.events import FailureReason
 
-AMBIGUOUS = frozenset({-1000, -1001, -1006, -1007, -4115, -5012})
-OVERLOADED = -1008
-LIMITED = frozenset({-1003, -1015})
-OUT_OF_TIME = -1021
-FORBIDDEN = frozenset({-1002, -1022, -2014, -2015})
-REFUSED = frozenset(
+AMBIGUOUS_CODES = frozenset({-1000, -1001, -1006, -1007, -4115, -5012})
+OVERLOADED_CODE = -1008
+RATE_LIMITED_CODES = frozenset({-1003, -1015})
+TIMESTAMP_CODE = -1021
+FORBIDDEN_CODES = frozenset({-1002, -1022, -2014, -2015})
+REFUSED_CODES = frozenset(
     {*range(-1199, -1099), -2018, -2019, -3020, -3041, -4050, -4051, -4114, -5011, -5013}
 )
 
 _TRAN_ID_MAX = 2**63 - 1
-_TEXT_MAX = 200
-_READ_MAX = 4_096
+_TEXT_CHARS_MAX = 200
+_SCANNED_CHARS_MAX = 4_096
 _LONG_WORD = re.compile(r"[A-Za-z0-9+/=_-]{40,}")
 _QUERY = re.compile(r"\?\S+|\b\w+=[^\s&]*(?:&\w+=[^\s&]*)+")
 
 
-class _Body(Struct, frozen=True):
+class _ReplyBody(Struct, frozen=True):
     tranId: int | None = None  # noqa: N815 (Binance's name)
     code: int | None = None
     msg: str | None = None
 
 
-def classify(status: int, body: bytes, headers: Mapping[str, str]) -> Reply:
+def classify_transfer_reply(
+    status: int, body: bytes, headers: Mapping[str, str]
+) -> SubmissionReply:
     """What the complete reply to a transfer says.
 
     Args:
@@ -66,59 +74,63 @@ def classify(status: int, body: bytes, headers: Mapping[str, str]) -> Reply:
 
         headers: Looked up regardless of case by their own type, like httpx2's.
     """
-    said = _read(body)
-    code = None if said is None else said.code
-    cause = cause_of(status, body)
-    if code in AMBIGUOUS:
-        return Unknown(cause)
+    decoded = _decode_body(body)
+    code = None if decoded is None else decoded.code
+    cause = reply_text(status, body)
+    if code in AMBIGUOUS_CODES:
+        return ReplyUnknown(cause)
     if status == HTTPStatus.OK:
-        return _success(said, cause)
-    if status in STAY_AWAY or (_is_client_error(status) and code in LIMITED):
-        return TurnedAway(cause, retry_after_s(headers) * 1000)
+        return _classify_success(decoded, cause)
+    if status in RATE_LIMITED_STATUSES or (_is_client_error(status) and code in RATE_LIMITED_CODES):
+        return ReplyNotProcessed(cause, retry_after_s(headers) * 1000)
     if not _is_client_error(status) or code is None:
-        return Unknown(cause)
-    return _client_error(code, cause, headers)
+        return ReplyUnknown(cause)
+    return _classify_client_error(code, cause, headers)
 
 
-def cause_of(status: int, body: bytes) -> str:
+def reply_text(status: int, body: bytes) -> str:
     """The reply in a few words for people: status, code and message; no key, no signature, no
     query.
     """
-    said = _read(body)
+    said = _decode_body(body)
     if said is None:
         return f"{status} without a readable answer"
     code = "" if said.code is None else f" {said.code}"
-    return f"{status}{code} {harmless(said.msg or '')}".rstrip()
+    return f"{status}{code} {sanitize(said.msg or '')}".rstrip()
 
 
-def harmless(text: str) -> str:
+def sanitize(text: str) -> str:
     """*text* on one line and cut to a sane length, without what may be a key, a signature or a
     query.
     """
-    line = " ".join("".join(c if c.isprintable() else " " for c in text[:_READ_MAX]).split())
-    if len(text) > _READ_MAX:
+    line = " ".join(
+        "".join(c if c.isprintable() else " " for c in text[:_SCANNED_CHARS_MAX]).split()
+    )
+    if len(text) > _SCANNED_CHARS_MAX:
         # Half a key is not recognised as one.
         line = line.rpartition(" ")[0]
     line = _LONG_WORD.sub(MASK, _QUERY.sub(MASK, line))
-    return line if len(line) <= _TEXT_MAX else f"{line[:_TEXT_MAX]}..."
+    return line if len(line) <= _TEXT_CHARS_MAX else f"{line[:_TEXT_CHARS_MAX]}..."
 
 
-def _success(said: _Body | None, cause: str) -> Reply:
+def _classify_success(said: _ReplyBody | None, cause: str) -> SubmissionReply:
     if said is None or said.tranId is None or said.code is not None:
-        return Unknown(cause)
-    return Accepted(str(said.tranId)) if 0 < said.tranId <= _TRAN_ID_MAX else Unknown(cause)
+        return ReplyUnknown(cause)
+    return (
+        ReplyAccepted(str(said.tranId)) if 0 < said.tranId <= _TRAN_ID_MAX else ReplyUnknown(cause)
+    )
 
 
-def _client_error(code: int, cause: str, headers: Mapping[str, str]) -> Reply:
-    if code == OUT_OF_TIME:
-        return TurnedAway(cause, 0, clock_doubted=True)
-    if code == OVERLOADED:
-        return TurnedAway(cause, retry_after_s(headers, 0) * 1000)
-    if code in FORBIDDEN:
-        return Refused(FailureKind.FORBIDDEN, cause)
-    if code in REFUSED:
-        return Refused(FailureKind.REFUSED, cause)
-    return Unknown(cause)
+def _classify_client_error(code: int, cause: str, headers: Mapping[str, str]) -> SubmissionReply:
+    if code == TIMESTAMP_CODE:
+        return ReplyNotProcessed(cause, 0, clock_suspect=True)
+    if code == OVERLOADED_CODE:
+        return ReplyNotProcessed(cause, retry_after_s(headers, 0) * 1000)
+    if code in FORBIDDEN_CODES:
+        return ReplyRefused(FailureReason.FORBIDDEN, cause)
+    if code in REFUSED_CODES:
+        return ReplyRefused(FailureReason.REFUSED, cause)
+    return ReplyUnknown(cause)
 
 
 def _is_client_error(status: int) -> bool:
@@ -126,8 +138,8 @@ def _is_client_error(status: int) -> bool:
     return in_range and status != HTTPStatus.REQUEST_TIMEOUT
 
 
-def _read(body: bytes) -> _Body | None:
+def _decode_body(body: bytes) -> _ReplyBody | None:
     try:
-        return msgspec.json.decode(body, type=_Body)
+        return msgspec.json.decode(body, type=_ReplyBody)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None

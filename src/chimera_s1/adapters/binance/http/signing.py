@@ -74,11 +74,11 @@ class Signer:
         secret = self._credentials.secret.reveal().encode()
         return hmac.new(secret, payload.encode("ascii"), hashlib.sha256).hexdigest()
 
-    def signed(self, payload: str) -> bytes:
+    def sign(self, payload: str) -> bytes:
         """*payload* and its signature: the bytes to send."""
         return f"{payload}&signature={self.signature(payload)}".encode("ascii")
 
 
-def encoded(parameters: Parameters) -> str:
+def encode_parameters(parameters: Parameters) -> str:
     """*parameters* as they are signed and sent, in their order."""
     return urlencode(list(parameters), quote_via=quote, safe="")

@@ -13,9 +13,9 @@ from chimera_s1.domain.ports.clock import Clock
 
 RETRY_AFTER_DEFAULT_S = 60
 RETRY_AFTER_MAX_S = 259_200
-STAY_AWAY = frozenset({418, 429})
+RATE_LIMITED_STATUSES = frozenset({418, 429})
 
-_USED = {
+_USED_WEIGHT_HEADERS = {
     "X-MBX-USED-WEIGHT-1M": "ip",
     "X-SAPI-USED-IP-WEIGHT-1M": "sapi_ip",
     "X-SAPI-USED-UID-WEIGHT-1M": "sapi_uid",
@@ -34,13 +34,13 @@ class WeightBudget:
     def __init__(self, clock: Clock) -> None:
         self.used: dict[str, int] = {}
         self._clock = clock
-        self._away_until_ms = 0.0
+        self._blocked_until_ms = 0.0
 
-    def away_ms(self) -> float:
+    def blocked_ms(self) -> float:
         """How long nothing may be asked; 0 when anything may."""
-        return max(0.0, self._away_until_ms - self._clock.monotonic_ms())
+        return max(0.0, self._blocked_until_ms - self._clock.monotonic_ms())
 
-    def note(self, status: int, headers: Mapping[str, str]) -> None:
+    def record_reply(self, status: int, headers: Mapping[str, str]) -> None:
         """Take in what a reply says about the budget.
 
         Args:
@@ -48,17 +48,17 @@ class WeightBudget:
 
             headers: Looked up regardless of case by their own type, like httpx2's.
         """
-        for name, counted in _USED.items():
-            weight = _whole(headers.get(name, ""))
+        for name, counted in _USED_WEIGHT_HEADERS.items():
+            weight = _parse_digits(headers.get(name, ""))
             if weight is not None:
                 self.used[counted] = weight
-        if status in STAY_AWAY:
-            self.stay_away(retry_after_s(headers) * 1000)
+        if status in RATE_LIMITED_STATUSES:
+            self.block(retry_after_s(headers) * 1000)
 
-    def stay_away(self, wait_ms: float) -> None:
-        """Let nobody ask for *wait_ms*; what was said before is never shortened."""
-        until_ms = self._clock.monotonic_ms() + wait_ms
-        self._away_until_ms = max(self._away_until_ms, until_ms)
+    def block(self, duration_ms: float) -> None:
+        """Let nobody ask for *duration_ms*; what was said before is never shortened."""
+        until_ms = self._clock.monotonic_ms() + duration_ms
+        self._blocked_until_ms = max(self._blocked_until_ms, until_ms)
 
 
 def weight_budgets(clock: Clock) -> dict[Venue, WeightBudget]:
@@ -70,10 +70,10 @@ def retry_after_s(headers: Mapping[str, str], default_s: int = RETRY_AFTER_DEFAU
     """How long a reply asks us to stay away, s; *default_s* where it does not say so in whole
     seconds.
     """
-    wait_s = _whole(headers.get("Retry-After", ""))
+    wait_s = _parse_digits(headers.get("Retry-After", ""))
     return default_s if wait_s is None else min(wait_s, RETRY_AFTER_MAX_S)
 
 
-def _whole(text: str) -> int | None:
+def _parse_digits(text: str) -> int | None:
     plain = text.isascii() and text.isdigit() and len(text) <= _DIGITS_MAX
     return int(text) if plain else None

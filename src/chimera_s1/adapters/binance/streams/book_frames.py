@@ -11,11 +11,11 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from chimera_s1.adapters.binance.endpoints import source_name, stream_name
-from chimera_s1.adapters.binance.streams.book_messages import DECODE_ERRORS, Top, top_decoder
+from chimera_s1.adapters.binance.streams.book_messages import DECODE_ERRORS, DecodedTop, top_decoder
 from chimera_s1.domain.identifiers import Channel, InstrumentId
-from chimera_s1.domain.market.alignment import align
+from chimera_s1.domain.market.alignment import to_local_ms
 from chimera_s1.domain.market.quote import Quote, book_defect
-from chimera_s1.domain.market.update_id_tracker import UpdateOrder, Verdict
+from chimera_s1.domain.market.update_id_tracker import UpdateIdTracker, UpdateRecency
 from chimera_s1.domain.ports.market_feed import FeedCounters
 
 EVERY_UPDATE_MAX = 100_000
@@ -26,10 +26,10 @@ stream is kept.
 FUTURE_TOLERANCE_MS = 1_000
 """An aligned event time this far past its receipt is not a time: its frame is dropped."""
 
-MISTIMED_MS = 1_000
+CLOCK_SUSPECT_MS = 1_000
 """An aligned event time this far off its receipt lets the offset be doubted."""
 
-LATE_TOLERANCE_MS = 5_000
+PAST_TOLERANCE_MS = 5_000
 """One this far before its receipt is no news any more: published, it would go behind what was
 there.
 """
@@ -39,11 +39,11 @@ FRAME_BYTES_MAX = 65_536
 even kept.
 """
 
-NUMBER_MAX = 2**63 - 1
+JAVA_LONG_MAX = 2**63 - 1
 """Update ids and times are Java longs; JSON may hold more, and then it is no id and no time."""
 
 _FUTURE, _LATE = "future_event_time", "late_event_time"
-_MISTIMED = frozenset({_FUTURE, _LATE})
+_MISTIMED_REASONS = frozenset({_FUTURE, _LATE})
 
 _PREFIX = b'{"stream":"'
 _NAME_AT = len(_PREFIX)
@@ -60,10 +60,10 @@ class BookStream:
         self.instrument = instrument
         self.name = stream_name(instrument, channel)
         self.source = source_name(instrument.venue, channel, replayed=replayed)
-        self.order = UpdateOrder()
+        self.order = UpdateIdTracker()
         self._decode = top_decoder(instrument.venue, channel)
 
-    def read(self, payload: bytes, received_ms: int, offset_ms: float) -> Quote | str:
+    def decode(self, payload: bytes, received_ms: int, offset_ms: float) -> Quote | str:
         """The quote in *payload*, or the reason why there is none.
 
         Args:
@@ -77,15 +77,15 @@ class BookStream:
             top = self._decode(payload)
         except DECODE_ERRORS:
             return "malformed"
-        reason = self._refusal(top)
+        reason = self._drop_reason(top)
         if reason is not None:
             return reason
-        ts = received_ms if top.event_ms is None else align(top.event_ms, offset_ms)
+        ts = received_ms if top.event_ms is None else to_local_ms(top.event_ms, offset_ms)
         if ts > received_ms + FUTURE_TOLERANCE_MS:
             return _FUTURE
-        if ts < received_ms - LATE_TOLERANCE_MS:
+        if ts < received_ms - PAST_TOLERANCE_MS:
             return _LATE
-        if self.order.judge(top.update_id, received_ms) is Verdict.NOT_NEWER:
+        if self.order.observe(top.update_id, received_ms) is UpdateRecency.NOT_NEWER:
             return "stale_update_id"
         return Quote(
             self.instrument,
@@ -99,8 +99,8 @@ class BookStream:
             received_ms,
         )
 
-    def _refusal(self, top: Top) -> str | None:
-        if top.update_id > NUMBER_MAX or (top.event_ms or 0) > NUMBER_MAX:
+    def _drop_reason(self, top: DecodedTop) -> str | None:
+        if top.update_id > JAVA_LONG_MAX or (top.event_ms or 0) > JAVA_LONG_MAX:
             return "malformed"
         if top.coin_margined:
             return "coin_m"
@@ -110,7 +110,7 @@ class BookStream:
         return None if defect is None else defect.value
 
 
-class _Slot:
+class _LatestFrame:
     """The newest frame of one stream on one connection."""
 
     __slots__ = ("payload", "received_ms", "stream")
@@ -125,21 +125,23 @@ class BookFrames:
     """The frames of one connection. `put` is the hot path: it looks at the stream's name only.
 
     Attributes:
-        heard_ms: Receive time of the newest frame taken so far, whatever became of it, epoch ms; 0
-            before the first.
+        last_message_ms: Receive time of the newest frame taken so far, whatever became of it, epoch
+            ms; 0 before the first.
     """
 
     def __init__(
         self, streams: Iterable[BookStream], counters: FeedCounters, *, every_update: bool
     ) -> None:
-        self._slots = {stream.name.encode(): _Slot(stream) for stream in streams}
+        self._latest = {stream.name.encode(): _LatestFrame(stream) for stream in streams}
         self._counters = counters
-        self.heard_ms = 0
-        self._every: deque[tuple[BookStream, bytes, int]] | None = deque() if every_update else None
+        self.last_message_ms = 0
+        self._all_updates: deque[tuple[BookStream, bytes, int]] | None = (
+            deque() if every_update else None
+        )
 
     def put(self, payload: bytes, received_ms: int) -> bool:
         """Keep a data message; False where it is none of these streams'."""
-        slot = self._slots.get(payload[_NAME_AT : payload.find(b'"', _NAME_AT)])
+        slot = self._latest.get(payload[_NAME_AT : payload.find(b'"', _NAME_AT)])
         if slot is None:
             return False
         counters = self._counters
@@ -149,8 +151,8 @@ class BookFrames:
         if size > FRAME_BYTES_MAX:
             counters.drop("oversized")
             return True
-        if self._every is not None and len(self._every) < EVERY_UPDATE_MAX:
-            self._every.append((slot.stream, payload, received_ms))
+        if self._all_updates is not None and len(self._all_updates) < EVERY_UPDATE_MAX:
+            self._all_updates.append((slot.stream, payload, received_ms))
             return True
         if slot.payload is not None:
             counters.conflated += 1
@@ -163,37 +165,37 @@ class BookFrames:
         receive ms.
         """
         taken: list[tuple[BookStream, bytes, int]] = []
-        if self._every:
-            taken.extend(self._every)
-            self._every.clear()
-        for slot in self._slots.values():
+        if self._all_updates:
+            taken.extend(self._all_updates)
+            self._all_updates.clear()
+        for slot in self._latest.values():
             if slot.payload is not None:
                 taken.append((slot.stream, slot.payload, slot.received_ms))
                 slot.payload = None
         if taken:
-            self.heard_ms = max(received_ms for _, _, received_ms in taken)
+            self.last_message_ms = max(received_ms for _, _, received_ms in taken)
         return taken
 
 
-def drain(
-    tables: Iterable[BookFrames],
+def drain_quotes(
+    frames: Iterable[BookFrames],
     counters: FeedCounters,
-    offset: Callable[[], float],
+    clock_offset_ms: Callable[[], float],
     *,
     every_update: bool,
 ) -> list[Quote]:
-    """The quotes in *tables*; with a window, at most one a stream: the newest update id of all."""
-    offset_ms = offset()
+    """The quotes in *frames*; with a window, at most one a stream: the newest update id of all."""
+    offset_ms = clock_offset_ms()
     quotes: list[Quote] = []
     newest: dict[BookStream, int] = {}
-    for table in tables:
+    for table in frames:
         for stream, payload, received_ms in table.take():
-            quote = stream.read(payload, received_ms, offset_ms)
+            quote = stream.decode(payload, received_ms, offset_ms)
             if isinstance(quote, str):
                 counters.drop(quote)
-                counters.mistimed += quote in _MISTIMED
+                counters.mistimed += quote in _MISTIMED_REASONS
                 continue
-            counters.mistimed += abs(quote.ts - received_ms) > MISTIMED_MS
+            counters.mistimed += abs(quote.ts - received_ms) > CLOCK_SUSPECT_MS
             if every_update or stream not in newest:
                 newest[stream] = len(quotes)
                 quotes.append(quote)

@@ -15,11 +15,11 @@ from chimera_s1.domain.identifiers import Channel, Venue
 
 COIN_MARGINED = 2
 
-Count = Annotated[int, Meta(ge=0)]
+NonNegativeInt = Annotated[int, Meta(ge=0)]
 Level = tuple[float, float]
 
 
-class Top(Struct, frozen=True, gc=False):
+class DecodedTop(Struct, frozen=True, gc=False):
     """The top of a book in one frame.
 
     Attributes:
@@ -44,82 +44,84 @@ class Top(Struct, frozen=True, gc=False):
     ask_qty: float
 
 
-class BookTicker(Struct, gc=False):
+class BookTickerMessage(Struct, gc=False):
     """Spot: `{"u":400900217,"s":"BNBUSDT","b":"25.35190000","B":"31.21000000","a":"25.36520000",
     "A":"40.66000000"}`, without any time. USD-M adds `e`, `E`, `T`, `ps` and `st` (2 = COIN-M).
     """
 
-    u: Count
+    u: NonNegativeInt
     s: str
     b: float
     B: float
     a: float
     A: float
-    E: Count | None = None
+    E: NonNegativeInt | None = None
     st: int = 1
 
-    def top(self) -> Top:
+    def top(self) -> DecodedTop:
         """The frame as a top of book."""
         coin_margined = self.st == COIN_MARGINED
-        return Top(self.u, self.E, self.s, coin_margined, self.b, self.B, self.a, self.A)
+        return DecodedTop(self.u, self.E, self.s, coin_margined, self.b, self.B, self.a, self.A)
 
 
-class SpotDepth(Struct, gc=False):
+class SpotDepthMessage(Struct, gc=False):
     """`{"lastUpdateId":160,"bids":[["0.0024","10"]],"asks":[["0.0026","100"]]}`: no time, no
     symbol.
     """
 
-    lastUpdateId: Count  # noqa: N815 (Binance's name)
+    lastUpdateId: NonNegativeInt  # noqa: N815 (Binance's name)
     bids: list[Level]
     asks: list[Level]
 
-    def top(self) -> Top:
+    def top(self) -> DecodedTop:
         """The frame as a top of book."""
         bid, bid_qty = self.bids[0] if self.bids else (0.0, 0.0)
         ask, ask_qty = self.asks[0] if self.asks else (0.0, 0.0)
-        return Top(self.lastUpdateId, None, "", False, bid, bid_qty, ask, ask_qty)  # noqa: FBT003
+        return DecodedTop(self.lastUpdateId, None, "", False, bid, bid_qty, ask, ask_qty)  # noqa: FBT003
 
 
-class PerpDepth(Struct, gc=False):
+class PerpDepthMessage(Struct, gc=False):
     """`{"e":"depthUpdate","E":1772514460277,"T":1772514460276,"s":"BTCUSDT","U":390497796,
     "u":390497878,"pu":390497794,"b":[["67403.80","0.002"]],"a":[["67405.90","3.340"]],"st":1}`:
     the shape of a diff, holding the whole top 5 each time.
     """
 
-    u: Count
-    E: Count
+    u: NonNegativeInt
+    E: NonNegativeInt
     s: str
     b: list[Level]
     a: list[Level]
     st: int = 1
 
-    def top(self) -> Top:
+    def top(self) -> DecodedTop:
         """The frame as a top of book."""
         bid, bid_qty = self.b[0] if self.b else (0.0, 0.0)
         ask, ask_qty = self.a[0] if self.a else (0.0, 0.0)
-        return Top(self.u, self.E, self.s, self.st == COIN_MARGINED, bid, bid_qty, ask, ask_qty)
+        return DecodedTop(
+            self.u, self.E, self.s, self.st == COIN_MARGINED, bid, bid_qty, ask, ask_qty
+        )
 
 
-class _BookTickerMessage(Struct, gc=False):
-    data: BookTicker
+class _BookTickerEnvelope(Struct, gc=False):
+    data: BookTickerMessage
 
 
-class _SpotDepthMessage(Struct, gc=False):
-    data: SpotDepth
+class _SpotDepthEnvelope(Struct, gc=False):
+    data: SpotDepthMessage
 
 
-class _PerpDepthMessage(Struct, gc=False):
-    data: PerpDepth
+class _PerpDepthEnvelope(Struct, gc=False):
+    data: PerpDepthMessage
 
 
-_book_ticker = msgspec.json.Decoder(_BookTickerMessage, strict=False)
-_spot_depth = msgspec.json.Decoder(_SpotDepthMessage, strict=False)
-_perp_depth = msgspec.json.Decoder(_PerpDepthMessage, strict=False)
+_book_ticker_decoder = msgspec.json.Decoder(_BookTickerEnvelope, strict=False)
+_spot_depth_decoder = msgspec.json.Decoder(_SpotDepthEnvelope, strict=False)
+_perp_depth_decoder = msgspec.json.Decoder(_PerpDepthEnvelope, strict=False)
 
 DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding arbitrary bytes may raise; nesting without end is the last."""
 
-TopDecoder = Callable[[bytes], Top]
+TopDecoder = Callable[[bytes], DecodedTop]
 
 
 def top_decoder(venue: Venue, channel: Channel) -> TopDecoder:
@@ -129,10 +131,10 @@ def top_decoder(venue: Venue, channel: Channel) -> TopDecoder:
     """
     match venue, channel:
         case _, Channel.BOOK_TICKER:
-            return lambda payload: _book_ticker.decode(payload).data.top()
+            return lambda payload: _book_ticker_decoder.decode(payload).data.top()
         case Venue.SPOT, Channel.DEPTH5:
-            return lambda payload: _spot_depth.decode(payload).data.top()
+            return lambda payload: _spot_depth_decoder.decode(payload).data.top()
         case Venue.PERP, Channel.DEPTH5:
-            return lambda payload: _perp_depth.decode(payload).data.top()
+            return lambda payload: _perp_depth_decoder.decode(payload).data.top()
         case _:
             assert_never((venue, channel))

@@ -12,15 +12,19 @@ from msgspec import Struct
 from picows import WSCloseCode, WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 from picows.picows import WSCloseHandshake
 
-from chimera_s1.adapters.binance.streams.read_pacer import BURST_BYTES, ReadPacer, bound_reads
+from chimera_s1.adapters.binance.streams.read_pacer import (
+    BURST_BYTES,
+    ReadPacer,
+    limit_receive_buffer,
+)
 from chimera_s1.adapters.binance.streams.subscriptions import (
-    Acknowledged,
-    Refused,
+    RequestAcknowledged,
+    RequestRefused,
     ShutdownAnnounced,
-    Unintelligible,
+    UnreadableMessage,
+    decode_control_message,
     message_interval_ms,
-    read_control,
-    subscribe_messages,
+    subscribe_requests,
 )
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.ports.clock import Clock
@@ -32,14 +36,14 @@ PING_INTERVAL_MS = 2_000
 PONG_TIMEOUT_S = 2.0
 FRAME_BYTES_MAX = 16 * 1024 * 1024
 
-_NEVER_SENT = (WSCloseCode.NO_INFO, WSCloseCode.ABNORMAL_CLOSURE)
+_UNSENDABLE_CODES = (WSCloseCode.NO_INFO, WSCloseCode.ABNORMAL_CLOSURE)
 """They say that no code came, and must not be sent (RFC 6455, 7.4.1)."""
 
-FramePut = Callable[[bytes, int], bool]
+FrameSink = Callable[[bytes, int], bool]
 """Takes a message and its receive time, epoch ms; False where it is not a data message of ours."""
 
 
-class _Ended(Exception):  # noqa: N818 (an end is not always an error)
+class _SocketEnded(Exception):  # noqa: N818 (an end is not always an error)
     """The socket is closed, or has to be; the text says why."""
 
 
@@ -62,36 +66,36 @@ class SocketPlan(Struct, frozen=True):
     streams: tuple[str, ...]
 
 
-class Connection(WSListener):
+class MarketSocket(WSListener):
     """The life of one socket; make a new one for each dial."""
 
     def __init__(
         self,
         plan: SocketPlan,
-        put: FramePut,
+        sink: FrameSink,
         counters: FeedCounters,
         *,
         clock: Clock,
         pacer: ReadPacer,
         listener: FeedListener,
-        on_data: Callable[[], None],
+        on_first_data: Callable[[], None],
         on_shutdown: Callable[[], None],
     ) -> None:
         self._plan = plan
-        self._put = put
+        self._sink = sink
         self._counters = counters
         self._clock = clock
         self._pacer = pacer
         self._listener = listener
-        self._on_data = on_data
+        self._on_data = on_first_data
         self._on_shutdown = on_shutdown
         self._now_ms = 0
-        self._batch_begins = True
-        self._batch_from = 0
-        self._delivers = False
-        self._data_seen = anyio.Event()
+        self._read_starts = True
+        self._read_start_bytes = 0
+        self._has_delivered = False
+        self._first_data = anyio.Event()
         self._pong = anyio.Event()
-        self._refusal: str | None = None
+        self._subscribe_error: str | None = None
         self._unacknowledged: set[int] = set()
 
     async def run(self) -> str:
@@ -102,16 +106,16 @@ class Connection(WSListener):
         """
         try:
             transport = await self._dial()
-        except _Ended as ended:
+        except _SocketEnded as ended:
             return str(ended)
         try:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._subscribe, transport)
                 tasks.start_soon(self._await_first_data)
                 tasks.start_soon(self._ping, transport)
-                await self._stay(transport)
-        except* _Ended as group:
-            cause = str(_first(group))
+                await self._wait_until_closed(transport)
+        except* _SocketEnded as group:
+            cause = str(_first_leaf(group))
         finally:
             transport.disconnect(graceful=False)
         return cause
@@ -128,21 +132,25 @@ class Connection(WSListener):
                 max_redirects=0,
                 logger_name=self._plan.name,
             )
-            bound_reads(transport.underlying_transport)
+            limit_receive_buffer(transport.underlying_transport)
         except (OSError, TimeoutError, WSError) as error:
-            raise _Ended(f"cannot connect to {self._plan.url}: {_text(error)}") from error
+            raise _SocketEnded(
+                f"cannot connect to {self._plan.url}: {_error_text(error)}"
+            ) from error
         return transport
 
-    async def _stay(self, transport: WSTransport) -> None:
+    async def _wait_until_closed(self, transport: WSTransport) -> None:
         try:
             await transport.wait_disconnected()
         except WSError as error:
-            raise _Ended(f"the venue broke the WebSocket protocol: {error.args[-1]}") from error
-        raise _Ended(self._refusal or _close_cause(transport))
+            raise _SocketEnded(
+                f"the venue broke the WebSocket protocol: {error.args[-1]}"
+            ) from error
+        raise _SocketEnded(self._subscribe_error or _close_cause(transport))
 
     async def _subscribe(self, transport: WSTransport) -> None:
         pause_ms = message_interval_ms(self._plan.venue)
-        for number, request in subscribe_messages(self._plan.streams):
+        for number, request in subscribe_requests(self._plan.streams):
             if number > 1:
                 await self._clock.sleep_ms(pause_ms)
             self._unacknowledged.add(number)
@@ -150,11 +158,11 @@ class Connection(WSListener):
 
     async def _await_first_data(self) -> None:
         with anyio.move_on_after(FIRST_MESSAGE_TIMEOUT_S):
-            await self._data_seen.wait()
+            await self._first_data.wait()
             return
         silent = f"no data within {FIRST_MESSAGE_TIMEOUT_S:g} s of subscribing"
         asked = len(self._unacknowledged)
-        raise _Ended(f"{silent}, {asked} requests unanswered" if asked else silent)
+        raise _SocketEnded(f"{silent}, {asked} requests unanswered" if asked else silent)
 
     async def _ping(self, transport: WSTransport) -> None:
         while True:
@@ -168,52 +176,54 @@ class Connection(WSListener):
                 interval_ms = float(self._pacer.interval_ms)
                 self._listener(RoundTrip(self._plan.name, self._plan.venue, rtt_ms, interval_ms))
                 continue
-            raise _Ended(f"no pong within {PONG_TIMEOUT_S:g} s")
+            raise _SocketEnded(f"no pong within {PONG_TIMEOUT_S:g} s")
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """The hot path: one look at the name, one reference kept."""
-        if self._batch_begins:
-            self._batch_begins = False
+        if self._read_starts:
+            self._read_starts = False
             self._now_ms = self._clock.now_ms()
-            self._batch_from = self._counters.bytes
+            self._read_start_bytes = self._counters.bytes
         if frame.last_in_buffer:
-            self._batch_begins = True
-            pacer, burst = self._pacer, self._counters.bytes - self._batch_from > BURST_BYTES
-            (pacer.queue if burst else pacer.rest)(transport.underlying_transport)
+            self._read_starts = True
+            pacer, burst = self._pacer, self._counters.bytes - self._read_start_bytes > BURST_BYTES
+            (pacer.queue_for_reading if burst else pacer.pause_until_tick)(
+                transport.underlying_transport
+            )
         if frame.msg_type is WSMsgType.TEXT and frame.fin:
             payload = frame.get_payload_as_bytes()
-            if not self._put(payload, self._now_ms):
-                self._read_control(transport, payload)
-            elif not self._delivers:
-                self._delivers = True
-                self._data_seen.set()
+            if not self._sink(payload, self._now_ms):
+                self._handle_control(transport, payload)
+            elif not self._has_delivered:
+                self._has_delivered = True
+                self._first_data.set()
                 self._on_data()
             return
-        self._on_other_frame(transport, frame)
+        self._on_control_frame(transport, frame)
 
-    def _on_other_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+    def _on_control_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         if frame.msg_type is WSMsgType.PONG:
             self._pong.set()
         elif frame.msg_type is WSMsgType.PING:
             transport.send_pong(frame.get_payload_as_bytes())
         elif frame.msg_type is WSMsgType.CLOSE:
             code = frame.get_close_code()
-            transport.send_close(WSCloseCode.OK if code in _NEVER_SENT else code)
+            transport.send_close(WSCloseCode.OK if code in _UNSENDABLE_CODES else code)
             transport.disconnect()
         else:
             # Binance sends whole text frames only.
             self._counters.drop("not_text")
 
-    def _read_control(self, transport: WSTransport, payload: bytes) -> None:
-        match read_control(payload):
-            case Acknowledged(id=number):
+    def _handle_control(self, transport: WSTransport, payload: bytes) -> None:
+        match decode_control_message(payload):
+            case RequestAcknowledged(id=number):
                 self._unacknowledged.discard(number)
-            case Refused(code=code, message=message):
-                self._refusal = f"the venue refused a request: {code} {message}"
+            case RequestRefused(code=code, message=message):
+                self._subscribe_error = f"the venue refused a request: {code} {message}"
                 transport.disconnect()
             case ShutdownAnnounced():
                 self._on_shutdown()
-            case Unintelligible():
+            case UnreadableMessage():
                 self._counters.drop("unintelligible")
 
 
@@ -229,13 +239,13 @@ def _close_cause(transport: WSTransport) -> str:
     return f"closed by the venue: {received.code.value}{reason}"
 
 
-def _first(group: BaseExceptionGroup[_Ended]) -> _Ended:
+def _first_leaf(group: BaseExceptionGroup[_SocketEnded]) -> _SocketEnded:
     for error in group.exceptions:
-        return _first(error) if isinstance(error, BaseExceptionGroup) else error
+        return _first_leaf(error) if isinstance(error, BaseExceptionGroup) else error
     raise AssertionError("an exception group is never empty")
 
 
-def _text(error: BaseException) -> str:
+def _error_text(error: BaseException) -> str:
     return str(error) or type(error).__name__
 
 

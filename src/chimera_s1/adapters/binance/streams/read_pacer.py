@@ -23,7 +23,7 @@ to in a burst. 15 Mbit/s at 100 ms round trip fit in: 9,000 frames/s a socket.
 """
 
 
-def bound_reads(transport: Transport) -> None:
+def limit_receive_buffer(transport: Transport) -> None:
     """Let the kernel hold at most `RECEIVE_BUFFER_BYTES` for us; the sender waits for the rest."""
     if transport.is_closing():
         return  # the other side has hung up already; there is no socket any more
@@ -31,7 +31,7 @@ def bound_reads(transport: Transport) -> None:
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
 
 
-IDLE_MS = 1_000
+IDLE_TICK_MS = 1_000
 """The tick where nothing ever rests."""
 
 
@@ -47,45 +47,45 @@ class ReadPacer:
     def __init__(self, clock: Clock, interval_ms: int) -> None:
         self._clock = clock
         self.interval_ms = interval_ms
-        self._resting: list[Transport] = []
-        self._queueing: deque[Transport] = deque()
-        self._queued = anyio.Event()
+        self._paused: list[Transport] = []
+        self._queue: deque[Transport] = deque()
+        self._queue_event = anyio.Event()
 
-    def rest(self, transport: Transport) -> None:
+    def pause_until_tick(self, transport: Transport) -> None:
         """Do not read *transport* before the next tick."""
         if self.interval_ms:
             transport.pause_reading()
-            self._resting.append(transport)
+            self._paused.append(transport)
 
-    def queue(self, transport: Transport) -> None:
+    def queue_for_reading(self, transport: Transport) -> None:
         """Read *transport* again as soon as those that were queued before it have been read."""
         if self.interval_ms:
             transport.pause_reading()
-            self._queueing.append(transport)
-            self._queued.set()
+            self._queue.append(transport)
+            self._queue_event.set()
 
     async def run(self) -> None:
         """Tick, and let bursts take turns, until cancelled."""
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._tick)
-            tasks.start_soon(self._take_turns)
+            tasks.start_soon(self._resume_on_tick)
+            tasks.start_soon(self._resume_queued)
 
-    async def _tick(self) -> None:
+    async def _resume_on_tick(self) -> None:
         while True:
-            await self._clock.sleep_ms(self.interval_ms or IDLE_MS)
-            resting, self._resting = self._resting, []
+            await self._clock.sleep_ms(self.interval_ms or IDLE_TICK_MS)
+            resting, self._paused = self._paused, []
             for transport in resting:
-                _resume(transport)
+                _resume_reading(transport)
 
-    async def _take_turns(self) -> None:
+    async def _resume_queued(self) -> None:
         while True:
-            await self._queued.wait()
-            self._queued = anyio.Event()
-            while self._queueing:
-                _resume(self._queueing.popleft())
+            await self._queue_event.wait()
+            self._queue_event = anyio.Event()
+            while self._queue:
+                _resume_reading(self._queue.popleft())
                 await checkpoint()
 
 
-def _resume(transport: Transport) -> None:
+def _resume_reading(transport: Transport) -> None:
     if not transport.is_closing():
         transport.resume_reading()

@@ -13,17 +13,17 @@ from msgspec import Struct
 from chimera_s1.adapters.binance.streams.book_messages import DECODE_ERRORS
 from chimera_s1.domain.identifiers import Venue
 
-NAMES_PER_MESSAGE = 200
+STREAMS_PER_REQUEST = 200
 """Stream names in one SUBSCRIBE; 200 in one message was measured to work on futures."""
 
 
-class Acknowledged(Struct, frozen=True):
+class RequestAcknowledged(Struct, frozen=True):
     """The request *id* could be read."""
 
     id: int
 
 
-class Refused(Struct, frozen=True):
+class RequestRefused(Struct, frozen=True):
     """The venue refused a request; *id* is None where it did not say which."""
 
     id: int | None
@@ -35,56 +35,58 @@ class ShutdownAnnounced(Struct, frozen=True):
     """The venue will close this connection soon; there is no fixed lead time."""
 
 
-class Unintelligible(Struct, frozen=True):
+class UnreadableMessage(Struct, frozen=True):
     """Neither a data message of ours nor a control message."""
 
 
-ControlMessage = Acknowledged | Refused | ShutdownAnnounced | Unintelligible
+ControlMessage = RequestAcknowledged | RequestRefused | ShutdownAnnounced | UnreadableMessage
 
 
-class _Error(Struct):
+class _ErrorMember(Struct):
     code: int
     msg: str = ""
 
 
-class _Event(Struct):
+class _EventType(Struct):
     e: str = ""
 
 
-class _Reply(Struct):
+class _ControlReply(Struct):
     id: int | None = None
     code: int | None = None
     msg: str = ""
-    error: _Error | None = None
+    error: _ErrorMember | None = None
     e: str = ""
     stream: str = ""
-    data: _Event | None = None
+    data: _EventType | None = None
 
 
-_reply = msgspec.json.Decoder(_Reply, strict=False)
+_reply_decoder = msgspec.json.Decoder(_ControlReply, strict=False)
 
 
-def subscribe_messages(names: Sequence[str]) -> Iterator[tuple[int, bytes]]:
+def subscribe_requests(names: Sequence[str]) -> Iterator[tuple[int, bytes]]:
     """SUBSCRIBE requests for *names* with their ids, from 1."""
-    for number, start in enumerate(range(0, len(names), NAMES_PER_MESSAGE), start=1):
-        params = list(names[start : start + NAMES_PER_MESSAGE])
+    for number, start in enumerate(range(0, len(names), STREAMS_PER_REQUEST), start=1):
+        params = list(names[start : start + STREAMS_PER_REQUEST])
         request = {"method": "SUBSCRIBE", "params": params, "id": number}
         yield number, msgspec.json.encode(request)
 
 
-def read_control(payload: bytes) -> ControlMessage:
+def decode_control_message(payload: bytes) -> ControlMessage:
     """What a message that is no book frame says."""
     try:
-        reply = _reply.decode(payload)
+        reply = _reply_decoder.decode(payload)
     except DECODE_ERRORS:
-        return Unintelligible()
+        return UnreadableMessage()
     if reply.e == "serverShutdown" or (reply.data is not None and reply.data.e == "serverShutdown"):
         return ShutdownAnnounced()
     if reply.error is not None:
-        return Refused(reply.id, reply.error.code, reply.error.msg)
+        return RequestRefused(reply.id, reply.error.code, reply.error.msg)
     if reply.code is not None:
-        return Refused(reply.id, reply.code, reply.msg)
-    return Unintelligible() if reply.id is None or reply.stream else Acknowledged(reply.id)
+        return RequestRefused(reply.id, reply.code, reply.msg)
+    return (
+        UnreadableMessage() if reply.id is None or reply.stream else RequestAcknowledged(reply.id)
+    )
 
 
 def message_interval_ms(venue: Venue) -> float:

@@ -14,8 +14,8 @@ import httpx2
 from msgspec import Struct
 
 from chimera_s1.adapters.binance.endpoints import Endpoints
-from chimera_s1.adapters.binance.http.options import Deadlines, ExchangeClock, trusted_authorities
-from chimera_s1.adapters.binance.http.signed_reader import SignedReads
+from chimera_s1.adapters.binance.http.options import ExchangeClock, HttpTimeouts, create_ssl_context
+from chimera_s1.adapters.binance.http.signed_reader import SignedReader
 from chimera_s1.adapters.binance.http.signing import Credentials, Signer
 from chimera_s1.adapters.binance.http.weight_budget import WeightBudget
 from chimera_s1.adapters.binance.treasury import (
@@ -24,19 +24,26 @@ from chimera_s1.adapters.binance.treasury import (
     wallet_requests,
 )
 from chimera_s1.adapters.binance.treasury.key_permissions import read_key_permissions
-from chimera_s1.adapters.binance.treasury.paged_history import Page, read_movements
-from chimera_s1.adapters.binance.treasury.transfer_sender import BinanceSignedTransfer, TransferPost
+from chimera_s1.adapters.binance.treasury.paged_history import HistoryPage, read_movements
+from chimera_s1.adapters.binance.treasury.transfer_sender import (
+    BinanceSignedTransfer,
+    TransferSender,
+)
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.ports.key_permissions import KeyPermissions
-from chimera_s1.domain.ports.treasury_gateway import Reply, SignedTransfer, TransferOrder
+from chimera_s1.domain.ports.treasury_gateway import (
+    SignedTransfer,
+    SubmissionReply,
+    TransferSubmission,
+)
 from chimera_s1.domain.treasury.events import TreasuryMode
 from chimera_s1.domain.treasury.limits import Direction
-from chimera_s1.domain.treasury.reconciliation import IncomeRow, Movement, Window
+from chimera_s1.domain.treasury.reconciliation import ExecutionWindow, IncomeRow, Movement
 
-READ_TIMEOUT_S = 10.0
+SOCKET_TIMEOUT_S = 10.0
 
 
-class Account(Struct, frozen=True, kw_only=True):
+class GatewayConfig(Struct, frozen=True, kw_only=True):
     """What a gateway talks to, and as whom.
 
     Attributes:
@@ -51,36 +58,36 @@ class Account(Struct, frozen=True, kw_only=True):
     credentials: Credentials
     exchange_ms: ExchangeClock
     budgets: Mapping[Venue, WeightBudget]
-    deadlines: Deadlines = Deadlines()
+    timeouts: HttpTimeouts = HttpTimeouts()
 
 
-class _Lines:
+class _GatewayClients:
     """The connections of one gateway: reads of both hosts, and the post to one address."""
 
-    def __init__(self, account: Account, path: str) -> None:
-        authorities = trusted_authorities()
-        signer = Signer(account.credentials)
+    def __init__(self, config: GatewayConfig, path: str) -> None:
+        authorities = create_ssl_context()
+        signer = Signer(config.credentials)
         self._client = httpx2.AsyncClient(
-            verify=authorities, timeout=READ_TIMEOUT_S, follow_redirects=False, trust_env=False
+            verify=authorities, timeout=SOCKET_TIMEOUT_S, follow_redirects=False, trust_env=False
         )
-        self.spot = self._reads(account, signer, Venue.SPOT)
-        self.futures = self._reads(account, signer, Venue.PERP)
-        self.post = _post(account, signer, path, authorities)
+        self.spot = self._make_reader(config, signer, Venue.SPOT)
+        self.futures = self._make_reader(config, signer, Venue.PERP)
+        self.sender = _make_sender(config, signer, path, authorities)
 
-    def _reads(self, account: Account, signer: Signer, venue: Venue) -> SignedReads:
-        base_url = account.endpoints[venue].rest_url
-        budget = account.budgets[venue]
-        return SignedReads(self._client, base_url, signer, budget, account.exchange_ms)
+    def _make_reader(self, config: GatewayConfig, signer: Signer, venue: Venue) -> SignedReader:
+        base_url = config.endpoints[venue].rest_url
+        budget = config.budgets[venue]
+        return SignedReader(self._client, base_url, signer, budget, config.exchange_ms)
 
     async def close(self) -> None:
         await self._client.aclose()
 
 
-class _Gateway:
+class _BinanceGateway:
     """What both modes have in common."""
 
-    def __init__(self, account: Account, path: str, mode: TreasuryMode) -> None:
-        self._lines = _Lines(account, path)
+    def __init__(self, config: GatewayConfig, path: str, mode: TreasuryMode) -> None:
+        self._clients = _GatewayClients(config, path)
         self._mode = mode
 
     async def __aenter__(self) -> Self:
@@ -92,102 +99,114 @@ class _Gateway:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._lines.close()
+        await self._clients.close()
 
     @property
     def mode(self) -> TreasuryMode:
         """Which transfer is used."""
         return self._mode
 
-    async def submit(self, signed: SignedTransfer) -> Reply:
+    async def submit(self, signed: SignedTransfer) -> SubmissionReply:
         """Send *signed* once, on a connection of its own.
 
         Raises:
             RuntimeError: It was submitted before.
         """
-        return await self._lines.post.submit(signed)
+        return await self._clients.sender.submit(signed)
 
-    async def income(self, window: Window) -> tuple[IncomeRow, ...]:
+    async def read_income(self, window: ExecutionWindow) -> tuple[IncomeRow, ...]:
         """The futures account's side of the transfers in *window*."""
         return await income_requests.read_income(self._income_rows, window)
 
     async def key_permissions(self) -> KeyPermissions:
         """What the key may do now."""
-        return await read_key_permissions(self._lines.spot, self._mode)
+        return await read_key_permissions(self._clients.spot, self._mode)
 
-    async def _income_rows(self, span: Window) -> tuple[income_requests.Row, ...]:
-        parameters = income_requests.parameters_of(span)
-        return await self._lines.futures.get(
-            income_requests.PATH, parameters, tuple[income_requests.Row, ...]
+    async def _income_rows(
+        self, window_part: ExecutionWindow
+    ) -> tuple[income_requests.IncomeReplyRow, ...]:
+        parameters = income_requests.income_parameters(window_part)
+        return await self._clients.futures.get(
+            income_requests.PATH, parameters, tuple[income_requests.IncomeReplyRow, ...]
         )
 
 
-class BinanceTreasuryGateway(_Gateway):
+class BinanceWalletGateway(_BinanceGateway):
     """Implements `domain.ports.treasury_gateway.TreasuryGateway` for mode `wallet`, and
     `domain.ports.key_permissions.KeyPermissionsReader`.
     """
 
-    def __init__(self, account: Account) -> None:
-        super().__init__(account, wallet_requests.PATH, TreasuryMode.WALLET)
+    def __init__(self, config: GatewayConfig) -> None:
+        super().__init__(config, wallet_requests.PATH, TreasuryMode.WALLET)
 
-    def sign(self, order: TransferOrder) -> BinanceSignedTransfer:
+    def sign(self, order: TransferSubmission) -> BinanceSignedTransfer:
         """Make the request for *order*; its id is not in it."""
-        return self._lines.post.sign(wallet_requests.order_parameters(order))
+        return self._clients.sender.sign(wallet_requests.order_parameters(order))
 
-    async def movements(self, direction: Direction, window: Window) -> tuple[Movement, ...]:
+    async def read_movements(
+        self, direction: Direction, window: ExecutionWindow
+    ) -> tuple[Movement, ...]:
         """Every movement of *direction* in *window*."""
         return await read_movements(partial(self._page, direction), window)
 
-    async def _page(self, direction: Direction, span: Window, page: int) -> Page:
-        parameters = wallet_requests.history_parameters(direction, span, page)
-        path, kind = wallet_requests.PATH, wallet_requests.Answer
-        return wallet_requests.page_of(
-            await self._lines.spot.get(path, parameters, kind), direction
+    async def _page(
+        self, direction: Direction, window_part: ExecutionWindow, page: int
+    ) -> HistoryPage:
+        parameters = wallet_requests.history_parameters(direction, window_part, page)
+        path, kind = wallet_requests.PATH, wallet_requests.WalletHistoryPage
+        return wallet_requests.parse_page(
+            await self._clients.spot.get(path, parameters, kind), direction
         )
 
 
-class BinanceSubaccountGateway(_Gateway):
+class BinanceSubaccountGateway(_BinanceGateway):
     """Implements `domain.ports.treasury_gateway.TreasuryGateway` for mode `subaccount`, and
     `domain.ports.key_permissions.KeyPermissionsReader`.
     """
 
-    def __init__(self, account: Account) -> None:
-        super().__init__(account, subaccount_requests.PATH, TreasuryMode.SUBACCOUNT)
+    def __init__(self, config: GatewayConfig) -> None:
+        super().__init__(config, subaccount_requests.PATH, TreasuryMode.SUBACCOUNT)
 
-    def sign(self, order: TransferOrder) -> BinanceSignedTransfer:
+    def sign(self, order: TransferSubmission) -> BinanceSignedTransfer:
         """Make the request for *order*, its id included."""
-        return self._lines.post.sign(subaccount_requests.order_parameters(order))
+        return self._clients.sender.sign(subaccount_requests.order_parameters(order))
 
-    async def movements(self, direction: Direction, window: Window) -> tuple[Movement, ...]:
+    async def read_movements(
+        self, direction: Direction, window: ExecutionWindow
+    ) -> tuple[Movement, ...]:
         """Every movement of *direction* in *window*, with our ids."""
         return await read_movements(partial(self._page, direction), window)
 
-    async def _page(self, direction: Direction, span: Window, page: int) -> Page:
-        parameters = subaccount_requests.history_parameters(span, page)
-        path, kind = subaccount_requests.PATH, subaccount_requests.Answer
-        return subaccount_requests.page_of(
-            await self._lines.spot.get(path, parameters, kind), direction
+    async def _page(
+        self, direction: Direction, window_part: ExecutionWindow, page: int
+    ) -> HistoryPage:
+        parameters = subaccount_requests.history_parameters(window_part, page)
+        path, kind = subaccount_requests.PATH, subaccount_requests.SubaccountHistoryPage
+        return subaccount_requests.parse_page(
+            await self._clients.spot.get(path, parameters, kind), direction
         )
 
 
-def gateway_for(
-    mode: TreasuryMode, account: Account
-) -> BinanceTreasuryGateway | BinanceSubaccountGateway:
+def make_gateway(
+    mode: TreasuryMode, config: GatewayConfig
+) -> BinanceWalletGateway | BinanceSubaccountGateway:
     """The one that is configured."""
     match mode:
         case TreasuryMode.WALLET:
-            return BinanceTreasuryGateway(account)
+            return BinanceWalletGateway(config)
         case TreasuryMode.SUBACCOUNT:
-            return BinanceSubaccountGateway(account)
+            return BinanceSubaccountGateway(config)
         case _:
             assert_never(mode)
 
 
-def _post(account: Account, signer: Signer, path: str, authorities: ssl.SSLContext) -> TransferPost:
-    return TransferPost(
-        account.endpoints[Venue.SPOT].rest_url + path,
+def _make_sender(
+    config: GatewayConfig, signer: Signer, path: str, ssl_context: ssl.SSLContext
+) -> TransferSender:
+    return TransferSender(
+        config.endpoints[Venue.SPOT].rest_url + path,
         signer,
-        account.budgets[Venue.SPOT],
-        deadlines=account.deadlines,
-        authorities=authorities,
+        config.budgets[Venue.SPOT],
+        timeouts=config.timeouts,
+        ssl_context=ssl_context,
     )

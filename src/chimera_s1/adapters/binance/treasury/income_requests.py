@@ -12,10 +12,10 @@ from itertools import pairwise
 from msgspec import Struct
 
 from chimera_s1.adapters.binance.http.signing import Parameters
-from chimera_s1.adapters.binance.treasury.paged_history import spans
+from chimera_s1.adapters.binance.treasury.paged_history import split_window
 from chimera_s1.domain.errors import ExchangeUnavailableError
 from chimera_s1.domain.treasury.limits import ASSET
-from chimera_s1.domain.treasury.reconciliation import IncomeRow, Window
+from chimera_s1.domain.treasury.reconciliation import ExecutionWindow, IncomeRow
 
 PATH = "/fapi/v1/income"
 PAGE_ROWS = 1_000
@@ -23,7 +23,7 @@ PAGES_MAX = 100
 INCOME_TYPE = "TRANSFER"
 
 
-class Row(Struct, frozen=True):
+class IncomeReplyRow(Struct, frozen=True):
     """A row of the income, with Binance's names."""
 
     asset: str
@@ -32,41 +32,41 @@ class Row(Struct, frozen=True):
     time: int
 
 
-ReadRows = Callable[[Window], Awaitable[tuple[Row, ...]]]
+ReadRows = Callable[[ExecutionWindow], Awaitable[tuple[IncomeReplyRow, ...]]]
 """Reads the first rows, at most `PAGE_ROWS`, of the income over a window of at most 7 days."""
 
 
-def parameters_of(span: Window) -> Parameters:
-    """Of the first rows over *span*."""
+def income_parameters(window_part: ExecutionWindow) -> Parameters:
+    """Of the first rows over *window_part*."""
     return (
         ("incomeType", INCOME_TYPE),
-        ("startTime", str(span.start)),
-        ("endTime", str(span.end)),
+        ("startTime", str(window_part.start)),
+        ("endTime", str(window_part.end)),
         ("limit", str(PAGE_ROWS)),
     )
 
 
-async def read_income(read_rows: ReadRows, window: Window) -> tuple[IncomeRow, ...]:
+async def read_income(read_rows: ReadRows, window: ExecutionWindow) -> tuple[IncomeRow, ...]:
     """Every row about USDT in *window*.
 
     Raises:
         ExchangeUnavailableError: A page is missing or cannot be understood.
     """
-    rows = [row for span in spans(window) for row in await _rows(read_rows, span)]
+    rows = [row for span in split_window(window) for row in await _read_span(read_rows, span)]
     for row in rows:
         if row.incomeType != INCOME_TYPE:
             raise ExchangeUnavailableError(
                 f"the futures income has a row of type {row.incomeType!r}, not as asked for"
             )
     inside = (row for row in rows if row.asset == ASSET and window.start <= row.time <= window.end)
-    return tuple(IncomeRow(_signed_amount(row.income), row.time) for row in inside)
+    return tuple(IncomeRow(_parse_signed_amount(row.income), row.time) for row in inside)
 
 
-async def _rows(read_rows: ReadRows, span: Window) -> list[Row]:
-    rows: list[Row] = []
-    start = span.start
+async def _read_span(read_rows: ReadRows, window_part: ExecutionWindow) -> list[IncomeReplyRow]:
+    rows: list[IncomeReplyRow] = []
+    start = window_part.start
     for _ in range(PAGES_MAX):
-        page = await read_rows(Window(start, span.end))
+        page = await read_rows(ExecutionWindow(start, window_part.end))
         # The page begins with all rows of the last one's latest moment, the known ones again.
         rows = [*(row for row in rows if row.time < start), *page]
         if len(page) < PAGE_ROWS:
@@ -78,7 +78,7 @@ async def _rows(read_rows: ReadRows, span: Window) -> list[Row]:
     raise ExchangeUnavailableError("the futures income could not be read page by page")
 
 
-def _signed_amount(text: str) -> Decimal:
+def _parse_signed_amount(text: str) -> Decimal:
     try:
         amount = Decimal(text)
     except InvalidOperation as error:

@@ -6,14 +6,14 @@ from typing import assert_never
 
 from msgspec import Struct
 
-from chimera_s1.adapters.binance.http.signed_reader import SignedReads
+from chimera_s1.adapters.binance.http.signed_reader import SignedReader
 from chimera_s1.domain.ports.key_permissions import KeyPermissions
 from chimera_s1.domain.treasury.events import TreasuryMode
 
 PATH = "/sapi/v1/account/apiRestrictions"
 
 
-class Answer(Struct, frozen=True):
+class ApiRestrictions(Struct, frozen=True):
     """With Binance's names; what it does not mention, the key may not do."""
 
     ipRestrict: bool  # noqa: N815 (Binance's name)
@@ -23,13 +23,13 @@ class Answer(Struct, frozen=True):
     enableInternalTransfer: bool = False  # noqa: N815 (Binance's name)
 
 
-async def read_key_permissions(reads: SignedReads, mode: TreasuryMode) -> KeyPermissions:
+async def read_key_permissions(reads: SignedReader, mode: TreasuryMode) -> KeyPermissions:
     """Of the key that *reads* signs with, as *mode* needs them.
 
     Raises:
-        ExchangeUnavailableError, ExchangeRefusedError: As `SignedReads.get`.
+        ExchangeUnavailableError, ExchangeRefusedError: As `SignedReader.get`.
     """
-    answer = await reads.get(PATH, (), Answer)
+    answer = await reads.get(PATH, (), ApiRestrictions)
     return KeyPermissions(
         may_read=answer.enableReading,
         may_transfer=_may_transfer(answer, mode),
@@ -38,11 +38,11 @@ async def read_key_permissions(reads: SignedReads, mode: TreasuryMode) -> KeyPer
     )
 
 
-def _may_transfer(answer: Answer, mode: TreasuryMode) -> bool:
+def _may_transfer(restrictions: ApiRestrictions, mode: TreasuryMode) -> bool:
     match mode:
         case TreasuryMode.WALLET:
-            return answer.permitsUniversalTransfer
+            return restrictions.permitsUniversalTransfer
         case TreasuryMode.SUBACCOUNT:
-            return answer.enableInternalTransfer
+            return restrictions.enableInternalTransfer
         case _:
             assert_never(mode)

@@ -10,12 +10,16 @@ from typing import assert_never
 from msgspec import Struct
 
 from chimera_s1.adapters.binance.http.signing import Parameters
-from chimera_s1.adapters.binance.treasury.paged_history import Listed, Page, amount_of
+from chimera_s1.adapters.binance.treasury.paged_history import (
+    HistoryPage,
+    HistoryRow,
+    parse_row_amount,
+)
 from chimera_s1.domain.errors import ExchangeUnavailableError
 from chimera_s1.domain.money import exact_text
-from chimera_s1.domain.ports.treasury_gateway import TransferOrder
+from chimera_s1.domain.ports.treasury_gateway import TransferSubmission
 from chimera_s1.domain.treasury.limits import ASSET, Direction, Wallet
-from chimera_s1.domain.treasury.reconciliation import Movement, MovementStatus, Window
+from chimera_s1.domain.treasury.reconciliation import ExecutionWindow, Movement, MovementStatus
 
 PATH = "/sapi/v1/sub-account/universalTransfer"
 PAGE_ROWS = 100
@@ -23,14 +27,14 @@ PAGE_ROWS = 100
 _ACCOUNT_TYPES = frozenset(
     {"SPOT", "USDT_FUTURE", "COIN_FUTURE", "MARGIN", "ISOLATED_MARGIN", "ALPHA"}
 )
-_STATUS = {
+_STATUS_BY_NAME = {
     "SUCCESS": MovementStatus.CONFIRMED,
     "PROCESS": MovementStatus.PENDING,
     "FAILURE": MovementStatus.FAILED,
 }
 
 
-class Row(Struct, frozen=True):
+class SubaccountTransferRow(Struct, frozen=True):
     """A row of the history, with Binance's names."""
 
     tranId: int  # noqa: N815 (Binance's name)
@@ -45,14 +49,14 @@ class Row(Struct, frozen=True):
     clientTranId: str | None = None  # noqa: N815 (Binance's name)
 
 
-class Answer(Struct, frozen=True):
+class SubaccountHistoryPage(Struct, frozen=True):
     """A page of the history; `result` may be left out where there is nothing."""
 
     totalCount: int  # noqa: N815 (Binance's name)
-    result: tuple[Row, ...] = ()
+    result: tuple[SubaccountTransferRow, ...] = ()
 
 
-def account_type_of(wallet: Wallet) -> str:
+def account_type(wallet: Wallet) -> str:
     """What Binance calls *wallet*."""
     match wallet:
         case Wallet.SPOT:
@@ -63,11 +67,11 @@ def account_type_of(wallet: Wallet) -> str:
             assert_never(wallet)
 
 
-def order_parameters(order: TransferOrder) -> Parameters:
+def order_parameters(order: TransferSubmission) -> Parameters:
     """Of the request that moves the money."""
     return (
-        ("fromAccountType", account_type_of(order.direction.source)),
-        ("toAccountType", account_type_of(order.direction.target)),
+        ("fromAccountType", account_type(order.direction.source)),
+        ("toAccountType", account_type(order.direction.target)),
         ("asset", ASSET),
         ("amount", exact_text(order.amount)),
         ("clientTranId", order.client_id),
@@ -76,48 +80,48 @@ def order_parameters(order: TransferOrder) -> Parameters:
     )
 
 
-def history_parameters(span: Window, page: int) -> Parameters:
+def history_parameters(window_part: ExecutionWindow, page: int) -> Parameters:
     """Of a page of the history, numbered from 1."""
     return (
-        ("startTime", str(span.start)),
-        ("endTime", str(span.end)),
+        ("startTime", str(window_part.start)),
+        ("endTime", str(window_part.end)),
         ("page", str(page)),
         ("limit", str(PAGE_ROWS)),
     )
 
 
-def page_of(answer: Answer, direction: Direction) -> Page:
-    """What *answer* says about USDT that moved in *direction* within one account.
+def parse_page(page: SubaccountHistoryPage, direction: Direction) -> HistoryPage:
+    """What *page* says about USDT that moved in *direction* within one account.
 
     Raises:
         ExchangeUnavailableError: A row cannot be understood, so nothing is known for certain.
     """
-    return Page(answer.totalCount, tuple(_listed(row, direction) for row in answer.result))
+    return HistoryPage(page.totalCount, tuple(_parse_row(row, direction) for row in page.result))
 
 
-def _listed(row: Row, direction: Direction) -> Listed:
+def _parse_row(row: SubaccountTransferRow, direction: Direction) -> HistoryRow:
     tran_id = str(row.tranId)
-    ends = (account_type_of(direction.source), account_type_of(direction.target))
+    ends = (account_type(direction.source), account_type(direction.target))
     accounts = (row.fromAccountType, row.toAccountType)
     if not _ACCOUNT_TYPES.issuperset(accounts):
         raise ExchangeUnavailableError(f"movement {tran_id} is between unknown wallets {accounts}")
     if row.asset != ASSET or accounts != ends or _is_between_accounts(row):
-        return Listed(tran_id, None)
-    if row.status not in _STATUS:
+        return HistoryRow(tran_id, None)
+    if row.status not in _STATUS_BY_NAME:
         raise ExchangeUnavailableError(f"movement {tran_id} has an unknown status {row.status!r}")
-    return Listed(
+    return HistoryRow(
         tran_id,
         Movement(
             tran_id,
             direction,
-            amount_of(row.amount),
-            _STATUS[row.status],
+            parse_row_amount(row.amount),
+            _STATUS_BY_NAME[row.status],
             row.createTimeStamp,
             row.clientTranId or "",
         ),
     )
 
 
-def _is_between_accounts(row: Row) -> bool:
+def _is_between_accounts(row: SubaccountTransferRow) -> bool:
     # Whether both are named for a transfer within one account is not documented.
     return bool(row.fromEmail and row.toEmail) and row.fromEmail != row.toEmail

@@ -14,21 +14,21 @@ from typing import NoReturn
 import anyio
 import httpx2
 
-from chimera_s1.adapters.binance.http.options import Deadlines
-from chimera_s1.adapters.binance.http.reply_classification import classify, harmless
-from chimera_s1.adapters.binance.http.signing import Parameters, Signer, encoded
+from chimera_s1.adapters.binance.http.options import HttpTimeouts
+from chimera_s1.adapters.binance.http.reply_classification import classify_transfer_reply, sanitize
+from chimera_s1.adapters.binance.http.signing import Parameters, Signer, encode_parameters
 from chimera_s1.adapters.binance.http.weight_budget import WeightBudget
 from chimera_s1.domain.ports.treasury_gateway import (
-    NotSent,
-    Reply,
+    ReplyNotProcessed,
+    ReplyUnknown,
+    RequestNotSent,
     SignedTransfer,
-    TurnedAway,
-    Unknown,
+    SubmissionReply,
 )
 
 REPLY_BYTES_MAX = 65_536
 
-_NOTHING_LEFT = (
+_NOT_SENT_ERRORS = (
     httpx2.ConnectError,
     httpx2.ConnectTimeout,
     httpx2.PoolTimeout,
@@ -52,7 +52,7 @@ class BinanceSignedTransfer:
         """SHA-256 of what was signed."""
         return self._request_hash
 
-    def take(self) -> bytes:
+    def take_body(self) -> bytes:
         """The body.
 
         Raises:
@@ -70,7 +70,7 @@ class BinanceSignedTransfer:
         raise TypeError("a signed transfer does not leave the process")
 
 
-class _Heard:
+class _PartialReply:
     """The reply as far as it came; `complete` once all of it did."""
 
     def __init__(self) -> None:
@@ -80,7 +80,7 @@ class _Heard:
         self.complete = False
 
 
-class TransferPost:
+class TransferSender:
     """Signs and sends to one address of one host."""
 
     def __init__(
@@ -89,8 +89,8 @@ class TransferPost:
         signer: Signer,
         budget: WeightBudget,
         *,
-        deadlines: Deadlines,
-        authorities: ssl.SSLContext,
+        timeouts: HttpTimeouts,
+        ssl_context: ssl.SSLContext,
     ) -> None:
         """Args:
         url: Where to, without a query.
@@ -99,23 +99,23 @@ class TransferPost:
 
         budget: The host's.
 
-        deadlines: Of one request.
+        timeouts: Of one request.
 
-        authorities: Whose certificates are believed.
+        ssl_context: Whose certificates are believed.
         """
         self._url = url
         self._signer = signer
         self._budget = budget
-        self._deadlines = deadlines
-        self._authorities = authorities
+        self._timeouts = timeouts
+        self._ssl_context = ssl_context
 
     def sign(self, parameters: Parameters) -> BinanceSignedTransfer:
         """Make the request; *parameters* go into its body in their order."""
-        payload = encoded(parameters)
+        payload = encode_parameters(parameters)
         digest = sha256(payload.encode("ascii")).hexdigest()
-        return BinanceSignedTransfer(self._signer.signed(payload), digest)
+        return BinanceSignedTransfer(self._signer.sign(payload), digest)
 
-    async def submit(self, signed: SignedTransfer) -> Reply:
+    async def submit(self, signed: SignedTransfer) -> SubmissionReply:
         """Send *signed*, unless the host has asked everybody to stay away.
 
         Raises:
@@ -125,27 +125,29 @@ class TransferPost:
         """
         if not isinstance(signed, BinanceSignedTransfer):
             raise TypeError("a gateway sends what it has signed itself")
-        body = signed.take()
-        away_ms = self._budget.away_ms()
+        body = signed.take_body()
+        away_ms = self._budget.blocked_ms()
         if away_ms > 0:
-            return TurnedAway("not asked: the exchange wants us to stay away", round(away_ms))
+            return ReplyNotProcessed(
+                "not asked: the exchange wants us to stay away", round(away_ms)
+            )
         return await self._send(body)
 
-    async def _send(self, body: bytes) -> Reply:
-        heard = _Heard()
+    async def _send(self, body: bytes) -> SubmissionReply:
+        heard = _PartialReply()
         cause = "no complete reply"
         try:
-            with anyio.fail_after(self._deadlines.total_s):
-                await self._converse(body, heard)
-        except _NOTHING_LEFT as error:
-            return NotSent(_told(error))
+            with anyio.fail_after(self._timeouts.total_s):
+                await self._exchange(body, heard)
+        except _NOT_SENT_ERRORS as error:
+            return RequestNotSent(_error_text(error))
         except TimeoutError:
-            cause = f"no complete reply within {self._deadlines.total_s:g} s"
+            cause = f"no complete reply within {self._timeouts.total_s:g} s"
         except Exception as error:  # noqa: BLE001 (whatever it is, the request may have left)
-            cause = _told(error)
-        return self._reply(heard, cause)
+            cause = _error_text(error)
+        return self._classify(heard, cause)
 
-    async def _converse(self, body: bytes, heard: _Heard) -> None:
+    async def _exchange(self, body: bytes, partial: _PartialReply) -> None:
         headers = {
             **self._signer.headers(),
             "Accept-Encoding": "identity",
@@ -156,45 +158,45 @@ class TransferPost:
             self._fresh_client() as client,
             client.stream("POST", self._url, content=body, headers=headers) as reply,
         ):
-            heard.status, heard.headers = reply.status_code, reply.headers
+            partial.status, partial.headers = reply.status_code, reply.headers
             async for piece in reply.aiter_bytes():
-                heard.body += piece
-                if len(heard.body) > REPLY_BYTES_MAX:
+                partial.body += piece
+                if len(partial.body) > REPLY_BYTES_MAX:
                     return
-            heard.complete = True
+            partial.complete = True
 
-    def _reply(self, heard: _Heard, cause: str) -> Reply:
-        if heard.status:
-            self._budget.note(heard.status, heard.headers)
-        if not heard.complete:
-            return Unknown(f"{heard.status} {cause}" if heard.status else cause)
-        reply = classify(heard.status, heard.body, heard.headers)
-        if isinstance(reply, TurnedAway):
-            self._budget.stay_away(reply.wait_ms)
+    def _classify(self, partial: _PartialReply, cause: str) -> SubmissionReply:
+        if partial.status:
+            self._budget.record_reply(partial.status, partial.headers)
+        if not partial.complete:
+            return ReplyUnknown(f"{partial.status} {cause}" if partial.status else cause)
+        reply = classify_transfer_reply(partial.status, partial.body, partial.headers)
+        if isinstance(reply, ReplyNotProcessed):
+            self._budget.block(reply.retry_after_ms)
         return reply
 
     def _fresh_client(self) -> httpx2.AsyncClient:
         return httpx2.AsyncClient(
-            verify=self._authorities,
-            timeout=self._deadlines.timeout(),
+            verify=self._ssl_context,
+            timeout=self._timeouts.as_httpx(),
             limits=httpx2.Limits(max_connections=1, max_keepalive_connections=0),
             follow_redirects=False,
             trust_env=False,
         )
 
 
-def _told(error: Exception) -> str:
+def _error_text(error: Exception) -> str:
     """With the system's own word, which httpx2 leaves to the causes: `Connection refused`."""
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, OSError) and cause.errno:
-            return harmless(f"{text} ({_reason(cause)})")
+            return sanitize(f"{text} ({_os_error_text(cause)})")
         cause = cause.__cause__ or cause.__context__
-    return harmless(text)
+    return sanitize(text)
 
 
-def _reason(error: OSError) -> str:
+def _os_error_text(error: OSError) -> str:
     if isinstance(error, ssl.SSLError | socket.gaierror):
         return error.strerror or str(error)  # numbered by themselves
     return os.strerror(error.errno or 0)

@@ -10,18 +10,22 @@ from typing import assert_never
 from msgspec import Struct
 
 from chimera_s1.adapters.binance.http.signing import Parameters
-from chimera_s1.adapters.binance.treasury.paged_history import Listed, Page, amount_of
+from chimera_s1.adapters.binance.treasury.paged_history import (
+    HistoryPage,
+    HistoryRow,
+    parse_row_amount,
+)
 from chimera_s1.domain.errors import ExchangeUnavailableError
 from chimera_s1.domain.money import exact_text
-from chimera_s1.domain.ports.treasury_gateway import TransferOrder
+from chimera_s1.domain.ports.treasury_gateway import TransferSubmission
 from chimera_s1.domain.treasury.limits import ASSET, Direction
-from chimera_s1.domain.treasury.reconciliation import Movement, MovementStatus, Window
+from chimera_s1.domain.treasury.reconciliation import ExecutionWindow, Movement, MovementStatus
 
 PATH = "/sapi/v1/asset/transfer"
 PAGE_ROWS = 100
 
 
-class Row(Struct, frozen=True):
+class WalletTransferRow(Struct, frozen=True):
     """A row of the history, with Binance's names."""
 
     asset: str
@@ -32,14 +36,14 @@ class Row(Struct, frozen=True):
     timestamp: int
 
 
-class Answer(Struct, frozen=True):
+class WalletHistoryPage(Struct, frozen=True):
     """A page of the history; `rows` may be left out where there are none."""
 
     total: int
-    rows: tuple[Row, ...] = ()
+    rows: tuple[WalletTransferRow, ...] = ()
 
 
-def type_of(direction: Direction) -> str:
+def transfer_type(direction: Direction) -> str:
     """What Binance calls *direction*."""
     match direction:
         case Direction.SPOT_TO_FUTURES:
@@ -50,10 +54,10 @@ def type_of(direction: Direction) -> str:
             assert_never(direction)
 
 
-def order_parameters(order: TransferOrder) -> Parameters:
+def order_parameters(order: TransferSubmission) -> Parameters:
     """Of the request that moves the money."""
     return (
-        ("type", type_of(order.direction)),
+        ("type", transfer_type(order.direction)),
         ("asset", ASSET),
         ("amount", exact_text(order.amount)),
         ("recvWindow", str(order.recv_window_ms)),
@@ -61,37 +65,38 @@ def order_parameters(order: TransferOrder) -> Parameters:
     )
 
 
-def history_parameters(direction: Direction, span: Window, page: int) -> Parameters:
+def history_parameters(direction: Direction, window_part: ExecutionWindow, page: int) -> Parameters:
     """Of a page of the history, numbered from 1."""
     return (
-        ("type", type_of(direction)),
-        ("startTime", str(span.start)),
-        ("endTime", str(span.end)),
+        ("type", transfer_type(direction)),
+        ("startTime", str(window_part.start)),
+        ("endTime", str(window_part.end)),
         ("current", str(page)),
         ("size", str(PAGE_ROWS)),
     )
 
 
-def page_of(answer: Answer, direction: Direction) -> Page:
-    """What *answer* says about USDT.
+def parse_page(page: WalletHistoryPage, direction: Direction) -> HistoryPage:
+    """What *page* says about USDT.
 
     Raises:
         ExchangeUnavailableError: A row cannot be understood, so nothing is known for certain.
     """
-    return Page(answer.total, tuple(_listed(row, direction) for row in answer.rows))
+    return HistoryPage(page.total, tuple(_parse_row(row, direction) for row in page.rows))
 
 
-def _listed(row: Row, direction: Direction) -> Listed:
+def _parse_row(row: WalletTransferRow, direction: Direction) -> HistoryRow:
     tran_id = str(row.tranId)
-    if row.type != type_of(direction):
+    if row.type != transfer_type(direction):
         raise ExchangeUnavailableError(
-            f"movement {tran_id} is of type {row.type!r}, not {type_of(direction)} as asked for"
+            f"movement {tran_id} is of type {row.type!r}, not {transfer_type(direction)} "
+            "as asked for"
         )
     if row.asset != ASSET:
-        return Listed(tran_id, None)
+        return HistoryRow(tran_id, None)
     if row.status not in tuple(MovementStatus):
         raise ExchangeUnavailableError(f"movement {tran_id} has an unknown status {row.status!r}")
     status = MovementStatus(row.status)
-    return Listed(
-        tran_id, Movement(tran_id, direction, amount_of(row.amount), status, row.timestamp)
+    return HistoryRow(
+        tran_id, Movement(tran_id, direction, parse_row_amount(row.amount), status, row.timestamp)
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import anyio
 
-from chimera_s1.adapters.market_file import RecordedMessage, read_records
+from chimera_s1.adapters.market_file import RecordedMessage, read_market_file
 from chimera_s1.adapters.simulator.streams.stream_hub import StreamHub
 from chimera_s1.adapters.simulator.streams.stream_names import parse_stream
 from chimera_s1.domain.ports.clock import Clock
@@ -32,7 +32,7 @@ def symbols_in(path: Path) -> tuple[str, ...]:
         RecordingDamagedError: The file is not a market data file.
     """
     found: dict[str, None] = {}
-    for record in itertools.islice(read_records(path), RECORDS_SCANNED):
+    for record in itertools.islice(read_market_file(path), RECORDS_SCANNED):
         stream = parse_stream(record.venue, record.stream)
         if stream is not None and stream.symbol.endswith("USDT"):
             found[stream.symbol] = None

@@ -7,7 +7,7 @@ from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.lease_store import LeaseStore
 
 LEASE_MS = 10_000
-RENEW_MS = 3_000.0
+RENEW_INTERVAL_MS = 3_000.0
 
 _log = logging.getLogger(__name__)
 
@@ -30,20 +30,20 @@ class JobLease:
         self._clock = clock
         self._renewed_ms: float | None = None
 
-    async def is_held(self) -> bool:
+    async def acquire_or_renew(self) -> bool:
         """Take or renew the lease, and say whether it is ours.
 
         Raises:
             StoreUnavailableError: The store does not answer.
         """
         now_ms = self._clock.monotonic_ms()
-        if self._renewed_ms is not None and now_ms - self._renewed_ms < RENEW_MS:
+        if self._renewed_ms is not None and now_ms - self._renewed_ms < RENEW_INTERVAL_MS:
             return True
         held = await self._leases.acquire(self._name, self._owner, LEASE_MS)
         self._renewed_ms = now_ms if held else None
         return held
 
-    async def give_up(self) -> None:
+    async def release(self) -> None:
         """Let another have it at once, where the store can be told."""
         if self._renewed_ms is None:
             return

@@ -12,7 +12,7 @@ import logging
 from contextlib import suppress
 from decimal import Decimal, InvalidOperation
 
-from chimera_s1.app.capabilities.treasury.transfer_streams import sound
+from chimera_s1.app.capabilities.treasury.transfer_streams import verify_entries
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TreasuryLedger
 from chimera_s1.domain.errors import (
     ConfigurationError,
@@ -27,17 +27,17 @@ from chimera_s1.domain.ports.cursor_store import CursorStore
 from chimera_s1.domain.ports.event_store import EventStore
 from chimera_s1.domain.ports.operations_log import OperationsEvent, OperationsLog
 
-CURSOR = "ops:events"
-READ_AT_ONCE = 100
-LOOK_MS = 500.0
-GATHER_MS = 20.0
+RELAY_CURSOR = "ops:events"
+READ_BATCH_SIZE = 100
+POLL_INTERVAL_MS = 500.0
+DEBOUNCE_MS = 20.0
 """What a few commits cost, one does too: a write to the disk."""
 
-SETTLED = "ops:events/settled"
+SAFE_CURSOR = "ops:events/settled"
 """The cursor up to where what Redis has acknowledged is believed to be safe."""
 
-SETTLING_MS = 60_000
-KEPT_LOOK_MS = 1_000.0
+SAFE_AFTER_MS = 60_000
+LOSS_CHECK_INTERVAL_MS = 1_000.0
 OVERLAP_COMMITS = 1_000
 """No more than this is written again."""
 
@@ -75,40 +75,40 @@ class RelayLedger:
         self._ledger = ledger
         self._clock = clock
         self._retries = retries
-        self._position: int | None = None
-        self._noted = 0
-        self._settled = 0
-        self._settling: tuple[float, int] | None = None
-        self._newest = ""
-        self._looked_ms = 0.0
-        self.relayed = 0
+        self._seq: int | None = None
+        self._saved_seq = 0
+        self._safe_seq = 0
+        self._safe_candidate: tuple[float, int] | None = None
+        self._newest_entry_id = ""
+        self._loss_checked_ms = 0.0
+        self.events_relayed = 0
         """Events written since the start, repeated ones included."""
-        self.trouble = ""
+        self.last_error = ""
         """Why it lags; empty while it does not."""
 
     async def run(self) -> None:
         """Relay until cancelled."""
         failures = 0
         while True:
-            rung = self._ledger.changes.rung
+            rung = self._ledger.changes.version
             try:
-                while await self.advance() == READ_AT_ONCE:
+                while await self.advance() == READ_BATCH_SIZE:
                     pass
-                failures, self.trouble = 0, ""
-                await self._ledger.changes.heard(
-                    self._clock, LOOK_MS, after=rung, gather_ms=GATHER_MS
+                failures, self.last_error = 0, ""
+                await self._ledger.changes.wait_after(
+                    self._clock, POLL_INTERVAL_MS, version=rung, debounce_ms=DEBOUNCE_MS
                 )
             except (PublisherUnavailableError, ConfigurationError) as error:
                 # What was acknowledged before may be lost with the node.
-                self._position = self._settling = None
-                failures = await self._pause(error, failures)
+                self._seq = self._safe_candidate = None
+                failures = await self._back_off(error, failures)
             except (StoreUnavailableError, LedgerDamagedError) as error:
                 # What was written is there: again and again it would push all else out of the
                 # stream for as long as a cursor cannot be kept.
-                failures = await self._pause(error, failures)
+                failures = await self._back_off(error, failures)
 
-    async def _pause(self, error: Exception, failures: int) -> int:
-        self.trouble = str(error)
+    async def _back_off(self, error: Exception, failures: int) -> int:
+        self.last_error = str(error)
         await self._clock.sleep_ms(self._retries.wait_ms(failures, 0.0))
         return failures + 1
 
@@ -120,64 +120,64 @@ class RelayLedger:
 
             StoreUnavailableError, LedgerDamagedError: The ledger; call again.
         """
-        if self._position is None or await self._has_lost():
-            self._settling = None
-            self._position = await self._with_overlap()
-        entries = await self._store.read(self._position, READ_AT_ONCE)
+        if self._seq is None or await self._entries_lost():
+            self._safe_candidate = None
+            self._seq = await self._starting_seq()
+        entries = await self._store.read(self._seq, READ_BATCH_SIZE)
         for entry in entries:
-            sound((entry,))
+            verify_entries((entry,))
             await self._relay(entry.commit)
-            self._position = entry.commit.seq
-        if self._position > self._noted:
-            await self._cursors.advance(CURSOR, self._position)
-            self._noted = self._position
-        await self._settle(self._position)
+            self._seq = entry.commit.seq
+        if self._seq > self._saved_seq:
+            await self._cursors.advance(RELAY_CURSOR, self._seq)
+            self._saved_seq = self._seq
+        await self._advance_safe_cursor(self._seq)
         return len(entries)
 
-    async def _has_lost(self) -> bool:
+    async def _entries_lost(self) -> bool:
         """The newest entry is gone: a failover that no call failed on. Asked now and then, until
         what was written last is believed to be safe.
         """
         now_ms = self._clock.monotonic_ms()
-        if not self._newest or now_ms - self._looked_ms < KEPT_LOOK_MS:
+        if not self._newest_entry_id or now_ms - self._loss_checked_ms < LOSS_CHECK_INTERVAL_MS:
             return False
-        self._looked_ms = now_ms
-        if await self._operations.holds(self._newest):
+        self._loss_checked_ms = now_ms
+        if await self._operations.contains(self._newest_entry_id):
             return False
         _log.warning("ops:events has lost what it had acknowledged: the last minute is repeated")
-        self._newest = ""
+        self._newest_entry_id = ""
         return True
 
-    async def _settle(self, position: int) -> None:
+    async def _advance_safe_cursor(self, seq: int) -> None:
         """What was acknowledged by the last time, if that is long enough ago, is safe."""
         now_ms = self._clock.monotonic_ms()
-        if self._settling is not None:
-            since_ms, settling = self._settling
-            if now_ms - since_ms < SETTLING_MS:
+        if self._safe_candidate is not None:
+            since_ms, settling = self._safe_candidate
+            if now_ms - since_ms < SAFE_AFTER_MS:
                 return
-            if settling > self._settled:
-                await self._cursors.advance(SETTLED, settling)
-                self._settled = settling
-            if self._settled >= position:
-                self._newest = ""
-        self._settling = now_ms, position
+            if settling > self._safe_seq:
+                await self._cursors.advance(SAFE_CURSOR, settling)
+                self._safe_seq = settling
+            if self._safe_seq >= seq:
+                self._newest_entry_id = ""
+        self._safe_candidate = now_ms, seq
 
     async def _relay(self, commit: Commit) -> None:
         for record in commit.events:
             event = OperationsEvent(record.id, commit.at, record.type, _detail(commit, record))
-            self._newest = await self._operations.record(event)
-            self.relayed += 1
+            self._newest_entry_id = await self._operations.record(event)
+            self.events_relayed += 1
 
-    async def _with_overlap(self) -> int:
+    async def _starting_seq(self) -> int:
         """The place to begin at: somewhat before where the last run had come."""
-        self._noted = position = await self._cursors.position(CURSOR)
+        self._saved_seq = position = await self._cursors.read(RELAY_CURSOR)
         head = await self._store.head()
         if position > head.seq:
-            self._ledger.declare_damaged(
+            self._ledger.mark_damaged(
                 f"it ends at commit {head.seq}, and {position} commits were relayed before"
             )
-        self._settled = await self._cursors.position(SETTLED)
-        return max(self._settled, position - OVERLAP_COMMITS)
+        self._safe_seq = await self._cursors.read(SAFE_CURSOR)
+        return max(self._safe_seq, position - OVERLAP_COMMITS)
 
 
 def _detail(commit: Commit, record: RecordedEvent) -> dict[str, str | int | float | bool | None]:

@@ -17,7 +17,7 @@ from chimera_s1.domain.ports.event_store import EventStore
 from chimera_s1.domain.ports.lease_store import LeaseStore
 from chimera_s1.domain.ports.transfer_projection import TransferProjection
 
-TREASURY = "treasury"
+TREASURY_LEDGER = "treasury"
 """The name of the ledger of transfers."""
 
 SQLITE_FILE = "s1.sqlite3"
@@ -75,7 +75,7 @@ async def _sqlite_stores(
 
     async with SqliteDatabase(sqlite_path(settings), read_only=read_only) as database:
         yield LedgerStores(
-            SqliteEventStore(database, TREASURY),
+            SqliteEventStore(database, TREASURY_LEDGER),
             SqliteCursorStore(database),
             SqliteLeaseStore(database, clock),
             SqliteTransferProjection(database),
@@ -100,10 +100,10 @@ async def _arango_stores(settings: Settings, *, read_only: bool) -> AsyncIterato
         password=secret.get_secret_value() if secret is not None else "",
         database=settings.db_arango_database,
         read_only=read_only,
-        later=not read_only,
+        allow_unavailable=not read_only,
     ) as arango:
         yield LedgerStores(
-            ArangoEventStore(arango, TREASURY),
+            ArangoEventStore(arango, TREASURY_LEDGER),
             ArangoCursorStore(arango),
             ArangoLeaseStore(arango),
             ArangoTransferProjection(arango),
@@ -113,7 +113,7 @@ async def _arango_stores(settings: Settings, *, read_only: bool) -> AsyncIterato
 def memory_stores(clock: Clock) -> LedgerStores:
     """Stores that keep nothing: for an instance that moves no money."""
     return LedgerStores(
-        MemoryEventStore(TREASURY),
+        MemoryEventStore(TREASURY_LEDGER),
         MemoryCursorStore(),
         MemoryLeaseStore(clock),
         MemoryTransferProjection(),

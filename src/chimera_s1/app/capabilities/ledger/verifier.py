@@ -5,33 +5,33 @@ import re
 import msgspec
 
 from chimera_s1.domain.errors import InvalidValueError, LedgerDamagedError
-from chimera_s1.domain.ledger.commit import Entry, Head, head_of, link_problem
+from chimera_s1.domain.ledger.commit import LedgerEntry, LedgerHead, chain_error, head_of
 from chimera_s1.domain.ports.event_store import EventStore
 from chimera_s1.domain.treasury.open_transfers import OpenTransfers
 
-READ_AT_ONCE = 256
+READ_BATCH_SIZE = 256
 _ANCHOR = re.compile(r"([0-9]{1,16}):([0-9a-f]{64})")
 
 
-class LedgerWalk:
+class LedgerVerifier:
     """What it keeps does not grow with the ledger, only with what is open in it.
 
     Attributes:
         head: The last proven commit.
     """
 
-    def __init__(self, store: EventStore, anchor: Head | None = None) -> None:
+    def __init__(self, store: EventStore, anchor: LedgerHead | None = None) -> None:
         """Args:
         store: The ledger.
 
         anchor: A head it had before; the ledger must lead over it.
         """
-        self.head = Head()
+        self.head = LedgerHead()
         self._store = store
         self._anchor = anchor
         self._open = OpenTransfers()
 
-    async def step(self) -> tuple[Entry, ...]:
+    async def verify_next(self) -> tuple[LedgerEntry, ...]:
         """The next commits, proven; empty at the end of the ledger.
 
         Raises:
@@ -39,27 +39,27 @@ class LedgerWalk:
 
             StoreUnavailableError: Nothing is lost, call again.
         """
-        if self.head == Head():
-            self._compare()
-        entries = await self._store.read(self.head.seq, READ_AT_ONCE)
+        if self.head == LedgerHead():
+            self._check_anchor()
+        entries = await self._store.read(self.head.seq, READ_BATCH_SIZE)
         for entry in entries:
-            self._prove(entry)
+            self._verify_entry(entry)
         if not entries:
-            self._expect_anchor()
+            self._require_anchor_reached()
         return entries
 
-    def _prove(self, entry: Entry) -> None:
-        problem = link_problem(entry, self.head)
+    def _verify_entry(self, entry: LedgerEntry) -> None:
+        problem = chain_error(entry, self.head)
         if problem:
             raise LedgerDamagedError(problem)
         try:
-            self._open.fold(entry.commit)
+            self._open.fold_commit(entry.commit)
         except (LedgerDamagedError, msgspec.ValidationError) as error:
             raise LedgerDamagedError(f"commit {entry.commit.seq}: {error}") from error
         self.head = head_of(entry.commit)
-        self._compare()
+        self._check_anchor()
 
-    def _compare(self) -> None:
+    def _check_anchor(self) -> None:
         anchor = self._anchor
         if anchor is not None and anchor.seq == self.head.seq and anchor != self.head:
             raise LedgerDamagedError(
@@ -67,7 +67,7 @@ class LedgerWalk:
                 "or before, or it is another one"
             )
 
-    def _expect_anchor(self) -> None:
+    def _require_anchor_reached(self) -> None:
         if self._anchor is not None and self._anchor.seq > self.head.seq:
             raise LedgerDamagedError(
                 f"the ledger ends at commit {self.head.seq}, and the anchor is of commit "
@@ -75,12 +75,12 @@ class LedgerWalk:
             )
 
 
-def anchor_text(head: Head) -> str:
+def anchor_text(head: LedgerHead) -> str:
     """`20000:<hash>`, to be kept elsewhere."""
     return f"{head.seq}:{head.hash}"
 
 
-def parse_anchor(text: str) -> Head:
+def parse_anchor(text: str) -> LedgerHead:
     """Read what `anchor_text` has written.
 
     Raises:
@@ -92,4 +92,4 @@ def parse_anchor(text: str) -> Head:
             "an anchor is SEQ:HASH, a number and 64 hexadecimal digits, as chimera-s1 ledger "
             "verify prints it"
         )
-    return Head(int(found[1]), found[2])
+    return LedgerHead(int(found[1]), found[2])

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from chimera_s1.app.capabilities.operations.operations_outbox import STORE_FAILURES
+from chimera_s1.app.capabilities.operations.operations_outbox import REDIS_ERRORS
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.market_feed import MarketFeed
 from chimera_s1.domain.ports.operations_log import OperationsLog
@@ -30,8 +30,8 @@ class MeasureThroughput:
             self.messages_per_s = (now - counted) * 1000 / max(1.0, now_ms - since_ms)
             counted, since_ms = now, now_ms
             try:
-                await self._operations.throughput(self.messages_per_s)
-            except STORE_FAILURES:
+                await self._operations.record_throughput(self.messages_per_s)
+            except REDIS_ERRORS:
                 # A gauge, not an event: the next second writes a newer one.
                 continue
 

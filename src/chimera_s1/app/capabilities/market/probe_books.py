@@ -6,9 +6,9 @@ from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableEr
 from chimera_s1.domain.identifiers import InstrumentId
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.ports.clock import Clock
-from chimera_s1.domain.ports.exchange_information import BookTop, ExchangeInformation
+from chimera_s1.domain.ports.exchange_information import ExchangeInformation, TopOfBook
 
-CATCH_UP_MS = 1_000
+STREAM_CATCH_UP_MS = 1_000
 """What the venue answers may be on its way to us by the stream: so long it may take."""
 
 _log = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ class ProbeBooks:
         self._exchange = exchange
         self._clock = clock
 
-    async def moved_on(self, instrument: InstrumentId, newest: Quote | None) -> bool | None:
+    async def has_moved(self, instrument: InstrumentId, newest: Quote | None) -> bool | None:
         """True where the top of book has changed since *newest*; None where nobody can tell.
 
         Without a *newest* quote the book is asked for twice, and has moved where the answers
@@ -29,7 +29,7 @@ class ProbeBooks:
         long enough for it.
         """
         first = await self._ask(instrument)
-        await self._clock.sleep_ms(CATCH_UP_MS)
+        await self._clock.sleep_ms(STREAM_CATCH_UP_MS)
         if newest is not None:
             return None if first is None else not _same(first, newest)
         second = await self._ask(instrument)
@@ -37,14 +37,14 @@ class ProbeBooks:
             return None
         return first != second
 
-    async def _ask(self, instrument: InstrumentId) -> BookTop | None:
+    async def _ask(self, instrument: InstrumentId) -> TopOfBook | None:
         try:
-            return await self._exchange.book_top(instrument)
+            return await self._exchange.top_of_book(instrument)
         except (ExchangeUnavailableError, ExchangeRefusedError) as error:
             _log.warning("%s cannot be probed: %s", instrument, error)
             return None
 
 
-def _same(top: BookTop, quote: Quote) -> bool:
+def _same(top: TopOfBook, quote: Quote) -> bool:
     ours = (quote.bid, quote.bid_qty, quote.ask, quote.ask_qty)
     return ours == (top.bid, top.bid_qty, top.ask, top.ask_qty)

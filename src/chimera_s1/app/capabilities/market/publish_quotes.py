@@ -14,7 +14,7 @@ from msgspec import Struct
 from chimera_s1.app.capabilities.market.quote_board import QuoteBoard
 from chimera_s1.domain.market.conflation import WindowMs, window_end
 from chimera_s1.domain.market.quote import Quote, StreamKey
-from chimera_s1.domain.operations.health import StreamsReport
+from chimera_s1.domain.operations.health import StreamStoreReport
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.market_feed import MarketFeed
 from chimera_s1.domain.ports.quote_publisher import QuotePublisher
@@ -46,7 +46,7 @@ class PublishingCounters(Struct):
     expired: int = 0
 
 
-class _Waiting(Struct, frozen=True):
+class _PendingQuote(Struct, frozen=True):
     """A quote the store has not taken, and until when it is fresh, monotonic ms: a wall clock that
     steps makes nothing younger.
     """
@@ -93,10 +93,10 @@ class PublishQuotes:
         self._window = window
         self._observe_latency = observe_latency
         self._watchers = tuple(watchers)
-        self._waiting: dict[StreamKey, _Waiting] = {}
-        self._offered: dict[StreamKey, _Waiting] = {}
-        self._turn = anyio.Lock()
-        self._answered_ms = clock.monotonic_ms()
+        self._pending: dict[StreamKey, _PendingQuote] = {}
+        self._offered: dict[StreamKey, _PendingQuote] = {}
+        self._publish_lock = anyio.Lock()
+        self._store_answered_ms = clock.monotonic_ms()
         self._cause = "no write yet"
         self._merging = False
         self.counters = PublishingCounters()
@@ -115,12 +115,12 @@ class PublishQuotes:
         """Publish what the feeds hold now; the last act before the sockets close."""
         await self._publish(self._feeds)
 
-    def report(self) -> StreamsReport:
+    def report(self) -> StreamStoreReport:
         """Whether quotes reach their streams."""
-        return StreamsReport(
+        return StreamStoreReport(
             reachable=not self._cause,
-            waiting=len(self._waiting),
-            merged=self._merging,
+            pending=len(self._pending),
+            merging_windows=self._merging,
             cause=self._cause,
         )
 
@@ -143,7 +143,7 @@ class PublishQuotes:
 
     async def _publish_updates(self, feed: MarketFeed) -> None:
         while True:
-            await feed.updated()
+            await feed.wait_for_update()
             if not await self._publish([feed]):
                 # What came was no quote: let the socket be read before looking again.
                 await anyio.lowlevel.checkpoint()
@@ -157,23 +157,23 @@ class PublishQuotes:
 
             since_ms: When their window closed, monotonic ms; None for the oldest quote's receipt.
         """
-        async with self._turn:
+        async with self._publish_lock:
             quotes = [quote for feed in feeds for quote in feed.drain()]
             for watch in self._watchers:
                 watch(quotes)
             if since_ms is None:
                 since_ms = self._receipt_ms(quotes)
-            batch = self._with_waiting(quotes)
+            batch = self._with_pending(quotes)
             if not batch:
                 return False
-            self._board.accept(batch)
+            self._board.post(batch)
             # Bounded by the port. Cut off halfway, nobody would know what was written.
             with anyio.CancelScope(shield=True):
                 report = await self._publisher.publish(batch)
-            self._keep(batch, report.unpublished)
+            self._keep_unpublished(batch, report.unpublished)
             if report.published:
                 self._observe_latency(self._clock.monotonic_ms() - since_ms)
-            self._heard(report.cause if not report.published else "")
+            self._record_store_state(report.cause if not report.published else "")
             return True
 
     def _receipt_ms(self, quotes: Sequence[Quote]) -> float:
@@ -182,7 +182,7 @@ class PublishQuotes:
         age_ms = now_ms - min((quote.received_ms for quote in quotes), default=now_ms)
         return self._clock.monotonic_ms() - max(0, age_ms)
 
-    def _keep(self, batch: Sequence[Quote], unpublished: Sequence[Quote]) -> None:
+    def _keep_unpublished(self, batch: Sequence[Quote], unpublished: Sequence[Quote]) -> None:
         """Let those of *unpublished* wait that nothing newer in *batch* has replaced."""
         newest = {(quote.instrument, quote.source): quote for quote in batch}
         for quote in unpublished:
@@ -190,44 +190,44 @@ class PublishQuotes:
             if newest.get(key, quote) is quote:
                 offered = self._offered.get(key)
                 again = offered is not None and offered.quote is quote
-                self._waiting[key] = offered if offered and again else self._waiting_from_now(quote)
+                self._pending[key] = offered if offered and again else self._pending_from_now(quote)
             else:
                 self.counters.superseded += 1
 
-    def _waiting_from_now(self, quote: Quote) -> _Waiting:
+    def _pending_from_now(self, quote: Quote) -> _PendingQuote:
         age_ms = max(0, self._clock.now_ms() - quote.received_ms)
-        return _Waiting(quote, self._clock.monotonic_ms() + FRESH_MS - age_ms)
+        return _PendingQuote(quote, self._clock.monotonic_ms() + FRESH_MS - age_ms)
 
-    def _with_waiting(self, quotes: list[Quote]) -> list[Quote]:
+    def _with_pending(self, quotes: list[Quote]) -> list[Quote]:
         """*quotes* behind those that still wait, are fresh and have no successor among them."""
         self._offered = {}
-        if not self._waiting:
+        if not self._pending:
             return quotes
         newer = {(quote.instrument, quote.source) for quote in quotes}
         now_ms = self._clock.monotonic_ms()
-        for key, waiting in self._waiting.items():
+        for key, waiting in self._pending.items():
             if key in newer:
                 self.counters.superseded += 1
             elif waiting.fresh_until_ms < now_ms:
                 self.counters.expired += 1
             else:
                 self._offered[key] = waiting
-        self._waiting = {}
+        self._pending = {}
         return [waiting.quote for waiting in self._offered.values()] + quotes
 
     async def _watch_store(self) -> None:
         """Ask the store when a calm market does not: silence must not look like health."""
         while True:
             await self._clock.sleep_ms(PING_AFTER_MS)
-            if self._waiting and self._window == 0:
+            if self._pending and self._window == 0:
                 # No window closes here, and the market may stay calm.
                 await self._publish(())
-            if self._clock.monotonic_ms() - self._answered_ms >= PING_AFTER_MS or self._cause:
-                self._heard(await self._publisher.ping())
+            if self._clock.monotonic_ms() - self._store_answered_ms >= PING_AFTER_MS or self._cause:
+                self._record_store_state(await self._publisher.ping())
 
-    def _heard(self, cause: str) -> None:
+    def _record_store_state(self, cause: str) -> None:
         if not cause:
-            self._answered_ms = self._clock.monotonic_ms()
+            self._store_answered_ms = self._clock.monotonic_ms()
         if bool(cause) != bool(self._cause):
             if cause:
                 _log.error("Redis does not accept writes: %s", cause)

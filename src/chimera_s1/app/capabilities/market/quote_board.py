@@ -41,7 +41,7 @@ class QuoteFilter(Struct, frozen=True):
     venue: Venue | None = None
     symbols: frozenset[Symbol] = frozenset()
 
-    def takes(self, instrument: InstrumentId) -> bool:
+    def matches(self, instrument: InstrumentId) -> bool:
         """True where the reader wants quotes of *instrument*."""
         return (self.venue is None or instrument.venue is self.venue) and (
             not self.symbols or instrument.symbol in self.symbols
@@ -70,7 +70,7 @@ class QuoteSubscription:
 
     def __init__(self, chosen: QuoteFilter, posted: Iterable[PostedQuote]) -> None:
         self._chosen = chosen
-        self._mailbox: dict[_Key, PostedQuote] = {}
+        self._unread: dict[_Key, PostedQuote] = {}
         self._changed = anyio.Event()
         self._closed = False
         self.replaced = 0
@@ -79,19 +79,19 @@ class QuoteSubscription:
             self.put(entry)
 
     @property
-    def waiting(self) -> int:
+    def pending(self) -> int:
         """Quotes in the mailbox; never more than instruments times their sources."""
-        return len(self._mailbox)
+        return len(self._unread)
 
     def put(self, entry: PostedQuote) -> None:
         """Take *entry* where the filter wants it, in place of an unread one of the same stream."""
-        if not self._chosen.takes(entry.quote.instrument):
+        if not self._chosen.matches(entry.quote.instrument):
             return
         key = _key(entry.quote)
         # Taken out first, so that the newest stands last and numbers grow within a batch.
-        if self._mailbox.pop(key, None) is not None:
+        if self._unread.pop(key, None) is not None:
             self.replaced += 1
-        self._mailbox[key] = entry
+        self._unread[key] = entry
         self._changed.set()
 
     def close(self) -> None:
@@ -108,8 +108,8 @@ class QuoteSubscription:
         if self._closed:
             raise StopAsyncIteration
         self._changed = anyio.Event()
-        batch = tuple(self._mailbox.values())
-        self._mailbox.clear()
+        batch = tuple(self._unread.values())
+        self._unread.clear()
         return batch
 
 
@@ -137,7 +137,7 @@ class QuoteBoard:
         """Quotes that readers were too slow for, over all streams since the start."""
         return self._replaced + sum(each.replaced for each in self._subscriptions)
 
-    def accept(self, quotes: Sequence[Quote]) -> None:
+    def post(self, quotes: Sequence[Quote]) -> None:
         """Post *quotes*, oldest first within a stream; the last of each stream stays.
 
         A quote that is offered to the store a second time is the same object, and is not posted
@@ -157,10 +157,10 @@ class QuoteBoard:
         """The newest quote of *instrument* over its sources, by `ts`; None where none was
         published.
         """
-        quotes = self.newest_of(QuoteFilter(instrument.venue, frozenset({instrument.symbol})))
+        quotes = self.newest_matching(QuoteFilter(instrument.venue, frozenset({instrument.symbol})))
         return max(quotes, key=lambda quote: quote.ts, default=None)
 
-    def newest_of(self, chosen: QuoteFilter) -> tuple[Quote, ...]:
+    def newest_matching(self, chosen: QuoteFilter) -> tuple[Quote, ...]:
         """The newest quote of each instrument and source that *chosen* takes, in order of their
         names.
         """
@@ -168,7 +168,7 @@ class QuoteBoard:
         return tuple(sorted(wanted, key=_key))
 
     @asynccontextmanager
-    async def subscribe(self, chosen: QuoteFilter) -> AsyncIterator[QuoteSubscription]:
+    async def subscribe(self, quote_filter: QuoteFilter) -> AsyncIterator[QuoteSubscription]:
         """A mailbox that begins with what the board holds and then follows what is posted.
 
         Raises:
@@ -184,7 +184,7 @@ class QuoteBoard:
                 "or read the Redis Streams mkt:events:*, which have no such limit"
             )
         in_order = sorted(self._posted.values(), key=lambda entry: entry.number)
-        subscription = QuoteSubscription(chosen, in_order)
+        subscription = QuoteSubscription(quote_filter, in_order)
         self._subscriptions.add(subscription)
         try:
             yield subscription
@@ -204,4 +204,4 @@ def _key(quote: Quote) -> _Key:
 
 
 def _takes(chosen: QuoteFilter, entry: PostedQuote) -> bool:
-    return chosen.takes(entry.quote.instrument)
+    return chosen.matches(entry.quote.instrument)

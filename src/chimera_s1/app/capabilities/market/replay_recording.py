@@ -12,7 +12,7 @@ from chimera_s1.domain.ports.quote_publisher import QuotePublisher
 from chimera_s1.domain.ports.recording import Recording
 
 RETRY_WAIT_MS = 250
-GIVE_UP_MS = 30_000
+STORE_TIMEOUT_MS = 30_000
 
 
 class ReplayProgress(Struct, frozen=True):
@@ -91,7 +91,7 @@ class ReplayRecording:
 
     async def _publish(self, quotes: tuple[Quote, ...]) -> None:
         pending = quotes
-        give_up_ms = self._clock.monotonic_ms() + GIVE_UP_MS
+        give_up_ms = self._clock.monotonic_ms() + STORE_TIMEOUT_MS
         while True:
             report = await self._publisher.publish(pending)
             if not report.unpublished:

@@ -7,7 +7,12 @@ from msgspec import structs
 
 from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
 from chimera_s1.domain.identifiers import Venue
-from chimera_s1.domain.market.instrument_selection import Selection, Shard, SymbolChoice, select
+from chimera_s1.domain.market.instrument_selection import (
+    Selection,
+    Shard,
+    SymbolFilter,
+    select_instruments,
+)
 from chimera_s1.domain.operations.backoff import Backoff
 from chimera_s1.domain.operations.health import FeedReport
 from chimera_s1.domain.ports.clock import Clock
@@ -25,7 +30,7 @@ class ServeFeed:
         feed: MarketFeed,
         exchange: ExchangeInformation,
         *,
-        choice: SymbolChoice,
+        choice: SymbolFilter,
         shard: Shard,
         clock: Clock,
         backoff: Backoff,
@@ -38,7 +43,7 @@ class ServeFeed:
         self._clock = clock
         self._backoff = backoff
         self._draw = draw
-        self._unknown: tuple[str, ...] = ()
+        self._unlisted: tuple[str, ...] = ()
 
     @property
     def venue(self) -> Venue:
@@ -51,20 +56,20 @@ class ServeFeed:
         Returns only where the feed has ended by itself, which is a defect for the supervisor.
         """
         selection = await self._select()
-        self._unknown = tuple(map(str, selection.unknown))
+        self._unlisted = tuple(map(str, selection.unlisted))
         venue = self._feed.venue.value
-        if selection.unknown:
-            names = ", ".join(self._unknown)
+        if selection.unlisted:
+            names = ", ".join(self._unlisted)
             _log.warning("%s is not listed by Binance: correct S1_SYMBOLS; the rest runs", names)
-        _log.info("%s: subscribing %d instruments", venue, len(selection.chosen))
-        await self._feed.run(selection.chosen)
-        while not selection.chosen:
+        _log.info("%s: subscribing %d instruments", venue, len(selection.instruments))
+        await self._feed.run(selection.instruments)
+        while not selection.instruments:
             # Nothing of this venue is ours: stay, a worker that returns is taken for dead.
             await self._clock.sleep_ms(self._backoff.max_wait_ms)
 
     def report(self) -> FeedReport:
         """The state of the connections and the names nobody lists."""
-        return structs.replace(self._feed.report(), unknown=self._unknown)
+        return structs.replace(self._feed.report(), unlisted=self._unlisted)
 
     async def _select(self) -> Selection:
         venue = self._feed.venue
@@ -80,4 +85,4 @@ class ServeFeed:
                 await self._clock.sleep_ms(wait_ms)
                 attempt += 1
             else:
-                return select(self._choice, listings, venue, self._shard)
+                return select_instruments(self._choice, listings, venue, self._shard)

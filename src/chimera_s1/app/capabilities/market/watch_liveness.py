@@ -29,7 +29,7 @@ from chimera_s1.domain.ports.market_feed import (
 )
 from chimera_s1.domain.ports.market_status import MarketStatus
 
-LOOK_INTERVAL_MS = 500
+CHECK_INTERVAL_MS = 500
 RETRY_WAIT_MS = 1_000
 RENEWAL_PAUSE_MS = 60_000
 OUTBOX_MAX = 20_000
@@ -38,7 +38,7 @@ LATENESS_MAX_MS = 2_000
 wall clock.
 """
 
-STORE_FAILURES = (PublisherUnavailableError, ConfigurationError)
+REDIS_ERRORS = (PublisherUnavailableError, ConfigurationError)
 """What a store that ran a moment ago may answer: a changed password is mended without a restart."""
 
 _log = logging.getLogger(__name__)
@@ -48,17 +48,17 @@ class LivenessCounters(Struct):
     """What was found; only `WatchLiveness` writes.
 
     Attributes:
-        blind: Connections made anew because they were silent.
+        blind_reconnects: Connections made anew because they were silent.
 
-        stale: Streams that a probe found stale.
+        stale_probes: Streams that a probe found stale.
 
         changes: Entries written.
 
         overflowed: Oldest entries given up because the outbox was full.
     """
 
-    blind: int = 0
-    stale: int = 0
+    blind_reconnects: int = 0
+    stale_probes: int = 0
     changes: int = 0
     overflowed: int = 0
 
@@ -76,7 +76,7 @@ class WatchLiveness:
         self._clock = clock
         self._board = LivenessBoard()
         self._newest: dict[StreamKey, Quote] = {}
-        self._heard_ms: dict[str, int] = {}
+        self._last_message_ms: dict[str, int] = {}
         self._renewed_ms: dict[str, float] = {}
         self._outbox: deque[StatusChange] = deque()
         self._wake = anyio.Event()
@@ -89,17 +89,17 @@ class WatchLiveness:
             if quote.instrument.venue is self.venue:
                 key = (quote.instrument, quote.source)
                 self._newest[key] = quote
-                self._board.heard(key, now_ms - _lateness_ms(wall_ms, quote.received_ms))
+                self._board.record_update(key, now_ms - _lateness_ms(wall_ms, quote.received_ms))
 
-    def listen(self, event: FeedEvent) -> None:
+    def on_feed_event(self, event: FeedEvent) -> None:
         """Take a connection's change; never waits, never raises."""
         now_ms = self._clock.monotonic_ms()
         if event.venue is not self.venue:
             return
         if isinstance(event, ConnectionOpened):
-            self._board.opened(event.connection, event.streams, now_ms)
+            self._board.connection_opened(event.connection, event.streams, now_ms)
         elif isinstance(event, ConnectionLost | ConnectionFatal):
-            self._board.lost(event.connection, event.streams, event.cause, now_ms)
+            self._board.connection_lost(event.connection, event.streams, event.cause, now_ms)
 
     def report(self) -> MarketReport:
         """How many instruments are in which state."""
@@ -120,42 +120,42 @@ class WatchLiveness:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._write)
             while True:
-                await self._clock.sleep_ms(LOOK_INTERVAL_MS)
-                suspects = self._look(feed)
+                await self._clock.sleep_ms(CHECK_INTERVAL_MS)
+                suspects = self._evaluate(feed)
                 if suspects and not self._probing:
                     # Beside the looks: a venue that takes its time to answer must not keep a
                     # blind connection from being found.
                     self._probing = True
                     tasks.start_soon(self._probe, feed, suspects[0])
 
-    def _look(self, feed: MarketFeed) -> Sequence[StreamKey]:
+    def _evaluate(self, feed: MarketFeed) -> Sequence[StreamKey]:
         """Report what is found, make blind connections anew; whose silence asks for a probe."""
         now_ms, wall_ms = self._clock.monotonic_ms(), self._clock.now_ms()
-        for name, heard_ms in feed.heard().items():
-            if self._heard_ms.get(name) != heard_ms:
-                self._heard_ms[name] = heard_ms
-                self._board.sign_of_life(name, now_ms - _lateness_ms(wall_ms, heard_ms))
-        findings = self._board.look(now_ms, lambda moment: round(wall_ms - (now_ms - moment)))
+        for name, last_ms in feed.last_message_ms().items():
+            if self._last_message_ms.get(name) != last_ms:
+                self._last_message_ms[name] = last_ms
+                self._board.record_message(name, now_ms - _lateness_ms(wall_ms, last_ms))
+        findings = self._board.evaluate(now_ms, lambda moment: round(wall_ms - (now_ms - moment)))
         self._report(findings.changes)
-        for name in findings.silent:
-            self.counters.blind += 1
+        for name in findings.silent_connections:
+            self.counters.blind_reconnects += 1
             _log.warning("%s is silent beyond its rhythm: dialling again", name)
-            feed.remake(name, "silent beyond its rhythm")
-        return findings.suspects
+            feed.reconnect(name, "silent beyond its rhythm")
+        return findings.suspect_streams
 
     async def _probe(self, feed: MarketFeed, key: StreamKey) -> None:
         started_ms = self._clock.monotonic_ms()
         try:
-            moved = await self._probes.moved_on(key[0], self._newest.get(key))
+            moved = await self._probes.has_moved(key[0], self._newest.get(key))
         finally:
             self._probing = False
         now_ms = self._clock.monotonic_ms()
         if self._board.silence_ms(key, now_ms) < now_ms - started_ms:
             return  # the stream has spoken meanwhile
-        self._board.probed(key, now_ms, moved=moved)
+        self._board.record_probe(key, now_ms, book_moved=moved)
         name = self._board.connection_of(key)
         if moved:
-            self.counters.stale += 1
+            self.counters.stale_probes += 1
             _log.warning("%s is stale on %s: its book moves, its stream does not", key[0], name)
             if now_ms - self._renewed_ms.get(name, -RENEWAL_PAUSE_MS) >= RENEWAL_PAUSE_MS:
                 self._renewed_ms[name] = now_ms
@@ -176,7 +176,7 @@ class WatchLiveness:
             batch = tuple(self._outbox)
             try:
                 await self._status.append(self.venue, batch)
-            except STORE_FAILURES:
+            except REDIS_ERRORS:
                 await self._clock.sleep_ms(RETRY_WAIT_MS)
                 self._wake.set()
                 continue

@@ -3,15 +3,15 @@
 import random
 from collections.abc import Mapping
 
-from chimera_s1.adapters.binance.endpoints import LIVE, TESTNET, Endpoints
-from chimera_s1.adapters.binance.exchange_information import BinanceRest
+from chimera_s1.adapters.binance.endpoints import LIVE_ENDPOINTS, TESTNET_ENDPOINTS, Endpoints
+from chimera_s1.adapters.binance.exchange_information import BinanceExchangeInformation
 from chimera_s1.adapters.binance.http.weight_budget import WeightBudget
-from chimera_s1.adapters.binance.market_feed import BinanceFeed, FeedPlan
+from chimera_s1.adapters.binance.market_feed import BinanceMarketFeed, FeedPlan
 from chimera_s1.adapters.binance.streams.read_pacer import ReadPacer
 from chimera_s1.app.capabilities.market.probe_books import ProbeBooks
 from chimera_s1.app.capabilities.market.serve_feed import ServeFeed
 from chimera_s1.app.capabilities.market.watch_liveness import WatchLiveness
-from chimera_s1.app.capabilities.operations.operations_outbox import LogOperations
+from chimera_s1.app.capabilities.operations.operations_outbox import OperationsOutbox
 from chimera_s1.app.capabilities.operations.patrol_clock import PatrolClock
 from chimera_s1.app.settings.settings import Settings
 from chimera_s1.app.settings.types import BinanceEnvironment
@@ -24,12 +24,14 @@ from chimera_s1.domain.ports.market_status import MarketStatus
 
 def build_endpoints(settings: Settings) -> Mapping[Venue, Endpoints]:
     """Where each venue served listens."""
-    return hosts_of(settings, settings.venues)
+    return endpoints_for(settings, settings.venues)
 
 
-def hosts_of(settings: Settings, venues: tuple[Venue, ...]) -> Mapping[Venue, Endpoints]:
+def endpoints_for(settings: Settings, venues: tuple[Venue, ...]) -> Mapping[Venue, Endpoints]:
     """Where each of *venues* listens: the environment's hosts, overridden one by one."""
-    hosts = TESTNET if settings.binance_env is BinanceEnvironment.TESTNET else LIVE
+    hosts = (
+        TESTNET_ENDPOINTS if settings.binance_env is BinanceEnvironment.TESTNET else LIVE_ENDPOINTS
+    )
     overrides = {
         Venue.SPOT: (settings.binance_spot_rest_url, settings.binance_spot_ws_url),
         Venue.PERP: (settings.binance_perp_rest_url, settings.binance_perp_ws_url),
@@ -44,9 +46,9 @@ def hosts_of(settings: Settings, venues: tuple[Venue, ...]) -> Mapping[Venue, En
 
 def build_exchange(
     endpoints: Mapping[Venue, Endpoints], clock: Clock, budgets: Mapping[Venue, WeightBudget]
-) -> BinanceRest:
+) -> BinanceExchangeInformation:
     """Public reads of the venues."""
-    return BinanceRest(endpoints, clock, budgets)
+    return BinanceExchangeInformation(endpoints, clock, budgets)
 
 
 def build_patrols(
@@ -57,7 +59,7 @@ def build_patrols(
     return tuple(PatrolClock(venue, exchange, clock, interval_ms) for venue in settings.venues)
 
 
-def build_watching(
+def build_liveness_watches(
     settings: Settings, status: MarketStatus, exchange: ExchangeInformation, clock: Clock
 ) -> tuple[WatchLiveness, ...]:
     """A watch over each venue's instruments."""
@@ -76,18 +78,18 @@ def build_feeds(  # noqa: PLR0917 (the container passes collaborators by positio
     clock: Clock,
     pacer: ReadPacer,
     patrols: tuple[PatrolClock, ...],
-    operations: LogOperations,
+    operations: OperationsOutbox,
     watching: tuple[WatchLiveness, ...],
 ) -> tuple[MarketFeed, ...]:
     """A feed for each venue served; its times are aligned by the venue's clock patrol."""
 
     def listen(event: FeedEvent) -> None:
-        operations.listen(event)
+        operations.on_feed_event(event)
         for watch in watching:
-            watch.listen(event)
+            watch.on_feed_event(event)
 
     return tuple(
-        BinanceFeed(
+        BinanceMarketFeed(
             FeedPlan(
                 venue=patrol.venue,
                 ws_url=endpoints[patrol.venue].ws_url,
@@ -100,15 +102,15 @@ def build_feeds(  # noqa: PLR0917 (the container passes collaborators by positio
             clock=clock,
             pacer=pacer,
             draw=random.random,
-            offset=patrol.offset_ms,
-            doubt=patrol.doubt,
+            clock_offset_ms=patrol.offset_ms,
+            on_clock_suspect=patrol.request_refresh,
             listener=listen,
         )
         for patrol in patrols
     )
 
 
-def build_serving(
+def build_feed_servers(
     settings: Settings,
     feeds: tuple[MarketFeed, ...],
     exchange: ExchangeInformation,

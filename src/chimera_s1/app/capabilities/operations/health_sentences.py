@@ -9,22 +9,22 @@ from chimera_s1.domain.operations.health import (
     UNRESOLVED_GREEN_MS,
     ClockReport,
     FeedReport,
+    HealthReport,
     LoopReport,
     MarketReport,
-    Report,
-    StreamsReport,
+    StreamStoreReport,
     TreasuryReport,
 )
 
 _NAMES_SHOWN = 5
 
 
-def sentence(report: Report) -> str:
+def describe_report(report: HealthReport) -> str:
     """*report* for the operator on call."""
     match report:
         case FeedReport():
             return _feed(report)
-        case StreamsReport():
+        case StreamStoreReport():
             return _streams(report)
         case ClockReport():
             return _clock(report)
@@ -71,27 +71,27 @@ def _feed_at_work(report: FeedReport, instruments: int) -> str:
         if instruments
         else "no instrument of this venue is chosen for this shard"
     )
-    if not report.unknown:
+    if not report.unlisted:
         return served
-    shown = ", ".join(report.unknown[:_NAMES_SHOWN])
-    more = len(report.unknown) - _NAMES_SHOWN
+    shown = ", ".join(report.unlisted[:_NAMES_SHOWN])
+    more = len(report.unlisted) - _NAMES_SHOWN
     names = f"{shown} and {more} more" if more > 0 else shown
     return f"{served}; the venue does not list {names}: correct S1_SYMBOLS"
 
 
-def _streams(report: StreamsReport) -> str:
+def _streams(report: StreamStoreReport) -> str:
     if not report.reachable:
         cause = report.cause or "it was not reached yet"
         return (
             f"Redis does not accept writes ({cause}): check that the cluster runs and that "
             "S1_REDIS_ADDRESSES names it; meanwhile the newest quote of each instrument is kept"
         )
-    if report.waiting:
+    if report.pending:
         return (
-            f"a Redis node does not answer, and {_count(report.waiting, 'quote')} cannot be "
+            f"a Redis node does not answer, and {_count(report.pending, 'quote')} cannot be "
             "written: check the cluster's nodes; the newest of each instrument is kept"
         )
-    if report.merged:
+    if report.merging_windows:
         return (
             "writing takes longer than the conflation window, so windows are merged: "
             "raise S1_CONFLATION_MS, serve fewer S1_SYMBOLS, or split them with S1_SHARD"
@@ -117,14 +117,15 @@ def _clock(report: ClockReport) -> str:
 
 
 def _treasury(report: TreasuryReport) -> str:
-    if report.damage:
+    if report.ledger_damage:
         return (
-            f"the ledger is damaged: {report.damage}; nothing is written to it: see the runbook, "
+            f"the ledger is damaged: {report.ledger_damage}; nothing is written to it: "
+            "see the runbook, "
             "and chimera-s1 ledger verify"
         )
-    if report.store_trouble:
+    if report.store_error:
         return (
-            f"the ledger's store cannot be used: {report.store_trouble}; transfers wait: check "
+            f"the ledger's store cannot be used: {report.store_error}; transfers wait: check "
             "what S1_DB_ARANGO_URI or S1_DB_SQLITE_PATH names"
         )
     parts = [f"{report.waiting} waiting, {report.unresolved} unresolved"]
@@ -133,13 +134,13 @@ def _treasury(report: TreasuryReport) -> str:
     if report.oldest_unresolved_ms > UNRESOLVED_GREEN_MS:
         seconds = report.oldest_unresolved_ms // 1000
         parts.append(f"an outcome has been unknown for {seconds} s: reconciliation goes on")
-    if report.key_trouble:
-        parts.append(f"the exchange key: {report.key_trouble}")
-    if report.relay_trouble:
-        parts.append(f"events do not reach ops:events ({report.relay_trouble}): check Redis")
-    if report.switch_trouble:
-        parts.append(f"the kill switch cannot be read ({report.switch_trouble})")
-    if report.kill_switch:
+    if report.key_problem:
+        parts.append(f"the exchange key: {report.key_problem}")
+    if report.relay_error:
+        parts.append(f"events do not reach ops:events ({report.relay_error}): check Redis")
+    if report.kill_switch_error:
+        parts.append(f"the kill switch cannot be read ({report.kill_switch_error})")
+    if report.kill_switch_on:
         parts.append("the kill switch is on, or was never read: nothing is sent")
     return "; ".join(parts)
 

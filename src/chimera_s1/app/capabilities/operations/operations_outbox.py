@@ -33,28 +33,28 @@ from chimera_s1.domain.ports.operations_log import (
 OUTBOX_MAX = 10_000
 ROUND_TRIPS_KEPT = 1_000
 RETRY_WAIT_MS = 1_000
-STORE_FAILURES = (PublisherUnavailableError, ConfigurationError)
+REDIS_ERRORS = (PublisherUnavailableError, ConfigurationError)
 """What a store that ran a moment ago may answer: a changed password is mended without a restart."""
 
-Detail = dict[str, str | int | float | bool | None]
+EventDetail = dict[str, str | int | float | bool | None]
 
 _log = logging.getLogger(__name__)
 
 
 class OperationsCounters(Struct):
-    """What the operations log has counted; only `LogOperations` writes.
+    """What the operations log has counted; only `OperationsOutbox` writes.
 
     Attributes:
         recorded: Events written to `ops:events`.
 
-        overflowed: Oldest events given up because the outbox was full.
+        dropped: Oldest events given up because the outbox was full.
     """
 
     recorded: int = 0
-    overflowed: int = 0
+    dropped: int = 0
 
 
-class LogOperations:
+class OperationsOutbox:
     """Takes feed events from the sockets, without waiting, and writes them from a worker.
 
     Args:
@@ -82,11 +82,11 @@ class LogOperations:
         self.counters = OperationsCounters()
 
     @property
-    def waiting(self) -> int:
+    def pending(self) -> int:
         """Events in the outbox."""
         return len(self._outbox)
 
-    def listen(self, event: FeedEvent) -> None:
+    def on_feed_event(self, event: FeedEvent) -> None:
         """Take an event; never waits, never raises."""
         match event:
             case RoundTrip():
@@ -95,24 +95,24 @@ class LogOperations:
                 _log.info("%s delivers%s", name, " again: FATAL is over" if recovered else "")
                 kind = "ws.recovered" if recovered else "ws.opened"
                 self.record(kind, {"connection": name, "venue": venue.value})
-            case ConnectionLost(connection=name, cause=cause, wait_ms=wait_ms):
+            case ConnectionLost(connection=name, cause=cause, retry_in_ms=wait_ms):
                 _log.warning("%s lost: %s; next dial in %.1f s", name, cause, wait_ms / 1e3)
-                self.record("ws.lost", _loss(event))
+                self.record("ws.lost", _loss_detail(event))
             case ConnectionRenewed(connection=name, venue=venue, cause=cause):
                 _log.info("%s renewed without a gap: %s", name, cause)
-                detail: Detail = {"connection": name, "venue": venue.value, "cause": cause}
+                detail: EventDetail = {"connection": name, "venue": venue.value, "cause": cause}
                 self.record("ws.renewed", detail)
             case ConnectionFatal(connection=name, cause=cause):
                 _log.error("%s is out of retries: %s; MANAGE_ONLY until it is back", name, cause)
-                self.record("ws.fatal", _loss(event))
+                self.record("ws.fatal", _loss_detail(event))
             case _:
                 assert_never(event)
 
-    def record(self, kind: str, detail: Detail) -> None:
+    def record(self, kind: str, detail: EventDetail) -> None:
         """Put an event of *kind* into the outbox."""
         if len(self._outbox) == OUTBOX_MAX:
             self._outbox.popleft()
-            self.counters.overflowed += 1
+            self.counters.dropped += 1
         event = OperationsEvent(self._new_id(), self._clock.now_ms(), kind, detail)
         self._outbox.append(event)
         self._wake.set()
@@ -130,7 +130,7 @@ class LogOperations:
             self._wake = anyio.Event()
             try:
                 await self.flush()
-            except STORE_FAILURES:
+            except REDIS_ERRORS:
                 await self._clock.sleep_ms(RETRY_WAIT_MS)
                 self._wake.set()
 
@@ -150,7 +150,7 @@ class LogOperations:
                 self._outbox.popleft()
         while self._samples:
             name, entry = next(iter(self._samples.items()))
-            await self._operations.round_trip(entry, self.round_trips())
+            await self._operations.record_round_trip(entry, self.round_trips())
             if self._samples[name] is entry:
                 del self._samples[name]
 
@@ -166,7 +166,7 @@ class LogOperations:
         self._wake.set()
 
 
-def _loss(event: ConnectionLost | ConnectionFatal) -> Detail:
+def _loss_detail(event: ConnectionLost | ConnectionFatal) -> EventDetail:
     return {
         "connection": event.connection,
         "venue": event.venue.value,

@@ -5,20 +5,20 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
-from chimera_s1.app.capabilities.operations.health_sentences import sentence
+from chimera_s1.app.capabilities.operations.health_sentences import describe_report
 from chimera_s1.domain.operations.health import (
-    Component,
     FeedReport,
+    HealthComponent,
+    HealthReport,
     Level,
-    Report,
-    level_of,
-    overall,
-    ready,
+    is_ready,
+    overall_level,
+    report_level,
 )
 from chimera_s1.domain.operations.trading_mode import TradingMode, trading_mode
 from chimera_s1.domain.ports.clock import Clock
 
-JUDGE_INTERVAL_MS = 500
+CHECK_INTERVAL_MS = 500
 
 _log = logging.getLogger(__name__)
 
@@ -48,17 +48,17 @@ class HealthSnapshot(Struct, frozen=True):
     shard: str
     version: str
     uptime_s: int
-    components: tuple[Component, ...]
+    components: tuple[HealthComponent, ...]
 
 
 class _Registration(Struct, frozen=True):
     name: str
-    report: Callable[[], Report]
-    describe: Callable[[Report], str]
+    report: Callable[[], HealthReport]
+    describe: Callable[[HealthReport], str]
     required: bool
 
 
-class _Standing(Struct, frozen=True):
+class _LevelSince(Struct, frozen=True):
     level: Level
     since: int
 
@@ -76,13 +76,13 @@ class ReportHealth:
         self._version = version
         self._started_ms = clock.monotonic_ms()
         self._registrations: dict[str, _Registration] = {}
-        self._standings: dict[str, _Standing] = {}
+        self._standings: dict[str, _LevelSince] = {}
 
     def register(
         self,
         name: str,
-        report: Callable[[], Report],
-        describe: Callable[[Report], str] | None = None,
+        report: Callable[[], HealthReport],
+        describe: Callable[[HealthReport], str] | None = None,
         *,
         required: bool,
     ) -> None:
@@ -98,16 +98,18 @@ class ReportHealth:
             required: While RED, the service is not ready.
         """
         assert name not in self._registrations, f"{name} is registered twice"
-        self._registrations[name] = _Registration(name, report, describe or sentence, required)
+        self._registrations[name] = _Registration(
+            name, report, describe or describe_report, required
+        )
 
     def snapshot(self) -> HealthSnapshot:
         """Judge every component now."""
         pairs = [(each, each.report()) for each in self._registrations.values()]
-        components = tuple(self._judge(each, report) for each, report in pairs)
+        components = tuple(self._component(each, report) for each, report in pairs)
         feed_fatal = any(isinstance(report, FeedReport) and report.fatal for _, report in pairs)
         return HealthSnapshot(
-            status=overall(components),
-            ready=ready(components),
+            status=overall_level(components),
+            ready=is_ready(components),
             # Nothing here halts the service; the kill switch is asked where money moves.
             mode=trading_mode(feed_fatal=feed_fatal, halted=False),
             shard=self._shard,
@@ -116,27 +118,27 @@ class ReportHealth:
             components=components,
         )
 
-    async def run(self, tell: HealthListener) -> None:
+    async def run(self, record_event: HealthListener) -> None:
         """Judge twice a second until cancelled, so that *since* is right when nobody asks.
 
         Args:
-            tell: Told each change of the mode (`mode.changed`) and of a component's level
+            record_event: Told each change of the mode (`mode.changed`) and of a component's level
                 (`health.changed`) as an operational event.
         """
         before = self.snapshot()
         while True:
-            await self._clock.sleep_ms(JUDGE_INTERVAL_MS)
+            await self._clock.sleep_ms(CHECK_INTERVAL_MS)
             now = self.snapshot()
-            _tell_changes(before, now, tell)
+            _record_changes(before, now, record_event)
             before = now
 
-    def _judge(self, registration: _Registration, report: Report) -> Component:
-        level = level_of(report)
+    def _component(self, registration: _Registration, report: HealthReport) -> HealthComponent:
+        level = report_level(report)
         standing = self._standings.get(registration.name)
         if standing is None or standing.level is not level:
-            standing = _Standing(level, self._clock.now_ms())
+            standing = _LevelSince(level, self._clock.now_ms())
             self._standings[registration.name] = standing
-        return Component(
+        return HealthComponent(
             name=registration.name,
             level=level,
             since=standing.since,
@@ -145,7 +147,7 @@ class ReportHealth:
         )
 
 
-def _tell_changes(before: HealthSnapshot, now: HealthSnapshot, tell: HealthListener) -> None:
+def _record_changes(before: HealthSnapshot, now: HealthSnapshot, tell: HealthListener) -> None:
     if now.mode is not before.mode:
         tell("mode.changed", {"from": before.mode.value, "to": now.mode.value})
     for old, new in zip(before.components, now.components, strict=True):
@@ -162,7 +164,7 @@ def _tell_changes(before: HealthSnapshot, now: HealthSnapshot, tell: HealthListe
             )
 
 
-def _log_change(old: Component, new: Component) -> None:
+def _log_change(old: HealthComponent, new: HealthComponent) -> None:
     """What may concern an operator; the lower levels come and go with the load."""
     if max(old.level, new.level) >= Level.ORANGE:
         level = logging.WARNING if new.level > old.level else logging.INFO

@@ -6,7 +6,7 @@ from chimera_s1.domain.errors import ConfigurationError, PublisherUnavailableErr
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.kill_switch import KillSwitch
 
-LOOK_MS = 1_000.0
+POLL_INTERVAL_MS = 1_000.0
 
 _log = logging.getLogger(__name__)
 
@@ -20,21 +20,21 @@ class WatchKillSwitch:
         self._switch = switch
         self._clock = clock
         self._on: bool | None = None
-        self.trouble = ""
+        self.last_error = ""
         """Why the position may be an old one; empty while it is not."""
 
     def is_on(self) -> bool:
         """The last known position."""
         return self._on is not False
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         """Read it once."""
         try:
             now_on = await self._switch.read()
         except (PublisherUnavailableError, ConfigurationError) as error:
-            self.trouble = str(error)
+            self.last_error = str(error)
             return
-        self.trouble = ""
+        self.last_error = ""
         if now_on is not self._on and (now_on or self._on):
             _log.warning("the kill switch is %s", "ON" if now_on else "off")
         self._on = now_on
@@ -42,5 +42,5 @@ class WatchKillSwitch:
     async def run(self) -> None:
         """Look once a second until cancelled."""
         while True:
-            await self.look()
-            await self._clock.sleep_ms(LOOK_MS)
+            await self.poll()
+            await self._clock.sleep_ms(POLL_INTERVAL_MS)

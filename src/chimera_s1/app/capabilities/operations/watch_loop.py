@@ -8,8 +8,8 @@ from typing import Self
 from chimera_s1.domain.operations.health import LoopReport
 from chimera_s1.domain.ports.clock import Clock
 
-WAKE_UP_MS = 250
-MEMORY_MS = 5_000
+WAKE_INTERVAL_MS = 250
+LAG_WINDOW_MS = 5_000
 STALL_LIMIT_S = 10.0
 
 _SLICES = 10
@@ -18,29 +18,29 @@ _SLICES = 10
 class WatchLoop:
     """Wakes up every 250 ms and notes how late; the worst of the last 5 s is the report."""
 
-    def __init__(self, clock: Clock, turned: Callable[[], None]) -> None:
+    def __init__(self, clock: Clock, pulse_watchdog: Callable[[], None]) -> None:
         """Args:
         clock: What it sleeps and measures by.
 
-        turned: Called at each wake-up; the watchdog's `turned`.
+        pulse_watchdog: Called at each wake-up; the watchdog's `pulse_watchdog`.
         """
         self._clock = clock
-        self._turned = turned
+        self._turned = pulse_watchdog
         # A wake-up takes at least WAKE_UP_MS, so more of them cannot lie within the memory.
-        self._lags: deque[tuple[float, float]] = deque(maxlen=MEMORY_MS // WAKE_UP_MS)
+        self._lags: deque[tuple[float, float]] = deque(maxlen=LAG_WINDOW_MS // WAKE_INTERVAL_MS)
 
     async def run(self) -> None:
         """Measure until cancelled."""
         while True:
-            due_ms = self._clock.monotonic_ms() + WAKE_UP_MS
-            await self._clock.sleep_ms(WAKE_UP_MS)
+            due_ms = self._clock.monotonic_ms() + WAKE_INTERVAL_MS
+            await self._clock.sleep_ms(WAKE_INTERVAL_MS)
             now_ms = self._clock.monotonic_ms()
             self._lags.append((now_ms, max(0.0, now_ms - due_ms)))
             self._turned()
 
     def report(self) -> LoopReport:
         """The worst lag of the last 5 s, ms; 0 before the first wake-up."""
-        oldest_ms = self._clock.monotonic_ms() - MEMORY_MS
+        oldest_ms = self._clock.monotonic_ms() - LAG_WINDOW_MS
         return LoopReport(max((lag for at, lag in self._lags if at >= oldest_ms), default=0.0))
 
 
@@ -82,7 +82,7 @@ class LoopWatchdog:
         self._pulse.set()
         self._thread.join()
 
-    def turned(self) -> None:
+    def pulse(self) -> None:
         """The loop has turned; called from the loop."""
         self._pulse.set()
 

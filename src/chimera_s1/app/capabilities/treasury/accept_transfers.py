@@ -7,21 +7,21 @@ from functools import partial
 import anyio
 from msgspec import Struct
 
-from chimera_s1.app.capabilities.operations.operations_outbox import Detail
-from chimera_s1.app.capabilities.treasury.transfer_admission import Admission
+from chimera_s1.app.capabilities.operations.operations_outbox import EventDetail
+from chimera_s1.app.capabilities.treasury.transfer_admission import SpendingAdmission
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TreasuryLedger
 from chimera_s1.domain.errors import ChimeraError, LedgerDamagedError, StoreUnavailableError
 from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.ports.clock import Clock
-from chimera_s1.domain.treasury.commands import RequestTransfer, terms_of
+from chimera_s1.domain.treasury.commands import RequestTransfer, make_terms
 from chimera_s1.domain.treasury.events import TransferRejected, TransferRequested, TreasuryMode
-from chimera_s1.domain.treasury.limits import Direction, Limits
+from chimera_s1.domain.treasury.limits import Direction, TransferLimits
 from chimera_s1.domain.treasury.transfer import Phase, Transfer, TransferStatus
 
-JOIN_MS = 3_000.0
+RESULT_WAIT_MS = 3_000.0
 """How long an answer waits for the transfer to be over."""
 
-PATIENCE_S = 10.0
+REQUEST_TIMEOUT_S = 10.0
 """How long a request takes at most, whatever the store does; longer than `JOIN_MS`."""
 
 
@@ -33,7 +33,7 @@ class KeyReusedError(ChimeraError):
     code = "key_reused"
 
 
-class TransferWish(Struct, frozen=True):
+class TransferRequest(Struct, frozen=True):
     """What a caller wants.
 
     Attributes:
@@ -48,7 +48,7 @@ class TransferWish(Struct, frozen=True):
     reason: str
 
 
-class Answer(Struct, frozen=True):
+class TransferOutcome(Struct, frozen=True):
     """The transfer now.
 
     Attributes:
@@ -59,7 +59,7 @@ class Answer(Struct, frozen=True):
     replayed: bool
 
 
-class RequestTransfers:
+class AcceptTransfers:
     """Args:
     ledger: Where transfers are accepted.
 
@@ -71,32 +71,32 @@ class RequestTransfers:
 
     mode: Which transfer of the exchange is used.
 
-    tell: Takes an operational event, `LogOperations.record`.
+    record_event: Takes an operational event, `OperationsOutbox.record`.
 
-    join_ms: How long an answer waits for the end.
+    result_wait_ms: How long an answer waits for the end.
     """
 
     def __init__(
         self,
         ledger: TreasuryLedger,
-        admission: Admission,
+        admission: SpendingAdmission,
         *,
         clock: Clock,
-        limits: Callable[[], Limits],
+        limits: Callable[[], TransferLimits],
         mode: TreasuryMode,
-        tell: Callable[[str, Detail], None],
-        join_ms: float = JOIN_MS,
+        record_event: Callable[[str, EventDetail], None],
+        result_wait_ms: float = RESULT_WAIT_MS,
     ) -> None:
         self._ledger = ledger
         self._admission = admission
         self._clock = clock
         self._limits = limits
         self._mode = mode
-        self._tell = tell
-        self._join_ms = join_ms
+        self._tell = record_event
+        self._join_ms = result_wait_ms
 
-    async def request(self, wish: TransferWish, actor: str) -> Answer:
-        """Accept *wish*, unless it was before, and wait a little for the exchange's word.
+    async def accept(self, request: TransferRequest, actor: str) -> TransferOutcome:
+        """Accept *request*, unless it was before, and wait a little for the exchange's word.
 
         Raises:
             KeyReusedError: The key belongs to another wish.
@@ -107,20 +107,21 @@ class RequestTransfers:
             StoreUnavailableError, LedgerDamagedError, LedgerTooNewError: It cannot be accepted now.
                 It may have been, if the store did not say so; the same key tells.
         """
-        rung = self._ledger.changes.rung
-        with anyio.move_on_after(PATIENCE_S):
-            answer = await self._accept(wish, actor)
-            return await self._join(answer, rung)
+        rung = self._ledger.changes.version
+        with anyio.move_on_after(REQUEST_TIMEOUT_S):
+            answer = await self._accept(request, actor)
+            return await self._wait_for_result(answer, rung)
         raise StoreUnavailableError(
-            f"the ledger is busy, or its store slow: nothing came back within {PATIENCE_S:.0f} s"
+            f"the ledger is busy, or its store slow: nothing came back within "
+            f"{REQUEST_TIMEOUT_S:.0f} s"
         )
 
-    async def _accept(self, wish: TransferWish, actor: str) -> Answer:
+    async def _accept(self, wish: TransferRequest, actor: str) -> TransferOutcome:
         known = await self._ledger.find(wish.transfer_id)
         if known is not None:
-            return self._same(wish, actor, known, replayed=True)
+            return self._outcome_or_reused(wish, actor, known, replayed=True)
         self._admission.check()
-        terms = terms_of(
+        terms = make_terms(
             wish.direction,
             wish.amount,
             wish.reason,
@@ -132,15 +133,15 @@ class RequestTransfers:
             wish.transfer_id, RequestTransfer(wish.transfer_id, terms), actor
         )
         begun = any(isinstance(e, TransferRequested | TransferRejected) for e in decided.events)
-        return self._same(wish, actor, decided.transfer, replayed=not begun)
+        return self._outcome_or_reused(wish, actor, decided.transfer, replayed=not begun)
 
-    def _same(
-        self, wish: TransferWish, actor: str, transfer: Transfer, *, replayed: bool
-    ) -> Answer:
+    def _outcome_or_reused(
+        self, wish: TransferRequest, actor: str, transfer: Transfer, *, replayed: bool
+    ) -> TransferOutcome:
         """*transfer* as the answer to *wish*, unless it was another wish."""
         differing = _differing(wish, transfer)
         if not differing:
-            return Answer(transfer, replayed)
+            return TransferOutcome(transfer, replayed)
         told = {"transfer_id": wish.transfer_id, "actor": actor, "differing": ",".join(differing)}
         self._tell("treasury.key_reused", {**told})
         raise KeyReusedError(
@@ -148,7 +149,7 @@ class RequestTransfers:
             "use a new key for a new transfer"
         )
 
-    async def _join(self, answer: Answer, rung: int) -> Answer:
+    async def _wait_for_result(self, answer: TransferOutcome, rung: int) -> TransferOutcome:
         """*answer* as it is when the exchange has spoken, or after `join_ms`.
 
         An unknown outcome takes as long as it takes: the caller hears PENDING at once.
@@ -159,18 +160,18 @@ class RequestTransfers:
             left_ms = until_ms - self._clock.monotonic_ms()
             if left_ms <= 0:
                 break
-            await self._ledger.changes.heard(
-                self._clock, left_ms, after=rung, worth=partial(self._is_past, transfer)
+            await self._ledger.changes.wait_after(
+                self._clock, left_ms, version=rung, relevant=partial(self._has_changed, transfer)
             )
-            rung = self._ledger.changes.rung
-            transfer = await self._now(transfer)
-        return Answer(transfer, answer.replayed)
+            rung = self._ledger.changes.version
+            transfer = await self._current(transfer)
+        return TransferOutcome(transfer, answer.replayed)
 
-    def _is_past(self, transfer: Transfer) -> bool:
-        return self._ledger.open.find(transfer.transfer_id) != transfer
+    def _has_changed(self, transfer: Transfer) -> bool:
+        return self._ledger.open_transfers.find(transfer.transfer_id) != transfer
 
-    async def _now(self, transfer: Transfer) -> Transfer:
-        still_open = self._ledger.open.find(transfer.transfer_id)
+    async def _current(self, transfer: Transfer) -> Transfer:
+        still_open = self._ledger.open_transfers.find(transfer.transfer_id)
         if still_open is not None:
             return still_open
         try:
@@ -179,7 +180,7 @@ class RequestTransfers:
             return transfer  # it was accepted, whatever has become of the store since
 
 
-def _differing(wish: TransferWish, transfer: Transfer) -> list[str]:
+def _differing(wish: TransferRequest, transfer: Transfer) -> list[str]:
     pairs = {
         "from": (wish.direction.source, transfer.direction.source),
         "to": (wish.direction.target, transfer.direction.target),

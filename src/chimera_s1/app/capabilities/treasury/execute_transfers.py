@@ -13,12 +13,12 @@ from anyio.abc import TaskGroup
 from msgspec import Struct
 
 from chimera_s1.app.capabilities.ledger.job_lease import JobLease
-from chimera_s1.app.capabilities.treasury.transfer_admission import Admission
+from chimera_s1.app.capabilities.treasury.transfer_admission import SpendingAdmission
 from chimera_s1.app.capabilities.treasury.transfer_streams import streams_of
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TreasuryLedger
-from chimera_s1.app.capabilities.treasury.uncertain_submissions import UnsentAttempts
+from chimera_s1.app.capabilities.treasury.uncertain_submissions import UncertainSubmissions
 from chimera_s1.domain.errors import (
-    AppendInDoubtError,
+    AppendUncertainError,
     LedgerDamagedError,
     LedgerTooNewError,
     StoreUnavailableError,
@@ -27,38 +27,38 @@ from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.operations.backoff import Backoff
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.treasury_gateway import (
-    Accepted,
-    NotSent,
-    Refused,
-    Reply,
+    ReplyAccepted,
+    ReplyNotProcessed,
+    ReplyRefused,
+    ReplyUnknown,
+    RequestNotSent,
     SignedTransfer,
-    TransferOrder,
+    SubmissionReply,
+    TransferSubmission,
     TreasuryGateway,
-    TurnedAway,
-    Unknown,
 )
 from chimera_s1.domain.treasury.commands import (
-    Command,
     ExpireTransfer,
-    NoteCompleted,
-    NoteNotExecuted,
-    NoteRefused,
-    NoteUnknown,
+    RecordCompleted,
+    RecordNotExecuted,
+    RecordRefused,
+    RecordUnknown,
     StartSubmission,
+    TreasuryCommand,
 )
-from chimera_s1.domain.treasury.decisions import is_stale
-from chimera_s1.domain.treasury.events import Evidence, NotExecuted, SubmissionStarted
+from chimera_s1.domain.treasury.decisions import is_expired
+from chimera_s1.domain.treasury.events import Evidence, NotExecutedReason, SubmissionStarted
 from chimera_s1.domain.treasury.reconciliation import client_id_of
 from chimera_s1.domain.treasury.transfer import Transfer
 
 ACTOR = "s1/executor"
-CLOCK_WAIT_MS = 2_000
+CLOCK_REFRESH_MS = 2_000
 """How long the clock patrol may take to measure anew, times the attempts that needed it."""
 
 IN_FLIGHT_MAX = 8
 """Requests on their way at once; the rest waits its turn."""
 
-STORE_FAILURES = (StoreUnavailableError, LedgerDamagedError, LedgerTooNewError)
+LEDGER_ERRORS = (StoreUnavailableError, LedgerDamagedError, LedgerTooNewError)
 
 _log = logging.getLogger(__name__)
 
@@ -70,24 +70,24 @@ class SubmissionPolicy(Struct, frozen=True, kw_only=True):
         recv_window_ms: How long the exchange accepts a signed request. It is also what stops a
             request that a paused process sends late.
 
-        margin_ms: A request is not sent when less than this is left of the window.
+        min_remaining_ms: A request is not sent when less than this is left of the window.
 
         max_age_ms: A transfer that was not sent for so long is given up: a stale wish must not
             come true.
 
-        look_ms: Longest between looks at the ledger, where other instances write too.
+        poll_interval_ms: Longest between looks at the ledger, where other instances write too.
 
-        retry: Waits between attempts that did not leave.
+        retry_backoff: Waits between attempts that did not leave.
 
-        recording: Waits between tries to write down what came of a request.
+        record_backoff: Waits between tries to write down what came of a request.
     """
 
     recv_window_ms: int = 5_000
-    margin_ms: int = 1_000
+    min_remaining_ms: int = 1_000
     max_age_ms: int = 600_000
-    look_ms: int = 500
-    retry: Backoff = Backoff(base_ms=500, max_wait_ms=15_000, jitter_ms=250)
-    recording: Backoff = Backoff(base_ms=200, max_wait_ms=5_000, jitter_ms=100)
+    poll_interval_ms: int = 500
+    retry_backoff: Backoff = Backoff(base_ms=500, max_wait_ms=15_000, jitter_ms=250)
+    record_backoff: Backoff = Backoff(base_ms=200, max_wait_ms=5_000, jitter_ms=100)
 
 
 class ExecuteTransfers:
@@ -104,7 +104,7 @@ class ExecuteTransfers:
 
     exchange_ms: The exchange's clock, epoch ms.
 
-    doubt_clock: Told when the exchange finds our clock wrong.
+    on_clock_suspect: Told when the exchange finds our clock wrong.
 
     draw: Uniform in [0, 1).
 
@@ -116,11 +116,11 @@ class ExecuteTransfers:
         ledger: TreasuryLedger,
         gateway: TreasuryGateway,
         lease: JobLease,
-        admission: Admission,
+        admission: SpendingAdmission,
         *,
         clock: Clock,
         exchange_ms: Callable[[], float],
-        doubt_clock: Callable[[], None],
+        on_clock_suspect: Callable[[], None],
         draw: Callable[[], float],
         policy: SubmissionPolicy,
     ) -> None:
@@ -130,19 +130,19 @@ class ExecuteTransfers:
         self._admission = admission
         self._clock = clock
         self._exchange_ms = exchange_ms
-        self._doubt_clock = doubt_clock
+        self._on_clock_suspect = on_clock_suspect
         self._draw = draw
         self._policy = policy
         self._in_flight: set[TransferId] = set()
-        self._unsent = UnsentAttempts(ledger, clock)
-        self._unwritten: dict[TransferId, str] = {}
-        self._round_trouble = ""
+        self._uncertain = UncertainSubmissions(ledger, clock)
+        self._unrecorded_errors: dict[TransferId, str] = {}
+        self._round_error = ""
         self._stopping = False
 
     @property
-    def trouble(self) -> str:
+    def last_error(self) -> str:
         """Why something could not be done or written down; empty where everything could."""
-        return next(iter(self._unwritten.values()), self._round_trouble)
+        return next(iter(self._unrecorded_errors.values()), self._round_error)
 
     def is_in_flight(self, transfer_id: TransferId) -> bool:
         """Its request is being sent from here, or what came of it written down."""
@@ -151,37 +151,39 @@ class ExecuteTransfers:
     def stop(self) -> None:
         """Start nothing new; `run` ends when what is in flight has ended."""
         self._stopping = True
-        self._ledger.changes.ring()
+        self._ledger.changes.notify()
 
     async def run(self) -> None:
         """Execute until stopped or cancelled."""
         async with anyio.create_task_group() as tasks:
             while not self._stopping:
-                rung = self._ledger.changes.rung
-                await self._look(tasks)
-                await self._ledger.changes.heard(self._clock, self._policy.look_ms, after=rung)
-        await self._lease.give_up()
+                version = self._ledger.changes.version
+                await self._poll(tasks)
+                await self._ledger.changes.wait_after(
+                    self._clock, self._policy.poll_interval_ms, version=version
+                )
+        await self._lease.release()
 
-    async def _look(self, tasks: TaskGroup) -> None:
+    async def _poll(self, tasks: TaskGroup) -> None:
         try:
             await self._ledger.catch_up()
-            if await self._lease.is_held():
-                await self._round(tasks)
-            self._round_trouble = ""
-        except STORE_FAILURES as error:
-            self._round_trouble = str(error)
+            if await self._lease.acquire_or_renew():
+                await self._run_round(tasks)
+            self._round_error = ""
+        except LEDGER_ERRORS as error:
+            self._round_error = str(error)
 
-    async def _round(self, tasks: TaskGroup) -> None:
-        await self._unsent.take_back(ACTOR)
-        held = self._admission.why_not_send()
-        for transfer in tuple(self._ledger.open.waiting.values()):
+    async def _run_round(self, tasks: TaskGroup) -> None:
+        await self._uncertain.retract(ACTOR)
+        blocked = self._admission.blocking_reason()
+        for transfer in tuple(self._ledger.open_transfers.queued.values()):
             if self._stopping or transfer.transfer_id in self._in_flight:
                 continue
-            if self._ledger.open.too_new(streams_of(transfer)):
+            if self._ledger.open_transfers.find_unknown_event(streams_of(transfer)):
                 continue  # a newer program's to go on with
-            if is_stale(transfer, self._policy.max_age_ms, self._clock.now_ms()):
+            if is_expired(transfer, self._policy.max_age_ms, self._clock.now_ms()):
                 await self._expire(transfer)
-            elif not held and self._is_due(transfer):
+            elif not blocked and self._is_due(transfer):
                 self._in_flight.add(transfer.transfer_id)
                 tasks.start_soon(self._submit, transfer)
 
@@ -189,13 +191,13 @@ class ExecuteTransfers:
         return (
             transfer.mode is self._gateway.mode  # else its attempts would be of two kinds
             and len(self._in_flight) < IN_FLIGHT_MAX
-            and transfer.not_before <= self._clock.now_ms()
-            and not self._ledger.open.rivals(transfer)
-            and not self._rival_in_flight(transfer)
+            and transfer.not_before_ms <= self._clock.now_ms()
+            and not self._ledger.open_transfers.lookalikes(transfer)
+            and not self._lookalike_in_flight(transfer)
         )
 
-    def _rival_in_flight(self, transfer: Transfer) -> bool:
-        waiting = self._ledger.open.waiting
+    def _lookalike_in_flight(self, transfer: Transfer) -> bool:
+        waiting = self._ledger.open_transfers.queued
         return any(
             (waiting[other].direction, waiting[other].amount)
             == (transfer.direction, transfer.amount)
@@ -210,11 +212,11 @@ class ExecuteTransfers:
     async def _submit(self, transfer: Transfer) -> None:
         try:
             await self._attempt(transfer)
-        except STORE_FAILURES as error:
-            self._round_trouble = str(error)
+        except LEDGER_ERRORS as error:
+            self._round_error = str(error)
             _log.warning("transfer %s: %s", transfer.transfer_id, error)
         else:
-            self._ledger.changes.ring()  # not after a failure: it would be tried again at once
+            self._ledger.changes.notify()  # not after a failure: it would be tried again at once
         finally:
             self._in_flight.discard(transfer.transfer_id)
 
@@ -223,17 +225,17 @@ class ExecuteTransfers:
         attempt = transfer.attempt + 1
         try:
             decided = await self._ledger.execute(transfer.transfer_id, command, ACTOR)
-        except AppendInDoubtError as error:
+        except AppendUncertainError as error:
             # It may be written, and then the attempt looks as if it had been sent.
-            self._unsent.add(transfer.transfer_id, attempt, error.commit_id)
+            self._uncertain.add(transfer.transfer_id, attempt, error.commit_id)
             raise
         if any(isinstance(event, SubmissionStarted) for event in decided.events):
             reply = await self._send(signed, command)
-            await self._record(transfer.transfer_id, attempt, reply)
+            await self._record_reply(transfer.transfer_id, attempt, reply)
 
     def _sign(self, transfer: Transfer) -> tuple[SignedTransfer, StartSubmission]:
         signed_at = round(self._exchange_ms())
-        order = TransferOrder(
+        order = TransferSubmission(
             direction=transfer.direction,
             amount=transfer.amount,
             client_id=client_id_of(transfer.transfer_id, transfer.attempt + 1),
@@ -250,16 +252,18 @@ class ExecuteTransfers:
             at=self._clock.now_ms(),
         )
 
-    async def _send(self, signed: SignedTransfer, command: StartSubmission) -> Reply:
-        held = self._admission.why_not_send()
+    async def _send(self, signed: SignedTransfer, command: StartSubmission) -> SubmissionReply:
+        held = self._admission.blocking_reason()
         if held:
-            return NotSent(held)
+            return RequestNotSent(held)
         age_ms = self._exchange_ms() - command.signed_at
-        if age_ms > command.recv_window_ms - self._policy.margin_ms:
-            return NotSent(f"signed {age_ms / 1000:.1f} s ago, too late to be accepted")
+        if age_ms > command.recv_window_ms - self._policy.min_remaining_ms:
+            return RequestNotSent(f"signed {age_ms / 1000:.1f} s ago, too late to be accepted")
         return await self._gateway.submit(signed)
 
-    async def _record(self, transfer_id: TransferId, attempt: int, reply: Reply) -> None:
+    async def _record_reply(
+        self, transfer_id: TransferId, attempt: int, reply: SubmissionReply
+    ) -> None:
         """Write down *reply*; it is known here alone, so nothing but the end of the process stops
         it.
         """
@@ -270,9 +274,11 @@ class ExecuteTransfers:
                 with anyio.CancelScope(shield=True):
                     await self._ledger.execute(transfer_id, command, ACTOR)
             except StoreUnavailableError as error:
-                self._unwritten[transfer_id] = str(error)
+                self._unrecorded_errors[transfer_id] = str(error)
                 _log.error("transfer %s: %r is not written yet: %s", transfer_id, reply, error)
-                await self._clock.sleep_ms(self._policy.recording.wait_ms(retries, self._draw()))
+                await self._clock.sleep_ms(
+                    self._policy.record_backoff.wait_ms(retries, self._draw())
+                )
                 retries += 1
             except (LedgerDamagedError, LedgerTooNewError) as error:
                 _log.critical(
@@ -283,28 +289,30 @@ class ExecuteTransfers:
                 )
                 raise
             else:
-                self._unwritten.pop(transfer_id, None)
+                self._unrecorded_errors.pop(transfer_id, None)
                 return
 
-    def _command_of(self, attempt: int, reply: Reply) -> Command:
+    def _command_of(self, attempt: int, reply: SubmissionReply) -> TreasuryCommand:
         now = self._clock.now_ms()
         match reply:
-            case Accepted(tran_id=tran_id):
-                return NoteCompleted(attempt, tran_id, Evidence.REPLY, now)
-            case Refused(kind=kind, message=message):
-                return NoteRefused(attempt, kind, message, now)
-            case TurnedAway(cause=cause, wait_ms=wait_ms, clock_doubted=doubted):
+            case ReplyAccepted(tran_id=tran_id):
+                return RecordCompleted(attempt, tran_id, Evidence.REPLY, now)
+            case ReplyRefused(kind=kind, message=message):
+                return RecordRefused(attempt, kind, message, now)
+            case ReplyNotProcessed(cause=cause, retry_after_ms=wait_ms, clock_suspect=doubted):
                 if doubted:
-                    self._doubt_clock()
+                    self._on_clock_suspect()
                     # Another attempt by the same clock would be turned away as well.
-                    wait_ms = max(wait_ms, CLOCK_WAIT_MS * attempt)
-                wait_ms = max(wait_ms, self._policy.retry.base_ms)
-                why = NotExecuted.TURNED_AWAY
-                return NoteNotExecuted(attempt, why, cause, now + wait_ms, now)
-            case NotSent(cause=cause):
-                wait_ms = int(self._policy.retry.wait_ms(attempt - 1, self._draw()))
-                return NoteNotExecuted(attempt, NotExecuted.NOT_SENT, cause, now + wait_ms, now)
-            case Unknown(cause=cause):
-                return NoteUnknown(attempt, cause, now)
+                    wait_ms = max(wait_ms, CLOCK_REFRESH_MS * attempt)
+                wait_ms = max(wait_ms, self._policy.retry_backoff.base_ms)
+                why = NotExecutedReason.NOT_PROCESSED
+                return RecordNotExecuted(attempt, why, cause, now + wait_ms, now)
+            case RequestNotSent(cause=cause):
+                wait_ms = int(self._policy.retry_backoff.wait_ms(attempt - 1, self._draw()))
+                return RecordNotExecuted(
+                    attempt, NotExecutedReason.NOT_SENT, cause, now + wait_ms, now
+                )
+            case ReplyUnknown(cause=cause):
+                return RecordUnknown(attempt, cause, now)
             case _:
                 assert_never(reply)

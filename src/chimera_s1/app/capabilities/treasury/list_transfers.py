@@ -6,21 +6,21 @@ folded from its own stream.
 
 from msgspec import Struct
 
-from chimera_s1.app.capabilities.treasury.transfer_timeline import events_of
+from chimera_s1.app.capabilities.treasury.transfer_timeline import decode_events
 from chimera_s1.domain.errors import LedgerDamagedError
 from chimera_s1.domain.identifiers import TransferId
-from chimera_s1.domain.ledger.commit import Entry
-from chimera_s1.domain.ledger.sequence import missing
+from chimera_s1.domain.ledger.commit import LedgerEntry
+from chimera_s1.domain.ledger.sequence import missing_commit_error
 from chimera_s1.domain.ports.event_store import EventStore
 from chimera_s1.domain.treasury.event_records import (
-    TRANSFER_STREAM,
+    TRANSFER_STREAM_PREFIX,
     UnknownEvent,
     transfer_stream,
 )
 from chimera_s1.domain.treasury.events import TransferEvent, TransferRejected, TransferRequested
 from chimera_s1.domain.treasury.transfer import Transfer, TransferStatus, evolve
 
-READ_AT_ONCE = 256
+READ_BATCH_SIZE = 256
 
 
 class ListedTransfer(Struct, frozen=True):
@@ -29,15 +29,16 @@ class ListedTransfer(Struct, frozen=True):
     Attributes:
         actor: Who asked for it.
 
-        newer: A newer program has written a part of its life, which does not show here.
+        has_unknown_events: A newer program has written a part of its life, which does not show
+            here.
     """
 
     transfer: Transfer
     actor: str
-    newer: bool
+    has_unknown_events: bool
 
 
-async def newest_transfers(
+async def list_newest_transfers(
     store: EventStore, limit: int, status: TransferStatus | None = None
 ) -> tuple[ListedTransfer, ...]:
     """At most *limit* transfers, by their place in the ledger, descending.
@@ -57,32 +58,34 @@ async def newest_transfers(
     found: list[ListedTransfer] = []
     end = (await store.head()).seq
     while end > 0 and len(found) < limit:
-        start = max(0, end - READ_AT_ONCE)
-        for entry in reversed(await _between(store, start, end)):
-            found += await _begun_in(store, entry, status)
+        start = max(0, end - READ_BATCH_SIZE)
+        for entry in reversed(await _read_range(store, start, end)):
+            found += await _requested_in(store, entry, status)
         end = start
     return tuple(found[:limit])
 
 
-async def read_life(store: EventStore, transfer_id: TransferId) -> tuple[Entry, ...]:
+async def read_transfer_entries(
+    store: EventStore, transfer_id: TransferId
+) -> tuple[LedgerEntry, ...]:
     """Every commit that tells of *transfer_id*; empty where there is no such transfer."""
     return await store.read_stream(transfer_stream(transfer_id))
 
 
-async def _between(store: EventStore, after: int, last: int) -> tuple[Entry, ...]:
-    entries: tuple[Entry, ...] = ()
-    while len(entries) < last - after:
-        more = await store.read(after + len(entries), last - after - len(entries))
+async def _read_range(store: EventStore, after: int, last_seq: int) -> tuple[LedgerEntry, ...]:
+    entries: tuple[LedgerEntry, ...] = ()
+    while len(entries) < last_seq - after:
+        more = await store.read(after + len(entries), last_seq - after - len(entries))
         if not more:
-            raise missing(store.ledger, after + len(entries) + 1, last)
+            raise missing_commit_error(store.ledger, after + len(entries) + 1, last_seq)
         entries += more
     return entries
 
 
-async def _begun_in(
-    store: EventStore, entry: Entry, status: TransferStatus | None
+async def _requested_in(
+    store: EventStore, entry: LedgerEntry, status: TransferStatus | None
 ) -> list[ListedTransfer]:
-    begun = [e for e in events_of(entry) if isinstance(e, TransferRequested | TransferRejected)]
+    begun = [e for e in decode_events(entry) if isinstance(e, TransferRequested | TransferRejected)]
     listed = [await _listed(store, event.transfer_id, entry.commit.actor) for event in begun]
     return [each for each in listed if status in {None, each.transfer.status}]
 
@@ -90,9 +93,9 @@ async def _begun_in(
 async def _listed(store: EventStore, transfer_id: TransferId, actor: str) -> ListedTransfer:
     transfer: Transfer | None = None
     newer = False
-    own = TRANSFER_STREAM + transfer_id
-    for entry in await read_life(store, transfer_id):
-        for event in events_of(entry):
+    own = TRANSFER_STREAM_PREFIX + transfer_id
+    for entry in await read_transfer_entries(store, transfer_id):
+        for event in decode_events(entry):
             newer = newer or (isinstance(event, UnknownEvent) and event.stream == own)
             if isinstance(event, TransferEvent) and event.transfer_id == transfer_id:
                 transfer = evolve(transfer, event)

@@ -6,10 +6,10 @@ import logging
 from collections.abc import Iterable
 from typing import assert_never
 
-from chimera_s1.app.capabilities.treasury.text_format import movement
-from chimera_s1.app.capabilities.treasury.transfer_timeline import sentence
+from chimera_s1.app.capabilities.treasury.text_format import format_movement
+from chimera_s1.app.capabilities.treasury.transfer_timeline import describe_event
 from chimera_s1.domain.treasury.events import (
-    FailureKind,
+    FailureReason,
     ForeignMovementObserved,
     OutcomeUnknown,
     ReviewRequested,
@@ -34,15 +34,17 @@ def log_events(events: Iterable[TreasuryEvent], transfer: Transfer | None) -> No
     """Tell what *events* have made of *transfer*; None where they are about none."""
     for event in events:
         if isinstance(event, ForeignMovementObserved):
-            _log.info("%s", sentence(event))
+            _log.info("%s", describe_event(event))
         elif isinstance(event, TransferEvent) and transfer is not None:
-            _log.log(_level(event), "transfer %s: %s", _subject(event, transfer), sentence(event))
+            _log.log(
+                _level(event), "transfer %s: %s", _subject(event, transfer), describe_event(event)
+            )
 
 
 def _subject(event: TransferEvent, transfer: Transfer) -> str:
     if isinstance(event, TransferRequested):
         return transfer.transfer_id  # its sentence says what is moved
-    return f"{transfer.transfer_id}, {movement(transfer.direction, transfer.amount)}"
+    return f"{transfer.transfer_id}, {format_movement(transfer.direction, transfer.amount)}"
 
 
 def _level(event: TransferEvent) -> int:
@@ -54,7 +56,7 @@ def _level(event: TransferEvent) -> int:
         case SubmissionNotExecuted() | OutcomeUnknown():
             return logging.WARNING
         case TransferFailed(kind=kind):
-            return logging.ERROR if kind is FailureKind.FORBIDDEN else logging.WARNING
+            return logging.ERROR if kind is FailureReason.FORBIDDEN else logging.WARNING
         case TransferDisputed() | ReviewRequested():
             return logging.ERROR
         case TransferCorrected():

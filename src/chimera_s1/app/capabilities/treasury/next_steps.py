@@ -4,38 +4,44 @@ from typing import assert_never
 
 from msgspec import Struct
 
-from chimera_s1.app.capabilities.treasury.text_format import moment, movement, printable
-from chimera_s1.domain.treasury.events import Evidence, FailureKind
-from chimera_s1.domain.treasury.reconciliation import Patience, window_of
+from chimera_s1.app.capabilities.treasury.text_format import (
+    escape_unprintable,
+    format_movement,
+    format_utc,
+)
+from chimera_s1.domain.treasury.events import Evidence, FailureReason
+from chimera_s1.domain.treasury.reconciliation import ReconciliationTiming, execution_window
 from chimera_s1.domain.treasury.transfer import Phase, Transfer
 
 
-class Outlook(Struct, frozen=True):
+class NextSteps(Struct, frozen=True):
     """Two sentences.
 
     Attributes:
-        now: Begins with PENDING, DONE or FAILED where it is known.
+        current_state: Begins with PENDING, DONE or FAILED where it is known.
 
-        next: What happens, or what to do.
+        next_step: What happens, or what to do.
     """
 
-    now: str
-    next: str
+    current_state: str
+    next_step: str
 
 
-NOT_UNDERSTOOD = Outlook(
+UNKNOWN_EVENTS = NextSteps(
     "a newer chimera-s1 has written a part of this, so this one cannot tell where it stands",
     "ask that one",
 )
 
 
-def outlook(transfer: Transfer, patience: Patience) -> Outlook:
+def next_steps(transfer: Transfer, timing: ReconciliationTiming) -> NextSteps:
     """What is to be said of *transfer* after its last event."""
-    now, then = _disputed(transfer) if transfer.disputed else _by_phase(transfer, patience)
-    return Outlook(printable(f"{transfer.status.value}: {now}"), printable(then))
+    now, then = _disputed(transfer) if transfer.disputed else _by_phase(transfer, timing)
+    return NextSteps(
+        escape_unprintable(f"{transfer.status.value}: {now}"), escape_unprintable(then)
+    )
 
 
-def _by_phase(transfer: Transfer, patience: Patience) -> tuple[str, str]:
+def _by_phase(transfer: Transfer, patience: ReconciliationTiming) -> tuple[str, str]:
     match transfer.phase:
         case Phase.REQUESTED:
             return _requested(transfer)
@@ -56,12 +62,12 @@ def _disputed(transfer: Transfer) -> tuple[str, str]:
         tran_id = transfer.tran_id
         return f"movement {tran_id} moved the money, and that is disputed: {transfer.message}", (
             f"an operator looks whether the exchange's transfer history has {tran_id}, and says "
-            f"so with {_resolve(transfer)}: DONE with that number, or FAILED"
+            f"so with {_resolve_route(transfer)}: DONE with that number, or FAILED"
         )
-    moved = movement(transfer.direction, transfer.amount)
+    moved = format_movement(transfer.direction, transfer.amount)
     return f"disputed, so nothing goes on by itself: {transfer.message}", (
         f"an operator looks whether the exchange's transfer history has {moved} for it, and says "
-        f"so with {_resolve(transfer)}: DONE with its number, or FAILED"
+        f"so with {_resolve_route(transfer)}: DONE with its number, or FAILED"
     )
 
 
@@ -74,63 +80,65 @@ def _requested(transfer: Transfer) -> tuple[str, str]:
         )
     return (
         f"attempt {transfer.attempt} came to nothing: {transfer.message}",
-        f"another attempt, not before {moment(transfer.not_before)}; {expiry}",
+        f"another attempt, not before {format_utc(transfer.not_before_ms)}; {expiry}",
     )
 
 
-def _unresolved(transfer: Transfer, patience: Patience) -> tuple[str, str]:
+def _unresolved(transfer: Transfer, patience: ReconciliationTiming) -> tuple[str, str]:
     now = f"attempt {transfer.attempt} may have moved the money; it is not sent again"
     if transfer.message:
         now = f"{now} ({transfer.message})"
-    window = window_of(transfer, patience)
+    window = execution_window(transfer, patience)
     where = (
-        f"{movement(transfer.direction, transfer.amount)} between {moment(window.start)} and "
-        f"{moment(window.end)}"
+        f"{format_movement(transfer.direction, transfer.amount)} between "
+        f"{format_utc(window.start)} and "
+        f"{format_utc(window.end)}"
     )
     if transfer.in_review:
         return now, (
             f"an operator looks for {where} in the exchange's transfer history, and says so with "
-            f"{_resolve(transfer)}: DONE with its number, or FAILED"
+            f"{_resolve_route(transfer)}: DONE with its number, or FAILED"
         )
-    surely = moment(window.end + patience.history_lag_ms + patience.clean_spread_ms)
+    surely = format_utc(window.end + patience.history_lag_ms + patience.clean_spread_ms)
     return now, (
         f"reconciliation looks for {where} in the exchange's histories: DONE as soon as it shows, "
         f"FAILED when {patience.clean_reads} complete reads were silent, not before {surely}"
     )
 
 
-def _done(transfer: Transfer, patience: Patience) -> tuple[str, str]:
+def _done(transfer: Transfer, patience: ReconciliationTiming) -> tuple[str, str]:
     now = f"movement {transfer.tran_id} moved the money"
     if transfer.corrected:
         now = f"{now}, although it had been given up before"
     if transfer.verified:
         seen = "an operator" if transfer.evidence is Evidence.OPERATOR else "the exchange's history"
         return f"{now}, by the word of {seen}", "nothing, it is over"
-    late = moment(window_of(transfer, patience).end + patience.history_lag_ms)
+    late = format_utc(execution_window(transfer, patience).end + patience.history_lag_ms)
     return f"{now}, by the exchange's reply", (
         "reconciliation confirms it from the exchange's history; nothing waits for that. If it "
         f"does not show up by {late}, it is disputed"
     )
 
 
-def _failed(transfer: Transfer, patience: Patience) -> tuple[str, str]:
+def _failed(transfer: Transfer, patience: ReconciliationTiming) -> tuple[str, str]:
     now = f"no money has moved: {transfer.message}"
-    anew = "ask again with a new id"
-    match transfer.failure:
-        case FailureKind.ABSENT:
-            until = moment(transfer.finished_at + patience.watch_ms)
+    retry_hint = "ask again with a new id"
+    match transfer.failure_reason:
+        case FailureReason.ABSENT:
+            until = format_utc(transfer.finished_at + patience.watch_ms)
             return now, (
-                f"{anew} if it is still wanted; until {until} the history is watched, and should "
+                f"{retry_hint} if it is still wanted; until {until} the history is watched, "
+                "and should "
                 "the movement show up after all, this becomes DONE"
             )
-        case FailureKind.FORBIDDEN:
-            return now, f"let the API key do universal transfers at the exchange, then {anew}"
-        case FailureKind.REFUSED:
-            return now, f"remove the cause, then {anew}"
-        case FailureKind.TURNED_AWAY | FailureKind.EXPIRED | FailureKind.OPERATOR | None:
-            return now, f"{anew} if it is still wanted"
+        case FailureReason.FORBIDDEN:
+            return now, f"let the API key do universal transfers at the exchange, then {retry_hint}"
+        case FailureReason.REFUSED:
+            return now, f"remove the cause, then {retry_hint}"
+        case FailureReason.NOT_PROCESSED | FailureReason.EXPIRED | FailureReason.OPERATOR | None:
+            return now, f"{retry_hint} if it is still wanted"
         case _:
-            assert_never(transfer.failure)
+            assert_never(transfer.failure_reason)
 
 
 def _rejected(transfer: Transfer) -> tuple[str, str]:
@@ -140,5 +148,5 @@ def _rejected(transfer: Transfer) -> tuple[str, str]:
     )
 
 
-def _resolve(transfer: Transfer) -> str:
+def _resolve_route(transfer: Transfer) -> str:
     return f"POST /xchg/treasury/transfer/{transfer.transfer_id}/resolve"

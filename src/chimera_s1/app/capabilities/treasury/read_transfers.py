@@ -19,12 +19,12 @@ from chimera_s1.domain.ports.transfer_projection import (
     TransferRow,
 )
 from chimera_s1.domain.treasury.daily_cap import utc_day
-from chimera_s1.domain.treasury.limits import Limits
+from chimera_s1.domain.treasury.limits import TransferLimits
 from chimera_s1.domain.treasury.transfer import Transfer, TransferStatus
 
 PAGE_MAX = 500
 
-Seen: TypeAlias = Transfer | TransferRow
+TransferOrRow: TypeAlias = Transfer | TransferRow
 """A transfer from the ledger; from the projection where the ledger is damaged."""
 
 
@@ -32,11 +32,11 @@ class TransferPage(Struct, frozen=True):
     """Some transfers, the newest first.
 
     Attributes:
-        following: Where the next page begins; None where there is none.
+        next_mark: Where the next page begins; None where there is none.
     """
 
     rows: tuple[TransferRow, ...]
-    following: PageMark | None
+    next_mark: PageMark | None
 
 
 class LimitsToday(Struct, frozen=True):
@@ -48,7 +48,7 @@ class LimitsToday(Struct, frozen=True):
         used: What of the day's cap is reserved or settled, USDT.
     """
 
-    limits: Limits
+    limits: TransferLimits
     day: str
     used: Decimal
 
@@ -77,14 +77,14 @@ class ReadTransfers:
         projection: TransferProjection,
         *,
         clock: Clock,
-        limits: Callable[[], Limits],
+        limits: Callable[[], TransferLimits],
     ) -> None:
         self._ledger = ledger
         self._projection = projection
         self._clock = clock
         self._limits = limits
 
-    async def one(self, transfer_id: TransferId) -> Seen:
+    async def get(self, transfer_id: TransferId) -> TransferOrRow:
         """A transfer.
 
         A damaged ledger may have lost it, or changed it: then the projection is asked what it has
@@ -113,7 +113,7 @@ class ReadTransfers:
             raise TransferNotFoundError(f"there is no transfer {transfer_id}; look at the list")
         return seen
 
-    async def page(
+    async def list_page(
         self, limit: int, *, status: TransferStatus | None, before: PageMark | None
     ) -> TransferPage:
         """Transfers, the newest first; one that has just changed may still be shown as it was.
@@ -143,4 +143,4 @@ class ReadTransfers:
         """
         await self._ledger.catch_up()
         day = utc_day(self._clock.now_ms())
-        return LimitsToday(self._limits(), day, self._ledger.open.cap(day).used)
+        return LimitsToday(self._limits(), day, self._ledger.open_transfers.cap_on(day).used)

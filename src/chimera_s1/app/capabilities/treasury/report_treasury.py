@@ -7,7 +7,7 @@ from chimera_s1.domain.operations.health import TreasuryReport
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.treasury.transfer import Transfer
 
-Trouble = Callable[[], str]
+ReadError = Callable[[], str]
 """Why something does not work; empty while it does."""
 
 
@@ -19,15 +19,15 @@ class ReportTreasury:
 
         clock: How old they are.
 
-        store: Troubles of those who use the ledger's store; the first one is told.
+        store_errors: Troubles of those who use the ledger's store; the first one is told.
 
-        relay: Trouble of the way to `ops:events`.
+        relay_error: Trouble of the way to `ops:events`.
 
-        key: Trouble of the exchange key.
+        key_problem: Trouble of the exchange key.
 
         kill_switch: Whether it is on.
 
-        switch: Trouble of reading it.
+        kill_switch_error: Trouble of reading it.
     """
 
     def __init__(
@@ -35,35 +35,35 @@ class ReportTreasury:
         ledger: TreasuryLedger,
         clock: Clock,
         *,
-        store: Iterable[Trouble],
-        relay: Trouble,
-        key: Trouble,
+        store_errors: Iterable[ReadError],
+        relay_error: ReadError,
+        key_problem: ReadError,
         kill_switch: Callable[[], bool],
-        switch: Trouble,
+        kill_switch_error: ReadError,
     ) -> None:
         self._ledger = ledger
         self._clock = clock
-        self._store = tuple(store)
-        self._relay = relay
-        self._key = key
+        self._store = tuple(store_errors)
+        self._relay = relay_error
+        self._key = key_problem
         self._kill_switch = kill_switch
-        self._switch = switch
+        self._switch = kill_switch_error
 
     def report(self) -> TreasuryReport:
         """The treasury now."""
-        book = self._ledger.open
-        unresolved = tuple(book.unresolved.values())
+        open_transfers = self._ledger.open_transfers
+        unresolved = tuple(open_transfers.unresolved.values())
         return TreasuryReport(
-            damage=self._ledger.damage,
-            store_trouble=next((told for trouble in self._store if (told := trouble())), ""),
-            relay_trouble=self._relay(),
-            key_trouble=self._key(),
-            kill_switch=self._kill_switch(),
-            switch_trouble=self._switch(),
-            waiting=len(book.waiting),
+            ledger_damage=self._ledger.damage,
+            store_error=next((error for trouble in self._store if (error := trouble())), ""),
+            relay_error=self._relay(),
+            key_problem=self._key(),
+            kill_switch_on=self._kill_switch(),
+            kill_switch_error=self._switch(),
+            waiting=len(open_transfers.queued),
             unresolved=len(unresolved),
             oldest_unresolved_ms=self._oldest_ms(unresolved),
-            in_review=book.in_review,
+            in_review=open_transfers.in_review,
         )
 
     def _oldest_ms(self, unresolved: tuple[Transfer, ...]) -> int:

@@ -8,8 +8,8 @@ from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.treasury.commands import ResolveTransfer
 from chimera_s1.domain.treasury.decision_context import TransferStateError
-from chimera_s1.domain.treasury.events import Verdict
-from chimera_s1.domain.treasury.reconciliation import Patience, window_of
+from chimera_s1.domain.treasury.events import OperatorVerdict
+from chimera_s1.domain.treasury.reconciliation import ReconciliationTiming, execution_window
 from chimera_s1.domain.treasury.transfer import Transfer
 
 
@@ -29,7 +29,7 @@ class ResolveTransfers:
 
         exchange_ms: The exchange's clock, epoch ms.
 
-        patience: How long a request may still be executed.
+        timing: How long a request may still be executed.
     """
 
     def __init__(
@@ -38,15 +38,21 @@ class ResolveTransfers:
         clock: Clock,
         *,
         exchange_ms: Callable[[], float],
-        patience: Patience,
+        timing: ReconciliationTiming,
     ) -> None:
         self._ledger = ledger
         self._clock = clock
         self._exchange_ms = exchange_ms
-        self._patience = patience
+        self._patience = timing
 
     async def resolve(
-        self, transfer_id: TransferId, verdict: Verdict, *, tran_id: str, note: str, actor: str
+        self,
+        transfer_id: TransferId,
+        verdict: OperatorVerdict,
+        *,
+        tran_id: str,
+        note: str,
+        actor: str,
     ) -> Transfer:
         """End *transfer_id* as *verdict* says.
 
@@ -72,8 +78,8 @@ class ResolveTransfers:
         transfer = await self._ledger.find(transfer_id)
         if transfer is None:
             raise TransferNotFoundError(f"there is no transfer {transfer_id}")
-        left_ms = window_of(transfer, self._patience).end - self._exchange_ms()
-        if verdict is Verdict.FAILED and transfer.is_unresolved and left_ms >= 0:
+        left_ms = execution_window(transfer, self._patience).end - self._exchange_ms()
+        if verdict is OperatorVerdict.FAILED and transfer.is_unresolved and left_ms >= 0:
             raise TransferStateError(
                 f"the exchange may execute the request of transfer {transfer_id} for another "
                 f"{left_ms / 1000:.0f} s; look again after that"

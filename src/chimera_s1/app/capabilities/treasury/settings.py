@@ -5,15 +5,15 @@ from pathlib import Path
 from pydantic import SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings
 
-from chimera_s1.app.settings.fields import number, setting
+from chimera_s1.app.settings.fields import number_setting, text_setting
 from chimera_s1.app.settings.types import Amount, Coordinators, Directions, WholeNumber
 from chimera_s1.domain.errors import InvalidValueError
 from chimera_s1.domain.operations.backoff import Backoff
 from chimera_s1.domain.treasury.events import TreasuryMode
-from chimera_s1.domain.treasury.limits import Limits
-from chimera_s1.domain.treasury.reconciliation import Patience
+from chimera_s1.domain.treasury.limits import TransferLimits
+from chimera_s1.domain.treasury.reconciliation import ReconciliationTiming
 
-LOOK_MAX_MS = 60_000
+CHECK_INTERVAL_MAX_MS = 60_000
 
 _GROUP = "Treasury"
 _STORE = "Store"
@@ -22,60 +22,60 @@ _STORE = "Store"
 class TreasurySettings(BaseSettings):
     """See `Settings`, which these are a part of."""
 
-    binance_key: SecretStr | None = setting(
+    binance_key: SecretStr | None = text_setting(
         _GROUP, None, "API key that may transfer between wallets; without one nothing moves", "..."
     )
-    binance_secret: SecretStr | None = setting(
+    binance_secret: SecretStr | None = text_setting(
         _GROUP, None, "its secret; needs S1_BINANCE_KEY", "..."
     )
-    treasury_mode: TreasuryMode = setting(
+    treasury_mode: TreasuryMode = text_setting(
         _GROUP,
         "wallet",
         "wallet, or subaccount: a master account, whose transfers carry our id",
         "subaccount",
     )
-    treasury_directions: Directions = setting(
+    treasury_directions: Directions = text_setting(
         _GROUP,
         "SPOT_TO_FUTURES,FUTURES_TO_SPOT",
         "SPOT_TO_FUTURES, FUTURES_TO_SPOT or both: what is allowed",
         "SPOT_TO_FUTURES",
     )
-    treasury_min: Amount = setting(_GROUP, "1", "USDT, smallest transfer", "1")
-    treasury_max: Amount = setting(
+    treasury_min: Amount = text_setting(_GROUP, "1", "USDT, smallest transfer", "1")
+    treasury_max: Amount = text_setting(
         _GROUP, "10000", "USDT, largest transfer, at least S1_TREASURY_MIN", "10000"
     )
-    treasury_daily_cap: Amount = setting(
+    treasury_daily_cap: Amount = text_setting(
         _GROUP, "50000", "USDT, most that is accepted on one UTC day, both directions", "50000"
     )
-    treasury_execution_ms: WholeNumber = number(
+    treasury_execution_ms: WholeNumber = number_setting(
         _GROUP, 60_000, (0, 3_600_000), "ms, longest from acceptance by the exchange to execution"
     )
-    treasury_history_lag_ms: WholeNumber = number(
+    treasury_history_lag_ms: WholeNumber = number_setting(
         _GROUP, 900_000, (0, 86_400_000), "ms, longest from execution to its row in the history"
     )
-    treasury_clean_spread_ms: WholeNumber = number(
+    treasury_clean_spread_ms: WholeNumber = number_setting(
         _GROUP,
         300_000,
         (0, 86_400_000),
         "ms over which histories must stay silent before a transfer is called FAILED",
     )
-    treasury_look_ms: WholeNumber = number(
+    treasury_look_ms: WholeNumber = number_setting(
         _GROUP,
         2_000,
-        (50, LOOK_MAX_MS),
+        (50, CHECK_INTERVAL_MAX_MS),
         "ms until histories are first read about an unknown outcome; each later wait is twice as "
         "long, at most a minute",
     )
-    db_arango_uri: Coordinators = setting(
+    db_arango_uri: Coordinators = text_setting(
         _STORE,
         "",
         "base URLs of ArangoDB coordinators, comma separated; empty keeps everything in SQLite",
         "https://10.0.0.7:8529,https://10.0.0.8:8529",
     )
-    db_arango_user: str = setting(_STORE, "chimera", "user of the database", "chimera")
-    db_arango_pass: SecretStr | None = setting(_STORE, None, "password", "...")
-    db_arango_database: str = setting(_STORE, "chimera", "name of the database", "chimera")
-    db_sqlite_path: Path | None = setting(
+    db_arango_user: str = text_setting(_STORE, "chimera", "user of the database", "chimera")
+    db_arango_pass: SecretStr | None = text_setting(_STORE, None, "password", "...")
+    db_arango_database: str = text_setting(_STORE, "chimera", "name of the database", "chimera")
+    db_sqlite_path: Path | None = text_setting(
         _STORE,
         None,
         "SQLite file in a local directory; else s1.sqlite3 in S1_STATE_DIR",
@@ -97,9 +97,9 @@ class TreasurySettings(BaseSettings):
         return largest
 
     @property
-    def treasury_limits(self) -> Limits:
+    def treasury_limits(self) -> TransferLimits:
         """What may be moved."""
-        return Limits(
+        return TransferLimits(
             directions=self.treasury_directions,
             min=self.treasury_min,
             max=self.treasury_max,
@@ -107,18 +107,20 @@ class TreasurySettings(BaseSettings):
         )
 
     @property
-    def treasury_patience(self) -> Patience:
+    def reconciliation_timing(self) -> ReconciliationTiming:
         """How long absence must last before it is believed."""
-        return Patience(
+        return ReconciliationTiming(
             execution_ms=self.treasury_execution_ms,
             history_lag_ms=self.treasury_history_lag_ms,
             clean_spread_ms=self.treasury_clean_spread_ms,
         )
 
     @property
-    def treasury_looks(self) -> Backoff:
+    def reconciliation_backoff(self) -> Backoff:
         """Waits between looks into the histories."""
-        return Backoff(base_ms=self.treasury_look_ms, max_wait_ms=LOOK_MAX_MS, jitter_ms=0)
+        return Backoff(
+            base_ms=self.treasury_look_ms, max_wait_ms=CHECK_INTERVAL_MAX_MS, jitter_ms=0
+        )
 
     @property
     def moves_money(self) -> bool:

@@ -9,7 +9,7 @@ from chimera_s1.domain.treasury.limits import ASSET, Direction
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-def moment(epoch_ms: int) -> str:
+def format_utc(epoch_ms: int) -> str:
     """`2026-11-26T09:00:00.123Z`; what no calendar has stays a number."""
     try:
         text = (_EPOCH + timedelta(milliseconds=epoch_ms)).isoformat(timespec="milliseconds")
@@ -18,13 +18,13 @@ def moment(epoch_ms: int) -> str:
     return text.replace("+00:00", "Z")
 
 
-def movement(direction: Direction, amount: Decimal) -> str:
+def format_movement(direction: Direction, amount: Decimal) -> str:
     """`12.5 USDT from SPOT to FUTURES`."""
     wallets = f"from {direction.source.value} to {direction.target.value}"
     return f"{exact_text(amount)} {ASSET} {wallets}"
 
 
-def printable(text: str) -> str:
+def escape_unprintable(text: str) -> str:
     r"""*text* on one line, without anything that a terminal would obey: `\n`, `\x1b` as they are
     written in source code.
     """

@@ -26,29 +26,29 @@ class ModeHaltedError(ChimeraError):
     code = "mode_halted"
 
 
-class StoppingError(ChimeraError):
+class ServiceStoppingError(ChimeraError):
     """The service is stopping: it accepts nothing new."""
 
     code = "service.stopping"
 
 
-class Admission(Struct, frozen=True, kw_only=True):
+class SpendingAdmission(Struct, frozen=True, kw_only=True):
     """The facts that stand against moving money; each is asked at the moment it matters.
 
     Attributes:
         enabled: There is a key.
 
-        kill_switch: It is on, or was when it could last be read.
+        kill_switch_on: It is on, or was when it could last be read.
 
         mode: What the service may do with money.
 
-        stopping: SIGTERM has arrived.
+        is_stopping: SIGTERM has arrived.
     """
 
     enabled: bool
-    kill_switch: Callable[[], bool]
+    kill_switch_on: Callable[[], bool]
     mode: Callable[[], TradingMode]
-    stopping: Callable[[], bool]
+    is_stopping: Callable[[], bool]
 
     def check(self) -> None:
         """Let a new transfer in.
@@ -61,22 +61,24 @@ class Admission(Struct, frozen=True, kw_only=True):
             raise TreasuryDisabledError(
                 "no exchange key is configured here; set S1_BINANCE_KEY and S1_BINANCE_SECRET"
             )
-        if self.stopping():
-            raise StoppingError("the service is stopping; ask another instance, or soon again")
-        if self.kill_switch():
+        if self.is_stopping():
+            raise ServiceStoppingError(
+                "the service is stopping; ask another instance, or soon again"
+            )
+        if self.kill_switch_on():
             raise KillSwitchOnError(
                 "the kill switch is on; nothing new is accepted until it is off"
             )
         if self.mode() is TradingMode.HALTED:
             raise ModeHaltedError("the service is HALTED; it refuses all that spends")
 
-    def why_not_send(self) -> str:
+    def blocking_reason(self) -> str:
         """What stands against sending what was accepted before; empty where nothing does."""
         try:
             self.check()
         except (
             TreasuryDisabledError,
-            StoppingError,
+            ServiceStoppingError,
             KillSwitchOnError,
             ModeHaltedError,
         ) as error:

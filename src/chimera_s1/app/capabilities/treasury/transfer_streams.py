@@ -4,18 +4,18 @@ from collections.abc import Iterable
 
 from chimera_s1.domain.errors import LedgerDamagedError, LedgerTooNewError
 from chimera_s1.domain.identifiers import TransferId
-from chimera_s1.domain.ledger.commit import Entry
+from chimera_s1.domain.ledger.commit import LedgerEntry
 from chimera_s1.domain.treasury.event_records import (
     UnknownEvent,
     cap_stream,
-    read_record,
+    decode_event,
     transfer_stream,
 )
 from chimera_s1.domain.treasury.events import TransferEvent, TreasuryEvent
 from chimera_s1.domain.treasury.transfer import Transfer, evolve
 
 
-def followed(transfer: Transfer | None, events: Iterable[TreasuryEvent]) -> Transfer:
+def apply_events(transfer: Transfer | None, events: Iterable[TreasuryEvent]) -> Transfer:
     """*transfer* after *events*, of which some may be about other things."""
     for event in events:
         if isinstance(event, TransferEvent):
@@ -24,7 +24,9 @@ def followed(transfer: Transfer | None, events: Iterable[TreasuryEvent]) -> Tran
     return transfer
 
 
-def folded(transfer: Transfer | None, entry: Entry, transfer_id: TransferId) -> Transfer | None:
+def fold_entry(
+    transfer: Transfer | None, entry: LedgerEntry, transfer_id: TransferId
+) -> Transfer | None:
     """*transfer* after what *entry* says about it.
 
     Raises:
@@ -33,15 +35,15 @@ def folded(transfer: Transfer | None, entry: Entry, transfer_id: TransferId) -> 
     for record in entry.commit.events:
         if record.stream != transfer_stream(transfer_id):
             continue
-        event = read_record(record)
+        event = decode_event(record)
         if transfer is None and isinstance(event, UnknownEvent):
-            raise LedgerTooNewError(too_new(event))
+            raise LedgerTooNewError(too_new_message(event))
         if isinstance(event, TransferEvent):
             transfer = evolve(transfer, event)
     return transfer
 
 
-def sound(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
+def verify_entries(entries: tuple[LedgerEntry, ...]) -> tuple[LedgerEntry, ...]:
     """*entries*.
 
     Raises:
@@ -53,7 +55,7 @@ def sound(entries: tuple[Entry, ...]) -> tuple[Entry, ...]:
     return entries
 
 
-def too_new(event: UnknownEvent) -> str:
+def too_new_message(event: UnknownEvent) -> str:
     """That *event* cannot be built upon, and what to do."""
     return (
         f"{event.stream} holds {event.type} version {event.v}, written by a newer chimera-s1; "
@@ -63,4 +65,4 @@ def too_new(event: UnknownEvent) -> str:
 
 def streams_of(transfer: Transfer) -> tuple[str, str]:
     """Where everything about *transfer* is written: its own stream and its day's."""
-    return transfer_stream(transfer.transfer_id), cap_stream(transfer.day)
+    return transfer_stream(transfer.transfer_id), cap_stream(transfer.cap_day)

@@ -10,50 +10,56 @@ from msgspec import Struct
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TreasuryLedger
 from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.ports.clock import Clock
-from chimera_s1.domain.treasury.commands import NoteNotExecuted
-from chimera_s1.domain.treasury.events import NotExecuted
+from chimera_s1.domain.treasury.commands import RecordNotExecuted
+from chimera_s1.domain.treasury.events import NotExecutedReason
 
-IN_DOUBT_MAX = 8
+COMMITS_KEPT_MAX = 8
 """Commits remembered of one attempt; they are meant for about the same place, and one
 can have it.
 """
 
 
-class _Unsent(Struct, frozen=True):
+class _UncertainSubmission(Struct, frozen=True):
     """Attributes: commit_ids: Any of them may be in the ledger, or come to be there."""
 
     attempt: int
     commit_ids: tuple[str, ...]
 
 
-class UnsentAttempts:
+class UncertainSubmissions:
     """Those of one executor."""
 
     def __init__(self, ledger: TreasuryLedger, clock: Clock) -> None:
         self._ledger = ledger
         self._clock = clock
-        self._unsent: dict[TransferId, _Unsent] = {}
+        self._submissions: dict[TransferId, _UncertainSubmission] = {}
 
     def add(self, transfer_id: TransferId, attempt: int, commit_id: str) -> None:
         """*commit_id*, which begins *attempt*, may be written; nothing was sent."""
-        before = self._unsent.get(transfer_id)
+        before = self._submissions.get(transfer_id)
         same = before is not None and before.attempt == attempt
         kept = before.commit_ids if before is not None and same else ()
-        self._unsent[transfer_id] = _Unsent(attempt, (*kept, commit_id)[-IN_DOUBT_MAX:])
+        self._submissions[transfer_id] = _UncertainSubmission(
+            attempt, (*kept, commit_id)[-COMMITS_KEPT_MAX:]
+        )
 
-    async def take_back(self, actor: str) -> None:
+    async def retract(self, actor: str) -> None:
         """Write down of each one that turns out to be in the ledger that it was not sent.
 
         Raises:
             StoreUnavailableError, LedgerDamagedError, LedgerTooNewError: Call again.
         """
-        for transfer_id, unsent in tuple(self._unsent.items()):
-            transfer = self._ledger.open.find(transfer_id)
+        for transfer_id, unsent in tuple(self._submissions.items()):
+            transfer = self._ledger.open_transfers.find(transfer_id)
             if transfer is not None and transfer.attempt < unsent.attempt:
                 continue  # it is not there, but may be on its way
-            if transfer is not None and await self._ledger.wrote(transfer_id, unsent.commit_ids):
+            if transfer is not None and await self._ledger.contains_commit(
+                transfer_id, unsent.commit_ids
+            ):
                 now = self._clock.now_ms()
                 cause = "the store's answer came too late to send it"
-                command = NoteNotExecuted(unsent.attempt, NotExecuted.NOT_SENT, cause, now, now)
+                command = RecordNotExecuted(
+                    unsent.attempt, NotExecutedReason.NOT_SENT, cause, now, now
+                )
                 await self._ledger.execute(transfer_id, command, actor)
-            self._unsent.pop(transfer_id, None)
+            self._submissions.pop(transfer_id, None)

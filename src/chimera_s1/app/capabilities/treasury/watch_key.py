@@ -6,8 +6,8 @@ from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableEr
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.key_permissions import KeyPermissions, KeyPermissionsReader
 
-LOOK_MS = 3_600_000.0
-LOOK_AGAIN_MS = 60_000.0
+CHECK_INTERVAL_MS = 3_600_000.0
+RETRY_INTERVAL_MS = 60_000.0
 
 _log = logging.getLogger(__name__)
 
@@ -18,30 +18,30 @@ class WatchKey:
     def __init__(self, reader: KeyPermissionsReader, clock: Clock) -> None:
         self._reader = reader
         self._clock = clock
-        self.trouble = ""
+        self.problem = ""
         """What is wrong with the key; empty while nothing is known to be."""
 
-    async def look(self) -> bool:
+    async def check(self) -> bool:
         """Read once; False where there was no answer."""
-        before = self.trouble
+        before = self.problem
         try:
-            self.trouble = _trouble(await self._reader.key_permissions())
+            self.problem = _permission_problem(await self._reader.key_permissions())
         except ExchangeUnavailableError:
             return False
         except ExchangeRefusedError as error:
-            self.trouble = f"the exchange does not accept it: {error}"
-        if self.trouble and self.trouble != before:
-            _log.error("the exchange key: %s", self.trouble)
+            self.problem = f"the exchange does not accept it: {error}"
+        if self.problem and self.problem != before:
+            _log.error("the exchange key: %s", self.problem)
         return True
 
     async def run(self) -> None:
         """Look until cancelled."""
         while True:
-            answered = await self.look()
-            await self._clock.sleep_ms(LOOK_MS if answered else LOOK_AGAIN_MS)
+            answered = await self.check()
+            await self._clock.sleep_ms(CHECK_INTERVAL_MS if answered else RETRY_INTERVAL_MS)
 
 
-def _trouble(may: KeyPermissions) -> str:
+def _permission_problem(may: KeyPermissions) -> str:
     if may.may_withdraw:
         return "it may withdraw from the exchange; take that permission away"
     if not may.may_transfer:

@@ -11,21 +11,21 @@ from msgspec import Struct
 from chimera_s1.adapters.binance.http.signing import Credentials, Secret
 from chimera_s1.adapters.binance.http.weight_budget import WeightBudget
 from chimera_s1.adapters.binance.treasury.gateway import (
-    Account,
     BinanceSubaccountGateway,
-    BinanceTreasuryGateway,
+    BinanceWalletGateway,
+    GatewayConfig,
 )
 from chimera_s1.adapters.redis.cluster_client import ClusterClient
 from chimera_s1.app.capabilities.ledger.job_lease import JobLease
-from chimera_s1.app.capabilities.ledger.relay import CURSOR as RELAYED
+from chimera_s1.app.capabilities.ledger.relay import RELAY_CURSOR as RELAYED
 from chimera_s1.app.capabilities.ledger.relay import RelayLedger
 from chimera_s1.app.capabilities.ledger.stores import LedgerStores, memory_stores
-from chimera_s1.app.capabilities.market.wiring import hosts_of
-from chimera_s1.app.capabilities.operations.operations_outbox import LogOperations
+from chimera_s1.app.capabilities.market.wiring import endpoints_for
+from chimera_s1.app.capabilities.operations.operations_outbox import OperationsOutbox
 from chimera_s1.app.capabilities.operations.patrol_clock import PatrolClock
 from chimera_s1.app.capabilities.operations.report_health import ReportHealth
 from chimera_s1.app.capabilities.operations.watch_kill_switch import WatchKillSwitch
-from chimera_s1.app.capabilities.treasury.accept_transfers import RequestTransfers
+from chimera_s1.app.capabilities.treasury.accept_transfers import AcceptTransfers
 from chimera_s1.app.capabilities.treasury.execute_transfers import (
     ExecuteTransfers,
     SubmissionPolicy,
@@ -35,7 +35,7 @@ from chimera_s1.app.capabilities.treasury.read_transfers import ReadTransfers
 from chimera_s1.app.capabilities.treasury.reconcile_transfers import ReconcileTransfers
 from chimera_s1.app.capabilities.treasury.report_treasury import ReportTreasury
 from chimera_s1.app.capabilities.treasury.resolve_transfers import ResolveTransfers
-from chimera_s1.app.capabilities.treasury.transfer_admission import Admission
+from chimera_s1.app.capabilities.treasury.transfer_admission import SpendingAdmission
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TreasuryLedger
 from chimera_s1.app.capabilities.treasury.watch_key import WatchKey
 from chimera_s1.app.settings.settings import Settings
@@ -48,10 +48,10 @@ from chimera_s1.domain.ports.kill_switch import KillSwitch
 from chimera_s1.domain.ports.operations_log import OperationsLog
 from chimera_s1.domain.treasury.events import TreasuryMode
 
-Gateway = BinanceTreasuryGateway | BinanceSubaccountGateway
+BinanceGateway = BinanceWalletGateway | BinanceSubaccountGateway
 
 
-class TreasuryWork(Struct, frozen=True):
+class TreasuryWorkers(Struct, frozen=True):
     """What runs all the time where there is a key."""
 
     executor: ExecuteTransfers
@@ -66,25 +66,25 @@ class Treasury(Struct, frozen=True):
     """Everything that moves money.
 
     Attributes:
-        work: None where there is no key: then nothing is accepted either.
+        workers: None where there is no key: then nothing is accepted either.
     """
 
     ledger: TreasuryLedger
-    requests: RequestTransfers
-    reads: ReadTransfers
-    resolutions: ResolveTransfers
-    work: TreasuryWork | None
+    transfer_intake: AcceptTransfers
+    transfer_reader: ReadTransfers
+    transfer_resolver: ResolveTransfers
+    workers: TreasuryWorkers | None
 
-    def relayed(self) -> int:
+    def events_relayed(self) -> int:
         """Events written to `ops:events` since the start."""
-        return self.work.relay.relayed if self.work is not None else 0
+        return self.workers.relay.events_relayed if self.workers is not None else 0
 
 
-class TreasuryOpening(Struct, frozen=True):
+class TreasuryAccess(Struct, frozen=True):
     """What is opened for the treasury before anything is made: one of the two below."""
 
 
-class TreasuryResources(TreasuryOpening, frozen=True):
+class TreasuryResources(TreasuryAccess, frozen=True):
     """There is a key to move money with.
 
     Attributes:
@@ -95,7 +95,7 @@ class TreasuryResources(TreasuryOpening, frozen=True):
     client: ClusterClient
 
 
-class NoTreasury(TreasuryOpening, frozen=True):
+class NoTreasury(TreasuryAccess, frozen=True):
     """There is no key, so nothing is opened."""
 
 
@@ -103,27 +103,27 @@ class TreasuryPorts(Struct, frozen=True):
     """What the treasury stands on."""
 
     stores: LedgerStores
-    gateway: Gateway
+    gateway: BinanceGateway
     switch: KillSwitch
     operations: OperationsLog
 
 
-class Stopping:
+class StopFlag:
     """Whether SIGTERM has arrived; asked before anything new is accepted or sent."""
 
     def __init__(self) -> None:
         self._begun = False
 
-    def begin(self) -> None:
+    def set(self) -> None:
         """From now on."""
         self._begun = True
 
-    def has_begun(self) -> bool:
+    def is_set(self) -> bool:
         """Whether it has arrived."""
         return self._begun
 
 
-def may_move_money(settings: Settings) -> bool:
+def treasury_enabled(settings: Settings) -> bool:
     """There is a key, and wallets that it opens: Binance's test network has none."""
     return settings.moves_money and settings.binance_env is not BinanceEnvironment.TESTNET
 
@@ -132,12 +132,12 @@ def build_gateway(
     settings: Settings,
     budgets: Mapping[Venue, WeightBudget],
     exchange_ms: Callable[[], float],
-) -> Gateway:
+) -> BinanceGateway:
     """The way to the wallets; to be entered before it is used."""
     if settings.binance_key is None or settings.binance_secret is None:
         raise ConfigurationError("S1_BINANCE_KEY and S1_BINANCE_SECRET are needed to move money")
-    account = Account(
-        endpoints=hosts_of(settings, tuple(Venue)),
+    account = GatewayConfig(
+        endpoints=endpoints_for(settings, tuple(Venue)),
         credentials=Credentials(
             Secret(settings.binance_key.get_secret_value()),
             Secret(settings.binance_secret.get_secret_value()),
@@ -147,7 +147,7 @@ def build_gateway(
     )
     match settings.treasury_mode:
         case TreasuryMode.WALLET:
-            return BinanceTreasuryGateway(account)
+            return BinanceWalletGateway(account)
         case TreasuryMode.SUBACCOUNT:
             return BinanceSubaccountGateway(account)
         case _:
@@ -161,8 +161,8 @@ def build_treasury(
     patrols: tuple[PatrolClock, ...],
     *,
     health: ReportHealth,
-    operations: LogOperations,
-    stopping: Stopping,
+    operations: OperationsOutbox,
+    stopping: StopFlag,
 ) -> Treasury:
     """The treasury, registered with *health*.
 
@@ -187,22 +187,22 @@ def build_treasury(
         clock=clock,
         new_id=lambda: uuid4().hex,
         draw=random.random,
-        remembered=partial(stores.cursors.position, RELAYED),
+        read_relayed_seq=partial(stores.cursors.read, RELAYED),
     )
     switch = WatchKillSwitch(ports.switch, clock) if ports is not None else None
-    admission = Admission(
+    admission = SpendingAdmission(
         enabled=ports is not None,
-        kill_switch=switch.is_on if switch is not None else lambda: False,
+        kill_switch_on=switch.is_on if switch is not None else lambda: False,
         mode=lambda: health.snapshot().mode,
-        stopping=stopping.has_begun,
+        is_stopping=stopping.is_set,
     )
-    requests = RequestTransfers(
+    requests = AcceptTransfers(
         ledger,
         admission,
         clock=clock,
         limits=lambda: settings.treasury_limits,
         mode=settings.treasury_mode,
-        tell=operations.record,
+        record_event=operations.record,
     )
     reads = ReadTransfers(
         ledger, stores.transfers, clock=clock, limits=lambda: settings.treasury_limits
@@ -211,11 +211,11 @@ def build_treasury(
         ledger,
         clock,
         exchange_ms=exchange_clock(patrols, clock),
-        patience=settings.treasury_patience,
+        timing=settings.reconciliation_timing,
     )
     if ports is None or switch is None:
         return Treasury(ledger, requests, reads, resolutions, None)
-    work = _work(settings, ports, ledger, admission, clock, _wallet_clock(patrols), switch)
+    work = _work(settings, ports, ledger, admission, clock, _wallet_clock_patrol(patrols), switch)
     health.register("treasury", _report(ledger, clock, work).report, required=False)
     return Treasury(ledger, requests, reads, resolutions, work)
 
@@ -224,11 +224,11 @@ def _work(  # noqa: PLR0917 (parts by position)
     settings: Settings,
     ports: TreasuryPorts,
     ledger: TreasuryLedger,
-    admission: Admission,
+    admission: SpendingAdmission,
     clock: Clock,
     patrol: PatrolClock,
     switch: WatchKillSwitch,
-) -> TreasuryWork:
+) -> TreasuryWorkers:
     exchange_ms = exchange_clock((patrol,), clock)
     stores, owner = ports.stores, uuid4().hex
     executor = ExecuteTransfers(
@@ -238,7 +238,7 @@ def _work(  # noqa: PLR0917 (parts by position)
         admission,
         clock=clock,
         exchange_ms=exchange_ms,
-        doubt_clock=patrol.doubt,
+        on_clock_suspect=patrol.request_refresh,
         draw=random.random,
         policy=SubmissionPolicy(),
     )
@@ -249,8 +249,8 @@ def _work(  # noqa: PLR0917 (parts by position)
         clock=clock,
         exchange_ms=exchange_ms,
         is_in_flight=executor.is_in_flight,
-        patience=settings.treasury_patience,
-        looks=settings.treasury_looks,
+        timing=settings.reconciliation_timing,
+        check_backoff=settings.reconciliation_backoff,
     )
     relay = RelayLedger(
         stores.events,
@@ -261,33 +261,33 @@ def _work(  # noqa: PLR0917 (parts by position)
         retries=Backoff(base_ms=500, max_wait_ms=5_000, jitter_ms=0),
     )
     projection = ProjectTransfers(stores.events, stores.transfers, stores.cursors, ledger, clock)
-    return TreasuryWork(
+    return TreasuryWorkers(
         executor, reconciler, relay, projection, switch, WatchKey(ports.gateway, clock)
     )
 
 
 def exchange_clock(patrols: tuple[PatrolClock, ...], clock: Clock) -> Callable[[], float]:
     """The exchange's clock by ours and the offset last measured, epoch ms."""
-    patrol = _wallet_clock(patrols)
+    patrol = _wallet_clock_patrol(patrols)
     return lambda: clock.now_ms() + patrol.offset_ms()
 
 
-def _wallet_clock(patrols: tuple[PatrolClock, ...]) -> PatrolClock:
+def _wallet_clock_patrol(patrols: tuple[PatrolClock, ...]) -> PatrolClock:
     """The wallets are on the spot host; where only futures are served, their clock stands in."""
     return next((patrol for patrol in patrols if patrol.venue is Venue.SPOT), patrols[0])
 
 
-def _report(ledger: TreasuryLedger, clock: Clock, work: TreasuryWork) -> ReportTreasury:
+def _report(ledger: TreasuryLedger, clock: Clock, work: TreasuryWorkers) -> ReportTreasury:
     return ReportTreasury(
         ledger,
         clock,
-        store=[
-            lambda: work.executor.trouble,
-            lambda: work.reconciler.trouble,
-            lambda: work.projection.trouble,
+        store_errors=[
+            lambda: work.executor.last_error,
+            lambda: work.reconciler.last_error,
+            lambda: work.projection.last_error,
         ],
-        relay=lambda: work.relay.trouble,
-        key=lambda: work.key.trouble,
+        relay_error=lambda: work.relay.last_error,
+        key_problem=lambda: work.key.problem,
         kill_switch=work.switch.is_on,
-        switch=lambda: work.switch.trouble,
+        kill_switch_error=lambda: work.switch.last_error,
     )

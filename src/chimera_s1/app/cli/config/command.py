@@ -10,8 +10,8 @@ import typer
 from rich.table import Table
 from rich.text import Text
 
-from chimera_s1.app.cli.shared.output import terminal
-from chimera_s1.app.settings.report import Origin, SettingInForce, settings_in_force
+from chimera_s1.app.cli.shared.output import stdout_console
+from chimera_s1.app.settings.report import EffectiveSetting, SettingOrigin, effective_settings
 
 
 def config(
@@ -24,11 +24,11 @@ def config(
     Settings are environment variables S1_*. Wrong or unknown ones are all listed at once, with
     the rule and an example, and the exit code is 2.
     """
-    rows = settings_in_force(os.environ)
+    rows = effective_settings(os.environ)
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(rows)).decode())
         return
-    console = terminal()
+    console = stdout_console()
     if console.is_terminal:
         console.print(_table(rows))
         return
@@ -36,13 +36,13 @@ def config(
         typer.echo(f"{row.name}={row.value}  # {row.origin}; {row.rule}")
 
 
-def _table(rows: Sequence[SettingInForce]) -> Table:
+def _table(rows: Sequence[EffectiveSetting]) -> Table:
     table = Table("setting", "value", "from", "rule")
     for group, members in groupby(rows, key=lambda row: row.group):
         table.add_section()
         table.add_row(Text(group, style="bold"))
         for row in members:
-            style = "dim" if row.origin is Origin.DEFAULT else "green"
+            style = "dim" if row.origin is SettingOrigin.DEFAULT else "green"
             table.add_row(
                 row.name, Text(row.value or "-"), Text(row.origin, style=style), Text(row.rule)
             )

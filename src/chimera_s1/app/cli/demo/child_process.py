@@ -16,13 +16,13 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 
 from chimera_s1.domain.errors import ChimeraError
 
-STOP_PATIENCE_S = 20.0
+STOP_TIMEOUT_S = 20.0
 """SIGTERM lets the service end what it has begun (15 s) before SIGKILL ends everything."""
 
 LINE_BYTES_MAX = 65_536
 _LAST_LINES = 8
-_MARK = "CHIMERA_S1_CHILD_OF"
-_LOOK_AGAIN_S = 0.05
+_MARKER_VARIABLE = "CHIMERA_S1_CHILD_OF"
+_POLL_INTERVAL_S = 0.05
 
 
 class ChildEndedError(ChimeraError):
@@ -47,7 +47,7 @@ class ChildProcess:
         self.name = arguments[0]
         self.log = directory / f"{self.name}.log"
         self._arguments = tuple(arguments)
-        self._environ = {**environ, _MARK: str(directory.resolve())}
+        self._environ = {**environ, _MARKER_VARIABLE: str(directory.resolve())}
         self._process: Process | None = None
 
     async def __aenter__(self) -> Self:
@@ -85,9 +85,9 @@ class ChildProcess:
                 b"\n", LINE_BYTES_MAX
             )
         except anyio.IncompleteRead:
-            raise await self.ended() from None
+            raise await self.wait_ended() from None
 
-    async def ended(self) -> ChildEndedError:
+    async def wait_ended(self) -> ChildEndedError:
         """Wait until it ends, reading on what it writes.
 
         Returns:
@@ -113,7 +113,7 @@ class ChildProcess:
 
     async def _stop(self) -> None:
         process = self.process
-        with anyio.move_on_after(STOP_PATIENCE_S), suppress(ProcessLookupError):
+        with anyio.move_on_after(STOP_TIMEOUT_S), suppress(ProcessLookupError):
             process.terminate()
             await process.wait()
         with suppress(ProcessLookupError):
@@ -124,7 +124,7 @@ class ChildProcess:
             await process.stdout.aclose()
 
 
-async def end_leftovers(directory: Path) -> int:
+async def end_orphans(directory: Path) -> int:
     """End the children that a killed parent left running.
 
     A mark in their environment, which names *directory*, tells them from other processes.
@@ -132,19 +132,23 @@ async def end_leftovers(directory: Path) -> int:
     Returns:
         How many there were.
     """
-    found = _marked(directory)
+    found = _find_orphans(directory)
     for number in (signal.SIGTERM, signal.SIGKILL):
-        for pid in _marked(directory):
+        for pid in _find_orphans(directory):
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
-        with anyio.move_on_after(STOP_PATIENCE_S):
-            while _marked(directory):  # noqa: ASYNC110 (only a child's parent is told of its end)
-                await anyio.sleep(_LOOK_AGAIN_S)
+        with anyio.move_on_after(STOP_TIMEOUT_S):
+            while _find_orphans(directory):  # noqa: ASYNC110 (only a child's parent is told of its end)
+                await anyio.sleep(_POLL_INTERVAL_S)
     return len(found)
 
 
-def _marked(directory: Path) -> list[int]:
+def _find_orphans(directory: Path) -> list[int]:
     mark = str(directory.resolve())
     # The environment of a process that is gone, or another user's, is None.
     environments = {each.pid: each.info["environ"] for each in psutil.process_iter(["environ"])}
-    return [pid for pid, environ in environments.items() if environ and environ.get(_MARK) == mark]
+    return [
+        pid
+        for pid, environ in environments.items()
+        if environ and environ.get(_MARKER_VARIABLE) == mark
+    ]

@@ -53,7 +53,7 @@ def demo(
 
         chimera-s1 demo --symbols 300 --rate 10000
     """
-    from chimera_s1.app.cli.demo.run import demonstrate  # noqa: PLC0415 (help is quick)
+    from chimera_s1.app.cli.demo.run import run_demo_command  # noqa: PLC0415 (help is quick)
 
     options = ("--rate", f"{rate:g}", "--symbols", symbols)
-    demonstrate(options, http_port=http_port, state_dir=state_dir, as_json=as_json)
+    run_demo_command(options, http_port=http_port, state_dir=state_dir, as_json=as_json)

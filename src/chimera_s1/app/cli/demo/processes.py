@@ -15,17 +15,17 @@ import msgspec
 from msgspec import Struct
 
 from chimera_s1.adapters.redis.addresses import parse_addresses
-from chimera_s1.adapters.redis.server_process import end_leftover
+from chimera_s1.adapters.redis.server_process import kill_orphan
 from chimera_s1.adapters.system.file_token_store import write_token_file
 from chimera_s1.adapters.system.system_clock import SystemClock
-from chimera_s1.app.cli.demo.child_process import ChildEndedError, ChildProcess, end_leftovers
+from chimera_s1.app.cli.demo.child_process import ChildEndedError, ChildProcess, end_orphans
 from chimera_s1.app.settings.settings import given_variables
 from chimera_s1.app.state_files import (
     SERVICE_FILE,
     DemoState,
     demo_file,
     demo_lock,
-    read_lines,
+    parse_env_lines,
     remove_demo_state,
     tokens_file,
     write_demo_state,
@@ -35,14 +35,14 @@ from chimera_s1.domain.access.tokens import SECRET_BYTES, make_token
 from chimera_s1.domain.errors import ConfigurationError
 
 HOST = "127.0.0.1"
-START_PATIENCE_S = 60.0
-_ASK_AGAIN_S = 0.1
+START_TIMEOUT_S = 60.0
+_POLL_INTERVAL_S = 0.1
 _HTTP_TIMEOUT_S = 5.0
-_REAL = ("S1_BINANCE_", "S1_REDIS_")
-_KEPT = "S1_REDIS_SERVER"
+_REAL_PREFIXES = ("S1_BINANCE_", "S1_REDIS_")
+_KEPT_VARIABLE = "S1_REDIS_SERVER"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-Notice = Callable[[str], None]
+ProgressCallback = Callable[[str], None]
 
 
 class DemoPlan(Struct, frozen=True):
@@ -74,7 +74,7 @@ class _SimulatorAddresses(Struct):
     api_secret: str
 
 
-class NotReady(Struct, frozen=True):
+class UnreadyComponent(Struct, frozen=True):
     """A component that `GET /ready` reports, with what is so."""
 
     name: str
@@ -83,7 +83,7 @@ class NotReady(Struct, frozen=True):
 
 
 class _Readiness(Struct):
-    components: tuple[NotReady, ...] = ()
+    components: tuple[UnreadyComponent, ...] = ()
 
 
 def demo_environ(environ: Mapping[str, str]) -> dict[str, str]:
@@ -91,7 +91,7 @@ def demo_environ(environ: Mapping[str, str]) -> dict[str, str]:
     return {
         name: value
         for name, value in environ.items()
-        if name == _KEPT or not name.startswith(_REAL)
+        if name == _KEPT_VARIABLE or not name.startswith(_REAL_PREFIXES)
     }
 
 
@@ -110,7 +110,9 @@ def choose_http_port(wanted: int | None, preferred: int) -> int:
     return wanted
 
 
-async def run_demo(plan: DemoPlan, *, progress: Notice, ready: Callable[[DemoState], None]) -> None:
+async def run_demo(
+    plan: DemoPlan, *, progress: ProgressCallback, ready: Callable[[DemoState], None]
+) -> None:
     """Start everything, say so, stay until SIGINT or SIGTERM, end everything.
 
     Args:
@@ -127,7 +129,7 @@ async def run_demo(plan: DemoPlan, *, progress: Notice, ready: Callable[[DemoSta
     """
     failures: list[ChildEndedError] = []
     with demo_lock(plan.state_dir), anyio.open_signal_receiver(*_SIGNALS) as signals:
-        await _clear(plan.state_dir, progress)
+        await _clean_up(plan.state_dir, progress)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(_cancel_on_signal, signals, tasks.cancel_scope)
             try:
@@ -144,7 +146,7 @@ async def run_demo(plan: DemoPlan, *, progress: Notice, ready: Callable[[DemoSta
 async def _run_children(
     plan: DemoPlan,
     children: AsyncExitStack,
-    progress: Notice,
+    progress: ProgressCallback,
     ready: Callable[[DemoState], None],
 ) -> None:
     progress("starting the simulator")
@@ -160,12 +162,12 @@ async def _run_children(
     async with anyio.create_task_group() as tasks:
 
         async def watch(child: ChildProcess) -> None:
-            failures.append(await child.ended())
+            failures.append(await child.wait_ended())
             tasks.cancel_scope.cancel()
 
         for child in (simulator, service):
             tasks.start_soon(watch, child)
-        where = await _ready(plan, service, progress)
+        where = await _wait_until_ready(plan, service, progress)
         state = DemoState(
             url=where["S1_URL"],
             token=token,
@@ -210,33 +212,35 @@ def _write_token(state_dir: Path) -> str:
     return token
 
 
-async def _ready(plan: DemoPlan, service: ChildProcess, progress: Notice) -> dict[str, str]:
+async def _wait_until_ready(
+    plan: DemoPlan, service: ChildProcess, progress: ProgressCallback
+) -> dict[str, str]:
     """Wait until the service says where it is and `GET /ready` answers 200; what it says."""
-    missing: tuple[NotReady, ...] = (NotReady("its ports", "RED"),)
-    with anyio.move_on_after(START_PATIENCE_S):
+    missing: tuple[UnreadyComponent, ...] = (UnreadyComponent("its ports", "RED"),)
+    with anyio.move_on_after(START_TIMEOUT_S):
         while (where := _service_file(plan.state_dir)) is None:  # noqa: ASYNC110 (another process writes it)
-            await anyio.sleep(_ASK_AGAIN_S)
+            await anyio.sleep(_POLL_INTERVAL_S)
         while missing := await anyio.to_thread.run_sync(
-            not_ready, where["S1_URL"], abandon_on_cancel=True
+            unready_components, where["S1_URL"], abandon_on_cancel=True
         ):
             progress(f"waiting for {', '.join(part.name for part in missing)}")
-            await anyio.sleep(_ASK_AGAIN_S)
+            await anyio.sleep(_POLL_INTERVAL_S)
         return where
     waits = "; ".join(f"{part.name}: {part.detail}" for part in missing)
     raise ChildEndedError(
-        f"the service was not ready after {START_PATIENCE_S:.0f} s, it waits for {waits}; "
+        f"the service was not ready after {START_TIMEOUT_S:.0f} s, it waits for {waits}; "
         f"its log is {service.log}{service.last_lines()}"
     )
 
 
 def _service_file(state_dir: Path) -> dict[str, str] | None:
     try:
-        return read_lines((state_dir / SERVICE_FILE).read_text(encoding="utf-8"))
+        return parse_env_lines((state_dir / SERVICE_FILE).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
 
 
-def not_ready(url: str) -> tuple[NotReady, ...]:
+def unready_components(url: str) -> tuple[UnreadyComponent, ...]:
     """What `GET /ready` names as missing; empty when it answers 200."""
     address = urlsplit(url)
     connection = http.client.HTTPConnection(
@@ -247,7 +251,7 @@ def not_ready(url: str) -> tuple[NotReady, ...]:
         reply = connection.getresponse()
         body = reply.read()
     except (OSError, http.client.HTTPException) as error:
-        return (NotReady("http", "RED", str(error)),)
+        return (UnreadyComponent("http", "RED", str(error)),)
     finally:
         connection.close()
     if reply.status == http.HTTPStatus.OK:
@@ -256,7 +260,7 @@ def not_ready(url: str) -> tuple[NotReady, ...]:
         components = msgspec.json.decode(body, type=_Readiness).components
         if red := tuple(part for part in components if part.level == "RED"):
             return red
-    return (NotReady("http", "RED", f"/ready answers {reply.status}"),)
+    return (UnreadyComponent("http", "RED", f"/ready answers {reply.status}"),)
 
 
 async def _cancel_on_signal(
@@ -266,11 +270,11 @@ async def _cancel_on_signal(
         scope.cancel()
 
 
-async def _clear(state_dir: Path, progress: Notice) -> None:
+async def _clean_up(state_dir: Path, progress: ProgressCallback) -> None:
     """Remove what a demo that was killed left behind."""
     if demo_file(state_dir).exists():
         progress("an earlier demo was killed; clearing what it left")
-    ended = await end_leftovers(state_dir)
+    ended = await end_orphans(state_dir)
     if ended:
         progress(f"ended {ended} processes of an earlier demo that was killed")
     await _clear_service(state_dir)
@@ -281,7 +285,7 @@ async def _clear_service(state_dir: Path) -> None:
     """End the Redis of a service that was killed; one that ended has taken its own along."""
     (state_dir / SERVICE_FILE).unlink(missing_ok=True)
     for directory in _redis_directories(state_dir):
-        await end_leftover(directory)
+        await kill_orphan(directory)
 
 
 def _redis_directories(state_dir: Path) -> list[Path]:

@@ -11,14 +11,14 @@ import msgspec
 import typer
 
 from chimera_s1.app.cli.demo.processes import DemoPlan, choose_http_port, demo_environ, run_demo
-from chimera_s1.app.cli.shared.output import Progress, note
+from chimera_s1.app.cli.shared.output import StatusLine, print_status
 from chimera_s1.app.settings.settings import load_settings
 from chimera_s1.app.state_files import DemoState, demo_file
 
 _DEFAULT_DIRECTORY = Path(".chimera")
 
 
-def demonstrate(
+def run_demo_command(
     simulate: Sequence[str], *, http_port: int | None, state_dir: Path | None, as_json: bool
 ) -> None:
     """Run a demo until a signal.
@@ -49,14 +49,14 @@ def demonstrate(
 
 
 async def _run(plan: DemoPlan, as_json: bool) -> None:
-    with Progress() as progress:
+    with StatusLine() as progress:
 
         def ready(state: DemoState) -> None:
             progress.stop()
             typer.echo(_json(plan, state) if as_json else _summary(plan, state))
 
         await run_demo(plan, progress=progress.show, ready=ready)
-    note("the demo has ended")
+    print_status("the demo has ended")
 
 
 def _json(plan: DemoPlan, state: DemoState) -> str:

@@ -8,7 +8,7 @@ from msgspec import Struct
 from chimera_s1.domain.errors import ChimeraError
 
 
-class Grade(StrEnum):
+class CheckGrade(StrEnum):
     """Whether the service can work with it."""
 
     OK = "OK"
@@ -16,7 +16,7 @@ class Grade(StrEnum):
     FAIL = "FAIL"
 
 
-class Finding(Struct, frozen=True):
+class CheckResult(Struct, frozen=True):
     """One line of `chimera-s1 doctor`.
 
     Attributes:
@@ -30,14 +30,14 @@ class Finding(Struct, frozen=True):
     """
 
     name: str
-    grade: Grade
+    grade: CheckGrade
     detail: str
     remedy: str = ""
 
 
-async def found(name: str, check: Awaitable[Finding], remedy: str) -> Finding:
+async def run_check(name: str, check: Awaitable[CheckResult], remedy: str) -> CheckResult:
     """What *check* finds; an error of ours is a FAIL with *remedy*."""
     try:
         return await check
     except ChimeraError as error:
-        return Finding(name, Grade.FAIL, str(error), remedy)
+        return CheckResult(name, CheckGrade.FAIL, str(error), remedy)

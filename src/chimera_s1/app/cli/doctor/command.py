@@ -10,10 +10,10 @@ import msgspec
 import typer
 from rich.text import Text
 
-from chimera_s1.app.cli.doctor.check_result import Finding, Grade
-from chimera_s1.app.cli.shared.output import Progress, terminal
+from chimera_s1.app.cli.doctor.check_result import CheckGrade, CheckResult
+from chimera_s1.app.cli.shared.output import StatusLine, stdout_console
 
-_STYLES = {Grade.OK: "green", Grade.WARN: "yellow", Grade.FAIL: "red"}
+_STYLES = {CheckGrade.OK: "green", CheckGrade.WARN: "yellow", CheckGrade.FAIL: "red"}
 
 
 def doctor(
@@ -31,21 +31,21 @@ def doctor(
     Checks the demo where one runs, unless S1_BINANCE_* or S1_REDIS_* name something else. Exit
     code 1 where a check fails; warnings do not count.
     """
-    from chimera_s1.app.cli.doctor.checks import examine  # noqa: PLC0415 (help is quick)
+    from chimera_s1.app.cli.doctor.checks import run_checks  # noqa: PLC0415 (help is quick)
 
-    with Progress() as progress:
+    with StatusLine() as progress:
         progress.show("checking")
-        findings = anyio.run(examine, os.environ, state_dir)
+        findings = anyio.run(run_checks, os.environ, state_dir)
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(findings)).decode())
     else:
         _print(findings)
-    if any(finding.grade is Grade.FAIL for finding in findings):
+    if any(finding.grade is CheckGrade.FAIL for finding in findings):
         raise typer.Exit(1)
 
 
-def _print(findings: Sequence[Finding]) -> None:
-    console = terminal()
+def _print(findings: Sequence[CheckResult]) -> None:
+    console = stdout_console()
     for finding in findings:
         grade = Text(f"{finding.grade:<4}", style=_STYLES[finding.grade])
         console.print(grade, f" {finding.name:<14} {finding.detail}", sep="", markup=False)

@@ -3,36 +3,38 @@
 from chimera_s1.adapters.binance.http.weight_budget import weight_budgets
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.capabilities.ledger.stores import open_stores, sqlite_path
-from chimera_s1.app.capabilities.treasury.wiring import build_gateway, may_move_money
-from chimera_s1.app.cli.doctor.check_result import Finding, Grade, found
+from chimera_s1.app.capabilities.treasury.wiring import build_gateway, treasury_enabled
+from chimera_s1.app.cli.doctor.check_result import CheckGrade, CheckResult, run_check
 from chimera_s1.app.settings.settings import Settings
 
 _LEDGER = "see the runbook, and chimera-s1 ledger verify"
 _KEY = "look at the key's page at the exchange: permissions, and the addresses it works from"
 
 
-async def check_treasury(settings: Settings) -> list[Finding]:
+async def check_treasury(settings: Settings) -> list[CheckResult]:
     """Two findings where there is a key; one that says so where there is none."""
-    if not may_move_money(settings):
+    if not treasury_enabled(settings):
         detail = "none here, so no money is moved: S1_BINANCE_KEY is not set, or testnet is"
-        return [Finding("exchange key", Grade.OK, detail)]
+        return [CheckResult("exchange key", CheckGrade.OK, detail)]
     return [
-        await found("ledger", _ledger(settings), _LEDGER),
-        await found("exchange key", _key(settings), _KEY),
+        await run_check("ledger", _ledger(settings), _LEDGER),
+        await run_check("exchange key", _key(settings), _KEY),
     ]
 
 
-async def _ledger(settings: Settings) -> Finding:
+async def _ledger(settings: Settings) -> CheckResult:
     path = sqlite_path(settings)
     if not settings.db_arango_uri and not path.exists():
-        return Finding("ledger", Grade.OK, f"{path} will be made at the first start")
+        return CheckResult("ledger", CheckGrade.OK, f"{path} will be made at the first start")
     async with open_stores(settings, SystemClock(), read_only=True) as stores:
         head = await stores.events.head()
     where = ", ".join(settings.db_arango_uri) or str(path)
-    return Finding("ledger", Grade.OK, f"{where}: {head.seq} commits, head {head.hash[:12]}")
+    return CheckResult(
+        "ledger", CheckGrade.OK, f"{where}: {head.seq} commits, head {head.hash[:12]}"
+    )
 
 
-async def _key(settings: Settings) -> Finding:
+async def _key(settings: Settings) -> CheckResult:
     clock = SystemClock()
     budgets = weight_budgets(clock)
     async with build_gateway(settings, budgets, lambda: float(clock.now_ms())) as gateway:
@@ -45,8 +47,10 @@ async def _key(settings: Settings) -> Finding:
     ]
     detail = "it " + ", ".join(word for word, can in said if can)
     if may.may_withdraw:
-        return Finding("exchange key", Grade.WARN, detail, "take the right to withdraw away")
+        return CheckResult(
+            "exchange key", CheckGrade.WARN, detail, "take the right to withdraw away"
+        )
     if not may.may_read or not may.may_transfer:
         remedy = f"let it read and transfer ({settings.treasury_mode.value})"
-        return Finding("exchange key", Grade.FAIL, detail, remedy)
-    return Finding("exchange key", Grade.OK, detail)
+        return CheckResult("exchange key", CheckGrade.FAIL, detail, remedy)
+    return CheckResult("exchange key", CheckGrade.OK, detail)

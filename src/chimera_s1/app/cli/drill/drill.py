@@ -66,11 +66,11 @@ class QuotesSign(Struct, frozen=True):
 
 
 Sign = StatusSign | OperationsSign | LevelSign | DroppedSign | QuotesSign
-AnyOf = tuple[Sign, ...]
+AnySign = tuple[Sign, ...]
 """The first of them counts."""
 
 
-class Targets(Struct, frozen=True):
+class DrillThresholds(Struct, frozen=True):
     """What has to be reached; None asks for nothing.
 
     Attributes:
@@ -101,30 +101,30 @@ class Drill(Struct, frozen=True):
     Attributes:
         fault: In words.
 
-        noticed: Each of these has to be seen; the last one counts.
+        noticed_signs: Each of these has to be seen; the last one counts.
 
-        over: The same, after the notice.
+        over_signs: The same, after the notice.
 
-        spared: Instruments of this symbol are the fault's own; all others must not notice. Empty
-            where everybody may.
+        affected_symbol: Instruments of this symbol are the fault's own; all others must not notice.
+            Empty where everybody may.
 
         age_max_ms: A quote whose ts is older than this when it is written has a wrong ts.
 
-        counted_from_return: `over_s` counts from the moment Redis answers again.
+        over_from_recovery: `over_s` counts from the moment Redis answers again.
     """
 
     name: str
     fault: str
     faults: tuple[Fault, ...]
-    noticed: tuple[AnyOf, ...]
-    over: tuple[AnyOf, ...]
-    targets: Targets
-    spared: str = ""
+    noticed_signs: tuple[AnySign, ...]
+    over_signs: tuple[AnySign, ...]
+    targets: DrillThresholds
+    affected_symbol: str = ""
     age_max_ms: int = 6_000
-    counted_from_return: bool = False
+    over_from_recovery: bool = False
 
     @property
-    def lasts_ms(self) -> int:
+    def duration_ms(self) -> int:
         """How long its longest fault lasts; 0 where they happen at one moment."""
         lasting = (each.for_ms for each in self.faults if isinstance(each, SimulatedFault))
         return max(lasting, default=0)

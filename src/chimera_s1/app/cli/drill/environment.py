@@ -8,17 +8,21 @@ import msgspec
 from msgspec import Struct
 
 from chimera_s1.adapters.redis.cluster_client import ClusterClient
-from chimera_s1.adapters.redis.fault_injection import pause, shut_down, wait_until_up
+from chimera_s1.adapters.redis.fault_injection import (
+    pause_masters,
+    shut_down_masters,
+    wait_until_masters_up,
+)
 from chimera_s1.app.cli.drill.drill import PAUSE_MS, RedisFault, SimulatedFault
-from chimera_s1.app.cli.drill.http import Unanswered, request
-from chimera_s1.app.cli.drill.quote_checks import Book
-from chimera_s1.app.cli.shared.stream_store_location import StreamLocation, connected
+from chimera_s1.app.cli.drill.http import HttpRequestError, request
+from chimera_s1.app.cli.drill.quote_checks import SentBook
+from chimera_s1.app.cli.shared.stream_store_location import StreamStoreLocation, connected
 from chimera_s1.app.settings.settings import Settings
 from chimera_s1.domain.errors import ChimeraError
 from chimera_s1.domain.identifiers import InstrumentId
 
 
-class DrillGroundError(ChimeraError):
+class DrillEnvironmentError(ChimeraError):
     """Service, simulator or Redis do not answer as a drill needs it; the text says
     which and what.
     """
@@ -26,7 +30,7 @@ class DrillGroundError(ChimeraError):
     code = "drill.ground"
 
 
-class Place(Struct, frozen=True):
+class DrillTarget(Struct, frozen=True):
     """Addresses.
 
     Attributes:
@@ -41,7 +45,7 @@ class Place(Struct, frozen=True):
 
     url: str
     sim_url: str
-    redis: StreamLocation
+    redis: StreamStoreLocation
     own_redis: bool
 
 
@@ -78,11 +82,11 @@ class _Books(Struct):
 _books = msgspec.json.Decoder(_Books, strict=False)
 
 
-class Ground:
+class DrillEnvironment:
     """Everything a drill does to the world outside."""
 
-    def __init__(self, place: Place, redis: ClusterClient) -> None:
-        self.place = place
+    def __init__(self, place: DrillTarget, redis: ClusterClient) -> None:
+        self.target = place
         self._redis = redis
 
     async def arm(self, fault: SimulatedFault) -> int:
@@ -110,45 +114,47 @@ class Ground:
         """Set the pace of the market, updates per second."""
         await self._simulator("POST", "/sim/rate", msgspec.json.encode({"rate": rate}))
 
-    async def books(self, instrument: InstrumentId) -> frozenset[Book]:
+    async def books(self, instrument: InstrumentId) -> frozenset[SentBook]:
         """Every top of book that the simulator can send of *instrument*."""
         path = f"/sim/books/{instrument.venue.value}/{instrument.symbol}"
         books = _books.decode(await self._simulator("GET", path)).books
         return frozenset((bid, ask, min(bids, asks)) for bid, bids, ask, asks in books)
 
-    async def strike_redis(self, fault: RedisFault) -> None:
+    async def inject_redis_fault(self, fault: RedisFault) -> None:
         """Do *fault* to every master."""
         match fault:
             case RedisFault.SHUTDOWN:
-                await shut_down(self._redis)
+                await shut_down_masters(self._redis)
             case RedisFault.PAUSE:
-                await pause(self._redis, PAUSE_MS)
+                await pause_masters(self._redis, PAUSE_MS)
             case _:
                 assert_never(fault)
 
-    async def redis_back(self) -> None:
+    async def wait_for_redis(self) -> None:
         """Return once every master answers."""
-        await wait_until_up(self._redis)
+        await wait_until_masters_up(self._redis)
 
     async def _simulator(self, method: str, path: str, body: bytes | None = None) -> bytes:
         try:
-            reply = await request(method, self.place.sim_url + path, body)
-        except Unanswered as error:
-            raise DrillGroundError(
-                f"the simulator at {self.place.sim_url} does not answer: {error}"
+            reply = await request(method, self.target.sim_url + path, body)
+        except HttpRequestError as error:
+            raise DrillEnvironmentError(
+                f"the simulator at {self.target.sim_url} does not answer: {error}"
             ) from error
         if not reply.ok:
             said = reply.body.decode(errors="replace")
-            raise DrillGroundError(f"the simulator refuses {method} {path}: {said}")
+            raise DrillEnvironmentError(f"the simulator refuses {method} {path}: {said}")
         return reply.body
 
 
 @asynccontextmanager
-async def drill_ground(place: Place, settings: Settings) -> AsyncIterator[Ground]:
+async def drill_environment(
+    place: DrillTarget, settings: Settings
+) -> AsyncIterator[DrillEnvironment]:
     """Connections to everything at *place*.
 
     Raises:
         PublisherUnavailableError: Redis does not answer.
     """
     async with connected(place.redis, settings) as client:
-        yield Ground(place, client)
+        yield DrillEnvironment(place, client)

@@ -6,15 +6,15 @@ from urllib.parse import urlsplit
 import anyio
 from msgspec import Struct
 
-PATIENCE_S = 5.0
+REQUEST_TIMEOUT_S = 5.0
 _ERROR = 400
 
 
-class Unanswered(Exception):  # noqa: N818 (nothing here failed)
+class HttpRequestError(Exception):
     """There was no answer; the text says why."""
 
 
-class Reply(Struct, frozen=True):
+class HttpReply(Struct, frozen=True):
     """Status and body."""
 
     status: int
@@ -26,7 +26,7 @@ class Reply(Struct, frozen=True):
         return self.status < _ERROR
 
 
-async def request(method: str, url: str, body: bytes | None = None) -> Reply:
+async def request(method: str, url: str, body: bytes | None = None) -> HttpReply:
     """The answer of *url*, an http one.
 
     Raises:
@@ -35,14 +35,16 @@ async def request(method: str, url: str, body: bytes | None = None) -> Reply:
     return await anyio.to_thread.run_sync(_request, method, url, body, abandon_on_cancel=True)
 
 
-def _request(method: str, url: str, body: bytes | None) -> Reply:
+def _request(method: str, url: str, body: bytes | None) -> HttpReply:
     address = urlsplit(url)
-    connection = http.client.HTTPConnection(str(address.hostname), address.port, timeout=PATIENCE_S)
+    connection = http.client.HTTPConnection(
+        str(address.hostname), address.port, timeout=REQUEST_TIMEOUT_S
+    )
     try:
         connection.request(method, address.path, body)
         response = connection.getresponse()
-        return Reply(response.status, response.read())
+        return HttpReply(response.status, response.read())
     except (OSError, http.client.HTTPException) as error:
-        raise Unanswered(str(error) or type(error).__name__) from error
+        raise HttpRequestError(str(error) or type(error).__name__) from error
     finally:
         connection.close()

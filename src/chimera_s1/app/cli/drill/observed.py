@@ -6,7 +6,7 @@ WINDOW_MS = 1_000
 """What the drills count in, and the longest window there is."""
 
 
-class QuoteSeen(Struct, frozen=True, gc=False):
+class ObservedQuote(Struct, frozen=True, gc=False):
     """One entry of a quote stream.
 
     Attributes:
@@ -23,7 +23,7 @@ class QuoteSeen(Struct, frozen=True, gc=False):
     top1_usdt: float
 
 
-class StatusSeen(Struct, frozen=True):
+class ObservedStatus(Struct, frozen=True):
     """One entry of a status stream."""
 
     at_ms: int
@@ -33,7 +33,7 @@ class StatusSeen(Struct, frozen=True):
     cause: str
 
 
-class OperationSeen(Struct, frozen=True):
+class ObservedOperation(Struct, frozen=True):
     """One entry of `ops:events` about a connection."""
 
     at_ms: int
@@ -42,7 +42,7 @@ class OperationSeen(Struct, frozen=True):
     detail: str
 
 
-class HealthSeen(Struct, frozen=True):
+class ObservedHealth(Struct, frozen=True):
     """One look at `/health` and at the dropped frames in `/metrics`, by venue."""
 
     at_ms: int

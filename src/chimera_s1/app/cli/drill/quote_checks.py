@@ -5,10 +5,10 @@ came.
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 
-from chimera_s1.app.cli.drill.observed import WINDOW_MS, QuoteSeen
+from chimera_s1.app.cli.drill.observed import WINDOW_MS, ObservedQuote
 from chimera_s1.domain.identifiers import InstrumentId
 
-Book = tuple[float, float, float]
+SentBook = tuple[float, float, float]
 """Bid, ask, and the smaller of their quantities."""
 
 EDGE_MS = 100
@@ -20,7 +20,7 @@ FUTURE_MS = 250
 _TOLERANCE = 1e-9
 
 
-def missing_windows(quotes: Sequence[QuoteSeen], from_ms: int, to_ms: int) -> int:
+def missing_windows(quotes: Sequence[ObservedQuote], from_ms: int, to_ms: int) -> int:
     """Whole windows between the two moments that no quote belongs to; each quote fills one."""
     times = sorted(quote.ts for quote in quotes)
     position = missing = 0
@@ -36,7 +36,7 @@ def missing_windows(quotes: Sequence[QuoteSeen], from_ms: int, to_ms: int) -> in
 
 
 def most_missing(
-    quotes: Mapping[InstrumentId, Sequence[QuoteSeen]],
+    quotes: Mapping[InstrumentId, Sequence[ObservedQuote]],
     names: Iterable[InstrumentId],
     from_ms: int,
     to_ms: int,
@@ -46,7 +46,7 @@ def most_missing(
     return max(counts, default=0)
 
 
-def wrong_quotes(quotes: Sequence[QuoteSeen], books: frozenset[Book]) -> tuple[str, ...]:
+def quote_errors(quotes: Sequence[ObservedQuote], books: frozenset[SentBook]) -> tuple[str, ...]:
     """What is wrong with the numbers of *quotes*, in words; empty where the exchange sent every
     one.
     """
@@ -60,7 +60,7 @@ def wrong_quotes(quotes: Sequence[QuoteSeen], books: frozenset[Book]) -> tuple[s
     return (*found, *(f"published twice: ts {quote.ts}" for quote in twice))
 
 
-def mistimed_quotes(quotes: Sequence[QuoteSeen], age_max_ms: int) -> int:
+def mistimed_quotes(quotes: Sequence[ObservedQuote], age_max_ms: int) -> int:
     """How many *quotes* have a ts after their entry, more than *age_max_ms* before it, or before
     the one of the quote before.
     """
@@ -73,13 +73,13 @@ def mistimed_quotes(quotes: Sequence[QuoteSeen], age_max_ms: int) -> int:
     return count
 
 
-def lateness_ms(quotes: Iterable[QuoteSeen]) -> float | None:
+def lateness_ms(quotes: Iterable[ObservedQuote]) -> float | None:
     """From a window's end to the entry, 99th percentile, ms; None without a quote."""
     late = sorted(quote.at_ms - (quote.ts // WINDOW_MS + 1) * WINDOW_MS for quote in quotes)
     return float(late[int(0.99 * (len(late) - 1))]) if late else None
 
 
-def _derived(quote: QuoteSeen) -> bool:
+def _derived(quote: ObservedQuote) -> bool:
     mid = (quote.bid + quote.ask) / 2
     expected = (mid, (quote.ask - quote.bid) / mid * 1e4, quote.top1_qty * mid)
     seen = (quote.mid, quote.spread_bps, quote.top1_usdt)
@@ -88,6 +88,6 @@ def _derived(quote: QuoteSeen) -> bool:
     )
 
 
-def _same(quote: QuoteSeen, before: QuoteSeen) -> bool:
+def _same(quote: ObservedQuote, before: ObservedQuote) -> bool:
     book, last = (quote.bid, quote.ask, quote.top1_qty), (before.bid, before.ask, before.top1_qty)
     return quote.ts == before.ts and book == last

@@ -9,8 +9,8 @@ from rich.table import Table
 from rich.text import Text
 
 from chimera_s1.app.cli.drill.drill import Drill
-from chimera_s1.app.cli.drill.result import Row
-from chimera_s1.app.cli.shared.output import terminal
+from chimera_s1.app.cli.drill.result import DrillResult
+from chimera_s1.app.cli.shared.output import stdout_console
 
 _COLUMNS = ("drill", "noticed s", "over s", "missing", "wrong", "mistimed", "lost", "late ms", "")
 _WIDTHS = (14, 12, 12, 8, 6, 8, 6, 9, 5)
@@ -29,7 +29,7 @@ def print_catalogue(drills: Sequence[Drill], *, as_json: bool) -> None:
         typer.echo(f"{'':<14}  {_targets(each)}")
 
 
-def rows_as_json(rows: Sequence[Row]) -> str:
+def results_as_json(rows: Sequence[DrillResult]) -> str:
     """One object a drill: what was measured, its targets, and what was missed."""
     shown: list[dict[str, Any]] = [
         {
@@ -45,9 +45,9 @@ def rows_as_json(rows: Sequence[Row]) -> str:
     return msgspec.json.format(msgspec.json.encode(shown)).decode()
 
 
-def print_rows(rows: Sequence[Row]) -> None:
+def print_results(rows: Sequence[DrillResult]) -> None:
     """The table; behind each figure its target. What was missed follows below."""
-    console = terminal()
+    console = stdout_console()
     if console.is_terminal:
         console.print(_table(rows))
     else:
@@ -58,7 +58,7 @@ def print_rows(rows: Sequence[Row]) -> None:
         typer.echo(f"{row.drill.name}: {row.drill.fault}; {_findings(row)}")
 
 
-def _table(rows: Sequence[Row]) -> Table:
+def _table(rows: Sequence[DrillResult]) -> Table:
     table = Table()
     for name in _COLUMNS:
         table.add_column(name, justify="left" if name in {"drill", ""} else "right", no_wrap=True)
@@ -68,7 +68,7 @@ def _table(rows: Sequence[Row]) -> Table:
     return table
 
 
-def _cells(row: Row) -> tuple[str, ...]:
+def _cells(row: DrillResult) -> tuple[str, ...]:
     measured, targets = row.measured, row.drill.targets
     return (
         row.drill.name,
@@ -88,7 +88,7 @@ def _figure(value: float | None, target: float | None, form: str) -> str:
     return shown if target is None else f"{shown} <= {target:g}"
 
 
-def _findings(row: Row) -> str:
+def _findings(row: DrillResult) -> str:
     by = f"noticed by {row.measured.noticed_by}" if row.measured.noticed_by else ""
     fired = sum(row.measured.fired)
     parts = [by, f"fired {fired} times", row.measured.remark, *row.missed]
@@ -99,7 +99,7 @@ def _targets(drill: Drill) -> str:
     targets = drill.targets
     said = {
         "noticed within {:g} s": targets.noticed_s,
-        "over within {:g} s" + (" of its return" if drill.counted_from_return else ""): (
+        "over within {:g} s" + (" of its return" if drill.over_from_recovery else ""): (
             targets.over_s
         ),
         "at most {:g} windows missing": targets.missing,

@@ -7,7 +7,7 @@ from msgspec import Struct
 from chimera_s1.app.cli.drill.drill import Drill
 
 
-class Measured(Struct, frozen=True):
+class Measurements(Struct, frozen=True):
     """What one drill found.
 
     Attributes:
@@ -45,7 +45,7 @@ class Measured(Struct, frozen=True):
     remark: str = ""
 
 
-class Row(Struct, frozen=True):
+class DrillResult(Struct, frozen=True):
     """A drill with its result.
 
     Attributes:
@@ -53,7 +53,7 @@ class Row(Struct, frozen=True):
     """
 
     drill: Drill
-    measured: Measured
+    measured: Measurements
     missed: tuple[str, ...]
 
     @property
@@ -62,33 +62,33 @@ class Row(Struct, frozen=True):
         return not self.missed
 
 
-def judge(drill: Drill, measured: Measured) -> Row:
+def evaluate(drill: Drill, measured: Measurements) -> DrillResult:
     """Compare *measured* with the targets of *drill*."""
     targets = drill.targets
     missed = [
-        *_fired(measured.fired),
-        *_in_time("noticed", measured.noticed_s, targets.noticed_s),
-        *_in_time("over", measured.over_s, targets.over_s),
-        *_at_most("windows missing", measured.missing, targets.missing),
-        *_at_most("quotes of an instrument mistimed", measured.mistimed, targets.mistimed),
-        *_at_most("connections lost", measured.lost, targets.lost),
-        *_at_most("ms late", measured.late_ms, targets.late_ms),
+        *_unfired_problems(measured.fired),
+        *_lateness_problems("noticed", measured.noticed_s, targets.noticed_s),
+        *_lateness_problems("over", measured.over_s, targets.over_s),
+        *_excess_problems("windows missing", measured.missing, targets.missing),
+        *_excess_problems("quotes of an instrument mistimed", measured.mistimed, targets.mistimed),
+        *_excess_problems("connections lost", measured.lost, targets.lost),
+        *_excess_problems("ms late", measured.late_ms, targets.late_ms),
     ]
-    if drill.noticed and measured.noticed_s is None and targets.noticed_s is None:
+    if drill.noticed_signs and measured.noticed_s is None and targets.noticed_s is None:
         missed.append("never noticed")
     if measured.over_s is None and targets.over_s is None:
         missed.append("not over in time")
     if measured.wrong:
         missed.append(f"{len(measured.wrong)} wrong: {measured.wrong[0]}")
-    return Row(drill, measured, tuple(missed))
+    return DrillResult(drill, measured, tuple(missed))
 
 
-def _fired(counts: Sequence[int]) -> list[str]:
+def _unfired_problems(counts: Sequence[int]) -> list[str]:
     silent = sum(count == 0 for count in counts)
     return [f"{silent} of {len(counts)} faults did not fire"] if silent else []
 
 
-def _in_time(what: str, seconds: float | None, target_s: float | None) -> list[str]:
+def _lateness_problems(what: str, seconds: float | None, target_s: float | None) -> list[str]:
     if target_s is None:
         return []
     if seconds is None:
@@ -96,7 +96,7 @@ def _in_time(what: str, seconds: float | None, target_s: float | None) -> list[s
     return [f"{what} after {seconds:.1f} s, not {target_s:g}"] if seconds > target_s else []
 
 
-def _at_most(what: str, value: float | None, target: float | None) -> list[str]:
+def _excess_problems(what: str, value: float | None, target: float | None) -> list[str]:
     if target is None or value is None or value <= target:
         return []
     return [f"{value:g} {what}, at most {target:g} allowed"]

@@ -10,13 +10,13 @@ from msgspec import Struct
 
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.cli.drill.drill import Drill
-from chimera_s1.app.cli.drill.environment import Ground, Place, drill_ground
-from chimera_s1.app.cli.drill.observer import Recorder
-from chimera_s1.app.cli.drill.report import print_catalogue, print_rows, rows_as_json
-from chimera_s1.app.cli.drill.runner import Practice
+from chimera_s1.app.cli.drill.environment import DrillEnvironment, DrillTarget, drill_environment
+from chimera_s1.app.cli.drill.observer import ServiceObserver
+from chimera_s1.app.cli.drill.report import print_catalogue, print_results, results_as_json
+from chimera_s1.app.cli.drill.runner import DrillRunner
 from chimera_s1.app.cli.drill.scenarios import DRILLS, choose
-from chimera_s1.app.cli.shared.output import Progress, note
-from chimera_s1.app.cli.shared.stream_store_location import StreamLocation, connected
+from chimera_s1.app.cli.shared.output import StatusLine, print_status
+from chimera_s1.app.cli.shared.stream_store_location import StreamStoreLocation, connected
 from chimera_s1.app.settings.settings import Settings, load_settings
 from chimera_s1.app.settings.types import parse_nodes
 from chimera_s1.app.state_files import demo_file, read_demo_state
@@ -58,20 +58,20 @@ async def run_drills(environ: Mapping[str, str], options: DrillOptions) -> bool:
     """
     settings = load_settings(environ)
     chosen = choose(options.names)
-    place = find_place(settings, options)
-    drills = _permitted(chosen, place, named=bool(options.names))
-    note(f"drilling {place.url} with {place.sim_url}, reading {place.redis}")
-    with Progress() as progress:
-        async with _ready(place, settings, progress) as practice:
+    place = find_target(settings, options)
+    drills = _allowed_drills(chosen, place, named=bool(options.names))
+    print_status(f"drilling {place.url} with {place.sim_url}, reading {place.redis}")
+    with StatusLine() as progress:
+        async with _drill_runner(place, settings, progress) as practice:
             rows = [await practice.run(each) for each in drills]
     if options.as_json:
-        typer.echo(rows_as_json(rows))
+        typer.echo(results_as_json(rows))
     else:
-        print_rows(rows)
+        print_results(rows)
     return all(row.passed for row in rows)
 
 
-def find_place(settings: Settings, options: DrillOptions) -> Place:
+def find_target(settings: Settings, options: DrillOptions) -> DrillTarget:
     """The demo that runs, with what the user named in place of its own.
 
     Raises:
@@ -85,11 +85,11 @@ def find_place(settings: Settings, options: DrillOptions) -> Place:
             "terminal, or name --url, --sim and --redis"
         )
     if options.redis is not None:
-        location = StreamLocation(parse_nodes(options.redis), "--redis")
+        location = StreamStoreLocation(parse_nodes(options.redis), "--redis")
     else:
         assert demo is not None, "checked above"
-        location = StreamLocation(demo.redis_addresses, str(demo_file(state_dir)))
-    return Place(
+        location = StreamStoreLocation(demo.redis_addresses, str(demo_file(state_dir)))
+    return DrillTarget(
         url=_base(options.url or (demo.url if demo else "")),
         sim_url=_base(options.sim or (demo.sim_url if demo else "")),
         redis=location,
@@ -97,37 +97,39 @@ def find_place(settings: Settings, options: DrillOptions) -> Place:
     )
 
 
-def _permitted(drills: Sequence[Drill], place: Place, *, named: bool) -> list[Drill]:
+def _allowed_drills(drills: Sequence[Drill], target: DrillTarget, *, named: bool) -> list[Drill]:
     """*drills* without those that would break a Redis that is not the demo's own."""
-    refused = [drill.name for drill in drills if drill.needs_own_redis and not place.own_redis]
+    refused = [drill.name for drill in drills if drill.needs_own_redis and not target.own_redis]
     if refused and named:
         raise ConfigurationError(
             f"{', '.join(refused)} would stop a Redis that was named with --redis; only a demo's "
             "own is broken: start chimera-s1 demo and leave --redis out"
         )
     if refused:
-        note(f"left out, because --redis was named: {', '.join(refused)}")
+        print_status(f"left out, because --redis was named: {', '.join(refused)}")
     return [drill for drill in drills if drill.name not in refused]
 
 
 @asynccontextmanager
-async def _ready(place: Place, settings: Settings, progress: Progress) -> AsyncIterator[Practice]:
+async def _drill_runner(
+    place: DrillTarget, settings: Settings, progress: StatusLine
+) -> AsyncIterator[DrillRunner]:
     clock = SystemClock()
     async with (
-        drill_ground(place, settings) as ground,
+        drill_environment(place, settings) as ground,
         connected(place.redis, settings) as client,
-        _lively(ground),
+        _faster_market(ground),
     ):
-        recorder = Recorder(client, place.url, clock)
+        recorder = ServiceObserver(client, place.url, clock)
         await recorder.begin()
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(recorder.run)
-            yield Practice(ground, recorder, clock, progress.show)
+            yield DrillRunner(ground, recorder, clock, progress.show)
             tasks.cancel_scope.cancel()
 
 
 @asynccontextmanager
-async def _lively(ground: Ground) -> AsyncIterator[None]:
+async def _faster_market(ground: DrillEnvironment) -> AsyncIterator[None]:
     """While the block lasts the market moves fast enough to be counted."""
     state = await ground.simulator_state()
     subscriptions = sum(venue.subscriptions for venue in state.venues.values())

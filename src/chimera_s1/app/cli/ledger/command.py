@@ -55,9 +55,9 @@ def show(
     state_dir: _StateDir = None,
 ) -> None:
     """Tell the life of one transfer: each event, where it stands, and what is next."""
-    from chimera_s1.app.cli.ledger.show import print_life  # noqa: PLC0415 (help is quick)
+    from chimera_s1.app.cli.ledger.show import print_timeline  # noqa: PLC0415 (help is quick)
 
-    anyio.run(print_life, _settings(state_dir), parse_transfer_id(transfer_id))
+    anyio.run(print_timeline, _settings(state_dir), parse_transfer_id(transfer_id))
 
 
 @ledger.command()

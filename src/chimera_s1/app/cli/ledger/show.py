@@ -13,12 +13,12 @@ from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.capabilities.ledger.stores import open_stores
 from chimera_s1.app.capabilities.treasury.list_transfers import (
     ListedTransfer,
-    newest_transfers,
-    read_life,
+    list_newest_transfers,
+    read_transfer_entries,
 )
-from chimera_s1.app.capabilities.treasury.text_format import moment, printable
-from chimera_s1.app.capabilities.treasury.transfer_timeline import Story, tell
-from chimera_s1.app.cli.shared.output import note, terminal
+from chimera_s1.app.capabilities.treasury.text_format import escape_unprintable, format_utc
+from chimera_s1.app.capabilities.treasury.transfer_timeline import TransferTimeline, build_timeline
+from chimera_s1.app.cli.shared.output import print_status, stdout_console
 from chimera_s1.app.settings.settings import Settings
 from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.identifiers import TransferId
@@ -35,7 +35,7 @@ _STYLES = {
 }
 
 
-class TransferLine(Struct, frozen=True, kw_only=True):
+class TransferListRow(Struct, frozen=True, kw_only=True):
     """One transfer as `ledger list` shows it.
 
     Attributes:
@@ -65,8 +65,8 @@ async def print_transfers(
         StoreUnavailableError, LedgerDamagedError: It cannot be read.
     """
     async with open_stores(settings, SystemClock(), read_only=True) as stores:
-        lines = [_line(each) for each in await newest_transfers(stores.events, limit, status)]
-    console = terminal()
+        lines = [_line(each) for each in await list_newest_transfers(stores.events, limit, status)]
+    console = stdout_console()
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(lines)).decode())
     elif console.is_terminal:
@@ -75,10 +75,10 @@ async def print_transfers(
         for line in lines:
             typer.echo("\t".join(_cells(line)))
     if not lines and not as_json:
-        note("no transfers" if status is None else f"no transfers are {status.value}")
+        print_status("no transfers" if status is None else f"no transfers are {status.value}")
 
 
-async def print_life(settings: Settings, transfer_id: TransferId) -> None:
+async def print_timeline(settings: Settings, transfer_id: TransferId) -> None:
     """Print the life of *transfer_id*.
 
     Raises:
@@ -87,41 +87,43 @@ async def print_life(settings: Settings, transfer_id: TransferId) -> None:
         StoreUnavailableError, LedgerDamagedError: It cannot be read.
     """
     async with open_stores(settings, SystemClock(), read_only=True) as stores:
-        entries = await read_life(stores.events, transfer_id)
+        entries = await read_transfer_entries(stores.events, transfer_id)
     if not entries:
         raise ConfigurationError(
             f"the ledger has no transfer {transfer_id}; chimera-s1 ledger list shows which it has"
         )
-    for text in story_lines(tell(transfer_id, entries, settings.treasury_patience)):
+    for text in timeline_lines(
+        build_timeline(transfer_id, entries, settings.reconciliation_timing)
+    ):
         typer.echo(text)
 
 
-def story_lines(story: Story) -> tuple[str, ...]:
+def timeline_lines(story: TransferTimeline) -> tuple[str, ...]:
     """*story* as text, its columns under each other."""
-    width = max(len(line.actor) for line in story.lines)
-    places = max(len(str(line.seq)) for line in story.lines)
+    width = max(len(line.actor) for line in story.entries)
+    seq_width = max(len(str(line.seq)) for line in story.entries)
     return (
         story.title,
         *(
-            f"{moment(line.at)}  #{line.seq:<{places}}  {line.actor:<{width}}  {line.text}"
-            for line in story.lines
+            f"{format_utc(line.at)}  #{line.seq:<{seq_width}}  {line.actor:<{width}}  {line.text}"
+            for line in story.entries
         ),
-        f"now   {story.outlook.now}",
-        f"next  {story.outlook.next}",
+        f"now   {story.next_steps.current_state}",
+        f"next  {story.next_steps.next_step}",
     )
 
 
-def _line(listed: ListedTransfer) -> TransferLine:
+def _line(listed: ListedTransfer) -> TransferListRow:
     transfer = listed.transfer
-    return TransferLine(
-        accepted=moment(transfer.accepted_at),
-        transfer_id=printable(transfer.transfer_id),
+    return TransferListRow(
+        accepted=format_utc(transfer.accepted_at),
+        transfer_id=escape_unprintable(transfer.transfer_id),
         from_wallet=transfer.direction.source.value,
         to_wallet=transfer.direction.target.value,
         amount=exact_text(transfer.amount),
         state=transfer.status,
-        actor=printable(listed.actor),
-        message=printable(_message(transfer, newer=listed.newer)),
+        actor=escape_unprintable(listed.actor),
+        message=escape_unprintable(_message(transfer, newer=listed.has_unknown_events)),
     )
 
 
@@ -134,7 +136,7 @@ def _message(transfer: Transfer, *, newer: bool) -> str:
     return "; ".join([*words, *([transfer.message] if transfer.message else [])])
 
 
-def _cells(line: TransferLine) -> tuple[str, ...]:
+def _cells(line: TransferListRow) -> tuple[str, ...]:
     return (
         line.accepted,
         line.transfer_id,
@@ -147,7 +149,7 @@ def _cells(line: TransferLine) -> tuple[str, ...]:
     )
 
 
-def _table(lines: Sequence[TransferLine], width: int) -> Table:
+def _table(lines: Sequence[TransferListRow], width: int) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("accepted, UTC", no_wrap=True)
     id_width = _WIDTH_OF_UUID if width >= _WIDTH_OF_ALL else None

@@ -13,26 +13,26 @@ import typer
 from chimera_s1.adapters.system.atomic_file import replacing
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.capabilities.ledger.stores import LedgerStores, open_stores
-from chimera_s1.app.capabilities.ledger.verifier import LedgerWalk, anchor_text
+from chimera_s1.app.capabilities.ledger.verifier import LedgerVerifier, anchor_text
 from chimera_s1.app.capabilities.treasury.project_transfers import ProjectTransfers
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TreasuryLedger
-from chimera_s1.app.cli.shared.count_progress import CountBar
-from chimera_s1.app.cli.shared.output import note
+from chimera_s1.app.cli.shared.count_progress import CountProgress
+from chimera_s1.app.cli.shared.output import print_status
 from chimera_s1.app.settings.settings import Settings
 from chimera_s1.domain.errors import ConfigurationError, LedgerTooNewError
 from chimera_s1.domain.ledger.commit import (
-    Entry,
-    Head,
+    LedgerEntry,
+    LedgerHead,
     content_hash,
     document_of,
     encode_commit,
 )
 from chimera_s1.domain.ports.event_store import EventStore
 
-Take = Callable[[tuple[Entry, ...]], None]
+OnEntries = Callable[[tuple[LedgerEntry, ...]], None]
 
 
-async def verify_ledger(settings: Settings, anchor: Head | None) -> None:
+async def verify_ledger(settings: Settings, anchor: LedgerHead | None) -> None:
     """Prove the ledger, and print its anchor.
 
     Args:
@@ -50,14 +50,14 @@ async def verify_ledger(settings: Settings, anchor: Head | None) -> None:
     clock = SystemClock()
     async with open_stores(settings, clock, read_only=True) as stores:
         began_ms = clock.monotonic_ms()
-        head = await _walk(stores.events, "verifying", anchor=anchor)
+        head = await _verify_all(stores.events, "verifying", anchor=anchor)
         seconds = (clock.monotonic_ms() - began_ms) / 1000
     typer.echo(f"commits {head.seq}, each as written and after the one before it")
     typer.echo(f"speed   {head.seq / max(seconds, 1e-3):.0f} commits/s")
     if anchor is not None:
         typer.echo(f"passed  {anchor_text(anchor)}")
     typer.echo(f"anchor  {anchor_text(head)}")
-    note(
+    print_status(
         "keep the anchor on another machine: chimera-s1 ledger verify --anchor SEQ:HASH tells "
         "later whether the ledger was cut or rewritten"
     )
@@ -81,14 +81,14 @@ async def export_ledger(settings: Settings, output: Path | None) -> None:
         StoreUnavailableError: It cannot be read.
     """
     async with open_stores(settings, SystemClock(), read_only=True) as stores:
-        with _writing(output) as file:
+        with _open_output(output) as file:
 
-            def take(entries: tuple[Entry, ...]) -> None:
+            def take(entries: tuple[LedgerEntry, ...]) -> None:
                 file.writelines(map(_json_line, entries))
 
-            head = await _walk(stores.events, "exporting", take)
+            head = await _verify_all(stores.events, "exporting", take)
             file.flush()
-    note(f"{head.seq} commits, anchor {anchor_text(head)}")
+    print_status(f"{head.seq} commits, anchor {anchor_text(head)}")
 
 
 async def rebuild_transfers(settings: Settings) -> None:
@@ -106,31 +106,35 @@ async def rebuild_transfers(settings: Settings) -> None:
     async with open_stores(settings, clock, read_only=True):
         pass  # it is there: opening it to write would make one
     async with open_stores(settings, clock) as stores:
-        head = await _walk(stores.events, "verifying")
-        projecting = _projecting(stores, clock)
-        await projecting.rebuild()
+        head = await _verify_all(stores.events, "verifying")
+        projector = _make_projector(stores, clock)
+        await projector.rebuild()
         done = 0
-        with CountBar("projecting", "commits", head.seq, clock) as bar:
-            while number := await projecting.advance():
+        with CountProgress("projecting", "commits", head.seq, clock) as bar:
+            while number := await projector.advance():
                 done += number
                 bar.show(done)
-    note(f"treasury_transfers is as {done} commits say")
+    print_status(f"treasury_transfers is as {done} commits say")
 
 
-async def _walk(
-    events: EventStore, doing: str, take: Take | None = None, *, anchor: Head | None = None
-) -> Head:
+async def _verify_all(
+    events: EventStore,
+    label: str,
+    take: OnEntries | None = None,
+    *,
+    anchor: LedgerHead | None = None,
+) -> LedgerHead:
     """Prove commit after commit, giving each page to *take*; where the ledger ends."""
-    walk = LedgerWalk(events, anchor)
-    with CountBar(doing, "commits", (await events.head()).seq, SystemClock()) as bar:
-        while entries := await walk.step():
+    walk = LedgerVerifier(events, anchor)
+    with CountProgress(label, "commits", (await events.head()).seq, SystemClock()) as bar:
+        while entries := await walk.verify_next():
             if take is not None:
                 take(entries)
             bar.show(walk.head.seq)
     return walk.head
 
 
-def _json_line(entry: Entry) -> bytes:
+def _json_line(entry: LedgerEntry) -> bytes:
     commit = entry.commit
     if content_hash(document_of(commit)) != commit.hash:
         raise LedgerTooNewError(
@@ -140,7 +144,7 @@ def _json_line(entry: Entry) -> bytes:
 
 
 @contextmanager
-def _writing(output: Path | None) -> Iterator[BinaryIO]:
+def _open_output(output: Path | None) -> Iterator[BinaryIO]:
     if output is None:
         yield sys.stdout.buffer
         return
@@ -153,7 +157,7 @@ def _writing(output: Path | None) -> Iterator[BinaryIO]:
         raise ConfigurationError(f"cannot write {output}: {error.strerror}") from error
 
 
-def _projecting(stores: LedgerStores, clock: SystemClock) -> ProjectTransfers:
+def _make_projector(stores: LedgerStores, clock: SystemClock) -> ProjectTransfers:
     ledger = TreasuryLedger(
         stores.events, clock=clock, new_id=lambda: str(uuid4()), draw=random.random
     )

@@ -9,17 +9,17 @@ import anyio
 import typer
 from msgspec import Struct
 
-from chimera_s1.adapters.binance.exchange_information import BinanceRest
-from chimera_s1.adapters.binance.market_feed import BinanceFeed
-from chimera_s1.adapters.market_file import RecordWriter
+from chimera_s1.adapters.binance.exchange_information import BinanceExchangeInformation
+from chimera_s1.adapters.binance.market_feed import BinanceMarketFeed
+from chimera_s1.adapters.market_file import MarketFileWriter
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.capabilities.market.wiring import build_endpoints
 from chimera_s1.app.cli.shared.direct_feed import direct_feed
-from chimera_s1.app.cli.shared.output import Progress, note
+from chimera_s1.app.cli.shared.output import StatusLine, print_status
 from chimera_s1.app.settings.settings import Settings
 from chimera_s1.domain.errors import ConfigurationError, PortError
 from chimera_s1.domain.identifiers import InstrumentId, Venue
-from chimera_s1.domain.market.instrument_selection import select
+from chimera_s1.domain.market.instrument_selection import select_instruments
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.market_feed import ConnectionFatal, ConnectionLost, FeedEvent
 
@@ -42,7 +42,7 @@ class RecordingPlan(Struct, frozen=True):
     messages: int | None
 
 
-class Recorder:
+class MessageRecorder:
     """Writes what the feeds receive until it has enough or the file cannot take more.
 
     Attributes:
@@ -51,7 +51,7 @@ class Recorder:
         failure: Why the file takes no more.
     """
 
-    def __init__(self, writer: RecordWriter, messages_max: int | None) -> None:
+    def __init__(self, writer: MarketFileWriter, messages_max: int | None) -> None:
         self._writer = writer
         self._messages_max = messages_max
         self.done = anyio.Event()
@@ -60,7 +60,7 @@ class Recorder:
     @property
     def messages(self) -> int:
         """Written so far."""
-        return self._writer.messages
+        return self._writer.messages_written
 
     def write(self, venue: Venue, payload: bytes, received_ms: int) -> None:
         """Write one message; called from the socket, so nothing is raised here."""
@@ -87,8 +87,8 @@ async def record_market_data(settings: Settings, plan: RecordingPlan) -> None:
     """
     clock = SystemClock()
     instruments = await _instruments(settings, clock)
-    with RecordWriter(plan.file) as writer, anyio.open_signal_receiver(*_SIGNALS) as signals:
-        recorder = Recorder(writer, plan.messages)
+    with MarketFileWriter(plan.file) as writer, anyio.open_signal_receiver(*_SIGNALS) as signals:
+        recorder = MessageRecorder(writer, plan.messages)
         with anyio.move_on_after(math.inf if plan.seconds is None else plan.seconds):
             async with anyio.create_task_group() as tasks:
                 for venue, chosen in instruments.items():
@@ -105,34 +105,38 @@ async def record_market_data(settings: Settings, plan: RecordingPlan) -> None:
 
 async def _instruments(settings: Settings, clock: Clock) -> dict[Venue, tuple[InstrumentId, ...]]:
     found: dict[Venue, tuple[InstrumentId, ...]] = {}
-    async with BinanceRest(build_endpoints(settings), clock) as exchange:
+    async with BinanceExchangeInformation(build_endpoints(settings), clock) as exchange:
         for venue in settings.venues:
             listings = await exchange.listings(venue)
-            selection = select(settings.symbols, listings, venue, settings.shard)
-            for name in selection.unknown:
-                note(f"{name} is not listed and is left out")
-            if selection.chosen:
-                found[venue] = selection.chosen
+            selection = select_instruments(settings.symbols, listings, venue, settings.shard)
+            for name in selection.unlisted:
+                print_status(f"{name} is not listed and is left out")
+            if selection.instruments:
+                found[venue] = selection.instruments
     if not found:
         raise ConfigurationError("nothing to record: no symbol named is listed; see --symbols")
-    note(f"recording {sum(map(len, found.values()))} instruments, Ctrl-C ends it")
+    print_status(f"recording {sum(map(len, found.values()))} instruments, Ctrl-C ends it")
     return found
 
 
-def _feed(settings: Settings, venue: Venue, recorder: Recorder, clock: Clock) -> BinanceFeed:
+def _feed(
+    settings: Settings, venue: Venue, recorder: MessageRecorder, clock: Clock
+) -> BinanceMarketFeed:
     def write(payload: bytes, received_ms: int) -> None:
         recorder.write(venue, payload, received_ms)
 
-    return direct_feed(settings, venue, clock, _tell, record=write)
+    return direct_feed(settings, venue, clock, _print_connection_loss, record=write)
 
 
-def _tell(event: FeedEvent) -> None:
+def _print_connection_loss(event: FeedEvent) -> None:
     if isinstance(event, ConnectionLost | ConnectionFatal):
-        note(f"{event.connection}: {event.cause}; dialling again, the recording has a gap here")
+        print_status(
+            f"{event.connection}: {event.cause}; dialling again, the recording has a gap here"
+        )
 
 
-async def _show_progress(recorder: Recorder, file: Path, clock: Clock) -> None:
-    with Progress() as progress:
+async def _show_progress(recorder: MessageRecorder, file: Path, clock: Clock) -> None:
+    with StatusLine() as progress:
         started_ms = clock.monotonic_ms()
         while True:
             await clock.sleep_ms(progress.interval_ms)
@@ -140,6 +144,8 @@ async def _show_progress(recorder: Recorder, file: Path, clock: Clock) -> None:
             progress.show(f"{file}: {recorder.messages} messages in {elapsed_s:.0f} s")
 
 
-async def _finish_on_signal(signals: AsyncIterator[signal.Signals], recorder: Recorder) -> None:
+async def _finish_on_signal(
+    signals: AsyncIterator[signal.Signals], recorder: MessageRecorder
+) -> None:
     async for _ in signals:
         recorder.done.set()

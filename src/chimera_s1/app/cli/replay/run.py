@@ -13,14 +13,18 @@ from msgspec import Struct
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
-from chimera_s1.adapters.binance.recording import RecordedFeed
-from chimera_s1.adapters.market_file import read_records
+from chimera_s1.adapters.binance.recording import BinanceRecording
+from chimera_s1.adapters.market_file import read_market_file
 from chimera_s1.adapters.redis.official_quote_publisher import OfficialQuotePublisher
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.capabilities.market.replay_recording import ReplayProgress, ReplayRecording
-from chimera_s1.app.cli.shared.output import LINE_INTERVAL_MS, note, terminal
-from chimera_s1.app.cli.shared.stream_store_location import StreamLocation, connected, find_streams
-from chimera_s1.app.embedded_redis import addresses_of, embedded_redis
+from chimera_s1.app.cli.shared.output import LINE_INTERVAL_MS, print_status, stdout_console
+from chimera_s1.app.cli.shared.stream_store_location import (
+    StreamStoreLocation,
+    connected,
+    find_stream_store,
+)
+from chimera_s1.app.embedded_redis import embedded_redis, node_addresses
 from chimera_s1.app.settings.settings import Settings
 from chimera_s1.domain.errors import ConfigurationError
 
@@ -118,43 +122,43 @@ async def replay_file(settings: Settings, plan: ReplayPlan) -> None:
     if not messages:
         raise ConfigurationError(f"{plan.file} holds no message")
     for line in bad.first:
-        note(f"{plan.file}, {line}: left out")
+        print_status(f"{plan.file}, {line}: left out")
     async with _streams(settings, plan) as location:
-        note(f"replaying {messages} messages onto {location}")
+        print_status(f"replaying {messages} messages onto {location}")
         outcome = await _replay(settings, plan, location, messages, bad.count)
         _print(outcome, as_json=plan.as_json)
         if plan.hold:
-            note("holding Redis up until Ctrl-C")
+            print_status("holding Redis up until Ctrl-C")
             await _until_signal()
 
 
 def _count_messages(plan: ReplayPlan, bad: BadLines) -> int:
     on_bad = bad.add if plan.skip_bad else None
-    return sum(1 for _ in read_records(plan.file, on_bad=on_bad))
+    return sum(1 for _ in read_market_file(plan.file, on_damaged=on_bad))
 
 
 @asynccontextmanager
-async def _streams(settings: Settings, plan: ReplayPlan) -> AsyncIterator[StreamLocation]:
-    location = find_streams(plan.redis, settings, settings.state_dir)
+async def _streams(settings: Settings, plan: ReplayPlan) -> AsyncIterator[StreamStoreLocation]:
+    location = find_stream_store(plan.redis, settings, settings.state_dir)
     if location is not None:
         yield location
         return
     async with embedded_redis(settings) as redis:
-        yield StreamLocation(addresses_of(redis), "this command, embedded")
+        yield StreamStoreLocation(node_addresses(redis), "this command, embedded")
         if not plan.hold:
-            note("the embedded Redis ends here and forgets its streams; --hold keeps it up")
+            print_status("the embedded Redis ends here and forgets its streams; --hold keeps it up")
 
 
 async def _replay(
-    settings: Settings, plan: ReplayPlan, location: StreamLocation, messages: int, bad: int
+    settings: Settings, plan: ReplayPlan, location: StreamStoreLocation, messages: int, bad: int
 ) -> ReplayOutcome:
-    records = read_records(plan.file, on_bad=_pass_over if plan.skip_bad else None)
-    feed = RecordedFeed(records, settings.conflation_ms)
+    records = read_market_file(plan.file, on_damaged=_ignore_bad_line if plan.skip_bad else None)
+    feed = BinanceRecording(records, settings.conflation_ms)
     clock = SystemClock()
     async with connected(location, settings) as client:
         publisher = OfficialQuotePublisher(client, maxlen=settings.stream_maxlen)
         replaying = ReplayRecording(feed, publisher, clock=clock, speed=plan.speed)
-        with _Shown(messages, clock) as shown:
+        with _ReplayBar(messages, clock) as shown:
             progress = await replaying.run(shown.show)
     return ReplayOutcome(
         messages=progress.messages,
@@ -184,11 +188,11 @@ def _print(outcome: ReplayOutcome, *, as_json: bool) -> None:
     typer.echo(f"digest    {outcome.digest}")
 
 
-def _pass_over(_number: int, _reason: str) -> None:
+def _ignore_bad_line(_number: int, _reason: str) -> None:
     """It was counted when the file was checked."""
 
 
-class _Shown:
+class _ReplayBar:
     """A bar in a terminal, a line every ten seconds elsewhere."""
 
     def __init__(self, total: int, clock: SystemClock) -> None:
@@ -201,8 +205,8 @@ class _Shown:
             MofNCompleteColumn(),
             TextColumn("messages, {task.fields[entries]} entries"),
             TimeElapsedColumn(),
-            console=terminal(),
-            disable=not terminal().is_terminal,
+            console=stdout_console(),
+            disable=not stdout_console().is_terminal,
         )
         self._task = self._bar.add_task("replay", total=total, entries=0)
 
@@ -217,7 +221,9 @@ class _Shown:
         self._bar.update(self._task, completed=progress.messages, entries=progress.entries)
         if self._bar.disable and self._clock.monotonic_ms() >= self._due_ms:
             self._due_ms += LINE_INTERVAL_MS
-            note(f"{progress.messages} of {self._total} messages, {progress.entries} entries")
+            print_status(
+                f"{progress.messages} of {self._total} messages, {progress.entries} entries"
+            )
 
 
 async def _until_signal() -> None:

@@ -8,11 +8,11 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
-from chimera_s1.app.cli.shared.output import LINE_INTERVAL_MS, note
+from chimera_s1.app.cli.shared.output import LINE_INTERVAL_MS, print_status
 from chimera_s1.domain.ports.clock import Clock
 
 
-class CountBar:
+class CountProgress:
     """On standard error, so that what is counted can go to standard output."""
 
     def __init__(self, doing: str, unit: str, total: int, clock: Clock) -> None:
@@ -56,4 +56,4 @@ class CountBar:
         self._bar.update(self._task, completed=done, total=self._total)
         if self._bar.disable and self._clock.monotonic_ms() >= self._due_ms:
             self._due_ms += LINE_INTERVAL_MS
-            note(f"{self._doing}: {done} of {self._total} {self._unit}")
+            print_status(f"{self._doing}: {done} of {self._total} {self._unit}")

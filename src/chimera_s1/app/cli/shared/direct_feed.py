@@ -5,7 +5,7 @@ timed reads.
 import random
 from collections.abc import Callable
 
-from chimera_s1.adapters.binance.market_feed import BinanceFeed, FeedPlan
+from chimera_s1.adapters.binance.market_feed import BinanceMarketFeed, FeedPlan
 from chimera_s1.adapters.binance.streams.read_pacer import ReadPacer
 from chimera_s1.app.capabilities.market.wiring import build_endpoints
 from chimera_s1.app.settings.settings import Settings
@@ -22,7 +22,7 @@ def direct_feed(
     listener: FeedListener,
     *,
     record: Callable[[bytes, int], None] | None = None,
-) -> BinanceFeed:
+) -> BinanceMarketFeed:
     """A feed of *venue* whose sockets are read at once, so that receive times are exact.
 
     It need not be drained: of each stream only the newest frame is kept.
@@ -35,12 +35,12 @@ def direct_feed(
         streams_per_connection=settings.streams_per_connection,
         policy=settings.reconnect_policy,
     )
-    return BinanceFeed(
+    return BinanceMarketFeed(
         plan,
         clock=clock,
         pacer=ReadPacer(clock, interval_ms=0),
         draw=random.random,
-        offset=lambda: 0.0,
+        clock_offset_ms=lambda: 0.0,
         listener=listener,
         record=record,
     )

@@ -15,17 +15,17 @@ LINE_INTERVAL_MS = 10_000
 REDRAW_INTERVAL_MS = 250
 
 
-def terminal() -> Console:
+def stdout_console() -> Console:
     """Standard output; `is_terminal` says whether anything may be redrawn or coloured."""
     return Console(file=sys.stdout, highlight=False, soft_wrap=not sys.stdout.isatty())
 
 
-def note(text: str) -> None:
+def print_status(text: str) -> None:
     """A line for the person at the keyboard."""
     typer.echo(text, err=True)
 
 
-class Progress:
+class StatusLine:
     """What is going on now: one line that is redrawn in a terminal, a line for each
     news elsewhere.
     """
@@ -58,7 +58,7 @@ class Progress:
         if self._status is not None:
             self._status.update(text)
         elif text != self._last:
-            note(text)
+            print_status(text)
         self._last = text
 
     def stop(self) -> None:

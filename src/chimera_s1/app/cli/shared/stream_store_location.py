@@ -8,14 +8,14 @@ from msgspec import Struct
 
 from chimera_s1.adapters.redis.addresses import RedisAddress, parse_addresses
 from chimera_s1.adapters.redis.cluster_client import ClusterClient, connect_cluster
-from chimera_s1.adapters.redis.errors import redis_errors
+from chimera_s1.adapters.redis.errors import translate_redis_errors
 from chimera_s1.app.settings.settings import Settings
 from chimera_s1.app.settings.types import parse_nodes
-from chimera_s1.app.state_files import SERVICE_FILE, demo_file, read_demo_state, read_lines
+from chimera_s1.app.state_files import SERVICE_FILE, demo_file, parse_env_lines, read_demo_state
 from chimera_s1.domain.errors import ConfigurationError
 
 
-class StreamLocation(Struct, frozen=True):
+class StreamStoreLocation(Struct, frozen=True):
     """A Redis Cluster.
 
     Attributes:
@@ -31,7 +31,9 @@ class StreamLocation(Struct, frozen=True):
         return f"Redis {', '.join(map(str, self.addresses))} (from {self.origin})"
 
 
-def find_streams(named: str | None, settings: Settings, state_dir: Path) -> StreamLocation | None:
+def find_stream_store(
+    named: str | None, settings: Settings, state_dir: Path
+) -> StreamStoreLocation | None:
     """`--redis`, else S1_REDIS_ADDRESSES, else the demo or the service that runs in *state_dir*.
 
     Raises:
@@ -40,27 +42,29 @@ def find_streams(named: str | None, settings: Settings, state_dir: Path) -> Stre
         ConfigurationError: A file that names it cannot be read or was left behind.
     """
     if named:
-        return StreamLocation(parse_nodes(named), "--redis")
+        return StreamStoreLocation(parse_nodes(named), "--redis")
     if settings.redis_addresses:
-        return StreamLocation(settings.redis_addresses, "S1_REDIS_ADDRESSES")
+        return StreamStoreLocation(settings.redis_addresses, "S1_REDIS_ADDRESSES")
     demo = read_demo_state(state_dir)
     if demo is not None:
-        return StreamLocation(demo.redis_addresses, str(demo_file(state_dir)))
+        return StreamStoreLocation(demo.redis_addresses, str(demo_file(state_dir)))
     service = state_dir / SERVICE_FILE
     try:
-        addresses = read_lines(service.read_text(encoding="utf-8"))["S1_REDIS_ADDRESSES"]
+        addresses = parse_env_lines(service.read_text(encoding="utf-8"))["S1_REDIS_ADDRESSES"]
     except (OSError, KeyError):
         return None
-    return StreamLocation(parse_addresses(addresses), str(service))
+    return StreamStoreLocation(parse_addresses(addresses), str(service))
 
 
-def require_streams(named: str | None, settings: Settings, state_dir: Path) -> StreamLocation:
+def require_stream_store(
+    named: str | None, settings: Settings, state_dir: Path
+) -> StreamStoreLocation:
     """As `find_streams`.
 
     Raises:
         ConfigurationError: There is none.
     """
-    location = find_streams(named, settings, state_dir)
+    location = find_stream_store(named, settings, state_dir)
     if location is None:
         raise ConfigurationError(
             f"no Redis to read: nothing runs in {state_dir}; start chimera-s1 demo, "
@@ -70,7 +74,9 @@ def require_streams(named: str | None, settings: Settings, state_dir: Path) -> S
 
 
 @asynccontextmanager
-async def connected(location: StreamLocation, settings: Settings) -> AsyncIterator[ClusterClient]:
+async def connected(
+    location: StreamStoreLocation, settings: Settings
+) -> AsyncIterator[ClusterClient]:
     """A client of *location* with the credentials of *settings*, which answered once.
 
     Raises:
@@ -85,6 +91,6 @@ async def connected(location: StreamLocation, settings: Settings) -> AsyncIterat
         password=password,
         tls=settings.redis_tls,
     ) as client:
-        with redis_errors():
+        with translate_redis_errors():
             await client.refresh()
         yield client

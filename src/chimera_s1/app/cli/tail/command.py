@@ -9,7 +9,7 @@ import typer
 
 from chimera_s1.app.settings.settings import load_settings
 from chimera_s1.domain.identifiers import Venue
-from chimera_s1.domain.market.instrument_selection import EVERY_SYMBOL, parse_choice
+from chimera_s1.domain.market.instrument_selection import EVERY_SYMBOL, parse_symbol_filter
 
 
 def tail(
@@ -47,7 +47,7 @@ def tail(
 
     settings = load_settings(os.environ)
     options = TailOptions(
-        choice=parse_choice(",".join(instruments or [EVERY_SYMBOL]), tuple(Venue)),
+        choice=parse_symbol_filter(",".join(instruments or [EVERY_SYMBOL]), tuple(Venue)),
         redis=redis,
         state_dir=state_dir or settings.state_dir,
         once=once,

@@ -11,11 +11,11 @@ from rich.table import Table
 
 from chimera_s1.adapters.redis.quote_reader import RedisQuoteReader
 from chimera_s1.adapters.system.system_clock import SystemClock
-from chimera_s1.app.cli.shared.output import Progress, note, terminal
-from chimera_s1.app.cli.shared.stream_store_location import connected, require_streams
+from chimera_s1.app.cli.shared.output import StatusLine, print_status, stdout_console
+from chimera_s1.app.cli.shared.stream_store_location import connected, require_stream_store
 from chimera_s1.app.settings.settings import Settings
 from chimera_s1.domain.errors import PublisherUnavailableError
-from chimera_s1.domain.market.instrument_selection import SymbolChoice
+from chimera_s1.domain.market.instrument_selection import SymbolFilter
 from chimera_s1.domain.money import decimal_text
 from chimera_s1.domain.ports.quote_reader import PublishedQuote, QuoteReader
 
@@ -42,7 +42,7 @@ class TailOptions(Struct, frozen=True):
         count: The end after so many lines; 0 is never.
     """
 
-    choice: SymbolChoice
+    choice: SymbolFilter
     redis: str | None
     state_dir: Path
     once: bool
@@ -58,19 +58,19 @@ async def tail_streams(settings: Settings, options: TailOptions) -> None:
         PublisherUnavailableError: It does not answer, or has no such stream.
     """
     clock = SystemClock()
-    location = require_streams(options.redis, settings, options.state_dir)
-    note(f"reading {location}")
+    location = require_stream_store(options.redis, settings, options.state_dir)
+    print_status(f"reading {location}")
     async with connected(location, settings) as client:
         reader = RedisQuoteReader(client)
         if options.once:
             _print_once(await _newest(reader, options.choice), clock.now_ms())
-        elif terminal().is_terminal:
+        elif stdout_console().is_terminal:
             await _redraw(reader, options.choice, clock)
         else:
             await _print_lines(reader, options, clock)
 
 
-async def _newest(reader: QuoteReader, choice: SymbolChoice) -> tuple[PublishedQuote, ...]:
+async def _newest(reader: QuoteReader, choice: SymbolFilter) -> tuple[PublishedQuote, ...]:
     wanted = await reader.instruments() if choice.every else tuple(sorted(choice.named))
     return await reader.newest(wanted)
 
@@ -78,7 +78,7 @@ async def _newest(reader: QuoteReader, choice: SymbolChoice) -> tuple[PublishedQ
 def _print_once(quotes: Sequence[PublishedQuote], now_ms: int) -> None:
     if not quotes:
         raise PublisherUnavailableError("there is no such quote stream in this Redis yet")
-    console = terminal()
+    console = stdout_console()
     if console.is_terminal:
         console.print(_table(quotes, now_ms, console.width))
         return
@@ -87,11 +87,11 @@ def _print_once(quotes: Sequence[PublishedQuote], now_ms: int) -> None:
         typer.echo(_line(cells(quote, now_ms)))
 
 
-async def _redraw(reader: QuoteReader, choice: SymbolChoice, clock: SystemClock) -> None:
-    console = terminal()
+async def _redraw(reader: QuoteReader, symbol_filter: SymbolFilter, clock: SystemClock) -> None:
+    console = stdout_console()
     with Live(console=console, auto_refresh=False) as live:
         table: Table | str = "no quote yet"
-        async for quotes, trouble in _each_second(reader, choice, clock):
+        async for quotes, trouble in _each_second(reader, symbol_filter, clock):
             caption = trouble
             if quotes:
                 shown = quotes[: max(1, console.height - _FRAME_LINES)]
@@ -102,7 +102,7 @@ async def _redraw(reader: QuoteReader, choice: SymbolChoice, clock: SystemClock)
 
 
 async def _print_lines(reader: QuoteReader, options: TailOptions, clock: SystemClock) -> None:
-    progress = Progress()
+    progress = StatusLine()
     seen: dict[str, str] = {}
     lines = 0
     typer.echo(_line(_COLUMNS))
@@ -121,7 +121,7 @@ async def _print_lines(reader: QuoteReader, options: TailOptions, clock: SystemC
 
 
 async def _each_second(
-    reader: QuoteReader, choice: SymbolChoice, clock: SystemClock
+    reader: QuoteReader, choice: SymbolFilter, clock: SystemClock
 ) -> AsyncIterator[tuple[Sequence[PublishedQuote], str]]:
     """The newest quotes, or none and what is wrong; a Redis that is away may come back."""
     while True:

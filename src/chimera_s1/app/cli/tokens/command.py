@@ -14,9 +14,9 @@ from rich.table import Table
 
 from chimera_s1.adapters.system.file_token_store import FileTokenStore
 from chimera_s1.adapters.system.system_clock import SystemClock
-from chimera_s1.app.cli.shared.output import note, terminal
+from chimera_s1.app.cli.shared.output import print_status, stdout_console
 from chimera_s1.app.settings.settings import load_settings
-from chimera_s1.app.settings.types import words
+from chimera_s1.app.settings.types import parse_enum_list
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.access.tokens import (
     SECRET_BYTES,
@@ -83,14 +83,14 @@ def create(
         secrets.token_hex(_KID_BYTES),
         secrets.token_bytes(SECRET_BYTES),
         actor=actor,
-        scopes=words(Scope, ",".join(scope)),
+        scopes=parse_enum_list(Scope, ",".join(scope)),
         created_at=now_ms,
         not_after=None if days is None else now_ms + days * _DAY_MS,
     )
-    FileTokenStore(path, clock, may_be_missing=True).put(record)
+    FileTokenStore(path, clock, allow_missing=True).put(record)
     typer.echo(text)
     until = "for ever" if record.not_after is None else f"until {_time(record.not_after)}"
-    note(
+    print_status(
         f"token {record.kid} of {actor} for {', '.join(record.scopes)}, valid {until}; its hash is "
         f"in {path}. It is shown this once: give it to {actor} now. A service with "
         f"S1_API_TOKENS_FILE={path} takes it within a second"
@@ -114,7 +114,7 @@ def list_tokens(
     if as_json:
         typer.echo(msgspec.json.format(msgspec.json.encode(rows)).decode())
         return
-    console = terminal()
+    console = stdout_console()
     if console.is_terminal:
         console.print(_table(rows))
         return
@@ -138,11 +138,11 @@ def revoke(
         raise ConfigurationError(
             f"{path} has no token of that kid; chimera-s1 tokens list shows which it has"
         )
-    if record.state(now_ms) is TokenState.REVOKED:
-        note(f"token {kid} of {record.actor} was revoked before")
+    if record.state_at(now_ms) is TokenState.REVOKED:
+        print_status(f"token {kid} of {record.actor} was revoked before")
         return
     store.put(msgspec.structs.replace(record, revoked_at=now_ms))
-    note(f"token {kid} of {record.actor} is revoked")
+    print_status(f"token {kid} of {record.actor} is revoked")
 
 
 def _token_file(named: Path | None) -> Path:
@@ -162,7 +162,7 @@ def _row(record: TokenRecord, now_ms: int) -> TokenRow:
         scopes=record.scopes,
         created=_time(record.created_at),
         expires=_time(record.not_after) if record.not_after is not None else "",
-        state=record.state(now_ms),
+        state=record.state_at(now_ms),
     )
 
 

@@ -11,54 +11,54 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chimera_s1.app.cli.transfer.replies import (
-    Again,
-    Final,
-    NotOver,
-    NotThere,
-    Refused,
-    Verdict,
-    judge,
+    ReplyMeaning,
+    RequestRejected,
+    RetryNeeded,
+    TransferFinished,
+    TransferPending,
+    TransferUnknown,
+    interpret_reply,
 )
-from chimera_s1.app.cli.transfer.saved_transfers import KeptTransfer, KeptTransfers
-from chimera_s1.app.cli.transfer.service_client import Requests, Unanswered
+from chimera_s1.app.cli.transfer.saved_transfers import SavedTransfer, SavedTransfers
+from chimera_s1.app.cli.transfer.service_client import HttpRequestError, SendRequest
 from chimera_s1.domain.operations.backoff import Backoff
 from chimera_s1.domain.ports.clock import Clock
 
 PATH = "/xchg/treasury/transfer"
-TRIES_MAX = 30
-STALE_MS = 600_000
+REQUESTS_MAX = 30
+RESEND_MAX_AGE_MS = 600_000
 """A wish that was never accepted must not come true any more after this."""
 
-RETRIES = Backoff(base_ms=500, max_wait_ms=5_000, jitter_ms=250)
-LOOKS = Backoff(base_ms=500, max_wait_ms=2_000, jitter_ms=100)
+RETRY_BACKOFF = Backoff(base_ms=500, max_wait_ms=5_000, jitter_ms=250)
+POLL_BACKOFF = Backoff(base_ms=500, max_wait_ms=2_000, jitter_ms=100)
 
-_Ask: TypeAlias = Callable[[], Awaitable[Verdict]]
+_SendRequest: TypeAlias = Callable[[], Awaitable[ReplyMeaning]]
 
 
-class Ending(Struct, frozen=True):
+class TransferClientResult(Struct, frozen=True):
     """How asking has ended.
 
     Attributes:
-        kept: As it is kept now.
+        saved: As it is kept now.
 
-        verdict: The last one; `Again` and `NotOver` where time ran out, `NotThere` where the
-            service has never accepted it and it is too old to be sent now.
+        meaning: The last one; `Again` and `TransferPending` where time ran out, `TransferUnknown`
+            where the service has never accepted it and it is too old to be sent now.
 
         body: The last answer; empty where there was none.
     """
 
-    kept: KeptTransfer
-    verdict: Verdict
+    saved: SavedTransfer
+    meaning: ReplyMeaning
     body: bytes
 
 
-class TransferAsking:
+class TransferClient:
     """One transfer.
 
     Args:
         kept: Is on the disk already.
 
-        keeping: Where.
+        saved_transfers: Where.
 
         requests: To its service.
 
@@ -66,64 +66,66 @@ class TransferAsking:
 
         draw: Uniform in [0, 1).
 
-        say: Tells people what happens.
+        print_status: Tells people what happens.
 
         wait_ms: How long to ask; the first request is made in any case.
     """
 
     def __init__(
         self,
-        kept: KeptTransfer,
-        keeping: KeptTransfers,
-        requests: Requests,
+        kept: SavedTransfer,
+        saved_transfers: SavedTransfers,
+        requests: SendRequest,
         *,
         clock: Clock,
         draw: Callable[[], float],
-        say: Callable[[str], None],
+        print_status: Callable[[str], None],
         wait_ms: float,
     ) -> None:
         self._kept = kept
-        self._keeping = keeping
+        self._keeping = saved_transfers
         self._requests = requests
         self._clock = clock
         self._draw = draw
-        self._say = say
+        self._say = print_status
         self._until_ms = clock.monotonic_ms() + wait_ms
         self._tries = 0
-        self._may_look = True
+        self._may_read = True
         self._body = b""
 
-    async def ask(self) -> Ending:
+    async def run(self) -> TransferClientResult:
         """Ask for it until it is over or time is."""
-        return self._end(await self._follow(await self._insist(self._send)))
+        return self._finish(
+            await self._poll_until_finished(await self._retry_until_definite(self._send))
+        )
 
-    async def resume(self) -> Ending:
+    async def resume(self) -> TransferClientResult:
         """Go on where an earlier `ask` has stopped. One that is stale is looked for,
         and not sent.
         """
-        if self._clock.now_ms() - self._kept.kept_at <= STALE_MS:
-            self._count()
-            return await self.ask()
-        verdict = await self._insist(self._look)
-        return self._end(await self._follow(verdict))
+        if self._clock.now_ms() - self._kept.kept_at <= RESEND_MAX_AGE_MS:
+            self._count_request()
+            return await self.run()
+        verdict = await self._retry_until_definite(self._read_status)
+        return self._finish(await self._poll_until_finished(verdict))
 
-    async def _send(self) -> Verdict:
+    async def _send(self) -> ReplyMeaning:
         kept = self._kept
         body = msgspec.json.encode(kept.body)
-        return await self._asked("POST", PATH, body, kept.transfer_id)
+        return await self._request("POST", PATH, body, kept.transfer_id)
 
-    async def _look(self) -> Verdict:
+    async def _read_status(self) -> ReplyMeaning:
         name = quote(self._kept.transfer_id, safe=":@+=,~")
-        return await self._asked("GET", f"{PATH}/{name}")
+        return await self._request("GET", f"{PATH}/{name}")
 
-    async def _insist(self, ask: _Ask) -> Verdict:
+    async def _retry_until_definite(self, ask: _SendRequest) -> ReplyMeaning:
         """The first answer that says something; `Again` where time or tries are over."""
         retries = 0
         while True:
             verdict = await ask()
-            if not isinstance(verdict, Again):
+            if not isinstance(verdict, RetryNeeded):
                 return verdict
-            wait_ms = max(RETRIES.wait_ms(retries, self._draw()), verdict.wait_ms)
+            wait_ms = max(RETRY_BACKOFF.wait_ms(retries, self._draw()), verdict.wait_ms)
             if not self._has_time(wait_ms):
                 return verdict
             self._say(
@@ -133,67 +135,69 @@ class TransferAsking:
             await self._clock.sleep_ms(wait_ms)
             retries += 1
             if ask == self._send:
-                self._count()
+                self._count_request()
 
-    async def _follow(self, verdict: Verdict) -> Verdict:
+    async def _poll_until_finished(self, verdict: ReplyMeaning) -> ReplyMeaning:
         """Look what becomes of an accepted one; nothing but its end ends it, apart from time."""
         looks = 0
-        while isinstance(verdict, NotOver):
-            wait_ms = LOOKS.wait_ms(looks, self._draw())
+        while isinstance(verdict, TransferPending):
+            wait_ms = POLL_BACKOFF.wait_ms(looks, self._draw())
             if not self._has_time(wait_ms):
                 return verdict
             if looks == 0:
                 self._say("accepted, and not over: looking what becomes of it")
             await self._clock.sleep_ms(wait_ms)
             looks += 1
-            found = await self._insist(self._look if self._may_look else self._send)
+            found = await self._retry_until_definite(
+                self._read_status if self._may_read else self._send
+            )
             match found:
-                case Final() | NotOver():
+                case TransferFinished() | TransferPending():
                     verdict = found
-                case Refused(forbidden=True) if self._may_look:
+                case RequestRejected(forbidden=True) if self._may_read:
                     # A token for transfers alone cannot look, and asking again tells as well.
-                    self._may_look = False
-                case Refused(cause=cause) | Again(cause=cause):
-                    return NotOver(cause)
-                case NotThere():
-                    return NotOver("it was accepted, and the service does not know it now")
+                    self._may_read = False
+                case RequestRejected(cause=cause) | RetryNeeded(cause=cause):
+                    return TransferPending(cause)
+                case TransferUnknown():
+                    return TransferPending("it was accepted, and the service does not know it now")
                 case _:
                     assert_never(found)
         return verdict
 
-    async def _asked(
+    async def _request(
         self, method: str, path: str, body: bytes | None = None, key: str = ""
-    ) -> Verdict:
+    ) -> ReplyMeaning:
         self._tries += 1
         try:
             reply = await self._requests(method, path, body, key)
-        except Unanswered as error:
-            return Again(f"{self._kept.url} gave no answer ({error})")
+        except HttpRequestError as error:
+            return RetryNeeded(f"{self._kept.url} gave no answer ({error})")
         self._body = reply.body
-        return judge(reply, self._kept.transfer_id)
+        return interpret_reply(reply, self._kept.transfer_id)
 
     def _has_time(self, wait_ms: float) -> bool:
-        return self._tries < TRIES_MAX and self._clock.monotonic_ms() + wait_ms <= self._until_ms
+        return self._tries < REQUESTS_MAX and self._clock.monotonic_ms() + wait_ms <= self._until_ms
 
-    def _count(self) -> None:
-        self._keep(replace(self._kept, asked=self._kept.asked + 1))
+    def _count_request(self) -> None:
+        self._save(replace(self._kept, asked=self._kept.asked + 1))
 
-    def _end(self, verdict: Verdict) -> Ending:
+    def _finish(self, verdict: ReplyMeaning) -> TransferClientResult:
         match verdict:
-            case Final(result=result, message=message):
-                self._keep(replace(self._kept, result=result, message=message))
-            case Refused(cause=cause):
+            case TransferFinished(result=result, message=message):
+                self._save(replace(self._kept, result=result, message=message))
+            case RequestRejected(cause=cause):
                 if self._kept.asked == 1:
                     # The one request there ever was: nothing of it can be accepted later.
-                    self._keep(replace(self._kept, result="FAIL", message=cause))
-            case NotThere():
-                self._keep(replace(self._kept, result="FAIL", message="never accepted"))
-            case NotOver() | Again():
+                    self._save(replace(self._kept, result="FAIL", message=cause))
+            case TransferUnknown():
+                self._save(replace(self._kept, result="FAIL", message="never accepted"))
+            case TransferPending() | RetryNeeded():
                 pass
             case _:
                 assert_never(verdict)
-        return Ending(self._kept, verdict, self._body)
+        return TransferClientResult(self._kept, verdict, self._body)
 
-    def _keep(self, kept: KeptTransfer) -> None:
+    def _save(self, kept: SavedTransfer) -> None:
         self._kept = kept
-        self._keeping.keep(kept)
+        self._keeping.save(kept)

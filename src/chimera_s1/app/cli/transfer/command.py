@@ -57,18 +57,18 @@ def transfer(
         chimera-s1 transfer --from SPOT --to FUTURES --amount 12.5 --reason margin
     """
     from chimera_s1.app.cli.transfer.run import (  # noqa: PLC0415 (help is quick)
-        AskingPlan,
+        TransferOptions,
         make_transfer,
-        read_wish,
+        read_transfer_arguments,
         resume_transfers,
     )
 
     named = {} if state_dir is None else {"S1_STATE_DIR": str(state_dir)}
     settings = load_settings({**os.environ, **named})
-    plan = AskingPlan(url, wait, as_json)
+    plan = TransferOptions(url, wait, as_json)
     if not resume:
-        wish = read_wish(source, target, amount, reason, transfer_id)
-        code = anyio.run(make_transfer, settings, os.environ, wish, plan)
+        request = read_transfer_arguments(source, target, amount, reason, transfer_id)
+        code = anyio.run(make_transfer, settings, os.environ, request, plan)
     elif source or target or amount or reason:
         raise ConfigurationError(
             "--resume asks for what is kept; leave --from, --to, --amount and --reason out"

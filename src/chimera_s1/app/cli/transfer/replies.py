@@ -10,11 +10,11 @@ from typing import Literal, TypeAlias
 import msgspec
 from msgspec import Struct
 
-from chimera_s1.app.cli.transfer.service_client import Reply
+from chimera_s1.app.cli.transfer.service_client import HttpReply
 from chimera_s1.domain.identifiers import TransferId
 
-_ANSWERS = {HTTPStatus.OK, HTTPStatus.ACCEPTED}
-_MISTAKES = {
+_RESULT_STATUSES = {HTTPStatus.OK, HTTPStatus.ACCEPTED}
+_CLIENT_ERROR_STATUSES = {
     HTTPStatus.BAD_REQUEST,
     HTTPStatus.UNAUTHORIZED,
     HTTPStatus.FORBIDDEN,
@@ -24,20 +24,20 @@ _MISTAKES = {
 _NOT_FOUND_CODE = "treasury.not_found"
 
 
-class Final(Struct, frozen=True):
+class TransferFinished(Struct, frozen=True):
     """It is over."""
 
     result: Literal["OK", "FAIL"]
     message: str
 
 
-class NotOver(Struct, frozen=True):
+class TransferPending(Struct, frozen=True):
     """It is accepted, and not over."""
 
     message: str
 
 
-class Refused(Struct, frozen=True):
+class RequestRejected(Struct, frozen=True):
     """The request was not taken, and will not be as it is.
 
     Attributes:
@@ -51,11 +51,11 @@ class Refused(Struct, frozen=True):
     forbidden: bool = False
 
 
-class NotThere(Struct, frozen=True):
+class TransferUnknown(Struct, frozen=True):
     """The service knows no transfer of that id."""
 
 
-class Again(Struct, frozen=True):
+class RetryNeeded(Struct, frozen=True):
     """Nothing is certain: ask again.
 
     Attributes:
@@ -66,10 +66,12 @@ class Again(Struct, frozen=True):
     wait_ms: int = 0
 
 
-Verdict: TypeAlias = Final | NotOver | Refused | NotThere | Again
+ReplyMeaning: TypeAlias = (
+    TransferFinished | TransferPending | RequestRejected | TransferUnknown | RetryNeeded
+)
 
 
-class _Answer(Struct, frozen=True):
+class _TransferReplyBody(Struct, frozen=True):
     transfer_id: str
     result: Literal["OK", "FAIL", "PENDING"]
     message: str = ""
@@ -80,36 +82,38 @@ class _Problem(Struct, frozen=True):
     detail: str = ""
 
 
-def judge(reply: Reply, transfer_id: TransferId) -> Verdict:
+def interpret_reply(reply: HttpReply, transfer_id: TransferId) -> ReplyMeaning:
     """What *reply* says about *transfer_id*."""
     problem = _problem(reply.body)
-    told = f"{reply.status} {problem.code}".strip()
-    cause = f"{problem.detail} ({told})" if problem.detail else f"status {told}"
-    if reply.status in _ANSWERS:
-        return _answered(reply, transfer_id)
+    status_and_code = f"{reply.status} {problem.code}".strip()
+    cause = (
+        f"{problem.detail} ({status_and_code})" if problem.detail else f"status {status_and_code}"
+    )
+    if reply.status in _RESULT_STATUSES:
+        return _interpret_result(reply, transfer_id)
     if reply.status == HTTPStatus.UNPROCESSABLE_ENTITY:
-        return Final("FAIL", cause)
+        return TransferFinished("FAIL", cause)
     if reply.status == HTTPStatus.NOT_FOUND and problem.code == _NOT_FOUND_CODE:
-        return NotThere()
-    if reply.status == HTTPStatus.CONFLICT or reply.status in _MISTAKES:
-        return Refused(
+        return TransferUnknown()
+    if reply.status == HTTPStatus.CONFLICT or reply.status in _CLIENT_ERROR_STATUSES:
+        return RequestRejected(
             cause,
             by_state=reply.status == HTTPStatus.CONFLICT,
             forbidden=reply.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN},
         )
-    return Again(cause, reply.retry_after_ms)
+    return RetryNeeded(cause, reply.retry_after_ms)
 
 
-def _answered(reply: Reply, transfer_id: TransferId) -> Verdict:
+def _interpret_result(reply: HttpReply, transfer_id: TransferId) -> ReplyMeaning:
     try:
-        answer = msgspec.json.decode(reply.body, type=_Answer)
+        answer = msgspec.json.decode(reply.body, type=_TransferReplyBody)
     except (msgspec.DecodeError, UnicodeDecodeError):
-        return Again(f"status {reply.status} with an answer that is none of the treasury's")
+        return RetryNeeded(f"status {reply.status} with an answer that is none of the treasury's")
     if answer.transfer_id != transfer_id:
-        return Again("an answer about another transfer")
+        return RetryNeeded("an answer about another transfer")
     if answer.result == "PENDING":
-        return NotOver(answer.message)
-    return Final(answer.result, answer.message)
+        return TransferPending(answer.message)
+    return TransferFinished(answer.result, answer.message)
 
 
 def _problem(body: bytes) -> _Problem:

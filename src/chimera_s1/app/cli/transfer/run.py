@@ -13,24 +13,30 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from chimera_s1.adapters.system.system_clock import SystemClock
-from chimera_s1.app.cli.shared.output import note
-from chimera_s1.app.cli.transfer.client import Ending, TransferAsking
-from chimera_s1.app.cli.transfer.replies import Again, Final, NotOver, NotThere, Refused
-from chimera_s1.app.cli.transfer.saved_transfers import KeptTransfer, KeptTransfers, TransferBody
-from chimera_s1.app.cli.transfer.service_client import ServiceAccess, find_service
+from chimera_s1.app.cli.shared.output import print_status
+from chimera_s1.app.cli.transfer.client import TransferClient, TransferClientResult
+from chimera_s1.app.cli.transfer.replies import (
+    RequestRejected,
+    RetryNeeded,
+    TransferFinished,
+    TransferPending,
+    TransferUnknown,
+)
+from chimera_s1.app.cli.transfer.saved_transfers import SavedTransfer, SavedTransfers, TransferBody
+from chimera_s1.app.cli.transfer.service_client import ServiceClient, find_service
 from chimera_s1.app.settings.settings import Settings
 from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.identifiers import parse_transfer_id
-from chimera_s1.domain.money import exact_text, usdt
+from chimera_s1.domain.money import exact_text, parse_usdt
 from chimera_s1.domain.treasury.limits import Wallet, direction_between
 
-OK, FAIL, MISTAKE, PENDING = 0, 1, 2, 3
+OK, FAIL, USAGE_ERROR, PENDING = 0, 1, 2, 3
 """Exit codes."""
 
 _RESUME = "chimera-s1 transfer --resume"
 
 
-class AskingPlan(Struct, frozen=True):
+class TransferOptions(Struct, frozen=True):
     """How to ask.
 
     Attributes:
@@ -47,7 +53,7 @@ class AskingPlan(Struct, frozen=True):
     as_json: bool
 
 
-def read_wish(
+def read_transfer_arguments(
     source: Wallet | None,
     target: Wallet | None,
     amount: str | None,
@@ -70,13 +76,13 @@ def read_wish(
         transfer_id=parse_transfer_id(str(uuid4()) if transfer_id is None else transfer_id),
         source=source,
         target=target,
-        amount_usdt=exact_text(usdt(amount)),
+        amount_usdt=exact_text(parse_usdt(amount)),
         reason=reason,
     )
 
 
 async def make_transfer(
-    settings: Settings, environ: Mapping[str, str], body: TransferBody, plan: AskingPlan
+    settings: Settings, environ: Mapping[str, str], body: TransferBody, plan: TransferOptions
 ) -> int:
     """Keep *body*, ask for it, print what came of it; the exit code.
 
@@ -85,16 +91,16 @@ async def make_transfer(
             kept.
     """
     service = find_service(plan.url, environ, settings)
-    keeping = KeptTransfers(settings.state_dir)
-    kept = _kept(keeping.find(body.transfer_id), body, service.url)
-    keeping.keep(kept)
-    note(f"transfer {kept.transfer_id} is kept in {keeping.path(kept.transfer_id)}; asking")
-    asking = _asking(kept, keeping, service, plan.wait_s)
-    return _print(await asking.ask(), as_json=plan.as_json)
+    keeping = SavedTransfers(settings.state_dir)
+    kept = _saved(keeping.find(body.transfer_id), body, service.url)
+    keeping.save(kept)
+    print_status(f"transfer {kept.transfer_id} is kept in {keeping.path(kept.transfer_id)}; asking")
+    asking = _make_client(kept, keeping, service, plan.wait_s)
+    return _print(await asking.run(), as_json=plan.as_json)
 
 
 async def resume_transfers(
-    settings: Settings, environ: Mapping[str, str], transfer_id: str | None, plan: AskingPlan
+    settings: Settings, environ: Mapping[str, str], transfer_id: str | None, plan: TransferOptions
 ) -> int:
     """Go on with *transfer_id*, or with all that have no final answer; PENDING where one still has
     none, else FAIL where one has failed.
@@ -103,22 +109,24 @@ async def resume_transfers(
         ConfigurationError: There is no service to ask, it refuses a request, or a file cannot be
             read.
     """
-    keeping = KeptTransfers(settings.state_dir)
-    every = _chosen(keeping, transfer_id)
+    keeping = SavedTransfers(settings.state_dir)
+    every = _transfers_to_resume(keeping, transfer_id)
     if not every:
-        note(f"nothing to resume in {settings.state_dir}")
+        print_status(f"nothing to resume in {settings.state_dir}")
     codes = {OK}
     for kept in every:
         service = find_service(plan.url or kept.url, environ, settings)
-        note(f"transfer {kept.transfer_id}: asking {service.url} again, which is safe")
-        asking = _asking(replace(kept, url=service.url), keeping, service, plan.wait_s)
+        print_status(f"transfer {kept.transfer_id}: asking {service.url} again, which is safe")
+        asking = _make_client(replace(kept, url=service.url), keeping, service, plan.wait_s)
         codes.add(_print(await asking.resume(), as_json=plan.as_json))
     return max(codes)
 
 
-def _chosen(keeping: KeptTransfers, transfer_id: str | None) -> tuple[KeptTransfer, ...]:
+def _transfers_to_resume(
+    keeping: SavedTransfers, transfer_id: str | None
+) -> tuple[SavedTransfer, ...]:
     if transfer_id is None:
-        return keeping.open_ones()
+        return keeping.unfinished()
     kept = keeping.find(parse_transfer_id(transfer_id))
     if kept is None:
         raise ConfigurationError(
@@ -127,10 +135,10 @@ def _chosen(keeping: KeptTransfers, transfer_id: str | None) -> tuple[KeptTransf
     return (kept,)
 
 
-def _kept(before: KeptTransfer | None, body: TransferBody, url: str) -> KeptTransfer:
+def _saved(before: SavedTransfer | None, body: TransferBody, url: str) -> SavedTransfer:
     now = SystemClock().now_ms()
     if before is None:
-        return KeptTransfer(url=url, body=body, kept_at=now)
+        return SavedTransfer(url=url, body=body, kept_at=now)
     if before.body != body:
         raise ConfigurationError(
             f"{body.transfer_id} was used here for another transfer; leave --id out for a new one"
@@ -143,68 +151,68 @@ def _kept(before: KeptTransfer | None, body: TransferBody, url: str) -> KeptTran
     return replace(before, kept_at=now, asked=before.asked + 1, result="", message="")
 
 
-def _asking(
-    kept: KeptTransfer, keeping: KeptTransfers, service: ServiceAccess, wait_s: float
-) -> TransferAsking:
-    return TransferAsking(
+def _make_client(
+    kept: SavedTransfer, keeping: SavedTransfers, service: ServiceClient, wait_s: float
+) -> TransferClient:
+    return TransferClient(
         kept,
         keeping,
         service,
         clock=SystemClock(),
         draw=random.random,
-        say=note,
+        print_status=print_status,
         wait_ms=wait_s * 1000,
     )
 
 
-def _print(ending: Ending, *, as_json: bool) -> int:
+def _print(ending: TransferClientResult, *, as_json: bool) -> int:
     """What came of it, on standard output; the exit code."""
-    code, text = told(ending)
+    code, text = exit_code_and_message(ending)
     typer.echo(_body(ending, code) if as_json else text)
     return code
 
 
-def told(ending: Ending) -> tuple[int, str]:
+def exit_code_and_message(ending: TransferClientResult) -> tuple[int, str]:
     """The exit code and the line for people."""
-    body = ending.kept.body
+    body = ending.saved.body
     what = f"{body.amount_usdt} USDT from {body.source.value} to {body.target.value}"
     name = f"transfer {body.transfer_id}: {what}"
-    match ending.verdict:
-        case Final(result="OK"):
+    match ending.meaning:
+        case TransferFinished(result="OK"):
             return OK, f"OK {name}, moved"
-        case Final(message=message):
+        case TransferFinished(message=message):
             return FAIL, f"FAIL {name}, not moved: {message}"
-        case NotThere():
+        case TransferUnknown():
             return FAIL, (
-                f"FAIL {name}, not moved: {ending.kept.url} never accepted it, and now it is too "
+                f"FAIL {name}, not moved: {ending.saved.url} never accepted it, and now it is too "
                 "late; ask anew"
             )
-        case Refused(cause=cause, by_state=by_state):
-            open_still = "" if ending.kept.result else f"; an earlier try is open, {_RESUME}"
-            code = PENDING if open_still else FAIL if by_state else MISTAKE
+        case RequestRejected(cause=cause, by_state=by_state):
+            open_still = "" if ending.saved.result else f"; an earlier try is open, {_RESUME}"
+            code = PENDING if open_still else FAIL if by_state else USAGE_ERROR
             word = "PENDING" if open_still else "FAIL"
-            return code, f"{word} {name}, refused by {ending.kept.url}: {cause}{open_still}"
-        case NotOver(message=message):
+            return code, f"{word} {name}, refused by {ending.saved.url}: {cause}{open_still}"
+        case TransferPending(message=message):
             why = f" ({message})" if message else ""
             return PENDING, f"PENDING {name}, accepted and not over{why}; {_RESUME} asks again"
-        case Again(cause=cause):
+        case RetryNeeded(cause=cause):
             return PENDING, (
                 f"PENDING {name}, nobody knows whether it was accepted: {cause}; {_RESUME} asks "
                 "again with the same id, never use another"
             )
         case _:
-            assert_never(ending.verdict)
+            assert_never(ending.meaning)
 
 
-def _body(ending: Ending, code: int) -> str:
+def _body(ending: TransferClientResult, code: int) -> str:
     """The last answer, where it is JSON; else one of the same shape."""
     try:
         msgspec.json.decode(ending.body)
         return ending.body.decode()
     except (msgspec.DecodeError, UnicodeDecodeError):
         result = {OK: "OK", PENDING: "PENDING"}.get(code, "FAIL")
-        told_id = ending.kept.transfer_id
-        message = getattr(ending.verdict, "cause", "")
+        transfer_id = ending.saved.transfer_id
+        message = getattr(ending.meaning, "cause", "")
         return msgspec.json.encode(
-            {"transfer_id": told_id, "result": result, "message": message}
+            {"transfer_id": transfer_id, "result": result, "message": message}
         ).decode()

@@ -33,7 +33,7 @@ class TransferBody(Struct, frozen=True, kw_only=True, forbid_unknown_fields=True
     reason: str
 
 
-class KeptTransfer(Struct, frozen=True, kw_only=True):
+class SavedTransfer(Struct, frozen=True, kw_only=True):
     """A transfer that was asked for, or is about to be.
 
     Attributes:
@@ -61,7 +61,7 @@ class KeptTransfer(Struct, frozen=True, kw_only=True):
         return self.body.transfer_id
 
 
-class KeptTransfers:
+class SavedTransfers:
     """A directory of them."""
 
     def __init__(self, state_dir: Path) -> None:
@@ -72,7 +72,7 @@ class KeptTransfers:
         """The file of a transfer."""
         return self._directory / f"{transfer_id}.json"
 
-    def keep(self, kept: KeptTransfer) -> None:
+    def save(self, kept: SavedTransfer) -> None:
         """Write it, whole or not at all; it is on the disk when this returns.
 
         Raises:
@@ -89,7 +89,7 @@ class KeptTransfers:
                 "another directory with --state-dir"
             ) from error
 
-    def find(self, transfer_id: TransferId) -> KeptTransfer | None:
+    def find(self, transfer_id: TransferId) -> SavedTransfer | None:
         """What is kept of *transfer_id*; None where nothing is.
 
         Raises:
@@ -98,7 +98,7 @@ class KeptTransfers:
         path = self.path(transfer_id)
         return _read(path) if path.exists() else None
 
-    def open_ones(self) -> tuple[KeptTransfer, ...]:
+    def unfinished(self) -> tuple[SavedTransfer, ...]:
         """Those without a final answer, oldest first.
 
         Raises:
@@ -108,9 +108,9 @@ class KeptTransfers:
         return tuple(sorted((k for k in every if not k.result), key=lambda kept: kept.kept_at))
 
 
-def _read(path: Path) -> KeptTransfer:
+def _read(path: Path) -> SavedTransfer:
     try:
-        return msgspec.json.decode(path.read_bytes(), type=KeptTransfer)
+        return msgspec.json.decode(path.read_bytes(), type=SavedTransfer)
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ConfigurationError(
             f"{path} cannot be read ({error}); look at the transfer by its id with chimera-s1 "

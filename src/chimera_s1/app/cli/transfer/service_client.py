@@ -12,18 +12,18 @@ from chimera_s1.app.settings.settings import Settings
 from chimera_s1.app.state_files import read_demo_state
 from chimera_s1.domain.errors import ConfigurationError
 
-PATIENCE_S = 20.0
+REQUEST_TIMEOUT_S = 20.0
 """Longer than the service lets a transfer's answer wait."""
 
 BODY_BYTES_MAX = 1_000_000
 _RETRY_AFTER = "Retry-After"
 
 
-class Unanswered(Exception):  # noqa: N818 (nothing here failed)
+class HttpRequestError(Exception):
     """There was no whole answer; the text says why. What was asked for may have been done."""
 
 
-class Reply(Struct, frozen=True):
+class HttpReply(Struct, frozen=True):
     """An answer.
 
     Attributes:
@@ -35,12 +35,12 @@ class Reply(Struct, frozen=True):
     retry_after_ms: int = 0
 
 
-class Requests(Protocol):
+class SendRequest(Protocol):
     """What carries a request to a service."""
 
     async def __call__(
         self, method: str, path: str, body: bytes | None = None, key: str = ""
-    ) -> Reply:
+    ) -> HttpReply:
         """The answer.
 
         Args:
@@ -58,7 +58,7 @@ class Requests(Protocol):
         ...
 
 
-class ServiceAccess(Struct, frozen=True):
+class ServiceClient(Struct, frozen=True):
     """Where a service is, and what opens it."""
 
     url: str
@@ -69,8 +69,8 @@ class ServiceAccess(Struct, frozen=True):
 
     async def __call__(
         self, method: str, path: str, body: bytes | None = None, key: str = ""
-    ) -> Reply:
-        """Implements `Requests`."""
+    ) -> HttpReply:
+        """Implements `SendRequest`."""
         headers = {"Authorization": f"Bearer {self.token}", "Accept": "application/json"}
         if body is not None:
             headers["Content-Type"] = "application/json"
@@ -83,7 +83,7 @@ class ServiceAccess(Struct, frozen=True):
 
 def find_service(
     named: str | None, environ: Mapping[str, str], settings: Settings
-) -> ServiceAccess:
+) -> ServiceClient:
     """The service at *named*, else at S1_URL, else the demo that runs in the state directory.
 
     Raises:
@@ -108,7 +108,7 @@ def find_service(
         )
     if not (token.isascii() and token.isprintable()) or " " in token:
         raise ConfigurationError("S1_TOKEN is no token: it has characters that no token has")
-    return ServiceAccess(_base(url), token)
+    return ServiceClient(_base(url), token)
 
 
 def _base(url: str) -> str:
@@ -131,17 +131,19 @@ def _address(url: str) -> SplitResult:
 
 def _request(
     url: str, method: str, path: str, body: bytes | None, headers: Mapping[str, str]
-) -> Reply:
+) -> HttpReply:
     address = _address(url)
     kinds = {"http": http.client.HTTPConnection, "https": http.client.HTTPSConnection}
-    connection = kinds[address.scheme](str(address.hostname), address.port, timeout=PATIENCE_S)
+    connection = kinds[address.scheme](
+        str(address.hostname), address.port, timeout=REQUEST_TIMEOUT_S
+    )
     try:
         connection.request(method, address.path + path, body, dict(headers))
         response = connection.getresponse()
         text = response.getheader(_RETRY_AFTER, "")
         wait_ms = int(text) * 1000 if text.isascii() and text.isdigit() else 0
-        return Reply(response.status, response.read(BODY_BYTES_MAX), wait_ms)
+        return HttpReply(response.status, response.read(BODY_BYTES_MAX), wait_ms)
     except (OSError, http.client.HTTPException) as error:
-        raise Unanswered(str(error) or type(error).__name__) from error
+        raise HttpRequestError(str(error) or type(error).__name__) from error
     finally:
         connection.close()

@@ -8,18 +8,18 @@ from enum import StrEnum
 from math import ceil
 from typing import assert_never
 
-from chimera_s1.app.capabilities.operations.operations_outbox import Detail
+from chimera_s1.app.capabilities.operations.operations_outbox import EventDetail
 from chimera_s1.domain.access.scopes import Scope
-from chimera_s1.domain.access.verification import Actor, Granted, Refused, verify
+from chimera_s1.domain.access.verification import AccessDenied, AccessGranted, Actor, verify_token
 from chimera_s1.domain.errors import ChimeraError
 from chimera_s1.domain.operations.rate_limit import Allowance, Exceeded, RateLimit
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.token_store import TokenStore
 
-ANYONE = Actor(name="anyone", kid="")
+ANONYMOUS = Actor(name="anyone", kid="")
 """Who reads where no tokens are configured."""
 
-RECORD_AGAIN_MS = 1_000
+RECORD_INTERVAL_MS = 1_000
 PATH_CHARACTERS_MAX = 200
 
 
@@ -55,8 +55,8 @@ class RateExceededError(ChimeraError):
         self.retry_after_s = retry_after_s
 
 
-class _Rule(StrEnum):
-    """What refuses apart from the token itself, see `RefusalReason`."""
+class _RefusalRule(StrEnum):
+    """What refuses apart from the token itself, see `DenialReason`."""
 
     SCOPE = "scope"
     DISABLED = "disabled"
@@ -74,7 +74,7 @@ class ControlAccess:
 
         clock: When it is now.
 
-        record: Takes an operational event, `LogOperations.record`.
+        record: Takes an operational event, `OperationsOutbox.record`.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class ControlAccess:
         *,
         limit: RateLimit,
         clock: Clock,
-        record: Callable[[str, Detail], None],
+        record: Callable[[str, EventDetail], None],
     ) -> None:
         self._tokens = tokens
         self._limit = limit
@@ -92,9 +92,9 @@ class ControlAccess:
         # Both are bounded by the token file: only kids and actors that are in it come here.
         self._allowances: dict[str, Allowance] = {}
         self._recorded_ms: dict[tuple[str | None, str], float] = {}
-        self.refused: Counter[str] = Counter()
+        self.refusals: Counter[str] = Counter()
 
-    def admit(self, bearer: str | None, scope: Scope, path: str) -> Actor:
+    def authorize(self, bearer: str | None, scope: Scope, path: str) -> Actor:
         """Who asks, if they may.
 
         Args:
@@ -115,45 +115,45 @@ class ControlAccess:
         """
         if self._tokens is None:
             return self._without_tokens(scope, path)
-        verdict = verify(bearer, self._tokens.find, self._clock.now_ms())
-        match verdict:
-            case Refused(reason=reason, kid=kid):
-                self._refuse(kid, reason, path)
+        decision = verify_token(bearer, self._tokens.find, self._clock.now_ms())
+        match decision:
+            case AccessDenied(reason=reason, kid=kid):
+                self._count_refusal(kid, reason, path)
                 raise TokenRefusedError(
                     "this needs a valid token; send Authorization: Bearer and the token, which "
                     "the operator makes with chimera-s1 tokens create"
                 )
-            case Granted(actor=actor, scopes=scopes) if scope not in scopes:
-                self._refuse(actor.kid, _Rule.SCOPE, path)
+            case AccessGranted(actor=actor, scopes=scopes) if scope not in scopes:
+                self._count_refusal(actor.kid, _RefusalRule.SCOPE, path)
                 raise ScopeMissingError(
                     f"this needs the scope {scope.value}, which the token does not have; the "
                     "operator makes one that has it with chimera-s1 tokens create"
                 )
-            case Granted(actor=actor):
-                if scope.guards_money:
-                    self._spend(actor, path)
+            case AccessGranted(actor=actor):
+                if scope.requires_tokens:
+                    self._enforce_rate_limit(actor, path)
                 return actor
             case _:
-                assert_never(verdict)
+                assert_never(decision)
 
     def _without_tokens(self, scope: Scope, path: str) -> Actor:
-        if not scope.guards_money:
-            return ANYONE
-        self._refuse(None, _Rule.DISABLED, path)
+        if not scope.requires_tokens:
+            return ANONYMOUS
+        self._count_refusal(None, _RefusalRule.DISABLED, path)
         raise AccessDisabledError(
             "no tokens are configured, so nobody may do this; make one with chimera-s1 tokens "
             f"create --scope {scope.value}, and start the service with S1_API_TOKENS_FILE"
         )
 
-    def _spend(self, actor: Actor, path: str) -> None:
+    def _enforce_rate_limit(self, actor: Actor, path: str) -> None:
         now_ms = self._clock.monotonic_ms()
-        before = self._allowances.get(actor.name) or self._limit.full(now_ms)
-        after = self._limit.spend(before, now_ms)
+        before = self._allowances.get(actor.name) or self._limit.initial_allowance(now_ms)
+        after = self._limit.take(before, now_ms)
         match after:
             case Allowance():
                 self._allowances[actor.name] = after
             case Exceeded(wait_ms=wait_ms):
-                self._refuse(actor.kid, _Rule.RATE, path)
+                self._count_refusal(actor.kid, _RefusalRule.RATE, path)
                 raise RateExceededError(
                     f"{actor.name} asks more than {self._limit.per_s} times a second; wait as "
                     "Retry-After says, then send the same request again",
@@ -162,12 +162,12 @@ class ControlAccess:
             case _:
                 assert_never(after)
 
-    def _refuse(self, kid: str | None, reason: str, path: str) -> None:
+    def _count_refusal(self, kid: str | None, reason: str, path: str) -> None:
         """Count it, and record at most one a second of each kid and reason."""
-        self.refused[reason] += 1
+        self.refusals[reason] += 1
         now_ms = self._clock.monotonic_ms()
         last_ms = self._recorded_ms.get((kid, reason))
-        if last_ms is not None and now_ms - last_ms < RECORD_AGAIN_MS:
+        if last_ms is not None and now_ms - last_ms < RECORD_INTERVAL_MS:
             return
         self._recorded_ms[kid, reason] = now_ms
         shown = path[:PATH_CHARACTERS_MAX]

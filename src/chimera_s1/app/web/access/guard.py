@@ -33,7 +33,7 @@ from chimera_s1.app.web.problem_kinds import (
     SCOPE_MISSING,
     TOKEN_REFUSED,
 )
-from chimera_s1.app.web.problems import AnyRequest, described
+from chimera_s1.app.web.problems import AnyRequest, problem_spec
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.access.verification import Actor
 from chimera_s1.domain.errors import ChimeraError
@@ -69,7 +69,7 @@ class AccessGuard:
         scope = needed_scope(handler)
         if scope is not None:
             path = connection.url.path
-            connection.scope["user"] = self._access.admit(_bearer(connection), scope, path)
+            connection.scope["user"] = self._access.authorize(_bearer(connection), scope, path)
 
 
 class AccessDescription(ReceiveRoutePlugin):
@@ -80,7 +80,7 @@ class AccessDescription(ReceiveRoutePlugin):
         if isinstance(route, HTTPRoute):
             for handler in route.route_handlers:
                 if handler.resolve_include_in_schema():
-                    _describe(handler)
+                    _add_responses(handler)
 
 
 def security_components() -> Components:
@@ -128,18 +128,18 @@ def _bearer(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
     return text.strip() if len(sent) == 1 and scheme.lower() == SCHEME else ""
 
 
-def _describe(handler: HTTPRouteHandler) -> None:
+def _add_responses(handler: HTTPRouteHandler) -> None:
     scope = needed_scope(handler)
     if scope is None:
         return
     handler.security = [{SCHEME: [scope.value]}]
-    handler.responses = {**_answers(handler, scope), **(handler.responses or {})}
+    handler.responses = {**_refusal_responses(handler, scope), **(handler.responses or {})}
 
 
-def _answers(handler: HTTPRouteHandler, scope: Scope) -> dict[int, ResponseSpec]:
+def _refusal_responses(handler: HTTPRouteHandler, scope: Scope) -> dict[int, ResponseSpec]:
     kinds = [TOKEN_REFUSED, SCOPE_MISSING]
-    if scope.guards_money:
+    if scope.requires_tokens:
         kinds += [RATE_EXCEEDED, ACCESS_DISABLED]
     if handler.parsed_fn_signature.parameters.keys() & _BODY_PARAMETERS:
         kinds.append(REQUEST_TOO_LARGE)
-    return {int(kind.status): described(kind) for kind in kinds}
+    return {int(kind.status): problem_spec(kind) for kind in kinds}

@@ -7,15 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chimera_s1.adapters.binance.http.reply_classification import classify, harmless
+from chimera_s1.adapters.binance.http.reply_classification import classify_transfer_reply, sanitize
 from chimera_s1.domain.ports.treasury_gateway import (
-    Accepted,
-    Refused,
-    Reply,
-    TurnedAway,
-    Unknown,
+    ReplyAccepted,
+    ReplyNotProcessed,
+    ReplyRefused,
+    ReplyUnknown,
+    SubmissionReply,
 )
-from chimera_s1.domain.treasury.events import FailureKind
+from chimera_s1.domain.treasury.events import FailureReason
 
 NO_HEADERS = httpx2.Headers()
 HTML = b"<html><body><h1>502 Bad Gateway</h1></body></html>"
@@ -122,32 +122,34 @@ UNKNOWN = [
 @pytest.mark.parametrize(("status", "body"), ACCEPTED)
 def test_a_whole_number_is_a_movement(status: int, body: bytes) -> None:
     """Its digits are the movement's name."""
-    assert classify(status, body, NO_HEADERS) == Accepted(str(json.loads(body)["tranId"]))
+    assert classify_transfer_reply(status, body, NO_HEADERS) == ReplyAccepted(
+        str(json.loads(body)["tranId"])
+    )
 
 
 @pytest.mark.parametrize(("status", "code"), FORBIDDEN)
 def test_what_the_key_may_not_do_is_forbidden(status: int, code: int) -> None:
     """It concerns every transfer, not only this one."""
-    reply = classify(status, said(code, "Invalid API-key."), NO_HEADERS)
+    reply = classify_transfer_reply(status, said(code, "Invalid API-key."), NO_HEADERS)
 
-    assert reply == Refused(FailureKind.FORBIDDEN, f"{status} {code} Invalid API-key.")
+    assert reply == ReplyRefused(FailureReason.FORBIDDEN, f"{status} {code} Invalid API-key.")
 
 
 @pytest.mark.parametrize(("status", "code"), REFUSED)
 def test_a_documented_refusal_is_definite(status: int, code: int) -> None:
     """With the exchange's own words."""
-    reply = classify(status, said(code, "Not enough."), NO_HEADERS)
+    reply = classify_transfer_reply(status, said(code, "Not enough."), NO_HEADERS)
 
-    assert reply == Refused(FailureKind.REFUSED, f"{status} {code} Not enough.")
+    assert reply == ReplyRefused(FailureReason.REFUSED, f"{status} {code} Not enough.")
 
 
 @pytest.mark.parametrize(("status", "body"), TURNED_AWAY)
 def test_who_is_turned_away_is_told_for_how_long(status: int, body: bytes) -> None:
     """As the header says."""
-    reply = classify(status, body, httpx2.Headers({"retry-after": "3"}))
+    reply = classify_transfer_reply(status, body, httpx2.Headers({"retry-after": "3"}))
 
-    assert isinstance(reply, TurnedAway)
-    assert (reply.wait_ms, reply.clock_doubted) == (3_000, False)
+    assert isinstance(reply, ReplyNotProcessed)
+    assert (reply.retry_after_ms, reply.clock_suspect) == (3_000, False)
 
 
 @pytest.mark.parametrize(
@@ -158,25 +160,27 @@ def test_without_a_header_limits_keep_away_and_overload_does_not(
     status: int, body: bytes, wait_ms: int
 ) -> None:
     """A minute is the window of every limit; after an overload the caller's own back-off counts."""
-    reply = classify(status, body, NO_HEADERS)
+    reply = classify_transfer_reply(status, body, NO_HEADERS)
 
-    assert isinstance(reply, TurnedAway)
-    assert reply.wait_ms == wait_ms
+    assert isinstance(reply, ReplyNotProcessed)
+    assert reply.retry_after_ms == wait_ms
 
 
 def test_a_timestamp_out_of_the_window_puts_the_clock_in_doubt() -> None:
     """Nothing was executed, and asking again with the same clock will not help."""
     text = "Timestamp for this request is outside of the recvWindow."
 
-    assert classify(400, said(-1021, text), NO_HEADERS) == TurnedAway(
-        f"400 -1021 {text}", 0, clock_doubted=True
+    assert classify_transfer_reply(400, said(-1021, text), NO_HEADERS) == ReplyNotProcessed(
+        f"400 -1021 {text}", 0, clock_suspect=True
     )
 
 
 @pytest.mark.parametrize(("status", "body"), UNKNOWN)
 def test_everything_else_is_unknown(status: int, body: bytes) -> None:
     """Whatever header it comes with."""
-    assert isinstance(classify(status, body, httpx2.Headers({"Retry-After": "1"})), Unknown)
+    assert isinstance(
+        classify_transfer_reply(status, body, httpx2.Headers({"Retry-After": "1"})), ReplyUnknown
+    )
 
 
 STATUSES = st.integers(100, 599)
@@ -206,24 +210,24 @@ def code_in(body: bytes) -> float | None:
 @given(STATUSES, BODIES)
 def test_only_what_is_on_the_list_is_definite(status: int, body: bytes) -> None:
     """The list once more, in other words: any other status and body leave the outcome open."""
-    reply = classify(status, body, NO_HEADERS)
+    reply = classify_transfer_reply(status, body, NO_HEADERS)
     code = code_in(body)
     client_error = 400 <= status < 500 and status != 408
     turned_away = status in {418, 429} or (client_error and code in {-1003, -1015, -1021, -1008})
     refusals = {c for _, c in FORBIDDEN + REFUSED}
 
     match reply:
-        case Accepted(tran_id=tran_id):
+        case ReplyAccepted(tran_id=tran_id):
             assert status == 200
             assert code is None
             assert json.loads(body)["tranId"] == int(tran_id) > 0
-        case Refused():
+        case ReplyRefused():
             assert client_error
             assert code in refusals
-        case TurnedAway():
+        case ReplyNotProcessed():
             assert turned_away
         case _:
-            assert isinstance(reply, Unknown)
+            assert isinstance(reply, ReplyUnknown)
             assert reply.cause
 
 
@@ -235,7 +239,7 @@ def test_no_reply_repeats_what_may_be_a_key(
     status: int, code: int, before: str, secret: str, after: str
 ) -> None:
     """An exchange or a proxy may echo what it was sent; our records do not."""
-    reply = classify(status, said(code, before + secret + after), NO_HEADERS)
+    reply = classify_transfer_reply(status, said(code, before + secret + after), NO_HEADERS)
 
     assert secret[:40] not in text_of(reply)
     assert secret[:40] not in repr(reply)
@@ -244,7 +248,7 @@ def test_no_reply_repeats_what_may_be_a_key(
 @given(st.text())
 def test_a_cause_is_one_short_line(msg: str) -> None:
     """Whatever the message is."""
-    text = harmless(msg)
+    text = sanitize(msg)
 
     assert text.isprintable()
     assert len(text) <= 203
@@ -263,14 +267,14 @@ def test_a_cause_is_one_short_line(msg: str) -> None:
 )
 def test_words_are_kept_and_keys_are_not(said_by_exchange: str, kept: str) -> None:
     """Queries and long words go, whole."""
-    assert harmless(said_by_exchange) == kept
+    assert sanitize(said_by_exchange) == kept
 
 
-def text_of(reply: Reply) -> str:
+def text_of(reply: SubmissionReply) -> str:
     match reply:
-        case Accepted():
+        case ReplyAccepted():
             return ""
-        case Refused(message=message):
+        case ReplyRefused(message=message):
             return message
         case _:
             return reply.cause

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chimera_s1.adapters.binance.http.signing import Credentials, Secret, Signer, encoded
+from chimera_s1.adapters.binance.http.signing import Credentials, Secret, Signer, encode_parameters
 from chimera_s1.domain.errors import ConfigurationError
 
 SPOT_SECRET = "NhqPtmdSJYdKjVHjA7PZj4Mge3R5YNiP1e3UZjInClVN65XAbvqqM6A7H5fATj0j"
@@ -69,17 +69,21 @@ def test_signatures_are_those_of_binances_examples(
     secret: str, parameters: tuple[tuple[str, str], ...], signature: str
 ) -> None:
     """What is signed is what is sent, the signature last."""
-    payload = encoded(parameters)
+    payload = encode_parameters(parameters)
 
     assert signer(secret).signature(payload) == signature
-    assert signer(secret).signed(payload) == f"{payload}&signature={signature}".encode()
+    assert signer(secret).sign(payload) == f"{payload}&signature={signature}".encode()
 
 
 def test_query_and_body_are_signed_without_anything_between() -> None:
     """Not even an ampersand. Binance's own value is of a payload with a stray space."""
     where = dict(FUTURES_ORDER)
-    query = encoded((name, where[name]) for name in ("symbol", "side", "type", "timeInForce"))
-    body = encoded((name, where[name]) for name in ("quantity", "price", "recvWindow", "timestamp"))
+    query = encode_parameters(
+        (name, where[name]) for name in ("symbol", "side", "type", "timeInForce")
+    )
+    body = encode_parameters(
+        (name, where[name]) for name in ("quantity", "price", "recvWindow", "timestamp")
+    )
 
     assert (
         signer(FUTURES_SECRET).signature(query + body)
@@ -92,7 +96,7 @@ def test_what_is_encoded_reads_back_and_needs_no_encoding_again(
     parameters: list[tuple[str, str]],
 ) -> None:
     """Only characters that no client and no proxy rewrites."""
-    text = encoded(parameters)
+    text = encode_parameters(parameters)
 
     assert parse_qsl(text, keep_blank_values=True) == parameters
     assert set(text) <= set("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~%=&")

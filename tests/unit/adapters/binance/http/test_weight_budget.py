@@ -19,13 +19,13 @@ from tests.fakes.manual_clock import ManualClock
 def test_used_weight_is_what_the_exchange_last_said() -> None:
     """By what it is counted for; headers in any case, nonsense passed over."""
     budget = WeightBudget(ManualClock())
-    budget.note(200, httpx2.Headers({"x-mbx-used-weight-1m": "41"}))
-    budget.note(200, httpx2.Headers({"X-SAPI-USED-UID-WEIGHT-1M": "900"}))
-    budget.note(200, httpx2.Headers({"X-SAPI-USED-IP-WEIGHT-1M": "2"}))
-    budget.note(200, httpx2.Headers({"X-MBX-USED-WEIGHT-1M": "many"}))
+    budget.record_reply(200, httpx2.Headers({"x-mbx-used-weight-1m": "41"}))
+    budget.record_reply(200, httpx2.Headers({"X-SAPI-USED-UID-WEIGHT-1M": "900"}))
+    budget.record_reply(200, httpx2.Headers({"X-SAPI-USED-IP-WEIGHT-1M": "2"}))
+    budget.record_reply(200, httpx2.Headers({"X-MBX-USED-WEIGHT-1M": "many"}))
 
     assert budget.used == {"ip": 41, "sapi_uid": 900, "sapi_ip": 2}
-    assert budget.away_ms() == 0
+    assert budget.blocked_ms() == 0
 
 
 @pytest.mark.parametrize("status", [418, 429])
@@ -33,14 +33,14 @@ async def test_whoever_is_sent_away_keeps_everybody_away(status: int) -> None:
     """For as long as was asked, and the other host is not concerned."""
     clock = ManualClock()
     budgets = weight_budgets(clock)
-    budgets[Venue.SPOT].note(status, httpx2.Headers({"Retry-After": "7"}))
+    budgets[Venue.SPOT].record_reply(status, httpx2.Headers({"Retry-After": "7"}))
 
-    assert budgets[Venue.SPOT].away_ms() == 7_000
-    assert budgets[Venue.PERP].away_ms() == 0
+    assert budgets[Venue.SPOT].blocked_ms() == 7_000
+    assert budgets[Venue.PERP].blocked_ms() == 0
     await clock.advance(6_999)
-    assert budgets[Venue.SPOT].away_ms() == 1
+    assert budgets[Venue.SPOT].blocked_ms() == 1
     await clock.advance(1)
-    assert budgets[Venue.SPOT].away_ms() == 0
+    assert budgets[Venue.SPOT].blocked_ms() == 0
 
 
 @given(st.lists(st.floats(0, 1e9), min_size=1))
@@ -48,9 +48,9 @@ def test_nothing_shortens_what_was_asked_before(waits_ms: list[float]) -> None:
     """Replies come in any order."""
     budget = WeightBudget(ManualClock())
     for wait_ms in waits_ms:
-        budget.stay_away(wait_ms)
+        budget.block(wait_ms)
 
-    assert budget.away_ms() == max(waits_ms)
+    assert budget.blocked_ms() == max(waits_ms)
 
 
 @given(st.text())

@@ -3,7 +3,7 @@
 import pytest
 
 from chimera_s1.adapters.binance.streams import book_frames as frames
-from chimera_s1.adapters.binance.streams.book_frames import BookFrames, BookStream, drain
+from chimera_s1.adapters.binance.streams.book_frames import BookFrames, BookStream, drain_quotes
 from chimera_s1.domain.identifiers import Channel, InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.market.update_id_tracker import RESTART_AFTER_MS
@@ -44,7 +44,7 @@ class Table:
         return self.connections[connection].put(payload, received_ms)
 
     def drain(self, offset_ms: float = 0.0) -> list[Quote]:
-        return drain(
+        return drain_quotes(
             self.connections, self.counters, lambda: offset_ms, every_update=self.every_update
         )
 

@@ -25,7 +25,7 @@ def test_damaged_frames_raise_nothing_and_give_no_wrong_quote() -> None:
 
 def test_a_decoder_that_can_raise_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without a bound of its numbers, a time of 400 digits overflows in the alignment."""
-    monkeypatch.setattr(frames, "NUMBER_MAX", 10**5_000)
+    monkeypatch.setattr(frames, "JAVA_LONG_MAX", 10**5_000)
 
     assert any("OverflowError" in failure.what for failure in upto(5 * EXECUTIONS).failures)
 

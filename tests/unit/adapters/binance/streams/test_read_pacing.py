@@ -61,14 +61,14 @@ async def pacing() -> AsyncIterator[Pacing]:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(made.pacer.run)
         with anyio.fail_after(5):
-            await made.clock.until_slept_on()
+            await made.clock.wait_for_sleeper()
         yield made
         tasks.cancel_scope.cancel()
 
 
 async def test_a_socket_rests_until_the_next_tick(pacing: Pacing) -> None:
     socket = Socket(pacing.turns)
-    pacing.pacer.rest(socket)
+    pacing.pacer.pause_until_tick(socket)
 
     await pacing.clock.advance(INTERVAL_MS - 1)
     resting = socket.paused
@@ -84,7 +84,7 @@ async def test_bursts_take_turns_and_wait_for_no_tick(pacing: Pacing) -> None:
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(pacing.turns.count)
         for socket in sockets:
-            pacing.pacer.queue(socket)
+            pacing.pacer.queue_for_reading(socket)
         with anyio.fail_after(5):
             await sockets[-1].resumed.wait()
         tasks.cancel_scope.cancel()
@@ -96,9 +96,9 @@ async def test_bursts_take_turns_and_wait_for_no_tick(pacing: Pacing) -> None:
 
 async def test_a_socket_that_closes_is_not_read_again(pacing: Pacing) -> None:
     closing, other = Socket(pacing.turns, closing=True), Socket(pacing.turns)
-    pacing.pacer.queue(closing)
-    pacing.pacer.queue(other)
-    pacing.pacer.rest(closing)
+    pacing.pacer.queue_for_reading(closing)
+    pacing.pacer.queue_for_reading(other)
+    pacing.pacer.pause_until_tick(closing)
     with anyio.fail_after(5):
         await other.resumed.wait()
     await pacing.clock.advance(INTERVAL_MS)
@@ -109,7 +109,7 @@ async def test_a_socket_that_closes_is_not_read_again(pacing: Pacing) -> None:
 def test_without_an_interval_nothing_is_paused() -> None:
     pacing = Pacing(0)
     socket = Socket(pacing.turns)
-    pacing.pacer.rest(socket)
-    pacing.pacer.queue(socket)
+    pacing.pacer.pause_until_tick(socket)
+    pacing.pacer.queue_for_reading(socket)
 
     assert not socket.paused

@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chimera_s1.adapters.binance.streams.subscriptions import (
-    NAMES_PER_MESSAGE,
-    Acknowledged,
+    STREAMS_PER_REQUEST,
     ControlMessage,
-    Refused,
+    RequestAcknowledged,
+    RequestRefused,
     ShutdownAnnounced,
-    Unintelligible,
-    read_control,
-    subscribe_messages,
+    UnreadableMessage,
+    decode_control_message,
+    subscribe_requests,
 )
 
 
@@ -21,42 +21,43 @@ from chimera_s1.adapters.binance.streams.subscriptions import (
 def test_every_stream_is_asked_for_once(count: int) -> None:
     """Requests carry all names in order, at most 200 each, with ids from 1."""
     names = [f"s{number}usdt@bookTicker" for number in range(count)]
-    requests = [(n, msgspec.json.decode(text)) for n, text in subscribe_messages(names)]
+    requests = [(n, msgspec.json.decode(text)) for n, text in subscribe_requests(names)]
 
     assert names == [name for _, request in requests for name in request["params"]]
     assert list(range(1, len(requests) + 1)) == [number for number, _ in requests]
-    assert all(len(request["params"]) <= NAMES_PER_MESSAGE for _, request in requests)
+    assert all(len(request["params"]) <= STREAMS_PER_REQUEST for _, request in requests)
 
 
 @pytest.mark.parametrize(
     ("payload", "message"),
     [
-        (b'{"result":null,"id":3}', Acknowledged(3)),
-        (b'{"code":2,"msg":"Invalid request","id":3}', Refused(3, 2, "Invalid request")),
-        (b'{"code":3,"msg":"Invalid JSON"}', Refused(None, 3, "Invalid JSON")),
+        (b'{"result":null,"id":3}', RequestAcknowledged(3)),
+        (b'{"code":2,"msg":"Invalid request","id":3}', RequestRefused(3, 2, "Invalid request")),
+        (b'{"code":3,"msg":"Invalid JSON"}', RequestRefused(None, 3, "Invalid JSON")),
         (
             b'{"error":{"code":4,"msg":"Too many subscriptions"},"id":7}',
-            Refused(7, 4, "Too many subscriptions"),
+            RequestRefused(7, 4, "Too many subscriptions"),
         ),
         (b'{"e":"serverShutdown","E":1770123456789}', ShutdownAnnounced()),
         (
             b'{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1770123456789}}',
             ShutdownAnnounced(),
         ),
-        (b'{"stream":"nobody@asked","data":{"u":1}}', Unintelligible()),
-        (b"[]", Unintelligible()),
-        (b"\xff\xfe", Unintelligible()),
-        (b"", Unintelligible()),
+        (b'{"stream":"nobody@asked","data":{"u":1}}', UnreadableMessage()),
+        (b"[]", UnreadableMessage()),
+        (b"\xff\xfe", UnreadableMessage()),
+        (b"", UnreadableMessage()),
     ],
 )
 def test_what_a_message_says(payload: bytes, message: ControlMessage) -> None:
     """Both error shapes, both shutdown shapes, and what is neither."""
-    assert message == read_control(payload)
+    assert message == decode_control_message(payload)
 
 
 @given(payload=st.binary(max_size=300))
 def test_any_bytes_have_an_answer(payload: bytes) -> None:
     """Nothing that arrives raises."""
     assert isinstance(
-        read_control(payload), Acknowledged | Refused | ShutdownAnnounced | Unintelligible
+        decode_control_message(payload),
+        RequestAcknowledged | RequestRefused | ShutdownAnnounced | UnreadableMessage,
     )

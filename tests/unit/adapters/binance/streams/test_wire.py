@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chimera_s1.adapters.binance.streams.book_messages import DECODE_ERRORS, Top, top_decoder
+from chimera_s1.adapters.binance.streams.book_messages import DECODE_ERRORS, DecodedTop, top_decoder
 from chimera_s1.domain.identifiers import Channel, Venue
 
 # Payloads in the shape of SPOT web-socket-streams.md and USD-M websocket-market-streams.
@@ -36,7 +36,7 @@ DOCUMENTED = [
         Venue.SPOT,
         Channel.BOOK_TICKER,
         SPOT_BOOK_TICKER,
-        Top(
+        DecodedTop(
             400900217,
             None,
             "BNBUSDT",
@@ -51,7 +51,7 @@ DOCUMENTED = [
         Venue.PERP,
         Channel.BOOK_TICKER,
         PERP_BOOK_TICKER,
-        Top(
+        DecodedTop(
             400900217,
             1772514460893,
             "BNBUSDT",
@@ -66,7 +66,7 @@ DOCUMENTED = [
         Venue.SPOT,
         Channel.DEPTH5,
         SPOT_DEPTH,
-        Top(
+        DecodedTop(
             160, None, "", coin_margined=False, bid=0.0024, bid_qty=10.0, ask=0.0026, ask_qty=100.0
         ),
     ),
@@ -74,7 +74,7 @@ DOCUMENTED = [
         Venue.PERP,
         Channel.DEPTH5,
         PERP_DEPTH,
-        Top(
+        DecodedTop(
             390497878,
             1772514460277,
             "BTCUSDT",
@@ -90,7 +90,7 @@ DOCUMENTED = [
 
 @pytest.mark.parametrize(("venue", "channel", "payload", "top"), DOCUMENTED)
 def test_a_documented_frame_is_read(
-    venue: Venue, channel: Channel, payload: bytes, top: Top
+    venue: Venue, channel: Channel, payload: bytes, top: DecodedTop
 ) -> None:
     """Each payload of Binance's pages becomes the top of book it shows."""
     assert top == top_decoder(venue, channel)(payload)
@@ -132,7 +132,7 @@ def test_nesting_without_end_is_refused() -> None:
 
 @given(payload=st.binary(max_size=200), at=st.integers(0, 200), which=st.sampled_from(DOCUMENTED))
 def test_damaged_bytes_never_raise_anything_else(
-    payload: bytes, at: int, which: tuple[Venue, Channel, bytes, Top]
+    payload: bytes, at: int, which: tuple[Venue, Channel, bytes, DecodedTop]
 ) -> None:
     """Whatever is cut into a frame, the decoder answers or raises what the feed expects."""
     venue, channel, good, _ = which

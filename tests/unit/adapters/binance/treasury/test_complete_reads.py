@@ -10,23 +10,23 @@ from hypothesis import strategies as st
 
 from chimera_s1.adapters.binance.treasury.paged_history import (
     SPAN_MAX_MS,
-    Listed,
-    Page,
-    amount_of,
+    HistoryPage,
+    HistoryRow,
+    parse_row_amount,
     read_movements,
-    spans,
+    split_window,
 )
 from chimera_s1.domain.errors import ExchangeUnavailableError
 from chimera_s1.domain.treasury.limits import Direction
-from chimera_s1.domain.treasury.reconciliation import Movement, MovementStatus, Window
+from chimera_s1.domain.treasury.reconciliation import ExecutionWindow, Movement, MovementStatus
 
-WINDOW = Window(1_000, 2_000)
+WINDOW = ExecutionWindow(1_000, 2_000)
 PAGE_ROWS = 3
 
 
-def row(number: int, *, moved_at: int = 1_500, status: str = "CONFIRMED") -> Listed:
+def row(number: int, *, moved_at: int = 1_500, status: str = "CONFIRMED") -> HistoryRow:
     tran_id = str(number)
-    return Listed(
+    return HistoryRow(
         tran_id,
         Movement(
             tran_id,
@@ -41,20 +41,22 @@ def row(number: int, *, moved_at: int = 1_500, status: str = "CONFIRMED") -> Lis
 class History:
     """Pages of three rows; each step of `script` changes the rows before a page is read."""
 
-    def __init__(self, rows: list[Listed], script: list[Callable[[list[Listed]], None]]) -> None:
+    def __init__(
+        self, rows: list[HistoryRow], script: list[Callable[[list[HistoryRow]], None]]
+    ) -> None:
         self.rows = rows
         self.script = script
         self.pages_read = 0
 
-    async def page(self, span: Window, number: int) -> Page:  # noqa: ARG002 (all rows are inside)
+    async def page(self, span: ExecutionWindow, number: int) -> HistoryPage:  # noqa: ARG002 (all rows are inside)
         if self.pages_read < len(self.script):
             self.script[self.pages_read](self.rows)
         self.pages_read += 1
         start = (number - 1) * PAGE_ROWS
-        return Page(len(self.rows), tuple(self.rows[start : start + PAGE_ROWS]))
+        return HistoryPage(len(self.rows), tuple(self.rows[start : start + PAGE_ROWS]))
 
 
-def stay(rows: list[Listed]) -> None:
+def stay(rows: list[HistoryRow]) -> None:
     """Nothing happens."""
 
 
@@ -74,7 +76,7 @@ async def test_a_calm_history_is_read_twice_and_whole(count: int) -> None:
 async def test_a_row_that_slips_between_pages_is_not_missed() -> None:
     """The first row goes after page 1 is read, and row 3 moves to the page that was just read."""
 
-    def lose_first(rows: list[Listed]) -> None:
+    def lose_first(rows: list[HistoryRow]) -> None:
         rows.pop(0)
 
     history = History([row(number) for number in range(7)], [stay, lose_first])
@@ -92,8 +94,8 @@ async def test_a_row_that_comes_twice_counts_once() -> None:
 async def test_a_row_on_two_pages_hides_another() -> None:
     """Twice the same way, so that two readings agree: the row between the pages is still missed."""
 
-    def turn(places: int) -> Callable[[list[Listed]], None]:
-        def change(rows: list[Listed]) -> None:
+    def turn(places: int) -> Callable[[list[HistoryRow]], None]:
+        def change(rows: list[HistoryRow]) -> None:
             rows[:] = rows[places:] + rows[:places]
 
         return change
@@ -116,7 +118,7 @@ async def test_a_row_that_contradicts_itself_proves_nothing() -> None:
 async def test_a_history_that_never_holds_still_proves_nothing() -> None:
     """And the tries are bounded."""
 
-    def grow(rows: list[Listed]) -> None:
+    def grow(rows: list[HistoryRow]) -> None:
         rows.insert(0, row(len(rows)))
 
     history = History([], [grow] * 1_000)
@@ -128,7 +130,7 @@ async def test_a_history_that_never_holds_still_proves_nothing() -> None:
 async def test_a_status_that_changes_between_readings_is_read_again() -> None:
     """What is reported was seen twice."""
 
-    def confirm(rows: list[Listed]) -> None:
+    def confirm(rows: list[HistoryRow]) -> None:
         rows[0] = row(1)
 
     history = History([row(1, status="PENDING")], [stay, confirm])
@@ -142,8 +144,8 @@ async def test_a_status_that_changes_between_readings_is_read_again() -> None:
 async def test_a_count_that_does_not_fit_its_rows_proves_nothing(total: int) -> None:
     """Fewer rows than announced, or more."""
 
-    async def page(span: Window, number: int) -> Page:  # noqa: ARG001 (always the same)
-        return Page(total, (row(1), row(2), row(3)) if number == 1 else ())
+    async def page(span: ExecutionWindow, number: int) -> HistoryPage:  # noqa: ARG001 (always the same)
+        return HistoryPage(total, (row(1), row(2), row(3)) if number == 1 else ())
 
     with pytest.raises(ExchangeUnavailableError):
         await read_movements(page, WINDOW)
@@ -152,7 +154,7 @@ async def test_a_count_that_does_not_fit_its_rows_proves_nothing(total: int) -> 
 async def test_rows_outside_the_window_and_of_other_money_are_left_out() -> None:
     """They are counted, so that pages add up, and not reported."""
     rows = [row(1, moved_at=999), row(2, moved_at=1_000), row(3, moved_at=2_000)]
-    history = History([*rows, row(4, moved_at=2_001), Listed("5", None)], [])
+    history = History([*rows, row(4, moved_at=2_001), HistoryRow("5", None)], [])
 
     assert ids(await read_movements(history.page, WINDOW)) == [2, 3]
 
@@ -174,8 +176,8 @@ async def test_what_was_there_all_along_is_never_missed(
     lasting = set(range(count))
     fresh = iter(range(1_000, 2_000))
 
-    def step(kind: str, place: int) -> Callable[[list[Listed]], None]:
-        def change(rows: list[Listed]) -> None:
+    def step(kind: str, place: int) -> Callable[[list[HistoryRow]], None]:
+        def change(rows: list[HistoryRow]) -> None:
             if kind == "insert":
                 rows.insert(place, row(next(fresh)))
             elif kind == "remove" and rows:
@@ -197,7 +199,7 @@ async def test_what_was_there_all_along_is_never_missed(
 @given(st.integers(0, 10**12), st.integers(0, 10**11))
 def test_a_long_window_is_asked_for_in_pieces_without_gaps(start: int, length: int) -> None:
     """Each within seven days, end to end."""
-    pieces = list(spans(Window(start, start + length)))
+    pieces = list(split_window(ExecutionWindow(start, start + length)))
 
     assert pieces[0].start == start
     assert pieces[-1].end == start + length
@@ -210,10 +212,10 @@ def test_a_long_window_is_asked_for_in_pieces_without_gaps(start: int, length: i
 def test_what_is_no_amount_makes_the_history_unreadable(text: str) -> None:
     """A row that cannot be compared may be the one that is looked for."""
     with pytest.raises(ExchangeUnavailableError):
-        amount_of(text)
+        parse_row_amount(text)
 
 
 @pytest.mark.parametrize("text", ["1", "1.0", "1.00000000", "01", "1E0"])
 def test_amounts_are_compared_as_numbers(text: str) -> None:
     """However they are written."""
-    assert amount_of(text) == Decimal(1)
+    assert parse_row_amount(text) == Decimal(1)

@@ -12,13 +12,18 @@ from chimera_s1.adapters.binance.treasury import (
     subaccount_requests,
     wallet_requests,
 )
-from chimera_s1.adapters.binance.treasury.paged_history import Listed, Page
+from chimera_s1.adapters.binance.treasury.paged_history import HistoryPage, HistoryRow
 from chimera_s1.domain.errors import ExchangeUnavailableError
-from chimera_s1.domain.ports.treasury_gateway import TransferOrder
+from chimera_s1.domain.ports.treasury_gateway import TransferSubmission
 from chimera_s1.domain.treasury.limits import Direction
-from chimera_s1.domain.treasury.reconciliation import IncomeRow, Movement, MovementStatus, Window
+from chimera_s1.domain.treasury.reconciliation import (
+    ExecutionWindow,
+    IncomeRow,
+    Movement,
+    MovementStatus,
+)
 
-ORDER = TransferOrder(
+ORDER = TransferSubmission(
     direction=Direction.SPOT_TO_FUTURES,
     amount=Decimal("1E+2"),
     client_id="s1-abc-1",
@@ -47,16 +52,16 @@ SUBACCOUNT_ROW = {
 }
 
 
-def wallet_page(*rows: dict[str, Any]) -> Page:
+def wallet_page(*rows: dict[str, Any]) -> HistoryPage:
     raw = msgspec.json.encode({"total": len(rows), "rows": rows})
-    answer = msgspec.json.decode(raw, type=wallet_requests.Answer)
-    return wallet_requests.page_of(answer, Direction.SPOT_TO_FUTURES)
+    answer = msgspec.json.decode(raw, type=wallet_requests.WalletHistoryPage)
+    return wallet_requests.parse_page(answer, Direction.SPOT_TO_FUTURES)
 
 
-def subaccount_page(*rows: dict[str, Any]) -> Page:
+def subaccount_page(*rows: dict[str, Any]) -> HistoryPage:
     raw = msgspec.json.encode({"totalCount": len(rows), "result": rows})
-    answer = msgspec.json.decode(raw, type=subaccount_requests.Answer)
-    return subaccount_requests.page_of(answer, Direction.SPOT_TO_FUTURES)
+    answer = msgspec.json.decode(raw, type=subaccount_requests.SubaccountHistoryPage)
+    return subaccount_requests.parse_page(answer, Direction.SPOT_TO_FUTURES)
 
 
 def test_an_amount_is_a_plain_decimal() -> None:
@@ -90,7 +95,7 @@ def test_a_subaccount_transfer_carries_our_id() -> None:
     [(wallet_page(DOCUMENTED_ROW), ""), (subaccount_page(SUBACCOUNT_ROW), "s1-abc-1")],
     ids=["wallet", "subaccount"],
 )
-def test_a_documented_row_is_a_movement(page: Page, client_id: str) -> None:
+def test_a_documented_row_is_a_movement(page: HistoryPage, client_id: str) -> None:
     """With the exact amount; ours by its id where there is one."""
     (listed,) = page.rows
 
@@ -114,7 +119,7 @@ def test_a_documented_row_is_a_movement(page: Page, client_id: str) -> None:
     ],
 )
 def test_states_are_told_apart(
-    page_of: Callable[..., Page], row: dict[str, Any], theirs: str, ours: MovementStatus
+    page_of: Callable[..., HistoryPage], row: dict[str, Any], theirs: str, ours: MovementStatus
 ) -> None:
     """In the words of each endpoint."""
     (listed,) = page_of({**row, "status": theirs}).rows
@@ -137,7 +142,7 @@ def test_states_are_told_apart(
     ],
 )
 def test_a_row_that_is_not_understood_spoils_the_reading(
-    page_of: Callable[..., Page], row: dict[str, Any], change: dict[str, Any]
+    page_of: Callable[..., HistoryPage], row: dict[str, Any], change: dict[str, Any]
 ) -> None:
     """It may be the one that is looked for."""
     with pytest.raises(ExchangeUnavailableError):
@@ -154,12 +159,12 @@ def test_a_row_that_is_not_understood_spoils_the_reading(
     ],
 )
 def test_other_money_is_counted_and_not_reported(
-    page_of: Callable[..., Page], row: dict[str, Any], change: dict[str, Any]
+    page_of: Callable[..., HistoryPage], row: dict[str, Any], change: dict[str, Any]
 ) -> None:
     """Another asset, another wallet, another account."""
     page = page_of({**row, **change})
 
-    assert page == Page(1, (Listed(str(row["tranId"]), None),))
+    assert page == HistoryPage(1, (HistoryRow(str(row["tranId"]), None),))
 
 
 @pytest.mark.parametrize("left_out", [{"toEmail": None}, {"toEmail": ""}, {"fromEmail": None}])
@@ -172,24 +177,24 @@ def test_a_movement_without_both_names_is_ours_to_look_at(left_out: dict[str, An
 
 def test_an_empty_history_may_leave_its_rows_out() -> None:
     """But not its count: that would be no history."""
-    assert msgspec.json.decode(b'{"total":0}', type=wallet_requests.Answer).rows == ()
+    assert msgspec.json.decode(b'{"total":0}', type=wallet_requests.WalletHistoryPage).rows == ()
     with pytest.raises(msgspec.ValidationError):
-        msgspec.json.decode(b"{}", type=wallet_requests.Answer)
+        msgspec.json.decode(b"{}", type=wallet_requests.WalletHistoryPage)
 
 
-def income_row(time: int, income: str = "5", **change: str) -> income_requests.Row:
-    row = income_requests.Row("USDT", income, "TRANSFER", time)
+def income_row(time: int, income: str = "5", **change: str) -> income_requests.IncomeReplyRow:
+    row = income_requests.IncomeReplyRow("USDT", income, "TRANSFER", time)
     return msgspec.structs.replace(row, **change)
 
 
 class Income:
     """Answers like the exchange: the first thousand rows from `start` on."""
 
-    def __init__(self, rows: list[income_requests.Row]) -> None:
+    def __init__(self, rows: list[income_requests.IncomeReplyRow]) -> None:
         self.rows = rows
-        self.asked: list[Window] = []
+        self.asked: list[ExecutionWindow] = []
 
-    async def read(self, span: Window) -> tuple[income_requests.Row, ...]:
+    async def read(self, span: ExecutionWindow) -> tuple[income_requests.IncomeReplyRow, ...]:
         self.asked.append(span)
         found = [row for row in self.rows if span.start <= row.time <= span.end]
         return tuple(found[: income_requests.PAGE_ROWS])
@@ -199,10 +204,10 @@ async def test_income_is_signed_and_within_the_window() -> None:
     """Into the futures wallet is positive; other assets are not ours."""
     rows = (income_row(9), income_row(10, "-2.5"), income_row(11, asset="BNB"), income_row(21))
 
-    async def all_rows(span: Window) -> tuple[income_requests.Row, ...]:  # noqa: ARG001 (any)
+    async def all_rows(span: ExecutionWindow) -> tuple[income_requests.IncomeReplyRow, ...]:  # noqa: ARG001 (any)
         return rows
 
-    assert await income_requests.read_income(all_rows, Window(10, 20)) == (
+    assert await income_requests.read_income(all_rows, ExecutionWindow(10, 20)) == (
         IncomeRow(Decimal("-2.5"), 10),
     )
 
@@ -211,7 +216,7 @@ async def test_income_is_read_page_by_page_and_each_row_once() -> None:
     """Three rows share the moment at which the first page ends."""
     times = [*range(998), 998, 998, 998, *range(999, 1_600)]
     income = Income([income_row(time) for time in times])
-    found = await income_requests.read_income(income.read, Window(0, 5_000))
+    found = await income_requests.read_income(income.read, ExecutionWindow(0, 5_000))
 
     assert [row.moved_at for row in found] == times
     assert [span.start for span in income.asked] == [0, 998]
@@ -228,8 +233,8 @@ async def test_income_is_read_page_by_page_and_each_row_once() -> None:
     ],
 )
 async def test_income_that_cannot_be_read_whole_proves_nothing(
-    rows: list[income_requests.Row],
+    rows: list[income_requests.IncomeReplyRow],
 ) -> None:
     """Absence is concluded from it, so it is all or nothing."""
     with pytest.raises(ExchangeUnavailableError):
-        await income_requests.read_income(Income(rows).read, Window(0, 5_000))
+        await income_requests.read_income(Income(rows).read, ExecutionWindow(0, 5_000))

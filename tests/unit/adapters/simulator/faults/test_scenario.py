@@ -82,7 +82,7 @@ async def played() -> AsyncIterator[Played]:
 async def test_each_step_is_armed_at_its_time(played: Played) -> None:
     run = played.player.start(parse_scenario(MORNING))
 
-    await played.clock.until_slept_on()
+    await played.clock.wait_for_sleeper()
     assert (played.armed, run.finished) == (["stall"], False)
     await played.clock.advance(20)
     await anyio.wait_all_tasks_blocked()
@@ -95,7 +95,7 @@ async def test_a_scenario_can_start_only_after_the_previous_one_finished(played:
     with pytest.raises(InvalidValueError, match="DELETE /sim/scenario"):
         played.player.start(parse_scenario(MORNING))
 
-    await played.clock.until_slept_on()
+    await played.clock.wait_for_sleeper()
     await played.clock.advance(20)
     await anyio.wait_all_tasks_blocked()
     played.player.start(parse_scenario(MORNING))
@@ -103,7 +103,7 @@ async def test_a_scenario_can_start_only_after_the_previous_one_finished(played:
 
 async def test_stopping_a_scenario_skips_its_remaining_steps(played: Played) -> None:
     run = played.player.start(parse_scenario(MORNING))
-    await played.clock.until_slept_on()
+    await played.clock.wait_for_sleeper()
 
     assert played.player.stop() == 1
     await played.clock.advance(20)
@@ -135,5 +135,5 @@ async def test_the_configured_scenario_starts_with_the_first_subscription(played
         await anyio.wait_all_tasks_blocked()
         assert played.armed == []
         subscribed.set()
-    await played.clock.until_slept_on()
+    await played.clock.wait_for_sleeper()
     assert played.armed == ["stall"]

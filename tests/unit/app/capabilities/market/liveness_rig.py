@@ -12,7 +12,7 @@ from chimera_s1.domain.errors import ChimeraError
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.liveness import Liveness, StatusChange
 from chimera_s1.domain.market.quote import Quote, StreamKey
-from chimera_s1.domain.ports.exchange_information import BookTop
+from chimera_s1.domain.ports.exchange_information import TopOfBook
 from chimera_s1.domain.ports.market_feed import ConnectionLost, ConnectionOpened
 from tests.fakes.exchange_information import MemoryExchangeInformation
 from tests.fakes.manual_clock import ManualClock
@@ -25,7 +25,7 @@ BTC, ETH = (
 )
 KEYS = (BTC, ETH)
 START = 1_772_514_460_000
-SAME, OTHER = BookTop(100.0, 1.0, 100.5, 2.0), BookTop(101.0, 1.0, 101.5, 2.0)
+SAME, OTHER = TopOfBook(100.0, 1.0, 100.5, 2.0), TopOfBook(101.0, 1.0, 101.5, 2.0)
 
 
 class Feed(ScriptedMarketFeed):
@@ -33,9 +33,9 @@ class Feed(ScriptedMarketFeed):
 
     watch: WatchLiveness
 
-    def remake(self, connection: str, cause: str) -> None:
-        super().remake(connection, cause)
-        self.watch.listen(ConnectionLost(connection, self.venue, KEYS, cause, 1, 500.0))
+    def reconnect(self, connection: str, cause: str) -> None:
+        super().reconnect(connection, cause)
+        self.watch.on_feed_event(ConnectionLost(connection, self.venue, KEYS, cause, 1, 500.0))
 
 
 class SlowExchange(MemoryExchangeInformation):
@@ -48,12 +48,12 @@ class SlowExchange(MemoryExchangeInformation):
         self.answers.set()
         self.refused: dict[InstrumentId, ChimeraError] = {}
 
-    async def book_top(self, instrument: InstrumentId) -> BookTop:
+    async def top_of_book(self, instrument: InstrumentId) -> TopOfBook:
         self.questions.append(instrument)
         await self.answers.wait()
         if instrument in self.refused:
             raise self.refused[instrument]
-        return await super().book_top(instrument)
+        return await super().top_of_book(instrument)
 
 
 class Rig:
@@ -64,16 +64,16 @@ class Rig:
         self.feed = Feed(Venue.PERP)
         self.status = MemoryMarketStatus()
         self.exchange = SlowExchange(self.clock)
-        self.exchange.tops = {key[0]: SAME for key in KEYS}
+        self.exchange.book_tops = {key[0]: SAME for key in KEYS}
         probes = ProbeBooks(self.exchange, self.clock)
         self.watch = WatchLiveness(Venue.PERP, self.status, probes, self.clock)
         self.feed.watch = self.watch
 
     def opened(self) -> None:
-        self.watch.listen(ConnectionOpened("perp-0", Venue.PERP, KEYS, recovered=False))
+        self.watch.on_feed_event(ConnectionOpened("perp-0", Venue.PERP, KEYS, recovered=False))
 
     def lost(self, cause: str = "cut") -> None:
-        self.watch.listen(ConnectionLost("perp-0", Venue.PERP, KEYS, cause, 1, 500.0))
+        self.watch.on_feed_event(ConnectionLost("perp-0", Venue.PERP, KEYS, cause, 1, 500.0))
 
     def speak(self, *keys: StreamKey) -> None:
         now_ms = self.clock.now_ms()

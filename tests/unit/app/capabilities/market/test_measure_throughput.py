@@ -25,11 +25,11 @@ class SlowLog(MemoryOperationsLog):
         self.gate.set()
         self.refusing = False
 
-    async def throughput(self, messages_per_s: float) -> None:
+    async def record_throughput(self, messages_per_s: float) -> None:
         await self.gate.wait()
         if self.refusing:
             raise ConfigurationError("another password")
-        await super().throughput(messages_per_s)
+        await super().record_throughput(messages_per_s)
 
 
 class Bench:
@@ -52,7 +52,7 @@ class Bench:
 
     def receive(self, messages: int) -> None:
         for number in range(messages):
-            self.feeds[number % 2].offer(quote())
+            self.feeds[number % 2].receive(quote())
 
 
 async def test_messages_of_all_feeds_are_counted_second_by_second() -> None:
@@ -86,13 +86,13 @@ async def test_a_late_measurement_is_still_a_rate() -> None:
 async def test_a_store_that_fails_is_written_to_the_next_second(*, refusing: bool) -> None:
     bench = Bench()
     async with bench.running():
-        bench.log.gone, bench.log.refusing = not refusing, refusing
+        bench.log.unavailable, bench.log.refusing = not refusing, refusing
         bench.receive(5)
         await bench.clock.advance(1000)
         assert bench.log.messages_per_s is None
         assert bench.throughput.messages_per_s == 5
 
-        bench.log.gone = bench.log.refusing = False
+        bench.log.unavailable = bench.log.refusing = False
         bench.receive(3)
         await bench.clock.advance(1000)
 

@@ -5,37 +5,37 @@ import pytest
 from anyio import wait_all_tasks_blocked as settle
 from msgspec import structs
 
-from chimera_s1.app.capabilities.market.probe_books import CATCH_UP_MS, ProbeBooks
+from chimera_s1.app.capabilities.market.probe_books import STREAM_CATCH_UP_MS, ProbeBooks
 from chimera_s1.domain.errors import (
     ChimeraError,
     ExchangeRefusedError,
     ExchangeUnavailableError,
 )
 from chimera_s1.domain.market.quote import Quote
-from chimera_s1.domain.ports.exchange_information import BookTop
+from chimera_s1.domain.ports.exchange_information import TopOfBook
 from tests.fakes.exchange_information import MemoryExchangeInformation
 from tests.fakes.manual_clock import ManualClock
 from tests.sample_quotes import quote
 
 NEWEST = quote()
-SAME = BookTop(NEWEST.bid, NEWEST.bid_qty, NEWEST.ask, NEWEST.ask_qty)
+SAME = TopOfBook(NEWEST.bid, NEWEST.bid_qty, NEWEST.ask, NEWEST.ask_qty)
 
 
 async def probed(
-    newest: Quote | None, first: BookTop | ChimeraError, second: BookTop | ChimeraError
+    newest: Quote | None, first: TopOfBook | ChimeraError, second: TopOfBook | ChimeraError
 ) -> bool | None:
     """What a probe says where the venue answers *first* and, from then on, *second*."""
     clock = ManualClock()
     exchange = MemoryExchangeInformation(clock)
     said: list[bool | None] = []
 
-    def answer(what: BookTop | ChimeraError) -> None:
-        exchange.failure = what if isinstance(what, ChimeraError) else None
-        if isinstance(what, BookTop):
-            exchange.tops = {NEWEST.instrument: what}
+    def answer(what: TopOfBook | ChimeraError) -> None:
+        exchange.error = what if isinstance(what, ChimeraError) else None
+        if isinstance(what, TopOfBook):
+            exchange.book_tops = {NEWEST.instrument: what}
 
     async def ask() -> None:
-        said.append(await ProbeBooks(exchange, clock).moved_on(NEWEST.instrument, newest))
+        said.append(await ProbeBooks(exchange, clock).has_moved(NEWEST.instrument, newest))
 
     with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
@@ -44,7 +44,7 @@ async def probed(
             await settle()
             assert not said, "the stream is given time to catch up"
             answer(second)
-            await clock.advance(CATCH_UP_MS)
+            await clock.advance(STREAM_CATCH_UP_MS)
     return said[0]
 
 
@@ -59,9 +59,9 @@ async def test_a_book_that_differs_anywhere_has_moved(field: str) -> None:
     assert await probed(NEWEST, other, SAME) is True
 
 
-@pytest.mark.parametrize(("second", "moved"), [(SAME, False), (BookTop(1, 1, 2, 1), True)])
+@pytest.mark.parametrize(("second", "moved"), [(SAME, False), (TopOfBook(1, 1, 2, 1), True)])
 async def test_a_stream_that_never_spoke_is_judged_by_two_answers(
-    second: BookTop, *, moved: bool
+    second: TopOfBook, *, moved: bool
 ) -> None:
     """Without a quote of ours, only the venue's own two answers can differ."""
     assert await probed(None, SAME, second) is moved

@@ -7,7 +7,7 @@ from anyio import wait_all_tasks_blocked as settle
 
 from chimera_s1.app.capabilities.market.publish_quotes import FRESH_MS, PING_AFTER_MS
 from tests.fakes.manual_clock import ManualClock
-from tests.fakes.quote_streams import GONE
+from tests.fakes.quote_streams import UNAVAILABLE
 from tests.unit.app.publishing_bench import BTC, ETH, PERP, SECOND, Bench, CoarseClock, stands
 
 
@@ -92,12 +92,12 @@ async def test_a_slow_store_merges_windows() -> None:
 
         bench.publisher.open_gate()
         await settle()
-        assert bench.publishing.report().merged
+        assert bench.publishing.report().merging_windows
         assert bench.publishing.counters.windows_merged == 2
         assert bench.latencies == [2100.0]
 
         await bench.clock.advance(900)
-        assert not bench.publishing.report().merged
+        assert not bench.publishing.report().merging_windows
 
     assert bench.bids() == [1.0, 4.0]
     assert bench.written_ms() == [SECOND + 3100, SECOND + 4000]
@@ -112,12 +112,12 @@ async def test_a_wall_clock_that_steps_makes_no_window_late(step_ms: int) -> Non
         bench.publisher.close_gate()
         bench.offer(1.0)
         await bench.clock.advance(1000)
-        bench.clock.step(step_ms)
+        bench.clock.step_wall_clock(step_ms)
         await bench.clock.advance(20)
         bench.publisher.open_gate()
         await settle()
 
-        assert not bench.publishing.report().merged
+        assert not bench.publishing.report().merging_windows
     assert bench.publishing.counters.windows_merged == 0
     assert bench.latencies == [20.0]
 
@@ -128,19 +128,19 @@ async def test_a_store_that_was_away_gets_the_newest_of_each_stream_in_order() -
     """
     bench = Bench()
     async with bench.running():
-        bench.streams.gone = True
+        bench.streams.unavailable = True
         bench.offer(1.0)
         bench.offer(2.0, ETH)
         bench.offer(3.0, PERP)
         await bench.clock.advance(1000)
-        assert bench.publishing.report() == stands(3, GONE)
+        assert bench.publishing.report() == stands(3, UNAVAILABLE)
 
         bench.offer(4.0)
         await bench.clock.advance(1000)
-        assert bench.publishing.report().waiting == 3
+        assert bench.publishing.report().pending == 3
         assert bench.publishing.counters.superseded == 1
 
-        bench.streams.gone = False
+        bench.streams.unavailable = False
         bench.offer(5.0, ETH, source="depth")
         await bench.clock.advance(1000)
 
@@ -156,18 +156,18 @@ async def test_a_quote_that_is_no_longer_fresh_is_not_published(step_ms: int) ->
     """Exactly FRESH_MS old is fresh; older is dropped and counted, whatever the wall clock does."""
     bench = Bench()
     async with bench.running():
-        bench.streams.gone = True
+        bench.streams.unavailable = True
         await bench.clock.advance(999)
         bench.offer(1.0)
         await bench.clock.advance(1)
         bench.offer(2.0, ETH)
         await bench.clock.advance(1000)
-        bench.clock.step(step_ms)
+        bench.clock.step_wall_clock(step_ms)
         await bench.clock.advance(FRESH_MS - 2000)
         assert bench.publishing.counters.expired == 0
-        assert bench.publishing.report().waiting == 2
+        assert bench.publishing.report().pending == 2
 
-        bench.streams.gone = False
+        bench.streams.unavailable = False
         await bench.clock.advance(1000)
 
     assert bench.publishing.counters.expired == 1
@@ -201,11 +201,11 @@ async def test_a_calm_market_is_asked_for_by_ping() -> None:
         assert bench.publishing.report().reachable
         assert bench.publisher.pings == 1
 
-        bench.streams.gone = True
+        bench.streams.unavailable = True
         await bench.clock.advance(PING_AFTER_MS)
-        assert bench.publishing.report() == stands(0, GONE)
+        assert bench.publishing.report() == stands(0, UNAVAILABLE)
 
-        bench.streams.gone = False
+        bench.streams.unavailable = False
         await bench.clock.advance(PING_AFTER_MS)
         assert bench.publishing.report().reachable
 

@@ -40,14 +40,14 @@ async def test_window_zero_keeps_the_newest_of_what_is_not_taken() -> None:
     """
     bench = Bench(window=0)
     async with bench.running():
-        bench.streams.gone = True
+        bench.streams.unavailable = True
         for bid in (1.0, 2.0, 3.0):
             bench.offer(bid)
         await settle()
-        assert bench.publishing.report().waiting == 1
+        assert bench.publishing.report().pending == 1
         assert bench.publishing.counters.superseded == 2
 
-        bench.streams.gone = False
+        bench.streams.unavailable = False
         await bench.clock.advance(PING_AFTER_MS)
         assert bench.publishing.report() == stands(0)
 
@@ -176,6 +176,6 @@ async def test_a_report_of_an_earlier_call_never_replaces_what_is_newer() -> Non
         bench.offer(2.0)
         await settle()
 
-    assert bench.publishing.report().waiting == 0
+    assert bench.publishing.report().pending == 0
     assert bench.publishing.counters.superseded == 1
     assert bench.bids() == [2.0]

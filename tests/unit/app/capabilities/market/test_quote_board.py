@@ -29,8 +29,8 @@ def bids(batch: tuple[PostedQuote, ...]) -> list[tuple[str, float]]:
 async def test_the_last_quote_of_a_stream_stays() -> None:
     board = QuoteBoard()
 
-    board.accept([quote(bid=1.0), quote(bid=2.0)])
-    board.accept([quote("perp/BTCUSDT", bid=9.0)])
+    board.post([quote(bid=1.0), quote(bid=2.0)])
+    board.post([quote("perp/BTCUSDT", bid=9.0)])
 
     newest = board.newest(BTC)
     assert newest is not None
@@ -39,7 +39,7 @@ async def test_the_last_quote_of_a_stream_stays() -> None:
 
 async def test_an_instrument_without_a_quote_has_none() -> None:
     board = QuoteBoard()
-    board.accept([quote("perp/BTCUSDT"), quote("spot/ETHUSDT")])
+    board.post([quote("perp/BTCUSDT"), quote("spot/ETHUSDT")])
 
     assert board.newest(BTC) is None
 
@@ -47,12 +47,12 @@ async def test_an_instrument_without_a_quote_has_none() -> None:
 async def test_of_several_sources_the_latest_moment_is_the_newest() -> None:
     board = QuoteBoard()
 
-    board.accept([quote(ts=TS + 5, bid=1.0), quote(ts=TS, bid=2.0, source=DEPTH)])
+    board.post([quote(ts=TS + 5, bid=1.0), quote(ts=TS, bid=2.0, source=DEPTH)])
 
     newest = board.newest(BTC)
     assert newest is not None
     assert newest.bid == 1.0
-    assert [each.source for each in board.newest_of(EVERYTHING)] == [
+    assert [each.source for each in board.newest_matching(EVERYTHING)] == [
         "binance.spot.bookTicker",
         DEPTH,
     ]
@@ -74,23 +74,23 @@ async def test_of_several_sources_the_latest_moment_is_the_newest() -> None:
 async def test_a_filter_takes_what_it_names(chosen: QuoteFilter, expected: list[str]) -> None:
     """Values and streams choose alike."""
     board = QuoteBoard()
-    board.accept([quote(name) for name in STREAMS])
+    board.post([quote(name) for name in STREAMS])
 
     async with board.subscribe(chosen) as subscription:
-        followed = subscription.waiting
+        followed = subscription.pending
 
-    assert [str(each.instrument) for each in board.newest_of(chosen)] == expected
+    assert [str(each.instrument) for each in board.newest_matching(chosen)] == expected
     assert followed == len(expected)
 
 
 async def test_a_stream_begins_with_what_is_known_and_goes_on() -> None:
     board = QuoteBoard()
-    board.accept([quote(bid=1.0), quote("spot/ETHUSDT", bid=2.0)])
+    board.post([quote(bid=1.0), quote("spot/ETHUSDT", bid=2.0)])
 
     with anyio.fail_after(5):
         async with board.subscribe(EVERYTHING) as subscription:
             first = await anext(subscription)
-            board.accept([quote(bid=3.0)])
+            board.post([quote(bid=3.0)])
             second = await anext(subscription)
 
     assert bids(first) == [("spot/BTCUSDT", 1.0), ("spot/ETHUSDT", 2.0)]
@@ -101,12 +101,12 @@ async def test_a_stream_begins_with_what_is_known_and_goes_on() -> None:
 async def test_a_quote_offered_to_the_store_again_is_posted_once() -> None:
     board = QuoteBoard()
     waiting = quote()
-    board.accept([waiting])
+    board.post([waiting])
 
     with anyio.fail_after(5):
         async with board.subscribe(EVERYTHING) as subscription:
             await anext(subscription)
-            board.accept([waiting, quote("spot/ETHUSDT")])
+            board.post([waiting, quote("spot/ETHUSDT")])
             batch = await anext(subscription)
 
     assert [str(entry.quote.instrument) for entry in batch] == ["spot/ETHUSDT"]
@@ -125,10 +125,10 @@ def test_a_slow_reader_is_given_newer_values_and_never_a_longer_queue(
     async def play() -> None:
         for number, (name, read) in enumerate(posts, start=1):
             subscription.put(PostedQuote(number, quote(name, bid=float(number))))
-            assert subscription.waiting <= len(STREAMS)
+            assert subscription.pending <= len(STREAMS)
             if read:
                 seen.extend(await anext(subscription))
-        if subscription.waiting:
+        if subscription.pending:
             seen.extend(await anext(subscription))
 
     anyio.run(play)
@@ -142,7 +142,7 @@ def test_a_slow_reader_is_given_newer_values_and_never_a_longer_queue(
 async def test_what_readers_were_too_slow_for_is_counted_beyond_their_stay() -> None:
     board = QuoteBoard()
     async with board.subscribe(EVERYTHING):
-        board.accept([quote(bid=1.0), quote(bid=2.0), quote(bid=3.0)])
+        board.post([quote(bid=1.0), quote(bid=2.0), quote(bid=3.0)])
         assert board.replaced == 2
 
     assert board.replaced == 2
@@ -157,7 +157,7 @@ async def test_a_reader_that_stops_waiting_loses_nothing() -> None:
             with anyio.CancelScope() as scope:
                 scope.cancel()
                 await anext(subscription)
-            board.accept([quote()])
+            board.post([quote()])
             batch = await anext(subscription)
 
     assert scope.cancelled_caught
@@ -189,7 +189,7 @@ async def test_closing_ends_streams_and_refuses_new_ones() -> None:
         async with board.subscribe(EVERYTHING) as subscription, anyio.create_task_group() as tasks:
             tasks.start_soon(follow, subscription)
             await anyio.wait_all_tasks_blocked()
-            board.accept([quote()])
+            board.post([quote()])
             await anyio.wait_all_tasks_blocked()
             board.close()
 

@@ -17,7 +17,7 @@ from chimera_s1.domain.identifiers import InstrumentId
 from chimera_s1.domain.ports.market_feed import FeedCounters
 from chimera_s1.domain.ports.recording import ReplayWindow
 from tests.fakes.manual_clock import ManualClock
-from tests.fakes.quote_streams import MemoryStreams
+from tests.fakes.quote_streams import MemoryQuoteStreams
 from tests.sample_quotes import TS, quote
 from tests.unit.app.doubles import GatedPublisher
 
@@ -55,7 +55,7 @@ class Bench:
         self, recording: ListedRecording | None = None, speed: float | None = None
     ) -> None:
         self.clock = ManualClock()
-        self.streams = MemoryStreams(self.clock, maxlen=1_000)
+        self.streams = MemoryQuoteStreams(self.clock, maxlen=1_000)
         self.publisher = GatedPublisher(self.streams)
         self.progress: list[ReplayProgress] = []
         self.replay = ReplayRecording(
@@ -156,9 +156,9 @@ async def test_what_the_store_does_not_take_is_offered_again_until_it_does() -> 
 
 async def test_a_store_that_stays_away_ends_the_replay(monkeypatch: pytest.MonkeyPatch) -> None:
     """It says why, after GIVE_UP_MS of one window and not before."""
-    monkeypatch.setattr(replay_recording, "GIVE_UP_MS", 2 * RETRY_WAIT_MS)
+    monkeypatch.setattr(replay_recording, "STORE_TIMEOUT_MS", 2 * RETRY_WAIT_MS)
     bench = Bench()
-    bench.streams.gone = True
+    bench.streams.unavailable = True
     failures: list[PublisherUnavailableError] = []
 
     async def run() -> None:

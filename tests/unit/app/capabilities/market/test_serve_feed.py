@@ -15,10 +15,10 @@ from chimera_s1.domain.errors import (
 )
 from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.market.instrument_selection import (
-    WHOLE,
+    SINGLE_SHARD,
     Listing,
     Shard,
-    parse_choice,
+    parse_symbol_filter,
     shard_of,
 )
 from chimera_s1.domain.operations.backoff import Backoff
@@ -37,14 +37,14 @@ BACKOFF = Backoff(base_ms=100, max_wait_ms=250, jitter_ms=10)
 class Bench:
     """A feed of spot, what the venue lists, and the service between them."""
 
-    def __init__(self, symbols: str = "BTCUSDT", shard: Shard = WHOLE) -> None:
+    def __init__(self, symbols: str = "BTCUSDT", shard: Shard = SINGLE_SHARD) -> None:
         self.clock = ManualClock()
         self.feed = ScriptedMarketFeed(Venue.SPOT)
         self.exchange = MemoryExchangeInformation(self.clock, LISTED)
         self.serving = ServeFeed(
             self.feed,
             self.exchange,
-            choice=parse_choice(symbols, Venue),
+            choice=parse_symbol_filter(symbols, Venue),
             shard=shard,
             clock=self.clock,
             backoff=BACKOFF,
@@ -77,7 +77,7 @@ async def test_what_is_chosen_is_subscribed() -> None:
 async def test_a_venue_that_comes_later_is_served_then(failure: ChimeraError) -> None:
     """The listing is asked for again and again, with growing waits up to the longest."""
     bench = Bench()
-    bench.exchange.failure = failure
+    bench.exchange.error = failure
     async with bench.running():
         for wait_ms in (105, 205, 255, 255):
             assert bench.serving.report().instruments is None
@@ -85,7 +85,7 @@ async def test_a_venue_that_comes_later_is_served_then(failure: ChimeraError) ->
             assert bench.feed.instruments is None
             await bench.clock.advance(1)
 
-        bench.exchange.failure = None
+        bench.exchange.error = None
         await bench.clock.advance(255)
         await bench.feed.subscribed.wait()
 
@@ -99,7 +99,7 @@ async def test_an_unknown_name_is_reported_and_the_rest_runs() -> None:
 
         assert bench.feed.instruments == (BTC,)
         report = bench.serving.report()
-        assert report.unknown == ("spot/ALSONOTUSDT", "spot/NOSUCHUSDT")
+        assert report.unlisted == ("spot/ALSONOTUSDT", "spot/NOSUCHUSDT")
         assert report.instruments == 1
 
 
@@ -116,13 +116,13 @@ class EndingFeed(ScriptedMarketFeed):
             await self.end.wait()
 
 
-def with_ending_feed(symbols: str, shard: Shard = WHOLE) -> tuple[Bench, EndingFeed]:
+def with_ending_feed(symbols: str, shard: Shard = SINGLE_SHARD) -> tuple[Bench, EndingFeed]:
     bench = Bench(symbols, shard)
     feed = EndingFeed(Venue.SPOT)
     bench.serving = ServeFeed(
         feed,
         bench.exchange,
-        choice=parse_choice(symbols, Venue),
+        choice=parse_symbol_filter(symbols, Venue),
         shard=shard,
         clock=bench.clock,
         backoff=BACKOFF,

@@ -3,16 +3,16 @@
 import anyio
 import pytest
 
-from chimera_s1.app.capabilities.market.probe_books import CATCH_UP_MS
-from chimera_s1.app.capabilities.market.watch_liveness import LOOK_INTERVAL_MS, RENEWAL_PAUSE_MS
+from chimera_s1.app.capabilities.market.probe_books import STREAM_CATCH_UP_MS
+from chimera_s1.app.capabilities.market.watch_liveness import CHECK_INTERVAL_MS, RENEWAL_PAUSE_MS
 from chimera_s1.domain.errors import (
     ChimeraError,
     ExchangeRefusedError,
     ExchangeUnavailableError,
 )
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
-from chimera_s1.domain.market.liveness import PROBE_AGAIN_MS, Liveness
-from chimera_s1.domain.market.liveness_board import SETTLE_MS
+from chimera_s1.domain.market.liveness import PROBE_INTERVAL_MS, Liveness
+from chimera_s1.domain.market.liveness_board import LAST_FRAMES_MS
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.operations.health import MarketReport
 from chimera_s1.domain.ports.market_feed import (
@@ -38,12 +38,12 @@ async def test_a_silent_connection_is_made_anew_and_all_of_it_is_told() -> None:
     """BLIND with the look that finds it, GAP, RESUMED and LIVE, each with its exact times."""
     async with watching() as rig:
         await rig.clock.advance(10_000)
-        assert rig.feed.remade == [("perp-0", "silent beyond its rhythm")]
+        assert rig.feed.reconnect_calls == [("perp-0", "silent beyond its rhythm")]
         rig.opened()
         rig.speak(*KEYS)
-        await rig.clock.advance(LOOK_INTERVAL_MS)
+        await rig.clock.advance(CHECK_INTERVAL_MS)
 
-        found = 5_000 + 3_000 + LOOK_INTERVAL_MS
+        found = 5_000 + 3_000 + CHECK_INTERVAL_MS
         assert rig.times == [
             (500, "BTCUSDT", Liveness.LIVE, 500),
             (500, "ETHUSDT", Liveness.LIVE, 500),
@@ -55,7 +55,7 @@ async def test_a_silent_connection_is_made_anew_and_all_of_it_is_told() -> None:
             (15_500, "ETHUSDT", Liveness.LIVE, 15_500),
         ]
         assert rig.told[4].cause == "perp-0: silent beyond its rhythm"
-        assert rig.watch.counters.blind == 1
+        assert rig.watch.counters.blind_reconnects == 1
         assert rig.watch.report() == MarketReport(live=2, quiet=0, stale=0, blind=0)
 
 
@@ -68,10 +68,10 @@ async def test_a_lost_connection_is_blind_at_the_next_look(
         if kind is ConnectionLost:
             rig.lost()
         else:
-            rig.watch.listen(ConnectionFatal("perp-0", Venue.PERP, KEYS, "cut", 11))
-        await rig.clock.advance(LOOK_INTERVAL_MS)
+            rig.watch.on_feed_event(ConnectionFatal("perp-0", Venue.PERP, KEYS, "cut", 11))
+        await rig.clock.advance(CHECK_INTERVAL_MS)
         blind = rig.watch.states()
-        await rig.clock.advance(SETTLE_MS)
+        await rig.clock.advance(LAST_FRAMES_MS)
         await rig.clock.advance(60_000)
 
         assert {BTC[0]: Liveness.BLIND, ETH[0]: Liveness.BLIND} == blind
@@ -80,7 +80,7 @@ async def test_a_lost_connection_is_blind_at_the_next_look(
             ("ETHUSDT", Liveness.BLIND),
             ("*", Liveness.GAP),
         ]
-        assert rig.feed.remade == []
+        assert rig.feed.reconnect_calls == []
         assert rig.exchange.questions == []
 
 
@@ -92,7 +92,7 @@ async def test_the_message_that_opens_a_connection_counts_for_its_stream() -> No
         rig.speak(BTC)
         await rig.clock.advance(30)
         rig.opened()
-        await rig.clock.advance(LOOK_INTERVAL_MS)
+        await rig.clock.advance(CHECK_INTERVAL_MS)
 
         assert rig.watch.states() == {BTC[0]: Liveness.LIVE, ETH[0]: Liveness.BLIND}
 
@@ -112,9 +112,9 @@ async def test_a_calm_symbol_is_quiet_and_asked_for_once_in_a_while() -> None:
         assert early == []
         assert rig.exchange.questions == [BTC[0]]
         assert rig.times[2:] == [(7_500, "BTCUSDT", Liveness.QUIET, 5_000)]
-        assert rig.watch.counters.stale == 0
-        assert (rig.feed.renewed, rig.feed.remade) == ([], [])
-        await silent_btc(rig, PROBE_AGAIN_MS)
+        assert rig.watch.counters.stale_probes == 0
+        assert (rig.feed.renew_calls, rig.feed.reconnect_calls) == ([], [])
+        await silent_btc(rig, PROBE_INTERVAL_MS)
         assert rig.exchange.questions == [BTC[0], BTC[0]]
 
 
@@ -123,16 +123,16 @@ async def test_a_symbol_whose_book_moves_is_stale_and_its_connection_renewed_onc
 ):
     """STALE since its last update; the renewal is not repeated with each probe."""
     async with watching() as rig:
-        rig.exchange.tops[BTC[0]] = OTHER
+        rig.exchange.book_tops[BTC[0]] = OTHER
         await silent_btc(rig, 7_000)
-        assert rig.feed.renewed == [("perp-0", "perp/BTCUSDT is stale")]
+        assert rig.feed.renew_calls == [("perp-0", "perp/BTCUSDT is stale")]
         await silent_btc(rig, RENEWAL_PAUSE_MS - 10_000)
         probed = len(rig.exchange.questions)
-        assert len(rig.feed.renewed) == 1
-        await silent_btc(rig, PROBE_AGAIN_MS)
-        renewed = len(rig.feed.renewed)
+        assert len(rig.feed.renew_calls) == 1
+        await silent_btc(rig, PROBE_INTERVAL_MS)
+        renewed = len(rig.feed.renew_calls)
         rig.speak(BTC)
-        await rig.clock.advance(LOOK_INTERVAL_MS)
+        await rig.clock.advance(CHECK_INTERVAL_MS)
 
         assert (probed, renewed) == (2, 2)
         assert rig.states[2:] == [
@@ -141,20 +141,20 @@ async def test_a_symbol_whose_book_moves_is_stale_and_its_connection_renewed_onc
             ("BTCUSDT", Liveness.LIVE),
         ]
         assert rig.told[3].since == START + 5_000
-        assert rig.feed.remade == []
+        assert rig.feed.reconnect_calls == []
 
 
 async def test_a_symbol_that_speaks_while_the_venue_is_asked_is_not_stale() -> None:
     """What the venue answered was on its way to us by the stream."""
     async with watching() as rig:
-        rig.exchange.tops[BTC[0]] = OTHER
+        rig.exchange.book_tops[BTC[0]] = OTHER
         await silent_btc(rig, 5_600)
         assert rig.exchange.questions == [BTC[0]]
         rig.speak(BTC)
-        await rig.busy(2 * CATCH_UP_MS)
+        await rig.busy(2 * STREAM_CATCH_UP_MS)
 
         assert Liveness.STALE not in {state for _, state in rig.states}
-        assert rig.feed.renewed == []
+        assert rig.feed.renew_calls == []
 
 
 @pytest.mark.parametrize(
@@ -169,18 +169,18 @@ async def test_a_symbol_the_venue_will_not_tell_of_keeps_nobody_else_waiting(
     )
     three = (delisted, moving, speaking)
     async with watching() as rig:
-        rig.watch.listen(ConnectionOpened("perp-1", Venue.PERP, three, recovered=False))
+        rig.watch.on_feed_event(ConnectionOpened("perp-1", Venue.PERP, three, recovered=False))
         rig.exchange.refused[delisted[0]] = refusal
-        rig.exchange.tops[moving[0]] = OTHER
+        rig.exchange.book_tops[moving[0]] = OTHER
         rig.speak(delisted)
         await rig.busy(200, [*KEYS, *three])
-        await rig.busy(PROBE_AGAIN_MS, [*KEYS, speaking])
+        await rig.busy(PROBE_INTERVAL_MS, [*KEYS, speaking])
 
         assert rig.exchange.questions == [delisted[0], moving[0]]
         assert rig.watch.states()[delisted[0]] is Liveness.QUIET
         assert rig.watch.states()[moving[0]] is Liveness.STALE
-        assert rig.feed.renewed == [("perp-1", "perp/ADAUSDT is stale")]
-        await rig.busy(PROBE_AGAIN_MS, [*KEYS, speaking])
+        assert rig.feed.renew_calls == [("perp-1", "perp/ADAUSDT is stale")]
+        await rig.busy(PROBE_INTERVAL_MS, [*KEYS, speaking])
         assert rig.exchange.questions[2:] == [delisted[0], moving[0]]
 
 
@@ -192,7 +192,7 @@ async def test_a_venue_that_does_not_answer_keeps_no_blind_connection_hidden() -
         assert rig.exchange.questions == [BTC[0]]
         await rig.clock.advance(4_000)
 
-        assert rig.feed.remade == [("perp-0", "silent beyond its rhythm")]
+        assert rig.feed.reconnect_calls == [("perp-0", "silent beyond its rhythm")]
         assert rig.exchange.questions == [BTC[0]], "one probe at a time"
 
 
@@ -205,29 +205,29 @@ async def test_a_wall_clock_that_steps_changes_no_state(step_ms: int) -> None:
         quotes = [
             Quote(key[0], now_ms, 100.0, 1.0, 100.5, 2.0, key[1], now_ms, now_ms) for key in KEYS
         ]
-        rig.clock.step(step_ms)
+        rig.clock.step_wall_clock(step_ms)
         rig.watch.observe(quotes)
         await rig.busy(5_000)
         assert len(rig.told) == told
         rig.lost()
-        await rig.clock.advance(LOOK_INTERVAL_MS)
+        await rig.clock.advance(CHECK_INTERVAL_MS)
 
         blind = rig.told[-1]
         assert (blind.ts, blind.since) == (START + 10_500 + step_ms, START + 10_000 + step_ms)
-        assert rig.feed.remade == []
+        assert rig.feed.reconnect_calls == []
 
 
 async def test_venues_do_not_mix() -> None:
     """Another venue's quotes keep nothing alive here, its losses blind nothing."""
     async with watching() as rig:
         spot = (InstrumentId(Venue.SPOT, Symbol("BTCUSDT")), "binance.spot.bookTicker")
-        rig.watch.listen(ConnectionOpened("spot-0", Venue.SPOT, (spot,), recovered=False))
-        rig.watch.listen(ConnectionLost("spot-0", Venue.SPOT, (spot,), "cut", 1, 1.0))
-        rig.watch.listen(RoundTrip("perp-0", Venue.PERP, 1.0, 0.0))
+        rig.watch.on_feed_event(ConnectionOpened("spot-0", Venue.SPOT, (spot,), recovered=False))
+        rig.watch.on_feed_event(ConnectionLost("spot-0", Venue.SPOT, (spot,), "cut", 1, 1.0))
+        rig.watch.on_feed_event(RoundTrip("perp-0", Venue.PERP, 1.0, 0.0))
         await rig.busy(3_000)
         assert rig.watch.states() == {BTC[0]: Liveness.LIVE, ETH[0]: Liveness.LIVE}
         await rig.busy(10_000, [spot])
 
         assert {venue for venue, _ in rig.status.changes} == {Venue.PERP}
         assert rig.watch.states() == {BTC[0]: Liveness.BLIND, ETH[0]: Liveness.BLIND}
-        assert rig.feed.remade == [("perp-0", "silent beyond its rhythm")]
+        assert rig.feed.reconnect_calls == [("perp-0", "silent beyond its rhythm")]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from chimera_s1.app.capabilities.market import watch_liveness
-from chimera_s1.app.capabilities.market.watch_liveness import LOOK_INTERVAL_MS, RETRY_WAIT_MS
+from chimera_s1.app.capabilities.market.watch_liveness import CHECK_INTERVAL_MS, RETRY_WAIT_MS
 from chimera_s1.domain.errors import (
     ChimeraError,
     ConfigurationError,
@@ -13,22 +13,22 @@ from chimera_s1.domain.errors import (
 )
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.market.liveness import Liveness, StatusChange
-from chimera_s1.domain.market.liveness_board import SETTLE_MS
+from chimera_s1.domain.market.liveness_board import LAST_FRAMES_MS
 from tests.unit.app.capabilities.market.liveness_rig import KEYS, watching
 
 
 async def test_a_status_store_that_is_away_loses_nothing_and_doubles_nothing() -> None:
     """What was found meanwhile is written in order once it is back."""
     async with watching() as rig:
-        rig.status.gone = True
+        rig.status.unavailable = True
         rig.lost()
-        await rig.clock.advance(LOOK_INTERVAL_MS)
+        await rig.clock.advance(CHECK_INTERVAL_MS)
         await rig.clock.advance(30_000)
         rig.opened()
         rig.speak(*KEYS)
-        await rig.clock.advance(LOOK_INTERVAL_MS)
+        await rig.clock.advance(CHECK_INTERVAL_MS)
         assert len(rig.told) == 2
-        rig.status.gone = False
+        rig.status.unavailable = False
         await rig.clock.advance(RETRY_WAIT_MS)
 
         assert rig.states == [
@@ -63,7 +63,7 @@ async def test_a_store_that_refuses_us_is_no_end_of_the_watch(
 
         monkeypatch.setattr(rig.status, "append", refuse)
         rig.lost()
-        await rig.clock.advance(LOOK_INTERVAL_MS)
+        await rig.clock.advance(CHECK_INTERVAL_MS)
         await rig.clock.advance(2 * RETRY_WAIT_MS)
 
         assert not refusals
@@ -76,14 +76,14 @@ async def test_what_waits_for_the_store_is_bounded_and_what_is_given_up_counted(
     """The oldest go, the newest stay."""
     monkeypatch.setattr(watch_liveness, "OUTBOX_MAX", 3)
     async with watching() as rig:
-        rig.status.gone = True
+        rig.status.unavailable = True
         for _ in range(3):
             rig.lost()
-            await rig.clock.advance(SETTLE_MS + LOOK_INTERVAL_MS)
+            await rig.clock.advance(LAST_FRAMES_MS + CHECK_INTERVAL_MS)
             rig.opened()
             rig.speak(*KEYS)
-            await rig.clock.advance(LOOK_INTERVAL_MS)
-        rig.status.gone = False
+            await rig.clock.advance(CHECK_INTERVAL_MS)
+        rig.status.unavailable = False
         await rig.clock.advance(RETRY_WAIT_MS)
 
         assert rig.states[2:] == [

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chimera_s1.app.capabilities.operations import operations_outbox as log_operations
-from chimera_s1.app.capabilities.operations.operations_outbox import RETRY_WAIT_MS, LogOperations
+from chimera_s1.app.capabilities.operations.operations_outbox import RETRY_WAIT_MS, OperationsOutbox
 from chimera_s1.domain.errors import ConfigurationError, PublisherUnavailableError
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.ports.market_feed import (
@@ -47,9 +47,9 @@ class Store(MemoryOperationsLog):
         await self._pass()
         return await super().record(event)
 
-    async def round_trip(self, entry: RoundTripEntry, summary: RoundTripSummary) -> None:
+    async def record_round_trip(self, entry: RoundTripEntry, summary: RoundTripSummary) -> None:
         await self._pass()
-        await super().round_trip(entry, summary)
+        await super().record_round_trip(entry, summary)
 
     async def _pass(self) -> None:
         self.called.set()
@@ -65,7 +65,7 @@ class Bench:
         self.clock = ManualClock(TS)
         self.store = Store()
         numbers = count(1)
-        self.operations = LogOperations(
+        self.operations = OperationsOutbox(
             self.store, clock=self.clock, new_id=lambda: str(next(numbers))
         )
 
@@ -98,7 +98,7 @@ async def test_what_happens_to_a_connection_is_an_event_each() -> None:
             ConnectionOpened("spot-0", spot, (), recovered=True),
             ConnectionRenewed("spot-0", spot, "24 h"),
         ):
-            bench.operations.listen(event)
+            bench.operations.on_feed_event(event)
         await settle()
 
     plain = {"connection": "spot-0", "venue": "spot"}
@@ -121,20 +121,20 @@ async def test_a_store_that_is_away_loses_and_doubles_nothing(*, refusing: bool)
     async with bench.running():
         bench.operations.record("before", {})
         await settle()
-        bench.store.gone, bench.store.refusing = not refusing, refusing
+        bench.store.unavailable, bench.store.refusing = not refusing, refusing
         for _ in range(3):
             bench.operations.record("during", {})
             await settle()
             await bench.clock.advance(RETRY_WAIT_MS)
         assert bench.ids() == ["1"]
-        assert bench.operations.waiting == 3
+        assert bench.operations.pending == 3
 
-        bench.store.gone = bench.store.refusing = False
+        bench.store.unavailable = bench.store.refusing = False
         bench.operations.record("after", {})
         await bench.clock.advance(RETRY_WAIT_MS)
 
     assert bench.ids() == ["1", "2", "3", "4", "5"]
-    assert bench.operations.waiting == 0
+    assert bench.operations.pending == 0
     assert bench.operations.counters.recorded == 5
 
 
@@ -165,8 +165,8 @@ async def test_a_full_outbox_gives_up_its_oldest(
             await bench.store.called.wait()
         for _ in range(5 - during_write):
             bench.operations.record("more", {})
-        assert bench.operations.waiting == 3
-        assert bench.operations.counters.overflowed == 2
+        assert bench.operations.pending == 3
+        assert bench.operations.counters.dropped == 2
         bench.store.gate.set()
         await settle()
 
@@ -176,12 +176,12 @@ async def test_a_full_outbox_gives_up_its_oldest(
 async def test_flush_tells_that_the_store_is_away_and_keeps_what_waits() -> None:
     bench = Bench()
     bench.operations.record("last", {})
-    bench.store.gone = True
+    bench.store.unavailable = True
     with pytest.raises(PublisherUnavailableError):
         await bench.operations.flush()
-    assert bench.operations.waiting == 1
+    assert bench.operations.pending == 1
 
-    bench.store.gone = False
+    bench.store.unavailable = False
     await bench.operations.flush()
 
     assert bench.ids() == ["1"]
@@ -191,15 +191,15 @@ async def test_of_round_trips_only_the_newest_of_each_connection_waits() -> None
     """A sample that was not written waits as an event does, until a newer one replaces it."""
     bench = Bench()
     async with bench.running():
-        bench.store.gone = True
-        bench.operations.listen(round_trip("spot-0", 10.0))
-        bench.operations.listen(round_trip("spot-1", 20.00049))
+        bench.store.unavailable = True
+        bench.operations.on_feed_event(round_trip("spot-0", 10.0))
+        bench.operations.on_feed_event(round_trip("spot-1", 20.00049))
         await settle()
-        bench.operations.listen(round_trip("spot-0", 30.0))
-        bench.store.gone = False
+        bench.operations.on_feed_event(round_trip("spot-0", 30.0))
+        bench.store.unavailable = False
         await bench.clock.advance(RETRY_WAIT_MS)
 
-        bench.operations.listen(round_trip("spot-0", 40.0))
+        bench.operations.on_feed_event(round_trip("spot-0", 40.0))
         await settle()
 
     written = [(entry.connection, entry.rtt_ms) for entry in bench.store.round_trips]
@@ -213,9 +213,9 @@ async def test_a_round_trip_that_comes_while_one_is_written_is_written_too() -> 
     bench = Bench()
     async with bench.running():
         bench.store.gate = anyio.Event()
-        bench.operations.listen(round_trip("spot-0", 1.0))
+        bench.operations.on_feed_event(round_trip("spot-0", 1.0))
         await bench.store.called.wait()
-        bench.operations.listen(round_trip("spot-0", 2.0))
+        bench.operations.on_feed_event(round_trip("spot-0", 2.0))
         bench.store.gate.set()
         await settle()
 
@@ -227,7 +227,7 @@ def test_percentiles_are_those_of_the_last_round_trips(samples: list[float]) -> 
     """Nearest rank: half, and 95 of 100, are at or below; zeros before the first."""
     bench = Bench()
     for rtt_ms in samples:
-        bench.operations.listen(round_trip("spot-0", rtt_ms))
+        bench.operations.on_feed_event(round_trip("spot-0", rtt_ms))
 
     summary = bench.operations.round_trips()
 
@@ -242,7 +242,7 @@ def test_percentiles_are_those_of_the_last_round_trips(samples: list[float]) -> 
 async def test_old_round_trips_are_forgotten() -> None:
     bench = Bench()
     for rtt_ms in range(log_operations.ROUND_TRIPS_KEPT + 500):
-        bench.operations.listen(round_trip("spot-0", float(rtt_ms)))
+        bench.operations.on_feed_event(round_trip("spot-0", float(rtt_ms)))
 
     summary = bench.operations.round_trips()
 

@@ -7,9 +7,9 @@ import pytest
 from anyio import wait_all_tasks_blocked as settle
 
 from chimera_s1.app.capabilities.operations.patrol_clock import (
-    DOUBT_PAUSE_MS,
-    STEP_LOOK_MS,
-    UNANSWERED_WAIT_MS,
+    FIRST_ANSWER_RETRY_MS,
+    REFRESH_PAUSE_MS,
+    STEP_CHECK_INTERVAL_MS,
     PatrolClock,
 )
 from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
@@ -54,7 +54,7 @@ async def test_the_offset_is_taken_at_the_midpoint(offset_ms: int) -> None:
     exchange.offset_ms = offset_ms
     patrolling = patrol(exchange, clock)
 
-    await patrolling.probe()
+    await patrolling.measure()
 
     assert patrolling.offset_ms() == offset_ms
     assert patrolling.report() == ClockReport(offset_ms, 1.0)
@@ -68,10 +68,10 @@ async def test_a_wall_clock_that_steps_during_the_question_spoils_nothing(step_m
     clock = ManualClock()
     exchange = DistantExchange(clock, half_ms=40)
     exchange.offset_ms = 300
-    exchange.meanwhile = lambda: clock.step(step_ms)
+    exchange.meanwhile = lambda: clock.step_wall_clock(step_ms)
     patrolling = patrol(exchange, clock)
 
-    await patrolling.probe()
+    await patrolling.measure()
 
     assert patrolling.offset_ms() == 300 - step_ms
     assert patrolling.read_skew().rtt_p95_ms == 80
@@ -84,13 +84,13 @@ async def test_a_step_is_part_of_the_offset_before_anybody_was_asked(step_ms: in
     exchange = DistantExchange(clock)
     exchange.offset_ms = 300
     patrolling = patrol(exchange, clock)
-    await patrolling.probe()
+    await patrolling.measure()
     event_ms = clock.now_ms() + 300
 
-    clock.step(step_ms)
+    clock.step_wall_clock(step_ms)
     assert event_ms - patrolling.offset_ms() == clock.now_ms()
     exchange.offset_ms -= step_ms
-    await patrolling.probe()
+    await patrolling.measure()
     assert event_ms - patrolling.offset_ms() == clock.now_ms()
     assert exchange.questions == 2
 
@@ -104,12 +104,12 @@ async def test_missed_answers_are_counted_and_the_offset_stays(failure: Exceptio
 
     assert patrolling.report() == ClockReport(None, 1.0)
     assert patrolling.offset_ms() == 0.0
-    await patrolling.probe()
+    await patrolling.measure()
     assert isinstance(failure, ExchangeUnavailableError | ExchangeRefusedError)
-    exchange.failure = failure
+    exchange.error = failure
     exchange.offset_ms = 9_999
     for _ in range(3):
-        await patrolling.probe()
+        await patrolling.measure()
 
     assert patrolling.offset_ms() == 250
     assert patrolling.report() == ClockReport(250, 0.25)
@@ -118,7 +118,7 @@ async def test_missed_answers_are_counted_and_the_offset_stays(failure: Exceptio
 async def test_it_asks_often_until_the_first_answer_and_then_at_its_interval() -> None:
     clock = ManualClock()
     exchange = DistantExchange(clock)
-    exchange.failure = AWAY
+    exchange.error = AWAY
     patrolling = patrol(exchange, clock)
 
     with anyio.fail_after(10):
@@ -126,13 +126,13 @@ async def test_it_asks_often_until_the_first_answer_and_then_at_its_interval() -
             tasks.start_soon(patrolling.run)
             await settle()
             assert exchange.questions == 1
-            await clock.advance(UNANSWERED_WAIT_MS)
+            await clock.advance(FIRST_ANSWER_RETRY_MS)
             assert exchange.questions == 2
 
-            exchange.failure = None
-            await clock.advance(UNANSWERED_WAIT_MS)
+            exchange.error = None
+            await clock.advance(FIRST_ANSWER_RETRY_MS)
             assert exchange.questions == 3
-            exchange.failure = AWAY
+            exchange.error = AWAY
             await clock.advance(INTERVAL_MS - 1)
             assert exchange.questions == 3
             await clock.advance(1)
@@ -155,19 +155,19 @@ async def test_a_doubt_asks_at_once_and_then_not_all_the_time() -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(patrolling.run)
             await settle()
-            await clock.advance(DOUBT_PAUSE_MS)
+            await clock.advance(REFRESH_PAUSE_MS)
             assert exchange.questions == 1
 
             exchange.offset_ms = 2_000
-            patrolling.doubt()
-            await clock.advance(STEP_LOOK_MS)
+            patrolling.request_refresh()
+            await clock.advance(STEP_CHECK_INTERVAL_MS)
             assert (exchange.questions, patrolling.offset_ms()) == (2, 2_000)
-            patrolling.doubt()
-            await clock.advance(DOUBT_PAUSE_MS - STEP_LOOK_MS)
+            patrolling.request_refresh()
+            await clock.advance(REFRESH_PAUSE_MS - STEP_CHECK_INTERVAL_MS)
             assert exchange.questions == 2
-            await clock.advance(STEP_LOOK_MS)
+            await clock.advance(STEP_CHECK_INTERVAL_MS)
             assert exchange.questions == 3
-            await clock.advance(DOUBT_PAUSE_MS)
+            await clock.advance(REFRESH_PAUSE_MS)
             assert exchange.questions == 3
             tasks.cancel_scope.cancel()
 
@@ -187,7 +187,7 @@ async def test_a_doubt_right_after_an_answer_does_not_wait() -> None:
             assert exchange.questions == 1
 
             exchange.offset_ms = 2_000
-            patrolling.doubt()
-            await clock.advance(STEP_LOOK_MS)
+            patrolling.request_refresh()
+            await clock.advance(STEP_CHECK_INTERVAL_MS)
             assert (exchange.questions, patrolling.offset_ms()) == (2, 2_000)
             tasks.cancel_scope.cancel()

@@ -9,34 +9,36 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from chimera_s1.app.capabilities.operations.health_sentences import sentence
-from chimera_s1.app.capabilities.operations.report_health import JUDGE_INTERVAL_MS, ReportHealth
+from chimera_s1.app.capabilities.operations.health_sentences import describe_report
+from chimera_s1.app.capabilities.operations.report_health import CHECK_INTERVAL_MS, ReportHealth
 from chimera_s1.domain.operations.health import (
     ClockReport,
     FeedReport,
+    HealthReport,
     Level,
     LoopReport,
     MarketReport,
-    Report,
-    StreamsReport,
+    StreamStoreReport,
     TreasuryReport,
-    level_of,
+    report_level,
 )
 from chimera_s1.domain.operations.trading_mode import TradingMode
 from tests.fakes.manual_clock import ManualClock
 
-WELL = StreamsReport(reachable=True, waiting=0, merged=False, cause="")
-GONE = StreamsReport(reachable=False, waiting=3, merged=False, cause="connection refused")
-FEED = FeedReport(instruments=300, unknown=(), connections=2, delivering=2, fatal=False)
-FATAL = FeedReport(instruments=300, unknown=(), connections=2, delivering=1, fatal=True)
+WELL = StreamStoreReport(reachable=True, pending=0, merging_windows=False, cause="")
+GONE = StreamStoreReport(
+    reachable=False, pending=3, merging_windows=False, cause="connection refused"
+)
+FEED = FeedReport(instruments=300, unlisted=(), connections=2, delivering=2, fatal=False)
+FATAL = FeedReport(instruments=300, unlisted=(), connections=2, delivering=1, fatal=True)
 
 SOUND = TreasuryReport(
-    damage="",
-    store_trouble="",
-    relay_trouble="",
-    key_trouble="",
-    kill_switch=False,
-    switch_trouble="",
+    ledger_damage="",
+    store_error="",
+    relay_error="",
+    key_problem="",
+    kill_switch_on=False,
+    kill_switch_error="",
     waiting=0,
     unresolved=0,
     oldest_unresolved_ms=0,
@@ -67,7 +69,7 @@ reports = st.one_of(
         fatal=st.booleans(),
     ),
     st.builds(
-        StreamsReport,
+        StreamStoreReport,
         reachable=st.booleans(),
         waiting=counts,
         merged=st.booleans(),
@@ -93,9 +95,9 @@ reports = st.one_of(
 class Store:
     """A component whose state the test sets."""
 
-    now: Report
+    now: HealthReport
 
-    def report(self) -> Report:
+    def report(self) -> HealthReport:
         return self.now
 
 
@@ -140,14 +142,14 @@ async def test_a_change_is_dated_and_logged_when_nobody_asks(
             tasks.start_soon(
                 service.run, lambda kind, detail: told.append((kind, detail["from"], detail["to"]))
             )
-            await clock.until_slept_on()
+            await clock.wait_for_sleeper()
             store.now = GONE
-            await clock.advance(JUDGE_INTERVAL_MS)
+            await clock.advance(CHECK_INTERVAL_MS)
             store.now = WELL
             await clock.advance(60_000)
             tasks.cancel_scope.cancel()
 
-    assert service.snapshot().components[0].since == 2 * JUDGE_INTERVAL_MS
+    assert service.snapshot().components[0].since == 2 * CHECK_INTERVAL_MS
     assert told == [("health.changed", "GREEN", "RED"), ("health.changed", "RED", "GREEN")]
     fall, recovery = caplog.records
     assert (fall.levelno, recovery.levelno) == (logging.WARNING, logging.INFO)
@@ -169,10 +171,10 @@ async def test_a_fatal_feed_changes_the_mode_and_so_does_its_recovery() -> None:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(service.run, tell)
             for fatal in (True, False):
-                await clock.until_slept_on()
+                await clock.wait_for_sleeper()
                 feed.now = structs.replace(FEED, fatal=fatal)
-                await clock.advance(JUDGE_INTERVAL_MS)
-            await clock.until_slept_on()
+                await clock.advance(CHECK_INTERVAL_MS)
+            await clock.wait_for_sleeper()
             tasks.cancel_scope.cancel()
 
     assert told == [("NORMAL", "MANAGE_ONLY"), ("MANAGE_ONLY", "NORMAL")]
@@ -236,12 +238,18 @@ async def test_a_component_may_describe_itself() -> None:
         (FATAL, "out of retries"),
         (WELL, "every write is acknowledged"),
         (GONE, "(connection refused)"),
-        (StreamsReport(reachable=False, waiting=0, merged=False, cause=""), "not reached yet"),
         (
-            StreamsReport(reachable=True, waiting=1, merged=False, cause=""),
+            StreamStoreReport(reachable=False, pending=0, merging_windows=False, cause=""),
+            "not reached yet",
+        ),
+        (
+            StreamStoreReport(reachable=True, pending=1, merging_windows=False, cause=""),
             "1 quote cannot be written",
         ),
-        (StreamsReport(reachable=True, waiting=0, merged=True, cause=""), "windows are merged"),
+        (
+            StreamStoreReport(reachable=True, pending=0, merging_windows=True, cause=""),
+            "windows are merged",
+        ),
         (ClockReport(12.4, 1.0), "this clock is 12 ms behind the exchange's"),
         (ClockReport(-300.0, 1.0), "300 ms ahead of the exchange's; synchronise it"),
         (ClockReport(None, 1.0), "not measured yet"),
@@ -263,16 +271,16 @@ async def test_a_component_may_describe_itself() -> None:
         (treasury(kill_switch=True), "the kill switch is on, or was never read: nothing is sent"),
     ],
 )
-def test_a_report_is_said_in_a_sentence(report: Report, said: str) -> None:
-    assert said in sentence(report)
+def test_a_report_is_said_in_a_sentence(report: HealthReport, said: str) -> None:
+    assert said in describe_report(report)
 
 
 @given(reports)
-def test_what_is_not_green_says_what_to_do(report: Report) -> None:
+def test_what_is_not_green_says_what_to_do(report: HealthReport) -> None:
     """One line for every report, and advice with every level an operator is called for."""
-    text = sentence(report)
+    text = describe_report(report)
 
     assert text
     assert "\n" not in text
-    if level_of(report) > Level.YELLOW:
+    if report_level(report) > Level.YELLOW:
         assert any(word in text for word in ADVICE)

@@ -7,7 +7,10 @@ import logging
 import anyio
 import pytest
 
-from chimera_s1.app.capabilities.operations.watch_kill_switch import LOOK_MS, WatchKillSwitch
+from chimera_s1.app.capabilities.operations.watch_kill_switch import (
+    POLL_INTERVAL_MS,
+    WatchKillSwitch,
+)
 from chimera_s1.domain.errors import ConfigurationError
 from tests.fakes.kill_switch import MemoryKillSwitch
 from tests.fakes.manual_clock import ManualClock
@@ -17,27 +20,27 @@ LOGGER = "chimera_s1.app.capabilities.operations.watch_kill_switch"
 
 async def test_a_switch_that_was_never_read_counts_as_on() -> None:
     watch = WatchKillSwitch(MemoryKillSwitch(on=None), ManualClock())
-    assert (watch.is_on(), watch.trouble) == (True, "")
+    assert (watch.is_on(), watch.last_error) == (True, "")
 
-    await watch.look()
+    await watch.poll()
 
-    assert (watch.is_on(), watch.trouble) == (True, "the kill switch cannot be read")
+    assert (watch.is_on(), watch.last_error) == (True, "the kill switch cannot be read")
 
 
 @pytest.mark.parametrize("last", [True, False])
 async def test_the_last_known_position_stays_in_force(*, last: bool) -> None:
     switch = MemoryKillSwitch(on=last)
     watch = WatchKillSwitch(switch, ManualClock())
-    await watch.look()
+    await watch.poll()
 
     switch.on = None
-    await watch.look()
+    await watch.poll()
     assert watch.is_on() is last
-    assert watch.trouble
+    assert watch.last_error
 
     switch.on = not last
-    await watch.look()
-    assert (watch.is_on(), watch.trouble) == (not last, "")
+    await watch.poll()
+    assert (watch.is_on(), watch.last_error) == (not last, "")
 
 
 class ForbiddenSwitch:
@@ -48,9 +51,9 @@ class ForbiddenSwitch:
 async def test_settings_that_are_wrong_are_a_trouble_and_no_end() -> None:
     watch = WatchKillSwitch(ForbiddenSwitch(), ManualClock())
 
-    await watch.look()
+    await watch.poll()
 
-    assert (watch.is_on(), watch.trouble) == (True, "Redis refuses the credentials")
+    assert (watch.is_on(), watch.last_error) == (True, "Redis refuses the credentials")
 
 
 async def test_it_is_said_once_that_it_was_thrown(caplog: pytest.LogCaptureFixture) -> None:
@@ -60,7 +63,7 @@ async def test_it_is_said_once_that_it_was_thrown(caplog: pytest.LogCaptureFixtu
     watch = WatchKillSwitch(switch, ManualClock())
     for position in (False, True, True, None, True, False, False):
         switch.on = position
-        await watch.look()
+        await watch.poll()
 
     assert [record.getMessage() for record in caplog.records] == [
         "the kill switch is ON",
@@ -74,11 +77,11 @@ async def test_it_is_looked_at_once_a_second() -> None:
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(watch.run)
-            await clock.until_slept_on()
+            await clock.wait_for_sleeper()
             assert not watch.is_on()
 
             switch.on = True
-            await clock.advance(LOOK_MS - 1)
+            await clock.advance(POLL_INTERVAL_MS - 1)
             assert not watch.is_on()
             await clock.advance(1)
             assert watch.is_on()

@@ -8,8 +8,8 @@ import pytest
 
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.capabilities.operations.watch_loop import (
-    MEMORY_MS,
-    WAKE_UP_MS,
+    LAG_WINDOW_MS,
+    WAKE_INTERVAL_MS,
     LoopWatchdog,
     WatchLoop,
 )
@@ -75,9 +75,9 @@ async def test_the_worst_wake_up_is_the_report() -> None:
 async def test_a_lag_is_forgotten_after_five_seconds() -> None:
     watch, clock, _ = await watched([700.0, 12.0])
 
-    await clock.advance(MEMORY_MS - WAKE_UP_MS)
+    await clock.advance(LAG_WINDOW_MS - WAKE_INTERVAL_MS)
     assert watch.report().lag_ms == pytest.approx(12.0)
-    await clock.advance(WAKE_UP_MS + 1)
+    await clock.advance(WAKE_INTERVAL_MS + 1)
     assert watch.report().lag_ms == 0.0
 
 
@@ -117,7 +117,7 @@ async def test_a_blocked_loop_is_noticed_from_outside() -> None:
     alarm = threading.Event()
     with LoopWatchdog(lambda _: alarm.set(), limit_s=0.05) as watchdog:
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(WatchLoop(SystemClock(), watchdog.turned).run)
+            tasks.start_soon(WatchLoop(SystemClock(), watchdog.pulse).run)
             assert alarm.wait(timeout=30), "the watchdog did not notice"
             tasks.cancel_scope.cancel()
 

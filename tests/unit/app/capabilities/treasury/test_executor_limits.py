@@ -7,13 +7,23 @@ from functools import partial
 import anyio
 import pytest
 
-from chimera_s1.domain.ports.treasury_gateway import Unknown
-from chimera_s1.domain.treasury.events import NotExecuted, SubmissionNotExecuted, SubmissionStarted
+from chimera_s1.domain.ports.treasury_gateway import ReplyUnknown
+from chimera_s1.domain.treasury.events import (
+    NotExecutedReason,
+    SubmissionNotExecuted,
+    SubmissionStarted,
+)
 from chimera_s1.domain.treasury.transfer import Phase
-from tests.fakes.treasury_gateway import Misbehaviour, ScriptedTreasuryGateway
-from tests.faulty_ports import HeldStore, LyingLeases, TryingStore
-from tests.treasury_harness import Instance, World, loose, running, wish
-from tests.virtual_time import LoopClock, run_virtually, virtually
+from tests.fakes.treasury_gateway import ScriptedResponse, ScriptedTreasuryGateway
+from tests.faulty_ports import AlwaysGrantedLeases, HeldStore, SlowEventStore
+from tests.treasury_harness import (
+    TreasuryHarness,
+    TreasuryInstance,
+    running,
+    transfer_request,
+    untyped,
+)
+from tests.virtual_time import LoopClock, on_virtual_time, run_on_virtual_time
 
 SECOND_MS = 1_000
 MINUTE_MS = 60 * SECOND_MS
@@ -23,24 +33,24 @@ READINGS = 12
 """As many readings of the clock as a transfer takes from the start to its reply."""
 
 
-@virtually
+@on_virtual_time
 async def test_an_attempt_that_another_executor_has_started_is_not_sent() -> None:
     """Both have found the transfer waiting and signed it; the ledger has one of the two starts."""
-    world = World()
-    world.leases = loose(LyingLeases())
-    world.exchange.script.append(Misbehaviour(executes=True, reply=Unknown("reset")))
-    await Instance(world).requests.request(wish("t1"), "tester")
-    store = HeldStore(world.store.kept)
-    async with running(Instance(world, store=store)):
+    world = TreasuryHarness()
+    world.leases = untyped(AlwaysGrantedLeases())
+    world.gateway.script.append(ScriptedResponse(executes=True, reply=ReplyUnknown("reset")))
+    await TreasuryInstance(world).requests.accept(transfer_request("t1"), "tester")
+    store = HeldStore(world.store.contents)
+    async with running(TreasuryInstance(world, store=store)):
         await store.arrived.wait()
-        async with running(Instance(world)):
-            await world.exchange.until_sent()
+        async with running(TreasuryInstance(world)):
+            await world.gateway.wait_until_sent()
             store.release.set()
             await world.clock.sleep_ms(MINUTE_MS)
 
     assert store.taken
     assert await world.count(SubmissionStarted) == 1
-    assert len(world.exchange.sent) == 1
+    assert len(world.gateway.sent_orders) == 1
     assert not await world.violations()
 
 
@@ -63,98 +73,98 @@ class JumpingClock(LoopClock):
 
 async def send_while_the_clock_jumps(readings: int) -> Phase:
     """How the transfer ends whose executor reads the clock *readings* times before the jump."""
-    world = World()
+    world = TreasuryHarness()
     world.clock = clock = JumpingClock()
-    world.exchange = ScriptedTreasuryGateway(clock)
-    await Instance(world).requests.request(wish("t1"), "tester")
-    async with running(Instance(world)) as one:
+    world.gateway = ScriptedTreasuryGateway(clock)
+    await TreasuryInstance(world).requests.accept(transfer_request("t1"), "tester")
+    async with running(TreasuryInstance(world)) as one:
         clock.readings_left = readings
         await clock.sleep_ms(MINUTE_MS)
         ended = await one.transfer("t1")
     assert clock.skew_ms == HOUR_MS
-    assert len(world.exchange.sent) <= await world.count(SubmissionStarted)
+    assert len(world.gateway.sent_orders) <= await world.count(SubmissionStarted)
     assert not await world.violations()
     return ended.phase
 
 
 def test_a_transfer_that_expires_while_it_is_signed_is_not_sent() -> None:
-    phases = [run_virtually(partial(send_while_the_clock_jumps, n)) for n in range(READINGS)]
+    phases = [run_on_virtual_time(partial(send_while_the_clock_jumps, n)) for n in range(READINGS)]
 
     assert set(phases) == {Phase.DONE, Phase.FAILED}
 
 
-@virtually
+@on_virtual_time
 async def test_eight_requests_are_in_flight_at_most() -> None:
-    world = World()
+    world = TreasuryHarness()
     replied = anyio.Event()
     names = [f"t{number}" for number in range(2 * IN_FLIGHT_MAX + 1)]
-    world.exchange.script += [Misbehaviour(executes=True, hold=replied)] * len(names)
-    asker = Instance(world)
+    world.gateway.script += [ScriptedResponse(executes=True, release_event=replied)] * len(names)
+    asker = TreasuryInstance(world)
     async with anyio.create_task_group() as asking:
         for amount, name in enumerate(names, start=10):
-            asking.start_soon(asker.requests.request, wish(name, amount), "tester")
-    async with running(Instance(world)) as one:
-        await world.exchange.until_sent(IN_FLIGHT_MAX)
+            asking.start_soon(asker.requests.accept, transfer_request(name, amount), "tester")
+    async with running(TreasuryInstance(world)) as one:
+        await world.gateway.wait_until_sent(IN_FLIGHT_MAX)
         await world.clock.sleep_ms(5 * SECOND_MS)
-        held = len(world.exchange.sent)
+        held = len(world.gateway.sent_orders)
         replied.set()
         await world.clock.sleep_ms(MINUTE_MS)
         ended = [await one.transfer(name) for name in names]
 
     assert held == IN_FLIGHT_MAX
     assert {each.phase for each in ended} == {Phase.DONE}
-    assert len(world.exchange.sent) == len(names)
+    assert len(world.gateway.sent_orders) == len(names)
     assert not await world.violations()
 
 
 @pytest.mark.parametrize(("slow_ms", "unsent"), [(3_900, 0), (4_500, 1)])
-@virtually
+@on_virtual_time
 async def test_a_request_whose_window_is_nearly_over_is_signed_again(
     slow_ms: int, unsent: int
 ) -> None:
     """The receive window is 5 s; what is sent in its last second may be executed late."""
-    world = World()
-    store = TryingStore(world.clock)
+    world = TreasuryHarness()
+    store = SlowEventStore(world.clock)
     store.pauses[2] = slow_ms
     world.store = store
-    async with running(Instance(world)) as one:
-        await one.requests.request(wish("t1"), "tester")
+    async with running(TreasuryInstance(world)) as one:
+        await one.requests.accept(transfer_request("t1"), "tester")
         await world.clock.sleep_ms(MINUTE_MS)
         ended = await one.transfer("t1")
     kept = [e.why for e in await world.events() if isinstance(e, SubmissionNotExecuted)]
 
     assert not store.pauses
-    assert kept == [NotExecuted.NOT_SENT] * unsent
+    assert kept == [NotExecutedReason.NOT_SENT] * unsent
     assert (ended.phase, ended.attempt) == (Phase.DONE, 1 + unsent)
-    assert len(world.exchange.sent) == 1
+    assert len(world.gateway.sent_orders) == 1
     assert not await world.violations()
 
 
-@virtually
+@on_virtual_time
 async def test_an_executor_that_is_stopped_gives_its_lease_to_the_next() -> None:
     """It does not wait for its next look at the ledger, an hour away."""
-    world = World(look_ms=HOUR_MS)
-    one = Instance(world)
-    await one.requests.request(wish("t1"), "tester")
+    world = TreasuryHarness(look_ms=HOUR_MS)
+    one = TreasuryInstance(world)
+    await one.requests.accept(transfer_request("t1"), "tester")
     with anyio.fail_after(30):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(one.executor.run)
-            await world.exchange.until_sent()
+            await world.gateway.wait_until_sent()
             await world.clock.sleep_ms(SECOND_MS)
             assert not await world.leases.acquire("treasury.executor", "next", SECOND_MS)
             one.executor.stop()
         assert await world.leases.acquire("treasury.executor", "next", SECOND_MS)
 
 
-@virtually
+@on_virtual_time
 async def test_an_executor_that_is_stopped_within_a_round_starts_nothing_more() -> None:
-    world = World()
-    one = Instance(world)
-    await one.requests.request(wish("stale", 10), "tester")
+    world = TreasuryHarness()
+    one = TreasuryInstance(world)
+    await one.requests.accept(transfer_request("stale", 10), "tester")
     await world.clock.sleep_ms(world.policy.max_age_ms)
-    await one.requests.request(wish("fresh", 11), "tester")
-    store = HeldStore(world.store.kept)
-    following = Instance(world, store=store)
+    await one.requests.accept(transfer_request("fresh", 11), "tester")
+    store = HeldStore(world.store.contents)
+    following = TreasuryInstance(world, store=store)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(following.executor.run)
         await store.arrived.wait()
@@ -163,4 +173,4 @@ async def test_an_executor_that_is_stopped_within_a_round_starts_nothing_more() 
 
     assert (await one.transfer("stale")).phase is Phase.FAILED
     assert (await one.transfer("fresh")).phase is Phase.REQUESTED
-    assert not world.exchange.sent
+    assert not world.gateway.sent_orders

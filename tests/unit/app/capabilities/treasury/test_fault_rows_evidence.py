@@ -8,10 +8,10 @@ import anyio
 import pytest
 
 from chimera_s1.domain.operations.health import Level
-from chimera_s1.domain.ports.treasury_gateway import Accepted, Unknown
+from chimera_s1.domain.ports.treasury_gateway import ReplyAccepted, ReplyUnknown
 from chimera_s1.domain.treasury.events import (
     CapRebooked,
-    FailureKind,
+    FailureReason,
     ForeignMovementObserved,
     TransferCorrected,
     TransferDisputed,
@@ -19,47 +19,56 @@ from chimera_s1.domain.treasury.events import (
 )
 from chimera_s1.domain.treasury.reconciliation import IncomeRow, MovementStatus
 from chimera_s1.domain.treasury.transfer import Phase, TransferStatus
-from tests.fakes.treasury_gateway import Misbehaviour
-from tests.faulty_ports import LyingLeases, PausingGateway
-from tests.treasury_harness import IN, Instance, World, loose, running, wish
-from tests.virtual_time import virtually
+from tests.fakes.treasury_gateway import ScriptedResponse
+from tests.faulty_ports import AlwaysGrantedLeases, PausingGateway
+from tests.treasury_harness import (
+    TO_FUTURES,
+    TreasuryHarness,
+    TreasuryInstance,
+    running,
+    transfer_request,
+    untyped,
+)
+from tests.virtual_time import on_virtual_time
 
 MINUTE_MS = 60_000
 LONG_MS = 25 * MINUTE_MS
 """Long enough to prove that something is absent."""
 
-UNHEARD = Misbehaviour(executes=True, reply=Unknown("reset"))
-LOST = Misbehaviour(reply=Unknown("reset"))
+UNHEARD = ScriptedResponse(executes=True, reply=ReplyUnknown("reset"))
+LOST = ScriptedResponse(reply=ReplyUnknown("reset"))
 
 
-@virtually
+@on_virtual_time
 async def test_row_33_a_humans_equal_movement_in_the_window_is_taken_for_ours() -> None:
     """The documented limit of a transfer that knows no id: the request was lost, a human has moved
     the same amount the same way within a minute, and the transfer is DONE by that.
     """
-    world = World()
-    world.exchange.script.append(LOST)
-    async with running(Instance(world)) as one:
-        await one.requests.request(wish("t1"), "tester")
-        human = world.exchange.move(IN, Decimal(10))
+    world = TreasuryHarness()
+    world.gateway.script.append(LOST)
+    async with running(TreasuryInstance(world)) as one:
+        await one.requests.accept(transfer_request("t1"), "tester")
+        human = world.gateway.add_movement(TO_FUTURES, Decimal(10))
         await world.clock.sleep_ms(MINUTE_MS)
         ended = await one.transfer("t1")
 
-    assert not world.exchange.script
+    assert not world.gateway.script
     assert (ended.phase, ended.tran_id) == (Phase.DONE, human.tran_id)
-    assert not world.exchange.orders
+    assert not world.gateway.orders_by_tran_id
     assert not await world.violations()
 
 
-@virtually
+@on_virtual_time
 async def test_row_33_a_reply_that_names_another_movement_later_brings_it_to_light() -> None:
-    world = World()
-    world.leases = loose(LyingLeases())
+    world = TreasuryHarness()
+    world.leases = untyped(AlwaysGrantedLeases())
     late = anyio.Event()
-    world.exchange.script.append(Misbehaviour(executes=True, after_ms=55_000, hold=late))
-    async with running(Instance(world)) as stale, running(Instance(world)):
-        await stale.requests.request(wish("t1"), "tester")
-        human = world.exchange.move(IN, Decimal(10))
+    world.gateway.script.append(
+        ScriptedResponse(executes=True, after_ms=55_000, release_event=late)
+    )
+    async with running(TreasuryInstance(world)) as stale, running(TreasuryInstance(world)):
+        await stale.requests.accept(transfer_request("t1"), "tester")
+        human = world.gateway.add_movement(TO_FUTURES, Decimal(10))
         await world.clock.sleep_ms(MINUTE_MS)
         assert (await stale.transfer("t1")).tran_id == human.tran_id
         late.set()
@@ -72,42 +81,42 @@ async def test_row_33_a_reply_that_names_another_movement_later_brings_it_to_lig
     assert not await world.violations()
 
 
-@virtually
+@on_virtual_time
 async def test_row_33_a_foreign_movement_of_another_amount_is_recorded_once() -> None:
-    world = World()
-    leases = LyingLeases()
-    world.leases = loose(leases)
-    world.exchange.script.append(LOST)
-    async with running(Instance(world)) as one, running(Instance(world)):
-        await one.requests.request(wish("t1"), "tester")
-        human = world.exchange.move(IN, Decimal("11.5"))
+    world = TreasuryHarness()
+    leases = AlwaysGrantedLeases()
+    world.leases = untyped(leases)
+    world.gateway.script.append(LOST)
+    async with running(TreasuryInstance(world)) as one, running(TreasuryInstance(world)):
+        await one.requests.accept(transfer_request("t1"), "tester")
+        human = world.gateway.add_movement(TO_FUTURES, Decimal("11.5"))
         await world.clock.sleep_ms(LONG_MS)
         ended = await one.transfer("t1")
     foreign = [e for e in await world.events() if isinstance(e, ForeignMovementObserved)]
 
-    assert len(leases.believers) == 2
+    assert len(leases.holders) == 2
     assert [(each.tran_id, each.amount) for each in foreign] == [(human.tran_id, human.amount)]
-    assert ended.failure is FailureKind.ABSENT
+    assert ended.failure_reason is FailureReason.ABSENT
     assert not await world.violations()
 
 
-@virtually
+@on_virtual_time
 async def test_row_33_a_movement_of_another_instance_is_not_foreign() -> None:
     """Read by an instance that has not heard of that transfer, and while its reply is
     on the way.
     """
-    world = World()
+    world = TreasuryHarness()
     exchange = PausingGateway(world.clock)
-    world.exchange = exchange
-    world.leases = loose(LyingLeases())
+    world.gateway = exchange
+    world.leases = untyped(AlwaysGrantedLeases())
     late = anyio.Event()
-    exchange.script += [LOST, Misbehaviour(executes=True, hold=late)]
-    async with running(Instance(world)) as other, anyio.create_task_group() as tasks:
-        await other.requests.request(wish("t1"), "tester")
+    exchange.script += [LOST, ScriptedResponse(executes=True, release_event=late)]
+    async with running(TreasuryInstance(world)) as other, anyio.create_task_group() as tasks:
+        await other.requests.accept(transfer_request("t1"), "tester")
         exchange.read_ms = 4_000.0
-        tasks.start_soon(Instance(world).reconciler.run)
+        tasks.start_soon(TreasuryInstance(world).reconciler.run)
         await world.clock.sleep_ms(3_000)
-        tasks.start_soon(other.requests.request, wish("t2", 25), "tester")
+        tasks.start_soon(other.requests.accept, transfer_request("t2", 25), "tester")
         await world.clock.sleep_ms(10_000)
         late.set()
         await world.clock.sleep_ms(MINUTE_MS)
@@ -124,91 +133,93 @@ async def test_row_33_a_movement_of_another_instance_is_not_foreign() -> None:
     ("later", "phase"),
     [(MovementStatus.CONFIRMED, Phase.DONE), (MovementStatus.FAILED, Phase.FAILED)],
 )
-@virtually
+@on_virtual_time
 async def test_row_34_a_row_that_is_pending_is_waited_for(
     later: MovementStatus, phase: Phase
 ) -> None:
-    world = World()
-    pending = Misbehaviour(executes=True, status=MovementStatus.PENDING, reply=Unknown("reset"))
-    world.exchange.script.append(pending)
-    async with running(Instance(world)) as one:
-        await one.requests.request(wish("t1"), "tester")
+    world = TreasuryHarness()
+    pending = ScriptedResponse(
+        executes=True, status=MovementStatus.PENDING, reply=ReplyUnknown("reset")
+    )
+    world.gateway.script.append(pending)
+    async with running(TreasuryInstance(world)) as one:
+        await one.requests.accept(transfer_request("t1"), "tester")
         await world.clock.sleep_ms(LONG_MS)
         assert (await one.transfer("t1")).phase is Phase.UNKNOWN
-        world.exchange.settle(world.exchange.book[0].tran_id, later)
+        world.gateway.set_status(world.gateway.movements_made[0].tran_id, later)
         await world.clock.sleep_ms(10 * MINUTE_MS)
         ended = await one.transfer("t1")
 
-    assert not world.exchange.script
+    assert not world.gateway.script
     assert ended.phase is phase
     assert not await world.violations()
 
 
-@virtually
+@on_virtual_time
 async def test_row_35_late_evidence_corrects_what_was_called_absent() -> None:
-    world = World(look_ms=4_000)
-    world.exchange.history_lag_ms = world.exchange.income_lag_ms = 60 * MINUTE_MS
-    world.exchange.script.append(UNHEARD)
-    async with running(Instance(world)) as one:
-        await one.requests.request(wish("t1"), "tester")
+    world = TreasuryHarness(look_ms=4_000)
+    world.gateway.history_lag_ms = world.gateway.income_lag_ms = 60 * MINUTE_MS
+    world.gateway.script.append(UNHEARD)
+    async with running(TreasuryInstance(world)) as one:
+        await one.requests.accept(transfer_request("t1"), "tester")
         await world.clock.sleep_ms(LONG_MS)
         failed = await one.transfer("t1")
-        assert failed.failure is FailureKind.ABSENT
-        assert one.ledger.open.cap(failed.day).used == 0
-    async with running(Instance(world)) as one:
+        assert failed.failure_reason is FailureReason.ABSENT
+        assert one.ledger.open_transfers.cap_on(failed.cap_day).used == 0
+    async with running(TreasuryInstance(world)) as one:
         await world.clock.sleep_ms(45 * MINUTE_MS)
-        answer = await one.requests.request(wish("t1"), "tester")
+        answer = await one.requests.accept(transfer_request("t1"), "tester")
 
-        assert one.ledger.open.cap(failed.day).used == 10
+        assert one.ledger.open_transfers.cap_on(failed.cap_day).used == 10
     assert await world.count(TransferCorrected) == 1
     assert await world.count(CapRebooked) == 1
     assert answer.replayed
     assert answer.transfer.status is TransferStatus.DONE
-    assert len(world.exchange.sent) == 1
+    assert len(world.gateway.sent_orders) == 1
     assert not await world.violations()
 
 
-@virtually
+@on_virtual_time
 async def test_row_35_after_the_watch_nobody_looks_any_more() -> None:
-    world = World(look_ms=60_000)
-    day_ms = world.patience.watch_ms
-    world.exchange.script.append(LOST)
-    async with running(Instance(world)) as one:
-        await one.requests.request(wish("t1"), "tester")
+    world = TreasuryHarness(look_ms=60_000)
+    day_ms = world.timing.watch_ms
+    world.gateway.script.append(LOST)
+    async with running(TreasuryInstance(world)) as one:
+        await one.requests.accept(transfer_request("t1"), "tester")
         await world.clock.sleep_ms(day_ms + LONG_MS)
-        reads = world.exchange.reads
+        reads = world.gateway.completed_reads
         await world.clock.sleep_ms(LONG_MS)
 
-        assert not one.ledger.open.absent
-    assert world.exchange.reads == reads
+        assert not one.ledger.open_transfers.watched_failures
+    assert world.gateway.completed_reads == reads
     assert not await world.violations()
 
 
-@virtually
+@on_virtual_time
 async def test_row_36_accepted_by_the_reply_and_failed_in_the_history_is_disputed() -> None:
-    world = World()
-    world.exchange.script.append(Misbehaviour(executes=True, status=MovementStatus.FAILED))
-    async with running(Instance(world)) as one:
-        answer = await one.requests.request(wish("t1"), "tester")
+    world = TreasuryHarness()
+    world.gateway.script.append(ScriptedResponse(executes=True, status=MovementStatus.FAILED))
+    async with running(TreasuryInstance(world)) as one:
+        answer = await one.requests.accept(transfer_request("t1"), "tester")
         assert answer.transfer.status is TransferStatus.DONE
         assert one.level() is Level.GREEN
         await world.clock.sleep_ms(MINUTE_MS)
         ended = await one.transfer("t1")
 
         assert one.level() is Level.ORANGE
-    assert not world.exchange.script
+    assert not world.gateway.script
     assert ended.disputed
     assert not ended.verified
     assert await world.count(TransferDisputed) == 1
     assert not await world.violations()
 
 
-@virtually
+@on_virtual_time
 async def test_row_36_accepted_by_the_reply_and_never_in_the_history_is_disputed() -> None:
-    world = World()
-    world.exchange.script.append(Misbehaviour(reply=Accepted("4711")))
-    async with running(Instance(world)) as one:
-        await one.requests.request(wish("t1"), "tester")
+    world = TreasuryHarness()
+    world.gateway.script.append(ScriptedResponse(reply=ReplyAccepted("4711")))
+    async with running(TreasuryInstance(world)) as one:
+        await one.requests.accept(transfer_request("t1"), "tester")
         await world.clock.sleep_ms(15 * MINUTE_MS)
         assert not (await one.transfer("t1")).disputed
         await world.clock.sleep_ms(LONG_MS)
@@ -218,18 +229,18 @@ async def test_row_36_accepted_by_the_reply_and_never_in_the_history_is_disputed
     assert not await world.violations()
 
 
-@virtually
+@on_virtual_time
 async def test_row_37_a_movement_offered_twice_is_claimed_once_and_the_rest_is_a_humans() -> None:
-    world = World()
-    async with running(Instance(world)) as one:
-        first = (await one.requests.request(wish("t1"), "tester")).transfer
-        world.exchange.script.append(Misbehaviour(reply=Accepted(first.tran_id)))
-        await one.requests.request(wish("t2", 25), "tester")
+    world = TreasuryHarness()
+    async with running(TreasuryInstance(world)) as one:
+        first = (await one.requests.accept(transfer_request("t1"), "tester")).transfer
+        world.gateway.script.append(ScriptedResponse(reply=ReplyAccepted(first.tran_id)))
+        await one.requests.accept(transfer_request("t2", 25), "tester")
         await world.clock.sleep_ms(3 * LONG_MS)
         second = await one.transfer("t2")
 
         assert one.level() is Level.ORANGE
-    assert not world.exchange.script
+    assert not world.gateway.script
     assert await world.count(TransferDisputed) == 1
     assert second.status is TransferStatus.PENDING, "neither DONE by it, nor FAILED against it"
     assert second.in_review
@@ -237,29 +248,29 @@ async def test_row_37_a_movement_offered_twice_is_claimed_once_and_the_rest_is_a
     assert not await world.violations()
 
 
-@virtually
+@on_virtual_time
 async def test_row_31_silence_that_was_broken_has_to_begin_anew() -> None:
     """The income shows for a minute what no movement explains; the reads before it
     prove no more.
     """
-    world = World()
-    world.exchange.script.append(LOST)
-    async with running(Instance(world)) as one:
-        sent_ms = world.exchange.exchange_ms
-        await one.requests.request(wish("t1"), "tester")
+    world = TreasuryHarness()
+    world.gateway.script.append(LOST)
+    async with running(TreasuryInstance(world)) as one:
+        sent_ms = world.gateway.exchange_ms
+        await one.requests.accept(transfer_request("t1"), "tester")
         await world.clock.sleep_ms(19 * MINUTE_MS)
-        world.exchange.foreign_income.append(IncomeRow(Decimal(10), sent_ms + 1_000))
-        reads = world.exchange.reads
+        world.gateway.foreign_income.append(IncomeRow(Decimal(10), sent_ms + 1_000))
+        reads = world.gateway.completed_reads
         await world.clock.sleep_ms(1.5 * MINUTE_MS)
-        seen = world.exchange.reads - reads
-        world.exchange.foreign_income.clear()
+        seen = world.gateway.completed_reads - reads
+        world.gateway.foreign_income.clear()
         silent_ms = world.clock.now_ms()
         await world.clock.sleep_ms(20 * MINUTE_MS)
         ended = await one.transfer("t1")
     (failed,) = [each for each in await world.events() if isinstance(each, TransferFailed)]
 
     assert seen > 1
-    assert ended.failure is FailureKind.ABSENT
+    assert ended.failure_reason is FailureReason.ABSENT
     assert min(failed.reads) > silent_ms
-    assert failed.at - silent_ms >= world.patience.clean_spread_ms
+    assert failed.at - silent_ms >= world.timing.clean_spread_ms
     assert not await world.violations()

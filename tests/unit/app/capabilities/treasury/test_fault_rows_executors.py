@@ -5,85 +5,92 @@ from decimal import Decimal
 import anyio
 from anyio.lowlevel import checkpoint
 
-from chimera_s1.domain.ports.treasury_gateway import Unknown
+from chimera_s1.domain.ports.treasury_gateway import ReplyUnknown
 from chimera_s1.domain.treasury.events import (
     Evidence,
-    FailureKind,
-    NotExecuted,
+    FailureReason,
+    NotExecutedReason,
     OutcomeUnknown,
     SubmissionNotExecuted,
     TreasuryMode,
 )
 from chimera_s1.domain.treasury.transfer import Phase, TransferStatus
-from tests.fakes.treasury_gateway import Misbehaviour, ScriptedTreasuryGateway
-from tests.fault_injection import Faults, How, Process
-from tests.faulty_ports import LyingLeases, PausingGateway, TryingStore
-from tests.treasury_harness import IN, Instance, World, loose, running, wish
-from tests.virtual_time import virtually
+from tests.fakes.treasury_gateway import ScriptedResponse, ScriptedTreasuryGateway
+from tests.fault_injection import FaultAction, FaultInjector, RestartingInstance
+from tests.faulty_ports import AlwaysGrantedLeases, PausingGateway, SlowEventStore
+from tests.treasury_harness import (
+    TO_FUTURES,
+    TreasuryHarness,
+    TreasuryInstance,
+    running,
+    transfer_request,
+    untyped,
+)
+from tests.virtual_time import on_virtual_time
 
 MINUTE_MS = 60_000
 LONG_MS = 25 * MINUTE_MS
 """Long enough to prove that something is absent."""
 
 
-@virtually
+@on_virtual_time
 async def test_row_25_a_process_paused_before_it_sends_lets_the_old_request_be() -> None:
-    world = World()
-    store = TryingStore(world.clock)
+    world = TreasuryHarness()
+    store = SlowEventStore(world.clock)
     store.pauses[2] = 40_000
     world.store = store
-    async with running(Instance(world)) as one:
-        await one.requests.request(wish("t1"), "tester")
+    async with running(TreasuryInstance(world)) as one:
+        await one.requests.accept(transfer_request("t1"), "tester")
         await world.clock.sleep_ms(2 * MINUTE_MS)
         ended = await one.transfer("t1")
     unsent = [e for e in await world.events() if isinstance(e, SubmissionNotExecuted)]
 
     assert not store.pauses
-    assert [(each.attempt, each.why) for each in unsent] == [(1, NotExecuted.NOT_SENT)]
+    assert [(each.attempt, each.why) for each in unsent] == [(1, NotExecutedReason.NOT_SENT)]
     assert (ended.phase, ended.attempt) == (Phase.DONE, 2)
-    assert len(world.exchange.sent) == 1
+    assert len(world.gateway.sent_orders) == 1
     assert not await world.violations()
 
 
-@virtually
+@on_virtual_time
 async def test_row_25_a_request_that_leaves_late_is_turned_away_whoever_took_over() -> None:
-    world = World()
+    world = TreasuryHarness()
     exchange = PausingGateway(world.clock)
     exchange.pauses_ms.append(40_000)
-    world.exchange = exchange
-    world.leases = loose(LyingLeases())
-    async with running(Instance(world)) as one:
-        await one.requests.request(wish("t1"), "tester")
-        async with running(Instance(world)):
+    world.gateway = exchange
+    world.leases = untyped(AlwaysGrantedLeases())
+    async with running(TreasuryInstance(world)) as one:
+        await one.requests.accept(transfer_request("t1"), "tester")
+        async with running(TreasuryInstance(world)):
             await world.clock.sleep_ms(2 * MINUTE_MS)
         ended = await one.transfer("t1")
     unsent = [e for e in await world.events() if isinstance(e, SubmissionNotExecuted)]
 
     assert not exchange.pauses_ms
     assert await world.count(OutcomeUnknown) == 1, "the other one has given up waiting"
-    assert [(each.attempt, each.why) for each in unsent] == [(1, NotExecuted.TURNED_AWAY)]
+    assert [(each.attempt, each.why) for each in unsent] == [(1, NotExecutedReason.NOT_PROCESSED)]
     assert (ended.phase, ended.attempt) == (Phase.DONE, 2)
     assert not await world.violations()
 
 
-@virtually
+@on_virtual_time
 async def test_row_26_two_executors_send_each_attempt_once() -> None:
-    world = World()
-    store, leases = TryingStore(world.clock), LyingLeases()
-    world.store, world.leases = store, loose(leases)
+    world = TreasuryHarness()
+    store, leases = SlowEventStore(world.clock), AlwaysGrantedLeases()
+    world.store, world.leases = store, untyped(leases)
     names = [f"t{number}" for number in range(6)]
-    world.exchange.script += [Misbehaviour(executes=True, reply=Unknown("reset"))] * 6
-    async with running(Instance(world)) as one, running(Instance(world)) as two:
+    world.gateway.script += [ScriptedResponse(executes=True, reply=ReplyUnknown("reset"))] * 6
+    async with running(TreasuryInstance(world)) as one, running(TreasuryInstance(world)) as two:
         async with anyio.create_task_group() as asking:
             for number, name in enumerate(names):
-                ask = (one, two)[number % 2].requests.request
-                asking.start_soon(ask, wish(name, 10 + number // 2), "tester")
+                ask = (one, two)[number % 2].requests.accept
+                asking.start_soon(ask, transfer_request(name, 10 + number // 2), "tester")
         await world.clock.sleep_ms(MINUTE_MS)
         ended = [await one.transfer(name) for name in names]
-    sent = [order.client_id for order in world.exchange.sent]
+    sent = [order.client_id for order in world.gateway.sent_orders]
 
-    assert len(leases.believers) == 2
-    assert store.taken
+    assert len(leases.holders) == 2
+    assert store.conflicts
     assert len(sent) == len(set(sent)) == 6
     assert {each.phase for each in ended} == {Phase.DONE}
     for first, second in zip(ended[::2], ended[1::2], strict=True):
@@ -91,20 +98,20 @@ async def test_row_26_two_executors_send_each_attempt_once() -> None:
     assert not await world.violations()
 
 
-@virtually
+@on_virtual_time
 async def test_row_26_an_executor_whose_store_failed_leaves_the_others_attempt_alone() -> None:
     """Both sign the same attempt in the same millisecond: the requests are equal to the
     last byte.
     """
-    world = World()
-    leases = LyingLeases()
-    world.leases = loose(leases)
-    world.exchange.script.append(Misbehaviour(executes=True, reply=Unknown("reset")))
-    faults = Faults(How.ERROR_BEFORE, 1, "store.append")
-    other = Instance(world)
-    await Instance(world).requests.request(wish("t1"), "tester")
+    world = TreasuryHarness()
+    leases = AlwaysGrantedLeases()
+    world.leases = untyped(leases)
+    world.gateway.script.append(ScriptedResponse(executes=True, reply=ReplyUnknown("reset")))
+    faults = FaultInjector(FaultAction.ERROR_BEFORE, 1, "store.append")
+    other = TreasuryInstance(world)
+    await TreasuryInstance(world).requests.accept(transfer_request("t1"), "tester")
     async with anyio.create_task_group() as tasks:
-        tasks.start_soon(Process(world, faults).run)
+        tasks.start_soon(RestartingInstance(world, faults).run)
         while not faults.fired:
             await checkpoint()
         other.start(tasks)
@@ -112,98 +119,98 @@ async def test_row_26_an_executor_whose_store_failed_leaves_the_others_attempt_a
         await world.clock.sleep_ms(2 * MINUTE_MS)
         tasks.cancel_scope.cancel()
 
-    assert world.exchange.sent[0].signed_at == failed_at
-    assert len(leases.believers) == 2
+    assert world.gateway.sent_orders[0].signed_at == failed_at
+    assert len(leases.holders) == 2
     assert faults.fired == "store.append"
-    assert len(world.exchange.sent) == 1
+    assert len(world.gateway.sent_orders) == 1
     assert (await other.transfer("t1")).phase is Phase.DONE
     assert not await world.violations()
 
 
-@virtually
+@on_virtual_time
 async def test_row_26_an_attempt_retried_in_the_same_millisecond_is_not_taken_back() -> None:
     """The store fails once and at once; what follows is sent, and its reply gets lost."""
-    world = World()
-    world.exchange.script.append(Misbehaviour(executes=True, reply=Unknown("reset")))
-    faults = Faults(How.ERROR_BEFORE, 2, "store.append")
-    process = Process(world, faults)
-    await process.live_through(wish("t1"), MINUTE_MS)
+    world = TreasuryHarness()
+    world.gateway.script.append(ScriptedResponse(executes=True, reply=ReplyUnknown("reset")))
+    faults = FaultInjector(FaultAction.ERROR_BEFORE, 2, "store.append")
+    process = RestartingInstance(world, faults)
+    await process.request_and_run(transfer_request("t1"), MINUTE_MS)
 
     assert faults.fired == "store.append"
-    assert not world.exchange.script
-    assert len(world.exchange.sent) == 1
+    assert not world.gateway.script
+    assert len(world.gateway.sent_orders) == 1
     assert not await world.violations()
 
 
-@virtually
+@on_virtual_time
 async def test_row_26_an_attempt_written_without_our_knowing_is_taken_back_and_made_anew() -> None:
-    world = World()
-    faults = Faults(How.ERROR_AFTER, 2, "store.append")
-    process = Process(world, faults)
-    await process.live_through(wish("t1"), MINUTE_MS)
-    ended = await Instance(world).transfer("t1")
+    world = TreasuryHarness()
+    faults = FaultInjector(FaultAction.ERROR_AFTER, 2, "store.append")
+    process = RestartingInstance(world, faults)
+    await process.request_and_run(transfer_request("t1"), MINUTE_MS)
+    ended = await TreasuryInstance(world).transfer("t1")
 
     assert faults.fired == "store.append"
     assert await world.count(SubmissionNotExecuted) == 1
     assert (ended.phase, ended.attempt) == (Phase.DONE, 2)
-    assert len(world.exchange.sent) == 1
+    assert len(world.gateway.sent_orders) == 1
     assert not await world.violations()
 
 
-@virtually
+@on_virtual_time
 async def test_row_27_evidence_of_a_worker_that_comes_back_late_is_not_lost() -> None:
-    world = World()
-    leases = LyingLeases()
-    world.leases = loose(leases)
-    world.exchange.history_lag_ms = 10 * MINUTE_MS
+    world = TreasuryHarness()
+    leases = AlwaysGrantedLeases()
+    world.leases = untyped(leases)
+    world.gateway.history_lag_ms = 10 * MINUTE_MS
     late = anyio.Event()
-    world.exchange.script.append(Misbehaviour(executes=True, hold=late))
+    world.gateway.script.append(ScriptedResponse(executes=True, release_event=late))
     async with (
-        running(Instance(world)) as stale,
-        running(Instance(world)) as other,
+        running(TreasuryInstance(world)) as stale,
+        running(TreasuryInstance(world)) as other,
     ):
-        await stale.requests.request(wish("t1"), "tester")
+        await stale.requests.accept(transfer_request("t1"), "tester")
         await world.clock.sleep_ms(MINUTE_MS)
         assert (await other.transfer("t1")).phase is Phase.UNKNOWN
         late.set()
         await world.clock.sleep_ms(1_000)
         ended = await other.transfer("t1")
 
-    assert len(leases.believers) == 2
+    assert len(leases.holders) == 2
     assert await world.count(OutcomeUnknown) == 1
     assert (ended.phase, ended.evidence) == (Phase.DONE, Evidence.REPLY)
-    assert len(world.exchange.sent) == 1
+    assert len(world.gateway.sent_orders) == 1
     assert not await world.violations()
 
 
-@virtually
+@on_virtual_time
 async def test_row_28_a_transfer_queued_for_too_long_expires_and_is_never_sent() -> None:
-    world = World()
-    asker = Instance(world)
-    answer = await asker.requests.request(wish("t1"), "tester")
+    world = TreasuryHarness()
+    asker = TreasuryInstance(world)
+    answer = await asker.requests.accept(transfer_request("t1"), "tester")
     assert answer.transfer.status is TransferStatus.PENDING
     await world.clock.sleep_ms(world.policy.max_age_ms)
-    async with running(Instance(world)) as one:
+    async with running(TreasuryInstance(world)) as one:
         await world.clock.sleep_ms(LONG_MS)
         ended = await one.transfer("t1")
 
-        assert (ended.phase, ended.failure) == (Phase.FAILED, FailureKind.EXPIRED)
-        assert one.ledger.open.cap(ended.day).used == 0
-    assert not world.exchange.sent
+        assert (ended.phase, ended.failure_reason) == (Phase.FAILED, FailureReason.EXPIRED)
+        assert one.ledger.open_transfers.cap_on(ended.cap_day).used == 0
+    assert not world.gateway.sent_orders
     assert not await world.violations()
 
 
-@virtually
+@on_virtual_time
 async def test_row_27_nobody_looks_for_what_is_still_being_said() -> None:
     """A human's equal movement is not taken for that of a request whose reply is on its way."""
-    world = World()
+    world = TreasuryHarness()
     heard = anyio.Event()
-    world.exchange.script.append(Misbehaviour(executes=True, hold=heard))
-    human = world.exchange.move(IN, Decimal(10))
-    async with running(Instance(world)) as one:
-        await one.requests.request(wish("t1"), "tester")
+    world.gateway.script.append(ScriptedResponse(executes=True, release_event=heard))
+    human = world.gateway.add_movement(TO_FUTURES, Decimal(10))
+    async with running(TreasuryInstance(world)) as one:
+        await one.requests.accept(transfer_request("t1"), "tester")
         await world.clock.sleep_ms(12_000)
-        reads = world.exchange.reads
+        reads = world.gateway.completed_reads
         heard.set()
         await world.clock.sleep_ms(MINUTE_MS)
         ended = await one.transfer("t1")
@@ -214,46 +221,48 @@ async def test_row_27_nobody_looks_for_what_is_still_being_said() -> None:
     assert not await world.violations()
 
 
-def in_mode(world: World, mode: TreasuryMode, exchange: ScriptedTreasuryGateway) -> World:
+def in_mode(
+    world: TreasuryHarness, mode: TreasuryMode, exchange: ScriptedTreasuryGateway
+) -> TreasuryHarness:
     """*world* after its setting has changed; the two modes are two histories."""
-    world.mode, world.exchange = mode, exchange
+    world.mode, world.gateway = mode, exchange
     return world
 
 
-@virtually
+@on_virtual_time
 async def test_row_65_a_transfer_is_sent_in_the_mode_it_was_accepted_in_or_not_at_all() -> None:
-    world = World(TreasuryMode.SUBACCOUNT)
-    await Instance(world).requests.request(wish("t1"), "tester")
+    world = TreasuryHarness(TreasuryMode.SUBACCOUNT)
+    await TreasuryInstance(world).requests.accept(transfer_request("t1"), "tester")
     wallet = ScriptedTreasuryGateway(world.clock, TreasuryMode.WALLET)
-    async with running(Instance(in_mode(world, TreasuryMode.WALLET, wallet))) as one:
+    async with running(TreasuryInstance(in_mode(world, TreasuryMode.WALLET, wallet))) as one:
         await world.clock.sleep_ms(world.policy.max_age_ms + MINUTE_MS)
         ended = await one.transfer("t1")
 
-    assert (ended.phase, ended.failure) == (Phase.FAILED, FailureKind.EXPIRED)
-    assert not wallet.sent
+    assert (ended.phase, ended.failure_reason) == (Phase.FAILED, FailureReason.EXPIRED)
+    assert not wallet.sent_orders
     assert not await world.violations()
 
 
-@virtually
+@on_virtual_time
 async def test_row_65_an_unknown_outcome_is_not_looked_for_in_another_modes_history() -> None:
     """Which is silent about it, however long it is read."""
-    world = World(TreasuryMode.SUBACCOUNT)
-    master = world.exchange
-    master.script.append(Misbehaviour(executes=True, reply=Unknown("reset")))
-    async with running(Instance(world)) as one:
-        await one.requests.request(wish("t1"), "tester")
+    world = TreasuryHarness(TreasuryMode.SUBACCOUNT)
+    master = world.gateway
+    master.script.append(ScriptedResponse(executes=True, reply=ReplyUnknown("reset")))
+    async with running(TreasuryInstance(world)) as one:
+        await one.requests.accept(transfer_request("t1"), "tester")
     await world.clock.sleep_ms(MINUTE_MS)
     wallet = ScriptedTreasuryGateway(world.clock, TreasuryMode.WALLET)
-    async with running(Instance(in_mode(world, TreasuryMode.WALLET, wallet))) as one:
+    async with running(TreasuryInstance(in_mode(world, TreasuryMode.WALLET, wallet))) as one:
         await world.clock.sleep_ms(3 * LONG_MS)
         left = await one.transfer("t1")
     await world.clock.sleep_ms(MINUTE_MS)
-    async with running(Instance(in_mode(world, TreasuryMode.SUBACCOUNT, master))) as one:
+    async with running(TreasuryInstance(in_mode(world, TreasuryMode.SUBACCOUNT, master))) as one:
         await world.clock.sleep_ms(MINUTE_MS)
         ended = await one.transfer("t1")
 
     assert (left.phase, left.in_review) == (Phase.UNKNOWN, True)
     assert (ended.phase, ended.evidence) == (Phase.DONE, Evidence.HISTORY)
-    assert len(master.sent) == 1
-    assert not wallet.sent
+    assert len(master.sent_orders) == 1
+    assert not wallet.sent_orders
     assert not await world.violations()

@@ -10,78 +10,88 @@ import msgspec
 import pytest
 from anyio.lowlevel import checkpoint
 
-from chimera_s1.app.capabilities.treasury.transfer_admission import KillSwitchOnError, StoppingError
-from chimera_s1.domain.ports.treasury_gateway import Unknown
+from chimera_s1.app.capabilities.treasury.transfer_admission import (
+    KillSwitchOnError,
+    ServiceStoppingError,
+)
+from chimera_s1.domain.ports.treasury_gateway import ReplyUnknown
 from chimera_s1.domain.treasury.events import (
     CapReserved,
     Evidence,
-    FailureKind,
+    FailureReason,
     SubmissionNotExecuted,
     SubmissionStarted,
     TransferRequested,
 )
-from chimera_s1.domain.treasury.limits import Limits
+from chimera_s1.domain.treasury.limits import TransferLimits
 from chimera_s1.domain.treasury.transfer import Phase, TransferStatus
-from tests.fakes.treasury_gateway import Misbehaviour
-from tests.faulty_ports import TryingStore
-from tests.treasury_harness import LIMITS, Instance, Switches, World, running, wish
-from tests.virtual_time import run_virtually, virtually
+from tests.fakes.treasury_gateway import ScriptedResponse
+from tests.faulty_ports import SlowEventStore
+from tests.treasury_harness import (
+    LIMITS,
+    OperatorSwitches,
+    TreasuryHarness,
+    TreasuryInstance,
+    running,
+    transfer_request,
+)
+from tests.virtual_time import on_virtual_time, run_on_virtual_time
 
 SECOND_MS = 1_000
 MINUTE_MS = 60 * SECOND_MS
 STEPS_MAX = 500
 
-UNHEARD = Misbehaviour(executes=True, reply=Unknown("reset"))
+UNHEARD = ScriptedResponse(executes=True, reply=ReplyUnknown("reset"))
 
 
-@virtually
+@on_virtual_time
 async def test_row_64_the_kill_switch_holds_what_is_queued_and_refuses_what_is_new() -> None:
-    world = World()
-    await Instance(world).requests.request(wish("t1"), "tester")
+    world = TreasuryHarness()
+    await TreasuryInstance(world).requests.accept(transfer_request("t1"), "tester")
     world.switches.kill = True
-    async with running(Instance(world)) as one:
+    async with running(TreasuryInstance(world)) as one:
         with pytest.raises(KillSwitchOnError):
-            await one.requests.request(wish("t2"), "tester")
+            await one.requests.accept(transfer_request("t2"), "tester")
         await world.clock.sleep_ms(5 * MINUTE_MS)
-        assert not world.exchange.sent
+        assert not world.gateway.sent_orders
         world.switches.kill = False
         await world.clock.sleep_ms(MINUTE_MS)
         queued = await one.transfer("t1")
-        new = await one.requests.request(wish("t2"), "tester")
+        new = await one.requests.accept(transfer_request("t2"), "tester")
 
     assert queued.phase is Phase.DONE
     assert not new.replayed, "the key was as free as before"
-    assert len(world.exchange.sent) == 2
+    assert len(world.gateway.sent_orders) == 2
     assert not await world.violations()
 
 
-@virtually
+@on_virtual_time
 async def test_row_64_what_is_queued_for_too_long_behind_the_kill_switch_expires() -> None:
-    world = World()
-    await Instance(world).requests.request(wish("t1"), "tester")
+    world = TreasuryHarness()
+    await TreasuryInstance(world).requests.accept(transfer_request("t1"), "tester")
     world.switches.kill = True
-    async with running(Instance(world)) as one:
+    async with running(TreasuryInstance(world)) as one:
         await world.clock.sleep_ms(world.policy.max_age_ms + MINUTE_MS)
         world.switches.kill = False
         await world.clock.sleep_ms(MINUTE_MS)
         ended = await one.transfer("t1")
 
-    assert (ended.phase, ended.failure) == (Phase.FAILED, FailureKind.EXPIRED)
-    assert not world.exchange.sent
+    assert (ended.phase, ended.failure_reason) == (Phase.FAILED, FailureReason.EXPIRED)
+    assert not world.gateway.sent_orders
     assert not await world.violations()
 
 
-@virtually
+@on_virtual_time
 async def test_row_64_the_kill_switch_lets_go_what_is_in_flight_and_settles_what_is_unknown() -> (
     None
 ):
-    world = World()
-    world.exchange.history_lag_ms = MINUTE_MS
+    world = TreasuryHarness()
+    world.gateway.history_lag_ms = MINUTE_MS
     heard = anyio.Event()
-    world.exchange.script += [UNHEARD, Misbehaviour(executes=True, hold=heard)]
-    async with running(Instance(world)) as one:
-        await one.requests.request(wish("unknown", 11), "tester")
-        await one.requests.request(wish("in-flight", 12), "tester")
+    world.gateway.script += [UNHEARD, ScriptedResponse(executes=True, release_event=heard)]
+    async with running(TreasuryInstance(world)) as one:
+        await one.requests.accept(transfer_request("unknown", 11), "tester")
+        await one.requests.accept(transfer_request("in-flight", 12), "tester")
         world.switches.kill = True
         await world.clock.sleep_ms(SECOND_MS)
         heard.set()
@@ -90,23 +100,23 @@ async def test_row_64_the_kill_switch_lets_go_what_is_in_flight_and_settles_what
 
     assert (flown.phase, flown.evidence) == (Phase.DONE, Evidence.REPLY)
     assert (settled.phase, settled.evidence) == (Phase.DONE, Evidence.HISTORY)
-    assert len(world.exchange.sent) == 2
+    assert len(world.gateway.sent_orders) == 2
     assert not await world.violations()
 
 
-@virtually
+@on_virtual_time
 async def test_row_64_a_switch_thrown_between_the_intent_and_the_request_stops_it() -> None:
-    world = World()
-    store = TryingStore(world.clock)
+    world = TreasuryHarness()
+    store = SlowEventStore(world.clock)
     store.pauses[2] = 1_000.0
     world.store = store
-    async with running(Instance(world)) as one, anyio.create_task_group() as tasks:
-        tasks.start_soon(one.requests.request, wish("t1"), "tester")
+    async with running(TreasuryInstance(world)) as one, anyio.create_task_group() as tasks:
+        tasks.start_soon(one.requests.accept, transfer_request("t1"), "tester")
         await world.clock.sleep_ms(500)
         assert await world.count(SubmissionStarted) == 1
         world.switches.kill = True
         await world.clock.sleep_ms(MINUTE_MS)
-        assert not world.exchange.sent
+        assert not world.gateway.sent_orders
         assert await world.count(SubmissionNotExecuted) == 1
         world.switches.kill = False
         await world.clock.sleep_ms(MINUTE_MS)
@@ -116,7 +126,7 @@ async def test_row_64_a_switch_thrown_between_the_intent_and_the_request_stops_i
     assert not await world.violations()
 
 
-class Flipping(Switches):
+class Flipping(OperatorSwitches):
     """Limits that are others each time they are asked for."""
 
     def __init__(self) -> None:
@@ -124,25 +134,25 @@ class Flipping(Switches):
         super().__init__()
 
     @property
-    def limits(self) -> Limits:
+    def limits(self) -> TransferLimits:
         self.asked += 1
         return msgspec.structs.replace(
             LIMITS, max=Decimal(100 + self.asked), daily_cap=Decimal(1_000 + self.asked)
         )
 
     @limits.setter
-    def limits(self, limits: Limits) -> None:
+    def limits(self, limits: TransferLimits) -> None:
         pass
 
 
-@virtually
+@on_virtual_time
 async def test_row_65_a_request_is_judged_by_one_set_of_limits() -> None:
-    world = World()
+    world = TreasuryHarness()
     switches = Flipping()
     world.switches = switches
-    async with running(Instance(world)) as one:
+    async with running(TreasuryInstance(world)) as one:
         for number in range(5):
-            await one.requests.request(wish(f"t{number}"), "tester")
+            await one.requests.accept(transfer_request(f"t{number}"), "tester")
     events = await world.events()
     limits = [event.terms.limits for event in events if isinstance(event, TransferRequested)]
     caps = [event.cap for event in events if isinstance(event, CapReserved)]
@@ -153,105 +163,105 @@ async def test_row_65_a_request_is_judged_by_one_set_of_limits() -> None:
     assert not await world.violations()
 
 
-@virtually
+@on_virtual_time
 async def test_row_66_stopping_ends_what_is_in_flight_and_begins_nothing() -> None:
-    world = World()
+    world = TreasuryHarness()
     heard = anyio.Event()
-    world.exchange.script.append(Misbehaviour(executes=True, hold=heard))
-    one = Instance(world)
-    await one.requests.request(wish("t1", 11), "tester")
+    world.gateway.script.append(ScriptedResponse(executes=True, release_event=heard))
+    one = TreasuryInstance(world)
+    await one.requests.accept(transfer_request("t1", 11), "tester")
     async with anyio.create_task_group() as around:
         around.start_soon(one.relay.run)
         around.start_soon(one.projector.run)
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(one.executor.run)
-            await world.exchange.until_sent()
+            await world.gateway.wait_until_sent()
             await one.ledger.catch_up()
-            await Instance(world).requests.request(wish("t2", 11), "tester")
+            await TreasuryInstance(world).requests.accept(transfer_request("t2", 11), "tester")
             world.switches.stopping = True
             one.executor.stop()
-            with pytest.raises(StoppingError):
-                await one.requests.request(wish("t3", 13), "tester")
+            with pytest.raises(ServiceStoppingError):
+                await one.requests.accept(transfer_request("t3", 13), "tester")
             await world.clock.sleep_ms(10 * SECOND_MS)
             heard.set()
         flown, queued = await one.transfer("t1"), await one.transfer("t2")
         await world.clock.sleep_ms(SECOND_MS)
-        found = await world.violations_as_they_are()
+        found = await world.violations_now()
         around.cancel_scope.cancel()
 
     assert (flown.phase, flown.evidence) == (Phase.DONE, Evidence.REPLY)
     assert queued.phase is Phase.REQUESTED
-    assert len(world.exchange.sent) == 1
+    assert len(world.gateway.sent_orders) == 1
     assert await world.leases.acquire("treasury.executor", "next", 1), "the lease is free at once"
     assert not found
 
 
-@virtually
+@on_virtual_time
 async def test_row_66_a_reply_that_does_not_come_in_time_is_left_to_the_next_start() -> None:
-    world = World()
-    world.exchange.script.append(Misbehaviour(executes=True, hold=anyio.Event()))
-    one = Instance(world)
-    await one.requests.request(wish("t1"), "tester")
+    world = TreasuryHarness()
+    world.gateway.script.append(ScriptedResponse(executes=True, release_event=anyio.Event()))
+    one = TreasuryInstance(world)
+    await one.requests.accept(transfer_request("t1"), "tester")
     with anyio.move_on_after(30) as patience:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(one.executor.run)
-            await world.exchange.until_sent()
+            await world.gateway.wait_until_sent()
             one.executor.stop()
             patience.deadline = anyio.current_time() + 15
     assert patience.cancelled_caught
     assert (await one.transfer("t1")).phase is Phase.SUBMITTED
-    async with running(Instance(world)) as following:
+    async with running(TreasuryInstance(world)) as following:
         await world.clock.sleep_ms(MINUTE_MS)
         ended = await following.transfer("t1")
 
     assert (ended.phase, ended.evidence) == (Phase.DONE, Evidence.HISTORY)
-    assert len(world.exchange.sent) == 1
+    assert len(world.gateway.sent_orders) == 1
     assert not await world.violations()
 
 
 async def ask_for_so_many(steps: int) -> bool:
     """Whether a request that is cancelled after *steps* of the loop had ended before."""
-    world = World()
+    world = TreasuryHarness()
     ended = False
-    async with running(Instance(world)) as one:
+    async with running(TreasuryInstance(world)) as one:
         async with anyio.create_task_group() as tasks:
 
             async def ask() -> None:
                 nonlocal ended
-                await one.requests.request(wish("t1"), "tester")
+                await one.requests.accept(transfer_request("t1"), "tester")
                 ended = True
 
             tasks.start_soon(ask)
             for _ in range(steps):
                 await checkpoint()
             tasks.cancel_scope.cancel()
-        answer = await one.requests.request(wish("t1"), "tester")
+        answer = await one.requests.accept(transfer_request("t1"), "tester")
         await world.clock.sleep_ms(10 * SECOND_MS)
     assert answer.transfer.status is TransferStatus.DONE
-    assert len(world.exchange.sent) == 1
+    assert len(world.gateway.sent_orders) == 1
     assert await world.count(TransferRequested) == 1
     assert not await world.violations()
     return ended
 
 
 def test_row_68_a_request_cancelled_at_any_await_can_be_asked_again() -> None:
-    steps = next(n for n in range(STEPS_MAX) if run_virtually(partial(ask_for_so_many, n)))
+    steps = next(n for n in range(STEPS_MAX) if run_on_virtual_time(partial(ask_for_so_many, n)))
 
     assert steps > 10
 
 
-@virtually
+@on_virtual_time
 async def test_row_68_a_result_is_written_down_although_the_executor_is_cancelled() -> None:
-    world = World()
-    store = TryingStore(world.clock)
+    world = TreasuryHarness()
+    store = SlowEventStore(world.clock)
     world.store = store
     heard = anyio.Event()
-    world.exchange.script.append(Misbehaviour(executes=True, hold=heard))
-    one = Instance(world)
-    await one.requests.request(wish("t1"), "tester")
+    world.gateway.script.append(ScriptedResponse(executes=True, release_event=heard))
+    one = TreasuryInstance(world)
+    await one.requests.accept(transfer_request("t1"), "tester")
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(one.executor.run)
-        await world.exchange.until_sent()
+        await world.gateway.wait_until_sent()
         store.head_ms = SECOND_MS
         heard.set()
         await world.clock.sleep_ms(SECOND_MS / 2)
@@ -264,28 +274,30 @@ async def test_row_68_a_result_is_written_down_although_the_executor_is_cancelle
 
 async def execute_for_so_many(steps: int) -> bool:
     """Whether an executor that is cancelled after *steps* of the loop had done its work before."""
-    world = World()
-    world.patience = msgspec.structs.replace(
-        world.patience, execution_ms=1_000, history_lag_ms=1_000, clean_spread_ms=1_000
+    world = TreasuryHarness()
+    world.timing = msgspec.structs.replace(
+        world.timing, execution_ms=1_000, history_lag_ms=1_000, clean_spread_ms=1_000
     )
-    first = Instance(world)
-    await first.requests.request(wish("t1"), "tester")
+    first = TreasuryInstance(world)
+    await first.requests.accept(transfer_request("t1"), "tester")
     async with anyio.create_task_group() as tasks:
         first.start_all(tasks)
         for _ in range(steps):
             await checkpoint()
         ended = (await first.transfer("t1")).phase is Phase.DONE
         tasks.cancel_scope.cancel()
-    async with running(Instance(world)) as one:
+    async with running(TreasuryInstance(world)) as one:
         await world.clock.sleep_ms(3 * MINUTE_MS)
         last = await one.transfer("t1")
     assert last.status is not TransferStatus.PENDING
-    assert len(world.exchange.sent) <= 1
+    assert len(world.gateway.sent_orders) <= 1
     assert not await world.violations()
     return ended
 
 
 def test_row_68_an_executor_cancelled_at_any_await_sends_nothing_twice() -> None:
-    steps = next(n for n in range(STEPS_MAX) if run_virtually(partial(execute_for_so_many, n)))
+    steps = next(
+        n for n in range(STEPS_MAX) if run_on_virtual_time(partial(execute_for_so_many, n))
+    )
 
     assert steps > 10

@@ -8,35 +8,42 @@ import pytest
 
 from chimera_s1.domain.errors import ChimeraError, ExchangeRefusedError, ExchangeUnavailableError
 from chimera_s1.domain.operations.health import Level
-from chimera_s1.domain.ports.treasury_gateway import Unknown
+from chimera_s1.domain.ports.treasury_gateway import ReplyUnknown
 from chimera_s1.domain.treasury.events import (
     Evidence,
-    FailureKind,
+    FailureReason,
     OutcomeUnknown,
     ReviewRequested,
     TransferFailed,
 )
 from chimera_s1.domain.treasury.reconciliation import IncomeRow
 from chimera_s1.domain.treasury.transfer import Phase
-from tests.fakes.treasury_gateway import Misbehaviour
-from tests.treasury_harness import IN, OUT, Instance, World, running, wish
-from tests.virtual_time import virtually
+from tests.fakes.treasury_gateway import ScriptedResponse
+from tests.treasury_harness import (
+    TO_FUTURES,
+    TO_SPOT,
+    TreasuryHarness,
+    TreasuryInstance,
+    running,
+    transfer_request,
+)
+from tests.virtual_time import on_virtual_time
 
 MINUTE_MS = 60_000
 LONG_MS = 25 * MINUTE_MS
 """Long enough to prove that something is absent."""
 
-UNHEARD = Misbehaviour(executes=True, reply=Unknown("reset"))
-LOST = Misbehaviour(reply=Unknown("reset"))
+UNHEARD = ScriptedResponse(executes=True, reply=ReplyUnknown("reset"))
+LOST = ScriptedResponse(reply=ReplyUnknown("reset"))
 
 
-@virtually
+@on_virtual_time
 async def test_row_29_a_history_ten_minutes_late_delays_the_answer_and_nothing_else() -> None:
-    world = World()
-    world.exchange.history_lag_ms = world.exchange.income_lag_ms = 10 * MINUTE_MS
-    world.exchange.script.append(UNHEARD)
-    async with running(Instance(world)) as one:
-        await one.requests.request(wish("t1"), "tester")
+    world = TreasuryHarness()
+    world.gateway.history_lag_ms = world.gateway.income_lag_ms = 10 * MINUTE_MS
+    world.gateway.script.append(UNHEARD)
+    async with running(TreasuryInstance(world)) as one:
+        await one.requests.accept(transfer_request("t1"), "tester")
         await world.clock.sleep_ms(9 * MINUTE_MS)
         assert (await one.transfer("t1")).phase is Phase.UNKNOWN
         await world.clock.sleep_ms(3 * MINUTE_MS)
@@ -47,39 +54,39 @@ async def test_row_29_a_history_ten_minutes_late_delays_the_answer_and_nothing_e
     assert not await world.violations()
 
 
-@virtually
+@on_virtual_time
 async def test_row_30_the_own_movement_is_found_among_hundreds() -> None:
-    world = World()
+    world = TreasuryHarness()
     for number in range(250):
-        world.exchange.move(IN, Decimal(2_000 + number))
-    world.exchange.script.append(UNHEARD)
-    async with running(Instance(world)) as one:
-        await one.requests.request(wish("t1"), "tester")
+        world.gateway.add_movement(TO_FUTURES, Decimal(2_000 + number))
+    world.gateway.script.append(UNHEARD)
+    async with running(TreasuryInstance(world)) as one:
+        await one.requests.accept(transfer_request("t1"), "tester")
         await world.clock.sleep_ms(MINUTE_MS)
         ended = await one.transfer("t1")
 
-    assert not world.exchange.script
+    assert not world.gateway.script
     assert ended.phase is Phase.DONE
-    assert world.exchange.orders.keys() == {ended.tran_id}
+    assert world.gateway.orders_by_tran_id.keys() == {ended.tran_id}
     assert not await world.violations()
 
 
-@virtually
+@on_virtual_time
 async def test_row_31_reads_that_were_not_whole_prove_nothing() -> None:
-    world = World()
-    world.exchange.script.append(LOST)
-    world.exchange.failure = ExchangeUnavailableError("a page of the history is missing")
-    async with running(Instance(world)) as one:
-        await one.requests.request(wish("t1"), "tester")
+    world = TreasuryHarness()
+    world.gateway.script.append(LOST)
+    world.gateway.read_error = ExchangeUnavailableError("a page of the history is missing")
+    async with running(TreasuryInstance(world)) as one:
+        await one.requests.accept(transfer_request("t1"), "tester")
         await world.clock.sleep_ms(LONG_MS)
         assert (await one.transfer("t1")).phase is Phase.UNKNOWN
-        assert not world.exchange.reads
-        world.exchange.failure = None
-        clean_from = world.exchange.exchange_ms
+        assert not world.gateway.completed_reads
+        world.gateway.read_error = None
+        clean_from = world.gateway.exchange_ms
         await world.clock.sleep_ms(10 * MINUTE_MS)
     failed = [event for event in await world.events() if isinstance(event, TransferFailed)]
 
-    assert [event.kind for event in failed] == [FailureKind.ABSENT]
+    assert [event.kind for event in failed] == [FailureReason.ABSENT]
     assert min(failed[0].reads) >= clean_from
     assert len(failed[0].reads) >= 3
     assert not await world.violations()
@@ -89,35 +96,35 @@ async def test_row_31_reads_that_were_not_whole_prove_nothing() -> None:
     "failure",
     [ExchangeUnavailableError("the host is gone"), ExchangeRefusedError("-2015 may not read")],
 )
-@virtually
+@on_virtual_time
 async def test_row_31_histories_that_cannot_be_read_for_long_are_put_before_a_human(
     failure: ChimeraError,
 ) -> None:
-    world = World()
-    world.exchange.script.append(LOST)
-    world.exchange.failure = failure
-    async with running(Instance(world)) as one:
-        await one.requests.request(wish("t1"), "tester")
+    world = TreasuryHarness()
+    world.gateway.script.append(LOST)
+    world.gateway.read_error = failure
+    async with running(TreasuryInstance(world)) as one:
+        await one.requests.accept(transfer_request("t1"), "tester")
         await world.clock.sleep_ms(60 * MINUTE_MS)
         ended = await one.transfer("t1")
 
         assert one.level() is Level.ORANGE
-        assert one.ledger.open.in_review == 1
+        assert one.ledger.open_transfers.in_review == 1
     reviews = [event for event in await world.events() if isinstance(event, ReviewRequested)]
 
-    assert not world.exchange.reads
+    assert not world.gateway.completed_reads
     assert ended.phase is Phase.UNKNOWN
     assert [event.cause for event in reviews] == [str(failure)]
     assert not await world.violations()
 
 
-@virtually
+@on_virtual_time
 async def test_row_31_a_contradiction_between_the_histories_is_put_before_a_human() -> None:
-    world = World()
-    world.exchange.script.append(LOST)
-    async with running(Instance(world)) as one:
-        await one.requests.request(wish("t1"), "tester")
-        world.exchange.foreign_income.append(IncomeRow(Decimal(10), world.exchange.exchange_ms))
+    world = TreasuryHarness()
+    world.gateway.script.append(LOST)
+    async with running(TreasuryInstance(world)) as one:
+        await one.requests.accept(transfer_request("t1"), "tester")
+        world.gateway.foreign_income.append(IncomeRow(Decimal(10), world.gateway.exchange_ms))
         await world.clock.sleep_ms(60 * MINUTE_MS)
         ended = await one.transfer("t1")
 
@@ -126,39 +133,39 @@ async def test_row_31_a_contradiction_between_the_histories_is_put_before_a_huma
     assert not await world.violations()
 
 
-@virtually
+@on_virtual_time
 async def test_row_32_of_two_unknown_outcomes_alike_the_second_waits_for_the_first() -> None:
-    world = World()
-    world.exchange.history_lag_ms = world.exchange.income_lag_ms = MINUTE_MS
-    world.exchange.script += [UNHEARD, Misbehaviour(executes=True), UNHEARD]
-    async with running(Instance(world)) as one:
-        await one.requests.request(wish("t1"), "tester")
-        await one.requests.request(wish("t2"), "tester")
-        await one.requests.request(wish("t3", 10, OUT), "tester")
-        assert len(world.exchange.sent) == 2, "the other direction does not wait"
+    world = TreasuryHarness()
+    world.gateway.history_lag_ms = world.gateway.income_lag_ms = MINUTE_MS
+    world.gateway.script += [UNHEARD, ScriptedResponse(executes=True), UNHEARD]
+    async with running(TreasuryInstance(world)) as one:
+        await one.requests.accept(transfer_request("t1"), "tester")
+        await one.requests.accept(transfer_request("t2"), "tester")
+        await one.requests.accept(transfer_request("t3", 10, TO_SPOT), "tester")
+        assert len(world.gateway.sent_orders) == 2, "the other direction does not wait"
         assert (await one.transfer("t2")).phase is Phase.REQUESTED
         await world.clock.sleep_ms(5 * MINUTE_MS)
         first, second = await one.transfer("t1"), await one.transfer("t2")
 
-    assert not world.exchange.script
+    assert not world.gateway.script
     assert first.phase is second.phase is Phase.DONE
     assert second.signed_at >= first.finished_at
-    own = {order.client_id: tran_id for tran_id, order in world.exchange.orders.items()}
+    own = {order.client_id: tran_id for tran_id, order in world.gateway.orders_by_tran_id.items()}
     assert len(own) == 3
     assert not await world.violations()
 
 
-@virtually
+@on_virtual_time
 async def test_row_32_the_second_expires_where_the_first_takes_too_long() -> None:
-    world = World()
-    world.exchange.script.append(LOST)
-    async with running(Instance(world)) as one:
-        await one.requests.request(wish("t1"), "tester")
-        await one.requests.request(wish("t2"), "tester")
+    world = TreasuryHarness()
+    world.gateway.script.append(LOST)
+    async with running(TreasuryInstance(world)) as one:
+        await one.requests.accept(transfer_request("t1"), "tester")
+        await one.requests.accept(transfer_request("t2"), "tester")
         await world.clock.sleep_ms(LONG_MS)
         first, second = await one.transfer("t1"), await one.transfer("t2")
 
-    assert first.failure is FailureKind.ABSENT
-    assert second.failure is FailureKind.EXPIRED
-    assert len(world.exchange.sent) == 1
+    assert first.failure_reason is FailureReason.ABSENT
+    assert second.failure_reason is FailureReason.EXPIRED
+    assert len(world.gateway.sent_orders) == 1
     assert not await world.violations()

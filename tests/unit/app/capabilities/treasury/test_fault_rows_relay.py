@@ -11,23 +11,23 @@ from contextlib import asynccontextmanager
 import anyio
 import pytest
 
-from chimera_s1.adapters.memory.event_store import MemoryLedger
-from chimera_s1.app.capabilities.ledger.relay import CURSOR
+from chimera_s1.adapters.memory.event_store import LedgerContents
+from chimera_s1.app.capabilities.ledger.relay import RELAY_CURSOR
 from chimera_s1.domain.errors import (
     ChimeraError,
     ConfigurationError,
     LedgerDamagedError,
     PublisherUnavailableError,
 )
-from chimera_s1.domain.ledger.commit import Draft, Head, NewEvent, seal
+from chimera_s1.domain.ledger.commit import CommitDraft, LedgerHead, NewEvent, seal
 from chimera_s1.domain.operations.health import Level
-from chimera_s1.domain.ports.treasury_gateway import Unknown
+from chimera_s1.domain.ports.treasury_gateway import ReplyUnknown
 from chimera_s1.domain.treasury.transfer import Phase, TransferStatus
-from tests.fakes.treasury_gateway import Misbehaviour
-from tests.fault_injection import Faults, How, Process
-from tests.faulty_ports import FullCursors, LossyOperations, SlowCursors
-from tests.treasury_harness import Instance, World, running, wish
-from tests.virtual_time import virtually
+from tests.fakes.treasury_gateway import ScriptedResponse
+from tests.fault_injection import FaultAction, FaultInjector, RestartingInstance
+from tests.faulty_ports import DiskFullCursorStore, LossyOperationsLog, SlowCursorStore
+from tests.treasury_harness import TreasuryHarness, TreasuryInstance, running, transfer_request
+from tests.virtual_time import on_virtual_time
 
 MINUTE_MS = 60_000
 SETTLED_MS = 3 * MINUTE_MS
@@ -35,89 +35,89 @@ SETTLED_MS = 3 * MINUTE_MS
 
 
 @asynccontextmanager
-async def serving(world: World) -> AsyncIterator[Instance]:
+async def serving(world: TreasuryHarness) -> AsyncIterator[TreasuryInstance]:
     """An instance that executes, reconciles, relays and projects; killed at the end."""
-    instance = Instance(world)
+    instance = TreasuryInstance(world)
     async with anyio.create_task_group() as tasks:
         instance.start_all(tasks)
         yield instance
         tasks.cancel_scope.cancel()
 
 
-def a_world() -> tuple[World, LossyOperations]:
-    world = World()
-    operations = LossyOperations()
+def a_world() -> tuple[TreasuryHarness, LossyOperationsLog]:
+    world = TreasuryHarness()
+    operations = LossyOperationsLog()
     world.operations = operations
     return world, operations
 
 
-@virtually
+@on_virtual_time
 async def test_row_51_acknowledged_events_that_a_failover_lost_are_written_again() -> None:
     world, operations = a_world()
     async with serving(world) as one:
         for number in range(6):
-            await one.requests.request(wish(f"t{number}"), "tester")
+            await one.requests.accept(transfer_request(f"t{number}"), "tester")
             await world.clock.sleep_ms(MINUTE_MS)
         kept = len(operations.events)
-        await one.requests.request(wish("t6"), "tester")
+        await one.requests.accept(transfer_request("t6"), "tester")
         await world.clock.sleep_ms(MINUTE_MS / 2)
-        operations.gone = True
-        await one.requests.request(wish("t7"), "tester")
+        operations.unavailable = True
+        await one.requests.accept(transfer_request("t7"), "tester")
         await world.clock.sleep_ms(1_000)
         lost = operations.fail_over(kept)
-        operations.gone = False
+        operations.unavailable = False
         await world.clock.sleep_ms(MINUTE_MS)
     times = Counter(event.event_id for event in operations.events)
 
     assert lost > 3
     [first] = [name for name in times if name.startswith("treasury-0000000000000001-0-")]
     assert times[first] == 1, "what was settled long ago is not repeated"
-    assert not await world.violations_as_they_are()
+    assert not await world.violations_now()
 
 
-@virtually
+@on_virtual_time
 async def test_row_51_a_failover_that_no_call_failed_on_is_found_out() -> None:
     world, operations = a_world()
     async with serving(world) as one:
-        await one.requests.request(wish("t1"), "tester")
+        await one.requests.accept(transfer_request("t1"), "tester")
         await world.clock.sleep_ms(MINUTE_MS / 2)
         lost = operations.fail_over(2)
         await world.clock.sleep_ms(MINUTE_MS)
 
     assert lost > 2
-    assert not await world.violations_as_they_are()
+    assert not await world.violations_now()
 
 
-@virtually
+@on_virtual_time
 async def test_row_51_the_backlog_of_an_outage_survives_a_failover_right_after_it() -> None:
     """Ten minutes of commits are relayed in a second, and all of it is lost with the node."""
     world, operations = a_world()
     async with serving(world) as one:
         kept = len(operations.events)
-        operations.gone = True
+        operations.unavailable = True
         for number in range(10):
-            await one.requests.request(wish(f"t{number}"), "tester")
+            await one.requests.accept(transfer_request(f"t{number}"), "tester")
             await world.clock.sleep_ms(MINUTE_MS)
-        operations.gone = False
+        operations.unavailable = False
         await world.clock.sleep_ms(10_000)
-        operations.gone = True
-        await one.requests.request(wish("t10"), "tester")
+        operations.unavailable = True
+        await one.requests.accept(transfer_request("t10"), "tester")
         await world.clock.sleep_ms(1_000)
         lost = operations.fail_over(kept)
-        operations.gone = False
+        operations.unavailable = False
         await world.clock.sleep_ms(MINUTE_MS)
 
     assert lost > 40
-    assert not await world.violations_as_they_are()
+    assert not await world.violations_now()
 
 
-@virtually
+@on_virtual_time
 async def test_row_51_a_restart_writes_the_last_minute_again_and_no_more() -> None:
     world, operations = a_world()
     async with serving(world) as one:
-        await one.requests.request(wish("t1"), "tester")
+        await one.requests.accept(transfer_request("t1"), "tester")
         await world.clock.sleep_ms(SETTLED_MS)
-        await one.requests.request(wish("t2"), "tester")
+        await one.requests.accept(transfer_request("t2"), "tester")
         await world.clock.sleep_ms(10_000)
     before = len(operations.events)
     async with serving(world):
@@ -125,93 +125,97 @@ async def test_row_51_a_restart_writes_the_last_minute_again_and_no_more() -> No
     repeated = {event.detail["transfer_id"] for event in operations.events[before:]}
 
     assert repeated == {"t2"}
-    assert not await world.violations_as_they_are()
+    assert not await world.violations_now()
 
 
-@virtually
+@on_virtual_time
 async def test_row_51_a_ledger_whose_tail_was_cut_is_only_read() -> None:
     """What was cut is that a transfer was sent: whoever believes the rest sends it again. The
     cursor that knows better is slow to answer.
     """
     world, operations = a_world()
-    world.cursors = SlowCursors(world.clock, 500)
+    world.cursors = SlowCursorStore(world.clock, 500)
     async with serving(world) as one:
-        await one.requests.request(wish("t0"), "tester")
+        await one.requests.accept(transfer_request("t0"), "tester")
         await world.clock.sleep_ms(30_000)
-        whole = len(world.store.kept.documents)
-        await one.requests.request(wish("t1", 11), "tester")
+        whole = len(world.store.contents.documents_by_seq)
+        await one.requests.accept(transfer_request("t1", 11), "tester")
         await world.clock.sleep_ms(30_000)
-    cut_after(world.store.kept, whole + 1)
+    cut_after(world.store.contents, whole + 1)
     await world.clock.sleep_ms(MINUTE_MS)  # the leases of the one before run out
     async with serving(world) as one:
         await world.clock.sleep_ms(MINUTE_MS)
         with pytest.raises(LedgerDamagedError):
-            await one.requests.request(wish("t2", 12), "tester")
-        old = await one.requests.request(wish("t0"), "tester")
+            await one.requests.accept(transfer_request("t2", 12), "tester")
+        old = await one.requests.accept(transfer_request("t0"), "tester")
 
         assert one.level() is Level.RED
         assert str(whole + 1) in one.ledger.damage
     assert old.transfer.status is TransferStatus.DONE, "reads go on"
-    assert [order.amount for order in world.exchange.sent] == [10, 11], "nothing was sent again"
-    assert len(world.store.kept.documents) == whole + 1
+    assert [order.amount for order in world.gateway.sent_orders] == [10, 11], (
+        "nothing was sent again"
+    )
+    assert len(world.store.contents.documents_by_seq) == whole + 1
     assert operations.events
 
 
-@virtually
+@on_virtual_time
 async def test_row_51_a_cut_ledger_is_found_out_before_anything_is_sent_without_the_relay() -> None:
     world, _ = a_world()
     async with serving(world) as one:
-        await one.requests.request(wish("t1"), "tester")
+        await one.requests.accept(transfer_request("t1"), "tester")
         await world.clock.sleep_ms(30_000)
-    cut_after(world.store.kept, 1)
+    cut_after(world.store.contents, 1)
     await world.clock.sleep_ms(MINUTE_MS)  # the leases of the one before run out
-    async with running(Instance(world)) as one:
+    async with running(TreasuryInstance(world)) as one:
         await world.clock.sleep_ms(MINUTE_MS)
 
         assert "it ends at commit 1" in one.ledger.damage
-    assert len(world.exchange.sent) == 1
-    assert len(world.store.kept.documents) == 1
+    assert len(world.gateway.sent_orders) == 1
+    assert len(world.store.contents.documents_by_seq) == 1
 
 
-def cut_after(kept: MemoryLedger, place: int) -> None:
-    for seq in [seq for seq in kept.documents if seq > place]:
-        del kept.documents[seq]
-    kept.places = {name: seq for name, seq in kept.places.items() if seq <= place}
-    for name, places in kept.streams.items():
-        kept.streams[name] = [seq for seq in places if seq <= place]
+def cut_after(kept: LedgerContents, place: int) -> None:
+    for seq in [seq for seq in kept.documents_by_seq if seq > place]:
+        del kept.documents_by_seq[seq]
+    kept.seqs_by_commit_id = {
+        name: seq for name, seq in kept.seqs_by_commit_id.items() if seq <= place
+    }
+    for name, places in kept.seqs_by_stream.items():
+        kept.seqs_by_stream[name] = [seq for seq in places if seq <= place]
 
 
-@virtually
+@on_virtual_time
 async def test_row_53_money_moves_while_redis_is_gone_and_the_events_come_later() -> None:
     world, operations = a_world()
     async with serving(world) as one:
-        operations.gone = True
+        operations.unavailable = True
         for number in range(5):
-            answer = await one.requests.request(wish(f"t{number}"), "tester")
+            answer = await one.requests.accept(transfer_request(f"t{number}"), "tester")
             assert answer.transfer.status is TransferStatus.DONE
             await world.clock.sleep_ms(2 * MINUTE_MS)
         assert one.level() is Level.ORANGE
         assert not operations.events
-        operations.gone = False
+        operations.unavailable = False
         await world.clock.sleep_ms(MINUTE_MS)
 
         assert one.level() is Level.GREEN
-    assert len(world.exchange.sent) == 5
-    assert not await world.violations_as_they_are()
+    assert len(world.gateway.sent_orders) == 5
+    assert not await world.violations_now()
 
 
-@virtually
+@on_virtual_time
 async def test_row_54_an_entry_whose_reply_was_lost_comes_twice_under_one_id() -> None:
     world, operations = a_world()
     operations.replies_to_lose = 3
     async with serving(world) as one:
-        await one.requests.request(wish("t1"), "tester")
+        await one.requests.accept(transfer_request("t1"), "tester")
         await world.clock.sleep_ms(MINUTE_MS)
     times = Counter(event.event_id for event in operations.events)
 
     assert operations.lost == 3
     assert max(times.values()) > 1
-    assert not await world.violations_as_they_are()
+    assert not await world.violations_now()
 
 
 @pytest.mark.parametrize(
@@ -224,52 +228,54 @@ async def test_row_54_an_entry_whose_reply_was_lost_comes_twice_under_one_id() -
         ConfigurationError("NOAUTH"),
     ],
 )
-@virtually
+@on_virtual_time
 async def test_row_55_a_redis_that_refuses_is_asked_less_and_less_and_told_of(
     refusal: ChimeraError,
 ) -> None:
     world, operations = a_world()
     operations.refusal = refusal
     async with serving(world) as one:
-        await one.requests.request(wish("t1"), "tester")
+        await one.requests.accept(transfer_request("t1"), "tester")
         await world.clock.sleep_ms(MINUTE_MS)
         assert one.level() is Level.ORANGE
-        assert one.relay.trouble == str(refusal)
+        assert one.relay.last_error == str(refusal)
         refused = operations.refused
         operations.refusal = None
         await world.clock.sleep_ms(MINUTE_MS)
 
         assert one.level() is Level.GREEN
     assert 5 < refused < 20
-    assert not await world.violations_as_they_are()
+    assert not await world.violations_now()
 
 
-@pytest.mark.parametrize("how", [How.CRASH_BEFORE, How.CRASH_AFTER])
+@pytest.mark.parametrize("how", [FaultAction.CRASH_BEFORE, FaultAction.CRASH_AFTER])
 @pytest.mark.parametrize("kind", ["operations.record", "cursors.advance"])
-@virtually
-async def test_row_54_a_relay_that_dies_on_its_way_skips_nothing(how: How, kind: str) -> None:
+@on_virtual_time
+async def test_row_54_a_relay_that_dies_on_its_way_skips_nothing(
+    how: FaultAction, kind: str
+) -> None:
     world, _ = a_world()
-    world.exchange.script.append(Misbehaviour(executes=True, reply=Unknown("reset")))
-    faults = Faults(how, 4, kind)
-    process = Process(world, faults)
-    await process.live_through(wish("t1"), MINUTE_MS)
+    world.gateway.script.append(ScriptedResponse(executes=True, reply=ReplyUnknown("reset")))
+    faults = FaultInjector(how, 4, kind)
+    process = RestartingInstance(world, faults)
+    await process.request_and_run(transfer_request("t1"), MINUTE_MS)
 
-    assert (faults.fired, process.endings) == (kind, 1)
-    assert (await Instance(world).transfer("t1")).phase is Phase.DONE
-    assert not await world.violations_as_they_are()
+    assert (faults.fired, process.restarts) == (kind, 1)
+    assert (await TreasuryInstance(world).transfer("t1")).phase is Phase.DONE
+    assert not await world.violations_now()
 
 
-@virtually
+@on_virtual_time
 async def test_row_48_a_cursor_that_cannot_be_kept_does_not_flood_the_stream() -> None:
     """The ledger can be read and nothing be written; the stream's history is worth keeping then."""
     world, operations = a_world()
-    cursors = FullCursors()
+    cursors = DiskFullCursorStore()
     world.cursors = cursors
     async with serving(world) as one:
-        await one.requests.request(wish("t1"), "tester")
+        await one.requests.accept(transfer_request("t1"), "tester")
         await world.clock.sleep_ms(10_000)
         cursors.full = True
-        await one.requests.request(wish("t2"), "tester")
+        await one.requests.accept(transfer_request("t2"), "tester")
         await world.clock.sleep_ms(60 * MINUTE_MS)
         assert one.level() is Level.ORANGE
         times = Counter(event.event_id for event in operations.events)
@@ -279,41 +285,41 @@ async def test_row_48_a_cursor_that_cannot_be_kept_does_not_flood_the_stream() -
         assert one.level() is Level.GREEN
     assert cursors.refused > 5
     assert set(times.values()) == {1}
-    assert await cursors.position(CURSOR) == (await world.store.head()).seq
-    assert not await world.violations_as_they_are()
+    assert await cursors.read(RELAY_CURSOR) == (await world.store.head()).seq
+    assert not await world.violations_now()
 
 
 @pytest.mark.parametrize("amount", [b'"amount":"10,0"', b'"amount":"99"'])
-@virtually
+@on_virtual_time
 async def test_row_45_an_edited_commit_is_not_relayed_and_ends_nothing(amount: bytes) -> None:
     world, operations = a_world()
-    await Instance(world).requests.request(wish("t1"), "tester")
-    kept = world.store.kept.documents
+    await TreasuryInstance(world).requests.accept(transfer_request("t1"), "tester")
+    kept = world.store.contents.documents_by_seq
     kept[1] = kept[1].replace(b'"amount":"10"', amount)
     async with serving(world) as one:
         await world.clock.sleep_ms(MINUTE_MS)
 
         assert one.level() is Level.RED
-        assert "commit 1 was changed" in one.relay.trouble
+        assert "commit 1 was changed" in one.relay.last_error
     assert amount in kept[1]
     assert not operations.events
 
 
-@virtually
+@on_virtual_time
 async def test_row_46_an_amount_that_a_newer_program_means_otherwise_is_relayed_as_it_is() -> None:
     world, operations = a_world()
-    draft = Draft(
+    draft = CommitDraft(
         commit_id="newer",
         at=world.clock.now_ms(),
         actor="s2",
         correlation_id="",
         events=(NewEvent("transfer/t1", "treasury.transfer.split", 1, {"amount": "half"}),),
     )
-    await world.store.append(seal(draft, world.store.ledger, Head(), {}))
+    await world.store.append(seal(draft, world.store.ledger, LedgerHead(), {}))
     async with serving(world) as one:
         await world.clock.sleep_ms(MINUTE_MS)
 
-        assert not one.relay.trouble
+        assert not one.relay.last_error
     (event,) = operations.events
     assert event.detail["amount"] == "half"
     assert "amount_usdt" not in event.detail

@@ -5,67 +5,73 @@ from decimal import Decimal
 import anyio
 import pytest
 
-from chimera_s1.app.capabilities.treasury.accept_transfers import PATIENCE_S
+from chimera_s1.app.capabilities.treasury.accept_transfers import REQUEST_TIMEOUT_S
 from chimera_s1.domain.errors import LedgerTooNewError, StoreUnavailableError
 from chimera_s1.domain.identifiers import parse_transfer_id
-from chimera_s1.domain.ledger.commit import Draft, NewEvent, seal
+from chimera_s1.domain.ledger.commit import CommitDraft, NewEvent, seal
 from chimera_s1.domain.operations.health import Level
-from chimera_s1.domain.ports.treasury_gateway import Unknown
-from chimera_s1.domain.treasury.event_records import new_record
+from chimera_s1.domain.ports.treasury_gateway import ReplyUnknown
+from chimera_s1.domain.treasury.event_records import to_new_event
 from chimera_s1.domain.treasury.events import (
     Evidence,
+    OperatorVerdict,
     SubmissionStarted,
     TransferRequested,
     TreasuryEvent,
     TreasuryMode,
-    Verdict,
 )
 from chimera_s1.domain.treasury.transfer import Phase, TransferStatus
-from tests.fakes.treasury_gateway import Misbehaviour, ScriptedTreasuryGateway
-from tests.faulty_ports import TryingStore
-from tests.treasury_harness import LIMITS, Instance, World, running, wish
-from tests.virtual_time import virtually
+from tests.fakes.treasury_gateway import ScriptedResponse, ScriptedTreasuryGateway
+from tests.faulty_ports import SlowEventStore
+from tests.treasury_harness import (
+    LIMITS,
+    TreasuryHarness,
+    TreasuryInstance,
+    running,
+    transfer_request,
+)
+from tests.virtual_time import on_virtual_time
 
 MINUTE_MS = 60_000
 WRITERS = 16
 
 
-@virtually
+@on_virtual_time
 async def test_row_39_a_result_is_kept_and_written_when_the_store_is_back() -> None:
-    world = World()
+    world = TreasuryHarness()
     heard = anyio.Event()
-    world.exchange.script.append(Misbehaviour(executes=True, hold=heard))
-    world.exchange.history_lag_ms = 30 * MINUTE_MS
-    async with running(Instance(world)) as one, anyio.create_task_group() as tasks:
-        tasks.start_soon(one.requests.request, wish("t1"), "tester")
-        await world.exchange.until_sent()
-        world.store.gone = True
+    world.gateway.script.append(ScriptedResponse(executes=True, release_event=heard))
+    world.gateway.history_lag_ms = 30 * MINUTE_MS
+    async with running(TreasuryInstance(world)) as one, anyio.create_task_group() as tasks:
+        tasks.start_soon(one.requests.accept, transfer_request("t1"), "tester")
+        await world.gateway.wait_until_sent()
+        world.store.unavailable = True
         heard.set()
         await world.clock.sleep_ms(5 * MINUTE_MS)
         assert one.level() is Level.RED
-        world.store.gone = False
+        world.store.unavailable = False
         await world.clock.sleep_ms(MINUTE_MS)
         ended = await one.transfer("t1")
 
         assert one.level() is Level.GREEN
     assert (ended.phase, ended.evidence) == (Phase.DONE, Evidence.REPLY)
-    assert len(world.exchange.sent) == 1
+    assert len(world.gateway.sent_orders) == 1
     assert not await world.violations()
 
 
-@virtually
+@on_virtual_time
 async def test_row_39_a_result_that_a_full_disk_refuses_keeps_the_store_red() -> None:
     """It can be read, so every look at it succeeds; what is not written is not
     forgotten for that.
     """
-    world = World()
-    store = TryingStore(world.clock)
+    world = TreasuryHarness()
+    store = SlowEventStore(world.clock)
     world.store = store
     heard = anyio.Event()
-    world.exchange.script.append(Misbehaviour(executes=True, hold=heard))
-    async with running(Instance(world)) as one, anyio.create_task_group() as tasks:
-        tasks.start_soon(one.requests.request, wish("t1"), "tester")
-        await world.exchange.until_sent()
+    world.gateway.script.append(ScriptedResponse(executes=True, release_event=heard))
+    async with running(TreasuryInstance(world)) as one, anyio.create_task_group() as tasks:
+        tasks.start_soon(one.requests.accept, transfer_request("t1"), "tester")
+        await world.gateway.wait_until_sent()
         store.full = True
         heard.set()
         levels = set()
@@ -82,56 +88,56 @@ async def test_row_39_a_result_that_a_full_disk_refuses_keeps_the_store_red() ->
     assert not await world.violations()
 
 
-@virtually
+@on_virtual_time
 async def test_row_39_a_store_that_refuses_the_start_of_an_attempt_is_not_stormed() -> None:
-    world = World()
-    store = TryingStore(world.clock)
+    world = TreasuryHarness()
+    store = SlowEventStore(world.clock)
     world.store = store
-    await Instance(world).requests.request(wish("t1"), "tester")
+    await TreasuryInstance(world).requests.accept(transfer_request("t1"), "tester")
     store.full = True
-    async with running(Instance(world)) as one:
+    async with running(TreasuryInstance(world)) as one:
         await world.clock.sleep_ms(MINUTE_MS)
         refused = store.refused
         store.full = False
         await world.clock.sleep_ms(MINUTE_MS)
         ended = await one.transfer("t1")
 
-    assert 0 < refused <= MINUTE_MS / world.policy.look_ms + 1
+    assert 0 < refused <= MINUTE_MS / world.policy.poll_interval_ms + 1
     assert ended.phase is Phase.DONE
-    assert len(world.exchange.sent) == 1
+    assert len(world.gateway.sent_orders) == 1
     assert not await world.violations()
 
 
-@virtually
+@on_virtual_time
 async def test_row_39_a_result_that_died_with_its_process_is_found_in_the_history() -> None:
-    world = World()
-    world.exchange.script.append(Misbehaviour(executes=True, hold=anyio.Event()))
-    async with running(Instance(world)) as one, anyio.create_task_group() as tasks:
-        tasks.start_soon(one.requests.request, wish("t1"), "tester")
-        await world.exchange.until_sent()
-        world.store.gone = True
+    world = TreasuryHarness()
+    world.gateway.script.append(ScriptedResponse(executes=True, release_event=anyio.Event()))
+    async with running(TreasuryInstance(world)) as one, anyio.create_task_group() as tasks:
+        tasks.start_soon(one.requests.accept, transfer_request("t1"), "tester")
+        await world.gateway.wait_until_sent()
+        world.store.unavailable = True
         tasks.cancel_scope.cancel()
-    world.store.gone = False
-    async with running(Instance(world)) as one:
+    world.store.unavailable = False
+    async with running(TreasuryInstance(world)) as one:
         await world.clock.sleep_ms(MINUTE_MS)
         ended = await one.transfer("t1")
 
     assert (ended.phase, ended.evidence) == (Phase.DONE, Evidence.HISTORY)
-    assert len(world.exchange.sent) == 1
+    assert len(world.gateway.sent_orders) == 1
     assert not await world.violations()
 
 
-@virtually
+@on_virtual_time
 async def test_row_39_a_finding_that_cannot_be_written_down_is_not_looked_for_without_end() -> None:
-    world = World()
-    store = TryingStore(world.clock)
+    world = TreasuryHarness()
+    store = SlowEventStore(world.clock)
     world.store = store
-    world.exchange.script.append(Misbehaviour(executes=True, reply=Unknown("reset")))
-    async with running(Instance(world)) as one:
-        await one.requests.request(wish("t1"), "tester")
+    world.gateway.script.append(ScriptedResponse(executes=True, reply=ReplyUnknown("reset")))
+    async with running(TreasuryInstance(world)) as one:
+        await one.requests.accept(transfer_request("t1"), "tester")
         store.full = True
         await world.clock.sleep_ms(10 * MINUTE_MS)
-        reads = world.exchange.reads
+        reads = world.gateway.completed_reads
         store.full = False
         await world.clock.sleep_ms(2 * MINUTE_MS)
         ended = await one.transfer("t1")
@@ -142,57 +148,57 @@ async def test_row_39_a_finding_that_cannot_be_written_down_is_not_looked_for_wi
     assert not await world.violations()
 
 
-@virtually
+@on_virtual_time
 async def test_row_43_a_slow_store_is_not_waited_for_for_ever_and_the_key_tells_later() -> None:
-    world = World()
-    store = TryingStore(world.clock)
+    world = TreasuryHarness()
+    store = SlowEventStore(world.clock)
     world.store = store
     store.head_ms = 60 * MINUTE_MS
-    one = Instance(world)
+    one = TreasuryInstance(world)
     asked_ms = world.clock.now_ms()
     with pytest.raises(StoreUnavailableError, match="nothing came back"):
-        await one.requests.request(wish("t1"), "tester")
+        await one.requests.accept(transfer_request("t1"), "tester")
     waited_ms = world.clock.now_ms() - asked_ms
     store.head_ms = 0.0
-    answer = await one.requests.request(wish("t1"), "tester")
+    answer = await one.requests.accept(transfer_request("t1"), "tester")
 
-    assert waited_ms == PATIENCE_S * 1000
+    assert waited_ms == REQUEST_TIMEOUT_S * 1000
     assert not answer.replayed
     assert await world.count(TransferRequested) == 1
 
 
-@virtually
+@on_virtual_time
 async def test_row_42_sixteen_writers_exceed_no_cap_and_leave_no_gap() -> None:
-    world = World()
-    store = TryingStore(world.clock)
+    world = TreasuryHarness()
+    store = SlowEventStore(world.clock)
     world.store = store
-    writers = [Instance(world) for _ in range(WRITERS)]
+    writers = [TreasuryInstance(world) for _ in range(WRITERS)]
     async with anyio.create_task_group() as asking:
         for number, writer in enumerate(writers):
             for part in range(2):
-                asked = wish(f"t{number}-{part}", 700)
-                asking.start_soon(writer.requests.request, asked, "tester")
+                asked = transfer_request(f"t{number}-{part}", 700)
+                asking.start_soon(writer.requests.accept, asked, "tester")
     states = [await writers[0].transfer(f"t{n}-{part}") for n in range(WRITERS) for part in (0, 1)]
     accepted = [each for each in states if each.phase is Phase.REQUESTED]
 
-    assert store.taken
+    assert store.conflicts
     assert len(accepted) == LIMITS.daily_cap // 700
     assert {each.phase for each in states} == {Phase.REQUESTED, Phase.REJECTED}
     assert not await world.violations()
 
 
 async def newer_program_writes(
-    world: World, stream: str, version: int, *more: TreasuryEvent
+    world: TreasuryHarness, stream: str, version: int, *more: TreasuryEvent
 ) -> None:
     """What a chimera-s1 that is not written yet has to say in *stream*, and what we know."""
-    draft = Draft(
+    draft = CommitDraft(
         commit_id="newer",
         at=world.clock.now_ms(),
         actor="s2",
         correlation_id="",
         events=(
             NewEvent(stream, "treasury.transfer.blessed", 1, {"by": "a bishop"}),
-            *map(new_record, more),
+            *map(to_new_event, more),
         ),
     )
     await world.store.append(
@@ -200,40 +206,44 @@ async def newer_program_writes(
     )
 
 
-@virtually
+@on_virtual_time
 async def test_row_46_a_newer_event_stops_its_own_transfer_and_no_other() -> None:
-    world = World()
-    asker = Instance(world)
-    await asker.requests.request(wish("t1", 11), "tester")
+    world = TreasuryHarness()
+    asker = TreasuryInstance(world)
+    await asker.requests.accept(transfer_request("t1", 11), "tester")
     await newer_program_writes(world, "transfer/t1", 1)
-    async with running(Instance(world)) as one:
+    async with running(TreasuryInstance(world)) as one:
         await world.clock.sleep_ms(world.policy.max_age_ms + MINUTE_MS)
-        answer = await one.requests.request(wish("t2", 12), "tester")
-        blessed = await one.requests.request(wish("t1", 11), "tester")
+        answer = await one.requests.accept(transfer_request("t2", 12), "tester")
+        blessed = await one.requests.accept(transfer_request("t1", 11), "tester")
 
         assert answer.transfer.status is TransferStatus.DONE
         assert blessed.transfer.status is TransferStatus.PENDING, "it can be read"
         with pytest.raises(LedgerTooNewError):
             await one.resolutions.resolve(
-                parse_transfer_id("t1"), Verdict.FAILED, tran_id="", note="why", actor="tester"
+                parse_transfer_id("t1"),
+                OperatorVerdict.FAILED,
+                tran_id="",
+                note="why",
+                actor="tester",
             )
-    assert [order.amount for order in world.exchange.sent] == [Decimal(12)]
+    assert [order.amount for order in world.gateway.sent_orders] == [Decimal(12)]
     assert await world.count(SubmissionStarted) == 1
 
 
-@virtually
+@on_virtual_time
 async def test_row_46_an_unknown_outcome_that_a_newer_program_tells_of_holds_up_no_other() -> None:
-    world = World()
-    world.exchange.history_lag_ms = MINUTE_MS
-    world.exchange.script += [Misbehaviour(executes=True, reply=Unknown("reset"))] * 3
-    async with running(Instance(world)) as one:
-        await one.requests.request(wish("t1", 11), "tester")
+    world = TreasuryHarness()
+    world.gateway.history_lag_ms = MINUTE_MS
+    world.gateway.script += [ScriptedResponse(executes=True, reply=ReplyUnknown("reset"))] * 3
+    async with running(TreasuryInstance(world)) as one:
+        await one.requests.accept(transfer_request("t1", 11), "tester")
         blessed = await one.transfer("t1")
         await newer_program_writes(world, "transfer/t1", blessed.version)
-        await one.requests.request(wish("t2", 12), "tester")
+        await one.requests.accept(transfer_request("t2", 12), "tester")
         await world.clock.sleep_ms(60 * MINUTE_MS)
         assert (await one.transfer("t2")).phase is Phase.DONE
-        await one.requests.request(wish("t3", 13), "tester")
+        await one.requests.accept(transfer_request("t3", 13), "tester")
         await world.clock.sleep_ms(5 * MINUTE_MS)
 
         assert (await one.transfer("t3")).phase is Phase.DONE
@@ -241,35 +251,35 @@ async def test_row_46_an_unknown_outcome_that_a_newer_program_tells_of_holds_up_
         assert one.level() is not Level.RED
 
 
-@virtually
+@on_virtual_time
 async def test_row_46_one_of_another_mode_that_a_newer_program_tells_of_holds_up_no_other() -> None:
-    world = World(TreasuryMode.SUBACCOUNT)
-    world.exchange.script.append(Misbehaviour(executes=True, reply=Unknown("reset")))
-    async with running(Instance(world)) as one:
-        await one.requests.request(wish("t1", 11), "tester")
+    world = TreasuryHarness(TreasuryMode.SUBACCOUNT)
+    world.gateway.script.append(ScriptedResponse(executes=True, reply=ReplyUnknown("reset")))
+    async with running(TreasuryInstance(world)) as one:
+        await one.requests.accept(transfer_request("t1", 11), "tester")
     blessed = await one.transfer("t1")
     await newer_program_writes(world, "transfer/t1", blessed.version)
     world.mode = TreasuryMode.WALLET
-    world.exchange = ScriptedTreasuryGateway(world.clock, world.mode)
-    world.exchange.script.append(Misbehaviour(executes=True, reply=Unknown("reset")))
+    world.gateway = ScriptedTreasuryGateway(world.clock, world.mode)
+    world.gateway.script.append(ScriptedResponse(executes=True, reply=ReplyUnknown("reset")))
     await world.clock.sleep_ms(MINUTE_MS)  # the leases of the one before run out
-    async with running(Instance(world)) as one:
-        await one.requests.request(wish("t2", 12), "tester")
+    async with running(TreasuryInstance(world)) as one:
+        await one.requests.accept(transfer_request("t2", 12), "tester")
         await world.clock.sleep_ms(5 * MINUTE_MS)
 
         assert (await one.transfer("t2")).phase is Phase.DONE
-        assert not one.reconciler.trouble
+        assert not one.reconciler.last_error
     assert blessed.phase is Phase.UNKNOWN
     assert (await one.transfer("t1")).phase is Phase.UNKNOWN
 
 
-@virtually
+@on_virtual_time
 async def test_row_46_a_movement_that_a_newer_program_tells_of_is_not_claimed() -> None:
-    world = World()
-    world.exchange.script.append(Misbehaviour(executes=True, reply=Unknown("reset")))
-    async with running(Instance(world)) as one:
-        await one.requests.request(wish("t1"), "tester")
-        await newer_program_writes(world, f"tran/{world.exchange.book[0].tran_id}", 0)
+    world = TreasuryHarness()
+    world.gateway.script.append(ScriptedResponse(executes=True, reply=ReplyUnknown("reset")))
+    async with running(TreasuryInstance(world)) as one:
+        await one.requests.accept(transfer_request("t1"), "tester")
+        await newer_program_writes(world, f"tran/{world.gateway.movements_made[0].tran_id}", 0)
         await world.clock.sleep_ms(60 * MINUTE_MS)
         ended = await one.transfer("t1")
 
@@ -277,9 +287,9 @@ async def test_row_46_a_movement_that_a_newer_program_tells_of_is_not_claimed() 
     assert ended.in_review
 
 
-@virtually
+@on_virtual_time
 async def test_row_46_a_transfer_that_a_newer_program_began_is_too_new_not_damaged() -> None:
-    world = World()
+    world = TreasuryHarness()
     started = SubmissionStarted(
         transfer_id=parse_transfer_id("t1"),
         attempt=1,
@@ -288,8 +298,8 @@ async def test_row_46_a_transfer_that_a_newer_program_began_is_too_new_not_damag
         request_hash="0" * 64,
     )
     await newer_program_writes(world, "transfer/t1", 0, started)
-    one = Instance(world)
+    one = TreasuryInstance(world)
     with pytest.raises(LedgerTooNewError):
-        await one.requests.request(wish("t1"), "tester")
+        await one.requests.accept(transfer_request("t1"), "tester")
 
     assert not one.ledger.damage

@@ -2,20 +2,25 @@
 
 import pytest
 
-from chimera_s1.domain.ports.treasury_gateway import NotSent, Refused, TurnedAway, Unknown
+from chimera_s1.domain.ports.treasury_gateway import (
+    ReplyNotProcessed,
+    ReplyRefused,
+    ReplyUnknown,
+    RequestNotSent,
+)
 from chimera_s1.domain.treasury.events import (
     Evidence,
-    FailureKind,
+    FailureReason,
     OutcomeUnknown,
     SubmissionNotExecuted,
     SubmissionStarted,
     TransferRequested,
 )
 from chimera_s1.domain.treasury.transfer import Phase, TransferStatus
-from tests.fakes.treasury_gateway import Misbehaviour
-from tests.fault_injection import Faults, How, Process
-from tests.treasury_harness import Instance, World, running, wish
-from tests.virtual_time import virtually
+from tests.fakes.treasury_gateway import ScriptedResponse
+from tests.fault_injection import FaultAction, FaultInjector, RestartingInstance
+from tests.treasury_harness import TreasuryHarness, TreasuryInstance, running, transfer_request
+from tests.virtual_time import on_virtual_time
 
 MINUTE_MS = 60_000
 LONG_MS = 25 * MINUTE_MS
@@ -33,91 +38,93 @@ UNCERTAIN = (
 )
 
 
-@virtually
+@on_virtual_time
 async def test_row_13_a_crash_before_it_is_accepted_leaves_nothing_and_a_retry_runs_once() -> None:
-    world = World()
-    faults = Faults(How.CRASH_BEFORE, 1, "store.append")
-    process = Process(world, faults)
-    answer = await process.live_through(wish("t1"), MINUTE_MS)
+    world = TreasuryHarness()
+    faults = FaultInjector(FaultAction.CRASH_BEFORE, 1, "store.append")
+    process = RestartingInstance(world, faults)
+    answer = await process.request_and_run(transfer_request("t1"), MINUTE_MS)
 
-    assert (faults.fired, process.endings) == ("store.append", 1)
+    assert (faults.fired, process.restarts) == ("store.append", 1)
     assert not answer.replayed
-    assert (await Instance(world).transfer("t1")).phase is Phase.DONE
-    assert len(world.exchange.sent) == 1
+    assert (await TreasuryInstance(world).transfer("t1")).phase is Phase.DONE
+    assert len(world.gateway.sent_orders) == 1
     assert not await world.violations()
 
 
-@virtually
+@on_virtual_time
 async def test_row_14_a_crash_after_it_is_accepted_lets_the_retry_join_it() -> None:
-    world = World()
-    faults = Faults(How.CRASH_AFTER, 1, "store.append")
-    process = Process(world, faults)
-    answer = await process.live_through(wish("t1"), MINUTE_MS)
+    world = TreasuryHarness()
+    faults = FaultInjector(FaultAction.CRASH_AFTER, 1, "store.append")
+    process = RestartingInstance(world, faults)
+    answer = await process.request_and_run(transfer_request("t1"), MINUTE_MS)
 
-    assert (faults.fired, process.endings) == ("store.append", 1)
+    assert (faults.fired, process.restarts) == ("store.append", 1)
     assert answer.replayed
     assert await world.count(TransferRequested) == 1
-    assert len(world.exchange.sent) == 1
+    assert len(world.gateway.sent_orders) == 1
     assert not await world.violations()
 
 
-@virtually
+@on_virtual_time
 async def test_row_15_a_crash_before_the_request_leaves_ends_as_absent_and_sends_nothing() -> None:
-    world = World()
-    faults = Faults(How.CRASH_BEFORE, 1, "gateway.submit")
-    process = Process(world, faults)
-    await process.live_through(wish("t1"), LONG_MS)
-    ended = await Instance(world).transfer("t1")
+    world = TreasuryHarness()
+    faults = FaultInjector(FaultAction.CRASH_BEFORE, 1, "gateway.submit")
+    process = RestartingInstance(world, faults)
+    await process.request_and_run(transfer_request("t1"), LONG_MS)
+    ended = await TreasuryInstance(world).transfer("t1")
 
-    assert (faults.fired, process.endings) == ("gateway.submit", 1)
-    assert (ended.phase, ended.failure) == (Phase.FAILED, FailureKind.ABSENT)
+    assert (faults.fired, process.restarts) == ("gateway.submit", 1)
+    assert (ended.phase, ended.failure_reason) == (Phase.FAILED, FailureReason.ABSENT)
     assert ended.attempt == 1
-    assert not world.exchange.sent
+    assert not world.gateway.sent_orders
     assert not await world.violations()
 
 
-@virtually
+@on_virtual_time
 async def test_row_16_a_crash_before_the_reply_is_written_is_settled_from_the_history() -> None:
-    world = World()
-    faults = Faults(How.CRASH_AFTER, 1, "gateway.submit")
-    process = Process(world, faults)
-    await process.live_through(wish("t1"), MINUTE_MS)
-    ended = await Instance(world).transfer("t1")
+    world = TreasuryHarness()
+    faults = FaultInjector(FaultAction.CRASH_AFTER, 1, "gateway.submit")
+    process = RestartingInstance(world, faults)
+    await process.request_and_run(transfer_request("t1"), MINUTE_MS)
+    ended = await TreasuryInstance(world).transfer("t1")
 
-    assert (faults.fired, process.endings) == ("gateway.submit", 1)
+    assert (faults.fired, process.restarts) == ("gateway.submit", 1)
     assert (ended.phase, ended.evidence) == (Phase.DONE, Evidence.HISTORY)
-    assert len(world.exchange.sent) == 1
+    assert len(world.gateway.sent_orders) == 1
     assert not await world.violations()
 
 
-@virtually
+@on_virtual_time
 async def test_row_17_a_request_that_got_lost_fails_when_its_absence_is_proven() -> None:
-    world = World()
-    world.exchange.script.append(Misbehaviour(reply=Unknown("no reply within 12 s")))
-    async with running(Instance(world)) as one:
-        await one.requests.request(wish("t1"), "tester")
+    world = TreasuryHarness()
+    world.gateway.script.append(ScriptedResponse(reply=ReplyUnknown("no reply within 12 s")))
+    async with running(TreasuryInstance(world)) as one:
+        await one.requests.accept(transfer_request("t1"), "tester")
         await world.clock.sleep_ms(15 * MINUTE_MS)
         assert (await one.transfer("t1")).phase is Phase.UNKNOWN
         await world.clock.sleep_ms(LONG_MS)
         ended = await one.transfer("t1")
 
-    assert not world.exchange.script
+    assert not world.gateway.script
     assert await world.count(OutcomeUnknown) == 1
-    assert (ended.phase, ended.failure) == (Phase.FAILED, FailureKind.ABSENT)
-    assert len(world.exchange.sent) == 1
+    assert (ended.phase, ended.failure_reason) == (Phase.FAILED, FailureReason.ABSENT)
+    assert len(world.gateway.sent_orders) == 1
     assert not await world.violations()
 
 
-@virtually
+@on_virtual_time
 async def test_row_18_a_reply_that_got_lost_is_made_good_from_the_history() -> None:
-    world = World()
-    world.exchange.script.append(Misbehaviour(executes=True, reply=Unknown("read time-out")))
-    async with running(Instance(world)) as one:
-        await one.requests.request(wish("t1"), "tester")
+    world = TreasuryHarness()
+    world.gateway.script.append(
+        ScriptedResponse(executes=True, reply=ReplyUnknown("read time-out"))
+    )
+    async with running(TreasuryInstance(world)) as one:
+        await one.requests.accept(transfer_request("t1"), "tester")
         await world.clock.sleep_ms(10_000)
         ended = await one.transfer("t1")
 
-    assert not world.exchange.script
+    assert not world.gateway.script
     assert await world.count(OutcomeUnknown) == 1
     assert (ended.phase, ended.evidence) == (Phase.DONE, Evidence.HISTORY)
     assert not await world.violations()
@@ -127,41 +134,41 @@ async def test_row_18_a_reply_that_got_lost_is_made_good_from_the_history() -> N
     ("cause", "executes"),
     [*((cause, True) for cause in UNCERTAIN), (UNCERTAIN[0], False)],
 )
-@virtually
+@on_virtual_time
 async def test_row_19_and_20_an_uncertain_answer_is_never_failed_at_once_nor_sent_again(
     cause: str,
     executes: bool,
 ) -> None:
-    world = World()
-    world.exchange.history_lag_ms = 5 * MINUTE_MS
-    world.exchange.script.append(Misbehaviour(executes=executes, reply=Unknown(cause)))
-    async with running(Instance(world)) as one:
-        answer = await one.requests.request(wish("t1"), "tester")
+    world = TreasuryHarness()
+    world.gateway.history_lag_ms = 5 * MINUTE_MS
+    world.gateway.script.append(ScriptedResponse(executes=executes, reply=ReplyUnknown(cause)))
+    async with running(TreasuryInstance(world)) as one:
+        answer = await one.requests.accept(transfer_request("t1"), "tester")
         assert answer.transfer.status is TransferStatus.PENDING
         await world.clock.sleep_ms(4 * MINUTE_MS)
         soon = await one.transfer("t1")
         await world.clock.sleep_ms(3 * MINUTE_MS if executes else LONG_MS)
         ended = await one.transfer("t1")
 
-    assert not world.exchange.script
+    assert not world.gateway.script
     assert (soon.phase, soon.message) == (Phase.UNKNOWN, cause)
     assert ended.status is (TransferStatus.DONE if executes else TransferStatus.FAILED)
-    assert len(world.exchange.sent) == 1
+    assert len(world.gateway.sent_orders) == 1
     assert not await world.violations()
 
 
 @pytest.mark.parametrize("cause", ["429 -1003", "418 -1003", "503 Service Unavailable"])
-@virtually
+@on_virtual_time
 async def test_row_21_a_limited_request_waits_as_told_and_is_made_anew(cause: str) -> None:
-    world = World()
-    world.exchange.script += [Misbehaviour(reply=TurnedAway(cause, 20_000))] * 2
-    async with running(Instance(world)) as one:
-        await one.requests.request(wish("t1"), "tester")
+    world = TreasuryHarness()
+    world.gateway.script += [ScriptedResponse(reply=ReplyNotProcessed(cause, 20_000))] * 2
+    async with running(TreasuryInstance(world)) as one:
+        await one.requests.accept(transfer_request("t1"), "tester")
         await world.clock.sleep_ms(MINUTE_MS)
         ended = await one.transfer("t1")
     started = [e for e in await world.events() if isinstance(e, SubmissionStarted)]
 
-    assert not world.exchange.script
+    assert not world.gateway.script
     assert [each.attempt for each in started] == [1, 2, 3]
     assert started[1].signed_at - started[0].signed_at >= 20_000
     assert started[2].signed_at - started[1].signed_at >= 20_000
@@ -170,30 +177,30 @@ async def test_row_21_a_limited_request_waits_as_told_and_is_made_anew(cause: st
     assert not await world.violations()
 
 
-@virtually
+@on_virtual_time
 async def test_row_21_an_exchange_that_turns_it_away_three_times_is_not_asked_again() -> None:
-    world = World()
-    world.exchange.script += [Misbehaviour(reply=TurnedAway("429 -1003", 1_000))] * 3
-    async with running(Instance(world)) as one:
-        await one.requests.request(wish("t1"), "tester")
+    world = TreasuryHarness()
+    world.gateway.script += [ScriptedResponse(reply=ReplyNotProcessed("429 -1003", 1_000))] * 3
+    async with running(TreasuryInstance(world)) as one:
+        await one.requests.accept(transfer_request("t1"), "tester")
         await world.clock.sleep_ms(MINUTE_MS)
         ended = await one.transfer("t1")
 
-        assert (ended.phase, ended.failure) == (Phase.FAILED, FailureKind.TURNED_AWAY)
-        assert one.ledger.open.cap(ended.day).used == 0
-    assert not world.exchange.script
-    assert len(world.exchange.sent) == 3
+        assert (ended.phase, ended.failure_reason) == (Phase.FAILED, FailureReason.NOT_PROCESSED)
+        assert one.ledger.open_transfers.cap_on(ended.cap_day).used == 0
+    assert not world.gateway.script
+    assert len(world.gateway.sent_orders) == 3
     assert not await world.violations()
 
 
-@virtually
+@on_virtual_time
 async def test_row_22_a_clock_found_wrong_is_measured_anew_and_the_next_stamp_fits() -> None:
-    world = World()
-    async with running(Instance(world, skew_ms=3_000, resyncs=True)) as one:
-        answer = await one.requests.request(wish("t1"), "tester")
-    first, second = world.exchange.sent
+    world = TreasuryHarness()
+    async with running(TreasuryInstance(world, skew_ms=3_000, resyncs=True)) as one:
+        answer = await one.requests.accept(transfer_request("t1"), "tester")
+    first, second = world.gateway.sent_orders
 
-    assert one.doubts == 1
+    assert one.clock_refreshes == 1
     assert await world.count(SubmissionNotExecuted) == 1
     assert answer.transfer.status is TransferStatus.DONE
     assert second.signed_at < first.signed_at
@@ -203,59 +210,59 @@ async def test_row_22_a_clock_found_wrong_is_measured_anew_and_the_next_stamp_fi
 @pytest.mark.parametrize(
     ("kind", "message", "alarms"),
     [
-        (FailureKind.REFUSED, "400 -5013 insufficient balance", False),
-        (FailureKind.FORBIDDEN, "400 -2015 no permission", True),
-        (FailureKind.FORBIDDEN, "400 -1022 signature", True),
+        (FailureReason.REFUSED, "400 -5013 insufficient balance", False),
+        (FailureReason.FORBIDDEN, "400 -2015 no permission", True),
+        (FailureReason.FORBIDDEN, "400 -1022 signature", True),
     ],
 )
-@virtually
+@on_virtual_time
 async def test_row_23_a_refusal_fails_it_at_once_and_frees_its_cap(
-    kind: FailureKind,
+    kind: FailureReason,
     message: str,
     alarms: bool,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    world = World()
-    world.exchange.script.append(Misbehaviour(reply=Refused(kind, message)))
-    async with running(Instance(world)) as one:
-        answer = await one.requests.request(wish("t1"), "tester")
+    world = TreasuryHarness()
+    world.gateway.script.append(ScriptedResponse(reply=ReplyRefused(kind, message)))
+    async with running(TreasuryInstance(world)) as one:
+        answer = await one.requests.accept(transfer_request("t1"), "tester")
         await world.clock.sleep_ms(MINUTE_MS)
 
-        assert one.ledger.open.cap(answer.transfer.day).used == 0
-    assert not world.exchange.script
-    assert (answer.transfer.phase, answer.transfer.failure) == (Phase.FAILED, kind)
-    assert len(world.exchange.sent) == 1
+        assert one.ledger.open_transfers.cap_on(answer.transfer.cap_day).used == 0
+    assert not world.gateway.script
+    assert (answer.transfer.phase, answer.transfer.failure_reason) == (Phase.FAILED, kind)
+    assert len(world.gateway.sent_orders) == 1
     assert any(record.levelname == "ERROR" for record in caplog.records) is alarms
     assert not await world.violations()
 
 
-@virtually
+@on_virtual_time
 async def test_row_24_a_request_that_did_not_leave_is_made_anew() -> None:
-    world = World()
-    world.exchange.script += [Misbehaviour(reply=NotSent("connection refused"))] * 4
-    async with running(Instance(world)) as one:
-        await one.requests.request(wish("t1"), "tester")
+    world = TreasuryHarness()
+    world.gateway.script += [ScriptedResponse(reply=RequestNotSent("connection refused"))] * 4
+    async with running(TreasuryInstance(world)) as one:
+        await one.requests.accept(transfer_request("t1"), "tester")
         await world.clock.sleep_ms(MINUTE_MS)
         ended = await one.transfer("t1")
 
-    assert not world.exchange.script
+    assert not world.gateway.script
     assert (ended.phase, ended.attempt) == (Phase.DONE, 5)
     assert not await world.violations()
 
 
-@virtually
+@on_virtual_time
 async def test_row_24_an_exchange_out_of_reach_for_too_long_ends_it_unsent() -> None:
-    world = World()
-    world.exchange.script += [Misbehaviour(reply=NotSent("connection refused"))] * 500
-    async with running(Instance(world)) as one:
-        await one.requests.request(wish("t1"), "tester")
+    world = TreasuryHarness()
+    world.gateway.script += [ScriptedResponse(reply=RequestNotSent("connection refused"))] * 500
+    async with running(TreasuryInstance(world)) as one:
+        await one.requests.accept(transfer_request("t1"), "tester")
         await world.clock.sleep_ms(world.policy.max_age_ms + MINUTE_MS)
         ended = await one.transfer("t1")
-        attempts = len(world.exchange.sent)
+        attempts = len(world.gateway.sent_orders)
         await world.clock.sleep_ms(MINUTE_MS)
 
     assert attempts > 10
-    assert len(world.exchange.sent) == attempts
-    assert (ended.phase, ended.failure) == (Phase.FAILED, FailureKind.EXPIRED)
+    assert len(world.gateway.sent_orders) == attempts
+    assert (ended.phase, ended.failure_reason) == (Phase.FAILED, FailureReason.EXPIRED)
     assert "connection refused" in ended.message
     assert not await world.violations()

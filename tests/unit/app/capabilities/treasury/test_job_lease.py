@@ -4,7 +4,7 @@ import pytest
 
 from chimera_s1.adapters.memory.lease_store import MemoryLeaseStore
 from chimera_s1.app.capabilities.ledger.job_lease import LEASE_MS, JobLease
-from tests.virtual_time import LoopClock, virtually
+from tests.virtual_time import LoopClock, on_virtual_time
 
 LOOK_MS = 500
 MINUTE_MS = 60_000
@@ -20,10 +20,10 @@ class Pair:
         self.second = JobLease("job", self.store, "second", self.clock)
 
     async def held(self) -> tuple[bool, bool]:
-        return await self.first.is_held(), await self.second.is_held()
+        return await self.first.acquire_or_renew(), await self.second.acquire_or_renew()
 
 
-@virtually
+@on_virtual_time
 async def test_the_holder_keeps_the_job_while_it_works() -> None:
     pair = Pair()
     for _ in range(MINUTE_MS // LOOK_MS):
@@ -31,49 +31,49 @@ async def test_the_holder_keeps_the_job_while_it_works() -> None:
         await pair.clock.sleep_ms(LOOK_MS)
 
 
-@virtually
+@on_virtual_time
 async def test_a_holder_that_was_paused_for_too_long_has_lost_the_job() -> None:
     pair = Pair()
     assert await pair.held() == (True, False)
     await pair.clock.sleep_ms(LEASE_MS)
-    assert await pair.second.is_held()
+    assert await pair.second.acquire_or_renew()
 
     for _ in range(MINUTE_MS // LOOK_MS):
         assert await pair.held() == (False, True)
         await pair.clock.sleep_ms(LOOK_MS)
 
 
-@virtually
+@on_virtual_time
 async def test_a_job_that_is_given_up_is_free_at_once() -> None:
     pair = Pair()
     assert await pair.held() == (True, False)
 
-    await pair.first.give_up()
+    await pair.first.release()
 
-    assert await pair.second.is_held()
-    assert not await pair.first.is_held()
+    assert await pair.second.acquire_or_renew()
+    assert not await pair.first.acquire_or_renew()
 
 
-@virtually
+@on_virtual_time
 async def test_a_job_held_by_another_is_not_given_up() -> None:
     pair = Pair()
     assert await pair.held() == (True, False)
 
-    await pair.second.give_up()
+    await pair.second.release()
 
     assert await pair.held() == (True, False)
 
 
-@virtually
+@on_virtual_time
 async def test_a_lease_that_cannot_be_given_up_expires(caplog: pytest.LogCaptureFixture) -> None:
     pair = Pair()
-    assert await pair.first.is_held()
-    pair.store.gone = True
+    assert await pair.first.acquire_or_renew()
+    pair.store.unavailable = True
 
-    await pair.first.give_up()
+    await pair.first.release()
 
     assert "expires by itself" in caplog.text
-    pair.store.gone = False
-    assert not await pair.second.is_held()
+    pair.store.unavailable = False
+    assert not await pair.second.acquire_or_renew()
     await pair.clock.sleep_ms(LEASE_MS)
-    assert await pair.second.is_held()
+    assert await pair.second.acquire_or_renew()

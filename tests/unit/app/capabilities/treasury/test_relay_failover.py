@@ -5,8 +5,8 @@ from functools import partial
 import anyio
 
 from tests.faulty_ports import FailingOver
-from tests.treasury_harness import Instance, World, wish
-from tests.virtual_time import run_virtually
+from tests.treasury_harness import TreasuryHarness, TreasuryInstance, transfer_request
+from tests.virtual_time import run_on_virtual_time
 
 TRANSFERS = 8
 BETWEEN_MS = 300
@@ -16,22 +16,22 @@ WRITES = range(8, 32)
 
 async def relay_through_a_failover(fails_at: int) -> list[str]:
     """What is wrong with `ops:events` at the end."""
-    world = World()
+    world = TreasuryHarness()
     world.operations = operations = FailingOver(fails_at, LACKING)
-    one = Instance(world)
+    one = TreasuryInstance(world)
     async with anyio.create_task_group() as tasks:
         one.start_all(tasks)
         for number in range(TRANSFERS):
-            await one.requests.request(wish(f"t{number}"), "tester")
+            await one.requests.accept(transfer_request(f"t{number}"), "tester")
             await world.clock.sleep_ms(BETWEEN_MS)
         await world.clock.sleep_ms(60_000)
         tasks.cancel_scope.cancel()
     assert operations.missing == LACKING
-    return await world.violations_as_they_are()
+    return await world.violations_now()
 
 
 def test_row_51_acknowledged_events_that_a_failed_write_reveals_as_lost_are_repeated() -> None:
     """The next write may succeed before the relay looks whether its newest entry is still there."""
-    wrong = {at: run_virtually(partial(relay_through_a_failover, at)) for at in WRITES}
+    wrong = {at: run_on_virtual_time(partial(relay_through_a_failover, at)) for at in WRITES}
 
     assert not {at: found for at, found in wrong.items() if found}

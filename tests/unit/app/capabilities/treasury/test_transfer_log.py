@@ -8,7 +8,7 @@ import pytest
 from chimera_s1.app.capabilities.treasury.log_transfers import log_events
 from chimera_s1.domain.treasury.events import (
     Evidence,
-    FailureKind,
+    FailureReason,
     ForeignMovementObserved,
     TransferEvent,
 )
@@ -29,8 +29,8 @@ from tests.transfer_events import (
     STARTED,
     UNKNOWN,
     VERIFIED,
-    done,
-    failed,
+    completed_event,
+    failed_event,
 )
 
 MOVED = f"transfer {ID}, 12.5 USDT from SPOT to FUTURES: "
@@ -38,11 +38,11 @@ LEVELS: list[tuple[TransferEvent, int]] = [
     (STARTED, logging.DEBUG),
     (VERIFIED, logging.DEBUG),
     (REJECTED, logging.INFO),
-    (done(Evidence.HISTORY), logging.INFO),
+    (completed_event(Evidence.HISTORY), logging.INFO),
     (NOT_SENT, logging.WARNING),
     (UNKNOWN, logging.WARNING),
-    (failed(FailureKind.REFUSED), logging.WARNING),
-    (failed(FailureKind.FORBIDDEN), logging.ERROR),
+    (failed_event(FailureReason.REFUSED), logging.WARNING),
+    (failed_event(FailureReason.FORBIDDEN), logging.ERROR),
     (DISPUTED, logging.ERROR),
     (REVIEW, logging.ERROR),
     (CORRECTED, logging.CRITICAL),
@@ -68,7 +68,7 @@ def test_an_outcome_is_one_line_with_its_evidence(caplog: pytest.LogCaptureFixtu
     """
     caplog.set_level(logging.DEBUG)
     log_events((REQUESTED, RESERVED), evolve(None, REQUESTED))
-    log_events((done(Evidence.REPLY), SETTLED, CLAIMED), evolve(None, REQUESTED))
+    log_events((completed_event(Evidence.REPLY), SETTLED, CLAIMED), evolve(None, REQUESTED))
 
     accepted, moved = caplog.messages
     assert accepted.startswith(f"transfer {ID}: accepted: 12.5 USDT from SPOT to FUTURES")

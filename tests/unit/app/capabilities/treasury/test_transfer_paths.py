@@ -7,108 +7,115 @@ import anyio
 import pytest
 
 from chimera_s1.adapters.memory.event_store import MemoryEventStore
-from chimera_s1.app.capabilities.treasury.execute_transfers import CLOCK_WAIT_MS
-from chimera_s1.app.capabilities.treasury.treasury_ledger import STALE_MAX_MS
+from chimera_s1.app.capabilities.treasury.execute_transfers import CLOCK_REFRESH_MS
+from chimera_s1.app.capabilities.treasury.treasury_ledger import STALE_READ_MAX_MS
 from chimera_s1.domain.errors import LedgerDamagedError, StoreUnavailableError
-from chimera_s1.domain.ledger.commit import Head
-from chimera_s1.domain.ports.treasury_gateway import TurnedAway, Unknown
-from chimera_s1.domain.treasury.commands import RequestTransfer, terms_of
-from chimera_s1.domain.treasury.events import TransferVerified, Verdict
+from chimera_s1.domain.ledger.commit import LedgerHead
+from chimera_s1.domain.ports.treasury_gateway import ReplyNotProcessed, ReplyUnknown
+from chimera_s1.domain.treasury.commands import RequestTransfer, make_terms
+from chimera_s1.domain.treasury.events import OperatorVerdict, TransferVerified
 from chimera_s1.domain.treasury.limits import Wallet
 from chimera_s1.domain.treasury.transfer import Phase, TransferStatus
-from tests.fakes.treasury_gateway import Misbehaviour
-from tests.treasury_harness import IN, LIMITS, Instance, World, running, wish
-from tests.virtual_time import run_virtually
+from tests.fakes.treasury_gateway import ScriptedResponse
+from tests.treasury_harness import (
+    LIMITS,
+    TO_FUTURES,
+    TreasuryHarness,
+    TreasuryInstance,
+    running,
+    transfer_request,
+)
+from tests.virtual_time import run_on_virtual_time
 
 
 def test_a_transfer_moves_money_once() -> None:
     """OK within the answer, the balances moved, verified later."""
 
     async def main() -> None:
-        world = World()
-        async with running(Instance(world)) as one:
-            answer = await one.requests.request(wish("t1"), "tester")
+        world = TreasuryHarness()
+        async with running(TreasuryInstance(world)) as one:
+            answer = await one.requests.accept(transfer_request("t1"), "tester")
 
             assert answer.transfer.status is TransferStatus.DONE
             assert not answer.replayed
-            assert world.exchange.balance(Wallet.FUTURES) == Decimal(1_000_010)
-            again = await one.requests.request(wish("t1"), "tester")
+            assert world.gateway.balance(Wallet.FUTURES) == Decimal(1_000_010)
+            again = await one.requests.accept(transfer_request("t1"), "tester")
             assert again.replayed
-            assert len(world.exchange.sent) == 1
+            assert len(world.gateway.sent_orders) == 1
             await world.clock.sleep_ms(10_000)
             found = await one.ledger.find(answer.transfer.transfer_id)
             assert found is not None
             assert found.verified
 
-    run_virtually(main)
+    run_on_virtual_time(main)
 
 
 def test_one_reading_of_the_history_verifies_all_transfers_in_it() -> None:
     """Each of them has its own event, and only the first asked the exchange."""
 
     async def main() -> None:
-        world = World()
-        async with running(Instance(world)) as one:
-            asked = [wish(f"t{number}", 10 + number) for number in range(20)]
+        world = TreasuryHarness()
+        async with running(TreasuryInstance(world)) as one:
+            asked = [transfer_request(f"t{number}", 10 + number) for number in range(20)]
             async with anyio.create_task_group() as tasks:
                 for each in asked:
-                    tasks.start_soon(one.requests.request, each, "tester")
+                    tasks.start_soon(one.requests.accept, each, "tester")
             await world.clock.sleep_ms(10_000)
 
             assert await world.count(TransferVerified) == len(asked)
-            assert world.exchange.reads == 1
+            assert world.gateway.completed_reads == 1
 
-    run_virtually(main)
+    run_on_virtual_time(main)
 
 
 def test_a_lost_reply_is_found_in_the_history() -> None:
     """PENDING at first, DONE by reconciliation, one movement."""
 
     async def main() -> None:
-        world = World()
-        world.exchange.script.append(Misbehaviour(executes=True, reply=Unknown("reset")))
-        async with running(Instance(world)) as one:
-            answer = await one.requests.request(wish("t1"), "tester")
+        world = TreasuryHarness()
+        world.gateway.script.append(ScriptedResponse(executes=True, reply=ReplyUnknown("reset")))
+        async with running(TreasuryInstance(world)) as one:
+            answer = await one.requests.accept(transfer_request("t1"), "tester")
             await world.clock.sleep_ms(10_000)
             found = await one.ledger.find(answer.transfer.transfer_id)
 
             assert found is not None
             assert found.phase is Phase.DONE
-            assert len(world.exchange.sent) == 1
+            assert len(world.gateway.sent_orders) == 1
 
-    run_virtually(main)
+    run_on_virtual_time(main)
 
 
 def test_a_lost_request_fails_after_the_histories_stayed_silent_for_long() -> None:
     async def main() -> None:
-        world = World()
-        world.exchange.script.append(Misbehaviour(reply=Unknown("reset")))
-        async with running(Instance(world)) as one:
-            answer = await one.requests.request(wish("t1"), "tester")
+        world = TreasuryHarness()
+        world.gateway.script.append(ScriptedResponse(reply=ReplyUnknown("reset")))
+        async with running(TreasuryInstance(world)) as one:
+            answer = await one.requests.accept(transfer_request("t1"), "tester")
             assert answer.transfer.status is TransferStatus.PENDING
             await world.clock.sleep_ms(3_000_000)
             found = await one.ledger.find(answer.transfer.transfer_id)
 
             assert found is not None
             assert found.phase is Phase.FAILED
-            assert one.ledger.open.cap(found.day).used == 0
+            assert one.ledger.open_transfers.cap_on(found.cap_day).used == 0
 
-    run_virtually(main)
+    run_on_virtual_time(main)
 
 
 def test_what_an_operator_believed_is_watched_and_corrected_by_late_evidence() -> None:
     """The history lags for longer than the operator has waited; the money had moved."""
 
     async def main() -> None:
-        world = World()
-        world.exchange.history_lag_ms = 200_000
-        world.exchange.script.append(Misbehaviour(executes=True, reply=Unknown("reset")))
-        async with running(Instance(world)) as one:
-            answer = await one.requests.request(wish("t1"), "tester")
+        world = TreasuryHarness()
+        world.gateway.history_lag_ms = 200_000
+        world.gateway.script.append(ScriptedResponse(executes=True, reply=ReplyUnknown("reset")))
+        async with running(TreasuryInstance(world)) as one:
+            answer = await one.requests.accept(transfer_request("t1"), "tester")
             await world.clock.sleep_ms(70_000)
             ended = await one.resolutions.resolve(
                 answer.transfer.transfer_id,
-                Verdict.FAILED,
+                OperatorVerdict.FAILED,
                 tran_id="",
                 note="nothing in the history",
                 actor="operator",
@@ -120,29 +127,29 @@ def test_what_an_operator_believed_is_watched_and_corrected_by_late_evidence() -
 
             assert found is not None
             assert (found.phase, found.corrected) == (Phase.DONE, True)
-            assert one.ledger.open.cap(found.day).used == Decimal(10)
+            assert one.ledger.open_transfers.cap_on(found.cap_day).used == Decimal(10)
             assert await world.violations() == []
 
-    run_virtually(main)
+    run_on_virtual_time(main)
 
 
 def test_after_a_doubt_about_the_clock_it_may_be_measured_before_the_next_attempt() -> None:
     """Three attempts within two seconds would all be turned away by the same wrong clock."""
 
     async def main() -> None:
-        world = World()
-        doubt = TurnedAway("-1021", 0, clock_doubted=True)
-        world.exchange.script += [Misbehaviour(reply=doubt), Misbehaviour(reply=doubt)]
-        async with running(Instance(world)) as one:
-            await one.requests.request(wish("t1"), "tester")
+        world = TreasuryHarness()
+        doubt = ReplyNotProcessed("-1021", 0, clock_suspect=True)
+        world.gateway.script += [ScriptedResponse(reply=doubt), ScriptedResponse(reply=doubt)]
+        async with running(TreasuryInstance(world)) as one:
+            await one.requests.accept(transfer_request("t1"), "tester")
             await world.clock.sleep_ms(20_000)
-            sent = [order.signed_at for order in world.exchange.sent]
+            sent = [order.signed_at for order in world.gateway.sent_orders]
 
             assert len(sent) == 3
-            assert sent[1] - sent[0] >= CLOCK_WAIT_MS
-            assert sent[2] - sent[1] >= 2 * CLOCK_WAIT_MS
+            assert sent[1] - sent[0] >= CLOCK_REFRESH_MS
+            assert sent[2] - sent[1] >= 2 * CLOCK_REFRESH_MS
 
-    run_virtually(main)
+    run_on_virtual_time(main)
 
 
 class LaggingStore(MemoryEventStore):
@@ -150,22 +157,24 @@ class LaggingStore(MemoryEventStore):
 
     lags = False
 
-    async def head(self) -> Head:
-        return Head() if self.lags else await super().head()
+    async def head(self) -> LedgerHead:
+        return LedgerHead() if self.lags else await super().head()
 
 
 def test_old_answers_are_no_damage_until_they_have_lasted() -> None:
     """However many there are; one good answer in between begins the time anew."""
 
     async def main() -> None:
-        world = World()
+        world = TreasuryHarness()
         store = LaggingStore("treasury")
-        ledger = Instance(world, store=store).ledger
+        ledger = TreasuryInstance(world, store=store).ledger
         request = RequestTransfer(
-            wish("t1").transfer_id,
-            terms_of(IN, Decimal(10), "", mode=world.mode, limits=LIMITS, at=world.clock.now_ms()),
+            transfer_request("t1").transfer_id,
+            make_terms(
+                TO_FUTURES, Decimal(10), "", mode=world.mode, limits=LIMITS, at=world.clock.now_ms()
+            ),
         )
-        await ledger.execute(wish("t1").transfer_id, request, "tester")
+        await ledger.execute(transfer_request("t1").transfer_id, request, "tester")
         for lags in (True, False, True):
             store.lags = lags
             for _ in range(20):
@@ -174,8 +183,8 @@ def test_old_answers_are_no_damage_until_they_have_lasted() -> None:
                 await world.clock.sleep_ms(1_000)
         assert not ledger.damage
 
-        await world.clock.sleep_ms(STALE_MAX_MS)
+        await world.clock.sleep_ms(STALE_READ_MAX_MS)
         with pytest.raises(LedgerDamagedError):
             await ledger.catch_up()
 
-    run_virtually(main)
+    run_on_virtual_time(main)

@@ -8,18 +8,22 @@ from typing import get_args
 import msgspec
 import pytest
 
-from chimera_s1.app.capabilities.treasury.text_format import moment, printable
-from chimera_s1.app.capabilities.treasury.transfer_timeline import events_of, sentence, tell
+from chimera_s1.app.capabilities.treasury.text_format import escape_unprintable, format_utc
+from chimera_s1.app.capabilities.treasury.transfer_timeline import (
+    build_timeline,
+    decode_events,
+    describe_event,
+)
 from chimera_s1.domain.errors import LedgerDamagedError
 from chimera_s1.domain.ledger.commit import (
-    Entry,
+    LedgerEntry,
     NewEvent,
 )
 from chimera_s1.domain.treasury.event_records import UnknownEvent
 from chimera_s1.domain.treasury.events import (
     CapRebooked,
     Evidence,
-    FailureKind,
+    FailureReason,
     ForeignMovementObserved,
     TransferCompleted,
     TransferDisputed,
@@ -27,7 +31,7 @@ from chimera_s1.domain.treasury.events import (
     TreasuryEvent,
 )
 from chimera_s1.domain.treasury.limits import Direction
-from chimera_s1.domain.treasury.reconciliation import Patience
+from chimera_s1.domain.treasury.reconciliation import ReconciliationTiming
 from tests.transfer_events import (
     AMOUNT,
     AT,
@@ -47,9 +51,9 @@ from tests.transfer_events import (
     TURNED_AWAY,
     UNKNOWN,
     VERIFIED,
-    Chain,
-    done,
-    failed,
+    CommitChain,
+    completed_event,
+    failed_event,
 )
 
 SENTENCES: list[tuple[TreasuryEvent, str]] = [
@@ -83,24 +87,24 @@ SENTENCES: list[tuple[TreasuryEvent, str]] = [
         UNKNOWN,
         "nobody knows what came of attempt 1, nothing is sent again: connection reset",
     ),
-    (done(Evidence.REPLY), "done: the exchange's reply names movement 77"),
-    (done(Evidence.HISTORY), "done: the exchange's history shows movement 77"),
+    (completed_event(Evidence.REPLY), "done: the exchange's reply names movement 77"),
+    (completed_event(Evidence.HISTORY), "done: the exchange's history shows movement 77"),
     (
-        done(Evidence.OPERATOR, "seen on the web page"),
+        completed_event(Evidence.OPERATOR, "seen on the web page"),
         "done: an operator has found movement 77: seen on the web page",
     ),
-    (failed(FailureKind.REFUSED), "failed, the exchange refused it: why"),
+    (failed_event(FailureReason.REFUSED), "failed, the exchange refused it: why"),
     (
-        failed(FailureKind.FORBIDDEN),
+        failed_event(FailureReason.FORBIDDEN),
         "failed, the exchange does not allow it with this key: why",
     ),
-    (failed(FailureKind.TURNED_AWAY), "failed, nothing was executed: why"),
-    (failed(FailureKind.EXPIRED), "failed, nothing was executed: why"),
+    (failed_event(FailureReason.NOT_PROCESSED), "failed, nothing was executed: why"),
+    (failed_event(FailureReason.EXPIRED), "failed, nothing was executed: why"),
     (
-        failed(FailureKind.ABSENT, "silent", (AT, AT + 60_000)),
+        failed_event(FailureReason.ABSENT, "silent", (AT, AT + 60_000)),
         "failed: silent; read at 2026-11-26T09:00:00.000Z, 2026-11-26T09:01:00.000Z",
     ),
-    (failed(FailureKind.OPERATOR), "failed, an operator says that nothing has moved: why"),
+    (failed_event(FailureReason.OPERATOR), "failed, an operator says that nothing has moved: why"),
     (VERIFIED, "confirmed: movement 77 is in the exchange's history"),
     (
         msgspec.structs.replace(VERIFIED, note="seen by me"),
@@ -134,20 +138,20 @@ SENTENCES: list[tuple[TreasuryEvent, str]] = [
 
 @pytest.mark.parametrize(("event", "told"), SENTENCES, ids=lambda v: type(v).__name__)
 def test_each_event_is_a_sentence(event: TreasuryEvent, told: str) -> None:
-    assert sentence(event) == told
+    assert describe_event(event) == told
 
 
 def test_no_kind_of_event_failure_or_evidence_is_left_out() -> None:
     events = [event for event, _ in SENTENCES]
 
     assert {type(event) for event in events} == set(get_args(TreasuryEvent))
-    assert {e.kind for e in events if isinstance(e, TransferFailed)} == set(FailureKind)
+    assert {e.kind for e in events if isinstance(e, TransferFailed)} == set(FailureReason)
     assert {e.evidence for e in events if isinstance(e, TransferCompleted)} == set(Evidence)
 
 
-def life(*commits: tuple[str, tuple[TreasuryEvent | NewEvent, ...]]) -> list[Entry]:
+def life(*commits: tuple[str, tuple[TreasuryEvent | NewEvent, ...]]) -> list[LedgerEntry]:
     """Who wrote which events together."""
-    chain = Chain()
+    chain = CommitChain()
     for actor, events in commits:
         chain.add(actor, *events)
     return chain.entries()
@@ -162,13 +166,13 @@ def test_a_lost_reply_reads_like_a_story() -> None:
         ACCEPTED,
         SENT,
         ("s1/executor", (UNKNOWN,)),
-        ("s1/reconciler", (done(Evidence.HISTORY), SETTLED, CLAIMED)),
+        ("s1/reconciler", (completed_event(Evidence.HISTORY), SETTLED, CLAIMED)),
     )
 
-    story = tell(ID, entries, Patience())
+    story = build_timeline(ID, entries, ReconciliationTiming())
 
     assert story.title == "transfer t-1: 12.5 USDT from SPOT to FUTURES"
-    assert [(line.seq, line.actor, line.text.partition(":")[0]) for line in story.lines] == [
+    assert [(line.seq, line.actor, line.text.partition(":")[0]) for line in story.entries] == [
         (1, "treasury-bot", "accepted"),
         (1, "treasury-bot", "cap of 2026-11-26"),
         (2, "s1/executor", "attempt 1 is signed and about to be sent once"),
@@ -177,11 +181,11 @@ def test_a_lost_reply_reads_like_a_story() -> None:
         (4, "s1/reconciler", "cap of 2026-11-26"),
         (4, "s1/reconciler", "movement 77 belongs to t-1, and to no other transfer"),
     ]
-    assert [line.at - AT for line in story.lines] == [0, 0, 1_000, 2_000, 3_000, 3_000, 3_000]
-    assert story.outlook.now == (
+    assert [line.at - AT for line in story.entries] == [0, 0, 1_000, 2_000, 3_000, 3_000, 3_000]
+    assert story.next_steps.current_state == (
         "DONE: movement 77 moved the money, by the word of the exchange's history"
     )
-    assert story.outlook.next == "nothing, it is over"
+    assert story.next_steps.next_step == "nothing, it is over"
 
 
 WINDOW = "between 2026-11-26T08:59:58.200Z and 2026-11-26T09:01:07.200Z"
@@ -212,22 +216,22 @@ OUTLOOKS: dict[str, tuple[tuple[TreasuryEvent, ...], str, str]] = {
         ),
     ),
     "done": (
-        (STARTED, done(Evidence.REPLY)),
+        (STARTED, completed_event(Evidence.REPLY)),
         "DONE: movement 77 moved the money, by the exchange's reply",
         "it does not show up by 2026-11-26T09:16:07.200Z, it is disputed",
     ),
     "verified": (
-        (STARTED, done(Evidence.REPLY), VERIFIED),
+        (STARTED, completed_event(Evidence.REPLY), VERIFIED),
         "DONE: movement 77 moved the money, by the word of the exchange's history",
         "nothing, it is over",
     ),
     "found by hand": (
-        (STARTED, UNKNOWN, done(Evidence.OPERATOR)),
+        (STARTED, UNKNOWN, completed_event(Evidence.OPERATOR)),
         "DONE: movement 77 moved the money, by the word of an operator",
         "nothing, it is over",
     ),
     "disputed": (
-        (STARTED, done(Evidence.REPLY), DISPUTED),
+        (STARTED, completed_event(Evidence.REPLY), DISPUTED),
         "DONE: movement 77 moved the money, and that is disputed: the history has no 77",
         "whether the exchange's transfer history has 77, and says so with POST",
     ),
@@ -237,27 +241,27 @@ OUTLOOKS: dict[str, tuple[tuple[TreasuryEvent, ...], str, str]] = {
         "has 12.5 USDT from SPOT to FUTURES for it, and says so with POST /xchg/treasury/transfer",
     ),
     "corrected": (
-        (STARTED, UNKNOWN, failed(FailureKind.ABSENT), CORRECTED),
+        (STARTED, UNKNOWN, failed_event(FailureReason.ABSENT), CORRECTED),
         "DONE: movement 77 moved the money, although it had been given up before",
         "nothing, it is over",
     ),
     "absent": (
-        (STARTED, UNKNOWN, failed(FailureKind.ABSENT, "silent")),
+        (STARTED, UNKNOWN, failed_event(FailureReason.ABSENT, "silent")),
         "FAILED: no money has moved: silent",
         "until 2026-11-27T09:00:00.000Z the history is watched",
     ),
     "refused": (
-        (STARTED, failed(FailureKind.REFUSED, "-5013 balance")),
+        (STARTED, failed_event(FailureReason.REFUSED, "-5013 balance")),
         "FAILED: no money has moved: -5013 balance",
         "remove the cause, then ask again with a new id",
     ),
     "forbidden": (
-        (STARTED, failed(FailureKind.FORBIDDEN)),
+        (STARTED, failed_event(FailureReason.FORBIDDEN)),
         "FAILED: no money has moved: why",
         "let the API key do universal transfers at the exchange",
     ),
     "expired": (
-        (failed(FailureKind.EXPIRED, "not sent within 600 s"),),
+        (failed_event(FailureReason.EXPIRED, "not sent within 600 s"),),
         "FAILED: no money has moved: not sent within 600 s",
         "ask again with a new id if it is still wanted",
     ),
@@ -268,19 +272,21 @@ OUTLOOKS: dict[str, tuple[tuple[TreasuryEvent, ...], str, str]] = {
 def test_it_ends_with_where_it_stands_and_what_is_next(case: str) -> None:
     events, now, then = OUTLOOKS[case]
 
-    story = tell(ID, life(ACCEPTED, *(("s1/x", (event,)) for event in events)), Patience())
+    story = build_timeline(
+        ID, life(ACCEPTED, *(("s1/x", (event,)) for event in events)), ReconciliationTiming()
+    )
 
-    assert story.outlook.now.startswith(now)
-    assert then in story.outlook.next
+    assert story.next_steps.current_state.startswith(now)
+    assert then in story.next_steps.next_step
 
 
 def test_a_refusal_by_a_rule_is_the_whole_life() -> None:
-    story = tell(ID, life(("treasury-bot", (REJECTED,))), Patience())
+    story = build_timeline(ID, life(("treasury-bot", (REJECTED,))), ReconciliationTiming())
 
-    assert story.outlook.now == (
+    assert story.next_steps.current_state == (
         "FAILED: refused by a rule, nothing was sent: 12.5 USDT is below 20"
     )
-    assert "this id gives this answer for ever" in story.outlook.next
+    assert "this id gives this answer for ever" in story.next_steps.next_step
 
 
 NEWER = NewEvent(f"transfer/{ID}", "treasury.transfer.reversed", 1, {"transfer_id": ID})
@@ -294,18 +300,18 @@ def test_what_a_newer_program_wrote_is_shown_as_such(
     commits: tuple[tuple[str, tuple[TreasuryEvent | NewEvent, ...]], ...],
 ) -> None:
     """Where it stands is not guessed then, even where the first event is not understood."""
-    story = tell(ID, life(*commits), Patience())
+    story = build_timeline(ID, life(*commits), ReconciliationTiming())
 
-    assert any("only a newer chimera-s1 understands" in line.text for line in story.lines)
-    assert len(story.lines) == sum(len(events) for _, events in commits)
-    assert story.outlook.next == "ask that one"
+    assert any("only a newer chimera-s1 understands" in line.text for line in story.entries)
+    assert len(story.entries) == sum(len(events) for _, events in commits)
+    assert story.next_steps.next_step == "ask that one"
 
 
 def test_a_commit_that_was_changed_is_no_part_of_a_story() -> None:
     [entry] = life(ACCEPTED)
 
     with pytest.raises(LedgerDamagedError, match="commit 1 was changed"):
-        tell(ID, [Entry(entry.commit, "0" * 64)], Patience())
+        build_timeline(ID, [LedgerEntry(entry.commit, "0" * 64)], ReconciliationTiming())
 
 
 def test_an_event_that_is_none_is_damage() -> None:
@@ -313,17 +319,17 @@ def test_an_event_that_is_none_is_damage() -> None:
     [entry] = life(("x", (broken,)))
 
     with pytest.raises(LedgerDamagedError, match="commit 1 has an event that is none"):
-        events_of(entry)
+        decode_events(entry)
 
 
 def test_other_peoples_texts_cannot_speak_to_the_terminal() -> None:
     event = TransferDisputed(transfer_id=ID, cause="a\nb\x1b[31m", at=AT)
 
-    assert sentence(event).endswith(r"a\nb\x1b[31m")
-    assert "\x1b" not in sentence(UnknownEvent("s", "t\x1b", 2))
-    assert printable("naïve 送金") == "naïve 送金"
+    assert describe_event(event).endswith(r"a\nb\x1b[31m")
+    assert "\x1b" not in describe_event(UnknownEvent("s", "t\x1b", 2))
+    assert escape_unprintable("naïve 送金") == "naïve 送金"
 
 
 def test_moments_are_utc_to_the_millisecond() -> None:
-    assert moment(AT + 7) == "2026-11-26T09:00:00.007Z"
-    assert moment(1 << 62) == str(1 << 62)
+    assert format_utc(AT + 7) == "2026-11-26T09:00:00.007Z"
+    assert format_utc(1 << 62) == str(1 << 62)

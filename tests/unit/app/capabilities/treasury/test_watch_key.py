@@ -6,7 +6,11 @@ import anyio
 import pytest
 from msgspec.structs import replace
 
-from chimera_s1.app.capabilities.treasury.watch_key import LOOK_AGAIN_MS, LOOK_MS, WatchKey
+from chimera_s1.app.capabilities.treasury.watch_key import (
+    CHECK_INTERVAL_MS,
+    RETRY_INTERVAL_MS,
+    WatchKey,
+)
 from chimera_s1.domain.errors import ChimeraError, ExchangeRefusedError, ExchangeUnavailableError
 from chimera_s1.domain.ports.key_permissions import KeyPermissions
 from tests.fakes.manual_clock import ManualClock
@@ -50,27 +54,27 @@ async def test_what_is_wrong_with_the_key_is_said(
 ) -> None:
     watch = WatchKey(Key(answer), ManualClock())
 
-    assert await watch.look()
+    assert await watch.check()
 
-    assert watch.trouble.startswith(trouble)
-    assert bool(watch.trouble) is bool(trouble)
+    assert watch.problem.startswith(trouble)
+    assert bool(watch.problem) is bool(trouble)
 
 
 async def test_no_answer_changes_nothing() -> None:
     key = Key(AWAY)
     watch = WatchKey(key, ManualClock())
-    assert not await watch.look()
-    assert watch.trouble == ""
+    assert not await watch.check()
+    assert watch.problem == ""
 
     key.answer = replace(RIGHT, may_read=False)
-    await watch.look()
+    await watch.check()
     key.answer = AWAY
-    assert not await watch.look()
-    assert watch.trouble.startswith("it may not read")
+    assert not await watch.check()
+    assert watch.problem.startswith("it may not read")
 
     key.answer = RIGHT
-    await watch.look()
-    assert watch.trouble == ""
+    await watch.check()
+    assert watch.problem == ""
 
 
 async def test_a_trouble_is_logged_when_it_is_new(caplog: pytest.LogCaptureFixture) -> None:
@@ -80,7 +84,7 @@ async def test_a_trouble_is_logged_when_it_is_new(caplog: pytest.LogCaptureFixtu
     wrong = replace(RIGHT, may_withdraw=True)
     for answer in (RIGHT, wrong, wrong, AWAY, wrong, RIGHT, wrong):
         key.answer = answer
-        await watch.look()
+        await watch.check()
 
     assert len(caplog.records) == 2
     assert all("the exchange key: it may withdraw" in r.getMessage() for r in caplog.records)
@@ -92,15 +96,15 @@ async def test_it_is_read_once_an_hour_and_sooner_where_there_was_no_answer() ->
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(watch.run)
-            await clock.until_slept_on()
-            await clock.advance(LOOK_AGAIN_MS - 1)
+            await clock.wait_for_sleeper()
+            await clock.advance(RETRY_INTERVAL_MS - 1)
             assert key.asked == 1
 
             key.answer = RIGHT
             await clock.advance(1)
             assert key.asked == 2
 
-            await clock.advance(LOOK_MS - 1)
+            await clock.advance(CHECK_INTERVAL_MS - 1)
             assert key.asked == 2
             await clock.advance(1)
             assert key.asked == 3

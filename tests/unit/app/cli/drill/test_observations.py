@@ -3,19 +3,19 @@
 import pytest
 
 from chimera_s1.app.cli.drill.drill import (
-    AnyOf,
+    AnySign,
     DroppedSign,
     LevelSign,
     OperationsSign,
     QuotesSign,
     StatusSign,
 )
-from chimera_s1.app.cli.drill.observations import Noticed, Record
+from chimera_s1.app.cli.drill.observations import Observations, ObservedSign
 from chimera_s1.app.cli.drill.observed import (
-    HealthSeen,
-    OperationSeen,
-    QuoteSeen,
-    StatusSeen,
+    ObservedHealth,
+    ObservedOperation,
+    ObservedQuote,
+    ObservedStatus,
 )
 from chimera_s1.domain.identifiers import InstrumentId
 
@@ -23,32 +23,32 @@ SPOT, PERP = InstrumentId.parse("spot/BTCUSDT"), InstrumentId.parse("perp/BTCUSD
 START = 1_700_000_000_000
 
 
-def quote(ts: int) -> QuoteSeen:
-    return QuoteSeen(ts + 100, ts, 1, 2, 1.5, 1, 1, 1)
+def quote(ts: int) -> ObservedQuote:
+    return ObservedQuote(ts + 100, ts, 1, 2, 1.5, 1, 1, 1)
 
 
-def every_second(first: int, last: int) -> list[QuoteSeen]:
+def every_second(first: int, last: int) -> list[ObservedQuote]:
     return [quote(START + number * 1_000 + 500) for number in range(first, last)]
 
 
-RECORD = Record(
+RECORD = Observations(
     quotes={SPOT: [quote(START + 100), quote(START + 900)], PERP: [quote(START + 400)]},
     status=[
-        StatusSeen(START + 10, "perp", "*", "GAP", "cut"),
-        StatusSeen(START + 20, "spot", "ETHUSDT", "STALE", ""),
-        StatusSeen(START + 30, "spot", "BTCUSDT", "STALE", ""),
+        ObservedStatus(START + 10, "perp", "*", "GAP", "cut"),
+        ObservedStatus(START + 20, "spot", "ETHUSDT", "STALE", ""),
+        ObservedStatus(START + 30, "spot", "BTCUSDT", "STALE", ""),
     ],
     operations=[
-        OperationSeen(START + 5, "ws.opened", "spot", ""),
-        OperationSeen(START + 7, "ws.lost", "spot", ""),
-        OperationSeen(START + 8, "ws.lost", "perp", ""),
+        ObservedOperation(START + 5, "ws.opened", "spot", ""),
+        ObservedOperation(START + 7, "ws.lost", "spot", ""),
+        ObservedOperation(START + 8, "ws.lost", "perp", ""),
     ],
     health=[
-        HealthSeen(START - 5, ready=True, levels={"redis": "GREEN"}, dropped={"spot": 3.0}),
-        HealthSeen(
+        ObservedHealth(START - 5, ready=True, levels={"redis": "GREEN"}, dropped={"spot": 3.0}),
+        ObservedHealth(
             START + 40, ready=True, levels={"redis": "GREEN"}, dropped={"spot": 3.0, "perp": 0.0}
         ),
-        HealthSeen(START + 50, ready=False, levels={"redis": "RED"}, dropped={"spot": 4.0}),
+        ObservedHealth(START + 50, ready=False, levels={"redis": "RED"}, dropped={"spot": 4.0}),
     ],
 )
 
@@ -72,9 +72,9 @@ RECORD = Record(
         (((OperationsSign("spot", "ws.lost"),), (OperationsSign("perp", "ws.fatal"),)), None),
     ],
 )
-def test_signs_are_found_when_they_were_seen(groups: tuple[AnyOf, ...], at: int | None) -> None:
+def test_signs_are_found_when_they_were_seen(groups: tuple[AnySign, ...], at: int | None) -> None:
     """One of a group is enough, each group is needed, the last one counts."""
-    found = RECORD.seen(groups, START, (SPOT, PERP))
+    found = RECORD.first_signs(groups, START, (SPOT, PERP))
 
     assert (found and found.at_ms) == (at and START + at)
 
@@ -82,24 +82,24 @@ def test_signs_are_found_when_they_were_seen(groups: tuple[AnyOf, ...], at: int 
 def test_what_was_seen_before_does_not_count() -> None:
     sign = ((OperationsSign("spot", "ws.lost"),),)
 
-    assert RECORD.seen(sign, START + 7, ()) is None
-    assert RECORD.seen(sign, START + 6, ()) == Noticed(START + 7, "ops:events ws.lost")
+    assert RECORD.first_signs(sign, START + 7, ()) is None
+    assert RECORD.first_signs(sign, START + 6, ()) == ObservedSign(START + 7, "ops:events ws.lost")
 
 
 def test_a_quote_that_was_true_before_is_no_sign_of_life() -> None:
     """It was received before the fault and written after it."""
-    found = RECORD.seen(((QuotesSign("spot"),),), START + 150, (SPOT,))
+    found = RECORD.first_signs(((QuotesSign("spot"),),), START + 150, (SPOT,))
 
-    assert found == Noticed(START + 1_000, "quotes on all streams")
-    assert RECORD.seen(((QuotesSign(),),), START + 450, (SPOT, PERP)) is None
+    assert found == ObservedSign(START + 1_000, "quotes on all streams")
+    assert RECORD.first_signs(((QuotesSign(),),), START + 450, (SPOT, PERP)) is None
 
 
 def test_lost_connections_are_counted() -> None:
-    assert [RECORD.lost(START + at) for at in (0, 7, 8)] == [2, 1, 0]
+    assert [RECORD.connections_lost(START + at) for at in (0, 7, 8)] == [2, 1, 0]
 
 
 def test_the_baseline_are_all_that_quote_in_every_window() -> None:
-    record = Record(quotes={SPOT: every_second(0, 8), PERP: every_second(0, 8)})
+    record = Observations(quotes={SPOT: every_second(0, 8), PERP: every_second(0, 8)})
 
     assert record.baseline(START + 8_200) == (SPOT, PERP)
 
@@ -107,12 +107,12 @@ def test_the_baseline_are_all_that_quote_in_every_window() -> None:
 def test_there_is_no_baseline_while_one_is_still_coming_back() -> None:
     """It lacks windows and had a quote lately."""
     gone = [*every_second(0, 3), *every_second(6, 8)]
-    record = Record(quotes={SPOT: every_second(0, 8), PERP: gone})
+    record = Observations(quotes={SPOT: every_second(0, 8), PERP: gone})
 
     assert record.baseline(START + 8_200) == ()
 
 
 def test_an_instrument_that_never_quotes_is_not_waited_for() -> None:
-    record = Record(quotes={SPOT: every_second(0, 30), PERP: every_second(0, 3)})
+    record = Observations(quotes={SPOT: every_second(0, 30), PERP: every_second(0, 3)})
 
     assert record.baseline(START + 30_200) == (SPOT,)

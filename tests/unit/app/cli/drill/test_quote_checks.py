@@ -5,13 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from chimera_s1.app.cli.drill.observed import QuoteSeen
+from chimera_s1.app.cli.drill.observed import ObservedQuote
 from chimera_s1.app.cli.drill.quote_checks import (
     lateness_ms,
     missing_windows,
     mistimed_quotes,
     most_missing,
-    wrong_quotes,
+    quote_errors,
 )
 from chimera_s1.domain.identifiers import InstrumentId
 
@@ -19,10 +19,10 @@ BOOKS = frozenset({(99.0, 101.0, 2.0), (100.0, 102.0, 1.0)})
 START = 1_700_000_000_000
 
 
-def quote(ts: int, bid: float = 99.0, ask: float = 101.0, qty: float = 2.0) -> QuoteSeen:
+def quote(ts: int, bid: float = 99.0, ask: float = 101.0, qty: float = 2.0) -> ObservedQuote:
     """One that is right, written 100 ms after it was true."""
     mid = (bid + ask) / 2
-    return QuoteSeen(ts + 100, ts, bid, ask, mid, (ask - bid) / mid * 1e4, qty, qty * mid)
+    return ObservedQuote(ts + 100, ts, bid, ask, mid, (ask - bid) / mid * 1e4, qty, qty * mid)
 
 
 @given(st.lists(st.integers(100, 899), min_size=10, max_size=10), st.sets(st.integers(1, 8)))
@@ -61,7 +61,7 @@ def test_the_instrument_that_lacks_most_counts() -> None:
 def test_right_quotes_have_nothing_wrong() -> None:
     quotes = [quote(START), quote(START, 100.0, 102.0, 1.0), quote(START + 1_000)]
 
-    assert wrong_quotes(quotes, BOOKS) == ()
+    assert quote_errors(quotes, BOOKS) == ()
     assert mistimed_quotes(quotes, age_max_ms=1_000) == 0
 
 
@@ -76,8 +76,8 @@ def test_right_quotes_have_nothing_wrong() -> None:
         (quote(START), "published twice"),
     ],
 )
-def test_what_is_wrong_is_said(second: QuoteSeen, text: str) -> None:
-    (found,) = wrong_quotes([quote(START), second], BOOKS)
+def test_what_is_wrong_is_said(second: ObservedQuote, text: str) -> None:
+    (found,) = quote_errors([quote(START), second], BOOKS)
 
     assert text in found
 
@@ -91,7 +91,7 @@ def test_what_is_wrong_is_said(second: QuoteSeen, text: str) -> None:
     ],
     ids=["too old", "from the future", "goes back"],
 )
-def test_a_time_that_does_not_fit_is_counted(second: QuoteSeen) -> None:
+def test_a_time_that_does_not_fit_is_counted(second: ObservedQuote) -> None:
     assert mistimed_quotes([quote(START), second], age_max_ms=1_000) == 1
 
 

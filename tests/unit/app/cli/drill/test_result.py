@@ -5,18 +5,18 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from chimera_s1.app.cli.drill.drill import Drill, OperationsSign, QuotesSign, Targets
-from chimera_s1.app.cli.drill.result import Measured, judge
+from chimera_s1.app.cli.drill.drill import Drill, DrillThresholds, OperationsSign, QuotesSign
+from chimera_s1.app.cli.drill.result import Measurements, evaluate
 
 DRILL = Drill(
     "cut",
     "sockets cut",
     (),
-    noticed=((OperationsSign("spot", "ws.lost"),),),
-    over=((QuotesSign(),),),
-    targets=Targets(noticed_s=1, over_s=3, missing=2, lost=1, late_ms=50),
+    noticed_signs=((OperationsSign("spot", "ws.lost"),),),
+    over_signs=((QuotesSign(),),),
+    targets=DrillThresholds(noticed_s=1, over_s=3, missing=2, lost=1, late_ms=50),
 )
-GOOD = Measured(
+GOOD = Measurements(
     fired=(1, 3),
     noticed_s=1.0,
     noticed_by="ops:events ws.lost",
@@ -30,7 +30,7 @@ GOOD = Measured(
 
 
 def test_what_reaches_every_target_passes() -> None:
-    assert judge(DRILL, GOOD).passed
+    assert evaluate(DRILL, GOOD).passed
 
 
 @pytest.mark.parametrize(
@@ -49,7 +49,7 @@ def test_what_reaches_every_target_passes() -> None:
     ],
 )
 def test_what_is_missed_is_said(change: dict[str, Any], missed: str) -> None:
-    row = judge(DRILL, replace(GOOD, **change))
+    row = evaluate(DRILL, replace(GOOD, **change))
 
     assert not row.passed
     (text,) = row.missed
@@ -57,8 +57,8 @@ def test_what_is_missed_is_said(change: dict[str, Any], missed: str) -> None:
 
 
 def test_without_targets_it_still_has_to_be_noticed_and_to_end() -> None:
-    free = replace(DRILL, targets=Targets())
+    free = replace(DRILL, targets=DrillThresholds())
 
-    assert judge(free, replace(GOOD, noticed_s=99.0, over_s=99.0, missing=99)).passed
-    assert judge(free, replace(GOOD, noticed_s=None)).missed == ("never noticed",)
-    assert judge(free, replace(GOOD, over_s=None)).missed == ("not over in time",)
+    assert evaluate(free, replace(GOOD, noticed_s=99.0, over_s=99.0, missing=99)).passed
+    assert evaluate(free, replace(GOOD, noticed_s=None)).missed == ("never noticed",)
+    assert evaluate(free, replace(GOOD, over_s=None)).missed == ("not over in time",)

@@ -21,7 +21,7 @@ def test_every_fault_is_one_the_simulator_knows(drill: Drill) -> None:
 @by_name
 def test_every_drill_has_a_target_and_an_end(drill: Drill) -> None:
     assert drill.faults
-    assert drill.over
+    assert drill.over_signs
     assert any(getattr(drill.targets, name) is not None for name in drill.targets.__struct_fields__)
 
 

@@ -61,20 +61,20 @@ class QuoteEvents:
     async def _write(self, subscription: QuoteSubscription, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
         # Something at once, so that a reader knows it is connected in a silent market.
-        opening = f": {subscription.waiting} quotes to begin with\nretry: {RECONNECT_MS}\n\n"
+        opening = f": {subscription.pending} quotes to begin with\nretry: {RECONNECT_MS}\n\n"
         await _send_part(send, opening.encode())
         while True:
             part = KEEP_ALIVE
             with anyio.move_on_after(self._keep_alive_s):
                 try:
-                    part = events(await anext(subscription))
+                    part = encode_events(await anext(subscription))
                 except StopAsyncIteration:
                     break
             await _send_part(send, part)
         await _send_part(send, b"", more=False)
 
 
-def events(batch: Iterable[PostedQuote]) -> bytes:
+def encode_events(batch: Iterable[PostedQuote]) -> bytes:
     """One event a quote, named `quote`; its id is the quote's number on the board."""
     return b"".join(
         b"id: %d\nevent: quote\ndata: %s\n\n" % (entry.number, _encode(QuoteView.of(entry.quote)))

@@ -17,7 +17,7 @@ from chimera_s1.app.web.problem_kinds import (
     TOO_MANY_SUBSCRIBERS,
     QuoteUnknownError,
 )
-from chimera_s1.app.web.problems import described
+from chimera_s1.app.web.problems import problem_spec
 from chimera_s1.app.web.schemas import QuoteListView, QuoteView
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.errors import InvalidValueError
@@ -55,7 +55,7 @@ class QuotesController(Controller):
     @get(
         operation_id="list_quotes",
         summary="The newest quotes",
-        responses={400: described(REQUEST_INVALID)},
+        responses={400: problem_spec(REQUEST_INVALID)},
         sync_to_thread=False,
     )
     def list_quotes(
@@ -69,7 +69,7 @@ class QuotesController(Controller):
         An instrument without a quote since the start is not in the list.
         """
         chosen = _filter(venue, symbol)
-        return QuoteListView(tuple(map(QuoteView.of, quote_board.newest_of(chosen))))
+        return QuoteListView(tuple(map(QuoteView.of, quote_board.newest_matching(chosen))))
 
     @get(
         "/stream",
@@ -83,8 +83,8 @@ class QuotesController(Controller):
                 media_type=EVENT_STREAM,
                 examples=[Example(summary="One quote", value=_EVENTS_EXAMPLE)],
             ),
-            400: described(REQUEST_INVALID),
-            503: described(TOO_MANY_SUBSCRIBERS),
+            400: problem_spec(REQUEST_INVALID),
+            503: problem_spec(TOO_MANY_SUBSCRIBERS),
         },
         sync_to_thread=False,
     )
@@ -107,7 +107,7 @@ class QuotesController(Controller):
         "/{venue:str}/{symbol:str}",
         operation_id="read_quote",
         summary="The newest quote of one instrument",
-        responses={400: described(REQUEST_INVALID), 404: described(QUOTE_UNKNOWN)},
+        responses={400: problem_spec(REQUEST_INVALID), 404: problem_spec(QUOTE_UNKNOWN)},
         sync_to_thread=False,
     )
     def read_quote(

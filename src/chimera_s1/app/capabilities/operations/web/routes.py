@@ -13,10 +13,10 @@ from msgspec import structs
 
 from chimera_s1.app.capabilities.operations.report_health import ReportHealth
 from chimera_s1.app.web.problem_kinds import NOT_READY
-from chimera_s1.app.web.problems import PROBLEM_JSON, AnyRequest, respond, view_of
+from chimera_s1.app.web.problems import PROBLEM_JSON, AnyRequest, problem_reply, problem_view
 from chimera_s1.app.web.schemas import ComponentView, HealthView, NotReadyView, ReadyView
 from chimera_s1.domain.errors import ChimeraError
-from chimera_s1.domain.operations.health import Component, Level
+from chimera_s1.domain.operations.health import HealthComponent, Level
 
 PROMETHEUS_TEXT = "text/plain; version=0.0.4"
 
@@ -32,15 +32,15 @@ class NotReadyError(ChimeraError):
 
     code = NOT_READY.code
 
-    def __init__(self, red: tuple[Component, ...]) -> None:
+    def __init__(self, red: tuple[HealthComponent, ...]) -> None:
         super().__init__("; ".join(f"{each.name}: {each.detail}" for each in red if each.required))
         self.red = red
 
 
 def not_ready_response(request: AnyRequest, error: NotReadyError) -> Response[NotReadyView]:
     """The problem that `/ready` answers."""
-    plain = view_of(NOT_READY, str(error), request)
-    return respond(
+    plain = problem_view(NOT_READY, str(error), request)
+    return problem_reply(
         NOT_READY,
         NotReadyView(**structs.asdict(plain), components=tuple(map(ComponentView.of, error.red))),
     )

@@ -37,12 +37,12 @@ from chimera_s1.app.web.problem_kinds import (
     KEY_MISSING,
     KEY_REUSED,
     KILL_SWITCH,
+    KIND_BY_RULE,
     LEDGER_DAMAGED,
     LEDGER_TOO_NEW,
     MEDIA_TYPE,
     MODE_HALTED,
     RATE_EXCEEDED,
-    REFUSED_BY,
     REQUEST_INVALID,
     REQUEST_TOO_LARGE,
     SCOPE_MISSING,
@@ -52,10 +52,10 @@ from chimera_s1.app.web.problem_kinds import (
     TREASURY_DISABLED,
     ProblemKind,
 )
-from chimera_s1.app.web.problems import described
+from chimera_s1.app.web.problems import problem_spec
 from chimera_s1.domain.identifiers import TRANSFER_ID_PATTERN
 from chimera_s1.domain.money import USDT_MAX
-from chimera_s1.domain.treasury.events import Verdict
+from chimera_s1.domain.treasury.events import OperatorVerdict
 from chimera_s1.domain.treasury.limits import Wallet
 
 _KEY = "7f3f0c1e-4a53-4a3c-9d4f-3a1f6f0e2b11"
@@ -72,7 +72,7 @@ _REFUSALS: tuple[ProblemKind, ...] = (
     REQUEST_TOO_LARGE,
     MEDIA_TYPE,
     KEY_REUSED,
-    *REFUSED_BY.values(),
+    *KIND_BY_RULE.values(),
     RATE_EXCEEDED,
     KILL_SWITCH,
     TREASURY_DISABLED,
@@ -99,7 +99,7 @@ def _transfer_responses() -> dict[int, ResponseSpec]:
             description="Accepted and not over: ask again, by the same request or by GET",
         ),
         **{
-            status: described(*kinds, view=TransferProblemView)
+            status: problem_spec(*kinds, view=TransferProblemView)
             for status, kinds in by_status.items()
         },
     }
@@ -146,7 +146,7 @@ _RESOLUTION_BODY = Schema(
     properties={
         "verdict": Schema(
             type=OpenAPIType.STRING,
-            enum=[verdict.value for verdict in Verdict],
+            enum=[verdict.value for verdict in OperatorVerdict],
             description="DONE: the money has moved. FAILED: it has not, and will not.",
         ),
         "tran_id": Schema(

@@ -8,7 +8,7 @@ from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import PathParameter, QueryParameter, RawBody
 
-from chimera_s1.app.capabilities.treasury.accept_transfers import RequestTransfers
+from chimera_s1.app.capabilities.treasury.accept_transfers import AcceptTransfers
 from chimera_s1.app.capabilities.treasury.read_transfers import PAGE_MAX, ReadTransfers
 from chimera_s1.app.capabilities.treasury.resolve_transfers import ResolveTransfers
 from chimera_s1.app.capabilities.treasury.web.openapi import (
@@ -22,20 +22,20 @@ from chimera_s1.app.capabilities.treasury.web.schemas import (
     TransferView,
 )
 from chimera_s1.app.capabilities.treasury.web.transfer_problems import (
-    answered,
     remember_key,
     transfer_problem,
+    transfer_reply,
 )
 from chimera_s1.app.capabilities.treasury.web.transfer_request import (
     KEY_HEADER,
-    key_in_headers,
-    key_of,
+    key_from_headers,
+    key_from_request,
     read_resolution,
-    read_transfer,
-    wish_of,
+    read_transfer_fields,
+    transfer_request_from,
 )
 from chimera_s1.app.capabilities.treasury.web.transfer_response import TransferResponse
-from chimera_s1.app.web.page_cursor import cursor_of, mark_of
+from chimera_s1.app.web.page_cursor import decode_cursor, encode_cursor
 from chimera_s1.app.web.problem_kinds import (
     ACCESS_DISABLED,
     LEDGER_DAMAGED,
@@ -47,7 +47,7 @@ from chimera_s1.app.web.problem_kinds import (
     TRANSFER_STATE,
     VALUE_INVALID,
 )
-from chimera_s1.app.web.problems import AnyRequest, described
+from chimera_s1.app.web.problems import AnyRequest, problem_spec
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.access.verification import Actor
 from chimera_s1.domain.identifiers import parse_transfer_id
@@ -78,7 +78,7 @@ class TreasuryController(Controller):
         self,
         request: AnyRequest,
         body: RawBody,
-        request_transfers: NamedDependency[RequestTransfers],
+        request_transfers: NamedDependency[AcceptTransfers],
         actor: NamedDependency[Actor],
     ) -> Response[TransferResponse]:
         """Accepts the transfer, once for each key, and waits up to 3 s for its end.
@@ -87,36 +87,38 @@ class TreasuryController(Controller):
         second time, and says how the transfer stands. A key belongs to its transfer for ever, also
         to one that a rule has refused.
         """
-        in_headers = key_in_headers(request.headers.getall(KEY_HEADER, []))
-        fields = read_transfer(_media_type(request), body)
-        key = key_of(in_headers, fields)
+        in_headers = key_from_headers(request.headers.getall(KEY_HEADER, []))
+        fields = read_transfer_fields(_media_type(request), body)
+        key = key_from_request(in_headers, fields)
         remember_key(request, key)
-        answer = await request_transfers.request(wish_of(key, fields), _responsible(actor))
-        return answered(answer)
+        answer = await request_transfers.accept(
+            transfer_request_from(key, fields), _actor_text(actor)
+        )
+        return transfer_reply(answer)
 
     @get(
         "/transfer/{transfer_id:str}",
         operation_id="read_transfer",
         summary="One transfer",
         responses={
-            400: described(VALUE_INVALID),
-            404: described(TRANSFER_NOT_FOUND),
-            503: described(STORE_UNAVAILABLE, LEDGER_DAMAGED),
+            400: problem_spec(VALUE_INVALID),
+            404: problem_spec(TRANSFER_NOT_FOUND),
+            503: problem_spec(STORE_UNAVAILABLE, LEDGER_DAMAGED),
         },
     )
     async def read_transfer(
         self, transfer_id: _TransferId, read_transfers: NamedDependency[ReadTransfers]
     ) -> TransferView:
         """The transfer as the ledger has it now."""
-        return TransferView.of(await read_transfers.one(parse_transfer_id(transfer_id)))
+        return TransferView.of(await read_transfers.get(parse_transfer_id(transfer_id)))
 
     @get(
         "/transfers",
         operation_id="list_transfers",
         summary="Transfers, the newest first",
         responses={
-            400: described(REQUEST_INVALID),
-            503: described(STORE_UNAVAILABLE),
+            400: problem_spec(REQUEST_INVALID),
+            503: problem_spec(STORE_UNAVAILABLE),
         },
     )
     async def list_transfers(
@@ -133,16 +135,16 @@ class TreasuryController(Controller):
         ] = None,
     ) -> TransferListView:
         """One page; a transfer that has just changed may still be shown as it was."""
-        before = mark_of(cursor) if cursor is not None else None
-        page = await read_transfers.page(limit, status=status, before=before)
-        following = cursor_of(page.following) if page.following is not None else ""
+        before = decode_cursor(cursor) if cursor is not None else None
+        page = await read_transfers.list_page(limit, status=status, before=before)
+        following = encode_cursor(page.next_mark) if page.next_mark is not None else ""
         return TransferListView(tuple(map(TransferView.of, page.rows)), following)
 
     @get(
         "/limits",
         operation_id="read_limits",
         summary="What may be moved today",
-        responses={503: described(STORE_UNAVAILABLE, LEDGER_DAMAGED)},
+        responses={503: problem_spec(STORE_UNAVAILABLE, LEDGER_DAMAGED)},
     )
     async def read_limits(self, read_transfers: NamedDependency[ReadTransfers]) -> LimitsView:
         """The limits in force, and what the transfers of all instances have taken of
@@ -158,11 +160,11 @@ class TreasuryController(Controller):
         summary="Say what happened to a transfer whose outcome is unknown",
         response_description="The transfer after it",
         responses={
-            400: described(REQUEST_INVALID, VALUE_INVALID),
-            404: described(TRANSFER_NOT_FOUND),
-            409: described(TRANSFER_STATE),
-            415: described(MEDIA_TYPE),
-            503: described(STORE_UNAVAILABLE, LEDGER_DAMAGED, LEDGER_TOO_NEW, ACCESS_DISABLED),
+            400: problem_spec(REQUEST_INVALID, VALUE_INVALID),
+            404: problem_spec(TRANSFER_NOT_FOUND),
+            409: problem_spec(TRANSFER_STATE),
+            415: problem_spec(MEDIA_TYPE),
+            503: problem_spec(STORE_UNAVAILABLE, LEDGER_DAMAGED, LEDGER_TOO_NEW, ACCESS_DISABLED),
         },
         status_code=200,
     )
@@ -183,7 +185,7 @@ class TreasuryController(Controller):
             resolution.verdict,
             tran_id=resolution.tran_id,
             note=resolution.evidence,
-            actor=_responsible(actor),
+            actor=_actor_text(actor),
         )
         return TransferView.of(transfer)
 
@@ -193,6 +195,6 @@ def _media_type(request: AnyRequest) -> str:
     return media_type
 
 
-def _responsible(actor: Actor) -> str:
+def _actor_text(actor: Actor) -> str:
     """Who answers for it, and with which token."""
     return f"{actor.name}/{actor.kid}"

@@ -4,9 +4,9 @@ from typing import Annotated, Self, assert_never
 
 from msgspec import Meta, Struct, field
 
-from chimera_s1.app.capabilities.treasury.read_transfers import LimitsToday, Seen
+from chimera_s1.app.capabilities.treasury.read_transfers import LimitsToday, TransferOrRow
 from chimera_s1.app.capabilities.treasury.web.transfer_response import (
-    FinalOrPending,
+    ResultField,
     TransferKey,
     result_of,
 )
@@ -24,7 +24,7 @@ class TransferView(Struct, frozen=True, kw_only=True):
     """A transfer, inside and out."""
 
     transfer_id: TransferKey
-    result: FinalOrPending
+    result: ResultField
     state: Annotated[TransferStatus, Meta(description="The result as a state.", examples=["DONE"])]
     phase: Annotated[
         Phase,
@@ -72,15 +72,15 @@ class TransferView(Struct, frozen=True, kw_only=True):
     ]
 
     @classmethod
-    def of(cls, seen: Seen) -> Self:
-        """*seen* as it is shown."""
-        match seen:
+    def of(cls, transfer: TransferOrRow) -> Self:
+        """*transfer* as it is shown."""
+        match transfer:
             case Transfer():
-                return cls._of_transfer(seen)
+                return cls._of_transfer(transfer)
             case TransferRow():
-                return cls._of_row(seen)
+                return cls._of_row(transfer)
             case _:
-                assert_never(seen)
+                assert_never(transfer)
 
     @classmethod
     def _of_transfer(cls, transfer: Transfer) -> Self:
@@ -95,14 +95,14 @@ class TransferView(Struct, frozen=True, kw_only=True):
             amount_usdt=float(transfer.amount),
             reason=transfer.reason,
             tran_id=transfer.tran_id,
-            message=transfer.told,
+            message=transfer.public_message,
             attempts=transfer.attempt,
             verified=transfer.verified,
             disputed=transfer.disputed,
             corrected=transfer.corrected,
             in_review=transfer.in_review,
             created_at=transfer.accepted_at,
-            day=transfer.day,
+            day=transfer.cap_day,
         )
 
     @classmethod

@@ -10,11 +10,11 @@ from urllib.parse import quote
 from litestar import Response
 from msgspec import structs
 
-from chimera_s1.app.capabilities.treasury.accept_transfers import Answer
+from chimera_s1.app.capabilities.treasury.accept_transfers import TransferOutcome
 from chimera_s1.app.capabilities.treasury.web.transfer_request import (
     KEY_HEADER,
     KeyInvalidError,
-    key_in_headers,
+    key_from_headers,
 )
 from chimera_s1.app.capabilities.treasury.web.transfer_response import (
     Result,
@@ -24,27 +24,33 @@ from chimera_s1.app.capabilities.treasury.web.transfer_response import (
 from chimera_s1.app.web.problem_kinds import (
     INTERNAL,
     KILL_SWITCH,
+    KIND_BY_RULE,
     LEDGER_DAMAGED,
     LEDGER_TOO_NEW,
     MODE_HALTED,
-    REFUSED_BY,
     STOPPING,
     STORE_UNAVAILABLE,
     TREASURY_DISABLED,
 )
-from chimera_s1.app.web.problems import AnyRequest, headers_of, judged, respond, view_of
+from chimera_s1.app.web.problems import (
+    AnyRequest,
+    classify_error,
+    error_headers,
+    problem_reply,
+    problem_view,
+)
 from chimera_s1.app.web.schemas import ProblemView
 from chimera_s1.domain.errors import ChimeraError
 from chimera_s1.domain.identifiers import TransferId
-from chimera_s1.domain.treasury.limits import Rule
+from chimera_s1.domain.treasury.limits import LimitRule
 from chimera_s1.domain.treasury.transfer import TransferStatus
 
 TRANSFER_PATH = "/xchg/treasury/transfer"
 REPLAYED = "Idempotent-Replayed"
 
 _KEY = "transfer_id"
-_NOTHING_ACCEPTED = {KILL_SWITCH, TREASURY_DISABLED, STOPPING, MODE_HALTED}
-_UNCERTAIN = {STORE_UNAVAILABLE, LEDGER_DAMAGED, LEDGER_TOO_NEW, INTERNAL}
+_NOT_ACCEPTED_KINDS = {KILL_SWITCH, TREASURY_DISABLED, STOPPING, MODE_HALTED}
+_UNCERTAIN_KINDS = {STORE_UNAVAILABLE, LEDGER_DAMAGED, LEDGER_TOO_NEW, INTERNAL}
 
 
 class TransferRejectedError(ChimeraError):
@@ -58,7 +64,7 @@ class TransferRejectedError(ChimeraError):
 
     code = "treasury.rejected"
 
-    def __init__(self, text: str, rule: Rule, headers: Mapping[str, str]) -> None:
+    def __init__(self, text: str, rule: LimitRule, headers: Mapping[str, str]) -> None:
         super().__init__(text)
         self.rule = rule
         self.headers = headers
@@ -69,43 +75,45 @@ def remember_key(request: AnyRequest, key: TransferId) -> None:
     request.state[_KEY] = key
 
 
-def answered(answer: Answer) -> Response[TransferResponse]:
+def transfer_reply(outcome: TransferOutcome) -> Response[TransferResponse]:
     """How the transfer stands: 200 where it is over, 202 where it is not.
 
     Raises:
         TransferRejectedError: A rule has refused it, now or when it was first asked for.
     """
-    transfer = answer.transfer
+    transfer = outcome.transfer
     if transfer.rule is not None:
-        raise TransferRejectedError(transfer.message, transfer.rule, _headers(answer))
+        raise TransferRejectedError(transfer.message, transfer.rule, _headers(outcome))
     return Response(
         TransferResponse.of(transfer),
         status_code=_status(transfer.status),
-        headers=_headers(answer),
+        headers=_headers(outcome),
     )
 
 
 def transfer_problem(request: AnyRequest, error: Exception) -> Response[TransferProblemView]:
     """The problem that *error* is."""
     if isinstance(error, TransferRejectedError):
-        kind = REFUSED_BY[error.rule]
-        view = view_of(kind, str(error), request)
-        return respond(kind, _extended(view, request, Result.FAIL), error.headers)
-    kind, view = judged(request, error)
-    if kind in _NOTHING_ACCEPTED:
-        view = _adding(view, "nothing was accepted, the same request may be sent again")
-    if kind in _UNCERTAIN:
-        view = _adding(
+        kind = KIND_BY_RULE[error.rule]
+        view = problem_view(kind, str(error), request)
+        return problem_reply(
+            kind, _transfer_problem_view(view, request, Result.FAIL), error.headers
+        )
+    kind, view = classify_error(request, error)
+    if kind in _NOT_ACCEPTED_KINDS:
+        view = _with_hint(view, "nothing was accepted, the same request may be sent again")
+    if kind in _UNCERTAIN_KINDS:
+        view = _with_hint(
             view,
             "whether it was accepted is not known here; send it again with the same key, which "
             "tells, and never with another",
         )
     # FAIL would say that no money moves, and who believes that asks again with another key.
-    result = Result.PENDING if kind in _UNCERTAIN else Result.FAIL
-    return respond(kind, _extended(view, request, result), headers_of(error))
+    result = Result.PENDING if kind in _UNCERTAIN_KINDS else Result.FAIL
+    return problem_reply(kind, _transfer_problem_view(view, request, result), error_headers(error))
 
 
-def _headers(answer: Answer) -> dict[str, str]:
+def _headers(answer: TransferOutcome) -> dict[str, str]:
     key = quote(answer.transfer.transfer_id, safe=":@+=,")
     replayed = {REPLAYED: "true"} if answer.replayed else {}
     return {"Location": f"{TRANSFER_PATH}/{key}", **replayed}
@@ -121,11 +129,13 @@ def _status(status: TransferStatus) -> HTTPStatus:
             assert_never(status)
 
 
-def _adding(view: ProblemView, sentence: str) -> ProblemView:
+def _with_hint(view: ProblemView, sentence: str) -> ProblemView:
     return structs.replace(view, detail=f"{view.detail}; {sentence}")
 
 
-def _extended(view: ProblemView, request: AnyRequest, result: Result) -> TransferProblemView:
+def _transfer_problem_view(
+    view: ProblemView, request: AnyRequest, result: Result
+) -> TransferProblemView:
     return TransferProblemView(
         **structs.asdict(view),
         transfer_id=_known_key(request),
@@ -140,6 +150,6 @@ def _known_key(request: AnyRequest) -> str:
     if remembered:
         return remembered
     try:
-        return key_in_headers(request.headers.getall(KEY_HEADER, [])) or ""
+        return key_from_headers(request.headers.getall(KEY_HEADER, [])) or ""
     except KeyInvalidError:
         return ""

@@ -5,7 +5,7 @@ from decimal import Decimal
 
 from msgspec import Struct
 
-from chimera_s1.app.capabilities.treasury.accept_transfers import TransferWish
+from chimera_s1.app.capabilities.treasury.accept_transfers import TransferRequest
 from chimera_s1.app.web.json_object import (
     JsonNumber,
     JsonObject,
@@ -15,8 +15,8 @@ from chimera_s1.app.web.json_object import (
 )
 from chimera_s1.domain.errors import ChimeraError, InvalidValueError
 from chimera_s1.domain.identifiers import TransferId, parse_transfer_id
-from chimera_s1.domain.money import usdt
-from chimera_s1.domain.treasury.events import Verdict
+from chimera_s1.domain.money import parse_usdt
+from chimera_s1.domain.treasury.events import OperatorVerdict
 from chimera_s1.domain.treasury.limits import Direction, Wallet, direction_between
 
 KEY_HEADER = "Idempotency-Key"
@@ -46,7 +46,7 @@ class KeyMismatchError(ChimeraError):
     code = "key_mismatch"
 
 
-def key_in_headers(values: list[str]) -> TransferId | None:
+def key_from_headers(values: list[str]) -> TransferId | None:
     """The key that the headers name; None where they name none.
 
     Args:
@@ -64,7 +64,7 @@ def key_in_headers(values: list[str]) -> TransferId | None:
     return _key(KEY_HEADER, text[1:-1] if quoted else text)
 
 
-def key_of(in_headers: TransferId | None, body: JsonObject) -> TransferId:
+def key_from_request(in_headers: TransferId | None, body: JsonObject) -> TransferId:
     """The key that the request names.
 
     Raises:
@@ -89,7 +89,7 @@ def key_of(in_headers: TransferId | None, body: JsonObject) -> TransferId:
     return in_body
 
 
-def read_transfer(media_type: str, body: bytes) -> JsonObject:
+def read_transfer_fields(media_type: str, body: bytes) -> JsonObject:
     """The fields of a transfer that is asked for; what they hold is judged by `wish_of`.
 
     Raises:
@@ -98,14 +98,14 @@ def read_transfer(media_type: str, body: bytes) -> JsonObject:
     return read_json_object(media_type, body, TRANSFER_FIELDS)
 
 
-def wish_of(key: TransferId, body: JsonObject) -> TransferWish:
+def transfer_request_from(key: TransferId, body: JsonObject) -> TransferRequest:
     """What *body* asks for.
 
     Raises:
         RequestInvalidError: A field is not what it has to be.
     """
     source, target = body.choice("from", Wallet), body.choice("to", Wallet)
-    return TransferWish(
+    return TransferRequest(
         transfer_id=key,
         direction=_direction(source, target),
         amount=_amount(body),
@@ -113,7 +113,7 @@ def wish_of(key: TransferId, body: JsonObject) -> TransferWish:
     )
 
 
-class Resolution(Struct, frozen=True):
+class ResolutionRequest(Struct, frozen=True):
     """What an operator says happened.
 
     Attributes:
@@ -122,12 +122,12 @@ class Resolution(Struct, frozen=True):
         evidence: What the operator has seen.
     """
 
-    verdict: Verdict
+    verdict: OperatorVerdict
     tran_id: str
     evidence: str
 
 
-def read_resolution(media_type: str, body: bytes) -> Resolution:
+def read_resolution(media_type: str, body: bytes) -> ResolutionRequest:
     """What *body* says.
 
     Raises:
@@ -136,13 +136,13 @@ def read_resolution(media_type: str, body: bytes) -> Resolution:
         RequestInvalidError: A field is not what it has to be.
     """
     fields = read_json_object(media_type, body, RESOLUTION_FIELDS)
-    verdict = fields.choice("verdict", Verdict)
+    verdict = fields.choice("verdict", OperatorVerdict)
     evidence = fields.text("evidence", EVIDENCE_CHARACTERS).strip()
     if len(evidence) not in EVIDENCE_CHARACTERS:
         raise RequestInvalidError(
             f"evidence has {len(evidence)} characters beside spaces; say what was seen, and where"
         )
-    return Resolution(verdict, _tran_id(fields, verdict), evidence)
+    return ResolutionRequest(verdict, _tran_id(fields, verdict), evidence)
 
 
 def _key(where: str, text: str) -> TransferId:
@@ -171,13 +171,13 @@ def _amount(body: JsonObject) -> Decimal:
                 'or "12.5"'
             )
     try:
-        return usdt(text)
+        return parse_usdt(text)
     except InvalidValueError as error:
         raise RequestInvalidError(f"amount_usdt: {error}; send one, like 12.5") from error
 
 
-def _tran_id(fields: JsonObject, verdict: Verdict) -> str:
-    if verdict is Verdict.FAILED:
+def _tran_id(fields: JsonObject, verdict: OperatorVerdict) -> str:
+    if verdict is OperatorVerdict.FAILED:
         if "tran_id" in fields:
             raise RequestInvalidError("tran_id goes with DONE only; leave it out with FAILED")
         return ""

@@ -37,7 +37,7 @@ TransferKey = Annotated[
         examples=["7f3f0c1e-4a53-4a3c-9d4f-3a1f6f0e2b11"],
     ),
 ]
-FinalOrPending = Annotated[
+ResultField = Annotated[
     Result,
     Meta(description="OK: moved. FAIL: not moved, final. PENDING: ask again.", examples=["OK"]),
 ]
@@ -47,7 +47,7 @@ class TransferResponse(Struct, frozen=True, omit_defaults=True):
     """What became of a transfer by now."""
 
     transfer_id: TransferKey
-    result: FinalOrPending
+    result: ResultField
     message: Annotated[
         str, Meta(description="Why; left out where there is nothing to say.", examples=[""])
     ] = ""
@@ -55,7 +55,7 @@ class TransferResponse(Struct, frozen=True, omit_defaults=True):
     @classmethod
     def of(cls, transfer: Transfer) -> Self:
         """*transfer* for the one who asked for it."""
-        return cls(transfer.transfer_id, result_of(transfer.status), transfer.told)
+        return cls(transfer.transfer_id, result_of(transfer.status), transfer.public_message)
 
 
 class TransferProblemView(ProblemView, frozen=True, kw_only=True, omit_defaults=True):
