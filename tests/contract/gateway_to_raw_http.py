@@ -56,7 +56,8 @@ async def connected_gateway(
 
 
 async def submit_and_classify(
-    script: ScriptedReply, timeouts: HttpTimeouts = HttpTimeouts(),  # noqa: B008
+    script: ScriptedReply,
+    timeouts: HttpTimeouts = HttpTimeouts(),  # noqa: B008
 ) -> SubmissionReply:
     """The reply to one transfer; the server proves that it was asked exactly once."""
     async with (

@@ -277,7 +277,7 @@ class Container(containers.DeclarativeContainer):
         build_publish_quotes, settings, feeds, publisher, board, clock, latency, liveness_watches
     )
     throughput = providers.Singleton(MeasureThroughput, feeds, operations_log, clock)
-    loop = providers.Singleton(WatchLoop, clock, watchdog.provided.turned)
+    loop = providers.Singleton(WatchLoop, clock, watchdog.provided.pulse)
     health = providers.Singleton(
         build_health, settings, clock, feed_servers, patrols, publish_quotes, liveness_watches, loop
     )

@@ -69,7 +69,7 @@ async def test_every_provider_resolves(container: Container) -> None:
     container.check_dependencies()
     resolved = {name: provider() for name, provider in container.providers.items()}
 
-    assert {"feeds", "publishing", "health", "web"} <= resolved.keys()
+    assert {"feeds", "publish_quotes", "health", "web"} <= resolved.keys()
     assert all(part is not None for part in resolved.values())
     await container.exchange().__aexit__(None, None, None)
     await container.gateway().__aexit__(None, None, None)
@@ -102,7 +102,7 @@ def test_a_client_that_is_missing_is_told() -> None:
 
 async def test_each_part_exists_once(container: Container) -> None:
     """The publisher that is measured is the one that publishes, and so for every part."""
-    for name in ("feeds", "publishing", "board", "operations", "health", "patrols", "clock"):
+    for name in ("feeds", "publish_quotes", "board", "operations", "health", "patrols", "clock"):
         provider = container.providers[name]
         assert provider() is provider()
 

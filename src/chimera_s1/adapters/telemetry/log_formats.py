@@ -39,7 +39,7 @@ def configure_logging(
         stream: Where to; standard error where not given.
     """
     redaction = Redaction(secrets)
-    target = _SafeStderrHandler(stream or sys.stderr)
+    target = _SafeStderr(stream or sys.stderr)
     target.setFormatter(
         JsonFormatter(redaction) if log_format == "json" else HumanFormatter(redaction)
     )
@@ -126,7 +126,7 @@ class HumanFormatter(logging.Formatter):
         return self._redaction.redact_text(f"{head}{record.getMessage()}{fields}{tail}")
 
 
-class _SafeStderrHandler(logging.StreamHandler[TextIO]):
+class _SafeStderr(logging.StreamHandler[TextIO]):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (the standard library's name)
         # The library would print the arguments as they are, secrets included.
         try:

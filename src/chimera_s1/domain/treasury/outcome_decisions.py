@@ -86,7 +86,7 @@ def _completion(transfer: Transfer, command: RecordCompleted, note: str) -> Deci
             at=command.at,
             note=note,
         ),
-        CapSettled(day=transfer.cap_day, transfer_id=transfer.transfer_id, amount=transfer.amount),
+        CapSettled(day=transfer.day, transfer_id=transfer.transfer_id, amount=transfer.amount),
     )
 
 
@@ -100,7 +100,7 @@ def _correction(transfer: Transfer, command: RecordCompleted, note: str) -> Deci
         note=note,
     )
     rebooked = CapRebooked(
-        day=transfer.cap_day, transfer_id=transfer.transfer_id, amount=transfer.amount
+        day=transfer.day, transfer_id=transfer.transfer_id, amount=transfer.amount
     )
     return (corrected,) if transfer.counts_against_cap else (corrected, rebooked)
 
@@ -197,7 +197,7 @@ def failure_events(
         reads=reads,
     )
     released = CapReleased(
-        day=transfer.cap_day, transfer_id=transfer.transfer_id, amount=transfer.amount
+        day=transfer.day, transfer_id=transfer.transfer_id, amount=transfer.amount
     )
     return (failed,) if transfer.is_finished else (failed, released)
 

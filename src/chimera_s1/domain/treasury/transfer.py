@@ -99,7 +99,7 @@ class Transfer(Struct, frozen=True, kw_only=True):
     fingerprint: str
     mode: TreasuryMode
     limits: TransferLimits
-    cap_day: str
+    day: str
     accepted_at: int
     phase: Phase
     version: int = 1
@@ -186,7 +186,7 @@ def _initial(event: TransferRequested | TransferRejected) -> Transfer:
         fingerprint=terms.fingerprint,
         mode=terms.mode,
         limits=terms.limits,
-        cap_day=terms.day,
+        day=terms.day,
         accepted_at=terms.accepted_at,
         phase=Phase.REQUESTED,
     )

@@ -57,7 +57,7 @@ class DecisionModel:
         number = command.tran_id if isinstance(command, RecordCompleted | ResolveTransfer) else ""
         return DecisionContext(
             transfer,
-            self.days.get(transfer.cap_day if transfer else day, CapDay()),
+            self.days.get(transfer.day if transfer else day, CapDay()),
             tuple(self.lookalikes(transfer)) if transfer else (),
             self.claims.get(number),
         )
@@ -125,9 +125,7 @@ class DecisionModel:
                 self.broken.append(f"I4 {name} moved money and does not count")
         for day, booked in self.days.items():
             counted = [
-                t.amount
-                for t in self.transfers.values()
-                if t.cap_day == day and t.counts_against_cap
+                t.amount for t in self.transfers.values() if t.day == day and t.counts_against_cap
             ]
             if sum(counted, Decimal(0)) != booked.used:
                 self.broken.append(f"I4 {day} says {booked.used}, its transfers {counted}")

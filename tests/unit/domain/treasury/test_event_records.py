@@ -101,11 +101,11 @@ SHAPES = {
 
 WORDS = {
     "Evidence": "reply history operator",
-    "FailureKind": "refused forbidden turned_away expired absent operator",
-    "NotExecuted": "not_sent turned_away",
+    "FailureReason": "refused forbidden turned_away expired absent operator",
+    "NotExecutedReason": "not_sent turned_away",
     "TreasuryMode": "wallet subaccount",
     "Direction": "SPOT_TO_FUTURES FUTURES_TO_SPOT",
-    "Rule": "direction_not_allowed below_min above_max over_daily_cap",
+    "LimitRule": "direction_not_allowed below_min above_max over_daily_cap",
 }
 """The words that events may hold. None may go; a program that does not know a new one cannot read
 it.

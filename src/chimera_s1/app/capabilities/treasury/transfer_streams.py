@@ -65,4 +65,4 @@ def too_new_message(event: UnknownEvent) -> str:
 
 def streams_of(transfer: Transfer) -> tuple[str, str]:
     """Where everything about *transfer* is written: its own stream and its day's."""
-    return transfer_stream(transfer.transfer_id), cap_stream(transfer.cap_day)
+    return transfer_stream(transfer.transfer_id), cap_stream(transfer.day)

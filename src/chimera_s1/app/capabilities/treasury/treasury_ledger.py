@@ -275,7 +275,7 @@ class TreasuryLedger:
         transfer = self.open_transfers.find(transfer_id) or await self.find(transfer_id)
         day = command.terms.day if isinstance(command, RequestTransfer) else ""
         if transfer is not None:
-            day = transfer.cap_day
+            day = transfer.day
         tran_id = command.tran_id if isinstance(command, RecordCompleted | ResolveTransfer) else ""
         streams = (transfer_stream(transfer_id), cap_stream(day), movement_stream(tran_id))
         newer = self.open_transfers.find_unknown_event(streams)

@@ -63,7 +63,7 @@ reports = st.one_of(
     st.builds(
         FeedReport,
         instruments=st.none() | counts,
-        unknown=st.lists(st.sampled_from(["spot/FOO", "perp/BAR"])).map(tuple),
+        unlisted=st.lists(st.sampled_from(["spot/FOO", "perp/BAR"])).map(tuple),
         connections=counts,
         delivering=counts,
         fatal=st.booleans(),
@@ -71,8 +71,8 @@ reports = st.one_of(
     st.builds(
         StreamStoreReport,
         reachable=st.booleans(),
-        waiting=counts,
-        merged=st.booleans(),
+        pending=counts,
+        merging_windows=st.booleans(),
         cause=st.sampled_from(["", "timed out"]),
     ),
     st.builds(ClockReport, offset_ms=st.none() | st.floats(-5000, 5000), p_up=st.floats(0, 1)),
@@ -223,7 +223,7 @@ async def test_a_component_may_describe_itself() -> None:
         "redis", Store(WELL).report, lambda report: type(report).__name__, required=True
     )
 
-    assert service.snapshot().components[0].detail == "StreamsReport"
+    assert service.snapshot().components[0].detail == "StreamStoreReport"
 
 
 @pytest.mark.parametrize(
@@ -259,16 +259,22 @@ async def test_a_component_may_describe_itself() -> None:
         (MarketReport(5, 1, 0, 0), "5 LIVE, 1 QUIET, 0 STALE, 0 BLIND"),
         (MarketReport(5, 1, 2, 0), "do not trade on these quotes"),
         (SOUND, "0 waiting, 0 unresolved"),
-        (treasury(damage="commit 3 was changed"), "commit 3 was changed; nothing is written"),
-        (treasury(store_trouble="locked"), "store cannot be used: locked; transfers wait: check"),
+        (
+            treasury(ledger_damage="commit 3 was changed"),
+            "commit 3 was changed; nothing is written",
+        ),
+        (treasury(store_error="locked"), "store cannot be used: locked; transfers wait: check"),
         (treasury(waiting=2, unresolved=1), "2 waiting, 1 unresolved"),
         (treasury(in_review=1), "1 transfer in review: look, then resolve"),
         (treasury(oldest_unresolved_ms=60_000), "0 waiting, 0 unresolved"),
         (treasury(oldest_unresolved_ms=61_999), "unknown for 61 s: reconciliation goes on"),
-        (treasury(key_trouble="it may withdraw"), "the exchange key: it may withdraw"),
-        (treasury(relay_trouble="gone"), "events do not reach ops:events (gone): check Redis"),
-        (treasury(switch_trouble="gone"), "the kill switch cannot be read (gone)"),
-        (treasury(kill_switch=True), "the kill switch is on, or was never read: nothing is sent"),
+        (treasury(key_problem="it may withdraw"), "the exchange key: it may withdraw"),
+        (treasury(relay_error="gone"), "events do not reach ops:events (gone): check Redis"),
+        (treasury(kill_switch_error="gone"), "the kill switch cannot be read (gone)"),
+        (
+            treasury(kill_switch_on=True),
+            "the kill switch is on, or was never read: nothing is sent",
+        ),
     ],
 )
 def test_a_report_is_said_in_a_sentence(report: HealthReport, said: str) -> None:

@@ -165,12 +165,12 @@ async def test_row_35_late_evidence_corrects_what_was_called_absent() -> None:
         await world.clock.sleep_ms(LONG_MS)
         failed = await one.transfer("t1")
         assert failed.failure_reason is FailureReason.ABSENT
-        assert one.ledger.open_transfers.cap_on(failed.cap_day).used == 0
+        assert one.ledger.open_transfers.cap_on(failed.day).used == 0
     async with running(TreasuryInstance(world)) as one:
         await world.clock.sleep_ms(45 * MINUTE_MS)
         answer = await one.requests.accept(transfer_request("t1"), "tester")
 
-        assert one.ledger.open_transfers.cap_on(failed.cap_day).used == 10
+        assert one.ledger.open_transfers.cap_on(failed.day).used == 10
     assert await world.count(TransferCorrected) == 1
     assert await world.count(CapRebooked) == 1
     assert answer.replayed

@@ -195,7 +195,7 @@ async def test_row_28_a_transfer_queued_for_too_long_expires_and_is_never_sent()
         ended = await one.transfer("t1")
 
         assert (ended.phase, ended.failure_reason) == (Phase.FAILED, FailureReason.EXPIRED)
-        assert one.ledger.open_transfers.cap_on(ended.cap_day).used == 0
+        assert one.ledger.open_transfers.cap_on(ended.day).used == 0
     assert not world.gateway.sent_orders
     assert not await world.violations()
 

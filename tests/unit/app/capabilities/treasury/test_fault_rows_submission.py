@@ -187,7 +187,7 @@ async def test_row_21_an_exchange_that_turns_it_away_three_times_is_not_asked_ag
         ended = await one.transfer("t1")
 
         assert (ended.phase, ended.failure_reason) == (Phase.FAILED, FailureReason.NOT_PROCESSED)
-        assert one.ledger.open_transfers.cap_on(ended.cap_day).used == 0
+        assert one.ledger.open_transfers.cap_on(ended.day).used == 0
     assert not world.gateway.script
     assert len(world.gateway.sent_orders) == 3
     assert not await world.violations()
@@ -228,7 +228,7 @@ async def test_row_23_a_refusal_fails_it_at_once_and_frees_its_cap(
         answer = await one.requests.accept(transfer_request("t1"), "tester")
         await world.clock.sleep_ms(MINUTE_MS)
 
-        assert one.ledger.open_transfers.cap_on(answer.transfer.cap_day).used == 0
+        assert one.ledger.open_transfers.cap_on(answer.transfer.day).used == 0
     assert not world.gateway.script
     assert (answer.transfer.phase, answer.transfer.failure_reason) == (Phase.FAILED, kind)
     assert len(world.gateway.sent_orders) == 1

@@ -98,7 +98,7 @@ def test_a_lost_request_fails_after_the_histories_stayed_silent_for_long() -> No
 
             assert found is not None
             assert found.phase is Phase.FAILED
-            assert one.ledger.open_transfers.cap_on(found.cap_day).used == 0
+            assert one.ledger.open_transfers.cap_on(found.day).used == 0
 
     run_on_virtual_time(main)
 
@@ -127,7 +127,7 @@ def test_what_an_operator_believed_is_watched_and_corrected_by_late_evidence() -
 
             assert found is not None
             assert (found.phase, found.corrected) == (Phase.DONE, True)
-            assert one.ledger.open_transfers.cap_on(found.cap_day).used == Decimal(10)
+            assert one.ledger.open_transfers.cap_on(found.day).used == Decimal(10)
             assert await world.violations() == []
 
     run_on_virtual_time(main)

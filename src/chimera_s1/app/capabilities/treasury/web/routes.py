@@ -78,7 +78,7 @@ class TreasuryController(Controller):
         self,
         request: AnyRequest,
         body: RawBody,
-        request_transfers: NamedDependency[AcceptTransfers],
+        accept_transfers: NamedDependency[AcceptTransfers],
         actor: NamedDependency[Actor],
     ) -> Response[TransferResponse]:
         """Accepts the transfer, once for each key, and waits up to 3 s for its end.
@@ -91,7 +91,7 @@ class TreasuryController(Controller):
         fields = read_transfer_fields(_media_type(request), body)
         key = key_from_request(in_headers, fields)
         remember_key(request, key)
-        answer = await request_transfers.accept(
+        answer = await accept_transfers.accept(
             transfer_request_from(key, fields), _actor_text(actor)
         )
         return transfer_reply(answer)

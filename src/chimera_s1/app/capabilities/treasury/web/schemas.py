@@ -102,7 +102,7 @@ class TransferView(Struct, frozen=True, kw_only=True):
             corrected=transfer.corrected,
             in_review=transfer.in_review,
             created_at=transfer.accepted_at,
-            day=transfer.cap_day,
+            day=transfer.day,
         )
 
     @classmethod
