@@ -91,6 +91,7 @@ async def feed_harness(
     symbols: Sequence[str] = SYMBOLS,
     plan: Callable[[FeedPlan], FeedPlan] = lambda plan: plan,
     clock: Clock = CLOCK,
+    draw: Callable[[], float] = random.random,
 ) -> AsyncIterator[FeedHarness]:
     """A running feed of *symbols* with window 0; its own waits are by *clock*."""
     event_sender, events = anyio.create_memory_object_stream[FeedEvent](10_000)
@@ -107,7 +108,7 @@ async def feed_harness(
         plan(default_plan),
         clock=clock,
         pacer=pacer,
-        draw=random.random,
+        draw=draw,
         clock_offset_ms=lambda: 0.0,
         listener=event_sender.send_nowait,
     )

@@ -4,10 +4,11 @@ import struct
 
 import anyio
 import pytest
+from anyio import wait_all_tasks_blocked as settle
 from anyio.abc import TaskGroup
 
 from chimera_s1.adapters.binance.streams.market_socket import MarketSocket, SocketPlan
-from chimera_s1.adapters.binance.streams.read_pacer import ReadPacer
+from chimera_s1.adapters.binance.streams.read_pacer import BURST_BYTES, ReadPacer
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.ports.market_feed import ConnectionLost, ConnectionOpened, FeedCounters
 from tests.contract.feed_harness import feed_harness
@@ -26,14 +27,16 @@ from tests.contract.raw_exchange import (
 )
 from tests.fakes.manual_clock import ManualClock
 
+READ_INTERVAL_MS = 10
 UPGRADED = b"HTTP/1.1 101 OK\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 
 
 class Line:
     """A connection on a clock in the test's hand, and what came in on it."""
 
-    def __init__(self, exchange: RawExchange) -> None:
+    def __init__(self, exchange: RawExchange, read_interval_ms: int = 0) -> None:
         self.clock = ManualClock()
+        self.pacer = ReadPacer(self.clock, read_interval_ms)
         self.counters = FeedCounters()
         self.received: list[int] = []
         self._news = anyio.Event()
@@ -42,7 +45,7 @@ class Line:
             self._put,
             self.counters,
             clock=self.clock,
-            pacer=ReadPacer(self.clock, 0),
+            pacer=self.pacer,
             listener=lambda _: None,
             on_first_data=lambda: None,
             on_shutdown=lambda: None,
@@ -60,6 +63,7 @@ class Line:
     def _put(self, payload: bytes, received_ms: int) -> bool:
         assert payload.startswith(b"{")
         self.received.append(received_ms)
+        self.counters.bytes += len(payload)
         self._news.set()
         self._news = anyio.Event()
         return True
@@ -82,6 +86,39 @@ async def test_a_ping_does_not_age_the_frames_that_come_after_it(tasks: TaskGrou
         exchange.send_next()
 
         assert await line.frames(2) == [before_ms, before_ms + 20_000]
+
+
+async def test_a_socket_that_was_read_rests_until_the_next_tick(tasks: TaskGroup) -> None:
+    """Waking up for each frame would cost more than the frame."""
+    async with raw_exchange(
+        [server_frame(book_ticker_message(1)), server_frame(book_ticker_message(2))]
+    ) as exchange:
+        line = Line(exchange, READ_INTERVAL_MS)
+        tasks.start_soon(line.pacer.run)
+        tasks.start_soon(line.run)
+        with anyio.fail_after(30):
+            (first_ms,) = await line.frames(1)
+            exchange.send_next()
+            await settle()
+            await line.clock.advance(READ_INTERVAL_MS)
+
+            assert await line.frames(2) == [first_ms, first_ms + READ_INTERVAL_MS]
+
+
+async def test_a_burst_is_read_on_without_waiting_for_a_tick(tasks: TaskGroup) -> None:
+    """The kernel holds more; while the socket rests it would fill up."""
+    burst = server_frame(book_ticker_message(1)[:-1] + b" " * BURST_BYTES + b"}") + server_frame(
+        book_ticker_message(2)
+    )
+    async with raw_exchange([burst, server_frame(book_ticker_message(3))]) as exchange:
+        line = Line(exchange, READ_INTERVAL_MS)
+        tasks.start_soon(line.pacer.run)
+        tasks.start_soon(line.run)
+        with anyio.fail_after(30):
+            await line.frames(2)
+            exchange.send_next()
+
+            assert await line.frames(3) == [line.clock.now_ms()] * 3
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,7 @@ from tests.contract.raw_exchange import (
 from tests.fakes.manual_clock import ManualClock
 
 PAIR = ("BTCUSDT", "ETHUSDT")
+SHUTDOWN = server_frame(b'{"e":"serverShutdown","E":1770123456789}')
 ACKNOWLEDGED = server_frame(b'{"result":null,"id":1}')
 
 
@@ -113,6 +114,64 @@ async def test_an_announced_shutdown_renews_the_socket(
     assert fired == [1]
     if isinstance(lost_or_renewed, ConnectionLost):
         assert lost_or_renewed.retry_in_ms == 0.0
+
+
+@pytest.mark.usefixtures("_no_time_limits")
+@pytest.mark.parametrize(("draw", "age_ms"), [(0.0, 100_000), (0.5, 99_000)])
+async def test_sockets_are_renewed_at_ages_that_differ(
+    tasks: TaskGroup, draw: float, age_ms: int
+) -> None:
+    """All sockets of a start are equally old: together they would be a storm of dials."""
+
+    def aging(usual: FeedPlan) -> FeedPlan:
+        return structs.replace(usual, renew_after_ms=100_000)
+
+    clock = ManualClock()
+    script = [server_frame(book_ticker_message(1)), server_frame(book_ticker_message(2))]
+    with anyio.fail_after(30):
+        async with (
+            raw_exchange(script, [ACKNOWLEDGED]) as exchange,
+            feed_harness(
+                tasks,
+                exchange.addresses,
+                Venue.SPOT,
+                symbols=PAIR,
+                plan=aging,
+                clock=clock,
+                draw=lambda: draw,
+            ) as feed,
+        ):
+            await until_update(feed, "BTCUSDT", 1)
+            await clock.advance(age_ms - 1)
+            exchange.send_next()
+            await until_update(feed, "BTCUSDT", 2)
+            assert exchange.connections_accepted == 1
+            await clock.advance(1)
+            await exchange.until(lambda: exchange.connections_accepted == 2)
+
+
+@pytest.mark.usefixtures("_no_time_limits")
+async def test_a_shutdown_that_the_successor_announces_renews_it_after_the_overlap(
+    tasks: TaskGroup,
+) -> None:
+    """While two sockets overlap, no third one is dialled; the request waits and is not lost."""
+    clock = ManualClock()
+    old = [server_frame(book_ticker_message(1))]
+    successor = [server_frame(book_ticker_message(1, symbol="ETHUSDT")) + SHUTDOWN]
+    third = [server_frame(book_ticker_message(2, symbol="ETHUSDT"))]
+    async with raw_feed(tasks, clock, old, successor, third) as (exchange, feed):
+        await until_update(feed, "BTCUSDT", 1)
+        feed.feed.renew("spot-0", "a test renews it")
+        await until_update(feed, "ETHUSDT", 1)
+        await clock.advance(OVERLAP_MS)
+        first = await feed.next_event(ConnectionRenewed)
+        await until_update(feed, "ETHUSDT", 2)
+        await clock.advance(OVERLAP_MS)
+        second = await feed.next_event(ConnectionRenewed)
+        await exchange.until(lambda: exchange.closed == 2)
+
+    assert (first.cause, second.cause) == ("a test renews it", "the venue announced a shutdown")
+    assert (exchange.connections_accepted, feed.feed.counters.reconnects) == (3, 0)
 
 
 async def test_a_successor_that_comes_after_the_cut_has_renewed_nothing(

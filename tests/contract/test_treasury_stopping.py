@@ -5,10 +5,10 @@ from collections.abc import AsyncIterator
 import anyio
 import msgspec
 
-from chimera_s1.adapters.sqlite.database import SqliteDatabase
-from chimera_s1.adapters.sqlite.lease_store import SqliteLeaseStore
 from chimera_s1.adapters.system.system_clock import SystemClock
-from chimera_s1.app.capabilities.ledger.stores import SQLITE_FILE
+from chimera_s1.app.capabilities.ledger.stores import open_stores
+from chimera_s1.app.settings.settings import load_settings
+from tests.arango_double import arango_double
 from tests.contract.service_process import PATIENCE_S
 from tests.contract.treasury_service import TreasuryDeployment
 from tests.contract.treasury_service_client import TRADER_TOKEN, TRANSFER
@@ -17,13 +17,17 @@ from tests.contract.treasury_service_client import TRADER_TOKEN, TRANSFER
 async def test_row_66_a_stopped_service_leaves_its_executors_lease_free(
     site: TreasuryDeployment,
 ) -> None:
-    """The next process sends at once; it does not wait until the lease has expired."""
-    async with site.serving() as desk:
-        assert (await desk.transfer("l1", "42")).json()["result"] == "OK"
-        assert await desk.service.stop() == 0
-    async with SqliteDatabase(site.state_dir / SQLITE_FILE) as database:
-        leases = SqliteLeaseStore(database, SystemClock())
-        free = await leases.acquire("treasury.executor", "next", 1_000)
+    """Another instance on the same ArangoDB sends at once; it does not wait for the lease to
+    expire.
+    """
+    with arango_double() as double:
+        arango = {"S1_DB_ARANGO_URI": double.urls[0], "S1_DB_ARANGO_USER": "root"}
+        async with site.serving(**arango) as desk:
+            assert (await desk.transfer("l1", "42")).json()["result"] == "OK"
+            assert await desk.service.stop() == 0
+        settings = load_settings(site.environ(**arango))
+        async with open_stores(settings, SystemClock()) as stores:
+            free = await stores.leases.acquire("treasury.executor", "next", 1_000)
 
     assert free
 

@@ -175,6 +175,7 @@ def main() -> int:
     if wrong or not selected:
         say("\n".join(wrong) or "no mistake has this id")
         return 1
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the copies are removed then, too
     with TemporaryDirectory(prefix="mutants-") as directory, ThreadPoolExecutor(WORKERS) as pool:
         return try_all(selected, Copies(Path(directory)), pool)
 

@@ -1,6 +1,7 @@
 """Supervision: every worker runs in one task group; one that ends unplanned ends the process."""
 
 import logging
+import math
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -38,8 +39,7 @@ class WorkerFailedError(Exception):
 
 
 async def supervise(workers: tuple[Worker, ...], stop_requested: anyio.Event) -> None:
-    """Run *workers* until *stop_requested* is set; then let those with a `stop` end, and cancel the
-    rest.
+    """Run *workers* until *stop_requested* is set; let those with a `stop` end, cancel the rest.
 
     Raises:
         WorkerDiedError: One of them ended before; the others are cancelled.
@@ -49,12 +49,9 @@ async def supervise(workers: tuple[Worker, ...], stop_requested: anyio.Event) ->
     async with anyio.create_task_group() as tasks:
 
         async def watch(worker: Worker) -> None:
-            cause: BaseException | None = None
-            try:
-                await worker.run()
-            except Exception as error:  # noqa: BLE001 (whatever it is, it must be named)
-                cause = error
-                _log.critical("worker %s died", worker.name, exc_info=error)
+            cause = await _run(worker)
+            if cause is not None:
+                _log.critical("worker %s died", worker.name, exc_info=cause)
             ended[worker.name].set()
             if cause is not None or not stop_requested.is_set():
                 died.append(WorkerFailedError(worker.name, cause))
@@ -68,6 +65,19 @@ async def supervise(workers: tuple[Worker, ...], stop_requested: anyio.Event) ->
         tasks.cancel_scope.cancel()
     if died:
         raise died[0]
+
+
+async def _run(worker: Worker) -> BaseException | None:
+    """What *worker* died of; None where it returned."""
+    try:
+        await worker.run()
+    except anyio.get_cancelled_exc_class() as error:
+        if anyio.current_effective_deadline() == -math.inf:
+            raise  # the supervisor is being cancelled, not only this worker
+        return error
+    except Exception as error:  # noqa: BLE001 (whatever it is, it must be named)
+        return error
+    return None
 
 
 async def _stop(workers: tuple[Worker, ...], ended: dict[str, anyio.Event]) -> None:

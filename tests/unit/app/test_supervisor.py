@@ -1,5 +1,6 @@
 """Supervision: who ends unplanned is named, who is to end is asked first."""
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
 import anyio
@@ -78,6 +79,28 @@ async def test_a_worker_that_returns_unplanned_is_dead_too() -> None:
     )
 
     assert str(died) == "worker feed.spot died: it returned"
+    assert steady.ended == "cancelled"
+
+
+async def test_a_worker_that_ends_with_a_cancellation_of_its_own_is_dead_too() -> None:
+    """A future that a library has cancelled cancels whoever waits for it: that is no
+    planned stop.
+    """
+    steady = Work()
+
+    async def run() -> None:
+        future = asyncio.get_running_loop().create_future()
+        future.cancel()
+        await future
+
+    async def nothing(_: anyio.Event) -> None:
+        await settle()
+
+    died = await supervised(
+        Worker("publisher", run), Worker("feed.spot", steady.run), meanwhile=nothing
+    )
+
+    assert str(died) == "worker publisher died: CancelledError: "
     assert steady.ended == "cancelled"
 
 

@@ -204,3 +204,19 @@ def test_what_is_not_ours_is_left_to_the_caller(payload: bytes) -> None:
 
     assert not table.put(payload)
     assert table.counters.messages == 0
+
+
+@pytest.mark.parametrize("order", [(0, 1), (1, 0)])
+def test_a_connection_was_heard_when_its_newest_frame_came(order: tuple[int, int]) -> None:
+    """Whichever of its streams that was: a connection taken for silent is dialled again."""
+    names = ("BTCUSDT", "ETHUSDT")
+    streams = [
+        BookStream(InstrumentId(Venue.PERP, Symbol(name)), Channel.BOOK_TICKER) for name in names
+    ]
+    table = BookFrames(streams, FeedCounters(), every_update=False)
+    for age_ms, at in zip((5, 0), order, strict=True):
+        payload = frame(1, symbol=names[at]).replace(b"btcusdt", names[at].lower().encode())
+        assert table.put(payload, NOW_MS - age_ms)
+    table.take()
+
+    assert table.last_message_ms == NOW_MS

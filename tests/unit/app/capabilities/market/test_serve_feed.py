@@ -34,13 +34,23 @@ LISTED = [Listing(each, "USDT", trading=True) for each in (BTC, ETH, PERP)]
 BACKOFF = Backoff(base_ms=100, max_wait_ms=250, jitter_ms=10)
 
 
+class CountingExchange(MemoryExchangeInformation):
+    """Counts how often it is asked for its listings."""
+
+    asked = 0
+
+    async def listings(self, venue: Venue) -> tuple[Listing, ...]:
+        self.asked += 1
+        return await super().listings(venue)
+
+
 class Bench:
     """A feed of spot, what the venue lists, and the service between them."""
 
     def __init__(self, symbols: str = "BTCUSDT", shard: Shard = SINGLE_SHARD) -> None:
         self.clock = ManualClock()
         self.feed = ScriptedMarketFeed(Venue.SPOT)
-        self.exchange = MemoryExchangeInformation(self.clock, LISTED)
+        self.exchange = CountingExchange(self.clock, LISTED)
         self.serving = ServeFeed(
             self.feed,
             self.exchange,
@@ -79,10 +89,11 @@ async def test_a_venue_that_comes_later_is_served_then(failure: ChimeraError) ->
     bench = Bench()
     bench.exchange.error = failure
     async with bench.running():
-        for wait_ms in (105, 205, 255, 255):
+        for asked, wait_ms in enumerate((105, 205, 255, 255), start=1):
             assert bench.serving.report().instruments is None
             await bench.clock.advance(wait_ms - 1)
             assert bench.feed.instruments is None
+            assert bench.exchange.asked == asked
             await bench.clock.advance(1)
 
         bench.exchange.error = None

@@ -122,6 +122,14 @@ async def test_a_blocked_loop_is_noticed_from_outside() -> None:
             tasks.cancel_scope.cancel()
 
 
+def test_a_loop_that_stands_still_after_a_turn_is_noticed() -> None:
+    """A turn counts once."""
+    alarm = threading.Event()
+    with LoopWatchdog(lambda _: alarm.set(), limit_s=0.05) as watchdog:
+        watchdog.pulse()
+        assert alarm.wait(timeout=30), "the watchdog did not notice"
+
+
 def test_the_thread_ends_with_its_block() -> None:
     with LoopWatchdog(lambda _: None):
         assert any(each.name == "loop-watchdog" for each in threading.enumerate())

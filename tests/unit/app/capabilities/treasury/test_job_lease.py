@@ -4,6 +4,9 @@ import pytest
 
 from chimera_s1.adapters.memory.lease_store import MemoryLeaseStore
 from chimera_s1.app.capabilities.ledger.job_lease import LEASE_MS, JobLease
+from chimera_s1.domain.ports.treasury_gateway import ReplyUnknown
+from tests.fakes.treasury_gateway import ScriptedResponse, ScriptedTreasuryGateway
+from tests.treasury_harness import TreasuryHarness, TreasuryInstance, running, transfer_request
 from tests.virtual_time import LoopClock, on_virtual_time
 
 LOOK_MS = 500
@@ -77,3 +80,23 @@ async def test_a_lease_that_cannot_be_given_up_expires(caplog: pytest.LogCapture
     assert not await pair.second.acquire_or_renew()
     await pair.clock.sleep_ms(LEASE_MS)
     assert await pair.second.acquire_or_renew()
+
+
+@on_virtual_time
+async def test_an_instance_without_the_leases_neither_sends_nor_reads() -> None:
+    """It is the one that is asked, so it knows of each transfer first."""
+    world = TreasuryHarness()
+    world.gateway.history_lag_ms = MINUTE_MS // 2
+    world.gateway.script.append(ScriptedResponse(executes=True, reply=ReplyUnknown("reset")))
+    idle = ScriptedTreasuryGateway(world.clock)
+    async with running(TreasuryInstance(world)):
+        await world.clock.sleep_ms(LOOK_MS)
+        async with running(TreasuryInstance(world, gateway=idle)) as asked:
+            for amount, name in enumerate(("t1", "t2"), start=10):
+                await asked.requests.accept(transfer_request(name, amount), "tester")
+                await world.clock.sleep_ms(MINUTE_MS)
+
+    assert len(world.gateway.sent_orders) == 2
+    assert world.gateway.completed_reads
+    assert (idle.sent_orders, idle.completed_reads) == ([], 0)
+    assert not await world.violations()

@@ -2,6 +2,8 @@
 findings are written down.
 """
 
+from decimal import Decimal
+
 import anyio
 from msgspec.structs import replace
 
@@ -10,7 +12,8 @@ from chimera_s1.app.capabilities.treasury.execute_transfers import SubmissionPol
 from chimera_s1.app.capabilities.treasury.reconcile_transfers import REPLY_DEADLINE_MS
 from chimera_s1.domain.operations.backoff import Backoff
 from chimera_s1.domain.ports.treasury_gateway import ReplyUnknown
-from chimera_s1.domain.treasury.events import Evidence, OutcomeUnknown
+from chimera_s1.domain.treasury.events import Evidence, OutcomeUnknown, TransferFailed
+from chimera_s1.domain.treasury.reconciliation import IncomeRow
 from chimera_s1.domain.treasury.transfer import Phase
 from tests.fakes.treasury_gateway import ScriptedResponse
 from tests.faulty_ports import HeldHistories, HeldStore
@@ -46,9 +49,34 @@ async def test_a_history_shows_what_was_there_when_its_read_began() -> None:
         await world.clock.sleep_ms(MINUTE_MS)
         ended = await one.transfer("t1")
 
+    assert await world.count(TransferFailed) == 0, "nor was it corrected later"
     assert (ended.phase, ended.evidence) == (Phase.DONE, Evidence.HISTORY)
     assert len(histories.sent_orders) == 1
     assert not await world.violations()
+
+
+@on_virtual_time
+async def test_reads_before_a_contradiction_prove_nothing_after_it() -> None:
+    """For a while the futures income shows a movement that the wallet's history does
+    not explain.
+    """
+    world = TreasuryHarness()
+    world.gateway.script.append(ScriptedResponse(reply=ReplyUnknown("reset")))
+    clean_spread_ms = world.timing.clean_spread_ms
+    async with running(TreasuryInstance(world)) as one:
+        await one.requests.accept(transfer_request("t1"), "tester")
+        signed_at = (await one.transfer("t1")).signed_at
+        bounds_ms = world.timing.execution_ms + world.timing.history_lag_ms
+        await world.clock.sleep_ms(bounds_ms + 4 * MINUTE_MS)
+        world.gateway.foreign_income.append(IncomeRow(Decimal(10), signed_at))
+        await world.clock.sleep_ms(2 * MINUTE_MS)
+        world.gateway.foreign_income.clear()
+        silent_from = world.gateway.exchange_ms
+        await world.clock.sleep_ms(10 * MINUTE_MS)
+    [failed] = [event for event in await world.events() if isinstance(event, TransferFailed)]
+
+    assert min(failed.reads) >= silent_from
+    assert failed.reads[-1] - failed.reads[0] >= clean_spread_ms
 
 
 @on_virtual_time
