@@ -32,7 +32,7 @@ from chimera_s1.app.capabilities.treasury.transfer_admission import SpendingAdmi
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TreasuryLedger
 from chimera_s1.domain.identifiers import parse_transfer_id
 from chimera_s1.domain.operations.backoff import Backoff
-from chimera_s1.domain.operations.health import Level, report_level
+from chimera_s1.domain.operations.health import Level
 from chimera_s1.domain.operations.trading_mode import TradingMode
 from chimera_s1.domain.ports.cursor_store import CursorStore
 from chimera_s1.domain.ports.event_store import EventStore
@@ -268,7 +268,7 @@ class TreasuryInstance:
             kill_switch=lambda: self.world.switches.kill,
             kill_switch_error=lambda: "",
         )
-        return report_level(report.report())
+        return report.report().level
 
 
 def _ledger(world: TreasuryHarness, store: EventStore, cursors: CursorStore) -> TreasuryLedger:

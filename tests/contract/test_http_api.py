@@ -15,7 +15,6 @@ from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import negative_data_rejection, positive_data_acceptance
 
 from chimera_s1.app.capabilities.market.quote_board import QuoteBoard
-from chimera_s1.app.web.problem_kinds import PROBLEM_KINDS
 from tests.contract.web_parts import (
     DESCRIPTION,
     READER,
@@ -236,7 +235,8 @@ async def test_the_description_is_a_page_for_people(client: httpx2.AsyncClient) 
 
     said = description()
     operations = [each["operationId"] for item in said["paths"].values() for each in item.values()]
-    for name in (*operations, *said["components"]["schemas"], *(k.code for k in PROBLEM_KINDS)):
+    problems = [kind.code for kind in WebParts().app.state.problem_table.kinds]
+    for name in (*operations, *said["components"]["schemas"], *problems):
         assert f'id="{name}"' in reply.text
     assert "<script" not in reply.text
     assert "://" not in reply.text

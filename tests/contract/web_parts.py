@@ -20,13 +20,15 @@ from chimera_s1.app.capabilities.market.quote_board import (
     QuoteFilter,
     QuoteSubscription,
 )
-from chimera_s1.app.capabilities.operations.operations_outbox import EventDetail
-from chimera_s1.app.capabilities.operations.report_health import ReportHealth
+from chimera_s1.app.capabilities.market.web.part import market_part
+from chimera_s1.app.capabilities.operations.report_health import HealthSource, ReportHealth
+from chimera_s1.app.capabilities.operations.web.routes import health_part
 from chimera_s1.app.capabilities.treasury.project_transfers import ProjectTransfers
 from chimera_s1.app.capabilities.treasury.read_transfers import ReadTransfers
 from chimera_s1.app.capabilities.treasury.resolve_transfers import ResolveTransfers
+from chimera_s1.app.capabilities.treasury.web.part import treasury_part
 from chimera_s1.app.web.access.control_access import ControlAccess
-from chimera_s1.app.web.application import WebServices, create_web_app
+from chimera_s1.app.web.application import create_web_app
 from chimera_s1.app.web.server import (
     GRACEFUL_STOP_TIMEOUT_S,
     STUCK_READER_TIMEOUT_MS,
@@ -35,13 +37,12 @@ from chimera_s1.app.web.server import (
 )
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.access.tokens import make_token
-from chimera_s1.domain.operations.health import (
-    ClockReport,
-    HealthReport,
-    LoopReport,
-    StreamStoreReport,
-)
+from chimera_s1.domain.market.health import StreamStoreReport
+from chimera_s1.domain.operations.health import HealthReport
 from chimera_s1.domain.operations.rate_limit import RateLimit
+from chimera_s1.domain.operations.reports import ClockReport, LoopReport
+from chimera_s1.domain.operations.trading_mode import TradingMode
+from chimera_s1.domain.ports.operations_log import EventDetail
 from chimera_s1.domain.ports.token_store import TokenStore
 from tests.fakes.manual_clock import ManualClock
 from tests.treasury_harness import TreasuryHarness, TreasuryInstance, untyped
@@ -132,20 +133,26 @@ class WebParts:
             clock=self.clock,
             record=lambda kind, detail: self.events.append((kind, detail)),
         )
-        self.health = ReportHealth(self.clock, shard="0/1", version="1.2.3")
-        self.health.register("redis", lambda: self.redis, required=True)
-        self.health.register("clock.spot", lambda: ClockReport(1500.0, 1.0), required=False)
-        self.health.register("loop", lambda: LoopReport(3.0), required=True)
-        self.treasury = treasury or Treasury()
-        services = WebServices(
-            quote_board=self.board,
-            report_health=self.health,
-            render_metrics=render_metrics,
-            accept_transfers=self.treasury.instance.requests,
-            read_transfers=self.treasury.reads,
-            resolve_transfers=self.treasury.resolutions,
+        self.health = ReportHealth(
+            self.clock, shard="0/1", version="1.2.3", mode=lambda: TradingMode.NORMAL
         )
-        self.app: Litestar = create_web_app(services, self.access)
+        for source in (
+            HealthSource("redis", lambda: self.redis, required=True),
+            HealthSource("clock.spot", lambda: ClockReport(1500.0, 1.0), required=False),
+            HealthSource("loop", lambda: LoopReport(3.0), required=True),
+        ):
+            self.health.register(source)
+        self.treasury = treasury or Treasury()
+        self.app: Litestar = create_web_app(
+            [
+                health_part(self.health, render_metrics),
+                market_part(self.board),
+                treasury_part(
+                    self.treasury.instance.requests, self.treasury.reads, self.treasury.resolutions
+                ),
+            ],
+            self.access,
+        )
 
     def client(self) -> httpx2.AsyncClient:
         """A client of the application, without a socket between them."""

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import anyio
 
 from chimera_s1.domain.identifiers import InstrumentId, Venue
+from chimera_s1.domain.market.health import FeedReport
 from chimera_s1.domain.market.quote import Quote
-from chimera_s1.domain.operations.health import FeedReport
 from chimera_s1.domain.ports.market_feed import FeedCounters
 
 

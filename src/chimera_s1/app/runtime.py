@@ -12,7 +12,7 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
@@ -20,22 +20,17 @@ from typing import Literal, assert_never
 
 import anyio
 from anyio.abc import TaskStatus
+from msgspec import Struct
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
 from chimera_s1.adapters.redis.cluster_client import ClusterClient, connect_cluster
 from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.system.atomic_file import BY_UMASK, replacing
 from chimera_s1.adapters.telemetry.log_formats import configure_logging
-from chimera_s1.app.capabilities.ledger.stores import open_stores
 from chimera_s1.app.capabilities.operations.operations_outbox import REDIS_ERRORS
 from chimera_s1.app.capabilities.operations.watch_loop import LoopWatchdog
-from chimera_s1.app.capabilities.treasury.wiring import (
-    NoTreasury,
-    TreasuryAccess,
-    TreasuryResources,
-    treasury_enabled,
-)
-from chimera_s1.app.container import Container, build_clock
+from chimera_s1.app.capability import Capability, PendingWrites
+from chimera_s1.app.container import Container
 from chimera_s1.app.embedded_redis import embedded_redis, node_addresses, restart_when_down
 from chimera_s1.app.settings.settings import Settings
 from chimera_s1.app.settings.types import LogFormat
@@ -82,20 +77,28 @@ async def run(settings: Settings) -> int:
 
 
 async def _serve(settings: Settings, signals: "_Signals") -> int:
+    watchdog = LoopWatchdog(_exit_on_stall)
     async with AsyncExitStack() as stack:
-        container, workers = await _start(settings, stack)
+        service = await _start(settings, watchdog, stack)
         signals.started = True
         try:
-            with container.watchdog():
-                await supervise(workers, signals.stop)
+            with watchdog:
+                await supervise(service.workers, signals.stop)
         except WorkerFailedError as died:
             _log.critical("%s; the process ends", died)
             return EXIT_FAILED
-        await _flush(container)
+        await _flush(service.pending_writes)
     return EXIT_STOPPED
 
 
-async def _start(settings: Settings, stack: AsyncExitStack) -> tuple[Container, tuple[Worker, ...]]:
+class _Service(Struct, frozen=True):
+    """What runs, and what is written once it has stopped."""
+
+    workers: tuple[Worker, ...]
+    pending_writes: tuple[PendingWrites, ...]
+
+
+async def _start(settings: Settings, watchdog: LoopWatchdog, stack: AsyncExitStack) -> _Service:
     """Open everything, onto *stack*."""
     listener = stack.enter_context(
         bind(
@@ -105,88 +108,64 @@ async def _start(settings: Settings, stack: AsyncExitStack) -> tuple[Container, 
         )
     )
     redis, addresses = await _redis(settings, stack)
-    resources = await _treasury_resources(settings, addresses, stack)
     container = Container(
         settings=settings,
-        treasury_resources=resources,
-        quotes_client=await stack.enter_async_context(_client(settings, addresses)),
-        operations_client=await stack.enter_async_context(_client(settings, addresses)),
-        status_client=await stack.enter_async_context(_client(settings, addresses)),
-        watchdog=LoopWatchdog(_exit_on_stall),
+        connect_redis=partial(_client, settings, addresses),
+        pulse_watchdog=watchdog.pulse,
     )
-    await stack.enter_async_context(container.exchange())
-    await stack.enter_async_context(container.publisher())
-    if isinstance(resources, TreasuryResources):
-        await stack.enter_async_context(container.gateway())
-    http = HttpServer(container.web(), listener, container.board().close)
+    capabilities = await open_capabilities(container, stack)
+    http = HttpServer(container.web(), listener, partial(_end_streams, capabilities))
     stack.enter_context(_ServiceFile(settings.state_dir, http.url, addresses))
     _log.info("serving on %s", http.url)
-    return container, tuple(_workers(container, http, redis))
+    return _Service(
+        tuple(_workers(container, capabilities, http, redis)),
+        tuple(pending for each in capabilities for pending in each.pending_writes),
+    )
 
 
-def _workers(container: Container, http: HttpServer, redis: EmbeddedRedis | None) -> list[Worker]:
-    workers = [
-        Worker("http", http.serve, http.stop),
-        Worker("reads", container.pacer().run),
-        Worker("publisher", container.publish_quotes().run),
-        Worker("operations", container.operations().run),
-        Worker("throughput", container.throughput().run),
-        Worker("loop", container.loop().run),
-        Worker("health", partial(container.health().run, container.operations().record)),
-    ]
-    workers += [Worker(f"clock.{patrol.venue}", patrol.run) for patrol in container.patrols()]
-    workers += [
-        Worker(f"feed.{serving.venue}", serving.run) for serving in container.feed_servers()
-    ]
-    workers += [
-        Worker(f"liveness.{watch.venue}", partial(watch.run, feed))
-        for watch, feed in zip(container.liveness_watches(), container.feeds(), strict=True)
-    ]
-    workers += _treasury_workers(container)
+async def open_capabilities(container: Container, stack: AsyncExitStack) -> tuple[Capability, ...]:
+    """Open every capability, onto *stack*, and give them to *container*.
+
+    Operations come last in the result: what the others record while they stop is still written.
+    """
+    operations = await stack.enter_async_context(container.opening_operations())
+    container.operations.override(operations)
+    opened = [await stack.enter_async_context(opening) for opening in container.openings()]
+    capabilities = (*opened, operations.capability)
+    container.capabilities.override(capabilities)
+    return capabilities
+
+
+def _end_streams(capabilities: Sequence[Capability]) -> None:
+    for capability in capabilities:
+        capability.web.end_streams()
+
+
+def _workers(
+    container: Container,
+    capabilities: Sequence[Capability],
+    http: HttpServer,
+    redis: EmbeddedRedis | None,
+) -> Iterator[Worker]:
+    clock = container.clock()
+    yield Worker("http", http.serve, http.stop)
+    for capability in capabilities:
+        yield from capability.workers
+        yield from (Worker(job.name, partial(job.repeat, clock)) for job in capability.jobs)
+    record = container.operations().outbox.record
+    yield Worker("health", partial(container.health().run, record))
     if redis is not None:
-        clock = container.clock()
-        workers.append(Worker("embedded redis", lambda: restart_when_down(redis, clock)))
-    return workers
+        yield Worker("embedded redis", partial(restart_when_down, redis, clock))
 
 
-async def _treasury_resources(
-    settings: Settings, addresses: Sequence[RedisAddress], stack: AsyncExitStack
-) -> TreasuryAccess:
-    if not treasury_enabled(settings):
-        return NoTreasury()
-    stores = await stack.enter_async_context(open_stores(settings, build_clock()))
-    client = await stack.enter_async_context(_client(settings, addresses))
-    return TreasuryResources(stores, client)
-
-
-def _treasury_workers(container: Container) -> list[Worker]:
-    work = container.treasury().workers
-    if work is None:
-        return []
-
-    def stop() -> None:
-        container.stop_flag().set()
-        work.executor.stop()
-
-    return [
-        Worker("treasury executor", work.executor.run, stop),
-        Worker("treasury reconciler", work.reconciler.run),
-        Worker("treasury relay", work.relay.run),
-        Worker("treasury projection", work.projection.run),
-        Worker("treasury key", work.key.run),
-        Worker("kill switch", work.switch.run),
-    ]
-
-
-async def _flush(container: Container) -> None:
-    """The last quotes and events; a store that is gone does not hold the process."""
-    publishing, operations = container.publish_quotes(), container.operations()
+async def _flush(pending_writes: Sequence[PendingWrites]) -> None:
+    """Write what waits; a store that is gone does not hold the process."""
     with anyio.move_on_after(FLUSH_TIMEOUT_S), suppress(*REDIS_ERRORS):
-        await publishing.flush()
-        await operations.flush()
-    quotes, events = publishing.report().pending, operations.pending
-    if quotes or events:
-        _log.warning("not written: the last %d quotes, %d operational events", quotes, events)
+        for pending in pending_writes:
+            await pending.flush()
+    left = [f"{count} {each.name}" for each in pending_writes if (count := each.count())]
+    if left:
+        _log.warning("not written: the last %s", ", ".join(left))
 
 
 async def _redis(

@@ -10,8 +10,8 @@ from chimera_s1.app.capabilities.market.publish_quotes import PublishQuotes
 from chimera_s1.app.capabilities.market.quote_board import QuoteBoard
 from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.market.conflation import WindowMs
+from chimera_s1.domain.market.health import StreamStoreReport
 from chimera_s1.domain.market.quote import Quote
-from chimera_s1.domain.operations.health import StreamStoreReport
 from tests.fakes.manual_clock import ManualClock
 from tests.fakes.market_feed import ScriptedMarketFeed
 from tests.fakes.quote_streams import MemoryQuoteStreams

@@ -1,23 +1,20 @@
 """The object graph: complete, of one piece, and as the settings say."""
 
-from collections.abc import Iterator, Mapping
+import os
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
 
 import pytest
 
 from chimera_s1.adapters.binance.endpoints import Endpoints
 from chimera_s1.adapters.redis.addresses import RedisAddress
 from chimera_s1.adapters.redis.cluster_client import ClusterClient
-from chimera_s1.adapters.system.system_clock import SystemClock
-from chimera_s1.app.capabilities.ledger.stores import memory_stores
-from chimera_s1.app.capabilities.market.wiring import build_endpoints
-from chimera_s1.app.capabilities.operations.watch_loop import LoopWatchdog
-from chimera_s1.app.capabilities.treasury.wiring import (
-    NoTreasury,
-    TreasuryAccess,
-    TreasuryResources,
-    treasury_enabled,
-)
+from chimera_s1.app.capabilities.treasury.wiring import build_gateway
+from chimera_s1.app.capability import Capability
 from chimera_s1.app.container import Container
+from chimera_s1.app.foundation import served_endpoints
+from chimera_s1.app.runtime import open_capabilities
 from chimera_s1.app.settings.settings import load_settings
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.health import Level
@@ -29,82 +26,78 @@ SIMULATED = {
     "S1_BINANCE_PERP_REST_URL": "http://127.0.0.1:3",
     "S1_BINANCE_PERP_WS_URL": "ws://127.0.0.1:4",
 }
-
-
-def client() -> ClusterClient:
-    """A client that never connects."""
-    return ClusterClient([RedisAddress("127.0.0.1", 9)])
-
-
-def container_of(environ: Mapping[str, str]) -> Container:
-    clients = {
-        name: client()
-        for name, part in Container.dependencies.items()
-        if part.instance_of is ClusterClient  # type: ignore[attr-defined]  # the stubs say Provider
-    }
-    settings = load_settings(environ)
-    opening: TreasuryAccess = NoTreasury()
-    if treasury_enabled(settings):
-        opening = TreasuryResources(memory_stores(SystemClock()), client())
-    return Container(
-        settings=settings,
-        watchdog=LoopWatchdog(lambda _: None),
-        treasury_resources=opening,
-        **clients,
-    )
-
-
 WITH_KEY = {**SIMULATED, "S1_BINANCE_KEY": "key", "S1_BINANCE_SECRET": "secret"}
 
 
-@pytest.fixture
-def container() -> Iterator[Container]:
-    made = container_of(WITH_KEY)
-    yield made
-    made.reset_singletons()
+@asynccontextmanager
+async def unconnected() -> AsyncIterator[ClusterClient]:
+    """A client that never connects."""
+    yield ClusterClient([RedisAddress("127.0.0.1", 9)])
 
 
-async def test_every_provider_resolves(container: Container) -> None:
+@asynccontextmanager
+async def opened(
+    environ: Mapping[str, str], directory: Path
+) -> AsyncIterator[tuple[Container, tuple[Capability, ...]]]:
+    """Every capability of a service with its state in *directory*; nothing runs."""
+    container = Container(
+        settings=load_settings({"S1_STATE_DIR": str(directory), **environ}),
+        connect_redis=unconnected,
+        pulse_watchdog=lambda: None,
+    )
+    async with AsyncExitStack() as stack:
+        yield container, await open_capabilities(container, stack)
+
+
+async def test_every_provider_resolves(tmp_path: Path) -> None:
     """A missing or misspelt dependency is found here and not at the first request."""
-    container.check_dependencies()
-    resolved = {name: provider() for name, provider in container.providers.items()}
+    async with opened(WITH_KEY, tmp_path) as (container, _):
+        container.check_dependencies()
+        resolved = {name: provider() for name, provider in container.providers.items()}
 
-    assert {"feeds", "publish_quotes", "health", "web"} <= resolved.keys()
+    assert {"operations", "health", "metrics", "web"} <= resolved.keys()
     assert all(part is not None for part in resolved.values())
-    await container.exchange().__aexit__(None, None, None)
-    await container.gateway().__aexit__(None, None, None)
 
 
-def test_without_a_key_nothing_moves_money() -> None:
-    """No workers, no component of health; the routes are there and say why not."""
-    treasury = container_of(SIMULATED).treasury()
+async def test_without_a_key_nothing_moves_money(tmp_path: Path) -> None:
+    """No workers, no component of health, no store; the routes are there and say why not."""
+    async with opened(SIMULATED, tmp_path) as (_, capabilities):
+        treasury = next(each for each in capabilities if each.name == "treasury")
 
-    assert treasury.workers is None
-    assert treasury.ledger.open_transfers.head.seq == 0
+    assert (treasury.workers, treasury.jobs, treasury.health) == ((), (), ())
+    assert treasury.web.routes
+    assert os.listdir(tmp_path) == []  # noqa: PTH208 (the anyio rule knows Path only)
+
+
+async def test_with_a_key_the_treasury_works(tmp_path: Path) -> None:
+    async with opened(WITH_KEY, tmp_path) as (_, capabilities):
+        treasury = next(each for each in capabilities if each.name == "treasury")
+
+    assert "treasury executor" in [worker.name for worker in treasury.workers]
+    assert [source.name for source in treasury.health] == ["treasury"]
 
 
 @pytest.mark.parametrize("mode", ["wallet", "subaccount"])
 async def test_the_mode_chooses_the_transfer_of_the_exchange(mode: str) -> None:
-    container = container_of({**WITH_KEY, "S1_TREASURY_MODE": mode})
+    settings = load_settings({**WITH_KEY, "S1_TREASURY_MODE": mode})
 
-    gateway = container.gateway()
-
-    assert gateway.mode.value == mode
-    await gateway.__aexit__(None, None, None)
+    async with build_gateway(settings, Container().budgets(), lambda: 0.0) as gateway:
+        assert gateway.mode.value == mode
 
 
-def test_a_client_that_is_missing_is_told() -> None:
-    incomplete = Container(settings=load_settings(SIMULATED), quotes_client=client())
+def test_a_missing_dependency_is_named() -> None:
+    incomplete = Container(settings=load_settings(SIMULATED))
 
-    with pytest.raises(Exception, match="operations_client"):
+    with pytest.raises(Exception, match="connect_redis"):
         incomplete.check_dependencies()
 
 
-async def test_each_part_exists_once(container: Container) -> None:
-    """The publisher that is measured is the one that publishes, and so for every part."""
-    for name in ("feeds", "publish_quotes", "board", "operations", "health", "patrols", "clock"):
-        provider = container.providers[name]
-        assert provider() is provider()
+async def test_each_part_exists_once(tmp_path: Path) -> None:
+    """What is measured is what works."""
+    async with opened(WITH_KEY, tmp_path) as (container, _):
+        for name in ("operations", "capabilities", "health", "metrics", "access", "clock"):
+            provider = container.providers[name]
+            assert provider() is provider()
 
 
 @pytest.mark.parametrize(
@@ -112,32 +105,45 @@ async def test_each_part_exists_once(container: Container) -> None:
     [("spot,perp", [Venue.SPOT, Venue.PERP]), ("perp", [Venue.PERP])],
 )
 async def test_each_venue_served_has_a_feed_a_patrol_and_its_lines_of_health(
-    venues: str, expected: list[Venue]
+    venues: str, expected: list[Venue], tmp_path: Path
 ) -> None:
-    container = container_of({**SIMULATED, "S1_VENUES": venues})
+    async with opened({**SIMULATED, "S1_VENUES": venues}, tmp_path) as (container, capabilities):
+        names = {component.name for component in container.health().snapshot().components}
+        workers = {worker.name for each in capabilities for worker in each.workers}
+        patrols = [patrol.venue for patrol in container.operations().patrols]
 
-    names = [component.name for component in container.health().snapshot().components]
+    assert patrols == expected
+    for kind in ("feed", "clock", "market"):
+        assert {name for name in names if name.startswith(kind)} == {
+            f"{kind}.{venue}" for venue in expected
+        }
+    assert {"redis", "loop"} <= names
+    for kind in ("feed", "clock", "liveness"):
+        assert {f"{kind}.{venue}" for venue in expected} <= workers
 
-    assert [feed.venue for feed in container.feeds()] == expected
-    assert [serving.venue for serving in container.feed_servers()] == expected
-    assert [patrol.venue for patrol in container.patrols()] == expected
-    assert {f"feed.{venue}" for venue in expected} | {"redis", "loop"} <= set(names)
-    assert {f"clock.{venue}" for venue in expected} <= set(names)
 
-
-async def test_before_anything_runs_the_service_is_not_ready(container: Container) -> None:
+async def test_before_anything_runs_the_service_is_not_ready(tmp_path: Path) -> None:
     """Nothing is healthy until it has proved so."""
-    snapshot = container.health().snapshot()
+    async with opened(WITH_KEY, tmp_path) as (container, _):
+        snapshot = container.health().snapshot()
 
     assert not snapshot.ready
     red = {each.name for each in snapshot.components if each.level is Level.RED}
     assert {"feed.spot", "feed.perp", "redis"} <= red
 
 
+async def test_what_is_recorded_while_stopping_is_written_last(tmp_path: Path) -> None:
+    """Quotes first, then the operational events: also those of the capabilities that stop."""
+    async with opened(WITH_KEY, tmp_path) as (_, capabilities):
+        written = [pending.name for each in capabilities for pending in each.pending_writes]
+
+    assert written == ["quotes", "operational events"]
+
+
 def test_overrides_replace_one_host_each() -> None:
     settings = load_settings({"S1_BINANCE_SPOT_WS_URL": "wss://example.test:9443"})
 
-    endpoints = build_endpoints(settings)
+    endpoints = served_endpoints(settings)
 
     assert endpoints[Venue.SPOT].ws_url == "wss://example.test:9443"
     assert endpoints[Venue.SPOT].rest_url == "https://api.binance.com"
@@ -145,9 +151,9 @@ def test_overrides_replace_one_host_each() -> None:
 
 
 def test_the_test_network_is_never_mixed_with_the_real_one() -> None:
-    endpoints = build_endpoints(load_settings({"S1_BINANCE_ENV": "testnet"}))
+    endpoints = served_endpoints(load_settings({"S1_BINANCE_ENV": "testnet"}))
 
-    real = build_endpoints(load_settings({}))
+    real = served_endpoints(load_settings({}))
     assert {Venue.SPOT, Venue.PERP} == endpoints.keys()
     assert not {*_urls(endpoints)} & {*_urls(real)}
 

@@ -22,8 +22,8 @@ from chimera_s1.adapters.binance.streams.market_socket import (
 from chimera_s1.adapters.binance.streams.read_pacer import ReadPacer
 from chimera_s1.domain.identifiers import Channel, InstrumentId, Venue
 from chimera_s1.domain.market.conflation import WindowMs
+from chimera_s1.domain.market.health import FeedReport
 from chimera_s1.domain.market.quote import Quote
-from chimera_s1.domain.operations.health import FeedReport
 from chimera_s1.domain.operations.reconnect import (
     ReconnectPolicy,
 )

@@ -5,12 +5,10 @@ only a scrape pays for turning them into text.
 """
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from enum import StrEnum
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from math import inf
 
-from msgspec import Struct
 from prometheus_client import CollectorRegistry, ProcessCollector, generate_latest
 from prometheus_client.metrics_core import (
     CounterMetricFamily,
@@ -20,55 +18,7 @@ from prometheus_client.metrics_core import (
 )
 from prometheus_client.registry import Collector
 
-PREFIX = "s1_"
-_COUNTER_SUFFIX = "_total"
-
-
-class SampleKind(StrEnum):
-    """A counter only grows while the process lives; a gauge is what is so now."""
-
-    COUNTER = "counter"
-    GAUGE = "gauge"
-
-
-class Sample(Struct, frozen=True):
-    """One number on the page.
-
-    Attributes:
-        name: As it stands on the page; begins with `s1_`, and ends with `_total` where it is a
-            counter.
-
-        help_text: For people: what is counted, in which unit.
-
-        kind: Counter or gauge.
-
-        value: Now.
-
-        labels: Pairs of name and value; the same names in all samples of one *name*.
-    """
-
-    name: str
-    help_text: str
-    kind: SampleKind
-    value: float
-    labels: tuple[tuple[str, str], ...] = ()
-
-    def __post_init__(self) -> None:
-        assert self.name.startswith(PREFIX), self.name
-        assert self.name.endswith(_COUNTER_SUFFIX) == (self.kind is SampleKind.COUNTER), self.name
-
-
-MetricSource = Callable[[], Iterable[Sample]]
-
-
-def counter(name: str, help_text: str, value: float, **labels: str) -> Sample:
-    """A `Sample` that only grows."""
-    return Sample(name, help_text, SampleKind.COUNTER, value, tuple(labels.items()))
-
-
-def gauge(name: str, help_text: str, value: float, **labels: str) -> Sample:
-    """A `Sample` of what is so now."""
-    return Sample(name, help_text, SampleKind.GAUGE, value, tuple(labels.items()))
+from chimera_s1.domain.operations.metrics import PREFIX, MetricSource, Sample, SampleKind
 
 
 class LatencyHistogram:

@@ -1,30 +1,18 @@
 """The HTTP application, from the use cases it shows."""
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 from litestar import Litestar, Response, Router
+from litestar.datastructures import State
 from litestar.di import Provide
 from litestar.exceptions import NotFoundException
 from litestar.openapi.config import OpenAPIConfig
 from litestar.openapi.spec import Tag
 from litestar.plugins import PluginProtocol
 from litestar.plugins.core import MsgspecDIPlugin
-from msgspec import Struct
 
 from chimera_s1 import __version__
-from chimera_s1.app.capabilities.market.quote_board import QuoteBoard
-from chimera_s1.app.capabilities.market.web.routes import QuotesController
-from chimera_s1.app.capabilities.operations.report_health import ReportHealth
-from chimera_s1.app.capabilities.operations.web.routes import (
-    read_health,
-    read_metrics,
-    read_readiness,
-)
-from chimera_s1.app.capabilities.treasury.accept_transfers import AcceptTransfers
-from chimera_s1.app.capabilities.treasury.read_transfers import ReadTransfers
-from chimera_s1.app.capabilities.treasury.resolve_transfers import ResolveTransfers
-from chimera_s1.app.capabilities.treasury.web.routes import TreasuryController
 from chimera_s1.app.web.access.control_access import ControlAccess
 from chimera_s1.app.web.access.guard import (
     BODY_BYTES_MAX,
@@ -33,37 +21,14 @@ from chimera_s1.app.web.access.guard import (
     read_actor,
     security_components,
 )
+from chimera_s1.app.web.problem_kinds import ProblemKind, ProblemTable
 from chimera_s1.app.web.problems import problem_response
 from chimera_s1.app.web.schema_page import SchemaPage
+from chimera_s1.app.web.web_part import WebPart
 
 SCHEMA_PATH = "/schema"
 
 _NO_SCRIPTS = "default-src 'none'; style-src 'unsafe-inline'"
-
-
-class WebServices(Struct, frozen=True, kw_only=True):
-    """Everything a route may ask for; a field's name is the parameter's name.
-
-    Attributes:
-        quote_board: The newest published quotes.
-
-        report_health: What every component says.
-
-        render_metrics: The Prometheus page, bytes.
-
-        accept_transfers: Moves money.
-
-        read_transfers: What became of it.
-
-        resolve_transfers: Takes the verdicts of operators.
-    """
-
-    quote_board: QuoteBoard
-    report_health: ReportHealth
-    render_metrics: Callable[[], bytes]
-    accept_transfers: AcceptTransfers
-    read_transfers: ReadTransfers
-    resolve_transfers: ResolveTransfers
 
 
 class _Application(Litestar):
@@ -73,42 +38,45 @@ class _Application(Litestar):
         return [*plugins, MsgspecDIPlugin()]
 
 
-def create_web_app(services: WebServices, access: ControlAccess) -> Litestar:
+def create_web_app(parts: Sequence[WebPart], access: ControlAccess) -> Litestar:
     """The ASGI application; it owns no connection and starts no task.
 
     Args:
-        services: What routes may ask for.
-
-        access: Who may call them.
+        parts: What each capability contributes.
+        access: Who may call the routes.
     """
+    problems = ProblemTable(
+        [part.kind_by_error for part in parts],
+        [kind for part in parts for kind in part.other_kinds],
+    )
     app = _Application(
-        route_handlers=[
-            read_health,
-            read_readiness,
-            read_metrics,
-            QuotesController,
-            TreasuryController,
-        ],
-        dependencies={
-            **{name: _provide(services, name) for name in WebServices.__struct_fields__},
-            "actor": Provide(read_actor, sync_to_thread=False),
-        },
+        route_handlers=[route for part in parts for route in part.routes],
+        dependencies=_dependencies(parts),
         guards=[AccessGuard(access)],
         plugins=[AccessDescription()],
         request_max_body_size=BODY_BYTES_MAX,
         exception_handlers={Exception: problem_response},
-        openapi_config=_openapi(),
+        state=State({"problem_table": problems}),
+        openapi_config=_openapi([tag for part in parts for tag in part.tags], problems.kinds),
         logging_config=None,  # the runtime sets logging up; an application that does too fights it
     )
     _ = app.openapi_schema  # built now: on the first request it would hold the event loop
     return app
 
 
-def _provide(services: WebServices, name: str) -> Provide:
-    return Provide(lambda: getattr(services, name), sync_to_thread=False)
+def _dependencies(parts: Sequence[WebPart]) -> dict[str, Provide]:
+    given = {name: value for part in parts for name, value in part.dependencies.items()}
+    return {
+        **{name: _provide(value) for name, value in given.items()},
+        "actor": Provide(read_actor, sync_to_thread=False),
+    }
 
 
-def _openapi() -> OpenAPIConfig:
+def _provide(value: object) -> Provide:
+    return Provide(lambda: value, sync_to_thread=False)
+
+
+def _openapi(tags: list[Tag], problem_kinds: Sequence[ProblemKind]) -> OpenAPIConfig:
     return OpenAPIConfig(
         title="Chimera S1",
         version=__version__,
@@ -119,14 +87,10 @@ def _openapi() -> OpenAPIConfig:
             "basis points only where the name says bps. Errors are problem details (RFC 9457); "
             "`code` is stable."
         ),
-        tags=[
-            Tag(name="quotes", description="What was published, newest first."),
-            Tag(name="treasury", description="Money between the wallets, once for each key."),
-            Tag(name="operation", description="For orchestrators, Prometheus and people on call."),
-        ],
+        tags=tags,
         components=security_components(),
         use_handler_docstrings=True,
-        render_plugins=[SchemaPage(path="/")],
+        render_plugins=[SchemaPage("/", problem_kinds)],
         openapi_router=Router(
             SCHEMA_PATH,
             route_handlers=[],

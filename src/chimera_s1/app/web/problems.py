@@ -15,12 +15,12 @@ from litestar.openapi.datastructures import ResponseSpec
 from chimera_s1.app.web.access.control_access import RateExceededError, TokenRefusedError
 from chimera_s1.app.web.problem_kinds import (
     INTERNAL,
-    KIND_BY_ERROR,
     METHOD_NOT_ALLOWED,
     NOT_FOUND,
     REQUEST_INVALID,
     REQUEST_TOO_LARGE,
     ProblemKind,
+    ProblemTable,
 )
 from chimera_s1.app.web.schemas import ProblemView
 from chimera_s1.domain.errors import ChimeraError
@@ -44,7 +44,7 @@ def classify_error(request: AnyRequest, error: Exception) -> tuple[ProblemKind, 
     """What *error* is; what nobody planned for is logged, and the client learns no more
     than that.
     """
-    kind = _kind(error)
+    kind = _kind(request, error)
     if kind is INTERNAL:
         _logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
     return kind, problem_view(kind, _detail(kind, error, request), request)
@@ -101,13 +101,11 @@ def error_headers(error: Exception) -> Mapping[str, str]:
             return {}
 
 
-def _kind(error: Exception) -> ProblemKind:
+def _kind(request: AnyRequest, error: Exception) -> ProblemKind:
     match error:
         case ChimeraError():
-            # One of a kind is of that kind, whatever more it says.
-            return next(
-                (KIND_BY_ERROR[k] for k in type(error).__mro__ if k in KIND_BY_ERROR), INTERNAL
-            )
+            table: ProblemTable = request.app.state.problem_table
+            return table.kind_of(error)
         case NotFoundException():
             return NOT_FOUND
         case MethodNotAllowedException():

@@ -1,13 +1,14 @@
 """The API's description as one page: no script and nothing from another host."""
 
 import re
+from collections.abc import Iterable
 from html import escape
 from typing import Any
 
 from litestar.openapi.plugins import OpenAPIRenderPlugin
 
 from chimera_s1.app.web.access.guard import SCHEME
-from chimera_s1.app.web.problem_kinds import PROBLEM_KINDS
+from chimera_s1.app.web.problem_kinds import ProblemKind
 from chimera_s1.app.web.problems import AnyRequest
 
 _STYLE = """
@@ -27,6 +28,10 @@ class SchemaPage(OpenAPIRenderPlugin):
 
     The ready-made viewers load a script from a public CDN: a page of this origin must not.
     """
+
+    def __init__(self, path: str, problem_kinds: Iterable[ProblemKind]) -> None:
+        super().__init__(path=path)
+        self._problem_kinds = tuple(problem_kinds)
 
     def render(self, request: AnyRequest, openapi_schema: dict[str, Any]) -> bytes:  # noqa: ARG002 (the plugin's signature)
         """The page, UTF-8."""
@@ -48,7 +53,7 @@ class SchemaPage(OpenAPIRenderPlugin):
             f"<p>{escape(info['summary'])} {_prose(info['description'])}</p>"
             f'<p>For programs: <a href="/schema/openapi.json">openapi.json</a></p>'
             f"<h2>Paths</h2>{operations}<h2>Bodies</h2>{structs}"
-            f"<h2>Problems</h2>{_problems()}</body></html>"
+            f"<h2>Problems</h2>{_problems(self._problem_kinds)}</body></html>"
         ).encode()
 
 
@@ -97,11 +102,11 @@ def _fields(schema: dict[str, Any]) -> list[tuple[str, str, str]]:
     ]
 
 
-def _problems() -> str:
+def _problems(kinds: Iterable[ProblemKind]) -> str:
     rows = "".join(
         f'<tr id="{escape(kind.code)}"><td><code>{escape(kind.code)}</code></td>'
         f"<td>{int(kind.status)}</td><td>{escape(kind.title)}</td></tr>"
-        for kind in PROBLEM_KINDS
+        for kind in kinds
     )
     return f"<table>{rows}</table>"
 

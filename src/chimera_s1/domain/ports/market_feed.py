@@ -6,8 +6,8 @@ from typing import Protocol
 from msgspec import Struct, field
 
 from chimera_s1.domain.identifiers import InstrumentId, Venue
+from chimera_s1.domain.market.health import FeedReport
 from chimera_s1.domain.market.quote import Quote, StreamKey
-from chimera_s1.domain.operations.health import FeedReport
 
 
 class ConnectionOpened(Struct, frozen=True):

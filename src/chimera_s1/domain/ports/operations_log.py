@@ -4,6 +4,9 @@ from typing import Protocol
 
 from msgspec import Struct
 
+EventDetail = dict[str, str | int | float | bool | None]
+"""What an operational event says; JSON values only."""
+
 
 class OperationsEvent(Struct, frozen=True):
     """One entry of `ops:events`.
@@ -21,7 +24,7 @@ class OperationsEvent(Struct, frozen=True):
     event_id: str
     ts: int
     kind: str
-    detail: dict[str, str | int | float | bool | None]
+    detail: EventDetail
 
 
 class RoundTripEntry(Struct, frozen=True):

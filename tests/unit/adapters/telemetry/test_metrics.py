@@ -7,26 +7,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client.parser import text_string_to_metric_families
 
-from chimera_s1.adapters.telemetry.metric_sources import (
-    build_source,
-    clock_source,
+from chimera_s1.adapters.telemetry.metrics_page import LatencyHistogram, MetricsPage
+from chimera_s1.app.capabilities.market.metrics import (
+    PUBLISH_LATENCY,
+    PUBLISH_LATENCY_BOUNDS_MS,
+    PUBLISH_LATENCY_HELP,
     feed_source,
-    health_source,
-    publish_latency_histogram,
     publisher_source,
-    round_trip_source,
     throughput_source,
 )
-from chimera_s1.adapters.telemetry.metrics_page import (
-    LatencyHistogram,
-    MetricSource,
-    MetricsPage,
-    counter,
-    gauge,
+from chimera_s1.app.capabilities.operations.metrics import (
+    build_source,
+    clock_source,
+    health_source,
+    round_trip_source,
 )
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.clock_skew import ClockSkew
 from chimera_s1.domain.operations.health import HealthComponent, Level
+from chimera_s1.domain.operations.metrics import MetricSource, counter, gauge
 from chimera_s1.domain.ports.operations_log import RoundTripSummary
 from tests.fakes.manual_clock import ManualClock
 from tests.fakes.market_feed import ScriptedMarketFeed
@@ -180,7 +179,7 @@ def test_throughput_health_and_build_are_shown() -> None:
 
 
 def test_publish_latency_reaches_from_a_millisecond_to_the_freshness_limit() -> None:
-    latency = publish_latency_histogram()
+    latency = LatencyHistogram(PUBLISH_LATENCY, PUBLISH_LATENCY_HELP, PUBLISH_LATENCY_BOUNDS_MS)
     latency.observe(7)
 
     shown = numbers(MetricsPage([], [latency]))

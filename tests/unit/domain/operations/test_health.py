@@ -1,27 +1,20 @@
 """The table of levels, its edges, and that worse facts never look better."""
 
-from typing import cast
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from chimera_s1.domain.market.health import FeedReport, MarketReport, StreamStoreReport
 from chimera_s1.domain.operations.health import (
-    ClockReport,
-    FeedReport,
     HealthComponent,
     HealthReport,
     Level,
-    LoopReport,
-    MarketReport,
-    StreamStoreReport,
-    TreasuryReport,
     is_ready,
     overall_level,
-    report_level,
-    skew_level,
 )
+from chimera_s1.domain.operations.reports import ClockReport, LoopReport, skew_level
+from chimera_s1.domain.treasury.health import TreasuryReport
 
 GREEN, YELLOW, ORANGE, RED = Level
 levels = st.sampled_from(Level)
@@ -119,13 +112,7 @@ def component(level: Level, *, required: bool = True) -> HealthComponent:
     ],
 )
 def test_each_line_of_the_table(report: HealthReport, level: Level) -> None:
-    assert report_level(report) is level
-
-
-def test_a_report_the_table_does_not_know_is_an_error() -> None:
-    """Never a level made up for it."""
-    with pytest.raises(AssertionError):
-        report_level(cast("HealthReport", object()))
+    assert report.level is level
 
 
 @given(st.floats(-1e7, 1e7), st.floats(0, 1e7))
@@ -142,14 +129,14 @@ def test_a_clock_that_answers_less_is_never_better(
 ) -> None:
     low, high = sorted((one, other))
 
-    assert report_level(ClockReport(offset_ms, low)) >= report_level(ClockReport(offset_ms, high))
+    assert ClockReport(offset_ms, low).level >= ClockReport(offset_ms, high).level
 
 
 @given(st.floats(0, 1e6), st.floats(0, 1e6))
 def test_a_slower_loop_is_never_better(one: float, other: float) -> None:
     low, high = sorted((one, other))
 
-    assert report_level(LoopReport(low)) <= report_level(LoopReport(high))
+    assert LoopReport(low).level <= LoopReport(high).level
 
 
 @given(st.integers(0, 50), st.integers(0, 50), st.integers(0, 50), st.booleans())
@@ -158,8 +145,8 @@ def test_fewer_delivering_connections_are_never_better(
 ) -> None:
     low, high = sorted((min(one, connections), min(other, connections)))
 
-    worse = report_level(feed(connections=connections, delivering=low, fatal=fatal))
-    assert worse >= report_level(feed(connections=connections, delivering=high, fatal=fatal))
+    worse = feed(connections=connections, delivering=low, fatal=fatal).level
+    assert worse >= feed(connections=connections, delivering=high, fatal=fatal).level
 
 
 troubles = st.sampled_from(["", "x"])
@@ -178,7 +165,7 @@ treasuries = st.builds(
 def test_a_treasury_with_one_trouble_less_is_never_worse(report: TreasuryReport, name: str) -> None:
     better = replace(report, **{name: getattr(SOUND, name)})
 
-    assert report_level(better) <= report_level(report)
+    assert better.level <= report.level
 
 
 @given(st.lists(levels), levels)

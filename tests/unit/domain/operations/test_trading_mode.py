@@ -1,18 +1,37 @@
 """The trading mode is the most careful that any fact asks for."""
 
+from functools import reduce
+
 import pytest
 
-from chimera_s1.domain.operations.trading_mode import TradingMode, trading_mode
+from chimera_s1.domain.operations.trading_mode import (
+    ConnectionFailed,
+    ConnectionRecovered,
+    ModeEvent,
+    ModeState,
+    TradingHalted,
+    TradingMode,
+    TradingResumed,
+    evolve,
+)
+
+FAILED = ConnectionFailed("spot-0")
+RECOVERED = ConnectionRecovered("spot-0")
 
 
 @pytest.mark.parametrize(
-    ("feed_fatal", "halted", "mode"),
+    ("events", "mode"),
     [
-        (False, False, TradingMode.NORMAL),
-        (True, False, TradingMode.MANAGE_ONLY),
-        (False, True, TradingMode.HALTED),
-        (True, True, TradingMode.HALTED),
+        ([], TradingMode.NORMAL),
+        ([FAILED], TradingMode.MANAGE_ONLY),
+        ([TradingHalted()], TradingMode.HALTED),
+        ([FAILED, TradingHalted()], TradingMode.HALTED),
+        ([TradingHalted(), FAILED, TradingResumed()], TradingMode.MANAGE_ONLY),
+        ([FAILED, RECOVERED], TradingMode.NORMAL),
+        ([FAILED, FAILED, RECOVERED], TradingMode.NORMAL),
+        ([FAILED, ConnectionFailed("perp-1"), RECOVERED], TradingMode.MANAGE_ONLY),
+        ([RECOVERED, TradingResumed()], TradingMode.NORMAL),
     ],
 )
-def test_the_most_careful_mode_wins(feed_fatal: bool, halted: bool, mode: TradingMode) -> None:
-    assert trading_mode(feed_fatal=feed_fatal, halted=halted) is mode
+def test_the_most_careful_mode_wins(events: list[ModeEvent], mode: TradingMode) -> None:
+    assert reduce(evolve, events, ModeState()).mode is mode

@@ -10,7 +10,7 @@ from chimera_s1.adapters.memory.cursor_store import MemoryCursorStore
 from chimera_s1.adapters.memory.event_store import MemoryEventStore
 from chimera_s1.adapters.memory.lease_store import MemoryLeaseStore
 from chimera_s1.adapters.memory.transfer_projection import MemoryTransferProjection
-from chimera_s1.app.settings.settings import Settings
+from chimera_s1.app.settings.core import CoreSettings
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.cursor_store import CursorStore
 from chimera_s1.domain.ports.event_store import EventStore
@@ -34,7 +34,7 @@ class LedgerStores(Struct, frozen=True):
 
 @asynccontextmanager
 async def open_stores(
-    settings: Settings, clock: Clock, *, read_only: bool = False
+    settings: CoreSettings, clock: Clock, *, read_only: bool = False
 ) -> AsyncIterator[LedgerStores]:
     """The stores, open while the context lasts.
 
@@ -62,7 +62,7 @@ async def open_stores(
 
 @asynccontextmanager
 async def _sqlite_stores(
-    settings: Settings, clock: Clock, *, read_only: bool
+    settings: CoreSettings, clock: Clock, *, read_only: bool
 ) -> AsyncIterator[LedgerStores]:
     # SQLite takes 1 MiB, which an instance that moves no money does not have to pay.
     from chimera_s1.adapters.sqlite.cursor_store import SqliteCursorStore  # noqa: PLC0415
@@ -83,7 +83,7 @@ async def _sqlite_stores(
 
 
 @asynccontextmanager
-async def _arango_stores(settings: Settings, *, read_only: bool) -> AsyncIterator[LedgerStores]:
+async def _arango_stores(settings: CoreSettings, *, read_only: bool) -> AsyncIterator[LedgerStores]:
     # The driver and its HTTP client take 10 MiB, which an instance on SQLite does not have to pay.
     from chimera_s1.adapters.arango.cursor_store import ArangoCursorStore  # noqa: PLC0415
     from chimera_s1.adapters.arango.database import connect_arango  # noqa: PLC0415
@@ -120,6 +120,6 @@ def memory_stores(clock: Clock) -> LedgerStores:
     )
 
 
-def sqlite_path(settings: Settings) -> Path:
+def sqlite_path(settings: CoreSettings) -> Path:
     """The SQLite file."""
     return settings.db_sqlite_path or settings.state_dir / SQLITE_FILE

@@ -13,8 +13,8 @@ from msgspec import Struct
 
 from chimera_s1.app.capabilities.market.quote_board import QuoteBoard
 from chimera_s1.domain.market.conflation import WindowMs, window_end
+from chimera_s1.domain.market.health import StreamStoreReport
 from chimera_s1.domain.market.quote import Quote, StreamKey
-from chimera_s1.domain.operations.health import StreamStoreReport
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.market_feed import MarketFeed
 from chimera_s1.domain.ports.quote_publisher import QuotePublisher

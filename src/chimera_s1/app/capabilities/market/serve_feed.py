@@ -7,6 +7,7 @@ from msgspec import structs
 
 from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
 from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.market.health import FeedReport
 from chimera_s1.domain.market.instrument_selection import (
     Selection,
     Shard,
@@ -14,7 +15,6 @@ from chimera_s1.domain.market.instrument_selection import (
     select_instruments,
 )
 from chimera_s1.domain.operations.backoff import Backoff
-from chimera_s1.domain.operations.health import FeedReport
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.exchange_information import ExchangeInformation
 from chimera_s1.domain.ports.market_feed import MarketFeed

@@ -15,10 +15,10 @@ from msgspec import Struct
 from chimera_s1.app.capabilities.market.probe_books import ProbeBooks
 from chimera_s1.domain.errors import ConfigurationError, PublisherUnavailableError
 from chimera_s1.domain.identifiers import InstrumentId, Venue
+from chimera_s1.domain.market.health import MarketReport
 from chimera_s1.domain.market.liveness import Liveness, StatusChange
 from chimera_s1.domain.market.liveness_board import LivenessBoard
 from chimera_s1.domain.market.quote import Quote, StreamKey
-from chimera_s1.domain.operations.health import MarketReport
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.market_feed import (
     ConnectionFatal,

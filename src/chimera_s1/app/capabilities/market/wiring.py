@@ -1,93 +1,131 @@
-"""The parts of the service that face the exchange, from the settings that choose them."""
+"""The market capability, from the settings that choose its parts."""
 
 import random
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import assert_never
 
-from chimera_s1.adapters.binance.endpoints import LIVE_ENDPOINTS, TESTNET_ENDPOINTS, Endpoints
-from chimera_s1.adapters.binance.exchange_information import BinanceExchangeInformation
-from chimera_s1.adapters.binance.http.weight_budget import WeightBudget
 from chimera_s1.adapters.binance.market_feed import BinanceMarketFeed, FeedPlan
 from chimera_s1.adapters.binance.streams.read_pacer import ReadPacer
+from chimera_s1.adapters.redis.cluster_client import ClusterClient
+from chimera_s1.adapters.redis.market_status import RedisMarketStatus
+from chimera_s1.adapters.redis.node_quote_publisher import NodeQuotePublisher
+from chimera_s1.adapters.redis.official_quote_publisher import OfficialQuotePublisher
+from chimera_s1.adapters.telemetry.metrics_page import LatencyHistogram
+from chimera_s1.app.capabilities.market.measure_throughput import MeasureThroughput
+from chimera_s1.app.capabilities.market.metrics import (
+    PUBLISH_LATENCY,
+    PUBLISH_LATENCY_BOUNDS_MS,
+    PUBLISH_LATENCY_HELP,
+    board_source,
+    feed_source,
+    liveness_source,
+    publisher_source,
+    publishing_source,
+    throughput_source,
+)
 from chimera_s1.app.capabilities.market.probe_books import ProbeBooks
+from chimera_s1.app.capabilities.market.publish_quotes import PublishQuotes
+from chimera_s1.app.capabilities.market.quote_board import QuoteBoard
 from chimera_s1.app.capabilities.market.serve_feed import ServeFeed
+from chimera_s1.app.capabilities.market.settings import MarketSettings
 from chimera_s1.app.capabilities.market.watch_liveness import WatchLiveness
-from chimera_s1.app.capabilities.operations.operations_outbox import OperationsOutbox
-from chimera_s1.app.capabilities.operations.patrol_clock import PatrolClock
-from chimera_s1.app.settings.settings import Settings
-from chimera_s1.app.settings.types import BinanceEnvironment
-from chimera_s1.domain.identifiers import Venue
+from chimera_s1.app.capabilities.market.web.part import market_part
+from chimera_s1.app.capabilities.operations.report_health import HealthSource
+from chimera_s1.app.capabilities.operations.wiring import Operations
+from chimera_s1.app.capability import Capability, PendingWrites
+from chimera_s1.app.foundation import Foundation, served_endpoints
+from chimera_s1.app.settings.types import RedisWriter
+from chimera_s1.app.supervisor import Worker
 from chimera_s1.domain.ports.clock import Clock
-from chimera_s1.domain.ports.exchange_information import ExchangeInformation
-from chimera_s1.domain.ports.market_feed import FeedEvent, MarketFeed
-from chimera_s1.domain.ports.market_status import MarketStatus
+from chimera_s1.domain.ports.market_feed import FeedEvent, FeedListener, MarketFeed
 
 
-def build_endpoints(settings: Settings) -> Mapping[Venue, Endpoints]:
-    """Where each venue served listens."""
-    return endpoints_for(settings, settings.venues)
-
-
-def endpoints_for(settings: Settings, venues: tuple[Venue, ...]) -> Mapping[Venue, Endpoints]:
-    """Where each of *venues* listens: the environment's hosts, overridden one by one."""
-    hosts = (
-        TESTNET_ENDPOINTS if settings.binance_env is BinanceEnvironment.TESTNET else LIVE_ENDPOINTS
-    )
-    overrides = {
-        Venue.SPOT: (settings.binance_spot_rest_url, settings.binance_spot_ws_url),
-        Venue.PERP: (settings.binance_perp_rest_url, settings.binance_perp_ws_url),
-    }
-    return {
-        venue: Endpoints(
-            overrides[venue][0] or hosts[venue].rest_url, overrides[venue][1] or hosts[venue].ws_url
+@asynccontextmanager
+async def open_market(
+    settings: MarketSettings, base: Foundation, operations: Operations
+) -> AsyncIterator[Capability]:
+    """Quotes from the exchange's streams to the Redis Streams, and what is known of them."""
+    clock = base.clock
+    async with (
+        base.connect_redis() as quotes_client,
+        base.connect_redis() as status_client,  # its own: a slow batch delays no status
+        _publisher(settings, quotes_client, clock) as publisher,
+    ):
+        status = RedisMarketStatus(status_client, maxlen=settings.stream_maxlen)
+        probes = ProbeBooks(operations.exchange, clock)
+        watches = tuple(WatchLiveness(venue, status, probes, clock) for venue in settings.venues)
+        pacer = ReadPacer(clock, settings.read_interval_ms)
+        feeds = _feeds(settings, base, operations, pacer, watches)
+        servers = tuple(_server(settings, base, operations, feed) for feed in feeds)
+        board = QuoteBoard()
+        latency = LatencyHistogram(PUBLISH_LATENCY, PUBLISH_LATENCY_HELP, PUBLISH_LATENCY_BOUNDS_MS)
+        publish = PublishQuotes(
+            feeds,
+            publisher,
+            board,
+            clock=clock,
+            window=settings.conflation_ms,
+            observe_latency=latency.observe,
+            watchers=[watch.observe for watch in watches],
         )
-        for venue in venues
-    }
+        throughput = MeasureThroughput(feeds, operations.log, clock)
+        yield Capability(
+            name="market",
+            workers=(
+                Worker("reads", pacer.run),
+                Worker("publisher", publish.run),
+                Worker("throughput", throughput.run),
+                *(Worker(f"feed.{server.venue}", server.run) for server in servers),
+                *map(_liveness_worker, watches, feeds),
+            ),
+            health=(
+                *(HealthSource(f"feed.{s.venue.value}", s.report, required=True) for s in servers),
+                HealthSource("redis", publish.report, required=True),
+                *(
+                    HealthSource(f"market.{watch.venue.value}", watch.report, required=False)
+                    for watch in watches
+                ),
+            ),
+            metrics=(
+                feed_source(feeds),
+                publisher_source(publisher),
+                publishing_source(publish),
+                liveness_source(watches),
+                throughput_source(lambda: throughput.messages_per_s),
+                board_source(board),
+            ),
+            histograms=(latency,),
+            web=market_part(board),
+            pending_writes=(
+                PendingWrites("quotes", publish.flush, lambda: publish.report().pending),
+            ),
+        )
 
 
-def build_exchange(
-    endpoints: Mapping[Venue, Endpoints], clock: Clock, budgets: Mapping[Venue, WeightBudget]
-) -> BinanceExchangeInformation:
-    """Public reads of the venues."""
-    return BinanceExchangeInformation(endpoints, clock, budgets)
+def _publisher(
+    settings: MarketSettings, client: ClusterClient, clock: Clock
+) -> NodeQuotePublisher | OfficialQuotePublisher:
+    match settings.redis_writer:
+        case RedisWriter.NODE:
+            return NodeQuotePublisher(
+                client, maxlen=settings.stream_maxlen, clock=clock, draw=random.random
+            )
+        case RedisWriter.OFFICIAL:
+            return OfficialQuotePublisher(client, maxlen=settings.stream_maxlen)
+        case _:
+            assert_never(settings.redis_writer)
 
 
-def build_patrols(
-    settings: Settings, exchange: ExchangeInformation, clock: Clock
-) -> tuple[PatrolClock, ...]:
-    """A clock patrol for each venue served."""
-    interval_ms = settings.clock_patrol_ms
-    return tuple(PatrolClock(venue, exchange, clock, interval_ms) for venue in settings.venues)
-
-
-def build_liveness_watches(
-    settings: Settings, status: MarketStatus, exchange: ExchangeInformation, clock: Clock
-) -> tuple[WatchLiveness, ...]:
-    """A watch over each venue's instruments."""
-    probes = ProbeBooks(exchange, clock)
-    return tuple(WatchLiveness(venue, status, probes, clock) for venue in settings.venues)
-
-
-def build_pacer(settings: Settings, clock: Clock) -> ReadPacer:
-    """The rests between reads, one for all sockets."""
-    return ReadPacer(clock, settings.read_interval_ms)
-
-
-def build_feeds(  # noqa: PLR0917 (the container passes collaborators by position)
-    settings: Settings,
-    endpoints: Mapping[Venue, Endpoints],
-    clock: Clock,
+def _feeds(
+    settings: MarketSettings,
+    base: Foundation,
+    operations: Operations,
     pacer: ReadPacer,
-    patrols: tuple[PatrolClock, ...],
-    operations: OperationsOutbox,
-    watching: tuple[WatchLiveness, ...],
+    watches: tuple[WatchLiveness, ...],
 ) -> tuple[MarketFeed, ...]:
     """A feed for each venue served; its times are aligned by the venue's clock patrol."""
-
-    def listen(event: FeedEvent) -> None:
-        operations.on_feed_event(event)
-        for watch in watching:
-            watch.on_feed_event(event)
-
+    endpoints = served_endpoints(settings)
     return tuple(
         BinanceMarketFeed(
             FeedPlan(
@@ -99,33 +137,44 @@ def build_feeds(  # noqa: PLR0917 (the container passes collaborators by positio
                 policy=settings.reconnect_policy,
                 renew_after_ms=settings.renew_after_ms,
             ),
-            clock=clock,
+            clock=base.clock,
             pacer=pacer,
             draw=random.random,
             clock_offset_ms=patrol.offset_ms,
             on_clock_suspect=patrol.request_refresh,
-            listener=listen,
+            listener=_listener(operations, watches),
         )
-        for patrol in patrols
+        for patrol in operations.patrols
     )
 
 
-def build_feed_servers(
-    settings: Settings,
-    feeds: tuple[MarketFeed, ...],
-    exchange: ExchangeInformation,
-    clock: Clock,
-) -> tuple[ServeFeed, ...]:
-    """What keeps each feed subscribed."""
-    return tuple(
-        ServeFeed(
-            feed,
-            exchange,
-            choice=settings.symbols,
-            shard=settings.shard,
-            clock=clock,
-            backoff=settings.reconnect_policy.backoff,
-            draw=random.random,
-        )
-        for feed in feeds
+def _listener(operations: Operations, watches: tuple[WatchLiveness, ...]) -> FeedListener:
+    takers: tuple[Callable[[FeedEvent], None], ...] = (
+        operations.outbox.on_feed_event,
+        operations.trading_mode.on_feed_event,
+        *(watch.on_feed_event for watch in watches),
     )
+
+    def tell_all(event: FeedEvent) -> None:
+        for take in takers:
+            take(event)
+
+    return tell_all
+
+
+def _server(
+    settings: MarketSettings, base: Foundation, operations: Operations, feed: MarketFeed
+) -> ServeFeed:
+    return ServeFeed(
+        feed,
+        operations.exchange,
+        choice=settings.symbols,
+        shard=settings.shard,
+        clock=base.clock,
+        backoff=settings.reconnect_policy.backoff,
+        draw=random.random,
+    )
+
+
+def _liveness_worker(watch: WatchLiveness, feed: MarketFeed) -> Worker:
+    return Worker(f"liveness.{watch.venue}", lambda: watch.run(feed))

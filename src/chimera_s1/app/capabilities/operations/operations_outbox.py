@@ -24,6 +24,7 @@ from chimera_s1.domain.ports.market_feed import (
     RoundTrip,
 )
 from chimera_s1.domain.ports.operations_log import (
+    EventDetail,
     OperationsEvent,
     OperationsLog,
     RoundTripEntry,
@@ -35,8 +36,6 @@ ROUND_TRIPS_KEPT = 1_000
 RETRY_WAIT_MS = 1_000
 REDIS_ERRORS = (PublisherUnavailableError, ConfigurationError)
 """What a store that ran a moment ago may answer: a changed password is mended without a restart."""
-
-EventDetail = dict[str, str | int | float | bool | None]
 
 _log = logging.getLogger(__name__)
 

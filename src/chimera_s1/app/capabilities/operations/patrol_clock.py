@@ -5,7 +5,7 @@ import logging
 from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.clock_skew import ClockSample, ClockSkew, SkewWindow
-from chimera_s1.domain.operations.health import ClockReport
+from chimera_s1.domain.operations.reports import ClockReport
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.exchange_information import ExchangeInformation
 

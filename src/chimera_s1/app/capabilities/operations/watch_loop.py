@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Callable
 from typing import Self
 
-from chimera_s1.domain.operations.health import LoopReport
+from chimera_s1.domain.operations.reports import LoopReport
 from chimera_s1.domain.ports.clock import Clock
 
 WAKE_INTERVAL_MS = 250

@@ -7,12 +7,12 @@ from functools import partial
 import anyio
 from msgspec import Struct
 
-from chimera_s1.app.capabilities.operations.operations_outbox import EventDetail
 from chimera_s1.app.capabilities.treasury.transfer_admission import SpendingAdmission
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TreasuryLedger
 from chimera_s1.domain.errors import ChimeraError, LedgerDamagedError, StoreUnavailableError
 from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.ports.operations_log import EventDetail
 from chimera_s1.domain.treasury.commands import RequestTransfer, make_terms
 from chimera_s1.domain.treasury.events import TransferRejected, TransferRequested, TreasuryMode
 from chimera_s1.domain.treasury.limits import Direction, TransferLimits

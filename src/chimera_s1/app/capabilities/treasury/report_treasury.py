@@ -3,8 +3,8 @@
 from collections.abc import Callable, Iterable
 
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TreasuryLedger
-from chimera_s1.domain.operations.health import TreasuryReport
 from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.treasury.health import TreasuryReport
 from chimera_s1.domain.treasury.transfer import Transfer
 
 ReadError = Callable[[], str]

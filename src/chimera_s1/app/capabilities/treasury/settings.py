@@ -1,12 +1,10 @@
-"""The settings of what moves money, and of where it is written down."""
+"""The settings of what moves money."""
 
-from pathlib import Path
+from pydantic import ValidationInfo, field_validator
 
-from pydantic import SecretStr, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings
-
+from chimera_s1.app.settings.core import CoreSettings
 from chimera_s1.app.settings.fields import number_setting, text_setting
-from chimera_s1.app.settings.types import Amount, Coordinators, Directions, WholeNumber
+from chimera_s1.app.settings.types import Amount, Directions, WholeNumber
 from chimera_s1.domain.errors import InvalidValueError
 from chimera_s1.domain.operations.backoff import Backoff
 from chimera_s1.domain.treasury.events import TreasuryMode
@@ -16,18 +14,11 @@ from chimera_s1.domain.treasury.reconciliation import ReconciliationTiming
 CHECK_INTERVAL_MAX_MS = 60_000
 
 _GROUP = "Treasury"
-_STORE = "Store"
 
 
-class TreasurySettings(BaseSettings):
-    """See `Settings`, which these are a part of."""
+class TreasurySettings(CoreSettings):
+    """What may be moved, and how long an unknown outcome is looked for."""
 
-    binance_key: SecretStr | None = text_setting(
-        _GROUP, None, "API key that may transfer between wallets; without one nothing moves", "..."
-    )
-    binance_secret: SecretStr | None = text_setting(
-        _GROUP, None, "its secret; needs S1_BINANCE_KEY", "..."
-    )
     treasury_mode: TreasuryMode = text_setting(
         _GROUP,
         "wallet",
@@ -66,28 +57,6 @@ class TreasurySettings(BaseSettings):
         "ms until histories are first read about an unknown outcome; each later wait is twice as "
         "long, at most a minute",
     )
-    db_arango_uri: Coordinators = text_setting(
-        _STORE,
-        "",
-        "base URLs of ArangoDB coordinators, comma separated; empty keeps everything in SQLite",
-        "https://10.0.0.7:8529,https://10.0.0.8:8529",
-    )
-    db_arango_user: str = text_setting(_STORE, "chimera", "user of the database", "chimera")
-    db_arango_pass: SecretStr | None = text_setting(_STORE, None, "password", "...")
-    db_arango_database: str = text_setting(_STORE, "chimera", "name of the database", "chimera")
-    db_sqlite_path: Path | None = text_setting(
-        _STORE,
-        None,
-        "SQLite file in a local directory; else s1.sqlite3 in S1_STATE_DIR",
-        "/var/lib/chimera/s1.sqlite3",
-    )
-
-    @field_validator("binance_secret")
-    @classmethod
-    def _secret_with_key(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
-        if (secret is None) != (info.data.get("binance_key") is None):
-            raise InvalidValueError("S1_BINANCE_KEY and S1_BINANCE_SECRET go together")
-        return secret
 
     @field_validator("treasury_max")
     @classmethod
@@ -121,8 +90,3 @@ class TreasurySettings(BaseSettings):
         return Backoff(
             base_ms=self.treasury_look_ms, max_wait_ms=CHECK_INTERVAL_MAX_MS, jitter_ms=0
         )
-
-    @property
-    def moves_money(self) -> bool:
-        """There is a key to do it with."""
-        return self.binance_key is not None

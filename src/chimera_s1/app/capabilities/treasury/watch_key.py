@@ -3,7 +3,6 @@
 import logging
 
 from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
-from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.key_permissions import KeyPermissions, KeyPermissionsReader
 
 CHECK_INTERVAL_MS = 3_600_000.0
@@ -15,30 +14,23 @@ _log = logging.getLogger(__name__)
 class WatchKey:
     """Reads the permissions at the start and once an hour: they can be changed at any time."""
 
-    def __init__(self, reader: KeyPermissionsReader, clock: Clock) -> None:
+    def __init__(self, reader: KeyPermissionsReader) -> None:
         self._reader = reader
-        self._clock = clock
         self.problem = ""
         """What is wrong with the key; empty while nothing is known to be."""
 
-    async def check(self) -> bool:
-        """Read once; False where there was no answer."""
+    async def check(self) -> float:
+        """Read once; returns when to read again, ms."""
         before = self.problem
         try:
             self.problem = _permission_problem(await self._reader.key_permissions())
         except ExchangeUnavailableError:
-            return False
+            return RETRY_INTERVAL_MS
         except ExchangeRefusedError as error:
             self.problem = f"the exchange does not accept it: {error}"
         if self.problem and self.problem != before:
             _log.error("the exchange key: %s", self.problem)
-        return True
-
-    async def run(self) -> None:
-        """Look until cancelled."""
-        while True:
-            answered = await self.check()
-            await self._clock.sleep_ms(CHECK_INTERVAL_MS if answered else RETRY_INTERVAL_MS)
+        return CHECK_INTERVAL_MS
 
 
 def _permission_problem(may: KeyPermissions) -> str:

@@ -8,15 +8,16 @@ import anyio
 
 from chimera_s1.adapters.binance.exchange_information import BinanceExchangeInformation
 from chimera_s1.adapters.system.system_clock import SystemClock
-from chimera_s1.app.capabilities.market.wiring import build_endpoints
 from chimera_s1.app.cli.doctor.check_result import CheckGrade, CheckResult, run_check
 from chimera_s1.app.cli.shared.direct_feed import direct_feed
+from chimera_s1.app.foundation import served_endpoints
 from chimera_s1.app.settings.settings import Settings
 from chimera_s1.domain.errors import ChimeraError
 from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.market.instrument_selection import Selection, select_instruments
 from chimera_s1.domain.operations.clock_skew import ClockSample
-from chimera_s1.domain.operations.health import Level, skew_level
+from chimera_s1.domain.operations.health import Level
+from chimera_s1.domain.operations.reports import skew_level
 from chimera_s1.domain.ports.market_feed import (
     ConnectionFatal,
     ConnectionLost,
@@ -45,7 +46,7 @@ async def check_exchange(settings: Settings) -> list[CheckResult]:
 
 async def _check_venue(settings: Settings, venue: Venue) -> list[CheckResult]:
     clock = SystemClock()
-    async with BinanceExchangeInformation(build_endpoints(settings), clock) as exchange:
+    async with BinanceExchangeInformation(served_endpoints(settings), clock) as exchange:
         findings = [
             await run_check(f"clock {venue}", _skew(exchange, venue, clock), _CONNECT_REMEDY)
         ]
@@ -93,7 +94,7 @@ async def _stream(
 ) -> CheckResult:
     """Dial as the service does, and wait for the first market data message."""
     name = f"stream {venue}"
-    url = build_endpoints(settings)[venue].ws_url
+    url = served_endpoints(settings)[venue].ws_url
     clock = SystemClock()
     opened = anyio.Event()
     causes: list[str] = []

@@ -13,9 +13,9 @@ from chimera_s1.adapters.binance.exchange_information import BinanceExchangeInfo
 from chimera_s1.adapters.binance.market_feed import BinanceMarketFeed
 from chimera_s1.adapters.market_file import MarketFileWriter
 from chimera_s1.adapters.system.system_clock import SystemClock
-from chimera_s1.app.capabilities.market.wiring import build_endpoints
 from chimera_s1.app.cli.shared.direct_feed import direct_feed
 from chimera_s1.app.cli.shared.output import StatusLine, print_status
+from chimera_s1.app.foundation import served_endpoints
 from chimera_s1.app.settings.settings import Settings
 from chimera_s1.domain.errors import ConfigurationError, PortError
 from chimera_s1.domain.identifiers import InstrumentId, Venue
@@ -105,7 +105,7 @@ async def record_market_data(settings: Settings, plan: RecordingPlan) -> None:
 
 async def _instruments(settings: Settings, clock: Clock) -> dict[Venue, tuple[InstrumentId, ...]]:
     found: dict[Venue, tuple[InstrumentId, ...]] = {}
-    async with BinanceExchangeInformation(build_endpoints(settings), clock) as exchange:
+    async with BinanceExchangeInformation(served_endpoints(settings), clock) as exchange:
         for venue in settings.venues:
             listings = await exchange.listings(venue)
             selection = select_instruments(settings.symbols, listings, venue, settings.shard)

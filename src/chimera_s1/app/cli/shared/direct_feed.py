@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from chimera_s1.adapters.binance.market_feed import BinanceMarketFeed, FeedPlan
 from chimera_s1.adapters.binance.streams.read_pacer import ReadPacer
-from chimera_s1.app.capabilities.market.wiring import build_endpoints
+from chimera_s1.app.foundation import served_endpoints
 from chimera_s1.app.settings.settings import Settings
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.market.conflation import WINDOW_MS_MAX, parse_window
@@ -29,7 +29,7 @@ def direct_feed(
     """
     plan = FeedPlan(
         venue=venue,
-        ws_url=build_endpoints(settings)[venue].ws_url,
+        ws_url=served_endpoints(settings)[venue].ws_url,
         channels=settings.channels,
         window=parse_window(WINDOW_MS_MAX),
         streams_per_connection=settings.streams_per_connection,

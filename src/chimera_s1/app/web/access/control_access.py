@@ -8,12 +8,12 @@ from enum import StrEnum
 from math import ceil
 from typing import assert_never
 
-from chimera_s1.app.capabilities.operations.operations_outbox import EventDetail
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.access.verification import AccessDenied, AccessGranted, Actor, verify_token
 from chimera_s1.domain.errors import ChimeraError
 from chimera_s1.domain.operations.rate_limit import Allowance, Exceeded, RateLimit
 from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.ports.operations_log import EventDetail
 from chimera_s1.domain.ports.token_store import TokenStore
 
 ANONYMOUS = Actor(name="anyone", kid="")

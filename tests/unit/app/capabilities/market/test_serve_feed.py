@@ -14,6 +14,7 @@ from chimera_s1.domain.errors import (
     ExchangeUnavailableError,
 )
 from chimera_s1.domain.identifiers import InstrumentId, Venue
+from chimera_s1.domain.market.health import FeedReport
 from chimera_s1.domain.market.instrument_selection import (
     SINGLE_SHARD,
     Listing,
@@ -22,7 +23,6 @@ from chimera_s1.domain.market.instrument_selection import (
     shard_of,
 )
 from chimera_s1.domain.operations.backoff import Backoff
-from chimera_s1.domain.operations.health import FeedReport
 from tests.fakes.exchange_information import MemoryExchangeInformation
 from tests.fakes.manual_clock import ManualClock
 from tests.fakes.market_feed import ScriptedMarketFeed

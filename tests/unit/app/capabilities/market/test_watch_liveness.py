@@ -11,10 +11,10 @@ from chimera_s1.domain.errors import (
     ExchangeUnavailableError,
 )
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
+from chimera_s1.domain.market.health import MarketReport
 from chimera_s1.domain.market.liveness import PROBE_INTERVAL_MS, Liveness
 from chimera_s1.domain.market.liveness_board import LAST_FRAMES_MS
 from chimera_s1.domain.market.quote import Quote
-from chimera_s1.domain.operations.health import MarketReport
 from chimera_s1.domain.ports.market_feed import (
     ConnectionFatal,
     ConnectionLost,

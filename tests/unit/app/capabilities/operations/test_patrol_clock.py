@@ -14,7 +14,7 @@ from chimera_s1.app.capabilities.operations.patrol_clock import (
 )
 from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
 from chimera_s1.domain.identifiers import Venue
-from chimera_s1.domain.operations.health import ClockReport
+from chimera_s1.domain.operations.reports import ClockReport
 from tests.fakes.exchange_information import MemoryExchangeInformation
 from tests.fakes.manual_clock import ManualClock
 

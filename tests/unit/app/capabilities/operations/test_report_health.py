@@ -9,20 +9,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from chimera_s1.app.capabilities.operations.health_sentences import describe_report
-from chimera_s1.app.capabilities.operations.report_health import CHECK_INTERVAL_MS, ReportHealth
-from chimera_s1.domain.operations.health import (
-    ClockReport,
-    FeedReport,
-    HealthReport,
-    Level,
-    LoopReport,
-    MarketReport,
-    StreamStoreReport,
-    TreasuryReport,
-    report_level,
+from chimera_s1.app.capabilities.operations.report_health import (
+    CHECK_INTERVAL_MS,
+    HealthSource,
+    ReportHealth,
 )
+from chimera_s1.domain.market.health import FeedReport, MarketReport, StreamStoreReport
+from chimera_s1.domain.operations.health import HealthReport, Level
+from chimera_s1.domain.operations.reports import ClockReport, LoopReport
 from chimera_s1.domain.operations.trading_mode import TradingMode
+from chimera_s1.domain.treasury.health import TreasuryReport
 from tests.fakes.manual_clock import ManualClock
 
 WELL = StreamStoreReport(reachable=True, pending=0, merging_windows=False, cause="")
@@ -106,13 +102,13 @@ def treasury(**facts: str | bool | int) -> TreasuryReport:
 
 
 def health(clock: ManualClock) -> ReportHealth:
-    return ReportHealth(clock, shard="0/2", version="1.2.3")
+    return ReportHealth(clock, shard="0/2", version="1.2.3", mode=lambda: TradingMode.NORMAL)
 
 
 async def test_a_level_is_dated_by_its_change_not_by_the_question() -> None:
     clock, store = ManualClock(1_000_000), Store(WELL)
     service = health(clock)
-    service.register("redis", store.report, required=True)
+    service.register(HealthSource("redis", store.report, required=True))
 
     since = [service.snapshot().components[0].since]
     await clock.advance(10_000)
@@ -134,7 +130,7 @@ async def test_a_change_is_dated_and_logged_when_nobody_asks(
     caplog.set_level(logging.INFO)
     clock, store = ManualClock(0), Store(WELL)
     service = health(clock)
-    service.register("redis", store.report, required=True)
+    service.register(HealthSource("redis", store.report, required=True))
     told: list[tuple[str, object, object]] = []
 
     with anyio.fail_after(5):
@@ -157,34 +153,13 @@ async def test_a_change_is_dated_and_logged_when_nobody_asks(
     assert recovery.message.startswith("redis is GREEN: ")
 
 
-async def test_a_fatal_feed_changes_the_mode_and_so_does_its_recovery() -> None:
-    clock, feed = ManualClock(0), Store(FEED)
-    service = health(clock)
-    service.register("feed.spot", feed.report, required=True)
-    told: list[tuple[object, object]] = []
-
-    def tell(kind: str, detail: dict[str, str | int | float | bool | None]) -> None:
-        if kind == "mode.changed":
-            told.append((detail["from"], detail["to"]))
-
-    with anyio.fail_after(5):
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(service.run, tell)
-            for fatal in (True, False):
-                await clock.wait_for_sleeper()
-                feed.now = structs.replace(FEED, fatal=fatal)
-                await clock.advance(CHECK_INTERVAL_MS)
-            await clock.wait_for_sleeper()
-            tasks.cancel_scope.cancel()
-
-    assert told == [("NORMAL", "MANAGE_ONLY"), ("MANAGE_ONLY", "NORMAL")]
-
-
 async def test_the_snapshot_says_everything_about_the_service() -> None:
     clock = ManualClock()
     service = health(clock)
-    service.register("feed.spot", Store(FEED).report, required=True)
-    service.register("clock.spot", Store(ClockReport(600.0, 1.0)).report, required=False)
+    service.register(HealthSource("feed.spot", Store(FEED).report, required=True))
+    service.register(
+        HealthSource("clock.spot", Store(ClockReport(600.0, 1.0)).report, required=False)
+    )
     await clock.advance(61_999)
 
     snapshot = service.snapshot()
@@ -203,27 +178,24 @@ async def test_only_what_is_required_keeps_the_service_from_being_ready(
     *, required: bool, ready: bool
 ) -> None:
     service = health(ManualClock())
-    service.register("redis", Store(GONE).report, required=required)
+    service.register(HealthSource("redis", Store(GONE).report, required=required))
 
     assert service.snapshot().status is Level.RED
     assert service.snapshot().ready is ready
 
 
-async def test_a_feed_out_of_retries_leaves_open_positions_managed_only() -> None:
+async def test_a_component_is_described_by_its_report() -> None:
+    """The report says its level and its sentence; health knows no kind of report."""
+
+    class Report:
+        level = Level.ORANGE
+        sentence = "half of it works"
+
     service = health(ManualClock())
-    service.register("feed.spot", Store(FEED).report, required=True)
-    service.register("feed.perp", Store(FATAL).report, required=True)
+    service.register(HealthSource("part", Report, required=True))
+    component = service.snapshot().components[0]
 
-    assert service.snapshot().mode is TradingMode.MANAGE_ONLY
-
-
-async def test_a_component_may_describe_itself() -> None:
-    service = health(ManualClock())
-    service.register(
-        "redis", Store(WELL).report, lambda report: type(report).__name__, required=True
-    )
-
-    assert service.snapshot().components[0].detail == "StreamStoreReport"
+    assert (component.level, component.detail) == (Level.ORANGE, "half of it works")
 
 
 @pytest.mark.parametrize(
@@ -278,15 +250,15 @@ async def test_a_component_may_describe_itself() -> None:
     ],
 )
 def test_a_report_is_said_in_a_sentence(report: HealthReport, said: str) -> None:
-    assert said in describe_report(report)
+    assert said in report.sentence
 
 
 @given(reports)
 def test_what_is_not_green_says_what_to_do(report: HealthReport) -> None:
     """One line for every report, and advice with every level an operator is called for."""
-    text = describe_report(report)
+    text = report.sentence
 
     assert text
     assert "\n" not in text
-    if report_level(report) > Level.YELLOW:
+    if report.level > Level.YELLOW:
         assert any(word in text for word in ADVICE)

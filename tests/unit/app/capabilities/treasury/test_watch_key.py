@@ -11,6 +11,7 @@ from chimera_s1.app.capabilities.treasury.watch_key import (
     RETRY_INTERVAL_MS,
     WatchKey,
 )
+from chimera_s1.app.capability import Job
 from chimera_s1.domain.errors import ChimeraError, ExchangeRefusedError, ExchangeUnavailableError
 from chimera_s1.domain.ports.key_permissions import KeyPermissions
 from tests.fakes.manual_clock import ManualClock
@@ -52,9 +53,9 @@ class Key:
 async def test_what_is_wrong_with_the_key_is_said(
     answer: KeyPermissions | ChimeraError, trouble: str
 ) -> None:
-    watch = WatchKey(Key(answer), ManualClock())
+    watch = WatchKey(Key(answer))
 
-    assert await watch.check()
+    assert await watch.check() == CHECK_INTERVAL_MS
 
     assert watch.problem.startswith(trouble)
     assert bool(watch.problem) is bool(trouble)
@@ -62,14 +63,14 @@ async def test_what_is_wrong_with_the_key_is_said(
 
 async def test_no_answer_changes_nothing() -> None:
     key = Key(AWAY)
-    watch = WatchKey(key, ManualClock())
-    assert not await watch.check()
+    watch = WatchKey(key)
+    assert await watch.check() == RETRY_INTERVAL_MS
     assert watch.problem == ""
 
     key.answer = replace(RIGHT, may_read=False)
     await watch.check()
     key.answer = AWAY
-    assert not await watch.check()
+    assert await watch.check() == RETRY_INTERVAL_MS
     assert watch.problem.startswith("it may not read")
 
     key.answer = RIGHT
@@ -80,7 +81,7 @@ async def test_no_answer_changes_nothing() -> None:
 async def test_a_trouble_is_logged_when_it_is_new(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.ERROR, LOGGER)
     key = Key(RIGHT)
-    watch = WatchKey(key, ManualClock())
+    watch = WatchKey(key)
     wrong = replace(RIGHT, may_withdraw=True)
     for answer in (RIGHT, wrong, wrong, AWAY, wrong, RIGHT, wrong):
         key.answer = answer
@@ -92,10 +93,10 @@ async def test_a_trouble_is_logged_when_it_is_new(caplog: pytest.LogCaptureFixtu
 
 async def test_it_is_read_once_an_hour_and_sooner_where_there_was_no_answer() -> None:
     clock, key = ManualClock(), Key(AWAY)
-    watch = WatchKey(key, clock)
+    job = Job("key", WatchKey(key).check)
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(watch.run)
+            tasks.start_soon(job.repeat, clock)
             await clock.wait_for_sleeper()
             await clock.advance(RETRY_INTERVAL_MS - 1)
             assert key.asked == 1

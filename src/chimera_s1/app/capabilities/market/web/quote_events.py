@@ -12,7 +12,7 @@ from chimera_s1.app.capabilities.market.quote_board import (
     QuoteFilter,
     QuoteSubscription,
 )
-from chimera_s1.app.web.schemas import QuoteView
+from chimera_s1.app.capabilities.market.web.schemas import QuoteView
 
 EVENT_STREAM = "text/event-stream"
 KEEP_ALIVE_S = 15.0

@@ -10,15 +10,15 @@ from litestar.params import PathParameter, QueryParameter
 from litestar.types import ASGIApp
 
 from chimera_s1.app.capabilities.market.quote_board import QuoteBoard, QuoteFilter
-from chimera_s1.app.capabilities.market.web.quote_events import EVENT_STREAM, QuoteEvents
-from chimera_s1.app.web.problem_kinds import (
+from chimera_s1.app.capabilities.market.web.problems import (
     QUOTE_UNKNOWN,
-    REQUEST_INVALID,
     TOO_MANY_SUBSCRIBERS,
     QuoteUnknownError,
 )
+from chimera_s1.app.capabilities.market.web.quote_events import EVENT_STREAM, QuoteEvents
+from chimera_s1.app.capabilities.market.web.schemas import QuoteListView, QuoteView
+from chimera_s1.app.web.problem_kinds import REQUEST_INVALID
 from chimera_s1.app.web.problems import problem_spec
-from chimera_s1.app.web.schemas import QuoteListView, QuoteView
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.errors import InvalidValueError
 from chimera_s1.domain.identifiers import InstrumentId, Venue, parse_symbol

@@ -8,13 +8,20 @@ from collections.abc import Callable
 from litestar import Response, get
 from litestar.di import NamedDependency
 from litestar.openapi.datastructures import ResponseSpec
+from litestar.openapi.spec import Tag
 from litestar.params import SkipValidation
 from msgspec import structs
 
 from chimera_s1.app.capabilities.operations.report_health import ReportHealth
-from chimera_s1.app.web.problem_kinds import NOT_READY
+from chimera_s1.app.capabilities.operations.web.problems import NOT_READY
+from chimera_s1.app.capabilities.operations.web.schemas import (
+    ComponentView,
+    HealthView,
+    NotReadyView,
+    ReadyView,
+)
 from chimera_s1.app.web.problems import PROBLEM_JSON, AnyRequest, problem_reply, problem_view
-from chimera_s1.app.web.schemas import ComponentView, HealthView, NotReadyView, ReadyView
+from chimera_s1.app.web.web_part import WebPart
 from chimera_s1.domain.errors import ChimeraError
 from chimera_s1.domain.operations.health import HealthComponent, Level
 
@@ -97,3 +104,15 @@ def read_readiness(report_health: NamedDependency[ReportHealth]) -> ReadyView:
 def read_metrics(render_metrics: NamedDependency[SkipValidation[Callable[[], bytes]]]) -> bytes:
     """Prometheus text exposition format 0.0.4."""
     return render_metrics()
+
+
+def health_part(report_health: ReportHealth, render_metrics: Callable[[], bytes]) -> WebPart:
+    """The routes over all capabilities: their health and their metrics."""
+    return WebPart(
+        routes=(read_health, read_readiness, read_metrics),
+        dependencies={"report_health": report_health, "render_metrics": render_metrics},
+        other_kinds=(NOT_READY,),
+        tags=(
+            Tag(name="operation", description="For orchestrators, Prometheus and people on call."),
+        ),
+    )

@@ -17,6 +17,21 @@ from litestar.openapi.spec import (
     Schema,
 )
 
+from chimera_s1.app.capabilities.ledger.problems import (
+    LEDGER_DAMAGED,
+    LEDGER_TOO_NEW,
+    STORE_UNAVAILABLE,
+)
+from chimera_s1.app.capabilities.treasury.web.problems import (
+    KEY_INVALID,
+    KEY_MISMATCH,
+    KEY_MISSING,
+    KEY_REUSED,
+    KILL_SWITCH,
+    KIND_BY_RULE,
+    MODE_HALTED,
+    TREASURY_DISABLED,
+)
 from chimera_s1.app.capabilities.treasury.web.transfer_problems import REPLAYED
 from chimera_s1.app.capabilities.treasury.web.transfer_request import (
     DECIMAL,
@@ -32,24 +47,13 @@ from chimera_s1.app.capabilities.treasury.web.transfer_response import (
 from chimera_s1.app.web.json_object import JSON
 from chimera_s1.app.web.problem_kinds import (
     ACCESS_DISABLED,
-    KEY_INVALID,
-    KEY_MISMATCH,
-    KEY_MISSING,
-    KEY_REUSED,
-    KILL_SWITCH,
-    KIND_BY_RULE,
-    LEDGER_DAMAGED,
-    LEDGER_TOO_NEW,
     MEDIA_TYPE,
-    MODE_HALTED,
     RATE_EXCEEDED,
     REQUEST_INVALID,
     REQUEST_TOO_LARGE,
     SCOPE_MISSING,
     STOPPING,
-    STORE_UNAVAILABLE,
     TOKEN_REFUSED,
-    TREASURY_DISABLED,
     ProblemKind,
 )
 from chimera_s1.app.web.problems import problem_spec

@@ -8,6 +8,11 @@ from litestar import Controller, Response, get, post
 from litestar.di import NamedDependency
 from litestar.params import PathParameter, QueryParameter, RawBody
 
+from chimera_s1.app.capabilities.ledger.problems import (
+    LEDGER_DAMAGED,
+    LEDGER_TOO_NEW,
+    STORE_UNAVAILABLE,
+)
 from chimera_s1.app.capabilities.treasury.accept_transfers import AcceptTransfers
 from chimera_s1.app.capabilities.treasury.read_transfers import PAGE_MAX, ReadTransfers
 from chimera_s1.app.capabilities.treasury.resolve_transfers import ResolveTransfers
@@ -16,6 +21,7 @@ from chimera_s1.app.capabilities.treasury.web.openapi import (
     ResolveOperation,
     TransferOperation,
 )
+from chimera_s1.app.capabilities.treasury.web.problems import TRANSFER_NOT_FOUND, TRANSFER_STATE
 from chimera_s1.app.capabilities.treasury.web.schemas import (
     LimitsView,
     TransferListView,
@@ -38,13 +44,8 @@ from chimera_s1.app.capabilities.treasury.web.transfer_response import TransferR
 from chimera_s1.app.web.page_cursor import decode_cursor, encode_cursor
 from chimera_s1.app.web.problem_kinds import (
     ACCESS_DISABLED,
-    LEDGER_DAMAGED,
-    LEDGER_TOO_NEW,
     MEDIA_TYPE,
     REQUEST_INVALID,
-    STORE_UNAVAILABLE,
-    TRANSFER_NOT_FOUND,
-    TRANSFER_STATE,
     VALUE_INVALID,
 )
 from chimera_s1.app.web.problems import AnyRequest, problem_spec

@@ -10,7 +10,18 @@ from urllib.parse import quote
 from litestar import Response
 from msgspec import structs
 
+from chimera_s1.app.capabilities.ledger.problems import (
+    LEDGER_DAMAGED,
+    LEDGER_TOO_NEW,
+    STORE_UNAVAILABLE,
+)
 from chimera_s1.app.capabilities.treasury.accept_transfers import TransferOutcome
+from chimera_s1.app.capabilities.treasury.web.problems import (
+    KILL_SWITCH,
+    KIND_BY_RULE,
+    MODE_HALTED,
+    TREASURY_DISABLED,
+)
 from chimera_s1.app.capabilities.treasury.web.transfer_request import (
     KEY_HEADER,
     KeyInvalidError,
@@ -21,17 +32,7 @@ from chimera_s1.app.capabilities.treasury.web.transfer_response import (
     TransferProblemView,
     TransferResponse,
 )
-from chimera_s1.app.web.problem_kinds import (
-    INTERNAL,
-    KILL_SWITCH,
-    KIND_BY_RULE,
-    LEDGER_DAMAGED,
-    LEDGER_TOO_NEW,
-    MODE_HALTED,
-    STOPPING,
-    STORE_UNAVAILABLE,
-    TREASURY_DISABLED,
-)
+from chimera_s1.app.web.problem_kinds import INTERNAL, STOPPING
 from chimera_s1.app.web.problems import (
     AnyRequest,
     classify_error,

@@ -1,32 +1,22 @@
-"""What the ports count, under the names it has on the Prometheus page."""
+"""What the market capability counts, under the names on the Prometheus page."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
-from chimera_s1.adapters.telemetry.metrics_page import (
-    LatencyHistogram,
-    MetricSource,
-    Sample,
-    counter,
-    gauge,
-)
-from chimera_s1.domain.identifiers import Venue
-from chimera_s1.domain.operations.clock_skew import ClockSkew
-from chimera_s1.domain.operations.health import HealthComponent
+from chimera_s1.app.capabilities.market.publish_quotes import PublishQuotes
+from chimera_s1.app.capabilities.market.quote_board import QuoteBoard
+from chimera_s1.app.capabilities.market.watch_liveness import WatchLiveness
+from chimera_s1.domain.market.liveness import Liveness
+from chimera_s1.domain.operations.metrics import MetricSource, Sample, counter, gauge
 from chimera_s1.domain.ports.market_feed import MarketFeed
-from chimera_s1.domain.ports.operations_log import RoundTripSummary
 from chimera_s1.domain.ports.quote_publisher import QuotePublisher
 
+PUBLISH_LATENCY = "s1_publish_latency_seconds"
+PUBLISH_LATENCY_HELP = (
+    "From the end of a window (window 0: the receipt of a quote) to the acknowledgement of "
+    "its batch."
+)
 PUBLISH_LATENCY_BOUNDS_MS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 75, 100, 200, 500, 1000, 2000, 5000)
-
-
-def publish_latency_histogram() -> LatencyHistogram:
-    """How long quotes take from the end of their window to the store's acknowledgement."""
-    return LatencyHistogram(
-        "s1_publish_latency_seconds",
-        "From the end of a window (window 0: the receipt of a quote) to the acknowledgement of "
-        "its batch.",
-        PUBLISH_LATENCY_BOUNDS_MS,
-    )
 
 
 def feed_source(feeds: Iterable[MarketFeed]) -> MetricSource:
@@ -40,18 +30,6 @@ def publisher_source(publisher: QuotePublisher) -> MetricSource:
     return lambda: _publisher_samples(publisher)
 
 
-def clock_source(skews: Mapping[Venue, Callable[[], ClockSkew]]) -> MetricSource:
-    """Our clock against each venue's; what was not measured yet is left out."""
-    return lambda: [
-        sample for venue, skew in skews.items() for sample in _clock_samples(venue, skew())
-    ]
-
-
-def round_trip_source(summary: Callable[[], RoundTripSummary]) -> MetricSource:
-    """Percentiles of the WebSocket round trips; left out before the first."""
-    return lambda: _round_trip_samples(summary())
-
-
 def throughput_source(messages_per_s: Callable[[], float]) -> MetricSource:
     """`s1.mkt_throughput`, under the name Prometheus allows."""
     return lambda: [
@@ -63,24 +41,48 @@ def throughput_source(messages_per_s: Callable[[], float]) -> MetricSource:
     ]
 
 
-def health_source(components: Callable[[], Iterable[HealthComponent]]) -> MetricSource:
-    """The level of each component, for alerts."""
+def publishing_source(publishing: PublishQuotes) -> MetricSource:
+    """Windows and the quotes that waited for the store."""
+    counters = publishing.counters
     return lambda: [
+        counter("s1_windows_total", "Conflation windows closed.", counters.windows),
+        counter(
+            "s1_windows_merged_total",
+            "Windows that closed while an earlier one was being written.",
+            counters.windows_merged,
+        ),
+        counter(
+            "s1_quotes_superseded_total",
+            "Waiting quotes replaced by a newer one of their stream.",
+            counters.superseded,
+        ),
+        counter(
+            "s1_quotes_expired_total",
+            "Waiting quotes dropped because they were no longer fresh.",
+            counters.expired,
+        ),
         gauge(
-            "s1_component_level",
-            "Health of a component: 0 GREEN, 1 YELLOW, 2 ORANGE, 3 RED.",
-            component.level,
-            component=component.name,
-            required=str(component.required).lower(),
-        )
-        for component in components()
+            "s1_quotes_waiting",
+            "Quotes that wait for a node to come back.",
+            publishing.report().pending,
+        ),
     ]
 
 
-def build_source(version: str, shard: str) -> MetricSource:
-    """Which build of the service this is."""
+def liveness_source(watching: Sequence[WatchLiveness]) -> MetricSource:
+    """Instruments in each state, and what was done about silence."""
+    return lambda: [sample for watch in watching for sample in _liveness(watch)]
+
+
+def board_source(board: QuoteBoard) -> MetricSource:
+    """Readers of the quote event stream."""
     return lambda: [
-        gauge("s1_build_info", "Always 1; the labels say what.", 1, version=version, shard=shard)
+        gauge("s1_sse_subscribers", "Readers of /xchg/quotes/stream.", board.subscribers),
+        counter(
+            "s1_sse_replaced_total",
+            "Quotes replaced in a reader's mailbox before it took them.",
+            board.replaced,
+        ),
     ]
 
 
@@ -133,22 +135,38 @@ def _publisher_samples(publisher: QuotePublisher) -> Iterator[Sample]:
     )
 
 
-def _clock_samples(venue: Venue, skew: ClockSkew) -> Iterator[Sample]:
-    for name, about, value_ms in (
-        ("s1_clock_skew_seconds", "The exchange's clock minus ours.", skew.offset_ms),
-        ("s1_clock_rtt_p50_seconds", "Median round trip of a time request.", skew.rtt_p50_ms),
-        ("s1_clock_rtt_p95_seconds", "95th percentile of the same.", skew.rtt_p95_ms),
-    ):
-        if value_ms is not None:
-            yield gauge(name, about, value_ms / 1000, venue=venue.value)
-    about = "Share of time requests that were answered, 0 to 1."
-    yield gauge("s1_clock_up_ratio", about, skew.p_up, venue=venue.value)
-
-
-def _round_trip_samples(summary: RoundTripSummary) -> Iterator[Sample]:
-    if not summary.n:
-        return
-    yield gauge(
-        "s1_ws_rtt_p50_seconds", "Median of the last WebSocket round trips.", summary.p50 / 1000
+def _liveness(watch: WatchLiveness) -> Iterator[Sample]:
+    venue, counters = watch.venue.value, watch.counters
+    states = Counter(watch.states().values())
+    for state in (Liveness.LIVE, Liveness.QUIET, Liveness.STALE, Liveness.BLIND):
+        yield gauge(
+            "s1_instruments",
+            "Instruments by liveness (mkt:status).",
+            states[state],
+            venue=venue,
+            state=state.value,
+        )
+    yield counter(
+        "s1_connections_blind_total",
+        "Connections made anew because they were silent.",
+        counters.blind_reconnects,
+        venue=venue,
     )
-    yield gauge("s1_ws_rtt_p95_seconds", "95th percentile of the same.", summary.p95 / 1000)
+    yield counter(
+        "s1_streams_stale_total",
+        "Streams found stale by a REST probe.",
+        counters.stale_probes,
+        venue=venue,
+    )
+    yield counter(
+        "s1_status_changes_total",
+        "Entries written to mkt:status.",
+        counters.changes,
+        venue=venue,
+    )
+    yield counter(
+        "s1_status_overflowed_total",
+        "Oldest mkt:status entries given up because the outbox was full.",
+        counters.overflowed,
+        venue=venue,
+    )

@@ -1,0 +1,94 @@
+"""The settings of market data and its connections."""
+
+from pydantic import ValidationInfo, field_validator
+
+from chimera_s1.app.settings.core import CoreSettings
+from chimera_s1.app.settings.fields import number_setting, text_setting
+from chimera_s1.app.settings.types import Channels, ConflationWindow, RedisWriter, WholeNumber
+from chimera_s1.domain.errors import InvalidValueError
+from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.market.instrument_selection import SymbolFilter, parse_symbol_filter
+from chimera_s1.domain.operations.backoff import Backoff
+from chimera_s1.domain.operations.reconnect import ReconnectPolicy
+
+
+class MarketSettings(CoreSettings):
+    """What is published, how often, and over which connections."""
+
+    symbols: SymbolFilter = text_setting(
+        "Market data",
+        "BTCUSDT,ETHUSDT",
+        "symbols or venue/SYMBOL, comma separated, or * for all that trade in USDT",
+        "BTCUSDT,perp/ETHUSDT",
+    )
+    channels: Channels = text_setting(
+        "Market data", "bookTicker", "bookTicker, depth5 or both", "bookTicker,depth5"
+    )
+    conflation_ms: ConflationWindow = text_setting(
+        "Market data", "1000", "0 (every update) or 50 to 1000 ms: window of one event each", "250"
+    )
+    read_interval_ms: WholeNumber = number_setting(
+        "Market data", 10, (0, 100), "ms between reads of a socket, 0 reads at once"
+    )
+    streams_per_connection: WholeNumber = number_setting(
+        "Connections", 200, (1, 1024), "streams; Binance allows 1024"
+    )
+    reconnect_base_ms: WholeNumber = number_setting(
+        "Connections", 500, (1, 60_000), "ms, first wait"
+    )
+    reconnect_max_wait_ms: WholeNumber = number_setting(
+        "Connections", 30_000, (1, 3_600_000), "ms, longest wait, at least S1_RECONNECT_BASE_MS"
+    )
+    reconnect_jitter_ms: WholeNumber = number_setting(
+        "Connections", 500, (0, 60_000), "ms, at most this much is added at random"
+    )
+    reconnect_n_max: WholeNumber = number_setting(
+        "Connections", 10, (0, 1000), "retries before FATAL"
+    )
+    reconnect_scan_ms: WholeNumber = number_setting(
+        "Connections", 10_000, (100, 600_000), "ms between dials once FATAL"
+    )
+    renew_after_ms: WholeNumber = number_setting(
+        "Connections",
+        82_800_000,
+        (1_000, 86_340_000),
+        "ms, age at which a socket is replaced by a successor; Binance cuts at 24 h",
+    )
+    redis_writer: RedisWriter = text_setting(
+        "Redis", "node", "node or official: the client that writes market events", "official"
+    )
+    stream_maxlen: WholeNumber = number_setting(
+        "Redis", 10_000, (1, 10_000_000), "entries a market stream keeps, about"
+    )
+
+    @field_validator("symbols", mode="before")
+    @classmethod
+    def _parse_symbols(cls, given: object, info: ValidationInfo) -> object:
+        if not isinstance(given, str):
+            return given
+        venues: tuple[Venue, ...] = info.data.get("venues", tuple(Venue))
+        choice = parse_symbol_filter(given, venues)
+        foreign = sorted(str(name) for name in choice.named if name.venue not in venues)
+        if foreign:
+            raise InvalidValueError(f"{', '.join(foreign)}: not on a venue that S1_VENUES serves")
+        return choice
+
+    @field_validator("reconnect_max_wait_ms")
+    @classmethod
+    def _not_below_base(cls, longest: int, info: ValidationInfo) -> int:
+        if longest < info.data.get("reconnect_base_ms", longest):
+            raise InvalidValueError("below S1_RECONNECT_BASE_MS")
+        return longest
+
+    @property
+    def reconnect_policy(self) -> ReconnectPolicy:
+        """The five `S1_RECONNECT_*` as the domain takes them."""
+        return ReconnectPolicy(
+            backoff=Backoff(
+                base_ms=self.reconnect_base_ms,
+                max_wait_ms=self.reconnect_max_wait_ms,
+                jitter_ms=self.reconnect_jitter_ms,
+            ),
+            retries_max=self.reconnect_n_max,
+            scan_ms=self.reconnect_scan_ms,
+        )

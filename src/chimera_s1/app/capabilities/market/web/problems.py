@@ -1,0 +1,28 @@
+"""Problems of the market routes."""
+
+from http import HTTPStatus
+
+from chimera_s1.app.capabilities.market.quote_board import BoardClosedError, TooManySubscribersError
+from chimera_s1.app.web.problem_kinds import STOPPING, KindByError, ProblemKind
+from chimera_s1.domain.errors import ChimeraError
+
+
+class QuoteUnknownError(ChimeraError):
+    """No quote of that instrument was published since the start."""
+
+    code = "quotes.unknown"
+
+
+QUOTE_UNKNOWN = ProblemKind(
+    QuoteUnknownError.code, HTTPStatus.NOT_FOUND, "There is no quote of this instrument"
+)
+TOO_MANY_SUBSCRIBERS = ProblemKind(
+    TooManySubscribersError.code,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "As many streams are open as may be",
+)
+KIND_BY_ERROR: KindByError = {
+    QuoteUnknownError: QUOTE_UNKNOWN,
+    TooManySubscribersError: TOO_MANY_SUBSCRIBERS,
+    BoardClosedError: STOPPING,
+}

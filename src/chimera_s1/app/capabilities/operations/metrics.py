@@ -1,0 +1,77 @@
+"""What the operations capability counts, under the names on the Prometheus page."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+
+from chimera_s1.app.capabilities.operations.operations_outbox import OperationsOutbox
+from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.operations.clock_skew import ClockSkew
+from chimera_s1.domain.operations.health import HealthComponent
+from chimera_s1.domain.operations.metrics import MetricSource, Sample, counter, gauge
+from chimera_s1.domain.ports.operations_log import RoundTripSummary
+
+
+def operations_source(operations: OperationsOutbox) -> MetricSource:
+    """Operational events written, and given up."""
+    counters = operations.counters
+    return lambda: [
+        counter("s1_ops_events_total", "Events written to ops:events.", counters.recorded),
+        counter(
+            "s1_ops_events_overflowed_total",
+            "Oldest events given up because the outbox was full.",
+            counters.dropped,
+        ),
+    ]
+
+
+def clock_source(skews: Mapping[Venue, Callable[[], ClockSkew]]) -> MetricSource:
+    """Our clock against each venue's; what was not measured yet is left out."""
+    return lambda: [
+        sample for venue, skew in skews.items() for sample in _clock_samples(venue, skew())
+    ]
+
+
+def round_trip_source(summary: Callable[[], RoundTripSummary]) -> MetricSource:
+    """Percentiles of the WebSocket round trips; left out before the first."""
+    return lambda: _round_trip_samples(summary())
+
+
+def health_source(components: Callable[[], Iterable[HealthComponent]]) -> MetricSource:
+    """The level of each component, for alerts."""
+    return lambda: [
+        gauge(
+            "s1_component_level",
+            "Health of a component: 0 GREEN, 1 YELLOW, 2 ORANGE, 3 RED.",
+            component.level,
+            component=component.name,
+            required=str(component.required).lower(),
+        )
+        for component in components()
+    ]
+
+
+def build_source(version: str, shard: str) -> MetricSource:
+    """Which build of the service this is."""
+    return lambda: [
+        gauge("s1_build_info", "Always 1; the labels say what.", 1, version=version, shard=shard)
+    ]
+
+
+def _clock_samples(venue: Venue, skew: ClockSkew) -> Iterator[Sample]:
+    for name, about, value_ms in (
+        ("s1_clock_skew_seconds", "The exchange's clock minus ours.", skew.offset_ms),
+        ("s1_clock_rtt_p50_seconds", "Median round trip of a time request.", skew.rtt_p50_ms),
+        ("s1_clock_rtt_p95_seconds", "95th percentile of the same.", skew.rtt_p95_ms),
+    ):
+        if value_ms is not None:
+            yield gauge(name, about, value_ms / 1000, venue=venue.value)
+    about = "Share of time requests that were answered, 0 to 1."
+    yield gauge("s1_clock_up_ratio", about, skew.p_up, venue=venue.value)
+
+
+def _round_trip_samples(summary: RoundTripSummary) -> Iterator[Sample]:
+    if not summary.n:
+        return
+    yield gauge(
+        "s1_ws_rtt_p50_seconds", "Median of the last WebSocket round trips.", summary.p50 / 1000
+    )
+    yield gauge("s1_ws_rtt_p95_seconds", "95th percentile of the same.", summary.p95 / 1000)

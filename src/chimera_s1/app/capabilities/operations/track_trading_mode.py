@@ -1,0 +1,49 @@
+"""Track the trading mode: apply what happens to it, and record each change."""
+
+import logging
+from collections.abc import Callable
+
+from chimera_s1.domain.operations.trading_mode import (
+    ConnectionFailed,
+    ConnectionRecovered,
+    ModeEvent,
+    ModeState,
+    TradingMode,
+    evolve,
+)
+from chimera_s1.domain.ports.market_feed import ConnectionFatal, ConnectionOpened, FeedEvent
+from chimera_s1.domain.ports.operations_log import EventDetail
+
+_log = logging.getLogger(__name__)
+
+
+class TrackTradingMode:
+    """The one mode of the process.
+
+    Args:
+        record: Takes the operational event `mode.changed`.
+    """
+
+    def __init__(self, record: Callable[[str, EventDetail], None]) -> None:
+        self._record = record
+        self._state = ModeState()
+
+    def mode(self) -> TradingMode:
+        return self._state.mode
+
+    def on_feed_event(self, event: FeedEvent) -> None:
+        """Take a FATAL connection, or its recovery; other events change nothing."""
+        match event:
+            case ConnectionFatal(connection=name):
+                self.apply(ConnectionFailed(name))
+            case ConnectionOpened(connection=name, recovered=True):
+                self.apply(ConnectionRecovered(name))
+            case _:
+                return
+
+    def apply(self, event: ModeEvent) -> None:
+        before, self._state = self.mode(), evolve(self._state, event)
+        after = self.mode()
+        if after is not before:
+            _log.warning("trading mode: %s -> %s", before.value, after.value)
+            self._record("mode.changed", {"from": before.value, "to": after.value})

@@ -1,0 +1,11 @@
+"""Problems of the operations routes."""
+
+from http import HTTPStatus
+
+from chimera_s1.app.web.problem_kinds import ProblemKind
+
+NOT_READY = ProblemKind(
+    "service.not_ready",
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "Something the service cannot work without is RED",
+)

@@ -1,0 +1,92 @@
+"""The operations capability, from the settings that choose its parts."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+from msgspec import Struct
+
+from chimera_s1.adapters.binance.exchange_information import BinanceExchangeInformation
+from chimera_s1.adapters.redis.operations_log import RedisOperationsLog
+from chimera_s1.app.capabilities.operations.metrics import (
+    clock_source,
+    operations_source,
+    round_trip_source,
+)
+from chimera_s1.app.capabilities.operations.operations_outbox import OperationsOutbox
+from chimera_s1.app.capabilities.operations.patrol_clock import PatrolClock
+from chimera_s1.app.capabilities.operations.report_health import HealthSource
+from chimera_s1.app.capabilities.operations.track_trading_mode import TrackTradingMode
+from chimera_s1.app.capabilities.operations.watch_loop import WatchLoop
+from chimera_s1.app.capability import Capability, PendingWrites
+from chimera_s1.app.foundation import Foundation, served_endpoints
+from chimera_s1.app.supervisor import Worker
+from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.ports.exchange_information import ExchangeInformation
+from chimera_s1.domain.ports.operations_log import OperationsLog
+
+
+class Operations(Struct, frozen=True, kw_only=True):
+    """What other capabilities use of this one."""
+
+    exchange: ExchangeInformation
+    log: OperationsLog
+    outbox: OperationsOutbox
+    patrols: tuple[PatrolClock, ...]
+    trading_mode: TrackTradingMode
+    capability: Capability
+
+    @property
+    def spot_patrol(self) -> PatrolClock:
+        """The clock of the wallets' host; where only futures are served, theirs stands in."""
+        spot = (patrol for patrol in self.patrols if patrol.venue is Venue.SPOT)
+        return next(spot, self.patrols[0])
+
+
+@asynccontextmanager
+async def open_operations(base: Foundation) -> AsyncIterator[Operations]:
+    """Operational events, clocks, the event loop and the trading mode."""
+    settings, clock = base.settings, base.clock
+    endpoints = served_endpoints(settings)
+    async with (
+        base.connect_redis() as client,  # its own: a slow batch of quotes delays no alarm
+        BinanceExchangeInformation(endpoints, clock, base.budgets) as exchange,
+    ):
+        log = RedisOperationsLog(client, maxlen=settings.ops_maxlen)
+        outbox = OperationsOutbox(log, clock=clock, new_id=lambda: str(uuid4()))
+        patrols = tuple(
+            PatrolClock(venue, exchange, clock, settings.clock_patrol_ms)
+            for venue in settings.venues
+        )
+        loop = WatchLoop(clock, base.pulse_watchdog)
+        yield Operations(
+            exchange=exchange,
+            log=log,
+            outbox=outbox,
+            patrols=patrols,
+            trading_mode=TrackTradingMode(outbox.record),
+            capability=_capability(outbox, patrols, loop),
+        )
+
+
+def _capability(
+    outbox: OperationsOutbox, patrols: tuple[PatrolClock, ...], loop: WatchLoop
+) -> Capability:
+    return Capability(
+        name="operations",
+        workers=(
+            Worker("operations", outbox.run),
+            Worker("loop", loop.run),
+            *(Worker(f"clock.{patrol.venue}", patrol.run) for patrol in patrols),
+        ),
+        health=(
+            *(HealthSource(f"clock.{p.venue.value}", p.report, required=False) for p in patrols),
+            HealthSource("loop", loop.report, required=True),
+        ),
+        metrics=(
+            clock_source({patrol.venue: patrol.read_skew for patrol in patrols}),
+            round_trip_source(outbox.round_trips),
+            operations_source(outbox),
+        ),
+        pending_writes=(PendingWrites("operational events", outbox.flush, lambda: outbox.pending),),
+    )

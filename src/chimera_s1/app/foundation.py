@@ -1,0 +1,53 @@
+"""What every capability is built on, and how its settings name the exchange's hosts."""
+
+from collections.abc import Callable, Mapping
+from contextlib import AbstractAsyncContextManager
+
+from msgspec import Struct
+
+from chimera_s1.adapters.binance.endpoints import LIVE_ENDPOINTS, TESTNET_ENDPOINTS, Endpoints
+from chimera_s1.adapters.binance.http.weight_budget import WeightBudget
+from chimera_s1.adapters.redis.cluster_client import ClusterClient
+from chimera_s1.app.settings.core import CoreSettings
+from chimera_s1.app.settings.types import BinanceEnvironment
+from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.ports.clock import Clock
+
+ConnectRedis = Callable[[], AbstractAsyncContextManager[ClusterClient]]
+
+
+class Foundation(Struct, frozen=True, kw_only=True):
+    """Shared by all capabilities.
+
+    Attributes:
+        connect_redis: Opens a client of the cluster; one task at a time may use it.
+        budgets: The request weight that is left on each venue's host.
+        pulse_watchdog: Called whenever the event loop turns.
+    """
+
+    settings: CoreSettings
+    clock: Clock
+    connect_redis: ConnectRedis
+    budgets: Mapping[Venue, WeightBudget]
+    pulse_watchdog: Callable[[], None]
+
+
+def served_endpoints(settings: CoreSettings) -> Mapping[Venue, Endpoints]:
+    """Where each venue in `S1_VENUES` listens."""
+    return endpoints_for(settings, settings.venues)
+
+
+def endpoints_for(settings: CoreSettings, venues: tuple[Venue, ...]) -> Mapping[Venue, Endpoints]:
+    """Where each of *venues* listens: the environment's hosts, overridden one by one."""
+    testnet = settings.binance_env is BinanceEnvironment.TESTNET
+    hosts = TESTNET_ENDPOINTS if testnet else LIVE_ENDPOINTS
+    overrides = {
+        Venue.SPOT: (settings.binance_spot_rest_url, settings.binance_spot_ws_url),
+        Venue.PERP: (settings.binance_perp_rest_url, settings.binance_perp_ws_url),
+    }
+    return {
+        venue: Endpoints(
+            overrides[venue][0] or hosts[venue].rest_url, overrides[venue][1] or hosts[venue].ws_url
+        )
+        for venue in venues
+    }

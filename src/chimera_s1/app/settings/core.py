@@ -1,0 +1,181 @@
+"""The settings that every capability is built on: exchange, Redis, store, HTTP and process."""
+
+from pathlib import Path
+
+from pydantic import SecretStr, ValidationInfo, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from chimera_s1.app.settings.fields import number_setting, text_setting
+from chimera_s1.app.settings.types import (
+    PORT_MAX,
+    BinanceEnvironment,
+    Coordinators,
+    HostName,
+    LogFormat,
+    LogLevel,
+    Nodes,
+    RestUrl,
+    ShardSetting,
+    SocketUrl,
+    Venues,
+    WholeNumber,
+)
+from chimera_s1.domain.errors import InvalidValueError
+from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.operations.rate_limit import RateLimit
+
+PREFIX = "S1_"
+
+
+class CoreSettings(BaseSettings):
+    """Attribute `http_port` is the variable `S1_HTTP_PORT`; a capability adds a subclass."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        frozen=True,
+        extra="forbid",
+        validate_default=True,
+        hide_input_in_errors=True,
+    )
+
+    binance_env: BinanceEnvironment = text_setting(
+        "Binance", "live", "live, testnet or simulator", "testnet"
+    )
+    venues: Venues = text_setting("Binance", "spot,perp", "spot, perp or both", "spot,perp")
+    binance_spot_rest_url: RestUrl = text_setting(
+        "Binance", None, "base URL of the spot REST API", "http://127.0.0.1:9101"
+    )
+    binance_spot_ws_url: SocketUrl = text_setting(
+        "Binance", None, "base URL of the spot streams", "ws://127.0.0.1:9102"
+    )
+    binance_perp_rest_url: RestUrl = text_setting(
+        "Binance", None, "base URL of the USD-M futures REST API", "http://127.0.0.1:9103"
+    )
+    binance_perp_ws_url: SocketUrl = text_setting(
+        "Binance", None, "base URL of the USD-M futures streams", "ws://127.0.0.1:9104"
+    )
+    binance_key: SecretStr | None = text_setting(
+        "Binance",
+        None,
+        "API key that may transfer between wallets; without one nothing moves",
+        "...",
+    )
+    binance_secret: SecretStr | None = text_setting(
+        "Binance", None, "its secret; needs S1_BINANCE_KEY", "..."
+    )
+    shard: ShardSetting = text_setting(
+        "Market data", "0/1", "index/count, the index from 0: this instance's share", "0/4"
+    )
+    redis_addresses: Nodes = text_setting(
+        "Redis",
+        "",
+        "host:port of some cluster nodes, comma separated; empty starts an embedded one",
+        "10.0.0.5:6379,10.0.0.6:6379",
+    )
+    redis_user: str | None = text_setting("Redis", None, "ACL user", "s1")
+    redis_pass: SecretStr | None = text_setting("Redis", None, "password", "...")
+    redis_tls: bool = text_setting(
+        "Redis", "false", "true or false; needs S1_REDIS_ADDRESSES", "true"
+    )
+    redis_server: Path | None = text_setting(
+        "Redis",
+        None,
+        "path of the redis-server to embed; else the one on PATH",
+        "/usr/bin/redis-server",
+    )
+    redis_embedded_port: WholeNumber = number_setting(
+        "Redis", 0, (0, PORT_MAX), "port of the embedded one, 0 picks a free one"
+    )
+    ops_maxlen: WholeNumber = number_setting(
+        "Redis", 100_000, (1, 10_000_000), "entries an operational stream keeps, about"
+    )
+    http_host: HostName = text_setting(
+        "HTTP", "127.0.0.1", "address or host name to listen on", "127.0.0.1"
+    )
+    http_port: WholeNumber = number_setting("HTTP", 8080, (0, PORT_MAX), "port, 0 picks a free one")
+    api_tokens_file: Path | None = text_setting(
+        "HTTP",
+        None,
+        "file of tokens, see chimera-s1 tokens; without one only loopback is served, and only "
+        "reading",
+        "/etc/chimera/tokens.json",
+    )
+    rate_limit_per_s: WholeNumber = number_setting(
+        "HTTP",
+        20,
+        (1, 10_000),
+        "requests a second of one actor that touch money; twice as many at once",
+    )
+    state_dir: Path = text_setting(
+        "Process", ".chimera", "directory for what is kept locally", ".chimera"
+    )
+    log_format: LogFormat = text_setting("Process", "auto", "auto, json or human", "json")
+    log_level: LogLevel = text_setting("Process", "info", "debug, info, warning or error", "info")
+    clock_patrol_ms: WholeNumber = number_setting(
+        "Process", 30_000, (100, 3_600_000), "ms between questions for the exchange's time"
+    )
+    db_arango_uri: Coordinators = text_setting(
+        "Store",
+        "",
+        "base URLs of ArangoDB coordinators, comma separated; empty keeps everything in SQLite",
+        "https://10.0.0.7:8529,https://10.0.0.8:8529",
+    )
+    db_arango_user: str = text_setting("Store", "chimera", "user of the database", "chimera")
+    db_arango_pass: SecretStr | None = text_setting("Store", None, "password", "...")
+    db_arango_database: str = text_setting("Store", "chimera", "name of the database", "chimera")
+    db_sqlite_path: Path | None = text_setting(
+        "Store",
+        None,
+        "SQLite file in a local directory; else s1.sqlite3 in S1_STATE_DIR",
+        "/var/lib/chimera/s1.sqlite3",
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003  (pydantic calls it by these names)
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what the caller passes: `load_settings` names the environment."""
+        return (init_settings,)
+
+    @field_validator(
+        "binance_spot_rest_url",
+        "binance_spot_ws_url",
+        "binance_perp_rest_url",
+        "binance_perp_ws_url",
+    )
+    @classmethod
+    def _simulator_needs_urls(cls, url: str | None, info: ValidationInfo) -> str | None:
+        venue = Venue(str(info.field_name).split("_")[1])
+        simulated = info.data.get("binance_env") is BinanceEnvironment.SIMULATOR
+        if url is None and simulated and venue in info.data.get("venues", ()):
+            raise InvalidValueError("S1_BINANCE_ENV=simulator needs it")
+        return url
+
+    @field_validator("binance_secret")
+    @classmethod
+    def _secret_with_key(cls, secret: SecretStr | None, info: ValidationInfo) -> SecretStr | None:
+        if (secret is None) != (info.data.get("binance_key") is None):
+            raise InvalidValueError("S1_BINANCE_KEY and S1_BINANCE_SECRET go together")
+        return secret
+
+    @field_validator("redis_tls")
+    @classmethod
+    def _tls_needs_addresses(cls, tls: bool, info: ValidationInfo) -> bool:
+        if tls and info.data.get("redis_addresses") == ():
+            raise InvalidValueError("the embedded Redis has no TLS: name the nodes that have")
+        return tls
+
+    @property
+    def rate_limit(self) -> RateLimit:
+        """`S1_RATE_LIMIT_PER_S` with its burst."""
+        return RateLimit(self.rate_limit_per_s, burst=2 * self.rate_limit_per_s)
+
+    @property
+    def moves_money(self) -> bool:
+        """There is a key to do it with."""
+        return self.binance_key is not None

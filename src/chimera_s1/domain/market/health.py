@@ -1,0 +1,137 @@
+"""Health reports of market data: feeds, the stream store, and the instruments' liveness."""
+
+from msgspec import Struct
+
+from chimera_s1.domain.operations.health import Level, count
+
+_NAMES_SHOWN = 5
+
+
+class FeedReport(Struct, frozen=True):
+    """A venue's market data.
+
+    Attributes:
+        instruments: Subscribed; None until the venue's listing was read.
+        unlisted: Names in `S1_SYMBOLS` that the venue does not list.
+        connections: Wanted.
+        delivering: Connections that are open, answer pings and have delivered a first message.
+        fatal: A connection is out of retries.
+    """
+
+    instruments: int | None
+    unlisted: tuple[str, ...]
+    connections: int
+    delivering: int
+    fatal: bool
+
+    @property
+    def level(self) -> Level:
+        """RED: no listing, FATAL, none delivers; ORANGE: some deliver; YELLOW: unlisted names."""
+        if self.instruments is None or self.fatal:
+            return Level.RED
+        if self.connections and not self.delivering:
+            return Level.RED
+        if self.delivering < self.connections:
+            return Level.ORANGE
+        return Level.YELLOW if self.unlisted else Level.GREEN
+
+    @property
+    def sentence(self) -> str:
+        delivering = f"{self.delivering} of {count(self.connections, 'connection')} deliver"
+        if self.fatal:
+            return (
+                f"a connection is out of retries and {delivering}; it is dialled again at every "
+                "scan: check the network and the exchange's status page"
+            )
+        if self.instruments is None:
+            return (
+                "the venue's list of instruments was not read yet; if this lasts, check that the "
+                "exchange can be reached from here (S1_BINANCE_ENV)"
+            )
+        if self.delivering < self.connections:
+            return (
+                f"{delivering}; the rest is being connected: if this lasts, check the network "
+                "and the exchange's status page"
+            )
+        return self._served(self.instruments) + self._unlisted()
+
+    def _served(self, instruments: int) -> str:
+        if not instruments:
+            return "no instrument of this venue is chosen for this shard"
+        return f"{count(instruments, 'instrument')} on {count(self.connections, 'connection')}"
+
+    def _unlisted(self) -> str:
+        if not self.unlisted:
+            return ""
+        shown = ", ".join(self.unlisted[:_NAMES_SHOWN])
+        more = len(self.unlisted) - _NAMES_SHOWN
+        names = f"{shown} and {more} more" if more > 0 else shown
+        return f"; the venue does not list {names}: correct S1_SYMBOLS"
+
+
+class StreamStoreReport(Struct, frozen=True):
+    """The stream store (Redis Cluster).
+
+    Attributes:
+        reachable: The last write or ping was acknowledged.
+        pending: Quotes that wait for a node to come back; newest per instrument.
+        merging_windows: Windows are merged because writing is slower than the window.
+        cause: What the last failure said; empty while reachable.
+    """
+
+    reachable: bool
+    pending: int
+    merging_windows: bool
+    cause: str
+
+    @property
+    def level(self) -> Level:
+        """RED: not reachable; ORANGE: quotes wait for a node; YELLOW: windows are merged."""
+        if not self.reachable:
+            return Level.RED
+        if self.pending:
+            return Level.ORANGE
+        return Level.YELLOW if self.merging_windows else Level.GREEN
+
+    @property
+    def sentence(self) -> str:
+        if not self.reachable:
+            cause = self.cause or "it was not reached yet"
+            return (
+                f"Redis does not accept writes ({cause}): check that the cluster runs and that "
+                "S1_REDIS_ADDRESSES names it; meanwhile the newest quote of each instrument is kept"
+            )
+        if self.pending:
+            return (
+                f"a Redis node does not answer, and {count(self.pending, 'quote')} cannot be "
+                "written: check the cluster's nodes; the newest of each instrument is kept"
+            )
+        if self.merging_windows:
+            return (
+                "writing takes longer than the conflation window, so windows are merged: "
+                "raise S1_CONFLATION_MS, serve fewer S1_SYMBOLS, or split them with S1_SHARD"
+            )
+        return "every write is acknowledged"
+
+
+class MarketReport(Struct, frozen=True):
+    """A venue's instruments by liveness; see `domain.market.liveness`."""
+
+    live: int
+    quiet: int
+    stale: int
+    blind: int
+
+    @property
+    def level(self) -> Level:
+        """ORANGE: some are STALE or BLIND; RED: none is LIVE or QUIET."""
+        if not self.stale and not self.blind:
+            return Level.GREEN
+        return Level.ORANGE if self.live or self.quiet else Level.RED
+
+    @property
+    def sentence(self) -> str:
+        known = f"{self.live} LIVE, {self.quiet} QUIET, {self.stale} STALE, {self.blind} BLIND"
+        if self.stale or self.blind:
+            return f"{known}; mkt:status says which and since when: do not trade on these quotes"
+        return known

@@ -1,0 +1,77 @@
+"""The health report of the treasury."""
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from chimera_s1.domain.operations.health import Level, count
+
+UNRESOLVED_GREEN_MS = 60_000
+
+
+class TreasuryReport(Struct, frozen=True):
+    """What moves money, and the ledger it stands on; an error is empty while there is none.
+
+    Attributes:
+        ledger_damage: What is wrong with the ledger.
+        store_error: Why its store cannot be used now.
+        relay_error: Why events do not reach `ops:events`.
+        key_problem: What is wrong with the exchange key.
+        kill_switch_on: It is on, or its position was never read.
+        kill_switch_error: Why its position may be an old one.
+        waiting: Transfers accepted and not sent.
+        unresolved: Transfers that may have moved money.
+        oldest_unresolved_ms: Age of the oldest of them.
+        in_review: Transfers that wait for an operator.
+    """
+
+    ledger_damage: str
+    store_error: str
+    relay_error: str
+    key_problem: str
+    kill_switch_on: bool
+    kill_switch_error: str
+    waiting: int
+    unresolved: int
+    oldest_unresolved_ms: int
+    in_review: int
+
+    @property
+    def level(self) -> Level:
+        """RED: damage, store; ORANGE: unknown for 60 s, review, relay, key; YELLOW: kill switch."""
+        if self.ledger_damage or self.store_error:
+            return Level.RED
+        unknown_for_long = self.oldest_unresolved_ms > UNRESOLVED_GREEN_MS
+        if unknown_for_long or self.in_review or self.relay_error or self.key_problem:
+            return Level.ORANGE
+        return Level.YELLOW if self.kill_switch_on or self.kill_switch_error else Level.GREEN
+
+    @property
+    def sentence(self) -> str:
+        if self.ledger_damage:
+            return (
+                f"the ledger is damaged: {self.ledger_damage}; nothing is written to it: see the "
+                "runbook, and chimera-s1 ledger verify"
+            )
+        if self.store_error:
+            return (
+                f"the ledger's store cannot be used: {self.store_error}; transfers wait: check "
+                "what S1_DB_ARANGO_URI or S1_DB_SQLITE_PATH names"
+            )
+        return "; ".join(self._parts())
+
+    def _parts(self) -> Iterator[str]:
+        yield f"{self.waiting} waiting, {self.unresolved} unresolved"
+        if self.in_review:
+            yield f"{count(self.in_review, 'transfer')} in review: look, then resolve"
+        if self.oldest_unresolved_ms > UNRESOLVED_GREEN_MS:
+            seconds = self.oldest_unresolved_ms // 1000
+            yield f"an outcome has been unknown for {seconds} s: reconciliation goes on"
+        if self.key_problem:
+            yield f"the exchange key: {self.key_problem}"
+        if self.relay_error:
+            yield f"events do not reach ops:events ({self.relay_error}): check Redis"
+        if self.kill_switch_error:
+            yield f"the kill switch cannot be read ({self.kill_switch_error})"
+        if self.kill_switch_on:
+            yield "the kill switch is on, or was never read: nothing is sent"

@@ -1,0 +1,61 @@
+"""The trading mode follows the connections, at once, and each change is recorded."""
+
+from chimera_s1.app.capabilities.operations.track_trading_mode import TrackTradingMode
+from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.operations.trading_mode import TradingHalted, TradingMode, TradingResumed
+from chimera_s1.domain.ports.market_feed import ConnectionFatal, ConnectionLost, ConnectionOpened
+from chimera_s1.domain.ports.operations_log import EventDetail
+
+
+def fatal(connection: str) -> ConnectionFatal:
+    return ConnectionFatal(connection, Venue.SPOT, (), "refused", 11)
+
+
+def opened(connection: str, *, recovered: bool) -> ConnectionOpened:
+    return ConnectionOpened(connection, Venue.SPOT, (), recovered=recovered)
+
+
+class Tracked:
+    def __init__(self) -> None:
+        self.changes: list[tuple[object, object]] = []
+        self.mode = TrackTradingMode(self._record)
+
+    def _record(self, kind: str, detail: EventDetail) -> None:
+        assert kind == "mode.changed"
+        self.changes.append((detail["from"], detail["to"]))
+
+
+def test_a_fatal_feed_changes_the_mode_and_so_does_its_recovery() -> None:
+    tracked = Tracked()
+    tracked.mode.on_feed_event(fatal("spot-0"))
+    tracked.mode.on_feed_event(opened("spot-0", recovered=True))
+
+    assert tracked.changes == [("NORMAL", "MANAGE_ONLY"), ("MANAGE_ONLY", "NORMAL")]
+
+
+def test_a_feed_out_of_retries_leaves_open_positions_managed_only() -> None:
+    """One failed connection is enough, whatever the others do."""
+    tracked = Tracked()
+    tracked.mode.on_feed_event(opened("spot-0", recovered=False))
+    tracked.mode.on_feed_event(fatal("perp-0"))
+    tracked.mode.on_feed_event(fatal("perp-1"))
+    tracked.mode.on_feed_event(opened("perp-0", recovered=True))
+
+    assert tracked.mode.mode() is TradingMode.MANAGE_ONLY
+    assert tracked.changes == [("NORMAL", "MANAGE_ONLY")]
+
+
+def test_a_lost_connection_that_is_dialled_again_changes_nothing() -> None:
+    tracked = Tracked()
+    tracked.mode.on_feed_event(ConnectionLost("spot-0", Venue.SPOT, (), "reset", 1, 500.0))
+
+    assert (tracked.mode.mode(), tracked.changes) == (TradingMode.NORMAL, [])
+
+
+def test_a_halt_lasts_until_it_is_lifted() -> None:
+    tracked = Tracked()
+    tracked.mode.apply(TradingHalted())
+    tracked.mode.on_feed_event(fatal("spot-0"))
+    tracked.mode.apply(TradingResumed())
+
+    assert tracked.changes == [("NORMAL", "HALTED"), ("HALTED", "MANAGE_ONLY")]
