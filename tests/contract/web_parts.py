@@ -145,11 +145,11 @@ class WebParts:
         self.treasury = treasury or Treasury()
         self.app: Litestar = create_web_app(
             [
-                health_part(self.health, render_metrics),
                 market_part(self.board),
                 treasury_part(
                     self.treasury.instance.requests, self.treasury.reads, self.treasury.resolutions
                 ),
+                health_part(self.health, render_metrics),
             ],
             self.access,
         )

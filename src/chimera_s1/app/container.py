@@ -81,7 +81,7 @@ def build_web(
     capabilities: tuple[Capability, ...],
 ) -> Litestar:
     """The routes of all capabilities, and those over all of them."""
-    parts = [health_part(health, metrics.render), *(each.web for each in capabilities)]
+    parts = [*(each.web for each in capabilities), health_part(health, metrics.render)]
     return create_web_app(parts, access)
 
 
