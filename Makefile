@@ -67,6 +67,10 @@ soak-kill: $(INSTALLED) ## kill -9 of a service that moves money, again and agai
 soak-model: $(INSTALLED) ## the treasury in a seeded world of lost replies, pauses and deaths (SEEDS=200000)
 	@exec $(BIN)/python -m tests.load.treasury_model --seeds $(or $(SEEDS),200000) --processes 2
 
+.PHONY: quick
+quick: $(INSTALLED) ## unit tests and static checks only: under two minutes (ARGS="-k quote")
+	@exec $(BIN)/pytest --numprocesses 2 --dist loadfile tests/unit $(ARGS)
+
 .PHONY: mutants
 mutants: $(INSTALLED) ## make each deliberate mistake of tests/mutants and see a test fail (ARGS="--only ID")
 	@exec $(BIN)/python -m tests.mutants $(ARGS)
@@ -77,6 +81,8 @@ lint: $(INSTALLED) ## only the static checks: ruff, mypy, import contracts
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@find src tests -name '*.py' | xargs wc -l | awk '$$2 != "total" && $$1 > 500 { \
+		print "hint: " $$2 " has " $$1 " lines; can it be read in one sitting?" }'
 
 .PHONY: fmt
 fmt: $(INSTALLED) ## format and apply the fixes ruff is sure of

@@ -117,6 +117,42 @@ async def test_a_killed_exchange_is_named_and_found_again(
             assert own[-1] == "ws.opened"
 
 
+async def mode_changes(reader: StreamReader, last: str) -> list[str]:
+    """The trading modes entered, up to *last*."""
+    entered: list[str] = []
+    while last not in entered:
+        _, fields = await reader.next()
+        if fields["kind"] == "mode.changed":
+            entered.append(httpx2.Response(200, text=fields["detail_json"]).json()["to"])
+    return entered
+
+
+async def mode_in_health(service: Service) -> str:
+    async with httpx2.AsyncClient(base_url=await service.url()) as client:
+        return str((await client.get("/health")).json()["mode"])
+
+
+async def test_feeds_out_of_retries_leave_the_service_in_manage_only_until_they_are_back(
+    node: ServerProcess, tmp_path: Path
+) -> None:
+    """The mode follows the connections at once, in health and as an event."""
+    impatient = {"S1_RECONNECT_N_MAX": "0", "S1_RECONNECT_SCAN_MS": "100"}
+    async with (
+        simulator_process(*SYMBOL) as first,
+        service_process(tmp_path, beside(node, first.ready, **impatient)) as service,
+        redis_at(node.address.port) as redis,
+    ):
+        await service.readiness(200)
+        events = StreamReader(redis, "ops:events")
+        assert await first.stop(signal.SIGKILL) == -signal.SIGKILL
+        assert await mode_changes(events, "MANAGE_ONLY") == ["MANAGE_ONLY"]
+        assert await mode_in_health(service) == "MANAGE_ONLY"
+
+        async with simulator_again(first.ready):
+            assert await mode_changes(events, "NORMAL") == ["NORMAL"]
+            assert await mode_in_health(service) == "NORMAL"
+
+
 async def test_a_killed_redis_is_named_and_gets_what_happened_meanwhile(
     node: ServerProcess, tmp_path: Path
 ) -> None:

@@ -1,4 +1,4 @@
-"""House rules that no linter knows: lengths, names, leftovers, and how tests wait."""
+"""House rules that no linter knows: lengths of functions, names, leftovers, and how tests wait."""
 
 import ast
 import re
@@ -9,7 +9,6 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 FUNCTION_LINES_MAX = 70
-FILE_LINES_MAX = 350
 VAGUE_WORDS = {"util", "utils", "manager", "helper", "helpers", "common", "misc", "handler"}
 WORD = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])")
 
@@ -70,13 +69,6 @@ def test_functions_are_short() -> None:
     ]
 
     assert not long
-
-
-def test_files_are_short() -> None:
-    """A module is read in one sitting."""
-    counted = {label(path): len(path.read_text("utf-8").splitlines()) for path in python_files()}
-
-    assert not {name: lines for name, lines in counted.items() if lines > FILE_LINES_MAX}
 
 
 def test_names_say_something() -> None:

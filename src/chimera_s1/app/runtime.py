@@ -38,6 +38,7 @@ from chimera_s1.app.state_files import SERVICE_FILE
 from chimera_s1.app.supervisor import Worker, WorkerFailedError, supervise
 from chimera_s1.app.web.server import HttpServer, bind
 from chimera_s1.domain.errors import ChimeraError, ConfigurationError
+from chimera_s1.domain.ports.clock import Clock
 
 EXIT_STOPPED = 0
 EXIT_FAILED = 1
@@ -150,12 +151,17 @@ def _workers(
     clock = container.clock()
     yield Worker("http", http.serve, http.stop)
     for capability in capabilities:
-        yield from capability.workers
-        yield from (Worker(job.name, partial(job.repeat, clock)) for job in capability.jobs)
+        yield from workers_of(capability, clock)
     record = container.operations().outbox.record
     yield Worker("health", partial(container.health().run, record))
     if redis is not None:
         yield Worker("embedded redis", partial(restart_when_down, redis, clock))
+
+
+def workers_of(capability: Capability, clock: Clock) -> Iterator[Worker]:
+    """The workers of *capability*, and one for each of its jobs."""
+    yield from capability.workers
+    yield from (Worker(job.name, partial(job.repeat, clock)) for job in capability.jobs)
 
 
 async def _flush(pending_writes: Sequence[PendingWrites]) -> None:

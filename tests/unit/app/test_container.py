@@ -18,6 +18,7 @@ from chimera_s1.app.runtime import open_capabilities
 from chimera_s1.app.settings.settings import load_settings
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.health import Level
+from chimera_s1.domain.operations.trading_mode import TradingHalted, TradingMode
 
 SIMULATED = {
     "S1_BINANCE_ENV": "simulator",
@@ -83,6 +84,13 @@ async def test_the_mode_chooses_the_transfer_of_the_exchange(mode: str) -> None:
 
     async with build_gateway(settings, Container().budgets(), lambda: 0.0) as gateway:
         assert gateway.mode.value == mode
+
+
+async def test_health_shows_the_one_trading_mode(tmp_path: Path) -> None:
+    async with opened(WITH_KEY, tmp_path) as (container, _):
+        container.operations().trading_mode.apply(TradingHalted())
+
+        assert container.health().snapshot().mode is TradingMode.HALTED
 
 
 def test_a_missing_dependency_is_named() -> None:

@@ -5,13 +5,14 @@ mapping it is given and reports every problem at once.
 """
 
 from collections.abc import Mapping
+from typing import TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from chimera_s1.app.capabilities.market.settings import MarketSettings
 from chimera_s1.app.capabilities.treasury.settings import TreasurySettings
-from chimera_s1.app.settings.core import PREFIX
+from chimera_s1.app.settings.core import PREFIX, CoreSettings
 from chimera_s1.app.settings.messages import invalid_value_message, unknown_setting_message
 from chimera_s1.domain.errors import ConfigurationError
 
@@ -30,22 +31,30 @@ class Settings(TreasurySettings, MarketSettings):
     """Everything the service can be told: the settings of all capabilities."""
 
 
+_S = TypeVar("_S", bound=CoreSettings)
+
+
 def load_settings(environ: Mapping[str, str]) -> Settings:
     """Read the `S1_*` variables of *environ*; an empty one counts as not set.
 
     Raises:
         ConfigurationError: Values are wrong or names unknown; the text lists all of them.
     """
+    return read_settings(environ, Settings)
+
+
+def read_settings(environ: Mapping[str, str], of: type[_S]) -> _S:
+    """As `load_settings`, into the settings class *of*."""
     given = given_variables(environ)
-    known = {variable(field): field for field in Settings.model_fields}
+    known = {variable(field): field for field in of.model_fields}
     problems = [
         unknown_setting_message(name, known) for name in sorted(given.keys() - known.keys())
     ]
     values = {known[name]: text for name, text in given.items() if name in known}
     try:
-        settings = Settings.model_validate(values)
+        settings = of.model_validate(values)
     except ValidationError as error:
-        problems += [_problem(detail, values) for detail in error.errors(include_input=False)]
+        problems += [_problem(detail, values, of) for detail in error.errors(include_input=False)]
     if problems:
         count = "1 setting is" if len(problems) == 1 else f"{len(problems)} settings are"
         raise ConfigurationError("\n  ".join([f"{count} wrong:", *problems]))
@@ -61,8 +70,6 @@ def given_variables(environ: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def _problem(detail: ErrorDetails, values: Mapping[str, str]) -> str:
+def _problem(detail: ErrorDetails, values: Mapping[str, str], of: type[CoreSettings]) -> str:
     field = str(detail["loc"][0])
-    return invalid_value_message(
-        variable(field), values.get(field), Settings.model_fields[field], detail
-    )
+    return invalid_value_message(variable(field), values.get(field), of.model_fields[field], detail)

@@ -37,11 +37,7 @@ class SpendingAdmission(Struct, frozen=True, kw_only=True):
 
     Attributes:
         enabled: There is a key.
-
         kill_switch_on: It is on, or was when it could last be read.
-
-        mode: What the service may do with money.
-
         is_stopping: SIGTERM has arrived.
     """
 
@@ -50,37 +46,34 @@ class SpendingAdmission(Struct, frozen=True, kw_only=True):
     mode: Callable[[], TradingMode]
     is_stopping: Callable[[], bool]
 
+    def obstacle(self) -> ChimeraError | None:
+        """Why nothing may be spent now; None where it may."""
+        if not self.enabled:
+            return TreasuryDisabledError(
+                "no exchange key is configured here; set S1_BINANCE_KEY and S1_BINANCE_SECRET"
+            )
+        if self.is_stopping():
+            return ServiceStoppingError(
+                "the service is stopping; ask another instance, or soon again"
+            )
+        if self.kill_switch_on():
+            return KillSwitchOnError(
+                "the kill switch is on; nothing new is accepted until it is off"
+            )
+        if self.mode() is TradingMode.HALTED:
+            return ModeHaltedError("the service is HALTED; it refuses all that spends")
+        return None
+
     def check(self) -> None:
         """Let a new transfer in.
 
         Raises:
-            TreasuryDisabledError, StoppingError, KillSwitchOnError, ModeHaltedError: One of them
-                stands against it; nothing was accepted.
+            TreasuryDisabledError, ServiceStoppingError, KillSwitchOnError, ModeHaltedError: One of
+                them stands against it; nothing was accepted.
         """
-        if not self.enabled:
-            raise TreasuryDisabledError(
-                "no exchange key is configured here; set S1_BINANCE_KEY and S1_BINANCE_SECRET"
-            )
-        if self.is_stopping():
-            raise ServiceStoppingError(
-                "the service is stopping; ask another instance, or soon again"
-            )
-        if self.kill_switch_on():
-            raise KillSwitchOnError(
-                "the kill switch is on; nothing new is accepted until it is off"
-            )
-        if self.mode() is TradingMode.HALTED:
-            raise ModeHaltedError("the service is HALTED; it refuses all that spends")
+        if obstacle := self.obstacle():
+            raise obstacle
 
     def blocking_reason(self) -> str:
         """What stands against sending what was accepted before; empty where nothing does."""
-        try:
-            self.check()
-        except (
-            TreasuryDisabledError,
-            ServiceStoppingError,
-            KillSwitchOnError,
-            ModeHaltedError,
-        ) as error:
-            return str(error)
-        return ""
+        return str(self.obstacle() or "")
