@@ -21,7 +21,7 @@ from chimera_s1.app.capabilities.market.quote_board import (
     QuoteSubscription,
 )
 from chimera_s1.app.capabilities.market.web.part import market_part
-from chimera_s1.app.capabilities.operations.report_health import HealthSource, ReportHealth
+from chimera_s1.app.capabilities.operations.report_health import ReportHealth
 from chimera_s1.app.capabilities.operations.web.routes import health_part
 from chimera_s1.app.capabilities.treasury.project_transfers import ProjectTransfers
 from chimera_s1.app.capabilities.treasury.read_transfers import ReadTransfers
@@ -38,7 +38,7 @@ from chimera_s1.app.web.server import (
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.access.tokens import make_token
 from chimera_s1.domain.market.health import StreamStoreReport
-from chimera_s1.domain.operations.health import HealthReport
+from chimera_s1.domain.operations.health import HealthReport, HealthSource
 from chimera_s1.domain.operations.rate_limit import RateLimit
 from chimera_s1.domain.operations.reports import ClockReport, LoopReport
 from chimera_s1.domain.operations.trading_mode import TradingMode

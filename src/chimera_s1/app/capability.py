@@ -9,9 +9,9 @@ from collections.abc import Awaitable, Callable
 from msgspec import Struct
 
 from chimera_s1.adapters.telemetry.metrics_page import LatencyHistogram
-from chimera_s1.app.capabilities.operations.report_health import HealthSource
 from chimera_s1.app.supervisor import Worker
 from chimera_s1.app.web.web_part import WebPart
+from chimera_s1.domain.operations.health import HealthSource
 from chimera_s1.domain.operations.metrics import MetricSource
 from chimera_s1.domain.ports.clock import Clock
 

@@ -15,7 +15,6 @@ from msgspec import Struct
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
 from chimera_s1.adapters.redis.cluster_client import ClusterClient
-from chimera_s1.app.capabilities.operations.report_health import HealthSource
 from chimera_s1.app.capabilities.operations.wiring import Operations
 from chimera_s1.app.capability import Capability, Job
 from chimera_s1.app.container import Container
@@ -29,7 +28,7 @@ from chimera_s1.app.web.problem_kinds import ProblemKind
 from chimera_s1.app.web.web_part import WebPart
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.errors import ChimeraError
-from chimera_s1.domain.operations.health import Level
+from chimera_s1.domain.operations.health import HealthSource, Level
 from chimera_s1.domain.operations.metrics import counter
 from tests.fakes.manual_clock import ManualClock
 from tests.treasury_harness import untyped

@@ -3,7 +3,7 @@
 A report computes its own level and sentence; the classes of reports live with what they report on.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from enum import IntEnum
 from typing import Protocol
 
@@ -29,6 +29,20 @@ class HealthReport(Protocol):
     def sentence(self) -> str:
         """For the operator on call: what is so, and what to do where all is not well."""
         ...
+
+
+class HealthSource(Struct, frozen=True):
+    """A component of `/health`.
+
+    Attributes:
+        name: `feed.spot`, `redis`; unique.
+        report: Its state now; must not wait and must not raise.
+        required: While RED, the service is not ready.
+    """
+
+    name: str
+    report: Callable[[], HealthReport]
+    required: bool
 
 
 class HealthComponent(Struct, frozen=True):

@@ -31,12 +31,12 @@ from chimera_s1.app.capabilities.market.serve_feed import ServeFeed
 from chimera_s1.app.capabilities.market.settings import MarketSettings
 from chimera_s1.app.capabilities.market.watch_liveness import WatchLiveness
 from chimera_s1.app.capabilities.market.web.part import market_part
-from chimera_s1.app.capabilities.operations.report_health import HealthSource
 from chimera_s1.app.capabilities.operations.wiring import Operations
 from chimera_s1.app.capability import Capability, PendingWrites
 from chimera_s1.app.foundation import Foundation, served_endpoints
 from chimera_s1.app.settings.types import RedisWriter
 from chimera_s1.app.supervisor import Worker
+from chimera_s1.domain.operations.health import HealthSource
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.market_feed import FeedEvent, FeedListener, MarketFeed
 

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from chimera_s1.domain.operations.health import (
     HealthComponent,
-    HealthReport,
+    HealthSource,
     Level,
     is_ready,
     overall_level,
@@ -19,20 +19,6 @@ from chimera_s1.domain.ports.operations_log import EventDetail
 CHECK_INTERVAL_MS = 500
 
 _log = logging.getLogger(__name__)
-
-
-class HealthSource(Struct, frozen=True):
-    """A component of `/health`.
-
-    Attributes:
-        name: `feed.spot`, `redis`; unique.
-        report: Its state now; must not wait and must not raise.
-        required: While RED, the service is not ready.
-    """
-
-    name: str
-    report: Callable[[], HealthReport]
-    required: bool
 
 
 class HealthSnapshot(Struct, frozen=True):

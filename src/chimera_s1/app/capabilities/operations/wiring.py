@@ -15,13 +15,13 @@ from chimera_s1.app.capabilities.operations.metrics import (
 )
 from chimera_s1.app.capabilities.operations.operations_outbox import OperationsOutbox
 from chimera_s1.app.capabilities.operations.patrol_clock import PatrolClock
-from chimera_s1.app.capabilities.operations.report_health import HealthSource
 from chimera_s1.app.capabilities.operations.track_trading_mode import TrackTradingMode
 from chimera_s1.app.capabilities.operations.watch_loop import WatchLoop
 from chimera_s1.app.capability import Capability, PendingWrites
 from chimera_s1.app.foundation import Foundation, served_endpoints
 from chimera_s1.app.supervisor import Worker
 from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.operations.health import HealthSource
 from chimera_s1.domain.ports.exchange_information import ExchangeInformation
 from chimera_s1.domain.ports.operations_log import OperationsLog
 

@@ -20,7 +20,6 @@ from chimera_s1.adapters.redis.kill_switch import RedisKillSwitch
 from chimera_s1.app.capabilities.ledger.job_lease import JobLease
 from chimera_s1.app.capabilities.ledger.relay import RELAY_CURSOR, RelayLedger
 from chimera_s1.app.capabilities.ledger.stores import LedgerStores, memory_stores, open_stores
-from chimera_s1.app.capabilities.operations.report_health import HealthSource
 from chimera_s1.app.capabilities.operations.watch_kill_switch import WatchKillSwitch
 from chimera_s1.app.capabilities.operations.wiring import Operations
 from chimera_s1.app.capabilities.treasury.accept_transfers import AcceptTransfers
@@ -47,6 +46,7 @@ from chimera_s1.app.web.web_part import WebPart
 from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.backoff import Backoff
+from chimera_s1.domain.operations.health import HealthSource
 from chimera_s1.domain.treasury.events import TreasuryMode
 
 BinanceGateway = BinanceWalletGateway | BinanceSubaccountGateway

@@ -9,13 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from chimera_s1.app.capabilities.operations.report_health import (
-    CHECK_INTERVAL_MS,
-    HealthSource,
-    ReportHealth,
-)
+from chimera_s1.app.capabilities.operations.report_health import CHECK_INTERVAL_MS, ReportHealth
 from chimera_s1.domain.market.health import FeedReport, MarketReport, StreamStoreReport
-from chimera_s1.domain.operations.health import HealthReport, Level
+from chimera_s1.domain.operations.health import HealthReport, HealthSource, Level
 from chimera_s1.domain.operations.reports import ClockReport, LoopReport
 from chimera_s1.domain.operations.trading_mode import TradingMode
 from chimera_s1.domain.treasury.health import TreasuryReport
