@@ -8,14 +8,13 @@ from contextlib import asynccontextmanager
 import anyio
 from msgspec import Struct
 
-from chimera_s1.adapters.event_codec import quote_fields
 from chimera_s1.adapters.redis.addresses import RedisAddress
-from chimera_s1.adapters.redis.cluster_assembly import SLOT_COUNT
 from chimera_s1.adapters.redis.cluster_client import connect_cluster
-from chimera_s1.adapters.redis.keys import quote_stream
-from chimera_s1.adapters.redis.node_quote_publisher import NodeQuotePublisher
+from chimera_s1.adapters.redis.embedded.server_process import ServerProcess
+from chimera_s1.adapters.redis.keys import SLOT_COUNT, quote_stream
+from chimera_s1.adapters.redis.publisher.node_quote_publisher import NodeQuotePublisher
+from chimera_s1.adapters.redis.quote_entry import quote_fields
 from chimera_s1.adapters.redis.quote_reader import RedisQuoteReader
-from chimera_s1.adapters.redis.server_process import ServerProcess
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.capabilities.market.publish_quotes import PublishQuotes
 from chimera_s1.app.capabilities.market.quote_board import QuoteBoard

@@ -10,9 +10,9 @@ from anyio.from_thread import start_blocking_portal
 from redis.crc import key_slot as redis_key_slot
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
-from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
-from chimera_s1.adapters.redis.server_binary import find_redis_server
-from chimera_s1.adapters.redis.server_process import ServerProcess
+from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
+from chimera_s1.adapters.redis.embedded.server_binary import find_redis_server
+from chimera_s1.adapters.redis.embedded.server_process import ServerProcess
 
 Addresses = tuple[RedisAddress, ...]
 

@@ -11,8 +11,8 @@ import hiredis
 from anyio.abc import Listener, SocketAttribute, SocketStream
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
-from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
-from chimera_s1.adapters.redis.server_process import HOST, ServerProcess
+from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
+from chimera_s1.adapters.redis.embedded.server_process import HOST, ServerProcess
 
 _GONE = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError)
 

@@ -8,9 +8,9 @@ import anyio
 import pytest
 from msgspec import Struct
 
-from chimera_s1.adapters.redis.cluster_assembly import wait_until_healthy
 from chimera_s1.adapters.redis.cluster_client import connect_cluster
-from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
+from chimera_s1.adapters.redis.embedded.cluster_assembly import wait_until_healthy
+from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.kill_switch import RedisKillSwitch
 from chimera_s1.domain.errors import PublisherUnavailableError
 from chimera_s1.domain.ports.kill_switch import KillSwitch

@@ -11,12 +11,12 @@ import anyio
 
 from chimera_s1.adapters.memory.cursor_store import MemoryCursorStore
 from chimera_s1.adapters.memory.event_store import MemoryEventStore
-from chimera_s1.adapters.redis.cluster_assembly import SLOT_COUNT
 from chimera_s1.adapters.redis.cluster_client import ClusterClient, connect_cluster
-from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
+from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
+from chimera_s1.adapters.redis.embedded.server_process import poll_until
 from chimera_s1.adapters.redis.errors import REDIS_FAILURES
+from chimera_s1.adapters.redis.keys import SLOT_COUNT
 from chimera_s1.adapters.redis.operations_log import RedisOperationsLog
-from chimera_s1.adapters.redis.server_process import poll_until
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.capabilities.ledger.relay import RelayLedger
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TreasuryLedger

@@ -9,9 +9,9 @@ from uuid import uuid4
 import pytest
 from msgspec import Struct
 
-from chimera_s1.adapters.redis.cluster_assembly import wait_until_healthy
 from chimera_s1.adapters.redis.cluster_client import ClusterClient, connect_cluster
-from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
+from chimera_s1.adapters.redis.embedded.cluster_assembly import wait_until_healthy
+from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.operations_log import RedisOperationsLog
 from chimera_s1.domain.errors import PublisherUnavailableError
 from chimera_s1.domain.ports.operations_log import (

@@ -10,10 +10,10 @@ from pathlib import Path
 import anyio
 import pytest
 
-from chimera_s1.adapters.redis.cluster_assembly import SLOT_COUNT, wait_until_healthy
-from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
-from chimera_s1.adapters.redis.keys import quote_stream
-from chimera_s1.adapters.redis.server_process import ServerProcess
+from chimera_s1.adapters.redis.embedded.cluster_assembly import wait_until_healthy
+from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
+from chimera_s1.adapters.redis.embedded.server_process import ServerProcess
+from chimera_s1.adapters.redis.keys import SLOT_COUNT, quote_stream
 from chimera_s1.domain.identifiers import InstrumentId
 from tests.contract.publisher_load import error_count
 from tests.contract.quote_stores import (

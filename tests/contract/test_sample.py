@@ -8,10 +8,10 @@ import pytest
 from chimera_s1.adapters.binance.recording import BinanceRecording
 from chimera_s1.adapters.market_file import read_market_file
 from chimera_s1.adapters.redis.cluster_client import connect_cluster
-from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
-from chimera_s1.adapters.redis.official_quote_publisher import OfficialQuotePublisher
+from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
+from chimera_s1.adapters.redis.embedded.server_binary import find_redis_server
+from chimera_s1.adapters.redis.publisher.official_quote_publisher import OfficialQuotePublisher
 from chimera_s1.adapters.redis.quote_reader import RedisQuoteReader
-from chimera_s1.adapters.redis.server_binary import find_redis_server
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.capabilities.market.replay_recording import ReplayRecording
 from chimera_s1.domain.market.conflation import WindowMs

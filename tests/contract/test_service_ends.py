@@ -12,8 +12,8 @@ import httpx2
 import pytest
 from anyio.abc import Listener, SocketAttribute, SocketStream
 
-from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
-from chimera_s1.adapters.redis.server_process import ServerProcess
+from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
+from chimera_s1.adapters.redis.embedded.server_process import ServerProcess
 from tests.contract.service_process import (
     PATIENCE_S,
     StreamReader,

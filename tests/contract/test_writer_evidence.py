@@ -10,10 +10,10 @@ from pathlib import Path
 import anyio
 import pytest
 
-from chimera_s1.adapters.redis.cluster_assembly import wait_until_healthy
 from chimera_s1.adapters.redis.cluster_client import connect_cluster
-from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
-from chimera_s1.adapters.redis.node_quote_publisher import NodeQuotePublisher
+from chimera_s1.adapters.redis.embedded.cluster_assembly import wait_until_healthy
+from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
+from chimera_s1.adapters.redis.publisher.node_quote_publisher import NodeQuotePublisher
 from chimera_s1.adapters.system.system_clock import SystemClock
 from tests.contract.publisher_load import (
     error_count,

@@ -9,10 +9,10 @@ import pytest
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
 from chimera_s1.adapters.redis.cluster_client import connect_cluster
-from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
-from chimera_s1.adapters.redis.node_quote_publisher import NodeQuotePublisher
+from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
+from chimera_s1.adapters.redis.embedded.server_process import poll_until
+from chimera_s1.adapters.redis.publisher.node_quote_publisher import NodeQuotePublisher
 from chimera_s1.adapters.redis.quote_reader import RedisQuoteReader
-from chimera_s1.adapters.redis.server_process import poll_until
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.domain.ports.quote_publisher import QuotePublisher
 from tests.contract.quote_stores import (

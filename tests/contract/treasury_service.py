@@ -17,8 +17,8 @@ import httpx2
 import msgspec
 import pytest
 
-from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
-from chimera_s1.adapters.redis.server_process import ServerProcess
+from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
+from chimera_s1.adapters.redis.embedded.server_process import ServerProcess
 from chimera_s1.adapters.simulator.config import DEMO_KEY
 from chimera_s1.adapters.sqlite.cursor_store import SqliteCursorStore
 from chimera_s1.adapters.sqlite.database import SqliteDatabase

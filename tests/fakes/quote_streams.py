@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from anyio.lowlevel import checkpoint
 
-from chimera_s1.adapters.event_codec import quote_fields
+from chimera_s1.adapters.redis.quote_entry import quote_fields
 from chimera_s1.domain.errors import PublisherUnavailableError
 from chimera_s1.domain.identifiers import InstrumentId
 from chimera_s1.domain.market.quote import Quote

@@ -14,8 +14,8 @@ from tempfile import TemporaryDirectory
 
 import anyio
 
-from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
-from chimera_s1.adapters.redis.server_binary import find_redis_server
+from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
+from chimera_s1.adapters.redis.embedded.server_binary import find_redis_server
 from tests.load.bench_consumers import bench_consumers
 from tests.load.bench_messages import bench_messages
 from tests.load.bench_outage import bench_outage

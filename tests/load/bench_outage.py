@@ -4,8 +4,8 @@ import anyio
 from msgspec import Struct
 
 from chimera_s1.adapters.redis.cluster_client import connect_cluster
+from chimera_s1.adapters.redis.embedded.server_process import ServerProcess, poll_until
 from chimera_s1.adapters.redis.keys import quote_stream
-from chimera_s1.adapters.redis.server_process import ServerProcess, poll_until
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.domain.identifiers import InstrumentId, Venue, parse_symbol
 from tests.load.book_frames import symbol_name

@@ -19,10 +19,10 @@ from msgspec import Struct
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
 from chimera_s1.adapters.redis.cluster_client import ClusterClient, connect_cluster
-from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
-from chimera_s1.adapters.redis.node_quote_publisher import NodeQuotePublisher
-from chimera_s1.adapters.redis.official_quote_publisher import OfficialQuotePublisher
-from chimera_s1.adapters.redis.server_binary import find_redis_server
+from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
+from chimera_s1.adapters.redis.embedded.server_binary import find_redis_server
+from chimera_s1.adapters.redis.publisher.node_quote_publisher import NodeQuotePublisher
+from chimera_s1.adapters.redis.publisher.official_quote_publisher import OfficialQuotePublisher
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.quote import Quote

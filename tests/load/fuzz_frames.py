@@ -19,8 +19,8 @@ from msgspec import Struct
 
 from chimera_s1.adapters.binance.streams.book_frames import BookFrames, BookStream, drain_quotes
 from chimera_s1.adapters.binance.streams.subscriptions import decode_control_message
-from chimera_s1.adapters.event_codec import quote_fields
 from chimera_s1.adapters.market_file import _decode as decode_line
+from chimera_s1.adapters.redis.quote_entry import quote_fields
 from chimera_s1.domain.identifiers import Channel, InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.quote import Quote, book_defect
 from chimera_s1.domain.ports.market_feed import FeedCounters

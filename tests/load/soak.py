@@ -14,10 +14,10 @@ from tempfile import TemporaryDirectory
 import anyio
 from msgspec import Struct
 
-from chimera_s1.adapters.redis.cluster_assembly import wait_until_healthy
-from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
-from chimera_s1.adapters.redis.server_binary import find_redis_server
-from chimera_s1.adapters.redis.server_process import ServerProcess
+from chimera_s1.adapters.redis.embedded.cluster_assembly import wait_until_healthy
+from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
+from chimera_s1.adapters.redis.embedded.server_binary import find_redis_server
+from chimera_s1.adapters.redis.embedded.server_process import ServerProcess
 from tests.contract.publisher_load import PublisherLoad, error_count, publisher_under_load, slot_of
 from tests.contract.redis_cluster import hand_over, move_keys
 from tests.contract.test_quote_publisher_faults import become_empty_master

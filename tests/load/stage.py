@@ -7,7 +7,7 @@ from typing import TypeVar
 
 from msgspec import Struct
 
-from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
+from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
 from tests.load.report import Report
 from tests.load.running import Rig
 

@@ -20,8 +20,8 @@ from tempfile import TemporaryDirectory
 import anyio
 from msgspec import Struct
 
-from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
-from chimera_s1.adapters.redis.server_binary import find_redis_server
+from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
+from chimera_s1.adapters.redis.embedded.server_binary import find_redis_server
 from chimera_s1.adapters.sqlite.cursor_store import SqliteCursorStore
 from chimera_s1.adapters.sqlite.database import SqliteDatabase
 from chimera_s1.adapters.sqlite.event_store import SqliteEventStore

@@ -24,7 +24,7 @@ from msgspec import Struct
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
 from chimera_s1.adapters.redis.cluster_client import ClusterClient, connect_cluster
-from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
+from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.system.atomic_file import BY_UMASK, replacing
 from chimera_s1.adapters.telemetry.log_formats import configure_logging
 from chimera_s1.app.capabilities.operations.operations_outbox import REDIS_ERRORS

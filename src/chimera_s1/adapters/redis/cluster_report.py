@@ -1,23 +1,16 @@
-"""What a cluster says about itself, for people who look for the fault."""
+"""What a cluster reports about itself."""
 
 from msgspec import Struct
 
 from chimera_s1.adapters.redis.cluster_client import ClusterClient
-from chimera_s1.adapters.redis.cluster_probe import cluster_problem
 from chimera_s1.adapters.redis.errors import translate_redis_errors
 
 
 class ClusterReport(Struct, frozen=True):
-    """A cluster that answers.
+    """The state of a reachable cluster.
 
     Attributes:
-        version: Of the server that serves the first slots.
-
-        masters: Servers with slots.
-
-        replicas: Servers that stand by.
-
-        problem: Why it takes no writes; empty where it does.
+        problem: Why it accepts no writes; empty if it does.
     """
 
     version: str
@@ -27,12 +20,10 @@ class ClusterReport(Struct, frozen=True):
 
 
 async def describe_cluster(client: ClusterClient) -> ClusterReport:
-    """Ask the cluster of *client*.
+    """Raises:
+    PublisherUnavailableError: The cluster is unreachable.
 
-    Raises:
-        PublisherUnavailableError: It does not answer.
-
-        ConfigurationError: It refuses the credentials, or is not a cluster.
+    ConfigurationError: It refuses the credentials, or the server is not in cluster mode.
     """
     with translate_redis_errors():
         await client.refresh()
@@ -44,3 +35,16 @@ async def describe_cluster(client: ClusterClient) -> ClusterReport:
             replicas=len(client.get_replicas()),
             problem=await cluster_problem(client),
         )
+
+
+async def cluster_problem(client: ClusterClient) -> str:
+    """The first problem that a master reports; empty if there is none.
+
+    PING fails where writes are disabled (MISCONF); CLUSTER INFO shows whether all slots are served.
+    """
+    for node in client.get_primaries():
+        await node.execute_command("PING")
+        info = await node.execute_command("CLUSTER INFO")
+        if info["cluster_state"] != "ok":
+            return f"Redis {node.name}: cluster_state is {info['cluster_state']}"
+    return ""

@@ -14,6 +14,9 @@ ROUND_TRIP_HASH: Final = "metrics:s1:ws_rtt"
 THROUGHPUT_KEY: Final = "s1.mkt_throughput"
 KILL_SWITCH_KEY: Final = "kill_switch"
 
+SLOT_COUNT: Final = 16384
+"""Of every Redis Cluster."""
+
 _QUOTE_PREFIX: Final = "mkt:events:"
 
 

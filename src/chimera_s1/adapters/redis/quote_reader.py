@@ -8,7 +8,7 @@ import anyio
 from chimera_s1.adapters.redis.cluster_client import ClusterClient
 from chimera_s1.adapters.redis.errors import translate_redis_errors
 from chimera_s1.adapters.redis.keys import quote_pattern, quote_stream, quoted_instrument
-from chimera_s1.adapters.redis.quote_codec import decode_quote
+from chimera_s1.adapters.redis.quote_entry import decode_quote
 from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.ports.quote_reader import PublishedQuote
 

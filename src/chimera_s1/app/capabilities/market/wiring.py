@@ -9,8 +9,8 @@ from chimera_s1.adapters.binance.market_feed import BinanceMarketFeed, FeedPlan
 from chimera_s1.adapters.binance.streams.read_pacer import ReadPacer
 from chimera_s1.adapters.redis.cluster_client import ClusterClient
 from chimera_s1.adapters.redis.market_status import RedisMarketStatus
-from chimera_s1.adapters.redis.node_quote_publisher import NodeQuotePublisher
-from chimera_s1.adapters.redis.official_quote_publisher import OfficialQuotePublisher
+from chimera_s1.adapters.redis.publisher.node_quote_publisher import NodeQuotePublisher
+from chimera_s1.adapters.redis.publisher.official_quote_publisher import OfficialQuotePublisher
 from chimera_s1.adapters.telemetry.metrics_page import LatencyHistogram
 from chimera_s1.app.capabilities.market.measure_throughput import MeasureThroughput
 from chimera_s1.app.capabilities.market.metrics import (

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from chimera_s1.adapters.redis.addresses import parse_addresses
-from chimera_s1.adapters.redis.server_process import kill_orphan
+from chimera_s1.adapters.redis.embedded.server_process import kill_orphan
 from chimera_s1.adapters.system.file_token_store import write_token_file
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.cli.demo.child_process import ChildEndedError, ChildProcess, end_orphans

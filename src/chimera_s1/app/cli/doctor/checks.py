@@ -13,8 +13,8 @@ import anyio
 from chimera_s1 import __version__
 from chimera_s1.adapters.redis.cluster_client import connect_cluster
 from chimera_s1.adapters.redis.cluster_report import ClusterReport, describe_cluster
-from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
-from chimera_s1.adapters.redis.server_binary import find_redis_server
+from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
+from chimera_s1.adapters.redis.embedded.server_binary import find_redis_server
 from chimera_s1.app.cli.demo.processes import unready_components
 from chimera_s1.app.cli.doctor.check_result import CheckGrade, CheckResult, run_check
 from chimera_s1.app.cli.doctor.exchange_checks import check_exchange

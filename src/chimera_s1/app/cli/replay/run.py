@@ -15,7 +15,7 @@ from rich.progress import Progress as Bar
 
 from chimera_s1.adapters.binance.recording import BinanceRecording
 from chimera_s1.adapters.market_file import read_market_file
-from chimera_s1.adapters.redis.official_quote_publisher import OfficialQuotePublisher
+from chimera_s1.adapters.redis.publisher.official_quote_publisher import OfficialQuotePublisher
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.capabilities.market.replay_recording import ReplayProgress, ReplayRecording
 from chimera_s1.app.cli.shared.output import LINE_INTERVAL_MS, print_status, stdout_console

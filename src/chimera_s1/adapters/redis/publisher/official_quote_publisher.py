@@ -19,11 +19,11 @@ from redis.exceptions import (
 from redis.exceptions import ConnectionError as RedisConnectionError
 
 from chimera_s1.adapters.redis.cluster_client import ClusterClient
-from chimera_s1.adapters.redis.cluster_probe import cluster_problem
+from chimera_s1.adapters.redis.cluster_report import cluster_problem
 from chimera_s1.adapters.redis.errors import REDIS_FAILURES, configuration_advice, error_text
 from chimera_s1.adapters.redis.keys import quote_stream
-from chimera_s1.adapters.redis.quote_batch import QuoteBatch
-from chimera_s1.adapters.redis.quote_codec import encode_quote_command
+from chimera_s1.adapters.redis.publisher.quote_batch import QuoteBatch
+from chimera_s1.adapters.redis.quote_entry import encode_quote_command
 from chimera_s1.domain.identifiers import InstrumentId
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.ports.quote_publisher import PublisherCounters, PublishReport

@@ -11,8 +11,8 @@ from typing import IO, Self
 import anyio
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
-from chimera_s1.adapters.redis.cluster_assembly import assemble_cluster
-from chimera_s1.adapters.redis.server_process import HOST, ServerProcess, kill_orphan
+from chimera_s1.adapters.redis.embedded.cluster_assembly import assemble_cluster
+from chimera_s1.adapters.redis.embedded.server_process import HOST, ServerProcess, kill_orphan
 from chimera_s1.domain.errors import ConfigurationError, PublisherUnavailableError
 
 _BUS_OFFSET = 10_000

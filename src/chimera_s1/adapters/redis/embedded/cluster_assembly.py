@@ -6,11 +6,11 @@ from contextlib import suppress
 import anyio
 from redis.exceptions import RedisError, ResponseError
 
+from chimera_s1.adapters.redis.embedded.server_process import HOST, ServerProcess, poll_until
 from chimera_s1.adapters.redis.errors import error_text
-from chimera_s1.adapters.redis.server_process import HOST, ServerProcess, poll_until
+from chimera_s1.adapters.redis.keys import SLOT_COUNT
 from chimera_s1.domain.errors import PublisherUnavailableError
 
-SLOT_COUNT = 16384
 ASSEMBLY_TIMEOUT_S = 20.0
 
 

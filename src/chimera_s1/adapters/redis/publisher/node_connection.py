@@ -12,7 +12,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
 from chimera_s1.adapters.redis.node_credentials import NodeCredentials
-from chimera_s1.adapters.redis.quote_encoder import encode_command, parse_error_reply
+from chimera_s1.adapters.redis.publisher.quote_encoder import encode_command, parse_error_reply
 
 CLIENT_NAME = "chimera-s1"
 _NO_CLIENT_ID = "9223372036854775807"

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chimera_s1.adapters.event_codec import decimal_texts_fast
+from chimera_s1.adapters.redis.quote_entry import decimal_texts_fast
 from chimera_s1.domain.money import decimal_text
 
 numbers = st.floats(min_value=0, allow_nan=False, allow_infinity=False) | st.decimals(

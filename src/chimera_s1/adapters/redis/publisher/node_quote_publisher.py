@@ -14,13 +14,13 @@ from anyio.lowlevel import checkpoint
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
 from chimera_s1.adapters.redis.cluster_client import ClusterClient
-from chimera_s1.adapters.redis.node_batch_outcome import NodeBatchOutcome, match_replies
-from chimera_s1.adapters.redis.node_client import NodeBatch, NodeClient
-from chimera_s1.adapters.redis.node_connection import Replies
-from chimera_s1.adapters.redis.node_probe import NodeProbe
-from chimera_s1.adapters.redis.quote_batch import QuoteBatch
-from chimera_s1.adapters.redis.quote_encoder import QuoteEncoder, Redirect
-from chimera_s1.adapters.redis.slot_map import SlotMap
+from chimera_s1.adapters.redis.publisher.node_batch_outcome import NodeBatchOutcome, match_replies
+from chimera_s1.adapters.redis.publisher.node_client import NodeBatch, NodeClient
+from chimera_s1.adapters.redis.publisher.node_connection import Replies
+from chimera_s1.adapters.redis.publisher.node_probe import NodeProbe
+from chimera_s1.adapters.redis.publisher.quote_batch import QuoteBatch
+from chimera_s1.adapters.redis.publisher.quote_encoder import QuoteEncoder, Redirect
+from chimera_s1.adapters.redis.publisher.slot_map import SlotMap
 from chimera_s1.domain.identifiers import InstrumentId
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.ports.clock import Clock

@@ -6,9 +6,9 @@ import hiredis
 from msgspec import Struct, field
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
-from chimera_s1.adapters.redis.node_client import NodeBatch
-from chimera_s1.adapters.redis.node_connection import Replies
-from chimera_s1.adapters.redis.quote_encoder import Redirect, error_reply_text
+from chimera_s1.adapters.redis.publisher.node_client import NodeBatch
+from chimera_s1.adapters.redis.publisher.node_connection import Replies
+from chimera_s1.adapters.redis.publisher.quote_encoder import Redirect, error_reply_text
 from chimera_s1.domain.identifiers import InstrumentId
 
 _BUSY_ERRORS = ("TRYAGAIN", "CLUSTERDOWN", "LOADING")

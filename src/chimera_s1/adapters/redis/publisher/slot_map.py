@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 import anyio
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
-from chimera_s1.adapters.redis.cluster_assembly import SLOT_COUNT
 from chimera_s1.adapters.redis.cluster_client import ClusterClient
 from chimera_s1.adapters.redis.errors import REDIS_FAILURES, configuration_advice, error_text
-from chimera_s1.adapters.redis.node_client import NodeClient
+from chimera_s1.adapters.redis.keys import SLOT_COUNT
+from chimera_s1.adapters.redis.publisher.node_client import NodeClient
 from chimera_s1.domain.ports.clock import Clock
 
 MakeNodeClient = Callable[[RedisAddress], NodeClient]

@@ -6,9 +6,9 @@ from typing import Final
 
 import hiredis
 
-from chimera_s1.adapters.redis.node_client import NodeClient
-from chimera_s1.adapters.redis.node_connection import Replies
-from chimera_s1.adapters.redis.quote_encoder import encode_command, error_reply_text
+from chimera_s1.adapters.redis.publisher.node_client import NodeClient
+from chimera_s1.adapters.redis.publisher.node_connection import Replies
+from chimera_s1.adapters.redis.publisher.quote_encoder import encode_command, error_reply_text
 
 _PROBE_COMMANDS: Final = (encode_command("PING") + encode_command("CLUSTER", "INFO")).encode()
 _PROBE_REPLIES: Final = 2

@@ -8,7 +8,8 @@ from redis.exceptions import RedisError
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
 from chimera_s1.adapters.redis.errors import configuration_advice, error_text
-from chimera_s1.adapters.redis.node_connection import (
+from chimera_s1.adapters.redis.node_credentials import NodeCredentials
+from chimera_s1.adapters.redis.publisher.node_connection import (
     ClientId,
     NodeConnection,
     Replies,
@@ -16,8 +17,7 @@ from chimera_s1.adapters.redis.node_connection import (
     close_connection,
     open_connection,
 )
-from chimera_s1.adapters.redis.node_credentials import NodeCredentials
-from chimera_s1.adapters.redis.quote_batch import QuoteBatch
+from chimera_s1.adapters.redis.publisher.quote_batch import QuoteBatch
 from chimera_s1.domain.operations.backoff import Backoff
 from chimera_s1.domain.ports.clock import Clock
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chimera_s1.adapters.redis.quote_batch import QuoteBatch
+from chimera_s1.adapters.redis.publisher.quote_batch import QuoteBatch
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.quote import Quote
 

@@ -19,11 +19,11 @@ from anyio.streams.tls import TLSListener, TLSStream
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
 from chimera_s1.adapters.redis.cluster_client import connect_cluster
-from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
-from chimera_s1.adapters.redis.official_quote_publisher import OfficialQuotePublisher
+from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
+from chimera_s1.adapters.redis.embedded.server_process import ServerProcess
 from chimera_s1.adapters.redis.operations_log import RedisOperationsLog
+from chimera_s1.adapters.redis.publisher.official_quote_publisher import OfficialQuotePublisher
 from chimera_s1.adapters.redis.quote_reader import RedisQuoteReader
-from chimera_s1.adapters.redis.server_process import ServerProcess
 from chimera_s1.domain.errors import ConfigurationError
 from tests.contract.quote_stores import fresh_instruments, make_quote
 

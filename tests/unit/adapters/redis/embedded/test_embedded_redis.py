@@ -11,15 +11,15 @@ from pathlib import Path
 import anyio
 import pytest
 
-from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
-from chimera_s1.adapters.redis.server_process import ServerProcess, kill_orphan
+from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
+from chimera_s1.adapters.redis.embedded.server_process import ServerProcess, kill_orphan
 from chimera_s1.domain.errors import ConfigurationError, PublisherUnavailableError
 from tests.processes import is_running
 
 OWNER = """
 import sys, anyio
 from pathlib import Path
-from chimera_s1.adapters.redis.server_process import ServerProcess
+from chimera_s1.adapters.redis.embedded.server_process import ServerProcess
 
 async def main():
     directory, binary, port = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])

@@ -10,15 +10,15 @@ from anyio.abc import SocketAttribute, SocketStream
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
 from chimera_s1.adapters.redis.cluster_client import ClusterClient, connect_cluster
-from chimera_s1.adapters.redis.embedded_redis import EmbeddedRedis
+from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.keys import quote_stream
-from chimera_s1.adapters.redis.node_connection import Replies, open_connection
 from chimera_s1.adapters.redis.node_credentials import NodeCredentials, create_tls_context
-from chimera_s1.adapters.redis.node_quote_publisher import NodeQuotePublisher
+from chimera_s1.adapters.redis.publisher.node_connection import Replies, open_connection
+from chimera_s1.adapters.redis.publisher.node_quote_publisher import NodeQuotePublisher
 from chimera_s1.adapters.system.system_clock import SystemClock
 from tests.contract.quote_stores import fresh_instruments, make_quote
 from tests.contract.redis_cluster import hand_over, key_slot, move_keys, node_id
-from tests.unit.adapters.redis.test_cluster import make_certificate, tls_in_front_of
+from tests.unit.adapters.redis.test_cluster_client import make_certificate, tls_in_front_of
 
 PASSWORD = "correct-horse-battery"
 INTRODUCED = b"+OK\r\n$26\r\nid=7 addr=127.0.0.1:40000 \r\n:0\r\n"

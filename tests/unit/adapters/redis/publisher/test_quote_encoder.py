@@ -9,13 +9,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
-from chimera_s1.adapters.redis.quote_codec import encode_quote_command
-from chimera_s1.adapters.redis.quote_encoder import (
+from chimera_s1.adapters.redis.publisher.quote_encoder import (
     QuoteEncoder,
     Redirect,
     bulk_string,
     error_reply_text,
 )
+from chimera_s1.adapters.redis.quote_entry import encode_quote_command
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.quote import Quote
 from tests.contract.redis_cluster import key_slot

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from chimera_s1.adapters.redis.server_binary import find_redis_server
+from chimera_s1.adapters.redis.embedded.server_binary import find_redis_server
 from chimera_s1.domain.errors import ConfigurationError
 
 

@@ -15,10 +15,10 @@ from redis.exceptions import (
     ResponseError,
 )
 
-from chimera_s1.adapters.event_codec import QUOTE_FIELDS, quote_values
 from chimera_s1.adapters.redis.addresses import RedisAddress
 from chimera_s1.adapters.redis.errors import configuration_advice
 from chimera_s1.adapters.redis.keys import quote_stream
+from chimera_s1.adapters.redis.quote_entry import QUOTE_FIELDS, quote_values
 from chimera_s1.domain.identifiers import InstrumentId
 from chimera_s1.domain.market.quote import Quote
 
