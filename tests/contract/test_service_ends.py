@@ -257,7 +257,7 @@ async def test_a_second_service_is_told_what_is_taken(
         assert f"S1_URL={url}" in (tmp_path / "service.env").read_text()
 
     assert f"port {port} on 127.0.0.1 is taken" in only_sentence(same_port)
-    assert "another process runs its embedded Redis" in only_sentence(same_state)
+    assert "is in use by the embedded Redis of another process" in only_sentence(same_state)
 
 
 async def test_wrong_settings_are_all_named() -> None:
@@ -303,7 +303,7 @@ async def test_a_machine_without_redis_server_is_told_what_to_install(tmp_path: 
     environ = {**simulated(NOWHERE), "PATH": str(tmp_path)}
     async with service_process(tmp_path / "s", environ, interpreter=[str(entry)]) as service:
         assert await service.ended() == 2
-    assert "there is no redis-server on this machine" in only_sentence(service.output)
+    assert "no redis-server found on this machine" in only_sentence(service.output)
 
 
 @pytest.mark.parametrize("given", [None, "wrong battery"])

@@ -77,8 +77,8 @@ async def test_each_token_is_another(file: Path) -> None:
         (("create", "--actor", "a bot", "--scope", "read"), "'a bot' is not an actor"),
         (("create", "--actor", "bot", "--scope", "read", "--days", "0"), "--days"),
         (("create", "--actor", "bot"), "--scope"),
-        (("list",), "is not there; chimera-s1 tokens create makes one"),
-        (("revoke", "abcd"), "is not there; chimera-s1 tokens create makes one"),
+        (("list",), "does not exist; create it with chimera-s1 tokens create"),
+        (("revoke", "abcd"), "does not exist; create it with chimera-s1 tokens create"),
     ],
     ids=lambda each: " ".join(each) if isinstance(each, tuple) else "",
 )

@@ -161,7 +161,7 @@ async def test_a_stream_with_a_quote_in_flight_gets_no_newer_one_over_another_co
 
         assert len(in_flight.unpublished) == 1
         assert (held.published, held.unpublished) == (0, (newer,))
-        assert "still on its way to another node" in held.cause
+        assert "in flight to another node; held back" in held.cause
         assert store.publisher.counters.moved_replies == 1
         assert await stored_bids(store.reader, instrument) == [first.bid, newer.bid]
 
@@ -183,7 +183,7 @@ async def test_of_two_quotes_on_a_lost_connection_only_the_newer_is_offered_agai
         lost = await store.publisher.publish([older, newer])
         node.resume()
 
-        assert "without an answer" in lost.cause
+        assert "connection closed before the reply" in lost.cause
         assert lost.unpublished == (newer,)
 
 

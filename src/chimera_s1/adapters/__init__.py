@@ -1,6 +1,5 @@
-"""The driven side: each package speaks to one thing outside the process and implements ports for
-it.
+"""The driven side: each package connects to one external system and implements ports for it.
 
-Adapters do not import each other. `market_file` (our own file format) is the one module that two
-of them share. Foreign exceptions stop here.
+Adapters do not import each other; they share only `market_file`, our own file format. Exceptions of
+libraries are translated here.
 """

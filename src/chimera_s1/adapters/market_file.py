@@ -1,9 +1,9 @@
-"""Market data files: JSON Lines, plain or `.gz` or `.zst`, one combined-stream message a line.
+"""Market data files: JSON Lines, plain or `.gz` or `.zst`, one combined-stream message per line.
 
     {"ts": 1772514460893, "venue": "spot", "msg": {"stream": "btcusdt@bookTicker", "data": {...}}}
 
 `ts` is the local receive time, epoch ms; `msg` is the message exactly as the exchange sent it.
-The format is ours, so both sides of the wire (recording, replay, simulator) may share this module.
+Recording, replay and the simulator share this module.
 """
 
 import gzip
@@ -26,18 +26,16 @@ _TS_MAX = 253_402_300_799_999  # the last ms of year 9999, where dates end
 
 
 class RecordedMessage(Struct, frozen=True):
-    """One message of a file.
+    """One line of a file.
 
     Attributes:
-        ts: When it was received, local epoch ms.
+        ts: Receive time, local epoch ms.
 
-        venue: Which venue sent it.
+        stream: For example `btcusdt@bookTicker`.
 
-        stream: The combined stream's name, `btcusdt@bookTicker`.
+        data: The payload in the envelope, JSON bytes.
 
-        data: The payload inside the envelope, JSON bytes.
-
-        message: The envelope as it came, `{"stream":...,"data":...}`, JSON bytes.
+        message: The whole envelope, `{"stream":...,"data":...}`, JSON bytes.
     """
 
     ts: int
@@ -65,13 +63,8 @@ _envelope_decoder = msgspec.json.Decoder(_Envelope)
 def read_market_file(
     path: Path, *, on_damaged: Callable[[int, str], None] | None = None
 ) -> Iterator[RecordedMessage]:
-    """The messages of *path* in file order.
-
-    Args:
-        path: A file this module's `MarketFileWriter` or any JSON Lines tool wrote.
-
-        on_damaged: Called with line number (from 1) and reason for each damaged line, which is then
-            passed over; without it the first damaged line raises.
+    """The messages in file order. A damaged line is passed to *on_damaged* (line number from 1, and
+    reason) and skipped.
 
     Raises:
         RecordingDamagedError: The file cannot be read, or a line is damaged and *on_damaged* is
@@ -96,10 +89,10 @@ def read_market_file(
 
 
 class MarketFileWriter:
-    """Writes a market data file; compression follows the name (`.gz`, `.zst`, else plain).
+    """Compresses by the suffix (`.gz`, `.zst`, else plain).
 
-    Opening, writing and closing raise `PortError` where the file cannot be written; the text names
-    the file and the reason.
+    Opening, writing and closing raise `PortError` with path and reason if the file cannot be
+    written.
     """
 
     def __init__(self, path: Path) -> None:
@@ -119,17 +112,9 @@ class MarketFileWriter:
             self._file = None
 
     def write(self, ts: int, venue: Venue, message: bytes) -> None:
-        """Append one combined-stream message.
-
-        Args:
-            ts: Receive time, local epoch ms.
-
-            venue: Who sent it.
-
-            message: `{"stream":...,"data":...}`, JSON bytes as received.
-        """
+        """Append *message*, an envelope `{"stream":...,"data":...}` received at *ts* (epoch ms)."""
         assert self._file is not None, "use the writer as a context manager"
-        # A raw newline in JSON is white space, and here it would end the record.
+        # In JSON a raw newline is whitespace; in this file it would end the record.
         one_line = message.replace(b"\n", b" ")
         with self._translate_errors():
             self._file.write(b'{"ts":%d,"venue":"%s","msg":%s}\n' % (ts, venue.encode(), one_line))

@@ -1,7 +1,5 @@
-"""Redis Cluster: quotes and operational events onto streams, read back, and a server to run them
-on.
+"""Redis Cluster: writes and reads the streams, and runs an embedded cluster.
 
-Every adapter here needs a `ClusterClient` of its own (`connect_cluster`) and sends one batch at a
-time over it: redis-py's cluster client mixes up ASK redirects, and cuts connections in use, where
-several tasks share it.
+Every adapter needs its own `ClusterClient` and runs one batch at a time on it: shared between
+tasks, redis-py's cluster client mixes up ASK redirects and closes connections in use.
 """

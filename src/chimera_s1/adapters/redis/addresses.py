@@ -1,4 +1,4 @@
-"""`S1_REDIS_ADDRESSES`: where the cluster's nodes listen."""
+"""`S1_REDIS_ADDRESSES`: host and port of the cluster's nodes."""
 
 from msgspec import Struct
 
@@ -8,8 +8,6 @@ _PORT_MAX = 65535
 
 
 class RedisAddress(Struct, frozen=True):
-    """One node's host and port; prints as `127.0.0.1:7001`."""
-
     host: str
     port: int
 
@@ -18,15 +16,15 @@ class RedisAddress(Struct, frozen=True):
 
 
 def parse_addresses(text: str) -> tuple[RedisAddress, ...]:
-    """Read `redis-0:7000,redis-1:7000`; IPv6 hosts stand in brackets.
+    """Parse `redis-0:7000,[::1]:7000`, without duplicates.
 
     Raises:
-        ConfigurationError: An entry is not host:port, or there is none.
+        ConfigurationError: An entry is not host:port, or the list is empty.
     """
     entries = [entry.strip() for entry in text.split(",") if entry.strip()]
     if not entries:
         raise ConfigurationError(
-            "S1_REDIS_ADDRESSES names no node; write host:port,host:port, "
+            "S1_REDIS_ADDRESSES is empty; expected host:port,host:port, "
             "like 10.0.0.1:6379,10.0.0.2:6379,10.0.0.3:6379"
         )
     return tuple(dict.fromkeys(_parse_address(entry) for entry in entries))
@@ -37,15 +35,15 @@ def _parse_address(entry: str) -> RedisAddress:
     bracketed = host.startswith("[") and host.endswith("]")
     name = host[1:-1] if bracketed else host
     plain = bracketed or not set(host) & set(":/@[]")
-    # An entry that carries a password (a URL) is not repeated in the text.
+    # A URL may contain a password.
     shown = "an entry with a user or password" if "@" in entry else repr(entry)
     if not (colon and name and plain and port.isascii() and port.isdigit()):
         raise ConfigurationError(
-            f"S1_REDIS_ADDRESSES: {shown} is not host:port; write a list like "
+            f"S1_REDIS_ADDRESSES: {shown} is not host:port; expected a list like "
             "10.0.0.1:6379,10.0.0.2:6379 (no redis:// and no password in it)"
         )
     if not 0 < int(port) <= _PORT_MAX:
         raise ConfigurationError(
-            f"S1_REDIS_ADDRESSES: {shown} has port {port}; ports run from 1 to {_PORT_MAX}"
+            f"S1_REDIS_ADDRESSES: {shown} has port {port}; ports range from 1 to {_PORT_MAX}"
         )
     return RedisAddress(name, int(port))

@@ -1,7 +1,6 @@
-"""The official client, redis-py's asyncio `RedisCluster`, with the settings that survive a
-failover.
-"""
+"""redis-py's asyncio `RedisCluster`, configured to survive a failover."""
 
+import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any
@@ -15,7 +14,7 @@ from redis.exceptions import RedisClusterException
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
 from chimera_s1.adapters.redis.errors import REDIS_FAILURES, translate_redis_errors
-from chimera_s1.adapters.redis.node_credentials import NodeCredentials, create_tls_context
+from chimera_s1.adapters.redis.node_credentials import NodeCredentials
 from chimera_s1.domain.errors import PublisherUnavailableError
 
 ErrorListener = Callable[[Exception], None]
@@ -25,15 +24,10 @@ _CLOSE_TIMEOUT_S = 2.0
 
 
 class ClusterClient(RedisCluster):
-    """`RedisCluster` that tells about redirects, and finds its way where the original does not.
-
-    One task at a time may use it.
+    """`RedisCluster` with workarounds; for one task at a time.
 
     Attributes:
-        on_error_reply: Told every error reply that redis-py handles by itself.
-
-        credentials: With what it was made to introduce itself; a writer with connections of its own
-            does the same.
+        on_error_reply: Called with every error reply that redis-py handles itself.
     """
 
     def __init__(self, addresses: Sequence[RedisAddress], **options: Any) -> None:  # noqa: ANN401 (redis-py's own)
@@ -48,10 +42,8 @@ class ClusterClient(RedisCluster):
     def get_node(
         self, host: str | None = None, port: int | None = None, node_name: str | None = None
     ) -> ClusterNode:
-        """The node, met now where it was unknown.
-
-        An ASK may name a node that has no slot yet (a cluster growing by an empty master). redis-py
-        8.1 knows only nodes that have slots and fails on None (redis/redis-py issue 4015).
+        """Creates an unknown node: ASK may name one that has no slots yet, and redis-py 8.1 then
+        fails on None (redis/redis-py issue 4015).
         """
         node = super().get_node(host, port, node_name)
         if node is None:
@@ -63,11 +55,7 @@ class ClusterClient(RedisCluster):
         return node
 
     async def refresh(self, failed_node: str | None = None) -> None:
-        """Ask the cluster for its present slot map, connections of healthy nodes untouched.
-
-        Args:
-            failed_node: Name of the node that did not answer; it is asked last.
-        """
+        """Read the slot map without closing connections; *failed_node* is asked last."""
         try:
             if self._initialize:
                 await self.initialize()
@@ -78,13 +66,13 @@ class ClusterClient(RedisCluster):
             raise
 
     def slot_owners(self) -> dict[int, RedisAddress]:
-        """The master of each slot, as last heard."""
+        """The master of each slot, from the last refresh."""
         known = {node: RedisAddress(node.host, int(node.port)) for node in self.get_nodes()}
         return {slot: known[nodes[0]] for slot, nodes in self.nodes_manager.slots_cache.items()}
 
     def _restore_configured_nodes(self) -> None:
-        # redis-py replaces the configured nodes by the discovered ones. When all of those are gone
-        # (a cluster that came back elsewhere), only the configured names can lead to the new ones.
+        # redis-py replaces the configured nodes by the discovered ones. If all of those are down
+        # (the cluster came back elsewhere), only the configured ones lead to the new ones.
         known = self.nodes_manager.startup_nodes
         for address in self._addresses:
             node = ClusterNode(address.host, address.port, **self.connection_kwargs)
@@ -97,8 +85,8 @@ class ClusterClient(RedisCluster):
         is_internal: bool = True,
         retry_attempts: int | None = None,
     ) -> None:
-        # The one place where redis-py passes every error reply it handles by itself; a test with a
-        # real slot migration guards that the name still means this.
+        # redis-py calls this private method with every error reply it handles itself; a test with a
+        # real slot migration checks that it still does.
         self.on_error_reply(error)
         await super()._record_error_metric(error, connection, is_internal, retry_attempts)
 
@@ -113,25 +101,25 @@ async def connect_cluster(
     tls_ca: str | None = None,
     socket_timeout_s: float = 2.0,
 ) -> AsyncIterator[ClusterClient]:
-    """A client of the cluster at *addresses*, closed at the end of the block.
+    """A client that is closed at the end of the block.
 
-    A cluster that does not answer now is no error here: the client finds it later.
+    An unreachable cluster is no error: the client connects later.
 
     Args:
         addresses: Any of its nodes; three or more survive the loss of one.
 
         user: ACL user; empty for the default user.
 
-        password: Empty for none. It reaches the server and nothing else.
+        password: Empty for none.
 
-        tls: Speak TLS and verify the server's certificate and name.
+        tls: Use TLS and verify the server's certificate and name.
 
-        tls_ca: A file with the CA certificates to trust; None for the system's.
+        tls_ca: File with the CA certificates to trust; None for the system's.
 
-        socket_timeout_s: How long one reply may take.
+        socket_timeout_s: Limit of one reply.
 
     Raises:
-        ConfigurationError: Credentials are refused, or the server is not in cluster mode.
+        ConfigurationError: The credentials are refused, or the server is not in cluster mode.
     """
     client = ClusterClient(
         addresses,
@@ -147,9 +135,8 @@ async def connect_cluster(
         reinitialize_steps=0,
         retry=Retry(ExponentialWithJitterBackoff(base=0.01, cap=1), 60),
     )
-    client.credentials = NodeCredentials(
-        user, password, create_tls_context(tls_ca) if tls else None
-    )
+    tls_context = ssl.create_default_context(cafile=tls_ca) if tls else None
+    client.credentials = NodeCredentials(user, password, tls_context)
     try:
         with suppress(PublisherUnavailableError), translate_redis_errors():
             with anyio.fail_after(CONNECT_TIMEOUT_S):
@@ -162,11 +149,11 @@ async def connect_cluster(
 async def _close(client: ClusterClient) -> None:
     with anyio.move_on_after(_CLOSE_TIMEOUT_S, shield=True), suppress(*REDIS_FAILURES):
         await client.aclose()
-    # aclose() passes over connections where a refresh is due.
+    # aclose() skips connections if a refresh is due.
     for nodes in ("nodes_cache", "startup_nodes"):
         with anyio.move_on_after(_CLOSE_TIMEOUT_S, shield=True), suppress(*REDIS_FAILURES):
             await client.nodes_manager.aclose(nodes)
 
 
 def _ignore_error(_: Exception) -> None:
-    """Nobody listens."""
+    """The default of `on_error_reply`."""

@@ -1,4 +1,4 @@
-"""What a drill does to the Redis servers of a demo. Nothing else may."""
+"""Faults that a drill injects into the Redis servers of a demo; not for any other use."""
 
 from contextlib import suppress
 
@@ -13,27 +13,25 @@ _POLL_INTERVAL_S = 0.02
 
 
 async def shut_down_masters(client: ClusterClient) -> None:
-    """End every master at once, and what it holds with it.
+    """Shut down every master; its data is lost.
 
     Raises:
-        PublisherUnavailableError: The cluster does not answer.
+        PublisherUnavailableError: The cluster is unreachable.
     """
     await _execute_on_masters(client, "SHUTDOWN", "NOSAVE")
 
 
 async def pause_masters(client: ClusterClient, duration_ms: int) -> None:
-    """Let every master answer nobody for so long.
-
-    Raises:
-        PublisherUnavailableError: The cluster does not answer.
+    """Raises:
+    PublisherUnavailableError: The cluster is unreachable.
     """
     await _execute_on_masters(client, "CLIENT", "PAUSE", str(duration_ms))
 
 
 async def wait_until_masters_up(client: ClusterClient) -> None:
-    """Return once every master answers and serves its slots."""
+    """Until every master serves its slots."""
     for node in client.get_primaries():
-        while not await _is_up(node):  # noqa: ASYNC110 (a server does not call back)
+        while not await _is_up(node):  # noqa: ASYNC110 (a server has no notifications)
             await anyio.sleep(_POLL_INTERVAL_S)
 
 
@@ -41,7 +39,7 @@ async def _execute_on_masters(client: ClusterClient, *command: str) -> None:
     with translate_redis_errors():
         await client.refresh()
     for node in client.get_primaries():
-        # A server that is shut down does not say so.
+        # SHUTDOWN closes the connection without a reply.
         with suppress(*REDIS_FAILURES), anyio.move_on_after(_TIMEOUT_S):
             await node.execute_command(*command)
 

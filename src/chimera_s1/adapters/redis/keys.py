@@ -1,7 +1,4 @@
-"""Names of streams and keys; every one is made here.
-
-No hash tags: symbols spread over the slots of the cluster.
-"""
+"""Names of all streams and keys, without hash tags: symbols spread over the slots."""
 
 from typing import Final
 
@@ -15,7 +12,7 @@ THROUGHPUT_KEY: Final = "s1.mkt_throughput"
 KILL_SWITCH_KEY: Final = "kill_switch"
 
 SLOT_COUNT: Final = 16384
-"""Of every Redis Cluster."""
+"""Fixed in every Redis Cluster."""
 
 _QUOTE_PREFIX: Final = "mkt:events:"
 
@@ -31,12 +28,12 @@ def status_stream(venue: Venue) -> str:
 
 
 def quote_pattern(venue: Venue) -> str:
-    """What SCAN matches to find a venue's quote streams: `mkt:events:spot:*`."""
+    """For SCAN: `mkt:events:spot:*`."""
     return f"{_QUOTE_PREFIX}{venue.value}:*"
 
 
 def quoted_instrument(stream: str) -> InstrumentId | None:
-    """Whose quotes *stream* holds; None for a name that is not one of ours."""
+    """The instrument of a quote stream; None for any other name."""
     venue, _, symbol = stream.removeprefix(_QUOTE_PREFIX).partition(":")
     try:
         instrument = InstrumentId.parse(f"{venue}/{symbol}")

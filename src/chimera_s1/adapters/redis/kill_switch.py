@@ -1,4 +1,4 @@
-"""The kill switch, read by the official client."""
+"""Reads `kill_switch`."""
 
 import anyio
 
@@ -14,18 +14,12 @@ class RedisKillSwitch:
     """Implements `domain.ports.kill_switch.KillSwitch`."""
 
     def __init__(self, client: ClusterClient, *, timeout_s: float = TIMEOUT_S) -> None:
-        """Args:
-        client: Used by nobody else.
-
-        timeout_s: The longest a call may take, s.
-        """
+        """Args: client: Not shared with other adapters."""
         self._client = client
         self._timeout_s = timeout_s
 
     async def read(self) -> bool:
-        """On, unless the key is missing or says off: a word nobody knows was meant to stop
-        something.
-        """
+        """True for every value that does not say off, also for unknown ones."""
         with translate_redis_errors(), anyio.fail_after(self._timeout_s):
             stored = await self._client.execute_command("GET", KILL_SWITCH_KEY)
         text = stored.decode(errors="replace") if isinstance(stored, bytes) else stored or ""

@@ -1,4 +1,4 @@
-"""`mkt:status:<venue>`, by the official client."""
+"""Writes `mkt:status:<venue>`."""
 
 from collections.abc import Sequence
 
@@ -18,11 +18,9 @@ class RedisMarketStatus:
 
     def __init__(self, client: ClusterClient, *, maxlen: int, timeout_s: float = TIMEOUT_S) -> None:
         """Args:
-        client: Used by nobody else.
+        client: Not shared with other adapters.
 
-        maxlen: Entries each status stream keeps, about (`S1_STREAM_MAXLEN`).
-
-        timeout_s: The longest a call may take, s.
+        maxlen: Approximate length of each stream (`S1_STREAM_MAXLEN`).
         """
         self._client = client
         self._maxlen = maxlen
@@ -30,7 +28,7 @@ class RedisMarketStatus:
         self._lock = anyio.Lock()
 
     async def append(self, venue: Venue, changes: Sequence[StatusChange]) -> None:
-        """Append *changes* in order; one pipeline, because one stream is one slot."""
+        """In order, in one pipeline: one stream is in one slot."""
         with translate_redis_errors(), anyio.fail_after(self._timeout_s):
             async with self._lock:
                 pipeline = self._client.pipeline()

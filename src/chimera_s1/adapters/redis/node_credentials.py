@@ -1,4 +1,4 @@
-"""With what a connection to a node introduces itself."""
+"""User, password and TLS of a connection to a node."""
 
 import ssl
 
@@ -6,14 +6,14 @@ from msgspec import Struct
 
 
 class NodeCredentials(Struct, frozen=True):
-    """The same for every node of a cluster; prints without its password.
+    """Valid for every node of the cluster; the password is not in its repr.
 
     Attributes:
         user: ACL user; empty for the default user.
 
         password: Empty for none.
 
-        tls: What verifies the server's certificate and name; None speaks plain TCP.
+        tls: None for plain TCP.
     """
 
     user: str = ""
@@ -21,13 +21,4 @@ class NodeCredentials(Struct, frozen=True):
     tls: ssl.SSLContext | None = None
 
     def __repr__(self) -> str:
-        return f"NodeAccess(user={self.user!r}, tls={self.tls is not None})"
-
-
-def create_tls_context(ca: str | None) -> ssl.SSLContext:
-    """TLS that checks the server's certificate and name.
-
-    Args:
-        ca: A file with the CA certificates to trust; None for the system's.
-    """
-    return ssl.create_default_context(cafile=ca)
+        return f"NodeCredentials(user={self.user!r}, tls={self.tls is not None})"

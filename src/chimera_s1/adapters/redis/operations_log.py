@@ -1,4 +1,4 @@
-"""Operational streams, by the official client."""
+"""Writes `ops:events`, `metrics:events:s1.ws_rtt` and the two metric keys."""
 
 from typing import Any, Final
 
@@ -35,11 +35,9 @@ class RedisOperationsLog:
         timeout_s: float = TIMEOUT_S,
     ) -> None:
         """Args:
-        client: Used by nobody else.
+        client: Not shared with other adapters.
 
-        maxlen: Entries each operational stream keeps, about (`S1_OPS_MAXLEN`).
-
-        timeout_s: The longest a call may take, s.
+        maxlen: Approximate length of each stream (`S1_OPS_MAXLEN`).
         """
         self._client = client
         self._maxlen = maxlen
@@ -47,7 +45,6 @@ class RedisOperationsLog:
         self._lock = anyio.Lock()
 
     async def record(self, event: OperationsEvent) -> str:
-        """Append to `ops:events`; `detail_json` is the detail with `event_id` first."""
         detail = {"event_id": event.event_id, **event.detail}
         entry_id = await self._execute(
             "XADD", OPERATIONS_STREAM, "MAXLEN", "~", self._maxlen, "*",
@@ -59,14 +56,13 @@ class RedisOperationsLog:
         return str(entry_id)
 
     async def contains(self, entry_id: str) -> bool:
-        """Whether the entry *entry_id* is there, or older than all that are."""
+        """True also for an entry older than the oldest one: it was trimmed, not lost."""
         if await self._execute("XRANGE", OPERATIONS_STREAM, entry_id, entry_id):
             return True
         oldest = await self._execute("XRANGE", OPERATIONS_STREAM, "-", "+", "COUNT", 1)
         return bool(oldest) and _id_order(oldest[0][0]) > _id_order(entry_id)
 
     async def record_round_trip(self, entry: RoundTripEntry, summary: RoundTripSummary) -> None:
-        """Append to `metrics:events:s1.ws_rtt` and set `metrics:s1:ws_rtt`."""
         await self._execute(
             "XADD", ROUND_TRIP_STREAM, "MAXLEN", "~", self._maxlen, "*",
             "ts", entry.ts,
@@ -83,16 +79,15 @@ class RedisOperationsLog:
         )  # fmt: skip
 
     async def record_throughput(self, messages_per_s: float) -> None:
-        """Set `s1.mkt_throughput`."""
         await self._execute("SET", THROUGHPUT_KEY, decimal_text(messages_per_s))
 
-    async def _execute(self, *command: str | int) -> Any:  # noqa: ANN401 (a reply is what the command says)
+    async def _execute(self, *command: str | int) -> Any:  # noqa: ANN401 (depends on the command)
         with translate_redis_errors(), anyio.fail_after(self._timeout_s):
             async with self._lock:
                 return await self._client.execute_command(*command)
 
 
 def _id_order(entry_id: str) -> tuple[int, int]:
-    """An entry's id as it sorts: `1772514460893-0`."""
+    """`1772514460893-0` as a sort key."""
     ms, _, number = entry_id.partition("-")
     return int(ms), int(number)

@@ -1,4 +1,4 @@
-"""Quotes back from their streams, by the official client."""
+"""Reads quotes from their streams."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -21,17 +21,12 @@ class RedisQuoteReader:
     """Implements `domain.ports.quote_reader.QuoteReader`."""
 
     def __init__(self, client: ClusterClient, *, timeout_s: float = TIMEOUT_S) -> None:
-        """Args:
-        client: Used by nobody else.
-
-        timeout_s: The longest a call may take, s.
-        """
+        """Args: client: Not shared with other adapters."""
         self._client = client
         self._timeout_s = timeout_s
         self._lock = anyio.Lock()
 
     async def instruments(self) -> tuple[InstrumentId, ...]:
-        """SCAN on every master; see the port."""
         found: set[InstrumentId] = set()
         async with self._exclusive():
             for venue in Venue:
@@ -45,7 +40,6 @@ class RedisQuoteReader:
         return tuple(sorted(found))
 
     async def newest(self, instruments: Sequence[InstrumentId]) -> tuple[PublishedQuote, ...]:
-        """XREVRANGE of one entry a stream, pipelined; see the port."""
         quotes: list[PublishedQuote] = []
         async with self._exclusive():
             for start in range(0, len(instruments), _CHUNK_SIZE):
@@ -53,7 +47,6 @@ class RedisQuoteReader:
         return tuple(quotes)
 
     async def history(self, instrument: InstrumentId, count: int) -> tuple[PublishedQuote, ...]:
-        """XREVRANGE, turned round; see the port."""
         if count < 1:
             return ()
         async with self._exclusive():

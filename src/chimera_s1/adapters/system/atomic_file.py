@@ -1,4 +1,4 @@
-"""Files that are replaced whole or not at all, whatever happens meanwhile."""
+"""Replaces a file atomically."""
 
 import os
 from collections.abc import Iterator
@@ -12,15 +12,15 @@ BY_UMASK = 0o666
 
 @contextmanager
 def replacing(path: Path, mode: int = OWNER_ONLY) -> Iterator[BinaryIO]:
-    """A draft beside *path* that takes its place when the block ends, and is on the disk by then.
-    If the block raises, *path* stays as it was. One writer at a time.
+    """Yields a draft; when the block ends it is synced to disk and replaces *path*. If the block
+    raises, *path* stays unchanged. For one writer at a time.
 
     Raises:
         OSError: *path* cannot be written.
     """
     draft = path.with_name(f"{path.name}.draft")
     try:
-        draft.unlink(missing_ok=True)  # of a writer that was killed
+        draft.unlink(missing_ok=True)  # left by a killed writer
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(descriptor, "wb") as file:
             yield file
@@ -31,7 +31,7 @@ def replacing(path: Path, mode: int = OWNER_ONLY) -> Iterator[BinaryIO]:
         with suppress(OSError):
             draft.unlink(missing_ok=True)
         raise
-    _sync_directory(path.parent)  # until then a power cut may undo the replacement
+    _sync_directory(path.parent)  # else a power failure may undo the replacement
 
 
 def _sync_directory(directory: Path) -> None:

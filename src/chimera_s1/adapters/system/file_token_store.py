@@ -1,4 +1,4 @@
-"""Tokens in a JSON file of their owner: hashes, never a token.
+"""Access tokens in a JSON file: hashes, never the tokens themselves.
 
 {"tokens": [{"kid": "5f0c9a31", "sha256": "...", "actor": "treasury-bot", "scopes": ["read"],
 "created_at": 1772514460893, "not_after": 1775106460893}]}
@@ -21,9 +21,7 @@ from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.ports.clock import Clock
 
 RECHECK_INTERVAL_MS = 1_000
-_OWNER_ONLY = 0o600
 _GROUP_AND_OTHERS = stat.S_IRWXG | stat.S_IRWXO
-_CREATE_ADVICE = "chimera-s1 tokens create makes one"
 
 _log = logging.getLogger(__name__)
 
@@ -35,22 +33,18 @@ class _TokenFile(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class FileTokenStore:
-    """Implements `domain.ports.token_store.TokenStore`; a file that changes is read again.
+    """Implements `domain.ports.token_store.TokenStore`; reloads the file when it changes.
 
-    A new version that cannot be read changes nothing, and is logged once: half a file must
-    neither lock everybody out nor give back what was revoked.
+    If the new version cannot be read, the loaded tokens stay valid: half a file must neither lock
+    all users out nor restore a revoked token.
     """
 
     def __init__(self, path: Path, clock: Clock, *, allow_missing: bool = False) -> None:
         """Args:
-            path: The file.
-
-            clock: Says when to look whether it has changed, at most once a second.
-
-            allow_missing: One that is not there has no tokens; `put` makes it.
+            allow_missing: Treat a missing file as empty; `put` creates it.
 
         Raises:
-            ConfigurationError: It cannot be read.
+            ConfigurationError: The file cannot be read.
         """
         self._path = path
         self._clock = clock
@@ -60,7 +54,7 @@ class FileTokenStore:
         self._records = {record.kid: record for record in self._read()}
 
     def find(self, kid: str) -> TokenRecord | None:
-        """The token *kid*, or None; as the file said at most a second ago."""
+        """At most one second behind the file."""
         now_ms = self._clock.monotonic_ms()
         if now_ms - self._checked_ms >= RECHECK_INTERVAL_MS:
             self._checked_ms = now_ms
@@ -68,18 +62,16 @@ class FileTokenStore:
         return self._records.get(kid)
 
     def records(self) -> tuple[TokenRecord, ...]:
-        """Every token of the file as it is now, oldest first.
+        """All tokens, oldest first, read from the file now.
 
         Raises:
-            ConfigurationError: It cannot be read.
+            ConfigurationError: The file cannot be read.
         """
         return self._read()
 
     def put(self, record: TokenRecord) -> None:
-        """Write the file with *record*, whole or not at all.
-
-        Raises:
-            ConfigurationError: It cannot be read, or not be written.
+        """Raises:
+        ConfigurationError: The file cannot be read or written.
         """
         with _lock_directory(self._path):
             kept = {each.kid: each for each in self._read()}
@@ -91,13 +83,13 @@ class FileTokenStore:
         seen = _fingerprint(self._path)
         if seen == self._loaded_fingerprint:
             return
-        self._loaded_fingerprint = seen  # a bad version is told once, not every second
+        self._loaded_fingerprint = seen  # log a bad version once, not every second
         try:
             self._records = {record.kid: record for record in self._read()}
         except ConfigurationError as error:
-            _log.error("%s; the tokens known before stay in force", error)
+            _log.error("%s; keeping the previously loaded tokens", error)
         else:
-            _log.info("%s has changed: %d tokens", self._path, len(self._records))
+            _log.info("reloaded %s: %d tokens", self._path, len(self._records))
 
     def _read(self) -> tuple[TokenRecord, ...]:
         if self._allow_missing and not self._path.exists():
@@ -106,31 +98,29 @@ class FileTokenStore:
 
 
 def read_token_file(path: Path) -> tuple[TokenRecord, ...]:
-    """The tokens in *path*.
-
-    Raises:
-        ConfigurationError: It cannot be read, or is damaged; nothing of its text is quoted.
+    """Raises:
+    ConfigurationError: The file cannot be read, or is damaged; its content is not quoted.
     """
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
             content = file.read()
     except FileNotFoundError:
-        raise ConfigurationError(f"the token file {path} is not there; {_CREATE_ADVICE}") from None
-    except OSError as error:
         raise ConfigurationError(
-            f"the token file {path} cannot be read: {error.strerror}"
-        ) from error
+            f"token file {path} does not exist; create it with chimera-s1 tokens create"
+        ) from None
+    except OSError as error:
+        raise ConfigurationError(f"token file {path} cannot be read: {error.strerror}") from error
     if mode & _GROUP_AND_OTHERS:
-        _log.warning("others may read or write the token file %s; chmod 600 %s", path, path)
+        _log.warning("token file %s is accessible to other users; run chmod 600 %s", path, path)
     return _decode(path, content)
 
 
 def write_token_file(path: Path, records: Sequence[TokenRecord]) -> None:
-    """Write *records* to *path*, whole or not at all, for its owner only.
+    """Replace the file atomically; only its owner can read it.
 
     Raises:
-        ConfigurationError: It cannot be written.
+        ConfigurationError: The file cannot be written.
     """
     text = msgspec.json.format(msgspec.json.encode(_TokenFile(tuple(records))))
     try:
@@ -138,7 +128,7 @@ def write_token_file(path: Path, records: Sequence[TokenRecord]) -> None:
             file.write(text + b"\n")
     except OSError as error:
         raise ConfigurationError(
-            f"the token file {path} cannot be written: {error.strerror}; name another"
+            f"token file {path} cannot be written: {error.strerror}; choose another path"
         ) from error
 
 
@@ -147,30 +137,29 @@ def _decode(path: Path, content: bytes) -> tuple[TokenRecord, ...]:
         tokens = msgspec.json.decode(content, type=_TokenFile).tokens
     except msgspec.MsgspecError as error:
         raise ConfigurationError(
-            f"the token file {path} is damaged: {error}; put a copy back, or move it away and "
-            "make new tokens with chimera-s1 tokens create"
+            f"token file {path} is damaged: {error}; restore a backup, or move it away and "
+            "create new tokens with chimera-s1 tokens create"
         ) from error
     except UnicodeDecodeError as error:
-        raise ConfigurationError(f"the token file {path} is damaged: no UTF-8") from error
+        raise ConfigurationError(f"token file {path} is damaged: not UTF-8") from error
     kids = [record.kid for record in tokens]
-    if twice := sorted({kid for kid in kids if kids.count(kid) > 1}):
+    if duplicates := sorted({kid for kid in kids if kids.count(kid) > 1}):
         raise ConfigurationError(
-            f"the token file {path} has {', '.join(twice)} more than once; remove all but one"
+            f"token file {path} has duplicate key ids {', '.join(duplicates)}; "
+            "remove all but one of each"
         )
     return tokens
 
 
 @contextmanager
 def _lock_directory(path: Path) -> Iterator[None]:
-    """Two commands at once must not write over each other's token; the directory is
-    what they lock.
-    """
+    """Serialises commands, so that none loses another's token. The file itself is replaced."""
     try:
         directory = os.open(path.absolute().parent, os.O_RDONLY)
     except OSError as error:
         raise ConfigurationError(
-            f"the token file {path} cannot be made: {error.strerror}; make its directory first, "
-            "or name another"
+            f"token file {path} cannot be created: {error.strerror}; "
+            "create its directory first, or choose another path"
         ) from error
     try:
         fcntl.flock(directory, fcntl.LOCK_EX)
@@ -181,7 +170,7 @@ def _lock_directory(path: Path) -> Iterator[None]:
 
 def _fingerprint(path: Path) -> _Fingerprint:
     try:
-        found = path.stat()
+        status = path.stat()
     except OSError:
         return None
-    return found.st_mtime_ns, found.st_size, found.st_ino
+    return status.st_mtime_ns, status.st_size, status.st_ino

@@ -1,6 +1,4 @@
-"""Logs on standard error: JSON lines for machines, plain lines for a terminal; secrets
-in neither.
-"""
+"""Log lines on standard error, as JSON or for a terminal, without secrets."""
 
 import json
 import logging
@@ -17,9 +15,7 @@ LogFormat = Literal["json", "human"]
 MASK = "***"
 
 _QUIET_LOGGERS = ("uvicorn", "httpx2", "httpcore2", "redis", "asyncio", "picows")
-"""Libraries whose INFO and DEBUG lines are not shown. httpx2 logs each URL with its query, and with
-that the signature of a request.
-"""
+"""Shown from WARNING on. httpx2 logs URLs with the query, which contains the request signature."""
 
 _OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
@@ -27,45 +23,42 @@ _OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"
 def configure_logging(
     log_format: LogFormat, level: str, secrets: Sequence[str], *, stream: TextIO | None = None
 ) -> None:
-    """Set logging up for the whole process; what was set up before is replaced.
+    """Configure logging of the process, replacing any earlier configuration.
 
     Args:
         log_format: `json` or `human`.
 
-        level: Lowest level shown of our own loggers, `debug`, `info`, `warning` or `error`.
+        level: Lowest level shown: `debug`, `info`, `warning` or `error`.
 
-        secrets: Values replaced by `***` wherever they appear: in messages, fields, exceptions.
+        secrets: Values replaced by `***` in messages, fields and exceptions.
 
-        stream: Where to; standard error where not given.
+        stream: Standard error by default.
     """
     redaction = Redaction(secrets)
-    target = _SafeStderr(stream or sys.stderr)
-    target.setFormatter(
+    handler = _SafeStderr(stream or sys.stderr)
+    handler.setFormatter(
         JsonFormatter(redaction) if log_format == "json" else HumanFormatter(redaction)
     )
-    logging.basicConfig(handlers=[target], level=level.upper(), force=True)
+    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
     logging.captureWarnings(capture=True)
     for name in _QUIET_LOGGERS:
         logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
 
 
 class Redaction:
-    """Replaces secrets in text, in every spelling they commonly take: as they are, quoted in a URL,
-    escaped in JSON or in a Python literal.
-    """
+    """Replaces secrets in text: plain, URL-quoted, and escaped as in JSON or a Python literal."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         spellings = {spelling for secret in secrets if secret for spelling in _spellings(secret)}
-        # The longest first: a secret that contains another must not leave its rest behind.
+        # Longest first, in case one secret contains another.
         ordered = sorted(spellings, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
 
     def redact_text(self, text: str) -> str:
-        """*text* without secrets."""
         return self._pattern.sub(MASK, text) if self._pattern else text
 
     def redact_value(self, value: object) -> object:
-        """*value* without secrets, as something JSON can hold."""
+        """The value as JSON types."""
         match value:
             case None | bool():
                 return value
@@ -84,8 +77,8 @@ class Redaction:
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a line: `ts` (epoch ms), `level`, `logger`, `message`, the record's own
-    fields, and `exception` where there is one.
+    """One JSON object per line: `ts` (epoch ms), `level`, `logger`, `message`, extra fields, and
+    `exception`.
     """
 
     def __init__(self, redaction: Redaction) -> None:
@@ -93,7 +86,6 @@ class JsonFormatter(logging.Formatter):
         self._redaction = redaction
 
     def format(self, record: logging.LogRecord) -> str:
-        """*record* as a line, without its end."""
         line: dict[str, object] = {
             "ts": int(record.created * 1000),
             "level": record.levelname,
@@ -117,7 +109,6 @@ class HumanFormatter(logging.Formatter):
         self._redaction = redaction
 
     def format(self, record: logging.LogRecord) -> str:
-        """*record* as a line, or as several where it has an exception."""
         name = record.name.removeprefix("chimera_s1.")
         fields = "".join(f" {field}={value}" for field, value in _fields(record).items())
         head = f"{self.formatTime(record)} {record.levelname:<7} {name}: "
@@ -128,11 +119,11 @@ class HumanFormatter(logging.Formatter):
 
 class _SafeStderr(logging.StreamHandler[TextIO]):
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802 (the standard library's name)
-        # The library would print the arguments as they are, secrets included.
+        # The library would print the arguments, secrets included.
         try:
-            self.stream.write(f"a line of {record.name}:{record.lineno} could not be logged\n")
+            self.stream.write(f"log record of {record.name}:{record.lineno} could not be written\n")
         except (OSError, ValueError):
-            return  # Standard error is gone; there is nobody left to tell.
+            return  # Standard error is closed: no way to report it.
 
 
 def _spellings(secret: str) -> tuple[str, ...]:

@@ -1,7 +1,6 @@
-"""The Prometheus page: plain numbers, read when it is asked for.
+"""The Prometheus page.
 
-Nothing on the market path touches a metrics library: counters are integers of their owners, and
-only a scrape pays for turning them into text.
+The market path calls no metrics library: counters are plain integers, converted at each scrape.
 """
 
 from bisect import bisect_left
@@ -22,18 +21,13 @@ from chimera_s1.domain.operations.metrics import PREFIX, MetricSource, Sample, S
 
 
 class LatencyHistogram:
-    """Durations in fixed buckets; observed in ms, shown in seconds, as Prometheus wants
-    base units.
-    """
+    """Observed in ms, exported in seconds (Prometheus uses base units)."""
 
     def __init__(self, name: str, help_text: str, bounds_ms: Sequence[float]) -> None:
         """Args:
-        name: As it stands on the page; begins with `s1_`, ends with `_seconds`.
+        name: Starts with `s1_`, ends with `_seconds`.
 
-        help_text: For people: what takes so long, from where to where.
-
-        bounds_ms: Upper bounds of the buckets, inclusive, ascending, ms; a last one without
-            bound is added.
+        bounds_ms: Inclusive upper bounds of the buckets, ascending; an unbounded one is added.
         """
         assert name.startswith(PREFIX), name
         assert name.endswith("_seconds"), name
@@ -44,12 +38,10 @@ class LatencyHistogram:
         self._sum_ms = 0.0
 
     def observe(self, duration_ms: float) -> None:
-        """Count one duration, ms."""
         self._counts[bisect_left(self._bounds_ms, duration_ms)] += 1
         self._sum_ms += duration_ms
 
     def family(self) -> Metric:
-        """The histogram for the page."""
         bounds = (*(bound / 1000 for bound in self._bounds_ms), inf)
         buckets = [
             ("+Inf" if bound == inf else str(bound), float(count))
@@ -61,24 +53,24 @@ class LatencyHistogram:
 
 
 class MetricsPage(Collector):
-    """Renders the page from its sources, and from the process itself (memory, CPU, open files)."""
+    """Renders samples, histograms, and the process's own metrics (memory, CPU, open files)."""
 
     def __init__(
         self, sources: Iterable[MetricSource], histograms: Iterable[LatencyHistogram] = ()
     ) -> None:
         self._sources = tuple(sources)
         self._histograms = tuple(histograms)
-        # A registry of our own: the library's global one holds whatever any import put there.
+        # Not the library's global registry: any import may add metrics there.
         self._registry = CollectorRegistry(auto_describe=False)
         self._registry.register(self)
         ProcessCollector(registry=self._registry)
 
     def render(self) -> bytes:
-        """The page in Prometheus text format 0.0.4, UTF-8."""
+        """Prometheus text format 0.0.4, UTF-8."""
         return generate_latest(self._registry)
 
     def collect(self) -> Iterator[Metric]:
-        """What the library asks for at each scrape."""
+        """Called by the library at each scrape."""
         families: dict[str, CounterMetricFamily | GaugeMetricFamily] = {}
         for source in self._sources:
             for sample in source():

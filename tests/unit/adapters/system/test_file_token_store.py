@@ -80,7 +80,7 @@ async def test_a_new_version_that_is_bad_changes_nothing_and_is_told_once(
     assert store.find("oldtoken") is None
     assert store.find("newtoken") == NEW
     [error] = [each for each in caplog.records if each.levelno == logging.ERROR]
-    assert error.getMessage().endswith("; the tokens known before stay in force")
+    assert error.getMessage().endswith("; keeping the previously loaded tokens")
 
 
 def row(digest: str = "0" * 64, more: str = "") -> str:
@@ -101,7 +101,7 @@ MISSPELT = row(more=', "not_afer": 5')
         ("\ufffd".encode("utf-16"), "is damaged"),
         (f'{{"tokens": [{MISSPELT}]}}', "unknown field `not_afer`"),
         (f'{{"tokens": [{row(digest="00")}]}}', "sha256 of abcd is not 64 hex digits"),
-        (f'{{"tokens": [{row()}, {row()}]}}', "abcd more than once"),
+        (f'{{"tokens": [{row()}, {row()}]}}', "duplicate key ids abcd"),
     ],
 )
 def test_a_file_that_is_damaged_is_named_with_what_is_wrong(
@@ -127,7 +127,9 @@ def test_a_token_pasted_in_place_of_its_kid_is_not_quoted(path: Path) -> None:
 
 
 def test_a_file_that_is_not_there_says_how_to_make_one(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match="is not there; chimera-s1 tokens create makes"):
+    with pytest.raises(
+        ConfigurationError, match="not exist; create it with chimera-s1 tokens create"
+    ):
         FileTokenStore(tmp_path / "nowhere.json", ManualClock())
 
 

@@ -1,4 +1,4 @@
-"""Make one Redis Cluster of servers that know nothing of each other."""
+"""Forms one Redis Cluster of separate servers."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -17,10 +17,9 @@ ASSEMBLY_TIMEOUT_S = 20.0
 async def assemble_cluster(
     masters: Sequence[ServerProcess], replicas: Sequence[ServerProcess]
 ) -> None:
-    """Spread the slots over *masters*, follow them by *replicas* in turn, wait until all agree.
+    """Assign the slots to *masters* and the *replicas* round robin, and wait until all agree.
 
-    A server takes no write during its first 2 s in a cluster (a fixed delay of Redis); that is most
-    of the time this takes.
+    Most of the time is a fixed delay of Redis: no writes in the first 2 s of a cluster.
 
     Raises:
         PublisherUnavailableError: They did not agree within 20 s.
@@ -28,30 +27,23 @@ async def assemble_cluster(
     servers = [*masters, *replicas]
     try:
         with anyio.fail_after(ASSEMBLY_TIMEOUT_S):
-            for index, master in enumerate(masters):
-                first = SLOT_COUNT * index // len(masters)
-                await _add_slots(master, first, SLOT_COUNT * (index + 1) // len(masters) - 1)
-                # Epochs of their own, so that the masters need not settle collisions later.
-                await master.execute("CLUSTER", "SET-CONFIG-EPOCH", index + 1)
-            for other in servers[1:]:
-                await servers[0].execute("CLUSTER", "MEET", HOST, other.address.port)
-            for server in servers:
-                await _wait_until_known(server, len(servers))
+            await _assign_slots(masters)
+            await _introduce(servers)
             for index, replica in enumerate(replicas):
                 await _replicate(replica, masters[index % len(masters)])
             await wait_until_healthy(servers, replicas=len(replicas))
     except (TimeoutError, RedisError, OSError) as error:
         raise PublisherUnavailableError(
-            f"the embedded redis-servers did not become a cluster: {error_text(error)} "
+            f"embedded redis-servers did not form a cluster: {error_text(error)} "
             f"(logs: {', '.join(str(server.log) for server in servers)})"
         ) from error
 
 
 async def wait_until_healthy(servers: Sequence[ServerProcess], *, replicas: int) -> None:
-    """Until every server says that all slots are served and knows *replicas* linked replicas."""
+    """Until every server reports that all slots are served and *replicas* replicas are linked."""
     for server in servers:
 
-        async def settled(server: ServerProcess = server) -> bool:
+        async def healthy(server: ServerProcess = server) -> bool:
             return (
                 await _info_matches(server, "CLUSTER INFO", cluster_state="ok")
                 and await _linked_replicas(server) >= replicas
@@ -61,7 +53,22 @@ async def wait_until_healthy(servers: Sequence[ServerProcess], *, replicas: int)
                 )
             )
 
-        await poll_until(settled)
+        await poll_until(healthy)
+
+
+async def _assign_slots(masters: Sequence[ServerProcess]) -> None:
+    for index, master in enumerate(masters):
+        first = SLOT_COUNT * index // len(masters)
+        await _add_slots(master, first, SLOT_COUNT * (index + 1) // len(masters) - 1)
+        # Distinct epochs, so that the masters have no collisions to resolve.
+        await master.execute("CLUSTER", "SET-CONFIG-EPOCH", index + 1)
+
+
+async def _introduce(servers: Sequence[ServerProcess]) -> None:
+    for other in servers[1:]:
+        await servers[0].execute("CLUSTER", "MEET", HOST, other.address.port)
+    for server in servers:
+        await _wait_until_known(server, len(servers))
 
 
 async def _add_slots(master: ServerProcess, first: int, last: int) -> None:
@@ -76,7 +83,7 @@ async def _replicate(replica: ServerProcess, master: ServerProcess) -> None:
     node_id = str(await master.execute("CLUSTER", "MYID"))
 
     async def accepted() -> bool:
-        # Refused until gossip has told the replica about its master.
+        # Refused until the replica knows its master by gossip.
         with suppress(ResponseError):
             await replica.execute("CLUSTER", "REPLICATE", node_id)
             return True
@@ -92,9 +99,9 @@ async def _wait_until_known(server: ServerProcess, count: int) -> None:
     await poll_until(all_known)
 
 
-async def _info_matches(server: ServerProcess, command: str, **wanted: str) -> bool:
+async def _info_matches(server: ServerProcess, command: str, **expected: str) -> bool:
     info = await server.execute(command)
-    return all(info.get(name) == value for name, value in wanted.items())
+    return all(info.get(name) == value for name, value in expected.items())
 
 
 async def _linked_replicas(server: ServerProcess) -> int:

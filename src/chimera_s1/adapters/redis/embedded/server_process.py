@@ -1,4 +1,4 @@
-"""One redis-server process in cluster mode: started, asked, stopped, and never left behind."""
+"""One redis-server process in cluster mode."""
 
 import os
 import signal
@@ -24,20 +24,13 @@ _POLL_INTERVAL_S = 0.01
 
 
 class ServerProcess:
-    """A redis-server in a directory of its own, on a fixed port of the loopback interface.
-
-    Data lives in memory only; `nodes.conf`, the node's place in the cluster, survives a restart.
-    """
+    """Keeps data in memory only; `nodes.conf`, its role in the cluster, survives a restart."""
 
     def __init__(self, binary: Path, directory: Path, port: int, options: tuple[str, ...]) -> None:
         """Args:
-        binary: The redis-server program.
+        directory: Its working directory; created if missing.
 
-        directory: Its working directory; made where missing.
-
-        port: Of clients; the cluster bus listens on port + 10000.
-
-        options: More command line options.
+        port: For clients; the cluster bus listens on port + 10000.
         """
         self.address = RedisAddress(HOST, port)
         self.log = directory / "redis.log"
@@ -49,7 +42,7 @@ class ServerProcess:
 
     @property
     def pid(self) -> int | None:
-        """Of the running process; None where none runs."""
+        """None unless it is running."""
         process = self._process
         return process.pid if process is not None and process.returncode is None else None
 
@@ -57,11 +50,11 @@ class ServerProcess:
         """Start it and wait until it answers PING.
 
         Raises:
-            PublisherUnavailableError: It ended, or did not answer within 10 s.
+            PublisherUnavailableError: It exited, or sent no reply within 10 s.
         """
         self._directory.mkdir(parents=True, exist_ok=True)
         with self.log.open("ab") as log:
-            # A session of its own: Ctrl-C in the terminal reaches the service, which stops this.
+            # Its own session: Ctrl-C must reach only the service, which then stops the server.
             self._process = await anyio.open_process(
                 self._command_line(),
                 stdin=None,
@@ -79,11 +72,11 @@ class ServerProcess:
         await self.stop()
         raise PublisherUnavailableError(
             f"redis-server on {self.address} did not start: {self._last_log_line()} "
-            f"(the whole log: {self.log})"
+            f"(full log: {self.log})"
         )
 
-    async def execute(self, *command: str | int) -> Any:  # noqa: ANN401 (a reply is what the command says)
-        """One command over a connection of its own."""
+    async def execute(self, *command: str | int) -> Any:  # noqa: ANN401 (depends on the command)
+        """Run one command over a new connection."""
         client = Redis(
             host=HOST,
             port=self.address.port,
@@ -98,7 +91,7 @@ class ServerProcess:
             await client.aclose()
 
     async def stop(self) -> None:
-        """SIGTERM, then SIGKILL; returns when the process is gone. Does nothing where none runs."""
+        """SIGTERM, then SIGKILL; wait for the exit. Does nothing if it is not running."""
         self._stop_requested = True
         process = self._process
         if process is None:
@@ -114,33 +107,33 @@ class ServerProcess:
         (self._directory / "redis.pid").unlink(missing_ok=True)
 
     async def kill(self) -> None:
-        """SIGKILL, as a crash would; returns when the process is gone."""
-        assert self._process is not None, "kill what was started"
+        """SIGKILL, as in a crash; wait for the exit."""
+        assert self._process is not None, "not started"
         self._process.kill()
         await self._process.wait()
 
     def pause(self) -> None:
-        """SIGSTOP: connections stay open, nothing is answered."""
-        assert self._process is not None, "pause what was started"
+        """SIGSTOP: connections stay open without replies."""
+        assert self._process is not None, "not started"
         self._process.send_signal(signal.SIGSTOP)
 
     def resume(self) -> None:
         """SIGCONT."""
-        assert self._process is not None, "resume what was started"
+        assert self._process is not None, "not started"
         self._process.send_signal(signal.SIGCONT)
 
     async def watch(self) -> None:
-        """Return when the process was stopped by `stop`.
+        """Return when the process was stopped with `stop`.
 
         Raises:
-            PublisherUnavailableError: It ended by itself.
+            PublisherUnavailableError: It exited unexpectedly.
         """
-        assert self._process is not None, "watch what was started"
+        assert self._process is not None, "not started"
         code = await self._process.wait()
         if not self._stop_requested:
             raise PublisherUnavailableError(
-                f"the embedded redis-server on {self.address} ended with {_exit_text(code)}: "
-                f"{self._last_log_line()} (the whole log: {self.log})"
+                f"embedded redis-server on {self.address} exited with {_exit_text(code)}: "
+                f"{self._last_log_line()} (full log: {self.log})"
             )
 
     async def _is_up_or_exited(self) -> bool:
@@ -163,25 +156,23 @@ class ServerProcess:
             lines = self.log.read_text(errors="replace").splitlines()
         except OSError as error:
             return str(error)
-        return next((line for line in reversed(lines) if line.strip()), "it wrote no log")
+        return next((line for line in reversed(lines) if line.strip()), "its log is empty")
 
 
 async def poll_until(condition: Callable[[], Awaitable[bool]]) -> None:
-    """Ask a server, which tells nothing unasked, again and again; the caller sets the deadline."""
-    while True:
-        if await condition():
-            return
+    """The caller sets the timeout."""
+    while not await condition():  # noqa: ASYNC110 (a server has no notifications)
         await anyio.sleep(_POLL_INTERVAL_S)
 
 
 async def kill_orphan(directory: Path) -> int | None:
-    """End the server that an earlier, killed owner of *directory* left behind.
+    """Kill the server that a killed owner of *directory* left running.
 
-    A process is signalled only where its working directory is *directory* and its command line is
-    a server's, so that a reused process id never hits a stranger.
+    Only a process whose working directory is *directory* and whose command line is a server's:
+    process ids are reused.
 
     Returns:
-        The process id that was ended; None where there was none.
+        The process id that was killed; None if there was none.
     """
     file = directory / "redis.pid"
     try:
@@ -192,23 +183,23 @@ async def kill_orphan(directory: Path) -> int | None:
         file.unlink(missing_ok=True)
         return None
     with suppress(ProcessLookupError):
-        # It holds nothing that is worth a farewell, and a stopped process would not hear SIGTERM.
+        # It has no data to save, and a process under SIGSTOP would not handle SIGTERM.
         os.kill(pid, signal.SIGKILL)
     with anyio.fail_after(_STOP_TIMEOUT_S):
-        while _is_own_server(pid, directory):  # noqa: ASYNC110 (another's child: nothing tells its end)
+        while _is_own_server(pid, directory):  # noqa: ASYNC110 (not our child: no notification of its exit)
             await anyio.sleep(_POLL_INTERVAL_S)
     file.unlink(missing_ok=True)
     return pid
 
 
 def _is_own_server(pid: int, directory: Path) -> bool:
-    import psutil  # noqa: PLC0415 (1 MiB that a service without an embedded server does not need)
+    import psutil  # noqa: PLC0415 (1 MiB that only the embedded server needs)
 
     try:
         process = psutil.Process(pid)
         command = " ".join(process.cmdline())
         return "-server" in command and Path(process.cwd()) == directory.resolve()
-    except (psutil.Error, ValueError):  # ValueError: no process has such an id
+    except (psutil.Error, ValueError):  # ValueError: the id is out of range
         return False
 
 

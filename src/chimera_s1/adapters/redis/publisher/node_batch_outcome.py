@@ -1,4 +1,4 @@
-"""What became of a share: acknowledged, to be sent elsewhere, or refused."""
+"""The replies to a node batch, sorted into acknowledged, redirected and refused quotes."""
 
 from collections.abc import Iterator
 
@@ -16,22 +16,14 @@ _STALE_SLOT_MAP_ERRORS = ("CLUSTERDOWN", "READONLY", "MASTERDOWN")
 
 
 class NodeBatchOutcome(Struct):
-    """The answers to a share.
+    """Quotes are given by their positions in the batch.
 
     Attributes:
-        acknowledged: Positions that are on their streams.
+        redirected: In order; the quotes of one stream have one target.
 
-        redirected: Positions to be sent elsewhere, in order; those of one stream to one node.
+        error: The text of the first error reply that is not a redirect; empty if there is none.
 
-        moved_replies: MOVED replies.
-
-        ask_replies: ASK replies.
-
-        busy_replies: TRYAGAIN, CLUSTERDOWN and LOADING replies.
-
-        error: The first error reply that was no redirect, for people; empty for none.
-
-        slot_map_stale: Whether an error says that the node is not who should be asked.
+        slot_map_stale: Whether an error shows that this node does not serve the slot.
     """
 
     acknowledged: list[int] = field(default_factory=list)
@@ -46,20 +38,12 @@ class NodeBatchOutcome(Struct):
 def match_replies(
     node_batch: NodeBatch, replies: Replies, sender: RedisAddress
 ) -> NodeBatchOutcome:
-    """Match *replies* to the quotes of *node_batch*.
-
-    Args:
-        node_batch: What was sent.
-
-        replies: One for each of its quotes, and one for each ASKING before it.
-
-        sender: The node that answered.
-    """
+    """Match *replies*, one per quote and one per ASKING, to the quotes of *node_batch*."""
     if not node_batch.asking and hiredis.ReplyError not in set(map(type, replies)):
         return NodeBatchOutcome(acknowledged=node_batch.positions)
     outcome = NodeBatchOutcome()
     targets: dict[InstrumentId, Redirect] = {}
-    for position, reply in _matched(node_batch, replies):
+    for position, reply in _quote_replies(node_batch, replies):
         if not isinstance(reply, hiredis.ReplyError):
             outcome.acknowledged.append(position)
             continue
@@ -69,20 +53,20 @@ def match_replies(
             continue
         outcome.moved_replies += redirect.moved
         outcome.ask_replies += not redirect.moved
-        # A slot that changes hands within the share must not send one stream two ways.
+        # A slot that moves within this batch must not send one stream to two nodes.
         instrument = node_batch.batch.quotes[position].instrument
         outcome.redirected[position] = targets.setdefault(instrument, redirect)
     _drop_superseded(node_batch, outcome)
     return outcome
 
 
-def _matched(node_batch: NodeBatch, replies: Replies) -> Iterator[tuple[int, object]]:
-    each = iter(replies)
+def _quote_replies(node_batch: NodeBatch, replies: Replies) -> Iterator[tuple[int, object]]:
+    remaining = iter(replies)
     for position in node_batch.positions:
         if position in node_batch.asking:
-            # OK; where it is not, the command behind it is answered with a redirect or an error.
-            next(each)
-        yield position, next(each)
+            # If ASKING failed, the reply to the command after it is a redirect or an error.
+            next(remaining)
+        yield position, next(remaining)
 
 
 def _record_error(outcome: NodeBatchOutcome, text: str) -> None:
@@ -92,7 +76,7 @@ def _record_error(outcome: NodeBatchOutcome, text: str) -> None:
 
 
 def _drop_superseded(node_batch: NodeBatch, outcome: NodeBatchOutcome) -> None:
-    """Forget a redirected quote whose successor was taken (the slot came back meanwhile)."""
+    """Drop a redirected quote if a newer one was acknowledged: the slot came back in between."""
     quotes = node_batch.batch.quotes
     newest = {(quotes[p].instrument, quotes[p].source): p for p in outcome.acknowledged}
     outcome.redirected = {

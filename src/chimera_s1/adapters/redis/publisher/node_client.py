@@ -1,4 +1,4 @@
-"""The way to one node: connected for as long as it is wanted, one request in flight, never more."""
+"""Client of one node: stays connected, with at most one request in flight."""
 
 import logging
 from collections.abc import Callable
@@ -29,39 +29,28 @@ _log = logging.getLogger(__name__)
 
 
 class NodeBatch:
-    """What a node was sent of a batch in one request."""
+    """The quotes of a batch that one node receives in one request, by their positions."""
 
     def __init__(self, batch: QuoteBatch, positions: list[int], asking: frozenset[int]) -> None:
-        """Args:
-        batch: The call it belongs to.
-
-        positions: Of its quotes in the batch, in order.
-
-        asking: Those sent behind an ASKING.
-        """
+        """Args: asking: The positions sent with ASKING in front."""
         self.batch = batch
         self.positions = positions
         self.asking = asking
 
 
 class NodeClient:
-    """One node's connection, and what of the present call waits for it.
+    """One node's connection and its queue.
 
     Attributes:
-        address: Of the node.
+        queue: Positions in the current batch that wait to be sent.
 
-        queue: Positions in the present call's batch that wait to be sent.
+        asking: Those of them to send with ASKING in front.
 
-        asking: Those of them that go behind an ASKING.
+        overdue: Whether the call that sent `in_flight` has ended without its replies.
 
-        in_flight: What is in flight of a batch.
+        connection_error: Why it is not connected; empty if connected or not yet tried.
 
-        overdue: Whether what is in flight was left behind by the call that sent it.
-
-        connection_error: Why there is no connection; empty where there is one, or none was tried
-            yet.
-
-        write_error: Why the node took nothing of its last share; empty where it took something.
+        write_error: Why the node acknowledged nothing of its last batch; empty if it did.
     """
 
     def __init__(
@@ -74,15 +63,9 @@ class NodeClient:
         on_change: Callable[["NodeClient"], None],
     ) -> None:
         """Args:
-        address: Of the node.
+        draw: Uniform in [0, 1), for the jitter between connection attempts.
 
-        credentials: Credentials and TLS.
-
-        clock: Time and waiting.
-
-        draw: Uniform in [0, 1), for the jitter between attempts to connect.
-
-        on_change: Told after each connection made or lost, and each attempt that failed.
+        on_change: Called when a connection is made or lost, and when an attempt fails.
         """
         self.address = address
         self.queue: list[int] = []
@@ -103,57 +86,56 @@ class NodeClient:
 
     @property
     def ready(self) -> bool:
-        """Connected, and nothing is in flight."""
+        """Connected, with nothing in flight."""
         return self._connection is not None and self._connection.ready
 
     @property
     def idle(self) -> bool:
-        """Ready, and nothing waits."""
+        """Ready, with an empty queue."""
         return self.ready and not self.queue
 
     @property
     def keep_connected(self) -> bool:
-        """Whether it is kept connected."""
         return self._keep_connected
 
     @property
     def unavailable_reason(self) -> str:
-        """Why the node is not to be waited for, for people; empty for a node in order."""
+        """Why not to wait for this node; empty if it is available."""
         if self.connection_error:
             return f"Redis {self.address}: {self.connection_error}"
-        return f"Redis {self.address} has not answered yet" if self.overdue else ""
+        return f"Redis {self.address}: reply overdue" if self.overdue else ""
 
     def set_keep_connected(self, keep_connected: bool) -> None:
-        """Whether to stay connected; a node that left the cluster is not dialled for ever."""
+        """False stops reconnecting to a node that left the cluster."""
         self._keep_connected = keep_connected
         self._keep_connected_changed.set()
         if not keep_connected and self._connection is not None:
-            self._connection.abort("the node has no slots any more")
+            self._connection.abort("node serves no slots any more")
 
     def has_pending(self, batch: QuoteBatch) -> bool:
-        """Whether something of *batch* waits here, or is in flight."""
+        """Whether quotes of *batch* are queued here or in flight."""
         return bool(self.queue) or (self.in_flight is not None and self.in_flight.batch is batch)
 
-    def send(self, data: bytes, expected: int, on_replies: ReplyCallback) -> None:
-        """Send a request; only where the lane is ready."""
-        assert self._connection is not None, "a lane that is ready has a connection"
+    def send(self, data: bytes, reply_count: int, on_replies: ReplyCallback) -> None:
+        """Send one request; only while `ready`."""
+        assert self._connection is not None, "not connected"
 
-        def settled(replies: Replies | None) -> None:
+        def complete(replies: Replies | None) -> None:
             if replies is None and self._connection is not None:
                 self._predecessor = self._connection.client_id
             on_replies(replies)
 
         self._sent_ms = self._clock.monotonic_ms()
-        self._connection.request(data, expected, settled)
+        self._connection.request(data, reply_count, complete)
 
     def abort_if_overdue(self, limit_ms: float) -> None:
-        """End the connection where its request has been in flight for longer than *limit_ms*."""
+        """Close the connection if its request has been in flight for longer than *limit_ms*."""
         age_ms = self._clock.monotonic_ms() - self._sent_ms
         if self._connection is not None and self._connection.busy and age_ms > limit_ms:
-            self._connection.abort(f"no answer within {limit_ms / 1000:g} s")
+            self._connection.abort(f"no reply within {limit_ms / 1000:g} s")
 
     async def run(self) -> None:
-        """Stay connected until cancelled."""
+        """Connect and reconnect until cancelled."""
         retries = 0
         while True:
             while not self._keep_connected:
@@ -165,17 +147,10 @@ class NodeClient:
                 await self._clock.sleep_ms(RECONNECT_BACKOFF.wait_ms(retries - 1, self._draw()))
 
     async def _run_connection(self) -> bool:
-        """Connect, and wait for the end; whether a request was answered meanwhile."""
-        try:
-            with anyio.fail_after(_CONNECT_TIMEOUT_S):
-                connection = await open_connection(
-                    self.address, self._credentials, self._predecessor
-                )
-        except (OSError, TimeoutError, RedisError) as error:
-            self._record_disconnect(configuration_advice(error) or _connect_error_text(error))
+        """Connect and wait for the end; True if the connection answered a request."""
+        connection = await self._connect()
+        if connection is None:
             return False
-        if self.connection_error:
-            _log.info("Redis %s: connected again", self.address)
         self._connection, self._predecessor = connection, None
         self.connection_error = self.write_error = ""
         self.overdue = False
@@ -189,10 +164,23 @@ class NodeClient:
             self._record_disconnect(connection.end_reason)
         return connection.answered
 
-    def _record_disconnect(self, defect: str) -> None:
+    async def _connect(self) -> NodeConnection | None:
+        try:
+            with anyio.fail_after(_CONNECT_TIMEOUT_S):
+                connection = await open_connection(
+                    self.address, self._credentials, self._predecessor
+                )
+        except (OSError, TimeoutError, RedisError) as error:
+            self._record_disconnect(configuration_advice(error) or _connect_error_text(error))
+            return None
+        if self.connection_error:
+            _log.info("Redis %s: reconnected", self.address)
+        return connection
+
+    def _record_disconnect(self, reason: str) -> None:
         if not self.connection_error:
-            _log.warning("Redis %s: %s; connecting again", self.address, defect)
-        self.connection_error = defect
+            _log.warning("Redis %s: %s; reconnecting", self.address, reason)
+        self.connection_error = reason
         self._on_change(self)
 
 

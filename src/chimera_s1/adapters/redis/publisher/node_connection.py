@@ -1,4 +1,4 @@
-"""One connection to one Redis node: a request at a time, its replies matched by their number."""
+"""One connection to one Redis node, with at most one request in flight."""
 
 import asyncio
 import re
@@ -20,29 +20,25 @@ _CLIENT_ID_PATTERN = re.compile(rb"\bid=(\d+) addr=(\S+)")
 
 Replies = Sequence[object]
 ReplyCallback = Callable[[Replies | None], None]
-"""Told the replies to a request, error replies among them as `hiredis.ReplyError`; None where the
-connection ended first, and nobody knows what the server did.
+"""Receives the replies, errors as `hiredis.ReplyError`; None if the connection closed first: the
+outcome is unknown.
 """
 
 
 class ClientId(Struct, frozen=True):
-    """A connection as its server knows it. The address tells it from one of the same number that a
-    restarted server has given to somebody else.
-    """
+    """The server's id of a connection. A restarted server reuses numbers, hence the address."""
 
     number: str
     address: str
 
 
 class NodeConnection(asyncio.Protocol):
-    """Bytes out, replies in. Whatever makes its replies doubtful ends it.
+    """Closes itself if a reply cannot be matched to its request.
 
     Attributes:
-        ended: Set when the connection is gone.
+        answered: Whether any request was answered completely.
 
-        answered: Whether a request was answered in full.
-
-        client_id: What the server calls it; None until it was introduced.
+        client_id: None until the handshake is done.
     """
 
     def __init__(self) -> None:
@@ -51,92 +47,80 @@ class NodeConnection(asyncio.Protocol):
         self.client_id: ClientId | None = None
         self._reader = hiredis.Reader()
         self._replies: list[object] = []
-        self._expected = 0
+        self._reply_count = 0
         self._on_replies: ReplyCallback | None = None
         self._transport: asyncio.Transport | None = None
         self._end_reason = ""
 
     @property
     def busy(self) -> bool:
-        """Whether a request waits for replies."""
         return self._on_replies is not None
 
     @property
     def ready(self) -> bool:
-        """Whether it is open and takes a request."""
+        """Whether it is open with no request in flight."""
         open_ = self._transport is not None and not self._transport.is_closing()
         return open_ and not self._end_reason and not self.busy
 
     @property
     def end_reason(self) -> str:
-        """Why it ended, for people."""
         return self._end_reason or "the server closed the connection"
 
-    def request(self, data: bytes, expected: int, on_replies: ReplyCallback) -> None:
-        """Send *data*, which the server answers with *expected* replies."""
+    def request(self, data: bytes, reply_count: int, on_replies: ReplyCallback) -> None:
         assert not self.busy, "one request at a time"
-        assert self._transport is not None, "a request needs an open connection"
-        self._expected, self._on_replies = expected, on_replies
+        assert self._transport is not None, "not connected"
+        self._reply_count, self._on_replies = reply_count, on_replies
         self._transport.write(data)
 
     def abort(self, reason: str) -> None:
-        """End it now; what is in flight is settled as unknown."""
+        """Close it now; the request in flight gets None."""
         if self._transport is not None:
             self._end_reason = self._end_reason or reason
             self._transport.abort()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """See `asyncio.Protocol`."""
         self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
-        """See `asyncio.Protocol`."""
         replies, reader = self._replies, self._reader
         try:
             reader.feed(data)
             while (reply := reader.gets()) is not False:
                 replies.append(reply)
         except hiredis.ProtocolError as error:
-            self.abort(f"the server sent what is not RESP ({error})")
+            self.abort(f"invalid RESP from the server ({error})")
             return
-        if len(replies) > self._expected:
-            # Its own words on why it is about to close; or nobody knows whose replies these are.
-            said = next((str(r) for r in replies if isinstance(r, hiredis.ReplyError)), "")
-            self.abort(said or "the server sent a reply that nothing had asked for")
-        elif self._on_replies is not None and len(replies) == self._expected:
+        if len(replies) > self._reply_count:
+            # A server may send an error before it closes the connection.
+            error_reply = next((str(r) for r in replies if isinstance(r, hiredis.ReplyError)), "")
+            self.abort(error_reply or "unexpected reply from the server")
+        elif self._on_replies is not None and len(replies) == self._reply_count:
             self.answered = True
             self._replies = []
             self._complete(replies)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """See `asyncio.Protocol`."""
         self._end_reason = self._end_reason or (str(exc) if exc else "")
         self._transport = None
         self._complete(None)
         self.ended.set()
 
     def _complete(self, replies: Replies | None) -> None:
-        settle, self._on_replies, self._expected = self._on_replies, None, 0
-        if settle is not None:
-            settle(replies)
+        on_replies, self._on_replies, self._reply_count = self._on_replies, None, 0
+        if on_replies is not None:
+            on_replies(replies)
 
 
 async def open_connection(
     address: RedisAddress, credentials: NodeCredentials, unanswered_client: ClientId | None
 ) -> NodeConnection:
-    """Connect, introduce ourselves, and end what is left of *unanswered_client*.
-
-    Args:
-        address: Of the node.
-
-        credentials: Credentials and TLS.
-
-        unanswered_client: An earlier connection of ours that ended with an unanswered request.
+    """Connect, authenticate, and kill *unanswered_client* on the server: an earlier connection that
+    closed with a request in flight.
 
     Raises:
-        OSError: No connection.
+        OSError: The connection failed.
 
-        RedisError: The server refuses us.
+        RedisError: The server refused a command of the handshake.
     """
     connection = NodeConnection()
     loop = asyncio.get_running_loop()
@@ -156,8 +140,8 @@ async def open_connection(
 
 
 async def close_connection(connection: NodeConnection) -> None:
-    """End it, and return once its transport is gone."""
-    connection.abort("closed by us")
+    """Close it and wait until its transport is closed."""
+    connection.abort("closed by this client")
     with anyio.CancelScope(shield=True):
         await connection.ended.wait()
 
@@ -165,33 +149,16 @@ async def close_connection(connection: NodeConnection) -> None:
 async def _handshake(
     connection: NodeConnection, credentials: NodeCredentials, unanswered_client: ClientId | None
 ) -> ClientId:
-    # The server may still hold commands of a connection that we gave up, and would run them after
-    # newer ones of this connection. Once it has answered CLIENT KILL, it runs none of them. Asked
-    # each time, so that a user without the right to it is told when the service starts.
-    kill_filter = (
-        [unanswered_client.number, "ADDR", unanswered_client.address]
-        if unanswered_client
-        else [_NO_CLIENT_ID]
-    )
-    commands = [
-        *(
-            [("AUTH", *filter(None, (credentials.user, credentials.password)))]
-            if credentials.password
-            else []
-        ),
-        ("CLIENT", "SETNAME", CLIENT_NAME),
-        ("CLIENT", "INFO"),
-        ("CLIENT", "KILL", "ID", *kill_filter),
-    ]
+    commands = _handshake_commands(credentials, unanswered_client)
     answered = anyio.Event()
     received: list[Replies | None] = []
 
-    def settle(replies: Replies | None) -> None:
+    def complete(replies: Replies | None) -> None:
         received.append(replies)
         answered.set()
 
-    data = "".join(encode_command(*each) for each in commands).encode()
-    connection.request(data, len(commands), settle)
+    data = "".join(encode_command(*command) for command in commands).encode()
+    connection.request(data, len(commands), complete)
     await answered.wait()
     connection.answered = False
     if (replies := received[0]) is None:
@@ -202,8 +169,30 @@ async def _handshake(
     return _parse_client_id(replies[-2])
 
 
+def _handshake_commands(
+    credentials: NodeCredentials, unanswered_client: ClientId | None
+) -> list[tuple[str, ...]]:
+    commands: list[tuple[str, ...]] = []
+    if credentials.password:
+        commands.append(("AUTH", *filter(None, (credentials.user, credentials.password))))
+    # The server may still hold commands of an abandoned connection and run them after newer ones
+    # of this connection. After its reply to CLIENT KILL it runs none of them. Always sent, so that
+    # a user without permission for it is reported at start.
+    kill_filter = (
+        (unanswered_client.number, "ADDR", unanswered_client.address)
+        if unanswered_client
+        else (_NO_CLIENT_ID,)
+    )
+    return [
+        *commands,
+        ("CLIENT", "SETNAME", CLIENT_NAME),
+        ("CLIENT", "INFO"),
+        ("CLIENT", "KILL", "ID", *kill_filter),
+    ]
+
+
 def _parse_client_id(reply: object) -> ClientId:
     found = _CLIENT_ID_PATTERN.search(reply) if isinstance(reply, bytes) else None
     if found is None:
-        raise RedisConnectionError("the server's CLIENT INFO has no id and address")
+        raise RedisConnectionError("CLIENT INFO lacks id or addr")
     return ClientId(*(part.decode() for part in found.groups()))

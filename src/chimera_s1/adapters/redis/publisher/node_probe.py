@@ -1,4 +1,4 @@
-"""Do the nodes take writes?"""
+"""Checks that nodes accept writes."""
 
 from collections.abc import Callable, Iterable
 from functools import partial
@@ -17,50 +17,39 @@ _STATE_FIELD = b"cluster_state:"
 
 
 class NodeProbe:
-    """One question to each of the nodes, all of them ready."""
+    """One request to each of *clients*, which must be ready; *on_reply* is called after each."""
 
     def __init__(
         self, clients: Iterable[NodeClient], on_reply: Callable[[NodeClient], None]
     ) -> None:
-        """Args:
-        clients: Of the nodes.
-
-        on_reply: Told after each answer.
-        """
         self._problems: list[str] = []
-        self._on_answer = on_reply
+        self._on_reply = on_reply
         self._clients = tuple(clients)
-        for lane in self._clients:
-            lane.send(_PROBE_COMMANDS, _PROBE_REPLIES, partial(self._on_replies, lane))
+        for client in self._clients:
+            client.send(_PROBE_COMMANDS, _PROBE_REPLIES, partial(self._on_replies, client))
 
     @property
     def done(self) -> bool:
-        """Whether all have answered."""
         return len(self._problems) == len(self._clients)
 
     @property
     def problem(self) -> str:
-        """The first thing that is wrong, for people; empty where nothing is."""
+        """The first problem found; empty if there is none."""
         return next(filter(None, self._problems), "")
 
     def _on_replies(self, client: NodeClient, replies: Replies | None) -> None:
         client.overdue = False
-        defect = probe_problem(replies) or client.write_error
-        self._problems.append(f"Redis {client.address}: {defect}" if defect else "")
-        self._on_answer(client)
+        problem = _probe_problem(replies) or client.write_error
+        self._problems.append(f"Redis {client.address}: {problem}" if problem else "")
+        self._on_reply(client)
 
 
-def probe_problem(replies: Replies | None) -> str:
-    """What is wrong, for people; empty where nothing is.
-
-    PING of a Redis that may not write (MISCONF) fails by itself; CLUSTER INFO says whether the
-    slots are served.
-
-    Args:
-        replies: To PING and CLUSTER INFO; None where the connection ended first.
+def _probe_problem(replies: Replies | None) -> str:
+    """PING fails where writes are disabled (MISCONF); CLUSTER INFO shows whether all slots are
+    served.
     """
     if replies is None:
-        return "the connection ended without an answer"
+        return "connection closed before the reply"
     for reply in replies:
         if isinstance(reply, hiredis.ReplyError):
             return error_reply_text(str(reply))

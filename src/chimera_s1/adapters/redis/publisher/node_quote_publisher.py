@@ -1,6 +1,6 @@
-"""Quotes onto their streams, each node by a pipeline of its own: the hot path.
+"""Publishes quotes with one pipeline per node: the hot path.
 
-What one node cannot take now is handed back at once; no other node's streams wait for it.
+Quotes that one node cannot accept now are returned at once; streams on other nodes do not wait.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -33,14 +33,23 @@ REPLY_TIMEOUT_S = 2.0
 _REDIRECTS_MAX = 5
 _CLOSE_TIMEOUT_S = 1.0
 
+_STILL_IN_FLIGHT = "Redis: the previous batch is still in flight"
+_NO_MASTER = "Redis: a slot has no known master; refreshing the slot map"
+_HELD_BACK = (
+    "an earlier quote of this stream is in flight to another node; held back to keep the order"
+)
+_REDIRECT_LOOP = (
+    f"Redis: more than {_REDIRECTS_MAX} redirects for one quote; refreshing the slot map"
+)
+
 
 class NodeQuotePublisher:
-    """Implements `domain.ports.quote_publisher.QuotePublisher`; an async context manager that owns
-    the tasks which keep it connected.
+    """Implements `domain.ports.quote_publisher.QuotePublisher`; as an async context manager it owns
+    the tasks of its connections.
 
-    Order within a stream: a node has one request in flight; a connection that ended with an
-    unanswered one is ended on the server's side too before the next is used; and a stream with a
-    quote in flight anywhere gets the next one over the same connection, or not yet.
+    Order within a stream: each node has at most one request in flight. A connection that closed
+    with a request in flight is killed on the server before the next one is used. While a quote of
+    a stream is in flight, the next one goes over the same connection or is held back.
     """
 
     def __init__(
@@ -55,20 +64,18 @@ class NodeQuotePublisher:
         reply_timeout_s: float = REPLY_TIMEOUT_S,
     ) -> None:
         """Args:
-        client: Source of the slot map, and of user, password and TLS; used by nobody else.
+        client: Source of the slot map and the credentials; not shared with other adapters.
 
-        maxlen: Entries a stream keeps, about (`S1_STREAM_MAXLEN`).
+        maxlen: Approximate length of each stream (`S1_STREAM_MAXLEN`).
 
-        clock: Time and waiting.
+        draw: Uniform in [0, 1), for the jitter between connection attempts.
 
-        draw: Uniform in [0, 1), for the jitter between attempts to connect.
+        timeout_s: Limit of one call.
 
-        timeout_s: The longest a call may take, s.
+        straggler_wait_s: How long a call waits for slow nodes once another node is idle. Later
+            replies still count.
 
-        straggler_wait_s: How much longer than the others a node may take before a call goes on
-            without it, s. Its answer still counts when it comes.
-
-        reply_timeout_s: How long an answer may take before the connection is ended, s.
+        reply_timeout_s: Limit of one reply; then the connection is closed.
         """
         self._encoder = QuoteEncoder(maxlen)
         self._clock = clock
@@ -93,22 +100,20 @@ class NodeQuotePublisher:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        assert self._tasks is not None, "leave what was entered"
-        # What is in flight would otherwise race with whoever writes to these streams next.
+        assert self._tasks is not None, "__aexit__ without __aenter__"
+        # Otherwise requests in flight would race with the next publisher of these streams.
         with anyio.move_on_after(_CLOSE_TIMEOUT_S):
-            while any(lane.in_flight for lane in self._slot_map):
+            while any(client.in_flight for client in self._slot_map):
                 await self._wait_for_change()
         self._tasks.cancel_scope.cancel()
         await self._tasks.__aexit__(None, None, None)
 
     @property
     def counters(self) -> PublisherCounters:
-        """Live counters."""
         return self._counters
 
     async def publish(self, quotes: Sequence[Quote]) -> PublishReport:
-        """Append each quote to its stream, in order within a stream; see the port."""
-        assert self._tasks is not None, "enter the publisher before it is used"
+        assert self._tasks is not None, "use the publisher as an async context manager"
         if not quotes:
             return PublishReport(published=0)
         self._counters.batches += 1
@@ -123,30 +128,27 @@ class NodeQuotePublisher:
                 finally:
                     self._abandon(batch)
         if batch.published < len(quotes) and not batch.causes:
-            self._record_failure(
-                batch, self._slot_map.refresh_error or "Redis: an earlier batch is being written"
-            )
+            self._record_failure(batch, self._slot_map.refresh_error or _STILL_IN_FLIGHT)
         self._counters.published += batch.published
         return batch.report()
 
     async def ping(self) -> str:
-        """Empty where every master answers and says the cluster takes writes; else what
-        is wrong.
-        """
+        """The first problem of a master; empty if all accept writes."""
         with anyio.move_on_after(self._timeout_s):
             async with self._publish_lock:
                 try:
                     return await self._probe_nodes()
                 finally:
-                    for lane in self._slot_map:
-                        lane.overdue = not lane.ready
-        complaints = (lane.unavailable_reason for lane in self._slot_map)
+                    for client in self._slot_map:
+                        client.overdue = not client.ready
+        reasons = (client.unavailable_reason for client in self._slot_map)
         return next(
-            filter(None, [*complaints, self._slot_map.refresh_error]), "Redis does not answer"
+            filter(None, [*reasons, self._slot_map.refresh_error]),
+            f"Redis: no reply within {self._timeout_s:g} s",
         )
 
     async def _probe_nodes(self) -> str:
-        while not (self._slot_map.loaded and all(lane.ready for lane in self._slot_map)):
+        while not (self._slot_map.loaded and all(client.ready for client in self._slot_map)):
             await self._wait_for_change()
         probe = NodeProbe(self._slot_map, self._on_client_change)
         while not probe.done:
@@ -154,69 +156,66 @@ class NodeQuotePublisher:
         return probe.problem
 
     def _make_client(self, address: RedisAddress) -> NodeClient:
-        assert self._tasks is not None, "enter the publisher before it is used"
-        lane = NodeClient(
+        assert self._tasks is not None, "use the publisher as an async context manager"
+        client = NodeClient(
             address,
             self._credentials,
             clock=self._clock,
             draw=self._draw,
             on_change=self._on_client_change,
         )
-        self._tasks.start_soon(lane.run)
-        return lane
+        self._tasks.start_soon(client.run)
+        return client
 
     def _dispatch(self, batch: QuoteBatch) -> None:
-        """Give each lane its share of *batch*, and send it where the lane is ready."""
+        """Queue each quote at the client of its slot, and send what can be sent now."""
         self._batch, self._redirect_counts = batch, {}
-        lanes, streams = self._slot_map.clients, self._encoder
+        clients, streams = self._slot_map.clients, self._encoder
         in_flight = self._streams_in_flight()
         late_acknowledged, self._late_acknowledged = self._late_acknowledged, set()
         unassigned = held_back = False
         for position, quote in enumerate(batch.quotes):
-            lane = lanes[streams[quote.instrument].slot]
-            if lane is None:
+            client = clients[streams[quote.instrument].slot]
+            if client is None:
                 unassigned = True
             elif late_acknowledged and quote in late_acknowledged:
                 batch.acknowledge(position)
-            elif in_flight and in_flight.get(quote.instrument, lane) is not lane:
+            elif in_flight and in_flight.get(quote.instrument, client) is not client:
                 held_back = True
             else:
-                lane.queue.append(position)
+                client.queue.append(position)
         if unassigned:
             self._slot_map.request_refresh()
-            self._record_failure(
-                batch, self._slot_map.refresh_error or "Redis: nobody serves a slot"
-            )
+            self._record_failure(batch, self._slot_map.refresh_error or _NO_MASTER)
         if held_back:
-            self._record_failure(
-                batch, "an earlier quote of a stream is still on its way to another node"
-            )
-        for lane in self._slot_map:
-            self._send_queued(lane)
+            self._record_failure(batch, _HELD_BACK)
+        for client in self._slot_map:
+            self._send_queued(client)
 
     def _streams_in_flight(self) -> dict[InstrumentId, NodeClient]:
         return {
-            lane.in_flight.batch.quotes[position].instrument: lane
-            for lane in self._slot_map
-            if lane.in_flight is not None
-            for position in lane.in_flight.positions
+            client.in_flight.batch.quotes[position].instrument: client
+            for client in self._slot_map
+            if client.in_flight is not None
+            for position in client.in_flight.positions
         }
 
     def _send_queued(self, client: NodeClient) -> None:
-        """Send what waits for *client*, where it is ready."""
         if not (client.queue and client.ready):
             return
-        share = NodeBatch(self._batch, client.queue, frozenset(client.asking))
+        node_batch = NodeBatch(self._batch, client.queue, frozenset(client.asking))
         client.queue, client.asking = [], set()
-        client.in_flight = share
+        client.in_flight = node_batch
         client.send(
-            self._encoder.encode_pipeline(share.batch.quotes, share.positions, share.asking),
-            len(share.positions) + len(share.asking),
-            partial(self._on_replies, client, share),
+            self._encoder.encode_pipeline(
+                self._batch.quotes, node_batch.positions, node_batch.asking
+            ),
+            len(node_batch.positions) + len(node_batch.asking),
+            partial(self._on_replies, client, node_batch),
         )
 
     async def _wait_for_replies(self, batch: QuoteBatch) -> None:
-        # A caller that offers again at once must not keep the answers from being read.
+        # A caller that publishes in a loop must not keep the replies from being read.
         await checkpoint()
         while (wait_s := self._remaining_wait_s(batch)) > 0:
             with anyio.move_on_after(wait_s) as waiting:
@@ -225,31 +224,30 @@ class NodeQuotePublisher:
                 return
 
     def _remaining_wait_s(self, batch: QuoteBatch) -> float:
-        """How long the next answer is worth waiting for, s.
-
-        Where no node is in order there is nothing to hurry for. As soon as one is, the others have
-        a little while longer, and those already known to be in trouble have none.
+        """How long to wait for the next reply, s: as long as needed until one node is idle; then
+        a little longer for slow nodes, and not at all for unavailable ones.
         """
-        pending = [lane for lane in self._slot_map if lane.has_pending(batch)]
+        pending = [client for client in self._slot_map if client.has_pending(batch)]
         if not pending:
             return 0
-        if any(lane.idle for lane in self._slot_map):
-            return 0 if all(lane.unavailable_reason for lane in pending) else self._straggler_wait_s
-        # What waits for a connection grows old; the caller has newer by then.
-        return self._straggler_wait_s if all(lane.connection_error for lane in pending) else inf
+        if any(client.idle for client in self._slot_map):
+            reachable = not all(client.unavailable_reason for client in pending)
+            return self._straggler_wait_s if reachable else 0
+        # Quotes that wait for a connection get old; return them, the caller has newer ones.
+        return self._straggler_wait_s if all(client.connection_error for client in pending) else inf
 
     def _abandon(self, batch: QuoteBatch) -> None:
-        """End the call: nothing of it is sent any more, what is in flight is left to its lane."""
-        for lane in self._slot_map:
-            if not lane.has_pending(batch):
+        """End the call: drop its queued quotes; those in flight become uncertain."""
+        for client in self._slot_map:
+            if not client.has_pending(batch):
                 continue
-            lane.queue, lane.asking = [], set()
-            if lane.in_flight is not None and lane.in_flight.batch is batch:
-                batch.mark_uncertain(lane.in_flight.positions)
-                lane.overdue = True
-                self._slot_map.request_refresh(lane.address)
+            client.queue, client.asking = [], set()
+            if client.in_flight is not None and client.in_flight.batch is batch:
+                batch.mark_uncertain(client.in_flight.positions)
+                client.overdue = True
+                self._slot_map.request_refresh(client.address)
             self._record_failure(
-                batch, lane.unavailable_reason or f"Redis {lane.address} is not connected yet"
+                batch, client.unavailable_reason or f"Redis {client.address}: not connected yet"
             )
         self._batch = QuoteBatch(())
 
@@ -264,7 +262,8 @@ class NodeQuotePublisher:
         elif node_batch.batch is self._batch:
             node_batch.batch.mark_uncertain(node_batch.positions)
             self._record_failure(
-                node_batch.batch, f"Redis {client.address} ended the connection without an answer"
+                node_batch.batch,
+                f"Redis {client.address}: connection closed before the reply; outcome unknown",
             )
         self._send_queued(client)
         self._notify_change()
@@ -293,8 +292,8 @@ class NodeQuotePublisher:
     def _apply_late_outcome(
         self, client: NodeClient, node_batch: NodeBatch, outcome: NodeBatchOutcome
     ) -> None:
-        """An answer that came after its call: the caller holds these quotes for unpublished, and
-        may offer them again, or has done so.
+        """For replies after their call has ended: its quotes were returned as unpublished, so the
+        caller may publish them again, or has already.
         """
         acknowledged = {node_batch.batch.quotes[position] for position in outcome.acknowledged}
         already_written = [p for p in client.queue if self._batch.quotes[p] in acknowledged]
@@ -308,7 +307,7 @@ class NodeQuotePublisher:
             hops = self._redirect_counts[position] = self._redirect_counts.get(position, 0) + 1
             if hops > _REDIRECTS_MAX:
                 self._slot_map.request_refresh()
-                self._batch.causes.append("Redis redirects in a circle")
+                self._batch.causes.append(_REDIRECT_LOOP)
                 continue
             target = self._slot_map.client_at(redirect.target)
             target.queue.append(position)
@@ -319,7 +318,7 @@ class NodeQuotePublisher:
             self._send_queued(target)
 
     async def _wait_for_change(self) -> None:
-        """Return after the next answer, and the next connection made or lost."""
+        """Until the next reply, or the next connection made or lost."""
         if self._change_event.is_set():
             self._change_event = anyio.Event()
         await self._change_event.wait()

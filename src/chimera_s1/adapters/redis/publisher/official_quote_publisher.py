@@ -1,6 +1,4 @@
-"""Quotes onto their streams by the official client: one pipeline a node, redirects
-followed by it.
-"""
+"""Publishes quotes with the official client: one pipeline per node."""
 
 from collections.abc import Sequence
 from typing import Self
@@ -37,9 +35,9 @@ _BUSY_ERRORS = (TryAgainError, ClusterDownError, BusyLoadingError)
 class OfficialQuotePublisher:
     """Implements `domain.ports.quote_publisher.QuotePublisher` on redis-py's `RedisCluster`.
 
-    Each node gets its share as a pipeline of its own, so that a dead node costs only its own
-    streams. Where a connection fails, its share is sent once more over a new one; what has no
-    acknowledgement then is reported, and the next call begins with a fresh slot map.
+    A node that fails affects only its own streams. If a connection fails, its quotes are sent once
+    more over a new one. Quotes without an acknowledgement are reported, and the next call starts
+    by refreshing the slot map.
     """
 
     def __init__(
@@ -51,13 +49,13 @@ class OfficialQuotePublisher:
         chunk_size: int = CHUNK_SIZE,
     ) -> None:
         """Args:
-        client: Used by nobody else.
+        client: Not shared with other adapters.
 
-        maxlen: Entries a stream keeps, about (`S1_STREAM_MAXLEN`).
+        maxlen: Approximate length of each stream (`S1_STREAM_MAXLEN`).
 
-        timeout_s: The longest a call may take, s.
+        timeout_s: Limit of one call.
 
-        chunk_size: Quotes a node is sent at a time.
+        chunk_size: Quotes per pipeline.
         """
         self._client = client
         self._maxlen = maxlen
@@ -68,39 +66,35 @@ class OfficialQuotePublisher:
         self._slot_map_stale = False
         self._counters = PublisherCounters()
         client.on_error_reply = self._count_redirect
-        # A pipeline's own retries close the connections of all nodes first.
+        # With retries, a pipeline would first close the connections of all nodes.
         client.set_retry(Retry(NoBackoff(), 0))
 
     async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        """The client is its owner's to close."""
+        """The owner of the client closes it."""
 
     @property
     def counters(self) -> PublisherCounters:
-        """Live counters."""
         return self._counters
 
     async def publish(self, quotes: Sequence[Quote]) -> PublishReport:
-        """Append each quote to its stream, in order within a stream; see the port."""
         if not quotes:
             return PublishReport(published=0)
         self._counters.batches += 1
         batch = QuoteBatch(quotes)
-        with anyio.move_on_after(self._timeout_s) as patience:
+        with anyio.move_on_after(self._timeout_s) as timeout:
             async with self._lock:
                 await self._write(batch)
-        if patience.cancelled_caught:
+        if timeout.cancelled_caught:
             self._mark_slot_map_stale()
-            self._record_failure(batch, f"Redis did not acknowledge within {self._timeout_s:g} s")
+            self._record_failure(batch, f"Redis: no acknowledgement within {self._timeout_s:g} s")
         self._counters.published += batch.published
         return batch.report()
 
     async def ping(self) -> str:
-        """Empty where every master answers and says the cluster takes writes; else what
-        is wrong.
-        """
+        """The first problem of a master; empty if all accept writes."""
         with anyio.move_on_after(self._timeout_s):
             async with self._lock:
                 try:
@@ -110,15 +104,15 @@ class OfficialQuotePublisher:
                     self._mark_slot_map_stale()
                     return f"Redis: {_error_text(error)}"
         self._mark_slot_map_stale()
-        return f"Redis did not answer within {self._timeout_s:g} s"
+        return f"Redis: no reply within {self._timeout_s:g} s"
 
     async def _write(self, batch: QuoteBatch) -> None:
         try:
             await self._refresh_if_stale()
             failures = await self._attempt(batch)
             if any(isinstance(error, RedisConnectionError) for error in failures.values()):
-                # A connection that the server closed while it was idle looks like this; a fresh
-                # one, to where the slots are now, tells whether the node is really gone.
+                # The server may have closed an idle connection. A new one, after a refresh of the
+                # slot map, shows whether the node is really down.
                 await self._refresh_if_stale()
                 failures = await self._attempt(batch)
             for node, error in failures.items():
@@ -128,27 +122,32 @@ class OfficialQuotePublisher:
             self._record_failure(batch, f"Redis: {_error_text(error)}")
 
     async def _attempt(self, batch: QuoteBatch) -> dict[str, Exception]:
+        failures: dict[str, Exception] = {}
+        redirected: list[int] = []
+        async with anyio.create_task_group() as nodes:
+            for name, positions in self._unpublished_by_node(batch).items():
+                nodes.start_soon(
+                    self._write_node_batch, batch, name, positions, failures, redirected
+                )
+        if redirected:
+            # A slot can come back between two quotes of a stream: the first is redirected, the
+            # second is written. Then the first must not be written.
+            redirected = sorted({*redirected} & {*batch.unpublished()})
+            await self._follow_redirects(batch, redirected, failures)
+        for name, error in failures.items():
+            # A server that refuses the command itself (out of memory, wrong type) serves the slot;
+            # after any other error the slot map may be stale.
+            if not isinstance(error, ResponseError) or isinstance(error, _BUSY_ERRORS):
+                self._mark_slot_map_stale(name)
+        return failures
+
+    def _unpublished_by_node(self, batch: QuoteBatch) -> dict[str, list[int]]:
         by_node: dict[str, list[int]] = {}
         for position in batch.unpublished():
             stream = quote_stream(batch.quotes[position].instrument)
             node = self._client.get_node_from_key(stream)
             by_node.setdefault(node.name if node else "", []).append(position)
-        failures: dict[str, Exception] = {}
-        redirected: list[int] = []
-        async with anyio.create_task_group() as nodes:
-            for name, share in by_node.items():
-                nodes.start_soon(self._write_node_batch, batch, name, share, failures, redirected)
-        if redirected:
-            # A slot can come back between two quotes of a stream: the first is redirected, the
-            # second is written, and the first must not follow it.
-            redirected = sorted({*redirected} & {*batch.unpublished()})
-            await self._follow_redirects(batch, redirected, failures)
-        for name, error in failures.items():
-            # A server that answers with an error of its own (out of memory, wrong type) is where
-            # the slot map says it is; anything else may have moved.
-            if not isinstance(error, ResponseError) or isinstance(error, _BUSY_ERRORS):
-                self._mark_slot_map_stale(name)
-        return failures
+        return by_node
 
     async def _write_node_batch(
         self,
@@ -158,14 +157,14 @@ class OfficialQuotePublisher:
         failures: dict[str, Exception],
         redirected: list[int],
     ) -> None:
-        # What follows a redirected quote of its stream is redirected too, and what follows one
-        # that failed waits for the next call: order within a stream is worth more than speed.
+        # To keep the order of a stream, quotes after a redirected one are redirected too, and
+        # quotes after a failed one are not sent in this call.
         moved: set[InstrumentId] = set()
         for start in range(0, len(positions), self._chunk_size):
             chunk = positions[start : start + self._chunk_size]
             redirected += [p for p in chunk if batch.quotes[p].instrument in moved]
             direct = [p for p in chunk if batch.quotes[p].instrument not in moved]
-            # Until the answer says otherwise, also where none comes.
+            # Until the reply; stays so if none comes.
             batch.mark_uncertain(direct)
             try:
                 replies = await self._send(batch, direct)
@@ -173,18 +172,24 @@ class OfficialQuotePublisher:
                 failures[node] = error
                 return
             for position, reply in zip(direct, replies, strict=True):
-                if isinstance(reply, Exception):
-                    batch.refuse(position)
                 if isinstance(reply, MovedError | AskError):
                     redirected.append(position)
                     moved.add(batch.quotes[position].instrument)
                 elif isinstance(reply, Exception):
                     failures.setdefault(node, reply)
-                    self._count_busy(reply)
-                else:
-                    batch.acknowledge(position)
+            self._apply_replies(batch, direct, replies)
             if node in failures:
                 return
+
+    def _apply_replies(
+        self, batch: QuoteBatch, positions: Sequence[int], replies: Sequence[object]
+    ) -> None:
+        for position, reply in zip(positions, replies, strict=True):
+            if isinstance(reply, Exception):
+                batch.refuse(position)
+                self._count_busy(reply)
+            else:
+                batch.acknowledge(position)
 
     async def _send(self, batch: QuoteBatch, positions: Sequence[int]) -> list[object]:
         pipeline = self._client.pipeline()
@@ -195,15 +200,15 @@ class OfficialQuotePublisher:
     async def _follow_redirects(
         self, batch: QuoteBatch, redirected: list[int], failures: dict[str, Exception]
     ) -> None:
-        # One by one: redis-py sends ASKING as a command of its own, and only an otherwise idle
-        # client is sure to send what follows over the same connection.
+        # One at a time: redis-py sends ASKING separately, and only an otherwise idle client is sure
+        # to send the next command over the same connection.
         for position in redirected:
             command = encode_quote_command(batch.quotes[position], self._maxlen)
             try:
                 await self._client.execute_command(*command)
             except REDIS_FAILURES as error:
-                failures["behind a redirect"] = error
-                # What follows on the same stream must not come before this one.
+                failures["after a redirect"] = error
+                # Later quotes of the same stream must not be written before this one.
                 return
             batch.acknowledge(position)
 

@@ -1,4 +1,4 @@
-"""Which quotes of one publish call are acknowledged, and which the caller should offer again."""
+"""Which quotes of one publish call are acknowledged, and which to publish again."""
 
 from collections.abc import Iterable, Sequence
 
@@ -10,7 +10,7 @@ _UNSENT, _ACKNOWLEDGED, _UNCERTAIN = range(3)
 
 
 class QuoteBatch:
-    """The quotes of one call, addressed by their position in it."""
+    """The quotes of one call; positions are indexes into `quotes`."""
 
     def __init__(self, quotes: Sequence[Quote]) -> None:
         self.quotes = quotes
@@ -18,48 +18,44 @@ class QuoteBatch:
         self._states = bytearray(len(quotes))
 
     def acknowledge(self, position: int) -> None:
-        """The store has the quote at *position*."""
         self._states[position] = _ACKNOWLEDGED
 
     def acknowledge_all(self, positions: Iterable[int]) -> None:
-        """The store has the quotes at *positions*."""
         states = self._states
         for position in positions:
             states[position] = _ACKNOWLEDGED
 
     def mark_uncertain(self, positions: Iterable[int]) -> None:
-        """The store was sent the quotes at *positions* and has not said whether it took them."""
+        """Sent, with no reply yet."""
         for position in positions:
             self._states[position] = _UNCERTAIN
 
     def refuse(self, position: int) -> None:
-        """The store has answered that it did not take the quote at *position*."""
+        """The server replied that it did not write the quote."""
         self._states[position] = _UNSENT
 
     def unpublished(self) -> list[int]:
-        """Positions of what may be sent again, in order.
+        """Positions of the quotes to publish again, in order.
 
-        A quote with a newer one of its instrument and source that is, or may be, on the stream is
-        left out: sent again, it would come after its successor.
+        Excludes superseded quotes: a newer one of the same instrument and source is, or may be, on
+        the stream, and order would be lost.
         """
-        succeeded: set[tuple[InstrumentId, str]] = set()
+        superseded: set[tuple[InstrumentId, str]] = set()
         found: list[int] = []
         for position in reversed(range(len(self.quotes))):
             quote, state = self.quotes[position], self._states[position]
             key = quote.instrument, quote.source
-            if state != _ACKNOWLEDGED and key not in succeeded:
+            if state != _ACKNOWLEDGED and key not in superseded:
                 found.append(position)
             if state != _UNSENT:
-                succeeded.add(key)
+                superseded.add(key)
         return found[::-1]
 
     @property
     def published(self) -> int:
-        """Entries acknowledged."""
         return self._states.count(_ACKNOWLEDGED)
 
     def report(self) -> PublishReport:
-        """What became of the call."""
         if self.published == len(self.quotes):
             return PublishReport(published=self.published)
         return PublishReport(

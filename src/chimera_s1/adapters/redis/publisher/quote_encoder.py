@@ -1,7 +1,7 @@
-"""Quotes as bytes on the wire of a Redis node, and what its error replies mean.
+"""Encodes quotes as RESP, and parses error replies.
 
-The bytes of a command that never change (its name, the stream, the field names) are rendered once
-for each instrument. Protocol: https://redis.io/docs/latest/develop/reference/protocol-spec/
+The constant parts of a command (name, stream, field names) are encoded once per instrument.
+Protocol: https://redis.io/docs/latest/develop/reference/protocol-spec/
 """
 
 from collections.abc import Collection, Iterable, Sequence
@@ -31,14 +31,12 @@ _CREDENTIALS_REFUSED = ("NOAUTH", "WRONGPASS")
 
 
 class EncodedStreamPrefix(Struct, frozen=True, gc=False):
-    """What is the same in all XADD commands of one instrument.
+    """The constant parts of the XADD commands of one instrument.
 
     Attributes:
-        slot: Of the cluster's 16384, by CRC16 of the stream's name.
+        head: From the start to the value of `ts`.
 
-        head: The command up to its first value.
-
-        middle: From behind the first value up to the bid.
+        middle: From the value of `ts` to the value of `bid1`.
     """
 
     slot: int
@@ -47,19 +45,17 @@ class EncodedStreamPrefix(Struct, frozen=True, gc=False):
 
 
 class QuoteEncoder(dict[InstrumentId, EncodedStreamPrefix]):
-    """Renders `XADD <stream> MAXLEN ~ <maxlen> * ts ... src ...`.
+    """Encodes `XADD <stream> MAXLEN ~ <maxlen> * ts ... src ...`.
 
-    As a mapping, the streams met so far: it grows with the number of instruments, not of quotes.
+    As a mapping it caches one prefix per instrument.
     """
 
     def __init__(self, maxlen: int) -> None:
-        """Args: maxlen: Entries a stream keeps, about."""
         super().__init__()
         self._maxlen = maxlen
         self._sources: dict[str, str] = {}
 
     def __missing__(self, instrument: InstrumentId) -> EncodedStreamPrefix:
-        """Render what never changes."""
         name = quote_stream(instrument)
         words = ("XADD", name, "MAXLEN", "~", str(self._maxlen), "*")
         head = f"*{len(words) + 2 * len(QUOTE_FIELDS)}\r\n" + "".join(map(bulk_string, words)) + _TS
@@ -69,7 +65,6 @@ class QuoteEncoder(dict[InstrumentId, EncodedStreamPrefix]):
         return stream
 
     def encode(self, quote: Quote) -> str:
-        """The whole command; in UTF-8 it is what the server reads."""
         stream = self[quote.instrument]
         ts, _, bid, ask, mid, spread, qty, usdt, source = quote_values(quote)
         return (
@@ -83,7 +78,7 @@ class QuoteEncoder(dict[InstrumentId, EncodedStreamPrefix]):
     def encode_pipeline(
         self, quotes: Sequence[Quote], positions: Iterable[int], asking: Collection[int]
     ) -> bytes:
-        """The commands for the quotes at *positions*, those in *asking* each behind an ASKING."""
+        """The commands for the quotes at *positions*, with ASKING in front of those in *asking*."""
         command = self.encode
         if not asking:
             return "".join([command(quotes[position]) for position in positions]).encode()
@@ -93,19 +88,16 @@ class QuoteEncoder(dict[InstrumentId, EncodedStreamPrefix]):
         ).encode()
 
     def _encode_source(self, source: str) -> str:
-        self._sources[source] = rendered = _SRC + bulk_string(source)
-        return rendered
+        self._sources[source] = encoded = _SRC + bulk_string(source)
+        return encoded
 
 
 class Redirect(Struct, frozen=True):
     """`MOVED <slot> <host>:<port>` or `ASK <slot> <host>:<port>`.
 
     Attributes:
-        moved: The slot has another owner from now on; else only this command goes elsewhere.
-
-        slot: The slot it is about.
-
-        target: Where the command is to be sent.
+        moved: True for MOVED: the slot has a new owner. False for ASK: only this command is
+            redirected.
     """
 
     moved: bool
@@ -114,12 +106,12 @@ class Redirect(Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: str, sender: RedisAddress) -> "Redirect | None":
-        """Read an error reply; None for any that is no redirect.
+        """None if *text* is not a redirect.
 
         Args:
-            text: The reply, without its leading minus.
+            text: An error reply without its leading minus.
 
-            sender: Who sent it; a redirect without a host means another port of the same host
+            sender: A redirect without a host means another port of the sender
                 (`cluster-preferred-endpoint-type unknown-endpoint`).
         """
         kind, _, rest = text.partition(" ")
@@ -136,24 +128,20 @@ class Redirect(Struct, frozen=True):
 
 
 def bulk_string(text: str) -> str:
-    """A bulk string: the length in bytes, then *text*."""
     return f"${len(text) if text.isascii() else len(text.encode())}\r\n{text}\r\n"
 
 
 def encode_command(*arguments: str) -> str:
-    """Any command, word by word."""
     return f"*{len(arguments)}\r\n" + "".join(map(bulk_string, arguments))
 
 
 def parse_error_reply(text: str) -> ResponseError | AuthenticationError:
-    """The exception that redis-py makes of an error reply, where it decides what people
-    are told.
-    """
+    """The redis-py exception for an error reply, for `configuration_advice`."""
     if text.startswith(_CREDENTIALS_REFUSED):
         return AuthenticationError(text)
     return NoPermissionError(text) if text.startswith("NOPERM") else ResponseError(text)
 
 
 def error_reply_text(text: str) -> str:
-    """An error reply in one line for people: what to set where settings explain it."""
+    """One line: what to change in the settings, or else the server's own words."""
     return configuration_advice(parse_error_reply(text)) or text.partition("\n")[0]

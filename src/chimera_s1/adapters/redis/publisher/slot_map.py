@@ -1,4 +1,4 @@
-"""Which node's lane serves which slot: read from the official client, patched by MOVED."""
+"""Which node serves which slot: read by the official client, updated by MOVED replies."""
 
 import logging
 from collections.abc import Callable, Iterator
@@ -21,12 +21,12 @@ _log = logging.getLogger(__name__)
 
 
 class SlotMap:
-    """The lanes, and the slots they serve. Reading it never waits for the cluster.
+    """Iterates over the clients that stay connected or have requests queued or in flight.
 
     Attributes:
-        clients: The lane of each slot; None where nobody is known to serve it.
+        clients: One per slot; None where no master is known.
 
-        refresh_error: Why the cluster could not be asked, for people; empty where it could.
+        refresh_error: Why the last refresh failed; empty if it succeeded.
     """
 
     def __init__(
@@ -37,17 +37,15 @@ class SlotMap:
         on_change: Callable[[], None],
     ) -> None:
         """Args:
-        client: Asked for the slot map; used by nobody else.
+        client: Not shared with other adapters.
 
-        make_client: Makes, and starts, the lane of a node that was not met before.
+        make_client: Creates and starts the client of a new node.
 
-        clock: For the pause between two questions.
-
-        on_change: Told after each answer, and each question that failed.
+        on_change: Called after each refresh, failed ones too.
         """
         self.clients: list[NodeClient | None] = [None] * SLOT_COUNT
         self.refresh_error = ""
-        self._client = client
+        self._cluster = client
         self._make_client = make_client
         self._clock = clock
         self._on_change = on_change
@@ -56,37 +54,32 @@ class SlotMap:
         self._failed_node: RedisAddress | None = None
 
     def __iter__(self) -> Iterator[NodeClient]:
-        """Every lane that is kept connected, or has something to send or in flight."""
         return (
-            lane
-            for lane in self._by_address.values()
-            if lane.keep_connected or lane.in_flight or lane.queue
+            client
+            for client in self._by_address.values()
+            if client.keep_connected or client.in_flight or client.queue
         )
 
     @property
     def loaded(self) -> bool:
-        """Whether the cluster was ever heard."""
+        """Whether a slot map was ever read."""
         return bool(self._by_address)
 
     def client_at(self, address: RedisAddress) -> NodeClient:
-        """The lane of the node at *address*, made where it was unknown."""
-        lane = self._by_address.get(address)
-        if lane is None:
-            lane = self._by_address[address] = self._make_client(address)
-        lane.set_keep_connected(keep_connected=True)
-        return lane
+        """The client of the node at *address*, created for a new node, and kept connected."""
+        client = self._by_address.get(address)
+        if client is None:
+            client = self._by_address[address] = self._make_client(address)
+        client.set_keep_connected(keep_connected=True)
+        return client
 
     def request_refresh(self, failed_node: RedisAddress | None = None) -> None:
-        """Have the cluster asked again, soon.
-
-        Args:
-            failed_node: Who did not answer, or answered that the map is wrong; asked last.
-        """
+        """Args: failed_node: Gave no reply, or replied that the map is stale; asked last."""
         self._failed_node = failed_node
         self._refresh_requested.set()
 
     async def run(self) -> None:
-        """Ask the cluster whenever in doubt, until cancelled."""
+        """Refresh on request, until cancelled."""
         self._rebuild()
         if not self.loaded:
             self._refresh_requested.set()
@@ -96,17 +89,18 @@ class SlotMap:
             await self._clock.sleep_ms(_REFRESH_INTERVAL_MS)
 
     async def abort_overdue(self, reply_timeout_ms: float) -> None:
-        """End connections that leave a request unanswered for longer than *reply_timeout_ms*."""
+        """Close connections whose request is in flight for longer, until cancelled."""
         while True:
             await self._clock.sleep_ms(reply_timeout_ms / 4)
-            for lane in self:
-                lane.abort_if_overdue(reply_timeout_ms)
+            for client in self:
+                client.abort_if_overdue(reply_timeout_ms)
 
     async def _refresh(self) -> None:
-        suspect, self._failed_node, self._refresh_requested = self._failed_node, None, anyio.Event()
+        failed_node, self._failed_node = self._failed_node, None
+        self._refresh_requested = anyio.Event()
         try:
             with anyio.fail_after(_REFRESH_TIMEOUT_S):
-                await self._client.refresh(str(suspect) if suspect else None)
+                await self._cluster.refresh(str(failed_node) if failed_node else None)
             self._rebuild()
             self.refresh_error = ""
         except REDIS_FAILURES as error:
@@ -115,17 +109,17 @@ class SlotMap:
         self._on_change()
 
     def _rebuild(self) -> None:
-        owners = self._client.slot_owners()
+        owners = self._cluster.slot_owners()
         serving = set(owners.values())
-        lanes = {address: self.client_at(address) for address in serving}
+        clients = {address: self.client_at(address) for address in serving}
         self.clients = [None] * SLOT_COUNT
         for slot, address in owners.items():
-            self.clients[slot] = lanes[address]
-        for address, lane in self._by_address.items():
-            if address not in serving and (lane.idle or lane.unavailable_reason):
-                lane.set_keep_connected(keep_connected=False)
+            self.clients[slot] = clients[address]
+        for address, client in self._by_address.items():
+            if address not in serving and (client.idle or client.unavailable_reason):
+                client.set_keep_connected(keep_connected=False)
 
-    def _record_refresh_error(self, defect: str) -> None:
+    def _record_refresh_error(self, reason: str) -> None:
         if not self.refresh_error:
-            _log.warning("Redis: the slot map cannot be read: %s", defect)
-        self.refresh_error = f"Redis: {defect}"
+            _log.warning("Redis: slot map refresh failed: %s; retrying", reason)
+        self.refresh_error = f"Redis: {reason}"

@@ -113,7 +113,7 @@ async def test_a_directory_that_cannot_be_written_is_a_matter_of_settings(
     """A file stands where the directory should be (permissions do not stop root, this does)."""
     (tmp_path / "file").write_text("")
 
-    with pytest.raises(ConfigurationError, match="make the directory writable or name another"):
+    with pytest.raises(ConfigurationError, match="make it writable or choose another directory"):
         async with EmbeddedRedis(tmp_path / "file" / "state", binary=redis_binary):
             pytest.fail("there is no such directory")
 
