@@ -1,5 +1,5 @@
-"""A writer under load: 20,000 generated messages/s through the real `PublishQuotes`, and the judge
-who compares what came onto the streams with what was offered.
+"""The node publisher under a load of 20,000 messages/s through the real `PublishQuotes`, and an
+audit that compares the streams with the offered quotes.
 """
 
 from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
@@ -35,13 +35,13 @@ _TIMEOUT_S = 30
 
 
 class GeneratedMarket(ScriptedMarketFeed):
-    """Messages at an exact pace, in turn over the instruments; the n-th message tells its number by
-    its bid. As in a real feed, the newest of each instrument waits for the window's end.
+    """Messages at a constant rate, round robin over the instruments; the bid encodes the number of
+    the message. As in a real feed, the newest of each instrument waits for the end of the window.
     """
 
     def __init__(self, clock: SystemClock, instruments: Sequence[InstrumentId]) -> None:
         super().__init__(Venue.SPOT)
-        self._quoted = tuple(instruments)
+        self._instruments = tuple(instruments)
         self.offered: dict[InstrumentId, list[Quote]] = {each: [] for each in instruments}
         self.messages = 0
         self._clock = clock
@@ -49,11 +49,11 @@ class GeneratedMarket(ScriptedMarketFeed):
 
     async def generate(self) -> None:
         """Run until cancelled."""
-        begun_ms = self._clock.monotonic_ms()
+        start_ms = self._clock.monotonic_ms()
         while True:
-            due = int((self._clock.monotonic_ms() - begun_ms) * MESSAGES_S / 1000)
+            due = int((self._clock.monotonic_ms() - start_ms) * MESSAGES_S / 1000)
             for number in range(self.messages, due):
-                self._newest[self._quoted[number % len(self._quoted)]] = number
+                self._newest[self._instruments[number % len(self._instruments)]] = number
             self.messages = due
             await self._clock.sleep_ms(_TICK_MS)
 
@@ -68,7 +68,7 @@ class GeneratedMarket(ScriptedMarketFeed):
 
 
 class RecordingPublisher:
-    """Implements `QuotePublisher`: passes all on, and remembers what was said to be unpublished."""
+    """Implements `QuotePublisher`: forwards all calls and records what was reported unpublished."""
 
     def __init__(self, publisher: NodeQuotePublisher) -> None:
         self.reports: list[PublishReport] = []
@@ -94,7 +94,7 @@ class RecordingPublisher:
     async def wait_for_reports(
         self, condition: Callable[[PublishReport], bool], times: int = 1
     ) -> None:
-        """Return after *times* more reports that meet *condition*."""
+        """Until *times* more reports meet *condition*."""
         with anyio.fail_after(_TIMEOUT_S):
             async with self._reported:
                 while times:
@@ -102,25 +102,25 @@ class RecordingPublisher:
                     times -= condition(self.reports[-1])
 
     async def wait_for_complete(self, times: int = 10) -> None:
-        """Return after *times* more calls that published everything."""
+        """Until *times* more calls have published everything."""
         await self.wait_for_reports(
             lambda report: bool(report.published) and not report.unpublished, times
         )
 
     async def wait_for_unpublished(self, times: int = 1) -> None:
-        """Return after *times* more calls that left something unpublished."""
+        """Until *times* more calls have left something unpublished."""
         await self.wait_for_reports(lambda report: bool(report.unpublished), times)
 
 
 class StreamAudit(Struct, frozen=True):
-    """What the judge found; wrong numbers and reordering it does not let pass.
+    """Wrong values and wrong order fail the audit itself.
 
     Attributes:
-        entries: On the streams.
+        entries: Total on all streams.
 
-        missing: Offered, and not on their stream.
+        missing: Offered, but not on their stream.
 
-        repeated: Entries that repeat the one before.
+        repeated: Entries written more than once.
     """
 
     entries: int
@@ -129,8 +129,6 @@ class StreamAudit(Struct, frozen=True):
 
 
 class PublisherLoad(Struct):
-    """A writer under load."""
-
     market: GeneratedMarket
     publisher: RecordingPublisher
     publishing: PublishQuotes
@@ -138,7 +136,7 @@ class PublisherLoad(Struct):
     generating: anyio.CancelScope
 
     async def finish(self) -> None:
-        """The market closes; what it said last is published."""
+        """Stop the market and publish its last quotes."""
         self.generating.cancel()
         with anyio.fail_after(_TIMEOUT_S):
             await self.publishing.flush()
@@ -146,22 +144,22 @@ class PublisherLoad(Struct):
                 await self.publishing.flush()
 
     async def audit(self) -> StreamAudit:
-        """Compare every entry with what was offered, the last quote of each stream included."""
+        """Compare every entry with the offered quotes; the newest of each stream must exist."""
         await self.finish()
-        verdict = StreamAudit(0, frozenset(), 0)
+        audit = StreamAudit(0, frozenset(), 0)
         async with connect_cluster(self.addresses) as client:
             reader = RedisQuoteReader(client)
             for instrument, offered in self.market.offered.items():
                 entries = [entry.fields for entry in await reader.history(instrument, MAXLEN)]
-                verdict = _merge(verdict, _audit_stream(offered, entries))
-        return verdict
+                audit = _merge(audit, _audit_stream(offered, entries))
+        return audit
 
     def instruments_in_slots(self, first: int, last: int) -> set[InstrumentId]:
-        """Whose streams lie in the slots from *first* to below *last*."""
+        """*first* inclusive, *last* exclusive."""
         return {each for each in self.market.offered if first <= slot_of(each) < last}
 
     def instruments_on_master(self, third: int) -> set[InstrumentId]:
-        """Whose streams lie on the first, second or last of three masters."""
+        """On the master *third* (0, 1 or 2) of three."""
         return self.instruments_in_slots(SLOT_COUNT * third // 3, SLOT_COUNT * (third + 1) // 3)
 
 
@@ -169,7 +167,7 @@ class PublisherLoad(Struct):
 async def publisher_under_load(
     addresses: Iterable[RedisAddress], *, timeout_s: float = 2.0, reply_timeout_s: float = 2.0
 ) -> AsyncIterator[PublisherLoad]:
-    """A writer under load, until the end of the block; it has begun to publish everything."""
+    """Load until the end of the block; the first batches are published when the block starts."""
     clock = SystemClock()
     market = GeneratedMarket(clock, fresh_instruments(INSTRUMENTS))
     known = tuple(addresses)
@@ -209,25 +207,24 @@ async def publisher_under_load(
 
 
 def slot_of(instrument: InstrumentId) -> int:
-    """Of its stream."""
     return key_slot(quote_stream(instrument))
 
 
 async def rejected_write_count(nodes: Iterable[ServerProcess]) -> int:
-    """XADD commands that *nodes* say they have answered with an error before running them."""
+    """XADD commands that *nodes* rejected before running them, by their own statistics."""
     total = 0
     for node in nodes:
-        said = (await node.execute("INFO", "commandstats")).get("cmdstat_xadd")
-        total += said["rejected_calls"] if said else 0
+        stats = (await node.execute("INFO", "commandstats")).get("cmdstat_xadd")
+        total += stats["rejected_calls"] if stats else 0
     return total
 
 
 async def error_count(nodes: Iterable[ServerProcess], kind: str) -> int:
-    """Error replies of *kind* (`MOVED`, `OOM`) that *nodes* say they have given."""
+    """Error replies of *kind* (`MOVED`, `OOM`) that *nodes* sent, by their own statistics."""
     total = 0
     for node in nodes:
-        said = (await node.execute("INFO", "errorstats")).get(f"errorstat_{kind}")
-        total += said["count"] if said else 0
+        stats = (await node.execute("INFO", "errorstats")).get(f"errorstat_{kind}")
+        total += stats["count"] if stats else 0
     return total
 
 
@@ -249,16 +246,16 @@ def _generated_quote(instrument: InstrumentId, number: int, now_ms: int) -> Quot
 def _audit_stream(
     offered: Sequence[Quote], entries: Sequence[tuple[tuple[str, str], ...]]
 ) -> StreamAudit:
-    order = {quote_fields(quote): place for place, quote in enumerate(offered)}
+    order = {quote_fields(quote): index for index, quote in enumerate(offered)}
     unexpected = [fields for fields in entries if fields not in order]
-    assert not unexpected, "an entry is not what was offered"
+    assert not unexpected, "an entry is not an offered quote"
     indexes = [order[fields] for fields in entries]
     assert indexes == sorted(indexes), "an older quote comes after a newer one"
     assert indexes, "a stream is empty"
     assert indexes[-1] == len(offered) - 1, "the newest quote is missing"
-    there = set(indexes)
-    missing = frozenset(quote for place, quote in enumerate(offered) if place not in there)
-    return StreamAudit(len(entries), missing, len(indexes) - len(there))
+    written = set(indexes)
+    missing = frozenset(quote for index, quote in enumerate(offered) if index not in written)
+    return StreamAudit(len(entries), missing, len(indexes) - len(written))
 
 
 def _merge(one: StreamAudit, other: StreamAudit) -> StreamAudit:
@@ -268,5 +265,4 @@ def _merge(one: StreamAudit, other: StreamAudit) -> StreamAudit:
 
 
 def instruments_of(quotes: Collection[Quote]) -> set[InstrumentId]:
-    """Whose quotes these are."""
     return {quote.instrument for quote in quotes}

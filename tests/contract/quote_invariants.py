@@ -1,6 +1,4 @@
-"""What must be true of every quote handed out, whatever happened before: never a wrong, crossed,
-reordered or stale number as a fresh one.
-"""
+"""Checks that hold for every published quote: none is wrong, crossed, reordered or stale."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -16,8 +14,8 @@ Numbers = tuple[float, float, float, float]
 async def sent_frames(
     control: httpx2.AsyncClient, instruments: Sequence[InstrumentId]
 ) -> dict[tuple[InstrumentId, str], list[dict[str, Any]]]:
-    """The last frames the simulator sent of each instrument, by source, oldest first; those that
-    are no JSON objects are left out.
+    """The last frames the simulator sent, by instrument and source, oldest first. Frames that are
+    not JSON objects are omitted.
     """
     found: dict[tuple[InstrumentId, str], list[dict[str, Any]]] = {}
     for instrument in instruments:
@@ -34,14 +32,14 @@ async def sent_frames(
 async def check_quotes(
     control: httpx2.AsyncClient, quotes: Sequence[Quote], *, offset_ms: float = 0.0
 ) -> None:
-    """Fail where one of *quotes*, in the order they were handed out, is not right.
+    """Compare *quotes*, in the order they were published, with the frames sent.
 
     Args:
-        control: The simulator's control plane, to compare with what was really sent.
+        control: The simulator's control plane.
 
         quotes: At least one of them among the last frames sent.
 
-        offset_ms: Exchange minus local clock while they were received, ms.
+        offset_ms: Exchange minus local clock while they were received.
     """
     check_alone(quotes)
     sent = await sent_frames(control, sorted({quote.instrument for quote in quotes}))
@@ -50,13 +48,11 @@ async def check_quotes(
         for quote in quotes
         for frames in [sent.get((quote.instrument, quote.source), [])]
     )
-    assert compared, "the simulator remembers none of these quotes"
+    assert compared, "the simulator has none of these quotes"
 
 
 def check_alone(quotes: Sequence[Quote]) -> None:
-    """Fail for what can be seen without knowing what was sent: unsound books, old ids, future
-    times.
-    """
+    """Checks without the frames sent: valid books, increasing ids, no future times."""
     newest: dict[tuple[InstrumentId, str], int] = {}
     for quote in quotes:
         key = quote.instrument, quote.source
@@ -67,7 +63,7 @@ def check_alone(quotes: Sequence[Quote]) -> None:
 
 
 def _compare(quote: Quote, frames: Sequence[Mapping[str, Any]], offset_ms: float) -> bool:
-    """Whether the frame of *quote* is known; fails where it says something else."""
+    """Whether the frame of *quote* is known; fails if its values differ."""
     same = [frame for frame in frames if _update_id(frame) == quote.update_id]
     if not same:
         return False
@@ -96,4 +92,4 @@ def _numbers(frame: Mapping[str, Any]) -> Numbers | None:
             (bid, bid_qty), (ask, ask_qty) = frame["b"][0], frame["a"][0]
         return float(bid), float(bid_qty), float(ask), float(ask_qty)
     except (TypeError, ValueError, IndexError, KeyError):
-        return None  # a frame that was made wrong on purpose
+        return None  # malformed on purpose

@@ -1,7 +1,4 @@
-"""Every implementation of the quote ports, made ready for the suites.
-
-A second writer of quotes joins all suites by one line in `REDIS_PUBLISHERS`.
-"""
+"""Every implementation of the quote ports, for the suites."""
 
 import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -40,18 +37,18 @@ PublisherFactory = Callable[
 ]
 
 REDIS_PUBLISHERS: dict[str, PublisherFactory] = {
-    "official": lambda client, maxlen, patience_s: OfficialQuotePublisher(
-        client, maxlen=maxlen, timeout_s=patience_s
+    "official": lambda client, maxlen, timeout_s: OfficialQuotePublisher(
+        client, maxlen=maxlen, timeout_s=timeout_s
     ),
-    "node": lambda client, maxlen, patience_s: NodeQuotePublisher(
-        client, maxlen=maxlen, clock=SystemClock(), draw=random.random, timeout_s=patience_s
+    "node": lambda client, maxlen, timeout_s: NodeQuotePublisher(
+        client, maxlen=maxlen, clock=SystemClock(), draw=random.random, timeout_s=timeout_s
     ),
 }
-"""Client, entries a stream keeps, patience in s -> the publisher."""
+"""Arguments: client, maxlen, timeout in s."""
 
 
 class QuoteStore(Struct):
-    """A publisher, a reader of the same streams, and the power switch between them."""
+    """A publisher, a reader of the same streams, and how to stop and start the store."""
 
     publisher: QuotePublisher
     reader: QuoteReader
@@ -74,13 +71,13 @@ async def memory_store() -> AsyncIterator[QuoteStore]:
 
 @asynccontextmanager
 async def redis_store(
-    addresses: Sequence[RedisAddress], publisher: str, *, patience_s: float = 2.0
+    addresses: Sequence[RedisAddress], publisher: str, *, timeout_s: float = 2.0
 ) -> AsyncIterator[QuoteStore]:
-    """A publisher and a reader, each with a client of its own."""
+    """A publisher and a reader, each with its own client."""
     async with AsyncExitStack() as stack:
         writing = await stack.enter_async_context(connect_cluster(addresses))
         reading = await stack.enter_async_context(connect_cluster(addresses))
-        quote_publisher = REDIS_PUBLISHERS[publisher](writing, MAXLEN, patience_s)
+        quote_publisher = REDIS_PUBLISHERS[publisher](writing, MAXLEN, timeout_s)
         await stack.enter_async_context(quote_publisher)
         yield QuoteStore(quote_publisher, RedisQuoteReader(reading))
 
@@ -89,7 +86,7 @@ async def redis_store(
 async def stoppable_redis_store(
     binary: Path, directory: Path, publisher: str
 ) -> AsyncIterator[QuoteStore]:
-    """One node of its own, which can be stopped and started."""
+    """A cluster of one node that can be stopped and started."""
     async with EmbeddedRedis(directory, binary=binary) as embedded:
         node = embedded.nodes[0]
 
@@ -112,7 +109,7 @@ _updates = count(1)
 
 
 def make_quote(instrument: InstrumentId, ts: int = 1_772_514_460_893) -> Quote:
-    """A quote like no other: its bid tells it apart."""
+    """A quote with a unique bid."""
     update = next(_updates)
     return Quote(
         instrument=instrument,
@@ -128,17 +125,13 @@ def make_quote(instrument: InstrumentId, ts: int = 1_772_514_460_893) -> Quote:
 
 
 async def stored_bids(reader: QuoteReader, instrument: InstrumentId) -> list[float]:
-    """The bids on a stream, oldest first; each is one quote's."""
+    """The bids on a stream, oldest first."""
     entries = await reader.history(instrument, 10_000)
     return [float(dict(entry.fields)["bid1"]) for entry in entries]
 
 
 async def publish_until_acknowledged(publisher: QuotePublisher, quotes: Sequence[Quote]) -> int:
-    """Offer *quotes* until all are acknowledged, as a caller does.
-
-    Returns:
-        How many calls left something unpublished.
-    """
+    """Publish *quotes* until all are acknowledged, and return the number of incomplete calls."""
     failures = 0
     pending = tuple(quotes)
     with anyio.fail_after(30):

@@ -27,7 +27,7 @@ def redis_binary() -> Path:
 def redis_cluster(
     redis_binary: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Addresses]:
-    """Three masters and three replicas, shared by the session; nobody breaks it."""
+    """Three masters and three replicas, shared by the session; no test breaks it."""
     with running(redis_binary, tmp_path_factory.mktemp("cluster"), 3, 3) as addresses:
         yield addresses
 
@@ -36,16 +36,14 @@ def redis_cluster(
 def redis_single_node(
     redis_binary: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Addresses]:
-    """One node with all slots, shared by the session; nobody breaks it."""
+    """One node with all slots, shared by the session; no test breaks it."""
     with running(redis_binary, tmp_path_factory.mktemp("single-node"), 1, 0) as addresses:
         yield addresses
 
 
 @contextmanager
 def running(binary: Path, directory: Path, masters: int, replicas: int) -> Iterator[Addresses]:
-    """A cluster that lives in a thread of its own, so that it outlives the event loop
-    of one test.
-    """
+    """A cluster in its own thread, so that it outlives the event loop of one test."""
     embedded = EmbeddedRedis(directory, binary=binary, masters=masters, replicas=replicas)
     with (
         start_blocking_portal() as portal,
@@ -60,7 +58,7 @@ def key_slot(key: str) -> int:
 
 
 async def replicated(master: ServerProcess, replica: ServerProcess) -> None:
-    """Return once *replica* has all that *master* was told."""
+    """Until *replica* has every write of *master*."""
     with anyio.fail_after(10):
         while True:
             written = (await master.execute("INFO"))["master_repl_offset"]
@@ -69,8 +67,8 @@ async def replicated(master: ServerProcess, replica: ServerProcess) -> None:
 
 
 async def move_keys(source: ServerProcess, target: ServerProcess, slot: int) -> None:
-    """Half of a slot's migration: it is leaving *source*, its keys are on *target* already. A
-    client is sent there by ASK until `hand_over`.
+    """First half of a slot migration: the keys are on *target*; *source* replies ASK until
+    `hand_over`.
     """
     await target.execute("CLUSTER", "SETSLOT", slot, "IMPORTING", await node_id(source))
     await source.execute("CLUSTER", "SETSLOT", slot, "MIGRATING", await node_id(target))
@@ -80,7 +78,7 @@ async def move_keys(source: ServerProcess, target: ServerProcess, slot: int) -> 
 
 
 async def hand_over(source: ServerProcess, target: ServerProcess, slot: int) -> None:
-    """The other half: *target* owns the slot. A client that asks *source* is answered MOVED."""
+    """Second half of a slot migration: *target* owns the slot, and *source* replies MOVED."""
     owner = await node_id(target)
     await target.execute("CLUSTER", "SETSLOT", slot, "NODE", owner)
     await source.execute("CLUSTER", "SETSLOT", slot, "NODE", owner)

@@ -1,4 +1,4 @@
-"""What every `Clock` does: the machine's, and the one that moves when it is told to."""
+"""The contract of `Clock`: the system clock and the manual one."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -19,7 +19,7 @@ def clock(request: pytest.FixtureRequest) -> Clock:
 
 @asynccontextmanager
 async def passing(clock: Clock) -> AsyncIterator[None]:
-    """Time goes on, also where somebody has to make it."""
+    """Advances a manual clock whenever a task sleeps."""
 
     async def push(manual: ManualClock) -> None:
         while True:
@@ -41,8 +41,8 @@ async def test_wall_time_is_whole_epoch_milliseconds(clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("duration_ms", [1, 7.5, 20])
-async def test_who_sleeps_wakes_no_earlier(clock: Clock, duration_ms: float) -> None:
-    """Monotonic time has moved by at least the duration, and wall time with it."""
+async def test_a_sleep_lasts_at_least_its_duration(clock: Clock, duration_ms: float) -> None:
+    """In monotonic time and in wall time."""
     async with passing(clock):
         monotonic_ms, wall_ms = clock.monotonic_ms(), clock.now_ms()
         while (left_ms := monotonic_ms + duration_ms - clock.monotonic_ms()) > 0:
@@ -53,7 +53,6 @@ async def test_who_sleeps_wakes_no_earlier(clock: Clock, duration_ms: float) -> 
 
 
 async def test_monotonic_time_never_goes_back(clock: Clock) -> None:
-    """Asked again and again."""
     async with passing(clock):
         seen = []
         for _ in range(20):
@@ -64,10 +63,8 @@ async def test_monotonic_time_never_goes_back(clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("duration_ms", [0, -1, -1e9])
-async def test_no_time_is_not_waited_for_but_others_have_their_turn(
-    clock: Clock, duration_ms: float
-) -> None:
-    """A sleep of nothing is a checkpoint."""
+async def test_a_sleep_of_zero_or_less_is_a_checkpoint(clock: Clock, duration_ms: float) -> None:
+    """Other tasks get a turn."""
     turns = 0
 
     async def other() -> None:
@@ -84,7 +81,6 @@ async def test_no_time_is_not_waited_for_but_others_have_their_turn(
 
 
 async def test_a_sleep_can_be_cancelled(clock: Clock) -> None:
-    """Nobody waits for a clock that is not needed any more."""
     with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(clock.sleep_ms, 1e9)

@@ -1,4 +1,4 @@
-"""What every `KillSwitch` does, over memory and over real Redis Clusters."""
+"""The contract of `KillSwitch`, over memory and over real Redis Clusters."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -21,10 +21,10 @@ KEY = "kill_switch"
 
 
 class Switch(Struct):
-    """A switch, and how a test throws it."""
+    """A kill switch, and how a test sets it."""
 
     port: KillSwitch
-    throw: Callable[[str], Awaitable[None]]
+    set_value: Callable[[str], Awaitable[None]]
     switch_off: Callable[[], Awaitable[None]] | None = None
     switch_on: Callable[[], Awaitable[None]] | None = None
 
@@ -32,8 +32,8 @@ class Switch(Struct):
 def memory_switch() -> Switch:
     switch = MemoryKillSwitch()
 
-    async def throw(position: str) -> None:
-        switch.on = position == "on"
+    async def set_value(value: str) -> None:
+        switch.on = value == "on"
 
     async def switch_off() -> None:
         switch.on = None
@@ -41,18 +41,18 @@ def memory_switch() -> Switch:
     async def switch_on() -> None:
         switch.on = False
 
-    return Switch(switch, throw, switch_off, switch_on)
+    return Switch(switch, set_value, switch_off, switch_on)
 
 
 @asynccontextmanager
 async def redis_switch(addresses: Addresses) -> AsyncIterator[Switch]:
     async with connect_cluster(addresses) as reading, connect_cluster(addresses) as writing:
 
-        async def throw(position: str | bytes) -> None:
-            await writing.execute_command("SET", KEY, position)
+        async def set_value(value: str | bytes) -> None:
+            await writing.execute_command("SET", KEY, value)
 
         await writing.execute_command("DEL", KEY)
-        yield Switch(RedisKillSwitch(reading), throw)
+        yield Switch(RedisKillSwitch(reading), set_value)
         await writing.execute_command("DEL", KEY)
 
 
@@ -79,30 +79,30 @@ async def breakable(
         addresses, nodes = embedded.addresses, embedded.nodes
         async with connect_cluster(addresses) as reading, connect_cluster(addresses) as writing:
 
-            async def throw(position: str) -> None:
-                await writing.execute_command("SET", KEY, position)
+            async def set_value(value: str) -> None:
+                await writing.execute_command("SET", KEY, value)
 
             async def switch_on() -> None:
                 await nodes[0].start()
                 await wait_until_healthy(nodes, replicas=0)
 
-            yield Switch(RedisKillSwitch(reading), throw, nodes[0].stop, switch_on)
+            yield Switch(RedisKillSwitch(reading), set_value, nodes[0].stop, switch_on)
 
 
-async def test_a_switch_nobody_has_thrown_is_off(switch: Switch) -> None:
+async def test_a_missing_kill_switch_key_reads_as_off(switch: Switch) -> None:
     assert await switch.port.read() is False
 
 
-async def test_it_is_read_as_it_was_thrown(switch: Switch) -> None:
+async def test_the_value_last_set_is_read(switch: Switch) -> None:
     read: list[bool] = []
-    for position in ("on", "off", "on", "on"):
-        await switch.throw(position)
+    for value in ("on", "off", "on", "on"):
+        await switch.set_value(value)
         read.append(await switch.port.read())
 
     assert read == [True, False, True, True]
 
 
-async def test_a_switch_that_cannot_be_read_is_an_error_and_comes_back(breakable: Switch) -> None:
+async def test_reading_resumes_when_an_unavailable_store_is_back(breakable: Switch) -> None:
     assert breakable.switch_off is not None
     assert breakable.switch_on is not None
     await breakable.port.read()
@@ -116,7 +116,7 @@ async def test_a_switch_that_cannot_be_read_is_an_error_and_comes_back(breakable
 
 
 @pytest.mark.parametrize(
-    ("position", "on"),
+    ("value", "on"),
     [
         ("", False),
         ("off", False),
@@ -132,17 +132,17 @@ async def test_a_switch_that_cannot_be_read_is_an_error_and_comes_back(breakable
         (b"\xff\xfe", True),
     ],
 )
-async def test_a_word_nobody_knows_was_meant_to_stop_something(
-    redis_single_node: Addresses, position: str | bytes, *, on: bool
+async def test_only_known_off_values_read_as_off(
+    redis_single_node: Addresses, value: str | bytes, *, on: bool
 ) -> None:
     async with connect_cluster(redis_single_node) as client:
-        await client.execute_command("SET", KEY, position)
+        await client.execute_command("SET", KEY, value)
 
         assert await RedisKillSwitch(client).read() is on
         await client.execute_command("DEL", KEY)
 
 
-async def test_a_key_that_is_no_text_is_not_read_as_off(redis_single_node: Addresses) -> None:
+async def test_a_key_of_another_type_raises(redis_single_node: Addresses) -> None:
     async with connect_cluster(redis_single_node) as client:
         await client.execute_command("DEL", KEY)
         await client.execute_command("HSET", KEY, "on", "1")
@@ -152,8 +152,8 @@ async def test_a_key_that_is_no_text_is_not_read_as_off(redis_single_node: Addre
         await client.execute_command("DEL", KEY)
 
 
-async def test_a_store_that_hangs_is_an_error_in_good_time(redis_single_node: Addresses) -> None:
-    """CLIENT PAUSE holds every command back, at last the PING that waits for its end."""
+async def test_reading_from_a_hanging_store_times_out(redis_single_node: Addresses) -> None:
+    """CLIENT PAUSE delays every command; the final PING waits for its end."""
     async with (
         connect_cluster(redis_single_node) as reading,
         connect_cluster(redis_single_node) as pausing,
@@ -162,6 +162,6 @@ async def test_a_store_that_hangs_is_an_error_in_good_time(redis_single_node: Ad
         await switch.read()
         await pausing.execute_command("CLIENT PAUSE", 1_000, "ALL", target_nodes="random")
 
-        with anyio.fail_after(5), pytest.raises(PublisherUnavailableError, match="no answer"):
+        with anyio.fail_after(5), pytest.raises(PublisherUnavailableError, match="timed out"):
             await switch.read()
         await pausing.execute_command("PING", target_nodes="random")

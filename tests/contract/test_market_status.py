@@ -1,4 +1,4 @@
-"""What every `MarketStatus` does, over memory and over real Redis Clusters."""
+"""The contract of `MarketStatus`, over memory and over real Redis Clusters."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -26,7 +26,7 @@ TS = 1_772_514_460_893
 
 
 class Status(Struct):
-    """A market status, and how a test looks at what was written of a venue."""
+    """A market status, and how a test reads what was written for a venue."""
 
     port: MarketStatus
     written: Callable[[Venue], Awaitable[list[StatusChange]]]
@@ -62,7 +62,7 @@ def read_change(fields: dict[str, str]) -> StatusChange:
 
 
 @asynccontextmanager
-async def redis_status(addresses: Addresses, patience_s: float = 5.0) -> AsyncIterator[Status]:
+async def redis_status(addresses: Addresses, timeout_s: float = 5.0) -> AsyncIterator[Status]:
     async with connect_cluster(addresses) as writing, connect_cluster(addresses) as reading:
 
         async def written(venue: Venue) -> list[StatusChange]:
@@ -70,7 +70,7 @@ async def redis_status(addresses: Addresses, patience_s: float = 5.0) -> AsyncIt
             entries = await reading.execute_command("XRANGE", name, "-", "+")
             return [read_change(fields) for _, fields in entries]
 
-        port = RedisMarketStatus(writing, maxlen=MAXLEN, timeout_s=patience_s)
+        port = RedisMarketStatus(writing, maxlen=MAXLEN, timeout_s=timeout_s)
         yield Status(port, written)
 
 
@@ -93,7 +93,7 @@ async def breakable(
         return
     async with (
         EmbeddedRedis(tmp_path, binary=redis_binary) as embedded,
-        redis_status(embedded.addresses, patience_s=1.0) as status,
+        redis_status(embedded.addresses, timeout_s=1.0) as status,
     ):
         node = embedded.nodes[0]
 
@@ -109,7 +109,7 @@ _numbers = count(TS)
 
 
 def changes(number: int, state: Liveness = Liveness.QUIET) -> tuple[StatusChange, ...]:
-    """Changes like no others: their times tell them apart."""
+    """Changes with unique times."""
     return tuple(
         StatusChange(next(_numbers), "BTCUSDT", state, TS - 10, "perp-0: cut, by “name” = 5")
         for _ in range(number)
@@ -119,14 +119,13 @@ def changes(number: int, state: Liveness = Liveness.QUIET) -> tuple[StatusChange
 @pytest.mark.parametrize("state", Liveness)
 async def test_a_change_is_written_with_every_field(status: Status, state: Liveness) -> None:
     """Exactly `ts symbol state since cause`, in this order, as text."""
-    wanted = changes(1, state)
-    await status.port.append(Venue.PERP, wanted)
+    appended = changes(1, state)
+    await status.port.append(Venue.PERP, appended)
 
-    assert wanted == tuple((await status.written(Venue.PERP))[-1:])
+    assert appended == tuple((await status.written(Venue.PERP))[-1:])
 
 
 async def test_changes_keep_their_order_within_and_between_calls(status: Status) -> None:
-    """What was offered first is read first."""
     first, second = changes(40), changes(3)
     await status.port.append(Venue.SPOT, first)
     await status.port.append(Venue.SPOT, second)
@@ -134,8 +133,8 @@ async def test_changes_keep_their_order_within_and_between_calls(status: Status)
     assert (*first, *second) == tuple((await status.written(Venue.SPOT))[-43:])
 
 
-async def test_calls_at_the_same_time_do_not_mix(status: Status) -> None:
-    """Whoever comes first, each call's changes stand together."""
+async def test_changes_of_concurrent_calls_are_not_interleaved(status: Status) -> None:
+    """In any order of the calls, the changes of one call are consecutive."""
     calls = [changes(20) for _ in range(5)]
     async with anyio.create_task_group() as tasks:
         for each in calls:
@@ -147,16 +146,14 @@ async def test_calls_at_the_same_time_do_not_mix(status: Status) -> None:
 
 
 async def test_each_venue_has_a_stream_of_its_own(status: Status) -> None:
-    """What is said of perpetuals says nothing of spot."""
-    (wanted,) = changes(1)
-    await status.port.append(Venue.PERP, [wanted])
+    (appended,) = changes(1)
+    await status.port.append(Venue.PERP, [appended])
 
-    assert wanted in await status.written(Venue.PERP)
-    assert wanted not in await status.written(Venue.SPOT)
+    assert appended in await status.written(Venue.PERP)
+    assert appended not in await status.written(Venue.SPOT)
 
 
-async def test_nothing_to_tell_writes_nothing(status: Status) -> None:
-    """An empty call is no entry and no error."""
+async def test_an_empty_call_writes_nothing(status: Status) -> None:
     before = await status.written(Venue.PERP)
     await status.port.append(Venue.PERP, ())
 
@@ -164,34 +161,34 @@ async def test_nothing_to_tell_writes_nothing(status: Status) -> None:
 
 
 async def test_a_status_stream_is_bounded(redis_single_node: Addresses) -> None:
-    """Redis trims whole nodes of 100 entries: at most that many stay beyond the bound."""
+    """Redis trims whole nodes of 100 entries, so up to 100 more stay."""
     async with redis_status(redis_single_node) as status:
-        wanted = changes(MAXLEN * 3)
-        await status.port.append(Venue.PERP, wanted)
+        appended = changes(MAXLEN * 3)
+        await status.port.append(Venue.PERP, appended)
         written = await status.written(Venue.PERP)
 
     assert MAXLEN <= len(written) <= MAXLEN + 100
-    assert wanted[-MAXLEN:] == tuple(written[-MAXLEN:])
+    assert appended[-MAXLEN:] == tuple(written[-MAXLEN:])
 
 
-async def test_a_store_that_is_gone_is_said_to_be_and_used_again(breakable: Status) -> None:
-    """The caller is told, may offer the same again, and nothing of it is written twice."""
+async def test_an_unavailable_store_raises_and_is_used_again_when_back(breakable: Status) -> None:
+    """The call raises; the same changes can be appended later, and are written once."""
     assert breakable.switch_off is not None
     assert breakable.switch_on is not None
-    before, wanted = changes(1), changes(3)
+    before, appended = changes(1), changes(3)
     await breakable.port.append(Venue.PERP, before)
     await breakable.switch_off()
     with pytest.raises(PublisherUnavailableError):
-        await breakable.port.append(Venue.PERP, wanted)
+        await breakable.port.append(Venue.PERP, appended)
     await breakable.switch_on()
     with anyio.fail_after(30):
         while True:
             try:
-                await breakable.port.append(Venue.PERP, wanted)
+                await breakable.port.append(Venue.PERP, appended)
             except PublisherUnavailableError:
                 continue
             break
 
-    # What was written before is gone with a server that keeps nothing.
-    assert wanted == tuple((await breakable.written(Venue.PERP))[-3:])
-    assert set(await breakable.written(Venue.PERP)) <= {*before, *wanted}
+    # The server persists nothing, so earlier changes are lost.
+    assert appended == tuple((await breakable.written(Venue.PERP))[-3:])
+    assert set(await breakable.written(Venue.PERP)) <= {*before, *appended}

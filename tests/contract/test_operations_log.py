@@ -1,4 +1,4 @@
-"""What every `OperationsLog` does, over memory and over real Redis Clusters."""
+"""The contract of `OperationsLog`, over memory and over real Redis Clusters."""
 
 import json
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -27,7 +27,7 @@ MAXLEN = 300
 
 
 class Log(Struct):
-    """A log, and how a test looks at what was written."""
+    """A log, and how a test reads what was written."""
 
     port: OperationsLog
     events: Callable[[], Awaitable[list[OperationsEvent]]]
@@ -132,7 +132,7 @@ def event_of(kind: str, ts: int = 1_772_514_460_893) -> OperationsEvent:
 
 
 async def test_events_are_appended_whole_and_in_order(log: Log) -> None:
-    """What was recorded reads back as the same events, the last ones of the stream."""
+    """The recorded events are the last ones of the stream."""
     recorded = [event_of("ws.lost"), event_of("ws.fatal"), event_of("ws.recovered")]
 
     for event in recorded:
@@ -141,7 +141,7 @@ async def test_events_are_appended_whole_and_in_order(log: Log) -> None:
     assert (await log.events())[-3:] == recorded
 
 
-async def test_an_entry_is_held_at_its_place(log: Log) -> None:
+async def test_contains_is_true_for_a_stored_entry(log: Log) -> None:
     first = await log.port.record(event_of("ws.opened"))
     second = await log.port.record(event_of("ws.lost"))
 
@@ -150,33 +150,32 @@ async def test_an_entry_is_held_at_its_place(log: Log) -> None:
     assert await log.port.contains(second)
 
 
-async def test_what_a_store_has_lost_it_does_not_hold(breakable: Log) -> None:
-    """The embedded server keeps nothing on its disk."""
+async def test_contains_is_false_for_a_lost_entry(breakable: Log) -> None:
+    """The embedded server persists nothing."""
     assert breakable.switch_off is not None
     assert breakable.switch_on is not None
-    place = await breakable.port.record(event_of("ws.opened"))
+    entry_id = await breakable.port.record(event_of("ws.opened"))
     await breakable.switch_off()
     await breakable.switch_on()
     if isinstance(breakable.port, MemoryOperationsLog):
         breakable.port.events.clear()
 
-    assert not await breakable.port.contains(place)
+    assert not await breakable.port.contains(entry_id)
     newer = await breakable.port.record(event_of("ws.opened"))
     assert await breakable.port.contains(newer)
 
 
-async def test_what_was_trimmed_was_not_lost(redis_single_node: Addresses) -> None:
+async def test_contains_is_true_for_a_trimmed_entry(redis_single_node: Addresses) -> None:
     async with redis_log(redis_single_node) as log:
-        place = await log.port.record(event_of("ws.opened"))
+        entry_id = await log.port.record(event_of("ws.opened"))
         for _ in range(3 * MAXLEN):
             await log.port.record(event_of("ws.lost"))
 
         assert len(await log.events()) < 3 * MAXLEN
-        assert await log.port.contains(place)
+        assert await log.port.contains(entry_id)
 
 
-async def test_round_trips_are_appended_and_summed_up(log: Log) -> None:
-    """The entry at the end of the stream, the summary replaced."""
+async def test_round_trips_are_appended_and_the_summary_is_replaced(log: Log) -> None:
     entry = RoundTripEntry(1_772_514_460_893, "perp-3", "perp", 12.75, 10.0)
     await log.port.record_round_trip(entry, RoundTripSummary(1.0, 2.0, 3))
 
@@ -187,18 +186,15 @@ async def test_round_trips_are_appended_and_summed_up(log: Log) -> None:
     assert summary == RoundTripSummary(10.5, 20.25, 1000)
 
 
-async def test_throughput_is_the_last_figure(log: Log) -> None:
-    """One number, replaced."""
+async def test_throughput_is_replaced(log: Log) -> None:
     await log.port.record_throughput(1.0)
     await log.port.record_throughput(1234.5)
 
     assert await log.messages_per_s() == 1234.5
 
 
-async def test_a_log_that_is_gone_is_an_error_and_comes_back(breakable: Log) -> None:
-    """Every write raises `PublisherUnavailableError`; the event kept by the caller goes
-    in later.
-    """
+async def test_writing_resumes_when_an_unavailable_log_is_back(breakable: Log) -> None:
+    """Every write raises `PublisherUnavailableError`; the caller's event is written later."""
     assert breakable.switch_off is not None
     assert breakable.switch_on is not None
     event = event_of("ws.fatal")

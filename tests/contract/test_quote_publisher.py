@@ -1,4 +1,4 @@
-"""What every `QuotePublisher` does, over memory and over real Redis Clusters."""
+"""The contract of `QuotePublisher`, over memory and over real Redis Clusters."""
 
 import re
 from collections.abc import AsyncIterator
@@ -56,9 +56,7 @@ async def breakable(
 
 
 async def test_an_entry_holds_the_fields_in_their_order(store: QuoteStore) -> None:
-    """Other services parse these names; `top1_qty` is the smaller side, numbers carry
-    no padding.
-    """
+    """Other services parse these names; `top1_qty` is the smaller side; numbers have no padding."""
     instrument = fresh_instruments(1, Venue.PERP)[0]
     quote = Quote(
         instrument=instrument,
@@ -102,7 +100,7 @@ prices = st.floats(min_value=1e-12, max_value=1e12)
 async def test_numbers_read_back_as_the_same_float64(
     store: QuoteStore, books: list[tuple[float, float, float, float]]
 ) -> None:
-    """Whatever the book, each number is a plain decimal, the shortest that names its float64."""
+    """Each number is a plain decimal, the shortest one of its float64."""
     sorted_books = [(min(a, b), p, max(a, b), q) for a, b, p, q in books]
     sides = [book for book in sorted_books if book_defect(*book) is None]
     instruments = fresh_instruments(len(sides))
@@ -126,7 +124,7 @@ async def test_numbers_read_back_as_the_same_float64(
 
 
 async def test_entries_of_a_stream_keep_their_order(store: QuoteStore) -> None:
-    """Interleaved updates of many instruments, more than a chunk of them, arrive in order."""
+    """Interleaved updates of many instruments, more than one chunk."""
     instruments = fresh_instruments(20)
     quotes = [make_quote(instrument) for _ in range(60) for instrument in instruments]
 
@@ -151,7 +149,7 @@ async def test_a_stream_is_bounded_and_keeps_the_newest(store: QuoteStore) -> No
 
 
 async def test_a_batch_may_touch_every_part_of_the_cluster(store: QuoteStore) -> None:
-    """One call, streams in slots of every third of the slot range: all arrive."""
+    """Streams in every third of the slot range."""
     instruments = [*fresh_instruments(300), *fresh_instruments(300, Venue.PERP)]
     thirds = {key_slot(f"mkt:events:{i.venue}:{i.symbol}") * 3 // 16384 for i in instruments}
     assert thirds == {0, 1, 2}
@@ -162,8 +160,7 @@ async def test_a_batch_may_touch_every_part_of_the_cluster(store: QuoteStore) ->
     assert [entry.instrument for entry in await store.reader.newest(instruments)] == instruments
 
 
-async def test_an_empty_batch_is_nothing(store: QuoteStore) -> None:
-    """Not even a batch in the counters."""
+async def test_an_empty_batch_is_not_counted(store: QuoteStore) -> None:
     report = await store.publisher.publish([])
 
     assert report.published == 0
@@ -172,8 +169,7 @@ async def test_an_empty_batch_is_nothing(store: QuoteStore) -> None:
     assert store.publisher.counters.batches == 0
 
 
-async def test_calls_at_once_are_written_one_by_one(store: QuoteStore) -> None:
-    """Concurrent callers lose nothing and count right."""
+async def test_concurrent_calls_are_written_one_after_another(store: QuoteStore) -> None:
     instruments = fresh_instruments(50)
 
     async def publish_once() -> None:
@@ -189,15 +185,14 @@ async def test_calls_at_once_are_written_one_by_one(store: QuoteStore) -> None:
     assert (counters.published, counters.batches, counters.failures) == (250, 5, 0)
 
 
-async def test_ping_of_a_store_that_takes_writes_says_nothing(store: QuoteStore) -> None:
-    """An empty text is the good news."""
+async def test_ping_of_a_writable_store_is_empty(store: QuoteStore) -> None:
     assert await store.publisher.ping() == ""
 
 
-async def test_a_store_that_is_gone_is_reported_and_found_again(breakable: QuoteStore) -> None:
-    """No exception, everything handed back with a cause; the same quotes go through once it is
-    back.
-    """
+async def test_an_unavailable_store_is_reported_and_used_again_when_back(
+    breakable: QuoteStore,
+) -> None:
+    """No exception: all quotes are returned with a cause, and are published once it is back."""
     assert breakable.stop is not None
     assert breakable.start is not None
     instruments = fresh_instruments(3)
@@ -207,12 +202,12 @@ async def test_a_store_that_is_gone_is_reported_and_found_again(breakable: Quote
 
     with anyio.fail_after(10):
         report = await breakable.publisher.publish(quotes)
-        complaint = await breakable.publisher.ping()
+        problem = await breakable.publisher.ping()
 
     assert report.published == 0
     assert report.unpublished == tuple(quotes)
     assert report.cause
-    assert complaint
+    assert problem
     assert breakable.publisher.counters.failures > 0
 
     await breakable.start()

@@ -1,6 +1,6 @@
-"""What every Redis publisher does while real servers die, hang, hand over slots and come back.
+"""Every Redis publisher while real servers die, hang, migrate slots and restart.
 
-Each test has a small cluster of its own, and proves that its fault fired.
+Each test has its own small cluster and proves that its fault fired.
 """
 
 from collections.abc import Sequence
@@ -41,22 +41,22 @@ def slot_of(instrument: InstrumentId) -> int:
 
 
 def served_by(third: int, instruments: Sequence[InstrumentId]) -> list[InstrumentId]:
-    """Those whose stream lies in the first, second or last third of the slots."""
+    """Those whose stream is in the given third (0, 1 or 2) of the slots."""
     slots = range(SLOT_COUNT * third // 3, SLOT_COUNT * (third + 1) // 3)
     return [i for i in instruments if slot_of(i) in slots]
 
 
-async def test_what_a_hanging_server_was_sent_is_never_taken_for_something_else(
+async def test_late_replies_of_a_hanging_server_are_never_matched_to_another_request(
     publisher: str, redis_binary: Path, tmp_path: Path
 ) -> None:
-    """The server stops for longer than the publisher's patience, in the middle of a batch. Once it
-    goes on, late replies of the abandoned batch meet no later one: every entry is what was
-    published, on its own stream, in order, and as many as were acknowledged.
+    """The server hangs during a batch, for longer than the publisher's timeout. After it resumes,
+    the late replies are not matched to a later batch: every entry is a published quote, on its own
+    stream, in order, and every acknowledged one is there.
     """
     instruments = fresh_instruments(40)
     async with (
         EmbeddedRedis(tmp_path, binary=redis_binary) as embedded,
-        redis_store(embedded.addresses, publisher, patience_s=0.8) as store,
+        redis_store(embedded.addresses, publisher, timeout_s=0.8) as store,
     ):
         (node,) = embedded.nodes
         offered: dict[InstrumentId, list[float]] = {i: [] for i in instruments}
@@ -87,18 +87,18 @@ async def test_what_a_hanging_server_was_sent_is_never_taken_for_something_else(
                 assert float(fields["ask1"]) == float(fields["bid1"]) + 0.25
 
 
-async def test_a_node_that_hangs_costs_only_its_own_streams(
+async def test_a_hanging_node_affects_only_its_own_streams(
     publisher: str, redis_binary: Path, tmp_path: Path
 ) -> None:
-    """One of three masters stops answering in front of a batch of many round trips: the streams of
-    the other two are all published within that call.
+    """One of three masters hangs before a batch of many round trips: the streams of the other two
+    are all published within that call.
     """
     instruments = fresh_instruments(3000)
     hanging = set(served_by(1, instruments))
     assert 0 < len(hanging) < 3000
     async with (
         EmbeddedRedis(tmp_path, binary=redis_binary, masters=3) as embedded,
-        redis_store(embedded.addresses, publisher, patience_s=1.5) as store,
+        redis_store(embedded.addresses, publisher, timeout_s=1.5) as store,
     ):
         assert await store.publisher.ping() == ""
         embedded.nodes[1].pause()
@@ -112,25 +112,25 @@ async def test_a_node_that_hangs_costs_only_its_own_streams(
     assert report.cause
 
 
-async def test_a_batch_cut_off_anywhere_leaves_the_connections_usable(
+async def test_a_batch_cancelled_at_any_point_leaves_connections_usable(
     publisher: str, redis_cluster: Addresses
 ) -> None:
-    """Patience ends at many different points of a batch; later batches are whole and in order."""
+    """The timeout ends at many points of a batch; later batches are complete and in order."""
     instruments = fresh_instruments(500)
     order: dict[InstrumentId, list[float]] = {i: [] for i in instruments}
-    cut = 0
+    incomplete = 0
     async with redis_store(redis_cluster, publisher) as reading:
         for attempt in range(24):
-            patience_s = 0.0 if attempt == 0 else 0.0005 * attempt
-            async with redis_store(redis_cluster, publisher, patience_s=patience_s) as hasty:
+            timeout_s = 0.0 if attempt == 0 else 0.0005 * attempt
+            async with redis_store(redis_cluster, publisher, timeout_s=timeout_s) as store:
                 batch = [make_quote(i) for i in instruments]
-                report = await hasty.publisher.publish(batch)
-                cut += bool(report.unpublished)
+                report = await store.publisher.publish(batch)
+                incomplete += bool(report.unpublished)
                 assert report.published == len(batch) - len(report.unpublished)
                 batch_again = [make_quote(i) for i in instruments]
-                hasty_again = await hasty.publisher.publish(batch_again)
+                report_again = await store.publisher.publish(batch_again)
                 done = {q.bid for q in (*batch, *batch_again)}
-                done -= {q.bid for q in (*report.unpublished, *hasty_again.unpublished)}
+                done -= {q.bid for q in (*report.unpublished, *report_again.unpublished)}
                 for quote in (*batch, *batch_again):
                     if quote.bid in done:
                         order[quote.instrument].append(quote.bid)
@@ -139,36 +139,36 @@ async def test_a_batch_cut_off_anywhere_leaves_the_connections_usable(
             assert found == sorted(found)
             assert set(order[instrument]) <= set(found)
 
-    assert cut > 0
+    assert incomplete > 0
 
 
 async def test_nothing_acknowledged_is_lost_when_a_master_is_killed(
     publisher: str, redis_binary: Path, tmp_path: Path
 ) -> None:
-    """SIGKILL for one of three masters. The streams of the other two go on, its replica takes over,
-    and each acknowledged quote is on its stream, in order.
+    """SIGKILL for one of three masters. The streams of the other two continue, its replica takes
+    over, and every acknowledged quote is on its stream, in order.
     """
     instruments = fresh_instruments(60)
-    spared = set(instruments) - set(served_by(0, instruments))
-    assert 0 < len(spared) < 60
+    unaffected = set(instruments) - set(served_by(0, instruments))
+    assert 0 < len(unaffected) < 60
     async with (
         EmbeddedRedis(tmp_path, binary=redis_binary, masters=3, replicas=3) as embedded,
         redis_store(embedded.addresses, publisher) as store,
     ):
         acknowledged = [make_quote(i) for i in instruments]
         assert await publish_until_acknowledged(store.publisher, acknowledged) == 0
-        # Replication is asynchronous: a server can lose what it acknowledged a moment before it
-        # dies. That is Redis, and not what is tested.
+        # Replication is asynchronous: a dying server can lose its last acknowledged writes. That is
+        # Redis, and not under test.
         await replicated(embedded.nodes[0], embedded.nodes[3])
         await embedded.nodes[0].kill()
 
         during = [make_quote(i) for i in instruments]
         report = await store.publisher.publish(during)
-        assert {q.instrument for q in report.unpublished} <= set(instruments) - spared
-        assert report.published >= len(spared)
+        assert {q.instrument for q in report.unpublished} <= set(instruments) - unaffected
+        assert report.published >= len(unaffected)
         failures = await publish_until_acknowledged(store.publisher, report.unpublished)
         after = [make_quote(i) for i in instruments]
-        # Until all have heard of the new master, the others may refuse with CLUSTERDOWN.
+        # Until all nodes know the new master, they may reply CLUSTERDOWN.
         await publish_until_acknowledged(store.publisher, after)
 
         assert failures + bool(report.unpublished) > 0
@@ -182,12 +182,11 @@ async def test_nothing_acknowledged_is_lost_when_a_master_is_killed(
 async def test_a_slot_migration_is_followed_and_counted(
     publisher: str, redis_binary: Path, tmp_path: Path
 ) -> None:
-    """Half-way, the server answers ASK; when the slot is handed over, MOVED; the new owner is a
-    master that had no slot before, as when a cluster grows. Nothing is lost, repeated or out of
-    order.
+    """During the migration the server replies ASK, afterwards MOVED. The new owner is a master
+    without slots, as when a cluster grows. Nothing is lost, repeated or reordered.
 
-    The new owner never was a replica here. redis-py takes a MOVED to a listed replica for a
-    failover and moves all slots of the shard, after which there is only one MOVED to count.
+    The new owner was never a replica: redis-py takes a MOVED to a known replica for a failover and
+    moves all slots of the shard, so that there would be only one MOVED to count.
     """
     instruments = fresh_instruments(60)
     async with (
@@ -223,7 +222,7 @@ async def test_a_slot_migration_is_followed_and_counted(
 
 
 async def test_moved_is_remembered(publisher: str, redis_binary: Path, tmp_path: Path) -> None:
-    """A slot has a new owner: the quote that finds it out is redirected, no later one is."""
+    """A slot has a new owner: the first quote is redirected, no later one is."""
     instrument = served_by(0, fresh_instruments(50))[0]
     async with (
         EmbeddedRedis(tmp_path, binary=redis_binary, masters=3) as embedded,
@@ -248,8 +247,8 @@ async def test_a_redirected_quote_whose_successor_was_written_is_dropped(
     kind: str, publisher: str, redis_binary: Path, tmp_path: Path
 ) -> None:
     """The slot comes back between two quotes of one stream: the first is redirected, the second is
-    written. Followed now, the first would come after it. No server does this on demand, therefore
-    the proxy gives the first answer.
+    written. If the redirect were followed, the first would be written after the second. No server
+    does this on demand, so the proxy sends the redirect.
     """
     instrument = fresh_instruments(1)[0]
     async with (
@@ -266,16 +265,16 @@ async def test_a_redirected_quote_whose_successor_was_written_is_dropped(
         assert await stored_bids(store.reader, instrument) == [before.bid, newer.bid]
 
 
-async def test_of_two_quotes_in_flight_only_the_newer_is_offered_again(
+async def test_of_two_quotes_in_flight_only_the_newer_is_reported_unpublished(
     publisher: str, redis_binary: Path, tmp_path: Path
 ) -> None:
-    """Two quotes of a stream in one call, unanswered when it ends: both may be written, and the
-    older one must not be written again behind the newer one.
+    """Two quotes of a stream have no reply when the call ends: both may be written, and the older
+    one must not be written again after the newer one.
     """
     instrument = fresh_instruments(1)[0]
     async with (
         EmbeddedRedis(tmp_path, binary=redis_binary) as embedded,
-        redis_store(embedded.addresses, publisher, patience_s=0.8) as store,
+        redis_store(embedded.addresses, publisher, timeout_s=0.8) as store,
     ):
         (node,) = embedded.nodes
         assert await publish_until_acknowledged(store.publisher, [make_quote(instrument)]) == 0
@@ -291,10 +290,10 @@ async def test_of_two_quotes_in_flight_only_the_newer_is_offered_again(
         assert found[-1] == newer.bid
 
 
-async def test_a_cluster_that_was_stopped_is_found_again(
+async def test_publishing_resumes_after_the_cluster_was_stopped(
     publisher: str, redis_binary: Path, tmp_path: Path
 ) -> None:
-    """All nodes end and come back, empty, on their addresses; the same publisher goes on."""
+    """All nodes stop and restart, empty, on the same addresses."""
     instruments = fresh_instruments(30)
     async with (
         EmbeddedRedis(tmp_path, binary=redis_binary, masters=3) as embedded,
@@ -324,7 +323,7 @@ async def test_a_cluster_that_was_stopped_is_found_again(
 
 
 async def become_empty_master(node: ServerProcess, member: ServerProcess) -> None:
-    """*node* forgets the cluster it is in and joins that of *member*, as a master without slots."""
+    """*node* leaves its cluster and joins that of *member*, as a master without slots."""
     await node.execute("CLUSTER", "RESET", "HARD")
     await node.execute("CLUSTER", "MEET", member.address.host, member.address.port)
     await wait_until_healthy([node], replicas=0)

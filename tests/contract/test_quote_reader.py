@@ -1,4 +1,4 @@
-"""What every `QuoteReader` does, over memory and over real Redis Clusters."""
+"""The contract of `QuoteReader`, over memory and over real Redis Clusters."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -40,7 +40,7 @@ async def breakable(
         yield store
 
 
-async def test_every_instrument_with_a_stream_is_named_in_order(store: QuoteStore) -> None:
+async def test_instruments_lists_every_stream_in_order(store: QuoteStore) -> None:
     """Streams on all masters, of both venues, more than one page of a scan."""
     expected = [*fresh_instruments(1200), *fresh_instruments(300, Venue.PERP)]
     await store.publisher.publish([make_quote(instrument) for instrument in expected])
@@ -51,10 +51,10 @@ async def test_every_instrument_with_a_stream_is_named_in_order(store: QuoteStor
     assert set(expected) <= set(found)
 
 
-async def test_newest_answers_in_the_order_asked_and_leaves_out_the_unknown(
+async def test_newest_keeps_the_requested_order_and_omits_unknown_instruments(
     store: QuoteStore,
 ) -> None:
-    """The last entry of each stream; a stream that is not there is no error."""
+    """The last entry of each stream; a missing stream is no error."""
     first, second, unknown = fresh_instruments(3)
     await store.publisher.publish([make_quote(first), make_quote(second), make_quote(first)])
 
@@ -64,13 +64,12 @@ async def test_newest_answers_in_the_order_asked_and_leaves_out_the_unknown(
     assert newest[1] == (await store.reader.history(first, 10))[-1]
 
 
-async def test_newest_of_nothing_is_nothing(store: QuoteStore) -> None:
-    """No instrument asked, nothing read."""
+async def test_newest_of_no_instruments_is_empty(store: QuoteStore) -> None:
     assert await store.reader.newest([]) == ()
 
 
 async def test_newest_of_many_reads_them_all(store: QuoteStore) -> None:
-    """More streams than one round trip holds, over every slot."""
+    """More streams than one round trip reads."""
     instruments = fresh_instruments(1100)
     await store.publisher.publish([make_quote(instrument) for instrument in instruments])
 
@@ -95,14 +94,14 @@ async def test_history_is_the_end_of_a_stream_oldest_first(
 
 
 async def test_history_of_an_unknown_instrument_is_empty(store: QuoteStore) -> None:
-    """Not an error."""
     (instrument,) = fresh_instruments(1)
 
     assert await store.reader.history(instrument, 5) == ()
 
 
-async def test_a_store_that_is_gone_is_an_error_of_the_domain(breakable: QuoteStore) -> None:
-    """Each read raises `PublisherUnavailableError`, and works again once the store is back."""
+async def test_reading_resumes_when_an_unavailable_store_is_back(
+    breakable: QuoteStore,
+) -> None:
     assert breakable.stop is not None
     assert breakable.start is not None
     (instrument,) = fresh_instruments(1)
@@ -121,8 +120,8 @@ async def test_a_store_that_is_gone_is_an_error_of_the_domain(breakable: QuoteSt
     assert instrument in await breakable.reader.instruments()
 
 
-async def test_keys_of_others_are_not_taken_for_instruments(redis_cluster: Addresses) -> None:
-    """A stream with a name of its own, and a key that is no stream, beside ours."""
+async def test_foreign_keys_are_not_listed_as_instruments(redis_cluster: Addresses) -> None:
+    """Streams with other names, and a key that is not a stream."""
     async with (
         connect_cluster(redis_cluster) as client,
         redis_store(redis_cluster, "official") as store,

@@ -1,4 +1,4 @@
-"""What every `TokenStore` does, in memory and in a file."""
+"""The contract of `TokenStore`, in memory and in a file."""
 
 from pathlib import Path
 
@@ -27,11 +27,11 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> TokenStore:
     return FileTokenStore(tmp_path / "tokens.json", ManualClock(), allow_missing=True)
 
 
-def test_what_was_put_is_found_with_every_field(store: TokenStore) -> None:
-    wanted = structs.replace(record("abcd"), revoked_at=1_500)
-    store.put(wanted)
+def test_a_record_is_found_with_every_field(store: TokenStore) -> None:
+    revoked = structs.replace(record("abcd"), revoked_at=1_500)
+    store.put(revoked)
 
-    assert store.find("abcd") == wanted
+    assert store.find("abcd") == revoked
     assert store.find("efgh") is None
 
 
@@ -43,7 +43,7 @@ def test_records_come_in_the_order_they_were_put(store: TokenStore) -> None:
     assert store.records() == records
 
 
-def test_a_record_takes_the_place_of_the_one_of_its_kid(store: TokenStore) -> None:
+def test_a_record_replaces_the_one_with_its_kid(store: TokenStore) -> None:
     first, second = record("abcd"), record("efgh")
     revoked = structs.replace(first, revoked_at=1_500)
     for each in (first, second, revoked):

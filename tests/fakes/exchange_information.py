@@ -1,4 +1,4 @@
-"""What a venue lists, as a test says."""
+"""Exchange information in memory."""
 
 from collections.abc import Iterable
 
@@ -14,16 +14,10 @@ from chimera_s1.domain.ports.exchange_information import TopOfBook
 class MemoryExchangeInformation:
     """Implements `domain.ports.exchange_information.ExchangeInformation`.
 
-    `error` is raised by every call until it is set back; `offset_ms` is how far the venue's clock
-    is ahead of ours.
+    Every call raises `error` while it is set; `offset_ms` is how far the venue's clock is ahead.
     """
 
     def __init__(self, clock: Clock, listings: Iterable[Listing] = ()) -> None:
-        """Args:
-        clock: Ours; the venue's differs from it by `offset_ms`.
-
-        listings: Of all venues.
-        """
         self.all_listings = list(listings)
         self.offset_ms = 0
         self.book_tops: dict[InstrumentId, TopOfBook] = {}
@@ -31,21 +25,14 @@ class MemoryExchangeInformation:
         self._clock = clock
 
     async def listings(self, venue: Venue) -> tuple[Listing, ...]:
-        """The rows of *venue*."""
         await self._raise_error()
         return tuple(row for row in self.all_listings if row.instrument.venue is venue)
 
     async def server_time_ms(self, venue: Venue) -> int:  # noqa: ARG002 (both venues share a clock)
-        """Our time and `offset_ms`."""
         await self._raise_error()
         return self._clock.now_ms() + self.offset_ms
 
     async def top_of_book(self, instrument: InstrumentId) -> TopOfBook:
-        """What `tops` says of *instrument*.
-
-        Raises:
-            ExchangeRefusedError: It says nothing.
-        """
         await self._raise_error()
         if instrument not in self.book_tops:
             raise ExchangeRefusedError(f"{instrument}: no such symbol")

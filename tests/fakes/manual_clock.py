@@ -1,29 +1,25 @@
-"""A clock that moves when it is told to."""
+"""A clock that moves only when advanced."""
 
 import anyio
 from anyio.lowlevel import checkpoint
 
 
 class ManualClock:
-    """Implements `domain.ports.clock.Clock`; time stands still between calls of `advance`."""
+    """Implements `domain.ports.clock.Clock`."""
 
     def __init__(self, now_ms: int = 1_772_514_460_893) -> None:
-        """Args: now_ms: Wall time at the start, epoch ms."""
         self._wall_ms = float(now_ms)
         self._monotonic_ms = 0.0
         self._sleepers: list[tuple[float, anyio.Event]] = []
         self._sleeper_added = anyio.Event()
 
     def now_ms(self) -> int:
-        """Wall time, epoch ms."""
         return int(self._wall_ms)
 
     def monotonic_ms(self) -> float:
-        """Milliseconds advanced so far."""
         return self._monotonic_ms
 
     async def sleep_ms(self, duration_ms: float) -> None:
-        """Wait until the clock was advanced by as much."""
         if duration_ms <= 0:
             await checkpoint()
             return
@@ -36,7 +32,7 @@ class ManualClock:
             self._sleepers.remove(sleeper)
 
     async def advance(self, duration_ms: float) -> None:
-        """Move on, and wake who is due, in order of time."""
+        """Advance both clocks and wake due sleepers in order of time."""
         end_ms = self._monotonic_ms + duration_ms
         while due := [when_ms for when_ms, event in self._sleepers if not event.is_set()]:
             next_ms = min(due)
@@ -46,16 +42,16 @@ class ManualClock:
             for when_ms, event in self._sleepers:
                 if when_ms <= next_ms:
                     event.set()
-            # Who wakes may go to sleep again before the end.
+            # A woken task may sleep again before the end.
             await anyio.wait_all_tasks_blocked()
         self._set_monotonic(end_ms)
 
     def step_wall_clock(self, duration_ms: float) -> None:
-        """Set the wall clock forward (or back) as an operator would; nobody has waited for it."""
+        """Step the wall clock as an operator would; wakes no sleeper."""
         self._wall_ms += duration_ms
 
     async def wait_for_sleeper(self) -> None:
-        """Return once a task waits for this clock."""
+        """Until a task sleeps on this clock."""
         while not self._sleepers:
             self._sleeper_added = anyio.Event()
             await self._sleeper_added.wait()

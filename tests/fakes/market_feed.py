@@ -1,4 +1,4 @@
-"""A market feed that plays what it is given."""
+"""A market feed that plays the quotes of a test."""
 
 from collections.abc import Sequence
 
@@ -11,14 +11,10 @@ from chimera_s1.domain.ports.market_feed import FeedCounters
 
 
 class ScriptedMarketFeed:
-    """Implements `domain.ports.market_feed.MarketFeed`; `receive` is the exchange."""
+    """Implements `domain.ports.market_feed.MarketFeed`; `receive` acts as the exchange."""
 
     def __init__(self, venue: Venue, *, every_update: bool = False) -> None:
-        """Args:
-        venue: Whose market data this is.
-
-        every_update: Keep each quote (window 0), not only the newest of each stream.
-        """
+        """Args: every_update: Keep each quote (window 0), not only the newest of each stream."""
         self._venue = venue
         self._every_update = every_update
         self._counters = FeedCounters()
@@ -32,16 +28,14 @@ class ScriptedMarketFeed:
 
     @property
     def venue(self) -> Venue:
-        """Whose market data this is."""
         return self._venue
 
     @property
     def counters(self) -> FeedCounters:
-        """Live counters."""
         return self._counters
 
     async def run(self, instruments: Sequence[InstrumentId]) -> None:
-        """Remember *instruments*, set `subscribed`, and stay until cancelled."""
+        """Set `instruments` and `subscribed` until cancelled."""
         self.instruments = tuple(instruments)
         self.subscribed.set()
         try:
@@ -51,7 +45,6 @@ class ScriptedMarketFeed:
             self.subscribed = anyio.Event()
 
     def receive(self, quote: Quote) -> None:
-        """A quote arrives."""
         self._counters.messages += 1
         if not self._every_update:
             stream = (quote.instrument, quote.source)
@@ -62,30 +55,25 @@ class ScriptedMarketFeed:
         self._updated.set()
 
     async def wait_for_update(self) -> None:
-        """Return once there is something to drain."""
         await self._updated.wait()
 
     def drain(self) -> list[Quote]:
-        """What arrived since the last call."""
         quotes, self._quotes = self._quotes, []
         self._updated = anyio.Event()
         self._counters.drained += len(quotes)
         return quotes
 
     def last_message_ms(self) -> dict[str, int]:
-        """What `heard_at` says."""
         return dict(self.last_messages)
 
     def reconnect(self, connection: str, cause: str) -> None:
-        """Note the wish in `remade`."""
         self.reconnect_calls.append((connection, cause))
 
     def renew(self, connection: str, cause: str) -> None:
-        """Note the wish in `renewed`."""
         self.renew_calls.append((connection, cause))
 
     def report(self) -> FeedReport:
-        """One connection, which delivers while `run` runs."""
+        """One connection, delivering while `run` runs."""
         running = self.instruments is not None
         return FeedReport(
             instruments=len(self.instruments) if self.instruments is not None else None,

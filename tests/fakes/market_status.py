@@ -10,17 +10,14 @@ from chimera_s1.domain.market.liveness import StatusChange
 
 
 class MemoryMarketStatus:
-    """Implements `domain.ports.market_status.MarketStatus`; `unavailable` makes it unreachable
-    until it is set back.
-    """
+    """Implements `domain.ports.market_status.MarketStatus`; raises while `unavailable` is set."""
 
     def __init__(self) -> None:
         self.unavailable = False
         self.changes: list[tuple[Venue, StatusChange]] = []
 
     async def append(self, venue: Venue, changes: Sequence[StatusChange]) -> None:
-        """Keep *changes*."""
         await checkpoint()
         if self.unavailable:
-            raise PublisherUnavailableError("the market status is gone")
+            raise PublisherUnavailableError("market status unavailable")
         self.changes.extend((venue, change) for change in changes)

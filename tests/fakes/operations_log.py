@@ -11,9 +11,7 @@ from chimera_s1.domain.ports.operations_log import (
 
 
 class MemoryOperationsLog:
-    """Implements `domain.ports.operations_log.OperationsLog`; what was written is there to be
-    looked at, and `unavailable` makes it unreachable until it is set back.
-    """
+    """Implements `domain.ports.operations_log.OperationsLog`; raises while `unavailable` is set."""
 
     def __init__(self) -> None:
         self.unavailable = False
@@ -23,30 +21,27 @@ class MemoryOperationsLog:
         self.messages_per_s: float | None = None
 
     async def record(self, event: OperationsEvent) -> str:
-        """Keep *event*; its place is how many there are then, and its id."""
+        """Returns the number of events and the event's id."""
         await self._check_available()
         self.events.append(event)
         return f"{len(self.events)} {event.event_id}"
 
     async def contains(self, entry_id: str) -> bool:
-        """Whether that event is at that place."""
         await self._check_available()
         number, _, event_id = entry_id.partition(" ")
-        there = self.events[int(number) - 1 : int(number)]
-        return [event.event_id for event in there] == [event_id]
+        found = self.events[int(number) - 1 : int(number)]
+        return [event.event_id for event in found] == [event_id]
 
     async def record_round_trip(self, entry: RoundTripEntry, summary: RoundTripSummary) -> None:
-        """Keep *entry*; *summary* replaces the last."""
         await self._check_available()
         self.round_trips.append(entry)
         self.summary = summary
 
     async def record_throughput(self, messages_per_s: float) -> None:
-        """Replace the last figure."""
         await self._check_available()
         self.messages_per_s = messages_per_s
 
     async def _check_available(self) -> None:
         await checkpoint()
         if self.unavailable:
-            raise PublisherUnavailableError("the operations log is gone")
+            raise PublisherUnavailableError("operations log unavailable")

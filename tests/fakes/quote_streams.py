@@ -1,4 +1,4 @@
-"""Quotes on streams in memory: the store, its publisher, its reader."""
+"""Quote streams in memory, with a publisher and a reader."""
 
 from collections import deque
 from collections.abc import Sequence
@@ -13,18 +13,14 @@ from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.quote_publisher import PublisherCounters, PublishReport
 from chimera_s1.domain.ports.quote_reader import PublishedQuote
 
-UNAVAILABLE = "the streams are gone"
+UNAVAILABLE = "quote streams unavailable"
 
 
 class MemoryQuoteStreams:
-    """Streams by instrument; `unavailable` makes them unreachable until it is set back."""
+    """Publishing fails and reading raises while `unavailable` is set."""
 
     def __init__(self, clock: Clock, *, maxlen: int) -> None:
-        """Args:
-        clock: Gives the entries their ids.
-
-        maxlen: Entries each stream keeps, exactly.
-        """
+        """Args: maxlen: Exact length of each stream."""
         self.unavailable = False
         self._clock = clock
         self._maxlen = maxlen
@@ -32,7 +28,6 @@ class MemoryQuoteStreams:
         self._streams: dict[InstrumentId, deque[PublishedQuote]] = {}
 
     def append(self, quote: Quote) -> None:
-        """Add one entry; the oldest goes where there are too many."""
         last_ms, last_number = self._last_id
         now_ms = max(self._clock.now_ms(), last_ms)
         self._last_id = (now_ms, last_number + 1 if now_ms == last_ms else 0)
@@ -46,11 +41,10 @@ class MemoryQuoteStreams:
         )
 
     def instruments(self) -> tuple[InstrumentId, ...]:
-        """Whose streams exist, in order."""
         return tuple(sorted(self._streams))
 
     def entries(self, instrument: InstrumentId) -> tuple[PublishedQuote, ...]:
-        """One stream, oldest first; empty where there is none."""
+        """Oldest first."""
         return tuple(self._streams.get(instrument, ()))
 
 
@@ -63,11 +57,9 @@ class MemoryQuotePublisher:
 
     @property
     def counters(self) -> PublisherCounters:
-        """Live counters."""
         return self._counters
 
     async def publish(self, quotes: Sequence[Quote]) -> PublishReport:
-        """All of them, or none while the streams are gone."""
         await checkpoint()
         if not quotes:
             return PublishReport(published=0)
@@ -81,7 +73,6 @@ class MemoryQuotePublisher:
         return PublishReport(published=len(quotes))
 
     async def ping(self) -> str:
-        """Whether the streams are there."""
         await checkpoint()
         return UNAVAILABLE if self._streams.unavailable else ""
 
@@ -93,19 +84,16 @@ class MemoryQuoteReader:
         self._streams = streams
 
     async def instruments(self) -> tuple[InstrumentId, ...]:
-        """In order; see the port."""
         await self._check_available()
         return self._streams.instruments()
 
     async def newest(self, instruments: Sequence[InstrumentId]) -> tuple[PublishedQuote, ...]:
-        """In the order asked; see the port."""
         await self._check_available()
         return tuple(
             entry for instrument in instruments for entry in self._streams.entries(instrument)[-1:]
         )
 
     async def history(self, instrument: InstrumentId, count: int) -> tuple[PublishedQuote, ...]:
-        """Oldest first; see the port."""
         await self._check_available()
         return self._streams.entries(instrument)[-count:] if count > 0 else ()
 

@@ -12,13 +12,10 @@ class MemoryTokenStore:
         self._records = {record.kid: record for record in records}
 
     def find(self, kid: str) -> TokenRecord | None:
-        """The token *kid*, or None."""
         return self._records.get(kid)
 
     def records(self) -> tuple[TokenRecord, ...]:
-        """Every token, oldest first."""
         return tuple(self._records.values())
 
     def put(self, record: TokenRecord) -> None:
-        """Keep *record*, in place of the one of its kid."""
         self._records[record.kid] = record

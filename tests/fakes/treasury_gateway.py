@@ -1,4 +1,4 @@
-"""An exchange with two wallets in memory: honest unless a script says otherwise."""
+"""A treasury gateway with two wallets in memory, and scripted responses."""
 
 from collections import deque
 from collections.abc import Mapping
@@ -42,18 +42,18 @@ _DEFAULT_BALANCES = {Wallet.SPOT: Decimal(1_000_000), Wallet.FUTURES: Decimal(1_
 
 
 class ScriptedResponse(Struct, frozen=True, kw_only=True):
-    """What the exchange does with one request, instead of executing it and saying so.
+    """How one request is handled.
 
     Attributes:
-        executes: Whether money moves; the rules are checked first, as for any request.
+        executes: Whether money moves; the rules are checked first.
 
-        after_ms: How much later it moves.
+        after_ms: Delay of the movement.
 
         status: Of the movement in the history; FAILED moves nothing.
 
-        reply: What the caller hears; None for the truth.
+        reply: None for the true reply.
 
-        release_event: The caller hears it once this is set.
+        release_event: The reply is delayed until this is set.
     """
 
     executes: bool = False
@@ -64,8 +64,6 @@ class ScriptedResponse(Struct, frozen=True, kw_only=True):
 
 
 class ScriptedSignedTransfer:
-    """A `SignedTransfer`: the order, and whether it was sent."""
-
     def __init__(self, order: TransferSubmission, mode: TreasuryMode) -> None:
         self.order = order
         self.sent = False
@@ -73,7 +71,6 @@ class ScriptedSignedTransfer:
 
     @property
     def request_hash(self) -> str:
-        """SHA-256 of the order."""
         return sha256(f"{self._mode.value} {self.order}".encode()).hexdigest()
 
 
@@ -82,30 +79,29 @@ class ScriptedTreasuryGateway:
     `domain.ports.key_permissions.KeyPermissionsReader`.
 
     Attributes:
-        script: What is done with the next requests, the first first; once it is used up, the
-            exchange is honest.
+        script: For the next requests, in order; later ones execute with a true reply.
 
-        sent_orders: The order of each request that was sent, in order.
+        sent_orders: In order.
 
-        movements_made: Every movement there is, also those that happen later.
+        movements_made: Also those with a delay.
 
-        orders_by_tran_id: Which order made a movement, by `tran_id`; a human's has none.
+        orders_by_tran_id: Without movements from `add_movement`.
 
-        foreign_income: Rows of the futures income that no movement explains.
+        foreign_income: Rows of the futures income without a movement.
 
-        history_lag_ms: How long after a movement its row is in the wallet's history.
+        history_lag_ms: Delay from a movement to its row in the history.
 
-        income_lag_ms: The same for the futures income.
+        income_lag_ms: Delay from a movement to its row in the futures income.
 
         clock_offset_ms: How far the exchange's clock is ahead of ours.
 
-        read_error: Raised by every read until it is set back.
+        read_error: Raised by every read while set.
 
-        incomplete_reads: So many next reads are incomplete.
+        incomplete_reads: How many of the next reads are incomplete.
 
-        completed_reads: Reads that were answered, both kinds together.
+        completed_reads: Of both kinds.
 
-        permissions: Of our key; what it may not do is refused.
+        permissions: Of our key; other requests are refused.
     """
 
     def __init__(
@@ -115,9 +111,7 @@ class ScriptedTreasuryGateway:
         balances: Mapping[Wallet, Decimal] = _DEFAULT_BALANCES,
     ) -> None:
         """Args:
-        clock: Ours; the exchange's differs from it by `offset_ms`.
-
-        mode: In `SUBACCOUNT` the history shows the client ids, and one is used once.
+        mode: In `SUBACCOUNT` the history shows client ids, and each can be used once.
 
         balances: At the start, USDT.
         """
@@ -143,16 +137,13 @@ class ScriptedTreasuryGateway:
 
     @property
     def mode(self) -> TreasuryMode:
-        """As made."""
         return self._mode
 
     @property
     def exchange_ms(self) -> int:
-        """The exchange's clock."""
         return self._clock.now_ms() + self.clock_offset_ms
 
     def balance(self, wallet: Wallet) -> Decimal:
-        """What lies in *wallet* now, USDT."""
         moved = [m for m in self.movements_made if m.moved_at <= self.exchange_ms and _has_moved(m)]
         gained = sum((m.amount for m in moved if m.direction.target is wallet), Decimal(0))
         lost = sum((m.amount for m in moved if m.direction.source is wallet), Decimal(0))
@@ -167,7 +158,7 @@ class ScriptedTreasuryGateway:
         status: MovementStatus = MovementStatus.CONFIRMED,
         client_id: str = "",
     ) -> Movement:
-        """Move money without a request of ours, as a human does on the exchange's own pages."""
+        """Move money without a request of ours, as a user does on the exchange's website."""
         self._last_tran_id += 1
         shown_id = client_id if self._mode is TreasuryMode.SUBACCOUNT else ""
         moved_at = self.exchange_ms + after_ms
@@ -176,24 +167,21 @@ class ScriptedTreasuryGateway:
         return row
 
     def set_status(self, tran_id: str, status: MovementStatus) -> None:
-        """Give the movement *tran_id* another status."""
         self.movements_made = [
             replace(m, status=status) if m.tran_id == tran_id else m for m in self.movements_made
         ]
 
     async def wait_until_sent(self, count: int = 1) -> None:
-        """Return once *count* requests have been sent in all."""
+        """Until *count* requests have been sent in total."""
         while len(self.sent_orders) < count:
             await self._sent_event.wait()
 
     def sign(self, order: TransferSubmission) -> ScriptedSignedTransfer:
-        """Keep *order*."""
         return ScriptedSignedTransfer(order, self._mode)
 
     async def submit(self, signed: SignedTransfer) -> SubmissionReply:
-        """Do what the script says, or move the money."""
         if not isinstance(signed, ScriptedSignedTransfer):
-            raise TypeError("a gateway sends what it has signed itself")
+            raise TypeError("transfer was signed by another gateway")
         if signed.sent:
             raise RuntimeError("this transfer was already sent; sign a new one for a new attempt")
         signed.sent = True
@@ -201,16 +189,15 @@ class ScriptedTreasuryGateway:
         self._sent_event.set()
         self._sent_event = anyio.Event()
         await checkpoint()
-        turn = self.script.popleft() if self.script else ScriptedResponse(executes=True)
-        reply = self._execute(signed.order, turn)
-        if turn.release_event is not None:
-            await turn.release_event.wait()
+        response = self.script.popleft() if self.script else ScriptedResponse(executes=True)
+        reply = self._execute(signed.order, response)
+        if response.release_event is not None:
+            await response.release_event.wait()
         return reply
 
     async def read_movements(
         self, direction: Direction, window: ExecutionWindow
     ) -> tuple[Movement, ...]:
-        """Rows of the book that have become visible."""
         await self._check_readable()
         return tuple(
             m
@@ -221,7 +208,6 @@ class ScriptedTreasuryGateway:
         )
 
     async def read_income(self, window: ExecutionWindow) -> tuple[IncomeRow, ...]:
-        """The futures side of the book, as far as it has become visible, and `foreign_income`."""
         await self._check_readable()
         rows = [_income_row(movement) for movement in self.movements_made if _has_moved(movement)]
         return tuple(
@@ -232,23 +218,22 @@ class ScriptedTreasuryGateway:
         )
 
     async def key_permissions(self) -> KeyPermissions:
-        """As set."""
         await checkpoint()
         return self.permissions
 
-    def _execute(self, order: TransferSubmission, turn: ScriptedResponse) -> SubmissionReply:
-        refusal = self._rule_reply(order) if turn.executes else None
-        if refusal is None and turn.executes:
+    def _execute(self, order: TransferSubmission, response: ScriptedResponse) -> SubmissionReply:
+        refusal = self._rule_reply(order) if response.executes else None
+        if refusal is None and response.executes:
             row = self.add_movement(
                 order.direction,
                 order.amount,
-                after_ms=turn.after_ms,
-                status=turn.status,
+                after_ms=response.after_ms,
+                status=response.status,
                 client_id=order.client_id,
             )
             self.orders_by_tran_id[row.tran_id] = order
-            return turn.reply or ReplyAccepted(row.tran_id)
-        return turn.reply or refusal or ReplyUnknown("no reply came")
+            return response.reply or ReplyAccepted(row.tran_id)
+        return response.reply or refusal or ReplyUnknown("no reply")
 
     def _rule_reply(self, order: TransferSubmission) -> SubmissionReply | None:
         if not self.permissions.may_transfer:

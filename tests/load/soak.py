@@ -20,8 +20,8 @@ from chimera_s1.adapters.redis.embedded.server_binary import find_redis_server
 from chimera_s1.adapters.redis.embedded.server_process import ServerProcess
 from tests.contract.publisher_load import PublisherLoad, error_count, publisher_under_load, slot_of
 from tests.contract.redis_cluster import hand_over, move_keys
+from tests.contract.test_node_publisher_under_load import NO_FAILOVER, PARTIAL_COVERAGE
 from tests.contract.test_quote_publisher_faults import become_empty_master
-from tests.contract.test_writer_evidence import PARTIAL, PATIENT
 from tests.load.report import Report, say
 
 STOP_S = 30
@@ -111,8 +111,8 @@ async def move(load: PublisherLoad, nodes: Nodes) -> int:
 
 FAULTS = {
     "stop": Fault(f"full stop, {STOP_S} s", 3, 0, (), stop),
-    "hang": Fault(f"{HANGS} servers stopped for {HANG_S} s", 3, 0, PATIENT, hang),
-    "kill": Fault(f"{KILLS} masters killed", 3, 3, PARTIAL, kill),
+    "hang": Fault(f"{HANGS} servers stopped for {HANG_S} s", 3, 0, NO_FAILOVER, hang),
+    "kill": Fault(f"{KILLS} masters killed", 3, 3, PARTIAL_COVERAGE, kill),
     "move": Fault(f"{SLOTS_MOVED} slots to an empty master", 3, 1, (), move),
 }
 

@@ -1,4 +1,4 @@
-"""Market data files: what is written is read, and what is damaged is named, never passed over."""
+"""Market data files: round trip, compression and damage."""
 
 import gzip
 from pathlib import Path
@@ -48,12 +48,11 @@ def compressed(path: Path, content: bytes) -> None:
 
 @pytest.mark.parametrize("name", NAMES)
 @given(written=st.lists(messages, max_size=20))
-def test_what_is_written_is_read(
+def test_messages_written_are_read_back(
     name: str,
     written: list[tuple[int, Venue, str, bytes]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    """Time, venue, stream, payload bytes and envelope bytes come back, in order."""
     path = tmp_path_factory.mktemp("recording") / name
     with MarketFileWriter(path) as writer:
         for ts, venue, stream, data in written:
@@ -68,7 +67,7 @@ def test_what_is_written_is_read(
 
 @pytest.mark.parametrize("name", NAMES)
 def test_the_suffix_decides_the_compression(name: str, tmp_path: Path) -> None:
-    """Other tools open what the name promises: gzip, zstandard, or lines to read as they are."""
+    """Other tools can open the file."""
     path = tmp_path / name
     with MarketFileWriter(path) as writer:
         writer.write(1, Venue.SPOT, envelope("a@bookTicker", b'{"u":1}'))
@@ -97,7 +96,7 @@ def test_a_message_on_several_lines_is_still_one_record(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_file_that_cannot_be_written_is_said_with_its_name(name: str, tmp_path: Path) -> None:
+def test_the_error_for_an_unwritable_file_has_its_name(name: str, tmp_path: Path) -> None:
     with (
         pytest.raises(PortError, match=f"cannot write .*{name}"),
         MarketFileWriter(tmp_path / "no" / name),
@@ -106,8 +105,8 @@ def test_a_file_that_cannot_be_written_is_said_with_its_name(name: str, tmp_path
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_files_joined_end_to_end_are_one_file(name: str, tmp_path: Path) -> None:
-    """`cat a.zst b.zst` is a valid recording; the second part is not silently lost."""
+def test_concatenated_files_are_read_as_one(name: str, tmp_path: Path) -> None:
+    """`cat a.zst b.zst` is a valid recording."""
     part, whole = tmp_path / f"part-{name}", tmp_path / name
     compressed(part, GOOD + b"\n")
     whole.write_bytes(part.read_bytes() * 3)
@@ -115,7 +114,7 @@ def test_files_joined_end_to_end_are_one_file(name: str, tmp_path: Path) -> None
     assert len(list(read_market_file(whole))) == 3
 
 
-def test_blank_lines_and_keys_of_other_tools_are_passed_over(tmp_path: Path) -> None:
+def test_blank_lines_and_unknown_keys_are_ignored(tmp_path: Path) -> None:
     path = tmp_path / "market.jsonl"
     path.write_bytes(b"\n" + GOOD[:-1] + b',"note":"x"}\n  \r\n' + GOOD)
 
@@ -142,8 +141,10 @@ def test_blank_lines_and_keys_of_other_tools_are_passed_over(tmp_path: Path) -> 
         GOOD.replace(b'{"u":1}', b"[" * 200_000),
     ],
 )
-def test_a_damaged_line_is_named_or_passed_over_as_asked(damaged: bytes, tmp_path: Path) -> None:
-    """Without *on_bad* the first damaged line raises with its number; with it, the rest is read."""
+def test_a_damaged_line_raises_or_is_reported_and_skipped(damaged: bytes, tmp_path: Path) -> None:
+    """Without *on_damaged* the first damaged line raises with its number; with it, the rest is
+    read.
+    """
     path = tmp_path / "market.jsonl"
     path.write_bytes(b"\n".join([GOOD, damaged, GOOD]))
     seen: list[int] = []
@@ -154,7 +155,7 @@ def test_a_damaged_line_is_named_or_passed_over_as_asked(damaged: bytes, tmp_pat
         list(read_market_file(path))
 
 
-def test_a_gzip_file_cut_short_gives_what_it_has_and_then_says_so(tmp_path: Path) -> None:
+def test_a_truncated_gzip_file_is_read_up_to_the_cut(tmp_path: Path) -> None:
     path = tmp_path / "market.jsonl.gz"
     content = gzip.compress((GOOD + b"\n") * 3)
     path.write_bytes(content[:-8])
@@ -166,7 +167,7 @@ def test_a_gzip_file_cut_short_gives_what_it_has_and_then_says_so(tmp_path: Path
 
 
 @pytest.mark.parametrize("name", NAMES[1:])
-def test_a_file_that_is_not_what_its_name_says_is_damaged(name: str, tmp_path: Path) -> None:
+def test_a_file_in_another_format_than_its_suffix_is_damaged(name: str, tmp_path: Path) -> None:
     path = tmp_path / name
     path.write_bytes(GOOD * 10)
 
@@ -175,7 +176,7 @@ def test_a_file_that_is_not_what_its_name_says_is_damaged(name: str, tmp_path: P
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_file_that_is_not_there_is_said_with_its_name(name: str, tmp_path: Path) -> None:
+def test_the_error_for_a_missing_recording_has_its_name(name: str, tmp_path: Path) -> None:
     with pytest.raises(RecordingDamagedError, match=name):
         list(read_market_file(tmp_path / name))
 

@@ -1,4 +1,4 @@
-"""The exchange in memory does what its script says, and no money is made or lost."""
+"""The treasury gateway in memory."""
 
 from decimal import Decimal
 
@@ -36,8 +36,8 @@ def window(clock: ManualClock) -> ExecutionWindow:
     return ExecutionWindow(clock.now_ms() - 10**6, clock.now_ms() + 10**6)
 
 
-async def test_a_script_is_followed_step_by_step_and_then_the_exchange_is_honest() -> None:
-    """A lost request, an executed one whose reply lies, the truth."""
+async def test_the_script_is_used_up_before_the_default_behaviour() -> None:
+    """A lost request, an executed one with a false reply, a true reply."""
     clock = ManualClock()
     exchange = ScriptedTreasuryGateway(clock)
     exchange.script += [
@@ -52,8 +52,7 @@ async def test_a_script_is_followed_step_by_step_and_then_the_exchange_is_honest
     assert exchange.balance(Wallet.FUTURES) == RICH + 20
 
 
-async def test_a_late_execution_and_a_lagging_history_come_with_time() -> None:
-    """Money first, its row later."""
+async def test_late_executions_and_history_rows_appear_with_time() -> None:
     clock = ManualClock()
     exchange = ScriptedTreasuryGateway(clock)
     exchange.history_lag_ms = exchange.income_lag_ms = 100
@@ -69,8 +68,8 @@ async def test_a_late_execution_and_a_lagging_history_come_with_time() -> None:
     assert len(await exchange.read_income(window(clock))) == 1
 
 
-async def test_a_reply_can_be_held_back() -> None:
-    """It has been sent, and the money has moved, while the caller still waits."""
+async def test_a_reply_can_be_delayed() -> None:
+    """The money has moved while the caller still waits."""
     clock = ManualClock()
     exchange = ScriptedTreasuryGateway(clock)
     hold = anyio.Event()
@@ -91,7 +90,7 @@ async def test_a_reply_can_be_held_back() -> None:
 
 
 async def test_a_movement_may_fail_later() -> None:
-    """Then it is in the history, and neither in the balances nor in the income."""
+    """It stays in the history, but not in the balances or the income."""
     clock = ManualClock()
     exchange = ScriptedTreasuryGateway(clock)
     row = exchange.add_movement(DIRECTION, Decimal(5), status=MovementStatus.PENDING)
@@ -105,8 +104,7 @@ async def test_a_movement_may_fail_later() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(Direction), st.integers(1, 1_000), st.booleans())))
-def test_money_is_neither_made_nor_lost(moves: list[tuple[Direction, int, bool]]) -> None:
-    """Whatever moves, and whatever of it fails."""
+def test_the_total_balance_is_constant(moves: list[tuple[Direction, int, bool]]) -> None:
     exchange = ScriptedTreasuryGateway(ManualClock())
     for direction, amount, fails in moves:
         status = MovementStatus.FAILED if fails else MovementStatus.CONFIRMED
@@ -115,8 +113,7 @@ def test_money_is_neither_made_nor_lost(moves: list[tuple[Direction, int, bool]]
     assert sum(exchange.balance(wallet) for wallet in Wallet) == 2 * RICH
 
 
-async def test_another_gateways_request_is_not_sent() -> None:
-    """A mistake of the program."""
+async def test_a_transfer_signed_by_another_gateway_is_refused() -> None:
 
     class Other:
         request_hash = ""

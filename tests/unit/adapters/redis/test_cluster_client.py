@@ -1,4 +1,4 @@
-"""Connecting: what the user must change, what comes back by itself, and what is never told."""
+"""Connecting: configuration errors, recovery, and passwords that appear in no text."""
 
 import ssl
 import subprocess
@@ -30,12 +30,10 @@ from tests.contract.quote_stores import fresh_instruments, make_quote
 PASSWORD = "correct-horse-battery"
 
 
-async def test_wrong_credentials_are_a_matter_of_settings(
+async def test_wrong_credentials_are_a_configuration_error(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """A wrong password, and none where one is wanted; the sentence names the variables, not the
-    value. The right one works.
-    """
+    """A wrong or missing password: the error names the setting, not the value."""
     async with EmbeddedRedis(tmp_path, binary=redis_binary) as embedded:
         await embedded.nodes[0].execute("CONFIG", "SET", "requirepass", PASSWORD)
         for wrong in ("wrong-" + PASSWORD, ""):
@@ -52,10 +50,10 @@ async def test_wrong_credentials_are_a_matter_of_settings(
             assert PASSWORD not in repr(client)
 
 
-async def test_a_password_changed_under_way_is_told_by_its_variable(
+async def test_a_changed_password_is_reported_with_the_name_of_its_setting(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """The server asks for a password from now on and drops who is there: every report says what to
+    """The server starts to require a password and drops all clients: every report says what to
     check, and the publisher does not raise.
     """
     async with (
@@ -80,10 +78,10 @@ async def test_a_password_changed_under_way_is_told_by_its_variable(
             await reader.newest([quote.instrument])
 
 
-async def test_a_user_without_the_right_to_write_is_told_so(
+async def test_a_user_without_write_permission_is_a_configuration_error(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """ACL user with reads only: connecting works, writing names the user's variable."""
+    """An ACL user with read permission can connect; the error of a write names the setting."""
     async with EmbeddedRedis(tmp_path, binary=redis_binary) as embedded:
         rules = ("on", f">{PASSWORD}", "~*", "+@read", "+@connection", "+cluster", "+command")
         await embedded.nodes[0].execute("ACL", "SETUSER", "looker", *rules)
@@ -93,20 +91,18 @@ async def test_a_user_without_the_right_to_write_is_told_so(
                 await log.record_throughput(1.0)
 
 
-async def test_a_server_outside_cluster_mode_is_a_matter_of_settings(
+async def test_a_server_outside_cluster_mode_is_a_configuration_error(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """A plain Redis: the sentence says that it is not in cluster mode, and what to do."""
     async with plain_redis(redis_binary, tmp_path) as address:
         with pytest.raises(ConfigurationError, match=r"cluster mode.*--cluster-enabled yes"):
             async with connect_cluster([address]):
-                pytest.fail("this is no cluster")
+                pytest.fail("not a cluster")
 
 
-async def test_a_cluster_that_is_not_there_yet_is_waited_for(
+async def test_publishing_starts_when_the_cluster_becomes_available(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """The service starts without its store, and publishes once the store is up."""
     async with EmbeddedRedis(tmp_path, binary=redis_binary) as embedded:
         (node,) = embedded.nodes
         await node.kill()
@@ -122,11 +118,11 @@ async def test_a_cluster_that_is_not_there_yet_is_waited_for(
             assert await publisher.ping() == ""
 
 
-async def test_a_cluster_that_moved_is_found_by_the_configured_addresses(
+async def test_a_cluster_that_moved_is_found_at_the_configured_addresses(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """The client learns where the nodes are and forgets the configured names for it. When all it
-    learnt is gone, the configured names lead to the new place.
+    """The client replaces the configured addresses by the discovered ones. If none of those is
+    left, it uses the configured ones again.
     """
     old = EmbeddedRedis(tmp_path / "old", binary=redis_binary)
     async with EmbeddedRedis(tmp_path / "new", binary=redis_binary) as new:
@@ -149,10 +145,10 @@ async def test_a_cluster_that_moved_is_found_by_the_configured_addresses(
 
 
 async def test_tls_verifies_the_server(redis_binary: Path, tmp_path: Path) -> None:
-    """With the CA that signed the server's certificate everything works; without it, nothing does.
+    """Connecting works only with the CA that signed the server's certificate.
 
-    TLS ends in a proxy, because not every redis-server is built with it; the server announces the
-    proxy's port to its clients.
+    A proxy terminates TLS, because not every redis-server is built with it; the server announces
+    the proxy's port to its clients.
     """
     ca = make_certificate(tmp_path)
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
@@ -160,7 +156,7 @@ async def test_tls_verifies_the_server(redis_binary: Path, tmp_path: Path) -> No
     options = ("--cluster-announce-port", str(port))
     async with (
         EmbeddedRedis(tmp_path / "state", binary=redis_binary, options=options) as embedded,
-        tls_in_front_of(embedded.nodes[0], listener, tmp_path),
+        tls_proxy(embedded.nodes[0], listener, tmp_path),
     ):
         address = RedisAddress("127.0.0.1", port)
         async with connect_cluster([address], tls=True, tls_ca=str(ca)) as client:
@@ -174,7 +170,7 @@ async def test_tls_verifies_the_server(redis_binary: Path, tmp_path: Path) -> No
 
 
 @asynccontextmanager
-async def tls_in_front_of(
+async def tls_proxy(
     node: ServerProcess, listener: Listener[SocketStream], certificates: Path
 ) -> AsyncIterator[None]:
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
@@ -203,7 +199,7 @@ async def tls_in_front_of(
 
 
 def make_certificate(directory: Path) -> Path:
-    """A self-signed certificate for 127.0.0.1; it is its own CA."""
+    """A self-signed certificate for 127.0.0.1, which is its own CA."""
     subprocess.run(
         [
             *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),

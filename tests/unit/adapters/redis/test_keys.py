@@ -9,8 +9,8 @@ from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
 from tests.unit.domain.strategies import instruments
 
 
-def test_names_are_those_other_services_read() -> None:
-    """Word for word; a change here breaks consumers."""
+def test_stream_and_key_names_are_those_that_consumers_read() -> None:
+    """A change breaks consumers."""
     assert keys.quote_stream(InstrumentId(Venue.SPOT, Symbol("BTCUSDT"))) == (
         "mkt:events:spot:BTCUSDT"
     )
@@ -24,8 +24,8 @@ def test_names_are_those_other_services_read() -> None:
 
 
 @given(instruments)
-def test_a_stream_name_names_its_instrument(instrument: InstrumentId) -> None:
-    """There and back; and the name has no hash tag."""
+def test_a_stream_name_parses_back_to_its_instrument(instrument: InstrumentId) -> None:
+    """The name has no hash tag."""
     stream = keys.quote_stream(instrument)
 
     assert keys.quoted_instrument(stream) == instrument
@@ -39,14 +39,13 @@ def test_a_stream_name_names_its_instrument(instrument: InstrumentId) -> None:
         "mkt:events:spot:A:B", "spot:BTCUSDT", "ops:events", "mkt:status:spot", "",
     ],
 )  # fmt: skip
-def test_other_names_name_no_instrument(name: str) -> None:
-    """What is beside our streams is passed over."""
+def test_other_names_have_no_instrument(name: str) -> None:
     assert keys.quoted_instrument(name) is None
 
 
 @given(st.text())
-def test_any_key_of_a_shared_cluster_can_be_judged(name: str) -> None:
-    """No name raises; what is accepted is exactly a name of ours."""
+def test_parsing_any_key_never_raises(name: str) -> None:
+    """Exactly the names of quote streams are accepted."""
     instrument = keys.quoted_instrument(name)
 
     assert instrument is None or keys.quote_stream(instrument) == name

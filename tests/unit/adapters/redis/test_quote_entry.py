@@ -1,4 +1,4 @@
-"""Numbers of a stream entry: the fast way writes what the slow one does."""
+"""Numbers of a stream entry."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,14 +12,12 @@ numbers = st.floats(min_value=0, allow_nan=False, allow_infinity=False) | st.dec
 
 
 @given(st.lists(numbers, min_size=1, max_size=6))
-def test_many_numbers_are_written_like_one(values: list[float]) -> None:
-    """Whole, tiny, huge or ordinary: the same text as `decimal_text`, number by number."""
+def test_fast_decimal_texts_equal_decimal_text(values: list[float]) -> None:
     assert decimal_texts_fast(values) == [decimal_text(value) for value in values]
 
 
 @given(st.floats(min_value=1e-5, max_value=1e15))
 def test_a_price_reads_back_as_the_same_float64(price: float) -> None:
-    """Shortest does not mean shortened."""
     (text,) = decimal_texts_fast([price])
 
     assert float(text) == price

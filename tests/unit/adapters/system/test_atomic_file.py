@@ -1,4 +1,4 @@
-"""A file that is replaced whole or not at all."""
+"""Replacing a file atomically."""
 
 import os
 import stat
@@ -48,7 +48,7 @@ def test_a_block_that_raises_changes_nothing(tmp_path: Path, error: BaseExceptio
     assert names(tmp_path) == ["file"]
 
 
-def test_the_file_is_its_owners_unless_the_umask_decides(tmp_path: Path) -> None:
+def test_the_mode_is_owner_only_or_by_umask(tmp_path: Path) -> None:
     before = os.umask(0o027)
     try:
         for name, modes in (("own", ()), ("shared", (BY_UMASK,))):
@@ -60,8 +60,8 @@ def test_the_file_is_its_owners_unless_the_umask_decides(tmp_path: Path) -> None
     assert (mode_of(tmp_path / "own"), mode_of(tmp_path / "shared")) == (0o600, 0o640)
 
 
-def test_a_draft_that_was_left_behind_is_replaced_and_not_followed(tmp_path: Path) -> None:
-    """Neither its content nor its mode survives, and a link in its place leads nowhere."""
+def test_an_existing_draft_is_replaced_and_not_followed(tmp_path: Path) -> None:
+    """Neither its content nor its mode is kept, and a symbolic link is not followed."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.write_bytes(b"untouched")
     (tmp_path / "file.draft").symlink_to(elsewhere)
@@ -75,6 +75,6 @@ def test_a_draft_that_was_left_behind_is_replaced_and_not_followed(tmp_path: Pat
     assert mode_of(tmp_path / "file") == 0o600
 
 
-def test_a_directory_that_is_not_there_is_the_callers_error(tmp_path: Path) -> None:
+def test_a_missing_directory_raises_file_not_found(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError), replacing(tmp_path / "missing" / "file"):
         raise AssertionError("the block was entered")

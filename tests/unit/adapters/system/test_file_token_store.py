@@ -1,6 +1,4 @@
-"""The token file: read again when it changes, kept when it is damaged, and nobody
-else's business.
-"""
+"""The token file: reloading, damage, permissions and concurrent commands."""
 
 import logging
 import stat
@@ -36,12 +34,12 @@ def path(tmp_path: Path) -> Path:
     return file
 
 
-def test_what_is_written_is_for_its_owner_only(path: Path) -> None:
+def test_the_file_is_accessible_to_its_owner_only(path: Path) -> None:
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert [each.name for each in path.parent.iterdir()] == ["tokens.json"]
 
 
-async def test_a_change_by_another_process_shows_within_a_second_and_is_looked_for_no_oftener(
+async def test_a_change_by_another_process_is_seen_after_one_second(
     path: Path,
 ) -> None:
     clock = ManualClock()
@@ -56,7 +54,7 @@ async def test_a_change_by_another_process_shows_within_a_second_and_is_looked_f
     assert store.find("newtoken") == NEW
 
 
-def spoil(path: Path, damage: str | None) -> None:
+def damage_file(path: Path, damage: str | None) -> None:
     if damage is None:
         path.unlink()
     else:
@@ -64,13 +62,13 @@ def spoil(path: Path, damage: str | None) -> None:
 
 
 @pytest.mark.parametrize("damage", ["", "{", '{"tokens": [{"kid": "x"}]}', None])
-async def test_a_new_version_that_is_bad_changes_nothing_and_is_told_once(
+async def test_an_unreadable_new_file_keeps_the_old_tokens_and_is_logged_once(
     path: Path, damage: str | None, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Also one that is gone; and a good one after it counts."""
+    """Also if the file is missing; the next readable version is loaded."""
     clock = ManualClock()
     store = FileTokenStore(path, clock)
-    spoil(path, damage)
+    damage_file(path, damage)
     for _ in range(3):
         await clock.advance(1_000)
         assert store.find("oldtoken") == OLD
@@ -94,7 +92,7 @@ MISSPELT = row(more=', "not_afer": 5')
 
 
 @pytest.mark.parametrize(
-    ("content", "said"),
+    ("content", "message"),
     [
         ("", "is damaged"),
         ("[]", "is damaged"),
@@ -104,8 +102,8 @@ MISSPELT = row(more=', "not_afer": 5')
         (f'{{"tokens": [{row()}, {row()}]}}', "duplicate key ids abcd"),
     ],
 )
-def test_a_file_that_is_damaged_is_named_with_what_is_wrong(
-    path: Path, content: str | bytes, said: str
+def test_the_error_for_a_damaged_file_has_its_path_and_reason(
+    path: Path, content: str | bytes, message: str
 ) -> None:
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
 
@@ -113,7 +111,7 @@ def test_a_file_that_is_damaged_is_named_with_what_is_wrong(
         FileTokenStore(path, ManualClock())
 
     assert str(path) in str(caught.value)
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 def test_a_token_pasted_in_place_of_its_kid_is_not_quoted(path: Path) -> None:
@@ -126,21 +124,21 @@ def test_a_token_pasted_in_place_of_its_kid_is_not_quoted(path: Path) -> None:
     assert text not in str(caught.value)
 
 
-def test_a_file_that_is_not_there_says_how_to_make_one(tmp_path: Path) -> None:
+def test_the_error_for_a_missing_file_says_how_to_create_it(tmp_path: Path) -> None:
     with pytest.raises(
         ConfigurationError, match="not exist; create it with chimera-s1 tokens create"
     ):
         FileTokenStore(tmp_path / "nowhere.json", ManualClock())
 
 
-def test_a_directory_that_is_not_there_is_named(tmp_path: Path) -> None:
+def test_the_error_for_a_missing_directory_has_advice(tmp_path: Path) -> None:
     store = FileTokenStore(tmp_path / "no" / "tokens.json", ManualClock(), allow_missing=True)
 
-    with pytest.raises(ConfigurationError, match="make its directory first"):
+    with pytest.raises(ConfigurationError, match="create its directory first"):
         store.put(OLD)
 
 
-def test_a_damaged_file_is_never_written_over(path: Path) -> None:
+def test_a_damaged_file_is_never_overwritten(path: Path) -> None:
     store = FileTokenStore(path, ManualClock())
     path.write_text("{")
 
@@ -151,26 +149,25 @@ def test_a_damaged_file_is_never_written_over(path: Path) -> None:
 
 
 @pytest.mark.parametrize(("mode", "warned"), [(0o600, 0), (0o400, 0), (0o640, 1), (0o604, 1)])
-def test_a_file_that_others_may_read_is_a_warning(
+def test_a_file_accessible_to_others_is_logged_as_a_warning(
     path: Path, mode: int, warned: int, caplog: pytest.LogCaptureFixture
 ) -> None:
     path.chmod(mode)
 
     FileTokenStore(path, ManualClock())
 
-    said = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
-    assert len(said) == warned
-    assert all(f"chmod 600 {path}" in text for text in said)
+    message = [each.getMessage() for each in caplog.records if each.levelno == logging.WARNING]
+    assert len(message) == warned
+    assert all(f"chmod 600 {path}" in text for text in message)
 
 
-def test_commands_at_the_same_time_lose_no_token(path: Path) -> None:
-    """Each reads, adds its own and writes; none writes over another's."""
+def test_concurrent_commands_lose_no_token(path: Path) -> None:
     kids = [f"kid{number:03}" for number in range(24)]
-    together = threading.Barrier(len(kids))
+    start = threading.Barrier(len(kids))
 
     def put(kid: str) -> None:
         store = FileTokenStore(path, ManualClock())
-        together.wait()
+        start.wait()
         store.put(record(kid))
 
     threads = [threading.Thread(target=put, args=(kid,)) for kid in kids]

@@ -1,4 +1,4 @@
-"""Logs: one line a record, secrets in none of them."""
+"""Log lines without secrets."""
 
 import io
 import json
@@ -19,7 +19,7 @@ LOG = logging.getLogger("chimera_s1.app.example")
 
 
 @pytest.fixture(autouse=True)
-def _logging_is_put_back() -> Iterator[None]:
+def _restore_logging() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     root.handlers.clear()
@@ -38,7 +38,7 @@ def configured(log_format: LogFormat, level: str = "info") -> io.StringIO:
     return stream
 
 
-def test_a_json_line_has_what_machines_look_for() -> None:
+def test_a_json_line_has_the_expected_fields() -> None:
     stream = configured("json")
 
     LOG.warning("lost %s", "spot-0", extra={"retry_count": 3, "venue": "spot", "ts": "not this"})
@@ -66,8 +66,8 @@ def fail() -> None:
 
 
 @pytest.mark.parametrize("log_format", ["json", "human"])
-def test_a_secret_is_in_no_line(log_format: LogFormat) -> None:
-    """In the message, its arguments, fields of any depth, exceptions, and however it is spelt."""
+def test_no_line_contains_a_secret(log_format: LogFormat) -> None:
+    """In the message, its arguments, nested fields and exceptions, in any spelling."""
     stream = configured(log_format)
 
     LOG.info("password %s", SECRET)
@@ -101,7 +101,7 @@ def test_a_json_line_is_one_line_even_with_an_exception() -> None:
     assert json.loads(line)["exception"].startswith("Traceback (most recent call last):")
 
 
-def test_a_secret_that_is_a_number_is_masked_too() -> None:
+def test_a_numeric_secret_is_masked() -> None:
     redaction = Redaction(["8812"])
 
     assert redaction.redact_value({"a": 8812, "b": 12, "8812": None}) == {
@@ -113,21 +113,21 @@ def test_a_secret_that_is_a_number_is_masked_too() -> None:
 
 @given(st.lists(st.text('abc"%', min_size=1), max_size=4), st.text('abc"% '))
 def test_redaction_leaves_no_secret(secrets: list[str], text: str) -> None:
-    """Also where one secret contains another, or two overlap."""
+    """Also if one secret contains another, or two overlap."""
     redacted = Redaction(secrets).redact_text(text)
 
     assert not any(secret in redacted for secret in secrets)
 
 
 @given(st.lists(st.text('abc"%', min_size=1), max_size=4), st.text("xyz \n"))
-def test_redaction_touches_nothing_else(secrets: list[str], text: str) -> None:
+def test_redaction_changes_no_other_text(secrets: list[str], text: str) -> None:
     assert Redaction(secrets).redact_text(text) == text
 
 
 @pytest.mark.parametrize(
     "name", ["uvicorn.error", "httpx2", "httpcore2.http11", "redis", "asyncio"]
 )
-def test_libraries_speak_only_when_something_is_wrong(name: str) -> None:
+def test_libraries_log_from_warning_on(name: str) -> None:
     """Also at level debug: httpx2 would log whole URLs."""
     stream = configured("json", "debug")
 
@@ -149,10 +149,10 @@ def test_the_http_client_logs_no_url() -> None:
         client.get(url)
 
     assert silent == ""
-    assert url in stream.getvalue()  # the library does log under that name
+    assert url in stream.getvalue()  # the library logs under that name
 
 
-def test_the_level_asked_for_is_the_level_shown() -> None:
+def test_records_below_the_level_are_not_logged() -> None:
     stream = configured("json", "error")
 
     LOG.warning("not shown")
@@ -161,7 +161,7 @@ def test_the_level_asked_for_is_the_level_shown() -> None:
     assert [json.loads(line)["message"] for line in stream.getvalue().splitlines()] == ["shown"]
 
 
-def test_warnings_of_python_are_log_lines() -> None:
+def test_python_warnings_are_logged() -> None:
     stream = configured("json")
 
     with warnings.catch_warnings():
@@ -173,19 +173,19 @@ def test_warnings_of_python_are_log_lines() -> None:
     assert json.loads(stream.getvalue())["logger"] == "py.warnings"
 
 
-def test_a_line_that_cannot_be_written_does_not_show_its_arguments(
+def test_a_record_that_cannot_be_formatted_does_not_show_its_arguments(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     stream = configured("json")
 
     LOG.info("two %s %s", SECRET)  # noqa: PLE1206 (the mistake under test)
 
-    assert stream.getvalue().startswith("a line of chimera_s1.app.example:")
+    assert stream.getvalue().startswith("log record of chimera_s1.app.example:")
     assert SECRET not in stream.getvalue()
     assert capsys.readouterr().err == ""
 
 
-def test_a_standard_error_that_is_gone_stops_nobody() -> None:
+def test_a_closed_standard_error_does_not_stop_the_service() -> None:
     stream = configured("json")
     stream.close()
 

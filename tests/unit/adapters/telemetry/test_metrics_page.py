@@ -1,4 +1,4 @@
-"""The Prometheus page, read with Prometheus's own parser."""
+"""The Prometheus page, parsed with Prometheus's own parser."""
 
 from collections.abc import Iterable
 
@@ -36,7 +36,7 @@ Key = tuple[str, frozenset[tuple[str, str]]]
 
 
 def numbers(page: MetricsPage) -> dict[Key, float]:
-    """Every number on the page by its name and labels."""
+    """All values on the page, by name and labels."""
     return {
         (sample.name, frozenset(sample.labels.items())): sample.value
         for family in text_string_to_metric_families(page.render().decode())
@@ -48,7 +48,7 @@ def shown(sources: Iterable[MetricSource], name: str, **labels: str) -> float | 
     return numbers(MetricsPage(sources)).get((name, frozenset(labels.items())))
 
 
-def test_a_counter_is_read_when_the_page_is() -> None:
+def test_a_counter_is_read_when_the_page_is_rendered() -> None:
     counted = [1]
     page = MetricsPage([lambda: [counter("s1_things_total", "Things.", counted[0])]])
 
@@ -59,7 +59,7 @@ def test_a_counter_is_read_when_the_page_is() -> None:
     assert (first, second) == (1.0, 5.0)
 
 
-def test_samples_of_one_name_are_one_family_whoever_gives_them() -> None:
+def test_samples_with_one_name_form_one_family() -> None:
     page = MetricsPage(
         [
             lambda: [gauge("s1_level", "Level.", 1, component="a")],
@@ -74,12 +74,12 @@ def test_samples_of_one_name_are_one_family_whoever_gives_them() -> None:
 @pytest.mark.parametrize(
     ("make", "name"), [(counter, "s1_things"), (gauge, "s1_things_total"), (gauge, "things")]
 )
-def test_a_name_that_says_the_wrong_thing_is_refused(make: type, name: str) -> None:
+def test_an_invalid_metric_name_is_refused(make: type, name: str) -> None:
     with pytest.raises(AssertionError):
         make(name, "Things.", 1)
 
 
-def test_the_process_is_on_the_page_and_other_imports_are_not() -> None:
+def test_the_page_has_process_metrics_but_no_library_defaults() -> None:
     names = {name for name, _ in numbers(MetricsPage([]))}
 
     assert {"process_resident_memory_bytes", "process_cpu_seconds_total"} <= names
@@ -88,7 +88,7 @@ def test_the_process_is_on_the_page_and_other_imports_are_not() -> None:
 
 @given(st.lists(st.floats(0, 10_000)))
 def test_a_histogram_counts_every_duration_in_its_buckets(durations_ms: list[float]) -> None:
-    """Each bucket holds what is at most its bound; the last one holds all."""
+    """Buckets are cumulative; the last one counts all."""
     bounds_ms = (1, 50, 5000)
     histogram = LatencyHistogram("s1_step_seconds", "A step.", bounds_ms)
     for duration_ms in durations_ms:
@@ -138,7 +138,7 @@ async def test_a_publisher_is_counted_with_its_redirects() -> None:
     assert shown(source, "s1_publish_failures_total") == 0
 
 
-def test_a_clock_is_shown_in_seconds_as_far_as_it_is_known() -> None:
+def test_known_clock_values_are_shown_in_seconds() -> None:
     skews = {
         Venue.SPOT: lambda: ClockSkew(-312.0, 0.75, 20, 90),
         Venue.PERP: lambda: ClockSkew(None, 1.0, None, None),
@@ -152,7 +152,7 @@ def test_a_clock_is_shown_in_seconds_as_far_as_it_is_known() -> None:
     assert shown(source, "s1_clock_skew_seconds", venue="perp") is None
 
 
-def test_round_trips_are_shown_once_there_are_any() -> None:
+def test_round_trips_are_shown_after_the_first_measurement() -> None:
     assert (
         shown([round_trip_source(lambda: RoundTripSummary(0, 0, 0))], "s1_ws_rtt_p50_seconds")
         is None
@@ -178,7 +178,7 @@ def test_throughput_health_and_build_are_shown() -> None:
     assert shown([build_source("1.2.3", "0/4")], "s1_build_info", version="1.2.3", shard="0/4") == 1
 
 
-def test_publish_latency_reaches_from_a_millisecond_to_the_freshness_limit() -> None:
+def test_publish_latency_buckets_range_from_a_millisecond_to_the_freshness_limit() -> None:
     latency = LatencyHistogram(PUBLISH_LATENCY, PUBLISH_LATENCY_HELP, PUBLISH_LATENCY_BOUNDS_MS)
     latency.observe(7)
 

@@ -1,4 +1,4 @@
-"""Real redis-server processes: started, watched, stopped, and never left behind."""
+"""Real redis-server processes: start, watch, stop, and orphans."""
 
 import os
 import signal
@@ -33,9 +33,7 @@ anyio.run(main)
 
 
 def free_port() -> int:
-    """With room for its bus port; somebody else may take it before it is used, once in
-    a blue moon.
-    """
+    """With room for its bus port. Another process could take it before it is used; this is rare."""
     with ExitStack() as probes:
         while True:
             probe = probes.enter_context(socket.create_server(("127.0.0.1", 0)))
@@ -46,7 +44,7 @@ def free_port() -> int:
 
 @asynccontextmanager
 async def one_server(binary: Path, directory: Path) -> AsyncIterator[ServerProcess]:
-    """A server without slots: it runs at once, where a cluster needs its 2 s."""
+    """A server without slots starts immediately; a cluster needs 2 s."""
     server = ServerProcess(binary, directory, free_port(), ())
     await server.start()
     try:
@@ -58,7 +56,7 @@ async def one_server(binary: Path, directory: Path) -> AsyncIterator[ServerProce
 async def test_one_node_serves_every_slot_and_ends_with_the_block(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """On the port that was named; writable when the block begins, gone when it ends."""
+    """On the given port; writable when the block starts, not running after it."""
     port = free_port()
     async with EmbeddedRedis(tmp_path / "new" / "s", binary=redis_binary, port=port) as embedded:
         (node,) = embedded.nodes
@@ -73,9 +71,11 @@ async def test_one_node_serves_every_slot_and_ends_with_the_block(
     assert node.pid is None
 
 
-async def test_replicas_follow_masters_in_turn(redis_binary: Path, tmp_path: Path) -> None:
-    """Masters share the slots; each replica is linked and every node knows them all. The chosen
-    ports and their bus ports stay below those that outgoing connections take.
+async def test_replicas_are_assigned_to_masters_round_robin(
+    redis_binary: Path, tmp_path: Path
+) -> None:
+    """Each replica is linked and every node knows all others. The chosen ports and their bus ports
+    are below the ephemeral range.
     """
     async with EmbeddedRedis(tmp_path, binary=redis_binary, masters=3, replicas=3) as embedded:
         roles = [(await node.execute("INFO"))["role"] for node in embedded.nodes]
@@ -93,24 +93,24 @@ async def test_replicas_follow_masters_in_turn(redis_binary: Path, tmp_path: Pat
     assert all(10_240 <= port < 22_768 for port in ports)
 
 
-@pytest.mark.parametrize("beyond", [60_000, None])
-async def test_a_port_that_cannot_be_used_is_a_matter_of_settings(
-    redis_binary: Path, tmp_path: Path, beyond: int | None
+@pytest.mark.parametrize("too_high", [60_000, None])
+async def test_an_unavailable_port_is_a_configuration_error(
+    redis_binary: Path, tmp_path: Path, too_high: int | None
 ) -> None:
-    """Taken by somebody else, or without room for the bus port."""
+    """In use, or without room for the bus port."""
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        port = beyond or taken.getsockname()[1]
+        port = too_high or taken.getsockname()[1]
         with pytest.raises(ConfigurationError, match=str(port)):
             async with EmbeddedRedis(tmp_path, binary=redis_binary, port=port):
                 pytest.fail("the port was not free")
 
 
-async def test_a_directory_that_cannot_be_written_is_a_matter_of_settings(
+async def test_an_unwritable_directory_is_a_configuration_error(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """A file stands where the directory should be (permissions do not stop root, this does)."""
+    """A file has the name of the directory (permissions do not stop root)."""
     (tmp_path / "file").write_text("")
 
     with pytest.raises(ConfigurationError, match="make it writable or choose another directory"):
@@ -119,7 +119,7 @@ async def test_a_directory_that_cannot_be_written_is_a_matter_of_settings(
 
 
 async def test_a_directory_has_one_owner(redis_binary: Path, tmp_path: Path) -> None:
-    """A second service with the same state directory leaves the first one's server alone."""
+    """A second service with the same state directory does not touch the server of the first."""
     async with EmbeddedRedis(tmp_path, binary=redis_binary) as first:
         pid = first.nodes[0].pid
         with pytest.raises(ConfigurationError, match="another process"):
@@ -129,11 +129,12 @@ async def test_a_directory_has_one_owner(redis_binary: Path, tmp_path: Path) -> 
         assert await first.nodes[0].execute("PING")
 
 
-async def test_a_server_that_does_not_start_says_why(tmp_path: Path, redis_binary: Path) -> None:
-    """The error holds the server's last words and the path of its log."""
+async def test_a_start_failure_reports_the_last_log_line(
+    tmp_path: Path, redis_binary: Path
+) -> None:
     with pytest.raises(PublisherUnavailableError) as caught:
         async with EmbeddedRedis(tmp_path, binary=redis_binary, options=("--no-such-option", "1")):
-            pytest.fail("the server knows no such option")
+            pytest.fail("the server has no such option")
 
     log = tmp_path / "node-0" / "redis.log"
     last_line = [line for line in log.read_text().splitlines() if line.strip()][-1]
@@ -141,8 +142,8 @@ async def test_a_server_that_does_not_start_says_why(tmp_path: Path, redis_binar
     assert str(log) in str(caught.value)
 
 
-async def test_a_server_that_dies_is_named(redis_binary: Path, tmp_path: Path) -> None:
-    """SIGKILL, as by the kernel when memory runs out."""
+async def test_watch_names_a_server_that_died(redis_binary: Path, tmp_path: Path) -> None:
+    """SIGKILL, as from the kernel when memory runs out."""
     async with EmbeddedRedis(tmp_path, binary=redis_binary, masters=3) as embedded:
         victim = embedded.nodes[1]
         with anyio.fail_after(10):
@@ -155,8 +156,9 @@ async def test_a_server_that_dies_is_named(redis_binary: Path, tmp_path: Path) -
         assert "SIGKILL" in str(caught.value)
 
 
-async def test_a_server_that_is_stopped_is_no_surprise(redis_binary: Path, tmp_path: Path) -> None:
-    """`watch` ends without an error when every server was stopped on purpose."""
+async def test_watch_returns_when_a_server_is_stopped_on_purpose(
+    redis_binary: Path, tmp_path: Path
+) -> None:
     async with EmbeddedRedis(tmp_path, binary=redis_binary) as embedded:
         with anyio.fail_after(10):
             async with anyio.create_task_group() as group:
@@ -164,8 +166,8 @@ async def test_a_server_that_is_stopped_is_no_surprise(redis_binary: Path, tmp_p
                 await embedded.nodes[0].stop()
 
 
-async def test_a_hanging_server_is_stopped_too(redis_binary: Path, tmp_path: Path) -> None:
-    """A process that was stopped by SIGSTOP does not hear SIGTERM before it is woken."""
+async def test_a_hanging_server_is_stopped(redis_binary: Path, tmp_path: Path) -> None:
+    """A process under SIGSTOP handles SIGTERM only after SIGCONT."""
     async with one_server(redis_binary, tmp_path) as server:
         pid = server.pid
         assert pid is not None
@@ -174,53 +176,52 @@ async def test_a_hanging_server_is_stopped_too(redis_binary: Path, tmp_path: Pat
     assert not is_running(pid)
 
 
-async def left_behind(binary: Path, directory: Path) -> int:
-    """Process id of a server whose owner was killed by SIGKILL and could not clean up."""
+async def start_orphan(binary: Path, directory: Path) -> int:
+    """Process id of a server whose owner was killed by SIGKILL."""
     owner = [sys.executable, "-c", OWNER, str(directory), str(binary), str(free_port())]
     async with await anyio.open_process(owner, stderr=None) as process:
         assert process.stdout is not None
         with anyio.fail_after(20):
-            leftover = int(await process.stdout.receive())
+            orphan_pid = int(await process.stdout.receive())
         process.kill()
-    assert is_running(leftover)
-    return leftover
+    assert is_running(orphan_pid)
+    return orphan_pid
 
 
-async def test_the_server_of_a_killed_owner_is_ended_by_the_next(
+async def test_the_server_of_a_killed_owner_is_killed_by_the_next_owner(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """Who takes over the directory ends what was left in it, and starts its own."""
-    leftover = await left_behind(redis_binary, tmp_path)
+    orphan_pid = await start_orphan(redis_binary, tmp_path)
 
     async with EmbeddedRedis(tmp_path, binary=redis_binary) as embedded:
-        assert not is_running(leftover)
+        assert not is_running(orphan_pid)
         assert await embedded.nodes[0].execute("PING")
 
 
-async def test_a_leftover_that_hangs_is_ended_too(redis_binary: Path, tmp_path: Path) -> None:
-    """Stopped by SIGSTOP before its owner died."""
-    leftover = await left_behind(redis_binary, tmp_path)
-    os.kill(leftover, signal.SIGSTOP)
+async def test_a_hanging_orphan_is_killed(redis_binary: Path, tmp_path: Path) -> None:
+    """Under SIGSTOP."""
+    orphan_pid = await start_orphan(redis_binary, tmp_path)
+    os.kill(orphan_pid, signal.SIGSTOP)
 
-    assert await kill_orphan(tmp_path / "node-0") == leftover
-    assert not is_running(leftover)
+    assert await kill_orphan(tmp_path / "node-0") == orphan_pid
+    assert not is_running(orphan_pid)
 
 
-async def test_a_stranger_with_a_reused_process_id_is_left_alone(tmp_path: Path) -> None:
-    """A process id file may outlive its process; its number may be anybody's by now."""
+async def test_an_unrelated_process_with_a_reused_process_id_is_not_killed(tmp_path: Path) -> None:
+    """A process id file may outlive its process."""
     async with await anyio.open_process(
         [sys.executable, "-c", "import sys; sys.stdin.read()"], cwd=tmp_path
-    ) as stranger:
-        (tmp_path / "redis.pid").write_text(f"{stranger.pid}\n")
+    ) as unrelated:
+        (tmp_path / "redis.pid").write_text(f"{unrelated.pid}\n")
 
         assert await kill_orphan(tmp_path) is None
-        assert is_running(stranger.pid)
+        assert is_running(unrelated.pid)
         assert not (tmp_path / "redis.pid").exists()
-        stranger.kill()
+        unrelated.kill()
 
 
 @pytest.mark.parametrize("content", [None, "", "not a number"])
-async def test_a_broken_process_id_file_is_no_obstacle(tmp_path: Path, content: str | None) -> None:
+async def test_a_broken_process_id_file_is_ignored(tmp_path: Path, content: str | None) -> None:
     """A crash may leave an empty file."""
     if content is not None:
         (tmp_path / "redis.pid").write_text(content)
@@ -228,8 +229,9 @@ async def test_a_broken_process_id_file_is_no_obstacle(tmp_path: Path, content: 
     assert await kill_orphan(tmp_path) is None
 
 
-async def test_a_node_keeps_its_place_over_a_restart(redis_binary: Path, tmp_path: Path) -> None:
-    """Killed and started again on the same port, it is the same node with the same slots."""
+async def test_a_node_keeps_its_id_and_slots_over_a_restart(
+    redis_binary: Path, tmp_path: Path
+) -> None:
     async with one_server(redis_binary, tmp_path) as server:
         identity = await server.execute("CLUSTER", "MYID")
         await server.execute("CLUSTER", "ADDSLOTS", 1, 2, 3)

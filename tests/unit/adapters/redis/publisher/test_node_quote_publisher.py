@@ -1,4 +1,4 @@
-"""Our writer's own connections: who may use them, and what it makes of a server that misbehaves."""
+"""The connections of the node publisher: credentials, TLS, redirects and invalid replies."""
 
 import ssl
 from collections.abc import AsyncIterator
@@ -19,30 +19,30 @@ from chimera_s1.adapters.redis.publisher.node_quote_publisher import NodeQuotePu
 from chimera_s1.adapters.system.system_clock import SystemClock
 from tests.contract.quote_stores import fresh_instruments, make_quote
 from tests.contract.redis_cluster import hand_over, key_slot, move_keys, node_id
-from tests.unit.adapters.redis.test_cluster_client import make_certificate, tls_in_front_of
+from tests.unit.adapters.redis.test_cluster_client import make_certificate, tls_proxy
 
 PASSWORD = "correct-horse-battery"
-INTRODUCED = b"+OK\r\n$26\r\nid=7 addr=127.0.0.1:40000 \r\n:0\r\n"
+HANDSHAKE_REPLIES = b"+OK\r\n$26\r\nid=7 addr=127.0.0.1:40000 \r\n:0\r\n"
 
 
-def writer(client: ClusterClient, patience_s: float = 2.0) -> NodeQuotePublisher:
+def node_publisher(client: ClusterClient, timeout_s: float = 2.0) -> NodeQuotePublisher:
     return NodeQuotePublisher(
-        client, maxlen=10, clock=SystemClock(), draw=lambda: 0.5, timeout_s=patience_s
+        client, maxlen=10, clock=SystemClock(), draw=lambda: 0.5, timeout_s=timeout_s
     )
 
 
-async def test_credentials_are_those_of_the_official_client(
+async def test_the_credentials_of_the_official_client_are_used(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """An ACL user with a password writes; once the password is another, every report says what to
-    check, and no text holds it.
+    """An ACL user with a password writes. After a change of the password every report says what to
+    check, and no text contains it.
     """
     async with EmbeddedRedis(tmp_path, binary=redis_binary) as redis:
         (node,) = redis.nodes
         await node.execute("ACL", "SETUSER", "s1", "on", f">{PASSWORD}", "~*", "+@all")
         async with (
             connect_cluster(redis.addresses, user="s1", password=PASSWORD) as client,
-            writer(client) as publisher,
+            node_publisher(client) as publisher,
         ):
             quote = make_quote(fresh_instruments(1)[0])
             assert (await publisher.publish([quote])).published == 1
@@ -51,25 +51,23 @@ async def test_credentials_are_those_of_the_official_client(
             await node.execute("ACL", "SETUSER", "s1", "resetpass", ">another")
             await node.execute("CLIENT", "KILL", "USER", "s1")
             report = await publisher.publish([quote])
-            complaint = await publisher.ping()
+            problem = await publisher.ping()
 
         assert report.unpublished == (quote,)
-        assert "S1_REDIS_PASS" in complaint
-        assert PASSWORD not in report.cause + complaint
+        assert "S1_REDIS_PASS" in problem
+        assert PASSWORD not in report.cause + problem
 
 
-async def test_a_user_who_may_not_end_connections_is_told_at_once(
+async def test_a_user_without_client_kill_permission_is_reported_at_start(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """Without CLIENT KILL the order of a stream could not be kept: said at the start, not one
-    night.
-    """
+    """CLIENT KILL is needed to keep the order of a stream."""
     async with EmbeddedRedis(tmp_path, binary=redis_binary) as redis:
         rules = ("on", f">{PASSWORD}", "~*", "+@all", "-client|kill")
         await redis.nodes[0].execute("ACL", "SETUSER", "s1", *rules)
         async with (
             connect_cluster(redis.addresses, user="s1", password=PASSWORD) as client,
-            writer(client, 0.5) as publisher,
+            node_publisher(client, 0.5) as publisher,
         ):
             report = await publisher.publish([make_quote(fresh_instruments(1)[0])])
 
@@ -79,7 +77,7 @@ async def test_a_user_who_may_not_end_connections_is_told_at_once(
 
 
 async def test_tls_verifies_the_server(redis_binary: Path, tmp_path: Path) -> None:
-    """As the official client does, with the same CA."""
+    """With the CA of the official client."""
     ca = make_certificate(tmp_path)
     listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
     port = int(listener.extra(SocketAttribute.local_port))
@@ -87,25 +85,25 @@ async def test_tls_verifies_the_server(redis_binary: Path, tmp_path: Path) -> No
     address = RedisAddress("127.0.0.1", port)
     async with (
         EmbeddedRedis(tmp_path / "state", binary=redis_binary, options=options) as redis,
-        tls_in_front_of(redis.nodes[0], listener, tmp_path),
+        tls_proxy(redis.nodes[0], listener, tmp_path),
         connect_cluster([address], tls=True, tls_ca=str(ca)) as client,
     ):
         quote = make_quote(fresh_instruments(1)[0])
-        async with writer(client) as publisher:
+        async with node_publisher(client) as publisher:
             assert await publisher.ping() == ""
             assert (await publisher.publish([quote])).published == 1
         client.credentials = NodeCredentials(tls=ssl.create_default_context())
-        async with writer(client, 0.5) as publisher:
+        async with node_publisher(client, 0.5) as publisher:
             assert (await publisher.publish([quote])).published == 0
             assert "certificate" in await publisher.ping()
 
 
-async def test_a_circle_of_redirects_ends(redis_binary: Path, tmp_path: Path) -> None:
-    """Two masters that name each other for a slot: the call ends, and says so."""
+async def test_a_redirect_loop_ends(redis_binary: Path, tmp_path: Path) -> None:
+    """Two masters redirect a slot to each other: the call ends with a cause."""
     async with (
         EmbeddedRedis(tmp_path, binary=redis_binary, masters=3) as redis,
         connect_cluster(redis.addresses) as client,
-        writer(client) as publisher,
+        node_publisher(client) as publisher,
     ):
         instrument = next(
             each for each in fresh_instruments(50) if key_slot(quote_stream(each)) < 5000
@@ -116,58 +114,59 @@ async def test_a_circle_of_redirects_ends(redis_binary: Path, tmp_path: Path) ->
         await move_keys(one, other, slot)
         await other.execute("CLUSTER", "SETSLOT", slot, "STABLE")
         report = await publisher.publish([make_quote(instrument)])
-        asked, moved = publisher.counters.ask_replies, publisher.counters.moved_replies
+        ask_replies, moved_replies = (
+            publisher.counters.ask_replies,
+            publisher.counters.moved_replies,
+        )
         await other.execute("CLUSTER", "SETSLOT", slot, "IMPORTING", await node_id(one))
         await hand_over(one, other, slot)
         again = await publisher.publish(report.unpublished)
 
         assert report.published == 0
         assert "more than 5 redirects for one quote" in report.cause
-        assert asked > 1
-        assert moved > 1
+        assert ask_replies > 1
+        assert moved_replies > 1
         assert again.published == 1
 
 
 @pytest.mark.parametrize(
-    ("answer", "defect"),
+    ("reply", "reason"),
     [
         pytest.param(b"+OK\r\n+OK\r\n", "unexpected reply", id="two replies to one request"),
-        pytest.param(b"!@#$%\r\n", "invalid RESP", id="no RESP"),
-        pytest.param(b"-ERR bye\r\n+OK\r\n", "ERR bye", id="its last words"),
+        pytest.param(b"!@#$%\r\n", "invalid RESP", id="invalid RESP"),
+        pytest.param(b"-ERR bye\r\n+OK\r\n", "ERR bye", id="error before closing"),
         pytest.param(b"", "the server closed the connection", id="nothing"),
     ],
 )
-async def test_a_connection_whose_replies_cannot_be_trusted_is_ended(
-    answer: bytes, defect: str
-) -> None:
-    """What was in flight is settled as unknown."""
-    settled: list[Replies | None] = []
-    async with misbehaving(answer) as address:
+async def test_a_connection_with_unexpected_replies_is_closed(reply: bytes, reason: str) -> None:
+    """The request in flight gets None: its outcome is unknown."""
+    received: list[Replies | None] = []
+    async with scripted_server(reply) as address:
         with anyio.fail_after(5):
             connection = await open_connection(address, NodeCredentials(), None)
             assert connection.ready
-            connection.request(b"*1\r\n$4\r\nPING\r\n", 1, settled.append)
+            connection.request(b"*1\r\n$4\r\nPING\r\n", 1, received.append)
             assert not connection.ready
             await connection.ended.wait()
 
-    assert settled == [None]
-    assert defect in connection.end_reason
+    assert received == [None]
+    assert reason in connection.end_reason
     assert not connection.answered
 
 
 @asynccontextmanager
-async def misbehaving(answer: bytes) -> AsyncIterator[RedisAddress]:
-    """A server that lets us in, answers the first request with *answer*, and closes where it is
-    empty.
+async def scripted_server(reply: bytes) -> AsyncIterator[RedisAddress]:
+    """A server that completes the handshake and sends *reply* to the first request; it closes the
+    connection if *reply* is empty.
     """
 
     async def serve(client: SocketStream) -> None:
         async with client:
             await client.receive()
-            await client.send(INTRODUCED)
+            await client.send(HANDSHAKE_REPLIES)
             await client.receive()
-            if answer:
-                await client.send(answer)
+            if reply:
+                await client.send(reply)
                 await anyio.sleep_forever()
 
     async with (

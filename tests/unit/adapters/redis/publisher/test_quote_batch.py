@@ -1,4 +1,4 @@
-"""Which quotes of a call are acknowledged, and which are offered again."""
+"""Which quotes of a call are acknowledged, and which are unpublished."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -22,32 +22,34 @@ quotes = st.lists(st.tuples(SYMBOLS, SOURCES), max_size=30).map(
 
 
 @given(quotes, st.data())
-def test_what_is_offered_again_never_follows_its_successor(
+def test_unpublished_quotes_exclude_superseded_ones(
     offered: list[Quote], data: st.DataObject
 ) -> None:
-    """Each quote is acknowledged, offered again, or has a newer acknowledged one of its source."""
+    """Each quote is acknowledged, unpublished, or superseded by an acknowledged one."""
     batch = QuoteBatch(offered)
-    taken = data.draw(st.sets(st.sampled_from(range(len(offered)))) if offered else st.just(set()))
-    for position in taken:
+    acknowledged = data.draw(
+        st.sets(st.sampled_from(range(len(offered)))) if offered else st.just(set())
+    )
+    for position in acknowledged:
         batch.acknowledge(position)
 
     report = batch.report()
 
-    assert report.published == len(taken)
+    assert report.published == len(acknowledged)
     assert [offered[position] for position in batch.unpublished()] == list(report.unpublished)
     assert list(report.unpublished) == sorted(report.unpublished, key=lambda q: q.update_id)
     for position, one in enumerate(offered):
         later = [
             p
-            for p in taken
+            for p in acknowledged
             if p > position
             and (offered[p].instrument, offered[p].source) == (one.instrument, one.source)
         ]
-        assert (one in report.unpublished) is (position not in taken and not later)
+        assert (one in report.unpublished) is (position not in acknowledged and not later)
 
 
-def test_causes_are_told_once_each() -> None:
-    """Two nodes with one cause are one clause; no cause where everything arrived."""
+def test_each_cause_is_reported_once() -> None:
+    """None is reported if everything was published."""
     batch = QuoteBatch([quote("A", "bookTicker", 1)])
     batch.causes += ["first", "second", "first"]
 

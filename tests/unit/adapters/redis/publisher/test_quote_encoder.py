@@ -1,4 +1,4 @@
-"""Bytes of a quote on the wire, and what redirects say."""
+"""Encoding quotes as RESP, and parsing error replies."""
 
 from functools import partial
 from typing import Any, cast
@@ -20,19 +20,17 @@ from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.quote import Quote
 from tests.contract.redis_cluster import key_slot
 
-moved, ask = partial(Redirect, True), partial(Redirect, False)  # noqa: FBT003 (which is which is all)
-ASKED = RedisAddress("10.0.0.1", 7000)
+moved, ask = partial(Redirect, True), partial(Redirect, False)  # noqa: FBT003 (the names say what it is)
+SENDER = RedisAddress("10.0.0.1", 7000)
 prices = st.floats(min_value=1e-9, max_value=1e12)
 symbols = st.sampled_from(["BTCUSDT", "1000SHIBUSDT", "币安人生USDT"])
 
 
 @given(symbols, st.sampled_from(Venue), st.tuples(prices, prices, prices), st.integers(0, 10**14))
-def test_our_bytes_are_the_official_clients(
+def test_an_encoded_quote_equals_the_official_clients_command(
     symbol: str, venue: Venue, book: tuple[float, float, float], ts: int
 ) -> None:
-    """The same command, argument by argument, as redis-py is given: also for a symbol
-    beyond ASCII.
-    """
+    """Also for a symbol beyond ASCII."""
     instrument = InstrumentId(venue, Symbol(symbol))
     price, bid_qty, ask_qty = book
     quote = Quote(instrument, ts, price, bid_qty, price * 2, ask_qty, "replay.x", 1, ts)
@@ -59,13 +57,13 @@ def test_our_bytes_are_the_official_clients(
         ("MOVEDX 5 127.0.0.1:1", None),
     ],
 )
-def test_redirects_are_read(text: str, expected: Redirect | None) -> None:
-    """Without a host, or with an unknown one, it is another port of who was asked."""
-    assert Redirect.parse(text, ASKED) == expected
+def test_redirects_are_parsed(text: str, expected: Redirect | None) -> None:
+    """Without a host, or with an unknown one, it is another port of the sender."""
+    assert Redirect.parse(text, SENDER) == expected
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("NOAUTH Authentication required.", "S1_REDIS_PASS"),
         ("WRONGPASS invalid username-password pair or user is disabled.", "S1_REDIS_PASS"),
@@ -73,11 +71,11 @@ def test_redirects_are_read(text: str, expected: Redirect | None) -> None:
         ("OOM command not allowed when used memory > 'maxmemory'.", "OOM command"),
     ],
 )
-def test_a_refusal_says_what_to_set(text: str, told: str) -> None:
-    """Credentials and rights are settings; what is not is told in the server's words."""
-    assert told in error_reply_text(text)
+def test_an_error_reply_names_the_setting_to_change(text: str, expected: str) -> None:
+    """Other errors keep the server's words."""
+    assert expected in error_reply_text(text)
 
 
-def test_lengths_are_in_bytes() -> None:
-    """A Chinese symbol has three bytes a letter."""
+def test_bulk_string_lengths_are_in_bytes() -> None:
+    """A Chinese character has three bytes."""
     assert bulk_string("币") == "$3\r\n币\r\n"

@@ -1,4 +1,4 @@
-"""The clock that moves when it is told to."""
+"""The manual clock."""
 
 import anyio
 
@@ -7,8 +7,8 @@ from tests.fakes.manual_clock import ManualClock
 START_MS = 1_772_514_460_893
 
 
-async def test_time_stands_still_until_it_is_moved() -> None:
-    """Wall and monotonic time go on together by what they are advanced."""
+async def test_time_moves_only_by_advance() -> None:
+    """Wall and monotonic time advance together."""
     clock = ManualClock(START_MS)
     assert (clock.now_ms(), clock.monotonic_ms()) == (START_MS, 0.0)
 
@@ -17,8 +17,7 @@ async def test_time_stands_still_until_it_is_moved() -> None:
     assert (clock.now_ms(), clock.monotonic_ms()) == (START_MS + 250, 250.0)
 
 
-async def test_a_step_of_the_wall_clock_wakes_nobody() -> None:
-    """An operator sets the clock back: durations do not feel it."""
+async def test_a_wall_clock_step_does_not_change_monotonic_time() -> None:
     clock = ManualClock(START_MS)
 
     clock.step_wall_clock(-5_000)
@@ -26,8 +25,8 @@ async def test_a_step_of_the_wall_clock_wakes_nobody() -> None:
     assert (clock.now_ms(), clock.monotonic_ms()) == (START_MS - 5_000, 0.0)
 
 
-async def test_sleepers_wake_in_order_at_their_own_moment() -> None:
-    """Each sees the time it asked for, also one that goes to sleep again on the way."""
+async def test_sleepers_wake_in_order_at_their_due_time() -> None:
+    """Each wakes at its own time, also one that sleeps again on the way."""
     clock = ManualClock(START_MS)
     woken: list[tuple[str, float]] = []
 
@@ -50,8 +49,7 @@ async def test_sleepers_wake_in_order_at_their_own_moment() -> None:
         group.cancel_scope.cancel()
 
 
-async def test_a_sleep_of_nothing_returns_at_once() -> None:
-    """Zero and less wait for no advance."""
+async def test_a_sleep_of_zero_or_less_returns_immediately() -> None:
     clock = ManualClock(START_MS)
 
     with anyio.fail_after(5):

@@ -1,8 +1,8 @@
-"""The hot path's writer under 20,000 messages/s while real servers die, move, hang and refuse.
+"""The node publisher under 20,000 messages/s while real servers die, move, hang and refuse writes.
 
-Messages come from a generated feed and go through the real `PublishQuotes`, windows of 50 ms.
-Afterwards every entry is compared with what was offered: no wrong number, none out of order, the
-newest always there, and missing only what the writer had handed back.
+Generated messages go through the real `PublishQuotes` in windows of 50 ms. Afterwards every entry
+is compared with the offered quotes: no value is wrong, none is out of order, the newest is there,
+and only quotes that were reported unpublished are missing.
 """
 
 from pathlib import Path
@@ -34,25 +34,23 @@ from tests.contract.redis_cluster import hand_over, move_keys
 from tests.contract.tcp_proxy import redis_behind_proxy
 from tests.contract.test_quote_publisher_faults import become_empty_master
 
-PARTIAL = ("--cluster-require-full-coverage", "no")
-"""Masters that go on while another is gone; by default they refuse everything with CLUSTERDOWN."""
+PARTIAL_COVERAGE = ("--cluster-require-full-coverage", "no")
+"""Masters that work while another is down; by default they reply CLUSTERDOWN to everything."""
 
-PATIENT = (*PARTIAL, "--cluster-node-timeout", "20000")
-"""A cluster that declares nobody dead while one of its servers is stopped."""
+NO_FAILOVER = (*PARTIAL_COVERAGE, "--cluster-node-timeout", "20000")
+"""A cluster that does not fail over while a server is stopped."""
 
-KEEPING = ("--key-load-delay", "10000", "--loading-process-events-interval-bytes", "1024")
-"""Servers that take 10 ms for each key when they load what they have kept, and answer meanwhile."""
+SLOW_LOADING = ("--key-load-delay", "10000", "--loading-process-events-interval-bytes", "1024")
+"""Servers that take 10 ms to load each key, and reply LOADING meanwhile."""
 
 
-async def test_a_killed_master_costs_only_its_own_streams(
+async def test_a_killed_master_affects_only_its_own_streams(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """SIGKILL; its replica takes over. What is missing was handed back, and belongs to
-    that node.
-    """
+    """SIGKILL; its replica takes over. Missing quotes were reported, and belong to that node."""
     async with (
         EmbeddedRedis(
-            tmp_path, binary=redis_binary, masters=3, replicas=3, options=PARTIAL
+            tmp_path, binary=redis_binary, masters=3, replicas=3, options=PARTIAL_COVERAGE
         ) as redis,
         publisher_under_load(redis.addresses) as load,
     ):
@@ -60,26 +58,26 @@ async def test_a_killed_master_costs_only_its_own_streams(
         await redis.nodes[0].kill()
         await load.publisher.wait_for_unpublished()
         await load.publisher.wait_for_complete()
-        verdict = await load.audit()
+        audit = await load.audit()
 
         assert str((await redis.nodes[3].execute("INFO"))["role"]) == "master"
         affected = load.instruments_on_master(0)
-        # A server may lose what it acknowledged a moment before it dies; that is Redis.
-        last_words = {
+        # A dying server can lose its last acknowledged writes: replication is asynchronous.
+        unreplicated = {
             quote
             for each in affected
             for quote in load.market.offered[each][max(0, before[each] - 3) : before[each] + 1]
         }
-        assert verdict.missing
-        assert instruments_of(verdict.missing) <= affected
-        assert verdict.missing <= load.publisher.unpublished | last_words
+        assert audit.missing
+        assert instruments_of(audit.missing) <= affected
+        assert audit.missing <= load.publisher.unpublished | unreplicated
 
 
 async def test_a_migration_to_an_empty_master_loses_nothing_and_is_counted_exactly(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """Ten slots move to a master that had none: ASK while they move, MOVED when they have. Every
-    quote of every window is there once, and our counts are the servers' own.
+    """Ten slots move to a master without slots: first ASK, then MOVED. Every quote of every window
+    is there once, and our counters equal the servers' statistics.
     """
     async with (
         EmbeddedRedis(tmp_path, binary=redis_binary, masters=3, replicas=1) as redis,
@@ -91,7 +89,7 @@ async def test_a_migration_to_an_empty_master_loses_nothing_and_is_counted_exact
         for slot in slots:
             await move_keys(source, newcomer, slot)
             await load.publisher.wait_for_complete(2)
-        asked_until = load.publisher.counters.ask_replies
+        asks_before_handover = load.publisher.counters.ask_replies
         for slot in slots:
             await hand_over(source, newcomer, slot)
         await load.publisher.wait_for_complete(5)
@@ -99,23 +97,23 @@ async def test_a_migration_to_an_empty_master_loses_nothing_and_is_counted_exact
         counters = load.publisher.counters
         moved = await error_count(redis.nodes, "MOVED")
         asked = await error_count(redis.nodes, "ASK")
-        verdict = await load.audit()
+        audit = await load.audit()
 
-        assert asked_until > len(slots)
+        assert asks_before_handover > len(slots)
         assert (counters.moved_replies, counters.ask_replies) == (moved, asked)
         assert counters.moved_replies >= len(slots)
         assert counters.failures == counters.busy_replies == 0
-        assert not verdict.missing
-        assert verdict.repeated == 0
-        assert verdict.entries == counters.published
+        assert not audit.missing
+        assert audit.repeated == 0
+        assert audit.entries == counters.published
 
 
-async def test_a_full_stop_is_survived_and_so_is_a_server_that_is_loading(
+async def test_publishing_resumes_after_a_full_stop_and_after_loading(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """All masters end and come back with their data, which they take their time to load."""
+    """All masters stop and restart with their data, which they load slowly."""
     async with (
-        EmbeddedRedis(tmp_path, binary=redis_binary, masters=3, options=KEEPING) as redis,
+        EmbeddedRedis(tmp_path, binary=redis_binary, masters=3, options=SLOW_LOADING) as redis,
         publisher_under_load(redis.addresses) as load,
     ):
         for node in redis.nodes:
@@ -127,24 +125,25 @@ async def test_a_full_stop_is_survived_and_so_is_a_server_that_is_loading(
             await node.start()
         await wait_until_healthy(redis.nodes, replicas=0)
         await load.publisher.wait_for_complete()
-        verdict = await load.audit()
+        audit = await load.audit()
 
         assert stopped == [None, None, None]
         assert await error_count(redis.nodes, "LOADING") > 0
-        refused = await rejected_write_count(redis.nodes)
-        assert load.publisher.counters.busy_replies == refused > 0
-        assert verdict.missing
-        assert verdict.missing <= load.publisher.unpublished
+        rejected = await rejected_write_count(redis.nodes)
+        assert load.publisher.counters.busy_replies == rejected > 0
+        assert audit.missing
+        assert audit.missing <= load.publisher.unpublished
 
 
-async def test_a_hanging_master_delays_nobody_and_its_late_commands_change_no_order(
+async def test_a_hanging_master_delays_no_other_and_its_late_commands_keep_the_order(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """SIGSTOP for longer than the writer waits: it gives the connection up with commands unread on
-    the other side. When the server goes on, those come before everything newer, or not at all.
+    """SIGSTOP for longer than the reply timeout: the publisher closes the connection while the
+    server has unread commands. When the server resumes, they run before all newer ones, or not at
+    all.
     """
     async with (
-        EmbeddedRedis(tmp_path, binary=redis_binary, masters=3, options=PATIENT) as redis,
+        EmbeddedRedis(tmp_path, binary=redis_binary, masters=3, options=NO_FAILOVER) as redis,
         publisher_under_load(redis.addresses, reply_timeout_s=0.5) as load,
     ):
         node = redis.nodes[1]
@@ -153,14 +152,14 @@ async def test_a_hanging_master_delays_nobody_and_its_late_commands_change_no_or
             await load.publisher.wait_for_unpublished(15)
             node.resume()
             await load.publisher.wait_for_complete()
-        verdict = await load.audit()
+        audit = await load.audit()
 
         kills = (await node.execute("INFO", "commandstats"))["cmdstat_client|kill"]
         assert kills["calls"] > 1
         affected = load.instruments_on_master(1)
         assert instruments_of(load.publisher.unpublished) == affected
-        assert verdict.missing
-        assert verdict.missing <= load.publisher.unpublished
+        assert audit.missing
+        assert audit.missing <= load.publisher.unpublished
 
 
 @pytest.mark.parametrize(
@@ -175,12 +174,10 @@ async def test_a_hanging_master_delays_nobody_and_its_late_commands_change_no_or
         ),
     ],
 )
-async def test_a_master_that_refuses_costs_only_its_own_streams(
+async def test_a_master_that_refuses_writes_affects_only_its_own_streams(
     redis_binary: Path, tmp_path: Path, on: tuple[str, str], off: tuple[str, str], kind: str
 ) -> None:
-    """A node answers every write with an error; once it takes writes again, the newest
-    are there.
-    """
+    """A node replies to every write with an error; after it recovers, the newest are there."""
     async with (
         EmbeddedRedis(tmp_path, binary=redis_binary, masters=3) as redis,
         publisher_under_load(redis.addresses) as load,
@@ -188,25 +185,25 @@ async def test_a_master_that_refuses_costs_only_its_own_streams(
         node = redis.nodes[2]
         await node.execute("CONFIG", "SET", *on)
         await load.publisher.wait_for_unpublished(5)
-        complaint = await load.publisher.ping()
+        problem = await load.publisher.ping()
         await node.execute("CONFIG", "SET", *off)
         await load.publisher.wait_for_complete()
-        verdict = await load.audit()
+        audit = await load.audit()
 
         assert await error_count([node], kind) > 0
-        assert kind in complaint
-        assert str(node.address) in complaint
+        assert kind in problem
+        assert str(node.address) in problem
         affected = load.instruments_on_master(2)
         assert instruments_of(load.publisher.unpublished) == affected
-        assert verdict.missing <= load.publisher.unpublished
-        assert verdict.repeated == 0
+        assert audit.missing <= load.publisher.unpublished
+        assert audit.repeated == 0
 
 
-async def test_commands_held_up_in_the_network_never_follow_newer_ones(
+async def test_commands_delayed_in_the_network_are_never_run_after_newer_ones(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """A batch is stuck between us and the server; the writer gives its connection up, and publishes
-    newer quotes over the next one. When the network delivers after all, the server takes nothing.
+    """A batch is stuck in the network; the publisher closes the connection and publishes newer
+    quotes over the next one. When the network delivers the batch, the server writes none of it.
     """
     instruments = fresh_instruments(100)
     async with (
@@ -239,8 +236,8 @@ async def test_commands_held_up_in_the_network_never_follow_newer_ones(
 
 
 async def test_a_slow_network_loses_nothing(redis_binary: Path, tmp_path: Path) -> None:
-    """Every read is 200 ms late on its way to the server, and answers come 7 bytes at a time.
-    Windows are merged; each quote that was not handed back is there, once.
+    """Every read is delayed by 200 ms on the way to the server, and replies arrive 7 bytes at a
+    time. Windows are merged; each quote that was not reported unpublished is there once.
     """
     async with (
         redis_behind_proxy(redis_binary, tmp_path) as (proxy, node),
@@ -253,19 +250,19 @@ async def test_a_slow_network_loses_nothing(redis_binary: Path, tmp_path: Path) 
         await load.publisher.wait_for_complete()
         await load.finish()
         written = (await node.execute("INFO", "commandstats"))["cmdstat_xadd"]["calls"]
-        verdict = await load.audit()
+        audit = await load.audit()
 
         assert merged > 0
-        assert verdict.missing <= load.publisher.unpublished
-        assert verdict.repeated == 0
-        assert verdict.entries == written == load.publisher.counters.published
+        assert audit.missing <= load.publisher.unpublished
+        assert audit.repeated == 0
+        assert audit.entries == written == load.publisher.counters.published
 
 
-async def test_a_node_that_became_read_only_is_reported_and_the_map_is_doubted(
+async def test_a_read_only_node_is_reported_and_the_slot_map_refreshed(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """READONLY in place of every acknowledgement: no node of a cluster says so to a writer that
-    asks the owner of a slot, therefore the proxy says it.
+    """READONLY in place of every acknowledgement. The owner of a slot never sends it, so the proxy
+    does.
     """
     async with (
         redis_behind_proxy(redis_binary, tmp_path) as (proxy, _),
@@ -273,20 +270,20 @@ async def test_a_node_that_became_read_only_is_reported_and_the_map_is_doubted(
     ):
         proxy.refusal = b"-READONLY You can't write against a read only replica.\r\n"
         await load.publisher.wait_for_unpublished(5)
-        complaint = await load.publisher.ping()
+        problem = await load.publisher.ping()
         proxy.refusal = b""
         await load.publisher.wait_for_complete()
-        verdict = await load.audit()
+        audit = await load.audit()
 
         assert proxy.refused > 0
-        assert "READONLY" in complaint
-        assert verdict.missing <= load.publisher.unpublished
-        assert verdict.repeated == 0
+        assert "READONLY" in problem
+        assert audit.missing <= load.publisher.unpublished
+        assert audit.repeated == 0
 
 
-async def test_an_answer_that_comes_late_still_counts(redis_binary: Path, tmp_path: Path) -> None:
-    """A server stands still for longer than a call, not for longer than the writer's own patience.
-    What the caller offers again meanwhile is on its stream already, and is not written twice.
+async def test_a_late_reply_still_counts(redis_binary: Path, tmp_path: Path) -> None:
+    """A server hangs for longer than a call, but not for longer than the reply timeout. Quotes that
+    the caller publishes again meanwhile are already on their stream, and are not written twice.
     """
     instruments = fresh_instruments(100)
     async with (

@@ -1,4 +1,4 @@
-"""Replies that come late, or contradict each other: what they change, and what they must not."""
+"""The node publisher with replies that are late or contradict each other."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -29,10 +29,10 @@ from tests.contract.test_quote_publisher_faults import served_by, slot_of
 
 
 @asynccontextmanager
-async def writing(
-    addresses: Sequence[RedisAddress], *, patience_s: float = 1.0, give_up_s: float = 30.0
+async def publisher_and_reader(
+    addresses: Sequence[RedisAddress], *, timeout_s: float = 1.0, reply_timeout_s: float = 30.0
 ) -> AsyncIterator[QuoteStore]:
-    """A writer whose calls end long before it gives a connection up, and a reader."""
+    """A publisher whose calls time out long before it closes a connection, and a reader."""
     async with (
         connect_cluster(addresses) as client,
         connect_cluster(addresses) as reading,
@@ -41,16 +41,16 @@ async def writing(
             maxlen=MAXLEN,
             clock=SystemClock(),
             draw=lambda: 0.5,
-            timeout_s=patience_s,
-            reply_timeout_s=give_up_s,
+            timeout_s=timeout_s,
+            reply_timeout_s=reply_timeout_s,
         ) as publisher,
     ):
-        await until_answered(publisher)
+        await wait_until_idle(publisher)
         yield QuoteStore(publisher, RedisQuoteReader(reading))
 
 
-async def until_answered(publisher: QuotePublisher) -> None:
-    """Return when every node is connected and has answered all it was sent."""
+async def wait_until_idle(publisher: QuotePublisher) -> None:
+    """Until every node is connected with nothing in flight."""
     with anyio.fail_after(30):
         while await publisher.ping():
             pass
@@ -64,19 +64,19 @@ def redirect_next(proxy: TcpProxy, text: str, times: int) -> None:
 async def test_a_late_acknowledgement_is_remembered_until_the_next_call(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """The server answers between two calls. What the second one offers again is on its stream
-    already, and is not written twice.
+    """The server replies between two calls. Quotes that the second call publishes again are already
+    on their stream, and are not written twice.
     """
     instruments = fresh_instruments(20)
     async with (
         EmbeddedRedis(tmp_path, binary=redis_binary) as redis,
-        writing(redis.addresses, patience_s=0.5) as store,
+        publisher_and_reader(redis.addresses, timeout_s=0.5) as store,
     ):
         (node,) = redis.nodes
         node.pause()
         late = await store.publisher.publish([make_quote(each) for each in instruments])
         node.resume()
-        await until_answered(store.publisher)
+        await wait_until_idle(store.publisher)
         again = await store.publisher.publish(late.unpublished)
         written = (await node.execute("INFO", "commandstats"))["cmdstat_xadd"]["calls"]
 
@@ -87,16 +87,16 @@ async def test_a_late_acknowledgement_is_remembered_until_the_next_call(
             assert await stored_bids(store.reader, quote.instrument) == [quote.bid]
 
 
-async def test_a_late_redirect_says_nothing_about_the_quotes_of_the_present_call(
+async def test_a_late_redirect_does_not_affect_the_quotes_of_the_current_call(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """An older call is redirected while a newer one waits: the quotes at the same places of the
+    """An older call is redirected while a newer one waits: the quotes at the same positions of the
     newer call are written once.
     """
     one, other = fresh_instruments(2)
     async with (
         redis_behind_proxy(redis_binary, tmp_path) as (proxy, _),
-        writing([proxy.address]) as store,
+        publisher_and_reader([proxy.address]) as store,
     ):
         proxy.hold()
         late = await store.publisher.publish([make_quote(one), make_quote(other)])
@@ -112,20 +112,20 @@ async def test_a_late_redirect_says_nothing_about_the_quotes_of_the_present_call
             assert await stored_bids(store.reader, quote.instrument) == [quote.bid]
 
 
-async def test_a_quote_that_was_handed_back_is_not_sent_after_a_late_redirect(
+async def test_a_quote_reported_unpublished_is_not_sent_after_a_late_redirect(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """The call has ended, and its caller holds the quote for unpublished."""
+    """The call has ended, and reported the quote as unpublished."""
     (instrument,) = fresh_instruments(1)
     async with (
         redis_behind_proxy(redis_binary, tmp_path) as (proxy, _),
-        writing([proxy.address]) as store,
+        publisher_and_reader([proxy.address]) as store,
     ):
         proxy.hold()
         late = await store.publisher.publish([make_quote(instrument)])
         redirect_next(proxy, f"ASK {slot_of(instrument)}", 1)
         proxy.release()
-        await until_answered(store.publisher)
+        await wait_until_idle(store.publisher)
         newer = make_quote(instrument)
         await publish_until_acknowledged(store.publisher, [newer])
 
@@ -133,16 +133,16 @@ async def test_a_quote_that_was_handed_back_is_not_sent_after_a_late_redirect(
         assert await stored_bids(store.reader, instrument) == [newer.bid]
 
 
-async def test_a_stream_with_a_quote_in_flight_gets_no_newer_one_over_another_connection(
+async def test_a_quote_is_held_back_while_an_earlier_one_is_in_flight_to_another_node(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """A slot moves while its old owner hangs with a quote of one of its streams: the next quote
-    waits until the first is answered, whatever the slot map says by then.
+    """A slot moves while its old owner hangs with a quote of one of its streams in flight: the next
+    quote waits for the reply to the first, whatever the slot map says by then.
     """
     instrument, neighbour = served_by(0, fresh_instruments(50))[:2]
     async with (
         EmbeddedRedis(tmp_path, binary=redis_binary, masters=3) as redis,
-        writing(redis.addresses) as store,
+        publisher_and_reader(redis.addresses) as store,
     ):
         source, target, _ = redis.nodes
         first = make_quote(instrument)
@@ -152,7 +152,7 @@ async def test_a_stream_with_a_quote_in_flight_gets_no_newer_one_over_another_co
             await hand_over(source, target, slot_of(each))
         source.pause()
         in_flight = await store.publisher.publish([make_quote(instrument)])
-        # Only the new owner can take it: from here on the writer knows where both slots are.
+        # Only the new owner accepts it: from here on the publisher knows the owner of both slots.
         await publish_until_acknowledged(store.publisher, [make_quote(neighbour)])
         newer = make_quote(instrument)
         held = await store.publisher.publish([newer])
@@ -166,16 +166,16 @@ async def test_a_stream_with_a_quote_in_flight_gets_no_newer_one_over_another_co
         assert await stored_bids(store.reader, instrument) == [first.bid, newer.bid]
 
 
-async def test_of_two_quotes_on_a_lost_connection_only_the_newer_is_offered_again(
+async def test_of_two_quotes_on_a_lost_connection_only_the_newer_is_reported_unpublished(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """Two quotes of a stream are unanswered when the connection ends: both may be written, and the
-    older one must not be written again behind the newer one.
+    """Two quotes of a stream have no reply when the connection closes: both may be written, and the
+    older one must not be written again after the newer one.
     """
     (instrument,) = fresh_instruments(1)
     async with (
         EmbeddedRedis(tmp_path, binary=redis_binary) as redis,
-        writing(redis.addresses, patience_s=20.0, give_up_s=0.5) as store,
+        publisher_and_reader(redis.addresses, timeout_s=20.0, reply_timeout_s=0.5) as store,
     ):
         (node,) = redis.nodes
         older, newer = make_quote(instrument), make_quote(instrument)
@@ -187,16 +187,16 @@ async def test_of_two_quotes_on_a_lost_connection_only_the_newer_is_offered_agai
         assert lost.unpublished == (newer,)
 
 
-async def test_quotes_of_a_stream_follow_one_redirect_when_there_are_two(
+async def test_quotes_of_one_stream_all_follow_the_first_of_two_redirects(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """A slot changes hands twice within a request: its replies name two nodes, and over two
-    connections the quotes of a stream could overtake each other. The one named first is slow.
+    """A slot moves twice within a request: the replies name two nodes, and over two connections the
+    quotes of a stream could overtake each other. The node named first is slow.
     """
     (instrument,) = fresh_instruments(1)
     async with (
         redis_behind_proxy(redis_binary, tmp_path) as (proxy, node),
-        writing([proxy.address], patience_s=10.0) as store,
+        publisher_and_reader([proxy.address], timeout_s=10.0) as store,
     ):
         quotes = [make_quote(instrument) for _ in range(2)]
         slot = slot_of(instrument)
@@ -212,29 +212,29 @@ async def test_quotes_of_a_stream_follow_one_redirect_when_there_are_two(
 
 
 @pytest.mark.parametrize("kind", ["CLUSTERDOWN", "MASTERDOWN", "READONLY"])
-async def test_the_slot_map_is_read_again_after_a_node_says_that_it_is_the_wrong_one(
+async def test_the_slot_map_is_refreshed_after_an_error_that_shows_it_is_stale(
     kind: str, redis_binary: Path, tmp_path: Path
 ) -> None:
-    """Nothing else has to go wrong for it."""
+    """One such reply is enough."""
     (instrument,) = fresh_instruments(1)
     async with (
         redis_behind_proxy(redis_binary, tmp_path) as (proxy, node),
-        writing([proxy.address]) as store,
+        publisher_and_reader([proxy.address]) as store,
     ):
 
-        async def reads() -> int:
+        async def slot_map_reads() -> int:
             return int(
                 (await node.execute("INFO", "commandstats"))["cmdstat_cluster|slots"]["calls"]
             )
 
-        async def read_again() -> bool:
-            return await reads() > before
+        async def refreshed() -> bool:
+            return await slot_map_reads() > before
 
-        before = await reads()
+        before = await slot_map_reads()
         proxy.refusals = [f"-{kind} not here\r\n".encode()]
         report = await store.publisher.publish([make_quote(instrument)])
         with anyio.fail_after(20):
-            await poll_until(read_again)
+            await poll_until(refreshed)
 
     assert proxy.refused == len(report.unpublished) == 1
     assert kind in report.cause
