@@ -117,9 +117,7 @@ class StreamAudit(Struct, frozen=True):
 
     Attributes:
         entries: Total on all streams.
-
         missing: Offered, but not on their stream.
-
         repeated: Entries written more than once.
     """
 

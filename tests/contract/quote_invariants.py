@@ -36,9 +36,7 @@ async def check_quotes(
 
     Args:
         control: The simulator's control plane.
-
         quotes: At least one of them among the last frames sent.
-
         offset_ms: Exchange minus local clock while they were received.
     """
     check_alone(quotes)

@@ -46,13 +46,9 @@ class ScriptedResponse(Struct, frozen=True, kw_only=True):
 
     Attributes:
         executes: Whether money moves; the rules are checked first.
-
         after_ms: Delay of the movement.
-
         status: Of the movement in the history; FAILED moves nothing.
-
         reply: None for the true reply.
-
         release_event: The reply is delayed until this is set.
     """
 
@@ -80,27 +76,16 @@ class ScriptedTreasuryGateway:
 
     Attributes:
         script: For the next requests, in order; later ones execute with a true reply.
-
         sent_orders: In order.
-
         movements_made: Also those with a delay.
-
         orders_by_tran_id: Without movements from `add_movement`.
-
         foreign_income: Rows of the futures income without a movement.
-
         history_lag_ms: Delay from a movement to its row in the history.
-
         income_lag_ms: Delay from a movement to its row in the futures income.
-
         clock_offset_ms: How far the exchange's clock is ahead of ours.
-
         read_error: Raised by every read while set.
-
         incomplete_reads: How many of the next reads are incomplete.
-
         completed_reads: Of both kinds.
-
         permissions: Of our key; other requests are refused.
     """
 
@@ -112,7 +97,6 @@ class ScriptedTreasuryGateway:
     ) -> None:
         """Args:
         mode: In `SUBACCOUNT` the history shows client ids, and each can be used once.
-
         balances: At the start, USDT.
         """
         self.script: deque[ScriptedResponse] = deque()

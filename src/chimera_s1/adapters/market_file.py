@@ -30,11 +30,8 @@ class RecordedMessage(Struct, frozen=True):
 
     Attributes:
         ts: Receive time, local epoch ms.
-
         stream: For example `btcusdt@bookTicker`.
-
         data: The payload in the envelope, JSON bytes.
-
         message: The whole envelope, `{"stream":...,"data":...}`, JSON bytes.
     """
 

@@ -107,15 +107,10 @@ async def connect_cluster(
 
     Args:
         addresses: Any of its nodes; three or more survive the loss of one.
-
         user: ACL user; empty for the default user.
-
         password: Empty for none.
-
         tls: Use TLS and verify the server's certificate and name.
-
         tls_ca: File with the CA certificates to trust; None for the system's.
-
         socket_timeout_s: Limit of one reply.
 
     Raises:

@@ -22,7 +22,6 @@ class ClusterReport(Struct, frozen=True):
 async def describe_cluster(client: ClusterClient) -> ClusterReport:
     """Raises:
     PublisherUnavailableError: The cluster is unreachable.
-
     ConfigurationError: It refuses the credentials, or the server is not in cluster mode.
     """
     with translate_redis_errors():

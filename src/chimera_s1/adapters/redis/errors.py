@@ -22,7 +22,6 @@ _CLUSTER_DISABLED = "cluster support disabled"
 def translate_redis_errors() -> Iterator[None]:
     """Raises:
     ConfigurationError: The credentials are refused, or the server is not in cluster mode.
-
     PublisherUnavailableError: Anything else; the same call may succeed later.
     """
     try:

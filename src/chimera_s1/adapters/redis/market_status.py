@@ -19,7 +19,6 @@ class RedisMarketStatus:
     def __init__(self, client: ClusterClient, *, maxlen: int, timeout_s: float = TIMEOUT_S) -> None:
         """Args:
         client: Not shared with other adapters.
-
         maxlen: Approximate length of each stream (`S1_STREAM_MAXLEN`).
         """
         self._client = client

@@ -10,9 +10,7 @@ class NodeCredentials(Struct, frozen=True):
 
     Attributes:
         user: ACL user; empty for the default user.
-
         password: Empty for none.
-
         tls: None for plain TCP.
     """
 

@@ -36,7 +36,6 @@ class RedisOperationsLog:
     ) -> None:
         """Args:
         client: Not shared with other adapters.
-
         maxlen: Approximate length of each stream (`S1_OPS_MAXLEN`).
         """
         self._client = client

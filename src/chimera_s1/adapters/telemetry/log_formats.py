@@ -27,11 +27,8 @@ def configure_logging(
 
     Args:
         log_format: `json` or `human`.
-
         level: Lowest level shown: `debug`, `info`, `warning` or `error`.
-
         secrets: Values replaced by `***` in messages, fields and exceptions.
-
         stream: Standard error by default.
     """
     redaction = Redaction(secrets)

@@ -26,7 +26,6 @@ class LatencyHistogram:
     def __init__(self, name: str, help_text: str, bounds_ms: Sequence[float]) -> None:
         """Args:
         name: Starts with `s1_`, ends with `_seconds`.
-
         bounds_ms: Inclusive upper bounds of the buckets, ascending; an unbounded one is added.
         """
         assert name.startswith(PREFIX), name

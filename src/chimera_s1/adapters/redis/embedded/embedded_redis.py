@@ -40,17 +40,11 @@ class EmbeddedRedis:
     ) -> None:
         """Args:
         directory: For node files, logs and process ids; locked while in use.
-
         binary: See `find_redis_server`.
-
         masters: 1, or 3 and more (Redis needs a majority to fail over).
-
         replicas: In total, assigned to the masters round robin.
-
         port: Of the first server, the others follow; 0 chooses free ones.
-
         options: Further command line options.
-
         random_below: Returns a random number below its argument, to choose ports.
         """
         self.nodes: tuple[ServerProcess, ...] = ()
@@ -66,7 +60,6 @@ class EmbeddedRedis:
     async def __aenter__(self) -> Self:
         """Raises:
         ConfigurationError: The directory is not writable or in use, or the port is taken.
-
         PublisherUnavailableError: A server did not start; the text has its last log line.
         """
         async with AsyncExitStack() as stack:

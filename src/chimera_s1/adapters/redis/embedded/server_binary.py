@@ -19,7 +19,6 @@ def find_redis_server(named: str = "", *, path: str | None = None) -> Path:
 
     Args:
         named: `S1_REDIS_SERVER`: a file or a name on PATH; empty to search.
-
         path: Search path; None for the environment's PATH.
 
     Returns:

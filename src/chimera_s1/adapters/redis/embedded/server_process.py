@@ -29,7 +29,6 @@ class ServerProcess:
     def __init__(self, binary: Path, directory: Path, port: int, options: tuple[str, ...]) -> None:
         """Args:
         directory: Its working directory; created if missing.
-
         port: For clients; the cluster bus listens on port + 10000.
         """
         self.address = RedisAddress(HOST, port)

@@ -43,13 +43,9 @@ class NodeClient:
 
     Attributes:
         queue: Positions in the current batch that wait to be sent.
-
         asking: Those of them to send with ASKING in front.
-
         overdue: Whether the call that sent `in_flight` has ended without its replies.
-
         connection_error: Why it is not connected; empty if connected or not yet tried.
-
         write_error: Why the node acknowledged nothing of its last batch; empty if it did.
     """
 
@@ -64,7 +60,6 @@ class NodeClient:
     ) -> None:
         """Args:
         draw: Uniform in [0, 1), for the jitter between connection attempts.
-
         on_change: Called when a connection is made or lost, and when an attempt fails.
         """
         self.address = address

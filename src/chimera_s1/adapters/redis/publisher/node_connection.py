@@ -37,7 +37,6 @@ class NodeConnection(asyncio.Protocol):
 
     Attributes:
         answered: Whether any request was answered completely.
-
         client_id: None until the handshake is done.
     """
 
@@ -119,7 +118,6 @@ async def open_connection(
 
     Raises:
         OSError: The connection failed.
-
         RedisError: The server refused a command of the handshake.
     """
     connection = NodeConnection()

@@ -65,16 +65,11 @@ class NodeQuotePublisher:
     ) -> None:
         """Args:
         client: Source of the slot map and the credentials; not shared with other adapters.
-
         maxlen: Approximate length of each stream (`S1_STREAM_MAXLEN`).
-
         draw: Uniform in [0, 1), for the jitter between connection attempts.
-
         timeout_s: Limit of one call.
-
         straggler_wait_s: How long a call waits for slow nodes once another node is idle. Later
             replies still count.
-
         reply_timeout_s: Limit of one reply; then the connection is closed.
         """
         self._encoder = QuoteEncoder(maxlen)

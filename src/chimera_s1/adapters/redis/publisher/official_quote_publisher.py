@@ -50,11 +50,8 @@ class OfficialQuotePublisher:
     ) -> None:
         """Args:
         client: Not shared with other adapters.
-
         maxlen: Approximate length of each stream (`S1_STREAM_MAXLEN`).
-
         timeout_s: Limit of one call.
-
         chunk_size: Quotes per pipeline.
         """
         self._client = client

@@ -35,7 +35,6 @@ class EncodedStreamPrefix(Struct, frozen=True, gc=False):
 
     Attributes:
         head: From the start to the value of `ts`.
-
         middle: From the value of `ts` to the value of `bid1`.
     """
 
@@ -110,7 +109,6 @@ class Redirect(Struct, frozen=True):
 
         Args:
             text: An error reply without its leading minus.
-
             sender: A redirect without a host means another port of the sender
                 (`cluster-preferred-endpoint-type unknown-endpoint`).
         """

@@ -25,7 +25,6 @@ class SlotMap:
 
     Attributes:
         clients: One per slot; None where no master is known.
-
         refresh_error: Why the last refresh failed; empty if it succeeded.
     """
 
@@ -38,9 +37,7 @@ class SlotMap:
     ) -> None:
         """Args:
         client: Not shared with other adapters.
-
         make_client: Creates and starts the client of a new node.
-
         on_change: Called after each refresh, failed ones too.
         """
         self.clients: list[NodeClient | None] = [None] * SLOT_COUNT
