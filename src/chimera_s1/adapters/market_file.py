@@ -26,14 +26,7 @@ _TS_MAX = 253_402_300_799_999  # the last ms of year 9999, where dates end
 
 
 class RecordedMessage(Struct, frozen=True):
-    """One line of a file.
-
-    Attributes:
-        ts: Receive time, local epoch ms.
-        stream: For example `btcusdt@bookTicker`.
-        data: The payload in the envelope, JSON bytes.
-        message: The whole envelope, `{"stream":...,"data":...}`, JSON bytes.
-    """
+    """One line; *message* is the envelope `{"stream":...,"data":...}`, *data* its payload."""
 
     ts: int
     venue: Venue
@@ -60,12 +53,8 @@ _envelope_decoder = msgspec.json.Decoder(_Envelope)
 def read_market_file(
     path: Path, *, on_damaged: Callable[[int, str], None] | None = None
 ) -> Iterator[RecordedMessage]:
-    """The messages in file order. A damaged line is passed to *on_damaged* (line number from 1, and
-    reason) and skipped.
-
-    Raises:
-        RecordingDamagedError: The file cannot be read, or a line is damaged and *on_damaged* is
-            None.
+    """A damaged line is passed to *on_damaged* (line number from 1, and reason) and skipped, or
+    raises `RecordingDamagedError`, as does a file that cannot be read.
     """
     number = 0
     try:
@@ -86,11 +75,7 @@ def read_market_file(
 
 
 class MarketFileWriter:
-    """Compresses by the suffix (`.gz`, `.zst`, else plain).
-
-    Opening, writing and closing raise `PortError` with path and reason if the file cannot be
-    written.
-    """
+    """Compresses by the suffix (`.gz`, `.zst`, else plain). Every method may raise `PortError`."""
 
     def __init__(self, path: Path) -> None:
         self._path = path

@@ -24,11 +24,7 @@ _CLOSE_TIMEOUT_S = 2.0
 
 
 class ClusterClient(RedisCluster):
-    """`RedisCluster` with workarounds; for one task at a time.
-
-    Attributes:
-        on_error_reply: Called with every error reply that redis-py handles itself.
-    """
+    """`RedisCluster` with workarounds; *on_error_reply* gets the errors redis-py handles itself."""
 
     def __init__(self, addresses: Sequence[RedisAddress], **options: Any) -> None:  # noqa: ANN401 (redis-py's own)
         super().__init__(
@@ -101,17 +97,9 @@ async def connect_cluster(
     tls_ca: str | None = None,
     socket_timeout_s: float = 2.0,
 ) -> AsyncIterator[ClusterClient]:
-    """A client that is closed at the end of the block.
-
-    An unreachable cluster is no error: the client connects later.
-
-    Args:
-        addresses: Any of its nodes; three or more survive the loss of one.
-        user: ACL user; empty for the default user.
-        password: Empty for none.
-        tls: Use TLS and verify the server's certificate and name.
-        tls_ca: File with the CA certificates to trust; None for the system's.
-        socket_timeout_s: Limit of one reply.
+    """A client that is closed at the end of the block. An unreachable cluster is no error: the
+    client connects later. TLS verifies the server's certificate and name, with the CA certificates
+    in the file *tls_ca* or the system's.
 
     Raises:
         ConfigurationError: The credentials are refused, or the server is not in cluster mode.

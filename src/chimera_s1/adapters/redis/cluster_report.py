@@ -7,11 +7,7 @@ from chimera_s1.adapters.redis.errors import translate_redis_errors
 
 
 class ClusterReport(Struct, frozen=True):
-    """The state of a reachable cluster.
-
-    Attributes:
-        problem: Why it accepts no writes; empty if it does.
-    """
+    """*problem* is why it accepts no writes; empty if it does."""
 
     version: str
     masters: int
@@ -37,10 +33,8 @@ async def describe_cluster(client: ClusterClient) -> ClusterReport:
 
 
 async def cluster_problem(client: ClusterClient) -> str:
-    """The first problem that a master reports; empty if there is none.
-
-    PING fails where writes are disabled (MISCONF); CLUSTER INFO shows whether all slots are served.
-    """
+    """The first problem that a master reports; empty if there is none."""
+    # PING fails if writes are disabled (MISCONF); CLUSTER INFO shows whether all slots are served.
     for node in client.get_primaries():
         await node.execute_command("PING")
         info = await node.execute_command("CLUSTER INFO")

@@ -13,18 +13,12 @@ _POLL_INTERVAL_S = 0.02
 
 
 async def shut_down_masters(client: ClusterClient) -> None:
-    """Shut down every master; its data is lost.
-
-    Raises:
-        PublisherUnavailableError: The cluster is unreachable.
-    """
+    """Shut down every master; its data is lost. Raises `PublisherUnavailableError`."""
     await _execute_on_masters(client, "SHUTDOWN", "NOSAVE")
 
 
 async def pause_masters(client: ClusterClient, duration_ms: int) -> None:
-    """Raises:
-    PublisherUnavailableError: The cluster is unreachable.
-    """
+    """CLIENT PAUSE on every master. Raises `PublisherUnavailableError`."""
     await _execute_on_masters(client, "CLIENT", "PAUSE", str(duration_ms))
 
 

@@ -14,7 +14,6 @@ class RedisKillSwitch:
     """Implements `domain.ports.kill_switch.KillSwitch`."""
 
     def __init__(self, client: ClusterClient, *, timeout_s: float = TIMEOUT_S) -> None:
-        """Args: client: Not shared with other adapters."""
         self._client = client
         self._timeout_s = timeout_s
 

@@ -17,10 +17,7 @@ class RedisMarketStatus:
     """Implements `domain.ports.market_status.MarketStatus`."""
 
     def __init__(self, client: ClusterClient, *, maxlen: int, timeout_s: float = TIMEOUT_S) -> None:
-        """Args:
-        client: Not shared with other adapters.
-        maxlen: Approximate length of each stream (`S1_STREAM_MAXLEN`).
-        """
+        """Args: maxlen: Approximate length of each stream (`S1_STREAM_MAXLEN`)."""
         self._client = client
         self._maxlen = maxlen
         self._timeout_s = timeout_s

@@ -6,13 +6,7 @@ from msgspec import Struct
 
 
 class NodeCredentials(Struct, frozen=True):
-    """Valid for every node of the cluster; the password is not in its repr.
-
-    Attributes:
-        user: ACL user; empty for the default user.
-        password: Empty for none.
-        tls: None for plain TCP.
-    """
+    """For every node of the cluster; an empty *user* is the default user."""
 
     user: str = ""
     password: str = ""

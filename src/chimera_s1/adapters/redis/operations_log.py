@@ -34,10 +34,7 @@ class RedisOperationsLog:
         maxlen: int,
         timeout_s: float = TIMEOUT_S,
     ) -> None:
-        """Args:
-        client: Not shared with other adapters.
-        maxlen: Approximate length of each stream (`S1_OPS_MAXLEN`).
-        """
+        """Args: maxlen: Approximate length of each stream (`S1_OPS_MAXLEN`)."""
         self._client = client
         self._maxlen = maxlen
         self._timeout_s = timeout_s

@@ -21,7 +21,6 @@ class RedisQuoteReader:
     """Implements `domain.ports.quote_reader.QuoteReader`."""
 
     def __init__(self, client: ClusterClient, *, timeout_s: float = TIMEOUT_S) -> None:
-        """Args: client: Not shared with other adapters."""
         self._client = client
         self._timeout_s = timeout_s
         self._lock = anyio.Lock()

@@ -14,9 +14,6 @@ BY_UMASK = 0o666
 def replacing(path: Path, mode: int = OWNER_ONLY) -> Iterator[BinaryIO]:
     """Yields a draft; when the block ends it is synced to disk and replaces *path*. If the block
     raises, *path* stays unchanged. For one writer at a time.
-
-    Raises:
-        OSError: *path* cannot be written.
     """
     draft = path.with_name(f"{path.name}.draft")
     try:

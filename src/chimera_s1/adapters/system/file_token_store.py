@@ -62,17 +62,11 @@ class FileTokenStore:
         return self._records.get(kid)
 
     def records(self) -> tuple[TokenRecord, ...]:
-        """All tokens, oldest first, read from the file now.
-
-        Raises:
-            ConfigurationError: The file cannot be read.
-        """
+        """Read from the file now; raises `ConfigurationError` if that fails."""
         return self._read()
 
     def put(self, record: TokenRecord) -> None:
-        """Raises:
-        ConfigurationError: The file cannot be read or written.
-        """
+        """Raises `ConfigurationError` if the file cannot be read or written."""
         with _lock_directory(self._path):
             kept = {each.kid: each for each in self._read()}
             kept[record.kid] = record
@@ -98,9 +92,7 @@ class FileTokenStore:
 
 
 def read_token_file(path: Path) -> tuple[TokenRecord, ...]:
-    """Raises:
-    ConfigurationError: The file cannot be read, or is damaged; its content is not quoted.
-    """
+    """Raises `ConfigurationError` if the file cannot be read or is damaged, without quoting it."""
     try:
         with path.open("rb") as file:
             mode = os.fstat(file.fileno()).st_mode
@@ -117,11 +109,7 @@ def read_token_file(path: Path) -> tuple[TokenRecord, ...]:
 
 
 def write_token_file(path: Path, records: Sequence[TokenRecord]) -> None:
-    """Replace the file atomically; only its owner can read it.
-
-    Raises:
-        ConfigurationError: The file cannot be written.
-    """
+    """Replace the file atomically; raises `ConfigurationError` if it cannot be written."""
     text = msgspec.json.format(msgspec.json.encode(_TokenFile(tuple(records))))
     try:
         with replacing(path) as file:

@@ -23,14 +23,7 @@ _OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime"
 def configure_logging(
     log_format: LogFormat, level: str, secrets: Sequence[str], *, stream: TextIO | None = None
 ) -> None:
-    """Configure logging of the process, replacing any earlier configuration.
-
-    Args:
-        log_format: `json` or `human`.
-        level: Lowest level shown: `debug`, `info`, `warning` or `error`.
-        secrets: Values replaced by `***` in messages, fields and exceptions.
-        stream: Standard error by default.
-    """
+    """Configure logging of the process; *secrets* are replaced by `***` in every line."""
     redaction = Redaction(secrets)
     handler = _SafeStderr(stream or sys.stderr)
     handler.setFormatter(

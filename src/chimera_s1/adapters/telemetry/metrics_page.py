@@ -24,10 +24,7 @@ class LatencyHistogram:
     """Observed in ms, exported in seconds (Prometheus uses base units)."""
 
     def __init__(self, name: str, help_text: str, bounds_ms: Sequence[float]) -> None:
-        """Args:
-        name: Starts with `s1_`, ends with `_seconds`.
-        bounds_ms: Inclusive upper bounds of the buckets, ascending; an unbounded one is added.
-        """
+        """*bounds_ms* are inclusive upper bounds, ascending; an unbounded bucket is added."""
         assert name.startswith(PREFIX), name
         assert name.endswith("_seconds"), name
         self._name = name

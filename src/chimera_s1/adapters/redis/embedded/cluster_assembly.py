@@ -17,9 +17,7 @@ ASSEMBLY_TIMEOUT_S = 20.0
 async def assemble_cluster(
     masters: Sequence[ServerProcess], replicas: Sequence[ServerProcess]
 ) -> None:
-    """Assign the slots to *masters* and the *replicas* round robin, and wait until all agree.
-
-    Most of the time is a fixed delay of Redis: no writes in the first 2 s of a cluster.
+    """Takes over 2 s: a Redis server accepts no writes in its first 2 s in a cluster.
 
     Raises:
         PublisherUnavailableError: They did not agree within 20 s.
@@ -40,7 +38,7 @@ async def assemble_cluster(
 
 
 async def wait_until_healthy(servers: Sequence[ServerProcess], *, replicas: int) -> None:
-    """Until every server reports that all slots are served and *replicas* replicas are linked."""
+    """Until every server reports that all slots are served and so many replicas are linked."""
     for server in servers:
 
         async def healthy(server: ServerProcess = server) -> bool:

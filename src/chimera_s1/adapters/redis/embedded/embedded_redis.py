@@ -40,12 +40,10 @@ class EmbeddedRedis:
     ) -> None:
         """Args:
         directory: For node files, logs and process ids; locked while in use.
-        binary: See `find_redis_server`.
         masters: 1, or 3 and more (Redis needs a majority to fail over).
         replicas: In total, assigned to the masters round robin.
         port: Of the first server, the others follow; 0 chooses free ones.
-        options: Further command line options.
-        random_below: Returns a random number below its argument, to choose ports.
+        random_below: Returns a random number below its argument.
         """
         self.nodes: tuple[ServerProcess, ...] = ()
         self._directory = directory
@@ -80,11 +78,7 @@ class EmbeddedRedis:
         return tuple(node.address for node in self.nodes)
 
     async def watch(self) -> None:
-        """Return when every server was stopped with `stop`.
-
-        Raises:
-            PublisherUnavailableError: A server exited unexpectedly.
-        """
+        """Return when all were stopped; raise `PublisherUnavailableError` if one exits by itself."""
         failures: list[PublisherUnavailableError] = []
         async with anyio.create_task_group() as group:
 

@@ -15,14 +15,8 @@ _ADVICE = (
 
 
 def find_redis_server(named: str = "", *, path: str | None = None) -> Path:
-    """The named server, else one on PATH, else the one of the `embedded` extra.
-
-    Args:
-        named: `S1_REDIS_SERVER`: a file or a name on PATH; empty to search.
-        path: Search path; None for the environment's PATH.
-
-    Returns:
-        An absolute path, because the server runs in its own directory.
+    """The server *named* in `S1_REDIS_SERVER`, else one on PATH, else the one of the `embedded`
+    extra. The path is absolute, because the server runs in its own directory.
 
     Raises:
         ConfigurationError: None was found, or the named one is not executable.

@@ -27,10 +27,7 @@ class ServerProcess:
     """Keeps data in memory only; `nodes.conf`, its role in the cluster, survives a restart."""
 
     def __init__(self, binary: Path, directory: Path, port: int, options: tuple[str, ...]) -> None:
-        """Args:
-        directory: Its working directory; created if missing.
-        port: For clients; the cluster bus listens on port + 10000.
-        """
+        """The cluster bus listens on *port* + 10000."""
         self.address = RedisAddress(HOST, port)
         self.log = directory / "redis.log"
         self._binary = binary
@@ -122,11 +119,7 @@ class ServerProcess:
         self._process.send_signal(signal.SIGCONT)
 
     async def watch(self) -> None:
-        """Return when the process was stopped with `stop`.
-
-        Raises:
-            PublisherUnavailableError: It exited unexpectedly.
-        """
+        """Return after `stop`; raise `PublisherUnavailableError` if the process exits by itself."""
         assert self._process is not None, "not started"
         code = await self._process.wait()
         if not self._stop_requested:
@@ -165,13 +158,9 @@ async def poll_until(condition: Callable[[], Awaitable[bool]]) -> None:
 
 
 async def kill_orphan(directory: Path) -> int | None:
-    """Kill the server that a killed owner of *directory* left running.
+    """Kill the server that a killed owner of *directory* left running, and return its process id.
 
-    Only a process whose working directory is *directory* and whose command line is a server's:
-    process ids are reused.
-
-    Returns:
-        The process id that was killed; None if there was none.
+    As process ids are reused, working directory and command line are checked first.
     """
     file = directory / "redis.pid"
     try:

@@ -20,7 +20,7 @@ class NodeBatchOutcome(Struct):
 
     Attributes:
         redirected: In order; the quotes of one stream have one target.
-        error: The text of the first error reply that is not a redirect; empty if there is none.
+        error: The first error that is not a redirect; empty if there is none.
         slot_map_stale: Whether an error shows that this node does not serve the slot.
     """
 

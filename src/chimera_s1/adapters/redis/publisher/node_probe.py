@@ -45,9 +45,7 @@ class NodeProbe:
 
 
 def _probe_problem(replies: Replies | None) -> str:
-    """PING fails where writes are disabled (MISCONF); CLUSTER INFO shows whether all slots are
-    served.
-    """
+    # PING fails if writes are disabled (MISCONF); CLUSTER INFO shows whether all slots are served.
     if replies is None:
         return "connection closed before the reply"
     for reply in replies:

@@ -64,7 +64,6 @@ class NodeQuotePublisher:
         reply_timeout_s: float = REPLY_TIMEOUT_S,
     ) -> None:
         """Args:
-        client: Source of the slot map and the credentials; not shared with other adapters.
         maxlen: Approximate length of each stream (`S1_STREAM_MAXLEN`).
         draw: Uniform in [0, 1), for the jitter between connection attempts.
         timeout_s: Limit of one call.

@@ -26,7 +26,7 @@ from chimera_s1.domain.identifiers import InstrumentId
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.ports.quote_publisher import PublisherCounters, PublishReport
 
-CHUNK_SIZE = 500
+CHUNK_SIZE = 500  # quotes per pipeline
 TIMEOUT_S = 2.0
 
 _BUSY_ERRORS = (TryAgainError, ClusterDownError, BusyLoadingError)
@@ -48,12 +48,7 @@ class OfficialQuotePublisher:
         timeout_s: float = TIMEOUT_S,
         chunk_size: int = CHUNK_SIZE,
     ) -> None:
-        """Args:
-        client: Not shared with other adapters.
-        maxlen: Approximate length of each stream (`S1_STREAM_MAXLEN`).
-        timeout_s: Limit of one call.
-        chunk_size: Quotes per pipeline.
-        """
+        """Args: maxlen: Approximate length of each stream (`S1_STREAM_MAXLEN`)."""
         self._client = client
         self._maxlen = maxlen
         self._timeout_s = timeout_s

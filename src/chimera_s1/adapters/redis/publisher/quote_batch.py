@@ -35,10 +35,8 @@ class QuoteBatch:
         self._states[position] = _UNSENT
 
     def unpublished(self) -> list[int]:
-        """Positions of the quotes to publish again, in order.
-
-        Excludes superseded quotes: a newer one of the same instrument and source is, or may be, on
-        the stream, and order would be lost.
+        """Positions to publish again, in order; not those superseded by a newer quote of the same
+        instrument and source that is, or may be, on the stream.
         """
         superseded: set[tuple[InstrumentId, str]] = set()
         found: list[int] = []

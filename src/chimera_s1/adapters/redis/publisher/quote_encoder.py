@@ -31,12 +31,7 @@ _CREDENTIALS_REFUSED = ("NOAUTH", "WRONGPASS")
 
 
 class EncodedStreamPrefix(Struct, frozen=True, gc=False):
-    """The constant parts of the XADD commands of one instrument.
-
-    Attributes:
-        head: From the start to the value of `ts`.
-        middle: From the value of `ts` to the value of `bid1`.
-    """
+    """The constant parts of an XADD: *head* precedes the value of `ts`, *middle* that of `bid1`."""
 
     slot: int
     head: str
@@ -44,10 +39,7 @@ class EncodedStreamPrefix(Struct, frozen=True, gc=False):
 
 
 class QuoteEncoder(dict[InstrumentId, EncodedStreamPrefix]):
-    """Encodes `XADD <stream> MAXLEN ~ <maxlen> * ts ... src ...`.
-
-    As a mapping it caches one prefix per instrument.
-    """
+    """Encodes `XADD <stream> MAXLEN ~ <maxlen> * ...`; caches one prefix per instrument."""
 
     def __init__(self, maxlen: int) -> None:
         super().__init__()
@@ -92,11 +84,8 @@ class QuoteEncoder(dict[InstrumentId, EncodedStreamPrefix]):
 
 
 class Redirect(Struct, frozen=True):
-    """`MOVED <slot> <host>:<port>` or `ASK <slot> <host>:<port>`.
-
-    Attributes:
-        moved: True for MOVED: the slot has a new owner. False for ASK: only this command is
-            redirected.
+    """`MOVED <slot> <host>:<port>`: the slot has a new owner; or `ASK <slot> <host>:<port>`: only
+    this command is redirected.
     """
 
     moved: bool
@@ -105,12 +94,8 @@ class Redirect(Struct, frozen=True):
 
     @classmethod
     def parse(cls, text: str, sender: RedisAddress) -> "Redirect | None":
-        """None if *text* is not a redirect.
-
-        Args:
-            text: An error reply without its leading minus.
-            sender: A redirect without a host means another port of the sender
-                (`cluster-preferred-endpoint-type unknown-endpoint`).
+        """None if *text* is not a redirect. Without a host it is another port of the *sender*
+        (`cluster-preferred-endpoint-type unknown-endpoint`).
         """
         kind, _, rest = text.partition(" ")
         if kind not in {"MOVED", "ASK"}:

@@ -35,11 +35,7 @@ class SlotMap:
         clock: Clock,
         on_change: Callable[[], None],
     ) -> None:
-        """Args:
-        client: Not shared with other adapters.
-        make_client: Creates and starts the client of a new node.
-        on_change: Called after each refresh, failed ones too.
-        """
+        """Args: on_change: Called after each refresh, failed ones too."""
         self.clients: list[NodeClient | None] = [None] * SLOT_COUNT
         self.refresh_error = ""
         self._cluster = client
