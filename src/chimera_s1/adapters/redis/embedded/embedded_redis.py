@@ -78,7 +78,7 @@ class EmbeddedRedis:
         return tuple(node.address for node in self.nodes)
 
     async def watch(self) -> None:
-        """Return when all were stopped; raise `PublisherUnavailableError` if one exits by itself."""
+        """Until all are stopped; raises `PublisherUnavailableError` if one exits by itself."""
         failures: list[PublisherUnavailableError] = []
         async with anyio.create_task_group() as group:
 

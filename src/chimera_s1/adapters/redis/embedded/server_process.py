@@ -119,7 +119,7 @@ class ServerProcess:
         self._process.send_signal(signal.SIGCONT)
 
     async def watch(self) -> None:
-        """Return after `stop`; raise `PublisherUnavailableError` if the process exits by itself."""
+        """Until `stop`; raises `PublisherUnavailableError` if the process exits by itself."""
         assert self._process is not None, "not started"
         code = await self._process.wait()
         if not self._stop_requested:
