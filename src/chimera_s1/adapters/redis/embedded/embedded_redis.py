@@ -121,16 +121,20 @@ class EmbeddedRedis:
         return self._directory / f"node-{index}"
 
     def _choose_ports(self) -> list[int]:
-        if self._port:
-            ports = list(range(self._port, self._port + self._node_count))
-            taken = [port for port in ports if port > _NAMED_PORT_MAX or not _is_free(port)]
-            if taken:
+        return self._named_ports() if self._port else self._random_ports()
+
+    def _named_ports(self) -> list[int]:
+        ports = list(range(self._port, self._port + self._node_count))
+        for port in ports:
+            if port > _NAMED_PORT_MAX or not _is_free(port):
                 raise ConfigurationError(
-                    f"port {taken[0]} (or its cluster bus port, {taken[0] + _BUS_OFFSET}) "
+                    f"port {port} (or its cluster bus port, {port + _BUS_OFFSET}) "
                     f"is not available; choose a free port below {_NAMED_PORT_MAX}, or 0 for any"
                 )
-            return ports
-        ports = []
+        return ports
+
+    def _random_ports(self) -> list[int]:
+        ports: list[int] = []
         while len(ports) < self._node_count:
             port = _CHOSEN_PORT_MIN + self._random_below(_CHOSEN_PORT_MAX - _CHOSEN_PORT_MIN)
             if port not in ports and _is_free(port):
