@@ -18,7 +18,7 @@ class MemoryExchangeInformation:
     """
 
     def __init__(self, clock: Clock, listings: Iterable[Listing] = ()) -> None:
-        self.all_listings = list(listings)
+        self._listings = list(listings)
         self.offset_ms = 0
         self.book_tops: dict[InstrumentId, TopOfBook] = {}
         self.error: ChimeraError | None = None
@@ -26,7 +26,7 @@ class MemoryExchangeInformation:
 
     async def listings(self, venue: Venue) -> tuple[Listing, ...]:
         await self._raise_error()
-        return tuple(row for row in self.all_listings if row.instrument.venue is venue)
+        return tuple(row for row in self._listings if row.instrument.venue is venue)
 
     async def server_time_ms(self, venue: Venue) -> int:  # noqa: ARG002 (both venues share a clock)
         await self._raise_error()

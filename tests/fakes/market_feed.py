@@ -22,7 +22,6 @@ class ScriptedMarketFeed:
         self._updated = anyio.Event()
         self.instruments: tuple[InstrumentId, ...] | None = None
         self.subscribed = anyio.Event()
-        self.last_messages: dict[str, int] = {}
         self.reconnect_calls: list[tuple[str, str]] = []
         self.renew_calls: list[tuple[str, str]] = []
 
@@ -64,7 +63,7 @@ class ScriptedMarketFeed:
         return quotes
 
     def last_message_ms(self) -> dict[str, int]:
-        return dict(self.last_messages)
+        return {}
 
     def reconnect(self, connection: str, cause: str) -> None:
         self.reconnect_calls.append((connection, cause))
