@@ -132,7 +132,7 @@ async def test_a_service_with_a_damaged_token_file_does_not_start(
     code, out, err = await finished("serve", environment=environment)
 
     assert (code, out) == (2, "")
-    assert f"error: the token file {file} is damaged" in err
+    assert f"error: token file {file} is damaged" in err
 
 
 def read(file: Path) -> str:
