@@ -69,12 +69,12 @@ async def insert(bench: LedgerHarness) -> None:
 TAMPERINGS: dict[Callable[[LedgerHarness], Awaitable[None]], tuple[int, str]] = {
     edit: (2, "commit 3 was changed"),
     edit_what_nobody_reads: (2, "commit 3 was changed"),
-    edit_and_hash: (3, "commit 4 does not follow the commit 3"),
+    edit_and_hash: (3, "commit 4 does not link to commit 3"),
     delete: (2, "main-0000000000000003 is missing"),
     delete_the_first: (0, "main-0000000000000001 is missing"),
-    swap: (2, "commit 3 is missing: after 2 comes 4"),
+    swap: (2, "commit 3 is missing: commit 2 is followed by 4"),
     swap_and_number: (2, "commit 3 was changed"),
-    insert: (3, "commit 4 is missing: after 3 comes 3"),
+    insert: (3, "commit 4 is missing: commit 3 is followed by 3"),
 }
 """What was done -> the last place that is in order, and what is said of the next."""
 

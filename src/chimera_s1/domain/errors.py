@@ -1,82 +1,78 @@
-"""The errors a caller may meet, each with a stable code.
+"""The errors of this service. Each has a stable code.
 
 ChimeraError
-├── InvalidValueError        a value cannot be what it claims to be
-├── ConfigurationError       settings or arguments the user must change
-└── PortError                something outside the process failed
-├── PublisherUnavailableError   nothing was written; the same call may succeed later
-├── ExchangeUnavailableError    the exchange did not answer; the same call may succeed later
-├── ExchangeRefusedError        the exchange answered no; repeating will not help
-├── RecordingDamagedError       a market data file has a line that is not a message
-├── StoreUnavailableError       a write to the ledger's store may or may not be there
-│   └── AppendInDoubtError      a commit may be in the ledger, or come to be there
-├── LedgerDamagedError          a ledger is not what was once written
-└── LedgerTooNewError           a newer program has written what this one cannot build upon
+├── InvalidValueError
+├── ConfigurationError
+└── PortError
+    ├── PublisherUnavailableError
+    ├── ExchangeUnavailableError
+    ├── ExchangeRefusedError
+    ├── RecordingDamagedError
+    ├── StoreUnavailableError
+    │   └── AppendUncertainError
+    ├── LedgerDamagedError
+    └── LedgerTooNewError
 """
 
 
 class ChimeraError(Exception):
-    """Base of every error this service raises on purpose; *code* is stable, the text is
-    for people.
-    """
+    """Base class; *code* is stable, the text is for people."""
 
     code = "chimera"
 
 
 class InvalidValueError(ChimeraError, ValueError):
-    """A value cannot be what it claims to be; the text names the value and the rule."""
+    """A value breaks a rule; the text names both."""
 
     code = "value.invalid"
 
 
 class ConfigurationError(ChimeraError):
-    """Something the user typed or set must change; the text says what, where and to what."""
+    """A setting or argument must be changed; the text says which, where and to what."""
 
     code = "configuration"
 
 
 class PortError(ChimeraError):
-    """Something outside the process failed; raised by adapters in place of foreign exceptions."""
+    """Something outside the process failed; adapters raise it in place of foreign exceptions."""
 
     code = "port"
 
 
 class PublisherUnavailableError(PortError):
-    """The stream store could not be reached; the same call may succeed later."""
+    """The stream store is unavailable; the same call may succeed later."""
 
     code = "publisher.unavailable"
 
 
 class ExchangeUnavailableError(PortError):
-    """The exchange did not answer, or said it is overloaded; the same call may succeed later."""
+    """No reply, or the exchange is overloaded; the same call may succeed later."""
 
     code = "exchange.unavailable"
 
 
 class ExchangeRefusedError(PortError):
-    """The exchange understood and refused; repeating the call unchanged will not help."""
+    """The exchange refused the request; repeating it unchanged will not help."""
 
     code = "exchange.refused"
 
 
 class RecordingDamagedError(PortError):
-    """A market data file has a line that is not a market data message; the text names the line."""
+    """A line of a market data file is not a market data message; the text names the line."""
 
     code = "recording.damaged"
 
 
 class StoreUnavailableError(PortError):
-    """The store of the ledger did not answer as it should. A read gave nothing; a write may or may
-    not have been applied, and offering the same commit again tells.
+    """The ledger store gave no valid answer. The outcome of a write is unknown; appending the same
+    commit again is safe and determines it.
     """
 
     code = "store.unavailable"
 
 
 class AppendUncertainError(StoreUnavailableError):
-    """A commit was handed to the store, which did not say what came of it: it may be in the ledger,
-    or come to be there a little later, at its place or never.
-    """
+    """The outcome of an append is unknown; the commit may still appear, at its sequence number."""
 
     code = "store.in_doubt"
 
@@ -86,14 +82,14 @@ class AppendUncertainError(StoreUnavailableError):
 
 
 class LedgerDamagedError(PortError):
-    """A ledger is not what was once written: edited, cut or out of order; the text
-    names the place.
-    """
+    """A commit was edited, removed or reordered; the text names its position."""
 
     code = "ledger.damaged"
 
 
 class LedgerTooNewError(PortError):
-    """A newer program has written events that this one can keep and show, but not build upon."""
+    """The ledger holds events of a newer version of S1; this version shows them but cannot act on
+    them.
+    """
 
     code = "ledger.too_new"

@@ -1,4 +1,4 @@
-"""Names of things: venue, channel, symbol, instrument, transfer."""
+"""Identifiers: venue, channel, symbol, instrument, transfer."""
 
 import re
 from enum import StrEnum
@@ -9,10 +9,10 @@ from msgspec import Struct
 from chimera_s1.domain.errors import InvalidValueError
 
 Symbol = NewType("Symbol", str)
-"""The venue's own code in upper case, `BTCUSDT`. Binance allows any UTF-8 letter since 2025-12."""
+"""The venue's code in upper case, `BTCUSDT`. Binance allows any UTF-8 letter since 2025-12."""
 
 TransferId = NewType("TransferId", str)
-"""What the caller calls a transfer, and at the same time the key that makes it happen once."""
+"""The caller's id of a transfer, also its idempotency key."""
 
 SYMBOL_LENGTH_MAX = 64
 TRANSFER_ID_PATTERN = "[A-Za-z0-9][A-Za-z0-9._:~@+=,-]{0,127}"
@@ -21,21 +21,21 @@ _FORBIDDEN = frozenset("/@:*,\"'\\ {}[]")
 
 
 class Venue(StrEnum):
-    """Where an instrument trades; the value is the word used in stream names and URLs."""
+    """Market of an instrument; the value is used in stream names and URLs."""
 
     SPOT = "spot"
     PERP = "perp"
 
 
 class Channel(StrEnum):
-    """A kind of top-of-book stream; the value is its name in stream sources."""
+    """A top-of-book stream; the value is used in the `src` field."""
 
     BOOK_TICKER = "bookTicker"
     DEPTH5 = "depth5"
 
 
 class InstrumentId(Struct, frozen=True, order=True, gc=False):
-    """One tradable thing on one venue; prints as `spot/BTCUSDT`."""
+    """A symbol on a venue; `str` gives `spot/BTCUSDT`."""
 
     venue: Venue
     symbol: Symbol
@@ -45,10 +45,10 @@ class InstrumentId(Struct, frozen=True, order=True, gc=False):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Read `spot/BTCUSDT`.
+        """Parse `spot/BTCUSDT`.
 
         Raises:
-            InvalidValueError: The text has no known venue or no valid symbol.
+            InvalidValueError: Unknown venue or invalid symbol.
         """
         venue, slash, symbol = text.partition("/")
         if not slash or venue not in tuple(Venue):
@@ -59,10 +59,10 @@ class InstrumentId(Struct, frozen=True, order=True, gc=False):
 
 
 def parse_symbol(text: str) -> Symbol:
-    """Accept *text* as a symbol, in upper case.
+    """*text* as a symbol, in upper case.
 
     Raises:
-        InvalidValueError: It is empty, longer than 64 characters, or has a character no symbol has.
+        InvalidValueError: Empty, longer than 64 characters, or with a forbidden character.
     """
     symbol = text.strip().upper()
     if not symbol or len(symbol) > SYMBOL_LENGTH_MAX:
@@ -78,14 +78,14 @@ def parse_symbol(text: str) -> Symbol:
 
 
 def parse_transfer_id(text: str) -> TransferId:
-    """Accept *text* as a transfer id; a UUID will do.
+    """*text* as a transfer id.
 
     Raises:
-        InvalidValueError: It is not 1 to 128 characters that are safe in a header and in a URL.
+        InvalidValueError: Not 1 to 128 characters that are safe in a header and a URL.
     """
     if _TRANSFER_ID.fullmatch(text) is None:
         raise InvalidValueError(
             "a transfer id has 1 to 128 letters, digits or any of . _ : ~ @ + = , - and begins "
-            "with a letter or a digit; a UUID is a good one"
+            "with a letter or a digit; for example a UUID"
         )
     return TransferId(text)

@@ -1,6 +1,4 @@
-"""Amounts of money, and how numbers are written for other services: the shortest exact decimal,
-never an exponent.
-"""
+"""Amounts of money, and numbers as text: the shortest exact decimal, never an exponent."""
 
 import re
 from decimal import Decimal, InvalidOperation, localcontext
@@ -9,7 +7,7 @@ from chimera_s1.domain.errors import InvalidValueError
 
 USDT_DECIMALS = 8
 USDT_MAX = Decimal(10) ** 12
-"""No amount is larger; more than there are. It bounds what arithmetic has to hold exactly."""
+"""Upper bound of an amount, above the total supply; keeps arithmetic exact."""
 
 _PRECISION = 40
 _NUMBER = re.compile(
@@ -18,13 +16,10 @@ _NUMBER = re.compile(
 
 
 def decimal_text(value: float) -> str:
-    """The shortest decimal that reads back as the same float64: `0.00001`, `25`, `67403.8`.
+    """The shortest decimal that parses to the same float64: `0.00001`, `25`, `67403.8`.
 
-    The market path is float64 end to end, so `repr` already names the shortest digits; only its
-    exponent and its trailing `.0` have to go.
-
-    Args:
-        value: Finite. What is not finite must not reach a stream; the caller rejects it before.
+    `repr` gives the shortest digits; only its exponent and a trailing `.0` are removed. *value*
+    must be finite: the caller rejects other values.
     """
     text = repr(value)
     if "e" in text:
@@ -39,14 +34,14 @@ def exact_text(amount: Decimal) -> str:
 
 
 def parse_usdt(amount: Decimal | str | int) -> Decimal:
-    """An amount of USDT, more than 0, in the one form in which it is stored and compared.
+    """An amount of USDT above 0, in its canonical form.
 
     Raises:
-        InvalidValueError: Not a number, not finite, not above 0, more than 8 decimals, or more
-            than there are.
+        InvalidValueError: Not a number, not finite, not above 0, more than 8 decimals, or above
+            USDT_MAX.
     """
     with localcontext(prec=_PRECISION):
-        # Decimal reads more than people write: 1_000, Arabic digits, white space around.
+        # Decimal accepts too much: 1_000, Arabic digits, surrounding whitespace.
         if isinstance(amount, str) and _NUMBER.fullmatch(amount) is None:
             raise InvalidValueError("an amount is a decimal number, like 12.5")
         try:
@@ -61,7 +56,7 @@ def parse_usdt(amount: Decimal | str | int) -> Decimal:
             raise InvalidValueError(f"an amount is at most {USDT_MAX}")
         too_many_decimals = InvalidValueError(f"an amount has at most {USDT_DECIMALS} decimals")
         if value.adjusted() < -USDT_DECIMALS:
-            raise too_many_decimals  # before it is written out: 1e-999999999 takes a gigabyte
+            raise too_many_decimals  # before formatting: 1e-999999999 would take a gigabyte
         shortest = Decimal(exact_text(value))
         if -int(shortest.as_tuple().exponent) > USDT_DECIMALS:
             raise too_many_decimals

@@ -1,4 +1,4 @@
-"""What a token may be used for."""
+"""Permissions of API tokens."""
 
 from enum import StrEnum
 
@@ -13,5 +13,5 @@ class Scope(StrEnum):
 
     @property
     def requires_tokens(self) -> bool:
-        """False for looking, true for everything else."""
+        """False for READ: read routes are open while no tokens are configured."""
         return self is not Scope.READ

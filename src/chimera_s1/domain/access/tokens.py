@@ -1,6 +1,6 @@
-"""Bearer tokens: `chs1_<kid>_<43 characters>`, the last part being 32 random bytes in base64url.
+"""Bearer tokens: `chs1_<kid>_<43 characters>`; the last part is 32 random bytes in base64url.
 
-Only a hash is kept. A fast one is right: nobody guesses 256 random bits.
+Only a hash is stored. A fast hash suffices: 256 random bits cannot be guessed.
 """
 
 import re
@@ -22,30 +22,20 @@ _TOKEN = re.compile(r"chs1_([a-z0-9]{4,16})_[A-Za-z0-9_-]{43}")
 
 
 class TokenState(StrEnum):
-    """Whether a token opens anything."""
-
     VALID = "valid"
     EXPIRED = "expired"
     REVOKED = "revoked"
 
 
 class TokenRecord(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """What is kept of a token; times are epoch ms.
+    """The stored part of a token; times are epoch ms.
 
     Attributes:
-        kid: Its name, part of its text; unique.
-
-        sha256: Of its whole text, 64 hex digits.
-
-        actor: Who holds it.
-
-        scopes: What it may be used for, at least one.
-
-        created_at: When it was made.
-
-        not_after: The last moment it is valid; None is for ever.
-
-        revoked_at: When it was taken back.
+        kid: Unique key id, part of the token text.
+        sha256: Of the whole token text, 64 hex digits.
+        actor: The holder.
+        scopes: At least one.
+        not_after: Last valid moment; None for no expiry.
     """
 
     kid: str
@@ -58,7 +48,7 @@ class TokenRecord(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields
 
     def __post_init__(self) -> None:
         if _KID.fullmatch(self.kid) is None:
-            # Not quoted: a token put in its place must not show.
+            # The value is not quoted: it may be a token typed by mistake.
             raise InvalidValueError("a kid has 4 to 16 of the characters a-z and 0-9")
         if _DIGEST.fullmatch(self.sha256) is None:
             raise InvalidValueError(f"the sha256 of {self.kid} is not 64 hex digits")
@@ -68,10 +58,10 @@ class TokenRecord(Struct, frozen=True, omit_defaults=True, forbid_unknown_fields
                 "and begin with a letter or a digit, like treasury-bot"
             )
         if not self.scopes:
-            raise InvalidValueError(f"{self.kid} has no scope, so it would open nothing; name one")
+            raise InvalidValueError(f"token {self.kid} has no scope; give it at least one")
 
     def state_at(self, now_ms: int) -> TokenState:
-        """What it is at *now_ms*; a token taken back stays so when its time is up."""
+        """The state at *now_ms*; a revoked token stays REVOKED after its expiry."""
         if self.revoked_at is not None and self.revoked_at <= now_ms:
             return TokenState.REVOKED
         if self.not_after is not None and self.not_after < now_ms:
@@ -88,38 +78,27 @@ def make_token(
     created_at: int,
     not_after: int | None = None,
 ) -> tuple[str, TokenRecord]:
-    """A token's text, for its holder only, and what is kept of it.
+    """The token text, for its holder only, and the record to store; arguments as in `TokenRecord`.
 
-    Args:
-        kid: Its name, see `TokenRecord`.
-
-        random_bytes: 32 that nobody can guess.
-
-        actor: Who will hold it.
-
-        scopes: What it may be used for.
-
-        created_at: Now, epoch ms.
-
-        not_after: The last moment it is valid, epoch ms.
+    *random_bytes* are 32 bytes from a cryptographic source.
 
     Raises:
-        InvalidValueError: One of them cannot be.
+        InvalidValueError: An argument is invalid.
     """
     assert len(random_bytes) == SECRET_BYTES, len(random_bytes)
     secret = urlsafe_b64encode(random_bytes).decode().rstrip("=")
     text = f"chs1_{kid}_{secret}"
-    wanted = set(scopes)
-    ordered = tuple(scope for scope in Scope if scope in wanted)
+    granted = set(scopes)
+    ordered = tuple(scope for scope in Scope if scope in granted)
     return text, TokenRecord(kid, digest_of(text), actor, ordered, created_at, not_after)
 
 
 def kid_of(text: str) -> str | None:
-    """The kid in *text*, or None where that is no token at all."""
+    """The kid in *text*; None if it does not have the form of a token."""
     found = _TOKEN.fullmatch(text)
     return found[1] if found else None
 
 
 def digest_of(text: str) -> str:
-    """What is kept of the token *text*, 64 hex digits."""
+    """SHA-256 of the token *text*, 64 hex digits."""
     return sha256(text.encode()).hexdigest()

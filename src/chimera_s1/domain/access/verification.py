@@ -1,4 +1,4 @@
-"""Is this text a token, whose is it, and does it open anything now?"""
+"""Verification of bearer tokens."""
 
 import hmac
 from collections.abc import Callable
@@ -11,24 +11,18 @@ from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.access.tokens import TokenRecord, TokenState, digest_of, kid_of
 
 _UNMATCHED_DIGEST = "0" * 64
-"""Compared with where no kid is known; no text is known to have it."""
+"""Compared with if the kid is unknown; no known text has this digest."""
 
 
 class Actor(Struct, frozen=True):
-    """Who asks.
-
-    Attributes:
-        name: As the token's maker wrote it.
-
-        kid: Which of the actor's tokens.
-    """
+    """The authenticated caller and the token it used."""
 
     name: str
     kid: str
 
 
 class DenialReason(StrEnum):
-    """Why a text opens nothing; for us, the one who asks is told less."""
+    """Reason for a denial; for logs only, the caller gets less detail."""
 
     MISSING = "missing"
     MALFORMED = "malformed"
@@ -39,20 +33,12 @@ class DenialReason(StrEnum):
 
 
 class AccessGranted(Struct, frozen=True):
-    """The text is a valid token of *actor*."""
-
     actor: Actor
     scopes: frozenset[Scope]
 
 
 class AccessDenied(Struct, frozen=True):
-    """The text opens nothing.
-
-    Attributes:
-        reason: Why.
-
-        kid: Of the token it names, None where we know no such token.
-    """
+    """*kid* is that of the token record, None if there is no such record."""
 
     reason: DenialReason
     kid: str | None = None
@@ -61,17 +47,10 @@ class AccessDenied(Struct, frozen=True):
 def verify_token(
     text: str | None, find_record: Callable[[str], TokenRecord | None], now_ms: int
 ) -> AccessGranted | AccessDenied:
-    """Judge what was sent as a bearer token.
+    """Verify a bearer token; *text* is None if none was sent.
 
-    Whatever the text, one hash is computed and one comparison made, in constant time, so that how
-    long it takes says nothing about which kids there are.
-
-    Args:
-        text: What was sent, None for nothing.
-
-        find_record: The record of a kid.
-
-        now_ms: Epoch ms.
+    One hash is computed and one constant-time comparison made for any text, so that the duration
+    does not reveal which kids exist.
     """
     kid = kid_of(text or "")
     record = find_record(kid) if kid is not None else None

@@ -1,13 +1,12 @@
 """Commits: the documents a ledger is made of.
 
-One commit holds all events of one command, for any number of streams. Its sequence number is one
-more than that of the commit before it, and stores insert it only where that number is free. So one
-insert is the atomic batch, the optimistic lock and the global order at once; and since each commit
-carries the hash of the one before it, a change of any of them shows in every later one.
+A commit holds all events of one command, for any number of streams. Stores insert it only if its
+sequence number is free: one insert is the atomic batch, the optimistic lock and the global order.
+Each commit carries the hash of the previous one, so a change to any of them breaks the chain.
 
-Money stands in commits as exact decimal strings and times as integer epoch ms. There are no floats,
-because their text is not the same everywhere and the hash is taken over text, and no integers
-beyond 64 bits, because some stores would make floats of them.
+Money is stored as exact decimal text, time as integer epoch ms. Floats are not allowed: their text
+varies between encoders, and the hash covers text. Neither are integers beyond 64 bits: some stores
+convert them to floats.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,13 +20,12 @@ from chimera_s1.domain.errors import InvalidValueError, LedgerDamagedError
 from chimera_s1.domain.ledger.json_exactness import inexact_value_error
 
 Document: TypeAlias = dict[str, object]
-"""JSON values by name."""
 
 EVENTS_MAX = 200
 COMMIT_BYTES_MAX = 1_000_000
 SCHEMA = 1
 GENESIS_HASH = "0" * 64
-"""What the first commit has in place of the hash of the one before it."""
+"""The `prev_hash` of the first commit."""
 
 _encode = msgspec.json.Encoder(order="sorted").encode
 
@@ -36,13 +34,10 @@ class NewEvent(Struct, frozen=True):
     """An event that is not in a ledger yet.
 
     Attributes:
-        stream: Whose life it belongs to, `transfer/<id>`.
-
+        stream: `transfer/<id>`, for example.
         type: Stable dotted name; never the name of a class.
-
-        v: Version of the shape of *data*.
-
-        data: No floats, and integers of 64 bits.
+        v: Schema version of *data*.
+        data: No floats; integers of at most 64 bits.
     """
 
     stream: str
@@ -55,12 +50,10 @@ class RecordedEvent(Struct, frozen=True):
     """An event in a ledger.
 
     Attributes:
-        n: Its place in the commit, from 0.
-
-        id: `<ledger>-<seq>-<n>-<part of a hash of the commit id>`; unique for ever, also where a
-            ledger was lost and another one begun; consumers drop a repeated one.
-
-        version: Its place in its stream, from 1, without gaps.
+        n: Index in the commit, from 0.
+        id: `<ledger>-<seq>-<n>-<commit id digest>`; unique even if a lost ledger is started again.
+            Consumers deduplicate by it.
+        version: Index in its stream, from 1, without gaps.
     """
 
     n: int
@@ -77,22 +70,13 @@ class Commit(Struct, frozen=True, kw_only=True):
 
     Attributes:
         ledger: Lower-case letters and digits.
-
         seq: From 1, without gaps.
-
-        commit_id: Made for one try of one command; tells our own write from another's.
-
-        at: When it was decided, local epoch ms.
-
-        actor: Who wanted it, `s1/executor` or the name a token carries.
-
-        correlation_id: What belongs together: the transfer id.
-
-        prev_hash: Of the commit before.
-
-        hash: SHA-256 over the canonical JSON of everything else, hex.
-
-        streams: Those of its events, each once.
+        commit_id: Unique per attempt of a command; distinguishes our write from another instance's.
+        at: Time of the decision, local epoch ms.
+        actor: `s1/executor`, or the actor of a token.
+        correlation_id: The transfer id.
+        hash: SHA-256 over the canonical JSON of all other fields, hex.
+        streams: The distinct streams of its events.
     """
 
     ledger: str
@@ -112,10 +96,8 @@ _decode = msgspec.json.Decoder(Commit).decode
 
 
 class LedgerEntry(Struct, frozen=True):
-    """A commit as a store gave it back.
-
-    Attributes:
-        content_hash: Computed from what was stored; differs from `commit.hash` where it was edited.
+    """A commit read from a store; *content_hash* is computed from the stored content and differs
+    from `commit.hash` if the content was edited.
     """
 
     commit: Commit
@@ -123,14 +105,14 @@ class LedgerEntry(Struct, frozen=True):
 
 
 class LedgerHead(Struct, frozen=True):
-    """The newest commit's number and hash; 0 and GENESIS_HASH of an empty ledger."""
+    """Sequence number and hash of the newest commit; 0 and GENESIS_HASH for an empty ledger."""
 
     seq: int = 0
     hash: str = GENESIS_HASH
 
 
 class CommitDraft(Struct, frozen=True, kw_only=True):
-    """A commit before it has a place; see `Commit`."""
+    """A commit without a sequence number; fields as in `Commit`."""
 
     commit_id: str
     at: int
@@ -142,21 +124,14 @@ class CommitDraft(Struct, frozen=True, kw_only=True):
 def seal(
     draft: CommitDraft, ledger: str, head: LedgerHead, stream_versions: Mapping[str, int]
 ) -> Commit:
-    """*draft* as the commit after *head*.
+    """The commit that appends *draft* after *head*.
 
-    Args:
-        draft: What is to be written.
-
-        ledger: Its name.
-
-        head: Of the ledger, as far as the decision behind the draft has seen it.
-
-        stream_versions: Of each stream the draft has events for, its newest version; 0 where it is
-            new.
+    *head* is the head that the decision was based on; *stream_versions* holds the newest version of
+    each existing stream of the draft.
 
     Raises:
-        InvalidValueError: It has no events, too many of them, a value that stores do not keep
-            exactly, or is too large.
+        InvalidValueError: No events, too many, too many bytes, or a value that stores do not
+            preserve exactly.
     """
     seq = head.seq + 1
     if not 0 < len(draft.events) <= EVENTS_MAX:
@@ -178,38 +153,36 @@ def seal(
     try:
         commit = msgspec.structs.replace(unsealed, hash=content_hash(document_of(unsealed)))
     except UnicodeEncodeError as error:
-        raise InvalidValueError(f"a commit is text, and a part of it is none: {error}") from error
+        raise InvalidValueError(f"a commit must be valid UTF-8: {error}") from error
     if len(encode_commit(commit)) > COMMIT_BYTES_MAX:
         raise InvalidValueError(f"a commit has at most {COMMIT_BYTES_MAX} bytes")
     return commit
 
 
 def head_of(commit: Commit) -> LedgerHead:
-    """*commit* as the head of its ledger."""
     return LedgerHead(commit.seq, commit.hash)
 
 
 def commit_key(ledger: str, seq: int) -> str:
-    """The document key, `main-0000000000001234`: fixed width, so that keys sort as numbers do."""
+    """The document key, `main-0000000000001234`; fixed width, so that keys sort by number."""
     return f"{ledger}-{seq:016d}"
 
 
 def encode_commit(commit: Commit) -> bytes:
-    """Canonical JSON: UTF-8, sorted keys, no white space."""
+    """Canonical JSON: UTF-8, sorted keys, no whitespace."""
     return _encode(commit)
 
 
 def document_of(commit: Commit) -> Document:
-    """*commit* as plain JSON values."""
     document: Document = msgspec.to_builtins(commit)
     return document
 
 
 def decode_entry(stored: bytes, where: str) -> LedgerEntry:
-    """What a store kept as text; see `entry_of`.
+    """Decode a commit stored as text; *where* names it in errors.
 
     Raises:
-        LedgerDamagedError: It is not JSON, or not a commit.
+        LedgerDamagedError: Not JSON, or not a commit.
     """
     unchanged = _decode_canonical(stored)
     if unchanged is not None:
@@ -221,32 +194,30 @@ def decode_entry(stored: bytes, where: str) -> LedgerEntry:
 
 
 def _decode_canonical(stored: bytes) -> LedgerEntry | None:
-    """The entry, where *stored* is byte for byte what was sealed; three times quicker than to see
-    it through all its values. None says nothing.
+    """Fast path, three times as fast: hash the stored bytes without re-encoding them. None means
+    that the full decoding must decide.
     """
     try:
         commit = _decode(stored)
         member = f',"hash":"{commit.hash}"'.encode()
     except (msgspec.DecodeError, UnicodeError, RecursionError):
         return None
-    # Strings have no bare quotes, so this is a member; and where the text around it has this hash,
-    # it was sealed without one, so this is the commit's own.
+    # JSON strings contain no bare quotes, so *member* is a real member. If the text without it has
+    # this hash, that text was sealed without a `hash` member, so this one is the commit's own.
     before, _, after = stored.rpartition(member)
     content = sha256(before + after).hexdigest()
     return LedgerEntry(commit, content) if content == commit.hash else None
 
 
 def entry_from_document(document: Mapping[str, object], where: str) -> LedgerEntry:
-    """What a store kept as a document, hashed as it stands: fields a newer version has written
-    count.
+    """Convert a stored document. The hash covers every field, including those of newer versions.
 
     Args:
-        document: JSON values; names that begin with an underscore are the store's own.
-
-        where: Names the document in the error.
+        document: Names with a leading underscore belong to the store and are ignored.
+        where: Names the document in errors.
 
     Raises:
-        LedgerDamagedError: It has not the shape of a commit.
+        LedgerDamagedError: Not a commit.
     """
     own = {name: value for name, value in document.items() if not name.startswith("_")}
     try:
@@ -263,14 +234,14 @@ def content_hash(document: Mapping[str, object]) -> str:
 
 
 def chain_error(entry: LedgerEntry, head: LedgerHead) -> str:
-    """Why *entry* cannot be the commit after *head*; empty where it can."""
+    """Why *entry* cannot be the commit after *head*; empty if it can."""
     commit = entry.commit
     if commit.seq != head.seq + 1:
-        return f"commit {head.seq + 1} is missing: after {head.seq} comes {commit.seq}"
+        return f"commit {head.seq + 1} is missing: commit {head.seq} is followed by {commit.seq}"
     if entry.content_hash != commit.hash:
-        return f"commit {commit.seq} was changed after it was written: its hash does not fit"
+        return f"commit {commit.seq} was changed after it was written: its hash does not match"
     if commit.prev_hash != head.hash:
-        return f"commit {commit.seq} does not follow the commit {head.seq} that is there now"
+        return f"commit {commit.seq} does not link to commit {head.seq}: prev_hash differs"
     return ""
 
 
@@ -282,10 +253,10 @@ def _number_events(
     commit_digest = sha256(draft.commit_id.encode()).hexdigest()[:8]
     for n, event in enumerate(draft.events):
         newest[event.stream] = newest.get(event.stream, 0) + 1
-        name = f"{commit_key(ledger, seq)}-{n}-{commit_digest}"
+        event_id = f"{commit_key(ledger, seq)}-{n}-{commit_digest}"
         numbered.append(
             RecordedEvent(
-                n, name, event.stream, newest[event.stream], event.type, event.v, event.data
+                n, event_id, event.stream, newest[event.stream], event.type, event.v, event.data
             )
         )
     return numbered

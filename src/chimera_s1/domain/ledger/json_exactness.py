@@ -1,4 +1,4 @@
-"""What every store gives back as it was given."""
+"""JSON values that every store returns unchanged."""
 
 from collections.abc import Iterable, Mapping
 
@@ -7,7 +7,7 @@ INTEGER_MAX = (1 << 63) - 1
 
 
 def inexact_value_error(value: object) -> str:
-    """Why *value* may come back as another one than it was; empty where it does not."""
+    """Why a store may return *value* changed; empty if none does."""
     match value:
         case None | bool() | str():
             return ""
@@ -18,12 +18,12 @@ def inexact_value_error(value: object) -> str:
             return "a ledger holds no floats; write decimal text"
         case Mapping():
             named = all(isinstance(name, str) for name in value)
-            return _first(value.values()) if named else "the names in JSON are text"
+            return _first_error(value.values()) if named else "JSON names must be text"
         case list() | tuple():
-            return _first(value)
+            return _first_error(value)
         case _:
-            return f"{type(value).__name__} is no JSON value"
+            return f"{type(value).__name__} is not a JSON value"
 
 
-def _first(values: Iterable[object]) -> str:
+def _first_error(values: Iterable[object]) -> str:
     return next(filter(None, map(inexact_value_error, values)), "")

@@ -1,4 +1,4 @@
-"""The places of a ledger, which have no holes."""
+"""Checks that the sequence numbers of a ledger have no gaps."""
 
 from collections.abc import Iterable
 
@@ -7,17 +7,10 @@ from chimera_s1.domain.ledger.commit import commit_key
 
 
 def contiguous_count(seqs: Iterable[int], ledger: str, after: int) -> int:
-    """How many of *seqs* come right after *after*, each one more than the one before.
-
-    Args:
-        seqs: Where a store has found commits, all after *after*, ascending.
-
-        ledger: Its name, for the error.
-
-        after: The place before the first wanted one.
+    """Length of the run without gaps at the start of *seqs*, which are ascending and above *after*.
 
     Raises:
-        LedgerDamagedError: There are some, and not even the first is where it should be.
+        LedgerDamagedError: *seqs* is not empty and does not start at `after + 1`.
     """
     expected_seq = after + 1
     for seq in seqs:
@@ -32,6 +25,7 @@ def contiguous_count(seqs: Iterable[int], ledger: str, after: int) -> int:
 
 
 def missing_commit_error(ledger: str, missing_seq: int, found_seq: int) -> LedgerDamagedError:
-    """The error for a hole at *missing_seq*, where *found_seq* is there."""
-    there, gone = commit_key(ledger, found_seq), commit_key(ledger, missing_seq)
-    return LedgerDamagedError(f"commit {gone} is missing, and {there} is there; restore a backup")
+    missing, found = commit_key(ledger, missing_seq), commit_key(ledger, found_seq)
+    return LedgerDamagedError(
+        f"commit {missing} is missing although {found} exists; restore a backup"
+    )

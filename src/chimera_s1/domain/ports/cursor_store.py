@@ -1,21 +1,19 @@
-"""Port: how far readers of a ledger have come."""
+"""Port: positions of the readers of a ledger."""
 
 from typing import Protocol
 
 
 class CursorStore(Protocol):
-    """Named places in a ledger; they never go back by `advance`. Each call raises
-    `StoreUnavailableError` where the store does not answer.
-    """
+    """Named cursors; each call raises `StoreUnavailableError` if the store does not answer."""
 
     async def read(self, name: str) -> int:
-        """The last place that the reader *name* is done with; 0 for a new one."""
+        """The last sequence number that *name* has processed; 0 for a new cursor."""
         ...
 
     async def advance(self, name: str, seq: int) -> None:
-        """Remember *seq*, unless a later one is there."""
+        """Store *seq*, unless a later one is stored."""
         ...
 
     async def rewind(self, name: str) -> None:
-        """Begin anew: a projection is rebuilt."""
+        """Reset to 0, to rebuild a projection."""
         ...

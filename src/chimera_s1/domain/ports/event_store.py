@@ -1,4 +1,4 @@
-"""Port: a ledger, which only grows."""
+"""Port: an append-only ledger."""
 
 from typing import Protocol, TypeAlias
 
@@ -7,15 +7,12 @@ from msgspec import Struct
 from chimera_s1.domain.ledger.commit import Commit, LedgerEntry, LedgerHead
 
 READ_LIMIT_MAX = 1_000
-"""No read gives more entries at once."""
+"""Most entries of one read."""
 
 
 class Appended(Struct, frozen=True):
-    """The commit is in the ledger and will survive the loss of the machine's power.
-
-    Attributes:
-        already_written: It was there already: an earlier try of ours, whose reply was lost, had
-            written it.
+    """The commit is in the ledger and survives a power failure; *already_written* is true if an
+    earlier attempt with a lost reply had written it.
     """
 
     commit: Commit
@@ -23,8 +20,8 @@ class Appended(Struct, frozen=True):
 
 
 class SeqTaken(Struct, frozen=True):
-    """Somebody else's commit has that place: nothing was written, and never will be. What was
-    decided must be decided again, from what the ledger says now.
+    """Another commit has this sequence number; nothing was or will be written. Catch up and decide
+    again.
     """
 
     existing: Commit
@@ -34,39 +31,36 @@ AppendResult: TypeAlias = Appended | SeqTaken
 
 
 class EventStore(Protocol):
-    """One ledger. Every call raises `StoreUnavailableError` where the store does not answer in
-    time, and `LedgerDamagedError` where it meets what is no commit at all.
+    """One ledger. Every call raises `StoreUnavailableError` if the store does not answer in time,
+    and `LedgerDamagedError` if a stored document is not a commit.
     """
 
     @property
-    def ledger(self) -> str:
-        """Its name."""
-        ...
+    def ledger(self) -> str: ...
 
     async def append(self, commit: Commit) -> AppendResult:
-        """Insert *commit* at its place if that is free; durable before it returns.
+        """Insert *commit* if its sequence number is free; durable before this returns.
 
-        After `StoreUnavailableError` the commit may or may not be there, or come to be there later.
-        Calling again with the same commit is safe, and tells; so does the next `head`, unless the
-        first call is still on its way: then it can only take the place it was meant for.
+        After `StoreUnavailableError` the outcome is unknown, and the commit may still appear at its
+        sequence number. Appending the same commit again is safe and determines the outcome.
 
-        A commit id is written once. Where it has another place than *commit*, the answer is
-        `Appended` with the one that is there.
+        A commit id is written once. If it is stored under another sequence number, the result is
+        `Appended` with the stored commit.
         """
         ...
 
     async def head(self) -> LedgerHead:
-        """The newest commit's place and hash, as stored by now in the whole cluster."""
+        """The newest commit's sequence number and hash; a cluster must not answer a stale one."""
         ...
 
     async def read(self, after: int, limit: int) -> tuple[LedgerEntry, ...]:
-        """The entries after place *after*, in order, without gaps, at most *limit*.
+        """At most *limit* entries after sequence number *after*, in order, without gaps.
 
-        A hole is never passed over: the entries before it are given, and when it is the first one,
-        `LedgerDamagedError` names it.
+        The result ends before a gap. If the gap is at the first entry, `LedgerDamagedError` names
+        it.
         """
         ...
 
     async def read_stream(self, stream: str) -> tuple[LedgerEntry, ...]:
-        """Every entry with an event of *stream*, in order."""
+        """All entries with an event of *stream*, in order."""
         ...

@@ -1,4 +1,4 @@
-"""Port: what a venue lists, and what time it thinks it is."""
+"""Port: a venue's listings, clock and top of book."""
 
 from typing import Protocol
 
@@ -9,7 +9,7 @@ from chimera_s1.domain.market.instrument_selection import Listing
 
 
 class TopOfBook(Struct, frozen=True):
-    """The top of a book as the venue answers it; 0 for an empty side."""
+    """The top of a book as reported by the venue; 0 for an empty side."""
 
     bid: float
     bid_qty: float
@@ -18,34 +18,16 @@ class TopOfBook(Struct, frozen=True):
 
 
 class ExchangeInformation(Protocol):
-    """Public reads of a venue; each may be repeated safely."""
+    """Public reads of a venue; all may be repeated. Each call raises `ExchangeUnavailableError`
+    without a usable answer, and `ExchangeRefusedError` if the venue refuses the request.
+    """
 
     async def listings(self, venue: Venue) -> tuple[Listing, ...]:
-        """Every instrument the venue lists, whatever its status.
-
-        Raises:
-            ExchangeUnavailableError: No usable answer; the same call may succeed later.
-
-            ExchangeRefusedError: The venue will not answer this.
-        """
+        """Every instrument that the venue lists, whatever its status."""
         ...
 
     async def server_time_ms(self, venue: Venue) -> int:
-        """The venue's clock, epoch ms.
-
-        Raises:
-            ExchangeUnavailableError: No usable answer; the same call may succeed later.
-
-            ExchangeRefusedError: The venue will not answer this.
-        """
+        """The venue's clock, epoch ms."""
         ...
 
-    async def top_of_book(self, instrument: InstrumentId) -> TopOfBook:
-        """The top of book now.
-
-        Raises:
-            ExchangeUnavailableError: No usable answer; the same call may succeed later.
-
-            ExchangeRefusedError: The venue will not answer this.
-        """
-        ...
+    async def top_of_book(self, instrument: InstrumentId) -> TopOfBook: ...

@@ -1,4 +1,4 @@
-"""Port: what our key at the exchange may do."""
+"""Port: permissions of our API key at the exchange."""
 
 from typing import Protocol
 
@@ -6,16 +6,12 @@ from msgspec import Struct
 
 
 class KeyPermissions(Struct, frozen=True, kw_only=True):
-    """What the exchange lets the key do.
+    """Permissions of a key.
 
     Attributes:
-        may_read: Accounts and histories; without it, no unknown outcome can be found out.
-
-        may_transfer: Between wallets, in the way that is configured.
-
-        may_withdraw: Out of the exchange. We never do; a key that may is a danger.
-
-        ip_restricted: It works from named addresses only.
+        may_read: Accounts and histories; required for reconciliation.
+        may_transfer: Between wallets, in the configured treasury mode.
+        may_withdraw: Never needed; a key with this permission is a danger.
     """
 
     may_read: bool
@@ -25,14 +21,11 @@ class KeyPermissions(Struct, frozen=True, kw_only=True):
 
 
 class KeyPermissionsReader(Protocol):
-    """Knows the key."""
-
     async def key_permissions(self) -> KeyPermissions:
-        """What the key may do now.
+        """Read the current permissions.
 
         Raises:
-            ExchangeUnavailableError: No answer; asking later may help.
-
-            ExchangeRefusedError: The exchange does not accept the key.
+            ExchangeUnavailableError: No usable answer; the same call may succeed later.
+            ExchangeRefusedError: The exchange rejects the key.
         """
         ...

@@ -1,15 +1,15 @@
-"""Port: the switch that stops everything that spends."""
+"""Port: the kill switch."""
 
 from typing import Protocol
 
 
 class KillSwitch(Protocol):
-    """`kill_switch` in the store that all services share."""
+    """The key `kill_switch` in the shared Redis."""
 
     async def read(self) -> bool:
         """Whether it is on.
 
         Raises:
-            PublisherUnavailableError: It cannot be read; the last known position stays in force.
+            PublisherUnavailableError: Not readable; the caller keeps the last known value.
         """
         ...

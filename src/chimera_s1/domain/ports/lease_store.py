@@ -1,23 +1,21 @@
-"""Port: which of several instances does a job at the moment.
+"""Port: leases that select the instance that does a job.
 
-A lease saves work, it does not make anything right: a paused holder wakes up and goes on. What is
-right whoever acts is settled by the ledger.
+A lease avoids duplicate work. It does not ensure correctness: a paused holder may continue after
+its lease expired. The ledger ensures correctness.
 """
 
 from typing import Protocol
 
 
 class LeaseStore(Protocol):
-    """Named leases that expire by the store's own clock. Each call raises `StoreUnavailableError`
-    where the store does not answer.
+    """Named leases that expire by the store's clock; each call raises `StoreUnavailableError` if
+    the store does not answer.
     """
 
     async def acquire(self, name: str, owner: str, duration_ms: int) -> bool:
-        """Take, or keep, the lease *name* for *duration_ms* from now; False while
-        another has it.
-        """
+        """Take or renew the lease for *duration_ms* from now; False if another owner holds it."""
         ...
 
     async def release(self, name: str, owner: str) -> None:
-        """Give it up, if it is still *owner*'s."""
+        """Release the lease if *owner* still holds it."""
         ...

@@ -15,12 +15,7 @@ class ConnectionOpened(Struct, frozen=True):
 
     Attributes:
         connection: Its name, `spot-0`.
-
-        venue: Whose.
-
-        streams: What it carries.
-
-        recovered: True where this ends a FATAL.
+        recovered: True if this ends a FATAL.
     """
 
     connection: str
@@ -30,7 +25,7 @@ class ConnectionOpened(Struct, frozen=True):
 
 
 class ConnectionLost(Struct, frozen=True):
-    """A socket closed or would not open; it is dialled again after *retry_in_ms*."""
+    """A socket closed or did not open; the next dial is in *retry_in_ms*."""
 
     connection: str
     venue: Venue
@@ -41,7 +36,7 @@ class ConnectionLost(Struct, frozen=True):
 
 
 class ConnectionRenewed(Struct, frozen=True):
-    """A successor has taken over while the old socket still delivered: nothing was missed."""
+    """A new socket took over while the old one still delivered; no update was missed."""
 
     connection: str
     venue: Venue
@@ -49,7 +44,7 @@ class ConnectionRenewed(Struct, frozen=True):
 
 
 class ConnectionFatal(Struct, frozen=True):
-    """A connection is out of retries; dialling goes on at the scan interval."""
+    """A connection has used up its retries; dialling continues at the scan interval."""
 
     connection: str
     venue: Venue
@@ -62,14 +57,9 @@ class RoundTrip(Struct, frozen=True):
     """A ping was answered.
 
     Attributes:
-        connection: Its name, `spot-0`.
-
-        venue: Whose.
-
         rtt_ms: From ping sent to pong read.
-
-        process_ms: Of that, the longest a frame that was already here could wait before it was
-            read: the read interval.
+        process_ms: Part of *rtt_ms* that a received frame may wait before it is read: the read
+            interval.
     """
 
     connection: str
@@ -83,23 +73,17 @@ FeedListener = Callable[[FeedEvent], None]
 
 
 class FeedCounters(Struct):
-    """What a feed has counted since it was made; only the feed writes.
+    """Totals since the feed was created; only the feed writes them.
 
     Attributes:
         messages: Data messages received.
-
-        bytes: Their payload, bytes.
-
-        conflated: Frames overwritten by a newer one of their stream before a window closed.
-
-        drained: Quotes handed out.
-
-        reconnects: Connections lost after they had been open.
-
-        mistimed: Frames looked at, dropped or not, whose aligned event time is more than a second
-            off their receipt: the offset between the clocks may be wrong.
-
-        dropped: Frames not handed out, by reason (`crossed`, `malformed`, `stale_update_id`,
+        bytes: Their payload size.
+        conflated: Frames replaced by a newer frame of their stream before a window closed.
+        drained: Quotes returned by `drain`.
+        reconnects: Connections lost after they had opened.
+        mistimed: Decoded frames whose aligned event time differs from their receive time by more
+            than 1 s; the clock offset may be wrong.
+        dropped: Frames not returned, by reason (`crossed`, `malformed`, `stale_update_id`,
             `coin_m`, `unsubscribed`, ...).
     """
 
@@ -112,53 +96,52 @@ class FeedCounters(Struct):
     dropped: dict[str, int] = field(default_factory=dict)
 
     def drop(self, reason: str) -> None:
-        """Count one frame that is not handed out."""
+        """Count a dropped frame."""
         self.dropped[reason] = self.dropped.get(reason, 0) + 1
 
 
 class MarketFeed(Protocol):
-    """Subscribes instruments of one venue and keeps the newest frame of each stream."""
+    """Subscribes to instruments of one venue and keeps the newest frame of each stream."""
 
     @property
-    def venue(self) -> Venue:
-        """Whose market data this is."""
-        ...
+    def venue(self) -> Venue: ...
 
     @property
     def counters(self) -> FeedCounters:
-        """Live counters; read, never written, by others."""
+        """Live counters, read-only for callers."""
         ...
 
     async def run(self, instruments: Sequence[InstrumentId]) -> None:
-        """Keep *instruments* subscribed until cancelled (a recording: until its end); reconnects by
-        itself and never raises for a lost connection.
+        """Keep *instruments* subscribed until cancelled (a recording: until its end).
+
+        Reconnects by itself; never raises for a lost connection.
         """
         ...
 
     async def wait_for_update(self) -> None:
-        """Return once there is something to drain; only of use with window 0."""
+        """Return once there is something to drain; only useful with window 0."""
         ...
 
     def drain(self) -> list[Quote]:
-        """The newest valid quote of each stream that changed since the last call, oldest first
-        within a stream; with window 0, every one of them. Never raises for what the exchange sent.
+        """The newest valid quote of each stream that changed since the last call; with window 0,
+        every valid quote, oldest first within a stream. Never raises for invalid frames.
         """
         ...
 
     def last_message_ms(self) -> Mapping[str, int]:
-        """When each connection last brought a data message, whatever became of it: local epoch ms,
-        as of the last drain; without those that have brought none.
+        """Receive time of the last data message, valid or not, of each connection that has had one:
+        local epoch ms, as of the last drain.
         """
         ...
 
     def reconnect(self, connection: str, cause: str) -> None:
-        """End *connection* and dial again: it is open and does not deliver what it should."""
+        """Close *connection* and dial again: it is open but does not deliver."""
         ...
 
     def renew(self, connection: str, cause: str) -> None:
-        """Replace *connection* by a successor without missing an update."""
+        """Replace *connection* by a new one without missing an update."""
         ...
 
     def report(self) -> FeedReport:
-        """The state of the connections now."""
+        """The current state of the connections."""
         ...

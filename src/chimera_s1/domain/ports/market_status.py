@@ -8,13 +8,13 @@ from chimera_s1.domain.market.liveness import StatusChange
 
 
 class MarketStatus(Protocol):
-    """Appends to `mkt:status:<venue>`, so that silence is never mistaken for calm."""
+    """Appends to `mkt:status:<venue>`: a consumer can tell a quiet market from a broken feed."""
 
     async def append(self, venue: Venue, changes: Sequence[StatusChange]) -> None:
         """Append *changes* in order.
 
         Raises:
-            PublisherUnavailableError: They are not, or not all, written; the caller may offer all
-                of them again (a repeated one has the same ts, symbol and state).
+            PublisherUnavailableError: Not all were written. The caller may append all of them
+                again; a repeated change has the same ts, symbol and state.
         """
         ...

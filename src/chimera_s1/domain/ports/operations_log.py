@@ -1,4 +1,4 @@
-"""Port: what happened to the service itself, for operators and their tools."""
+"""Port: events and metrics of the service itself, for operators."""
 
 from typing import Protocol
 
@@ -12,13 +12,9 @@ class OperationsEvent(Struct, frozen=True):
     """One entry of `ops:events`.
 
     Attributes:
-        event_id: Unique; consumers drop a repeated one.
-
-        ts: When, local epoch ms.
-
+        event_id: Consumers deduplicate by it.
+        ts: Local epoch ms.
         kind: Dotted name, `ws.fatal`.
-
-        detail: What is known about it; JSON values only.
     """
 
     event_id: str
@@ -46,18 +42,18 @@ class RoundTripSummary(Struct, frozen=True):
 
 
 class OperationsLog(Protocol):
-    """Appends to the operational streams; each call raises `PublisherUnavailableError` where the
-    store could not be reached, and `ConfigurationError` where it refuses our credentials (they may
-    be changed under way). The caller keeps what it has and tries again.
+    """Appends to the operational streams. Each call raises `PublisherUnavailableError` if the store
+    is unavailable, and `ConfigurationError` if it refuses our credentials (they can change at run
+    time). The caller keeps the entry and retries.
     """
 
     async def record(self, event: OperationsEvent) -> str:
-        """Append to `ops:events`; gives the place it stands at, for `holds`."""
+        """Append to `ops:events`; returns the entry id, for `contains`."""
         ...
 
     async def contains(self, entry_id: str) -> bool:
-        """Whether what was appended at *entry_id* is there, or was trimmed since. Where it is
-        neither, a store that failed over has lost what it had acknowledged.
+        """Whether the entry exists or has been trimmed. False means that a failover has lost an
+        acknowledged entry.
         """
         ...
 

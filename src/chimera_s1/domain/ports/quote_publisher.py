@@ -1,4 +1,4 @@
-"""Port: quotes onto their streams."""
+"""Port: publishing quotes to their streams."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -9,15 +9,13 @@ from chimera_s1.domain.market.quote import Quote
 
 
 class PublishReport(Struct, frozen=True):
-    """What became of a batch.
+    """The result of a batch.
 
     Attributes:
-        published: Entries acknowledged.
-
-        unpublished: Quotes of this or an earlier call that are not, or may not be, on their
-            stream; the caller offers again what nothing newer has replaced.
-
-        cause: Why, for people; empty where everything was acknowledged.
+        published: Number of acknowledged entries.
+        unpublished: Quotes of this or an earlier call that are not, or may not be, on their stream.
+            The caller publishes them again unless it has newer ones.
+        cause: For people; empty if everything was acknowledged.
     """
 
     published: int
@@ -26,20 +24,14 @@ class PublishReport(Struct, frozen=True):
 
 
 class PublisherCounters(Struct):
-    """What a publisher has counted since it was made; only the publisher writes.
+    """Totals since the publisher was created; only the publisher writes them.
 
     Attributes:
-        published: Entries acknowledged.
-
+        published: Acknowledged entries.
         batches: Calls with at least one quote.
-
-        moved_replies: MOVED replies followed.
-
-        ask_replies: ASK replies followed.
-
+        moved_replies, ask_replies: Redirections followed.
         busy_replies: TRYAGAIN, CLUSTERDOWN and LOADING replies.
-
-        failures: Batches (or nodes of a batch) not acknowledged.
+        failures: Batches, or parts of a batch for one node, not acknowledged.
     """
 
     published: int = 0
@@ -51,21 +43,21 @@ class PublisherCounters(Struct):
 
 
 class QuotePublisher(Protocol):
-    """Appends quotes to `mkt:events:<venue>:<SYMBOL>`, each stream bounded."""
+    """Appends quotes to `mkt:events:<venue>:<SYMBOL>`; each stream is trimmed."""
 
     @property
     def counters(self) -> PublisherCounters:
-        """Live counters; read, never written, by others."""
+        """Live counters, read-only for callers."""
         ...
 
     async def publish(self, quotes: Sequence[Quote]) -> PublishReport:
         """Append each quote to its stream, in order within a stream.
 
-        Returns within a bounded time whatever the store does. An entry may be appended twice
-        when its acknowledgement was lost; never out of order within a stream.
+        Returns within a bounded time whatever the store does. A lost acknowledgement may lead to a
+        duplicate entry, never to a wrong order within a stream.
         """
         ...
 
     async def ping(self) -> str:
-        """Ask the store whether it accepts writes: empty, or what is wrong, for people."""
+        """Check that the store accepts writes; the problem as text, empty if there is none."""
         ...

@@ -1,4 +1,4 @@
-"""Port: quotes back from their streams, for people and tools."""
+"""Port: reading published quotes, for people and tools."""
 
 from collections.abc import Sequence
 from typing import Protocol
@@ -9,14 +9,11 @@ from chimera_s1.domain.identifiers import InstrumentId
 
 
 class PublishedQuote(Struct, frozen=True):
-    """A stream entry, as consumers see it.
+    """A stream entry as consumers see it.
 
     Attributes:
-        entry_id: The stream's own id, `1772514460893-0`.
-
-        instrument: Whose stream.
-
-        fields: Names and values in the order they were written.
+        entry_id: `1772514460893-0`.
+        fields: Names and values in stream order.
     """
 
     entry_id: str
@@ -25,28 +22,18 @@ class PublishedQuote(Struct, frozen=True):
 
 
 class QuoteReader(Protocol):
-    """Reads `mkt:events:*`."""
+    """Reads `mkt:events:*`; each call raises `PublisherUnavailableError` if the store is
+    unavailable.
+    """
 
     async def instruments(self) -> tuple[InstrumentId, ...]:
-        """Every instrument that has a quote stream, in order.
-
-        Raises:
-            PublisherUnavailableError: The store could not be reached.
-        """
+        """Every instrument that has a quote stream, sorted."""
         ...
 
     async def newest(self, instruments: Sequence[InstrumentId]) -> tuple[PublishedQuote, ...]:
-        """The newest entry of each stream that has one, in the order asked.
-
-        Raises:
-            PublisherUnavailableError: The store could not be reached.
-        """
+        """The newest entry of each stream that has one, in the order of *instruments*."""
         ...
 
     async def history(self, instrument: InstrumentId, count: int) -> tuple[PublishedQuote, ...]:
-        """The last *count* entries of one stream, oldest first.
-
-        Raises:
-            PublisherUnavailableError: The store could not be reached.
-        """
+        """The last *count* entries of one stream, oldest first."""
         ...

@@ -13,9 +13,8 @@ class ReplayWindow(Struct, frozen=True):
     """The quotes that a live service would have published when a window closed.
 
     Attributes:
-        end_ms: When it closed, by the recording's own clock, epoch ms.
-
-        quotes: In the order to publish; at most one an instrument and source (window 0: all).
+        end_ms: End of the window by the timestamps of the recording, epoch ms.
+        quotes: In publishing order; at most one per instrument and source (window 0: all).
     """
 
     end_ms: int
@@ -26,14 +25,8 @@ class Recording(Protocol):
     """A market data file as a sequence of windows."""
 
     @property
-    def counters(self) -> FeedCounters:
-        """What was read, conflated and dropped so far."""
-        ...
+    def counters(self) -> FeedCounters: ...
 
     def windows(self) -> Iterator[ReplayWindow]:
-        """The windows in order of time.
-
-        Raises:
-            RecordingDamagedError: The recording is damaged here.
-        """
+        """The windows in chronological order; raises `RecordingDamagedError` at a damaged line."""
         ...

@@ -1,4 +1,4 @@
-"""Port: the tokens that open the HTTP API."""
+"""Port: the tokens of the HTTP API."""
 
 from typing import Protocol
 
@@ -6,20 +6,20 @@ from chimera_s1.domain.access.tokens import TokenRecord
 
 
 class TokenStore(Protocol):
-    """Keeps what there is to know of each token, never its text."""
+    """Stores token records, never the token text."""
 
     def find(self, kid: str) -> TokenRecord | None:
-        """The token *kid*, or None; what another process has put shows within a second."""
+        """The record of *kid*, or None. A change by another process is visible within a second."""
         ...
 
     def records(self) -> tuple[TokenRecord, ...]:
-        """Every token, oldest first."""
+        """All records, oldest first."""
         ...
 
     def put(self, record: TokenRecord) -> None:
-        """Keep *record*, in place of the one of its kid.
+        """Add *record*, or replace the one with its kid.
 
         Raises:
-            ConfigurationError: It could not be kept; what was there still is.
+            ConfigurationError: Writing failed; the stored records are unchanged.
         """
         ...

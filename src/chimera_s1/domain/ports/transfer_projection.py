@@ -1,6 +1,6 @@
-"""Port: `treasury_transfers`, the transfers as people and reports look at them.
+"""Port: `treasury_transfers`, the read model of transfers.
 
-It is made from the ledger and can be thrown away; nothing is decided from it.
+It is built from the ledger and can be rebuilt at any time; no decision is based on it.
 """
 
 from typing import Protocol
@@ -12,23 +12,12 @@ class TransferRow(Struct, frozen=True, kw_only=True):
     """A document of `treasury_transfers`.
 
     Attributes:
-        from_wallet, to_wallet: Stored as `from` and `to`.
-
         amount: USDT, exact decimal text.
-
-        amount_usdt: The same as a float64, for those who calculate.
-
+        amount_usdt: The same as a float64.
         status: PENDING, DONE or FAILED.
-
-        phase: Where it is inside.
-
-        tran_id: The exchange's number of the movement; empty before there is one.
-
-        message: For people; empty where there is nothing to say.
-
+        tran_id: The exchange's movement number; empty while unknown.
         created_at, updated_at: Local epoch ms.
-
-        applied_seq: Place in the ledger of the last commit that changed it.
+        applied_seq: Sequence number of the last commit that changed the row.
     """
 
     transfer_id: str
@@ -54,37 +43,29 @@ class TransferRow(Struct, frozen=True, kw_only=True):
 
 
 class TransferProjection(Protocol):
-    """Each call raises `StoreUnavailableError` where the store does not answer."""
+    """Each call raises `StoreUnavailableError` if the store does not answer."""
 
     async def put(self, rows: tuple[TransferRow, ...]) -> None:
-        """Write each row, unless a newer one (by `applied_seq`) is there."""
+        """Write each row, unless a newer one (by `applied_seq`) is stored."""
         ...
 
-    async def get(self, transfer_id: str) -> TransferRow | None:
-        """One row."""
-        ...
+    async def get(self, transfer_id: str) -> TransferRow | None: ...
 
     async def newest(
         self, limit: int, *, status: str | None = None, before: "PageMark | None" = None
     ) -> tuple[TransferRow, ...]:
-        """Rows by `created_at`, then transfer id, both descending; at most *limit*.
-
-        Args:
-            limit: 1 to 1000.
-
-            status: PENDING, DONE or FAILED; None for all.
-
-            before: Where the page before ended.
+        """At most *limit* (1 to 1000) rows by `created_at`, then transfer id, both descending,
+        after the row *before*.
         """
         ...
 
     async def clear(self) -> None:
-        """Remove every row; the projection is rebuilt."""
+        """Remove every row, to rebuild the projection."""
         ...
 
 
 class PageMark(Struct, frozen=True):
-    """The last row of a page."""
+    """Sort key of the last row of a page."""
 
     created_at: int
     transfer_id: str

@@ -11,16 +11,13 @@ from chimera_s1.domain.treasury.reconciliation import ExecutionWindow, IncomeRow
 
 
 class TransferSubmission(Struct, frozen=True, kw_only=True):
-    """What one request asks the exchange for.
+    """The content of one transfer request.
 
     Attributes:
         amount: USDT.
-
-        client_id: Our id of the attempt; only sub-account mode sends it.
-
+        client_id: Our id of the attempt; sent in sub-account mode only.
         signed_at: Timestamp to sign, exchange epoch ms.
-
-        recv_window_ms: How long after it the exchange may accept the request.
+        recv_window_ms: The exchange accepts the request for so long after *signed_at*.
     """
 
     direction: Direction
@@ -31,25 +28,23 @@ class TransferSubmission(Struct, frozen=True, kw_only=True):
 
 
 class SignedTransfer(Protocol):
-    """A request that is ready to be sent, once. Its text shows no signature."""
+    """A request ready to be sent once; its `str` and `repr` hide the signature."""
 
     @property
     def request_hash(self) -> str:
-        """SHA-256 of what was signed, without the signature, hex."""
+        """SHA-256 of the signed text, without the signature, hex."""
         ...
 
 
 class ReplyAccepted(Struct, frozen=True):
-    """The exchange has moved the money and says so."""
+    """The exchange confirms that the money has moved."""
 
     tran_id: str
 
 
 class ReplyRefused(Struct, frozen=True):
-    """The exchange has certainly not moved the money, and will not if asked again.
-
-    Attributes:
-        kind: REFUSED for this transfer; FORBIDDEN for any: key, permission or signature.
+    """The money has certainly not moved, and a repetition would be refused too; *kind* is REFUSED
+    for this transfer, FORBIDDEN for all (key, permission or signature).
     """
 
     kind: FailureReason
@@ -57,12 +52,9 @@ class ReplyRefused(Struct, frozen=True):
 
 
 class ReplyNotProcessed(Struct, frozen=True):
-    """The exchange has certainly not moved the money, because it did not look at the request.
+    """The money has certainly not moved: the exchange did not process the request.
 
-    Attributes:
-        retry_after_ms: How long it asked us to stay away.
-
-        clock_suspect: It found our timestamp outside its window.
+    *clock_suspect* is true if the exchange found our timestamp outside its window.
     """
 
     cause: str
@@ -71,13 +63,13 @@ class ReplyNotProcessed(Struct, frozen=True):
 
 
 class RequestNotSent(Struct, frozen=True):
-    """No byte of the request has left."""
+    """No byte of the request was sent."""
 
     cause: str
 
 
 class ReplyUnknown(Struct, frozen=True):
-    """Anything else: the money may have moved, or may yet."""
+    """Any other result: the money may have moved, or may move later."""
 
     cause: str
 
@@ -88,41 +80,34 @@ SubmissionReply: TypeAlias = (
 
 
 class TreasuryGateway(Protocol):
-    """Moves money between the wallets of one account, and tells what has been moved."""
+    """Moves money between the wallets of one account and reads the movement histories."""
 
     @property
-    def mode(self) -> TreasuryMode:
-        """Which transfer of the exchange it uses."""
-        ...
+    def mode(self) -> TreasuryMode: ...
 
     def sign(self, order: TransferSubmission) -> SignedTransfer:
-        """Make the request for *order*; sends nothing."""
+        """Create the request; sends nothing."""
         ...
 
     async def submit(self, signed: SignedTransfer) -> SubmissionReply:
         """Send *signed* exactly once, on a connection of its own.
 
-        Every failure is a reply; what is not known to be definite is `ReplyUnknown`. Only
-        cancellation leaves without one, and then nothing is known.
+        Every failure is a reply; one that is not known to be definite is `ReplyUnknown`. After
+        cancellation the outcome is unknown too.
         """
         ...
 
     async def read_movements(
         self, direction: Direction, window: ExecutionWindow
     ) -> tuple[Movement, ...]:
-        """Every movement of *direction* in *window*: all pages, read until two readings agree.
+        """All movements of *direction* in *window*: all pages, read until two reads agree.
 
         Raises:
-            ExchangeUnavailableError: A page was missing or changed under way; it proves nothing.
-
-            ExchangeRefusedError: The key may not read it.
+            ExchangeUnavailableError: A page is missing or changed meanwhile; this proves nothing.
+            ExchangeRefusedError: The key has no read permission.
         """
         ...
 
     async def read_income(self, window: ExecutionWindow) -> tuple[IncomeRow, ...]:
-        """Every TRANSFER row of the futures income in *window*.
-
-        Raises:
-            ExchangeUnavailableError, ExchangeRefusedError: As `movements`.
-        """
+        """All TRANSFER rows of the futures income in *window*; raises as `read_movements`."""
         ...

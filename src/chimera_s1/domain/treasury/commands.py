@@ -1,6 +1,6 @@
-"""What can be wanted of, or found out about, a transfer.
+"""Commands to the treasury: requests, and findings about a transfer.
 
-`at` is local epoch ms throughout.
+`at` is local epoch ms; `attempt` counts from 1.
 """
 
 from decimal import Decimal
@@ -25,19 +25,16 @@ from chimera_s1.domain.treasury.limits import ASSET, Direction, TransferLimits
 
 
 class RequestTransfer(Struct, frozen=True):
-    """Move money."""
-
     transfer_id: TransferId
     terms: TransferTerms
 
 
 class StartSubmission(Struct, frozen=True):
-    """A request is signed: send it, unless something stands against it.
+    """Send a signed request, unless a rule forbids it.
 
     Attributes:
-        attempt: The one that the request was signed for; its id is part of what was signed.
-
-        max_age_ms: A wish older than this must not come true any more.
+        attempt: Part of what was signed: the client id contains it.
+        max_age_ms: A transfer older than this expires instead.
     """
 
     attempt: int
@@ -49,14 +46,14 @@ class StartSubmission(Struct, frozen=True):
 
 
 class ExpireTransfer(Struct, frozen=True):
-    """The transfer has waited longer than *max_age_ms* without being sent."""
+    """Fail the transfer if it has waited longer than *max_age_ms* without being sent."""
 
     max_age_ms: int
     at: int
 
 
 class RecordCompleted(Struct, frozen=True):
-    """The exchange says that it has moved the money."""
+    """There is evidence that the money has moved."""
 
     attempt: int
     tran_id: str
@@ -65,7 +62,7 @@ class RecordCompleted(Struct, frozen=True):
 
 
 class RecordRefused(Struct, frozen=True):
-    """The exchange has said no, definitely."""
+    """The exchange refused the attempt for good."""
 
     attempt: int
     kind: FailureReason
@@ -74,7 +71,7 @@ class RecordRefused(Struct, frozen=True):
 
 
 class RecordNotExecuted(Struct, frozen=True):
-    """The attempt certainly came to nothing, another may be made."""
+    """The attempt was certainly not executed; another is allowed."""
 
     attempt: int
     reason: NotExecutedReason
@@ -84,7 +81,7 @@ class RecordNotExecuted(Struct, frozen=True):
 
 
 class RecordUnknown(Struct, frozen=True):
-    """Nothing is certain about the attempt."""
+    """The outcome of the attempt is unknown."""
 
     attempt: int
     cause: str
@@ -92,10 +89,8 @@ class RecordUnknown(Struct, frozen=True):
 
 
 class RecordAbsent(Struct, frozen=True):
-    """Complete reads, late enough, show that nothing has moved.
-
-    Attributes:
-        reads: When each was made, exchange epoch ms.
+    """Complete reads after the deadline show no movement; *reads* are their times, exchange
+    epoch ms.
     """
 
     attempt: int
@@ -104,33 +99,27 @@ class RecordAbsent(Struct, frozen=True):
 
 
 class RecordVerified(Struct, frozen=True):
-    """The history confirms the movement."""
+    """The exchange's history shows the movement."""
 
     tran_id: str
 
 
 class RecordDisputed(Struct, frozen=True):
-    """The history contradicts what was believed."""
+    """The exchange's history contradicts the ledger."""
 
     cause: str
     at: int
 
 
 class RequestReview(Struct, frozen=True):
-    """It takes too long, or cannot be decided from here."""
+    """An operator must look: reconciliation takes too long or cannot decide."""
 
     cause: str
     at: int
 
 
 class ResolveTransfer(Struct, frozen=True):
-    """An operator has looked, and says what happened.
-
-    Attributes:
-        tran_id: The exchange's number of the movement; needed with DONE.
-
-        note: Why this is so, for the record.
-    """
+    """An operator's verdict; *tran_id* is the exchange's movement number and required for DONE."""
 
     verdict: OperatorVerdict
     tran_id: str
@@ -163,7 +152,6 @@ def make_terms(
     limits: TransferLimits,
     at: int,
 ) -> TransferTerms:
-    """The terms of a transfer that is asked for now."""
     return TransferTerms(
         direction=direction,
         amount=amount,
@@ -177,12 +165,12 @@ def make_terms(
 
 
 def request_fingerprint(direction: Direction, amount: Decimal, reason: str) -> str:
-    """What a request asks for, as a hash: the same for `10`, `10.0` and `"10.00"`."""
-    asked = {
+    """Hash of a request's content; the same for the amounts `10`, `10.0` and `"10.00"`."""
+    content = {
         "amount": exact_text(amount),
         "asset": ASSET,
         "from": direction.source.value,
         "reason": reason,
         "to": direction.target.value,
     }
-    return sha256(msgspec.json.encode(asked, order="sorted")).hexdigest()
+    return sha256(msgspec.json.encode(content, order="sorted")).hexdigest()

@@ -1,7 +1,7 @@
-"""The daily cap: what the transfers accepted on one UTC day have taken of it.
+"""The daily cap: how much of it the transfers accepted on one UTC day use.
 
-Reserved at acceptance, settled when the money has moved, released only when it is certain that it
-has not. What is reserved or settled counts; a transfer whose outcome is unknown counts too.
+An amount is reserved at acceptance, settled when the money has moved, and released only when the
+transfer has finally failed. A transfer with an unknown outcome counts.
 """
 
 from decimal import Decimal
@@ -23,23 +23,15 @@ _DAYS_400_YEARS = 146_097
 
 
 class CapDay(Struct, frozen=True):
-    """One UTC day of the cap.
-
-    Attributes:
-        used: Reserved and settled, USDT.
-
-        version: Of its stream.
-    """
+    """One UTC day of the cap; *used* is reserved plus settled, USDT."""
 
     used: Decimal = Decimal(0)
     version: int = 0
 
 
 def evolve_cap(day: CapDay, event: CapEvent) -> CapDay:
-    """The day after *event*.
-
-    That a share is settled or released once, and only after it was reserved, is the transfer's to
-    see to: its phase allows each of these steps once.
+    """Apply *event*. The phases of the transfer ensure that an amount is reserved first, and
+    settled or released once.
     """
     match event:
         case CapReserved(amount=amount) | CapRebooked(amount=amount):
@@ -54,10 +46,10 @@ def evolve_cap(day: CapDay, event: CapEvent) -> CapDay:
 
 
 def utc_day(epoch_ms: int) -> str:
-    """The UTC date of a moment, `2026-11-26`.
+    """The UTC date, `2026-11-26`.
 
-    Days are counted in eras of 400 years from 1 March of year 0, so that the leap day is the last
-    of its year (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
+    Counts eras of 400 years from 1 March of year 0, so that the leap day is the last day of its
+    year (Howard Hinnant, "chrono-Compatible Low-Level Date Algorithms").
     """
     days = epoch_ms // _DAY_MS + _DAYS_TO_1970
     era, day_of_era = divmod(days, _DAYS_400_YEARS)

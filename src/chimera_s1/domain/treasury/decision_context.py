@@ -1,4 +1,4 @@
-"""What a decision about a transfer depends on."""
+"""The inputs and the result of a decision about a transfer."""
 
 from typing import TypeAlias
 
@@ -11,27 +11,24 @@ from chimera_s1.domain.treasury.events import TreasuryEvent
 from chimera_s1.domain.treasury.transfer import Transfer
 
 DecidedEvents: TypeAlias = tuple[TreasuryEvent, ...]
-"""What belongs into the ledger together."""
+"""Events to append in one commit; empty if nothing changes."""
 
 
 class TransferStateError(ChimeraError):
-    """The transfer is not in a state in which this can be done; the text says in which it is."""
+    """The state of the transfer does not allow the command; the text names the state."""
 
     code = "treasury.state"
 
 
 class DecisionContext(Struct, frozen=True):
-    """What the ledger says about all that a decision depends on.
+    """The ledger's state on which a decision depends.
 
     Attributes:
-        transfer: None where its stream does not exist.
-
-        cap: The day the transfer counts against.
-
-        lookalikes: Other transfers of the same direction and amount that are unresolved: a movement
-            at the exchange could be theirs.
-
-        movement_owner: Whose the movement that the command names is already; None where it is free.
+        transfer: None if it does not exist.
+        cap: The day that the transfer counts against.
+        lookalikes: Other unresolved transfers of the same direction and amount; a movement at the
+            exchange could belong to any of them.
+        movement_owner: The transfer that has claimed the command's movement; None if unclaimed.
     """
 
     transfer: Transfer | None = None

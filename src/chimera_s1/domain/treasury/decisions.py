@@ -1,7 +1,6 @@
-"""What follows from a command: the one place that decides about money.
+"""`decide`: the events of a treasury command. No other code decides about money.
 
-`decide` is pure. It gives the events that belong into the ledger together, or none where nothing
-new has been said: whoever comes late, or twice, changes nothing.
+Commands are idempotent: a late or repeated one gives no events.
 """
 
 from typing import assert_never
@@ -52,22 +51,20 @@ from chimera_s1.domain.treasury.outcome_decisions import (
 from chimera_s1.domain.treasury.transfer import Phase, Transfer
 
 CLOCK_SKEW_MAX_MS = 60_000
-"""The clocks of two instances, or one before and after it was corrected, differ by less
-than this.
-"""
+"""Assumed bound between the clocks of two instances, or of one before and after a correction."""
 
 
 def decide(context: DecisionContext, command: TreasuryCommand) -> DecidedEvents:  # noqa: C901, PLR0911, PLR0912 (one case a command)
-    """The events that *command* makes.
+    """The events of *command*.
 
     Raises:
-        TransferStateError: An operator wants what cannot be, or there is no such transfer.
+        TransferStateError: The transfer does not exist, or its state does not allow a resolution.
     """
     if isinstance(command, RequestTransfer):
         return _decide_request(context, command) if context.transfer is None else ()
     transfer = context.transfer
     if transfer is None:
-        raise TransferStateError("there is no such transfer")
+        raise TransferStateError("transfer not found")
     match command:
         case StartSubmission():
             return _decide_start(context, transfer, command)
@@ -95,15 +92,15 @@ def decide(context: DecisionContext, command: TreasuryCommand) -> DecidedEvents:
             assert_never(command)
 
 
-def _decide_request(situation: DecisionContext, command: RequestTransfer) -> DecidedEvents:
+def _decide_request(context: DecisionContext, command: RequestTransfer) -> DecidedEvents:
     terms = command.terms
-    against = find_breach(terms.limits, terms.direction, terms.amount, situation.cap.used)
-    if against is not None:
+    breach = find_breach(terms.limits, terms.direction, terms.amount, context.cap.used)
+    if breach is not None:
         rejected = TransferRejected(
             transfer_id=command.transfer_id,
             terms=terms,
-            rule=against.rule,
-            message=against.message,
+            rule=breach.rule,
+            message=breach.message,
         )
         return (rejected,)
     return (
@@ -118,9 +115,9 @@ def _decide_request(situation: DecisionContext, command: RequestTransfer) -> Dec
 
 
 def _decide_start(
-    situation: DecisionContext, transfer: Transfer, command: StartSubmission
+    context: DecisionContext, transfer: Transfer, command: StartSubmission
 ) -> DecidedEvents:
-    if not transfer.is_queued or situation.lookalikes:
+    if not transfer.is_queued or context.lookalikes:
         return ()
     if command.attempt != transfer.attempt + 1 or command.at < transfer.not_before_ms:
         return ()
@@ -137,26 +134,26 @@ def _decide_start(
 
 
 def is_expired(transfer: Transfer, max_age_ms: int, at: int) -> bool:
-    """Whether *transfer* has waited for too long, or for nobody knows how long."""
+    """Whether *transfer* is too old, or its age is unknown because the clock was set back."""
     return not -CLOCK_SKEW_MAX_MS <= at - transfer.accepted_at <= max_age_ms
 
 
 def _decide_expire(transfer: Transfer, command: ExpireTransfer) -> DecidedEvents:
     if not transfer.is_queued or not is_expired(transfer, command.max_age_ms, command.at):
         return ()
-    how = f"not sent within {command.max_age_ms // 1000} s of its acceptance"
+    reason = f"not sent within {command.max_age_ms // 1000} s of its acceptance"
     if command.at < transfer.accepted_at:
-        how = "the clock was set back since its acceptance, so nobody knows how old it is"
-    why = f"; the last attempt: {transfer.message}" if transfer.message else ""
-    return failure_events(transfer, FailureReason.EXPIRED, f"{how}{why}", command.at)
+        reason = "the clock was set back after its acceptance, so its age is unknown"
+    last = f"; the last attempt: {transfer.message}" if transfer.message else ""
+    return failure_events(transfer, FailureReason.EXPIRED, f"{reason}{last}", command.at)
 
 
 def _decide_resolve(
-    situation: DecisionContext, transfer: Transfer, command: ResolveTransfer
+    context: DecisionContext, transfer: Transfer, command: ResolveTransfer
 ) -> DecidedEvents:
     match command.verdict:
         case OperatorVerdict.DONE:
-            return _resolve_done(situation, transfer, command)
+            return _resolve_done(context, transfer, command)
         case OperatorVerdict.FAILED:
             return _resolve_failed(transfer, command)
         case _:
@@ -164,24 +161,24 @@ def _decide_resolve(
 
 
 def _resolve_done(
-    situation: DecisionContext, transfer: Transfer, command: ResolveTransfer
+    context: DecisionContext, transfer: Transfer, command: ResolveTransfer
 ) -> DecidedEvents:
     own = transfer.transfer_id
     if transfer.phase is Phase.DONE and transfer.disputed:
         if command.tran_id == transfer.tran_id:
             return (TransferVerified(transfer_id=own, tran_id=command.tran_id, note=command.note),)
         raise TransferStateError(
-            f"transfer {own} is done by movement {transfer.tran_id}; confirm that one, or resolve "
-            "it as FAILED first"
+            f"transfer {own} was completed by movement {transfer.tran_id}; confirm that movement, "
+            "or resolve the transfer as FAILED first"
         )
     if not _is_resolvable(transfer) and transfer.phase is not Phase.FAILED:
         raise TransferStateError(_cannot_resolve_message(transfer, "DONE"))
-    if situation.movement_owner not in {None, own}:
+    if context.movement_owner not in {None, own}:
         raise TransferStateError(
-            f"movement {command.tran_id} belongs to transfer {situation.movement_owner}"
+            f"movement {command.tran_id} belongs to transfer {context.movement_owner}"
         )
-    found = RecordCompleted(transfer.attempt, command.tran_id, Evidence.OPERATOR, command.at)
-    return completion_events(situation, transfer, found, command.note)
+    completed = RecordCompleted(transfer.attempt, command.tran_id, Evidence.OPERATOR, command.at)
+    return completion_events(context, transfer, completed, command.note)
 
 
 def _resolve_failed(transfer: Transfer, command: ResolveTransfer) -> DecidedEvents:
@@ -195,8 +192,8 @@ def _is_resolvable(transfer: Transfer) -> bool:
 
 
 def _cannot_resolve_message(transfer: Transfer, verdict: str) -> str:
+    allowed = "unresolved, disputed or failed" if verdict == "DONE" else "unresolved or disputed"
     return (
-        f"transfer {transfer.transfer_id} is {transfer.phase.value}; only one whose outcome is not "
-        f"known, or that is disputed, can be resolved as {verdict}"
-        + (", or one that failed" if verdict == "DONE" else "")
+        f"transfer {transfer.transfer_id} is {transfer.phase.value}; only a transfer that is "
+        f"{allowed} can be resolved as {verdict}"
     )

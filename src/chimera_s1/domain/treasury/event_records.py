@@ -1,4 +1,4 @@
-"""Treasury events to and from the records of a ledger."""
+"""Conversion of treasury events to and from ledger records."""
 
 from decimal import Decimal
 from typing import Final, get_args
@@ -17,7 +17,7 @@ _EVENT_TYPES: Final[dict[str, type[TreasuryEvent]]] = {
     str(kind.__struct_config__.tag): kind for kind in get_args(TreasuryEvent)
 }
 EVENT_VERSIONS: Final[dict[str, int]] = dict.fromkeys(_EVENT_TYPES, 1)
-"""The newest version of each event that this program knows."""
+"""The newest known version of each event type."""
 
 TRANSFER_STREAM_PREFIX: Final = "transfer/"
 CAP_STREAM_PREFIX: Final = "cap/"
@@ -25,7 +25,7 @@ MOVEMENT_STREAM_PREFIX: Final = "tran/"
 
 
 class UnknownEvent(Struct, frozen=True):
-    """An event that a newer program has written: it is kept and shown, but cannot be built upon."""
+    """An event written by a newer version of S1: shown, but not acted on."""
 
     stream: str
     type: str
@@ -33,22 +33,18 @@ class UnknownEvent(Struct, frozen=True):
 
 
 def transfer_stream(transfer_id: TransferId) -> str:
-    """The stream that tells a transfer's life."""
     return TRANSFER_STREAM_PREFIX + transfer_id
 
 
 def cap_stream(day: str) -> str:
-    """The stream of a UTC day of the cap."""
     return CAP_STREAM_PREFIX + day
 
 
 def movement_stream(tran_id: str) -> str:
-    """The stream that tells whose a movement is."""
     return MOVEMENT_STREAM_PREFIX + tran_id
 
 
 def stream_of(event: TreasuryEvent) -> str:
-    """Whose life *event* belongs to."""
     if isinstance(event, CapEvent):
         return cap_stream(event.day)
     if isinstance(event, MovementEvent):
@@ -57,14 +53,13 @@ def stream_of(event: TreasuryEvent) -> str:
 
 
 def to_new_event(event: TreasuryEvent) -> NewEvent:
-    """*event* as a ledger takes it."""
     data = msgspec.to_builtins(event, builtin_types=(Decimal,))
     kind: str = data.pop(_TAG)
     return NewEvent(stream_of(event), kind, EVENT_VERSIONS[kind], _with_exact_amounts(data))
 
 
 def _with_exact_amounts(data: Document) -> Document:
-    """Amounts as exact text without an exponent, which `str` would give the smallest of them."""
+    """Amounts as exact text. `str` would write the smallest with an exponent."""
     return {name: _exact_value(value) for name, value in data.items()}
 
 
@@ -79,15 +74,15 @@ def _exact_value(value: object) -> object:
 
 
 def decode_event(record: RecordedEvent) -> TreasuryEvent | UnknownEvent:
-    """What *record* says.
+    """Decode *record*.
 
     Raises:
-        LedgerDamagedError: Not what an event of its type says.
+        LedgerDamagedError: The data does not fit the event type.
     """
     newest = EVENT_VERSIONS.get(record.type, 0)
     if record.v > newest:
         return UnknownEvent(record.stream, record.type, record.v)
-    # To one class: what a union of them means, msgspec works out anew at every call.
+    # One class, not the union: msgspec analyses a union again on every call.
     kind = _EVENT_TYPES.get(record.type, TreasuryEvent)
     try:
         event: TreasuryEvent = msgspec.convert(

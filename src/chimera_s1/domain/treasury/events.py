@@ -1,15 +1,16 @@
-"""What happens to transfers: the events of the treasury ledger.
+"""The events of the treasury ledger.
 
-The tag of a class is the event's name in the ledger and never changes. A new field comes with a
-default; any other change of shape is a new version with a step that lifts the old one.
+The tag of a class is the event's name in the ledger and never changes. A new field needs a default;
+any other change of shape needs a new version and an upgrade step.
 
-`at` is local epoch ms throughout.
+`at` is local epoch ms, `attempt` counts from 1, `tran_id` is the exchange's movement number.
+`note` is the operator's, empty unless an operator resolved the transfer.
 
-| stream | tells the life of |
+| stream | history of |
 |---|---|
-| `transfer/<transfer_id>` | a transfer; that it exists is what makes its key used |
+| `transfer/<transfer_id>` | a transfer; its existence is the idempotency record |
 | `cap/<YYYY-MM-DD>` | a UTC day of the daily cap |
-| `tran/<tran_id>` | a movement at the exchange: whose it is, or that it is foreign |
+| `tran/<tran_id>` | a movement at the exchange: the transfer that owns it, or foreign |
 """
 
 from decimal import Decimal
@@ -23,14 +24,14 @@ from chimera_s1.domain.treasury.limits import Direction, LimitRule, TransferLimi
 
 
 class TreasuryMode(StrEnum):
-    """Which transfer of the exchange is used: `wallet` knows no id of ours, `subaccount` does."""
+    """The exchange's transfer API: only `subaccount` carries our client id."""
 
     WALLET = "wallet"
     SUBACCOUNT = "subaccount"
 
 
 class Evidence(StrEnum):
-    """How it is known that money has moved."""
+    """The proof that money has moved."""
 
     REPLY = "reply"
     HISTORY = "history"
@@ -38,7 +39,7 @@ class Evidence(StrEnum):
 
 
 class FailureReason(StrEnum):
-    """How it is known that money has not moved, and will not."""
+    """Why it is certain that money has not moved and will not."""
 
     REFUSED = "refused"
     FORBIDDEN = "forbidden"
@@ -49,35 +50,28 @@ class FailureReason(StrEnum):
 
 
 class NotExecutedReason(StrEnum):
-    """Why one attempt certainly came to nothing, so that another may be made."""
+    """Why an attempt was certainly not executed, so that another is allowed."""
 
     NOT_SENT = "not_sent"
     NOT_PROCESSED = "turned_away"
 
 
 class OperatorVerdict(StrEnum):
-    """What an operator has found out about a transfer."""
-
     DONE = "DONE"
     FAILED = "FAILED"
 
 
 class _TreasuryEvent(Struct, frozen=True, kw_only=True, tag_field="type"):
-    """Base of all: `type` is the tag."""
+    """Base class; `type` is the tag."""
 
 
 class TransferTerms(Struct, frozen=True, kw_only=True):
-    """What was asked for, and under which conditions.
+    """The request and the conditions at its acceptance.
 
     Attributes:
         amount: USDT.
-
-        fingerprint: Of what was asked for; tells a repetition from another request.
-
-        limits: In force at that moment.
-
+        fingerprint: Hash of the request; distinguishes a repetition from another request.
         day: UTC date whose cap it counts against.
-
         accepted_at: Local epoch ms.
     """
 
@@ -94,16 +88,14 @@ class TransferTerms(Struct, frozen=True, kw_only=True):
 class TransferRequested(
     _TreasuryEvent, frozen=True, kw_only=True, tag="treasury.transfer.requested"
 ):
-    """Accepted: within the limits, and its share of the cap reserved."""
+    """Accepted within the limits; committed together with `CapReserved`."""
 
     transfer_id: TransferId
     terms: TransferTerms
 
 
 class TransferRejected(_TreasuryEvent, frozen=True, kw_only=True, tag="treasury.transfer.rejected"):
-    """Refused by a rule before anything was sent; the refusal is the answer to this key
-    for ever.
-    """
+    """Refused by a rule before anything was sent; binds the idempotency key for good."""
 
     transfer_id: TransferId
     terms: TransferTerms
@@ -114,16 +106,12 @@ class TransferRejected(_TreasuryEvent, frozen=True, kw_only=True, tag="treasury.
 class SubmissionStarted(
     _TreasuryEvent, frozen=True, kw_only=True, tag="treasury.submission.started"
 ):
-    """A request is signed and about to be sent, once.
+    """A signed request is about to be sent, once.
 
     Attributes:
-        attempt: From 1.
-
-        signed_at: The timestamp in the signed request, exchange epoch ms; never renewed.
-
-        recv_window_ms: How long after it the exchange still accepts the request.
-
-        request_hash: SHA-256 of what was signed, without the signature.
+        signed_at: Timestamp in the signed request, exchange epoch ms; never renewed.
+        recv_window_ms: The exchange accepts the request for so long after *signed_at*.
+        request_hash: SHA-256 of the signed text, without the signature.
     """
 
     transfer_id: TransferId
@@ -136,10 +124,8 @@ class SubmissionStarted(
 class SubmissionNotExecuted(
     _TreasuryEvent, frozen=True, kw_only=True, tag="treasury.submission.not_executed"
 ):
-    """The attempt certainly came to nothing; the transfer waits for the next one.
-
-    Attributes:
-        not_before: Local epoch ms before which no attempt is made.
+    """The attempt was certainly not executed; the next one starts at *not_before*, local epoch ms,
+    or later.
     """
 
     transfer_id: TransferId
@@ -150,7 +136,7 @@ class SubmissionNotExecuted(
 
 
 class OutcomeUnknown(_TreasuryEvent, frozen=True, kw_only=True, tag="treasury.outcome.unknown"):
-    """The request may have been executed; nothing is sent again, reconciliation decides."""
+    """The request may have been executed; it is never sent again, reconciliation decides."""
 
     transfer_id: TransferId
     attempt: int
@@ -161,13 +147,7 @@ class OutcomeUnknown(_TreasuryEvent, frozen=True, kw_only=True, tag="treasury.ou
 class TransferCompleted(
     _TreasuryEvent, frozen=True, kw_only=True, tag="treasury.transfer.completed"
 ):
-    """The money has moved.
-
-    Attributes:
-        tran_id: The exchange's number of the movement.
-
-        note: Of the operator, where it was one who found out.
-    """
+    """The money has moved."""
 
     transfer_id: TransferId
     attempt: int
@@ -178,11 +158,8 @@ class TransferCompleted(
 
 
 class TransferFailed(_TreasuryEvent, frozen=True, kw_only=True, tag="treasury.transfer.failed"):
-    """The money has not moved and will not.
-
-    Attributes:
-        reads: Where it was concluded from absence: when the complete histories were read, exchange
-            epoch ms.
+    """The money has not moved and will not; *reads* are the times of the complete history reads
+    that prove an ABSENT failure, exchange epoch ms.
     """
 
     transfer_id: TransferId
@@ -194,11 +171,7 @@ class TransferFailed(_TreasuryEvent, frozen=True, kw_only=True, tag="treasury.tr
 
 
 class TransferVerified(_TreasuryEvent, frozen=True, kw_only=True, tag="treasury.transfer.verified"):
-    """The exchange's own history shows the movement that its reply announced.
-
-    Attributes:
-        note: Of the operator, where it was one who ended a dispute so.
-    """
+    """The exchange's history shows the movement of its reply."""
 
     transfer_id: TransferId
     tran_id: str
@@ -206,7 +179,7 @@ class TransferVerified(_TreasuryEvent, frozen=True, kw_only=True, tag="treasury.
 
 
 class TransferDisputed(_TreasuryEvent, frozen=True, kw_only=True, tag="treasury.transfer.disputed"):
-    """What is known about the transfer contradicts itself; a human has to look."""
+    """The evidence about the transfer is contradictory; an operator must decide."""
 
     transfer_id: TransferId
     cause: str
@@ -216,11 +189,7 @@ class TransferDisputed(_TreasuryEvent, frozen=True, kw_only=True, tag="treasury.
 class TransferCorrected(
     _TreasuryEvent, frozen=True, kw_only=True, tag="treasury.transfer.corrected"
 ):
-    """Evidence came late: a transfer concluded to have failed has moved money after all.
-
-    Attributes:
-        note: Of the operator, where it was one who found out.
-    """
+    """Late evidence: a failed transfer has moved money after all."""
 
     transfer_id: TransferId
     tran_id: str
@@ -232,7 +201,7 @@ class TransferCorrected(
 class ReviewRequested(
     _TreasuryEvent, frozen=True, kw_only=True, tag="treasury.transfer.review_requested"
 ):
-    """Reconciliation does not come to an end by itself."""
+    """Reconciliation cannot decide the outcome; an operator must look."""
 
     transfer_id: TransferId
     cause: str
@@ -240,11 +209,7 @@ class ReviewRequested(
 
 
 class CapReserved(_TreasuryEvent, frozen=True, kw_only=True, tag="treasury.cap.reserved"):
-    """*amount* counts against the day.
-
-    Attributes:
-        cap: In force at that moment, USDT.
-    """
+    """*amount* counts against the day; *cap* is the daily cap at that time, USDT."""
 
     day: str
     transfer_id: TransferId
@@ -253,7 +218,7 @@ class CapReserved(_TreasuryEvent, frozen=True, kw_only=True, tag="treasury.cap.r
 
 
 class CapSettled(_TreasuryEvent, frozen=True, kw_only=True, tag="treasury.cap.settled"):
-    """The reserved *amount* has moved; it goes on counting."""
+    """The reserved *amount* has moved and still counts."""
 
     day: str
     transfer_id: TransferId
@@ -261,7 +226,7 @@ class CapSettled(_TreasuryEvent, frozen=True, kw_only=True, tag="treasury.cap.se
 
 
 class CapReleased(_TreasuryEvent, frozen=True, kw_only=True, tag="treasury.cap.released"):
-    """The reserved *amount* did not move; it counts no longer."""
+    """The reserved *amount* has not moved and no longer counts."""
 
     day: str
     transfer_id: TransferId
@@ -269,7 +234,7 @@ class CapReleased(_TreasuryEvent, frozen=True, kw_only=True, tag="treasury.cap.r
 
 
 class CapRebooked(_TreasuryEvent, frozen=True, kw_only=True, tag="treasury.cap.rebooked"):
-    """The released *amount* had moved after all; it counts again, whatever the cap."""
+    """The released *amount* has moved after all and counts again, even above the cap."""
 
     day: str
     transfer_id: TransferId
@@ -277,7 +242,7 @@ class CapRebooked(_TreasuryEvent, frozen=True, kw_only=True, tag="treasury.cap.r
 
 
 class MovementClaimed(_TreasuryEvent, frozen=True, kw_only=True, tag="treasury.movement.claimed"):
-    """The movement belongs to the transfer, and to no other."""
+    """The movement belongs to this transfer only."""
 
     tran_id: str
     transfer_id: TransferId
@@ -286,10 +251,8 @@ class MovementClaimed(_TreasuryEvent, frozen=True, kw_only=True, tag="treasury.m
 class ForeignMovementObserved(
     _TreasuryEvent, frozen=True, kw_only=True, tag="treasury.movement.foreign"
 ):
-    """A movement between the wallets that no transfer of ours explains.
-
-    Attributes:
-        moved_at: Exchange epoch ms.
+    """A movement between the wallets that belongs to no transfer of ours; *moved_at* is exchange
+    epoch ms.
     """
 
     tran_id: str

@@ -1,4 +1,4 @@
-"""What may be moved: directions, amounts, and how much a day."""
+"""Transfer limits: directions, amounts and the daily cap."""
 
 from decimal import Decimal
 from enum import StrEnum
@@ -12,35 +12,25 @@ ASSET = "USDT"
 
 
 class Wallet(StrEnum):
-    """Where money lies at the exchange."""
-
     SPOT = "SPOT"
     FUTURES = "FUTURES"
 
 
 class Direction(StrEnum):
-    """From which wallet to which."""
-
     SPOT_TO_FUTURES = "SPOT_TO_FUTURES"
     FUTURES_TO_SPOT = "FUTURES_TO_SPOT"
 
     @property
     def source(self) -> Wallet:
-        """The wallet that gets less."""
         return Wallet.SPOT if self is Direction.SPOT_TO_FUTURES else Wallet.FUTURES
 
     @property
     def target(self) -> Wallet:
-        """The wallet that gets more."""
         return Wallet.FUTURES if self is Direction.SPOT_TO_FUTURES else Wallet.SPOT
 
 
 def direction_between(source: Wallet, target: Wallet) -> Direction:
-    """The direction from *source* to *target*.
-
-    Raises:
-        InvalidValueError: They are the same wallet.
-    """
+    """The direction from *source* to *target*; raises InvalidValueError if they are the same."""
     for direction in Direction:
         if (direction.source, direction.target) == (source, target):
             return direction
@@ -48,16 +38,8 @@ def direction_between(source: Wallet, target: Wallet) -> Direction:
 
 
 class TransferLimits(Struct, frozen=True, kw_only=True):
-    """The limits in force; they are written into each transfer they were applied to.
-
-    Attributes:
-        directions: Those that are allowed.
-
-        min: Smallest amount, USDT.
-
-        max: Largest amount, USDT.
-
-        daily_cap: Most that may be accepted on one UTC day, both directions together, USDT.
+    """Limits in USDT; each transfer records those applied to it. *daily_cap* covers one UTC day,
+    both directions together.
     """
 
     directions: tuple[Direction, ...]
@@ -67,7 +49,7 @@ class TransferLimits(Struct, frozen=True, kw_only=True):
 
 
 class LimitRule(StrEnum):
-    """The rule that a transfer was refused by; the value is stable, for programs."""
+    """The rule that refused a transfer; the values are a stable API."""
 
     DIRECTION_NOT_ALLOWED = "direction_not_allowed"
     BELOW_MIN = "below_min"
@@ -76,8 +58,6 @@ class LimitRule(StrEnum):
 
 
 class LimitBreach(Struct, frozen=True):
-    """A rule that stands against a transfer, with a sentence for people."""
-
     rule: LimitRule
     message: str
 
@@ -85,16 +65,9 @@ class LimitBreach(Struct, frozen=True):
 def find_breach(
     limits: TransferLimits, direction: Direction, amount: Decimal, cap_used: Decimal
 ) -> LimitBreach | None:
-    """The first rule of *limits* that stands against moving *amount*; None where nothing does.
+    """The first limit that the transfer breaks; None if it breaks none.
 
-    Args:
-        limits: In force now.
-
-        direction: Of the transfer.
-
-        amount: USDT.
-
-        cap_used: What of the day's cap is taken, USDT.
+    *cap_used* is the part of the day's cap already reserved or settled, USDT.
     """
     if direction not in limits.directions:
         allowed = ", ".join(each.value for each in limits.directions) or "none"
@@ -116,7 +89,7 @@ def find_breach(
         left = max(Decimal(0), limits.daily_cap - cap_used)
         return LimitBreach(
             LimitRule.OVER_DAILY_CAP,
-            f"{exact_text(amount)} USDT is more than what is left of today's cap of "
-            f"{exact_text(limits.daily_cap)}: {exact_text(left)}; the day ends at 00:00 UTC",
+            f"{exact_text(amount)} USDT exceeds the remaining daily cap: {exact_text(left)} of "
+            f"{exact_text(limits.daily_cap)} left; it resets at 00:00 UTC",
         )
     return None

@@ -1,7 +1,6 @@
-"""What the whole treasury ledger comes to, as far as anybody acts on it: the transfers that are not
-over, and what each day of the cap has left.
+"""In-memory state of the treasury ledger: open transfers and the use of the daily caps.
 
-Transfers that are over are forgotten here; their streams tell their lives.
+Closed transfers are dropped; their history is in their streams.
 """
 
 from collections.abc import Iterable
@@ -30,27 +29,21 @@ from chimera_s1.domain.treasury.transfer import Phase, Transfer, evolve
 
 _FINAL_EVENTS = (TransferCompleted, TransferCorrected, TransferFailed, TransferVerified)
 
-
 UNCONFIRMED_FAILURES = frozenset({FailureReason.ABSENT, FailureReason.OPERATOR})
-"""Failures that the exchange has not spoken of: late evidence would contradict them."""
+"""Failures without a reply of the exchange; late evidence could contradict them."""
 
 
 class OpenTransfers:
-    """A fold over all commits; mutable, since a ledger has many and a copy each would add up.
+    """A fold over all commits; mutable, because copying it for every commit would be slow.
 
     Attributes:
-        head: Up to where it has been folded.
-
+        head: The last folded commit.
         queued: Requested and not sent, oldest first.
-
-        unresolved: Sent, or maybe sent, without a known outcome.
-
-        unverified: Done by the exchange's word, not yet seen in its history.
-
-        watched_failures: Failed because nothing was seen to move, by us or an operator; watched for
-            a while.
-
-        disputed: Contradicted; an operator has to look. Also those that had been over before.
+        unresolved: Possibly sent, outcome unknown.
+        unverified: Completed by the exchange's reply, not yet seen in its history.
+        watched_failures: Failed because no movement was found, by us or an operator; the history
+            is watched for late evidence.
+        disputed: Contradictory evidence; an operator must decide. Includes closed transfers.
     """
 
     def __init__(self) -> None:
@@ -64,10 +57,10 @@ class OpenTransfers:
         self._unknown_events: dict[str, UnknownEvent] = {}
 
     def fold_commit(self, commit: Commit) -> None:
-        """Take in the next commit.
+        """Apply the next commit.
 
         Raises:
-            LedgerDamagedError: Its events contradict those before.
+            LedgerDamagedError: Its events contradict earlier ones.
         """
         for record in commit.events:
             event = decode_event(record)
@@ -81,28 +74,28 @@ class OpenTransfers:
 
     @property
     def in_review(self) -> int:
-        """Transfers that wait for an operator."""
-        asked = {name for name, transfer in self.unresolved.items() if transfer.in_review}
-        return len(asked | self.disputed)
+        """Number of transfers that wait for an operator."""
+        in_review = {key for key, transfer in self.unresolved.items() if transfer.in_review}
+        return len(in_review | self.disputed)
 
     def cap_on(self, day: str) -> CapDay:
-        """What has been taken of the cap of *day*, a UTC date."""
+        """The use of the cap on *day*, a UTC date."""
         return self._cap_days.get(day, CapDay())
 
     def cap_of_stream(self, stream: str) -> CapDay | None:
-        """The day of the cap that *stream* tells of; None where it tells of something else."""
+        """The cap day of *stream*; None if it is not a stream of a cap day."""
         is_day = stream.startswith(CAP_STREAM_PREFIX)
         return self.cap_on(stream.removeprefix(CAP_STREAM_PREFIX)) if is_day else None
 
     def find(self, transfer_id: TransferId) -> Transfer | None:
-        """A transfer that is not over; None where it is, or never was."""
+        """The transfer if it is open; None if it is closed or unknown."""
         for group in self._groups():
             if transfer_id in group:
                 return group[transfer_id]
         return None
 
     def lookalikes(self, transfer: Transfer) -> tuple[TransferId, ...]:
-        """Unresolved transfers whose movement could be taken for that of *transfer*."""
+        """Unresolved transfers whose movement could be mistaken for that of *transfer*."""
         if transfer.mode is TreasuryMode.SUBACCOUNT:
             return ()
         return tuple(
@@ -113,24 +106,20 @@ class OpenTransfers:
         )
 
     def has_match_for(self, direction: Direction, amount: Decimal) -> bool:
-        """Whether a movement that nobody has claimed may be that of a transfer which
-        waits for one.
-        """
+        """Whether an unclaimed movement may belong to an unresolved or failed transfer."""
         return any(
             (transfer.direction, transfer.amount) == (direction, amount)
             for transfer in (*self.unresolved.values(), *self.watched_failures.values())
         )
 
     def stop_watching(self, transfer_id: TransferId) -> None:
-        """Stop watching a transfer that is over."""
+        """Drop a closed transfer."""
         self.unverified.pop(transfer_id, None)
         self.watched_failures.pop(transfer_id, None)
 
     def find_unknown_event(self, streams: Iterable[str]) -> UnknownEvent | None:
-        """An event in one of *streams* that only a newer program understands."""
-        return next(
-            (self._unknown_events[name] for name in streams if name in self._unknown_events), None
-        )
+        """An event in one of *streams* that only a newer version of S1 understands."""
+        return next(filter(None, map(self._unknown_events.get, streams)), None)
 
     def _apply_event(self, event: TransferEvent) -> None:
         if isinstance(event, TransferDisputed):
@@ -140,11 +129,11 @@ class OpenTransfers:
         known = self.find(event.transfer_id)
         if known is not None or isinstance(event, TransferRequested | TransferRejected):
             self._file(evolve(known, event))
-        # Else it is over and forgotten: what comes after that is told by its stream alone.
+        # Otherwise the transfer is closed and dropped; its stream keeps the event.
 
     def _file(self, transfer: Transfer) -> None:
-        for place in self._groups():
-            place.pop(transfer.transfer_id, None)
+        for group in self._groups():
+            group.pop(transfer.transfer_id, None)
         match transfer.phase:
             case Phase.REQUESTED if transfer.is_queued:
                 self.queued[transfer.transfer_id] = transfer

@@ -1,7 +1,4 @@
-"""What follows from what is found out about an attempt.
-
-Each gives no events where nothing new was said: whoever comes late, or twice, changes nothing.
-"""
+"""Decisions about the outcome of an attempt. A late or repeated finding gives no events."""
 
 from chimera_s1.domain.treasury.commands import (
     RecordAbsent,
@@ -33,47 +30,39 @@ from chimera_s1.domain.treasury.events import (
 from chimera_s1.domain.treasury.transfer import Phase, Transfer
 
 NOT_PROCESSED_MAX = 3
-"""An exchange that turned a transfer away this often is not asked again for it."""
+"""The transfer fails after this many attempts that the exchange did not process."""
 
 
 def decide_completed(
-    situation: DecisionContext, transfer: Transfer, command: RecordCompleted
+    context: DecisionContext, transfer: Transfer, command: RecordCompleted
 ) -> DecidedEvents:
-    """The exchange says that the money has moved: positive evidence counts in every phase, except
-    of what was never accepted.
-    """
+    """Positive evidence counts in every phase except REJECTED."""
     if transfer.phase is Phase.REJECTED:
         return ()
     if transfer.phase is Phase.DONE:
-        same = transfer.tran_id == command.tran_id
-        return (
-            ()
-            if same
-            else _dispute_events(transfer, _second_movement_message(transfer, command), command.at)
-        )
-    if situation.movement_owner not in {None, transfer.transfer_id}:
+        if transfer.tran_id == command.tran_id:
+            return ()
         cause = (
-            f"movement {command.tran_id} is its own by {command.evidence.value}, and was already "
-            f"taken for that of transfer {situation.movement_owner}"
+            f"completed by movement {transfer.tran_id}, but {command.evidence.value} also shows "
+            f"movement {command.tran_id} for it"
         )
         return _dispute_events(transfer, cause, command.at)
-    return completion_events(situation, transfer, command, note="")
-
-
-def _second_movement_message(transfer: Transfer, command: RecordCompleted) -> str:
-    return (
-        f"done by movement {transfer.tran_id}, and {command.evidence.value} shows "
-        f"{command.tran_id} for it too"
-    )
+    if context.movement_owner not in {None, transfer.transfer_id}:
+        cause = (
+            f"{command.evidence.value} assigns movement {command.tran_id} to this transfer, but "
+            f"transfer {context.movement_owner} has already claimed it"
+        )
+        return _dispute_events(transfer, cause, command.at)
+    return completion_events(context, transfer, command, note="")
 
 
 def completion_events(
-    situation: DecisionContext, transfer: Transfer, command: RecordCompleted, note: str
+    context: DecisionContext, transfer: Transfer, command: RecordCompleted, note: str
 ) -> DecidedEvents:
-    """The end of a transfer that moved money, by a movement that is no other transfer's."""
-    end = _correction if transfer.phase is Phase.FAILED else _completion
+    """Complete or correct the transfer; its movement must not belong to another transfer."""
+    finish = _correction if transfer.phase is Phase.FAILED else _completion
     claim = MovementClaimed(tran_id=command.tran_id, transfer_id=transfer.transfer_id)
-    return (*end(transfer, command, note), *(() if situation.movement_owner else (claim,)))
+    return (*finish(transfer, command, note), *(() if context.movement_owner else (claim,)))
 
 
 def _completion(transfer: Transfer, command: RecordCompleted, note: str) -> DecidedEvents:
@@ -91,7 +80,6 @@ def _completion(transfer: Transfer, command: RecordCompleted, note: str) -> Deci
 
 
 def _correction(transfer: Transfer, command: RecordCompleted, note: str) -> DecidedEvents:
-    """The second end of a transfer that was believed to have moved nothing."""
     corrected = TransferCorrected(
         transfer_id=transfer.transfer_id,
         tran_id=command.tran_id,
@@ -106,19 +94,21 @@ def _correction(transfer: Transfer, command: RecordCompleted, note: str) -> Deci
 
 
 def decide_refused(transfer: Transfer, command: RecordRefused) -> DecidedEvents:
-    """The exchange has said no."""
     if not _is_open_attempt(transfer, command.attempt):
         return ()
     return failure_events(transfer, command.kind, command.message, command.at)
 
 
 def decide_not_executed(transfer: Transfer, command: RecordNotExecuted) -> DecidedEvents:
-    """The attempt came to nothing; after a few the exchange is not asked again."""
+    """Requeue the transfer, or fail it after NOT_PROCESSED_MAX attempts."""
     if not _is_open_attempt(transfer, command.attempt):
         return ()
     last = transfer.not_processed_count + 1 >= NOT_PROCESSED_MAX
     if command.reason is NotExecutedReason.NOT_PROCESSED and last:
-        message = f"turned away {transfer.not_processed_count + 1} times, last: {command.cause}"
+        message = (
+            f"not processed by the exchange {transfer.not_processed_count + 1} times; "
+            f"last: {command.cause}"
+        )
         return failure_events(transfer, FailureReason.NOT_PROCESSED, message, command.at)
     return (
         SubmissionNotExecuted(
@@ -132,7 +122,6 @@ def decide_not_executed(transfer: Transfer, command: RecordNotExecuted) -> Decid
 
 
 def decide_unknown(transfer: Transfer, command: RecordUnknown) -> DecidedEvents:
-    """Nothing is certain about the attempt."""
     if transfer.phase is not Phase.SUBMITTED or transfer.attempt != command.attempt:
         return ()
     return (
@@ -146,26 +135,24 @@ def decide_unknown(transfer: Transfer, command: RecordUnknown) -> DecidedEvents:
 
 
 def decide_absent(transfer: Transfer, command: RecordAbsent) -> DecidedEvents:
-    """Nothing has moved, and nothing can move any more."""
     if not _is_open_attempt(transfer, command.attempt):
         return ()
     message = (
-        f"the exchange's histories show no such movement in {len(command.reads)} complete reads "
-        "after the last moment at which it could have appeared"
+        f"no matching movement in {len(command.reads)} complete reads of the exchange's histories "
+        "after the deadline"
     )
     return failure_events(transfer, FailureReason.ABSENT, message, command.at, command.reads)
 
 
 def decide_verified(transfer: Transfer, command: RecordVerified) -> DecidedEvents:
-    """The history shows the movement; a dispute is an operator's to end."""
-    fits = transfer.phase is Phase.DONE and transfer.tran_id == command.tran_id
-    if not fits or transfer.verified or transfer.disputed:
+    """Verify a completed transfer, unless it is disputed: only an operator ends a dispute."""
+    matches = transfer.phase is Phase.DONE and transfer.tran_id == command.tran_id
+    if not matches or transfer.verified or transfer.disputed:
         return ()
     return (TransferVerified(transfer_id=transfer.transfer_id, tran_id=command.tran_id),)
 
 
 def decide_disputed(transfer: Transfer, command: RecordDisputed) -> DecidedEvents:
-    """The history contradicts what was believed."""
     return _dispute_events(transfer, command.cause, command.at)
 
 
@@ -176,7 +163,6 @@ def _dispute_events(transfer: Transfer, cause: str, at: int) -> DecidedEvents:
 
 
 def decide_review(transfer: Transfer, command: RequestReview) -> DecidedEvents:
-    """A human should look."""
     if transfer.in_review or not transfer.is_unresolved:
         return ()
     return (ReviewRequested(transfer_id=transfer.transfer_id, cause=command.cause, at=command.at),)
@@ -185,9 +171,7 @@ def decide_review(transfer: Transfer, command: RequestReview) -> DecidedEvents:
 def failure_events(
     transfer: Transfer, kind: FailureReason, message: str, at: int, reads: tuple[int, ...] = ()
 ) -> DecidedEvents:
-    """The end of a transfer that moved nothing; its share of the cap is free again, except where it
-    was settled or released before.
-    """
+    """Fail the transfer and release its amount, unless that was settled or released before."""
     failed = TransferFailed(
         transfer_id=transfer.transfer_id,
         attempt=transfer.attempt,
@@ -203,5 +187,6 @@ def failure_events(
 
 
 def _is_open_attempt(transfer: Transfer, attempt: int) -> bool:
-    mine = transfer.is_unresolved and transfer.attempt == attempt
-    return mine and not transfer.disputed  # the exchange has named a movement for it: a human looks
+    # A disputed transfer has a movement named by the exchange: an operator decides.
+    is_open = transfer.is_unresolved and not transfer.disputed
+    return is_open and transfer.attempt == attempt

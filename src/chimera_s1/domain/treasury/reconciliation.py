@@ -1,10 +1,10 @@
-"""What the exchange's histories say about a transfer whose outcome is not known.
+"""Matching of transfers with an unknown outcome against the exchange's histories.
 
-The wallet transfer knows no id of ours, so a movement is recognised by its direction, its amount
-and its moment. That is why, while one transfer is unresolved, no other of the same direction and
-amount is sent, and why a movement counts once. In sub-account mode it carries our id.
+In wallet mode a movement carries no id of ours and is matched by direction, amount and time.
+Therefore no other transfer of the same direction and amount is sent while one is unresolved, and a
+movement is claimed once. In sub-account mode a movement carries our client id.
 
-All moments are exchange epoch ms.
+All times are exchange epoch ms.
 """
 
 from collections.abc import Iterable
@@ -21,25 +21,17 @@ from chimera_s1.domain.treasury.limits import Direction
 from chimera_s1.domain.treasury.transfer import Transfer
 
 CLOCK_MARGIN_MS = 2_000
-"""Binance accepts a timestamp up to 1 s ahead of its own clock, and ours is known to
-within that.
-"""
+"""Binance accepts timestamps up to 1 s ahead of its clock; our offset is known to within 1 s."""
 
 
 class MovementStatus(StrEnum):
-    """A movement as the exchange's history shows it."""
-
     CONFIRMED = "CONFIRMED"
     PENDING = "PENDING"
     FAILED = "FAILED"
 
 
 class Movement(Struct, frozen=True):
-    """A row of the history of wallet transfers.
-
-    Attributes:
-        client_id: The id that we gave; empty where the exchange keeps none.
-    """
+    """A row of the wallet transfer history; *client_id* is ours, empty in wallet mode."""
 
     tran_id: str
     direction: Direction
@@ -50,10 +42,8 @@ class Movement(Struct, frozen=True):
 
 
 class IncomeRow(Struct, frozen=True):
-    """A row of the futures account's income of type TRANSFER: a second witness.
-
-    Attributes:
-        amount: USDT; positive into the futures wallet.
+    """A TRANSFER row of the futures income, the second source; *amount* is USDT, positive into the
+    futures wallet.
     """
 
     amount: Decimal
@@ -61,21 +51,16 @@ class IncomeRow(Struct, frozen=True):
 
 
 class ReconciliationTiming(Struct, frozen=True, kw_only=True):
-    """How long absence must last before it is believed, ms. The guarantee that a transfer which
-    moved money is never called FAILED is only as good as these bounds, so they are generous.
+    """Bounds for concluding from absence, ms. A transfer that moved money is never called FAILED
+    only as long as these bounds hold, so they are generous.
 
     Attributes:
-        execution_ms: Longest time from acceptance to execution.
-
-        history_lag_ms: Longest time from execution to its row in the history.
-
-        clean_reads: Complete reads needed after both have passed.
-
-        clean_spread_ms: From the first of them to the last, at least.
-
-        review_after_ms: Undecided for so long after that, a human is asked.
-
-        watch_ms: How long after a failure concluded from absence the history is still watched.
+        execution_ms: Longest time from acceptance to execution at the exchange.
+        history_lag_ms: Longest time from execution to the row in the history.
+        clean_reads: Complete reads required after both have passed.
+        clean_spread_ms: Least time between the first and the last of these reads.
+        review_after_ms: An undecided transfer goes to review so long after that.
+        watch_ms: How long the history is watched after a failure concluded from absence.
     """
 
     execution_ms: int = 60_000
@@ -87,30 +72,30 @@ class ReconciliationTiming(Struct, frozen=True, kw_only=True):
 
 
 class ExecutionWindow(Struct, frozen=True):
-    """The moments at which a movement of a transfer can have taken place."""
+    """The period in which the exchange can have executed a transfer."""
 
     start: int
     end: int
 
 
 class Matched(Struct, frozen=True):
-    """The movement of the transfer."""
+    """The movement of the transfer was found."""
 
     movement: Movement
 
 
 class MatchPending(Struct, frozen=True):
-    """A movement that may be the transfer's is not at its end."""
+    """The movement that may be the transfer's is still PENDING at the exchange."""
 
     movement: Movement
 
 
 class NoMatch(Struct, frozen=True):
-    """No movement can be the transfer's."""
+    """No movement can belong to the transfer."""
 
 
 class Conflict(Struct, frozen=True):
-    """The two witnesses do not agree; nothing can be concluded."""
+    """The two histories disagree; nothing can be concluded."""
 
     cause: str
 
@@ -118,9 +103,9 @@ class Conflict(Struct, frozen=True):
 MatchResult: TypeAlias = Matched | MatchPending | NoMatch | Conflict
 
 
-def execution_window(transfer: Transfer, patience: ReconciliationTiming) -> ExecutionWindow:
-    """When the last attempt of *transfer* can have been executed."""
-    last = transfer.signed_at + transfer.recv_window_ms + patience.execution_ms
+def execution_window(transfer: Transfer, timing: ReconciliationTiming) -> ExecutionWindow:
+    """The window of the last attempt of *transfer*."""
+    last = transfer.signed_at + transfer.recv_window_ms + timing.execution_ms
     return ExecutionWindow(transfer.signed_at - CLOCK_MARGIN_MS, last + CLOCK_MARGIN_MS)
 
 
@@ -130,18 +115,12 @@ def find_match(
     movements: Iterable[Movement],
     claimed_by_others: frozenset[str],
 ) -> Matched | MatchPending | NoMatch:
-    """The movement of *transfer* among *movements*: the nearest to its signature that did not fail.
+    """The movement of *transfer*: the one nearest to its signature that has not failed.
 
-    One that is not at its end is waited for, also where a farther one is: that may be a human's.
+    A PENDING movement wins over a CONFIRMED one further away, which may be made by hand.
 
-    Args:
-        transfer: Was sent, or may have been.
-
-        timing: Bounds the window.
-
-        movements: A complete read of the history over the window.
-
-        claimed_by_others: Movements that belong to other transfers.
+    *movements* is a complete read of the history over the window, *claimed_by_others* the
+    `tran_id`s that belong to other transfers.
     """
     candidates = sorted(
         (
@@ -166,64 +145,58 @@ def find_match(
 
 def cross_check(
     transfer: Transfer,
-    patience: ReconciliationTiming,
+    timing: ReconciliationTiming,
     movements: Iterable[Movement],
     income: Iterable[IncomeRow],
 ) -> NoMatch | Conflict:
-    """Whether the second witness, too, knows of nothing that the first one does not explain."""
+    """Conflict if the futures income shows more matching movements than the wallet history."""
     explained = sum(
-        _matches_amount_and_time(transfer, patience, movement.amount, movement.moved_at)
+        _matches_amount_and_time(transfer, timing, movement.amount, movement.moved_at)
         for movement in movements
         if movement.direction is transfer.direction and movement.status is not MovementStatus.FAILED
     )
     sign = 1 if transfer.direction is Direction.SPOT_TO_FUTURES else -1
     seen = sum(
-        _matches_amount_and_time(transfer, patience, sign * row.amount, row.moved_at)
+        _matches_amount_and_time(transfer, timing, sign * row.amount, row.moved_at)
         for row in income
     )
     if seen > explained:
         return Conflict(
-            f"the futures income shows {seen} movements like it, the wallet history {explained}"
+            f"the futures income shows {seen} matching movements, the wallet history {explained}"
         )
     return NoMatch()
 
 
 def reads_proving_absence(
-    transfer: Transfer, patience: ReconciliationTiming, clean_reads: tuple[int, ...]
+    transfer: Transfer, timing: ReconciliationTiming, clean_reads: tuple[int, ...]
 ) -> tuple[int, ...]:
-    """Those of *clean_reads* that prove together that nothing has moved; empty where they do not.
+    """Those of *clean_reads* that together prove absence; empty if they do not suffice.
 
-    Args:
-        transfer: Was sent, or may have been.
-
-        patience: How much is needed.
-
-        clean_reads: Ascending moments of complete reads of both witnesses that showed nothing.
+    *clean_reads* are the ascending times of complete reads of both histories without a match.
     """
-    too_early = execution_window(transfer, patience).end + patience.history_lag_ms
-    late = tuple(read for read in clean_reads if read > too_early)
-    enough = len(late) >= patience.clean_reads
-    return late if enough and late[-1] - late[0] >= patience.clean_spread_ms else ()
+    deadline = execution_window(transfer, timing).end + timing.history_lag_ms
+    late = tuple(read for read in clean_reads if read > deadline)
+    enough = len(late) >= timing.clean_reads
+    return late if enough and late[-1] - late[0] >= timing.clean_spread_ms else ()
 
 
-def _is_candidate(transfer: Transfer, patience: ReconciliationTiming, movement: Movement) -> bool:
+def _is_candidate(transfer: Transfer, timing: ReconciliationTiming, movement: Movement) -> bool:
     if transfer.mode is TreasuryMode.SUBACCOUNT:
         return movement.client_id == client_id_of(transfer.transfer_id, transfer.attempt)
-    same_way = movement.direction is transfer.direction
-    return same_way and _matches_amount_and_time(
-        transfer, patience, movement.amount, movement.moved_at
+    return movement.direction is transfer.direction and _matches_amount_and_time(
+        transfer, timing, movement.amount, movement.moved_at
     )
 
 
 def _matches_amount_and_time(
-    transfer: Transfer, patience: ReconciliationTiming, amount: Decimal, moved_at: int
+    transfer: Transfer, timing: ReconciliationTiming, amount: Decimal, moved_at: int
 ) -> bool:
-    window = execution_window(transfer, patience)
+    window = execution_window(transfer, timing)
     return amount == transfer.amount and window.start <= moved_at <= window.end
 
 
 def client_id_of(transfer_id: TransferId, attempt: int) -> str:
-    """What the exchange is told to call an attempt, where it takes an id: fewer than 64 characters
-    (USD-M error -4114), whatever the length of ours.
+    """Our id of an attempt in sub-account mode; below 64 characters (USD-M error -4114) for any
+    transfer id.
     """
     return f"s1-{sha256(transfer_id.encode()).hexdigest()[:40]}-{attempt}"

@@ -1,11 +1,11 @@
-"""A transfer: what its events make of it.
+"""A transfer and its state machine.
 
     requested ─> submitted ─> done                    money has moved
         │  ^         │  └───> failed                  it has not, and will not
-        │  └─────────┤  (the attempt came to nothing)
+        │  └─────────┤  (not executed)
         │            └──────> unknown ─> done | failed
         └─> failed (expired)            failed ─> done (corrected)
-    rejected                            refused by a rule, nothing was sent
+    rejected                            refused by a rule before sending
 
 Callers see PENDING, DONE or FAILED.
 """
@@ -41,7 +41,7 @@ from chimera_s1.domain.treasury.limits import Direction, LimitRule, TransferLimi
 
 
 class Phase(StrEnum):
-    """Where a transfer is inside."""
+    """Internal state of a transfer."""
 
     REQUESTED = "requested"
     SUBMITTED = "submitted"
@@ -52,7 +52,7 @@ class Phase(StrEnum):
 
 
 class TransferStatus(StrEnum):
-    """Where a transfer is for those who asked for it."""
+    """State of a transfer in the API."""
 
     PENDING = "PENDING"
     DONE = "DONE"
@@ -60,36 +60,18 @@ class TransferStatus(StrEnum):
 
 
 class Transfer(Struct, frozen=True, kw_only=True):
-    """A transfer now.
+    """The state of a transfer; times are local epoch ms unless stated otherwise.
 
     Attributes:
-        version: Of its stream.
-
-        attempt: Number of the last one; 0 before the first.
-
+        attempt: The last attempt; 0 before the first.
         signed_at: Timestamp in the last signed request, exchange epoch ms.
-
-        recv_window_ms: Of the last signed request.
-
-        request_hash: Of the last signed request; tells one attempt from another for certain.
-
-        not_before_ms: No attempt before this, local epoch ms.
-
-        unknown_at: When the outcome of the last attempt became unknown, local epoch ms.
-
-        not_processed_count: Attempts that the exchange did not look at.
-
-        finished_at: When it became done, failed or rejected, local epoch ms.
-
-        failure_reason: How it is known that no money moved; None unless it failed.
-
-        evidence: How it is known that money moved; None unless it is done.
-
-        message: For people: why it is where it is.
-
+        recv_window_ms, request_hash: Of the last signed request.
+        not_before_ms: Earliest time of the next attempt.
+        unknown_at: When the outcome of the last attempt became unknown.
+        not_processed_count: Attempts that the exchange did not process.
+        finished_at: When it became done, failed or rejected.
+        message: Human-readable reason for the current state.
         verified: The exchange's history shows the movement.
-
-        counts_against_cap: Its amount is taken of the cap of its day.
     """
 
     transfer_id: TransferId
@@ -124,7 +106,6 @@ class Transfer(Struct, frozen=True, kw_only=True):
 
     @property
     def status(self) -> TransferStatus:
-        """What callers see."""
         match self.phase:
             case Phase.REQUESTED | Phase.SUBMITTED | Phase.UNKNOWN:
                 return TransferStatus.PENDING
@@ -137,48 +118,47 @@ class Transfer(Struct, frozen=True, kw_only=True):
 
     @property
     def public_message(self) -> str:
-        """Why it is where it is, for those who asked for it."""
+        """The message in the API."""
         if self.phase is Phase.UNKNOWN:
             return f"outcome unknown, reconciling: {self.message}"
         return self.message
 
     @property
     def is_unresolved(self) -> bool:
-        """A request of it may be on its way, or executed without our knowing."""
+        """A request may be in flight, or executed without our knowledge."""
         return self.phase in {Phase.SUBMITTED, Phase.UNKNOWN}
 
     @property
     def is_queued(self) -> bool:
-        """It may be sent; not where the exchange has named a movement for it nevertheless."""
+        """It may be sent; false if disputed, since the exchange has named a movement for it."""
         return self.phase is Phase.REQUESTED and not self.disputed
 
     @property
     def is_finished(self) -> bool:
-        """It has come to an end, though a late finding may give it another."""
+        """Done, failed or rejected; late evidence may still correct a failure."""
         return self.phase in {Phase.DONE, Phase.FAILED, Phase.REJECTED}
 
 
 def evolve(transfer: Transfer | None, event: TransferEvent) -> Transfer:
-    """The transfer after *event*.
+    """Apply *event*.
 
     Raises:
-        LedgerDamagedError: The event cannot be where it is: the first one of a stream is missing,
-            or comes twice.
+        LedgerDamagedError: The initial event of the stream is missing or repeated.
     """
     match event:
         case TransferRequested() | TransferRejected():
             if transfer is not None:
-                raise LedgerDamagedError(f"transfer {event.transfer_id} begins twice")
+                raise LedgerDamagedError(f"transfer {event.transfer_id} has two initial events")
             return _initial(event)
         case _:
             if transfer is None:
-                raise LedgerDamagedError(f"transfer {event.transfer_id} has no beginning")
+                raise LedgerDamagedError(f"transfer {event.transfer_id} has no initial event")
             return _apply(replace(transfer, version=transfer.version + 1), event)
 
 
 def _initial(event: TransferRequested | TransferRejected) -> Transfer:
     terms = event.terms
-    begun = Transfer(
+    requested = Transfer(
         transfer_id=event.transfer_id,
         direction=terms.direction,
         amount=terms.amount,
@@ -191,9 +171,9 @@ def _initial(event: TransferRequested | TransferRejected) -> Transfer:
         phase=Phase.REQUESTED,
     )
     if isinstance(event, TransferRequested):
-        return begun
+        return requested
     return replace(
-        begun,
+        requested,
         phase=Phase.REJECTED,
         rule=event.rule,
         message=event.message,

@@ -103,8 +103,8 @@ def test_versions_and_ids_are_dense(draft: CommitDraft, versions: dict[str, int]
         begin = versions.get(stream, 0) + 1
         assert of_stream == list(range(begin, begin + len(of_stream)))
     assert sorted(commit.streams) == sorted({event.stream for event in draft.events})
-    unlike_any = sha256(draft.commit_id.encode()).hexdigest()[:8]
-    ids = [f"main-0000000000000007-{n}-{unlike_any}" for n in range(len(draft.events))]
+    commit_digest = sha256(draft.commit_id.encode()).hexdigest()[:8]
+    ids = [f"main-0000000000000007-{n}-{commit_digest}" for n in range(len(draft.events))]
     assert [event.id for event in commit.events] == ids
     assert [event.n for event in commit.events] == list(range(len(ids)))
 
@@ -202,16 +202,16 @@ def test_each_problem_of_a_chain_is_named() -> None:
 
     assert chain_error(LedgerEntry(first, first.hash), LedgerHead()) == ""
     assert chain_error(LedgerEntry(second, second.hash), LedgerHead()) == (
-        "commit 1 is missing: after 0 comes 2"
+        "commit 1 is missing: commit 0 is followed by 2"
     )
     assert chain_error(LedgerEntry(first, first.hash), head_of(first)) == (
-        "commit 2 is missing: after 1 comes 1"
+        "commit 2 is missing: commit 1 is followed by 1"
     )
     assert chain_error(LedgerEntry(second, GENESIS_HASH), head_of(first)) == (
-        "commit 2 was changed after it was written: its hash does not fit"
+        "commit 2 was changed after it was written: its hash does not match"
     )
     assert chain_error(LedgerEntry(second, second.hash), head_of(other)) == (
-        "commit 2 does not follow the commit 1 that is there now"
+        "commit 2 does not link to commit 1: prev_hash differs"
     )
 
 
@@ -222,9 +222,9 @@ def test_each_problem_of_a_chain_is_named() -> None:
         (float("nan"), "holds no floats"),
         (1 << 63, "9223372036854775808 does not fit into 64 bits"),
         (-(1 << 63) - 1, "does not fit into 64 bits"),
-        (Decimal("1.5"), "Decimal is no JSON value"),
-        (b"bytes", "bytes is no JSON value"),
-        ({1: "a"}, "names in JSON are text"),
+        (Decimal("1.5"), "Decimal is not a JSON value"),
+        (b"bytes", "bytes is not a JSON value"),
+        ({1: "a"}, "JSON names must be text"),
     ],
 )
 def test_what_stores_do_not_keep_exactly_is_refused(value: object, said: str) -> None:
@@ -237,7 +237,7 @@ def test_what_stores_do_not_keep_exactly_is_refused(value: object, said: str) ->
 
 def test_what_is_no_text_is_refused() -> None:
     """Half of a character has no UTF-8."""
-    with pytest.raises(InvalidValueError, match="a commit is text"):
+    with pytest.raises(InvalidValueError, match="a commit must be valid UTF-8"):
         seal(draft_of({"reason": "\ud800"}), "main", LedgerHead(), {})
 
 

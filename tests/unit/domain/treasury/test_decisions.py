@@ -197,7 +197,7 @@ def test_who_says_it_again_says_nothing_new(phase: str) -> None:
 def test_nothing_follows_for_a_transfer_that_is_not_there(command: str) -> None:
     transfer = DecisionModel((REQUESTED,)).transfers[ID]
 
-    with pytest.raises(TransferStateError, match="no such transfer"):
+    with pytest.raises(TransferStateError, match="transfer not found"):
         decide(DecisionContext(), COMMANDS[command](transfer))
 
 
@@ -250,7 +250,7 @@ def test_an_exchange_that_turns_it_away_is_not_asked_for_ever() -> None:
 
     assert said == ENDED
     assert ledger.transfers[ID].failure_reason is FailureReason.NOT_PROCESSED
-    assert ledger.transfers[ID].message == "turned away 3 times, last: 429"
+    assert ledger.transfers[ID].message == "not processed by the exchange 3 times; last: 429"
 
 
 def test_one_that_was_never_let_go_may_be_tried_again_and_again() -> None:
@@ -293,13 +293,21 @@ def test_what_an_operator_has_seen_is_kept(
 @pytest.mark.parametrize(
     ("phase", "command", "said"),
     [
-        ("done", "FAILED", "t-1 is done; only one whose outcome is not known, or that is disputed"),
-        ("requested", "DONE 77", "can be resolved as DONE, or one that failed"),
+        (
+            "done",
+            "FAILED",
+            "t-1 is done; only a transfer that is unresolved or disputed can be resolved as FAILED",
+        ),
+        (
+            "requested",
+            "DONE 77",
+            "only a transfer that is unresolved, disputed or failed can be resolved as DONE",
+        ),
         ("unknown", "DONE 99", "movement 99 belongs to transfer another"),
         (
             "disputed",
             "DONE 78",
-            "is done by movement 77; confirm that one, or resolve it as FAILED",
+            "was completed by movement 77; confirm that movement, or resolve the transfer as FAIL",
         ),
     ],
 )
@@ -319,9 +327,9 @@ def test_a_dispute_is_not_forgotten_because_the_histories_are_silent() -> None:
     (event,) = ledger.execute(ID, moved)
 
     assert isinstance(event, TransferDisputed)
-    assert "99 is its own by history, and was already taken for that of transfer another" in (
-        event.cause
-    )
+    assert (
+        "history assigns movement 99 to this transfer, but transfer another has already claimed it"
+    ) in event.cause
     for command in ("absent", "refused", "not sent"):
         assert follows(ledger, COMMANDS[command](ledger.transfers[ID])) == ""
     assert follows(ledger, COMMANDS["FAILED"](ledger.transfers[ID])) == ENDED

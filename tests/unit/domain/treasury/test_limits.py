@@ -67,9 +67,9 @@ def test_a_direction_that_is_not_allowed_comes_first() -> None:
             IN,
             50,
             "220.10",
-            "50 USDT is more than what is left of today's cap of 250: 29.9; the day ends at 00:00",
+            "50 USDT exceeds the remaining daily cap: 29.9 of 250 left; it resets at 00:00",
         ),
-        (LIMITS, IN, 50, 400, "50 USDT is more than what is left of today's cap of 250: 0; the"),
+        (LIMITS, IN, 50, 400, "50 USDT exceeds the remaining daily cap: 0 of 250 left; it"),
     ],
 )
 def test_a_breach_says_the_numbers(

@@ -174,17 +174,17 @@ def test_our_id_is_short_plain_and_one_of_each_attempt(name: str, attempt: int) 
 def test_the_second_witness_may_not_have_seen_more_than_the_first(
     movements: list[Movement], rows: list[IncomeRow], *, agree: bool
 ) -> None:
-    verdict = cross_check(TRANSFER, PATIENCE, movements, rows)
+    result = cross_check(TRANSFER, PATIENCE, movements, rows)
 
-    assert isinstance(verdict, NoMatch if agree else Conflict)
+    assert isinstance(result, NoMatch if agree else Conflict)
 
 
 def test_money_that_leaves_the_futures_wallet_is_negative_income() -> None:
     out = replace(TRANSFER, direction=OUT)
 
-    verdict = cross_check(out, PATIENCE, [], [income(0, "-12.5"), income(0)])
+    result = cross_check(out, PATIENCE, [], [income(0, "-12.5"), income(0)])
 
-    assert verdict == Conflict("the futures income shows 1 movements like it, the wallet history 0")
+    assert result == Conflict("the futures income shows 1 matching movements, the wallet history 0")
 
 
 LATE = END + PATIENCE.history_lag_ms
