@@ -1,8 +1,8 @@
 """The benchmarks: `make bench`, or one of them with `make bench ARGS="--only messages"`.
 
-They print tables in Markdown: what was measured, what the target is, whether it was reached. The
-sender and Redis have one core, the service another. A missed target is a line in the table; the
-exit code is 1 only where something could not be measured.
+They print Markdown tables with figures, targets and results. The sender and Redis use one core, the
+service another. A missed target is marked in the table; the exit code is 1 only if something could
+not be measured.
 """
 
 import argparse
@@ -17,6 +17,7 @@ import anyio
 from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.embedded.server_binary import find_redis_server
 from tests.load.bench_consumers import bench_consumers
+from tests.load.bench_context import BenchContext
 from tests.load.bench_messages import bench_messages
 from tests.load.bench_outage import bench_outage
 from tests.load.bench_scaling import bench_shards, bench_symbols
@@ -24,22 +25,21 @@ from tests.load.bench_treasury import bench_treasury
 from tests.load.bench_updates import bench_updates
 from tests.load.bench_windows import bench_windows
 from tests.load.bench_writers import bench_writers
+from tests.load.figures import NothingMeasuredError
 from tests.load.machine import describe, divide_cores, on_core
-from tests.load.measuring import NothingMeasuredError
+from tests.load.processes import Rig, compile_sources
 from tests.load.report import Report, say
-from tests.load.running import Rig, compile_sources
-from tests.load.stage import Stage
 
 MASTERS = 3
 
 
-async def _writers(stage: Stage) -> None:
+async def _writers(bench: BenchContext) -> None:
     # Both writers run in this process.
-    with on_core(stage.rig.cores.service[0]):
-        await bench_writers(stage)
+    with on_core(bench.rig.cores.service[0]):
+        await bench_writers(bench)
 
 
-BENCHES: dict[str, Callable[[Stage], Awaitable[None]]] = {
+BENCHES: dict[str, Callable[[BenchContext], Awaitable[None]]] = {
     "messages": bench_messages,
     "updates": bench_updates,
     "windows": bench_windows,
@@ -53,41 +53,36 @@ BENCHES: dict[str, Callable[[Stage], Awaitable[None]]] = {
 
 
 async def run(names: Sequence[str], *, quick: bool) -> int:
-    """Run the benches *names* one after the other.
-
-    Returns:
-        The exit code.
-    """
+    """Run the benchmarks *names* in turn; returns the exit code."""
     cores = divide_cores()
     report = Report()
     say(describe(cores))
     if cores.shared:
-        say("\nThere is one core for everything: these figures say little.")
+        say("\nOnly one core is available: these figures mean little.")
     with TemporaryDirectory(prefix="chimera-bench-redis-") as directory, on_core(cores.sender):
         redis = EmbeddedRedis(Path(directory), binary=find_redis_server(""), masters=MASTERS)
         async with redis:
             addresses = ",".join(map(str, redis.addresses))
             await compile_sources()
-            stage = Stage(Rig(cores, addresses), redis, report, quick)
+            bench = BenchContext(Rig(cores, addresses), redis, report, quick)
             for name in names:
-                await _run_one(stage, name)
+                await _run_one(bench, name)
     return report.end()
 
 
-async def _run_one(stage: Stage, name: str) -> None:
-    for node in stage.redis.nodes:
+async def _run_one(bench: BenchContext, name: str) -> None:
+    for node in bench.redis.nodes:
         await node.execute("FLUSHALL")
     gc.collect()
     try:
-        await BENCHES[name](stage)
+        await BENCHES[name](bench)
     except (NothingMeasuredError, RuntimeError, TimeoutError) as error:
-        stage.report.problem(f"{name}: {str(error) or type(error).__name__}")
+        bench.report.problem(f"{name}: {str(error) or type(error).__name__}")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run what is asked for, print the tables, leave with the exit code."""
     parser = argparse.ArgumentParser(prog="make bench", description=(__doc__ or "").strip())
-    parser.add_argument("--quick", action="store_true", help="shorter, and less exact")
+    parser.add_argument("--quick", action="store_true", help="shorter and less exact")
     parser.add_argument("--only", choices=list(BENCHES), action="append", metavar="NAME")
     given = parser.parse_args(arguments)
     names = given.only or list(BENCHES)

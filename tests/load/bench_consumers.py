@@ -1,8 +1,7 @@
-"""The whole chain in a storm: WebSocket, service, stream, consumer groups in processes of their
-own.
+"""End to end under load: WebSocket, service, stream, consumer groups in separate processes.
 
-First one consumer that keeps up, then the same beside one that is slow and one that dies: streams
-stay bounded, the lag can be seen, the publisher and the consumer that keeps up do not notice.
+First with one fast consumer, then with a slow and a dead one beside it. Streams must stay bounded
+and the lag visible; the publisher and the fast consumer must not be affected.
 """
 
 from collections.abc import Sequence
@@ -15,40 +14,35 @@ from msgspec import Struct
 from chimera_s1.adapters.redis.cluster_client import ClusterClient, connect_cluster
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.domain.identifiers import Venue
+from tests.load.bench_context import BenchContext
 from tests.load.consumer import stream_of
-from tests.load.measuring import (
+from tests.load.figures import (
     NothingMeasuredError,
     gained,
     latency_ms,
     quantile_of,
     service_figures,
 )
+from tests.load.processes import Child, Service, child
 from tests.load.report import Row
-from tests.load.running import Child, Service, child
-from tests.load.stage import Stage
 
 SYMBOLS = 20
 RATE = 50_000
 WINDOW_MS = 50
 MAXLEN = 200
 TRIMMED_BY = 100
-"""`MAXLEN ~` removes whole nodes of a stream's radix tree: 100 entries, by default."""
+"""`MAXLEN ~` removes whole nodes of a stream's radix tree, by default 100 entries."""
 
 STEADY, SLOW, DEAD = "steady", "slow", "dead"
 
 
-class Phase(Struct, frozen=True):
-    """What was seen while some consumers ran.
+class Measurement(Struct, frozen=True):
+    """Figures of one phase.
 
     Attributes:
-        ages_ms: Of the entries the steady consumer read, from the venue's event time.
-
-        read: How many.
-
+        ages_ms: Ages of the entries read by the steady consumer, from the venue's event time.
         published: Entries acknowledged to the service meanwhile.
-
-        merged: Windows that were late.
-
+        merged: Number of windows merged because of delays.
         publish_p99_ms: From a window's end to its acknowledgement.
     """
 
@@ -59,34 +53,33 @@ class Phase(Struct, frozen=True):
     publish_p99_ms: float
 
 
-async def bench_consumers(stage: Stage) -> None:
-    """Print the table."""
+async def bench_consumers(bench: BenchContext) -> None:
     async with AsyncExitStack() as stack:
         enter = stack.enter_async_context
-        port = await enter(stage.rig.sender(SYMBOLS, RATE, "perp"))
+        port = await enter(bench.rig.sender(SYMBOLS, RATE, "perp"))
         service = await enter(
-            stage.rig.service(
+            bench.rig.service(
                 port, venues="perp", conflation_ms=str(WINDOW_MS), stream_maxlen=str(MAXLEN)
             )
         )
-        steady = await enter(_consumer(stage, STEADY, "steady"))
+        steady = await enter(_consumer(bench, STEADY, "steady"))
         await steady.line()
-        seconds = 2 if stage.quick else 8
-        alone = await _phase(service, steady, seconds)
-        slow = await enter(_consumer(stage, SLOW, "slow"))
-        dead = await enter(_consumer(stage, DEAD, "dying"))
-        taken = len((await dead.line())["ages_ms"])
+        seconds = 2 if bench.quick else 8
+        alone = await _measure(service, steady, seconds)
+        slow = await enter(_consumer(bench, SLOW, "slow"))
+        dead = await enter(_consumer(bench, DEAD, "dying"))
+        dead_taken = len((await dead.line())["ages_ms"])
         with anyio.fail_after(5):
             await dead.process.wait()
         await slow.line()
-        beside = await _phase(service, steady, seconds * 2)
+        disturbed = await _measure(service, steady, seconds * 2)
         slow_ages = (await slow.line())["ages_ms"]
-        client = await enter(connect_cluster(stage.redis.addresses))
+        client = await enter(connect_cluster(bench.redis.addresses))
         longest, groups = await _streams(client)
-    rows = [*_compared(alone, beside), *_bounded(longest), *_lags(groups, taken)]
+    rows = [*_compared(alone, disturbed), *_bounded(longest), *_lags(groups, dead_taken)]
     if slow_ages:
         rows.append(Row("slow consumer: age of what it reads", _quantiles(slow_ages)))
-    stage.report.table(
+    bench.report.table(
         f"The chain in a storm: {RATE:,} messages/s, {SYMBOLS} symbols, window {WINDOW_MS} ms",
         rows,
         "Ages run from the venue's event time (the moment of sending) to the consumer's receipt; "
@@ -95,17 +88,17 @@ async def bench_consumers(stage: Stage) -> None:
     )
 
 
-def _consumer(stage: Stage, group: str, kind: str) -> AbstractAsyncContextManager[Child]:
+def _consumer(bench: BenchContext, group: str, kind: str) -> AbstractAsyncContextManager[Child]:
     return child(
-        stage.rig.cores.sender,
+        bench.rig.cores.sender,
         "tests.load.consumer",
-        *("--redis", stage.rig.redis, "--group", group, "--kind", kind),
+        *("--redis", bench.rig.redis, "--group", group, "--kind", kind),
         *("--symbols", str(SYMBOLS)),
     )
 
 
-async def _phase(service: Service, steady: Child, seconds: int) -> Phase:
-    # What was read while others started up counts for nobody.
+async def _measure(service: Service, steady: Child, seconds: int) -> Measurement:
+    # Skip entries that were read before this phase began.
     began_ms = SystemClock().now_ms()
     while (await steady.line())["at_ms"] < began_ms:
         pass
@@ -117,7 +110,7 @@ async def _phase(service: Service, steady: Child, seconds: int) -> Phase:
     if not ages:
         raise NothingMeasuredError("the steady consumer read nothing")
     service_figures([before, now])
-    return Phase(
+    return Measurement(
         ages,
         len(ages),
         gained(before, now, "s1_publish_quotes_total"),
@@ -126,9 +119,9 @@ async def _phase(service: Service, steady: Child, seconds: int) -> Phase:
     )
 
 
-def _compared(alone: Phase, beside: Phase) -> list[Row]:
+def _compared(alone: Measurement, disturbed: Measurement) -> list[Row]:
     rows: list[Row] = []
-    for name, phase in (("alone", alone), ("beside a slow and a dead one", beside)):
+    for name, phase in (("alone", alone), ("beside a slow and a dead one", disturbed)):
         whole = abs(phase.read - phase.published) <= 2 * SYMBOLS
         rows += [
             Row(f"steady consumer {name}: end to end", _quantiles(phase.ages_ms)),
@@ -153,7 +146,7 @@ def _bounded(longest: int) -> list[Row]:
     return [Row("longest stream", f"{longest} entries", f"at most {bound}", longest <= bound)]
 
 
-def _lags(groups: dict[str, dict[str, int]], taken: int) -> list[Row]:
+def _lags(groups: dict[str, dict[str, int]], dead_taken: int) -> list[Row]:
     rows = [
         Row(
             f"group `{name}`, worst stream",
@@ -162,11 +155,14 @@ def _lags(groups: dict[str, dict[str, int]], taken: int) -> list[Row]:
         for name, group in groups.items()
     ]
     pending = groups[DEAD]["total_pending"]
-    return [*rows, Row("taken by the dead consumer, still pending", f"{pending} of {taken}")]
+    return [
+        *rows,
+        Row("taken by the dead consumer, still pending", f"{pending} of {dead_taken}"),
+    ]
 
 
 async def _streams(client: ClusterClient) -> tuple[int, dict[str, dict[str, int]]]:
-    """Entries of the longest stream; of each group the worst lag, and what nobody acknowledged."""
+    """Length of the longest stream; worst lag and pending entries of each group."""
     longest = 0
     groups = {name: {"lag": 0, "pending": 0, "total_pending": 0} for name in (STEADY, SLOW, DEAD)}
     for number in range(SYMBOLS):

@@ -1,18 +1,15 @@
-"""The price of a message: bare receivers as baselines, then the whole service under the
-same load.
-"""
+"""Cost of a message: minimal receivers as baselines, then the service under the same load."""
 
 from msgspec import Struct
 
-from tests.load.measuring import Figures, receiver_figures, service_figures, watch
+from tests.load.bench_context import BenchContext
+from tests.load.figures import Figures, receiver_figures, service_figures, watch
+from tests.load.processes import child
 from tests.load.report import Row
-from tests.load.running import child
-from tests.load.stage import Stage
 
 SYMBOLS = 200
 PEERS_US = (43, 54)
-"""CPU time of a message in other open source connectors, measured on another day; for
-orientation.
+"""CPU time per message of other open source connectors, from an earlier measurement; a guide only.
 """
 
 ACCOUNT_US = 2.0
@@ -21,9 +18,7 @@ TICK_MS = 10
 SHARES = {5_000: 0.04, 20_000: 0.08}
 
 
-class Bare(Struct, frozen=True):
-    """A baseline: a receiver and its load."""
-
+class Baseline(Struct, frozen=True):
     what: str
     rate: int
     read_ms: int = 0
@@ -31,64 +26,63 @@ class Bare(Struct, frozen=True):
 
     @property
     def optional(self) -> bool:
-        """Whether it is left out where it has to be quick."""
+        """Whether a quick run skips it."""
         return self.read_ms > TICK_MS or (self.decode and self.rate > 0)
 
 
-NEWEST = Bare("newest bytes, unpaced", 0)
-DECODED = Bare("every message decoded (orjson), unpaced", 0, decode=True)
+NEWEST_ONLY = Baseline("newest bytes, unpaced", 0)
+DECODED = Baseline("every message decoded (orjson), unpaced", 0, decode=True)
 BASELINES = (
-    NEWEST,
-    Bare("newest bytes, 5,000/s", 5_000),
-    Bare("newest bytes, 5,000/s, read every 10 ms", 5_000, 10),
-    Bare("newest bytes, 5,000/s, read every 50 ms", 5_000, 50),
-    Bare("newest bytes, 20,000/s", 20_000),
-    Bare("newest bytes, 20,000/s, read every 10 ms", 20_000, 10),
-    Bare("newest bytes, 20,000/s, read every 50 ms", 20_000, 50),
+    NEWEST_ONLY,
+    Baseline("newest bytes, 5,000/s", 5_000),
+    Baseline("newest bytes, 5,000/s, read every 10 ms", 5_000, 10),
+    Baseline("newest bytes, 5,000/s, read every 50 ms", 5_000, 50),
+    Baseline("newest bytes, 20,000/s", 20_000),
+    Baseline("newest bytes, 20,000/s, read every 10 ms", 20_000, 10),
+    Baseline("newest bytes, 20,000/s, read every 50 ms", 20_000, 50),
     DECODED,
-    Bare("every message decoded (orjson), 5,000/s", 5_000, decode=True),
+    Baseline("every message decoded (orjson), 5,000/s", 5_000, decode=True),
 )
 
 
-async def bench_messages(stage: Stage) -> None:
-    """Print both tables."""
-    chosen = BASELINES if not stage.quick else [each for each in BASELINES if not each.optional]
-    bare = {each.what: await _baseline(stage, each) for each in chosen}
-    stage.report.table(
+async def bench_messages(bench: BenchContext) -> None:
+    chosen = BASELINES if not bench.quick else [each for each in BASELINES if not each.optional]
+    bare = {each.what: await _baseline(bench, each) for each in chosen}
+    bench.report.table(
         f"A message, bare receivers (baselines), {SYMBOLS} symbols",
         [Row(what, _text(figures)) for what, figures in bare.items()],
     )
     rows: list[Row] = []
     for rate in (0, *SHARES):
-        rows += _judge(rate, await _service(stage, rate), bare)
-    stage.report.table(
+        rows += _judge(rate, await _service(bench, rate), bare)
+    bench.report.table(
         f"A message, the whole service, window 1000 ms, {SYMBOLS} symbols",
         rows,
         f"Peers, measured elsewhere: {PEERS_US[0]} to {PEERS_US[1]} us a message (orientation).",
     )
 
 
-async def _baseline(stage: Stage, bare: Bare) -> Figures:
-    options = ["--read-ms", str(bare.read_ms), "--period", str(stage.seconds(1.5))]
+async def _baseline(bench: BenchContext, bare: Baseline) -> Figures:
+    options = ["--read-ms", str(bare.read_ms), "--period", str(bench.seconds(1.5))]
     options += ["--decode"] * bare.decode
     async with (
-        stage.rig.sender(SYMBOLS, bare.rate) as port,
+        bench.rig.sender(SYMBOLS, bare.rate) as port,
         child(
-            stage.rig.cores.service[0],
+            bench.rig.cores.service[0],
             "tests.load.receiver",
             *("--port", str(port), "--symbols", str(SYMBOLS), *options),
         ) as receiver,
     ):
-        return await receiver_figures(receiver, stage.times(3))
+        return await receiver_figures(receiver, bench.times(3))
 
 
-async def _service(stage: Stage, rate: int) -> Figures:
+async def _service(bench: BenchContext, rate: int) -> Figures:
     async with (
-        stage.rig.sender(SYMBOLS, rate) as port,
-        stage.rig.service(port) as service,
+        bench.rig.sender(SYMBOLS, rate) as port,
+        bench.rig.service(port) as service,
     ):
-        # 1000 ms windows: whole ones, so that each stretch publishes as often.
-        return service_figures(await watch(service, stage.times(5), stage.seconds(2)))
+        # 1000 ms windows: whole ones, so that each interval publishes as often.
+        return service_figures(await watch(service, bench.times(5), bench.seconds(2)))
 
 
 def _judge(rate: int, figures: Figures, bare: dict[str, Figures]) -> list[Row]:
@@ -123,7 +117,7 @@ def _judge(rate: int, figures: Figures, bare: dict[str, Figures]) -> list[Row]:
         ),
         Row(
             "unpaced: against newest bytes",
-            f"{figures.us_per_message / bare[NEWEST.what].us_per_message:.2f} x",
+            f"{figures.us_per_message / bare[NEWEST_ONLY.what].us_per_message:.2f} x",
         ),
         Row(
             "unpaced: against decoding every message",

@@ -1,4 +1,4 @@
-"""Redis away for half a minute under load: how soon quotes flow again, and whether any is stale."""
+"""A Redis outage of 30 s under load: time to recovery, and stale quotes after it."""
 
 import anyio
 from msgspec import Struct
@@ -8,64 +8,62 @@ from chimera_s1.adapters.redis.embedded.server_process import ServerProcess, pol
 from chimera_s1.adapters.redis.keys import quote_stream
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.domain.identifiers import InstrumentId, Venue, parse_symbol
+from tests.load.bench_context import BenchContext
 from tests.load.book_frames import symbol_name
-from tests.load.measuring import NothingMeasuredError, gained, quantile_of
+from tests.load.figures import NothingMeasuredError, gained, quantile_of
+from tests.load.processes import Service
 from tests.load.report import Row
-from tests.load.running import Service
-from tests.load.stage import Stage
 
 SYMBOLS = 200
 RATE = 20_000
-AWAY_S, AWAY_QUICK_S = 30.0, 5.0
-FLOWS_AGAIN_S, SETTLE_S = 8.0, 2.0
-UP_AGAIN_S = 20.0
-BACK_MS = 2_000
+OUTAGE_S, OUTAGE_QUICK_S = 30.0, 5.0
+RECOVERY_S, SETTLE_S = 8.0, 2.0
+RESTART_TIMEOUT_S = 20.0
+RECOVERY_MAX_MS = 2_000
 FRESH_MS = 5_000
 
 _clock = SystemClock()
 
 
-class Written(Struct, frozen=True):
-    """What the streams hold after the outage.
+class WrittenEntries(Struct, frozen=True):
+    """Stream contents after the outage.
 
     Attributes:
-        first_ms: When the first entry of each stream was written, epoch ms; shape (streams,).
-
-        ages_ms: How old each entry was when it was written, ms; shape (entries,).
+        first_ms: Time of the first entry of each stream, epoch ms.
+        ages_ms: Age of each entry when it was written.
     """
 
     first_ms: list[int]
     ages_ms: list[int]
 
 
-async def bench_outage(stage: Stage) -> None:
-    """Print the table."""
-    away_s = AWAY_QUICK_S if stage.quick else AWAY_S
+async def bench_outage(bench: BenchContext) -> None:
+    outage_s = OUTAGE_QUICK_S if bench.quick else OUTAGE_S
     async with (
-        stage.rig.sender(SYMBOLS, RATE) as port,
-        stage.rig.service(port) as service,
+        bench.rig.sender(SYMBOLS, RATE) as port,
+        bench.rig.service(port) as service,
     ):
-        await _take_away(stage, service, away_s)
+        await _stop_redis(bench, service, outage_s)
         started_ms = _clock.now_ms()
-        for node in stage.redis.nodes:
+        for node in bench.redis.nodes:
             await node.start()
-        with anyio.fail_after(UP_AGAIN_S):
-            await poll_until(lambda: _all_ok(stage.redis.nodes))
+        with anyio.fail_after(RESTART_TIMEOUT_S):
+            await poll_until(lambda: _cluster_is_ok(bench.redis.nodes))
         up_ms = _clock.now_ms()
-        await anyio.sleep(stage.seconds(FLOWS_AGAIN_S) + SETTLE_S)
+        await anyio.sleep(bench.seconds(RECOVERY_S) + SETTLE_S)
         last = await service.read()
-    written = await _written(stage)
-    back_ms = [max(0, first - up_ms) for first in written.first_ms]
+    written = await _written_entries(bench)
+    recovery_ms = [max(0, first - up_ms) for first in written.first_ms]
     stale = sum(age > FRESH_MS for age in written.ages_ms)
-    stage.report.table(
-        f"Redis gone for {away_s:g} s (all masters), {RATE:,} messages/s, {SYMBOLS} symbols",
+    bench.report.table(
+        f"Redis gone for {outage_s:g} s (all masters), {RATE:,} messages/s, {SYMBOLS} symbols",
         [
             Row("the cluster itself, start to all slots served", f"{up_ms - started_ms:,} ms"),
             Row(
                 "from then to the first entry of the last stream",
-                f"{max(back_ms):,} ms (p50 {quantile_of(back_ms, 0.5):,} ms)",
-                f"at most {BACK_MS:,} ms",
-                max(back_ms) <= BACK_MS,
+                f"{max(recovery_ms):,} ms (p50 {quantile_of(recovery_ms, 0.5):,} ms)",
+                f"at most {RECOVERY_MAX_MS:,} ms",
+                max(recovery_ms) <= RECOVERY_MAX_MS,
             ),
             Row(
                 "age of an entry when written",
@@ -83,9 +81,9 @@ async def bench_outage(stage: Stage) -> None:
     )
 
 
-async def _take_away(stage: Stage, service: Service, seconds: float) -> None:
-    """Stop all masters, and see that nothing is published while they are away."""
-    for node in stage.redis.nodes:
+async def _stop_redis(bench: BenchContext, service: Service, seconds: float) -> None:
+    """Stop all masters; fails unless messages arrive and nothing is published meanwhile."""
+    for node in bench.redis.nodes:
         await node.stop()
     await anyio.sleep(1)
     before = await service.read()
@@ -97,14 +95,14 @@ async def _take_away(stage: Stage, service: Service, seconds: float) -> None:
         raise NothingMeasuredError("no messages arrived while Redis was away")
 
 
-async def _all_ok(nodes: tuple[ServerProcess, ...]) -> bool:
+async def _cluster_is_ok(nodes: tuple[ServerProcess, ...]) -> bool:
     answers = [await node.execute("CLUSTER", "INFO") for node in nodes]
     return all("cluster_state:ok" in str(answer) for answer in answers)
 
 
-async def _written(stage: Stage) -> Written:
-    written = Written([], [])
-    async with connect_cluster(stage.redis.addresses) as client:
+async def _written_entries(bench: BenchContext) -> WrittenEntries:
+    written = WrittenEntries([], [])
+    async with connect_cluster(bench.redis.addresses) as client:
         for number in range(SYMBOLS):
             name = InstrumentId(Venue.SPOT, parse_symbol(symbol_name(number)))
             entries = await client.xrange(quote_stream(name))

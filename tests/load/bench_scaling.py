@@ -1,4 +1,4 @@
-"""What grows with what: cost over symbols, and over shards."""
+"""Cost by number of symbols and by number of shards."""
 
 from contextlib import AsyncExitStack
 from itertools import pairwise
@@ -6,9 +6,9 @@ from statistics import median
 
 import anyio
 
-from tests.load.measuring import Figures, NothingMeasuredError, gained, service_figures, watch
-from tests.load.running import Reading, Service
-from tests.load.stage import Stage
+from tests.load.bench_context import BenchContext
+from tests.load.figures import Figures, NothingMeasuredError, gained, service_figures, watch
+from tests.load.processes import Reading, Service
 
 SYMBOL_COUNTS = (10, 100, 1_000)
 SHARD_COUNTS = (1, 2, 4)
@@ -16,12 +16,12 @@ SHARDED_SYMBOLS = 200
 PACE = 20_000
 
 
-async def bench_symbols(stage: Stage) -> None:
+async def bench_symbols(bench: BenchContext) -> None:
     """Print cost for 10, 100 and 1,000 symbols."""
     lines = [("symbols", "unpaced us/message", "messages/s", f"share at {PACE:,}/s", "RSS")]
-    for symbols in stage.some(SYMBOL_COUNTS):
-        flood, _ = await _one(stage, symbols, 0)
-        paced, last = await _one(stage, symbols, PACE)
+    for symbols in bench.some(SYMBOL_COUNTS):
+        flood, _ = await _one(bench, symbols, 0)
+        paced, last = await _one(bench, symbols, PACE)
         lines.append(
             (
                 f"{symbols:,}",
@@ -31,22 +31,22 @@ async def bench_symbols(stage: Stage) -> None:
                 f"{last.rss_mib:.0f} MiB",
             )
         )
-    stage.report.grid(
+    bench.report.grid(
         "Cost over symbols, window 1000 ms",
         lines,
         "Publishing costs per symbol and window, whatever the rate; the rest costs per message.",
     )
 
 
-async def bench_shards(stage: Stage) -> None:
+async def bench_shards(bench: BenchContext) -> None:
     """Print cost for 1, 2 and 4 processes that share the symbols."""
-    cores = stage.rig.cores.service
+    cores = bench.rig.cores.service
     lines = [
         ("shards", "messages/s in all", "us/message", f"cores used at {PACE:,}/s", "RSS in all")
     ]
-    for shards in stage.some(SHARD_COUNTS):
-        flood = await _sharded(stage, shards, 0)
-        paced = await _sharded(stage, shards, PACE)
+    for shards in bench.some(SHARD_COUNTS):
+        flood = await _sharded(bench, shards, 0)
+        paced = await _sharded(bench, shards, PACE)
         lines.append(
             (
                 str(shards),
@@ -56,36 +56,38 @@ async def bench_shards(stage: Stage) -> None:
                 f"{paced[3]:.0f} MiB",
             )
         )
-    stage.report.grid(
+    bench.report.grid(
         f"Cost over shards, window 1000 ms, {SHARDED_SYMBOLS} symbols",
         lines,
         f"The shards of this run share {len(cores)} core{'s' * (len(cores) > 1)}.",
     )
 
 
-async def _one(stage: Stage, symbols: int, rate: int) -> tuple[Figures, Reading]:
+async def _one(bench: BenchContext, symbols: int, rate: int) -> tuple[Figures, Reading]:
     async with (
-        stage.rig.sender(symbols, rate) as port,
-        stage.rig.service(port) as service,
+        bench.rig.sender(symbols, rate) as port,
+        bench.rig.service(port) as service,
     ):
-        readings = await watch(service, stage.times(3), stage.seconds(2))
+        readings = await watch(service, bench.times(3), bench.seconds(2))
     return service_figures(readings), readings[-1]
 
 
-async def _sharded(stage: Stage, shards: int, rate: int) -> tuple[float, float, float, float]:
-    """Messages/s, us a message, cores used, MiB; of all shards together."""
-    cores = stage.rig.cores.service
+async def _sharded(
+    bench: BenchContext, shards: int, rate: int
+) -> tuple[float, float, float, float]:
+    """Messages/s, us per message, cores used and MiB of all shards together."""
+    cores = bench.rig.cores.service
     async with AsyncExitStack() as stack:
-        port = await stack.enter_async_context(stage.rig.sender(SHARDED_SYMBOLS, rate))
+        port = await stack.enter_async_context(bench.rig.sender(SHARDED_SYMBOLS, rate))
         services = [
             await stack.enter_async_context(
-                stage.rig.service(port, core=cores[number % len(cores)], shard=f"{number}/{shards}")
+                bench.rig.service(port, core=cores[number % len(cores)], shard=f"{number}/{shards}")
             )
             for number in range(shards)
         ]
         rounds = [await _read_all(services)]
-        for _ in range(stage.times(3)):
-            await anyio.sleep(stage.seconds(2))
+        for _ in range(bench.times(3)):
+            await anyio.sleep(bench.seconds(2))
             rounds.append(await _read_all(services))
     seconds = [after[0].at_s - before[0].at_s for before, after in pairwise(rounds)]
     messages = [_gained(before, after) for before, after in pairwise(rounds)]

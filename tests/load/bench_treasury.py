@@ -1,15 +1,12 @@
-"""The treasury: what a commit costs, transfers from the request to the answer, and a
-long ledger.
-"""
+"""The treasury: commits, transfers end to end, and a long ledger."""
 
+from tests.load.bench_context import BenchContext
 from tests.load.bench_treasury_appends import bench_treasury_appends
 from tests.load.bench_treasury_ledger import bench_treasury_ledger
 from tests.load.bench_treasury_transfers import bench_treasury_transfers
-from tests.load.stage import Stage
 
 
-async def bench_treasury(stage: Stage) -> None:
-    """Print the tables."""
-    await bench_treasury_appends(stage)
-    await bench_treasury_transfers(stage)
-    await bench_treasury_ledger(stage)
+async def bench_treasury(bench: BenchContext) -> None:
+    await bench_treasury_appends(bench)
+    await bench_treasury_transfers(bench)
+    await bench_treasury_ledger(bench)

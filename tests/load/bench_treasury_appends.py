@@ -1,8 +1,6 @@
-"""What an acknowledged commit costs: ours against the SQLite recorder of `eventsourcing`, and the
-disk itself.
+"""Cost of a durable commit: our event store, the SQLite recorder of `eventsourcing`, the bare disk.
 
-All three write to the same disk in the same run, in turn. A commit is what a request for a transfer
-makes: two events.
+All three write to the same disk in turn. A commit holds the two events of a transfer request.
 """
 
 import os
@@ -20,11 +18,11 @@ from chimera_s1.adapters.sqlite.event_store import SqliteEventStore
 from chimera_s1.app.capabilities.ledger.stores import TREASURY_LEDGER
 from chimera_s1.domain.ledger.commit import Commit
 from chimera_s1.domain.ports.event_store import Appended
+from tests.load.bench_context import BenchContext
+from tests.load.figures import NothingMeasuredError, quantile_of
 from tests.load.ledger_generator import requests, stored_events
 from tests.load.machine import on_core
-from tests.load.measuring import NothingMeasuredError, quantile_of
 from tests.load.report import Row
-from tests.load.stage import Stage
 
 ROUNDS = 9
 APPENDS, APPENDS_QUICK = 500, 200
@@ -35,37 +33,28 @@ Append = Callable[[Commit], Awaitable[None]]
 
 
 class Appends(Struct):
-    """Of one way to append.
-
-    Attributes:
-        seconds: How long each took.
-
-        cpu_s: CPU time of all of them.
-    """
+    """Durations of the appends of one store, and their CPU time in all."""
 
     seconds: list[float]
     cpu_s: float = 0.0
 
     @property
     def per_second(self) -> float:
-        """How many in a second."""
         return len(self.seconds) / sum(self.seconds)
 
     def text(self) -> str:
-        """As a table shows it."""
         p50, p99 = (quantile_of(self.seconds, each) * 1000 for each in (0.5, 0.99))
         cpu_us = self.cpu_s / len(self.seconds) * 1e6
         return f"{self.per_second:,.0f}/s, p50 {p50:.2f} ms, p99 {p99:.2f} ms, CPU {cpu_us:.0f} us"
 
 
-async def bench_treasury_appends(stage: Stage) -> None:
-    """Print the table."""
-    each = APPENDS_QUICK if stage.quick else APPENDS
-    rounds = stage.times(ROUNDS)
+async def bench_treasury_appends(bench: BenchContext) -> None:
+    each = APPENDS_QUICK if bench.quick else APPENDS
+    rounds = bench.times(ROUNDS)
     commits = requests(each * rounds)
     with (
         TemporaryDirectory(prefix="chimera-bench-appends-") as name,
-        on_core(stage.rig.cores.service[0]),
+        on_core(bench.rig.cores.service[0]),
         closing(SQLiteDatastore(f"{name}/recorder.sqlite3", originator_id_type="text")) as theirs,
         (Path(name) / "plain").open("wb", buffering=0) as plain,
     ):
@@ -80,7 +69,7 @@ async def bench_treasury_appends(stage: Stage) -> None:
                 for append, measured in ways:
                     await _measure(append, commits[turn * each : (turn + 1) * each], measured)
         synchronous = _synchronous(theirs)
-    stage.report.table(
+    bench.report.table(
         "A commit of two events, durable when acknowledged, one writer",
         [
             Row(f"the disk alone: {PAGE_BYTES} bytes written over, fdatasync", disk.text()),

@@ -1,5 +1,5 @@
-"""A long ledger: how soon a service is up on it, how quickly it is proven and projected, in how
-much memory; beside it the walk of `eventsourcing` over as many events of its own.
+"""A long ledger: time and memory to start on it, verify it and rebuild its projection. For
+comparison `eventsourcing` reads as many events of its own.
 """
 
 from collections.abc import Callable
@@ -12,37 +12,36 @@ from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
 from chimera_s1.app.capabilities.treasury.project_transfers import CACHED_TRANSFERS_MAX
 from chimera_s1.app.capabilities.treasury.treasury_ledger import READ_BATCH_SIZE
 from chimera_s1.domain.ledger.commit import Commit
+from tests.load.bench_context import BenchContext
+from tests.load.figures import NothingMeasuredError
 from tests.load.ledger_generator import make_ledger, stored_events
-from tests.load.ledger_walker import Walked
-from tests.load.measuring import NothingMeasuredError
+from tests.load.ledger_walker import WalkResult
+from tests.load.processes import child
 from tests.load.report import Row
-from tests.load.running import child
-from tests.load.stage import Stage
 
 EVENTS, EVENTS_QUICK = 1_000_000, 50_000
 START_S = 20.0
 GROWS_MIB = 48.0
-PATIENCE_S = 600.0
+TIMEOUT_S = 600.0
 
 
-async def bench_treasury_ledger(stage: Stage) -> None:
-    """Print the table."""
-    events = EVENTS_QUICK if stage.quick else EVENTS
+async def bench_treasury_ledger(bench: BenchContext) -> None:
+    events = EVENTS_QUICK if bench.quick else EVENTS
     with TemporaryDirectory(prefix="chimera-bench-ledger-") as name:
         ours, theirs = Path(name) / "s1.sqlite3", Path(name) / "recorder.sqlite3"
         with closing(SQLiteDatastore(str(theirs), originator_id_type="text")) as datastore:
             commits = await make_ledger(ours, events, _recording(datastore))
         size_mib = ours.stat().st_size / 2**20
-        opened = await _walk(stage, "open", ours)
-        started = await _walk(stage, "start", ours)
-        verified = await _walk(stage, "verify", ours)
-        projected = await _walk(stage, "rebuild", ours)
-        recorded = await _walk(stage, "recorder", theirs)
-    for name, walked in (("start", started), ("verify", verified), ("rebuild", projected)):
-        if walked.items != commits:
-            raise NothingMeasuredError(f"{name} came to {walked.items} of {commits} commits")
+        opened = await _walk(bench, "open", ours)
+        started = await _walk(bench, "start", ours)
+        verified = await _walk(bench, "verify", ours)
+        projected = await _walk(bench, "rebuild", ours)
+        recorded = await _walk(bench, "recorder", theirs)
+    for name, result in (("start", started), ("verify", verified), ("rebuild", projected)):
+        if result.items != commits:
+            raise NothingMeasuredError(f"{name} came to {result.items} of {commits} commits")
     start_s = opened.seconds + started.seconds
-    stage.report.table(
+    bench.report.table(
         f"A ledger of {recorded.items:,} events in {commits:,} commits, {size_mib:,.0f} MiB",
         [
             Row(
@@ -67,16 +66,16 @@ async def bench_treasury_ledger(stage: Stage) -> None:
     )
 
 
-def _rows(what: str, walked: Walked, events: int) -> tuple[Row, Row]:
-    speed = f"{events / walked.seconds:,.0f} events/s"
-    if walked.items != events:
-        speed += f", {walked.items / walked.seconds:,.0f} commits/s"
-    grown_mib = walked.peak_mib - walked.rss_mib
+def _rows(what: str, result: WalkResult, events: int) -> tuple[Row, Row]:
+    speed = f"{events / result.seconds:,.0f} events/s"
+    if result.items != events:
+        speed += f", {result.items / result.seconds:,.0f} commits/s"
+    grown_mib = result.peak_mib - result.rss_mib
     return (
-        Row(what, f"{walked.seconds:.1f} s (CPU {walked.cpu_s:.1f} s), {speed}"),
+        Row(what, f"{result.seconds:.1f} s (CPU {result.cpu_s:.1f} s), {speed}"),
         Row(
             f"{what}: memory (RSS)",
-            f"{walked.rss_mib:.0f} MiB, then at most {walked.peak_mib:.0f}",
+            f"{result.rss_mib:.0f} MiB, then at most {result.peak_mib:.0f}",
             f"flat: grows at most {GROWS_MIB:g} MiB",
             grown_mib <= GROWS_MIB,
         ),
@@ -84,7 +83,7 @@ def _rows(what: str, walked: Walked, events: int) -> tuple[Row, Row]:
 
 
 def _recording(datastore: SQLiteDatastore) -> Callable[[list[Commit]], None]:
-    """Writes the same events as that library keeps them."""
+    """Write the same events with `eventsourcing`."""
     recorder = SQLiteApplicationRecorder(datastore)
     recorder.create_table()
 
@@ -94,7 +93,7 @@ def _recording(datastore: SQLiteDatastore) -> Callable[[list[Commit]], None]:
     return record
 
 
-async def _walk(stage: Stage, mode: str, path: Path) -> Walked:
-    core = stage.rig.cores.service[0]
+async def _walk(bench: BenchContext, mode: str, path: Path) -> WalkResult:
+    core = bench.rig.cores.service[0]
     async with child(core, "tests.load.ledger_walker", mode, str(path)) as walker:
-        return Walked(**await walker.line(PATIENCE_S))
+        return WalkResult(**await walker.line(TIMEOUT_S))

@@ -1,8 +1,6 @@
-"""Transfers from the request to the answer: a real service, the simulator, clients that wait for
-each answer before they ask again.
+"""Transfers end to end: a real service, the simulator, and clients that send one request at a time.
 
-Every transfer has an amount of its own, since one waits while another of the same amount has no
-known outcome.
+Each transfer has a different amount: a transfer waits while one of the same amount is unresolved.
 """
 
 import secrets
@@ -24,30 +22,20 @@ from chimera_s1.adapters.system.file_token_store import write_token_file
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.access.tokens import SECRET_BYTES, make_token
+from tests.load.bench_context import BenchContext
+from tests.load.figures import NothingMeasuredError, quantile_of
 from tests.load.large_exchange import SYMBOL
-from tests.load.measuring import NothingMeasuredError, quantile_of
-from tests.load.running import Reading, Service, child
-from tests.load.stage import Stage
+from tests.load.processes import Reading, Service, child
 
 CLIENTS = (1, 4, 16)
 SECONDS, SECONDS_QUICK = 15.0, 3.0
 TRANSFER = "/xchg/treasury/transfer"
-PATIENCE_S = 20.0
-SMALLEST = Decimal("0.00000001")
+TIMEOUT_S = 20.0
+AMOUNT_STEP = Decimal("0.00000001")
 
 
-class Answers(Struct, frozen=True):
-    """Of one run.
-
-    Attributes:
-        waits_ms: From the request to the answer, each.
-
-        seconds: How long it ran.
-
-        before: The service at its beginning.
-
-        after: At its end.
-    """
+class RunResult(Struct, frozen=True):
+    """Figures of one run; *waits_ms* are the times from request to reply."""
 
     waits_ms: list[float]
     seconds: float
@@ -55,7 +43,6 @@ class Answers(Struct, frozen=True):
     after: Reading
 
     def cells(self, clients: int) -> tuple[str, ...]:
-        """A line of the table."""
         done = len(self.waits_ms)
         cpu_s = self.after.cpu_s - self.before.cpu_s
         return (
@@ -68,20 +55,20 @@ class Answers(Struct, frozen=True):
         )
 
 
-class Bank:
-    """Asks for transfers, each once, and takes nothing but a done one for an answer."""
+class TransferClient:
+    """Requests transfers, each once; any result but OK is an error."""
 
     def __init__(self, client: httpx2.AsyncClient) -> None:
         self._client = client
         self._numbers = count(1)
         self.waits_ms: list[float] = []
 
-    async def ask(self) -> None:
-        """Ask for transfers, one after the other, until cancelled."""
+    async def run(self) -> None:
+        """Request transfers one after the other until cancelled."""
         while True:
             number = next(self._numbers)
             source, target = ("SPOT", "FUTURES") if number % 2 else ("FUTURES", "SPOT")
-            body = {"from": source, "to": target, "amount_usdt": str(1 + number * SMALLEST)}
+            body = {"from": source, "to": target, "amount_usdt": str(1 + number * AMOUNT_STEP)}
             began = time.perf_counter()
             reply = await self._client.post(
                 TRANSFER, json=body, headers={"Idempotency-Key": str(uuid4())}
@@ -91,14 +78,13 @@ class Bank:
             self.waits_ms.append((time.perf_counter() - began) * 1000)
 
 
-async def bench_treasury_transfers(stage: Stage) -> None:
-    """Print the table."""
+async def bench_treasury_transfers(bench: BenchContext) -> None:
     head = ("clients", "transfers/s", "p50", "p99", "the service, of a core", "CPU a transfer")
     lines: list[tuple[str, ...]] = [head]
-    for clients in stage.some(CLIENTS):
-        answers = await _run(stage, clients, SECONDS_QUICK if stage.quick else SECONDS)
-        lines.append(answers.cells(clients))
-    stage.report.grid(
+    for clients in bench.some(CLIENTS):
+        result = await _run(bench, clients, SECONDS_QUICK if bench.quick else SECONDS)
+        lines.append(result.cells(clients))
+    bench.report.grid(
         "Transfers, from the request to the answer that the money has moved",
         lines,
         "Each is four durable commits, the last after the answer, and one request to the "
@@ -108,23 +94,23 @@ async def bench_treasury_transfers(stage: Stage) -> None:
     )
 
 
-async def _run(stage: Stage, clients: int, seconds: float) -> Answers:
-    async with _service(stage) as (service, client):
-        bank = Bank(client)
+async def _run(bench: BenchContext, clients: int, seconds: float) -> RunResult:
+    async with _service(bench) as (service, client):
+        transfers = TransferClient(client)
         before = await service.read()
         with anyio.move_on_after(seconds):
             async with anyio.create_task_group() as tasks:
                 for _ in range(clients):
-                    tasks.start_soon(bank.ask)
+                    tasks.start_soon(transfers.run)
         after = await service.read()
-    if not bank.waits_ms:
+    if not transfers.waits_ms:
         raise NothingMeasuredError("no transfer was done")
-    return Answers(bank.waits_ms, after.at_s - before.at_s, before, after)
+    return RunResult(transfers.waits_ms, after.at_s - before.at_s, before, after)
 
 
 @asynccontextmanager
-async def _service(stage: Stage) -> AsyncIterator[tuple[Service, httpx2.AsyncClient]]:
-    """A service before a simulator of its own, and a client that may have money moved."""
+async def _service(bench: BenchContext) -> AsyncIterator[tuple[Service, httpx2.AsyncClient]]:
+    """A service with its own simulator, and a client allowed to request transfers."""
     token, record = make_token(
         "bench",
         secrets.token_bytes(SECRET_BYTES),
@@ -132,17 +118,17 @@ async def _service(stage: Stage) -> AsyncIterator[tuple[Service, httpx2.AsyncCli
         scopes=list(Scope),
         created_at=SystemClock().now_ms(),
     )
-    core = stage.rig.cores.service[0]
+    core = bench.rig.cores.service[0]
     with TemporaryDirectory(prefix="chimera-bench-tokens-") as name:
         tokens = Path(name) / "tokens.json"
         write_token_file(tokens, [record])
-        async with child(stage.rig.cores.sender, "tests.load.large_exchange") as exchange:
+        async with child(bench.rig.cores.sender, "tests.load.large_exchange") as exchange:
             addresses = SimulatorAddresses(**await exchange.line())
             async with (
-                stage.rig.service(0, core=core, **_settings(addresses, tokens)) as service,
+                bench.rig.service(0, core=core, **_settings(addresses, tokens)) as service,
                 httpx2.AsyncClient(
                     base_url=service.url,
-                    timeout=PATIENCE_S,
+                    timeout=TIMEOUT_S,
                     headers={"Authorization": f"Bearer {token}"},
                 ) as client,
             ):

@@ -1,6 +1,7 @@
-"""Window 0: how many updates one process publishes, and how soon."""
+"""Window 0: throughput and latency of one process that publishes every update."""
 
-from tests.load.measuring import (
+from tests.load.bench_context import BenchContext
+from tests.load.figures import (
     NothingMeasuredError,
     gained,
     latency_ms,
@@ -8,7 +9,6 @@ from tests.load.measuring import (
     watch,
 )
 from tests.load.report import Row
-from tests.load.stage import Stage
 
 SYMBOLS = 200
 RATES = (40_000, 60_000, 80_000, 100_000)
@@ -16,12 +16,11 @@ PUBLISHED_PER_S = 60_000
 CALM_RATE = 5_000
 
 
-async def bench_updates(stage: Stage) -> None:
-    """Print the table."""
+async def bench_updates(bench: BenchContext) -> None:
     rows: list[Row] = []
     best = 0.0
-    for rate in stage.some(RATES):
-        published, merged, share = await _published(stage, rate)
+    for rate in bench.some(RATES):
+        published, merged, share = await _published(bench, rate)
         best = max(best, published)
         rows.append(
             Row(
@@ -38,7 +37,7 @@ async def bench_updates(stage: Stage) -> None:
         )
     )
     for read_ms in (10, 0):
-        p50, p99 = await _latency(stage, read_ms)
+        p50, p99 = await _latency(bench, read_ms)
         rows.append(
             Row(
                 f"received to acknowledged at {CALM_RATE:,}/s, read every {read_ms} ms"
@@ -47,7 +46,7 @@ async def bench_updates(stage: Stage) -> None:
                 f"p50 {p50:g} ms, p99 {p99:g} ms",
             )
         )
-    stage.report.table(
+    bench.report.table(
         f"Window 0, every update, {SYMBOLS} symbols",
         rows,
         "Merged: more than the process could publish came, and only the newest of each stream "
@@ -56,12 +55,12 @@ async def bench_updates(stage: Stage) -> None:
     )
 
 
-async def _published(stage: Stage, rate: int) -> tuple[float, float, float]:
+async def _published(bench: BenchContext, rate: int) -> tuple[float, float, float]:
     async with (
-        stage.rig.sender(SYMBOLS, rate) as port,
-        stage.rig.service(port, conflation_ms="0") as service,
+        bench.rig.sender(SYMBOLS, rate) as port,
+        bench.rig.service(port, conflation_ms="0") as service,
     ):
-        readings = await watch(service, stage.times(4), stage.seconds(1.5))
+        readings = await watch(service, bench.times(4), bench.seconds(1.5))
     figures = service_figures(readings)
     first, last = readings[0], readings[-1]
     messages = gained(first, last, "s1_feed_messages_total")
@@ -69,12 +68,12 @@ async def _published(stage: Stage, rate: int) -> tuple[float, float, float]:
     return figures.published_s, merged, figures.share
 
 
-async def _latency(stage: Stage, read_ms: int) -> tuple[float, float]:
+async def _latency(bench: BenchContext, read_ms: int) -> tuple[float, float]:
     async with (
-        stage.rig.sender(SYMBOLS, CALM_RATE) as port,
-        stage.rig.service(port, conflation_ms="0", read_interval_ms=str(read_ms)) as service,
+        bench.rig.sender(SYMBOLS, CALM_RATE) as port,
+        bench.rig.service(port, conflation_ms="0", read_interval_ms=str(read_ms)) as service,
     ):
-        readings = await watch(service, 1, stage.seconds(8))
+        readings = await watch(service, 1, bench.seconds(8))
     service_figures(readings)
     first, last = readings[0], readings[-1]
     if gained(first, last, "s1_feed_conflated_total"):

@@ -1,13 +1,13 @@
-"""Windows of 1,000 symbols: how soon they are on the streams, and what memory they take."""
+"""Windows of 1,000 symbols: publish latency and memory."""
 
 from math import inf
 
 import anyio
 
-from tests.load.measuring import gained, latency_ms, service_figures, watch
+from tests.load.bench_context import BenchContext
+from tests.load.figures import gained, latency_ms, service_figures, watch
+from tests.load.processes import Reading
 from tests.load.report import Row
-from tests.load.running import Reading
-from tests.load.stage import Stage
 
 SYMBOLS = 1_000
 CALM_RATE = 5_000
@@ -17,23 +17,22 @@ FLAT_MIB = 2
 BUCKET_BOUND_MS = 5_000
 
 
-async def bench_windows(stage: Stage) -> None:
-    """Print the tables."""
+async def bench_windows(bench: BenchContext) -> None:
     rows: list[Row] = []
     for name, rate in (("calm, 5,000/s", CALM_RATE), ("burst, unpaced", 0)):
         async with (
-            stage.rig.sender(SYMBOLS, rate) as port,
-            stage.rig.service(port) as service,
+            bench.rig.sender(SYMBOLS, rate) as port,
+            bench.rig.service(port) as service,
         ):
-            # Behind the first windows, which subscribe and connect.
-            await anyio.sleep(stage.seconds(2))
-            readings = await watch(service, 3 if stage.quick else 20, 1.0)
+            # Skip the first windows: the service still subscribes and connects.
+            await anyio.sleep(bench.seconds(2))
+            readings = await watch(service, 3 if bench.quick else 20, 1.0)
         figures = service_figures(readings)
         rows += _late(name, readings)
         rows.append(Row(f"{name}: entries published/s", f"{figures.published_s:,.0f}"))
         rows.append(Row(f"{name}: messages/s", f"{figures.messages_s:,.0f}"))
         rows += _memory(name, readings)
-    stage.report.table(
+    bench.report.table(
         f"Windows of 1000 ms, {SYMBOLS:,} symbols",
         rows,
         "Window's end to the last acknowledgement: upper bounds of the histogram's buckets.",

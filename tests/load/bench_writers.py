@@ -1,10 +1,9 @@
-"""What a stream entry costs the process that writes it: our writer against the official client.
+"""Cost of a stream entry for the writing process: our writer and the official client.
 
     python -m tests.load.bench_writers
 
-Both write the same quotes to the same cluster in the same run, in turn. CPU time is that of the
-whole process (`time.process_time`), the official client's and ours alike: encoding, sockets,
-replies, the event loop.
+Both write the same quotes to the same cluster in turn. CPU time is that of the whole process:
+encoding, sockets, replies, the event loop.
 """
 
 import random
@@ -26,11 +25,11 @@ from chimera_s1.adapters.redis.publisher.official_quote_publisher import Officia
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.quote import Quote
+from tests.load.bench_context import BenchContext
+from tests.load.figures import NothingMeasuredError
 from tests.load.machine import describe, divide_cores, on_core
-from tests.load.measuring import NothingMeasuredError
+from tests.load.processes import Rig
 from tests.load.report import Report, say
-from tests.load.running import Rig
-from tests.load.stage import Stage
 
 BATCHES = (100, 300, 1000)
 ENTRIES = 15_000
@@ -42,20 +41,14 @@ Writer = NodeQuotePublisher | OfficialQuotePublisher
 
 
 class Cost(Struct, frozen=True):
-    """Of one entry, in one round.
-
-    Attributes:
-        cpu_us: CPU time of this process, microseconds.
-
-        wall_us: Time, microseconds; with the servers' on another core.
-    """
+    """CPU time of this process and elapsed time per entry, microseconds."""
 
     cpu_us: float
     wall_us: float
 
 
 def quotes_of(streams: int, update: int) -> list[Quote]:
-    """One quote for each of *streams* instruments, with the digits of a real market."""
+    """One realistic quote for each of *streams* instruments."""
     return [
         Quote(
             instrument=InstrumentId(Venue.SPOT, Symbol(f"W{number:04d}USDT")),
@@ -73,11 +66,7 @@ def quotes_of(streams: int, update: int) -> list[Quote]:
 
 
 async def cost(writer: Writer, streams: int, entries: int) -> Cost:
-    """Write *entries* entries in batches of *streams*, each batch after the answer to the last.
-
-    Raises:
-        NothingMeasuredError: An entry was not acknowledged.
-    """
+    """Write *entries* entries in sequential batches of *streams*."""
     batches = [quotes_of(streams, update) for update in range(max(1, entries // streams))]
     wall, cpu = time.perf_counter(), time.process_time()
     published = 0
@@ -92,7 +81,7 @@ async def cost(writer: Writer, streams: int, entries: int) -> Cost:
 async def compare(
     addresses: Sequence[RedisAddress], streams: int, rounds: int, entries: int
 ) -> tuple[Cost, Cost]:
-    """Medians of *rounds* rounds: the official client, our writer."""
+    """Median costs of the official client and of our writer."""
     async with (
         connect_cluster(addresses) as one,
         connect_cluster(addresses) as other,
@@ -108,13 +97,12 @@ async def compare(
     return _medians(costs[official]), _medians(costs[node])
 
 
-async def bench_writers(stage: Stage) -> None:
-    """The table: CPU and time of an entry, and the ratio, for three sizes of batch."""
+async def bench_writers(bench: BenchContext) -> None:
     head = ("streams in a batch", "official", "ours", "ratio", "official, entries/s", "ours")
     lines: list[Sequence[str]] = [head]
     for streams in BATCHES:
         official, node = await compare(
-            stage.redis.addresses, streams, stage.times(ROUNDS), int(stage.seconds(5) * ENTRIES / 5)
+            bench.redis.addresses, streams, bench.times(ROUNDS), int(bench.seconds(5) * ENTRIES / 5)
         )
         lines.append(
             (
@@ -126,10 +114,10 @@ async def bench_writers(stage: Stage) -> None:
                 f"{1e6 / node.wall_us:,.0f}",
             )
         )
-    stage.report.grid(
+    bench.report.grid(
         "Writers: CPU of this process for one stream entry",
         lines,
-        f"Medians of {stage.times(ROUNDS)}; {MASTERS} masters, nine fields, the numbers rendered "
+        f"Medians of {bench.times(ROUNDS)}; {MASTERS} masters, nine fields, the numbers rendered "
         "each time.",
     )
 
@@ -143,7 +131,7 @@ def _medians(costs: Sequence[Cost]) -> Cost:
 
 
 async def run(*, quick: bool = False) -> int:
-    """Start a cluster, print the table; the exit code."""
+    """Start a cluster and print the table; returns the exit code."""
     cores = divide_cores()
     say(describe(cores))
     report = Report()
@@ -153,14 +141,13 @@ async def run(*, quick: bool = False) -> int:
             await redis.__aenter__()
         try:
             with on_core(cores.service[0]):
-                await bench_writers(Stage(Rig(cores, ""), redis, report, quick))
+                await bench_writers(BenchContext(Rig(cores, ""), redis, report, quick))
         finally:
             await redis.__aexit__(None, None, None)
     return report.end()
 
 
 def main() -> None:
-    """Print the table; leave with the exit code."""
     raise SystemExit(anyio.run(run, backend_options={"use_uvloop": True}))
 
 

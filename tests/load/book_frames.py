@@ -1,6 +1,4 @@
-"""Rendered bookTicker frames for a load: made once, then only stamped with new update ids and
-times.
-"""
+"""Prepared bookTicker frames for load tests; only update ids and times are rewritten per send."""
 
 import struct
 
@@ -8,25 +6,21 @@ ROUNDS_PER_BLOB = 100
 FIRST_PREFIX = 100_000_000
 PREFIX_DIGITS = len(str(FIRST_PREFIX))
 TIME_DIGITS = 13
-"""Of an epoch in ms, from 2001 to 2286."""
+"""Digits of an epoch in ms, from 2001 to 2286."""
 
 _FINAL_TEXT, _TWO_BYTE_LENGTH = 0x81, 126
 
 
 def symbol_name(number: int) -> str:
-    """The n-th symbol of a load: `F0001USDT`."""
+    """The n-th symbol of a load test: `F0001USDT`."""
     return f"F{number:04d}USDT"
 
 
 class FrameBlob:
-    """WebSocket frames, *symbols* x 100 rounds, back to back in `buffer`.
+    """WebSocket frames, 100 rounds over *symbols*, contiguous in `buffer`.
 
-    The update id of frame i of blob k is (1e8 + k) * 1e6 + i, so that ids only grow.
-
-    Args:
-        symbols: One frame each and round, in turn.
-
-        timed: True for the shape of USD-M futures, which has an event time.
+    Frame i of blob k has the update id (1e8 + k) * 1e6 + i, so that ids increase. *timed* frames
+    have the USD-M futures format, with an event time.
     """
 
     def __init__(self, symbols: list[str], *, timed: bool) -> None:
@@ -41,16 +35,14 @@ class FrameBlob:
         self.starts.append(len(self.buffer))
 
     def stamp_ids(self, number: int) -> None:
-        """Give every frame the update ids of blob *number*."""
+        """Write the update ids of blob *number* into the frames."""
         prefix = str(FIRST_PREFIX + number).encode()
         buffer = self.buffer
         for at in self._ids:
             buffer[at : at + PREFIX_DIGITS] = prefix
 
     def stamp_times(self, first: int, last: int, now_ms: int) -> None:
-        """Give the frames from *first* up to *last* the event time *now_ms*, where they
-        have one.
-        """
+        """Write the event time into the frames from *first* to *last*, exclusive, if timed."""
         text = str(now_ms).encode()
         for at in self._times[first:last]:
             self.buffer[at : at + TIME_DIGITS] = text

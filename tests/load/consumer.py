@@ -1,9 +1,9 @@
-"""A consumer of market events: a group of its own on each stream, blocking reads, acknowledgements.
+"""A consumer of market events: one group per stream, blocking reads, acknowledgements.
 
     python -m tests.load.consumer --redis 127.0.0.1:7001 --group s2 --symbols 20 --kind steady
 
-`steady` reads as it comes, `slow` pauses after each read, `dying` takes entries and ends without a
-word. It prints a JSON line a second: entries read since the last one and how old they were.
+`steady` reads at once, `slow` pauses after each read, `dying` reads entries and exits without
+acknowledging them. Prints a JSON line per second with the ages of the entries read.
 """
 
 import argparse
@@ -34,25 +34,18 @@ _clock = SystemClock()
 
 
 class Ages(Struct, frozen=True):
-    """A line of output.
-
-    Attributes:
-        at_ms: When it was written, epoch ms.
-
-        ages_ms: Of the entries read in this period, ms from their `ts` to their arrival here.
-    """
+    """A line of output; ages are ms from an entry's `ts` to its receipt here."""
 
     at_ms: int
     ages_ms: list[int]
 
 
 def stream_of(number: int, venue: Venue) -> str:
-    """The stream of the n-th symbol."""
     return quote_stream(InstrumentId(venue, parse_symbol(symbol_name(number))))
 
 
 class Consumer:
-    """One process's readers, a connection each."""
+    """Readers of one process, one connection per stream."""
 
     def __init__(self, group: str, kind: str) -> None:
         self._group = group
@@ -60,7 +53,6 @@ class Consumer:
         self._ages_ms: list[int] = []
 
     async def run(self, streams: dict[str, RedisAddress]) -> None:
-        """Read *streams* until ended."""
         async with anyio.create_task_group() as tasks:
             for stream, address in streams.items():
                 tasks.start_soon(self._read, stream, address)
@@ -99,7 +91,6 @@ class Consumer:
 
 
 async def consume(given: argparse.Namespace) -> None:
-    """Find the node of each stream, and read."""
     addresses = parse_addresses(given.redis)
     streams: dict[str, RedisAddress] = {}
     async with connect_cluster(addresses) as client:
@@ -112,7 +103,6 @@ async def consume(given: argparse.Namespace) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run until ended."""
     parser = argparse.ArgumentParser(description="A consumer of market events.")
     parser.add_argument("--redis", required=True, help="host:port,host:port")
     parser.add_argument("--group", required=True)

@@ -1,9 +1,9 @@
-"""A sender of book frames as fast as one core can, or at an exact pace: the load of the benchmarks.
+"""Load generator: sends book frames at a fixed rate or as fast as one core allows.
 
     python -m tests.load.flood --symbols 200 --rate 0      # unpaced; prints {"port": ...}
 
-On one port it answers exchangeInfo and time over HTTP, shakes hands for WebSockets, acknowledges
-SUBSCRIBE, answers pings, and then sends bookTicker frames of the symbols asked for in turn.
+One port serves exchangeInfo and time over HTTP, WebSocket handshakes, SUBSCRIBE and pings, and then
+sends bookTicker frames of the subscribed symbols in turn.
 """
 
 import argparse
@@ -27,34 +27,29 @@ from tests.load.book_frames import FrameBlob, symbol_name
 GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 CHUNK_BYTES = 1 << 18
 TEXT, CLOSE, PING, PONG = 1, 8, 9, 10
-NAP_S = 0.0002
+IDLE_S = 0.0002
 SLICE_FRAMES = 1_000
-"""Sent at most at a time where the receiver lags behind the pace: a ping is answered after each."""
+"""Most frames per send if the receiver lags; pings are answered after each send."""
 
-SUBSCRIPTIONS_END_S = 0.5
-"""Frames begin when no further SUBSCRIBE came for so long."""
+SUBSCRIBE_QUIET_S = 0.5
+"""Frames start after this time without a further SUBSCRIBE."""
 
 _clock = SystemClock()
-_blob_numbers = itertools.count(1)  # of all connections: after a reconnect, ids go on growing
+_blob_numbers = itertools.count(1)  # shared by all connections: ids increase across reconnects
 
 
 class Load(Struct, frozen=True):
-    """What is sent.
+    """The load to send; *rate* is messages/s over all symbols, 0 for unpaced.
 
-    Attributes:
-        symbols: All there are.
-
-        rate: Messages/s over all symbols; 0 sends as fast as it goes.
-
-        venue: `spot`, or `perp` for frames with an event time: when they were sent.
+    `perp` frames carry the time of sending as event time.
     """
 
     symbols: tuple[str, ...]
     rate: float
     venue: str
 
-    def answer(self, path: str) -> object:
-        """What the REST side says about *path*."""
+    def response_body(self, path: str) -> object:
+        """The REST response for *path*."""
         if path.endswith("/time"):
             return {"serverTime": _clock.now_ms()}
         rows = [
@@ -64,7 +59,7 @@ class Load(Struct, frozen=True):
 
 
 class Session:
-    """One accepted connection: HTTP requests, until one of them opens a WebSocket."""
+    """One accepted connection: HTTP requests until a WebSocket upgrade."""
 
     def __init__(self, connection: socket.socket, load: Load) -> None:
         self._socket = connection
@@ -72,15 +67,14 @@ class Session:
         self._inbox = bytearray()
 
     def run(self) -> None:
-        """Serve the connection until the client goes."""
         with self._socket:
             try:
                 self._serve_http()
-                names = self._await_subscriptions()
-                wanted = [s for s in self._load.symbols if f"{s.lower()}@bookTicker" in names]
-                blob = FrameBlob(wanted, timed=self._load.venue == "perp")
+                streams = self._await_subscriptions()
+                symbols = [s for s in self._load.symbols if f"{s.lower()}@bookTicker" in streams]
+                blob = FrameBlob(symbols, timed=self._load.venue == "perp")
                 if self._load.rate:
-                    self._send_paced(blob, self._load.rate * len(wanted) / len(self._load.symbols))
+                    self._send_paced(blob, self._load.rate * len(symbols) / len(self._load.symbols))
                 else:
                     self._send_unpaced(blob)
             except OSError:
@@ -97,12 +91,14 @@ class Session:
                     b"Connection: Upgrade\r\nSec-WebSocket-Accept: " + accept + b"\r\n\r\n"
                 )
                 return
-            body = msgspec.json.encode(self._load.answer(request.split(" ")[1].partition("?")[0]))
+            body = msgspec.json.encode(
+                self._load.response_body(request.split(" ")[1].partition("?")[0])
+            )
             head = f"HTTP/1.1 200 OK\r\nContent-Length: {len(body)}\r\n\r\n"
             self._socket.sendall(head.encode() + body)
 
     def _request(self) -> tuple[str, dict[str, str]]:
-        """The request line and the headers, names in lower case."""
+        """The request line and the headers, streams in lower case."""
         while b"\r\n\r\n" not in self._inbox:
             self._receive()
         head, _, rest = bytes(self._inbox).partition(b"\r\n\r\n")
@@ -112,15 +108,15 @@ class Session:
         return request, {name.lower(): value.strip() for name, _, value in pairs}
 
     def _await_subscriptions(self) -> set[str]:
-        """The names asked for."""
-        names: set[str] = set()
-        while not names or select.select([self._socket], [], [], SUBSCRIPTIONS_END_S)[0]:
+        """The streams asked for."""
+        streams: set[str] = set()
+        while not streams or select.select([self._socket], [], [], SUBSCRIBE_QUIET_S)[0]:
             self._receive()
             for payload in self._frames():
                 request = msgspec.json.decode(payload)
-                names.update(request["params"])
+                streams.update(request["params"])
                 self._send(TEXT, msgspec.json.encode({"result": None, "id": request["id"]}))
-        return names
+        return streams
 
     def _send_unpaced(self, blob: FrameBlob) -> None:
         while True:
@@ -129,8 +125,8 @@ class Session:
             with memoryview(blob.buffer) as view:
                 for at in range(0, len(view), CHUNK_BYTES):
                     self._socket.sendall(view[at : at + CHUNK_BYTES])
-            # Between chunks a frame may be half sent: pings are answered at a blob's end.
-            self._answer()
+            # A chunk may end within a frame, so pings are answered only after a whole blob.
+            self._answer_pings()
 
     def _send_paced(self, blob: FrameBlob, rate: float) -> None:
         started, sent = time.perf_counter(), 0
@@ -140,8 +136,8 @@ class Session:
             while at < blob.count:
                 due = int((time.perf_counter() - started) * rate) - sent
                 if due <= 0:
-                    self._answer()
-                    time.sleep(min(NAP_S, 1 / rate))
+                    self._answer_pings()
+                    time.sleep(min(IDLE_S, 1 / rate))
                     continue
                 upto = min(at + due, at + SLICE_FRAMES, blob.count)
                 blob.stamp_times(at, upto, _clock.now_ms())
@@ -149,9 +145,9 @@ class Session:
                     self._socket.sendall(view[blob.starts[at] : blob.starts[upto]])
                 sent += upto - at
                 at = upto
-                self._answer()
+                self._answer_pings()
 
-    def _answer(self) -> None:
+    def _answer_pings(self) -> None:
         if select.select([self._socket], [], [], 0)[0]:
             self._receive()
             for _ in self._frames():
@@ -164,7 +160,7 @@ class Session:
         self._inbox += data
 
     def _frames(self) -> list[bytes]:
-        """Whole text frames in the inbox; pings are answered on the way."""
+        """Remove complete frames from the inbox; answers pings, returns text payloads."""
         texts: list[bytes] = []
         while len(self._inbox) >= 6:
             kind, length, at = self._inbox[0] & 15, self._inbox[1] & 127, 2
@@ -189,7 +185,6 @@ class Session:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Listen, print the port, serve each connection in a thread."""
     parser = argparse.ArgumentParser(description="A sender of book frames.")
     parser.add_argument("--symbols", type=int, default=200)
     parser.add_argument("--rate", type=float, default=0, help="messages/s in all; 0: unpaced")

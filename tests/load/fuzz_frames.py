@@ -1,9 +1,8 @@
 """Mutated frames against the decoders: `make soak`, or alone `python -m tests.load.fuzz_frames`.
 
-Frames as Binance documents them are damaged at random and given to everything that reads bytes from
-outside: book frames (put, drain), control messages, lines of market data files. A failure is an
-exception that nobody promised, or a quote that must not be published. The seed is printed; with it
-and the same number of executions a run is the same again.
+Documented Binance frames are damaged at random and passed to every decoder of external bytes: book
+frames, control messages, lines of market data files. A failure is an unexpected exception or a
+quote that must not be published. The printed seed and the number of executions reproduce a run.
 """
 
 import argparse
@@ -27,11 +26,11 @@ from chimera_s1.domain.ports.market_feed import FeedCounters
 
 NOW_MS = 1_772_514_460_900
 BATCH = 200
-"""Executions on the same streams: short enough that ids that stay behind are never a new count."""
+"""Executions on the same streams; few enough that old update ids never count as a restart."""
 
 FAILURES_SHOWN = 10
 LINE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What `read_records` expects of a damaged line."""
+"""The errors that `read_records` handles."""
 
 FRAMES = (
     (
@@ -73,30 +72,18 @@ _TOKEN_ENDS = b",:]}"
 
 
 class Failure(Struct, frozen=True):
-    """What went wrong with which bytes."""
-
     what: str
     payload: bytes
 
 
 class Outcome(Struct):
-    """What a run has seen.
-
-    Attributes:
-        executions: Payloads tried.
-
-        quotes: Handed out by the decoders, all of them judged.
-
-        failures: None, if all is well.
-    """
-
     executions: int
     quotes: int
     failures: list[Failure]
 
 
-class Bench:
-    """Everything that reads bytes from outside, fresh for some executions."""
+class Decoders:
+    """The decoders of external bytes, with the state of one batch."""
 
     def __init__(self) -> None:
         self.counters = FeedCounters()
@@ -113,29 +100,28 @@ class Bench:
         ]
 
     def try_frame(self, payload: bytes, now_ms: int) -> int:
-        """As the socket and the window's end do; how many quotes came of it."""
+        """Decode like a socket and drain like a window; returns the number of quotes."""
         decode_control_message(payload)
-        judged = 0
+        checked = 0
         for table in self._tables:
             table.put(payload, now_ms)
             for quote in drain_quotes([table], self.counters, lambda: 0.0, every_update=True):
-                judge(quote, payload, now_ms)
+                check_quote(quote, payload, now_ms)
                 assert quote.update_id > self._newest.get(table, -1), f"out of order: {quote}"
                 self._newest[table] = quote.update_id
-                judged += 1
-        return judged
+                checked += 1
+        return checked
 
 
 def try_line(line: bytes) -> None:
-    """As a replay does."""
     try:
         decode_line(line)
     except LINE_ERRORS:
         return
 
 
-def judge(quote: Quote, payload: bytes, now_ms: int) -> None:
-    """Fail where *quote*, which was read from *payload*, must not be published."""
+def check_quote(quote: Quote, payload: bytes, now_ms: int) -> None:
+    """Fail if *quote*, decoded from *payload*, must not be published."""
     top = (quote.bid, quote.bid_qty, quote.ask, quote.ask_qty)
     assert book_defect(*top) is None, f"defective: {quote}"
     assert all(map(math.isfinite, (quote.mid, quote.spread_bps, quote.top1_usdt))), f"{quote}"
@@ -144,12 +130,12 @@ def judge(quote: Quote, payload: bytes, now_ms: int) -> None:
     fields = dict(quote_fields(quote))
     assert float(fields["bid1"]) == quote.bid, f"bid is written as {fields['bid1']}"
     assert float(fields["ask1"]) == quote.ask, f"ask is written as {fields['ask1']}"
-    said = _said(payload)
-    assert said is None or said == top, f"{quote} was read where {said} was said"
+    expected = _reference_top(payload)
+    assert expected is None or expected == top, f"decoded {quote}, expected {expected}"
 
 
-def _said(payload: bytes) -> tuple[float, ...] | None:
-    """The top of book by the standard library alone; None where that cannot read it."""
+def _reference_top(payload: bytes) -> tuple[float, ...] | None:
+    """The top of book decoded with the standard library; None if it cannot."""
     try:
         data = json.loads(payload)["data"]
         if "B" in data and not isinstance(data["b"], list):
@@ -207,32 +193,32 @@ MUTATORS: Sequence[Mutator] = (
 )
 
 
-def mutated(chance: random.Random, seeds: Sequence[bytes]) -> bytes:
-    """One of *seeds*, damaged in one to four ways; now and then not at all."""
+def mutate(chance: random.Random, seeds: Sequence[bytes]) -> bytes:
+    """One of *seeds* with up to four random damages."""
     text = bytearray(chance.choice(seeds))
     for _ in range(chance.choice((0, 1, 1, 1, 2, 2, 3, 4))):
         chance.choice(MUTATORS)(chance, text)
     return bytes(text)
 
 
-def fuzz(seed: int, more: Callable[[int], bool]) -> Outcome:
-    """Run batches while *more* says so, asked with the number of executions so far."""
+def fuzz(seed: int, should_continue: Callable[[int], bool]) -> Outcome:
+    """Run batches while *should_continue*, given the number of executions, returns true."""
     chance = random.Random(seed)
     outcome = Outcome(0, 0, [])
-    while more(outcome.executions) and len(outcome.failures) < FAILURES_SHOWN:
+    while should_continue(outcome.executions) and len(outcome.failures) < FAILURES_SHOWN:
         for failure in _batch(chance, outcome):
             outcome.failures.append(failure)
     return outcome
 
 
 def _batch(chance: random.Random, outcome: Outcome) -> Iterator[Failure]:
-    bench = Bench()
+    decoders = Decoders()
     for number in range(BATCH):
         outcome.executions += 1
-        payload, line = mutated(chance, SEEDS), mutated(chance, LINES)
+        payload, line = mutate(chance, SEEDS), mutate(chance, LINES)
         try:
-            outcome.quotes += bench.try_frame(payload, NOW_MS + number)
-        except Exception as error:  # noqa: BLE001 (any exception is what is looked for)
+            outcome.quotes += decoders.try_frame(payload, NOW_MS + number)
+        except Exception as error:  # noqa: BLE001 (any exception is a finding)
             yield Failure(f"frame: {type(error).__name__}: {error}", payload)
         try:
             try_line(line)
@@ -241,7 +227,7 @@ def _batch(chance: random.Random, outcome: Outcome) -> Iterator[Failure]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run for a time and say what was found; 1 where something was."""
+    """Fuzz, print the findings; returns 1 if there are any."""
     parser = argparse.ArgumentParser(description=__doc__, prog="fuzz_frames")
     parser.add_argument("--seconds", type=float, default=60.0, help="how long (default 60)")
     parser.add_argument("--executions", type=int, default=0, help="stop after so many (0: never)")
@@ -250,16 +236,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     seed = random.SystemRandom().randrange(2**32) if options.seed is None else options.seed
     end = time.monotonic() + options.seconds
 
-    def more(executions: int) -> bool:
+    def should_continue(executions: int) -> bool:
         counted_out = options.executions and executions >= options.executions
         return not counted_out and time.monotonic() < end
 
-    outcome = fuzz(seed, more)
+    outcome = fuzz(seed, should_continue)
     for failure in outcome.failures:
         sys.stdout.write(f"FAILED {failure.what[:500]}\n  on {failure.payload[:500]!r}\n")
     sys.stdout.write(
         f"fuzz_frames: seed {seed}, {outcome.executions} executions, {outcome.quotes} quotes "
-        f"judged, {len(outcome.failures)} failures\n"
+        f"checked, {len(outcome.failures)} failures\n"
     )
     return 1 if outcome.failures else 0
 

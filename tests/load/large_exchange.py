@@ -1,5 +1,4 @@
-"""The simulator with deep wallets and no weight limits that anybody here could reach; a calm
-market.
+"""The simulator with large balances, weight limits out of reach and a low market data rate.
 
     python -m tests.load.large_exchange
 
@@ -23,7 +22,6 @@ WEIGHT = 100_000_000
 
 
 async def run() -> None:
-    """Serve until ended."""
     config = SimulatorConfig(
         symbols=(SYMBOL,),
         rate=RATE,

@@ -1,8 +1,7 @@
-"""A treasury ledger of any length, made in bulk: what a service writes in years, from the same
-decisions.
+"""Generates treasury ledgers of any length with the domain's own decisions.
 
-Nine transfers of ten live as most do: requested, sent, done, seen in the history; seven events in
-four commits. One of ten is refused by the exchange. A day has 400 of them.
+Nine of ten transfers are requested, sent, completed and verified: seven events in four commits. One
+of ten is refused by the exchange. A day has 400 transfers.
 """
 
 import sqlite3
@@ -53,16 +52,16 @@ from chimera_s1.domain.treasury.limits import Direction, TransferLimits
 from chimera_s1.domain.treasury.transfer import Transfer, evolve
 
 FIRST_MS = 1_704_067_200_000  # 2024-01-01
-BETWEEN_MS = 216_000
+INTERVAL_MS = 216_000
 REFUSED_EVERY = 10
-COMMITS_AT_ONCE = 2_000
+PAGE_SIZE = 2_000
 LIMITS = TransferLimits(
     directions=tuple(Direction), min=Decimal(1), max=Decimal(10_000), daily_cap=Decimal(10_000_000)
 )
 
 _INSERT = "INSERT INTO treasury_commits (ledger, seq, commit_id, document) VALUES (?, ?, ?, ?)"
 _INSERT_STREAM = "INSERT INTO treasury_commit_streams (ledger, stream, seq) VALUES (?, ?, ?)"
-_QUICKLY = (
+_FAST_PRAGMAS = (
     "PRAGMA synchronous = OFF",
     "PRAGMA foreign_keys = OFF",
     "PRAGMA cache_size = -200000",
@@ -70,7 +69,7 @@ _QUICKLY = (
 
 
 class LedgerGenerator:
-    """Writes transfers down, commit after commit."""
+    """Generates the commits of transfers."""
 
     def __init__(self) -> None:
         self._head = LedgerHead()
@@ -79,7 +78,7 @@ class LedgerGenerator:
 
     def transfer(self, number: int) -> Iterator[Commit]:
         """The commits of the transfer *number*, from 0; each number once, ascending."""
-        at = FIRST_MS + number * BETWEEN_MS
+        at = FIRST_MS + number * INTERVAL_MS
         own = TransferId(str(uuid4()))
         direction = Direction.SPOT_TO_FUTURES if number % 2 else Direction.FUTURES_TO_SPOT
         terms = make_terms(
@@ -92,7 +91,7 @@ class LedgerGenerator:
         )
         tran_id = str(13_526_853_000 + number)
         self._transfer = None
-        if number % (86_400_000 // BETWEEN_MS) == 0:
+        if number % (86_400_000 // INTERVAL_MS) == 0:
             self._day = CapDay()
         yield self._commit(own, RequestTransfer(own, terms), "treasury-bot/5f1c0a9e", at)
         sent = StartSubmission(1, at + 5, 5_000, uuid4().hex * 2, 600_000, at + 5)
@@ -109,7 +108,7 @@ class LedgerGenerator:
     def _commit(self, own: TransferId, command: TreasuryCommand, actor: str, at: int) -> Commit:
         transfer = self._transfer
         events = decide(DecisionContext(transfer, self._day, (), None), command)
-        assert events, f"{command} says nothing new"
+        assert events, f"{command} gives no events"
         draft = CommitDraft(
             commit_id=uuid4().hex,
             at=at,
@@ -124,10 +123,10 @@ class LedgerGenerator:
         commit = seal(draft, TREASURY_LEDGER, self._head, versions)
         self._head = head_of(commit)
         for event in events:
-            self._follow(event)
+            self._apply(event)
         return commit
 
-    def _follow(self, event: TreasuryEvent) -> None:
+    def _apply(self, event: TreasuryEvent) -> None:
         if isinstance(event, TransferEvent):
             self._transfer = evolve(self._transfer, event)
         elif isinstance(event, CapEvent):
@@ -135,10 +134,10 @@ class LedgerGenerator:
 
 
 def commits_of(events: int) -> Iterator[Commit]:
-    """A ledger of *events* events, or a few more: that the last transfer is over."""
-    chronicle, made = LedgerGenerator(), 0
+    """A ledger of at least *events* events; the last transfer is closed."""
+    generator, made = LedgerGenerator(), 0
     for number in count():
-        for commit in chronicle.transfer(number):
+        for commit in generator.transfer(number):
             yield commit
             made += len(commit.events)
         if made >= events:
@@ -146,13 +145,13 @@ def commits_of(events: int) -> Iterator[Commit]:
 
 
 def requests(number: int) -> list[Commit]:
-    """A ledger of *number* requests, each two events, and nothing else."""
-    chronicle = LedgerGenerator()
-    return [next(chronicle.transfer(each)) for each in range(number)]
+    """A ledger of *number* requests with two events each."""
+    generator = LedgerGenerator()
+    return [next(generator.transfer(each)) for each in range(number)]
 
 
 def stored_events(commits: Iterable[Commit]) -> list[StoredEvent]:
-    """The events of *commits* as `eventsourcing` keeps them."""
+    """The events of *commits* in the format of `eventsourcing`."""
     return [
         StoredEvent(each.stream, each.version, each.type, msgspec.json.encode(each.data))
         for commit in commits
@@ -160,32 +159,24 @@ def stored_events(commits: Iterable[Commit]) -> list[StoredEvent]:
     ]
 
 
-async def make_ledger(path: Path, events: int, also: Callable[[list[Commit]], None]) -> int:
-    """Write a ledger of *events* events to the new file *path*.
+async def make_ledger(path: Path, events: int, on_page: Callable[[list[Commit]], None]) -> int:
+    """Write a ledger of at least *events* events to the new database *path*.
 
-    Args:
-        path: Of the database.
-
-        events: How many, at least.
-
-        also: Given every commit, some at a time.
-
-    Returns:
-        How many commits it has.
+    *on_page* is called with each page of commits. Returns the number of commits.
     """
     async with SqliteDatabase(path):
-        pass  # the tables are there now
+        pass  # creates the tables
     commits, made = commits_of(events), 0
     connection = sqlite3.connect(path)
     with closing(connection):
-        for statement in _QUICKLY:
+        for statement in _FAST_PRAGMAS:
             connection.execute(statement)
-        while some := list(islice(commits, COMMITS_AT_ONCE)):
+        while page := list(islice(commits, PAGE_SIZE)):
             with connection:
-                connection.executemany(_INSERT, map(_row, some))
-                connection.executemany(_INSERT_STREAM, _stream_rows(some))
-            also(some)
-            made += len(some)
+                connection.executemany(_INSERT, map(_row, page))
+                connection.executemany(_INSERT_STREAM, _stream_rows(page))
+            on_page(page)
+            made += len(page)
     return made
 
 

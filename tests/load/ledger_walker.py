@@ -1,8 +1,8 @@
-"""One walk over a long ledger in a process of its own, so that its memory is its own too.
+"""One pass over a long ledger, in a separate process so that its memory can be measured.
 
     python -m tests.load.ledger_walker {open | start | verify | rebuild | recorder} PATH
 
-Prints one JSON line, a `Walked`.
+Prints one JSON line, a `WalkResult`.
 """
 
 import random
@@ -28,20 +28,16 @@ from chimera_s1.app.capabilities.ledger.verifier import LedgerVerifier
 from chimera_s1.app.capabilities.treasury.project_transfers import ProjectTransfers
 from chimera_s1.app.capabilities.treasury.treasury_ledger import READ_BATCH_SIZE, TreasuryLedger
 
-_STATUS = Path("/proc/self/status")  # psutil does not read the peak
+_STATUS = Path("/proc/self/status")  # psutil does not report the peak
 
 
-class Walked(Struct, frozen=True):
-    """What a walk came to.
+class WalkResult(Struct, frozen=True):
+    """Figures of a pass.
 
     Attributes:
-        items: Commits; the events of a recorder.
-
-        cpu_s: CPU time of the process meanwhile.
-
-        rss_mib: Memory in RAM before it, MiB.
-
-        peak_mib: The most of it ever, MiB.
+        items: Number of commits, or of events for `recorder`.
+        rss_mib: Resident memory before the pass.
+        peak_mib: Peak resident memory of the process.
     """
 
     items: int
@@ -52,20 +48,20 @@ class Walked(Struct, frozen=True):
 
 
 async def open_ledger(path: Path) -> int:
-    """What opening costs: SQLite looks through all pages."""
+    """SQLite reads all pages when a database is opened."""
     async with SqliteDatabase(path):
         return 1
 
 
 async def start(database: SqliteDatabase) -> int:
-    """As a service at its start."""
-    ledger = _following(database)
+    """Catch up like a starting service."""
+    ledger = _new_ledger(database)
     await ledger.catch_up()
     return ledger.open_transfers.head.seq
 
 
 async def verify(database: SqliteDatabase) -> int:
-    """As `chimera-s1 ledger verify`."""
+    """Like `chimera-s1 ledger verify`."""
     walk = LedgerVerifier(SqliteEventStore(database, TREASURY_LEDGER))
     while await walk.verify_next():
         pass
@@ -73,12 +69,12 @@ async def verify(database: SqliteDatabase) -> int:
 
 
 async def rebuild(database: SqliteDatabase) -> int:
-    """As `chimera-s1 ledger rebuild` after it has verified."""
+    """Like `chimera-s1 ledger rebuild` after its verification."""
     projecting = ProjectTransfers(
         SqliteEventStore(database, TREASURY_LEDGER),
         SqliteTransferProjection(database),
         SqliteCursorStore(database),
-        _following(database),
+        _new_ledger(database),
         SystemClock(),
     )
     await projecting.rebuild()
@@ -89,9 +85,7 @@ async def rebuild(database: SqliteDatabase) -> int:
 
 
 def recorder(path: Path) -> int:
-    """The walk of `eventsourcing` over its own table, as many events at once as ours
-    takes commits.
-    """
+    """Read all events with `eventsourcing`, in pages as large as ours."""
     datastore = SQLiteDatastore(str(path), originator_id_type="text")
     events = SQLiteApplicationRecorder(datastore)
     done = 0
@@ -100,7 +94,7 @@ def recorder(path: Path) -> int:
     return done
 
 
-def _following(database: SqliteDatabase) -> TreasuryLedger:
+def _new_ledger(database: SqliteDatabase) -> TreasuryLedger:
     return TreasuryLedger(
         SqliteEventStore(database, TREASURY_LEDGER),
         clock=SystemClock(),
@@ -109,17 +103,17 @@ def _following(database: SqliteDatabase) -> TreasuryLedger:
     )
 
 
-async def _opened(path: Path, work: Callable[[SqliteDatabase], Awaitable[int]]) -> Walked:
+async def _measured_on(path: Path, work: Callable[[SqliteDatabase], Awaitable[int]]) -> WalkResult:
     async with SqliteDatabase(path) as database:
         return await _measured(partial(work, database))
 
 
-async def _measured(work: Callable[[], Awaitable[int]]) -> Walked:
+async def _measured(work: Callable[[], Awaitable[int]]) -> WalkResult:
     before = _mib("VmRSS")
     cpu, began = time.process_time(), time.perf_counter()
     items = await work()
     cpu, seconds = time.process_time() - cpu, time.perf_counter() - began
-    return Walked(items, seconds, cpu, before, _mib("VmHWM"))
+    return WalkResult(items, seconds, cpu, before, _mib("VmHWM"))
 
 
 def _mib(name: str) -> float:
@@ -127,8 +121,7 @@ def _mib(name: str) -> float:
     return int(lines[name].split()[0]) / 1024
 
 
-async def walk(mode: str, path: Path) -> Walked:
-    """The walk called *mode*."""
+async def walk(mode: str, path: Path) -> WalkResult:
     match mode:
         case "open":
             return await _measured(partial(open_ledger, path))
@@ -136,9 +129,9 @@ async def walk(mode: str, path: Path) -> Walked:
             return await _measured(partial(anyio.to_thread.run_sync, recorder, path))
         case _:
             work = {"start": start, "verify": verify, "rebuild": rebuild}[mode]
-            return await _opened(path, work)
+            return await _measured_on(path, work)
 
 
 if __name__ == "__main__":
-    walked = anyio.run(walk, sys.argv[1], Path(sys.argv[2]))
-    sys.stdout.write(msgspec.json.encode(walked).decode() + "\n")
+    result = anyio.run(walk, sys.argv[1], Path(sys.argv[2]))
+    sys.stdout.write(msgspec.json.encode(result).decode() + "\n")

@@ -1,4 +1,4 @@
-"""The machine a benchmark runs on: which core does what, and what a process has used."""
+"""The machine of a benchmark: assignment of cores, CPU time and memory of processes."""
 
 import os
 import platform
@@ -12,26 +12,26 @@ from msgspec import Struct
 
 
 class Cores(Struct, frozen=True):
-    """Who runs where: the load, Redis and the consumers on one core, the service on the others."""
+    """The load, Redis and the consumers run on *sender*, the service on the other cores."""
 
     sender: int
     service: tuple[int, ...]
 
     @property
     def shared(self) -> bool:
-        """True where one core has to do both; figures are then of little use."""
+        """True if only one core is available; the figures then mean little."""
         return self.sender in self.service
 
 
 def divide_cores() -> Cores:
-    """The cores this process may use: the first for the load, the rest for the service."""
+    """The first available core for the load, the others for the service."""
     first, *rest = sorted(os.sched_getaffinity(0))
     return Cores(first, tuple(rest) or (first,))
 
 
 @contextmanager
 def on_core(core: int) -> Iterator[None]:
-    """What is started in this block runs on *core* only; it inherits that."""
+    """Pin this process, and processes started in the block, to *core*."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, {core})
     try:
@@ -41,19 +41,19 @@ def on_core(core: int) -> Iterator[None]:
 
 
 def cpu_s(pid: int) -> float:
-    """CPU time a process has used, user and system, all threads, s; exact, not counted in ticks."""
-    # The kernel's name for another process's CPU clock, as clock_getcpuclockid(3) makes it.
+    """CPU time of a process, user and system, all threads; exact, not in ticks."""
+    # The clock id of another process, as computed by clock_getcpuclockid(3).
     return time.clock_gettime((~pid << 3) | 2)
 
 
 def rss_mib(pid: int) -> float:
-    """Memory of a process that is in RAM now, MiB."""
+    """Resident memory of a process, MiB."""
     rss_bytes: int = psutil.Process(pid).memory_info().rss
     return rss_bytes / 2**20
 
 
 def describe(cores: Cores) -> str:
-    """One line about the machine, for the head of the tables."""
+    """One line about the machine, printed above the tables."""
     cpuinfo = Path("/proc/cpuinfo").read_text()
     models = [
         line.partition(":")[2].strip() for line in cpuinfo.splitlines() if "model name" in line

@@ -1,5 +1,5 @@
-"""The far side of the seeded treasury model: an exchange that knows no ids, lines that lose,
-processes that die.
+"""The environment of the seeded treasury model: an exchange in wallet mode, lossy connections, and
+processes that crash.
 """
 
 import random
@@ -35,27 +35,25 @@ RECV_MS, EXECUTION_MS, LAG_MS, SKEW_MS, REPLY_MS = 5_000, 12_000, 30_000, 1_000,
 
 
 class Crash(BaseException):
-    """The process is gone; no handler sees it."""
+    """The process has crashed; a BaseException, so that no handler catches it."""
 
 
-class Executed(Struct):
-    """What really happened at the exchange."""
-
+class ExecutedTransfer(Struct):
     order: TransferSubmission
     movement: Movement
-    shown_at: int
+    visible_at: int
 
 
 class ModelExchange:
-    """Accepts by Binance's timing rule, executes late, shows late."""
+    """Accepts by Binance's timing rule; executes late, and shows movements late."""
 
     def __init__(self, clock: LoopClock, chance: random.Random) -> None:
         self.clock = clock
         self.chance = chance
-        self.executed: list[Executed] = []
+        self.executed: list[ExecutedTransfer] = []
         self.sent: Counter[str] = Counter()
 
-    async def arrive(self, order: TransferSubmission) -> SubmissionReply:
+    async def handle(self, order: TransferSubmission) -> SubmissionReply:
         age_ms = self.clock.now_ms() - order.signed_at
         if age_ms > RECV_MS or age_ms < -SKEW_MS:
             return ReplyNotProcessed("-1021", 500, clock_suspect=True)
@@ -72,26 +70,28 @@ class ModelExchange:
             MovementStatus.CONFIRMED,
             now,
         )
-        self.executed.append(Executed(order, movement, round(now + lag_ms)))
+        self.executed.append(ExecutedTransfer(order, movement, round(now + lag_ms)))
         return ReplyAccepted(movement.tran_id)
 
-    def shown(self, window: ExecutionWindow) -> list[Movement]:
+    def visible_movements(self, window: ExecutionWindow) -> list[Movement]:
         now = self.clock.now_ms()
         return [
             each.movement
             for each in self.executed
-            if each.shown_at <= now and window.start <= each.movement.moved_at <= window.end
+            if each.visible_at <= now and window.start <= each.movement.moved_at <= window.end
         ]
 
 
 class ModelGateway:
-    """One instance's line to the exchange; it loses, delays, and dies with its process."""
+    """One instance's connection to the exchange: loses and delays, and crashes its process."""
 
-    def __init__(self, exchange: ModelExchange, life: "Life", *, resigns: bool) -> None:
+    def __init__(
+        self, exchange: ModelExchange, process: "SimulatedProcess", *, re_signs: bool
+    ) -> None:
         self._exchange = exchange
-        self._life = life
+        self._process = process
         self._chance = exchange.chance
-        self._resigns = resigns
+        self._re_signs = re_signs
 
     @property
     def mode(self) -> TreasuryMode:
@@ -101,87 +101,89 @@ class ModelGateway:
         return ScriptedSignedTransfer(order, TreasuryMode.WALLET)
 
     async def submit(self, signed: SignedTransfer) -> SubmissionReply:
-        self._life.check()
+        self._process.raise_if_crashed()
         assert isinstance(signed, ScriptedSignedTransfer)
         chance, clock = self._chance, self._exchange.clock
         if chance.random() < 0.1:
-            self._life.end()
+            self._process.crash()
         if chance.random() < 0.2:
-            await clock.sleep_ms(chance.uniform(0, 40_000))  # the process is stopped for a while
+            await clock.sleep_ms(chance.uniform(0, 40_000))  # the process is paused
         order = signed.order
-        if self._resigns:
-            order = replace(order, signed_at=round(clock.now_ms() + self._life.skew_ms))
+        if self._re_signs:
+            order = replace(order, signed_at=round(clock.now_ms() + self._process.skew_ms))
         self._exchange.sent[order.client_id] += 1
-        dies = chance.random() < 0.1
-        reply = await self._ask(order)
-        if dies:
-            self._life.end()
-        self._life.check()
+        crashes = chance.random() < 0.1
+        reply = await self._send(order)
+        if crashes:
+            self._process.crash()
+        self._process.raise_if_crashed()
         return reply
 
-    async def _ask(self, order: TransferSubmission) -> SubmissionReply:
-        """The request goes its way whether or not anybody hears of it in time."""
+    async def _send(self, order: TransferSubmission) -> SubmissionReply:
+        """The request reaches the exchange even if its reply is late or lost."""
         chance, clock = self._chance, self._exchange.clock
         answers: list[SubmissionReply] = []
-        heard = anyio.Event()
-        lost, unheard = chance.random() < 0.08, chance.random() < 0.25
+        delivered = anyio.Event()
+        request_lost, reply_lost = chance.random() < 0.08, chance.random() < 0.25
         slow = chance.random() < 0.1
         net_ms = chance.uniform(0, 8_000 if slow else 1_500)
 
-        async def travel() -> None:
+        async def deliver() -> None:
             await clock.sleep_ms(net_ms)
-            answers.append(await self._exchange.arrive(order))
-            if not unheard:
-                heard.set()
+            answers.append(await self._exchange.handle(order))
+            if not reply_lost:
+                delivered.set()
 
-        if not lost:
-            self._life.world_tasks.start_soon(travel)
+        if not request_lost:
+            self._process.world_tasks.start_soon(deliver)
         with anyio.move_on_after(REPLY_MS / 1000):
-            await heard.wait()
-        return answers[0] if heard.is_set() else ReplyUnknown("no reply")
+            await delivered.wait()
+        return answers[0] if delivered.is_set() else ReplyUnknown("no reply")
 
     async def read_movements(
         self, direction: Direction, window: ExecutionWindow
     ) -> tuple[Movement, ...]:
         await self._read()
-        return tuple(m for m in self._exchange.shown(window) if m.direction is direction)
+        return tuple(
+            m for m in self._exchange.visible_movements(window) if m.direction is direction
+        )
 
     async def read_income(self, window: ExecutionWindow) -> tuple[IncomeRow, ...]:
         await self._read()
         signs = {Direction.SPOT_TO_FUTURES: 1, Direction.FUTURES_TO_SPOT: -1}
         return tuple(
             IncomeRow(m.amount * signs[m.direction], m.moved_at)
-            for m in self._exchange.shown(window)
+            for m in self._exchange.visible_movements(window)
         )
 
     async def _read(self) -> None:
         await self._exchange.clock.sleep_ms(self._chance.uniform(10, 200))
-        self._life.check()
+        self._process.raise_if_crashed()
 
 
-class Life:
-    """One process: until it ends, its ports work; afterwards every call is its end again."""
+class SimulatedProcess:
+    """One process; after a crash every call to its ports raises `Crash`."""
 
     def __init__(self, world_tasks: TaskGroup, skew_ms: float) -> None:
         self.world_tasks = world_tasks
         self.skew_ms = skew_ms
-        self.over = False
+        self.crashed = False
 
-    def check(self) -> None:
-        if self.over:
+    def raise_if_crashed(self) -> None:
+        if self.crashed:
             raise Crash
 
-    def end(self) -> NoReturn:
-        self.over = True
+    def crash(self) -> NoReturn:
+        self.crashed = True
         raise Crash
 
 
-class Mortal:
-    """A port that dies with its process."""
+class CrashablePort:
+    """A port whose calls raise `Crash` once its process has crashed."""
 
-    def __init__(self, port: object, life: Life) -> None:
+    def __init__(self, port: object, process: SimulatedProcess) -> None:
         self._port = port
-        self._life = life
+        self._process = process
 
     def __getattr__(self, name: str) -> object:
         found = getattr(self._port, name)
@@ -189,9 +191,9 @@ class Mortal:
             return found
 
         async def call(*args: object, **named: object) -> object:
-            self._life.check()
+            self._process.raise_if_crashed()
             result = await found(*args, **named)
-            self._life.check()
+            self._process.raise_if_crashed()
             return result
 
         return call

@@ -1,9 +1,8 @@
-"""The least a receiver can do, as a baseline: the service's WebSocket client and almost nothing
-else.
+"""A minimal receiver as a baseline: the service's WebSocket client and almost nothing else.
 
     python -m tests.load.receiver --port 41123 --symbols 200 --read-ms 50
 
-It prints a JSON line a period: messages received and CPU seconds used since it was ready.
+Prints a JSON line per period with the totals of messages and CPU seconds.
 """
 
 import argparse
@@ -24,7 +23,7 @@ _NAME_AT = len(b'{"stream":"')
 
 
 class ReceiverStats(Struct, frozen=True):
-    """A line of output: totals."""
+    """Totals, one line of output."""
 
     messages: int
     cpu_s: float
@@ -32,7 +31,7 @@ class ReceiverStats(Struct, frozen=True):
 
 
 class Newest(WSListener):
-    """Keeps the newest bytes of each stream; after a read, the socket rests where *timed*."""
+    """Keeps the newest bytes of each stream; if *timed*, reading pauses after each read."""
 
     def __init__(self, *, timed: bool) -> None:
         self.messages = 0
@@ -66,7 +65,6 @@ class Decoding(Newest):
 
 
 async def receive(given: argparse.Namespace) -> None:
-    """Subscribe, then report for ever."""
     listener = (Decoding if given.decode else Newest)(timed=given.read_ms > 0)
     transport, _ = await ws_connect(lambda: listener, f"ws://127.0.0.1:{given.port}/stream")
     names = [f"{symbol_name(number).lower()}@bookTicker" for number in range(given.symbols)]
@@ -89,13 +87,12 @@ async def receive(given: argparse.Namespace) -> None:
 async def _report(listener: Newest, period_s: float) -> None:
     while True:
         await anyio.sleep(period_s)
-        told = ReceiverStats(listener.messages, time.process_time(), time.monotonic())
-        sys.stdout.write(msgspec.json.encode(told).decode() + "\n")
+        stats = ReceiverStats(listener.messages, time.process_time(), time.monotonic())
+        sys.stdout.write(msgspec.json.encode(stats).decode() + "\n")
         sys.stdout.flush()
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Run until ended."""
     parser = argparse.ArgumentParser(description="A receiver that does almost nothing.")
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--symbols", type=int, default=200)

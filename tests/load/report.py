@@ -1,4 +1,4 @@
-"""What a benchmark prints: tables in Markdown, with targets, and what it could not measure."""
+"""Output of a benchmark: Markdown tables with targets, and measuring problems."""
 
 import sys
 from collections.abc import Sequence
@@ -7,17 +7,7 @@ from msgspec import Struct
 
 
 class Row(Struct, frozen=True):
-    """A line of a table.
-
-    Attributes:
-        what: What was measured.
-
-        measured: The figure, with its unit.
-
-        target: What it should be; empty for a figure without a target.
-
-        reached: Whether it is so; None for a figure without a target.
-    """
+    """A line of a table; *target* is empty and *reached* None for a figure without a target."""
 
     what: str
     measured: str
@@ -26,10 +16,9 @@ class Row(Struct, frozen=True):
 
 
 class Report:
-    """Collects tables and prints each as soon as it is there.
+    """Prints each table at once and collects missed targets and problems.
 
-    A target that is missed is printed, not raised. What measured nothing is a problem, and makes
-    the exit code 1: a table of zeros looks like speed.
+    A missed target is only printed. A benchmark that measured nothing makes the exit code 1.
     """
 
     def __init__(self) -> None:
@@ -51,7 +40,7 @@ class Report:
         ]
 
     def grid(self, title: str, lines: Sequence[Sequence[str]], note: str = "") -> None:
-        """Print *lines*, the first being the head."""
+        """Print *lines*; the first is the header."""
         widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
         head, *body = [
             "| " + " | ".join(map(str.ljust, line, widths)).rstrip() + " |" for line in lines
@@ -63,12 +52,12 @@ class Report:
         say("\n".join(parts))
 
     def problem(self, text: str) -> None:
-        """Note what went wrong while measuring."""
+        """Record and print a measuring problem."""
         self.problems.append(text)
         say(f"\n**Not measured: {text}**")
 
     def end(self) -> int:
-        """Print which targets were missed; the exit code."""
+        """Print the missed targets; returns the exit code."""
         if self.missed:
             say(
                 "\nTargets missed in this run:\n\n" + "\n".join(f"- {line}" for line in self.missed)
@@ -77,6 +66,5 @@ class Report:
 
 
 def say(text: str) -> None:
-    """Print *text* now."""
     sys.stdout.write(text + "\n")
     sys.stdout.flush()

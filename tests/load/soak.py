@@ -1,7 +1,7 @@
-"""The writer's faults at length: `make soak`, or one of them with `make soak ARGS="--only stop"`.
+"""Cluster faults under load: `make soak`, or one of them with `make soak ARGS="--only stop"`.
 
-Each runs under 20,000 generated messages/s through the real `PublishQuotes`, and ends with every
-entry compared with what was offered. A wrong number, a wrong order or a silent loss ends the run.
+Each runs under 20,000 generated messages/s through the real `PublishQuotes`. At the end every entry
+is compared with the quotes; a wrong number, a wrong order or an unreported loss fails the run.
 """
 
 import argparse
@@ -34,19 +34,7 @@ Nodes = Sequence[ServerProcess]
 
 
 class Fault(Struct, frozen=True):
-    """One way to break a cluster.
-
-    Attributes:
-        what: For the table.
-
-        masters: Of the cluster it needs.
-
-        replicas: The same.
-
-        options: Of its servers.
-
-        inflict: Does it; returns how often it fired.
-    """
+    """A cluster fault and the cluster it needs; *inflict* returns how often the fault fired."""
 
     what: str
     masters: int
@@ -56,21 +44,21 @@ class Fault(Struct, frozen=True):
 
 
 async def stop(load: PublisherLoad, nodes: Nodes) -> int:
-    """All servers end with what they hold, and come back."""
+    """Stop all servers and start them again with their data."""
     for node in nodes:
         await node.execute("CONFIG", "SET", "save", "3600 1")
         await node.stop()
     await load.publisher.wait_for_unpublished()
-    gone = sum(node.pid is None for node in nodes)
+    stopped = sum(node.pid is None for node in nodes)
     await anyio.sleep(STOP_S)
     for node in nodes:
         await node.start()
     await wait_until_healthy(nodes, replicas=0)
-    return gone
+    return stopped
 
 
 async def hang(load: PublisherLoad, nodes: Nodes) -> int:
-    """One server after the other stands still."""
+    """Pause one server after the other."""
     for number in range(HANGS):
         node = nodes[number % len(nodes)]
         node.pause()
@@ -82,7 +70,7 @@ async def hang(load: PublisherLoad, nodes: Nodes) -> int:
 
 
 async def kill(load: PublisherLoad, nodes: Nodes) -> int:
-    """SIGKILL for each master in turn; it comes back as the replica of its successor."""
+    """Kill each master in turn; it returns as the replica of its successor."""
     for node in nodes[:KILLS]:
         await node.kill()
         await load.publisher.wait_for_unpublished()
@@ -94,18 +82,18 @@ async def kill(load: PublisherLoad, nodes: Nodes) -> int:
 
 
 async def move(load: PublisherLoad, nodes: Nodes) -> int:
-    """Slots go to a master that had none, each by way of ASK; the counts are the servers' own."""
-    source, newcomer = nodes[0], nodes[-1]
-    await become_empty_master(newcomer, source)
+    """Migrate slots to an empty master, each through ASK; compares counts with the servers'."""
+    source, target = nodes[0], nodes[-1]
+    await become_empty_master(target, source)
     slots = sorted({slot_of(each) for each in load.instruments_on_master(0)})[:SLOTS_MOVED]
     for slot in slots:
-        await move_keys(source, newcomer, slot)
+        await move_keys(source, target, slot)
         await load.publisher.wait_for_complete(4)
-        await hand_over(source, newcomer, slot)
+        await hand_over(source, target, slot)
         await load.publisher.wait_for_complete(2)
     counted = load.publisher.counters.moved_replies, load.publisher.counters.ask_replies
-    said = await error_count(nodes, "MOVED"), await error_count(nodes, "ASK")
-    assert counted == said, f"counted MOVED and ASK {counted}, the servers say {said}"
+    reported = await error_count(nodes, "MOVED"), await error_count(nodes, "ASK")
+    assert counted == reported, f"counted MOVED and ASK {counted}, the servers say {reported}"
     return len(slots)
 
 
@@ -118,8 +106,8 @@ FAULTS = {
 
 
 @asynccontextmanager
-async def stage(fault: Fault) -> AsyncIterator[tuple[PublisherLoad, Nodes]]:
-    """A cluster of its own, under load."""
+async def faulty_cluster(fault: Fault) -> AsyncIterator[tuple[PublisherLoad, Nodes]]:
+    """A new cluster under load."""
     with TemporaryDirectory(prefix="chimera-soak-") as directory:
         redis = EmbeddedRedis(
             Path(directory),
@@ -133,34 +121,30 @@ async def stage(fault: Fault) -> AsyncIterator[tuple[PublisherLoad, Nodes]]:
 
 
 async def run(names: Sequence[str]) -> None:
-    """Inflict the faults *names*, and print what came of it.
-
-    Raises:
-        AssertionError: An entry is wrong, out of order, or missing without a word.
-    """
+    """Inflict the faults *names* and print the results."""
     lines: list[Sequence[str]] = [
         ("fault", "fired", "messages", "entries", "handed back", "missing", "repeated", "MOVED/ASK")
     ]
     for name in names:
         fault = FAULTS[name]
         say(f"{fault.what} ...")
-        async with stage(fault) as (load, nodes):
+        async with faulty_cluster(fault) as (load, nodes):
             fired = await fault.inflict(load, nodes)
             await load.publisher.wait_for_complete(40)
-            verdict = await load.audit()
+            result = await load.audit()
             counters = load.publisher.counters
-            silent = verdict.missing - load.publisher.unpublished
-            # A killed master takes along what it acknowledged and had not replicated yet.
-            assert not silent or name == "kill", f"{len(silent)} quotes are missing without a word"
+            silent = result.missing - load.publisher.unpublished
+            # A killed master loses acknowledged entries that it had not replicated yet.
+            assert not silent or name == "kill", f"{len(silent)} quotes were lost unreported"
             lines.append(
                 (
                     fault.what,
                     str(fired),
                     f"{load.market.messages:,}",
-                    f"{verdict.entries:,}",
+                    f"{result.entries:,}",
                     f"{len(load.publisher.unpublished):,}",
-                    f"{len(verdict.missing):,}",
-                    f"{verdict.repeated:,}",
+                    f"{len(result.missing):,}",
+                    f"{result.repeated:,}",
                     f"{counters.moved_replies}/{counters.ask_replies}",
                 )
             )
@@ -168,7 +152,6 @@ async def run(names: Sequence[str]) -> None:
 
 
 def main() -> None:
-    """Run what is asked for."""
     parser = argparse.ArgumentParser(prog="make soak", description=(__doc__ or "").strip())
     parser.add_argument("--only", choices=FAULTS, action="append", help="this fault (repeatable)")
     chosen = parser.parse_args().only or list(FAULTS)

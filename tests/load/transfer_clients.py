@@ -1,5 +1,5 @@
-"""Clients that send transfers to a service which keeps dying, and remember what they were told; and
-the weather at the exchange.
+"""Clients that send transfers to a service that is killed repeatedly and record its replies, and a
+schedule of faults at the exchange.
 """
 
 import random
@@ -15,11 +15,11 @@ from tests.contract.treasury_service_client import TRADER_TOKEN, TRANSFER
 
 CLIENTS = 3
 AMOUNTS = tuple(str(amount) for amount in range(5, 17))
-"""Few enough to collide, enough to go on while some of them wait for an outcome."""
+"""Few enough to collide, enough to continue while some amounts are blocked by an open outcome."""
 
 NEW_SHARE = 0.7
 PAUSE_S = (0.0, 0.06)
-CALM_S = (0.05, 0.25)
+FAULT_INTERVAL_S = (0.05, 0.25)
 HISTORY = "GET /sapi/v1/asset/transfer"
 FAULTS = (
     (POST, "drop-before"),
@@ -37,23 +37,20 @@ FAULTS = (
 
 
 class ClientRequest(Struct, frozen=True):
-    """What a client wants; the same for each time it asks."""
+    """The body of a request; the same for each repetition."""
 
     amount: str
-    back: bool
+    to_spot: bool
 
 
 class ClientHistory:
-    """What all clients want and were told.
+    """The requests of all clients and their replies.
 
     Attributes:
-        open: Wishes without a final answer.
-
-        results_by_key: For each key, what its 2xx answers said, in order: OK, FAIL or PENDING.
-
-        rejected: Keys that a rule has refused.
-
-        statuses: Of all answers.
+        open: Requests without a final reply.
+        results_by_key: OK, FAIL or PENDING of each 2xx reply, in order.
+        rejected: Keys refused by a rule.
+        statuses: Count of each HTTP status.
     """
 
     def __init__(self) -> None:
@@ -62,10 +59,9 @@ class ClientHistory:
         self.rejected: set[str] = set()
         self.statuses: Counter[int] = Counter()
         self.lost = 0
-        self.asked = 0
+        self.requested = 0
 
-    def take(self, key: str, reply: httpx2.Response) -> None:
-        """Remember *reply*."""
+    def record(self, key: str, reply: httpx2.Response) -> None:
         self.statuses[reply.status_code] += 1
         body: dict[str, Any] = reply.json()
         if reply.is_success:
@@ -77,46 +73,44 @@ class ClientHistory:
 
 
 class ReplayingClient:
-    """The clients together, and the service they talk to at the moment."""
+    """All clients, and the service instance that currently runs."""
 
-    def __init__(self, draws: random.Random, memory: ClientHistory) -> None:
-        self._draws = draws
-        self._memory = memory
+    def __init__(self, chance: random.Random, history: ClientHistory) -> None:
+        self._chance = chance
+        self._history = history
         self._url = ""
         self._up = anyio.Event()
         self._answers = 0
         self._answered = anyio.Event()
 
     def connect(self, url: str) -> None:
-        """A service is there."""
         self._url = url
         self._answers = 0
         self._up.set()
 
     async def answered(self, times: int) -> None:
-        """Wait until the service has answered so often with 2xx."""
+        """Wait until this instance has sent *times* 2xx replies."""
         while self._answers < times:
             await self._answered.wait()
 
     def disconnect(self) -> None:
-        """It is about to die."""
         self._up = anyio.Event()
 
-    async def ask(self) -> None:
-        """Be one client until cancelled."""
+    async def run(self) -> None:
+        """Run one client until cancelled."""
         headers = {"Authorization": f"Bearer {TRADER_TOKEN}"}
         async with httpx2.AsyncClient(headers=headers, timeout=10, trust_env=False) as http:
             while True:
                 await self._up.wait()
-                key, wish = self._choose()
+                key, request = self._choose()
                 try:
-                    reply = await http.post(self._url + TRANSFER, json=_body(key, wish))
+                    reply = await http.post(self._url + TRANSFER, json=_body(key, request))
                 except httpx2.HTTPError:
-                    self._memory.lost += 1
+                    self._history.lost += 1
                 else:
-                    self._memory.take(key, reply)
+                    self._history.record(key, reply)
                     self._count(reply)
-                await anyio.sleep(self._draws.uniform(*PAUSE_S))
+                await anyio.sleep(self._chance.uniform(*PAUSE_S))
 
     def _count(self, reply: httpx2.Response) -> None:
         if reply.is_success:
@@ -125,43 +119,39 @@ class ReplayingClient:
             self._answered = anyio.Event()
 
     def _choose(self) -> tuple[str, ClientRequest]:
-        memory = self._memory
-        if memory.open and self._draws.random() > NEW_SHARE:
-            return self._draws.choice(list(memory.open.items()))
-        memory.asked += 1
-        key = f"kill-loop-{memory.asked}"
-        wish = ClientRequest(self._draws.choice(AMOUNTS), self._draws.random() < 0.5)
-        memory.open[key] = wish
-        return key, wish
+        history = self._history
+        if history.open and self._chance.random() > NEW_SHARE:
+            return self._chance.choice(list(history.open.items()))
+        history.requested += 1
+        key = f"kill-loop-{history.requested}"
+        request = ClientRequest(self._chance.choice(AMOUNTS), self._chance.random() < 0.5)
+        history.open[key] = request
+        return key, request
 
 
 class FaultSchedule:
-    """Faults at the exchange, one after the other.
+    """Injects faults at the exchange; *fired* is up to date after `clear`."""
 
-    Attributes:
-        fired: How many did, those of the present included once `clear` was called.
-    """
-
-    def __init__(self, site: TreasuryDeployment, draws: random.Random) -> None:
-        self._sim = site.sim
-        self._draws = draws
+    def __init__(self, deployment: TreasuryDeployment, chance: random.Random) -> None:
+        self._simulator = deployment.sim
+        self._chance = chance
         self.fired: Counter[str] = Counter()
 
-    async def blow(self) -> None:
-        """Break something now and then, until cancelled."""
+    async def inject(self) -> None:
+        """Arm random faults until cancelled."""
         while True:
-            await anyio.sleep(self._draws.uniform(*CALM_S))
-            on, deed = self._draws.choice(FAULTS)
-            await self._sim.arm(on, deed)
+            await anyio.sleep(self._chance.uniform(*FAULT_INTERVAL_S))
+            on, fault = self._chance.choice(FAULTS)
+            await self._simulator.arm(on, fault)
 
     async def clear(self) -> None:
-        """End all that is armed, and count what has fired."""
-        _, answer = await self._sim.control("GET", "/sim/faults")
+        """Remove the armed faults and count those that fired."""
+        _, answer = await self._simulator.control("GET", "/sim/faults")
         for fault in answer["faults"]:
             self.fired[fault["do"]] += fault["fired"]
-        await self._sim.control("DELETE", "/sim/faults")
+        await self._simulator.control("DELETE", "/sim/faults")
 
 
-def _body(key: str, wish: ClientRequest) -> dict[str, str]:
-    source, target = ("FUTURES", "SPOT") if wish.back else ("SPOT", "FUTURES")
-    return {"transfer_id": key, "from": source, "to": target, "amount_usdt": wish.amount}
+def _body(key: str, request: ClientRequest) -> dict[str, str]:
+    source, target = ("FUTURES", "SPOT") if request.to_spot else ("SPOT", "FUTURES")
+    return {"transfer_id": key, "from": source, "to": target, "amount_usdt": request.amount}

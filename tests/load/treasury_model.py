@@ -1,10 +1,10 @@
-"""A seeded world around the real use cases: an exchange that knows no ids, replies that are lost,
-histories that lag, processes that pause and die, clocks that are off, two instances on one ledger.
+"""A seeded simulation around the real use cases: an exchange in wallet mode, lost replies, lagging
+histories, paused and crashed processes, clock errors, two instances on one ledger.
 
     python -m tests.load.treasury_model --seeds 200000 --processes 2
 
-Time is virtual, chance comes from the seed: a seed that fails fails again. Four broken variants
-are kept beside the right one; the model is worth something as long as it catches each of them.
+Time is virtual and chance comes from the seed, so a failing seed fails again. Four variants with a
+mistake show that the model detects it.
 """
 
 import argparse
@@ -38,25 +38,27 @@ from tests.load.model_exchange import (
     RECV_MS,
     SKEW_MS,
     Crash,
-    Life,
+    CrashablePort,
     ModelExchange,
     ModelGateway,
-    Mortal,
+    SimulatedProcess,
 )
 from tests.treasury_harness import TreasuryHarness, TreasuryInstance, transfer_request, untyped
 from tests.treasury_invariants import violations_of
 from tests.virtual_time import run_on_virtual_time
 
 HORIZON_MS = 4_000_000
-LOOK_MS = 4_000
-PATIENCE = ReconciliationTiming(
+POLL_INTERVAL_MS = 4_000
+TIMING = ReconciliationTiming(
     execution_ms=EXECUTION_MS, history_lag_ms=LAG_MS, clean_reads=3, clean_spread_ms=4_000
 )
-HASTY = ReconciliationTiming(execution_ms=0, history_lag_ms=0, clean_reads=1, clean_spread_ms=0)
+NO_MARGINS = ReconciliationTiming(
+    execution_ms=0, history_lag_ms=0, clean_reads=1, clean_spread_ms=0
+)
 
 
 class Variant(StrEnum):
-    """What is tried: ours, or ours with one mistake built in."""
+    """Our code, or our code with one mistake."""
 
     OURS = "ours"
     EARLY = "early FAILED"
@@ -66,7 +68,7 @@ class Variant(StrEnum):
 
 
 class ResendingExecutor(ExecuteTransfers):
-    """Mistake: asks again when it did not hear the reply."""
+    """Mistake: sends again after an unknown reply."""
 
     async def _send(self, signed: SignedTransfer, command: StartSubmission) -> SubmissionReply:
         reply = await super()._send(signed, command)
@@ -78,7 +80,7 @@ class ResendingExecutor(ExecuteTransfers):
 
 
 class UnguardedExecutor(ExecuteTransfers):
-    """Mistake: sends although another of the same amount is unresolved."""
+    """Mistake: sends while a transfer of the same amount is unresolved."""
 
     def _lookalike_in_flight(self, transfer: Transfer) -> bool:
         del transfer
@@ -86,7 +88,7 @@ class UnguardedExecutor(ExecuteTransfers):
 
 
 class UnguardedOpenTransfers(OpenTransfers):
-    """The same mistake, where it is decided."""
+    """The same mistake in the decision."""
 
     def lookalikes(self, transfer: Transfer) -> tuple[TransferId, ...]:
         del transfer
@@ -94,18 +96,18 @@ class UnguardedOpenTransfers(OpenTransfers):
 
 
 class Model:
-    """One seed."""
-
     def __init__(self, seed: int, variant: Variant) -> None:
         self.variant = variant
         self.chance = random.Random(seed)
         self.world = TreasuryHarness(seed=seed)
-        self.world.timing = HASTY if variant is Variant.EARLY else PATIENCE
-        self.world.policy = SubmissionPolicy(recv_window_ms=RECV_MS, poll_interval_ms=LOOK_MS)
+        self.world.timing = NO_MARGINS if variant is Variant.EARLY else TIMING
+        self.world.policy = SubmissionPolicy(
+            recv_window_ms=RECV_MS, poll_interval_ms=POLL_INTERVAL_MS
+        )
         self.exchange = ModelExchange(self.world.clock, self.chance)
         self.skews = [self.chance.uniform(-SKEW_MS, SKEW_MS) * 0.9 for _ in range(2)]
         self.names = [f"t{number}" for number in range(4)]
-        self.wishes = [
+        self.requests = [
             transfer_request(name, self.chance.choice([10, 10, 25])) for name in self.names
         ]
         self.crashes = 0
@@ -113,71 +115,71 @@ class Model:
     async def run(self) -> list[str]:
         async with anyio.create_task_group() as tasks:
             for skew_ms in self.skews:
-                tasks.start_soon(self._process, tasks, skew_ms)
-            for each in self.wishes:
-                tasks.start_soon(self._ask, each)
+                tasks.start_soon(self._restart_forever, tasks, skew_ms)
+            for each in self.requests:
+                tasks.start_soon(self._request, each)
             with anyio.move_on_after(HORIZON_MS / 1000):
-                await self._until_all_are_over()
+                await self._wait_until_closed()
             tasks.cancel_scope.cancel()
         return await self._violations()
 
-    async def _ask(self, asked: object) -> None:
+    async def _request(self, request: object) -> None:
         await self.world.clock.sleep_ms(self.chance.uniform(0, 6_000))
-        asker = TreasuryInstance(self.world)
-        await asker.requests.accept(untyped(asked), "model")
+        instance = TreasuryInstance(self.world)
+        await instance.requests.accept(untyped(request), "model")
 
-    async def _process(self, tasks: TaskGroup, skew_ms: float) -> None:
-        """One of the two instances: it lives, dies, and is started again."""
+    async def _restart_forever(self, tasks: TaskGroup, skew_ms: float) -> None:
+        """One of the two instances: runs, crashes, and is started again."""
         while True:
-            life = Life(tasks, skew_ms)
+            process = SimulatedProcess(tasks, skew_ms)
             try:
-                await self._live(life)
+                await self._run_process(process)
             except BaseExceptionGroup as group:
                 if group.split(Crash)[1] is not None:
                     raise
                 self.crashes += 1
             await self.world.clock.sleep_ms(self.chance.uniform(1_000, 30_000))
 
-    async def _live(self, life: Life) -> None:
-        resigns = self.variant is Variant.RESIGN
+    async def _run_process(self, process: SimulatedProcess) -> None:
+        re_signs = self.variant is Variant.RESIGN
         executors = {
             Variant.RESEND: ResendingExecutor,
             Variant.NO_BLOCK: UnguardedExecutor,
         }
         instance = TreasuryInstance(
             self.world,
-            store=untyped(Mortal(self.world.store, life)),
-            gateway=ModelGateway(self.exchange, life, resigns=resigns),
-            leases=untyped(Mortal(self.world.leases, life)),
+            store=untyped(CrashablePort(self.world.store, process)),
+            gateway=ModelGateway(self.exchange, process, re_signs=re_signs),
+            leases=untyped(CrashablePort(self.world.leases, process)),
             executor=executors.get(self.variant, ExecuteTransfers),
-            skew_ms=life.skew_ms,
+            skew_ms=process.skew_ms,
         )
         if self.variant is Variant.NO_BLOCK:
             instance.ledger.open_transfers = UnguardedOpenTransfers()
         async with anyio.create_task_group() as tasks:
             instance.start(tasks)
 
-    async def _until_all_are_over(self) -> None:
-        watcher = TreasuryInstance(self.world)
+    async def _wait_until_closed(self) -> None:
+        observer = TreasuryInstance(self.world)
         while True:
             await self.world.clock.sleep_ms(10_000)
-            await watcher.ledger.catch_up()
-            book = watcher.ledger.open_transfers
-            begun = book.head.seq >= len(self.wishes)
-            if begun and not book.queued and not book.unresolved and not book.unverified:
-                states = [await watcher.ledger.find(each.transfer_id) for each in self.wishes]
-                if all(states):
+            await observer.ledger.catch_up()
+            state = observer.ledger.open_transfers
+            accepted = state.head.seq >= len(self.requests)
+            if accepted and not (state.queued or state.unresolved or state.unverified):
+                found = [await observer.ledger.find(each.transfer_id) for each in self.requests]
+                if all(found):
                     return
 
     async def _violations(self) -> list[str]:
         found = await violations_of(self.world.store)
         ledger = TreasuryInstance(self.world).ledger
-        for each in self.wishes:
+        for each in self.requests:
             transfer = await ledger.find(each.transfer_id)
-            found += self._judge(transfer) if transfer is not None else ["never accepted"]
+            found += self._violations_of(transfer) if transfer is not None else ["never accepted"]
         return found
 
-    def _judge(self, transfer: Transfer) -> Iterable[str]:
+    def _violations_of(self, transfer: Transfer) -> Iterable[str]:
         own = [
             each
             for each in self.exchange.executed
@@ -202,7 +204,7 @@ class Model:
 
 
 def violations(seed: int, variant: Variant = Variant.OURS) -> list[str]:
-    """What went wrong with *seed*; nothing, one hopes."""
+    """The violations found with *seed*."""
     return run_on_virtual_time(Model(seed, variant).run)
 
 
@@ -211,19 +213,19 @@ def _failing(variant: Variant, seed: int) -> tuple[int, list[str]]:
 
 
 def main() -> int:
-    """Run many seeds of each variant and print what they found."""
+    """Run many seeds of each variant and print the violations; returns the exit code."""
     logging.disable(logging.CRITICAL)
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=2_000)
     parser.add_argument("--first", type=int, default=0)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--mutant-seeds", type=int, default=200)
-    given = parser.parse_args()
+    options = parser.parse_args()
     failed = False
-    with ProcessPoolExecutor(given.processes) as pool:
+    with ProcessPoolExecutor(options.processes) as pool:
         for variant in Variant:
-            count = given.seeds if variant is Variant.OURS else given.mutant_seeds
-            seeds = range(given.first, given.first + count)
+            count = options.seeds if variant is Variant.OURS else options.mutant_seeds
+            seeds = range(options.first, options.first + count)
             found: Counter[str] = Counter()
             bad: list[int] = []
             for seed, wrong in pool.map(partial(_failing, variant), seeds, chunksize=50):

@@ -1,6 +1,4 @@
-"""The processes of a benchmark: senders, receivers, services, each on its core, none
-left behind.
-"""
+"""The processes of a benchmark: senders, receivers, services, each pinned to its core."""
 
 import os
 import re
@@ -24,39 +22,39 @@ from tests.load.machine import Cores, cpu_s, on_core, rss_mib
 
 READY_S = 30
 STOP_S = 20
-_LOOK_AGAIN_S = 0.05
+_POLL_INTERVAL_S = 0.05
 _SAMPLE = re.compile(r"^([a-z0-9_]+(?:\{[^}]*\})?) (\S+)$", re.MULTILINE)
 
 
 class Child:
-    """A running Python module; what it prints are JSON lines."""
+    """A running Python module that prints JSON lines."""
 
     def __init__(self, process: Process) -> None:
         assert process.stdout is not None
         self.process = process
         self._output = BufferedByteReceiveStream(process.stdout)
 
-    async def line(self, patience_s: float = READY_S) -> dict[str, Any]:
-        """The next line it prints."""
-        with anyio.fail_after(patience_s):
+    async def line(self, timeout_s: float = READY_S) -> dict[str, Any]:
+        """The next line of output."""
+        with anyio.fail_after(timeout_s):
             return msgspec.json.decode(
                 await self._output.receive_until(b"\n", 65_536), type=dict[str, Any]
             )
 
 
-def _inherited() -> dict[str, str]:
+def _base_environment() -> dict[str, str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith("S1_")}
-    # Started from source, a process keeps 5 MiB of the compiler's; every start of an installed
-    # service but the first finds its modules compiled.
+    # Compiling modules at start would leave 5 MiB of compiler memory in the process; an installed
+    # service finds its modules compiled.
     if kept.pop("PYTHONDONTWRITEBYTECODE", ""):
         kept.setdefault("PYTHONPYCACHEPREFIX", str(Path(gettempdir()) / "chimera-bench-bytecode"))
     return kept
 
 
 async def compile_sources() -> None:
-    """Have the modules of the service compiled, as an installation does."""
+    """Compile the modules of the service, like an installation."""
     modules = "import chimera_s1.app.cli.application, chimera_s1.app.runtime"
-    await anyio.run_process([sys.executable, "-c", modules], env=_inherited())
+    await anyio.run_process([sys.executable, "-c", modules], env=_base_environment())
 
 
 @asynccontextmanager
@@ -66,7 +64,7 @@ async def child(
     environment: Mapping[str, str] | None = None,
     log: Path | None = None,
 ) -> AsyncIterator[Child]:
-    """Run `python -m <arguments>` on *core* for the length of the block."""
+    """Run `python -m <arguments>` on *core* during the block."""
     stderr = log.open("wb") if log else None
     try:
         with on_core(core):
@@ -74,7 +72,7 @@ async def child(
                 [sys.executable, "-m", *arguments],
                 stdin=subprocess.DEVNULL,
                 stderr=stderr,
-                env={**_inherited(), **(environment or {})},
+                env={**_base_environment(), **(environment or {})},
             )
     finally:
         if stderr:
@@ -87,16 +85,13 @@ async def child(
 
 
 class Reading(Struct, frozen=True):
-    """What a service had done at one moment.
+    """Figures of a service at one time.
 
     Attributes:
-        at_s: The moment, monotonic s.
-
-        cpu_s: CPU time used since its start, s.
-
-        rss_mib: Memory in RAM, MiB.
-
-        samples: Its metrics page: `s1_publish_quotes_total` and its like, labels included.
+        at_s: Monotonic seconds.
+        cpu_s: CPU time since its start.
+        rss_mib: Resident memory.
+        samples: Values of its metrics page by name with labels.
     """
 
     at_s: float
@@ -105,7 +100,7 @@ class Reading(Struct, frozen=True):
     samples: dict[str, float]
 
     def total(self, name: str) -> float:
-        """The sum of *name* over its labels; 0 where it is not on the page."""
+        """The sum of *name* over its labels; 0 if it is missing."""
         return sum(value for key, value in self.samples.items() if key.partition("{")[0] == name)
 
 
@@ -116,32 +111,30 @@ class Service:
         self.pid = process.pid
         self._process = process
         self.log = directory / "service.log"
-        self._place = directory / "service.env"
+        self._env_file = directory / "service.env"
         self._client = client
         self._url = ""
 
     @property
     def url(self) -> str:
-        """Where it serves."""
         return self._url
 
     async def read(self) -> Reading:
-        """Its figures now."""
         reply = await self._client.get(f"{self._url}/metrics")
         samples = {name: float(value) for name, value in _SAMPLE.findall(reply.text)}
         return Reading(time.monotonic(), cpu_s(self.pid), rss_mib(self.pid), samples)
 
     async def until_publishing(self) -> None:
-        """Wait until everything it shall subscribe delivers, and quotes are on the streams.
+        """Wait until all connections deliver and quotes are published.
 
         Raises:
-            RuntimeError: It does not come to that; the text has the last line of its log.
+            RuntimeError: It ended or timed out; the text contains the last line of its log.
         """
         with anyio.move_on_after(READY_S):
             while self._process.returncode is None:
                 if await self._publishes():
                     return
-                await anyio.sleep(_LOOK_AGAIN_S)
+                await anyio.sleep(_POLL_INTERVAL_S)
         lines = [line for line in self.log.read_text(errors="replace").splitlines() if line]
         code = self._process.returncode
         how = f"did not publish within {READY_S} s" if code is None else f"ended with {code}"
@@ -149,9 +142,9 @@ class Service:
 
     async def _publishes(self) -> bool:
         if not self._url:
-            if not self._place.exists():
+            if not self._env_file.exists():
                 return False
-            pairs = dict(line.split("=", 1) for line in self._place.read_text().splitlines())
+            pairs = dict(line.split("=", 1) for line in self._env_file.read_text().splitlines())
             self._url = pairs["S1_URL"]
         try:
             now = await self.read()
@@ -163,20 +156,14 @@ class Service:
 
 
 class Rig(Struct, frozen=True):
-    """Where the processes of a benchmark run and write to.
-
-    Attributes:
-        cores: Who runs where.
-
-        redis: Addresses of the cluster, `host:port,host:port`.
-    """
+    """Starts the processes of a benchmark; *redis* is `host:port,host:port`."""
 
     cores: Cores
     redis: str
 
     @asynccontextmanager
     async def sender(self, symbols: int, rate: float, venue: str = "spot") -> AsyncIterator[int]:
-        """A sender of *rate* messages/s over *symbols* symbols (0: unpaced); its port."""
+        """Start a sender of *rate* messages/s over all symbols (0: unpaced); gives its port."""
         options = ("--symbols", str(symbols), "--rate", str(rate), "--venue", venue)
         async with child(self.cores.sender, "tests.load.flood", *options) as flood:
             yield (await flood.line())["port"]
@@ -185,8 +172,9 @@ class Rig(Struct, frozen=True):
     async def service(
         self, port: int, *, core: int | None = None, **settings: str
     ) -> AsyncIterator[Service]:
-        """A service fed by the sender on *port*, publishing; *settings* are `conflation_ms="0"` and
-        their like.
+        """Start a service fed by the sender on *port*; ready once it publishes.
+
+        *settings* are names without prefix, such as `conflation_ms="0"`.
         """
         with TemporaryDirectory(prefix="chimera-bench-") as name:
             directory = Path(name)

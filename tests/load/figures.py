@@ -1,6 +1,4 @@
-"""Figures from readings: what a process did and used between two moments, and medians
-over several.
-"""
+"""Figures from readings of a process: differences between readings, and their medians."""
 
 from collections.abc import Sequence
 from itertools import pairwise
@@ -10,28 +8,18 @@ from statistics import median
 import anyio
 from msgspec import Struct
 
+from tests.load.processes import Child, Reading, Service
 from tests.load.receiver import ReceiverStats
-from tests.load.running import Child, Reading, Service
 
 DROPPED = ("s1_feed_dropped_total", "s1_quotes_expired_total", "s1_publish_failures_total")
 
 
 class NothingMeasuredError(Exception):
-    """The benchmark ran, but not what it was to measure."""
+    """The benchmark did not measure what it should."""
 
 
-class Stretch(Struct, frozen=True):
-    """What one process did between two readings.
-
-    Attributes:
-        seconds: Its length.
-
-        messages: Messages received.
-
-        published: Stream entries acknowledged.
-
-        cpu_s: CPU time used.
-    """
+class Interval(Struct, frozen=True):
+    """Work of one process between two readings; *published* counts acknowledged entries."""
 
     seconds: float
     messages: float
@@ -40,17 +28,7 @@ class Stretch(Struct, frozen=True):
 
 
 class Figures(Struct, frozen=True):
-    """Medians over stretches.
-
-    Attributes:
-        messages_s: Messages received a second.
-
-        published_s: Stream entries acknowledged a second.
-
-        us_per_message: CPU time over messages, microseconds.
-
-        share: CPU time over time: 0.05 is 5 % of a core.
-    """
+    """Medians over intervals; *share* is CPU time over elapsed time, 0.05 is 5 % of a core."""
 
     messages_s: float
     published_s: float
@@ -58,43 +36,35 @@ class Figures(Struct, frozen=True):
     share: float
 
 
-def median_figures(stretches: Sequence[Stretch]) -> Figures:
-    """The median of each figure.
-
-    Raises:
-        NothingMeasuredError: In one of the stretches no message arrived.
-    """
-    if not all(stretch.messages for stretch in stretches):
+def median_figures(intervals: Sequence[Interval]) -> Figures:
+    """The median of each figure; fails if no message arrived in one of the intervals."""
+    if not all(interval.messages for interval in intervals):
         raise NothingMeasuredError("no message arrived")
     return Figures(
-        median(each.messages / each.seconds for each in stretches),
-        median(each.published / each.seconds for each in stretches),
-        median(each.cpu_s / each.messages * 1e6 for each in stretches),
-        median(each.cpu_s / each.seconds for each in stretches),
+        median(each.messages / each.seconds for each in intervals),
+        median(each.published / each.seconds for each in intervals),
+        median(each.cpu_s / each.messages * 1e6 for each in intervals),
+        median(each.cpu_s / each.seconds for each in intervals),
     )
 
 
-async def watch(service: Service, stretches: int, seconds: float) -> list[Reading]:
-    """Readings of *service*, *seconds* apart; one more than *stretches*."""
+async def watch(service: Service, intervals: int, seconds: float) -> list[Reading]:
+    """Readings of *service*, *seconds* apart; one more than *intervals*."""
     readings = [await service.read()]
-    for _ in range(stretches):
+    for _ in range(intervals):
         await anyio.sleep(seconds)
         readings.append(await service.read())
     return readings
 
 
 def service_figures(readings: Sequence[Reading]) -> Figures:
-    """What a service did between *readings*.
-
-    Raises:
-        NothingMeasuredError: It received or published nothing, or dropped something.
-    """
+    """Figures of a service; fails if it received or published nothing, or dropped something."""
     for name in DROPPED:
         if lost := gained(readings[0], readings[-1], name):
             raise NothingMeasuredError(f"{name} grew by {lost:g} meanwhile")
     figures = median_figures(
         [
-            Stretch(
+            Interval(
                 now.at_s - before.at_s,
                 gained(before, now, "s1_feed_messages_total"),
                 gained(before, now, "s1_publish_quotes_total"),
@@ -108,35 +78,30 @@ def service_figures(readings: Sequence[Reading]) -> Figures:
     return figures
 
 
-async def receiver_figures(receiver: Child, stretches: int) -> Figures:
-    """What a baseline receiver did, a stretch being its own period; the first one is left out."""
+async def receiver_figures(receiver: Child, intervals: int) -> Figures:
+    """Figures of a baseline receiver over its own periods, without the first."""
     await receiver.line()
-    told = [ReceiverStats(**await receiver.line()) for _ in range(stretches + 1)]
+    stats = [ReceiverStats(**await receiver.line()) for _ in range(intervals + 1)]
     return median_figures(
         [
-            Stretch(
+            Interval(
                 now.at_s - before.at_s,
                 now.messages - before.messages,
                 0,
                 now.cpu_s - before.cpu_s,
             )
-            for before, now in pairwise(told)
+            for before, now in pairwise(stats)
         ]
     )
 
 
 def gained(before: Reading, now: Reading, name: str) -> float:
-    """How much a counter grew between two readings."""
+    """The increase of a counter between two readings."""
     return now.total(name) - before.total(name)
 
 
 def latency_ms(before: Reading, now: Reading, quantile: float) -> float:
-    """A quantile of `s1_publish_latency_seconds` between two readings: the upper bound of its
-    bucket.
-
-    Raises:
-        NothingMeasuredError: Nothing was observed.
-    """
+    """A quantile of `s1_publish_latency_seconds` between two readings, an upper bound."""
     name = "s1_publish_latency_seconds_bucket"
     counts: dict[float, float] = {}
     for key, value in now.samples.items():
@@ -150,6 +115,6 @@ def latency_ms(before: Reading, now: Reading, quantile: float) -> float:
 
 
 def quantile_of(values: Sequence[float], quantile: float) -> float:
-    """The value below which *quantile* of *values* lie, none interpolated."""
+    """The value below which *quantile* of *values* lie, without interpolation."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(quantile * len(ordered)))]
