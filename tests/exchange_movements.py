@@ -1,6 +1,4 @@
-"""The exchange's own books beside the ledger: whose request moved what, told without what the
-service has concluded from histories.
-"""
+"""Compares the ledger with the exchange's movements, without using the service's reconciliation."""
 
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
@@ -31,8 +29,8 @@ DIRECTIONS = {
     "UMFUTURE_MAIN": Direction.FUTURES_TO_SPOT,
 }
 CLOCK_MS = 50
-"""How well the service knows the simulator's clock. Two attempts that could be confused are further
-apart, because the second waits until the histories have told what came of the first.
+"""Error bound of the service's estimate of the simulator's clock. Attempts that could be confused
+are further apart: the second waits until the first is reconciled.
 """
 
 MovementRow = dict[str, Any]
@@ -49,73 +47,71 @@ class _Attempt(Struct, frozen=True):
 def attribute_movements(
     entries: Iterable[LedgerEntry], rows: Iterable[MovementRow]
 ) -> list[ExecutedMovement]:
-    """The movements of `GET /sim/transfers`, each with the transfer whose request made it: the one
-    that was answered with its number, else the one of that direction and amount signed last before.
+    """The movements of `GET /sim/transfers`, each with the transfer that caused it: the one whose
+    reply named it, else the last one signed before with that direction and amount.
     """
     events = list(_events(entries))
-    answered = {
+    owner_by_reply = {
         event.tran_id: event.transfer_id
         for event in events
         if isinstance(event, TransferCompleted) and event.evidence is Evidence.REPLY
     }
-    attempts = [each for each in _attempts(events) if each.transfer_id not in answered.values()]
-    books = []
+    replied = set(owner_by_reply.values())
+    attempts = [each for each in _attempts(events) if each.transfer_id not in replied]
+    movements = []
     for row in rows:
         tran_id = str(row["tranId"])
-        owner = answered.get(tran_id) or _sender(row, attempts)
-        books.append(ExecutedMovement(tran_id, owner, Decimal(row["amount"])))
-    return books
+        owner = owner_by_reply.get(tran_id) or _sender(row, attempts)
+        movements.append(ExecutedMovement(tran_id, owner, Decimal(row["amount"])))
+    return movements
 
 
 def unexplained_movements(
-    entries: Iterable[LedgerEntry], books: Iterable[ExecutedMovement]
+    entries: Iterable[LedgerEntry], movements: Iterable[ExecutedMovement]
 ) -> list[str]:
-    """Once everything is decided: movements without a request, or claimed by another than its
-    sender.
-    """
+    """Once everything is decided: movements without a request, or not claimed by their sender."""
     claims = {
         event.tran_id: event.transfer_id
         for event in _events(entries)
         if isinstance(event, MovementClaimed)
     }
     return [
-        f"I1 {book.tran_id} was moved for {book.transfer_id or 'nobody'}, and is claimed by "
-        f"{claims.get(book.tran_id, 'nobody')}"
-        for book in books
-        if claims.get(book.tran_id) != book.transfer_id
+        f"I1 {movement.tran_id} was caused by {movement.transfer_id or 'no transfer'}, but is "
+        f"claimed by {claims.get(movement.tran_id, 'no transfer')}"
+        for movement in movements
+        if claims.get(movement.tran_id) != movement.transfer_id
     ]
 
 
 def open_transfer_violations(entries: Iterable[LedgerEntry]) -> list[str]:
     """Transfers that are neither done nor failed (I13)."""
-    book = fold_ledger(entries)
-    return [f"I13 {name} is open" for name in (*book.queued, *book.unresolved)]
+    state = fold_ledger(entries)
+    return [f"I13 {name} is open" for name in (*state.queued, *state.unresolved)]
 
 
 def status_by_transfer(entries: Iterable[LedgerEntry]) -> dict[str, str]:
-    """How each transfer stands: REQUESTED (not over), REJECTED, DONE or FAILED."""
-    stands: dict[str, str] = {}
+    """REQUESTED (still open), REJECTED, DONE or FAILED by transfer id."""
+    statuses: dict[str, str] = {}
     for event in _events(entries):
         match event:
             case TransferRequested():
-                stands[event.transfer_id] = "REQUESTED"
+                statuses[event.transfer_id] = "REQUESTED"
             case TransferRejected():
-                stands[event.transfer_id] = "REJECTED"
+                statuses[event.transfer_id] = "REJECTED"
             case TransferCompleted() | TransferCorrected():
-                stands[event.transfer_id] = "DONE"
+                statuses[event.transfer_id] = "DONE"
             case TransferFailed():
-                stands[event.transfer_id] = "FAILED"
+                statuses[event.transfer_id] = "FAILED"
             case _:
                 pass
-    return stands
+    return statuses
 
 
 def fold_ledger(entries: Iterable[LedgerEntry]) -> OpenTransfers:
-    """What of a ledger is open."""
-    book = OpenTransfers()
+    state = OpenTransfers()
     for entry in entries:
-        book.fold_commit(entry.commit)
-    return book
+        state.fold_commit(entry.commit)
+    return state
 
 
 def _events(entries: Iterable[LedgerEntry]) -> Iterator[TreasuryEvent]:
@@ -133,9 +129,9 @@ def _attempts(events: Iterable[TreasuryEvent]) -> Iterator[_Attempt]:
             case TransferRequested():
                 terms[event.transfer_id] = event.terms
             case SubmissionStarted(transfer_id=name):
-                wish = terms[name]
+                own = terms[name]
                 yield _Attempt(
-                    name, wish.direction, wish.amount, event.signed_at, event.recv_window_ms
+                    name, own.direction, own.amount, event.signed_at, event.recv_window_ms
                 )
             case _:
                 pass

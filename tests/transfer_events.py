@@ -1,4 +1,4 @@
-"""Lives of transfers for tests: each kind of event once, and commits that follow each other."""
+"""Events of a transfer for tests: one of each kind, and chains of commits."""
 
 from decimal import Decimal
 
@@ -77,7 +77,7 @@ NOT_SENT = SubmissionNotExecuted(
     cause="connection refused",
     not_before=AT + 1_000,
 )
-TURNED_AWAY = SubmissionNotExecuted(
+NOT_PROCESSED = SubmissionNotExecuted(
     transfer_id=ID,
     attempt=1,
     why=NotExecutedReason.NOT_PROCESSED,
@@ -108,7 +108,7 @@ def failed_event(
 
 
 class CommitChain:
-    """Commits that follow each other, a second apart."""
+    """Linked commits, one second apart."""
 
     def __init__(self) -> None:
         self.commits: list[Commit] = []
@@ -119,7 +119,6 @@ class CommitChain:
         return head_of(self.commits[-1]) if self.commits else LedgerHead()
 
     def add(self, actor: str, *events: TreasuryEvent | NewEvent, about: TransferId = ID) -> Commit:
-        """What *actor* wrote together."""
         seq = self.head.seq
         draft = CommitDraft(
             commit_id=f"commit-{seq}",
@@ -134,7 +133,7 @@ class CommitChain:
         return commit
 
     def add_done(self, transfer_id: TransferId) -> None:
-        """The whole life of a transfer that was requested, sent, answered and confirmed."""
+        """Add all commits of a transfer that was requested, sent, completed and verified."""
         tran_id = str(1_000 + self.head.seq)
         of = {"transfer_id": transfer_id}
         completed = msgspec.structs.replace(completed_event(Evidence.REPLY), tran_id=tran_id, **of)
@@ -147,5 +146,5 @@ class CommitChain:
         self.add("s1/reconciler", verified, about=transfer_id)
 
     def entries(self) -> list[LedgerEntry]:
-        """As a store gives them back."""
+        """The commits as a store returns them."""
         return [LedgerEntry(commit, content_hash(document_of(commit))) for commit in self.commits]

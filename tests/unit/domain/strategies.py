@@ -1,4 +1,4 @@
-"""What hypothesis may draw: values of the domain as they occur, and as they should not."""
+"""Hypothesis strategies for values of the domain, valid and invalid."""
 
 from hypothesis import strategies as st
 

@@ -1,11 +1,9 @@
-"""Every error has a code of its own that dashboards and callers may rely on."""
-
 from chimera_s1.domain import errors
 from chimera_s1.domain.errors import ChimeraError, InvalidValueError
 
 
 def test_every_error_has_its_own_dotted_code() -> None:
-    """No two kinds share a code, so a code names one cause."""
+    """A code identifies one cause."""
     kinds = [
         kind
         for kind in vars(errors).values()
@@ -17,5 +15,5 @@ def test_every_error_has_its_own_dotted_code() -> None:
 
 
 def test_an_invalid_value_is_a_value_error_too() -> None:
-    """Libraries that parse for us turn `ValueError` into their own report."""
+    """Parsing libraries turn a `ValueError` into their own report."""
     assert issubclass(InvalidValueError, ValueError)

@@ -1,6 +1,4 @@
-"""Venue, symbol, instrument and transfer id: what is accepted, and that what is accepted prints as
-it reads.
-"""
+"""Parsing of symbols, instruments and transfer ids."""
 
 import string
 from urllib.parse import quote, urlsplit
@@ -22,7 +20,7 @@ from tests.unit.domain.strategies import instruments, symbols
 
 
 @given(instruments)
-def test_an_instrument_reads_back_from_its_text(instrument: InstrumentId) -> None:
+def test_an_instrument_survives_a_text_round_trip(instrument: InstrumentId) -> None:
     assert InstrumentId.parse(str(instrument)) == instrument
 
 
@@ -32,10 +30,8 @@ def test_a_symbol_is_upper_case_without_surrounding_space(symbol: str) -> None:
 
 
 @given(st.text())
-def test_what_is_accepted_is_safe_in_a_stream_name(text: str) -> None:
-    """A symbol survives being parsed again and cannot break a Redis key, a hash slot or
-    a URL path.
-    """
+def test_an_accepted_symbol_is_safe_in_a_stream_name(text: str) -> None:
+    """A symbol cannot break a Redis key, a hash slot or a URL path, and parses to itself."""
     try:
         symbol = parse_symbol(text)
     except InvalidValueError:
@@ -48,12 +44,12 @@ def test_what_is_accepted_is_safe_in_a_stream_name(text: str) -> None:
 
 
 @pytest.mark.parametrize("text", ["币安人生USDT", "1000SATSUSDT", "A" * SYMBOL_LENGTH_MAX])
-def test_symbols_binance_really_lists_are_accepted(text: str) -> None:
+def test_symbols_listed_by_binance_are_accepted(text: str) -> None:
     assert parse_symbol(text) == text
 
 
 @pytest.mark.parametrize(
-    ("text", "said"),
+    ("text", "message"),
     [
         ("", "1 to 64 characters"),
         ("   ", "1 to 64 characters"),
@@ -63,15 +59,15 @@ def test_symbols_binance_really_lists_are_accepted(text: str) -> None:
         ("BTC\u200bUSDT", "cannot be part"),
     ],
 )
-def test_a_refused_symbol_is_told_why(text: str, said: str) -> None:
-    with pytest.raises(InvalidValueError, match=said):
+def test_the_error_of_an_invalid_symbol_names_the_reason(text: str, message: str) -> None:
+    with pytest.raises(InvalidValueError, match=message):
         parse_symbol(text)
 
 
 @pytest.mark.parametrize(
     "text", ["BTCUSDT", "", "/", "SPOT/BTCUSDT", "margin/BTCUSDT", "spot/", "spot/BTC/USDT"]
 )
-def test_a_text_that_is_no_instrument_is_refused(text: str) -> None:
+def test_an_invalid_instrument_is_refused(text: str) -> None:
     with pytest.raises(InvalidValueError):
         InstrumentId.parse(text)
 
@@ -89,7 +85,7 @@ near_ids = st.text(st.sampled_from(f"{CHARACTERS}/?#% \"'\\\n\x00é٣"), max_siz
 
 
 @given(st.one_of(st.text(), near_ids, st.from_regex(TRANSFER_ID_PATTERN)))
-def test_a_transfer_id_is_what_the_rule_says_and_nothing_else(text: str) -> None:
+def test_exactly_the_documented_transfer_ids_are_accepted(text: str) -> None:
     follows = 1 <= len(text) <= 128 and text[0] in BEGINNINGS and set(text) <= set(CHARACTERS)
 
     if follows:
@@ -100,8 +96,7 @@ def test_a_transfer_id_is_what_the_rule_says_and_nothing_else(text: str) -> None
 
 
 @given(st.from_regex(TRANSFER_ID_PATTERN, fullmatch=True))
-def test_a_transfer_id_travels_as_it_is_in_a_path_and_in_a_header(text: str) -> None:
-    """One segment of a path that needs no escapes, and visible ASCII without quotes."""
+def test_a_transfer_id_needs_no_escape_in_a_path_or_a_header(text: str) -> None:
     name = parse_transfer_id(text)
     path = urlsplit(f"http://host/transfer/{name}/resolve").path
 
@@ -116,11 +111,11 @@ def test_a_transfer_id_travels_as_it_is_in_a_path_and_in_a_header(text: str) -> 
     "text",
     ["2121bbb9-7850-4ee1-a872-5ebc4536729c", "a", "7", "A" * 128, "2026-11-26T09:00+margin=1"],
 )
-def test_names_that_callers_have_are_transfer_ids(text: str) -> None:
+def test_typical_transfer_ids_are_accepted(text: str) -> None:
     assert parse_transfer_id(text) == text
 
 
 @pytest.mark.parametrize("text", ["", "a" * 129, "-a", ".", "a b", "a\n", "a/b", "ä", "a;b"])
-def test_what_is_no_transfer_id_is_refused(text: str) -> None:
+def test_an_invalid_transfer_id_is_refused(text: str) -> None:
     with pytest.raises(InvalidValueError):
         parse_transfer_id(text)

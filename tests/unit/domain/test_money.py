@@ -1,4 +1,4 @@
-"""Numbers on a stream: exact, short, without exponent."""
+"""Amounts and numbers as text: exact, short, without exponent."""
 
 from decimal import Decimal
 
@@ -14,7 +14,7 @@ amounts = st.decimals("0.00000001", USDT_MAX, places=8)
 
 
 @given(finite)
-def test_the_text_reads_back_as_the_same_float(value: float) -> None:
+def test_decimal_text_parses_to_the_same_float(value: float) -> None:
     assert float(decimal_text(value)) == value
 
 
@@ -30,7 +30,7 @@ def test_the_text_is_plain_decimal_digits(value: float) -> None:
 
 
 @given(finite)
-def test_no_shorter_significand_would_do(value: float) -> None:
+def test_the_text_has_the_fewest_significant_digits(value: float) -> None:
     """The significant digits are those of `repr`, which Python promises to be the fewest."""
     assert Decimal(decimal_text(value)) == Decimal(repr(value))
 
@@ -49,19 +49,19 @@ def test_no_shorter_significand_would_do(value: float) -> None:
         (100, "100"),
     ],
 )
-def test_the_text_people_expect(value: float, text: str) -> None:
+def test_decimal_text_examples(value: float, text: str) -> None:
     assert decimal_text(value) == text
 
 
 @pytest.mark.parametrize("text", ["1e-9", "1e-999999999", "1.000000001"])
-def test_an_amount_too_fine_to_be_moved_is_refused_before_it_is_written_out(text: str) -> None:
-    """Written out, the second one takes a gigabyte."""
+def test_too_many_decimals_are_refused_before_formatting(text: str) -> None:
+    """Formatting the second one would take a gigabyte."""
     with pytest.raises(InvalidValueError, match="at most 8 decimals"):
         parse_usdt(text)
 
 
 @given(amounts, st.integers(0, 12))
-def test_an_amount_has_one_form_however_it_is_written(amount: Decimal, zeros: int) -> None:
+def test_an_amount_has_one_canonical_form(amount: Decimal, zeros: int) -> None:
     padded = f"{amount:f}" + "0" * zeros
 
     stored = parse_usdt(padded)
@@ -72,7 +72,7 @@ def test_an_amount_has_one_form_however_it_is_written(amount: Decimal, zeros: in
 
 
 @given(st.decimals(allow_nan=False, allow_infinity=False, min_value="-1e30", max_value="1e30"))
-def test_an_exact_text_is_the_same_number_in_plain_digits(amount: Decimal) -> None:
+def test_an_exact_text_is_the_same_number_without_exponent(amount: Decimal) -> None:
     text = exact_text(amount)
     whole, point, fraction = text.removeprefix("-").partition(".")
 
@@ -86,13 +86,13 @@ def test_an_exact_text_is_the_same_number_in_plain_digits(amount: Decimal) -> No
     ("amount", "text"),
     [("1E+1", "10"), ("10", "10"), ("100.00", "100"), ("0.50", "0.5"), ("1e-8", "0.00000001")],
 )
-def test_the_exact_text_people_expect(amount: str, text: str) -> None:
+def test_exact_text_examples(amount: str, text: str) -> None:
     assert exact_text(Decimal(amount)) == text
     assert parse_usdt(amount) == Decimal(text)
 
 
 @pytest.mark.parametrize(
-    ("amount", "said"),
+    ("amount", "message"),
     [
         ("", "a decimal number"),
         ("ten", "a decimal number"),
@@ -115,13 +115,13 @@ def test_the_exact_text_people_expect(amount: str, text: str) -> None:
         ("99999999999.999999999", "at most 8 decimals"),
     ],
 )
-def test_what_is_no_amount_is_told_why(amount: str, said: str) -> None:
-    with pytest.raises(InvalidValueError, match=said):
+def test_the_error_of_an_invalid_amount_names_the_reason(amount: str, message: str) -> None:
+    with pytest.raises(InvalidValueError, match=message):
         parse_usdt(amount)
 
 
 @given(st.text(max_size=30))
-def test_a_text_is_an_amount_or_an_error_of_ours(text: str) -> None:
+def test_any_text_is_an_amount_or_an_invalid_value_error(text: str) -> None:
     try:
         amount = parse_usdt(text)
     except InvalidValueError:

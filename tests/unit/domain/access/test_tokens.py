@@ -20,8 +20,8 @@ RECORD = TokenRecord("abcd", "0" * 64, "bot", (Scope.READ,), created_at=100)
 
 
 @given(kid=KIDS, secret=SECRETS)
-def test_a_token_reads_back_from_its_text(kid: str, secret: bytes) -> None:
-    """`chs1_<kid>_<43 characters>`; what is kept finds the text again, and does not contain it."""
+def test_a_token_text_contains_its_kid_and_secret(kid: str, secret: bytes) -> None:
+    """`chs1_<kid>_<43 characters>`; the record identifies the text but does not contain it."""
     text, record = make_token(kid, secret, actor="bot", scopes=[Scope.READ], created_at=1)
 
     head, tail = text[: -(43 + 1)], text[-43:]
@@ -40,14 +40,14 @@ def test_any_text_is_a_token_or_has_no_kid(text: str) -> None:
 
 
 @given(kid=KIDS, secret=SECRETS, cut=st.integers(1, 60))
-def test_a_token_that_was_cut_is_none(kid: str, secret: bytes, cut: int) -> None:
+def test_a_truncated_token_has_no_kid(kid: str, secret: bytes, cut: int) -> None:
     text, _ = make_token(kid, secret, actor="bot", scopes=Scope, created_at=1)
 
     assert kid_of(text[:-cut]) is None
     assert kid_of(f"{text}\n") is None
 
 
-def test_scopes_are_kept_once_and_in_order() -> None:
+def test_scopes_are_stored_once_and_in_order() -> None:
     asked = iter([Scope.ORDERS_TRADE, Scope.READ, Scope.ORDERS_TRADE])
 
     _, record = make_token("abcd", b"x" * 32, actor="bot", scopes=asked, created_at=1)
@@ -66,7 +66,7 @@ def test_scopes_are_kept_once_and_in_order() -> None:
         (200, 150, 300, TokenState.REVOKED),
     ],
 )
-def test_a_token_is_valid_to_its_last_moment_and_until_it_is_revoked(
+def test_a_token_is_valid_until_it_expires_or_is_revoked(
     not_after: int | None, revoked_at: int | None, now_ms: int, state: TokenState
 ) -> None:
     record = TokenRecord("abcd", "0" * 64, "bot", (Scope.READ,), 100, not_after, revoked_at)
@@ -75,7 +75,7 @@ def test_a_token_is_valid_to_its_last_moment_and_until_it_is_revoked(
 
 
 @pytest.mark.parametrize(
-    ("kid", "digest", "actor", "scopes", "said"),
+    ("kid", "digest", "actor", "scopes", "message"),
     [
         ("A-KID", "0" * 64, "bot", (Scope.READ,), "a kid has 4 to 16"),
         ("abcd", "0" * 63, "bot", (Scope.READ,), "sha256 of abcd is not 64 hex digits"),
@@ -85,12 +85,12 @@ def test_a_token_is_valid_to_its_last_moment_and_until_it_is_revoked(
         ("abcd", "0" * 64, "bot", (), "no scope"),
     ],
 )
-def test_what_no_token_can_be_is_refused(
-    kid: str, digest: str, actor: str, scopes: tuple[Scope, ...], said: str
+def test_an_invalid_token_record_is_refused(
+    kid: str, digest: str, actor: str, scopes: tuple[Scope, ...], message: str
 ) -> None:
-    with pytest.raises(InvalidValueError, match=said):
+    with pytest.raises(InvalidValueError, match=message):
         TokenRecord(kid, digest, actor, scopes, created_at=1)
 
 
-def test_only_reading_does_not_touch_money() -> None:
+def test_only_the_read_scope_works_without_tokens() -> None:
     assert [scope for scope in Scope if not scope.requires_tokens] == [Scope.READ]

@@ -18,13 +18,13 @@ TOKEN, RECORD = make_token(
 REVOKED = structs.replace(RECORD, revoked_at=500)
 
 
-def test_a_valid_token_is_its_actor_with_its_scopes() -> None:
-    verdict = verify_token(TOKEN, {"abcd": RECORD}.get, 1_000)
+def test_a_valid_token_grants_its_actor_and_scopes() -> None:
+    result = verify_token(TOKEN, {"abcd": RECORD}.get, 1_000)
 
-    assert verdict == AccessGranted(Actor("bot", "abcd"), frozenset({Scope.READ}))
+    assert result == AccessGranted(Actor("bot", "abcd"), frozenset({Scope.READ}))
 
 
-def test_each_way_to_fail_has_its_reason() -> None:
+def test_each_kind_of_invalid_token_has_its_denial_reason() -> None:
     known = {"abcd": RECORD}.get
 
     assert verify_token(None, known, 0) == AccessDenied(DenialReason.MISSING)
@@ -37,8 +37,8 @@ def test_each_way_to_fail_has_its_reason() -> None:
     )
 
 
-def test_a_wrong_secret_learns_nothing_of_the_token_it_names() -> None:
-    """Whether it is expired or revoked is told only to who has the token."""
+def test_a_wrong_secret_does_not_reveal_the_token_state() -> None:
+    """The state of a token is revealed only with its secret."""
     wrong = f"{TOKEN[:-1]}_"
 
     assert verify_token(wrong, {"abcd": REVOKED}.get, 2_000) == AccessDenied(
@@ -47,7 +47,7 @@ def test_a_wrong_secret_learns_nothing_of_the_token_it_names() -> None:
 
 
 @given(secret=st.binary(min_size=32, max_size=32).filter(lambda each: each != b"x" * 32))
-def test_no_other_secret_opens(secret: bytes) -> None:
+def test_another_secret_is_a_mismatch(secret: bytes) -> None:
     other, _ = make_token("abcd", secret, actor="bot", scopes=[Scope.READ], created_at=0)
 
     assert verify_token(other, {"abcd": RECORD}.get, 0) == AccessDenied(
@@ -56,7 +56,7 @@ def test_no_other_secret_opens(secret: bytes) -> None:
 
 
 @given(text=st.text(max_size=80))
-def test_whatever_is_sent_is_judged(text: str) -> None:
+def test_any_text_gets_a_denial_reason(text: str) -> None:
     assert verify_token(text, {"abcd": RECORD}.get, 0) in {
         AccessDenied(DenialReason.MALFORMED),
         AccessDenied(DenialReason.UNKNOWN),

@@ -1,4 +1,4 @@
-"""Commits: what sealing promises, and how a change shows."""
+"""Commits: sealing, decoding, and detection of changes."""
 
 import json
 from decimal import Decimal
@@ -67,8 +67,8 @@ def draft_of(*data: Document) -> CommitDraft:
 
 
 @given(draft=drafts, head=heads)
-def test_a_commit_reads_back_as_it_was_sealed(draft: CommitDraft, head: LedgerHead) -> None:
-    """From text, and from a document with names of the store's own; it follows its head."""
+def test_a_sealed_commit_decodes_to_itself(draft: CommitDraft, head: LedgerHead) -> None:
+    """From text, and from a document with fields of the store."""
     commit = seal(draft, "main", head, {})
     entry = LedgerEntry(commit, commit.hash)
 
@@ -79,10 +79,10 @@ def test_a_commit_reads_back_as_it_was_sealed(draft: CommitDraft, head: LedgerHe
 
 
 @given(draft=drafts, head=heads)
-def test_text_is_the_same_whatever_the_order_it_was_built_in(
+def test_the_hash_does_not_depend_on_the_order_of_fields(
     draft: CommitDraft, head: LedgerHead
 ) -> None:
-    """Stores give names back in an order of their own."""
+    """Stores may return fields in any order."""
     document = document_of(seal(draft, "main", head, {}))
 
     turned = msgspec.json.decode(msgspec.json.encode(dict(reversed(document.items()))))
@@ -94,8 +94,7 @@ def test_text_is_the_same_whatever_the_order_it_was_built_in(
     draft=drafts,
     versions=st.dictionaries(st.sampled_from(["transfer/a", "cap/2026-03-02"]), st.integers(0, 99)),
 )
-def test_versions_and_ids_are_dense(draft: CommitDraft, versions: dict[str, int]) -> None:
-    """Each stream goes on where it was, in the order of the events."""
+def test_event_versions_and_ids_have_no_gaps(draft: CommitDraft, versions: dict[str, int]) -> None:
     commit = seal(draft, "main", LedgerHead(6, GENESIS_HASH), versions)
 
     for stream in commit.streams:
@@ -110,12 +109,10 @@ def test_versions_and_ids_are_dense(draft: CommitDraft, versions: dict[str, int]
 
 
 @given(data=st.data(), draft=drafts, head=heads)
-def test_any_change_of_the_text_shows(
+def test_any_changed_byte_of_a_commit_is_detected(
     data: st.DataObject, draft: CommitDraft, head: LedgerHead
 ) -> None:
-    """A byte anywhere: it is no commit any more, does not follow, has another hash, or says the
-    same.
-    """
+    """A changed byte breaks decoding or the chain, or leaves the content as it was."""
     commit = seal(draft, "main", head, {})
     text = bytearray(encode_commit(commit))
     at = data.draw(st.integers(0, len(text) - 1))
@@ -131,14 +128,14 @@ def test_any_change_of_the_text_shows(
 
 
 @given(data=st.data(), draft=drafts, head=heads)
-def test_a_text_is_judged_as_its_document(
+def test_stored_text_and_document_decode_alike(
     data: st.DataObject, draft: CommitDraft, head: LedgerHead
 ) -> None:
-    """However it is laid out, and wherever else something is called hash."""
+    """In any layout, and with other members called `hash`."""
     commit = seal(draft, "main", head, {})
     sealed = document_of(commit)
-    misled = [{**msgspec.to_builtins(commit.events[0]), "hash": commit.hash}]
-    changes: list[Document] = [{}, {"hash": "0" * 64}, {"more": sealed}, {"events": misled}]
+    with_hash = [{**msgspec.to_builtins(commit.events[0]), "hash": commit.hash}]
+    changes: list[Document] = [{}, {"hash": "0" * 64}, {"more": sealed}, {"events": with_hash}]
     document = {**sealed, **data.draw(st.sampled_from(changes))}
     shuffled = dict(data.draw(st.permutations(list(document.items()))))
     indent, ascii_only = data.draw(st.sampled_from([None, 1])), data.draw(st.booleans())
@@ -148,8 +145,8 @@ def test_a_text_is_judged_as_its_document(
     assert decode_entry(text, "here") == entry_from_document(document, "here")
 
 
-def test_a_hash_in_another_place_is_not_that_of_the_commit() -> None:
-    """Text that would hash right without it, and says nothing of its own hash."""
+def test_a_hash_member_inside_an_event_is_not_the_commit_hash() -> None:
+    """The text without that member has the right hash, but the commit has no `hash` member."""
     text = encode_commit(seal(draft_of({"a": {"amount": "1"}}), "main", LedgerHead(), {}))
     member = text[text.rindex(b',"hash":') : text.rindex(b',"ledger":')]
     elsewhere = text.replace(member, b"").replace(b'"amount":"1"', b'"amount":"1"' + member)
@@ -160,8 +157,7 @@ def test_a_hash_in_another_place_is_not_that_of_the_commit() -> None:
 
 
 @given(stored=st.binary(max_size=60))
-def test_what_is_no_commit_is_named(stored: bytes) -> None:
-    """Whatever a store gives back."""
+def test_the_error_of_an_invalid_commit_names_its_key(stored: bytes) -> None:
     with pytest.raises(LedgerDamagedError, match="main-0000000000000003: not a commit: "):
         decode_entry(stored, commit_key("main", 3))
 
@@ -169,19 +165,18 @@ def test_what_is_no_commit_is_named(stored: bytes) -> None:
 @pytest.mark.parametrize(
     "stored",
     [b'{"a":' * 10_000, b'{"events":"\xff"}', b"[]", b"null", b"", b'{"seq":1e999}'],
-    ids=["deep", "no text", "list", "null", "empty", "infinite"],
+    ids=["deep", "not UTF-8", "list", "null", "empty", "infinite"],
 )
-def test_no_text_makes_another_error(stored: bytes) -> None:
-    """Those that break parsers."""
+def test_text_that_breaks_parsers_is_damage(stored: bytes) -> None:
     with pytest.raises(LedgerDamagedError, match="not a commit"):
         decode_entry(stored, "here")
 
 
-def test_fields_of_a_newer_version_count() -> None:
-    """This version passes over them, and still sees when one is changed or left out."""
+def test_the_hash_covers_fields_of_a_newer_version() -> None:
+    """This version ignores them, but detects that one was changed or removed."""
     head = LedgerHead(3, GENESIS_HASH)
     newer = document_of(seal(draft_of({"amount": "1"}), "main", head, {}))
-    newer |= {"schema": 2, "approved_by": "somebody"}
+    newer |= {"schema": 2, "approved_by": "x"}
     newer["hash"] = entry_from_document(newer, "here").content_hash
 
     entry = entry_from_document(newer, "here")
@@ -194,8 +189,7 @@ def test_fields_of_a_newer_version_count() -> None:
     assert "was changed" in chain_error(entry_from_document(newer, "here"), head)
 
 
-def test_each_problem_of_a_chain_is_named() -> None:
-    """With its place; an entry in its place has none."""
+def test_each_chain_error_names_the_commit() -> None:
     first = seal(draft_of({}), "main", LedgerHead(), {})
     second = seal(draft_of({}), "main", head_of(first), {})
     other = seal(draft_of({"other": 1}), "main", LedgerHead(), {})
@@ -216,7 +210,7 @@ def test_each_problem_of_a_chain_is_named() -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "said"),
+    ("value", "message"),
     [
         (1.0, "holds no floats"),
         (float("nan"), "holds no floats"),
@@ -227,22 +221,21 @@ def test_each_problem_of_a_chain_is_named() -> None:
         ({1: "a"}, "JSON names must be text"),
     ],
 )
-def test_what_stores_do_not_keep_exactly_is_refused(value: object, said: str) -> None:
-    """However deep it is; the text names the kind of event."""
+def test_values_that_stores_do_not_preserve_are_refused(value: object, message: str) -> None:
+    """At any depth; the error names the event type."""
     deep: Document = {"x": [{"y": [value]}]}
     for data in ({"x": value}, deep):
-        with pytest.raises(InvalidValueError, match=f"test.noted: .*{said}"):
+        with pytest.raises(InvalidValueError, match=f"test.noted: .*{message}"):
             seal(draft_of(data), "main", LedgerHead(), {})
 
 
-def test_what_is_no_text_is_refused() -> None:
-    """Half of a character has no UTF-8."""
+def test_text_that_is_not_utf8_is_refused() -> None:
+    """A lone surrogate has no UTF-8 encoding."""
     with pytest.raises(InvalidValueError, match="a commit must be valid UTF-8"):
         seal(draft_of({"reason": "\ud800"}), "main", LedgerHead(), {})
 
 
-def test_a_commit_is_bounded() -> None:
-    """In events and in bytes; the largest that may be is."""
+def test_a_commit_is_limited_in_events_and_bytes() -> None:
     for number in (0, EVENTS_MAX + 1):
         with pytest.raises(InvalidValueError, match=f"1 to 200 events, not {number}"):
             seal(draft_of(*[{}] * number), "main", LedgerHead(), {})
@@ -258,7 +251,7 @@ def test_a_commit_is_bounded() -> None:
 
 
 def test_the_hash_of_a_commit_never_changes() -> None:
-    """A golden one: a version that hashes in another way could not read what is there."""
+    """A golden hash: with another algorithm existing ledgers could not be read."""
     commit = seal(
         draft_of({"amount": "12.34000000", "reason": "naïve 資金", "n": (1 << 63) - 1}),
         "main",
@@ -267,7 +260,7 @@ def test_the_hash_of_a_commit_never_changes() -> None:
     )
 
     assert commit.hash == "a74d6bbdcfcb9f84f297187c31f5855d1357ed2a7a44ce56ec544dd0803f9035"
-    # Which anybody can check without us.
+    # The hash can be checked with the standard library alone.
     rest = {name: value for name, value in document_of(commit).items() if name != "hash"}
     text = json.dumps(rest, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     assert commit.hash == sha256(text.encode()).hexdigest()

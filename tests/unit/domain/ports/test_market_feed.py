@@ -1,5 +1,3 @@
-"""A feed's counters count each reason apart."""
-
 from hypothesis import given
 from hypothesis import strategies as st
 

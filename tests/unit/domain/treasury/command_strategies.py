@@ -1,4 +1,4 @@
-"""What hypothesis may say to a treasury: any command about a few transfers, likely or not."""
+"""Hypothesis strategies: any sequence of commands for a few transfers."""
 
 from decimal import Decimal
 
@@ -63,5 +63,5 @@ commands = st.one_of(
     st.builds(RequestReview, st.just("x"), moments),
     st.builds(ResolveTransfer, st.sampled_from(OperatorVerdict), numbers, st.just("seen"), moments),
 )
-things_said = st.lists(st.tuples(names, commands), max_size=60)
-"""Each with the transfer that it is about."""
+command_sequences = st.lists(st.tuples(names, commands), max_size=60)
+"""Pairs of transfer id and command."""

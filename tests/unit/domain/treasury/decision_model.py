@@ -1,6 +1,4 @@
-"""A ledger of nothing but decisions: what they say is taken in at once, and held to what must be
-true.
-"""
+"""A minimal in-memory treasury that applies decisions and checks the invariants after each."""
 
 from collections.abc import Iterable
 from decimal import Decimal
@@ -30,23 +28,21 @@ from chimera_s1.domain.treasury.events import (
 )
 from chimera_s1.domain.treasury.transfer import Phase, Transfer, evolve
 
-NEXT_SHARE = {
+ALLOWED_BEFORE = {
     CapReserved: {""},
     CapSettled: {"CapReserved"},
     CapReleased: {"CapReserved"},
     CapRebooked: {"CapReleased"},
 }
-"""What may have become of a share before."""
+"""The cap events allowed before each kind, for one transfer."""
 
 
 class DecisionModel:
-    """Transfers, days and claims after some events."""
-
     def __init__(self, events: Iterable[TreasuryEvent] = ()) -> None:
         self.transfers: dict[TransferId, Transfer] = {}
         self.days: dict[str, CapDay] = {}
         self.claims: dict[str, TransferId] = {}
-        self.shares: dict[TransferId, str] = {}
+        self.last_cap_event: dict[TransferId, str] = {}
         self.broken: list[str] = []
         for event in events:
             self.apply(event)
@@ -69,11 +65,11 @@ class DecisionModel:
                 yield name
 
     def execute(self, name: TransferId, command: TreasuryCommand) -> DecidedEvents:
-        """Decide, take in what follows, and give it."""
+        """Decide, apply the events, and check the invariants."""
         events = decide(self.context(name, command), command)
         for event in events:
             self.apply(event)
-        self._look_at_all()
+        self._check_invariants()
         return events
 
     def apply(self, event: TreasuryEvent) -> None:
@@ -83,17 +79,17 @@ class DecisionModel:
                     self.broken.append(f"I2 {tran_id} is claimed twice")
                 self.claims[tran_id] = name
             case CapReserved() | CapSettled() | CapReleased() | CapRebooked():
-                self._book(event)
+                self._apply_cap_event(event)
             case _ if isinstance(event, TransferEvent):
                 self._follow(event)
             case _:
                 pass
 
-    def _book(self, event: CapEvent) -> None:
-        before = self.shares.get(event.transfer_id, "")
-        if before not in NEXT_SHARE[type(event)]:
+    def _apply_cap_event(self, event: CapEvent) -> None:
+        before = self.last_cap_event.get(event.transfer_id, "")
+        if before not in ALLOWED_BEFORE[type(event)]:
             self.broken.append(f"I4 {type(event).__name__} after {before or 'nothing'}")
-        self.shares[event.transfer_id] = type(event).__name__
+        self.last_cap_event[event.transfer_id] = type(event).__name__
         self.days[event.day] = evolve_cap(self.days.get(event.day, CapDay()), event)
         if isinstance(event, CapReserved) and self.days[event.day].used > event.cap:
             self.broken.append(f"I4 {event.day} is over its cap")
@@ -103,23 +99,23 @@ class DecisionModel:
         if before is not None and before.phase is Phase.REJECTED:
             self.broken.append(f"{type(event).__name__} after a rejection")
         if isinstance(event, TransferRequested | TransferRejected) and before is not None:
-            self.broken.append(f"I8 {event.transfer_id} begins twice")
+            self.broken.append(f"I8 {event.transfer_id} has two initial events")
             return
         if isinstance(event, SubmissionStarted) and before is not None:
             if event.attempt != before.attempt + 1:
                 self.broken.append(f"I1 attempt {event.attempt} after {before.attempt}")
             if list(self.lookalikes(before)):
-                self.broken.append("I1 sent beside a rival")
+                self.broken.append("I1 sent beside a lookalike")
         self.transfers[event.transfer_id] = evolve(before, event)
 
-    def _look_at_all(self) -> None:
+    def _check_invariants(self) -> None:
         for name, transfer in self.transfers.items():
             if transfer.phase is Phase.DONE and self.claims.get(transfer.tran_id) != name:
-                self.broken.append(f"I2 {name} is DONE by a movement it has not")
-            share = self.shares.get(name, "")
-            if transfer.counts_against_cap is (share in {"", "CapReleased"}):
+                self.broken.append(f"I2 {name} is DONE by a movement it has not claimed")
+            last = self.last_cap_event.get(name, "")
+            if transfer.counts_against_cap is (last in {"", "CapReleased"}):
                 self.broken.append(
-                    f"I4 {name} counts: {transfer.counts_against_cap}, its share: {share}"
+                    f"I4 {name} counts: {transfer.counts_against_cap}, last cap event: {last}"
                 )
             if transfer.phase is Phase.DONE and not transfer.counts_against_cap:
                 self.broken.append(f"I4 {name} moved money and does not count")
@@ -128,4 +124,4 @@ class DecisionModel:
                 t.amount for t in self.transfers.values() if t.day == day and t.counts_against_cap
             ]
             if sum(counted, Decimal(0)) != booked.used:
-                self.broken.append(f"I4 {day} says {booked.used}, its transfers {counted}")
+                self.broken.append(f"I4 {day} has {booked.used}, its transfers {counted}")

@@ -1,4 +1,4 @@
-"""A life of a transfer for each phase, and for each way to be in it that makes a difference."""
+"""Event histories of a transfer: one for each phase and each relevant variant of it."""
 
 from chimera_s1.domain.treasury.events import CapRebooked, Evidence, FailureReason, TreasuryEvent
 from tests.transfer_events import (
@@ -6,6 +6,7 @@ from tests.transfer_events import (
     CORRECTED,
     DISPUTED,
     ID,
+    NOT_PROCESSED,
     REJECTED,
     RELEASED,
     REQUESTED,
@@ -14,7 +15,6 @@ from tests.transfer_events import (
     SETTLED,
     STARTED,
     TERMS,
-    TURNED_AWAY,
     UNKNOWN,
     VERIFIED,
     completed_event,
@@ -23,12 +23,12 @@ from tests.transfer_events import (
 
 SENT = (REQUESTED, RESERVED, STARTED)
 DONE = (*SENT, completed_event(Evidence.REPLY), SETTLED, CLAIMED)
-GIVEN_UP = (*SENT, UNKNOWN, failed_event(FailureReason.ABSENT), RELEASED)
-REBOOKED_SHARE = CapRebooked(day=TERMS.day, transfer_id=ID, amount=TERMS.amount)
+FAILED_ABSENT = (*SENT, UNKNOWN, failed_event(FailureReason.ABSENT), RELEASED)
+REBOOKED_AMOUNT = CapRebooked(day=TERMS.day, transfer_id=ID, amount=TERMS.amount)
 PHASES: dict[str, tuple[TreasuryEvent, ...]] = {
     "requested": (REQUESTED, RESERVED),
-    "again": (*SENT, TURNED_AWAY),
-    "again, disputed": (*SENT, TURNED_AWAY, DISPUTED),
+    "again": (*SENT, NOT_PROCESSED),
+    "again, disputed": (*SENT, NOT_PROCESSED, DISPUTED),
     "submitted": SENT,
     "unknown": (*SENT, UNKNOWN),
     "in review": (*SENT, UNKNOWN, REVIEW),
@@ -37,8 +37,8 @@ PHASES: dict[str, tuple[TreasuryEvent, ...]] = {
     "verified": (*DONE, VERIFIED),
     "disputed": (*DONE, DISPUTED),
     "denied": (*DONE, DISPUTED, failed_event(FailureReason.OPERATOR)),
-    "failed": GIVEN_UP,
-    "failed, disputed": (*GIVEN_UP, DISPUTED),
-    "corrected": (*GIVEN_UP, CORRECTED, REBOOKED_SHARE, CLAIMED),
+    "failed": FAILED_ABSENT,
+    "failed, disputed": (*FAILED_ABSENT, DISPUTED),
+    "corrected": (*FAILED_ABSENT, CORRECTED, REBOOKED_AMOUNT, CLAIMED),
     "rejected": (REJECTED,),
 }

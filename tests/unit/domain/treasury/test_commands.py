@@ -1,4 +1,4 @@
-"""What is asked for: its fingerprint tells a repetition from another request."""
+"""Terms and fingerprint of a request."""
 
 from decimal import Decimal
 
@@ -14,7 +14,7 @@ from tests.transfer_events import AMOUNT, AT, DAY, TERMS
 
 IN, OUT = Direction.SPOT_TO_FUTURES, Direction.FUTURES_TO_SPOT
 
-wishes = st.tuples(
+requests = st.tuples(
     st.sampled_from(Direction),
     st.decimals("0.00000001", "1000000", places=8),
     st.text(st.characters(exclude_categories=["Cs"]), max_size=20),
@@ -22,43 +22,43 @@ wishes = st.tuples(
 
 
 @pytest.mark.parametrize("amount", ["10", "10.0", "10.00", "1E+1", "1.0e1", "0010"])
-def test_an_amount_is_the_same_however_it_is_written(amount: str) -> None:
+def test_the_spelling_of_an_amount_does_not_change_the_fingerprint(amount: str) -> None:
     assert request_fingerprint(IN, Decimal(amount), "x") == request_fingerprint(
         IN, Decimal(10), "x"
     )
 
 
 def test_a_fingerprint_never_changes() -> None:
-    """It is kept in ledgers."""
+    """Existing ledgers contain fingerprints."""
     assert (
         request_fingerprint(IN, Decimal("12.50"), "márgin")
         == "4f0f83665124a2151f635f92d63dacd52aa0e9438c4a93c9772aa6e9ec66dadb"
     )
 
 
-@given(wishes, wishes)
-def test_two_wishes_share_one_only_where_they_are_one(
+@given(requests, requests)
+def test_fingerprints_are_equal_only_for_equal_requests(
     one: tuple[Direction, Decimal, str], other: tuple[Direction, Decimal, str]
 ) -> None:
     assert (request_fingerprint(*one) == request_fingerprint(*other)) is (one == other)
 
 
-@given(wishes)
-def test_each_field_tells(wish: tuple[Direction, Decimal, str]) -> None:
-    direction, amount, reason = wish
-    turned = OUT if direction is IN else IN
+@given(requests)
+def test_each_field_changes_the_fingerprint(request: tuple[Direction, Decimal, str]) -> None:
+    direction, amount, reason = request
+    opposite = OUT if direction is IN else IN
 
-    assert request_fingerprint(*wish) == request_fingerprint(
+    assert request_fingerprint(*request) == request_fingerprint(
         direction, parse_usdt(exact_text(amount)), reason
     )
-    assert request_fingerprint(*wish) != request_fingerprint(turned, amount, reason)
-    assert request_fingerprint(*wish) != request_fingerprint(
+    assert request_fingerprint(*request) != request_fingerprint(opposite, amount, reason)
+    assert request_fingerprint(*request) != request_fingerprint(
         direction, amount + Decimal("1e-8"), reason
     )
-    assert request_fingerprint(*wish) != request_fingerprint(direction, amount, f"{reason} ")
+    assert request_fingerprint(*request) != request_fingerprint(direction, amount, f"{reason} ")
 
 
-def test_terms_hold_what_was_so_at_that_moment() -> None:
+def test_terms_record_the_day_and_the_limits_at_acceptance() -> None:
     terms = make_terms(IN, AMOUNT, "margin", mode=TreasuryMode.WALLET, limits=TERMS.limits, at=AT)
 
     assert (terms.day, terms.accepted_at, terms.limits) == (DAY, AT, TERMS.limits)

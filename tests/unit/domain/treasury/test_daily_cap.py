@@ -1,4 +1,4 @@
-"""The daily cap: which day a moment belongs to, and what its events add up to."""
+"""The daily cap: UTC days, and the sum of the cap events."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -25,14 +25,14 @@ DAY = "2026-11-26"
 
 
 @given(st.integers(0, LAST_MS))
-def test_the_day_is_that_of_the_calendar(epoch_ms: int) -> None:
+def test_utc_day_agrees_with_the_calendar(epoch_ms: int) -> None:
     moment = EPOCH + timedelta(milliseconds=epoch_ms)
 
     assert utc_day(epoch_ms) == moment.date().isoformat()
 
 
 @given(st.integers(0, LAST_MS // 86_400_000))
-def test_a_day_begins_at_midnight_and_ends_a_millisecond_before_the_next(number: int) -> None:
+def test_a_utc_day_begins_and_ends_at_midnight(number: int) -> None:
     midnight = number * 86_400_000
 
     assert utc_day(midnight) == utc_day(midnight + 86_399_999)
@@ -53,7 +53,7 @@ def test_a_day_begins_at_midnight_and_ends_a_millisecond_before_the_next(number:
         (LAST_MS, "9999-12-31"),
     ],
 )
-def test_leap_days_and_the_edges_of_years(epoch_ms: int, day: str) -> None:
+def test_leap_days_and_year_boundaries(epoch_ms: int, day: str) -> None:
     assert utc_day(epoch_ms) == day
 
 
@@ -76,7 +76,7 @@ def share(kind: type[CapSettled | CapReleased | CapRebooked], amount: str) -> Ca
         ([reserved("0.1"), reserved("0.2"), share(CapReleased, "0.1")], "0.2"),
     ],
 )
-def test_a_share_counts_until_it_is_released(events: list[CapEvent], used: str) -> None:
+def test_a_reserved_amount_counts_until_it_is_released(events: list[CapEvent], used: str) -> None:
     day = CapDay()
     for event in events:
         day = evolve_cap(day, event)
@@ -86,7 +86,7 @@ def test_a_share_counts_until_it_is_released(events: list[CapEvent], used: str) 
 
 @given(st.lists(st.decimals("0.00000001", "1e12", places=8), max_size=40))
 def test_the_largest_amounts_add_up_exactly(amounts: list[Decimal]) -> None:
-    """Reserved and released, one after the other, they leave nothing behind."""
+    """Reserving and then releasing all of them leaves exactly 0."""
     day = CapDay()
     for amount in amounts:
         day = evolve_cap(day, reserved(str(amount)))
@@ -96,6 +96,6 @@ def test_the_largest_amounts_add_up_exactly(amounts: list[Decimal]) -> None:
     assert day == CapDay(Decimal(0), 2 * len(amounts))
 
 
-def test_an_event_the_day_does_not_know_is_an_error() -> None:
+def test_evolve_cap_rejects_an_unknown_event() -> None:
     with pytest.raises(AssertionError):
         evolve_cap(CapDay(), cast("CapEvent", object()))

@@ -1,4 +1,4 @@
-"""What follows from a command: every one in every phase, and any number of them in any order."""
+"""Decisions: every command in every phase."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -41,10 +41,10 @@ from chimera_s1.domain.treasury.transfer import Transfer
 from tests.transfer_events import (
     AT,
     ID,
+    NOT_PROCESSED,
     REQUESTED,
     RESERVED,
     TERMS,
-    TURNED_AWAY,
 )
 from tests.unit.domain.treasury.decision_model import DecisionModel
 from tests.unit.domain.treasury.events_by_phase import PHASES
@@ -77,7 +77,7 @@ COMMANDS: dict[str, Callable[[Transfer], TreasuryCommand]] = {
     "DONE 99": lambda _: ResolveTransfer(OperatorVerdict.DONE, "99", "seen", AT),
     "FAILED": lambda _: ResolveTransfer(OperatorVerdict.FAILED, "", "seen", AT),
 }
-"""99 is a movement of somebody else's."""
+"""Movement 99 is claimed by another transfer."""
 
 ERROR = "TransferStateError"
 ENDED = "TransferFailed CapReleased"
@@ -112,7 +112,7 @@ UNRESOLVED = (
 CONTRADICTED = {"moved 78": "TransferDisputed", "moved 99": "TransferDisputed"}
 OVER = NO_VERDICT | CONTRADICTED | DISPUTABLE
 
-FOLLOWS: dict[str, dict[str, str]] = {
+EXPECTED_EVENTS: dict[str, dict[str, str]] = {
     "requested": WAITING,
     "again": WAITING,
     "again, disputed": MOVED | FOUND | {"moved 99": ""},
@@ -152,7 +152,7 @@ FOLLOWS: dict[str, dict[str, str]] = {
     "corrected": OVER,
     "rejected": NO_VERDICT,
 }
-"""What is not in a line makes no events there."""
+"""The events of each command by phase; a command that is not listed gives none."""
 
 
 def ledger_in(phase: str) -> DecisionModel:
@@ -161,7 +161,7 @@ def ledger_in(phase: str) -> DecisionModel:
     return ledger
 
 
-def follows(ledger: DecisionModel, command: TreasuryCommand) -> str:
+def execute(ledger: DecisionModel, command: TreasuryCommand) -> str:
     try:
         events = ledger.execute(ID, command)
     except TransferStateError:
@@ -170,105 +170,105 @@ def follows(ledger: DecisionModel, command: TreasuryCommand) -> str:
 
 
 @pytest.mark.parametrize("phase", PHASES)
-def test_each_command_in_each_phase(phase: str) -> None:
-    said: dict[str, str] = {}
+def test_each_command_in_each_phase_gives_the_expected_events(phase: str) -> None:
+    results: dict[str, str] = {}
     for name, command in COMMANDS.items():
         ledger = ledger_in(phase)
-        said[name] = follows(ledger, command(ledger.transfers[ID]))
+        results[name] = execute(ledger, command(ledger.transfers[ID]))
         assert not ledger.broken
 
-    assert {name: events for name, events in said.items() if events} == {
-        name: events for name, events in FOLLOWS[phase].items() if events
+    assert {name: events for name, events in results.items() if events} == {
+        name: events for name, events in EXPECTED_EVENTS[phase].items() if events
     }
 
 
 @pytest.mark.parametrize("phase", PHASES)
-def test_who_says_it_again_says_nothing_new(phase: str) -> None:
+def test_a_repeated_command_gives_no_events(phase: str) -> None:
     for command in COMMANDS.values():
         ledger = ledger_in(phase)
-        wanted = command(ledger.transfers[ID])
-        follows(ledger, wanted)
+        given = command(ledger.transfers[ID])
+        execute(ledger, given)
 
-        assert follows(ledger, wanted) in {"", ERROR}
+        assert execute(ledger, given) in {"", ERROR}
         assert not ledger.broken
 
 
 @pytest.mark.parametrize("command", sorted(COMMANDS.keys() - {"request"}))
-def test_nothing_follows_for_a_transfer_that_is_not_there(command: str) -> None:
+def test_a_command_for_an_unknown_transfer_is_an_error(command: str) -> None:
     transfer = DecisionModel((REQUESTED,)).transfers[ID]
 
     with pytest.raises(TransferStateError, match="transfer not found"):
         decide(DecisionContext(), COMMANDS[command](transfer))
 
 
-def test_a_request_takes_its_share_in_the_same_breath() -> None:
+def test_a_request_reserves_its_amount_in_the_same_commit() -> None:
     ledger = DecisionModel()
 
-    assert follows(ledger, RequestTransfer(ID, TERMS)) == "TransferRequested CapReserved"
+    assert execute(ledger, RequestTransfer(ID, TERMS)) == "TransferRequested CapReserved"
     assert ledger.days[TERMS.day].used == TERMS.amount
 
 
-def test_a_refusal_by_a_rule_takes_nothing_and_binds_the_key() -> None:
-    dear = replace(TERMS, amount=Decimal(1001))
+def test_a_rejection_reserves_nothing_and_binds_the_key() -> None:
+    too_large = replace(TERMS, amount=Decimal(1001))
     ledger = DecisionModel()
 
-    assert follows(ledger, RequestTransfer(ID, dear)) == "TransferRejected"
-    assert follows(ledger, RequestTransfer(ID, TERMS)) == ""
+    assert execute(ledger, RequestTransfer(ID, too_large)) == "TransferRejected"
+    assert execute(ledger, RequestTransfer(ID, TERMS)) == ""
     assert not ledger.days
 
 
-def test_none_is_sent_beside_one_like_it_or_before_its_time() -> None:
+def test_no_transfer_starts_beside_a_lookalike_or_before_not_before() -> None:
     ledger = ledger_in("again")
     transfer = ledger.transfers[ID]
-    start = StartSubmission(2, AT, 5_000, HASH, 600_000, TURNED_AWAY.not_before)
-    rival = DecisionContext(transfer, lookalikes=(TransferId("other"),))
+    start = StartSubmission(2, AT, 5_000, HASH, 600_000, NOT_PROCESSED.not_before)
+    blocked = DecisionContext(transfer, lookalikes=(TransferId("other"),))
 
-    assert decide(rival, start) == ()
+    assert decide(blocked, start) == ()
     assert decide(DecisionContext(transfer), replace(start, at=start.at - 1)) == ()
     (started,) = decide(DecisionContext(transfer), start)
     assert isinstance(started, SubmissionStarted)
     assert (started.attempt, started.request_hash) == (2, HASH)
 
 
-def test_what_was_signed_for_one_attempt_is_not_sent_as_another() -> None:
-    """Its id at the exchange would be looked for under the other's, and never found."""
+def test_a_request_signed_for_another_attempt_is_not_sent() -> None:
+    """Reconciliation would look for the wrong client id and never find the movement."""
     ledger = ledger_in("again")
 
     for attempt in (0, 1, 3):
         start = StartSubmission(attempt, AT, 5_000, HASH, 600_000, AT + 1_000)
-        assert follows(ledger, start) == ""
+        assert execute(ledger, start) == ""
 
 
-def test_an_exchange_that_turns_it_away_is_not_asked_for_ever() -> None:
+def test_a_transfer_fails_after_the_last_not_processed_attempt() -> None:
     ledger = DecisionModel((REQUESTED, RESERVED))
-    said = ""
+    result = ""
     for attempt in range(1, NOT_PROCESSED_MAX + 1):
-        assert not said.startswith("TransferFailed")
-        follows(ledger, StartSubmission(attempt, AT, 5_000, HASH, 600_000, AT))
+        assert not result.startswith("TransferFailed")
+        execute(ledger, StartSubmission(attempt, AT, 5_000, HASH, 600_000, AT))
         note = RecordNotExecuted(attempt, NotExecutedReason.NOT_PROCESSED, "429", AT, AT)
-        said = follows(ledger, note)
+        result = execute(ledger, note)
 
-    assert said == ENDED
+    assert result == ENDED
     assert ledger.transfers[ID].failure_reason is FailureReason.NOT_PROCESSED
     assert ledger.transfers[ID].message == "not processed by the exchange 3 times; last: 429"
 
 
-def test_one_that_was_never_let_go_may_be_tried_again_and_again() -> None:
+def test_unsent_attempts_are_retried_without_limit() -> None:
     ledger = DecisionModel((REQUESTED, RESERVED))
     for attempt in range(1, 10):
-        follows(ledger, StartSubmission(attempt, AT, 5_000, HASH, 600_000, AT))
+        execute(ledger, StartSubmission(attempt, AT, 5_000, HASH, 600_000, AT))
         note = RecordNotExecuted(attempt, NotExecutedReason.NOT_SENT, "no route", AT, AT)
-        assert follows(ledger, note) == "SubmissionNotExecuted"
+        assert execute(ledger, note) == "SubmissionNotExecuted"
 
 
-def test_an_expired_wish_says_what_it_waited_for() -> None:
+def test_the_message_of_an_expired_transfer_contains_the_last_cause() -> None:
     (ended, _) = decide(
         DecisionContext(ledger_in("again").transfers[ID]), ExpireTransfer(600_000, LATE)
     )
 
     assert isinstance(ended, TransferFailed)
     assert ended.message == (
-        f"not sent within 600 s of its acceptance; the last attempt: {TURNED_AWAY.cause}"
+        f"not sent within 600 s of its acceptance; the last attempt: {NOT_PROCESSED.cause}"
     )
 
 
@@ -280,7 +280,7 @@ def test_an_expired_wish_says_what_it_waited_for() -> None:
         ("disputed", "DONE 77", TransferVerified),
     ],
 )
-def test_what_an_operator_has_seen_is_kept(
+def test_the_note_of_an_operator_is_recorded(
     phase: str, command: str, kind: type[TransferCompleted | TransferCorrected | TransferVerified]
 ) -> None:
     ledger = ledger_in(phase)
@@ -291,7 +291,7 @@ def test_what_an_operator_has_seen_is_kept(
 
 
 @pytest.mark.parametrize(
-    ("phase", "command", "said"),
+    ("phase", "command", "message"),
     [
         (
             "done",
@@ -311,16 +311,18 @@ def test_what_an_operator_has_seen_is_kept(
         ),
     ],
 )
-def test_an_operator_is_told_what_stands_against_it(phase: str, command: str, said: str) -> None:
+def test_the_error_of_a_refused_resolution_names_the_reason(
+    phase: str, command: str, message: str
+) -> None:
     ledger = ledger_in(phase)
-    wanted = COMMANDS[command](ledger.transfers[ID])
+    given = COMMANDS[command](ledger.transfers[ID])
 
-    with pytest.raises(TransferStateError, match=said):
-        decide(ledger.context(ID, wanted), wanted)
+    with pytest.raises(TransferStateError, match=message):
+        decide(ledger.context(ID, given), given)
 
 
-def test_a_dispute_is_not_forgotten_because_the_histories_are_silent() -> None:
-    """The exchange has named a movement for it, though that was taken for another's."""
+def test_a_disputed_transfer_ignores_absence_and_refusals() -> None:
+    """The exchange has named a movement for it that another transfer has claimed."""
     ledger = ledger_in("submitted")
     moved = COMMANDS["moved 99"](ledger.transfers[ID])
 
@@ -331,5 +333,5 @@ def test_a_dispute_is_not_forgotten_because_the_histories_are_silent() -> None:
         "history assigns movement 99 to this transfer, but transfer another has already claimed it"
     ) in event.cause
     for command in ("absent", "refused", "not sent"):
-        assert follows(ledger, COMMANDS[command](ledger.transfers[ID])) == ""
-    assert follows(ledger, COMMANDS["FAILED"](ledger.transfers[ID])) == ENDED
+        assert execute(ledger, COMMANDS[command](ledger.transfers[ID])) == ""
+    assert execute(ledger, COMMANDS["FAILED"](ledger.transfers[ID])) == ENDED

@@ -1,4 +1,4 @@
-"""Events in the ledger: what is written today is read for ever."""
+"""Event records: events written by any earlier version stay readable."""
 
 import json
 from decimal import Decimal
@@ -38,6 +38,7 @@ from tests.transfer_events import (
     DAY,
     DISPUTED,
     ID,
+    NOT_PROCESSED,
     REJECTED,
     RELEASED,
     REQUESTED,
@@ -45,7 +46,6 @@ from tests.transfer_events import (
     REVIEW,
     SETTLED,
     STARTED,
-    TURNED_AWAY,
     UNKNOWN,
     VERIFIED,
     completed_event,
@@ -57,7 +57,7 @@ EVENTS: list[TreasuryEvent] = [
     REQUESTED,
     REJECTED,
     STARTED,
-    TURNED_AWAY,
+    NOT_PROCESSED,
     UNKNOWN,
     completed_event(Evidence.OPERATOR, "seen"),
     failed_event(FailureReason.ABSENT, reads=(AT, AT + 1)),
@@ -97,7 +97,7 @@ SHAPES = {
     "treasury.movement.claimed": (1, "tran_id transfer_id"),
     "treasury.movement.foreign": (1, "tran_id direction amount moved_at"),
 }
-"""Tag, version, names. A line is added, never changed: see `domain/treasury/events.py`."""
+"""Tag, version and field names. Lines are added, never changed; see `domain/treasury/events.py`."""
 
 WORDS = {
     "Evidence": "reply history operator",
@@ -107,9 +107,7 @@ WORDS = {
     "Direction": "SPOT_TO_FUTURES FUTURES_TO_SPOT",
     "LimitRule": "direction_not_allowed below_min above_max over_daily_cap",
 }
-"""The words that events may hold. None may go; a program that does not know a new one cannot read
-it.
-"""
+"""Enum values in events. None may be removed; an older version cannot read a new one."""
 
 
 def recorded(event: TreasuryEvent) -> RecordedEvent:
@@ -122,14 +120,14 @@ def tag(event: TreasuryEvent) -> str:
     return str(event.__struct_config__.tag)
 
 
-def test_no_kind_of_event_is_left_out() -> None:
+def test_the_tests_cover_every_event_class() -> None:
     kinds = set(get_args(TreasuryEvent))
 
     assert {type(event) for event in EVENTS} == kinds
     assert {path.stem for path in GOLDEN.glob("*.json")} == set(SHAPES)
 
 
-def test_the_shapes_are_as_they_were() -> None:
+def test_event_fields_and_versions_are_unchanged() -> None:
     shapes = {
         str(kind.__struct_config__.tag): " ".join(kind.__struct_fields__)
         for kind in get_args(TreasuryEvent)
@@ -138,7 +136,7 @@ def test_the_shapes_are_as_they_were() -> None:
     assert {name: (EVENT_VERSIONS[name], fields) for name, fields in shapes.items()} == SHAPES
 
 
-def test_the_words_are_as_they_were() -> None:
+def test_enum_values_in_events_are_unchanged() -> None:
     from chimera_s1.domain.treasury import events, limits  # noqa: PLC0415 (looked up by name)
 
     words = {
@@ -150,7 +148,7 @@ def test_the_words_are_as_they_were() -> None:
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=tag)
-def test_an_event_reads_back_from_json(event: TreasuryEvent) -> None:
+def test_an_event_survives_a_json_round_trip(event: TreasuryEvent) -> None:
     record = recorded(event)
 
     assert decode_event(record) == event
@@ -161,15 +159,15 @@ def test_an_event_reads_back_from_json(event: TreasuryEvent) -> None:
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=tag)
-def test_what_was_written_once_stays_readable(event: TreasuryEvent) -> None:
-    """The files are never changed: a ledger cannot be either."""
+def test_golden_events_stay_readable(event: TreasuryEvent) -> None:
+    """The golden files are never changed, like the ledgers that contain such events."""
     old = msgspec.json.decode((GOLDEN / f"{tag(event)}.json").read_bytes(), type=RecordedEvent)
 
     assert decode_event(old) == event
 
 
 @pytest.mark.parametrize("event", EVENTS, ids=tag)
-def test_a_field_that_came_later_may_be_missing_or_unknown(event: TreasuryEvent) -> None:
+def test_optional_fields_may_be_missing_and_unknown_fields_present(event: TreasuryEvent) -> None:
     record = recorded(event)
     defaults = dict(
         zip(
@@ -185,14 +183,14 @@ def test_a_field_that_came_later_may_be_missing_or_unknown(event: TreasuryEvent)
     }
 
     assert type(decode_event(msgspec.structs.replace(record, data=old))) is type(event)
-    newer = {**record.data, "told_by": "somebody"}
+    newer = {**record.data, "added_later": "x"}
     assert decode_event(msgspec.structs.replace(record, data=newer)) == event
 
 
 @pytest.mark.parametrize(
     ("kind", "version"), [(tag(REQUESTED), 2), ("treasury.transfer.reversed", 1), ("", 7)]
 )
-def test_what_only_a_newer_program_understands_is_kept_as_such(kind: str, version: int) -> None:
+def test_an_event_of_a_newer_version_decodes_as_unknown(kind: str, version: int) -> None:
     record = RecordedEvent(0, "x", "transfer/t-1", 3, kind, version, {"terms": [1]})
 
     assert decode_event(record) == UnknownEvent("transfer/t-1", kind, version)
@@ -207,15 +205,14 @@ def test_what_only_a_newer_program_understands_is_kept_as_such(kind: str, versio
         {"transfer_id": "t-1"},
     ],
 )
-def test_what_has_not_the_shape_of_its_type_is_damage(data: dict[str, object]) -> None:
-    """And no error that nobody expects of a ledger."""
+def test_event_data_of_the_wrong_shape_is_damage(data: dict[str, object]) -> None:
     record = RecordedEvent(0, "treasury-9-0", "transfer/t-1", 3, tag(VERIFIED), 1, data)
 
     with pytest.raises(LedgerDamagedError, match="treasury-9-0: not an event of type treasury"):
         decode_event(record)
 
 
-def test_a_word_nobody_knows_is_damage() -> None:
+def test_an_unknown_enum_value_is_damage() -> None:
     record = recorded(completed_event(Evidence.REPLY))
     record.data["evidence"] = "hearsay"
 
@@ -223,7 +220,7 @@ def test_a_word_nobody_knows_is_damage() -> None:
         decode_event(record)
 
 
-def test_its_data_cannot_make_an_event_another_one() -> None:
+def test_event_data_cannot_override_the_event_type() -> None:
     record = recorded(SETTLED)
     record.data["type"] = tag(RELEASED)
 
@@ -231,7 +228,7 @@ def test_its_data_cannot_make_an_event_another_one() -> None:
 
 
 @given(st.text(min_size=1, max_size=40), st.decimals("-1e20", "1e20", places=8))
-def test_amounts_and_names_are_kept_to_the_last_digit(name: str, amount: Decimal) -> None:
+def test_amounts_and_ids_survive_a_round_trip_exactly(name: str, amount: Decimal) -> None:
     event = CapRebooked(day=DAY, transfer_id=TransferId(name), amount=amount)
 
     again = decode_event(recorded(event))

@@ -1,4 +1,4 @@
-"""Limits: the first rule that stands against a transfer, told with its numbers."""
+"""Limits: the first broken rule, with its numbers in the message."""
 
 from decimal import Decimal
 
@@ -39,18 +39,18 @@ def rule(amount: str, used: str = "0", direction: Direction = IN) -> LimitRule |
         ("101", "250", LimitRule.ABOVE_MAX),
     ],
 )
-def test_each_rule_holds_to_the_last_decimal(
+def test_each_limit_is_exact_to_the_last_decimal(
     amount: str, used: str, expected: LimitRule | None
 ) -> None:
     assert rule(amount, used) is expected
 
 
-def test_a_direction_that_is_not_allowed_comes_first() -> None:
+def test_the_direction_rule_is_checked_first() -> None:
     assert rule("0.1", "900", OUT) is LimitRule.DIRECTION_NOT_ALLOWED
 
 
 @pytest.mark.parametrize(
-    ("limits", "direction", "amount", "used", "said"),
+    ("limits", "direction", "amount", "used", "message"),
     [
         (LIMITS, OUT, 5, 0, "FUTURES_TO_SPOT is not allowed here; allowed: SPOT_TO_FUTURES"),
         (
@@ -72,18 +72,18 @@ def test_a_direction_that_is_not_allowed_comes_first() -> None:
         (LIMITS, IN, 50, 400, "50 USDT exceeds the remaining daily cap: 0 of 250 left; it"),
     ],
 )
-def test_a_breach_says_the_numbers(
-    limits: TransferLimits, direction: Direction, amount: str | int, used: str | int, said: str
+def test_a_breach_message_contains_the_numbers(
+    limits: TransferLimits, direction: Direction, amount: str | int, used: str | int, message: str
 ) -> None:
-    """In plain decimals, and never that less than nothing is left."""
+    """In plain decimals; the remaining cap is never negative."""
     found = find_breach(limits, direction, Decimal(amount), Decimal(used))
 
     assert found is not None
-    assert found.message.startswith(said)
+    assert found.message.startswith(message)
 
 
 @given(st.lists(amounts, max_size=30))
-def test_what_is_let_in_never_exceeds_the_cap(wanted: list[Decimal]) -> None:
+def test_accepted_amounts_never_exceed_the_cap(wanted: list[Decimal]) -> None:
     used = Decimal(0)
     for amount in wanted:
         if find_breach(LIMITS, IN, amount, used) is None:
@@ -92,23 +92,23 @@ def test_what_is_let_in_never_exceeds_the_cap(wanted: list[Decimal]) -> None:
     assert used <= LIMITS.daily_cap
 
 
-def test_a_cap_that_was_lowered_lets_nothing_in_and_breaks_nothing() -> None:
+def test_a_cap_lowered_below_its_use_accepts_nothing() -> None:
     assert rule("1", "100000") is LimitRule.OVER_DAILY_CAP
 
 
 @pytest.mark.parametrize("direction", Direction)
-def test_a_direction_is_named_by_its_ends(direction: Direction) -> None:
+def test_a_direction_is_named_after_its_wallets(direction: Direction) -> None:
     assert direction_between(direction.source, direction.target) is direction
     assert direction.value == f"{direction.source.value}_TO_{direction.target.value}"
 
 
 @pytest.mark.parametrize("wallet", Wallet)
-def test_from_a_wallet_to_itself_is_no_direction(wallet: Wallet) -> None:
+def test_a_direction_needs_two_wallets(wallet: Wallet) -> None:
     with pytest.raises(InvalidValueError, match=f"both {wallet.value}"):
         direction_between(wallet, wallet)
 
 
-def test_the_values_that_programs_read_are_stable() -> None:
+def test_the_limit_rule_values_are_stable() -> None:
     assert [rule.value for rule in LimitRule] == [
         "direction_not_allowed",
         "below_min",

@@ -1,4 +1,4 @@
-"""What the whole ledger comes to: the same as each of its streams by itself."""
+"""The fold over the whole ledger agrees with folding each stream alone."""
 
 from collections import defaultdict
 from decimal import Decimal
@@ -52,7 +52,7 @@ from tests.transfer_events import (
     completed_event,
     failed_event,
 )
-from tests.unit.domain.treasury.command_strategies import things_said
+from tests.unit.domain.treasury.command_strategies import command_sequences
 from tests.unit.domain.treasury.decision_model import DecisionModel
 
 DONE = (completed_event(Evidence.REPLY), SETTLED, CLAIMED)
@@ -60,16 +60,16 @@ ABSENT = (failed_event(FailureReason.ABSENT), RELEASED)
 
 
 def folded(commits: list[Commit]) -> OpenTransfers:
-    book = OpenTransfers()
+    open_transfers = OpenTransfers()
     for commit in commits:
-        book.fold_commit(commit)
-    return book
+        open_transfers.fold_commit(commit)
+    return open_transfers
 
 
-def ledger_of(said: list[tuple[TransferId, TreasuryCommand]]) -> CommitChain:
-    """What follows from *said*, one commit a decision."""
+def chain_of(commands: list[tuple[TransferId, TreasuryCommand]]) -> CommitChain:
+    """The ledger after *commands*, one commit per decision."""
     ledger, chain = DecisionModel(), CommitChain()
-    for about, command in said:
+    for about, command in commands:
         name = command.transfer_id if isinstance(command, RequestTransfer) else about
         try:
             events = ledger.execute(name, command)
@@ -81,7 +81,7 @@ def ledger_of(said: list[tuple[TransferId, TreasuryCommand]]) -> CommitChain:
 
 
 def refolded(commits: list[Commit]) -> tuple[dict[TransferId, Transfer], dict[str, CapDay]]:
-    """Each stream by itself, as slowly and as simply as can be."""
+    """Fold each stream alone, in the simplest way."""
     streams: dict[str, list[TransferEvent | CapEvent]] = defaultdict(list)
     for commit in commits:
         for record in commit.events:
@@ -102,39 +102,44 @@ def refolded(commits: list[Commit]) -> tuple[dict[TransferId, Transfer], dict[st
 
 
 @settings(max_examples=200)
-@given(things_said, st.integers(0, 60))
-def test_the_whole_is_the_same_as_its_streams_one_by_one(
-    said: list[tuple[TransferId, TreasuryCommand]], restart: int
+@given(command_sequences, st.integers(0, 60))
+def test_open_transfers_agree_with_the_streams_folded_one_by_one(
+    commands: list[tuple[TransferId, TreasuryCommand]], restart: int
 ) -> None:
-    commits = ledger_of(said).commits
+    commits = chain_of(commands).commits
     transfers, days = refolded(commits)
 
-    book = folded(commits[:restart])
+    open_transfers = folded(commits[:restart])
     for commit in commits[restart:]:
-        book.fold_commit(commit)
+        open_transfers.fold_commit(commit)
 
-    everyone = list(transfers.values())
-    assert book.queued == {t.transfer_id: t for t in everyone if t.is_queued}
-    assert book.unresolved == {t.transfer_id: t for t in everyone if t.is_unresolved}
-    assert book.disputed == {t.transfer_id for t in everyone if t.disputed}
-    assert book.in_review == sum(t.in_review for t in everyone)
-    assert all(book.watched_failures[name] == transfers[name] for name in book.watched_failures)
-    assert all(book.unverified[name] == transfers[name] for name in book.unverified)
-    assert {day: book.cap_on(day) for day in days} == days
-    assert book.head == (head_of(commits[-1]) if commits else LedgerHead())
-    for each in everyone:
-        assert set(book.lookalikes(each)) == {
+    all_transfers = list(transfers.values())
+    assert open_transfers.queued == {t.transfer_id: t for t in all_transfers if t.is_queued}
+    assert open_transfers.unresolved == {t.transfer_id: t for t in all_transfers if t.is_unresolved}
+    assert open_transfers.disputed == {t.transfer_id for t in all_transfers if t.disputed}
+    assert open_transfers.in_review == sum(t.in_review for t in all_transfers)
+    assert all(
+        open_transfers.watched_failures[name] == transfers[name]
+        for name in open_transfers.watched_failures
+    )
+    assert all(
+        open_transfers.unverified[name] == transfers[name] for name in open_transfers.unverified
+    )
+    assert {day: open_transfers.cap_on(day) for day in days} == days
+    assert open_transfers.head == (head_of(commits[-1]) if commits else LedgerHead())
+    for each in all_transfers:
+        assert set(open_transfers.lookalikes(each)) == {
             other.transfer_id
-            for other in everyone
+            for other in all_transfers
             if other.is_unresolved
             and other.transfer_id != each.transfer_id
             and (other.direction, other.amount) == (each.direction, each.amount)
         }
-        assert book.find(each.transfer_id) in {each, None}
+        assert open_transfers.find(each.transfer_id) in {each, None}
 
 
-def test_a_life_goes_from_place_to_place() -> None:
-    chain, book = CommitChain(), OpenTransfers()
+def test_a_transfer_moves_between_the_groups() -> None:
+    chain, open_transfers = CommitChain(), OpenTransfers()
     steps: list[tuple[str, tuple[TransferEvent | CapEvent | MovementClaimed, ...]]] = [
         ("waiting", (REQUESTED, RESERVED)),
         ("unresolved", (STARTED,)),
@@ -143,130 +148,140 @@ def test_a_life_goes_from_place_to_place() -> None:
         ("", (CORRECTED, CapRebooked(day=DAY, transfer_id=ID, amount=AMOUNT), CLAIMED)),
     ]
     for place, events in steps:
-        book.fold_commit(chain.add("x", *events))
+        open_transfers.fold_commit(chain.add("x", *events))
         places = {
-            "waiting": book.queued,
-            "unresolved": book.unresolved,
-            "unverified": book.unverified,
-            "absent": book.watched_failures,
+            "waiting": open_transfers.queued,
+            "unresolved": open_transfers.unresolved,
+            "unverified": open_transfers.unverified,
+            "absent": open_transfers.watched_failures,
         }
         assert [name for name, held in places.items() if ID in held] == ([place] if place else [])
-        assert (book.find(ID) is not None) is bool(place)
+        assert (open_transfers.find(ID) is not None) is bool(place)
 
 
-def test_what_the_exchange_alone_says_waits_to_be_seen_in_its_history() -> None:
+def test_a_transfer_done_by_reply_is_unverified_until_its_history_row() -> None:
     chain = CommitChain()
-    book = folded([chain.add("x", REQUESTED, RESERVED, STARTED, *DONE)])
-    assert list(book.unverified) == [ID]
+    open_transfers = folded([chain.add("x", REQUESTED, RESERVED, STARTED, *DONE)])
+    assert list(open_transfers.unverified) == [ID]
 
-    book.fold_commit(chain.add("x", VERIFIED))
+    open_transfers.fold_commit(chain.add("x", VERIFIED))
 
-    assert not book.unverified
-    assert book.cap_on(DAY) == CapDay(AMOUNT, 2)
+    assert not open_transfers.unverified
+    assert open_transfers.cap_on(DAY) == CapDay(AMOUNT, 2)
 
 
-def test_a_dispute_of_what_was_over_long_ago_still_calls_a_human() -> None:
-    """Done by a movement in the history, then the reply came and named another."""
+def test_a_dispute_of_a_closed_transfer_goes_to_review() -> None:
+    """The history shows one movement, then the late reply names another."""
     chain = CommitChain()
     seen = completed_event(Evidence.HISTORY)
-    book = folded([chain.add("x", REQUESTED, RESERVED, STARTED, seen, SETTLED, CLAIMED)])
-    assert (book.find(ID), book.in_review) == (None, 0)
+    open_transfers = folded([chain.add("x", REQUESTED, RESERVED, STARTED, seen, SETTLED, CLAIMED)])
+    assert (open_transfers.find(ID), open_transfers.in_review) == (None, 0)
 
-    book.fold_commit(chain.add("x", DISPUTED))
-    assert (book.disputed, book.in_review) == ({ID}, 1)
+    open_transfers.fold_commit(chain.add("x", DISPUTED))
+    assert (open_transfers.disputed, open_transfers.in_review) == ({ID}, 1)
 
-    book.fold_commit(chain.add("operator", VERIFIED))
-    assert (book.disputed, book.in_review) == (set(), 0)
+    open_transfers.fold_commit(chain.add("operator", VERIFIED))
+    assert (open_transfers.disputed, open_transfers.in_review) == (set(), 0)
 
 
-def test_one_that_is_unresolved_and_disputed_is_one_that_waits_for_a_human() -> None:
+def test_an_unresolved_disputed_transfer_counts_once_in_review() -> None:
     chain = CommitChain()
 
-    book = folded([chain.add("x", REQUESTED, RESERVED, STARTED, UNKNOWN, REVIEW, DISPUTED)])
+    open_transfers = folded(
+        [chain.add("x", REQUESTED, RESERVED, STARTED, UNKNOWN, REVIEW, DISPUTED)]
+    )
 
-    assert book.in_review == 1
+    assert open_transfers.in_review == 1
 
 
-def test_one_the_exchange_has_named_a_movement_for_is_not_sent_again() -> None:
+def test_a_disputed_transfer_is_not_queued() -> None:
     chain = CommitChain()
-    note = TransferDisputed(transfer_id=ID, cause="x", at=1)
+    disputed = TransferDisputed(transfer_id=ID, cause="x", at=1)
 
-    book = folded([chain.add("x", REQUESTED, RESERVED, note)])
+    open_transfers = folded([chain.add("x", REQUESTED, RESERVED, disputed)])
 
-    assert not book.queued
-    assert book.in_review == 1
+    assert not open_transfers.queued
+    assert open_transfers.in_review == 1
 
 
-def test_what_is_forgotten_stays_so_whatever_comes() -> None:
+def test_a_dropped_transfer_stays_dropped() -> None:
     chain = CommitChain()
-    book = folded([chain.add("x", REQUESTED, RESERVED, STARTED, UNKNOWN, *ABSENT)])
-    assert list(book.watched_failures) == [ID]
+    open_transfers = folded([chain.add("x", REQUESTED, RESERVED, STARTED, UNKNOWN, *ABSENT)])
+    assert list(open_transfers.watched_failures) == [ID]
 
-    book.stop_watching(ID)
-    book.stop_watching(ID)
-    assert book.find(ID) is None
+    open_transfers.stop_watching(ID)
+    open_transfers.stop_watching(ID)
+    assert open_transfers.find(ID) is None
 
     rebooked = CapRebooked(day=DAY, transfer_id=ID, amount=AMOUNT)
-    book.fold_commit(chain.add("operator", CORRECTED, rebooked, CLAIMED))
-    assert book.find(ID) is None
-    assert book.cap_on(DAY) == CapDay(AMOUNT, 3)
+    open_transfers.fold_commit(chain.add("operator", CORRECTED, rebooked, CLAIMED))
+    assert open_transfers.find(ID) is None
+    assert open_transfers.cap_on(DAY) == CapDay(AMOUNT, 3)
 
 
-def test_nobody_forgets_what_is_not_over() -> None:
+def test_stop_watching_keeps_an_open_transfer() -> None:
     chain = CommitChain()
-    book = folded([chain.add("x", REQUESTED, RESERVED, STARTED)])
+    open_transfers = folded([chain.add("x", REQUESTED, RESERVED, STARTED)])
 
-    book.stop_watching(ID)
+    open_transfers.stop_watching(ID)
 
-    assert list(book.unresolved) == [ID]
+    assert list(open_transfers.unresolved) == [ID]
 
 
-def test_one_that_can_be_told_apart_has_no_rivals() -> None:
+def test_a_distinguishable_transfer_has_no_lookalikes() -> None:
     chain = CommitChain()
     other = TransferId("t-2")
     started = SubmissionStarted(
         transfer_id=other, attempt=1, signed_at=1, recv_window_ms=1, request_hash=""
     )
     second = replace(REQUESTED, transfer_id=other, terms=replace(TERMS, amount=Decimal("12.50")))
-    book = folded([chain.add("x", REQUESTED), chain.add("x", second, started, about=other)])
-    transfer = book.queued[ID]
+    open_transfers = folded(
+        [chain.add("x", REQUESTED), chain.add("x", second, started, about=other)]
+    )
+    transfer = open_transfers.queued[ID]
 
-    assert book.lookalikes(transfer) == (other,)
-    assert book.lookalikes(book.unresolved[other]) == ()
-    assert book.lookalikes(replace(transfer, amount=Decimal(12))) == ()
-    assert book.lookalikes(replace(transfer, mode=TreasuryMode.SUBACCOUNT)) == ()
-
-
-def test_the_stream_of_a_day_is_told_from_others() -> None:
-    book = folded([CommitChain().add("x", REQUESTED, RESERVED)])
-
-    assert book.cap_of_stream(cap_stream(DAY)) == CapDay(AMOUNT, 1)
-    assert book.cap_of_stream(cap_stream("2026-11-27")) == CapDay()
-    assert book.cap_of_stream(transfer_stream(ID)) is None
+    assert open_transfers.lookalikes(transfer) == (other,)
+    assert open_transfers.lookalikes(open_transfers.unresolved[other]) == ()
+    assert open_transfers.lookalikes(replace(transfer, amount=Decimal(12))) == ()
+    assert open_transfers.lookalikes(replace(transfer, mode=TreasuryMode.SUBACCOUNT)) == ()
 
 
-def test_what_only_a_newer_program_understands_is_remembered() -> None:
+def test_cap_of_stream_accepts_only_cap_streams() -> None:
+    open_transfers = folded([CommitChain().add("x", REQUESTED, RESERVED)])
+
+    assert open_transfers.cap_of_stream(cap_stream(DAY)) == CapDay(AMOUNT, 1)
+    assert open_transfers.cap_of_stream(cap_stream("2026-11-27")) == CapDay()
+    assert open_transfers.cap_of_stream(transfer_stream(ID)) is None
+
+
+def test_open_transfers_remember_unknown_events() -> None:
     chain = CommitChain()
     stream = transfer_stream(ID)
     newer = NewEvent(stream, "treasury.transfer.reversed", 1, {"transfer_id": ID})
     on_the_day = NewEvent(cap_stream(DAY), "treasury.cap.reserved", 2, {})
-    book = folded([chain.add("x", REQUESTED, RESERVED), chain.add("s2", newer)])
+    open_transfers = folded([chain.add("x", REQUESTED, RESERVED), chain.add("s2", newer)])
 
-    assert book.find_unknown_event([cap_stream(DAY), stream]) == UnknownEvent(stream, newer.type, 1)
-    assert book.find_unknown_event([cap_stream(DAY)]) is None
-    assert book.queued[ID].phase is Phase.REQUESTED
+    assert open_transfers.find_unknown_event([cap_stream(DAY), stream]) == UnknownEvent(
+        stream, newer.type, 1
+    )
+    assert open_transfers.find_unknown_event([cap_stream(DAY)]) is None
+    assert open_transfers.queued[ID].phase is Phase.REQUESTED
 
-    book.fold_commit(chain.add("s2", on_the_day))
-    assert book.find_unknown_event([cap_stream(DAY)]) is not None
+    open_transfers.fold_commit(chain.add("s2", on_the_day))
+    assert open_transfers.find_unknown_event([cap_stream(DAY)]) is not None
 
 
-def test_a_movement_of_somebody_else_changes_no_place() -> None:
+def test_a_foreign_movement_changes_no_group() -> None:
     chain = CommitChain()
     foreign = ForeignMovementObserved(
         tran_id="5", direction=TERMS.direction, amount=AMOUNT, moved_at=1
     )
 
-    book = folded([chain.add("x", foreign)])
+    open_transfers = folded([chain.add("x", foreign)])
 
-    assert (book.queued, book.unresolved, book.in_review) == ({}, {}, 0)
-    assert book.head == chain.head
+    assert (open_transfers.queued, open_transfers.unresolved, open_transfers.in_review) == (
+        {},
+        {},
+        0,
+    )
+    assert open_transfers.head == chain.head

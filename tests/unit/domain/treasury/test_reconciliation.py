@@ -1,4 +1,4 @@
-"""What the histories say about a transfer whose outcome is not known."""
+"""Matching of transfers with an unknown outcome against the histories."""
 
 from decimal import Decimal
 
@@ -34,7 +34,7 @@ CONFIRMED, PENDING, FAILED = MovementStatus
 PATIENCE = ReconciliationTiming(
     execution_ms=10_000, history_lag_ms=30_000, clean_reads=3, clean_spread_ms=20_000
 )
-NOBODYS: frozenset[str] = frozenset()
+UNCLAIMED: frozenset[str] = frozenset()
 TRANSFER = Transfer(
     transfer_id=ID,
     direction=IN,
@@ -70,7 +70,7 @@ def income(after_ms: int, amount: str = "12.5") -> IncomeRow:
     return IncomeRow(Decimal(amount), AT + after_ms)
 
 
-def found(*rows: Movement, claimed: frozenset[str] = NOBODYS, of: Transfer = TRANSFER) -> str:
+def found(*rows: Movement, claimed: frozenset[str] = UNCLAIMED, of: Transfer = TRANSFER) -> str:
     match find_match(of, PATIENCE, rows, claimed):
         case Matched(movement=movement):
             return movement.tran_id
@@ -80,7 +80,7 @@ def found(*rows: Movement, claimed: frozenset[str] = NOBODYS, of: Transfer = TRA
             return ""
 
 
-def test_the_window_is_all_the_time_in_which_it_can_have_happened() -> None:
+def test_the_window_covers_every_possible_execution_time() -> None:
     window = execution_window(TRANSFER, PATIENCE)
 
     assert (window.start, window.end) == (START, END)
@@ -91,7 +91,7 @@ def test_the_window_is_all_the_time_in_which_it_can_have_happened() -> None:
     ("after_ms", "expected"),
     [(-2_001, ""), (-2_000, "1"), (0, "1"), (17_000, "1"), (17_001, "")],
 )
-def test_a_movement_outside_of_the_window_is_another_one(after_ms: int, expected: str) -> None:
+def test_a_movement_outside_the_window_does_not_match(after_ms: int, expected: str) -> None:
     assert found(row("1", after_ms)) == expected
 
 
@@ -103,15 +103,15 @@ def test_amounts_are_compared_as_numbers(amount: str, expected: str) -> None:
     assert found(row("1", amount=amount)) == expected
 
 
-def test_the_other_direction_is_another_one() -> None:
+def test_a_movement_in_the_other_direction_does_not_match() -> None:
     assert found(row("1", direction=OUT)) == ""
 
 
-def test_the_nearest_to_its_signature_is_its_own() -> None:
+def test_the_movement_nearest_to_the_signature_matches() -> None:
     assert found(row("far", 9_000), row("near", -400), row("further", 12_000)) == "near"
 
 
-def test_a_movement_that_is_anothers_is_passed_over() -> None:
+def test_a_movement_claimed_by_another_transfer_does_not_match() -> None:
     assert found(row("1", 10), row("2", 9_000), claimed=frozenset({"1"})) == "2"
     assert found(row("1"), claimed=frozenset({"1"})) == ""
 
@@ -127,7 +127,7 @@ def test_a_movement_that_is_anothers_is_passed_over() -> None:
         ((CONFIRMED, PENDING), "0"),
     ],
 )
-def test_what_is_pending_is_waited_for_and_what_failed_is_absent(
+def test_a_pending_movement_is_awaited_and_a_failed_one_ignored(
     statuses: tuple[MovementStatus, ...], expected: str
 ) -> None:
     rows = [row(str(number), number, status) for number, status in enumerate(statuses)]
@@ -135,7 +135,7 @@ def test_what_is_pending_is_waited_for_and_what_failed_is_absent(
     assert found(*rows) == expected
 
 
-def test_a_movement_that_carries_our_id_is_its_own_whatever_else_it_says() -> None:
+def test_in_subaccount_mode_only_the_client_id_matches() -> None:
     own = client_id_of(ID, 2)
 
     assert found(row("1", 90_000, amount="7", client_id=own), of=SUBACCOUNT) == "1"
@@ -144,8 +144,8 @@ def test_a_movement_that_carries_our_id_is_its_own_whatever_else_it_says() -> No
 
 
 @given(st.text(min_size=1, max_size=128), st.integers(1, 9_999))
-def test_our_id_is_short_plain_and_one_of_each_attempt(name: str, attempt: int) -> None:
-    """The exchange takes fewer than 64 characters."""
+def test_a_client_id_is_short_alphanumeric_and_unique_per_attempt(name: str, attempt: int) -> None:
+    """The exchange accepts fewer than 64 characters."""
     client_id = client_id_of(TransferId(name), attempt)
 
     assert len(client_id) < 64
@@ -171,7 +171,7 @@ def test_our_id_is_short_plain_and_one_of_each_attempt(name: str, attempt: int) 
         ([row("1", direction=OUT)], [income(0)], False),
     ],
 )
-def test_the_second_witness_may_not_have_seen_more_than_the_first(
+def test_more_income_rows_than_movements_are_a_conflict(
     movements: list[Movement], rows: list[IncomeRow], *, agree: bool
 ) -> None:
     result = cross_check(TRANSFER, PATIENCE, movements, rows)
@@ -179,7 +179,7 @@ def test_the_second_witness_may_not_have_seen_more_than_the_first(
     assert isinstance(result, NoMatch if agree else Conflict)
 
 
-def test_money_that_leaves_the_futures_wallet_is_negative_income() -> None:
+def test_a_transfer_out_of_futures_matches_negative_income() -> None:
     out = replace(TRANSFER, direction=OUT)
 
     result = cross_check(out, PATIENCE, [], [income(0, "-12.5"), income(0)])
@@ -202,7 +202,7 @@ LATE = END + PATIENCE.history_lag_ms
         ((LATE + 1, LATE + 2, LATE + 3, LATE + 20_001), 4),
     ],
 )
-def test_absence_takes_reads_late_enough_enough_of_them_and_spread(
+def test_absence_needs_enough_late_reads_far_enough_apart(
     reads: tuple[int, ...], proof: int
 ) -> None:
     believed = reads_proving_absence(TRANSFER, PATIENCE, reads)
@@ -220,12 +220,10 @@ patience = st.builds(
 
 
 @given(patience, st.lists(st.integers(-50_000, 400_000), max_size=30).map(sorted))
-def test_absence_is_never_believed_early(
+def test_absence_is_proven_only_by_reads_after_the_deadline(
     patience: ReconciliationTiming, after_ms: list[int]
 ) -> None:
-    """Every read that counts came when the last possible movement was bound to be in
-    the history.
-    """
+    """At each of these reads the last possible movement must be in the history."""
     reads = tuple(AT + each for each in after_ms)
     bound = execution_window(TRANSFER, patience).end + patience.history_lag_ms
 
@@ -244,10 +242,10 @@ def test_absence_is_never_believed_early(
     st.integers(-1_000, 1_000),
     st.lists(st.integers(0, 200_000), max_size=20).map(sorted),
 )
-def test_what_has_moved_within_the_bounds_is_found_before_absence_is_believed(
+def test_a_movement_within_the_bounds_is_found_before_absence_is_proven(
     executed_ms: int, lag_ms: int, skew_ms: int, looks: list[int]
 ) -> None:
-    """Looks at a history that shows the movement *lag_ms* after it was executed."""
+    """The history shows the movement *lag_ms* after its execution."""
     moved = row("1", executed_ms + skew_ms)
     clean: tuple[int, ...] = ()
     for look in looks:
@@ -257,7 +255,7 @@ def test_what_has_moved_within_the_bounds_is_found_before_absence_is_believed(
         assert not reads_proving_absence(TRANSFER, PATIENCE, clean)
 
 
-def test_the_bounds_that_are_shipped_are_generous() -> None:
+def test_the_default_timing_is_generous() -> None:
     shipped = ReconciliationTiming()
 
     assert shipped.execution_ms >= 60_000

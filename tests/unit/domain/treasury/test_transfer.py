@@ -1,4 +1,4 @@
-"""A transfer: what its events make of it."""
+"""The state of a transfer after its events."""
 
 from decimal import Decimal
 from functools import reduce
@@ -18,13 +18,13 @@ from tests.transfer_events import (
     CORRECTED,
     DISPUTED,
     ID,
+    NOT_PROCESSED,
     NOT_SENT,
     REJECTED,
     REQUESTED,
     REVIEW,
     STARTED,
     TERMS,
-    TURNED_AWAY,
     UNKNOWN,
     VERIFIED,
     completed_event,
@@ -36,7 +36,7 @@ ABSENT = failed_event(FailureReason.ABSENT, "silent", (AT,))
 LATER: tuple[TransferEvent, ...] = (
     STARTED,
     NOT_SENT,
-    TURNED_AWAY,
+    NOT_PROCESSED,
     UNKNOWN,
     REPLIED,
     completed_event(Evidence.HISTORY),
@@ -47,14 +47,14 @@ LATER: tuple[TransferEvent, ...] = (
     REVIEW,
 )
 PENDING, DONE, FAILED = TransferStatus
-LIVES: dict[str, tuple[tuple[TransferEvent, ...], Phase, TransferStatus]] = {
+HISTORIES: dict[str, tuple[tuple[TransferEvent, ...], Phase, TransferStatus]] = {
     "requested": ((REQUESTED,), Phase.REQUESTED, PENDING),
     "rejected": ((REJECTED,), Phase.REJECTED, FAILED),
     "sent": ((REQUESTED, STARTED), Phase.SUBMITTED, PENDING),
     "not sent": ((REQUESTED, STARTED, NOT_SENT), Phase.REQUESTED, PENDING),
     "unknown": ((REQUESTED, STARTED, UNKNOWN), Phase.UNKNOWN, PENDING),
-    "unknown, came to nothing": (
-        (REQUESTED, STARTED, UNKNOWN, TURNED_AWAY),
+    "unknown, not processed": (
+        (REQUESTED, STARTED, UNKNOWN, NOT_PROCESSED),
         Phase.REQUESTED,
         PENDING,
     ),
@@ -78,9 +78,9 @@ def after(*events: TransferEvent) -> Transfer:
     return transfer
 
 
-@pytest.mark.parametrize("life", LIVES)
-def test_a_life_ends_in_its_phase(life: str) -> None:
-    events, phase, status = LIVES[life]
+@pytest.mark.parametrize("history", HISTORIES)
+def test_each_history_ends_in_its_phase(history: str) -> None:
+    events, phase, status = HISTORIES[history]
 
     transfer = after(*events)
 
@@ -92,19 +92,18 @@ def test_a_life_ends_in_its_phase(life: str) -> None:
 
 
 def test_every_phase_is_reached() -> None:
-    assert {phase for _, phase, _ in LIVES.values()} == set(Phase)
+    assert {phase for _, phase, _ in HISTORIES.values()} == set(Phase)
 
 
-def test_it_holds_what_was_asked_for() -> None:
+def test_a_requested_transfer_has_the_terms_of_the_request() -> None:
     transfer = after(REQUESTED)
 
     for name in TERMS.__struct_fields__:
-        kept_as = "cap_day" if name == "day" else name
-        assert getattr(transfer, kept_as) == getattr(TERMS, name)
+        assert getattr(transfer, name) == getattr(TERMS, name)
     assert (transfer.transfer_id, transfer.attempt, transfer.counts_against_cap) == (ID, 0, True)
 
 
-def test_a_rejection_is_its_beginning_and_its_end() -> None:
+def test_a_rejected_transfer_is_finished_at_once() -> None:
     transfer = after(REJECTED)
 
     assert transfer.rule is LimitRule.BELOW_MIN
@@ -113,32 +112,32 @@ def test_a_rejection_is_its_beginning_and_its_end() -> None:
     assert not transfer.counts_against_cap
 
 
-def test_an_attempt_that_came_to_nothing_waits_and_is_counted() -> None:
+def test_an_attempt_that_was_not_executed_requeues_the_transfer() -> None:
     again = replace(STARTED, attempt=2, signed_at=AT + 9_000, request_hash="a")
 
-    waiting = after(REQUESTED, STARTED, NOT_SENT, again, replace(TURNED_AWAY, attempt=2))
+    waiting = after(REQUESTED, STARTED, NOT_SENT, again, replace(NOT_PROCESSED, attempt=2))
 
     assert (waiting.attempt, waiting.not_processed_count) == (2, 1)
-    assert waiting.not_before_ms == TURNED_AWAY.not_before
-    assert waiting.message == TURNED_AWAY.cause
+    assert waiting.not_before_ms == NOT_PROCESSED.not_before
+    assert waiting.message == NOT_PROCESSED.cause
     assert (waiting.signed_at, waiting.request_hash) == (AT + 9_000, "a")
 
 
-def test_a_new_attempt_is_not_unknown_because_the_last_one_was() -> None:
+def test_a_new_attempt_clears_the_unknown_outcome() -> None:
     transfer = after(REQUESTED, STARTED, UNKNOWN, NOT_SENT, replace(STARTED, attempt=2))
 
     assert (transfer.unknown_at, transfer.message) == (0, "")
 
 
 @pytest.mark.parametrize("evidence", Evidence)
-def test_what_a_reply_says_is_verified_later_and_all_else_at_once(evidence: Evidence) -> None:
+def test_only_a_completion_by_reply_is_verified_later(evidence: Evidence) -> None:
     transfer = after(REQUESTED, STARTED, completed_event(evidence))
 
     assert transfer.verified is (evidence is not Evidence.REPLY)
     assert (transfer.tran_id, transfer.evidence, transfer.finished_at) == ("77", evidence, AT)
 
 
-def test_a_second_end_takes_the_first_one_back() -> None:
+def test_a_correction_replaces_the_failure() -> None:
     transfer = after(REQUESTED, STARTED, UNKNOWN, ABSENT, CORRECTED)
 
     assert transfer.corrected
@@ -147,7 +146,7 @@ def test_a_second_end_takes_the_first_one_back() -> None:
 
 
 @pytest.mark.parametrize("end", [VERIFIED, ABSENT, CORRECTED, REPLIED])
-def test_every_end_ends_a_dispute(end: TransferEvent) -> None:
+def test_every_final_event_ends_a_dispute(end: TransferEvent) -> None:
     disputed = after(REQUESTED, STARTED, UNKNOWN, DISPUTED)
     ended = evolve(disputed, end)
 
@@ -155,7 +154,7 @@ def test_every_end_ends_a_dispute(end: TransferEvent) -> None:
     assert (ended.disputed, ended.in_review) == (False, False)
 
 
-def test_a_share_that_was_settled_counts_though_it_is_said_to_have_failed() -> None:
+def test_a_settled_amount_still_counts_after_an_operator_resolves_failed() -> None:
     denied = after(REQUESTED, STARTED, REPLIED, DISPUTED, failed_event(FailureReason.OPERATOR))
 
     assert (denied.phase, denied.counts_against_cap) == (Phase.FAILED, True)
@@ -166,21 +165,21 @@ def test_a_share_that_was_settled_counts_though_it_is_said_to_have_failed() -> N
 
 
 @pytest.mark.parametrize("event", LATER, ids=lambda event: type(event).__name__)
-def test_no_life_begins_in_the_middle(event: TransferEvent) -> None:
+def test_a_later_event_needs_an_initial_event(event: TransferEvent) -> None:
     with pytest.raises(LedgerDamagedError, match="t-1 has no initial event"):
         evolve(None, event)
 
 
 @pytest.mark.parametrize("event", [REQUESTED, REJECTED])
-@pytest.mark.parametrize("life", LIVES)
-def test_no_life_begins_twice(life: str, event: TransferEvent) -> None:
+@pytest.mark.parametrize("history", HISTORIES)
+def test_a_second_initial_event_is_damage(history: str, event: TransferEvent) -> None:
     with pytest.raises(LedgerDamagedError, match="t-1 has two initial events"):
-        evolve(after(*LIVES[life][0]), event)
+        evolve(after(*HISTORIES[history][0]), event)
 
 
 @given(st.lists(st.sampled_from(LATER), max_size=12), st.integers(0, 13))
-def test_a_fold_may_stop_anywhere_and_go_on(events: list[TransferEvent], at: int) -> None:
-    """And whatever events there are, each is one version more, and what was asked for stays."""
+def test_a_fold_may_be_resumed_at_any_event(events: list[TransferEvent], at: int) -> None:
+    """Each event adds one to the version, and the amount never changes."""
     whole = [REQUESTED, *events]
     transfer = after(*whole)
 
@@ -189,6 +188,6 @@ def test_a_fold_may_stop_anywhere_and_go_on(events: list[TransferEvent], at: int
     assert transfer.amount == Decimal("12.5")
 
 
-def test_an_event_it_does_not_know_is_an_error() -> None:
+def test_evolve_rejects_an_unknown_event() -> None:
     with pytest.raises(AssertionError):
         evolve(after(REQUESTED), cast("TransferEvent", object()))

@@ -1,5 +1,5 @@
-"""Transfers of colliding amounts at an exchange that loses requests and replies, is late within its
-bounds, and never lies: whatever happens in whatever order, what the ledger says has moved.
+"""A state machine of equal transfers and an exchange that loses requests and replies and is late
+within its bounds. After any sequence of steps the ledger agrees with the exchange.
 """
 
 from decimal import Decimal
@@ -69,7 +69,7 @@ PATIENCE = ReconciliationTiming(
 
 
 class Request(Struct):
-    """What was sent; the exchange executes it as *movement*, or never will."""
+    """A sent request; *movement* is None if the exchange never executes it."""
 
     name: TransferId
     attempt: int
@@ -78,7 +78,7 @@ class Request(Struct):
 
 
 class Exchange(RuleBasedStateMachine):
-    """Rules of one kind do what the treasury does, those of the other what may happen to it."""
+    """The rules are the treasury's actions and the events at the exchange."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ class Exchange(RuleBasedStateMachine):
         self.book: list[Movement] = []
         self.first: dict[TransferId, str] = {}
 
-    def said(self, name: TransferId, command: TreasuryCommand) -> tuple[object, ...]:
+    def execute(self, name: TransferId, command: TreasuryCommand) -> tuple[object, ...]:
         return self.ledger.execute(name, command)
 
     def moved(self) -> dict[TransferId, str]:
@@ -96,10 +96,10 @@ class Exchange(RuleBasedStateMachine):
 
     @rule(name=names, amount=amounts)
     def request(self, name: TransferId, amount: Decimal) -> None:
-        """A new one, a repetition, or another body under the same key."""
+        """A new request, a repetition, or another body under the same key."""
         mark = request_fingerprint(TERMS.direction, amount, "")
         terms = replace(TERMS, amount=amount, limits=LIMITS, accepted_at=self.now, fingerprint=mark)
-        events = self.said(name, RequestTransfer(name, terms))
+        events = self.execute(name, RequestTransfer(name, terms))
 
         assert bool(events) is (name not in self.first)
         self.first.setdefault(name, mark)
@@ -114,13 +114,13 @@ class Exchange(RuleBasedStateMachine):
         executes_ms=st.sampled_from([None, 0, 4_000, 14_999]),
     )
     def send(self, name: TransferId, behind: int, executes_ms: int | None) -> None:
-        """From what one instance knew, perhaps a moment ago; only what is in the ledger is sent."""
+        """An instance may act on stale state; it sends only if the ledger holds the start event."""
         transfer = self.ledger.transfers.get(name)
         if transfer is None:
             return
         attempt = transfer.attempt + 1 - behind
         start = StartSubmission(attempt, self.now, 5_000, f"{name}{attempt}", MAX_AGE_MS, self.now)
-        if not any(isinstance(event, SubmissionStarted) for event in self.said(name, start)):
+        if not any(isinstance(event, SubmissionStarted) for event in self.execute(name, start)):
             return
         movement = None
         if executes_ms is not None:
@@ -133,10 +133,10 @@ class Exchange(RuleBasedStateMachine):
     @precondition(lambda self: any(sent.is_open for sent in self.sent))
     @rule(data=st.data())
     def reply(self, data: st.DataObject) -> None:
-        """As late as it likes, and only the truth."""
+        """Replies may be late, but are true."""
         sent = data.draw(st.sampled_from([each for each in self.sent if each.is_open]))
         sent.is_open = False
-        self.said(sent.name, data.draw(st.sampled_from(self.replies(sent))))
+        self.execute(sent.name, data.draw(st.sampled_from(self.replies(sent))))
 
     def replies(self, sent: Request) -> list[TreasuryCommand]:
         unknown = RecordUnknown(sent.attempt, "reset", self.now)
@@ -156,49 +156,49 @@ class Exchange(RuleBasedStateMachine):
     @rule(name=names)
     def expire(self, name: TransferId) -> None:
         if name in self.ledger.transfers:
-            self.said(name, ExpireTransfer(MAX_AGE_MS, self.now))
+            self.execute(name, ExpireTransfer(MAX_AGE_MS, self.now))
 
     @rule(name=names, lag_ms=st.sampled_from([0, 20_000]))
     def reconcile(self, name: TransferId, lag_ms: int) -> None:
-        """By direction, amount and moment alone, as the wallet's history allows; also for one that
-        was given up.
-        """
+        """By direction, amount and time alone, as in wallet mode; also for an ABSENT failure."""
         transfer = self.ledger.transfers.get(name)
         if transfer is None:
             return
-        given_up = transfer.failure_reason is FailureReason.ABSENT
-        if not transfer.is_unresolved and not given_up:
+        absent = transfer.failure_reason is FailureReason.ABSENT
+        if not transfer.is_unresolved and not absent:
             return
         rows = [row for row in self.book if row.moved_at + lag_ms <= self.now]
         match find_match(transfer, PATIENCE, rows, frozenset(self.ledger.claims)):
             case Matched(movement=row):
                 evidence = Evidence.HISTORY
-                self.said(name, RecordCompleted(transfer.attempt, row.tran_id, evidence, self.now))
+                self.execute(
+                    name, RecordCompleted(transfer.attempt, row.tran_id, evidence, self.now)
+                )
             case _:
                 self.find_nothing(transfer)
 
     def find_nothing(self, transfer: Transfer) -> None:
-        self.said(transfer.transfer_id, RequestReview("silent", self.now))
+        self.execute(transfer.transfer_id, RequestReview("silent", self.now))
         if reads := reads_proving_absence(transfer, PATIENCE, (self.now,)):
             note = RecordAbsent(transfer.attempt, reads, self.now)
-            self.said(transfer.transfer_id, note)
+            self.execute(transfer.transfer_id, note)
 
     @rule(name=names, verdict=st.sampled_from(OperatorVerdict))
     def resolve(self, name: TransferId, verdict: OperatorVerdict) -> None:
-        """By an operator who looks closely."""
+        """The operator's verdict is always right."""
         own = self.moved().get(name)
         true = OperatorVerdict.DONE if own else OperatorVerdict.FAILED
         if name not in self.ledger.transfers or verdict is not true:
             return
         before = self.ledger.transfers[name]
         try:
-            self.said(name, ResolveTransfer(verdict, own or "", "seen", self.now))
+            self.execute(name, ResolveTransfer(verdict, own or "", "seen", self.now))
         except TransferStateError:
             assert not before.is_unresolved
             assert not before.disputed
 
     @invariant()
-    def every_promise_of_the_ledger_holds(self) -> None:
+    def every_ledger_invariant_holds(self) -> None:
         assert not self.ledger.broken
 
     @invariant()
@@ -206,7 +206,7 @@ class Exchange(RuleBasedStateMachine):
         assert len(self.moved()) == len(self.book)
 
     @invariant()
-    def what_is_said_has_happened(self) -> None:
+    def the_ledger_agrees_with_the_exchange(self) -> None:
         moved = self.moved()
         for name, transfer in self.ledger.transfers.items():
             match transfer.phase:
@@ -219,12 +219,12 @@ class Exchange(RuleBasedStateMachine):
             assert not transfer.disputed
 
     @invariant()
-    def a_key_belongs_to_what_was_asked_first(self) -> None:
+    def a_key_is_bound_to_its_first_request(self) -> None:
         for name, mark in self.first.items():
             assert self.ledger.transfers[name].fingerprint == mark
 
     @invariant()
-    def what_has_moved_is_within_the_cap(self) -> None:
+    def the_moved_amount_is_within_the_cap(self) -> None:
         assert sum((row.amount for row in self.book), Decimal(0)) <= LIMITS.daily_cap
 
 
@@ -234,17 +234,17 @@ ONCE = settings(
 )
 
 
-def test_what_the_ledger_says_is_what_has_moved() -> None:
+def test_the_ledger_agrees_with_the_movements_of_the_exchange() -> None:
     run_state_machine_as_test(Exchange, settings=RUNS)
 
 
-class WithoutRivals(Exchange):
-    """Sends one beside another that looks the same."""
+class WithoutLookalikeCheck(Exchange):
+    """Mistake: sends a transfer beside its lookalike."""
 
-    def said(self, name: TransferId, command: TreasuryCommand) -> tuple[object, ...]:
-        situation = self.ledger.context(name, command)
+    def execute(self, name: TransferId, command: TreasuryCommand) -> tuple[object, ...]:
+        context = self.ledger.context(name, command)
         events = decide(
-            DecisionContext(situation.transfer, situation.cap, (), situation.movement_owner),
+            DecisionContext(context.transfer, context.cap, (), context.movement_owner),
             command,
         )
         for event in events:
@@ -254,31 +254,31 @@ class WithoutRivals(Exchange):
 
 
 class Resending(Exchange):
-    """Sends again after an unknown reply."""
+    """Mistake: sends again after an unknown reply."""
 
     def replies(self, sent: Request) -> list[TreasuryCommand]:
         again = RecordNotExecuted(sent.attempt, NotExecutedReason.NOT_SENT, "x", self.now, self.now)
         return [*super().replies(sent), again]
 
 
-def test_sending_again_is_caught() -> None:
-    """A machine that a broken treasury passes would prove nothing."""
+def test_the_machine_detects_a_resent_request() -> None:
+    """A state machine that a broken treasury passes would prove nothing."""
     with pytest.raises(AssertionError):
         run_state_machine_as_test(Resending, settings=ONCE)
 
 
-def test_sending_one_beside_a_rival_is_caught() -> None:
-    """Chance finds it too, but seldom soon."""
-    ours, broken = _rivals(Exchange()), _rivals(WithoutRivals())
+def test_the_machine_detects_a_transfer_sent_beside_its_lookalike() -> None:
+    """Random steps find it too, but rarely soon."""
+    ours, broken = _run_two_lookalikes(Exchange()), _run_two_lookalikes(WithoutLookalikeCheck())
 
-    ours.what_is_said_has_happened()
+    ours.the_ledger_agrees_with_the_exchange()
     assert len(ours.sent) == 1
     assert len(broken.sent) == 2
     with pytest.raises(AssertionError):
-        broken.what_is_said_has_happened()
+        broken.the_ledger_agrees_with_the_exchange()
 
 
-def _rivals(run: Exchange) -> Exchange:
+def _run_two_lookalikes(run: Exchange) -> Exchange:
     first, second, _ = NAMES
     run.request(first, Decimal(40))
     run.request(second, Decimal(40))

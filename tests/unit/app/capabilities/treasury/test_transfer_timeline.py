@@ -40,6 +40,7 @@ from tests.transfer_events import (
     DAY,
     DISPUTED,
     ID,
+    NOT_PROCESSED,
     NOT_SENT,
     REJECTED,
     RELEASED,
@@ -48,7 +49,6 @@ from tests.transfer_events import (
     REVIEW,
     SETTLED,
     STARTED,
-    TURNED_AWAY,
     UNKNOWN,
     VERIFIED,
     CommitChain,
@@ -77,7 +77,7 @@ SENTENCES: list[tuple[TreasuryEvent, str]] = [
         "attempt 1 did not leave: connection refused; the next not before 2026-11-26T09:00:01.000Z",
     ),
     (
-        TURNED_AWAY,
+        NOT_PROCESSED,
         (
             "attempt 1 was turned away unread: -1021 Timestamp outside of the recvWindow; "
             "the next not before 2026-11-26T09:00:01.000Z"
@@ -192,7 +192,7 @@ WINDOW = "between 2026-11-26T08:59:58.200Z and 2026-11-26T09:01:07.200Z"
 OUTLOOKS: dict[str, tuple[tuple[TreasuryEvent, ...], str, str]] = {
     "waiting": ((), "PENDING: accepted, nothing was sent yet", "chimera-s1 serve sends it"),
     "again": (
-        (STARTED, TURNED_AWAY),
+        (STARTED, NOT_PROCESSED),
         "PENDING: attempt 1 came to nothing: -1021",
         "another attempt, not before 2026-11-26T09:00:01.000Z",
     ),
