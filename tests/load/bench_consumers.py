@@ -80,11 +80,11 @@ async def bench_consumers(bench: BenchContext) -> None:
     if slow_ages:
         rows.append(Row("slow consumer: age of what it reads", _quantiles(slow_ages)))
     bench.report.table(
-        f"The chain in a storm: {RATE:,} messages/s, {SYMBOLS} symbols, window {WINDOW_MS} ms",
+        f"End to end under load: {RATE:,} messages/s, {SYMBOLS} symbols, window {WINDOW_MS} ms",
         rows,
-        "Ages run from the venue's event time (the moment of sending) to the consumer's receipt; "
-        f"a window adds up to {WINDOW_MS} ms, a read up to 10. All consumers run on the sender's "
-        "core.",
+        "Ages are measured from the venue's event time (the time of sending) to the consumer's "
+        f"receipt; a window adds up to {WINDOW_MS} ms, a read up to 10 ms. All consumers run on "
+        "the sender's core.",
     )
 
 

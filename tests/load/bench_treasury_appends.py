@@ -77,9 +77,9 @@ async def bench_treasury_appends(bench: BenchContext) -> None:
             Row("ours: WAL, synchronous=FULL", ours.text()),
             Row("ours against `eventsourcing`, appends/s", _ratio(ours, recorder)),
         ],
-        f"{rounds} rounds of {each} each, in turn. A commit of ours is one document, sealed into "
-        "the hash chain, found by number, id and stream, and unique in the first two; theirs are "
-        "two rows with one key. Ours goes through a thread, so that the loop turns on.",
+        f"{rounds} rounds of {each} each, in turn. Our commit is one document in the hash chain, "
+        "indexed by number, id and stream, the first two unique; theirs is two rows with one key. "
+        "Ours runs in a thread, so that the event loop is not blocked.",
     )
 
 

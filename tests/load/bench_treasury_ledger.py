@@ -39,7 +39,7 @@ async def bench_treasury_ledger(bench: BenchContext) -> None:
         recorded = await _walk(bench, "recorder", theirs)
     for name, result in (("start", started), ("verify", verified), ("rebuild", projected)):
         if result.items != commits:
-            raise NothingMeasuredError(f"{name} came to {result.items} of {commits} commits")
+            raise NothingMeasuredError(f"{name} read {result.items} of {commits} commits")
     start_s = opened.seconds + started.seconds
     bench.report.table(
         f"A ledger of {recorded.items:,} events in {commits:,} commits, {size_mib:,.0f} MiB",
@@ -50,19 +50,17 @@ async def bench_treasury_ledger(bench: BenchContext) -> None:
                 f"at most {START_S:g} s",
                 start_s <= START_S,
             ),
-            Row("of it opening: SQLite looks through all pages", f"{opened.seconds:.1f} s"),
-            *_rows("of it folding (`TreasuryLedger.catch_up`)", started, recorded.items),
+            Row("part of it: opening, SQLite reads all pages", f"{opened.seconds:.1f} s"),
+            *_rows("part of it: folding (`TreasuryLedger.catch_up`)", started, recorded.items),
             *_rows("`ledger verify`", verified, recorded.items),
             *_rows("`ledger rebuild`, once verified", projected, recorded.items),
             *_rows("`eventsourcing`, `select_notifications` to the end", recorded, recorded.items),
             Row("folding against it", f"{started.cpu_s / recorded.cpu_s:.2f} x its CPU time"),
         ],
-        f"Pages of {READ_BATCH_SIZE} commits, of {READ_BATCH_SIZE} events with "
-        "`eventsourcing`, which "
-        "gives rows as they are: it neither decodes, proves nor folds them. Each walk runs in a "
-        f"process of its own; memory before it, and the most of it. Rebuilding keeps "
-        f"{CACHED_TRANSFERS_MAX:,} "
-        "transfers in memory, folding and proving those that are open.",
+        f"Pages of {READ_BATCH_SIZE} commits, or of {READ_BATCH_SIZE} events with `eventsourcing`, "
+        "which returns rows without decoding, verifying or folding them. Each pass runs in its own "
+        "process; memory is that before the pass, and the peak. Rebuilding keeps "
+        f"{CACHED_TRANSFERS_MAX:,} transfers in memory.",
     )
 
 

@@ -87,10 +87,9 @@ async def bench_treasury_transfers(bench: BenchContext) -> None:
     bench.report.grid(
         "Transfers, from the request to the answer that the money has moved",
         lines,
-        "Each is four durable commits, the last after the answer, and one request to the "
-        "simulator on a connection of its own. Histories are read, rows projected and events "
-        "relayed meanwhile. Limits are out of the way: Binance allows an account 200 transfers a "
-        "minute.",
+        "Each transfer makes four durable commits, the last after the reply, and one request to "
+        "the simulator on a new connection. Histories are read, rows projected and events relayed "
+        "meanwhile. The limits are raised: Binance allows an account 200 transfers a minute.",
     )
 
 

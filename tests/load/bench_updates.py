@@ -49,9 +49,9 @@ async def bench_updates(bench: BenchContext) -> None:
     bench.report.table(
         f"Window 0, every update, {SYMBOLS} symbols",
         rows,
-        "Merged: more than the process could publish came, and only the newest of each stream "
-        "went out. Received to acknowledged: the oldest quote of each batch, upper bounds of "
-        "the histogram's buckets.",
+        "Merged: more updates arrived than the process could publish, so only the newest of each "
+        "stream was published. Received to acknowledged: the oldest quote of each batch, upper "
+        "bounds of the histogram's buckets.",
     )
 
 

@@ -1,7 +1,5 @@
 """Cost of a stream entry for the writing process: our writer and the official client.
 
-    python -m tests.load.bench_writers
-
 Both write the same quotes to the same cluster in turn. CPU time is that of the whole process:
 encoding, sockets, replies, the event loop.
 """
@@ -9,17 +7,12 @@ encoding, sockets, replies, the event loop.
 import random
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from statistics import median
-from tempfile import TemporaryDirectory
 
-import anyio
 from msgspec import Struct
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
 from chimera_s1.adapters.redis.cluster_client import ClusterClient, connect_cluster
-from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
-from chimera_s1.adapters.redis.embedded.server_binary import find_redis_server
 from chimera_s1.adapters.redis.publisher.node_quote_publisher import NodeQuotePublisher
 from chimera_s1.adapters.redis.publisher.official_quote_publisher import OfficialQuotePublisher
 from chimera_s1.adapters.system.system_clock import SystemClock
@@ -27,9 +20,6 @@ from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.quote import Quote
 from tests.load.bench_context import BenchContext
 from tests.load.figures import NothingMeasuredError
-from tests.load.machine import describe, divide_cores, on_core
-from tests.load.processes import Rig
-from tests.load.report import Report, say
 
 BATCHES = (100, 300, 1000)
 ENTRIES = 15_000
@@ -128,28 +118,3 @@ def _node_writer(client: ClusterClient) -> NodeQuotePublisher:
 
 def _medians(costs: Sequence[Cost]) -> Cost:
     return Cost(median(each.cpu_us for each in costs), median(each.wall_us for each in costs))
-
-
-async def run(*, quick: bool = False) -> int:
-    """Start a cluster and print the table; returns the exit code."""
-    cores = divide_cores()
-    say(describe(cores))
-    report = Report()
-    with TemporaryDirectory(prefix="chimera-bench-redis-") as directory:
-        redis = EmbeddedRedis(Path(directory), binary=find_redis_server(""), masters=MASTERS)
-        with on_core(cores.sender):
-            await redis.__aenter__()
-        try:
-            with on_core(cores.service[0]):
-                await bench_writers(BenchContext(Rig(cores, ""), redis, report, quick))
-        finally:
-            await redis.__aexit__(None, None, None)
-    return report.end()
-
-
-def main() -> None:
-    raise SystemExit(anyio.run(run, backend_options={"use_uvloop": True}))
-
-
-if __name__ == "__main__":
-    main()

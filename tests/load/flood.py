@@ -108,7 +108,7 @@ class Session:
         return request, {name.lower(): value.strip() for name, _, value in pairs}
 
     def _await_subscriptions(self) -> set[str]:
-        """The streams asked for."""
+        """Acknowledge SUBSCRIBE requests until they cease; returns the stream names."""
         streams: set[str] = set()
         while not streams or select.select([self._socket], [], [], SUBSCRIBE_QUIET_S)[0]:
             self._receive()
@@ -185,7 +185,7 @@ class Session:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description="A sender of book frames.")
+    parser = argparse.ArgumentParser(description="A sender of book frames")
     parser.add_argument("--symbols", type=int, default=200)
     parser.add_argument("--rate", type=float, default=0, help="messages/s in all; 0: unpaced")
     parser.add_argument("--venue", choices=["spot", "perp"], default="spot")

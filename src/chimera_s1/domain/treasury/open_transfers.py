@@ -14,6 +14,7 @@ from chimera_s1.domain.treasury.event_records import CAP_STREAM_PREFIX, UnknownE
 from chimera_s1.domain.treasury.events import (
     CapEvent,
     FailureReason,
+    MovementEvent,
     TransferCompleted,
     TransferCorrected,
     TransferDisputed,
@@ -70,6 +71,8 @@ class OpenTransfers:
                 self._cap_days[event.day] = evolve_cap(self.cap_on(event.day), event)
             elif isinstance(event, TransferEvent):
                 self._apply_event(event)
+            elif not isinstance(event, MovementEvent):
+                assert_never(event)
         self.head = head_of(commit)
 
     @property
@@ -126,12 +129,12 @@ class OpenTransfers:
             self.disputed.add(event.transfer_id)
         elif isinstance(event, _FINAL_EVENTS):
             self.disputed.discard(event.transfer_id)
-        known = self.find(event.transfer_id)
-        if known is not None or isinstance(event, TransferRequested | TransferRejected):
-            self._file(evolve(known, event))
+        transfer = self.find(event.transfer_id)
+        if transfer is not None or isinstance(event, TransferRequested | TransferRejected):
+            self._regroup(evolve(transfer, event))
         # Otherwise the transfer is closed and dropped; its stream keeps the event.
 
-    def _file(self, transfer: Transfer) -> None:
+    def _regroup(self, transfer: Transfer) -> None:
         for group in self._groups():
             group.pop(transfer.transfer_id, None)
         match transfer.phase:

@@ -141,22 +141,22 @@ def test_open_transfers_agree_with_the_streams_folded_one_by_one(
 def test_a_transfer_moves_between_the_groups() -> None:
     chain, open_transfers = CommitChain(), OpenTransfers()
     steps: list[tuple[str, tuple[TransferEvent | CapEvent | MovementClaimed, ...]]] = [
-        ("waiting", (REQUESTED, RESERVED)),
+        ("queued", (REQUESTED, RESERVED)),
         ("unresolved", (STARTED,)),
         ("unresolved", (UNKNOWN,)),
-        ("absent", ABSENT),
+        ("watched failure", ABSENT),
         ("", (CORRECTED, CapRebooked(day=DAY, transfer_id=ID, amount=AMOUNT), CLAIMED)),
     ]
-    for place, events in steps:
+    for group, events in steps:
         open_transfers.fold_commit(chain.add("x", *events))
-        places = {
-            "waiting": open_transfers.queued,
+        groups = {
+            "queued": open_transfers.queued,
             "unresolved": open_transfers.unresolved,
             "unverified": open_transfers.unverified,
-            "absent": open_transfers.watched_failures,
+            "watched failure": open_transfers.watched_failures,
         }
-        assert [name for name, held in places.items() if ID in held] == ([place] if place else [])
-        assert (open_transfers.find(ID) is not None) is bool(place)
+        assert [name for name, held in groups.items() if ID in held] == ([group] if group else [])
+        assert (open_transfers.find(ID) is not None) is bool(group)
 
 
 def test_a_transfer_done_by_reply_is_unverified_until_its_history_row() -> None:
