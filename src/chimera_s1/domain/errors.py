@@ -1,18 +1,4 @@
-"""The errors of this service. Each has a stable code.
-
-ChimeraError
-├── InvalidValueError
-├── ConfigurationError
-└── PortError
-    ├── PublisherUnavailableError
-    ├── ExchangeUnavailableError
-    ├── ExchangeRefusedError
-    ├── RecordingDamagedError
-    ├── StoreUnavailableError
-    │   └── AppendUncertainError
-    ├── LedgerDamagedError
-    └── LedgerTooNewError
-"""
+"""The errors of this service."""
 
 
 class ChimeraError(Exception):
@@ -88,8 +74,6 @@ class LedgerDamagedError(PortError):
 
 
 class LedgerTooNewError(PortError):
-    """The ledger holds events of a newer version of S1; this version shows them but cannot act on
-    them.
-    """
+    """Events of a newer version of S1 in the ledger: this version shows them but cannot act."""
 
     code = "ledger.too_new"

@@ -45,11 +45,7 @@ class InstrumentId(Struct, frozen=True, order=True, gc=False):
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Parse `spot/BTCUSDT`.
-
-        Raises:
-            InvalidValueError: Unknown venue or invalid symbol.
-        """
+        """Parse `spot/BTCUSDT`."""
         venue, slash, symbol = text.partition("/")
         if not slash or venue not in tuple(Venue):
             raise InvalidValueError(
@@ -59,11 +55,7 @@ class InstrumentId(Struct, frozen=True, order=True, gc=False):
 
 
 def parse_symbol(text: str) -> Symbol:
-    """*text* as a symbol, in upper case.
-
-    Raises:
-        InvalidValueError: Empty, longer than 64 characters, or with a forbidden character.
-    """
+    """*text* as a symbol, in upper case."""
     symbol = text.strip().upper()
     if not symbol or len(symbol) > SYMBOL_LENGTH_MAX:
         raise InvalidValueError(
@@ -78,11 +70,7 @@ def parse_symbol(text: str) -> Symbol:
 
 
 def parse_transfer_id(text: str) -> TransferId:
-    """*text* as a transfer id.
-
-    Raises:
-        InvalidValueError: Not 1 to 128 characters that are safe in a header and a URL.
-    """
+    """*text* as a transfer id: 1 to 128 characters that are safe in a header and a URL."""
     if _TRANSFER_ID.fullmatch(text) is None:
         raise InvalidValueError(
             "a transfer id has 1 to 128 letters, digits or any of . _ : ~ @ + = , - and begins "

@@ -34,12 +34,7 @@ def exact_text(amount: Decimal) -> str:
 
 
 def parse_usdt(amount: Decimal | str | int) -> Decimal:
-    """An amount of USDT above 0, in its canonical form.
-
-    Raises:
-        InvalidValueError: Not a number, not finite, not above 0, more than 8 decimals, or above
-            USDT_MAX.
-    """
+    """An amount above 0 with at most 8 decimals, in its canonical form."""
     with localcontext(prec=_PRECISION):
         # Decimal accepts too much: 1_000, Arabic digits, surrounding whitespace.
         if isinstance(amount, str) and _NUMBER.fullmatch(amount) is None:

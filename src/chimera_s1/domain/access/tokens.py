@@ -78,12 +78,9 @@ def make_token(
     created_at: int,
     not_after: int | None = None,
 ) -> tuple[str, TokenRecord]:
-    """The token text, for its holder only, and the record to store; arguments as in `TokenRecord`.
+    """The token text, for its holder only, and the record to store.
 
     *random_bytes* are 32 bytes from a cryptographic source.
-
-    Raises:
-        InvalidValueError: An argument is invalid.
     """
     assert len(random_bytes) == SECRET_BYTES, len(random_bytes)
     secret = urlsafe_b64encode(random_bytes).decode().rstrip("=")

@@ -34,7 +34,6 @@ class NewEvent(Struct, frozen=True):
     """An event that is not in a ledger yet.
 
     Attributes:
-        stream: `transfer/<id>`, for example.
         type: Stable dotted name; never the name of a class.
         v: Schema version of *data*.
         data: No floats; integers of at most 64 bits.
@@ -74,7 +73,7 @@ class Commit(Struct, frozen=True, kw_only=True):
         commit_id: Unique per attempt of a command; distinguishes our write from another instance's.
         at: Time of the decision, local epoch ms.
         actor: `s1/executor`, or the actor of a token.
-        correlation_id: The transfer id.
+        correlation_id: Common to the commits of one process, such as a transfer.
         hash: SHA-256 over the canonical JSON of all other fields, hex.
         streams: The distinct streams of its events.
     """
@@ -96,9 +95,7 @@ _decode = msgspec.json.Decoder(Commit).decode
 
 
 class LedgerEntry(Struct, frozen=True):
-    """A commit read from a store; *content_hash* is computed from the stored content and differs
-    from `commit.hash` if the content was edited.
-    """
+    """A commit read from a store; *content_hash* is computed from what is stored."""
 
     commit: Commit
     content_hash: str
@@ -194,9 +191,7 @@ def decode_entry(stored: bytes, where: str) -> LedgerEntry:
 
 
 def _decode_canonical(stored: bytes) -> LedgerEntry | None:
-    """Fast path, three times as fast: hash the stored bytes without re-encoding them. None means
-    that the full decoding must decide.
-    """
+    """Fast path (3x): hash the stored bytes as they are. None: the full decoding must decide."""
     try:
         commit = _decode(stored)
         member = f',"hash":"{commit.hash}"'.encode()

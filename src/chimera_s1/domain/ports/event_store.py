@@ -11,18 +11,14 @@ READ_LIMIT_MAX = 1_000
 
 
 class Appended(Struct, frozen=True):
-    """The commit is in the ledger and survives a power failure; *already_written* is true if an
-    earlier attempt with a lost reply had written it.
-    """
+    """The commit is durable; *already_written* if an earlier attempt with a lost reply wrote it."""
 
     commit: Commit
     already_written: bool = False
 
 
 class SeqTaken(Struct, frozen=True):
-    """Another commit has this sequence number; nothing was or will be written. Catch up and decide
-    again.
-    """
+    """Another commit has this sequence number; nothing was or will be written."""
 
     existing: Commit
 
@@ -54,10 +50,9 @@ class EventStore(Protocol):
         ...
 
     async def read(self, after: int, limit: int) -> tuple[LedgerEntry, ...]:
-        """At most *limit* entries after sequence number *after*, in order, without gaps.
+        """At most *limit* entries after sequence number *after*, in order, up to the first gap.
 
-        The result ends before a gap. If the gap is at the first entry, `LedgerDamagedError` names
-        it.
+        A gap at the first entry raises `LedgerDamagedError`.
         """
         ...
 

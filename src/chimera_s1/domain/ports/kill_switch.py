@@ -7,9 +7,5 @@ class KillSwitch(Protocol):
     """The key `kill_switch` in the shared Redis."""
 
     async def read(self) -> bool:
-        """Whether it is on.
-
-        Raises:
-            PublisherUnavailableError: Not readable; the caller keeps the last known value.
-        """
+        """Whether it is on; after `PublisherUnavailableError` the last known value applies."""
         ...

@@ -8,9 +8,7 @@ from typing import Protocol
 
 
 class LeaseStore(Protocol):
-    """Named leases that expire by the store's clock; each call raises `StoreUnavailableError` if
-    the store does not answer.
-    """
+    """Leases that expire by the store's clock; calls may raise `StoreUnavailableError`."""
 
     async def acquire(self, name: str, owner: str, duration_ms: int) -> bool:
         """Take or renew the lease for *duration_ms* from now; False if another owner holds it."""

@@ -11,12 +11,7 @@ from chimera_s1.domain.market.quote import Quote, StreamKey
 
 
 class ConnectionOpened(Struct, frozen=True):
-    """A socket is open and its first data message arrived.
-
-    Attributes:
-        connection: Its name, `spot-0`.
-        recovered: True if this ends a FATAL.
-    """
+    """A socket is open and its first data message arrived; *recovered* if this ends a FATAL."""
 
     connection: str
     venue: Venue
@@ -54,12 +49,8 @@ class ConnectionFatal(Struct, frozen=True):
 
 
 class RoundTrip(Struct, frozen=True):
-    """A ping was answered.
-
-    Attributes:
-        rtt_ms: From ping sent to pong read.
-        process_ms: Part of *rtt_ms* that a received frame may wait before it is read: the read
-            interval.
+    """A ping was answered; *process_ms* is the part of *rtt_ms* that a received frame may wait
+    before it is read: the read interval.
     """
 
     connection: str
@@ -96,7 +87,6 @@ class FeedCounters(Struct):
     dropped: dict[str, int] = field(default_factory=dict)
 
     def drop(self, reason: str) -> None:
-        """Count a dropped frame."""
         self.dropped[reason] = self.dropped.get(reason, 0) + 1
 
 
@@ -142,6 +132,4 @@ class MarketFeed(Protocol):
         """Replace *connection* by a new one without missing an update."""
         ...
 
-    def report(self) -> FeedReport:
-        """The current state of the connections."""
-        ...
+    def report(self) -> FeedReport: ...

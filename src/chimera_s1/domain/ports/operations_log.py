@@ -52,9 +52,7 @@ class OperationsLog(Protocol):
         ...
 
     async def contains(self, entry_id: str) -> bool:
-        """Whether the entry exists or has been trimmed. False means that a failover has lost an
-        acknowledged entry.
-        """
+        """Whether the entry exists or was trimmed; False: a failover lost an acknowledged entry."""
         ...
 
     async def record_round_trip(self, entry: RoundTripEntry, summary: RoundTripSummary) -> None:

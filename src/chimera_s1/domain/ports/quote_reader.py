@@ -9,12 +9,7 @@ from chimera_s1.domain.identifiers import InstrumentId
 
 
 class PublishedQuote(Struct, frozen=True):
-    """A stream entry as consumers see it.
-
-    Attributes:
-        entry_id: `1772514460893-0`.
-        fields: Names and values in stream order.
-    """
+    """A stream entry as consumers see it; *fields* are names and values in stream order."""
 
     entry_id: str
     instrument: InstrumentId
@@ -22,9 +17,7 @@ class PublishedQuote(Struct, frozen=True):
 
 
 class QuoteReader(Protocol):
-    """Reads `mkt:events:*`; each call raises `PublisherUnavailableError` if the store is
-    unavailable.
-    """
+    """Reads `mkt:events:*`; calls may raise `PublisherUnavailableError`."""
 
     async def instruments(self) -> tuple[InstrumentId, ...]:
         """Every instrument that has a quote stream, sorted."""

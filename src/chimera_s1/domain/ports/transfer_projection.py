@@ -1,7 +1,4 @@
-"""Port: `treasury_transfers`, the read model of transfers.
-
-It is built from the ledger and can be rebuilt at any time; no decision is based on it.
-"""
+"""Port: `treasury_transfers`, a read model built from the ledger; no decision is based on it."""
 
 from typing import Protocol
 

@@ -52,9 +52,8 @@ class ReplyRefused(Struct, frozen=True):
 
 
 class ReplyNotProcessed(Struct, frozen=True):
-    """The money has certainly not moved: the exchange did not process the request.
-
-    *clock_suspect* is true if the exchange found our timestamp outside its window.
+    """The exchange did not process the request, so the money has certainly not moved;
+    *clock_suspect* if it found our timestamp outside its window.
     """
 
     cause: str

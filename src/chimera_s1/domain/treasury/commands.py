@@ -89,9 +89,7 @@ class RecordUnknown(Struct, frozen=True):
 
 
 class RecordAbsent(Struct, frozen=True):
-    """Complete reads after the deadline show no movement; *reads* are their times, exchange
-    epoch ms.
-    """
+    """Complete reads at *reads* (exchange epoch ms), after the deadline, show no movement."""
 
     attempt: int
     reads: tuple[int, ...]

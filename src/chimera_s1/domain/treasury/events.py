@@ -124,9 +124,7 @@ class SubmissionStarted(
 class SubmissionNotExecuted(
     _TreasuryEvent, frozen=True, kw_only=True, tag="treasury.submission.not_executed"
 ):
-    """The attempt was certainly not executed; the next one starts at *not_before*, local epoch ms,
-    or later.
-    """
+    """The attempt was certainly not executed; no new one before *not_before*, local epoch ms."""
 
     transfer_id: TransferId
     attempt: int
@@ -158,9 +156,7 @@ class TransferCompleted(
 
 
 class TransferFailed(_TreasuryEvent, frozen=True, kw_only=True, tag="treasury.transfer.failed"):
-    """The money has not moved and will not; *reads* are the times of the complete history reads
-    that prove an ABSENT failure, exchange epoch ms.
-    """
+    """The money has not moved and will not; *reads* (exchange epoch ms) prove an ABSENT failure."""
 
     transfer_id: TransferId
     attempt: int
@@ -251,9 +247,7 @@ class MovementClaimed(_TreasuryEvent, frozen=True, kw_only=True, tag="treasury.m
 class ForeignMovementObserved(
     _TreasuryEvent, frozen=True, kw_only=True, tag="treasury.movement.foreign"
 ):
-    """A movement between the wallets that belongs to no transfer of ours; *moved_at* is exchange
-    epoch ms.
-    """
+    """A movement that belongs to no transfer of ours; *moved_at* is exchange epoch ms."""
 
     tran_id: str
     direction: Direction

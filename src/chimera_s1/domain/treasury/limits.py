@@ -38,9 +38,7 @@ def direction_between(source: Wallet, target: Wallet) -> Direction:
 
 
 class TransferLimits(Struct, frozen=True, kw_only=True):
-    """Limits in USDT; each transfer records those applied to it. *daily_cap* covers one UTC day,
-    both directions together.
-    """
+    """Limits in USDT; *daily_cap* covers one UTC day, both directions together."""
 
     directions: tuple[Direction, ...]
     min: Decimal
@@ -65,10 +63,7 @@ class LimitBreach(Struct, frozen=True):
 def find_breach(
     limits: TransferLimits, direction: Direction, amount: Decimal, cap_used: Decimal
 ) -> LimitBreach | None:
-    """The first limit that the transfer breaks; None if it breaks none.
-
-    *cap_used* is the part of the day's cap already reserved or settled, USDT.
-    """
+    """The first broken limit, or None; *cap_used* is what is reserved and settled on the day."""
     if direction not in limits.directions:
         allowed = ", ".join(each.value for each in limits.directions) or "none"
         return LimitBreach(

@@ -42,9 +42,7 @@ class Movement(Struct, frozen=True):
 
 
 class IncomeRow(Struct, frozen=True):
-    """A TRANSFER row of the futures income, the second source; *amount* is USDT, positive into the
-    futures wallet.
-    """
+    """A TRANSFER row of the futures income; *amount* is positive into the futures wallet."""
 
     amount: Decimal
     moved_at: int
@@ -196,7 +194,5 @@ def _matches_amount_and_time(
 
 
 def client_id_of(transfer_id: TransferId, attempt: int) -> str:
-    """Our id of an attempt in sub-account mode; below 64 characters (USD-M error -4114) for any
-    transfer id.
-    """
+    """Our id of an attempt in sub-account mode, below 64 characters (USD-M error -4114)."""
     return f"s1-{sha256(transfer_id.encode()).hexdigest()[:40]}-{attempt}"
