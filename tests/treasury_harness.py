@@ -17,15 +17,18 @@ from chimera_s1.adapters.memory.event_store import MemoryEventStore
 from chimera_s1.adapters.memory.lease_store import MemoryLeaseStore
 from chimera_s1.adapters.memory.transfer_projection import MemoryTransferProjection
 from chimera_s1.app.capabilities.ledger.job_lease import JobLease
-from chimera_s1.app.capabilities.ledger.relay import RELAY_CURSOR as RELAYED
-from chimera_s1.app.capabilities.ledger.relay import RelayLedger
 from chimera_s1.app.capabilities.treasury.accept_transfers import AcceptTransfers, TransferRequest
 from chimera_s1.app.capabilities.treasury.execute_transfers import (
     ExecuteTransfers,
     SubmissionPolicy,
 )
-from chimera_s1.app.capabilities.treasury.project_transfers import ProjectTransfers
+from chimera_s1.app.capabilities.treasury.log_transfers import log_events
+from chimera_s1.app.capabilities.treasury.project_transfers import build_transfer_projector
 from chimera_s1.app.capabilities.treasury.reconcile_transfers import ReconcileTransfers
+from chimera_s1.app.capabilities.treasury.relay_transfers import (
+    RELAY_CURSOR,
+    build_transfer_relay,
+)
 from chimera_s1.app.capabilities.treasury.report_treasury import ReportTreasury
 from chimera_s1.app.capabilities.treasury.resolve_transfers import ResolveTransfers
 from chimera_s1.app.capabilities.treasury.transfer_admission import SpendingAdmission
@@ -223,7 +226,7 @@ class TreasuryInstance:
             check_backoff=world.check_backoff,
             poll_interval_ms=world.policy.poll_interval_ms,
         )
-        self.relay = RelayLedger(
+        self.relay = build_transfer_relay(
             store,
             cursors,
             operations or world.operations,
@@ -232,7 +235,9 @@ class TreasuryInstance:
             retries=RETRY_BACKOFF,
         )
         projection = projection or world.projection
-        self.projector = ProjectTransfers(store, projection, cursors, self.ledger, clock)
+        self.projector = build_transfer_projector(
+            store, projection, cursors, self.ledger.changes, clock
+        )
 
     def exchange_ms(self) -> float:
         return self.world.gateway.exchange_ms + self.skew_ms
@@ -272,13 +277,15 @@ class TreasuryInstance:
 
 
 def _ledger(world: TreasuryHarness, store: EventStore, cursors: CursorStore) -> TreasuryLedger:
-    return TreasuryLedger(
+    ledger = TreasuryLedger(
         store,
         clock=world.clock,
         new_id=world.new_id,
         draw=world.random.random,
-        read_relayed_seq=partial(cursors.read, RELAYED),
+        read_relayed_seq=partial(cursors.read, RELAY_CURSOR),
     )
+    ledger.subscribe(log_events)
+    return ledger
 
 
 @asynccontextmanager

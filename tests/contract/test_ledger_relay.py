@@ -18,7 +18,7 @@ from chimera_s1.adapters.redis.errors import REDIS_FAILURES
 from chimera_s1.adapters.redis.keys import SLOT_COUNT
 from chimera_s1.adapters.redis.operations_log import RedisOperationsLog
 from chimera_s1.adapters.system.system_clock import SystemClock
-from chimera_s1.app.capabilities.ledger.relay import RelayLedger
+from chimera_s1.app.capabilities.treasury.relay_transfers import build_transfer_relay
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TreasuryLedger
 from chimera_s1.domain.operations.backoff import Backoff
 from tests.contract.ledger_commits import append_commits
@@ -45,7 +45,7 @@ class Relayed:
         ledger = TreasuryLedger(
             self.store, clock=clock, new_id=lambda: uuid4().hex, draw=lambda: 0.5
         )
-        self.relay = RelayLedger(
+        self.relay = build_transfer_relay(
             self.store,
             cursors,
             RedisOperationsLog(writing, maxlen=10_000),

@@ -23,7 +23,7 @@ from chimera_s1.app.capabilities.market.quote_board import (
 from chimera_s1.app.capabilities.market.web.part import market_part
 from chimera_s1.app.capabilities.operations.report_health import ReportHealth
 from chimera_s1.app.capabilities.operations.web.routes import health_part
-from chimera_s1.app.capabilities.treasury.project_transfers import ProjectTransfers
+from chimera_s1.app.capabilities.treasury.project_transfers import build_transfer_projector
 from chimera_s1.app.capabilities.treasury.read_transfers import ReadTransfers
 from chimera_s1.app.capabilities.treasury.resolve_transfers import ResolveTransfers
 from chimera_s1.app.capabilities.treasury.web.part import treasury_part
@@ -102,8 +102,8 @@ class Treasury:
             exchange_ms=lambda: float(self.world.gateway.exchange_ms),
             timing=self.world.timing,
         )
-        self.projector = ProjectTransfers(
-            self.world.store, self.world.projection, self.world.cursors, ledger, clock
+        self.projector = build_transfer_projector(
+            self.world.store, self.world.projection, self.world.cursors, ledger.changes, clock
         )
 
     def start(self, tasks: TaskGroup) -> None:

@@ -9,8 +9,8 @@ from tempfile import TemporaryDirectory
 
 from eventsourcing.sqlite import SQLiteApplicationRecorder, SQLiteDatastore
 
+from chimera_s1.app.capabilities.ledger.engine import READ_BATCH_SIZE
 from chimera_s1.app.capabilities.treasury.project_transfers import CACHED_TRANSFERS_MAX
-from chimera_s1.app.capabilities.treasury.treasury_ledger import READ_BATCH_SIZE
 from chimera_s1.domain.ledger.commit import Commit
 from tests.load.bench_context import BenchContext
 from tests.load.figures import NothingMeasuredError

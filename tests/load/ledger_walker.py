@@ -23,10 +23,13 @@ from chimera_s1.adapters.sqlite.database import SqliteDatabase
 from chimera_s1.adapters.sqlite.event_store import SqliteEventStore
 from chimera_s1.adapters.sqlite.transfer_projection import SqliteTransferProjection
 from chimera_s1.adapters.system.system_clock import SystemClock
+from chimera_s1.app.capabilities.ledger.engine import READ_BATCH_SIZE
 from chimera_s1.app.capabilities.ledger.stores import TREASURY_LEDGER
 from chimera_s1.app.capabilities.ledger.verifier import LedgerVerifier
-from chimera_s1.app.capabilities.treasury.project_transfers import ProjectTransfers
-from chimera_s1.app.capabilities.treasury.treasury_ledger import READ_BATCH_SIZE, TreasuryLedger
+from chimera_s1.app.capabilities.treasury.project_transfers import build_transfer_projector
+from chimera_s1.app.capabilities.treasury.treasury_ledger import TreasuryLedger
+from chimera_s1.app.change_signal import ChangeSignal
+from chimera_s1.domain.treasury.open_transfers import OpenTransfers
 
 _STATUS = Path("/proc/self/status")  # psutil does not report the peak
 
@@ -61,20 +64,20 @@ async def start(database: SqliteDatabase) -> int:
 
 
 async def verify(database: SqliteDatabase) -> int:
-    """Like `chimera-s1 ledger verify`."""
-    walk = LedgerVerifier(SqliteEventStore(database, TREASURY_LEDGER))
+    """As `chimera-s1 ledger verify`."""
+    walk = LedgerVerifier(SqliteEventStore(database, TREASURY_LEDGER), OpenTransfers().fold_commit)
     while await walk.verify_next():
         pass
     return walk.head.seq
 
 
 async def rebuild(database: SqliteDatabase) -> int:
-    """Like `chimera-s1 ledger rebuild` after its verification."""
-    projecting = ProjectTransfers(
+    """As `chimera-s1 ledger rebuild` after it has verified."""
+    projecting = build_transfer_projector(
         SqliteEventStore(database, TREASURY_LEDGER),
         SqliteTransferProjection(database),
         SqliteCursorStore(database),
-        _new_ledger(database),
+        ChangeSignal(),
         SystemClock(),
     )
     await projecting.rebuild()

@@ -26,9 +26,9 @@ from chimera_s1.adapters.sqlite.cursor_store import SqliteCursorStore
 from chimera_s1.adapters.sqlite.database import SqliteDatabase
 from chimera_s1.adapters.sqlite.event_store import SqliteEventStore
 from chimera_s1.adapters.system.system_clock import SystemClock
-from chimera_s1.app.capabilities.ledger import relay as relay_ledger
 from chimera_s1.app.capabilities.ledger.stores import SQLITE_FILE, TREASURY_LEDGER
-from chimera_s1.app.capabilities.treasury import project_transfers
+from chimera_s1.app.capabilities.treasury.project_transfers import PROJECTION_CURSOR
+from chimera_s1.app.capabilities.treasury.relay_transfers import RELAY_CURSOR
 from chimera_s1.domain.ledger.commit import LedgerEntry
 from chimera_s1.domain.treasury.daily_cap import utc_day
 from chimera_s1.domain.treasury.open_transfers import OpenTransfers
@@ -87,7 +87,7 @@ class LedgerFollower:
                     self.open_transfers.fold_commit(entry.commit)
             cursors_at = [
                 await cursors.read(name)
-                for name in (relay_ledger.RELAY_CURSOR, project_transfers.CURSOR)
+                for name in (RELAY_CURSOR, PROJECTION_CURSOR)
             ]
         return self.open_transfers_are_decided and min(cursors_at) == len(self.entries)
 

@@ -1,62 +1,62 @@
-"""Relay the ledger: every event of it onto `ops:events`, in order, at least once.
+"""Relay a ledger's events to `ops:events`: in order, at least once.
 
-What Redis has acknowledged it may still lose in a failover, so after any failure of Redis, whenever
-its newest entry is not where it was, and at every start, what was written in the last minute or two
-is written again, however old the events are; consumers drop an `event_id` they have seen.
+Redis may lose acknowledged entries in a failover. So the relay writes the last minute or two of
+entries again after every start, after every Redis failure, and when its newest entry is gone,
+however old the events are. Consumers drop an `event_id` they have seen.
 
-Each entry carries its place in the ledger and the hash there: whoever keeps them can tell later
-whether the ledger was cut or rewritten.
+Each entry carries the sequence number and the hash of its commit: with a saved pair, a truncated or
+rewritten ledger can be detected later.
 """
 
 import logging
-from contextlib import suppress
-from decimal import Decimal, InvalidOperation
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
 
-from chimera_s1.app.capabilities.treasury.transfer_streams import verify_entries
-from chimera_s1.app.capabilities.treasury.treasury_ledger import TreasuryLedger
+from chimera_s1.app.capabilities.ledger.engine import (
+    LedgerEngine,
+    shorter_than_relayed,
+    verify_entries,
+)
 from chimera_s1.domain.errors import (
     ConfigurationError,
     LedgerDamagedError,
     PublisherUnavailableError,
     StoreUnavailableError,
 )
-from chimera_s1.domain.ledger.commit import Commit, RecordedEvent
+from chimera_s1.domain.ledger.commit import Commit, Document, RecordedEvent
 from chimera_s1.domain.operations.backoff import Backoff
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.cursor_store import CursorStore
 from chimera_s1.domain.ports.event_store import EventStore
 from chimera_s1.domain.ports.operations_log import OperationsEvent, OperationsLog
 
-RELAY_CURSOR = "ops:events"
 READ_BATCH_SIZE = 100
 POLL_INTERVAL_MS = 500.0
 DEBOUNCE_MS = 20.0
-"""What a few commits cost, one does too: a write to the disk."""
-
-SAFE_CURSOR = "ops:events/settled"
-"""The cursor up to where what Redis has acknowledged is believed to be safe."""
+"""Saving the cursor is one disk write, for one commit or for many."""
 
 SAFE_AFTER_MS = 60_000
+"""Entries that Redis has held this long are taken to survive a failover."""
+
 LOSS_CHECK_INTERVAL_MS = 1_000.0
 OVERLAP_COMMITS = 1_000
-"""No more than this is written again."""
+"""At most this many commits are relayed again."""
+
+Detail: TypeAlias = dict[str, str | int | float | bool | None]
+ExtraFields: TypeAlias = Callable[[Document], Mapping[str, float]]
+"""Fields that a capability adds to its events on `ops:events`, from an event's data."""
 
 _log = logging.getLogger(__name__)
 
 
-class RelayLedger:
+def no_extra_fields(_: Document) -> Mapping[str, float]:
+    return {}
+
+
+class LedgerRelay:
     """Args:
-    store: The ledger.
-
-    cursors: Up to where it was relayed.
-
-    operations: Where the events go.
-
-    ledger: Rings when there is something new; told when the ledger is shorter than it was.
-
-    clock: Time and waiting.
-
-    retries: Waits between tries while Redis is away.
+    cursor_name: The cursor of this ledger; several ledgers can share `ops:events`.
+    retries: Waits between tries while Redis or the store is unavailable.
     """
 
     def __init__(
@@ -64,17 +64,22 @@ class RelayLedger:
         store: EventStore,
         cursors: CursorStore,
         operations: OperationsLog,
-        ledger: TreasuryLedger,
+        ledger: LedgerEngine,
         *,
+        cursor_name: str,
         clock: Clock,
         retries: Backoff,
+        extra_fields: ExtraFields = no_extra_fields,
     ) -> None:
         self._store = store
         self._cursors = cursors
         self._operations = operations
         self._ledger = ledger
+        self._cursor = cursor_name
+        self._safe_cursor = f"{cursor_name}/settled"
         self._clock = clock
         self._retries = retries
+        self._extra_fields = extra_fields
         self._seq: int | None = None
         self._saved_seq = 0
         self._safe_seq = 0
@@ -82,29 +87,29 @@ class RelayLedger:
         self._newest_entry_id = ""
         self._loss_checked_ms = 0.0
         self.events_relayed = 0
-        """Events written since the start, repeated ones included."""
+        """Since the start, including repeats."""
         self.last_error = ""
-        """Why it lags; empty while it does not."""
+        """Why the relay is behind; empty while it works."""
 
     async def run(self) -> None:
         """Relay until cancelled."""
         failures = 0
         while True:
-            rung = self._ledger.changes.version
+            version = self._ledger.changes.version
             try:
                 while await self.advance() == READ_BATCH_SIZE:
                     pass
                 failures, self.last_error = 0, ""
                 await self._ledger.changes.wait_after(
-                    self._clock, POLL_INTERVAL_MS, version=rung, debounce_ms=DEBOUNCE_MS
+                    self._clock, POLL_INTERVAL_MS, version=version, debounce_ms=DEBOUNCE_MS
                 )
             except (PublisherUnavailableError, ConfigurationError) as error:
-                # What was acknowledged before may be lost with the node.
+                # Entries acknowledged before may be lost with the node.
                 self._seq = self._safe_candidate = None
                 failures = await self._back_off(error, failures)
             except (StoreUnavailableError, LedgerDamagedError) as error:
-                # What was written is there: again and again it would push all else out of the
-                # stream for as long as a cursor cannot be kept.
+                # Redis still has its entries. Repeating them while a cursor cannot be saved would
+                # push everything else out of the stream.
                 failures = await self._back_off(error, failures)
 
     async def _back_off(self, error: Exception, failures: int) -> int:
@@ -113,12 +118,11 @@ class RelayLedger:
         return failures + 1
 
     async def advance(self) -> int:
-        """Relay the next commits; how many, 0 when there are none.
+        """Relay the next commits and return their number; 0 at the head.
 
         Raises:
-            PublisherUnavailableError, ConfigurationError: Redis; call again.
-
-            StoreUnavailableError, LedgerDamagedError: The ledger; call again.
+            PublisherUnavailableError, ConfigurationError: Redis failed; call again.
+            StoreUnavailableError, LedgerDamagedError: The ledger failed; call again.
         """
         if self._seq is None or await self._entries_lost():
             self._safe_candidate = None
@@ -129,14 +133,14 @@ class RelayLedger:
             await self._relay(entry.commit)
             self._seq = entry.commit.seq
         if self._seq > self._saved_seq:
-            await self._cursors.advance(RELAY_CURSOR, self._seq)
+            await self._cursors.advance(self._cursor, self._seq)
             self._saved_seq = self._seq
         await self._advance_safe_cursor(self._seq)
         return len(entries)
 
     async def _entries_lost(self) -> bool:
-        """The newest entry is gone: a failover that no call failed on. Asked now and then, until
-        what was written last is believed to be safe.
+        """Whether Redis has lost the newest entry in a failover that no call failed on; checked
+        until the entry counts as safe.
         """
         now_ms = self._clock.monotonic_ms()
         if not self._newest_entry_id or now_ms - self._loss_checked_ms < LOSS_CHECK_INTERVAL_MS:
@@ -144,71 +148,63 @@ class RelayLedger:
         self._loss_checked_ms = now_ms
         if await self._operations.contains(self._newest_entry_id):
             return False
-        _log.warning("ops:events has lost what it had acknowledged: the last minute is repeated")
+        _log.warning(
+            "ops:events lost acknowledged entries (failover); relaying the last minute again"
+        )
         self._newest_entry_id = ""
         return True
 
     async def _advance_safe_cursor(self, seq: int) -> None:
-        """What was acknowledged by the last time, if that is long enough ago, is safe."""
         now_ms = self._clock.monotonic_ms()
         if self._safe_candidate is not None:
-            since_ms, settling = self._safe_candidate
+            since_ms, safe_seq = self._safe_candidate
             if now_ms - since_ms < SAFE_AFTER_MS:
                 return
-            if settling > self._safe_seq:
-                await self._cursors.advance(SAFE_CURSOR, settling)
-                self._safe_seq = settling
+            if safe_seq > self._safe_seq:
+                await self._cursors.advance(self._safe_cursor, safe_seq)
+                self._safe_seq = safe_seq
             if self._safe_seq >= seq:
                 self._newest_entry_id = ""
         self._safe_candidate = now_ms, seq
 
     async def _relay(self, commit: Commit) -> None:
         for record in commit.events:
-            event = OperationsEvent(record.id, commit.at, record.type, _detail(commit, record))
+            event = OperationsEvent(record.id, commit.at, record.type, self._detail(commit, record))
             self._newest_entry_id = await self._operations.record(event)
             self.events_relayed += 1
 
     async def _starting_seq(self) -> int:
-        """The place to begin at: somewhat before where the last run had come."""
-        self._saved_seq = position = await self._cursors.read(RELAY_CURSOR)
+        """The safe cursor: somewhat before the commit that was relayed last."""
+        self._saved_seq = relayed_seq = await self._cursors.read(self._cursor)
         head = await self._store.head()
-        if position > head.seq:
-            self._ledger.mark_damaged(
-                f"it ends at commit {head.seq}, and {position} commits were relayed before"
-            )
-        self._safe_seq = await self._cursors.read(SAFE_CURSOR)
-        return max(self._safe_seq, position - OVERLAP_COMMITS)
+        if relayed_seq > head.seq:
+            self._ledger.mark_damaged(shorter_than_relayed(head, relayed_seq))
+        self._safe_seq = await self._cursors.read(self._safe_cursor)
+        return max(self._safe_seq, relayed_seq - OVERLAP_COMMITS)
 
+    def _detail(self, commit: Commit, record: RecordedEvent) -> Detail:
+        detail: Detail = {
+            "seq": commit.seq,
+            "position": commit.seq,  # the old name of seq, for one release
+            "ledger": commit.ledger,
+            "hash": commit.hash,
+            "stream": record.stream,
+            "version": record.version,
+            "actor": commit.actor,
+        }
+        self._flatten(record.data, detail)
+        return detail
 
-def _detail(commit: Commit, record: RecordedEvent) -> dict[str, str | int | float | bool | None]:
-    flat: dict[str, str | int | float | bool | None] = {
-        "position": commit.seq,
-        "ledger": commit.ledger,
-        "hash": commit.hash,
-        "stream": record.stream,
-        "version": record.version,
-        "actor": commit.actor,
-    }
-    _flatten(record.data, flat)
-    return flat
-
-
-def _flatten(data: dict[str, object], flat: dict[str, str | int | float | bool | None]) -> None:
-    """Nested terms beside the rest; an exact amount also as the float64 that other
-    services read.
-    """
-    for name, value in data.items():
-        match value:
-            case dict():
-                _flatten(value, flat)
-            case str() | int() | bool() | None:
-                flat[name] = value
-            case list() | tuple():
-                flat[name] = ",".join(map(str, value))
-            case _:
-                flat[name] = str(value)
-    amount = data.get("amount")
-    if isinstance(amount, str):
-        # What a newer program means by it is not known here.
-        with suppress(InvalidOperation):
-            flat["amount_usdt"] = float(Decimal(amount))
+    def _flatten(self, data: Document, detail: Detail) -> None:
+        """Add *data*, with the members of nested objects beside the rest."""
+        for name, value in data.items():
+            match value:
+                case dict():
+                    self._flatten(value, detail)
+                case str() | int() | bool() | None:
+                    detail[name] = value
+                case list() | tuple():
+                    detail[name] = ",".join(map(str, value))
+                case _:
+                    detail[name] = str(value)
+        detail.update(self._extra_fields(data))

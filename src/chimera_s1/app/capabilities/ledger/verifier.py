@@ -1,43 +1,37 @@
-"""Walk a ledger from its first commit to its last, and prove each one on the way."""
+"""Verify a ledger from its first commit to its last: hashes, links and events."""
 
 import re
 
 import msgspec
 
+from chimera_s1.app.capabilities.ledger.engine import READ_BATCH_SIZE, Fold
 from chimera_s1.domain.errors import InvalidValueError, LedgerDamagedError
 from chimera_s1.domain.ledger.commit import LedgerEntry, LedgerHead, chain_error, head_of
 from chimera_s1.domain.ports.event_store import EventStore
-from chimera_s1.domain.treasury.open_transfers import OpenTransfers
 
-READ_BATCH_SIZE = 256
 _ANCHOR = re.compile(r"([0-9]{1,16}):([0-9a-f]{64})")
 
 
 class LedgerVerifier:
-    """What it keeps does not grow with the ledger, only with what is open in it.
-
-    Attributes:
-        head: The last proven commit.
+    """Args:
+    fold: Raises for events that contradict earlier ones; its memory need not grow with the
+        ledger.
+    anchor: A head that the ledger had before; it must be one of its commits.
     """
 
-    def __init__(self, store: EventStore, anchor: LedgerHead | None = None) -> None:
-        """Args:
-        store: The ledger.
-
-        anchor: A head it had before; the ledger must lead over it.
-        """
+    def __init__(self, store: EventStore, fold: Fold, anchor: LedgerHead | None = None) -> None:
         self.head = LedgerHead()
+        """The last verified commit."""
         self._store = store
+        self._fold = fold
         self._anchor = anchor
-        self._open = OpenTransfers()
 
     async def verify_next(self) -> tuple[LedgerEntry, ...]:
-        """The next commits, proven; empty at the end of the ledger.
+        """Verify and return the next commits; empty at the head.
 
         Raises:
-            LedgerDamagedError: Here is where it stops to be what was written.
-
-            StoreUnavailableError: Nothing is lost, call again.
+            LedgerDamagedError: The first damaged commit.
+            StoreUnavailableError: Call again.
         """
         if self.head == LedgerHead():
             self._check_anchor()
@@ -53,7 +47,7 @@ class LedgerVerifier:
         if problem:
             raise LedgerDamagedError(problem)
         try:
-            self._open.fold_commit(entry.commit)
+            self._fold(entry.commit)
         except (LedgerDamagedError, msgspec.ValidationError) as error:
             raise LedgerDamagedError(f"commit {entry.commit.seq}: {error}") from error
         self.head = head_of(entry.commit)
@@ -63,28 +57,28 @@ class LedgerVerifier:
         anchor = self._anchor
         if anchor is not None and anchor.seq == self.head.seq and anchor != self.head:
             raise LedgerDamagedError(
-                f"commit {anchor.seq} is not the one of the anchor: the ledger was rewritten there "
-                "or before, or it is another one"
+                f"commit {anchor.seq} differs from the anchor: the ledger was rewritten, or this "
+                "is another ledger"
             )
 
     def _require_anchor_reached(self) -> None:
         if self._anchor is not None and self._anchor.seq > self.head.seq:
             raise LedgerDamagedError(
-                f"the ledger ends at commit {self.head.seq}, and the anchor is of commit "
-                f"{self._anchor.seq}: its tail was cut"
+                f"the ledger ends at commit {self.head.seq}, before the anchor "
+                f"{self._anchor.seq}: commits are missing"
             )
 
 
 def anchor_text(head: LedgerHead) -> str:
-    """`20000:<hash>`, to be kept elsewhere."""
+    """`20000:<hash>`, to be stored on another machine."""
     return f"{head.seq}:{head.hash}"
 
 
 def parse_anchor(text: str) -> LedgerHead:
-    """Read what `anchor_text` has written.
+    """The inverse of `anchor_text`.
 
     Raises:
-        InvalidValueError: It is something else.
+        InvalidValueError: *text* is not an anchor.
     """
     found = _ANCHOR.fullmatch(text.strip())
     if found is None:

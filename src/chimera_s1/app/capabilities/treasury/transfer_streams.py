@@ -1,8 +1,8 @@
-"""Transfers from their streams in a ledger."""
+"""Fold transfers from the events of their streams."""
 
 from collections.abc import Iterable
 
-from chimera_s1.domain.errors import LedgerDamagedError, LedgerTooNewError
+from chimera_s1.domain.errors import LedgerTooNewError
 from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.ledger.commit import LedgerEntry
 from chimera_s1.domain.treasury.event_records import (
@@ -16,21 +16,21 @@ from chimera_s1.domain.treasury.transfer import Transfer, evolve
 
 
 def apply_events(transfer: Transfer | None, events: Iterable[TreasuryEvent]) -> Transfer:
-    """*transfer* after *events*, of which some may be about other things."""
+    """*transfer* after *events*; those about other things are skipped."""
     for event in events:
         if isinstance(event, TransferEvent):
             transfer = evolve(transfer, event)
-    assert transfer is not None  # every decision about a transfer begins or continues it
+    assert transfer is not None  # a decision's events create the transfer or continue it
     return transfer
 
 
 def fold_entry(
     transfer: Transfer | None, entry: LedgerEntry, transfer_id: TransferId
 ) -> Transfer | None:
-    """*transfer* after what *entry* says about it.
+    """*transfer* after the events of its stream in *entry*.
 
     Raises:
-        LedgerTooNewError: It begins with what only a newer program understands.
+        LedgerTooNewError: Its first event is of a newer version.
     """
     for record in entry.commit.events:
         if record.stream != transfer_stream(transfer_id):
@@ -43,26 +43,13 @@ def fold_entry(
     return transfer
 
 
-def verify_entries(entries: tuple[LedgerEntry, ...]) -> tuple[LedgerEntry, ...]:
-    """*entries*.
-
-    Raises:
-        LedgerDamagedError: One of them is not what was written.
-    """
-    for entry in entries:
-        if entry.content_hash != entry.commit.hash:
-            raise LedgerDamagedError(f"commit {entry.commit.seq} was changed after it was written")
-    return entries
-
-
 def too_new_message(event: UnknownEvent) -> str:
-    """That *event* cannot be built upon, and what to do."""
     return (
-        f"{event.stream} holds {event.type} version {event.v}, written by a newer chimera-s1; "
-        "start that one again"
+        f"{event.stream} has {event.type} version {event.v}, which this version does not know; "
+        "run the newer chimera-s1"
     )
 
 
 def streams_of(transfer: Transfer) -> tuple[str, str]:
-    """Where everything about *transfer* is written: its own stream and its day's."""
+    """Its own stream, and that of the day whose cap it counts against."""
     return transfer_stream(transfer.transfer_id), cap_stream(transfer.day)

@@ -18,7 +18,6 @@ from chimera_s1.adapters.binance.treasury.gateway import (
 )
 from chimera_s1.adapters.redis.kill_switch import RedisKillSwitch
 from chimera_s1.app.capabilities.ledger.job_lease import JobLease
-from chimera_s1.app.capabilities.ledger.relay import RELAY_CURSOR, RelayLedger
 from chimera_s1.app.capabilities.ledger.stores import LedgerStores, memory_stores, open_stores
 from chimera_s1.app.capabilities.operations.watch_kill_switch import WatchKillSwitch
 from chimera_s1.app.capabilities.operations.wiring import Operations
@@ -27,10 +26,15 @@ from chimera_s1.app.capabilities.treasury.execute_transfers import (
     ExecuteTransfers,
     SubmissionPolicy,
 )
+from chimera_s1.app.capabilities.treasury.log_transfers import log_events
 from chimera_s1.app.capabilities.treasury.metrics import treasury_source
-from chimera_s1.app.capabilities.treasury.project_transfers import ProjectTransfers
+from chimera_s1.app.capabilities.treasury.project_transfers import build_transfer_projector
 from chimera_s1.app.capabilities.treasury.read_transfers import ReadTransfers
 from chimera_s1.app.capabilities.treasury.reconcile_transfers import ReconcileTransfers
+from chimera_s1.app.capabilities.treasury.relay_transfers import (
+    RELAY_CURSOR,
+    build_transfer_relay,
+)
 from chimera_s1.app.capabilities.treasury.report_treasury import ReportTreasury
 from chimera_s1.app.capabilities.treasury.resolve_transfers import ResolveTransfers
 from chimera_s1.app.capabilities.treasury.settings import TreasurySettings
@@ -158,6 +162,7 @@ def _serve(  # noqa: PLR0917 (parts by position)
         draw=random.random,
         read_relayed_seq=partial(stores.cursors.read, RELAY_CURSOR),
     )
+    ledger.subscribe(log_events)
     admission = SpendingAdmission(
         enabled=switch is not None,
         kill_switch_on=switch.is_on if switch is not None else lambda: False,
@@ -214,7 +219,7 @@ def _working(  # noqa: PLR0917 (parts by position)
         timing=settings.reconciliation_timing,
         check_backoff=settings.reconciliation_backoff,
     )
-    relay = RelayLedger(
+    relay = build_transfer_relay(
         stores.events,
         stores.cursors,
         operations.log,
@@ -222,7 +227,9 @@ def _working(  # noqa: PLR0917 (parts by position)
         clock=clock,
         retries=Backoff(base_ms=500, max_wait_ms=5_000, jitter_ms=0),
     )
-    projection = ProjectTransfers(stores.events, stores.transfers, stores.cursors, ledger, clock)
+    projection = build_transfer_projector(
+        stores.events, stores.transfers, stores.cursors, ledger.changes, clock
+    )
     key = WatchKey(gateway)
     report = ReportTreasury(
         ledger,

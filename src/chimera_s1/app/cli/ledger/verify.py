@@ -1,21 +1,19 @@
 """Walking a ledger from end to end: to prove it, to copy it, to make its projection anew."""
 
-import random
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
-from uuid import uuid4
 
 import typer
 
 from chimera_s1.adapters.system.atomic_file import replacing
 from chimera_s1.adapters.system.system_clock import SystemClock
-from chimera_s1.app.capabilities.ledger.stores import LedgerStores, open_stores
+from chimera_s1.app.capabilities.ledger.stores import open_stores
 from chimera_s1.app.capabilities.ledger.verifier import LedgerVerifier, anchor_text
-from chimera_s1.app.capabilities.treasury.project_transfers import ProjectTransfers
-from chimera_s1.app.capabilities.treasury.treasury_ledger import TreasuryLedger
+from chimera_s1.app.capabilities.treasury.project_transfers import build_transfer_projector
+from chimera_s1.app.change_signal import ChangeSignal
 from chimera_s1.app.cli.shared.count_progress import CountProgress
 from chimera_s1.app.cli.shared.output import print_status
 from chimera_s1.app.settings.settings import Settings
@@ -28,6 +26,7 @@ from chimera_s1.domain.ledger.commit import (
     encode_commit,
 )
 from chimera_s1.domain.ports.event_store import EventStore
+from chimera_s1.domain.treasury.open_transfers import OpenTransfers
 
 OnEntries = Callable[[tuple[LedgerEntry, ...]], None]
 
@@ -107,7 +106,9 @@ async def rebuild_transfers(settings: Settings) -> None:
         pass  # it is there: opening it to write would make one
     async with open_stores(settings, clock) as stores:
         head = await _verify_all(stores.events, "verifying")
-        projector = _make_projector(stores, clock)
+        projector = build_transfer_projector(
+            stores.events, stores.transfers, stores.cursors, ChangeSignal(), clock
+        )
         await projector.rebuild()
         done = 0
         with CountProgress("projecting", "commits", head.seq, clock) as bar:
@@ -125,7 +126,7 @@ async def _verify_all(
     anchor: LedgerHead | None = None,
 ) -> LedgerHead:
     """Prove commit after commit, giving each page to *take*; where the ledger ends."""
-    walk = LedgerVerifier(events, anchor)
+    walk = LedgerVerifier(events, OpenTransfers().fold_commit, anchor)
     with CountProgress(label, "commits", (await events.head()).seq, SystemClock()) as bar:
         while entries := await walk.verify_next():
             if take is not None:
@@ -155,10 +156,3 @@ def _open_output(output: Path | None) -> Iterator[BinaryIO]:
             yield file
     except OSError as error:
         raise ConfigurationError(f"cannot write {output}: {error.strerror}") from error
-
-
-def _make_projector(stores: LedgerStores, clock: SystemClock) -> ProjectTransfers:
-    ledger = TreasuryLedger(
-        stores.events, clock=clock, new_id=lambda: str(uuid4()), draw=random.random
-    )
-    return ProjectTransfers(stores.events, stores.transfers, stores.cursors, ledger, clock)

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from chimera_s1.app.capabilities.treasury.project_transfers import CURSOR
+from chimera_s1.app.capabilities.treasury.project_transfers import PROJECTION_CURSOR
 from chimera_s1.domain.ports.transfer_projection import TransferRow
 from chimera_s1.domain.ports.treasury_gateway import ReplyUnknown
 from chimera_s1.domain.treasury.events import (
@@ -88,10 +88,10 @@ async def test_row_47_a_rebuild_beside_a_working_service_loses_no_row() -> None:
     before = dict(world.projection.rows)
     serving = TreasuryInstance(world)
     await serving.requests.accept(transfer_request("t9", 99), "tester")
-    position = await world.cursors.read(CURSOR)
+    position = await world.cursors.read(PROJECTION_CURSOR)
     rebuilding = TreasuryInstance(world).projector
     await rebuilding.rebuild()
-    await world.cursors.advance(CURSOR, position)
+    await world.cursors.advance(PROJECTION_CURSOR, position)
     while await rebuilding.advance():
         pass
 

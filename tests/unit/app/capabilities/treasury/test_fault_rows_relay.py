@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from chimera_s1.adapters.memory.event_store import LedgerContents
-from chimera_s1.app.capabilities.ledger.relay import RELAY_CURSOR
+from chimera_s1.app.capabilities.treasury.relay_transfers import RELAY_CURSOR
 from chimera_s1.domain.errors import (
     ChimeraError,
     ConfigurationError,

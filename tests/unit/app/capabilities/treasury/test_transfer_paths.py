@@ -7,8 +7,8 @@ import anyio
 import pytest
 
 from chimera_s1.adapters.memory.event_store import MemoryEventStore
+from chimera_s1.app.capabilities.ledger.engine import STALE_READ_MAX_MS
 from chimera_s1.app.capabilities.treasury.execute_transfers import CLOCK_REFRESH_MS
-from chimera_s1.app.capabilities.treasury.treasury_ledger import STALE_READ_MAX_MS
 from chimera_s1.domain.errors import LedgerDamagedError, StoreUnavailableError
 from chimera_s1.domain.ledger.commit import LedgerHead
 from chimera_s1.domain.ports.treasury_gateway import ReplyNotProcessed, ReplyUnknown

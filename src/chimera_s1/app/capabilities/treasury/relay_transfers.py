@@ -1,0 +1,48 @@
+"""The relay of the treasury's events to `ops:events`."""
+
+from collections.abc import Mapping
+from contextlib import suppress
+from decimal import Decimal, InvalidOperation
+
+from chimera_s1.app.capabilities.ledger.relay import LedgerRelay
+from chimera_s1.app.capabilities.treasury.treasury_ledger import TreasuryLedger
+from chimera_s1.domain.ledger.commit import Document
+from chimera_s1.domain.operations.backoff import Backoff
+from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.ports.cursor_store import CursorStore
+from chimera_s1.domain.ports.event_store import EventStore
+from chimera_s1.domain.ports.operations_log import OperationsLog
+
+RELAY_CURSOR = "ops:events"
+"""Stored; the name of the stream, because the treasury was the first ledger to be relayed."""
+
+
+def build_transfer_relay(
+    store: EventStore,
+    cursors: CursorStore,
+    operations: OperationsLog,
+    ledger: TreasuryLedger,
+    *,
+    clock: Clock,
+    retries: Backoff,
+) -> LedgerRelay:
+    return LedgerRelay(
+        store,
+        cursors,
+        operations,
+        ledger.engine,
+        cursor_name=RELAY_CURSOR,
+        clock=clock,
+        retries=retries,
+        extra_fields=_amount_as_float,
+    )
+
+
+def _amount_as_float(data: Document) -> Mapping[str, float]:
+    """`amount_usdt`, the float64 that other services read beside the exact text."""
+    amount = data.get("amount")
+    if isinstance(amount, str):
+        # An event of a newer version may hold another kind of amount.
+        with suppress(InvalidOperation):
+            return {"amount_usdt": float(Decimal(amount))}
+    return {}
