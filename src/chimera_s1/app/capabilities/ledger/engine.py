@@ -158,19 +158,21 @@ class LedgerEngine:
         if head.seq < relayed_seq:
             self._raise_damaged(shorter_than_relayed(head, relayed_seq))
         self._read_relayed_seq = None
-        if head == self.head:
-            self._stale_since_ms = None
-            return
-        if head.seq <= self.head.seq:
+        if head.seq <= self.head.seq and head != self.head:
             self._reject_old_head(head)
+        self._stale_since_ms = None
+        if head == self.head:
+            return
         await self._fold_up_to(head)
         self.changes.notify()
 
     def _reject_old_head(self, head: LedgerHead) -> None:
         """A stale read where the ledger is shorter for a while; otherwise damage."""
         now_ms = self._clock.monotonic_ms()
-        since_ms = self._stale_since_ms = self._stale_since_ms or now_ms
-        if head.seq < self.head.seq and now_ms - since_ms < STALE_READ_MAX_MS:
+        if self._stale_since_ms is None:
+            self._stale_since_ms = now_ms
+        stale_ms = now_ms - self._stale_since_ms
+        if head.seq < self.head.seq and stale_ms < STALE_READ_MAX_MS:
             raise StoreUnavailableError(
                 f"stale read: the store's head is commit {head.seq}, "
                 f"commit {self.head.seq} was already read; retrying"
