@@ -111,7 +111,7 @@ async def test_a_life_is_told_while_the_service_goes_on_writing_it(
     assert before.splitlines()[0] == "transfer t-1: 12.5 USDT from SPOT to FUTURES"
     assert before.splitlines()[1] == (
         "2026-11-26T09:00:04.000Z  #5  treasury-bot  accepted: 12.5 USDT from SPOT to FUTURES "
-        "(margin), allowed were 1 to 1000 USDT, mode wallet"
+        "(margin), limits 1 to 1000 USDT, mode wallet"
     )
     assert before.splitlines()[-2].startswith("now   PENDING: attempt 1 may have moved the money")
     assert before.splitlines()[-1].startswith("next  reconciliation looks for 12.5 USDT")

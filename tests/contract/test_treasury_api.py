@@ -138,9 +138,9 @@ class TestIdempotent:
     @pytest.mark.parametrize(
         ("other", "named"),
         [
-            ({"amount": "12345.67"}, "another amount_usdt"),
-            ({"reason": "another one"}, "another reason"),
-            ({"from": "FUTURES", "to": "SPOT"}, "another from and another to"),
+            ({"amount": "12345.67"}, "different amount_usdt"),
+            ({"reason": "another one"}, "different reason"),
+            ({"from": "FUTURES", "to": "SPOT"}, "different from, to"),
         ],
     )
     async def test_row_02_a_key_belongs_to_one_wish(

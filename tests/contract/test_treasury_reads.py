@@ -168,7 +168,7 @@ class TestResolve:
         async with treasury_api_client() as caller:
             await unresolved(caller)
             early = await caller.resolve("t1", verdict="FAILED")
-            assert "may execute the request" in refusal(early, 409, "treasury.state")
+            assert "may still execute the request" in refusal(early, 409, "treasury.state")
             await caller.world.clock.sleep_ms(70_000)
             reply = await caller.resolve("t1", verdict="FAILED")
 

@@ -1,4 +1,4 @@
-"""Waiting for news, but not for ever."""
+"""Wait for a change, at most a given time."""
 
 from collections.abc import Callable
 
@@ -8,27 +8,26 @@ from chimera_s1.domain.ports.clock import Clock
 
 
 class ChangeSignal:
-    """Tells all who wait that something has changed.
+    """Wakes all tasks that wait for a change.
 
-    Who looks and then waits says how often it had rung before the look, so that nothing that
-    happened in between is missed:
+    Read the version before you look, so that a change in between is not missed:
 
-        rung = bell.rung
+        version = signal.version
         await look()
-        await bell.heard(clock, 500, after=rung)
+        await signal.wait_after(clock, 500, version=version)
     """
 
     def __init__(self) -> None:
-        # Who waits sleeps in a scope that a ring ends; a task for each wait would cost far more.
+        # A waiter sleeps in a cancel scope that `notify` cancels: far cheaper than a task a wait.
         self._waiters: dict[anyio.CancelScope, Callable[[], bool]] = {}
         self.version = 0
-        """How often it has rung."""
+        """How often `notify` was called."""
 
     def notify(self) -> None:
-        """Wake all who wait now."""
+        """Wake the waiters for whom the change is relevant."""
         self.version += 1
-        for sleeper, worth in self._waiters.items():
-            if worth():
+        for sleeper, is_relevant in self._waiters.items():
+            if is_relevant():
                 sleeper.cancel()
 
     async def wait_after(
@@ -40,18 +39,10 @@ class ChangeSignal:
         debounce_ms: float = 0,
         relevant: Callable[[], bool] = lambda: True,
     ) -> None:
-        """Return once it has rung more often than *version*, or *timeout_ms* have passed.
+        """Return when a change after *version* was notified, or after *timeout_ms*.
 
-        Args:
-            clock: Waiting.
-
-            timeout_ms: Longest wait.
-
-            version: How often it had rung before the look.
-
-            debounce_ms: Return so much later, where many rings are worth one look.
-
-            relevant: Whether what has changed is worth a look; asked at each ring.
+        With *debounce_ms* it returns so much later, so that many changes are one look. *relevant*
+        says at each `notify` whether to wake up.
         """
         if self.version <= version or not relevant():
             with anyio.CancelScope() as sleeper:

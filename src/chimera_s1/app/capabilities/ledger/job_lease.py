@@ -1,4 +1,4 @@
-"""Which instance does a job: so that several do not do the same work, never so that it is right."""
+"""Which instance does a job. A lease saves duplicate work; correctness never depends on it."""
 
 import logging
 
@@ -13,15 +13,7 @@ _log = logging.getLogger(__name__)
 
 
 class JobLease:
-    """Args:
-    name: Of the job.
-
-    leases: Where it is kept.
-
-    owner: This instance.
-
-    clock: Says when it is due to be renewed.
-    """
+    """One instance's claim to the job *name*; *owner* identifies the instance."""
 
     def __init__(self, name: str, leases: LeaseStore, owner: str, clock: Clock) -> None:
         self._name = name
@@ -31,7 +23,7 @@ class JobLease:
         self._renewed_ms: float | None = None
 
     async def acquire_or_renew(self) -> bool:
-        """Take or renew the lease, and say whether it is ours.
+        """Whether this instance holds the lease now.
 
         Raises:
             StoreUnavailableError: The store does not answer.
@@ -44,11 +36,11 @@ class JobLease:
         return held
 
     async def release(self) -> None:
-        """Let another have it at once, where the store can be told."""
+        """Free the lease for another instance; where the store does not answer, it expires."""
         if self._renewed_ms is None:
             return
         self._renewed_ms = None
         try:
             await self._leases.release(self._name, self._owner)
         except StoreUnavailableError as error:
-            _log.warning("the lease %s expires by itself: %s", self._name, error)
+            _log.warning("cannot release lease %s: %s; it will expire", self._name, error)

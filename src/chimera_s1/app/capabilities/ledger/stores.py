@@ -1,4 +1,4 @@
-"""Where the ledger and all that belongs to it is kept, as the settings say."""
+"""Open the stores that the settings choose: ArangoDB, SQLite or memory."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -18,14 +18,11 @@ from chimera_s1.domain.ports.lease_store import LeaseStore
 from chimera_s1.domain.ports.transfer_projection import TransferProjection
 
 TREASURY_LEDGER = "treasury"
-"""The name of the ledger of transfers."""
 
 SQLITE_FILE = "s1.sqlite3"
 
 
 class LedgerStores(Struct, frozen=True):
-    """Open stores."""
-
     events: EventStore
     cursors: CursorStore
     leases: LeaseStore
@@ -36,21 +33,12 @@ class LedgerStores(Struct, frozen=True):
 async def open_stores(
     settings: CoreSettings, clock: Clock, *, read_only: bool = False
 ) -> AsyncIterator[LedgerStores]:
-    """The stores, open while the context lasts.
-
-    Args:
-        settings: Say where.
-
-        clock: Of leases.
-
-        read_only: To look, also beside a service that writes; nothing is made.
+    """Open the stores; with *read_only* nothing is created, even beside a running service.
 
     Raises:
-        ConfigurationError: The place cannot be used; the text says what to change.
-
-        StoreUnavailableError: It does not answer.
-
-        LedgerDamagedError: What is there is damaged.
+        ConfigurationError: The settings must change; the text says how.
+        StoreUnavailableError: The store does not answer.
+        LedgerDamagedError: The stored data is damaged.
     """
     if settings.db_arango_uri:
         opening = _arango_stores(settings, read_only=read_only)
@@ -64,7 +52,7 @@ async def open_stores(
 async def _sqlite_stores(
     settings: CoreSettings, clock: Clock, *, read_only: bool
 ) -> AsyncIterator[LedgerStores]:
-    # SQLite takes 1 MiB, which an instance that moves no money does not have to pay.
+    # Imported here: 1 MiB that an instance without a treasury does not need.
     from chimera_s1.adapters.sqlite.cursor_store import SqliteCursorStore  # noqa: PLC0415
     from chimera_s1.adapters.sqlite.database import SqliteDatabase  # noqa: PLC0415
     from chimera_s1.adapters.sqlite.event_store import SqliteEventStore  # noqa: PLC0415
@@ -84,7 +72,7 @@ async def _sqlite_stores(
 
 @asynccontextmanager
 async def _arango_stores(settings: CoreSettings, *, read_only: bool) -> AsyncIterator[LedgerStores]:
-    # The driver and its HTTP client take 10 MiB, which an instance on SQLite does not have to pay.
+    # Imported here: 10 MiB that an instance on SQLite does not need.
     from chimera_s1.adapters.arango.cursor_store import ArangoCursorStore  # noqa: PLC0415
     from chimera_s1.adapters.arango.database import connect_arango  # noqa: PLC0415
     from chimera_s1.adapters.arango.event_store import ArangoEventStore  # noqa: PLC0415
@@ -111,7 +99,7 @@ async def _arango_stores(settings: CoreSettings, *, read_only: bool) -> AsyncIte
 
 
 def memory_stores(clock: Clock) -> LedgerStores:
-    """Stores that keep nothing: for an instance that moves no money."""
+    """Stores for an instance that moves no money; nothing is saved."""
     return LedgerStores(
         MemoryEventStore(TREASURY_LEDGER),
         MemoryCursorStore(),
@@ -121,5 +109,4 @@ def memory_stores(clock: Clock) -> LedgerStores:
 
 
 def sqlite_path(settings: CoreSettings) -> Path:
-    """The SQLite file."""
     return settings.db_sqlite_path or settings.state_dir / SQLITE_FILE

@@ -1,4 +1,4 @@
-"""Request a transfer: once for each key, whoever asks, and however often."""
+"""Accept transfer requests: each key once, however often it is sent."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -19,27 +19,22 @@ from chimera_s1.domain.treasury.limits import Direction, TransferLimits
 from chimera_s1.domain.treasury.transfer import Phase, Transfer, TransferStatus
 
 RESULT_WAIT_MS = 3_000.0
-"""How long an answer waits for the transfer to be over."""
+"""How long a request waits for the transfer's outcome."""
 
 REQUEST_TIMEOUT_S = 10.0
-"""How long a request takes at most, whatever the store does; longer than `JOIN_MS`."""
+"""The longest a request takes, whatever the store does; longer than `RESULT_WAIT_MS`."""
 
 
 class KeyReusedError(ChimeraError):
-    """The key belongs to a transfer that asks for something else; the text names what differs, not
-    what was asked then.
-    """
+    """The key was used for a different transfer; the text names the differing fields only."""
 
     code = "key_reused"
 
 
 class TransferRequest(Struct, frozen=True):
-    """What a caller wants.
-
-    Attributes:
-        amount: USDT, as `money.usdt` makes it.
-
-        reason: For the record; may be empty.
+    """Attributes:
+    amount: USDT, as `money.usdt` parses it.
+    reason: For the record; may be empty.
     """
 
     transfer_id: TransferId
@@ -49,11 +44,7 @@ class TransferRequest(Struct, frozen=True):
 
 
 class TransferOutcome(Struct, frozen=True):
-    """The transfer now.
-
-    Attributes:
-        replayed: It had been asked for before.
-    """
+    """The transfer now; *replayed* where the key had been used before."""
 
     transfer: Transfer
     replayed: bool
@@ -61,19 +52,8 @@ class TransferOutcome(Struct, frozen=True):
 
 class AcceptTransfers:
     """Args:
-    ledger: Where transfers are accepted.
-
-    admission: Whether new ones are.
-
-    clock: Time and waiting.
-
-    limits: Those in force now; asked once for each request.
-
-    mode: Which transfer of the exchange is used.
-
-    record_event: Takes an operational event, `OperationsOutbox.record`.
-
-    result_wait_ms: How long an answer waits for the end.
+    limits: In force now; read once for each request.
+    record_event: Records an operational event.
     """
 
     def __init__(
@@ -92,80 +72,79 @@ class AcceptTransfers:
         self._clock = clock
         self._limits = limits
         self._mode = mode
-        self._tell = record_event
-        self._join_ms = result_wait_ms
+        self._record_event = record_event
+        self._result_wait_ms = result_wait_ms
 
     async def accept(self, request: TransferRequest, actor: str) -> TransferOutcome:
-        """Accept *request*, unless it was before, and wait a little for the exchange's word.
+        """Accept *request* once, and wait for the outcome for `RESULT_WAIT_MS`.
 
         Raises:
-            KeyReusedError: The key belongs to another wish.
-
-            KillSwitchOnError, TreasuryDisabledError, StoppingError, ModeHaltedError: Not now; the
-                key is as free as before.
-
-            StoreUnavailableError, LedgerDamagedError, LedgerTooNewError: It cannot be accepted now.
-                It may have been, if the store did not say so; the same key tells.
+            KeyReusedError: The key was used for a different transfer.
+            KillSwitchOnError, TreasuryDisabledError, ServiceStoppingError, ModeHaltedError: Not
+                accepted; the key stays unused.
+            StoreUnavailableError, LedgerDamagedError, LedgerTooNewError: Acceptance is unknown;
+                retry with the same key.
         """
-        rung = self._ledger.changes.version
+        version = self._ledger.changes.version
         with anyio.move_on_after(REQUEST_TIMEOUT_S):
-            answer = await self._accept(request, actor)
-            return await self._wait_for_result(answer, rung)
+            outcome = await self._accept(request, actor)
+            return await self._wait_for_result(outcome, version)
         raise StoreUnavailableError(
-            f"the ledger is busy, or its store slow: nothing came back within "
-            f"{REQUEST_TIMEOUT_S:.0f} s"
+            f"ledger store timeout after {REQUEST_TIMEOUT_S:.0f} s; retry with the same key"
         )
 
-    async def _accept(self, wish: TransferRequest, actor: str) -> TransferOutcome:
-        known = await self._ledger.find(wish.transfer_id)
+    async def _accept(self, request: TransferRequest, actor: str) -> TransferOutcome:
+        known = await self._ledger.find(request.transfer_id)
         if known is not None:
-            return self._outcome_or_reused(wish, actor, known, replayed=True)
+            return self._outcome_or_reused(request, actor, known, replayed=True)
         self._admission.check()
         terms = make_terms(
-            wish.direction,
-            wish.amount,
-            wish.reason,
+            request.direction,
+            request.amount,
+            request.reason,
             mode=self._mode,
             limits=self._limits(),
             at=self._clock.now_ms(),
         )
-        decided = await self._ledger.execute(
-            wish.transfer_id, RequestTransfer(wish.transfer_id, terms), actor
+        result = await self._ledger.execute(
+            request.transfer_id, RequestTransfer(request.transfer_id, terms), actor
         )
-        begun = any(isinstance(e, TransferRequested | TransferRejected) for e in decided.events)
-        return self._outcome_or_reused(wish, actor, decided.transfer, replayed=not begun)
+        created = any(isinstance(e, TransferRequested | TransferRejected) for e in result.events)
+        return self._outcome_or_reused(request, actor, result.transfer, replayed=not created)
 
     def _outcome_or_reused(
-        self, wish: TransferRequest, actor: str, transfer: Transfer, *, replayed: bool
+        self, request: TransferRequest, actor: str, transfer: Transfer, *, replayed: bool
     ) -> TransferOutcome:
-        """*transfer* as the answer to *wish*, unless it was another wish."""
-        differing = _differing(wish, transfer)
+        differing = _differing(request, transfer)
         if not differing:
             return TransferOutcome(transfer, replayed)
-        told = {"transfer_id": wish.transfer_id, "actor": actor, "differing": ",".join(differing)}
-        self._tell("treasury.key_reused", {**told})
+        self._record_event(
+            "treasury.key_reused",
+            {
+                "transfer_id": request.transfer_id,
+                "actor": actor,
+                "differing": ",".join(differing),
+            },
+        )
         raise KeyReusedError(
-            f"this key belongs to a transfer with another {' and another '.join(differing)}; "
-            "use a new key for a new transfer"
+            f"this key was used for a transfer with a different {', '.join(differing)}; "
+            "use a new key"
         )
 
-    async def _wait_for_result(self, answer: TransferOutcome, rung: int) -> TransferOutcome:
-        """*answer* as it is when the exchange has spoken, or after `join_ms`.
-
-        An unknown outcome takes as long as it takes: the caller hears PENDING at once.
-        """
-        transfer = answer.transfer
-        until_ms = self._clock.monotonic_ms() + self._join_ms
+    async def _wait_for_result(self, outcome: TransferOutcome, version: int) -> TransferOutcome:
+        """*outcome* once it is final or UNKNOWN, which can last for minutes, or after the wait."""
+        transfer = outcome.transfer
+        until_ms = self._clock.monotonic_ms() + self._result_wait_ms
         while transfer.status is TransferStatus.PENDING and transfer.phase is not Phase.UNKNOWN:
             left_ms = until_ms - self._clock.monotonic_ms()
             if left_ms <= 0:
                 break
             await self._ledger.changes.wait_after(
-                self._clock, left_ms, version=rung, relevant=partial(self._has_changed, transfer)
+                self._clock, left_ms, version=version, relevant=partial(self._has_changed, transfer)
             )
-            rung = self._ledger.changes.version
+            version = self._ledger.changes.version
             transfer = await self._current(transfer)
-        return TransferOutcome(transfer, answer.replayed)
+        return TransferOutcome(transfer, outcome.replayed)
 
     def _has_changed(self, transfer: Transfer) -> bool:
         return self._ledger.open_transfers.find(transfer.transfer_id) != transfer
@@ -177,14 +156,14 @@ class AcceptTransfers:
         try:
             return await self._ledger.find(transfer.transfer_id) or transfer
         except (StoreUnavailableError, LedgerDamagedError):
-            return transfer  # it was accepted, whatever has become of the store since
+            return transfer  # it was accepted before the store failed
 
 
-def _differing(wish: TransferRequest, transfer: Transfer) -> list[str]:
+def _differing(request: TransferRequest, transfer: Transfer) -> list[str]:
     pairs = {
-        "from": (wish.direction.source, transfer.direction.source),
-        "to": (wish.direction.target, transfer.direction.target),
-        "amount_usdt": (wish.amount, transfer.amount),
-        "reason": (wish.reason, transfer.reason),
+        "from": (request.direction.source, transfer.direction.source),
+        "to": (request.direction.target, transfer.direction.target),
+        "amount_usdt": (request.amount, transfer.amount),
+        "reason": (request.reason, transfer.reason),
     }
     return [name for name, (wanted, stored) in pairs.items() if wanted != stored]

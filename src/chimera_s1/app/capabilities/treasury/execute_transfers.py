@@ -1,7 +1,7 @@
-"""Execute transfers: sign, write down that it will be sent, send once, write down what came of it.
+"""Execute transfers: sign, record the start, send once, record the reply.
 
-Nothing is signed or sent again for the same attempt, whatever happens. A request that leaves late
-is refused by the exchange itself, because its signed timestamp has left the receive window.
+No attempt is signed or sent twice, whatever happens. The exchange itself refuses a request that
+leaves late, because its signed timestamp is outside the receive window.
 """
 
 import logging
@@ -53,10 +53,10 @@ from chimera_s1.domain.treasury.transfer import Transfer
 
 ACTOR = "s1/executor"
 CLOCK_REFRESH_MS = 2_000
-"""How long the clock patrol may take to measure anew, times the attempts that needed it."""
+"""Time for the clock patrol to measure again, multiplied by the number of the attempt."""
 
 IN_FLIGHT_MAX = 8
-"""Requests on their way at once; the rest waits its turn."""
+"""Requests in flight at once."""
 
 LEDGER_ERRORS = (StoreUnavailableError, LedgerDamagedError, LedgerTooNewError)
 
@@ -67,19 +67,13 @@ class SubmissionPolicy(Struct, frozen=True, kw_only=True):
     """When a transfer is sent, ms.
 
     Attributes:
-        recv_window_ms: How long the exchange accepts a signed request. It is also what stops a
-            request that a paused process sends late.
-
+        recv_window_ms: How long the exchange accepts a signed request; stops a request that a
+            paused process sends late.
         min_remaining_ms: A request is not sent when less than this is left of the window.
-
-        max_age_ms: A transfer that was not sent for so long is given up: a stale wish must not
-            come true.
-
-        poll_interval_ms: Longest between looks at the ledger, where other instances write too.
-
-        retry_backoff: Waits between attempts that did not leave.
-
-        record_backoff: Waits between tries to write down what came of a request.
+        max_age_ms: A transfer not sent within this time expires.
+        poll_interval_ms: Between reads of the ledger, where other instances write too.
+        retry_backoff: Between attempts that were not sent.
+        record_backoff: Between tries to record a reply.
     """
 
     recv_window_ms: int = 5_000
@@ -92,23 +86,9 @@ class SubmissionPolicy(Struct, frozen=True, kw_only=True):
 
 class ExecuteTransfers:
     """Args:
-    ledger: Where what is to be done stands, and what was done.
-
-    gateway: The exchange.
-
-    lease: Whether this instance executes.
-
-    admission: Whether money may move.
-
-    clock: Time and waiting.
-
     exchange_ms: The exchange's clock, epoch ms.
-
-    on_clock_suspect: Told when the exchange finds our clock wrong.
-
+    on_clock_suspect: Called when the exchange rejects our timestamp.
     draw: Uniform in [0, 1).
-
-    policy: When a transfer is sent.
     """
 
     def __init__(
@@ -141,15 +121,15 @@ class ExecuteTransfers:
 
     @property
     def last_error(self) -> str:
-        """Why something could not be done or written down; empty where everything could."""
+        """Why the last round failed, or a reply is not recorded; empty while all is well."""
         return next(iter(self._unrecorded_errors.values()), self._round_error)
 
     def is_in_flight(self, transfer_id: TransferId) -> bool:
-        """Its request is being sent from here, or what came of it written down."""
+        """Whether this instance is sending its request or recording the reply."""
         return transfer_id in self._in_flight
 
     def stop(self) -> None:
-        """Start nothing new; `run` ends when what is in flight has ended."""
+        """Start nothing new; `run` ends with the requests in flight."""
         self._stopping = True
         self._ledger.changes.notify()
 
@@ -180,7 +160,7 @@ class ExecuteTransfers:
             if self._stopping or transfer.transfer_id in self._in_flight:
                 continue
             if self._ledger.open_transfers.find_unknown_event(streams_of(transfer)):
-                continue  # a newer program's to go on with
+                continue  # a newer version must continue it
             if is_expired(transfer, self._policy.max_age_ms, self._clock.now_ms()):
                 await self._expire(transfer)
             elif not blocked and self._is_due(transfer):
@@ -216,7 +196,7 @@ class ExecuteTransfers:
             self._round_error = str(error)
             _log.warning("transfer %s: %s", transfer.transfer_id, error)
         else:
-            self._ledger.changes.notify()  # not after a failure: it would be tried again at once
+            self._ledger.changes.notify()  # not after a failure, which would be retried at once
         finally:
             self._in_flight.discard(transfer.transfer_id)
 
@@ -224,38 +204,38 @@ class ExecuteTransfers:
         signed, command = self._sign(transfer)
         attempt = transfer.attempt + 1
         try:
-            decided = await self._ledger.execute(transfer.transfer_id, command, ACTOR)
+            result = await self._ledger.execute(transfer.transfer_id, command, ACTOR)
         except AppendUncertainError as error:
-            # It may be written, and then the attempt looks as if it had been sent.
+            # If it was written, the attempt looks as if it had been sent.
             self._uncertain.add(transfer.transfer_id, attempt, error.commit_id)
             raise
-        if any(isinstance(event, SubmissionStarted) for event in decided.events):
+        if any(isinstance(event, SubmissionStarted) for event in result.events):
             reply = await self._send(signed, command)
             await self._record_reply(transfer.transfer_id, attempt, reply)
 
     def _sign(self, transfer: Transfer) -> tuple[SignedTransfer, StartSubmission]:
         signed_at = round(self._exchange_ms())
-        order = TransferSubmission(
+        submission = TransferSubmission(
             direction=transfer.direction,
             amount=transfer.amount,
             client_id=client_id_of(transfer.transfer_id, transfer.attempt + 1),
             signed_at=signed_at,
             recv_window_ms=self._policy.recv_window_ms,
         )
-        signed = self._gateway.sign(order)
+        signed = self._gateway.sign(submission)
         return signed, StartSubmission(
             attempt=transfer.attempt + 1,
             signed_at=signed_at,
-            recv_window_ms=order.recv_window_ms,
+            recv_window_ms=submission.recv_window_ms,
             request_hash=signed.request_hash,
             max_age_ms=self._policy.max_age_ms,
             at=self._clock.now_ms(),
         )
 
     async def _send(self, signed: SignedTransfer, command: StartSubmission) -> SubmissionReply:
-        held = self._admission.blocking_reason()
-        if held:
-            return RequestNotSent(held)
+        blocked = self._admission.blocking_reason()
+        if blocked:
+            return RequestNotSent(blocked)
         age_ms = self._exchange_ms() - command.signed_at
         if age_ms > command.recv_window_ms - self._policy.min_remaining_ms:
             return RequestNotSent(f"signed {age_ms / 1000:.1f} s ago, too late to be accepted")
@@ -264,9 +244,7 @@ class ExecuteTransfers:
     async def _record_reply(
         self, transfer_id: TransferId, attempt: int, reply: SubmissionReply
     ) -> None:
-        """Write down *reply*; it is known here alone, so nothing but the end of the process stops
-        it.
-        """
+        """Record *reply*, which only this process knows, however often the store fails."""
         command = self._command_of(attempt, reply)
         retries = 0
         while True:
@@ -275,14 +253,16 @@ class ExecuteTransfers:
                     await self._ledger.execute(transfer_id, command, ACTOR)
             except StoreUnavailableError as error:
                 self._unrecorded_errors[transfer_id] = str(error)
-                _log.error("transfer %s: %r is not written yet: %s", transfer_id, reply, error)
+                _log.error(
+                    "transfer %s: cannot record reply %r: %s; retrying", transfer_id, reply, error
+                )
                 await self._clock.sleep_ms(
                     self._policy.record_backoff.wait_ms(retries, self._draw())
                 )
                 retries += 1
             except (LedgerDamagedError, LedgerTooNewError) as error:
                 _log.critical(
-                    "transfer %s: %r cannot be written down, keep this line: %s",
+                    "transfer %s: cannot record reply %r: %s; keep this line for reconciliation",
                     transfer_id,
                     reply,
                     error,
@@ -299,10 +279,10 @@ class ExecuteTransfers:
                 return RecordCompleted(attempt, tran_id, Evidence.REPLY, now)
             case ReplyRefused(kind=kind, message=message):
                 return RecordRefused(attempt, kind, message, now)
-            case ReplyNotProcessed(cause=cause, retry_after_ms=wait_ms, clock_suspect=doubted):
-                if doubted:
+            case ReplyNotProcessed(cause=cause, retry_after_ms=wait_ms, clock_suspect=suspect):
+                if suspect:
                     self._on_clock_suspect()
-                    # Another attempt by the same clock would be turned away as well.
+                    # Another attempt by the same clock would be rejected as well.
                     wait_ms = max(wait_ms, CLOCK_REFRESH_MS * attempt)
                 wait_ms = max(wait_ms, self._policy.retry_backoff.base_ms)
                 why = NotExecutedReason.NOT_PROCESSED

@@ -1,7 +1,6 @@
-"""List transfers as the ledger tells them, the newest first.
+"""List transfers from the ledger, newest first, without the projection.
 
-The ledger is read from its end, so that what is asked for most costs least; each transfer is
-folded from its own stream.
+Reads the ledger from its end and folds each transfer from its own stream.
 """
 
 from msgspec import Struct
@@ -24,14 +23,7 @@ READ_BATCH_SIZE = 256
 
 
 class ListedTransfer(Struct, frozen=True):
-    """A transfer now.
-
-    Attributes:
-        actor: Who asked for it.
-
-        has_unknown_events: A newer program has written a part of its life, which does not show
-            here.
-    """
+    """*actor* requested it; *has_unknown_events* where events of a newer version are left out."""
 
     transfer: Transfer
     actor: str
@@ -41,18 +33,10 @@ class ListedTransfer(Struct, frozen=True):
 async def list_newest_transfers(
     store: EventStore, limit: int, status: TransferStatus | None = None
 ) -> tuple[ListedTransfer, ...]:
-    """At most *limit* transfers, by their place in the ledger, descending.
-
-    Args:
-        store: The ledger.
-
-        limit: At least 1.
-
-        status: Only those that are there now; None for all.
+    """At most *limit* transfers, which is at least 1, by sequence number, descending.
 
     Raises:
-        LedgerDamagedError: A commit on the way was changed, or is gone.
-
+        LedgerDamagedError: A commit was changed or is missing.
         StoreUnavailableError: Call again.
     """
     found: list[ListedTransfer] = []
@@ -68,7 +52,7 @@ async def list_newest_transfers(
 async def read_transfer_entries(
     store: EventStore, transfer_id: TransferId
 ) -> tuple[LedgerEntry, ...]:
-    """Every commit that tells of *transfer_id*; empty where there is no such transfer."""
+    """Every commit with an event of the transfer; empty where the id was never used."""
     return await store.read_stream(transfer_stream(transfer_id))
 
 
@@ -85,20 +69,22 @@ async def _read_range(store: EventStore, after: int, last_seq: int) -> tuple[Led
 async def _requested_in(
     store: EventStore, entry: LedgerEntry, status: TransferStatus | None
 ) -> list[ListedTransfer]:
-    begun = [e for e in decode_events(entry) if isinstance(e, TransferRequested | TransferRejected)]
-    listed = [await _listed(store, event.transfer_id, entry.commit.actor) for event in begun]
+    requested = [
+        e for e in decode_events(entry) if isinstance(e, TransferRequested | TransferRejected)
+    ]
+    listed = [await _listed(store, event.transfer_id, entry.commit.actor) for event in requested]
     return [each for each in listed if status in {None, each.transfer.status}]
 
 
 async def _listed(store: EventStore, transfer_id: TransferId, actor: str) -> ListedTransfer:
     transfer: Transfer | None = None
-    newer = False
+    has_unknown = False
     own = TRANSFER_STREAM_PREFIX + transfer_id
     for entry in await read_transfer_entries(store, transfer_id):
         for event in decode_events(entry):
-            newer = newer or (isinstance(event, UnknownEvent) and event.stream == own)
+            has_unknown = has_unknown or (isinstance(event, UnknownEvent) and event.stream == own)
             if isinstance(event, TransferEvent) and event.transfer_id == transfer_id:
                 transfer = evolve(transfer, event)
     if transfer is None:
-        raise LedgerDamagedError(f"the stream of transfer {transfer_id} does not lead to it")
-    return ListedTransfer(transfer, actor, newer)
+        raise LedgerDamagedError(f"the stream of transfer {transfer_id} has none of its events")
+    return ListedTransfer(transfer, actor, has_unknown)

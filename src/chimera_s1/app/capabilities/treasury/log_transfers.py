@@ -1,6 +1,4 @@
-"""What the log says about transfers: a line for each event that an operator may look for, from the
-instance that has written it into the ledger.
-"""
+"""Log transfers: one line for each event that an operator may look for."""
 
 import logging
 from collections.abc import Iterable
@@ -31,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 def log_events(events: Iterable[TreasuryEvent], transfer: Transfer | None) -> None:
-    """Tell what *events* have made of *transfer*; None where they are about none."""
+    """Log the events of one commit; *transfer* is None where they concern none."""
     for event in events:
         if isinstance(event, ForeignMovementObserved):
             _log.info("%s", describe_event(event))
@@ -43,7 +41,7 @@ def log_events(events: Iterable[TreasuryEvent], transfer: Transfer | None) -> No
 
 def _subject(event: TransferEvent, transfer: Transfer) -> str:
     if isinstance(event, TransferRequested):
-        return transfer.transfer_id  # its sentence says what is moved
+        return transfer.transfer_id  # its text names the amount
     return f"{transfer.transfer_id}, {format_movement(transfer.direction, transfer.amount)}"
 
 

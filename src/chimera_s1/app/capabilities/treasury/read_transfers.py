@@ -1,6 +1,4 @@
-"""Read transfers: one as the ledger has it, many as the projection has them, and what may be moved
-today.
-"""
+"""Read one transfer from the ledger, many from the projection, and today's limits."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -25,28 +23,18 @@ from chimera_s1.domain.treasury.transfer import Transfer, TransferStatus
 PAGE_MAX = 500
 
 TransferOrRow: TypeAlias = Transfer | TransferRow
-"""A transfer from the ledger; from the projection where the ledger is damaged."""
+"""From the ledger; from the projection where the ledger is damaged."""
 
 
 class TransferPage(Struct, frozen=True):
-    """Some transfers, the newest first.
-
-    Attributes:
-        next_mark: Where the next page begins; None where there is none.
-    """
+    """Transfers, newest first; `next_mark` is None on the last page."""
 
     rows: tuple[TransferRow, ...]
     next_mark: PageMark | None
 
 
 class LimitsToday(Struct, frozen=True):
-    """What may be moved.
-
-    Attributes:
-        day: UTC date.
-
-        used: What of the day's cap is reserved or settled, USDT.
-    """
+    """The limits of a UTC *day*; *used* is reserved or settled, USDT."""
 
     limits: TransferLimits
     day: str
@@ -54,23 +42,11 @@ class LimitsToday(Struct, frozen=True):
 
     @property
     def left(self) -> Decimal:
-        """What of the day's cap can still be accepted, USDT; 0 where the cap was lowered below
-        that.
-        """
+        """What can still be accepted, USDT; 0 where the cap was lowered below *used*."""
         return max(Decimal(0), self.limits.daily_cap - self.used)
 
 
 class ReadTransfers:
-    """Args:
-    ledger: What is so.
-
-    projection: What was so a moment ago, in order.
-
-    clock: Says which day it is.
-
-    limits: Those in force now.
-    """
-
     def __init__(
         self,
         ledger: TreasuryLedger,
@@ -85,18 +61,12 @@ class ReadTransfers:
         self._limits = limits
 
     async def get(self, transfer_id: TransferId) -> TransferOrRow:
-        """A transfer.
-
-        A damaged ledger may have lost it, or changed it: then the projection is asked what it has
-        kept.
+        """One transfer. A damaged ledger may have lost or changed it: then its row is returned.
 
         Raises:
-            TransferNotFoundError: There is none.
-
+            TransferNotFoundError: The id was never used.
             StoreUnavailableError: The store does not answer.
-
-            LedgerDamagedError: The ledger's entries of it are not what was written, and nothing
-                else shows it.
+            LedgerDamagedError: Its commits were changed, and there is no row of it.
         """
         try:
             found = await self._ledger.find(transfer_id)
@@ -105,25 +75,22 @@ class ReadTransfers:
             if row is None:
                 raise
             return row
-        kept = None
+        row = None
         if found is None and self._ledger.damage:
-            kept = await self._projection.get(transfer_id)
-        seen = found or kept
-        if seen is None:
-            raise TransferNotFoundError(f"there is no transfer {transfer_id}; look at the list")
-        return seen
+            row = await self._projection.get(transfer_id)
+        transfer = found or row
+        if transfer is None:
+            raise TransferNotFoundError(
+                f"transfer {transfer_id} not found; see GET /xchg/treasury/transfers"
+            )
+        return transfer
 
     async def list_page(
         self, limit: int, *, status: TransferStatus | None, before: PageMark | None
     ) -> TransferPage:
-        """Transfers, the newest first; one that has just changed may still be shown as it was.
+        """Transfers, newest first; a change of the last second may be missing.
 
-        Args:
-            limit: How many, 1 to `PAGE_MAX`.
-
-            status: Of these only; None for all.
-
-            before: Where the page before ended.
+        *limit* is 1 to `PAGE_MAX`, *before* the `next_mark` of the previous page.
 
         Raises:
             StoreUnavailableError: The store does not answer.
@@ -136,10 +103,10 @@ class ReadTransfers:
         return TransferPage(shown, last)
 
     async def limits_today(self) -> LimitsToday:
-        """The limits in force, and what of today's cap is taken by all instances together.
+        """The limits in force, and how much of today's cap all instances have used.
 
         Raises:
-            StoreUnavailableError, LedgerDamagedError: What is taken cannot be known.
+            StoreUnavailableError, LedgerDamagedError: The used amount is unknown.
         """
         await self._ledger.catch_up()
         day = utc_day(self._clock.now_ms())

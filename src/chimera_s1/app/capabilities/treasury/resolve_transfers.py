@@ -1,4 +1,4 @@
-"""Resolve a transfer by hand: an operator has looked at the exchange and says what happened."""
+"""Resolve a transfer: an operator has checked the exchange and records the outcome."""
 
 from collections.abc import Callable
 
@@ -14,22 +14,13 @@ from chimera_s1.domain.treasury.transfer import Transfer
 
 
 class TransferNotFoundError(ChimeraError):
-    """No transfer has that id."""
-
     code = "treasury.not_found"
 
 
 class ResolveTransfers:
-    """Writes verdicts of operators into the ledger, with their names and reasons.
-
-    Args:
-        ledger: Where they stand.
-
-        clock: When they were given.
-
-        exchange_ms: The exchange's clock, epoch ms.
-
-        timing: How long a request may still be executed.
+    """Args:
+    exchange_ms: The exchange's clock, epoch ms.
+    timing: How long the exchange may still execute a request.
     """
 
     def __init__(
@@ -43,7 +34,7 @@ class ResolveTransfers:
         self._ledger = ledger
         self._clock = clock
         self._exchange_ms = exchange_ms
-        self._patience = timing
+        self._timing = timing
 
     async def resolve(
         self,
@@ -54,36 +45,26 @@ class ResolveTransfers:
         note: str,
         actor: str,
     ) -> Transfer:
-        """End *transfer_id* as *verdict* says.
+        """Record the *verdict* on a transfer that is unresolved, or that failed but moved money.
 
-        Args:
-            transfer_id: Its outcome is unknown, or it failed and moved money after all.
-
-            verdict: What happened.
-
-            tran_id: The exchange's number of the movement, with DONE; else empty.
-
-            note: What the operator saw, for the record.
-
-            actor: The operator.
+        *tran_id* is the exchange's id of the movement, with DONE; else empty. *note* is what the
+        operator saw.
 
         Raises:
-            TransferNotFoundError: There is no such transfer.
-
-            TransferStateError: It is over, or the movement is another transfer's, or it is too
-                early to say that nothing has moved.
-
+            TransferNotFoundError: The id was never used.
+            TransferStateError: The transfer is final, another transfer has claimed the movement,
+                or the exchange may still execute the request.
             StoreUnavailableError, LedgerDamagedError, LedgerTooNewError: It may not be written.
         """
         transfer = await self._ledger.find(transfer_id)
         if transfer is None:
-            raise TransferNotFoundError(f"there is no transfer {transfer_id}")
-        left_ms = execution_window(transfer, self._patience).end - self._exchange_ms()
+            raise TransferNotFoundError(f"transfer {transfer_id} not found")
+        left_ms = execution_window(transfer, self._timing).end - self._exchange_ms()
         if verdict is OperatorVerdict.FAILED and transfer.is_unresolved and left_ms >= 0:
             raise TransferStateError(
-                f"the exchange may execute the request of transfer {transfer_id} for another "
-                f"{left_ms / 1000:.0f} s; look again after that"
+                f"the exchange may still execute the request of transfer {transfer_id} for "
+                f"{left_ms / 1000:.0f} s; retry then"
             )
         command = ResolveTransfer(verdict, tran_id, note, self._clock.now_ms())
-        decided = await self._ledger.execute(transfer_id, command, actor)
-        return decided.transfer
+        result = await self._ledger.execute(transfer_id, command, actor)
+        return result.transfer

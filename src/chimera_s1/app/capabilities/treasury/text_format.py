@@ -1,4 +1,4 @@
-"""How moments, amounts and other people's texts are written for those who read about transfers."""
+"""Times, amounts and foreign texts as people read them."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -10,7 +10,7 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def format_utc(epoch_ms: int) -> str:
-    """`2026-11-26T09:00:00.123Z`; what no calendar has stays a number."""
+    """`2026-11-26T09:00:00.123Z`; a number where the time is outside the calendar."""
     try:
         text = (_EPOCH + timedelta(milliseconds=epoch_ms)).isoformat(timespec="milliseconds")
     except OverflowError:
@@ -25,9 +25,5 @@ def format_movement(direction: Direction, amount: Decimal) -> str:
 
 
 def escape_unprintable(text: str) -> str:
-    r"""*text* on one line, without anything that a terminal would obey: `\n`, `\x1b` as they are
-    written in source code.
-    """
-    return "".join(
-        each if each.isprintable() else each.encode("unicode_escape").decode() for each in text
-    )
+    r"""*text* on one line, without control characters: `\n` and `\x1b` as in source code."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)

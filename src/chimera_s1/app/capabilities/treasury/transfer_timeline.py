@@ -1,13 +1,11 @@
-"""The life of a transfer as people read it: a line an event, then where it stands and what is next.
-
-Everything comes from the ledger; nothing is asked and nothing is decided here.
-"""
+"""The timeline of one transfer: a line for each event, its state and the next step."""
 
 from collections.abc import Sequence
 from typing import assert_never
 
 from msgspec import Struct
 
+from chimera_s1.app.capabilities.ledger.engine import verify_entries
 from chimera_s1.app.capabilities.treasury.next_steps import (
     UNKNOWN_EVENTS,
     NextSteps,
@@ -57,15 +55,7 @@ _HASH_SHOWN = 12
 
 
 class TimelineEntry(Struct, frozen=True):
-    """One event.
-
-    Attributes:
-        at: When it was written down, local epoch ms.
-
-        seq: Place of its commit in the ledger.
-
-        actor: Who wrote it.
-    """
+    """One event; *at* is when it was recorded, local epoch ms."""
 
     at: int
     seq: int
@@ -74,11 +64,7 @@ class TimelineEntry(Struct, frozen=True):
 
 
 class TransferTimeline(Struct, frozen=True):
-    """A life, as far as the ledger tells it.
-
-    Attributes:
-        title: The transfer in one line.
-    """
+    """*title* is the transfer in one line."""
 
     title: str
     entries: tuple[TimelineEntry, ...]
@@ -86,23 +72,16 @@ class TransferTimeline(Struct, frozen=True):
 
 
 def build_timeline(
-    transfer_id: TransferId, entries: Sequence[LedgerEntry], patience: ReconciliationTiming
+    transfer_id: TransferId, entries: Sequence[LedgerEntry], timing: ReconciliationTiming
 ) -> TransferTimeline:
-    """The life of *transfer_id*.
-
-    Args:
-        transfer_id: Whose.
-
-        entries: Every commit with an event of its stream, in order; at least one.
-
-        patience: Says how long reconciliation goes on.
+    """The timeline from all commits with an event of the transfer's stream, at least one.
 
     Raises:
-        LedgerDamagedError: A commit was changed, or its events contradict those before.
+        LedgerDamagedError: A commit was changed, or its events contradict earlier ones.
     """
     lines: list[TimelineEntry] = []
     transfer: Transfer | None = None
-    newer = False
+    has_unknown = False
     for entry in entries:
         for event in decode_events(entry):
             commit = entry.commit
@@ -111,41 +90,35 @@ def build_timeline(
                     commit.at, commit.seq, escape_unprintable(commit.actor), describe_event(event)
                 )
             )
-            newer = newer or isinstance(event, UnknownEvent)
-            if isinstance(event, TransferEvent) and (transfer is not None or not newer):
+            has_unknown = has_unknown or isinstance(event, UnknownEvent)
+            if isinstance(event, TransferEvent) and (transfer is not None or not has_unknown):
                 transfer = evolve(transfer, event)
     if transfer is None:
         return TransferTimeline(f"transfer {transfer_id}", tuple(lines), UNKNOWN_EVENTS)
     title = f"transfer {transfer_id}: {format_movement(transfer.direction, transfer.amount)}"
-    told = UNKNOWN_EVENTS if newer else next_steps(transfer, patience)
-    return TransferTimeline(title, tuple(lines), told)
+    steps = UNKNOWN_EVENTS if has_unknown else next_steps(transfer, timing)
+    return TransferTimeline(title, tuple(lines), steps)
 
 
 def decode_events(entry: LedgerEntry) -> tuple[TreasuryEvent | UnknownEvent, ...]:
-    """What a commit says.
+    """The events of a commit.
 
     Raises:
-        LedgerDamagedError: It is not what was written, or says what cannot be.
+        LedgerDamagedError: It was changed after it was written, or has an invalid event.
     """
+    verify_entries((entry,))
     commit = entry.commit
-    if entry.content_hash != commit.hash:
-        raise LedgerDamagedError(f"commit {commit.seq} was changed after it was written")
     try:
         return tuple(map(decode_event, commit.events))
     except LedgerDamagedError as error:
-        raise LedgerDamagedError(
-            f"commit {commit.seq} has an event that is none: {error}"
-        ) from error
+        raise LedgerDamagedError(f"commit {commit.seq} has an invalid event: {error}") from error
 
 
 def describe_event(event: TreasuryEvent | UnknownEvent) -> str:
-    """What has happened, in one line."""
+    """*event* in one line."""
     match event:
         case UnknownEvent(type=kind, v=version):
-            return (
-                f"{escape_unprintable(kind)} version {version}, "
-                "which only a newer chimera-s1 understands"
-            )
+            return f"{escape_unprintable(kind)} version {version}, known only to a newer chimera-s1"
         case CapReserved() | CapSettled() | CapReleased() | CapRebooked():
             return _describe_cap_event(event)
         case MovementClaimed() | ForeignMovementObserved():
@@ -165,7 +138,7 @@ def _describe_transfer_event(event: TransferEvent) -> str:  # noqa: C901, PLR091
         case SubmissionNotExecuted():
             return _describe_not_executed(event)
         case OutcomeUnknown(attempt=attempt, cause=cause):
-            return f"nobody knows what came of attempt {attempt}, nothing is sent again: {cause}"
+            return f"outcome of attempt {attempt} unknown, not sent again: {cause}"
         case TransferCompleted(evidence=evidence, tran_id=tran_id, note=note):
             return f"done: {_describe_evidence(evidence, tran_id)}" + _note_suffix(note)
         case TransferFailed():
@@ -175,12 +148,12 @@ def _describe_transfer_event(event: TransferEvent) -> str:  # noqa: C901, PLR091
                 note
             )
         case TransferDisputed(cause=cause):
-            return f"disputed, an operator has to look: {cause}"
+            return f"disputed, needs an operator: {cause}"
         case TransferCorrected(evidence=evidence, tran_id=tran_id, note=note):
             found = _describe_evidence(evidence, tran_id)
-            return f"corrected, money had moved after all: {found}{_note_suffix(note)}"
+            return f"corrected, the money did move: {found}{_note_suffix(note)}"
         case ReviewRequested(cause=cause):
-            return f"undecided for too long, an operator has to look: {cause}"
+            return f"unresolved for too long, needs an operator: {cause}"
         case _:
             assert_never(event)
 
@@ -194,27 +167,28 @@ def _describe_requested(event: TransferRequested) -> str:
     reason = f" ({terms.reason})" if terms.reason else ""
     low, high = exact_text(terms.limits.min), exact_text(terms.limits.max)
     return (
-        f"accepted: {format_movement(terms.direction, terms.amount)}{reason}, allowed were "
-        f"{low} to "
+        f"accepted: {format_movement(terms.direction, terms.amount)}{reason}, limits {low} to "
         f"{high} {ASSET}, mode {terms.mode.value}"
     )
 
 
 def _describe_started(event: SubmissionStarted) -> str:
     return (
-        f"attempt {event.attempt} is signed and about to be sent once: the exchange takes it for "
+        f"attempt {event.attempt} signed, about to be sent once: the exchange accepts it for "
         f"{event.recv_window_ms} ms from {format_utc(event.signed_at)} of its clock, request "
         f"{event.request_hash[:_HASH_SHOWN]}"
     )
 
 
 def _describe_not_executed(event: SubmissionNotExecuted) -> str:
-    again = f"the next not before {format_utc(event.not_before)}"
+    again = f"next attempt not before {format_utc(event.not_before)}"
     match event.why:
         case NotExecutedReason.NOT_SENT:
-            return f"attempt {event.attempt} did not leave: {event.cause}; {again}"
+            return f"attempt {event.attempt} was not sent: {event.cause}; {again}"
         case NotExecutedReason.NOT_PROCESSED:
-            return f"attempt {event.attempt} was turned away unread: {event.cause}; {again}"
+            return (
+                f"attempt {event.attempt} was not processed by the exchange: {event.cause}; {again}"
+            )
         case _:
             assert_never(event.why)
 
@@ -226,7 +200,7 @@ def _describe_evidence(evidence: Evidence, tran_id: str) -> str:
         case Evidence.HISTORY:
             return f"the exchange's history shows movement {tran_id}"
         case Evidence.OPERATOR:
-            return f"an operator has found movement {tran_id}"
+            return f"an operator found movement {tran_id}"
         case _:
             assert_never(evidence)
 
@@ -243,7 +217,7 @@ def _describe_failed(event: TransferFailed) -> str:
             reads = ", ".join(map(format_utc, event.reads))
             return f"failed: {event.message}; read at {reads}"
         case FailureReason.OPERATOR:
-            return f"failed, an operator says that nothing has moved: {event.message}"
+            return f"failed, an operator found that no money moved: {event.message}"
         case _:
             assert_never(event.kind)
 
@@ -252,25 +226,28 @@ def _describe_cap_event(event: CapEvent) -> str:
     amount = f"{exact_text(event.amount)} {ASSET}"
     match event:
         case CapReserved(cap=cap):
-            told = f"{amount} of {exact_text(cap)} reserved"
+            text = f"{amount} of {exact_text(cap)} reserved"
         case CapSettled():
-            told = f"{amount} used"
+            text = f"{amount} used"
         case CapReleased():
-            told = f"{amount} given back"
+            text = f"{amount} released"
         case CapRebooked():
-            told = f"{amount} counted again"
+            text = f"{amount} reserved again"
         case _:
             assert_never(event)
-    return f"cap of {escape_unprintable(event.day)}: {told}"
+    return f"cap of {escape_unprintable(event.day)}: {text}"
 
 
 def _describe_movement_event(event: MovementEvent) -> str:
     name = f"movement {escape_unprintable(event.tran_id)}"
     match event:
         case MovementClaimed(transfer_id=transfer_id):
-            return f"{name} belongs to {escape_unprintable(transfer_id)}, and to no other transfer"
+            return f"{name} claimed by transfer {escape_unprintable(transfer_id)}"
         case ForeignMovementObserved():
             moved = format_movement(event.direction, event.amount)
-            return f"{name}, {moved} at {format_utc(event.moved_at)}, is none of ours"
+            return (
+                f"{name}, {moved} at {format_utc(event.moved_at)}, is foreign: "
+                "no transfer of this service"
+            )
         case _:
             assert_never(event)

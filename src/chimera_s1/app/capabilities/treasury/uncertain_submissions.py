@@ -1,8 +1,8 @@
-"""Attempts that were not sent, because the store did not say that their start was written.
+"""Attempts that were not sent because the append of their start event is uncertain.
 
-Should it be there all the same, the attempt looks as if it had been sent. It is told from another
-executor's, or a later one of ours, by the commit alone: two requests that are signed for the same
-attempt in the same millisecond are equal to the last byte, and one of them may have been sent.
+If the start event is in the ledger after all, the attempt looks as if it had been sent. Only the
+commit id tells it from an attempt of another executor, or from a later one of this instance: two
+requests signed for one attempt in the same millisecond are identical, and one may have been sent.
 """
 
 from msgspec import Struct
@@ -14,20 +14,16 @@ from chimera_s1.domain.treasury.commands import RecordNotExecuted
 from chimera_s1.domain.treasury.events import NotExecutedReason
 
 COMMITS_KEPT_MAX = 8
-"""Commits remembered of one attempt; they are meant for about the same place, and one
-can have it.
-"""
+"""Commits remembered of one attempt; they compete for a few sequence numbers, one can win."""
 
 
 class _UncertainSubmission(Struct, frozen=True):
-    """Attributes: commit_ids: Any of them may be in the ledger, or come to be there."""
-
     attempt: int
     commit_ids: tuple[str, ...]
 
 
 class UncertainSubmissions:
-    """Those of one executor."""
+    """The uncertain submissions of one executor."""
 
     def __init__(self, ledger: TreasuryLedger, clock: Clock) -> None:
         self._ledger = ledger
@@ -35,7 +31,7 @@ class UncertainSubmissions:
         self._submissions: dict[TransferId, _UncertainSubmission] = {}
 
     def add(self, transfer_id: TransferId, attempt: int, commit_id: str) -> None:
-        """*commit_id*, which begins *attempt*, may be written; nothing was sent."""
+        """Remember that *commit_id*, which starts *attempt*, may be written; nothing was sent."""
         before = self._submissions.get(transfer_id)
         same = before is not None and before.attempt == attempt
         kept = before.commit_ids if before is not None and same else ()
@@ -44,22 +40,22 @@ class UncertainSubmissions:
         )
 
     async def retract(self, actor: str) -> None:
-        """Write down of each one that turns out to be in the ledger that it was not sent.
+        """Record each attempt whose start event is in the ledger as not sent.
 
         Raises:
             StoreUnavailableError, LedgerDamagedError, LedgerTooNewError: Call again.
         """
-        for transfer_id, unsent in tuple(self._submissions.items()):
+        for transfer_id, submission in tuple(self._submissions.items()):
             transfer = self._ledger.open_transfers.find(transfer_id)
-            if transfer is not None and transfer.attempt < unsent.attempt:
-                continue  # it is not there, but may be on its way
+            if transfer is not None and transfer.attempt < submission.attempt:
+                continue  # not written, but the append may still arrive
             if transfer is not None and await self._ledger.contains_commit(
-                transfer_id, unsent.commit_ids
+                transfer_id, submission.commit_ids
             ):
                 now = self._clock.now_ms()
-                cause = "the store's answer came too late to send it"
+                cause = "not sent: the store confirmed the start too late"
                 command = RecordNotExecuted(
-                    unsent.attempt, NotExecutedReason.NOT_SENT, cause, now, now
+                    submission.attempt, NotExecutedReason.NOT_SENT, cause, now, now
                 )
                 await self._ledger.execute(transfer_id, command, actor)
             self._submissions.pop(transfer_id, None)

@@ -1,4 +1,4 @@
-"""Watch the key: may it do what it is here for, and no more."""
+"""Watch the permissions of the exchange key: transfers and reading, but no withdrawals."""
 
 import logging
 
@@ -12,15 +12,15 @@ _log = logging.getLogger(__name__)
 
 
 class WatchKey:
-    """Reads the permissions at the start and once an hour: they can be changed at any time."""
+    """Reads the permissions at the start and once an hour, because they can change."""
 
     def __init__(self, reader: KeyPermissionsReader) -> None:
         self._reader = reader
         self.problem = ""
-        """What is wrong with the key; empty while nothing is known to be."""
+        """What is wrong with the key; empty while nothing is known."""
 
     async def check(self) -> float:
-        """Read once; returns when to read again, ms."""
+        """Read the permissions once; returns when to read them again, ms."""
         before = self.problem
         try:
             self.problem = _permission_problem(await self._reader.key_permissions())
@@ -33,11 +33,11 @@ class WatchKey:
         return CHECK_INTERVAL_MS
 
 
-def _permission_problem(may: KeyPermissions) -> str:
-    if may.may_withdraw:
-        return "it may withdraw from the exchange; take that permission away"
-    if not may.may_transfer:
-        return "it may not transfer between wallets; give it Permits Universal Transfer"
-    if not may.may_read:
-        return "it may not read histories, so no unknown outcome can be found out; let it read"
+def _permission_problem(key: KeyPermissions) -> str:
+    if key.may_withdraw:
+        return "it may withdraw from the exchange; remove that permission"
+    if not key.may_transfer:
+        return "it may not transfer between wallets; enable Permits Universal Transfer"
+    if not key.may_read:
+        return "it cannot read histories, so unknown outcomes cannot be reconciled; enable reading"
     return ""

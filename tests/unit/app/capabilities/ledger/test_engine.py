@@ -59,8 +59,8 @@ async def add_concurrently(adds: list[tuple[int, int, int]]) -> None:
     for entry in entries:
         assert not chain_error(entry, head)
         head = head_of(entry.commit)
-    for stream in ("counter/0", "counter/1"):
-        records = [r for e in entries for r in e.commit.events if r.stream == stream]
+    for name in ("counter/0", "counter/1"):
+        records = [r for e in entries for r in e.commit.events if r.stream == name]
         assert [record.version for record in records] == list(range(1, len(records) + 1))
 
 

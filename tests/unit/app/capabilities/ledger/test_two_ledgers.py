@@ -82,8 +82,10 @@ class Process:
 async def running(stores: Stores) -> AsyncIterator[Process]:
     process = Process(stores)
     async with anyio.create_task_group() as tasks:
-        for worker in (*process.relays, *process.projectors):
-            tasks.start_soon(worker.run)
+        for relay in process.relays:
+            tasks.start_soon(relay.run)
+        for projector in process.projectors:
+            tasks.start_soon(projector.run)
         yield process
         tasks.cancel_scope.cancel()
 

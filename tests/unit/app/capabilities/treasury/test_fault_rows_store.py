@@ -190,7 +190,7 @@ async def test_row_42_sixteen_writers_exceed_no_cap_and_leave_no_gap() -> None:
 async def newer_program_writes(
     world: TreasuryHarness, stream: str, version: int, *more: TreasuryEvent
 ) -> None:
-    """What a chimera-s1 that is not written yet has to say in *stream*, and what we know."""
+    """Events of a newer version in *stream*, and some that this version knows."""
     draft = CommitDraft(
         commit_id="newer",
         at=world.clock.now_ms(),

@@ -59,39 +59,40 @@ from tests.transfer_events import (
 SENTENCES: list[tuple[TreasuryEvent, str]] = [
     (
         REQUESTED,
-        (
-            "accepted: 12.5 USDT from SPOT to FUTURES (margin), allowed were 1 to 1000 USDT, "
-            "mode wallet"
-        ),
+        ("accepted: 12.5 USDT from SPOT to FUTURES (margin), limits 1 to 1000 USDT, mode wallet"),
     ),
     (REJECTED, "refused by the rule below_min, nothing was sent: 12.5 USDT is below 20"),
     (
         STARTED,
         (
-            "attempt 1 is signed and about to be sent once: the exchange takes it for 5000 ms from "
+            "attempt 1 signed, about to be sent once: the exchange accepts it for 5000 ms from "
             "2026-11-26T09:00:00.200Z of its clock, request 3fa9c1d2e4b5"
         ),
     ),
     (
         NOT_SENT,
-        "attempt 1 did not leave: connection refused; the next not before 2026-11-26T09:00:01.000Z",
+        (
+            "attempt 1 was not sent: connection refused; "
+            "next attempt not before 2026-11-26T09:00:01.000Z"
+        ),
     ),
     (
         NOT_PROCESSED,
         (
-            "attempt 1 was turned away unread: -1021 Timestamp outside of the recvWindow; "
-            "the next not before 2026-11-26T09:00:01.000Z"
+            "attempt 1 was not processed by the exchange: "
+            "-1021 Timestamp outside of the recvWindow; "
+            "next attempt not before 2026-11-26T09:00:01.000Z"
         ),
     ),
     (
         UNKNOWN,
-        "nobody knows what came of attempt 1, nothing is sent again: connection reset",
+        "outcome of attempt 1 unknown, not sent again: connection reset",
     ),
     (completed_event(Evidence.REPLY), "done: the exchange's reply names movement 77"),
     (completed_event(Evidence.HISTORY), "done: the exchange's history shows movement 77"),
     (
         completed_event(Evidence.OPERATOR, "seen on the web page"),
-        "done: an operator has found movement 77: seen on the web page",
+        "done: an operator found movement 77: seen on the web page",
     ),
     (failed_event(FailureReason.REFUSED), "failed, the exchange refused it: why"),
     (
@@ -104,34 +105,37 @@ SENTENCES: list[tuple[TreasuryEvent, str]] = [
         failed_event(FailureReason.ABSENT, "silent", (AT, AT + 60_000)),
         "failed: silent; read at 2026-11-26T09:00:00.000Z, 2026-11-26T09:01:00.000Z",
     ),
-    (failed_event(FailureReason.OPERATOR), "failed, an operator says that nothing has moved: why"),
+    (failed_event(FailureReason.OPERATOR), "failed, an operator found that no money moved: why"),
     (VERIFIED, "confirmed: movement 77 is in the exchange's history"),
     (
         msgspec.structs.replace(VERIFIED, note="seen by me"),
         "confirmed: movement 77 is in the exchange's history: seen by me",
     ),
-    (DISPUTED, "disputed, an operator has to look: the history has no 77"),
+    (DISPUTED, "disputed, needs an operator: the history has no 77"),
     (
         CORRECTED,
-        "corrected, money had moved after all: the exchange's history shows movement 77",
+        "corrected, the money did move: the exchange's history shows movement 77",
     ),
     (
         REVIEW,
-        "undecided for too long, an operator has to look: the histories stay silent",
+        "unresolved for too long, needs an operator: the histories stay silent",
     ),
     (RESERVED, "cap of 2026-11-26: 12.5 USDT of 5000 reserved"),
     (SETTLED, "cap of 2026-11-26: 12.5 USDT used"),
-    (RELEASED, "cap of 2026-11-26: 12.5 USDT given back"),
+    (RELEASED, "cap of 2026-11-26: 12.5 USDT released"),
     (
         CapRebooked(day=DAY, transfer_id=ID, amount=AMOUNT),
-        "cap of 2026-11-26: 12.5 USDT counted again",
+        "cap of 2026-11-26: 12.5 USDT reserved again",
     ),
-    (CLAIMED, "movement 77 belongs to t-1, and to no other transfer"),
+    (CLAIMED, "movement 77 claimed by transfer t-1"),
     (
         ForeignMovementObserved(
             tran_id="78", direction=Direction.FUTURES_TO_SPOT, amount=Decimal(5), moved_at=AT
         ),
-        "movement 78, 5 USDT from FUTURES to SPOT at 2026-11-26T09:00:00.000Z, is none of ours",
+        (
+            "movement 78, 5 USDT from FUTURES to SPOT at 2026-11-26T09:00:00.000Z, is foreign: "
+            "no transfer of this service"
+        ),
     ),
 ]
 
@@ -169,31 +173,31 @@ def test_a_lost_reply_reads_like_a_story() -> None:
         ("s1/reconciler", (completed_event(Evidence.HISTORY), SETTLED, CLAIMED)),
     )
 
-    story = build_timeline(ID, entries, ReconciliationTiming())
+    timeline = build_timeline(ID, entries, ReconciliationTiming())
 
-    assert story.title == "transfer t-1: 12.5 USDT from SPOT to FUTURES"
-    assert [(line.seq, line.actor, line.text.partition(":")[0]) for line in story.entries] == [
+    assert timeline.title == "transfer t-1: 12.5 USDT from SPOT to FUTURES"
+    assert [(line.seq, line.actor, line.text.partition(":")[0]) for line in timeline.entries] == [
         (1, "treasury-bot", "accepted"),
         (1, "treasury-bot", "cap of 2026-11-26"),
-        (2, "s1/executor", "attempt 1 is signed and about to be sent once"),
-        (3, "s1/executor", "nobody knows what came of attempt 1, nothing is sent again"),
+        (2, "s1/executor", "attempt 1 signed, about to be sent once"),
+        (3, "s1/executor", "outcome of attempt 1 unknown, not sent again"),
         (4, "s1/reconciler", "done"),
         (4, "s1/reconciler", "cap of 2026-11-26"),
-        (4, "s1/reconciler", "movement 77 belongs to t-1, and to no other transfer"),
+        (4, "s1/reconciler", "movement 77 claimed by transfer t-1"),
     ]
-    assert [line.at - AT for line in story.entries] == [0, 0, 1_000, 2_000, 3_000, 3_000, 3_000]
-    assert story.next_steps.current_state == (
-        "DONE: movement 77 moved the money, by the word of the exchange's history"
+    assert [line.at - AT for line in timeline.entries] == [0, 0, 1_000, 2_000, 3_000, 3_000, 3_000]
+    assert timeline.next_steps.current_state == (
+        "DONE: movement 77 moved the money, confirmed by the exchange's history"
     )
-    assert story.next_steps.next_step == "nothing, it is over"
+    assert timeline.next_steps.next_step == "nothing; finished"
 
 
 WINDOW = "between 2026-11-26T08:59:58.200Z and 2026-11-26T09:01:07.200Z"
 OUTLOOKS: dict[str, tuple[tuple[TreasuryEvent, ...], str, str]] = {
-    "waiting": ((), "PENDING: accepted, nothing was sent yet", "chimera-s1 serve sends it"),
+    "waiting": ((), "PENDING: accepted, not sent yet", "chimera-s1 serve sends it"),
     "again": (
-        (STARTED, NOT_PROCESSED),
-        "PENDING: attempt 1 came to nothing: -1021",
+        (STARTED, TURNED_AWAY),
+        "PENDING: attempt 1 was not executed: -1021",
         "another attempt, not before 2026-11-26T09:00:01.000Z",
     ),
     "sent": ((STARTED,), "PENDING: attempt 1 may have moved the money", "looks for 12.5 USDT"),
@@ -202,7 +206,7 @@ OUTLOOKS: dict[str, tuple[tuple[TreasuryEvent, ...], str, str]] = {
         "PENDING: attempt 1 may have moved the money; it is not sent again (connection reset)",
         (
             f"reconciliation looks for 12.5 USDT from SPOT to FUTURES {WINDOW} in the exchange's "
-            "histories: DONE as soon as it shows, FAILED when 3 complete reads were silent, not "
+            "histories: DONE once it is found, FAILED after 3 complete reads without it, not "
             "before 2026-11-26T09:21:07.200Z"
         ),
     ),
@@ -210,40 +214,43 @@ OUTLOOKS: dict[str, tuple[tuple[TreasuryEvent, ...], str, str]] = {
         (STARTED, UNKNOWN, REVIEW),
         "PENDING: ",
         (
-            f"an operator looks for 12.5 USDT from SPOT to FUTURES {WINDOW} in the exchange's "
-            "transfer history, and says so with POST /xchg/treasury/transfer/t-1/resolve: DONE "
-            "with its number, or FAILED"
+            f"an operator must look for 12.5 USDT from SPOT to FUTURES {WINDOW} in the exchange's "
+            "transfer history and resolve it with POST /xchg/treasury/transfer/t-1/resolve: DONE "
+            "with its id, or FAILED"
         ),
     ),
     "done": (
         (STARTED, completed_event(Evidence.REPLY)),
         "DONE: movement 77 moved the money, by the exchange's reply",
-        "it does not show up by 2026-11-26T09:16:07.200Z, it is disputed",
+        "it does not appear by 2026-11-26T09:16:07.200Z, it is disputed",
     ),
     "verified": (
         (STARTED, completed_event(Evidence.REPLY), VERIFIED),
-        "DONE: movement 77 moved the money, by the word of the exchange's history",
-        "nothing, it is over",
+        "DONE: movement 77 moved the money, confirmed by the exchange's history",
+        "nothing; finished",
     ),
     "found by hand": (
         (STARTED, UNKNOWN, completed_event(Evidence.OPERATOR)),
-        "DONE: movement 77 moved the money, by the word of an operator",
-        "nothing, it is over",
+        "DONE: movement 77 moved the money, confirmed by an operator",
+        "nothing; finished",
     ),
     "disputed": (
         (STARTED, completed_event(Evidence.REPLY), DISPUTED),
-        "DONE: movement 77 moved the money, and that is disputed: the history has no 77",
-        "whether the exchange's transfer history has 77, and says so with POST",
+        "DONE: movement 77 moved the money, but this is disputed: the history has no 77",
+        "whether the exchange's transfer history has 77 and resolve it with POST",
     ),
     "disputed before its end": (
         (STARTED, UNKNOWN, DISPUTED),
-        "PENDING: disputed, so nothing goes on by itself: the history has no 77",
-        "has 12.5 USDT from SPOT to FUTURES for it, and says so with POST /xchg/treasury/transfer",
+        "PENDING: disputed, waiting for an operator: the history has no 77",
+        (
+            "has 12.5 USDT from SPOT to FUTURES for it and resolve it with "
+            "POST /xchg/treasury/transfer"
+        ),
     ),
     "corrected": (
         (STARTED, UNKNOWN, failed_event(FailureReason.ABSENT), CORRECTED),
-        "DONE: movement 77 moved the money, although it had been given up before",
-        "nothing, it is over",
+        "DONE: movement 77 moved the money, although it was FAILED before",
+        "nothing; finished",
     ),
     "absent": (
         (STARTED, UNKNOWN, failed_event(FailureReason.ABSENT, "silent")),
@@ -253,17 +260,17 @@ OUTLOOKS: dict[str, tuple[tuple[TreasuryEvent, ...], str, str]] = {
     "refused": (
         (STARTED, failed_event(FailureReason.REFUSED, "-5013 balance")),
         "FAILED: no money has moved: -5013 balance",
-        "remove the cause, then ask again with a new id",
+        "remove the cause, then request it again with a new id",
     ),
     "forbidden": (
         (STARTED, failed_event(FailureReason.FORBIDDEN)),
         "FAILED: no money has moved: why",
-        "let the API key do universal transfers at the exchange",
+        "enable Permits Universal Transfer for the API key",
     ),
     "expired": (
         (failed_event(FailureReason.EXPIRED, "not sent within 600 s"),),
         "FAILED: no money has moved: not sent within 600 s",
-        "ask again with a new id if it is still wanted",
+        "request it again with a new id if it is still wanted",
     ),
 }
 
@@ -272,21 +279,24 @@ OUTLOOKS: dict[str, tuple[tuple[TreasuryEvent, ...], str, str]] = {
 def test_it_ends_with_where_it_stands_and_what_is_next(case: str) -> None:
     events, now, then = OUTLOOKS[case]
 
-    story = build_timeline(
+    timeline = build_timeline(
         ID, life(ACCEPTED, *(("s1/x", (event,)) for event in events)), ReconciliationTiming()
     )
 
-    assert story.next_steps.current_state.startswith(now)
-    assert then in story.next_steps.next_step
+    assert timeline.next_steps.current_state.startswith(now)
+    assert then in timeline.next_steps.next_step
 
 
 def test_a_refusal_by_a_rule_is_the_whole_life() -> None:
-    story = build_timeline(ID, life(("treasury-bot", (REJECTED,))), ReconciliationTiming())
+    timeline = build_timeline(ID, life(("treasury-bot", (REJECTED,))), ReconciliationTiming())
 
-    assert story.next_steps.current_state == (
+    assert timeline.next_steps.current_state == (
         "FAILED: refused by a rule, nothing was sent: 12.5 USDT is below 20"
     )
-    assert "this id gives this answer for ever" in story.next_steps.next_step
+    assert (
+        "this id is final; request an allowed transfer with a new id"
+        in timeline.next_steps.next_step
+    )
 
 
 NEWER = NewEvent(f"transfer/{ID}", "treasury.transfer.reversed", 1, {"transfer_id": ID})
@@ -300,11 +310,11 @@ def test_what_a_newer_program_wrote_is_shown_as_such(
     commits: tuple[tuple[str, tuple[TreasuryEvent | NewEvent, ...]], ...],
 ) -> None:
     """Where it stands is not guessed then, even where the first event is not understood."""
-    story = build_timeline(ID, life(*commits), ReconciliationTiming())
+    timeline = build_timeline(ID, life(*commits), ReconciliationTiming())
 
-    assert any("only a newer chimera-s1 understands" in line.text for line in story.entries)
-    assert len(story.entries) == sum(len(events) for _, events in commits)
-    assert story.next_steps.next_step == "ask that one"
+    assert any("known only to a newer chimera-s1" in line.text for line in timeline.entries)
+    assert len(timeline.entries) == sum(len(events) for _, events in commits)
+    assert timeline.next_steps.next_step == "use the newer version"
 
 
 def test_a_commit_that_was_changed_is_no_part_of_a_story() -> None:
@@ -318,7 +328,7 @@ def test_an_event_that_is_none_is_damage() -> None:
     broken = NewEvent(f"transfer/{ID}", "treasury.transfer.verified", 1, {"transfer_id": 7})
     [entry] = life(("x", (broken,)))
 
-    with pytest.raises(LedgerDamagedError, match="commit 1 has an event that is none"):
+    with pytest.raises(LedgerDamagedError, match="commit 1 has an invalid event"):
         decode_events(entry)
 
 
