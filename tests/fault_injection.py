@@ -1,5 +1,5 @@
-"""Faults at a chosen call of a port: it fails before or after it was done, the process dies there,
-or the task that made it is cancelled there.
+"""Faults at a chosen port call: it fails before or after its effect, the process crashes, or the
+calling task is cancelled.
 """
 
 import inspect
@@ -35,8 +35,6 @@ _scope: ContextVar[anyio.CancelScope] = ContextVar("scope")
 
 
 class FaultAction(StrEnum):
-    """What happens at the chosen call."""
-
     ERROR_BEFORE = "error before"
     ERROR_AFTER = "error after"
     CRASH_BEFORE = "crash before"
@@ -46,11 +44,11 @@ class FaultAction(StrEnum):
 
 
 class Crash(BaseException):
-    """The process is gone; no handler sees it."""
+    """The process has crashed; a `BaseException`, so that no handler catches it."""
 
 
 class ProcessLifetime:
-    """One process: until it ends its ports work, afterwards every call is its end again."""
+    """One process; after its end every port call raises `Crash`."""
 
     def __init__(self) -> None:
         self.over = False
@@ -67,15 +65,13 @@ class ProcessLifetime:
 
 
 class FaultInjector:
-    """Which call is hit, and how; what was called is counted."""
+    """Injects one fault at one port call, and counts all calls."""
 
     def __init__(self, how: FaultAction | None = None, at: int = 1, kind: str = "") -> None:
         """Args:
-        how: None hits nothing.
-
+        how: None injects nothing.
         at: The call's number, from 1.
-
-        kind: Count these only, `store.append`; empty counts all.
+        kind: Counts only these calls, `store.append`; empty counts all.
         """
         self.how = how
         self.at = at
@@ -93,7 +89,7 @@ class FaultInjector:
 
 
 class FaultyPort:
-    """A port of one process, all of whose calls can be hit."""
+    """A port of one process; a fault can be injected at any of its calls."""
 
     def __init__(
         self, name: str, port: object, faults: FaultInjector, life: ProcessLifetime
@@ -142,11 +138,11 @@ class FaultyPort:
                 else ReplyUnknown("the reply was lost")
             )
         error: type[ChimeraError] = PORTS[self._name]
-        raise error(f"{self._name}.{method} failed {when} it was done")
+        raise error(f"{self._name}.{method} failed {when} its effect")
 
 
 class RestartingInstance:
-    """An instance that is started again a second after it has ended, on the same stores."""
+    """An instance that is restarted a second after its end, on the same stores."""
 
     def __init__(self, world: TreasuryHarness, faults: FaultInjector) -> None:
         self.world = world
@@ -189,8 +185,8 @@ class RestartingInstance:
             self.instance.start_all(tasks)
             self._started.set()
 
-    async def request(self, wish: TransferRequest) -> TransferOutcome:
-        """As a client does: with the same key, until there is an answer."""
+    async def request(self, request: TransferRequest) -> TransferOutcome:
+        """Send it with the same key until there is an answer, as a client does."""
         while True:
             if self.instance is None:
                 await self._started.wait()
@@ -198,16 +194,16 @@ class RestartingInstance:
             with anyio.CancelScope() as scope:
                 _scope.set(scope)
                 try:
-                    return await self.instance.requests.accept(wish, "client")
+                    return await self.instance.requests.accept(request, "client")
                 except (StoreUnavailableError, Crash):
                     pass
             await self.world.clock.sleep_ms(RETRY_MS)
 
-    async def request_and_run(self, wish: TransferRequest, for_ms: float) -> TransferOutcome:
-        """Ask, live on for a while, and end without a word."""
+    async def request_and_run(self, request: TransferRequest, for_ms: float) -> TransferOutcome:
+        """Send it, run for a while, and end without a shutdown."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.run)
-            answer = await self.request(wish)
+            answer = await self.request(request)
             await self.world.clock.sleep_ms(for_ms)
             tasks.cancel_scope.cancel()
         return answer

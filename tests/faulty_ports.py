@@ -1,4 +1,4 @@
-"""Ports in memory with one bad habit each, for tests of what the treasury makes of it."""
+"""Ports in memory with one fault each."""
 
 import anyio
 
@@ -17,7 +17,7 @@ from tests.fakes.treasury_gateway import ScriptedTreasuryGateway
 
 
 class AlwaysGrantedLeases:
-    """Everybody is told that he holds the lease."""
+    """Every instance holds the lease."""
 
     def __init__(self) -> None:
         self.holders: set[str] = set()
@@ -32,18 +32,13 @@ class AlwaysGrantedLeases:
 
 
 class SlowEventStore(MemoryEventStore):
-    """Slow to say what it has written, or able to read and not to write.
+    """Slow to confirm appends, or readable and not writable.
 
     Attributes:
-        pauses: How long it takes to say so, by the place of the commit, ms.
-
-        head_ms: How long it takes to find its end.
-
-        full: Nothing can be written.
-
-        refused: Appends that were not written since it is full.
-
-        conflicts: Appends that came second.
+        pauses: Time until an append is confirmed, by sequence number, ms.
+        head_ms: Time of a head read.
+        full: Appends fail; counted in `refused`.
+        conflicts: Appends whose sequence number was taken.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -70,13 +65,7 @@ class SlowEventStore(MemoryEventStore):
 
 
 class PausingGateway(ScriptedTreasuryGateway):
-    """The process stops for a while: before a request leaves, or after a history was read.
-
-    Attributes:
-        pauses_ms: Before the next requests, the first first.
-
-        read_ms: After each read.
-    """
+    """The process pauses before the next requests, or after each history read, ms."""
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
@@ -96,16 +85,11 @@ class PausingGateway(ScriptedTreasuryGateway):
 
 
 class LossyOperationsLog(MemoryOperationsLog):
-    """A stream whose replies get lost, whose node fails over to one that has less, or that refuses.
+    """A stream that loses replies, fails over to a node with fewer entries, or rejects writes.
 
     Attributes:
-        replies_to_lose: So many next entries are written, and we do not hear of it.
-
-        refusal: What every write is told until it is set back.
-
-        lost: Replies that were lost.
-
-        refused: Writes that were refused.
+        replies_to_lose: So many next entries are written without a reply; counted in `lost`.
+        refusal: The error of every write while set; counted in `refused`.
     """
 
     def __init__(self) -> None:
@@ -119,41 +103,35 @@ class LossyOperationsLog(MemoryOperationsLog):
         if self.refusal is not None:
             self.refused += 1
             raise self.refusal
-        place = await super().record(event)
+        entry_id = await super().record(event)
         if self.replies_to_lose:
             self.replies_to_lose -= 1
             self.lost += 1
             raise PublisherUnavailableError("the reply was lost")
-        return place
+        return entry_id
 
     def fail_over(self, kept: int) -> int:
-        """The new primary has the first *kept* entries; how many acknowledged ones are gone."""
-        gone = len(self.events) - kept
+        """Keep the first *kept* entries and return how many acknowledged ones are lost."""
+        lost = len(self.events) - kept
         del self.events[kept:]
-        return gone
+        return lost
 
 
 class SlowCursorStore(MemoryCursorStore):
-    """Each answer takes a while, ms."""
+    """Each read takes *read_ms*."""
 
-    def __init__(self, clock: Clock, answer_ms: float) -> None:
+    def __init__(self, clock: Clock, read_ms: float) -> None:
         super().__init__()
         self._clock = clock
-        self._answer_ms = answer_ms
+        self._read_ms = read_ms
 
     async def read(self, name: str) -> int:
-        await self._clock.sleep_ms(self._answer_ms)
+        await self._clock.sleep_ms(self._read_ms)
         return await super().read(name)
 
 
 class DiskFullCursorStore(MemoryCursorStore):
-    """On a disk that is full, cursors are read and not written.
-
-    Attributes:
-        full: It is.
-
-        refused: Writes that failed for it.
-    """
+    """While `full`, cursors are read and not written; failed writes are counted in `refused`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -168,14 +146,11 @@ class DiskFullCursorStore(MemoryCursorStore):
 
 
 class HeldStore(MemoryEventStore):
-    """Its appends wait, as on a slow network; others write to the same ledger meanwhile.
+    """Appends wait for `release`, so that other instances can write meanwhile.
 
     Attributes:
-        arrived: An append waits.
-
-        release: Set, it and all later ones go on.
-
-        taken: Appends that came second.
+        arrived: Set while an append waits.
+        taken: Appends whose sequence number was taken.
     """
 
     def __init__(self, kept: LedgerContents) -> None:
@@ -193,12 +168,9 @@ class HeldStore(MemoryEventStore):
 
 
 class HeldHistories(ScriptedTreasuryGateway):
-    """A history that was read takes long to arrive.
+    """History reads return only when `release` is set; None delays nothing.
 
-    Attributes:
-        release: What is read before this is set arrives when it is; None delays nothing.
-
-        arrived: Such a read waits.
+    `arrived` is set while a read waits.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -217,14 +189,9 @@ class HeldHistories(ScriptedTreasuryGateway):
 
 
 class FailingOver(LossyOperationsLog):
-    """One write fails because its node is gone; the new primary lacks the newest entries.
+    """Write number *fails_at*, from 1, fails; the new primary lacks the *lacking* newest entries.
 
-    Attributes:
-        fails_at: The number of that write, from 1.
-
-        lacking: Entries that it lacks.
-
-        missing: Entries that were acknowledged and are gone.
+    `missing` counts the acknowledged entries that are lost.
     """
 
     def __init__(self, fails_at: int, lacking: int) -> None:

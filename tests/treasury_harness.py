@@ -1,6 +1,4 @@
-"""The treasury on stores in memory and an exchange in memory: instances that can be started, killed
-and started again on the same ledger.
-"""
+"""The treasury on stores and an exchange in memory; instances can be killed and restarted."""
 
 import random
 from collections.abc import AsyncIterator
@@ -74,7 +72,7 @@ RequestedOrRejected = TransferRequested | TransferRejected
 
 
 class OperatorSwitches:
-    """What an operator may throw."""
+    """What an operator or the process may switch."""
 
     def __init__(self) -> None:
         self.kill = False
@@ -93,10 +91,10 @@ class OperatorSwitches:
 
 
 class TreasuryHarness:
-    """What outlives an instance: the stores, the exchange, the switches."""
+    """What outlives an instance: stores, exchange, switches."""
 
     def __init__(
-        self, mode: TreasuryMode = TreasuryMode.WALLET, seed: int = 1, look_ms: int = 2_000
+        self, mode: TreasuryMode = TreasuryMode.WALLET, seed: int = 1, poll_interval_ms: int = 2_000
     ) -> None:
         self.clock = LoopClock()
         self.random = random.Random(seed)
@@ -108,7 +106,7 @@ class TreasuryHarness:
         self.gateway = ScriptedTreasuryGateway(self.clock, mode)
         self.switches = OperatorSwitches()
         self.timing = ReconciliationTiming()
-        self.policy = SubmissionPolicy(poll_interval_ms=look_ms)
+        self.policy = SubmissionPolicy(poll_interval_ms=poll_interval_ms)
         self.check_backoff = CHECK_BACKOFF
         self.mode = mode
         self.instances = 0
@@ -118,25 +116,26 @@ class TreasuryHarness:
         return f"{self.random.getrandbits(64):016x}"
 
     async def events(self) -> list[TreasuryEvent | UnknownEvent]:
-        """What the ledger tells, in order."""
+        """All events of the ledger, in order."""
         entries = await read_all(self.store)
         return [decode_event(record) for entry in entries for record in entry.commit.events]
 
     async def count(self, kind: type[TreasuryEvent]) -> int:
-        """How many events of *kind* the ledger has."""
         return sum(isinstance(event, kind) for event in await self.events())
 
     async def executed_movements(self) -> list[ExecutedMovement]:
-        """What the exchange has really done, and for which transfer of the ledger."""
-        names = {
+        """The movements of the exchange, each with the transfer that caused it."""
+        transfer_ids = {
             event.transfer_id
             for event in await self.events()
             if isinstance(event, RequestedOrRejected)
         }
-        whose = {client_id_of(name, n): name for name in names for n in range(ATTEMPTS_MAX)}
+        transfer_of = {
+            client_id_of(name, n): name for name in transfer_ids for n in range(ATTEMPTS_MAX)
+        }
         orders = self.gateway.orders_by_tran_id
         return [
-            ExecutedMovement(row.tran_id, whose[orders[row.tran_id].client_id], row.amount)
+            ExecutedMovement(row.tran_id, transfer_of[orders[row.tran_id].client_id], row.amount)
             if row.tran_id in orders
             else ExecutedMovement(row.tran_id, "", row.amount)
             for row in self.gateway.movements_made
@@ -144,14 +143,14 @@ class TreasuryHarness:
         ]
 
     async def violations(self) -> list[str]:
-        """Every broken invariant, once all has been relayed and projected."""
+        """Every broken invariant, after relay and projector have caught up."""
         last = TreasuryInstance(self)
         while await last.relay.advance() + await last.projector.advance():
             pass
         return await self.violations_now()
 
     async def violations_now(self) -> list[str]:
-        """The same, without helping what is relayed and projected to catch up."""
+        """Every broken invariant as of now."""
         return await violations_of(
             self.store,
             executed=await self.executed_movements(),
@@ -161,7 +160,7 @@ class TreasuryHarness:
 
 
 class TreasuryInstance:
-    """One process's worth of treasury; its ports may be wrapped to fail."""
+    """The treasury of one process; its ports may be replaced by faulty ones."""
 
     def __init__(
         self,
@@ -257,13 +256,12 @@ class TreasuryInstance:
         tasks.start_soon(self.projector.run)
 
     async def transfer(self, name: str) -> Transfer:
-        """One as the ledger has it."""
         found = await self.ledger.find(parse_transfer_id(name))
         assert found is not None
         return found
 
     def level(self) -> Level:
-        """What `/health` says of the treasury."""
+        """The treasury's level in `/health`."""
         report = ReportTreasury(
             self.ledger,
             self.world.clock,
@@ -290,7 +288,7 @@ def _ledger(world: TreasuryHarness, store: EventStore, cursors: CursorStore) -> 
 
 @asynccontextmanager
 async def running(instance: TreasuryInstance) -> AsyncIterator[TreasuryInstance]:
-    """*instance* at work; killed at the end, as a process is, without a word."""
+    """Run executor and reconciler; killed at the end, as a process is."""
     async with anyio.create_task_group() as tasks:
         instance.start(tasks)
         yield instance
@@ -304,5 +302,5 @@ def transfer_request(
 
 
 def untyped(port: Any) -> Any:
-    """*port*, for a test that reaches around its types."""
+    """*port* as `Any`, for a wrapper without its type."""
     return cast(Any, port)

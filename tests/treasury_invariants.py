@@ -1,7 +1,6 @@
-"""What must be true of a treasury ledger whatever happened; one checker for all tests.
+"""The invariants of a treasury ledger, checked by all tests.
 
-I1 and I3 need the exchange's books, I9 the stream, I6 the projection: they are checked where those
-are given.
+I1 and I3 need the exchange's movements, I9 the stream, I6 the projection.
 """
 
 from collections import Counter, defaultdict
@@ -30,7 +29,7 @@ from chimera_s1.domain.treasury.transfer import Phase, Transfer, TransferStatus,
 
 
 class ExecutedMovement(Struct):
-    """A movement that really happened: its number, and whose request made it (empty: a human's)."""
+    """A movement of the exchange; `transfer_id` is empty for a manual one."""
 
     tran_id: str
     transfer_id: str
@@ -51,16 +50,13 @@ async def violations_of(
     relayed: Iterable[str] | None = None,
     projection: TransferProjection | None = None,
 ) -> list[str]:
-    """Every invariant that is broken, named by its number.
+    """Every broken invariant, by its number.
 
     Args:
         store: The ledger.
-
-        executed: What the exchange has really done, where it is known whose it was (I1, I3).
-
+        executed: The exchange's movements (I1, I3).
         relayed: The `event_id`s of `ops:events`, in order (I9).
-
-        projection: Brought up to date before (I6).
+        projection: Up to date (I6).
     """
     entries = await read_all(store)
     transfers = _folded(entries)
@@ -72,7 +68,7 @@ async def violations_of(
         *_attempts(entries),
     ]
     if executed is not None:
-        found += _books(transfers, list(executed))
+        found += _movements(transfers, list(executed))
     if relayed is not None:
         found += _relayed(entries, list(relayed))
     if projection is not None:
@@ -107,15 +103,19 @@ def _chain(entries: Iterable[LedgerEntry]) -> Iterable[str]:
 
 def _versions(entries: Iterable[LedgerEntry]) -> Iterable[str]:
     versions: dict[str, int] = defaultdict(int)
-    begun: Counter[str] = Counter()
+    first_events: Counter[str] = Counter()
     for entry in entries:
         for record in entry.commit.events:
             versions[record.stream] += 1
             if record.version != versions[record.stream]:
                 yield f"I5 {record.stream} has {record.version} after {versions[record.stream]}"
             if record.type in {"treasury.transfer.requested", "treasury.transfer.rejected"}:
-                begun[record.stream] += 1
-    yield from (f"I8 {stream} begins {count} times" for stream, count in begun.items() if count > 1)
+                first_events[record.stream] += 1
+    yield from (
+        f"I8 {stream} has {count} initial events"
+        for stream, count in first_events.items()
+        if count > 1
+    )
 
 
 def _cap(entries: Iterable[LedgerEntry]) -> Iterable[str]:
@@ -143,9 +143,9 @@ def _cap(entries: Iterable[LedgerEntry]) -> Iterable[str]:
 def _step(
     shares: dict[tuple[str, str], str], day: str, name: str, before: set[str], after: str
 ) -> Iterable[str]:
-    was = shares.get((day, name), "")
-    if was not in before:
-        yield f"I4 share of {name} is {after} after {was or 'nothing'}"
+    state = shares.get((day, name), "")
+    if state not in before:
+        yield f"I4 share of {name} is {after} after {state or 'nothing'}"
     shares[day, name] = after
 
 
@@ -160,7 +160,7 @@ def _claims(entries: Iterable[LedgerEntry], transfers: dict[TransferId, Transfer
     for transfer in transfers.values():
         done = transfer.phase is Phase.DONE
         if done and claims.get(transfer.tran_id) != [transfer.transfer_id]:
-            yield f"I2 {transfer.transfer_id} is DONE by {transfer.tran_id}, which it has not"
+            yield f"I2 {transfer.transfer_id} is DONE by {transfer.tran_id}, not claimed by it"
 
 
 def _attempts(entries: Iterable[LedgerEntry]) -> Iterable[str]:
@@ -174,9 +174,11 @@ def _attempts(entries: Iterable[LedgerEntry]) -> Iterable[str]:
     yield from (f"I1 {name} was sent unrequested" for name, _ in started if name not in requested)
 
 
-def _books(transfers: dict[TransferId, Transfer], books: list[ExecutedMovement]) -> Iterable[str]:
-    own = Counter(book.transfer_id for book in books if book.transfer_id)
-    rows = {book.tran_id: book for book in books}
+def _movements(
+    transfers: dict[TransferId, Transfer], executed: list[ExecutedMovement]
+) -> Iterable[str]:
+    own = Counter(movement.transfer_id for movement in executed if movement.transfer_id)
+    rows = {movement.tran_id: movement for movement in executed}
     for name, count in own.items():
         if count > 1:
             yield f"I1 {name} moved money {count} times"
@@ -204,13 +206,13 @@ async def _projected(
     found: list[str] = []
     for transfer in transfers.values():
         row = await projection.get(transfer.transfer_id)
-        said = (row.status, row.phase, row.tran_id, row.attempts) if row is not None else None
-        true = (
+        projected = (row.status, row.phase, row.tran_id, row.attempts) if row is not None else None
+        expected = (
             transfer.status.value,
             transfer.phase.value,
             transfer.tran_id,
             transfer.attempt,
         )
-        if said != true:
-            found.append(f"I6 {transfer.transfer_id}: row {said}, ledger {true}")
+        if projected != expected:
+            found.append(f"I6 {transfer.transfer_id}: row {projected}, ledger {expected}")
     return found

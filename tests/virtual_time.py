@@ -1,7 +1,6 @@
-"""An event loop whose time passes when there is nothing else to do: hours of waiting take no time.
+"""An event loop whose time jumps to the next timer when it is idle: hours pass in no time.
 
-Everything that waits does so by the loop's timers, so `anyio.sleep`, time-outs and our own
-`LoopClock` all agree, and a run is the same each time.
+`anyio.sleep`, timeouts and `LoopClock` all use the loop's timers, so a run is deterministic.
 """
 
 import asyncio
@@ -14,14 +13,14 @@ import anyio
 
 EPOCH_MS = 1_796_000_000_000
 TURNS_MAX = 200_000
-"""So many turns of the loop in one moment are a storm."""
+"""More turns of the loop without time passing are a busy loop."""
 
 _Result = TypeVar("_Result")
 _Given = ParamSpec("_Given")
 
 
 class _TimeJumpingSelector(selectors.SelectSelector):
-    """Instead of waiting, it moves the loop's clock."""
+    """Advances the loop's clock instead of waiting."""
 
     loop: "VirtualLoop"
     turns = 0
@@ -30,9 +29,9 @@ class _TimeJumpingSelector(selectors.SelectSelector):
         ready = super().select(0)
         self.turns += 1
         if self.turns > TURNS_MAX:
-            raise RuntimeError("somebody is so busy that time does not pass")
+            raise RuntimeError("busy loop: time does not pass")
         if not ready and timeout is None:
-            raise RuntimeError("everybody waits for something that nobody will do")
+            raise RuntimeError("deadlock: every task waits and there is no timer")
         if not ready and timeout is not None and timeout > 0:
             self.loop.elapsed += timeout
             self.turns = 0
@@ -40,7 +39,7 @@ class _TimeJumpingSelector(selectors.SelectSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """Its time begins at 0 and jumps to the next timer."""
+    """Its time starts at 0 and jumps to the next timer."""
 
     def __init__(self) -> None:
         self.elapsed = 0.0
@@ -53,7 +52,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 class LoopClock:
-    """Implements `domain.ports.clock.Clock` on the running loop's time."""
+    """Implements the `Clock` port on the running loop's time."""
 
     def __init__(self, skew_ms: float = 0.0) -> None:
         self.skew_ms = skew_ms

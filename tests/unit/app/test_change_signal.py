@@ -54,7 +54,7 @@ def ring(waiters: Waiters) -> None:
     waiters.bell.notify()
 
 
-async def test_all_who_wait_hear_it_and_who_comes_later_waits_for_the_next() -> None:
+async def test_notify_wakes_current_waiters_only() -> None:
     await waiting(
         (begin("a", "b"), []),
         (ring, ["a", "b"]),
@@ -63,7 +63,7 @@ async def test_all_who_wait_hear_it_and_who_comes_later_waits_for_the_next() -> 
     )
 
 
-async def test_what_rang_between_the_look_and_the_wait_is_not_missed() -> None:
+async def test_change_between_read_and_wait_is_not_missed() -> None:
     def late(waiters: Waiters) -> None:
         seen = waiters.bell.version
         waiters.bell.notify()
@@ -72,11 +72,11 @@ async def test_what_rang_between_the_look_and_the_wait_is_not_missed() -> None:
     await waiting((late, ["late"]))
 
 
-async def test_a_bell_that_rings_for_nobody_is_no_trouble() -> None:
+async def test_notify_without_waiters_does_nothing() -> None:
     await waiting((ring, []), (ring, []), (begin("a"), []), (ring, ["a"]))
 
 
-async def test_nobody_waits_longer_than_it_takes() -> None:
+async def test_wait_after_returns_at_the_timeout() -> None:
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
             waiters = Waiters(tasks)
@@ -90,7 +90,7 @@ async def test_nobody_waits_longer_than_it_takes() -> None:
             assert waiters.back == ["a"]
 
 
-async def test_many_rings_are_gathered_into_one_look() -> None:
+async def test_debounce_merges_notifications() -> None:
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
             waiters = Waiters(tasks)
@@ -107,7 +107,7 @@ async def test_many_rings_are_gathered_into_one_look() -> None:
             assert waiters.back == ["a"]
 
 
-async def test_a_ring_that_is_not_worth_a_look_wakes_nobody() -> None:
+async def test_irrelevant_change_wakes_no_waiter() -> None:
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
             waiters = Waiters(tasks)
@@ -133,7 +133,7 @@ async def test_a_ring_that_is_not_worth_a_look_wakes_nobody() -> None:
             assert waiters.back == ["a"]
 
 
-async def test_who_stops_waiting_leaves_nothing_behind() -> None:
+async def test_cancelled_waiter_is_removed() -> None:
     bell, clock = ChangeSignal(), ManualClock()
 
     with anyio.move_on_after(0):

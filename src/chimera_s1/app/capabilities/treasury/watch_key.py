@@ -39,5 +39,5 @@ def _permission_problem(key: KeyPermissions) -> str:
     if not key.may_transfer:
         return "it may not transfer between wallets; enable Permits Universal Transfer"
     if not key.may_read:
-        return "it cannot read histories, so unknown outcomes cannot be reconciled; enable reading"
+        return "it may not read histories, so unknown outcomes cannot be reconciled; enable reading"
     return ""

@@ -27,7 +27,7 @@ class Pair:
 
 
 @on_virtual_time
-async def test_the_holder_keeps_the_job_while_it_works() -> None:
+async def test_holder_keeps_the_job_while_it_renews() -> None:
     pair = Pair()
     for _ in range(MINUTE_MS // LOOK_MS):
         assert await pair.held() == (True, False)
@@ -35,7 +35,7 @@ async def test_the_holder_keeps_the_job_while_it_works() -> None:
 
 
 @on_virtual_time
-async def test_a_holder_that_was_paused_for_too_long_has_lost_the_job() -> None:
+async def test_holder_paused_for_too_long_loses_the_job() -> None:
     pair = Pair()
     assert await pair.held() == (True, False)
     await pair.clock.sleep_ms(LEASE_MS)
@@ -47,7 +47,7 @@ async def test_a_holder_that_was_paused_for_too_long_has_lost_the_job() -> None:
 
 
 @on_virtual_time
-async def test_a_job_that_is_given_up_is_free_at_once() -> None:
+async def test_released_job_is_free_at_once() -> None:
     pair = Pair()
     assert await pair.held() == (True, False)
 
@@ -58,7 +58,7 @@ async def test_a_job_that_is_given_up_is_free_at_once() -> None:
 
 
 @on_virtual_time
-async def test_a_job_held_by_another_is_not_given_up() -> None:
+async def test_job_held_by_another_is_not_released() -> None:
     pair = Pair()
     assert await pair.held() == (True, False)
 
@@ -68,7 +68,7 @@ async def test_a_job_held_by_another_is_not_given_up() -> None:
 
 
 @on_virtual_time
-async def test_a_lease_that_cannot_be_given_up_expires(caplog: pytest.LogCaptureFixture) -> None:
+async def test_lease_that_cannot_be_released_expires(caplog: pytest.LogCaptureFixture) -> None:
     pair = Pair()
     assert await pair.first.acquire_or_renew()
     pair.store.unavailable = True

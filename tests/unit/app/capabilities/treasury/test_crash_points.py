@@ -83,7 +83,9 @@ def honest() -> Counter[str]:
 
 
 @pytest.mark.parametrize("how", FaultAction)
-def test_a_fault_at_any_port_call_breaks_no_promise(how: FaultAction, honest: Counter[str]) -> None:
+def test_invariants_hold_for_a_fault_at_any_port_call(
+    how: FaultAction, honest: Counter[str]
+) -> None:
     wrong: dict[str, list[str]] = {}
     fired: Counter[str] = Counter()
     for at in range(1, POINTS_MAX):

@@ -34,7 +34,7 @@ READINGS = 12
 
 
 @on_virtual_time
-async def test_an_attempt_that_another_executor_has_started_is_not_sent() -> None:
+async def test_attempt_started_by_another_executor_is_not_sent() -> None:
     """Both have found the transfer waiting and signed it; the ledger has one of the two starts."""
     world = TreasuryHarness()
     world.leases = untyped(AlwaysGrantedLeases())
@@ -87,14 +87,14 @@ async def send_while_the_clock_jumps(readings: int) -> Phase:
     return ended.phase
 
 
-def test_a_transfer_that_expires_while_it_is_signed_is_not_sent() -> None:
+def test_transfer_that_expires_while_signed_is_not_sent() -> None:
     phases = [run_on_virtual_time(partial(send_while_the_clock_jumps, n)) for n in range(READINGS)]
 
     assert set(phases) == {Phase.DONE, Phase.FAILED}
 
 
 @on_virtual_time
-async def test_eight_requests_are_in_flight_at_most() -> None:
+async def test_at_most_eight_requests_are_in_flight() -> None:
     world = TreasuryHarness()
     replied = anyio.Event()
     names = [f"t{number}" for number in range(2 * IN_FLIGHT_MAX + 1)]
@@ -119,7 +119,7 @@ async def test_eight_requests_are_in_flight_at_most() -> None:
 
 @pytest.mark.parametrize(("slow_ms", "unsent"), [(3_900, 0), (4_500, 1)])
 @on_virtual_time
-async def test_a_request_whose_window_is_nearly_over_is_signed_again(
+async def test_request_with_too_little_window_left_is_signed_again(
     slow_ms: int, unsent: int
 ) -> None:
     """The receive window is 5 s; what is sent in its last second may be executed late."""
@@ -141,9 +141,9 @@ async def test_a_request_whose_window_is_nearly_over_is_signed_again(
 
 
 @on_virtual_time
-async def test_an_executor_that_is_stopped_gives_its_lease_to_the_next() -> None:
+async def test_stopped_executor_releases_its_lease() -> None:
     """It does not wait for its next look at the ledger, an hour away."""
-    world = TreasuryHarness(look_ms=HOUR_MS)
+    world = TreasuryHarness(poll_interval_ms=HOUR_MS)
     one = TreasuryInstance(world)
     await one.requests.accept(transfer_request("t1"), "tester")
     with anyio.fail_after(30):
@@ -157,7 +157,7 @@ async def test_an_executor_that_is_stopped_gives_its_lease_to_the_next() -> None
 
 
 @on_virtual_time
-async def test_an_executor_that_is_stopped_within_a_round_starts_nothing_more() -> None:
+async def test_executor_stopped_within_a_round_starts_nothing_more() -> None:
     world = TreasuryHarness()
     one = TreasuryInstance(world)
     await one.requests.accept(transfer_request("stale", 10), "tester")

@@ -32,7 +32,7 @@ def step(world: TreasuryHarness, by_ms: float) -> None:
 
 @pytest.mark.parametrize("by_ms", [HOUR_MS, -HOUR_MS])
 @on_virtual_time
-async def test_row_63_a_clock_step_makes_no_absence(by_ms: float) -> None:
+async def test_row_63_clock_step_does_not_prove_absence(by_ms: float) -> None:
     """Not even in the seconds before the patrol has seen it, when the exchange seems an hour off
     too.
     """
@@ -58,7 +58,7 @@ async def test_row_63_a_clock_step_makes_no_absence(by_ms: float) -> None:
 
 @pytest.mark.parametrize("by_ms", [HOUR_MS, -HOUR_MS])
 @on_virtual_time
-async def test_row_63_a_clock_step_makes_no_stale_wish_come_true(by_ms: float) -> None:
+async def test_row_63_clock_step_does_not_send_an_expired_transfer(by_ms: float) -> None:
     """It waits for longer than it may until another like it is decided, whatever our clock says."""
     world = TreasuryHarness()
     async with running(TreasuryInstance(world)) as one:
@@ -77,7 +77,7 @@ async def test_row_63_a_clock_step_makes_no_stale_wish_come_true(by_ms: float) -
 
 
 @on_virtual_time
-async def test_row_63_a_clock_a_second_back_expires_nothing() -> None:
+async def test_row_63_clock_one_second_back_expires_nothing() -> None:
     world = TreasuryHarness()
     await TreasuryInstance(world).requests.accept(transfer_request("t1"), "tester")
     step(world, -30 * SECOND_MS)
@@ -89,7 +89,7 @@ async def test_row_63_a_clock_a_second_back_expires_nothing() -> None:
 
 
 @on_virtual_time
-async def test_row_63_a_share_of_the_cap_is_freed_on_the_day_that_gave_it() -> None:
+async def test_row_63_cap_is_released_on_the_day_it_was_reserved() -> None:
     world = TreasuryHarness()
     today = utc_day(world.clock.now_ms())
     step(world, DAY_MS)
@@ -107,7 +107,7 @@ async def test_row_63_a_share_of_the_cap_is_freed_on_the_day_that_gave_it() -> N
 
 
 @on_virtual_time
-async def test_row_63_a_clock_that_drifts_sends_nothing_twice() -> None:
+async def test_row_63_drifting_clock_sends_nothing_twice() -> None:
     """Two seconds a minute; the patrol measures every thirty seconds."""
     world = TreasuryHarness()
     async with running(TreasuryInstance(world, resyncs=True)) as one:

@@ -40,7 +40,7 @@ LOST = ScriptedResponse(reply=ReplyUnknown("reset"))
 
 
 @on_virtual_time
-async def test_row_33_a_humans_equal_movement_in_the_window_is_taken_for_ours() -> None:
+async def test_row_33_equal_manual_movement_in_the_window_is_matched() -> None:
     """The documented limit of a transfer that knows no id: the request was lost, a human has moved
     the same amount the same way within a minute, and the transfer is DONE by that.
     """
@@ -59,7 +59,7 @@ async def test_row_33_a_humans_equal_movement_in_the_window_is_taken_for_ours() 
 
 
 @on_virtual_time
-async def test_row_33_a_reply_that_names_another_movement_later_brings_it_to_light() -> None:
+async def test_row_33_late_reply_with_another_movement_is_disputed() -> None:
     world = TreasuryHarness()
     world.leases = untyped(AlwaysGrantedLeases())
     late = anyio.Event()
@@ -82,7 +82,7 @@ async def test_row_33_a_reply_that_names_another_movement_later_brings_it_to_lig
 
 
 @on_virtual_time
-async def test_row_33_a_foreign_movement_of_another_amount_is_recorded_once() -> None:
+async def test_row_33_foreign_movement_is_recorded_once() -> None:
     world = TreasuryHarness()
     leases = AlwaysGrantedLeases()
     world.leases = untyped(leases)
@@ -101,7 +101,7 @@ async def test_row_33_a_foreign_movement_of_another_amount_is_recorded_once() ->
 
 
 @on_virtual_time
-async def test_row_33_a_movement_of_another_instance_is_not_foreign() -> None:
+async def test_row_33_movement_of_another_instance_is_not_foreign() -> None:
     """Read by an instance that has not heard of that transfer, and while its reply is
     on the way.
     """
@@ -134,7 +134,7 @@ async def test_row_33_a_movement_of_another_instance_is_not_foreign() -> None:
     [(MovementStatus.CONFIRMED, Phase.DONE), (MovementStatus.FAILED, Phase.FAILED)],
 )
 @on_virtual_time
-async def test_row_34_a_row_that_is_pending_is_waited_for(
+async def test_row_34_pending_movement_delays_the_outcome(
     later: MovementStatus, phase: Phase
 ) -> None:
     world = TreasuryHarness()
@@ -156,8 +156,8 @@ async def test_row_34_a_row_that_is_pending_is_waited_for(
 
 
 @on_virtual_time
-async def test_row_35_late_evidence_corrects_what_was_called_absent() -> None:
-    world = TreasuryHarness(look_ms=4_000)
+async def test_row_35_late_evidence_corrects_an_absent_transfer() -> None:
+    world = TreasuryHarness(poll_interval_ms=4_000)
     world.gateway.history_lag_ms = world.gateway.income_lag_ms = 60 * MINUTE_MS
     world.gateway.script.append(UNHEARD)
     async with running(TreasuryInstance(world)) as one:
@@ -180,8 +180,8 @@ async def test_row_35_late_evidence_corrects_what_was_called_absent() -> None:
 
 
 @on_virtual_time
-async def test_row_35_after_the_watch_nobody_looks_any_more() -> None:
-    world = TreasuryHarness(look_ms=60_000)
+async def test_row_35_failed_transfer_is_not_read_after_the_watch_period() -> None:
+    world = TreasuryHarness(poll_interval_ms=60_000)
     day_ms = world.timing.watch_ms
     world.gateway.script.append(LOST)
     async with running(TreasuryInstance(world)) as one:
@@ -196,7 +196,7 @@ async def test_row_35_after_the_watch_nobody_looks_any_more() -> None:
 
 
 @on_virtual_time
-async def test_row_36_accepted_by_the_reply_and_failed_in_the_history_is_disputed() -> None:
+async def test_row_36_success_reply_with_failed_movement_is_disputed() -> None:
     world = TreasuryHarness()
     world.gateway.script.append(ScriptedResponse(executes=True, status=MovementStatus.FAILED))
     async with running(TreasuryInstance(world)) as one:
@@ -215,7 +215,7 @@ async def test_row_36_accepted_by_the_reply_and_failed_in_the_history_is_dispute
 
 
 @on_virtual_time
-async def test_row_36_accepted_by_the_reply_and_never_in_the_history_is_disputed() -> None:
+async def test_row_36_success_reply_without_movement_is_disputed() -> None:
     world = TreasuryHarness()
     world.gateway.script.append(ScriptedResponse(reply=ReplyAccepted("4711")))
     async with running(TreasuryInstance(world)) as one:
@@ -230,7 +230,7 @@ async def test_row_36_accepted_by_the_reply_and_never_in_the_history_is_disputed
 
 
 @on_virtual_time
-async def test_row_37_a_movement_offered_twice_is_claimed_once_and_the_rest_is_a_humans() -> None:
+async def test_row_37_duplicate_movement_is_claimed_once() -> None:
     world = TreasuryHarness()
     async with running(TreasuryInstance(world)) as one:
         first = (await one.requests.accept(transfer_request("t1"), "tester")).transfer
@@ -249,7 +249,7 @@ async def test_row_37_a_movement_offered_twice_is_claimed_once_and_the_rest_is_a
 
 
 @on_virtual_time
-async def test_row_31_silence_that_was_broken_has_to_begin_anew() -> None:
+async def test_row_31_unclean_read_resets_the_clean_reads() -> None:
     """The income shows for a minute what no movement explains; the reads before it
     prove no more.
     """

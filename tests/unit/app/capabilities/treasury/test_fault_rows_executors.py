@@ -34,7 +34,7 @@ LONG_MS = 25 * MINUTE_MS
 
 
 @on_virtual_time
-async def test_row_25_a_process_paused_before_it_sends_lets_the_old_request_be() -> None:
+async def test_row_25_paused_process_does_not_send_a_late_request() -> None:
     world = TreasuryHarness()
     store = SlowEventStore(world.clock)
     store.pauses[2] = 40_000
@@ -53,7 +53,7 @@ async def test_row_25_a_process_paused_before_it_sends_lets_the_old_request_be()
 
 
 @on_virtual_time
-async def test_row_25_a_request_that_leaves_late_is_turned_away_whoever_took_over() -> None:
+async def test_row_25_exchange_rejects_a_late_request_after_a_takeover() -> None:
     world = TreasuryHarness()
     exchange = PausingGateway(world.clock)
     exchange.pauses_ms.append(40_000)
@@ -99,7 +99,7 @@ async def test_row_26_two_executors_send_each_attempt_once() -> None:
 
 
 @on_virtual_time
-async def test_row_26_an_executor_whose_store_failed_leaves_the_others_attempt_alone() -> None:
+async def test_row_26_executor_does_not_retract_the_attempt_of_another() -> None:
     """Both sign the same attempt in the same millisecond: the requests are equal to the
     last byte.
     """
@@ -128,7 +128,7 @@ async def test_row_26_an_executor_whose_store_failed_leaves_the_others_attempt_a
 
 
 @on_virtual_time
-async def test_row_26_an_attempt_retried_in_the_same_millisecond_is_not_taken_back() -> None:
+async def test_row_26_attempt_retried_in_the_same_millisecond_is_not_retracted() -> None:
     """The store fails once and at once; what follows is sent, and its reply gets lost."""
     world = TreasuryHarness()
     world.gateway.script.append(ScriptedResponse(executes=True, reply=ReplyUnknown("reset")))
@@ -143,7 +143,7 @@ async def test_row_26_an_attempt_retried_in_the_same_millisecond_is_not_taken_ba
 
 
 @on_virtual_time
-async def test_row_26_an_attempt_written_without_our_knowing_is_taken_back_and_made_anew() -> None:
+async def test_row_26_uncertain_submission_is_retracted_and_retried() -> None:
     world = TreasuryHarness()
     faults = FaultInjector(FaultAction.ERROR_AFTER, 2, "store.append")
     process = RestartingInstance(world, faults)
@@ -158,7 +158,7 @@ async def test_row_26_an_attempt_written_without_our_knowing_is_taken_back_and_m
 
 
 @on_virtual_time
-async def test_row_27_evidence_of_a_worker_that_comes_back_late_is_not_lost() -> None:
+async def test_row_27_late_reply_of_a_paused_executor_is_recorded() -> None:
     world = TreasuryHarness()
     leases = AlwaysGrantedLeases()
     world.leases = untyped(leases)
@@ -184,7 +184,7 @@ async def test_row_27_evidence_of_a_worker_that_comes_back_late_is_not_lost() ->
 
 
 @on_virtual_time
-async def test_row_28_a_transfer_queued_for_too_long_expires_and_is_never_sent() -> None:
+async def test_row_28_transfer_queued_for_too_long_expires_unsent() -> None:
     world = TreasuryHarness()
     asker = TreasuryInstance(world)
     answer = await asker.requests.accept(transfer_request("t1"), "tester")
@@ -201,7 +201,7 @@ async def test_row_28_a_transfer_queued_for_too_long_expires_and_is_never_sent()
 
 
 @on_virtual_time
-async def test_row_27_nobody_looks_for_what_is_still_being_said() -> None:
+async def test_row_27_in_flight_transfer_is_not_reconciled() -> None:
     """A human's equal movement is not taken for that of a request whose reply is on its way."""
     world = TreasuryHarness()
     heard = anyio.Event()
@@ -230,7 +230,7 @@ def in_mode(
 
 
 @on_virtual_time
-async def test_row_65_a_transfer_is_sent_in_the_mode_it_was_accepted_in_or_not_at_all() -> None:
+async def test_row_65_transfer_is_sent_only_in_the_mode_it_was_accepted_in() -> None:
     world = TreasuryHarness(TreasuryMode.SUBACCOUNT)
     await TreasuryInstance(world).requests.accept(transfer_request("t1"), "tester")
     wallet = ScriptedTreasuryGateway(world.clock, TreasuryMode.WALLET)
@@ -244,7 +244,7 @@ async def test_row_65_a_transfer_is_sent_in_the_mode_it_was_accepted_in_or_not_a
 
 
 @on_virtual_time
-async def test_row_65_an_unknown_outcome_is_not_looked_for_in_another_modes_history() -> None:
+async def test_row_65_unknown_outcome_is_not_read_in_the_history_of_another_mode() -> None:
     """Which is silent about it, however long it is read."""
     world = TreasuryHarness(TreasuryMode.SUBACCOUNT)
     master = world.gateway

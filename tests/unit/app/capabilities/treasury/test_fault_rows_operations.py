@@ -45,7 +45,7 @@ UNHEARD = ScriptedResponse(executes=True, reply=ReplyUnknown("reset"))
 
 
 @on_virtual_time
-async def test_row_64_the_kill_switch_holds_what_is_queued_and_refuses_what_is_new() -> None:
+async def test_row_64_kill_switch_holds_queued_and_rejects_new_transfers() -> None:
     world = TreasuryHarness()
     await TreasuryInstance(world).requests.accept(transfer_request("t1"), "tester")
     world.switches.kill = True
@@ -66,7 +66,7 @@ async def test_row_64_the_kill_switch_holds_what_is_queued_and_refuses_what_is_n
 
 
 @on_virtual_time
-async def test_row_64_what_is_queued_for_too_long_behind_the_kill_switch_expires() -> None:
+async def test_row_64_transfer_queued_behind_the_kill_switch_expires() -> None:
     world = TreasuryHarness()
     await TreasuryInstance(world).requests.accept(transfer_request("t1"), "tester")
     world.switches.kill = True
@@ -82,9 +82,7 @@ async def test_row_64_what_is_queued_for_too_long_behind_the_kill_switch_expires
 
 
 @on_virtual_time
-async def test_row_64_the_kill_switch_lets_go_what_is_in_flight_and_settles_what_is_unknown() -> (
-    None
-):
+async def test_row_64_kill_switch_lets_in_flight_and_unknown_transfers_finish() -> None:
     world = TreasuryHarness()
     world.gateway.history_lag_ms = MINUTE_MS
     heard = anyio.Event()
@@ -105,7 +103,7 @@ async def test_row_64_the_kill_switch_lets_go_what_is_in_flight_and_settles_what
 
 
 @on_virtual_time
-async def test_row_64_a_switch_thrown_between_the_intent_and_the_request_stops_it() -> None:
+async def test_row_64_kill_switch_between_start_and_request_stops_it() -> None:
     world = TreasuryHarness()
     store = SlowEventStore(world.clock)
     store.pauses[2] = 1_000.0
@@ -146,7 +144,7 @@ class Flipping(OperatorSwitches):
 
 
 @on_virtual_time
-async def test_row_65_a_request_is_judged_by_one_set_of_limits() -> None:
+async def test_row_65_request_is_checked_against_one_set_of_limits() -> None:
     world = TreasuryHarness()
     switches = Flipping()
     world.switches = switches
@@ -164,7 +162,7 @@ async def test_row_65_a_request_is_judged_by_one_set_of_limits() -> None:
 
 
 @on_virtual_time
-async def test_row_66_stopping_ends_what_is_in_flight_and_begins_nothing() -> None:
+async def test_row_66_stopping_finishes_in_flight_transfers_and_starts_none() -> None:
     world = TreasuryHarness()
     heard = anyio.Event()
     world.gateway.script.append(ScriptedResponse(executes=True, release_event=heard))
@@ -197,7 +195,7 @@ async def test_row_66_stopping_ends_what_is_in_flight_and_begins_nothing() -> No
 
 
 @on_virtual_time
-async def test_row_66_a_reply_that_does_not_come_in_time_is_left_to_the_next_start() -> None:
+async def test_row_66_reply_after_the_stop_is_reconciled_by_the_next_process() -> None:
     world = TreasuryHarness()
     world.gateway.script.append(ScriptedResponse(executes=True, release_event=anyio.Event()))
     one = TreasuryInstance(world)
@@ -244,14 +242,14 @@ async def ask_for_so_many(steps: int) -> bool:
     return ended
 
 
-def test_row_68_a_request_cancelled_at_any_await_can_be_asked_again() -> None:
+def test_row_68_request_cancelled_at_any_await_can_be_retried() -> None:
     steps = next(n for n in range(STEPS_MAX) if run_on_virtual_time(partial(ask_for_so_many, n)))
 
     assert steps > 10
 
 
 @on_virtual_time
-async def test_row_68_a_result_is_written_down_although_the_executor_is_cancelled() -> None:
+async def test_row_68_reply_is_recorded_although_the_executor_is_cancelled() -> None:
     world = TreasuryHarness()
     store = SlowEventStore(world.clock)
     world.store = store
@@ -295,7 +293,7 @@ async def execute_for_so_many(steps: int) -> bool:
     return ended
 
 
-def test_row_68_an_executor_cancelled_at_any_await_sends_nothing_twice() -> None:
+def test_row_68_executor_cancelled_at_any_await_sends_nothing_twice() -> None:
     steps = next(
         n for n in range(STEPS_MAX) if run_on_virtual_time(partial(execute_for_so_many, n))
     )

@@ -45,7 +45,7 @@ def age(rows: dict[str, TransferRow]) -> None:
 
 @pytest.mark.parametrize("spoil", [dict.clear, age, corrupt])
 @on_virtual_time
-async def test_row_47_a_projection_that_was_spoilt_is_rebuilt_as_it_was(spoil: object) -> None:
+async def test_row_47_spoilt_projection_is_rebuilt(spoil: object) -> None:
     world = TreasuryHarness()
     await a_past(world)
     before = dict(world.projection.rows)
@@ -67,7 +67,7 @@ async def test_row_47_a_projection_that_was_spoilt_is_rebuilt_as_it_was(spoil: o
 
 
 @on_virtual_time
-async def test_row_47_answers_come_from_the_ledger_while_the_projection_is_gone() -> None:
+async def test_row_47_requests_are_answered_without_the_projection() -> None:
     world = TreasuryHarness()
     await a_past(world)
     world.projection.unavailable = True
@@ -81,7 +81,7 @@ async def test_row_47_answers_come_from_the_ledger_while_the_projection_is_gone(
 
 
 @on_virtual_time
-async def test_row_47_a_rebuild_beside_a_working_service_loses_no_row() -> None:
+async def test_row_47_rebuild_beside_a_running_service_loses_no_row() -> None:
     """The service has read where it was, and writes that down after the cursor was put back."""
     world = TreasuryHarness()
     await a_past(world)
@@ -100,7 +100,7 @@ async def test_row_47_a_rebuild_beside_a_working_service_loses_no_row() -> None:
 
 
 @on_virtual_time
-async def test_row_47_a_projector_that_dies_anywhere_goes_on_where_it_was() -> None:
+async def test_row_47_projector_that_crashes_continues() -> None:
     world = TreasuryHarness()
     faults = FaultInjector(FaultAction.CRASH_AFTER, 2, "projection.put")
     process = RestartingInstance(world, faults)
@@ -111,7 +111,7 @@ async def test_row_47_a_projector_that_dies_anywhere_goes_on_where_it_was() -> N
 
 
 @on_virtual_time
-async def test_row_47_failures_are_told_apart_in_the_rows() -> None:
+async def test_row_47_rows_distinguish_failed_and_rejected() -> None:
     world = TreasuryHarness()
     await a_past(world)
     rows = {name: (row.status, row.phase) for name, row in world.projection.rows.items()}

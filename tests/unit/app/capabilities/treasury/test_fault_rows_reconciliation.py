@@ -38,7 +38,7 @@ LOST = ScriptedResponse(reply=ReplyUnknown("reset"))
 
 
 @on_virtual_time
-async def test_row_29_a_history_ten_minutes_late_delays_the_answer_and_nothing_else() -> None:
+async def test_row_29_history_ten_minutes_late_only_delays_the_outcome() -> None:
     world = TreasuryHarness()
     world.gateway.history_lag_ms = world.gateway.income_lag_ms = 10 * MINUTE_MS
     world.gateway.script.append(UNHEARD)
@@ -55,7 +55,7 @@ async def test_row_29_a_history_ten_minutes_late_delays_the_answer_and_nothing_e
 
 
 @on_virtual_time
-async def test_row_30_the_own_movement_is_found_among_hundreds() -> None:
+async def test_row_30_own_movement_is_found_among_hundreds() -> None:
     world = TreasuryHarness()
     for number in range(250):
         world.gateway.add_movement(TO_FUTURES, Decimal(2_000 + number))
@@ -72,7 +72,7 @@ async def test_row_30_the_own_movement_is_found_among_hundreds() -> None:
 
 
 @on_virtual_time
-async def test_row_31_reads_that_were_not_whole_prove_nothing() -> None:
+async def test_row_31_incomplete_reads_prove_nothing() -> None:
     world = TreasuryHarness()
     world.gateway.script.append(LOST)
     world.gateway.read_error = ExchangeUnavailableError("a page of the history is missing")
@@ -97,7 +97,7 @@ async def test_row_31_reads_that_were_not_whole_prove_nothing() -> None:
     [ExchangeUnavailableError("the host is gone"), ExchangeRefusedError("-2015 may not read")],
 )
 @on_virtual_time
-async def test_row_31_histories_that_cannot_be_read_for_long_are_put_before_a_human(
+async def test_row_31_unreadable_histories_request_a_review(
     failure: ChimeraError,
 ) -> None:
     world = TreasuryHarness()
@@ -119,7 +119,7 @@ async def test_row_31_histories_that_cannot_be_read_for_long_are_put_before_a_hu
 
 
 @on_virtual_time
-async def test_row_31_a_contradiction_between_the_histories_is_put_before_a_human() -> None:
+async def test_row_31_conflicting_histories_request_a_review() -> None:
     world = TreasuryHarness()
     world.gateway.script.append(LOST)
     async with running(TreasuryInstance(world)) as one:
@@ -134,7 +134,7 @@ async def test_row_31_a_contradiction_between_the_histories_is_put_before_a_huma
 
 
 @on_virtual_time
-async def test_row_32_of_two_unknown_outcomes_alike_the_second_waits_for_the_first() -> None:
+async def test_row_32_lookalike_waits_for_an_unknown_outcome() -> None:
     world = TreasuryHarness()
     world.gateway.history_lag_ms = world.gateway.income_lag_ms = MINUTE_MS
     world.gateway.script += [UNHEARD, ScriptedResponse(executes=True), UNHEARD]
@@ -156,7 +156,7 @@ async def test_row_32_of_two_unknown_outcomes_alike_the_second_waits_for_the_fir
 
 
 @on_virtual_time
-async def test_row_32_the_second_expires_where_the_first_takes_too_long() -> None:
+async def test_row_32_lookalike_expires_when_the_first_takes_too_long() -> None:
     world = TreasuryHarness()
     world.gateway.script.append(LOST)
     async with running(TreasuryInstance(world)) as one:

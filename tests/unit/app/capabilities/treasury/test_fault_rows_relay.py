@@ -52,7 +52,7 @@ def a_world() -> tuple[TreasuryHarness, LossyOperationsLog]:
 
 
 @on_virtual_time
-async def test_row_51_acknowledged_events_that_a_failover_lost_are_written_again() -> None:
+async def test_row_51_events_lost_in_a_failover_are_relayed_again() -> None:
     world, operations = a_world()
     async with serving(world) as one:
         for number in range(6):
@@ -76,7 +76,7 @@ async def test_row_51_acknowledged_events_that_a_failover_lost_are_written_again
 
 
 @on_virtual_time
-async def test_row_51_a_failover_that_no_call_failed_on_is_found_out() -> None:
+async def test_row_51_failover_without_a_failed_call_is_detected() -> None:
     world, operations = a_world()
     async with serving(world) as one:
         await one.requests.accept(transfer_request("t1"), "tester")
@@ -89,7 +89,7 @@ async def test_row_51_a_failover_that_no_call_failed_on_is_found_out() -> None:
 
 
 @on_virtual_time
-async def test_row_51_the_backlog_of_an_outage_survives_a_failover_right_after_it() -> None:
+async def test_row_51_backlog_survives_a_failover_right_after_the_outage() -> None:
     """Ten minutes of commits are relayed in a second, and all of it is lost with the node."""
     world, operations = a_world()
     async with serving(world) as one:
@@ -112,7 +112,7 @@ async def test_row_51_the_backlog_of_an_outage_survives_a_failover_right_after_i
 
 
 @on_virtual_time
-async def test_row_51_a_restart_writes_the_last_minute_again_and_no_more() -> None:
+async def test_row_51_restart_repeats_only_the_last_minute() -> None:
     world, operations = a_world()
     async with serving(world) as one:
         await one.requests.accept(transfer_request("t1"), "tester")
@@ -129,7 +129,7 @@ async def test_row_51_a_restart_writes_the_last_minute_again_and_no_more() -> No
 
 
 @on_virtual_time
-async def test_row_51_a_ledger_whose_tail_was_cut_is_only_read() -> None:
+async def test_row_51_truncated_ledger_is_read_only() -> None:
     """What was cut is that a transfer was sent: whoever believes the rest sends it again. The
     cursor that knows better is slow to answer.
     """
@@ -160,7 +160,7 @@ async def test_row_51_a_ledger_whose_tail_was_cut_is_only_read() -> None:
 
 
 @on_virtual_time
-async def test_row_51_a_cut_ledger_is_found_out_before_anything_is_sent_without_the_relay() -> None:
+async def test_row_51_truncated_ledger_is_detected_before_sending_without_the_relay() -> None:
     world, _ = a_world()
     async with serving(world) as one:
         await one.requests.accept(transfer_request("t1"), "tester")
@@ -186,7 +186,7 @@ def cut_after(kept: LedgerContents, place: int) -> None:
 
 
 @on_virtual_time
-async def test_row_53_money_moves_while_redis_is_gone_and_the_events_come_later() -> None:
+async def test_row_53_money_moves_while_redis_is_down_and_events_follow_later() -> None:
     world, operations = a_world()
     async with serving(world) as one:
         operations.unavailable = True
@@ -205,7 +205,7 @@ async def test_row_53_money_moves_while_redis_is_gone_and_the_events_come_later(
 
 
 @on_virtual_time
-async def test_row_54_an_entry_whose_reply_was_lost_comes_twice_under_one_id() -> None:
+async def test_row_54_entry_with_a_lost_reply_is_repeated_with_its_id() -> None:
     world, operations = a_world()
     operations.replies_to_lose = 3
     async with serving(world) as one:
@@ -229,7 +229,7 @@ async def test_row_54_an_entry_whose_reply_was_lost_comes_twice_under_one_id() -
     ],
 )
 @on_virtual_time
-async def test_row_55_a_redis_that_refuses_is_asked_less_and_less_and_told_of(
+async def test_row_55_rejected_relay_backs_off_and_reports(
     refusal: ChimeraError,
 ) -> None:
     world, operations = a_world()
@@ -251,9 +251,7 @@ async def test_row_55_a_redis_that_refuses_is_asked_less_and_less_and_told_of(
 @pytest.mark.parametrize("how", [FaultAction.CRASH_BEFORE, FaultAction.CRASH_AFTER])
 @pytest.mark.parametrize("kind", ["operations.record", "cursors.advance"])
 @on_virtual_time
-async def test_row_54_a_relay_that_dies_on_its_way_skips_nothing(
-    how: FaultAction, kind: str
-) -> None:
+async def test_row_54_relay_that_crashes_skips_nothing(how: FaultAction, kind: str) -> None:
     world, _ = a_world()
     world.gateway.script.append(ScriptedResponse(executes=True, reply=ReplyUnknown("reset")))
     faults = FaultInjector(how, 4, kind)
@@ -266,7 +264,7 @@ async def test_row_54_a_relay_that_dies_on_its_way_skips_nothing(
 
 
 @on_virtual_time
-async def test_row_48_a_cursor_that_cannot_be_kept_does_not_flood_the_stream() -> None:
+async def test_row_48_unsaved_cursor_does_not_flood_the_stream() -> None:
     """The ledger can be read and nothing be written; the stream's history is worth keeping then."""
     world, operations = a_world()
     cursors = DiskFullCursorStore()
@@ -291,7 +289,7 @@ async def test_row_48_a_cursor_that_cannot_be_kept_does_not_flood_the_stream() -
 
 @pytest.mark.parametrize("amount", [b'"amount":"10,0"', b'"amount":"99"'])
 @on_virtual_time
-async def test_row_45_an_edited_commit_is_not_relayed_and_ends_nothing(amount: bytes) -> None:
+async def test_row_45_changed_commit_is_not_relayed(amount: bytes) -> None:
     world, operations = a_world()
     await TreasuryInstance(world).requests.accept(transfer_request("t1"), "tester")
     kept = world.store.contents.documents_by_seq
@@ -306,7 +304,7 @@ async def test_row_45_an_edited_commit_is_not_relayed_and_ends_nothing(amount: b
 
 
 @on_virtual_time
-async def test_row_46_an_amount_that_a_newer_program_means_otherwise_is_relayed_as_it_is() -> None:
+async def test_row_46_amount_of_a_newer_version_is_relayed_unchanged() -> None:
     world, operations = a_world()
     draft = CommitDraft(
         commit_id="newer",

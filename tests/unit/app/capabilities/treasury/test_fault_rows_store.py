@@ -37,7 +37,7 @@ WRITERS = 16
 
 
 @on_virtual_time
-async def test_row_39_a_result_is_kept_and_written_when_the_store_is_back() -> None:
+async def test_row_39_reply_is_recorded_when_the_store_is_back() -> None:
     world = TreasuryHarness()
     heard = anyio.Event()
     world.gateway.script.append(ScriptedResponse(executes=True, release_event=heard))
@@ -60,7 +60,7 @@ async def test_row_39_a_result_is_kept_and_written_when_the_store_is_back() -> N
 
 
 @on_virtual_time
-async def test_row_39_a_result_that_a_full_disk_refuses_keeps_the_store_red() -> None:
+async def test_row_39_unrecorded_reply_on_a_full_disk_keeps_the_store_red() -> None:
     """It can be read, so every look at it succeeds; what is not written is not
     forgotten for that.
     """
@@ -89,7 +89,7 @@ async def test_row_39_a_result_that_a_full_disk_refuses_keeps_the_store_red() ->
 
 
 @on_virtual_time
-async def test_row_39_a_store_that_refuses_the_start_of_an_attempt_is_not_stormed() -> None:
+async def test_row_39_failed_start_backs_off() -> None:
     world = TreasuryHarness()
     store = SlowEventStore(world.clock)
     world.store = store
@@ -109,7 +109,7 @@ async def test_row_39_a_store_that_refuses_the_start_of_an_attempt_is_not_storme
 
 
 @on_virtual_time
-async def test_row_39_a_result_that_died_with_its_process_is_found_in_the_history() -> None:
+async def test_row_39_reply_lost_with_its_process_is_found_in_the_history() -> None:
     world = TreasuryHarness()
     world.gateway.script.append(ScriptedResponse(executes=True, release_event=anyio.Event()))
     async with running(TreasuryInstance(world)) as one, anyio.create_task_group() as tasks:
@@ -128,7 +128,7 @@ async def test_row_39_a_result_that_died_with_its_process_is_found_in_the_histor
 
 
 @on_virtual_time
-async def test_row_39_a_finding_that_cannot_be_written_down_is_not_looked_for_without_end() -> None:
+async def test_row_39_unrecorded_match_backs_off() -> None:
     world = TreasuryHarness()
     store = SlowEventStore(world.clock)
     world.store = store
@@ -149,7 +149,7 @@ async def test_row_39_a_finding_that_cannot_be_written_down_is_not_looked_for_wi
 
 
 @on_virtual_time
-async def test_row_43_a_slow_store_is_not_waited_for_for_ever_and_the_key_tells_later() -> None:
+async def test_row_43_request_times_out_and_retry_with_the_key_returns_the_result() -> None:
     world = TreasuryHarness()
     store = SlowEventStore(world.clock)
     world.store = store
@@ -168,7 +168,7 @@ async def test_row_43_a_slow_store_is_not_waited_for_for_ever_and_the_key_tells_
 
 
 @on_virtual_time
-async def test_row_42_sixteen_writers_exceed_no_cap_and_leave_no_gap() -> None:
+async def test_row_42_sixteen_writers_keep_the_cap_and_leave_no_gap() -> None:
     world = TreasuryHarness()
     store = SlowEventStore(world.clock)
     world.store = store
@@ -207,7 +207,7 @@ async def newer_program_writes(
 
 
 @on_virtual_time
-async def test_row_46_a_newer_event_stops_its_own_transfer_and_no_other() -> None:
+async def test_row_46_unknown_event_stops_only_its_transfer() -> None:
     world = TreasuryHarness()
     asker = TreasuryInstance(world)
     await asker.requests.accept(transfer_request("t1", 11), "tester")
@@ -232,7 +232,7 @@ async def test_row_46_a_newer_event_stops_its_own_transfer_and_no_other() -> Non
 
 
 @on_virtual_time
-async def test_row_46_an_unknown_outcome_that_a_newer_program_tells_of_holds_up_no_other() -> None:
+async def test_row_46_unknown_event_of_an_unresolved_transfer_blocks_only_it() -> None:
     world = TreasuryHarness()
     world.gateway.history_lag_ms = MINUTE_MS
     world.gateway.script += [ScriptedResponse(executes=True, reply=ReplyUnknown("reset"))] * 3
@@ -252,7 +252,7 @@ async def test_row_46_an_unknown_outcome_that_a_newer_program_tells_of_holds_up_
 
 
 @on_virtual_time
-async def test_row_46_one_of_another_mode_that_a_newer_program_tells_of_holds_up_no_other() -> None:
+async def test_row_46_unknown_event_of_another_mode_blocks_only_its_transfer() -> None:
     world = TreasuryHarness(TreasuryMode.SUBACCOUNT)
     world.gateway.script.append(ScriptedResponse(executes=True, reply=ReplyUnknown("reset")))
     async with running(TreasuryInstance(world)) as one:
@@ -274,7 +274,7 @@ async def test_row_46_one_of_another_mode_that_a_newer_program_tells_of_holds_up
 
 
 @on_virtual_time
-async def test_row_46_a_movement_that_a_newer_program_tells_of_is_not_claimed() -> None:
+async def test_row_46_movement_with_an_unknown_event_is_not_claimed() -> None:
     world = TreasuryHarness()
     world.gateway.script.append(ScriptedResponse(executes=True, reply=ReplyUnknown("reset")))
     async with running(TreasuryInstance(world)) as one:
@@ -288,7 +288,7 @@ async def test_row_46_a_movement_that_a_newer_program_tells_of_is_not_claimed() 
 
 
 @on_virtual_time
-async def test_row_46_a_transfer_that_a_newer_program_began_is_too_new_not_damaged() -> None:
+async def test_row_46_transfer_with_an_unknown_first_event_is_too_new() -> None:
     world = TreasuryHarness()
     started = SubmissionStarted(
         transfer_id=parse_transfer_id("t1"),

@@ -39,7 +39,7 @@ UNCERTAIN = (
 
 
 @on_virtual_time
-async def test_row_13_a_crash_before_it_is_accepted_leaves_nothing_and_a_retry_runs_once() -> None:
+async def test_row_13_crash_before_acceptance_and_retry_move_money_once() -> None:
     world = TreasuryHarness()
     faults = FaultInjector(FaultAction.CRASH_BEFORE, 1, "store.append")
     process = RestartingInstance(world, faults)
@@ -53,7 +53,7 @@ async def test_row_13_a_crash_before_it_is_accepted_leaves_nothing_and_a_retry_r
 
 
 @on_virtual_time
-async def test_row_14_a_crash_after_it_is_accepted_lets_the_retry_join_it() -> None:
+async def test_row_14_retry_after_a_crash_returns_the_accepted_transfer() -> None:
     world = TreasuryHarness()
     faults = FaultInjector(FaultAction.CRASH_AFTER, 1, "store.append")
     process = RestartingInstance(world, faults)
@@ -67,7 +67,7 @@ async def test_row_14_a_crash_after_it_is_accepted_lets_the_retry_join_it() -> N
 
 
 @on_virtual_time
-async def test_row_15_a_crash_before_the_request_leaves_ends_as_absent_and_sends_nothing() -> None:
+async def test_row_15_crash_before_sending_ends_as_absent() -> None:
     world = TreasuryHarness()
     faults = FaultInjector(FaultAction.CRASH_BEFORE, 1, "gateway.submit")
     process = RestartingInstance(world, faults)
@@ -82,7 +82,7 @@ async def test_row_15_a_crash_before_the_request_leaves_ends_as_absent_and_sends
 
 
 @on_virtual_time
-async def test_row_16_a_crash_before_the_reply_is_written_is_settled_from_the_history() -> None:
+async def test_row_16_crash_before_recording_is_resolved_from_the_history() -> None:
     world = TreasuryHarness()
     faults = FaultInjector(FaultAction.CRASH_AFTER, 1, "gateway.submit")
     process = RestartingInstance(world, faults)
@@ -96,7 +96,7 @@ async def test_row_16_a_crash_before_the_reply_is_written_is_settled_from_the_hi
 
 
 @on_virtual_time
-async def test_row_17_a_request_that_got_lost_fails_when_its_absence_is_proven() -> None:
+async def test_row_17_lost_request_fails_once_absence_is_proven() -> None:
     world = TreasuryHarness()
     world.gateway.script.append(ScriptedResponse(reply=ReplyUnknown("no reply within 12 s")))
     async with running(TreasuryInstance(world)) as one:
@@ -114,7 +114,7 @@ async def test_row_17_a_request_that_got_lost_fails_when_its_absence_is_proven()
 
 
 @on_virtual_time
-async def test_row_18_a_reply_that_got_lost_is_made_good_from_the_history() -> None:
+async def test_row_18_lost_reply_is_resolved_from_the_history() -> None:
     world = TreasuryHarness()
     world.gateway.script.append(
         ScriptedResponse(executes=True, reply=ReplyUnknown("read time-out"))
@@ -135,7 +135,7 @@ async def test_row_18_a_reply_that_got_lost_is_made_good_from_the_history() -> N
     [*((cause, True) for cause in UNCERTAIN), (UNCERTAIN[0], False)],
 )
 @on_virtual_time
-async def test_row_19_and_20_an_uncertain_answer_is_never_failed_at_once_nor_sent_again(
+async def test_row_19_and_20_uncertain_reply_is_neither_failed_at_once_nor_sent_again(
     cause: str,
     executes: bool,
 ) -> None:
@@ -159,7 +159,7 @@ async def test_row_19_and_20_an_uncertain_answer_is_never_failed_at_once_nor_sen
 
 @pytest.mark.parametrize("cause", ["429 -1003", "418 -1003", "503 Service Unavailable"])
 @on_virtual_time
-async def test_row_21_a_limited_request_waits_as_told_and_is_made_anew(cause: str) -> None:
+async def test_row_21_rate_limited_request_is_retried_after_the_given_wait(cause: str) -> None:
     world = TreasuryHarness()
     world.gateway.script += [ScriptedResponse(reply=ReplyNotProcessed(cause, 20_000))] * 2
     async with running(TreasuryInstance(world)) as one:
@@ -178,7 +178,7 @@ async def test_row_21_a_limited_request_waits_as_told_and_is_made_anew(cause: st
 
 
 @on_virtual_time
-async def test_row_21_an_exchange_that_turns_it_away_three_times_is_not_asked_again() -> None:
+async def test_row_21_transfer_fails_after_three_unprocessed_attempts() -> None:
     world = TreasuryHarness()
     world.gateway.script += [ScriptedResponse(reply=ReplyNotProcessed("429 -1003", 1_000))] * 3
     async with running(TreasuryInstance(world)) as one:
@@ -194,7 +194,7 @@ async def test_row_21_an_exchange_that_turns_it_away_three_times_is_not_asked_ag
 
 
 @on_virtual_time
-async def test_row_22_a_clock_found_wrong_is_measured_anew_and_the_next_stamp_fits() -> None:
+async def test_row_22_rejected_timestamp_refreshes_the_clock_and_is_retried() -> None:
     world = TreasuryHarness()
     async with running(TreasuryInstance(world, skew_ms=3_000, resyncs=True)) as one:
         answer = await one.requests.accept(transfer_request("t1"), "tester")
@@ -216,7 +216,7 @@ async def test_row_22_a_clock_found_wrong_is_measured_anew_and_the_next_stamp_fi
     ],
 )
 @on_virtual_time
-async def test_row_23_a_refusal_fails_it_at_once_and_frees_its_cap(
+async def test_row_23_refused_transfer_fails_at_once_and_releases_its_cap(
     kind: FailureReason,
     message: str,
     alarms: bool,
@@ -237,7 +237,7 @@ async def test_row_23_a_refusal_fails_it_at_once_and_frees_its_cap(
 
 
 @on_virtual_time
-async def test_row_24_a_request_that_did_not_leave_is_made_anew() -> None:
+async def test_row_24_unsent_request_is_retried() -> None:
     world = TreasuryHarness()
     world.gateway.script += [ScriptedResponse(reply=RequestNotSent("connection refused"))] * 4
     async with running(TreasuryInstance(world)) as one:
@@ -251,7 +251,7 @@ async def test_row_24_a_request_that_did_not_leave_is_made_anew() -> None:
 
 
 @on_virtual_time
-async def test_row_24_an_exchange_out_of_reach_for_too_long_ends_it_unsent() -> None:
+async def test_row_24_transfer_expires_unsent_while_the_exchange_is_unreachable() -> None:
     world = TreasuryHarness()
     world.gateway.script += [ScriptedResponse(reply=RequestNotSent("connection refused"))] * 500
     async with running(TreasuryInstance(world)) as one:

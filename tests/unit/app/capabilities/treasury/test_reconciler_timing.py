@@ -27,7 +27,7 @@ UNHEARD = ScriptedResponse(executes=True, reply=ReplyUnknown("reset"))
 
 
 @on_virtual_time
-async def test_a_history_shows_what_was_there_when_its_read_began() -> None:
+async def test_history_read_is_as_old_as_its_start() -> None:
     """The row appears as late as the bounds allow; a read that began before it arrives
     after them.
     """
@@ -80,7 +80,7 @@ async def test_reads_before_a_contradiction_prove_nothing_after_it() -> None:
 
 
 @on_virtual_time
-async def test_a_reply_that_may_still_come_is_waited_for() -> None:
+async def test_outcome_stays_submitted_until_the_reply_deadline() -> None:
     """Another instance reconciles; it cannot know whether the request is in flight."""
     world = TreasuryHarness()
     world.gateway.history_lag_ms = world.gateway.income_lag_ms = HOUR_MS
@@ -107,7 +107,7 @@ async def test_a_reply_that_may_still_come_is_waited_for() -> None:
 
 
 @on_virtual_time
-async def test_a_reply_that_cannot_come_any_more_makes_the_outcome_unknown() -> None:
+async def test_outcome_is_unknown_after_the_reply_deadline() -> None:
     world = TreasuryHarness()
     world.gateway.history_lag_ms = world.gateway.income_lag_ms = HOUR_MS
     world.gateway.script.append(ScriptedResponse(executes=True, release_event=anyio.Event()))
@@ -122,7 +122,7 @@ async def test_a_reply_that_cannot_come_any_more_makes_the_outcome_unknown() -> 
     assert len(world.gateway.sent_orders) == 1
 
 
-def test_no_request_waits_for_its_reply_longer_than_it_is_waited_for() -> None:
+def test_request_timeout_is_shorter_than_the_reply_deadline() -> None:
     policy = SubmissionPolicy()
     sent_ms = policy.recv_window_ms - policy.min_remaining_ms
     replied_ms = sent_ms + HttpTimeouts().total_s * 1000
@@ -131,7 +131,7 @@ def test_no_request_waits_for_its_reply_longer_than_it_is_waited_for() -> None:
 
 
 @on_virtual_time
-async def test_a_finding_is_written_down_although_the_reconciler_is_cancelled() -> None:
+async def test_match_is_recorded_although_the_reconciler_is_cancelled() -> None:
     world = TreasuryHarness()
     world.gateway.script.append(UNHEARD)
     async with running(TreasuryInstance(world)) as sender:

@@ -30,7 +30,7 @@ async def relay_through_a_failover(fails_at: int) -> list[str]:
     return await world.violations_now()
 
 
-def test_row_51_acknowledged_events_that_a_failed_write_reveals_as_lost_are_repeated() -> None:
+def test_row_51_events_lost_before_a_failed_write_are_repeated() -> None:
     """The next write may succeed before the relay looks whether its newest entry is still there."""
     wrong = {at: run_on_virtual_time(partial(relay_through_a_failover, at)) for at in WRITES}
 

@@ -50,7 +50,7 @@ LEVELS: list[tuple[TransferEvent, int]] = [
 
 
 @pytest.mark.parametrize(("event", "level"), LEVELS)
-def test_what_an_operator_has_to_do_sets_the_level(
+def test_log_level_follows_the_operators_work(
     caplog: pytest.LogCaptureFixture, event: TransferEvent, level: int
 ) -> None:
     """Id, amount and direction are in every line."""
@@ -62,7 +62,7 @@ def test_what_an_operator_has_to_do_sets_the_level(
     assert record.message.startswith(MOVED)
 
 
-def test_an_outcome_is_one_line_with_its_evidence(caplog: pytest.LogCaptureFixture) -> None:
+def test_outcome_is_one_line_with_its_evidence(caplog: pytest.LogCaptureFixture) -> None:
     """What belongs to it in the ledger, its share of the cap and its claim, says nothing of its
     own.
     """
@@ -75,7 +75,7 @@ def test_an_outcome_is_one_line_with_its_evidence(caplog: pytest.LogCaptureFixtu
     assert moved.startswith(f"{MOVED}done: the exchange's reply names movement ")
 
 
-def test_a_movement_of_somebody_else_is_told(caplog: pytest.LogCaptureFixture) -> None:
+def test_foreign_movement_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     """The account is used beside us."""
     caplog.set_level(logging.INFO)
     foreign = ForeignMovementObserved(

@@ -28,7 +28,7 @@ from tests.treasury_harness import (
 from tests.virtual_time import run_on_virtual_time
 
 
-def test_a_transfer_moves_money_once() -> None:
+def test_transfer_moves_money_once() -> None:
     """OK within the answer, the balances moved, verified later."""
 
     async def main() -> None:
@@ -50,7 +50,7 @@ def test_a_transfer_moves_money_once() -> None:
     run_on_virtual_time(main)
 
 
-def test_one_reading_of_the_history_verifies_all_transfers_in_it() -> None:
+def test_one_history_read_verifies_all_its_transfers() -> None:
     """Each of them has its own event, and only the first asked the exchange."""
 
     async def main() -> None:
@@ -68,7 +68,7 @@ def test_one_reading_of_the_history_verifies_all_transfers_in_it() -> None:
     run_on_virtual_time(main)
 
 
-def test_a_lost_reply_is_found_in_the_history() -> None:
+def test_lost_reply_is_found_in_the_history() -> None:
     """PENDING at first, DONE by reconciliation, one movement."""
 
     async def main() -> None:
@@ -86,7 +86,7 @@ def test_a_lost_reply_is_found_in_the_history() -> None:
     run_on_virtual_time(main)
 
 
-def test_a_lost_request_fails_after_the_histories_stayed_silent_for_long() -> None:
+def test_lost_request_fails_after_enough_clean_reads() -> None:
     async def main() -> None:
         world = TreasuryHarness()
         world.gateway.script.append(ScriptedResponse(reply=ReplyUnknown("reset")))
@@ -103,7 +103,7 @@ def test_a_lost_request_fails_after_the_histories_stayed_silent_for_long() -> No
     run_on_virtual_time(main)
 
 
-def test_what_an_operator_believed_is_watched_and_corrected_by_late_evidence() -> None:
+def test_operator_verdict_is_corrected_by_late_evidence() -> None:
     """The history lags for longer than the operator has waited; the money had moved."""
 
     async def main() -> None:
@@ -133,7 +133,7 @@ def test_what_an_operator_believed_is_watched_and_corrected_by_late_evidence() -
     run_on_virtual_time(main)
 
 
-def test_after_a_doubt_about_the_clock_it_may_be_measured_before_the_next_attempt() -> None:
+def test_attempts_after_a_rejected_timestamp_leave_time_to_refresh_the_clock() -> None:
     """Three attempts within two seconds would all be turned away by the same wrong clock."""
 
     async def main() -> None:
@@ -161,7 +161,7 @@ class LaggingStore(MemoryEventStore):
         return LedgerHead() if self.lags else await super().head()
 
 
-def test_old_answers_are_no_damage_until_they_have_lasted() -> None:
+def test_stale_heads_are_damage_only_after_the_limit() -> None:
     """However many there are; one good answer in between begins the time anew."""
 
     async def main() -> None:

@@ -141,11 +141,11 @@ SENTENCES: list[tuple[TreasuryEvent, str]] = [
 
 
 @pytest.mark.parametrize(("event", "told"), SENTENCES, ids=lambda v: type(v).__name__)
-def test_each_event_is_a_sentence(event: TreasuryEvent, told: str) -> None:
+def test_each_event_has_a_description(event: TreasuryEvent, told: str) -> None:
     assert describe_event(event) == told
 
 
-def test_no_kind_of_event_failure_or_evidence_is_left_out() -> None:
+def test_descriptions_cover_every_event_failure_and_evidence() -> None:
     events = [event for event, _ in SENTENCES]
 
     assert {type(event) for event in events} == set(get_args(TreasuryEvent))
@@ -165,7 +165,7 @@ ACCEPTED = ("treasury-bot", (REQUESTED, RESERVED))
 SENT = ("s1/executor", (STARTED,))
 
 
-def test_a_lost_reply_reads_like_a_story() -> None:
+def test_timeline_of_a_lost_reply() -> None:
     entries = life(
         ACCEPTED,
         SENT,
@@ -276,7 +276,7 @@ OUTLOOKS: dict[str, tuple[tuple[TreasuryEvent, ...], str, str]] = {
 
 
 @pytest.mark.parametrize("case", OUTLOOKS)
-def test_it_ends_with_where_it_stands_and_what_is_next(case: str) -> None:
+def test_timeline_ends_with_state_and_next_step(case: str) -> None:
     events, now, then = OUTLOOKS[case]
 
     timeline = build_timeline(
@@ -287,7 +287,7 @@ def test_it_ends_with_where_it_stands_and_what_is_next(case: str) -> None:
     assert then in timeline.next_steps.next_step
 
 
-def test_a_refusal_by_a_rule_is_the_whole_life() -> None:
+def test_timeline_of_a_rejected_transfer() -> None:
     timeline = build_timeline(ID, life(("treasury-bot", (REJECTED,))), ReconciliationTiming())
 
     assert timeline.next_steps.current_state == (
@@ -306,7 +306,7 @@ NEWER_REQUEST = NewEvent(f"transfer/{ID}", "treasury.transfer.requested", 9, {"t
 @pytest.mark.parametrize(
     "commits", [(ACCEPTED, ("s2", (NEWER,))), (("s2", (NEWER_REQUEST,)), SENT)]
 )
-def test_what_a_newer_program_wrote_is_shown_as_such(
+def test_events_of_a_newer_version_are_shown(
     commits: tuple[tuple[str, tuple[TreasuryEvent | NewEvent, ...]], ...],
 ) -> None:
     """Where it stands is not guessed then, even where the first event is not understood."""
@@ -317,14 +317,14 @@ def test_what_a_newer_program_wrote_is_shown_as_such(
     assert timeline.next_steps.next_step == "use the newer version"
 
 
-def test_a_commit_that_was_changed_is_no_part_of_a_story() -> None:
+def test_changed_commit_is_damage() -> None:
     [entry] = life(ACCEPTED)
 
     with pytest.raises(LedgerDamagedError, match="commit 1 was changed"):
         build_timeline(ID, [LedgerEntry(entry.commit, "0" * 64)], ReconciliationTiming())
 
 
-def test_an_event_that_is_none_is_damage() -> None:
+def test_invalid_event_is_damage() -> None:
     broken = NewEvent(f"transfer/{ID}", "treasury.transfer.verified", 1, {"transfer_id": 7})
     [entry] = life(("x", (broken,)))
 
@@ -332,7 +332,7 @@ def test_an_event_that_is_none_is_damage() -> None:
         decode_events(entry)
 
 
-def test_other_peoples_texts_cannot_speak_to_the_terminal() -> None:
+def test_timeline_escapes_control_characters() -> None:
     event = TransferDisputed(transfer_id=ID, cause="a\nb\x1b[31m", at=AT)
 
     assert describe_event(event).endswith(r"a\nb\x1b[31m")
@@ -340,6 +340,6 @@ def test_other_peoples_texts_cannot_speak_to_the_terminal() -> None:
     assert escape_unprintable("naïve 送金") == "naïve 送金"
 
 
-def test_moments_are_utc_to_the_millisecond() -> None:
+def test_times_are_utc_to_the_millisecond() -> None:
     assert format_utc(AT + 7) == "2026-11-26T09:00:00.007Z"
     assert format_utc(1 << 62) == str(1 << 62)

@@ -12,7 +12,7 @@ MUTANT_SEEDS = 40
 
 
 @pytest.mark.parametrize("part", range(SLICES))
-def test_no_seed_breaks_a_promise(part: int) -> None:
+def test_model_invariants_hold_for_each_seed(part: int) -> None:
     """No transfer moves money twice, none that moved is FAILED, none that did not is
     DONE, all end.
     """
@@ -24,6 +24,6 @@ def test_no_seed_breaks_a_promise(part: int) -> None:
 
 
 @pytest.mark.parametrize("variant", [each for each in Variant if each is not Variant.OURS])
-def test_each_mistake_is_caught(variant: Variant) -> None:
+def test_model_detects_each_deliberate_mistake(variant: Variant) -> None:
     """A model that a broken treasury passes would prove nothing."""
     assert any(violations(seed, variant) for seed in range(MUTANT_SEEDS))

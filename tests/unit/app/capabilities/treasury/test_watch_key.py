@@ -40,17 +40,17 @@ class Key:
     [
         (RIGHT, ""),
         (replace(RIGHT, ip_restricted=False), ""),
-        (replace(RIGHT, may_withdraw=True), "it may withdraw from the exchange; take that"),
+        (replace(RIGHT, may_withdraw=True), "it may withdraw from the exchange; remove that"),
         (
             replace(RIGHT, may_withdraw=True, may_transfer=False),
-            "it may withdraw from the exchange; take that",
+            "it may withdraw from the exchange; remove that",
         ),
-        (replace(RIGHT, may_transfer=False), "it may not transfer between wallets; give it"),
-        (replace(RIGHT, may_read=False), "it may not read histories, so no unknown outcome"),
+        (replace(RIGHT, may_transfer=False), "it may not transfer between wallets; enable"),
+        (replace(RIGHT, may_read=False), "it may not read histories, so unknown outcomes cannot"),
         (ExchangeRefusedError("401 -2015"), "the exchange does not accept it: 401 -2015"),
     ],
 )
-async def test_what_is_wrong_with_the_key_is_said(
+async def test_problem_names_the_wrong_permission(
     answer: KeyPermissions | ChimeraError, trouble: str
 ) -> None:
     watch = WatchKey(Key(answer))
@@ -61,7 +61,7 @@ async def test_what_is_wrong_with_the_key_is_said(
     assert bool(watch.problem) is bool(trouble)
 
 
-async def test_no_answer_changes_nothing() -> None:
+async def test_unavailable_exchange_keeps_the_last_problem() -> None:
     key = Key(AWAY)
     watch = WatchKey(key)
     assert await watch.check() == RETRY_INTERVAL_MS
@@ -78,7 +78,7 @@ async def test_no_answer_changes_nothing() -> None:
     assert watch.problem == ""
 
 
-async def test_a_trouble_is_logged_when_it_is_new(caplog: pytest.LogCaptureFixture) -> None:
+async def test_new_problem_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     caplog.set_level(logging.ERROR, LOGGER)
     key = Key(RIGHT)
     watch = WatchKey(key)
@@ -91,7 +91,7 @@ async def test_a_trouble_is_logged_when_it_is_new(caplog: pytest.LogCaptureFixtu
     assert all("the exchange key: it may withdraw" in r.getMessage() for r in caplog.records)
 
 
-async def test_it_is_read_once_an_hour_and_sooner_where_there_was_no_answer() -> None:
+async def test_permissions_are_read_hourly_and_sooner_after_no_answer() -> None:
     clock, key = ManualClock(), Key(AWAY)
     job = Job("key", WatchKey(key).check)
     with anyio.fail_after(5):
