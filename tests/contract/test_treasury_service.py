@@ -36,6 +36,7 @@ async def test_a_transfer_moves_money_once_through_lost_replies_and_kill_9(
         first = await desk.transfer("t1", "25")
         assert (first.status_code, first.json()["result"]) == (200, "OK")
         assert await site.balances() == [spot - 25, futures + 25]
+        await desk.service.logged("transfer t1: accepted: 25 USDT")
 
         again = await desk.transfer("t1", "25")
         assert (again.status_code, again.json()) == (200, first.json())

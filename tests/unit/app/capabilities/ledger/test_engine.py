@@ -234,6 +234,20 @@ async def test_event_that_cannot_be_folded_stops_all_writes() -> None:
 
 
 @on_virtual_time
+async def test_damage_found_elsewhere_stops_all_writes(caplog: pytest.LogCaptureFixture) -> None:
+    store = MemoryEventStore("counter")
+    counter = Counter(store)
+    assert await counter.add(1)
+
+    counter.engine.mark_damaged("commits are missing")
+
+    with pytest.raises(LedgerDamagedError, match="commits are missing"):
+        await counter.add(1)
+    assert (await store.head()).seq == 1
+    assert "ledger counter is damaged: commits are missing" in caplog.text
+
+
+@on_virtual_time
 async def test_changed_commit_is_not_read_from_a_stream() -> None:
     store = MemoryEventStore("counter")
     counter = Counter(store)

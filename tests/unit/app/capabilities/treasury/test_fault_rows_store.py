@@ -156,7 +156,7 @@ async def test_row_43_request_times_out_and_retry_with_the_key_returns_the_resul
     store.head_ms = 60 * MINUTE_MS
     one = TreasuryInstance(world)
     asked_ms = world.clock.now_ms()
-    with pytest.raises(StoreUnavailableError, match="nothing came back"):
+    with pytest.raises(StoreUnavailableError, match="ledger store timeout"):
         await one.requests.accept(transfer_request("t1"), "tester")
     waited_ms = world.clock.now_ms() - asked_ms
     store.head_ms = 0.0
