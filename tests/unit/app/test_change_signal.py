@@ -1,4 +1,4 @@
-"""The bell: who waits hears it once, who was late does not miss it, and nobody waits for ever."""
+"""The change signal wakes each waiter once, misses no change, and ends every wait in time."""
 
 from collections.abc import Callable
 
@@ -9,36 +9,39 @@ from anyio.abc import TaskGroup
 from chimera_s1.app.change_signal import ChangeSignal
 from tests.fakes.manual_clock import ManualClock
 
-LIMIT_MS = 500
+TIMEOUT_MS = 500
 
 
 class Waiters:
-    """Tasks that wait for one bell, and those that have come back."""
+    """Tasks that wait for one signal; `woken` has the names of those that have returned."""
 
     def __init__(self, tasks: TaskGroup) -> None:
         self.clock = ManualClock()
-        self.bell = ChangeSignal()
-        self.back: list[str] = []
+        self.signal = ChangeSignal()
+        self.woken: list[str] = []
         self._tasks = tasks
 
-    def begin(self, name: str, *, after: int | None = None, gather_ms: float = 0) -> None:
-        self._tasks.start_soon(self._wait, name, after, gather_ms)
+    def begin(self, name: str, *, version: int | None = None, debounce_ms: float = 0) -> None:
+        self._tasks.start_soon(self._wait, name, version, debounce_ms)
 
-    async def _wait(self, name: str, after: int | None, gather_ms: float) -> None:
-        rung = self.bell.version if after is None else after
-        await self.bell.wait_after(self.clock, LIMIT_MS, version=rung, debounce_ms=gather_ms)
-        self.back.append(name)
+    async def _wait(self, name: str, version: int | None, debounce_ms: float) -> None:
+        if version is None:
+            version = self.signal.version
+        await self.signal.wait_after(
+            self.clock, TIMEOUT_MS, version=version, debounce_ms=debounce_ms
+        )
+        self.woken.append(name)
 
 
-async def waiting(*steps: tuple[Callable[[Waiters], object], list[str]]) -> None:
-    """Each step, and who is back after it."""
+async def run_steps(*steps: tuple[Callable[[Waiters], object], list[str]]) -> None:
+    """Run each step and check which waiters have returned after it."""
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
             waiters = Waiters(tasks)
-            for do, back in steps:
+            for do, woken in steps:
                 do(waiters)
                 await settle()
-                assert sorted(waiters.back) == back
+                assert sorted(waiters.woken) == woken
             tasks.cancel_scope.cancel()
 
 
@@ -50,30 +53,30 @@ def begin(*names: str) -> Callable[[Waiters], None]:
     return do
 
 
-def ring(waiters: Waiters) -> None:
-    waiters.bell.notify()
+def notify(waiters: Waiters) -> None:
+    waiters.signal.notify()
 
 
 async def test_notify_wakes_current_waiters_only() -> None:
-    await waiting(
+    await run_steps(
         (begin("a", "b"), []),
-        (ring, ["a", "b"]),
+        (notify, ["a", "b"]),
         (begin("c"), ["a", "b"]),
-        (ring, ["a", "b", "c"]),
+        (notify, ["a", "b", "c"]),
     )
 
 
 async def test_change_between_read_and_wait_is_not_missed() -> None:
     def late(waiters: Waiters) -> None:
-        seen = waiters.bell.version
-        waiters.bell.notify()
-        waiters.begin("late", after=seen)
+        version = waiters.signal.version
+        waiters.signal.notify()
+        waiters.begin("late", version=version)
 
-    await waiting((late, ["late"]))
+    await run_steps((late, ["late"]))
 
 
 async def test_notify_without_waiters_does_nothing() -> None:
-    await waiting((ring, []), (ring, []), (begin("a"), []), (ring, ["a"]))
+    await run_steps((notify, []), (notify, []), (begin("a"), []), (notify, ["a"]))
 
 
 async def test_wait_after_returns_at_the_timeout() -> None:
@@ -82,63 +85,63 @@ async def test_wait_after_returns_at_the_timeout() -> None:
             waiters = Waiters(tasks)
             waiters.begin("a")
             await waiters.clock.wait_for_sleeper()
-            await waiters.clock.advance(LIMIT_MS - 1)
-            assert not waiters.back
+            await waiters.clock.advance(TIMEOUT_MS - 1)
+            assert not waiters.woken
 
             await waiters.clock.advance(1)
             await settle()
-            assert waiters.back == ["a"]
+            assert waiters.woken == ["a"]
 
 
 async def test_debounce_merges_notifications() -> None:
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
             waiters = Waiters(tasks)
-            waiters.begin("a", gather_ms=100)
+            waiters.begin("a", debounce_ms=100)
             await settle()
             for _ in range(3):
-                waiters.bell.notify()
+                waiters.signal.notify()
             await settle()
             await waiters.clock.advance(99)
-            assert not waiters.back
+            assert not waiters.woken
 
             await waiters.clock.advance(1)
             await settle()
-            assert waiters.back == ["a"]
+            assert waiters.woken == ["a"]
 
 
 async def test_irrelevant_change_wakes_no_waiter() -> None:
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
             waiters = Waiters(tasks)
-            news: list[str] = []
+            changes: list[str] = []
 
             async def wait() -> None:
-                await waiters.bell.wait_after(
-                    waiters.clock, LIMIT_MS, version=0, relevant=lambda: bool(news)
+                await waiters.signal.wait_after(
+                    waiters.clock, TIMEOUT_MS, version=0, relevant=lambda: bool(changes)
                 )
-                waiters.back.append("a")
+                waiters.woken.append("a")
 
-            waiters.bell.notify()
+            waiters.signal.notify()
             tasks.start_soon(wait)
             await settle()
             for _ in range(3):
-                waiters.bell.notify()
+                waiters.signal.notify()
                 await settle()
-            assert not waiters.back
+            assert not waiters.woken
 
-            news.append("it is done")
-            waiters.bell.notify()
+            changes.append("done")
+            waiters.signal.notify()
             await settle()
-            assert waiters.back == ["a"]
+            assert waiters.woken == ["a"]
 
 
 async def test_cancelled_waiter_is_removed() -> None:
-    bell, clock = ChangeSignal(), ManualClock()
+    signal, clock = ChangeSignal(), ManualClock()
 
     with anyio.move_on_after(0):
-        await bell.wait_after(clock, LIMIT_MS, version=bell.version)
-    bell.notify()
-    await clock.advance(LIMIT_MS)
+        await signal.wait_after(clock, TIMEOUT_MS, version=signal.version)
+    signal.notify()
+    await clock.advance(TIMEOUT_MS)
 
-    assert bell.version == 1
+    assert signal.version == 1

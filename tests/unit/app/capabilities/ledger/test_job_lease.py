@@ -1,15 +1,12 @@
-"""One instance does a job at a time, and keeps it for as long as it is at work."""
+"""One instance holds a job at a time, and keeps it while it renews."""
 
 import pytest
 
 from chimera_s1.adapters.memory.lease_store import MemoryLeaseStore
 from chimera_s1.app.capabilities.ledger.job_lease import LEASE_MS, JobLease
-from chimera_s1.domain.ports.treasury_gateway import ReplyUnknown
-from tests.fakes.treasury_gateway import ScriptedResponse, ScriptedTreasuryGateway
-from tests.treasury_harness import TreasuryHarness, TreasuryInstance, running, transfer_request
 from tests.virtual_time import LoopClock, on_virtual_time
 
-LOOK_MS = 500
+POLL_MS = 500
 MINUTE_MS = 60_000
 
 
@@ -29,9 +26,9 @@ class Pair:
 @on_virtual_time
 async def test_holder_keeps_the_job_while_it_renews() -> None:
     pair = Pair()
-    for _ in range(MINUTE_MS // LOOK_MS):
+    for _ in range(MINUTE_MS // POLL_MS):
         assert await pair.held() == (True, False)
-        await pair.clock.sleep_ms(LOOK_MS)
+        await pair.clock.sleep_ms(POLL_MS)
 
 
 @on_virtual_time
@@ -41,9 +38,9 @@ async def test_holder_paused_for_too_long_loses_the_job() -> None:
     await pair.clock.sleep_ms(LEASE_MS)
     assert await pair.second.acquire_or_renew()
 
-    for _ in range(MINUTE_MS // LOOK_MS):
+    for _ in range(MINUTE_MS // POLL_MS):
         assert await pair.held() == (False, True)
-        await pair.clock.sleep_ms(LOOK_MS)
+        await pair.clock.sleep_ms(POLL_MS)
 
 
 @on_virtual_time
@@ -80,23 +77,3 @@ async def test_lease_that_cannot_be_released_expires(caplog: pytest.LogCaptureFi
     assert not await pair.second.acquire_or_renew()
     await pair.clock.sleep_ms(LEASE_MS)
     assert await pair.second.acquire_or_renew()
-
-
-@on_virtual_time
-async def test_an_instance_without_the_leases_neither_sends_nor_reads() -> None:
-    """It is the one that is asked, so it knows of each transfer first."""
-    world = TreasuryHarness()
-    world.gateway.history_lag_ms = MINUTE_MS // 2
-    world.gateway.script.append(ScriptedResponse(executes=True, reply=ReplyUnknown("reset")))
-    idle = ScriptedTreasuryGateway(world.clock)
-    async with running(TreasuryInstance(world)):
-        await world.clock.sleep_ms(LOOK_MS)
-        async with running(TreasuryInstance(world, gateway=idle)) as asked:
-            for amount, name in enumerate(("t1", "t2"), start=10):
-                await asked.requests.accept(transfer_request(name, amount), "tester")
-                await world.clock.sleep_ms(MINUTE_MS)
-
-    assert len(world.gateway.sent_orders) == 2
-    assert world.gateway.completed_reads
-    assert (idle.sent_orders, idle.completed_reads) == ([], 0)
-    assert not await world.violations()

@@ -1,5 +1,6 @@
-"""A fault at the first call of a port, then at the second, and so on until a whole run meets none:
-three transfers, one with a lost reply and one with a lost request, end well wherever it strikes.
+"""A fault at the first port call, then at the second, until a run meets none.
+
+Three transfers, one with a lost reply and one with a lost request, always end correctly.
 """
 
 import sys
@@ -41,7 +42,7 @@ def a_world() -> TreasuryHarness:
 
 
 async def until_all_is_over(world: TreasuryHarness) -> list[str]:
-    """What is wrong when nothing more happens; at the horizon, what is still open."""
+    """The violations once nothing more happens, or the open transfers at the horizon."""
     watcher = TreasuryInstance(world)
     found = ["nothing was looked at"]
     while found and world.clock.monotonic_ms() < HORIZON_MS:

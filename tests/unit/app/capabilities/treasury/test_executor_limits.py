@@ -1,6 +1,4 @@
-"""What the executor does not do: send without a start event, too much at once, too late, or after
-it was stopped.
-"""
+"""The executor does not send without a start event, too many at once, too late, or after a stop."""
 
 from functools import partial
 
@@ -30,7 +28,7 @@ MINUTE_MS = 60 * SECOND_MS
 HOUR_MS = 60 * MINUTE_MS
 IN_FLIGHT_MAX = 8
 READINGS = 12
-"""As many readings of the clock as a transfer takes from the start to its reply."""
+"""Clock reads of one transfer, from its start to its reply."""
 
 
 @on_virtual_time
@@ -72,7 +70,7 @@ class JumpingClock(LoopClock):
 
 
 async def send_while_the_clock_jumps(readings: int) -> Phase:
-    """How the transfer ends whose executor reads the clock *readings* times before the jump."""
+    """The phase of a transfer whose clock jumps after *readings* reads."""
     world = TreasuryHarness()
     world.clock = clock = JumpingClock()
     world.gateway = ScriptedTreasuryGateway(clock)
@@ -142,7 +140,7 @@ async def test_request_with_too_little_window_left_is_signed_again(
 
 @on_virtual_time
 async def test_stopped_executor_releases_its_lease() -> None:
-    """It does not wait for its next look at the ledger, an hour away."""
+    """It does not wait for its next poll, an hour away."""
     world = TreasuryHarness(poll_interval_ms=HOUR_MS)
     one = TreasuryInstance(world)
     await one.requests.accept(transfer_request("t1"), "tester")

@@ -1,6 +1,4 @@
-"""The row of the fault matrix about clocks that step or drift, as far as the use cases
-decide it.
-"""
+"""Fault matrix: clocks that step or drift."""
 
 import pytest
 
@@ -25,7 +23,7 @@ LOST = ScriptedResponse(reply=ReplyUnknown("reset"))
 
 
 def step(world: TreasuryHarness, by_ms: float) -> None:
-    """An operator sets our clock; the exchange's goes on as before."""
+    """An operator sets the local clock; the exchange's does not change."""
     world.clock.skew_ms += by_ms
     world.gateway.clock_offset_ms -= round(by_ms)
 

@@ -1,6 +1,4 @@
-"""The rows of the fault matrix about evidence that comes late, contradicts itself, or
-is not ours.
-"""
+"""Fault matrix: evidence that is late, contradictory or foreign."""
 
 from decimal import Decimal
 
@@ -33,7 +31,7 @@ from tests.virtual_time import on_virtual_time
 
 MINUTE_MS = 60_000
 LONG_MS = 25 * MINUTE_MS
-"""Long enough to prove that something is absent."""
+"""Long enough to prove absence."""
 
 UNHEARD = ScriptedResponse(executes=True, reply=ReplyUnknown("reset"))
 LOST = ScriptedResponse(reply=ReplyUnknown("reset"))
@@ -41,8 +39,8 @@ LOST = ScriptedResponse(reply=ReplyUnknown("reset"))
 
 @on_virtual_time
 async def test_row_33_equal_manual_movement_in_the_window_is_matched() -> None:
-    """The documented limit of a transfer that knows no id: the request was lost, a human has moved
-    the same amount the same way within a minute, and the transfer is DONE by that.
+    """The documented limit of wallet mode, which has no client id: the request was lost, and an
+    equal manual movement was made in its window.
     """
     world = TreasuryHarness()
     world.gateway.script.append(LOST)
@@ -102,9 +100,7 @@ async def test_row_33_foreign_movement_is_recorded_once() -> None:
 
 @on_virtual_time
 async def test_row_33_movement_of_another_instance_is_not_foreign() -> None:
-    """Read by an instance that has not heard of that transfer, and while its reply is
-    on the way.
-    """
+    """Read by an instance that does not know the transfer yet, while its reply is expected."""
     world = TreasuryHarness()
     exchange = PausingGateway(world.clock)
     world.gateway = exchange
@@ -250,9 +246,7 @@ async def test_row_37_duplicate_movement_is_claimed_once() -> None:
 
 @on_virtual_time
 async def test_row_31_unclean_read_resets_the_clean_reads() -> None:
-    """The income shows for a minute what no movement explains; the reads before it
-    prove no more.
-    """
+    """For a minute the income has a row without a movement; earlier reads prove nothing."""
     world = TreasuryHarness()
     world.gateway.script.append(LOST)
     async with running(TreasuryInstance(world)) as one:

@@ -1,4 +1,4 @@
-"""The rows of the fault matrix about executors that pause, doubt the store, or are not alone."""
+"""Fault matrix: executors that pause, lose store replies, or compete."""
 
 from decimal import Decimal
 
@@ -30,7 +30,7 @@ from tests.virtual_time import on_virtual_time
 
 MINUTE_MS = 60_000
 LONG_MS = 25 * MINUTE_MS
-"""Long enough to prove that something is absent."""
+"""Long enough to prove absence."""
 
 
 @on_virtual_time
@@ -100,9 +100,7 @@ async def test_row_26_two_executors_send_each_attempt_once() -> None:
 
 @on_virtual_time
 async def test_row_26_executor_does_not_retract_the_attempt_of_another() -> None:
-    """Both sign the same attempt in the same millisecond: the requests are equal to the
-    last byte.
-    """
+    """Both sign the same attempt in the same millisecond: the requests are identical."""
     world = TreasuryHarness()
     leases = AlwaysGrantedLeases()
     world.leases = untyped(leases)
@@ -202,7 +200,7 @@ async def test_row_28_transfer_queued_for_too_long_expires_unsent() -> None:
 
 @on_virtual_time
 async def test_row_27_in_flight_transfer_is_not_reconciled() -> None:
-    """A human's equal movement is not taken for that of a request whose reply is on its way."""
+    """An equal manual movement is not matched to a request whose reply is still expected."""
     world = TreasuryHarness()
     heard = anyio.Event()
     world.gateway.script.append(ScriptedResponse(executes=True, release_event=heard))
@@ -224,7 +222,7 @@ async def test_row_27_in_flight_transfer_is_not_reconciled() -> None:
 def in_mode(
     world: TreasuryHarness, mode: TreasuryMode, exchange: ScriptedTreasuryGateway
 ) -> TreasuryHarness:
-    """*world* after its setting has changed; the two modes are two histories."""
+    """*world* in the other mode; each mode has a history of its own."""
     world.mode, world.gateway = mode, exchange
     return world
 
@@ -245,7 +243,7 @@ async def test_row_65_transfer_is_sent_only_in_the_mode_it_was_accepted_in() -> 
 
 @on_virtual_time
 async def test_row_65_unknown_outcome_is_not_read_in_the_history_of_another_mode() -> None:
-    """Which is silent about it, however long it is read."""
+    """That history never shows it."""
     world = TreasuryHarness(TreasuryMode.SUBACCOUNT)
     master = world.gateway
     master.script.append(ScriptedResponse(executes=True, reply=ReplyUnknown("reset")))

@@ -1,6 +1,4 @@
-"""The rows of the fault matrix about clocks, switches, settings and stopping, as far as the use
-cases decide them.
-"""
+"""Fault matrix: switches, settings and stopping."""
 
 from decimal import Decimal
 from functools import partial
@@ -125,7 +123,7 @@ async def test_row_64_kill_switch_between_start_and_request_stops_it() -> None:
 
 
 class Flipping(OperatorSwitches):
-    """Limits that are others each time they are asked for."""
+    """Limits that change at every read."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -218,7 +216,7 @@ async def test_row_66_reply_after_the_stop_is_reconciled_by_the_next_process() -
 
 
 async def ask_for_so_many(steps: int) -> bool:
-    """Whether a request that is cancelled after *steps* of the loop had ended before."""
+    """Whether a request had ended before it was cancelled after *steps* of the loop."""
     world = TreasuryHarness()
     ended = False
     async with running(TreasuryInstance(world)) as one:
@@ -271,7 +269,7 @@ async def test_row_68_reply_is_recorded_although_the_executor_is_cancelled() -> 
 
 
 async def execute_for_so_many(steps: int) -> bool:
-    """Whether an executor that is cancelled after *steps* of the loop had done its work before."""
+    """Whether an executor had finished before it was cancelled after *steps* of the loop."""
     world = TreasuryHarness()
     world.timing = msgspec.structs.replace(
         world.timing, execution_ms=1_000, history_lag_ms=1_000, clean_spread_ms=1_000

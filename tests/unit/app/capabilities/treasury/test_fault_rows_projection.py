@@ -1,4 +1,4 @@
-"""The row of the fault matrix about `treasury_transfers`, as far as the use cases decide it."""
+"""Fault matrix: `treasury_transfers`."""
 
 import msgspec
 import pytest
@@ -82,7 +82,7 @@ async def test_row_47_requests_are_answered_without_the_projection() -> None:
 
 @on_virtual_time
 async def test_row_47_rebuild_beside_a_running_service_loses_no_row() -> None:
-    """The service has read where it was, and writes that down after the cursor was put back."""
+    """The service saves the cursor it had read after the rebuild has rewound it."""
     world = TreasuryHarness()
     await a_past(world)
     before = dict(world.projection.rows)

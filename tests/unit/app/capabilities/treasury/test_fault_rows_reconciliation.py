@@ -1,6 +1,4 @@
-"""The rows of the fault matrix about outcomes that are not known, as far as the use cases decide
-them.
-"""
+"""Fault matrix: unknown outcomes."""
 
 from decimal import Decimal
 
@@ -31,7 +29,7 @@ from tests.virtual_time import on_virtual_time
 
 MINUTE_MS = 60_000
 LONG_MS = 25 * MINUTE_MS
-"""Long enough to prove that something is absent."""
+"""Long enough to prove absence."""
 
 UNHEARD = ScriptedResponse(executes=True, reply=ReplyUnknown("reset"))
 LOST = ScriptedResponse(reply=ReplyUnknown("reset"))

@@ -1,7 +1,6 @@
-"""The rows of the fault matrix about `ops:events`, as far as the relay decides them.
+"""Fault matrix: `ops:events`, as far as the relay decides it.
 
-The relay is asked to have written everything by the end, in order; an `event_id` that was seen is
-dropped, as consumers do.
+At the end every event must be there in order, repeats left out, as consumers do.
 """
 
 from collections import Counter
@@ -31,7 +30,7 @@ from tests.virtual_time import on_virtual_time
 
 MINUTE_MS = 60_000
 SETTLED_MS = 3 * MINUTE_MS
-"""What was acknowledged so long ago is not written again."""
+"""Entries this old are not written again."""
 
 
 @asynccontextmanager
@@ -130,8 +129,8 @@ async def test_row_51_restart_repeats_only_the_last_minute() -> None:
 
 @on_virtual_time
 async def test_row_51_truncated_ledger_is_read_only() -> None:
-    """What was cut is that a transfer was sent: whoever believes the rest sends it again. The
-    cursor that knows better is slow to answer.
+    """Without the missing start event the transfer would be sent again; the cursor that shows the
+    loss is slow to answer.
     """
     world, operations = a_world()
     world.cursors = SlowCursorStore(world.clock, 500)
@@ -265,7 +264,7 @@ async def test_row_54_relay_that_crashes_skips_nothing(how: FaultAction, kind: s
 
 @on_virtual_time
 async def test_row_48_unsaved_cursor_does_not_flood_the_stream() -> None:
-    """The ledger can be read and nothing be written; the stream's history is worth keeping then."""
+    """The ledger is readable and not writable; the history of the stream is kept."""
     world, operations = a_world()
     cursors = DiskFullCursorStore()
     world.cursors = cursors

@@ -1,4 +1,4 @@
-"""The rows of the fault matrix about the ledger's store, as far as the use cases decide them."""
+"""Fault matrix: the ledger's store."""
 
 from decimal import Decimal
 
@@ -61,9 +61,7 @@ async def test_row_39_reply_is_recorded_when_the_store_is_back() -> None:
 
 @on_virtual_time
 async def test_row_39_unrecorded_reply_on_a_full_disk_keeps_the_store_red() -> None:
-    """It can be read, so every look at it succeeds; what is not written is not
-    forgotten for that.
-    """
+    """Reads succeed; an unrecorded reply is not hidden by them."""
     world = TreasuryHarness()
     store = SlowEventStore(world.clock)
     world.store = store

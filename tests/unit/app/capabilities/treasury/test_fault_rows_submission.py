@@ -1,4 +1,4 @@
-"""The rows of the fault matrix about sending a transfer, as far as the use cases decide them."""
+"""Fault matrix: sending a transfer."""
 
 import pytest
 
@@ -24,7 +24,7 @@ from tests.virtual_time import on_virtual_time
 
 MINUTE_MS = 60_000
 LONG_MS = 25 * MINUTE_MS
-"""Long enough to prove that something is absent."""
+"""Long enough to prove absence."""
 
 UNCERTAIN = (
     "502 text/html",

@@ -1,6 +1,4 @@
-"""When the reconciler believes what it has read, when it gives up waiting for a reply, and that its
-findings are written down.
-"""
+"""When the reconciler trusts a read, ends its wait for a reply, and records its result."""
 
 from decimal import Decimal
 

@@ -15,7 +15,7 @@ WRITES = range(8, 32)
 
 
 async def relay_through_a_failover(fails_at: int) -> list[str]:
-    """What is wrong with `ops:events` at the end."""
+    """The violations at the end."""
     world = TreasuryHarness()
     world.operations = operations = FailingOver(fails_at, LACKING)
     one = TreasuryInstance(world)
@@ -31,7 +31,7 @@ async def relay_through_a_failover(fails_at: int) -> list[str]:
 
 
 def test_row_51_events_lost_before_a_failed_write_are_repeated() -> None:
-    """The next write may succeed before the relay looks whether its newest entry is still there."""
+    """The next write may succeed before the relay checks its newest entry."""
     wrong = {at: run_on_virtual_time(partial(relay_through_a_failover, at)) for at in WRITES}
 
     assert not {at: found for at, found in wrong.items() if found}

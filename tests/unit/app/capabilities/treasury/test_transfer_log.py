@@ -1,4 +1,4 @@
-"""Each event of a transfer is one line of the log, as loud as what it asks of an operator."""
+"""Each event is one log line; its level follows the work it means for an operator."""
 
 import logging
 from decimal import Decimal
@@ -63,9 +63,7 @@ def test_log_level_follows_the_operators_work(
 
 
 def test_outcome_is_one_line_with_its_evidence(caplog: pytest.LogCaptureFixture) -> None:
-    """What belongs to it in the ledger, its share of the cap and its claim, says nothing of its
-    own.
-    """
+    """Cap and claim events of the same commit are not logged."""
     caplog.set_level(logging.DEBUG)
     log_events((REQUESTED, RESERVED), evolve(None, REQUESTED))
     log_events((completed_event(Evidence.REPLY), SETTLED, CLAIMED), evolve(None, REQUESTED))
@@ -76,7 +74,7 @@ def test_outcome_is_one_line_with_its_evidence(caplog: pytest.LogCaptureFixture)
 
 
 def test_foreign_movement_is_logged(caplog: pytest.LogCaptureFixture) -> None:
-    """The account is used beside us."""
+    """Another program or person uses the account."""
     caplog.set_level(logging.INFO)
     foreign = ForeignMovementObserved(
         tran_id="77", direction=Direction.FUTURES_TO_SPOT, amount=Decimal(5), moved_at=AT

@@ -51,7 +51,7 @@ def test_transfer_moves_money_once() -> None:
 
 
 def test_one_history_read_verifies_all_its_transfers() -> None:
-    """Each of them has its own event, and only the first asked the exchange."""
+    """Each transfer has its own event; only the first reads the history."""
 
     async def main() -> None:
         world = TreasuryHarness()
@@ -134,7 +134,7 @@ def test_operator_verdict_is_corrected_by_late_evidence() -> None:
 
 
 def test_attempts_after_a_rejected_timestamp_leave_time_to_refresh_the_clock() -> None:
-    """Three attempts within two seconds would all be turned away by the same wrong clock."""
+    """Three attempts within two seconds would all fail with the same wrong clock."""
 
     async def main() -> None:
         world = TreasuryHarness()
@@ -153,7 +153,7 @@ def test_attempts_after_a_rejected_timestamp_leave_time_to_refresh_the_clock() -
 
 
 class LaggingStore(MemoryEventStore):
-    """Its answer about the head is an old one while `lags`."""
+    """The head read is stale while `lags`."""
 
     lags = False
 
@@ -162,7 +162,7 @@ class LaggingStore(MemoryEventStore):
 
 
 def test_stale_heads_are_damage_only_after_the_limit() -> None:
-    """However many there are; one good answer in between begins the time anew."""
+    """A good read in between starts the period again."""
 
     async def main() -> None:
         world = TreasuryHarness()

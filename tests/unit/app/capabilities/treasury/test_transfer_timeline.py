@@ -1,6 +1,4 @@
-"""The life of a transfer in words: every event, every standing, and what nobody here
-understands.
-"""
+"""The timeline: every event, every state, and events of a newer version."""
 
 from decimal import Decimal
 from typing import get_args
@@ -154,7 +152,7 @@ def test_descriptions_cover_every_event_failure_and_evidence() -> None:
 
 
 def life(*commits: tuple[str, tuple[TreasuryEvent | NewEvent, ...]]) -> list[LedgerEntry]:
-    """Who wrote which events together."""
+    """Entries from the actor and the events of each commit."""
     chain = CommitChain()
     for actor, events in commits:
         chain.add(actor, *events)
@@ -309,7 +307,7 @@ NEWER_REQUEST = NewEvent(f"transfer/{ID}", "treasury.transfer.requested", 9, {"t
 def test_events_of_a_newer_version_are_shown(
     commits: tuple[tuple[str, tuple[TreasuryEvent | NewEvent, ...]], ...],
 ) -> None:
-    """Where it stands is not guessed then, even where the first event is not understood."""
+    """The state is unknown then, even if only the first event is."""
     timeline = build_timeline(ID, life(*commits), ReconciliationTiming())
 
     assert any("known only to a newer chimera-s1" in line.text for line in timeline.entries)

@@ -1,4 +1,4 @@
-"""The seeded model of the treasury: nothing goes wrong with ours, and each mistake is caught."""
+"""The seeded model of the treasury finds no violation, and detects each deliberate mistake."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""The watched key: may it do what it is here for, and no more."""
+"""The key watch reports missing and excessive permissions."""
 
 import logging
 
@@ -22,7 +22,7 @@ LOGGER = "chimera_s1.app.capabilities.treasury.watch_key"
 
 
 class Key:
-    """A reader of permissions that says what it is told to."""
+    """Returns or raises *answer*."""
 
     def __init__(self, answer: KeyPermissions | ChimeraError) -> None:
         self.answer = answer
