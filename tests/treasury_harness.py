@@ -186,7 +186,6 @@ class TreasuryInstance:
         gateway = gateway or world.gateway
         leases = leases or world.leases
         clock = world.clock
-        draw = world.random.random
         switches = world.switches
         cursors = cursors or world.cursors
         self.ledger = _ledger(world, store, cursors)
@@ -211,7 +210,7 @@ class TreasuryInstance:
             clock=clock,
             exchange_ms=self.exchange_ms,
             on_clock_suspect=self._on_clock_suspect,
-            draw=draw,
+            draw=world.random.random,
             policy=world.policy,
         )
         self.reconciler = reconciler(
@@ -225,13 +224,9 @@ class TreasuryInstance:
             check_backoff=world.check_backoff,
             poll_interval_ms=world.policy.poll_interval_ms,
         )
+        operations = operations or world.operations
         self.relay = build_transfer_relay(
-            store,
-            cursors,
-            operations or world.operations,
-            self.ledger,
-            clock=clock,
-            retries=RETRY_BACKOFF,
+            store, cursors, operations, self.ledger, clock=clock, retries=RETRY_BACKOFF
         )
         projection = projection or world.projection
         self.projector = build_transfer_projector(

@@ -14,7 +14,9 @@ from chimera_s1.domain.ports.event_store import EventStore
 from chimera_s1.domain.ports.operations_log import OperationsLog
 
 RELAY_CURSOR = "ops:events"
-"""Stored; the name of the stream, because the treasury was the first ledger to be relayed."""
+"""A stored name: that of the stream, because this was the first ledger to be relayed."""
+
+RELAY_BACKOFF = Backoff(base_ms=500, max_wait_ms=5_000, jitter_ms=0)
 
 
 def build_transfer_relay(
@@ -24,7 +26,7 @@ def build_transfer_relay(
     ledger: TreasuryLedger,
     *,
     clock: Clock,
-    retries: Backoff,
+    retries: Backoff = RELAY_BACKOFF,
 ) -> LedgerRelay:
     return LedgerRelay(
         store,

@@ -49,7 +49,6 @@ from chimera_s1.app.supervisor import Worker
 from chimera_s1.app.web.web_part import WebPart
 from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.identifiers import Venue
-from chimera_s1.domain.operations.backoff import Backoff
 from chimera_s1.domain.operations.health import HealthSource
 from chimera_s1.domain.treasury.events import TreasuryMode
 
@@ -219,14 +218,7 @@ def _working(  # noqa: PLR0917 (parts by position)
         timing=settings.reconciliation_timing,
         check_backoff=settings.reconciliation_backoff,
     )
-    relay = build_transfer_relay(
-        stores.events,
-        stores.cursors,
-        operations.log,
-        ledger,
-        clock=clock,
-        retries=Backoff(base_ms=500, max_wait_ms=5_000, jitter_ms=0),
-    )
+    relay = build_transfer_relay(stores.events, stores.cursors, operations.log, ledger, clock=clock)
     projection = build_transfer_projector(
         stores.events, stores.transfers, stores.cursors, ledger.changes, clock
     )
