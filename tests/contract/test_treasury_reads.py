@@ -194,7 +194,7 @@ class TestResolve:
             assert "is done" in refusal(over, 409, "treasury.state")
             assert "is done" in refusal(again, 409, "treasury.state")
             assert "belongs to transfer open" in refusal(stolen, 409, "treasury.state")
-            assert "no transfer nobody" in refusal(unknown, 404, "treasury.not_found")
+            assert "transfer nobody not found" in refusal(unknown, 404, "treasury.not_found")
 
     @pytest.mark.parametrize(
         ("fields", "says"),

@@ -244,7 +244,6 @@ class LedgerEngine:
 
 
 def shorter_than_relayed(head: LedgerHead, relayed_seq: int) -> str:
-    """The damage of a ledger that ends before what was relayed of it."""
     return (
         f"it ends at commit {head.seq}, but {relayed_seq} commits were already relayed: "
         "commits are missing"

@@ -54,7 +54,6 @@ class LedgerProjector:
         """Why the projection is behind; empty while it works."""
 
     async def run(self) -> None:
-        """Project until cancelled."""
         while True:
             version = self._changes.version
             try:

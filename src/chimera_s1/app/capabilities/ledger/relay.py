@@ -92,7 +92,6 @@ class LedgerRelay:
         """Why the relay is behind; empty while it works."""
 
     async def run(self) -> None:
-        """Relay until cancelled."""
         failures = 0
         while True:
             version = self._ledger.changes.version

@@ -36,7 +36,6 @@ class TransferRows:
         self._recent: dict[TransferId, _ProjectedTransfer] = {}
 
     async def clear(self) -> None:
-        """Delete all rows."""
         await self._rows.clear()
         self._recent.clear()
 

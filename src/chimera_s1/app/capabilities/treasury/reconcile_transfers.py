@@ -118,7 +118,6 @@ class ReconcileTransfers:
         """Why the last round failed; empty where it succeeded."""
 
     async def run(self) -> None:
-        """Reconcile until cancelled."""
         while True:
             version = self._ledger.changes.version
             try:
@@ -133,7 +132,6 @@ class ReconcileTransfers:
             )
 
     async def run_round(self) -> None:
-        """Check every transfer that is due."""
         transfers = self._ledger.open_transfers
         watched = {
             **transfers.unresolved,

@@ -115,7 +115,6 @@ def decode_events(entry: LedgerEntry) -> tuple[TreasuryEvent | UnknownEvent, ...
 
 
 def describe_event(event: TreasuryEvent | UnknownEvent) -> str:
-    """*event* in one line."""
     match event:
         case UnknownEvent(type=kind, v=version):
             return f"{escape_unprintable(kind)} version {version}, known only to a newer chimera-s1"

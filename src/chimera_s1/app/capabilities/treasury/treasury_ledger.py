@@ -53,7 +53,7 @@ class CommandResult(Struct, frozen=True):
 
 
 class TreasuryLedger:
-    """Args: see `LedgerEngine`."""
+    """A `LedgerEngine` with the events and decisions of transfers."""
 
     def __init__(
         self,
@@ -79,11 +79,9 @@ class TreasuryLedger:
 
     @property
     def damage(self) -> str:
-        """See `LedgerEngine.damage`."""
         return self.engine.damage
 
     async def catch_up(self) -> None:
-        """See `LedgerEngine.catch_up`."""
         await self.engine.catch_up()
 
     def subscribe(self, listener: EventListener) -> None:

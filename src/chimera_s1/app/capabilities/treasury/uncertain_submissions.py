@@ -23,8 +23,6 @@ class _UncertainSubmission(Struct, frozen=True):
 
 
 class UncertainSubmissions:
-    """The uncertain submissions of one executor."""
-
     def __init__(self, ledger: TreasuryLedger, clock: Clock) -> None:
         self._ledger = ledger
         self._clock = clock
