@@ -85,10 +85,7 @@ class LedgerFollower:
                 self.entries += page
                 for entry in page:
                     self.open_transfers.fold_commit(entry.commit)
-            cursors_at = [
-                await cursors.read(name)
-                for name in (RELAY_CURSOR, PROJECTION_CURSOR)
-            ]
+            cursors_at = [await cursors.read(name) for name in (RELAY_CURSOR, PROJECTION_CURSOR)]
         return self.open_transfers_are_decided and min(cursors_at) == len(self.entries)
 
     @property

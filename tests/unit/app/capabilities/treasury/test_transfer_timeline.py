@@ -194,7 +194,7 @@ WINDOW = "between 2026-11-26T08:59:58.200Z and 2026-11-26T09:01:07.200Z"
 OUTLOOKS: dict[str, tuple[tuple[TreasuryEvent, ...], str, str]] = {
     "waiting": ((), "PENDING: accepted, not sent yet", "chimera-s1 serve sends it"),
     "again": (
-        (STARTED, TURNED_AWAY),
+        (STARTED, NOT_PROCESSED),
         "PENDING: attempt 1 was not executed: -1021",
         "another attempt, not before 2026-11-26T09:00:01.000Z",
     ),
