@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import anyio
+from anyio.lowlevel import checkpoint
 
 from chimera_s1.domain.ports.clock import Clock
 
@@ -20,6 +21,7 @@ class ChangeSignal:
     def __init__(self) -> None:
         # A waiter sleeps in a cancel scope that `notify` cancels: far cheaper than a task a wait.
         self._waiters: dict[anyio.CancelScope, Callable[[], bool]] = {}
+        self._next: anyio.Event | None = None
         self.version = 0
         """How often `notify` was called."""
 
@@ -29,6 +31,9 @@ class ChangeSignal:
         for sleeper, is_relevant in self._waiters.items():
             if is_relevant():
                 sleeper.cancel()
+        if self._next is not None:
+            self._next.set()
+            self._next = None
 
     async def wait_after(
         self,
@@ -53,3 +58,12 @@ class ChangeSignal:
                     del self._waiters[sleeper]
         if debounce_ms:
             await clock.sleep_ms(debounce_ms)
+
+    async def next_after(self, version: int) -> None:
+        """Return when a change after *version* was notified; wait for it without a timeout."""
+        if self.version > version:
+            await checkpoint()  # a loop over changes that never end must let other tasks run
+            return
+        if self._next is None:
+            self._next = anyio.Event()
+        await self._next.wait()

@@ -27,7 +27,7 @@ from chimera_s1.adapters.redis.cluster_client import ClusterClient, connect_clus
 from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.system.atomic_file import BY_UMASK, replacing
 from chimera_s1.adapters.telemetry.log_formats import configure_logging
-from chimera_s1.app.capabilities.operations.operations_outbox import REDIS_ERRORS
+from chimera_s1.app.capabilities.operations.outbox import REDIS_ERRORS
 from chimera_s1.app.capabilities.operations.watch_loop import LoopWatchdog
 from chimera_s1.app.capability import Capability, PendingWrites
 from chimera_s1.app.container import Container

@@ -145,3 +145,25 @@ async def test_cancelled_waiter_is_removed() -> None:
     await clock.advance(TIMEOUT_MS)
 
     assert signal.version == 1
+
+
+async def test_next_after_returns_at_once_for_a_missed_change_and_waits_for_the_next() -> None:
+    signal = ChangeSignal()
+    returned: list[str] = []
+
+    async def wait(name: str, version: int) -> None:
+        await signal.next_after(version)
+        returned.append(name)
+
+    with anyio.fail_after(5):
+        async with anyio.create_task_group() as tasks:
+            signal.notify()
+            tasks.start_soon(wait, "missed", 0)
+            tasks.start_soon(wait, "first", signal.version)
+            tasks.start_soon(wait, "second", signal.version)
+            await settle()
+            assert returned == ["missed"]
+
+            signal.notify()
+            await settle()
+            assert sorted(returned) == ["first", "missed", "second"]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from chimera_s1.app.capabilities.operations.operations_outbox import REDIS_ERRORS
+from chimera_s1.app.capabilities.operations.outbox import REDIS_ERRORS
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.market_feed import MarketFeed
 from chimera_s1.domain.ports.operations_log import OperationsLog

@@ -161,12 +161,12 @@ def _liveness(watch: WatchLiveness) -> Iterator[Sample]:
     yield counter(
         "s1_status_changes_total",
         "Entries written to mkt:status.",
-        counters.changes,
+        watch.outbox.written,
         venue=venue,
     )
     yield counter(
         "s1_status_overflowed_total",
-        "Oldest mkt:status entries given up because the outbox was full.",
-        counters.overflowed,
+        "Oldest mkt:status entries dropped because the outbox was full.",
+        watch.outbox.dropped,
         venue=venue,
     )

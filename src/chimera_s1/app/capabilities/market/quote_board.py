@@ -4,9 +4,9 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from typing import Self
 
-import anyio
 from msgspec import Struct
 
+from chimera_s1.app.change_signal import ChangeSignal
 from chimera_s1.domain.errors import ChimeraError
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.quote import Quote
@@ -71,7 +71,8 @@ class QuoteSubscription:
     def __init__(self, chosen: QuoteFilter, posted: Iterable[PostedQuote]) -> None:
         self._chosen = chosen
         self._unread: dict[_Key, PostedQuote] = {}
-        self._changed = anyio.Event()
+        self._changes = ChangeSignal()
+        self._version_read = 0
         self._closed = False
         self.replaced = 0
         """Quotes replaced by a newer one of their stream before they were read."""
@@ -92,22 +93,22 @@ class QuoteSubscription:
         if self._unread.pop(key, None) is not None:
             self.replaced += 1
         self._unread[key] = entry
-        self._changed.set()
+        self._changes.notify()
 
     def close(self) -> None:
         """End the iteration; what is still unread is dropped."""
         self._closed = True
-        self._changed.set()
+        self._changes.notify()
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> tuple[PostedQuote, ...]:
         # Cancelled while it waits, nothing is lost: the mailbox is emptied after the last await.
-        await self._changed.wait()
+        await self._changes.next_after(self._version_read)
         if self._closed:
             raise StopAsyncIteration
-        self._changed = anyio.Event()
+        self._version_read = self._changes.version
         batch = tuple(self._unread.values())
         self._unread.clear()
         return batch

@@ -6,14 +6,14 @@ connection is renewed. What is found goes to `mkt:status:<venue>`, in order.
 """
 
 import logging
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterable, Sequence
 
 import anyio
 from msgspec import Struct
 
 from chimera_s1.app.capabilities.market.probe_books import ProbeBooks
-from chimera_s1.domain.errors import ConfigurationError, PublisherUnavailableError
+from chimera_s1.app.capabilities.operations.outbox import Outbox, flush_on_change
 from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.market.health import MarketReport
 from chimera_s1.domain.market.liveness import Liveness, StatusChange
@@ -30,16 +30,12 @@ from chimera_s1.domain.ports.market_feed import (
 from chimera_s1.domain.ports.market_status import MarketStatus
 
 CHECK_INTERVAL_MS = 500
-RETRY_WAIT_MS = 1_000
 RENEWAL_PAUSE_MS = 60_000
 OUTBOX_MAX = 20_000
 LATENESS_MAX_MS = 2_000
 """A quote is looked at within a window of its receipt; a larger difference is a stepped
 wall clock.
 """
-
-REDIS_ERRORS = (PublisherUnavailableError, ConfigurationError)
-"""What a store that ran a moment ago may answer: a changed password is mended without a restart."""
 
 _log = logging.getLogger(__name__)
 
@@ -51,16 +47,10 @@ class LivenessCounters(Struct):
         blind_reconnects: Connections made anew because they were silent.
 
         stale_probes: Streams that a probe found stale.
-
-        changes: Entries written.
-
-        overflowed: Oldest entries given up because the outbox was full.
     """
 
     blind_reconnects: int = 0
     stale_probes: int = 0
-    changes: int = 0
-    overflowed: int = 0
 
 
 class WatchLiveness:
@@ -78,9 +68,8 @@ class WatchLiveness:
         self._newest: dict[StreamKey, Quote] = {}
         self._last_message_ms: dict[str, int] = {}
         self._renewed_ms: dict[str, float] = {}
-        self._outbox: deque[StatusChange] = deque()
-        self._wake = anyio.Event()
         self._probing = False
+        self.outbox = Outbox(self._write, limit=OUTBOX_MAX, batch_max=OUTBOX_MAX)
 
     def observe(self, quotes: Iterable[Quote]) -> None:
         """Note quotes as they are drained; those of other venues are passed over."""
@@ -118,7 +107,7 @@ class WatchLiveness:
     async def run(self, feed: MarketFeed) -> None:
         """Watch *feed* until cancelled."""
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._write)
+            tasks.start_soon(flush_on_change, self.outbox.changes, self.outbox.flush, self._clock)
             while True:
                 await self._clock.sleep_ms(CHECK_INTERVAL_MS)
                 suspects = self._evaluate(feed)
@@ -136,7 +125,8 @@ class WatchLiveness:
                 self._last_message_ms[name] = last_ms
                 self._board.record_message(name, now_ms - _lateness_ms(wall_ms, last_ms))
         findings = self._board.evaluate(now_ms, lambda moment: round(wall_ms - (now_ms - moment)))
-        self._report(findings.changes)
+        if findings.changes:
+            self.outbox.put(findings.changes)
         for name in findings.silent_connections:
             self.counters.blind_reconnects += 1
             _log.warning("%s is silent beyond its rhythm: dialling again", name)
@@ -161,29 +151,8 @@ class WatchLiveness:
                 self._renewed_ms[name] = now_ms
                 feed.renew(name, f"{key[0]} is stale")
 
-    def _report(self, changes: Sequence[StatusChange]) -> None:
-        self._outbox.extend(changes)
-        while len(self._outbox) > OUTBOX_MAX:
-            self._outbox.popleft()
-            self.counters.overflowed += 1
-        if changes:
-            self._wake.set()
-
-    async def _write(self) -> None:
-        while True:
-            await self._wake.wait()
-            self._wake = anyio.Event()
-            batch = tuple(self._outbox)
-            try:
-                await self._status.append(self.venue, batch)
-            except REDIS_ERRORS:
-                await self._clock.sleep_ms(RETRY_WAIT_MS)
-                self._wake.set()
-                continue
-            self.counters.changes += len(batch)
-            written = set(map(id, batch))
-            while self._outbox and id(self._outbox[0]) in written:
-                self._outbox.popleft()
+    async def _write(self, batch: tuple[StatusChange, ...]) -> None:
+        await self._status.append(self.venue, batch)
 
 
 def _lateness_ms(wall_ms: int, received_ms: int) -> int:

@@ -11,14 +11,14 @@ from chimera_s1.domain.ports.operations_log import RoundTripSummary
 
 
 def operations_source(operations: OperationsOutbox) -> MetricSource:
-    """Operational events written, and given up."""
-    counters = operations.counters
+    """Operational events written and dropped."""
+    events = operations.events
     return lambda: [
-        counter("s1_ops_events_total", "Events written to ops:events.", counters.recorded),
+        counter("s1_ops_events_total", "Events written to ops:events.", events.written),
         counter(
             "s1_ops_events_overflowed_total",
-            "Oldest events given up because the outbox was full.",
-            counters.dropped,
+            "Oldest events dropped because the outbox was full.",
+            events.dropped,
         ),
     ]
 

@@ -1,18 +1,11 @@
-"""Log operations: what happens to connections, written for operators and their tools.
-
-Events wait in a bounded outbox until the store takes them, in order. Round trips are samples: only
-the newest of each connection waits.
-"""
+"""Operational events and WebSocket round trips, queued in memory and written to Redis."""
 
 import logging
 from collections import deque
 from collections.abc import Callable
 from typing import assert_never
 
-import anyio
-from msgspec import Struct
-
-from chimera_s1.domain.errors import ConfigurationError, PublisherUnavailableError
+from chimera_s1.app.capabilities.operations.outbox import Outbox, flush_on_change
 from chimera_s1.domain.operations.clock_skew import percentile
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.market_feed import (
@@ -33,63 +26,37 @@ from chimera_s1.domain.ports.operations_log import (
 
 OUTBOX_MAX = 10_000
 ROUND_TRIPS_KEPT = 1_000
-RETRY_WAIT_MS = 1_000
-REDIS_ERRORS = (PublisherUnavailableError, ConfigurationError)
-"""What a store that ran a moment ago may answer: a changed password is mended without a restart."""
 
 _log = logging.getLogger(__name__)
 
 
-class OperationsCounters(Struct):
-    """What the operations log has counted; only `OperationsOutbox` writes.
-
-    Attributes:
-        recorded: Events written to `ops:events`.
-
-        dropped: Oldest events given up because the outbox was full.
-    """
-
-    recorded: int = 0
-    dropped: int = 0
-
-
 class OperationsOutbox:
-    """Takes feed events from the sockets, without waiting, and writes them from a worker.
+    """Takes events without waiting; one worker writes them.
+
+    Events are kept in order. Of round trips only the newest of each connection waits.
 
     Args:
-        operations: Where they are written.
-
-        clock: Time and waiting.
-
-        new_id: Makes an event id nobody else makes.
+        new_id: Makes a unique event id.
     """
 
-    def __init__(
-        self,
-        operations: OperationsLog,
-        *,
-        clock: Clock,
-        new_id: Callable[[], str],
-    ) -> None:
-        self._operations = operations
+    def __init__(self, log: OperationsLog, *, clock: Clock, new_id: Callable[[], str]) -> None:
+        self._log = log
         self._clock = clock
         self._new_id = new_id
-        self._outbox: deque[OperationsEvent] = deque()
-        self._samples: dict[str, RoundTripEntry] = {}
-        self._round_trips: deque[float] = deque(maxlen=ROUND_TRIPS_KEPT)
-        self._wake = anyio.Event()
-        self.counters = OperationsCounters()
+        self._unwritten_round_trips: dict[str, RoundTripEntry] = {}
+        self._last_rtt_ms: deque[float] = deque(maxlen=ROUND_TRIPS_KEPT)
+        self.events = Outbox(self._write_event, limit=OUTBOX_MAX, batch_max=1)
 
     @property
     def pending(self) -> int:
-        """Events in the outbox."""
-        return len(self._outbox)
+        """Events that wait; round trips do not count."""
+        return len(self.events)
 
     def on_feed_event(self, event: FeedEvent) -> None:
-        """Take an event; never waits, never raises."""
+        """Record *event*; never waits, never raises."""
         match event:
             case RoundTrip():
-                self._sample(event)
+                self._add_round_trip(event)
             case ConnectionOpened(connection=name, venue=venue, recovered=recovered):
                 _log.info("%s delivers%s", name, " again: FATAL is over" if recovered else "")
                 kind = "ws.recovered" if recovered else "ws.opened"
@@ -108,61 +75,47 @@ class OperationsOutbox:
                 assert_never(event)
 
     def record(self, kind: str, detail: EventDetail) -> None:
-        """Put an event of *kind* into the outbox."""
-        if len(self._outbox) == OUTBOX_MAX:
-            self._outbox.popleft()
-            self.counters.dropped += 1
-        event = OperationsEvent(self._new_id(), self._clock.now_ms(), kind, detail)
-        self._outbox.append(event)
-        self._wake.set()
+        """Queue an event for `ops:events`."""
+        self.events.put([OperationsEvent(self._new_id(), self._clock.now_ms(), kind, detail)])
 
     def round_trips(self) -> RoundTripSummary:
-        """Percentiles over the last round trips, ms; zeros before the first."""
-        ordered = sorted(self._round_trips)
+        """Percentiles over the last `ROUND_TRIPS_KEPT` round trips, ms; 0 before the first."""
+        ordered = sorted(self._last_rtt_ms)
         p50, p95 = percentile(ordered, 0.50), percentile(ordered, 0.95)
         return RoundTripSummary(p50=p50 or 0.0, p95=p95 or 0.0, n=len(ordered))
 
     async def run(self) -> None:
         """Write until cancelled."""
-        while True:
-            await self._wake.wait()
-            self._wake = anyio.Event()
-            try:
-                await self.flush()
-            except REDIS_ERRORS:
-                await self._clock.sleep_ms(RETRY_WAIT_MS)
-                self._wake.set()
+        await flush_on_change(self.events.changes, self.flush, self._clock)
 
     async def flush(self) -> None:
-        """Write what waits.
+        """Write everything that waits; on an error the rest stays.
 
         Raises:
-            PublisherUnavailableError: The store cannot be reached; what waits still waits.
-
-            ConfigurationError: The store refuses us; what waits still waits.
+            PublisherUnavailableError: Redis cannot be reached.
+            ConfigurationError: Redis refuses the credentials.
         """
-        while self._outbox:
-            event = self._outbox[0]
-            await self._operations.record(event)
-            self.counters.recorded += 1
-            if self._outbox and self._outbox[0] is event:
-                self._outbox.popleft()
-        while self._samples:
-            name, entry = next(iter(self._samples.items()))
-            await self._operations.record_round_trip(entry, self.round_trips())
-            if self._samples[name] is entry:
-                del self._samples[name]
+        await self.events.flush()
+        while self._unwritten_round_trips:
+            name, entry = next(iter(self._unwritten_round_trips.items()))
+            await self._log.record_round_trip(entry, self.round_trips())
+            if self._unwritten_round_trips[name] is entry:
+                del self._unwritten_round_trips[name]
 
-    def _sample(self, event: RoundTrip) -> None:
-        self._round_trips.append(event.rtt_ms)
-        self._samples[event.connection] = RoundTripEntry(
+    async def _write_event(self, batch: tuple[OperationsEvent, ...]) -> None:
+        for event in batch:
+            await self._log.record(event)
+
+    def _add_round_trip(self, event: RoundTrip) -> None:
+        self._last_rtt_ms.append(event.rtt_ms)
+        self._unwritten_round_trips[event.connection] = RoundTripEntry(
             ts=self._clock.now_ms(),
             connection=event.connection,
             venue=event.venue.value,
             rtt_ms=round(event.rtt_ms, 3),
             process_ms=round(event.process_ms, 3),
         )
-        self._wake.set()
+        self.events.changes.notify()
 
 
 def _loss_detail(event: ConnectionLost | ConnectionFatal) -> EventDetail:

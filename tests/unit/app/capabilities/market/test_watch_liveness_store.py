@@ -5,7 +5,8 @@ from collections.abc import Sequence
 import pytest
 
 from chimera_s1.app.capabilities.market import watch_liveness
-from chimera_s1.app.capabilities.market.watch_liveness import CHECK_INTERVAL_MS, RETRY_WAIT_MS
+from chimera_s1.app.capabilities.market.watch_liveness import CHECK_INTERVAL_MS
+from chimera_s1.app.capabilities.operations.outbox import RETRY_WAIT_MS
 from chimera_s1.domain.errors import (
     ChimeraError,
     ConfigurationError,
@@ -41,8 +42,8 @@ async def test_a_status_store_that_is_away_loses_nothing_and_doubles_nothing() -
             ("BTCUSDT", Liveness.LIVE),
             ("ETHUSDT", Liveness.LIVE),
         ]
-        assert rig.watch.counters.changes == 8
-        assert rig.watch.counters.overflowed == 0
+        assert rig.watch.outbox.written == 8
+        assert rig.watch.outbox.dropped == 0
 
 
 async def test_a_store_that_refuses_us_is_no_end_of_the_watch(
@@ -91,4 +92,4 @@ async def test_what_waits_for_the_store_is_bounded_and_what_is_given_up_counted(
             ("BTCUSDT", Liveness.LIVE),
             ("ETHUSDT", Liveness.LIVE),
         ]
-        assert rig.watch.counters.overflowed == 3 * 6 - 3
+        assert rig.watch.outbox.dropped == 3 * 6 - 3

@@ -10,8 +10,9 @@ from anyio import wait_all_tasks_blocked as settle
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chimera_s1.app.capabilities.operations import operations_outbox as log_operations
-from chimera_s1.app.capabilities.operations.operations_outbox import RETRY_WAIT_MS, OperationsOutbox
+from chimera_s1.app.capabilities.operations import operations_outbox
+from chimera_s1.app.capabilities.operations.operations_outbox import OperationsOutbox
+from chimera_s1.app.capabilities.operations.outbox import RETRY_WAIT_MS
 from chimera_s1.domain.errors import ConfigurationError, PublisherUnavailableError
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.ports.market_feed import (
@@ -111,7 +112,7 @@ async def test_what_happens_to_a_connection_is_an_event_each() -> None:
     ]
     assert bench.ids() == ["1", "2", "3", "4", "5"]
     assert {event.ts for event in bench.store.events} == {TS}
-    assert bench.operations.counters.recorded == 5
+    assert bench.operations.events.written == 5
 
 
 @pytest.mark.parametrize("refusing", [False, True])
@@ -135,7 +136,7 @@ async def test_a_store_that_is_away_loses_and_doubles_nothing(*, refusing: bool)
 
     assert bench.ids() == ["1", "2", "3", "4", "5"]
     assert bench.operations.pending == 0
-    assert bench.operations.counters.recorded == 5
+    assert bench.operations.events.written == 5
 
 
 async def test_what_comes_while_the_store_writes_is_written_next() -> None:
@@ -156,7 +157,7 @@ async def test_a_full_outbox_gives_up_its_oldest(
     monkeypatch: pytest.MonkeyPatch, *, during_write: bool
 ) -> None:
     """The bound holds while the store is away and while it writes; what is given up is counted."""
-    monkeypatch.setattr(log_operations, "OUTBOX_MAX", 3)
+    monkeypatch.setattr(operations_outbox, "OUTBOX_MAX", 3)
     bench = Bench()
     async with bench.running():
         bench.store.gate = anyio.Event()
@@ -166,7 +167,7 @@ async def test_a_full_outbox_gives_up_its_oldest(
         for _ in range(5 - during_write):
             bench.operations.record("more", {})
         assert bench.operations.pending == 3
-        assert bench.operations.counters.dropped == 2
+        assert bench.operations.events.dropped == 2
         bench.store.gate.set()
         await settle()
 
@@ -241,9 +242,9 @@ def test_percentiles_are_those_of_the_last_round_trips(samples: list[float]) -> 
 
 async def test_old_round_trips_are_forgotten() -> None:
     bench = Bench()
-    for rtt_ms in range(log_operations.ROUND_TRIPS_KEPT + 500):
+    for rtt_ms in range(operations_outbox.ROUND_TRIPS_KEPT + 500):
         bench.operations.on_feed_event(round_trip("spot-0", float(rtt_ms)))
 
     summary = bench.operations.round_trips()
 
-    assert (summary.n, summary.p50) == (log_operations.ROUND_TRIPS_KEPT, 999.0)
+    assert (summary.n, summary.p50) == (operations_outbox.ROUND_TRIPS_KEPT, 999.0)
