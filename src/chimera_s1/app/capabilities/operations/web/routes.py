@@ -4,6 +4,7 @@ They read memory only, so they answer while everything the service depends on is
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from litestar import Response, get
 from litestar.di import NamedDependency
@@ -22,35 +23,11 @@ from chimera_s1.app.capabilities.operations.web.schemas import (
 )
 from chimera_s1.app.web.problems import PROBLEM_JSON, AnyRequest, problem_reply, problem_view
 from chimera_s1.app.web.web_part import WebPart
-from chimera_s1.domain.errors import ChimeraError
 from chimera_s1.domain.operations.health import HealthComponent, Level
 
 PROMETHEUS_TEXT = "text/plain; version=0.0.4"
 
 _TAGS = ["operation"]
-
-
-class NotReadyError(ChimeraError):
-    """A required component is RED.
-
-    Attributes:
-        red: All that are RED, required or not.
-    """
-
-    code = NOT_READY.code
-
-    def __init__(self, red: tuple[HealthComponent, ...]) -> None:
-        super().__init__("; ".join(f"{each.name}: {each.detail}" for each in red if each.required))
-        self.red = red
-
-
-def not_ready_response(request: AnyRequest, error: NotReadyError) -> Response[NotReadyView]:
-    """The problem that `/ready` answers."""
-    plain = problem_view(NOT_READY, str(error), request)
-    return problem_reply(
-        NOT_READY,
-        NotReadyView(**structs.asdict(plain), components=tuple(map(ComponentView.of, error.red))),
-    )
 
 
 @get(
@@ -80,16 +57,18 @@ def read_health(report_health: NamedDependency[ReportHealth]) -> HealthView:
             media_type=PROBLEM_JSON,
         )
     },
-    exception_handlers={NotReadyError: not_ready_response},
     sync_to_thread=False,
 )
-def read_readiness(report_health: NamedDependency[ReportHealth]) -> ReadyView:
+def read_readiness(
+    request: AnyRequest, report_health: NamedDependency[ReportHealth]
+) -> Response[ReadyView]:
     """200 while no required component is RED, else 503 with the components that are."""
     snapshot = report_health.snapshot()
     red = tuple(each for each in snapshot.components if each.level is Level.RED)
     if not snapshot.ready:
-        raise NotReadyError(red)
-    return ReadyView(status=snapshot.status.name, components=tuple(map(ComponentView.of, red)))
+        return _not_ready(request, red)
+    components = tuple(map(ComponentView.of, red))
+    return Response(ReadyView(status=snapshot.status.name, components=components))
 
 
 @get(
@@ -104,6 +83,13 @@ def read_readiness(report_health: NamedDependency[ReportHealth]) -> ReadyView:
 def read_metrics(render_metrics: NamedDependency[SkipValidation[Callable[[], bytes]]]) -> bytes:
     """Prometheus text exposition format 0.0.4."""
     return render_metrics()
+
+
+def _not_ready(request: AnyRequest, red: tuple[HealthComponent, ...]) -> Response[Any]:
+    detail = "; ".join(f"{each.name}: {each.detail}" for each in red if each.required)
+    problem = problem_view(NOT_READY, detail, request)
+    components = tuple(map(ComponentView.of, red))
+    return problem_reply(NOT_READY, NotReadyView(**structs.asdict(problem), components=components))
 
 
 def health_part(report_health: ReportHealth, render_metrics: Callable[[], bytes]) -> WebPart:

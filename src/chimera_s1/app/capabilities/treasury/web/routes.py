@@ -95,7 +95,7 @@ class TreasuryController(Controller):
         answer = await accept_transfers.accept(
             transfer_request_from(key, fields), _actor_text(actor)
         )
-        return transfer_reply(answer)
+        return transfer_reply(request, answer)
 
     @get(
         "/transfer/{transfer_id:str}",

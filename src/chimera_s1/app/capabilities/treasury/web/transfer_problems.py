@@ -2,9 +2,8 @@
 such an answer.
 """
 
-from collections.abc import Mapping
 from http import HTTPStatus
-from typing import assert_never
+from typing import Any, assert_never
 from urllib.parse import quote
 
 from litestar import Response
@@ -41,9 +40,7 @@ from chimera_s1.app.web.problems import (
     problem_view,
 )
 from chimera_s1.app.web.schemas import ProblemView
-from chimera_s1.domain.errors import ChimeraError
 from chimera_s1.domain.identifiers import TransferId
-from chimera_s1.domain.treasury.limits import LimitRule
 from chimera_s1.domain.treasury.transfer import TransferStatus
 
 TRANSFER_PATH = "/xchg/treasury/transfer"
@@ -54,37 +51,19 @@ _NOT_ACCEPTED_KINDS = {KILL_SWITCH, TREASURY_DISABLED, STOPPING, MODE_HALTED}
 _UNCERTAIN_KINDS = {STORE_UNAVAILABLE, LEDGER_DAMAGED, LEDGER_TOO_NEW, INTERNAL}
 
 
-class TransferRejectedError(ChimeraError):
-    """A rule has refused the transfer, which is the answer to its key for ever.
-
-    Attributes:
-        rule: The one.
-
-        headers: Of the answer.
-    """
-
-    code = "treasury.rejected"
-
-    def __init__(self, text: str, rule: LimitRule, headers: Mapping[str, str]) -> None:
-        super().__init__(text)
-        self.rule = rule
-        self.headers = headers
-
-
 def remember_key(request: AnyRequest, key: TransferId) -> None:
     """What the transfer is called, for a problem that may come of *request*."""
     request.state[_KEY] = key
 
 
-def transfer_reply(outcome: TransferOutcome) -> Response[TransferResponse]:
-    """How the transfer stands: 200 where it is over, 202 where it is not.
-
-    Raises:
-        TransferRejectedError: A rule has refused it, now or when it was first asked for.
-    """
+def transfer_reply(request: AnyRequest, outcome: TransferOutcome) -> Response[Any]:
+    """200 for a transfer that has ended, 202 for a pending one, 422 for one that a rule refused."""
     transfer = outcome.transfer
     if transfer.rule is not None:
-        raise TransferRejectedError(transfer.message, transfer.rule, _headers(outcome))
+        kind = KIND_BY_RULE[transfer.rule]
+        view = problem_view(kind, transfer.message, request)
+        problem = _transfer_problem_view(view, request, Result.FAIL)
+        return problem_reply(kind, problem, _headers(outcome))
     return Response(
         TransferResponse.of(transfer),
         status_code=_status(transfer.status),
@@ -94,12 +73,6 @@ def transfer_reply(outcome: TransferOutcome) -> Response[TransferResponse]:
 
 def transfer_problem(request: AnyRequest, error: Exception) -> Response[TransferProblemView]:
     """The problem that *error* is."""
-    if isinstance(error, TransferRejectedError):
-        kind = KIND_BY_RULE[error.rule]
-        view = problem_view(kind, str(error), request)
-        return problem_reply(
-            kind, _transfer_problem_view(view, request, Result.FAIL), error.headers
-        )
     kind, view = classify_error(request, error)
     if kind in _NOT_ACCEPTED_KINDS:
         view = _with_hint(view, "nothing was accepted, the same request may be sent again")
