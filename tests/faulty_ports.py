@@ -3,7 +3,7 @@
 import anyio
 
 from chimera_s1.adapters.memory.cursor_store import MemoryCursorStore
-from chimera_s1.adapters.memory.event_store import LedgerContents, MemoryEventStore
+from chimera_s1.adapters.memory.event_store import LedgerContents
 from chimera_s1.domain.errors import ChimeraError, PublisherUnavailableError, StoreUnavailableError
 from chimera_s1.domain.ledger.commit import Commit, LedgerHead
 from chimera_s1.domain.ports.clock import Clock
@@ -12,6 +12,7 @@ from chimera_s1.domain.ports.operations_log import OperationsEvent
 from chimera_s1.domain.ports.treasury_gateway import SignedTransfer, SubmissionReply
 from chimera_s1.domain.treasury.limits import Direction
 from chimera_s1.domain.treasury.reconciliation import ExecutionWindow, Movement
+from tests.fakes.ledger_stores import FaultyEventStore
 from tests.fakes.operations_log import MemoryOperationsLog
 from tests.fakes.treasury_gateway import ScriptedTreasuryGateway
 
@@ -31,7 +32,7 @@ class AlwaysGrantedLeases:
         pass
 
 
-class SlowEventStore(MemoryEventStore):
+class SlowEventStore(FaultyEventStore):
     """Slow to confirm appends, or readable and not writable.
 
     Attributes:
@@ -145,7 +146,7 @@ class DiskFullCursorStore(MemoryCursorStore):
         await super().advance(name, seq)
 
 
-class HeldStore(MemoryEventStore):
+class HeldStore(FaultyEventStore):
     """Appends wait for `release`, so that other instances can write meanwhile.
 
     Attributes:

@@ -11,9 +11,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from chimera_s1.adapters.memory.cursor_store import MemoryCursorStore
-from chimera_s1.adapters.memory.event_store import MemoryEventStore
 from chimera_s1.adapters.memory.lease_store import MemoryLeaseStore
-from chimera_s1.adapters.memory.transfer_projection import MemoryTransferProjection
 from chimera_s1.app.capabilities.ledger.job_lease import JobLease
 from chimera_s1.app.capabilities.treasury.accept_transfers import AcceptTransfers, TransferRequest
 from chimera_s1.app.capabilities.treasury.execute_transfers import (
@@ -55,6 +53,7 @@ from chimera_s1.domain.treasury.reconciliation import (
     client_id_of,
 )
 from chimera_s1.domain.treasury.transfer import Transfer
+from tests.fakes.ledger_stores import FaultyEventStore, FaultyTransferProjection
 from tests.fakes.operations_log import MemoryOperationsLog
 from tests.fakes.treasury_gateway import ScriptedTreasuryGateway
 from tests.treasury_invariants import ExecutedMovement, read_all, violations_of
@@ -98,10 +97,10 @@ class TreasuryHarness:
     ) -> None:
         self.clock = LoopClock()
         self.random = random.Random(seed)
-        self.store = MemoryEventStore("treasury")
+        self.store = FaultyEventStore("treasury")
         self.leases = MemoryLeaseStore(self.clock)
         self.cursors = MemoryCursorStore()
-        self.projection = MemoryTransferProjection()
+        self.projection = FaultyTransferProjection()
         self.operations = MemoryOperationsLog()
         self.gateway = ScriptedTreasuryGateway(self.clock, mode)
         self.switches = OperatorSwitches()

@@ -1,7 +1,8 @@
-"""The stores of a ledger in ArangoDB: over the double, and over a real server where there is one.
+"""The harness of the stores in ArangoDB: over the double, and over a real server if one is given.
 
-The real one is named by ARANGO_URL, coordinators comma separated; ARANGO_USER and ARANGO_PASSWORD
-(root, none) must be allowed to make a database. Each test has one of its own, which is dropped.
+ARANGO_URL gives the coordinators of the real one, separated by commas. ARANGO_USER (default root)
+with ARANGO_PASSWORD (default empty) must be allowed to create databases. Each test creates one and
+drops it.
 """
 
 import os
@@ -45,8 +46,8 @@ class ArangoLedgerHarness(LedgerHarness):
 
     commits_per_writer = 3
 
-    def __init__(self, opened: AsyncExitStack) -> None:
-        self._exit_stack = opened
+    def __init__(self, exit_stack: AsyncExitStack) -> None:
+        self._exit_stack = exit_stack
 
     async def open(self) -> StoreSet:
         await self._exit_stack.aclose()
@@ -66,10 +67,10 @@ class ArangoLedgerHarness(LedgerHarness):
 
 
 class ArangoDoubleLedgerHarness(ArangoLedgerHarness):
-    """The double, whose clock stands still but for `pass_time`."""
+    """The double, whose clock moves only by `pass_time`."""
 
-    def __init__(self, double: ArangoDouble, opened: AsyncExitStack) -> None:
-        super().__init__(opened)
+    def __init__(self, double: ArangoDouble, exit_stack: AsyncExitStack) -> None:
+        super().__init__(exit_stack)
         self._double = double
         now_ms = double.store.now_ms()
         double.store._now_ms = lambda: now_ms
@@ -81,7 +82,7 @@ class ArangoDoubleLedgerHarness(ArangoLedgerHarness):
         self._double.store.clock_offset_ms += duration_ms
 
     def lose_next_reply(self) -> None:
-        # And whoever would look what has become of it is turned away.
+        # The read that would resolve the outcome fails too.
         self._double.faults.arm("apply-then-drop", method="POST", path=COMMITS_PATH)
         self._double.faults.arm("401/11", method="GET", path=COMMITS_PATH)
 
@@ -99,7 +100,7 @@ class ArangoDoubleLedgerHarness(ArangoLedgerHarness):
 
 
 class LossyArangoEventStore(ArangoEventStore):
-    """Loses what comes after the commit when it is told to."""
+    """The replies to the next `replies_to_lose` appends are lost after the commit."""
 
     replies_to_lose = 0
 
@@ -112,21 +113,21 @@ class LossyArangoEventStore(ArangoEventStore):
 
 
 class ArangoServerLedgerHarness(ArangoLedgerHarness):
-    """A real server, and a second connection to it."""
+    """A real server; documents are changed over a second connection."""
 
     def __init__(
-        self, access: "ArangoServerAddress", database: str, opened: AsyncExitStack
+        self, server: "ArangoServerAddress", database: str, exit_stack: AsyncExitStack
     ) -> None:
-        super().__init__(opened)
-        self._access = access
+        super().__init__(exit_stack)
+        self._server = server
         self._name = database
         self._carried_ms = 0
         self._events: LossyArangoEventStore | None = None
 
     def _connect(self) -> AbstractAsyncContextManager[ArangoDatabase]:
-        access = self._access
+        server = self._server
         return connect_arango(
-            access.urls, user=access.user, password=access.password, database=self._name
+            server.urls, user=server.user, password=server.password, database=self._name
         )
 
     def _event_store(self, arango: ArangoDatabase) -> ArangoEventStore:
@@ -134,15 +135,15 @@ class ArangoServerLedgerHarness(ArangoLedgerHarness):
         return self._events
 
     async def pass_time(self, duration_ms: int) -> None:
-        # Its clock cannot be stopped: of a long time half a minute is left over, which comes with
-        # the next short one. Leases are moved instead of the clock.
+        # Leases are moved, since the server's clock cannot be. It also runs on meanwhile: a long
+        # time is passed without its last half minute, which is added to the next short one.
         short = duration_ms < _LEASE_MARGIN_MS
         moved_ms = duration_ms + (self._carried_ms if short else -_LEASE_MARGIN_MS)
         self._carried_ms = 0 if short else _LEASE_MARGIN_MS
-        with self._access.database(self._name) as database:
+        with self._server.database(self._name) as database:
             leases: Any = database.collection(LEASES)
-            every: Any = database.aql.execute(_ALL_LEASES, bind_vars={"@leases": LEASES})
-            for lease in list(every):
+            cursor: Any = database.aql.execute(_ALL_LEASES, bind_vars={"@leases": LEASES})
+            for lease in list(cursor):
                 leases.update({"_key": lease["_key"], "until_ms": lease["until_ms"] - moved_ms})
 
     def lose_next_reply(self) -> None:
@@ -150,15 +151,15 @@ class ArangoServerLedgerHarness(ArangoLedgerHarness):
         self._events.replies_to_lose = 1
 
     async def load_document(self, seq: int) -> Document:
-        with self._access.database(self._name) as database:
+        with self._server.database(self._name) as database:
             found: Any = database.collection(COMMITS).get(commit_key(LEDGER, seq))
         return without_system_fields(found)
 
     async def save_document(self, seq: int, document: Document | None) -> None:
         key = commit_key(LEDGER, seq)
-        with self._access.database(self._name) as database:
+        with self._server.database(self._name) as database:
             commits: Any = database.collection(COMMITS)
-            # Documents change places one by one: two have the same id for a moment.
+            # Documents are swapped one by one: for a moment two have the same commit id.
             for index in commits.indexes():
                 if index["unique"] and index["type"] == "persistent":
                     commits.delete_index(index["id"])
@@ -169,7 +170,7 @@ class ArangoServerLedgerHarness(ArangoLedgerHarness):
 
 
 class ArangoServerAddress:
-    """What the environment says of a real server."""
+    """A real server, as given by the environment."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self.urls: Sequence[str] = environment["ARANGO_URL"].split(",")
@@ -178,7 +179,6 @@ class ArangoServerAddress:
 
     @contextmanager
     def database(self, name: str) -> Iterator[StandardDatabase]:
-        """Through python-arango as it comes."""
         client = ArangoClient(self.urls[0])
         try:
             yield client.db(name, username=self.user, password=self.password)
@@ -187,27 +187,26 @@ class ArangoServerAddress:
 
 
 def without_system_fields(document: Mapping[str, object]) -> Document:
-    """*document* without what the server adds."""
     return {name: value for name, value in document.items() if not name.startswith("_")}
 
 
 @asynccontextmanager
 async def arango_double_ledger_harness(_directory: Path) -> AsyncIterator[LedgerHarness]:
     with arango_double(COORDINATORS) as double:
-        async with AsyncExitStack() as opened:
-            yield ArangoDoubleLedgerHarness(double, opened)
+        async with AsyncExitStack() as exit_stack:
+            yield ArangoDoubleLedgerHarness(double, exit_stack)
         assert not double.unknown
 
 
 @asynccontextmanager
 async def arango_server_ledger_harness(_directory: Path) -> AsyncIterator[LedgerHarness]:
-    access = ArangoServerAddress(os.environ)
+    server = ArangoServerAddress(os.environ)
     name = f"chimera_test_{uuid4().hex}"
     try:
-        async with AsyncExitStack() as opened:
-            yield ArangoServerLedgerHarness(access, name, opened)
+        async with AsyncExitStack() as exit_stack:
+            yield ArangoServerLedgerHarness(server, name, exit_stack)
     finally:
-        with access.database("_system") as system:
+        with server.database("_system") as system:
             system.delete_database(name, ignore_missing=True)
 
 
@@ -215,4 +214,4 @@ ARANGO_LEDGER_HARNESSES: dict[str, Callable[[Path], AbstractAsyncContextManager[
     "arango_double": arango_double_ledger_harness,
     **({"arango_server": arango_server_ledger_harness} if "ARANGO_URL" in os.environ else {}),
 }
-"""The second only where there is a server: `make test-arango` runs it."""
+"""`arango_server` only with ARANGO_URL: `make test-arango` runs it."""

@@ -1,4 +1,4 @@
-"""A ledger in the ArangoDB double, and what the double can do to it."""
+"""A ledger in the ArangoDB double."""
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
@@ -28,12 +28,10 @@ __all__ = [
 USER = "chimera"
 PASSWORD = "pässwörd of the ledger"
 SHORT_TIMEOUTS = ArangoTimeouts(total_s=0.6, read_s=0.2, connect_s=0.2)
-"""For what is to fail at its end."""
+"""For tests in which the deadline passes."""
 
 
 class ArangoStoreHarness:
-    """What a test of faults holds in its hands."""
-
     def __init__(self, double: ArangoDouble, arango: ArangoDatabase) -> None:
         self.double = double
         self.arango = arango
@@ -41,16 +39,16 @@ class ArangoStoreHarness:
         self.cursors = ArangoCursorStore(arango)
 
     def stored_commit_ids(self) -> list[str]:
-        """Ids of the commits that are there, by place."""
+        """In the order of seq."""
         return [str(each["commit_id"]) for each in self.double.documents(DATABASE, COMMITS).all()]
 
     def post_count(self, coordinator: int | None = None) -> int:
-        """How often a commit was offered to the server."""
+        """How many inserts of commits reached the server."""
         return self.double.requests.count("POST", COMMITS_PATH, coordinator)
 
 
 def make_commit(head: LedgerHead | None = None) -> Commit:
-    """A commit like no other, after *head*."""
+    """A new commit after *head*."""
     return seal(make_draft("transfer/a"), LEDGER, head or LedgerHead(), {})
 
 
@@ -58,7 +56,6 @@ def make_commit(head: LedgerHead | None = None) -> Commit:
 async def connected_store(
     double: ArangoDouble, timeouts: ArangoTimeouts | None = None, *, commands_max: int = 8
 ) -> AsyncIterator[ArangoStoreHarness]:
-    """Connected as the ledger's user."""
     async with connect_arango(
         double.urls,
         user=USER,
@@ -73,7 +70,7 @@ async def connected_store(
 
 @pytest.fixture
 def double() -> Iterator[ArangoDouble]:
-    """Of two coordinators; whatever it was asked, it knew."""
+    """Two coordinators; fails the test if it received an unknown request."""
     with arango_double(coordinators=2) as double:
         double.access.add_user(USER, PASSWORD, {"*": "rw"})
         yield double
@@ -82,5 +79,5 @@ def double() -> Iterator[ArangoDouble]:
 
 @pytest.fixture
 async def store_harness(double: ArangoDouble) -> AsyncIterator[ArangoStoreHarness]:
-    async with connected_store(double) as rig:
-        yield rig
+    async with connected_store(double) as harness:
+        yield harness

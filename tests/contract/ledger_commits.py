@@ -1,4 +1,4 @@
-"""Commits for tests, and a walk through a ledger of them."""
+"""Makes, appends and verifies commits for tests."""
 
 from itertools import count
 
@@ -23,23 +23,23 @@ _numbers = count(1)
 def make_draft(
     *streams: str, data: Document | None = None, id_prefix: str = "command"
 ) -> CommitDraft:
-    """A draft like no other of this process, with one event for each of *streams*."""
+    """A draft with an unused commit id and one event for each of *streams*."""
     number = next(_numbers)
-    what = data or {"amount": "0.00000001"}
+    event_data = data or {"amount": "0.00000001"}
     return CommitDraft(
         commit_id=f"{id_prefix}-{number}",
         at=1_772_514_460_893 + number,
         actor="s1/test",
         correlation_id="c",
-        events=tuple(NewEvent(stream, "test.noted", 1, what) for stream in streams),
+        events=tuple(NewEvent(stream, "test.noted", 1, event_data) for stream in streams),
     )
 
 
-async def append_commits(events: EventStore, number: int) -> tuple[Commit, ...]:
-    """Append *number* commits to the stream `transfer/a`, of which nothing else is written."""
+async def append_commits(events: EventStore, count: int) -> tuple[Commit, ...]:
+    """Append *count* commits of the stream `transfer/a`, the only one in the ledger."""
     head = await events.head()
     commits = []
-    for _ in range(number):
+    for _ in range(count):
         commit = seal(make_draft("transfer/a"), LEDGER, head, {"transfer/a": head.seq})
         await events.append(commit)
         commits.append(commit)
@@ -48,10 +48,10 @@ async def append_commits(events: EventStore, number: int) -> tuple[Commit, ...]:
 
 
 async def verify_links(events: EventStore, *, limit: int = 2) -> tuple[LedgerHead, str]:
-    """Go through a ledger from its beginning.
+    """Verify a ledger from its first commit.
 
     Returns:
-        How far it is what was written, and what is wrong then; empty at the end.
+        The last valid commit, and the problem after it; empty if there is none.
     """
     head = LedgerHead()
     try:

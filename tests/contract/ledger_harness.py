@@ -1,4 +1,4 @@
-"""The stores a ledger needs, and hands that reach around them: what each adapter is tested with."""
+"""What the contract tests of the ledger's stores need from each adapter."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from chimera_s1.domain.ports.transfer_projection import TransferProjection
 
 
 class StoreSet(Struct):
-    """What a process has in its hands."""
+    """The open stores of one process."""
 
     events: EventStore
     cursors: CursorStore
@@ -22,52 +22,49 @@ class StoreSet(Struct):
 
 
 class LedgerHarness(ABC):
-    """A place where things are kept, and somebody who has access to it.
+    """Stored data that outlives its connections, and access to it behind the stores' backs.
 
     Attributes:
-        commits_per_writer: How many each of twenty writers writes in their race; fewer where it is
-            slow.
+        commits_per_writer: In a test with twenty concurrent writers; lower for a slow adapter.
     """
 
     commits_per_writer = 20
 
     @abstractmethod
     async def open(self) -> StoreSet:
-        """The stores as a process finds them that starts now; the one before has ended."""
+        """Stores as opened by a new process after the previous one has ended."""
 
     @abstractmethod
     async def pass_time(self, duration_ms: int) -> None:
-        """Let the clock by which leases end go on."""
+        """Advance the clock by which leases expire."""
 
     @abstractmethod
     def lose_next_reply(self) -> None:
-        """The next append is applied, and its caller is told that the store did not answer."""
+        """The next append is applied and raises StoreUnavailableError."""
 
     @abstractmethod
     async def load_document(self, seq: int) -> Document:
-        """The document at *seq*, as it is kept."""
+        """The document at *seq*, as stored."""
 
     @abstractmethod
     async def save_document(self, seq: int, document: Document | None) -> None:
-        """Put *document* at *seq*, or remove what is there."""
+        """Store *document* at *seq*; None deletes the stored one."""
 
     async def edit_document(self, seq: int, change: Callable[[Document], object]) -> None:
-        """Let *change* change the document at *seq* in place."""
+        """Apply *change* to the document at *seq*."""
         document = await self.load_document(seq)
         change(document)
         await self.save_document(seq, document)
 
     async def delete_document(self, seq: int) -> None:
-        """Leave a hole."""
         await self.save_document(seq, None)
 
     async def swap_documents(self, first: int, second: int) -> None:
-        """Each document in the place of the other."""
         documents = await self.load_document(first), await self.load_document(second)
         await self.save_document(first, documents[1])
         await self.save_document(second, documents[0])
 
     async def cut_tail(self, seq: int, newest: int) -> None:
-        """Remove what comes after *seq*, up to *newest*."""
-        for number in range(newest, seq, -1):
-            await self.save_document(number, None)
+        """Delete every document after *seq*, up to *newest*."""
+        for removed_seq in range(newest, seq, -1):
+            await self.delete_document(removed_seq)

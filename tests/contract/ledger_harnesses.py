@@ -1,7 +1,4 @@
-"""The stores a ledger needs, over each adapter, and hands that reach around them.
-
-Another adapter joins all suites by an entry in `BENCHES`.
-"""
+"""The harness of each adapter. An entry in `LEDGER_HARNESSES` adds an adapter to all suites."""
 
 import sqlite3
 from collections.abc import AsyncIterator, Callable
@@ -12,7 +9,7 @@ import msgspec
 import pytest
 
 from chimera_s1.adapters.memory.cursor_store import MemoryCursorStore
-from chimera_s1.adapters.memory.event_store import LedgerContents, MemoryEventStore
+from chimera_s1.adapters.memory.event_store import LedgerContents
 from chimera_s1.adapters.memory.lease_store import MemoryLeaseStore
 from chimera_s1.adapters.memory.transfer_projection import MemoryTransferProjection
 from chimera_s1.adapters.sqlite.cursor_store import SqliteCursorStore
@@ -27,29 +24,27 @@ from chimera_s1.domain.ports.transfer_projection import TransferRow
 from tests.contract.arango_ledger_harness import ARANGO_LEDGER_HARNESSES
 from tests.contract.ledger_commits import LEDGER
 from tests.contract.ledger_harness import LedgerHarness, StoreSet
+from tests.fakes.ledger_stores import FaultyEventStore
 from tests.fakes.manual_clock import ManualClock
 
 __all__ = ["LedgerHarness", "StoreSet", "ledger_harness", "ledger_stores"]
 
 
 class MemoryLedgerHarness(LedgerHarness):
-    """Dicts that outlive the stores."""
+    """The contents outlive the stores."""
 
     def __init__(self) -> None:
         self._clock = ManualClock()
-        self._ledger = LedgerContents()
-        self._events = MemoryEventStore(LEDGER, self._ledger)
+        self._contents = LedgerContents()
+        self._events = FaultyEventStore(LEDGER, self._contents)
         self._seqs: dict[str, int] = {}
         self._rows: dict[str, TransferRow] = {}
 
     async def open(self) -> StoreSet:
-        self._events = MemoryEventStore(LEDGER, self._ledger)
-        return StoreSet(
-            self._events,
-            MemoryCursorStore(self._seqs),
-            MemoryLeaseStore(self._clock),
-            MemoryTransferProjection(self._rows),
-        )
+        self._events = FaultyEventStore(LEDGER, self._contents)
+        cursors, transfers = MemoryCursorStore(), MemoryTransferProjection()
+        cursors.seqs, transfers.rows = self._seqs, self._rows
+        return StoreSet(self._events, cursors, MemoryLeaseStore(self._clock), transfers)
 
     async def pass_time(self, duration_ms: int) -> None:
         await self._clock.advance(duration_ms)
@@ -58,17 +53,17 @@ class MemoryLedgerHarness(LedgerHarness):
         self._events.replies_to_lose = 1
 
     async def load_document(self, seq: int) -> Document:
-        return msgspec.json.decode(self._ledger.documents_by_seq[seq], type=Document)
+        return msgspec.json.decode(self._contents.documents_by_seq[seq], type=Document)
 
     async def save_document(self, seq: int, document: Document | None) -> None:
         if document is None:
-            del self._ledger.documents_by_seq[seq]
+            del self._contents.documents_by_seq[seq]
         else:
-            self._ledger.documents_by_seq[seq] = msgspec.json.encode(document)
+            self._contents.documents_by_seq[seq] = msgspec.json.encode(document)
 
 
 class LossySqliteEventStore(SqliteEventStore):
-    """Loses what comes after the commit when it is told to."""
+    """The replies to the next `replies_to_lose` appends are lost after the commit."""
 
     replies_to_lose = 0
 
@@ -76,16 +71,16 @@ class LossySqliteEventStore(SqliteEventStore):
         result = await super().append(commit)
         if self.replies_to_lose:
             self.replies_to_lose -= 1
-            raise StoreUnavailableError("the thread died after the commit")
+            raise StoreUnavailableError("the reply was lost after the commit")
         return result
 
 
 class SqliteLedgerHarness(LedgerHarness):
-    """A file, and a second connection to it."""
+    """A file; documents are changed over a second connection."""
 
-    def __init__(self, path: Path, opened: AsyncExitStack) -> None:
+    def __init__(self, path: Path, exit_stack: AsyncExitStack) -> None:
         self._path = path
-        self._exit_stack = opened
+        self._exit_stack = exit_stack
         self._clock = ManualClock()
         self._events: LossySqliteEventStore | None = None
 
@@ -138,8 +133,8 @@ async def memory_ledger_harness(_directory: Path) -> AsyncIterator[LedgerHarness
 
 @asynccontextmanager
 async def sqlite_ledger_harness(directory: Path) -> AsyncIterator[LedgerHarness]:
-    async with AsyncExitStack() as opened:
-        yield SqliteLedgerHarness(directory / "ledger.db", opened)
+    async with AsyncExitStack() as exit_stack:
+        yield SqliteLedgerHarness(directory / "ledger.db", exit_stack)
 
 
 LEDGER_HARNESSES: dict[str, Callable[[Path], AbstractAsyncContextManager[LedgerHarness]]] = {
@@ -147,15 +142,15 @@ LEDGER_HARNESSES: dict[str, Callable[[Path], AbstractAsyncContextManager[LedgerH
     "sqlite": sqlite_ledger_harness,
     **ARANGO_LEDGER_HARNESSES,
 }
-"""A directory that is the test's own -> the bench."""
+"""By adapter; each takes a directory of the test's own."""
 
 
 @pytest.fixture(params=LEDGER_HARNESSES)
 async def ledger_harness(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> AsyncIterator[LedgerHarness]:
-    async with LEDGER_HARNESSES[request.param](tmp_path) as bench:
-        yield bench
+    async with LEDGER_HARNESSES[request.param](tmp_path) as harness:
+        yield harness
 
 
 @pytest.fixture

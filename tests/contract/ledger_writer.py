@@ -1,8 +1,8 @@
-"""A process that writes a ledger in SQLite, for tests that end it, stop it or take its disk away.
+"""A process that writes a ledger in SQLite, for tests that kill it, stop it or fill its disk.
 
     python -m tests.contract.ledger_writer {append | fill | open} PATH
 
-Each line it prints says what was acknowledged, or what went wrong.
+Each printed line reports an acknowledged seq or an error.
 """
 
 import ctypes
@@ -33,7 +33,7 @@ def next_commit(head: LedgerHead) -> Commit:
 
 
 async def append(path: Path) -> None:
-    """Append until somebody ends it: a line for each place acknowledged."""
+    """Append until the process is killed; print each acknowledged seq."""
     async with SqliteDatabase(path) as database:
         events = SqliteEventStore(database, LEDGER)
         head = await events.head()
@@ -46,7 +46,7 @@ async def append(path: Path) -> None:
 
 
 async def fill(path: Path) -> None:
-    """Append until files may not grow any more, twice more, and again when they may."""
+    """Append until files may not grow (three failures), then once more without that limit."""
     async with SqliteDatabase(path) as database:
         events = SqliteEventStore(database, LEDGER)
         _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -68,8 +68,8 @@ async def fill(path: Path) -> None:
 
 
 async def open_once(path: Path) -> None:
-    """Open as somebody who has no rights but those the file gives."""
-    give_up_capabilities()
+    """Open the file with no rights but its permissions."""
+    drop_capabilities()
     try:
         async with SqliteDatabase(path):
             say("opened")
@@ -77,8 +77,8 @@ async def open_once(path: Path) -> None:
         say(error.code, error)
 
 
-def give_up_capabilities() -> None:
-    """What makes root pass over permissions; nothing for others."""
+def drop_capabilities() -> None:
+    """Make file permissions apply to root too."""
     header = (ctypes.c_uint32 * 2)(_CAPABILITY_VERSION, 0)
     none = (ctypes.c_uint32 * 6)()
     ctypes.CDLL(None).capset(ctypes.byref(header), ctypes.byref(none))

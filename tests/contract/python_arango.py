@@ -16,10 +16,10 @@ READ_S = 10.0
 
 
 class OneRequestClient(DefaultHTTPClient):
-    """Repeats nothing, and ignores the proxies of the environment.
+    """No retries, and no proxies from the environment.
 
     Attributes:
-        last_response: Its status and headers, which python-arango's results do not show.
+        last_response: With the status and headers, which python-arango's results do not have.
     """
 
     def __init__(self, read_s: float = READ_S) -> None:
@@ -65,11 +65,7 @@ def connected(
     http_client: OneRequestClient | None = None,
     **options: Any,
 ) -> Iterator[StandardDatabase]:
-    """A database, whose connections are closed at the end.
-
-    Args:
-        options: Of `ArangoClient.db`.
-    """
+    """A database, whose connections are closed at the end; *options* as in `ArangoClient.db`."""
     client = ArangoClient(url, resolver_max_tries=1, http_client=http_client or OneRequestClient())
     try:
         yield client.db(database, **options)

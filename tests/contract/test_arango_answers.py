@@ -1,4 +1,4 @@
-"""Answers of an ArangoDB that are easily taken for something else."""
+"""Replies of ArangoDB that are easily misread."""
 
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -30,15 +30,15 @@ from tests.contract.test_transfer_projection import row_of
 __all__ = ["double", "store_harness"]
 
 QUERY = "/_api/cursor"
-LOST = ("apply-then-drop", "apply-then-503/1465", "drop", "503/1496", "409/1200")
+LOST_REPLIES = ("apply-then-drop", "apply-then-503/1465", "drop", "503/1496", "409/1200")
 
 
-async def test_a_coordinator_that_lags_neither_hides_nor_breaks_anything(
+async def test_a_stale_coordinator_hides_no_commit_and_raises_no_damage(
     store_harness: ArangoStoreHarness,
 ) -> None:
-    """The head is asked of both; who has seen an old one is told whose the place is."""
+    """`head` compares two coordinators; an append after an old head reports the newer commit."""
     (first,) = await append_commits(store_harness.events, 1)
-    lagging = store_harness.double.faults.arm("stale", coordinator=0, times=None)
+    stale = store_harness.double.faults.arm("stale", coordinator=0, times=None)
     second = make_commit(head_of(first))
     assert await store_harness.events.append(second) == Appended(second)
 
@@ -47,7 +47,7 @@ async def test_a_coordinator_that_lags_neither_hides_nor_breaks_anything(
     for _ in range(2):
         assert await store_harness.events.append(make_commit(head_of(first))) == SeqTaken(second)
 
-    assert lagging.fired > 0
+    assert stale.fired > 0
     assert store_harness.stored_commit_ids() == [first.commit_id, second.commit_id]
 
 
@@ -56,34 +56,36 @@ async def test_a_coordinator_that_lags_neither_hides_nor_breaks_anything(
 async def test_one_call_is_one_request(
     store_harness: ArangoStoreHarness, method: str, do: str
 ) -> None:
-    """Neither the driver nor what carries it sends anything again behind our back."""
+    """Neither the driver nor its HTTP client retries."""
     fault = store_harness.double.faults.arm(do, times=None)
     body = {"_key": "a"} if method in {"put", "post", "patch"} else None
-    asked = Request(method, COMMITS_PATH if method == "post" else f"{COMMITS_PATH}/a", body=body)
+    request = Request(method, COMMITS_PATH if method == "post" else f"{COMMITS_PATH}/a", body=body)
 
     with pytest.raises(StoreUnavailableError):
-        await store_harness.arango.run_command(lambda errand: errand.send_once(asked))
+        await store_harness.arango.run_command(lambda requests: requests.send_once(request))
 
     assert fault.fired == store_harness.double.requests.count() == 1
 
 
-async def test_a_query_that_lags_is_found_out(store_harness: ArangoStoreHarness) -> None:
-    """A head is believed when another coordinator has nothing after it."""
+async def test_a_query_answered_by_a_stale_coordinator_is_retried(
+    store_harness: ArangoStoreHarness,
+) -> None:
+    """A head counts only if another coordinator has no commit after it."""
     (first,) = await append_commits(store_harness.events, 1)
-    lagging = store_harness.double.faults.arm("stale", method="POST", path=QUERY)
+    stale = store_harness.double.faults.arm("stale", method="POST", path=QUERY)
     second = make_commit(head_of(first))
     assert await store_harness.events.append(second) == Appended(second)
 
     assert await store_harness.events.head() == head_of(second)
 
-    assert lagging.fired == 1
+    assert stale.fired == 1
 
 
-async def test_a_stream_is_told_by_who_knows_what_was_known_before(
+async def test_read_stream_asks_a_coordinator_that_has_every_commit_seen(
     store_harness: ArangoStoreHarness,
 ) -> None:
-    """A used key that looks free would move its money a second time."""
-    lagging = store_harness.double.faults.arm("stale", coordinator=0, times=None)
+    """An idempotency key that wrongly seems unused would move the money twice."""
+    stale = store_harness.double.faults.arm("stale", coordinator=0, times=None)
     commits = await append_commits(store_harness.events, 3)
 
     for _ in range(4):
@@ -91,13 +93,12 @@ async def test_a_stream_is_told_by_who_knows_what_was_known_before(
         assert await store_harness.events.head() == head_of(commits[-1])
         assert len(await store_harness.events.read(1, 10)) == len(commits) - 1
 
-    assert lagging.fired >= 4
+    assert stale.fired >= 4
 
 
-async def test_the_rest_of_a_result_is_asked_of_who_has_it(
+async def test_later_batches_come_from_the_coordinator_that_holds_the_cursor(
     store_harness: ArangoStoreHarness,
 ) -> None:
-    """And not of whose turn it is."""
     await append_commits(store_harness.events, 101)
     store_harness.double.requests.clear()
 
@@ -109,36 +110,37 @@ async def test_the_rest_of_a_result_is_asked_of_who_has_it(
     ]
 
 
-async def test_a_write_that_did_not_reach_the_disk_is_not_called_written(
+async def test_an_unsynced_write_is_not_reported_as_appended(
     store_harness: ArangoStoreHarness,
 ) -> None:
-    """202 in place of 201; the second offer tells that it is there."""
+    """202 instead of 201; a second append reports the commit as already written."""
     fault = store_harness.double.faults.arm("unsynced", method="POST", path=COMMITS_PATH)
     commit = make_commit()
 
-    with pytest.raises(StoreUnavailableError, match=r"answers 202 .*waitForSync"):
+    with pytest.raises(StoreUnavailableError, match=r"replied 202 .*waitForSync"):
         await store_harness.events.append(commit)
 
     assert fault.fired == 1
     assert await store_harness.events.append(commit) == Appended(commit, already_written=True)
 
 
-async def test_an_error_among_the_documents_is_not_taken_for_a_hole(
+async def test_an_error_for_one_of_many_documents_is_not_read_as_missing(
     store_harness: ArangoStoreHarness,
 ) -> None:
-    """What cannot be read is not what is not there."""
     await append_commits(store_harness.events, 1)
     keys: list[Any] = [f"{LEDGER}-{1:016d}", 7, f"{LEDGER}-{2:016d}"]
 
-    with pytest.raises(StoreUnavailableError, match="1221 of one of several documents"):
-        await store_harness.arango.run_command(lambda errand: errand.find_documents(COMMITS, keys))
+    with pytest.raises(StoreUnavailableError, match="rejected one of several documents: 1221"):
+        await store_harness.arango.run_command(
+            lambda requests: requests.find_documents(COMMITS, keys)
+        )
 
 
-@pytest.mark.parametrize("do", LOST)
-async def test_a_lease_whose_reply_was_lost_is_held(
+@pytest.mark.parametrize("do", LOST_REPLIES)
+async def test_a_lease_is_held_although_the_reply_was_lost(
     store_harness: ArangoStoreHarness, do: str
 ) -> None:
-    """Taken, kept and given up by the one who asked, and by nobody else."""
+    """Acquired, renewed and released by its owner, and by no other instance."""
     leases = ArangoLeaseStore(store_harness.arango)
     path = f"/_api/document/{LEASES}"
     faults = [
@@ -155,32 +157,34 @@ async def test_a_lease_whose_reply_was_lost_is_held(
     assert await leases.acquire("executor", "b", 60_000)
 
 
-async def test_of_two_who_saw_a_lease_end_one_gets_it(store_harness: ArangoStoreHarness) -> None:
-    """The one whose write is late has not overwritten the other's."""
+async def test_of_two_instances_that_see_an_expired_lease_one_acquires_it(
+    store_harness: ArangoStoreHarness,
+) -> None:
+    """The delayed write does not overwrite the other instance's lease."""
     leases = ArangoLeaseStore(store_harness.arango)
     assert await leases.acquire("executor", "a", 1_000)
     store_harness.double.store.clock_offset_ms += 1_000
     late = store_harness.double.faults.arm("hold", method="PUT", path=f"/_api/document/{LEASES}")
-    got: list[bool] = []
+    acquired: list[bool] = []
 
-    async def take_late() -> None:
-        got.append(await leases.acquire("executor", "b", 60_000))
+    async def acquire_late() -> None:
+        acquired.append(await leases.acquire("executor", "b", 60_000))
 
     async with anyio.create_task_group() as group:
-        group.start_soon(take_late)
+        group.start_soon(acquire_late)
         await to_thread.run_sync(late.wait_fired)
         assert await leases.acquire("executor", "c", 60_000)
         late.release()
 
-    assert (late.fired, got) == (1, [False])
+    assert (late.fired, acquired) == (1, [False])
     assert await leases.acquire("executor", "c", 60_000)
 
 
-@pytest.mark.parametrize("do", LOST)
-async def test_a_cursor_whose_reply_was_lost_is_where_it_should_be(
+@pytest.mark.parametrize("do", LOST_REPLIES)
+async def test_a_cursor_advances_although_the_reply_was_lost(
     store_harness: ArangoStoreHarness, do: str
 ) -> None:
-    """Forward, and back to the beginning."""
+    """Also by `rewind`."""
     path = f"/_api/document/{CURSORS}"
     faults = [
         store_harness.double.faults.arm(do, method=each, path=path) for each in ("POST", "DELETE")
@@ -194,42 +198,44 @@ async def test_a_cursor_whose_reply_was_lost_is_where_it_should_be(
     assert [fault.fired for fault in faults] == [1, 1]
 
 
-@pytest.mark.parametrize("do", LOST)
-async def test_rows_whose_reply_was_lost_are_there(
+@pytest.mark.parametrize("do", LOST_REPLIES)
+async def test_rows_are_written_although_the_reply_was_lost(
     store_harness: ArangoStoreHarness, do: str
 ) -> None:
-    """Also those that another text of the same place replaces."""
+    """Also if they replace another text of the same seq."""
     transfers = ArangoTransferProjection(store_harness.arango)
     path = f"/_api/document/{TRANSFERS}"
     faults = [
         store_harness.double.faults.arm(do, method=each, path=path) for each in ("POST", "PUT")
     ]
     rows = (row_of("a"), row_of("b"))
-    again = tuple(msgspec.structs.replace(row, message="said better") for row in rows)
+    replaced = tuple(msgspec.structs.replace(row, message="new text") for row in rows)
 
     await transfers.put(rows)
-    await transfers.put(again)
+    await transfers.put(replaced)
 
     assert [fault.fired for fault in faults] == [1, 1]
-    assert (await transfers.get("a"), await transfers.get("b")) == again
+    assert (await transfers.get("a"), await transfers.get("b")) == replaced
 
 
-async def strange_cursor(rig: ArangoStoreHarness) -> object:
-    rig.double.documents(DATABASE, CURSORS).put(document_key("outbox"), {"position": "seven"})
-    return await ArangoCursorStore(rig.arango).read("outbox")
+async def read_malformed_cursor(harness: ArangoStoreHarness) -> object:
+    harness.double.documents(DATABASE, CURSORS).put(document_key("outbox"), {"position": "seven"})
+    return await ArangoCursorStore(harness.arango).read("outbox")
 
 
-async def strange_row(rig: ArangoStoreHarness) -> object:
-    rig.double.documents(DATABASE, TRANSFERS).put(document_key("a"), {"place": "0", "status": 1})
-    return await ArangoTransferProjection(rig.arango).newest(10)
+async def read_malformed_row(harness: ArangoStoreHarness) -> object:
+    harness.double.documents(DATABASE, TRANSFERS).put(
+        document_key("a"), {"place": "0", "status": 1}
+    )
+    return await ArangoTransferProjection(harness.arango).newest(10)
 
 
-@pytest.mark.parametrize("look", [strange_cursor, strange_row])
-async def test_what_somebody_else_has_written_is_said_to_be_strange(
-    store_harness: ArangoStoreHarness, look: Callable[[ArangoStoreHarness], Awaitable[object]]
+@pytest.mark.parametrize("read", [read_malformed_cursor, read_malformed_row])
+async def test_a_document_of_unknown_shape_is_an_error(
+    store_harness: ArangoStoreHarness, read: Callable[[ArangoStoreHarness], Awaitable[object]]
 ) -> None:
-    """At once: looking again would not make it better."""
-    with pytest.raises(StoreUnavailableError, match=r"none of ours .*ledger rebuild"):
-        await look(store_harness)
+    """Without a retry, which would not help."""
+    with pytest.raises(StoreUnavailableError, match=r"document of unknown shape .*ledger rebuild"):
+        await read(store_harness)
 
     assert store_harness.double.requests.count() == 1

@@ -1,4 +1,4 @@
-"""What an ArangoDB can do to a ledger while it runs, by the rows of the fault matrix."""
+"""ArangoDB fails while a ledger is in use: rows of the fault matrix."""
 
 import threading
 import traceback
@@ -34,26 +34,26 @@ from tests.contract.ledger_commits import LEDGER, append_commits, verify_links
 __all__ = ["double", "store_harness"]
 
 WRITERS = 16
-PATIENT = ArangoTimeouts(total_s=60.0, read_s=60.0)
+LONG_TIMEOUTS = ArangoTimeouts(total_s=60.0, read_s=60.0)
 QUERY = "/_api/cursor"
 
 
-async def test_row_38_a_store_that_is_down_is_said_to_be_down(double: ArangoDouble) -> None:
-    """Within the time it has, which is short here; what was offered meanwhile was not accepted."""
+async def test_row_38_an_unreachable_store_raises_store_unavailable(double: ArangoDouble) -> None:
+    """Within the total timeout; nothing is written meanwhile."""
     commit = make_commit()
-    async with connected_store(double, SHORT_TIMEOUTS) as rig:
+    async with connected_store(double, SHORT_TIMEOUTS) as harness:
         double.take_down(0)
         double.take_down(1)
 
         with anyio.fail_after(20):
-            for call in (lambda: rig.events.append(commit), rig.events.head):
-                with pytest.raises(StoreUnavailableError, match=r"127.0.0.1.*cannot be reached"):
+            for call in (lambda: harness.events.append(commit), harness.events.head):
+                with pytest.raises(StoreUnavailableError, match=r"127.0.0.1.*is unreachable"):
                     await call()
 
         assert (double.downs(0), double.downs(1)) == (1, 1)
-        assert rig.stored_commit_ids() == []
+        assert harness.stored_commit_ids() == []
         double.bring_up(1)
-        assert await rig.events.append(commit) == Appended(commit)
+        assert await harness.events.append(commit) == Appended(commit)
 
 
 @pytest.mark.parametrize(
@@ -66,7 +66,7 @@ async def test_row_38_a_store_that_is_down_is_said_to_be_down(double: ArangoDoub
 async def test_row_40_a_write_whose_reply_was_lost_is_found(
     store_harness: ArangoStoreHarness, do: str
 ) -> None:
-    """It is looked for before anything is sent again."""
+    """The adapter looks for it before it sends anything again."""
     fault = store_harness.double.faults.arm(f"apply-then-{do}", method="POST", path=COMMITS_PATH)
     commit = make_commit()
 
@@ -79,36 +79,40 @@ async def test_row_40_a_write_whose_reply_was_lost_is_found(
     )
 
 
-async def test_row_40_a_write_is_sent_again_and_meets_itself(
+async def test_row_40_a_retried_write_recognises_its_own_commit(
     store_harness: ArangoStoreHarness,
 ) -> None:
-    """Applied, reply lost, not to be seen yet, so sent again: 1210, and it is our own."""
-    lagging = store_harness.double.faults.arm("stale", method="GET", path=COMMITS_PATH)
+    """Applied, reply lost, not yet visible, so sent again: 1210 for its own commit."""
+    stale = store_harness.double.faults.arm("stale", method="GET", path=COMMITS_PATH)
     lost = store_harness.double.faults.arm("apply-then-drop", method="POST", path=COMMITS_PATH)
     commit = make_commit()
 
     assert await store_harness.events.append(commit) == Appended(commit, already_written=True)
 
-    assert (lost.fired, lagging.fired) == (1, 1)
+    assert (lost.fired, stale.fired) == (1, 1)
     assert (store_harness.stored_commit_ids(), store_harness.post_count()) == (
         [commit.commit_id],
         2,
     )
 
 
-async def test_row_40_a_write_that_is_still_on_its_way_comes_once(double: ArangoDouble) -> None:
-    """It is held up, given up, and sent again; when it arrives at last, its place is its own."""
-    patience = ArangoTimeouts(total_s=20.0, read_s=0.3)
-    async with connected_store(double, patience) as rig:
+async def test_row_40_a_delayed_write_is_applied_once(double: ArangoDouble) -> None:
+    """It times out and is sent again; the first request arrives later and changes nothing."""
+    timeouts = ArangoTimeouts(total_s=20.0, read_s=0.3)
+    async with connected_store(double, timeouts) as harness:
         late = double.faults.arm("hold", method="POST", path=COMMITS_PATH)
         commit = make_commit()
 
-        assert await rig.events.append(commit) == Appended(commit)
+        assert await harness.events.append(commit) == Appended(commit)
 
         late.release()
         await to_thread.run_sync(late.wait_finished)
-        assert (late.fired, rig.stored_commit_ids(), rig.post_count()) == (1, [commit.commit_id], 2)
-        assert await verify_links(rig.events) == (head_of(commit), "")
+        assert (late.fired, harness.stored_commit_ids(), harness.post_count()) == (
+            1,
+            [commit.commit_id],
+            2,
+        )
+        assert await verify_links(harness.events) == (head_of(commit), "")
 
 
 @pytest.mark.parametrize(
@@ -118,10 +122,10 @@ async def test_row_40_a_write_that_is_still_on_its_way_comes_once(double: Arango
         *("403/1004", "412/21004", "500/1457", "500/1302", "421/1491", "drop"),
     ],
 )
-async def test_row_41_what_passes_is_waited_for(
+async def test_row_41_transient_errors_are_retried(
     store_harness: ArangoStoreHarness, error: str
 ) -> None:
-    """Writes, reads by key and queries alike."""
+    """Writes, reads by key and queries."""
     faults = [
         store_harness.double.faults.arm(error, method=method, path=path, times=2)
         for method, path in (("POST", COMMITS_PATH), ("PUT", COMMITS_PATH), ("POST", QUERY))
@@ -137,37 +141,37 @@ async def test_row_41_what_passes_is_waited_for(
 
 
 @pytest.mark.parametrize(
-    ("error", "said"),
+    ("error", "expected"),
     [
         ("503/1496", "503/1496"),
         ("503/503", "503/503"),
         ("500/1457", "500/1457"),
-        ("read-only", r"403/1004.*copies"),
+        ("read-only", r"403/1004.*replicas"),
     ],
 )
-async def test_row_41_what_does_not_pass_is_named(
-    double: ArangoDouble, error: str, said: str
+async def test_row_41_a_lasting_error_names_its_coordinator_after_the_retries(
+    double: ArangoDouble, error: str, expected: str
 ) -> None:
-    """With the coordinator that said so last; reading goes on, and so does writing when it has
-    passed.
-    """
-    async with connected_store(double, SHORT_TIMEOUTS) as rig:
+    """Reads work meanwhile; writes work again afterwards."""
+    async with connected_store(double, SHORT_TIMEOUTS) as harness:
         fault = double.faults.arm(error, method="POST", path=COMMITS_PATH, times=None)
         commit = make_commit()
 
-        with pytest.raises(StoreUnavailableError, match=rf"http://127.0.0.1:\d+ answers {said}"):
-            await rig.events.append(commit)
+        with pytest.raises(
+            StoreUnavailableError, match=rf"http://127.0.0.1:\d+ replied {expected}"
+        ):
+            await harness.events.append(commit)
 
-        assert fault.fired == rig.post_count() > 1
-        assert (await rig.events.head()).seq == 0
+        assert fault.fired == harness.post_count() > 1
+        assert (await harness.events.head()).seq == 0
         double.faults.clear()
-        assert await rig.events.append(commit) == Appended(commit)
+        assert await harness.events.append(commit) == Appended(commit)
 
 
-async def test_row_41_the_coordinator_that_is_up_does_the_work(
+async def test_row_41_writes_go_to_the_coordinator_that_is_up(
     store_harness: ArangoStoreHarness,
 ) -> None:
-    """One vanishes in the middle of a write and stays away."""
+    """The other goes down during a write and stays down."""
     fault = store_harness.double.faults.arm("down", method="POST", path=COMMITS_PATH, coordinator=0)
 
     commits = await append_commits(store_harness.events, 4)
@@ -177,10 +181,10 @@ async def test_row_41_the_coordinator_that_is_up_does_the_work(
     assert store_harness.post_count(coordinator=1) == 4
 
 
-async def test_row_41_a_query_begins_anew_when_its_coordinator_is_gone(
+async def test_row_41_a_query_restarts_when_its_coordinator_fails(
     store_harness: ArangoStoreHarness,
 ) -> None:
-    """The rest of the result was there."""
+    """It holds the later batches."""
     commits = await append_commits(store_harness.events, 101)
     fault = store_harness.double.faults.arm("down", method="POST", path=f"{QUERY}/")
 
@@ -190,9 +194,11 @@ async def test_row_41_a_query_begins_anew_when_its_coordinator_is_gone(
     assert fault.fired == 1
 
 
-async def test_row_42_a_storm_of_conflicts_is_weathered(store_harness: ArangoStoreHarness) -> None:
-    """Sixteen writers, and the first sixteen writes are told that the key is busy."""
-    storm = store_harness.double.faults.arm(
+async def test_row_42_a_series_of_conflicts_is_retried_until_it_succeeds(
+    store_harness: ArangoStoreHarness,
+) -> None:
+    """Sixteen writers; the first sixteen writes find the key busy."""
+    busy = store_harness.double.faults.arm(
         "409/1200", method="POST", path=COMMITS_PATH, times=WRITERS
     )
     written: list[Commit] = []
@@ -210,13 +216,15 @@ async def test_row_42_a_storm_of_conflicts_is_weathered(store_harness: ArangoSto
             group.start_soon(write)
 
     written.sort(key=lambda commit: commit.seq)
-    assert storm.fired == WRITERS
+    assert busy.fired == WRITERS
     assert store_harness.stored_commit_ids() == [commit.commit_id for commit in written]
     assert await verify_links(store_harness.events) == (head_of(written[-1]), "")
 
 
-async def test_row_42_a_key_that_stays_busy_is_given_up(store_harness: ArangoStoreHarness) -> None:
-    """After some tries, and without a trace."""
+async def test_row_42_a_key_that_stays_busy_raises_store_unavailable(
+    store_harness: ArangoStoreHarness,
+) -> None:
+    """After the last retry; nothing is written."""
     commit = make_commit()
     with store_harness.double.key_locked(DATABASE, COMMITS, f"{LEDGER}-{1:016d}"):
         with pytest.raises(StoreUnavailableError, match="409/1200"):
@@ -229,71 +237,75 @@ async def test_row_42_a_key_that_stays_busy_is_given_up(store_harness: ArangoSto
     assert await store_harness.events.append(commit) == Appended(commit)
 
 
-async def test_row_43_a_slow_store_holds_up_neither_the_loop_nor_projections(
+async def test_row_43_a_slow_store_delays_neither_the_loop_nor_projections(
     double: ArangoDouble,
 ) -> None:
-    """With every connection for commands waiting, other tasks run and other calls are answered."""
+    """While all command connections wait, other tasks and projection calls proceed."""
     done: list[object] = []
-    async with connected_store(double, PATIENT, commands_max=2) as rig:
+    async with connected_store(double, LONG_TIMEOUTS, commands_max=2) as harness:
         slow = double.faults.arm("hold", method="POST", path=COMMITS_PATH, times=None)
         commit = make_commit()
 
         async def append() -> None:
-            done.append(await rig.events.append(commit))
+            done.append(await harness.events.append(commit))
 
         async with anyio.create_task_group() as group:
             for _ in range(4):
                 group.start_soon(append)
             await to_thread.run_sync(slow.wait_fired, 2)
 
-            await rig.cursors.advance("outbox", 7)
-            assert await rig.cursors.read("outbox") == 7
+            await harness.cursors.advance("outbox", 7)
+            assert await harness.cursors.read("outbox") == 7
 
-            assert (done, rig.post_count()) == ([], 2)
+            assert (done, harness.post_count()) == ([], 2)
             slow.release()
 
         assert slow.fired == 4
         assert sorted(each == Appended(commit) for each in done) == [False, False, False, True]
-        assert rig.stored_commit_ids() == [commit.commit_id]
+        assert harness.stored_commit_ids() == [commit.commit_id]
 
 
-async def test_row_43_who_finds_no_connection_in_time_is_told(double: ArangoDouble) -> None:
-    """And nothing was sent for them."""
+async def test_row_43_no_free_connection_in_time_raises_store_unavailable(
+    double: ArangoDouble,
+) -> None:
+    """Nothing is sent."""
     entered, released = threading.Event(), threading.Event()
 
     def occupy(_: RetryingRequests) -> None:
         entered.set()
         assert released.wait(20)
 
-    async with connected_store(double, SHORT_TIMEOUTS, commands_max=1) as rig:
+    async with connected_store(double, SHORT_TIMEOUTS, commands_max=1) as harness:
         async with anyio.create_task_group() as group:
-            group.start_soon(rig.arango.run_command, occupy)
+            group.start_soon(harness.arango.run_command, occupy)
             await to_thread.run_sync(entered.wait)
 
-            with pytest.raises(StoreUnavailableError, match="all 1 connections were in use"):
-                await rig.events.append(make_commit())
+            with pytest.raises(
+                StoreUnavailableError, match=r"no free connection within 0.6 s \(all 1 in use\)"
+            ):
+                await harness.events.append(make_commit())
 
-            assert rig.post_count() == 0
+            assert harness.post_count() == 0
             released.set()
-        assert (await rig.events.head()).seq == 0
+        assert (await harness.events.head()).seq == 0
 
 
-async def test_row_43_silence_ends_with_the_time_there_is(double: ArangoDouble) -> None:
-    """A store that takes requests and never answers."""
-    async with connected_store(double, SHORT_TIMEOUTS) as rig:
+async def test_row_43_a_silent_store_raises_after_the_total_timeout(double: ArangoDouble) -> None:
+    """A store that accepts requests and never replies."""
+    async with connected_store(double, SHORT_TIMEOUTS) as harness:
         silence = double.faults.arm("hold", times=None)
 
         with anyio.fail_after(20):
-            with pytest.raises(StoreUnavailableError, match=r"gave no answer \(ReadTimeout"):
-                await rig.events.append(make_commit())
+            with pytest.raises(StoreUnavailableError, match=r"sent no reply \(ReadTimeout"):
+                await harness.events.append(make_commit())
 
         assert silence.fired > 1
 
 
-async def test_row_44_a_password_that_was_changed_is_said_once_and_not_told(
+async def test_row_44_a_changed_password_is_reported_without_showing_it(
     store_harness: ArangoStoreHarness, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Each call is one request, no call blocks, and all goes on when it is changed back."""
+    """Each call fails after one request; calls succeed again with the right password."""
     first, second = make_commit(), make_commit()
     await store_harness.events.append(first)
     store_harness.double.access.add_user(USER, "another one", {})
@@ -304,7 +316,7 @@ async def test_row_44_a_password_that_was_changed_is_said_once_and_not_told(
     assert store_harness.post_count() == 2
     with pytest.raises(StoreUnavailableError, match="401/11"):
         await store_harness.events.head()
-    told = "".join(traceback.format_exception(caught.value)) + caplog.text + repr(caught.value)
-    assert PASSWORD not in told
+    output = "".join(traceback.format_exception(caught.value)) + caplog.text + repr(caught.value)
+    assert PASSWORD not in output
     store_harness.double.access.add_user(USER, PASSWORD, {})
     assert await store_harness.events.append(second) == SeqTaken(first)

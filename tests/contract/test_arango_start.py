@@ -1,4 +1,4 @@
-"""What an ArangoDB must be like before a ledger is kept in it."""
+"""What the start requires of an ArangoDB: schema, replication and permissions."""
 
 from typing import Any
 
@@ -31,26 +31,25 @@ COLLECTION = "/_api/collection"
 
 
 async def start(double: ArangoDouble, **options: Any) -> None:
-    access: dict[str, Any] = {
+    defaults: dict[str, Any] = {
         "user": USER,
         "password": PASSWORD,
         "database": DATABASE,
-        "patience": SHORT_TIMEOUTS,
     }
-    async with connect_arango(double.urls, **(access | options)):
+    async with connect_arango(double.urls, **(defaults | options)):
         pass
 
 
-def made(double: ArangoDouble, **options: Any) -> None:
-    """Make the database, and in it the collection of commits, as somebody else would."""
+def create_commits(double: ArangoDouble, **options: Any) -> None:
+    """Create the database and the collection of commits, with *options*."""
     with connected(double.urls[0]) as system:
         system.create_database(DATABASE)
     with connected(double.urls[0], DATABASE) as database:
         database.create_collection(COMMITS, **({"sync": True} | options))
 
 
-async def test_everything_is_made_once_and_found_again(double: ArangoDouble) -> None:
-    """Commits wait for the disk, and are on one server whatever the cluster."""
+async def test_the_schema_is_created_once_and_accepted_afterwards(double: ArangoDouble) -> None:
+    """Commits are synced to disk and in one shard."""
     for _ in range(2):
         async with connected_store(double):
             pass
@@ -64,12 +63,12 @@ async def test_everything_is_made_once_and_found_again(double: ArangoDouble) -> 
         "stream": False,
     }
     assert sorted(database[TRANSFERS].indexes) == ["place", "status"]
-    # The second start has written nothing.
+    # The second start wrote nothing.
     assert double.requests.count("POST", COLLECTION) == 0
 
 
-async def test_instances_that_start_at_once_share_it(double: ArangoDouble) -> None:
-    """Each may be told that the other has made it."""
+async def test_instances_that_start_together_share_the_schema(double: ArangoDouble) -> None:
+    """Each may get "duplicate name"."""
     with anyio.fail_after(60):
         async with anyio.create_task_group() as group:
             for _ in range(5):
@@ -78,12 +77,13 @@ async def test_instances_that_start_at_once_share_it(double: ArangoDouble) -> No
     assert sorted(double.store[DATABASE].collections) == ["_graphs", *NAMES]
 
 
-async def test_what_another_instance_has_just_made_is_read_back(double: ArangoDouble) -> None:
-    """The collection was not to be seen, and then it is a duplicate."""
+async def test_a_collection_just_created_by_another_instance_is_accepted(
+    double: ArangoDouble,
+) -> None:
+    """It is not visible at first; then creating it fails as a duplicate."""
     with connected(double.urls[0]) as system:
         system.create_database(DATABASE)
-    place = f"{COLLECTION}/{COMMITS}"
-    unseen = double.faults.arm("stale", method="GET", path=place)
+    unseen = double.faults.arm("stale", method="GET", path=f"{COLLECTION}/{COMMITS}")
     with connected(double.urls[0], DATABASE) as database:
         database.create_collection(COMMITS, sync=True)
 
@@ -93,46 +93,45 @@ async def test_what_another_instance_has_just_made_is_read_back(double: ArangoDo
     assert double.requests.count("POST", COLLECTION) == 1 + len(NAMES)
 
 
-async def test_each_coordinator_has_to_know_it_first(double: ArangoDouble) -> None:
-    """The second one lags; the start waits until it does not."""
-    lagging = double.faults.arm("stale", method="GET", path=COLLECTION, coordinator=1, times=3)
+async def test_start_waits_until_every_coordinator_sees_the_schema(double: ArangoDouble) -> None:
+    """The second one is stale for three reads."""
+    stale = double.faults.arm("stale", method="GET", path=COLLECTION, coordinator=1, times=3)
 
-    async with connected_store(double) as rig:
-        assert lagging.fired == 3
+    async with connected_store(double) as harness:
+        assert stale.fired == 3
         commit = make_commit()
-        assert await rig.events.append(commit) == Appended(commit)
+        assert await harness.events.append(commit) == Appended(commit)
 
 
-async def test_one_that_never_learns_of_it_ends_the_start(double: ArangoDouble) -> None:
-    """Rather than that every second call would fail."""
-    lagging = double.faults.arm("stale", method="GET", path=COLLECTION, coordinator=1, times=None)
+async def test_start_fails_when_a_coordinator_never_sees_the_schema(double: ArangoDouble) -> None:
+    """Otherwise every second call would fail."""
+    stale = double.faults.arm("stale", method="GET", path=COLLECTION, coordinator=1, times=None)
 
     with pytest.raises(StoreUnavailableError, match="404/1228"):
-        await start(double)
+        await start(double, timeouts=SHORT_TIMEOUTS)
 
-    assert lagging.fired > 1
+    assert stale.fired > 1
 
 
 async def test_a_coordinator_that_is_down_is_not_waited_for(double: ArangoDouble) -> None:
-    """Whichever it is."""
-    for number in (0, 1):
-        double.take_down(number)
+    for coordinator in (0, 1):
+        double.take_down(coordinator)
         await start(double)
-        double.bring_up(number)
-        assert double.downs(number) == 1
+        double.bring_up(coordinator)
+        assert double.downs(coordinator) == 1
 
 
-async def test_a_store_that_is_down_at_the_start_is_said_to_be_down(double: ArangoDouble) -> None:
-    """That is no mistake in the settings."""
+async def test_start_raises_store_unavailable_while_the_store_is_down(double: ArangoDouble) -> None:
+    """It is not a configuration error."""
     double.take_down(0)
     double.take_down(1)
 
-    with pytest.raises(StoreUnavailableError, match="cannot be reached"):
-        await start(double)
+    with pytest.raises(StoreUnavailableError, match="is unreachable"):
+        await start(double, timeouts=SHORT_TIMEOUTS)
 
 
 async def test_a_service_may_start_before_its_store(double: ArangoDouble) -> None:
-    """Its calls fail until the store is there; the first one then makes what is missing."""
+    """Calls fail until the store is up; the first one then creates the schema."""
     double.take_down(0)
     double.take_down(1)
     async with connect_arango(
@@ -155,71 +154,74 @@ async def test_a_service_may_start_before_its_store(double: ArangoDouble) -> Non
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "expected"),
     [
-        ({"sync": False}, "waitForSync is False, and True is wanted"),
-        ({"shard_count": 3}, "numberOfShards is 3, and 1 is wanted"),
+        ({"sync": False}, "waitForSync is False, expected True"),
+        ({"shard_count": 3}, "numberOfShards is 3, expected 1"),
         (
             {"key_generator": "autoincrement"},
-            "keyOptions.type is autoincrement, and traditional is wanted",
+            "keyOptions.type is autoincrement, expected traditional",
         ),
-        ({"user_keys": False}, "keyOptions.allowUserKeys is False, and True is wanted"),
+        ({"user_keys": False}, "keyOptions.allowUserKeys is False, expected True"),
     ],
 )
-async def test_a_collection_that_is_otherwise_is_refused(
-    double: ArangoDouble, options: dict[str, Any], said: str
+async def test_a_collection_with_other_properties_is_refused(
+    double: ArangoDouble, options: dict[str, Any], expected: str
 ) -> None:
-    """With its name, what it is and what is wanted; it is left as it is."""
-    made(double, **options)
+    """The error names the property, its value and the expected one; nothing is changed."""
+    create_commits(double, **options)
     before = dict(double.store[DATABASE][COMMITS].properties)
 
-    with pytest.raises(ConfigurationError, match=f"{COMMITS} .*{DATABASE}: {said}"):
+    with pytest.raises(ConfigurationError, match=f"{COMMITS} .*{DATABASE}: {expected}"):
         await start(double)
 
     assert double.store[DATABASE][COMMITS].properties == before
 
 
 @pytest.mark.parametrize(
-    ("copies", "said"),
+    ("replication", "expected"),
     [
-        (Replication(replication_factor=3), "replicationFactor is 2, and at least 3 is wanted"),
-        (Replication(write_concern=2), "writeConcern is 1, and at least 2 is wanted"),
+        (Replication(replication_factor=3), "replicationFactor is 2, expected at least 3"),
+        (Replication(write_concern=2), "writeConcern is 1, expected at least 2"),
     ],
 )
-async def test_fewer_copies_than_asked_for_are_refused(
-    double: ArangoDouble, copies: Replication, said: str
+async def test_a_replication_below_the_required_minimum_is_refused(
+    double: ArangoDouble, replication: Replication, expected: str
 ) -> None:
-    """More are not."""
-    made(double, replication_factor=2, write_concern=1)
+    """More is accepted."""
+    create_commits(double, replication_factor=2, write_concern=1)
 
-    with pytest.raises(ConfigurationError, match=said):
-        await start(double, copies=copies)
+    with pytest.raises(ConfigurationError, match=expected):
+        await start(double, replication=replication)
 
-    await start(double, copies=Replication(1, 1))
+    await start(double, replication=Replication(1, 1))
 
 
-async def test_a_new_database_has_the_copies_asked_for(double: ArangoDouble) -> None:
-    """So have its collections."""
-    await start(double, copies=Replication(3, 2))
+async def test_a_new_database_has_the_required_replication(double: ArangoDouble) -> None:
+    """So do its collections."""
+    await start(double, replication=Replication(3, 2))
 
     for name in NAMES:
         properties = double.store[DATABASE][name].properties
         assert (properties["replicationFactor"], properties["writeConcern"]) == (3, 2)
 
 
-async def test_an_index_that_is_otherwise_is_refused(double: ArangoDouble) -> None:
-    """One that lets a commit be written twice is none."""
-    made(double)
+async def test_an_index_with_other_fields_is_refused(double: ArangoDouble) -> None:
+    """Without `unique` a commit could be written twice."""
+    create_commits(double)
     with connected(double.urls[0], DATABASE) as database:
-        loose = {"type": "persistent", "name": "commit_id", "fields": ["ledger", "commit_id"]}
-        database.collection(COMMITS).add_index(loose)
+        not_unique = {"type": "persistent", "name": "commit_id", "fields": ["ledger", "commit_id"]}
+        database.collection(COMMITS).add_index(not_unique)
 
-    with pytest.raises(ConfigurationError, match=r"the index commit_id is .*unique"):
+    with pytest.raises(
+        ConfigurationError,
+        match=r"the index commit_id is .*expected a unique index on ledger, commit_id",
+    ):
         await start(double)
 
 
 @pytest.mark.parametrize(
-    ("options", "said"),
+    ("options", "expected"),
     [
         ({"password": "wrong"}, "401/11"),
         ({"user": "nobody"}, "401/11"),
@@ -227,28 +229,28 @@ async def test_an_index_that_is_otherwise_is_refused(double: ArangoDouble) -> No
         ({"user": "reader", "password": "r"}, "403/11"),
     ],
 )
-async def test_who_may_not_write_is_refused(
-    double: ArangoDouble, options: dict[str, str], said: str
+async def test_a_user_without_write_permission_is_refused_at_start(
+    double: ArangoDouble, options: dict[str, str], expected: str
 ) -> None:
-    """At the start, and not at the first transfer; the text has no password."""
+    """Before the first transfer; the error does not show the password."""
     await start(double)
     double.access.add_user("guest", "g", {"elsewhere": "rw"})
     double.access.add_user("reader", "r", {DATABASE: "ro"})
 
-    with pytest.raises(ConfigurationError, match=f"{said}.*S1_DB_ARANGO_USER") as caught:
+    with pytest.raises(ConfigurationError, match=f"{expected}.*S1_DB_ARANGO_USER") as caught:
         await start(double, **options)
 
     assert options.get("password", PASSWORD) not in str(caught.value).split()
 
 
-async def test_who_only_looks_needs_no_more_than_that(double: ArangoDouble) -> None:
-    """And makes nothing."""
+async def test_read_only_access_needs_no_write_permission(double: ArangoDouble) -> None:
+    """It creates nothing."""
     double.access.add_user("reader", "r", {"*": "ro"})
-    looking = {"user": "reader", "password": "r", "read_only": True}
+    read_only = {"user": "reader", "password": "r", "read_only": True}
 
     with pytest.raises(ConfigurationError, match="chimera-s1 serve"):
-        await start(double, **looking)
+        await start(double, **read_only)
     assert DATABASE not in double.store.databases
 
     await start(double)
-    await start(double, **looking)
+    await start(double, **read_only)

@@ -5,13 +5,12 @@ import anyio
 from tests.contract.ledger_harnesses import LedgerHarness, StoreSet
 
 
-async def test_a_new_reader_begins_at_the_beginning(ledger_stores: StoreSet) -> None:
-    """Nothing is done yet."""
+async def test_a_new_cursor_is_zero(ledger_stores: StoreSet) -> None:
     assert await ledger_stores.cursors.read("outbox") == 0
 
 
-async def test_a_cursor_goes_forward_only(ledger_stores: StoreSet) -> None:
-    """A late write of an early position changes nothing; readers do not touch each other."""
+async def test_advance_never_moves_a_cursor_back(ledger_stores: StoreSet) -> None:
+    """A lower seq changes nothing; cursors do not affect each other."""
     await ledger_stores.cursors.advance("outbox", 7)
     await ledger_stores.cursors.advance("outbox", 3)
     await ledger_stores.cursors.advance("projection", 1)
@@ -20,11 +19,10 @@ async def test_a_cursor_goes_forward_only(ledger_stores: StoreSet) -> None:
     assert await ledger_stores.cursors.read("projection") == 1
 
 
-async def test_the_latest_of_many_at_once_stays(ledger_stores: StoreSet) -> None:
-    """Whoever comes last."""
+async def test_concurrent_advances_keep_the_highest_seq(ledger_stores: StoreSet) -> None:
     async with anyio.create_task_group() as group:
-        for number in range(20):
-            group.start_soon(ledger_stores.cursors.advance, "outbox", 1 + number * 7 % 20)
+        for step in range(20):
+            group.start_soon(ledger_stores.cursors.advance, "outbox", 1 + step * 7 % 20)
 
     assert await ledger_stores.cursors.read("outbox") == 20
 
@@ -32,16 +30,16 @@ async def test_the_latest_of_many_at_once_stays(ledger_stores: StoreSet) -> None
 async def test_a_cursor_outlives_its_process(
     ledger_harness: LedgerHarness, ledger_stores: StoreSet
 ) -> None:
-    """The next one goes on where it stood; 2^63-1 is a place like any other."""
+    """Up to the highest seq, 2^63-1."""
     await ledger_stores.cursors.advance("outbox", (1 << 63) - 1)
 
     assert await (await ledger_harness.open()).cursors.read("outbox") == (1 << 63) - 1
 
 
-async def test_a_rewound_cursor_begins_anew(
+async def test_a_rewound_cursor_starts_at_zero(
     ledger_harness: LedgerHarness, ledger_stores: StoreSet
 ) -> None:
-    """And goes forward again, from wherever."""
+    """It advances again to any seq; other cursors stay."""
     await ledger_stores.cursors.advance("projection", 9)
     await ledger_stores.cursors.advance("outbox", 9)
 

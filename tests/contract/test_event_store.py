@@ -23,7 +23,6 @@ WRITERS = 20
 
 
 async def test_a_new_ledger_is_empty(ledger_stores: StoreSet) -> None:
-    """Its head is the one before the first commit."""
     assert ledger_stores.events.ledger == LEDGER
     assert await ledger_stores.events.head() == LedgerHead(0, GENESIS_HASH)
     assert await ledger_stores.events.read(0, 10) == ()
@@ -33,9 +32,7 @@ async def test_a_new_ledger_is_empty(ledger_stores: StoreSet) -> None:
 async def test_a_commit_reads_back_as_it_was_written(
     ledger_harness: LedgerHarness, ledger_stores: StoreSet
 ) -> None:
-    """Whatever script, the last satoshi and the largest integer; also for a process that starts
-    later.
-    """
+    """Any script, the smallest unit and the largest integer; also in a later process."""
     data: Document = {
         "reason": "naïve 資金 🚀 \x00 \\u0041 'x' \"y\"",
         "amount": "92233720368.54775807",
@@ -55,10 +52,10 @@ async def test_a_commit_reads_back_as_it_was_written(
         assert await events.read_stream("transfer/ü") == (LedgerEntry(commit, commit.hash),)
 
 
-async def test_the_same_commit_again_is_recognised(
+async def test_appending_a_stored_commit_again_reports_it_as_already_written(
     ledger_harness: LedgerHarness, ledger_stores: StoreSet
 ) -> None:
-    """It is written once, however often it is offered, and also after others came."""
+    """Also after later commits, and in a later process."""
     (commit,) = await append_commits(ledger_stores.events, 1)
 
     assert await ledger_stores.events.append(commit) == Appended(commit, already_written=True)
@@ -69,8 +66,8 @@ async def test_the_same_commit_again_is_recognised(
         assert await events.head() == head_of(later[-1])
 
 
-async def test_a_place_is_taken_once(ledger_stores: StoreSet) -> None:
-    """The second is told whose it is, and nothing of its commit is there."""
+async def test_a_seq_is_taken_once(ledger_stores: StoreSet) -> None:
+    """The second writer gets the stored commit, and nothing of its own is written."""
     (first,) = await append_commits(ledger_stores.events, 1)
     second = seal(make_draft("transfer/b", "cap/day"), LEDGER, LedgerHead(), {})
 
@@ -82,7 +79,7 @@ async def test_a_place_is_taken_once(ledger_stores: StoreSet) -> None:
 
 
 async def test_a_commit_id_is_written_once(ledger_stores: StoreSet) -> None:
-    """A try that was sealed anew for another place, free or not, is answered with what is there."""
+    """The same id sealed for another seq, free or taken, gives the stored commit."""
     draft = make_draft("transfer/b")
     commit = seal(draft, LEDGER, LedgerHead(), {})
     await ledger_stores.events.append(commit)
@@ -95,13 +92,13 @@ async def test_a_commit_id_is_written_once(ledger_stores: StoreSet) -> None:
     assert await ledger_stores.events.head() == head_of(newest)
 
 
-async def acknowledged(
-    events: EventStore, writer: int, number: int, start: anyio.Event
+async def append_as_writer(
+    events: EventStore, writer: int, count: int, start: anyio.Event
 ) -> list[Commit]:
-    """*number* commits of one writer among many, each of which it was told is there."""
+    """Append *count* commits as one of many writers."""
     written: list[Commit] = []
     await start.wait()
-    for version in range(number):
+    for version in range(count):
         draft = make_draft(f"writer/{writer}", "shared")
         result = None
         while not isinstance(result, Appended):
@@ -114,17 +111,17 @@ async def acknowledged(
     return written
 
 
-async def test_writers_at_once_make_one_dense_chain(
+async def test_concurrent_writers_make_one_dense_chain(
     ledger_harness: LedgerHarness, ledger_stores: StoreSet
 ) -> None:
-    """Every acknowledged commit is there once, and who reads along meets each in its order."""
+    """Every acknowledged commit is stored once; a concurrent reader gets all in order."""
     each = ledger_harness.commits_per_writer
     start = anyio.Event()
     written: list[Commit] = []
     tailed: list[LedgerEntry] = []
 
     async def write(writer: int) -> None:
-        written.extend(await acknowledged(ledger_stores.events, writer, each, start))
+        written.extend(await append_as_writer(ledger_stores.events, writer, each, start))
 
     async def tail() -> None:
         await start.wait()
@@ -151,12 +148,10 @@ async def test_writers_at_once_make_one_dense_chain(
 
 
 @pytest.mark.parametrize("others", [0, 2])
-async def test_a_lost_reply_is_settled_by_offering_again(
+async def test_after_a_lost_reply_the_same_append_reports_the_commit(
     ledger_harness: LedgerHarness, ledger_stores: StoreSet, others: int
 ) -> None:
-    """The commit is there though its writer was told nothing; the second offer says so, and writes
-    nothing, whoever has written meanwhile.
-    """
+    """The second append writes nothing, also if others have written meanwhile."""
     commit = seal(make_draft("transfer/b"), LEDGER, LedgerHead(), {})
     ledger_harness.lose_next_reply()
 
@@ -169,10 +164,10 @@ async def test_a_lost_reply_is_settled_by_offering_again(
     assert await ledger_stores.events.head() == head_of(newest)
 
 
-async def test_a_cancelled_append_is_there_whole_or_not_at_all(ledger_stores: StoreSet) -> None:
-    """Its writer is cancelled in the middle: the ledger goes on, and the second offer
-    settles it.
-    """
+async def test_a_cancelled_append_is_written_completely_or_not_at_all(
+    ledger_stores: StoreSet,
+) -> None:
+    """A second append completes it or reports it as written."""
     commit = seal(make_draft("transfer/b", "cap/day"), LEDGER, LedgerHead(), {})
 
     async with anyio.create_task_group() as group:
@@ -189,8 +184,10 @@ async def test_a_cancelled_append_is_there_whole_or_not_at_all(ledger_stores: St
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 7, READ_LIMIT_MAX, READ_LIMIT_MAX + 1])
-async def test_pages_are_the_ledger(ledger_stores: StoreSet, limit: int) -> None:
-    """Page after page in order, the last one empty."""
+async def test_pages_together_give_every_commit_in_order(
+    ledger_stores: StoreSet, limit: int
+) -> None:
+    """The last page is empty."""
     commits = await append_commits(ledger_stores.events, 7)
 
     read: list[Commit] = []
@@ -203,8 +200,8 @@ async def test_pages_are_the_ledger(ledger_stores: StoreSet, limit: int) -> None
     assert await ledger_stores.events.read(99, limit) == ()
 
 
-async def test_a_stream_is_its_commits_in_order(ledger_stores: StoreSet) -> None:
-    """Those of other streams are left out; a commit of several is in each, whole and once."""
+async def test_read_stream_gives_its_commits_in_order(ledger_stores: StoreSet) -> None:
+    """A commit with events of several streams is in each, whole and once."""
     batches = [("a", "cap"), ("b",), ("b", "cap", "b"), ("a",), ("cap",)]
     head = LedgerHead()
     commits: list[Commit] = []
@@ -224,7 +221,7 @@ async def test_a_stream_is_its_commits_in_order(ledger_stores: StoreSet) -> None
 
 
 async def test_a_process_may_end_between_any_two_calls(ledger_harness: LedgerHarness) -> None:
-    """What returned is there for the next one, each time."""
+    """What returned is stored for the next process."""
     head = await (await ledger_harness.open()).events.head()
     first = seal(make_draft("transfer/b"), LEDGER, head, {})
     assert await (await ledger_harness.open()).events.append(first) == Appended(first)
@@ -233,20 +230,19 @@ async def test_a_process_may_end_between_any_two_calls(ledger_harness: LedgerHar
     )
     head = await (await ledger_harness.open()).events.head()
     second = seal(make_draft("transfer/b"), LEDGER, head, {"transfer/b": 1})
-    unlucky = (await ledger_harness.open()).events
+    events = (await ledger_harness.open()).events
     ledger_harness.lose_next_reply()
     with pytest.raises(StoreUnavailableError):
-        await unlucky.append(second)
+        await events.append(second)
     assert await (await ledger_harness.open()).events.append(second) == Appended(
         second, already_written=True
     )
     assert await verify_links((await ledger_harness.open()).events) == (head_of(second), "")
 
 
-async def test_a_commit_near_the_limit_is_kept_and_a_larger_one_never_offered(
+async def test_a_commit_near_the_size_limit_is_stored_and_a_larger_one_cannot_be_sealed(
     ledger_stores: StoreSet,
 ) -> None:
-    """Sealing refuses it, so that no store has to."""
     near: Document = {"text": "x" * (COMMIT_BYTES_MAX - 1_000)}
     commit = seal(make_draft("transfer/b", data=near), LEDGER, LedgerHead(), {})
 
@@ -257,10 +253,10 @@ async def test_a_commit_near_the_limit_is_kept_and_a_larger_one_never_offered(
         seal(make_draft("b", data={"text": "x" * COMMIT_BYTES_MAX}), LEDGER, head_of(commit), {})
 
 
-async def test_a_hole_is_never_passed_over(
+async def test_a_read_never_skips_a_missing_commit(
     ledger_harness: LedgerHarness, ledger_stores: StoreSet
 ) -> None:
-    """What comes before it is given; then it is named."""
+    """The commits before it are returned; the next read names it."""
     commits = await append_commits(ledger_stores.events, 5)
     await ledger_harness.delete_document(3)
 
@@ -270,10 +266,10 @@ async def test_a_hole_is_never_passed_over(
     assert [entry.commit for entry in await ledger_stores.events.read(3, 10)] == list(commits[3:])
 
 
-async def test_what_is_no_commit_is_named(
+async def test_a_document_that_is_not_a_commit_is_named_in_the_error(
     ledger_harness: LedgerHarness, ledger_stores: StoreSet
 ) -> None:
-    """Every call that meets it says which document it is."""
+    """By every call that reads it."""
     commits = await append_commits(ledger_stores.events, 3)
     await ledger_harness.edit_document(3, lambda document: document.pop("events"))
 

@@ -255,10 +255,10 @@ async def test_rows_are_made_again_from_the_ledger(tmp_path: Path, chain: Commit
         (("list", "--limit", "0"), "--limit"),
         (("list", "--state", "LOST"), "--state"),
         (("show", "no such id"), "a transfer id has 1 to 128"),
-        (("show", "unknown"), "s1.sqlite3 is not there"),
+        (("show", "unknown"), "s1.sqlite3 does not exist"),
         (("verify", "--anchor", "7"), "an anchor is SEQ:HASH"),
-        (("verify",), "is not there: no service has made it yet"),
-        (("rebuild",), "is not there: no service has made it yet"),
+        (("verify",), "does not exist: the service has not created it yet"),
+        (("rebuild",), "does not exist: the service has not created it yet"),
     ],
     ids=lambda each: " ".join(each) if isinstance(each, tuple) else "",
 )
@@ -286,7 +286,7 @@ async def test_an_unknown_transfer_and_a_foreign_file_are_said(
     environment = {"S1_DB_SQLITE_PATH": str(tmp_path / "other.db")}
     code, out, err = await finished("ledger", "verify", environment=environment)
     assert (code, out) == (2, "")
-    assert "is a database of some other program" in err
+    assert "belongs to another program" in err
 
 
 def read(file: Path) -> str:

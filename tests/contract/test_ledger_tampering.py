@@ -1,4 +1,4 @@
-"""A ledger that somebody with access to its store has changed: what a walk over any store says."""
+"""A ledger that was changed in its store: what verification reports, for every store."""
 
 from collections.abc import Awaitable, Callable
 from typing import cast
@@ -27,48 +27,48 @@ def raise_amount_and_hash(document: Document) -> None:
     document["hash"] = content_hash(document)
 
 
-async def edit(bench: LedgerHarness) -> None:
-    await bench.edit_document(3, raise_amount)
+async def edit(harness: LedgerHarness) -> None:
+    await harness.edit_document(3, raise_amount)
 
 
-async def edit_what_nobody_reads(bench: LedgerHarness) -> None:
-    await bench.edit_document(3, lambda document: document.update(note="unknown to this version"))
+async def add_unknown_field(harness: LedgerHarness) -> None:
+    await harness.edit_document(3, lambda document: document.update(note="unknown to this version"))
 
 
-async def edit_and_hash(bench: LedgerHarness) -> None:
-    await bench.edit_document(3, raise_amount_and_hash)
+async def edit_and_hash(harness: LedgerHarness) -> None:
+    await harness.edit_document(3, raise_amount_and_hash)
 
 
-async def delete(bench: LedgerHarness) -> None:
-    await bench.delete_document(3)
+async def delete(harness: LedgerHarness) -> None:
+    await harness.delete_document(3)
 
 
-async def delete_the_first(bench: LedgerHarness) -> None:
-    await bench.delete_document(1)
+async def delete_the_first(harness: LedgerHarness) -> None:
+    await harness.delete_document(1)
 
 
-async def swap(bench: LedgerHarness) -> None:
-    await bench.swap_documents(3, 4)
+async def swap(harness: LedgerHarness) -> None:
+    await harness.swap_documents(3, 4)
 
 
-async def swap_and_number(bench: LedgerHarness) -> None:
-    await bench.swap_documents(3, 4)
-    await bench.edit_document(3, lambda document: document.update(seq=3))
-    await bench.edit_document(4, lambda document: document.update(seq=4))
+async def swap_and_number(harness: LedgerHarness) -> None:
+    await harness.swap_documents(3, 4)
+    await harness.edit_document(3, lambda document: document.update(seq=3))
+    await harness.edit_document(4, lambda document: document.update(seq=4))
 
 
-async def insert(bench: LedgerHarness) -> None:
-    """A forged commit that fits the one before it; those after it move by one place."""
-    before = await bench.load_document(2)
+async def insert(harness: LedgerHarness) -> None:
+    """A forged commit that fits its predecessor; later ones move up by one seq."""
+    before = await harness.load_document(2)
     head = LedgerHead(2, str(before["hash"]))
-    for place in (5, 4, 3):
-        await bench.save_document(place + 1, await bench.load_document(place))
-    await bench.save_document(3, document_of(seal(make_draft("forged"), LEDGER, head, {})))
+    for seq in (5, 4, 3):
+        await harness.save_document(seq + 1, await harness.load_document(seq))
+    await harness.save_document(3, document_of(seal(make_draft("forged"), LEDGER, head, {})))
 
 
 TAMPERINGS: dict[Callable[[LedgerHarness], Awaitable[None]], tuple[int, str]] = {
     edit: (2, "commit 3 was changed"),
-    edit_what_nobody_reads: (2, "commit 3 was changed"),
+    add_unknown_field: (2, "commit 3 was changed"),
     edit_and_hash: (3, "commit 4 does not link to commit 3"),
     delete: (2, "main-0000000000000003 is missing"),
     delete_the_first: (0, "main-0000000000000001 is missing"),
@@ -76,32 +76,32 @@ TAMPERINGS: dict[Callable[[LedgerHarness], Awaitable[None]], tuple[int, str]] = 
     swap_and_number: (2, "commit 3 was changed"),
     insert: (3, "commit 4 is missing: commit 3 is followed by 3"),
 }
-"""What was done -> the last place that is in order, and what is said of the next."""
+"""The last valid seq, and the reported problem after it."""
 
 
 @pytest.mark.parametrize("tampering", TAMPERINGS, ids=lambda tampering: tampering.__name__)
-async def test_row_45_a_walk_names_the_place(
+async def test_row_45_verification_names_the_first_bad_seq(
     ledger_harness: LedgerHarness,
     ledger_stores: StoreSet,
     tampering: Callable[[LedgerHarness], Awaitable[None]],
 ) -> None:
-    """A walk that found nothing before finds it after, also in a process that starts later."""
+    """Also in a later process."""
     commits = await append_commits(ledger_stores.events, 5)
     assert await verify_links(ledger_stores.events) == (head_of(commits[-1]), "")
 
     await tampering(ledger_harness)
 
-    last_place, said = TAMPERINGS[tampering]
+    last_valid_seq, expected = TAMPERINGS[tampering]
     for events in (ledger_stores.events, (await ledger_harness.open()).events):
         head, problem = await verify_links(events)
-        assert head.seq == last_place
-        assert said in problem
+        assert head.seq == last_valid_seq
+        assert expected in problem
 
 
 async def test_row_45_a_cut_tail_shows_against_a_remembered_head_only(
     ledger_harness: LedgerHarness, ledger_stores: StoreSet
 ) -> None:
-    """What is left is a chain like any other, and it is shorter than what somebody has seen."""
+    """The rest is a valid chain, only shorter than the remembered head."""
     commits = await append_commits(ledger_stores.events, 5)
     remembered = await ledger_stores.events.head()
 
@@ -114,7 +114,7 @@ async def test_row_45_a_cut_tail_shows_against_a_remembered_head_only(
 async def test_a_rewritten_tail_shows_against_a_remembered_head_only(
     ledger_harness: LedgerHarness, ledger_stores: StoreSet
 ) -> None:
-    """Who hashes everything anew makes a chain like any other, and its head is another one."""
+    """New hashes make a valid chain with another head."""
     await append_commits(ledger_stores.events, 3)
     remembered = await ledger_stores.events.head()
 

@@ -1,6 +1,4 @@
-"""`chimera-s1 ledger` on a ledger of many commits: memory stays flat, and a reader may
-leave early.
-"""
+"""`chimera-s1 ledger` on many commits: constant memory, and a pipe that is closed early."""
 
 import sqlite3
 import subprocess
@@ -18,7 +16,7 @@ from tests.transfer_events import LEDGER, CommitChain
 
 FEW, MANY = 400, 20_000
 GROWTH_KIB_MAX = 16_384
-"""The many commits have more than as much of text alone, and several times that as objects."""
+"""Less than the text of the many commits, and several times less than their objects."""
 
 _MEASURED = (
     "import atexit, resource, sys; from chimera_s1.app.cli.application import run_command; "
@@ -27,8 +25,8 @@ _MEASURED = (
 )
 
 
-async def write_at_once(state_dir: Path, commits: list[Commit]) -> None:
-    """As a store would have, in one transaction."""
+async def write_commits(state_dir: Path, commits: list[Commit]) -> None:
+    """Write the rows of a store in one transaction."""
     file = state_dir / "s1.sqlite3"
     async with SqliteDatabase(file):
         pass
@@ -39,7 +37,7 @@ async def write_at_once(state_dir: Path, commits: list[Commit]) -> None:
         )
 
 
-async def test_what_verifying_needs_does_not_grow_with_the_ledger(tmp_path: Path) -> None:
+async def test_memory_of_verify_does_not_grow_with_the_ledger(tmp_path: Path) -> None:
     chain = CommitChain()
     while chain.head.seq < MANY:
         chain.add_done(parse_transfer_id(f"t-{chain.head.seq}"))
@@ -47,25 +45,25 @@ async def test_what_verifying_needs_does_not_grow_with_the_ledger(tmp_path: Path
     assert text_bytes * (MANY // 100) > GROWTH_KIB_MAX * 1024
 
     peaks_kib = []
-    for number in (FEW, MANY):
-        directory = tmp_path / str(number)
-        await write_at_once(directory, chain.commits[:number])
+    for count in (FEW, MANY):
+        directory = tmp_path / str(count)
+        await write_commits(directory, chain.commits[:count])
         done = await anyio.run_process(
             [sys.executable, "-c", _MEASURED, "ledger", "verify", "--state-dir", str(directory)]
         )
         out = done.stdout.decode().splitlines()
         peaks_kib.append(int(out.pop()))
-        assert out[0].startswith(f"commits {number}, ")
+        assert out[0].startswith(f"commits {count}, ")
     assert f"anchor  {anchor_text(chain.head)}" in out
     assert peaks_kib[1] - peaks_kib[0] < GROWTH_KIB_MAX
 
 
-async def test_a_reader_of_an_export_may_have_seen_enough(tmp_path: Path) -> None:
-    """As `head -1` has: no traceback."""
+async def test_export_ends_quietly_when_its_reader_closes_the_pipe(tmp_path: Path) -> None:
+    """As `head -1` does: no traceback."""
     chain = CommitChain()
     while chain.head.seq < FEW:
         chain.add_done(parse_transfer_id(f"t-{chain.head.seq}"))
-    await write_at_once(tmp_path, chain.commits)
+    await write_commits(tmp_path, chain.commits)
 
     done = await anyio.run_process(
         f"{sys.executable} -m chimera_s1 ledger export --state-dir {tmp_path} | head -1",

@@ -1,4 +1,4 @@
-"""A ledger in SQLite, and real processes that are killed, frozen, shut out or out of space."""
+"""A ledger in SQLite, written by processes that are killed, stopped, refused or out of space."""
 
 import random
 import shutil
@@ -35,7 +35,7 @@ class Writer:
         return (await self._output.receive_until(b"\n", 10_000)).decode()
 
     async def lines(self) -> list[str]:
-        """What it has printed and nobody has read, until it ends."""
+        """The remaining lines, until the process ends."""
         found: list[str] = []
         try:
             while True:
@@ -56,8 +56,8 @@ async def ledger_writer(mode: str, path: Path) -> AsyncIterator[Writer]:
                     process.kill()
 
 
-async def places(path: Path) -> int:
-    """How many commits a file has; every page and every link of the chain is in order."""
+async def verified_seq(path: Path) -> int:
+    """The seq of the last commit, after a check of every page and of the whole chain."""
     with closing(sqlite3.connect(path)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
@@ -68,28 +68,28 @@ async def places(path: Path) -> int:
 
 
 async def test_row_49_a_killed_process_leaves_every_acknowledged_commit(tmp_path: Path) -> None:
-    """`kill -9` somewhere in the middle, again and again on one file."""
+    """`kill -9` at random moments, several times on one file."""
     path = tmp_path / "ledger.db"
     acknowledged = 0
     for _ in range(ROUNDS):
         async with ledger_writer("append", path) as writer:
-            begun = int((await writer.line()).removeprefix("ready "))
-            assert begun >= acknowledged
+            first_seq = int((await writer.line()).removeprefix("ready "))
+            assert first_seq >= acknowledged
             for _ in range(_draw.randint(1, 150)):
                 acknowledged = int(await writer.line())
             writer.process.kill()
             acknowledged = int([str(acknowledged), *await writer.lines()][-1])
             assert await writer.process.wait() == -signal.SIGKILL
 
-        # The one commit that was on its way may be there too.
-        assert acknowledged <= await places(path) <= acknowledged + 1
+        # The commit in flight may be written too.
+        assert acknowledged <= await verified_seq(path) <= acknowledged + 1
 
 
-async def test_row_49_a_copy_of_any_instant_holds_what_was_acknowledged_before(
+async def test_row_49_a_copy_at_any_moment_has_every_acknowledged_commit(
     tmp_path: Path,
 ) -> None:
-    """As after a power cut: the process stands still anywhere in its work while database and WAL
-    are copied, without what is in shared memory.
+    """Like a power failure: the process is stopped at a random moment while the database and the
+    WAL are copied, without shared memory.
     """
     path = tmp_path / "ledger.db"
     async with ledger_writer("append", path) as writer:
@@ -106,28 +106,28 @@ async def test_row_49_a_copy_of_any_instant_holds_what_was_acknowledged_before(
                 shutil.copy(f"{path}{suffix}", f"{copy}{suffix}")
             writer.process.send_signal(signal.SIGCONT)
 
-            assert await places(copy) >= acknowledged
+            assert await verified_seq(copy) >= acknowledged
 
 
 async def test_row_50_a_second_process_is_refused(tmp_path: Path) -> None:
-    """It is told which file, who has it and what to do; the first one goes on."""
+    """The error names the file, the process and what to do; the first process continues."""
     path = tmp_path / "ledger.db"
     async with ledger_writer("append", path) as first:
         await first.line()
 
         async with ledger_writer("open", path) as second:
-            said = await second.line()
+            error = await second.line()
 
-        assert said == (
-            f"configuration {path} is in use by process {first.process.pid} (it holds "
-            f"{path}.lock): end that one, or set S1_DB_SQLITE_PATH to another file; several "
-            "instances share an ArangoDB"
+        assert error == (
+            f"configuration {path} is in use by process {first.process.pid} (lock {path}.lock); "
+            "stop that process, set S1_DB_SQLITE_PATH to another file, or use ArangoDB for several "
+            "instances"
         )
         assert int(await first.line()) > 0
 
 
-async def test_row_48_a_full_disk_is_an_error_until_there_is_space(tmp_path: Path) -> None:
-    """Nothing acknowledged is lost, reading goes on, and so does the same process with writing."""
+async def test_row_48_writing_fails_on_a_full_disk_and_resumes_with_space(tmp_path: Path) -> None:
+    """No acknowledged commit is lost, reads work, and the same process writes again."""
     path = tmp_path / "ledger.db"
     async with ledger_writer("fill", path) as writer:
         *failures, read, again, end = await writer.lines()
@@ -135,32 +135,30 @@ async def test_row_48_a_full_disk_is_an_error_until_there_is_space(tmp_path: Pat
     assert len(failures) == 3
     for failure in failures:
         assert failure.startswith(f"failed {path}: ")
-        assert failure.endswith("for space and for errors; writing goes on by itself then")
+        assert failure.endswith("the disk for free space and errors; writing resumes by itself")
     written = int(read.split()[1])
     assert written > 0
     assert read == f"read {written} True"
     assert again == "again True"
     assert end == f"end {written + 1}"
-    assert await places(path) == written + 1
+    assert await verified_seq(path) == written + 1
 
 
-async def test_row_48_a_file_that_may_not_be_written_is_named(tmp_path: Path) -> None:
-    """A process that starts is told; nothing is lost, and it starts when the file may
-    be written.
-    """
+async def test_row_48_an_unwritable_file_is_named_at_start(tmp_path: Path) -> None:
+    """Nothing is lost; the process starts once the file is writable."""
     path = tmp_path / "ledger.db"
     async with SqliteDatabase(path) as database:
         await append_commits(SqliteEventStore(database, LEDGER), 1)
     path.chmod(0o400)
 
     async with ledger_writer("open", path) as writer:
-        said = await writer.line()
+        error = await writer.line()
 
-    assert said == (
-        f"configuration cannot write {path}: Permission denied; let this process's user write it, "
-        "or set S1_DB_SQLITE_PATH to another file"
+    assert error == (
+        f"configuration cannot write {path}: Permission denied; make it writable for this "
+        "process's user, or set S1_DB_SQLITE_PATH to another file"
     )
     path.chmod(0o600)
     async with ledger_writer("open", path) as writer:
         assert await writer.line() == "opened"
-    assert await places(path) == 1
+    assert await verified_seq(path) == 1

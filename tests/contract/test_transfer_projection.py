@@ -50,7 +50,7 @@ async def pages(
 async def test_a_row_reads_back_as_it_was_written(
     ledger_harness: LedgerHarness, ledger_stores: StoreSet
 ) -> None:
-    """Every field, also for a process that starts later."""
+    """Every field, also in a later process."""
     row = row_of("a", amount="92233720368.54775807", tran_id="1" * 40, verified=True, attempts=3)
 
     await ledger_stores.transfers.put((row, row_of("b")))
@@ -61,8 +61,8 @@ async def test_a_row_reads_back_as_it_was_written(
         assert await transfers.get("c") is None
 
 
-async def test_a_newer_row_stays(ledger_stores: StoreSet) -> None:
-    """By place in the ledger, not by who writes last; the same place writes the same again."""
+async def test_a_row_is_replaced_unless_it_is_newer(ledger_stores: StoreSet) -> None:
+    """Newer by `applied_seq`, not by the last writer; the same seq replaces it."""
     newer = row_of("a", applied_seq=9, status="DONE", phase="done", in_review=False)
     await ledger_stores.transfers.put((newer,))
 
@@ -70,23 +70,25 @@ async def test_a_newer_row_stays(ledger_stores: StoreSet) -> None:
 
     assert await ledger_stores.transfers.get("a") == newer
     assert await ledger_stores.transfers.get("b") == row_of("b", applied_seq=8)
-    same_place = msgspec.structs.replace(newer, message="made by a later version")
-    await ledger_stores.transfers.put((same_place,))
-    assert await ledger_stores.transfers.get("a") == same_place
+    same_seq = msgspec.structs.replace(newer, message="text of a later version")
+    await ledger_stores.transfers.put((same_seq,))
+    assert await ledger_stores.transfers.get("a") == same_seq
     await ledger_stores.transfers.put((row_of("a", applied_seq=10),))
     assert await ledger_stores.transfers.get("a") == row_of("a", applied_seq=10)
 
 
-async def test_no_rows_are_nothing(ledger_stores: StoreSet) -> None:
-    """A commit need not concern any transfer."""
+async def test_putting_no_rows_does_nothing(ledger_stores: StoreSet) -> None:
+    """A commit may concern no transfer."""
     await ledger_stores.transfers.put(())
 
     assert await ledger_stores.transfers.newest(10) == ()
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 5, 1_000])
-async def test_pages_are_all_rows_newest_first(ledger_stores: StoreSet, limit: int) -> None:
-    """Those of one moment by their id; none twice, none left out; a status picks its own."""
+async def test_pages_together_give_every_row_newest_first(
+    ledger_stores: StoreSet, limit: int
+) -> None:
+    """Rows of one moment by id; no row twice or missing; also by status."""
     moments = {"a": 5, "b": 3, "c": 3, "d": 3, "e": 9, "f": 0}
     statuses = {"a": "DONE", "c": "DONE", "d": "FAILED", "f": "DONE"}
     rows = [
@@ -103,10 +105,9 @@ async def test_pages_are_all_rows_newest_first(ledger_stores: StoreSet, limit: i
         assert "".join(row.transfer_id for row in found) == names
 
 
-async def test_a_cleared_projection_is_made_anew(
+async def test_a_cleared_projection_accepts_older_rows(
     ledger_harness: LedgerHarness, ledger_stores: StoreSet
 ) -> None:
-    """Also from the first commit on."""
     await ledger_stores.transfers.put((row_of("a", applied_seq=9), row_of("b")))
 
     await ledger_stores.transfers.clear()

@@ -115,7 +115,7 @@ async def test_the_password_of_arango_is_masked_in_the_log(
         S1_DB_ARANGO_URI=f"http://127.0.0.1:{password}", S1_DB_ARANGO_PASS=password
     )
     async with service_process(site.state_dir, environ) as service:
-        line = await service.logged("the ledger's store is waited for")
+        line = await service.logged("ledger store unavailable")
 
     assert "http://127.0.0.1:***" in line["message"]
     assert not [each for each in service.lines if password in each["message"]]

@@ -20,25 +20,23 @@ _encode = msgspec.json.Encoder().encode
 
 
 class ArangoCredentials(Struct, frozen=True):
-    """With what a coordinator is asked; prints without its password."""
+    """Never prints the password."""
 
     database: str
     user: str
     password: str
 
     def __repr__(self) -> str:
-        return f"ArangoAccess(database={self.database!r}, user={self.user!r})"
+        return f"ArangoCredentials(database={self.database!r}, user={self.user!r})"
 
 
 class Request(Struct, frozen=True):
-    """A request.
+    """Attributes:
+    path: Without `/_db/<database>`.
 
-    Attributes:
-        path: Behind the database's part.
+    body: JSON value; None sends no body.
 
-        body: JSON values; None for none.
-
-        on_system_database: To the database `_system`, where databases are made.
+    on_system_database: Send to `_system`, where databases are created.
     """
 
     method: str
@@ -50,17 +48,17 @@ class Request(Struct, frozen=True):
 
 
 def if_match(revision: str) -> dict[str, str]:
-    """The header of a write that is refused where the document has another `_rev`."""
+    """The header that makes a write conditional on the document's `_rev`."""
     return {"if-match": f'"{revision}"'}
 
 
 class CoordinatorReply(Struct, frozen=True):
-    """An answer that is no error.
+    """A reply without an error.
 
     Attributes:
-        coordinator: Who gave it.
+        coordinator: URL of the sender.
 
-        status: 201 tells of a write that the disk was waited for, 202 that it was not.
+        status: Of HTTP. For a write, 201: synced to disk; 202: not synced.
     """
 
     coordinator: str
@@ -68,17 +66,11 @@ class CoordinatorReply(Struct, frozen=True):
     text: str
 
     def decode(self, type_: type[T]) -> T:
-        """The body as a *type_*.
-
-        Raises:
-            NoReplyError: It is something else; so it is not ArangoDB that answers.
-        """
+        """Raises: NoReplyError: The body is no *type_*, so the reply is not from ArangoDB."""
         try:
             return msgspec.json.decode(self.text, type=type_)
         except msgspec.DecodeError:
-            raise with_coordinator(
-                NoReplyError("gives an answer that is not ArangoDB's"), self
-            ) from None
+            raise foreign_reply_error(self) from None
 
 
 class _ErrorReply(Struct, frozen=True):
@@ -97,15 +89,6 @@ class Coordinator:
         max_connections: int,
         connect_timeout_s: float,
     ) -> None:
-        """Args:
-        url: Scheme, host and port.
-
-        credentials: Database, user and password.
-
-        max_connections: How many calls at once.
-
-        connect_timeout_s: How long a connection may take, s.
-        """
         self.url = url
         self._http = SingleRequestClient(
             max_connections=max_connections, connect_timeout_s=connect_timeout_s
@@ -117,48 +100,44 @@ class Coordinator:
         )
 
     def send(self, request: Request, timeout_s: float) -> CoordinatorReply:
-        """The answer to *request*, if it comes within *timeout_s*.
-
-        Raises:
-            ArangoFault: There is none, or it is an error.
-        """
+        """Raises: ArangoRequestError: No reply within *timeout_s*, or an error reply."""
         try:
             return self._send(request, timeout_s)
-        except ArangoRequestError as fault:
-            fault.coordinator = self.url
+        except ArangoRequestError as error:
+            error.coordinator = self.url
             raise
 
     def close(self) -> None:
-        """Close its connections."""
         self._client.close()
 
-    def _send(self, asked: Request, wait_s: float) -> CoordinatorReply:
-        self._http.set_read_timeout(wait_s)
-        request = DriverRequest(
-            method=asked.method,
-            endpoint=asked.path,
-            headers=dict(asked.headers),
-            params=dict(asked.params),
-            data=None if asked.body is None else _encode(asked.body).decode(),
-            deserialize=False,
-        )
-        database = self._system if asked.on_system_database else self._database
-        response = database.request(request)
-        assert isinstance(response, Response), "nothing here is sent in the background"
+    def _send(self, request: Request, timeout_s: float) -> CoordinatorReply:
+        self._http.set_read_timeout(timeout_s)
+        database = self._system if request.on_system_database else self._database
+        response = database.request(_driver_request(request))
+        assert isinstance(response, Response), "the driver returned an async job"
         if response.is_success:
             return CoordinatorReply(self.url, response.status_code, response.raw_body)
         raise _rejected_error(response.status_code, response.raw_body)
 
 
-def with_coordinator(error: ArangoRequestError, reply: CoordinatorReply) -> ArangoRequestError:
-    """*error* as the one who gave *reply* has it."""
-    error.coordinator = reply.coordinator
-    return error
+def foreign_reply_error(reply: CoordinatorReply) -> NoReplyError:
+    return NoReplyError("sent a reply that is not from ArangoDB", reply.coordinator)
+
+
+def _driver_request(request: Request) -> DriverRequest:
+    return DriverRequest(
+        method=request.method,
+        endpoint=request.path,
+        headers=dict(request.headers),
+        params=dict(request.params),
+        data=None if request.body is None else _encode(request.body).decode(),
+        deserialize=False,
+    )
 
 
 def _rejected_error(status: int, text: str) -> RequestRejectedError:
     try:
         body = msgspec.json.decode(text, type=_ErrorReply)
     except msgspec.DecodeError:
-        return RequestRejectedError(status, status, "not in ArangoDB's words")
+        return RequestRejectedError(status, status, "no ArangoDB error body")
     return RequestRejectedError(status, body.number, body.message)

@@ -1,10 +1,10 @@
-"""An ArangoDB, open.
+"""An open connection to ArangoDB.
 
     async with connect_arango(urls, user="chimera", password="...", database="chimera") as arango:
         ledger = ArangoEventStore(arango, "treasury")
 
-python-arango blocks, so each piece of work is done in a thread, whole: a task cancelled meanwhile
-waits for its thread, since a write that nobody watches any more may or may not be there.
+python-arango blocks, so each call runs in a thread. A cancelled task waits for its thread:
+otherwise a write could be applied after its caller has gone.
 """
 
 import logging
@@ -39,8 +39,8 @@ PROJECTIONS_MAX = 2
 
 
 class ArangoDatabase:
-    """Work for the ledger and work for what is made from it have threads of their own numbers, so
-    that a projection that is rebuilt never holds up a transfer.
+    """Ledger calls and projection calls have separate limits, so that rebuilding a projection never
+    delays a transfer.
     """
 
     def __init__(
@@ -49,25 +49,13 @@ class ArangoDatabase:
         credentials: ArangoCredentials,
         *,
         timeouts: ArangoTimeouts,
-        commands_max: int = COMMANDS_MAX,
-        projections_max: int = PROJECTIONS_MAX,
+        commands_max: int,
     ) -> None:
-        """Args:
-        urls: Of all coordinators; scheme, host and port.
-
-        credentials: Database, user and password.
-
-        timeouts: How long things may take.
-
-        commands_max: How many pieces of work for the ledger at once.
-
-        projections_max: And how many for the rest.
-        """
         coordinators = [
             Coordinator(
                 url,
                 credentials,
-                max_connections=commands_max + projections_max,
+                max_connections=commands_max + PROJECTIONS_MAX,
                 connect_timeout_s=timeouts.connect_s,
             )
             for url in dict.fromkeys(urls)
@@ -75,7 +63,7 @@ class ArangoDatabase:
         self._pool = CoordinatorPool(coordinators, time.monotonic)
         self._timeouts = timeouts
         self._command_limiter = anyio.CapacityLimiter(commands_max)
-        self._projection_limiter = anyio.CapacityLimiter(projections_max)
+        self._projection_limiter = anyio.CapacityLimiter(PROJECTIONS_MAX)
         self._thread_limiter = anyio.CapacityLimiter(math.inf)
         self._pending_setup: Callable[[RetryingRequests], None] | None = None
         self._setup_lock = anyio.Lock()
@@ -83,18 +71,17 @@ class ArangoDatabase:
     async def run_setup(
         self, setup: Callable[[RetryingRequests], None], *, allow_unavailable: bool
     ) -> None:
-        """Run *setup* before anything else.
+        """Run *setup* before any other call.
 
         Args:
-            setup: Sees to database and collections; may be run again.
+            setup: Creates or checks the schema; must be repeatable.
 
-            allow_unavailable: A store that does not answer now is waited for: the first call that
-                reaches it runs *setup* before its own work.
+            allow_unavailable: If the store does not reply now, the next call runs *setup* first.
 
         Raises:
-            ConfigurationError: User, password, database or a collection is not as it has to be.
+            ConfigurationError: User, password, database or a collection is wrong.
 
-            StoreUnavailableError: The store does not answer, and *allow_unavailable* is not given.
+            StoreUnavailableError: The store does not reply, without *allow_unavailable*.
         """
         self._pending_setup = setup
         try:
@@ -102,7 +89,31 @@ class ArangoDatabase:
         except StoreUnavailableError as error:
             if not allow_unavailable:
                 raise
-            _log.warning("the ledger's store is waited for: %s", error)
+            _log.warning("ledger store unavailable; connecting on first use: %s", error)
+
+    async def run_command(self, work: Callable[[RetryingRequests], T]) -> T:
+        """Run *work* for the ledger in a thread.
+
+        Raises:
+            StoreUnavailableError: No reply in time, or a refusal; writes may or may not be applied.
+        """
+        return await self._run_after_setup(work, self._command_limiter)
+
+    async def run_projection(self, work: Callable[[RetryingRequests], T]) -> T:
+        """Like `run_command`, for cursors and projections."""
+        return await self._run_after_setup(work, self._projection_limiter)
+
+    def close(self) -> None:
+        """Close all connections; no call may be running."""
+        for coordinator in self._pool.coordinators:
+            coordinator.close()
+
+    async def _run_after_setup(
+        self, work: Callable[[RetryingRequests], T], limiter: anyio.CapacityLimiter
+    ) -> T:
+        if self._pending_setup is not None:
+            await self._ensure_setup()
+        return await self._run(work, limiter)
 
     async def _ensure_setup(self) -> None:
         async with self._setup_lock:
@@ -110,54 +121,37 @@ class ArangoDatabase:
                 await self._run(self._pending_setup, self._command_limiter)
                 self._pending_setup = None
 
-    async def run_command(self, work: Callable[[RetryingRequests], T]) -> T:
-        """What *work* for the ledger gives, run in a thread.
-
-        Raises:
-            StoreUnavailableError: The store did not answer in time, or refuses; whatever was to be
-                written may or may not be there.
-        """
-        if self._pending_setup is not None:
-            await self._ensure_setup()
-        return await self._run(work, self._command_limiter)
-
-    async def run_projection(self, work: Callable[[RetryingRequests], T]) -> T:
-        """As `command`, for what is made from the ledger."""
-        if self._pending_setup is not None:
-            await self._ensure_setup()
-        return await self._run(work, self._projection_limiter)
-
-    def close(self) -> None:
-        """Close all connections; nothing is under way any more."""
-        for coordinator in self._pool.coordinators:
-            coordinator.close()
-
     async def _run(
         self, work: Callable[[RetryingRequests], T], limiter: anyio.CapacityLimiter
     ) -> T:
-        # The wait for a thread is part of the time that a piece of work has.
-        budget_s = self._timeouts.total_s
-        errand = RetryingRequests(
-            self._pool,
-            self._timeouts,
-            time.monotonic() + budget_s,
-            monotonic=time.monotonic,
-            draw=random.random,
-        )
-        with anyio.move_on_after(budget_s) as waiting:
-            await limiter.acquire()
-        if waiting.cancelled_caught:
-            raise StoreUnavailableError(
-                f"ArangoDB is slow: for {budget_s:g} s all {limiter.total_tokens:g} connections "
-                "were "
-                "in use; see that the cluster is healthy; the same call may succeed then"
-            )
+        # The deadline includes the wait for a connection.
+        requests = self._new_requests()
+        await self._acquire(limiter)
         try:
             return await to_thread.run_sync(
-                _run_translated, work, errand, limiter=self._thread_limiter
+                _run_translated, work, requests, limiter=self._thread_limiter
             )
         finally:
             limiter.release()
+
+    def _new_requests(self) -> RetryingRequests:
+        return RetryingRequests(
+            self._pool,
+            self._timeouts,
+            time.monotonic() + self._timeouts.total_s,
+            monotonic=time.monotonic,
+            draw=random.random,
+        )
+
+    async def _acquire(self, limiter: anyio.CapacityLimiter) -> None:
+        timeout_s = self._timeouts.total_s
+        with anyio.move_on_after(timeout_s) as scope:
+            await limiter.acquire()
+        if scope.cancelled_caught:
+            raise StoreUnavailableError(
+                f"ArangoDB: no free connection within {timeout_s:g} s (all "
+                f"{limiter.total_tokens:g} in use); check the cluster's health, then retry"
+            )
 
 
 @asynccontextmanager
@@ -172,46 +166,29 @@ async def connect_arango(
     allow_unavailable: bool = False,
     timeouts: ArangoTimeouts | None = None,
     commands_max: int = COMMANDS_MAX,
-    projections_max: int = PROJECTIONS_MAX,
 ) -> AsyncIterator[ArangoDatabase]:
-    """An ArangoDB with database and collections as they have to be, open while the context lasts.
+    """An ArangoDB whose database and collections exist and are checked.
 
-    Args:
-        urls: Of all coordinators; scheme, host and port.
-
-        user: With the right to write *database*; to make it too, where it is not there yet.
-
-        password: Of the user.
-
-        database: Its name.
-
-        replication: How many each document must have at least; None takes what the database has.
-
-        read_only: To look, also beside a service that writes; nothing is made.
-
-        allow_unavailable: A store that does not answer now is waited for; a service that has more
-            to do starts all the same.
-
-        timeouts: How long things may take.
-
-        commands_max: How many pieces of work for the ledger at once.
-
-        projections_max: And how many for what is made from it.
+    *urls* name every coordinator. *user* may write *database*, and create it if it does not exist.
+    *replication* is the required minimum; None accepts what the database has. *read_only* creates
+    nothing, and may run beside a service that writes. With *allow_unavailable* a store that does
+    not reply now is checked on first use. *commands_max* limits ledger calls at once.
 
     Raises:
-        ConfigurationError: User, password, database or a collection is not as it has to be.
+        ConfigurationError: User, password, database or a collection is wrong.
 
-        StoreUnavailableError: The store does not answer, and *allow_unavailable* is not given.
+        StoreUnavailableError: The store does not reply, without *allow_unavailable*.
     """
-    access = ArangoCredentials(database, user, password)
-    waiting = timeouts or ArangoTimeouts()
     arango = ArangoDatabase(
-        urls, access, timeouts=waiting, commands_max=commands_max, projections_max=projections_max
+        urls,
+        ArangoCredentials(database, user, password),
+        timeouts=timeouts or ArangoTimeouts(),
+        commands_max=commands_max,
     )
+    setup = check_schema if read_only else create_schema
     try:
-        start = check_schema if read_only else create_schema
         await arango.run_setup(
-            partial(start, database, replication or Replication()),
+            partial(setup, database, replication or Replication()),
             allow_unavailable=allow_unavailable,
         )
         yield arango
@@ -222,5 +199,5 @@ async def connect_arango(
 def _run_translated(work: Callable[[RetryingRequests], T], requests: RetryingRequests) -> T:
     try:
         return work(requests)
-    except ArangoRequestError as fault:
-        raise unavailable_error(fault) from fault
+    except ArangoRequestError as error:
+        raise unavailable_error(error) from error

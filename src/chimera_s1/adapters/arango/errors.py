@@ -1,7 +1,7 @@
-"""How a request to ArangoDB can fail, and what each failure means for whoever sent it.
+"""How a request to ArangoDB can fail, and what the sender may do next.
 
-Texts of the server are never looked at, only its numbers; where one number means two things, its
-HTTP status decides.
+Classification uses the server's error numbers, never its texts. Where one number means two things,
+the HTTP status decides.
 """
 
 from enum import Enum, auto
@@ -25,50 +25,48 @@ NOT_APPLIED_ERROR_NUMBERS = frozenset(
     {30, 38, 503, _READ_ONLY, 1429, 1495, 1496, 1600, 21003, 21004}
 )
 """Shutting down, starting, in maintenance, read-only by write concern, write concern not fulfilled,
-leadership unclear (twice), a cursor that its coordinator has forgotten, queue full, queue too slow.
+leadership unclear (two numbers), cursor not found, queue full, queue time too long.
 """
 
 AMBIGUOUS_ERROR_NUMBERS = frozenset({18, 28, 29, 32, 1302, 1457, 1464, 1465, 1478, 1491})
-"""Locks, memory, try again, time-out in the cluster, shard gone, connection or backend lost, leader
+"""Locks, memory limit, try again, cluster timeout, shard gone, connection or backend lost, leader
 resigned.
 """
 
 COORDINATOR_UNAVAILABLE_NUMBERS = frozenset({30, 38, 503})
-"""The coordinator itself is not ready for anything."""
+"""This coordinator serves no request at all; the others may."""
 
 
 class FailureClass(Enum):
-    """What a failure means."""
-
     PERMANENT = auto()
     """The same request will not succeed."""
 
     CONFLICT = auto()
-    """Something is there already, or is not any more what it was: read it."""
+    """The key is taken, or the document has changed: read it."""
 
     KEY_BUSY = auto()
-    """Somebody else is writing the same document: soon again."""
+    """Another client is writing the same document: retry soon."""
 
     NOT_APPLIED = auto()
-    """Nothing was written; the same request may succeed later, or elsewhere."""
+    """Nothing was written; the same request may succeed later, or at another coordinator."""
 
     AMBIGUOUS = auto()
-    """It may be written, or come to be."""
+    """The write may be applied already, or still be applied later."""
 
 
 class ArangoRequestError(Exception):  # the base of errors, and none itself
-    """A request that did not come to the answer it was sent for.
+    """A request without a usable reply.
 
     Attributes:
-        description: What happened, in words.
+        description: What happened, as the predicate of a sentence about the coordinator.
 
-        coordinator: Where; empty until it is known.
+        coordinator: Its URL; empty until it is known.
     """
 
-    def __init__(self, said: str) -> None:
-        super().__init__(said)
-        self.description = said
-        self.coordinator = ""
+    def __init__(self, description: str, coordinator: str = "") -> None:
+        super().__init__(description)
+        self.description = description
+        self.coordinator = coordinator
 
 
 class NotSentError(ArangoRequestError):
@@ -76,48 +74,46 @@ class NotSentError(ArangoRequestError):
 
 
 class NoReplyError(ArangoRequestError):
-    """The connection broke, the time was over, or what came was no answer of ArangoDB."""
+    """The connection broke, the request timed out, or the reply is not from ArangoDB."""
 
 
 class StaleCoordinatorError(ArangoRequestError):
-    """The coordinator does not know yet what is known to be there."""
+    """The coordinator lacks a document that is known to be stored."""
 
 
 class NotDurableError(ArangoRequestError):
-    """It is written, and the disk was not waited for."""
+    """The write was applied without waiting for the disk."""
 
 
 class UnexpectedDocumentError(ArangoRequestError):
-    """What is stored is not what this program stores."""
+    """A stored document does not have the shape this program writes."""
 
 
 class RequestRejectedError(ArangoRequestError):
-    """The server answered with an error.
+    """The server replied with an error.
 
     Attributes:
         status: Of HTTP.
 
-        number: ArangoDB's errorNum; the status again where it gave none.
+        number: ArangoDB's errorNum; the HTTP status if the reply has none.
     """
 
     def __init__(self, status: int, number: int, message: str) -> None:
-        super().__init__(f"answers {status}/{number} ({message or 'no text'})")
+        super().__init__(f"replied {status}/{number} ({message or 'no message'})")
         self.status = status
         self.number = number
 
     @property
     def document_missing(self) -> bool:
-        """There is no document of this key."""
         return self.number == _NOT_FOUND
 
     @property
     def schema_missing(self) -> bool:
-        """There is no such collection, or database."""
+        """Whether the collection or the database does not exist."""
         return self.number in {_COLLECTION_NOT_FOUND, _DATABASE_NOT_FOUND}
 
 
 def classify_failure(error: ArangoRequestError) -> FailureClass:
-    """What *error* means."""
     match error:
         case NotSentError():
             return FailureClass.NOT_APPLIED
@@ -130,7 +126,7 @@ def classify_failure(error: ArangoRequestError) -> FailureClass:
 
 
 def is_coordinator_unavailable(error: ArangoRequestError) -> bool:
-    """Whether *error* is of one coordinator, and others may do better."""
+    """Whether *error* concerns one coordinator, so that another may succeed."""
     match error:
         case NotSentError() | NoReplyError():
             return True
@@ -141,33 +137,33 @@ def is_coordinator_unavailable(error: ArangoRequestError) -> bool:
 
 
 def advice(error: ArangoRequestError) -> str:  # noqa: PLR0911  # one for each case
-    """What people can do about *error*."""
+    """What the operator can do about *error*."""
     match error:
         case NotDurableError():
             return "set waitForSync of the collection to true"
         case UnexpectedDocumentError():
-            return "restore it, or have chimera-s1 ledger rebuild make it anew"
+            return "restore it, or run chimera-s1 ledger rebuild"
         case RequestRejectedError(number=number) if number == _FORBIDDEN:
             return (
-                "check S1_DB_ARANGO_USER and S1_DB_ARANGO_PASS, and that S1_DB_ARANGO_DATABASE is "
-                "there and this user may write it"
+                "check S1_DB_ARANGO_USER and S1_DB_ARANGO_PASS; the database "
+                "S1_DB_ARANGO_DATABASE must exist and be writable by this user"
             )
         case RequestRejectedError(number=number) if number == _READ_ONLY:
-            return "bring back the missing copies, or look whether the server's licence has ended"
+            return "restore the missing replicas, or check whether the server's licence has expired"
         case RequestRejectedError() if error.schema_missing:
-            return "somebody removed it; restore it, or start chimera-s1 serve to make it anew"
+            return "it was removed; restore it, or start chimera-s1 serve to create it"
         case _ if classify_failure(error) is FailureClass.PERMANENT:
-            return "look into the server's log"
+            return "see the server's log"
         case _:
-            return "see that the cluster is healthy; the same call may succeed then"
+            return "check the cluster's health, then retry"
 
 
 def _classify_error_reply(  # noqa: PLR0911  # one for each line of a table
     status: int, number: int
 ) -> FailureClass:
     if number == _CONFLICT:
-        lost = status == _HTTP_PRECONDITION_FAILED
-        return FailureClass.CONFLICT if lost else FailureClass.KEY_BUSY
+        revision_changed = status == _HTTP_PRECONDITION_FAILED
+        return FailureClass.CONFLICT if revision_changed else FailureClass.KEY_BUSY
     if number == _UNIQUE_CONSTRAINT_VIOLATED and status == _HTTP_CONFLICT:
         return FailureClass.CONFLICT
     if number in NOT_APPLIED_ERROR_NUMBERS:

@@ -1,17 +1,16 @@
-"""A ledger in ArangoDB: one document a commit, whose key is its place.
+"""A ledger in ArangoDB: one document per commit; its key holds the seq.
 
-Inserting a document that is not there yet is atomic in every kind of cluster, and of two writers of
-one key the server lets one through. So neither transactions nor locks are needed, and a write whose
-outcome is unknown is settled by looking at its key, or by sending the same bytes again.
+Insert-if-absent of one document is atomic in every kind of cluster: of two writers of one key, one
+succeeds. So no transactions or locks are needed, and a write with an unknown outcome is resolved by
+reading its key, or by sending the same bytes again.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator
 from functools import partial
-from itertools import takewhile
 from typing import Final
 
 from chimera_s1.adapters.arango import queries
-from chimera_s1.adapters.arango.coordinator import Request
+from chimera_s1.adapters.arango.coordinator import CoordinatorReply, Request
 from chimera_s1.adapters.arango.database import ArangoDatabase
 from chimera_s1.adapters.arango.errors import (
     ArangoRequestError,
@@ -49,48 +48,40 @@ _INSERT = {"waitForSync": "1", "overwriteMode": "conflict", "silent": "0"}
 class ArangoEventStore:
     """Implements `domain.ports.event_store.EventStore`."""
 
-    def __init__(self, arango: ArangoDatabase, ledger: str) -> None:
-        """Args:
-        arango: Open for as long as this is used; it holds any number of ledgers.
-
-        ledger: The name of this one.
-        """
-        self._arango = arango
+    def __init__(self, database: ArangoDatabase, ledger: str) -> None:
+        self._database = database
         self._ledger = ledger
         self._highest_seq_seen = 0
 
     @property
     def ledger(self) -> str:
-        """Its name."""
         return self._ledger
 
     async def append(self, commit: Commit) -> AppendResult:
-        """Insert *commit* where its place is free, and have the disk waited for."""
-        assert commit.ledger == self._ledger, "a commit goes into the ledger it was sealed for"
-        result = await self._arango.run_command(partial(self._append, commit))
-        self._note_seq(commit.seq)
+        assert commit.ledger == self._ledger, "the commit belongs to another ledger"
+        result = await self._database.run_command(partial(self._append, commit))
+        self._record_seen(commit.seq)
         return result
 
     async def head(self) -> LedgerHead:
-        """The newest commit's place and hash."""
-        head = await self._arango.run_command(self._head)
-        # Also where it is less than before: two have said so, and what is gone is waited for by
-        # nobody.
+        head = await self._database.run_command(self._head)
+        # May be lower than before, if commits were removed: two coordinators agree on it, and
+        # requiring a removed commit would block every later read.
         self._highest_seq_seen = head.seq
         return head
 
     async def read(self, after: int, limit: int) -> tuple[LedgerEntry, ...]:
-        """The entries after place *after*, up to the first hole."""
         work = partial(self._read, after, min(limit, READ_LIMIT_MAX))
-        entries = await self._arango.run_command(work)
-        self._note_seq(after + len(entries) if entries else 0)
+        entries = await self._database.run_command(work)
+        if entries:
+            self._record_seen(after + len(entries))
         return entries
 
     async def read_stream(self, stream: str) -> tuple[LedgerEntry, ...]:
-        """Every entry with an event of *stream*, from who knows all that was known here before: a
-        stream that seems to be new makes a used key look free.
+        """From a coordinator that has every commit seen so far: a stale one could hide the stream
+        and let its idempotency key be used twice.
         """
-        return await self._arango.run_command(partial(self._read_stream, stream))
+        return await self._database.run_command(partial(self._read_stream, stream))
 
     def _append(self, commit: Commit, requests: RetryingRequests) -> AppendResult:
         document = {**document_of(commit), "_key": self._key(commit.seq)}
@@ -98,47 +89,52 @@ class ArangoEventStore:
         while True:
             try:
                 reply = requests.send_once(insert)
-            except ArangoRequestError as fault:
-                settled = self._resolve_failed_append(commit, fault, requests)
-                if settled is not None:
-                    return settled
-                requests.back_off(fault)
+            except ArangoRequestError as error:
+                resolved = self._resolve_failed_append(commit, error, requests)
+                if resolved is not None:
+                    return resolved
+                requests.back_off(error)
                 continue
-            if reply.status != _CREATED_AND_SYNCED:
-                said = f"answers {reply.status} and not 201: the commit may not outlast a power cut"
-                error = NotDurableError(said)
-                error.coordinator = reply.coordinator
-                raise error
+            _check_synced(reply)
             return Appended(commit)
 
     def _resolve_failed_append(
         self, commit: Commit, error: ArangoRequestError, requests: RetryingRequests
     ) -> AppendResult | None:
-        """What *error* has come to; None where the same bytes are to be sent again."""
+        """The outcome of an append that failed with *error*; None: send the same bytes again."""
         if classify_failure(error) is FailureClass.PERMANENT:
             raise error
         if isinstance(error, NotSentError):
             return None
-        stored = requests.find_document(COMMITS, self._key(commit.seq), Document)
-        if stored is not None:
-            taken_by = self._entry(stored).commit
-            if taken_by.commit_id == commit.commit_id:
-                return Appended(taken_by, already_written=True)
-        elif classify_failure(error) is not FailureClass.CONFLICT:
+        existing = self._find_commit(commit.seq, requests)
+        if existing is not None and existing.commit_id == commit.commit_id:
+            return Appended(existing, already_written=True)
+        if existing is None and classify_failure(error) is not FailureClass.CONFLICT:
             return None
-        # Refused though the place is free, or taken by somebody else: perhaps ours is elsewhere.
-        binds = {"@commits": COMMITS, "ledger": self._ledger, "commit_id": commit.commit_id}
-        for by_commit_id in requests.query(queries.COMMIT_BY_ID, binds, Document):
-            return Appended(self._entry(by_commit_id).commit, already_written=True)
-        return None if stored is None else SeqTaken(taken_by)
+        # Another commit has the seq, or the unique index refused a free one: an earlier attempt
+        # may have written this commit at another seq.
+        earlier = self._find_by_commit_id(commit.commit_id, requests)
+        if earlier is not None:
+            return Appended(earlier, already_written=True)
+        return None if existing is None else SeqTaken(existing)
+
+    def _find_commit(self, seq: int, requests: RetryingRequests) -> Commit | None:
+        document = requests.find_document(COMMITS, self._key(seq), Document)
+        return None if document is None else _entry(document).commit
+
+    def _find_by_commit_id(self, commit_id: str, requests: RetryingRequests) -> Commit | None:
+        binds = {"@commits": COMMITS, "ledger": self._ledger, "commit_id": commit_id}
+        for document in requests.query(queries.COMMIT_BY_ID, binds, Document):
+            return _entry(document).commit
+        return None
 
     def _head(self, requests: RetryingRequests) -> LedgerHead:
         newest = self._newest_commit(0, requests)
-        # A coordinator that lags shows an older one; another one is asked for what comes after it.
-        later = _seq_of(newest) + 1
-        if requests.find_document(COMMITS, self._key(later), Document) is not None:
-            newest = self._newest_commit(later, requests)
-        return LedgerHead() if newest is None else head_of(self._entry(newest).commit)
+        # A stale coordinator shows an older one; another coordinator is asked for its successor.
+        next_seq = _seq_of(newest) + 1
+        if requests.find_document(COMMITS, self._key(next_seq), Document) is not None:
+            newest = self._newest_commit(next_seq, requests)
+        return LedgerHead() if newest is None else head_of(_entry(newest).commit)
 
     def _newest_commit(self, seen_seq: int, requests: RetryingRequests) -> Document | None:
         binds = {"@commits": COMMITS, "first": self._key(_SEQ_MIN), "last": self._key(_SEQ_MAX)}
@@ -153,21 +149,21 @@ class ArangoEventStore:
         while len(entries) < limit:
             first = after + 1 + len(entries)
             seqs = range(first, min(first + READ_BATCH_SIZE, after + 1 + limit))
-            keys = [self._key(place) for place in seqs]
-            found = requests.find_documents(COMMITS, keys, must_have_seen)
-            contiguous = list(takewhile(lambda each: each is not None, found))
-            entries.extend(self._entry(each) for each in contiguous if each is not None)
+            found = requests.find_documents(COMMITS, list(map(self._key, seqs)), must_have_seen)
+            contiguous = list(_until_missing(found))
+            entries.extend(map(_entry, contiguous))
             if len(contiguous) < len(seqs):
                 if entries or self._is_last(after, requests):
                     break
-                must_have_seen = self._document_id(first)  # who has not even that lags
+                # A coordinator that lacks this commit is stale; ask another.
+                must_have_seen = self._document_id(first)
         return tuple(entries)
 
     def _is_last(self, after: int, requests: RetryingRequests) -> bool:
-        """Whether nothing comes after place *after*; False where its successor has come meanwhile.
+        """Whether no commit follows *after*; False if its successor has appeared meanwhile.
 
         Raises:
-            LedgerDamagedError: Something comes, and not the successor.
+            LedgerDamagedError: A later commit exists, and the successor does not.
         """
         binds = {"@commits": COMMITS, "after": self._key(after), "last": self._key(_SEQ_MAX)}
         for key in requests.query(queries.NEXT_COMMIT_KEY, binds, str):
@@ -178,16 +174,11 @@ class ArangoEventStore:
 
     def _read_stream(self, stream: str, requests: RetryingRequests) -> tuple[LedgerEntry, ...]:
         binds = {"@commits": COMMITS, "ledger": self._ledger, "stream": stream}
-        known = self._document_id(self._highest_seq_seen)
-        return self._entries(
-            requests.query(queries.COMMITS_OF_STREAM, binds, Document, READ_BATCH_SIZE, known)
+        must_have_seen = self._document_id(self._highest_seq_seen)
+        documents = requests.query(
+            queries.COMMITS_OF_STREAM, binds, Document, READ_BATCH_SIZE, must_have_seen
         )
-
-    def _entries(self, documents: Sequence[Document]) -> tuple[LedgerEntry, ...]:
-        return tuple(map(self._entry, documents))
-
-    def _entry(self, document: Document) -> LedgerEntry:
-        return entry_from_document(document, str(document["_key"]))
+        return tuple(map(_entry, documents))
 
     def _key(self, seq: int) -> str:
         return commit_key(self._ledger, seq)
@@ -195,8 +186,27 @@ class ArangoEventStore:
     def _document_id(self, seq: int) -> str:
         return f"{COMMITS}/{self._key(seq)}" if seq else ""
 
-    def _note_seq(self, seq: int) -> None:
+    def _record_seen(self, seq: int) -> None:
         self._highest_seq_seen = max(self._highest_seq_seen, seq)
+
+
+def _check_synced(reply: CoordinatorReply) -> None:
+    if reply.status != _CREATED_AND_SYNCED:
+        raise NotDurableError(
+            f"replied {reply.status} instead of 201: the commit may not survive a power failure",
+            reply.coordinator,
+        )
+
+
+def _until_missing(documents: list[Document | None]) -> Iterator[Document]:
+    for document in documents:
+        if document is None:
+            return
+        yield document
+
+
+def _entry(document: Document) -> LedgerEntry:
+    return entry_from_document(document, str(document["_key"]))
 
 
 def _seq_of(document: Document | None) -> int:

@@ -1,4 +1,4 @@
-"""Where what is kept in an ArangoDB: collections, keys and indexes."""
+"""Collections, indexes and document keys in ArangoDB."""
 
 from hashlib import sha256
 
@@ -11,7 +11,7 @@ LEASES = "treasury_leases"
 
 
 class IndexPlan(Struct, frozen=True):
-    """A persistent index as it is to be."""
+    """A required persistent index."""
 
     name: str
     fields: tuple[str, ...]
@@ -19,11 +19,7 @@ class IndexPlan(Struct, frozen=True):
 
 
 class CollectionPlan(Struct, frozen=True):
-    """A collection as it is to be.
-
-    Attributes:
-        waits_for_sync: Each write waits for the disk.
-    """
+    """A required collection."""
 
     name: str
     waits_for_sync: bool = False
@@ -49,10 +45,10 @@ COLLECTIONS = (
 
 
 def document_key(text: str) -> str:
-    """A document key for any text: keys may hold neither every character nor so many."""
+    """A document key for any text: ArangoDB limits the characters and length of keys."""
     return sha256(text.encode()).hexdigest()
 
 
 def transfer_sort_key(created_at: int, transfer_id: str) -> str:
-    """Text that sorts, in every language, as first the time and then the id's UTF-8 do."""
+    """Sorts by time, then by the id's UTF-8, under any collation: it has only digits and a to f."""
     return f"{created_at:016d}{transfer_id.encode().hex()}"

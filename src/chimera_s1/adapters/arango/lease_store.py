@@ -1,4 +1,4 @@
-"""Leases in ArangoDB, which end by its clock: the instances' own may differ."""
+"""Leases in ArangoDB. They expire by its clock, since the clocks of instances may differ."""
 
 from functools import partial
 
@@ -21,17 +21,14 @@ class _Lease(Struct, frozen=True):
 class ArangoLeaseStore:
     """Implements `domain.ports.lease_store.LeaseStore`."""
 
-    def __init__(self, arango: ArangoDatabase) -> None:
-        """Args: arango: Open for as long as this is used."""
-        self._arango = arango
+    def __init__(self, database: ArangoDatabase) -> None:
+        self._database = database
 
     async def acquire(self, name: str, owner: str, duration_ms: int) -> bool:
-        """Take, or keep, the lease *name*."""
-        return await self._arango.run_command(partial(_acquire, name, owner, duration_ms))
+        return await self._database.run_command(partial(_acquire, name, owner, duration_ms))
 
     async def release(self, name: str, owner: str) -> None:
-        """Give it up, if it is still *owner*'s."""
-        await self._arango.run_command(partial(_release, name, owner))
+        await self._database.run_command(partial(_release, name, owner))
 
 
 def _acquire(name: str, owner: str, duration_ms: int, requests: RetryingRequests) -> bool:
@@ -46,10 +43,9 @@ def _acquire(name: str, owner: str, duration_ms: int, requests: RetryingRequests
 
 
 def _release(name: str, owner: str, requests: RetryingRequests) -> None:
-    while (there := _find_lease(name, requests)) is not None and there.owner == owner:
-        if requests.try_write(
-            Request("delete", _lease_path(name), headers=if_match(there.revision))
-        ):
+    while (current := _find_lease(name, requests)) is not None and current.owner == owner:
+        delete = Request("delete", _lease_path(name), headers=if_match(current.revision))
+        if requests.try_write(delete):
             return
 
 
@@ -57,11 +53,11 @@ def _find_lease(name: str, requests: RetryingRequests) -> _Lease | None:
     return requests.find_document(LEASES, document_key(name), _Lease)
 
 
-def _write_request(name: str, lease: Document, there: _Lease | None) -> Request:
-    if there is None:
+def _write_request(name: str, lease: Document, current: _Lease | None) -> Request:
+    if current is None:
         document = {**lease, "_key": document_key(name)}
         return Request("post", f"/_api/document/{LEASES}", {"overwriteMode": "conflict"}, document)
-    return Request("put", _lease_path(name), body=lease, headers=if_match(there.revision))
+    return Request("put", _lease_path(name), body=lease, headers=if_match(current.revision))
 
 
 def _lease_path(name: str) -> str:

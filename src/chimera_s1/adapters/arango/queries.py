@@ -1,4 +1,4 @@
-"""All the AQL there is. What varies is bound, never written into the text."""
+"""Every AQL query. Values are bound, never written into the text."""
 
 from typing import Final
 

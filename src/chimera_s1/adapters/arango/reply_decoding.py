@@ -1,10 +1,10 @@
-"""Reading what ArangoDB has answered, where it says more than one thing at once."""
+"""Decodes the rows and documents of a reply."""
 
 from typing import TypeVar
 
 import msgspec
 
-from chimera_s1.adapters.arango.coordinator import CoordinatorReply, with_coordinator
+from chimera_s1.adapters.arango.coordinator import CoordinatorReply, foreign_reply_error
 from chimera_s1.adapters.arango.errors import (
     NoReplyError,
     RequestRejectedError,
@@ -18,42 +18,39 @@ _HTTP_CONFLICT = 409
 
 
 def decode_row(text: str | msgspec.Raw, kind: type[T], reply: CoordinatorReply) -> T:
-    """One row of *reply*.
-
-    Raises:
-        ArangoFault: It is not of *kind*, or no JSON at all.
-    """
+    """Raises: UnexpectedDocumentError: Not a *kind*; NoReplyError: not JSON."""
     try:
         return msgspec.json.decode(text, type=kind)
     except msgspec.ValidationError as error:
-        strange = UnexpectedDocumentError(f"has a document that is none of ours ({error})")
-        raise with_coordinator(strange, reply) from error
+        raise UnexpectedDocumentError(
+            f"has a document of unknown shape ({error})", reply.coordinator
+        ) from error
     except msgspec.DecodeError:
-        raise with_coordinator(
-            NoReplyError("gives an answer that is not ArangoDB's"), reply
-        ) from None
+        raise foreign_reply_error(reply) from None
 
 
 def decode_documents(reply: CoordinatorReply, count: int) -> list[Document | None]:
-    """The elements of an answer to several documents, None for what is not there.
+    """The elements of a reply about *count* documents; None for each that does not exist.
 
     Raises:
-        ArangoFault: One says something worse, or there are more or fewer than *count*.
+        ArangoRequestError: One element is another error, or the count differs.
     """
     elements = reply.decode(list[Document])
     if len(elements) != count:
-        raise with_coordinator(NoReplyError("answers for another number of documents"), reply)
-    return [_decode_element(each, reply) for each in elements]
+        raise NoReplyError("replied for a different number of documents", reply.coordinator)
+    return [_decode_element(each, reply.coordinator) for each in elements]
 
 
-def _decode_element(element: Document, reply: CoordinatorReply) -> Document | None:
+def _decode_element(element: Document, coordinator: str) -> Document | None:
     number = element.get("errorNum")
     if not isinstance(number, int):
         return element
-    # As it would be answered alone; only a lost race is told from others by this.
+    # Elements have no status. 409 classifies each number as its own reply would be: only 1200 and
+    # 1210 depend on the status.
     message = str(element.get("errorMessage", ""))
-    refusal = RequestRejectedError(_HTTP_CONFLICT, number, message)
-    refusal.description = f"says {number} of one of several documents ({message})"
-    if refusal.document_missing:
+    error = RequestRejectedError(_HTTP_CONFLICT, number, message)
+    error.description = f"rejected one of several documents: {number} ({message})"
+    error.coordinator = coordinator
+    if error.document_missing:
         return None
-    raise with_coordinator(refusal, reply)
+    raise error

@@ -1,6 +1,6 @@
-"""Database, collections and indexes: made where they are missing, checked where they are there.
+"""Creates the database, collections and indexes, or checks those that exist.
 
-Made through one coordinator, and waited for at each of the others, which learn of them later.
+One coordinator creates them; the start waits until every other one sees them.
 """
 
 from collections.abc import Callable, Iterator
@@ -31,19 +31,13 @@ _SendOnce: TypeAlias = Callable[[Request], CoordinatorReply]
 
 
 class Replication(Struct, frozen=True):
-    """What the cluster must promise at least; None asks for nothing.
-
-    Attributes:
-        replication_factor: How many servers keep each document.
-
-        write_concern: How many of them a write needs.
-    """
+    """Required minimum; None requires nothing."""
 
     replication_factor: int | None = None
     write_concern: int | None = None
 
     def options(self) -> dict[str, int]:
-        """What is asked for, by ArangoDB's names."""
+        """By ArangoDB's names."""
         both = {"replicationFactor": self.replication_factor, "writeConcern": self.write_concern}
         return {name: number for name, number in both.items() if number is not None}
 
@@ -54,7 +48,7 @@ class _KeyOptions(Struct, frozen=True, rename="camel"):
 
 
 class _Properties(Struct, frozen=True, rename="camel"):
-    # A single server says nothing of shards and copies.
+    # A single server omits shards and replicas.
     type: int
     wait_for_sync: bool
     key_options: _KeyOptions
@@ -83,65 +77,51 @@ class _Indexes(Struct, frozen=True):
 
 
 def create_schema(database: str, replication: Replication, requests: RetryingRequests) -> None:
-    """Make what is missing; see that everything is as it has to be, and that this user may write
-    it.
-
-    Args:
-        database: Its name.
-
-        replication: How many there must be.
-
-        requests: Asks.
+    """Create what is missing, and check the properties and this user's write permission.
 
     Raises:
-        ConfigurationError: Something is not.
+        ConfigurationError: The credentials, the permission, a collection or an index is wrong.
 
-        StoreUnavailableError: The store does not answer.
+        StoreUnavailableError: The store does not reply.
     """
-    with _advice_at_start(database):
+    with _translated_rejections(database):
         requests.retry(partial(_create_missing, database, replication, requests))
         for coordinator in requests.coordinators:
             requests.retry(partial(_wait_until_visible, requests, coordinator))
 
 
 def check_schema(database: str, replication: Replication, requests: RetryingRequests) -> None:
-    """See that everything is there and as it has to be, for who only reads; raises as `prepare`."""
-    with _advice_at_start(database):
+    """Check the collections for reading; raises as `create_schema`."""
+    with _translated_rejections(database):
         for plan in COLLECTIONS:
             properties = requests.retry(partial(_properties, plan, requests.send_once))
             _check_drift(database, plan, replication, properties)
 
 
 @contextmanager
-def _advice_at_start(database: str) -> Iterator[None]:
+def _translated_rejections(database: str) -> Iterator[None]:
     try:
         yield
-    except RequestRejectedError as refusal:
-        what = f"ArangoDB at {refusal.coordinator} {refusal.description}"
-        if refusal.schema_missing:
+    except RequestRejectedError as error:
+        what = f"ArangoDB at {error.coordinator} {error.description}"
+        if error.schema_missing:
             raise ConfigurationError(
-                f"{what}: the database {database} is not there yet or not complete; start "
-                "chimera-s1 serve once, or set S1_DB_ARANGO_DATABASE to another one"
-            ) from refusal
-        raise ConfigurationError(f"{what}; {advice(refusal)}") from refusal
+                f"{what}: the database {database} does not exist or is incomplete; run "
+                "chimera-s1 serve once to create it, or set S1_DB_ARANGO_DATABASE to another one"
+            ) from error
+        raise ConfigurationError(f"{what}; {advice(error)}") from error
 
 
 def _create_missing(database: str, replication: Replication, requests: RetryingRequests) -> None:
     coordinator = requests.pick_coordinator()
     send_once: _SendOnce = partial(requests.send_once, at=coordinator)
-    one_shard = (
-        _find_or_create_database(database, replication, requests, coordinator).sharding
-        == _ONE_SHARD
-    )
+    found = _find_or_create_database(database, replication, requests, coordinator)
+    one_shard = found.sharding == _ONE_SHARD
     for plan in COLLECTIONS:
-        _check_drift(
-            database,
-            plan,
-            replication,
-            _find_or_create_collection(
-                plan, replication, requests, coordinator, one_shard=one_shard
-            ),
+        properties = _find_or_create_collection(
+            plan, replication, requests, coordinator, one_shard=one_shard
         )
+        _check_drift(database, plan, replication, properties)
         _create_missing_indexes(database, plan, send_once)
         _check_write_permission(plan, send_once)
 
@@ -151,15 +131,13 @@ def _find_or_create_database(
 ) -> _Database:
     try:
         return requests.send_once(_CURRENT_DATABASE, coordinator).decode(_Current).database
-    except RequestRejectedError as refusal:
-        if not refusal.schema_missing:
+    except RequestRejectedError as error:
+        if not error.schema_missing:
             raise
     options = {"sharding": _ONE_SHARD, **replication.options()}
-    wanted = {"name": database, "options": options}
-    _tolerate_duplicate(
-        Request("post", "/_api/database", body=wanted, on_system_database=True),
-        partial(requests.send_once, at=coordinator),
-    )
+    body = {"name": database, "options": options}
+    create = Request("post", "/_api/database", body=body, on_system_database=True)
+    _tolerate_duplicate(create, partial(requests.send_once, at=coordinator))
     return _send_until_visible(_CURRENT_DATABASE, requests, coordinator).decode(_Current).database
 
 
@@ -171,13 +149,21 @@ def _find_or_create_collection(
     *,
     one_shard: bool,
 ) -> _Properties:
-    once: _SendOnce = partial(requests.send_once, at=coordinator)
+    send_once: _SendOnce = partial(requests.send_once, at=coordinator)
     try:
-        return _properties(plan, once)
-    except RequestRejectedError as refusal:
-        if not refusal.schema_missing:
+        return _properties(plan, send_once)
+    except RequestRejectedError as error:
+        if not error.schema_missing:
             raise
-    wanted: dict[str, object] = {
+    body = _collection_body(plan, replication, one_shard=one_shard)
+    _tolerate_duplicate(Request("post", "/_api/collection", body=body), send_once)
+    return _send_until_visible(_properties_of(plan), requests, coordinator).decode(_Properties)
+
+
+def _collection_body(
+    plan: CollectionPlan, replication: Replication, *, one_shard: bool
+) -> dict[str, object]:
+    body: dict[str, object] = {
         "name": plan.name,
         "type": _DOCUMENT_COLLECTION,
         "waitForSync": plan.waits_for_sync,
@@ -185,20 +171,19 @@ def _find_or_create_collection(
         **replication.options(),
     }
     if one_shard:
-        # Shards and copies are the database's.
-        wanted.pop("replicationFactor", None)
+        # The database decides shards and replicas.
+        body.pop("replicationFactor", None)
     else:
-        wanted["numberOfShards"] = 1
-    _tolerate_duplicate(Request("post", "/_api/collection", body=wanted), once)
-    return _send_until_visible(_properties_of(plan), requests, coordinator).decode(_Properties)
+        body["numberOfShards"] = 1
+    return body
 
 
 def _tolerate_duplicate(request: Request, send_once: _SendOnce) -> None:
     try:
         send_once(request)
-    except RequestRejectedError as refusal:
-        # Another instance starts too.
-        if refusal.number != _DUPLICATE_NAME:
+    except RequestRejectedError as error:
+        # Another instance may start at the same time.
+        if error.number != _DUPLICATE_NAME:
             raise
 
 
@@ -213,23 +198,23 @@ def _properties(plan: CollectionPlan, send_once: _SendOnce) -> _Properties:
 def _send_until_visible(
     request: Request, requests: RetryingRequests, coordinator: Coordinator
 ) -> CoordinatorReply:
-    """The answer to *request*, as soon as *coordinator* knows of the place it is about."""
+    """Retry until *coordinator* sees the database or collection of *request*."""
     while True:
         try:
             return requests.send_once(request, coordinator)
-        except RequestRejectedError as refusal:
-            if not refusal.schema_missing:
+        except RequestRejectedError as error:
+            if not error.schema_missing:
                 raise
-            requests.back_off(refusal)
+            requests.back_off(error)
 
 
 def _wait_until_visible(requests: RetryingRequests, coordinator: Coordinator) -> None:
     try:
         for plan in COLLECTIONS:
             _send_until_visible(_properties_of(plan), requests, coordinator)
-    except ArangoRequestError as fault:
-        # One that is not in service learns of them before it is.
-        if not is_coordinator_unavailable(fault):
+    except ArangoRequestError as error:
+        # One that is down loads the current schema before it serves again.
+        if not is_coordinator_unavailable(error):
             raise
 
 
@@ -244,44 +229,44 @@ def _check_drift(
     ]
     if plan.waits_for_sync:
         required.append(("waitForSync", found.wait_for_sync, True))
-    for name, is_, wanted in required:
-        if is_ != wanted:
-            raise _drift_error(database, plan, name, is_, wanted)
-    promised = {
+    for name, value, expected in required:
+        if value != expected:
+            raise _drift_error(database, plan, name, value, expected)
+    actual = {
         "replicationFactor": found.replication_factor,
         "writeConcern": found.write_concern,
     }
-    for name, least in replication.options().items():
-        number = promised[name]
-        if isinstance(number, int) and number < least:
-            raise _drift_error(database, plan, name, number, f"at least {least}")
+    for name, minimum in replication.options().items():
+        # A replicationFactor may also be "satellite".
+        count = actual[name]
+        if isinstance(count, int) and count < minimum:
+            raise _drift_error(database, plan, name, count, f"at least {minimum}")
 
 
 def _drift_error(
-    database: str, plan: CollectionPlan, name: str, found: object, wanted: object
+    database: str, plan: CollectionPlan, name: str, found: object, expected: object
 ) -> ConfigurationError:
     return ConfigurationError(
-        f"{plan.name} in the ArangoDB database {database}: {name} is {found}, and {wanted} is "
-        "wanted; change it there, or move the collection away, so that it is made anew"
+        f"{plan.name} in the ArangoDB database {database}: {name} is {found}, expected {expected}; "
+        "correct it, or rename the collection so that it is created again"
     )
 
 
 def _create_missing_indexes(database: str, plan: CollectionPlan, send_once: _SendOnce) -> None:
-    there = (
-        send_once(Request("get", "/_api/index", {"collection": plan.name})).decode(_Indexes).indexes
-    )
-    found = {index.name: index for index in there}
+    reply = send_once(Request("get", "/_api/index", {"collection": plan.name}))
+    existing = {index.name: index for index in reply.decode(_Indexes).indexes}
     for index in plan.indexes:
-        if index.name not in found:
+        if index.name in existing:
+            _check_index(database, plan, index, existing[index.name])
+        else:
             send_once(Request("post", "/_api/index", {"collection": plan.name}, _index_body(index)))
-            continue
-        found_index = found[index.name]
-        if (found_index.fields, found_index.unique) != (index.fields, index.unique):
-            kind = "a unique one" if index.unique else "one"
-            over = ", ".join(index.fields)
-            raise _drift_error(
-                database, plan, f"the index {index.name}", found_index, f"{kind} over {over}"
-            )
+
+
+def _check_index(database: str, plan: CollectionPlan, index: IndexPlan, existing: _Index) -> None:
+    if (existing.fields, existing.unique) != (index.fields, index.unique):
+        kind = "a unique index" if index.unique else "an index"
+        expected = f"{kind} on {', '.join(index.fields)}"
+        raise _drift_error(database, plan, f"the index {index.name}", existing, expected)
 
 
 def _index_body(index: IndexPlan) -> dict[str, object]:
@@ -295,9 +280,9 @@ def _index_body(index: IndexPlan) -> dict[str, object]:
 
 
 def _check_write_permission(plan: CollectionPlan, send_once: _SendOnce) -> None:
-    """Change nothing in a document that nobody has: who may not write is told so first."""
+    """Update a missing document: the server checks the permission before it looks for the key."""
     try:
         send_once(Request("patch", f"/_api/document/{plan.name}/rights", body={}))
-    except RequestRejectedError as refusal:
-        if not refusal.document_missing:
+    except RequestRejectedError as error:
+        if not error.document_missing:
             raise

@@ -1,7 +1,7 @@
-"""What carries python-arango's requests: each is sent once.
+"""HTTP client for python-arango that sends each request once.
 
-The driver's own client repeats requests, also writes, behind the back of whoever must know that
-there may be two; here every repetition is decided where its meaning is known.
+The driver's own client repeats requests, writes included, without telling the caller. Here only
+`retrying_requests` retries, where the meaning of a request is known.
 """
 
 import ssl
@@ -22,30 +22,24 @@ from chimera_s1.adapters.arango.errors import ArangoRequestError, NoReplyError, 
 
 
 class SingleRequestClient(DefaultHTTPClient):
-    """Neither urllib3, nor redirects, nor the environment's proxies and passwords come between a
-    call and its one request. Used from several threads.
+    """No retries of urllib3, no redirects, no proxies or passwords from the environment. Used from
+    several threads.
     """
 
     def __init__(self, *, max_connections: int, connect_timeout_s: float) -> None:
-        """Args:
-        max_connections: At most so many at once; further calls wait for one.
-
-        connect_timeout_s: How long a connection may take, s.
-        """
         super().__init__(request_timeout=connect_timeout_s, retry_attempts=0)
         self._max_connections = max_connections
         self._connect_timeout_s = connect_timeout_s
         self._thread_timeout = threading.local()
 
     def set_read_timeout(self, timeout_s: float) -> None:
-        """Of this thread's next requests: how long the server may be silent, s."""
-        self._thread_timeout.wait_s = timeout_s
+        """For the next requests of the calling thread."""
+        self._thread_timeout.read_s = timeout_s
 
     def create_session(self, host: str) -> Session:  # noqa: ARG002  # python-arango's signature
-        """A session for one coordinator."""
         session = Session()
         session.trust_env = False
-        # The system's certificates, as for everything else here, and not those of a package.
+        # The system's certificates, as everywhere else in the service, not those of certifi.
         session.verify = ssl.get_default_verify_paths().cafile or True
         adapter = HTTPAdapter(
             pool_connections=1, pool_maxsize=self._max_connections, max_retries=0, pool_block=True
@@ -64,13 +58,10 @@ class SingleRequestClient(DefaultHTTPClient):
         data: Any = None,  # noqa: ANN401  # python-arango's signature
         auth: tuple[str, str] | None = None,
     ) -> Response:
-        """Send it, once.
-
-        Raises:
-            NotSentError, NoReplyError: There is no answer.
-        """
+        """Raises: NotSentError, NoReplyError: There is no reply."""
         outcome = self._send(session, method, url, headers, params, data, auth)
-        # Raised here, so that no error drags a request along, which carries the password.
+        # Raised outside the except block, so that the error's context has no request: its headers
+        # hold the password.
         if isinstance(outcome, ArangoRequestError):
             raise outcome
         return outcome
@@ -85,7 +76,7 @@ class SingleRequestClient(DefaultHTTPClient):
         data: str | None,
         auth: tuple[str, str] | None,
     ) -> Response | ArangoRequestError:
-        wait_s: float = self._thread_timeout.wait_s
+        read_s: float = self._thread_timeout.read_s
         try:
             reply = session.request(
                 method,
@@ -94,7 +85,7 @@ class SingleRequestClient(DefaultHTTPClient):
                 data=None if data is None else data.encode(),
                 headers=headers,
                 auth=None if auth is None else _Utf8BasicAuth(*auth),
-                timeout=(min(self._connect_timeout_s, wait_s), wait_s),
+                timeout=(min(self._connect_timeout_s, read_s), read_s),
                 allow_redirects=False,
             )
         except RequestException as error:
@@ -104,7 +95,7 @@ class SingleRequestClient(DefaultHTTPClient):
 
 
 class _Utf8BasicAuth(AuthBase):
-    """Users and passwords in UTF-8; requests would take Latin-1."""
+    """Encodes user and password as UTF-8; requests uses Latin-1."""
 
     def __init__(self, user: str, password: str) -> None:
         self._credentials = b64encode(f"{user}:{password}".encode()).decode()
@@ -118,7 +109,7 @@ def _translate_error(error: RequestException) -> ArangoRequestError:
     cause = error.args[0] if error.args else None
     reason = cause.reason if isinstance(cause, MaxRetryError) else cause
     if isinstance(error, ConnectTimeout):
-        return NotSentError("cannot be reached: no connection in time")
+        return NotSentError("is unreachable: connect timeout")
     if isinstance(reason, NewConnectionError):
-        return NotSentError(f"cannot be reached: {str(reason).rpartition(': ')[2]}")
-    return NoReplyError(f"gave no answer ({type(reason or error).__name__})")
+        return NotSentError(f"is unreachable: {str(reason).rpartition(': ')[2]}")
+    return NoReplyError(f"sent no reply ({type(reason or error).__name__})")

@@ -1,1 +1,1 @@
-"""The ports in memory: for tests, and as the plainest statement of what each port means."""
+"""Stores that keep nothing beyond the process, for an instance that moves no money."""

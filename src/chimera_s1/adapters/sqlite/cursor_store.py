@@ -16,22 +16,17 @@ class SqliteCursorStore:
     """Implements `domain.ports.cursor_store.CursorStore`."""
 
     def __init__(self, database: SqliteDatabase) -> None:
-        """Args: database: Open for as long as this is used."""
         self._database = database
 
     async def read(self, name: str) -> int:
-        """The last place that *name* is done with."""
-
         def find(connection: sqlite3.Connection) -> int:
-            found = connection.execute(_FIND_SEQ, (name,)).fetchone()
-            return 0 if found is None else int(found[0])
+            row = connection.execute(_FIND_SEQ, (name,)).fetchone()
+            return 0 if row is None else int(row[0])
 
         return await self._database.read(find)
 
     async def advance(self, name: str, seq: int) -> None:
-        """Remember *seq*, unless a later one is there."""
         await self._database.execute(_ADVANCE, [(name, seq)])
 
     async def rewind(self, name: str) -> None:
-        """Begin anew."""
         await self._database.execute(_REWIND, [(name,)])

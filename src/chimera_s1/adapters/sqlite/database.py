@@ -1,12 +1,11 @@
-"""One SQLite file for everything that is kept.
+"""One SQLite file for all stores.
 
     async with SqliteDatabase(path) as database:
         ledger = SqliteEventStore(database, "treasury")
 
-It must be in a local directory: network file systems break locks and shared memory. Beside it are
-`<path>-wal` and `<path>-shm`, which belong to it, and `<path>.lock`. A copy of the first two taken
-at one moment (a snapshot of the disk) is a backup; so is what `sqlite3 <path> ".backup <file>"`
-makes at any time.
+It must be in a local directory: network file systems break locks and shared memory. `<path>-wal`,
+`<path>-shm` and `<path>.lock` belong to it. Backups: a copy of `<path>` and `<path>-wal` taken at
+the same moment (a disk snapshot), or `sqlite3 <path> ".backup <file>"` at any time.
 """
 
 import os
@@ -29,17 +28,16 @@ from chimera_s1.domain.errors import ConfigurationError
 T = TypeVar("T")
 StatementParameters: TypeAlias = Sequence[str | int | float] | Mapping[str, str | int | float]
 
-READERS_MAX = 2
+READERS = 2
 BUSY_TIMEOUT_S = 2.0
 _OWNER_ONLY = 0o600
 
 
 class SqliteDatabase:
-    """Calls run in threads of their own limits, so that neither a slow disk nor other users of
-    threads hold up the loop or each other. What was begun is never abandoned: a task cancelled
-    meanwhile waits for its thread, and is cancelled after.
+    """Calls run in threads with limits of their own, so that a slow disk delays neither the event
+    loop nor other users of threads. A cancelled task waits for its running thread.
 
-    One connection writes; those that read never see half of a write, and never wait for it.
+    One connection writes. Readers see only committed writes and never wait for the writer.
     """
 
     def __init__(
@@ -47,42 +45,39 @@ class SqliteDatabase:
         path: Path,
         *,
         read_only: bool = False,
-        readers: int = READERS_MAX,
         busy_timeout_s: float = BUSY_TIMEOUT_S,
     ) -> None:
         """Args:
-        path: The file; it and its directory are made where there are none.
+        path: The file and its directory are created if they do not exist.
 
-        read_only: Look at the file of another process, which may be writing it, or of none.
-            Nothing is made, and whatever would change something fails.
+        read_only: Open an existing file, which another process may be writing. Creates nothing;
+            writes fail.
 
-        readers: How many reads run at once.
-
-        busy_timeout_s: How long to wait while another program writes, s.
+        busy_timeout_s: Longest wait while another program writes.
         """
-        # Whatever becomes of the working directory, and however many names the file has.
+        # Independent of the working directory, and the same for every link to the file.
         self._path = path = path.resolve()
         self._read_only = read_only
         self._process_lock = ProcessLock(path)
         self._writer = ReopeningConnection(path, busy_timeout_s=busy_timeout_s, writable=True)
         self._readers = [
             ReopeningConnection(path, busy_timeout_s=busy_timeout_s, writable=False)
-            for _ in range(readers)
+            for _ in range(READERS)
         ]
         self._idle_readers: SimpleQueue[ReopeningConnection] = SimpleQueue()
         for reader in self._readers:
             self._idle_readers.put(reader)
         self._write_limiter = anyio.CapacityLimiter(1)
-        self._read_limiter = anyio.CapacityLimiter(readers)
+        self._read_limiter = anyio.CapacityLimiter(READERS)
 
     async def __aenter__(self) -> Self:
         """Raises:
-        ConfigurationError: The file is in use, in a place that cannot be written, not ours, or
-            a newer version's; or it is not there, and is to be read only.
+        ConfigurationError: The file is in use, not writable, or belongs to another program or a
+            newer version; or it does not exist and is opened for reading.
 
-        LedgerDamagedError: It is damaged.
+        LedgerDamagedError: The file is damaged.
 
-        StoreUnavailableError: The disk is full, or fails.
+        StoreUnavailableError: The disk is full or fails.
         """
         await to_thread.run_sync(self._open, limiter=self._write_limiter)
         return self
@@ -97,34 +92,29 @@ class SqliteDatabase:
             await to_thread.run_sync(self._close, limiter=self._write_limiter)
 
     async def write(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """What *work* gives, run in a transaction that is durable when this returns.
+        """Run *work* in a transaction, which is durable on return.
 
         Raises:
             LedgerDamagedError: The file is damaged.
 
-            StoreUnavailableError: SQLite failed; whether the transaction is there is unknown.
+            StoreUnavailableError: SQLite failed; the transaction may or may not be committed.
         """
         return await to_thread.run_sync(self._write, work, limiter=self._write_limiter)
 
     async def execute(
         self, statement: str, parameters: Sequence[StatementParameters] = ((),)
     ) -> int:
-        """`write` for one statement that changes something.
-
-        Args:
-            statement: An INSERT, UPDATE or DELETE.
-
-            parameters: What to put for its placeholders, each time it is run.
+        """Run an INSERT, UPDATE or DELETE once for each element of *parameters*; raises as `write`.
 
         Returns:
-            How many rows it has changed.
+            The number of changed rows.
         """
         return await self.write(
             lambda connection: connection.executemany(statement, parameters).rowcount
         )
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """What *work* gives; each statement sees every write that has returned.
+        """Run *work*, whose statements see every write that has returned.
 
         Raises:
             LedgerDamagedError: The file is damaged.
@@ -146,10 +136,10 @@ class SqliteDatabase:
 
     def _open(self) -> None:
         if sqlite3.sqlite_version_info < SQLITE_MIN:
-            wanted = ".".join(map(str, SQLITE_MIN))
+            minimum = ".".join(map(str, SQLITE_MIN))
             raise ConfigurationError(
-                f"this Python's SQLite is {sqlite3.sqlite_version}, and {wanted} is needed; use "
-                "another Python, or an ArangoDB"
+                f"this Python's SQLite {sqlite3.sqlite_version} is too old, {minimum} or later is "
+                "required; use another Python build, or ArangoDB"
             )
         if self._read_only:
             self._open_read_only()
@@ -163,21 +153,21 @@ class SqliteDatabase:
             raise
 
     def _create_file(self) -> None:
-        # Before SQLite would open it for reading only, and leave files beside it that nobody may
-        # write. Others need not read who moved how much; the -wal file gets the same mode.
+        # SQLite would open an unwritable file for reading and leave unwritable files beside it.
+        # Only the owner may read the transfers; the -wal file gets the same mode.
         try:
             os.close(os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _OWNER_ONLY))
         except OSError as error:
             raise ConfigurationError(
-                f"cannot write {self._path}: {error.strerror}; let this process's user write it, "
-                "or set S1_DB_SQLITE_PATH to another file"
+                f"cannot write {self._path}: {error.strerror}; make it writable for this process's "
+                "user, or set S1_DB_SQLITE_PATH to another file"
             ) from error
 
     def _open_read_only(self) -> None:
         if not self._path.exists():
             raise ConfigurationError(
-                f"{self._path} is not there: no service has made it yet, or S1_DB_SQLITE_PATH or "
-                "S1_STATE_DIR names another place"
+                f"{self._path} does not exist: the service has not created it yet, or "
+                "S1_DB_SQLITE_PATH or S1_STATE_DIR points elsewhere"
             )
         try:
             self._readers[0].run(partial(check_schema, self._path))
@@ -186,8 +176,7 @@ class SqliteDatabase:
             raise
 
     def _close(self) -> None:
-        # The writer last: whoever closes last folds the WAL into the database, and only one
-        # connection ever does that.
+        # The writer last: the last connection to close merges the WAL into the database.
         for connection in (*self._readers, self._writer):
             connection.close()
         self._process_lock.release()

@@ -2,7 +2,6 @@
 
 import sqlite3
 from functools import partial
-from itertools import islice
 
 from chimera_s1.adapters.sqlite.database import SqliteDatabase
 from chimera_s1.domain.ledger.commit import (
@@ -27,7 +26,7 @@ _INSERT = """
     ON CONFLICT DO NOTHING
 """
 _INSERT_STREAM = "INSERT INTO treasury_commit_streams (ledger, stream, seq) VALUES (?, ?, ?)"
-# As bytes, which is what the decoder takes.
+# As bytes, which the decoder needs.
 _FIND_BY_COMMIT_ID = """
     SELECT seq, CAST(document AS BLOB) FROM treasury_commits WHERE ledger = ? AND commit_id = ?
 """
@@ -42,7 +41,7 @@ _READ_AFTER = """
     SELECT seq, CAST(document AS BLOB) FROM treasury_commits
     WHERE ledger = ? AND seq > ? ORDER BY seq LIMIT ?
 """
-# A commit that was removed shows as one without text.
+# A commit that was deleted appears with an empty document.
 _READ_STREAM = """
     SELECT seq, CAST(ifnull(document, '') AS BLOB)
     FROM treasury_commit_streams LEFT JOIN treasury_commits USING (ledger, seq)
@@ -54,46 +53,36 @@ class SqliteEventStore:
     """Implements `domain.ports.event_store.EventStore`."""
 
     def __init__(self, database: SqliteDatabase, ledger: str) -> None:
-        """Args:
-        database: Open for as long as this is used; it holds any number of ledgers.
-
-        ledger: The name of this one.
-        """
         self._database = database
         self._ledger = ledger
 
     @property
     def ledger(self) -> str:
-        """Its name."""
         return self._ledger
 
     async def append(self, commit: Commit) -> AppendResult:
-        """Insert *commit* where its place is free, and sync the disk."""
-        assert commit.ledger == self._ledger, "a commit goes into the ledger it was sealed for"
+        assert commit.ledger == self._ledger, "the commit belongs to another ledger"
         return await self._database.write(partial(_append, commit))
 
     async def head(self) -> LedgerHead:
-        """The newest commit's place and hash."""
         return await self._database.read(self._head)
 
     async def read(self, after: int, limit: int) -> tuple[LedgerEntry, ...]:
-        """The entries after place *after*, up to the first hole."""
         return await self._database.read(partial(self._read, after, min(limit, READ_LIMIT_MAX)))
 
     async def read_stream(self, stream: str) -> tuple[LedgerEntry, ...]:
-        """Every entry with an event of *stream*."""
         return await self._database.read(partial(self._read_stream, stream))
 
     def _head(self, connection: sqlite3.Connection) -> LedgerHead:
-        found = connection.execute(_FIND_HEAD, (self._ledger,)).fetchone()
-        return LedgerHead() if found is None else head_of(_entry(self._ledger, *found).commit)
+        row = connection.execute(_FIND_HEAD, (self._ledger,)).fetchone()
+        return LedgerHead() if row is None else head_of(_entry(self._ledger, *row).commit)
 
     def _read(
         self, after: int, limit: int, connection: sqlite3.Connection
     ) -> tuple[LedgerEntry, ...]:
         rows = connection.execute(_READ_AFTER, (self._ledger, after, limit)).fetchall()
-        number = contiguous_count((seq for seq, _ in rows), self._ledger, after)
-        return tuple(_entry(self._ledger, *row) for row in islice(rows, number))
+        count = contiguous_count((seq for seq, _ in rows), self._ledger, after)
+        return tuple(_entry(self._ledger, *row) for row in rows[:count])
 
     def _read_stream(self, stream: str, connection: sqlite3.Connection) -> tuple[LedgerEntry, ...]:
         rows = connection.execute(_READ_STREAM, (self._ledger, stream))

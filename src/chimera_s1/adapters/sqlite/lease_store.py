@@ -1,10 +1,10 @@
-"""Leases in SQLite, among the tasks of the one process that has the file."""
+"""Leases in SQLite, shared by the tasks of one process."""
 
 from chimera_s1.adapters.sqlite.database import SqliteDatabase
 from chimera_s1.domain.ports.clock import Clock
 
-# Ends are in ms of the clock's monotonic side, which means nothing to another process; opening the
-# database removes what a former one has left.
+# Expiry is on the clock's monotonic scale, which means nothing to another process; opening the
+# database deletes the leases of an earlier process.
 _ACQUIRE = """
     INSERT INTO leases (name, owner, until_ms) VALUES (:name, :owner, :until_ms)
     ON CONFLICT (name) DO UPDATE SET owner = :owner, until_ms = :until_ms
@@ -17,16 +17,10 @@ class SqliteLeaseStore:
     """Implements `domain.ports.lease_store.LeaseStore`."""
 
     def __init__(self, database: SqliteDatabase, clock: Clock) -> None:
-        """Args:
-        database: Open for as long as this is used.
-
-        clock: Its monotonic side tells when a lease ends.
-        """
         self._database = database
         self._clock = clock
 
     async def acquire(self, name: str, owner: str, duration_ms: int) -> bool:
-        """Take, or keep, the lease *name*."""
         now_ms = self._clock.monotonic_ms()
         parameters: dict[str, str | float] = {
             "name": name,
@@ -37,5 +31,4 @@ class SqliteLeaseStore:
         return await self._database.execute(_ACQUIRE, [parameters]) > 0
 
     async def release(self, name: str, owner: str) -> None:
-        """Give it up, if it is still *owner*'s."""
         await self._database.execute(_RELEASE, [(name, owner)])

@@ -1,4 +1,4 @@
-"""One process a database: the file `<path>.lock`, locked for as long as the process lives."""
+"""One process per database: the lock on `<path>.lock` lasts as long as the process."""
 
 import contextlib
 import fcntl
@@ -11,8 +11,8 @@ _OWNER_ONLY = 0o600
 
 
 class ProcessLock:
-    """The kernel lets go of it when the process ends, however it ends. The file stays: removing it
-    would let two processes lock two files of the same name.
+    """The kernel releases the lock when the process ends, even after kill -9. The file stays: if it
+    were removed, two processes could lock two files of the same name.
     """
 
     def __init__(self, database: Path) -> None:
@@ -21,10 +21,10 @@ class ProcessLock:
         self._file_descriptor: int | None = None
 
     def acquire(self) -> None:
-        """Lock, making the directory where there is none.
+        """Lock, and create the directory if it does not exist.
 
         Raises:
-            ConfigurationError: Another process has it, or the directory cannot be written.
+            ConfigurationError: Another process has it, or the directory is not writable.
         """
         try:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -40,15 +40,16 @@ class ProcessLock:
             holder = os.pread(file, 32, 0).decode(errors="replace").strip() or "?"
             os.close(file)
             raise ConfigurationError(
-                f"{self._database} is in use by process {holder} (it holds {self._path}): end that "
-                "one, or set S1_DB_SQLITE_PATH to another file; several instances share an ArangoDB"
+                f"{self._database} is in use by process {holder} (lock {self._path}); stop that "
+                "process, set S1_DB_SQLITE_PATH to another file, or use ArangoDB for several "
+                "instances"
             ) from error
         os.ftruncate(file, 0)
         os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
         self._file_descriptor = file
 
     def release(self) -> None:
-        """Let go; nothing happens when it was not taken."""
+        """Does nothing without a lock."""
         if self._file_descriptor is not None:
             with contextlib.suppress(OSError):
                 os.close(self._file_descriptor)

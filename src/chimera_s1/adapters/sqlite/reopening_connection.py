@@ -1,4 +1,4 @@
-"""A connection that is opened when it is needed, and anew after it has failed."""
+"""A connection that opens on first use and again after an error."""
 
 import contextlib
 import sqlite3
@@ -13,16 +13,16 @@ from chimera_s1.domain.errors import StoreUnavailableError
 T = TypeVar("T")
 
 _CONNECTION_PRAGMAS = (
-    # With NORMAL the last commits may vanish with the machine's power.
+    # NORMAL may lose the last commits at a power failure.
     "PRAGMA synchronous = FULL",
-    # Where fsync stops at the drive's cache (macOS).
+    # For macOS, where fsync does not flush the drive's cache.
     "PRAGMA fullfsync = ON",
     "PRAGMA foreign_keys = ON",
-    # After a long read a WAL shrinks to this again.
+    # Bytes the WAL is cut back to, after a long read has let it grow.
     "PRAGMA journal_size_limit = 67108864",
 )
 
-_RESTORE_FILE_ADVICE = "put back the one that was there, or end this process before you change it"
+_RESTORE_FILE_ADVICE = "restore the original file, or stop this process before replacing it"
 
 
 class ReopeningConnection:
@@ -30,28 +30,25 @@ class ReopeningConnection:
 
     def __init__(self, path: Path, *, busy_timeout_s: float, writable: bool) -> None:
         """Args:
-        path: The database, absolute.
+        path: Absolute.
 
-        busy_timeout_s: How long to wait for another program's lock, s.
-
-        writable: False opens it for reading only.
+        busy_timeout_s: Longest wait for another program's lock.
         """
         self._path = path
         self._busy_timeout_s = busy_timeout_s
         self._writable = writable
         self._connection: sqlite3.Connection | None = None
         self._file_id: tuple[int, int] | None = None
-        # The caller sees to it that nobody waits here, unless it was torn off a thread.
+        # Uncontended unless a task was torn off its running thread: the caller's limiter allows
+        # one call at a time.
         self._lock = Lock()
 
     def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """What *work* makes of the connection.
+        """Raises:
+        LedgerDamagedError: The file is damaged.
 
-        Raises:
-            LedgerDamagedError: The file is damaged.
-
-            StoreUnavailableError: SQLite failed, and the next call has a new connection; or the
-                file is another one than at the first call.
+        StoreUnavailableError: SQLite failed, and the next call opens a new connection; or the file
+            is not the one of the first call.
         """
         with self._lock, translate_sqlite_errors(self._path):
             self._check_same_file()
@@ -62,24 +59,24 @@ class ReopeningConnection:
                 raise
 
     def close(self) -> None:
-        """Close, after whoever uses it."""
+        """Close after the running call, if any."""
         with self._lock:
             self._discard()
 
     def _check_same_file(self) -> None:
-        # Otherwise we would go on writing into a file that has no name any more.
+        # Otherwise commits would go into a deleted file.
         try:
             found = self._path.stat()
         except OSError as error:
             raise StoreUnavailableError(
                 f"{self._path}: {error.strerror}; {_RESTORE_FILE_ADVICE}"
             ) from error
-        file = found.st_dev, found.st_ino
-        if self._file_id not in {None, file}:
+        file_id = found.st_dev, found.st_ino
+        if self._file_id not in {None, file_id}:
             raise StoreUnavailableError(
-                f"{self._path} was replaced while in use; {_RESTORE_FILE_ADVICE}"
+                f"{self._path} was replaced by another file while in use; {_RESTORE_FILE_ADVICE}"
             )
-        self._file_id = file
+        self._file_id = file_id
 
     def _opened(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -97,6 +94,6 @@ class ReopeningConnection:
     def _discard(self) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            # What was begun is rolled back by closing, whatever closing says.
+            # Closing rolls back an open transaction, even if it raises.
             with contextlib.suppress(sqlite3.Error):
                 connection.close()

@@ -1,4 +1,4 @@
-"""The tables, and which version of them a file has."""
+"""Creates and checks the tables."""
 
 import logging
 import sqlite3
@@ -13,8 +13,8 @@ SQLITE_MIN = (3, 37, 0)  # STRICT tables
 
 _log = logging.getLogger(__name__)
 
-# Triggers keep a hand at the sqlite3 prompt from what the ledger never does; who means to do it
-# drops them first, and the hash chain tells.
+# The triggers prevent accidental changes at the sqlite3 prompt. Someone may drop them first; then
+# the hash chain shows the change.
 _CREATE_TABLES = f"""
 BEGIN IMMEDIATE;
 CREATE TABLE treasury_commits (
@@ -79,8 +79,7 @@ PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
 """
 
-
-# A stream missing here would look as if it had never begun, and its key as if it were new.
+# Without its row a stream would seem to be new, and its idempotency key could be used twice.
 _MISSING_STREAM_ROWS = """
 SELECT commits.ledger, named.value, commits.seq
 FROM treasury_commits AS commits, json_each(
@@ -94,42 +93,36 @@ WHERE NOT EXISTS (
 
 
 def create_schema(path: Path, connection: sqlite3.Connection) -> None:
-    """Make the tables in a new file; check those of an older one.
-
-    Args:
-        path: The file, for the text of errors.
-
-        connection: To it; nobody else has one.
+    """Create the tables in a new file, or check those of an existing one.
 
     Raises:
-        ConfigurationError: The file is not ours, is a newer version's, or cannot have a WAL.
+        ConfigurationError: The file belongs to another program or a newer version, or WAL mode is
+            not supported.
 
-        LedgerDamagedError: It is damaged.
+        LedgerDamagedError: The file is damaged.
     """
     version = _checked_version(connection, path)
     if _pragma(connection, "journal_mode = WAL") != "wal":
         raise ConfigurationError(
-            f"{path} is on a file system without shared memory; SQLite needs a local directory "
-            "(S1_DB_SQLITE_PATH)"
+            f"{path}: WAL mode is not supported here; set S1_DB_SQLITE_PATH to a file in a local "
+            "directory"
         )
     if version == 0:
         connection.executescript(_CREATE_TABLES)
     _check_pages(connection, path)
     _restore_stream_rows(connection, path)
-    # Whoever held a lease is gone: this process has the lock.
+    # This process has the lock, so the holders of all leases have ended.
     connection.execute("DELETE FROM leases")
 
 
 def check_schema(path: Path, connection: sqlite3.Connection) -> None:
-    """See that a file which is only read has our tables.
+    """Check the tables of a file that is only read.
 
     Raises:
-        ConfigurationError: It is empty, not ours, or a newer version's.
-
-        LedgerDamagedError: It is no database.
+        ConfigurationError: The file is empty, or belongs to another program or a newer version.
     """
     if _checked_version(connection, path) == 0:
-        raise ConfigurationError(f"{path} holds no tables yet; start chimera-s1 serve once")
+        raise ConfigurationError(f"{path} is empty; run chimera-s1 serve once to create the tables")
 
 
 def _checked_version(connection: sqlite3.Connection, path: Path) -> int:
@@ -137,34 +130,32 @@ def _checked_version(connection: sqlite3.Connection, path: Path) -> int:
     used = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0] > 0
     if used and _pragma(connection, "application_id") != APPLICATION_ID:
         raise ConfigurationError(
-            f"{path} is a database of some other program; set S1_DB_SQLITE_PATH to another file"
+            f"{path} belongs to another program; set S1_DB_SQLITE_PATH to another file"
         )
     if version > SCHEMA_VERSION:
         raise ConfigurationError(
             f"{path} was written by a newer chimera-s1 (its tables are version {version}, this one "
-            f"knows {SCHEMA_VERSION}); run that one, or set S1_DB_SQLITE_PATH to another file"
+            f"knows {SCHEMA_VERSION}); run that version, or set S1_DB_SQLITE_PATH to another file"
         )
     return version
 
 
 def _check_pages(connection: sqlite3.Connection, path: Path) -> None:
-    found = str(_pragma(connection, "quick_check(1)"))
-    if found != "ok":
-        found = " ".join(found.split())
-        raise LedgerDamagedError(f"{path} is damaged ({found}); restore a backup")
+    result = str(_pragma(connection, "quick_check(1)"))
+    if result != "ok":
+        problem = " ".join(result.split())
+        raise LedgerDamagedError(f"{path} is damaged ({problem}); restore a backup")
 
 
 def _restore_stream_rows(connection: sqlite3.Connection, path: Path) -> None:
-    """Which streams a commit belongs to is in its document; the table is made from that, and is
-    made whole where a hand has been at it.
-    """
+    """Restore rows that someone deleted; each commit's document names its streams."""
     restored = connection.execute(
         f"INSERT INTO treasury_commit_streams (ledger, stream, seq) {_MISSING_STREAM_ROWS}"
     ).rowcount
     if restored:
         _log.error(
-            "%s: %d rows of treasury_commit_streams were missing and are there again; somebody "
-            "has changed the file: see chimera-s1 ledger verify",
+            "%s: %d rows of treasury_commit_streams were missing and have been restored; the file "
+            "was changed outside the service: run chimera-s1 ledger verify",
             path,
             restored,
         )

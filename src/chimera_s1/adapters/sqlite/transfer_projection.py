@@ -1,4 +1,4 @@
-"""`treasury_transfers` in SQLite: one column a field."""
+"""`treasury_transfers` in SQLite: one column per field."""
 
 import sqlite3
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ _NAMES = tuple(field.encode_name for field in msgspec.structs.fields(TransferRow
 _COLUMNS = ", ".join(f'"{name}"' for name in _NAMES)
 _PLACEHOLDERS = ", ".join(f":{name}" for name in _NAMES)
 _ASSIGNMENTS = ", ".join(f'"{name}" = excluded."{name}"' for name in _NAMES)
-# The names are those of a struct of our own.
+# No SQL injection: the names are the fields of TransferRow.
 _PUT = (
     f"INSERT INTO treasury_transfers ({_COLUMNS}) VALUES ({_PLACEHOLDERS}) "  # noqa: S608
     f"ON CONFLICT (transfer_id) DO UPDATE SET {_ASSIGNMENTS} "
@@ -33,41 +33,35 @@ _NEWEST_OF_STATUS = (
 _CLEAR = "DELETE FROM treasury_transfers"
 
 _PAGE_MARK_MAX = PageMark((1 << 63) - 1, "")
-"""Before this is everything."""
 
 
 class SqliteTransferProjection:
     """Implements `domain.ports.transfer_projection.TransferProjection`."""
 
     def __init__(self, database: SqliteDatabase) -> None:
-        """Args: database: Open for as long as this is used."""
         self._database = database
 
     async def put(self, rows: tuple[TransferRow, ...]) -> None:
-        """Write each row, unless a newer one is there; all in one transaction."""
         await self._database.execute(_PUT, [msgspec.to_builtins(row) for row in rows])
 
     async def get(self, transfer_id: str) -> TransferRow | None:
-        """One row."""
-        found = await self._database.read(partial(_select, _GET, (transfer_id,)))
-        return found[0] if found else None
+        rows = await self._database.read(partial(_select, _GET, (transfer_id,)))
+        return rows[0] if rows else None
 
     async def newest(
         self, limit: int, *, status: str | None = None, before: PageMark | None = None
     ) -> tuple[TransferRow, ...]:
-        """Rows by `created_at`, then transfer id, both descending."""
         statement = _NEWEST if status is None else _NEWEST_OF_STATUS
         mark = before or _PAGE_MARK_MAX
-        wanted = {
+        parameters = {
             "limit": limit,
             "status": status,
             "created_at": mark.created_at,
             "transfer_id": mark.transfer_id,
         }
-        return await self._database.read(partial(_select, statement, wanted))
+        return await self._database.read(partial(_select, statement, parameters))
 
     async def clear(self) -> None:
-        """Remove every row."""
         await self._database.execute(_CLEAR)
 
 
@@ -80,5 +74,5 @@ def _select(
 
 
 def _row(values: tuple[object, ...]) -> TransferRow:
-    # Not strict: SQLite has 0 and 1 for booleans.
+    # Not strict: SQLite stores booleans as 0 and 1.
     return msgspec.convert(dict(zip(_NAMES, values, strict=True)), TransferRow, strict=False)

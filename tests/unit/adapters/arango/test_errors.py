@@ -1,4 +1,4 @@
-"""What each error of ArangoDB means: the whole table."""
+"""The class of every error of ArangoDB, and the advice for it."""
 
 import pytest
 
@@ -15,7 +15,7 @@ from chimera_s1.adapters.arango.errors import (
     is_coordinator_unavailable,
 )
 
-ANSWERS = {
+REPLIES = {
     FailureClass.CONFLICT: [(409, 1210), (412, 1200)],
     FailureClass.KEY_BUSY: [(409, 1200)],
     FailureClass.NOT_APPLIED: [
@@ -42,29 +42,29 @@ ELEMENTS = {
     FailureClass.AMBIGUOUS: [18, 1457, 1465],
     FailureClass.PERMANENT: [11, 1202, 1221, 1620],
 }
-"""errorNum of one of several documents, which comes without a status and is read as with 409."""
+"""errorNum of one of several documents. It has no status and is classified as with 409."""
 
 
 @pytest.mark.parametrize(
-    ("status", "number", "verdict"),
-    [(*answer, verdict) for verdict, answers in ANSWERS.items() for answer in answers],
+    ("status", "number", "expected"),
+    [(*reply, expected) for expected, replies in REPLIES.items() for reply in replies],
 )
-def test_an_answer_means_what_the_table_says(
-    status: int, number: int, verdict: FailureClass
+def test_a_reply_is_classified_by_the_table(
+    status: int, number: int, expected: FailureClass
 ) -> None:
-    assert classify_failure(RequestRejectedError(status, number, "")) is verdict
+    assert classify_failure(RequestRejectedError(status, number, "")) is expected
 
 
 @pytest.mark.parametrize(
-    ("number", "verdict"),
-    [(number, verdict) for verdict, numbers in ELEMENTS.items() for number in numbers],
+    ("number", "expected"),
+    [(number, expected) for expected, numbers in ELEMENTS.items() for number in numbers],
 )
-def test_an_element_means_the_same_as_an_answer(number: int, verdict: FailureClass) -> None:
-    assert classify_failure(RequestRejectedError(409, number, "")) is verdict
+def test_an_element_is_classified_like_a_reply(number: int, expected: FailureClass) -> None:
+    assert classify_failure(RequestRejectedError(409, number, "")) is expected
 
 
 @pytest.mark.parametrize(
-    ("fault", "verdict"),
+    ("error", "expected"),
     [
         (NotSentError(""), FailureClass.NOT_APPLIED),
         (NoReplyError(""), FailureClass.AMBIGUOUS),
@@ -73,12 +73,14 @@ def test_an_element_means_the_same_as_an_answer(number: int, verdict: FailureCla
     ],
     ids=lambda each: type(each).__name__ if isinstance(each, ArangoRequestError) else each.name,
 )
-def test_what_is_no_error_of_the_server(fault: ArangoRequestError, verdict: FailureClass) -> None:
-    assert classify_failure(fault) is verdict
+def test_errors_without_an_error_reply_are_classified(
+    error: ArangoRequestError, expected: FailureClass
+) -> None:
+    assert classify_failure(error) is expected
 
 
 @pytest.mark.parametrize(
-    ("fault", "rests"),
+    ("error", "unavailable"),
     [
         (NotSentError(""), True),
         (NoReplyError(""), True),
@@ -91,25 +93,25 @@ def test_what_is_no_error_of_the_server(fault: ArangoRequestError, verdict: Fail
         (NotDurableError(""), False),
     ],
 )
-def test_one_coordinators_failures_are_told_from_the_clusters(
-    fault: ArangoRequestError, *, rests: bool
+def test_failures_of_one_coordinator_differ_from_failures_of_the_cluster(
+    error: ArangoRequestError, *, unavailable: bool
 ) -> None:
-    assert is_coordinator_unavailable(fault) is rests
+    assert is_coordinator_unavailable(error) is unavailable
 
 
 @pytest.mark.parametrize(
-    ("fault", "words"),
+    ("error", "expected"),
     [
         (RequestRejectedError(401, 11, ""), "S1_DB_ARANGO_PASS"),
         (RequestRejectedError(403, 11, ""), "S1_DB_ARANGO_USER"),
-        (RequestRejectedError(403, 1004, ""), "copies"),
+        (RequestRejectedError(403, 1004, ""), "replicas"),
         (RequestRejectedError(404, 1203, ""), "restore it"),
         (RequestRejectedError(400, 1501, ""), "log"),
-        (RequestRejectedError(503, 1496, ""), "may succeed"),
-        (NotSentError(""), "may succeed"),
+        (RequestRejectedError(503, 1496, ""), "retry"),
+        (NotSentError(""), "retry"),
         (NotDurableError(""), "waitForSync"),
         (UnexpectedDocumentError(""), "rebuild"),
     ],
 )
-def test_each_says_what_to_do(fault: ArangoRequestError, words: str) -> None:
-    assert words in advice(fault)
+def test_every_error_has_advice(error: ArangoRequestError, expected: str) -> None:
+    assert expected in advice(error)

@@ -1,4 +1,4 @@
-"""The SQLite file: how it is opened, who may use it, and what becomes of failures."""
+"""The SQLite file: opening, access, transactions and errors."""
 
 import sqlite3
 from collections.abc import AsyncIterator
@@ -13,9 +13,9 @@ from anyio import from_thread
 from chimera_s1.adapters.sqlite.database import SqliteDatabase
 from chimera_s1.domain.errors import ConfigurationError, LedgerDamagedError, StoreUnavailableError
 
-NOTE = "INSERT INTO cursors VALUES (?, 1)"
+INSERT_CURSOR = "INSERT INTO cursors VALUES (?, 1)"
 THREAD_S = 20
-"""How long a thread waits for its test at most."""
+"""Longest wait of a thread for its test."""
 
 
 @pytest.fixture
@@ -33,17 +33,16 @@ def names(connection: sqlite3.Connection) -> list[str]:
     return [name for (name,) in connection.execute("SELECT name FROM cursors ORDER BY name")]
 
 
-async def refusal(path: Path, **options: bool) -> str:
+async def open_error(path: Path, **options: bool) -> str:
     with pytest.raises(ConfigurationError) as caught:
         await SqliteDatabase(path, **options).__aenter__()
     return str(caught.value)
 
 
-async def test_directory_and_files_are_their_owners_alone(
+async def test_directory_and_files_are_accessible_only_to_their_owner(
     path: Path, database: SqliteDatabase
 ) -> None:
-    """Who moved how much is nobody else's business."""
-    await database.execute(NOTE, [("a",)])
+    await database.execute(INSERT_CURSOR, [("a",)])
 
     assert path.parent.stat().st_mode & 0o777 == 0o700
     modes = {file.name: file.stat().st_mode & 0o777 for file in path.parent.iterdir()}
@@ -52,12 +51,12 @@ async def test_directory_and_files_are_their_owners_alone(
     )
 
 
-async def test_each_connection_is_durable_and_strict(database: SqliteDatabase) -> None:
-    """FULL is 2; a new connection after a failure has the same."""
+async def test_each_connection_has_durable_and_strict_pragmas(database: SqliteDatabase) -> None:
+    """`synchronous` 2 is FULL; also on the new connection after an error."""
 
     def pragmas(connection: sqlite3.Connection) -> list[object]:
-        asked = ("journal_mode", "synchronous", "foreign_keys")
-        return [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in asked]
+        names = ("journal_mode", "synchronous", "foreign_keys")
+        return [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
 
     assert await database.write(pragmas) == ["wal", 2, 1]
     with pytest.raises(StoreUnavailableError, match="no such table"):
@@ -66,13 +65,15 @@ async def test_each_connection_is_durable_and_strict(database: SqliteDatabase) -
 
 
 @pytest.mark.parametrize("name", ["ledger.db", "other name.db"])
-async def test_a_file_is_open_once(path: Path, database: SqliteDatabase, name: str) -> None:
-    """By whatever name; and when it is closed, it is free."""
+async def test_a_file_is_opened_by_one_process_only(
+    path: Path, database: SqliteDatabase, name: str
+) -> None:
+    """Also through a symbolic link; free again after closing."""
     other = path.with_name(name)
     if other != path:
         other.symlink_to(path)
 
-    assert "ledger.db is in use by process" in await refusal(other)
+    assert "ledger.db is in use by process" in await open_error(other)
 
     await database.__aexit__(None, None, None)
     async with SqliteDatabase(other):
@@ -80,60 +81,58 @@ async def test_a_file_is_open_once(path: Path, database: SqliteDatabase, name: s
 
 
 async def test_a_file_may_be_read_beside_its_writer(path: Path, database: SqliteDatabase) -> None:
-    """Each read sees what has been written by then, and nothing can be written."""
-    async with SqliteDatabase(path, read_only=True) as looking:
-        await database.execute(NOTE, [("a",)])
-        assert await looking.read(names) == ["a"]
-        await database.execute(NOTE, [("b",)])
-        assert await looking.read(names) == ["a", "b"]
+    """Each read sees the writes so far; the reader cannot write."""
+    async with SqliteDatabase(path, read_only=True) as reader:
+        await database.execute(INSERT_CURSOR, [("a",)])
+        assert await reader.read(names) == ["a"]
+        await database.execute(INSERT_CURSOR, [("b",)])
+        assert await reader.read(names) == ["a", "b"]
         with pytest.raises(StoreUnavailableError, match="readonly"):
-            await looking.read(lambda connection: connection.execute("DELETE FROM cursors"))
+            await reader.read(lambda connection: connection.execute("DELETE FROM cursors"))
 
     assert await database.read(names) == ["a", "b"]
 
 
-async def test_there_must_be_something_to_read(path: Path) -> None:
-    """Looking makes nothing."""
-    assert "is not there" in await refusal(path, read_only=True)
+async def test_read_only_needs_an_existing_file(path: Path) -> None:
+    """It creates nothing."""
+    assert "does not exist" in await open_error(path, read_only=True)
     assert not path.parent.exists()
 
 
-async def test_a_newer_file_is_left_to_the_newer_version(path: Path) -> None:
-    """The text says which is which."""
+async def test_a_file_of_a_newer_version_is_refused(path: Path) -> None:
     async with SqliteDatabase(path):
         pass
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA user_version = 2")
 
     for read_only in (False, True):
-        said = await refusal(path, read_only=read_only)
-        assert "newer chimera-s1 (its tables are version 2, this one knows 1)" in said
+        error = await open_error(path, read_only=read_only)
+        assert "newer chimera-s1 (its tables are version 2, this one knows 1)" in error
 
 
-async def test_a_file_of_another_program_is_left_alone(path: Path) -> None:
-    """Not a byte of it changes."""
+async def test_a_file_of_another_program_is_refused_and_unchanged(path: Path) -> None:
     await anyio.Path(path.parent).mkdir()
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE bookmarks (address)")
     before = await anyio.Path(path).read_bytes()
 
-    assert "database of some other program" in await refusal(path)
+    assert "belongs to another program" in await open_error(path)
 
     assert await anyio.Path(path).read_bytes() == before
 
 
-async def test_a_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
-    """With the setting to change."""
+async def test_a_directory_that_cannot_be_created_is_named(tmp_path: Path) -> None:
+    """The error names the setting to change."""
     (tmp_path / "file").touch()
 
-    said = await refusal(tmp_path / "file" / "ledger.db")
+    error = await open_error(tmp_path / "file" / "ledger.db")
 
-    assert f"cannot open {tmp_path}/file/ledger.db.lock: " in said
-    assert "S1_DB_SQLITE_PATH" in said
+    assert f"cannot open {tmp_path}/file/ledger.db.lock: " in error
+    assert "S1_DB_SQLITE_PATH" in error
 
 
-async def test_what_is_no_database_is_damaged(path: Path) -> None:
-    """The lock is free afterwards: the file can be put right, and opened."""
+async def test_a_file_that_is_not_a_database_is_damaged(path: Path) -> None:
+    """The lock is released, so that the file can be repaired and opened."""
     await anyio.Path(path.parent).mkdir()
     await anyio.Path(path).write_bytes(b"PK\x03\x04" * 1_000)
 
@@ -145,10 +144,9 @@ async def test_what_is_no_database_is_damaged(path: Path) -> None:
         pass
 
 
-async def test_a_damaged_page_is_found_at_the_start(path: Path) -> None:
-    """Before anything is decided from it."""
+async def test_a_damaged_page_is_found_at_start(path: Path) -> None:
     async with SqliteDatabase(path) as database:
-        await database.execute(NOTE, [(f"{number:0100d}",) for number in range(500)])
+        await database.execute(INSERT_CURSOR, [(f"{number:0100d}",) for number in range(500)])
     page_bytes = 4096
     content = bytearray(await anyio.Path(path).read_bytes())
     content[-page_bytes : -page_bytes + 200] = b"\xff" * 200
@@ -161,10 +159,10 @@ async def test_a_damaged_page_is_found_at_the_start(path: Path) -> None:
 async def test_the_working_directory_may_change(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A connection that is opened later opens the same file."""
+    """A connection opened later uses the same file."""
     monkeypatch.chdir(tmp_path)
     async with SqliteDatabase(Path("ledger.db")) as database:
-        await database.execute(NOTE, [("a",)])
+        await database.execute(INSERT_CURSOR, [("a",)])
         (tmp_path / "elsewhere").mkdir()
         monkeypatch.chdir(tmp_path / "elsewhere")
 
@@ -176,56 +174,56 @@ async def test_the_working_directory_may_change(
 async def test_a_write_fails_while_another_program_writes(
     path: Path, database: SqliteDatabase
 ) -> None:
-    """Reading goes on; writing does when the other is done."""
+    """Reads work meanwhile; writes work again afterwards."""
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        with pytest.raises(StoreUnavailableError, match="another program is writing it"):
-            await database.execute(NOTE, [("a",)])
+        with pytest.raises(StoreUnavailableError, match="locked by another program"):
+            await database.execute(INSERT_CURSOR, [("a",)])
         assert await database.read(names) == []
         other.execute("ROLLBACK")
 
-    await database.execute(NOTE, [("a",)])
+    await database.execute(INSERT_CURSOR, [("a",)])
     assert await database.read(names) == ["a"]
 
 
-async def test_a_full_database_says_so(database: SqliteDatabase) -> None:
-    """What was begun is undone, and the next write has a connection of its own."""
+async def test_a_full_database_raises_store_unavailable(database: SqliteDatabase) -> None:
+    """The transaction is rolled back; the next write opens a new connection."""
     rows = [(f"{number:0100d}",) for number in range(500)]
 
     def overflow(connection: sqlite3.Connection) -> None:
         (pages,) = connection.execute("PRAGMA page_count").fetchone()
         connection.execute(f"PRAGMA max_page_count = {pages}")
-        connection.executemany(NOTE, rows)
+        connection.executemany(INSERT_CURSOR, rows)
 
-    with pytest.raises(StoreUnavailableError, match=r"SQLITE_FULL.*free space on its disk"):
+    with pytest.raises(StoreUnavailableError, match=r"SQLITE_FULL.*free disk space"):
         await database.write(overflow)
 
     assert await database.read(names) == []
-    await database.execute(NOTE, rows)
+    await database.execute(INSERT_CURSOR, rows)
     assert len(await database.read(names)) == 500
 
 
-async def test_a_file_that_was_moved_is_not_written(path: Path, database: SqliteDatabase) -> None:
-    """Otherwise commits would be acknowledged that nobody finds again. Put back, it goes on."""
-    await database.execute(NOTE, [("a",)])
-    aside = await anyio.Path(path).rename(path.with_name("aside.db"))
+async def test_a_moved_or_replaced_file_is_not_written(
+    path: Path, database: SqliteDatabase
+) -> None:
+    """Otherwise acknowledged commits would be lost. Writes work again when the file is restored."""
+    await database.execute(INSERT_CURSOR, [("a",)])
+    moved = await anyio.Path(path).rename(path.with_name("aside.db"))
 
     with pytest.raises(StoreUnavailableError, match="No such file"):
-        await database.execute(NOTE, [("b",)])
+        await database.execute(INSERT_CURSOR, [("b",)])
     await anyio.Path(path).touch()
-    with pytest.raises(StoreUnavailableError, match="was replaced while in use"):
-        await database.execute(NOTE, [("c",)])
+    with pytest.raises(StoreUnavailableError, match="was replaced by another file while in use"):
+        await database.execute(INSERT_CURSOR, [("c",)])
 
-    await aside.rename(path)
-    await database.execute(NOTE, [("d",)])
+    await moved.rename(path)
+    await database.execute(INSERT_CURSOR, [("d",)])
     assert await database.read(names) == ["a", "d"]
 
 
-async def test_what_fails_in_the_middle_is_undone(database: SqliteDatabase) -> None:
-    """Whatever the failure."""
-
+async def test_a_failing_transaction_is_rolled_back(database: SqliteDatabase) -> None:
     def fail(connection: sqlite3.Connection) -> None:
-        connection.execute(NOTE, ("a",))
+        connection.execute(INSERT_CURSOR, ("a",))
         raise LedgerDamagedError("found while writing")
 
     with pytest.raises(LedgerDamagedError, match="found while writing"):
@@ -235,65 +233,69 @@ async def test_what_fails_in_the_middle_is_undone(database: SqliteDatabase) -> N
 
 
 class HeldWrite:
-    """A write that stands still in its thread, after it has changed something."""
+    """A write that waits in its thread after its first change."""
 
     def __init__(self) -> None:
-        self.begun = anyio.Event()
-        self.go_on = Event()
+        self.started = anyio.Event()
+        self.released = Event()
 
     def __call__(self, connection: sqlite3.Connection) -> None:
-        connection.execute(NOTE, ("held",))
-        from_thread.run_sync(self.begun.set)
-        assert self.go_on.wait(THREAD_S)
+        connection.execute(INSERT_CURSOR, ("held",))
+        from_thread.run_sync(self.started.set)
+        assert self.released.wait(THREAD_S)
 
 
-async def test_reading_never_waits_for_writing(database: SqliteDatabase) -> None:
-    """And sees nothing of it before it is done."""
+async def test_a_read_never_waits_for_a_write(database: SqliteDatabase) -> None:
+    """It sees nothing of an uncommitted write."""
     held = HeldWrite()
     async with anyio.create_task_group() as group:
         group.start_soon(database.write, held)
-        await held.begun.wait()
+        await held.started.wait()
         with anyio.fail_after(THREAD_S / 2):
             assert await database.read(names) == []
-        held.go_on.set()
+        held.released.set()
 
     assert await database.read(names) == ["held"]
 
 
 async def test_a_cancelled_writer_waits_for_its_write(database: SqliteDatabase) -> None:
-    """The thread is never left alone with it; one that has not begun is never begun."""
+    """A write that has not started never starts."""
     held = HeldWrite()
-    over: list[str] = []
+    finished: list[str] = []
 
     async def write(name: str) -> None:
         try:
-            await (database.write(held) if name == "first" else database.execute(NOTE, [(name,)]))
+            await (
+                database.write(held)
+                if name == "first"
+                else database.execute(INSERT_CURSOR, [(name,)])
+            )
         finally:
-            over.append(name)
+            finished.append(name)
 
     with anyio.fail_after(THREAD_S):
         async with anyio.create_task_group() as group:
             group.start_soon(write, "first")
-            await held.begun.wait()
+            await held.started.wait()
             group.start_soon(write, "second")
             await anyio.wait_all_tasks_blocked()
             group.cancel_scope.cancel()
             with anyio.CancelScope(shield=True):
                 await anyio.wait_all_tasks_blocked()
-                assert over == ["second"]
-                held.go_on.set()
+                assert finished == ["second"]
+                held.released.set()
 
-    assert over == ["second", "first"]
+    assert finished == ["second", "first"]
     assert await database.read(names) == ["held"]
 
 
-async def test_closing_waits_for_what_is_on_its_way(path: Path) -> None:
-    """The lock is let go after the last write."""
+async def test_closing_waits_for_the_running_write(path: Path) -> None:
+    """The lock is released after the last write."""
     held = HeldWrite()
     async with anyio.create_task_group() as group:
         async with SqliteDatabase(path) as database:
             group.start_soon(database.write, held)
-            await held.begun.wait()
-            held.go_on.set()
+            await held.started.wait()
+            held.released.set()
         async with SqliteDatabase(path) as database:
             assert await database.read(names) == ["held"]

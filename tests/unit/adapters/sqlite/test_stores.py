@@ -1,4 +1,4 @@
-"""What the stores in SQLite do beyond their ports."""
+"""Behaviour of the stores in SQLite beyond their ports."""
 
 import sqlite3
 from collections.abc import AsyncIterator
@@ -36,8 +36,8 @@ async def database(path: Path) -> AsyncIterator[SqliteDatabase]:
         yield database
 
 
-async def test_a_file_holds_ledgers_apart(database: SqliteDatabase) -> None:
-    """The same commit id, place and stream in each."""
+async def test_ledgers_in_one_file_are_separate(database: SqliteDatabase) -> None:
+    """The same commit id, seq and stream in each."""
     for name in ("main", "practice"):
         events = SqliteEventStore(database, name)
         assert await events.head() == LedgerHead()
@@ -50,11 +50,11 @@ async def test_a_file_holds_ledgers_apart(database: SqliteDatabase) -> None:
         assert [entry.commit for entry in await events.read_stream("transfer/a")] == [commit]
 
 
-async def test_a_stream_that_was_taken_out_of_the_table_is_there_again(
+async def test_deleted_stream_rows_are_restored_at_start(
     path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Else its key would look as if it were new, and money would move again. A document that is not
-    even JSON any more does not keep the rest from being mended.
+    """Otherwise the idempotency key would seem unused and move the money again. A document that is
+    not JSON does not prevent the repair of other rows.
     """
     async with SqliteDatabase(path) as database:
         events = SqliteEventStore(database, "main")
@@ -73,7 +73,7 @@ async def test_a_stream_that_was_taken_out_of_the_table_is_there_again(
         [entry] = await SqliteEventStore(database, "main").read_stream("transfer/a")
 
     assert entry.commit == first
-    assert "1 rows of treasury_commit_streams were missing" in caplog.text
+    assert "1 rows of treasury_commit_streams were missing and have been restored" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -85,8 +85,10 @@ async def test_a_stream_that_was_taken_out_of_the_table_is_there_again(
         "UPDATE treasury_commit_streams SET stream = 'x'",
     ],
 )
-async def test_a_ledger_only_grows(database: SqliteDatabase, statement: str) -> None:
-    """Also at a prompt, where somebody does not think of the chain."""
+async def test_commits_cannot_be_changed_or_deleted(
+    database: SqliteDatabase, statement: str
+) -> None:
+    """Triggers refuse it, also at the sqlite3 prompt."""
     events = SqliteEventStore(database, "main")
     commit = seal(DRAFT, "main", LedgerHead(), {})
     await events.append(commit)
@@ -97,10 +99,7 @@ async def test_a_ledger_only_grows(database: SqliteDatabase, statement: str) -> 
     assert await events.head() == head_of(commit)
 
 
-async def test_a_stream_names_a_commit_that_was_removed(
-    path: Path, database: SqliteDatabase
-) -> None:
-    """Its index remembers."""
+async def test_read_stream_names_a_deleted_commit(path: Path, database: SqliteDatabase) -> None:
     events = SqliteEventStore(database, "main")
     await events.append(seal(DRAFT, "main", LedgerHead(), {}))
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
@@ -112,7 +111,6 @@ async def test_a_stream_names_a_commit_that_was_removed(
 
 
 async def test_leases_end_with_their_process(path: Path) -> None:
-    """Whoever has the file now is the only one."""
     async with SqliteDatabase(path) as database:
         assert await SqliteLeaseStore(database, ManualClock()).acquire("executor", "a", 60_000)
 
