@@ -1,7 +1,6 @@
 """The running double: coordinators over one store, on a thread of its own.
 
-So it answers while a test blocks in a driver that knows no event loop, and sync and async tests
-use it alike.
+It replies while a test blocks in a synchronous driver; sync and async tests can use it.
 """
 
 import time

@@ -10,7 +10,7 @@ from tests.arango_double.http_messages import Request, Response, error_response
 from tests.arango_double.request_counter import RequestCounter
 
 
-class ConnectionDropped(Exception):  # noqa: N818  # a fault that was asked for
+class ConnectionDropped(Exception):  # noqa: N818  # an armed fault, not an error
     """The connection breaks without a response."""
 
 

@@ -15,9 +15,9 @@ from tests.arango_double.indexes import Document
 from tests.arango_double.store import Database
 from tests.arango_double.value_order import order_of
 
-NOW = "RETURN DATE_NOW()"
+SERVER_TIME = "RETURN DATE_NOW()"
 
-HEAD = """
+HEAD_COMMIT = """
     FOR c IN @@commits
       FILTER c._key >= @first AND c._key <= @last
       SORT c._key DESC
@@ -25,7 +25,7 @@ HEAD = """
       RETURN c
 """
 
-NEXT = """
+NEXT_COMMIT_KEY = """
     FOR c IN @@commits
       FILTER c._key > @after AND c._key <= @last
       SORT c._key
@@ -33,14 +33,14 @@ NEXT = """
       RETURN c._key
 """
 
-BY_COMMIT_ID = """
+COMMIT_BY_ID = """
     FOR c IN @@commits
       FILTER c.ledger == @ledger AND c.commit_id == @commit_id
       LIMIT 1
       RETURN c
 """
 
-STREAM = """
+COMMITS_OF_STREAM = """
     FOR c IN @@commits
       FILTER c.ledger == @ledger AND @stream IN c.streams[*]
       SORT c.seq
@@ -94,27 +94,27 @@ class _Run(Struct, frozen=True):
         return all(order_of(document.get(each)) == order_of(self.binds[each]) for each in names)
 
 
-def _now(run: _Run) -> list[Any]:
+def _server_time(run: _Run) -> list[Any]:
     return [run.now_ms()]
 
 
-def _head(run: _Run) -> list[Any]:
+def _head_commit(run: _Run) -> list[Any]:
     first, last = order_of(run.binds["first"]), order_of(run.binds["last"])
     found = [c for c in run.documents("@commits") if first <= order_of(c["_key"]) <= last]
     return _sorted(found, "_key", descending=True)[:1]
 
 
-def _next(run: _Run) -> list[Any]:
+def _next_commit_key(run: _Run) -> list[Any]:
     after, last = order_of(run.binds["after"]), order_of(run.binds["last"])
     found = [c for c in run.documents("@commits") if after < order_of(c["_key"]) <= last]
     return [c["_key"] for c in _sorted(found, "_key")[:1]]
 
 
-def _by_commit_id(run: _Run) -> list[Any]:
+def _commit_by_id(run: _Run) -> list[Any]:
     return [c for c in run.documents("@commits") if run.equal(c, "ledger", "commit_id")][:1]
 
 
-def _stream(run: _Run) -> list[Any]:
+def _commits_of_stream(run: _Run) -> list[Any]:
     stream = run.binds["stream"]
     found = [
         c
@@ -153,11 +153,11 @@ def one_line(query: str) -> str:
 
 
 KNOWN_QUERIES: dict[str, Callable[[_Run], list[Any]]] = {
-    one_line(NOW): _now,
-    one_line(HEAD): _head,
-    one_line(NEXT): _next,
-    one_line(BY_COMMIT_ID): _by_commit_id,
-    one_line(STREAM): _stream,
+    one_line(SERVER_TIME): _server_time,
+    one_line(HEAD_COMMIT): _head_commit,
+    one_line(NEXT_COMMIT_KEY): _next_commit_key,
+    one_line(COMMIT_BY_ID): _commit_by_id,
+    one_line(COMMITS_OF_STREAM): _commits_of_stream,
     one_line(NEWEST_TRANSFERS): _newest_transfers,
     one_line(NEWEST_TRANSFERS_OF_STATUS): _newest_transfers_of_status,
 }

@@ -1,4 +1,4 @@
-"""Counts the requests that arrived, whatever became of them."""
+"""Counts the requests that arrived, including those that failed."""
 
 from collections import Counter
 

@@ -15,7 +15,7 @@ from arango.exceptions import ArangoServerError
 from requests.exceptions import ReadTimeout
 
 from tests.arango_double.faults import WAIT_LIMIT_S
-from tests.arango_double.queries import HEAD, STREAM
+from tests.arango_double.queries import COMMITS_OF_STREAM, HEAD_COMMIT
 from tests.contract.arango_double_rig import DATABASE, DOCUMENT, LOG, Rig, arango_rig
 from tests.contract.python_arango import OneRequestClient, connected
 
@@ -128,7 +128,7 @@ def test_a_coordinator_goes_down_and_comes_back(rig: Rig) -> None:
 def test_a_request_may_take_its_coordinator_down(rig: Rig, do: str, kept: list[str]) -> None:
     rig.log.insert_many([{"_key": key, "ledger": "main", "streams": ["x"]} for key in "yz"])
     binds = {"@commits": LOG, "ledger": "main", "stream": "x"}
-    cursor = rig.query(STREAM, binds, batch_size=1)
+    cursor = rig.query(COMMITS_OF_STREAM, binds, batch_size=1)
     fault = rig.double.faults.arm(do, method="POST", path=DOCUMENT)
     for _ in range(2):
         with pytest.raises(ConnectionAbortedError):
@@ -149,7 +149,7 @@ def test_a_stale_coordinator_shows_the_past_and_writes_to_the_present(rig: Rig) 
 
     with connected(rig.double.urls[1], DATABASE) as database:
         log: Any = database.collection(LOG)
-        seen: Any = database.aql.execute(HEAD, bind_vars={"@commits": LOG, **binds})
+        seen: Any = database.aql.execute(HEAD_COMMIT, bind_vars={"@commits": LOG, **binds})
         assert [(each["_key"], each["x"]) for each in seen] == [("a", 1)]
         assert (log.get("a")["x"], log.get("b")) == (1, None)
         assert [each["_key"] for each in log.get_many(["a", "b"])] == ["a"]
@@ -159,7 +159,7 @@ def test_a_stale_coordinator_shows_the_past_and_writes_to_the_present(rig: Rig) 
         assert fault.fired == 4
         rig.double.faults.clear()
         assert (log.get("a")["x"], log.get("b")["x"]) == (2, 2)
-    assert [each["_key"] for each in rig.rows(HEAD, **binds)] == ["b"]
+    assert [each["_key"] for each in rig.rows(HEAD_COMMIT, **binds)] == ["b"]
 
 
 def test_a_read_only_store_refuses_only_writes(rig: Rig) -> None:
@@ -177,7 +177,7 @@ def test_a_read_only_store_refuses_only_writes(rig: Rig) -> None:
 
     assert rig.log.get("a")["_key"] == "a"
     assert len(rig.log.get_many(["a"])) == 1
-    assert len(rig.rows(HEAD, first="a", last="z")) == 1
+    assert len(rig.rows(HEAD_COMMIT, first="a", last="z")) == 1
     assert fault.fired == len(writes)
 
 

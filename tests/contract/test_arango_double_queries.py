@@ -11,14 +11,14 @@ import pytest
 from chimera_s1.adapters.arango import queries as adapter_queries
 from tests.arango_double.errors import UnknownRequestError
 from tests.arango_double.queries import (
-    BY_COMMIT_ID,
-    HEAD,
+    COMMIT_BY_ID,
+    COMMITS_OF_STREAM,
+    HEAD_COMMIT,
     KNOWN_QUERIES,
     NEWEST_TRANSFERS,
     NEWEST_TRANSFERS_OF_STATUS,
-    NEXT,
-    NOW,
-    STREAM,
+    NEXT_COMMIT_KEY,
+    SERVER_TIME,
     one_line,
 )
 from tests.arango_double.value_order import order_of
@@ -72,15 +72,15 @@ def test_the_double_knows_exactly_the_queries_of_the_adapter() -> None:
 
 
 def test_white_space_may_differ(filled: Rig) -> None:
-    assert seqs(filled.rows(one_line(HEAD), first="main-", last="main-9")) == [5]
+    assert seqs(filled.rows(one_line(HEAD_COMMIT), first="main-", last="main-9")) == [5]
 
 
 @pytest.mark.parametrize(
     "query",
     [
-        f"{HEAD} // newest",
-        HEAD.replace("DESC", "ASC"),
-        NOW.lower(),
+        f"{HEAD_COMMIT} // newest",
+        HEAD_COMMIT.replace("DESC", "ASC"),
+        SERVER_TIME.lower(),
         "FOR c IN @@commits RETURN c",
         "SELECT 1",
     ],
@@ -94,39 +94,39 @@ def test_any_other_query_is_answered_with_501(rig: Rig, query: str) -> None:
 
 
 def test_the_head_is_the_commit_with_the_last_key(filled: Rig) -> None:
-    (head,) = filled.rows(HEAD, first="main-2", last="main-4")
+    (head,) = filled.rows(HEAD_COMMIT, first="main-2", last="main-4")
 
     assert (head["seq"], head["_id"]) == (4, f"{LOG}/main-4")
     assert filled.status == 201
-    assert seqs(filled.rows(HEAD, first="main-5", last="main-9")) == [5]
-    assert filled.rows(HEAD, first="other-", last="other-9") == []
+    assert seqs(filled.rows(HEAD_COMMIT, first="main-5", last="main-9")) == [5]
+    assert filled.rows(HEAD_COMMIT, first="other-", last="other-9") == []
 
 
 def test_a_bound_that_is_not_a_digit_sorts_before_all_digits(filled: Rig) -> None:
-    assert filled.rows(HEAD, first="main-", last="main-~") == []
+    assert filled.rows(HEAD_COMMIT, first="main-", last="main-~") == []
 
 
 def test_next_is_the_first_key_after_another(filled: Rig) -> None:
-    assert filled.rows(NEXT, after="main-2", last="main-9") == ["main-3"]
-    assert filled.rows(NEXT, after="main-4", last="main-5") == ["main-5"]
-    assert filled.rows(NEXT, after="main-2", last="main-2") == []
-    assert filled.rows(NEXT, after="main-5", last="main-9") == []
+    assert filled.rows(NEXT_COMMIT_KEY, after="main-2", last="main-9") == ["main-3"]
+    assert filled.rows(NEXT_COMMIT_KEY, after="main-4", last="main-5") == ["main-5"]
+    assert filled.rows(NEXT_COMMIT_KEY, after="main-2", last="main-2") == []
+    assert filled.rows(NEXT_COMMIT_KEY, after="main-5", last="main-9") == []
 
 
 def test_a_commit_is_found_by_its_id_in_one_ledger(filled: Rig) -> None:
     filled.log.insert({"ledger": "main", "seq": 4, "commit_id": "c4"})
 
-    assert seqs(filled.rows(BY_COMMIT_ID, ledger="main", commit_id="c4")) == [4]
-    assert filled.rows(BY_COMMIT_ID, ledger="main", commit_id="c") == []
-    assert filled.rows(BY_COMMIT_ID, ledger="other", commit_id="c4") == []
+    assert seqs(filled.rows(COMMIT_BY_ID, ledger="main", commit_id="c4")) == [4]
+    assert filled.rows(COMMIT_BY_ID, ledger="main", commit_id="c") == []
+    assert filled.rows(COMMIT_BY_ID, ledger="other", commit_id="c4") == []
 
 
 def test_the_commits_of_a_stream_come_in_the_order_of_seq(filled: Rig) -> None:
     filled.log.insert_many([{"ledger": "main", "seq": 6}, {"ledger": "main", "streams": "xy"}])
 
-    assert seqs(filled.rows(STREAM, ledger="main", stream="x")) == [1, 2, 3, 4, 5]
-    assert seqs(filled.rows(STREAM, ledger="main", stream="y")) == [2, 4]
-    assert filled.rows(STREAM, ledger="other", stream="x") == []
+    assert seqs(filled.rows(COMMITS_OF_STREAM, ledger="main", stream="x")) == [1, 2, 3, 4, 5]
+    assert seqs(filled.rows(COMMITS_OF_STREAM, ledger="main", stream="y")) == [2, 4]
+    assert filled.rows(COMMITS_OF_STREAM, ledger="other", stream="x") == []
 
 
 def test_transfers_come_newest_first_up_to_the_limit(filled: Rig) -> None:
@@ -158,9 +158,9 @@ def test_values_compare_by_type_and_texts_by_language() -> None:
 
 
 def test_the_store_has_a_clock(rig: Rig) -> None:
-    (before,) = rig.query(NOW, {})
+    (before,) = rig.query(SERVER_TIME, {})
     rig.double.store.clock_offset_ms = 60_000
-    (after,) = rig.query(NOW, {})
+    (after,) = rig.query(SERVER_TIME, {})
 
     assert after - before >= 60_000
 
@@ -169,10 +169,14 @@ def test_the_store_has_a_clock(rig: Rig) -> None:
     ("query", "binds", "status", "number"),
     [
         pytest.param("  ", {}, 400, 1502, id="empty"),
-        pytest.param(HEAD, {"@commits": LOG, "first": "a"}, 400, 1551, id="value missing"),
-        pytest.param(NOW, {"x": 1}, 400, 1552, id="value without a bind variable"),
-        pytest.param(HEAD, {**HEAD_BINDS, "@commits": 1}, 400, 1553, id="collection is a number"),
-        pytest.param(HEAD, {**HEAD_BINDS, "@commits": "none"}, 404, 1203, id="no collection"),
+        pytest.param(HEAD_COMMIT, {"@commits": LOG, "first": "a"}, 400, 1551, id="value missing"),
+        pytest.param(SERVER_TIME, {"x": 1}, 400, 1552, id="value without a bind variable"),
+        pytest.param(
+            HEAD_COMMIT, {**HEAD_BINDS, "@commits": 1}, 400, 1553, id="collection is a number"
+        ),
+        pytest.param(
+            HEAD_COMMIT, {**HEAD_BINDS, "@commits": "none"}, 404, 1203, id="no collection"
+        ),
         *(
             pytest.param(
                 NEWEST_TRANSFERS,
@@ -192,7 +196,7 @@ def test_a_wrong_query_has_its_own_error_number(
 
 
 def test_a_long_result_comes_in_batches(filled: Rig) -> None:
-    cursor = filled.query(STREAM, STREAM_BINDS, batch_size=2)
+    cursor = filled.query(COMMITS_OF_STREAM, STREAM_BINDS, batch_size=2)
 
     assert (len(cursor.batch()), cursor.has_more(), filled.status) == (2, True, 201)
     assert seqs(list(cursor)) == [1, 2, 3, 4, 5]
@@ -202,18 +206,18 @@ def test_a_long_result_comes_in_batches(filled: Rig) -> None:
 
 
 def test_a_finished_or_expired_cursor_is_unknown(filled: Rig) -> None:
-    finished = filled.query(STREAM, STREAM_BINDS, batch_size=3)
+    finished = filled.query(COMMITS_OF_STREAM, STREAM_BINDS, batch_size=3)
     list(finished)
     with filled.refused(404, 1600):
         finished.fetch()
-    expired = filled.query(STREAM, STREAM_BINDS, batch_size=3)
+    expired = filled.query(COMMITS_OF_STREAM, STREAM_BINDS, batch_size=3)
     filled.double.expire_cursors()
     with filled.refused(404, 1600):
         expired.fetch()
 
 
 def test_a_coordinator_that_goes_down_loses_its_cursors(filled: Rig) -> None:
-    cursor = filled.query(STREAM, STREAM_BINDS, batch_size=2)
+    cursor = filled.query(COMMITS_OF_STREAM, STREAM_BINDS, batch_size=2)
 
     filled.double.take_down(1)
     filled.double.bring_up(1)

@@ -26,14 +26,7 @@ class ProcessLock:
         Raises:
             ConfigurationError: Another process has it, or the directory is not writable.
         """
-        try:
-            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _OWNER_ONLY)
-        except OSError as error:
-            raise ConfigurationError(
-                f"cannot open {self._path}: {error.strerror}; set S1_DB_SQLITE_PATH to a file in a "
-                "local directory that this process's user may write"
-            ) from error
+        file = self._open_file()
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -54,3 +47,13 @@ class ProcessLock:
             with contextlib.suppress(OSError):
                 os.close(self._file_descriptor)
             self._file_descriptor = None
+
+    def _open_file(self) -> int:
+        try:
+            self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            return os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, _OWNER_ONLY)
+        except OSError as error:
+            raise ConfigurationError(
+                f"cannot open {self._path}: {error.strerror}; set S1_DB_SQLITE_PATH to a file in a "
+                "local directory that this process's user may write"
+            ) from error

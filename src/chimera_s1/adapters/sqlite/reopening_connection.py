@@ -39,8 +39,8 @@ class ReopeningConnection:
         self._writable = writable
         self._connection: sqlite3.Connection | None = None
         self._file_id: tuple[int, int] | None = None
-        # Uncontended unless a task was torn off its running thread: the caller's limiter allows
-        # one call at a time.
+        # The caller's limiter allows one call at a time. The lock also covers a thread that still
+        # runs after its task has ended.
         self._lock = Lock()
 
     def run(self, work: Callable[[sqlite3.Connection], T]) -> T:
