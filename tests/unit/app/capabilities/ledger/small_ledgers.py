@@ -4,18 +4,19 @@ from collections.abc import Callable
 from functools import partial
 
 from chimera_s1.adapters.memory.cursor_store import MemoryCursorStore
-from chimera_s1.adapters.memory.event_store import LedgerContents, MemoryEventStore
+from chimera_s1.adapters.memory.event_store import LedgerContents
 from chimera_s1.app.capabilities.ledger.engine import Decision, LedgerEngine
 from chimera_s1.domain.errors import LedgerDamagedError, StoreUnavailableError
 from chimera_s1.domain.ledger.commit import Commit, LedgerEntry, LedgerHead, NewEvent
 from chimera_s1.domain.ports.event_store import AppendResult, EventStore, SeqTaken
+from tests.fakes.ledger_stores import FaultyEventStore
 from tests.virtual_time import LoopClock
 
 LIMIT = 100
 ACTOR = "tester"
 
 
-class FaultyStore(MemoryEventStore):
+class FaultyStore(FaultyEventStore):
     """A ledger with a stale head, lost appends or a fast competitor, as set.
 
     Attributes:

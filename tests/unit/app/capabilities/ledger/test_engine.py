@@ -6,7 +6,7 @@ from anyio.lowlevel import checkpoint
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chimera_s1.adapters.memory.event_store import LedgerContents, MemoryEventStore
+from chimera_s1.adapters.memory.event_store import LedgerContents
 from chimera_s1.app.capabilities.ledger.engine import CONFLICT_RETRIES_MAX, STALE_READ_MAX_MS
 from chimera_s1.domain.errors import (
     AppendUncertainError,
@@ -22,6 +22,7 @@ from chimera_s1.domain.ledger.commit import (
     head_of,
     seal,
 )
+from tests.fakes.ledger_stores import FaultyEventStore
 from tests.treasury_invariants import read_all
 from tests.unit.app.capabilities.ledger.small_ledgers import LIMIT, Counter, FaultyStore
 from tests.virtual_time import LoopClock, on_virtual_time, run_on_virtual_time
@@ -39,7 +40,7 @@ def test_concurrent_instances_decide_as_if_one_after_the_other(
 
 async def add_concurrently(adds: list[tuple[int, int, int]]) -> None:
     contents = LedgerContents()
-    instances = [Counter(MemoryEventStore("counter", contents)) for _ in range(3)]
+    instances = [Counter(FaultyEventStore("counter", contents)) for _ in range(3)]
     accepted: list[int] = []
 
     async def add(instance: Counter, by: int, stream: str) -> None:
@@ -53,7 +54,7 @@ async def add_concurrently(adds: list[tuple[int, int, int]]) -> None:
     for instance in instances:
         await instance.engine.catch_up()
         assert instance.total == sum(accepted) <= LIMIT
-    entries = await read_all(MemoryEventStore("counter", contents))
+    entries = await read_all(FaultyEventStore("counter", contents))
     assert len(entries) == len(accepted)
     head = LedgerHead()
     for entry in entries:
@@ -83,7 +84,7 @@ def compete_once(store: FaultyStore, by: int) -> None:
 
 def insert(contents: LedgerContents, by: int) -> None:
     """Append to the ledger as another instance does, without a turn of the event loop."""
-    rival = MemoryEventStore("counter", contents)
+    rival = FaultyEventStore("counter", contents)
     head = LedgerHead()
     for seq in sorted(contents.documents_by_seq):
         head = head_of(rival._entry(seq).commit)
@@ -117,7 +118,7 @@ async def test_append_that_loses_every_conflict_ends_with_an_error() -> None:
 
 @on_virtual_time
 async def test_decision_without_events_writes_nothing() -> None:
-    store = MemoryEventStore("counter")
+    store = FaultyEventStore("counter")
     counter = Counter(store)
 
     assert not await counter.add(LIMIT + 1)
@@ -127,7 +128,7 @@ async def test_decision_without_events_writes_nothing() -> None:
 
 @on_virtual_time
 async def test_uncertain_append_that_was_written_is_found_by_its_commit_id() -> None:
-    store = MemoryEventStore("counter")
+    store = FaultyEventStore("counter")
     counter = Counter(store)
     store.replies_to_lose = 1
 
@@ -180,7 +181,7 @@ async def test_head_below_a_known_commit_is_stale_at_first_and_damage_later() ->
 async def test_new_commit_after_a_stale_read_starts_the_stale_period_again() -> None:
     """Stale reads far apart are short periods, not one long one."""
     store, clock = FaultyStore("counter"), LoopClock()
-    counter, other = Counter(store), Counter(MemoryEventStore("counter", store.contents))
+    counter, other = Counter(store), Counter(FaultyEventStore("counter", store.contents))
     assert await counter.add(1)
     for _ in range(3):
         store.lags = True
@@ -203,7 +204,7 @@ async def test_new_commit_after_a_stale_read_starts_the_stale_period_again() -> 
 )
 @on_virtual_time
 async def test_changed_commit_stops_all_writes(before: bytes, after: bytes, problem: str) -> None:
-    store = MemoryEventStore("counter")
+    store = FaultyEventStore("counter")
     for _ in range(3):
         assert await Counter(store).add(1)
     documents = store.contents.documents_by_seq
@@ -221,7 +222,7 @@ async def test_changed_commit_stops_all_writes(before: bytes, after: bytes, prob
 @on_virtual_time
 async def test_event_that_cannot_be_folded_stops_all_writes() -> None:
     """The chain is sound; the fold says that the commit is impossible."""
-    store = MemoryEventStore("counter")
+    store = FaultyEventStore("counter")
     event = NewEvent("counter/main", "counter.added", 1, {"by": "many"})
     draft = CommitDraft(commit_id="odd", at=1, actor="x", correlation_id="", events=(event,))
     await store.append(seal(draft, "counter", LedgerHead(), {}))
@@ -235,7 +236,7 @@ async def test_event_that_cannot_be_folded_stops_all_writes() -> None:
 
 @on_virtual_time
 async def test_damage_found_elsewhere_stops_all_writes(caplog: pytest.LogCaptureFixture) -> None:
-    store = MemoryEventStore("counter")
+    store = FaultyEventStore("counter")
     counter = Counter(store)
     assert await counter.add(1)
 
@@ -249,7 +250,7 @@ async def test_damage_found_elsewhere_stops_all_writes(caplog: pytest.LogCapture
 
 @on_virtual_time
 async def test_changed_commit_is_not_read_from_a_stream() -> None:
-    store = MemoryEventStore("counter")
+    store = FaultyEventStore("counter")
     counter = Counter(store)
     assert await counter.add(1)
     documents = store.contents.documents_by_seq
@@ -261,7 +262,7 @@ async def test_changed_commit_is_not_read_from_a_stream() -> None:
 
 @on_virtual_time
 async def test_changes_are_notified_for_own_commits_and_those_of_others() -> None:
-    store = MemoryEventStore("counter")
+    store = FaultyEventStore("counter")
     first, second = Counter(store), Counter(store)
     clock = LoopClock()
     seen: list[int] = []

@@ -2,8 +2,8 @@
 
 import pytest
 
-from chimera_s1.adapters.memory.lease_store import MemoryLeaseStore
 from chimera_s1.app.capabilities.ledger.job_lease import LEASE_MS, JobLease
+from tests.fakes.ledger_stores import FaultyLeaseStore
 from tests.virtual_time import LoopClock, on_virtual_time
 
 POLL_MS = 500
@@ -15,7 +15,7 @@ class Pair:
 
     def __init__(self) -> None:
         self.clock = LoopClock()
-        self.store = MemoryLeaseStore(self.clock)
+        self.store = FaultyLeaseStore(self.clock)
         self.first = JobLease("job", self.store, "first", self.clock)
         self.second = JobLease("job", self.store, "second", self.clock)
 
