@@ -1,6 +1,4 @@
-"""The pages promise only what is there: files, tests, contracts, settings, commands, targets,
-metrics.
-"""
+"""Pages name only what exists: files, tests, contracts, settings, commands, targets, metrics."""
 
 import ast
 import re
@@ -19,6 +17,7 @@ ROOT = Path(__file__).parents[2]
 PAGES = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")})
 DECISIONS = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
 KIND = re.compile(r"ws\.[a-z]+")
+LINE_LENGTH_MAX = 120
 SETTING = r"\bS1_[A-Z0-9_]*[A-Z0-9](?![A-Z0-9_*])"
 SETTINGS = {variable(field) for field in Settings.model_fields} | CLIENT_NAMES
 
@@ -33,7 +32,7 @@ def found(pattern: str, page: Path) -> set[str]:
 
 @cache
 def messages() -> dict[str, frozenset[str]]:
-    """File -> the text in it that a user may come to read: every string that is no docstring."""
+    """The strings of each source file that a user may read; docstrings are left out."""
     return {label(path): frozenset(strings(path)) for path in (ROOT / "src").rglob("*.py")}
 
 
@@ -52,15 +51,41 @@ every_page = pytest.mark.parametrize("page", PAGES, ids=label)
 
 
 @every_page
-def test_links_lead_somewhere(page: Path) -> None:
+def test_lines_are_short(page: Path) -> None:
+    lines = page.read_text(encoding="utf-8").splitlines()
+
+    assert not {
+        number: len(line) for number, line in enumerate(lines, 1) if len(line) > LINE_LENGTH_MAX
+    }
+
+
+@every_page
+def test_links_have_a_target(page: Path) -> None:
     targets = found(r"\]\((?!https?:)([^)#]+)", page)
 
     assert not {target for target in targets if not (page.parent / target).exists()}
 
 
 @every_page
-def test_files_named_are_there(page: Path) -> None:
-    """A path is named from the root, from the package, or beside one named before it."""
+def test_anchors_are_headings(page: Path) -> None:
+    linked = re.findall(r"\]\((?!https?:)([^)#]*)#([^)]+)\)", page.read_text(encoding="utf-8"))
+
+    assert not {
+        f"{file}#{anchor}"
+        for file, anchor in linked
+        if anchor not in anchors(page.parent / file if file else page)
+    }
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that a Markdown renderer makes of the headings."""
+    headings = re.findall(r"^#+ (.+)$", page.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@every_page
+def test_named_files_exist(page: Path) -> None:
+    """A path starts at the root of the repository or of the package."""
     named = found(r"`([\w./-]+/[\w.-]+\.(?:py|md|toml))(?:::\w+)?`", page)
     roots = (ROOT, ROOT / "src" / "chimera_s1")
 
@@ -68,7 +93,7 @@ def test_files_named_are_there(page: Path) -> None:
 
 
 @every_page
-def test_tests_named_are_there(page: Path) -> None:
+def test_named_tests_exist(page: Path) -> None:
     named = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page.read_text(encoding="utf-8"))
 
     assert not [
@@ -79,12 +104,12 @@ def test_tests_named_are_there(page: Path) -> None:
 
 
 @every_page
-def test_settings_named_can_be_set(page: Path) -> None:
+def test_named_settings_exist(page: Path) -> None:
     assert not found(SETTING, page) - SETTINGS
 
 
 @every_page
-def test_commands_named_can_be_typed(page: Path) -> None:
+def test_named_commands_exist(page: Path) -> None:
     commands = {name_of(command) for command in app.registered_commands}
     groups = {str(group.name): group.typer_instance or app for group in app.registered_groups}
     named = found(r"chimera-s1 ([a-z][a-z-]*)\b(?=[` \n])(?!:)", page)
@@ -100,7 +125,7 @@ def name_of(command: CommandInfo) -> str:
 
 
 @every_page
-def test_targets_named_can_be_made(page: Path) -> None:
+def test_named_make_targets_exist(page: Path) -> None:
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     named = found(r"(?:^|`)make ([a-z]+)", page)
 
@@ -108,13 +133,13 @@ def test_targets_named_can_be_made(page: Path) -> None:
 
 
 @every_page
-def test_metrics_named_are_counted(page: Path) -> None:
+def test_named_metrics_exist(page: Path) -> None:
     assert not found(r"`(s1_[a-z0-9_]+)", page).difference(*messages().values())
 
 
 @pytest.mark.parametrize("page", DECISIONS, ids=label)
-def test_a_decision_says_why_and_what_enforces_it(page: Path) -> None:
-    """The contracts it names exist; a decision that nothing enforces is a convention."""
+def test_a_decision_has_its_sections_and_names_what_enforces_it(page: Path) -> None:
+    """A decision that nothing enforces is a convention."""
     text = page.read_text(encoding="utf-8")
     headings = re.findall(r"^## (.+)$", text, re.MULTILINE)
     enforced = text.partition("**Enforced by:**")[2]
@@ -129,15 +154,15 @@ def test_a_decision_says_why_and_what_enforces_it(page: Path) -> None:
     assert label(page).rpartition("/")[2] in (page.parent / "README.md").read_text(encoding="utf-8")
 
 
-def test_every_kind_of_operational_event_is_on_the_map() -> None:
-    """Consumers read `ops:events` by kind; each one is in the architecture, and no other."""
+def test_the_architecture_page_lists_every_kind_of_connection_event() -> None:
+    """Consumers read `ops:events` by kind."""
     kinds = {text for texts in messages().values() for text in texts if KIND.fullmatch(text)}
 
     assert found(r"`(ws\.[a-z]+)`", ROOT / "docs" / "architecture.md") == kinds
 
 
-def test_messages_name_no_setting_that_cannot_be_set() -> None:
-    """An error or a health sentence that tells the operator to set something must be right."""
+def test_messages_name_only_settings_that_exist() -> None:
+    """An error or a health sentence may tell the operator to change a setting."""
     named = {
         (file, name)
         for file, texts in messages().items()
