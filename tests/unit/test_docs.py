@@ -52,10 +52,13 @@ every_page = pytest.mark.parametrize("page", PAGES, ids=label)
 
 @every_page
 def test_lines_are_short(page: Path) -> None:
+    """A line of one word, such as the name of a test, cannot be wrapped."""
     lines = page.read_text(encoding="utf-8").splitlines()
 
     assert not {
-        number: len(line) for number, line in enumerate(lines, 1) if len(line) > LINE_LENGTH_MAX
+        number: len(line)
+        for number, line in enumerate(lines, 1)
+        if len(line) > LINE_LENGTH_MAX and " " in line.strip()
     }
 
 
