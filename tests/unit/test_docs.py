@@ -16,6 +16,7 @@ from chimera_s1.app.settings.settings import CLIENT_NAMES, Settings, variable
 ROOT = Path(__file__).parents[2]
 PAGES = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")})
 DECISIONS = sorted((ROOT / "docs" / "adr").glob("[0-9]*.md"))
+MAPS = [ROOT / "docs" / name for name in ("architecture.md", "glossary.md")]
 KIND = re.compile(r"ws\.[a-z]+")
 LINE_LENGTH_MAX = 120
 SETTING = r"\bS1_[A-Z0-9_]*[A-Z0-9](?![A-Z0-9_*])"
@@ -138,6 +139,14 @@ def test_named_make_targets_exist(page: Path) -> None:
 @every_page
 def test_named_metrics_exist(page: Path) -> None:
     assert not found(r"`(s1_[a-z0-9_]+)", page).difference(*messages().values())
+
+
+@pytest.mark.parametrize("page", MAPS, ids=label)
+def test_named_classes_exist(page: Path) -> None:
+    sources = (path.read_text(encoding="utf-8") for path in (ROOT / "src").rglob("*.py"))
+    classes = {name for text in sources for name in re.findall(r"^class (\w+)", text, re.MULTILINE)}
+
+    assert not found(r"`((?:[A-Z][a-z]+){2,})\b", page) - classes
 
 
 @pytest.mark.parametrize("page", DECISIONS, ids=label)
