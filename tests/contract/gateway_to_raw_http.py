@@ -9,7 +9,7 @@ from decimal import Decimal
 import anyio
 
 from chimera_s1.adapters.binance.endpoints import Endpoints
-from chimera_s1.adapters.binance.http.options import HttpTimeouts
+from chimera_s1.adapters.binance.http.client import HttpTimeouts
 from chimera_s1.adapters.binance.http.signing import Credentials, Secret
 from chimera_s1.adapters.binance.http.weight_budget import WeightBudget, weight_budgets
 from chimera_s1.adapters.binance.treasury.gateway import BinanceWalletGateway, GatewayConfig

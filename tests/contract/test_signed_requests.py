@@ -53,9 +53,9 @@ async def test_one_who_is_turned_away_keeps_all_others_from_asking(limited: byte
         second = await gateway.submit(gateway.sign(ORDER))
         assert isinstance(second, ReplyNotProcessed)
         assert second.retry_after_ms == 6_000
-        with pytest.raises(ExchangeUnavailableError, match="stay away for another 6 s"):
+        with pytest.raises(ExchangeUnavailableError, match="rate limited for another 6 s"):
             await gateway.read_movements(ORDER.direction, WINDOW)
-        with pytest.raises(ExchangeUnavailableError, match="stay away for another 6 s"):
+        with pytest.raises(ExchangeUnavailableError, match="rate limited for another 6 s"):
             await public.server_time_ms(Venue.SPOT)
         assert_one_request(server)
 

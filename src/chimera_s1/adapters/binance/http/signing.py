@@ -7,8 +7,8 @@ what is signed before it is encoded is refused with -1022 (spot and `/sapi`, sin
 
 import hashlib
 import hmac
-from collections.abc import Iterable
-from typing import NoReturn
+from collections.abc import Callable, Iterable
+from typing import NoReturn, TypeAlias
 from urllib.parse import quote, urlencode
 
 from msgspec import Struct
@@ -18,14 +18,16 @@ from chimera_s1.domain.errors import ConfigurationError
 API_KEY_HEADER = "X-MBX-APIKEY"
 MASK = "***"
 
-Parameters = Iterable[tuple[str, str]]
+READ_RECV_WINDOW_MS = 5_000
+
+Parameters: TypeAlias = Iterable[tuple[str, str]]
+
+ExchangeClock: TypeAlias = Callable[[], float]
+"""The exchange's clock now, epoch ms: the local one plus the measured offset."""
 
 
 class Secret:
-    """A text that shows itself to nobody who does not ask for it by `reveal`.
-
-    It prints as `***`, and can be neither copied, pickled nor encoded.
-    """
+    """A text that prints as `***` and can be neither copied, pickled nor encoded."""
 
     __slots__ = ("__text",)
 
@@ -33,19 +35,17 @@ class Secret:
         self.__text = text
 
     def reveal(self) -> str:
-        """The text; it goes into a header or a signature, and nowhere else."""
+        """For a header or a signature, and nothing else."""
         return self.__text
 
     def __repr__(self) -> str:
         return MASK
 
     def __reduce__(self) -> NoReturn:
-        raise TypeError("a secret does not leave the process")
+        raise TypeError("a secret cannot be pickled or copied")
 
 
 class Credentials(Struct, frozen=True):
-    """An API key, and the secret that signs for it."""
-
     api_key: Secret
     secret: Secret
 
@@ -53,30 +53,40 @@ class Credentials(Struct, frozen=True):
         key = self.api_key.reveal()
         if not key or not key.isascii() or not key.isalnum():
             raise ConfigurationError(
-                "the API key cannot be one: Binance's are letters and digits; copy it again"
+                "invalid API key: Binance keys are letters and digits only; copy it again"
             )
         if not self.secret.reveal():
-            raise ConfigurationError("the API key has no secret; set both or neither")
+            raise ConfigurationError("API key without secret; set both or neither")
 
 
 class Signer:
     """Signs for one API key."""
 
-    def __init__(self, credentials: Credentials) -> None:
+    def __init__(self, credentials: Credentials, exchange_ms: ExchangeClock) -> None:
         self._credentials = credentials
+        self._exchange_ms = exchange_ms
 
     def headers(self) -> dict[str, str]:
-        """Name the key; for a request that is about to be sent."""
+        """They show the key: make them only for a request that is about to be sent."""
         return {API_KEY_HEADER: self._credentials.api_key.reveal()}
 
     def signature(self, payload: str) -> str:
-        """Of *payload*: the encoded query and the encoded body, one right after the other."""
+        """Of *payload*: the encoded query immediately followed by the encoded body."""
         secret = self._credentials.secret.reveal().encode()
         return hmac.new(secret, payload.encode("ascii"), hashlib.sha256).hexdigest()
 
     def sign(self, payload: str) -> bytes:
         """*payload* and its signature: the bytes to send."""
         return f"{payload}&signature={self.signature(payload)}".encode("ascii")
+
+    def sign_query(self, parameters: Parameters) -> bytes:
+        """The query of a read that is sent now, with its timestamp and signature."""
+        timed = (
+            *parameters,
+            ("recvWindow", str(READ_RECV_WINDOW_MS)),
+            ("timestamp", str(round(self._exchange_ms()))),
+        )
+        return self.sign(encode_parameters(timed))
 
 
 def encode_parameters(parameters: Parameters) -> str:

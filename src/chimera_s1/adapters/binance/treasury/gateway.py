@@ -1,29 +1,31 @@
-"""The treasury's way to Binance, in both modes.
+"""The treasury's gateway to Binance, in both modes.
 
-The wallet's transfer knows no id of ours; sending it twice moves money twice. The sub-account's
-transfer carries one, but needs a master account's key.
+The wallet's transfer carries no id of ours: sending it twice moves money twice. The sub-account's
+transfer carries one, but needs the key of a master account.
 """
 
-import ssl
 from collections.abc import Mapping
 from functools import partial
 from types import TracebackType
-from typing import Self, assert_never
+from typing import Self, TypeVar, assert_never
 
-import httpx2
 from msgspec import Struct
 
 from chimera_s1.adapters.binance.endpoints import Endpoints
-from chimera_s1.adapters.binance.http.options import ExchangeClock, HttpTimeouts, create_ssl_context
-from chimera_s1.adapters.binance.http.signed_reader import SignedReader
-from chimera_s1.adapters.binance.http.signing import Credentials, Signer
+from chimera_s1.adapters.binance.http.client import HttpClient, HttpTimeouts
+from chimera_s1.adapters.binance.http.signing import (
+    Credentials,
+    ExchangeClock,
+    Parameters,
+    Signer,
+)
 from chimera_s1.adapters.binance.http.weight_budget import WeightBudget
 from chimera_s1.adapters.binance.treasury import (
     income_requests,
+    key_permissions,
     subaccount_requests,
     wallet_requests,
 )
-from chimera_s1.adapters.binance.treasury.key_permissions import read_key_permissions
 from chimera_s1.adapters.binance.treasury.paged_history import HistoryPage, read_movements
 from chimera_s1.adapters.binance.treasury.transfer_sender import (
     BinanceSignedTransfer,
@@ -40,18 +42,18 @@ from chimera_s1.domain.treasury.events import TreasuryMode
 from chimera_s1.domain.treasury.limits import Direction
 from chimera_s1.domain.treasury.reconciliation import ExecutionWindow, IncomeRow, Movement
 
-SOCKET_TIMEOUT_S = 10.0
+_T = TypeVar("_T")
 
 
 class GatewayConfig(Struct, frozen=True, kw_only=True):
-    """What a gateway talks to, and as whom.
+    """Attributes:
+    endpoints: Of both venues; wallets are a matter of the spot host.
 
-    Attributes:
-        endpoints: Of both venues; the wallets are asked for on the spot host.
+    exchange_ms: The time that reads are signed with.
 
-        exchange_ms: What time reads are signed with.
+    budgets: Of both hosts, shared with all other clients.
 
-        budgets: Of both hosts, shared with all others who ask them.
+    timeouts: Of a transfer.
     """
 
     endpoints: Mapping[Venue, Endpoints]
@@ -61,36 +63,17 @@ class GatewayConfig(Struct, frozen=True, kw_only=True):
     timeouts: HttpTimeouts = HttpTimeouts()
 
 
-class _GatewayClients:
-    """The connections of one gateway: reads of both hosts, and the post to one address."""
+class BinanceTreasuryGateway:
+    """The part that both modes share."""
 
-    def __init__(self, config: GatewayConfig, path: str) -> None:
-        authorities = create_ssl_context()
-        signer = Signer(config.credentials)
-        self._client = httpx2.AsyncClient(
-            verify=authorities, timeout=SOCKET_TIMEOUT_S, follow_redirects=False, trust_env=False
-        )
-        self.spot = self._make_reader(config, signer, Venue.SPOT)
-        self.futures = self._make_reader(config, signer, Venue.PERP)
-        self.sender = _make_sender(config, signer, path, authorities)
-
-    def _make_reader(self, config: GatewayConfig, signer: Signer, venue: Venue) -> SignedReader:
-        base_url = config.endpoints[venue].rest_url
-        budget = config.budgets[venue]
-        return SignedReader(self._client, base_url, signer, budget, config.exchange_ms)
-
-    async def close(self) -> None:
-        await self._client.aclose()
-
-
-class _BinanceGateway:
-    """What both modes have in common."""
-
-    def __init__(self, config: GatewayConfig, path: str, mode: TreasuryMode) -> None:
-        self._clients = _GatewayClients(config, path)
-        self._mode = mode
+    def __init__(self, config: GatewayConfig, transfer_path: str, mode: TreasuryMode) -> None:
+        self.mode = mode
+        self._client = HttpClient(config.endpoints, config.budgets)
+        self._signer = Signer(config.credentials, config.exchange_ms)
+        self._sender = TransferSender(self._client, self._signer, transfer_path, config.timeouts)
 
     async def __aenter__(self) -> Self:
+        await self._client.__aenter__()
         return self
 
     async def __aexit__(
@@ -99,12 +82,7 @@ class _BinanceGateway:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._clients.close()
-
-    @property
-    def mode(self) -> TreasuryMode:
-        """Which transfer is used."""
-        return self._mode
+        await self._client.__aexit__(kind, error, trace)
 
     async def submit(self, signed: SignedTransfer) -> SubmissionReply:
         """Send *signed* once, on a connection of its own.
@@ -112,26 +90,31 @@ class _BinanceGateway:
         Raises:
             RuntimeError: It was submitted before.
         """
-        return await self._clients.sender.submit(signed)
+        return await self._sender.submit(signed)
 
     async def read_income(self, window: ExecutionWindow) -> tuple[IncomeRow, ...]:
-        """The futures account's side of the transfers in *window*."""
-        return await income_requests.read_income(self._income_rows, window)
+        """The futures account's rows for the transfers in *window*."""
+        return await income_requests.read_income(self._read_income_rows, window)
 
     async def key_permissions(self) -> KeyPermissions:
         """What the key may do now."""
-        return await read_key_permissions(self._clients.spot, self._mode)
+        path, kind = key_permissions.PATH, key_permissions.ApiRestrictions
+        return key_permissions.parse_restrictions(
+            await self._get(Venue.SPOT, path, (), kind), self.mode
+        )
 
-    async def _income_rows(
+    async def _read_income_rows(
         self, window_part: ExecutionWindow
     ) -> tuple[income_requests.IncomeReplyRow, ...]:
         parameters = income_requests.income_parameters(window_part)
-        return await self._clients.futures.get(
-            income_requests.PATH, parameters, tuple[income_requests.IncomeReplyRow, ...]
-        )
+        path, kind = income_requests.PATH, tuple[income_requests.IncomeReplyRow, ...]
+        return await self._get(Venue.PERP, path, parameters, kind)
+
+    async def _get(self, venue: Venue, path: str, parameters: Parameters, kind: type[_T]) -> _T:
+        return await self._client.get(venue, path, parameters, kind, signer=self._signer)
 
 
-class BinanceWalletGateway(_BinanceGateway):
+class BinanceWalletGateway(BinanceTreasuryGateway):
     """Implements `domain.ports.treasury_gateway.TreasuryGateway` for mode `wallet`, and
     `domain.ports.key_permissions.KeyPermissionsReader`.
     """
@@ -141,25 +124,25 @@ class BinanceWalletGateway(_BinanceGateway):
 
     def sign(self, order: TransferSubmission) -> BinanceSignedTransfer:
         """Make the request for *order*; its id is not in it."""
-        return self._clients.sender.sign(wallet_requests.order_parameters(order))
+        return self._sender.sign(wallet_requests.order_parameters(order))
 
     async def read_movements(
         self, direction: Direction, window: ExecutionWindow
     ) -> tuple[Movement, ...]:
         """Every movement of *direction* in *window*."""
-        return await read_movements(partial(self._page, direction), window)
+        return await read_movements(partial(self._read_page, direction), window)
 
-    async def _page(
+    async def _read_page(
         self, direction: Direction, window_part: ExecutionWindow, page: int
     ) -> HistoryPage:
         parameters = wallet_requests.history_parameters(direction, window_part, page)
         path, kind = wallet_requests.PATH, wallet_requests.WalletHistoryPage
         return wallet_requests.parse_page(
-            await self._clients.spot.get(path, parameters, kind), direction
+            await self._get(Venue.SPOT, path, parameters, kind), direction
         )
 
 
-class BinanceSubaccountGateway(_BinanceGateway):
+class BinanceSubaccountGateway(BinanceTreasuryGateway):
     """Implements `domain.ports.treasury_gateway.TreasuryGateway` for mode `subaccount`, and
     `domain.ports.key_permissions.KeyPermissionsReader`.
     """
@@ -169,28 +152,28 @@ class BinanceSubaccountGateway(_BinanceGateway):
 
     def sign(self, order: TransferSubmission) -> BinanceSignedTransfer:
         """Make the request for *order*, its id included."""
-        return self._clients.sender.sign(subaccount_requests.order_parameters(order))
+        return self._sender.sign(subaccount_requests.order_parameters(order))
 
     async def read_movements(
         self, direction: Direction, window: ExecutionWindow
     ) -> tuple[Movement, ...]:
         """Every movement of *direction* in *window*, with our ids."""
-        return await read_movements(partial(self._page, direction), window)
+        return await read_movements(partial(self._read_page, direction), window)
 
-    async def _page(
+    async def _read_page(
         self, direction: Direction, window_part: ExecutionWindow, page: int
     ) -> HistoryPage:
         parameters = subaccount_requests.history_parameters(window_part, page)
         path, kind = subaccount_requests.PATH, subaccount_requests.SubaccountHistoryPage
         return subaccount_requests.parse_page(
-            await self._clients.spot.get(path, parameters, kind), direction
+            await self._get(Venue.SPOT, path, parameters, kind), direction
         )
 
 
 def make_gateway(
     mode: TreasuryMode, config: GatewayConfig
 ) -> BinanceWalletGateway | BinanceSubaccountGateway:
-    """The one that is configured."""
+    """The gateway of *mode*."""
     match mode:
         case TreasuryMode.WALLET:
             return BinanceWalletGateway(config)
@@ -198,15 +181,3 @@ def make_gateway(
             return BinanceSubaccountGateway(config)
         case _:
             assert_never(mode)
-
-
-def _make_sender(
-    config: GatewayConfig, signer: Signer, path: str, ssl_context: ssl.SSLContext
-) -> TransferSender:
-    return TransferSender(
-        config.endpoints[Venue.SPOT].rest_url + path,
-        signer,
-        config.budgets[Venue.SPOT],
-        timeouts=config.timeouts,
-        ssl_context=ssl_context,
-    )

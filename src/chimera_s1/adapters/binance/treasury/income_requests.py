@@ -1,8 +1,7 @@
-"""The futures account's income of type TRANSFER (`GET /fapi/v1/income`): the second witness.
+"""The futures account's income of type TRANSFER, `GET /fapi/v1/income`: the second proof.
 
-Binance, USD-M "Get Income History": at most 1000 rows an answer, oldest first, over three months;
-what is missing is asked for from the last row's time on. Rows of one transfer have no number that
-could be relied upon.
+Binance, USD-M "Get Income History": at most 1000 rows a reply, oldest first, over three months; the
+next page starts at the time of the last row. No id of a row is reliable.
 """
 
 from collections.abc import Awaitable, Callable
@@ -24,8 +23,6 @@ INCOME_TYPE = "TRANSFER"
 
 
 class IncomeReplyRow(Struct, frozen=True):
-    """A row of the income, with Binance's names."""
-
     asset: str
     income: str
     incomeType: str  # noqa: N815 (Binance's name)
@@ -37,7 +34,6 @@ ReadRows = Callable[[ExecutionWindow], Awaitable[tuple[IncomeReplyRow, ...]]]
 
 
 def income_parameters(window_part: ExecutionWindow) -> Parameters:
-    """Of the first rows over *window_part*."""
     return (
         ("incomeType", INCOME_TYPE),
         ("startTime", str(window_part.start)),
@@ -56,7 +52,7 @@ async def read_income(read_rows: ReadRows, window: ExecutionWindow) -> tuple[Inc
     for row in rows:
         if row.incomeType != INCOME_TYPE:
             raise ExchangeUnavailableError(
-                f"the futures income has a row of type {row.incomeType!r}, not as asked for"
+                f"futures income row has type {row.incomeType!r}, expected {INCOME_TYPE}"
             )
     inside = (row for row in rows if row.asset == ASSET and window.start <= row.time <= window.end)
     return tuple(IncomeRow(_parse_signed_amount(row.income), row.time) for row in inside)
@@ -67,7 +63,7 @@ async def _read_span(read_rows: ReadRows, window_part: ExecutionWindow) -> list[
     start = window_part.start
     for _ in range(PAGES_MAX):
         page = await read_rows(ExecutionWindow(start, window_part.end))
-        # The page begins with all rows of the last one's latest moment, the known ones again.
+        # The page repeats all rows of the last page's latest millisecond.
         rows = [*(row for row in rows if row.time < start), *page]
         if len(page) < PAGE_ROWS:
             return rows
@@ -75,14 +71,17 @@ async def _read_span(read_rows: ReadRows, window_part: ExecutionWindow) -> list[
         if latest == start or any(a.time > b.time for a, b in pairwise(page)):
             break
         start = latest
-    raise ExchangeUnavailableError("the futures income could not be read page by page")
+    raise ExchangeUnavailableError(
+        f"futures income: paging failed (rows out of order, more than {PAGE_ROWS} rows in one ms, "
+        f"or more than {PAGES_MAX} pages)"
+    )
 
 
 def _parse_signed_amount(text: str) -> Decimal:
     try:
         amount = Decimal(text)
     except InvalidOperation as error:
-        raise ExchangeUnavailableError(f"an income of {text[:40]!r} is no number") from error
+        raise ExchangeUnavailableError(f"invalid income amount {text[:40]!r}") from error
     if not amount.is_finite():
-        raise ExchangeUnavailableError(f"an income of {text[:40]!r} is no amount")
+        raise ExchangeUnavailableError(f"invalid income amount {text[:40]!r}")
     return amount

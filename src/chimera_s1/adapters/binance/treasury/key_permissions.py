@@ -1,12 +1,9 @@
-"""What the API key may do (`GET /sapi/v1/account/apiRestrictions`, wallet "Get API Key
-Permission").
-"""
+"""Permissions of the API key: `GET /sapi/v1/account/apiRestrictions`."""
 
 from typing import assert_never
 
 from msgspec import Struct
 
-from chimera_s1.adapters.binance.http.signed_reader import SignedReader
 from chimera_s1.domain.ports.key_permissions import KeyPermissions
 from chimera_s1.domain.treasury.events import TreasuryMode
 
@@ -14,7 +11,7 @@ PATH = "/sapi/v1/account/apiRestrictions"
 
 
 class ApiRestrictions(Struct, frozen=True):
-    """With Binance's names; what it does not mention, the key may not do."""
+    """Wallet, "Get API Key Permission"; an absent field means no."""
 
     ipRestrict: bool  # noqa: N815 (Binance's name)
     enableReading: bool  # noqa: N815 (Binance's name)
@@ -23,18 +20,13 @@ class ApiRestrictions(Struct, frozen=True):
     enableInternalTransfer: bool = False  # noqa: N815 (Binance's name)
 
 
-async def read_key_permissions(reads: SignedReader, mode: TreasuryMode) -> KeyPermissions:
-    """Of the key that *reads* signs with, as *mode* needs them.
-
-    Raises:
-        ExchangeUnavailableError, ExchangeRefusedError: As `SignedReader.get`.
-    """
-    answer = await reads.get(PATH, (), ApiRestrictions)
+def parse_restrictions(restrictions: ApiRestrictions, mode: TreasuryMode) -> KeyPermissions:
+    """The permissions that *mode* needs."""
     return KeyPermissions(
-        may_read=answer.enableReading,
-        may_transfer=_may_transfer(answer, mode),
-        may_withdraw=answer.enableWithdrawals,
-        ip_restricted=answer.ipRestrict,
+        may_read=restrictions.enableReading,
+        may_transfer=_may_transfer(restrictions, mode),
+        may_withdraw=restrictions.enableWithdrawals,
+        ip_restricted=restrictions.ipRestrict,
     )
 
 

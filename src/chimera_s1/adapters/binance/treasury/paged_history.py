@@ -1,8 +1,8 @@
-"""Reading a paged history whole, although rows move from page to page while it is read.
+"""Reads a paged history completely, although rows move between pages while it is read.
 
-A row that is added at the front pushes another one over the edge of a page, and one that goes lets
-another slip through between two requests. So a reading counts only if it is whole in itself, and
-is believed only when the next one finds the same.
+A row added at the front pushes another one to the next page; a row that disappears lets another one
+slip to a page already read. So a pass counts only if it is complete, and its result is used only if
+the next pass finds the same rows.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -17,24 +17,20 @@ from chimera_s1.domain.treasury.reconciliation import ExecutionWindow, Movement
 PAGES_MAX = 100
 PASSES_MAX = 6
 SPAN_MAX_MS = 7 * 86_400_000 - 1_000
-"""The longest window that is asked for at once: "less than 7 days" (sub-account history); for the
-wallet's no limit is documented, and 7 days is its default.
+"""The longest window of one request: "less than 7 days" (sub-account history); the wallet's history
+documents no limit, and 7 days is its default.
 """
 
 
 class HistoryRow(Struct, frozen=True):
-    """A row of a history; without a movement where it is about other money."""
+    """`movement` is None where the row is about another asset or account."""
 
     tran_id: str
     movement: Movement | None
 
 
 class HistoryPage(Struct, frozen=True):
-    """A page of a history.
-
-    Attributes:
-        total: Rows of all pages, as the exchange said with this one.
-    """
+    """`total` counts the rows of all pages, as reported with this one."""
 
     total: int
     rows: tuple[HistoryRow, ...]
@@ -48,7 +44,7 @@ async def read_movements(read_page: ReadPage, window: ExecutionWindow) -> tuple[
     """Every movement in *window*, once.
 
     Raises:
-        ExchangeUnavailableError: A page could not be read, or no two readings agreed.
+        ExchangeUnavailableError: A page could not be read, or no two passes agreed.
     """
     previous: frozenset[Movement] | None = None
     for _ in range(PASSES_MAX):
@@ -58,12 +54,12 @@ async def read_movements(read_page: ReadPage, window: ExecutionWindow) -> tuple[
             return tuple(sorted(found, key=lambda movement: (movement.moved_at, movement.tran_id)))
         previous = found
     raise ExchangeUnavailableError(
-        f"the transfer history changed under way in {PASSES_MAX} readings; it proves nothing"
+        f"the transfer history kept changing during {PASSES_MAX} passes; no conclusion possible"
     )
 
 
 def split_window(window: ExecutionWindow) -> Iterator[ExecutionWindow]:
-    """*window* in pieces that may be asked for at once."""
+    """*window* in parts of at most `SPAN_MAX_MS`."""
     start = window.start
     while start <= window.end:
         end = min(window.end, start + SPAN_MAX_MS)
@@ -72,19 +68,19 @@ def split_window(window: ExecutionWindow) -> Iterator[ExecutionWindow]:
 
 
 def parse_row_amount(text: str) -> Decimal:
-    """The amount of a row of USDT.
+    """USDT.
 
     Raises:
-        ExchangeUnavailableError: It is none.
+        ExchangeUnavailableError: *text* is no amount.
     """
     try:
         return parse_usdt(text)
     except InvalidValueError as error:
-        raise ExchangeUnavailableError(f"a row of the history: {error}") from error
+        raise ExchangeUnavailableError(f"invalid row in the transfer history: {error}") from error
 
 
 async def _read_pass(read_page: ReadPage, window: ExecutionWindow) -> list[HistoryRow] | None:
-    """All rows of all pages; None where they cannot be all."""
+    """All rows of all pages; None where the pages do not fit together."""
     rows: list[HistoryRow] = []
     for span in split_window(window):
         found = await _read_span(read_page, span)
@@ -104,7 +100,7 @@ async def _read_span(read_page: ReadPage, window_part: ExecutionWindow) -> list[
     if counted != first.total or any(page.total != first.total for page in pages):
         return None
     rows = [row for page in pages for row in _distinct_rows(page)]
-    # Where a row is on two pages, it has moved, and another one the other way.
+    # A row on two pages has moved while it was read, so another one may have been missed.
     return rows if len({row.tran_id for row in rows}) == len(rows) else None
 
 
@@ -113,7 +109,7 @@ def _distinct_rows(page: HistoryPage) -> list[HistoryRow]:
     for row in page.rows:
         if once.setdefault(row.tran_id, row) != row:
             raise ExchangeUnavailableError(
-                f"the transfer history shows movement {row.tran_id} in two ways"
+                f"the transfer history has two different rows for movement {row.tran_id}"
             )
     return list(once.values())
 

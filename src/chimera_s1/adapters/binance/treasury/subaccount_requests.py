@@ -1,8 +1,8 @@
-"""The master account's transfer with an id of ours (`/sapi/v1/sub-account/universalTransfer`).
+"""Requests and replies of the transfer with our id, `/sapi/v1/sub-account/universalTransfer`.
 
-Binance, sub-account "Universal Transfer" and "Query Universal Transfer History": an e-mail is only
-needed where both account types are the same, so none is sent; the history's window is less than
-7 days, and its pages hold at most 500 rows of all directions.
+Binance, sub-account "Universal Transfer" and "Query Universal Transfer History": only a master
+account may use it. An e-mail is only needed where both account types are the same, so none is sent;
+the history's window is less than 7 days, and its pages hold at most 500 rows of all directions.
 """
 
 from typing import assert_never
@@ -35,8 +35,6 @@ _STATUS_BY_NAME = {
 
 
 class SubaccountTransferRow(Struct, frozen=True):
-    """A row of the history, with Binance's names."""
-
     tranId: int  # noqa: N815 (Binance's name)
     asset: str
     amount: str
@@ -50,14 +48,14 @@ class SubaccountTransferRow(Struct, frozen=True):
 
 
 class SubaccountHistoryPage(Struct, frozen=True):
-    """A page of the history; `result` may be left out where there is nothing."""
+    """`result` may be absent where there are no rows."""
 
     totalCount: int  # noqa: N815 (Binance's name)
     result: tuple[SubaccountTransferRow, ...] = ()
 
 
 def account_type(wallet: Wallet) -> str:
-    """What Binance calls *wallet*."""
+    """Binance's name of *wallet*."""
     match wallet:
         case Wallet.SPOT:
             return "SPOT"
@@ -68,7 +66,7 @@ def account_type(wallet: Wallet) -> str:
 
 
 def order_parameters(order: TransferSubmission) -> Parameters:
-    """Of the request that moves the money."""
+    """Of the request that moves the money, in the order in which they are signed."""
     return (
         ("fromAccountType", account_type(order.direction.source)),
         ("toAccountType", account_type(order.direction.target)),
@@ -81,7 +79,7 @@ def order_parameters(order: TransferSubmission) -> Parameters:
 
 
 def history_parameters(window_part: ExecutionWindow, page: int) -> Parameters:
-    """Of a page of the history, numbered from 1."""
+    """Of one page of the history; pages are numbered from 1."""
     return (
         ("startTime", str(window_part.start)),
         ("endTime", str(window_part.end)),
@@ -91,10 +89,10 @@ def history_parameters(window_part: ExecutionWindow, page: int) -> Parameters:
 
 
 def parse_page(page: SubaccountHistoryPage, direction: Direction) -> HistoryPage:
-    """What *page* says about USDT that moved in *direction* within one account.
+    """The movements of USDT in *direction* within one account.
 
     Raises:
-        ExchangeUnavailableError: A row cannot be understood, so nothing is known for certain.
+        ExchangeUnavailableError: A row is not understood, so the page proves nothing.
     """
     return HistoryPage(page.totalCount, tuple(_parse_row(row, direction) for row in page.result))
 
@@ -104,7 +102,9 @@ def _parse_row(row: SubaccountTransferRow, direction: Direction) -> HistoryRow:
     ends = (account_type(direction.source), account_type(direction.target))
     accounts = (row.fromAccountType, row.toAccountType)
     if not _ACCOUNT_TYPES.issuperset(accounts):
-        raise ExchangeUnavailableError(f"movement {tran_id} is between unknown wallets {accounts}")
+        raise ExchangeUnavailableError(
+            f"movement {tran_id} has an unknown account type: {accounts}"
+        )
     if row.asset != ASSET or accounts != ends or _is_between_accounts(row):
         return HistoryRow(tran_id, None)
     if row.status not in _STATUS_BY_NAME:
@@ -123,5 +123,5 @@ def _parse_row(row: SubaccountTransferRow, direction: Direction) -> HistoryRow:
 
 
 def _is_between_accounts(row: SubaccountTransferRow) -> bool:
-    # Whether both are named for a transfer within one account is not documented.
+    # Not documented: whether a transfer within one account names both.
     return bool(row.fromEmail and row.toEmail) and row.fromEmail != row.toEmail

@@ -1,7 +1,7 @@
-"""The wallet's transfer and its history (`/sapi/v1/asset/transfer`): questions and answers.
+"""Requests and replies of the wallet's transfer and its history, `/sapi/v1/asset/transfer`.
 
-Binance, wallet "User Universal Transfer" and "Query User Universal Transfer History": there is no
-id of ours; `type` is mandatory, a page has at most 100 rows, and the history reaches back six
+Binance, wallet "User Universal Transfer" and "Query User Universal Transfer History": the client
+cannot set an id; `type` is mandatory, a page has at most 100 rows, and the history reaches back six
 months.
 """
 
@@ -26,8 +26,6 @@ PAGE_ROWS = 100
 
 
 class WalletTransferRow(Struct, frozen=True):
-    """A row of the history, with Binance's names."""
-
     asset: str
     amount: str
     type: str
@@ -37,14 +35,14 @@ class WalletTransferRow(Struct, frozen=True):
 
 
 class WalletHistoryPage(Struct, frozen=True):
-    """A page of the history; `rows` may be left out where there are none."""
+    """`rows` may be absent where there are none."""
 
     total: int
     rows: tuple[WalletTransferRow, ...] = ()
 
 
 def transfer_type(direction: Direction) -> str:
-    """What Binance calls *direction*."""
+    """Binance's name of *direction*."""
     match direction:
         case Direction.SPOT_TO_FUTURES:
             return "MAIN_UMFUTURE"
@@ -55,7 +53,7 @@ def transfer_type(direction: Direction) -> str:
 
 
 def order_parameters(order: TransferSubmission) -> Parameters:
-    """Of the request that moves the money."""
+    """Of the request that moves the money, in the order in which they are signed."""
     return (
         ("type", transfer_type(order.direction)),
         ("asset", ASSET),
@@ -66,7 +64,7 @@ def order_parameters(order: TransferSubmission) -> Parameters:
 
 
 def history_parameters(direction: Direction, window_part: ExecutionWindow, page: int) -> Parameters:
-    """Of a page of the history, numbered from 1."""
+    """Of one page of the history; pages are numbered from 1."""
     return (
         ("type", transfer_type(direction)),
         ("startTime", str(window_part.start)),
@@ -77,10 +75,10 @@ def history_parameters(direction: Direction, window_part: ExecutionWindow, page:
 
 
 def parse_page(page: WalletHistoryPage, direction: Direction) -> HistoryPage:
-    """What *page* says about USDT.
+    """The movements of USDT.
 
     Raises:
-        ExchangeUnavailableError: A row cannot be understood, so nothing is known for certain.
+        ExchangeUnavailableError: A row is not understood, so the page proves nothing.
     """
     return HistoryPage(page.total, tuple(_parse_row(row, direction) for row in page.rows))
 
@@ -89,8 +87,7 @@ def _parse_row(row: WalletTransferRow, direction: Direction) -> HistoryRow:
     tran_id = str(row.tranId)
     if row.type != transfer_type(direction):
         raise ExchangeUnavailableError(
-            f"movement {tran_id} is of type {row.type!r}, not {transfer_type(direction)} "
-            "as asked for"
+            f"movement {tran_id} has type {row.type!r}, expected {transfer_type(direction)}"
         )
     if row.asset != ASSET:
         return HistoryRow(tran_id, None)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chimera_s1.adapters.binance.http.reply_classification import classify_transfer_reply, sanitize
+from chimera_s1.adapters.binance.http.reply_classification import sanitize
+from chimera_s1.adapters.binance.treasury.transfer_reply import classify_transfer_reply
 from chimera_s1.domain.ports.treasury_gateway import (
     ReplyAccepted,
     ReplyNotProcessed,

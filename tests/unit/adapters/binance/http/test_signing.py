@@ -39,7 +39,7 @@ FUTURES_ORDER = (
 
 
 def signer(secret: str) -> Signer:
-    return Signer(Credentials(Secret(KEY), Secret(secret)))
+    return Signer(Credentials(Secret(KEY), Secret(secret)), lambda: 0.0)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from decimal import Decimal
 import anyio
 from msgspec.structs import replace
 
-from chimera_s1.adapters.binance.http.options import HttpTimeouts
+from chimera_s1.adapters.binance.http.client import HttpTimeouts
 from chimera_s1.app.capabilities.treasury.execute_transfers import SubmissionPolicy
 from chimera_s1.app.capabilities.treasury.reconcile_transfers import REPLY_DEADLINE_MS
 from chimera_s1.domain.operations.backoff import Backoff

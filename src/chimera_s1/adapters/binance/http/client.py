@@ -1,0 +1,336 @@
+"""The HTTP client of Binance's REST hosts: every request of this package goes through it.
+
+Reads use kept connections, and their failures are the errors of `domain.errors`. A request that
+must not arrive twice goes through `post_once`, which returns what is known about it. Both obey the
+weight budget of the host, follow no redirect and ignore proxies of the environment.
+"""
+
+import os
+import socket
+import ssl
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Self, TypeVar, assert_never
+
+import anyio
+import httpx2
+import msgspec
+from msgspec import Struct
+
+from chimera_s1.adapters.binance.endpoints import Endpoints
+from chimera_s1.adapters.binance.http.reply_classification import (
+    ClassifiedReply,
+    ReplyCategory,
+    classify_reply,
+    decode_body,
+    sanitize,
+)
+from chimera_s1.adapters.binance.http.signing import Parameters, Signer, encode_parameters
+from chimera_s1.adapters.binance.http.weight_budget import WeightBudget
+from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
+from chimera_s1.domain.identifiers import Venue
+
+READ_BYTES_MAX = 64 * 1024 * 1024
+"""Far above the longest reply, an exchangeInfo of a few MB; decompressed."""
+
+POST_BYTES_MAX = 65_536
+
+_NOT_SENT_ERRORS = (
+    httpx2.ConnectError,
+    httpx2.ConnectTimeout,
+    httpx2.PoolTimeout,
+    httpx2.UnsupportedProtocol,
+    httpx2.InvalidURL,
+)
+"""httpx2 raises these, and only these, before it has a connection to write to: name, TCP or TLS."""
+
+_T = TypeVar("_T")
+
+
+class HttpTimeouts(Struct, frozen=True, kw_only=True):
+    """How long one request may take, s.
+
+    Attributes:
+        connect_s: For DNS and TCP, and again for TLS.
+
+        idle_s: Between two bytes.
+
+        total_s: From the call to the last byte of the reply; more than the 10 s after which
+            Binance itself gives up (SPOT errors.md, -1007).
+    """
+
+    connect_s: float = 4.0
+    idle_s: float = 12.0
+    total_s: float = 12.0
+
+    def as_httpx(self) -> httpx2.Timeout:
+        """Without `total_s`, which httpx2 does not know."""
+        return httpx2.Timeout(self.idle_s, connect=self.connect_s)
+
+
+READ_TIMEOUTS = HttpTimeouts(connect_s=10.0, idle_s=10.0, total_s=20.0)
+_READ_LIMITS = httpx2.Limits(max_connections=100, max_keepalive_connections=20)
+_POST_LIMITS = httpx2.Limits(max_connections=1, max_keepalive_connections=0)
+
+
+class HttpReply(Struct, frozen=True):
+    """A complete reply."""
+
+    status: int
+    headers: httpx2.Headers
+    body: bytes
+
+
+class NotSent(Struct, frozen=True):
+    """No byte of the request has left."""
+
+    cause: str
+
+
+class NoReply(Struct, frozen=True):
+    """The request may have arrived; no complete reply came."""
+
+    cause: str
+
+
+class _ReplyBuffer:
+    """The part of a reply that has arrived; `status` is 0 before its head has."""
+
+    def __init__(self, bytes_max: int) -> None:
+        self.status = 0
+        self.headers = httpx2.Headers()
+        self.body = bytearray()
+        self.complete = False
+        self._bytes_max = bytes_max
+
+    async def fill(self, reply: httpx2.Response) -> None:
+        """Raises:
+        httpx2.DecodingError: The body is too long.
+        """
+        self.status, self.headers = reply.status_code, reply.headers
+        async for piece in reply.aiter_bytes():
+            self.body += piece
+            if len(self.body) > self._bytes_max:
+                raise httpx2.DecodingError(f"body longer than {self._bytes_max} bytes")
+        self.complete = True
+
+    def as_reply(self) -> HttpReply:
+        return HttpReply(self.status, self.headers, bytes(self.body))
+
+
+class _ReadRequest(Struct, frozen=True):
+    """A GET; *label* names it in errors and shows no signature."""
+
+    url: str
+    query: bytes
+    headers: Mapping[str, str]
+    label: str
+
+    def target(self) -> bytes:
+        """Sent as it is; a query in the URL might be rewritten, and is logged."""
+        path = httpx2.URL(self.url).raw_path
+        return path + b"?" + self.query if self.query else path
+
+
+class HttpClient:
+    """One for each adapter; adapters that use the same hosts share *budgets*."""
+
+    def __init__(
+        self, endpoints: Mapping[Venue, Endpoints], budgets: Mapping[Venue, WeightBudget]
+    ) -> None:
+        self._endpoints = endpoints
+        self._budgets = budgets
+        # Made once: reading the certificates takes longer than a request. Honours SSL_CERT_FILE.
+        self._ssl_context = httpx2.create_ssl_context()
+        self._kept = self._open(READ_TIMEOUTS, _READ_LIMITS)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self._kept.aclose()
+
+    def blocked_ms(self, venue: Venue) -> float:
+        """How long the host of *venue* takes no request; 0 when it does."""
+        return self._budgets[venue].blocked_ms()
+
+    async def get(
+        self,
+        venue: Venue,
+        path: str,
+        parameters: Parameters,
+        kind: type[_T],
+        *,
+        signer: Signer | None = None,
+        strict: bool = True,
+    ) -> _T:
+        """The reply to a read, signed where there is a *signer*.
+
+        With *strict* off, numbers sent as strings are read as well.
+
+        Raises:
+            ExchangeUnavailableError: No reply, or none that can be relied upon.
+
+            ExchangeRefusedError: The key or the request is at fault; a retry will not help.
+        """
+        request = self._make_read(venue, path, parameters, signer)
+        blocked_ms = self.blocked_ms(venue)
+        if blocked_ms > 0:
+            raise ExchangeUnavailableError(
+                f"{request.label}: rate limited for another {blocked_ms / 1000:.0f} s"
+            )
+        reply = await self._read(venue, request)
+        if reply.status != httpx2.codes.OK:
+            raise _read_error(request.label, self._classify(venue, reply))
+        return _decode(request.label, reply.body, kind, strict=strict)
+
+    async def post_once(
+        self, venue: Venue, path: str, body: bytes, *, signer: Signer, timeouts: HttpTimeouts
+    ) -> HttpReply | NotSent | NoReply:
+        """Send *body*, already signed, exactly once and on a connection of its own.
+
+        A connection that was used before may have been closed by the other side while idle; then a
+        request that never arrived could not be told from one whose reply was lost. So there is no
+        keep-alive here and no retry. Only cancellation raises.
+        """
+        url = self._endpoints[venue].rest_url + path
+        buffer = _ReplyBuffer(POST_BYTES_MAX)
+        cause = "incomplete reply"
+        try:
+            with anyio.fail_after(timeouts.total_s):
+                await self._post(url, body, signer.headers(), timeouts, buffer)
+        except _NOT_SENT_ERRORS as error:
+            return NotSent(_error_text(error))
+        except TimeoutError:
+            cause = f"no complete reply within {timeouts.total_s:g} s"
+        except Exception as error:  # noqa: BLE001 (whatever it is, the request may have left)
+            cause = _error_text(error)
+        if buffer.status:
+            self._budgets[venue].record_reply(buffer.status, buffer.headers)
+        if not buffer.complete:
+            return NoReply(f"{buffer.status} {cause}" if buffer.status else cause)
+        reply = buffer.as_reply()
+        self._classify(venue, reply)
+        return reply
+
+    def _make_read(
+        self, venue: Venue, path: str, parameters: Parameters, signer: Signer | None
+    ) -> _ReadRequest:
+        url = self._endpoints[venue].rest_url + path
+        if signer is not None:
+            return _ReadRequest(url, signer.sign_query(parameters), signer.headers(), url)
+        query = encode_parameters(parameters)
+        label = f"{url}?{query}" if query else url
+        return _ReadRequest(url, query.encode("ascii"), {}, label)
+
+    async def _read(self, venue: Venue, request: _ReadRequest) -> HttpReply:
+        buffer = _ReplyBuffer(READ_BYTES_MAX)
+        try:
+            with anyio.fail_after(READ_TIMEOUTS.total_s):
+                async with self._kept.stream(
+                    "GET",
+                    request.url,
+                    headers=request.headers,
+                    extensions={"target": request.target()},
+                ) as reply:
+                    await buffer.fill(reply)
+        except TimeoutError as error:
+            text = f"no reply within {READ_TIMEOUTS.total_s:g} s"
+            raise ExchangeUnavailableError(f"{request.label}: {text}") from error
+        except (httpx2.HTTPError, OSError) as error:
+            text = _error_text(error)
+            raise ExchangeUnavailableError(f"{request.label}: no reply: {text}") from error
+        except httpx2.InvalidURL as error:
+            text = sanitize(str(error))
+            raise ExchangeRefusedError(f"{request.label}: not a URL: {text}") from error
+        finally:
+            if buffer.status:
+                self._budgets[venue].record_reply(buffer.status, buffer.headers)
+        return buffer.as_reply()
+
+    def _classify(self, venue: Venue, reply: HttpReply) -> ClassifiedReply:
+        """The reply's class; a wait that its body or headers ask for holds the whole host."""
+        classified = classify_reply(reply.status, decode_body(reply.body), reply.headers)
+        self._budgets[venue].block(classified.retry_after_ms)
+        return classified
+
+    async def _post(
+        self,
+        url: str,
+        body: bytes,
+        headers: Mapping[str, str],
+        timeouts: HttpTimeouts,
+        buffer: _ReplyBuffer,
+    ) -> None:
+        headers = {
+            **headers,
+            "Accept-Encoding": "identity",
+            "Connection": "close",
+            "Content-Type": "application/x-www-form-urlencoded",
+        }
+        async with (
+            self._open(timeouts, _POST_LIMITS) as fresh,
+            fresh.stream("POST", url, content=body, headers=headers) as reply,
+        ):
+            await buffer.fill(reply)
+
+    def _open(self, timeouts: HttpTimeouts, limits: httpx2.Limits) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(
+            verify=self._ssl_context,
+            timeout=timeouts.as_httpx(),
+            limits=limits,
+            follow_redirects=False,
+            trust_env=False,
+        )
+
+
+def _read_error(
+    label: str, reply: ClassifiedReply
+) -> ExchangeUnavailableError | ExchangeRefusedError:
+    text = f"{label}: replied {reply.summary}"
+    match reply.category:
+        case ReplyCategory.FORBIDDEN | ReplyCategory.REFUSED:
+            return ExchangeRefusedError(text)
+        case ReplyCategory.RATE_LIMITED:
+            wait_s = reply.retry_after_ms / 1000
+            return ExchangeUnavailableError(f"{text}; no requests for {wait_s:.0f} s")
+        case (
+            ReplyCategory.SUCCEEDED
+            | ReplyCategory.OVERLOADED
+            | ReplyCategory.CLOCK_SUSPECT
+            | ReplyCategory.UNKNOWN
+        ):
+            return ExchangeUnavailableError(text)
+        case _:
+            assert_never(reply.category)
+
+
+def _decode(label: str, body: bytes, kind: type[_T], *, strict: bool) -> _T:
+    try:
+        return msgspec.json.decode(body, type=kind, strict=strict)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
+        # A page of a proxy, or half a reply.
+        text = sanitize(str(error))
+        raise ExchangeUnavailableError(f"{label}: unexpected reply body: {text}") from error
+
+
+def _error_text(error: Exception) -> str:
+    """With the system's own word, which httpx2 leaves to the causes: `Connection refused`."""
+    text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno:
+            return sanitize(f"{text} ({_os_error_text(cause)})")
+        cause = cause.__cause__ or cause.__context__
+    return sanitize(text)
+
+
+def _os_error_text(error: OSError) -> str:
+    if isinstance(error, ssl.SSLError | socket.gaierror):
+        return error.strerror or str(error)  # numbered by themselves
+    return os.strerror(error.errno or 0)
