@@ -85,7 +85,7 @@ async def test_a_refused_subscription_ends_the_connection(tasks: TaskGroup, refu
         await feed.next_event(ConnectionOpened)
         quotes = await feed.drain_until(lambda seen: bool(seen) and seen[-1].update_id == 2)
 
-    assert lost.cause == "the venue refused a request: 2 Invalid request: too many streams"
+    assert lost.cause == "SUBSCRIBE refused by the venue: 2 Invalid request: too many streams"
     assert [quote.update_id for quote in quotes] == [1, 2]
     assert (exchange.connections_accepted, feed.feed.counters.reconnects) == (2, 1)
 

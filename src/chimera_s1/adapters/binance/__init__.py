@@ -1,1 +1,5 @@
-"""Binance SPOT and USD-M FUTURES: public market data over WebSocket, public reads over REST."""
+"""Binance SPOT and USD-M FUTURES.
+
+`http/` has the client of every REST request, `streams/` the WebSocket connections; each module (or
+package) beside them implements the ports of one capability.
+"""

@@ -1,4 +1,4 @@
-"""Where Binance listens, and what its streams are called.
+"""Binance's base URLs and stream names.
 
 Hosts: SPOT web-socket-streams.md and rest-api.md, USD-M "Important WebSocket Change Notice"
 (routed paths since 2026-04-23), testnet pages; read 2026-11-22.
@@ -33,7 +33,7 @@ TESTNET_ENDPOINTS = {
 def stream_name(instrument: InstrumentId, channel: Channel) -> str:
     """The combined stream's name: `btcusdt@bookTicker`, `btcusdt@depth5@100ms`.
 
-    Upper case symbols are acknowledged and never deliver.
+    Upper case symbols are acknowledged but never deliver.
     """
     symbol = instrument.symbol.lower()
     match channel:
@@ -51,7 +51,7 @@ def source_name(venue: Venue, channel: Channel, *, replayed: bool = False) -> st
 
 
 def market_stream_url(venue: Venue, ws_url: str) -> str:
-    """Where book streams of *venue* are subscribed in combined form.
+    """The URL of combined book streams.
 
     On futures only `/public` delivers them; other paths acknowledge and stay silent.
     """

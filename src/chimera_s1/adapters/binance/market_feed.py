@@ -1,6 +1,4 @@
-"""A venue's market data: as many sockets as its streams need, each kept alive by the domain's
-policy.
-"""
+"""A venue's market data: as many connections as its streams need."""
 
 from collections.abc import Callable, Sequence
 
@@ -24,41 +22,27 @@ from chimera_s1.domain.identifiers import Channel, InstrumentId, Venue
 from chimera_s1.domain.market.conflation import WindowMs
 from chimera_s1.domain.market.health import FeedReport
 from chimera_s1.domain.market.quote import Quote
-from chimera_s1.domain.operations.reconnect import (
-    ReconnectPolicy,
-)
+from chimera_s1.domain.operations.reconnect import ReconnectPolicy
 from chimera_s1.domain.ports.clock import Clock
-from chimera_s1.domain.ports.market_feed import (
-    FeedCounters,
-    FeedListener,
-)
+from chimera_s1.domain.ports.market_feed import FeedCounters, FeedListener
 
 DIAL_SPACING_MS = 250
-"""Pause between the first dials of a venue's sockets: 300 dials per 5 minutes and IP
-are allowed.
-"""
-
+"""Pause between the first dials; the venue allows 300 dials per 5 minutes and IP."""
 
 RENEW_AFTER_MS = 23 * 3_600_000
 
 
 class FeedPlan(Struct, frozen=True):
-    """What a feed subscribes and how.
+    """Attributes:
+    ws_url: Base URL without a trailing slash.
 
-    Attributes:
-        venue: Whose market data.
+    channels: Book streams of each instrument, at least one.
 
-        ws_url: Base URL without a trailing slash.
+    window: 0 keeps every update.
 
-        channels: Book streams of each instrument, at least one.
+    streams_per_connection: 1 to 1024.
 
-        window: Conflation window; 0 keeps every update.
-
-        streams_per_connection: 1 to 1024.
-
-        policy: When to dial again.
-
-        renew_after_ms: Age at which a socket is renewed; Binance cuts at 24 h.
+    renew_after_ms: Age at which a socket is renewed; Binance cuts at 24 h.
     """
 
     venue: Venue
@@ -74,22 +58,17 @@ class BinanceMarketFeed:
     """Implements `domain.ports.market_feed.MarketFeed` on Binance's combined streams.
 
     Args:
-        plan: What to subscribe and how.
-
-        clock: Time and waiting.
-
-        draw: Uniform in [0, 1), for the jitter.
+        draw: Uniform in [0, 1), for jitter.
 
         clock_offset_ms: Exchange minus local clock now, ms.
 
-        listener: Told of each connection's changes.
+        listener: Called on each change of a connection.
 
-        pacer: Rests the sockets between reads; shared, and run by somebody else. None reads at
-            once.
+        pacer: Shared by all feeds; the caller runs it. None reads at once.
 
-        record: Called with each data message (bytes, receive ms) before it is kept.
+        record: Called with each data message (bytes, receive ms) that was kept.
 
-        on_clock_suspect: Called after a drain in which event times did not fit the offset.
+        on_clock_suspect: Called after a drain with event times that did not fit the offset.
     """
 
     def __init__(
@@ -119,12 +98,10 @@ class BinanceMarketFeed:
 
     @property
     def venue(self) -> Venue:
-        """Whose market data this is."""
         return self._plan.venue
 
     @property
     def counters(self) -> FeedCounters:
-        """Live counters."""
         return self._counters
 
     async def run(self, instruments: Sequence[InstrumentId]) -> None:
@@ -136,18 +113,22 @@ class BinanceMarketFeed:
         self._connections = {plan.name: self._make_connection(plan, by_name) for plan in plans}
         self._instruments = len(instruments)
         async with anyio.create_task_group() as tasks:
-            for number, link in enumerate(self._connections.values()):
-                tasks.start_soon(self._run_after, link, number * DIAL_SPACING_MS)
+            for number, connection in enumerate(self._connections.values()):
+                tasks.start_soon(self._run_after, connection, number * DIAL_SPACING_MS)
 
     async def wait_for_update(self) -> None:
-        """Return once there is something to drain; only of use with window 0."""
+        """Return once there is something to drain; only for window 0."""
         await self._update_event.wait()
 
     def drain(self) -> list[Quote]:
         """The newest valid quote of each stream that changed since the last call."""
         if self._update_event.is_set():
             self._update_event = anyio.Event()
-        frames = [table for link in self._connections.values() for table in link.frames_to_drain()]
+        frames = [
+            frames
+            for connection in self._connections.values()
+            for frames in connection.frames_to_drain()
+        ]
         mistimed = self._counters.mistimed
         quotes = drain_quotes(
             frames, self._counters, self._clock_offset_ms, every_update=self._every_update
@@ -157,11 +138,11 @@ class BinanceMarketFeed:
         return quotes
 
     def last_message_ms(self) -> dict[str, int]:
-        """When each connection last brought a data message, good or bad, epoch ms."""
+        """When each connection last received a data message, valid or not, epoch ms."""
         return {
-            name: link.last_message_ms
-            for name, link in self._connections.items()
-            if link.last_message_ms
+            name: connection.last_message_ms
+            for name, connection in self._connections.items()
+            if connection.last_message_ms
         }
 
     def reconnect(self, connection: str, cause: str) -> None:
@@ -169,17 +150,17 @@ class BinanceMarketFeed:
         self._connections[connection].reconnect(cause)
 
     def renew(self, connection: str, cause: str) -> None:
-        """Replace *connection* by a successor without missing an update."""
+        """Replace the socket of *connection* without missing an update."""
         self._connections[connection].renew(cause)
 
     def report(self) -> FeedReport:
-        """The state of the connections now."""
+        """The state of the connections."""
         return FeedReport(
             instruments=self._instruments,
             unlisted=(),
             connections=len(self._connections),
-            delivering=sum(link.delivering for link in self._connections.values()),
-            fatal=any(link.state.fatal for link in self._connections.values()),
+            delivering=sum(connection.delivering for connection in self._connections.values()),
+            fatal=any(connection.state.fatal for connection in self._connections.values()),
         )
 
     @property
@@ -207,7 +188,7 @@ class BinanceMarketFeed:
         return ManagedConnection(plan, keys, setup, new_frames, self._frame_sink)
 
     def _frame_sink(self, frames: BookFrames) -> FrameSink:
-        """The way of a frame into *frames*; what nobody asked for costs nothing."""
+        """The function that puts a message into *frames*; unused options cost nothing."""
         if self._record is None and not self._every_update:
             return frames.put
         record = self._record
@@ -222,9 +203,9 @@ class BinanceMarketFeed:
 
         return put
 
-    async def _run_after(self, link: ManagedConnection, delay_ms: float) -> None:
+    async def _run_after(self, connection: ManagedConnection, delay_ms: float) -> None:
         await self._clock.sleep_ms(delay_ms)
-        await link.run()
+        await connection.run()
 
     def _make_socket(
         self,

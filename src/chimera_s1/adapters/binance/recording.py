@@ -1,7 +1,7 @@
-"""A market data file through the live decoders: same frames, same windows, same quotes, no clock.
+"""Replays a market data file through the live decoders.
 
-Windows follow the file's receive times, so the same file gives the same quotes at any speed. There
-is no clock patrol in a file: event times are taken as they are.
+Windows follow the receive times in the file, so the same file gives the same quotes at any speed. A
+file has no clock offset: event times are used as they are.
 """
 
 from collections.abc import Iterable, Iterator
@@ -31,11 +31,11 @@ class BinanceRecording:
 
     @property
     def counters(self) -> FeedCounters:
-        """What was read, conflated and dropped so far."""
+        """Of the messages read so far."""
         return self._counters
 
     def windows(self) -> Iterator[ReplayWindow]:
-        """The quotes of each window that has any, in order of time.
+        """The quotes of each non-empty window, in order of time.
 
         Raises:
             RecordingDamagedError: The file is damaged here.
@@ -55,8 +55,8 @@ class BinanceRecording:
         key = (record.venue, record.stream)
         if key not in self._frames:
             self._frames[key] = self._make_frames(*key)
-        table = self._frames[key]
-        if table is None or not table.put(record.message, record.ts):
+        frames = self._frames[key]
+        if frames is None or not frames.put(record.message, record.ts):
             self._counters.drop("not_a_book")
 
     def _make_frames(self, venue: Venue, name: str) -> BookFrames | None:
@@ -66,8 +66,8 @@ class BinanceRecording:
         return BookFrames([stream], self._counters, every_update=self._window == 0)
 
     def _close_window(self, end_ms: int) -> Iterator[ReplayWindow]:
-        tables = [table for table in self._frames.values() if table is not None]
-        quotes = drain_quotes(tables, self._counters, _zero_offset, every_update=self._window == 0)
+        frames = [frames for frames in self._frames.values() if frames is not None]
+        quotes = drain_quotes(frames, self._counters, _zero_offset, every_update=self._window == 0)
         if quotes:
             yield ReplayWindow(end_ms, tuple(quotes))
 

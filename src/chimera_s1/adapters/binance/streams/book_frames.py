@@ -1,10 +1,10 @@
 """The newest frame of each stream, as bytes; parsed only when a window closes.
 
-    socket -> BookFrames.put (bytes) -> drain (decode, judge, align) -> Quote
+    socket -> BookFrames.put (bytes) -> drain_quotes (decode, check, align) -> Quote
 
-One `BookStream` a stream holds what outlives a connection (its order of updates); one `BookFrames`
-a connection holds its frames. While two connections overlap, each has its own frames and the
-newest update id of both wins.
+One `BookStream` for each stream holds what outlives a connection (its last update id); one
+`BookFrames` for each connection holds its frames. While two connections overlap, each has its own
+frames and the newest update id of both wins.
 """
 
 from collections import deque
@@ -19,28 +19,22 @@ from chimera_s1.domain.market.update_id_tracker import UpdateIdTracker, UpdateRe
 from chimera_s1.domain.ports.market_feed import FeedCounters
 
 EVERY_UPDATE_MAX = 100_000
-"""Frames kept between two drains with window 0; beyond it only the newest of each
-stream is kept.
-"""
+"""Frames kept between two drains with window 0; then only the newest of each stream."""
 
 FUTURE_TOLERANCE_MS = 1_000
-"""An aligned event time this far past its receipt is not a time: its frame is dropped."""
+"""A frame whose aligned event time is later than its receipt by more than this is dropped."""
 
 CLOCK_SUSPECT_MS = 1_000
-"""An aligned event time this far off its receipt lets the offset be doubted."""
+"""An aligned event time further than this from the receipt makes the clock offset suspect."""
 
 PAST_TOLERANCE_MS = 5_000
-"""One this far before its receipt is no news any more: published, it would go behind what was
-there.
-"""
+"""A frame older than this is dropped: published, it would follow newer quotes."""
 
 FRAME_BYTES_MAX = 65_536
-"""No book message of ours is near this long; a longer one is dropped unparsed, and not
-even kept.
-"""
+"""Far above every book message; a longer one is dropped unparsed."""
 
 JAVA_LONG_MAX = 2**63 - 1
-"""Update ids and times are Java longs; JSON may hold more, and then it is no id and no time."""
+"""Update ids and times are Java longs; JSON may hold larger numbers, which are malformed."""
 
 _FUTURE, _LATE = "future_event_time", "late_event_time"
 _MISTIMED_REASONS = frozenset({_FUTURE, _LATE})
@@ -50,7 +44,7 @@ _NAME_AT = len(_PREFIX)
 
 
 class BookStream:
-    """One subscribed book stream: how to read it and what was last read."""
+    """One subscribed book stream: its decoder and its last update id."""
 
     __slots__ = ("_decode", "instrument", "name", "order", "source")
 
@@ -64,14 +58,9 @@ class BookStream:
         self._decode = top_decoder(instrument.venue, channel)
 
     def decode(self, payload: bytes, received_ms: int, offset_ms: float) -> Quote | str:
-        """The quote in *payload*, or the reason why there is none.
+        """The quote in a message of this stream, or the reason why it is dropped.
 
-        Args:
-            payload: A combined-stream message of this stream, JSON bytes.
-
-            received_ms: When it was read from the socket, local epoch ms.
-
-            offset_ms: Exchange minus local clock, ms.
+        *received_ms* is local epoch ms, *offset_ms* the exchange's clock minus the local one.
         """
         try:
             top = self._decode(payload)
@@ -111,8 +100,6 @@ class BookStream:
 
 
 class _LatestFrame:
-    """The newest frame of one stream on one connection."""
-
     __slots__ = ("payload", "received_ms", "stream")
 
     def __init__(self, stream: BookStream) -> None:
@@ -122,11 +109,11 @@ class _LatestFrame:
 
 
 class BookFrames:
-    """The frames of one connection. `put` is the hot path: it looks at the stream's name only.
+    """The frames of one connection. `put` is the hot path: it reads the stream's name only.
 
     Attributes:
-        last_message_ms: Receive time of the newest frame taken so far, whatever became of it, epoch
-            ms; 0 before the first.
+        last_message_ms: Receive time of the newest frame taken, valid or not, epoch ms; 0 before
+            the first.
     """
 
     def __init__(
@@ -140,7 +127,7 @@ class BookFrames:
         )
 
     def put(self, payload: bytes, received_ms: int) -> bool:
-        """Keep a data message; False where it is none of these streams'."""
+        """Keep a data message; False where it belongs to none of these streams."""
         slot = self._latest.get(payload[_NAME_AT : payload.find(b'"', _NAME_AT)])
         if slot is None:
             return False
@@ -161,9 +148,7 @@ class BookFrames:
         return True
 
     def take(self) -> list[tuple[BookStream, bytes, int]]:
-        """What came since the last call, oldest first within a stream: stream, bytes,
-        receive ms.
-        """
+        """Frames since the last call, oldest first within a stream: stream, bytes, receive ms."""
         taken: list[tuple[BookStream, bytes, int]] = []
         if self._all_updates:
             taken.extend(self._all_updates)
@@ -184,12 +169,12 @@ def drain_quotes(
     *,
     every_update: bool,
 ) -> list[Quote]:
-    """The quotes in *frames*; with a window, at most one a stream: the newest update id of all."""
+    """The quotes in *frames*; with a window only that of each stream's newest update id."""
     offset_ms = clock_offset_ms()
     quotes: list[Quote] = []
     newest: dict[BookStream, int] = {}
-    for table in frames:
-        for stream, payload, received_ms in table.take():
+    for each in frames:
+        for stream, payload, received_ms in each.take():
             quote = stream.decode(payload, received_ms, offset_ms)
             if isinstance(quote, str):
                 counters.drop(quote)
@@ -200,7 +185,7 @@ def drain_quotes(
                 newest[stream] = len(quotes)
                 quotes.append(quote)
             else:
-                # A second connection had a newer one: only that is this window's quote.
+                # A second connection had a newer one.
                 counters.conflated += 1
                 quotes[newest[stream]] = quote
     counters.drained += len(quotes)

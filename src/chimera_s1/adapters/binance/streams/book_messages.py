@@ -1,7 +1,7 @@
 """Book frames as Binance sends them, decoded in one pass from the combined-stream message.
 
-Prices arrive as JSON strings; the lax decoder reads them straight into float64 and refuses what
-Python's `float()` would let through (`"1_000"`, `" 1"`). NaN and Infinity decode and are refused by
+Prices are JSON strings; the lax decoder reads them straight into float64 and refuses text that
+Python's `float()` accepts (`"1_000"`, `" 1"`). NaN and Infinity decode and are refused by
 `domain.market.quote.book_defect`.
 """
 
@@ -20,18 +20,14 @@ Level = tuple[float, float]
 
 
 class DecodedTop(Struct, frozen=True, gc=False):
-    """The top of a book in one frame.
+    """Attributes:
+    event_ms: The exchange's event time, epoch ms; None where the frame has none.
 
-    Attributes:
-        update_id: Order book update id.
+    symbol: Empty where the frame has none.
 
-        event_ms: The exchange's event time, epoch ms; None where the frame has none.
+    coin_margined: True for a COIN-M row on a shared stream.
 
-        symbol: As the frame names it; empty where it does not.
-
-        coin_margined: True for a COIN-M row on a shared stream.
-
-        bid, bid_qty, ask, ask_qty: As sent; 0 for an empty side.
+    bid, bid_qty, ask, ask_qty: As sent; 0 for an empty side.
     """
 
     update_id: int
@@ -59,7 +55,6 @@ class BookTickerMessage(Struct, gc=False):
     st: int = 1
 
     def top(self) -> DecodedTop:
-        """The frame as a top of book."""
         coin_margined = self.st == COIN_MARGINED
         return DecodedTop(self.u, self.E, self.s, coin_margined, self.b, self.B, self.a, self.A)
 
@@ -74,7 +69,6 @@ class SpotDepthMessage(Struct, gc=False):
     asks: list[Level]
 
     def top(self) -> DecodedTop:
-        """The frame as a top of book."""
         bid, bid_qty = self.bids[0] if self.bids else (0.0, 0.0)
         ask, ask_qty = self.asks[0] if self.asks else (0.0, 0.0)
         return DecodedTop(self.lastUpdateId, None, "", False, bid, bid_qty, ask, ask_qty)  # noqa: FBT003
@@ -94,7 +88,6 @@ class PerpDepthMessage(Struct, gc=False):
     st: int = 1
 
     def top(self) -> DecodedTop:
-        """The frame as a top of book."""
         bid, bid_qty = self.b[0] if self.b else (0.0, 0.0)
         ask, ask_qty = self.a[0] if self.a else (0.0, 0.0)
         return DecodedTop(
@@ -119,7 +112,7 @@ _spot_depth_decoder = msgspec.json.Decoder(_SpotDepthEnvelope, strict=False)
 _perp_depth_decoder = msgspec.json.Decoder(_PerpDepthEnvelope, strict=False)
 
 DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What decoding arbitrary bytes may raise; nesting without end is the last."""
+"""Errors of decoding arbitrary bytes; RecursionError comes from endless nesting."""
 
 TopDecoder = Callable[[bytes], DecodedTop]
 

@@ -1,9 +1,9 @@
-"""A link: the place of one socket, and the sockets that hold it one after the other.
+"""A connection that is kept alive: it reconnects after a loss and renews its socket in time.
 
-A venue cuts every socket after 24 hours, and announces when it wants one to move. So a successor is
-dialled while the old socket still delivers; once it delivers too, both run side by side for a
-moment, and then the old one goes: no update is missed, and update ids sort out the double ones.
-A socket that ends by itself leaves a gap, and is dialled again by the domain's reconnect policy.
+A venue cuts every socket after 24 hours, and announces some shutdowns. So a successor is dialled
+while the old socket still delivers; once it delivers too, both run side by side for a moment, and
+then the old one is closed: no update is missed, and update ids drop the duplicates.
+A socket that ends by itself leaves a gap; the domain's reconnect policy says when to dial again.
 """
 
 from collections.abc import Callable
@@ -35,25 +35,27 @@ from chimera_s1.domain.ports.market_feed import (
 )
 
 OVERLAP_MS = 2_000
-"""How long both sockets deliver: the successor is subscribed to everything before, so that an
-update it receives late has come on the old one.
-"""
+"""How long both sockets deliver: an update that the successor gets late has come on the old one."""
 
 SUCCESSOR_RETRY_MS = 30_000
-"""Pause after a successor that did not come up, while the old socket still delivers."""
+"""Pause after a successor that failed, while the old socket still delivers."""
 
 RENEWAL_SPREAD = 0.02
-"""Share of the age by which renewals are spread, so that not all sockets are renewed at once."""
+"""Fraction of the age by which renewals are spread, so that sockets do not all renew at once."""
 
 
 class _Slot:
-    """One socket of a link: its frames, why it succeeds another (empty: it does not), and why it
-    wants a successor itself (empty: not yet).
+    """One socket and its frames.
+
+    Attributes:
+        succession_cause: Why it replaces another socket; empty where it does not.
+
+        renewal_cause: Why it needs a successor; empty where it does not.
     """
 
-    def __init__(self, frames: BookFrames, renewal: str) -> None:
+    def __init__(self, frames: BookFrames, succession_cause: str) -> None:
         self.frames = frames
-        self.succession_cause = renewal
+        self.succession_cause = succession_cause
         self.renewal_cause = ""
         self.ready = False
         self.scope = anyio.CancelScope()
@@ -81,23 +83,15 @@ _SlotEvent = _SlotReady | _RenewalDue | _OverlapOver | _SlotEnded
 
 
 class ManagedConnectionSetup(Struct, frozen=True):
-    """What a link is made with, equal for all links of a feed.
+    """The same for all connections of a feed.
 
     Attributes:
-        policy: When to dial again.
-
         renew_after_ms: Age at which a socket is renewed.
-
-        clock: Time and waiting.
 
         draw: Uniform in [0, 1), for jitter.
 
-        counters: Of the feed.
-
-        listener: Told of each change.
-
-        make_socket: Makes a connection for a plan, its frames' way in, and the calls for its first
-            data and for the venue's wish that it be renewed.
+        make_socket: Called with the plan, the frame sink, and the callbacks for the first data and
+            for a shutdown announced by the venue.
     """
 
     policy: ReconnectPolicy
@@ -112,16 +106,14 @@ class ManagedConnectionSetup(Struct, frozen=True):
 
 
 class ManagedConnection:
-    """Args:
-    plan: What its sockets are for.
+    """Holds one socket, two while it is renewed.
 
-    streams: What they carry.
+    Args:
+        streams: Carried by each of its sockets.
 
-    setup: See there.
+        new_frames: Makes the frames of one socket.
 
-    new_frames: Makes the frames of one socket.
-
-    frame_sink: How a frame gets into such frames.
+        frame_sink: The function that puts a message into such frames.
     """
 
     def __init__(
@@ -144,34 +136,34 @@ class ManagedConnection:
 
     @property
     def delivering(self) -> bool:
-        """True while a socket is open that has delivered."""
-        return any(lane.ready for lane in self._slots)
+        """True while an open socket has delivered data."""
+        return any(slot.ready for slot in self._slots)
 
     @property
     def last_message_ms(self) -> int:
-        """When a data message came last, as of the last drain, epoch ms; 0 before the first."""
-        return max((lane.frames.last_message_ms for lane in self._slots), default=0)
+        """Receive time of the newest data message drained, epoch ms; 0 before the first."""
+        return max((slot.frames.last_message_ms for slot in self._slots), default=0)
 
     def frames_to_drain(self) -> list[BookFrames]:
-        """Frames to drain now: of every socket, and once more of those that have ended."""
+        """Frames of every open socket, and for the last time those of sockets that have ended."""
         retired, self._retired = self._retired, []
-        return [*retired, *(lane.frames for lane in self._slots)]
+        return [*retired, *(slot.frames for slot in self._slots)]
 
     def reconnect(self, cause: str) -> None:
-        """End the sockets and dial again: what they deliver, if anything, cannot be trusted."""
-        for lane in self._slots:
-            self._send(_SlotEnded(lane, cause))
+        """End the sockets and dial again; what they deliver, if anything, is not trusted."""
+        for slot in self._slots:
+            self._send(_SlotEnded(slot, cause))
 
     def renew(self, cause: str) -> None:
-        """Dial a successor, and end the present socket once that delivers."""
+        """Dial a successor, and end the current socket once it delivers."""
         if self._slots:
             self._send(_RenewalDue(self._slots[0], cause))
 
     async def run(self) -> None:
-        """Hold the place until cancelled."""
-        tell, events = anyio.create_memory_object_stream[_SlotEvent](1_024)
-        self._event_sender = tell
-        with tell, events:
+        """Keep a socket open until cancelled."""
+        sender, events = anyio.create_memory_object_stream[_SlotEvent](1_024)
+        self._event_sender = sender
+        with sender, events:
             async with anyio.create_task_group() as tasks:
                 self._start_slot(tasks)
                 async for event in events:
@@ -179,52 +171,52 @@ class ManagedConnection:
 
     async def _handle(self, event: _SlotEvent, tasks: TaskGroup) -> None:
         if event.slot not in self._slots:
-            return  # a late word of a socket that is gone
+            return  # a late event of a socket that is closed
         match event:
-            case _SlotReady(slot=lane):
-                self._on_ready(lane, tasks)
-            case _RenewalDue(slot=lane, cause=cause):
-                lane.renewal_cause = cause
+            case _SlotReady(slot=slot):
+                self._on_ready(slot, tasks)
+            case _RenewalDue(slot=slot, cause=cause):
+                slot.renewal_cause = cause
                 self._start_successor(tasks)
-            case _OverlapOver(slot=lane):
-                self._on_overlap_over(lane)
+            case _OverlapOver(slot=slot):
+                self._on_overlap_over(slot)
                 self._start_successor(tasks)
-            case _SlotEnded(slot=lane, cause=cause):
-                await self._on_ended(lane, cause, tasks)
+            case _SlotEnded(slot=slot, cause=cause):
+                await self._on_ended(slot, cause, tasks)
             case _:
                 assert_never(event)
 
     def _start_slot(self, tasks: TaskGroup, succession_cause: str = "") -> None:
-        lane = _Slot(self._new_frames(), succession_cause)
-        self._slots.append(lane)
-        tasks.start_soon(self._run_slot, lane)
+        slot = _Slot(self._new_frames(), succession_cause)
+        self._slots.append(slot)
+        tasks.start_soon(self._run_slot, slot)
 
     def _start_successor(self, tasks: TaskGroup) -> None:
-        """Dial a successor of a socket that wants one and has none; while two overlap, the newer
-        one's wish waits.
-        """
+        """Dial a successor where one is needed; while two sockets overlap, a new need waits."""
         if len(self._slots) == 1 and self._slots[0].renewal_cause:
             cause, self._slots[0].renewal_cause = self._slots[0].renewal_cause, ""
             self._start_slot(tasks, succession_cause=cause)
 
     async def _run_slot(self, slot: _Slot) -> None:
-        connection = self._setup.make_socket(
+        market_socket = self._setup.make_socket(
             self.plan,
             self._frame_sink(slot.frames),
             lambda: self._send(_SlotReady(slot)),
-            lambda: self._send(_RenewalDue(slot, "the venue announced a shutdown")),
+            lambda: self._send(
+                _RenewalDue(slot, "the venue announced a shutdown of this connection")
+            ),
         )
         with slot.scope:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._renew_at_age_limit, slot)
-                cause = await connection.run()
+                cause = await market_socket.run()
                 tasks.cancel_scope.cancel()
             self._send(_SlotEnded(slot, cause))
 
     async def _renew_at_age_limit(self, slot: _Slot) -> None:
         spread = 1 - RENEWAL_SPREAD * self._setup.draw()
         await self._setup.clock.sleep_ms(self._setup.renew_after_ms * spread)
-        self._send(_RenewalDue(slot, "it is near the venue's age limit"))
+        self._send(_RenewalDue(slot, "near the venue's connection age limit"))
 
     def _on_ready(self, slot: _Slot, tasks: TaskGroup) -> None:
         if not self.delivering:
@@ -249,14 +241,14 @@ class ManagedConnection:
         self._close_slot(slot)
         if self.delivering:
             if slot.succession_cause:
-                # The successor came to nothing; the old one delivers, so there is time.
+                # The successor failed; the old socket delivers, so there is time.
                 retry = _RenewalDue(self._slots[0], slot.succession_cause)
                 tasks.start_soon(self._send_later, SUCCESSOR_RETRY_MS, retry)
             return
         if was_delivering:
             self._setup.counters.reconnects += 1
             for remaining in self._slots:
-                remaining.succession_cause = ""  # there is a gap now: it succeeds nobody
+                remaining.succession_cause = ""  # after a gap it is a reconnect, not a renewal
         if was_delivering or not self._slots:
             wait_ms = self._report_lost(cause, dialling=bool(self._slots))
             if not self._slots:
@@ -280,7 +272,7 @@ class ManagedConnection:
         if isinstance(decision, RetriesExhausted):
             self._setup.listener(ConnectionFatal(name, venue, self.streams, cause, count))
         else:
-            # A successor may be on its way already.
+            # A successor may be dialling already.
             wait_ms = 0.0 if dialling else decision.wait_ms
             lost = ConnectionLost(name, venue, self.streams, cause, count, wait_ms)
             self._setup.listener(lost)

@@ -1,8 +1,8 @@
 """One market data socket: dial, subscribe at the allowed pace, ping, and say why it ended.
 
 Rules (SPOT web-socket-streams.md, USD-M websocket-market-streams; read 2026-11-22): the venue pings
-and wants its payload back; messages we send are limited per second; an
-acknowledged subscription proves nothing, only data does.
+and expects its payload back; messages from the client are limited per second; an acknowledged
+subscription proves nothing, only data does.
 """
 
 from collections.abc import Callable, Sequence
@@ -37,27 +37,21 @@ PONG_TIMEOUT_S = 2.0
 FRAME_BYTES_MAX = 16 * 1024 * 1024
 
 _UNSENDABLE_CODES = (WSCloseCode.NO_INFO, WSCloseCode.ABNORMAL_CLOSURE)
-"""They say that no code came, and must not be sent (RFC 6455, 7.4.1)."""
+"""They mean that no code came, and must not be sent (RFC 6455, 7.4.1)."""
 
 FrameSink = Callable[[bytes, int], bool]
-"""Takes a message and its receive time, epoch ms; False where it is not a data message of ours."""
+"""Takes a message and its receive time, epoch ms; False for anything but subscribed data."""
 
 
 class _SocketEnded(Exception):  # noqa: N818 (an end is not always an error)
-    """The socket is closed, or has to be; the text says why."""
+    """The socket is closed or must be closed; the text is the cause."""
 
 
 class SocketPlan(Struct, frozen=True):
-    """What one socket is for.
+    """Attributes:
+    name: `spot-0`.
 
-    Attributes:
-        name: `spot-0`.
-
-        venue: Whose rules hold.
-
-        url: Where to dial.
-
-        streams: Names to subscribe, 1 to 1024.
+    streams: Names to subscribe, 1 to 1024.
     """
 
     name: str
@@ -67,7 +61,7 @@ class SocketPlan(Struct, frozen=True):
 
 
 class MarketSocket(WSListener):
-    """The life of one socket; make a new one for each dial."""
+    """One socket, from dial to end; make a new one for each dial."""
 
     def __init__(
         self,
@@ -99,11 +93,7 @@ class MarketSocket(WSListener):
         self._unacknowledged: set[int] = set()
 
     async def run(self) -> str:
-        """Dial, subscribe, and stay until the socket ends: closed, silent, or deaf to pings.
-
-        Returns:
-            Why it ended, for people.
-        """
+        """Dial, subscribe and wait for the end of the socket; return its cause, for people."""
         try:
             transport = await self._dial()
         except _SocketEnded as ended:
@@ -127,7 +117,7 @@ class MarketSocket(WSListener):
                 self._plan.url,
                 websocket_handshake_timeout=HANDSHAKE_TIMEOUT_S,
                 max_frame_size=FRAME_BYTES_MAX,
-                # Answered by picows itself, a ping would end a batch of frames unseen.
+                # picows would answer a ping itself and end a batch of frames without a callback.
                 enable_auto_pong=False,
                 max_redirects=0,
                 logger_name=self._plan.name,
@@ -143,9 +133,7 @@ class MarketSocket(WSListener):
         try:
             await transport.wait_disconnected()
         except WSError as error:
-            raise _SocketEnded(
-                f"the venue broke the WebSocket protocol: {error.args[-1]}"
-            ) from error
+            raise _SocketEnded(f"WebSocket protocol error: {error.args[-1]}") from error
         raise _SocketEnded(self._subscribe_error or _close_cause(transport))
 
     async def _subscribe(self, transport: WSTransport) -> None:
@@ -161,8 +149,10 @@ class MarketSocket(WSListener):
             await self._first_data.wait()
             return
         silent = f"no data within {FIRST_MESSAGE_TIMEOUT_S:g} s of subscribing"
-        asked = len(self._unacknowledged)
-        raise _SocketEnded(f"{silent}, {asked} requests unanswered" if asked else silent)
+        open_requests = len(self._unacknowledged)
+        raise _SocketEnded(
+            f"{silent} ({open_requests} requests not acknowledged)" if open_requests else silent
+        )
 
     async def _ping(self, transport: WSTransport) -> None:
         while True:
@@ -179,7 +169,7 @@ class MarketSocket(WSListener):
             raise _SocketEnded(f"no pong within {PONG_TIMEOUT_S:g} s")
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
-        """The hot path: one look at the name, one reference kept."""
+        """The hot path: one lookup of the name, one reference kept."""
         if self._read_starts:
             self._read_starts = False
             self._now_ms = self._clock.now_ms()
@@ -219,7 +209,7 @@ class MarketSocket(WSListener):
             case RequestAcknowledged(id=number):
                 self._unacknowledged.discard(number)
             case RequestRefused(code=code, message=message):
-                self._subscribe_error = f"the venue refused a request: {code} {message}"
+                self._subscribe_error = f"SUBSCRIBE refused by the venue: {code} {message}"
                 transport.disconnect()
             case ShutdownAnnounced():
                 self._on_shutdown()
@@ -228,13 +218,13 @@ class MarketSocket(WSListener):
 
 
 def _close_cause(transport: WSTransport) -> str:
-    # picows has no handshake object before a close frame; its stub does not say so.
+    # None before a close frame, which the stub of picows does not say.
     handshake: WSCloseHandshake | None = transport.close_handshake
     received = handshake.recv if handshake is not None else None
     if received is None:
-        return "the connection was cut without a close frame"
+        return "connection lost without a close frame"
     if received.code is WSCloseCode.NO_INFO:
-        return "closed by the venue without a code"
+        return "closed by the venue, no close code"
     reason = f" {received.reason}" if received.reason else ""
     return f"closed by the venue: {received.code.value}{reason}"
 

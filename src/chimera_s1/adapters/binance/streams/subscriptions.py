@@ -1,7 +1,7 @@
-"""Control messages on a market data socket: asking for streams, and what the venue answers.
+"""Control messages of a market data socket: subscribe requests and the venue's replies.
 
-Replies have two error shapes, `{"code":2,"msg":".."}` and `{"error":{"code":2,"msg":".."},"id":7}`
-(both seen on futures). `{"result":null}` only says that the request could be read.
+Errors have two shapes, `{"code":2,"msg":".."}` and `{"error":{"code":2,"msg":".."},"id":7}` (both
+seen on futures). `{"result":null}` only says that the request could be parsed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -14,17 +14,17 @@ from chimera_s1.adapters.binance.streams.book_messages import DECODE_ERRORS
 from chimera_s1.domain.identifiers import Venue
 
 STREAMS_PER_REQUEST = 200
-"""Stream names in one SUBSCRIBE; 200 in one message was measured to work on futures."""
+"""Stream names in one SUBSCRIBE; 200 were measured to work on futures."""
 
 
 class RequestAcknowledged(Struct, frozen=True):
-    """The request *id* could be read."""
+    """The request *id* could be parsed; not that its streams will deliver."""
 
     id: int
 
 
 class RequestRefused(Struct, frozen=True):
-    """The venue refused a request; *id* is None where it did not say which."""
+    """*id* is None where the reply does not name the request."""
 
     id: int | None
     code: int
@@ -32,11 +32,11 @@ class RequestRefused(Struct, frozen=True):
 
 
 class ShutdownAnnounced(Struct, frozen=True):
-    """The venue will close this connection soon; there is no fixed lead time."""
+    """The venue will close this connection soon; the lead time is not documented."""
 
 
 class UnreadableMessage(Struct, frozen=True):
-    """Neither a data message of ours nor a control message."""
+    """Neither subscribed data nor a control message."""
 
 
 ControlMessage = RequestAcknowledged | RequestRefused | ShutdownAnnounced | UnreadableMessage
@@ -65,7 +65,7 @@ _reply_decoder = msgspec.json.Decoder(_ControlReply, strict=False)
 
 
 def subscribe_requests(names: Sequence[str]) -> Iterator[tuple[int, bytes]]:
-    """SUBSCRIBE requests for *names* with their ids, from 1."""
+    """SUBSCRIBE requests for *names*, each with its id, from 1."""
     for number, start in enumerate(range(0, len(names), STREAMS_PER_REQUEST), start=1):
         params = list(names[start : start + STREAMS_PER_REQUEST])
         request = {"method": "SUBSCRIBE", "params": params, "id": number}
@@ -73,7 +73,6 @@ def subscribe_requests(names: Sequence[str]) -> Iterator[tuple[int, bytes]]:
 
 
 def decode_control_message(payload: bytes) -> ControlMessage:
-    """What a message that is no book frame says."""
     try:
         reply = _reply_decoder.decode(payload)
     except DECODE_ERRORS:
@@ -90,10 +89,10 @@ def decode_control_message(payload: bytes) -> ControlMessage:
 
 
 def message_interval_ms(venue: Venue) -> float:
-    """The pause between two messages we send.
+    """The pause between two requests.
 
-    Spot disconnects above 5 a second, pings, pongs and control messages together; futures above
-    10. Both are halved here and rounded down: our own pings and pongs share the allowance.
+    Spot disconnects above 5 messages a second, futures above 10; pings and pongs count too. So
+    requests use half of that at most.
     """
     match venue:
         case Venue.SPOT:
