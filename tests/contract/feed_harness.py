@@ -1,4 +1,4 @@
-"""A Binance feed under test: connected to a simulator in the same process over real sockets."""
+"""A Binance feed connected to a simulator in the same process over real sockets."""
 
 import random
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -31,7 +31,7 @@ Event = TypeVar("Event", bound=FeedEvent)
 
 
 class FeedHarness:
-    """A feed, what it told, and the simulator's control plane."""
+    """A feed, its events, and the simulator's control plane."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""An exchange's wallets in the hands of a test: behind Binance's REST interface, and in memory."""
+"""An exchange's wallets under a test's control: behind Binance's REST interface, and in memory."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -44,11 +44,11 @@ TRANSFER_PATHS = {
 
 
 class GatewayPorts(TreasuryGateway, KeyPermissionsReader, Protocol):
-    """Both ports of the key's owner."""
+    """Both ports of a gateway."""
 
 
 class GatewayHarness(Struct):
-    """The ports, and the far side."""
+    """The ports, and control of the exchange behind them."""
 
     gateway: GatewayPorts
     execute_then_drop: Callable[[], Awaitable[None]]
@@ -60,7 +60,7 @@ class GatewayHarness(Struct):
     balances: Callable[[], Awaitable[dict[Wallet, Decimal]]]
 
     def order(self, amount: str = "25.00000117", **change: Any) -> TransferSubmission:
-        """A good order, signed now."""
+        """A valid order, signed now."""
         order: dict[str, Any] = {
             "direction": Direction.SPOT_TO_FUTURES,
             "amount": Decimal(amount),
@@ -79,7 +79,7 @@ class GatewayHarness(Struct):
 
 
 def window_around(now_ms: int) -> ExecutionWindow:
-    """A window that everything a test does is in."""
+    """A window that contains everything a test does."""
     return ExecutionWindow(now_ms - 60_000, now_ms + 60_000)
 
 

@@ -1,4 +1,4 @@
-"""An exchange that sends exactly the bytes it is given: for what no honest server sends.
+"""An exchange that sends exactly the bytes it is given, for messages no real server sends.
 
 async with raw_exchange([frame(book(1)), RESERVED_OPCODE]) as url: ...
 """

@@ -1,4 +1,4 @@
-"""An HTTP server that answers with exactly the bytes it is given, and keeps what it was sent.
+"""An HTTP server that replies with exactly the bytes it is given and keeps the requests.
 
 async with raw_http(reply(200, b'{"tranId":7}')) as server: ...
 """
@@ -18,7 +18,7 @@ _HEAD_END = b"\r\n\r\n"
 
 
 class ScriptedReply(Struct, frozen=True):
-    """What is done once a request is there.
+    """The reply to one request.
 
     Attributes:
         reply: Sent in one write.

@@ -1,4 +1,4 @@
-"""What one market data socket makes of frames that no honest exchange sends, byte by byte."""
+"""One market data socket and frames that no real exchange sends, byte by byte."""
 
 import struct
 
@@ -32,7 +32,7 @@ UPGRADED = b"HTTP/1.1 101 OK\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
 
 
 class Line:
-    """A connection on a clock in the test's hand, and what came in on it."""
+    """A connection on a manual clock, and the messages it received."""
 
     def __init__(self, exchange: RawExchange, read_interval_ms: int = 0) -> None:
         self.clock = ManualClock()
@@ -69,8 +69,8 @@ class Line:
         return True
 
 
-async def test_a_ping_does_not_age_the_frames_that_come_after_it(tasks: TaskGroup) -> None:
-    """A ping may be all of a read, or its last frame: the next read has a time of its own."""
+async def test_frames_after_a_ping_get_their_own_receive_time(tasks: TaskGroup) -> None:
+    """A ping may be the only or the last frame of a read; the next read has its own time."""
     async with raw_exchange(
         [
             server_frame(book_ticker_message(1)) + server_frame(b"here", PING),
@@ -134,7 +134,7 @@ async def test_a_burst_is_read_on_without_waiting_for_a_tick(tasks: TaskGroup) -
 async def test_a_close_is_answered_with_a_code_that_may_be_sent(
     code: bytes, answer: int, cause: str
 ) -> None:
-    """RFC 6455, 7.4.1: 1005 and 1006 are for nobody to send, and no close is left unexplained."""
+    """RFC 6455, 7.4.1: 1005 and 1006 must not be sent; every close has a cause."""
     with anyio.fail_after(30):
         async with raw_exchange(
             [server_frame(book_ticker_message(1)) + server_frame(code, CLOSE)]
@@ -161,10 +161,10 @@ async def test_a_close_is_answered_with_a_code_that_may_be_sent(
     ],
     ids=["opcode", "masked", "1005", "2000", "half a code", "reason", "1 TiB", "no length"],
 )
-async def test_a_frame_that_breaks_the_protocol_ends_its_connection_and_nothing_else(
+async def test_a_protocol_error_ends_only_its_own_connection(
     tasks: TaskGroup, illegal: bytes
 ) -> None:
-    """The feed says why, dials again, and goes on."""
+    """The feed reports the cause, dials again and continues."""
     async with (
         raw_exchange(
             [server_frame(book_ticker_message(1)) + illegal], [server_frame(book_ticker_message(2))]
@@ -200,10 +200,10 @@ async def test_a_frame_that_breaks_the_protocol_ends_its_connection_and_nothing_
     ],
     ids=["binary", "fragments", "no text", "empty", "5 MB", "nested", "a number without end"],
 )
-async def test_a_legal_frame_that_says_nothing_is_counted_and_passed_over(
+async def test_a_legal_frame_without_data_is_counted_and_ignored(
     tasks: TaskGroup, odd: bytes, counted: dict[str, int]
 ) -> None:
-    """The connection stays: what comes behind it is read."""
+    """The connection stays open; later frames are read."""
     async with (
         raw_exchange(
             [server_frame(book_ticker_message(1)) + odd + server_frame(book_ticker_message(3))]
@@ -230,8 +230,8 @@ async def test_a_legal_frame_that_says_nothing_is_counted_and_passed_over(
     ],
     ids=["nothing", "200", "not ascii", "accept", "no http", "elsewhere", "nowhere"],
 )
-async def test_a_handshake_that_is_none_is_a_failed_dial(answer: bytes) -> None:
-    """Whatever listens there: the cause is told, nothing is raised."""
+async def test_an_invalid_handshake_counts_as_a_failed_dial(answer: bytes) -> None:
+    """The cause is reported and no exception is raised, whatever listens there."""
     with anyio.fail_after(30):
         async with raw_exchange([], handshake=answer) as exchange:
             ended = await Line(exchange).run()

@@ -1,4 +1,4 @@
-"""What a market data socket asks the venue for, how fast, and what a refusal leads to."""
+"""Subscribe requests of a market data socket: contents, pace and refusals."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -11,7 +11,7 @@ from anyio.abc import TaskGroup
 from msgspec import structs
 
 from chimera_s1.adapters.binance.market_feed import DIAL_SPACING_MS, FeedPlan
-from chimera_s1.adapters.binance.streams import market_socket as connection
+from chimera_s1.adapters.binance.streams import market_socket
 from chimera_s1.adapters.binance.streams.subscriptions import STREAMS_PER_REQUEST
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.backoff import Backoff
@@ -41,7 +41,7 @@ REFUSALS = {
 @pytest.fixture(autouse=True)
 def _no_pings(monkeypatch: pytest.MonkeyPatch) -> None:
     """The raw exchange does not answer them."""
-    monkeypatch.setattr(connection, "PING_INTERVAL_MS", 86_400_000)
+    monkeypatch.setattr(market_socket, "PING_INTERVAL_MS", 86_400_000)
 
 
 @asynccontextmanager
@@ -119,7 +119,7 @@ async def test_subscriptions_are_sent_at_the_pace_that_the_venue_allows(tasks: T
 async def test_a_socket_is_dialled_again_after_the_wait_that_was_announced(
     tasks: TaskGroup,
 ) -> None:
-    """Waits double up to the longest; after the last retry comes FATAL, and dialling goes on."""
+    """Waits double up to the maximum; after the last retry comes FATAL, and dialling continues."""
     clock = ManualClock()
     dials: list[int] = []
     told: list[tuple[type, float]] = []
@@ -159,7 +159,7 @@ async def test_the_first_dials_of_a_venue_are_spread(tasks: TaskGroup) -> None:
 
 
 async def _dials(exchange: RawExchange) -> int:
-    """The dials so far, those on their way included: connections are accepted in order."""
+    """The dials so far, pending ones included: connections are accepted in order."""
     async with await anyio.connect_tcp("127.0.0.1", exchange.port) as own:
         await own.send(b"GET / HTTP/1.1\r\nSec-WebSocket-Key: eA==\r\n\r\n")
         await own.receive()

@@ -28,7 +28,7 @@ NOBODY = InstrumentId(Venue.SPOT, Symbol("NOSUCHUSDT"))
 
 
 class Exchange(Struct):
-    """The port, and the far side in the hands of a test."""
+    """The port, and control of the exchange behind it."""
 
     port: ExchangeInformation
     set_clock: Callable[[int], Awaitable[None]]
@@ -84,7 +84,7 @@ async def exchange(request: pytest.FixtureRequest) -> AsyncIterator[Exchange]:
 
 @pytest.mark.parametrize("venue", Venue)
 async def test_listings_are_those_of_the_venue(exchange: Exchange, venue: Venue) -> None:
-    """Each instrument once, with what it is priced in and whether it trades."""
+    """Each instrument once, with its quote asset and whether it trades."""
     listings = await exchange.port.listings(venue)
     names = [row.instrument.symbol for row in listings]
 
@@ -98,10 +98,10 @@ async def test_listings_are_those_of_the_venue(exchange: Exchange, venue: Venue)
 
 @pytest.mark.parametrize("venue", Venue)
 @pytest.mark.parametrize("offset_ms", [0, 3_600_000, -3_600_000])
-async def test_the_servers_time_is_its_own(
+async def test_the_server_time_is_the_exchanges_clock(
     exchange: Exchange, venue: Venue, offset_ms: int
 ) -> None:
-    """Whole epoch ms by its clock, whatever ours says."""
+    """Whole epoch ms, whatever the local clock says."""
     await exchange.set_clock(offset_ms)
     before_ms = CLOCK.now_ms()
     server_ms = await exchange.port.server_time_ms(venue)
@@ -113,20 +113,20 @@ async def test_the_servers_time_is_its_own(
 
 @pytest.mark.parametrize("instrument", BOTH_VENUES, ids=str)
 async def test_a_book_has_a_top(exchange: Exchange, instrument: InstrumentId) -> None:
-    """Best prices and quantities, sound, and the same again where nothing moves."""
+    """Valid prices and quantities, and the same again in an unchanged book."""
     top = await exchange.port.top_of_book(instrument)
 
     assert book_defect(top.bid, top.bid_qty, top.ask, top.ask_qty) is None
     assert top == await exchange.port.top_of_book(instrument)
 
 
-async def test_a_symbol_nobody_lists_is_refused(exchange: Exchange) -> None:
+async def test_an_unlisted_symbol_is_refused(exchange: Exchange) -> None:
     """Refused, not unavailable: the same call will not succeed later."""
     with pytest.raises(ExchangeRefusedError):
         await exchange.port.top_of_book(NOBODY)
 
 
-async def test_a_venue_that_says_nothing_is_unavailable_to_every_call(exchange: Exchange) -> None:
+async def test_every_read_of_a_silent_venue_is_unavailable(exchange: Exchange) -> None:
     """The same call may succeed later."""
     await exchange.fall_silent()
 

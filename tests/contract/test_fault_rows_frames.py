@@ -24,7 +24,7 @@ STREAM = {Channel.BOOK_TICKER: "bookTicker", Channel.DEPTH5: "depth5@100ms"}
 
 @pytest.fixture
 async def simulator(tasks: TaskGroup) -> SimulatorAddresses:
-    """Slow enough that the simulator remembers most of what it sent."""
+    """Slow enough that the simulator keeps a record of most that it sent."""
     config = SimulatorConfig(symbols=SYMBOLS, rate=300.0)
     addresses: SimulatorAddresses = await tasks.start(Simulator(config, CLOCK).run)
     return addresses
@@ -120,7 +120,7 @@ async def test_row_56_malformed_frames_are_dropped_and_counted_by_reason(
     ],
 )
 @pytest.mark.parametrize("venue", Venue)
-async def test_row_57_gaps_repetitions_and_disorder_publish_nothing_old(
+async def test_row_57_gaps_duplicates_and_disorder_publish_nothing_old(
     tasks: TaskGroup,
     simulator: SimulatorAddresses,
     venue: Venue,
@@ -142,7 +142,7 @@ async def test_row_57_gaps_repetitions_and_disorder_publish_nothing_old(
 async def test_row_60_impossible_books_are_not_published(
     tasks: TaskGroup, simulator: SimulatorAddresses, case: Case
 ) -> None:
-    """Each is counted under its own name, and the next sound book is news."""
+    """Each is counted under its own reason, and the next valid book is published."""
     _, _, do, dropped = case
     counters = await after(tasks, simulator, case, do)
 
@@ -177,7 +177,7 @@ SOUND = b'[["100.1","2"]]', b'[["100.3","3"]]'
 async def test_row_60_books_without_a_side_are_not_published(
     tasks: TaskGroup, channel: Channel, broken: bytes, reason: str
 ) -> None:
-    """An empty side is no price of zero."""
+    """An empty side is not a price of zero."""
     sound = (
         book_ticker_message
         if channel is Channel.BOOK_TICKER

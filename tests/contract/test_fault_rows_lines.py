@@ -1,4 +1,4 @@
-"""Rows 58 and 61 of the fault matrix: lines that fall silent, and lines that are cut.
+"""Rows 58 and 61 of the fault matrix: connections that fall silent or are cut.
 
 The feed is watched as in the service: what consumers are told of the silence is part of the row.
 """
@@ -11,8 +11,7 @@ from anyio.abc import TaskGroup
 from msgspec import structs
 
 from chimera_s1.adapters.binance.market_feed import FeedPlan
-from chimera_s1.adapters.binance.streams import managed_connection as link
-from chimera_s1.adapters.binance.streams import market_socket as connection
+from chimera_s1.adapters.binance.streams import managed_connection, market_socket
 from chimera_s1.adapters.simulator.config import SimulatorAddresses, SimulatorConfig
 from chimera_s1.adapters.simulator.simulator import Simulator
 from chimera_s1.app.capabilities.market import probe_books, watch_liveness
@@ -47,25 +46,25 @@ async def simulator(tasks: TaskGroup) -> SimulatorAddresses:
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The service's own waits, a tenth as long and less."""
+    """The waits of the service, at most a tenth as long."""
     for module, name, value in (
-        (liveness, "FIRST_MESSAGE_MS", 2_000),
+        (liveness, "FIRST_MESSAGE_TIMEOUT_MS", 2_000),
         (liveness, "QUIET_FLOOR_MS", 300),
         (liveness, "SUSPECT_FLOOR_MS", 600),
         (liveness, "BLIND_FLOOR_MS", 500),
-        (liveness, "SPEAKS_FLOOR_MS", 200),
-        (liveness_board, "SETTLE_MS", 100),
-        (watch_liveness, "LOOK_INTERVAL_MS", 20),
-        (probe_books, "CATCH_UP_MS", 100),
-        (link, "OVERLAP_MS", 600),
-        (connection, "FIRST_MESSAGE_TIMEOUT_S", 0.4),
-        (connection, "PING_INTERVAL_MS", 400),
-        (connection, "PONG_TIMEOUT_S", 0.3),
+        (liveness, "ACTIVE_FLOOR_MS", 200),
+        (liveness_board, "LAST_FRAMES_MS", 100),
+        (watch_liveness, "CHECK_INTERVAL_MS", 20),
+        (probe_books, "STREAM_CATCH_UP_MS", 100),
+        (managed_connection, "OVERLAP_MS", 600),
+        (market_socket, "FIRST_MESSAGE_TIMEOUT_S", 0.4),
+        (market_socket, "PING_INTERVAL_MS", 400),
+        (market_socket, "PONG_TIMEOUT_S", 0.3),
     ):
         monkeypatch.setattr(module, name, value)
 
 
-async def test_row_58_a_stall_with_pings_answered_is_blind_marked_and_dialled_again(
+async def test_row_58_a_stall_with_pings_answered_is_marked_blind_and_redialled(
     tasks: TaskGroup, simulator: SimulatorAddresses
 ) -> None:
     """The socket is open, pings come back, no data: BLIND, a new dial after a wait with jitter (and
@@ -119,7 +118,7 @@ async def test_row_58_half_open_tcp_is_found_by_the_missing_pong(
 async def test_row_58_one_silent_symbol_is_stale_once_the_venue_shows_that_it_moves(
     tasks: TaskGroup, simulator: SimulatorAddresses
 ) -> None:
-    """QUIET first, then STALE by the REST answer; its connection is renewed, others go on."""
+    """QUIET first, then STALE by the REST reply; its connection is renewed, others continue."""
     async with watched_feed(tasks, simulator) as each:
         fault = {"on": "ws:perp:btcusdt@bookTicker", "do": "stall", "for_ms": 86_400_000}
         await each.harness.inject_fault(fault)
@@ -154,10 +153,10 @@ async def test_row_61_the_24_h_cut_is_followed_by_one_dial(
     assert status["venues"]["spot"]["connections_opened"] == 2
 
 
-async def test_row_61_a_renewed_socket_is_not_there_any_more_when_the_cut_comes(
+async def test_row_61_a_renewed_socket_is_closed_before_the_cut(
     tasks: TaskGroup, simulator: SimulatorAddresses
 ) -> None:
-    """Overlap instead of a gap: the exchange's day is over, and nobody notices."""
+    """The sockets overlap, so the 24 h cut causes no gap."""
 
     def young(usual: FeedPlan) -> FeedPlan:
         return structs.replace(usual, renew_after_ms=300)
@@ -176,10 +175,10 @@ async def test_row_61_a_renewed_socket_is_not_there_any_more_when_the_cut_comes(
     assert {change.state for _, change in each.status.changes} == {Liveness.LIVE}
 
 
-async def test_row_61_closes_with_1008_make_no_storm(
+async def test_row_61_closes_with_1008_cause_no_dial_storm(
     tasks: TaskGroup, simulator: SimulatorAddresses
 ) -> None:
-    """As many dials as closes and one more, each after the wait that the policy asks for."""
+    """One dial more than closes, each after the wait of the policy."""
     closes = 5
     async with watched_feed(tasks, simulator) as each:
         for number in range(1, closes + 1):
@@ -199,7 +198,7 @@ async def test_row_61_closes_with_1008_make_no_storm(
     assert all(base_ms <= event.wait_ms < base_ms + jitter_ms for event in lost)
 
 
-async def test_row_61_a_venue_that_refuses_is_dialled_ever_more_rarely(
+async def test_row_61_a_venue_that_refuses_is_dialled_with_growing_waits(
     tasks: TaskGroup, simulator: SimulatorAddresses
 ) -> None:
     """Waits double up to the cap, then FATAL and the scan; each refusal is one dial."""
@@ -229,7 +228,7 @@ async def test_row_61_a_venue_that_refuses_is_dialled_ever_more_rarely(
 async def test_row_61_a_name_that_does_not_resolve_is_a_failed_dial(
     tasks: TaskGroup, simulator: SimulatorAddresses, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """DNS is away for two dials, then the name leads to the venue."""
+    """DNS fails for two dials, then resolves."""
     resolve, failures = socket.getaddrinfo, 2
     asked: list[object] = []
 

@@ -9,7 +9,7 @@ import pytest
 from anyio.abc import TaskGroup
 
 from chimera_s1.adapters.binance.market_feed import BinanceMarketFeed, FeedPlan
-from chimera_s1.adapters.binance.streams import book_frames as frames
+from chimera_s1.adapters.binance.streams import book_frames
 from chimera_s1.adapters.binance.streams.read_pacer import ReadPacer
 from chimera_s1.app.capabilities.market.publish_quotes import PublishQuotes
 from chimera_s1.app.capabilities.market.quote_board import QuoteBoard
@@ -89,7 +89,7 @@ async def sent(simulator: ChimeraProcess) -> int:
     return int(status["venues"]["spot"]["frames_sent"])
 
 
-async def test_row_59_a_store_that_hangs_in_a_flood_costs_one_quote_a_stream(
+async def test_row_59_a_store_that_hangs_in_a_flood_costs_one_quote_per_stream(
     tasks: TaskGroup, simulator: ChimeraProcess
 ) -> None:
     """The newest of each stream waits, the rest is counted; what is published then is right."""
@@ -131,7 +131,7 @@ async def test_row_59_every_update_is_kept_up_to_a_bound_and_then_only_the_newes
 ) -> None:
     """Window 0 and nobody drains: beyond the bound updates replace each other, counted."""
     bound = 1_000
-    monkeypatch.setattr(frames, "EVERY_UPDATE_MAX", bound)
+    monkeypatch.setattr(book_frames, "EVERY_UPDATE_MAX", bound)
     flooded = Flooded(simulator, WindowMs(0))
     tasks.start_soon(flooded.run)
     for _ in range(4):

@@ -1,4 +1,4 @@
-"""Rows 62 and 63 of the fault matrix: a venue that says stay away, and clocks that step
+"""Rows 62 and 63 of the fault matrix: a venue that rate limits, and clocks that step
 and drift.
 """
 
@@ -36,7 +36,7 @@ PATROL_MS = 30_000
 
 
 @pytest.mark.parametrize(("status", "retry_after_s"), [(429, 1), (418, 120)])
-async def test_row_62_nobody_asks_a_venue_that_said_stay_away(
+async def test_row_62_a_rate_limited_venue_receives_no_requests(
     tasks: TaskGroup, status: int, retry_after_s: int
 ) -> None:
     """Clock patrol, listings and book probes share one time to stay away: until it is over nothing
@@ -83,7 +83,7 @@ async def test_row_62_nobody_asks_a_venue_that_said_stay_away(
 
 
 class Exchange(MemoryExchangeInformation):
-    """A venue whose clock takes no notice of ours: ahead, and faster by *drift*."""
+    """A venue whose clock is independent of the local one: ahead, and faster by *drift*."""
 
     def __init__(self, clock: ManualClock, drift: float = 0.0) -> None:
         super().__init__(clock)
@@ -105,7 +105,7 @@ def message(update_id: int, event_ms: int) -> bytes:
 
 
 class FrameFeed(ScriptedMarketFeed):
-    """A feed of frames that are decoded and aligned as the real one's are."""
+    """A feed whose frames are decoded and aligned like those of the real one."""
 
     def __init__(self, patrol: PatrolClock) -> None:
         super().__init__(Venue.PERP)
@@ -121,7 +121,7 @@ class FrameFeed(ScriptedMarketFeed):
 
 
 class Consumer(MemoryQuotePublisher):
-    """Notes by how much the time of each quote is wrong at the moment it is published."""
+    """Records the error of each quote's time at the moment of publishing."""
 
     def __init__(self, clock: ManualClock, heard_ms: dict[int, float]) -> None:
         super().__init__(MemoryQuoteStreams(clock, maxlen=100))
@@ -139,7 +139,7 @@ class Consumer(MemoryQuotePublisher):
 
 
 @pytest.mark.parametrize("step_ms", [-HOUR_MS, HOUR_MS])
-async def test_row_63_a_stepped_clock_loses_no_window_and_spoils_no_time(
+async def test_row_63_a_stepped_clock_loses_no_window_and_publishes_no_wrong_time(
     tasks: TaskGroup, step_ms: int
 ) -> None:
     """Windows are timed by the monotonic clock, and each published time is right by our clock as it
@@ -183,7 +183,7 @@ async def test_row_63_a_stepped_clock_loses_no_window_and_spoils_no_time(
 
 @pytest.mark.parametrize("drift", [1 / 30, -1 / 30], ids=["+2 s/min", "-2 s/min"])
 async def test_row_63_alignment_follows_a_drifting_clock_with_each_patrol(drift: float) -> None:
-    """A time is wrong by what has drifted since the last answer, and never by more."""
+    """A time is wrong by the drift since the last measurement, and never by more."""
     clock = ManualClock(START)
     exchange = Exchange(clock, drift)
     patrol = PatrolClock(Venue.PERP, exchange, clock, PATROL_MS)

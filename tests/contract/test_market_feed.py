@@ -117,7 +117,7 @@ async def test_streams_are_spread_over_connections(
 async def test_pings_are_answered_and_measured(
     tasks: TaskGroup, simulator: SimulatorAddresses
 ) -> None:
-    """Each ping of ours that is answered is a round trip."""
+    """Each answered ping is a round trip."""
     async with feed_harness(tasks, simulator) as feed:
         assert (await feed.next_event(RoundTrip)).rtt_ms > 0
 
@@ -126,7 +126,7 @@ async def test_pings_are_answered_and_measured(
 async def test_a_cut_connection_comes_back(
     tasks: TaskGroup, simulator: SimulatorAddresses, cut: str
 ) -> None:
-    """A lost socket is dialled again, counted, and its cause is told."""
+    """A lost socket is dialled again and counted, and its cause is reported."""
     async with feed_harness(tasks, simulator) as feed:
         await feed.next_event(ConnectionOpened)
         await feed.inject_fault({"on": "ws:perp", "do": cut})
@@ -164,7 +164,7 @@ async def test_a_faulty_frame_is_dropped_and_counted(
     assert feed.feed.counters.reconnects == 0
 
 
-async def test_a_wrong_path_is_noticed_by_its_silence(
+async def test_a_wrong_path_ends_the_socket_after_the_first_message_timeout(
     tasks: TaskGroup, simulator: SimulatorAddresses, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Binance acknowledges book streams on the market path and never delivers: that is a loss."""
@@ -181,8 +181,8 @@ async def test_a_wrong_path_is_noticed_by_its_silence(
     assert lost.cause == "no data within 0.3 s of subscribing"
 
 
-async def test_a_venue_that_stays_away_is_fatal_until_it_is_back(tasks: TaskGroup) -> None:
-    """More than N_max failures are FATAL; dialling goes on; the first data ends it."""
+async def test_an_unreachable_venue_is_fatal_until_it_reconnects(tasks: TaskGroup) -> None:
+    """More than N_max failures are FATAL; dialling continues; the first data ends it."""
     addresses, running = await tasks.start(stoppable_simulator, SimulatorConfig(symbols=SYMBOLS))
     async with feed_harness(tasks, addresses) as feed:
         await feed.next_event(ConnectionOpened)
@@ -201,7 +201,7 @@ async def test_a_venue_that_stays_away_is_fatal_until_it_is_back(tasks: TaskGrou
 
 
 async def test_listings_and_selection_of_both_venues(simulator: SimulatorAddresses) -> None:
-    """`*` takes what trades in USDT and leaves the rest; unknown names are told."""
+    """`*` selects what trades in USDT; unknown names are reported."""
     async with BinanceExchangeInformation(simulator_endpoints(simulator), CLOCK) as exchange:
         for venue in Venue:
             listings = await exchange.listings(venue)
@@ -231,7 +231,7 @@ async def test_listings_and_selection_of_both_venues(simulator: SimulatorAddress
         ("drop-before", ExchangeUnavailableError),
     ],
 )
-async def test_what_rest_may_answer_is_an_error_of_ours(
+async def test_every_rest_failure_becomes_a_domain_error(
     simulator: SimulatorAddresses, deed: str, error: type[Exception]
 ) -> None:
     """Foreign exceptions stop at the adapter, whatever the exchange sends."""
@@ -248,8 +248,8 @@ async def test_what_rest_may_answer_is_an_error_of_ours(
     assert [each["fired"] for each in faults] == [1]
 
 
-async def test_a_venue_that_says_stay_away_is_left_alone(simulator: SimulatorAddresses) -> None:
-    """After 429 no request leaves until Retry-After is over, for any caller."""
+async def test_no_requests_are_sent_while_rate_limited(simulator: SimulatorAddresses) -> None:
+    """After a 429 no caller sends a request until Retry-After is over."""
     async with (
         httpx2.AsyncClient(base_url=simulator.control_url) as control,
         BinanceExchangeInformation(simulator_endpoints(simulator), CLOCK) as exchange,

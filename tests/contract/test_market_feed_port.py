@@ -28,7 +28,7 @@ INSTRUMENTS = [InstrumentId(Venue.PERP, Symbol(name)) for name in SYMBOLS]
 
 @asynccontextmanager
 async def scripted(tasks: TaskGroup, window: WindowMs) -> AsyncIterator[MarketFeed]:
-    """Every ms, each instrument has news."""
+    """Each instrument has an update every ms."""
     feed = ScriptedMarketFeed(Venue.PERP, every_update=window == 0)
 
     async def trade() -> None:
@@ -74,7 +74,7 @@ async def feed(request: pytest.FixtureRequest, window: WindowMs) -> AsyncIterato
 
 
 async def drained(feed: MarketFeed, window: WindowMs, *, turns: int = 5) -> list[list[Quote]]:
-    """What *turns* looks find that find something."""
+    """The results of *turns* drains that were not empty."""
     found: list[list[Quote]] = []
     while len(found) < turns:
         if window == 0:
@@ -91,8 +91,8 @@ def streams_of(quotes: Sequence[Quote]) -> list[tuple[InstrumentId, str]]:
     return [(quote.instrument, quote.source) for quote in quotes]
 
 
-async def test_quotes_are_sound_its_venues_and_in_order(feed: MarketFeed, window: WindowMs) -> None:
-    """Each subscribed instrument, ids growing within a stream, nothing a consumer must not see."""
+async def test_quotes_are_valid_and_in_order(feed: MarketFeed, window: WindowMs) -> None:
+    """Of each subscribed instrument, with growing ids within a stream."""
     quotes = [quote for turn in await drained(feed, window, turns=10) for quote in turn]
 
     assert {quote.instrument for quote in quotes} == set(INSTRUMENTS)
@@ -104,8 +104,8 @@ async def test_quotes_are_sound_its_venues_and_in_order(feed: MarketFeed, window
     assert all(quote.received_ms <= CLOCK.now_ms() for quote in quotes)
 
 
-async def test_a_drain_takes_what_there_is_once(feed: MarketFeed, window: WindowMs) -> None:
-    """A second look at the same moment finds nothing."""
+async def test_a_drain_returns_each_quote_once(feed: MarketFeed, window: WindowMs) -> None:
+    """A second drain at the same moment is empty."""
     await drained(feed, window, turns=1)
 
     assert feed.drain() == []
@@ -114,7 +114,7 @@ async def test_a_drain_takes_what_there_is_once(feed: MarketFeed, window: Window
 async def test_with_a_window_a_stream_gives_its_newest_quote_only(
     feed: MarketFeed, window: WindowMs
 ) -> None:
-    """At most one a stream and drain; what it replaced is counted. Without one, nothing is."""
+    """At most one for each stream and drain; replaced ones are counted."""
     turns = await drained(feed, window)
     counters = structs.replace(feed.counters)
 
@@ -125,7 +125,7 @@ async def test_with_a_window_a_stream_gives_its_newest_quote_only(
         assert counters.conflated == 0
 
 
-async def test_what_came_is_drained_conflated_dropped_or_waits(
+async def test_every_message_is_drained_conflated_dropped_or_pending(
     feed: MarketFeed, window: WindowMs
 ) -> None:
     """The counters account for every message."""
@@ -140,8 +140,8 @@ async def test_what_came_is_drained_conflated_dropped_or_waits(
     assert accounted == counters.messages
 
 
-async def test_it_reports_what_it_serves(feed: MarketFeed, window: WindowMs) -> None:
-    """Instruments and connections, delivering once quotes come."""
+async def test_a_feed_reports_its_connections(feed: MarketFeed, window: WindowMs) -> None:
+    """They deliver once quotes arrive."""
     await drained(feed, window)
     report = feed.report()
 

@@ -11,7 +11,7 @@ from anyio.abc import TaskGroup
 from msgspec import structs
 
 from chimera_s1.adapters.binance.market_feed import FeedPlan
-from chimera_s1.adapters.binance.streams import market_socket as connection
+from chimera_s1.adapters.binance.streams import market_socket
 from chimera_s1.adapters.binance.streams.managed_connection import OVERLAP_MS, SUCCESSOR_RETRY_MS
 from chimera_s1.adapters.simulator.config import SimulatorAddresses, SimulatorConfig
 from chimera_s1.adapters.simulator.simulator import Simulator
@@ -40,14 +40,14 @@ ACKNOWLEDGED = server_frame(b'{"result":null,"id":1}')
 
 @pytest.fixture
 async def simulator(tasks: TaskGroup) -> SimulatorAddresses:
-    """Slow enough that the simulator remembers all it sent."""
+    """Slow enough that the simulator keeps a record of all it sent."""
     config = SimulatorConfig(symbols=SYMBOLS, rate=60.0)
     addresses: SimulatorAddresses = await tasks.start(Simulator(config, CLOCK).run)
     return addresses
 
 
 async def missed(feed: FeedHarness, venue: Venue, quotes: list[Quote]) -> dict[str, set[int]]:
-    """Update ids between our first and last of each symbol that were sent and never seen."""
+    """Update ids sent and never received, between the first and last received of each symbol."""
     gone: dict[str, set[int]] = {}
     for symbol in SYMBOLS:
         reply = (await feed.control.get(f"/sim/quotes/{venue.value}/{symbol}")).json()
@@ -104,7 +104,7 @@ async def test_a_socket_near_its_age_limit_is_renewed_without_a_gap(
 async def test_an_announced_shutdown_renews_the_socket(
     tasks: TaskGroup, simulator: SimulatorAddresses
 ) -> None:
-    """`serverShutdown` makes a successor; where the cut comes first, it is already on its way."""
+    """`serverShutdown` starts a successor; if the cut comes first, it is already dialling."""
     async with feed_harness(tasks, simulator, Venue.SPOT) as feed:
         await feed.next_event(ConnectionOpened)
         await feed.inject_fault({"on": "ws:spot", "do": "shutdown"})
@@ -170,14 +170,17 @@ async def test_a_shutdown_that_the_successor_announces_renews_it_after_the_overl
         second = await feed.next_event(ConnectionRenewed)
         await exchange.until(lambda: exchange.closed == 2)
 
-    assert (first.cause, second.cause) == ("a test renews it", "the venue announced a shutdown")
+    assert (first.cause, second.cause) == (
+        "a test renews it",
+        "the venue announced a shutdown of this connection",
+    )
     assert (exchange.connections_accepted, feed.feed.counters.reconnects) == (3, 0)
 
 
-async def test_a_successor_that_comes_after_the_cut_has_renewed_nothing(
+async def test_a_successor_ready_after_the_cut_is_a_reconnect_not_a_renewal(
     tasks: TaskGroup, simulator: SimulatorAddresses
 ) -> None:
-    """Where the old socket ends before its successor delivers, there is a gap: no ws.renewed."""
+    """If the old socket ends before its successor delivers there is a gap, and no ws.renewed."""
     async with feed_harness(tasks, simulator, Venue.SPOT) as feed:
         await feed.next_event(ConnectionOpened)
         feed.feed.renew("spot-0", "a test wants it")
@@ -193,9 +196,9 @@ async def test_a_successor_that_comes_after_the_cut_has_renewed_nothing(
 
 @pytest.fixture
 def _no_time_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The raw exchange answers no pings, and takes its time."""
-    monkeypatch.setattr(connection, "PING_INTERVAL_MS", 86_400_000)
-    monkeypatch.setattr(connection, "FIRST_MESSAGE_TIMEOUT_S", 120)
+    """The raw exchange answers no pings and may be slow."""
+    monkeypatch.setattr(market_socket, "PING_INTERVAL_MS", 86_400_000)
+    monkeypatch.setattr(market_socket, "FIRST_MESSAGE_TIMEOUT_S", 120)
 
 
 @asynccontextmanager
@@ -212,7 +215,7 @@ async def raw_feed(
 
 
 async def until_update(feed: FeedHarness, symbol: str, update_id: int) -> None:
-    """Wait for an update that only one socket brings, and for what its arrival sets off."""
+    """Wait for an update that only one socket sends, and for its effects."""
     await feed.drain_until(
         lambda seen: (symbol, update_id) in {(q.instrument.symbol, q.update_id) for q in seen}
     )
@@ -264,7 +267,7 @@ async def test_the_old_socket_delivers_until_the_overlap_is_over(tasks: TaskGrou
 async def test_a_successor_that_fails_is_dialled_again_while_the_old_socket_delivers(
     tasks: TaskGroup,
 ) -> None:
-    """Not at once, and nothing is lost meanwhile; the next successor renews the socket."""
+    """Not at once, and no update is lost meanwhile; the next successor renews the socket."""
     clock = ManualClock()
     old = [server_frame(book_ticker_message(1)), b"", server_frame(book_ticker_message(2))]
     failed = [ACKNOWLEDGED, server_frame(struct.pack(">H", 1008), CLOSE)]

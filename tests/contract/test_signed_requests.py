@@ -1,4 +1,4 @@
-"""Signed requests on the wire: who stays away, what a read says, and what nobody gets to see."""
+"""Signed requests on the wire: rate limits, read errors and masked secrets."""
 
 import logging
 
@@ -34,8 +34,8 @@ from tests.fakes.manual_clock import ManualClock
     ],
     ids=["429", "418", "-1003"],
 )
-async def test_one_who_is_turned_away_keeps_all_others_from_asking(limited: bytes) -> None:
-    """Transfers, signed reads and public ones of that host, until the time is over."""
+async def test_a_rate_limit_seen_by_one_client_blocks_all_clients(limited: bytes) -> None:
+    """Transfers, signed and public reads of that host, until the time is over."""
     clock = ManualClock()
     budgets = weight_budgets(clock)
     async with (
@@ -63,8 +63,8 @@ async def test_one_who_is_turned_away_keeps_all_others_from_asking(limited: byte
         assert isinstance(await gateway.submit(gateway.sign(ORDER)), ReplyAccepted)
 
 
-async def test_a_public_read_that_is_limited_stops_transfers_too() -> None:
-    """And the weight that replies tell is counted for the whole host."""
+async def test_a_rate_limited_public_read_blocks_transfers() -> None:
+    """The used weight in replies is counted for the whole host."""
     clock = ManualClock()
     budgets = weight_budgets(clock)
     told = http_reply(200, b'{"tranId":1}', "X-SAPI-USED-UID-WEIGHT-1M: 900")
@@ -103,10 +103,10 @@ async def test_a_public_read_that_is_limited_stops_transfers_too() -> None:
         (b"", ExchangeUnavailableError),
     ],
 )
-async def test_a_read_says_whether_asking_later_may_help(
+async def test_a_failed_read_is_unavailable_or_refused(
     answer: bytes, error: type[Exception]
 ) -> None:
-    """Only what the exchange says about key or question is a refusal."""
+    """Only errors of the key or of the request are refusals."""
     async with (
         raw_http_server(ScriptedReply(answer)) as server,
         connected_gateway(server.url) as gateway,
@@ -118,7 +118,7 @@ async def test_a_read_says_whether_asking_later_may_help(
     assert KEY not in str(raised.value)
 
 
-async def test_an_exchange_that_repeats_everything_it_hears_learns_us_nothing(
+async def test_secrets_echoed_by_the_exchange_appear_in_no_text(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """No reply, error, text or log line of any library shows key, secret or signature."""

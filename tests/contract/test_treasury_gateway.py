@@ -53,7 +53,7 @@ async def bank(request: pytest.FixtureRequest) -> AsyncIterator[GatewayHarness]:
 async def test_an_accepted_transfer_is_in_both_histories(
     bank: GatewayHarness, direction: Direction
 ) -> None:
-    """Under the number that the reply gave, with the exact amount, and once."""
+    """Under the tranId of the reply, with the exact amount, once."""
     order = bank.order(direction=direction)
     window = window_around(order.signed_at)
     reply = await bank.gateway.submit(bank.gateway.sign(order))
@@ -71,8 +71,8 @@ async def test_an_accepted_transfer_is_in_both_histories(
     assert await bank.net_moved() == signed_amount
 
 
-async def test_histories_are_those_of_their_direction_and_window(bank: GatewayHarness) -> None:
-    """Neither what went the other way nor what happened at another time."""
+async def test_a_history_holds_only_its_direction_and_window(bank: GatewayHarness) -> None:
+    """Neither movements of the other direction nor of another time."""
     order = bank.order()
     assert isinstance(await bank.gateway.submit(bank.gateway.sign(order)), ReplyAccepted)
     now_ms = order.signed_at
@@ -86,8 +86,8 @@ async def test_histories_are_those_of_their_direction_and_window(bank: GatewayHa
         assert not await bank.gateway.read_income(window)
 
 
-async def test_more_than_there_is_is_refused(bank: GatewayHarness) -> None:
-    """For good, and nothing moves."""
+async def test_more_than_the_balance_is_refused(bank: GatewayHarness) -> None:
+    """Refused for good, and no money moves."""
     reply = await bank.gateway.submit(bank.gateway.sign(bank.order("1000.00000001")))
 
     assert isinstance(reply, ReplyRefused)
@@ -97,10 +97,10 @@ async def test_more_than_there_is_is_refused(bank: GatewayHarness) -> None:
 
 
 @pytest.mark.parametrize("off_by_ms", [-6_000, 6_000])
-async def test_a_timestamp_out_of_the_window_is_turned_away(
+async def test_a_timestamp_out_of_the_window_is_not_processed(
     bank: GatewayHarness, off_by_ms: int
 ) -> None:
-    """Nothing moves, and the clock is in doubt."""
+    """No money moves, and the clock is suspect."""
     order = bank.order(signed_at=CLOCK.now_ms() + off_by_ms)
     reply = await bank.gateway.submit(bank.gateway.sign(order))
 
@@ -109,7 +109,7 @@ async def test_a_timestamp_out_of_the_window_is_turned_away(
     assert await bank.net_moved() == 0
 
 
-async def test_a_lost_reply_leaves_the_outcome_open_and_the_history_tells(
+async def test_a_lost_reply_is_unknown_and_the_history_shows_the_movement(
     bank: GatewayHarness,
 ) -> None:
     """The money has moved, once; the reply was dropped, so the fault has fired."""
@@ -123,7 +123,7 @@ async def test_a_lost_reply_leaves_the_outcome_open_and_the_history_tells(
     assert await bank.net_moved() == order.amount
 
 
-async def test_a_lost_request_leaves_the_outcome_open_and_nothing_is_there(
+async def test_a_lost_request_is_unknown_and_the_history_is_empty(
     bank: GatewayHarness,
 ) -> None:
     """Which looks the same to us as a lost reply."""
@@ -136,8 +136,8 @@ async def test_a_lost_request_leaves_the_outcome_open_and_nothing_is_there(
     assert await bank.net_moved() == 0
 
 
-async def test_what_was_signed_once_is_sent_once(bank: GatewayHarness) -> None:
-    """A second time is a mistake of the program, and moves nothing."""
+async def test_a_signed_transfer_is_sent_only_once(bank: GatewayHarness) -> None:
+    """A second submission is a programming error and moves no money."""
     order = bank.order()
     signed = bank.gateway.sign(order)
     await bank.gateway.submit(signed)
@@ -147,8 +147,10 @@ async def test_what_was_signed_once_is_sent_once(bank: GatewayHarness) -> None:
     assert await bank.net_moved() == order.amount
 
 
-async def test_only_an_id_keeps_the_exchange_from_doing_it_twice(bank: GatewayHarness) -> None:
-    """Why nothing is ever sent again: the wallet's transfer is executed as often as it comes."""
+async def test_only_subaccount_mode_prevents_a_double_transfer(
+    bank: GatewayHarness,
+) -> None:
+    """Why nothing is ever sent again: the wallet executes each request it gets."""
     order = bank.order()
     first = await bank.gateway.submit(bank.gateway.sign(order))
     second = await bank.gateway.submit(bank.gateway.sign(order))
@@ -163,8 +165,8 @@ async def test_only_an_id_keeps_the_exchange_from_doing_it_twice(bank: GatewayHa
         assert await bank.net_moved() == 2 * order.amount
 
 
-async def test_the_hash_is_of_what_was_signed(bank: GatewayHarness) -> None:
-    """The same order, the same hash; another amount or moment, another one."""
+async def test_the_request_hash_depends_on_amount_and_time(bank: GatewayHarness) -> None:
+    """The same order has the same hash."""
     order = bank.order()
     hashes = {
         bank.gateway.sign(each).request_hash
@@ -175,7 +177,7 @@ async def test_the_hash_is_of_what_was_signed(bank: GatewayHarness) -> None:
     assert all(len(each) == 64 and int(each, 16) >= 0 for each in hashes)
 
 
-async def test_histories_may_lag(bank: GatewayHarness) -> None:
+async def test_a_lagging_history_does_not_show_the_movement_yet(bank: GatewayHarness) -> None:
     """Complete, and still without it: absence alone proves nothing yet."""
     await bank.lag_histories(HOUR_MS)
     order = bank.order()
@@ -190,8 +192,8 @@ async def test_histories_may_lag(bank: GatewayHarness) -> None:
 
 
 @pytest.mark.parametrize("status", [MovementStatus.PENDING, MovementStatus.FAILED])
-async def test_a_movement_has_a_state(bank: GatewayHarness, status: MovementStatus) -> None:
-    """Accepted by reply is not yet arrived."""
+async def test_a_movement_has_a_status(bank: GatewayHarness, status: MovementStatus) -> None:
+    """An accepted transfer may still be pending or fail."""
     await bank.leave_pending(status)
     order = bank.order()
     reply = await bank.gateway.submit(bank.gateway.sign(order))
@@ -201,8 +203,8 @@ async def test_a_movement_has_a_state(bank: GatewayHarness, status: MovementStat
     assert (movement.tran_id, movement.status) == (reply.tran_id, status)
 
 
-async def test_a_history_that_cannot_be_read_says_so(bank: GatewayHarness) -> None:
-    """It proves nothing; the next reading may."""
+async def test_an_unreadable_history_raises_exchange_unavailable(bank: GatewayHarness) -> None:
+    """The next read may succeed."""
     await bank.fail_next_reads()
     window = window_around(CLOCK.now_ms())
 
@@ -214,8 +216,8 @@ async def test_a_history_that_cannot_be_read_says_so(bank: GatewayHarness) -> No
     assert await bank.gateway.read_income(window) == ()
 
 
-async def test_many_rows_are_read_whole(bank: GatewayHarness) -> None:
-    """More than fit on a page."""
+async def test_a_history_of_several_pages_is_read_completely(bank: GatewayHarness) -> None:
+    """More rows than fit on a page."""
     for number in range(1, 104):
         order = bank.order(str(Decimal(number) / 100), client_id=f"s1-{number}")
         assert isinstance(await bank.gateway.submit(bank.gateway.sign(order)), ReplyAccepted)
@@ -228,7 +230,7 @@ async def test_many_rows_are_read_whole(bank: GatewayHarness) -> None:
     assert len(await bank.gateway.read_income(window_around(CLOCK.now_ms()))) == 103
 
 
-async def test_what_the_key_may_do_is_told_and_kept_to(bank: GatewayHarness) -> None:
+async def test_key_permissions_are_reported_and_enforced(bank: GatewayHarness) -> None:
     """A transfer is forbidden, for all transfers; a history is refused."""
     assert replace(await bank.gateway.key_permissions(), ip_restricted=False) == FULL
     await bank.set_permissions(replace(FULL, may_transfer=False, may_read=False))

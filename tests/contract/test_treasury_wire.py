@@ -33,7 +33,7 @@ from tests.contract.raw_http_server import HOST, ScriptedReply, http_reply, raw_
 
 
 async def test_the_bytes_that_were_signed_are_the_bytes_that_are_sent() -> None:
-    """In the body, the signature last; nothing in the address."""
+    """In the body, the signature last; no query in the URL."""
     async with raw_http_server(ACCEPTED_REPLY) as server, connected_gateway(server.url) as gateway:
         signed = gateway.sign(ORDER)
         assert await gateway.submit(signed) == ReplyAccepted("13526853623")
@@ -53,7 +53,7 @@ async def test_the_bytes_that_were_signed_are_the_bytes_that_are_sent() -> None:
 
 
 async def test_each_transfer_has_a_connection_of_its_own() -> None:
-    """Also where the exchange would keep one open, and where a read has left one open."""
+    """Even where the exchange or a read keeps a connection open."""
     keeps = ScriptedReply(ACCEPTED_REPLY.reply, after_reply="next")
     scripts = (EMPTY_HISTORY_REPLY, EMPTY_HISTORY_REPLY, keeps, keeps, EMPTY_HISTORY_REPLY)
     async with raw_http_server(*scripts) as server, connected_gateway(server.url) as gateway:
@@ -72,7 +72,7 @@ async def test_each_transfer_has_a_connection_of_its_own() -> None:
     ]
 
 
-async def test_a_query_is_sent_as_it_was_signed() -> None:
+async def test_the_query_that_was_signed_is_the_query_that_is_sent() -> None:
     """With the exchange's time, and the mandatory type."""
     async with (
         raw_http_server(EMPTY_HISTORY_REPLY) as server,
@@ -127,7 +127,7 @@ async def test_a_query_is_sent_as_it_was_signed() -> None:
         ),
     ],
 )
-async def test_what_is_not_definite_is_unknown_and_nothing_is_sent_again(
+async def test_an_indefinite_reply_is_unknown_and_nothing_is_sent_again(
     script: ScriptedReply,
 ) -> None:
     """The request has left, so the money may have moved."""
@@ -140,16 +140,16 @@ async def test_what_is_not_definite_is_unknown_and_nothing_is_sent_again(
 @pytest.mark.parametrize(
     "begun", [b"", b"HTTP/1.1 200 OK\r\n", http_reply(200, b'{"tranId":7}', announced=13)]
 )
-async def test_a_reply_that_does_not_end_is_given_up(begun: bytes) -> None:
-    """After the deadline, whatever has come by then."""
+async def test_a_reply_that_does_not_end_is_unknown_after_the_deadline(begun: bytes) -> None:
+    """Whatever part of it has come by then."""
     said = await submit_and_classify(ScriptedReply(begun, after_reply="stay"), QUICK_TIMEOUTS)
 
     assert isinstance(said, ReplyUnknown)
     assert "no complete reply within 0.3 s" in said.cause
 
 
-async def test_a_refusal_is_told_in_the_exchanges_words() -> None:
-    """With its code, for people."""
+async def test_a_refusal_carries_the_exchanges_message() -> None:
+    """And its code."""
     said = await submit_and_classify(
         ScriptedReply(http_reply(400, b'{"code":-5013,"msg":"insufficient balance"}'))
     )
@@ -159,7 +159,7 @@ async def test_a_refusal_is_told_in_the_exchanges_words() -> None:
 
 
 async def test_cancellation_leaves_without_a_reply() -> None:
-    """And without a second request."""
+    """No second request is sent."""
     async with (
         raw_http_server(ScriptedReply(after_reply="stay")) as server,
         connected_gateway(server.url) as gateway,
@@ -173,14 +173,14 @@ async def test_cancellation_leaves_without_a_reply() -> None:
 
 @pytest.fixture
 def closed_port() -> Iterator[int]:
-    """Nobody listens, and nobody else can."""
+    """Bound, so that no other process can listen on it."""
     with socket.socket() as held:
         held.bind((HOST, 0))
         yield held.getsockname()[1]
 
 
-async def test_a_refused_connection_has_sent_nothing(closed_port: int) -> None:
-    """So it may be tried again; the system's own word for it is told."""
+async def test_a_refused_connection_counts_as_not_sent(closed_port: int) -> None:
+    """It may be retried; the cause has the system's error text."""
     async with connected_gateway(f"http://{HOST}:{closed_port}") as gateway:
         said = await gateway.submit(gateway.sign(ORDER))
 
@@ -191,16 +191,16 @@ async def test_a_refused_connection_has_sent_nothing(closed_port: int) -> None:
 @pytest.mark.parametrize(
     "url", ["http://no-such-host.invalid", "ftp://example.invalid", "http://[::1", "http://:99999"]
 )
-async def test_an_address_that_leads_nowhere_has_sent_nothing(url: str) -> None:
-    """A name that does not resolve, or no address at all."""
+async def test_an_unreachable_address_counts_as_not_sent(url: str) -> None:
+    """A name that does not resolve, or an invalid URL."""
     async with connected_gateway(url) as gateway:
         said = await gateway.submit(gateway.sign(ORDER))
 
     assert isinstance(said, RequestNotSent)
 
 
-async def test_without_a_handshake_nothing_was_sent() -> None:
-    """The peer speaks no TLS: it has heard a greeting, and neither key nor transfer."""
+async def test_a_failed_tls_handshake_counts_as_not_sent() -> None:
+    """The peer has received a TLS greeting, and neither key nor transfer."""
     async with await anyio.create_tcp_listener(local_host=HOST) as listener:
         heard = bytearray()
 
@@ -221,10 +221,10 @@ async def test_without_a_handshake_nothing_was_sent() -> None:
     assert not any(part in bytes(heard) for part in (KEY.encode(), b"POST", b"tranId", b"amount"))
 
 
-async def test_a_proxy_of_the_environment_is_not_asked(
+async def test_a_proxy_of_the_environment_is_ignored(
     monkeypatch: pytest.MonkeyPatch, closed_port: int
 ) -> None:
-    """Neither for a transfer nor for a signed read: what goes out is signed with our key."""
+    """For a transfer and for a read, signed with our key."""
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, f"http://{HOST}:{closed_port}")
     monkeypatch.delenv("NO_PROXY", raising=False)

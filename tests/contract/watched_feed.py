@@ -1,4 +1,4 @@
-"""A feed watched as in the service: what consumers are told of it can be waited for."""
+"""A feed watched as in the service, with a status that a test can wait for."""
 
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
@@ -48,7 +48,7 @@ class AwaitableMarketStatus(MemoryMarketStatus):
 
 
 class WatchedFeed:
-    """A feed, its watch, everything they said, and every quote."""
+    """A feed, its watch, all their events, and every quote."""
 
     def __init__(
         self, feed: FeedHarness, watch: WatchLiveness, status: AwaitableMarketStatus

@@ -23,6 +23,7 @@ from chimera_s1.adapters.binance.http.reply_classification import (
     ReplyCategory,
     classify_reply,
     decode_body,
+    is_client_error,
     sanitize,
 )
 from chimera_s1.adapters.binance.http.signing import Parameters, Signer, encode_parameters
@@ -186,7 +187,10 @@ class HttpClient:
             )
         reply = await self._read(venue, request)
         if reply.status != httpx2.codes.OK:
-            raise _read_error(request.label, self._classify(venue, reply))
+            classified = self._classify(venue, reply)
+            if signer is None and is_client_error(reply.status):
+                raise _public_error(request.label, classified)
+            raise _read_error(request.label, classified)
         return _decode(request.label, reply.body, kind, strict=strict)
 
     async def post_once(
@@ -308,6 +312,15 @@ def _read_error(
             return ExchangeUnavailableError(text)
         case _:
             assert_never(reply.category)
+
+
+def _public_error(
+    label: str, reply: ClassifiedReply
+) -> ExchangeUnavailableError | ExchangeRefusedError:
+    """Of a 4xx without a key: an unknown one, like a firewall's 403, is about the request."""
+    if reply.category is ReplyCategory.UNKNOWN:
+        return ExchangeRefusedError(f"{label}: replied {reply.summary}")
+    return _read_error(label, reply)
 
 
 def _decode(label: str, body: bytes, kind: type[_T], *, strict: bool) -> _T:

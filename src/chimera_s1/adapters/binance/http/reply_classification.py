@@ -119,7 +119,7 @@ def _category(status: int, code: int | None) -> ReplyCategory:
         return ReplyCategory.SUCCEEDED
     if status in RATE_LIMITED_STATUSES:
         return ReplyCategory.RATE_LIMITED
-    if _is_client_error(status) and code is not None:
+    if is_client_error(status) and code is not None:
         return _category_of_code(code)
     return ReplyCategory.UNKNOWN
 
@@ -136,7 +136,8 @@ def _category_of_code(code: int) -> ReplyCategory:
     return ReplyCategory.REFUSED if code in REFUSED_CODES else ReplyCategory.UNKNOWN
 
 
-def _is_client_error(status: int) -> bool:
+def is_client_error(status: int) -> bool:
+    """4xx but 408, the time-out of the backend."""
     in_range = HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR
     return in_range and status != HTTPStatus.REQUEST_TIMEOUT
 

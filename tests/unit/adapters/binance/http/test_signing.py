@@ -1,4 +1,4 @@
-"""Signatures: Binance's own examples, and secrets that stay secret."""
+"""Signatures: Binance's examples, and secrets that no text shows."""
 
 import copy
 import json
@@ -92,7 +92,7 @@ def test_query_and_body_are_signed_without_anything_between() -> None:
 
 
 @given(st.lists(st.tuples(st.text(min_size=1), st.text()), min_size=1))
-def test_what_is_encoded_reads_back_and_needs_no_encoding_again(
+def test_encoded_parameters_decode_to_the_same_and_are_url_safe(
     parameters: list[tuple[str, str]],
 ) -> None:
     """Only characters that no client and no proxy rewrites."""
@@ -108,7 +108,7 @@ def test_what_is_encoded_reads_back_and_needs_no_encoding_again(
 )
 @pytest.mark.parametrize("whole", [False, True], ids=["secret", "credentials"])
 def test_a_secret_is_not_in_any_text(show: Callable[[object], str], *, whole: bool) -> None:
-    """Not its own, and not that of what holds it."""
+    """Neither its own nor its owner's."""
     credentials = Credentials(Secret(KEY), Secret(SPOT_SECRET))
     text = show(credentials if whole else credentials.secret)
 
@@ -120,8 +120,8 @@ def test_a_secret_is_not_in_any_text(show: Callable[[object], str], *, whole: bo
 @pytest.mark.parametrize(
     "encode", [pickle.dumps, copy.copy, copy.deepcopy, json.dumps, msgspec.json.encode]
 )
-def test_a_secret_is_not_encoded(encode: Callable[[object], object]) -> None:
-    """It leaves the process in no format."""
+def test_a_secret_cannot_be_copied_or_encoded(encode: Callable[[object], object]) -> None:
+    """In any format."""
     with pytest.raises(TypeError) as refused:
         encode(Secret(SPOT_SECRET))
 
@@ -131,8 +131,8 @@ def test_a_secret_is_not_encoded(encode: Callable[[object], object]) -> None:
 @pytest.mark.parametrize(
     ("key", "secret"), [("", "s"), ("with space", "s"), ("käse", "s"), ("a\r\nb", "s"), (KEY, "")]
 )
-def test_what_cannot_be_a_key_is_said_at_once(key: str, secret: str) -> None:
-    """And not printed: it may be a secret in the wrong place."""
+def test_an_invalid_key_is_a_configuration_error(key: str, secret: str) -> None:
+    """The error does not print it: it may be a secret in the wrong variable."""
     with pytest.raises(ConfigurationError) as refused:
         Credentials(Secret(key), Secret(secret))
 

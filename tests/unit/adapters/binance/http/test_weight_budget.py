@@ -1,4 +1,4 @@
-"""One budget a host: what is used, and who stays away."""
+"""One budget for each host: used weight and holds."""
 
 import httpx2
 import pytest
@@ -16,8 +16,8 @@ from chimera_s1.domain.identifiers import Venue
 from tests.fakes.manual_clock import ManualClock
 
 
-def test_used_weight_is_what_the_exchange_last_said() -> None:
-    """By what it is counted for; headers in any case, nonsense passed over."""
+def test_used_weight_is_the_last_one_reported() -> None:
+    """By kind; header names in any case, invalid values ignored."""
     budget = WeightBudget(ManualClock())
     budget.record_reply(200, httpx2.Headers({"x-mbx-used-weight-1m": "41"}))
     budget.record_reply(200, httpx2.Headers({"X-SAPI-USED-UID-WEIGHT-1M": "900"}))
@@ -29,8 +29,8 @@ def test_used_weight_is_what_the_exchange_last_said() -> None:
 
 
 @pytest.mark.parametrize("status", [418, 429])
-async def test_whoever_is_sent_away_keeps_everybody_away(status: int) -> None:
-    """For as long as was asked, and the other host is not concerned."""
+async def test_a_rate_limit_blocks_every_caller(status: int) -> None:
+    """For as long as the reply says; the other host is not affected."""
     clock = ManualClock()
     budgets = weight_budgets(clock)
     budgets[Venue.SPOT].record_reply(status, httpx2.Headers({"Retry-After": "7"}))
@@ -44,7 +44,7 @@ async def test_whoever_is_sent_away_keeps_everybody_away(status: int) -> None:
 
 
 @given(st.lists(st.floats(0, 1e9), min_size=1))
-def test_nothing_shortens_what_was_asked_before(waits_ms: list[float]) -> None:
+def test_a_later_hold_never_shortens_an_earlier_one(waits_ms: list[float]) -> None:
     """Replies come in any order."""
     budget = WeightBudget(ManualClock())
     for wait_ms in waits_ms:
@@ -54,8 +54,8 @@ def test_nothing_shortens_what_was_asked_before(waits_ms: list[float]) -> None:
 
 
 @given(st.text())
-def test_any_retry_after_is_a_bounded_time(text: str) -> None:
-    """Dates, nonsense and eternities included."""
+def test_any_retry_after_is_bounded(text: str) -> None:
+    """Dates, invalid texts and huge numbers included."""
     assert 0 <= retry_after_s({"Retry-After": text}) <= RETRY_AFTER_MAX_S
 
 
@@ -72,5 +72,5 @@ def test_any_retry_after_is_a_bounded_time(text: str) -> None:
     ],
 )
 def test_retry_after_is_read(text: str, wait_s: int) -> None:
-    """Whole seconds, or a minute where nothing usable was said."""
+    """Whole seconds, or a minute where there is no usable value."""
     assert retry_after_s({"Retry-After": text}) == wait_s

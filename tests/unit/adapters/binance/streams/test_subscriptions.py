@@ -1,4 +1,4 @@
-"""Control messages: what we ask for and what the venue can answer."""
+"""Control messages: subscribe requests and the venue's replies."""
 
 import msgspec
 import pytest
@@ -18,7 +18,7 @@ from chimera_s1.adapters.binance.streams.subscriptions import (
 
 
 @given(count=st.integers(0, 1024))
-def test_every_stream_is_asked_for_once(count: int) -> None:
+def test_every_stream_is_subscribed_once(count: int) -> None:
     """Requests carry all names in order, at most 200 each, with ids from 1."""
     names = [f"s{number}usdt@bookTicker" for number in range(count)]
     requests = [(n, msgspec.json.decode(text)) for n, text in subscribe_requests(names)]
@@ -49,13 +49,13 @@ def test_every_stream_is_asked_for_once(count: int) -> None:
         (b"", UnreadableMessage()),
     ],
 )
-def test_what_a_message_says(payload: bytes, message: ControlMessage) -> None:
-    """Both error shapes, both shutdown shapes, and what is neither."""
+def test_control_messages_are_decoded(payload: bytes, message: ControlMessage) -> None:
+    """Both error shapes, both shutdown shapes, and others."""
     assert message == decode_control_message(payload)
 
 
 @given(payload=st.binary(max_size=300))
-def test_any_bytes_have_an_answer(payload: bytes) -> None:
+def test_any_bytes_decode_to_a_control_message(payload: bytes) -> None:
     """Nothing that arrives raises."""
     assert isinstance(
         decode_control_message(payload),

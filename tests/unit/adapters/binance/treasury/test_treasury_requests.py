@@ -1,4 +1,4 @@
-"""What is asked of the wallets, and what their answers mean."""
+"""Wallet requests and the meaning of their replies."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -118,10 +118,10 @@ def test_a_documented_row_is_a_movement(page: HistoryPage, client_id: str) -> No
         (subaccount_page, SUBACCOUNT_ROW, "FAILURE", MovementStatus.FAILED),
     ],
 )
-def test_states_are_told_apart(
+def test_statuses_are_distinguished(
     page_of: Callable[..., HistoryPage], row: dict[str, Any], theirs: str, ours: MovementStatus
 ) -> None:
-    """In the words of each endpoint."""
+    """By the names of each endpoint."""
     (listed,) = page_of({**row, "status": theirs}).rows
 
     assert listed.movement is not None
@@ -141,10 +141,10 @@ def test_states_are_told_apart(
         (subaccount_page, SUBACCOUNT_ROW, {"amount": "1e99"}),
     ],
 )
-def test_a_row_that_is_not_understood_spoils_the_reading(
+def test_a_row_that_is_not_understood_raises(
     page_of: Callable[..., HistoryPage], row: dict[str, Any], change: dict[str, Any]
 ) -> None:
-    """It may be the one that is looked for."""
+    """It may be the one that is searched."""
     with pytest.raises(ExchangeUnavailableError):
         page_of(row, {**row, **change})
 
@@ -158,7 +158,7 @@ def test_a_row_that_is_not_understood_spoils_the_reading(
         (subaccount_page, SUBACCOUNT_ROW, {"toEmail": "sub@test.com"}),
     ],
 )
-def test_other_money_is_counted_and_not_reported(
+def test_rows_of_other_assets_count_as_rows_but_are_no_movements(
     page_of: Callable[..., HistoryPage], row: dict[str, Any], change: dict[str, Any]
 ) -> None:
     """Another asset, another wallet, another account."""
@@ -168,8 +168,8 @@ def test_other_money_is_counted_and_not_reported(
 
 
 @pytest.mark.parametrize("left_out", [{"toEmail": None}, {"toEmail": ""}, {"fromEmail": None}])
-def test_a_movement_without_both_names_is_ours_to_look_at(left_out: dict[str, Any]) -> None:
-    """Whether both are given is not documented, and missing our own would be worse."""
+def test_a_movement_without_both_emails_is_within_one_account(left_out: dict[str, Any]) -> None:
+    """Whether both are given is not documented, and missing our own movement would be worse."""
     (listed,) = subaccount_page({**SUBACCOUNT_ROW, **left_out}).rows
 
     assert listed.movement is not None
@@ -201,7 +201,7 @@ class Income:
 
 
 async def test_income_is_signed_and_within_the_window() -> None:
-    """Into the futures wallet is positive; other assets are not ours."""
+    """Into the futures wallet is positive; other assets are left out."""
     rows = (income_row(9), income_row(10, "-2.5"), income_row(11, asset="BNB"), income_row(21))
 
     async def all_rows(span: ExecutionWindow) -> tuple[income_requests.IncomeReplyRow, ...]:  # noqa: ARG001 (any)
@@ -232,9 +232,9 @@ async def test_income_is_read_page_by_page_and_each_row_once() -> None:
         pytest.param([income_row(7, incomeType="FUNDING_FEE")], id="not what was asked for"),
     ],
 )
-async def test_income_that_cannot_be_read_whole_proves_nothing(
+async def test_income_that_cannot_be_read_completely_raises(
     rows: list[income_requests.IncomeReplyRow],
 ) -> None:
-    """Absence is concluded from it, so it is all or nothing."""
+    """Absence of a row is a conclusion, so the read is complete or fails."""
     with pytest.raises(ExchangeUnavailableError):
         await income_requests.read_income(Income(rows).read, ExecutionWindow(0, 5_000))

@@ -104,7 +104,7 @@ def test_a_coin_margined_row_is_recognised() -> None:
 
 
 def test_an_empty_side_reads_as_zero() -> None:
-    """A book without bids is seen as such, not as an error."""
+    """A book without bids is no error."""
     payload = PERP_DEPTH.replace(b'[["67403.80","0.002"]]', b"[]")
     top = top_decoder(Venue.PERP, Channel.DEPTH5)(payload)
 
@@ -114,7 +114,7 @@ def test_an_empty_side_reads_as_zero() -> None:
 @pytest.mark.parametrize(
     "price", [b'"1_000"', b'" 25"', b'"0x19"', b'""', b"true", b"null", b"[]", b'"1e999"']
 )
-def test_what_is_no_decimal_is_refused(price: bytes) -> None:
+def test_text_that_is_no_decimal_is_refused(price: bytes) -> None:
     """Texts that Python's float() would accept, and values that are none, are refused."""
     payload = SPOT_BOOK_TICKER.replace(b'"25.35190000"', price)
 
@@ -122,7 +122,7 @@ def test_what_is_no_decimal_is_refused(price: bytes) -> None:
         top_decoder(Venue.SPOT, Channel.BOOK_TICKER)(payload)
 
 
-def test_nesting_without_end_is_refused() -> None:
+def test_endless_nesting_is_refused() -> None:
     """A frame of a million brackets is a decoding error, not the end of the process."""
     payload = b'{"stream":"x","data":' + b"[" * 1_000_000
 
@@ -134,7 +134,7 @@ def test_nesting_without_end_is_refused() -> None:
 def test_damaged_bytes_never_raise_anything_else(
     payload: bytes, at: int, which: tuple[Venue, Channel, bytes, DecodedTop]
 ) -> None:
-    """Whatever is cut into a frame, the decoder answers or raises what the feed expects."""
+    """However a frame is damaged, the decoder returns or raises what the feed expects."""
     venue, channel, good, _ = which
     damaged = good[:at] + payload + good[at + len(payload) :]
     with contextlib.suppress(*DECODE_ERRORS):

@@ -1,4 +1,4 @@
-"""Replay: a file's own times make the windows, so its quotes do not depend on speed."""
+"""Replay: windows follow the times in the file, so quotes do not depend on speed."""
 
 from collections.abc import Iterable
 
@@ -29,27 +29,27 @@ def replayed(records: Iterable[RecordedMessage], window: WindowMs) -> list[tuple
 
 
 def test_the_newest_of_each_window_is_replayed() -> None:
-    """Two windows of a file give two quotes, at the ends the file's times say."""
+    """Two windows of a file give two quotes, at the ends given by the times in the file."""
     records = [record(10_100, 1), record(10_900, 2), record(11_000, 3)]
 
     assert replayed(records, WINDOW) == [(11_000, [2]), (12_000, [3])]
 
 
 def test_with_window_zero_every_message_is_replayed() -> None:
-    """Each update is a quote of its own."""
+    """Each update is a quote."""
     records = [record(10_100, 1), record(10_100, 2), record(10_101, 3)]
 
     assert [ids for _, ids in replayed(records, WindowMs(0))] == [[1, 2], [3]]
 
 
-def test_sources_say_that_this_is_a_replay() -> None:
+def test_the_source_field_marks_a_replay() -> None:
     """A consumer can tell recorded from live."""
     (window,) = BinanceRecording([record(10_100, 1)], WINDOW).windows()
 
     assert window.quotes[0].source == "replay.spot.bookTicker"
 
 
-def test_what_is_no_book_is_passed_over_and_counted() -> None:
+def test_a_message_that_is_no_book_is_counted_and_ignored() -> None:
     """Trades and mark prices in a file are not an error."""
     trade = RecordedMessage(10_100, Venue.SPOT, "btcusdt@aggTrade", b"{}", b"{}")
     feed = BinanceRecording([trade, record(10_200, 1)], WINDOW)
@@ -59,7 +59,7 @@ def test_what_is_no_book_is_passed_over_and_counted() -> None:
 
 
 @given(gaps=st.lists(st.integers(0, 3_000), max_size=60))
-def test_each_quote_lies_in_the_window_that_is_named(gaps: list[int]) -> None:
+def test_each_quote_lies_in_its_window(gaps: list[int]) -> None:
     """Windows come in order and hold what the live service would have published."""
     moments = [10_000 + sum(gaps[: n + 1]) for n in range(len(gaps))]
     feed = BinanceRecording([record(ts, n + 1) for n, ts in enumerate(moments)], WINDOW)

@@ -1,4 +1,4 @@
-"""Replies to a transfer: what is definite, and that everything else is not."""
+"""Replies to a transfer: which are definite, and that all others are not."""
 
 import json
 
@@ -121,15 +121,15 @@ UNKNOWN = [
 
 
 @pytest.mark.parametrize(("status", "body"), ACCEPTED)
-def test_a_whole_number_is_a_movement(status: int, body: bytes) -> None:
-    """Its digits are the movement's name."""
+def test_a_whole_tran_id_is_an_accepted_transfer(status: int, body: bytes) -> None:
+    """Its digits are the movement's id."""
     assert classify_transfer_reply(status, body, NO_HEADERS) == ReplyAccepted(
         str(json.loads(body)["tranId"])
     )
 
 
 @pytest.mark.parametrize(("status", "code"), FORBIDDEN)
-def test_what_the_key_may_not_do_is_forbidden(status: int, code: int) -> None:
+def test_a_key_or_permission_error_is_forbidden(status: int, code: int) -> None:
     """It concerns every transfer, not only this one."""
     reply = classify_transfer_reply(status, said(code, "Invalid API-key."), NO_HEADERS)
 
@@ -138,15 +138,15 @@ def test_what_the_key_may_not_do_is_forbidden(status: int, code: int) -> None:
 
 @pytest.mark.parametrize(("status", "code"), REFUSED)
 def test_a_documented_refusal_is_definite(status: int, code: int) -> None:
-    """With the exchange's own words."""
+    """With the exchange's message."""
     reply = classify_transfer_reply(status, said(code, "Not enough."), NO_HEADERS)
 
     assert reply == ReplyRefused(FailureReason.REFUSED, f"{status} {code} Not enough.")
 
 
 @pytest.mark.parametrize(("status", "body"), TURNED_AWAY)
-def test_who_is_turned_away_is_told_for_how_long(status: int, body: bytes) -> None:
-    """As the header says."""
+def test_a_rate_limited_reply_carries_the_wait(status: int, body: bytes) -> None:
+    """The one of the Retry-After header."""
     reply = classify_transfer_reply(status, body, httpx2.Headers({"retry-after": "3"}))
 
     assert isinstance(reply, ReplyNotProcessed)
@@ -157,7 +157,7 @@ def test_who_is_turned_away_is_told_for_how_long(status: int, body: bytes) -> No
     ("status", "body", "wait_ms"),
     [(429, b"", 60_000), (418, HTML, 60_000), (400, said(-1008), 0)],
 )
-def test_without_a_header_limits_keep_away_and_overload_does_not(
+def test_without_retry_after_a_rate_limit_waits_and_an_overload_does_not(
     status: int, body: bytes, wait_ms: int
 ) -> None:
     """A minute is the window of every limit; after an overload the caller's own back-off counts."""
@@ -167,7 +167,7 @@ def test_without_a_header_limits_keep_away_and_overload_does_not(
     assert reply.retry_after_ms == wait_ms
 
 
-def test_a_timestamp_out_of_the_window_puts_the_clock_in_doubt() -> None:
+def test_a_timestamp_out_of_the_window_makes_the_clock_suspect() -> None:
     """Nothing was executed, and asking again with the same clock will not help."""
     text = "Timestamp for this request is outside of the recvWindow."
 
@@ -209,8 +209,8 @@ def code_in(body: bytes) -> float | None:
 
 
 @given(STATUSES, BODIES)
-def test_only_what_is_on_the_list_is_definite(status: int, body: bytes) -> None:
-    """The list once more, in other words: any other status and body leave the outcome open."""
+def test_only_replies_on_the_list_are_definite(status: int, body: bytes) -> None:
+    """The list again, in other words: any other status and body leave the outcome open."""
     reply = classify_transfer_reply(status, body, NO_HEADERS)
     code = code_in(body)
     client_error = 400 <= status < 500 and status != 408
@@ -236,7 +236,7 @@ SECRETS = st.text("abcdefABCDEF0123456789", min_size=64, max_size=64)
 
 
 @given(STATUSES, CODES, st.text(), SECRETS, st.text())
-def test_no_reply_repeats_what_may_be_a_key(
+def test_no_reply_repeats_a_possible_key(
     status: int, code: int, before: str, secret: str, after: str
 ) -> None:
     """An exchange or a proxy may echo what it was sent; our records do not."""
@@ -266,8 +266,8 @@ def test_a_cause_is_one_short_line(msg: str) -> None:
         ("b" * 5_000, ""),
     ],
 )
-def test_words_are_kept_and_keys_are_not(said_by_exchange: str, kept: str) -> None:
-    """Queries and long words go, whole."""
+def test_sanitize_keeps_words_and_masks_keys(said_by_exchange: str, kept: str) -> None:
+    """Queries and long words are masked completely."""
     assert sanitize(said_by_exchange) == kept
 
 

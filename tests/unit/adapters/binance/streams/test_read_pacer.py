@@ -24,7 +24,7 @@ class Turns:
 
 
 class Socket(asyncio.Transport):
-    """Remembers in which turn of the loop it was to be read again."""
+    """Records in which turn of the loop reading was resumed."""
 
     def __init__(self, turns: Turns, *, closing: bool = False) -> None:
         super().__init__()
@@ -47,7 +47,7 @@ class Socket(asyncio.Transport):
 
 
 class Pacing:
-    """A pacer that runs, on a clock that stands still."""
+    """A running pacer on a manual clock."""
 
     def __init__(self, interval_ms: int) -> None:
         self.clock = ManualClock()
@@ -66,7 +66,7 @@ async def pacing() -> AsyncIterator[Pacing]:
         tasks.cancel_scope.cancel()
 
 
-async def test_a_socket_rests_until_the_next_tick(pacing: Pacing) -> None:
+async def test_a_socket_is_paused_until_the_next_tick(pacing: Pacing) -> None:
     socket = Socket(pacing.turns)
     pacing.pacer.pause_until_tick(socket)
 
@@ -78,8 +78,8 @@ async def test_a_socket_rests_until_the_next_tick(pacing: Pacing) -> None:
     assert not socket.paused
 
 
-async def test_bursts_take_turns_and_wait_for_no_tick(pacing: Pacing) -> None:
-    """Each socket is read in a turn of the loop of its own, in the order they came."""
+async def test_bursts_take_turns_without_waiting_for_a_tick(pacing: Pacing) -> None:
+    """Each socket is read in its own turn of the loop, in the order of arrival."""
     sockets = [Socket(pacing.turns) for _ in range(5)]
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(pacing.turns.count)

@@ -1,4 +1,4 @@
-"""Reading a history whole while rows move from page to page."""
+"""Reading a history completely while rows move between pages."""
 
 from collections.abc import Callable
 from decimal import Decimal
@@ -57,7 +57,7 @@ class History:
 
 
 def stay(rows: list[HistoryRow]) -> None:
-    """Nothing happens."""
+    """The rows stay as they are."""
 
 
 def ids(movements: tuple[Movement, ...]) -> list[int]:
@@ -65,8 +65,8 @@ def ids(movements: tuple[Movement, ...]) -> list[int]:
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 3, 4, 250])
-async def test_a_calm_history_is_read_twice_and_whole(count: int) -> None:
-    """Every page of both readings."""
+async def test_an_unchanged_history_is_read_twice(count: int) -> None:
+    """Every page of both passes."""
     history = History([row(number) for number in range(count)], [])
 
     assert ids(await read_movements(history.page, WINDOW)) == list(range(count))
@@ -74,7 +74,7 @@ async def test_a_calm_history_is_read_twice_and_whole(count: int) -> None:
 
 
 async def test_a_row_that_slips_between_pages_is_not_missed() -> None:
-    """The first row goes after page 1 is read, and row 3 moves to the page that was just read."""
+    """The first row disappears after page 1 is read, and row 3 moves to that page."""
 
     def lose_first(rows: list[HistoryRow]) -> None:
         rows.pop(0)
@@ -85,14 +85,14 @@ async def test_a_row_that_slips_between_pages_is_not_missed() -> None:
 
 
 async def test_a_row_that_comes_twice_counts_once() -> None:
-    """On one page, which is read at one moment."""
+    """On one page, which is one consistent snapshot."""
     history = History([row(1), row(2), row(1), row(3)], [])
 
     assert ids(await read_movements(history.page, WINDOW)) == [1, 2, 3]
 
 
 async def test_a_row_on_two_pages_hides_another() -> None:
-    """Twice the same way, so that two readings agree: the row between the pages is still missed."""
+    """In both passes, so that they agree: the row between the pages would still be missed."""
 
     def turn(places: int) -> Callable[[list[HistoryRow]], None]:
         def change(rows: list[HistoryRow]) -> None:
@@ -107,16 +107,16 @@ async def test_a_row_on_two_pages_hides_another() -> None:
     assert history.pages_read == 8
 
 
-async def test_a_row_that_contradicts_itself_proves_nothing() -> None:
-    """One number, two states, in every reading."""
+async def test_two_different_rows_of_one_movement_raise() -> None:
+    """One id with two statuses, in every pass."""
     history = History([row(1), row(1, status="FAILED")], [])
 
     with pytest.raises(ExchangeUnavailableError, match="two different rows for movement 1"):
         await read_movements(history.page, WINDOW)
 
 
-async def test_a_history_that_never_holds_still_proves_nothing() -> None:
-    """And the tries are bounded."""
+async def test_a_history_that_keeps_changing_raises() -> None:
+    """After a bounded number of passes."""
 
     def grow(rows: list[HistoryRow]) -> None:
         rows.insert(0, row(len(rows)))
@@ -127,8 +127,8 @@ async def test_a_history_that_never_holds_still_proves_nothing() -> None:
     assert history.pages_read < 1_000
 
 
-async def test_a_status_that_changes_between_readings_is_read_again() -> None:
-    """What is reported was seen twice."""
+async def test_a_status_that_changes_between_passes_is_read_again() -> None:
+    """The result was read twice."""
 
     def confirm(rows: list[HistoryRow]) -> None:
         rows[0] = row(1)
@@ -141,7 +141,7 @@ async def test_a_status_that_changes_between_readings_is_read_again() -> None:
 
 
 @pytest.mark.parametrize("total", [2, 4])
-async def test_a_count_that_does_not_fit_its_rows_proves_nothing(total: int) -> None:
+async def test_a_total_that_does_not_fit_its_rows_raises(total: int) -> None:
     """Fewer rows than announced, or more."""
 
     async def page(span: ExecutionWindow, number: int) -> HistoryPage:  # noqa: ARG001 (always the same)
@@ -151,8 +151,8 @@ async def test_a_count_that_does_not_fit_its_rows_proves_nothing(total: int) -> 
         await read_movements(page, WINDOW)
 
 
-async def test_rows_outside_the_window_and_of_other_money_are_left_out() -> None:
-    """They are counted, so that pages add up, and not reported."""
+async def test_rows_outside_the_window_and_of_other_assets_are_left_out() -> None:
+    """They count as rows, so that the total fits, and are not returned."""
     rows = [row(1, moved_at=999), row(2, moved_at=1_000), row(3, moved_at=2_000)]
     history = History([*rows, row(4, moved_at=2_001), HistoryRow("5", None)], [])
 
@@ -168,10 +168,10 @@ CHANGES = st.one_of(
 
 
 @given(st.integers(0, 9), st.lists(CHANGES, max_size=12))
-async def test_what_was_there_all_along_is_never_missed(
+async def test_a_row_present_all_the_time_is_never_missed(
     count: int, changes: list[tuple[str, int]]
 ) -> None:
-    """Rows come, go and change places between any two pages; those that stay are all reported."""
+    """Rows come, go and move between any two pages; those that stay are all returned."""
     rows = [row(number) for number in range(count)]
     lasting = set(range(count))
     fresh = iter(range(1_000, 2_000))
@@ -197,7 +197,7 @@ async def test_what_was_there_all_along_is_never_missed(
 
 
 @given(st.integers(0, 10**12), st.integers(0, 10**11))
-def test_a_long_window_is_asked_for_in_pieces_without_gaps(start: int, length: int) -> None:
+def test_a_long_window_is_split_without_gaps(start: int, length: int) -> None:
     """Each within seven days, end to end."""
     pieces = list(split_window(ExecutionWindow(start, start + length)))
 
@@ -209,8 +209,8 @@ def test_a_long_window_is_asked_for_in_pieces_without_gaps(start: int, length: i
 
 
 @pytest.mark.parametrize("text", ["", "NaN", "Infinity", "-1", "0", "1e400", "1.123456789", "x"])
-def test_what_is_no_amount_makes_the_history_unreadable(text: str) -> None:
-    """A row that cannot be compared may be the one that is looked for."""
+def test_an_invalid_amount_makes_the_history_unreadable(text: str) -> None:
+    """The unreadable row may be the one that is searched."""
     with pytest.raises(ExchangeUnavailableError):
         parse_row_amount(text)
 

@@ -1,8 +1,8 @@
-"""Frames: newest bytes per stream, parsed at the window's close, judged before they are quotes."""
+"""Frames: the newest bytes of each stream, parsed and checked when the window closes."""
 
 import pytest
 
-from chimera_s1.adapters.binance.streams import book_frames as frames
+from chimera_s1.adapters.binance.streams import book_frames
 from chimera_s1.adapters.binance.streams.book_frames import BookFrames, BookStream, drain_quotes
 from chimera_s1.domain.identifiers import Channel, InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.quote import Quote
@@ -61,7 +61,7 @@ def test_only_the_newest_frame_of_a_window_is_read() -> None:
 
 
 def test_an_overwritten_frame_is_never_parsed() -> None:
-    """Damage that nobody would publish costs nothing: it is not even looked at."""
+    """A damaged frame that is overwritten is not even looked at."""
     table = Table()
     table.put(frame(1).replace(b'"b":', b'"b"'))
     table.put(frame(2))
@@ -82,7 +82,7 @@ def test_with_window_zero_every_update_is_read_in_order() -> None:
 
 def test_with_window_zero_a_full_buffer_keeps_the_newest(monkeypatch: pytest.MonkeyPatch) -> None:
     """Beyond the bound, updates conflate, and it is counted."""
-    monkeypatch.setattr(frames, "EVERY_UPDATE_MAX", 2)
+    monkeypatch.setattr(book_frames, "EVERY_UPDATE_MAX", 2)
     table = Table(every_update=True)
     for update_id in (1, 2, 3, 4, 5):
         table.put(frame(update_id))
@@ -92,7 +92,7 @@ def test_with_window_zero_a_full_buffer_keeps_the_newest(monkeypatch: pytest.Mon
 
 
 def test_the_numbers_and_times_of_a_quote() -> None:
-    """Prices are the frame's; the time is the event's on our clock."""
+    """Prices are the frame's; the time is the event time by the local clock."""
     table = Table()
     table.put(frame(7, event_ms=NOW_MS - 40), NOW_MS)
     (quote,) = table.drain(offset_ms=-100.0)
@@ -123,8 +123,8 @@ def test_the_numbers_and_times_of_a_quote() -> None:
         (frame(1)[:-1] + b',"x":"' + b"x" * 70_000 + b'"}', "oversized"),
     ],
 )
-def test_what_is_not_right_is_dropped_and_counted(payload: bytes, reason: str) -> None:
-    """Each kind of wrong frame is counted under its own name and never becomes a quote."""
+def test_an_invalid_frame_is_dropped_and_counted(payload: bytes, reason: str) -> None:
+    """Each kind of invalid frame is counted under its own reason and never becomes a quote."""
     table = Table()
     table.put(payload)
 
@@ -133,8 +133,8 @@ def test_what_is_not_right_is_dropped_and_counted(payload: bytes, reason: str) -
 
 
 @pytest.mark.parametrize("every_update", [True, False])
-def test_a_frame_far_too_long_is_not_even_kept(*, every_update: bool) -> None:
-    """Memory is bounded by the number of streams times what a book message can be."""
+def test_an_oversized_frame_is_not_kept(*, every_update: bool) -> None:
+    """Memory is bounded by the number of streams times the longest book message."""
     table = Table(every_update=every_update)
     table.put(frame(1))
     table.put(frame(2)[:-1] + b" " * 5_000_000 + b"}")
@@ -155,8 +155,8 @@ def test_an_event_time_that_does_not_fit_its_receipt_is_counted(off_ms: int, mis
     assert table.counters.mistimed == mistimed
 
 
-def test_a_wrong_frame_does_not_move_the_order() -> None:
-    """The update id of a dropped frame is not remembered: the next good one is news."""
+def test_an_invalid_frame_does_not_advance_the_update_id() -> None:
+    """The update id of a dropped frame is not remembered: the next valid one is published."""
     table = Table()
     table.put(frame(9, bid="100.4"))
     table.drain()
@@ -175,8 +175,8 @@ def test_an_update_that_is_not_newer_is_dropped() -> None:
     assert table.counters.dropped == {"stale_update_id": 2}
 
 
-def test_ids_that_stay_behind_are_a_new_count() -> None:
-    """A venue that began to count anew is believed after a while, not ignored for ever."""
+def test_persistently_lower_update_ids_restart_the_order() -> None:
+    """A venue that restarts its count is accepted after a while, not ignored for ever."""
     table = Table()
     table.put(frame(1_000), NOW_MS)
     table.drain()
@@ -189,7 +189,7 @@ def test_ids_that_stay_behind_are_a_new_count() -> None:
 
 @pytest.mark.parametrize("newer_first", [True, False])
 def test_while_connections_overlap_the_newest_update_wins(*, newer_first: bool) -> None:
-    """Two sockets with the same stream still give one quote a window: the newest of both."""
+    """Two sockets with the same stream give one quote per window: the newest of both."""
     table = Table(connections=2)
     table.put(frame(11 if newer_first else 10), connection=0)
     table.put(frame(10 if newer_first else 11), connection=1)
@@ -198,8 +198,8 @@ def test_while_connections_overlap_the_newest_update_wins(*, newer_first: bool) 
 
 
 @pytest.mark.parametrize("payload", [b"", b'{"result":null,"id":1}', b'{"stream":"x@y","data":{}}'])
-def test_what_is_not_ours_is_left_to_the_caller(payload: bytes) -> None:
-    """Control messages and streams nobody asked for are not data messages."""
+def test_a_message_of_another_stream_is_left_to_the_caller(payload: bytes) -> None:
+    """Control messages and streams that were not subscribed are not data messages."""
     table = Table()
 
     assert not table.put(payload)

@@ -1,4 +1,4 @@
-"""REST answers: what a venue may list."""
+"""Public reads: listed symbols."""
 
 import msgspec
 import pytest
@@ -8,8 +8,8 @@ from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.instrument_selection import Listing
 
 
-def test_one_impossible_name_does_not_hide_the_others(caplog: pytest.LogCaptureFixture) -> None:
-    """A symbol that cannot be part of a stream's name is passed over, and said."""
+def test_an_invalid_symbol_does_not_hide_the_others(caplog: pytest.LogCaptureFixture) -> None:
+    """A symbol that cannot be part of a stream's name is skipped and logged."""
     info = msgspec.json.decode(
         b'{"symbols":[{"symbol":"BTCUSDT","status":"TRADING","quoteAsset":"USDT"},'
         b'{"symbol":"BAD/NAME","status":"TRADING","quoteAsset":"USDT"},'
