@@ -1,11 +1,15 @@
-"""Signed requests on the wire: rate limits, read errors and masked secrets."""
+"""Requests on the wire: rate limits, deadlines, size bounds, read errors and masked secrets."""
 
 import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
+import anyio
 import pytest
 
 from chimera_s1.adapters.binance.endpoints import Endpoints
 from chimera_s1.adapters.binance.exchange_information import BinanceExchangeInformation
+from chimera_s1.adapters.binance.http import client
 from chimera_s1.adapters.binance.http.weight_budget import weight_budgets
 from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
 from chimera_s1.domain.identifiers import Venue
@@ -141,3 +145,83 @@ async def test_secrets_echoed_by_the_exchange_appear_in_no_text(
         assert len(secret) == 64
         assert not [text for text in texts if secret in text]
     assert "HTTP Request" in caplog.text
+
+
+@asynccontextmanager
+async def public_reads(url: str, clock: ManualClock) -> AsyncIterator[BinanceExchangeInformation]:
+    endpoints = {venue: Endpoints(url, "") for venue in Venue}
+    with anyio.fail_after(60):
+        async with BinanceExchangeInformation(endpoints, clock) as public:
+            yield public
+
+
+TIME_REPLY = ScriptedReply(http_reply(200, b'{"serverTime":1772655374000}'))
+
+
+async def test_public_reads_ignore_a_proxy_of_the_environment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """They go the same way as signed requests."""
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    async with (
+        raw_http_server(TIME_REPLY) as server,
+        public_reads(server.url, ManualClock()) as public,
+    ):
+        assert await public.server_time_ms(Venue.SPOT) == 1_772_655_374_000
+
+
+async def test_a_read_keeps_the_path_of_the_base_url() -> None:
+    """A relay may serve the exchange below a path."""
+    async with (
+        raw_http_server(TIME_REPLY) as server,
+        public_reads(f"{server.url}/relay", ManualClock()) as public,
+    ):
+        await public.server_time_ms(Venue.SPOT)
+
+    assert [request.target for request in server.requests] == [b"/relay/api/v3/time"]
+
+
+async def test_a_public_read_that_exceeds_the_weight_limit_blocks_the_host() -> None:
+    """Also where only the code in the body says so."""
+    clock = ManualClock()
+    limited = http_reply(400, b'{"code":-1003,"msg":"Too much weight"}', "Retry-After: 7")
+    async with (
+        raw_http_server(ScriptedReply(limited)) as server,
+        public_reads(server.url, clock) as public,
+    ):
+        for text in ("no requests for 7 s", "rate limited for another 7 s"):
+            with pytest.raises(ExchangeUnavailableError, match=text):
+                await public.server_time_ms(Venue.SPOT)
+
+    assert len(server.requests) == 1
+
+
+async def test_a_read_ends_at_its_size_bound(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A reply without end does not fill the memory."""
+    monkeypatch.setattr(client, "READ_BYTES_MAX", 1_000)
+    flood = ScriptedReply(http_reply(200, b" " * 2_000, announced=10**9), after_reply="stay")
+    async with (
+        raw_http_server(flood) as server,
+        public_reads(server.url, ManualClock()) as public,
+    ):
+        with pytest.raises(ExchangeUnavailableError, match="longer than 1000 bytes"):
+            await public.server_time_ms(Venue.SPOT)
+
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("begun", [b"", b"HTTP/1.1 200 OK\r\n", http_reply(200, b"{", announced=9)])
+async def test_a_read_ends_at_its_deadline(monkeypatch: pytest.MonkeyPatch, begun: bytes) -> None:
+    """Whatever part of the reply has come by then."""
+    monkeypatch.setattr(client, "READ_TIMEOUTS", client.HttpTimeouts(total_s=0.3))
+    async with (
+        raw_http_server(ScriptedReply(begun, after_reply="stay")) as server,
+        public_reads(server.url, ManualClock()) as public,
+    ):
+        with pytest.raises(ExchangeUnavailableError, match=r"no reply within 0\.3 s"):
+            await public.server_time_ms(Venue.SPOT)
+
+    assert len(server.requests) == 1
