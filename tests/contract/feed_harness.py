@@ -51,7 +51,7 @@ class FeedHarness:
         raise AssertionError("the feed has ended")
 
     def told_so_far(self) -> list[FeedEvent]:
-        """The events that nobody has waited for yet."""
+        """The events not yet received by a test."""
         events: list[FeedEvent] = []
         with suppress(anyio.WouldBlock):
             while True:
@@ -93,7 +93,7 @@ async def feed_harness(
     clock: Clock = CLOCK,
     draw: Callable[[], float] = random.random,
 ) -> AsyncIterator[FeedHarness]:
-    """A running feed of *symbols* with window 0; its own waits are by *clock*."""
+    """A running feed of *symbols* with window 0; it waits by *clock*."""
     event_sender, events = anyio.create_memory_object_stream[FeedEvent](10_000)
     default_plan = FeedPlan(
         venue,
@@ -125,7 +125,7 @@ async def feed_harness(
         tasks.start_soon(run)
         with event_sender, events:
             yield FeedHarness(feed, events, control)
-            # While somebody still listens: what ends now is told, too.
+            # The events of the end are received, too.
             running.cancel()
             await ended.wait()
 

@@ -1,6 +1,4 @@
-"""The Binance feed against the Binance simulator over real sockets: what it shows, what it drops,
-and how it comes back.
-"""
+"""The Binance feed against the simulator over real sockets: quotes, drops and reconnects."""
 
 import httpx2
 import pytest
