@@ -50,7 +50,7 @@ class FeedHarness:
                 return event
         raise AssertionError("the feed has ended")
 
-    def told_so_far(self) -> list[FeedEvent]:
+    def pending_events(self) -> list[FeedEvent]:
         """The events not yet received by a test."""
         events: list[FeedEvent] = []
         with suppress(anyio.WouldBlock):

@@ -91,8 +91,8 @@ class RawExchange:
 
     def sent_by(self, client: int, opcode: int) -> list[bytes]:
         """The payloads with *opcode* that a client has sent so far; clients count from 0."""
-        heard = bytes(self.received[client]) if client < len(self.received) else b""
-        return [payload for found, payload in client_frames(heard) if found == opcode]
+        sent = bytes(self.received[client]) if client < len(self.received) else b""
+        return [payload for found, payload in client_frames(sent) if found == opcode]
 
     async def until(self, enough: Callable[[], bool]) -> None:
         """Wait until *enough*, asked again whenever a client connects, sends or leaves."""
@@ -105,8 +105,8 @@ class RawExchange:
         """
         script = self._scripts[min(self.connections_accepted, len(self._scripts) - 1)]
         self.connections_accepted += 1
-        heard = bytearray()
-        self.received.append(heard)
+        sent = bytearray()
+        self.received.append(sent)
         self._tell()
         try:
             async with stream:
@@ -114,7 +114,7 @@ class RawExchange:
                 async with anyio.create_task_group() as tasks:
                     tasks.start_soon(self._play, stream, script)
                     async for piece in stream:
-                        heard += piece
+                        sent += piece
                         self._tell()
                     tasks.cancel_scope.cancel()
         finally:

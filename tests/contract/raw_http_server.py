@@ -106,15 +106,15 @@ class RawHttpServer:
             while _HEAD_END not in data:
                 data += await stream.receive()
             head, _, body = data.partition(_HEAD_END)
-            heard = ReceivedRequest(number, head, body)
-            size = int(heard.header("Content-Length")) if head.startswith(b"POST") else 0
-            while len(heard.body) < size:
-                heard.body += await stream.receive()
+            request = ReceivedRequest(number, head, body)
+            size = int(request.header("Content-Length")) if head.startswith(b"POST") else 0
+            while len(request.body) < size:
+                request.body += await stream.receive()
         except anyio.EndOfStream:
             if data:
                 self.fragments.append(data)
             return None
-        return heard
+        return request
 
 
 async def _send_reply(stream: SocketStream, script: ScriptedReply) -> bool:

@@ -122,7 +122,7 @@ async def test_a_socket_is_dialled_again_after_the_wait_that_was_announced(
     """Waits double up to the maximum; after the last retry comes FATAL, and dialling continues."""
     clock = ManualClock()
     dials: list[int] = []
-    told: list[tuple[type, float]] = []
+    reported: list[tuple[type, float]] = []
     async with (
         raw_exchange([], handshake=UNAVAILABLE) as exchange,
         _fed(tasks, exchange, clock, ["BTCUSDT"]) as feed,
@@ -130,14 +130,14 @@ async def test_a_socket_is_dialled_again_after_the_wait_that_was_announced(
         for number in range(POLICY.retries_max + 2):
             lost = await feed.next_event(ConnectionLost, ConnectionFatal)
             wait_ms = lost.retry_in_ms if isinstance(lost, ConnectionLost) else POLICY.scan_ms
-            told.append((type(lost), wait_ms))
+            reported.append((type(lost), wait_ms))
             await settle()
             await clock.advance(wait_ms - 1)
             dials.append(await _dials(exchange) - number)
             await clock.advance(1)
 
     retries = [(ConnectionLost, wait_ms) for wait_ms in (10, 20, 40)]
-    assert told == [*retries, (ConnectionFatal, 60), (ConnectionLost, 60)]
+    assert reported == [*retries, (ConnectionFatal, 60), (ConnectionLost, 60)]
     assert dials == [1, 2, 3, 4, 5]
 
 

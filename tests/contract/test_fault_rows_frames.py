@@ -67,7 +67,7 @@ MALFORMED: list[Case] = [
     for kind, reason in REASONS.items()
     if (venue, kind) != (Venue.PERP, "utf8")
 ]
-# On futures the damaged bytes are in the name of a field nobody reads: its book is a right one.
+# On futures the damaged bytes are in the name of a field that is not read: its book is valid.
 MALFORMED.append((Venue.PERP, Channel.BOOK_TICKER, "utf8", {}))
 IMPOSSIBLE: list[Case] = [
     (venue, channel, do, {reason: TIMES})

@@ -1,6 +1,6 @@
 """Rows 58 and 61 of the fault matrix: connections that fall silent or are cut.
 
-The feed is watched as in the service: what consumers are told of the silence is part of the row.
+The feed is watched as in the service: what consumers see of the silence is part of the row.
 """
 
 import socket
@@ -68,7 +68,7 @@ async def test_row_58_a_stall_with_pings_answered_is_marked_blind_and_redialled(
     tasks: TaskGroup, simulator: SimulatorAddresses
 ) -> None:
     """The socket is open, pings come back, no data: BLIND, a new dial after a wait with jitter (and
-    again while it stays silent), GAP and RESUMED with the interval that nobody saw.
+    again while it stays silent), GAP and RESUMED with the interval without data.
     """
     async with watched_feed(tasks, simulator) as each:
         stalled_from = len(each.events)
@@ -78,7 +78,7 @@ async def test_row_58_a_stall_with_pings_answered_is_marked_blind_and_redialled(
         await each.wait_for(lambda: len(each.events_of(ConnectionLost)) >= 2)
         assert await each.harness.fired_counts() == [1]
         await each.harness.control.delete("/sim/faults")
-        told = await each.status.wait_for_states("*", Liveness.GAP, Liveness.RESUMED)
+        states = await each.status.wait_for_states("*", Liveness.GAP, Liveness.RESUMED)
         await each.status.wait_for_states("BTCUSDT", Liveness.LIVE)
         await check_quotes(each.harness.control, each.quotes)
 
@@ -88,7 +88,7 @@ async def test_row_58_a_stall_with_pings_answered_is_marked_blind_and_redialled(
     causes = [lost.cause for lost in each.events_of(ConnectionLost)]
     assert causes[0] == "silent beyond its rhythm"
     assert causes[1].startswith("no data within 0.4 s of subscribing")
-    gap, resumed = told
+    gap, resumed = states
     assert gap.since == resumed.since
     assert abs(gap.since - last) <= 1, "from the last quote on"
     assert not [q for q in each.quotes if gap.since + 1 < q.received_ms < resumed.ts - 20]
@@ -122,7 +122,7 @@ async def test_row_58_one_silent_symbol_is_stale_once_the_venue_shows_that_it_mo
     async with watched_feed(tasks, simulator) as each:
         fault = {"on": "ws:perp:btcusdt@bookTicker", "do": "stall", "for_ms": 86_400_000}
         await each.harness.inject_fault(fault)
-        told = await each.status.wait_for_states("BTCUSDT", Liveness.QUIET, Liveness.STALE)
+        states = await each.status.wait_for_states("BTCUSDT", Liveness.QUIET, Liveness.STALE)
         await each.wait_for(lambda: bool(each.events_of(ConnectionRenewed)))
         assert await each.harness.fired_counts() == [1]
         others = {i: state for i, state in each.watch.states().items() if i != BTC}
@@ -132,7 +132,7 @@ async def test_row_58_one_silent_symbol_is_stale_once_the_venue_shows_that_it_mo
 
     assert set(others.values()) == {Liveness.LIVE}
     assert each.events_of(ConnectionRenewed)[0].cause == "perp/BTCUSDT is stale"
-    assert told[-1].since < told[-1].ts
+    assert states[-1].since < states[-1].ts
     assert each.harness.feed.counters.reconnects == 0
 
 

@@ -1,4 +1,4 @@
-"""Row 59 of the fault matrix: 20,000 messages a second, and nobody who takes them."""
+"""Row 59 of the fault matrix: 20,000 messages a second and a consumer that hangs."""
 
 import random
 from collections.abc import AsyncIterator
@@ -129,7 +129,7 @@ async def test_row_59_a_store_that_hangs_in_a_flood_costs_one_quote_per_stream(
 async def test_row_59_every_update_is_kept_up_to_a_bound_and_then_only_the_newest(
     tasks: TaskGroup, simulator: ChimeraProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Window 0 and nobody drains: beyond the bound updates replace each other, counted."""
+    """Window 0 without a drain: beyond the bound updates replace each other, counted."""
     bound = 1_000
     monkeypatch.setattr(book_frames, "EVERY_UPDATE_MAX", bound)
     flooded = Flooded(simulator, WindowMs(0))

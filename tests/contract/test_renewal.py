@@ -252,7 +252,7 @@ async def test_the_old_socket_delivers_until_the_overlap_is_over(tasks: TaskGrou
         await settle()
 
         await clock.advance(OVERLAP_MS - 1)
-        early = feed.told_so_far()
+        early = feed.pending_events()
         assert (exchange.connections_accepted, exchange.closed) == (2, 0)
         await clock.advance(1)
         renewed = await feed.next_event(ConnectionRenewed)
@@ -285,7 +285,7 @@ async def test_a_successor_that_fails_is_dialled_again_while_the_old_socket_deli
         await clock.advance(1)
         await until_update(feed, "ETHUSDT", 1)
         await clock.advance(OVERLAP_MS)
-        told = feed.told_so_far()
+        reported = feed.pending_events()
 
-    assert told == [ConnectionRenewed("spot-0", Venue.SPOT, "a test renews it")]
+    assert reported == [ConnectionRenewed("spot-0", Venue.SPOT, "a test renews it")]
     assert feed.feed.counters.reconnects == 0

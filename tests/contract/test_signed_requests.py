@@ -71,10 +71,10 @@ async def test_a_rate_limited_public_read_blocks_transfers() -> None:
     """The used weight in replies is counted for the whole host."""
     clock = ManualClock()
     budgets = weight_budgets(clock)
-    told = http_reply(200, b'{"tranId":1}', "X-SAPI-USED-UID-WEIGHT-1M: 900")
+    weighed = http_reply(200, b'{"tranId":1}', "X-SAPI-USED-UID-WEIGHT-1M: 900")
     limited = http_reply(429, b"", "Retry-After: 2", "X-MBX-USED-WEIGHT-1M: 6001")
     async with (
-        raw_http_server(ScriptedReply(told), ScriptedReply(limited), ACCEPTED_REPLY) as server,
+        raw_http_server(ScriptedReply(weighed), ScriptedReply(limited), ACCEPTED_REPLY) as server,
         connected_gateway(server.url, budgets) as gateway,
         BinanceExchangeInformation(
             {Venue.SPOT: Endpoints(server.url, "")}, clock, budgets

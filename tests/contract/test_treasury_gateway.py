@@ -235,8 +235,8 @@ async def test_key_permissions_are_reported_and_enforced(bank: GatewayHarness) -
     assert replace(await bank.gateway.key_permissions(), ip_restricted=False) == FULL
     await bank.set_permissions(replace(FULL, may_transfer=False, may_read=False))
 
-    told = await bank.gateway.key_permissions()
-    assert (told.may_read, told.may_transfer) == (False, False)
+    permissions = await bank.gateway.key_permissions()
+    assert (permissions.may_read, permissions.may_transfer) == (False, False)
     reply = await bank.gateway.submit(bank.gateway.sign(bank.order()))
     assert isinstance(reply, ReplyRefused)
     assert reply.kind is FailureReason.FORBIDDEN

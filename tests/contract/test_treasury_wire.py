@@ -62,7 +62,7 @@ async def test_each_transfer_has_a_connection_of_its_own() -> None:
         await gateway.submit(gateway.sign(ORDER))
         await gateway.read_movements(ORDER.direction, WINDOW)
 
-    assert [(heard.head[:4], heard.connection) for heard in server.requests] == [
+    assert [(received.head[:4], received.connection) for received in server.requests] == [
         (b"GET ", 1),
         (b"GET ", 1),
         (b"POST", 2),
@@ -202,11 +202,11 @@ async def test_an_unreachable_address_counts_as_not_sent(url: str) -> None:
 async def test_a_failed_tls_handshake_counts_as_not_sent() -> None:
     """The peer has received a TLS greeting, and neither key nor transfer."""
     async with await anyio.create_tcp_listener(local_host=HOST) as listener:
-        heard = bytearray()
+        received = bytearray()
 
         async def serve(stream: anyio.abc.SocketStream) -> None:
             async with stream:
-                heard.extend(await stream.receive())
+                received.extend(await stream.receive())
                 await stream.send(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
         async with anyio.create_task_group() as tasks:
@@ -217,8 +217,10 @@ async def test_a_failed_tls_handshake_counts_as_not_sent() -> None:
             tasks.cancel_scope.cancel()
 
     assert isinstance(said, RequestNotSent)
-    assert heard
-    assert not any(part in bytes(heard) for part in (KEY.encode(), b"POST", b"tranId", b"amount"))
+    assert received
+    assert not any(
+        part in bytes(received) for part in (KEY.encode(), b"POST", b"tranId", b"amount")
+    )
 
 
 async def test_a_proxy_of_the_environment_is_ignored(

@@ -39,7 +39,7 @@ class AwaitableMarketStatus(MemoryMarketStatus):
         self._changed = anyio.Event()
 
     async def wait_for_states(self, symbol: str, *states: Liveness) -> list[StatusChange]:
-        """Wait until these *states* were told of *symbol*, last and in this order; all of them."""
+        """Wait until *states* were the last ones of *symbol*, in this order; return all."""
         while True:
             found = [change for _, change in self.changes if change.symbol == symbol]
             if [change.state for change in found][-len(states) :] == list(states):

@@ -207,7 +207,7 @@ def test_a_message_of_another_stream_is_left_to_the_caller(payload: bytes) -> No
 
 
 @pytest.mark.parametrize("order", [(0, 1), (1, 0)])
-def test_a_connection_was_heard_when_its_newest_frame_came(order: tuple[int, int]) -> None:
+def test_last_message_ms_is_that_of_the_newest_frame(order: tuple[int, int]) -> None:
     """Whichever of its streams that was: a connection taken for silent is dialled again."""
     names = ("BTCUSDT", "ETHUSDT")
     streams = [
