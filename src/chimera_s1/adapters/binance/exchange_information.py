@@ -51,9 +51,7 @@ class BinanceExchangeInformation:
         clock: Clock,
         budgets: Mapping[Venue, WeightBudget] | None = None,
     ) -> None:
-        """Args:
-        budgets: Of the hosts; None where nothing else in this process uses them.
-        """
+        # Without budgets: nothing else in this process uses the hosts.
         self._client = HttpClient(endpoints, budgets or weight_budgets(clock))
 
     async def __aenter__(self) -> Self:
@@ -69,17 +67,15 @@ class BinanceExchangeInformation:
         await self._client.__aexit__(kind, error, trace)
 
     async def listings(self, venue: Venue) -> tuple[Listing, ...]:
-        """Every instrument the venue lists."""
         info = await self._client.get(venue, _LISTING_PATH[venue], (), _ExchangeInfo, strict=False)
         return tuple(_listings(venue, info.symbols))
 
     async def server_time_ms(self, venue: Venue) -> int:
-        """The venue's clock, epoch ms."""
         time = await self._client.get(venue, _TIME_PATH[venue], (), _ServerTime, strict=False)
         return time.serverTime
 
     async def top_of_book(self, instrument: InstrumentId) -> TopOfBook:
-        """The top of book now; weight 5 on spot, 2 on futures."""
+        """Weight 5 on spot, 2 on futures."""
         venue, parameters = instrument.venue, (("symbol", instrument.symbol), ("limit", "5"))
         book = await self._client.get(venue, _DEPTH_PATH[venue], parameters, _Depth, strict=False)
         bid, bid_qty = book.bids[0] if book.bids else (0.0, 0.0)

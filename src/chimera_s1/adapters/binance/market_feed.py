@@ -105,7 +105,6 @@ class BinanceMarketFeed:
         return self._counters
 
     async def run(self, instruments: Sequence[InstrumentId]) -> None:
-        """Keep *instruments* subscribed until cancelled."""
         streams = [BookStream(i, channel) for i in instruments for channel in self._plan.channels]
         by_name = {stream.name: stream for stream in streams}
         url = market_stream_url(self.venue, self._plan.ws_url)
@@ -117,11 +116,9 @@ class BinanceMarketFeed:
                 tasks.start_soon(self._run_after, connection, number * DIAL_SPACING_MS)
 
     async def wait_for_update(self) -> None:
-        """Return once there is something to drain; only for window 0."""
         await self._update_event.wait()
 
     def drain(self) -> list[Quote]:
-        """The newest valid quote of each stream that changed since the last call."""
         if self._update_event.is_set():
             self._update_event = anyio.Event()
         frames = [
@@ -138,7 +135,6 @@ class BinanceMarketFeed:
         return quotes
 
     def last_message_ms(self) -> dict[str, int]:
-        """When each connection last received a data message, valid or not, epoch ms."""
         return {
             name: connection.last_message_ms
             for name, connection in self._connections.items()
@@ -146,15 +142,12 @@ class BinanceMarketFeed:
         }
 
     def reconnect(self, connection: str, cause: str) -> None:
-        """End *connection* and dial again."""
         self._connections[connection].reconnect(cause)
 
     def renew(self, connection: str, cause: str) -> None:
-        """Replace the socket of *connection* without missing an update."""
         self._connections[connection].renew(cause)
 
     def report(self) -> FeedReport:
-        """The state of the connections."""
         return FeedReport(
             instruments=self._instruments,
             unlisted=(),

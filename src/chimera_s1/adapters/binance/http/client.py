@@ -75,8 +75,6 @@ _POST_LIMITS = httpx2.Limits(max_connections=1, max_keepalive_connections=0)
 
 
 class HttpReply(Struct, frozen=True):
-    """A complete reply."""
-
     status: int
     headers: httpx2.Headers
     body: bytes

@@ -50,7 +50,7 @@ _QUERY = re.compile(r"\?\S+|\b\w+=[^\s&]*(?:&\w+=[^\s&]*)+")
 
 
 class ReplyCategory(Enum):
-    """The columns of the table above. All but SUCCEEDED and UNKNOWN: certainly not executed."""
+    """See the table above; all but SUCCEEDED and UNKNOWN: certainly not executed."""
 
     SUCCEEDED = auto()
     RATE_LIMITED = auto()

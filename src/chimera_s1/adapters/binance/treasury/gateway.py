@@ -85,19 +85,12 @@ class BinanceTreasuryGateway:
         await self._client.__aexit__(kind, error, trace)
 
     async def submit(self, signed: SignedTransfer) -> SubmissionReply:
-        """Send *signed* once, on a connection of its own.
-
-        Raises:
-            RuntimeError: It was submitted before.
-        """
         return await self._sender.submit(signed)
 
     async def read_income(self, window: ExecutionWindow) -> tuple[IncomeRow, ...]:
-        """The futures account's rows for the transfers in *window*."""
         return await income_requests.read_income(self._read_income_rows, window)
 
     async def key_permissions(self) -> KeyPermissions:
-        """What the key may do now."""
         path, kind = key_permissions.PATH, key_permissions.ApiRestrictions
         return key_permissions.parse_restrictions(
             await self._get(Venue.SPOT, path, (), kind), self.mode
@@ -129,7 +122,6 @@ class BinanceWalletGateway(BinanceTreasuryGateway):
     async def read_movements(
         self, direction: Direction, window: ExecutionWindow
     ) -> tuple[Movement, ...]:
-        """Every movement of *direction* in *window*."""
         return await read_movements(partial(self._read_page, direction), window)
 
     async def _read_page(
@@ -157,7 +149,6 @@ class BinanceSubaccountGateway(BinanceTreasuryGateway):
     async def read_movements(
         self, direction: Direction, window: ExecutionWindow
     ) -> tuple[Movement, ...]:
-        """Every movement of *direction* in *window*, with our ids."""
         return await read_movements(partial(self._read_page, direction), window)
 
     async def _read_page(
@@ -173,7 +164,6 @@ class BinanceSubaccountGateway(BinanceTreasuryGateway):
 def make_gateway(
     mode: TreasuryMode, config: GatewayConfig
 ) -> BinanceWalletGateway | BinanceSubaccountGateway:
-    """The gateway of *mode*."""
     match mode:
         case TreasuryMode.WALLET:
             return BinanceWalletGateway(config)

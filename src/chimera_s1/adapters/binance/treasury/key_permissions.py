@@ -11,7 +11,7 @@ PATH = "/sapi/v1/account/apiRestrictions"
 
 
 class ApiRestrictions(Struct, frozen=True):
-    """Wallet, "Get API Key Permission"; an absent field means no."""
+    """Wallet, "Get API Key Permission"; an absent permission to transfer means no."""
 
     ipRestrict: bool  # noqa: N815 (Binance's name)
     enableReading: bool  # noqa: N815 (Binance's name)
