@@ -52,7 +52,7 @@ class BinanceExchangeInformation:
         budgets: Mapping[Venue, WeightBudget] | None = None,
     ) -> None:
         # Without budgets: nothing else in this process uses the hosts.
-        self._client = HttpClient(endpoints, budgets or weight_budgets(clock))
+        self._client = HttpClient(endpoints, weight_budgets(clock) if budgets is None else budgets)
 
     async def __aenter__(self) -> Self:
         await self._client.__aenter__()
