@@ -1,8 +1,4 @@
-"""Conflation: which window a moment is in, and when that window closes.
-
-Windows start anew at every wall second, so that a 1000 ms window is the wall second itself and
-every second boundary is a window boundary whatever the width.
-"""
+"""Conflation windows, aligned to the wall second: each second boundary is a window boundary."""
 
 from typing import NewType
 
@@ -17,10 +13,10 @@ _SECOND_MS = 1000
 
 
 def parse_window(value: int) -> WindowMs:
-    """Accept *value* as a window width in ms.
+    """*value* as a window width, ms.
 
     Raises:
-        InvalidValueError: It is neither 0 nor within 50 to 1000.
+        InvalidValueError: *value* is neither 0 nor 50 to 1000.
     """
     if value != 0 and not WINDOW_MS_MIN <= value <= WINDOW_MS_MAX:
         raise InvalidValueError(
@@ -30,10 +26,7 @@ def parse_window(value: int) -> WindowMs:
 
 
 def window_end(moment_ms: int, window: WindowMs) -> int:
-    """When the window that holds *moment_ms* closes, epoch ms, exclusive: always after the moment.
-
-    With window 0 every moment is a window of its own.
-    """
+    """Exclusive end of the window that holds *moment_ms*, epoch ms; window 0 ends 1 ms later."""
     if window == 0:
         return moment_ms + 1
     second = moment_ms // _SECOND_MS * _SECOND_MS

@@ -1,4 +1,4 @@
-"""Health reports of market data: feeds, the stream store, and the instruments' liveness."""
+"""Health reports of market data: feeds, Redis writes and instrument liveness."""
 
 from msgspec import Struct
 
@@ -11,11 +11,11 @@ class FeedReport(Struct, frozen=True):
     """A venue's market data.
 
     Attributes:
-        instruments: Subscribed; None until the venue's listing was read.
+        instruments: Instruments subscribed; None until the venue's listing is read.
         unlisted: Names in `S1_SYMBOLS` that the venue does not list.
-        connections: Wanted.
-        delivering: Connections that are open, answer pings and have delivered a first message.
-        fatal: A connection is out of retries.
+        connections: Connections required.
+        delivering: Connections that are open, answer pings and have delivered a message.
+        fatal: True while a connection has used up its retries.
     """
 
     instruments: int | None
@@ -26,7 +26,7 @@ class FeedReport(Struct, frozen=True):
 
     @property
     def level(self) -> Level:
-        """RED: no listing, FATAL, none delivers; ORANGE: some deliver; YELLOW: unlisted names."""
+        """RED: no listing, FATAL or none delivers; ORANGE: some deliver; YELLOW: unlisted names."""
         if self.instruments is None or self.fatal:
             return Level.RED
         if self.connections and not self.delivering:
@@ -70,13 +70,13 @@ class FeedReport(Struct, frozen=True):
 
 
 class StreamStoreReport(Struct, frozen=True):
-    """The stream store (Redis Cluster).
+    """Writes of quotes to Redis Cluster.
 
     Attributes:
-        reachable: The last write or ping was acknowledged.
-        pending: Quotes that wait for a node to come back; newest per instrument.
-        merging_windows: Windows are merged because writing is slower than the window.
-        cause: What the last failure said; empty while reachable.
+        reachable: True if the last write or ping was acknowledged.
+        pending: Quotes that wait for an unavailable node; newest per instrument.
+        merging_windows: True while writes take longer than a window.
+        cause: Last error; empty while reachable.
     """
 
     reachable: bool

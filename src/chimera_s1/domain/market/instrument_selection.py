@@ -1,6 +1,4 @@
-"""Which instruments this instance serves: what the user named, what the venue lists,
-which shard.
-"""
+"""Select the instruments of this instance from `S1_SYMBOLS`, the venue's listing and the shard."""
 
 import re
 from collections.abc import Iterable
@@ -18,15 +16,7 @@ _SHARD = re.compile(r"([0-9]{1,4})/([0-9]{1,4})")
 
 
 class Listing(Struct, frozen=True):
-    """One instrument as the venue lists it.
-
-    Attributes:
-        instrument: What is listed.
-
-        quote_asset: What it is priced in, `USDT`.
-
-        trading: True while orders match (`status` is TRADING).
-    """
+    """An instrument listed by a venue; *trading* is True for status TRADING."""
 
     instrument: InstrumentId
     quote_asset: str
@@ -34,33 +24,21 @@ class Listing(Struct, frozen=True):
 
 
 class SymbolFilter(Struct, frozen=True):
-    """What the user asked for: every USDT instrument that trades, or named ones.
-
-    Attributes:
-        every: True for `*`.
-
-        named: Instruments named one by one; a bare symbol names it on each venue served.
-    """
+    """`S1_SYMBOLS`: *every* trading USDT instrument (`*`), or the *named* ones."""
 
     every: bool
     named: frozenset[InstrumentId]
 
 
 class Selection(Struct, frozen=True):
-    """The instruments to subscribe, and the names no venue knows.
-
-    Attributes:
-        instruments: Of this shard, in order.
-
-        unlisted: Named by the user, not listed by the venue, in order.
-    """
+    """Instruments of this shard, and named instruments that the venue does not list; sorted."""
 
     instruments: tuple[InstrumentId, ...]
     unlisted: tuple[InstrumentId, ...]
 
 
 class Shard(Struct, frozen=True):
-    """A share of the instruments: number *index* of *count*, from 0."""
+    """Share *index* (from 0) of *count* shares of the instruments."""
 
     index: int
     count: int
@@ -76,7 +54,7 @@ def parse_shard(text: str) -> Shard:
     """Read `0/4`: the first of four shards.
 
     Raises:
-        InvalidValueError: It is not index/count with 0 <= index < count <= 1024.
+        InvalidValueError: *text* is not index/count with 0 <= index < count <= 1024.
     """
     numbers = _SHARD.fullmatch(text)
     if numbers is None:
@@ -94,13 +72,11 @@ def parse_symbol_filter(text: str, venues: Iterable[Venue]) -> SymbolFilter:
     """Read `*`, or a comma separated list of `BTCUSDT` (on every venue) and `perp/BTCUSDT`.
 
     Raises:
-        InvalidValueError: An entry is neither a symbol nor an instrument, or the list is empty.
+        InvalidValueError: The list is empty, or an entry is neither a symbol nor an instrument.
     """
     entries = [entry.strip() for entry in text.split(",") if entry.strip()]
     if not entries:
-        raise InvalidValueError(
-            "no symbol is named; write a list like BTCUSDT,ETHUSDT, or * for all"
-        )
+        raise InvalidValueError("no symbols given; write a list like BTCUSDT,ETHUSDT, or * for all")
     if entries == [EVERY_SYMBOL]:
         return SymbolFilter(every=True, named=frozenset())
     served = tuple(venues)
@@ -116,10 +92,9 @@ def parse_symbol_filter(text: str, venues: Iterable[Venue]) -> SymbolFilter:
 def select_instruments(
     choice: SymbolFilter, listings: Iterable[Listing], venue: Venue, shard: Shard
 ) -> Selection:
-    """The instruments of *venue* that *shard* serves.
+    """The instruments of *venue* for *shard*.
 
-    A named instrument is served whatever its status (a halted book still has a quote); `*` takes
-    what trades and is quoted in USDT.
+    A named instrument is served in any status: a halted book still has a quote.
     """
     listed = {
         listing.instrument: listing for listing in listings if listing.instrument.venue is venue
@@ -135,11 +110,9 @@ def select_instruments(
 
 
 def shard_of(symbol: Symbol, count: int) -> int:
-    """The shard of *count* that serves *symbol*, by rendezvous hashing (Thaler and Ravishankar
-    1998).
+    """The shard of *symbol* by rendezvous hashing (Thaler and Ravishankar 1998).
 
-    Spot and perp of one symbol share a shard. When the count grows by one, only the symbols that
-    the new shard wins move.
+    Spot and perp of a symbol share a shard. A new shard moves only the symbols that it gets.
     """
     key = symbol.encode()
     return max(

@@ -1,16 +1,15 @@
-"""Liveness: is an instrument's silence a calm market, or is something broken?
+"""Liveness: tell a calm market from a broken stream.
 
-Each stream, and each connection as a whole, has a rhythm of its own, learned from the gaps between
-its updates. Silence is measured by it: BTC is suspect after seconds, an illiquid pair after
-minutes.
+The usual interval between updates is learned for each stream and each connection. Silence is
+compared with it: BTC is suspect after seconds, an illiquid pair after minutes.
 
-    LIVE   updates come in their rhythm
-    QUIET  no update for longer than usual; nothing says that one was due
-    STALE  no update, and the venue's own answer (a probe by REST) shows a book that has moved on
-    BLIND  the whole connection is silent beyond its rhythm, or gone
+    LIVE   updates arrive at their usual intervals
+    QUIET  no update for longer than usual; the market may be calm
+    STALE  no update, although a REST probe shows that the venue's book has changed
+    BLIND  the connection is lost, or silent for much longer than usual
 
-A stream that is silent far beyond its rhythm, or never delivered after it was subscribed, is
-*suspect*: it is to be probed, and stays QUIET until a probe says otherwise.
+A stream that is silent for much longer than usual, or never delivered after its subscription, is
+*suspect*. It stays QUIET until a probe finds that its book has changed.
 """
 
 from collections.abc import Iterable
@@ -21,20 +20,20 @@ from msgspec import Struct
 from chimera_s1.domain.market.quote import StreamKey
 
 FIRST_MESSAGE_TIMEOUT_MS = 10_000
-"""Without a message this long after subscribing, a stream is suspect: an acknowledged subscription
-proves nothing (Binance acknowledges misspelt streams).
+"""A stream without a message this long after subscribing is suspect: Binance also acknowledges
+subscriptions to misspelt streams.
 """
 
 QUIET_FLOOR_MS, QUIET_FACTOR = 2_000, 2
 SUSPECT_FLOOR_MS, SUSPECT_FACTOR = 5_000, 3
 BLIND_FLOOR_MS, BLIND_FACTOR = 3_000, 3
-"""How many times the usual silence, and at least how many ms. Updates that come by pure chance are
-silent for twice the usual once in 3,000 gaps, for three times practically never.
+"""Limits as multiples of the expected silence, and in ms at least. Random (Poisson) updates exceed
+twice the expected silence once in 3,000 gaps, three times practically never.
 """
 
 OPENING_GRACE_MS = 500
-"""A connection is known to be open from its first message on, which was received before that: what
-came so long before is its own. For a pair that speaks once in an hour it is all that comes.
+"""A connection is reported open shortly after its first message was received. An update received
+up to this long before the report belongs to it.
 """
 
 PROBE_INTERVAL_MS = 30_000
@@ -46,9 +45,7 @@ _DEVIATIONS = 4
 
 
 class Liveness(StrEnum):
-    """The state of an instrument, and the two markers of an interruption; values of `state` in
-    `mkt:status:*`.
-    """
+    """State of an instrument, and the markers GAP and RESUMED; `state` in `mkt:status:*`."""
 
     LIVE = "LIVE"
     QUIET = "QUIET"
@@ -62,15 +59,11 @@ class StatusChange(Struct, frozen=True):
     """One entry of `mkt:status:<venue>`.
 
     Attributes:
-        ts: When it was found, local epoch ms.
-
-        symbol: Whose; `*` for a whole connection.
-
-        state: The new state, or GAP / RESUMED: nothing was received from *since* to *ts*.
-
-        since: Since when it is so, local epoch ms.
-
-        cause: Why, for people and machines: begins with the connection's or source's name.
+        ts: When the change was detected, local epoch ms.
+        symbol: `*` for a whole connection.
+        state: With GAP and RESUMED nothing was received from *since* to *ts*.
+        since: Start of the state, local epoch ms.
+        cause: Begins with the name of the connection or source.
     """
 
     ts: int
@@ -81,9 +74,7 @@ class StatusChange(Struct, frozen=True):
 
 
 class IntervalEstimator:
-    """The smoothed gap between updates and its deviation, as TCP keeps its round trips
-    (RFC 6298).
-    """
+    """Smoothed interval between updates and its deviation, estimated as in RFC 6298."""
 
     __slots__ = ("_deviation_ms", "_gap_ms", "_interrupted", "last_ms")
 
@@ -94,7 +85,7 @@ class IntervalEstimator:
         self._deviation_ms = 0.0
 
     def record(self, at_ms: float) -> None:
-        """An update came at *at_ms*; what came before the last one counts as come with it."""
+        """Record an update; an *at_ms* before the last update counts as the same moment."""
         if self.last_ms is None or self._interrupted:
             self._interrupted = False
         else:
@@ -102,9 +93,7 @@ class IntervalEstimator:
         self.last_ms = at_ms if self.last_ms is None else max(self.last_ms, at_ms)
 
     def mark_interrupted(self) -> None:
-        """The gap to the next update is an outage's, not the market's: nothing is
-        learned from it.
-        """
+        """Ignore the interval to the next update: it is an outage, not the market."""
         self._interrupted = True
 
     def _learn(self, gap_ms: float) -> None:
@@ -117,12 +106,12 @@ class IntervalEstimator:
 
     @property
     def expected_silence_ms(self) -> float:
-        """The longest silence that is still usual, ms; 0 before two updates."""
+        """The longest usual silence, ms; 0 before the second update."""
         return (self._gap_ms or 0.0) + _DEVIATIONS * self._deviation_ms
 
 
 class StreamLiveness:
-    """One stream's state. All times are ms of one clock that never steps."""
+    """State of one stream. All times are monotonic ms."""
 
     __slots__ = ("_probed_ms", "_subscribed_ms", "interval", "key", "since_ms", "state")
 
@@ -135,25 +124,25 @@ class StreamLiveness:
         self._probed_ms: float | None = None
 
     def record_update(self, at_ms: float) -> None:
-        """An update came."""
         self.interval.record(at_ms)
         self._probed_ms = None
 
     def mark_resubscribed(self, now_ms: float) -> None:
-        """Its connection is new: silence counts from now."""
+        """Count silence from now: the stream has a new connection."""
         self.interval.mark_interrupted()
         self._subscribed_ms = now_ms
         self._probed_ms = None
 
     def is_suspect(self, now_ms: float) -> bool:
-        """True where its silence asks for a probe now."""
+        """True if the stream needs a probe now."""
         if self._probed_ms is not None and now_ms - self._probed_ms < PROBE_INTERVAL_MS:
             return False
         return self.silence_ms(now_ms) > self._suspect_after_ms()
 
     def record_probe(self, now_ms: float, *, book_moved: bool | None) -> None:
-        """The venue's own answer: its book has *book_moved* on from our last update, or has not.
-        None is no answer: nothing is learned, and others have their turn before it is asked again.
+        """Record whether the venue's book has changed since our last update; None: no answer.
+
+        After any result the stream is not suspect for `PROBE_INTERVAL_MS`, so others get probed.
         """
         self._probed_ms = now_ms
         if book_moved:
@@ -163,17 +152,12 @@ class StreamLiveness:
         self._set_state(Liveness.STALE if book_moved else Liveness.QUIET, now_ms)
 
     def update_state(self, now_ms: float, *, connection_blind: bool, others_active: bool) -> None:
-        """Bring the state up to *now_ms*.
+        """Update the state.
 
         Args:
-            now_ms: Now.
-
-            connection_blind: Its connection is silent beyond its rhythm, or gone.
-
-            others_active: It may be the only silent one: either others on its connection speak, or
-                there
-                are no others. Streams that fall silent together are not calm; their connection's
-                verdict is awaited.
+            connection_blind: The connection is lost, or silent for much longer than usual.
+            others_active: Other streams of the connection deliver, or there are none. Streams that
+                fall silent together do not become QUIET: the connection may be BLIND.
         """
         silence_ms = self.silence_ms(now_ms)
         if connection_blind:
@@ -188,7 +172,7 @@ class StreamLiveness:
             self._set_state(Liveness.QUIET, now_ms)
 
     def silence_ms(self, now_ms: float) -> float:
-        """How long nothing came, ms; from the subscription where that is later."""
+        """Ms since the last update or the subscription, whichever is later."""
         return now_ms - max(self._subscribed_ms, self.interval.last_ms or 0.0)
 
     @property
@@ -215,7 +199,7 @@ class StreamLiveness:
 
 
 class ConnectionLiveness:
-    """One connection as a whole: anything on it is a sign of life."""
+    """Liveness of a connection; any message counts. All times are monotonic ms."""
 
     __slots__ = ("_opened_ms", "interval", "is_open")
 
@@ -225,34 +209,32 @@ class ConnectionLiveness:
         self._opened_ms = 0.0
 
     def mark_opened(self, now_ms: float) -> None:
-        """It delivers its first message."""
         self.is_open = True
         self._opened_ms = now_ms
         self.interval.mark_interrupted()
 
     def mark_closed(self) -> None:
-        """It is gone."""
         self.is_open = False
 
     def is_silent(self, now_ms: float) -> bool:
-        """True where it is open and silent beyond its rhythm."""
+        """True if it is open and silent for much longer than usual."""
         limit_ms = max(BLIND_FLOOR_MS, BLIND_FACTOR * self.interval.expected_silence_ms)
         return self.is_open and now_ms - self.last_ms > limit_ms
 
     def is_active(self, now_ms: float) -> bool:
-        """True while it is not silent for longer than usual."""
+        """True while its silence is not longer than usual."""
         return self.is_open and now_ms - self.last_ms <= max(
             ACTIVE_FLOOR_MS, self.interval.expected_silence_ms
         )
 
     @property
     def last_ms(self) -> float:
-        """When it last gave a sign of life."""
+        """Time of the last message, or of the opening."""
         return max(self._opened_ms, self.interval.last_ms or 0.0)
 
 
 def worst_liveness(states: Iterable[Liveness | None]) -> Liveness | None:
-    """The state of an instrument from those of its streams; None where none is known yet."""
+    """The worst known state; None if no state is known."""
     known = [state for state in states if state is not None]
     return max(known, key=_SEVERITY.__getitem__, default=None)
 

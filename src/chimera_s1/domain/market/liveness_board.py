@@ -1,6 +1,6 @@
-"""The liveness of everything a venue delivers: connections, the streams on them, their instruments.
+"""Liveness of a venue's connections, streams and instruments.
 
-All moments that come in are ms of one clock that never steps; what goes out is wall time.
+Input times are monotonic ms; output times are local epoch ms.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -20,18 +20,16 @@ from chimera_s1.domain.market.quote import StreamKey
 WHOLE_CONNECTION = "*"
 
 LAST_FRAMES_MS = 1_200
-"""How long after a loss its last frames may still be in hand: longer than the widest window."""
+"""Wait after a loss for frames already received; longer than the widest conflation window."""
 
 
 class LivenessUpdate(Struct, frozen=True):
-    """What a look at the board shows.
+    """Result of an evaluation.
 
     Attributes:
         changes: New states and markers, in order.
-
-        silent_connections: Names of connections that are open and silent beyond their rhythm.
-
-        suspect_streams: Streams whose silence asks for a probe, longest silence first.
+        silent_connections: Open connections that are silent for much longer than usual.
+        suspect_streams: Streams to probe, longest silence first.
     """
 
     changes: tuple[StatusChange, ...]
@@ -40,10 +38,9 @@ class LivenessUpdate(Struct, frozen=True):
 
 
 class _Interruption:
-    """From the last frame before a loss to the first one after it.
+    """From the last frame before a loss to the first frame after it.
 
-    `announced_since_ms` is what its GAP has said, epoch ms: its RESUMED says the same, to the ms,
-    so that they can be told to belong together.
+    RESUMED repeats `announced_since_ms` (epoch ms) of its GAP, so that readers can match the two.
     """
 
     __slots__ = ("announced_since_ms", "cause", "lost_ms", "resumed_ms", "since_ms")
@@ -66,7 +63,7 @@ class _Connection:
 
 
 class LivenessBoard:
-    """Fed with what happens, asked now and then what follows from it."""
+    """Records events; `evaluate` derives the states."""
 
     def __init__(self) -> None:
         self._connections: dict[str, _Connection] = {}
@@ -86,7 +83,7 @@ class LivenessBoard:
     def connection_lost(
         self, name: str, keys: Sequence[StreamKey], cause: str, now_ms: float
     ) -> None:
-        """Connection *name* is gone, or could not be opened."""
+        """Connection *name* was lost, or could not be opened."""
         connection = self._connection(name, keys, now_ms)
         last = connection.interruptions[-1] if connection.interruptions else None
         if last is not None and last.resumed_ms is None:
@@ -96,10 +93,10 @@ class LivenessBoard:
         connection.interruptions.append(_Interruption(f"{name}: {cause}", since_ms, now_ms))
 
     def record_update(self, key: StreamKey, at_ms: float) -> None:
-        """A quote of stream *key* was received at *at_ms*."""
+        """Record a quote of stream *key* received at *at_ms*."""
         stream = self._streams.get(key)
         if stream is None:
-            return  # drained before the word of its connection came; the next one counts
+            return  # drained before `connection_opened` was called; the next quote counts
         stream.record_update(at_ms)
         connection = self._connection_by_stream[key]
         for interruption in connection.interruptions:
@@ -109,31 +106,28 @@ class LivenessBoard:
             connection.liveness.interval.record(at_ms)
 
     def record_message(self, name: str, at_ms: float) -> None:
-        """Connection *name* brought a data message at *at_ms*, good or bad: it is not silent."""
+        """Record a data message, valid or not, of connection *name*."""
         connection = self._connections.get(name)
         if connection is not None and connection.liveness.is_open:
             connection.liveness.interval.record(at_ms)
 
     def record_probe(self, key: StreamKey, now_ms: float, *, book_moved: bool | None) -> None:
-        """The venue was asked for the book of stream *key*; None where it did not answer."""
+        """Record a probe of stream *key*; *book_moved* is None if the venue did not answer."""
         if key in self._streams:
             self._streams[key].record_probe(now_ms, book_moved=book_moved)
 
     def silence_ms(self, key: StreamKey, now_ms: float) -> float:
-        """How long stream *key* has been silent, ms."""
         return self._streams[key].silence_ms(now_ms)
 
     def connection_of(self, key: StreamKey) -> str:
-        """The name of the connection that carries stream *key*."""
         carrier = self._connection_by_stream[key]
         return next(name for name, each in self._connections.items() if each is carrier)
 
     def states(self) -> dict[InstrumentId, Liveness]:
-        """The state of every instrument that has one."""
         return dict(self._states)
 
     def evaluate(self, now_ms: float, to_wall: Callable[[float], int]) -> LivenessUpdate:
-        """Bring every state up to *now_ms*."""
+        """Update all states and return what has changed."""
         changes: list[StatusChange] = []
         silent: list[str] = []
         for name, connection in self._connections.items():
@@ -179,11 +173,15 @@ class LivenessBoard:
         match stream.state:
             case Liveness.BLIND:
                 interruptions = self._connection_by_stream[stream.key].interruptions
-                return interruptions[-1].cause if interruptions else f"{source}: silent connection"
+                return (
+                    interruptions[-1].cause
+                    if interruptions
+                    else f"{source}: no messages on the connection"
+                )
             case Liveness.STALE:
-                return f"{source}: silent while the venue's book moves"
+                return f"{source}: no updates although the venue's book changes"
             case Liveness.QUIET:
-                return f"{source}: silent for longer than usual"
+                return f"{source}: no update for longer than usual"
             case _:
                 return f"{source}: updates arrive"
 
@@ -202,9 +200,7 @@ class LivenessBoard:
 def _interruption_markers(
     connection: _Connection, now_ms: float, to_wall: Callable[[float], int]
 ) -> Iterable[StatusChange]:
-    """GAP once an interruption's last frames are in, RESUMED once it is over; then it
-    is forgotten.
-    """
+    """GAP once the last frames before the loss were counted; RESUMED after the reconnect."""
     for interruption in list(connection.interruptions):
         if now_ms - interruption.lost_ms < LAST_FRAMES_MS:
             break

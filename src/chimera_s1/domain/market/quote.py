@@ -1,4 +1,4 @@
-"""A quote: best bid and best ask with quantities at one moment, and what follows from them."""
+"""A quote: best bid and best ask with their quantities."""
 
 from enum import StrEnum
 from math import isfinite
@@ -8,29 +8,16 @@ from msgspec import Struct
 from chimera_s1.domain.identifiers import InstrumentId
 
 StreamKey = tuple[InstrumentId, str]
-"""One sequence of quotes: an instrument and the source it is read from."""
+"""An instrument and the source of its quotes."""
 
 
 class Quote(Struct, frozen=True, gc=False):
-    """A top of book that may be published; `book_defect` says which books may not.
+    """A valid top of book: prices in the quote asset, quantities in the base asset.
 
     Attributes:
-        instrument: What is quoted.
-
-        ts: When it was true, local epoch ms (aligned exchange time, or the receive time).
-
-        bid: Best bid price, quote asset.
-
-        bid_qty: Quantity at the best bid, base asset.
-
-        ask: Best ask price, quote asset.
-
-        ask_qty: Quantity at the best ask, base asset.
-
-        source: Where it came from, `binance.spot.bookTicker`.
-
-        update_id: The venue's order book update id; grows within one stream.
-
+        ts: Exchange event time on the local clock, or the receive time; epoch ms.
+        source: Like `binance.spot.bookTicker`.
+        update_id: The venue's order book update id; grows within a stream.
         received_ms: When the frame was read from the socket, local epoch ms.
     """
 
@@ -46,27 +33,26 @@ class Quote(Struct, frozen=True, gc=False):
 
     @property
     def mid(self) -> float:
-        """`(bid + ask) / 2`, quote asset."""
         return (self.bid + self.ask) / 2
 
     @property
     def spread_bps(self) -> float:
-        """`(ask - bid) / mid * 1e4`, basis points; 0 for a locked book."""
+        """Basis points; 0 for a locked book."""
         return (self.ask - self.bid) / self.mid * 1e4
 
     @property
     def top1_qty(self) -> float:
-        """What can be traded on either side at the top: the smaller quantity, base asset."""
+        """The smaller of the two quantities, base asset."""
         return min(self.bid_qty, self.ask_qty)
 
     @property
     def top1_usdt(self) -> float:
-        """`top1_qty * mid`: top-of-book depth, quote asset (USDT)."""
+        """Depth at the top of book, quote asset (USDT)."""
         return self.top1_qty * self.mid
 
 
 class BookDefect(StrEnum):
-    """Why a top of book is not published; the value is the `reason` label of the drop counter."""
+    """Why a book is dropped; the value is the `reason` label of the drop counter."""
 
     NON_FINITE = "non_finite"
     NEGATIVE = "negative"
@@ -76,12 +62,12 @@ class BookDefect(StrEnum):
 
 
 def book_defect(bid: float, bid_qty: float, ask: float, ask_qty: float) -> BookDefect | None:
-    """What is wrong with a top of book, or None.
+    """The defect of a top of book; None for a valid one.
 
-    Binance shows an empty side as price 0 and quantity 0. A locked book (bid equal to ask, above
-    zero) is unusual but true, so it passes with a spread of 0.
+    Binance sends an empty side as price 0 and quantity 0. A locked book (bid equal to ask, above
+    zero) is valid.
     """
-    # The product bounds mid and top1_usdt: where it is finite, all that is published is.
+    # This product is at least as large as mid and top1_usdt: if it is finite, so are they.
     if 0.0 < bid <= ask and bid_qty > 0.0 and ask_qty > 0.0:
         if isfinite((bid + ask) * (bid_qty + ask_qty)):
             return None

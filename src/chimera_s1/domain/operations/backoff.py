@@ -1,10 +1,10 @@
-"""How long to wait before trying again."""
+"""Exponential back-off with jitter."""
 
 from msgspec import Struct
 
 from chimera_s1.domain.errors import InvalidValueError
 
-_EXPONENT_MAX = 62  # beyond it 2**n times any base exceeds every cap; keeps the integer small
+_EXPONENT_MAX = 62  # 2**62 ms exceeds every cap; a larger exponent only makes large integers
 
 
 class Backoff(Struct, frozen=True):
@@ -22,12 +22,6 @@ class Backoff(Struct, frozen=True):
             )
 
     def wait_ms(self, retry_count: int, draw: float) -> float:
-        """The wait before retry number *retry_count*, from 0, ms.
-
-        Args:
-            retry_count: Attempts that failed since the last healthy one, less one.
-
-            draw: Uniform in [0, 1).
-        """
+        """Ms before retry *retry_count* (from 0); *draw* is uniform in [0, 1)."""
         steady: float = min(self.max_wait_ms, self.base_ms * 2 ** min(retry_count, _EXPONENT_MAX))
         return steady + draw * self.jitter_ms

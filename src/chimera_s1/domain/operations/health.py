@@ -1,7 +1,4 @@
-"""Health: how far each part of the service can be trusted.
-
-A report computes its own level and sentence; the classes of reports live with what they report on.
-"""
+"""Health levels and components; a report computes its own level and sentence."""
 
 from collections.abc import Callable, Iterable
 from enum import IntEnum
@@ -11,7 +8,7 @@ from msgspec import Struct
 
 
 class Level(IntEnum):
-    """How much a component can be trusted; a higher number is worse."""
+    """Level of a component; a higher number is worse."""
 
     GREEN = 0
     YELLOW = 1
@@ -20,14 +17,14 @@ class Level(IntEnum):
 
 
 class HealthReport(Protocol):
-    """What a component says about itself, from memory."""
+    """State of a component, computed from memory."""
 
     @property
     def level(self) -> Level: ...
 
     @property
     def sentence(self) -> str:
-        """For the operator on call: what is so, and what to do where all is not well."""
+        """For the operator: the state, and what to do about a problem."""
         ...
 
 
@@ -36,8 +33,8 @@ class HealthSource(Struct, frozen=True):
 
     Attributes:
         name: `feed.spot`, `redis`; unique.
-        report: Its state now; must not wait and must not raise.
-        required: While RED, the service is not ready.
+        report: Current state; must not wait and must not raise.
+        required: While it is RED, the service is not ready.
     """
 
     name: str
@@ -50,9 +47,9 @@ class HealthComponent(Struct, frozen=True):
 
     Attributes:
         name: `feed.spot`, `redis`, `clock.perp`, `loop`.
-        since: When the level became this, local epoch ms.
+        since: When the level last changed, local epoch ms.
         detail: The report's sentence.
-        required: RED makes `/ready` answer 503.
+        required: While it is RED, `/ready` answers 503.
     """
 
     name: str
@@ -63,7 +60,7 @@ class HealthComponent(Struct, frozen=True):
 
 
 def overall_level(components: Iterable[HealthComponent]) -> Level:
-    """The worst level of all; GREEN where there is no component."""
+    """The worst level; GREEN without components."""
     return max((component.level for component in components), default=Level.GREEN)
 
 
@@ -73,7 +70,7 @@ def is_ready(components: Iterable[HealthComponent]) -> bool:
 
 
 def tier(value: float, green: float, yellow: float, orange: float) -> Level:
-    """The level of a value that is worse the larger it is; each limit is the last of its level."""
+    """The level of a value for which larger is worse; limits are inclusive."""
     if value <= green:
         return Level.GREEN
     if value <= yellow:

@@ -1,6 +1,4 @@
-"""Numbers for the Prometheus page, as plain values: their owners count integers, and only a scrape
-turns them into text.
-"""
+"""Samples for the Prometheus page."""
 
 from collections.abc import Callable, Iterable
 from enum import StrEnum
@@ -12,7 +10,7 @@ _COUNTER_SUFFIX = "_total"
 
 
 class SampleKind(StrEnum):
-    """A counter only grows while the process lives; a gauge is what is so now."""
+    """A counter only grows while the process runs; a gauge is a current value."""
 
     COUNTER = "counter"
     GAUGE = "gauge"
@@ -22,9 +20,9 @@ class Sample(Struct, frozen=True):
     """One number on the page.
 
     Attributes:
-        name: As it stands on the page; begins with `s1_`, and ends with `_total` for a counter.
-        help_text: For people: what is counted, in which unit.
-        labels: Pairs of name and value; the same names in all samples of one *name*.
+        name: Begins with `s1_`; a counter's name ends with `_total`.
+        help_text: Meaning and unit.
+        labels: Pairs of name and value; all samples of one *name* have the same label names.
     """
 
     name: str

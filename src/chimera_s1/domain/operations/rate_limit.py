@@ -1,4 +1,4 @@
-"""How often one caller may ask: a token bucket, its tokens called requests here."""
+"""Rate limit of one caller: a token bucket."""
 
 from msgspec import Struct
 
@@ -6,7 +6,7 @@ from chimera_s1.domain.errors import InvalidValueError
 
 
 class RateLimit(Struct, frozen=True):
-    """*per_s* requests a second in the long run, *burst* at once after a pause."""
+    """*per_s* requests per second on average, *burst* at once after a pause."""
 
     per_s: int
     burst: int
@@ -19,17 +19,10 @@ class RateLimit(Struct, frozen=True):
             )
 
     def initial_allowance(self, now_ms: float) -> "Allowance":
-        """What a caller has who has not asked yet."""
         return Allowance(float(self.burst), now_ms)
 
     def take(self, allowance: "Allowance", now_ms: float) -> "Allowance | Exceeded":
-        """What is left after one more request.
-
-        Args:
-            allowance: What was left after the last one.
-
-            now_ms: Monotonic ms.
-        """
+        """The allowance after one more request at *now_ms* (monotonic)."""
         gained = max(0.0, now_ms - allowance.at_ms) * self.per_s / 1000
         has = min(self.burst, allowance.requests + gained)
         if has < 1:
@@ -38,13 +31,13 @@ class RateLimit(Struct, frozen=True):
 
 
 class Allowance(Struct, frozen=True):
-    """Requests left at a moment, monotonic ms; fractions are on their way to a whole one."""
+    """Requests left at *at_ms* (monotonic); a request needs a whole one."""
 
     requests: float
     at_ms: float
 
 
 class Exceeded(Struct, frozen=True):
-    """The request is one too many; after *wait_ms* there is one more."""
+    """The limit is exceeded; the next request is allowed after *wait_ms*."""
 
     wait_ms: float

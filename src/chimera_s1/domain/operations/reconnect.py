@@ -1,7 +1,7 @@
-"""When to dial again after a connection was lost, and when to say that it is lost for good.
+"""When to reconnect after a loss, and when a connection is FATAL.
 
-`retry_count` returns to 0 only when data was seen: a venue that accepts and drops at once would
-turn a reset at the handshake into a hot loop.
+`retry_count` returns to 0 only after data: reset at the handshake, a venue that accepts and drops
+at once would cause a hot loop.
 """
 
 from msgspec import Struct, structs
@@ -10,13 +10,7 @@ from chimera_s1.domain.operations.backoff import Backoff
 
 
 class ReconnectPolicy(Struct, frozen=True):
-    """Attributes:
-    backoff: Waits between the first `retries_max` attempts.
-
-    retries_max: `N_max`; one more failure is FATAL.
-
-    scan_ms: Wait between attempts once FATAL.
-    """
+    """Back-off for the first *retries_max* retries; then FATAL, with a dial every *scan_ms*."""
 
     backoff: Backoff = Backoff()
     retries_max: int = 10
@@ -24,11 +18,7 @@ class ReconnectPolicy(Struct, frozen=True):
 
 
 class ReconnectState(Struct, frozen=True):
-    """Attributes:
-    retry_count: Failures since the last healthy moment.
-
-    fatal: True from the failure after `retries_max` until data flows again.
-    """
+    """Failures since the last data; *fatal* from the failure after `retries_max` until data."""
 
     retry_count: int = 0
     fatal: bool = False
@@ -42,7 +32,7 @@ class RetryConnection(Struct, frozen=True):
 
 
 class RetriesExhausted(Struct, frozen=True):
-    """The last allowed retry failed: raise the alarm, then go on dialling every *wait_ms*."""
+    """The last allowed retry failed: report FATAL, then dial every *wait_ms*."""
 
     state: ReconnectState
     wait_ms: float
@@ -51,15 +41,7 @@ class RetriesExhausted(Struct, frozen=True):
 def after_failure(
     state: ReconnectState, policy: ReconnectPolicy, draw: float
 ) -> RetryConnection | RetriesExhausted:
-    """What to do after a failed dial or a lost connection.
-
-    Args:
-        state: Before the loss.
-
-        policy: Limits in force.
-
-        draw: Uniform in [0, 1), for the jitter.
-    """
+    """What to do after a failed dial or a lost connection; *draw* is uniform in [0, 1)."""
     count = state.retry_count + 1
     if state.fatal:
         return RetryConnection(ReconnectState(count, fatal=True), policy.scan_ms)
@@ -71,5 +53,5 @@ def after_failure(
 
 
 def after_data() -> ReconnectState:
-    """The state once a data message arrived: healthy, nothing owed."""
+    """The state after a data message."""
     return ReconnectState()

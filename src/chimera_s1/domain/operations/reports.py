@@ -1,4 +1,4 @@
-"""Health reports of the clock and of the event loop."""
+"""Health reports of the clock and the event loop."""
 
 from msgspec import Struct
 
@@ -24,7 +24,7 @@ class ClockReport(Struct, frozen=True):
 
     @property
     def level(self) -> Level:
-        """The worse of the skew's tier and the tier of answered requests."""
+        """The worse of the skew's level and that of `p_up`."""
         return max(skew_level(self.offset_ms), tier(-self.p_up, -P_UP_GREEN, -P_UP_YELLOW, 0.0))
 
     @property
@@ -41,17 +41,13 @@ class ClockReport(Struct, frozen=True):
 
     def _skew(self) -> str:
         if self.offset_ms is None:
-            return "the exchange's clock was not measured yet: ts is not corrected"
+            return "the exchange's clock was not measured yet, so ts is not corrected"
         side = "behind" if self.offset_ms > 0 else "ahead of"
         return f"this clock is {abs(self.offset_ms):.0f} ms {side} the exchange's"
 
 
 class LoopReport(Struct, frozen=True):
-    """The event loop.
-
-    Attributes:
-        lag_ms: The longest delay of a due wake-up in the last seconds, ms.
-    """
+    """The event loop; *lag_ms* is the longest delay of a wake-up in the last seconds."""
 
     lag_ms: float
 
@@ -70,10 +66,7 @@ class LoopReport(Struct, frozen=True):
 
 
 def skew_level(offset_ms: float | None) -> Level:
-    """The tier of `|offset|`: 250 / 500 / 1000 ms -> GREEN / YELLOW / ORANGE, above RED.
-
-    An offset never measured is YELLOW: nothing is known to be wrong, nothing is known to be right.
-    """
+    """250 / 500 / 1000 ms -> GREEN / YELLOW / ORANGE, above RED; YELLOW if not measured yet."""
     if offset_ms is None:
         return Level.YELLOW
     return tier(abs(offset_ms), SKEW_GREEN_MS, SKEW_YELLOW_MS, SKEW_ORANGE_MS)

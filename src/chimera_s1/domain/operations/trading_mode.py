@@ -1,4 +1,4 @@
-"""Trading mode: what the service may still do with money, as a state that changes by events."""
+"""Trading mode: a state that changes by events."""
 
 from enum import StrEnum
 from typing import assert_never
@@ -7,8 +7,8 @@ from msgspec import Struct, structs
 
 
 class TradingMode(StrEnum):
-    """NORMAL does everything; MANAGE_ONLY refuses new entries and lets cancels, stops and closes
-    through; HALTED refuses all that spends.
+    """MANAGE_ONLY refuses new entries but allows cancels, stops and closes; HALTED also refuses
+    transfers.
     """
 
     NORMAL = "NORMAL"
@@ -17,48 +17,43 @@ class TradingMode(StrEnum):
 
 
 class ConnectionFailed(Struct, frozen=True):
-    """A market data connection is FATAL: prices cannot be trusted."""
+    """A market data connection is FATAL."""
 
     connection: str
 
 
 class ConnectionRecovered(Struct, frozen=True):
-    """The connection delivers again."""
+    """The connection delivers data again."""
 
     connection: str
 
 
 class TradingHalted(Struct, frozen=True):
-    """An operator or a rule has stopped everything."""
+    """An operator or a rule has halted trading."""
 
 
 class TradingResumed(Struct, frozen=True):
-    """The stop is over."""
+    """The halt has ended."""
 
 
 ModeEvent = ConnectionFailed | ConnectionRecovered | TradingHalted | TradingResumed
 
 
 class ModeState(Struct, frozen=True):
-    """The facts that limit trading.
-
-    Attributes:
-        failed: Names of the connections that are FATAL.
-    """
+    """What limits trading; *failed* are the names of FATAL connections."""
 
     failed: frozenset[str] = frozenset()
     halted: bool = False
 
     @property
     def mode(self) -> TradingMode:
-        """The most careful mode that a fact asks for."""
+        """The most restrictive mode that applies."""
         if self.halted:
             return TradingMode.HALTED
         return TradingMode.MANAGE_ONLY if self.failed else TradingMode.NORMAL
 
 
 def evolve(state: ModeState, event: ModeEvent) -> ModeState:
-    """The state after *event*."""
     match event:
         case ConnectionFailed(connection=name):
             return structs.replace(state, failed=state.failed | {name})
