@@ -154,10 +154,9 @@ class StreamLiveness:
     def update_state(self, now_ms: float, *, connection_blind: bool, others_active: bool) -> None:
         """Update the state.
 
-        Args:
-            connection_blind: The connection is lost, or silent for much longer than usual.
-            others_active: Other streams of the connection deliver, or there are none. Streams that
-                fall silent together do not become QUIET: the connection may be BLIND.
+        *connection_blind*: the connection is lost, or silent for much longer than usual.
+        *others_active*: other streams of the connection deliver, or there are none. Streams that
+        fall silent together do not become QUIET: the connection may be BLIND.
         """
         silence_ms = self.silence_ms(now_ms)
         if connection_blind:

@@ -1,4 +1,4 @@
-"""Measure throughput: data messages a second, over all feeds, as `s1.mkt_throughput`."""
+"""Measure data messages per second over all feeds, published as `s1.mkt_throughput`."""
 
 from collections.abc import Sequence
 
@@ -11,8 +11,6 @@ INTERVAL_MS = 1_000
 
 
 class MeasureThroughput:
-    """Counts what the feeds received in the last second and writes it down."""
-
     def __init__(
         self, feeds: Sequence[MarketFeed], operations: OperationsLog, clock: Clock
     ) -> None:
@@ -32,8 +30,7 @@ class MeasureThroughput:
             try:
                 await self._operations.record_throughput(self.messages_per_s)
             except REDIS_ERRORS:
-                # A gauge, not an event: the next second writes a newer one.
-                continue
+                continue  # the next second writes a newer value
 
     def _received(self) -> int:
         return sum(feed.counters.messages for feed in self._feeds)

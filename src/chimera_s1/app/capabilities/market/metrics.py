@@ -1,4 +1,4 @@
-"""What the market capability counts, under the names on the Prometheus page."""
+"""Metrics of market data."""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -13,25 +13,22 @@ from chimera_s1.domain.ports.quote_publisher import QuotePublisher
 
 PUBLISH_LATENCY = "s1_publish_latency_seconds"
 PUBLISH_LATENCY_HELP = (
-    "From the end of a window (window 0: the receipt of a quote) to the acknowledgement of "
-    "its batch."
+    "From the end of a window (window 0: the receipt of its oldest quote) to the acknowledgement "
+    "of its batch."
 )
 PUBLISH_LATENCY_BOUNDS_MS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 75, 100, 200, 500, 1000, 2000, 5000)
 
 
 def feed_source(feeds: Iterable[MarketFeed]) -> MetricSource:
-    """Counters and connections of each venue's feed."""
     kept = tuple(feeds)
     return lambda: [sample for feed in kept for sample in _feed_samples(feed)]
 
 
 def publisher_source(publisher: QuotePublisher) -> MetricSource:
-    """What was written, and what the cluster answered on the way."""
     return lambda: _publisher_samples(publisher)
 
 
 def throughput_source(messages_per_s: Callable[[], float]) -> MetricSource:
-    """`s1.mkt_throughput`, under the name Prometheus allows."""
     return lambda: [
         gauge(
             "s1_mkt_throughput",
@@ -42,7 +39,6 @@ def throughput_source(messages_per_s: Callable[[], float]) -> MetricSource:
 
 
 def publishing_source(publishing: PublishQuotes) -> MetricSource:
-    """Windows and the quotes that waited for the store."""
     counters = publishing.counters
     return lambda: [
         counter("s1_windows_total", "Conflation windows closed.", counters.windows),
@@ -53,34 +49,32 @@ def publishing_source(publishing: PublishQuotes) -> MetricSource:
         ),
         counter(
             "s1_quotes_superseded_total",
-            "Waiting quotes replaced by a newer one of their stream.",
+            "Pending quotes replaced by a newer one of their stream.",
             counters.superseded,
         ),
         counter(
             "s1_quotes_expired_total",
-            "Waiting quotes dropped because they were no longer fresh.",
+            "Pending quotes dropped because they were too old.",
             counters.expired,
         ),
         gauge(
             "s1_quotes_waiting",
-            "Quotes that wait for a node to come back.",
+            "Quotes that wait for an unavailable Redis node.",
             publishing.report().pending,
         ),
     ]
 
 
 def liveness_source(watching: Sequence[WatchLiveness]) -> MetricSource:
-    """Instruments in each state, and what was done about silence."""
     return lambda: [sample for watch in watching for sample in _liveness(watch)]
 
 
 def board_source(board: QuoteBoard) -> MetricSource:
-    """Readers of the quote event stream."""
     return lambda: [
         gauge("s1_sse_subscribers", "Readers of /xchg/quotes/stream.", board.subscribers),
         counter(
             "s1_sse_replaced_total",
-            "Quotes replaced in a reader's mailbox before it took them.",
+            "Quotes replaced by a newer one before a reader took them.",
             board.replaced,
         ),
     ]
@@ -96,29 +90,33 @@ def _feed_samples(feed: MarketFeed) -> Iterator[Sample]:
             "Frames overwritten by a newer one of their stream before their window closed.",
             counted.conflated,
         ),
-        ("s1_feed_quotes_total", "Quotes handed out to be published.", counted.drained),
+        ("s1_feed_quotes_total", "Quotes passed on for publishing.", counted.drained),
         (
             "s1_feed_reconnects_total",
-            "Connections lost after they had been open.",
+            "Connections lost after they were open.",
             counted.reconnects,
         ),
     ):
         yield counter(name, about, value, venue=venue)
     for reason, value in counted.dropped.items():
-        about = "Frames not handed out, by reason."
+        about = "Frames that were not published, by reason."
         yield counter("s1_feed_dropped_total", about, value, venue=venue, reason=reason)
     for name, about, value in (
         ("s1_feed_instruments", "Instruments subscribed.", report.instruments or 0),
-        ("s1_feed_connections", "Connections wanted.", report.connections),
-        ("s1_feed_connections_delivering", "Connections that deliver.", report.delivering),
-        ("s1_feed_fatal", "1 while a connection is out of retries.", int(report.fatal)),
+        ("s1_feed_connections", "Connections required.", report.connections),
+        ("s1_feed_connections_delivering", "Connections that deliver data.", report.delivering),
+        (
+            "s1_feed_fatal",
+            "1 while a connection has used up its retries, else 0.",
+            int(report.fatal),
+        ),
     ):
         yield gauge(name, about, value, venue=venue)
 
 
 def _publisher_samples(publisher: QuotePublisher) -> Iterator[Sample]:
     counted = publisher.counters
-    redirects = "Redirections by the cluster that were followed, by kind."
+    redirects = "Redirects by the cluster that were followed, by kind."
     yield counter("s1_publish_quotes_total", "Stream entries acknowledged.", counted.published)
     yield counter("s1_publish_batches_total", "Batches written.", counted.batches)
     yield counter("s1_publish_redirects_total", redirects, counted.moved_replies, kind="MOVED")
@@ -148,7 +146,7 @@ def _liveness(watch: WatchLiveness) -> Iterator[Sample]:
         )
     yield counter(
         "s1_connections_blind_total",
-        "Connections made anew because they were silent.",
+        "Silent connections that were reconnected.",
         counters.blind_reconnects,
         venue=venue,
     )

@@ -1,4 +1,4 @@
-"""Probe books: ask the venue by REST whether a silent stream should have spoken."""
+"""Probe books: ask the venue by REST whether the book of a silent stream has changed."""
 
 import logging
 
@@ -9,24 +9,21 @@ from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.exchange_information import ExchangeInformation, TopOfBook
 
 STREAM_CATCH_UP_MS = 1_000
-"""What the venue answers may be on its way to us by the stream: so long it may take."""
+"""Wait for an update that was under way while the venue answered the probe."""
 
 _log = logging.getLogger(__name__)
 
 
 class ProbeBooks:
-    """Compares the venue's own answer with what its stream has said last."""
-
     def __init__(self, exchange: ExchangeInformation, clock: Clock) -> None:
         self._exchange = exchange
         self._clock = clock
 
     async def has_moved(self, instrument: InstrumentId, newest: Quote | None) -> bool | None:
-        """True where the top of book has changed since *newest*; None where nobody can tell.
+        """True if the top of book has changed since *newest*; None if the venue does not answer.
 
-        Without a *newest* quote the book is asked for twice, and has moved where the answers
-        differ. The caller still has to look whether the stream has spoken meanwhile: this takes
-        long enough for it.
+        Without *newest*, two answers of the venue are compared. The caller must check afterwards
+        whether the stream has delivered meanwhile.
         """
         first = await self._ask(instrument)
         await self._clock.sleep_ms(STREAM_CATCH_UP_MS)
@@ -41,7 +38,7 @@ class ProbeBooks:
         try:
             return await self._exchange.top_of_book(instrument)
         except (ExchangeUnavailableError, ExchangeRefusedError) as error:
-            _log.warning("%s cannot be probed: %s", instrument, error)
+            _log.warning("%s: REST probe of a silent stream failed: %s", instrument, error)
             return None
 
 

@@ -1,8 +1,8 @@
-"""Publish quotes: at each window's end, what the feeds hold goes onto the streams.
+"""Publish quotes to Redis at the end of each conflation window.
 
-The socket never waits for this. A store slower than the window merges windows: the feeds keep the
-newest frame of each stream meanwhile. A store that is away leaves the newest quote of each stream
-waiting here, offered again with each window until it is too old to be called fresh.
+Sockets never wait for Redis. While Redis is slower than the window, windows are merged: the feeds
+keep the newest frame of each stream. While Redis is unavailable, the newest quote of each stream
+stays pending here and is retried with each window until it is too old.
 """
 
 import logging
@@ -20,7 +20,7 @@ from chimera_s1.domain.ports.market_feed import MarketFeed
 from chimera_s1.domain.ports.quote_publisher import QuotePublisher
 
 FRESH_MS = 5_000
-"""A quote that waited longer than this since its receipt is not published any more."""
+"""Older quotes, by their receive time, are not published."""
 
 PING_AFTER_MS = 1_000
 
@@ -28,17 +28,7 @@ _log = logging.getLogger(__name__)
 
 
 class PublishingCounters(Struct):
-    """What publishing has counted; only `PublishQuotes` writes.
-
-    Attributes:
-        windows: Windows closed.
-
-        windows_merged: Windows that closed while an earlier one was being written.
-
-        superseded: Waiting quotes replaced by a newer one of their stream.
-
-        expired: Waiting quotes dropped because they were no longer fresh.
-    """
+    """Written by `PublishQuotes` only; see `publishing_source` for their meaning."""
 
     windows: int = 0
     windows_merged: int = 0
@@ -47,8 +37,8 @@ class PublishingCounters(Struct):
 
 
 class _PendingQuote(Struct, frozen=True):
-    """A quote the store has not taken, and until when it is fresh, monotonic ms: a wall clock that
-    steps makes nothing younger.
+    """A quote that Redis has not acknowledged. *fresh_until_ms* is monotonic, so that a step of the
+    wall clock does not extend it.
     """
 
     quote: Quote
@@ -56,23 +46,14 @@ class _PendingQuote(Struct, frozen=True):
 
 
 class PublishQuotes:
-    """The way from the feeds to the streams.
+    """Publishes the quotes of all feeds.
 
     Args:
-        feeds: Where quotes come from.
-
-        publisher: Where they go.
-
-        board: Shown what was handed to the publisher.
-
-        clock: Time and waiting.
-
-        window: Width of a window; 0 publishes every update as it comes.
-
-        observe_latency: Told the ms from a window's end (window 0: a quote's receipt) to the
-            acknowledgement of its batch.
-
-        watchers: Shown the quotes as they are drained.
+        board: Gets every quote that is handed to *publisher*.
+        window: 0 publishes every update at once.
+        observe_latency: Called with the ms from the end of a window (window 0: from the receipt of
+            its oldest quote) to the acknowledgement of its batch.
+        watchers: Called with the quotes of each drain.
     """
 
     def __init__(
@@ -112,11 +93,10 @@ class PublishQuotes:
                 tasks.start_soon(self._publish_windows)
 
     async def flush(self) -> None:
-        """Publish what the feeds hold now; the last act before the sockets close."""
+        """Publish the quotes that the feeds hold now."""
         await self._publish(self._feeds)
 
     def report(self) -> StreamStoreReport:
-        """Whether quotes reach their streams."""
         return StreamStoreReport(
             reachable=not self._cause,
             pending=len(self._pending),
@@ -128,11 +108,10 @@ class PublishQuotes:
         while True:
             now_ms = self._clock.now_ms()
             left_ms: float = window_end(now_ms, self._window) - now_ms
-            # From here on by the monotonic clock: a wall clock that steps makes no window late.
+            # Monotonic from here on: a step of the wall clock must not make a window late.
             closed_ms = self._clock.monotonic_ms() + left_ms
             while left_ms > 0:
-                # More than once where the loop counts whole ms (uvloop) and wakes up early: a
-                # window that closes before its end would close twice.
+                # uvloop rounds to whole ms and may wake up early; the window would close twice.
                 await self._clock.sleep_ms(left_ms)
                 left_ms = closed_ms - self._clock.monotonic_ms()
             self.counters.windows += 1
@@ -145,19 +124,16 @@ class PublishQuotes:
         while True:
             await feed.wait_for_update()
             if not await self._publish([feed]):
-                # What came was no quote: let the socket be read before looking again.
+                # No valid quote: let the socket be read before the next drain.
                 await anyio.lowlevel.checkpoint()
 
     async def _publish(self, feeds: Sequence[MarketFeed], since_ms: float | None = None) -> bool:
-        """Publish what *feeds* hold and what still waits; False where that is nothing.
+        """Publish the quotes of *feeds* and the pending ones; False if there are none.
 
-        Args:
-            feeds: Drained in this turn, not before it: a quote that is taken is published, whoever
-                is cancelled while waiting for the turn.
-
-            since_ms: When their window closed, monotonic ms; None for the oldest quote's receipt.
+        *since_ms* is the end of the window, monotonic; None: the receipt of the oldest quote.
         """
         async with self._publish_lock:
+            # Drained under the lock: a task cancelled while it waits for the lock loses no quote.
             quotes = [quote for feed in feeds for quote in feed.drain()]
             for watch in self._watchers:
                 watch(quotes)
@@ -167,7 +143,7 @@ class PublishQuotes:
             if not batch:
                 return False
             self._board.post(batch)
-            # Bounded by the port. Cut off halfway, nobody would know what was written.
+            # The port limits the time. Cancelled halfway, it would be unknown what was written.
             with anyio.CancelScope(shield=True):
                 report = await self._publisher.publish(batch)
             self._keep_unpublished(batch, report.unpublished)
@@ -177,13 +153,13 @@ class PublishQuotes:
             return True
 
     def _receipt_ms(self, quotes: Sequence[Quote]) -> float:
-        """When the oldest of *quotes* was received, monotonic ms; now where there is none."""
+        """Receive time of the oldest of *quotes*, monotonic ms; now if there are none."""
         now_ms = self._clock.now_ms()
         age_ms = now_ms - min((quote.received_ms for quote in quotes), default=now_ms)
         return self._clock.monotonic_ms() - max(0, age_ms)
 
     def _keep_unpublished(self, batch: Sequence[Quote], unpublished: Sequence[Quote]) -> None:
-        """Let those of *unpublished* wait that nothing newer in *batch* has replaced."""
+        """Make *unpublished* quotes pending unless *batch* holds a newer one of their stream."""
         newest = {(quote.instrument, quote.source): quote for quote in batch}
         for quote in unpublished:
             key = quote.instrument, quote.source
@@ -199,7 +175,7 @@ class PublishQuotes:
         return _PendingQuote(quote, self._clock.monotonic_ms() + FRESH_MS - age_ms)
 
     def _with_pending(self, quotes: list[Quote]) -> list[Quote]:
-        """*quotes* behind those that still wait, are fresh and have no successor among them."""
+        """The pending quotes that are fresh and not superseded by *quotes*, then *quotes*."""
         self._offered = {}
         if not self._pending:
             return quotes
@@ -216,11 +192,11 @@ class PublishQuotes:
         return [waiting.quote for waiting in self._offered.values()] + quotes
 
     async def _watch_store(self) -> None:
-        """Ask the store when a calm market does not: silence must not look like health."""
+        """Ping Redis when no write has shown that it works."""
         while True:
             await self._clock.sleep_ms(PING_AFTER_MS)
             if self._pending and self._window == 0:
-                # No window closes here, and the market may stay calm.
+                # With window 0 only an update publishes, and the market may be calm.
                 await self._publish(())
             if self._clock.monotonic_ms() - self._store_answered_ms >= PING_AFTER_MS or self._cause:
                 self._record_store_state(await self._publisher.ping())
@@ -230,7 +206,11 @@ class PublishQuotes:
             self._store_answered_ms = self._clock.monotonic_ms()
         if bool(cause) != bool(self._cause):
             if cause:
-                _log.error("Redis does not accept writes: %s", cause)
+                _log.error(
+                    "Redis does not accept quotes: %s; the newest of each stream is kept and "
+                    "retried: check the cluster",
+                    cause,
+                )
             else:
-                _log.info("Redis accepts writes")
+                _log.info("Redis accepts quotes")
         self._cause = cause

@@ -1,4 +1,4 @@
-"""The newest published quotes, in memory, for readers over HTTP: as values, or as they change."""
+"""The newest published quotes in memory, to read or to subscribe to."""
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
@@ -12,60 +12,47 @@ from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.quote import Quote
 
 SUBSCRIBERS_MAX = 64
-"""Streams open at once; each costs one dictionary entry per instrument and one write per batch."""
+"""Limit of open streams; each costs a dictionary entry per instrument and a write per batch."""
 
 _Key = tuple[InstrumentId, str]
 
 
 class TooManySubscribersError(ChimeraError):
-    """`SUBSCRIBERS_MAX` streams are open; one more is taken as soon as one ends."""
+    """`SUBSCRIBERS_MAX` streams are open."""
 
     code = "quotes.too_many_subscribers"
 
 
 class BoardClosedError(ChimeraError):
-    """The service is stopping; another instance, or the next start, takes the stream."""
+    """The service is stopping."""
 
     code = "service.stopping"
 
 
 class QuoteFilter(Struct, frozen=True):
-    """Which quotes a reader wants.
-
-    Attributes:
-        venue: Of this venue only; None for all.
-
-        symbols: Of these symbols only; empty for all.
-    """
+    """Selects quotes; None and an empty set select all."""
 
     venue: Venue | None = None
     symbols: frozenset[Symbol] = frozenset()
 
     def matches(self, instrument: InstrumentId) -> bool:
-        """True where the reader wants quotes of *instrument*."""
         return (self.venue is None or instrument.venue is self.venue) and (
             not self.symbols or instrument.symbol in self.symbols
         )
 
 
 class PostedQuote(Struct, frozen=True, gc=False):
-    """A quote on the board.
-
-    Attributes:
-        number: Grows by one with each quote the board takes, from 1 at every start.
-
-        quote: As published.
-    """
+    """A published quote; *number* counts the quotes of the board from 1."""
 
     number: int
     quote: Quote
 
 
 class QuoteSubscription:
-    """A reader's mailbox: the newest quote of each instrument and source that it has not read yet.
+    """The newest unread quote of each instrument and source, for one reader.
 
-    Iterate over it for batches (shape (n,), n >= 1, in the order they were posted); the iteration
-    ends when the board closes. A reader that is slow finds newer values, never a longer queue.
+    Iterate over it for non-empty batches in the order they were posted; the iteration ends when the
+    board closes. A slow reader misses quotes that were replaced by newer ones.
     """
 
     def __init__(self, chosen: QuoteFilter, posted: Iterable[PostedQuote]) -> None:
@@ -75,28 +62,28 @@ class QuoteSubscription:
         self._version_read = 0
         self._closed = False
         self.replaced = 0
-        """Quotes replaced by a newer one of their stream before they were read."""
+        """Quotes replaced by a newer one before they were read."""
         for entry in posted:
             self.put(entry)
 
     @property
     def pending(self) -> int:
-        """Quotes in the mailbox; never more than instruments times their sources."""
+        """Unread quotes; at most one of each instrument and source."""
         return len(self._unread)
 
     def put(self, entry: PostedQuote) -> None:
-        """Take *entry* where the filter wants it, in place of an unread one of the same stream."""
+        """Add *entry* if the filter matches; it replaces an unread quote of its stream."""
         if not self._chosen.matches(entry.quote.instrument):
             return
         key = _key(entry.quote)
-        # Taken out first, so that the newest stands last and numbers grow within a batch.
+        # Removed first: the new entry goes to the end, so that numbers grow within a batch.
         if self._unread.pop(key, None) is not None:
             self.replaced += 1
         self._unread[key] = entry
         self._changes.notify()
 
     def close(self) -> None:
-        """End the iteration; what is still unread is dropped."""
+        """End the iteration and drop unread quotes."""
         self._closed = True
         self._changes.notify()
 
@@ -104,7 +91,7 @@ class QuoteSubscription:
         return self
 
     async def __anext__(self) -> tuple[PostedQuote, ...]:
-        # Cancelled while it waits, nothing is lost: the mailbox is emptied after the last await.
+        # Quotes are taken after the last await: cancellation loses none.
         await self._changes.next_after(self._version_read)
         if self._closed:
             raise StopAsyncIteration
@@ -115,10 +102,7 @@ class QuoteSubscription:
 
 
 class QuoteBoard:
-    """Keeps the newest published quote of each instrument and source, and tells subscribers.
-
-    One event loop uses it; no call waits for a reader.
-    """
+    """Keeps the newest published quote of each instrument and source; never waits for a reader."""
 
     def __init__(self, *, subscribers_max: int = SUBSCRIBERS_MAX) -> None:
         self._subscribers_max = subscribers_max
@@ -130,19 +114,18 @@ class QuoteBoard:
 
     @property
     def subscribers(self) -> int:
-        """Streams open now."""
+        """Number of open streams."""
         return len(self._subscriptions)
 
     @property
     def replaced(self) -> int:
-        """Quotes that readers were too slow for, over all streams since the start."""
+        """Quotes that slow readers missed, over all streams since the start."""
         return self._replaced + sum(each.replaced for each in self._subscriptions)
 
     def post(self, quotes: Sequence[Quote]) -> None:
-        """Post *quotes*, oldest first within a stream; the last of each stream stays.
+        """Post *quotes*, oldest first within a stream.
 
-        A quote that is offered to the store a second time is the same object, and is not posted
-        a second time.
+        A quote that is already posted is skipped: a retried batch holds the same objects.
         """
         for quote in quotes:
             held = self._posted.get(_key(quote))
@@ -155,26 +138,21 @@ class QuoteBoard:
                 subscription.put(entry)
 
     def newest(self, instrument: InstrumentId) -> Quote | None:
-        """The newest quote of *instrument* over its sources, by `ts`; None where none was
-        published.
-        """
+        """The newest quote of *instrument* over all sources, by `ts`."""
         quotes = self.newest_matching(QuoteFilter(instrument.venue, frozenset({instrument.symbol})))
         return max(quotes, key=lambda quote: quote.ts, default=None)
 
     def newest_matching(self, chosen: QuoteFilter) -> tuple[Quote, ...]:
-        """The newest quote of each instrument and source that *chosen* takes, in order of their
-        names.
-        """
-        wanted = [entry.quote for entry in self._posted.values() if _takes(chosen, entry)]
+        """The newest quotes that match *chosen*, sorted by instrument and source."""
+        wanted = [entry.quote for entry in self._posted.values() if _matches(chosen, entry)]
         return tuple(sorted(wanted, key=_key))
 
     @asynccontextmanager
     async def subscribe(self, quote_filter: QuoteFilter) -> AsyncIterator[QuoteSubscription]:
-        """A mailbox that begins with what the board holds and then follows what is posted.
+        """The newest quotes now, then new ones as they are posted.
 
         Raises:
-            TooManySubscribersError: As many streams are open as may be.
-
+            TooManySubscribersError: The limit of open streams is reached.
             BoardClosedError: The service is stopping.
         """
         if self._closed:
@@ -194,7 +172,7 @@ class QuoteBoard:
             self._replaced += subscription.replaced
 
     def close(self) -> None:
-        """End every stream and refuse new ones; values can still be read."""
+        """End all streams and refuse new ones; `newest` still works."""
         self._closed = True
         for subscription in self._subscriptions:
             subscription.close()
@@ -204,5 +182,5 @@ def _key(quote: Quote) -> _Key:
     return quote.instrument, quote.source
 
 
-def _takes(chosen: QuoteFilter, entry: PostedQuote) -> bool:
+def _matches(chosen: QuoteFilter, entry: PostedQuote) -> bool:
     return chosen.matches(entry.quote.instrument)

@@ -1,4 +1,4 @@
-"""Replay a recording onto the streams: every window in order, nothing merged, nothing lost."""
+"""Publish a recording window by window, without merging or losing any."""
 
 from collections.abc import Callable
 from hashlib import sha256
@@ -16,18 +16,14 @@ STORE_TIMEOUT_MS = 30_000
 
 
 class ReplayProgress(Struct, frozen=True):
-    """How far a replay is.
+    """Progress of a replay.
 
     Attributes:
         messages: Data messages read.
-
         windows: Windows published.
-
         entries: Quotes published.
-
-        recorded_ms: The recording's time now, epoch ms.
-
-        digest: SHA-256 over the published quotes in order; equal for equal stream content.
+        recorded_ms: End of the last window by the recording's time, epoch ms.
+        digest: SHA-256 of the published quotes; equal for equal stream contents.
     """
 
     messages: int
@@ -38,15 +34,7 @@ class ReplayProgress(Struct, frozen=True):
 
 
 class ReplayRecording:
-    """Args:
-    recording: What to replay.
-
-    publisher: Where it goes.
-
-    clock: Time and waiting.
-
-    speed: Recorded seconds a second; None is as fast as the store takes it.
-    """
+    """Replays a recording; *speed* is a multiple of real time, None is as fast as possible."""
 
     def __init__(
         self,
@@ -66,9 +54,8 @@ class ReplayRecording:
         """Replay to the end.
 
         Raises:
-            RecordingDamagedError: The recording is damaged; what came before is published.
-
-            PublisherUnavailableError: The store did not take a window within 30 s.
+            RecordingDamagedError: Everything before the damage is published.
+            PublisherUnavailableError: Redis did not accept a window within 30 s.
         """
         windows = entries = recorded_ms = 0
         first_ms: int | None = None
@@ -97,7 +84,10 @@ class ReplayRecording:
             if not report.unpublished:
                 break
             if self._clock.monotonic_ms() > give_up_ms:
-                raise PublisherUnavailableError(f"Redis did not take a window: {report.cause}")
+                raise PublisherUnavailableError(
+                    f"Redis did not accept a window within {STORE_TIMEOUT_MS / 1000:g} s: "
+                    f"{report.cause}"
+                )
             pending = report.unpublished
             await self._clock.sleep_ms(RETRY_WAIT_MS)
         for quote in quotes:

@@ -1,4 +1,4 @@
-"""Serve one venue's feed: find out what it lists, choose, and keep the choice subscribed."""
+"""Serve a venue's feed: read its listing, select instruments and keep them subscribed."""
 
 import logging
 from collections.abc import Callable
@@ -23,8 +23,6 @@ _log = logging.getLogger(__name__)
 
 
 class ServeFeed:
-    """One venue's market data from the listing to the sockets."""
-
     def __init__(
         self,
         feed: MarketFeed,
@@ -47,28 +45,27 @@ class ServeFeed:
 
     @property
     def venue(self) -> Venue:
-        """Whose market data it is."""
         return self._feed.venue
 
     async def run(self) -> None:
-        """Serve until cancelled; the venue may be absent now and come later.
+        """Serve until cancelled; retry the listing while the venue is unavailable.
 
-        Returns only where the feed has ended by itself, which is a defect for the supervisor.
+        It returns only if the feed ends by itself, which the supervisor treats as a defect.
         """
         selection = await self._select()
         self._unlisted = tuple(map(str, selection.unlisted))
         venue = self._feed.venue.value
         if selection.unlisted:
             names = ", ".join(self._unlisted)
-            _log.warning("%s is not listed by Binance: correct S1_SYMBOLS; the rest runs", names)
+            _log.warning("%s: not listed by Binance and skipped; correct S1_SYMBOLS", names)
         _log.info("%s: subscribing %d instruments", venue, len(selection.instruments))
         await self._feed.run(selection.instruments)
         while not selection.instruments:
-            # Nothing of this venue is ours: stay, a worker that returns is taken for dead.
+            # No instrument for this shard: a worker that returns counts as dead.
             await self._clock.sleep_ms(self._backoff.max_wait_ms)
 
     def report(self) -> FeedReport:
-        """The state of the connections and the names nobody lists."""
+        """State of the connections, and the names that the venue does not list."""
         return structs.replace(self._feed.report(), unlisted=self._unlisted)
 
     async def _select(self) -> Selection:
@@ -80,7 +77,7 @@ class ServeFeed:
             except (ExchangeUnavailableError, ExchangeRefusedError) as error:
                 wait_ms = self._backoff.wait_ms(attempt, self._draw())
                 _log.warning(
-                    "no listing of %s, next try in %.1f s: %s", venue, wait_ms / 1e3, error
+                    "listing of %s unavailable; retrying in %.1f s: %s", venue, wait_ms / 1e3, error
                 )
                 await self._clock.sleep_ms(wait_ms)
                 attempt += 1

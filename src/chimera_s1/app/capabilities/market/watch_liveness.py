@@ -1,8 +1,8 @@
-"""Watch liveness: tell consumers which silence is calm and which is not, and act on the latter.
+"""Watch the liveness of a venue's streams and publish it to `mkt:status:<venue>`.
 
-A connection that is silent beyond its rhythm is made anew. A silent stream on a living connection
-is probed by REST first; where the venue's book has moved on without us, it is STALE and its
-connection is renewed. What is found goes to `mkt:status:<venue>`, in order.
+A connection that is silent for much longer than usual is reconnected. A silent stream on an active
+connection is probed by REST; if the venue's book has changed, the stream is STALE and its
+connection is renewed.
 """
 
 import logging
@@ -33,29 +33,19 @@ CHECK_INTERVAL_MS = 500
 RENEWAL_PAUSE_MS = 60_000
 OUTBOX_MAX = 20_000
 LATENESS_MAX_MS = 2_000
-"""A quote is looked at within a window of its receipt; a larger difference is a stepped
-wall clock.
-"""
+"""Quotes are drained within a window of their receipt; a larger delay is a wall clock step."""
 
 _log = logging.getLogger(__name__)
 
 
 class LivenessCounters(Struct):
-    """What was found; only `WatchLiveness` writes.
-
-    Attributes:
-        blind_reconnects: Connections made anew because they were silent.
-
-        stale_probes: Streams that a probe found stale.
-    """
+    """Silent connections that were reconnected, and probes that found a stale stream."""
 
     blind_reconnects: int = 0
     stale_probes: int = 0
 
 
 class WatchLiveness:
-    """One venue's liveness."""
-
     def __init__(
         self, venue: Venue, status: MarketStatus, probes: ProbeBooks, clock: Clock
     ) -> None:
@@ -72,7 +62,7 @@ class WatchLiveness:
         self.outbox = Outbox(self._write, limit=OUTBOX_MAX, batch_max=OUTBOX_MAX)
 
     def observe(self, quotes: Iterable[Quote]) -> None:
-        """Note quotes as they are drained; those of other venues are passed over."""
+        """Record drained quotes; quotes of other venues are ignored."""
         now_ms, wall_ms = self._clock.monotonic_ms(), self._clock.now_ms()
         for quote in quotes:
             if quote.instrument.venue is self.venue:
@@ -81,7 +71,7 @@ class WatchLiveness:
                 self._board.record_update(key, now_ms - _lateness_ms(wall_ms, quote.received_ms))
 
     def on_feed_event(self, event: FeedEvent) -> None:
-        """Take a connection's change; never waits, never raises."""
+        """Record a change of a connection; never waits, never raises."""
         now_ms = self._clock.monotonic_ms()
         if event.venue is not self.venue:
             return
@@ -91,7 +81,7 @@ class WatchLiveness:
             self._board.connection_lost(event.connection, event.streams, event.cause, now_ms)
 
     def report(self) -> MarketReport:
-        """How many instruments are in which state."""
+        """Number of instruments in each state."""
         count = Counter(self._board.states().values())
         return MarketReport(
             live=count[Liveness.LIVE],
@@ -101,7 +91,6 @@ class WatchLiveness:
         )
 
     def states(self) -> dict[InstrumentId, Liveness]:
-        """The state of every instrument that has one."""
         return self._board.states()
 
     async def run(self, feed: MarketFeed) -> None:
@@ -112,13 +101,12 @@ class WatchLiveness:
                 await self._clock.sleep_ms(CHECK_INTERVAL_MS)
                 suspects = self._evaluate(feed)
                 if suspects and not self._probing:
-                    # Beside the looks: a venue that takes its time to answer must not keep a
-                    # blind connection from being found.
+                    # A task of its own: a slow answer must not delay the next evaluation.
                     self._probing = True
                     tasks.start_soon(self._probe, feed, suspects[0])
 
     def _evaluate(self, feed: MarketFeed) -> Sequence[StreamKey]:
-        """Report what is found, make blind connections anew; whose silence asks for a probe."""
+        """Publish changes and reconnect silent connections; return the streams to probe."""
         now_ms, wall_ms = self._clock.monotonic_ms(), self._clock.now_ms()
         for name, last_ms in feed.last_message_ms().items():
             if self._last_message_ms.get(name) != last_ms:
@@ -129,8 +117,8 @@ class WatchLiveness:
             self.outbox.put(findings.changes)
         for name in findings.silent_connections:
             self.counters.blind_reconnects += 1
-            _log.warning("%s is silent beyond its rhythm: dialling again", name)
-            feed.reconnect(name, "silent beyond its rhythm")
+            _log.warning("%s: no message for much longer than usual; reconnecting", name)
+            feed.reconnect(name, "no message for much longer than usual")
         return findings.suspect_streams
 
     async def _probe(self, feed: MarketFeed, key: StreamKey) -> None:
@@ -141,12 +129,12 @@ class WatchLiveness:
             self._probing = False
         now_ms = self._clock.monotonic_ms()
         if self._board.silence_ms(key, now_ms) < now_ms - started_ms:
-            return  # the stream has spoken meanwhile
+            return  # the stream has delivered meanwhile
         self._board.record_probe(key, now_ms, book_moved=moved)
         name = self._board.connection_of(key)
         if moved:
             self.counters.stale_probes += 1
-            _log.warning("%s is stale on %s: its book moves, its stream does not", key[0], name)
+            _log.warning("%s is stale on %s: its book changes without updates", key[0], name)
             if now_ms - self._renewed_ms.get(name, -RENEWAL_PAUSE_MS) >= RENEWAL_PAUSE_MS:
                 self._renewed_ms[name] = now_ms
                 feed.renew(name, f"{key[0]} is stale")
@@ -156,7 +144,5 @@ class WatchLiveness:
 
 
 def _lateness_ms(wall_ms: int, received_ms: int) -> int:
-    """How long ago *received_ms* was; at most what a look may be late, whatever the
-    wall clock did.
-    """
+    """Age of *received_ms*, limited to 0 to `LATENESS_MAX_MS` in case the wall clock stepped."""
     return min(max(0, wall_ms - received_ms), LATENESS_MAX_MS)

@@ -1,4 +1,4 @@
-"""What the operations capability counts, under the names on the Prometheus page."""
+"""Metrics of operational events, clocks and health."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
@@ -11,7 +11,6 @@ from chimera_s1.domain.ports.operations_log import RoundTripSummary
 
 
 def operations_source(operations: OperationsOutbox) -> MetricSource:
-    """Operational events written and dropped."""
     events = operations.events
     return lambda: [
         counter("s1_ops_events_total", "Events written to ops:events.", events.written),
@@ -24,19 +23,18 @@ def operations_source(operations: OperationsOutbox) -> MetricSource:
 
 
 def clock_source(skews: Mapping[Venue, Callable[[], ClockSkew]]) -> MetricSource:
-    """Our clock against each venue's; what was not measured yet is left out."""
+    """Skew of each venue's clock; values not measured yet are left out."""
     return lambda: [
         sample for venue, skew in skews.items() for sample in _clock_samples(venue, skew())
     ]
 
 
 def round_trip_source(summary: Callable[[], RoundTripSummary]) -> MetricSource:
-    """Percentiles of the WebSocket round trips; left out before the first."""
+    """Percentiles of WebSocket round trips; left out before the first."""
     return lambda: _round_trip_samples(summary())
 
 
 def health_source(components: Callable[[], Iterable[HealthComponent]]) -> MetricSource:
-    """The level of each component, for alerts."""
     return lambda: [
         gauge(
             "s1_component_level",
@@ -50,17 +48,26 @@ def health_source(components: Callable[[], Iterable[HealthComponent]]) -> Metric
 
 
 def build_source(version: str, shard: str) -> MetricSource:
-    """Which build of the service this is."""
     return lambda: [
-        gauge("s1_build_info", "Always 1; the labels say what.", 1, version=version, shard=shard)
+        gauge(
+            "s1_build_info",
+            "Always 1; the labels name version and shard.",
+            1,
+            version=version,
+            shard=shard,
+        )
     ]
 
 
 def _clock_samples(venue: Venue, skew: ClockSkew) -> Iterator[Sample]:
     for name, about, value_ms in (
-        ("s1_clock_skew_seconds", "The exchange's clock minus ours.", skew.offset_ms),
+        ("s1_clock_skew_seconds", "Exchange clock minus local clock.", skew.offset_ms),
         ("s1_clock_rtt_p50_seconds", "Median round trip of a time request.", skew.rtt_p50_ms),
-        ("s1_clock_rtt_p95_seconds", "95th percentile of the same.", skew.rtt_p95_ms),
+        (
+            "s1_clock_rtt_p95_seconds",
+            "95th percentile round trip of a time request.",
+            skew.rtt_p95_ms,
+        ),
     ):
         if value_ms is not None:
             yield gauge(name, about, value_ms / 1000, venue=venue.value)
@@ -74,4 +81,6 @@ def _round_trip_samples(summary: RoundTripSummary) -> Iterator[Sample]:
     yield gauge(
         "s1_ws_rtt_p50_seconds", "Median of the last WebSocket round trips.", summary.p50 / 1000
     )
-    yield gauge("s1_ws_rtt_p95_seconds", "95th percentile of the same.", summary.p95 / 1000)
+    yield gauge(
+        "s1_ws_rtt_p95_seconds", "95th percentile of the same round trips.", summary.p95 / 1000
+    )

@@ -58,18 +58,20 @@ class OperationsOutbox:
             case RoundTrip():
                 self._add_round_trip(event)
             case ConnectionOpened(connection=name, venue=venue, recovered=recovered):
-                _log.info("%s delivers%s", name, " again: FATAL is over" if recovered else "")
+                _log.info("%s: delivering%s", name, " again after FATAL" if recovered else "")
                 kind = "ws.recovered" if recovered else "ws.opened"
                 self.record(kind, {"connection": name, "venue": venue.value})
             case ConnectionLost(connection=name, cause=cause, retry_in_ms=wait_ms):
-                _log.warning("%s lost: %s; next dial in %.1f s", name, cause, wait_ms / 1e3)
+                _log.warning("%s lost: %s; reconnecting in %.1f s", name, cause, wait_ms / 1e3)
                 self.record("ws.lost", _loss_detail(event))
             case ConnectionRenewed(connection=name, venue=venue, cause=cause):
                 _log.info("%s renewed without a gap: %s", name, cause)
                 detail: EventDetail = {"connection": name, "venue": venue.value, "cause": cause}
                 self.record("ws.renewed", detail)
             case ConnectionFatal(connection=name, cause=cause):
-                _log.error("%s is out of retries: %s; MANAGE_ONLY until it is back", name, cause)
+                _log.error(
+                    "%s is FATAL: out of retries: %s; MANAGE_ONLY until it is back", name, cause
+                )
                 self.record("ws.fatal", _loss_detail(event))
             case _:
                 assert_never(event)

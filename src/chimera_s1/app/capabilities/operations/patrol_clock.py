@@ -1,4 +1,4 @@
-"""Clock patrol: ask each venue for its time, again and again, and keep what the answers say."""
+"""Clock patrol: measure the offset of a venue's clock at regular intervals."""
 
 import logging
 
@@ -10,23 +10,21 @@ from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.exchange_information import ExchangeInformation
 
 FIRST_ANSWER_RETRY_MS = 1_000
-"""Pause after an unanswered question while no offset is known at all."""
+"""Wait after an unanswered request while no offset is known."""
 
 STEP_CHECK_INTERVAL_MS = 500
 STEP_MS = 100
-"""How often a step of the wall clock is looked for, and how far it must be."""
+"""How often to check for a step of the wall clock, and the smallest step that counts."""
 
 REFRESH_PAUSE_MS = 5_000
-"""However much the offset is doubted, doubts ask for it no more often: an exchange that is slow to
-send looks like one whose clock is wrong.
+"""Shortest time between requested refreshes: an exchange that sends late looks like one whose clock
+is wrong.
 """
 
 _log = logging.getLogger(__name__)
 
 
 class PatrolClock:
-    """One venue's clock against ours."""
-
     def __init__(
         self, venue: Venue, exchange: ExchangeInformation, clock: Clock, interval_ms: int
     ) -> None:
@@ -43,52 +41,47 @@ class PatrolClock:
 
     @property
     def venue(self) -> Venue:
-        """Whose clock is watched."""
         return self._venue
 
     def read_skew(self) -> ClockSkew:
-        """What the last questions say."""
         return self._window.skew
 
     def offset_ms(self) -> float:
-        """Exchange minus local clock, ms: as last measured, less what our clock has stepped since;
-        0 before the first answer.
+        """Exchange minus local clock, corrected for local clock steps since; 0 before the first
+        answer.
         """
         if self._offset_ms is None:
             return 0.0
         stepped_ms = self._shift_ms() - self._measured_shift_ms
-        # Below that it is rounding, and not worth a jitter in every time.
+        # Smaller differences are rounding and would only add jitter.
         return self._offset_ms - stepped_ms if abs(stepped_ms) > STEP_MS else self._offset_ms
 
     def request_refresh(self) -> None:
-        """Event times do not fit the offset: ask again soon, the exchange's clock may
-        have stepped.
-        """
+        """Measure soon: the exchange's clock may have stepped, event times do not match."""
         self._refresh_requested = True
 
     def report(self) -> ClockReport:
-        """The skew as a health report."""
         skew = self._window.skew
         return ClockReport(offset_ms=skew.offset_ms, p_up=skew.p_up)
 
     async def run(self) -> None:
-        """Patrol until cancelled."""
+        """Measure at regular intervals until cancelled."""
         while True:
             await self.measure()
             known = self._offset_ms is not None
             await self._wait_for_next(self._interval_ms if known else FIRST_ANSWER_RETRY_MS)
 
     async def _wait_for_next(self, duration_ms: float) -> None:
-        """Wait for the next question; a wall clock that steps meanwhile asks it at once, and so
-        does a doubt, because only an answer shows by how much the offset is wrong now.
-        """
+        """Wait *duration_ms*, or until the wall clock steps or a refresh is due."""
         until_ms = self._clock.monotonic_ms() + duration_ms
         shift_ms = self._shift_ms()
         while (left_ms := until_ms - self._clock.monotonic_ms()) > 0:
             await self._clock.sleep_ms(min(left_ms, STEP_CHECK_INTERVAL_MS))
             stepped_ms = self._shift_ms() - shift_ms
             if abs(stepped_ms) > STEP_MS:
-                _log.warning("this machine's clock stepped by %.0f ms", stepped_ms)
+                _log.warning(
+                    "the local clock stepped by %.0f ms; measuring the offset again", stepped_ms
+                )
                 return
             now_ms = self._clock.monotonic_ms()
             if self._refresh_requested and now_ms >= self._next_refresh_ms:
@@ -96,7 +89,7 @@ class PatrolClock:
                 return
 
     async def measure(self) -> None:
-        """Ask once."""
+        """Send one time request."""
         started_ms = self._clock.monotonic_ms()
         self._refresh_requested = False
         try:
@@ -104,22 +97,22 @@ class PatrolClock:
         except (ExchangeUnavailableError, ExchangeRefusedError) as error:
             self._window.record_miss()
             if self._reachable is not False:
-                # Said once: it is asked every second until it answers.
-                _log.warning("the clock of %s does not answer: %s", self._venue, error)
+                # Logged once per outage: it is retried every second.
+                _log.warning("time request to %s failed; retrying: %s", self._venue, error)
             self._reachable = False
             return
         if self._reachable is False:
-            _log.info("the clock of %s answers again", self._venue)
+            _log.info("time requests to %s are answered again", self._venue)
         self._reachable = True
-        # The round trip by the monotonic clock, counted back from the answer: where the wall clock
-        # steps meanwhile, the offset is that of the clock in force from now on.
+        # The round trip by the monotonic clock, counted back from the answer: if the wall clock
+        # stepped meanwhile, the offset is that of the clock after the step.
         rtt_ms = round(self._clock.monotonic_ms() - started_ms)
         received_ms = self._clock.now_ms()
-        probe = ClockSample(received_ms - rtt_ms, received_ms, server_ms)
-        self._window.record_answer(probe)
-        self._offset_ms = probe.offset_ms
+        sample = ClockSample(received_ms - rtt_ms, received_ms, server_ms)
+        self._window.record_answer(sample)
+        self._offset_ms = sample.offset_ms
         self._measured_shift_ms = self._shift_ms()
 
     def _shift_ms(self) -> float:
-        """Our wall clock minus our monotonic clock, ms: constant but for steps."""
+        """Wall clock minus monotonic clock, ms; changes only when the wall clock steps."""
         return self._clock.now_ms() - self._clock.monotonic_ms()

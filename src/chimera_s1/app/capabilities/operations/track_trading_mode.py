@@ -1,4 +1,4 @@
-"""Track the trading mode: apply what happens to it, and record each change."""
+"""Track the trading mode from connection events, and record each change."""
 
 import logging
 from collections.abc import Callable
@@ -18,11 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 class TrackTradingMode:
-    """The one mode of the process.
-
-    Args:
-        record: Takes the operational event `mode.changed`.
-    """
+    """The trading mode of the process; *record* gets the event `mode.changed`."""
 
     def __init__(self, record: Callable[[str, EventDetail], None]) -> None:
         self._record = record
@@ -32,7 +28,7 @@ class TrackTradingMode:
         return self._state.mode
 
     def on_feed_event(self, event: FeedEvent) -> None:
-        """Take a FATAL connection, or its recovery; other events change nothing."""
+        """Apply a FATAL connection or its recovery; ignore other events."""
         match event:
             case ConnectionFatal(connection=name):
                 self.apply(ConnectionFailed(name))

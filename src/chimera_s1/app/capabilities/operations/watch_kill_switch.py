@@ -1,4 +1,4 @@
-"""Watch the kill switch: its position is in memory when it is asked for."""
+"""Poll the kill switch and keep its last known position in memory."""
 
 import logging
 
@@ -12,23 +12,20 @@ _log = logging.getLogger(__name__)
 
 
 class WatchKillSwitch:
-    """The last known position. Before it was read for the first time it counts as on: nobody knows
-    whether it was thrown while this process was away.
-    """
+    """Last known position of the kill switch. It counts as on until the first read succeeds."""
 
     def __init__(self, switch: KillSwitch, clock: Clock) -> None:
         self._switch = switch
         self._clock = clock
         self._on: bool | None = None
         self.last_error = ""
-        """Why the position may be an old one; empty while it is not."""
+        """Why the last read failed; empty if it succeeded."""
 
     def is_on(self) -> bool:
-        """The last known position."""
         return self._on is not False
 
     async def poll(self) -> None:
-        """Read it once."""
+        """Read the switch once."""
         try:
             now_on = await self._switch.read()
         except (PublisherUnavailableError, ConfigurationError) as error:
@@ -40,7 +37,7 @@ class WatchKillSwitch:
         self._on = now_on
 
     async def run(self) -> None:
-        """Look once a second until cancelled."""
+        """Poll once a second until cancelled."""
         while True:
             await self.poll()
             await self._clock.sleep_ms(POLL_INTERVAL_MS)

@@ -1,4 +1,4 @@
-"""Is the event loop turning: its lag, measured from inside, and a watchdog thread outside it."""
+"""Measure the lag of the event loop, and detect a stalled loop from a watchdog thread."""
 
 import threading
 from collections import deque
@@ -16,17 +16,12 @@ _SLICES = 10
 
 
 class WatchLoop:
-    """Wakes up every 250 ms and notes how late; the worst of the last 5 s is the report."""
+    """Wakes up every 250 ms and reports the worst delay of the last 5 s."""
 
     def __init__(self, clock: Clock, pulse_watchdog: Callable[[], None]) -> None:
-        """Args:
-        clock: What it sleeps and measures by.
-
-        pulse_watchdog: Called at each wake-up; the watchdog's `pulse_watchdog`.
-        """
         self._clock = clock
-        self._turned = pulse_watchdog
-        # A wake-up takes at least WAKE_UP_MS, so more of them cannot lie within the memory.
+        self._pulse_watchdog = pulse_watchdog
+        # Wake-ups are at least WAKE_INTERVAL_MS apart: no more of them fit into the window.
         self._lags: deque[tuple[float, float]] = deque(maxlen=LAG_WINDOW_MS // WAKE_INTERVAL_MS)
 
     async def run(self) -> None:
@@ -36,20 +31,25 @@ class WatchLoop:
             await self._clock.sleep_ms(WAKE_INTERVAL_MS)
             now_ms = self._clock.monotonic_ms()
             self._lags.append((now_ms, max(0.0, now_ms - due_ms)))
-            self._turned()
+            self._pulse_watchdog()
 
     def report(self) -> LoopReport:
-        """The worst lag of the last 5 s, ms; 0 before the first wake-up."""
+        """The worst lag of the last 5 s; 0 before the first wake-up."""
         oldest_ms = self._clock.monotonic_ms() - LAG_WINDOW_MS
         return LoopReport(max((lag for at, lag in self._lags if at >= oldest_ms), default=0.0))
 
 
 class LoopWatchdog:
-    """A thread that calls *on_stall* when the event loop has not turned for *limit_s*.
+    """A thread that calls *on_stall* when the event loop has sent no pulse for *limit_s*.
 
-    It waits in slices of a tenth of the limit and counts the ones without a turn: a machine that
-    was suspended, or a process that was stopped and continued, loses one slice and no more. A C
-    extension that never gives up the interpreter lock stops this thread too.
+    It counts slices of a tenth of the limit without a pulse, so that a suspended machine or a
+    stopped process costs one slice only. A C extension that never releases the GIL stops this
+    thread too.
+
+    Args:
+        on_stall: Called in this thread with the seconds without a pulse; again after each further
+            slice while the stall lasts.
+        pulse: For tests: what the thread waits on.
     """
 
     def __init__(
@@ -59,14 +59,6 @@ class LoopWatchdog:
         limit_s: float = STALL_LIMIT_S,
         pulse: threading.Event | None = None,
     ) -> None:
-        """Args:
-        on_stall: Called in the watchdog's thread with the seconds without a turn; again after
-            each further slice while the stall lasts.
-
-        limit_s: Seconds without a turn that are a stall.
-
-        pulse: What the thread waits on; a test passes its own.
-        """
         self._on_stall = on_stall
         self._slice_s = limit_s / _SLICES
         self._pulse = pulse or threading.Event()
@@ -83,14 +75,14 @@ class LoopWatchdog:
         self._thread.join()
 
     def pulse(self) -> None:
-        """The loop has turned; called from the loop."""
+        """Called from the event loop to show that it runs."""
         self._pulse.set()
 
     def _watch(self) -> None:
         missed = 0
         while not self._ended:
-            turned = self._pulse.wait(self._slice_s)
+            pulsed = self._pulse.wait(self._slice_s)
             self._pulse.clear()
-            missed = 0 if turned else missed + 1
+            missed = 0 if pulsed else missed + 1
             if missed >= _SLICES and not self._ended:
                 self._on_stall(missed * self._slice_s)

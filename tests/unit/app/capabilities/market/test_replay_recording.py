@@ -175,7 +175,7 @@ async def test_a_store_that_stays_away_ends_the_replay(monkeypatch: pytest.Monke
             assert not failures
             await bench.clock.advance(RETRY_WAIT_MS)
 
-    assert "did not take a window: quote streams unavailable" in str(failures[0])
+    assert "did not accept a window within 0.5 s: quote streams unavailable" in str(failures[0])
     assert bench.progress == []
 
 

@@ -38,7 +38,7 @@ async def test_a_silent_connection_is_made_anew_and_all_of_it_is_told() -> None:
     """BLIND with the look that finds it, GAP, RESUMED and LIVE, each with its exact times."""
     async with watching() as rig:
         await rig.clock.advance(10_000)
-        assert rig.feed.reconnect_calls == [("perp-0", "silent beyond its rhythm")]
+        assert rig.feed.reconnect_calls == [("perp-0", "no message for much longer than usual")]
         rig.opened()
         rig.speak(*KEYS)
         await rig.clock.advance(CHECK_INTERVAL_MS)
@@ -54,7 +54,7 @@ async def test_a_silent_connection_is_made_anew_and_all_of_it_is_told() -> None:
             (15_500, "BTCUSDT", Liveness.LIVE, 15_500),
             (15_500, "ETHUSDT", Liveness.LIVE, 15_500),
         ]
-        assert rig.told[4].cause == "perp-0: silent beyond its rhythm"
+        assert rig.told[4].cause == "perp-0: no message for much longer than usual"
         assert rig.watch.counters.blind_reconnects == 1
         assert rig.watch.report() == MarketReport(live=2, quiet=0, stale=0, blind=0)
 
@@ -192,7 +192,7 @@ async def test_a_venue_that_does_not_answer_keeps_no_blind_connection_hidden() -
         assert rig.exchange.questions == [BTC[0]]
         await rig.clock.advance(4_000)
 
-        assert rig.feed.reconnect_calls == [("perp-0", "silent beyond its rhythm")]
+        assert rig.feed.reconnect_calls == [("perp-0", "no message for much longer than usual")]
         assert rig.exchange.questions == [BTC[0]], "one probe at a time"
 
 
@@ -230,4 +230,4 @@ async def test_venues_do_not_mix() -> None:
 
         assert {venue for venue, _ in rig.status.changes} == {Venue.PERP}
         assert rig.watch.states() == {BTC[0]: Liveness.BLIND, ETH[0]: Liveness.BLIND}
-        assert rig.feed.reconnect_calls == [("perp-0", "silent beyond its rhythm")]
+        assert rig.feed.reconnect_calls == [("perp-0", "no message for much longer than usual")]

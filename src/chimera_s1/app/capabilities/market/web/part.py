@@ -1,4 +1,4 @@
-"""What the market capability adds to the HTTP API."""
+"""HTTP routes of market data."""
 
 from litestar.openapi.spec import Tag
 
@@ -9,7 +9,6 @@ from chimera_s1.app.web.web_part import WebPart
 
 
 def market_part(board: QuoteBoard) -> WebPart:
-    """Quotes, once and as a stream."""
     return WebPart(
         routes=(QuotesController,),
         dependencies={"quote_board": board},

@@ -16,7 +16,7 @@ from chimera_s1.app.capabilities.market.web.schemas import QuoteView
 
 EVENT_STREAM = "text/event-stream"
 KEEP_ALIVE_S = 15.0
-"""Shorter than the 30 s after which common proxies drop a silent response."""
+"""Common proxies close a response that is silent for 30 s."""
 
 RECONNECT_MS = 2000
 KEEP_ALIVE = b": nothing new\n\n"
@@ -29,10 +29,10 @@ _HEADERS = (
 
 
 class QuoteEvents:
-    """The ASGI response that writes a subscription until the reader leaves or the board closes.
+    """ASGI response that streams a subscription until the reader leaves or the board closes.
 
-    Writing waits for the reader's socket; meanwhile the mailbox keeps the newest of each
-    instrument. A reader that takes nothing at all is dropped by the kernel: see `server.bind`.
+    While the reader's socket is full, the subscription keeps the newest quote of each instrument.
+    The kernel drops a reader that takes nothing: see `server.bind`.
     """
 
     def __init__(
@@ -46,9 +46,7 @@ class QuoteEvents:
         """Serve one request.
 
         Raises:
-            TooManySubscribersError: Before anything was sent.
-
-            BoardClosedError: Before anything was sent.
+            TooManySubscribersError, BoardClosedError: Before anything is sent.
         """
         async with (
             self._board.subscribe(self._chosen) as subscription,
@@ -60,7 +58,7 @@ class QuoteEvents:
 
     async def _write(self, subscription: QuoteSubscription, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": _HEADERS})
-        # Something at once, so that a reader knows it is connected in a silent market.
+        # Sent at once: in a silent market the reader must see that it is connected.
         opening = f": {subscription.pending} quotes to begin with\nretry: {RECONNECT_MS}\n\n"
         await _send_part(send, opening.encode())
         while True:
@@ -75,7 +73,7 @@ class QuoteEvents:
 
 
 def encode_events(batch: Iterable[PostedQuote]) -> bytes:
-    """One event a quote, named `quote`; its id is the quote's number on the board."""
+    """One event named `quote` for each quote; its id is the quote's number on the board."""
     return b"".join(
         b"id: %d\nevent: quote\ndata: %s\n\n" % (entry.number, _encode(QuoteView.of(entry.quote)))
         for entry in batch
