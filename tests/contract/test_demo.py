@@ -174,7 +174,7 @@ async def test_a_child_that_dies_ends_the_demo_and_is_named(
             assert await demo.process.wait() == 1
     assert not running(processes)
     assert not (tmp_path / "demo.env").exists()
-    error = f"error: {command} ended with signal SIGKILL; its log is {tmp_path}/{command}.log"
+    error = f"error: {command} exited with signal SIGKILL; see {tmp_path}/{command}.log"
     assert error in capfd.readouterr().err
 
 
@@ -197,4 +197,4 @@ async def test_what_a_killed_demo_left_is_detected_and_cleared_by_the_next(
     finally:
         for process in running(left):
             os.kill(process.pid, signal.SIGKILL)
-    assert "ended 2 processes of an earlier demo that was killed" in capfd.readouterr().err
+    assert "stopped 2 processes of an earlier demo that was killed" in capfd.readouterr().err

@@ -240,7 +240,7 @@ async def test_rows_are_made_again_from_the_ledger(tmp_path: Path, chain: Commit
     for _ in range(2):
         code, out, err = await ledger(tmp_path, "rebuild")
         assert (code, out) == (0, "")
-        assert "treasury_transfers is as 7 commits say" in err
+        assert "treasury_transfers is rebuilt from 7 commits" in err
     async with SqliteDatabase(tmp_path / FILE) as database:
         newest = await SqliteTransferProjection(database).newest(10)
     assert {(row.transfer_id, row.status) for row in newest} == {

@@ -107,7 +107,7 @@ async def test_without_a_file_it_asks_which() -> None:
     code, out, err = await finished("tokens", "list")
 
     assert (code, out) == (2, "")
-    assert err.startswith("error: which token file? name it with --file or S1_API_TOKENS_FILE")
+    assert err.startswith("error: no token file: name it with --file or S1_API_TOKENS_FILE")
 
 
 async def test_a_service_for_other_machines_does_not_start_without_tokens(tmp_path: Path) -> None:

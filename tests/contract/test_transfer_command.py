@@ -129,7 +129,7 @@ async def test_money_moves_and_one_line_says_so(desk: Desk) -> None:
     code, out, err = await desk.transfer(*MOVE, "--id", "margin-1", "--reason", "margin")
 
     assert (code, out) == (0, "OK transfer margin-1: 12.5 USDT from SPOT to FUTURES, moved\n")
-    assert "transfer margin-1 is kept in" in err
+    assert "transfer margin-1 is saved in" in err
     assert desk.moved() == 1
     [kept] = desk.kept()
     assert kept["result"] == "OK"
@@ -145,7 +145,7 @@ async def test_lost_replies_do_not_move_money_twice(desk: Desk) -> None:
     assert desk.line.lost == 2
     assert code == 0, err
     assert out.startswith("OK transfer ")
-    assert err.count("asking again with the same id") == 2
+    assert err.count("retrying with the same id") == 2
     assert err.count("which is safe: one id moves money once") == 2
     assert desk.moved() == 1
     assert [kept["asked"] for kept in desk.kept()] == [3]
@@ -215,12 +215,12 @@ async def test_an_id_is_for_one_transfer(desk: Desk) -> None:
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (MOVE[:4], "from where, to where, and how much?"),
+        (MOVE[:4], "--from, --to and --amount are required"),
         ((*MOVE[:-1], "-1"), "an amount is more than 0"),
-        ((*MOVE, "--resume"), "--resume asks for what is kept"),
-        ((*MOVE, "--url", "ftp://x"), "the service's address is"),
-        (MOVE, "which service? set S1_URL and S1_TOKEN"),
-        (("--resume", "--id", "a"), "a was not asked for from here"),
+        ((*MOVE, "--resume"), "--resume continues saved transfers"),
+        ((*MOVE, "--url", "ftp://x"), "the service's address is not"),
+        (MOVE, "no service to call: set S1_URL and S1_TOKEN"),
+        (("--resume", "--id", "a"), "a was not requested from this state directory"),
     ],
     ids=lambda each: " ".join(each) if isinstance(each, tuple) else "",
 )
@@ -246,7 +246,7 @@ async def test_a_directory_that_cannot_be_written_stops_it_before_anything_is_se
     code, out, err = await desk.transfer(*MOVE)
 
     assert (code, out) == (2, "")
-    assert "nothing is sent that is not kept" in err
+    assert "a transfer that cannot be saved is not sent" in err
     assert desk.moved() == 0
 
 

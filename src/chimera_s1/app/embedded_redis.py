@@ -1,4 +1,4 @@
-"""The Redis Cluster of a service that was given none: found, started, kept up, named."""
+"""The embedded Redis Cluster of a service without S1_REDIS_ADDRESSES."""
 
 import logging
 
@@ -28,12 +28,11 @@ def embedded_redis(settings: Settings) -> EmbeddedRedis:
 
 
 def node_addresses(redis: EmbeddedRedis) -> tuple[RedisAddress, ...]:
-    """Where its nodes listen."""
     return tuple(node.address for node in redis.nodes)
 
 
 async def restart_when_down(redis: EmbeddedRedis, clock: Clock) -> None:
-    """Start a server again that ended by itself; what it held is gone, what comes is not."""
+    """Restart a server that exited by itself. Its data is lost."""
     while True:
         try:
             for node in redis.nodes:
@@ -41,5 +40,5 @@ async def restart_when_down(redis: EmbeddedRedis, clock: Clock) -> None:
                     await node.start()
             await redis.watch()
         except PublisherUnavailableError as error:
-            _log.error("%s; starting it again", error)
+            _log.error("%s; restarting it", error)
         await clock.sleep_ms(RESTART_DELAY_MS)

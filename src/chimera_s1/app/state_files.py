@@ -1,7 +1,7 @@
-"""What a demo leaves for other programs: `demo.env` while it runs, and a lock that says it does.
+"""Files of a running demo for other programs: `demo.env`, and a lock.
 
-The lock is an flock: the system releases it however the demo ends, so a `demo.env` without it was
-left behind by a demo that was killed.
+The lock is an flock, which the system releases however the demo ends: a `demo.env` without it was
+left behind by a killed demo.
 """
 
 import fcntl
@@ -16,21 +16,11 @@ from chimera_s1.adapters.system.atomic_file import replacing
 from chimera_s1.domain.errors import ConfigurationError
 
 SERVICE_FILE = "service.env"
-"""What a running service writes of itself: `S1_URL` and `S1_REDIS_ADDRESSES`."""
+"""Written by a running service: `S1_URL` and `S1_REDIS_ADDRESSES`."""
 
 
 class DemoState(Struct, frozen=True):
-    """Where a running demo can be reached.
-
-    Attributes:
-        url: Of the service's HTTP API.
-
-        token: Bearer token with all scopes, made for this demo.
-
-        redis_addresses: Of its Redis Cluster.
-
-        sim_url: Of the simulator's control plane.
-    """
+    """The addresses in `demo.env`; *token* has all scopes, *sim_url* is the control plane."""
 
     url: str
     token: str
@@ -42,24 +32,18 @@ class DemoState(Struct, frozen=True):
 
 
 def tokens_file(state_dir: Path) -> Path:
-    """Where the service of a demo in *state_dir* finds the hash of the demo's token."""
+    """The file with the hash of the demo's token."""
     return state_dir / "demo.tokens.json"
 
 
 def demo_file(state_dir: Path) -> Path:
-    """`demo.env` of *state_dir*."""
     return state_dir / "demo.env"
 
 
 def write_demo_state(state_dir: Path, state: DemoState, settings: Mapping[str, str]) -> None:
     """Write `demo.env`, whole or not at all, readable by its owner only.
 
-    Args:
-        state_dir: The demo's.
-
-        state: What `demo.env` says.
-
-        settings: The `S1_*` variables the demo's service runs with; kept beside for `doctor`.
+    *settings* are the `S1_*` variables of the demo's service, saved for `doctor`.
     """
     _write(_settings_file(state_dir), settings)
     lines = {
@@ -72,23 +56,22 @@ def write_demo_state(state_dir: Path, state: DemoState, settings: Mapping[str, s
 
 
 def remove_demo_state(state_dir: Path) -> None:
-    """Remove what a demo wrote."""
     for path in (demo_file(state_dir), _settings_file(state_dir), tokens_file(state_dir)):
         path.unlink(missing_ok=True)
 
 
 def read_demo_settings(state_dir: Path) -> dict[str, str]:
-    """The `S1_*` variables that the service of a running demo has."""
+    """The `S1_*` variables of the running demo's service."""
     return parse_env_lines(_settings_file(state_dir).read_text(encoding="utf-8"))
 
 
 def parse_env_lines(text: str) -> dict[str, str]:
-    """`KEY=VALUE` lines as a mapping."""
+    """Parse `KEY=VALUE` lines."""
     return dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
 
 
 def read_demo_state(state_dir: Path) -> DemoState | None:
-    """The demo that runs in *state_dir*, or None where none does.
+    """The demo running in *state_dir*, or None.
 
     Raises:
         ConfigurationError: `demo.env` cannot be read, or was left behind by a killed demo.
@@ -99,7 +82,7 @@ def read_demo_state(state_dir: Path) -> DemoState | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
+        raise ConfigurationError(f"cannot read {path}: {error.strerror}") from error
     if not _is_locked(state_dir):
         raise ConfigurationError(
             f"{path} was left behind by a demo that was killed; start chimera-s1 demo again, "
@@ -119,10 +102,10 @@ def read_demo_state(state_dir: Path) -> DemoState | None:
 
 @contextmanager
 def demo_lock(state_dir: Path) -> Iterator[None]:
-    """Hold *state_dir* for one demo; it is made where missing.
+    """Lock *state_dir* for one demo, creating it if it is missing.
 
     Raises:
-        ConfigurationError: It cannot be written, or another demo runs there.
+        ConfigurationError: It is not writable, or another demo runs there.
     """
     try:
         state_dir.mkdir(parents=True, exist_ok=True)

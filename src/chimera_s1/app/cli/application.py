@@ -1,11 +1,14 @@
-"""The command line: which commands there are, and what each way of failing means to the shell.
+"""The command line: its commands, and their exit codes.
+
+A package `cli/<command>` has the options and the help in `command.py`, which imports the rest late,
+so that `--help` and `--version` stay quick.
 
 | exit code | means |
 |---|---|
 | 0 | done |
 | 1 | failed while running |
-| 2 | something the user typed, set or handed over is wrong |
-| 3 | `transfer` only: not over yet |
+| 2 | wrong settings, arguments or file |
+| 3 | `transfer` only: not finished, or unknown |
 | 130 | ended by Ctrl-C |
 """
 
@@ -45,7 +48,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Exit codes: 0 done, 1 failed while running, 2 wrong settings, arguments or file, "
-    "3 a transfer is not over, 130 ended by Ctrl-C.",
+    "3 a transfer is not finished, 130 ended by Ctrl-C.",
 )
 _RUN, _DATA, _MONEY, _LOOK = "Run", "Market data", "Treasury", "Look"
 app.command(rich_help_panel=_RUN)(serve)
@@ -77,18 +80,15 @@ def chimera_s1(
         ),
     ] = False,
 ) -> None:
-    """Binance spot and USD-M futures quotes onto Redis Streams of a Redis Cluster.
+    """Publish Binance spot and USD-M futures quotes on Redis Streams of a Redis Cluster.
 
-    Start with `chimera-s1 demo`: the whole service on this machine, no account, no network.
+    Start with `chimera-s1 demo`: the whole service on this machine, without
+    account or network.
     """
 
 
 def run_command(arguments: Sequence[str]) -> int:
-    """Run one command line.
-
-    Returns:
-        The exit code; Typer leaves with its own for help, wrong arguments and Ctrl-C.
-    """
+    """Run one command; its exit code. For help, wrong arguments and Ctrl-C, Typer exits itself."""
     try:
         app(list(arguments), prog_name="chimera-s1")
     except ChimeraError as error:

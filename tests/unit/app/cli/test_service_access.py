@@ -1,11 +1,11 @@
-"""Which service a command asks, and that its token goes nowhere else."""
+"""A command finds its service, and sends the token nowhere else."""
 
 from pathlib import Path
 
 import pytest
 
 from chimera_s1.adapters.redis.addresses import parse_addresses
-from chimera_s1.app.cli.transfer.service_client import find_service
+from chimera_s1.app.cli.shared.service_access import find_service
 from chimera_s1.app.settings.settings import load_settings
 from chimera_s1.app.state_files import DemoState, demo_lock, write_demo_state
 from chimera_s1.domain.errors import ConfigurationError
@@ -18,7 +18,7 @@ from chimera_s1.domain.errors import ConfigurationError
         ("https://b/api/", {"S1_URL": "http://a:1", "S1_TOKEN": "t"}, "https://b/api"),
     ],
 )
-def test_a_service_is_named_by_option_or_environment(
+def test_a_service_is_named_by_the_option_or_the_environment(
     named: str | None, environ: dict[str, str], expected: str, tmp_path: Path
 ) -> None:
     settings = load_settings({"S1_STATE_DIR": str(tmp_path)})
@@ -33,16 +33,16 @@ def test_a_service_is_named_by_option_or_environment(
 @pytest.mark.parametrize(
     ("environ", "said"),
     [
-        ({}, "which service"),
-        ({"S1_TOKEN": "t"}, "which service"),
+        ({}, "no service to call"),
+        ({"S1_TOKEN": "t"}, "no service to call"),
         ({"S1_URL": "http://a:1"}, "no token for http://a:1"),
-        ({"S1_URL": "a:1", "S1_TOKEN": "t"}, "the service's address is"),
-        ({"S1_URL": "http://me:secret@a:1", "S1_TOKEN": "t"}, "the service's address is"),
-        ({"S1_URL": "http://a:1", "S1_TOKEN": "secret\nX: y"}, "S1_TOKEN is no token"),
+        ({"S1_URL": "a:1", "S1_TOKEN": "t"}, "the service's address is not"),
+        ({"S1_URL": "http://me:secret@a:1", "S1_TOKEN": "t"}, "the service's address is not"),
+        ({"S1_URL": "http://a:1", "S1_TOKEN": "secret\nX: y"}, "S1_TOKEN is malformed"),
     ],
     ids=repr,
 )
-def test_what_names_no_service_is_a_mistake_and_no_secret_is_said(
+def test_an_invalid_service_is_an_error_that_shows_no_secret(
     environ: dict[str, str], said: str, tmp_path: Path
 ) -> None:
     settings = load_settings({"S1_STATE_DIR": str(tmp_path)})
@@ -52,7 +52,7 @@ def test_what_names_no_service_is_a_mistake_and_no_secret_is_said(
     assert "secret" not in str(caught.value)
 
 
-def test_the_token_of_a_demo_is_for_that_demo(tmp_path: Path) -> None:
+def test_a_demos_token_is_sent_to_that_demo_only(tmp_path: Path) -> None:
     settings = load_settings({"S1_STATE_DIR": str(tmp_path)})
     demo = DemoState("http://127.0.0.1:8080", "demo-token", parse_addresses("a:1"), "http://s:1")
     with demo_lock(tmp_path):

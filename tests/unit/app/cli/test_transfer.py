@@ -1,6 +1,4 @@
-"""Asking for a transfer: what is an answer and what is not, and that one id is all that is ever
-sent.
-"""
+"""Requesting a transfer: which replies are definite, and that every request has the same id."""
 
 from pathlib import Path
 
@@ -8,17 +6,16 @@ import msgspec
 import pytest
 from msgspec import Struct
 
+from chimera_s1.app.cli.shared.http_client import HttpReply, HttpRequestError
 from chimera_s1.app.cli.transfer.client import (
     PATH,
     REQUESTS_MAX,
     RESEND_MAX_AGE_MS,
-    TransferClient,
-    TransferClientResult,
-)
-from chimera_s1.app.cli.transfer.replies import (
     ReplyMeaning,
     RequestRejected,
     RetryNeeded,
+    TransferClient,
+    TransferClientResult,
     TransferFinished,
     TransferPending,
     TransferUnknown,
@@ -26,7 +23,6 @@ from chimera_s1.app.cli.transfer.replies import (
 )
 from chimera_s1.app.cli.transfer.run import exit_code_and_message, read_transfer_arguments
 from chimera_s1.app.cli.transfer.saved_transfers import SavedTransfer, SavedTransfers, TransferBody
-from chimera_s1.app.cli.transfer.service_client import HttpReply, HttpRequestError
 from chimera_s1.domain.errors import ConfigurationError, InvalidValueError
 from chimera_s1.domain.identifiers import parse_transfer_id
 from chimera_s1.domain.treasury.limits import Wallet
@@ -53,7 +49,7 @@ BUSY = reply(503, code="store.unavailable", detail="no store", result="FAIL", tr
 
 
 @pytest.mark.parametrize(
-    ("given", "verdict"),
+    ("given", "meaning"),
     [
         (OK, TransferFinished("OK", "")),
         (answer("FAIL", message="-5013"), TransferFinished("FAIL", "-5013")),
@@ -76,22 +72,22 @@ BUSY = reply(503, code="store.unavailable", detail="no store", result="FAIL", tr
         (HttpReply(502, b"<html>"), RetryNeeded("status 502")),
         (
             HttpReply(200, b"<html>"),
-            RetryNeeded("status 200 with an answer that is none of the treasury's"),
+            RetryNeeded("status 200 with a body that is not a transfer result"),
         ),
         (
             reply(200, result="OK"),
-            RetryNeeded("status 200 with an answer that is none of the treasury's"),
+            RetryNeeded("status 200 with a body that is not a transfer result"),
         ),
         (
             reply(200, result="OK", transfer_id="t-2"),
-            RetryNeeded("an answer about another transfer"),
+            RetryNeeded("the reply is about another transfer"),
         ),
     ],
     ids=repr,
 )
-def test_only_some_answers_are_definite(given: HttpReply, verdict: ReplyMeaning) -> None:
-    """A problem reads as FAIL, also one that leaves everything open: the status decides."""
-    assert interpret_reply(given, ID) == verdict
+def test_only_some_replies_are_definite(given: HttpReply, meaning: ReplyMeaning) -> None:
+    """The status decides: a problem's body says FAIL even where the outcome is unknown."""
+    assert interpret_reply(given, ID) == meaning
 
 
 class Sent(Struct):
@@ -99,130 +95,124 @@ class Sent(Struct):
     path: str
     body: bytes | None
     key: str
-    asked: int
+    attempts: int
 
 
 class Script:
-    """Implements `SendRequest`: answers in order, the last one for ever; looks into the file each
-    time.
-    """
+    """Implements `SendRequest`: replies in order, then the last one again; reads the file first."""
 
-    def __init__(
-        self, keeping: SavedTransfers, replies: list[HttpReply | HttpRequestError]
-    ) -> None:
+    def __init__(self, files: SavedTransfers, replies: list[HttpReply | HttpRequestError]) -> None:
         self.sent: list[Sent] = []
-        self._keeping = keeping
+        self._files = files
         self._replies = replies
 
     async def __call__(
         self, method: str, path: str, body: bytes | None = None, key: str = ""
     ) -> HttpReply:
-        kept = self._keeping.find(ID)
-        assert kept is not None, "nothing is sent that is not kept"
-        self.sent.append(Sent(method, path, body, key, kept.asked))
+        saved = self._files.find(ID)
+        assert saved is not None, "sent before it was saved"
+        self.sent.append(Sent(method, path, body, key, saved.attempts))
         given = self._replies.pop(0) if len(self._replies) > 1 else self._replies[0]
         if isinstance(given, HttpRequestError):
             raise given
         return given
 
 
-class Told(Struct):
-    """What became of it, and how."""
-
-    ending: TransferClientResult
+class Outcome(Struct):
+    result: TransferClientResult
     sent: list[Sent]
-    said: list[str]
+    printed: list[str]
     elapsed_ms: float
 
 
 @pytest.fixture
-def keeping(tmp_path: Path) -> SavedTransfers:
+def files(tmp_path: Path) -> SavedTransfers:
     return SavedTransfers(tmp_path)
 
 
-def ask(
-    keeping: SavedTransfers,
+def request(
+    files: SavedTransfers,
     *replies: HttpReply | HttpRequestError,
     wait_s: float = 30,
     age_ms: int | None = None,
-) -> Told:
-    """Ask for it; resume it, where *age_ms* says how old it is."""
-    said: list[str] = []
-    script = Script(keeping, list(replies))
+) -> Outcome:
+    """Request the transfer, or resume it where *age_ms* is given."""
+    printed: list[str] = []
+    script = Script(files, list(replies))
 
-    async def main() -> Told:
+    async def main() -> Outcome:
         clock = LoopClock()
-        kept = SavedTransfer(
-            url="http://s1", body=BODY, kept_at=round(EPOCH_MS) - (age_ms or 0), asked=1
+        saved = SavedTransfer(
+            url="http://s1", body=BODY, saved_at=round(EPOCH_MS) - (age_ms or 0), attempts=1
         )
-        keeping.save(kept)
-        asking = TransferClient(
-            kept,
-            keeping,
+        files.save(saved)
+        client = TransferClient(
+            saved,
+            files,
             script,
             clock=clock,
             draw=lambda: 0.0,
-            print_status=said.append,
+            print_status=printed.append,
             wait_ms=wait_s * 1000,
         )
-        ending = await (asking.run() if age_ms is None else asking.resume())
-        return Told(ending, script.sent, said, clock.monotonic_ms())
+        result = await (client.run() if age_ms is None else client.resume())
+        return Outcome(result, script.sent, printed, clock.monotonic_ms())
 
     return run_on_virtual_time(main)
 
 
-def kept(keeping: SavedTransfers) -> SavedTransfer:
-    found = keeping.find(ID)
+def saved(files: SavedTransfers) -> SavedTransfer:
+    found = files.find(ID)
     assert found is not None
     return found
 
 
-def test_whatever_is_lost_the_same_is_sent_again(keeping: SavedTransfers) -> None:
-    """One body and one key, each try counted on the disk before it is made; each told as safe."""
-    done = ask(keeping, LOST, BUSY, reply(500), HttpReply(200, b"<"), OK)
+def test_the_same_request_is_sent_until_a_definite_reply(files: SavedTransfers) -> None:
+    """One body and one key; attempts are counted on disk first; each retry is called safe."""
+    done = request(files, LOST, BUSY, reply(500), HttpReply(200, b"<"), OK)
 
-    assert done.ending.meaning == TransferFinished("OK", "")
+    assert done.result.meaning == TransferFinished("OK", "")
     assert {(s.method, s.path, s.body, s.key) for s in done.sent} == {
         ("POST", PATH, msgspec.json.encode(BODY), ID)
     }
-    assert [s.asked for s in done.sent] == [1, 2, 3, 4, 5]
-    assert len(done.said) == 4
-    assert all("same id" in text and "safe" in text for text in done.said)
-    assert "http://s1 gave no answer (connection reset)" in done.said[0]
-    assert kept(keeping).result == "OK"
-    assert keeping.unfinished() == ()
+    assert [s.attempts for s in done.sent] == [1, 2, 3, 4, 5]
+    assert len(done.printed) == 4
+    assert all("same id" in text and "safe" in text for text in done.printed)
+    assert "no reply from http://s1 (connection reset)" in done.printed[0]
+    assert saved(files).result == "OK"
+    assert files.unfinished() == ()
 
 
-def test_a_service_is_left_alone_for_as_long_as_it_wants(keeping: SavedTransfers) -> None:
-    assert ask(keeping, reply(503, wait_s=7), OK).elapsed_ms == 7_000
-    assert ask(keeping, BUSY, BUSY, BUSY, OK).elapsed_ms == 500 + 1_000 + 2_000
+def test_retry_after_is_honoured(files: SavedTransfers) -> None:
+    assert request(files, reply(503, wait_s=7), OK).elapsed_ms == 7_000
+    assert request(files, BUSY, BUSY, BUSY, OK).elapsed_ms == 500 + 1_000 + 2_000
 
 
-def test_time_and_tries_have_an_end_and_the_transfer_stays_open(keeping: SavedTransfers) -> None:
-    late = ask(keeping, reply(429, wait_s=60), OK)
+def test_out_of_time_or_requests_the_transfer_stays_unfinished(files: SavedTransfers) -> None:
+    late = request(files, reply(429, wait_s=60), OK)
     assert (len(late.sent), late.elapsed_ms) == (1, 0)
-    assert isinstance(late.ending.meaning, RetryNeeded)
+    assert isinstance(late.result.meaning, RetryNeeded)
 
-    never = ask(keeping, LOST, wait_s=1e6)
+    never = request(files, LOST, wait_s=1e6)
     assert len(never.sent) == REQUESTS_MAX
-    assert [k.transfer_id for k in keeping.unfinished()] == [ID]
-    code, text = exit_code_and_message(never.ending)
+    assert [k.transfer_id for k in files.unfinished()] == [ID]
+    code, text = exit_code_and_message(never.result)
     assert code == 3
-    assert text.startswith("PENDING transfer t-1: 12.5 USDT from SPOT to FUTURES, nobody knows")
+    assert text.startswith("PENDING transfer t-1: 12.5 USDT from SPOT to FUTURES, unknown whether")
     assert "chimera-s1 transfer --resume" in text
 
 
-def test_a_refusal_ends_it_only_where_nothing_else_was_sent(keeping: SavedTransfers) -> None:
-    """After a request without an answer, 401 says nothing about that request."""
-    refused = ask(keeping, reply(401, detail="who?"))
-    assert exit_code_and_message(refused.ending)[0] == 2
-    assert kept(keeping).result == "FAIL"
+def test_a_rejection_is_final_only_after_a_single_request(files: SavedTransfers) -> None:
+    """After a request without a reply, 401 says nothing about that request."""
+    refused = request(files, reply(401, detail="who?"))
+    assert exit_code_and_message(refused.result)[0] == 2
+    assert saved(files).result == "FAIL"
 
-    open_still = ask(keeping, LOST, reply(401, detail="who?"))
-    code, text = exit_code_and_message(open_still.ending)
+    unknown = request(files, LOST, reply(401, detail="who?"))
+    code, text = exit_code_and_message(unknown.result)
     assert code == 3
-    assert "an earlier try is open" in text
-    assert kept(keeping).result == ""
+    assert "the outcome of an earlier request is unknown" in text
+    assert saved(files).result == ""
 
 
 @pytest.mark.parametrize(
@@ -237,20 +227,20 @@ def test_a_refusal_ends_it_only_where_nothing_else_was_sent(keeping: SavedTransf
     ],
     ids=repr,
 )
-def test_each_end_has_its_exit_code(
-    keeping: SavedTransfers, given: HttpReply, code: int, text: str
+def test_each_outcome_has_its_exit_code(
+    files: SavedTransfers, given: HttpReply, code: int, text: str
 ) -> None:
-    ended = exit_code_and_message(ask(keeping, given, wait_s=0).ending)
+    ended = exit_code_and_message(request(files, given, wait_s=0).result)
 
     assert ended[0] == code
     assert ended[1].startswith(text)
     assert "\n" not in ended[1]
 
 
-def test_an_accepted_one_is_looked_at_until_it_is_over(keeping: SavedTransfers) -> None:
-    done = ask(keeping, PENDING, PENDING, LOST, BUSY, OK)
+def test_an_accepted_transfer_is_polled_until_it_is_finished(files: SavedTransfers) -> None:
+    done = request(files, PENDING, PENDING, LOST, BUSY, OK)
 
-    assert done.ending.meaning == TransferFinished("OK", "")
+    assert done.result.meaning == TransferFinished("OK", "")
     assert [s.method for s in done.sent] == ["POST", "GET", "GET", "GET", "GET"]
     assert {s.path for s in done.sent[1:]} == {f"{PATH}/t-1"}
 
@@ -258,58 +248,56 @@ def test_an_accepted_one_is_looked_at_until_it_is_over(keeping: SavedTransfers) 
 @pytest.mark.parametrize(
     "given", [reply(404, code="treasury.not_found"), reply(400), reply(503, wait_s=3600)], ids=repr
 )
-def test_nothing_but_its_end_ends_an_accepted_one(
-    keeping: SavedTransfers, given: HttpReply
+def test_an_accepted_transfer_stays_pending_until_it_is_finished(
+    files: SavedTransfers, given: HttpReply
 ) -> None:
-    done = ask(keeping, PENDING, given)
+    done = request(files, PENDING, given)
 
-    assert isinstance(done.ending.meaning, TransferPending)
-    assert exit_code_and_message(done.ending)[0] == 3
-    assert kept(keeping).result == ""
+    assert isinstance(done.result.meaning, TransferPending)
+    assert exit_code_and_message(done.result)[0] == 3
+    assert saved(files).result == ""
 
 
-def test_a_token_that_may_not_look_asks_again_instead(keeping: SavedTransfers) -> None:
-    done = ask(keeping, PENDING, reply(403), PENDING, OK)
+def test_without_the_read_scope_the_post_is_repeated(files: SavedTransfers) -> None:
+    done = request(files, PENDING, reply(403), PENDING, OK)
 
-    assert done.ending.meaning == TransferFinished("OK", "")
+    assert done.result.meaning == TransferFinished("OK", "")
     assert [s.method for s in done.sent] == ["POST", "GET", "POST", "POST"]
     assert {s.key for s in done.sent if s.method == "POST"} == {ID}
 
 
-def test_what_is_resumed_soon_is_asked_again(keeping: SavedTransfers) -> None:
-    done = ask(keeping, OK, age_ms=RESEND_MAX_AGE_MS)
+def test_a_recent_transfer_is_sent_again_on_resume(files: SavedTransfers) -> None:
+    done = request(files, OK, age_ms=RESEND_MAX_AGE_MS)
 
-    assert [(s.method, s.asked) for s in done.sent] == [("POST", 2)]
+    assert [(s.method, s.attempts) for s in done.sent] == [("POST", 2)]
 
 
-def test_a_stale_wish_is_looked_for_and_not_sent(keeping: SavedTransfers) -> None:
-    gone = ask(keeping, LOST, reply(404, code="treasury.not_found"), age_ms=RESEND_MAX_AGE_MS + 1)
+def test_an_old_transfer_is_looked_up_and_not_sent(files: SavedTransfers) -> None:
+    gone = request(files, LOST, reply(404, code="treasury.not_found"), age_ms=RESEND_MAX_AGE_MS + 1)
     assert [s.method for s in gone.sent] == ["GET", "GET"]
-    assert exit_code_and_message(gone.ending)[0] == 1
-    assert kept(keeping).result == "FAIL"
+    assert exit_code_and_message(gone.result)[0] == 1
+    assert saved(files).result == "FAIL"
 
-    found = ask(keeping, PENDING, OK, age_ms=RESEND_MAX_AGE_MS + 1)
+    found = request(files, PENDING, OK, age_ms=RESEND_MAX_AGE_MS + 1)
     assert {s.method for s in found.sent} == {"GET"}
-    assert kept(keeping).result == "OK"
+    assert saved(files).result == "OK"
 
 
-def test_a_damaged_file_is_named_and_never_passed_over(
-    keeping: SavedTransfers, tmp_path: Path
-) -> None:
+def test_a_damaged_file_is_an_error_that_names_it(files: SavedTransfers, tmp_path: Path) -> None:
     (tmp_path / "transfers").mkdir()
     (tmp_path / "transfers" / "t-9.json").write_text("{")
 
-    with pytest.raises(ConfigurationError, match=r"t-9\.json cannot be read"):
-        keeping.unfinished()
+    with pytest.raises(ConfigurationError, match=r"cannot read .*t-9\.json"):
+        files.unfinished()
 
 
-def test_a_wish_has_an_id_of_its_own_and_an_exact_amount() -> None:
-    wishes = [
+def test_each_transfer_gets_its_own_id_and_an_exact_amount() -> None:
+    bodies = [
         read_transfer_arguments(Wallet.SPOT, Wallet.FUTURES, "12.50", "", None) for _ in range(2)
     ]
 
-    assert wishes[0].transfer_id != wishes[1].transfer_id
-    assert {wish.amount_usdt for wish in wishes} == {"12.5"}
+    assert bodies[0].transfer_id != bodies[1].transfer_id
+    assert {body.amount_usdt for body in bodies} == {"12.5"}
     with pytest.raises(InvalidValueError, match="both SPOT"):
         read_transfer_arguments(Wallet.SPOT, Wallet.SPOT, "1", "", None)
     with pytest.raises(InvalidValueError, match="a transfer id has"):

@@ -1,32 +1,30 @@
-"""`chimera-s1 config`: the settings in force."""
+"""`chimera-s1 config`: show the settings in force."""
 
 import os
 from collections.abc import Sequence
 from itertools import groupby
-from typing import Annotated
 
-import msgspec
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
-from chimera_s1.app.cli.shared.output import stdout_console
+from chimera_s1.app.cli.shared.options import JsonArrayOption
+from chimera_s1.app.cli.shared.output import print_json, stdout_console
 from chimera_s1.app.settings.report import EffectiveSetting, SettingOrigin, effective_settings
 
+_RULE_WIDTH = 24
 
-def config(
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON array instead of a table.")
-    ] = False,
-) -> None:
+
+def config(as_json: JsonArrayOption = False) -> None:
     """Show every setting in force and where it came from; secrets are shown as ***.
 
-    Settings are environment variables S1_*. Wrong or unknown ones are all listed at once, with
-    the rule and an example, and the exit code is 2.
+    Settings are environment variables S1_*. If some are wrong or unknown, all
+    of them are listed with the rule and an example, and the exit code is 2.
     """
     rows = effective_settings(os.environ)
     if as_json:
-        typer.echo(msgspec.json.format(msgspec.json.encode(rows)).decode())
+        print_json(rows)
         return
     console = stdout_console()
     if console.is_terminal:
@@ -37,7 +35,11 @@ def config(
 
 
 def _table(rows: Sequence[EffectiveSetting]) -> Table:
-    table = Table("setting", "value", "from", "rule")
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("setting", no_wrap=True)
+    table.add_column("value", overflow="fold")
+    table.add_column("from", no_wrap=True)
+    table.add_column("rule", min_width=_RULE_WIDTH)
     for group, members in groupby(rows, key=lambda row: row.group):
         table.add_section()
         table.add_row(Text(group, style="bold"))

@@ -1,4 +1,4 @@
-"""A `chimera-s1` command as a child process: started, watched, ended, and never left behind."""
+"""A `chimera-s1` command as a child process that is stopped with its parent."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from chimera_s1.domain.errors import ChimeraError
 
 STOP_TIMEOUT_S = 20.0
-"""SIGTERM lets the service end what it has begun (15 s) before SIGKILL ends everything."""
+"""After SIGTERM the service finishes running requests (15 s); then follows SIGKILL."""
 
 LINE_BYTES_MAX = 65_536
 _LAST_LINES = 8
@@ -26,23 +26,23 @@ _POLL_INTERVAL_S = 0.05
 
 
 class ChildEndedError(ChimeraError):
-    """A child process ended by itself; the text names it, how it ended and where its log is."""
+    """A child process exited by itself, or was not ready in time."""
 
     code = "child.ended"
 
 
 class ChildProcess:
-    """One command, running inside the `async with` block; what it writes goes to its log."""
+    """One command, running inside the `async with` block; its output goes to its log."""
 
     def __init__(
         self, arguments: Sequence[str], environ: Mapping[str, str], directory: Path
     ) -> None:
         """Args:
-        arguments: Of `chimera-s1`; the first is the command's and the child's name.
+        arguments: Of `chimera-s1`; the first names the command and the child.
 
-        environ: Its whole environment.
+        environ: The child's whole environment.
 
-        directory: Gets `<name>.log`; also marks the process, see `end_leftovers`.
+        directory: For `<name>.log`; also marks the process for `end_orphans`.
         """
         self.name = arguments[0]
         self.log = directory / f"{self.name}.log"
@@ -52,7 +52,7 @@ class ChildProcess:
 
     async def __aenter__(self) -> Self:
         with self.log.open("wb") as log:
-            # A session of its own: Ctrl-C in the terminal reaches the parent, which ends this.
+            # A session of its own: Ctrl-C in the terminal reaches the parent only.
             self._process = await anyio.open_process(
                 [sys.executable, "-m", "chimera_s1", *self._arguments],
                 stdin=None,
@@ -69,15 +69,14 @@ class ChildProcess:
 
     @property
     def process(self) -> Process:
-        """The process, once started."""
         assert self._process is not None, "use the child as an async context manager"
         return self._process
 
     async def first_line(self) -> bytes:
-        """The first line of its standard output.
+        """The first line of standard output.
 
         Raises:
-            ChildEndedError: It ended before it wrote one.
+            ChildEndedError: The child exited before it wrote one.
         """
         assert self.process.stdout is not None
         try:
@@ -88,11 +87,7 @@ class ChildProcess:
             raise await self.wait_ended() from None
 
     async def wait_ended(self) -> ChildEndedError:
-        """Wait until it ends, reading on what it writes.
-
-        Returns:
-            How it ended, in words, with the last lines of its log.
-        """
+        """Wait until the child exits, copying its output to the log; the error to raise."""
         assert self.process.stdout is not None
         with self.log.open("ab") as log:
             async for chunk in self.process.stdout:
@@ -100,14 +95,10 @@ class ChildProcess:
                 log.flush()
         code = await self.process.wait()
         how = f"signal {signal.Signals(-code).name}" if code < 0 else f"exit code {code}"
-        return ChildEndedError(
-            f"{self.name} ended with {how}; its log is {self.log}{self.last_lines()}"
-        )
+        return ChildEndedError(f"{self.name} exited with {how}; see {self.log}{self.last_lines()}")
 
     def last_lines(self) -> str:
-        """The end of its log, each line indented on a line of its own; empty where
-        there is none.
-        """
+        """The end of the log, indented, each line after a line break."""
         lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
         return "".join(f"\n  {self.name}: {line}" for line in lines[-_LAST_LINES:])
 
@@ -117,7 +108,7 @@ class ChildProcess:
             process.terminate()
             await process.wait()
         with suppress(ProcessLookupError):
-            # Its session: whatever it started and could not end.
+            # The session: also processes that the child started and did not stop.
             os.killpg(process.pid, signal.SIGKILL)
         await process.wait()
         if process.stdout is not None:
@@ -125,12 +116,9 @@ class ChildProcess:
 
 
 async def end_orphans(directory: Path) -> int:
-    """End the children that a killed parent left running.
+    """Stop the children of a killed parent; how many there were.
 
-    A mark in their environment, which names *directory*, tells them from other processes.
-
-    Returns:
-        How many there were.
+    They are recognised by a variable in their environment that names *directory*.
     """
     found = _find_orphans(directory)
     for number in (signal.SIGTERM, signal.SIGKILL):
@@ -138,14 +126,14 @@ async def end_orphans(directory: Path) -> int:
             with suppress(ProcessLookupError):
                 os.kill(pid, number)
         with anyio.move_on_after(STOP_TIMEOUT_S):
-            while _find_orphans(directory):  # noqa: ASYNC110 (only a child's parent is told of its end)
+            while _find_orphans(directory):  # noqa: ASYNC110 (only a parent is notified)
                 await anyio.sleep(_POLL_INTERVAL_S)
     return len(found)
 
 
 def _find_orphans(directory: Path) -> list[int]:
     mark = str(directory.resolve())
-    # The environment of a process that is gone, or another user's, is None.
+    # None for a process that has exited or belongs to another user.
     environments = {each.pid: each.info["environ"] for each in psutil.process_iter(["environ"])}
     return [
         pid

@@ -1,9 +1,10 @@
-"""`chimera-s1 demo`: the whole service on this machine."""
+"""`chimera-s1 demo`: run the whole service on this machine."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from chimera_s1.app.cli.shared.options import StateDirOption
 
 _SIMULATOR, _SERVICE = "Simulator", "Service"
 
@@ -30,26 +31,20 @@ def demo(
             min=0,
             max=65_535,
             metavar="PORT",
-            help="Of the HTTP API; 0 takes any free one. Default: 8080, or a free one if taken.",
+            help="Port of the HTTP API; 0 picks a free one. Default: 8080, or a free one.",
             rich_help_panel=_SERVICE,
         ),
     ] = None,
-    state_dir: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR",
-            help="For demo.env and logs. Default: S1_STATE_DIR, else .chimera.",
-            rich_help_panel=_SERVICE,
-        ),
-    ] = None,
+    state_dir: StateDirOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON line with the addresses when ready.")
     ] = False,
 ) -> None:
     """Run the whole service on this machine: Binance simulator, Redis Cluster, connector.
 
-    No account and no network is needed. Once everything is up, demo.env in the state directory
-    names where to reach it; Ctrl-C ends everything. Other S1_* settings apply to the service.
+    It needs no account and no network. Once everything runs, demo.env in the
+    state directory has the addresses; Ctrl-C stops everything. S1_* settings
+    apply to the service.
 
         chimera-s1 demo --symbols 300 --rate 10000
     """

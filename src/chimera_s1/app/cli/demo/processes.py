@@ -1,14 +1,13 @@
-"""The demo: simulator, embedded Redis and service as real processes, ended together."""
+"""The processes of a demo: the simulator, and the service with its embedded Redis."""
 
-import http
-import http.client
 import secrets
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, suppress
+from http import HTTPStatus
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import TypeAlias
 
 import anyio
 import msgspec
@@ -19,6 +18,7 @@ from chimera_s1.adapters.redis.embedded.server_process import kill_orphan
 from chimera_s1.adapters.system.file_token_store import write_token_file
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.cli.demo.child_process import ChildEndedError, ChildProcess, end_orphans
+from chimera_s1.app.cli.shared.http_client import HttpRequestError, send_request
 from chimera_s1.app.settings.settings import given_variables
 from chimera_s1.app.state_files import (
     SERVICE_FILE,
@@ -37,25 +37,22 @@ from chimera_s1.domain.errors import ConfigurationError
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 60.0
 _POLL_INTERVAL_S = 0.1
-_HTTP_TIMEOUT_S = 5.0
 _REAL_PREFIXES = ("S1_BINANCE_", "S1_REDIS_")
 _KEPT_VARIABLE = "S1_REDIS_SERVER"
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
-ProgressCallback = Callable[[str], None]
+ProgressCallback: TypeAlias = Callable[[str], None]
 
 
 class DemoPlan(Struct, frozen=True):
-    """What a demo is told.
+    """What to run.
 
     Attributes:
-        state_dir: Its directory.
-
-        http_port: Of the service; 0 is any free one.
+        http_port: 0 picks a free one.
 
         simulate: Options of `simulate`.
 
-        environ: What the children inherit, see `demo_environ`.
+        environ: Inherited by the children, from `demo_environ`.
     """
 
     state_dir: Path
@@ -75,7 +72,7 @@ class _SimulatorAddresses(Struct):
 
 
 class UnreadyComponent(Struct, frozen=True):
-    """A component that `GET /ready` reports, with what is so."""
+    """A component in the reply of `GET /ready`."""
 
     name: str
     level: str
@@ -87,7 +84,7 @@ class _Readiness(Struct):
 
 
 def demo_environ(environ: Mapping[str, str]) -> dict[str, str]:
-    """*environ* without what would lead a demo to a real exchange or a real Redis."""
+    """*environ* without the variables that name a real exchange or a real Redis."""
     return {
         name: value
         for name, value in environ.items()
@@ -96,16 +93,16 @@ def demo_environ(environ: Mapping[str, str]) -> dict[str, str]:
 
 
 def choose_http_port(wanted: int | None, preferred: int) -> int:
-    """The port *wanted*; where none is, *preferred* if it is free, else 0.
+    """*wanted*; without it *preferred* if it is free, else 0.
 
     Raises:
-        ConfigurationError: The port *wanted* is taken.
+        ConfigurationError: *wanted* is in use.
     """
     if wanted is None:
         return preferred if _is_free(preferred) else 0
     if not _is_free(wanted):
         raise ConfigurationError(
-            f"port {wanted} is taken; name another with --http-port, or 0 for any free one"
+            f"port {wanted} is in use; name another with --http-port, or 0 for a free one"
         )
     return wanted
 
@@ -113,19 +110,12 @@ def choose_http_port(wanted: int | None, preferred: int) -> int:
 async def run_demo(
     plan: DemoPlan, *, progress: ProgressCallback, ready: Callable[[DemoState], None]
 ) -> None:
-    """Start everything, say so, stay until SIGINT or SIGTERM, end everything.
-
-    Args:
-        plan: What to run.
-
-        progress: Told what is waited for.
-
-        ready: Called once everything is up and `demo.env` is written.
+    """Run everything until SIGINT, SIGTERM or SIGHUP; *ready* is called once `demo.env` is written.
 
     Raises:
         ConfigurationError: Another demo runs in the same state directory.
 
-        ChildEndedError: A child ended by itself, or was not ready in time.
+        ChildEndedError: A child exited by itself, or was not ready in time.
     """
     failures: list[ChildEndedError] = []
     with demo_lock(plan.state_dir), anyio.open_signal_receiver(*_SIGNALS) as signals:
@@ -200,7 +190,7 @@ def _service_environ(plan: DemoPlan, simulated: _SimulatorAddresses) -> dict[str
 
 
 def _write_token(state_dir: Path) -> str:
-    """A token with all scopes, the only one that this demo's service knows."""
+    """Make a token with all scopes, the only one of this demo."""
     token, record = make_token(
         "demo",
         secrets.token_bytes(SECRET_BYTES),
@@ -215,21 +205,19 @@ def _write_token(state_dir: Path) -> str:
 async def _wait_until_ready(
     plan: DemoPlan, service: ChildProcess, progress: ProgressCallback
 ) -> dict[str, str]:
-    """Wait until the service says where it is and `GET /ready` answers 200; what it says."""
+    """Wait for the service's file and for status 200 of `GET /ready`; the content of the file."""
     missing: tuple[UnreadyComponent, ...] = (UnreadyComponent("its ports", "RED"),)
     with anyio.move_on_after(START_TIMEOUT_S):
         while (where := _service_file(plan.state_dir)) is None:  # noqa: ASYNC110 (another process writes it)
             await anyio.sleep(_POLL_INTERVAL_S)
-        while missing := await anyio.to_thread.run_sync(
-            unready_components, where["S1_URL"], abandon_on_cancel=True
-        ):
+        while missing := await unready_components(where["S1_URL"]):
             progress(f"waiting for {', '.join(part.name for part in missing)}")
             await anyio.sleep(_POLL_INTERVAL_S)
         return where
     waits = "; ".join(f"{part.name}: {part.detail}" for part in missing)
     raise ChildEndedError(
-        f"the service was not ready after {START_TIMEOUT_S:.0f} s, it waits for {waits}; "
-        f"its log is {service.log}{service.last_lines()}"
+        f"the service was not ready after {START_TIMEOUT_S:.0f} s, waiting for {waits}; "
+        f"see {service.log}{service.last_lines()}"
     )
 
 
@@ -240,24 +228,16 @@ def _service_file(state_dir: Path) -> dict[str, str] | None:
         return None
 
 
-def unready_components(url: str) -> tuple[UnreadyComponent, ...]:
-    """What `GET /ready` names as missing; empty when it answers 200."""
-    address = urlsplit(url)
-    connection = http.client.HTTPConnection(
-        str(address.hostname), address.port, timeout=_HTTP_TIMEOUT_S
-    )
+async def unready_components(url: str) -> tuple[UnreadyComponent, ...]:
+    """The RED components in the reply of `GET /ready`; empty for status 200."""
     try:
-        connection.request("GET", "/ready")
-        reply = connection.getresponse()
-        body = reply.read()
-    except (OSError, http.client.HTTPException) as error:
+        reply = await send_request("GET", f"{url}/ready")
+    except HttpRequestError as error:
         return (UnreadyComponent("http", "RED", str(error)),)
-    finally:
-        connection.close()
-    if reply.status == http.HTTPStatus.OK:
+    if reply.status == HTTPStatus.OK:
         return ()
     with suppress(msgspec.DecodeError):
-        components = msgspec.json.decode(body, type=_Readiness).components
+        components = msgspec.json.decode(reply.body, type=_Readiness).components
         if red := tuple(part for part in components if part.level == "RED"):
             return red
     return (UnreadyComponent("http", "RED", f"/ready answers {reply.status}"),)
@@ -271,18 +251,18 @@ async def _cancel_on_signal(
 
 
 async def _clean_up(state_dir: Path, progress: ProgressCallback) -> None:
-    """Remove what a demo that was killed left behind."""
+    """Remove what a killed demo left behind."""
     if demo_file(state_dir).exists():
-        progress("an earlier demo was killed; clearing what it left")
+        progress("an earlier demo was killed; cleaning up")
     ended = await end_orphans(state_dir)
     if ended:
-        progress(f"ended {ended} processes of an earlier demo that was killed")
+        progress(f"stopped {ended} processes of an earlier demo that was killed")
     await _clear_service(state_dir)
     remove_demo_state(state_dir)
 
 
 async def _clear_service(state_dir: Path) -> None:
-    """End the Redis of a service that was killed; one that ended has taken its own along."""
+    """Stop the Redis of a service that was killed; one that exited has stopped its own."""
     (state_dir / SERVICE_FILE).unlink(missing_ok=True)
     for directory in _redis_directories(state_dir):
         await kill_orphan(directory)
@@ -297,7 +277,7 @@ def _is_free(port: int) -> bool:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, port))
-            # A second socket may bind where one that reuses addresses listens; it may not listen.
+            # With SO_REUSEADDR binding succeeds on a port in use; listening fails.
             probe.listen()
         except OSError:
             return False

@@ -1,4 +1,4 @@
-"""The demo as a person sees it: what is waited for, where to look, what to type next."""
+"""Runs `demo` for a person: shows progress, then the addresses and the next commands."""
 
 import os
 import shutil
@@ -26,16 +26,16 @@ def run_demo_command(
     Args:
         simulate: Options of `simulate`.
 
-        http_port: The one wanted; None takes the one that is set if it is free, else any.
+        http_port: None for S1_HTTP_PORT if it is free, else any.
 
-        state_dir: The one wanted; None takes the one that is set.
+        state_dir: None for S1_STATE_DIR.
 
-        as_json: Print addresses as one JSON line in place of the summary.
+        as_json: Print the addresses as one JSON line instead of the summary.
 
     Raises:
         ConfigurationError: A setting is wrong, or another demo runs in the directory.
 
-        ChildEndedError: A process of the demo ended by itself.
+        ChildEndedError: A process of the demo exited by itself.
     """
     environ = demo_environ(os.environ)
     settings = load_settings(environ)
@@ -56,7 +56,7 @@ async def _run(plan: DemoPlan, as_json: bool) -> None:
             typer.echo(_json(plan, state) if as_json else _summary(plan, state))
 
         await run_demo(plan, progress=progress.show, ready=ready)
-    print_status("the demo has ended")
+    print_status("demo stopped")
 
 
 def _json(plan: DemoPlan, state: DemoState) -> str:
@@ -74,12 +74,15 @@ def _summary(plan: DemoPlan, state: DemoState) -> str:
     shell_file = demo_file(plan.state_dir)
     where = "" if plan.state_dir == _DEFAULT_DIRECTORY else f" --state-dir {plan.state_dir}"
     return f"""\
-The demo is up.
+The demo is running.
 
-  HTTP API       {state.url}/schema   health: {state.url}/health   metrics: {state.url}/metrics
+  HTTP API       {state.url}/schema
+  health         {state.url}/health
+  metrics        {state.url}/metrics
   Redis Cluster  {", ".join(map(str, state.redis_addresses))}
   simulator      {state.sim_url}/sim/status
-  logs           {plan.state_dir}/serve.log {plan.state_dir}/simulate.log
+  logs           {plan.state_dir}/serve.log
+                 {plan.state_dir}/simulate.log
 
 In another terminal:
 
@@ -89,11 +92,11 @@ In another terminal:
   curl -s -H "Authorization: Bearer $S1_TOKEN" $S1_URL/xchg/quotes/spot/BTCUSDT
   redis-cli -c -h {first.host} -p {first.port} XREVRANGE mkt:events:spot:BTCUSDT + - COUNT 1
 
-Ctrl-C ends everything."""
+Ctrl-C stops everything."""
 
 
 def _program() -> str:
-    """How this command was called, as it can be typed in another terminal of this directory."""
+    """The name of this command, as it can be typed in another terminal of this directory."""
     called = Path(sys.argv[0])
     if shutil.which(called.name) or called.name != "chimera-s1":
         return "chimera-s1"

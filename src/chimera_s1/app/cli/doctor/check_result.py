@@ -1,4 +1,4 @@
-"""What one check found, and how a check that raises becomes a finding."""
+"""The result of one check; a check that raises has failed."""
 
 from collections.abc import Awaitable
 from enum import StrEnum
@@ -9,25 +9,13 @@ from chimera_s1.domain.errors import ChimeraError
 
 
 class CheckGrade(StrEnum):
-    """Whether the service can work with it."""
-
     OK = "OK"
     WARN = "WARN"
     FAIL = "FAIL"
 
 
 class CheckResult(Struct, frozen=True):
-    """One line of `chimera-s1 doctor`.
-
-    Attributes:
-        name: What was looked at, `redis`.
-
-        grade: How it is.
-
-        detail: What is so, in one sentence.
-
-        remedy: What to do; empty where nothing is to be done.
-    """
+    """One line of `chimera-s1 doctor`; *remedy* says what to do, empty for nothing."""
 
     name: str
     grade: CheckGrade
@@ -36,7 +24,7 @@ class CheckResult(Struct, frozen=True):
 
 
 async def run_check(name: str, check: Awaitable[CheckResult], remedy: str) -> CheckResult:
-    """What *check* finds; an error of ours is a FAIL with *remedy*."""
+    """The result of *check*; a `ChimeraError` is a FAIL with *remedy*."""
     try:
         return await check
     except ChimeraError as error:

@@ -1,4 +1,4 @@
-"""The examination: which settings are looked at, and the checks of this machine and of Redis."""
+"""Runs all checks: of the settings, this machine and Redis here, the others beside."""
 
 import os
 import platform
@@ -36,31 +36,29 @@ _START_REDIS = "start the cluster, or correct S1_REDIS_ADDRESSES, S1_REDIS_USER 
 
 
 async def run_checks(environ: Mapping[str, str], state_dir: Path | None) -> list[CheckResult]:
-    """Every finding, in the order to read them."""
-    findings = [_python()]
+    """All results, in reading order."""
+    results = [_python()]
     try:
         settings, subject = _settings_to_check(environ, state_dir)
     except ConfigurationError as error:
-        remedy = "correct them; chimera-s1 config shows what is in force"
-        return [*findings, CheckResult("settings", CheckGrade.FAIL, str(error), remedy)]
-    findings += [
+        remedy = "correct the settings; chimera-s1 config shows those in force"
+        return [*results, CheckResult("settings", CheckGrade.FAIL, str(error), remedy)]
+    results += [
         CheckResult("settings", CheckGrade.OK, f"valid; checking {subject}"),
         await run_check("redis-server", _server_program(settings), ""),
         await run_check("redis", _redis(settings), _START_REDIS),
     ]
-    findings += await check_exchange(settings)
-    findings += await check_treasury(settings)
-    findings += [
+    results += await check_exchange(settings)
+    results += await check_treasury(settings)
+    results += [
         await run_check("http", _http(settings), ""),
         _state_directory(settings.state_dir),
     ]
-    return findings
+    return results
 
 
 def _settings_to_check(environ: Mapping[str, str], state_dir: Path | None) -> tuple[Settings, str]:
-    """The demo's settings where one runs and *environ* names no exchange and no Redis, else its
-    own.
-    """
+    """Those of the running demo if *environ* names no exchange and no Redis, else of *environ*."""
     named = {**environ, **({"S1_STATE_DIR": str(state_dir)} if state_dir else {})}
     settings = load_settings(named)
     elsewhere = any(environ[name] for name in environ if name.startswith(_OVERRIDING_PREFIXES))
@@ -81,14 +79,14 @@ async def _server_program(settings: Settings) -> CheckResult:
         program = find_redis_server(str(settings.redis_server or ""))
     except ConfigurationError as error:
         if settings.redis_addresses:
-            detail = "none on this machine, and none is needed: S1_REDIS_ADDRESSES is set"
+            detail = "not found, and not needed: S1_REDIS_ADDRESSES is set"
             return CheckResult("redis-server", CheckGrade.OK, detail)
         return CheckResult("redis-server", CheckGrade.FAIL, str(error))
     try:
         with anyio.fail_after(_VERSION_TIMEOUT_S):
             shown = await anyio.run_process([str(program), "--version"])
     except (OSError, subprocess.CalledProcessError, TimeoutError) as error:
-        remedy = "name another with S1_REDIS_SERVER"
+        remedy = "set S1_REDIS_SERVER to another one"
         return CheckResult(
             "redis-server", CheckGrade.FAIL, f"{program} does not run: {error}", remedy
         )
@@ -104,7 +102,7 @@ async def _redis(settings: Settings) -> CheckResult:
     with tempfile.TemporaryDirectory() as directory:
         binary = find_redis_server(str(settings.redis_server or ""))
         async with EmbeddedRedis(Path(directory), binary=binary) as redis:
-            where = StreamStoreLocation(node_addresses(redis), "a trial start of the embedded one")
+            where = StreamStoreLocation(node_addresses(redis), "a test start of the embedded one")
             async with connect_cluster(where.addresses) as client:
                 return _cluster(str(where), await describe_cluster(client))
 
@@ -115,7 +113,7 @@ def _cluster(where: str, report: ClusterReport) -> CheckResult:
     if report.problem:
         remedy = "see redis-cli CLUSTER INFO and CLUSTER NODES on that node"
         return CheckResult(
-            "redis", CheckGrade.FAIL, f"{detail}; takes no writes: {report.problem}", remedy
+            "redis", CheckGrade.FAIL, f"{detail}; refuses writes: {report.problem}", remedy
         )
     return CheckResult("redis", CheckGrade.OK, f"{detail}, cluster_state ok")
 
@@ -124,7 +122,7 @@ async def _http(settings: Settings) -> CheckResult:
     where = f"{settings.http_host}:{settings.http_port}"
     demo = read_demo_state(settings.state_dir)
     if demo is not None:
-        missing = await anyio.to_thread.run_sync(unready_components, demo.url)
+        missing = await unready_components(demo.url)
         if missing:
             waits = "; ".join(f"{part.name}: {part.detail}" for part in missing)
             return CheckResult("http", CheckGrade.FAIL, f"{demo.url} is not ready: {waits}")
@@ -137,13 +135,13 @@ async def _http(settings: Settings) -> CheckResult:
         ).close()
     except ConfigurationError as error:
         return CheckResult("http", CheckGrade.FAIL, str(error))
-    free = "any free port will be taken" if settings.http_port == 0 else "free"
+    free = "picks a free port" if settings.http_port == 0 else "free"
     return CheckResult("http", CheckGrade.OK, f"{where}: {free}")
 
 
 def _state_directory(directory: Path) -> CheckResult:
     existing = next(path for path in (directory, *directory.absolute().parents) if path.exists())
     if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
-        return CheckResult("state dir", CheckGrade.OK, f"{directory} can be written")
+        return CheckResult("state dir", CheckGrade.OK, f"{directory} is writable")
     remedy = f"make {existing} writable, or set S1_STATE_DIR to another directory"
     return CheckResult("state dir", CheckGrade.FAIL, f"{directory} cannot be written", remedy)

@@ -1,53 +1,56 @@
-"""`chimera-s1 doctor`: is everything there that the service depends on?"""
+"""`chimera-s1 doctor`: check everything that the service depends on."""
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
-from typing import Annotated
 
 import anyio
-import msgspec
 import typer
+from rich.console import Console
+from rich.table import Table
 from rich.text import Text
 
 from chimera_s1.app.cli.doctor.check_result import CheckGrade, CheckResult
-from chimera_s1.app.cli.shared.output import StatusLine, stdout_console
+from chimera_s1.app.cli.shared.options import JsonArrayOption, StateDirOption
+from chimera_s1.app.cli.shared.output import StatusLine, print_json, stdout_console
 
 _STYLES = {CheckGrade.OK: "green", CheckGrade.WARN: "yellow", CheckGrade.FAIL: "red"}
 
 
-def doctor(
-    *,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON array instead of lines.")
-    ] = False,
-    state_dir: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Of the demo. Default: S1_STATE_DIR, else .chimera."),
-    ] = None,
-) -> None:
-    """Check each thing the service depends on, and say what to do about what is wrong.
+def doctor(*, as_json: JsonArrayOption = False, state_dir: StateDirOption = None) -> None:
+    """Check everything the service depends on, and name the remedy for each problem.
 
-    Checks the demo where one runs, unless S1_BINANCE_* or S1_REDIS_* name something else. Exit
-    code 1 where a check fails; warnings do not count.
+    Checks the running demo, unless S1_BINANCE_* or S1_REDIS_ADDRESSES name
+    something else. Exit code 1 if a check fails; warnings do not count.
     """
     from chimera_s1.app.cli.doctor.checks import run_checks  # noqa: PLC0415 (help is quick)
 
     with StatusLine() as progress:
         progress.show("checking")
-        findings = anyio.run(run_checks, os.environ, state_dir)
+        results = anyio.run(run_checks, os.environ, state_dir)
     if as_json:
-        typer.echo(msgspec.json.format(msgspec.json.encode(findings)).decode())
+        print_json(results)
     else:
-        _print(findings)
-    if any(finding.grade is CheckGrade.FAIL for finding in findings):
+        _print(results)
+    if any(result.grade is CheckGrade.FAIL for result in results):
         raise typer.Exit(1)
 
 
-def _print(findings: Sequence[CheckResult]) -> None:
+def _print(results: Sequence[CheckResult]) -> None:
     console = stdout_console()
-    for finding in findings:
-        grade = Text(f"{finding.grade:<4}", style=_STYLES[finding.grade])
-        console.print(grade, f" {finding.name:<14} {finding.detail}", sep="", markup=False)
-        if finding.remedy:
-            console.print(f"{'':<20}-> {finding.remedy}", markup=False)
+    for result in results:
+        grade = Text(f"{result.grade:<4}", style=_STYLES[result.grade])
+        _print_hanging(console, Text.assemble(grade, f" {result.name:<14} "), result.detail)
+        if result.remedy:
+            _print_hanging(console, Text(" " * 20), f"-> {result.remedy}")
+
+
+def _print_hanging(console: Console, label: Text, text: str) -> None:
+    """*text* beside *label*; in a terminal it wraps in its own column."""
+    if not console.is_terminal:
+        console.print(label, text, sep="", markup=False)
+        return
+    grid = Table.grid()
+    grid.add_column(no_wrap=True)
+    grid.add_column(overflow="fold")
+    grid.add_row(label, Text(text))
+    console.print(grid)

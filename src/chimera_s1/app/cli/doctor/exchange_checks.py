@@ -1,6 +1,4 @@
-"""The checks of the exchange, venue by venue: its clock, the symbols, a first market
-data message.
-"""
+"""Checks of the exchange, by venue: clock, symbols, a first market data message."""
 
 from collections.abc import Sequence
 
@@ -27,52 +25,52 @@ from chimera_s1.domain.ports.market_feed import (
 
 STREAM_TIMEOUT_S = 12.0
 STREAM_INSTRUMENTS = 20
-_CONNECT_REMEDY = "check the network, a proxy in between, and S1_BINANCE_* URLs"
+_CONNECT_REMEDY = "check the network, any proxy, and the S1_BINANCE_* URLs"
 _CLOCK_REMEDY = "synchronise this machine's clock (chrony, systemd-timesyncd)"
 
 
 async def check_exchange(settings: Settings) -> list[CheckResult]:
-    """Three findings for each venue that *settings* serve."""
-    findings: dict[Venue, list[CheckResult]] = {}
+    """Up to three results for each venue of *settings*."""
+    results: dict[Venue, list[CheckResult]] = {}
 
     async def check(venue: Venue) -> None:
-        findings[venue] = await _check_venue(settings, venue)
+        results[venue] = await _check_venue(settings, venue)
 
     async with anyio.create_task_group() as tasks:
         for venue in settings.venues:
             tasks.start_soon(check, venue)
-    return [finding for venue in settings.venues for finding in findings[venue]]
+    return [result for venue in settings.venues for result in results[venue]]
 
 
 async def _check_venue(settings: Settings, venue: Venue) -> list[CheckResult]:
     clock = SystemClock()
     async with BinanceExchangeInformation(served_endpoints(settings), clock) as exchange:
-        findings = [
+        results = [
             await run_check(f"clock {venue}", _skew(exchange, venue, clock), _CONNECT_REMEDY)
         ]
         try:
             listings = await exchange.listings(venue)
         except ChimeraError as error:
             return [
-                *findings,
+                *results,
                 CheckResult(f"symbols {venue}", CheckGrade.FAIL, str(error), _CONNECT_REMEDY),
             ]
     selection = select_instruments(settings.symbols, listings, venue, settings.shard)
-    findings.append(_symbols(venue, selection))
+    results.append(_symbols(venue, selection))
     if selection.instruments:
-        findings.append(await _stream(settings, venue, selection.instruments[:STREAM_INSTRUMENTS]))
-    return findings
+        results.append(await _stream(settings, venue, selection.instruments[:STREAM_INSTRUMENTS]))
+    return results
 
 
 async def _skew(
     exchange: BinanceExchangeInformation, venue: Venue, clock: SystemClock
 ) -> CheckResult:
-    await exchange.server_time_ms(venue)  # opens the connection, which is no part of the skew
+    await exchange.server_time_ms(venue)  # connecting is not part of the measurement
     sent_ms = clock.now_ms()
     server_ms = await exchange.server_time_ms(venue)
-    probe = ClockSample(sent_ms, clock.now_ms(), server_ms)
-    detail = f"skew {probe.offset_ms:+.0f} ms, round trip {probe.rtt_ms} ms"
-    level = skew_level(probe.offset_ms)
+    sample = ClockSample(sent_ms, clock.now_ms(), server_ms)
+    detail = f"skew {sample.offset_ms:+.0f} ms, round trip {sample.rtt_ms} ms"
+    level = skew_level(sample.offset_ms)
     if level is Level.GREEN:
         return CheckResult(f"clock {venue}", CheckGrade.OK, detail)
     grade = CheckGrade.FAIL if level is Level.RED else CheckGrade.WARN
@@ -92,7 +90,7 @@ def _symbols(venue: Venue, selection: Selection) -> CheckResult:
 async def _stream(
     settings: Settings, venue: Venue, instruments: Sequence[InstrumentId]
 ) -> CheckResult:
-    """Dial as the service does, and wait for the first market data message."""
+    """Connect as the service does, and wait for the first market data message."""
     name = f"stream {venue}"
     url = served_endpoints(settings)[venue].ws_url
     clock = SystemClock()

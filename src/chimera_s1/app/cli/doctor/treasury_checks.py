@@ -1,4 +1,4 @@
-"""The checks of what moves money: the ledger, and the exchange key."""
+"""Checks of the treasury: the ledger and the exchange key."""
 
 from chimera_s1.adapters.binance.http.weight_budget import weight_budgets
 from chimera_s1.adapters.system.system_clock import SystemClock
@@ -8,13 +8,13 @@ from chimera_s1.app.cli.doctor.check_result import CheckGrade, CheckResult, run_
 from chimera_s1.app.settings.settings import Settings
 
 _LEDGER = "see the runbook, and chimera-s1 ledger verify"
-_KEY = "look at the key's page at the exchange: permissions, and the addresses it works from"
+_KEY = "check the key at the exchange: its permissions and its allowed IP addresses"
 
 
 async def check_treasury(settings: Settings) -> list[CheckResult]:
-    """Two findings where there is a key; one that says so where there is none."""
+    """Ledger and key; without a key, one result that says so."""
     if not treasury_enabled(settings):
-        detail = "none here, so no money is moved: S1_BINANCE_KEY is not set, or testnet is"
+        detail = "none, so no money is moved: S1_BINANCE_KEY is not set, or this is testnet"
         return [CheckResult("exchange key", CheckGrade.OK, detail)]
     return [
         await run_check("ledger", _ledger(settings), _LEDGER),
@@ -25,7 +25,7 @@ async def check_treasury(settings: Settings) -> list[CheckResult]:
 async def _ledger(settings: Settings) -> CheckResult:
     path = sqlite_path(settings)
     if not settings.db_arango_uri and not path.exists():
-        return CheckResult("ledger", CheckGrade.OK, f"{path} will be made at the first start")
+        return CheckResult("ledger", CheckGrade.OK, f"{path} will be created at the first start")
     async with open_stores(settings, SystemClock(), read_only=True) as stores:
         head = await stores.events.head()
     where = ", ".join(settings.db_arango_uri) or str(path)
@@ -39,18 +39,18 @@ async def _key(settings: Settings) -> CheckResult:
     budgets = weight_budgets(clock)
     async with build_gateway(settings, budgets, lambda: float(clock.now_ms())) as gateway:
         may = await gateway.key_permissions()
-    said = [
-        ("reads", may.may_read),
-        ("transfers", may.may_transfer),
-        ("withdraws", may.may_withdraw),
-        ("is bound to addresses", may.ip_restricted),
+    allowed = [
+        ("read", may.may_read),
+        ("transfer", may.may_transfer),
+        ("withdraw", may.may_withdraw),
     ]
-    detail = "it " + ", ".join(word for word, can in said if can)
+    detail = "may " + (", ".join(word for word, granted in allowed if granted) or "do nothing")
+    detail += ", restricted to IP addresses" if may.ip_restricted else ""
     if may.may_withdraw:
         return CheckResult(
-            "exchange key", CheckGrade.WARN, detail, "take the right to withdraw away"
+            "exchange key", CheckGrade.WARN, detail, "remove the permission to withdraw"
         )
     if not may.may_read or not may.may_transfer:
-        remedy = f"let it read and transfer ({settings.treasury_mode.value})"
+        remedy = f"grant the permissions to read and to transfer ({settings.treasury_mode.value})"
         return CheckResult("exchange key", CheckGrade.FAIL, detail, remedy)
     return CheckResult("exchange key", CheckGrade.OK, detail)

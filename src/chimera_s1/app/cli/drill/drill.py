@@ -1,17 +1,18 @@
-"""What a drill is: a fault, the signs by which it is noticed and seen to be over, and
-its targets.
-"""
+"""What a drill is: faults, the signs of detection and recovery, and targets."""
 
 from enum import StrEnum
+from typing import TypeAlias
 
 from msgspec import Struct
 
+from chimera_s1.app.cli.drill.signs import AnySign
+
 PAUSE_MS = 3_000
-"""How long a paused Redis answers nothing."""
+"""How long a paused Redis does not answer."""
 
 
 class SimulatedFault(Struct, frozen=True):
-    """Armed by `POST /sim/faults`; attributes as there."""
+    """The body of `POST /sim/faults`."""
 
     on: str
     do: str
@@ -20,72 +21,17 @@ class SimulatedFault(Struct, frozen=True):
 
 
 class RedisFault(StrEnum):
-    """Done to the demo's own Redis servers."""
+    """Injected into the demo's own Redis servers."""
 
     SHUTDOWN = "shutdown"
     PAUSE = "pause"
 
 
-Fault = SimulatedFault | RedisFault
-
-
-class StatusSign(Struct, frozen=True):
-    """An entry of `mkt:status:<venue>` with one of *states*; without a *symbol* it may be
-    anybody's.
-    """
-
-    venue: str
-    states: tuple[str, ...]
-    symbol: str = ""
-
-
-class OperationsSign(Struct, frozen=True):
-    """An entry of `ops:events` of *kind* about a connection of *venue*."""
-
-    venue: str
-    kind: str
-
-
-class LevelSign(Struct, frozen=True):
-    """The component's level in `/health` is one of *levels*."""
-
-    component: str
-    levels: tuple[str, ...]
-
-
-class DroppedSign(Struct, frozen=True):
-    """`s1_feed_dropped_total` of *venue* has grown."""
-
-    venue: str
-
-
-class QuotesSign(Struct, frozen=True):
-    """Every instrument of *venue* that published before does so again; empty for both venues."""
-
-    venue: str = ""
-
-
-Sign = StatusSign | OperationsSign | LevelSign | DroppedSign | QuotesSign
-AnySign = tuple[Sign, ...]
-"""The first of them counts."""
+Fault: TypeAlias = SimulatedFault | RedisFault
 
 
 class DrillThresholds(Struct, frozen=True):
-    """What has to be reached; None asks for nothing.
-
-    Attributes:
-        noticed_s: Seconds from the fault's begin.
-
-        over_s: Seconds from the fault's begin, or from Redis being back.
-
-        missing: Windows without a quote, of the instrument that lacks most.
-
-        lost: Connections lost.
-
-        mistimed: Quotes with a ts that does not fit, of the instrument that has most.
-
-        late_ms: From a window's end to the entry, 99th percentile.
-    """
+    """The worst allowed measurements; None allows any. See `Measurements` for their units."""
 
     noticed_s: float | None = None
     over_s: float | None = None
@@ -96,19 +42,18 @@ class DrillThresholds(Struct, frozen=True):
 
 
 class Drill(Struct, frozen=True):
-    """One row of the table.
+    """One scenario.
 
     Attributes:
         fault: In words.
 
-        noticed_signs: Each of these has to be seen; the last one counts.
+        noticed_signs: Each group has to be observed; the last one counts.
 
-        over_signs: The same, after the notice.
+        over_signs: The same, after detection.
 
-        affected_symbol: Instruments of this symbol are the fault's own; all others must not notice.
-            Empty where everybody may.
+        affected_symbol: Only this symbol may miss windows; empty where all may.
 
-        age_max_ms: A quote whose ts is older than this when it is written has a wrong ts.
+        age_max_ms: A quote older than this when it is written has a wrong ts.
 
         over_from_recovery: `over_s` counts from the moment Redis answers again.
     """
@@ -125,11 +70,11 @@ class Drill(Struct, frozen=True):
 
     @property
     def duration_ms(self) -> int:
-        """How long its longest fault lasts; 0 where they happen at one moment."""
+        """How long the longest fault lasts; 0 for momentary ones."""
         lasting = (each.for_ms for each in self.faults if isinstance(each, SimulatedFault))
         return max(lasting, default=0)
 
     @property
     def needs_own_redis(self) -> bool:
-        """Whether it does something to Redis that only a demo's own may suffer."""
+        """Whether it breaks Redis, which is allowed for a demo's own only."""
         return any(isinstance(fault, RedisFault) for fault in self.faults)

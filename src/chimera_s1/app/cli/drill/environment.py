@@ -1,9 +1,10 @@
-"""Where a drill takes place: a service, the Redis it writes to, and the simulator it listens to."""
+"""Where a drill takes place: a service, the Redis it writes to, the simulator it listens to."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import assert_never
 
+import anyio
 import msgspec
 from msgspec import Struct
 
@@ -14,33 +15,27 @@ from chimera_s1.adapters.redis.fault_injection import (
     wait_until_masters_up,
 )
 from chimera_s1.app.cli.drill.drill import PAUSE_MS, RedisFault, SimulatedFault
-from chimera_s1.app.cli.drill.http import HttpRequestError, request
 from chimera_s1.app.cli.drill.quote_checks import SentBook
-from chimera_s1.app.cli.shared.stream_store_location import StreamStoreLocation, connected
-from chimera_s1.app.settings.settings import Settings
+from chimera_s1.app.cli.shared.http_client import HttpRequestError, send_request
+from chimera_s1.app.cli.shared.stream_store_location import StreamStoreLocation
 from chimera_s1.domain.errors import ChimeraError
 from chimera_s1.domain.identifiers import InstrumentId
 
+UPDATES_PER_INSTRUMENT = 5.0
+"""Updates per second that give every instrument a quote in every window."""
+
 
 class DrillEnvironmentError(ChimeraError):
-    """Service, simulator or Redis do not answer as a drill needs it; the text says
-    which and what.
-    """
+    """The service, the simulator or Redis does not answer as a drill needs it."""
 
     code = "drill.ground"
 
 
 class DrillTarget(Struct, frozen=True):
-    """Addresses.
+    """Addresses of the service, the simulator's control plane and Redis.
 
     Attributes:
-        url: Of the service.
-
-        sim_url: Of the simulator's control plane.
-
-        redis: Of the cluster.
-
-        own_redis: It is the demo's own, and may be broken.
+        own_redis: Redis is the demo's own, and may be broken.
     """
 
     url: str
@@ -55,7 +50,6 @@ class FaultState(Struct):
     id: int
     fired: int
     first_fired_ms: int | None = None
-    last_fired_ms: int | None = None
 
 
 class _FaultStates(Struct):
@@ -68,7 +62,7 @@ class _VenueState(Struct):
 
 
 class SimulatorState(Struct):
-    """Of `GET /sim/status`."""
+    """`GET /sim/status`."""
 
     rate: float
     updates: int
@@ -83,36 +77,40 @@ _books = msgspec.json.Decoder(_Books, strict=False)
 
 
 class DrillEnvironment:
-    """Everything a drill does to the world outside."""
+    """Injects faults, and asks the simulator what it sent."""
 
-    def __init__(self, place: DrillTarget, redis: ClusterClient) -> None:
-        self.target = place
+    def __init__(self, target: DrillTarget, redis: ClusterClient) -> None:
+        self.target = target
         self._redis = redis
 
     async def arm(self, fault: SimulatedFault) -> int:
-        """Arm it in the simulator; its id."""
-        body = msgspec.json.encode(fault)
-        reply = await self._simulator("POST", "/sim/faults", body)
+        """Arm *fault* in the simulator; its id."""
+        reply = await self._simulator("POST", "/sim/faults", msgspec.json.encode(fault))
         return msgspec.json.decode(reply, type=FaultState).id
 
-    async def fault_states(self, ids: list[int]) -> list[FaultState]:
-        """What became of the faults *ids*."""
+    async def fault_states(self, ids: Sequence[int]) -> list[FaultState]:
         reply = await self._simulator("GET", "/sim/faults")
         states = msgspec.json.decode(reply, type=_FaultStates).faults
         return [state for state in states if state.id in ids]
 
-    async def disarm(self, ids: list[int]) -> None:
-        """End the faults *ids*."""
+    async def disarm(self, ids: Sequence[int]) -> None:
         for number in ids:
             await self._simulator("DELETE", f"/sim/faults/{number}")
 
     async def simulator_state(self) -> SimulatorState:
-        """Pace, and what was sent."""
         return msgspec.json.decode(await self._simulator("GET", "/sim/status"), type=SimulatorState)
 
-    async def set_rate(self, rate: float) -> None:
-        """Set the pace of the market, updates per second."""
-        await self._simulator("POST", "/sim/rate", msgspec.json.encode({"rate": rate}))
+    @asynccontextmanager
+    async def faster_market(self) -> AsyncIterator[None]:
+        """Inside the block the market gives every instrument a quote in every window."""
+        state = await self.simulator_state()
+        subscriptions = sum(venue.subscriptions for venue in state.venues.values())
+        await self._set_rate(max(state.rate, UPDATES_PER_INSTRUMENT * max(1, subscriptions)))
+        try:
+            yield
+        finally:
+            with anyio.CancelScope(shield=True):
+                await self._set_rate(state.rate)
 
     async def books(self, instrument: InstrumentId) -> frozenset[SentBook]:
         """Every top of book that the simulator can send of *instrument*."""
@@ -121,7 +119,7 @@ class DrillEnvironment:
         return frozenset((bid, ask, min(bids, asks)) for bid, bids, ask, asks in books)
 
     async def inject_redis_fault(self, fault: RedisFault) -> None:
-        """Do *fault* to every master."""
+        """Apply *fault* to every master."""
         match fault:
             case RedisFault.SHUTDOWN:
                 await shut_down_masters(self._redis)
@@ -134,27 +132,17 @@ class DrillEnvironment:
         """Return once every master answers."""
         await wait_until_masters_up(self._redis)
 
+    async def _set_rate(self, updates_per_s: float) -> None:
+        await self._simulator("POST", "/sim/rate", msgspec.json.encode({"rate": updates_per_s}))
+
     async def _simulator(self, method: str, path: str, body: bytes | None = None) -> bytes:
         try:
-            reply = await request(method, self.target.sim_url + path, body)
+            reply = await send_request(method, self.target.sim_url + path, body)
         except HttpRequestError as error:
             raise DrillEnvironmentError(
                 f"the simulator at {self.target.sim_url} does not answer: {error}"
             ) from error
         if not reply.ok:
-            said = reply.body.decode(errors="replace")
-            raise DrillEnvironmentError(f"the simulator refuses {method} {path}: {said}")
+            text = reply.body.decode(errors="replace")
+            raise DrillEnvironmentError(f"the simulator refuses {method} {path}: {text}")
         return reply.body
-
-
-@asynccontextmanager
-async def drill_environment(
-    place: DrillTarget, settings: Settings
-) -> AsyncIterator[DrillEnvironment]:
-    """Connections to everything at *place*.
-
-    Raises:
-        PublisherUnavailableError: Redis does not answer.
-    """
-    async with connected(place.redis, settings) as client:
-        yield DrillEnvironment(place, client)

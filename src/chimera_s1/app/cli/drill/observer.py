@@ -1,7 +1,8 @@
-"""Writes down what can be seen of a service from outside: its streams, its health, its counters."""
+"""Observes a service from outside: its streams, its health, its counters."""
 
 import re
 from collections.abc import Sequence
+from typing import TypeAlias
 
 import anyio
 import msgspec
@@ -11,24 +12,24 @@ from chimera_s1.adapters.redis.cluster_client import ClusterClient
 from chimera_s1.adapters.redis.errors import translate_redis_errors
 from chimera_s1.adapters.redis.keys import OPERATIONS_STREAM, quote_stream, status_stream
 from chimera_s1.adapters.redis.quote_reader import RedisQuoteReader
-from chimera_s1.app.cli.drill.http import HttpRequestError, request
-from chimera_s1.app.cli.drill.observations import Observations
-from chimera_s1.app.cli.drill.observed import (
+from chimera_s1.app.cli.drill.observations import (
+    Observations,
     ObservedHealth,
     ObservedOperation,
-    ObservedQuote,
     ObservedStatus,
 )
+from chimera_s1.app.cli.drill.quote_checks import ObservedQuote
+from chimera_s1.app.cli.shared.http_client import HttpRequestError, send_request
 from chimera_s1.domain.errors import PublisherUnavailableError
 from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.ports.clock import Clock
 
-READ_MS = 250
+READ_INTERVAL_MS = 250
 POLL_INTERVAL_MS = 100
 _READ_TIMEOUT_S = 2.0
 _DROPPED = re.compile(r's1_feed_dropped_total\{.*venue="(\w+)".*\} ([0-9.e+]+)')
 
-Entries = list[tuple[str, dict[str, str]]]
+Entries: TypeAlias = list[tuple[str, dict[str, str]]]
 
 
 class _Component(Struct):
@@ -41,69 +42,51 @@ class _Health(Struct):
 
 
 class _Detail(Struct):
-    connection: str = ""
     venue: str = ""
-    cause: str = ""
 
 
 class ServiceObserver:
-    """Fills a record until cancelled; what cannot be read now is read later."""
+    """Collects observations until cancelled; what cannot be read now is read later."""
 
     def __init__(self, client: ClusterClient, url: str, clock: Clock) -> None:
-        """Args:
-        client: Of the service's Redis; used by nobody else.
-
-        url: Of the service.
-
-        clock: Time and waiting.
-        """
+        """Args: client: Of the service's Redis, for this observer alone; url: Of the service."""
         self.observations = Observations()
         self._client = client
         self._url = url
         self._clock = clock
         self._last_entry_ids: dict[str, str] = {}
-        self._dropped: dict[str, float] = {}
-
-    async def run(self) -> None:
-        """Watch streams and health."""
-        async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._watch_streams)
-            tasks.start_soon(self._watch_health)
 
     async def begin(self) -> None:
-        """Find the quote streams; everything is read from now on.
+        """Find the quote streams, and read everything from now on.
 
         Raises:
             PublisherUnavailableError: Redis does not answer.
         """
-        reader = RedisQuoteReader(self._client)
-        self.observations.quotes = {name: [] for name in await reader.instruments()}
-        start = f"{self._clock.now_ms()}-0"
-        self._last_entry_ids = dict.fromkeys(
-            [
-                OPERATIONS_STREAM,
-                *(status_stream(venue) for venue in Venue),
-                *(quote_stream(name) for name in self.observations.quotes),
-            ],
-            start,
-        )
+        names = await RedisQuoteReader(self._client).instruments()
+        self.observations.quotes = {name: [] for name in names}
+        streams = [OPERATIONS_STREAM, *map(status_stream, Venue), *map(quote_stream, names)]
+        self._last_entry_ids = dict.fromkeys(streams, f"{self._clock.now_ms()}-0")
+
+    async def run(self) -> None:
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._watch_streams)
+            tasks.start_soon(self._watch_health)
 
     async def _watch_streams(self) -> None:
         while True:
             try:
                 with translate_redis_errors(), anyio.fail_after(_READ_TIMEOUT_S):
-                    await self._read()
+                    await self._read_streams()
             except PublisherUnavailableError:
-                pass  # it is read when Redis is back
-            await self._clock.sleep_ms(READ_MS)
+                pass  # the next read begins where the last successful one ended
+            await self._clock.sleep_ms(READ_INTERVAL_MS)
 
-    async def _read(self) -> None:
+    async def _read_streams(self) -> None:
         pipeline = self._client.pipeline()
-        streams = list(self._last_entry_ids)
-        for stream in streams:
-            pipeline.execute_command("XRANGE", stream, f"({self._last_entry_ids[stream]}", "+")
+        for stream, last_id in self._last_entry_ids.items():
+            pipeline.execute_command("XRANGE", stream, f"({last_id}", "+")
         replies: Sequence[Entries] = await pipeline.execute()
-        found = dict(zip(streams, replies, strict=True))
+        found = dict(zip(self._last_entry_ids, replies, strict=True))
         for stream, entries in found.items():
             if entries:
                 self._last_entry_ids[stream] = entries[-1][0]
@@ -113,50 +96,42 @@ class ServiceObserver:
         for name in self.observations.quotes:
             self._record_quotes(name, found[quote_stream(name)])
 
+    def _record_operations(self, entries: Entries) -> None:
+        for entry_id, each in entries:
+            detail = msgspec.json.decode(each["detail_json"], type=_Detail)
+            operation = ObservedOperation(_ms(entry_id), each["kind"], detail.venue)
+            self.observations.operations.append(operation)
+
+    def _record_status(self, venue: Venue, entries: Entries) -> None:
+        self.observations.status += [
+            ObservedStatus(_ms(entry_id), venue.value, each["symbol"], each["state"])
+            for entry_id, each in entries
+        ]
+
     def _record_quotes(self, name: InstrumentId, entries: Entries) -> None:
-        # Of several sources of one instrument, the first in the stream's name is enough.
+        # One source of each instrument is enough.
         self.observations.quotes[name] += [
             _quote(entry_id, fields)
             for entry_id, fields in entries
             if fields["src"].endswith(".bookTicker")
         ]
 
-    def _record_status(self, venue: Venue, entries: Entries) -> None:
-        self.observations.status += [
-            ObservedStatus(_ms(entry_id), venue.value, each["symbol"], each["state"], each["cause"])
-            for entry_id, each in entries
-        ]
-
-    def _record_operations(self, entries: Entries) -> None:
-        for entry_id, each in entries:
-            detail = msgspec.json.decode(each["detail_json"], type=_Detail)
-            text = f"{detail.connection}: {detail.cause}"
-            self.observations.operations.append(
-                ObservedOperation(_ms(entry_id), each["kind"], detail.venue, text)
-            )
-
     async def _watch_health(self) -> None:
         while True:
+            levels: dict[str, str] = {}
+            dropped: dict[str, float] = {}
             try:
-                await self._poll_health()
+                health = await send_request("GET", f"{self._url}/health")
+                metrics = await send_request("GET", f"{self._url}/metrics")
+                components = msgspec.json.decode(health.body, type=_Health).components
+                levels = {each.name: each.level for each in components}
+                dropped = _dropped(metrics.body.decode())
             except (HttpRequestError, msgspec.DecodeError):
-                # A service that does not answer is not ready.
-                silent = ObservedHealth(self._clock.now_ms(), ready=False, levels={}, dropped={})
-                self.observations.health.append(silent)
+                pass  # no levels: the service does not answer
+            self.observations.health.append(
+                ObservedHealth(self._clock.now_ms(), levels=levels, dropped=dropped)
+            )
             await self._clock.sleep_ms(POLL_INTERVAL_MS)
-
-    async def _poll_health(self) -> None:
-        answer = await request("GET", f"{self._url}/health")
-        health = msgspec.json.decode(answer.body, type=_Health)
-        ready = await request("GET", f"{self._url}/ready")
-        metrics = await request("GET", f"{self._url}/metrics")
-        seen = ObservedHealth(
-            self._clock.now_ms(),
-            ready=ready.ok,
-            levels={each.name: each.level for each in health.components},
-            dropped=_dropped(metrics.body.decode()),
-        )
-        self.observations.health.append(seen)
 
 
 def _dropped(metrics: str) -> dict[str, float]:
@@ -168,16 +143,8 @@ def _dropped(metrics: str) -> dict[str, float]:
 
 
 def _quote(entry_id: str, fields: dict[str, str]) -> ObservedQuote:
-    return ObservedQuote(
-        _ms(entry_id),
-        int(fields["ts"]),
-        float(fields["bid1"]),
-        float(fields["ask1"]),
-        float(fields["mid"]),
-        float(fields["spread_bps"]),
-        float(fields["top1_qty"]),
-        float(fields["top1_usdt"]),
-    )
+    names = ("bid1", "ask1", "mid", "spread_bps", "top1_qty", "top1_usdt")
+    return ObservedQuote(_ms(entry_id), int(fields["ts"]), *(float(fields[name]) for name in names))
 
 
 def _ms(entry_id: str) -> int:

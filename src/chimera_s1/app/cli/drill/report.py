@@ -1,86 +1,85 @@
-"""What drills found, as a table for people and as JSON for programs."""
+"""Prints drills and their results, as a table or as JSON."""
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 import typer
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
 from chimera_s1.app.cli.drill.drill import Drill
 from chimera_s1.app.cli.drill.result import DrillResult
-from chimera_s1.app.cli.shared.output import stdout_console
+from chimera_s1.app.cli.shared.output import aligned_line, print_json, stdout_console
 
 _COLUMNS = ("drill", "noticed s", "over s", "missing", "wrong", "mistimed", "lost", "late ms", "")
-_WIDTHS = (14, 12, 12, 8, 6, 8, 6, 9, 5)
+_WIDTHS = (14, 12, 12, 8, 6, 8, 6, 9)
+_WIDTH_WITH_TARGETS = 100
+"""A narrower terminal shows the figures alone."""
 
 
 def print_catalogue(drills: Sequence[Drill], *, as_json: bool) -> None:
-    """Each drill, its fault and its targets."""
+    """Print each drill, its fault and its targets."""
     if as_json:
-        shown = [
-            {"drill": each.name, "fault": each.fault, "targets": each.targets} for each in drills
-        ]
-        typer.echo(msgspec.json.format(msgspec.json.encode(shown)).decode())
+        print_json([{"drill": d.name, "fault": d.fault, "targets": d.targets} for d in drills])
         return
     for each in drills:
         typer.echo(f"{each.name:<14}  {each.fault}")
         typer.echo(f"{'':<14}  {_targets(each)}")
 
 
-def results_as_json(rows: Sequence[DrillResult]) -> str:
-    """One object a drill: what was measured, its targets, and what was missed."""
-    shown: list[dict[str, Any]] = [
-        {
-            "drill": row.drill.name,
-            "fault": row.drill.fault,
-            "passed": row.passed,
-            "missed": row.missed,
-            "targets": row.drill.targets,
-            **msgspec.structs.asdict(row.measured),
-        }
-        for row in rows
-    ]
-    return msgspec.json.format(msgspec.json.encode(shown)).decode()
-
-
-def print_results(rows: Sequence[DrillResult]) -> None:
-    """The table; behind each figure its target. What was missed follows below."""
+def print_results(results: Sequence[DrillResult], *, as_json: bool) -> None:
+    """Print each measurement beside its target, then what was missed."""
     console = stdout_console()
+    if as_json:
+        print_json(list(map(_as_dict, results)))
+        return
     if console.is_terminal:
-        console.print(_table(rows))
+        console.print(_table(results, with_targets=console.width >= _WIDTH_WITH_TARGETS))
     else:
-        typer.echo(_line(_COLUMNS))
-        for row in rows:
-            typer.echo(_line(_cells(row)))
-    for row in rows:
-        typer.echo(f"{row.drill.name}: {row.drill.fault}; {_findings(row)}")
+        typer.echo(aligned_line(_COLUMNS, _WIDTHS))
+        for result in results:
+            typer.echo(aligned_line(_cells(result, with_targets=True), _WIDTHS))
+    for result in results:
+        typer.echo(f"{result.drill.name}: {result.drill.fault}; {_findings(result)}")
 
 
-def _table(rows: Sequence[DrillResult]) -> Table:
-    table = Table()
+def _as_dict(result: DrillResult) -> dict[str, object]:
+    return {
+        "drill": result.drill.name,
+        "fault": result.drill.fault,
+        "passed": result.passed,
+        "missed": result.missed,
+        "targets": result.drill.targets,
+        **msgspec.structs.asdict(result.measured),
+    }
+
+
+def _table(results: Sequence[DrillResult], *, with_targets: bool) -> Table:
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name in _COLUMNS:
         table.add_column(name, justify="left" if name in {"drill", ""} else "right", no_wrap=True)
-    for row in rows:
-        *cells, verdict = _cells(row)
-        table.add_row(*cells, Text(verdict, style="green" if row.passed else "red"))
+    for result in results:
+        *cells, verdict = _cells(result, with_targets=with_targets)
+        table.add_row(*cells, Text(verdict, style="green" if result.passed else "red"))
     return table
 
 
-def _cells(row: DrillResult) -> tuple[str, ...]:
-    measured, targets = row.measured, row.drill.targets
-    return (
-        row.drill.name,
-        _figure(measured.noticed_s, targets.noticed_s, ".1f"),
-        _figure(measured.over_s, targets.over_s, ".1f"),
-        _figure(measured.missing, targets.missing, "d"),
-        _figure(len(measured.wrong), 0, "d"),
-        _figure(measured.mistimed, targets.mistimed, "d"),
-        _figure(measured.lost, targets.lost, "d"),
-        _figure(measured.late_ms, targets.late_ms, ".0f"),
-        "PASS" if row.passed else "MISS",
+def _cells(result: DrillResult, *, with_targets: bool) -> tuple[str, ...]:
+    measured, targets = result.measured, result.drill.targets
+    figures: tuple[tuple[float | None, float | None, str], ...] = (
+        (measured.noticed_s, targets.noticed_s, ".1f"),
+        (measured.over_s, targets.over_s, ".1f"),
+        (measured.missing, targets.missing, "d"),
+        (len(measured.wrong), 0, "d"),
+        (measured.mistimed, targets.mistimed, "d"),
+        (measured.lost, targets.lost, "d"),
+        (measured.late_ms, targets.late_ms, ".0f"),
     )
+    shown = (
+        _figure(value, target if with_targets else None, form) for value, target, form in figures
+    )
+    return (result.drill.name, *shown, "PASS" if result.passed else "MISS")
 
 
 def _figure(value: float | None, target: float | None, form: str) -> str:
@@ -88,30 +87,23 @@ def _figure(value: float | None, target: float | None, form: str) -> str:
     return shown if target is None else f"{shown} <= {target:g}"
 
 
-def _findings(row: DrillResult) -> str:
-    by = f"noticed by {row.measured.noticed_by}" if row.measured.noticed_by else ""
-    fired = sum(row.measured.fired)
-    parts = [by, f"fired {fired} times", row.measured.remark, *row.missed]
+def _findings(result: DrillResult) -> str:
+    measured = result.measured
+    by = f"noticed by {measured.noticed_by}" if measured.noticed_by else ""
+    parts = [by, f"fired {sum(measured.fired)} times", measured.remark, *result.missed]
     return "; ".join(part for part in parts if part)
 
 
 def _targets(drill: Drill) -> str:
     targets = drill.targets
-    said = {
+    over = "over within {:g} s" + (" of Redis answering again" * drill.over_from_recovery)
+    texts = {
         "noticed within {:g} s": targets.noticed_s,
-        "over within {:g} s" + (" of its return" if drill.over_from_recovery else ""): (
-            targets.over_s
-        ),
+        over: targets.over_s,
         "at most {:g} windows missing": targets.missing,
         "at most {:g} connections lost": targets.lost,
         "at most {:g} quotes mistimed": targets.mistimed or None,
         "entries at most {:g} ms late": targets.late_ms,
     }
-    parts = [text.format(value) for text, value in said.items() if value is not None]
+    parts = [text.format(value) for text, value in texts.items() if value is not None]
     return ", ".join([*parts, "no wrong number"])
-
-
-def _line(cells: Sequence[str]) -> str:
-    first, *numbers, last = cells
-    middle = [text.rjust(width) for text, width in zip(numbers, _WIDTHS[1:-1], strict=True)]
-    return "  ".join((first.ljust(_WIDTHS[0]), *middle, last)).rstrip()

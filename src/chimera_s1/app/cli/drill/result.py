@@ -1,4 +1,4 @@
-"""One row of the table: what was measured, and whether each target was reached."""
+"""The result of one drill: what was measured, and which targets were missed."""
 
 from collections.abc import Sequence
 
@@ -8,29 +8,29 @@ from chimera_s1.app.cli.drill.drill import Drill
 
 
 class Measurements(Struct, frozen=True):
-    """What one drill found.
+    """What one drill measured.
 
     Attributes:
-        fired: How often each fault fired, in their order.
+        fired: How often each fault fired, in the drill's order.
 
-        noticed_s: Seconds from the begin; None where no sign was seen in time.
+        noticed_s: Seconds from the fault to its detection; None where it was not detected.
 
-        noticed_by: The sign.
+        noticed_by: The sign of detection.
 
-        over_s: Seconds from the begin, or from Redis being back; None where it was not over in
-            time.
+        over_s: Seconds from the fault, or from Redis answering again, to recovery; None without
+            recovery.
 
-        missing: Windows without a quote, of the instrument that lacks most.
+        missing: Windows without a quote, of the instrument that misses most.
 
-        wrong: What was wrong with published quotes.
+        wrong: Errors in published quotes.
 
-        mistimed: Quotes with a ts that does not fit, of the instrument that has most.
+        mistimed: Quotes with a wrong ts, of the instrument that has most.
 
         lost: Connections lost.
 
         late_ms: From a window's end to the entry, 99th percentile.
 
-        remark: What else is worth knowing.
+        remark: Shown with the result.
     """
 
     fired: tuple[int, ...]
@@ -46,11 +46,7 @@ class Measurements(Struct, frozen=True):
 
 
 class DrillResult(Struct, frozen=True):
-    """A drill with its result.
-
-    Attributes:
-        missed: What is not as it should be; empty for PASS.
-    """
+    """A drill with its measurements; *missed* names the missed targets."""
 
     drill: Drill
     measured: Measurements
@@ -58,7 +54,6 @@ class DrillResult(Struct, frozen=True):
 
     @property
     def passed(self) -> bool:
-        """All targets were reached, and the fault really happened."""
         return not self.missed
 
 
@@ -66,13 +61,13 @@ def evaluate(drill: Drill, measured: Measurements) -> DrillResult:
     """Compare *measured* with the targets of *drill*."""
     targets = drill.targets
     missed = [
-        *_unfired_problems(measured.fired),
-        *_lateness_problems("noticed", measured.noticed_s, targets.noticed_s),
-        *_lateness_problems("over", measured.over_s, targets.over_s),
-        *_excess_problems("windows missing", measured.missing, targets.missing),
-        *_excess_problems("quotes of an instrument mistimed", measured.mistimed, targets.mistimed),
-        *_excess_problems("connections lost", measured.lost, targets.lost),
-        *_excess_problems("ms late", measured.late_ms, targets.late_ms),
+        *_not_fired(measured.fired),
+        *_too_slow("noticed", measured.noticed_s, targets.noticed_s),
+        *_too_slow("over", measured.over_s, targets.over_s),
+        *_too_many("windows missing", measured.missing, targets.missing),
+        *_too_many("quotes of an instrument mistimed", measured.mistimed, targets.mistimed),
+        *_too_many("connections lost", measured.lost, targets.lost),
+        *_too_many("ms late", measured.late_ms, targets.late_ms),
     ]
     if drill.noticed_signs and measured.noticed_s is None and targets.noticed_s is None:
         missed.append("never noticed")
@@ -83,12 +78,12 @@ def evaluate(drill: Drill, measured: Measurements) -> DrillResult:
     return DrillResult(drill, measured, tuple(missed))
 
 
-def _unfired_problems(counts: Sequence[int]) -> list[str]:
+def _not_fired(counts: Sequence[int]) -> list[str]:
     silent = sum(count == 0 for count in counts)
     return [f"{silent} of {len(counts)} faults did not fire"] if silent else []
 
 
-def _lateness_problems(what: str, seconds: float | None, target_s: float | None) -> list[str]:
+def _too_slow(what: str, seconds: float | None, target_s: float | None) -> list[str]:
     if target_s is None:
         return []
     if seconds is None:
@@ -96,7 +91,7 @@ def _lateness_problems(what: str, seconds: float | None, target_s: float | None)
     return [f"{what} after {seconds:.1f} s, not {target_s:g}"] if seconds > target_s else []
 
 
-def _excess_problems(what: str, value: float | None, target: float | None) -> list[str]:
+def _too_many(what: str, value: float | None, target: float | None) -> list[str]:
     if target is None or value is None or value <= target:
         return []
     return [f"{value:g} {what}, at most {target:g} allowed"]

@@ -1,17 +1,16 @@
-"""Runs a drill: waits for calm, lets the fault happen, watches it come and go, and counts."""
+"""Runs one drill: waits for a stable service, injects the faults, measures."""
 
 from collections.abc import Callable, Sequence
 
 import anyio
 from msgspec import Struct
 
-from chimera_s1.app.cli.drill.drill import AnySign, Drill, RedisFault, SimulatedFault
+from chimera_s1.app.cli.drill.drill import Drill, RedisFault, SimulatedFault
 from chimera_s1.app.cli.drill.environment import (
     DrillEnvironment,
     DrillEnvironmentError,
     SimulatorState,
 )
-from chimera_s1.app.cli.drill.observations import ObservedSign
 from chimera_s1.app.cli.drill.observer import ServiceObserver
 from chimera_s1.app.cli.drill.quote_checks import (
     SentBook,
@@ -21,191 +20,167 @@ from chimera_s1.app.cli.drill.quote_checks import (
     quote_errors,
 )
 from chimera_s1.app.cli.drill.result import DrillResult, Measurements, evaluate
+from chimera_s1.app.cli.drill.signs import AnySign, ObservedSign, find_signs
 from chimera_s1.domain.identifiers import InstrumentId
 from chimera_s1.domain.ports.clock import Clock
 
-BASELINE_TIMEOUT_MS = 90_000
+STABLE_TIMEOUT_MS = 90_000
 SIGN_TIMEOUT_MS = 10_000
-"""How much longer than its target and its fault a sign is waited for."""
+"""How much longer than its target and its fault to wait for a sign."""
 
 DRAIN_MS = 2_500
-"""Windows that were open when it was over are written by then."""
+"""After it, windows that were open at the end are written."""
 
 _POLL_INTERVAL_MS = 50
 
 
 class FaultTimeline(Struct, frozen=True):
-    """How a fault went.
+    """When the faults began, were noticed, and were over.
 
     Attributes:
-        began_ms: When it first happened, local epoch ms.
+        began_ms: When one first fired, local epoch ms.
 
-        noticed: The sign that it was noticed; None where it never came.
+        redis_back_ms: When Redis answered again; None where it was not broken.
 
-        back_ms: When Redis answered again; None where it was not away.
-
-        over: The sign that it was over; None where it never came.
-
-        fired: How often each fault happened.
+        fired: How often each fault fired.
     """
 
     began_ms: int
     noticed: ObservedSign | None
-    back_ms: int | None
+    redis_back_ms: int | None
     over: ObservedSign | None
     fired: tuple[int, ...]
 
 
 class DrillRunner:
-    """Runs drills one after the other on one ground."""
+    """Runs drills one after the other, with an observer that is running."""
 
     def __init__(
         self,
-        ground: DrillEnvironment,
-        recorder: ServiceObserver,
+        environment: DrillEnvironment,
+        observer: ServiceObserver,
         clock: Clock,
         report_progress: Callable[[str], None],
     ) -> None:
-        """Args:
-        ground: What is drilled.
-
-        recorder: Running.
-
-        clock: Time and waiting.
-
-        report_progress: Told what goes on.
-        """
-        self._environment = ground
-        self._recorder = recorder
+        self._environment = environment
+        self._observer = observer
         self._clock = clock
-        self._say = report_progress
+        self._report_progress = report_progress
         self._books: dict[InstrumentId, frozenset[SentBook]] = {}
 
     async def run(self, drill: Drill) -> DrillResult:
         """Run *drill*.
 
         Raises:
-            DrillGroundError: The service does not come to rest, so nothing can be measured.
+            DrillEnvironmentError: The service does not become stable, or a part does not answer.
         """
-        self._say(f"{drill.name}: waiting for calm")
-        baseline = await self._wait_for_baseline()
-        await self._load_books(baseline)
+        self._report_progress(f"{drill.name}: waiting for a stable service")
+        names = await self._wait_until_stable()
+        for name in names:
+            if name not in self._books:
+                self._books[name] = await self._environment.books(name)
         before = await self._environment.simulator_state()
-        course = await self._run_fault(drill, baseline)
-        self._say(f"{drill.name}: counting")
+        timeline = await self._run_faults(drill, names)
+        self._report_progress(f"{drill.name}: measuring")
         await self._clock.sleep_ms(DRAIN_MS)
         after = await self._environment.simulator_state()
-        remark = _sent(before, after)
-        return evaluate(drill, self._measure(drill, baseline, course, remark))
+        return evaluate(drill, self._measure(drill, names, timeline, _traffic(before, after)))
 
-    async def _wait_for_baseline(self) -> tuple[InstrumentId, ...]:
-        """Wait until all is GREEN and quotes come in every window; the instruments that
-        have them.
-        """
-        until_ms = self._clock.monotonic_ms() + BASELINE_TIMEOUT_MS
+    async def _wait_until_stable(self) -> tuple[InstrumentId, ...]:
+        """Wait until all is GREEN and quotes come in every window; the quoted instruments."""
+        until_ms = self._clock.monotonic_ms() + STABLE_TIMEOUT_MS
         while self._clock.monotonic_ms() < until_ms:
-            baseline = self._recorder.observations.baseline(self._clock.now_ms())
-            if baseline and not self._unhealthy():
-                return baseline
+            names = self._observer.observations.stable_instruments(self._clock.now_ms())
+            if names and not self._unhealthy():
+                return names
             await self._clock.sleep_ms(_POLL_INTERVAL_MS)
-        unwell = ", ".join(self._unhealthy()) or "no instrument has a quote in every window"
+        cause = ", ".join(self._unhealthy()) or "no instrument has a quote in every window"
         raise DrillEnvironmentError(
-            f"the service did not come to rest within {BASELINE_TIMEOUT_MS / 1000:.0f} s: "
-            f"{unwell}; "
-            f"{self._environment.target.url}/health says more"
+            f"the service was not stable within {STABLE_TIMEOUT_MS / 1000:.0f} s: {cause}; "
+            f"see {self._environment.target.url}/health"
         )
 
     def _unhealthy(self) -> list[str]:
-        health = self._recorder.observations.health
+        health = self._observer.observations.health
         if not health or not health[-1].levels:
             return [f"{self._environment.target.url} does not answer"]
         levels = health[-1].levels
         return [f"{name} is {level}" for name, level in levels.items() if level != "GREEN"]
 
-    async def _load_books(self, baseline: Sequence[InstrumentId]) -> None:
-        for name in baseline:
-            if name not in self._books:
-                self._books[name] = await self._environment.books(name)
-
-    async def _run_fault(self, drill: Drill, baseline: Sequence[InstrumentId]) -> FaultTimeline:
+    async def _run_faults(self, drill: Drill, names: Sequence[InstrumentId]) -> FaultTimeline:
         armed: list[int] = []
-        back_ms: list[int] = []
-        mark_ms = self._clock.now_ms()
+        redis_back_ms: list[int] = []
+        start_ms = self._clock.now_ms()
         async with anyio.create_task_group() as tasks:
             try:
                 for fault in drill.faults:
                     if isinstance(fault, SimulatedFault):
                         armed.append(await self._environment.arm(fault))
                     else:
-                        tasks.start_soon(self._inject_redis_fault, fault, back_ms)
-                self._say(f"{drill.name}: {drill.fault}")
-                noticed = await self._wait_for_sign(drill, drill.noticed_signs, mark_ms, baseline)
-                from_ms = noticed.at_ms if noticed else mark_ms + drill.duration_ms
-                over = await self._wait_for_sign(drill, drill.over_signs, from_ms, baseline)
+                        tasks.start_soon(self._inject_redis_fault, fault, redis_back_ms)
+                self._report_progress(f"{drill.name}: {drill.fault}")
+                noticed = await self._wait_for_signs(drill, drill.noticed_signs, start_ms, names)
+                from_ms = noticed.at_ms if noticed else start_ms + drill.duration_ms
+                over = await self._wait_for_signs(drill, drill.over_signs, from_ms, names)
                 states = await self._environment.fault_states(armed)
             finally:
                 with anyio.CancelScope(shield=True):
                     await self._environment.disarm(armed)
         began = [each.first_fired_ms for each in states if each.first_fired_ms is not None]
         return FaultTimeline(
-            began_ms=min(began, default=mark_ms),
+            began_ms=min(began, default=start_ms),
             noticed=noticed,
-            back_ms=max(back_ms, default=None),
+            redis_back_ms=max(redis_back_ms, default=None),
             over=over,
             fired=tuple(each.fired for each in states) or (1,),
         )
 
-    async def _inject_redis_fault(self, fault: RedisFault, back_ms: list[int]) -> None:
+    async def _inject_redis_fault(self, fault: RedisFault, redis_back_ms: list[int]) -> None:
         await self._environment.inject_redis_fault(fault)
         with anyio.move_on_after(SIGN_TIMEOUT_MS / 1000):
             await self._environment.wait_for_redis()
-            back_ms.append(self._clock.now_ms())
+            redis_back_ms.append(self._clock.now_ms())
 
-    async def _wait_for_sign(
+    async def _wait_for_signs(
         self,
         drill: Drill,
         groups: Sequence[AnySign],
         since_ms: int,
-        baseline: Sequence[InstrumentId],
+        names: Sequence[InstrumentId],
     ) -> ObservedSign | None:
         if not groups:
             return None
-        targets = drill.targets
-        longest_s = max(targets.noticed_s or 0.0, targets.over_s or 0.0)
+        longest_s = max(drill.targets.noticed_s or 0.0, drill.targets.over_s or 0.0)
         until_ms = max(since_ms, self._clock.now_ms()) + longest_s * 1000 + SIGN_TIMEOUT_MS
         while self._clock.now_ms() < until_ms:
-            found = self._recorder.observations.first_signs(groups, since_ms, baseline)
+            found = find_signs(self._observer.observations, groups, since_ms, names)
             if found is not None:
                 return found
             await self._clock.sleep_ms(_POLL_INTERVAL_MS)
         return None
 
     def _measure(
-        self, drill: Drill, baseline: Sequence[InstrumentId], course: FaultTimeline, remark: str
+        self, drill: Drill, names: Sequence[InstrumentId], timeline: FaultTimeline, remark: str
     ) -> Measurements:
-        record, began_ms = self._recorder.observations, course.began_ms
-        end_ms = course.over.at_ms if course.over else self._clock.now_ms()
-        unaffected = [name for name in baseline if name.symbol != drill.affected_symbol]
-        seen = {
-            name: [quote for quote in record.quotes[name] if quote.at_ms > began_ms]
-            for name in baseline
-        }
-        wrong = [
-            f"{name}: {text}"
-            for name, quotes in seen.items()
-            for text in quote_errors(quotes, self._books[name])
-        ]
-        over_from_ms = course.back_ms if drill.over_from_recovery else began_ms
+        observations, began_ms = self._observer.observations, timeline.began_ms
+        end_ms = timeline.over.at_ms if timeline.over else self._clock.now_ms()
+        over_from_ms = timeline.redis_back_ms if drill.over_from_recovery else began_ms
+        unaffected = [name for name in names if name.symbol != drill.affected_symbol]
+        quotes = observations.quotes_after(names, began_ms)
         return Measurements(
-            fired=course.fired,
-            noticed_s=_seconds(course.noticed, began_ms),
-            noticed_by=course.noticed.by if course.noticed else "",
-            over_s=None if over_from_ms is None else _seconds(course.over, over_from_ms),
-            missing=most_missing(seen, unaffected, began_ms, end_ms + DRAIN_MS),
-            wrong=tuple(wrong),
-            mistimed=max(mistimed_quotes(quotes, drill.age_max_ms) for quotes in seen.values()),
-            lost=record.connections_lost(began_ms),
-            late_ms=lateness_ms(quote for quotes in seen.values() for quote in quotes),
+            fired=timeline.fired,
+            noticed_s=_seconds(timeline.noticed, began_ms),
+            noticed_by=timeline.noticed.by if timeline.noticed else "",
+            over_s=None if over_from_ms is None else _seconds(timeline.over, over_from_ms),
+            missing=most_missing(quotes, unaffected, began_ms, end_ms + DRAIN_MS),
+            wrong=tuple(
+                f"{name}: {text}"
+                for name, each in quotes.items()
+                for text in quote_errors(each, self._books[name])
+            ),
+            mistimed=max(mistimed_quotes(each, drill.age_max_ms) for each in quotes.values()),
+            lost=observations.connections_lost(began_ms),
+            late_ms=lateness_ms(quote for each in quotes.values() for quote in each),
             remark=remark,
         )
 
@@ -214,10 +189,10 @@ def _seconds(sign: ObservedSign | None, since_ms: int) -> float | None:
     return None if sign is None else max(0, sign.at_ms - since_ms) / 1000
 
 
-def _sent(before: SimulatorState, after: SimulatorState) -> str:
+def _traffic(before: SimulatorState, after: SimulatorState) -> str:
     skipped = sum(
         after.venues[name].frames_skipped - venue.frames_skipped
         for name, venue in before.venues.items()
     )
-    unread = f", {skipped:,} frames left out because nobody read them" if skipped else ""
-    return f"{after.updates - before.updates:,} updates{unread}"
+    text = f", {skipped:,} frames skipped because the socket was not read" if skipped else ""
+    return f"{after.updates - before.updates:,} updates{text}"

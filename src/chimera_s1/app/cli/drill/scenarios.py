@@ -1,16 +1,13 @@
-"""The drills that are built in."""
+"""The built-in drills."""
 
 from collections.abc import Sequence
 
-from chimera_s1.app.cli.drill.drill import (
-    Drill,
-    DrillThresholds,
+from chimera_s1.app.cli.drill.drill import Drill, DrillThresholds, RedisFault, SimulatedFault
+from chimera_s1.app.cli.drill.signs import (
     DroppedSign,
     LevelSign,
     OperationsSign,
     QuotesSign,
-    RedisFault,
-    SimulatedFault,
     StatusSign,
 )
 from chimera_s1.domain.errors import InvalidValueError
@@ -24,7 +21,7 @@ _GARBAGE = (
     "malformed:empty", "crossed", "zero", "negative", "duplicate", "reorder",
 )  # fmt: skip
 _WRONG_TIMES = ("late:60000", "future:60000")
-"""Of futures only: spot book tickers have no time."""
+"""Futures only: spot book tickers carry no event time."""
 
 
 def _both(do: str, *, times: int | None = None, for_ms: int = 0) -> tuple[SimulatedFault, ...]:
@@ -57,7 +54,7 @@ DRILLS = (
     ),
     Drill(
         "half-open",
-        "sockets open, nothing answered, no data",
+        "sockets open, no data, no replies",
         _both("half-open"),
         noticed_signs=_blind_or_lost(),
         over_signs=_AGAIN,
@@ -89,7 +86,7 @@ DRILLS = (
     ),
     Drill(
         "garbage",
-        f"{len(_GARBAGE + _WRONG_TIMES)} kinds of wrong frames, 10 of each, and one of 5 MB",
+        f"{len(_GARBAGE + _WRONG_TIMES)} kinds of malformed frames, 10 of each, and one of 5 MB",
         (
             *(fault for do in _GARBAGE for fault in _both(do, times=10)),
             *(SimulatedFault("ws:perp", do, 10) for do in _WRONG_TIMES),
@@ -118,7 +115,7 @@ DRILLS = (
     ),
     Drill(
         "redis-slow",
-        "every Redis node answers nothing for 3 s",
+        "every Redis node stops answering for 3 s",
         (RedisFault.PAUSE,),
         noticed_signs=((LevelSign("redis", ("YELLOW", "ORANGE", "RED")),),),
         over_signs=((QuotesSign(),),),
@@ -130,7 +127,7 @@ DRILLS = (
         (SimulatedFault("clock", "offset:2000", for_ms=40_000),),
         noticed_signs=tuple((LevelSign(f"clock.{venue}", ("RED",)),) for venue in _VENUES),
         over_signs=tuple((LevelSign(f"clock.{venue}", ("GREEN",)),) for venue in _VENUES),
-        # Until the exchange is asked, nobody can know that its times are wrong.
+        # Wrong times are found out by the next clock sample only.
         targets=DrillThresholds(noticed_s=31, over_s=72, missing=2, lost=0, mistimed=2),
         age_max_ms=1_500,
     ),
@@ -138,10 +135,10 @@ DRILLS = (
 
 
 def choose(names: Sequence[str]) -> tuple[Drill, ...]:
-    """The drills called *names*, in that order; all of them where none is named.
+    """The drills called *names*, in that order; all of them without names.
 
     Raises:
-        InvalidValueError: There is no such drill.
+        InvalidValueError: A name is unknown.
     """
     by_name = {drill.name: drill for drill in DRILLS}
     unknown = [name for name in names if name not in by_name]

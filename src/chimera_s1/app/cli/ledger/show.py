@@ -1,8 +1,7 @@
-"""Looking into a ledger: its newest transfers, and the life of one."""
+"""Prints the newest transfers of a ledger, and the timeline of one."""
 
 from collections.abc import Sequence
 
-import msgspec
 import typer
 from msgspec import Struct, field
 from rich.box import SIMPLE_HEAD
@@ -18,16 +17,16 @@ from chimera_s1.app.capabilities.treasury.list_transfers import (
 )
 from chimera_s1.app.capabilities.treasury.text_format import escape_unprintable, format_utc
 from chimera_s1.app.capabilities.treasury.transfer_timeline import TransferTimeline, build_timeline
-from chimera_s1.app.cli.shared.output import print_status, stdout_console
+from chimera_s1.app.cli.shared.output import print_json, print_status, stdout_console
 from chimera_s1.app.settings.settings import Settings
 from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.money import exact_text
 from chimera_s1.domain.treasury.transfer import Transfer, TransferStatus
 
-_WIDTH_OF_ALL = 120
-_WIDTH_OF_UUID = 36
-_UP_TO_SECONDS = 19
+_WIDTH_OF_ALL_COLUMNS = 120
+_UUID_LENGTH = 36
+_LENGTH_UP_TO_SECONDS = 19
 _STYLES = {
     TransferStatus.PENDING: "yellow",
     TransferStatus.DONE: "green",
@@ -36,13 +35,7 @@ _STYLES = {
 
 
 class TransferListRow(Struct, frozen=True, kw_only=True):
-    """One transfer as `ledger list` shows it.
-
-    Attributes:
-        accepted: ISO 8601, UTC.
-
-        amount: USDT, exact decimal text.
-    """
+    """One transfer in `ledger list`; *accepted* is ISO 8601 in UTC, *amount* exact decimal text."""
 
     accepted: str
     transfer_id: str
@@ -60,29 +53,29 @@ async def print_transfers(
     """Print the newest transfers.
 
     Raises:
-        ConfigurationError: There is no ledger where *settings* say.
+        ConfigurationError: There is no ledger.
 
         StoreUnavailableError, LedgerDamagedError: It cannot be read.
     """
     async with open_stores(settings, SystemClock(), read_only=True) as stores:
-        lines = [_line(each) for each in await list_newest_transfers(stores.events, limit, status)]
+        rows = [_row(each) for each in await list_newest_transfers(stores.events, limit, status)]
     console = stdout_console()
     if as_json:
-        typer.echo(msgspec.json.format(msgspec.json.encode(lines)).decode())
+        print_json(rows)
     elif console.is_terminal:
-        console.print(_table(lines, console.width))
+        console.print(_table(rows, console.width))
     else:
-        for line in lines:
-            typer.echo("\t".join(_cells(line)))
-    if not lines and not as_json:
+        for row in rows:
+            typer.echo("\t".join(_cells(row)))
+    if not rows and not as_json:
         print_status("no transfers" if status is None else f"no transfers are {status.value}")
 
 
 async def print_timeline(settings: Settings, transfer_id: TransferId) -> None:
-    """Print the life of *transfer_id*.
+    """Print the timeline of *transfer_id*.
 
     Raises:
-        ConfigurationError: There is no such transfer, or no ledger where *settings* say.
+        ConfigurationError: There is no such transfer, or no ledger.
 
         StoreUnavailableError, LedgerDamagedError: It cannot be read.
     """
@@ -90,7 +83,7 @@ async def print_timeline(settings: Settings, transfer_id: TransferId) -> None:
         entries = await read_transfer_entries(stores.events, transfer_id)
     if not entries:
         raise ConfigurationError(
-            f"the ledger has no transfer {transfer_id}; chimera-s1 ledger list shows which it has"
+            f"the ledger has no transfer {transfer_id}; chimera-s1 ledger list shows the ids"
         )
     for text in timeline_lines(
         build_timeline(transfer_id, entries, settings.reconciliation_timing)
@@ -98,22 +91,22 @@ async def print_timeline(settings: Settings, transfer_id: TransferId) -> None:
         typer.echo(text)
 
 
-def timeline_lines(story: TransferTimeline) -> tuple[str, ...]:
-    """*story* as text, its columns under each other."""
-    width = max(len(line.actor) for line in story.entries)
-    seq_width = max(len(str(line.seq)) for line in story.entries)
+def timeline_lines(timeline: TransferTimeline) -> tuple[str, ...]:
+    """*timeline* as text, its columns aligned."""
+    width = max(len(line.actor) for line in timeline.entries)
+    seq_width = max(len(str(line.seq)) for line in timeline.entries)
     return (
-        story.title,
+        timeline.title,
         *(
             f"{format_utc(line.at)}  #{line.seq:<{seq_width}}  {line.actor:<{width}}  {line.text}"
-            for line in story.entries
+            for line in timeline.entries
         ),
-        f"now   {story.next_steps.current_state}",
-        f"next  {story.next_steps.next_step}",
+        f"now   {timeline.next_steps.current_state}",
+        f"next  {timeline.next_steps.next_step}",
     )
 
 
-def _line(listed: ListedTransfer) -> TransferListRow:
+def _row(listed: ListedTransfer) -> TransferListRow:
     transfer = listed.transfer
     return TransferListRow(
         accepted=format_utc(transfer.accepted_at),
@@ -136,35 +129,35 @@ def _message(transfer: Transfer, *, newer: bool) -> str:
     return "; ".join([*words, *([transfer.message] if transfer.message else [])])
 
 
-def _cells(line: TransferListRow) -> tuple[str, ...]:
+def _cells(row: TransferListRow) -> tuple[str, ...]:
     return (
-        line.accepted,
-        line.transfer_id,
-        line.from_wallet,
-        line.to_wallet,
-        line.amount,
-        line.state.value,
-        line.actor,
-        line.message,
+        row.accepted,
+        row.transfer_id,
+        row.from_wallet,
+        row.to_wallet,
+        row.amount,
+        row.state.value,
+        row.actor,
+        row.message,
     )
 
 
-def _table(lines: Sequence[TransferListRow], width: int) -> Table:
+def _table(rows: Sequence[TransferListRow], width: int) -> Table:
+    wide = width >= _WIDTH_OF_ALL_COLUMNS
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("accepted, UTC", no_wrap=True)
-    id_width = _WIDTH_OF_UUID if width >= _WIDTH_OF_ALL else None
-    table.add_column("transfer", overflow="fold", min_width=id_width)
-    table.add_column("way", no_wrap=True)
+    table.add_column("transfer", overflow="fold", min_width=_UUID_LENGTH if wide else None)
+    table.add_column("direction", no_wrap=True)
     table.add_column("USDT", justify="right", no_wrap=True)
     table.add_column("state", no_wrap=True)
-    if width >= _WIDTH_OF_ALL:
+    if wide:
         table.add_column("actor", overflow="fold")
     table.add_column("message", overflow="fold")
-    for line in lines:
-        way = f"{line.from_wallet} > {line.to_wallet}"
-        accepted = line.accepted[:_UP_TO_SECONDS].replace("T", " ")
-        cells = [accepted, line.transfer_id, way, line.amount, line.state.value]
-        cells += [line.actor] if width >= _WIDTH_OF_ALL else []
-        # As text: what others have written is no markup.
-        table.add_row(*map(Text, (*cells, line.message)), style=_STYLES[line.state])
+    for row in rows:
+        accepted = row.accepted[:_LENGTH_UP_TO_SECONDS].replace("T", " ")
+        direction = f"{row.from_wallet} > {row.to_wallet}"
+        cells = [accepted, row.transfer_id, direction, row.amount, row.state.value]
+        cells += [row.actor] if wide else []
+        # As Text: markup in a foreign string stays text.
+        table.add_row(*map(Text, (*cells, row.message)), style=_STYLES[row.state])
     return table

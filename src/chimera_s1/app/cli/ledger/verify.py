@@ -1,10 +1,10 @@
-"""Walking a ledger from end to end: to prove it, to copy it, to make its projection anew."""
+"""Verifies a whole ledger, copies it, and rebuilds its projection."""
 
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TypeAlias
 
 import typer
 
@@ -28,21 +28,21 @@ from chimera_s1.domain.ledger.commit import (
 from chimera_s1.domain.ports.event_store import EventStore
 from chimera_s1.domain.treasury.open_transfers import OpenTransfers
 
-OnEntries = Callable[[tuple[LedgerEntry, ...]], None]
+OnEntries: TypeAlias = Callable[[tuple[LedgerEntry, ...]], None]
 
 
 async def verify_ledger(settings: Settings, anchor: LedgerHead | None) -> None:
-    """Prove the ledger, and print its anchor.
+    """Verify the ledger, and print its anchor.
 
     Args:
-        settings: Say where it is.
+        settings: Locate the ledger.
 
-        anchor: A head it had before; None where nobody remembers one.
+        anchor: An earlier head; None without one.
 
     Raises:
-        LedgerDamagedError: It is not what was written; the text names the place.
+        LedgerDamagedError: A commit was changed, removed or reordered; the text names it.
 
-        ConfigurationError: There is none.
+        ConfigurationError: There is no ledger.
 
         StoreUnavailableError: It cannot be read.
     """
@@ -51,29 +51,24 @@ async def verify_ledger(settings: Settings, anchor: LedgerHead | None) -> None:
         began_ms = clock.monotonic_ms()
         head = await _verify_all(stores.events, "verifying", anchor=anchor)
         seconds = (clock.monotonic_ms() - began_ms) / 1000
-    typer.echo(f"commits {head.seq}, each as written and after the one before it")
+    typer.echo(f"commits {head.seq}, each unchanged and in order")
     typer.echo(f"speed   {head.seq / max(seconds, 1e-3):.0f} commits/s")
     if anchor is not None:
         typer.echo(f"passed  {anchor_text(anchor)}")
     typer.echo(f"anchor  {anchor_text(head)}")
     print_status(
-        "keep the anchor on another machine: chimera-s1 ledger verify --anchor SEQ:HASH tells "
-        "later whether the ledger was cut or rewritten"
+        "keep the anchor on another machine: chimera-s1 ledger verify --anchor SEQ:HASH detects "
+        "whether the ledger was truncated or rewritten since"
     )
 
 
 async def export_ledger(settings: Settings, output: Path | None) -> None:
-    """Write every commit on a line of its own.
-
-    Args:
-        settings: Say where the ledger is.
-
-        output: A file that is not there yet; None for standard output.
+    """Write one commit a line to a new file, or to standard output for None.
 
     Raises:
-        LedgerDamagedError: It is not what was written; a file is not made then.
+        LedgerDamagedError: The ledger is damaged; no file is made.
 
-        LedgerTooNewError: A commit has fields that this version would leave out.
+        LedgerTooNewError: A commit has fields that this version would drop.
 
         ConfigurationError: There is no ledger, or the file cannot be written.
 
@@ -82,28 +77,28 @@ async def export_ledger(settings: Settings, output: Path | None) -> None:
     async with open_stores(settings, SystemClock(), read_only=True) as stores:
         with _open_output(output) as file:
 
-            def take(entries: tuple[LedgerEntry, ...]) -> None:
+            def write(entries: tuple[LedgerEntry, ...]) -> None:
                 file.writelines(map(_json_line, entries))
 
-            head = await _verify_all(stores.events, "exporting", take)
+            head = await _verify_all(stores.events, "exporting", write)
             file.flush()
     print_status(f"{head.seq} commits, anchor {anchor_text(head)}")
 
 
 async def rebuild_transfers(settings: Settings) -> None:
-    """Make `treasury_transfers` anew.
+    """Rebuild `treasury_transfers` from the ledger.
 
     Raises:
-        LedgerDamagedError: The ledger is not what was written; the rows are as before.
+        LedgerDamagedError: The ledger is damaged; the rows are unchanged.
 
-        ConfigurationError: There is none, or a service has it open.
+        ConfigurationError: There is no ledger, or a service has it open.
 
-        StoreUnavailableError: It cannot be read or written; what is missing comes with the next
-            start of the service.
+        StoreUnavailableError: It cannot be read or written; the next start of the service adds the
+            missing rows.
     """
     clock = SystemClock()
     async with open_stores(settings, clock, read_only=True):
-        pass  # it is there: opening it to write would make one
+        pass  # fails without a ledger; opening it for writing would create one
     async with open_stores(settings, clock) as stores:
         head = await _verify_all(stores.events, "verifying")
         projector = build_transfer_projector(
@@ -115,31 +110,31 @@ async def rebuild_transfers(settings: Settings) -> None:
             while number := await projector.advance():
                 done += number
                 bar.show(done)
-    print_status(f"treasury_transfers is as {done} commits say")
+    print_status(f"treasury_transfers is rebuilt from {done} commits")
 
 
 async def _verify_all(
     events: EventStore,
     label: str,
-    take: OnEntries | None = None,
+    on_entries: OnEntries | None = None,
     *,
     anchor: LedgerHead | None = None,
 ) -> LedgerHead:
-    """Prove commit after commit, giving each page to *take*; where the ledger ends."""
-    walk = LedgerVerifier(events, OpenTransfers().fold_commit, anchor)
+    """Verify all commits, passing each page to *on_entries*; the head of the ledger."""
+    verifier = LedgerVerifier(events, OpenTransfers().fold_commit, anchor)
     with CountProgress(label, "commits", (await events.head()).seq, SystemClock()) as bar:
-        while entries := await walk.verify_next():
-            if take is not None:
-                take(entries)
-            bar.show(walk.head.seq)
-    return walk.head
+        while entries := await verifier.verify_next():
+            if on_entries is not None:
+                on_entries(entries)
+            bar.show(verifier.head.seq)
+    return verifier.head
 
 
 def _json_line(entry: LedgerEntry) -> bytes:
     commit = entry.commit
     if content_hash(document_of(commit)) != commit.hash:
         raise LedgerTooNewError(
-            f"commit {commit.seq} has fields of a newer chimera-s1; export with that one"
+            f"commit {commit.seq} was written by a newer chimera-s1; export with that version"
         )
     return encode_commit(commit) + b"\n"
 

@@ -1,4 +1,4 @@
-"""Recording: the feeds of the service, with a file in place of the streams."""
+"""Runs `record`: the market feeds of the service, written to a file."""
 
 import math
 import signal
@@ -27,15 +27,7 @@ _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
 class RecordingPlan(Struct, frozen=True):
-    """Where to, and how long.
-
-    Attributes:
-        file: Its name chooses the compression.
-
-        seconds: Stop after so long; None goes on.
-
-        messages: Stop after so many; None goes on.
-    """
+    """The file, whose name chooses the compression, and the limits; None for no limit."""
 
     file: Path
     seconds: float | None
@@ -43,12 +35,12 @@ class RecordingPlan(Struct, frozen=True):
 
 
 class MessageRecorder:
-    """Writes what the feeds receive until it has enough or the file cannot take more.
+    """Writes received messages until the limit, or until writing fails.
 
     Attributes:
         done: Set then.
 
-        failure: Why the file takes no more.
+        failure: Why writing failed.
     """
 
     def __init__(self, writer: MarketFileWriter, messages_max: int | None) -> None:
@@ -59,11 +51,10 @@ class MessageRecorder:
 
     @property
     def messages(self) -> int:
-        """Written so far."""
         return self._writer.messages_written
 
     def write(self, venue: Venue, payload: bytes, received_ms: int) -> None:
-        """Write one message; called from the socket, so nothing is raised here."""
+        """Write one message. Called by the socket, so it raises nothing."""
         if self.done.is_set():
             return
         try:
@@ -76,12 +67,12 @@ class MessageRecorder:
 
 
 async def record_market_data(settings: Settings, plan: RecordingPlan) -> None:
-    """Record what *settings* subscribe until a limit of *plan* or a signal.
+    """Record what *settings* select until a limit of *plan* or a signal.
 
     Raises:
-        ConfigurationError: No instrument is left to record.
+        ConfigurationError: No selected instrument is listed.
 
-        ExchangeUnavailableError: The exchange does not say what it lists.
+        ExchangeUnavailableError: The exchange's listings cannot be read.
 
         PortError: The file cannot be written.
     """
@@ -110,12 +101,12 @@ async def _instruments(settings: Settings, clock: Clock) -> dict[Venue, tuple[In
             listings = await exchange.listings(venue)
             selection = select_instruments(settings.symbols, listings, venue, settings.shard)
             for name in selection.unlisted:
-                print_status(f"{name} is not listed and is left out")
+                print_status(f"{name} is not listed; skipped")
             if selection.instruments:
                 found[venue] = selection.instruments
     if not found:
-        raise ConfigurationError("nothing to record: no symbol named is listed; see --symbols")
-    print_status(f"recording {sum(map(len, found.values()))} instruments, Ctrl-C ends it")
+        raise ConfigurationError("nothing to record: no selected symbol is listed; see --symbols")
+    print_status(f"recording {sum(map(len, found.values()))} instruments; stop with Ctrl-C")
     return found
 
 
@@ -131,7 +122,7 @@ def _feed(
 def _print_connection_loss(event: FeedEvent) -> None:
     if isinstance(event, ConnectionLost | ConnectionFatal):
         print_status(
-            f"{event.connection}: {event.cause}; dialling again, the recording has a gap here"
+            f"{event.connection}: {event.cause}; reconnecting, the recording has a gap here"
         )
 
 

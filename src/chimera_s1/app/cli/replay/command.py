@@ -1,13 +1,12 @@
-"""`chimera-s1 replay`: a market data file onto the streams."""
+"""`chimera-s1 replay`: publish a market data file on the streams."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
 import anyio
 import typer
 
-from chimera_s1.app.settings.settings import load_settings
+from chimera_s1.app.cli.shared.options import StateDirOption, settings_with
 from chimera_s1.domain.errors import ConfigurationError
 
 FASTEST = "max"
@@ -17,7 +16,7 @@ def replay(
     file: Annotated[
         Path,
         typer.Argument(
-            help="What chimera-s1 record wrote: JSON Lines, plain, .gz or .zst.",
+            help="A file of chimera-s1 record: JSON Lines, plain, .gz or .zst.",
             exists=True,
             dir_okay=False,
         ),
@@ -25,43 +24,38 @@ def replay(
     *,
     speed: Annotated[
         str,
-        typer.Option(metavar="N|max", help="Recorded seconds a second; max does not wait."),
+        typer.Option(metavar="N|max", help="Recorded seconds per second; max does not wait."),
     ] = "1",
     skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Pass over damaged lines and count them.")
+        bool, typer.Option("--skip-bad", help="Skip damaged lines and count them.")
     ] = False,
     hold: Annotated[
-        bool, typer.Option("--hold", help="Keep an embedded Redis up until Ctrl-C.")
+        bool, typer.Option("--hold", help="Keep an embedded Redis running until Ctrl-C.")
     ] = False,
     redis: Annotated[
         str | None,
         typer.Option(
             metavar="HOST:PORT,...",
-            help="Cluster nodes. Default: S1_REDIS_ADDRESSES, else what runs in the state "
-            "directory, else an embedded one.",
+            help="Cluster nodes. Default: S1_REDIS_ADDRESSES, else the demo's or service's in the "
+            "state directory, else an embedded one.",
         ),
     ] = None,
-    state_dir: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Default: S1_STATE_DIR, else .chimera."),
-    ] = None,
+    state_dir: StateDirOption = None,
     as_json: Annotated[
-        bool, typer.Option("--json", help="Print the outcome as one JSON line.")
+        bool, typer.Option("--json", help="Print the result as one JSON line.")
     ] = False,
 ) -> None:
-    """Replay a market data file onto the Redis Streams, by the same decoders and windows as live.
+    """Publish a market data file on the Redis Streams, decoded and conflated as if live.
 
-    Windows (S1_CONFLATION_MS) follow the file's own times: the same file gives the same entries
-    at any speed, and the same digest at the end. A damaged file is refused before anything is
-    written, with the line and the reason.
+    Windows (S1_CONFLATION_MS) follow the times in the file: the same file gives
+    the same entries and the same digest at any speed. A damaged file is refused
+    before anything is written, with the line and the reason.
 
         chimera-s1 replay btc.jsonl.zst --speed max
     """
     from chimera_s1.app.cli.replay.run import ReplayPlan, replay_file  # noqa: PLC0415 (help is quick)
 
-    settings = load_settings(
-        {**os.environ, **({} if state_dir is None else {"S1_STATE_DIR": str(state_dir)})}
-    )
+    settings = settings_with(state_dir)
     plan = ReplayPlan(
         file,
         speed=parse_speed(speed),
@@ -74,10 +68,10 @@ def replay(
 
 
 def parse_speed(text: str) -> float | None:
-    """Read `60` or `max` (None).
+    """A factor like `60`, or None for `max`.
 
     Raises:
-        ConfigurationError: It is neither a number above 0 nor max.
+        ConfigurationError: It is neither.
     """
     if text == FASTEST:
         return None

@@ -1,24 +1,22 @@
-"""Replaying: check the file, find a Redis, replay, say what became of it."""
+"""Runs `replay`: checks the file, finds a Redis, publishes the quotes, prints the result."""
 
 import signal
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Self
 
 import anyio
 import msgspec
 import typer
 from msgspec import Struct
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bar
 
 from chimera_s1.adapters.binance.recording import BinanceRecording
 from chimera_s1.adapters.market_file import read_market_file
 from chimera_s1.adapters.redis.publisher.official_quote_publisher import OfficialQuotePublisher
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.capabilities.market.replay_recording import ReplayProgress, ReplayRecording
-from chimera_s1.app.cli.shared.output import LINE_INTERVAL_MS, print_status, stdout_console
+from chimera_s1.app.cli.shared.count_progress import CountProgress
+from chimera_s1.app.cli.shared.output import print_status
 from chimera_s1.app.cli.shared.stream_store_location import (
     StreamStoreLocation,
     connected,
@@ -32,21 +30,7 @@ _SHOWN_BAD_LINES = 5
 
 
 class ReplayPlan(Struct, frozen=True):
-    """What to replay and how.
-
-    Attributes:
-        file: Market data file.
-
-        speed: Recorded seconds a second; None does not wait.
-
-        skip_bad: Pass over damaged lines.
-
-        hold: Keep an embedded Redis up afterwards.
-
-        redis: Nodes the user named.
-
-        as_json: Print the outcome as one JSON line.
-    """
+    """The options; *speed* is recorded seconds per second, None does not wait."""
 
     file: Path
     speed: float | None
@@ -57,28 +41,20 @@ class ReplayPlan(Struct, frozen=True):
 
 
 class ReplayOutcome(Struct, frozen=True, kw_only=True):
-    """What became of a file.
+    """What was replayed.
 
     Attributes:
-        messages: Book messages that were read.
+        messages: Book messages read.
 
-        messages_in_file: Messages the file holds, whatever their kind.
+        messages_in_file: Messages of every kind.
 
         windows: Windows with at least one quote.
-
-        window_ms: Their width, ms.
-
-        entries: Stream entries written.
 
         conflated: Messages replaced by a newer one of their stream within a window.
 
         dropped: Messages that gave no quote, by reason.
 
-        bad_lines: Damaged lines passed over.
-
         digest: SHA-256 over the entries; equal for equal stream content.
-
-        redis_addresses: Where the entries are.
     """
 
     messages: int
@@ -94,41 +70,41 @@ class ReplayOutcome(Struct, frozen=True, kw_only=True):
 
 
 class BadLines:
-    """Counts damaged lines and keeps the first few for people."""
+    """Counts damaged lines and keeps the first few to print."""
 
     def __init__(self) -> None:
         self.count = 0
         self.first: list[str] = []
 
     def add(self, number: int, reason: str) -> None:
-        """Count one line, by its number from 1."""
+        """Count line *number*, from 1."""
         self.count += 1
         if len(self.first) < _SHOWN_BAD_LINES:
             self.first.append(f"line {number}: {reason}")
 
 
 async def replay_file(settings: Settings, plan: ReplayPlan) -> None:
-    """Replay the file of *plan* and print what became of it.
+    """Replay the file of *plan* and print the result.
 
     Raises:
         RecordingDamagedError: A line is damaged; nothing was published.
 
-        ConfigurationError: The file holds no message, or no Redis can be had.
+        ConfigurationError: The file has no message, or there is no redis-server to embed.
 
         PublisherUnavailableError: Redis does not answer.
     """
     bad = BadLines()
     messages = await anyio.to_thread.run_sync(_count_messages, plan, bad, abandon_on_cancel=True)
     if not messages:
-        raise ConfigurationError(f"{plan.file} holds no message")
+        raise ConfigurationError(f"{plan.file} has no message")
     for line in bad.first:
-        print_status(f"{plan.file}, {line}: left out")
+        print_status(f"{plan.file}, {line}: skipped")
     async with _streams(settings, plan) as location:
         print_status(f"replaying {messages} messages onto {location}")
         outcome = await _replay(settings, plan, location, messages, bad.count)
         _print(outcome, as_json=plan.as_json)
         if plan.hold:
-            print_status("holding Redis up until Ctrl-C")
+            print_status("keeping Redis running until Ctrl-C")
             await _until_signal()
 
 
@@ -146,7 +122,7 @@ async def _streams(settings: Settings, plan: ReplayPlan) -> AsyncIterator[Stream
     async with embedded_redis(settings) as redis:
         yield StreamStoreLocation(node_addresses(redis), "this command, embedded")
         if not plan.hold:
-            print_status("the embedded Redis ends here and forgets its streams; --hold keeps it up")
+            print_status("the embedded Redis stops now and its streams are lost; --hold keeps it")
 
 
 async def _replay(
@@ -158,8 +134,12 @@ async def _replay(
     async with connected(location, settings) as client:
         publisher = OfficialQuotePublisher(client, maxlen=settings.stream_maxlen)
         replaying = ReplayRecording(feed, publisher, clock=clock, speed=plan.speed)
-        with _ReplayBar(messages, clock) as shown:
-            progress = await replaying.run(shown.show)
+        with CountProgress("replaying", "messages", messages, clock) as bar:
+
+            def show(progress: ReplayProgress) -> None:
+                bar.show(progress.messages, f", {progress.entries} entries")
+
+            progress = await replaying.run(show)
     return ReplayOutcome(
         messages=progress.messages,
         messages_in_file=messages,
@@ -189,41 +169,7 @@ def _print(outcome: ReplayOutcome, *, as_json: bool) -> None:
 
 
 def _ignore_bad_line(_number: int, _reason: str) -> None:
-    """It was counted when the file was checked."""
-
-
-class _ReplayBar:
-    """A bar in a terminal, a line every ten seconds elsewhere."""
-
-    def __init__(self, total: int, clock: SystemClock) -> None:
-        self._total = total
-        self._clock = clock
-        self._due_ms = clock.monotonic_ms() + LINE_INTERVAL_MS
-        self._bar = Bar(
-            TextColumn("replay"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("messages, {task.fields[entries]} entries"),
-            TimeElapsedColumn(),
-            console=stdout_console(),
-            disable=not stdout_console().is_terminal,
-        )
-        self._task = self._bar.add_task("replay", total=total, entries=0)
-
-    def __enter__(self) -> Self:
-        self._bar.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._bar.stop()
-
-    def show(self, progress: ReplayProgress) -> None:
-        self._bar.update(self._task, completed=progress.messages, entries=progress.entries)
-        if self._bar.disable and self._clock.monotonic_ms() >= self._due_ms:
-            self._due_ms += LINE_INTERVAL_MS
-            print_status(
-                f"{progress.messages} of {self._total} messages, {progress.entries} entries"
-            )
+    """Damaged lines were counted when the file was checked."""
 
 
 async def _until_signal() -> None:

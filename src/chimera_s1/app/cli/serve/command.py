@@ -1,4 +1,4 @@
-"""`chimera-s1 serve`: the service."""
+"""`chimera-s1 serve`: run the service."""
 
 import os
 
@@ -11,9 +11,9 @@ from chimera_s1.app.settings.settings import load_settings
 def serve() -> None:
     """Run the service until SIGTERM or Ctrl-C.
 
-    Everything it needs to know is in the settings: `chimera-s1 config` lists them.
+    It takes no options but the settings: `chimera-s1 config` lists them.
     """
-    from chimera_s1.app import runtime  # noqa: PLC0415 (costs a second that no other command owes)
+    from chimera_s1.app import runtime  # noqa: PLC0415 (loading it takes a second)
 
     settings = load_settings(os.environ)
     code = anyio.run(runtime.run, settings, backend_options={"use_uvloop": True})

@@ -1,6 +1,4 @@
-"""How far something has come that is counted: a bar in a terminal, a line now and then
-elsewhere.
-"""
+"""Progress of something counted: a bar in a terminal, a line every ten seconds elsewhere."""
 
 import sys
 from typing import Self
@@ -13,35 +11,35 @@ from chimera_s1.domain.ports.clock import Clock
 
 
 class CountProgress:
-    """On standard error, so that what is counted can go to standard output."""
+    """Printed on standard error, so that results can go to standard output."""
 
-    def __init__(self, doing: str, unit: str, total: int, clock: Clock) -> None:
+    def __init__(self, activity: str, unit: str, total: int, clock: Clock) -> None:
         """Args:
-        doing: `verifying`.
+        activity: For example `verifying`.
 
         unit: What is counted, in the plural.
 
-        total: How many there are, as far as is known.
+        total: As far as it is known.
 
-        clock: When the next line is due.
+        clock: Tells when the next line is due.
         """
         console = Console(file=sys.stderr, highlight=False)
-        self._doing = doing
+        self._activity = activity
         self._unit = unit
         self._total = total
         self._clock = clock
         self._due_ms = clock.monotonic_ms() + LINE_INTERVAL_MS
         self._bar = Progress(
-            TextColumn(doing),
+            TextColumn(activity),
             BarColumn(),
             MofNCompleteColumn(),
-            TextColumn(unit),
+            TextColumn(f"{unit}{{task.fields[note]}}"),
             TimeElapsedColumn(),
             console=console,
             disable=not console.is_terminal,
             transient=True,
         )
-        self._task = self._bar.add_task(doing, total=total)
+        self._task = self._bar.add_task(activity, total=total, note="")
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -50,10 +48,10 @@ class CountProgress:
     def __exit__(self, *_: object) -> None:
         self._bar.stop()
 
-    def show(self, done: int) -> None:
-        """So many are done."""
+    def show(self, done: int, note: str = "") -> None:
+        """Show that *done* are done; *note* follows the unit."""
         self._total = max(self._total, done)
-        self._bar.update(self._task, completed=done, total=self._total)
+        self._bar.update(self._task, completed=done, total=self._total, note=note)
         if self._bar.disable and self._clock.monotonic_ms() >= self._due_ms:
             self._due_ms += LINE_INTERVAL_MS
-            print_status(f"{self._doing}: {done} of {self._total} {self._unit}")
+            print_status(f"{self._activity}: {done} of {self._total} {self._unit}{note}")

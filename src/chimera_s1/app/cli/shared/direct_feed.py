@@ -1,6 +1,4 @@
-"""A feed of Binance for a command: the service's own, without its clock patrol and its
-timed reads.
-"""
+"""A market feed of Binance for a command, without clock samples and timed reads."""
 
 import random
 from collections.abc import Callable
@@ -23,9 +21,9 @@ def direct_feed(
     *,
     record: Callable[[bytes, int], None] | None = None,
 ) -> BinanceMarketFeed:
-    """A feed of *venue* whose sockets are read at once, so that receive times are exact.
+    """A feed whose sockets are read at once, so that receive times are exact.
 
-    It need not be drained: of each stream only the newest frame is kept.
+    It need not be drained: only the newest frame of each stream is kept.
     """
     plan = FeedPlan(
         venue=venue,

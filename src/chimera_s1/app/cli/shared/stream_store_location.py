@@ -1,4 +1,4 @@
-"""Which Redis a command works on: the one named, the one set, or the one that runs here."""
+"""The Redis that a command uses: from --redis, from the settings, or of a demo or service."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,13 +16,7 @@ from chimera_s1.domain.errors import ConfigurationError
 
 
 class StreamStoreLocation(Struct, frozen=True):
-    """A Redis Cluster.
-
-    Attributes:
-        addresses: Of some of its nodes.
-
-        origin: Who named it, for people: `--redis`, `S1_REDIS_ADDRESSES`, a file.
-    """
+    """Some nodes of a cluster, and where they were named: `--redis`, a setting, a file."""
 
     addresses: tuple[RedisAddress, ...]
     origin: str
@@ -34,12 +28,12 @@ class StreamStoreLocation(Struct, frozen=True):
 def find_stream_store(
     named: str | None, settings: Settings, state_dir: Path
 ) -> StreamStoreLocation | None:
-    """`--redis`, else S1_REDIS_ADDRESSES, else the demo or the service that runs in *state_dir*.
+    """*named* (`--redis`), else S1_REDIS_ADDRESSES, else of what runs in *state_dir*.
 
     Raises:
         InvalidValueError: *named* is not a list of nodes.
 
-        ConfigurationError: A file that names it cannot be read or was left behind.
+        ConfigurationError: A state file cannot be read, or was left behind by a killed demo.
     """
     if named:
         return StreamStoreLocation(parse_nodes(named), "--redis")
@@ -59,11 +53,7 @@ def find_stream_store(
 def require_stream_store(
     named: str | None, settings: Settings, state_dir: Path
 ) -> StreamStoreLocation:
-    """As `find_streams`.
-
-    Raises:
-        ConfigurationError: There is none.
-    """
+    """`find_stream_store`, with a ConfigurationError where there is none."""
     location = find_stream_store(named, settings, state_dir)
     if location is None:
         raise ConfigurationError(
@@ -77,12 +67,12 @@ def require_stream_store(
 async def connected(
     location: StreamStoreLocation, settings: Settings
 ) -> AsyncIterator[ClusterClient]:
-    """A client of *location* with the credentials of *settings*, which answered once.
+    """A client of *location* with the credentials of *settings*, after its first answer.
 
     Raises:
-        PublisherUnavailableError: It does not answer.
+        PublisherUnavailableError: Redis does not answer.
 
-        ConfigurationError: It refuses the credentials or is not a cluster.
+        ConfigurationError: Redis refuses the credentials, or is not a cluster.
     """
     password = settings.redis_pass.get_secret_value() if settings.redis_pass else ""
     async with connect_cluster(

@@ -1,29 +1,23 @@
-"""`chimera-s1 tokens`: who may call the HTTP API."""
+"""`chimera-s1 tokens`: create, list and revoke the tokens of the HTTP API."""
 
-import os
 import secrets
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 from msgspec import Struct
+from msgspec.structs import replace
 from rich.table import Table
 
 from chimera_s1.adapters.system.file_token_store import FileTokenStore
 from chimera_s1.adapters.system.system_clock import SystemClock
-from chimera_s1.app.cli.shared.output import print_status, stdout_console
-from chimera_s1.app.settings.settings import load_settings
+from chimera_s1.app.cli.shared.options import JsonArrayOption, settings_with
+from chimera_s1.app.cli.shared.output import print_json, print_status, stdout_console
 from chimera_s1.app.settings.types import parse_enum_list
 from chimera_s1.domain.access.scopes import Scope
-from chimera_s1.domain.access.tokens import (
-    SECRET_BYTES,
-    TokenRecord,
-    TokenState,
-    make_token,
-)
+from chimera_s1.domain.access.tokens import SECRET_BYTES, TokenRecord, TokenState, make_token
 from chimera_s1.domain.errors import ConfigurationError
 
 _KID_BYTES = 4
@@ -37,14 +31,14 @@ _File = Annotated[
 
 tokens = typer.Typer(
     no_args_is_help=True,
-    help="Make, list and revoke the tokens that open the HTTP API.\n\n"
-    "They are kept as hashes in the file S1_API_TOKENS_FILE, which a running service reads again "
-    f"when it changes.\n\n    {_EXAMPLE}",
+    help="Create, list and revoke the tokens of the HTTP API.\n\n"
+    "Their hashes are kept in the file S1_API_TOKENS_FILE, which a running\n"
+    f"service reads again when it changes.\n\n    {_EXAMPLE}",
 )
 
 
 class TokenRow(Struct, frozen=True):
-    """One token as `tokens list` shows it; times are ISO 8601 in UTC."""
+    """One token in `tokens list`; times are ISO 8601 in UTC."""
 
     kid: str
     actor: str
@@ -57,24 +51,27 @@ class TokenRow(Struct, frozen=True):
 @tokens.command()
 def create(
     actor: Annotated[
-        str, typer.Option(metavar="NAME", help="Who will hold it; shows in logs and events.")
+        str, typer.Option(metavar="NAME", help="Owner of the token; appears in logs and events.")
     ],
     scope: Annotated[
         list[str],
         typer.Option(
             metavar="SCOPE,...",
-            help=f"What it may be used for, repeated or comma separated: {', '.join(Scope)}.",
+            help=f"Permissions, repeated or comma separated: {', '.join(Scope)}.",
         ),
     ],
     days: Annotated[
-        int | None, typer.Option(min=1, max=_DAYS_MAX, help="Valid so long. Default: for ever.")
+        int | None,
+        typer.Option(
+            min=1, max=_DAYS_MAX, metavar="N", help="Valid for N days. Default: for ever."
+        ),
     ] = None,
     file: _File = None,
 ) -> None:
-    """Make a token and print it; it is shown this once, and kept nowhere.
+    """Create a token and print it. It is shown once; only its hash is stored.
 
-    The file is made where it is missing, readable by its owner only. To replace a token, make the
-    new one, hand it over, then revoke the old one.
+    The file is created if it is missing, readable by its owner only. To replace
+    a token, create the new one, hand it over, then revoke the old one.
     """
     path = _token_file(file)
     clock = SystemClock()
@@ -92,27 +89,23 @@ def create(
     until = "for ever" if record.not_after is None else f"until {_time(record.not_after)}"
     print_status(
         f"token {record.kid} of {actor} for {', '.join(record.scopes)}, valid {until}; its hash is "
-        f"in {path}. It is shown this once: give it to {actor} now. A service with "
-        f"S1_API_TOKENS_FILE={path} takes it within a second"
+        f"in {path}. It is shown only once: give it to {actor} now. A service with "
+        f"S1_API_TOKENS_FILE={path} accepts it within a second"
     )
 
 
 @tokens.command("list")
 def list_tokens(
-    as_json: Annotated[
-        bool, typer.Option("--json", help="One JSON array instead of a table.")
-    ] = False,
+    as_json: JsonArrayOption = False,
     file: _File = None,
 ) -> None:
-    """Show every token: kid, actor, scopes, when made, until when valid, and whether it
-    still is.
-    """
+    """List all tokens: kid, actor, scopes, created, expires, state."""
     clock = SystemClock()
     now_ms = clock.now_ms()
     records = FileTokenStore(_token_file(file), clock).records()
     rows = [_row(record, now_ms) for record in records]
     if as_json:
-        typer.echo(msgspec.json.format(msgspec.json.encode(rows)).decode())
+        print_json(rows)
         return
     console = stdout_console()
     if console.is_terminal:
@@ -124,32 +117,32 @@ def list_tokens(
 
 @tokens.command()
 def revoke(
-    kid: Annotated[str, typer.Argument(metavar="KID", help="Of the token, see tokens list.")],
+    kid: Annotated[str, typer.Argument(metavar="KID", help="Id of the token, see tokens list.")],
     file: _File = None,
 ) -> None:
-    """Take a token back; a running service refuses it within a second."""
+    """Revoke a token; a running service refuses it within a second."""
     path = _token_file(file)
     clock = SystemClock()
     now_ms = clock.now_ms()
     store = FileTokenStore(path, clock)
     record = store.find(kid)
     if record is None:
-        # Not quoted: whoever passes the token itself must not see it in a log.
+        # Not quoted: if it is the token itself, it must not reach a log.
         raise ConfigurationError(
-            f"{path} has no token of that kid; chimera-s1 tokens list shows which it has"
+            f"{path} has no token of that kid; chimera-s1 tokens list shows the kids"
         )
     if record.state_at(now_ms) is TokenState.REVOKED:
-        print_status(f"token {kid} of {record.actor} was revoked before")
+        print_status(f"token {kid} of {record.actor} was already revoked")
         return
-    store.put(msgspec.structs.replace(record, revoked_at=now_ms))
+    store.put(replace(record, revoked_at=now_ms))
     print_status(f"token {kid} of {record.actor} is revoked")
 
 
 def _token_file(named: Path | None) -> Path:
-    path = named or load_settings(os.environ).api_tokens_file
+    path = named or settings_with().api_tokens_file
     if path is None:
         raise ConfigurationError(
-            "which token file? name it with --file or S1_API_TOKENS_FILE, like "
+            "no token file: name it with --file or S1_API_TOKENS_FILE, like "
             "--file .chimera/tokens.json"
         )
     return path
@@ -178,7 +171,7 @@ def _cells(row: TokenRow) -> tuple[str, ...]:
 
 
 def _table(rows: Sequence[TokenRow]) -> Table:
-    table = Table("kid", "actor", "scopes", "made", "expires", "state")
+    table = Table("kid", "actor", "scopes", "created", "expires", "state")
     styles = {TokenState.VALID: "green", TokenState.EXPIRED: "yellow", TokenState.REVOKED: "dim"}
     for row in rows:
         table.add_row(*_cells(row), style=styles[row.state])

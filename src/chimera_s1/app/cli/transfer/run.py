@@ -1,9 +1,7 @@
-"""Making transfers and going on with those that have no answer: find the service, keep,
-ask, print.
-"""
+"""Runs `transfer`: saves the transfer, requests it, prints the outcome."""
 
+import os
 import random
-from collections.abc import Mapping
 from typing import assert_never
 from uuid import uuid4
 
@@ -14,16 +12,17 @@ from msgspec.structs import replace
 
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.cli.shared.output import print_status
-from chimera_s1.app.cli.transfer.client import TransferClient, TransferClientResult
-from chimera_s1.app.cli.transfer.replies import (
+from chimera_s1.app.cli.shared.service_access import ServiceAccess, find_service
+from chimera_s1.app.cli.transfer.client import (
     RequestRejected,
     RetryNeeded,
+    TransferClient,
+    TransferClientResult,
     TransferFinished,
     TransferPending,
     TransferUnknown,
 )
 from chimera_s1.app.cli.transfer.saved_transfers import SavedTransfer, SavedTransfers, TransferBody
-from chimera_s1.app.cli.transfer.service_client import ServiceClient, find_service
 from chimera_s1.app.settings.settings import Settings
 from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.identifiers import parse_transfer_id
@@ -37,15 +36,12 @@ _RESUME = "chimera-s1 transfer --resume"
 
 
 class TransferOptions(Struct, frozen=True):
-    """How to ask.
+    """How to send the requests.
 
     Attributes:
-        url: Of the service; None for S1_URL or the demo's, and with --resume for where each was
-            asked for.
+        url: None for S1_URL or the demo; with --resume for the service of each saved transfer.
 
-        wait_s: How long, for each.
-
-        as_json: Print the last answer's body.
+        wait_s: For each transfer.
     """
 
     url: str | None
@@ -60,16 +56,16 @@ def read_transfer_arguments(
     reason: str,
     transfer_id: str | None,
 ) -> TransferBody:
-    """What was typed, as the service takes it; the id is made where none was given.
+    """The transfer that the options describe, under a new id without --id.
 
     Raises:
-        ConfigurationError: Something is missing.
+        ConfigurationError: One of the three required options is missing.
 
-        InvalidValueError: Something cannot be.
+        InvalidValueError: A value is not valid.
     """
     if source is None or target is None or amount is None:
         raise ConfigurationError(
-            "from where, to where, and how much? like --from SPOT --to FUTURES --amount 12.5"
+            "--from, --to and --amount are required, like --from SPOT --to FUTURES --amount 12.5"
         )
     direction_between(source, target)
     return TransferBody(
@@ -81,83 +77,78 @@ def read_transfer_arguments(
     )
 
 
-async def make_transfer(
-    settings: Settings, environ: Mapping[str, str], body: TransferBody, plan: TransferOptions
-) -> int:
-    """Keep *body*, ask for it, print what came of it; the exit code.
+async def make_transfer(settings: Settings, body: TransferBody, options: TransferOptions) -> int:
+    """Save *body*, request it, print the outcome; the exit code.
 
     Raises:
-        ConfigurationError: There is no service to ask, it refuses the request, or *body* cannot be
-            kept.
+        ConfigurationError: There is no service, or the transfer cannot be saved.
     """
-    service = find_service(plan.url, environ, settings)
-    keeping = SavedTransfers(settings.state_dir)
-    kept = _saved(keeping.find(body.transfer_id), body, service.url)
-    keeping.save(kept)
-    print_status(f"transfer {kept.transfer_id} is kept in {keeping.path(kept.transfer_id)}; asking")
-    asking = _make_client(kept, keeping, service, plan.wait_s)
-    return _print(await asking.run(), as_json=plan.as_json)
+    service = find_service(options.url, os.environ, settings)
+    files = SavedTransfers(settings.state_dir)
+    saved = _to_save(files.find(body.transfer_id), body, service.url)
+    files.save(saved)
+    print_status(f"transfer {saved.transfer_id} is saved in {files.path(saved.transfer_id)}")
+    client = _make_client(saved, files, service, options.wait_s)
+    return _print(await client.run(), as_json=options.as_json)
 
 
 async def resume_transfers(
-    settings: Settings, environ: Mapping[str, str], transfer_id: str | None, plan: TransferOptions
+    settings: Settings, transfer_id: str | None, options: TransferOptions
 ) -> int:
-    """Go on with *transfer_id*, or with all that have no final answer; PENDING where one still has
-    none, else FAIL where one has failed.
+    """Continue *transfer_id*, or all without a final result.
+
+    Returns:
+        The exit code: PENDING where one still has no result, else FAIL where one failed.
 
     Raises:
-        ConfigurationError: There is no service to ask, it refuses a request, or a file cannot be
-            read.
+        ConfigurationError: There is no service, or a file cannot be read.
     """
-    keeping = SavedTransfers(settings.state_dir)
-    every = _transfers_to_resume(keeping, transfer_id)
-    if not every:
+    files = SavedTransfers(settings.state_dir)
+    transfers = files.unfinished() if transfer_id is None else (_find(files, transfer_id),)
+    if not transfers:
         print_status(f"nothing to resume in {settings.state_dir}")
     codes = {OK}
-    for kept in every:
-        service = find_service(plan.url or kept.url, environ, settings)
-        print_status(f"transfer {kept.transfer_id}: asking {service.url} again, which is safe")
-        asking = _make_client(replace(kept, url=service.url), keeping, service, plan.wait_s)
-        codes.add(_print(await asking.resume(), as_json=plan.as_json))
+    for saved in transfers:
+        service = find_service(options.url or saved.url, os.environ, settings)
+        print_status(f"resuming transfer {saved.transfer_id} at {service.url}")
+        client = _make_client(replace(saved, url=service.url), files, service, options.wait_s)
+        codes.add(_print(await client.resume(), as_json=options.as_json))
     return max(codes)
 
 
-def _transfers_to_resume(
-    keeping: SavedTransfers, transfer_id: str | None
-) -> tuple[SavedTransfer, ...]:
-    if transfer_id is None:
-        return keeping.unfinished()
-    kept = keeping.find(parse_transfer_id(transfer_id))
-    if kept is None:
+def _find(files: SavedTransfers, transfer_id: str) -> SavedTransfer:
+    saved = files.find(parse_transfer_id(transfer_id))
+    if saved is None:
         raise ConfigurationError(
-            f"{transfer_id} was not asked for from here; chimera-s1 ledger show tells of any"
+            f"{transfer_id} was not requested from this state directory; chimera-s1 ledger show "
+            "finds any transfer"
         )
-    return (kept,)
+    return saved
 
 
-def _saved(before: SavedTransfer | None, body: TransferBody, url: str) -> SavedTransfer:
-    now = SystemClock().now_ms()
+def _to_save(before: SavedTransfer | None, body: TransferBody, url: str) -> SavedTransfer:
+    now_ms = SystemClock().now_ms()
     if before is None:
-        return SavedTransfer(url=url, body=body, kept_at=now)
+        return SavedTransfer(url=url, body=body, saved_at=now_ms)
     if before.body != body:
         raise ConfigurationError(
             f"{body.transfer_id} was used here for another transfer; leave --id out for a new one"
         )
     if before.url != url:
         raise ConfigurationError(
-            f"{body.transfer_id} was asked for at {before.url}, not at {url}; leave --id out for a "
-            "new transfer"
+            f"{body.transfer_id} was requested from {before.url}, not from {url}; leave --id out "
+            "for a new transfer"
         )
-    return replace(before, kept_at=now, asked=before.asked + 1, result="", message="")
+    return replace(before, saved_at=now_ms, attempts=before.attempts + 1, result="", message="")
 
 
 def _make_client(
-    kept: SavedTransfer, keeping: SavedTransfers, service: ServiceClient, wait_s: float
+    saved: SavedTransfer, files: SavedTransfers, service: ServiceAccess, wait_s: float
 ) -> TransferClient:
     return TransferClient(
-        kept,
-        keeping,
-        service,
+        saved,
+        files,
+        service.send,
         clock=SystemClock(),
         draw=random.random,
         print_status=print_status,
@@ -165,54 +156,55 @@ def _make_client(
     )
 
 
-def _print(ending: TransferClientResult, *, as_json: bool) -> int:
-    """What came of it, on standard output; the exit code."""
-    code, text = exit_code_and_message(ending)
-    typer.echo(_body(ending, code) if as_json else text)
+def _print(ended: TransferClientResult, *, as_json: bool) -> int:
+    code, text = exit_code_and_message(ended)
+    typer.echo(_json_body(ended, code) if as_json else text)
     return code
 
 
-def exit_code_and_message(ending: TransferClientResult) -> tuple[int, str]:
+def exit_code_and_message(ended: TransferClientResult) -> tuple[int, str]:
     """The exit code and the line for people."""
-    body = ending.saved.body
-    what = f"{body.amount_usdt} USDT from {body.source.value} to {body.target.value}"
-    name = f"transfer {body.transfer_id}: {what}"
-    match ending.meaning:
-        case TransferFinished(result="OK"):
-            return OK, f"OK {name}, moved"
-        case TransferFinished(message=message):
-            return FAIL, f"FAIL {name}, not moved: {message}"
+    body = ended.saved.body
+    name = (
+        f"transfer {body.transfer_id}: {body.amount_usdt} USDT "
+        f"from {body.source.value} to {body.target.value}"
+    )
+    match ended.meaning:
+        case TransferFinished(result=result, message=message):
+            ok = OK, f"OK {name}, moved"
+            return ok if result == "OK" else (FAIL, f"FAIL {name}, not moved: {message}")
         case TransferUnknown():
             return FAIL, (
-                f"FAIL {name}, not moved: {ending.saved.url} never accepted it, and now it is too "
-                "late; ask anew"
+                f"FAIL {name}, not moved: {ended.saved.url} never accepted it, and it is too old "
+                "to be sent now; request a new transfer"
+            )
+        case RequestRejected(cause=cause) if not ended.saved.result:
+            return PENDING, (
+                f"PENDING {name}, refused by {ended.saved.url}: {cause}; the outcome of an "
+                f"earlier request is unknown, {_RESUME} retries"
             )
         case RequestRejected(cause=cause, by_state=by_state):
-            open_still = "" if ending.saved.result else f"; an earlier try is open, {_RESUME}"
-            code = PENDING if open_still else FAIL if by_state else USAGE_ERROR
-            word = "PENDING" if open_still else "FAIL"
-            return code, f"{word} {name}, refused by {ending.saved.url}: {cause}{open_still}"
+            code = FAIL if by_state else USAGE_ERROR
+            return code, f"FAIL {name}, refused by {ended.saved.url}: {cause}"
         case TransferPending(message=message):
             why = f" ({message})" if message else ""
-            return PENDING, f"PENDING {name}, accepted and not over{why}; {_RESUME} asks again"
+            return PENDING, f"PENDING {name}, accepted, not finished{why}; {_RESUME} continues"
         case RetryNeeded(cause=cause):
             return PENDING, (
-                f"PENDING {name}, nobody knows whether it was accepted: {cause}; {_RESUME} asks "
-                "again with the same id, never use another"
+                f"PENDING {name}, unknown whether accepted: {cause}; {_RESUME} retries with the "
+                "same id, never use another"
             )
         case _:
-            assert_never(ending.meaning)
+            assert_never(ended.meaning)
 
 
-def _body(ending: TransferClientResult, code: int) -> str:
-    """The last answer, where it is JSON; else one of the same shape."""
+def _json_body(ended: TransferClientResult, code: int) -> str:
+    """The last reply's body where it is JSON; else a body of the same shape."""
     try:
-        msgspec.json.decode(ending.body)
-        return ending.body.decode()
+        msgspec.json.decode(ended.body)
+        return ended.body.decode()
     except (msgspec.DecodeError, UnicodeDecodeError):
         result = {OK: "OK", PENDING: "PENDING"}.get(code, "FAIL")
-        transfer_id = ending.saved.transfer_id
-        message = getattr(ending.meaning, "cause", "")
-        return msgspec.json.encode(
-            {"transfer_id": transfer_id, "result": result, "message": message}
-        ).decode()
+        message = getattr(ended.meaning, "cause", "")
+        shown = {"transfer_id": ended.saved.transfer_id, "result": result, "message": message}
+        return msgspec.json.encode(shown).decode()

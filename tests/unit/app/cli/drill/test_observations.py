@@ -1,21 +1,23 @@
-"""Each sign is found where it is, from the moment it is asked for, and no other is taken for it."""
+"""Each sign is found from the given time on, and is not mistaken for another."""
 
 import pytest
 
-from chimera_s1.app.cli.drill.drill import (
+from chimera_s1.app.cli.drill.observations import (
+    Observations,
+    ObservedHealth,
+    ObservedOperation,
+    ObservedStatus,
+)
+from chimera_s1.app.cli.drill.quote_checks import ObservedQuote
+from chimera_s1.app.cli.drill.signs import (
     AnySign,
     DroppedSign,
     LevelSign,
+    ObservedSign,
     OperationsSign,
     QuotesSign,
     StatusSign,
-)
-from chimera_s1.app.cli.drill.observations import Observations, ObservedSign
-from chimera_s1.app.cli.drill.observed import (
-    ObservedHealth,
-    ObservedOperation,
-    ObservedQuote,
-    ObservedStatus,
+    find_signs,
 )
 from chimera_s1.domain.identifiers import InstrumentId
 
@@ -31,24 +33,22 @@ def every_second(first: int, last: int) -> list[ObservedQuote]:
     return [quote(START + number * 1_000 + 500) for number in range(first, last)]
 
 
-RECORD = Observations(
+SEEN = Observations(
     quotes={SPOT: [quote(START + 100), quote(START + 900)], PERP: [quote(START + 400)]},
     status=[
-        ObservedStatus(START + 10, "perp", "*", "GAP", "cut"),
-        ObservedStatus(START + 20, "spot", "ETHUSDT", "STALE", ""),
-        ObservedStatus(START + 30, "spot", "BTCUSDT", "STALE", ""),
+        ObservedStatus(START + 10, "perp", "*", "GAP"),
+        ObservedStatus(START + 20, "spot", "ETHUSDT", "STALE"),
+        ObservedStatus(START + 30, "spot", "BTCUSDT", "STALE"),
     ],
     operations=[
-        ObservedOperation(START + 5, "ws.opened", "spot", ""),
-        ObservedOperation(START + 7, "ws.lost", "spot", ""),
-        ObservedOperation(START + 8, "ws.lost", "perp", ""),
+        ObservedOperation(START + 5, "ws.opened", "spot"),
+        ObservedOperation(START + 7, "ws.lost", "spot"),
+        ObservedOperation(START + 8, "ws.lost", "perp"),
     ],
     health=[
-        ObservedHealth(START - 5, ready=True, levels={"redis": "GREEN"}, dropped={"spot": 3.0}),
-        ObservedHealth(
-            START + 40, ready=True, levels={"redis": "GREEN"}, dropped={"spot": 3.0, "perp": 0.0}
-        ),
-        ObservedHealth(START + 50, ready=False, levels={"redis": "RED"}, dropped={"spot": 4.0}),
+        ObservedHealth(START - 5, levels={"redis": "GREEN"}, dropped={"spot": 3.0}),
+        ObservedHealth(START + 40, levels={"redis": "GREEN"}, dropped={"spot": 3.0, "perp": 0.0}),
+        ObservedHealth(START + 50, levels={"redis": "RED"}, dropped={"spot": 4.0}),
     ],
 )
 
@@ -72,47 +72,47 @@ RECORD = Observations(
         (((OperationsSign("spot", "ws.lost"),), (OperationsSign("perp", "ws.fatal"),)), None),
     ],
 )
-def test_signs_are_found_when_they_were_seen(groups: tuple[AnySign, ...], at: int | None) -> None:
-    """One of a group is enough, each group is needed, the last one counts."""
-    found = RECORD.first_signs(groups, START, (SPOT, PERP))
+def test_signs_are_found_with_their_time(groups: tuple[AnySign, ...], at: int | None) -> None:
+    """One sign of each group is enough; every group is needed; the last one counts."""
+    found = find_signs(SEEN, groups, START, (SPOT, PERP))
 
     assert (found and found.at_ms) == (at and START + at)
 
 
-def test_what_was_seen_before_does_not_count() -> None:
+def test_earlier_signs_do_not_count() -> None:
     sign = ((OperationsSign("spot", "ws.lost"),),)
 
-    assert RECORD.first_signs(sign, START + 7, ()) is None
-    assert RECORD.first_signs(sign, START + 6, ()) == ObservedSign(START + 7, "ops:events ws.lost")
+    assert find_signs(SEEN, sign, START + 7, ()) is None
+    assert find_signs(SEEN, sign, START + 6, ()) == ObservedSign(START + 7, "ops:events ws.lost")
 
 
-def test_a_quote_that_was_true_before_is_no_sign_of_life() -> None:
-    """It was received before the fault and written after it."""
-    found = RECORD.first_signs(((QuotesSign("spot"),),), START + 150, (SPOT,))
+def test_a_quote_received_before_the_fault_is_not_recovery() -> None:
+    """Received before the fault, written after it."""
+    found = find_signs(SEEN, ((QuotesSign("spot"),),), START + 150, (SPOT,))
 
     assert found == ObservedSign(START + 1_000, "quotes on all streams")
-    assert RECORD.first_signs(((QuotesSign(),),), START + 450, (SPOT, PERP)) is None
+    assert find_signs(SEEN, ((QuotesSign(),),), START + 450, (SPOT, PERP)) is None
 
 
 def test_lost_connections_are_counted() -> None:
-    assert [RECORD.connections_lost(START + at) for at in (0, 7, 8)] == [2, 1, 0]
+    assert [SEEN.connections_lost(START + at) for at in (0, 7, 8)] == [2, 1, 0]
 
 
-def test_the_baseline_are_all_that_quote_in_every_window() -> None:
-    record = Observations(quotes={SPOT: every_second(0, 8), PERP: every_second(0, 8)})
+def test_instruments_with_a_quote_in_every_window_are_stable() -> None:
+    seen = Observations(quotes={SPOT: every_second(0, 8), PERP: every_second(0, 8)})
 
-    assert record.baseline(START + 8_200) == (SPOT, PERP)
+    assert seen.stable_instruments(START + 8_200) == (SPOT, PERP)
 
 
-def test_there_is_no_baseline_while_one_is_still_coming_back() -> None:
-    """It lacks windows and had a quote lately."""
+def test_no_instrument_is_stable_while_one_is_recovering() -> None:
+    """It misses windows and has a recent quote."""
     gone = [*every_second(0, 3), *every_second(6, 8)]
-    record = Observations(quotes={SPOT: every_second(0, 8), PERP: gone})
+    seen = Observations(quotes={SPOT: every_second(0, 8), PERP: gone})
 
-    assert record.baseline(START + 8_200) == ()
+    assert seen.stable_instruments(START + 8_200) == ()
 
 
-def test_an_instrument_that_never_quotes_is_not_waited_for() -> None:
-    record = Observations(quotes={SPOT: every_second(0, 30), PERP: every_second(0, 3)})
+def test_an_instrument_without_recent_quotes_is_ignored() -> None:
+    seen = Observations(quotes={SPOT: every_second(0, 30), PERP: every_second(0, 3)})
 
-    assert record.baseline(START + 30_200) == (SPOT,)
+    assert seen.stable_instruments(START + 30_200) == (SPOT,)

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from chimera_s1.app.cli.drill.observed import ObservedQuote
 from chimera_s1.app.cli.drill.quote_checks import (
+    ObservedQuote,
     lateness_ms,
     missing_windows,
     mistimed_quotes,

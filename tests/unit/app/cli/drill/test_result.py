@@ -5,8 +5,9 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from chimera_s1.app.cli.drill.drill import Drill, DrillThresholds, OperationsSign, QuotesSign
+from chimera_s1.app.cli.drill.drill import Drill, DrillThresholds
 from chimera_s1.app.cli.drill.result import Measurements, evaluate
+from chimera_s1.app.cli.drill.signs import OperationsSign, QuotesSign
 
 DRILL = Drill(
     "cut",

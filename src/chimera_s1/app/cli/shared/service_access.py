@@ -1,0 +1,70 @@
+"""The service that a command calls, and the token it presents there."""
+
+from collections.abc import Mapping
+
+from msgspec import Struct
+
+from chimera_s1.app.cli.shared.http_client import HttpReply, parse_base_url, send_request
+from chimera_s1.app.settings.settings import Settings
+from chimera_s1.app.state_files import read_demo_state
+from chimera_s1.domain.errors import ConfigurationError
+
+REQUEST_TIMEOUT_S = 20.0
+"""Longer than the service holds back the reply to a transfer."""
+
+
+class ServiceAccess(Struct, frozen=True):
+    url: str
+    token: str
+
+    def __repr__(self) -> str:
+        return f"ServiceAccess(url={self.url!r}, token=***)"
+
+    async def send(
+        self, method: str, path: str, body: bytes | None = None, key: str = ""
+    ) -> HttpReply:
+        """Send one request; *key* is the Idempotency-Key, empty for none.
+
+        Raises:
+            HttpRequestError: No complete reply arrived.
+        """
+        headers = {"Authorization": f"Bearer {self.token}", "Accept": "application/json"}
+        if body is not None:
+            headers["Content-Type"] = "application/json"
+        if key:
+            headers["Idempotency-Key"] = key
+        return await send_request(
+            method, self.url + path, body, headers, timeout_s=REQUEST_TIMEOUT_S
+        )
+
+
+def find_service(url: str | None, environ: Mapping[str, str], settings: Settings) -> ServiceAccess:
+    """The service at *url*, else at S1_URL, else the demo running in the state directory.
+
+    Raises:
+        ConfigurationError: There is no service or no token, or one of them is malformed.
+    """
+    url, token = url or environ.get("S1_URL", ""), environ.get("S1_TOKEN", "").strip()
+    if not url or not token:
+        demo = read_demo_state(settings.state_dir)
+        if demo is None and not url:
+            raise ConfigurationError(
+                "no service to call: set S1_URL and S1_TOKEN, or name one with --url; no demo runs "
+                f"in {settings.state_dir}"
+            )
+        if demo is not None:
+            url = url or demo.url
+            # A demo's token is sent to that demo only.
+            token = token or (demo.token if _base(url) == _base(demo.url) else "")
+    if not token:
+        raise ConfigurationError(
+            f"no token for {_base(url)}: set S1_TOKEN to a token with the scope treasury:transfer; "
+            "chimera-s1 tokens create makes one"
+        )
+    if not (token.isascii() and token.isprintable()) or " " in token:
+        raise ConfigurationError("S1_TOKEN is malformed: tokens are printable ASCII without spaces")
+    return ServiceAccess(_base(url), token)
+
+
+def _base(url: str) -> str:
+    return parse_base_url(url, "the service's address")

@@ -1,0 +1,75 @@
+"""Parses the arguments of `simulate`."""
+
+import re
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+
+from chimera_s1.adapters.simulator.config import ApiKey
+from chimera_s1.adapters.simulator.faults.scenario import Scenario, parse_scenario
+from chimera_s1.domain.errors import ConfigurationError, InvalidValueError
+
+_USDT_MAX = 10**15
+_KEY_FORM = re.compile(r"[A-Za-z0-9]{1,128}")
+
+
+def read_symbols(text: str) -> int | tuple[str, ...]:
+    """`--symbols`: a number from 1, or names quoted in USDT.
+
+    Raises:
+        ConfigurationError: It is neither.
+    """
+    if text.isascii() and text.isdigit() and int(text) > 0:
+        return int(text)
+    names = tuple(name.strip().upper() for name in text.split(","))
+    wrong = [name for name in names if not name.endswith("USDT") or name == "USDT"]
+    if wrong:
+        raise ConfigurationError(
+            f"--symbols: {wrong[0]!r} is not a symbol quoted in USDT; write a number from 1, or "
+            "names separated by commas, like BTCUSDT,ETHUSDT"
+        )
+    return names
+
+
+def read_scenario(path: Path) -> Scenario:
+    """`--scenario`.
+
+    Raises:
+        ConfigurationError: The file cannot be read, or is not a scenario.
+    """
+    try:
+        return parse_scenario(path.read_bytes())
+    except OSError as error:
+        raise ConfigurationError(f"--scenario: {path}: {error.strerror}") from error
+    except InvalidValueError as error:
+        raise ConfigurationError(f"--scenario: {path}: {error}") from error
+
+
+def read_usdt(option: str, text: str) -> Decimal:
+    """`--spot-usdt` or `--futures-usdt`.
+
+    Raises:
+        ConfigurationError: It is not an amount, too large, or has more than 8 decimals.
+    """
+    try:
+        amount = Decimal(text)
+        if amount.is_finite() and 0 <= amount <= _USDT_MAX and amount == round(amount, 8):
+            return amount
+    except InvalidOperation:
+        pass
+    raise ConfigurationError(
+        f"{option}: {text!r} is not an amount of USDT; write one from 0 to {_USDT_MAX} with at "
+        "most 8 decimals, like 10000"
+    )
+
+
+def read_key(key: str, secret: str) -> ApiKey:
+    """`--api-key` and `--api-secret`.
+
+    Raises:
+        ConfigurationError: The key has other characters than Binance's, or the secret is empty.
+    """
+    if _KEY_FORM.fullmatch(key) is None:
+        raise ConfigurationError(f"--api-key: {key!r} is not an API key; write letters and digits")
+    if not secret:
+        raise ConfigurationError("--api-secret is empty; write the secret of --api-key")
+    return ApiKey(key, secret)
