@@ -7,7 +7,7 @@ import msgspec
 
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.capabilities.ledger.stores import open_stores
-from chimera_s1.app.settings.settings import load_settings
+from chimera_s1.app.service_settings import load_settings
 from tests.arango_double import arango_double
 from tests.contract.service_process import PATIENCE_S
 from tests.contract.treasury_service import TreasuryDeployment

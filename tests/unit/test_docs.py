@@ -11,7 +11,7 @@ import pytest
 from typer.models import CommandInfo
 
 from chimera_s1.app.cli.application import app
-from chimera_s1.app.settings.settings import CLIENT_NAMES, Settings, variable
+from chimera_s1.app.service_settings import CLIENT_NAMES, Settings, variable
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")})

@@ -22,7 +22,7 @@ from chimera_s1.app.capabilities.operations.wiring import Operations, open_opera
 from chimera_s1.app.capabilities.treasury.wiring import open_treasury
 from chimera_s1.app.capability import Capability
 from chimera_s1.app.foundation import ConnectRedis, Foundation
-from chimera_s1.app.settings.settings import Settings
+from chimera_s1.app.service_settings import Settings
 from chimera_s1.app.web.access.control_access import ControlAccess
 from chimera_s1.app.web.access.metrics import access_source
 from chimera_s1.app.web.application import create_web_app

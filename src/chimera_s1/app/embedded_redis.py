@@ -5,7 +5,7 @@ import logging
 from chimera_s1.adapters.redis.addresses import RedisAddress
 from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.embedded.server_binary import find_redis_server
-from chimera_s1.app.settings.settings import Settings
+from chimera_s1.app.service_settings import Settings
 from chimera_s1.domain.errors import PublisherUnavailableError
 from chimera_s1.domain.ports.clock import Clock
 

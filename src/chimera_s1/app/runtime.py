@@ -32,7 +32,7 @@ from chimera_s1.app.capabilities.operations.watch_loop import LoopWatchdog
 from chimera_s1.app.capability import Capability, PendingWrites
 from chimera_s1.app.container import Container
 from chimera_s1.app.embedded_redis import embedded_redis, node_addresses, restart_when_down
-from chimera_s1.app.settings.settings import Settings
+from chimera_s1.app.service_settings import Settings
 from chimera_s1.app.settings.types import LogFormat
 from chimera_s1.app.state_files import SERVICE_FILE
 from chimera_s1.app.supervisor import Worker, WorkerFailedError, supervise

@@ -20,9 +20,9 @@ from chimera_s1.app.capability import Capability, Job
 from chimera_s1.app.container import Container
 from chimera_s1.app.foundation import Foundation
 from chimera_s1.app.runtime import open_capabilities, workers_of
+from chimera_s1.app.service_settings import Settings, read_settings
 from chimera_s1.app.settings.core import CoreSettings
 from chimera_s1.app.settings.fields import number_setting
-from chimera_s1.app.settings.settings import Settings, read_settings
 from chimera_s1.app.settings.types import WholeNumber
 from chimera_s1.app.web.problem_kinds import ProblemKind
 from chimera_s1.app.web.web_part import WebPart
@@ -120,7 +120,7 @@ async def open_heartbeat(
     )
 
 
-# app/settings/settings.py
+# app/service_settings.py
 class SettingsWithHeartbeat(HeartbeatSettings, Settings):
     """One more base class."""
 

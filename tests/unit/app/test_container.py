@@ -15,7 +15,7 @@ from chimera_s1.app.capability import Capability
 from chimera_s1.app.container import Container
 from chimera_s1.app.foundation import served_endpoints
 from chimera_s1.app.runtime import open_capabilities
-from chimera_s1.app.settings.settings import load_settings
+from chimera_s1.app.service_settings import load_settings
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.health import Level
 from chimera_s1.domain.operations.trading_mode import TradingHalted, TradingMode

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
-from chimera_s1.app.settings.report import SettingOrigin, effective_settings
-from chimera_s1.app.settings.settings import Settings, load_settings, variable
+from chimera_s1.app.cli.config.effective_settings import SettingOrigin, effective_settings
+from chimera_s1.app.service_settings import Settings, load_settings, variable
 from chimera_s1.app.settings.types import (
     BinanceEnvironment,
     LogFormat,

@@ -6,7 +6,7 @@ import pytest
 
 from chimera_s1.adapters.redis.addresses import parse_addresses
 from chimera_s1.app.cli.shared.service_access import find_service
-from chimera_s1.app.settings.settings import load_settings
+from chimera_s1.app.service_settings import load_settings
 from chimera_s1.app.state_files import DemoState, demo_lock, write_demo_state
 from chimera_s1.domain.errors import ConfigurationError
 

@@ -9,9 +9,13 @@ from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 
+from chimera_s1.app.cli.config.effective_settings import (
+    EffectiveSetting,
+    SettingOrigin,
+    effective_settings,
+)
 from chimera_s1.app.cli.shared.options import JsonArrayOption
 from chimera_s1.app.cli.shared.output import print_json, stdout_console
-from chimera_s1.app.settings.report import EffectiveSetting, SettingOrigin, effective_settings
 
 _RULE_WIDTH = 24
 

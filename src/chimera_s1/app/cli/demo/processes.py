@@ -19,7 +19,7 @@ from chimera_s1.adapters.system.file_token_store import write_token_file
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.cli.demo.child_process import ChildEndedError, ChildProcess, end_orphans
 from chimera_s1.app.cli.shared.http_client import HttpRequestError, send_request
-from chimera_s1.app.settings.settings import given_variables
+from chimera_s1.app.service_settings import given_variables
 from chimera_s1.app.state_files import (
     SERVICE_FILE,
     DemoState,

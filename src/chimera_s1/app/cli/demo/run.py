@@ -12,7 +12,7 @@ import typer
 
 from chimera_s1.app.cli.demo.processes import DemoPlan, choose_http_port, demo_environ, run_demo
 from chimera_s1.app.cli.shared.output import StatusLine, print_status
-from chimera_s1.app.settings.settings import load_settings
+from chimera_s1.app.service_settings import load_settings
 from chimera_s1.app.state_files import DemoState, demo_file
 
 _DEFAULT_DIRECTORY = Path(".chimera")

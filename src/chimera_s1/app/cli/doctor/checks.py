@@ -25,7 +25,7 @@ from chimera_s1.app.cli.shared.stream_store_location import (
     find_stream_store,
 )
 from chimera_s1.app.embedded_redis import node_addresses
-from chimera_s1.app.settings.settings import Settings, load_settings
+from chimera_s1.app.service_settings import Settings, load_settings
 from chimera_s1.app.state_files import read_demo_settings, read_demo_state
 from chimera_s1.app.web.server import bind
 from chimera_s1.domain.errors import ConfigurationError

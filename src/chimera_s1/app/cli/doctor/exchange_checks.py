@@ -9,7 +9,7 @@ from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.cli.doctor.check_result import CheckGrade, CheckResult, run_check
 from chimera_s1.app.cli.shared.direct_feed import direct_feed
 from chimera_s1.app.foundation import served_endpoints
-from chimera_s1.app.settings.settings import Settings
+from chimera_s1.app.service_settings import Settings
 from chimera_s1.domain.errors import ChimeraError
 from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.market.instrument_selection import Selection, select_instruments

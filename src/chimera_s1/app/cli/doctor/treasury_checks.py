@@ -5,7 +5,7 @@ from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.capabilities.ledger.stores import open_stores, sqlite_path
 from chimera_s1.app.capabilities.treasury.wiring import build_gateway, treasury_enabled
 from chimera_s1.app.cli.doctor.check_result import CheckGrade, CheckResult, run_check
-from chimera_s1.app.settings.settings import Settings
+from chimera_s1.app.service_settings import Settings
 
 _LEDGER = "see the runbook, and chimera-s1 ledger verify"
 _KEY = "check the key at the exchange: its permissions and its allowed IP addresses"

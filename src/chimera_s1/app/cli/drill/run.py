@@ -16,7 +16,7 @@ from chimera_s1.app.cli.drill.scenarios import DRILLS, choose
 from chimera_s1.app.cli.shared.http_client import parse_base_url
 from chimera_s1.app.cli.shared.output import StatusLine, print_status
 from chimera_s1.app.cli.shared.stream_store_location import StreamStoreLocation, connected
-from chimera_s1.app.settings.settings import Settings
+from chimera_s1.app.service_settings import Settings
 from chimera_s1.app.settings.types import parse_nodes
 from chimera_s1.app.state_files import demo_file, read_demo_state
 from chimera_s1.domain.errors import ConfigurationError

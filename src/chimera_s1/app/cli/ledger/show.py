@@ -18,7 +18,7 @@ from chimera_s1.app.capabilities.treasury.list_transfers import (
 from chimera_s1.app.capabilities.treasury.text_format import escape_unprintable, format_utc
 from chimera_s1.app.capabilities.treasury.transfer_timeline import TransferTimeline, build_timeline
 from chimera_s1.app.cli.shared.output import print_json, print_status, stdout_console
-from chimera_s1.app.settings.settings import Settings
+from chimera_s1.app.service_settings import Settings
 from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.money import exact_text

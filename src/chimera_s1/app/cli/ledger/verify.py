@@ -16,7 +16,7 @@ from chimera_s1.app.capabilities.treasury.project_transfers import build_transfe
 from chimera_s1.app.change_signal import ChangeSignal
 from chimera_s1.app.cli.shared.count_progress import CountProgress
 from chimera_s1.app.cli.shared.output import print_status
-from chimera_s1.app.settings.settings import Settings
+from chimera_s1.app.service_settings import Settings
 from chimera_s1.domain.errors import ConfigurationError, LedgerTooNewError
 from chimera_s1.domain.ledger.commit import (
     LedgerEntry,

@@ -16,7 +16,7 @@ from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.cli.shared.direct_feed import direct_feed
 from chimera_s1.app.cli.shared.output import StatusLine, print_status
 from chimera_s1.app.foundation import served_endpoints
-from chimera_s1.app.settings.settings import Settings
+from chimera_s1.app.service_settings import Settings
 from chimera_s1.domain.errors import ConfigurationError, PortError
 from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.market.instrument_selection import select_instruments

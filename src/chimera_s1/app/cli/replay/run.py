@@ -23,7 +23,7 @@ from chimera_s1.app.cli.shared.stream_store_location import (
     find_stream_store,
 )
 from chimera_s1.app.embedded_redis import embedded_redis, node_addresses
-from chimera_s1.app.settings.settings import Settings
+from chimera_s1.app.service_settings import Settings
 from chimera_s1.domain.errors import ConfigurationError
 
 _SHOWN_BAD_LINES = 5

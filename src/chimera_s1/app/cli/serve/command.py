@@ -5,7 +5,7 @@ import os
 import anyio
 import typer
 
-from chimera_s1.app.settings.settings import load_settings
+from chimera_s1.app.service_settings import load_settings
 
 
 def serve() -> None:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from chimera_s1.adapters.binance.market_feed import BinanceMarketFeed, FeedPlan
 from chimera_s1.adapters.binance.streams.read_pacer import ReadPacer
 from chimera_s1.app.foundation import served_endpoints
-from chimera_s1.app.settings.settings import Settings
+from chimera_s1.app.service_settings import Settings
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.market.conflation import WINDOW_MS_MAX, parse_window
 from chimera_s1.domain.ports.clock import Clock

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from chimera_s1.app.settings.settings import Settings, load_settings
+from chimera_s1.app.service_settings import Settings, load_settings
 
 StateDirOption = Annotated[
     Path | None,

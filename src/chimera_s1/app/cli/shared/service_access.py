@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from msgspec import Struct
 
 from chimera_s1.app.cli.shared.http_client import HttpReply, parse_base_url, send_request
-from chimera_s1.app.settings.settings import Settings
+from chimera_s1.app.service_settings import Settings
 from chimera_s1.app.state_files import read_demo_state
 from chimera_s1.domain.errors import ConfigurationError
 

@@ -9,7 +9,7 @@ from msgspec import Struct
 from chimera_s1.adapters.redis.addresses import RedisAddress, parse_addresses
 from chimera_s1.adapters.redis.cluster_client import ClusterClient, connect_cluster
 from chimera_s1.adapters.redis.errors import translate_redis_errors
-from chimera_s1.app.settings.settings import Settings
+from chimera_s1.app.service_settings import Settings
 from chimera_s1.app.settings.types import parse_nodes
 from chimera_s1.app.state_files import SERVICE_FILE, demo_file, parse_env_lines, read_demo_state
 from chimera_s1.domain.errors import ConfigurationError

@@ -17,7 +17,7 @@ from chimera_s1.app.cli.shared.output import (
     stdout_console,
 )
 from chimera_s1.app.cli.shared.stream_store_location import connected, require_stream_store
-from chimera_s1.app.settings.settings import Settings
+from chimera_s1.app.service_settings import Settings
 from chimera_s1.domain.errors import PublisherUnavailableError
 from chimera_s1.domain.market.instrument_selection import SymbolFilter
 from chimera_s1.domain.money import decimal_text

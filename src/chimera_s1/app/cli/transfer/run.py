@@ -23,7 +23,7 @@ from chimera_s1.app.cli.transfer.client import (
     TransferUnknown,
 )
 from chimera_s1.app.cli.transfer.saved_transfers import SavedTransfer, SavedTransfers, TransferBody
-from chimera_s1.app.settings.settings import Settings
+from chimera_s1.app.service_settings import Settings
 from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.identifiers import parse_transfer_id
 from chimera_s1.domain.money import exact_text, parse_usdt

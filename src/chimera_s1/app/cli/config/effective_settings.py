@@ -6,8 +6,8 @@ from enum import StrEnum
 from msgspec import Struct
 from pydantic.fields import FieldInfo
 
+from chimera_s1.app.service_settings import Settings, given_variables, load_settings, variable
 from chimera_s1.app.settings.messages import MASK, is_secret
-from chimera_s1.app.settings.settings import Settings, given_variables, load_settings, variable
 
 
 class SettingOrigin(StrEnum):
