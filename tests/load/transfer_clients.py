@@ -20,6 +20,11 @@ AMOUNTS = tuple(str(amount) for amount in range(5, 17))
 NEW_SHARE = 0.7
 PAUSE_S = (0.0, 0.06)
 FAULT_INTERVAL_S = (0.05, 0.25)
+ARMED_MAX = 100
+"""Faults that may wait to fire: while a service starts slowly nothing fires them, and the simulator
+holds 200.
+"""
+
 HISTORY = "GET /sapi/v1/asset/transfer"
 FAULTS = (
     (POST, "drop-before"),
@@ -66,9 +71,9 @@ class ClientHistory:
         body: dict[str, Any] = reply.json()
         if reply.is_success:
             self.results_by_key.setdefault(key, []).append(body["result"])
-        if reply.status_code == httpx2.codes.UNPROCESSABLE_ENTITY:
+        if reply.status_code == httpx2.codes.UNPROCESSABLE_CONTENT:
             self.rejected.add(key)
-        if reply.status_code in {httpx2.codes.OK, httpx2.codes.UNPROCESSABLE_ENTITY}:
+        if reply.status_code in {httpx2.codes.OK, httpx2.codes.UNPROCESSABLE_CONTENT}:
             self.open.pop(key, None)
 
 
@@ -135,14 +140,16 @@ class FaultSchedule:
     def __init__(self, deployment: TreasuryDeployment, chance: random.Random) -> None:
         self._simulator = deployment.sim
         self._chance = chance
+        self._armed = 0
         self.fired: Counter[str] = Counter()
 
     async def inject(self) -> None:
         """Arm random faults until cancelled."""
         while True:
             await anyio.sleep(self._chance.uniform(*FAULT_INTERVAL_S))
-            on, fault = self._chance.choice(FAULTS)
-            await self._simulator.arm(on, fault)
+            if self._armed < ARMED_MAX:
+                self._armed += 1
+                await self._simulator.arm(*self._chance.choice(FAULTS))
 
     async def clear(self) -> None:
         """Remove the armed faults and count those that fired."""
@@ -150,6 +157,7 @@ class FaultSchedule:
         for fault in answer["faults"]:
             self.fired[fault["do"]] += fault["fired"]
         await self._simulator.control("DELETE", "/sim/faults")
+        self._armed = 0
 
 
 def _body(key: str, request: ClientRequest) -> dict[str, str]:
