@@ -1,6 +1,4 @@
-"""The command line as real processes: exit codes, output fit for a pipe, no traceback for a
-mistake.
-"""
+"""The command line as real processes: exit codes, plain output in a pipe, no tracebacks."""
 
 import json
 import signal
@@ -26,7 +24,7 @@ COMMANDS = (
 )
 ESCAPE = "\x1b"
 SECRET = "hunter2-never-shown"
-NOWHERE_SPOT = {
+UNREACHABLE_SPOT = {
     "S1_BINANCE_ENV": "simulator",
     "S1_BINANCE_SPOT_REST_URL": "http://127.0.0.1:1",
     "S1_BINANCE_SPOT_WS_URL": "ws://127.0.0.1:1",
@@ -34,7 +32,7 @@ NOWHERE_SPOT = {
 
 
 def endpoints(simulator: dict[str, str]) -> dict[str, str]:
-    """The settings that lead to a running simulator."""
+    """The settings for a running simulator."""
     urls = {
         f"S1_BINANCE_{name.upper()}": url
         for name, url in simulator.items()
@@ -90,7 +88,7 @@ async def test_a_wrong_argument_is_exit_code_2_without_a_traceback(
 
 
 @pytest.mark.parametrize("command", ["serve", "config", "demo", "tail", "doctor"])
-async def test_wrong_settings_are_all_named(command: str) -> None:
+async def test_all_wrong_settings_are_listed(command: str) -> None:
     environment = {"S1_HTTP_PORT": "eighty", "S1_SYMBOL": "BTCUSDT", "S1_REDIS_PASS": SECRET}
     code, out, err = await finished(command, environment=environment)
     text = out + err
@@ -101,7 +99,7 @@ async def test_wrong_settings_are_all_named(command: str) -> None:
     assert SECRET not in text
 
 
-async def test_config_shows_what_is_in_force_line_by_line() -> None:
+async def test_config_prints_each_setting_in_force_on_a_line() -> None:
     environment = {"S1_HTTP_PORT": "8081", "S1_REDIS_PASS": SECRET}
     code, out, err = await finished("config", environment=environment)
     assert (code, err) == (0, "")
@@ -129,7 +127,7 @@ async def test_tail_without_a_redis_says_what_to_do(tmp_path: Path) -> None:
     assert "--redis host:port" in err
 
 
-async def test_tail_of_a_redis_that_is_gone_fails_with_one_sentence() -> None:
+async def test_tail_fails_with_one_sentence_when_redis_is_down() -> None:
     code, _, err = await finished("tail", "--once", "--redis", "127.0.0.1:1")
     assert code == 1
     assert "reading Redis 127.0.0.1:1 (from --redis)" in err
@@ -137,7 +135,7 @@ async def test_tail_of_a_redis_that_is_gone_fails_with_one_sentence() -> None:
     assert "Traceback" not in err
 
 
-async def test_what_was_recorded_replays_the_same_each_time(tmp_path: Path) -> None:
+async def test_a_recording_replays_to_the_same_digest_each_time(tmp_path: Path) -> None:
     """A recording of the simulator, replayed twice at full speed, gives one digest."""
     file = tmp_path / "quotes.jsonl.zst"
     async with simulator_process("--symbols", "BTCUSDT,ETHUSDT", "--rate", "2000") as simulator:
@@ -170,7 +168,7 @@ RECORDED = (
 )
 
 
-async def test_a_damaged_file_is_refused_with_its_line(tmp_path: Path) -> None:
+async def test_a_damaged_file_is_refused_and_the_line_named(tmp_path: Path) -> None:
     file = tmp_path / "damaged.jsonl"
     file.write_text(RECORDED + '{"ts": 12\n')
     code, out, err = await finished("replay", str(file), "--state-dir", str(tmp_path))
@@ -179,7 +177,7 @@ async def test_a_damaged_file_is_refused_with_its_line(tmp_path: Path) -> None:
     assert not (tmp_path / "redis").exists(), "nothing was started"
 
 
-async def test_a_damaged_line_is_passed_over_and_counted_where_asked(tmp_path: Path) -> None:
+async def test_damaged_lines_are_skipped_and_counted_with_skip_bad(tmp_path: Path) -> None:
     file = tmp_path / "damaged.jsonl"
     file.write_text(RECORDED + '{"ts": 12\n')
     code, out, err = await finished("replay", str(file), "--skip-bad", "--state-dir", str(tmp_path))
@@ -206,14 +204,14 @@ async def test_a_held_replay_can_be_read_until_ctrl_c(tmp_path: Path) -> None:
         assert await replay.stop(signal.SIGINT) == 0
 
 
-async def test_a_simulator_ends_quietly_by_ctrl_c() -> None:
+async def test_a_simulator_exits_with_0_on_ctrl_c() -> None:
     async with simulator_process("--symbols", "BTCUSDT") as simulator:
         assert await simulator.stop(signal.SIGINT) == 0
 
 
-async def test_doctor_names_each_broken_part_and_its_remedy(tmp_path: Path) -> None:
-    """Every address leads nowhere; the checks of this machine still pass."""
-    nowhere = {
+async def test_doctor_names_each_failure_and_its_remedy(tmp_path: Path) -> None:
+    """Every address is unreachable; the checks of this machine still pass."""
+    unreachable = {
         "S1_BINANCE_ENV": "simulator",
         "S1_BINANCE_SPOT_REST_URL": "http://127.0.0.1:1",
         "S1_BINANCE_SPOT_WS_URL": "ws://127.0.0.1:1",
@@ -223,7 +221,7 @@ async def test_doctor_names_each_broken_part_and_its_remedy(tmp_path: Path) -> N
         "S1_HTTP_PORT": "0",
         "S1_STATE_DIR": str(tmp_path),
     }
-    code, out, _ = await finished("doctor", "--json", environment=nowhere)
+    code, out, _ = await finished("doctor", "--json", environment=unreachable)
     findings = {row["name"]: row for row in json.loads(out)}
     assert code == 1
     failed = {name for name, row in findings.items() if row["grade"] == "FAIL"}
@@ -250,10 +248,10 @@ async def test_doctor_finds_a_healthy_exchange_and_an_unknown_symbol(tmp_path: P
     assert ESCAPE not in out
 
 
-async def test_doctor_sees_a_directory_that_cannot_be_written(tmp_path: Path) -> None:
+async def test_doctor_detects_an_unwritable_state_directory(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     environment = {"S1_STATE_DIR": str(file), "S1_VENUES": "spot"}
-    code, out, _ = await finished("doctor", environment={**environment, **NOWHERE_SPOT})
+    code, out, _ = await finished("doctor", environment={**environment, **UNREACHABLE_SPOT})
     assert code == 1
     assert f"FAIL state dir      {file} cannot be written" in out

@@ -1,4 +1,4 @@
-"""`chimera-s1 demo` as a real process with real children: up, found, read, ended, killed."""
+"""`chimera-s1 demo` as a real process with real children: started, used, stopped, killed."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from redis.asyncio import Redis
 from chimera_s1.app.state_files import parse_env_lines
 from tests.processes import ChimeraProcess, chimera_process, finished, is_running
 
-PATIENCE_S = 30
+TIMEOUT_S = 30
 FIELDS = ["ts", "symbol", "bid1", "ask1", "mid", "spread_bps", "top1_qty", "top1_usdt", "src"]
 
 
@@ -29,7 +29,7 @@ def descendants(pid: int) -> set[psutil.Process]:
 
 
 def running(processes: set[psutil.Process]) -> set[psutil.Process]:
-    """A later process of the same id is not taken for one of them."""
+    """Those still running; a later process with the same pid does not count."""
     return {each for each in processes if each.is_running() and is_running(each.pid)}
 
 
@@ -51,7 +51,7 @@ def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def demo(directory: Path) -> Iterator[ChimeraProcess]:
-    """One that the tests of this module read; it outlives the event loop of one test."""
+    """One demo for all tests that only read; it outlives the event loop of one test."""
     with (
         start_blocking_portal() as portal,
         portal.wrap_async_context_manager(start(directory, "--symbols", "BTCUSDT,ETHUSDT")) as one,
@@ -59,7 +59,7 @@ def demo(directory: Path) -> Iterator[ChimeraProcess]:
         yield one
 
 
-def test_demo_env_names_what_the_demo_prints(demo: ChimeraProcess, directory: Path) -> None:
+def test_demo_env_has_the_printed_addresses(demo: ChimeraProcess, directory: Path) -> None:
     lines = parse_env_lines((directory / "demo.env").read_text())
     assert list(lines) == ["S1_URL", "S1_TOKEN", "S1_REDIS_ADDRESSES", "SIM_URL"]
     assert lines["S1_URL"] == demo.ready["url"]
@@ -74,10 +74,8 @@ def holding(directory: Path, text: str) -> set[str]:
     return {path.name for path in directory.glob("*.*") if text.encode() in path.read_bytes()}
 
 
-async def test_the_demos_token_opens_it_and_nothing_else_does(
-    demo: ChimeraProcess, directory: Path
-) -> None:
-    """It is in demo.env only: the service knows its hash, and writes it into no log."""
+async def test_only_the_demos_token_is_accepted(demo: ChimeraProcess, directory: Path) -> None:
+    """The token is in demo.env only: the service has its hash, and never logs it."""
     token = parse_env_lines((directory / "demo.env").read_text())["S1_TOKEN"]
     async with httpx2.AsyncClient(base_url=demo.ready["url"]) as client:
         without = await client.get("/xchg/quotes")
@@ -104,8 +102,8 @@ async def test_quotes_arrive_on_their_streams(demo: ChimeraProcess) -> None:
     try:
         for venue in ("spot", "perp"):
             stream = f"mkt:events:{venue}:BTCUSDT"
-            with anyio.fail_after(PATIENCE_S):
-                reply: Any = await client.xread({stream: "0"}, count=1, block=PATIENCE_S * 1000)
+            with anyio.fail_after(TIMEOUT_S):
+                reply: Any = await client.xread({stream: "0"}, count=1, block=TIMEOUT_S * 1000)
             fields = reply[0][1][0][1]
             assert list(fields) == FIELDS
             assert fields["symbol"] == "BTCUSDT"
@@ -153,7 +151,9 @@ async def test_a_second_demo_in_the_same_directory_is_refused(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-async def test_a_signal_ends_everything_it_started(number: signal.Signals, tmp_path: Path) -> None:
+async def test_a_signal_stops_all_processes_of_the_demo(
+    number: signal.Signals, tmp_path: Path
+) -> None:
     async with start(tmp_path) as demo:
         processes = descendants(demo.process.pid)
         assert len(processes) == 3, "simulator, service, Redis"
@@ -163,14 +163,14 @@ async def test_a_signal_ends_everything_it_started(number: signal.Signals, tmp_p
 
 
 @pytest.mark.parametrize("command", ["simulate", "serve"])
-async def test_a_child_that_dies_ends_the_demo_and_is_named(
+async def test_the_demo_stops_when_a_child_dies_and_names_it(
     command: str, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     async with start(tmp_path) as demo:
         processes = descendants(demo.process.pid)
         assert len(processes) == 3, "simulator, service, Redis"
         os.kill(child(demo, command), signal.SIGKILL)
-        with anyio.fail_after(PATIENCE_S):
+        with anyio.fail_after(TIMEOUT_S):
             assert await demo.process.wait() == 1
     assert not running(processes)
     assert not (tmp_path / "demo.env").exists()
@@ -178,7 +178,7 @@ async def test_a_child_that_dies_ends_the_demo_and_is_named(
     assert error in capfd.readouterr().err
 
 
-async def test_what_a_killed_demo_left_is_detected_and_cleared_by_the_next(
+async def test_the_next_demo_cleans_up_after_a_killed_one(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     async with start(tmp_path) as demo:

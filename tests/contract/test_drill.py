@@ -1,6 +1,4 @@
-"""`chimera-s1 drill` against a real demo: the fault fires, is noticed, and is over; and against
-none.
-"""
+"""`chimera-s1 drill` with a real demo, where faults fire, are noticed and end; and without one."""
 
 import json
 import os
@@ -16,13 +14,13 @@ import pytest
 from chimera_s1.app.cli.drill.scenarios import DRILLS
 from tests.processes import ChimeraProcess, chimera_process, finished
 
-PATIENCE_S = 150
-"""A drill waits for calm, and for a sign longer than its target."""
+TIMEOUT_S = 150
+"""A drill waits for a stable service, and for signs longer than its targets."""
 
 
 async def drilled(*arguments: str) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error of a drill that may take its time."""
-    with anyio.fail_after(PATIENCE_S):
+    """Run a drill: exit code, standard output, standard error."""
+    with anyio.fail_after(TIMEOUT_S):
         done = await anyio.run_process(
             [sys.executable, "-m", "chimera_s1", "drill", *arguments],
             check=False,
@@ -62,10 +60,10 @@ async def simulator(demo: ChimeraProcess, path: str) -> Any:
 @pytest.mark.parametrize(
     ("name", "sign"), [("disconnect", "ws.lost"), ("redis-gone", "/health redis")]
 )
-async def test_a_fault_fires_and_is_noticed_and_over(
+async def test_a_fault_fires_is_noticed_and_ends(
     demo: ChimeraProcess, directory: Path, name: str, sign: str
 ) -> None:
-    """Whether it was quick enough depends on the machine; that it was right does not."""
+    """Speed depends on the machine; correctness does not."""
     rate = (await simulator(demo, "/sim/status"))["rate"]
 
     code, out, err = await drilled(name, "--json", "--state-dir", str(directory))
@@ -83,10 +81,10 @@ async def test_a_fault_fires_and_is_noticed_and_over(
     assert (await simulator(demo, "/sim/status"))["rate"] == rate
 
 
-async def test_a_missed_target_is_exit_code_1_and_said(
+async def test_a_missed_target_gives_exit_code_1_and_is_named(
     demo: ChimeraProcess, directory: Path
 ) -> None:
-    """A stream that stays away longer than the drill waits is never over."""
+    """A stream is refused for longer than the drill waits."""
     faults = demo.ready["sim_url"] + "/sim/faults"
     refuse = {"on": "ws:spot", "do": "refuse", "for_ms": 600_000}
     async with aiohttp.ClientSession() as session:
@@ -98,15 +96,17 @@ async def test_a_missed_target_is_exit_code_1_and_said(
             async with session.delete(faults):
                 pass
 
-    header, line, said = out.splitlines()
+    header, line, finding = out.splitlines()
     assert code == 1
     assert header.split()[:3] == ["drill", "noticed", "s"]
     assert (line.split()[0], line.split()[-1]) == ("disconnect", "MISS")
-    assert said.startswith("disconnect: ")
-    assert "never over" in said
+    assert finding.startswith("disconnect: ")
+    assert "never over" in finding
 
 
-async def test_somebody_elses_redis_is_not_stopped(demo: ChimeraProcess, directory: Path) -> None:
+async def test_a_redis_that_is_not_the_demos_own_is_not_stopped(
+    demo: ChimeraProcess, directory: Path
+) -> None:
     redis = demo.ready["redis_addresses"][0]
 
     code, out, err = await finished(
@@ -130,7 +130,7 @@ async def test_a_simulator_that_does_not_answer_is_named(
     assert "Traceback" not in err
 
 
-async def test_where_nothing_runs_it_says_what_to_do(tmp_path: Path) -> None:
+async def test_without_a_demo_the_error_says_what_to_do(tmp_path: Path) -> None:
     code, out, err = await finished("drill", "--state-dir", str(tmp_path))
 
     assert (code, out) == (2, "")

@@ -1,4 +1,4 @@
-"""`chimera-s1 ledger` as real processes on real SQLite files, sound and tampered with."""
+"""`chimera-s1 ledger` as real processes on real SQLite files, intact and tampered with."""
 
 import json
 import sqlite3
@@ -83,7 +83,7 @@ async def test_the_newest_transfers_come_first(tmp_path: Path, chain: CommitChai
     assert rows[1][7] == "connection reset"
 
 
-async def test_a_list_can_be_of_one_state_and_be_json(tmp_path: Path, chain: CommitChain) -> None:
+async def test_list_filters_by_state_and_prints_json(tmp_path: Path, chain: CommitChain) -> None:
     await write(tmp_path, chain)
 
     code, out, _ = await ledger(tmp_path, "list", "--state", "pending", "--json")
@@ -95,10 +95,8 @@ async def test_a_list_can_be_of_one_state_and_be_json(tmp_path: Path, chain: Com
     assert (code, out, err) == (0, "", "no transfers are FAILED\n")
 
 
-async def test_a_life_is_told_while_the_service_goes_on_writing_it(
-    tmp_path: Path, chain: CommitChain
-) -> None:
-    """The process lock is another's, whose commits are seen as soon as they are there."""
+async def test_show_works_while_the_service_writes(tmp_path: Path, chain: CommitChain) -> None:
+    """Another process holds the lock; its commits are visible at once."""
     await write(tmp_path, chain)
     async with SqliteDatabase(tmp_path / FILE) as database:
         code, before, err = await ledger(tmp_path, "show", "t-1")
@@ -115,15 +113,15 @@ async def test_a_life_is_told_while_the_service_goes_on_writing_it(
     )
     assert before.splitlines()[-2].startswith("now   PENDING: attempt 1 may have moved the money")
     assert before.splitlines()[-1].startswith("next  reconciliation looks for 12.5 USDT")
-    told, later = ([line.split() for line in text.splitlines()] for text in (before, after))
-    assert later[:5] == told[:5]
+    earlier, later = ([line.split() for line in text.splitlines()] for text in (before, after))
+    assert later[:5] == earlier[:5]
     assert after.splitlines()[-2].startswith("now   DONE: movement 77 moved the money")
 
 
-async def test_a_sound_ledger_is_proven_and_leads_over_its_anchor(
+async def test_an_intact_ledger_verifies_and_contains_its_anchor(
     tmp_path: Path, chain: CommitChain
 ) -> None:
-    """What one verify prints, a later one is given."""
+    """A later verify takes the anchor that an earlier one printed."""
     await write(tmp_path, chain)
     code, out, _ = await ledger(tmp_path, "verify")
     assert code == 0
@@ -154,7 +152,7 @@ TAMPERED: dict[str, tuple[Sequence[str], str]] = {
 
 
 @pytest.mark.parametrize("how", TAMPERED)
-async def test_a_tampered_ledger_is_exit_code_1_with_the_place(
+async def test_a_tampered_ledger_gives_exit_code_1_and_names_the_commit(
     tmp_path: Path, chain: CommitChain, how: str
 ) -> None:
     statements, said = TAMPERED[how]
@@ -169,10 +167,10 @@ async def test_a_tampered_ledger_is_exit_code_1_with_the_place(
     assert "Traceback" not in err
 
 
-async def test_a_tampered_ledger_is_neither_copied_nor_projected(
+async def test_a_tampered_ledger_is_neither_exported_nor_rebuilt(
     tmp_path: Path, chain: CommitChain
 ) -> None:
-    """The file is not made, and what rows there are stay."""
+    """No file is made, and the existing rows stay."""
     await write(tmp_path, chain)
     assert (await ledger(tmp_path, "rebuild"))[0] == 0
     tamper(tmp_path, CHANGED.format(5))
@@ -186,10 +184,10 @@ async def test_a_tampered_ledger_is_neither_copied_nor_projected(
         assert len(await SqliteTransferProjection(database).newest(10)) == 2
 
 
-async def test_a_cut_or_rewritten_ledger_does_not_lead_over_its_anchor(
+async def test_a_truncated_or_rewritten_ledger_does_not_contain_its_anchor(
     tmp_path: Path, chain: CommitChain
 ) -> None:
-    """Each of the two is a chain like any other, and passes without the anchor."""
+    """Either is a valid chain, and passes without the anchor."""
     await write(tmp_path, chain)
     anchor = anchor_text(chain.head)
     tamper(tmp_path, "DELETE FROM treasury_commits WHERE seq > 5")
@@ -205,8 +203,10 @@ async def test_a_cut_or_rewritten_ledger_does_not_lead_over_its_anchor(
     assert "commit 5 differs from the anchor: the ledger was rewritten" in err
 
 
-async def test_an_export_has_a_canonical_commit_a_line(tmp_path: Path, chain: CommitChain) -> None:
-    """The same to a file, which is its owner's only, and to standard output."""
+async def test_an_export_has_one_canonical_commit_a_line(
+    tmp_path: Path, chain: CommitChain
+) -> None:
+    """The same in a file, readable by its owner only, and on standard output."""
     await write(tmp_path, chain)
     file = tmp_path / "copy.jsonl"
 
@@ -226,8 +226,10 @@ async def test_an_export_has_a_canonical_commit_a_line(tmp_path: Path, chain: Co
     assert "exists; name another file" in err
 
 
-async def test_rows_are_made_again_from_the_ledger(tmp_path: Path, chain: CommitChain) -> None:
-    """Not while a service has the file: one sentence, nothing done."""
+async def test_rebuild_restores_the_rows_from_the_ledger(
+    tmp_path: Path, chain: CommitChain
+) -> None:
+    """While a service has the file open, rebuild changes nothing and fails with one sentence."""
     await write(tmp_path, chain)
     async with SqliteDatabase(tmp_path / FILE) as database:
         rows = SqliteTransferProjection(database)
@@ -262,7 +264,7 @@ async def test_rows_are_made_again_from_the_ledger(tmp_path: Path, chain: Commit
     ],
     ids=lambda each: " ".join(each) if isinstance(each, tuple) else "",
 )
-async def test_a_mistake_is_exit_code_2_and_makes_no_file(
+async def test_a_wrong_argument_gives_exit_code_2_and_makes_no_file(
     tmp_path: Path, arguments: tuple[str, ...], said: str
 ) -> None:
     code, out, err = await ledger(tmp_path, *arguments)
@@ -273,13 +275,13 @@ async def test_a_mistake_is_exit_code_2_and_makes_no_file(
     assert names(tmp_path) == []
 
 
-async def test_an_unknown_transfer_and_a_foreign_file_are_said(
+async def test_an_unknown_transfer_and_a_foreign_file_are_errors(
     tmp_path: Path, chain: CommitChain
 ) -> None:
     await write(tmp_path, chain)
-    code, out, err = await ledger(tmp_path, "show", "nobody")
+    code, out, err = await ledger(tmp_path, "show", "unknown")
     assert (code, out) == (2, "")
-    assert "the ledger has no transfer nobody; chimera-s1 ledger list" in err
+    assert "the ledger has no transfer unknown; chimera-s1 ledger list" in err
 
     with closing(sqlite3.connect(tmp_path / "other.db")) as connection:
         connection.execute("CREATE TABLE theirs (x)")

@@ -47,7 +47,7 @@ async def replayed(directory: Path, speed: float | None) -> tuple[str, Content]:
 async def test_the_shipped_recording_gives_the_same_streams_at_any_speed(
     tmp_path: Path, speed: float | None
 ) -> None:
-    """The digest is the one noted here; the streams hold what a second replay holds."""
+    """The digest is DIGEST; a second replay gives the same streams."""
     with anyio.fail_after(60):
         digest, content = await replayed(tmp_path / "first", speed)
         again, same_content = await replayed(tmp_path / "second", None)

@@ -1,6 +1,4 @@
-"""`chimera-s1 tokens` as real processes: a token is shown once, on standard output, and nowhere
-else.
-"""
+"""`chimera-s1 tokens` as real processes: a token is shown once, on standard output only."""
 
 import json
 import stat
@@ -55,7 +53,7 @@ async def test_a_token_is_made_listed_and_revoked(file: Path) -> None:
     assert not [text for text in (out, err, again) if token in text or digest in text]
 
 
-async def test_a_token_may_have_an_end(file: Path) -> None:
+async def test_a_token_may_expire(file: Path) -> None:
     await create(file, "--actor", "bot", "--scope", "read", "--days", "2")
 
     [row] = json.loads(read(file))["tokens"]
@@ -63,7 +61,7 @@ async def test_a_token_may_have_an_end(file: Path) -> None:
     assert stat.S_IMODE(mode(file)) == 0o600
 
 
-async def test_each_token_is_another(file: Path) -> None:
+async def test_each_token_is_different(file: Path) -> None:
     tokens = {await create(file, "--actor", "bot", "--scope", "read") for _ in range(2)}
 
     assert len(tokens) == 2
@@ -82,7 +80,7 @@ async def test_each_token_is_another(file: Path) -> None:
     ],
     ids=lambda each: " ".join(each) if isinstance(each, tuple) else "",
 )
-async def test_a_mistake_is_exit_code_2_and_makes_no_file(
+async def test_a_wrong_argument_gives_exit_code_2_and_makes_no_file(
     file: Path, arguments: tuple[str, ...], said: str
 ) -> None:
     code, out, err = await finished("tokens", *arguments, "--file", str(file))
@@ -93,7 +91,7 @@ async def test_a_mistake_is_exit_code_2_and_makes_no_file(
     assert not exists(file)
 
 
-async def test_revoking_needs_a_kid_and_quotes_no_token(file: Path) -> None:
+async def test_revoke_refuses_a_whole_token_without_quoting_it(file: Path) -> None:
     token = await create(file, "--actor", "bot", "--scope", "read")
 
     code, out, err = await finished("tokens", "revoke", token, "--file", str(file))
@@ -103,14 +101,14 @@ async def test_revoking_needs_a_kid_and_quotes_no_token(file: Path) -> None:
     assert token not in err
 
 
-async def test_without_a_file_it_asks_which() -> None:
+async def test_without_a_token_file_the_error_says_how_to_name_one() -> None:
     code, out, err = await finished("tokens", "list")
 
     assert (code, out) == (2, "")
     assert err.startswith("error: no token file: name it with --file or S1_API_TOKENS_FILE")
 
 
-async def test_a_service_for_other_machines_does_not_start_without_tokens(tmp_path: Path) -> None:
+async def test_a_service_beyond_loopback_does_not_start_without_tokens(tmp_path: Path) -> None:
     environment = {"S1_HTTP_HOST": "0.0.0.0", "S1_HTTP_PORT": "0", "S1_STATE_DIR": str(tmp_path)}
 
     code, out, err = await finished("serve", environment=environment)

@@ -1,6 +1,4 @@
-"""`chimera-s1 transfer` as a real process against the real API: whatever is lost on the way, money
-moves once.
-"""
+"""`chimera-s1 transfer` as a real process with the real API: lost replies move money once."""
 
 import json
 import signal
@@ -27,17 +25,17 @@ MOVE = ("--from", "SPOT", "--to", "FUTURES", "--amount", "12.5")
 _GONE = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError)
 
 
-class Line:
-    """The way to a service, which loses replies that were already given.
+class LossyProxy:
+    """A TCP proxy in front of a service that loses replies.
 
     Attributes:
         url: Where clients connect.
 
-        to_lose: Replies that do not come through from now on.
+        to_lose: How many of the next replies to drop.
 
-        to_hold: Replies after those that stay on the way for ever.
+        to_hold: How many replies after those to hold back for ever.
 
-        lost, held: Those that did not come through.
+        lost, held: What was dropped, and whether one was held back.
     """
 
     def __init__(self, url: str) -> None:
@@ -76,24 +74,24 @@ async def _request(client: SocketStream) -> bytes:
 
 
 @asynccontextmanager
-async def line_to(port: int) -> AsyncIterator[Line]:
+async def lossy_proxy(port: int) -> AsyncIterator[LossyProxy]:
     async with await anyio.create_tcp_listener(local_host=HOST) as listener:
-        line = Line(f"http://{HOST}:{listener.extra(SocketAttribute.local_port)}")
+        proxy = LossyProxy(f"http://{HOST}:{listener.extra(SocketAttribute.local_port)}")
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(listener.serve, lambda client: line.carry(client, port))
-            yield line
+            tasks.start_soon(listener.serve, lambda client: proxy.carry(client, port))
+            yield proxy
             tasks.cancel_scope.cancel()
 
 
-class Desk:
-    """A service with the treasury in memory, the line to it, and a shell that has a token."""
+class Setup:
+    """A service with the treasury in memory, a lossy proxy, and a shell with a token."""
 
-    def __init__(self, treasury: Treasury, line: Line, state_dir: Path) -> None:
+    def __init__(self, treasury: Treasury, proxy: LossyProxy, state_dir: Path) -> None:
         self.treasury = treasury
-        self.line = line
+        self.proxy = proxy
         self.state_dir = state_dir
         self.environment = {
-            "S1_URL": line.url,
+            "S1_URL": proxy.url,
             "S1_TOKEN": TRADER_TOKEN,
             "S1_STATE_DIR": str(state_dir),
         }
@@ -105,11 +103,11 @@ class Desk:
         return code, out, err
 
     def moved(self) -> int:
-        """How often the exchange was told to move money."""
+        """How many transfer orders the exchange received."""
         return len(self.treasury.world.gateway.sent_orders)
 
-    def kept(self) -> list[dict[str, Any]]:
-        """What the state directory knows, of its owner only."""
+    def saved(self) -> list[dict[str, Any]]:
+        """The saved transfers; their files are readable by the owner only."""
         files = list((self.state_dir / "transfers").glob("*"))
         assert all(stat.S_IMODE(file.stat().st_mode) == 0o600 for file in files)
         assert all(TRADER_TOKEN not in file.read_text() for file in files)
@@ -117,99 +115,99 @@ class Desk:
 
 
 @pytest.fixture
-async def desk(tasks: TaskGroup, tmp_path: Path) -> AsyncIterator[Desk]:
+async def setup(tasks: TaskGroup, tmp_path: Path) -> AsyncIterator[Setup]:
     treasury = Treasury()
     parts = WebParts(tokens=MemoryTokenStore([TRADER]), treasury=treasury, limit=UNLIMITED)
     treasury.start(tasks)
-    async with serving(parts) as server, line_to(int(server.url.rpartition(":")[2])) as line:
-        yield Desk(treasury, line, tmp_path)
+    async with serving(parts) as server, lossy_proxy(int(server.url.rpartition(":")[2])) as proxy:
+        yield Setup(treasury, proxy, tmp_path)
 
 
-async def test_money_moves_and_one_line_says_so(desk: Desk) -> None:
-    code, out, err = await desk.transfer(*MOVE, "--id", "margin-1", "--reason", "margin")
+async def test_a_transfer_prints_one_line(setup: Setup) -> None:
+    code, out, err = await setup.transfer(*MOVE, "--id", "margin-1", "--reason", "margin")
 
     assert (code, out) == (0, "OK transfer margin-1: 12.5 USDT from SPOT to FUTURES, moved\n")
     assert "transfer margin-1 is saved in" in err
-    assert desk.moved() == 1
-    [kept] = desk.kept()
-    assert kept["result"] == "OK"
-    assert kept["body"]["amount_usdt"] == "12.5"
+    assert setup.moved() == 1
+    [saved] = setup.saved()
+    assert saved["result"] == "OK"
+    assert saved["body"]["amount_usdt"] == "12.5"
 
 
-async def test_lost_replies_do_not_move_money_twice(desk: Desk) -> None:
-    """The service has answered three times; the third answer came through."""
-    desk.line.to_lose = 2
+async def test_lost_replies_do_not_move_money_twice(setup: Setup) -> None:
+    """The service replied three times; the third reply arrived."""
+    setup.proxy.to_lose = 2
 
-    code, out, err = await desk.transfer(*MOVE)
+    code, out, err = await setup.transfer(*MOVE)
 
-    assert desk.line.lost == 2
+    assert setup.proxy.lost == 2
     assert code == 0, err
     assert out.startswith("OK transfer ")
     assert err.count("retrying with the same id") == 2
     assert err.count("which is safe: one id moves money once") == 2
-    assert desk.moved() == 1
-    assert [kept["asked"] for kept in desk.kept()] == [3]
+    assert setup.moved() == 1
+    assert [saved["asked"] for saved in setup.saved()] == [3]
 
 
-async def test_a_killed_command_is_taken_up_and_moves_money_once(desk: Desk) -> None:
-    """Killed after the money had moved and before it knew."""
-    desk.line.to_hold = 1
+async def test_a_killed_command_is_resumed_and_moves_money_once(setup: Setup) -> None:
+    """Killed after the money moved and before the reply."""
+    setup.proxy.to_hold = 1
     process = await anyio.open_process(
-        [sys.executable, "-m", "chimera_s1", "transfer", *MOVE], env=desk.environment
+        [sys.executable, "-m", "chimera_s1", "transfer", *MOVE], env=setup.environment
     )
     async with process:
         with anyio.fail_after(60):
-            await desk.line.held.wait()
+            await setup.proxy.held.wait()
         process.send_signal(signal.SIGKILL)
         await process.wait()
-    assert desk.moved() == 1
-    assert [kept["result"] for kept in desk.kept()] == [""]
+    assert setup.moved() == 1
+    assert [saved["result"] for saved in setup.saved()] == [""]
 
-    code, out, err = await desk.transfer("--resume")
+    code, out, err = await setup.transfer("--resume")
     assert code == 0, err
     assert out.startswith("OK transfer ")
-    assert desk.moved() == 1
-    assert [kept["result"] for kept in desk.kept()] == ["OK"]
-    code, out, err = await desk.transfer("--resume")
+    assert setup.moved() == 1
+    assert [saved["result"] for saved in setup.saved()] == ["OK"]
+    code, out, err = await setup.transfer("--resume")
     assert (code, out) == (0, "")
     assert "nothing to resume" in err
 
 
-async def test_what_is_not_over_is_exit_code_3_and_can_be_resumed(desk: Desk) -> None:
+async def test_an_unfinished_transfer_gives_exit_code_3_and_can_be_resumed(setup: Setup) -> None:
     """The exchange has moved the money, and its reply was lost: reconciliation finds it."""
-    exchange = desk.treasury.world.gateway
+    exchange = setup.treasury.world.gateway
     exchange.script.append(ScriptedResponse(executes=True, reply=ReplyUnknown("reset")))
 
-    code, out, _ = await desk.transfer(*MOVE, "--id", "p1", "--wait", "0", "--json")
+    code, out, _ = await setup.transfer(*MOVE, "--id", "p1", "--wait", "0", "--json")
     assert code == 3
     assert json.loads(out)["result"] == "PENDING"
 
-    code, out, err = await desk.transfer("--resume")
+    code, out, err = await setup.transfer("--resume")
     assert (code, out) == (0, "OK transfer p1: 12.5 USDT from SPOT to FUTURES, moved\n"), err
-    assert desk.moved() == 1
+    assert setup.moved() == 1
 
 
-async def test_a_refusal_by_a_rule_is_exit_code_1_and_final(desk: Desk) -> None:
-    code, out, _ = await desk.transfer(*MOVE[:-1], "5000", "--json")
+async def test_a_refusal_by_a_rule_gives_exit_code_1_and_is_final(setup: Setup) -> None:
+    code, out, _ = await setup.transfer(*MOVE[:-1], "5000", "--json")
     assert code == 1
     assert json.loads(out)["code"] == "above_max"
 
-    code, out, err = await desk.transfer("--resume")
+    code, out, err = await setup.transfer("--resume")
     assert (code, out) == (0, "")
     assert "nothing to resume" in err
-    assert desk.moved() == 0
+    assert setup.moved() == 0
 
 
-async def test_an_id_is_for_one_transfer(desk: Desk) -> None:
-    """The same again is the same transfer; another one is not sent at all."""
+async def test_an_id_identifies_one_transfer(setup: Setup) -> None:
+    """The same arguments are the same transfer; other arguments are not sent."""
     for _ in range(2):
-        code, out, _ = await desk.transfer(*MOVE, "--id", "m")
+        code, out, _ = await setup.transfer(*MOVE, "--id", "m")
         assert (code, out.split()[0]) == (0, "OK")
-    code, out, err = await desk.transfer(*MOVE[:-1], "13", "--id", "m")
+    code, out, err = await setup.transfer(*MOVE[:-1], "13", "--id", "m")
 
     assert (code, out) == (2, "")
     assert "m was used here for another transfer; leave --id out for a new one" in err
-    assert desk.moved() == 1
+    assert setup.moved() == 1
 
 
 @pytest.mark.parametrize(
@@ -224,7 +222,7 @@ async def test_an_id_is_for_one_transfer(desk: Desk) -> None:
     ],
     ids=lambda each: " ".join(each) if isinstance(each, tuple) else "",
 )
-async def test_a_mistake_is_exit_code_2_and_nothing_is_kept(
+async def test_a_wrong_argument_gives_exit_code_2_and_saves_nothing(
     tmp_path: Path, arguments: tuple[str, ...], said: str
 ) -> None:
     code, out, err = await finished(
@@ -237,17 +235,17 @@ async def test_a_mistake_is_exit_code_2_and_nothing_is_kept(
     assert names(tmp_path) == []
 
 
-async def test_a_directory_that_cannot_be_written_stops_it_before_anything_is_sent(
-    desk: Desk,
+async def test_an_unwritable_directory_prevents_the_request(
+    setup: Setup,
 ) -> None:
     """A file stands where the directory should be."""
-    write(desk.state_dir / "transfers", "")
+    write(setup.state_dir / "transfers", "")
 
-    code, out, err = await desk.transfer(*MOVE)
+    code, out, err = await setup.transfer(*MOVE)
 
     assert (code, out) == (2, "")
     assert "a transfer that cannot be saved is not sent" in err
-    assert desk.moved() == 0
+    assert setup.moved() == 0
 
 
 def names(directory: Path) -> list[str]:

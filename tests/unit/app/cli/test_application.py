@@ -31,7 +31,7 @@ def run_raising(error: ChimeraError, monkeypatch: pytest.MonkeyPatch) -> int:
         (ExchangeUnavailableError("no answer"), 1),
     ],
 )
-def test_an_error_of_ours_is_one_sentence_and_an_exit_code(
+def test_a_chimera_error_is_one_sentence_and_an_exit_code(
     error: ChimeraError,
     code: int,
     monkeypatch: pytest.MonkeyPatch,
@@ -41,7 +41,7 @@ def test_an_error_of_ours_is_one_sentence_and_an_exit_code(
     assert capsys.readouterr().err == f"error: {error}\n"
 
 
-def test_a_defect_of_ours_is_not_dressed_up_as_a_mistake_of_the_user(
+def test_a_defect_keeps_its_traceback(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def app(_: list[str], *, prog_name: str) -> None:

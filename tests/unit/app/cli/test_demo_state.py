@@ -34,14 +34,14 @@ def test_demo_env_has_the_four_lines_that_scripts_rely_on(tmp_path: Path) -> Non
     )
 
 
-def test_demo_env_is_for_its_owner_only(tmp_path: Path) -> None:
+def test_demo_env_is_readable_by_its_owner_only(tmp_path: Path) -> None:
     write_demo_state(tmp_path, STATE, {"S1_SYMBOLS": "*"})
     write_demo_state(tmp_path, STATE, {"S1_SYMBOLS": "*"})
     modes = {stat.S_IMODE(path.stat().st_mode) for path in tmp_path.iterdir()}
     assert modes == {0o600}
 
 
-def test_what_is_written_reads_back_while_the_demo_runs(tmp_path: Path) -> None:
+def test_the_state_can_be_read_while_the_demo_runs(tmp_path: Path) -> None:
     settings = {"S1_SYMBOLS": "*", "S1_HTTP_PORT": "0"}
     with demo_lock(tmp_path):
         assert read_demo_state(tmp_path) is None
@@ -52,7 +52,7 @@ def test_what_is_written_reads_back_while_the_demo_runs(tmp_path: Path) -> None:
         assert read_demo_state(tmp_path) is None
 
 
-def test_a_file_whose_demo_is_gone_is_named_as_left_behind(tmp_path: Path) -> None:
+def test_a_file_of_a_killed_demo_is_an_error(tmp_path: Path) -> None:
     with demo_lock(tmp_path):
         write_demo_state(tmp_path, STATE, {})
     with pytest.raises(ConfigurationError, match="left behind by a demo that was killed"):
@@ -66,7 +66,7 @@ def test_a_file_without_a_line_is_an_error_that_names_the_line(tmp_path: Path) -
             read_demo_state(tmp_path)
 
 
-def test_one_demo_at_a_time_holds_a_directory(tmp_path: Path) -> None:
+def test_a_directory_has_one_demo_at_a_time(tmp_path: Path) -> None:
     with (
         demo_lock(tmp_path / "new"),
         pytest.raises(ConfigurationError, match="a demo already runs"),
@@ -77,7 +77,7 @@ def test_one_demo_at_a_time_holds_a_directory(tmp_path: Path) -> None:
         assert read_demo_state(tmp_path / "new") is None
 
 
-def test_a_directory_that_cannot_be_made_is_an_error_that_says_so(tmp_path: Path) -> None:
+def test_a_directory_that_cannot_be_made_is_an_error(tmp_path: Path) -> None:
     file = tmp_path / "file"
     file.touch()
     with (
@@ -87,11 +87,11 @@ def test_a_directory_that_cannot_be_made_is_an_error_that_says_so(tmp_path: Path
         pass
 
 
-def test_the_token_does_not_show() -> None:
+def test_the_token_is_not_in_the_repr() -> None:
     assert STATE.token not in repr(STATE)
 
 
-def test_a_demo_inherits_nothing_that_leads_to_a_real_exchange_or_redis() -> None:
+def test_a_demo_inherits_no_address_or_secret_of_a_real_exchange_or_redis() -> None:
     environ = {
         "PATH": "/bin",
         "S1_CONFLATION_MS": "250",

@@ -51,7 +51,7 @@ def test_a_speed_is_a_factor_or_max(text: str, speed: float | None) -> None:
 
 
 @pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "fast", ""])
-def test_what_is_no_speed_is_an_error_with_examples(text: str) -> None:
+def test_an_invalid_speed_is_an_error_with_examples(text: str) -> None:
     with pytest.raises(ConfigurationError, match="write a number above 0, like 1 or 60, or max"):
         parse_speed(text)
 
@@ -67,7 +67,7 @@ def test_a_recorder_stops_at_its_limit(tmp_path: Path) -> None:
     assert [record.ts for record in read_market_file(path)] == [1, 2]
 
 
-def test_a_recorder_keeps_why_the_file_takes_no_more_and_raises_nothing() -> None:
+def test_a_recorder_keeps_a_write_error_and_raises_nothing() -> None:
     """The full device stands for a full disk: writes to it fail with ENOSPC."""
     with suppress(PortError), MarketFileWriter(Path("/dev/full")) as writer:
         recorder = MessageRecorder(writer, messages_max=None)

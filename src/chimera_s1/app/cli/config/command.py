@@ -17,8 +17,6 @@ from chimera_s1.app.cli.config.effective_settings import (
 from chimera_s1.app.cli.shared.options import JsonArrayOption
 from chimera_s1.app.cli.shared.output import print_json, stdout_console
 
-_RULE_WIDTH = 24
-
 
 def config(as_json: JsonArrayOption = False) -> None:
     """Show every setting in force and where it came from; secrets are shown as ***.
@@ -43,8 +41,10 @@ def _table(rows: Sequence[EffectiveSetting]) -> Table:
     table.add_column("setting", no_wrap=True)
     table.add_column("value", overflow="fold")
     table.add_column("from", no_wrap=True)
-    table.add_column("rule", min_width=_RULE_WIDTH)
-    for group, members in groupby(rows, key=lambda row: row.group):
+    table.add_column("rule", overflow="fold")
+    groups = list(dict.fromkeys(row.group for row in rows))
+    ordered = sorted(rows, key=lambda row: groups.index(row.group))
+    for group, members in groupby(ordered, key=lambda row: row.group):
         table.add_section()
         table.add_row(Text(group, style="bold"))
         for row in members:

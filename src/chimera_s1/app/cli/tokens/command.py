@@ -23,7 +23,7 @@ from chimera_s1.domain.errors import ConfigurationError
 _KID_BYTES = 4
 _DAY_MS = 86_400_000
 _DAYS_MAX = 3_650
-_EXAMPLE = "chimera-s1 tokens create --actor treasury-bot --scope treasury:transfer --days 90"
+_EXAMPLE = "chimera-s1 tokens create --actor bot --scope treasury:transfer --days 90"
 
 _File = Annotated[
     Path | None, typer.Option("--file", metavar="FILE", help="Default: S1_API_TOKENS_FILE.")

@@ -1,4 +1,4 @@
-"""Missing windows and wrong numbers are found, and nothing else is."""
+"""Missing windows and wrong numbers are found, without false alarms."""
 
 import pytest
 from hypothesis import given
@@ -20,7 +20,7 @@ START = 1_700_000_000_000
 
 
 def quote(ts: int, bid: float = 99.0, ask: float = 101.0, qty: float = 2.0) -> ObservedQuote:
-    """One that is right, written 100 ms after it was true."""
+    """A correct quote, written 100 ms after its ts."""
     mid = (bid + ask) / 2
     return ObservedQuote(ts + 100, ts, bid, ask, mid, (ask - bid) / mid * 1e4, qty, qty * mid)
 
@@ -45,7 +45,7 @@ def test_a_quote_of_a_window_closed_late_fills_that_window() -> None:
     assert missing_windows(quotes, START - 1, START + 4_000) == 0
 
 
-def test_the_instrument_that_lacks_most_counts() -> None:
+def test_the_instrument_that_misses_most_counts() -> None:
     whole, half = InstrumentId.parse("spot/BTCUSDT"), InstrumentId.parse("perp/BTCUSDT")
     quotes = {
         whole: [quote(START + number * 1_000 + 500) for number in range(10)],
@@ -58,7 +58,7 @@ def test_the_instrument_that_lacks_most_counts() -> None:
     assert most_missing(quotes, [], START, START + 10_000) == 0
 
 
-def test_right_quotes_have_nothing_wrong() -> None:
+def test_correct_quotes_have_no_errors() -> None:
     quotes = [quote(START), quote(START, 100.0, 102.0, 1.0), quote(START + 1_000)]
 
     assert quote_errors(quotes, BOOKS) == ()
@@ -76,7 +76,7 @@ def test_right_quotes_have_nothing_wrong() -> None:
         (quote(START), "published twice"),
     ],
 )
-def test_what_is_wrong_is_said(second: ObservedQuote, text: str) -> None:
+def test_each_error_is_described(second: ObservedQuote, text: str) -> None:
     (found,) = quote_errors([quote(START), second], BOOKS)
 
     assert text in found
@@ -91,7 +91,7 @@ def test_what_is_wrong_is_said(second: ObservedQuote, text: str) -> None:
     ],
     ids=["too old", "from the future", "goes back"],
 )
-def test_a_time_that_does_not_fit_is_counted(second: ObservedQuote) -> None:
+def test_a_wrong_ts_is_counted(second: ObservedQuote) -> None:
     assert mistimed_quotes([quote(START), second], age_max_ms=1_000) == 1
 
 

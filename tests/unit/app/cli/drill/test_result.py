@@ -1,4 +1,4 @@
-"""A target that is missed, a fault that did not fire, and a wrong number make a MISS."""
+"""A missed target, a fault that did not fire or a wrong number is a MISS."""
 
 from typing import Any
 
@@ -30,7 +30,7 @@ GOOD = Measurements(
 )
 
 
-def test_what_reaches_every_target_passes() -> None:
+def test_a_drill_that_reaches_every_target_passes() -> None:
     assert evaluate(DRILL, GOOD).passed
 
 
@@ -49,7 +49,7 @@ def test_what_reaches_every_target_passes() -> None:
         ({"wrong": ("spot/BTCUSDT: published twice", "x")}, "2 wrong: spot/BTCUSDT: published"),
     ],
 )
-def test_what_is_missed_is_said(change: dict[str, Any], missed: str) -> None:
+def test_each_missed_target_is_named(change: dict[str, Any], missed: str) -> None:
     row = evaluate(DRILL, replace(GOOD, **change))
 
     assert not row.passed
@@ -57,7 +57,7 @@ def test_what_is_missed_is_said(change: dict[str, Any], missed: str) -> None:
     assert text.startswith(missed)
 
 
-def test_without_targets_it_still_has_to_be_noticed_and_to_end() -> None:
+def test_without_targets_a_fault_must_still_be_noticed_and_end() -> None:
     free = replace(DRILL, targets=DrillThresholds())
 
     assert evaluate(free, replace(GOOD, noticed_s=99.0, over_s=99.0, missing=99)).passed

@@ -1,4 +1,4 @@
-"""The built-in drills are ones the simulator can do, and can be told apart."""
+"""The simulator can run the built-in drills, and their names are unique."""
 
 import pytest
 
@@ -25,7 +25,7 @@ def test_every_drill_has_a_target_and_an_end(drill: Drill) -> None:
     assert any(getattr(drill.targets, name) is not None for name in drill.targets.__struct_fields__)
 
 
-def test_names_are_unique_and_all_are_run_where_none_is_named() -> None:
+def test_names_are_unique_and_without_names_all_are_chosen() -> None:
     assert len({drill.name for drill in DRILLS}) == len(DRILLS)
     assert choose(()) == DRILLS
 
@@ -36,6 +36,6 @@ def test_named_drills_run_in_the_order_they_were_named() -> None:
     assert tuple(drill.name for drill in choose(names)) == names
 
 
-def test_an_unknown_name_is_answered_with_those_there_are() -> None:
+def test_an_unknown_name_is_an_error_that_lists_the_drills() -> None:
     with pytest.raises(InvalidValueError, match=r"'typhoon'; there are: silent-socket, .*storm"):
         choose(("disconnect", "typhoon"))
