@@ -216,7 +216,7 @@ async def test_an_actor_who_asks_too_often_is_told_when_to_come_back() -> None:
 
     assert first == [201, 201]
     assert (
-        "treasury-bot asks more than 1 times"
+        "treasury-bot sends more than 1 requests"
         in assert_problem(refused, 429, "access.rate")["detail"]
     )
     assert refused.headers["retry-after"] == "1"

@@ -145,10 +145,10 @@ async def test_quotes_are_listed_by_venue_and_symbols(
         ("GET /xchg/quotes?symbol=", 400, "value.invalid", "'' is not a symbol"),
         ("GET /xchg/quotes?symbol=" + "A," * 200 + "A", 400, "value.invalid", "201 symbols"),
         ("GET /xchg/quotes/stream?symbol=B:T", 400, "value.invalid", "'B:T' is not a symbol"),
-        ("GET /nothing", 404, "http.not_found", "/schema describes what it has"),
-        ("GET /schema/nothing", 404, "http.not_found", "/schema describes what it has"),
-        ("POST /health", 405, "http.method_not_allowed", "does not take POST"),
-        ("DELETE /xchg/quotes", 405, "http.method_not_allowed", "does not take DELETE"),
+        ("GET /nothing", 404, "http.not_found", "see /schema"),
+        ("GET /schema/nothing", 404, "http.not_found", "see /schema"),
+        ("POST /health", 405, "http.method_not_allowed", "does not support POST"),
+        ("DELETE /xchg/quotes", 405, "http.method_not_allowed", "does not support DELETE"),
     ],
 )
 async def test_what_cannot_be_answered_is_a_problem(

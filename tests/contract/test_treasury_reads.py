@@ -200,11 +200,11 @@ class TestResolve:
         ("fields", "says"),
         [
             ({}, "verdict is missing"),
-            ({"verdict": "PENDING"}, "verdict is none of DONE, FAILED"),
+            ({"verdict": "PENDING"}, "verdict must be one of DONE, FAILED"),
             ({"verdict": "DONE"}, "tran_id is missing"),
             ({"verdict": "DONE", "tran_id": 4711}, "tran_id is not a number of a movement"),
             ({"verdict": "DONE", "tran_id": "04711"}, "tran_id is not a number of a movement"),
-            ({"verdict": "FAILED", "tran_id": "4711"}, "tran_id goes with DONE only"),
+            ({"verdict": "FAILED", "tran_id": "4711"}, "tran_id is allowed with DONE only"),
             ({"verdict": "FAILED", "evidence": "short"}, "evidence has 5 characters; send 10"),
             ({"verdict": "FAILED", "evidence": " " * 20}, "evidence has 0 characters beside"),
             ({"verdict": "FAILED", "evidence": "x" * 501}, "evidence has 501 characters"),

@@ -47,24 +47,24 @@ def amount(written: str) -> bytes:
 
 HOSTILE = {
     "nothing": (b"", "the body is empty"),
-    "not json": (b"{", "no JSON at character 1"),
-    "two objects": (body() + body(), "no JSON at character"),
+    "not json": (b"{", "not valid JSON at character 1"),
+    "two objects": (body() + body(), "not valid JSON at character"),
     "a byte order mark": (b"\xef\xbb\xbf" + body(), "byte order mark"),
     "utf-16": (body().decode().encode("utf-16"), "not UTF-8 at byte 0"),
     "no utf-8": (body().replace(b"SPOT", b"S\xffOT"), "not UTF-8 at byte"),
     "a list": (b"[]", "the body is a list; send one object"),
     "null": (b"null", "the body is null"),
     "deep lists": (b"[" * 4_000, "nested too deeply"),
-    "deep objects": (b'{"a":' * 800, "no JSON at character"),
-    "a field twice": (body()[:-1] + b', "amount_usdt": 11}', "amount_usdt is there twice"),
-    "an unknown field": (body(asset="BTC"), "asset is unknown; leave it out"),
+    "deep objects": (b'{"a":' * 800, "not valid JSON at character"),
+    "a field twice": (body()[:-1] + b', "amount_usdt": 11}', "amount_usdt appears twice"),
+    "an unknown field": (body(asset="BTC"), "asset is unknown; remove it"),
     "a prototype": (body(__proto__={}), "__proto__ is unknown"),
     "a hostile field": (body(**{"<script>": 1}), "a field is unknown"),
     "no from": (b'{"to": "SPOT", "amount_usdt": 1}', "from is missing"),
     "no amount": (b'{"from": "SPOT", "to": "FUTURES"}', "amount_usdt is missing"),
-    "an unknown wallet": (body(to="MARGIN"), "to is none of SPOT, FUTURES"),
-    "a wallet in small letters": (body(to="spot"), "to is none of SPOT, FUTURES"),
-    "a wallet that is none": (body(to=["SPOT"]), "to is none of SPOT, FUTURES"),
+    "an unknown wallet": (body(to="MARGIN"), "to must be one of SPOT, FUTURES"),
+    "a wallet in small letters": (body(to="spot"), "to must be one of SPOT, FUTURES"),
+    "a wallet that is none": (body(to=["SPOT"]), "to must be one of SPOT, FUTURES"),
     "the same wallet": (body(to="SPOT"), "from and to are both SPOT; name two"),
     "NaN": (amount("NaN"), "amount_usdt is NaN or infinite"),
     "infinite": (amount("Infinity"), "amount_usdt is NaN or infinite"),
@@ -179,7 +179,7 @@ class TestIllegal:
             twice = [("Idempotency-Key", "a1"), ("Idempotency-Key", "a2")]
             token = ("Authorization", f"Bearer {TRADER_TOKEN}")
             reply = await caller.client.post(TRANSFER, json=GOOD, headers=[token, *twice])
-            assert_problem(reply, 400, "key_invalid", ["there 2 times"])
+            assert_problem(reply, 400, "key_invalid", ["appears 2 times"])
 
 
 class TestNotNow:
@@ -239,9 +239,7 @@ class TestNotNow:
             reply = await caller.transfer()
             reads = [await caller.read(path) for path in ("transfer/t1", "limits")]
 
-            assert_problem(
-                reply, 503, "store.unavailable", ["send it again with the same key"], key="t1"
-            )
+            assert_problem(reply, 503, "store.unavailable", ["retry with the same key"], key="t1")
             assert [(r.status_code, r.json()["code"]) for r in reads] == [
                 (503, "store.unavailable")
             ] * 2
@@ -311,7 +309,11 @@ class TestNotNow:
             caller.world.store.replies_to_lose = 1
 
             assert_problem(
-                await caller.transfer(), 503, "store.unavailable", ["is not known"], key="t1"
+                await caller.transfer(),
+                503,
+                "store.unavailable",
+                ["acceptance is unknown"],
+                key="t1",
             )
             await caller.world.clock.sleep_ms(60_000)
 

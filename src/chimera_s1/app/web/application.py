@@ -1,4 +1,4 @@
-"""The HTTP application, from the use cases it shows."""
+"""The HTTP application, built from the capabilities' web parts."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -34,17 +34,12 @@ _NO_SCRIPTS = "default-src 'none'; style-src 'unsafe-inline'"
 class _Application(Litestar):
     @staticmethod
     def _get_default_plugins(plugins: list[PluginProtocol]) -> list[PluginProtocol]:
-        # Litestar's own default loads Pydantic v1 and attrs, 3 MiB, for models nobody here writes.
+        # Litestar's default loads Pydantic v1 and attrs (3 MiB), which no model here uses.
         return [*plugins, MsgspecDIPlugin()]
 
 
 def create_web_app(parts: Sequence[WebPart], access: ControlAccess) -> Litestar:
-    """The ASGI application; it owns no connection and starts no task.
-
-    Args:
-        parts: What each capability contributes.
-        access: Who may call the routes.
-    """
+    """The ASGI application; it opens no connection and starts no task."""
     problems = ProblemTable(
         [part.kind_by_error for part in parts],
         [kind for part in parts for kind in part.other_kinds],
@@ -58,9 +53,9 @@ def create_web_app(parts: Sequence[WebPart], access: ControlAccess) -> Litestar:
         exception_handlers={Exception: problem_response},
         state=State({"problem_table": problems}),
         openapi_config=_openapi([tag for part in parts for tag in part.tags], problems.kinds),
-        logging_config=None,  # the runtime sets logging up; an application that does too fights it
+        logging_config=None,  # the runtime configures logging
     )
-    _ = app.openapi_schema  # built now: on the first request it would hold the event loop
+    _ = app.openapi_schema  # built now: on the first request it would block the event loop
     return app
 
 
@@ -82,10 +77,9 @@ def _openapi(tags: list[Tag], problem_kinds: Sequence[ProblemKind]) -> OpenAPICo
         version=__version__,
         summary="Exchange connector: Binance market data to Redis Streams, and transfers.",
         description=(
-            "What the service publishes, how it does, and the one thing that moves money: "
-            "transfers between the wallets. Times are local epoch ms; prices and amounts are USDT; "
-            "basis points only where the name says bps. Errors are problem details (RFC 9457); "
-            "`code` is stable."
+            "Published quotes, health and metrics, and transfers between the wallets. Times are "
+            "local epoch ms; prices and amounts are USDT; basis points only where the name says "
+            "bps. Errors are problem details (RFC 9457); `code` is stable."
         ),
         tags=tags,
         components=security_components(),
@@ -103,7 +97,7 @@ def _openapi(tags: list[Tag], problem_kinds: Sequence[ProblemKind]) -> OpenAPICo
 
 
 async def _refuse_html_not_found(response: Response[Any]) -> Response[Any]:
-    # Litestar answers unknown paths below /schema with a page of its own.
+    # Litestar would answer unknown paths below /schema with an HTML page.
     if response.status_code == NotFoundException.status_code:
         raise NotFoundException
     return response

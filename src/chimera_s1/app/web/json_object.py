@@ -1,5 +1,5 @@
-"""A JSON object from a request, read strictly: what two readers could understand in two ways is
-refused, and no number passes through a float.
+"""Strict reader of JSON objects: duplicate and unknown fields are refused, and numbers keep their
+text instead of becoming floats.
 """
 
 import json
@@ -17,19 +17,19 @@ _Choice = TypeVar("_Choice", bound=StrEnum)
 
 
 class MediaTypeError(ChimeraError):
-    """The body does not say that it is JSON."""
+    """The Content-Type is not application/json."""
 
     code = "request.media_type"
 
 
 class RequestInvalidError(ChimeraError):
-    """The request cannot be understood; the text names the field, the rule and the remedy."""
+    """The request is malformed; the text names the field and what to send instead."""
 
     code = "request.invalid"
 
 
 class JsonNumber(Struct, frozen=True):
-    """A number as it was written."""
+    """The text of a number, as it was sent."""
 
     text: str
 
@@ -45,7 +45,7 @@ _TYPE_WORDS: dict[type, str] = {
 
 
 class JsonObject:
-    """The fields of an object, each asked for by its name and what it has to be."""
+    """The fields of an object, with checks of their types."""
 
     def __init__(self, fields: dict[str, object]) -> None:
         self._fields = fields
@@ -54,20 +54,20 @@ class JsonObject:
         return name in self._fields
 
     def value(self, name: str) -> object:
-        """The field as it is.
+        """The value of a field.
 
         Raises:
-            RequestInvalidError: It is not there.
+            RequestInvalidError: The field is missing.
         """
         if name not in self._fields:
             raise RequestInvalidError(f"{name} is missing; send it")
         return self._fields[name]
 
     def text(self, name: str, characters: range) -> str:
-        """A printable text of so many characters.
+        """A printable text whose length is in *characters*.
 
         Raises:
-            RequestInvalidError: It is something else, or not there.
+            RequestInvalidError: The field is missing or not such a text.
         """
         value = self.value(name)
         if not isinstance(value, str):
@@ -80,52 +80,44 @@ class JsonObject:
         if not value.isprintable():
             raise RequestInvalidError(
                 f"{name} has a character that cannot be printed; send letters, digits, spaces and "
-                "marks, without line breaks"
+                "punctuation, without line breaks"
             )
         return value
 
     def choice(self, name: str, kind: type[_Choice]) -> _Choice:
-        """One of the words of *kind*.
+        """A member of *kind*.
 
         Raises:
-            RequestInvalidError: It is something else, or not there.
+            RequestInvalidError: The field is missing or not a member.
         """
         value = self.value(name)
         if not isinstance(value, str) or value not in tuple(kind):
-            raise RequestInvalidError(f"{name} is none of {', '.join(kind)}; send one of these")
+            raise RequestInvalidError(f"{name} must be one of {', '.join(kind)}")
         return kind(value)
 
 
 def read_json_object(media_type: str, body: bytes, known: tuple[str, ...]) -> JsonObject:
-    """The object in *body*.
-
-    Args:
-        media_type: What the request says it is; empty where it says nothing.
-
-        body: UTF-8, already limited in size.
-
-        known: The fields it may have.
+    """The object in *body*, with *known* fields only.
 
     Raises:
-        MediaTypeError: It is not said to be JSON.
-
-        RequestInvalidError: It is no JSON object, or not of these fields only, each once.
+        MediaTypeError: *media_type* is not application/json.
+        RequestInvalidError: *body* is not a JSON object, or has an unknown or duplicate field.
     """
     if media_type.partition(";")[0].strip().lower() != JSON:
-        raise MediaTypeError(f"this takes a JSON object; send it with Content-Type: {JSON}")
+        raise MediaTypeError(f"the body must be a JSON object; send it with Content-Type: {JSON}")
     fields = _parsed(body)
     if not isinstance(fields, dict):
         raise RequestInvalidError(f"the body is {kind_of_value(fields)}; send one object, {{...}}")
     unknown = [name for name in fields if name not in known]
     if unknown:
         raise RequestInvalidError(
-            f"{_quotable_name(unknown[0])} is unknown; leave it out, this takes {', '.join(known)}"
+            f"{_quotable_name(unknown[0])} is unknown; remove it, the known fields are {', '.join(known)}"
         )
     return JsonObject(fields)
 
 
 def kind_of_value(value: object) -> str:
-    """What *value* is, in words; nothing of it is quoted."""
+    """The type of *value* in words, without its content."""
     return _TYPE_WORDS.get(type(value), "null")
 
 
@@ -145,8 +137,8 @@ def _parsed(body: bytes) -> object:
         ) from error
     except json.JSONDecodeError as error:
         raise RequestInvalidError(
-            f"the body is no JSON at character {error.pos} ({error.msg}); send a JSON object in "
-            "UTF-8, without a byte order mark"
+            f"the body is not valid JSON at character {error.pos} ({error.msg}); send a JSON "
+            "object in UTF-8, without a byte order mark"
         ) from error
     except RecursionError as error:
         raise RequestInvalidError("the body is nested too deeply; send one flat object") from error
@@ -157,12 +149,12 @@ def _reject_duplicates(pairs: list[tuple[str, object]]) -> dict[str, object]:
     fields: dict[str, object] = {}
     for name, value in pairs:
         if name in fields:
-            raise RequestInvalidError(f"{_quotable_name(name)} is there twice; send it once")
+            raise RequestInvalidError(f"{_quotable_name(name)} appears twice; send it once")
         fields[name] = value
     return fields
 
 
 def _quotable_name(name: str) -> str:
-    """A field's name as the client wrote it, where that is short and harmless."""
+    """The field's name as sent, if it is short and an identifier."""
     harmless = name.isidentifier() and len(name) <= _NAME_CHARACTERS_MAX
     return name if harmless else "a field"

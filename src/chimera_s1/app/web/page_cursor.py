@@ -1,4 +1,4 @@
-"""Where a page ended, as a text for the client to send back."""
+"""Cursors: the end of a page, as a text that the client sends back."""
 
 import re
 from base64 import urlsafe_b64decode, urlsafe_b64encode
@@ -11,15 +11,14 @@ _MARK = re.compile(r"([0-9]{1,15}) (\S{1,128})")
 
 
 def encode_cursor(mark: PageMark) -> str:
-    """*mark* for the client."""
     return urlsafe_b64encode(f"{mark.created_at} {mark.transfer_id}".encode()).decode().rstrip("=")
 
 
 def decode_cursor(cursor: str) -> PageMark:
-    """The mark that `cursor_of` made *cursor* of.
+    """The mark in *cursor*.
 
     Raises:
-        RequestInvalidError: It made nothing like it.
+        RequestInvalidError: *cursor* is not from `encode_cursor`.
     """
     try:
         text = urlsafe_b64decode(cursor + "=" * (-len(cursor) % 4)).decode()
@@ -28,6 +27,6 @@ def decode_cursor(cursor: str) -> PageMark:
     found = _MARK.fullmatch(text)
     if found is None:
         raise RequestInvalidError(
-            "cursor is none of ours; send next_cursor of the page before, or none for the first"
+            "invalid cursor; send next_cursor of the previous page, or omit it for the first page"
         )
     return PageMark(int(found[1]), found[2])

@@ -1,7 +1,4 @@
-"""Kinds of problems: the errors that the HTTP API answers with, and their statuses.
-
-Here are those of every route; a capability adds its own.
-"""
+"""Kinds of problems of the HTTP API and their statuses; capabilities add their own kinds."""
 
 from collections.abc import Iterable, Mapping
 from http import HTTPStatus
@@ -19,13 +16,7 @@ from chimera_s1.domain.errors import ChimeraError, InvalidValueError
 
 
 class ProblemKind(Struct, frozen=True):
-    """One kind of problem.
-
-    Attributes:
-        code: For programs; never changes.
-        status: HTTP status.
-        title: For people.
-    """
+    """One kind of problem; programs rely on *code*, which never changes."""
 
     code: str
     status: HTTPStatus
@@ -33,46 +24,44 @@ class ProblemKind(Struct, frozen=True):
 
     @property
     def is_retryable(self) -> bool:
-        """The same request may succeed in a few seconds."""
+        """True if the same request may succeed in a few seconds."""
         return self.status is HTTPStatus.SERVICE_UNAVAILABLE
 
 
 KindByError = Mapping[type[ChimeraError], ProblemKind]
 
 REQUEST_INVALID = ProblemKind(
-    RequestInvalidError.code, HTTPStatus.BAD_REQUEST, "The request cannot be understood"
+    RequestInvalidError.code, HTTPStatus.BAD_REQUEST, "The request is malformed"
 )
-NOT_FOUND = ProblemKind("http.not_found", HTTPStatus.NOT_FOUND, "There is no such path")
+NOT_FOUND = ProblemKind("http.not_found", HTTPStatus.NOT_FOUND, "The path does not exist")
 METHOD_NOT_ALLOWED = ProblemKind(
     "http.method_not_allowed",
     HTTPStatus.METHOD_NOT_ALLOWED,
-    "This path does not take this method",
+    "The path does not support this method",
 )
 REQUEST_TOO_LARGE = ProblemKind(
-    "request.too_large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is larger than this takes"
+    "request.too_large", HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The body is too large"
 )
 MEDIA_TYPE = ProblemKind(
     MediaTypeError.code, HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body is not declared as JSON"
 )
 INTERNAL = ProblemKind(
-    "internal", HTTPStatus.INTERNAL_SERVER_ERROR, "The service failed; its log says more"
+    "internal", HTTPStatus.INTERNAL_SERVER_ERROR, "Internal error; see the service's log"
 )
-VALUE_INVALID = ProblemKind(
-    InvalidValueError.code, HTTPStatus.BAD_REQUEST, "A value cannot be what it claims to be"
-)
+VALUE_INVALID = ProblemKind(InvalidValueError.code, HTTPStatus.BAD_REQUEST, "A value is invalid")
 TOKEN_REFUSED = ProblemKind(
-    TokenRefusedError.code, HTTPStatus.UNAUTHORIZED, "This needs a valid token"
+    TokenRefusedError.code, HTTPStatus.UNAUTHORIZED, "A valid token is required"
 )
 SCOPE_MISSING = ProblemKind(
-    ScopeMissingError.code, HTTPStatus.FORBIDDEN, "The token is not for this"
+    ScopeMissingError.code, HTTPStatus.FORBIDDEN, "The token lacks the required scope"
 )
 RATE_EXCEEDED = ProblemKind(
-    RateExceededError.code, HTTPStatus.TOO_MANY_REQUESTS, "This actor asks too often"
+    RateExceededError.code, HTTPStatus.TOO_MANY_REQUESTS, "The actor exceeds its rate limit"
 )
 ACCESS_DISABLED = ProblemKind(
     AccessDisabledError.code,
     HTTPStatus.SERVICE_UNAVAILABLE,
-    "No tokens are configured, so nobody may do this",
+    "Disabled, because no tokens are configured",
 )
 STOPPING = ProblemKind(
     "service.stopping", HTTPStatus.SERVICE_UNAVAILABLE, "The service is stopping"
@@ -92,8 +81,8 @@ class ProblemTable:
     """Every kind of problem of an application.
 
     Args:
-        by_error: Of the capabilities; added to those of every route.
-        others: Kinds that no error class stands for.
+        by_error: Kinds of the capabilities.
+        others: Kinds without an error class.
     """
 
     def __init__(self, by_error: Iterable[KindByError], others: Iterable[ProblemKind] = ()) -> None:
@@ -104,6 +93,6 @@ class ProblemTable:
         self.kinds = tuple(dict.fromkeys((*known, *self._by_error.values(), *others)))
 
     def kind_of(self, error: ChimeraError) -> ProblemKind:
-        """The kind of the nearest class that is known; INTERNAL where none is."""
+        """The kind of the nearest known class; INTERNAL if none is known."""
         classes = type(error).__mro__
         return next((self._by_error[c] for c in classes if c in self._by_error), INTERNAL)

@@ -1,4 +1,4 @@
-"""Errors to problem details (RFC 9457), for our own errors and Litestar's alike."""
+"""Turn our errors and Litestar's into problem details (RFC 9457)."""
 
 import logging
 from collections.abc import Mapping
@@ -35,15 +35,12 @@ _logger = logging.getLogger(__name__)
 
 
 def problem_response(request: AnyRequest, error: Exception) -> Response[ProblemView]:
-    """The problem that *error* is."""
     kind, view = classify_error(request, error)
     return problem_reply(kind, view, error_headers(error))
 
 
 def classify_error(request: AnyRequest, error: Exception) -> tuple[ProblemKind, ProblemView]:
-    """What *error* is; what nobody planned for is logged, and the client learns no more
-    than that.
-    """
+    """The kind and view of *error*; an unexpected error is logged, and its text stays here."""
     kind = _kind(request, error)
     if kind is INTERNAL:
         _logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
@@ -51,7 +48,6 @@ def classify_error(request: AnyRequest, error: Exception) -> tuple[ProblemKind, 
 
 
 def problem_view(kind: ProblemKind, detail: str, request: AnyRequest) -> ProblemView:
-    """A problem of *kind* with *request*."""
     return ProblemView(
         type=f"/schema#{kind.code}",  # its row on the page that describes the API
         title=kind.title,
@@ -65,7 +61,6 @@ def problem_view(kind: ProblemKind, detail: str, request: AnyRequest) -> Problem
 def problem_reply(
     kind: ProblemKind, view: _View, headers: Mapping[str, str] | None = None
 ) -> Response[_View]:
-    """*view* as a response of the status of *kind*."""
     retry = {"Retry-After": str(RETRY_AFTER_S)} if kind.is_retryable else {}
     return Response(
         view,
@@ -76,7 +71,7 @@ def problem_reply(
 
 
 def problem_spec(*kinds: ProblemKind, view: type[ProblemView] = ProblemView) -> ResponseSpec:
-    """*kinds*, which share a status, for the OpenAPI description of a route."""
+    """OpenAPI description of *kinds*, which share a status."""
     each = "; ".join(f"`{kind.code}`: {kind.title}" for kind in kinds)
     return ResponseSpec(
         view,
@@ -87,8 +82,8 @@ def problem_spec(*kinds: ProblemKind, view: type[ProblemView] = ProblemView) -> 
 
 
 def error_headers(error: Exception) -> Mapping[str, str]:
-    """What RFC 9110 wants beside the status: Allow with a 405 (Litestar's exception carries it),
-    WWW-Authenticate with a 401; and when to come back.
+    """Headers that RFC 9110 requires: Allow (from Litestar's exception), WWW-Authenticate,
+    Retry-After.
     """
     match error:
         case TokenRefusedError():
@@ -120,14 +115,14 @@ def _kind(request: AnyRequest, error: Exception) -> ProblemKind:
 
 def _detail(kind: ProblemKind, error: Exception, request: AnyRequest) -> str:
     if kind is INTERNAL:
-        return "the request was understood and failed here; try again, and tell the operator"
+        return "the request failed because of an internal error; retry, and tell the operator"
     if kind is NOT_FOUND:
-        return f"{request.url.path} is nothing this service has; /schema describes what it has"
+        return f"no route {request.url.path}; see /schema"
     if kind is METHOD_NOT_ALLOWED:
-        return f"{request.url.path} does not take {request.method}; see the Allow header"
+        return f"{request.url.path} does not support {request.method}; see the Allow header"
     if kind is REQUEST_TOO_LARGE:
         limit = request.route_handler.resolve_request_max_body_size()
-        return f"{request.url.path} takes {limit} bytes at most; send less"
+        return f"{request.url.path} accepts at most {limit} bytes; send less"
     if isinstance(error, HTTPException):
         return _validation_messages(error.extra) or error.detail
     return str(error)

@@ -1,4 +1,4 @@
-"""The API's description as one page: no script and nothing from another host."""
+"""The API description as an HTML page without scripts and external resources."""
 
 import re
 from collections.abc import Iterable
@@ -24,17 +24,13 @@ th, td { text-align: left; vertical-align: top; border-top: 1px solid #d5dce3;
 
 
 class SchemaPage(OpenAPIRenderPlugin):
-    """Renders the OpenAPI document as HTML on the server.
-
-    The ready-made viewers load a script from a public CDN: a page of this origin must not.
-    """
+    """Renders the OpenAPI document; the usual viewers load scripts from a public CDN."""
 
     def __init__(self, path: str, problem_kinds: Iterable[ProblemKind]) -> None:
         super().__init__(path=path)
         self._problem_kinds = tuple(problem_kinds)
 
     def render(self, request: AnyRequest, openapi_schema: dict[str, Any]) -> bytes:  # noqa: ARG002 (the plugin's signature)
-        """The page, UTF-8."""
         info = openapi_schema["info"]
         operations = "".join(
             _operation(method, path, operation)
@@ -81,7 +77,6 @@ def _needs(operation: dict[str, Any]) -> str:
 
 
 def _body(operation: dict[str, Any]) -> str:
-    """What the operation takes; a field that may be left out says so."""
     content = operation.get("requestBody", {}).get("content", {})
     return "".join(
         f"<p>Takes <code>{escape(media_type)}</code>:</p>{_table(_fields(row['schema']))}"
@@ -122,7 +117,7 @@ def _table(rows: list[tuple[str, str, str]]) -> str:
 
 
 def _prose(text: str) -> str:
-    """*text* with what stands between backticks as code."""
+    """Escape *text*; text in backticks becomes code."""
     return re.sub(r"`([^`]+)`", r"<code>\1</code>", escape(text))
 
 

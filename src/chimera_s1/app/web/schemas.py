@@ -11,14 +11,14 @@ class ProblemView(Struct, frozen=True):
     type: Annotated[
         str,
         Meta(
-            description="Where the kind of problem is described.",
+            description="Link to the description of this kind of problem.",
             examples=["/schema#quotes.unknown"],
         ),
     ]
     title: Annotated[str, Meta(description="The kind of problem, for people.")]
     status: Annotated[int, Meta(description="The HTTP status.", examples=[404])]
-    detail: Annotated[str, Meta(description="What was wrong this time, and what to do.")]
-    instance: Annotated[str, Meta(description="The path that was asked.")]
+    detail: Annotated[str, Meta(description="What went wrong, and what to do.")]
+    instance: Annotated[str, Meta(description="The path of the request.")]
     code: Annotated[
         str, Meta(description="The kind of problem, for programs.", examples=["quotes.unknown"])
     ]

@@ -1,4 +1,4 @@
-"""The HTTP server as one task of the runtime's group: its socket, its start, its stop."""
+"""The HTTP server: uvicorn on a socket of its own, as one task of the runtime."""
 
 import errno
 import socket
@@ -18,7 +18,7 @@ GRACEFUL_STOP_TIMEOUT_S = 5
 CONNECTIONS_MAX = 512
 BACKLOG = 256
 STUCK_READER_TIMEOUT_MS = 30_000
-"""How long a reader may leave what was sent to it untaken before its connection is dropped."""
+"""How long sent data may stay unacknowledged before the connection is dropped."""
 
 _PORT_MAX = 65_535
 
@@ -30,23 +30,16 @@ def bind(
     loopback_only: bool = False,
     stuck_reader_ms: int = STUCK_READER_TIMEOUT_MS,
 ) -> socket.socket:
-    """A listening TCP socket.
+    """A listening TCP socket; port 0 takes a free port.
 
-    Listening already here means that the port is taken for good: a second service that starts at
-    the same moment is told so, instead of sharing it.
+    It listens at once, so that a second service on the same port fails to start.
 
-    Args:
-        host: A name or address of this machine.
-
-        port: 0 to 65535; 0 takes a free one.
-
-        loopback_only: Other machines must not reach it, because no tokens are configured.
-
-        stuck_reader_ms: A connection whose reader takes nothing for so long is dropped by the
-            kernel (tcp(7), TCP_USER_TIMEOUT; inherited by accepted sockets).
+    With *loopback_only* other addresses are refused, because no tokens are configured. The kernel
+    drops a connection whose reader takes nothing for *stuck_reader_ms* (TCP_USER_TIMEOUT of tcp(7);
+    accepted sockets inherit it).
 
     Raises:
-        ConfigurationError: It cannot be had; the text says which setting to change.
+        ConfigurationError: The socket cannot be opened; the text names the setting to change.
     """
     if not 0 <= port <= _PORT_MAX:
         raise ConfigurationError(f"S1_HTTP_PORT={port} is not a port; write 0 to {_PORT_MAX}")
@@ -60,7 +53,7 @@ def bind(
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Linux has it; elsewhere a stuck reader holds its connection until TCP gives up.
+        # Linux only; elsewhere a stuck reader keeps its connection until TCP times out.
         if option := getattr(socket, "TCP_USER_TIMEOUT", None):
             listener.setsockopt(socket.IPPROTO_TCP, option, stuck_reader_ms)
         listener.bind(address)
@@ -73,7 +66,13 @@ def bind(
 
 
 class HttpServer:
-    """Uvicorn on a socket of ours; the runtime decides when it stops."""
+    """Uvicorn on a socket from `bind`.
+
+    Args:
+        listener: Closed when serving ends.
+        end_streams: Ends every response that would not end by itself.
+        graceful_stop_s: How long a stop waits for requests in progress.
+    """
 
     def __init__(
         self,
@@ -83,19 +82,10 @@ class HttpServer:
         *,
         graceful_stop_s: int = GRACEFUL_STOP_TIMEOUT_S,
     ) -> None:
-        """Args:
-        app: What to serve.
-
-        listener: From `bind`; closed when serving ends.
-
-        end_streams: Ends every response that would not end by itself.
-
-        graceful_stop_s: How long a stop waits for requests that are being answered.
-        """
         self._listener = listener
         self._end_streams = end_streams
         self.url = _url(listener)
-        """Where it listens, `http://127.0.0.1:8080`."""
+        """Like `http://127.0.0.1:8080`."""
         self._server = _Uvicorn(
             uvicorn.Config(
                 app,
@@ -114,13 +104,13 @@ class HttpServer:
         )
 
     async def serve(self, *, task_status: TaskStatus[str] = TASK_STATUS_IGNORED) -> None:
-        """Answer requests until `stop`; reports the URL once it does."""
+        """Serve until `stop`; report the URL when serving has started."""
         self._server.on_started = lambda: task_status.started(self.url)
         with self._listener:
             await self._server.serve(sockets=[self._listener])
 
     def stop(self) -> None:
-        """Take no more connections, end the streams, let the requests in hand be answered."""
+        """Accept no more connections, end the streams and finish requests in progress."""
         self._end_streams()
         self._server.should_exit = True
 
@@ -134,7 +124,7 @@ class _Uvicorn(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        # Uvicorn would take SIGTERM for itself and raise it again at the end: exit code 143.
+        # Uvicorn would handle SIGTERM and raise it again at the end: exit code 143.
         yield
 
 

@@ -10,17 +10,16 @@ from chimera_s1.app.web.problem_kinds import KindByError, ProblemKind
 
 
 def _nothing_to_end() -> None:
-    """No response of this part goes on for ever."""
+    """For a part without endless responses."""
 
 
 class WebPart(Struct, frozen=True, kw_only=True):
     """Routes and what they need.
 
     Attributes:
-        dependencies: What a route may ask for, by the name of its parameter.
-        kind_by_error: The problems that its errors are.
-        other_kinds: Problems that no error class stands for.
-        end_streams: Ends every response that would not end by itself; called when serving stops.
+        dependencies: Values for the parameters of routes, by name.
+        other_kinds: Problem kinds without an error class.
+        end_streams: Ends endless responses; called when serving stops.
     """
 
     routes: tuple[ControllerRouterHandler, ...] = ()

@@ -1,6 +1,4 @@
-"""Control access: who asks, may they, and not too often; what is refused is counted and
-recorded.
-"""
+"""Control access by token, scope and rate limit; count and record refusals."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -17,36 +15,32 @@ from chimera_s1.domain.ports.operations_log import EventDetail
 from chimera_s1.domain.ports.token_store import TokenStore
 
 ANONYMOUS = Actor(name="anyone", kid="")
-"""Who reads where no tokens are configured."""
+"""The actor of reads while no tokens are configured."""
 
 RECORD_INTERVAL_MS = 1_000
 PATH_CHARACTERS_MAX = 200
 
 
 class TokenRefusedError(ChimeraError):
-    """There is no valid token; the text is the same for every reason."""
+    """No valid token; the text does not tell the reason."""
 
     code = "access.token"
 
 
 class ScopeMissingError(ChimeraError):
-    """The token is valid, and not for this."""
+    """The token lacks the required scope."""
 
     code = "access.scope"
 
 
 class AccessDisabledError(ChimeraError):
-    """Money is touched by nobody while no tokens are configured."""
+    """Routes that move money are disabled while no tokens are configured."""
 
     code = "access.disabled"
 
 
 class RateExceededError(ChimeraError):
-    """The actor asks too often.
-
-    Attributes:
-        retry_after_s: When to come back, whole seconds.
-    """
+    """The actor exceeds its rate limit."""
 
     code = "access.rate"
 
@@ -56,7 +50,7 @@ class RateExceededError(ChimeraError):
 
 
 class _RefusalRule(StrEnum):
-    """What refuses apart from the token itself, see `DenialReason`."""
+    """Reasons besides those of `DenialReason`."""
 
     SCOPE = "scope"
     DISABLED = "disabled"
@@ -64,16 +58,11 @@ class _RefusalRule(StrEnum):
 
 
 class ControlAccess:
-    """Stands before every route that is not public.
+    """Authorizes the requests of all routes that are not public.
 
     Args:
-        tokens: The tokens there are; None where none are configured: then anyone may read, and
-            nobody may touch money.
-
-        limit: How often one actor may touch money.
-
-        clock: When it is now.
-
+        tokens: None if no tokens are configured: then anyone may read, and no one may move money.
+        limit: For each actor, on routes that move money.
         record: Takes an operational event, `OperationsOutbox.record`.
     """
 
@@ -89,29 +78,19 @@ class ControlAccess:
         self._limit = limit
         self._clock = clock
         self._record = record
-        # Both are bounded by the token file: only kids and actors that are in it come here.
+        # Both are bounded: their keys are kids and actors of the token file.
         self._allowances: dict[str, Allowance] = {}
         self._recorded_ms: dict[tuple[str | None, str], float] = {}
         self.refusals: Counter[str] = Counter()
 
     def authorize(self, bearer: str | None, scope: Scope, path: str) -> Actor:
-        """Who asks, if they may.
-
-        Args:
-            bearer: What was sent as a token, None for nothing.
-
-            scope: What the route needs.
-
-            path: Of the route, for the record.
+        """The actor of a request; *bearer* is None if no token was sent.
 
         Raises:
-            AccessDisabledError: It is about money, and there are no tokens.
-
-            TokenRefusedError: There is no valid token.
-
+            AccessDisabledError: *scope* needs tokens, and none are configured.
+            TokenRefusedError: *bearer* is not a valid token.
             ScopeMissingError: The token does not have *scope*.
-
-            RateExceededError: The actor asks too often.
+            RateExceededError: The actor exceeds the rate limit.
         """
         if self._tokens is None:
             return self._without_tokens(scope, path)
@@ -120,14 +99,14 @@ class ControlAccess:
             case AccessDenied(reason=reason, kid=kid):
                 self._count_refusal(kid, reason, path)
                 raise TokenRefusedError(
-                    "this needs a valid token; send Authorization: Bearer and the token, which "
-                    "the operator makes with chimera-s1 tokens create"
+                    "a valid token is required; send Authorization: Bearer and the token, which "
+                    "the operator creates with chimera-s1 tokens create"
                 )
             case AccessGranted(actor=actor, scopes=scopes) if scope not in scopes:
                 self._count_refusal(actor.kid, _RefusalRule.SCOPE, path)
                 raise ScopeMissingError(
                     f"this needs the scope {scope.value}, which the token does not have; the "
-                    "operator makes one that has it with chimera-s1 tokens create"
+                    "operator creates one that has it with chimera-s1 tokens create"
                 )
             case AccessGranted(actor=actor):
                 if scope.requires_tokens:
@@ -141,7 +120,7 @@ class ControlAccess:
             return ANONYMOUS
         self._count_refusal(None, _RefusalRule.DISABLED, path)
         raise AccessDisabledError(
-            "no tokens are configured, so nobody may do this; make one with chimera-s1 tokens "
+            "no tokens are configured, so this is disabled; create one with chimera-s1 tokens "
             f"create --scope {scope.value}, and start the service with S1_API_TOKENS_FILE"
         )
 
@@ -155,15 +134,15 @@ class ControlAccess:
             case Exceeded(wait_ms=wait_ms):
                 self._count_refusal(actor.kid, _RefusalRule.RATE, path)
                 raise RateExceededError(
-                    f"{actor.name} asks more than {self._limit.per_s} times a second; wait as "
-                    "Retry-After says, then send the same request again",
+                    f"{actor.name} sends more than {self._limit.per_s} requests per second; wait "
+                    "as Retry-After says, then send the same request again",
                     retry_after_s=max(1, ceil(wait_ms / 1000)),
                 )
             case _:
                 assert_never(after)
 
     def _count_refusal(self, kid: str | None, reason: str, path: str) -> None:
-        """Count it, and record at most one a second of each kid and reason."""
+        """Count a refusal, and record at most one a second for each kid and reason."""
         self.refusals[reason] += 1
         now_ms = self._clock.monotonic_ms()
         last_ms = self._recorded_ms.get((kid, reason))

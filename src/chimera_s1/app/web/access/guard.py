@@ -1,6 +1,7 @@
-"""Who may call what: a guard before every route.
+"""Access guard of all routes.
 
-A route, or its controller, says what it needs, and a handler may ask who called:
+A route, or its controller, declares its scope or that it is public; a handler may ask for the
+actor:
 
     @post("/xchg/example", opt={"scope": Scope.TREASURY_TRANSFER})
     async def make_example(
@@ -9,9 +10,8 @@ A route, or its controller, says what it needs, and a handler may ask who called
 
     @get("/health", opt={"public": True})
 
-A route that says neither is refused to everybody. The guard runs before the body is read; bodies
-are limited by the application (`BODY_BYTES_MAX`), and a route that needs more sets
-`request_max_body_size`.
+A route without a declaration refuses every request. The guard runs before the body is read.
+Bodies are limited to `BODY_BYTES_MAX`; a route may set its own `request_max_body_size`.
 """
 
 from typing import Any
@@ -41,17 +41,17 @@ from chimera_s1.domain.errors import ChimeraError
 BODY_BYTES_MAX = 4_096
 SCHEME = "bearer"
 _BODY_PARAMETERS = {"data", "body"}
-"""What Litestar fills from the body: decoded, or as it is."""
+"""Parameters that Litestar fills from the body."""
 
 
 class UndeclaredScopeError(ChimeraError):
-    """A route says neither which scope it needs nor that it is public: a defect of ours."""
+    """A defect: a route declares neither its scope nor that it is public, or both."""
 
     code = "access.undeclared"
 
 
 class AccessGuard:
-    """Litestar's guard: lets a request through to its handler, or raises why not."""
+    """Litestar's guard before every handler."""
 
     def __init__(self, access: ControlAccess) -> None:
         self._access = access
@@ -59,12 +59,11 @@ class AccessGuard:
     async def __call__(
         self, connection: ASGIConnection[Any, Any, Any, Any], handler: BaseRouteHandler
     ) -> None:
-        """Judge *connection*; the actor is its `user` from now on.
+        """Authorize *connection* and set its `user` to the actor.
 
         Raises:
-            ChimeraError: See `ControlAccess.admit`.
-
-            UndeclaredScopeError: The route declares nothing.
+            ChimeraError: See `ControlAccess.authorize`.
+            UndeclaredScopeError: The route declares neither its scope nor that it is public.
         """
         scope = needed_scope(handler)
         if scope is not None:
@@ -73,10 +72,10 @@ class AccessGuard:
 
 
 class AccessDescription(ReceiveRoutePlugin):
-    """Writes into the OpenAPI description of each route what the guard will ask and answer."""
+    """Adds scopes and refusals to the OpenAPI description of each route."""
 
     def receive_route(self, route: BaseRoute) -> None:
-        """Take each route as Litestar registers it."""
+        """Called by Litestar for each route."""
         if isinstance(route, HTTPRoute):
             for handler in route.route_handlers:
                 if handler.resolve_include_in_schema():
@@ -90,26 +89,26 @@ def security_components() -> Components:
         scheme="bearer",
         description=(
             "A token from `chimera-s1 tokens create`; each operation names the scope it needs. "
-            "Where no tokens are configured, `read` needs none and the rest answers 503."
+            "If no tokens are configured, `read` needs none and the rest answers 503."
         ),
     )
     return Components(security_schemes={SCHEME: scheme})
 
 
 def read_actor(request: AnyRequest) -> Actor:
-    """Who called; the dependency `actor`. A public route has none."""
+    """The dependency `actor`; a public route has none."""
     actor: Actor = request.user
     return actor
 
 
 def needed_scope(handler: BaseRouteHandler) -> Scope | None:
-    """The scope that *handler* declares, None where it is public.
+    """The declared scope; None for a public route.
 
     Raises:
-        UndeclaredScopeError: It declares neither, or both.
+        UndeclaredScopeError: *handler* declares neither, or both.
     """
     if isinstance(handler, HTTPRouteHandler) and handler.http_methods == {HttpMethod.OPTIONS}:
-        return None  # Litestar's own: the methods of the path, which /schema tells everybody
+        return None  # added by Litestar; it shows the methods of the path, as /schema does
     match handler.opt.get("scope"), handler.opt.get("public"):
         case Scope() as scope, None:
             return scope
@@ -120,7 +119,7 @@ def needed_scope(handler: BaseRouteHandler) -> Scope | None:
 
 
 def _bearer(connection: ASGIConnection[Any, Any, Any, Any]) -> str | None:
-    """What was sent as a token; empty where it is none that can be read."""
+    """The token as sent; None if there is no header, empty if it is malformed."""
     sent = connection.headers.getall("authorization", [])
     if not sent:
         return None

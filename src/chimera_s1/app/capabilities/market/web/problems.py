@@ -8,18 +8,18 @@ from chimera_s1.domain.errors import ChimeraError
 
 
 class QuoteUnknownError(ChimeraError):
-    """No quote of that instrument was published since the start."""
+    """No quote of the instrument was published since the start."""
 
     code = "quotes.unknown"
 
 
 QUOTE_UNKNOWN = ProblemKind(
-    QuoteUnknownError.code, HTTPStatus.NOT_FOUND, "There is no quote of this instrument"
+    QuoteUnknownError.code, HTTPStatus.NOT_FOUND, "No quote of this instrument"
 )
 TOO_MANY_SUBSCRIBERS = ProblemKind(
     TooManySubscribersError.code,
     HTTPStatus.SERVICE_UNAVAILABLE,
-    "As many streams are open as may be",
+    "Too many open quote streams",
 )
 KIND_BY_ERROR: KindByError = {
     QuoteUnknownError: QUOTE_UNKNOWN,

@@ -12,7 +12,7 @@ class QuoteView(Struct, frozen=True):
     """A quote under the names it has on its Redis Stream."""
 
     ts: Annotated[
-        int, Meta(description="When it was true, local epoch ms.", examples=[1772514460893])
+        int, Meta(description="Time of the quote, local epoch ms.", examples=[1772514460893])
     ]
     symbol: Annotated[str, Meta(description="The venue's own code.", examples=["BTCUSDT"])]
     venue: Annotated[Venue, Meta(description="Where it trades.", examples=["spot"])]
@@ -26,11 +26,12 @@ class QuoteView(Struct, frozen=True):
         float, Meta(description="The smaller quantity of the two sides.", examples=[1.25])
     ]
     top1_usdt: Annotated[float, Meta(description="`top1_qty * mid`, USDT.", examples=[84254.81])]
-    src: Annotated[str, Meta(description="Where from.", examples=["binance.spot.bookTicker"])]
+    src: Annotated[
+        str, Meta(description="Source of the quote.", examples=["binance.spot.bookTicker"])
+    ]
 
     @classmethod
     def of(cls, quote: Quote) -> Self:
-        """*quote* as it is shown."""
         return cls(
             ts=quote.ts,
             symbol=quote.instrument.symbol,

@@ -7,5 +7,5 @@ from chimera_s1.app.web.problem_kinds import ProblemKind
 NOT_READY = ProblemKind(
     "service.not_ready",
     HTTPStatus.SERVICE_UNAVAILABLE,
-    "Something the service cannot work without is RED",
+    "A required component is RED",
 )

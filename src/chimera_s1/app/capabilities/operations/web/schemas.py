@@ -1,4 +1,4 @@
-"""Health as the HTTP API shows it."""
+"""Response bodies of `/health` and `/ready`."""
 
 from typing import Annotated, Self
 
@@ -20,24 +20,24 @@ _LevelName = Annotated[
 
 
 class ComponentView(Struct, frozen=True):
-    """One component: its level, since when, and what is so."""
+    """Level and state of one component."""
 
-    name: Annotated[str, Meta(description="Which part of the service.", examples=["feed.spot"])]
+    name: Annotated[str, Meta(description="Name of the component.", examples=["feed.spot"])]
     level: _LevelName
     since: Annotated[
-        int, Meta(description="When it became so, local epoch ms.", examples=[1772514460893])
+        int,
+        Meta(description="When the level last changed, local epoch ms.", examples=[1772514460893]),
     ]
     detail: Annotated[
         str,
         Meta(
-            description="What is so, and what to do about it.",
+            description="The state, and what to do about a problem.",
             examples=["300 instruments on 1 connection"],
         ),
     ]
 
     @classmethod
     def of(cls, component: HealthComponent) -> Self:
-        """*component* as it is shown."""
         return cls(component.name, component.level.name, component.since, component.detail)
 
 
@@ -45,19 +45,16 @@ class HealthView(Struct, frozen=True):
     """The whole service; `status` is the worst level of its components."""
 
     status: _LevelName
-    mode: Annotated[
-        TradingMode, Meta(description="What it may still do with money.", examples=["NORMAL"])
-    ]
+    mode: Annotated[TradingMode, Meta(description="Trading mode.", examples=["NORMAL"])]
     shard: Annotated[
-        str, Meta(description="Which share of the instruments: index/count.", examples=["0/1"])
+        str, Meta(description="Shard of the instruments: index/count.", examples=["0/1"])
     ]
-    version: Annotated[str, Meta(description="Of the service.", examples=["0.1.0"])]
+    version: Annotated[str, Meta(description="Version of the service.", examples=["0.1.0"])]
     uptime_s: Annotated[int, Meta(description="Whole seconds since the start.", examples=[3600])]
     components: tuple[ComponentView, ...]
 
     @classmethod
     def of(cls, snapshot: HealthSnapshot) -> Self:
-        """*snapshot* as it is shown."""
         return cls(
             status=snapshot.status.name,
             mode=snapshot.mode,
@@ -69,13 +66,13 @@ class HealthView(Struct, frozen=True):
 
 
 class ReadyView(Struct, frozen=True):
-    """The service does its work; `components` are those that are RED without being required."""
+    """The service is ready; `components` are RED but not required."""
 
     status: _LevelName
     components: tuple[ComponentView, ...]
 
 
 class NotReadyView(ProblemView, frozen=True):
-    """The problem that `/ready` answers, with the components that are RED."""
+    """The problem of `/ready`, with the components that are RED."""
 
     components: tuple[ComponentView, ...]

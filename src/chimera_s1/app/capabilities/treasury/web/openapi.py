@@ -1,6 +1,4 @@
-"""How the treasury's routes that take a body are described: what Litestar cannot see, because
-bodies are read by ourselves.
-"""
+"""OpenAPI descriptions of request bodies and headers that Litestar does not read itself."""
 
 from dataclasses import dataclass
 
@@ -100,7 +98,7 @@ def _transfer_responses() -> dict[int, ResponseSpec]:
         202: ResponseSpec(
             TransferResponse,
             generate_examples=False,
-            description="Accepted and not over: ask again, by the same request or by GET",
+            description="Accepted and pending: ask again, with the same request or by GET",
         ),
         **{
             status: problem_spec(*kinds, view=TransferProblemView)
@@ -110,7 +108,7 @@ def _transfer_responses() -> dict[int, ResponseSpec]:
 
 
 TRANSFER_RESPONSES = _transfer_responses()
-"""All answers but 200."""
+"""All responses except 200."""
 
 _TRANSFER_BODY = Schema(
     title="TransferRequest",
@@ -121,14 +119,16 @@ _TRANSFER_BODY = Schema(
         "transfer_id": Schema(
             type=OpenAPIType.STRING,
             pattern=_exactly(TRANSFER_ID_PATTERN),
-            description=f"The key, where {KEY_HEADER} does not name it.",
+            description=f"The key, if {KEY_HEADER} is not sent.",
         ),
         "from": Schema(
-            type=OpenAPIType.STRING, enum=_WALLETS, description="The wallet that gets less."
+            type=OpenAPIType.STRING, enum=_WALLETS, description="The wallet that is debited."
         ),
-        "to": Schema(type=OpenAPIType.STRING, enum=_WALLETS, description="The other wallet."),
+        "to": Schema(
+            type=OpenAPIType.STRING, enum=_WALLETS, description="The wallet that is credited."
+        ),
         "amount_usdt": Schema(
-            description="More than 0, at most 8 decimals; as a number or as its text, both exact.",
+            description="More than 0, at most 8 decimals; a number or a string, both read exactly.",
             one_of=[
                 Schema(type=OpenAPIType.NUMBER, exclusive_minimum=0, maximum=float(USDT_MAX)),
                 Schema(type=OpenAPIType.STRING, pattern=_exactly(DECIMAL)),
@@ -138,7 +138,7 @@ _TRANSFER_BODY = Schema(
             type=OpenAPIType.STRING,
             max_length=REASON_CHARACTERS.stop - 1,
             pattern=_WITHOUT_CONTROLS,
-            description="For the record; printable.",
+            description="Stored with the transfer; printable.",
         ),
     },
 )
@@ -151,19 +151,19 @@ _RESOLUTION_BODY = Schema(
         "verdict": Schema(
             type=OpenAPIType.STRING,
             enum=[verdict.value for verdict in OperatorVerdict],
-            description="DONE: the money has moved. FAILED: it has not, and will not.",
+            description="DONE: the money was moved. FAILED: it was not and will not be moved.",
         ),
         "tran_id": Schema(
             type=OpenAPIType.STRING,
             pattern=_exactly(TRAN_ID),
-            description="The exchange's number of the movement; with DONE, and only then.",
+            description="The exchange's id of the movement; with DONE only, and required there.",
         ),
         "evidence": Schema(
             type=OpenAPIType.STRING,
             min_length=EVIDENCE_CHARACTERS.start,
             max_length=EVIDENCE_CHARACTERS.stop - 1,
             pattern=_WITHOUT_CONTROLS,
-            description="What was seen, and where, for the record; printable.",
+            description="What was seen, and where; stored with the transfer, printable.",
         ),
     },
 )
@@ -174,15 +174,14 @@ class TransferOperation(Operation):
     """`POST /xchg/treasury/transfer`."""
 
     def __post_init__(self) -> None:
-        """Add what Litestar does not see."""
         self.parameters = [
             Parameter(
                 name=KEY_HEADER,
                 param_in="header",
                 required=False,
                 description=(
-                    "Makes the transfer happen once, however often it is sent: 1 to 128 "
-                    "characters, bare or as a string of RFC 8941."
+                    "Identifies the transfer, so that a repeated request moves money once: 1 to "
+                    "128 characters, bare or as a string of RFC 8941."
                 ),
                 schema=Schema(
                     type=OpenAPIType.STRING,
@@ -201,8 +200,8 @@ class TransferOperation(Operation):
             assert isinstance(described_response, OpenAPIResponse)
             described_response.headers = {
                 **(described_response.headers or {}),
-                "Location": _header("Where the transfer can be read.", required=status != "422"),
-                REPLAYED: _header("`true` where it had been asked for before.", required=False),
+                "Location": _header("Path of the transfer.", required=status != "422"),
+                REPLAYED: _header("`true` if the transfer already existed.", required=False),
             }
 
 
@@ -211,7 +210,6 @@ class ResolveOperation(Operation):
     """`POST /xchg/treasury/transfer/{transfer_id}/resolve`."""
 
     def __post_init__(self) -> None:
-        """Add what Litestar does not see."""
         self.request_body = _json(
             _RESOLUTION_BODY,
             moved={

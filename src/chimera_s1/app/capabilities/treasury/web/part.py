@@ -1,4 +1,4 @@
-"""What the treasury capability adds to the HTTP API."""
+"""HTTP routes of the treasury."""
 
 from litestar.openapi.spec import Tag
 
@@ -13,7 +13,6 @@ from chimera_s1.app.web.web_part import WebPart
 def treasury_part(
     accept: AcceptTransfers, read: ReadTransfers, resolve: ResolveTransfers
 ) -> WebPart:
-    """Transfers, what may be moved, and what operators say of unknown outcomes."""
     return WebPart(
         routes=(TreasuryController,),
         dependencies={
@@ -23,5 +22,7 @@ def treasury_part(
         },
         kind_by_error=KIND_BY_ERROR,
         other_kinds=tuple(KIND_BY_RULE.values()),
-        tags=(Tag(name="treasury", description="Money between the wallets, once for each key."),),
+        tags=(
+            Tag(name="treasury", description="Transfers between the wallets, once for each key."),
+        ),
     )

@@ -20,11 +20,9 @@ from chimera_s1.app.web.problem_kinds import STOPPING, KindByError, ProblemKind
 from chimera_s1.domain.treasury.decision_context import TransferStateError
 from chimera_s1.domain.treasury.limits import LimitRule
 
-KEY_MISSING = ProblemKind(
-    KeyMissingError.code, HTTPStatus.BAD_REQUEST, "A transfer needs a key that makes it unique"
-)
+KEY_MISSING = ProblemKind(KeyMissingError.code, HTTPStatus.BAD_REQUEST, "The transfer has no key")
 KEY_INVALID = ProblemKind(
-    KeyInvalidError.code, HTTPStatus.BAD_REQUEST, "The key of the transfer cannot be one"
+    KeyInvalidError.code, HTTPStatus.BAD_REQUEST, "The transfer key is invalid"
 )
 KEY_MISMATCH = ProblemKind(
     KeyMismatchError.code, HTTPStatus.BAD_REQUEST, "Header and body name different keys"
@@ -33,32 +31,32 @@ KEY_REUSED = ProblemKind(
     KeyReusedError.code, HTTPStatus.UNPROCESSABLE_ENTITY, "The key belongs to another transfer"
 )
 TRANSFER_NOT_FOUND = ProblemKind(
-    TransferNotFoundError.code, HTTPStatus.NOT_FOUND, "There is no such transfer"
+    TransferNotFoundError.code, HTTPStatus.NOT_FOUND, "Transfer not found"
 )
 TRANSFER_STATE = ProblemKind(
-    TransferStateError.code, HTTPStatus.CONFLICT, "The transfer is in no state to be resolved so"
+    TransferStateError.code,
+    HTTPStatus.CONFLICT,
+    "The transfer cannot be resolved in its current state",
 )
-MODE_HALTED = ProblemKind(
-    ModeHaltedError.code, HTTPStatus.CONFLICT, "The service is HALTED and spends nothing"
-)
+MODE_HALTED = ProblemKind(ModeHaltedError.code, HTTPStatus.CONFLICT, "Trading is HALTED")
 KILL_SWITCH = ProblemKind(
     KillSwitchOnError.code, HTTPStatus.SERVICE_UNAVAILABLE, "The kill switch is on"
 )
 TREASURY_DISABLED = ProblemKind(
     TreasuryDisabledError.code,
     HTTPStatus.SERVICE_UNAVAILABLE,
-    "There is no exchange key to move money with",
+    "No exchange key is configured",
 )
 KIND_BY_RULE: dict[LimitRule, ProblemKind] = {
     rule: ProblemKind(rule.value, HTTPStatus.UNPROCESSABLE_ENTITY, title)
     for rule, title in {
-        LimitRule.DIRECTION_NOT_ALLOWED: "Money may not be moved in this direction",
-        LimitRule.BELOW_MIN: "The amount is below the smallest one",
-        LimitRule.ABOVE_MAX: "The amount is above the largest one",
-        LimitRule.OVER_DAILY_CAP: "The amount is more than what is left of today's cap",
+        LimitRule.DIRECTION_NOT_ALLOWED: "Transfers in this direction are not allowed",
+        LimitRule.BELOW_MIN: "The amount is below the minimum",
+        LimitRule.ABOVE_MAX: "The amount is above the maximum",
+        LimitRule.OVER_DAILY_CAP: "The amount exceeds what is left of the daily cap",
     }.items()
 }
-"""Transfers that a rule has refused; the refusal is the answer to their keys for ever."""
+"""A transfer refused by a rule stays refused: the same key gets the same answer."""
 
 KIND_BY_ERROR: KindByError = {
     **LEDGER_KINDS,

@@ -1,4 +1,4 @@
-"""What the treasury's routes answer."""
+"""Response bodies of the treasury's routes."""
 
 from typing import Annotated, Self, assert_never
 
@@ -17,11 +17,11 @@ from chimera_s1.domain.treasury.limits import ASSET, Direction, Wallet
 from chimera_s1.domain.treasury.transfer import Phase, Transfer, TransferStatus
 
 _Exact = Annotated[str, Meta(description="USDT, exact decimal.", examples=["250.5"])]
-_Usdt = Annotated[float, Meta(description="The same as a float64.", examples=[250.5])]
+_Usdt = Annotated[float, Meta(description="The same amount as a float64.", examples=[250.5])]
 
 
 class TransferView(Struct, frozen=True, kw_only=True):
-    """A transfer, inside and out."""
+    """A transfer and its progress."""
 
     transfer_id: TransferKey
     result: ResultField
@@ -29,16 +29,16 @@ class TransferView(Struct, frozen=True, kw_only=True):
     phase: Annotated[
         Phase,
         Meta(
-            description="Where it is inside; `unknown`: sent, and nobody knows yet whether it "
-            "moved; `rejected`: refused by a rule, nothing was sent.",
+            description="Internal phase; `unknown`: sent, outcome not known yet; `rejected`: "
+            "refused by a rule, nothing was sent.",
             examples=["done"],
         ),
     ]
-    source: Annotated[Wallet, Meta(description="The wallet that gets less.", examples=["SPOT"])] = (
-        field(name="from")
-    )
+    source: Annotated[
+        Wallet, Meta(description="The wallet that is debited.", examples=["SPOT"])
+    ] = field(name="from")
     target: Annotated[
-        Wallet, Meta(description="The wallet that gets more.", examples=["FUTURES"])
+        Wallet, Meta(description="The wallet that is credited.", examples=["FUTURES"])
     ] = field(name="to")
     asset: Annotated[str, Meta(description="What is moved.", examples=["USDT"])] = ASSET
     amount: _Exact
@@ -47,22 +47,22 @@ class TransferView(Struct, frozen=True, kw_only=True):
     tran_id: Annotated[
         str,
         Meta(
-            description="The exchange's number of the movement; empty before there is one.",
+            description="The exchange's id of the movement; empty if not known.",
             examples=["13526853623"],
         ),
     ]
-    message: Annotated[str, Meta(description="Why it is where it is; may be empty.", examples=[""])]
-    attempts: Annotated[int, Meta(description="Requests made at the exchange.", examples=[1])]
+    message: Annotated[
+        str, Meta(description="Reason for the current state; may be empty.", examples=[""])
+    ]
+    attempts: Annotated[int, Meta(description="Requests sent to the exchange.", examples=[1])]
     verified: Annotated[
         bool, Meta(description="The exchange's history shows the movement.", examples=[True])
     ]
-    disputed: Annotated[
-        bool, Meta(description="What is known contradicts itself.", examples=[False])
-    ]
+    disputed: Annotated[bool, Meta(description="The evidence is contradictory.", examples=[False])]
     corrected: Annotated[
-        bool, Meta(description="It was believed to have failed before.", examples=[False])
+        bool, Meta(description="It was recorded as failed before.", examples=[False])
     ]
-    in_review: Annotated[bool, Meta(description="A human has to look.", examples=[False])]
+    in_review: Annotated[bool, Meta(description="An operator must check it.", examples=[False])]
     created_at: Annotated[
         int, Meta(description="When it was accepted, local epoch ms.", examples=[1772514460893])
     ]
@@ -73,7 +73,6 @@ class TransferView(Struct, frozen=True, kw_only=True):
 
     @classmethod
     def of(cls, transfer: TransferOrRow) -> Self:
-        """*transfer* as it is shown."""
         match transfer:
             case Transfer():
                 return cls._of_transfer(transfer)
@@ -135,16 +134,16 @@ class TransferListView(Struct, frozen=True, omit_defaults=True):
 
     transfers: tuple[TransferView, ...]
     next_cursor: Annotated[
-        str, Meta(description="Send it as `cursor` for the next page; left out on the last one.")
+        str, Meta(description="Send it as `cursor` for the next page; omitted on the last page.")
     ] = ""
 
 
 class LimitsView(Struct, frozen=True, kw_only=True):
-    """What may be moved, and what of today's cap is taken; each amount exact and as a float64."""
+    """Limits in force and use of the daily cap; each amount exact and as a float64."""
 
     directions: Annotated[
         tuple[Direction, ...],
-        Meta(description="Those that are allowed.", examples=[["SPOT_TO_FUTURES"]]),
+        Meta(description="Allowed directions.", examples=[["SPOT_TO_FUTURES"]]),
     ]
     min: _Exact
     min_usdt: _Usdt
@@ -156,11 +155,10 @@ class LimitsView(Struct, frozen=True, kw_only=True):
     used_usdt: _Usdt
     left: _Exact
     left_usdt: _Usdt
-    day: Annotated[str, Meta(description="The UTC day the cap is for.", examples=["2026-03-03"])]
+    day: Annotated[str, Meta(description="The UTC day of the cap.", examples=["2026-03-03"])]
 
     @classmethod
     def of(cls, today: LimitsToday) -> Self:
-        """*today* as it is shown."""
         limits = today.limits
         return cls(
             directions=limits.directions,

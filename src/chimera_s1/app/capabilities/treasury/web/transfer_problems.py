@@ -1,6 +1,4 @@
-"""What `POST /xchg/treasury/transfer` answers: how the transfer stands, or a problem that reads as
-such an answer.
-"""
+"""Responses of `POST /xchg/treasury/transfer`: a transfer, or a problem with the same fields."""
 
 from http import HTTPStatus
 from typing import Any, assert_never
@@ -52,7 +50,7 @@ _UNCERTAIN_KINDS = {STORE_UNAVAILABLE, LEDGER_DAMAGED, LEDGER_TOO_NEW, INTERNAL}
 
 
 def remember_key(request: AnyRequest, key: TransferId) -> None:
-    """What the transfer is called, for a problem that may come of *request*."""
+    """Keep the key for a later problem with *request*."""
     request.state[_KEY] = key
 
 
@@ -75,14 +73,13 @@ def transfer_problem(request: AnyRequest, error: Exception) -> Response[Transfer
     """The problem that *error* is."""
     kind, view = classify_error(request, error)
     if kind in _NOT_ACCEPTED_KINDS:
-        view = _with_hint(view, "nothing was accepted, the same request may be sent again")
+        view = _with_hint(view, "nothing was accepted; the same request may be sent again")
     if kind in _UNCERTAIN_KINDS:
         view = _with_hint(
             view,
-            "whether it was accepted is not known here; send it again with the same key, which "
-            "tells, and never with another",
+            "acceptance is unknown; retry with the same key, never with a new one",
         )
-    # FAIL would say that no money moves, and who believes that asks again with another key.
+    # FAIL would mean that no money moves: the client might retry with a new key.
     result = Result.PENDING if kind in _UNCERTAIN_KINDS else Result.FAIL
     return problem_reply(kind, _transfer_problem_view(view, request, result), error_headers(error))
 
@@ -119,7 +116,7 @@ def _transfer_problem_view(
 
 
 def _known_key(request: AnyRequest) -> str:
-    """The key, as far as it is known: the body may not have been read."""
+    """The key from the body, else from the headers; empty if there is no valid one."""
     remembered: str = request.state.get(_KEY, "")
     if remembered:
         return remembered

@@ -1,4 +1,4 @@
-"""What a client asks the treasury for: its headers and its body, read strictly."""
+"""Strict parsing of the headers and bodies of treasury requests."""
 
 import re
 from decimal import Decimal
@@ -29,53 +29,49 @@ DECIMAL = r"[0-9]{1,13}(\.[0-9]{1,20})?"
 
 
 class KeyMissingError(ChimeraError):
-    """Neither header nor body names the transfer."""
+    """Neither header nor body has a key."""
 
     code = "key_missing"
 
 
 class KeyInvalidError(ChimeraError):
-    """What names the transfer cannot be a name."""
+    """The key is malformed."""
 
     code = "key_invalid"
 
 
 class KeyMismatchError(ChimeraError):
-    """Header and body name two transfers."""
+    """The keys in header and body differ."""
 
     code = "key_mismatch"
 
 
 def key_from_headers(values: list[str]) -> TransferId | None:
-    """The key that the headers name; None where they name none.
-
-    Args:
-        values: Of each `Idempotency-Key` header: the key, bare or as a string of RFC 8941.
+    """The key from the values of all `Idempotency-Key` headers, bare or a string of RFC 8941.
 
     Raises:
-        KeyInvalidError: It cannot be one, or there are several.
+        KeyInvalidError: The key is malformed, or there are several headers.
     """
     if not values:
         return None
     if len(values) > 1:
-        raise KeyInvalidError(f"{KEY_HEADER} is there {len(values)} times; send it once")
+        raise KeyInvalidError(f"{KEY_HEADER} appears {len(values)} times; send it once")
     text = values[0].strip()
     quoted = len(text) > 1 and text[0] == text[-1] == '"'
     return _key(KEY_HEADER, text[1:-1] if quoted else text)
 
 
 def key_from_request(in_headers: TransferId | None, body: JsonObject) -> TransferId:
-    """The key that the request names.
+    """The key from the headers or the body.
 
     Raises:
-        KeyMissingError, KeyInvalidError, KeyMismatchError: It names none, an impossible one, or
-            two.
+        KeyMissingError, KeyInvalidError, KeyMismatchError: No key, a malformed key, two keys.
     """
     if "transfer_id" not in body:
         if in_headers is None:
             raise KeyMissingError(
-                f"the transfer has no key; make one, a UUID is good, keep it, and send it as "
-                f"{KEY_HEADER} or as transfer_id, the same one with every repetition"
+                f"the transfer has no key; create one, like a UUID, and send it as {KEY_HEADER} "
+                "or as transfer_id, the same key with every retry"
             )
         return in_headers
     value = body.value("transfer_id")
@@ -90,7 +86,7 @@ def key_from_request(in_headers: TransferId | None, body: JsonObject) -> Transfe
 
 
 def read_transfer_fields(media_type: str, body: bytes) -> JsonObject:
-    """The fields of a transfer that is asked for; what they hold is judged by `wish_of`.
+    """The fields of a transfer request, for `transfer_request_from`.
 
     Raises:
         MediaTypeError, RequestInvalidError: As `read_json_object`.
@@ -99,10 +95,10 @@ def read_transfer_fields(media_type: str, body: bytes) -> JsonObject:
 
 
 def transfer_request_from(key: TransferId, body: JsonObject) -> TransferRequest:
-    """What *body* asks for.
+    """The transfer request in *body*.
 
     Raises:
-        RequestInvalidError: A field is not what it has to be.
+        RequestInvalidError: A field is missing or invalid.
     """
     source, target = body.choice("from", Wallet), body.choice("to", Wallet)
     return TransferRequest(
@@ -114,13 +110,7 @@ def transfer_request_from(key: TransferId, body: JsonObject) -> TransferRequest:
 
 
 class ResolutionRequest(Struct, frozen=True):
-    """What an operator says happened.
-
-    Attributes:
-        tran_id: The exchange's number of the movement; empty with FAILED.
-
-        evidence: What the operator has seen.
-    """
+    """An operator's verdict; *tran_id* is the exchange's id of the movement, empty with FAILED."""
 
     verdict: OperatorVerdict
     tran_id: str
@@ -128,19 +118,19 @@ class ResolutionRequest(Struct, frozen=True):
 
 
 def read_resolution(media_type: str, body: bytes) -> ResolutionRequest:
-    """What *body* says.
+    """The resolution in *body*.
 
     Raises:
-        MediaTypeError: It is not said to be JSON.
-
-        RequestInvalidError: A field is not what it has to be.
+        MediaTypeError: *media_type* is not application/json.
+        RequestInvalidError: A field is missing or invalid.
     """
     fields = read_json_object(media_type, body, RESOLUTION_FIELDS)
     verdict = fields.choice("verdict", OperatorVerdict)
     evidence = fields.text("evidence", EVIDENCE_CHARACTERS).strip()
     if len(evidence) not in EVIDENCE_CHARACTERS:
         raise RequestInvalidError(
-            f"evidence has {len(evidence)} characters beside spaces; say what was seen, and where"
+            f"evidence has {len(evidence)} characters without outer spaces; say what was seen, "
+            "and where"
         )
     return ResolutionRequest(verdict, _tran_id(fields, verdict), evidence)
 
@@ -179,12 +169,12 @@ def _amount(body: JsonObject) -> Decimal:
 def _tran_id(fields: JsonObject, verdict: OperatorVerdict) -> str:
     if verdict is OperatorVerdict.FAILED:
         if "tran_id" in fields:
-            raise RequestInvalidError("tran_id goes with DONE only; leave it out with FAILED")
+            raise RequestInvalidError("tran_id is allowed with DONE only; omit it with FAILED")
         return ""
     value = fields.value("tran_id")
     if not isinstance(value, str) or re.fullmatch(TRAN_ID, value) is None:
         raise RequestInvalidError(
-            'tran_id is not a number of a movement; send the digits in quotes, like "13526853623", '
+            'tran_id is not an id of a movement; send the digits in quotes, like "13526853623", '
             "as the exchange's history shows it"
         )
     return value

@@ -1,4 +1,4 @@
-"""What the one who asked for a transfer is told."""
+"""Responses to a transfer request."""
 
 from enum import StrEnum
 from typing import Annotated, Self, assert_never
@@ -10,7 +10,7 @@ from chimera_s1.domain.treasury.transfer import Transfer, TransferStatus
 
 
 class Result(StrEnum):
-    """What became of a transfer, for the one who asked for it."""
+    """Result of a transfer, for the client."""
 
     OK = "OK"
     FAIL = "FAIL"
@@ -18,7 +18,6 @@ class Result(StrEnum):
 
 
 def result_of(status: TransferStatus) -> Result:
-    """*status* as a result."""
     match status:
         case TransferStatus.DONE:
             return Result.OK
@@ -33,7 +32,7 @@ def result_of(status: TransferStatus) -> Result:
 TransferKey = Annotated[
     str,
     Meta(
-        description="The key it was asked for with.",
+        description="The key of the transfer.",
         examples=["7f3f0c1e-4a53-4a3c-9d4f-3a1f6f0e2b11"],
     ),
 ]
@@ -44,32 +43,27 @@ ResultField = Annotated[
 
 
 class TransferResponse(Struct, frozen=True, omit_defaults=True):
-    """What became of a transfer by now."""
+    """Current state of a transfer."""
 
     transfer_id: TransferKey
     result: ResultField
-    message: Annotated[
-        str, Meta(description="Why; left out where there is nothing to say.", examples=[""])
-    ] = ""
+    message: Annotated[str, Meta(description="Reason; omitted if empty.", examples=[""])] = ""
 
     @classmethod
     def of(cls, transfer: Transfer) -> Self:
-        """*transfer* for the one who asked for it."""
         return cls(transfer.transfer_id, result_of(transfer.status), transfer.public_message)
 
 
 class TransferProblemView(ProblemView, frozen=True, kw_only=True, omit_defaults=True):
-    """A problem with a transfer that was asked for; it reads as a `TransferResponse` as well."""
+    """A problem with a transfer request; it has all fields of a `TransferResponse`."""
 
-    transfer_id: Annotated[
-        str, Meta(description="The key, where the request named one that can be.")
-    ] = ""
+    transfer_id: Annotated[str, Meta(description="The key, if the request has a valid one.")] = ""
     result: Annotated[
         Result,
         Meta(
-            description="FAIL: nothing was accepted. PENDING, with some 5xx: it may have been; the "
-            "same request with the same key tells.",
+            description="FAIL: not accepted. PENDING, with some 5xx: it may have been accepted; "
+            "retry with the same key.",
             examples=["FAIL"],
         ),
     ]
-    message: Annotated[str, Meta(description="As `detail`.")]
+    message: Annotated[str, Meta(description="Same as `detail`.")]
