@@ -111,7 +111,8 @@ def read_json_object(media_type: str, body: bytes, known: tuple[str, ...]) -> Js
     unknown = [name for name in fields if name not in known]
     if unknown:
         raise RequestInvalidError(
-            f"{_quotable_name(unknown[0])} is unknown; remove it, the known fields are {', '.join(known)}"
+            f"{_quotable_name(unknown[0])} is unknown; remove it, the known fields are "
+            f"{', '.join(known)}"
         )
     return JsonObject(fields)
 
