@@ -133,7 +133,7 @@ async def test_row_38_and_39_a_ledger_in_arango_that_is_gone_accepts_nothing_and
                 await site.fired()
                 arango.take_down()
                 refused = await desk.transfer("a2", "68")
-                await desk.service.logged("transfer a1: Accepted")
+                await desk.service.logged("transfer a1: cannot record reply ReplyAccepted")
             assert (refused.status_code, refused.json()["code"]) == (503, "store.unavailable")
             assert "retry-after" in refused.headers
             assert (

@@ -61,7 +61,7 @@ async def test_row_47_spoilt_projection_is_rebuilt(spoil: object) -> None:
 
     assert world.projection.rows == before
     assert (len(world.gateway.sent_orders), world.gateway.completed_reads) == calls, (
-        "replay asks nobody (I12)"
+        "replay makes no exchange calls (I12)"
     )
     assert not await world.violations()
 

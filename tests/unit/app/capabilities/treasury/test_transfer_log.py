@@ -81,5 +81,5 @@ def test_foreign_movement_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     )
     log_events((foreign,), None)
 
-    [told] = caplog.messages
-    assert told.startswith("movement 77, 5 USDT from FUTURES to SPOT")
+    [message] = caplog.messages
+    assert message.startswith("movement 77, 5 USDT from FUTURES to SPOT")

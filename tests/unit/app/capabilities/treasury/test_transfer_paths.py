@@ -138,8 +138,8 @@ def test_attempts_after_a_rejected_timestamp_leave_time_to_refresh_the_clock() -
 
     async def main() -> None:
         world = TreasuryHarness()
-        doubt = ReplyNotProcessed("-1021", 0, clock_suspect=True)
-        world.gateway.script += [ScriptedResponse(reply=doubt), ScriptedResponse(reply=doubt)]
+        suspect = ReplyNotProcessed("-1021", 0, clock_suspect=True)
+        world.gateway.script += [ScriptedResponse(reply=suspect), ScriptedResponse(reply=suspect)]
         async with running(TreasuryInstance(world)) as one:
             await one.requests.accept(transfer_request("t1"), "tester")
             await world.clock.sleep_ms(20_000)

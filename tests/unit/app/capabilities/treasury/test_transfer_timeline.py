@@ -138,9 +138,9 @@ SENTENCES: list[tuple[TreasuryEvent, str]] = [
 ]
 
 
-@pytest.mark.parametrize(("event", "told"), SENTENCES, ids=lambda v: type(v).__name__)
-def test_each_event_has_a_description(event: TreasuryEvent, told: str) -> None:
-    assert describe_event(event) == told
+@pytest.mark.parametrize(("event", "text"), SENTENCES, ids=lambda v: type(v).__name__)
+def test_each_event_has_a_description(event: TreasuryEvent, text: str) -> None:
+    assert describe_event(event) == text
 
 
 def test_descriptions_cover_every_event_failure_and_evidence() -> None:
