@@ -68,14 +68,14 @@ def test_every_route_declares_its_scope_or_is_one_of_the_public_ones() -> None:
     assert public == PUBLIC
 
 
-def test_no_route_of_ours_takes_options_which_litestar_answers_unguarded() -> None:
+def test_no_own_route_handles_options() -> None:
     taking = [each for _, each in handlers(WebParts().app) if "OPTIONS" in each.http_methods]
 
     assert {handler.handler_name for handler in taking} == {"options_handler"}
     assert all(handler.http_methods == {"OPTIONS"} for handler in taking)
 
 
-async def test_a_route_that_declares_nothing_is_refused_to_everybody(
+async def test_route_without_a_declaration_refuses_every_request(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """Deny by default; the log names the route."""
@@ -96,7 +96,7 @@ async def test_a_route_that_declares_nothing_is_refused_to_everybody(
     assert "forgotten must declare" in str(record.exc_info[1])
 
 
-async def test_without_tokens_reading_is_open_and_money_is_not() -> None:
+async def test_without_tokens_reads_are_open_and_money_routes_disabled() -> None:
     parts = WebParts()
     parts.app.register(TransfersController)
     async with parts.client() as client:
@@ -111,12 +111,12 @@ async def test_without_tokens_reading_is_open_and_money_is_not() -> None:
 
 
 @pytest.mark.parametrize("path", ["/health", "/ready", "/metrics", "/schema"])
-async def test_what_is_public_needs_no_token(path: str) -> None:
+async def test_public_path_needs_no_token(path: str) -> None:
     async with web_parts_with_tokens().client() as client:
         assert (await client.get(path)).status_code == 200
 
 
-async def test_a_route_is_told_who_called() -> None:
+async def test_route_gets_the_actor() -> None:
     async with web_parts_with_tokens().client() as client:
         replies = [
             await client.post(TRANSFERS, headers=bearer(token), json={"note": "x"})
@@ -144,7 +144,7 @@ REFUSED = {
 
 @pytest.mark.parametrize(("headers", "kid"), REFUSED.values(), ids=REFUSED)
 @pytest.mark.parametrize("request_line", ["GET /xchg/quotes", f"POST {TRANSFERS}"])
-async def test_without_a_valid_token_all_are_told_the_same_and_we_know_why(
+async def test_invalid_tokens_get_one_answer_and_a_recorded_reason(
     request: pytest.FixtureRequest, request_line: str, headers: dict[str, str], kid: str | None
 ) -> None:
     """The reply is no oracle; the counter and the event have the reason, and the kid where we know
@@ -166,7 +166,7 @@ async def test_without_a_valid_token_all_are_told_the_same_and_we_know_why(
     assert parts.events == [("access.refused", {"kid": kid, "path": path, "reason": reason})]
 
 
-async def test_two_authorization_headers_are_none() -> None:
+async def test_two_authorization_headers_are_refused() -> None:
     parts = web_parts_with_tokens()
     twice = [("Authorization", f"Bearer {token}") for token in (GOOD_TOKEN, SECOND_TOKEN)]
     async with parts.client() as client:
@@ -187,7 +187,7 @@ async def test_a_scope_that_is_missing_is_named() -> None:
     assert [detail["kid"] for _, detail in parts.events] == ["reader", "good"]
 
 
-async def test_a_flood_of_refusals_is_counted_whole_and_recorded_once_a_second() -> None:
+async def test_refusals_are_all_counted_and_recorded_once_a_second() -> None:
     parts = web_parts_with_tokens()
     async with parts.client() as client:
         for _ in range(5):
@@ -200,7 +200,7 @@ async def test_a_flood_of_refusals_is_counted_whole_and_recorded_once_a_second()
     assert [detail["reason"] for _, detail in parts.events] == ["unknown", "expired", "unknown"]
 
 
-async def test_an_actor_who_asks_too_often_is_told_when_to_come_back() -> None:
+async def test_rate_limited_actor_gets_retry_after() -> None:
     """Both tokens of an actor draw on one allowance; reading draws on none."""
     parts = web_parts_with_tokens(GOOD, SECOND, READER, limit=SLOW)
 
@@ -225,7 +225,7 @@ async def test_an_actor_who_asks_too_often_is_told_when_to_come_back() -> None:
     assert parts.access.refusals == {"rate": 1}
 
 
-async def test_who_may_not_is_refused_before_the_body_is_looked_at() -> None:
+async def test_access_is_refused_before_the_body_is_read() -> None:
     """Neither a body that is too large nor one that is no JSON changes the answer."""
     async with web_parts_with_tokens(GOOD, limit=RateLimit(per_s=1, burst=1)).client() as client:
         for body in (b"x" * 100_000, b"{"):
@@ -263,7 +263,7 @@ async def test_a_body_over_the_limit_is_refused_with_the_limit(*, announced: boo
     assert f"{BODY_BYTES_MAX} bytes at most" in body["detail"]
 
 
-async def test_no_answer_quotes_what_was_sent_as_a_token() -> None:
+async def test_no_response_quotes_the_token() -> None:
     parts = web_parts_with_tokens(GOOD, EXPIRED, REVOKED, READER, limit=SLOW)
     async with parts.client() as client:
         replies = [
@@ -276,7 +276,7 @@ async def test_no_answer_quotes_what_was_sent_as_a_token() -> None:
     assert not [token for token in TOKENS if token.rpartition("_")[2] in said]
 
 
-def test_the_description_says_what_a_money_route_asks_and_answers() -> None:
+def test_openapi_describes_scope_and_refusals_of_a_money_route() -> None:
     described = web_parts_with_tokens().app.openapi_schema.to_schema()
     operation = described["paths"][TRANSFERS]["post"]
 

@@ -42,7 +42,7 @@ async def client(parts: WebParts) -> AsyncIterator[httpx2.AsyncClient]:
         yield opened
 
 
-async def test_health_is_ok_and_says_what_is_not(
+async def test_health_answers_200_and_names_problems(
     parts: WebParts, client: httpx2.AsyncClient
 ) -> None:
     """With Redis gone the service is alive, answers, and says so."""
@@ -63,14 +63,14 @@ async def test_health_is_ok_and_says_what_is_not(
     assert "S1_REDIS_ADDRESSES" in body["components"][0]["detail"]
 
 
-async def test_ready_while_what_is_red_is_not_required(client: httpx2.AsyncClient) -> None:
+async def test_ready_while_only_optional_components_are_red(client: httpx2.AsyncClient) -> None:
     reply = await client.get("/ready")
 
     assert reply.status_code == 200
     assert [each["name"] for each in reply.json()["components"]] == ["clock.spot"]
 
 
-async def test_not_ready_names_what_is_red_and_what_to_do(
+async def test_not_ready_names_red_components_and_remedies(
     parts: WebParts, client: httpx2.AsyncClient
 ) -> None:
     parts.redis = REDIS_GONE
@@ -151,7 +151,7 @@ async def test_quotes_are_listed_by_venue_and_symbols(
         ("DELETE /xchg/quotes", 405, "http.method_not_allowed", "does not support DELETE"),
     ],
 )
-async def test_what_cannot_be_answered_is_a_problem(
+async def test_failed_request_is_a_problem(
     client: httpx2.AsyncClient, request_line: str, status: int, code: str, said: str
 ) -> None:
     """Our refusals and the framework's have one shape (RFC 9457), and each says what was wrong."""
@@ -168,13 +168,15 @@ async def test_what_cannot_be_answered_is_a_problem(
     assert body["instance"] == path.partition("?")[0]
 
 
-async def test_a_wrong_method_is_told_the_right_ones(client: httpx2.AsyncClient) -> None:
+async def test_wrong_method_gets_the_allow_header(client: httpx2.AsyncClient) -> None:
     reply = await client.post("/health")
 
     assert set(reply.headers["allow"].split(", ")) == {"GET", "OPTIONS"}
 
 
-async def test_a_failure_is_logged_here_and_hidden_there(caplog: pytest.LogCaptureFixture) -> None:
+async def test_internal_error_is_logged_and_hidden_from_the_client(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     """The client is told that it failed; the traceback is in the log and nowhere else."""
 
     def fail() -> bytes:
@@ -197,9 +199,7 @@ async def test_a_failure_is_logged_here_and_hidden_there(caplog: pytest.LogCaptu
 @pytest.mark.parametrize(
     ("closed", "code"), [(False, "quotes.too_many_subscribers"), (True, "service.stopping")]
 )
-async def test_a_stream_that_cannot_be_had_now_says_when_to_come_back(
-    *, closed: bool, code: str
-) -> None:
+async def test_refused_stream_gets_retry_after(*, closed: bool, code: str) -> None:
     parts = WebParts(QuoteBoard(subscribers_max=0))
     if closed:
         parts.board.close()
@@ -212,7 +212,7 @@ async def test_a_stream_that_cannot_be_had_now_says_when_to_come_back(
     assert reply.json()["code"] == code
 
 
-async def test_the_description_is_the_one_that_was_reviewed() -> None:
+async def test_openapi_document_is_the_committed_one() -> None:
     """A change of the API shows in the diff of a committed file."""
     reviewed = json.loads(DESCRIPTION.read_text(encoding="utf-8"))
 
@@ -250,7 +250,7 @@ async def test_the_description_is_a_page_for_people(client: httpx2.AsyncClient) 
         *((path, GenerationMode.NEGATIVE) for path in WITH_PARAMETERS),
     ],
 )
-def test_the_api_keeps_to_its_description(path: str, mode: GenerationMode) -> None:
+def test_api_conforms_to_its_description(path: str, mode: GenerationMode) -> None:
     """Whatever is sent, the reply is one that is described, and never a 5xx; and without the token
     that is described as needed, it is a 401.
     """

@@ -1,4 +1,4 @@
-"""The HTTP server on a real socket: headers, streams, readers that stop reading, and stopping."""
+"""The HTTP server on a real socket: headers, streams, stuck readers and stopping."""
 
 import errno
 import socket
@@ -46,7 +46,7 @@ async def parsed(lines: AsyncIterator[str]) -> AsyncIterator[dict[str, str]]:
             fields[name] = value
 
 
-async def test_every_reply_carries_the_headers_of_the_house() -> None:
+async def test_every_response_has_the_common_headers() -> None:
     """Nothing is cached, nothing is guessed, and the server does not say what it is made of."""
     with anyio.fail_after(SAFETY_S):
         async with serving(WebParts()) as server, httpx2.AsyncClient(base_url=server.url) as client:
@@ -78,7 +78,7 @@ async def test_a_stream_follows_what_is_published() -> None:
     assert msgspec.json.decode(second["data"])["symbol"] == "BTCUSDT"
 
 
-async def test_a_reader_that_leaves_is_forgotten() -> None:
+async def test_subscription_ends_when_the_reader_leaves() -> None:
     board = WatchedBoard()
 
     with anyio.fail_after(SAFETY_S):
@@ -90,7 +90,7 @@ async def test_a_reader_that_leaves_is_forgotten() -> None:
             assert board.subscribers == 0
 
 
-async def test_an_open_stream_does_not_hold_a_stop_up() -> None:
+async def test_open_stream_does_not_delay_a_stop() -> None:
     """The reader sees an orderly end of the response, and the server's task is over."""
     board = WatchedBoard()
     board.post([quote()])
@@ -106,7 +106,7 @@ async def test_an_open_stream_does_not_hold_a_stop_up() -> None:
     assert board.left.is_set()
 
 
-async def test_a_new_stream_is_not_begun_while_stopping() -> None:
+async def test_new_stream_is_refused_while_stopping() -> None:
     parts = WebParts()
 
     with anyio.fail_after(SAFETY_S):
@@ -163,7 +163,7 @@ async def test_a_reader_that_stops_reading_does_not_grow_memory() -> None:
     assert most == instruments
 
 
-async def test_a_reader_that_takes_nothing_for_long_is_dropped() -> None:
+async def test_stuck_reader_is_dropped() -> None:
     """The kernel ends the connection (TCP_USER_TIMEOUT), and the slot is free again."""
     board = WatchedBoard()
 
@@ -177,7 +177,7 @@ async def test_a_reader_that_takes_nothing_for_long_is_dropped() -> None:
     assert board.subscribers == 0
 
 
-async def test_a_stop_waits_for_a_stuck_reader_as_long_as_it_may_and_no_longer(
+async def test_stop_waits_for_a_stuck_reader_up_to_the_limit(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     board = WatchedBoard()
@@ -193,7 +193,7 @@ async def test_a_stop_waits_for_a_stuck_reader_as_long_as_it_may_and_no_longer(
     assert "timeout graceful shutdown exceeded" in caplog.text
 
 
-async def test_a_silent_market_is_told_from_a_dead_connection() -> None:
+async def test_silent_market_gets_keep_alive_comments() -> None:
     """With nothing to publish a comment comes again and again."""
     board = QuoteBoard()
     events = QuoteEvents(board, QuoteFilter(), keep_alive_s=0.001)
@@ -231,7 +231,7 @@ def test_a_port_that_is_taken_names_the_setting() -> None:
         ("127.0.0.1", -1, "S1_HTTP_PORT=-1 is not a port"),
     ],
 )
-def test_an_address_that_cannot_be_had_names_the_setting(host: str, port: int, said: str) -> None:
+def test_unavailable_address_names_the_setting(host: str, port: int, said: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         bind(host, port)
 
@@ -239,7 +239,7 @@ def test_an_address_that_cannot_be_had_names_the_setting(host: str, port: int, s
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::ffff:192.0.2.1"])
-def test_without_tokens_other_machines_are_not_let_in(host: str) -> None:
+def test_without_tokens_only_loopback_is_allowed(host: str) -> None:
     """It is refused for what it is, before anybody asks whether this machine has it (RFC 5737)."""
     with pytest.raises(ConfigurationError) as caught:
         bind(host, 0, loopback_only=True)
@@ -262,7 +262,7 @@ def test_loopback_needs_no_tokens(host: str) -> None:
         (errno.ENOBUFS, "cannot be opened (No buffer space available); change S1_HTTP_HOST or"),
     ],
 )
-def test_what_the_system_refuses_names_the_setting(
+def test_bind_error_names_the_setting(
     monkeypatch: pytest.MonkeyPatch, number: int, said: str
 ) -> None:
     """Refusals that a test running as root on a healthy machine cannot bring about for real."""

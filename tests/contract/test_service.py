@@ -110,7 +110,7 @@ async def test_quotes_on_the_stream_are_what_the_exchange_sent(
         assert len({moment // 1000 for moment in moments}) == len(moments)
 
 
-async def test_the_events_of_a_start_are_told(redis: Redis) -> None:
+async def test_start_events_are_published(redis: Redis) -> None:
     """Each connection's opening, with what an operator needs to know which."""
     reader = StreamReader(redis, "ops:events")
     opened = [(await reader.next())[1] for _ in range(2)]
@@ -122,9 +122,7 @@ async def test_the_events_of_a_start_are_told(redis: Redis) -> None:
     assert '"connection":"perp-0"' in details
 
 
-async def test_what_is_read_over_http_is_what_is_on_the_stream(
-    service: Service, redis: Redis
-) -> None:
+async def test_http_and_stream_show_the_same_quotes(service: Service, redis: Redis) -> None:
     """The event stream and Redis carry the same quotes."""
     seen: dict[int, float] = {}
     reader = StreamReader(redis, "mkt:events:spot:BTCUSDT", after="$")

@@ -115,7 +115,7 @@ async def refused(environ: Mapping[str, str]) -> str:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-async def test_a_signal_ends_it_in_order(
+async def test_signal_stops_the_service_in_order(
     simulator: ChimeraProcess, node: ServerProcess, tmp_path: Path, number: signal.Signals
 ) -> None:
     """With a reader connected: exit code 0, the last window on the stream, nothing left behind."""
@@ -152,7 +152,9 @@ async def test_a_signal_ends_it_in_order(
     assert not (state / "service.env").exists()
 
 
-async def test_what_it_started_ends_with_it(simulator: ChimeraProcess, tmp_path: Path) -> None:
+async def test_child_processes_end_with_the_service(
+    simulator: ChimeraProcess, tmp_path: Path
+) -> None:
     """The embedded Redis is no orphan."""
     async with service_process(tmp_path, simulated(simulator.ready, "BTCUSDT")) as service:
         await service.readiness(200)
@@ -165,7 +167,7 @@ async def test_what_it_started_ends_with_it(simulator: ChimeraProcess, tmp_path:
     assert not (tmp_path / "service.env").exists()
 
 
-async def test_a_signal_while_it_connects_ends_it(tmp_path: Path) -> None:
+async def test_signal_while_connecting_stops_the_service(tmp_path: Path) -> None:
     """A Redis that accepts and never answers does not hold the process."""
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:
         port = listener.extra(SocketAttribute.local_port)
@@ -224,9 +226,7 @@ async def test_a_worker_that_dies_ends_the_process(tmp_path: Path, deed: str, sa
     assert not (tmp_path / "state" / "service.env").exists()
 
 
-async def test_an_event_loop_that_stands_still_ends_the_process(
-    node: ServerProcess, tmp_path: Path
-) -> None:
+async def test_stalled_event_loop_ends_the_process(node: ServerProcess, tmp_path: Path) -> None:
     """Exit code 1, and the stack that it stands still in; nothing can be closed in order any more.
 
     A process that nothing ends gives up by itself, with another code.
@@ -242,7 +242,7 @@ async def test_an_event_loop_that_stands_still_ends_the_process(
     assert "in stand_still" in service.output
 
 
-async def test_a_second_service_is_told_what_is_taken(
+async def test_second_service_names_the_taken_resource(
     simulator: ChimeraProcess, tmp_path: Path
 ) -> None:
     """The port first; with another port, the state directory. The first one does not notice."""
@@ -260,7 +260,7 @@ async def test_a_second_service_is_told_what_is_taken(
     assert "is in use by the embedded Redis of another process" in only_sentence(same_state)
 
 
-async def test_wrong_settings_are_all_named() -> None:
+async def test_all_wrong_settings_are_named() -> None:
     """One start is enough to learn of every mistake."""
     stderr = await refused(
         {
@@ -278,9 +278,7 @@ async def test_wrong_settings_are_all_named() -> None:
     assert "battery" not in stderr
 
 
-async def test_a_state_directory_that_cannot_be_is_named(
-    node: ServerProcess, tmp_path: Path
-) -> None:
+async def test_unusable_state_directory_is_named(node: ServerProcess, tmp_path: Path) -> None:
     """A file stands where the directory should be."""
     taken = tmp_path / "taken"
     taken.write_text("")
@@ -293,7 +291,7 @@ async def test_a_state_directory_that_cannot_be_is_named(
     assert "S1_STATE_DIR" in only_sentence(external)
 
 
-async def test_a_machine_without_redis_server_is_told_what_to_install(tmp_path: Path) -> None:
+async def test_missing_redis_server_names_what_to_install(tmp_path: Path) -> None:
     """Neither on PATH nor in a package; and a path that names nothing."""
     named = await refused({"S1_STATE_DIR": str(tmp_path), "S1_REDIS_SERVER": "/nowhere/redis"})
     assert "S1_REDIS_SERVER=/nowhere/redis" in only_sentence(named)
@@ -307,7 +305,7 @@ async def test_a_machine_without_redis_server_is_told_what_to_install(tmp_path: 
 
 
 @pytest.mark.parametrize("given", [None, "wrong battery"])
-async def test_a_wrong_password_is_one_sentence(
+async def test_wrong_password_is_one_error_line(
     node: ServerProcess, tmp_path: Path, given: str | None
 ) -> None:
     """It names the setting and shows neither the password given nor the right one."""

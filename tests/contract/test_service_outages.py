@@ -82,7 +82,7 @@ async def kinds_until(reader: StreamReader, kind: str, connections: Collection[s
     return told
 
 
-async def test_a_killed_exchange_is_named_and_found_again(
+async def test_killed_exchange_is_reported_and_reconnected(
     node: ServerProcess, tmp_path: Path
 ) -> None:
     """Not ready while the feeds are dead, alive all the time, and ready again by itself."""
@@ -153,7 +153,7 @@ async def test_feeds_out_of_retries_leave_the_service_in_manage_only_until_they_
             assert await mode_in_health(service) == "NORMAL"
 
 
-async def test_a_killed_redis_is_named_and_gets_what_happened_meanwhile(
+async def test_killed_redis_is_reported_and_gets_missed_events(
     node: ServerProcess, tmp_path: Path
 ) -> None:
     """Events wait for the store and arrive in order; quotes flow again."""
@@ -206,9 +206,7 @@ async def test_a_killed_embedded_redis_is_started_again(tmp_path: Path) -> None:
         assert quote["symbol"] == "BTCUSDT"
 
 
-async def test_what_is_absent_at_the_start_may_come_later(
-    node: ServerProcess, tmp_path: Path
-) -> None:
+async def test_dependencies_may_be_absent_at_the_start(node: ServerProcess, tmp_path: Path) -> None:
     """No exchange, no Redis: it starts, says what is missing, and is ready once they are there."""
     async with simulator_process(*SYMBOL) as first:
         ready = first.ready
@@ -231,7 +229,7 @@ async def test_what_is_absent_at_the_start_may_come_later(
     assert {"spot-0 ws.opened", "perp-0 ws.opened"} == set(told)
 
 
-async def test_a_password_that_changes_is_named_and_may_be_mended(
+async def test_changed_password_is_reported_and_can_be_corrected(
     node: ServerProcess, tmp_path: Path
 ) -> None:
     """The service goes on without its store, says which setting to look at, and shows no secret."""

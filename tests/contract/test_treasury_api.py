@@ -38,7 +38,7 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 
 
 class TestLegal:
-    async def test_money_has_moved_when_the_answer_says_ok(self) -> None:
+    async def test_ok_means_that_money_moved(self) -> None:
         async with treasury_api_client() as caller:
             reply = await caller.transfer(reason="margin")
 
@@ -46,7 +46,7 @@ class TestLegal:
             assert "idempotent-replayed" not in reply.headers
             assert caller.world.gateway.balance(Wallet.FUTURES) == Decimal(1_000_010)
 
-    async def test_what_the_exchange_refuses_is_a_fail_that_was_accepted(self) -> None:
+    async def test_refusal_by_the_exchange_is_accepted_and_fails(self) -> None:
         async with treasury_api_client() as caller:
             refused = ReplyRefused(FailureReason.REFUSED, "-5013 insufficient balance")
             caller.world.gateway.script.append(ScriptedResponse(reply=refused))
@@ -55,7 +55,7 @@ class TestLegal:
 
             assert body["message"] == "-5013 insufficient balance"
 
-    async def test_what_nobody_knows_yet_is_pending_and_told_later(self) -> None:
+    async def test_unknown_outcome_is_pending_until_known(self) -> None:
         async with treasury_api_client() as caller:
             lost = ScriptedResponse(executes=True, reply=ReplyUnknown("the reply was lost"))
             caller.world.gateway.script.append(lost)
@@ -82,9 +82,7 @@ class TestLegal:
             ('"0123.4"', "123.4"),
         ],
     )
-    async def test_an_amount_is_moved_exactly_as_it_is_written(
-        self, written: str, moved: str
-    ) -> None:
+    async def test_amount_is_moved_exactly_as_written(self, written: str, moved: str) -> None:
         async with treasury_api_client() as caller:
             caller.world.switches.limits = replace(LIMITS, min=Decimal("1e-8"))
 
@@ -98,7 +96,7 @@ class TestLegal:
             assert (await caller.read("transfer/t1")).json()["amount"] == moved
 
     @pytest.mark.parametrize("header", ["t1", '"t1"', ' "t1" '])
-    async def test_row_05_a_key_may_stand_bare_quoted_or_in_the_body(self, header: str) -> None:
+    async def test_row_05_key_may_be_bare_quoted_or_in_the_body(self, header: str) -> None:
         async with treasury_api_client() as caller:
             assert_result(await caller.transfer(header), 200, "OK")
             again = await caller.transfer(None, transfer_id="t1")
@@ -107,14 +105,14 @@ class TestLegal:
             assert again.headers["idempotent-replayed"] == "true"
             assert count_events(caller.world, "transfer.requested") == 1
 
-    async def test_a_key_with_marks_is_found_where_the_answer_points(self) -> None:
+    async def test_key_with_punctuation_is_found_at_its_location(self) -> None:
         async with treasury_api_client() as caller:
             reply = await caller.transfer("S4:2026-11-26,a=b+c@d~e._f")
 
             path = reply.headers["location"].removeprefix("/xchg/treasury/")
             assert (await caller.read(path)).json()["transfer_id"] == reply.json()["transfer_id"]
 
-    async def test_the_ledger_says_who_asked_and_with_which_token(self) -> None:
+    async def test_ledger_records_actor_and_token(self) -> None:
         async with treasury_api_client() as caller:
             await caller.transfer()
 
@@ -124,7 +122,7 @@ class TestLegal:
 
 
 class TestIdempotent:
-    async def test_row_01_a_repetition_moves_nothing_and_says_the_same(self) -> None:
+    async def test_row_01_repeated_request_moves_nothing_and_gets_the_same_result(self) -> None:
         async with treasury_api_client() as caller:
             first = await caller.transfer()
             before = event_types(caller.world)
@@ -143,7 +141,7 @@ class TestIdempotent:
             ({"from": "FUTURES", "to": "SPOT"}, "different from, to"),
         ],
     )
-    async def test_row_02_a_key_belongs_to_one_wish(
+    async def test_row_02_key_belongs_to_one_transfer(
         self, other: dict[str, Any], named: str
     ) -> None:
         """What differs is named; what was stored is not told."""
@@ -193,7 +191,7 @@ class TestIdempotent:
         assert count_events(world, "transfer.requested") == 1
         assert len(world.gateway.sent_orders) == 1
 
-    async def test_row_07_a_refusal_is_the_answer_for_ever(self) -> None:
+    async def test_row_07_refusal_is_final_for_its_key(self) -> None:
         async with treasury_api_client() as caller:
             first = await caller.transfer(amount="0.5")
             caller.world.switches.limits = replace(LIMITS, min=Decimal("0.1"))
@@ -219,7 +217,7 @@ class TestOverLimit:
             ({"amount": 600}, "over_daily_cap", "left of today's cap of 1000: 500"),
         ],
     )
-    async def test_row_07_a_rule_refuses_and_says_which(
+    async def test_row_07_refusal_names_the_rule(
         self, fields: dict[str, Any], code: str, says: str
     ) -> None:
         async with treasury_api_client() as caller:

@@ -1,4 +1,4 @@
-"""The treasury's service while what it stands on is gone, full, taken or flooded."""
+"""The treasury's service while a dependency is unavailable, full, locked or flooded."""
 
 import resource
 from collections import Counter
@@ -73,7 +73,7 @@ async def test_row_50_a_second_process_on_the_same_file_is_refused(
         assert (await desk.transfer("w1")).json()["result"] == "OK"
 
 
-async def test_row_12_a_flood_of_one_actor_is_turned_away_and_others_are_served(
+async def test_row_12_flood_of_one_actor_is_limited_and_others_are_served(
     site: TreasuryDeployment,
 ) -> None:
     """What gets 429 leaves nothing behind in the ledger."""
@@ -101,7 +101,7 @@ async def test_row_12_a_flood_of_one_actor_is_turned_away_and_others_are_served(
     assert asked.count("treasury.transfer.requested") == 1
 
 
-async def test_row_71_a_process_that_can_open_nothing_turns_newcomers_away_and_recovers(
+async def test_row_71_process_without_file_descriptors_refuses_new_connections_and_recovers(
     site: TreasuryDeployment,
 ) -> None:
     """The transfer waits and says why; who is connected already is served all the time."""
@@ -121,7 +121,7 @@ async def test_row_71_a_process_that_can_open_nothing_turns_newcomers_away_and_r
     assert await site.violations() == []
 
 
-async def test_row_38_and_39_a_ledger_in_arango_that_is_gone_accepts_nothing_and_loses_nothing(
+async def test_row_38_and_39_unavailable_arango_ledger_accepts_and_loses_nothing(
     site: TreasuryDeployment,
 ) -> None:
     """New requests get 503; what the exchange has answered meanwhile is written once it is back."""

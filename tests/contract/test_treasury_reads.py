@@ -51,7 +51,7 @@ def refusal(reply: httpx2.Response, status: int, code: str) -> str:
     return detail
 
 
-async def test_a_transfer_is_shown_inside_and_out() -> None:
+async def test_transfer_view_shows_result_and_progress() -> None:
     async with treasury_api_client() as caller:
         await caller.transfer(amount="12.50", reason="margin")
         await caller.world.clock.sleep_ms(10_000)
@@ -125,7 +125,7 @@ async def test_pages_show_each_transfer_once_the_newest_first() -> None:
         ("transfers?cursor=OTk5OTk5OTk5OTk5OTk5OTk5OTkgYQ", 400, "request.invalid"),
     ],
 )
-async def test_what_cannot_be_shown_is_a_problem(path: str, status: int, code: str) -> None:
+async def test_invalid_read_is_a_problem(path: str, status: int, code: str) -> None:
     async with treasury_api_client() as caller:
         reply = await caller.read(path)
 
@@ -149,7 +149,7 @@ async def test_limits_are_those_in_force_and_what_is_left_of_today() -> None:
 
 
 class TestResolve:
-    async def test_an_operator_says_that_it_has_moved(self) -> None:
+    async def test_operator_resolves_as_done(self) -> None:
         async with treasury_api_client() as caller:
             await unresolved(caller)
             reply = await caller.resolve("t1", verdict="DONE", tran_id="4711")
@@ -164,7 +164,7 @@ class TestResolve:
             assert b'"actor":"operator/resolver"' in newest
             assert b"seen in the exchange's own history" in newest
 
-    async def test_an_operator_says_that_it_has_not(self) -> None:
+    async def test_operator_resolves_as_failed(self) -> None:
         async with treasury_api_client() as caller:
             await unresolved(caller)
             early = await caller.resolve("t1", verdict="FAILED")
@@ -177,7 +177,7 @@ class TestResolve:
             body = assert_result(await caller.transfer(), 200, "FAIL")
             assert body["message"] == "seen in the exchange's own history"
 
-    async def test_what_is_over_or_anothers_cannot_be_resolved(self) -> None:
+    async def test_completed_transfer_or_claimed_movement_cannot_be_resolved(self) -> None:
         async with treasury_api_client() as caller:
             await caller.transfer("done")
             tran_id = caller.world.gateway.movements_made[0].tran_id
@@ -211,9 +211,7 @@ class TestResolve:
             ({"verdict": "FAILED", "why": "because"}, "why is unknown"),
         ],
     )
-    async def test_a_verdict_needs_all_that_it_rests_on(
-        self, fields: dict[str, Any], says: str
-    ) -> None:
+    async def test_invalid_verdict_is_refused(self, fields: dict[str, Any], says: str) -> None:
         async with treasury_api_client() as caller:
             await unresolved(caller)
             before = len(caller.world.store.contents.documents_by_seq)
@@ -231,7 +229,7 @@ async def test_the_page_for_people_shows_what_a_transfer_takes() -> None:
         assert "number or string" in page
 
 
-def test_on_a_socket_no_answer_may_be_kept() -> None:
+def test_responses_are_not_cacheable() -> None:
     """The server adds the header to every reply, once; here a transfer, a view and a problem."""
 
     async def main() -> list[httpx2.Response]:

@@ -99,9 +99,7 @@ HOSTILE = {
 
 class TestIllegal:
     @pytest.mark.parametrize(("sent", "says"), HOSTILE.values(), ids=HOSTILE)
-    async def test_row_06_a_body_that_cannot_be_understood_changes_nothing(
-        self, sent: bytes, says: str
-    ) -> None:
+    async def test_row_06_malformed_body_changes_nothing(self, sent: bytes, says: str) -> None:
         async with treasury_api_client() as caller:
             assert_problem(
                 await caller.transfer_raw(sent), 400, "request.invalid", [says], key="t1"
@@ -126,9 +124,7 @@ class TestIllegal:
     @pytest.mark.parametrize(
         "media_type", [None, "text/plain", "application/x-www-form-urlencoded", "application/jsonp"]
     )
-    async def test_a_body_that_is_not_said_to_be_json_is_not_read(
-        self, media_type: str | None
-    ) -> None:
+    async def test_body_without_json_content_type_is_not_read(self, media_type: str | None) -> None:
         async with treasury_api_client() as caller:
             reply = await caller.transfer_raw(body(), media_type=media_type)
 
@@ -137,7 +133,7 @@ class TestIllegal:
             )
             assert not caller.world.store.contents.documents_by_seq
 
-    async def test_row_04_two_keys_are_none(self) -> None:
+    async def test_row_04_two_different_keys_are_refused(self) -> None:
         async with treasury_api_client() as caller:
             reply = await caller.transfer("t1", transfer_id="t2")
 
@@ -154,7 +150,7 @@ class TestIllegal:
     @pytest.mark.parametrize(
         "key", ["", '""', '"', "x" * 129, "a b", "a/b", "../x", '"a"b"', "-a", "a;b=1", "\xe9"]
     )
-    async def test_row_05_a_key_that_cannot_be_one_is_refused(self, key: str) -> None:
+    async def test_row_05_malformed_key_is_refused(self, key: str) -> None:
         async with treasury_api_client() as caller:
             headers = {b"Idempotency-Key": key.encode("latin-1")}
             in_header = await caller.send(
@@ -168,7 +164,7 @@ class TestIllegal:
             assert_problem(in_body, 400, "key_invalid", ["transfer_id: a transfer id has 1 to 128"])
             assert not caller.world.store.contents.documents_by_seq
 
-    async def test_row_05_a_key_that_is_no_text_or_comes_twice_is_refused(self) -> None:
+    async def test_row_05_key_that_is_not_text_or_duplicated_is_refused(self) -> None:
         async with treasury_api_client() as caller:
             assert_problem(
                 await caller.transfer(None, transfer_id=5),
@@ -191,7 +187,7 @@ class TestNotNow:
             ({"mode": TradingMode.HALTED}, 409, "mode_halted"),
         ],
     )
-    async def test_row_64_a_switch_stops_what_is_new_and_binds_no_key(
+    async def test_row_64_kill_switch_refuses_new_transfers_and_binds_no_key(
         self, switch: dict[str, Any], status: int, code: str
     ) -> None:
         """What was done before is still told, and the same key works afterwards."""
@@ -213,7 +209,7 @@ class TestNotNow:
                 setattr(caller.world.switches, name, value)
             assert_result(await caller.transfer(), 200, "OK")
 
-    async def test_row_64_what_waits_when_the_switch_is_thrown_waits_on(self) -> None:
+    async def test_row_64_pending_transfer_stays_pending_under_the_kill_switch(self) -> None:
         async with treasury_api_client(start_workers=False) as asleep:
             assert_result(await asleep.transfer(), 202, "PENDING")
             asleep.world.switches.kill = True
@@ -267,7 +263,7 @@ class TestNotNow:
             assert reads[0].json()["phase"] == "done"
             assert {row["transfer_id"] for row in listed} == {"t1", "t2"}
 
-    async def test_row_46_what_a_newer_program_wrote_is_not_built_upon(self) -> None:
+    async def test_row_46_events_of_a_newer_version_are_not_built_upon(self) -> None:
         world = TreasuryHarness()
         day = utc_day(world.clock.now_ms())
         event = NewEvent(f"cap/{day}", "treasury.cap.reserved", 99, {})
@@ -279,7 +275,7 @@ class TestNotNow:
 
             assert len(world.store.contents.documents_by_seq) == 1
 
-    async def test_row_69_who_may_not_leaves_no_trace_in_the_ledger(self) -> None:
+    async def test_row_69_refused_caller_leaves_no_trace_in_the_ledger(self) -> None:
         async with treasury_api_client() as caller:
             forged = TRADER_TOKEN[:-5] + "AAAAA"
             for token in ("", "chs1_x", forged):
@@ -292,7 +288,7 @@ class TestNotNow:
             assert {kind for kind, _ in caller.parts.events} == {"access.refused"}
             assert not caller.world.store.contents.documents_by_seq
 
-    async def test_row_12_who_asks_too_often_is_told_when_to_come_back(self) -> None:
+    async def test_row_12_rate_limited_caller_gets_retry_after(self) -> None:
         async with treasury_api_client(limit=RateLimit(per_s=1, burst=2)) as caller:
             replies = [await caller.transfer(f"t{number}") for number in range(20)]
 
@@ -300,7 +296,7 @@ class TestNotNow:
                 assert_problem(reply, 429, "access.rate", key=f"t{number}")
             assert event_types(caller.world).count("treasury.transfer.requested") == 2
 
-    async def test_a_store_that_goes_under_way_leaves_the_answer_to_the_key(self) -> None:
+    async def test_lost_store_reply_is_resolved_by_the_same_key(self) -> None:
         """It was accepted, and nobody could say so: the same key tells."""
         async with treasury_api_client() as caller:
             caller.world.gateway.script.append(
@@ -320,7 +316,7 @@ class TestNotNow:
             assert_result(await caller.transfer(), 200, "OK")
             assert len(caller.world.gateway.sent_orders) == 1
 
-    async def test_a_failure_of_ours_is_hidden_and_leaves_the_answer_to_the_key(
+    async def test_internal_error_is_hidden_and_resolved_by_the_same_key(
         self, caplog: pytest.LogCaptureFixture
     ) -> None:
         async with treasury_api_client() as caller:

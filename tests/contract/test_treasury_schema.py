@@ -219,7 +219,7 @@ OPERATIONS: dict[tuple[str, str], Callable[[Asking], None]] = {
 
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
-def test_what_is_answered_is_what_is_described(service: Service, method: str, path: str) -> None:
+def test_responses_conform_to_the_description(service: Service, method: str, path: str) -> None:
     """No reply is outside the description, no 5xx comes of what is sent, and the description
     promises nothing that does not happen.
     """

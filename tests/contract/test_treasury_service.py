@@ -98,7 +98,7 @@ async def test_row_64_the_kill_switch_stops_what_is_not_sent_yet(site: TreasuryD
     assert await site.violations() == []
 
 
-async def test_row_66_sigterm_waits_for_the_reply_that_is_on_its_way(
+async def test_row_66_sigterm_waits_for_a_pending_reply(
     site: TreasuryDeployment,
 ) -> None:
     """The client gets its answer, exit code 0; what was not told on `ops:events` the next one
@@ -118,7 +118,7 @@ async def test_row_66_sigterm_waits_for_the_reply_that_is_on_its_way(
     assert await site.violations() == []
 
 
-async def test_row_25_a_request_that_leaves_late_is_refused_by_the_exchange(
+async def test_row_25_late_request_is_refused_by_the_exchange(
     site: TreasuryDeployment, tmp_path: Path
 ) -> None:
     """The process stands still between its intent and the sending, while the exchange's clock goes

@@ -1,4 +1,4 @@
-"""Ports that do what a test tells them, where the memory adapters are too well behaved."""
+"""Ports with scripted failures that the memory adapters do not have."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""Publishing between two feeds and a store, all in memory, by a clock that moves when told to."""
+"""Publishing between two feeds and a store, all in memory, with a manual clock."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""What settings may be given, and what they may not."""
+"""Valid and invalid values of settings."""
 
 SECRET = "hunter2-never-shown"
 SECRET_SETTINGS = ("S1_BINANCE_KEY", "S1_BINANCE_SECRET", "S1_DB_ARANGO_PASS", "S1_REDIS_PASS")

@@ -1,4 +1,4 @@
-"""The object graph: complete, of one piece, and as the settings say."""
+"""The object graph is complete, consistent and follows the settings."""
 
 import os
 from collections.abc import AsyncIterator, Mapping

@@ -1,4 +1,4 @@
-"""Windows: they cut time into pieces without gap or overlap, and every wall second is a cut."""
+"""Conflation windows have no gaps or overlaps and align to the wall second."""
 
 import pytest
 from hypothesis import given
@@ -18,7 +18,7 @@ widths = st.integers(WINDOW_MS_MIN, WINDOW_MS_MAX).map(parse_window)
 
 
 @given(epoch_ms, widths)
-def test_a_window_closes_after_its_moment_within_its_width(moment: int, window: WindowMs) -> None:
+def test_window_ends_after_its_moment_and_within_its_width(moment: int, window: WindowMs) -> None:
     assert moment < window_end(moment, window) <= moment + window
 
 
@@ -32,7 +32,7 @@ def test_windows_neither_overlap_nor_leave_gaps(moment: int, window: WindowMs) -
 
 
 @given(epoch_ms, widths)
-def test_no_window_spans_a_wall_second(moment: int, window: WindowMs) -> None:
+def test_no_window_spans_two_wall_seconds(moment: int, window: WindowMs) -> None:
     last_moment = window_end(moment, window) - 1
 
     assert last_moment // 1000 == moment // 1000
@@ -44,7 +44,7 @@ def test_the_widest_window_is_the_wall_second(moment: int) -> None:
 
 
 @given(epoch_ms)
-def test_without_a_window_every_moment_is_its_own(moment: int) -> None:
+def test_window_zero_ends_one_millisecond_later(moment: int) -> None:
     assert window_end(moment, parse_window(0)) == moment + 1
 
 
@@ -58,11 +58,11 @@ def test_a_width_that_does_not_divide_the_second_ends_with_a_short_window(
 
 
 @pytest.mark.parametrize("value", [0, WINDOW_MS_MIN, WINDOW_MS_MAX])
-def test_the_ends_of_the_range_are_widths(value: int) -> None:
+def test_range_limits_are_valid_widths(value: int) -> None:
     assert parse_window(value) == value
 
 
 @pytest.mark.parametrize("value", [-1, 1, WINDOW_MS_MIN - 1, WINDOW_MS_MAX + 1])
-def test_what_is_no_width_is_refused(value: int) -> None:
+def test_invalid_width_is_refused(value: int) -> None:
     with pytest.raises(InvalidValueError, match="50 to 1000"):
         parse_window(value)

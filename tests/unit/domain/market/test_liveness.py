@@ -1,4 +1,4 @@
-"""Liveness: which silence is calm, by each stream's own rhythm."""
+"""Liveness compares silence with each stream's usual interval."""
 
 import pytest
 from hypothesis import given
@@ -39,7 +39,7 @@ def state_of(live: StreamLiveness) -> Liveness | None:
 
 
 @given(gap_ms=st.floats(1, 600_000), updates=st.integers(60, 120))
-def test_a_steady_rhythm_is_learned(gap_ms: float, updates: int) -> None:
+def test_steady_interval_is_learned(gap_ms: float, updates: int) -> None:
     """After many equal gaps, the usual silence is that gap and little more."""
     rhythm = IntervalEstimator()
     for number in range(updates):
@@ -49,7 +49,7 @@ def test_a_steady_rhythm_is_learned(gap_ms: float, updates: int) -> None:
 
 
 @given(gaps=st.lists(st.floats(0, 100_000), min_size=1, max_size=50))
-def test_the_usual_silence_is_never_negative_nor_beyond_reason(gaps: list[float]) -> None:
+def test_expected_silence_is_bounded_by_the_gaps(gaps: list[float]) -> None:
     """It stays within what the gaps seen can explain."""
     rhythm, at = IntervalEstimator(), 0.0
     rhythm.record(at)
@@ -60,7 +60,7 @@ def test_the_usual_silence_is_never_negative_nor_beyond_reason(gaps: list[float]
     assert 0 <= rhythm.expected_silence_ms <= 5 * max(gaps) + 1e-6
 
 
-def test_an_outage_teaches_nothing() -> None:
+def test_outage_is_not_learned_as_an_interval() -> None:
     """The gap across an interruption is not the market's."""
     rhythm = IntervalEstimator()
     for number in range(40):
@@ -73,7 +73,7 @@ def test_an_outage_teaches_nothing() -> None:
     assert rhythm.last_ms == 3_600_000.0
 
 
-def test_a_stale_silence_teaches_nothing() -> None:
+def test_stale_silence_is_not_learned_as_an_interval() -> None:
     """It was a fault and not the market: the next silence is noticed as soon as the first."""
     live, last = stream()
     before = live.interval.expected_silence_ms
@@ -87,7 +87,7 @@ def test_a_stale_silence_teaches_nothing() -> None:
     ("gap_ms", "quiet_after_ms", "suspect_after_ms"),
     [(100.0, QUIET_FLOOR_MS, SUSPECT_FLOOR_MS), (60_000.0, 120_000, 180_000)],
 )
-def test_silence_is_measured_by_the_own_rhythm(
+def test_silence_limits_follow_each_streams_interval(
     gap_ms: float, quiet_after_ms: float, suspect_after_ms: float
 ) -> None:
     """A busy pair is quiet after seconds, an illiquid one after minutes; suspect later."""
@@ -101,7 +101,7 @@ def test_silence_is_measured_by_the_own_rhythm(
     assert live.is_suspect(at + suspect_after_ms * 1.05)
 
 
-def test_only_a_probe_makes_a_stream_stale_and_only_an_update_ends_it() -> None:
+def test_only_a_probe_sets_stale_and_only_an_update_ends_it() -> None:
     """Silence alone is never STALE; time alone does not cure it."""
     live, at = stream()
     live.update_state(at + 3_600_000, connection_blind=False, others_active=True)
@@ -124,7 +124,7 @@ def test_a_calm_book_is_probed_again_only_after_a_pause() -> None:
     assert live.is_suspect(at + 6_000 + PROBE_INTERVAL_MS)
 
 
-def test_a_stream_that_never_speaks_is_suspect_after_the_first_message_deadline() -> None:
+def test_stream_without_first_message_becomes_suspect() -> None:
     """An acknowledged subscription proves nothing."""
     live = StreamLiveness(KEY, START)
     live.update_state(START + FIRST_MESSAGE_TIMEOUT_MS, connection_blind=False, others_active=True)
@@ -137,7 +137,7 @@ def test_a_stream_that_never_speaks_is_suspect_after_the_first_message_deadline(
     assert live.is_suspect(START + FIRST_MESSAGE_TIMEOUT_MS + 1)
 
 
-def test_after_a_reconnect_silence_counts_anew_but_blindness_stays_until_an_update() -> None:
+def test_reconnect_restarts_silence_but_blind_stays_until_an_update() -> None:
     """A new connection gets the time of a first message; it is not LIVE by being new."""
     live, at = stream()
     live.update_state(at + 5_000, connection_blind=True, others_active=True)
@@ -150,7 +150,7 @@ def test_after_a_reconnect_silence_counts_anew_but_blindness_stays_until_an_upda
     assert Liveness.LIVE is state_of(live)
 
 
-def test_streams_that_fall_silent_together_are_not_called_calm() -> None:
+def test_streams_that_fall_silent_together_are_not_quiet() -> None:
     """Where nobody else on the connection speaks, its verdict is awaited."""
     live, at = stream()
     live.update_state(at + 3_000, connection_blind=False, others_active=False)
@@ -158,7 +158,7 @@ def test_streams_that_fall_silent_together_are_not_called_calm() -> None:
     assert Liveness.LIVE is state_of(live)
 
 
-def test_a_connection_is_silent_by_its_own_rhythm() -> None:
+def test_connection_silence_follows_its_own_interval() -> None:
     """A busy connection after its floor, one with a slow stream after a multiple of its gaps."""
     for gap_ms, patience_ms in ((50.0, BLIND_FLOOR_MS), (10_000.0, 30_000.0)):
         connection = ConnectionLiveness()
@@ -175,7 +175,7 @@ def test_a_connection_is_silent_by_its_own_rhythm() -> None:
 
 
 @given(states=st.lists(st.sampled_from([None, *list(Liveness)[:4]]), max_size=5))
-def test_an_instrument_is_as_bad_as_its_worst_stream(states: list[Liveness | None]) -> None:
+def test_instrument_state_is_the_worst_of_its_streams(states: list[Liveness | None]) -> None:
     """BLIND over STALE over QUIET over LIVE; unknown ones do not count."""
     order = [Liveness.LIVE, Liveness.QUIET, Liveness.STALE, Liveness.BLIND]
     known = [state for state in states if state is not None]

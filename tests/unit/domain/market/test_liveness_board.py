@@ -1,4 +1,4 @@
-"""The liveness board: markers with exact intervals, states by instrument, what asks for action."""
+"""The liveness board: markers with exact intervals, instrument states, streams to probe."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -35,7 +35,7 @@ def opened_board(upto_ms: int = 5_000) -> LivenessBoard:
     return board
 
 
-def test_instruments_that_speak_are_live() -> None:
+def test_instruments_with_updates_are_live() -> None:
     """The first look tells it once."""
     board = LivenessBoard()
     board.connection_opened("perp-0", KEYS, 0)
@@ -88,7 +88,7 @@ def test_a_short_interruption_is_marked_too() -> None:
     ]
 
 
-def test_both_markers_of_an_interruption_name_the_same_moment() -> None:
+def test_gap_and_resumed_have_the_same_since() -> None:
     """Also where the clock that both are told by is a ms apart by then, or has stepped."""
     board = opened_board()
     board.connection_lost("perp-0", KEYS, "cut", 5_050)
@@ -112,7 +112,7 @@ def test_failed_dials_belong_to_the_same_interruption() -> None:
     assert [change.state for change in changes if change.symbol == "*"] == [Liveness.GAP]
 
 
-def test_a_silent_connection_is_named_and_its_instruments_are_blind() -> None:
+def test_silent_connection_is_reported_and_its_instruments_are_blind() -> None:
     """Open, pings answered, no data: the connection is found, no stream is called quiet."""
     board = opened_board()
     quiet = look(board, 7_500)
@@ -125,7 +125,7 @@ def test_a_silent_connection_is_named_and_its_instruments_are_blind() -> None:
     }
 
 
-def test_a_connection_that_brings_only_what_is_refused_is_not_silent() -> None:
+def test_connection_with_only_refused_messages_is_not_silent() -> None:
     """Rejected frames are a sign of life of the connection; its streams are probed."""
     board = opened_board()
     for at in range(5_100, 11_001, 100):
@@ -137,7 +137,7 @@ def test_a_connection_that_brings_only_what_is_refused_is_not_silent() -> None:
     assert {change.state for change in found.changes} == {Liveness.QUIET}
 
 
-def test_one_silent_stream_on_a_speaking_connection_is_suspect() -> None:
+def test_one_silent_stream_on_an_active_connection_is_suspect() -> None:
     """ETH goes on, BTC does not: BTC is quiet, then suspect, and STALE once a probe says so."""
     board = opened_board()
     for at in range(5_100, 11_001, 100):
@@ -153,7 +153,7 @@ def test_one_silent_stream_on_a_speaking_connection_is_suspect() -> None:
     assert board.connection_of(BTC) == "perp-0"
 
 
-def test_an_instrument_with_two_streams_is_as_bad_as_the_worse() -> None:
+def test_instrument_with_two_streams_has_the_worse_state() -> None:
     """A stalled bookTicker is not hidden by a depth stream that goes on."""
     board = LivenessBoard()
     keys = (ETH, ETH_DEPTH)
@@ -168,7 +168,7 @@ def test_an_instrument_with_two_streams_is_as_bad_as_the_worse() -> None:
     assert change.cause.startswith("binance.perp.bookTicker")
 
 
-def test_what_was_never_announced_is_passed_over() -> None:
+def test_quote_of_an_unknown_connection_is_ignored() -> None:
     """A quote of a stream whose connection is not known yet changes nothing."""
     board = LivenessBoard()
     board.record_update(BTC, 100)
@@ -183,7 +183,7 @@ def test_what_was_never_announced_is_passed_over() -> None:
         max_size=80,
     )
 )
-def test_markers_always_alternate_and_intervals_never_run_backwards(
+def test_markers_alternate_and_intervals_do_not_overlap(
     steps: list[tuple[int, str]],
 ) -> None:
     """Whatever happens, each GAP is followed by at most one RESUMED of the same interval."""

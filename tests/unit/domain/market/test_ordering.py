@@ -1,4 +1,4 @@
-"""Order of book updates: what is news, what is old, and when an exchange began to count anew."""
+"""Update ids: new, outdated, and restarted by the exchange."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +14,7 @@ gaps_ms = st.integers(0, RESTART_AFTER_MS)
 
 
 @given(st.lists(update_ids, min_size=1))
-def test_within_seconds_only_what_is_newer_than_all_before_passes(ids: list[int]) -> None:
+def test_only_ids_above_all_earlier_ones_are_newer(ids: list[int]) -> None:
     """Two connections of one stream may overlap in any order: each id passes at most once,
     ascending.
     """
@@ -26,7 +26,7 @@ def test_within_seconds_only_what_is_newer_than_all_before_passes(ids: list[int]
 
 
 @given(st.lists(st.tuples(st.integers(0, 20), gaps_ms), min_size=1))
-def test_a_count_begun_anew_is_seen_after_staying_behind_long_enough(
+def test_restarted_count_is_detected_after_the_delay(
     updates: list[tuple[int, int]],
 ) -> None:
     """Against an order that remembers every update: RESTARTED when all updates of the last five
@@ -52,7 +52,7 @@ def test_a_count_begun_anew_is_seen_after_staying_behind_long_enough(
             assert verdict is UpdateRecency.NOT_NEWER
 
 
-def test_after_a_restart_the_new_count_goes_on_from_where_it_is() -> None:
+def test_after_a_restart_the_new_count_continues() -> None:
     order = UpdateIdTracker()
     verdicts = [
         order.observe(update_id, received_ms)
@@ -76,7 +76,7 @@ def test_after_a_restart_the_new_count_goes_on_from_where_it_is() -> None:
     ]
 
 
-def test_a_calm_market_after_a_reconnect_is_no_restart() -> None:
+def test_repeated_id_after_a_reconnect_is_not_a_restart() -> None:
     """The newest id seen again and again, hours apart, stays what it is: a duplicate."""
     order = UpdateIdTracker()
     order.observe(900, 0)

@@ -1,4 +1,4 @@
-"""Quote arithmetic is the published formula; what must not be published is named."""
+"""Quote arithmetic and book defects."""
 
 from math import inf, isfinite, nan
 
@@ -27,14 +27,14 @@ def quote(bid: float, bid_qty: float, ask: float, ask_qty: float) -> Quote:
     )
 
 
-def test_the_formulas_on_a_book_worked_out_by_hand() -> None:
+def test_formulas_match_a_hand_computed_book() -> None:
     book = quote(bid=99.0, bid_qty=3.0, ask=101.0, ask_qty=2.0)
 
     assert (book.mid, book.spread_bps, book.top1_qty, book.top1_usdt) == (100.0, 200.0, 2.0, 200.0)
 
 
 @given(any_float, any_float, any_float, any_float)
-def test_a_book_passes_exactly_when_both_sides_are_there_and_not_crossed(
+def test_book_is_valid_iff_both_sides_exist_and_do_not_cross(
     bid: float, bid_qty: float, ask: float, ask_qty: float
 ) -> None:
     """Every combination of four floats is either a quote that is right or has one named defect."""
@@ -94,7 +94,7 @@ def test_a_book_of_market_size_is_refused_only_for_being_crossed(
         ((1e200, 1e200, 1e200, 1e200), BookDefect.NON_FINITE),
     ],
 )
-def test_each_defect_is_named(
+def test_each_defect_is_reported(
     book: tuple[float, float, float, float], defect: BookDefect | None
 ) -> None:
     assert book_defect(*book) is defect

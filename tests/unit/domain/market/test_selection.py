@@ -1,4 +1,4 @@
-"""Selection: what was named, what is listed, and that shards divide it without loss or overlap."""
+"""Selection by symbol, listing and shard; shards neither lose nor share instruments."""
 
 import pytest
 from hypothesis import given
@@ -48,14 +48,14 @@ def test_a_new_shard_only_takes_symbols_for_itself(symbol: Symbol, count: int) -
     assert shard_of(symbol, count + 1) in {shard_of(symbol, count), count}
 
 
-def test_where_symbols_are_is_part_of_the_contract() -> None:
+def test_shard_assignment_is_fixed() -> None:
     """Instances of different versions must agree, or a symbol is served twice or not at all."""
     names = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "DOGEUSDT")
 
     assert [shard_of(Symbol(name), 4) for name in names] == [3, 0, 0, 1, 0]
 
 
-def test_shards_are_about_equally_full() -> None:
+def test_shards_are_balanced() -> None:
     """Of 4000 symbols on 8 shards none has less than 80 % or more than 120 % of its share."""
     filled = [0] * 8
     for number in range(4000):
@@ -77,7 +77,7 @@ def test_shards_divide_the_selection_without_loss_or_overlap(
 
 
 @given(choices, listings, venues)
-def test_what_is_chosen_is_listed_and_what_is_unknown_is_not(
+def test_selected_symbols_are_listed_and_unlisted_ones_are_not(
     choice: SymbolFilter, rows: list[Listing], venue: Venue
 ) -> None:
     selection = select_instruments(choice, rows, venue, SINGLE_SHARD)
@@ -92,7 +92,7 @@ def test_what_is_chosen_is_listed_and_what_is_unknown_is_not(
         assert ours == {*selection.instruments, *selection.unlisted}
 
 
-def test_everything_means_what_trades_in_usdt() -> None:
+def test_star_selects_instruments_trading_in_usdt() -> None:
     rows = [
         listing("spot/BTCUSDT"),
         listing("spot/ETHUSDT"),
@@ -107,7 +107,7 @@ def test_everything_means_what_trades_in_usdt() -> None:
     assert not selection.unlisted
 
 
-def test_a_named_instrument_is_served_even_when_it_does_not_trade() -> None:
+def test_named_instrument_is_served_while_not_trading() -> None:
     rows = [listing("spot/LUNCUSDT", trading=False), listing("spot/ETHBTC", "BTC")]
 
     selection = select_instruments(
@@ -126,7 +126,7 @@ def test_a_named_instrument_is_served_even_when_it_does_not_trade() -> None:
         ("spot/BTCUSDT,spot/BTCUSDT", named("spot/BTCUSDT")),
     ],
 )
-def test_named_instruments_are_read(text: str, chosen: frozenset[InstrumentId]) -> None:
+def test_named_instruments_are_parsed(text: str, chosen: frozenset[InstrumentId]) -> None:
     assert parse_symbol_filter(text, Venue) == SymbolFilter(every=False, named=chosen)
 
 
@@ -135,7 +135,7 @@ def test_a_bare_symbol_names_only_the_venues_served() -> None:
 
 
 @pytest.mark.parametrize("text", [" * ", "*,"])
-def test_a_star_alone_is_everything(text: str) -> None:
+def test_star_alone_selects_all(text: str) -> None:
     assert parse_symbol_filter(text, Venue) == SymbolFilter(every=True, named=frozenset())
 
 
@@ -154,6 +154,6 @@ def test_a_shard_reads_back_from_its_text(shard: Shard) -> None:
     "text",
     ["", "1", "0/0", "1/1", "4/4", "-1/4", "0/1025", "a/b", "0/4/2", "²/4", "0/" + "9" * 5000],
 )
-def test_what_is_no_shard_is_refused(text: str) -> None:
+def test_invalid_shard_is_refused(text: str) -> None:
     with pytest.raises(InvalidValueError, match="is not a shard"):
         parse_shard(text)

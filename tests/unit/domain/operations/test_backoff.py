@@ -1,4 +1,4 @@
-"""Back-off: it grows, it stops growing, and chance adds at most the jitter."""
+"""Back-off grows up to its cap; jitter adds at most its limit."""
 
 import pytest
 from hypothesis import given
@@ -22,7 +22,7 @@ def backoffs(draw: st.DrawFn) -> Backoff:
 
 
 @given(backoffs(), retry_counts, draws)
-def test_a_wait_is_the_formula(backoff: Backoff, retry_count: int, draw: float) -> None:
+def test_wait_follows_the_formula(backoff: Backoff, retry_count: int, draw: float) -> None:
     """`min(max_wait, base * 2^n) + U * jitter`, computed here without the shortcut for large n."""
     steady = min(backoff.max_wait_ms, backoff.base_ms * 2**retry_count)
 
@@ -39,7 +39,7 @@ def test_a_wait_stays_between_base_and_cap_plus_jitter(
 
 
 @given(backoffs(), retry_counts, draws)
-def test_waits_never_shrink_with_the_count(backoff: Backoff, retry_count: int, draw: float) -> None:
+def test_waits_never_decrease(backoff: Backoff, retry_count: int, draw: float) -> None:
     assert backoff.wait_ms(retry_count, draw) <= backoff.wait_ms(retry_count + 1, draw)
 
 
@@ -53,8 +53,6 @@ def test_the_defaults_double_from_half_a_second_to_half_a_minute() -> None:
     ("base_ms", "max_wait_ms", "jitter_ms"),
     [(0, 1000, 0), (-1, 1000, 0), (500, 499, 0), (1, 1, -1)],
 )
-def test_limits_that_contradict_each_other_are_refused(
-    base_ms: int, max_wait_ms: int, jitter_ms: int
-) -> None:
+def test_contradictory_limits_are_refused(base_ms: int, max_wait_ms: int, jitter_ms: int) -> None:
     with pytest.raises(InvalidValueError, match="0 < base <= max wait"):
         Backoff(base_ms, max_wait_ms, jitter_ms)

@@ -1,4 +1,4 @@
-"""Clock skew: midpoint offsets, answers over questions, percentiles by counting."""
+"""Clock skew: midpoint offsets, availability and percentiles."""
 
 from fractions import Fraction
 
@@ -45,7 +45,7 @@ def test_percentiles_of_small_samples(values: list[int], p50: int | None, p95: i
 
 
 @given(epoch_ms, st.integers(-10_000, 10_000), rtts, st.floats(0, 1))
-def test_the_offset_is_wrong_by_at_most_half_the_round_trip(
+def test_offset_error_is_at_most_half_the_round_trip(
     sent: int, ahead: int, rtt: int, share: float
 ) -> None:
     """Wherever between sending and receiving the exchange read its clock, *ahead* of ours."""
@@ -60,12 +60,12 @@ def test_a_local_clock_that_stepped_back_gives_no_negative_round_trip() -> None:
     assert ClockSample(sent_ms=1000, received_ms=900, server_ms=950).rtt_ms == 0
 
 
-def test_before_the_first_question_nothing_is_known_and_nothing_is_missing() -> None:
+def test_empty_window_has_no_offset_and_full_availability() -> None:
     assert SkewWindow().skew == ClockSkew(None, 1.0, None, None)
 
 
 @given(st.lists(st.one_of(st.none(), probes()), min_size=1, max_size=60), st.integers(1, 20))
-def test_a_window_reports_its_last_questions_and_the_last_answer_ever(
+def test_window_reports_recent_requests_and_the_latest_offset(
     asked: list[ClockSample | None], size: int
 ) -> None:
     """`p_up` and round trips are of the last *size* questions; the offset outlives its probe."""

@@ -1,4 +1,4 @@
-"""The table of levels, its edges, and that worse facts never look better."""
+"""Levels of every report, and that worse facts never give a better level."""
 
 import pytest
 from hypothesis import given
@@ -111,12 +111,12 @@ def component(level: Level, *, required: bool = True) -> HealthComponent:
         (treasury(ledger_damage="commit 3 was changed", in_review=1), RED),
     ],
 )
-def test_each_line_of_the_table(report: HealthReport, level: Level) -> None:
+def test_each_report_has_the_level_of_the_table(report: HealthReport, level: Level) -> None:
     assert report.level is level
 
 
 @given(st.floats(-1e7, 1e7), st.floats(0, 1e7))
-def test_a_clock_further_off_is_never_better(offset_ms: float, further_ms: float) -> None:
+def test_larger_offset_is_never_a_better_level(offset_ms: float, further_ms: float) -> None:
     further = abs(offset_ms) + further_ms
 
     assert skew_level(offset_ms) <= skew_level(further)
@@ -124,7 +124,7 @@ def test_a_clock_further_off_is_never_better(offset_ms: float, further_ms: float
 
 
 @given(st.floats(0, 1), st.floats(0, 1), st.one_of(st.none(), st.floats(-1e4, 1e4)))
-def test_a_clock_that_answers_less_is_never_better(
+def test_lower_availability_is_never_a_better_level(
     one: float, other: float, offset_ms: float | None
 ) -> None:
     low, high = sorted((one, other))
@@ -133,14 +133,14 @@ def test_a_clock_that_answers_less_is_never_better(
 
 
 @given(st.floats(0, 1e6), st.floats(0, 1e6))
-def test_a_slower_loop_is_never_better(one: float, other: float) -> None:
+def test_larger_lag_is_never_a_better_level(one: float, other: float) -> None:
     low, high = sorted((one, other))
 
     assert LoopReport(low).level <= LoopReport(high).level
 
 
 @given(st.integers(0, 50), st.integers(0, 50), st.integers(0, 50), st.booleans())
-def test_fewer_delivering_connections_are_never_better(
+def test_fewer_delivering_connections_are_never_a_better_level(
     connections: int, one: int, other: int, fatal: bool
 ) -> None:
     low, high = sorted((min(one, connections), min(other, connections)))
@@ -162,14 +162,14 @@ treasuries = st.builds(
 
 
 @given(treasuries, st.sampled_from(TreasuryReport.__struct_fields__))
-def test_a_treasury_with_one_trouble_less_is_never_worse(report: TreasuryReport, name: str) -> None:
+def test_treasury_with_one_problem_less_is_never_worse(report: TreasuryReport, name: str) -> None:
     better = replace(report, **{name: getattr(SOUND, name)})
 
     assert better.level <= report.level
 
 
 @given(st.lists(levels), levels)
-def test_the_whole_is_as_bad_as_its_worst_part(parts: list[Level], further: Level) -> None:
+def test_overall_level_is_the_worst_level(parts: list[Level], further: Level) -> None:
     before = overall_level(map(component, parts))
     after = overall_level(map(component, [*parts, further]))
 
@@ -178,7 +178,7 @@ def test_the_whole_is_as_bad_as_its_worst_part(parts: list[Level], further: Leve
 
 
 @given(st.lists(st.builds(component, levels, required=st.booleans())))
-def test_only_a_required_part_that_is_red_takes_readiness_away(
+def test_only_a_required_red_component_ends_readiness(
     parts: list[HealthComponent],
 ) -> None:
     broken = [part for part in parts if part.required and part.level is RED]

@@ -23,9 +23,7 @@ def admitted_at(limit: RateLimit, pauses_ms: list[float]) -> list[float]:
 
 
 @given(limit=LIMITS, pauses_ms=PAUSES_MS)
-def test_no_stretch_of_time_has_more_than_its_burst_and_its_rate(
-    limit: RateLimit, pauses_ms: list[float]
-) -> None:
+def test_no_interval_exceeds_burst_plus_rate(limit: RateLimit, pauses_ms: list[float]) -> None:
     times = admitted_at(limit, pauses_ms)
 
     for first, start_ms in enumerate(times):
@@ -35,7 +33,7 @@ def test_no_stretch_of_time_has_more_than_its_burst_and_its_rate(
 
 
 @given(limit=LIMITS, pauses_ms=PAUSES_MS)
-def test_who_waits_as_told_is_let_through(limit: RateLimit, pauses_ms: list[float]) -> None:
+def test_request_after_the_given_wait_is_allowed(limit: RateLimit, pauses_ms: list[float]) -> None:
     """Not much earlier, and certainly then; being refused costs nothing."""
     now_ms = 0.0
     allowance = limit.initial_allowance(now_ms)
@@ -50,20 +48,20 @@ def test_who_waits_as_told_is_let_through(limit: RateLimit, pauses_ms: list[floa
         allowance = after
 
 
-def test_after_a_pause_the_burst_is_whole_and_no_more() -> None:
+def test_pause_refills_exactly_the_burst() -> None:
     limit = RateLimit(per_s=20, burst=40)
 
     assert len(admitted_at(limit, [0.0] * 100)) == 40
     assert len(admitted_at(limit, [0.0] * 40 + [3_600_000.0] + [0.0] * 100)) == 80
 
 
-def test_a_clock_that_stands_gives_nothing() -> None:
+def test_stopped_clock_refills_nothing() -> None:
     limit = RateLimit(per_s=1_000, burst=1)
 
     assert limit.take(Allowance(0.0, at_ms=500.0), 400.0) == Exceeded(wait_ms=1.0)
 
 
 @pytest.mark.parametrize(("per_s", "burst"), [(0, 1), (1, 0), (-1, 1)])
-def test_a_limit_that_lets_nobody_through_is_refused(per_s: int, burst: int) -> None:
+def test_limit_below_one_is_refused(per_s: int, burst: int) -> None:
     with pytest.raises(InvalidValueError, match="at least 1"):
         RateLimit(per_s, burst)

@@ -1,4 +1,4 @@
-"""Reconnecting as a state machine: when it is FATAL, what ends that, and how long it waits."""
+"""The reconnect state machine: FATAL, recovery and waits."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,9 +19,7 @@ limits = st.integers(0, 12)
 
 
 @given(limits, draws)
-def test_it_is_fatal_exactly_at_the_failure_after_the_last_retry(
-    retries_max: int, draw: float
-) -> None:
+def test_fatal_exactly_at_the_failure_after_the_last_retry(retries_max: int, draw: float) -> None:
     """With N_max retries allowed, failures 1 to N_max are retried and number N_max + 1 is FATAL."""
     policy = ReconnectPolicy(retries_max=retries_max)
     state = ReconnectState()
@@ -37,7 +35,7 @@ def test_it_is_fatal_exactly_at_the_failure_after_the_last_retry(
 
 
 @given(limits, st.integers(1, 20), draws)
-def test_the_alarm_is_raised_once_and_dialling_goes_on(
+def test_fatal_is_reported_once_and_dialling_continues(
     retries_max: int, further: int, draw: float
 ) -> None:
     """After FATAL every failure is a retry at the scan interval, without jitter and

@@ -1,4 +1,4 @@
-"""The trading mode is the most careful that any fact asks for."""
+"""The trading mode is the most restrictive that applies."""
 
 from functools import reduce
 
@@ -33,5 +33,5 @@ RECOVERED = ConnectionRecovered("spot-0")
         ([RECOVERED, TradingResumed()], TradingMode.NORMAL),
     ],
 )
-def test_the_most_careful_mode_wins(events: list[ModeEvent], mode: TradingMode) -> None:
+def test_most_restrictive_mode_wins(events: list[ModeEvent], mode: TradingMode) -> None:
     assert reduce(evolve, events, ModeState()).mode is mode

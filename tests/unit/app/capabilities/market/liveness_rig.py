@@ -1,4 +1,4 @@
-"""A liveness watch over ports in memory, and a market that does to it what a test says."""
+"""A liveness watch over in-memory ports, and a scripted market."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager

@@ -1,4 +1,4 @@
-"""Throughput: data messages a second over all feeds, by the time that really passed."""
+"""Throughput: data messages per second over all feeds, by elapsed time."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -67,7 +67,7 @@ async def test_messages_of_all_feeds_are_counted_second_by_second() -> None:
             assert bench.log.messages_per_s == messages
 
 
-async def test_a_late_measurement_is_still_a_rate() -> None:
+async def test_late_measurement_is_still_per_second() -> None:
     """While the store kept it waiting, more than a second passed: messages over the true time."""
     bench = Bench()
     async with bench.running():
@@ -83,7 +83,7 @@ async def test_a_late_measurement_is_still_a_rate() -> None:
 
 
 @pytest.mark.parametrize("refusing", [False, True])
-async def test_a_store_that_fails_is_written_to_the_next_second(*, refusing: bool) -> None:
+async def test_failed_write_is_followed_by_the_next_one(*, refusing: bool) -> None:
     bench = Bench()
     async with bench.running():
         bench.log.unavailable, bench.log.refusing = not refusing, refusing

@@ -1,4 +1,4 @@
-"""Probing a book: the venue's answer against what its stream has said last."""
+"""Probes compare the venue's answer with the last quote."""
 
 import anyio
 import pytest
@@ -48,7 +48,7 @@ async def probed(
     return said[0]
 
 
-async def test_a_book_that_is_what_was_heard_has_not_moved() -> None:
+async def test_book_equal_to_the_last_quote_has_not_moved() -> None:
     assert await probed(NEWEST, SAME, SAME) is False
 
 
@@ -60,7 +60,7 @@ async def test_a_book_that_differs_anywhere_has_moved(field: str) -> None:
 
 
 @pytest.mark.parametrize(("second", "moved"), [(SAME, False), (TopOfBook(1, 1, 2, 1), True)])
-async def test_a_stream_that_never_spoke_is_judged_by_two_answers(
+async def test_stream_without_a_quote_is_judged_by_two_answers(
     second: TopOfBook, *, moved: bool
 ) -> None:
     """Without a quote of ours, only the venue's own two answers can differ."""
@@ -69,11 +69,11 @@ async def test_a_stream_that_never_spoke_is_judged_by_two_answers(
 
 @pytest.mark.parametrize("refusal", [ExchangeUnavailableError("gone"), ExchangeRefusedError("no")])
 @pytest.mark.parametrize("newest", [NEWEST, None])
-async def test_without_an_answer_nobody_can_tell(
+async def test_without_an_answer_the_result_is_unknown(
     refusal: ChimeraError, newest: Quote | None
 ) -> None:
     assert await probed(newest, refusal, SAME) is None
 
 
-async def test_without_a_second_answer_nobody_can_tell() -> None:
+async def test_without_a_second_answer_the_result_is_unknown() -> None:
     assert await probed(None, SAME, ExchangeUnavailableError("gone")) is None

@@ -19,7 +19,7 @@ from tests.unit.app.publishing_bench import BTC, ETH, PERP, SECOND, Bench, Coars
         (500, [500, 1000, 1500, 2000]),
     ],
 )
-async def test_windows_close_where_the_wall_second_says(window: int, closes: list[int]) -> None:
+async def test_windows_close_aligned_to_the_wall_second(window: int, closes: list[int]) -> None:
     """Whatever the width, a second's end is a window's end; a window carries its newest quote."""
     bench = Bench(window, ManualClock(SECOND + 130))
     async with bench.running():
@@ -51,7 +51,7 @@ async def test_a_window_never_closes_twice() -> None:
     assert bench.publishing.counters.windows == 2
 
 
-async def test_both_feeds_go_out_in_one_batch_and_onto_the_board() -> None:
+async def test_both_feeds_are_published_in_one_batch_and_posted() -> None:
     bench = Bench()
     async with bench.running():
         bench.offer(1.0)
@@ -105,7 +105,7 @@ async def test_a_slow_store_merges_windows() -> None:
 
 
 @pytest.mark.parametrize("step_ms", [-3_600_000, 3_600_000])
-async def test_a_wall_clock_that_steps_makes_no_window_late(step_ms: int) -> None:
+async def test_wall_clock_step_makes_no_window_late(step_ms: int) -> None:
     """Lateness and latency are durations: only the monotonic clock tells them."""
     bench = Bench()
     async with bench.running():
@@ -122,7 +122,7 @@ async def test_a_wall_clock_that_steps_makes_no_window_late(step_ms: int) -> Non
     assert bench.latencies == [20.0]
 
 
-async def test_a_store_that_was_away_gets_the_newest_of_each_stream_in_order() -> None:
+async def test_recovered_store_gets_the_newest_quote_of_each_stream_in_order() -> None:
     """What waits is superseded by what is newer, and offered again before it, oldest
     stream first.
     """
@@ -152,7 +152,7 @@ async def test_a_store_that_was_away_gets_the_newest_of_each_stream_in_order() -
 
 
 @pytest.mark.parametrize("step_ms", [0, -3_600_000, 3_600_000])
-async def test_a_quote_that_is_no_longer_fresh_is_not_published(step_ms: int) -> None:
+async def test_expired_quote_is_not_published(step_ms: int) -> None:
     """Exactly FRESH_MS old is fresh; older is dropped and counted, whatever the wall clock does."""
     bench = Bench()
     async with bench.running():
@@ -174,7 +174,7 @@ async def test_a_quote_that_is_no_longer_fresh_is_not_published(step_ms: int) ->
     assert (bench.bids(BTC), bench.bids(ETH)) == ([], [2.0])
 
 
-async def test_a_node_that_is_away_costs_its_own_streams_only() -> None:
+async def test_unavailable_node_affects_its_own_streams_only() -> None:
     bench = Bench()
     bench.publisher.refused = {ETH}
     async with bench.running():
@@ -190,7 +190,7 @@ async def test_a_node_that_is_away_costs_its_own_streams_only() -> None:
     assert (bench.bids(BTC), bench.bids(ETH)) == ([1.0], [2.0])
 
 
-async def test_a_calm_market_is_asked_for_by_ping() -> None:
+async def test_store_is_pinged_in_a_calm_market() -> None:
     """Without writes the store is asked, so that silence does not look like health; writes that are
     acknowledged make asking needless.
     """

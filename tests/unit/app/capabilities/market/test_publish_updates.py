@@ -34,7 +34,7 @@ async def test_window_zero_publishes_each_update_in_order() -> None:
     assert bench.bids(PERP) == [-1.0, -2.0, -3.0, -4.0, -5.0]
 
 
-async def test_window_zero_keeps_the_newest_of_what_is_not_taken() -> None:
+async def test_window_zero_keeps_the_newest_unpublished_quote() -> None:
     """Older updates of a stream are superseded at once; the newest goes out when the store is back,
     even if the market stays calm.
     """
@@ -67,7 +67,7 @@ async def test_window_zero_measures_from_the_receipt() -> None:
     assert bench.latencies == [30.0]
 
 
-async def test_an_update_that_was_no_quote_is_waited_past() -> None:
+async def test_update_without_a_quote_is_skipped() -> None:
     """A feed that wakes up for a frame it then drops is not asked in vain for ever."""
     bench = Bench(window=0)
 
@@ -94,7 +94,7 @@ async def test_an_update_that_was_no_quote_is_waited_past() -> None:
 
 
 @pytest.mark.parametrize("window", [0, 1000])
-async def test_flush_publishes_what_is_held(window: int) -> None:
+async def test_flush_publishes_held_quotes(window: int) -> None:
     """The last quotes go out with what waits, before the sockets close."""
     bench = Bench(window)
     bench.publisher.refused = {ETH}
@@ -109,7 +109,7 @@ async def test_flush_publishes_what_is_held(window: int) -> None:
     assert (bench.bids(ETH), bench.bids(BTC)) == ([1.0], [2.0])
 
 
-async def test_a_publish_that_is_cancelled_is_finished_and_its_report_kept() -> None:
+async def test_cancelled_publish_completes_and_keeps_its_report() -> None:
     """Cancelling waits for the acknowledgement: nothing is written twice, nothing is forgotten."""
     bench = Bench()
     bench.publisher.refused = {ETH}
@@ -131,7 +131,7 @@ async def test_a_publish_that_is_cancelled_is_finished_and_its_report_kept() -> 
     assert (bench.bids(BTC), bench.bids(ETH)) == ([1.0], [2.0])
 
 
-async def test_a_feed_cancelled_in_the_queue_keeps_its_quotes() -> None:
+async def test_feed_cancelled_while_waiting_keeps_its_quotes() -> None:
     """A quote is taken from its feed only by who publishes it: cancelled while another feed's batch
     is being written, it is there for the last flush.
     """
@@ -152,7 +152,7 @@ async def test_a_feed_cancelled_in_the_queue_keeps_its_quotes() -> None:
     assert (bench.bids(BTC), bench.bids(PERP)) == ([1.0], [2.0])
 
 
-async def test_a_report_of_an_earlier_call_never_replaces_what_is_newer() -> None:
+async def test_earlier_report_never_replaces_a_newer_quote() -> None:
     """A publisher may name a quote of an earlier call; where a newer one went out, it
     stays behind.
     """

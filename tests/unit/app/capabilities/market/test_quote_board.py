@@ -1,4 +1,4 @@
-"""The quote board: the newest value for those who ask, a bounded mailbox for those who follow."""
+"""The quote board: newest quotes to read, and bounded subscriptions."""
 
 import anyio
 import pytest
@@ -44,7 +44,7 @@ async def test_an_instrument_without_a_quote_has_none() -> None:
     assert board.newest(BTC) is None
 
 
-async def test_of_several_sources_the_latest_moment_is_the_newest() -> None:
+async def test_newest_over_several_sources_is_by_ts() -> None:
     board = QuoteBoard()
 
     board.post([quote(ts=TS + 5, bid=1.0), quote(ts=TS, bid=2.0, source=DEPTH)])
@@ -71,7 +71,7 @@ async def test_of_several_sources_the_latest_moment_is_the_newest() -> None:
         (QuoteFilter(Venue.PERP, frozenset({Symbol("ETHUSDT")})), []),
     ],
 )
-async def test_a_filter_takes_what_it_names(chosen: QuoteFilter, expected: list[str]) -> None:
+async def test_filter_selects_what_it_names(chosen: QuoteFilter, expected: list[str]) -> None:
     """Values and streams choose alike."""
     board = QuoteBoard()
     board.post([quote(name) for name in STREAMS])
@@ -83,7 +83,7 @@ async def test_a_filter_takes_what_it_names(chosen: QuoteFilter, expected: list[
     assert followed == len(expected)
 
 
-async def test_a_stream_begins_with_what_is_known_and_goes_on() -> None:
+async def test_stream_starts_with_current_quotes_and_continues() -> None:
     board = QuoteBoard()
     board.post([quote(bid=1.0), quote("spot/ETHUSDT", bid=2.0)])
 
@@ -98,7 +98,7 @@ async def test_a_stream_begins_with_what_is_known_and_goes_on() -> None:
     assert [entry.number for entry in (*first, *second)] == [1, 2, 3]
 
 
-async def test_a_quote_offered_to_the_store_again_is_posted_once() -> None:
+async def test_retried_quote_is_posted_once() -> None:
     board = QuoteBoard()
     waiting = quote()
     board.post([waiting])
@@ -113,7 +113,7 @@ async def test_a_quote_offered_to_the_store_again_is_posted_once() -> None:
 
 
 @given(st.lists(st.tuples(st.sampled_from(STREAMS), st.booleans()), max_size=60))
-def test_a_slow_reader_is_given_newer_values_and_never_a_longer_queue(
+def test_slow_reader_gets_newer_quotes_and_no_longer_queue(
     posts: list[tuple[str, bool]],
 ) -> None:
     """Whatever the order of posts and reads: bounded, counted, in order, and the last value is
@@ -139,7 +139,7 @@ def test_a_slow_reader_is_given_newer_values_and_never_a_longer_queue(
     assert {str(entry.quote.instrument): entry.quote.bid for entry in seen} == last
 
 
-async def test_what_readers_were_too_slow_for_is_counted_beyond_their_stay() -> None:
+async def test_replaced_quotes_stay_counted_after_the_reader_left() -> None:
     board = QuoteBoard()
     async with board.subscribe(EVERYTHING):
         board.post([quote(bid=1.0), quote(bid=2.0), quote(bid=3.0)])
@@ -148,7 +148,7 @@ async def test_what_readers_were_too_slow_for_is_counted_beyond_their_stay() -> 
     assert board.replaced == 2
 
 
-async def test_a_reader_that_stops_waiting_loses_nothing() -> None:
+async def test_cancelled_read_loses_no_quote() -> None:
     """A keep-alive interrupts the wait; what arrives afterwards is still handed out."""
     board = QuoteBoard()
 

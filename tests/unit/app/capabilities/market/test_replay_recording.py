@@ -1,4 +1,4 @@
-"""Replaying: every window in order, whatever the speed and whatever the store does."""
+"""A replay publishes every window in order, at any speed, through store failures."""
 
 from collections.abc import Iterator, Sequence
 
@@ -90,7 +90,7 @@ async def test_every_window_is_published_in_order() -> None:
 
 
 @pytest.mark.parametrize("speed", [0.5, 1.0, 10.0])
-async def test_speed_decides_when_and_never_what(speed: float) -> None:
+async def test_speed_changes_timing_only(speed: float) -> None:
     """Windows come as far apart as recorded, divided by the speed; the content is the same."""
     fast, paced = Bench(), Bench(speed=speed)
     await fast.run()
@@ -110,7 +110,7 @@ async def test_speed_decides_when_and_never_what(speed: float) -> None:
     assert paced.bids() == fast.bids()
 
 
-async def test_the_digest_tells_recordings_apart() -> None:
+async def test_different_recordings_have_different_digests() -> None:
     """One number, one order, one instrument that differs is another digest."""
     first, second = WINDOWS[0].quotes
     variants = [
@@ -131,7 +131,7 @@ async def test_the_digest_tells_recordings_apart() -> None:
     assert len(digests) == len(variants)
 
 
-async def test_what_the_store_does_not_take_is_offered_again_until_it_does() -> None:
+async def test_unpublished_quotes_are_retried_until_acknowledged() -> None:
     """The next window waits; what was taken is not offered twice; the digest is that of
     a calm run.
     """
@@ -154,7 +154,7 @@ async def test_what_the_store_does_not_take_is_offered_again_until_it_does() -> 
     assert bench.done == calm.done
 
 
-async def test_a_store_that_stays_away_ends_the_replay(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_unavailable_store_ends_the_replay(monkeypatch: pytest.MonkeyPatch) -> None:
     """It says why, after GIVE_UP_MS of one window and not before."""
     monkeypatch.setattr(replay_recording, "STORE_TIMEOUT_MS", 2 * RETRY_WAIT_MS)
     bench = Bench()
@@ -179,7 +179,7 @@ async def test_a_store_that_stays_away_ends_the_replay(monkeypatch: pytest.Monke
     assert bench.progress == []
 
 
-async def test_a_damaged_recording_is_told_after_what_came_before_is_published() -> None:
+async def test_damage_is_reported_after_earlier_windows_are_published() -> None:
     bench = Bench(ListedRecording(WINDOWS[:2], damaged=True))
 
     with pytest.raises(RecordingDamagedError, match="line 41"):

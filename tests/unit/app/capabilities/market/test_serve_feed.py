@@ -1,4 +1,4 @@
-"""Serving a feed: from the venue's listing to the sockets, whatever the venue does."""
+"""Serving a feed: from the listing of the venue to its subscriptions."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
@@ -71,7 +71,7 @@ class Bench:
                 tasks.cancel_scope.cancel()
 
 
-async def test_what_is_chosen_is_subscribed() -> None:
+async def test_selected_instruments_are_subscribed() -> None:
     bench = Bench("BTCUSDT,ETHUSDT")
     async with bench.running():
         await bench.feed.subscribed.wait()
@@ -84,7 +84,7 @@ async def test_what_is_chosen_is_subscribed() -> None:
 @pytest.mark.parametrize(
     "failure", [ExchangeUnavailableError("no route"), ExchangeRefusedError("go away")]
 )
-async def test_a_venue_that_comes_later_is_served_then(failure: ChimeraError) -> None:
+async def test_listing_is_retried_until_the_venue_answers(failure: ChimeraError) -> None:
     """The listing is asked for again and again, with growing waits up to the longest."""
     bench = Bench()
     bench.exchange.error = failure
@@ -142,7 +142,7 @@ def with_ending_feed(symbols: str, shard: Shard = SINGLE_SHARD) -> tuple[Bench, 
     return bench, feed
 
 
-async def test_a_shard_without_instruments_stays_up() -> None:
+async def test_shard_without_instruments_keeps_running() -> None:
     """Nothing to do is not an end: a worker that returns would take the process down."""
     other = 1 - shard_of(BTC.symbol, 2)
     bench, feed = with_ending_feed("BTCUSDT", Shard(other, 2))

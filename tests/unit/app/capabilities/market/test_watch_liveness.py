@@ -1,4 +1,4 @@
-"""Watching over a venue: what is written to its status stream, and what is done about a silence."""
+"""Watching liveness: published statuses, reconnects, probes and renewals."""
 
 import anyio
 import pytest
@@ -34,7 +34,7 @@ from tests.unit.app.capabilities.market.liveness_rig import (
 HOUR_MS = 3_600_000
 
 
-async def test_a_silent_connection_is_made_anew_and_all_of_it_is_told() -> None:
+async def test_silent_connection_is_reconnected_and_reported() -> None:
     """BLIND with the look that finds it, GAP, RESUMED and LIVE, each with its exact times."""
     async with watching() as rig:
         await rig.clock.advance(10_000)
@@ -60,7 +60,7 @@ async def test_a_silent_connection_is_made_anew_and_all_of_it_is_told() -> None:
 
 
 @pytest.mark.parametrize("kind", [ConnectionLost, ConnectionFatal])
-async def test_a_lost_connection_is_blind_at_the_next_look(
+async def test_lost_connection_is_blind_at_the_next_check(
     kind: type[ConnectionLost | ConnectionFatal],
 ) -> None:
     """Nothing has to be waited for: the socket has said so itself; nobody dials it twice."""
@@ -102,7 +102,7 @@ async def silent_btc(rig: Rig, duration_ms: int) -> None:
     await rig.busy(duration_ms, [ETH])
 
 
-async def test_a_calm_symbol_is_quiet_and_asked_for_once_in_a_while() -> None:
+async def test_calm_symbol_is_quiet_and_probed_at_intervals() -> None:
     """QUIET by its rhythm; the venue's book has not moved: that is how it stays."""
     async with watching() as rig:
         await silent_btc(rig, 4_000)
@@ -118,9 +118,7 @@ async def test_a_calm_symbol_is_quiet_and_asked_for_once_in_a_while() -> None:
         assert rig.exchange.questions == [BTC[0], BTC[0]]
 
 
-async def test_a_symbol_whose_book_moves_is_stale_and_its_connection_renewed_once_a_minute() -> (
-    None
-):
+async def test_changed_book_makes_a_symbol_stale_and_renews_once_a_minute() -> None:
     """STALE since its last update; the renewal is not repeated with each probe."""
     async with watching() as rig:
         rig.exchange.book_tops[BTC[0]] = OTHER
@@ -144,7 +142,7 @@ async def test_a_symbol_whose_book_moves_is_stale_and_its_connection_renewed_onc
         assert rig.feed.reconnect_calls == []
 
 
-async def test_a_symbol_that_speaks_while_the_venue_is_asked_is_not_stale() -> None:
+async def test_update_during_a_probe_prevents_stale() -> None:
     """What the venue answered was on its way to us by the stream."""
     async with watching() as rig:
         rig.exchange.book_tops[BTC[0]] = OTHER
@@ -160,7 +158,7 @@ async def test_a_symbol_that_speaks_while_the_venue_is_asked_is_not_stale() -> N
 @pytest.mark.parametrize(
     "refusal", [ExchangeUnavailableError("gone"), ExchangeRefusedError("no such symbol")]
 )
-async def test_a_symbol_the_venue_will_not_tell_of_keeps_nobody_else_waiting(
+async def test_failing_probe_does_not_delay_other_symbols(
     refusal: ChimeraError,
 ) -> None:
     """Without an answer it stays QUIET, is asked again only after a pause, and others are asked."""
@@ -184,7 +182,7 @@ async def test_a_symbol_the_venue_will_not_tell_of_keeps_nobody_else_waiting(
         assert rig.exchange.questions[2:] == [delisted[0], moving[0]]
 
 
-async def test_a_venue_that_does_not_answer_keeps_no_blind_connection_hidden() -> None:
+async def test_slow_probe_does_not_hide_a_blind_connection() -> None:
     """The looks go on while a probe waits for its answer."""
     async with watching() as rig:
         rig.exchange.answers = anyio.Event()
@@ -197,7 +195,7 @@ async def test_a_venue_that_does_not_answer_keeps_no_blind_connection_hidden() -
 
 
 @pytest.mark.parametrize("step_ms", [-HOUR_MS, HOUR_MS])
-async def test_a_wall_clock_that_steps_changes_no_state(step_ms: int) -> None:
+async def test_wall_clock_step_changes_no_state(step_ms: int) -> None:
     """Also where quotes of before the step are seen after it; what is told is in the new time."""
     async with watching() as rig:
         told = len(rig.told)

@@ -1,4 +1,4 @@
-"""Watching over a venue while the store of its status is away, refuses, or is too slow."""
+"""Watching liveness while the status store is unavailable, refuses or is slow."""
 
 from collections.abc import Sequence
 
@@ -18,7 +18,7 @@ from chimera_s1.domain.market.liveness_board import LAST_FRAMES_MS
 from tests.unit.app.capabilities.market.liveness_rig import KEYS, watching
 
 
-async def test_a_status_store_that_is_away_loses_nothing_and_doubles_nothing() -> None:
+async def test_unavailable_store_loses_and_doubles_no_status() -> None:
     """What was found meanwhile is written in order once it is back."""
     async with watching() as rig:
         rig.status.unavailable = True
@@ -46,7 +46,7 @@ async def test_a_status_store_that_is_away_loses_nothing_and_doubles_nothing() -
         assert rig.watch.outbox.dropped == 0
 
 
-async def test_a_store_that_refuses_us_is_no_end_of_the_watch(
+async def test_refusing_store_does_not_end_the_watch(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A password that was changed is mended without a restart."""
@@ -71,7 +71,7 @@ async def test_a_store_that_refuses_us_is_no_end_of_the_watch(
         assert rig.states[2:4] == [("BTCUSDT", Liveness.BLIND), ("ETHUSDT", Liveness.BLIND)]
 
 
-async def test_what_waits_for_the_store_is_bounded_and_what_is_given_up_counted(
+async def test_pending_statuses_are_bounded_and_dropped_ones_counted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The oldest go, the newest stay."""

@@ -1,4 +1,4 @@
-"""The outbox of operational events: in order, bounded, and patient with a store that is away."""
+"""The operations outbox: ordered, bounded, and retried while the store is unavailable."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -87,7 +87,7 @@ def round_trip(connection: str, rtt_ms: float) -> RoundTrip:
     return RoundTrip(connection, Venue.SPOT, rtt_ms, 1.23456)
 
 
-async def test_what_happens_to_a_connection_is_an_event_each() -> None:
+async def test_each_connection_change_is_an_event() -> None:
     """Kinds and details are what consumers of ops:events read."""
     bench = Bench()
     spot = Venue.SPOT
@@ -116,7 +116,7 @@ async def test_what_happens_to_a_connection_is_an_event_each() -> None:
 
 
 @pytest.mark.parametrize("refusing", [False, True])
-async def test_a_store_that_is_away_loses_and_doubles_nothing(*, refusing: bool) -> None:
+async def test_unavailable_store_loses_and_doubles_no_event(*, refusing: bool) -> None:
     """Events wait in order, also where the store refuses us: a password may be mended meanwhile."""
     bench = Bench()
     async with bench.running():
@@ -139,7 +139,7 @@ async def test_a_store_that_is_away_loses_and_doubles_nothing(*, refusing: bool)
     assert bench.operations.events.written == 5
 
 
-async def test_what_comes_while_the_store_writes_is_written_next() -> None:
+async def test_event_during_a_write_is_written_next() -> None:
     bench = Bench()
     async with bench.running():
         bench.store.gate = anyio.Event()
@@ -153,7 +153,7 @@ async def test_what_comes_while_the_store_writes_is_written_next() -> None:
 
 
 @pytest.mark.parametrize("during_write", [False, True])
-async def test_a_full_outbox_gives_up_its_oldest(
+async def test_full_outbox_drops_its_oldest_event(
     monkeypatch: pytest.MonkeyPatch, *, during_write: bool
 ) -> None:
     """The bound holds while the store is away and while it writes; what is given up is counted."""
@@ -174,7 +174,7 @@ async def test_a_full_outbox_gives_up_its_oldest(
     assert bench.ids() == (["1", "3", "4", "5"] if during_write else ["3", "4", "5"])
 
 
-async def test_flush_tells_that_the_store_is_away_and_keeps_what_waits() -> None:
+async def test_failed_flush_raises_and_keeps_events() -> None:
     bench = Bench()
     bench.operations.record("last", {})
     bench.store.unavailable = True
@@ -188,7 +188,7 @@ async def test_flush_tells_that_the_store_is_away_and_keeps_what_waits() -> None
     assert bench.ids() == ["1"]
 
 
-async def test_of_round_trips_only_the_newest_of_each_connection_waits() -> None:
+async def test_only_the_newest_round_trip_of_each_connection_waits() -> None:
     """A sample that was not written waits as an event does, until a newer one replaces it."""
     bench = Bench()
     async with bench.running():
@@ -210,7 +210,7 @@ async def test_of_round_trips_only_the_newest_of_each_connection_waits() -> None
     assert bench.store.summary == RoundTripSummary(p50=20.00049, p95=40.0, n=4)
 
 
-async def test_a_round_trip_that_comes_while_one_is_written_is_written_too() -> None:
+async def test_round_trip_during_a_write_is_written_too() -> None:
     bench = Bench()
     async with bench.running():
         bench.store.gate = anyio.Event()
@@ -240,7 +240,7 @@ def test_percentiles_are_those_of_the_last_round_trips(samples: list[float]) -> 
         assert len([each for each in samples if each < value]) <= share * len(samples)
 
 
-async def test_old_round_trips_are_forgotten() -> None:
+async def test_old_round_trips_are_dropped() -> None:
     bench = Bench()
     for rtt_ms in range(operations_outbox.ROUND_TRIPS_KEPT + 500):
         bench.operations.on_feed_event(round_trip("spot-0", float(rtt_ms)))

@@ -1,4 +1,4 @@
-"""The clock patrol: the exchange's time against ours, answer by answer."""
+"""The clock patrol measures the offset of an exchange clock."""
 
 from collections.abc import Callable
 
@@ -63,7 +63,7 @@ async def test_the_offset_is_taken_at_the_midpoint(offset_ms: int) -> None:
 
 
 @pytest.mark.parametrize("step_ms", [-7000, 7000])
-async def test_a_wall_clock_that_steps_during_the_question_spoils_nothing(step_ms: int) -> None:
+async def test_wall_clock_step_during_a_request_keeps_the_offset_right(step_ms: int) -> None:
     """The round trip is monotonic, and the offset that of our clock as it is now."""
     clock = ManualClock()
     exchange = DistantExchange(clock, half_ms=40)
@@ -78,7 +78,7 @@ async def test_a_wall_clock_that_steps_during_the_question_spoils_nothing(step_m
 
 
 @pytest.mark.parametrize("step_ms", [-3_600_000, 3_600_000])
-async def test_a_step_is_part_of_the_offset_before_anybody_was_asked(step_ms: int) -> None:
+async def test_offset_follows_a_step_before_the_next_request(step_ms: int) -> None:
     """Event times are right in the new time at once, not only after the next answer."""
     clock = ManualClock()
     exchange = DistantExchange(clock)
@@ -115,7 +115,7 @@ async def test_missed_answers_are_counted_and_the_offset_stays(failure: Exceptio
     assert patrolling.report() == ClockReport(250, 0.25)
 
 
-async def test_it_asks_often_until_the_first_answer_and_then_at_its_interval() -> None:
+async def test_requests_are_frequent_until_the_first_answer() -> None:
     clock = ManualClock()
     exchange = DistantExchange(clock)
     exchange.error = AWAY
@@ -143,7 +143,7 @@ async def test_it_asks_often_until_the_first_answer_and_then_at_its_interval() -
             tasks.cancel_scope.cancel()
 
 
-async def test_a_doubt_asks_at_once_and_then_not_all_the_time() -> None:
+async def test_requested_refreshes_are_paced() -> None:
     """The exchange's clock may have stepped; a slow exchange is not asked with each of
     its frames.
     """
@@ -172,7 +172,7 @@ async def test_a_doubt_asks_at_once_and_then_not_all_the_time() -> None:
             tasks.cancel_scope.cancel()
 
 
-async def test_a_doubt_right_after_an_answer_does_not_wait() -> None:
+async def test_refresh_requested_after_an_answer_is_immediate() -> None:
     """The exchange's clock may step just after it was asked: only doubts are spaced, not the
     patrol.
     """

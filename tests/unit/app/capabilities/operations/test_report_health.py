@@ -1,4 +1,4 @@
-"""Health: judged by the domain's table, dated by when it changed, said so that people can act."""
+"""Health: levels by report, dated by their change, with sentences that say what to do."""
 
 import logging
 from dataclasses import dataclass
@@ -101,7 +101,7 @@ def health(clock: ManualClock) -> ReportHealth:
     return ReportHealth(clock, shard="0/2", version="1.2.3", mode=lambda: TradingMode.NORMAL)
 
 
-async def test_a_level_is_dated_by_its_change_not_by_the_question() -> None:
+async def test_since_is_when_the_level_changed() -> None:
     clock, store = ManualClock(1_000_000), Store(WELL)
     service = health(clock)
     service.register(HealthSource("redis", store.report, required=True))
@@ -117,7 +117,7 @@ async def test_a_level_is_dated_by_its_change_not_by_the_question() -> None:
     assert since == [1_000_000, 1_000_000, 1_010_000, 1_010_000]
 
 
-async def test_a_change_is_dated_and_logged_when_nobody_asks(
+async def test_level_change_is_logged_without_a_request(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """The worker sees the fall and the recovery; a question a minute later is told when
@@ -149,7 +149,7 @@ async def test_a_change_is_dated_and_logged_when_nobody_asks(
     assert recovery.message.startswith("redis is GREEN: ")
 
 
-async def test_the_snapshot_says_everything_about_the_service() -> None:
+async def test_snapshot_describes_the_service() -> None:
     clock = ManualClock()
     service = health(clock)
     service.register(HealthSource("feed.spot", Store(FEED).report, required=True))
@@ -170,9 +170,7 @@ async def test_the_snapshot_says_everything_about_the_service() -> None:
 
 
 @pytest.mark.parametrize(("required", "ready"), [(True, False), (False, True)])
-async def test_only_what_is_required_keeps_the_service_from_being_ready(
-    *, required: bool, ready: bool
-) -> None:
+async def test_only_required_components_end_readiness(*, required: bool, ready: bool) -> None:
     service = health(ManualClock())
     service.register(HealthSource("redis", Store(GONE).report, required=required))
 
@@ -245,12 +243,12 @@ async def test_a_component_is_described_by_its_report() -> None:
         ),
     ],
 )
-def test_a_report_is_said_in_a_sentence(report: HealthReport, said: str) -> None:
+def test_report_has_its_sentence(report: HealthReport, said: str) -> None:
     assert said in report.sentence
 
 
 @given(reports)
-def test_what_is_not_green_says_what_to_do(report: HealthReport) -> None:
+def test_report_that_is_not_green_says_what_to_do(report: HealthReport) -> None:
     """One line for every report, and advice with every level an operator is called for."""
     text = report.sentence
 

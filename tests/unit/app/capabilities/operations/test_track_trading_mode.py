@@ -1,4 +1,4 @@
-"""The trading mode follows the connections, at once, and each change is recorded."""
+"""The trading mode follows connection events; each change is recorded."""
 
 from chimera_s1.app.capabilities.operations.track_trading_mode import TrackTradingMode
 from chimera_s1.domain.identifiers import Venue
@@ -33,7 +33,7 @@ def test_a_fatal_feed_changes_the_mode_and_so_does_its_recovery() -> None:
     assert tracked.changes == [("NORMAL", "MANAGE_ONLY"), ("MANAGE_ONLY", "NORMAL")]
 
 
-def test_a_feed_out_of_retries_leaves_open_positions_managed_only() -> None:
+def test_feed_out_of_retries_sets_manage_only() -> None:
     """One failed connection is enough, whatever the others do."""
     tracked = Tracked()
     tracked.mode.on_feed_event(opened("spot-0", recovered=False))

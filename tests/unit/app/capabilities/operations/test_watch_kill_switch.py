@@ -48,7 +48,7 @@ class ForbiddenSwitch:
         raise ConfigurationError("Redis refuses the credentials")
 
 
-async def test_settings_that_are_wrong_are_a_trouble_and_no_end() -> None:
+async def test_configuration_error_is_kept_as_last_error() -> None:
     watch = WatchKillSwitch(ForbiddenSwitch(), ManualClock())
 
     await watch.poll()
@@ -56,7 +56,7 @@ async def test_settings_that_are_wrong_are_a_trouble_and_no_end() -> None:
     assert (watch.is_on(), watch.last_error) == (True, "Redis refuses the credentials")
 
 
-async def test_it_is_said_once_that_it_was_thrown(caplog: pytest.LogCaptureFixture) -> None:
+async def test_change_of_the_switch_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     """That it is off at the start is no news."""
     caplog.set_level(logging.WARNING, LOGGER)
     switch = MemoryKillSwitch(on=False)
@@ -71,7 +71,7 @@ async def test_it_is_said_once_that_it_was_thrown(caplog: pytest.LogCaptureFixtu
     ]
 
 
-async def test_it_is_looked_at_once_a_second() -> None:
+async def test_switch_is_polled_once_a_second() -> None:
     clock, switch = ManualClock(), MemoryKillSwitch(on=False)
     watch = WatchKillSwitch(switch, clock)
     with anyio.fail_after(5):

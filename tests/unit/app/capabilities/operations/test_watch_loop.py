@@ -1,4 +1,4 @@
-"""The event loop is watched from inside (lag) and from outside (a thread)."""
+"""The event loop: its lag, and stalls detected by a thread."""
 
 import threading
 from collections.abc import Iterable
@@ -65,14 +65,14 @@ async def watched(lags_ms: Iterable[float]) -> tuple[WatchLoop, LateClock, list[
     return watch, clock, turns
 
 
-async def test_the_worst_wake_up_is_the_report() -> None:
+async def test_report_is_the_worst_lag() -> None:
     watch, _, turns = await watched([3.0, 700.0, 12.0])
 
     assert watch.report().lag_ms == pytest.approx(700.0)
     assert len(turns) == 3
 
 
-async def test_a_lag_is_forgotten_after_five_seconds() -> None:
+async def test_lag_expires_after_five_seconds() -> None:
     watch, clock, _ = await watched([700.0, 12.0])
 
     await clock.advance(LAG_WINDOW_MS - WAKE_INTERVAL_MS)
@@ -81,7 +81,7 @@ async def test_a_lag_is_forgotten_after_five_seconds() -> None:
     assert watch.report().lag_ms == 0.0
 
 
-async def test_nothing_is_said_before_the_first_wake_up() -> None:
+async def test_lag_is_zero_before_the_first_wake_up() -> None:
     assert WatchLoop(ManualClock(), lambda: None).report().lag_ms == 0.0
 
 
@@ -92,27 +92,27 @@ def stalls(turns: Iterable[bool]) -> tuple[list[float], ScriptedPulse]:
     return found, pulse
 
 
-def test_a_loop_that_stands_still_is_reported_with_its_seconds() -> None:
+def test_stalled_loop_is_reported_with_its_seconds() -> None:
     found, pulse = stalls([True, *[False] * SLICES])
 
     assert found == [LIMIT_S]
     assert set(pulse.waited) == {LIMIT_S / SLICES}
 
 
-def test_a_stall_that_lasts_is_reported_again() -> None:
+def test_lasting_stall_is_reported_again() -> None:
     found, _ = stalls([False] * (SLICES + 2))
 
     assert found == [10.0, 11.0, 12.0]
 
 
-def test_a_turn_in_time_starts_the_count_anew() -> None:
+def test_pulse_in_time_restarts_the_count() -> None:
     """A process that was stopped and continued loses one slice, not its life."""
     found, _ = stalls([*[False] * (SLICES - 1), True, *[False] * (SLICES - 1)])
 
     assert found == []
 
 
-async def test_a_blocked_loop_is_noticed_from_outside() -> None:
+async def test_blocked_loop_is_detected_by_the_thread() -> None:
     """The loop blocks on the very event that the watchdog's alarm sets."""
     alarm = threading.Event()
     with LoopWatchdog(lambda _: alarm.set(), limit_s=0.05) as watchdog:
@@ -122,7 +122,7 @@ async def test_a_blocked_loop_is_noticed_from_outside() -> None:
             tasks.cancel_scope.cancel()
 
 
-def test_a_loop_that_stands_still_after_a_turn_is_noticed() -> None:
+def test_stall_after_a_pulse_is_detected() -> None:
     """A turn counts once."""
     alarm = threading.Event()
     with LoopWatchdog(lambda _: alarm.set(), limit_s=0.05) as watchdog:
