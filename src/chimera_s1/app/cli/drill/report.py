@@ -14,7 +14,7 @@ from chimera_s1.app.cli.shared.output import aligned_line, print_json, stdout_co
 
 _COLUMNS = ("drill", "noticed s", "over s", "missing", "wrong", "mistimed", "lost", "late ms", "")
 _WIDTHS = (14, 12, 12, 8, 6, 8, 6, 9)
-_WIDTH_WITH_TARGETS = 100
+_WIDTH_WITH_TARGETS = 90
 """A narrower terminal shows the figures alone."""
 
 
@@ -56,7 +56,7 @@ def _as_dict(result: DrillResult) -> dict[str, object]:
 
 
 def _table(results: Sequence[DrillResult], *, with_targets: bool) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=0)
     for name in _COLUMNS:
         table.add_column(name, justify="left" if name in {"drill", ""} else "right", no_wrap=True)
     for result in results:
