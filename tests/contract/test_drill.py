@@ -138,6 +138,17 @@ async def test_without_a_demo_the_error_says_what_to_do(tmp_path: Path) -> None:
     assert len(err.strip().splitlines()) == 1
 
 
+async def test_an_address_that_is_not_a_url_is_exit_code_2(tmp_path: Path) -> None:
+    code, out, err = await finished(
+        "drill",
+        *("--url", "127.0.0.1:8080", "--sim", "http://127.0.0.1:1", "--redis", "127.0.0.1:1"),
+        *("--state-dir", str(tmp_path)),
+    )
+
+    assert (code, out) == (2, "")
+    assert "the service's address is not of the form http://host:port" in err
+
+
 async def test_an_unknown_scenario_is_exit_code_2() -> None:
     code, out, err = await finished("drill", "typhoon")
 

@@ -1,0 +1,62 @@
+"""Tables in a terminal of 80 columns keep their names and figures whole."""
+
+from io import StringIO
+from types import ModuleType
+
+import pytest
+from rich.console import Console
+
+from chimera_s1.app.cli.config import command as config
+from chimera_s1.app.cli.drill import report
+from chimera_s1.app.cli.drill.result import Measurements, evaluate
+from chimera_s1.app.cli.drill.scenarios import DRILLS
+from chimera_s1.app.settings.report import effective_settings
+
+WORST = Measurements(
+    fired=(1,),
+    noticed_s=31.2,
+    noticed_by="ops:events ws.lost",
+    over_s=135.1,
+    missing=111,
+    wrong=(),
+    mistimed=12,
+    lost=12,
+    late_ms=1250.0,
+)
+
+
+def printed_on(module: ModuleType, monkeypatch: pytest.MonkeyPatch, width: int) -> StringIO:
+    """What *module* prints from now on, in a terminal of *width* columns."""
+    output = StringIO()
+    console = Console(file=output, width=width, force_terminal=True, color_system=None)
+    monkeypatch.setattr(module, "stdout_console", lambda: console)
+    return output
+
+
+def test_config_shows_every_setting_with_its_whole_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    for row in effective_settings({}):
+        monkeypatch.delenv(row.name, raising=False)
+    output = printed_on(config, monkeypatch, 80)
+
+    config.config()
+
+    lines = output.getvalue().splitlines()
+    names = {line.split()[0] for line in lines if line.startswith(" S1_")}
+    assert names >= {row.name for row in effective_settings({})}
+    assert max(map(len, lines)) <= 80
+
+
+@pytest.mark.parametrize(("width", "targets"), [(80, False), (90, True)])
+def test_drill_results_are_not_cut_off(
+    monkeypatch: pytest.MonkeyPatch, width: int, targets: bool
+) -> None:
+    """Targets are shown where there is room for them."""
+    output = printed_on(report, monkeypatch, width)
+
+    report.print_results([evaluate(drill, WORST) for drill in DRILLS], as_json=False)
+
+    text = output.getvalue()
+    assert "…" not in text
+    assert all(f" {drill.name} " in text for drill in DRILLS)
+    assert ("<=" in text) is targets
+    assert max(map(len, text.splitlines())) <= width
