@@ -7,10 +7,10 @@ import pytest
 from rich.console import Console
 
 from chimera_s1.app.cli.config import command as config
+from chimera_s1.app.cli.config.effective_settings import effective_settings
 from chimera_s1.app.cli.drill import report
 from chimera_s1.app.cli.drill.result import Measurements, evaluate
 from chimera_s1.app.cli.drill.scenarios import DRILLS
-from chimera_s1.app.settings.report import effective_settings
 
 WORST = Measurements(
     fired=(1,),
