@@ -10,7 +10,7 @@ import anyio
 import httpx2
 import pytest
 
-from chimera_s1.app.capabilities.ledger.stores import SQLITE_FILE
+from chimera_s1.app.stores import SQLITE_FILE
 from tests.arango_double import arango_double
 from tests.contract.service_process import PATIENCE_S
 from tests.contract.treasury_service import POST, TreasuryDeployment

@@ -6,8 +6,8 @@ import anyio
 import msgspec
 
 from chimera_s1.adapters.system.system_clock import SystemClock
-from chimera_s1.app.capabilities.ledger.stores import open_stores
 from chimera_s1.app.service_settings import load_settings
+from chimera_s1.app.stores import open_stores
 from tests.arango_double import arango_double
 from tests.contract.service_process import PATIENCE_S
 from tests.contract.treasury_service import TreasuryDeployment

@@ -25,8 +25,9 @@ from chimera_s1.adapters.sqlite.database import SqliteDatabase
 from chimera_s1.adapters.sqlite.event_store import SqliteEventStore
 from chimera_s1.adapters.sqlite.transfer_projection import SqliteTransferProjection
 from chimera_s1.adapters.system.file_token_store import write_token_file
-from chimera_s1.app.capabilities.ledger.stores import SQLITE_FILE, TREASURY_LEDGER
 from chimera_s1.app.capabilities.treasury.project_transfers import PROJECTION_CURSOR as PROJECTED
+from chimera_s1.app.capabilities.treasury.treasury_ledger import TREASURY_LEDGER
+from chimera_s1.app.stores import SQLITE_FILE
 from chimera_s1.domain.ledger.commit import LedgerEntry
 from tests.contract.service_process import (
     MODULE,

@@ -15,7 +15,7 @@ from msgspec import Struct
 
 from chimera_s1.adapters.sqlite.database import SqliteDatabase
 from chimera_s1.adapters.sqlite.event_store import SqliteEventStore
-from chimera_s1.app.capabilities.ledger.stores import TREASURY_LEDGER
+from chimera_s1.app.capabilities.treasury.treasury_ledger import TREASURY_LEDGER
 from chimera_s1.domain.ledger.commit import Commit
 from chimera_s1.domain.ports.event_store import Appended
 from tests.load.bench_context import BenchContext

@@ -16,7 +16,7 @@ import msgspec
 from eventsourcing.persistence import StoredEvent
 
 from chimera_s1.adapters.sqlite.database import SqliteDatabase
-from chimera_s1.app.capabilities.ledger.stores import TREASURY_LEDGER
+from chimera_s1.app.capabilities.treasury.treasury_ledger import TREASURY_LEDGER
 from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.ledger.commit import (
     Commit,

@@ -24,10 +24,9 @@ from chimera_s1.adapters.sqlite.event_store import SqliteEventStore
 from chimera_s1.adapters.sqlite.transfer_projection import SqliteTransferProjection
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.capabilities.ledger.engine import READ_BATCH_SIZE
-from chimera_s1.app.capabilities.ledger.stores import TREASURY_LEDGER
 from chimera_s1.app.capabilities.ledger.verifier import LedgerVerifier
 from chimera_s1.app.capabilities.treasury.project_transfers import build_transfer_projector
-from chimera_s1.app.capabilities.treasury.treasury_ledger import TreasuryLedger
+from chimera_s1.app.capabilities.treasury.treasury_ledger import TREASURY_LEDGER, TreasuryLedger
 from chimera_s1.app.change_signal import ChangeSignal
 from chimera_s1.domain.treasury.open_transfers import OpenTransfers
 

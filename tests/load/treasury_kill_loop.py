@@ -26,9 +26,10 @@ from chimera_s1.adapters.sqlite.cursor_store import SqliteCursorStore
 from chimera_s1.adapters.sqlite.database import SqliteDatabase
 from chimera_s1.adapters.sqlite.event_store import SqliteEventStore
 from chimera_s1.adapters.system.system_clock import SystemClock
-from chimera_s1.app.capabilities.ledger.stores import SQLITE_FILE, TREASURY_LEDGER
 from chimera_s1.app.capabilities.treasury.project_transfers import PROJECTION_CURSOR
 from chimera_s1.app.capabilities.treasury.relay_transfers import RELAY_CURSOR
+from chimera_s1.app.capabilities.treasury.treasury_ledger import TREASURY_LEDGER
+from chimera_s1.app.stores import SQLITE_FILE
 from chimera_s1.domain.ledger.commit import LedgerEntry
 from chimera_s1.domain.treasury.daily_cap import utc_day
 from chimera_s1.domain.treasury.open_transfers import OpenTransfers

@@ -32,6 +32,8 @@ CONFINED = {
     "psutil": {"adapters.redis", "app.cli.demo.child_process"},
     "pydantic": {
         "app.settings",
+        "app.service_settings",
+        "app.cli.config.effective_settings",
         "app.capabilities.market.settings",
         "app.capabilities.treasury.settings",
     },

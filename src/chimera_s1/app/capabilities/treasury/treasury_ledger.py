@@ -41,6 +41,9 @@ from chimera_s1.domain.treasury.open_transfers import OpenTransfers
 from chimera_s1.domain.treasury.reconciliation import Movement
 from chimera_s1.domain.treasury.transfer import Transfer
 
+TREASURY_LEDGER = "treasury"
+"""The ledger's name in its store; it never changes."""
+
 EventListener: TypeAlias = Callable[[tuple[TreasuryEvent, ...], Transfer | None], None]
 """Gets the events of one commit, and the transfer after them; None where they concern none."""
 

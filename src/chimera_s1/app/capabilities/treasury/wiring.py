@@ -18,7 +18,6 @@ from chimera_s1.adapters.binance.treasury.gateway import (
 )
 from chimera_s1.adapters.redis.kill_switch import RedisKillSwitch
 from chimera_s1.app.capabilities.ledger.job_lease import JobLease
-from chimera_s1.app.capabilities.ledger.stores import LedgerStores, memory_stores, open_stores
 from chimera_s1.app.capabilities.operations.watch_kill_switch import WatchKillSwitch
 from chimera_s1.app.capabilities.operations.wiring import Operations
 from chimera_s1.app.capabilities.treasury.accept_transfers import AcceptTransfers
@@ -39,17 +38,19 @@ from chimera_s1.app.capabilities.treasury.report_treasury import ReportTreasury
 from chimera_s1.app.capabilities.treasury.resolve_transfers import ResolveTransfers
 from chimera_s1.app.capabilities.treasury.settings import TreasurySettings
 from chimera_s1.app.capabilities.treasury.transfer_admission import SpendingAdmission
-from chimera_s1.app.capabilities.treasury.treasury_ledger import TreasuryLedger
+from chimera_s1.app.capabilities.treasury.treasury_ledger import TREASURY_LEDGER, TreasuryLedger
 from chimera_s1.app.capabilities.treasury.watch_key import WatchKey
 from chimera_s1.app.capabilities.treasury.web.part import treasury_part
 from chimera_s1.app.capability import Capability, Job
 from chimera_s1.app.foundation import Foundation, endpoints_for
 from chimera_s1.app.settings.types import BinanceEnvironment
+from chimera_s1.app.stores import Stores, memory_stores, open_stores
 from chimera_s1.app.supervisor import Worker
 from chimera_s1.app.web.web_part import WebPart
 from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.health import HealthSource
+from chimera_s1.domain.ports.event_store import EventStore
 from chimera_s1.domain.treasury.events import TreasuryMode
 
 BinanceGateway = BinanceWalletGateway | BinanceSubaccountGateway
@@ -59,10 +60,12 @@ class _Served(Struct, frozen=True):
     """The ledger, and what answers requests about it.
 
     Attributes:
+        events: One object for all: it remembers how far the ledger was read.
         exchange_ms: The exchange's clock by ours and the offset last measured, epoch ms.
     """
 
-    stores: LedgerStores
+    stores: Stores
+    events: EventStore
     ledger: TreasuryLedger
     admission: SpendingAdmission
     exchange_ms: Callable[[], float]
@@ -147,15 +150,16 @@ def _serve(  # noqa: PLR0917 (parts by position)
     settings: TreasurySettings,
     base: Foundation,
     operations: Operations,
-    stores: LedgerStores,
+    stores: Stores,
     switch: WatchKillSwitch | None,
     stopping: StopFlag,
 ) -> _Served:
     """What answers requests; *switch* is None where there is no key."""
     clock = base.clock
     exchange_ms = _exchange_clock(base, operations)
+    events = stores.ledger(TREASURY_LEDGER)
     ledger = TreasuryLedger(
-        stores.events,
+        events,
         clock=clock,
         new_id=lambda: uuid4().hex,
         draw=random.random,
@@ -182,7 +186,9 @@ def _serve(  # noqa: PLR0917 (parts by position)
     resolve = ResolveTransfers(
         ledger, clock, exchange_ms=exchange_ms, timing=settings.reconciliation_timing
     )
-    return _Served(stores, ledger, admission, exchange_ms, treasury_part(accept, read, resolve))
+    return _Served(
+        stores, events, ledger, admission, exchange_ms, treasury_part(accept, read, resolve)
+    )
 
 
 def _working(  # noqa: PLR0917 (parts by position)
@@ -218,9 +224,9 @@ def _working(  # noqa: PLR0917 (parts by position)
         timing=settings.reconciliation_timing,
         check_backoff=settings.reconciliation_backoff,
     )
-    relay = build_transfer_relay(stores.events, stores.cursors, operations.log, ledger, clock=clock)
+    relay = build_transfer_relay(served.events, stores.cursors, operations.log, ledger, clock=clock)
     projection = build_transfer_projector(
-        stores.events, stores.transfers, stores.cursors, ledger.changes, clock
+        served.events, stores.transfers, stores.cursors, ledger.changes, clock
     )
     key = WatchKey(gateway)
     report = ReportTreasury(

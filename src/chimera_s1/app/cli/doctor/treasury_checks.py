@@ -2,10 +2,11 @@
 
 from chimera_s1.adapters.binance.http.weight_budget import weight_budgets
 from chimera_s1.adapters.system.system_clock import SystemClock
-from chimera_s1.app.capabilities.ledger.stores import open_stores, sqlite_path
+from chimera_s1.app.capabilities.treasury.treasury_ledger import TREASURY_LEDGER
 from chimera_s1.app.capabilities.treasury.wiring import build_gateway, treasury_enabled
 from chimera_s1.app.cli.doctor.check_result import CheckGrade, CheckResult, run_check
 from chimera_s1.app.service_settings import Settings
+from chimera_s1.app.stores import open_stores, sqlite_path
 
 _LEDGER = "see the runbook, and chimera-s1 ledger verify"
 _KEY = "check the key at the exchange: its permissions and its allowed IP addresses"
@@ -27,7 +28,7 @@ async def _ledger(settings: Settings) -> CheckResult:
     if not settings.db_arango_uri and not path.exists():
         return CheckResult("ledger", CheckGrade.OK, f"{path} will be created at the first start")
     async with open_stores(settings, SystemClock(), read_only=True) as stores:
-        head = await stores.events.head()
+        head = await stores.ledger(TREASURY_LEDGER).head()
     where = ", ".join(settings.db_arango_uri) or str(path)
     return CheckResult(
         "ledger", CheckGrade.OK, f"{where}: {head.seq} commits, head {head.hash[:12]}"

@@ -9,7 +9,6 @@ from rich.table import Table
 from rich.text import Text
 
 from chimera_s1.adapters.system.system_clock import SystemClock
-from chimera_s1.app.capabilities.ledger.stores import open_stores
 from chimera_s1.app.capabilities.treasury.list_transfers import (
     ListedTransfer,
     list_newest_transfers,
@@ -17,8 +16,10 @@ from chimera_s1.app.capabilities.treasury.list_transfers import (
 )
 from chimera_s1.app.capabilities.treasury.text_format import escape_unprintable, format_utc
 from chimera_s1.app.capabilities.treasury.transfer_timeline import TransferTimeline, build_timeline
+from chimera_s1.app.capabilities.treasury.treasury_ledger import TREASURY_LEDGER
 from chimera_s1.app.cli.shared.output import print_json, print_status, stdout_console
 from chimera_s1.app.service_settings import Settings
+from chimera_s1.app.stores import open_stores
 from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.money import exact_text
@@ -58,7 +59,10 @@ async def print_transfers(
         StoreUnavailableError, LedgerDamagedError: It cannot be read.
     """
     async with open_stores(settings, SystemClock(), read_only=True) as stores:
-        rows = [_row(each) for each in await list_newest_transfers(stores.events, limit, status)]
+        rows = [
+            _row(each)
+            for each in await list_newest_transfers(stores.ledger(TREASURY_LEDGER), limit, status)
+        ]
     console = stdout_console()
     if as_json:
         print_json(rows)
@@ -80,7 +84,7 @@ async def print_timeline(settings: Settings, transfer_id: TransferId) -> None:
         StoreUnavailableError, LedgerDamagedError: It cannot be read.
     """
     async with open_stores(settings, SystemClock(), read_only=True) as stores:
-        entries = await read_transfer_entries(stores.events, transfer_id)
+        entries = await read_transfer_entries(stores.ledger(TREASURY_LEDGER), transfer_id)
     if not entries:
         raise ConfigurationError(
             f"the ledger has no transfer {transfer_id}; chimera-s1 ledger list shows the ids"

@@ -10,13 +10,14 @@ import typer
 
 from chimera_s1.adapters.system.atomic_file import replacing
 from chimera_s1.adapters.system.system_clock import SystemClock
-from chimera_s1.app.capabilities.ledger.stores import open_stores
 from chimera_s1.app.capabilities.ledger.verifier import LedgerVerifier, anchor_text
 from chimera_s1.app.capabilities.treasury.project_transfers import build_transfer_projector
+from chimera_s1.app.capabilities.treasury.treasury_ledger import TREASURY_LEDGER
 from chimera_s1.app.change_signal import ChangeSignal
 from chimera_s1.app.cli.shared.count_progress import CountProgress
 from chimera_s1.app.cli.shared.output import print_status
 from chimera_s1.app.service_settings import Settings
+from chimera_s1.app.stores import open_stores
 from chimera_s1.domain.errors import ConfigurationError, LedgerTooNewError
 from chimera_s1.domain.ledger.commit import (
     LedgerEntry,
@@ -49,7 +50,7 @@ async def verify_ledger(settings: Settings, anchor: LedgerHead | None) -> None:
     clock = SystemClock()
     async with open_stores(settings, clock, read_only=True) as stores:
         began_ms = clock.monotonic_ms()
-        head = await _verify_all(stores.events, "verifying", anchor=anchor)
+        head = await _verify_all(stores.ledger(TREASURY_LEDGER), "verifying", anchor=anchor)
         seconds = (clock.monotonic_ms() - began_ms) / 1000
     typer.echo(f"commits {head.seq}, each unchanged and in order")
     typer.echo(f"speed   {head.seq / max(seconds, 1e-3):.0f} commits/s")
@@ -80,7 +81,7 @@ async def export_ledger(settings: Settings, output: Path | None) -> None:
             def write(entries: tuple[LedgerEntry, ...]) -> None:
                 file.writelines(map(_json_line, entries))
 
-            head = await _verify_all(stores.events, "exporting", write)
+            head = await _verify_all(stores.ledger(TREASURY_LEDGER), "exporting", write)
             file.flush()
     print_status(f"{head.seq} commits, anchor {anchor_text(head)}")
 
@@ -100,9 +101,9 @@ async def rebuild_transfers(settings: Settings) -> None:
     async with open_stores(settings, clock, read_only=True):
         pass  # fails without a ledger; opening it for writing would create one
     async with open_stores(settings, clock) as stores:
-        head = await _verify_all(stores.events, "verifying")
+        head = await _verify_all(stores.ledger(TREASURY_LEDGER), "verifying")
         projector = build_transfer_projector(
-            stores.events, stores.transfers, stores.cursors, ChangeSignal(), clock
+            stores.ledger(TREASURY_LEDGER), stores.transfers, stores.cursors, ChangeSignal(), clock
         )
         await projector.rebuild()
         done = 0

@@ -1,7 +1,8 @@
 """Open the stores that the settings choose: ArangoDB, SQLite or memory."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
@@ -17,13 +18,17 @@ from chimera_s1.domain.ports.event_store import EventStore
 from chimera_s1.domain.ports.lease_store import LeaseStore
 from chimera_s1.domain.ports.transfer_projection import TransferProjection
 
-TREASURY_LEDGER = "treasury"
-
 SQLITE_FILE = "s1.sqlite3"
 
 
-class LedgerStores(Struct, frozen=True):
-    events: EventStore
+class Stores(Struct, frozen=True):
+    """Everything that is kept in one database.
+
+    Attributes:
+        ledger: The events of the ledger of that name.
+    """
+
+    ledger: Callable[[str], EventStore]
     cursors: CursorStore
     leases: LeaseStore
     transfers: TransferProjection
@@ -32,7 +37,7 @@ class LedgerStores(Struct, frozen=True):
 @asynccontextmanager
 async def open_stores(
     settings: CoreSettings, clock: Clock, *, read_only: bool = False
-) -> AsyncIterator[LedgerStores]:
+) -> AsyncIterator[Stores]:
     """Open the stores; with *read_only* nothing is created, even beside a running service.
 
     Raises:
@@ -51,7 +56,7 @@ async def open_stores(
 @asynccontextmanager
 async def _sqlite_stores(
     settings: CoreSettings, clock: Clock, *, read_only: bool
-) -> AsyncIterator[LedgerStores]:
+) -> AsyncIterator[Stores]:
     # Imported here: 1 MiB that an instance without a treasury does not need.
     from chimera_s1.adapters.sqlite.cursor_store import SqliteCursorStore  # noqa: PLC0415
     from chimera_s1.adapters.sqlite.database import SqliteDatabase  # noqa: PLC0415
@@ -62,8 +67,8 @@ async def _sqlite_stores(
     )
 
     async with SqliteDatabase(sqlite_path(settings), read_only=read_only) as database:
-        yield LedgerStores(
-            SqliteEventStore(database, TREASURY_LEDGER),
+        yield Stores(
+            partial(SqliteEventStore, database),
             SqliteCursorStore(database),
             SqliteLeaseStore(database, clock),
             SqliteTransferProjection(database),
@@ -71,7 +76,7 @@ async def _sqlite_stores(
 
 
 @asynccontextmanager
-async def _arango_stores(settings: CoreSettings, *, read_only: bool) -> AsyncIterator[LedgerStores]:
+async def _arango_stores(settings: CoreSettings, *, read_only: bool) -> AsyncIterator[Stores]:
     # Imported here: 10 MiB that an instance on SQLite does not need.
     from chimera_s1.adapters.arango.cursor_store import ArangoCursorStore  # noqa: PLC0415
     from chimera_s1.adapters.arango.database import connect_arango  # noqa: PLC0415
@@ -90,18 +95,18 @@ async def _arango_stores(settings: CoreSettings, *, read_only: bool) -> AsyncIte
         read_only=read_only,
         allow_unavailable=not read_only,
     ) as arango:
-        yield LedgerStores(
-            ArangoEventStore(arango, TREASURY_LEDGER),
+        yield Stores(
+            partial(ArangoEventStore, arango),
             ArangoCursorStore(arango),
             ArangoLeaseStore(arango),
             ArangoTransferProjection(arango),
         )
 
 
-def memory_stores(clock: Clock) -> LedgerStores:
+def memory_stores(clock: Clock) -> Stores:
     """Stores for an instance that moves no money; nothing is saved."""
-    return LedgerStores(
-        MemoryEventStore(TREASURY_LEDGER),
+    return Stores(
+        MemoryEventStore,
         MemoryCursorStore(),
         MemoryLeaseStore(clock),
         MemoryTransferProjection(),
