@@ -1,4 +1,4 @@
-"""The settings in force, one row each, as an operator wants to see them."""
+"""The settings in force, one row each."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -11,26 +11,12 @@ from chimera_s1.app.settings.messages import MASK, is_secret
 
 
 class SettingOrigin(StrEnum):
-    """Where a value came from."""
-
     DEFAULT = "default"
     ENVIRONMENT = "environment"
 
 
 class EffectiveSetting(Struct, frozen=True):
-    """One setting.
-
-    Attributes:
-        name: The variable, `S1_HTTP_PORT`.
-
-        value: Its text as given or by default; `***` for a secret; empty where there is none.
-
-        origin: Where that came from.
-
-        group: What it belongs to, `HTTP`.
-
-        rule: What it may be.
-    """
+    """One setting; *value* is `***` for a secret, empty without one; *rule* says what is valid."""
 
     name: str
     value: str
@@ -43,7 +29,7 @@ def effective_settings(environ: Mapping[str, str]) -> tuple[EffectiveSetting, ..
     """Every setting, in the order of `Settings`.
 
     Raises:
-        ConfigurationError: As `load_settings`.
+        ConfigurationError: Values are wrong or names unknown.
     """
     load_settings(environ)
     given = given_variables(environ)
