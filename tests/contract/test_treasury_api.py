@@ -214,7 +214,7 @@ class TestOverLimit:
             ({"amount": "0.99999999"}, "below_min", "below the smallest amount, 1"),
             ({"amount": 1000.00000001}, "above_max", "above the largest amount, 1000"),
             ({"from": "FUTURES", "to": "SPOT"}, "direction_not_allowed", "allowed: SPOT_TO_"),
-            ({"amount": 600}, "over_daily_cap", "left of today's cap of 1000: 500"),
+            ({"amount": 600}, "over_daily_cap", "remaining daily cap: 500 of 1000 left"),
         ],
     )
     async def test_row_07_refusal_names_the_rule(

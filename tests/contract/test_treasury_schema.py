@@ -203,6 +203,7 @@ def resolve(asking: Asking) -> None:
     send(json={})
     send(json=None, content=b" " * 5_000)
     send(json=None, content=b"{}", headers={"Content-Type": "text/plain"})
+    assert send("missing").json()["code"] == "treasury.not_found"
     assert send().json()["code"] == "treasury.state"  # it may yet be executed
     seen = {"verdict": "DONE", "tran_id": "4711", "evidence": "it is in the history"}
     assert send(json=seen).json()["state"] == "DONE"

@@ -122,7 +122,7 @@ def _detail(kind: ProblemKind, error: Exception, request: AnyRequest) -> str:
         return f"{request.url.path} does not support {request.method}; see the Allow header"
     if kind is REQUEST_TOO_LARGE:
         limit = request.route_handler.resolve_request_max_body_size()
-        return f"{request.url.path} accepts at most {limit} bytes; send less"
+        return f"{request.url.path} accepts {limit} bytes at most; send less"
     if isinstance(error, HTTPException):
         return _validation_messages(error.extra) or error.detail
     return str(error)
