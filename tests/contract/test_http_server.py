@@ -46,7 +46,7 @@ async def parsed(lines: AsyncIterator[str]) -> AsyncIterator[dict[str, str]]:
             fields[name] = value
 
 
-async def test_every_response_has_the_security_headers() -> None:
+async def test_every_response_has_cache_and_sniffing_headers() -> None:
     """Nothing is cached, nothing is guessed, and the server does not say what it is made of."""
     with anyio.fail_after(SAFETY_S):
         async with serving(WebParts()) as server, httpx2.AsyncClient(base_url=server.url) as client:
