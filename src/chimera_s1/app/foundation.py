@@ -20,7 +20,7 @@ class Foundation(Struct, frozen=True, kw_only=True):
     """Shared by all capabilities.
 
     Attributes:
-        connect_redis: Opens a client of the cluster; one task at a time may use it.
+        connect_redis: Opens a client of the cluster; a slow use delays only users of that client.
         budgets: The request weight that is left on each venue's host.
         pulse_watchdog: Called whenever the event loop turns.
     """

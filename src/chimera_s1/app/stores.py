@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 
 from msgspec import Struct
@@ -25,7 +25,8 @@ class Stores(Struct, frozen=True):
     """Everything that is kept in one database.
 
     Attributes:
-        ledger: The events of the ledger of that name.
+        ledger: The events of the ledger of that name; the same object for the same name, because
+            it remembers how far the ledger was read.
     """
 
     ledger: Callable[[str], EventStore]
@@ -68,7 +69,7 @@ async def _sqlite_stores(
 
     async with SqliteDatabase(sqlite_path(settings), read_only=read_only) as database:
         yield Stores(
-            partial(SqliteEventStore, database),
+            cache(partial(SqliteEventStore, database)),
             SqliteCursorStore(database),
             SqliteLeaseStore(database, clock),
             SqliteTransferProjection(database),
@@ -96,7 +97,7 @@ async def _arango_stores(settings: CoreSettings, *, read_only: bool) -> AsyncIte
         allow_unavailable=not read_only,
     ) as arango:
         yield Stores(
-            partial(ArangoEventStore, arango),
+            cache(partial(ArangoEventStore, arango)),
             ArangoCursorStore(arango),
             ArangoLeaseStore(arango),
             ArangoTransferProjection(arango),
@@ -106,7 +107,7 @@ async def _arango_stores(settings: CoreSettings, *, read_only: bool) -> AsyncIte
 def memory_stores(clock: Clock) -> Stores:
     """Stores for an instance that moves no money; nothing is saved."""
     return Stores(
-        MemoryEventStore,
+        cache(MemoryEventStore),
         MemoryCursorStore(),
         MemoryLeaseStore(clock),
         MemoryTransferProjection(),

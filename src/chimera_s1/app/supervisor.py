@@ -42,8 +42,10 @@ async def supervise(workers: tuple[Worker, ...], stop_requested: anyio.Event) ->
     """Run *workers* until *stop_requested* is set; let those with a `stop` end, cancel the rest.
 
     Raises:
-        WorkerDiedError: One of them ended before; the others are cancelled.
+        WorkerFailedError: One of them ended before; the others are cancelled.
     """
+    names = [worker.name for worker in workers]
+    assert len({*names}) == len(names), f"workers share a name: {sorted(names)}"
     died: list[WorkerFailedError] = []
     ended = {worker.name: anyio.Event() for worker in workers}
     async with anyio.create_task_group() as tasks:

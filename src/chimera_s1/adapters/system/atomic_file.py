@@ -13,11 +13,11 @@ BY_UMASK = 0o666
 @contextmanager
 def replacing(path: Path, mode: int = OWNER_ONLY) -> Iterator[BinaryIO]:
     """Yields a draft; when the block ends it is synced to disk and replaces *path*. If the block
-    raises, *path* stays unchanged. For one writer at a time.
+    raises, *path* stays unchanged. Of several processes that replace one file, the last one wins.
     """
-    draft = path.with_name(f"{path.name}.draft")
+    draft = path.with_name(f"{path.name}.{os.getpid()}.draft")
     try:
-        draft.unlink(missing_ok=True)  # left by a killed writer
+        draft.unlink(missing_ok=True)  # left by a killed writer of the same number
         descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
         with os.fdopen(descriptor, "wb") as file:
             yield file

@@ -60,7 +60,11 @@ def create_web_app(parts: Sequence[WebPart], access: ControlAccess) -> Litestar:
 
 
 def _dependencies(parts: Sequence[WebPart]) -> dict[str, Provide]:
-    given = {name: value for part in parts for name, value in part.dependencies.items()}
+    given: dict[str, object] = {}
+    for part in parts:
+        shared = given.keys() & part.dependencies.keys()
+        assert not shared, f"two capabilities provide {sorted(shared)}"
+        given |= part.dependencies
     return {
         **{name: _provide(value) for name, value in given.items()},
         "actor": Provide(read_actor, sync_to_thread=False),

@@ -88,7 +88,9 @@ class ProblemTable:
     def __init__(self, by_error: Iterable[KindByError], others: Iterable[ProblemKind] = ()) -> None:
         self._by_error = dict(KIND_BY_ERROR)
         for kinds in by_error:
-            self._by_error |= kinds
+            for error, kind in kinds.items():
+                known_kind = self._by_error.setdefault(error, kind)
+                assert known_kind == kind, f"{error.__name__} is {known_kind.code} and {kind.code}"
         known = (REQUEST_INVALID, NOT_FOUND, METHOD_NOT_ALLOWED, REQUEST_TOO_LARGE, INTERNAL)
         self.kinds = tuple(dict.fromkeys((*known, *self._by_error.values(), *others)))
 

@@ -64,7 +64,7 @@ def test_an_existing_draft_is_replaced_and_not_followed(tmp_path: Path) -> None:
     """Neither its content nor its mode is kept, and a symbolic link is not followed."""
     elsewhere = tmp_path / "elsewhere"
     elsewhere.write_bytes(b"untouched")
-    (tmp_path / "file.draft").symlink_to(elsewhere)
+    (tmp_path / f"file.{os.getpid()}.draft").symlink_to(elsewhere)
 
     with replacing(tmp_path / "file") as file:
         file.write(b"new")
@@ -73,6 +73,18 @@ def test_an_existing_draft_is_replaced_and_not_followed(tmp_path: Path) -> None:
     assert (tmp_path / "file").read_bytes() == b"new"
     assert not (tmp_path / "file").is_symlink()
     assert mode_of(tmp_path / "file") == 0o600
+
+
+def test_a_draft_of_another_process_is_left_alone(tmp_path: Path) -> None:
+    """Two processes that replace one file both succeed, whichever comes last wins."""
+    other = tmp_path / f"file.{os.getpid() + 1}.draft"
+    other.write_bytes(b"half of the other's")
+
+    with replacing(tmp_path / "file") as file:
+        file.write(b"ours")
+
+    assert other.read_bytes() == b"half of the other's"
+    assert (tmp_path / "file").read_bytes() == b"ours"
 
 
 def test_a_missing_directory_raises_file_not_found(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from msgspec import Struct
 from chimera_s1.adapters.binance.endpoints import Endpoints
 from chimera_s1.adapters.binance.http.reply_classification import (
     ClassifiedReply,
+    ReplyBody,
     ReplyCategory,
     classify_reply,
     decode_body,
@@ -257,7 +258,8 @@ class HttpClient:
 
     def _classify(self, venue: Venue, reply: HttpReply) -> ClassifiedReply:
         """The reply's class; a wait that its body or headers ask for holds the whole host."""
-        classified = classify_reply(reply.status, decode_body(reply.body), reply.headers)
+        body = decode_body(reply.body, ReplyBody)
+        classified = classify_reply(reply.status, body, reply.headers)
         self._budgets[venue].block(classified.retry_after_ms)
         return classified
 

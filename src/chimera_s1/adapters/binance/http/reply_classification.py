@@ -83,7 +83,7 @@ class ReplyBody(Struct, frozen=True):
 BodyT = TypeVar("BodyT", bound=ReplyBody)
 
 
-def decode_body(body: bytes, kind: type[BodyT] = ReplyBody) -> BodyT | None:  # type: ignore[assignment]
+def decode_body(body: bytes, kind: type[BodyT]) -> BodyT | None:
     """*body* as *kind*; None where it is something else."""
     try:
         return msgspec.json.decode(body, type=kind)

@@ -28,9 +28,7 @@ def _open_transfers(ledger: TreasuryLedger) -> Iterator[Sample]:
 
 
 def _ledger(ledger: TreasuryLedger, relayed: int) -> Iterator[Sample]:
-    yield gauge(
-        "s1_ledger_commits", "Commits in the treasury's ledger.", ledger.open_transfers.head.seq
-    )
+    yield gauge("s1_ledger_commits", "Commits in the treasury's ledger.", ledger.engine.head.seq)
     yield gauge("s1_ledger_damaged", "1 while the ledger is damaged.", int(bool(ledger.damage)))
     about = "Ledger events written to ops:events, repeated ones included."
     yield counter("s1_ledger_relayed_total", about, relayed)

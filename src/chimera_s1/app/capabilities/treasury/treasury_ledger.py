@@ -88,7 +88,7 @@ class TreasuryLedger:
         await self.engine.catch_up()
 
     def subscribe(self, listener: EventListener) -> None:
-        """Call *listener* after each commit that this instance has written."""
+        """Call *listener* after each commit that this instance has written; it must not raise."""
         self._listeners.append(listener)
 
     async def execute(
