@@ -216,7 +216,7 @@ async def test_dependencies_may_be_absent_at_the_start(node: ServerProcess, tmp_
         assert red(await service.readiness(503)) == FEEDS | {"redis"}
         async with simulator_again(ready):
             for name in ("spot-0", "perp-0"):
-                await service.logged(f"{name} delivers")
+                await service.logged(f"{name}: delivering")
             assert red(await service.readiness(503)) == {"redis"}
             await node.start()
             await service.readiness(200)
