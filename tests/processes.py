@@ -31,7 +31,6 @@ class ChimeraProcess:
 
     Attributes:
         process: For its pid.
-
         ready: The JSON object of its first line.
     """
 
@@ -63,12 +62,10 @@ async def chimera_process(
 
     Args:
         arguments: The command and its options.
-
         environment: Added to the test's own; `S1_*` variables of the test's own are left out.
 
     Raises:
         EndOfStream: It ended before it was ready.
-
         TimeoutError: It was not ready within READY_SECONDS.
     """
     kept = {name: value for name, value in os.environ.items() if not name.startswith("S1_")}

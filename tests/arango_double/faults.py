@@ -40,9 +40,7 @@ class Target(Struct, frozen=True):
 
     Attributes:
         method: None for any.
-
         path: How the path begins, without `/_db/<database>`.
-
         coordinator: Index; None for any.
     """
 
@@ -63,11 +61,8 @@ class Fault:
 
     Attributes:
         applied: Whether the request takes effect before the fault.
-
         fired: How many requests it was applied to.
-
         released: Done when held requests may go on.
-
         past: What reads see while it is stale.
     """
 
@@ -162,9 +157,7 @@ class FaultRegistry:
 
         Args:
             name: One of those in this module's text.
-
             path: How the path begins, as `/_api/document/commits`.
-
             times: None is without limit.
 
         Raises:

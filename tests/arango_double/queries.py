@@ -171,7 +171,6 @@ def run_query(
     Raises:
         ArangoError: 400/1502 empty query; 400/1551 a bind variable without a value, 1552 a value
             without a bind variable, 1553 a value of the wrong type; 404/1203 no such collection.
-
         UnknownRequestError: Another query.
     """
     text = one_line(query)

@@ -141,7 +141,6 @@ async def raw_exchange(
     Args:
         scripts: One per dial, the last also for all later ones: pieces, each sent in one write; the
             first at once, each further one when the test says `go_on`.
-
         handshake: What the upgrade request is answered with instead of what RFC 6455 asks for; the
             connection is closed then.
     """

@@ -22,7 +22,6 @@ class ScriptedReply(Struct, frozen=True):
 
     Attributes:
         reply: Sent in one write.
-
         after_reply: `close`; `reset`, without a goodbye; `stay`, as if more came; or `next`, with a
             second request on the same connection.
     """

@@ -30,9 +30,7 @@ class Service:
 
     Attributes:
         process: For its pid.
-
         state_dir: Where it keeps its state.
-
         lines: What it has logged: JSON objects, other text as `{"message": text}`.
     """
 
@@ -132,9 +130,7 @@ async def service_process(
 
     Args:
         state_dir: Its S1_STATE_DIR.
-
         environ: Added to the test's own and to what makes it quick.
-
         interpreter: What Python is told to run, with the argument `serve`.
     """
     quick = {

@@ -22,15 +22,10 @@ class TcpProxy:
 
     Attributes:
         address: Where clients connect.
-
         delay_s: How long each read waits before it is passed on to the server, s.
-
         piece_bytes: The most that is passed to a client at a time; 0 for all there is.
-
         refusal: Where not empty, an XADD is answered with it and never reaches the server.
-
         refusals: The same for the next XADD commands only, one each.
-
         refused: XADD commands answered so.
     """
 

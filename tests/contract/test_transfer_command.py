@@ -30,11 +30,8 @@ class LossyProxy:
 
     Attributes:
         url: Where clients connect.
-
         to_lose: How many of the next replies to drop.
-
         to_hold: How many replies after those to hold back for ever.
-
         lost, held: What was dropped, and whether one was held back.
     """
 

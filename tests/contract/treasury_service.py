@@ -67,7 +67,6 @@ class TreasuryDeployment:
 
     Attributes:
         state_dir: Of all services that are started here, one after the other.
-
         sim: The exchange's control plane.
     """
 

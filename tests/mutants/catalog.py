@@ -14,15 +14,10 @@ class Mutant(Struct, frozen=True, forbid_unknown_fields=True):
 
     Attributes:
         id: Kebab case, unique over all files.
-
         why: What goes wrong in production.
-
         file: Where it is made, from the root of the repository.
-
         search: Text that occurs exactly once in *file*.
-
         replace: What stands there instead.
-
         tests: Arguments of pytest: the tests of which at least one must fail.
     """
 

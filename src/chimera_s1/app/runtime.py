@@ -55,7 +55,6 @@ async def run(settings: Settings) -> int:
 
     Raises:
         ConfigurationError: A setting must change before anything can start.
-
         PublisherUnavailableError: The embedded Redis does not start.
     """
     configure_logging(_log_format(settings), settings.log_level.value, _secrets(settings))

@@ -18,9 +18,7 @@ class Worker(Struct, frozen=True):
 
     Attributes:
         name: For the message when it dies.
-
         run: The work.
-
         stop: Asks it to end by itself; None where cancelling is as good.
     """
 

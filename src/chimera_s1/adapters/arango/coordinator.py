@@ -57,7 +57,6 @@ class CoordinatorReply(Struct, frozen=True):
 
     Attributes:
         coordinator: URL of the sender.
-
         status: Of HTTP. For a write, 201: synced to disk; 202: not synced.
     """
 

@@ -75,12 +75,10 @@ class ArangoDatabase:
 
         Args:
             setup: Creates or checks the schema; must be repeatable.
-
             allow_unavailable: If the store does not reply now, the next call runs *setup* first.
 
         Raises:
             ConfigurationError: User, password, database or a collection is wrong.
-
             StoreUnavailableError: The store does not reply, without *allow_unavailable*.
         """
         self._pending_setup = setup
@@ -176,7 +174,6 @@ async def connect_arango(
 
     Raises:
         ConfigurationError: User, password, database or a collection is wrong.
-
         StoreUnavailableError: The store does not reply, without *allow_unavailable*.
     """
     arango = ArangoDatabase(

@@ -59,7 +59,6 @@ class ArangoRequestError(Exception):  # the base of errors, and none itself
 
     Attributes:
         description: What happened, as the predicate of a sentence about the coordinator.
-
         coordinator: Its URL; empty until it is known.
     """
 
@@ -94,7 +93,6 @@ class RequestRejectedError(ArangoRequestError):
 
     Attributes:
         status: Of HTTP.
-
         number: ArangoDB's errorNum; the HTTP status if the reply has none.
     """
 

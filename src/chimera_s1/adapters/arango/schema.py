@@ -81,7 +81,6 @@ def create_schema(database: str, replication: Replication, requests: RetryingReq
 
     Raises:
         ConfigurationError: The credentials, the permission, a collection or an index is wrong.
-
         StoreUnavailableError: The store does not reply.
     """
     with _translated_rejections(database):

@@ -59,15 +59,10 @@ class BinanceMarketFeed:
 
     Args:
         draw: Uniform in [0, 1), for jitter.
-
         clock_offset_ms: Exchange minus local clock now, ms.
-
         listener: Called on each change of a connection.
-
         pacer: Shared by all feeds; the caller runs it. None reads at once.
-
         record: Called with each data message (bytes, receive ms) that was kept.
-
         on_clock_suspect: Called after a drain with event times that did not fit the offset.
     """
 

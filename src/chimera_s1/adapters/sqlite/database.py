@@ -96,7 +96,6 @@ class SqliteDatabase:
 
         Raises:
             LedgerDamagedError: The file is damaged.
-
             StoreUnavailableError: SQLite failed; the transaction may or may not be committed.
         """
         return await to_thread.run_sync(self._write, work, limiter=self._write_limiter)
@@ -118,7 +117,6 @@ class SqliteDatabase:
 
         Raises:
             LedgerDamagedError: The file is damaged.
-
             StoreUnavailableError: SQLite failed.
         """
         return await to_thread.run_sync(self._read, work, limiter=self._read_limiter)

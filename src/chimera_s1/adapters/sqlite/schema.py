@@ -98,7 +98,6 @@ def create_schema(path: Path, connection: sqlite3.Connection) -> None:
     Raises:
         ConfigurationError: The file belongs to another program or a newer version, or WAL mode is
             not supported.
-
         LedgerDamagedError: The file is damaged.
     """
     version = _checked_version(connection, path)

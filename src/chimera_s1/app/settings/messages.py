@@ -24,11 +24,8 @@ def invalid_value_message(
 
     Args:
         name: The variable.
-
         given: Its text; None where it is not set.
-
         field: What `Settings` says about it.
-
         detail: What pydantic says is wrong.
     """
     # Where an @ stands, a user and a password may stand before it: the reason would quote them.

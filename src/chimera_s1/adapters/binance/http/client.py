@@ -54,9 +54,7 @@ class HttpTimeouts(Struct, frozen=True, kw_only=True):
 
     Attributes:
         connect_s: For DNS and TCP, and again for TLS.
-
         idle_s: Between two bytes.
-
         total_s: From the call to the last byte of the reply; more than the 10 s after which
             Binance itself gives up (SPOT errors.md, -1007).
     """
@@ -175,7 +173,6 @@ class HttpClient:
 
         Raises:
             ExchangeUnavailableError: No reply, or none that can be relied upon.
-
             ExchangeRefusedError: The key or the request is at fault; a retry will not help.
         """
         request = self._make_read(venue, path, parameters, signer)

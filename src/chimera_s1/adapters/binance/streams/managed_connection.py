@@ -49,7 +49,6 @@ class _Slot:
 
     Attributes:
         succession_cause: Why it replaces another socket; empty where it does not.
-
         renewal_cause: Why it needs a successor; empty where it does not.
     """
 
@@ -87,9 +86,7 @@ class ManagedConnectionSetup(Struct, frozen=True):
 
     Attributes:
         renew_after_ms: Age at which a socket is renewed.
-
         draw: Uniform in [0, 1), for jitter.
-
         make_socket: Called with the plan, the frame sink, and the callbacks for the first data and
             for a shutdown announced by the venue.
     """
@@ -110,9 +107,7 @@ class ManagedConnection:
 
     Args:
         streams: Carried by each of its sockets.
-
         new_frames: Makes the frames of one socket.
-
         frame_sink: The function that puts a message into such frames.
     """
 

@@ -74,7 +74,6 @@ class TransferSender:
 
         Raises:
             RuntimeError: It was submitted before.
-
             TypeError: It was signed by another gateway.
         """
         if not isinstance(signed, BinanceSignedTransfer):

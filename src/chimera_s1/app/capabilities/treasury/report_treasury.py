@@ -16,17 +16,11 @@ class ReportTreasury:
 
     Args:
         ledger: The open transfers, and whether it is damaged.
-
         clock: How old they are.
-
         store_errors: Troubles of those who use the ledger's store; the first one is told.
-
         relay_error: Trouble of the way to `ops:events`.
-
         key_problem: Trouble of the exchange key.
-
         kill_switch: Whether it is on.
-
         kill_switch_error: Trouble of reading it.
     """
 

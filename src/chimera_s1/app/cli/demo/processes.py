@@ -49,9 +49,7 @@ class DemoPlan(Struct, frozen=True):
 
     Attributes:
         http_port: 0 picks a free one.
-
         simulate: Options of `simulate`.
-
         environ: Inherited by the children, from `demo_environ`.
     """
 
@@ -114,7 +112,6 @@ async def run_demo(
 
     Raises:
         ConfigurationError: Another demo runs in the same state directory.
-
         ChildEndedError: A child exited by itself, or was not ready in time.
     """
     failures: list[ChildEndedError] = []

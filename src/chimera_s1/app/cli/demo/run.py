@@ -25,16 +25,12 @@ def run_demo_command(
 
     Args:
         simulate: Options of `simulate`.
-
         http_port: None for S1_HTTP_PORT if it is free, else any.
-
         state_dir: None for S1_STATE_DIR.
-
         as_json: Print the addresses as one JSON line instead of the summary.
 
     Raises:
         ConfigurationError: A setting is wrong, or another demo runs in the directory.
-
         ChildEndedError: A process of the demo exited by itself.
     """
     environ = demo_environ(os.environ)

@@ -46,15 +46,10 @@ class Drill(Struct, frozen=True):
 
     Attributes:
         fault: In words.
-
         noticed_signs: Each group has to be observed; the last one counts.
-
         over_signs: The same, after detection.
-
         affected_symbol: Only this symbol may miss windows; empty where all may.
-
         age_max_ms: A quote older than this when it is written has a wrong ts.
-
         over_from_recovery: `over_s` counts from the moment Redis answers again.
     """
 

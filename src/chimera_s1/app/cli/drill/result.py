@@ -12,24 +12,15 @@ class Measurements(Struct, frozen=True):
 
     Attributes:
         fired: How often each fault fired, in the drill's order.
-
         noticed_s: Seconds from the fault to its detection; None where it was not detected.
-
         noticed_by: The sign of detection.
-
         over_s: Seconds from the fault, or from Redis answering again, to recovery; None without
             recovery.
-
         missing: Windows without a quote, of the instrument that misses most.
-
         wrong: Errors in published quotes.
-
         mistimed: Quotes with a wrong ts, of the instrument that has most.
-
         lost: Connections lost.
-
         late_ms: From a window's end to the entry, 99th percentile.
-
         remark: Shown with the result.
     """
 

@@ -41,9 +41,7 @@ async def run_drills(settings: Settings, options: DrillOptions) -> bool:
 
     Raises:
         ConfigurationError: No demo runs, or a drill would break a Redis that is not the demo's.
-
         InvalidValueError: A name is unknown.
-
         DrillEnvironmentError: The service or the simulator does not answer.
     """
     chosen = choose(options.names)

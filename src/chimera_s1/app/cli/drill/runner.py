@@ -39,9 +39,7 @@ class FaultTimeline(Struct, frozen=True):
 
     Attributes:
         began_ms: When one first fired, local epoch ms.
-
         redis_back_ms: When Redis answered again; None where it was not broken.
-
         fired: How often each fault fired.
     """
 

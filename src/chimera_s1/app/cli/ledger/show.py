@@ -55,7 +55,6 @@ async def print_transfers(
 
     Raises:
         ConfigurationError: There is no ledger.
-
         StoreUnavailableError, LedgerDamagedError: It cannot be read.
     """
     async with open_stores(settings, SystemClock(), read_only=True) as stores:
@@ -80,7 +79,6 @@ async def print_timeline(settings: Settings, transfer_id: TransferId) -> None:
 
     Raises:
         ConfigurationError: There is no such transfer, or no ledger.
-
         StoreUnavailableError, LedgerDamagedError: It cannot be read.
     """
     async with open_stores(settings, SystemClock(), read_only=True) as stores:

@@ -37,14 +37,11 @@ async def verify_ledger(settings: Settings, anchor: LedgerHead | None) -> None:
 
     Args:
         settings: Locate the ledger.
-
         anchor: An earlier head; None without one.
 
     Raises:
         LedgerDamagedError: A commit was changed, removed or reordered; the text names it.
-
         ConfigurationError: There is no ledger.
-
         StoreUnavailableError: It cannot be read.
     """
     clock = SystemClock()
@@ -68,11 +65,8 @@ async def export_ledger(settings: Settings, output: Path | None) -> None:
 
     Raises:
         LedgerDamagedError: The ledger is damaged; no file is made.
-
         LedgerTooNewError: A commit has fields that this version would drop.
-
         ConfigurationError: There is no ledger, or the file cannot be written.
-
         StoreUnavailableError: It cannot be read.
     """
     async with open_stores(settings, SystemClock(), read_only=True) as stores:
@@ -91,9 +85,7 @@ async def rebuild_transfers(settings: Settings) -> None:
 
     Raises:
         LedgerDamagedError: The ledger is damaged; the rows are unchanged.
-
         ConfigurationError: There is no ledger, or a service has it open.
-
         StoreUnavailableError: It cannot be read or written; the next start of the service adds the
             missing rows.
     """

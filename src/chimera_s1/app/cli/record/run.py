@@ -39,7 +39,6 @@ class MessageRecorder:
 
     Attributes:
         done: Set then.
-
         failure: Why writing failed.
     """
 
@@ -71,9 +70,7 @@ async def record_market_data(settings: Settings, plan: RecordingPlan) -> None:
 
     Raises:
         ConfigurationError: No selected instrument is listed.
-
         ExchangeUnavailableError: The exchange's listings cannot be read.
-
         PortError: The file cannot be written.
     """
     clock = SystemClock()

@@ -45,15 +45,10 @@ class ReplayOutcome(Struct, frozen=True, kw_only=True):
 
     Attributes:
         messages: Book messages read.
-
         messages_in_file: Messages of every kind.
-
         windows: Windows with at least one quote.
-
         conflated: Messages replaced by a newer one of their stream within a window.
-
         dropped: Messages that gave no quote, by reason.
-
         digest: SHA-256 over the entries; equal for equal stream content.
     """
 
@@ -88,9 +83,7 @@ async def replay_file(settings: Settings, plan: ReplayPlan) -> None:
 
     Raises:
         RecordingDamagedError: A line is damaged; nothing was published.
-
         ConfigurationError: The file has no message, or there is no redis-server to embed.
-
         PublisherUnavailableError: Redis does not answer.
     """
     bad = BadLines()

@@ -32,7 +32,6 @@ def find_stream_store(
 
     Raises:
         InvalidValueError: *named* is not a list of nodes.
-
         ConfigurationError: A state file cannot be read, or was left behind by a killed demo.
     """
     if named:
@@ -71,7 +70,6 @@ async def connected(
 
     Raises:
         PublisherUnavailableError: Redis does not answer.
-
         ConfigurationError: Redis refuses the credentials, or is not a cluster.
     """
     password = settings.redis_pass.get_secret_value() if settings.redis_pass else ""

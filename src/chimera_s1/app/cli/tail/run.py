@@ -45,7 +45,6 @@ async def tail_streams(settings: Settings, options: TailOptions) -> None:
 
     Raises:
         ConfigurationError: No Redis is named and none runs here, or it refuses the credentials.
-
         PublisherUnavailableError: Redis does not answer, or has no such stream.
     """
     clock = SystemClock()

@@ -56,7 +56,6 @@ class RequestRejected(Struct, frozen=True):
 
     Attributes:
         by_state: The service's state forbids it, not the request itself.
-
         forbidden: The token lacks the scope.
     """
 
@@ -136,10 +135,8 @@ class TransferClientResult(Struct, frozen=True):
 
     Attributes:
         saved: As it is on disk now.
-
         meaning: Of the last reply. `RetryNeeded` and `TransferPending`: the time or the requests
             ran out. `TransferUnknown`: never accepted, and too old to be sent now.
-
         body: Of the last reply; empty without one.
     """
 
@@ -153,17 +150,11 @@ class TransferClient:
 
     Args:
         saved: On disk already.
-
         saved_transfers: The files.
-
         send: Reaches the service.
-
         clock: Time and waiting.
-
         draw: Uniform in [0, 1).
-
         print_status: Prints progress for people.
-
         wait_ms: For how long to send requests; the first is sent in any case.
     """
 

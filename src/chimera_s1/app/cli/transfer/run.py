@@ -40,7 +40,6 @@ class TransferOptions(Struct, frozen=True):
 
     Attributes:
         url: None for S1_URL or the demo; with --resume for the service of each saved transfer.
-
         wait_s: For each transfer.
     """
 
@@ -60,7 +59,6 @@ def read_transfer_arguments(
 
     Raises:
         ConfigurationError: One of the three required options is missing.
-
         InvalidValueError: A value is not valid.
     """
     if source is None or target is None or amount is None:

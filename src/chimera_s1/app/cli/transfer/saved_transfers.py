@@ -31,11 +31,8 @@ class SavedTransfer(Struct, frozen=True, kw_only=True):
 
     Attributes:
         url: Of the service.
-
         saved_at: First or latest run without --resume, local epoch ms.
-
         attempts: Requests begun, the next one included.
-
         result: Final, OK or FAIL; empty until then.
     """
 
