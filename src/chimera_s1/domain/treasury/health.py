@@ -10,7 +10,7 @@ UNRESOLVED_GREEN_MS = 60_000
 
 
 class TreasuryReport(Struct, frozen=True):
-    """What moves money, and the ledger it stands on; an error is empty while there is none.
+    """The treasury and its ledger; an error is empty while there is none.
 
     Attributes:
         ledger_damage: What is wrong with the ledger.
@@ -63,10 +63,11 @@ class TreasuryReport(Struct, frozen=True):
     def _parts(self) -> Iterator[str]:
         yield f"{self.waiting} waiting, {self.unresolved} unresolved"
         if self.in_review:
-            yield f"{count(self.in_review, 'transfer')} in review: look, then resolve"
+            transfers = count(self.in_review, "transfer")
+            yield f"{transfers} in review: check the exchange's history, then resolve"
         if self.oldest_unresolved_ms > UNRESOLVED_GREEN_MS:
             seconds = self.oldest_unresolved_ms // 1000
-            yield f"an outcome has been unknown for {seconds} s: reconciliation goes on"
+            yield f"an outcome has been unknown for {seconds} s: reconciliation continues"
         if self.key_problem:
             yield f"the exchange key: {self.key_problem}"
         if self.relay_error:

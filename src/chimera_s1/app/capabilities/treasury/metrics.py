@@ -1,4 +1,4 @@
-"""What the treasury counts, under the names on the Prometheus page."""
+"""Metrics of the treasury."""
 
 from collections.abc import Callable, Iterator
 
@@ -7,7 +7,7 @@ from chimera_s1.domain.operations.metrics import MetricSource, Sample, counter, 
 
 
 def treasury_source(ledger: TreasuryLedger, relayed: Callable[[], int]) -> MetricSource:
-    """Transfers that are not over, the ledger's length, and what was relayed of it."""
+    """Open transfers, commits in the ledger, and events relayed."""
     return lambda: [*_open_transfers(ledger), *_ledger(ledger, relayed())]
 
 
@@ -21,7 +21,7 @@ def _open_transfers(ledger: TreasuryLedger) -> Iterator[Sample]:
         "disputed": open_transfers.disputed,
     }
     for place, transfers in groups.items():
-        about = "Transfers that are not over, by what they wait for."
+        about = "Open transfers, by what they wait for."
         yield gauge("s1_treasury_transfers", about, len(transfers), place=place)
     about = "Transfers that wait for an operator."
     yield gauge("s1_treasury_in_review", about, open_transfers.in_review)

@@ -14,7 +14,7 @@ from chimera_s1.domain.ports.event_store import EventStore
 from chimera_s1.domain.ports.operations_log import OperationsLog
 
 RELAY_CURSOR = "ops:events"
-"""A stored name: that of the stream, because this was the first ledger to be relayed."""
+"""The name in the cursor store; the stream's, because this ledger was relayed first."""
 
 RELAY_BACKOFF = Backoff(base_ms=500, max_wait_ms=5_000, jitter_ms=0)
 

@@ -1,4 +1,4 @@
-"""Report the treasury: what its parts say, for `/health`."""
+"""Report the health of the treasury."""
 
 from collections.abc import Callable, Iterable
 
@@ -8,20 +8,15 @@ from chimera_s1.domain.treasury.health import TreasuryReport
 from chimera_s1.domain.treasury.transfer import Transfer
 
 ReadError = Callable[[], str]
-"""Why something does not work; empty while it does."""
+"""The last error; empty while there is none."""
 
 
 class ReportTreasury:
     """Reads memory only.
 
     Args:
-        ledger: The open transfers, and whether it is damaged.
-        clock: How old they are.
-        store_errors: Troubles of those who use the ledger's store; the first one is told.
-        relay_error: Trouble of the way to `ops:events`.
-        key_problem: Trouble of the exchange key.
+        store_errors: Errors of each user of the ledger's store; the first one is reported.
         kill_switch: Whether it is on.
-        kill_switch_error: Trouble of reading it.
     """
 
     def __init__(
@@ -44,12 +39,11 @@ class ReportTreasury:
         self._switch = kill_switch_error
 
     def report(self) -> TreasuryReport:
-        """The treasury now."""
         open_transfers = self._ledger.open_transfers
         unresolved = tuple(open_transfers.unresolved.values())
         return TreasuryReport(
             ledger_damage=self._ledger.damage,
-            store_error=next((error for trouble in self._store if (error := trouble())), ""),
+            store_error=next((error for read in self._store if (error := read())), ""),
             relay_error=self._relay(),
             key_problem=self._key(),
             kill_switch_on=self._kill_switch(),

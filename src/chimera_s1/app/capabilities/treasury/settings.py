@@ -1,4 +1,4 @@
-"""The settings of what moves money."""
+"""The settings of the treasury."""
 
 from pydantic import ValidationInfo, field_validator
 
@@ -17,7 +17,7 @@ _GROUP = "Treasury"
 
 
 class TreasurySettings(CoreSettings):
-    """What may be moved, and how long an unknown outcome is looked for."""
+    """Limits of transfers, and the timing of reconciliation."""
 
     treasury_mode: TreasuryMode = text_setting(
         _GROUP,
@@ -28,7 +28,7 @@ class TreasurySettings(CoreSettings):
     treasury_directions: Directions = text_setting(
         _GROUP,
         "SPOT_TO_FUTURES,FUTURES_TO_SPOT",
-        "SPOT_TO_FUTURES, FUTURES_TO_SPOT or both: what is allowed",
+        "SPOT_TO_FUTURES, FUTURES_TO_SPOT or both: the allowed directions",
         "SPOT_TO_FUTURES",
     )
     treasury_min: Amount = text_setting(_GROUP, "1", "USDT, smallest transfer", "1")
@@ -48,13 +48,13 @@ class TreasurySettings(CoreSettings):
         _GROUP,
         300_000,
         (0, 86_400_000),
-        "ms over which histories must stay silent before a transfer is called FAILED",
+        "ms, time without its movement in the histories before a transfer is FAILED",
     )
     treasury_look_ms: WholeNumber = number_setting(
         _GROUP,
         2_000,
         (50, CHECK_INTERVAL_MAX_MS),
-        "ms until histories are first read about an unknown outcome; each later wait is twice as "
+        "ms until the histories are first read for an unknown outcome; each later wait is twice as "
         "long, at most a minute",
     )
 
@@ -67,7 +67,6 @@ class TreasurySettings(CoreSettings):
 
     @property
     def treasury_limits(self) -> TransferLimits:
-        """What may be moved."""
         return TransferLimits(
             directions=self.treasury_directions,
             min=self.treasury_min,
@@ -77,7 +76,7 @@ class TreasurySettings(CoreSettings):
 
     @property
     def reconciliation_timing(self) -> ReconciliationTiming:
-        """How long absence must last before it is believed."""
+        """When a missing movement proves that a transfer has FAILED."""
         return ReconciliationTiming(
             execution_ms=self.treasury_execution_ms,
             history_lag_ms=self.treasury_history_lag_ms,
@@ -86,7 +85,7 @@ class TreasurySettings(CoreSettings):
 
     @property
     def reconciliation_backoff(self) -> Backoff:
-        """Waits between looks into the histories."""
+        """Waits between reads of the histories."""
         return Backoff(
             base_ms=self.treasury_look_ms, max_wait_ms=CHECK_INTERVAL_MAX_MS, jitter_ms=0
         )

@@ -1,4 +1,4 @@
-"""Times, amounts and foreign texts as people read them."""
+"""Formats times, amounts and external texts for people."""
 
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal

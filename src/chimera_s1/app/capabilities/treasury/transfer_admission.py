@@ -1,4 +1,4 @@
-"""Whether money may move now."""
+"""Decides whether transfers are accepted and sent now."""
 
 from collections.abc import Callable
 
@@ -9,36 +9,36 @@ from chimera_s1.domain.operations.trading_mode import TradingMode
 
 
 class KillSwitchOnError(ChimeraError):
-    """The kill switch is on: nothing new is accepted."""
+    """The kill switch is on: no new transfer is accepted."""
 
     code = "kill_switch"
 
 
 class TreasuryDisabledError(ChimeraError):
-    """There is no key to move money with."""
+    """No exchange key is configured."""
 
     code = "treasury.disabled"
 
 
 class ModeHaltedError(ChimeraError):
-    """The service is HALTED: it refuses all that spends."""
+    """The trading mode is HALTED: no new transfer is accepted."""
 
     code = "mode_halted"
 
 
 class ServiceStoppingError(ChimeraError):
-    """The service is stopping: it accepts nothing new."""
+    """The service is stopping: no new transfer is accepted."""
 
     code = "service.stopping"
 
 
 class SpendingAdmission(Struct, frozen=True, kw_only=True):
-    """The facts that stand against moving money; each is asked at the moment it matters.
+    """The conditions that block transfers, read at each check.
 
     Attributes:
-        enabled: There is a key.
-        kill_switch_on: It is on, or was when it could last be read.
-        is_stopping: SIGTERM has arrived.
+        enabled: An exchange key is configured.
+        kill_switch_on: The last value read; True before the first read.
+        is_stopping: SIGTERM was received.
     """
 
     enabled: bool
@@ -47,33 +47,33 @@ class SpendingAdmission(Struct, frozen=True, kw_only=True):
     is_stopping: Callable[[], bool]
 
     def obstacle(self) -> ChimeraError | None:
-        """Why nothing may be spent now; None where it may."""
+        """The first condition that blocks transfers now; None if none does."""
         if not self.enabled:
             return TreasuryDisabledError(
                 "no exchange key is configured here; set S1_BINANCE_KEY and S1_BINANCE_SECRET"
             )
         if self.is_stopping():
             return ServiceStoppingError(
-                "the service is stopping; ask another instance, or soon again"
+                "the service is stopping; retry in a few seconds, or call another instance"
             )
         if self.kill_switch_on():
             return KillSwitchOnError(
-                "the kill switch is on; nothing new is accepted until it is off"
+                "the kill switch is on; no transfer is accepted until it is off"
             )
         if self.mode() is TradingMode.HALTED:
-            return ModeHaltedError("the service is HALTED; it refuses all that spends")
+            return ModeHaltedError("trading is HALTED; no transfer is accepted until it is resumed")
         return None
 
     def check(self) -> None:
-        """Let a new transfer in.
+        """Check that a new transfer may be accepted.
 
         Raises:
-            TreasuryDisabledError, ServiceStoppingError, KillSwitchOnError, ModeHaltedError: One of
-                them stands against it; nothing was accepted.
+            TreasuryDisabledError, ServiceStoppingError, KillSwitchOnError, ModeHaltedError: The
+                condition that blocks it; nothing was accepted.
         """
         if obstacle := self.obstacle():
             raise obstacle
 
     def blocking_reason(self) -> str:
-        """What stands against sending what was accepted before; empty where nothing does."""
+        """Why an accepted transfer may not be sent now; empty if it may."""
         return str(self.obstacle() or "")

@@ -1,4 +1,4 @@
-"""The ledger of transfers: what a treasury command depends on, and how it is written."""
+"""The treasury's ledger: reads what a command depends on, and writes its events."""
 
 from collections.abc import Awaitable, Callable, Container
 from functools import partial

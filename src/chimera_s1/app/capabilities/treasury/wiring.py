@@ -57,11 +57,11 @@ BinanceGateway = BinanceWalletGateway | BinanceSubaccountGateway
 
 
 class _Served(Struct, frozen=True):
-    """The ledger, and what answers requests about it.
+    """The ledger and the routes, with or without an exchange key.
 
     Attributes:
-        events: One object for all: it remembers how far the ledger was read.
-        exchange_ms: The exchange's clock by ours and the offset last measured, epoch ms.
+        events: Shared by all readers, because it remembers how far the ledger was read.
+        exchange_ms: The exchange's clock, epoch ms: ours plus the last measured offset.
     """
 
     stores: Stores
@@ -73,7 +73,7 @@ class _Served(Struct, frozen=True):
 
 
 class StopFlag:
-    """Whether SIGTERM has arrived; asked before anything new is accepted or sent."""
+    """Set on SIGTERM; read before a transfer is accepted or sent."""
 
     def __init__(self) -> None:
         self._is_set = False
@@ -86,7 +86,7 @@ class StopFlag:
 
 
 def treasury_enabled(settings: TreasurySettings) -> bool:
-    """There is a key, and wallets that it opens: Binance's test network has none."""
+    """False without an exchange key, and on testnet, which has no wallet API."""
     return settings.moves_money and settings.binance_env is not BinanceEnvironment.TESTNET
 
 
@@ -94,7 +94,7 @@ def treasury_enabled(settings: TreasurySettings) -> bool:
 async def open_treasury(
     settings: TreasurySettings, base: Foundation, operations: Operations
 ) -> AsyncIterator[Capability]:
-    """Transfers between the wallets; without a key only routes that say so."""
+    """Transfers between the wallets; without a key, routes that answer `treasury.disabled`."""
     if not treasury_enabled(settings):
         stopping = StopFlag()
         served = _serve(settings, base, operations, memory_stores(base.clock), None, stopping)
@@ -120,7 +120,7 @@ def build_gateway(
     budgets: Mapping[Venue, WeightBudget],
     exchange_ms: Callable[[], float],
 ) -> BinanceGateway:
-    """The way to the wallets; to be entered before it is used."""
+    """The gateway of the configured mode, not yet connected."""
     if settings.binance_key is None or settings.binance_secret is None:
         raise ConfigurationError("S1_BINANCE_KEY and S1_BINANCE_SECRET are needed to move money")
     config = GatewayConfig(
@@ -154,7 +154,7 @@ def _serve(  # noqa: PLR0917 (parts by position)
     switch: WatchKillSwitch | None,
     stopping: StopFlag,
 ) -> _Served:
-    """What answers requests; *switch* is None where there is no key."""
+    """Build the ledger and the routes; *switch* is None without an exchange key."""
     clock = base.clock
     exchange_ms = _exchange_clock(base, operations)
     events = stores.ledger(TREASURY_LEDGER)
@@ -200,7 +200,7 @@ def _working(  # noqa: PLR0917 (parts by position)
     switch: WatchKillSwitch,
     stopping: StopFlag,
 ) -> Capability:
-    """What runs all the time where there is a key."""
+    """Build the workers, which need an exchange key."""
     clock, ledger = base.clock, served.ledger
     stores, owner = served.stores, uuid4().hex
     executor = ExecuteTransfers(

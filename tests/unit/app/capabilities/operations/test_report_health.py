@@ -44,8 +44,8 @@ ADVICE = (
     "correct",
     "do not trade",
     "runbook",
-    "look, then resolve",
-    "reconciliation goes on",
+    "check the exchange's history, then resolve",
+    "reconciliation continues",
     "the exchange key: ",
 )
 
@@ -231,9 +231,9 @@ async def test_a_component_is_described_by_its_report() -> None:
         ),
         (treasury(store_error="locked"), "store cannot be used: locked; transfers wait: check"),
         (treasury(waiting=2, unresolved=1), "2 waiting, 1 unresolved"),
-        (treasury(in_review=1), "1 transfer in review: look, then resolve"),
+        (treasury(in_review=1), "1 transfer in review: check the exchange's history, then resolve"),
         (treasury(oldest_unresolved_ms=60_000), "0 waiting, 0 unresolved"),
-        (treasury(oldest_unresolved_ms=61_999), "unknown for 61 s: reconciliation goes on"),
+        (treasury(oldest_unresolved_ms=61_999), "unknown for 61 s: reconciliation continues"),
         (treasury(key_problem="it may withdraw"), "the exchange key: it may withdraw"),
         (treasury(relay_error="gone"), "events do not reach ops:events (gone): check Redis"),
         (treasury(kill_switch_error="gone"), "the kill switch cannot be read (gone)"),

@@ -98,7 +98,7 @@ def _transfer_responses() -> dict[int, ResponseSpec]:
         202: ResponseSpec(
             TransferResponse,
             generate_examples=False,
-            description="Accepted and pending: ask again, with the same request or by GET",
+            description="Accepted and pending: send the same request again, or poll with GET",
         ),
         **{
             status: problem_spec(*kinds, view=TransferProblemView)

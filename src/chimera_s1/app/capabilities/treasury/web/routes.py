@@ -1,6 +1,4 @@
-"""`/xchg/treasury`: move money between the wallets, once for each key, and see what
-became of it.
-"""
+"""`/xchg/treasury`: request, read and resolve transfers."""
 
 from typing import Annotated
 
@@ -54,11 +52,11 @@ from chimera_s1.domain.access.verification import Actor
 from chimera_s1.domain.identifiers import parse_transfer_id
 from chimera_s1.domain.treasury.transfer import TransferStatus
 
-_TransferId = Annotated[str, PathParameter(description="The key it was asked for with.")]
+_TransferId = Annotated[str, PathParameter(description="The idempotency key of the transfer.")]
 
 
 class TreasuryController(Controller):
-    """The treasury, from the ledger."""
+    """Transfers, read from the ledger."""
 
     path = "/xchg/treasury"
     opt = {"scope": Scope.READ}  # noqa: RUF012 (Litestar's way; it copies it)
@@ -70,7 +68,7 @@ class TreasuryController(Controller):
         operation_id="request_transfer",
         operation_class=TransferOperation,
         summary="Move USDT between the wallets",
-        response_description="It is over: OK, the money has moved; FAIL, the exchange refused it",
+        response_description="Final: OK, the money has moved; FAIL, it has not",
         responses=TRANSFER_RESPONSES,
         exception_handlers={Exception: transfer_problem},
         status_code=200,
@@ -82,11 +80,11 @@ class TreasuryController(Controller):
         accept_transfers: NamedDependency[AcceptTransfers],
         actor: NamedDependency[Actor],
     ) -> Response[TransferResponse]:
-        """Accepts the transfer, once for each key, and waits up to 3 s for its end.
+        """Accepts the transfer once per key, and waits up to 3 s for its result.
 
-        Send the same request with the same key again after anything but a 400: it moves nothing a
-        second time, and says how the transfer stands. A key belongs to its transfer for ever, also
-        to one that a rule has refused.
+        After any reply but a 400, or none, it is safe to send the same request with the same key:
+        the money is not moved again, and the reply shows the state of the transfer. A key stays
+        bound to its transfer for ever, even if a rule refused it.
         """
         in_headers = key_from_headers(request.headers.getall(KEY_HEADER, []))
         fields = read_transfer_fields(_media_type(request), body)
@@ -110,13 +108,13 @@ class TreasuryController(Controller):
     async def read_transfer(
         self, transfer_id: _TransferId, read_transfers: NamedDependency[ReadTransfers]
     ) -> TransferView:
-        """The transfer as the ledger has it now."""
+        """The current state of the transfer, from the ledger."""
         return TransferView.of(await read_transfers.get(parse_transfer_id(transfer_id)))
 
     @get(
         "/transfers",
         operation_id="list_transfers",
-        summary="Transfers, the newest first",
+        summary="Transfers, newest first",
         responses={
             400: problem_spec(REQUEST_INVALID),
             503: problem_spec(STORE_UNAVAILABLE),
@@ -126,16 +124,17 @@ class TreasuryController(Controller):
         self,
         read_transfers: NamedDependency[ReadTransfers],
         status: Annotated[
-            TransferStatus | None, QueryParameter(name="state", description="Of these only.")
+            TransferStatus | None,
+            QueryParameter(name="state", description="Only transfers in this state."),
         ] = None,
         limit: Annotated[
-            int, QueryParameter(description="How many at most.", ge=1, le=PAGE_MAX)
+            int, QueryParameter(description="Transfers per page.", ge=1, le=PAGE_MAX)
         ] = 50,
         cursor: Annotated[
-            str | None, QueryParameter(description="`next_cursor` of the page before.")
+            str | None, QueryParameter(description="`next_cursor` of the previous page.")
         ] = None,
     ) -> TransferListView:
-        """One page; a transfer that has just changed may still be shown as it was."""
+        """One page; a change of the last second may be missing."""
         before = decode_cursor(cursor) if cursor is not None else None
         page = await read_transfers.list_page(limit, status=status, before=before)
         following = encode_cursor(page.next_mark) if page.next_mark is not None else ""
@@ -144,13 +143,11 @@ class TreasuryController(Controller):
     @get(
         "/limits",
         operation_id="read_limits",
-        summary="What may be moved today",
+        summary="Limits and today's use of the daily cap",
         responses={503: problem_spec(STORE_UNAVAILABLE, LEDGER_DAMAGED)},
     )
     async def read_limits(self, read_transfers: NamedDependency[ReadTransfers]) -> LimitsView:
-        """The limits in force, and what the transfers of all instances have taken of
-        today's cap.
-        """
+        """The limits in force, and how much of today's cap all instances have used."""
         return LimitsView.of(await read_transfers.limits_today())
 
     @post(
@@ -158,8 +155,8 @@ class TreasuryController(Controller):
         opt={"scope": Scope.TREASURY_RESOLVE},
         operation_id="resolve_transfer",
         operation_class=ResolveOperation,
-        summary="Say what happened to a transfer whose outcome is unknown",
-        response_description="The transfer after it",
+        summary="Record the outcome of a transfer that only an operator can decide",
+        response_description="The resolved transfer",
         responses={
             400: problem_spec(REQUEST_INVALID, VALUE_INVALID),
             404: problem_spec(TRANSFER_NOT_FOUND),
@@ -177,8 +174,9 @@ class TreasuryController(Controller):
         resolve_transfers: NamedDependency[ResolveTransfers],
         actor: NamedDependency[Actor],
     ) -> TransferView:
-        """For an operator who has looked at the exchange; the verdict, the evidence and the name go
-        into the ledger. One that failed and has moved money after all can be resolved as DONE.
+        """For an operator who has checked the exchange's transfer history. The ledger records the
+        verdict, the evidence and the actor. A FAILED transfer that moved money after all can be
+        resolved as DONE.
         """
         resolution = read_resolution(_media_type(request), body)
         transfer = await resolve_transfers.resolve(
@@ -197,5 +195,5 @@ def _media_type(request: AnyRequest) -> str:
 
 
 def _actor_text(actor: Actor) -> str:
-    """Who answers for it, and with which token."""
+    """The actor and the id of its token, as the ledger records them."""
     return f"{actor.name}/{actor.kid}"

@@ -40,7 +40,7 @@ class TransferView(Struct, frozen=True, kw_only=True):
     target: Annotated[
         Wallet, Meta(description="The wallet that is credited.", examples=["FUTURES"])
     ] = field(name="to")
-    asset: Annotated[str, Meta(description="What is moved.", examples=["USDT"])] = ASSET
+    asset: Annotated[str, Meta(description="The asset moved.", examples=["USDT"])] = ASSET
     amount: _Exact
     amount_usdt: _Usdt
     reason: Annotated[str, Meta(description="As given; may be empty.", examples=["margin"])]
@@ -130,7 +130,7 @@ class TransferView(Struct, frozen=True, kw_only=True):
 
 
 class TransferListView(Struct, frozen=True, omit_defaults=True):
-    """Transfers, the newest first."""
+    """Transfers, newest first."""
 
     transfers: tuple[TransferView, ...]
     next_cursor: Annotated[

@@ -38,7 +38,7 @@ TransferKey = Annotated[
 ]
 ResultField = Annotated[
     Result,
-    Meta(description="OK: moved. FAIL: not moved, final. PENDING: ask again.", examples=["OK"]),
+    Meta(description="OK: moved. FAIL: not moved, final. PENDING: not final yet.", examples=["OK"]),
 ]
 
 
