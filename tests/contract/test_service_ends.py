@@ -237,7 +237,7 @@ async def test_stalled_event_loop_ends_the_process(node: ServerProcess, tmp_path
     async with service_process(tmp_path / "state", environ, interpreter=[str(entry)]) as service:
         assert await service.ended() == 1
 
-    said = "the event loop has not turned for 1 s; the process ends"
+    said = "the event loop has stalled for 1 s; the process ends"
     assert said in [line["message"] for line in service.lines]
     assert "in stand_still" in service.output
 

@@ -237,11 +237,11 @@ async def test_a_client_id_is_accepted_once_in_seven_days(account: Account) -> N
     ("path", "body", "named"),
     [
         ("/sim/wallet", {"lag": 1}, "history_lag_ms"),
-        ("/sim/wallet", {"pending_ends": "PENDING"}, "is no end"),
+        ("/sim/wallet", {"pending_ends": "PENDING"}, "is not a final status"),
         ("/sim/wallet", {"balances": {"spot": "-1"}}, "at most 8 decimals"),
-        ("/sim/wallet", {"balances": {"spot": "NaN"}}, "is no amount"),
+        ("/sim/wallet", {"balances": {"spot": "NaN"}}, "is not an amount"),
         ("/sim/wallet/transfers", {"type": "UP", "amount": 1}, "MAIN_UMFUTURE or"),
-        ("/sim/wallet/transfers", {"type": OUT, "amount": "0"}, "nothing cannot be moved"),
+        ("/sim/wallet/transfers", {"type": OUT, "amount": "0"}, "0 cannot be moved"),
     ],
 )
 async def test_an_invalid_wallet_request_is_refused_with_the_allowed_values(

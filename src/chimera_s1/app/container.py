@@ -30,7 +30,7 @@ from chimera_s1.domain.ports.clock import Clock
 
 
 def build_access(settings: Settings, clock: Clock, operations: Operations) -> ControlAccess:
-    """Who may call the HTTP API; a token file that cannot be read stops the start."""
+    """Access control of the HTTP API; an unreadable token file stops the start."""
     file = settings.api_tokens_file
     return ControlAccess(
         FileTokenStore(file, clock) if file else None,
@@ -46,7 +46,6 @@ def build_health(
     operations: Operations,
     capabilities: tuple[Capability, ...],
 ) -> ReportHealth:
-    """The components of all capabilities."""
     health = ReportHealth(
         clock, shard=str(settings.shard), version=__version__, mode=operations.trading_mode.mode
     )
@@ -62,7 +61,6 @@ def build_metrics(
     health: ReportHealth,
     capabilities: tuple[Capability, ...],
 ) -> MetricsPage:
-    """The numbers of all capabilities, and those over all of them."""
     return MetricsPage(
         [
             *(source for capability in capabilities for source in capability.metrics),
@@ -80,13 +78,12 @@ def build_web(
     metrics: MetricsPage,
     capabilities: tuple[Capability, ...],
 ) -> Litestar:
-    """The routes of all capabilities, and those over all of them."""
     parts = [*(each.web for each in capabilities), health_part(health, metrics.render)]
     return create_web_app(parts, access)
 
 
 class Container(containers.DeclarativeContainer):
-    """The object graph. `operations` and `capabilities` come in opened, see `runtime`."""
+    """The object graph. `runtime` opens `operations` and `capabilities`."""
 
     settings = providers.Dependency(instance_of=Settings)
     connect_redis: providers.Dependency[ConnectRedis] = providers.Dependency()

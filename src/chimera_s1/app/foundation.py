@@ -1,4 +1,4 @@
-"""What every capability is built on, and how its settings name the exchange's hosts."""
+"""What every capability is built on, and the exchange's hosts by setting."""
 
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
@@ -22,7 +22,7 @@ class Foundation(Struct, frozen=True, kw_only=True):
     Attributes:
         connect_redis: Opens a client of the cluster; a slow use delays only users of that client.
         budgets: The request weight that is left on each venue's host.
-        pulse_watchdog: Called whenever the event loop turns.
+        pulse_watchdog: Called regularly from the event loop.
     """
 
     settings: CoreSettings

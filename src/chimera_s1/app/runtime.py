@@ -1,10 +1,10 @@
-"""The service from the first setting to the last byte: open in order, supervise, close in reverse.
+"""Runs the service: open in order, supervise, close in reverse order.
 
 | how it ends | exit code |
 |---|---|
 | SIGTERM, SIGINT | 0, after the last quotes are written |
-| a worker ended unplanned | 1, with its name |
-| the event loop stood still | 1, with every thread's stack |
+| a worker ended unexpectedly | 1, with its name |
+| the event loop stalled | 1, with every thread's stack |
 """
 
 import faulthandler
@@ -66,7 +66,7 @@ async def run(settings: Settings) -> int:
             try:
                 code = await _serve(settings, signals)
             except ChimeraError as error:
-                # Raised in here, it would come out wrapped in a group.
+                # Raised here, it would be wrapped in an exception group.
                 failure = error
         tasks.cancel_scope.cancel()
     if failure is not None:
@@ -92,14 +92,14 @@ async def _serve(settings: Settings, signals: "_Signals") -> int:
 
 
 class _Service(Struct, frozen=True):
-    """What runs, and what is written once it has stopped."""
+    """The running workers, and the writes that follow once they have stopped."""
 
     workers: tuple[Worker, ...]
     pending_writes: tuple[PendingWrites, ...]
 
 
 async def _start(settings: Settings, watchdog: LoopWatchdog, stack: AsyncExitStack) -> _Service:
-    """Open everything, onto *stack*."""
+    """Open all parts; *stack* closes them."""
     listener = stack.enter_context(
         bind(
             settings.http_host,
@@ -124,9 +124,10 @@ async def _start(settings: Settings, watchdog: LoopWatchdog, stack: AsyncExitSta
 
 
 async def open_capabilities(container: Container, stack: AsyncExitStack) -> tuple[Capability, ...]:
-    """Open every capability, onto *stack*, and give them to *container*.
+    """Open every capability and put it into *container*; *stack* closes them.
 
-    Operations come last in the result: what the others record while they stop is still written.
+    Operations come last in the result, so that events recorded by a stopping capability are still
+    written.
     """
     operations = await stack.enter_async_context(container.opening_operations())
     container.operations.override(operations)
@@ -164,13 +165,13 @@ def workers_of(capability: Capability, clock: Clock) -> Iterator[Worker]:
 
 
 async def _flush(pending_writes: Sequence[PendingWrites]) -> None:
-    """Write what waits; a store that is gone does not hold the process."""
+    """Write what is pending, for at most FLUSH_TIMEOUT_S."""
     with anyio.move_on_after(FLUSH_TIMEOUT_S), suppress(*REDIS_ERRORS):
         for pending in pending_writes:
             await pending.flush()
     left = [f"{count} {each.name}" for each in pending_writes if (count := each.count())]
     if left:
-        _log.warning("not written: the last %s", ", ".join(left))
+        _log.warning("not written to Redis at shutdown, lost: %s", ", ".join(left))
 
 
 async def _redis(
@@ -216,14 +217,14 @@ def _secrets(settings: Settings) -> list[str]:
 
 
 def _exit_on_stall(seconds: float) -> None:
-    """A process that cannot answer must not look alive; nothing can be closed in order any more."""
-    _log.critical("the event loop has not turned for %.0f s; the process ends", seconds)
+    """End the process at once: with a stalled loop nothing can be closed in order."""
+    _log.critical("the event loop has stalled for %.0f s; the process ends", seconds)
     faulthandler.dump_traceback()
     os._exit(EXIT_FAILED)
 
 
 class _Signals:
-    """SIGTERM and SIGINT: cancel what is starting, ask to stop what has started."""
+    """Handles SIGTERM and SIGINT: cancels the start, or asks the started service to stop."""
 
     def __init__(self) -> None:
         self.starting = anyio.CancelScope()
@@ -255,7 +256,7 @@ class _ServiceFile:
         except OSError as error:
             raise ConfigurationError(
                 f"{self._path} cannot be written: {error.strerror}; "
-                "set S1_STATE_DIR to a directory that can"
+                "set S1_STATE_DIR to a writable directory"
             ) from error
 
     def __exit__(self, *_: object) -> None:

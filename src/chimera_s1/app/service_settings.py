@@ -1,7 +1,7 @@
-"""Settings: what the environment variables `S1_*` say, checked as a whole before anything starts.
+"""Reads the settings from `S1_*` variables, and checks all of them before anything starts.
 
-`Settings` is frozen and knows nothing of the process's environment; `load_settings` reads the
-mapping it is given and reports every problem at once.
+`Settings` is frozen and does not read the process's environment; `load_settings` reads the given
+mapping and reports every problem at once.
 """
 
 from collections.abc import Mapping
@@ -17,9 +17,7 @@ from chimera_s1.app.settings.messages import invalid_value_message, unknown_sett
 from chimera_s1.domain.errors import ConfigurationError
 
 CLIENT_NAMES = frozenset({"S1_URL", "S1_TOKEN"})
-"""Names that `demo.env` gives to clients of the service; a shell may export them, S1
-ignores them.
-"""
+"""Variables for clients of the service, from `demo.env`; the service ignores them."""
 
 
 def variable(field: str) -> str:
@@ -28,7 +26,7 @@ def variable(field: str) -> str:
 
 
 class Settings(TreasurySettings, MarketSettings):
-    """Everything the service can be told: the settings of all capabilities."""
+    """The settings of all capabilities."""
 
 
 _S = TypeVar("_S", bound=CoreSettings)
@@ -62,7 +60,7 @@ def read_settings(environ: Mapping[str, str], of: type[_S]) -> _S:
 
 
 def given_variables(environ: Mapping[str, str]) -> dict[str, str]:
-    """The variables of *environ* that mean S1 and say something."""
+    """The non-empty `S1_*` variables of *environ*, without those for clients."""
     return {
         name: text
         for name, text in environ.items()

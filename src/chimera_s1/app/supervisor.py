@@ -1,4 +1,4 @@
-"""Supervision: every worker runs in one task group; one that ends unplanned ends the process."""
+"""Runs every worker in one task group; a worker that ends unexpectedly ends the process."""
 
 import logging
 import math
@@ -14,12 +14,12 @@ _log = logging.getLogger(__name__)
 
 
 class Worker(Struct, frozen=True):
-    """A named piece of work that runs until cancelled, or until told to stop.
+    """A named piece of work that runs until cancelled or asked to stop.
 
     Attributes:
         name: For the message when it dies.
         run: The work.
-        stop: Asks it to end by itself; None where cancelling is as good.
+        stop: Asks it to end by itself; None if it is simply cancelled.
     """
 
     name: str

@@ -54,7 +54,7 @@ class FailureClass(Enum):
     """The write may be applied already, or still be applied later."""
 
 
-class ArangoRequestError(Exception):  # the base of errors, and none itself
+class ArangoRequestError(Exception):  # a base class, never raised
     """A request without a usable reply.
 
     Attributes:

@@ -1,4 +1,4 @@
-"""What a simulator is started with, and the addresses it then listens on."""
+"""The configuration of a simulator, and the addresses it listens on."""
 
 from decimal import Decimal
 from pathlib import Path

@@ -196,8 +196,8 @@ async def _bind(
         bound = await stack.enter_async_context(server)
     except OSError as error:
         raise ConfigurationError(
-            f"{host}:{port} cannot be listened on (is another program there?); "
-            "stop that program, or choose another port, or 0 for any free one"
+            f"{host}:{port} cannot be opened: {error.strerror}; "
+            "stop the program that uses the port, or choose another port, or 0 for any free one"
         ) from error
     return f"[{host}]:{bound}" if ":" in host else f"{host}:{bound}"
 

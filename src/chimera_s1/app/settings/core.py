@@ -104,15 +104,13 @@ class CoreSettings(BaseSettings):
         "HTTP",
         20,
         (1, 10_000),
-        "requests a second of one actor that touch money; twice as many at once",
+        "requests a second of one actor that move money; bursts of twice as many",
     )
-    state_dir: Path = text_setting(
-        "Process", ".chimera", "directory for what is kept locally", ".chimera"
-    )
+    state_dir: Path = text_setting("Process", ".chimera", "directory for local files", ".chimera")
     log_format: LogFormat = text_setting("Process", "auto", "auto, json or human", "json")
     log_level: LogLevel = text_setting("Process", "info", "debug, info, warning or error", "info")
     clock_patrol_ms: WholeNumber = number_setting(
-        "Process", 30_000, (100, 3_600_000), "ms between questions for the exchange's time"
+        "Process", 30_000, (100, 3_600_000), "ms between time requests to the exchange"
     )
     db_arango_uri: Coordinators = text_setting(
         "Store",
@@ -177,5 +175,5 @@ class CoreSettings(BaseSettings):
 
     @property
     def moves_money(self) -> bool:
-        """There is a key to do it with."""
+        """Whether an exchange key is configured."""
         return self.binance_key is not None

@@ -1,4 +1,4 @@
-"""What is wrong with a setting, in words: the name, what was given, the rule and an example."""
+"""Messages about wrong settings: the name, the given value, the rule and an example."""
 
 from collections.abc import Iterable
 from difflib import get_close_matches

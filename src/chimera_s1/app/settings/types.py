@@ -33,7 +33,7 @@ class BinanceEnvironment(StrEnum):
 
 
 class RedisWriter(StrEnum):
-    """Who writes market events: our pipeline to each node, or redis-py's cluster client."""
+    """The client that writes market events: our pipeline to each node, or redis-py's."""
 
     NODE = "node"
     OFFICIAL = "official"

@@ -96,7 +96,7 @@ class StreamStoreReport(Struct, frozen=True):
     @property
     def sentence(self) -> str:
         if not self.reachable:
-            cause = self.cause or "it was not reached yet"
+            cause = self.cause or "not connected yet"
             return (
                 f"Redis does not accept writes ({cause}): check that the cluster runs and that "
                 "S1_REDIS_ADDRESSES names it; meanwhile the newest quote of each instrument is kept"

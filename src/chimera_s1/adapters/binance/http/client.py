@@ -1,7 +1,7 @@
 """The HTTP client of Binance's REST hosts: every request of this package goes through it.
 
-Reads use kept connections, and their failures are the errors of `domain.errors`. A request that
-must not arrive twice goes through `post_once`, which returns what is known about it. Both obey the
+Reads reuse connections, and their failures are the errors of `domain.errors`. A request that must
+not arrive twice goes through `post_once`, which returns what is known about it. Both obey the
 weight budget of the host, follow no redirect and ignore proxies of the environment.
 """
 
@@ -342,5 +342,5 @@ def _error_text(error: Exception) -> str:
 
 def _os_error_text(error: OSError) -> str:
     if isinstance(error, ssl.SSLError | socket.gaierror):
-        return error.strerror or str(error)  # numbered by themselves
+        return error.strerror or str(error)  # its numbers are not errnos
     return os.strerror(error.errno or 0)

@@ -93,7 +93,7 @@ class MarketSocket(WSListener):
         self._unacknowledged: set[int] = set()
 
     async def run(self) -> str:
-        """Dial, subscribe and wait for the end of the socket; return its cause, for people."""
+        """Dial, subscribe and wait for the end of the socket; return its cause as text."""
         try:
             transport = await self._dial()
         except _SocketEnded as ended:

@@ -47,7 +47,7 @@ _T = TypeVar("_T")
 
 class GatewayConfig(Struct, frozen=True, kw_only=True):
     """Attributes:
-    endpoints: Of both venues; wallets are a matter of the spot host.
+        endpoints: Of both venues; the wallet API is on the spot host.
 
     exchange_ms: The time that reads are signed with.
 

@@ -71,7 +71,7 @@ def parse_row_amount(text: str) -> Decimal:
     """USDT.
 
     Raises:
-        ExchangeUnavailableError: *text* is no amount.
+        ExchangeUnavailableError: *text* is not an amount.
     """
     try:
         return parse_usdt(text)

@@ -66,7 +66,8 @@ class WalletRequest(Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         if self.pending_ends in {MovementStatus.WAITING, MovementStatus.PENDING}:
             raise ValueError(
-                f"pending_ends: {self.pending_ends} is no end; write CONFIRMED or FAILED"
+                f"pending_ends: {self.pending_ends} is not a final status; "
+                "write CONFIRMED or FAILED"
             )
 
 
@@ -79,13 +80,15 @@ class WebTransferRequest(Struct, frozen=True, forbid_unknown_fields=True):
     def __post_init__(self) -> None:
         check_amount(self.amount)
         if not self.amount:
-            raise ValueError("amount: nothing cannot be moved")
+            raise ValueError("amount: 0 cannot be moved; write an amount above 0")
 
 
 def check_amount(amount: Decimal) -> None:
     """Raises ValueError unless a wallet can hold *amount*."""
     if not amount.is_finite() or not 0 <= amount <= _AMOUNT_MAX or amount != round(amount, 8):
-        raise ValueError(f"{amount} is no amount: from 0 to {_AMOUNT_MAX:f}, at most 8 decimals")
+        raise ValueError(
+            f"{amount} is not an amount; write 0 to {_AMOUNT_MAX:f}, at most 8 decimals"
+        )
 
 
 class AccountControl:

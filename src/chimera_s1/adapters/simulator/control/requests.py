@@ -26,7 +26,7 @@ class ClockRequest(Struct, frozen=True, forbid_unknown_fields=True):
 
     def __post_init__(self) -> None:
         if self.rate is not None and self.drift_ms_per_s is not None:
-            raise ValueError("rate and drift_ms_per_s say the same; write one of them")
+            raise ValueError("rate and drift_ms_per_s mean the same; write one of them")
 
     @property
     def effective_rate(self) -> float | None:

@@ -111,7 +111,7 @@ def _parse_kind(word: str, do: str, target: Target) -> FaultKind:
     allowed, described = _allowed_kinds(target)
     if word not in allowed:
         forms = ", ".join(_form(kind) for kind in FaultKind if kind in allowed)
-        raise InvalidValueError(f"do: {do!r} cannot be done to {described}; write one of: {forms}")
+        raise InvalidValueError(f"do: {do!r} cannot act on {described}; write one of: {forms}")
     return FaultKind(word)
 
 
@@ -159,5 +159,7 @@ def _parse_number(kind: FaultKind, do: str, argument: str) -> int:
             f"like {kind.value}:{highest}"
         )
     if kind is FaultKind.REFUSE and int(argument) not in _HTTP_STATUSES:
-        raise InvalidValueError(f"do: {do!r} names no HTTP status that exists, like refuse:503")
+        raise InvalidValueError(
+            f"do: {do!r} is not a known HTTP status; write one, like refuse:503"
+        )
     return int(argument)

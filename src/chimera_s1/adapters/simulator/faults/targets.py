@@ -71,7 +71,7 @@ def parse_target(on: str) -> Target:
     if on in set(GlobalTarget):
         return GlobalTarget(on)
     raise InvalidValueError(
-        f"on: {on!r} is no target; write a request (GET /fapi/v1/time, without a query), "
+        f"on: {on!r} is not a target; write a request (GET /fapi/v1/time, without a query), "
         "rest:spot, rest:perp, ws:spot, ws:perp, one stream (ws:perp:btcusdt@bookTicker), one "
         "connection (ws:spot#3), clock or market"
     )

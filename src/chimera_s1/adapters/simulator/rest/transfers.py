@@ -1,4 +1,4 @@
-"""What the transfer endpoints share."""
+"""Helpers of the transfer endpoints."""
 
 from collections.abc import Mapping
 from decimal import Decimal

@@ -94,7 +94,7 @@ class LedgerEngine:
         self.head = LedgerHead()
         """The last folded commit."""
         self.damage = ""
-        """What is wrong and where; empty while the ledger is sound. Nothing is appended to a
+        """What is damaged, and where; empty while the ledger is intact. Nothing is appended to a
         damaged ledger until the process is restarted.
         """
 
@@ -111,10 +111,10 @@ class LedgerEngine:
     async def execute(
         self, decide: Callable[[], Awaitable[Decision[_Result]]], actor: str
     ) -> _Result:
-        """Append what *decide* decides; called again after each lost conflict.
+        """Append the events that *decide* returns; it is called again after each lost conflict.
 
         Raises:
-            AppendUncertainError: The commit may be written; `contains_commit` tells.
+            AppendUncertainError: The commit may be written; ask `contains_commit`.
             StoreUnavailableError: Nothing was written.
             LedgerDamagedError: The ledger is damaged; nothing was written.
         """

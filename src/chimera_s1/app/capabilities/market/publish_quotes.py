@@ -49,7 +49,7 @@ class PublishQuotes:
     """Publishes the quotes of all feeds.
 
     Args:
-        board: Gets every quote that is handed to *publisher*.
+        board: Gets every quote that is passed to *publisher*.
         window: 0 publishes every update at once.
         observe_latency: Called with the ms from the end of a window (window 0: from the receipt of
             its oldest quote) to the acknowledgement of its batch.

@@ -45,11 +45,11 @@ from chimera_s1.domain.ports.market_feed import FeedEvent, FeedListener, MarketF
 async def open_market(
     settings: MarketSettings, base: Foundation, operations: Operations
 ) -> AsyncIterator[Capability]:
-    """Quotes from the exchange's streams to the Redis Streams, and what is known of them."""
+    """Publish quotes from the exchange's streams to the Redis Streams, with their liveness."""
     clock = base.clock
     async with (
         base.connect_redis() as quotes_client,
-        base.connect_redis() as status_client,  # its own: a slow batch delays no status
+        base.connect_redis() as status_client,  # a slow batch must not delay it
         _publisher(settings, quotes_client, clock) as publisher,
     ):
         status = RedisMarketStatus(status_client, maxlen=settings.stream_maxlen)
@@ -149,17 +149,17 @@ def _feeds(
 
 
 def _listener(operations: Operations, watches: tuple[WatchLiveness, ...]) -> FeedListener:
-    takers: tuple[Callable[[FeedEvent], None], ...] = (
+    listeners: tuple[Callable[[FeedEvent], None], ...] = (
         operations.outbox.on_feed_event,
         operations.trading_mode.on_feed_event,
         *(watch.on_feed_event for watch in watches),
     )
 
-    def tell_all(event: FeedEvent) -> None:
-        for take in takers:
-            take(event)
+    def notify_all(event: FeedEvent) -> None:
+        for listener in listeners:
+            listener(event)
 
-    return tell_all
+    return notify_all
 
 
 def _server(

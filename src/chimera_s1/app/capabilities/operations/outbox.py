@@ -11,7 +11,7 @@ from chimera_s1.domain.ports.clock import Clock
 
 RETRY_WAIT_MS = 1_000
 REDIS_ERRORS = (PublisherUnavailableError, ConfigurationError)
-"""Errors to retry while the service runs: a changed password can be mended without a restart."""
+"""Errors to retry while the service runs: a changed password can be corrected without a restart."""
 
 _Entry = TypeVar("_Entry")
 

@@ -1,4 +1,4 @@
-"""Report the health of the whole service: each component's level, and since when it has it."""
+"""Report the health of the service: the level of each component, and since when."""
 
 import logging
 from collections.abc import Callable
@@ -82,7 +82,8 @@ class ReportHealth:
         )
 
     async def run(self, record: Callable[[str, EventDetail], None]) -> None:
-        """Look twice a second until cancelled, so that *since* is right when nobody asks.
+        """Check the levels twice a second until cancelled, so that *since* is right without
+        requests.
 
         Args:
             record: Takes each change of a level as the operational event `health.changed`.
@@ -121,7 +122,7 @@ def _record_changes(
 
 
 def _log_change(old: HealthComponent, new: HealthComponent) -> None:
-    """Only what may concern an operator: the lower levels come and go with the load."""
+    """Log changes that may concern an operator; lower levels vary with the load."""
     if max(old.level, new.level) >= Level.ORANGE:
         level = logging.WARNING if new.level > old.level else logging.INFO
         _log.log(level, "%s is %s: %s", new.name, new.level.name, new.detail)

@@ -27,7 +27,7 @@ from chimera_s1.domain.ports.operations_log import OperationsLog
 
 
 class Operations(Struct, frozen=True, kw_only=True):
-    """What other capabilities use of this one."""
+    """The parts that other capabilities use."""
 
     exchange: ExchangeInformation
     log: OperationsLog
@@ -38,7 +38,9 @@ class Operations(Struct, frozen=True, kw_only=True):
 
     @property
     def spot_patrol(self) -> PatrolClock:
-        """The clock of the wallets' host; where only futures are served, theirs stands in."""
+        """The clock of the spot host, which executes transfers; the futures clock if spot is not
+        served.
+        """
         spot = (patrol for patrol in self.patrols if patrol.venue is Venue.SPOT)
         return next(spot, self.patrols[0])
 

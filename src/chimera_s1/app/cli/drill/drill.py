@@ -1,4 +1,4 @@
-"""What a drill is: faults, the signs of detection and recovery, and targets."""
+"""A drill: its faults, the signs of detection and recovery, and its targets."""
 
 from enum import StrEnum
 from typing import TypeAlias

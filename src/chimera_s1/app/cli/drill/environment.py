@@ -1,4 +1,4 @@
-"""Where a drill takes place: a service, the Redis it writes to, the simulator it listens to."""
+"""The environment of a drill: a service, its Redis and the simulator it listens to."""
 
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager

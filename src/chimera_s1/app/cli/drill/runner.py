@@ -26,10 +26,10 @@ from chimera_s1.domain.ports.clock import Clock
 
 STABLE_TIMEOUT_MS = 90_000
 SIGN_TIMEOUT_MS = 10_000
-"""How much longer than its target and its fault to wait for a sign."""
+"""Wait for a sign, beyond its target and the duration of its fault."""
 
 DRAIN_MS = 2_500
-"""After it, windows that were open at the end are written."""
+"""Wait until windows that were open at the end are written."""
 
 _POLL_INTERVAL_MS = 50
 

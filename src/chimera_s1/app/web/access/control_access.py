@@ -61,7 +61,8 @@ class ControlAccess:
     """Authorizes the requests of all routes that are not public.
 
     Args:
-        tokens: None if no tokens are configured: then anyone may read, and no one may move money.
+        tokens: None if no tokens are configured: then every caller may read, and none may move
+            money.
         limit: For each actor, on routes that move money.
         record: Takes an operational event, `OperationsOutbox.record`.
     """

@@ -47,7 +47,7 @@ def test_steps_are_sorted_by_time() -> None:
         ('[[step]]\non = "ws:spot"\ndo = "stall"\nat = 5', "at"),
         ('[[step]]\non = "ws:spot"\ndo = "stall"\nat_s = -1', "at_s"),
         (MORNING.replace("stall", "explode"), "step 2: do: 'explode' cannot be done"),
-        (MORNING.replace("ws:perp", "ws:dex"), "step 1: on: 'ws:dex' is no target"),
+        (MORNING.replace("ws:perp", "ws:dex"), "step 1: on: 'ws:dex' is not a target"),
     ],
 )
 def test_an_invalid_scenario_is_refused_with_the_reason(text: str, named: str) -> None:

@@ -13,6 +13,6 @@ def market_part(board: QuoteBoard) -> WebPart:
         routes=(QuotesController,),
         dependencies={"quote_board": board},
         kind_by_error=KIND_BY_ERROR,
-        tags=(Tag(name="quotes", description="What was published, newest first."),),
+        tags=(Tag(name="quotes", description="Published quotes, newest first."),),
         end_streams=board.close,
     )

@@ -29,7 +29,7 @@ _HEADERS = (
 
 
 class QuoteEvents:
-    """ASGI response that streams a subscription until the reader leaves or the board closes.
+    """ASGI response that streams a subscription until the reader disconnects or the board closes.
 
     While the reader's socket is full, the subscription keeps the newest quote of each instrument.
     The kernel drops a reader that takes nothing: see `server.bind`.

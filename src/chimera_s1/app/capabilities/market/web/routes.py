@@ -46,7 +46,7 @@ data: {"ts":1772514460893,"symbol":"BTCUSDT","venue":"spot","bid1":67403.8,"ask1
 
 
 class QuotesController(Controller):
-    """Quotes from memory; what they say is what the Redis Streams say."""
+    """Quotes from memory, with the values that are on the Redis Streams."""
 
     path = "/xchg/quotes"
     opt = {"scope": Scope.READ}  # noqa: RUF012 (Litestar's way; it copies it)
@@ -96,10 +96,9 @@ class QuotesController(Controller):
     ) -> ASGIApp:
         """First the newest quote of each instrument, then each as it is published.
 
-        A reader that is slower than the market is given the newest quote of each instrument when
-        it comes to read; those in between are left out. `id` grows by one with every quote the
-        service publishes, whoever reads it, and begins again at each start. A comment line comes
-        every 15 s when there is nothing to say.
+        A slow reader gets the newest quote of each instrument and misses those in between. `id`
+        counts all quotes that the service publishes, from 1 at each start. A comment line is sent
+        after 15 s without a quote.
         """
         return QuoteEvents(quote_board, _filter(venue, symbol))
 

@@ -1,6 +1,6 @@
-"""`/health`, `/ready`, `/metrics`: is it alive, does it do its work, what has it counted.
+"""`/health`, `/ready` and `/metrics`: liveness, readiness and counters.
 
-They read memory only, so they answer while everything the service depends on is gone.
+They read memory only, so they answer while every dependency is unavailable.
 """
 
 from collections.abc import Callable
@@ -39,7 +39,7 @@ _TAGS = ["operation"]
     sync_to_thread=False,
 )
 def read_health(report_health: NamedDependency[ReportHealth]) -> HealthView:
-    """Answers 200 while the service turns, whatever the levels in the body say."""
+    """Answers 200 while the process runs, whatever the levels in the body."""
     return HealthView.of(report_health.snapshot())
 
 
@@ -47,13 +47,13 @@ def read_health(report_health: NamedDependency[ReportHealth]) -> HealthView:
     "/ready",
     opt={"public": True},
     operation_id="read_readiness",
-    summary="Does the service do its work",
+    summary="Readiness: whether every required component works",
     tags=_TAGS,
     responses={
         503: ResponseSpec(
             NotReadyView,
             generate_examples=False,
-            description="Components that are required are RED; the body says what to do",
+            description="A required component is RED; the body says what to do",
             media_type=PROBLEM_JSON,
         )
     },
@@ -93,7 +93,7 @@ def _not_ready(request: AnyRequest, red: tuple[HealthComponent, ...]) -> Respons
 
 
 def health_part(report_health: ReportHealth, render_metrics: Callable[[], bytes]) -> WebPart:
-    """The routes over all capabilities: their health and their metrics."""
+    """The routes for the health and metrics of all capabilities."""
     return WebPart(
         routes=(read_health, read_readiness, read_metrics),
         dependencies={"report_health": report_health, "render_metrics": render_metrics},
