@@ -62,7 +62,7 @@ class Fault:
     Attributes:
         applied: Whether the request takes effect before the fault.
         fired: How many requests it was applied to.
-        released: Done when held requests may go on.
+        released: Set when held requests may continue.
         past: What reads see while it is stale.
     """
 
@@ -134,7 +134,7 @@ class Fault:
                 )
 
     def release(self) -> None:
-        """Let held requests go on; later ones are not held."""
+        """Release held requests; later ones are not held."""
         if not self.released.done():
             self.released.set_result(None)
 

@@ -59,7 +59,7 @@ async def submit_and_classify(
     script: ScriptedReply,
     timeouts: HttpTimeouts = HttpTimeouts(),  # noqa: B008
 ) -> SubmissionReply:
-    """The reply to one transfer; the server proves that it was asked exactly once."""
+    """The reply to one transfer; the server proves that it received exactly one request."""
     async with (
         raw_http_server(script) as server,
         connected_gateway(server.url, timeouts=timeouts) as gateway,

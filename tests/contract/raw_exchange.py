@@ -75,7 +75,7 @@ class RawExchange:
 
     @property
     def addresses(self) -> SimulatorAddresses:
-        """In the shape a feed is made with; what is not a stream leads nowhere."""
+        """As endpoints of a feed; only the stream URLs work."""
         return SimulatorAddresses(
             spot_rest_url="",
             spot_ws_url=self.url,
@@ -95,7 +95,9 @@ class RawExchange:
         return [payload for found, payload in client_frames(sent) if found == opcode]
 
     async def until(self, enough: Callable[[], bool]) -> None:
-        """Wait until *enough*, asked again whenever a client connects, sends or leaves."""
+        """Wait until *enough* is true; it is checked whenever a client connects, sends or
+        disconnects.
+        """
         while not enough():
             await self._data_received.wait()
 

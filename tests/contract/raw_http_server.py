@@ -33,7 +33,7 @@ class ScriptedReply(Struct, frozen=True):
 def http_reply(
     status: int, body: bytes = b"", *headers: str, announced: int | None = None
 ) -> bytes:
-    """A reply of HTTP/1.1; *announced* is what it says is its length, where that is not true."""
+    """An HTTP/1.1 reply; *announced* is a false Content-Length."""
     length = len(body) if announced is None else announced
     lines = [
         f"HTTP/1.1 {status} {HTTPStatus(status).phrase}",

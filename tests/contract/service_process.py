@@ -75,8 +75,7 @@ class Service:
 
     async def readiness(self, expected: int) -> dict[str, Any]:
         """Ask `/ready`, at each line of the log and now and then, until it answers *expected*.
-
-        `/health` is asked beside it and has to answer 200 whatever happens.
+        `/health` must answer 200 each time.
         """
         body: dict[str, Any] = {}
         async with httpx2.AsyncClient(base_url=await self.url(), timeout=PATIENCE_S) as http:
@@ -98,7 +97,7 @@ class Service:
         return int(text.partition("S1_REDIS_ADDRESSES=")[2].split(",")[0].rpartition(":")[2])
 
     def children(self) -> list[int]:
-        """Process ids of what it has started."""
+        """Process ids of its children."""
         return _children(self.process.pid)
 
     async def ended(self) -> int:
@@ -126,7 +125,7 @@ async def service_process(
     *,
     interpreter: Sequence[str] = MODULE,
 ) -> AsyncIterator[Service]:
-    """Run the service; it and all that it started are gone at the end of the block.
+    """Run the service; it and its children are stopped at the end of the block.
 
     Args:
         state_dir: Its S1_STATE_DIR.

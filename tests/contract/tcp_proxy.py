@@ -59,8 +59,8 @@ class TcpProxy:
         return self.refusals.pop(0) if self.refusals else self.refusal
 
     def hold(self) -> None:
-        """What present connections send from now on stays here, also when their clients are gone.
-        Connections made later are not concerned.
+        """Hold what open connections send from now on, even after their clients disconnect. Later
+        connections are not affected.
         """
         for link in self._links:
             link.gate = anyio.Event()

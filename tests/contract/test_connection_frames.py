@@ -231,7 +231,7 @@ async def test_a_legal_frame_without_data_is_counted_and_ignored(
     ids=["nothing", "200", "not ascii", "accept", "no http", "elsewhere", "nowhere"],
 )
 async def test_an_invalid_handshake_counts_as_a_failed_dial(answer: bytes) -> None:
-    """The cause is reported and no exception is raised, whatever listens there."""
+    """The cause is reported and no exception is raised, for any kind of server."""
     with anyio.fail_after(30):
         async with raw_exchange([], handshake=answer) as exchange:
             ended = await Line(exchange).run()

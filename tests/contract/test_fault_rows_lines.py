@@ -102,7 +102,7 @@ async def test_row_58_a_stall_with_pings_answered_is_marked_blind_and_redialled(
 async def test_row_58_half_open_tcp_is_found_by_the_missing_pong(
     tasks: TaskGroup, simulator: SimulatorAddresses, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The other side is gone and TCP has not noticed: no data, no pong, no close."""
+    """The peer is unreachable and TCP has not noticed: no data, no pong, no close."""
     monkeypatch.setattr(liveness, "BLIND_FLOOR_MS", 30_000)
     async with watched_feed(tasks, simulator) as each:
         await each.harness.inject_fault({"on": "ws:perp", "do": "half-open"})

@@ -35,7 +35,7 @@ async def simulator() -> AsyncIterator[ChimeraProcess]:
 
 
 class Flooded:
-    """A feed in the flood that can be asked to wait for so many messages more."""
+    """A feed under load that can wait for a number of further messages."""
 
     def __init__(self, simulator: ChimeraProcess, window: WindowMs) -> None:
         self._pacer = ReadPacer(CLOCK, 10)
@@ -92,7 +92,9 @@ async def sent(simulator: ChimeraProcess) -> int:
 async def test_row_59_a_store_that_hangs_in_a_flood_costs_one_quote_per_stream(
     tasks: TaskGroup, simulator: ChimeraProcess
 ) -> None:
-    """The newest of each stream waits, the rest is counted; what is published then is right."""
+    """The newest frame of each stream stays pending, the rest is counted; the published quotes are
+    correct.
+    """
     publisher = GatedPublisher(streams := MemoryQuoteStreams(CLOCK, maxlen=MAXLEN))
     flooded = Flooded(simulator, WindowMs(50))
     publishing = PublishQuotes(

@@ -39,8 +39,8 @@ PATROL_MS = 30_000
 async def test_row_62_a_rate_limited_venue_receives_no_requests(
     tasks: TaskGroup, status: int, retry_after_s: int
 ) -> None:
-    """Clock patrol, listings and book probes share one hold: until it is over nothing
-    leaves, however often they ask, and the other venue is not affected.
+    """Clock patrol, listings and book probes share one hold: until it ends no request is sent,
+    however many are made; the other venue is not affected.
     """
     simulator = await tasks.start(Simulator(SimulatorConfig(symbols=SYMBOLS), CLOCK).run)
     clock = ManualClock()

@@ -1,5 +1,5 @@
-"""Who may call the HTTP API: every route says what it needs, and what is refused is refused in one
-shape, counted, recorded, and tells nothing of the tokens there are.
+"""Access to the HTTP API: every route declares its scope; refusals have one shape, are counted and
+recorded, and reveal nothing about existing tokens.
 """
 
 import json
@@ -57,7 +57,7 @@ def handlers(app: Litestar) -> list[tuple[str, HTTPRouteHandler]]:
 
 
 def test_every_route_declares_its_scope_or_is_one_of_the_public_ones() -> None:
-    """Nothing is open by accident; who adds a public route adds it here."""
+    """No route is public by accident; a new public route must be added here."""
     app = WebParts().app
     needs = {(path, handler.handler_name): needed_scope(handler) for path, handler in handlers(app)}
 

@@ -45,7 +45,7 @@ async def client(parts: WebParts) -> AsyncIterator[httpx2.AsyncClient]:
 async def test_health_answers_200_and_names_problems(
     parts: WebParts, client: httpx2.AsyncClient
 ) -> None:
-    """With Redis gone the service is alive, answers, and says so."""
+    """Without Redis the service is alive, answers, and reports the outage."""
     parts.redis = REDIS_GONE
 
     reply = await client.get("/health")
@@ -154,7 +154,7 @@ async def test_quotes_are_listed_by_venue_and_symbols(
 async def test_failed_request_is_a_problem(
     client: httpx2.AsyncClient, request_line: str, status: int, code: str, said: str
 ) -> None:
-    """Our refusals and the framework's have one shape (RFC 9457), and each says what was wrong."""
+    """Our refusals and the framework's have one shape (RFC 9457) and name the mistake."""
     method, path = request_line.split(" ")
 
     reply = await client.request(method, path)
@@ -177,7 +177,7 @@ async def test_wrong_method_gets_the_allow_header(client: httpx2.AsyncClient) ->
 async def test_internal_error_is_logged_and_hidden_from_the_client(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The client is told that it failed; the traceback is in the log and nowhere else."""
+    """The client gets a generic error; the traceback is only in the log."""
 
     def fail() -> bytes:
         raise RuntimeError("the secret inside")

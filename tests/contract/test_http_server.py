@@ -47,7 +47,7 @@ async def parsed(lines: AsyncIterator[str]) -> AsyncIterator[dict[str, str]]:
 
 
 async def test_every_response_has_cache_and_sniffing_headers() -> None:
-    """Nothing is cached, nothing is guessed, and the server does not say what it is made of."""
+    """Replies forbid caching and MIME sniffing, and do not name the server software."""
     with anyio.fail_after(SAFETY_S):
         async with serving(WebParts()) as server, httpx2.AsyncClient(base_url=server.url) as client:
             replies = [await client.get(path) for path in ("/health", "/nothing", "/schema")]
@@ -91,7 +91,7 @@ async def test_subscription_ends_when_the_reader_leaves() -> None:
 
 
 async def test_open_stream_does_not_delay_a_stop() -> None:
-    """The reader sees an orderly end of the response, and the server's task is over."""
+    """The reader sees an orderly end of the response, and the server's task ends."""
     board = WatchedBoard()
     board.post([quote()])
     seen: list[str] = []
@@ -240,7 +240,7 @@ def test_unavailable_address_names_the_setting(host: str, port: int, said: str) 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::ffff:192.0.2.1"])
 def test_without_tokens_only_loopback_is_allowed(host: str) -> None:
-    """It is refused for what it is, before anybody asks whether this machine has it (RFC 5737)."""
+    """It is refused without loopback, before the address is resolved (RFC 5737)."""
     with pytest.raises(ConfigurationError) as caught:
         bind(host, 0, loopback_only=True)
 

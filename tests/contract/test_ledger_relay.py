@@ -126,8 +126,8 @@ async def test_row_52_a_slot_that_moves_takes_the_stream_along(
 async def test_row_51_what_a_killed_master_took_with_it_is_written_again(
     redis_binary: Path, tmp_path: Path
 ) -> None:
-    """Its replica had not heard of the newest entries, which were acknowledged all the same, and no
-    call needs to have failed for that to be found out.
+    """Its replica lacks the newest entries although they were acknowledged; the relay detects that
+    even if no call failed.
     """
     async with (
         EmbeddedRedis(

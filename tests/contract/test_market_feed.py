@@ -232,7 +232,7 @@ async def test_listings_and_selection_of_both_venues(simulator: SimulatorAddress
 async def test_every_rest_failure_becomes_a_domain_error(
     simulator: SimulatorAddresses, deed: str, error: type[Exception]
 ) -> None:
-    """Foreign exceptions stop at the adapter, whatever the exchange sends."""
+    """Foreign exceptions stop at the adapter."""
     async with (
         httpx2.AsyncClient(base_url=simulator.control_url) as control,
         BinanceExchangeInformation(simulator_endpoints(simulator), CLOCK) as exchange,

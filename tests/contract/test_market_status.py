@@ -26,7 +26,7 @@ TS = 1_772_514_460_893
 
 
 class Status(Struct):
-    """A market status, and how a test reads what was written for a venue."""
+    """A market status, and a function that reads the entries of a venue."""
 
     port: MarketStatus
     written: Callable[[Venue], Awaitable[list[StatusChange]]]

@@ -137,7 +137,7 @@ async def test_a_quote_is_held_back_while_an_earlier_one_is_in_flight_to_another
     redis_binary: Path, tmp_path: Path
 ) -> None:
     """A slot moves while its old owner hangs with a quote of one of its streams in flight: the next
-    quote waits for the reply to the first, whatever the slot map says by then.
+    quote waits for the reply to the first, even if the slot map has changed.
     """
     instrument, neighbour = served_by(0, fresh_instruments(50))[:2]
     async with (

@@ -27,7 +27,7 @@ MAXLEN = 300
 
 
 class Log(Struct):
-    """A log, and how a test reads what was written."""
+    """A log, and a function that reads its entries."""
 
     port: OperationsLog
     events: Callable[[], Awaitable[list[OperationsEvent]]]

@@ -39,7 +39,7 @@ async def simulator() -> AsyncIterator[ChimeraProcess]:
 async def service(
     simulator: ChimeraProcess, tmp_path_factory: pytest.TempPathFactory
 ) -> AsyncIterator[Service]:
-    """A service with its embedded Redis, which nobody disturbs."""
+    """A service with its embedded Redis, without faults."""
     directory = tmp_path_factory.mktemp("service")
     async with service_process(directory, simulated(simulator.ready)) as running:
         await running.readiness(200)
@@ -67,7 +67,7 @@ def decimal(value: float) -> str:
 
 
 def row_of(frame: dict[str, Any], venue: str) -> Row:
-    """What the stream must say for a frame, all but its time."""
+    """The expected stream entry of a frame, without its time."""
     bid, bid_qty, ask, ask_qty = (float(frame["data"][key]) for key in "bBaA")
     mid = (bid + ask) / 2
     spread_bps = (ask - bid) / mid * 1e4

@@ -209,7 +209,7 @@ async def test_a_signal_while_its_redis_starts_leaves_no_server(tmp_path: Path) 
     ],
 )
 async def test_a_worker_that_dies_ends_the_process(tmp_path: Path, deed: str, said: str) -> None:
-    """Exit code 1, the worker's name in the last words, and its Redis gone with it."""
+    """Exit code 1, the worker's name in the last log line, and its Redis is stopped."""
     entry = tmp_path / "faulty.py"
     entry.write_text(FAULTY.format(deed=deed))
     async with service_process(
@@ -227,9 +227,8 @@ async def test_a_worker_that_dies_ends_the_process(tmp_path: Path, deed: str, sa
 
 
 async def test_stalled_event_loop_ends_the_process(node: ServerProcess, tmp_path: Path) -> None:
-    """Exit code 1, and the stack that it stands still in; nothing can be closed in order any more.
-
-    A process that nothing ends gives up by itself, with another code.
+    """Exit code 1, and the stack of the stalled thread. If the watchdog failed, the process would
+    end later with another code.
     """
     entry = tmp_path / "stalled.py"
     entry.write_text(STALLED)

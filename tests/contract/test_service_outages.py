@@ -1,5 +1,5 @@
-"""The service while what it depends on is absent, killed, or refuses it: it says so, waits, goes
-on.
+"""The service while a dependency is absent, killed, or refuses it: it reports that, waits and
+recovers.
 """
 
 import os
@@ -39,7 +39,7 @@ async def node(redis_binary: Path, tmp_path: Path) -> AsyncIterator[ServerProces
 
 @asynccontextmanager
 async def simulator_again(ready: dict[str, str]) -> AsyncIterator[ChimeraProcess]:
-    """A simulator on the ports of one that is gone."""
+    """A simulator on the ports of one that was stopped."""
     ports = [
         option
         for name, url in ready.items()
@@ -185,7 +185,7 @@ async def test_killed_redis_is_reported_and_gets_missed_events(
 
 
 async def test_a_killed_embedded_redis_is_started_again(tmp_path: Path) -> None:
-    """Its data is gone, the service is not."""
+    """The data of Redis is lost; the service continues."""
     async with (
         simulator_process(*SYMBOL) as exchange,
         service_process(tmp_path, simulated(exchange.ready, "BTCUSDT")) as service,
@@ -207,7 +207,9 @@ async def test_a_killed_embedded_redis_is_started_again(tmp_path: Path) -> None:
 
 
 async def test_dependencies_may_be_absent_at_the_start(node: ServerProcess, tmp_path: Path) -> None:
-    """No exchange, no Redis: it starts, says what is missing, and is ready once they are there."""
+    """Without exchange and Redis it starts, reports what is missing, and becomes ready once they
+    are available.
+    """
     async with simulator_process(*SYMBOL) as first:
         ready = first.ready
     await node.kill()
@@ -232,7 +234,7 @@ async def test_dependencies_may_be_absent_at_the_start(node: ServerProcess, tmp_
 async def test_changed_password_is_reported_and_can_be_corrected(
     node: ServerProcess, tmp_path: Path
 ) -> None:
-    """The service goes on without its store, says which setting to look at, and shows no secret."""
+    """The service continues without its store, names the setting to check, and shows no secret."""
     await node.execute("CONFIG", "SET", "requirepass", SECRET)
     async with (
         redis_at(node.address.port, SECRET) as admin,

@@ -185,7 +185,7 @@ async def test_a_read_keeps_the_path_of_the_base_url() -> None:
 
 
 async def test_a_public_read_that_exceeds_the_weight_limit_blocks_the_host() -> None:
-    """Also where only the code in the body says so."""
+    """Also when only the code in the body reports it."""
     clock = ManualClock()
     limited = http_reply(400, b'{"code":-1003,"msg":"Too much weight"}', "Retry-After: 7")
     async with (

@@ -1,7 +1,7 @@
-"""Third-party clients read the simulator with nothing changed but addresses.
+"""Third-party clients read the simulator with only their addresses changed.
 
-Binance's own SDKs and ccxt decide whether the simulator speaks Binance: they parse every reply into
-their own types, or fail.
+Binance's own SDKs and ccxt check that the simulator follows the protocol: they parse every reply
+into their own types, or fail.
 """
 
 from collections.abc import AsyncIterator, Awaitable, Callable

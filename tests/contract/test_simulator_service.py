@@ -30,7 +30,7 @@ async def sim(urls: dict[str, str]) -> AsyncIterator[SimulatorClient]:
 
 
 async def test_weight_above_the_limit_is_refused_then_banned() -> None:
-    """24 requests of weight 250 use up the minute; the clock stands still, so it does not end."""
+    """24 requests of weight 250 use up the minute; the clock is stopped, so it does not end."""
     depth = "/api/v3/depth?symbol=BTCUSDT&limit=5000"
     async with simulator_process() as process, simulator_client(process.ready) as sim:
         await sim.control("POST", "/sim/clock", {"rate": 0.0001})

@@ -1,7 +1,5 @@
-"""`POST /xchg/treasury/transfer` as its callers meet it: what is legal is done once, what is not is
-refused in one shape, and what a rule refuses stays refused.
-
-Named rows are those of the fault matrix.
+"""`POST /xchg/treasury/transfer` for its clients: a valid request moves money once, an invalid one
+is refused in one shape, and a refusal by a rule is final. Named rows are those of the fault matrix.
 """
 
 from decimal import Decimal
@@ -144,7 +142,7 @@ class TestIdempotent:
     async def test_row_02_key_belongs_to_one_transfer(
         self, other: dict[str, Any], named: str
     ) -> None:
-        """What differs is named; what was stored is not told."""
+        """The differing fields are named; their stored values are not shown."""
         async with treasury_api_client() as caller:
             await caller.transfer(amount="777.77", reason="the first one")
             before = event_types(caller.world)

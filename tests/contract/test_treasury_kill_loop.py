@@ -8,7 +8,7 @@ ROUNDS = 5
 
 
 async def test_row_67_whatever_moment_kill_9_comes_at_the_books_agree(tmp_path: Path) -> None:
-    """Nothing moved twice, nothing lost, nothing undecided, nobody told what is not so."""
+    """No transfer moves twice, is lost or stays undecided, and no client gets a wrong result."""
     result = await kill_loop(tmp_path, ROUNDS, seed=5)
 
     assert result.violations == []

@@ -57,7 +57,7 @@ async def test_row_53_money_moves_while_redis_is_gone(site: TreasuryDeployment) 
 async def test_row_50_a_second_process_on_the_same_file_is_refused(
     site: TreasuryDeployment, tmp_path: Path
 ) -> None:
-    """One sentence, exit code 2; the first one goes on."""
+    """One sentence, exit code 2; the first service continues."""
     async with site.serving() as desk:
         environ = site.environ(
             S1_STATE_DIR=str(tmp_path / "other"),
@@ -104,7 +104,7 @@ async def test_row_12_flood_of_one_actor_is_limited_and_others_are_served(
 async def test_row_71_process_without_file_descriptors_refuses_new_connections_and_recovers(
     site: TreasuryDeployment,
 ) -> None:
-    """The transfer waits and says why; who is connected already is served all the time."""
+    """The transfer waits and reports the reason; open connections are served throughout."""
     async with site.serving() as desk, newcomer(await desk.service.url()) as http:
         assert (await desk.transfer("f1", "65")).json()["result"] == "OK"
         with no_more_files(desk.service.process.pid):
@@ -150,5 +150,5 @@ async def test_row_38_and_39_unavailable_arango_ledger_accepts_and_loses_nothing
 
 
 def newcomer(url: str) -> httpx2.AsyncClient:
-    """Somebody who has no connection yet."""
+    """A client without an open connection."""
     return httpx2.AsyncClient(base_url=url, timeout=PATIENCE_S, trust_env=False)

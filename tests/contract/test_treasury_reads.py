@@ -40,7 +40,7 @@ def anyio_backend() -> tuple[str, dict[str, Any]]:
 
 
 async def unresolved(caller: TreasuryApiClient, key: str = "t1") -> None:
-    """A transfer whose outcome nobody will ever find out by himself."""
+    """A transfer whose outcome only an operator can decide."""
     caller.world.gateway.script.append(ScriptedResponse(reply=ReplyUnknown("no reply came")))
     assert_result(await caller.transfer(key), 202, "PENDING")
 

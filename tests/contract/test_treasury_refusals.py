@@ -1,7 +1,5 @@
-"""What the treasury's HTTP API does not take: what cannot be understood, who may not, and what
-cannot be done now. Nothing of it reaches the ledger.
-
-Named rows are those of the fault matrix.
+"""Requests that the treasury's HTTP API refuses: malformed, not permitted, or not possible now.
+None reaches the ledger. Named rows are those of the fault matrix.
 """
 
 import json
@@ -190,7 +188,7 @@ class TestNotNow:
     async def test_row_64_kill_switch_refuses_new_transfers_and_binds_no_key(
         self, switch: dict[str, Any], status: int, code: str
     ) -> None:
-        """What was done before is still told, and the same key works afterwards."""
+        """Earlier results can still be read, and the same key works afterwards."""
         async with treasury_api_client() as caller:
             await caller.transfer("before")
             before = event_types(caller.world)
@@ -244,7 +242,7 @@ class TestNotNow:
             assert_result(await caller.transfer(), 200, "OK")
 
     async def test_row_45_a_damaged_ledger_is_read_and_not_written(self) -> None:
-        """The place is named; what it held is told from the projection."""
+        """The damaged commit is named; the transfer is read from the projection."""
         async with treasury_api_client() as caller:
             for key in ("t1", "t2"):
                 await caller.transfer(key, amount=11)
@@ -297,7 +295,7 @@ class TestNotNow:
             assert event_types(caller.world).count("treasury.transfer.requested") == 2
 
     async def test_lost_store_reply_is_resolved_by_the_same_key(self) -> None:
-        """It was accepted, and nobody could say so: the same key tells."""
+        """It was accepted, but the reply could not confirm that: the same key returns it."""
         async with treasury_api_client() as caller:
             caller.world.gateway.script.append(
                 ScriptedResponse(executes=True, reply=ReplyUnknown("lost"))

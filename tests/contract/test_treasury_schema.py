@@ -1,5 +1,5 @@
-"""The treasury's routes keep to their description, on the running service: whatever is sent, the
-reply is one that is described; and every one that is described can be had.
+"""The treasury's routes match their OpenAPI description, on the running service: every reply is
+described, and every described reply occurs.
 """
 
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -72,7 +72,7 @@ def service() -> Iterator[Service]:
 
 
 class Asking:
-    """One operation: asked for, its reply held to the description, and its status noted."""
+    """Call one operation, check its reply against the description, and record its status."""
 
     def __init__(self, service: Service, client: httpx2.Client, method: str, path: str) -> None:
         schema = schemathesis.openapi.from_url(f"{service.url}/schema/openapi.json")
@@ -85,7 +85,7 @@ class Asking:
         self.client = client
 
     def fuzz(self) -> None:
-        """Send what is described, and what is not."""
+        """Send requests that match the description, and requests that do not."""
         for mode in GenerationMode:
             self._fuzz(mode)
 
@@ -221,9 +221,7 @@ OPERATIONS: dict[tuple[str, str], Callable[[Asking], None]] = {
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
 def test_responses_conform_to_the_description(service: Service, method: str, path: str) -> None:
-    """No reply is outside the description, no 5xx comes of what is sent, and the description
-    promises nothing that does not happen.
-    """
+    """No reply is undescribed, no request causes a 5xx, and every described reply occurs."""
     with httpx2.Client(trust_env=False, headers=MAY) as client:
         asking = Asking(service, client, method, path)
         asking.fuzz()

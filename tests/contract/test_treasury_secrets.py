@@ -1,6 +1,4 @@
-"""No secret leaves the service, whatever goes wrong: every way to fail is provoked, everything that
-it wrote is searched.
-"""
+"""No secret leaves the service: every failure is provoked, and all output is searched."""
 
 import re
 from collections.abc import AsyncIterator, Iterable
@@ -109,7 +107,9 @@ async def test_row_70_no_secret_is_in_what_the_service_writes(site: TreasuryDepl
 async def test_the_password_of_arango_is_masked_in_the_log(
     site: TreasuryDeployment, free_tcp_port: int
 ) -> None:
-    """The coordinator's port is the password: the log names where nobody answers, and masks it."""
+    """The coordinator's port is the password: the log names the unreachable address with the
+    password masked.
+    """
     password = str(free_tcp_port)
     environ = site.environ(
         S1_DB_ARANGO_URI=f"http://127.0.0.1:{password}", S1_DB_ARANGO_PASS=password
@@ -132,7 +132,7 @@ async def guarded(admin: Any) -> AsyncIterator[None]:
 
 
 async def refusals(desk: TreasuryServiceClient) -> AsyncIterator[bytes]:
-    """What is answered to those who may not, or ask wrongly."""
+    """The replies to unauthorised and malformed requests."""
     bodies: tuple[bytes, ...] = (
         b"",
         b"{",

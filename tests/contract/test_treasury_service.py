@@ -1,6 +1,4 @@
-"""Money moves once, whatever becomes of the processes: a real service, exchange, Redis
-and ledger.
-"""
+"""Money moves once although processes are killed: a real service, exchange, Redis and ledger."""
 
 import os
 import signal
@@ -70,7 +68,7 @@ async def test_a_transfer_moves_money_once_through_lost_replies_and_kill_9(
 
 
 async def test_row_64_the_kill_switch_stops_what_is_not_sent_yet(site: TreasuryDeployment) -> None:
-    """What is new gets 503, what waits goes on waiting, what may have moved is found out about."""
+    """New requests get 503, accepted ones keep waiting, and uncertain ones are reconciled."""
     async with site.serving() as desk, redis_at(site.node.address.port) as redis:
         await site.sim.control("POST", "/sim/wallet", {"history_lag_ms": 3_600_000})
         await site.sim.arm(POST, "execute-then-drop")
@@ -101,8 +99,8 @@ async def test_row_64_the_kill_switch_stops_what_is_not_sent_yet(site: TreasuryD
 async def test_row_66_sigterm_waits_for_a_pending_reply(
     site: TreasuryDeployment,
 ) -> None:
-    """The client gets its answer, exit code 0; what was not told on `ops:events` the next one
-    tells.
+    """The client gets its reply, exit code 0; events not yet on `ops:events` are relayed by the
+    next process.
     """
     await site.sim.arm(POST, "execute-then-delay:1500")
     async with site.serving() as desk:
@@ -121,8 +119,8 @@ async def test_row_66_sigterm_waits_for_a_pending_reply(
 async def test_row_25_late_request_is_refused_by_the_exchange(
     site: TreasuryDeployment, tmp_path: Path
 ) -> None:
-    """The process stands still between its intent and the sending, while the exchange's clock goes
-    on.
+    """The process is paused between the start event and the sending, while the exchange's clock
+    runs.
     """
     entry = tmp_path / "paused.py"
     entry.write_text(PAUSED)

@@ -1,4 +1,6 @@
-"""SIGTERM, seen from outside: nothing new is accepted, and the next process can begin at once."""
+"""SIGTERM, observed from outside: no new transfer is accepted, and the next process can start at
+once.
+"""
 
 from collections.abc import AsyncIterator
 

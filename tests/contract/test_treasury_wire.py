@@ -1,6 +1,4 @@
-"""The transfer on the wire: one request, once, on a fresh connection, and what is made of any
-answer.
-"""
+"""The transfer on the wire: one request on a new connection, and the class of each reply."""
 
 import hashlib
 import socket

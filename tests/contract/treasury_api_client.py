@@ -129,8 +129,8 @@ def assert_result(reply: httpx2.Response, status: int, expected: str) -> dict[st
 
 
 UNCERTAIN_CODES = {"store.unavailable", "ledger.damaged", "ledger.too_new", "internal"}
-"""Nobody knows whether the request was accepted: who believed in FAIL would ask with
-another key.
+"""It is unknown whether the request was accepted: after a FAIL a client would retry with another
+key.
 """
 
 

@@ -145,8 +145,8 @@ class TreasuryDeployment:
     async def relayed(self, entries: Iterable[LedgerEntry]) -> list[str]:
         """The `event_id`s of *entries* on `ops:events`, in order.
 
-        Other ledgers have told their events there too, under the same names: a ledger's are those
-        with its hashes.
+        Other ledgers relay their events there too, under the same names; the hashes tell them
+        apart.
         """
         own = set(_events(entries))
         async with redis_at(self.node.address.port) as redis:
@@ -156,9 +156,7 @@ class TreasuryDeployment:
         return [name for name, digest in names if (name, digest) in own]
 
     async def wait_until_idle(self) -> None:
-        """Wait until every transfer is decided and confirmed, and told on `ops:events` and in the
-        projection.
-        """
+        """Wait until every transfer is final, verified, relayed to `ops:events` and projected."""
         with anyio.fail_after(PATIENCE_S):
             while await self._is_busy():  # noqa: ASYNC110 (another process works)
                 await anyio.sleep(_LOOK_AGAIN_S)

@@ -80,7 +80,7 @@ class TreasuryServiceClient:
         return next(each for each in components if each["name"] == "treasury")
 
     async def kill(self) -> None:
-        """SIGKILL; returns when it is gone."""
+        """SIGKILL; returns when the process has ended."""
         self.service.process.kill()
         await self.service.ended()
 

@@ -61,7 +61,7 @@ READER_TOKEN, READER = make_token(
 
 
 class WatchedBoard(QuoteBoard):
-    """A board that tells when a reader has come, and when it has left."""
+    """A board that signals when a reader subscribes and when it leaves."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -179,7 +179,7 @@ async def serving(
 
 
 def description() -> dict[str, Any]:
-    """What `/schema/openapi.json` says, less the version, which changes with every release."""
+    """The document at `/schema/openapi.json`, without the version of the release."""
     said: dict[str, Any] = json.loads(json.dumps(WebParts().app.openapi_schema.to_schema()))
     del said["info"]["version"]
     return said

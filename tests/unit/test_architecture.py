@@ -1,6 +1,4 @@
-"""Who may import whom: the contracts of pyproject.toml, and which package may know
-which library.
-"""
+"""Import rules: the contracts of pyproject.toml, and the packages that may import each library."""
 
 import subprocess
 import sys

@@ -174,7 +174,7 @@ def test_the_architecture_page_lists_every_kind_of_connection_event() -> None:
 
 
 def test_messages_name_only_settings_that_exist() -> None:
-    """An error or a health sentence may tell the operator to change a setting."""
+    """An error or a health sentence may ask the operator to change a setting."""
     named = {
         (file, name)
         for file, texts in messages().items()

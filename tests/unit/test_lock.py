@@ -58,7 +58,7 @@ def test_every_version_has_a_hash(file: str) -> None:
 
 
 def test_all_files_agree_on_versions() -> None:
-    """What is tested is what is deployed."""
+    """The tested versions are the deployed ones."""
     tested = pins("requirements-dev.txt")
     deployed = pins("requirements.txt")
 

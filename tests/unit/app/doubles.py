@@ -11,7 +11,7 @@ from tests.fakes.quote_streams import MemoryQuotePublisher, MemoryQuoteStreams
 
 
 class GatedPublisher(MemoryQuotePublisher):
-    """A store that takes its time: each call waits until it is let through, then writes.
+    """A slow store: each call waits until it is released, then writes.
 
     `refused` names instruments whose node does not answer: their quotes come back unpublished.
     """
@@ -31,7 +31,7 @@ class GatedPublisher(MemoryQuotePublisher):
         self._gate = anyio.Event()
 
     def open_gate(self) -> None:
-        """Let through who waits, and who comes."""
+        """Release waiting and later calls."""
         self._gate.set()
 
     async def publish(self, quotes: Sequence[Quote]) -> PublishReport:

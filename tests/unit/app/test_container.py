@@ -61,7 +61,7 @@ async def test_every_provider_resolves(tmp_path: Path) -> None:
 
 
 async def test_without_a_key_nothing_moves_money(tmp_path: Path) -> None:
-    """No workers, no component of health, no store; the routes are there and say why not."""
+    """No workers, no health component, no store; the routes answer with the reason."""
     async with opened(SIMULATED, tmp_path) as (_, capabilities):
         treasury = next(each for each in capabilities if each.name == "treasury")
 

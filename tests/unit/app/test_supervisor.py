@@ -1,4 +1,6 @@
-"""Supervision: who ends unplanned is named, who is to end is asked first."""
+"""Supervision: a worker that ends unexpectedly is named; at a stop, workers are asked before they
+are cancelled.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -12,7 +14,7 @@ from chimera_s1.app.supervisor import Worker, WorkerFailedError, supervise
 
 
 class Work:
-    """Work that runs until cancelled or told to go on; notes how it ended."""
+    """Work that runs until cancelled or released; records how it ended."""
 
     def __init__(self, failure: Exception | None = None) -> None:
         self.go_on = anyio.Event()
@@ -34,7 +36,7 @@ async def supervised(
     *workers: Worker,
     meanwhile: Callable[[anyio.Event], Awaitable[None]],
 ) -> WorkerFailedError | None:
-    """Supervise, let *meanwhile* happen, and return who died."""
+    """Supervise while *meanwhile* runs, and return the error of the worker that died."""
     died: list[WorkerFailedError] = []
     until = anyio.Event()
 
@@ -105,7 +107,7 @@ async def test_a_worker_that_ends_with_a_cancellation_of_its_own_is_dead_too() -
 
 
 async def test_errors_from_a_workers_own_task_group_are_named_themselves() -> None:
-    """ "unhandled errors in a TaskGroup" would tell the operator nothing."""
+    """ "unhandled errors in a TaskGroup" would not help the operator."""
 
     async def run() -> None:
         async with anyio.create_task_group() as tasks:

@@ -23,7 +23,7 @@ START = 1_000_000.0
 
 
 def stream(gap_ms: float = 1_000.0, updates: int = 40) -> tuple[StreamLiveness, float]:
-    """A stream that spoke every *gap_ms*, and the moment of its last update."""
+    """A stream with an update every *gap_ms*, and the time of the last one."""
     live = StreamLiveness(KEY, START)
     at = START
     for _ in range(updates):
@@ -34,7 +34,7 @@ def stream(gap_ms: float = 1_000.0, updates: int = 40) -> tuple[StreamLiveness, 
 
 
 def state_of(live: StreamLiveness) -> Liveness | None:
-    """Read anew: the type checker takes what an assert has seen for settled."""
+    """Read in a function: after an assert the type checker assumes the value is fixed."""
     return live.state
 
 
@@ -115,7 +115,7 @@ def test_only_a_probe_sets_stale_and_only_an_update_ends_it() -> None:
 
 
 def test_a_calm_book_is_probed_again_only_after_a_pause() -> None:
-    """The venue is not asked at every look."""
+    """The venue is not probed at every evaluation."""
     live, at = stream()
     live.record_probe(at + 6_000, book_moved=False)
 
@@ -151,7 +151,7 @@ def test_reconnect_restarts_silence_but_blind_stays_until_an_update() -> None:
 
 
 def test_streams_that_fall_silent_together_are_not_quiet() -> None:
-    """Where nobody else on the connection speaks, its verdict is awaited."""
+    """If no other stream of the connection delivers, the state of the connection decides."""
     live, at = stream()
     live.update_state(at + 3_000, connection_blind=False, others_active=False)
 

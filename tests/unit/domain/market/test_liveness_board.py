@@ -21,7 +21,7 @@ def look(board: LivenessBoard, now_ms: float) -> LivenessUpdate:
 def busy(
     board: LivenessBoard, upto_ms: int, keys: tuple[tuple[InstrumentId, str], ...] = KEYS
 ) -> None:
-    """Each of *keys* speaks every 100 ms from 100 to *upto_ms*."""
+    """Each of *keys* gets an update every 100 ms from 100 to *upto_ms*."""
     for at in range(100, upto_ms + 1, 100):
         for key in keys:
             board.record_update(key, at)
@@ -36,7 +36,7 @@ def opened_board(upto_ms: int = 5_000) -> LivenessBoard:
 
 
 def test_instruments_with_updates_are_live() -> None:
-    """The first look tells it once."""
+    """The first evaluation reports it once."""
     board = LivenessBoard()
     board.connection_opened("perp-0", KEYS, 0)
     busy(board, 1_000)
@@ -74,7 +74,9 @@ def test_a_loss_and_its_end_are_marked_with_the_exact_interval() -> None:
 
 
 def test_a_short_interruption_is_marked_too() -> None:
-    """Back before the gap was told: both markers come, in order, once the last frames are in."""
+    """Reconnected before the GAP was reported: both markers follow, in order, after the last
+    frames.
+    """
     board = opened_board()
     board.connection_lost("perp-0", KEYS, "cut", 5_050)
     board.connection_opened("perp-0", KEYS, 5_300)
@@ -89,7 +91,7 @@ def test_a_short_interruption_is_marked_too() -> None:
 
 
 def test_gap_and_resumed_have_the_same_since() -> None:
-    """Also where the clock that both are told by is a ms apart by then, or has stepped."""
+    """Also if the wall clock has drifted by 1 ms or stepped in between."""
     board = opened_board()
     board.connection_lost("perp-0", KEYS, "cut", 5_050)
     (gap,) = (c for c in look(board, 7_000).changes if c.symbol == "*")
@@ -138,7 +140,9 @@ def test_connection_with_only_refused_messages_is_not_silent() -> None:
 
 
 def test_one_silent_stream_on_an_active_connection_is_suspect() -> None:
-    """ETH goes on, BTC does not: BTC is quiet, then suspect, and STALE once a probe says so."""
+    """ETH delivers, BTC does not: BTC is QUIET, then suspect, and STALE once a probe finds a
+    changed book.
+    """
     board = opened_board()
     for at in range(5_100, 11_001, 100):
         board.record_update(ETH, at)
@@ -154,7 +158,7 @@ def test_one_silent_stream_on_an_active_connection_is_suspect() -> None:
 
 
 def test_instrument_with_two_streams_has_the_worse_state() -> None:
-    """A stalled bookTicker is not hidden by a depth stream that goes on."""
+    """A stalled bookTicker is not hidden by a depth stream that delivers."""
     board = LivenessBoard()
     keys = (ETH, ETH_DEPTH)
     board.connection_opened("perp-0", keys, 0)

@@ -77,7 +77,7 @@ def test_after_a_restart_the_new_count_continues() -> None:
 
 
 def test_repeated_id_after_a_reconnect_is_not_a_restart() -> None:
-    """The newest id seen again and again, hours apart, stays what it is: a duplicate."""
+    """The newest id, repeated hours apart, is still a duplicate."""
     order = UpdateIdTracker()
     order.observe(900, 0)
 

@@ -68,7 +68,7 @@ def test_empty_window_has_no_offset_and_full_availability() -> None:
 def test_window_reports_recent_requests_and_the_latest_offset(
     asked: list[ClockSample | None], size: int
 ) -> None:
-    """`p_up` and round trips are of the last *size* questions; the offset outlives its probe."""
+    """`p_up` and round trips cover the last *size* requests; the offset is kept beyond that."""
     window = SkewWindow(size)
     for probe in asked:
         if probe is None:

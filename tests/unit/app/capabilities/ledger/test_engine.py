@@ -221,7 +221,7 @@ async def test_changed_commit_stops_all_writes(before: bytes, after: bytes, prob
 
 @on_virtual_time
 async def test_event_that_cannot_be_folded_stops_all_writes() -> None:
-    """The chain is sound; the fold says that the commit is impossible."""
+    """The chain is intact; the fold rejects the commit as impossible."""
     store = FaultyEventStore("counter")
     event = NewEvent("counter/main", "counter.added", 1, {"by": "many"})
     draft = CommitDraft(commit_id="odd", at=1, actor="x", correlation_id="", events=(event,))

@@ -29,7 +29,7 @@ SAME, OTHER = TopOfBook(100.0, 1.0, 100.5, 2.0), TopOfBook(101.0, 1.0, 101.5, 2.
 
 
 class Feed(ScriptedMarketFeed):
-    """A feed that loses a connection when it is told to make it anew, as a real one does."""
+    """A feed that loses a connection when asked to reconnect it, as a real one does."""
 
     watch: WatchLiveness
 
@@ -82,7 +82,7 @@ class Rig:
         )
 
     async def busy(self, duration_ms: int, keys: Sequence[StreamKey] = KEYS) -> None:
-        """Each of *keys* speaks every 100 ms."""
+        """Each of *keys* gets an update every 100 ms."""
         for _ in range(duration_ms // 100):
             await self.clock.advance(100)
             self.speak(*keys)

@@ -24,7 +24,7 @@ SAME = TopOfBook(NEWEST.bid, NEWEST.bid_qty, NEWEST.ask, NEWEST.ask_qty)
 async def probed(
     newest: Quote | None, first: TopOfBook | ChimeraError, second: TopOfBook | ChimeraError
 ) -> bool | None:
-    """What a probe says where the venue answers *first* and, from then on, *second*."""
+    """The result of a probe if the venue answers *first* and then always *second*."""
     clock = ManualClock()
     exchange = MemoryExchangeInformation(clock)
     said: list[bool | None] = []

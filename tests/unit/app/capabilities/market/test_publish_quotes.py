@@ -1,5 +1,5 @@
-"""Publishing window by window: when they close, what they carry, and what becomes of quotes that
-the store does not take.
+"""Publishing window by window: their times, their quotes, and quotes that the store does not
+accept.
 """
 
 import pytest
@@ -106,7 +106,7 @@ async def test_a_slow_store_merges_windows() -> None:
 
 @pytest.mark.parametrize("step_ms", [-3_600_000, 3_600_000])
 async def test_wall_clock_step_makes_no_window_late(step_ms: int) -> None:
-    """Lateness and latency are durations: only the monotonic clock tells them."""
+    """Lateness and latency are durations: they are measured by the monotonic clock."""
     bench = Bench()
     async with bench.running():
         bench.publisher.close_gate()
@@ -123,8 +123,8 @@ async def test_wall_clock_step_makes_no_window_late(step_ms: int) -> None:
 
 
 async def test_recovered_store_gets_the_newest_quote_of_each_stream_in_order() -> None:
-    """What waits is superseded by what is newer, and offered again before it, oldest
-    stream first.
+    """Pending quotes are superseded by newer ones of their stream; the others are sent first,
+    oldest stream first.
     """
     bench = Bench()
     async with bench.running():
@@ -153,7 +153,7 @@ async def test_recovered_store_gets_the_newest_quote_of_each_stream_in_order() -
 
 @pytest.mark.parametrize("step_ms", [0, -3_600_000, 3_600_000])
 async def test_expired_quote_is_not_published(step_ms: int) -> None:
-    """Exactly FRESH_MS old is fresh; older is dropped and counted, whatever the wall clock does."""
+    """Exactly FRESH_MS old is fresh; older is dropped and counted, even if the wall clock steps."""
     bench = Bench()
     async with bench.running():
         bench.streams.unavailable = True
@@ -191,8 +191,8 @@ async def test_unavailable_node_affects_its_own_streams_only() -> None:
 
 
 async def test_store_is_pinged_in_a_calm_market() -> None:
-    """Without writes the store is asked, so that silence does not look like health; writes that are
-    acknowledged make asking needless.
+    """Without writes the store is pinged, so that a calm market does not hide an outage;
+    acknowledged writes make pings unnecessary.
     """
     bench = Bench()
     assert not bench.publishing.report().reachable

@@ -1,4 +1,4 @@
-"""Publishing every update (window 0), and the end: what is held goes out, what is being written is
+"""Publishing every update (window 0), and the shutdown: pending quotes are sent, running writes are
 finished.
 """
 
@@ -68,7 +68,7 @@ async def test_window_zero_measures_from_the_receipt() -> None:
 
 
 async def test_update_without_a_quote_is_skipped() -> None:
-    """A feed that wakes up for a frame it then drops is not asked in vain for ever."""
+    """A feed that wakes up for a frame it then drops does not cause a hot loop."""
     bench = Bench(window=0)
 
     class Dropping(ScriptedMarketFeed):
@@ -95,7 +95,7 @@ async def test_update_without_a_quote_is_skipped() -> None:
 
 @pytest.mark.parametrize("window", [0, 1000])
 async def test_flush_publishes_held_quotes(window: int) -> None:
-    """The last quotes go out with what waits, before the sockets close."""
+    """The last quotes are sent with the pending ones, before the sockets close."""
     bench = Bench(window)
     bench.publisher.refused = {ETH}
     async with bench.running():
@@ -110,7 +110,7 @@ async def test_flush_publishes_held_quotes(window: int) -> None:
 
 
 async def test_cancelled_publish_completes_and_keeps_its_report() -> None:
-    """Cancelling waits for the acknowledgement: nothing is written twice, nothing is forgotten."""
+    """Cancelling waits for the acknowledgement: no quote is written twice or lost."""
     bench = Bench()
     bench.publisher.refused = {ETH}
     with anyio.fail_after(5):
@@ -132,8 +132,8 @@ async def test_cancelled_publish_completes_and_keeps_its_report() -> None:
 
 
 async def test_feed_cancelled_while_waiting_keeps_its_quotes() -> None:
-    """A quote is taken from its feed only by who publishes it: cancelled while another feed's batch
-    is being written, it is there for the last flush.
+    """A quote is drained only by the task that publishes it: after a cancellation during another
+    feed's write, it is still there for the last flush.
     """
     bench = Bench(window=0)
     with anyio.fail_after(5):

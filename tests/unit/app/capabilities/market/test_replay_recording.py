@@ -33,7 +33,7 @@ WINDOWS = tuple(
 
 
 class ListedRecording:
-    """A recording of the windows it is given; damaged after them where told so."""
+    """A recording of the given windows, optionally damaged after them."""
 
     def __init__(self, windows: Sequence[ReplayWindow] = WINDOWS, *, damaged: bool = False) -> None:
         self.counters = FeedCounters()
@@ -132,8 +132,8 @@ async def test_different_recordings_have_different_digests() -> None:
 
 
 async def test_unpublished_quotes_are_retried_until_acknowledged() -> None:
-    """The next window waits; what was taken is not offered twice; the digest is that of
-    a calm run.
+    """The next window waits; accepted quotes are not sent twice; the digest is that of a run
+    without faults.
     """
     calm, bench = Bench(), Bench()
     await calm.run()

@@ -35,7 +35,7 @@ BACKOFF = Backoff(base_ms=100, max_wait_ms=250, jitter_ms=10)
 
 
 class CountingExchange(MemoryExchangeInformation):
-    """Counts how often it is asked for its listings."""
+    """Counts the requests for its listings."""
 
     asked = 0
 
@@ -85,7 +85,7 @@ async def test_selected_instruments_are_subscribed() -> None:
     "failure", [ExchangeUnavailableError("no route"), ExchangeRefusedError("go away")]
 )
 async def test_listing_is_retried_until_the_venue_answers(failure: ChimeraError) -> None:
-    """The listing is asked for again and again, with growing waits up to the longest."""
+    """The listing is requested again with growing waits up to the longest."""
     bench = Bench()
     bench.exchange.error = failure
     async with bench.running():
@@ -115,7 +115,7 @@ async def test_an_unknown_name_is_reported_and_the_rest_runs() -> None:
 
 
 class EndingFeed(ScriptedMarketFeed):
-    """A feed whose `run` returns when told to; at once where there is nothing to subscribe."""
+    """A feed whose `run` returns on request; at once if there is nothing to subscribe."""
 
     def __init__(self, venue: Venue) -> None:
         super().__init__(venue)
@@ -165,9 +165,7 @@ async def test_shard_without_instruments_keeps_running() -> None:
 
 
 async def test_a_feed_that_ends_ends_the_worker() -> None:
-    """A dead feed never hides behind a worker that goes on: returning is for the
-    supervisor to see.
-    """
+    """A dead feed ends its worker, so that the supervisor sees it."""
     bench, feed = with_ending_feed("BTCUSDT")
     feed.end.set()
 

@@ -63,7 +63,7 @@ async def test_silent_connection_is_reconnected_and_reported() -> None:
 async def test_lost_connection_is_blind_at_the_next_check(
     kind: type[ConnectionLost | ConnectionFatal],
 ) -> None:
-    """Nothing has to be waited for: the socket has said so itself; nobody dials it twice."""
+    """The socket has reported the loss itself, so there is no wait and no second dial."""
     async with watching() as rig:
         if kind is ConnectionLost:
             rig.lost()
@@ -98,7 +98,7 @@ async def test_the_message_that_opens_a_connection_counts_for_its_stream() -> No
 
 
 async def silent_btc(rig: Rig, duration_ms: int) -> None:
-    """ETH goes on, BTC says nothing."""
+    """ETH delivers, BTC is silent."""
     await rig.busy(duration_ms, [ETH])
 
 
@@ -161,7 +161,9 @@ async def test_update_during_a_probe_prevents_stale() -> None:
 async def test_failing_probe_does_not_delay_other_symbols(
     refusal: ChimeraError,
 ) -> None:
-    """Without an answer it stays QUIET, is asked again only after a pause, and others are asked."""
+    """Without an answer it stays QUIET and is probed again only after a pause; others are probed
+    meanwhile.
+    """
     delisted, moving, speaking = (
         (InstrumentId(Venue.PERP, Symbol(name)), ETH[1]) for name in ("OLD", "ADAUSDT", "SOLUSDT")
     )
@@ -183,7 +185,7 @@ async def test_failing_probe_does_not_delay_other_symbols(
 
 
 async def test_slow_probe_does_not_hide_a_blind_connection() -> None:
-    """The looks go on while a probe waits for its answer."""
+    """Evaluation continues while a probe waits for its answer."""
     async with watching() as rig:
         rig.exchange.answers = anyio.Event()
         await silent_btc(rig, 6_000)
@@ -196,7 +198,7 @@ async def test_slow_probe_does_not_hide_a_blind_connection() -> None:
 
 @pytest.mark.parametrize("step_ms", [-HOUR_MS, HOUR_MS])
 async def test_wall_clock_step_changes_no_state(step_ms: int) -> None:
-    """Also where quotes of before the step are seen after it; what is told is in the new time."""
+    """Also when quotes from before the step are drained after it; entries use the new time."""
     async with watching() as rig:
         told = len(rig.told)
         now_ms = rig.clock.now_ms()

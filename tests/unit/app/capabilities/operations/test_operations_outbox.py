@@ -156,7 +156,9 @@ async def test_event_during_a_write_is_written_next() -> None:
 async def test_full_outbox_drops_its_oldest_event(
     monkeypatch: pytest.MonkeyPatch, *, during_write: bool
 ) -> None:
-    """The bound holds while the store is away and while it writes; what is given up is counted."""
+    """The bound holds while the store is unavailable and while it writes; dropped events are
+    counted.
+    """
     monkeypatch.setattr(operations_outbox, "OUTBOX_MAX", 3)
     bench = Bench()
     async with bench.running():

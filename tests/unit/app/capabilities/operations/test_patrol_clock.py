@@ -144,8 +144,8 @@ async def test_requests_are_frequent_until_the_first_answer() -> None:
 
 
 async def test_requested_refreshes_are_paced() -> None:
-    """The exchange's clock may have stepped; a slow exchange is not asked with each of
-    its frames.
+    """The exchange's clock may have stepped; a slow exchange does not cause a request for each
+    frame.
     """
     clock = ManualClock()
     exchange = DistantExchange(clock)
@@ -173,8 +173,8 @@ async def test_requested_refreshes_are_paced() -> None:
 
 
 async def test_refresh_requested_after_an_answer_is_immediate() -> None:
-    """The exchange's clock may step just after it was asked: only doubts are spaced, not the
-    patrol.
+    """The exchange's clock may step right after a request: only requested refreshes are spaced, not
+    the patrol.
     """
     clock = ManualClock()
     exchange = DistantExchange(clock)

@@ -1,4 +1,4 @@
-"""Health: levels by report, dated by their change, with sentences that say what to do."""
+"""Health: the level of each report, the time of its last change, and a sentence with advice."""
 
 import logging
 from dataclasses import dataclass
@@ -120,9 +120,7 @@ async def test_since_is_when_the_level_changed() -> None:
 async def test_level_change_is_logged_without_a_request(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    """The worker sees the fall and the recovery; a question a minute later is told when
-    they were.
-    """
+    """The worker records the fall and the recovery; a request a minute later shows their times."""
     caplog.set_level(logging.INFO)
     clock, store = ManualClock(0), Store(WELL)
     service = health(clock)
@@ -179,7 +177,7 @@ async def test_only_required_components_end_readiness(*, required: bool, ready: 
 
 
 async def test_a_component_is_described_by_its_report() -> None:
-    """The report says its level and its sentence; health knows no kind of report."""
+    """The report computes its level and sentence; health depends on no kind of report."""
 
     class Report:
         level = Level.ORANGE

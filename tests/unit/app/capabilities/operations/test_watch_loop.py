@@ -20,7 +20,7 @@ SLICES = 10
 
 
 class LateClock(ManualClock):
-    """A clock whose sleeps last longer than asked by what the test says, one after the other."""
+    """A clock whose sleeps are too long by the given delays, in order."""
 
     def __init__(self, lags_ms: Iterable[float]) -> None:
         super().__init__()

@@ -120,7 +120,7 @@ async def test_at_most_eight_requests_are_in_flight() -> None:
 async def test_request_with_too_little_window_left_is_signed_again(
     slow_ms: int, unsent: int
 ) -> None:
-    """The receive window is 5 s; what is sent in its last second may be executed late."""
+    """The receive window is 5 s; a request sent in its last second may be executed late."""
     world = TreasuryHarness()
     store = SlowEventStore(world.clock)
     store.pauses[2] = slow_ms

@@ -23,7 +23,7 @@ FIELDS = {
 
 
 class Listener:
-    """Keeps what it was called with."""
+    """Records its calls."""
 
     def __init__(self) -> None:
         self.commits: list[tuple[list[type[TreasuryEvent]], str]] = []
