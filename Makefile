@@ -30,11 +30,11 @@ help: ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' Makefile
 
 .PHONY: run
-run: $(INSTALLED) ## the whole service on this machine: simulator, embedded Redis, connector (ARGS="--help")
+run: $(INSTALLED) ## run the whole service on this machine: simulator, embedded Redis, connector (ARGS="--help")
 	@exec $(BIN)/chimera-s1 demo $(ARGS)
 
 .PHONY: test
-test: $(INSTALLED) ## every unit and contract test; types, lint and import contracts among them (ARGS="-k quote")
+test: $(INSTALLED) ## run all tests, with types, lint and import contracts (ARGS="-k quote")
 	@exec $(BIN)/pytest --numprocesses 2 --dist loadfile $(ARGS)
 
 define NO_ARANGO
@@ -45,38 +45,38 @@ endef
 export NO_ARANGO
 
 .PHONY: test-arango
-test-arango: $(INSTALLED) ## the suites of the ledger's stores over a real ArangoDB (ARANGO_URL=http://...)
+test-arango: $(INSTALLED) ## run the ledger store tests against a real ArangoDB (ARANGO_URL=http://...)
 	@test -n "$$ARANGO_URL" || { echo "$$NO_ARANGO" >&2; exit 1; }
 	@exec $(BIN)/pytest -k arango_server tests/contract $(ARGS)
 
 .PHONY: bench
-bench: $(INSTALLED) ## print what a message costs, how soon it is out, and what that takes (ARGS="--quick")
+bench: $(INSTALLED) ## print CPU cost, latency and memory of a message, and the cost of a transfer (ARGS="--quick")
 	@exec $(BIN)/python -m tests.load.bench $(ARGS)
 
 .PHONY: soak
-soak: $(INSTALLED) ## damaged frames, faults of Redis, then the two below (SECONDS=60 ARGS="--only stop")
+soak: $(INSTALLED) ## fuzz the parsers, repeat Redis faults, then the two targets below (SECONDS=60 ARGS="--only stop")
 	@$(BIN)/python -m tests.load.fuzz_frames --seconds $(or $(SECONDS),60)
 	@$(BIN)/python -m tests.load.soak $(ARGS)
 	@$(MAKE) --no-print-directory soak-kill soak-model
 
 .PHONY: soak-kill
-soak-kill: $(INSTALLED) ## kill -9 of a service that moves money, again and again (ROUNDS=100 SEED=1)
+soak-kill: $(INSTALLED) ## kill -9 a service that moves money, many times (ROUNDS=100 SEED=1)
 	@exec $(BIN)/python -m tests.load.treasury_kill_loop --rounds $(or $(ROUNDS),100) --seed $(or $(SEED),1)
 
 .PHONY: soak-model
-soak-model: $(INSTALLED) ## the treasury in a seeded world of lost replies, pauses and deaths (SEEDS=200000)
+soak-model: $(INSTALLED) ## run the treasury through seeded lost replies, pauses and crashes (SEEDS=200000)
 	@exec $(BIN)/python -m tests.load.treasury_model --seeds $(or $(SEEDS),200000) --processes 2
 
 .PHONY: quick
-quick: $(INSTALLED) ## unit tests and static checks only: under two minutes (ARGS="-k quote")
+quick: $(INSTALLED) ## run unit tests and static checks: under two minutes (ARGS="-k quote")
 	@exec $(BIN)/pytest --numprocesses 2 --dist loadfile tests/unit $(ARGS)
 
 .PHONY: mutants
-mutants: $(INSTALLED) ## make each deliberate mistake of tests/mutants and see a test fail (ARGS="--only ID")
+mutants: $(INSTALLED) ## check that each deliberate mistake of tests/mutants fails a test (ARGS="--only ID")
 	@exec $(BIN)/python -m tests.mutants $(ARGS)
 
 .PHONY: lint
-lint: $(INSTALLED) ## only the static checks: ruff, mypy, import contracts
+lint: $(INSTALLED) ## run the static checks: ruff, mypy, import contracts
 	@$(BIN)/ruff check
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
@@ -85,7 +85,7 @@ lint: $(INSTALLED) ## only the static checks: ruff, mypy, import contracts
 		print "hint: " $$2 " has " $$1 " lines; can it be read in one sitting?" }'
 
 .PHONY: fmt
-fmt: $(INSTALLED) ## format and apply the fixes ruff is sure of
+fmt: $(INSTALLED) ## format, and apply the safe fixes of ruff
 	@$(BIN)/ruff format
 	@$(BIN)/ruff check --fix
 
@@ -97,7 +97,7 @@ lock: $(INSTALLED) ## rewrite requirements*.txt from pyproject.toml (UPGRADE=--u
 	@$(LOCK) --constraints requirements-dev.txt --group build -o requirements-build.txt
 
 .PHONY: clean
-clean: ## remove what make made: the environment, the caches, the demo's state
+clean: ## remove the environment, the caches and the state of the demo
 	rm -rf $(VENV) .chimera .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache build dist
 
 $(INSTALLED): pyproject.toml requirements-build.txt requirements-dev.txt

@@ -1,4 +1,4 @@
-"""Wait for a change, at most a given time."""
+"""Wait for a change, with a timeout."""
 
 from collections.abc import Callable
 
@@ -11,10 +11,10 @@ from chimera_s1.domain.ports.clock import Clock
 class ChangeSignal:
     """Wakes all tasks that wait for a change.
 
-    Read the version before you look, so that a change in between is not missed:
+    Read the version before the state, so that a change in between is not missed:
 
         version = signal.version
-        await look()
+        await read_state()
         await signal.wait_after(clock, 500, version=version)
     """
 
@@ -46,8 +46,8 @@ class ChangeSignal:
     ) -> None:
         """Return when a change after *version* was notified, or after *timeout_ms*.
 
-        With *debounce_ms* it returns so much later, so that many changes are one look. *relevant*
-        says at each `notify` whether to wake up.
+        With *debounce_ms* it returns that much later, so that many changes cause one wake-up.
+        *relevant* decides at each `notify` whether to wake up.
         """
         if self.version <= version or not relevant():
             with anyio.CancelScope() as sleeper:

@@ -75,7 +75,7 @@ async def _run(worker: Worker) -> BaseException | None:
         if anyio.current_effective_deadline() == -math.inf:
             raise  # the supervisor is being cancelled, not only this worker
         return error
-    except Exception as error:  # noqa: BLE001 (whatever it is, it must be named)
+    except Exception as error:  # noqa: BLE001 (any failure must be named)
         return error
     return None
 

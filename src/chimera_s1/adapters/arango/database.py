@@ -4,7 +4,7 @@
         ledger = ArangoEventStore(arango, "treasury")
 
 python-arango blocks, so each call runs in a thread. A cancelled task waits for its thread:
-otherwise a write could be applied after its caller has gone.
+otherwise a write could be applied after its caller has ended.
 """
 
 import logging

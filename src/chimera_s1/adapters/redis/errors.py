@@ -27,7 +27,7 @@ def translate_redis_errors() -> Iterator[None]:
     try:
         yield
     except REDIS_FAILURES as error:
-        # Without the cause: the advice says everything, the chain would repeat the server's text.
+        # Without the cause: the advice is complete, the chain would repeat the server's text.
         advice = configuration_advice(error)
         if advice:
             raise ConfigurationError(advice) from None

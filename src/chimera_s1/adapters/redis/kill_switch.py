@@ -18,7 +18,7 @@ class RedisKillSwitch:
         self._timeout_s = timeout_s
 
     async def read(self) -> bool:
-        """True for every value that does not say off, also for unknown ones."""
+        """True for every value that does not mean off, also for unknown ones."""
         with translate_redis_errors(), anyio.fail_after(self._timeout_s):
             stored = await self._client.execute_command("GET", KILL_SWITCH_KEY)
         text = stored.decode(errors="replace") if isinstance(stored, bytes) else stored or ""

@@ -50,7 +50,7 @@ app = typer.Typer(
     epilog="Exit codes: 0 done, 1 failed while running, 2 wrong settings, arguments or file, "
     "3 a transfer is not finished, 130 ended by Ctrl-C.",
 )
-_RUN, _DATA, _MONEY, _LOOK = "Run", "Market data", "Treasury", "Look"
+_RUN, _DATA, _MONEY, _INSPECT = "Run", "Market data", "Treasury", "Inspect"
 app.command(rich_help_panel=_RUN)(serve)
 app.command(rich_help_panel=_RUN)(demo)
 app.command(rich_help_panel=_RUN)(simulate)
@@ -60,9 +60,9 @@ app.command(rich_help_panel=_DATA)(record)
 app.command(rich_help_panel=_DATA)(replay)
 app.command(rich_help_panel=_MONEY)(transfer)
 app.add_typer(ledger, name="ledger", rich_help_panel=_MONEY)
-app.command(rich_help_panel=_LOOK)(config)
-app.command(rich_help_panel=_LOOK)(doctor)
-app.command(rich_help_panel=_LOOK)(drill)
+app.command(rich_help_panel=_INSPECT)(config)
+app.command(rich_help_panel=_INSPECT)(doctor)
+app.command(rich_help_panel=_INSPECT)(drill)
 
 
 def _print_version(requested: bool) -> None:

@@ -25,10 +25,10 @@ def invalid_value_message(
     Args:
         name: The variable.
         given: Its text; None where it is not set.
-        field: What `Settings` says about it.
-        detail: What pydantic says is wrong.
+        field: Its declaration in `Settings`.
+        detail: The error of pydantic.
     """
-    # Where an @ stands, a user and a password may stand before it: the reason would quote them.
+    # An @ may follow a user and a password, which the reason would quote.
     hidden = given is not None and (is_secret(field) or "@" in given)
     shown = f"{name} is not set" if given is None else f"{name}={MASK if hidden else repr(given)}"
     cause = detail.get("ctx", {}).get("error") if detail["type"] == "value_error" else None

@@ -40,7 +40,7 @@ class RedisWriter(StrEnum):
 
 
 class LogFormat(StrEnum):
-    """How a log line looks; `auto` is `human` in a terminal and `json` elsewhere."""
+    """Format of log lines; `auto` is `human` in a terminal and `json` elsewhere."""
 
     AUTO = "auto"
     JSON = "json"

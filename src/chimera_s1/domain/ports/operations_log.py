@@ -5,7 +5,7 @@ from typing import Protocol
 from msgspec import Struct
 
 EventDetail = dict[str, str | int | float | bool | None]
-"""What an operational event says; JSON values only."""
+"""Details of an operational event; JSON values only."""
 
 
 class OperationsEvent(Struct, frozen=True):

@@ -110,7 +110,7 @@ class RecordDisputed(Struct, frozen=True):
 
 
 class RequestReview(Struct, frozen=True):
-    """An operator must look: reconciliation takes too long or cannot decide."""
+    """An operator must check the exchange: reconciliation takes too long or cannot decide."""
 
     cause: str
     at: int

@@ -197,7 +197,7 @@ class TransferCorrected(
 class ReviewRequested(
     _TreasuryEvent, frozen=True, kw_only=True, tag="treasury.transfer.review_requested"
 ):
-    """Reconciliation cannot decide the outcome; an operator must look."""
+    """Reconciliation cannot decide the outcome; an operator must check the exchange."""
 
     transfer_id: TransferId
     cause: str

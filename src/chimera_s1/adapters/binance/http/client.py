@@ -80,7 +80,7 @@ class HttpReply(Struct, frozen=True):
 
 
 class NotSent(Struct, frozen=True):
-    """No byte of the request has left."""
+    """No byte of the request was sent."""
 
     cause: str
 
@@ -195,8 +195,8 @@ class HttpClient:
         """Send *body*, already signed, exactly once and on a connection of its own.
 
         A connection that was used before may have been closed by the other side while idle; then a
-        request that never arrived could not be told from one whose reply was lost. So there is no
-        keep-alive here and no retry. Only cancellation raises.
+        request that never arrived could not be distinguished from one whose reply was lost. So
+        there is no keep-alive here and no retry. Only cancellation raises.
         """
         url = self._endpoints[venue].rest_url + path
         buffer = _ReplyBuffer(POST_BYTES_MAX)
@@ -208,7 +208,7 @@ class HttpClient:
             return NotSent(_error_text(error))
         except TimeoutError:
             cause = f"no complete reply within {timeouts.total_s:g} s"
-        except Exception as error:  # noqa: BLE001 (whatever it is, the request may have left)
+        except Exception as error:  # noqa: BLE001 (after any failure the request may have been sent)
             cause = _error_text(error)
         if buffer.status:
             self._budgets[venue].record_reply(buffer.status, buffer.headers)

@@ -218,7 +218,7 @@ class MarketSocket(WSListener):
 
 
 def _close_cause(transport: WSTransport) -> str:
-    # None before a close frame, which the stub of picows does not say.
+    # None before a close frame, which the stub of picows does not declare.
     handshake: WSCloseHandshake | None = transport.close_handshake
     received = handshake.recv if handshake is not None else None
     if received is None:

@@ -63,7 +63,7 @@ def _fault_middleware(venue: Venue, faults: FaultRegistry, clock: ScaledClock) -
                 return await handler(request)
             return await answer_with_fault(action, request, handler)
         except ConnectionResetError:
-            # The client is gone, perhaps killed: no response can reach it.
+            # The client has disconnected, perhaps killed: no response can reach it.
             return web.Response()
 
     return with_faults

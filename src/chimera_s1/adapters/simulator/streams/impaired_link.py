@@ -30,7 +30,7 @@ class ImpairedLink:
         self._bytes_per_s = bytes_per_s
 
     def mute(self) -> None:
-        """Send nothing any more, as if the network path to the client were gone."""
+        """Send nothing any more, as if the network path to the client were cut."""
         self._muted = True
         self._held.clear()
         self.waiting = 0

@@ -22,7 +22,7 @@ RESULT_WAIT_MS = 3_000.0
 """How long a request waits for the transfer's outcome."""
 
 REQUEST_TIMEOUT_S = 10.0
-"""The longest a request takes, whatever the store does; longer than `RESULT_WAIT_MS`."""
+"""Limit of one request, even if the store hangs; longer than `RESULT_WAIT_MS`."""
 
 
 class KeyReusedError(ChimeraError):

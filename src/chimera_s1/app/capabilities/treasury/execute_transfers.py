@@ -1,7 +1,7 @@
 """Execute transfers: sign, record the start, send once, record the reply.
 
-No attempt is signed or sent twice, whatever happens. The exchange itself refuses a request that
-leaves late, because its signed timestamp is outside the receive window.
+No attempt is signed or sent twice. The exchange itself refuses a request that is sent late, because
+its signed timestamp is outside the receive window.
 """
 
 import logging

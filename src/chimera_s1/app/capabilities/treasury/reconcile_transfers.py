@@ -138,8 +138,8 @@ class ReconcileTransfers:
             **transfers.unverified,
             **transfers.watched_failures,
         }
-        for gone in self._states.keys() - watched.keys():
-            del self._states[gone]
+        for transfer_id in self._states.keys() - watched.keys():
+            del self._states[transfer_id]
         for transfer in watched.values():
             if transfers.find_unknown_event(streams_of(transfer)):
                 continue  # a newer version must continue it

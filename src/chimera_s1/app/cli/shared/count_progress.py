@@ -15,13 +15,13 @@ class CountProgress:
 
     def __init__(self, activity: str, unit: str, total: int, clock: Clock) -> None:
         """Args:
-        activity: For example `verifying`.
+            activity: For example `verifying`.
 
         unit: What is counted, in the plural.
 
         total: As far as it is known.
 
-        clock: Tells when the next line is due.
+        clock: For the interval between lines.
         """
         console = Console(file=sys.stderr, highlight=False)
         self._activity = activity

@@ -92,7 +92,7 @@ class _Problem(Struct, frozen=True):
 
 
 def interpret_reply(reply: HttpReply, transfer_id: TransferId) -> ReplyMeaning:
-    """What *reply* says about *transfer_id*."""
+    """The meaning of *reply* for *transfer_id*."""
     if reply.status in {HTTPStatus.OK, HTTPStatus.ACCEPTED}:
         return _interpret_result(reply, transfer_id)
     problem = _problem(reply.body)
@@ -242,7 +242,7 @@ class TransferClient:
                 case TransferPending():
                     pending = found
                 case RequestRejected(forbidden=True) if self._may_read:
-                    # A token for transfers alone may not read; the same POST tells the state too.
+                    # A token for transfers alone may not read; the same POST returns the state too.
                     self._may_read = False
                 case RequestRejected(cause=cause) | RetryNeeded(cause=cause):
                     return TransferPending(cause)

@@ -1,4 +1,4 @@
-"""`chimera-s1 transfer`: move money once, whatever the network does."""
+"""`chimera-s1 transfer`: move money once, despite lost requests and replies."""
 
 from typing import Annotated
 

@@ -22,7 +22,7 @@ PATH_CHARACTERS_MAX = 200
 
 
 class TokenRefusedError(ChimeraError):
-    """No valid token; the text does not tell the reason."""
+    """No valid token; the text does not reveal the reason."""
 
     code = "access.token"
 

@@ -129,7 +129,7 @@ def read_resolution(media_type: str, body: bytes) -> ResolutionRequest:
     evidence = fields.text("evidence", EVIDENCE_CHARACTERS).strip()
     if len(evidence) not in EVIDENCE_CHARACTERS:
         raise RequestInvalidError(
-            f"evidence has {len(evidence)} characters without outer spaces; say what was seen, "
+            f"evidence has {len(evidence)} characters without outer spaces; write what was seen, "
             "and where"
         )
     return ResolutionRequest(verdict, _tran_id(fields, verdict), evidence)
