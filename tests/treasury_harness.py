@@ -27,7 +27,7 @@ from chimera_s1.app.capabilities.treasury.relay_transfers import (
 )
 from chimera_s1.app.capabilities.treasury.report_treasury import ReportTreasury
 from chimera_s1.app.capabilities.treasury.resolve_transfers import ResolveTransfers
-from chimera_s1.app.capabilities.treasury.transfer_admission import SpendingAdmission
+from chimera_s1.app.capabilities.treasury.transfer_admission import TransferAdmission
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TreasuryLedger
 from chimera_s1.domain.identifiers import parse_transfer_id
 from chimera_s1.domain.operations.backoff import Backoff
@@ -80,8 +80,8 @@ class OperatorSwitches:
         self.enabled = True
         self.limits = LIMITS
 
-    def admission(self) -> SpendingAdmission:
-        return SpendingAdmission(
+    def admission(self) -> TransferAdmission:
+        return TransferAdmission(
             enabled=self.enabled,
             kill_switch_on=lambda: self.kill,
             mode=lambda: self.mode,

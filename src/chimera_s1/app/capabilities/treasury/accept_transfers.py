@@ -7,7 +7,7 @@ from functools import partial
 import anyio
 from msgspec import Struct
 
-from chimera_s1.app.capabilities.treasury.transfer_admission import SpendingAdmission
+from chimera_s1.app.capabilities.treasury.transfer_admission import TransferAdmission
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TreasuryLedger
 from chimera_s1.domain.errors import ChimeraError, LedgerDamagedError, StoreUnavailableError
 from chimera_s1.domain.identifiers import TransferId
@@ -59,7 +59,7 @@ class AcceptTransfers:
     def __init__(
         self,
         ledger: TreasuryLedger,
-        admission: SpendingAdmission,
+        admission: TransferAdmission,
         *,
         clock: Clock,
         limits: Callable[[], TransferLimits],

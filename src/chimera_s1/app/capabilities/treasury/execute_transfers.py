@@ -13,7 +13,7 @@ from anyio.abc import TaskGroup
 from msgspec import Struct
 
 from chimera_s1.app.capabilities.ledger.job_lease import JobLease
-from chimera_s1.app.capabilities.treasury.transfer_admission import SpendingAdmission
+from chimera_s1.app.capabilities.treasury.transfer_admission import TransferAdmission
 from chimera_s1.app.capabilities.treasury.transfer_streams import streams_of
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TreasuryLedger
 from chimera_s1.app.capabilities.treasury.uncertain_submissions import UncertainSubmissions
@@ -96,7 +96,7 @@ class ExecuteTransfers:
         ledger: TreasuryLedger,
         gateway: TreasuryGateway,
         lease: JobLease,
-        admission: SpendingAdmission,
+        admission: TransferAdmission,
         *,
         clock: Clock,
         exchange_ms: Callable[[], float],

@@ -32,7 +32,7 @@ class ServiceStoppingError(ChimeraError):
     code = "service.stopping"
 
 
-class SpendingAdmission(Struct, frozen=True, kw_only=True):
+class TransferAdmission(Struct, frozen=True, kw_only=True):
     """The conditions that block transfers, read at each check.
 
     Attributes:

@@ -37,7 +37,7 @@ from chimera_s1.app.capabilities.treasury.relay_transfers import (
 from chimera_s1.app.capabilities.treasury.report_treasury import ReportTreasury
 from chimera_s1.app.capabilities.treasury.resolve_transfers import ResolveTransfers
 from chimera_s1.app.capabilities.treasury.settings import TreasurySettings
-from chimera_s1.app.capabilities.treasury.transfer_admission import SpendingAdmission
+from chimera_s1.app.capabilities.treasury.transfer_admission import TransferAdmission
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TREASURY_LEDGER, TreasuryLedger
 from chimera_s1.app.capabilities.treasury.watch_key import WatchKey
 from chimera_s1.app.capabilities.treasury.web.part import treasury_part
@@ -67,7 +67,7 @@ class _Served(Struct, frozen=True):
     stores: Stores
     events: EventStore
     ledger: TreasuryLedger
-    admission: SpendingAdmission
+    admission: TransferAdmission
     exchange_ms: Callable[[], float]
     web: WebPart
 
@@ -166,7 +166,7 @@ def _serve(  # noqa: PLR0917 (parts by position)
         read_relayed_seq=partial(stores.cursors.read, RELAY_CURSOR),
     )
     ledger.subscribe(log_events)
-    admission = SpendingAdmission(
+    admission = TransferAdmission(
         enabled=switch is not None,
         kill_switch_on=switch.is_on if switch is not None else lambda: False,
         mode=operations.trading_mode.mode,
