@@ -32,12 +32,12 @@ from chimera_s1.adapters.simulator.rest.authenticator import Authenticator
 from chimera_s1.adapters.simulator.rest.perp_account import PerpAccountRoutes
 from chimera_s1.adapters.simulator.rest.perp_market import PerpMarketRoutes
 from chimera_s1.adapters.simulator.rest.rest_server import rest_application, serve
-from chimera_s1.adapters.simulator.rest.routes import RateLimit, Route
+from chimera_s1.adapters.simulator.rest.routes import Route, RouteLimit
 from chimera_s1.adapters.simulator.rest.spot_market import SpotMarketRoutes
 from chimera_s1.adapters.simulator.rest.subaccount import SubaccountRoutes
 from chimera_s1.adapters.simulator.rest.transfers import SapiLimits
 from chimera_s1.adapters.simulator.rest.wallet import WalletRoutes
-from chimera_s1.adapters.simulator.rest.weight_budget import WeightBudget
+from chimera_s1.adapters.simulator.rest.weight_limit import WeightLimit
 from chimera_s1.adapters.simulator.streams.book_updater import BookUpdater
 from chimera_s1.adapters.simulator.streams.connection_faults import ConnectionFaults
 from chimera_s1.adapters.simulator.streams.playback import Playback, symbols_in
@@ -162,12 +162,12 @@ class Simulator:
     def _authenticator(self, account: Account) -> Authenticator:
         return Authenticator(self._config.account.api_key, account, self._clock)
 
-    def _limit(self, weight: int, header: str) -> RateLimit:
-        return RateLimit(WeightBudget(weight, self._clock), (header,))
+    def _limit(self, weight: int, header: str) -> RouteLimit:
+        return RouteLimit(WeightLimit(weight, self._clock), (header,))
 
     def _rest(self, venue: Venue, routes: list[Route], weight: int) -> web.Application:
-        budget = WeightBudget(weight, self._clock)
-        return rest_application(venue, routes, budget, self._faults, self._clock)
+        weight_limit = WeightLimit(weight, self._clock)
+        return rest_application(venue, routes, weight_limit, self._faults, self._clock)
 
     def _movement_writer(self, stack: AsyncExitStack) -> Callable[[Movement], None]:
         path = self._config.account.journal

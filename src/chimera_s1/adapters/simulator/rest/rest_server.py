@@ -11,8 +11,8 @@ from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.faults.registry import FaultRegistry
 from chimera_s1.adapters.simulator.rest.replies import BinanceError, error_reply, json_reply
 from chimera_s1.adapters.simulator.rest.request_faults import Handler, answer_with_fault
-from chimera_s1.adapters.simulator.rest.routes import RateLimit, Route
-from chimera_s1.adapters.simulator.rest.weight_budget import LimitExceeded, WeightBudget
+from chimera_s1.adapters.simulator.rest.routes import Route, RouteLimit
+from chimera_s1.adapters.simulator.rest.weight_limit import LimitExceeded, WeightLimit
 from chimera_s1.domain.identifiers import Venue
 
 request_arrived_ms: ContextVar[int] = ContextVar("request_arrived_ms")
@@ -24,13 +24,13 @@ _NOT_FOUND = "<html><body><h2>404 Not found</h2></body></html>"
 def rest_application(
     venue: Venue,
     routes: Sequence[Route],
-    budget: WeightBudget,
+    weight_limit: WeightLimit,
     faults: FaultRegistry,
     clock: ScaledClock,
 ) -> web.Application:
-    """Serves *routes*; those without a limit of their own share *budget*."""
+    """Serves *routes*; those without a limit of their own share *weight_limit*."""
     application = web.Application(middlewares=[_not_found, _fault_middleware(venue, faults, clock)])
-    venue_limit = RateLimit(budget)
+    venue_limit = RouteLimit(weight_limit)
     for route in routes:
         respond = _limited(route, route.limit or venue_limit)
         application.router.add_route(route.method, route.path, respond)
@@ -69,12 +69,12 @@ def _fault_middleware(venue: Venue, faults: FaultRegistry, clock: ScaledClock) -
     return with_faults
 
 
-def _limited(route: Route, limit: RateLimit) -> Callable[[web.Request], Awaitable[web.Response]]:
+def _limited(route: Route, limit: RouteLimit) -> Callable[[web.Request], Awaitable[web.Response]]:
     async def respond(request: web.Request) -> web.Response:
-        exceeded = limit.budget.spend(route.weight(request))
+        exceeded = limit.weight_limit.spend(route.weight(request))
         response = await _answer(route, request) if exceeded is None else _too_many(exceeded)
         for name in limit.headers:
-            response.headers[name] = str(limit.budget.used)
+            response.headers[name] = str(limit.weight_limit.used)
         return response
 
     return respond

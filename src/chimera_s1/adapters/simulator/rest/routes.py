@@ -1,11 +1,11 @@
-"""REST endpoints and what a request to them costs."""
+"""REST endpoints and the weight of their requests."""
 
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 from msgspec import Struct
 
-from chimera_s1.adapters.simulator.rest.weight_budget import WeightBudget
+from chimera_s1.adapters.simulator.rest.weight_limit import WeightLimit
 
 RouteHandler = Callable[[web.Request], Awaitable[object]]
 """Returns the reply, to be encoded as JSON, or raises BinanceError."""
@@ -13,10 +13,10 @@ RouteHandler = Callable[[web.Request], Awaitable[object]]
 Weight = Callable[[web.Request], int]
 
 
-class RateLimit(Struct, frozen=True):
-    """A budget, and the headers that show its use in every reply."""
+class RouteLimit(Struct, frozen=True):
+    """A weight limit, and the headers that show its use in every reply."""
 
-    budget: WeightBudget
+    weight_limit: WeightLimit
     headers: tuple[str, ...] = ("X-MBX-USED-WEIGHT", "X-MBX-USED-WEIGHT-1M")
 
 
@@ -32,7 +32,7 @@ class Route(Struct, frozen=True):
     path: str
     handler: RouteHandler
     weight: Weight
-    limit: RateLimit | None = None
+    limit: RouteLimit | None = None
 
 
 def fixed_weight(weight: int) -> Weight:

@@ -9,14 +9,14 @@ from chimera_s1.adapters.simulator.account.account import Account, InsufficientB
 from chimera_s1.adapters.simulator.account.movements import ASSET, Movement, Origin, TransferType
 from chimera_s1.adapters.simulator.rest.parameters import positive_amount, required
 from chimera_s1.adapters.simulator.rest.replies import BinanceError
-from chimera_s1.adapters.simulator.rest.routes import RateLimit
+from chimera_s1.adapters.simulator.rest.routes import RouteLimit
 
 
 class SapiLimits(Struct, frozen=True):
     """The limits of `/sapi`: one per IP address, one per user id."""
 
-    ip: RateLimit
-    uid: RateLimit
+    ip: RouteLimit
+    uid: RouteLimit
 
 
 def usdt_amount(parameters: Mapping[str, str]) -> Decimal:

@@ -26,8 +26,8 @@ class LimitExceeded(Struct, frozen=True):
     message: str
 
 
-class WeightBudget:
-    """The budget of one address. All clients share it: on loopback they have one address.
+class WeightLimit:
+    """The limit of one address. All clients share it: on loopback they have one address.
 
     Attributes:
         limit: Weight per minute.

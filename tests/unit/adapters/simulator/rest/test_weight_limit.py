@@ -3,7 +3,7 @@
 import pytest
 
 from chimera_s1.adapters.simulator.clock import ScaledClock
-from chimera_s1.adapters.simulator.rest.weight_budget import REFUSALS_BEFORE_BAN, WeightBudget
+from chimera_s1.adapters.simulator.rest.weight_limit import REFUSALS_BEFORE_BAN, WeightLimit
 
 MINUTE = 60_000
 
@@ -24,30 +24,30 @@ def wall() -> Wall:
 
 
 def test_weight_beyond_the_limit_is_429_until_the_next_minute(wall: Wall) -> None:
-    budget = WeightBudget(100, ScaledClock(wall))
+    limit = WeightLimit(100, ScaledClock(wall))
 
-    assert budget.spend(100) is None
-    refused = budget.spend(1)
+    assert limit.spend(100) is None
+    refused = limit.spend(1)
     wall.ms += 45_000
 
     assert refused is not None
     assert (refused.status, refused.retry_after_s) == (429, 45)
-    assert budget.spend(1) is None
-    assert budget.used == 1
+    assert limit.spend(1) is None
+    assert limit.used == 1
 
 
 def test_a_client_that_ignores_429_is_banned_for_two_minutes(wall: Wall) -> None:
-    budget = WeightBudget(1, ScaledClock(wall))
-    budget.spend(1)
+    limit = WeightLimit(1, ScaledClock(wall))
+    limit.spend(1)
 
     statuses = [
-        refusal.status for _ in range(REFUSALS_BEFORE_BAN + 1) if (refusal := budget.spend(1))
+        refusal.status for _ in range(REFUSALS_BEFORE_BAN + 1) if (refusal := limit.spend(1))
     ]
     wall.ms += 119_000
-    still = budget.spend(1)
+    still = limit.spend(1)
     wall.ms += 1_000
 
     assert statuses == [429] * REFUSALS_BEFORE_BAN + [418]
     assert still is not None
     assert (still.status, still.retry_after_s) == (418, 1)
-    assert budget.spend(1) is None
+    assert limit.spend(1) is None
