@@ -9,7 +9,7 @@ import anyio
 import orjson
 from aiohttp import WSMsgType
 
-PATIENCE_S = 20
+TIMEOUT_S = 20
 
 
 class StreamConnection:
@@ -27,7 +27,7 @@ class StreamConnection:
         connection.transport.pause_reading()
 
     async def receive_frame(self) -> aiohttp.WSMessage:
-        with anyio.fail_after(PATIENCE_S):
+        with anyio.fail_after(TIMEOUT_S):
             return await self.socket.receive()
 
     async def receive_text(self) -> str:
@@ -85,7 +85,7 @@ class SimulatorClient:
     async def rest(self, venue: str, path: str) -> tuple[int, Any, dict[str, str]]:
         """Status, parsed body and headers of a GET."""
         url = self.urls[f"{venue}_rest_url"] + path
-        with anyio.fail_after(PATIENCE_S):
+        with anyio.fail_after(TIMEOUT_S):
             async with self.session.get(url) as response:
                 return response.status, await response.json(), dict(response.headers)
 
@@ -93,7 +93,7 @@ class SimulatorClient:
         """Status and parsed body of a control plane request."""
         data = None if body is None else body if isinstance(body, bytes) else _dumps(body)
         url = self.urls["control_url"] + path
-        with anyio.fail_after(PATIENCE_S):
+        with anyio.fail_after(TIMEOUT_S):
             async with self.session.request(method, url, data=data) as response:
                 return response.status, await response.json()
 

@@ -148,8 +148,8 @@ def _make_harness(
     async def post(where: str, body: dict[str, Any]) -> None:
         (await control_client.post(where, json=body)).raise_for_status()
 
-    async def fault(request: str, deed: str) -> None:
-        await post("/sim/faults", {"on": request, "do": deed})
+    async def fault(request: str, action: str) -> None:
+        await post("/sim/faults", {"on": request, "do": action})
 
     async def spoil_reads() -> None:
         await fault(f"GET {path}", "body:truncated")

@@ -64,9 +64,9 @@ async def submit_and_classify(
         raw_http_server(script) as server,
         connected_gateway(server.url, timeouts=timeouts) as gateway,
     ):
-        said = await gateway.submit(gateway.sign(ORDER))
+        outcome = await gateway.submit(gateway.sign(ORDER))
         assert_one_request(server)
-        return said
+        return outcome
 
 
 def assert_one_request(server: RawHttpServer) -> None:

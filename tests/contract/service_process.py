@@ -17,7 +17,7 @@ from anyio.abc import Process
 from anyio.streams.buffered import BufferedByteReceiveStream
 from redis.asyncio import Redis
 
-PATIENCE_S = 60
+TIMEOUT_S = 60
 """Safety net; nothing here is expected to take a tenth of it."""
 
 MODULE = ("-m", "chimera_s1")
@@ -60,7 +60,7 @@ class Service:
 
     async def logged(self, text: str) -> dict[str, Any]:
         """Wait for a line whose message contains *text*."""
-        with anyio.fail_after(PATIENCE_S):
+        with anyio.fail_after(TIMEOUT_S):
             while True:
                 for line in self.lines:
                     if text in line["message"]:
@@ -78,8 +78,8 @@ class Service:
         `/health` must answer 200 each time.
         """
         body: dict[str, Any] = {}
-        async with httpx2.AsyncClient(base_url=await self.url(), timeout=PATIENCE_S) as http:
-            with anyio.move_on_after(PATIENCE_S):
+        async with httpx2.AsyncClient(base_url=await self.url(), timeout=TIMEOUT_S) as http:
+            with anyio.move_on_after(TIMEOUT_S):
                 while True:
                     assert (await http.get("/health")).status_code == 200
                     answer = await http.get("/ready")
@@ -102,7 +102,7 @@ class Service:
 
     async def ended(self) -> int:
         """Wait for its end and read the rest of its log; its exit code."""
-        with anyio.fail_after(PATIENCE_S):
+        with anyio.fail_after(TIMEOUT_S):
             code = await self.process.wait()
             while not self._over:
                 await self._news.wait()
@@ -181,7 +181,7 @@ class StreamReader:
 
     async def next(self) -> tuple[str, dict[str, str]]:
         """The next entry: its id, and its fields in their order."""
-        with anyio.fail_after(PATIENCE_S):
+        with anyio.fail_after(TIMEOUT_S):
             while True:
                 found: Any = await self._redis.xread(
                     {self._stream: self._after}, count=1, block=1_000
@@ -224,7 +224,7 @@ def _children(pid: int) -> list[int]:
 async def _end(service: Service) -> None:
     children = service.children()
     if service.process.returncode is None:
-        with anyio.move_on_after(PATIENCE_S):
+        with anyio.move_on_after(TIMEOUT_S):
             await service.stop()
         with suppress(ProcessLookupError):
             service.process.kill()

@@ -18,7 +18,7 @@ from anyio.abc import TaskGroup
 from chimera_s1.adapters.simulator.config import DEMO_KEY, SimulatorConfig
 from chimera_s1.adapters.simulator.simulator import Simulator
 from chimera_s1.adapters.system.system_clock import SystemClock
-from tests.simulator_client import PATIENCE_S, SimulatorClient, simulator_client
+from tests.simulator_client import TIMEOUT_S, SimulatorClient, simulator_client
 
 TRANSFER = "/sapi/v1/asset/transfer"
 UNIVERSAL = "/sapi/v1/sub-account/universalTransfer"
@@ -64,7 +64,7 @@ class Account:
         headers = {"X-MBX-APIKEY": self.key} if self.key else {}
         if body:
             headers["Content-Type"] = "application/x-www-form-urlencoded"
-        with anyio.fail_after(PATIENCE_S):
+        with anyio.fail_after(TIMEOUT_S):
             async with self.sim.session.request(
                 method, url, data=body or None, headers=headers
             ) as reply:

@@ -272,8 +272,8 @@ async def test_no_response_quotes_the_token() -> None:
         ]
 
     assert {reply.status_code for reply in replies} == {201, 401, 403, 429}
-    said = "".join(f"{reply.text}{reply.headers}" for reply in replies) + repr(parts.events)
-    assert not [token for token in TOKENS if token.rpartition("_")[2] in said]
+    output = "".join(f"{reply.text}{reply.headers}" for reply in replies) + repr(parts.events)
+    assert not [token for token in TOKENS if token.rpartition("_")[2] in output]
 
 
 def test_openapi_describes_scope_and_refusals_of_a_money_route() -> None:

@@ -136,7 +136,7 @@ async def test_quotes_are_listed_by_venue_and_symbols(
 
 
 @pytest.mark.parametrize(
-    ("request_line", "status", "code", "said"),
+    ("request_line", "status", "code", "message"),
     [
         ("GET /xchg/quotes/spot/FOO", 404, "quotes.unknown", "add it to S1_SYMBOLS"),
         ("GET /xchg/quotes/margin/BTCUSDT", 400, "request.invalid", "venue: "),
@@ -152,7 +152,7 @@ async def test_quotes_are_listed_by_venue_and_symbols(
     ],
 )
 async def test_failed_request_is_a_problem(
-    client: httpx2.AsyncClient, request_line: str, status: int, code: str, said: str
+    client: httpx2.AsyncClient, request_line: str, status: int, code: str, message: str
 ) -> None:
     """Our refusals and the framework's have one shape (RFC 9457) and name the mistake."""
     method, path = request_line.split(" ")
@@ -164,7 +164,7 @@ async def test_failed_request_is_a_problem(
     body = reply.json()
     assert list(body) == ["type", "title", "status", "detail", "instance", "code"]
     assert (body["status"], body["code"], body["type"]) == (status, code, f"/schema#{code}")
-    assert said in body["detail"]
+    assert message in body["detail"]
     assert body["instance"] == path.partition("?")[0]
 
 
@@ -233,10 +233,12 @@ async def test_the_description_is_a_page_for_people(client: httpx2.AsyncClient) 
     """Every operation, body and problem is on it, and nothing on it comes from elsewhere."""
     reply = await client.get("/schema")
 
-    said = description()
-    operations = [each["operationId"] for item in said["paths"].values() for each in item.values()]
+    document = description()
+    operations = [
+        each["operationId"] for item in document["paths"].values() for each in item.values()
+    ]
     problems = [kind.code for kind in WebParts().app.state.problem_table.kinds]
-    for name in (*operations, *said["components"]["schemas"], *problems):
+    for name in (*operations, *document["components"]["schemas"], *problems):
         assert f'id="{name}"' in reply.text
     assert "<script" not in reply.text
     assert "://" not in reply.text

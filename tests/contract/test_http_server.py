@@ -221,7 +221,7 @@ def test_a_port_that_is_taken_names_the_setting() -> None:
 
 
 @pytest.mark.parametrize(
-    ("host", "port", "said"),
+    ("host", "port", "message"),
     [
         # RFC 5737 and RFC 6761: an address and a name that nobody's machine has.
         ("192.0.2.1", 0, "192.0.2.1 is not an address of this machine; set S1_HTTP_HOST"),
@@ -231,11 +231,11 @@ def test_a_port_that_is_taken_names_the_setting() -> None:
         ("127.0.0.1", -1, "S1_HTTP_PORT=-1 is not a port"),
     ],
 )
-def test_unavailable_address_names_the_setting(host: str, port: int, said: str) -> None:
+def test_unavailable_address_names_the_setting(host: str, port: int, message: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         bind(host, port)
 
-    assert said in str(caught.value)
+    assert message in str(caught.value)
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "192.0.2.1", "::ffff:192.0.2.1"])
@@ -244,9 +244,9 @@ def test_without_tokens_only_loopback_is_allowed(host: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         bind(host, 0, loopback_only=True)
 
-    said = str(caught.value)
-    assert f"S1_HTTP_HOST={host} can be reached from other machines" in said
-    assert "S1_API_TOKENS_FILE, or listen on 127.0.0.1" in said
+    message = str(caught.value)
+    assert f"S1_HTTP_HOST={host} can be reached from other machines" in message
+    assert "S1_API_TOKENS_FILE, or listen on 127.0.0.1" in message
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
@@ -256,14 +256,14 @@ def test_loopback_needs_no_tokens(host: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("number", "said"),
+    ("number", "message"),
     [
         (errno.EACCES, "port 80 on 127.0.0.1 may not be opened by this user; set S1_HTTP_PORT"),
         (errno.ENOBUFS, "cannot be opened (No buffer space available); change S1_HTTP_HOST or"),
     ],
 )
 def test_bind_error_names_the_setting(
-    monkeypatch: pytest.MonkeyPatch, number: int, said: str
+    monkeypatch: pytest.MonkeyPatch, number: int, message: str
 ) -> None:
     """Refusals that a test running as root on a healthy machine cannot bring about for real."""
 
@@ -276,4 +276,4 @@ def test_bind_error_names_the_setting(
     with pytest.raises(ConfigurationError) as caught:
         bind("127.0.0.1", 80)
 
-    assert said in str(caught.value)
+    assert message in str(caught.value)

@@ -155,7 +155,7 @@ TAMPERED: dict[str, tuple[Sequence[str], str]] = {
 async def test_a_tampered_ledger_gives_exit_code_1_and_names_the_commit(
     tmp_path: Path, chain: CommitChain, how: str
 ) -> None:
-    statements, said = TAMPERED[how]
+    statements, message = TAMPERED[how]
     await write(tmp_path, chain)
     tamper(tmp_path, *statements)
 
@@ -163,7 +163,7 @@ async def test_a_tampered_ledger_gives_exit_code_1_and_names_the_commit(
 
     assert (code, out) == (1, "")
     assert err.startswith("error: ")
-    assert said in err
+    assert message in err
     assert "Traceback" not in err
 
 
@@ -252,7 +252,7 @@ async def test_rebuild_restores_the_rows_from_the_ledger(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("list", "--limit", "0"), "--limit"),
         (("list", "--state", "LOST"), "--state"),
@@ -265,12 +265,12 @@ async def test_rebuild_restores_the_rows_from_the_ledger(
     ids=lambda each: " ".join(each) if isinstance(each, tuple) else "",
 )
 async def test_a_wrong_argument_gives_exit_code_2_and_makes_no_file(
-    tmp_path: Path, arguments: tuple[str, ...], said: str
+    tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     code, out, err = await ledger(tmp_path, *arguments)
 
     assert (code, out) == (2, "")
-    assert said in err
+    assert message in err
     assert "Traceback" not in err
     assert names(tmp_path) == []
 

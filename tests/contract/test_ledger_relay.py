@@ -29,7 +29,7 @@ from tests.treasury_invariants import read_all, violations_of
 
 STREAM = "ops:events"
 COMMITS_EACH = 5
-PATIENCE_S = 30
+TIMEOUT_S = 30
 LAGGING = ("--cluster-node-timeout", "1000")
 """A dead master is replaced within two seconds."""
 
@@ -70,7 +70,7 @@ class Relayed:
 
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self.relay.run)
-            with anyio.fail_after(PATIENCE_S):
+            with anyio.fail_after(TIMEOUT_S):
                 await poll_until(whole)
             tasks.cancel_scope.cancel()
 
@@ -83,7 +83,7 @@ class Relayed:
                 found.append(len(await self.ids()))
             return bool(found)
 
-        with anyio.fail_after(PATIENCE_S):
+        with anyio.fail_after(TIMEOUT_S):
             await poll_until(answered)
         return found[0]
 

@@ -217,7 +217,7 @@ async def test_listings_and_selection_of_both_venues(simulator: SimulatorAddress
 
 
 @pytest.mark.parametrize(
-    ("deed", "error"),
+    ("action", "error"),
     [
         ("status:429", ExchangeUnavailableError),
         ("status:503", ExchangeUnavailableError),
@@ -230,14 +230,14 @@ async def test_listings_and_selection_of_both_venues(simulator: SimulatorAddress
     ],
 )
 async def test_every_rest_failure_becomes_a_domain_error(
-    simulator: SimulatorAddresses, deed: str, error: type[Exception]
+    simulator: SimulatorAddresses, action: str, error: type[Exception]
 ) -> None:
     """Foreign exceptions stop at the adapter."""
     async with (
         httpx2.AsyncClient(base_url=simulator.control_url) as control,
         BinanceExchangeInformation(simulator_endpoints(simulator), CLOCK) as exchange,
     ):
-        fault = {"on": "GET /fapi/v1/time", "do": deed, "times": 1}
+        fault = {"on": "GET /fapi/v1/time", "do": action, "times": 1}
         (await control.post("/sim/faults", json=fault)).raise_for_status()
         with pytest.raises(error):
             await exchange.server_time_ms(Venue.PERP)

@@ -11,7 +11,7 @@ import pytest
 from redis.asyncio import Redis
 
 from tests.contract.service_process import (
-    PATIENCE_S,
+    TIMEOUT_S,
     Service,
     StreamReader,
     redis_at,
@@ -127,12 +127,12 @@ async def test_http_and_stream_show_the_same_quotes(service: Service, redis: Red
     seen: dict[int, float] = {}
     reader = StreamReader(redis, "mkt:events:spot:BTCUSDT", after="$")
     async with (
-        httpx2.AsyncClient(base_url=await service.url(), timeout=PATIENCE_S) as http,
+        httpx2.AsyncClient(base_url=await service.url(), timeout=TIMEOUT_S) as http,
         http.stream("GET", "/xchg/quotes/stream?venue=spot&symbols=BTCUSDT") as events,
     ):
         lines = aiter(events.aiter_lines())
         _, fields = await reader.next()
-        with anyio.fail_after(PATIENCE_S):
+        with anyio.fail_after(TIMEOUT_S):
             while int(fields["ts"]) not in seen:
                 line = await anext(lines)
                 if line.startswith("data: "):

@@ -15,7 +15,7 @@ from anyio.abc import Listener, SocketAttribute, SocketStream
 from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.embedded.server_process import ServerProcess
 from tests.contract.service_process import (
-    PATIENCE_S,
+    TIMEOUT_S,
     StreamReader,
     redis_at,
     service_process,
@@ -37,7 +37,7 @@ from chimera_s1.app.capabilities.market.measure_throughput import MeasureThrough
 
 async def run(self):
     await self._clock.sleep_ms(200)
-    {deed}
+    {statement}
 
 MeasureThroughput.run = run
 main()
@@ -83,10 +83,10 @@ async def node(redis_binary: Path, tmp_path: Path) -> AsyncIterator[ServerProces
         yield cluster.nodes[0]
 
 
-async def heard(listener: Listener[SocketStream]) -> SocketStream:
+async def first_connection(listener: Listener[SocketStream]) -> SocketStream:
     """The first connection that *listener* gets; it is never answered."""
     first: list[SocketStream] = []
-    with anyio.fail_after(PATIENCE_S):
+    with anyio.fail_after(TIMEOUT_S):
         async with anyio.create_task_group() as tasks:
 
             async def take(stream: SocketStream) -> None:
@@ -124,7 +124,7 @@ async def test_signal_stops_the_service_in_order(
     async with (
         service_process(state, environ) as service,
         redis_at(node.address.port) as redis,
-        httpx2.AsyncClient(base_url=await service.url(), timeout=PATIENCE_S) as http,
+        httpx2.AsyncClient(base_url=await service.url(), timeout=TIMEOUT_S) as http,
         http.stream("GET", "/xchg/quotes/stream") as events,
     ):
         await service.readiness(200)
@@ -136,7 +136,7 @@ async def test_signal_stops_the_service_in_order(
         await StreamReader(redis, "mkt:events:spot:BTCUSDT", after="$").next()
         service.process.send_signal(number)
         # The reader's stream ends as a complete response.
-        with anyio.fail_after(PATIENCE_S):
+        with anyio.fail_after(TIMEOUT_S):
             async for _ in lines:
                 continue
 
@@ -174,7 +174,7 @@ async def test_signal_while_connecting_stops_the_service(tmp_path: Path) -> None
         environ = {**simulated(NOWHERE), "S1_REDIS_ADDRESSES": f"127.0.0.1:{port}"}
         async with (
             service_process(tmp_path, environ) as service,
-            await heard(listener.listeners[0]),
+            await first_connection(listener.listeners[0]),
         ):
             assert await service.stop() == 0
 
@@ -191,7 +191,7 @@ async def test_a_signal_while_its_redis_starts_leaves_no_server(tmp_path: Path) 
         environ = {**simulated(NOWHERE), "S1_REDIS_SERVER": str(server)}
         async with (
             service_process(tmp_path / "state", environ) as service,
-            await heard(listener.listeners[0]) as connection,
+            await first_connection(listener.listeners[0]) as connection,
         ):
             pid = int(await connection.receive())
             assert is_running(pid)
@@ -202,16 +202,18 @@ async def test_a_signal_while_its_redis_starts_leaves_no_server(tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("deed", "said"),
+    ("statement", "text"),
     [
         ('raise RuntimeError("the meter broke")', "RuntimeError: the meter broke"),
         ("return", "it returned"),
     ],
 )
-async def test_a_worker_that_dies_ends_the_process(tmp_path: Path, deed: str, said: str) -> None:
+async def test_a_worker_that_dies_ends_the_process(
+    tmp_path: Path, statement: str, text: str
+) -> None:
     """Exit code 1, the worker's name in the last log line, and its Redis is stopped."""
     entry = tmp_path / "faulty.py"
-    entry.write_text(FAULTY.format(deed=deed))
+    entry.write_text(FAULTY.format(statement=statement))
     async with service_process(
         tmp_path / "state", simulated(NOWHERE), interpreter=[str(entry)]
     ) as service:
@@ -220,7 +222,7 @@ async def test_a_worker_that_dies_ends_the_process(tmp_path: Path, deed: str, sa
 
         assert await service.ended() == 1
 
-    assert service.lines[-1]["message"] == f"worker throughput died: {said}; the process ends"
+    assert service.lines[-1]["message"] == f"worker throughput died: {text}; the process ends"
     assert len(children) == 1
     assert not any(map(is_running, children))
     assert not (tmp_path / "state" / "service.env").exists()
@@ -236,8 +238,8 @@ async def test_stalled_event_loop_ends_the_process(node: ServerProcess, tmp_path
     async with service_process(tmp_path / "state", environ, interpreter=[str(entry)]) as service:
         assert await service.ended() == 1
 
-    said = "the event loop has stalled for 1 s; the process ends"
-    assert said in [line["message"] for line in service.lines]
+    text = "the event loop has stalled for 1 s; the process ends"
+    assert text in [line["message"] for line in service.lines]
     assert "in stand_still" in service.output
 
 

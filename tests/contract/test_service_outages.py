@@ -70,16 +70,16 @@ async def kinds_until(reader: StreamReader, kind: str, connections: Collection[s
     in order.
     """
     waiting = set(connections)
-    told: list[str] = []
+    kinds: list[str] = []
     while waiting:
         _, fields = await reader.next()
         detail: dict[str, Any] = httpx2.Response(200, text=fields["detail_json"]).json()
         name = detail.get("connection", "")
         if name in waiting:
-            told.append(f"{name} {fields['kind']}")
+            kinds.append(f"{name} {fields['kind']}")
         if fields["kind"] == kind:
             waiting.discard(name)
-    return told
+    return kinds
 
 
 async def test_killed_exchange_is_reported_and_reconnected(
@@ -107,12 +107,12 @@ async def test_killed_exchange_is_reported_and_reconnected(
 
         async with simulator_again(first.ready):
             await service.readiness(200)
-            told = await kinds_until(events, "ws.opened", connections)
+            kinds = await kinds_until(events, "ws.opened", connections)
             _, quote = await StreamReader(redis, "mkt:events:perp:BTCUSDT", after="$").next()
 
         assert quote["symbol"] == "BTCUSDT"
         for name in connections:
-            own = [entry.removeprefix(f"{name} ") for entry in told if entry.startswith(name)]
+            own = [entry.removeprefix(f"{name} ") for entry in kinds if entry.startswith(name)]
             assert set(own[:-1]) <= {"ws.lost"}
             assert own[-1] == "ws.opened"
 
@@ -175,12 +175,12 @@ async def test_killed_redis_is_reported_and_gets_missed_events(
         fired = (await control.get("/sim/faults")).json()["faults"][0]["fired"]
         async with redis_at(node.address.port) as redis:
             events = StreamReader(redis, "ops:events")
-            told = await kinds_until(events, "ws.opened", ["spot-0"])
+            kinds = await kinds_until(events, "ws.opened", ["spot-0"])
             _, quote = await StreamReader(redis, "mkt:events:spot:BTCUSDT").next()
 
     assert fired == 1
-    assert told[0] == "spot-0 ws.lost"
-    assert told[-1] == "spot-0 ws.opened"
+    assert kinds[0] == "spot-0 ws.lost"
+    assert kinds[-1] == "spot-0 ws.opened"
     assert quote["symbol"] == "BTCUSDT"
 
 
@@ -224,11 +224,11 @@ async def test_dependencies_may_be_absent_at_the_start(node: ServerProcess, tmp_
             await service.readiness(200)
             async with redis_at(node.address.port) as redis:
                 events = StreamReader(redis, "ops:events")
-                told = await kinds_until(events, "ws.opened", ["spot-0", "perp-0"])
+                kinds = await kinds_until(events, "ws.opened", ["spot-0", "perp-0"])
                 for venue in ("spot", "perp"):
                     await StreamReader(redis, f"mkt:events:{venue}:BTCUSDT").next()
 
-    assert {"spot-0 ws.opened", "perp-0 ws.opened"} == set(told)
+    assert {"spot-0 ws.opened", "perp-0 ws.opened"} == set(kinds)
 
 
 async def test_changed_password_is_reported_and_can_be_corrected(

@@ -135,12 +135,19 @@ async def test_secrets_echoed_by_the_exchange_appear_in_no_text(
     echoing = ScriptedReply(http_reply(400, echo.encode()))
 
     async with raw_http_server(echoing) as server, connected_gateway(server.url) as gateway:
-        said = await gateway.submit(gateway.sign(ORDER))
+        outcome = await gateway.submit(gateway.sign(ORDER))
         with pytest.raises(ExchangeRefusedError) as raised:
             await gateway.read_income(WINDOW)
     query = server.requests[-1].target.partition(b"signature=")[2].decode()
 
-    texts = [repr(signed), str(signed), repr(said), repr(raised.value), repr(gateway), caplog.text]
+    texts = [
+        repr(signed),
+        str(signed),
+        repr(outcome),
+        repr(raised.value),
+        repr(gateway),
+        caplog.text,
+    ]
     for secret in (KEY, SECRET, signature, query):
         assert len(secret) == 64
         assert not [text for text in texts if secret in text]

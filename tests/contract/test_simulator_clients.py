@@ -17,7 +17,7 @@ from binance_sdk_spot.spot import Spot
 
 from tests.processes import ChimeraProcess, simulator_process
 
-PATIENCE_S = 20
+TIMEOUT_S = 20
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +65,7 @@ async def exchange(simulator: ChimeraProcess) -> AsyncIterator[Any]:
 
 async def called(method: Callable[..., Any], **parameters: Any) -> Any:
     """The parsed reply; the SDKs' REST methods block, hence the thread."""
-    with anyio.fail_after(PATIENCE_S):
+    with anyio.fail_after(TIMEOUT_S):
         response = await anyio.to_thread.run_sync(lambda: method(**parameters))
     data = response.data()
     return getattr(data, "actual_instance", None) or data
@@ -74,7 +74,7 @@ async def called(method: Callable[..., Any], **parameters: Any) -> Any:
 async def first_message(subscribing: Awaitable[Any]) -> Any:
     """The first message the SDK's callback gets."""
     send, receive = anyio.create_memory_object_stream[Any](10_000)
-    with anyio.fail_after(PATIENCE_S), send, receive:
+    with anyio.fail_after(TIMEOUT_S), send, receive:
         handle = await subscribing
         handle.on("message", send.send_nowait)
         message = await receive.receive()
@@ -119,7 +119,7 @@ async def test_spot_sdk_lists_what_it_subscribed(spot: Spot) -> None:
     streams: Any = spot.websocket_streams
     await streams.create_connection()
     try:
-        with anyio.fail_after(PATIENCE_S):
+        with anyio.fail_after(TIMEOUT_S):
             first = await streams.book_ticker(symbol="btcusdt")
             await streams.book_ticker(symbol="ethusdt")
             both = await streams.list_subscribe()
@@ -168,7 +168,7 @@ async def test_futures_sdk_reads_streams(futures: usds.DerivativesTradingUsdsFut
 
 
 async def test_ccxt_reads_markets_and_books(exchange: Any) -> None:
-    with anyio.fail_after(PATIENCE_S):
+    with anyio.fail_after(TIMEOUT_S):
         markets = await exchange.load_markets()
         spot_book = await exchange.fetch_order_book("BTC/USDT", 5)
         perp_book = await exchange.fetch_order_book("BTC/USDT:USDT", 5)
@@ -188,7 +188,7 @@ async def test_ccxt_reads_markets_and_books(exchange: Any) -> None:
 @pytest.mark.parametrize("symbol", ["BTC/USDT", "BTC/USDT:USDT"])
 async def test_ccxt_keeps_a_local_book(exchange: Any, symbol: str) -> None:
     """Snapshot and diffs chain: ccxt raises on the first gap."""
-    with anyio.fail_after(PATIENCE_S):
+    with anyio.fail_after(TIMEOUT_S):
         tickers = await exchange.watch_bids_asks([symbol])
         book = await exchange.watch_order_book(symbol)
         first = book["nonce"]
@@ -200,7 +200,7 @@ async def test_ccxt_keeps_a_local_book(exchange: Any, symbol: str) -> None:
 
 
 async def test_ccxt_watches_mark_prices(exchange: Any) -> None:
-    with anyio.fail_after(PATIENCE_S):
+    with anyio.fail_after(TIMEOUT_S):
         mark = await exchange.watch_mark_price("BTC/USDT:USDT")
 
     assert mark["markPrice"] > 0

@@ -50,7 +50,7 @@ async def test_the_combined_property_switches_the_shape(sim: SimulatorClient) ->
 
 
 @pytest.mark.parametrize(
-    ("path", "heard", "silent"),
+    ("path", "delivered", "silent"),
     [
         ("/public/ws", "ethusdt@bookTicker", "btcusdt@markPrice@1s"),
         ("/market/ws", "ethusdt@markPrice@1s", "btcusdt@bookTicker"),
@@ -61,18 +61,18 @@ async def test_the_combined_property_switches_the_shape(sim: SimulatorClient) ->
     ],
 )
 async def test_wrong_streams_are_acknowledged_and_never_delivered(
-    sim: SimulatorClient, path: str, heard: str, silent: str
+    sim: SimulatorClient, path: str, delivered: str, silent: str
 ) -> None:
     """Another stream of the same connection delivers three times; the wrong one never does."""
     async with sim.connect("perp", path) as wire:
         first, before = await wire.request("SUBSCRIBE", [silent])
-        second, between = await wire.request("SUBSCRIBE", [heard])
+        second, between = await wire.request("SUBSCRIBE", [delivered])
         messages = [await wire.receive_message() for _ in range(3)]
         listed, _ = await wire.request("LIST_SUBSCRIPTIONS")
 
     assert (first["result"], second["result"]) == (None, None)
     assert {message["s"] for message in before + between + messages} == {"ETHUSDT"}
-    assert listed["result"] == [silent, heard]
+    assert listed["result"] == [silent, delivered]
 
 
 async def test_nothing_is_delivered_on_the_private_path(sim: SimulatorClient) -> None:

@@ -9,7 +9,7 @@ import anyio
 import pytest
 
 from tests.processes import finished, simulator_process
-from tests.simulator_client import PATIENCE_S, SimulatorClient, simulator_client
+from tests.simulator_client import TIMEOUT_S, SimulatorClient, simulator_client
 
 TIME = "/fapi/v1/time"
 BTC, ETH = "btcusdt@bookTicker", "ethusdt@bookTicker"
@@ -36,12 +36,12 @@ async def status(sim: SimulatorClient) -> Any:
 async def test_a_clock_offset_ends_with_its_fault(sim: SimulatorClient) -> None:
     before = (await status(sim))["clock"]["offset_ms"]
     await sim.arm("clock", "offset:2000")
-    with anyio.fail_after(PATIENCE_S):
+    with anyio.fail_after(TIMEOUT_S):
         while (await status(sim))["clock"]["offset_ms"] - before != 2000:
             await sim.rest("perp", TIME)
     assert await sim.fired() == [1]
     await sim.control("DELETE", "/sim/faults")
-    with anyio.fail_after(PATIENCE_S):
+    with anyio.fail_after(TIMEOUT_S):
         while (await status(sim))["clock"]["offset_ms"] != before:
             await sim.rest("perp", TIME)
 
@@ -49,14 +49,14 @@ async def test_a_clock_offset_ends_with_its_fault(sim: SimulatorClient) -> None:
 async def test_a_clock_drift_grows_and_ends_with_its_fault(sim: SimulatorClient) -> None:
     await sim.arm("clock", "drift:500")
     wrong = [0]
-    with anyio.fail_after(PATIENCE_S):
+    with anyio.fail_after(TIMEOUT_S):
         while len(wrong) < 4:
             offset_ms = (await status(sim))["clock"]["offset_ms"]
             if offset_ms > wrong[-1] + 10:
                 wrong.append(offset_ms)
             await sim.rest("perp", TIME)
     await sim.control("DELETE", "/sim/faults")
-    with anyio.fail_after(PATIENCE_S):
+    with anyio.fail_after(TIMEOUT_S):
         while (await status(sim))["clock"]["offset_ms"]:
             await sim.rest("perp", TIME)
 
@@ -73,11 +73,11 @@ async def test_a_storm_replaces_the_rate_while_it_lasts(sim: SimulatorClient) ->
         _, answer = await sim.control("POST", "/sim/rate", {"rate": 400})
         await sim.arm("market", "storm:50000")
         first = (await wire.receive_message())["data"]["u"]
-        with anyio.fail_after(PATIENCE_S):
+        with anyio.fail_after(TIMEOUT_S):
             while (await status(sim))["rate"] != 50_000:
                 await wire.receive_message()
         await sim.control("DELETE", "/sim/faults")
-        with anyio.fail_after(PATIENCE_S):
+        with anyio.fail_after(TIMEOUT_S):
             while (await status(sim))["rate"] != 400:
                 await wire.receive_message()
         assert (await wire.receive_message())["data"]["u"] > first

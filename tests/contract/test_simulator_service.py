@@ -11,7 +11,7 @@ import pytest
 from chimera_s1.adapters.market_file import MarketFileWriter
 from chimera_s1.domain.identifiers import Venue
 from tests.processes import chimera_process, finished, simulator_process
-from tests.simulator_client import PATIENCE_S, SimulatorClient, simulator_client
+from tests.simulator_client import TIMEOUT_S, SimulatorClient, simulator_client
 
 SPOT_TICKER = b'{"u":%d,"s":"BTCUSDT","b":"1.00000000","B":"2.0","a":"1.10000000","A":"3.0"}'
 
@@ -95,12 +95,12 @@ async def test_filters_have_each_venues_own_names(sim: SimulatorClient) -> None:
 
 async def test_the_control_plane_shows_the_last_frames_sent(sim: SimulatorClient) -> None:
     async with sim.connect("spot", "/ws/ethusdt@bookTicker") as wire:
-        heard = [await wire.receive_message() for _ in range(3)]
+        received = [await wire.receive_message() for _ in range(3)]
         _, rest = await wire.request("UNSUBSCRIBE", ["ethusdt@bookTicker"])
     _, shown = await sim.control("GET", "/sim/quotes/spot/ethusdt")
     _, status = await sim.control("GET", "/sim/status")
 
-    assert (heard + rest)[-shown["kept"] :] == [frame["data"] for frame in shown["frames"]]
+    assert (received + rest)[-shown["kept"] :] == [frame["data"] for frame in shown["frames"]]
     assert {frame["stream"] for frame in shown["frames"]} == {"ethusdt@bookTicker"}
     assert abs(shown["frames"][0]["sent_ms"] - status["clock"]["now_ms"]) < 60_000
     assert status["venues"]["spot"]["frames_sent"] >= 3
@@ -140,7 +140,7 @@ async def test_a_slow_reader_misses_frames_and_delays_no_other_client() -> None:
     ):
         slow.pause_reading()
         skipped = 0
-        with anyio.fail_after(PATIENCE_S):
+        with anyio.fail_after(TIMEOUT_S):
             while not skipped:
                 await quick.receive_message()
                 _, status = await sim.control("GET", "/sim/status")
@@ -165,9 +165,9 @@ async def test_a_recorded_file_is_played_in_order(tmp_path: Path) -> None:
         simulator_client(process.ready) as sim,
         sim.connect("spot", "/ws/btcusdt@bookTicker") as wire,
     ):
-        heard = [await wire.receive_message() for _ in range(3)]
+        received = [await wire.receive_message() for _ in range(3)]
 
-    assert [(book["u"], book["b"]) for book in heard] == [
+    assert [(book["u"], book["b"]) for book in received] == [
         (n, "1.00000000") for n in (100, 101, 102)
     ]
 
@@ -185,12 +185,12 @@ async def test_a_looped_file_has_growing_ids_and_current_times(tmp_path: Path) -
         simulator_client(process.ready) as sim,
         sim.connect("perp", "/public/ws/btcusdt@bookTicker") as wire,
     ):
-        heard = [await wire.receive_message() for _ in range(4)]
+        received = [await wire.receive_message() for _ in range(4)]
         _, time, _ = await sim.rest("perp", "/fapi/v1/time")
 
-    assert [book["u"] for book in heard] == [7, 14, 21, 28]
-    assert all(0 <= time["serverTime"] - book["E"] < 60_000 for book in heard)
-    assert {book["E"] - book["T"] for book in heard} == {1}
+    assert [book["u"] for book in received] == [7, 14, 21, 28]
+    assert all(0 <= time["serverTime"] - book["E"] < 60_000 for book in received)
+    assert {book["E"] - book["T"] for book in received} == {1}
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])

@@ -11,7 +11,7 @@ from aiohttp import WSMsgType
 
 from chimera_s1.adapters.simulator.streams.malformed import HUGE_BYTES
 from tests.processes import simulator_process
-from tests.simulator_client import PATIENCE_S, SimulatorClient, StreamConnection, simulator_client
+from tests.simulator_client import TIMEOUT_S, SimulatorClient, StreamConnection, simulator_client
 
 TIME = "/fapi/v1/time"
 BTC, ETH = "btcusdt@bookTicker", "ethusdt@bookTicker"
@@ -119,14 +119,14 @@ async def test_a_slow_link_delays_everything_including_pongs(sim: SimulatorClien
     async with sim.connect("perp", "/public/ws/" + BTC) as wire:
         await wire.receive_message()
         await sim.arm("ws:perp", "slow:300")
-        with anyio.fail_after(PATIENCE_S):
+        with anyio.fail_after(TIMEOUT_S):
             while not late(await wire.receive_message(), (await sim.rest("perp", TIME))[1]):
                 pass
         await wire.socket.ping(b"x")
         while (frame := await wire.receive_frame()).type is not WSMsgType.PONG:
             pass
         await sim.control("DELETE", "/sim/faults")
-        with anyio.fail_after(PATIENCE_S):
+        with anyio.fail_after(TIMEOUT_S):
             while late(await wire.receive_message(), (await sim.rest("perp", TIME))[1]):
                 pass
 
@@ -143,14 +143,14 @@ async def test_a_throttled_link_delivers_whole_frames_in_order(sim: SimulatorCli
         await sim.arm("ws:spot", "trickle:2000")
         held = 0
         last = (await wire.receive_message())["u"]
-        with anyio.fail_after(PATIENCE_S):
+        with anyio.fail_after(TIMEOUT_S):
             while held <= 0 or await sim.fired() != [1]:
                 event = await wire.receive_message()
                 assert event["u"] > last
                 last = event["u"]
                 held = (await status(sim))["venues"]["spot"]["bytes_unread"]
         await sim.control("DELETE", "/sim/faults")
-        with anyio.fail_after(PATIENCE_S):
+        with anyio.fail_after(TIMEOUT_S):
             while (await status(sim))["venues"]["spot"]["bytes_unread"]:
                 assert (await wire.receive_message())["u"] > last
 

@@ -16,7 +16,7 @@ from binance_sdk_wallet.wallet import Wallet
 
 from tests.processes import ChimeraProcess, simulator_process
 
-PATIENCE_S = 20
+TIMEOUT_S = 20
 
 
 @pytest.fixture(scope="module")
@@ -34,7 +34,7 @@ def configuration(simulator: ChimeraProcess, host: str) -> ConfigurationRestAPI:
 
 async def called(method: Callable[..., Any], **parameters: Any) -> Any:
     """The parsed reply; the SDKs' REST methods block, hence the thread."""
-    with anyio.fail_after(PATIENCE_S):
+    with anyio.fail_after(TIMEOUT_S):
         response = await anyio.to_thread.run_sync(lambda: method(**parameters))
     return response.data()
 
@@ -89,7 +89,7 @@ async def test_ccxt_transfers_money_back(simulator: ChimeraProcess) -> None:
     client.urls["api"]["sapi"] = ready["spot_rest_url"] + "/sapi/v1"
     client.urls["api"]["fapiPrivateV3"] = ready["perp_rest_url"] + "/fapi/v3"
     try:
-        with anyio.fail_after(PATIENCE_S):
+        with anyio.fail_after(TIMEOUT_S):
             moved = await client.sapi_post_asset_transfer(
                 {"type": "UMFUTURE_MAIN", "asset": "USDT", "amount": "7"}
             )

@@ -69,7 +69,7 @@ async def test_each_token_is_different(file: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (("create", "--actor", "bot", "--scope", "all"), "'all' is not one of read, treasury:tr"),
         (("create", "--actor", "a bot", "--scope", "read"), "'a bot' is not an actor"),
@@ -81,12 +81,12 @@ async def test_each_token_is_different(file: Path) -> None:
     ids=lambda each: " ".join(each) if isinstance(each, tuple) else "",
 )
 async def test_a_wrong_argument_gives_exit_code_2_and_makes_no_file(
-    file: Path, arguments: tuple[str, ...], said: str
+    file: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     code, out, err = await finished("tokens", *arguments, "--file", str(file))
 
     assert (code, out) == (2, "")
-    assert said in err
+    assert message in err
     assert "Traceback" not in err
     assert not exists(file)
 

@@ -208,7 +208,7 @@ async def test_an_id_identifies_one_transfer(setup: Setup) -> None:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "said"),
+    ("arguments", "message"),
     [
         (MOVE[:4], "--from, --to and --amount are required"),
         ((*MOVE[:-1], "-1"), "an amount is more than 0"),
@@ -220,14 +220,14 @@ async def test_an_id_identifies_one_transfer(setup: Setup) -> None:
     ids=lambda each: " ".join(each) if isinstance(each, tuple) else "",
 )
 async def test_a_wrong_argument_gives_exit_code_2_and_saves_nothing(
-    tmp_path: Path, arguments: tuple[str, ...], said: str
+    tmp_path: Path, arguments: tuple[str, ...], message: str
 ) -> None:
     code, out, err = await finished(
         "transfer", *arguments, environment={"S1_STATE_DIR": str(tmp_path)}
     )
 
     assert (code, out) == (2, "")
-    assert said in err
+    assert message in err
     assert "Traceback" not in err
     assert names(tmp_path) == []
 

@@ -156,9 +156,9 @@ class TestIdempotent:
             assert "first" not in body["detail"]
             assert "idempotent-replayed" not in reply.headers
             assert event_types(caller.world) == before
-            (kind, told), *more = caller.world.operational_events
-            assert (kind, told["transfer_id"], more) == ("treasury.key_reused", "t1", [])
-            assert "777" not in str(told)
+            (kind, data), *more = caller.world.operational_events
+            assert (kind, data["transfer_id"], more) == ("treasury.key_reused", "t1", [])
+            assert "777" not in str(data)
 
     async def test_row_03_fifty_at_once_on_two_instances_move_money_once(self) -> None:
         world = TreasuryHarness()

@@ -12,7 +12,7 @@ import pytest
 
 from chimera_s1.app.stores import SQLITE_FILE
 from tests.arango_double import arango_double
-from tests.contract.service_process import PATIENCE_S
+from tests.contract.service_process import TIMEOUT_S
 from tests.contract.treasury_service import POST, TreasuryDeployment
 from tests.contract.treasury_service_client import OTHER_TOKEN
 from tests.processes import finished
@@ -142,8 +142,8 @@ async def test_row_38_and_39_unavailable_arango_ledger_accepts_and_loses_nothing
             assert await site.moved() == ["SPOT 67"]
 
             arango.bring_up()
-            told = await site.event("transfer.completed", "a1")
-            assert told["evidence"] == "reply"
+            event = await site.event("transfer.completed", "a1")
+            assert event["evidence"] == "reply"
             assert (await desk.transfer("a2", "68")).json()["result"] == "OK"
 
     assert await site.moved() == ["SPOT 67", "SPOT 68"]
@@ -151,4 +151,4 @@ async def test_row_38_and_39_unavailable_arango_ledger_accepts_and_loses_nothing
 
 def newcomer(url: str) -> httpx2.AsyncClient:
     """A client without an open connection."""
-    return httpx2.AsyncClient(base_url=url, timeout=PATIENCE_S, trust_env=False)
+    return httpx2.AsyncClient(base_url=url, timeout=TIMEOUT_S, trust_env=False)

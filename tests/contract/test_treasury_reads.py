@@ -243,9 +243,9 @@ def test_responses_are_not_cacheable() -> None:
                     trust_env=False,
                 ) as client,
             ):
-                wish = {"from": "SPOT", "to": "FUTURES", "amount_usdt": 10}
+                terms = {"from": "SPOT", "to": "FUTURES", "amount_usdt": 10}
                 return [
-                    await client.post(TRANSFER, json=wish),
+                    await client.post(TRANSFER, json=terms),
                     await client.get(f"{TRANSFER}/t1"),
                     await client.post(TRANSFER, json={}),
                 ]

@@ -197,10 +197,10 @@ class TestNotNow:
                 setattr(caller.world.switches, name, value)
 
             reply = await caller.transfer()
-            told = await caller.transfer("before")
+            earlier = await caller.transfer("before")
 
             assert_problem(reply, status, code, ["nothing was accepted"], key="t1")
-            assert assert_result(told, 200, "OK")["transfer_id"] == "before"
+            assert assert_result(earlier, 200, "OK")["transfer_id"] == "before"
             assert event_types(caller.world) == before
             assert len(caller.world.gateway.sent_orders) == 1
             for name, value in usual.items():

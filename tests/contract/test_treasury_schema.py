@@ -35,7 +35,7 @@ NO_TOKEN, NO = make_token(
 )
 MAY = {"Authorization": f"Bearer {ALL_TOKEN}"}
 MAY_NOT = {"Authorization": f"Bearer {NO_TOKEN}"}
-WISH = {"from": "SPOT", "to": "FUTURES", "amount_usdt": 10}
+BODY = {"from": "SPOT", "to": "FUTURES", "amount_usdt": 10}
 EXAMPLES = 50
 
 
@@ -136,7 +136,7 @@ class Asking:
 
 def read_one(asking: Asking) -> None:
     asking.client.post(
-        f"{asking.service.url}{TRANSFER}", json=WISH, headers={"Idempotency-Key": "one"}
+        f"{asking.service.url}{TRANSFER}", json=BODY, headers={"Idempotency-Key": "one"}
     )
     asking.send(f"{TRANSFER}/one")
     asking.send(f"{TRANSFER}/nobody")
@@ -162,26 +162,26 @@ def read_limits(asking: Asking) -> None:
 
 def request(asking: Asking) -> None:
     def send(key: str, **other: Any) -> httpx2.Response:
-        asked = {"path": TRANSFER, "json": {**WISH, "transfer_id": key}, **other}
+        asked = {"path": TRANSFER, "json": {**BODY, "transfer_id": key}, **other}
         return asking.send(**asked)
 
     assert send("a1").json()["result"] == "OK"
     assert (
-        send("a2", json={**WISH, "transfer_id": "a2", "amount_usdt": "1e3"}).json()["code"]
+        send("a2", json={**BODY, "transfer_id": "a2", "amount_usdt": "1e3"}).json()["code"]
         == "request.invalid"
     )
-    assert send("a1", json={**WISH, "transfer_id": "a1", "amount_usdt": 11}).status_code == 422
+    assert send("a1", json={**BODY, "transfer_id": "a1", "amount_usdt": 11}).status_code == 422
     send("a3", json=None, content=b" " * 5_000)
     send("a3", json=None, content=b"{}", headers={"Content-Type": "text/plain"})
-    asking.refused_by_access(TRANSFER, json=WISH)
-    asking.without_store(TRANSFER, json={**WISH, "transfer_id": "a3"})
+    asking.refused_by_access(TRANSFER, json=BODY)
+    asking.without_store(TRANSFER, json={**BODY, "transfer_id": "a3"})
     asking.world.switches.mode = TradingMode.HALTED
     assert send("a3").json()["code"] == "mode_halted"
     asking.world.switches.mode = TradingMode.NORMAL
     for number in range(2):
         send(f"b{number}", url=asking.service.strict_url)
     asking.world.gateway.script.append(ScriptedResponse(reply=ReplyUnknown("no reply came")))
-    odd = {**WISH, "transfer_id": "pending", "amount_usdt": "77.77777777"}
+    odd = {**BODY, "transfer_id": "pending", "amount_usdt": "77.77777777"}
     assert send("pending", json=odd).json()["result"] == "PENDING"
 
 
@@ -192,8 +192,8 @@ def resolve(asking: Asking) -> None:
         return asking.send(**asked)
 
     asking.world.gateway.script.append(ScriptedResponse(reply=ReplyUnknown("no reply came")))
-    wish = {**WISH, "transfer_id": "open", "amount_usdt": "66.66666666"}
-    asking.client.post(f"{asking.service.url}{TRANSFER}", json=wish)
+    body = {**BODY, "transfer_id": "open", "amount_usdt": "66.66666666"}
+    asking.client.post(f"{asking.service.url}{TRANSFER}", json=body)
     asking.refused_by_access(f"{TRANSFER}/open/resolve", json={})
     asking.without_store(
         f"{TRANSFER}/open/resolve", json={"verdict": "FAILED", "evidence": "nothing was seen"}

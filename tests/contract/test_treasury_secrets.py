@@ -58,23 +58,23 @@ READ_FAULTS = ("drop-before", "status:500", "code:-2015", "body:truncated")
 
 async def test_row_70_no_secret_is_in_what_the_service_writes(site: TreasuryDeployment) -> None:
     """In its log, its answers, its metrics, on Redis and in its state directory."""
-    heard: list[bytes] = []
+    received: list[bytes] = []
     async with redis_at(site.node.address.port) as admin, guarded(admin):
         for read in READS:
-            for deed in READ_FAULTS:
-                await site.sim.arm(read, deed)
+            for action in READ_FAULTS:
+                await site.sim.arm(read, action)
         async with site.serving(S1_REDIS_PASS=PASSWORD, S1_LOG_LEVEL="debug") as desk:
-            heard += [answer async for answer in refusals(desk)]
-            for number, deed in enumerate(POST_FAULTS):
-                await site.sim.arm(POST, deed)
+            received += [answer async for answer in refusals(desk)]
+            for number, action in enumerate(POST_FAULTS):
+                await site.sim.arm(POST, action)
                 reply = await desk.transfer(f"secret{number}", str(80 + number))
-                heard.append(spoken(reply))
-                heard.append(spoken(await desk.read(f"transfer/secret{number}")))
+                received.append(spoken(reply))
+                received.append(spoken(await desk.read(f"transfer/secret{number}")))
             await admin.config_set("requirepass", WRONG_PASSWORD)
             await admin.client_kill_filter(_type="normal", skipme=True)
             await desk.service.readiness(503)
-            heard += [spoken(await desk.http.get(path)) for path in ("/health", "/metrics")]
-            heard.append(spoken(await desk.read("transfers")))
+            received += [spoken(await desk.http.get(path)) for path in ("/health", "/metrics")]
+            received.append(spoken(await desk.read("transfers")))
             await admin.config_set("requirepass", PASSWORD)
             await desk.service.readiness(200)
             assert await desk.service.stop() == 0
@@ -84,7 +84,7 @@ async def test_row_70_no_secret_is_in_what_the_service_writes(site: TreasuryDepl
     assert fired >= len(POST_FAULTS) + len(READS)
     written = {
         "log": desk.service.output.encode(),
-        "answers": b"\n".join(heard),
+        "answers": b"\n".join(received),
         OPERATIONS: repr(events).encode(),
         **{path.name: path.read_bytes() for path in files(site.state_dir)},
     }

@@ -11,7 +11,7 @@ from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.service_settings import load_settings
 from chimera_s1.app.stores import open_stores
 from tests.arango_double import arango_double
-from tests.contract.service_process import PATIENCE_S
+from tests.contract.service_process import TIMEOUT_S
 from tests.contract.treasury_service import TreasuryDeployment
 from tests.contract.treasury_service_client import TRADER_TOKEN, TRANSFER
 
@@ -62,7 +62,7 @@ async def test_row_66_a_request_that_arrives_while_stopping_is_not_accepted(
             stopping.set()
 
         tasks.start_soon(stop)
-        with anyio.fail_after(PATIENCE_S):
+        with anyio.fail_after(TIMEOUT_S):
             reply = await desk.http.post(TRANSFER, content=slowly(), headers=headers)
         code = await desk.service.ended()
 

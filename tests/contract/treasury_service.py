@@ -31,7 +31,7 @@ from chimera_s1.app.stores import SQLITE_FILE
 from chimera_s1.domain.ledger.commit import LedgerEntry
 from tests.contract.service_process import (
     MODULE,
-    PATIENCE_S,
+    TIMEOUT_S,
     StreamReader,
     redis_at,
     service_process,
@@ -110,13 +110,13 @@ class TreasuryDeployment:
         async with service_process(self.state_dir, environ, interpreter=interpreter) as service:
             await service.readiness(200)
             async with httpx2.AsyncClient(
-                base_url=await service.url(), timeout=PATIENCE_S, trust_env=False
+                base_url=await service.url(), timeout=TIMEOUT_S, trust_env=False
             ) as http:
                 yield TreasuryServiceClient(service, http)
 
     async def fired(self, times: int = 1) -> None:
         """Wait until the faults that are armed have fired so often."""
-        with anyio.fail_after(PATIENCE_S):
+        with anyio.fail_after(TIMEOUT_S):
             while sum(await self.sim.fired()) < times:  # noqa: ASYNC110 (another process counts)
                 await anyio.sleep(_LOOK_AGAIN_S)
 
@@ -150,14 +150,14 @@ class TreasuryDeployment:
         """
         own = set(_events(entries))
         async with redis_at(self.node.address.port) as redis:
-            told: Any = await redis.xrange(OPERATIONS)
-        details = [msgspec.json.decode(fields["detail_json"]) for _, fields in told]
+            relayed: Any = await redis.xrange(OPERATIONS)
+        details = [msgspec.json.decode(fields["detail_json"]) for _, fields in relayed]
         names = [(detail["event_id"], detail.get("hash", "")) for detail in details]
         return [name for name, digest in names if (name, digest) in own]
 
     async def wait_until_idle(self) -> None:
         """Wait until every transfer is final, verified, relayed to `ops:events` and projected."""
-        with anyio.fail_after(PATIENCE_S):
+        with anyio.fail_after(TIMEOUT_S):
             while await self._is_busy():  # noqa: ASYNC110 (another process works)
                 await anyio.sleep(_LOOK_AGAIN_S)
 

@@ -11,7 +11,7 @@ from anyio import to_thread
 
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.access.tokens import make_token
-from tests.contract.service_process import PATIENCE_S, Service
+from tests.contract.service_process import TIMEOUT_S, Service
 
 TRANSFER = "/xchg/treasury/transfer"
 
@@ -87,5 +87,5 @@ class TreasuryServiceClient:
     async def wait_until_stopped(self) -> None:
         """Wait until a signal has made it stand still."""
         pid = self.service.process.pid
-        with anyio.fail_after(PATIENCE_S):
+        with anyio.fail_after(TIMEOUT_S):
             await to_thread.run_sync(os.waitid, os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)

@@ -180,9 +180,9 @@ async def serving(
 
 def description() -> dict[str, Any]:
     """The document at `/schema/openapi.json`, without the version of the release."""
-    said: dict[str, Any] = json.loads(json.dumps(WebParts().app.openapi_schema.to_schema()))
-    del said["info"]["version"]
-    return said
+    document: dict[str, Any] = json.loads(json.dumps(WebParts().app.openapi_schema.to_schema()))
+    del document["info"]["version"]
+    return document
 
 
 if __name__ == "__main__":

@@ -31,7 +31,7 @@ def test_a_service_is_named_by_the_option_or_the_environment(
 
 
 @pytest.mark.parametrize(
-    ("environ", "said"),
+    ("environ", "message"),
     [
         ({}, "no service to call"),
         ({"S1_TOKEN": "t"}, "no service to call"),
@@ -43,11 +43,11 @@ def test_a_service_is_named_by_the_option_or_the_environment(
     ids=repr,
 )
 def test_an_invalid_service_is_an_error_that_shows_no_secret(
-    environ: dict[str, str], said: str, tmp_path: Path
+    environ: dict[str, str], message: str, tmp_path: Path
 ) -> None:
     settings = load_settings({"S1_STATE_DIR": str(tmp_path)})
 
-    with pytest.raises(ConfigurationError, match=said) as caught:
+    with pytest.raises(ConfigurationError, match=message) as caught:
         find_service(None, environ, settings)
     assert "secret" not in str(caught.value)
 

@@ -183,7 +183,7 @@ def test_quote_of_an_unknown_connection_is_ignored() -> None:
 
 @given(
     steps=st.lists(
-        st.tuples(st.integers(1, 3_000), st.sampled_from(["opened", "lost", "heard", "look"])),
+        st.tuples(st.integers(1, 3_000), st.sampled_from(["opened", "lost", "message", "look"])),
         max_size=80,
     )
 )
@@ -200,7 +200,7 @@ def test_markers_alternate_and_intervals_do_not_overlap(
                 board.connection_opened("perp-0", KEYS, now)
             case "lost":
                 board.connection_lost("perp-0", KEYS, "cut", now)
-            case "heard":
+            case "message":
                 board.record_update(BTC, now)
             case _:
                 markers += [c for c in look(board, now).changes if c.symbol == "*"]

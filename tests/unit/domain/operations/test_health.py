@@ -149,12 +149,12 @@ def test_fewer_delivering_connections_are_never_a_better_level(
     assert worse >= feed(connections=connections, delivering=high, fatal=fatal).level
 
 
-troubles = st.sampled_from(["", "x"])
+errors = st.sampled_from(["", "x"])
 treasuries = st.builds(
     TreasuryReport,
-    *[troubles] * 4,
+    *[errors] * 4,
     st.booleans(),
-    troubles,
+    errors,
     *[st.integers(0, 3)] * 2,
     st.integers(0, 120_000),
     st.integers(0, 3),

@@ -31,7 +31,7 @@ from tests.transfer_events import AMOUNT, AT, ID, TERMS
 
 IN, OUT = Direction.SPOT_TO_FUTURES, Direction.FUTURES_TO_SPOT
 CONFIRMED, PENDING, FAILED = MovementStatus
-PATIENCE = ReconciliationTiming(
+TIMING = ReconciliationTiming(
     execution_ms=10_000, history_lag_ms=30_000, clean_reads=3, clean_spread_ms=20_000
 )
 UNCLAIMED: frozenset[str] = frozenset()
@@ -71,7 +71,7 @@ def income(after_ms: int, amount: str = "12.5") -> IncomeRow:
 
 
 def found(*rows: Movement, claimed: frozenset[str] = UNCLAIMED, of: Transfer = TRANSFER) -> str:
-    match find_match(of, PATIENCE, rows, claimed):
+    match find_match(of, TIMING, rows, claimed):
         case Matched(movement=movement):
             return movement.tran_id
         case MatchPending(movement=movement):
@@ -81,10 +81,10 @@ def found(*rows: Movement, claimed: frozenset[str] = UNCLAIMED, of: Transfer = T
 
 
 def test_the_window_covers_every_possible_execution_time() -> None:
-    window = execution_window(TRANSFER, PATIENCE)
+    window = execution_window(TRANSFER, TIMING)
 
     assert (window.start, window.end) == (START, END)
-    assert window.end == AT + 5_000 + PATIENCE.execution_ms + CLOCK_MARGIN_MS
+    assert window.end == AT + 5_000 + TIMING.execution_ms + CLOCK_MARGIN_MS
 
 
 @pytest.mark.parametrize(
@@ -174,7 +174,7 @@ def test_a_client_id_is_short_alphanumeric_and_unique_per_attempt(name: str, att
 def test_more_income_rows_than_movements_are_a_conflict(
     movements: list[Movement], rows: list[IncomeRow], *, agree: bool
 ) -> None:
-    result = cross_check(TRANSFER, PATIENCE, movements, rows)
+    result = cross_check(TRANSFER, TIMING, movements, rows)
 
     assert isinstance(result, NoMatch if agree else Conflict)
 
@@ -182,12 +182,12 @@ def test_more_income_rows_than_movements_are_a_conflict(
 def test_a_transfer_out_of_futures_matches_negative_income() -> None:
     out = replace(TRANSFER, direction=OUT)
 
-    result = cross_check(out, PATIENCE, [], [income(0, "-12.5"), income(0)])
+    result = cross_check(out, TIMING, [], [income(0, "-12.5"), income(0)])
 
     assert result == Conflict("the futures income shows 1 matching movements, the wallet history 0")
 
 
-LATE = END + PATIENCE.history_lag_ms
+LATE = END + TIMING.history_lag_ms
 
 
 @pytest.mark.parametrize(
@@ -205,12 +205,12 @@ LATE = END + PATIENCE.history_lag_ms
 def test_absence_needs_enough_late_reads_far_enough_apart(
     reads: tuple[int, ...], proof: int
 ) -> None:
-    believed = reads_proving_absence(TRANSFER, PATIENCE, reads)
+    believed = reads_proving_absence(TRANSFER, TIMING, reads)
 
     assert believed == reads[len(reads) - proof :]
 
 
-patience = st.builds(
+timing = st.builds(
     ReconciliationTiming,
     execution_ms=st.integers(0, 100_000),
     history_lag_ms=st.integers(0, 100_000),
@@ -219,26 +219,26 @@ patience = st.builds(
 )
 
 
-@given(patience, st.lists(st.integers(-50_000, 400_000), max_size=30).map(sorted))
+@given(timing, st.lists(st.integers(-50_000, 400_000), max_size=30).map(sorted))
 def test_absence_is_proven_only_by_reads_after_the_deadline(
-    patience: ReconciliationTiming, after_ms: list[int]
+    timing: ReconciliationTiming, after_ms: list[int]
 ) -> None:
     """At each of these reads the last possible movement must be in the history."""
     reads = tuple(AT + each for each in after_ms)
-    bound = execution_window(TRANSFER, patience).end + patience.history_lag_ms
+    bound = execution_window(TRANSFER, timing).end + timing.history_lag_ms
 
-    proof = reads_proving_absence(TRANSFER, patience, reads)
+    proof = reads_proving_absence(TRANSFER, timing, reads)
 
     if proof:
         assert min(proof) > bound
-        assert len(proof) >= patience.clean_reads
-        assert max(proof) - min(proof) >= patience.clean_spread_ms
+        assert len(proof) >= timing.clean_reads
+        assert max(proof) - min(proof) >= timing.clean_spread_ms
         assert set(proof) <= set(reads)
 
 
 @given(
-    st.integers(0, 5_000 + PATIENCE.execution_ms),
-    st.integers(0, PATIENCE.history_lag_ms),
+    st.integers(0, 5_000 + TIMING.execution_ms),
+    st.integers(0, TIMING.history_lag_ms),
     st.integers(-1_000, 1_000),
     st.lists(st.integers(0, 200_000), max_size=20).map(sorted),
 )
@@ -252,7 +252,7 @@ def test_a_movement_within_the_bounds_is_found_before_absence_is_proven(
         if found(*([moved] if AT + look >= moved.moved_at + lag_ms else [])):
             return
         clean = (*clean, AT + look)
-        assert not reads_proving_absence(TRANSFER, PATIENCE, clean)
+        assert not reads_proving_absence(TRANSFER, TIMING, clean)
 
 
 def test_the_default_timing_is_generous() -> None:

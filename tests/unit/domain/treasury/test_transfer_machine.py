@@ -63,7 +63,7 @@ names = st.sampled_from(NAMES)
 amounts = st.sampled_from(AMOUNTS)
 
 
-PATIENCE = ReconciliationTiming(
+TIMING = ReconciliationTiming(
     execution_ms=10_000, history_lag_ms=20_000, clean_reads=1, clean_spread_ms=0
 )
 
@@ -168,7 +168,7 @@ class Exchange(RuleBasedStateMachine):
         if not transfer.is_unresolved and not absent:
             return
         rows = [row for row in self.book if row.moved_at + lag_ms <= self.now]
-        match find_match(transfer, PATIENCE, rows, frozenset(self.ledger.claims)):
+        match find_match(transfer, TIMING, rows, frozenset(self.ledger.claims)):
             case Matched(movement=row):
                 evidence = Evidence.HISTORY
                 self.execute(
@@ -179,7 +179,7 @@ class Exchange(RuleBasedStateMachine):
 
     def find_nothing(self, transfer: Transfer) -> None:
         self.execute(transfer.transfer_id, RequestReview("silent", self.now))
-        if reads := reads_proving_absence(transfer, PATIENCE, (self.now,)):
+        if reads := reads_proving_absence(transfer, TIMING, (self.now,)):
             note = RecordAbsent(transfer.attempt, reads, self.now)
             self.execute(transfer.transfer_id, note)
 

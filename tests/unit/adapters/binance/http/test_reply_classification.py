@@ -28,7 +28,7 @@ THROTTLED = (
 )
 
 
-def said(code: int, msg: str = "No.") -> bytes:
+def error_body(code: int, msg: str = "No.") -> bytes:
     return json.dumps({"code": code, "msg": msg}).encode()
 
 
@@ -39,15 +39,15 @@ REFUSED = [
     *((400, code) for code in (-2018, -2019, -3020, -3041, -4050, -4051, -4114, -5011, -5013)),
 ]
 TURNED_AWAY = [
-    (429, said(-1003)),
-    (429, said(-1015)),
+    (429, error_body(-1003)),
+    (429, error_body(-1015)),
     (429, b""),
     (429, HTML),
-    (418, said(-1003)),
+    (418, error_body(-1003)),
     (418, HTML),
-    (400, said(-1003)),
-    (429, said(-1008, THROTTLED)),
-    (400, said(-1008, THROTTLED)),
+    (400, error_body(-1003)),
+    (429, error_body(-1008, THROTTLED)),
+    (400, error_body(-1008, THROTTLED)),
 ]
 UNKNOWN = [
     (200, b""),
@@ -65,43 +65,43 @@ UNKNOWN = [
     (200, b'{"tranId":123456789012345678901234567890}'),
     (200, b'{"tranId":5,"code":-5012}'),
     (200, b'{"tranId":5,"code":0}'),
-    (200, said(-5013)),
-    (200, said(-2015)),
+    (200, error_body(-5013)),
+    (200, error_body(-2015)),
     (200, b"\xff\xfe"),
     (200, b"[" * 50_000),
     (201, b'{"tranId":5}'),
     (204, b""),
     (302, b""),
-    (307, said(-5013)),
+    (307, error_body(-5013)),
     (400, b""),
     (400, HTML),
     (400, b'{"code":"-5013","msg":"text for a code"}'),
     (400, b'{"msg":"Service Unavailable."}'),
-    (400, said(-1000)),
-    (400, said(-1016)),
-    (400, said(-2010)),
-    (400, said(-5010)),
-    (400, said(-5012)),
-    (400, said(-4115, "ClientTranId is duplicated")),
-    (400, said(0)),
-    (400, said(1022)),
-    (400, said(100001003, "Verification failed")),
-    (400, said(239999)),
+    (400, error_body(-1000)),
+    (400, error_body(-1016)),
+    (400, error_body(-2010)),
+    (400, error_body(-5010)),
+    (400, error_body(-5012)),
+    (400, error_body(-4115, "ClientTranId is duplicated")),
+    (400, error_body(0)),
+    (400, error_body(1022)),
+    (400, error_body(100001003, "Verification failed")),
+    (400, error_body(239999)),
     (403, HTML),
     (403, b""),
     (404, HTML),
     (408, b""),
-    (408, said(-1007)),
-    (408, said(-5013)),
-    (408, said(-1003)),
+    (408, error_body(-1007)),
+    (408, error_body(-5013)),
+    (408, error_body(-1003)),
     (409, b""),
-    (429, said(-1007)),
-    (451, said(0, "Service unavailable from a restricted location")),
-    (500, said(-1000)),
-    (500, said(-1006)),
-    (500, said(-5013)),
-    (500, said(-1008)),
-    (503, said(-1008, THROTTLED)),
+    (429, error_body(-1007)),
+    (451, error_body(0, "Service unavailable from a restricted location")),
+    (500, error_body(-1000)),
+    (500, error_body(-1006)),
+    (500, error_body(-5013)),
+    (500, error_body(-1008)),
+    (503, error_body(-1008, THROTTLED)),
     (503, b'{"msg":"Service Unavailable."}'),
     (500, b'{"msg":"Service Unavailable."}'),
     (502, HTML),
@@ -109,14 +109,14 @@ UNKNOWN = [
     (503, b"Service Unavailable."),
     (503, HTML),
     (503, json.dumps({"msg": UNKNOWN_ERROR}).encode()),
-    (503, said(-1000, "Service Unavailable.")),
-    (503, said(0, "Service Unavailable.")),
-    (503, said(-1001, INTERNAL)),
-    (503, said(-1003)),
-    (503, said(-1102)),
+    (503, error_body(-1000, "Service Unavailable.")),
+    (503, error_body(0, "Service Unavailable.")),
+    (503, error_body(-1001, INTERNAL)),
+    (503, error_body(-1003)),
+    (503, error_body(-1102)),
     (503, b'{"msg":"service unavailable"}'),
     (504, HTML),
-    (504, said(-1007)),
+    (504, error_body(-1007)),
 ]
 
 
@@ -131,7 +131,7 @@ def test_a_whole_tran_id_is_an_accepted_transfer(status: int, body: bytes) -> No
 @pytest.mark.parametrize(("status", "code"), FORBIDDEN)
 def test_a_key_or_permission_error_is_forbidden(status: int, code: int) -> None:
     """It concerns every transfer, not only this one."""
-    reply = classify_transfer_reply(status, said(code, "Invalid API-key."), NO_HEADERS)
+    reply = classify_transfer_reply(status, error_body(code, "Invalid API-key."), NO_HEADERS)
 
     assert reply == ReplyRefused(FailureReason.FORBIDDEN, f"{status} {code} Invalid API-key.")
 
@@ -139,7 +139,7 @@ def test_a_key_or_permission_error_is_forbidden(status: int, code: int) -> None:
 @pytest.mark.parametrize(("status", "code"), REFUSED)
 def test_a_documented_refusal_is_definite(status: int, code: int) -> None:
     """With the exchange's message."""
-    reply = classify_transfer_reply(status, said(code, "Not enough."), NO_HEADERS)
+    reply = classify_transfer_reply(status, error_body(code, "Not enough."), NO_HEADERS)
 
     assert reply == ReplyRefused(FailureReason.REFUSED, f"{status} {code} Not enough.")
 
@@ -155,7 +155,7 @@ def test_a_rate_limited_reply_carries_the_wait(status: int, body: bytes) -> None
 
 @pytest.mark.parametrize(
     ("status", "body", "wait_ms"),
-    [(429, b"", 60_000), (418, HTML, 60_000), (400, said(-1008), 0)],
+    [(429, b"", 60_000), (418, HTML, 60_000), (400, error_body(-1008), 0)],
 )
 def test_without_retry_after_a_rate_limit_waits_and_an_overload_does_not(
     status: int, body: bytes, wait_ms: int
@@ -171,7 +171,7 @@ def test_a_timestamp_out_of_the_window_makes_the_clock_suspect() -> None:
     """Nothing was executed, and asking again with the same clock will not help."""
     text = "Timestamp for this request is outside of the recvWindow."
 
-    assert classify_transfer_reply(400, said(-1021, text), NO_HEADERS) == ReplyNotProcessed(
+    assert classify_transfer_reply(400, error_body(-1021, text), NO_HEADERS) == ReplyNotProcessed(
         f"400 -1021 {text}", 0, clock_suspect=True
     )
 
@@ -190,7 +190,7 @@ CODES = st.one_of(
 )
 BODIES = st.one_of(
     st.binary(),
-    CODES.map(said),
+    CODES.map(error_body),
     st.builds(lambda code, tran: json.dumps({"code": code, "tranId": tran}).encode(), CODES, CODES),
     st.recursive(
         st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -240,7 +240,7 @@ def test_no_reply_repeats_a_possible_key(
     status: int, code: int, before: str, secret: str, after: str
 ) -> None:
     """An exchange or a proxy may echo what it was sent; our records do not."""
-    reply = classify_transfer_reply(status, said(code, before + secret + after), NO_HEADERS)
+    reply = classify_transfer_reply(status, error_body(code, before + secret + after), NO_HEADERS)
 
     assert secret[:40] not in text_of(reply)
     assert secret[:40] not in repr(reply)

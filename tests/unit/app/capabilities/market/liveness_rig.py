@@ -88,17 +88,17 @@ class Rig:
             self.speak(*keys)
 
     @property
-    def told(self) -> list[StatusChange]:
+    def changes(self) -> list[StatusChange]:
         return [change for _, change in self.status.changes]
 
     @property
     def states(self) -> list[tuple[str, Liveness]]:
-        return [(change.symbol, change.state) for change in self.told]
+        return [(change.symbol, change.state) for change in self.changes]
 
     @property
     def times(self) -> list[tuple[int, str, Liveness, int]]:
         """When it was found, whose, what, and since when; ms from the start."""
-        return [(c.ts - START, c.symbol, c.state, c.since - START) for c in self.told]
+        return [(c.ts - START, c.symbol, c.state, c.since - START) for c in self.changes]
 
 
 @asynccontextmanager

@@ -27,7 +27,7 @@ async def probed(
     """The result of a probe if the venue answers *first* and then always *second*."""
     clock = ManualClock()
     exchange = MemoryExchangeInformation(clock)
-    said: list[bool | None] = []
+    results: list[bool | None] = []
 
     def answer(what: TopOfBook | ChimeraError) -> None:
         exchange.error = what if isinstance(what, ChimeraError) else None
@@ -35,17 +35,17 @@ async def probed(
             exchange.book_tops = {NEWEST.instrument: what}
 
     async def ask() -> None:
-        said.append(await ProbeBooks(exchange, clock).has_moved(NEWEST.instrument, newest))
+        results.append(await ProbeBooks(exchange, clock).has_moved(NEWEST.instrument, newest))
 
     with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
             answer(first)
             tasks.start_soon(ask)
             await settle()
-            assert not said, "the stream is given time to catch up"
+            assert not results, "the stream is given time to catch up"
             answer(second)
             await clock.advance(STREAM_CATCH_UP_MS)
-    return said[0]
+    return results[0]
 
 
 async def test_book_equal_to_the_last_quote_has_not_moved() -> None:

@@ -54,7 +54,7 @@ async def test_silent_connection_is_reconnected_and_reported() -> None:
             (15_500, "BTCUSDT", Liveness.LIVE, 15_500),
             (15_500, "ETHUSDT", Liveness.LIVE, 15_500),
         ]
-        assert rig.told[4].cause == "perp-0: no message for much longer than usual"
+        assert rig.changes[4].cause == "perp-0: no message for much longer than usual"
         assert rig.watch.counters.blind_reconnects == 1
         assert rig.watch.report() == MarketReport(live=2, quiet=0, stale=0, blind=0)
 
@@ -138,7 +138,7 @@ async def test_changed_book_makes_a_symbol_stale_and_renews_once_a_minute() -> N
             ("BTCUSDT", Liveness.STALE),
             ("BTCUSDT", Liveness.LIVE),
         ]
-        assert rig.told[3].since == START + 5_000
+        assert rig.changes[3].since == START + 5_000
         assert rig.feed.reconnect_calls == []
 
 
@@ -200,7 +200,7 @@ async def test_slow_probe_does_not_hide_a_blind_connection() -> None:
 async def test_wall_clock_step_changes_no_state(step_ms: int) -> None:
     """Also when quotes from before the step are drained after it; entries use the new time."""
     async with watching() as rig:
-        told = len(rig.told)
+        count = len(rig.changes)
         now_ms = rig.clock.now_ms()
         quotes = [
             Quote(key[0], now_ms, 100.0, 1.0, 100.5, 2.0, key[1], now_ms, now_ms) for key in KEYS
@@ -208,11 +208,11 @@ async def test_wall_clock_step_changes_no_state(step_ms: int) -> None:
         rig.clock.step_wall_clock(step_ms)
         rig.watch.observe(quotes)
         await rig.busy(5_000)
-        assert len(rig.told) == told
+        assert len(rig.changes) == count
         rig.lost()
         await rig.clock.advance(CHECK_INTERVAL_MS)
 
-        blind = rig.told[-1]
+        blind = rig.changes[-1]
         assert (blind.ts, blind.since) == (START + 10_500 + step_ms, START + 10_000 + step_ms)
         assert rig.feed.reconnect_calls == []
 

@@ -28,7 +28,7 @@ async def test_unavailable_store_loses_and_doubles_no_status() -> None:
         rig.opened()
         rig.speak(*KEYS)
         await rig.clock.advance(CHECK_INTERVAL_MS)
-        assert len(rig.told) == 2
+        assert len(rig.changes) == 2
         rig.status.unavailable = False
         await rig.clock.advance(RETRY_WAIT_MS)
 

@@ -50,7 +50,7 @@ ADVICE = (
 )
 
 counts = st.integers(0, 2000)
-troubles = st.sampled_from(["", "timed out"])
+errors = st.sampled_from(["", "timed out"])
 reports = st.one_of(
     st.builds(
         FeedReport,
@@ -72,9 +72,9 @@ reports = st.one_of(
     st.builds(MarketReport, counts, counts, counts, counts),
     st.builds(
         TreasuryReport,
-        *[troubles] * 4,
+        *[errors] * 4,
         st.booleans(),
-        troubles,
+        errors,
         counts,
         counts,
         st.integers(0, 200_000),
@@ -125,12 +125,13 @@ async def test_level_change_is_logged_without_a_request(
     clock, store = ManualClock(0), Store(WELL)
     service = health(clock)
     service.register(HealthSource("redis", store.report, required=True))
-    told: list[tuple[str, object, object]] = []
+    recorded: list[tuple[str, object, object]] = []
 
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(
-                service.run, lambda kind, detail: told.append((kind, detail["from"], detail["to"]))
+                service.run,
+                lambda kind, detail: recorded.append((kind, detail["from"], detail["to"])),
             )
             await clock.wait_for_sleeper()
             store.now = GONE
@@ -140,7 +141,7 @@ async def test_level_change_is_logged_without_a_request(
             tasks.cancel_scope.cancel()
 
     assert service.snapshot().components[0].since == 2 * CHECK_INTERVAL_MS
-    assert told == [("health.changed", "GREEN", "RED"), ("health.changed", "RED", "GREEN")]
+    assert recorded == [("health.changed", "GREEN", "RED"), ("health.changed", "RED", "GREEN")]
     fall, recovery = caplog.records
     assert (fall.levelno, recovery.levelno) == (logging.WARNING, logging.INFO)
     assert fall.message.startswith("redis is RED: ")
@@ -204,7 +205,7 @@ async def test_a_component_is_described_by_its_report() -> None:
         (GONE, "(connection refused)"),
         (
             StreamStoreReport(reachable=False, pending=0, merging_windows=False, cause=""),
-            "not reached yet",
+            "not connected yet",
         ),
         (
             StreamStoreReport(reachable=True, pending=1, merging_windows=False, cause=""),

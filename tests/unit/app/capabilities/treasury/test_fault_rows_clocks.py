@@ -18,7 +18,7 @@ MINUTE_MS = 60 * SECOND_MS
 HOUR_MS = 60 * MINUTE_MS
 DAY_MS = 24 * HOUR_MS
 
-UNHEARD = ScriptedResponse(executes=True, reply=ReplyUnknown("reset"))
+LOST_REPLY = ScriptedResponse(executes=True, reply=ReplyUnknown("reset"))
 LOST = ScriptedResponse(reply=ReplyUnknown("reset"))
 
 
@@ -36,7 +36,7 @@ async def test_row_63_clock_step_does_not_prove_absence(by_ms: float) -> None:
     """
     world = TreasuryHarness()
     world.gateway.history_lag_ms = world.gateway.income_lag_ms = 10 * MINUTE_MS
-    world.gateway.script.append(UNHEARD)
+    world.gateway.script.append(LOST_REPLY)
     async with running(TreasuryInstance(world)) as one:
         await one.requests.accept(transfer_request("t1"), "tester")
         await world.clock.sleep_ms(MINUTE_MS)

@@ -33,7 +33,7 @@ MINUTE_MS = 60_000
 LONG_MS = 25 * MINUTE_MS
 """Long enough to prove absence."""
 
-UNHEARD = ScriptedResponse(executes=True, reply=ReplyUnknown("reset"))
+LOST_REPLY = ScriptedResponse(executes=True, reply=ReplyUnknown("reset"))
 LOST = ScriptedResponse(reply=ReplyUnknown("reset"))
 
 
@@ -155,7 +155,7 @@ async def test_row_34_pending_movement_delays_the_outcome(
 async def test_row_35_late_evidence_corrects_an_absent_transfer() -> None:
     world = TreasuryHarness(poll_interval_ms=4_000)
     world.gateway.history_lag_ms = world.gateway.income_lag_ms = 60 * MINUTE_MS
-    world.gateway.script.append(UNHEARD)
+    world.gateway.script.append(LOST_REPLY)
     async with running(TreasuryInstance(world)) as one:
         await one.requests.accept(transfer_request("t1"), "tester")
         await world.clock.sleep_ms(LONG_MS)

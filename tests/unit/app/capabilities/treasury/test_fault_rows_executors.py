@@ -202,14 +202,14 @@ async def test_row_28_transfer_queued_for_too_long_expires_unsent() -> None:
 async def test_row_27_in_flight_transfer_is_not_reconciled() -> None:
     """An equal manual movement is not matched to a request whose reply is still expected."""
     world = TreasuryHarness()
-    heard = anyio.Event()
-    world.gateway.script.append(ScriptedResponse(executes=True, release_event=heard))
+    release = anyio.Event()
+    world.gateway.script.append(ScriptedResponse(executes=True, release_event=release))
     human = world.gateway.add_movement(TO_FUTURES, Decimal(10))
     async with running(TreasuryInstance(world)) as one:
         await one.requests.accept(transfer_request("t1"), "tester")
         await world.clock.sleep_ms(12_000)
         reads = world.gateway.completed_reads
-        heard.set()
+        release.set()
         await world.clock.sleep_ms(MINUTE_MS)
         ended = await one.transfer("t1")
 

@@ -39,7 +39,7 @@ SECOND_MS = 1_000
 MINUTE_MS = 60 * SECOND_MS
 STEPS_MAX = 500
 
-UNHEARD = ScriptedResponse(executes=True, reply=ReplyUnknown("reset"))
+LOST_REPLY = ScriptedResponse(executes=True, reply=ReplyUnknown("reset"))
 
 
 @on_virtual_time
@@ -83,14 +83,14 @@ async def test_row_64_transfer_queued_behind_the_kill_switch_expires() -> None:
 async def test_row_64_kill_switch_lets_in_flight_and_unknown_transfers_finish() -> None:
     world = TreasuryHarness()
     world.gateway.history_lag_ms = MINUTE_MS
-    heard = anyio.Event()
-    world.gateway.script += [UNHEARD, ScriptedResponse(executes=True, release_event=heard)]
+    release = anyio.Event()
+    world.gateway.script += [LOST_REPLY, ScriptedResponse(executes=True, release_event=release)]
     async with running(TreasuryInstance(world)) as one:
         await one.requests.accept(transfer_request("unknown", 11), "tester")
         await one.requests.accept(transfer_request("in-flight", 12), "tester")
         world.switches.kill = True
         await world.clock.sleep_ms(SECOND_MS)
-        heard.set()
+        release.set()
         await world.clock.sleep_ms(5 * MINUTE_MS)
         flown, settled = await one.transfer("in-flight"), await one.transfer("unknown")
 
@@ -162,8 +162,8 @@ async def test_row_65_request_is_checked_against_one_set_of_limits() -> None:
 @on_virtual_time
 async def test_row_66_stopping_finishes_in_flight_transfers_and_starts_none() -> None:
     world = TreasuryHarness()
-    heard = anyio.Event()
-    world.gateway.script.append(ScriptedResponse(executes=True, release_event=heard))
+    release = anyio.Event()
+    world.gateway.script.append(ScriptedResponse(executes=True, release_event=release))
     one = TreasuryInstance(world)
     await one.requests.accept(transfer_request("t1", 11), "tester")
     async with anyio.create_task_group() as around:
@@ -179,7 +179,7 @@ async def test_row_66_stopping_finishes_in_flight_transfers_and_starts_none() ->
             with pytest.raises(ServiceStoppingError):
                 await one.requests.accept(transfer_request("t3", 13), "tester")
             await world.clock.sleep_ms(10 * SECOND_MS)
-            heard.set()
+            release.set()
         flown, queued = await one.transfer("t1"), await one.transfer("t2")
         await world.clock.sleep_ms(SECOND_MS)
         found = await world.violations_now()
@@ -198,13 +198,13 @@ async def test_row_66_reply_after_the_stop_is_reconciled_by_the_next_process() -
     world.gateway.script.append(ScriptedResponse(executes=True, release_event=anyio.Event()))
     one = TreasuryInstance(world)
     await one.requests.accept(transfer_request("t1"), "tester")
-    with anyio.move_on_after(30) as patience:
+    with anyio.move_on_after(30) as timeout:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(one.executor.run)
             await world.gateway.wait_until_sent()
             one.executor.stop()
-            patience.deadline = anyio.current_time() + 15
-    assert patience.cancelled_caught
+            timeout.deadline = anyio.current_time() + 15
+    assert timeout.cancelled_caught
     assert (await one.transfer("t1")).phase is Phase.SUBMITTED
     async with running(TreasuryInstance(world)) as following:
         await world.clock.sleep_ms(MINUTE_MS)
@@ -251,15 +251,15 @@ async def test_row_68_reply_is_recorded_although_the_executor_is_cancelled() -> 
     world = TreasuryHarness()
     store = SlowEventStore(world.clock)
     world.store = store
-    heard = anyio.Event()
-    world.gateway.script.append(ScriptedResponse(executes=True, release_event=heard))
+    release = anyio.Event()
+    world.gateway.script.append(ScriptedResponse(executes=True, release_event=release))
     one = TreasuryInstance(world)
     await one.requests.accept(transfer_request("t1"), "tester")
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(one.executor.run)
         await world.gateway.wait_until_sent()
         store.head_ms = SECOND_MS
-        heard.set()
+        release.set()
         await world.clock.sleep_ms(SECOND_MS / 2)
         tasks.cancel_scope.cancel()
     ended = await one.transfer("t1")

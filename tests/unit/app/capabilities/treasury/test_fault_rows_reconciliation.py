@@ -31,7 +31,7 @@ MINUTE_MS = 60_000
 LONG_MS = 25 * MINUTE_MS
 """Long enough to prove absence."""
 
-UNHEARD = ScriptedResponse(executes=True, reply=ReplyUnknown("reset"))
+LOST_REPLY = ScriptedResponse(executes=True, reply=ReplyUnknown("reset"))
 LOST = ScriptedResponse(reply=ReplyUnknown("reset"))
 
 
@@ -39,7 +39,7 @@ LOST = ScriptedResponse(reply=ReplyUnknown("reset"))
 async def test_row_29_history_ten_minutes_late_only_delays_the_outcome() -> None:
     world = TreasuryHarness()
     world.gateway.history_lag_ms = world.gateway.income_lag_ms = 10 * MINUTE_MS
-    world.gateway.script.append(UNHEARD)
+    world.gateway.script.append(LOST_REPLY)
     async with running(TreasuryInstance(world)) as one:
         await one.requests.accept(transfer_request("t1"), "tester")
         await world.clock.sleep_ms(9 * MINUTE_MS)
@@ -57,7 +57,7 @@ async def test_row_30_own_movement_is_found_among_hundreds() -> None:
     world = TreasuryHarness()
     for number in range(250):
         world.gateway.add_movement(TO_FUTURES, Decimal(2_000 + number))
-    world.gateway.script.append(UNHEARD)
+    world.gateway.script.append(LOST_REPLY)
     async with running(TreasuryInstance(world)) as one:
         await one.requests.accept(transfer_request("t1"), "tester")
         await world.clock.sleep_ms(MINUTE_MS)
@@ -135,7 +135,7 @@ async def test_row_31_conflicting_histories_request_a_review() -> None:
 async def test_row_32_lookalike_waits_for_an_unknown_outcome() -> None:
     world = TreasuryHarness()
     world.gateway.history_lag_ms = world.gateway.income_lag_ms = MINUTE_MS
-    world.gateway.script += [UNHEARD, ScriptedResponse(executes=True), UNHEARD]
+    world.gateway.script += [LOST_REPLY, ScriptedResponse(executes=True), LOST_REPLY]
     async with running(TreasuryInstance(world)) as one:
         await one.requests.accept(transfer_request("t1"), "tester")
         await one.requests.accept(transfer_request("t2"), "tester")

@@ -39,14 +39,14 @@ WRITERS = 16
 @on_virtual_time
 async def test_row_39_reply_is_recorded_when_the_store_is_back() -> None:
     world = TreasuryHarness()
-    heard = anyio.Event()
-    world.gateway.script.append(ScriptedResponse(executes=True, release_event=heard))
+    release = anyio.Event()
+    world.gateway.script.append(ScriptedResponse(executes=True, release_event=release))
     world.gateway.history_lag_ms = 30 * MINUTE_MS
     async with running(TreasuryInstance(world)) as one, anyio.create_task_group() as tasks:
         tasks.start_soon(one.requests.accept, transfer_request("t1"), "tester")
         await world.gateway.wait_until_sent()
         world.store.unavailable = True
-        heard.set()
+        release.set()
         await world.clock.sleep_ms(5 * MINUTE_MS)
         assert one.level() is Level.RED
         world.store.unavailable = False
@@ -65,13 +65,13 @@ async def test_row_39_unrecorded_reply_on_a_full_disk_keeps_the_store_red() -> N
     world = TreasuryHarness()
     store = SlowEventStore(world.clock)
     world.store = store
-    heard = anyio.Event()
-    world.gateway.script.append(ScriptedResponse(executes=True, release_event=heard))
+    release = anyio.Event()
+    world.gateway.script.append(ScriptedResponse(executes=True, release_event=release))
     async with running(TreasuryInstance(world)) as one, anyio.create_task_group() as tasks:
         tasks.start_soon(one.requests.accept, transfer_request("t1"), "tester")
         await world.gateway.wait_until_sent()
         store.full = True
-        heard.set()
+        release.set()
         levels = set()
         for _ in range(60):
             await world.clock.sleep_ms(1_000)

@@ -21,7 +21,7 @@ from tests.virtual_time import on_virtual_time
 SECOND_MS = 1_000
 MINUTE_MS = 60 * SECOND_MS
 HOUR_MS = 60 * MINUTE_MS
-UNHEARD = ScriptedResponse(executes=True, reply=ReplyUnknown("reset"))
+LOST_REPLY = ScriptedResponse(executes=True, reply=ReplyUnknown("reset"))
 
 
 @on_virtual_time
@@ -35,7 +35,7 @@ async def test_history_read_is_as_old_as_its_start() -> None:
     histories = HeldHistories(world.clock)
     histories.history_lag_ms = world.timing.history_lag_ms + world.timing.execution_ms
     histories.income_lag_ms = HOUR_MS
-    histories.script.append(UNHEARD)
+    histories.script.append(LOST_REPLY)
     world.gateway = histories
     async with running(TreasuryInstance(world)) as one:
         await one.requests.accept(transfer_request("t1"), "tester")
@@ -131,7 +131,7 @@ def test_request_timeout_is_shorter_than_the_reply_deadline() -> None:
 @on_virtual_time
 async def test_match_is_recorded_although_the_reconciler_is_cancelled() -> None:
     world = TreasuryHarness()
-    world.gateway.script.append(UNHEARD)
+    world.gateway.script.append(LOST_REPLY)
     async with running(TreasuryInstance(world)) as sender:
         await sender.requests.accept(transfer_request("t1"), "tester")
     store = HeldStore(world.store.contents)

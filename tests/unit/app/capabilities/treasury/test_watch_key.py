@@ -36,7 +36,7 @@ class Key:
 
 
 @pytest.mark.parametrize(
-    ("answer", "trouble"),
+    ("answer", "expected"),
     [
         (RIGHT, ""),
         (replace(RIGHT, ip_restricted=False), ""),
@@ -51,14 +51,14 @@ class Key:
     ],
 )
 async def test_problem_names_the_wrong_permission(
-    answer: KeyPermissions | ChimeraError, trouble: str
+    answer: KeyPermissions | ChimeraError, expected: str
 ) -> None:
     watch = WatchKey(Key(answer))
 
     assert await watch.check() == CHECK_INTERVAL_MS
 
-    assert watch.problem.startswith(trouble)
-    assert bool(watch.problem) is bool(trouble)
+    assert watch.problem.startswith(expected)
+    assert bool(watch.problem) is bool(expected)
 
 
 async def test_unavailable_exchange_keeps_the_last_problem() -> None:
