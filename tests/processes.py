@@ -4,7 +4,7 @@ it.
     async with chimera_process("simulate", "--json", "--rate", "500") as simulator:
         simulator.ready["spot_ws_url"]
 
-The process is gone when the block ends, however it ends.
+The process has ended when the block ends.
 """
 
 import os

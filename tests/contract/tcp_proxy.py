@@ -131,7 +131,7 @@ class _Link:
             while True:
                 data = await self._server.receive()
                 size = self._proxy.piece_bytes or len(data)
-                # A client that is gone must not keep the server from going on.
+                # A client that has disconnected must not block the server.
                 with suppress(*_GONE):
                     for start in range(0, len(data), size):
                         await self._client.send(data[start : start + size])

@@ -24,7 +24,7 @@ from tests.fakes.exchange_information import MemoryExchangeInformation
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 BOTH_VENUES = [InstrumentId(venue, Symbol(name)) for venue in Venue for name in SYMBOLS]
-NOBODY = InstrumentId(Venue.SPOT, Symbol("NOSUCHUSDT"))
+UNLISTED = InstrumentId(Venue.SPOT, Symbol("NOSUCHUSDT"))
 
 
 class Exchange(Struct):
@@ -101,7 +101,7 @@ async def test_listings_are_those_of_the_venue(exchange: Exchange, venue: Venue)
 async def test_the_server_time_is_the_exchanges_clock(
     exchange: Exchange, venue: Venue, offset_ms: int
 ) -> None:
-    """Whole epoch ms, whatever the local clock says."""
+    """Whole epoch ms, independent of the local clock."""
     await exchange.set_clock(offset_ms)
     before_ms = CLOCK.now_ms()
     server_ms = await exchange.port.server_time_ms(venue)
@@ -123,7 +123,7 @@ async def test_a_book_has_a_top(exchange: Exchange, instrument: InstrumentId) ->
 async def test_an_unlisted_symbol_is_refused(exchange: Exchange) -> None:
     """Refused, not unavailable: the same call will not succeed later."""
     with pytest.raises(ExchangeRefusedError):
-        await exchange.port.top_of_book(NOBODY)
+        await exchange.port.top_of_book(UNLISTED)
 
 
 async def test_every_read_of_a_silent_venue_is_unavailable(exchange: Exchange) -> None:

@@ -217,7 +217,7 @@ async def test_openapi_document_is_the_committed_one() -> None:
     reviewed = json.loads(DESCRIPTION.read_text(encoding="utf-8"))
 
     assert description() == reviewed, (
-        "the API's description changed; where that is meant, write it anew with "
+        "the API's description changed; if that is intended, rewrite it with "
         "`python -m tests.contract.web_parts` and commit tests/contract/openapi.json"
     )
 

@@ -222,7 +222,7 @@ async def test_a_read_ends_at_its_size_bound(monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.mark.parametrize("begun", [b"", b"HTTP/1.1 200 OK\r\n", http_reply(200, b"{", announced=9)])
 async def test_a_read_ends_at_its_deadline(monkeypatch: pytest.MonkeyPatch, begun: bytes) -> None:
-    """Whatever part of the reply has come by then."""
+    """A part of the reply has arrived by then."""
     monkeypatch.setattr(client, "READ_TIMEOUTS", client.HttpTimeouts(total_s=0.3))
     async with (
         raw_http_server(ScriptedReply(begun, after_reply="stay")) as server,

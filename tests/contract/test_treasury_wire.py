@@ -139,7 +139,7 @@ async def test_an_indefinite_reply_is_unknown_and_nothing_is_sent_again(
     "begun", [b"", b"HTTP/1.1 200 OK\r\n", http_reply(200, b'{"tranId":7}', announced=13)]
 )
 async def test_a_reply_that_does_not_end_is_unknown_after_the_deadline(begun: bytes) -> None:
-    """Whatever part of it has come by then."""
+    """A part of the reply has arrived by then."""
     said = await submit_and_classify(ScriptedReply(begun, after_reply="stay"), QUICK_TIMEOUTS)
 
     assert isinstance(said, ReplyUnknown)

@@ -88,7 +88,7 @@ async def treasury_api_client(
     limit: RateLimit = UNLIMITED,
 ) -> AsyncIterator[TreasuryApiClient]:
     """A web application over *world*, with executor, reconciler and projector at work, unless they
-    are not wanted. Whatever was answered has no token in it, and no traceback.
+    are not wanted. No reply contains a token or a traceback.
     """
     treasury = treasury or Treasury(world)
     tokens = MemoryTokenStore([TRADER, RESOLVER, READER])

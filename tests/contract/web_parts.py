@@ -1,5 +1,6 @@
-"""The web application over parts in memory, for tests; run as a module, it writes the API's
-description anew:
+"""The web application over parts in memory, for tests.
+
+As a module it rewrites the committed description of the API:
 
     python -m tests.contract.web_parts
 """

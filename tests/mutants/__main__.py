@@ -66,7 +66,7 @@ class Run(Struct, frozen=True):
 def pytest(root: Path, tests: Tests, limit_s: float | None = None) -> Run:
     """Run *tests* in the tree at *root*; subprocesses of the tests use that tree too."""
     paths = os.pathsep.join((str(root / "src"), str(root)))
-    # A compiled file is told from its source by size and second: a mistake may change neither.
+    # Python compares a compiled file with its source by size and second; both may be equal here.
     environment = {**os.environ, "PYTHONPATH": paths, "PYTHONDONTWRITEBYTECODE": "1"}
     command = [sys.executable, "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *tests]
     begun = time.monotonic()

@@ -85,7 +85,7 @@ def test_every_import_contract_is_kept() -> None:
 
 
 def test_the_domain_depends_on_msgspec_and_nothing_else() -> None:
-    """Whatever else the domain comes to import is a decision, and needs an ADR."""
+    """Any further import in the domain needs an ADR."""
     assert third_party(f"{PACKAGE}.domain") == {"msgspec"}
 
 

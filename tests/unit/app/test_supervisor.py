@@ -85,8 +85,8 @@ async def test_a_worker_that_returns_unplanned_is_dead_too() -> None:
 
 
 async def test_a_worker_that_ends_with_a_cancellation_of_its_own_is_dead_too() -> None:
-    """A future that a library has cancelled cancels whoever waits for it: that is no
-    planned stop.
+    """A future that a library has cancelled cancels the task that awaits it: that is no planned
+    stop.
     """
     steady = Work()
 

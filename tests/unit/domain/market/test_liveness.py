@@ -171,7 +171,7 @@ def test_connection_silence_follows_its_own_interval() -> None:
         assert not connection.is_silent(at + patience_ms * 0.95)
         assert connection.is_silent(at + patience_ms * 1.05)
     connection.mark_closed()
-    assert not connection.is_silent(at + 1e9), "a closed one is gone, not silent"
+    assert not connection.is_silent(at + 1e9), "a closed one is not silent"
 
 
 @given(states=st.lists(st.sampled_from([None, *list(Liveness)[:4]]), max_size=5))

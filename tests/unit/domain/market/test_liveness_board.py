@@ -53,7 +53,7 @@ def test_a_loss_and_its_end_are_marked_with_the_exact_interval() -> None:
     """GAP and RESUMED carry the last moment before and the first after it."""
     board = opened_board()
     board.connection_lost("perp-0", KEYS, "cut", 5_050)
-    board.record_update(BTC, 5_040)  # drained after the loss was told
+    board.record_update(BTC, 5_040)  # drained after the loss was reported
     early = look(board, 5_500)
     late = look(board, 5_050 + LAST_FRAMES_MS)
     board.connection_opened("perp-0", KEYS, 9_000)
@@ -105,7 +105,7 @@ def test_gap_and_resumed_have_the_same_since() -> None:
 
 
 def test_failed_dials_belong_to_the_same_interruption() -> None:
-    """One GAP, whatever the number of attempts."""
+    """One GAP for any number of attempts."""
     board = opened_board()
     for at in (5_050, 6_000, 8_000):
         board.connection_lost("perp-0", KEYS, "refused", at)
@@ -190,7 +190,7 @@ def test_quote_of_an_unknown_connection_is_ignored() -> None:
 def test_markers_alternate_and_intervals_do_not_overlap(
     steps: list[tuple[int, str]],
 ) -> None:
-    """Whatever happens, each GAP is followed by at most one RESUMED of the same interval."""
+    """Each GAP is followed by at most one RESUMED of the same interval."""
     board, now, markers = LivenessBoard(), 0, []
     board.connection_opened("perp-0", KEYS, 0)
     for pause, step in steps:

@@ -178,7 +178,7 @@ def test_a_timestamp_out_of_the_window_makes_the_clock_suspect() -> None:
 
 @pytest.mark.parametrize(("status", "body"), UNKNOWN)
 def test_everything_else_is_unknown(status: int, body: bytes) -> None:
-    """Whatever header it comes with."""
+    """With any header."""
     assert isinstance(
         classify_transfer_reply(status, body, httpx2.Headers({"Retry-After": "1"})), ReplyUnknown
     )
@@ -248,7 +248,7 @@ def test_no_reply_repeats_a_possible_key(
 
 @given(st.text())
 def test_a_cause_is_one_short_line(msg: str) -> None:
-    """Whatever the message is."""
+    """With any message."""
     text = sanitize(msg)
 
     assert text.isprintable()

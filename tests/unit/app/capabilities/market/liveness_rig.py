@@ -75,7 +75,7 @@ class Rig:
     def lost(self, cause: str = "cut") -> None:
         self.watch.on_feed_event(ConnectionLost("perp-0", Venue.PERP, KEYS, cause, 1, 500.0))
 
-    def speak(self, *keys: StreamKey) -> None:
+    def deliver(self, *keys: StreamKey) -> None:
         now_ms = self.clock.now_ms()
         self.watch.observe(
             Quote(key[0], now_ms, 100.0, 1.0, 100.5, 2.0, key[1], now_ms, now_ms) for key in keys
@@ -85,7 +85,7 @@ class Rig:
         """Each of *keys* gets an update every 100 ms."""
         for _ in range(duration_ms // 100):
             await self.clock.advance(100)
-            self.speak(*keys)
+            self.deliver(*keys)
 
     @property
     def changes(self) -> list[StatusChange]:
@@ -103,14 +103,14 @@ class Rig:
 
 @asynccontextmanager
 async def watching() -> AsyncIterator[Rig]:
-    """A watch at work over two streams that have spoken for 5 s."""
+    """A running watch over two streams that have delivered for 5 s."""
     rig = Rig()
     with anyio.fail_after(20):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(rig.watch.run, rig.feed)
             await settle()
             rig.opened()
-            rig.speak(*KEYS)
+            rig.deliver(*KEYS)
             await rig.busy(5_000)
             yield rig
             tasks.cancel_scope.cancel()

@@ -20,7 +20,7 @@ from tests.unit.app.publishing_bench import BTC, ETH, PERP, SECOND, Bench, Coars
     ],
 )
 async def test_windows_close_aligned_to_the_wall_second(window: int, closes: list[int]) -> None:
-    """Whatever the width, a second's end is a window's end; a window carries its newest quote."""
+    """For every width, a second's end is a window's end; a window carries its newest quote."""
     bench = Bench(window, ManualClock(SECOND + 130))
     async with bench.running():
         for moment in range(150, 2000, 50):

@@ -40,7 +40,7 @@ async def test_silent_connection_is_reconnected_and_reported() -> None:
         await rig.clock.advance(10_000)
         assert rig.feed.reconnect_calls == [("perp-0", "no message for much longer than usual")]
         rig.opened()
-        rig.speak(*KEYS)
+        rig.deliver(*KEYS)
         await rig.clock.advance(CHECK_INTERVAL_MS)
 
         found = 5_000 + 3_000 + CHECK_INTERVAL_MS
@@ -85,11 +85,11 @@ async def test_lost_connection_is_blind_at_the_next_check(
 
 
 async def test_the_message_that_opens_a_connection_counts_for_its_stream() -> None:
-    """An illiquid pair has spoken although its quote is a moment older than the good news."""
+    """An illiquid pair has delivered although its quote is a moment older than the opening."""
     async with watching() as rig:
         rig.lost()
         await rig.clock.advance(5_000)
-        rig.speak(BTC)
+        rig.deliver(BTC)
         await rig.clock.advance(30)
         rig.opened()
         await rig.clock.advance(CHECK_INTERVAL_MS)
@@ -129,7 +129,7 @@ async def test_changed_book_makes_a_symbol_stale_and_renews_once_a_minute() -> N
         assert len(rig.feed.renew_calls) == 1
         await silent_btc(rig, PROBE_INTERVAL_MS)
         renewed = len(rig.feed.renew_calls)
-        rig.speak(BTC)
+        rig.deliver(BTC)
         await rig.clock.advance(CHECK_INTERVAL_MS)
 
         assert (probed, renewed) == (2, 2)
@@ -148,7 +148,7 @@ async def test_update_during_a_probe_prevents_stale() -> None:
         rig.exchange.book_tops[BTC[0]] = OTHER
         await silent_btc(rig, 5_600)
         assert rig.exchange.questions == [BTC[0]]
-        rig.speak(BTC)
+        rig.deliver(BTC)
         await rig.busy(2 * STREAM_CATCH_UP_MS)
 
         assert Liveness.STALE not in {state for _, state in rig.states}
@@ -172,7 +172,7 @@ async def test_failing_probe_does_not_delay_other_symbols(
         rig.watch.on_feed_event(ConnectionOpened("perp-1", Venue.PERP, three, recovered=False))
         rig.exchange.refused[delisted[0]] = refusal
         rig.exchange.book_tops[moving[0]] = OTHER
-        rig.speak(delisted)
+        rig.deliver(delisted)
         await rig.busy(200, [*KEYS, *three])
         await rig.busy(PROBE_INTERVAL_MS, [*KEYS, speaking])
 

@@ -26,7 +26,7 @@ async def test_unavailable_store_loses_and_doubles_no_status() -> None:
         await rig.clock.advance(CHECK_INTERVAL_MS)
         await rig.clock.advance(30_000)
         rig.opened()
-        rig.speak(*KEYS)
+        rig.deliver(*KEYS)
         await rig.clock.advance(CHECK_INTERVAL_MS)
         assert len(rig.changes) == 2
         rig.status.unavailable = False
@@ -82,7 +82,7 @@ async def test_pending_statuses_are_bounded_and_dropped_ones_counted(
             rig.lost()
             await rig.clock.advance(LAST_FRAMES_MS + CHECK_INTERVAL_MS)
             rig.opened()
-            rig.speak(*KEYS)
+            rig.deliver(*KEYS)
             await rig.clock.advance(CHECK_INTERVAL_MS)
         rig.status.unavailable = False
         await rig.clock.advance(RETRY_WAIT_MS)

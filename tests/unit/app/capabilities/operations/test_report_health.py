@@ -18,7 +18,7 @@ from chimera_s1.domain.treasury.health import TreasuryReport
 from tests.fakes.manual_clock import ManualClock
 
 WELL = StreamStoreReport(reachable=True, pending=0, merging_windows=False, cause="")
-GONE = StreamStoreReport(
+UNREACHABLE = StreamStoreReport(
     reachable=False, pending=3, merging_windows=False, cause="connection refused"
 )
 FEED = FeedReport(instruments=300, unlisted=(), connections=2, delivering=2, fatal=False)
@@ -109,7 +109,7 @@ async def test_since_is_when_the_level_changed() -> None:
     since = [service.snapshot().components[0].since]
     await clock.advance(10_000)
     since.append(service.snapshot().components[0].since)
-    store.now = GONE
+    store.now = UNREACHABLE
     since.append(service.snapshot().components[0].since)
     await clock.advance(500)
     since.append(service.snapshot().components[0].since)
@@ -134,7 +134,7 @@ async def test_level_change_is_logged_without_a_request(
                 lambda kind, detail: recorded.append((kind, detail["from"], detail["to"])),
             )
             await clock.wait_for_sleeper()
-            store.now = GONE
+            store.now = UNREACHABLE
             await clock.advance(CHECK_INTERVAL_MS)
             store.now = WELL
             await clock.advance(60_000)
@@ -171,7 +171,7 @@ async def test_snapshot_describes_the_service() -> None:
 @pytest.mark.parametrize(("required", "ready"), [(True, False), (False, True)])
 async def test_only_required_components_end_readiness(*, required: bool, ready: bool) -> None:
     service = health(ManualClock())
-    service.register(HealthSource("redis", Store(GONE).report, required=required))
+    service.register(HealthSource("redis", Store(UNREACHABLE).report, required=required))
 
     assert service.snapshot().status is Level.RED
     assert service.snapshot().ready is ready
@@ -202,7 +202,7 @@ async def test_a_component_is_described_by_its_report() -> None:
         (FeedReport(9, (), 2, 1, fatal=False), "1 of 2 connections deliver"),
         (FATAL, "out of retries"),
         (WELL, "every write is acknowledged"),
-        (GONE, "(connection refused)"),
+        (UNREACHABLE, "(connection refused)"),
         (
             StreamStoreReport(reachable=False, pending=0, merging_windows=False, cause=""),
             "not connected yet",

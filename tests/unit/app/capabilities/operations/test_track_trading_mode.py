@@ -34,7 +34,7 @@ def test_a_fatal_feed_changes_the_mode_and_so_does_its_recovery() -> None:
 
 
 def test_feed_out_of_retries_sets_manage_only() -> None:
-    """One failed connection is enough, whatever the others do."""
+    """One failed connection is enough."""
     tracked = Tracked()
     tracked.mode.on_feed_event(opened("spot-0", recovered=False))
     tracked.mode.on_feed_event(fatal("perp-0"))
