@@ -46,7 +46,7 @@ def test_steps_are_sorted_by_time() -> None:
         ('[[step]]\non = "ws:spot"', "missing required field `do`"),
         ('[[step]]\non = "ws:spot"\ndo = "stall"\nat = 5', "at"),
         ('[[step]]\non = "ws:spot"\ndo = "stall"\nat_s = -1', "at_s"),
-        (MORNING.replace("stall", "explode"), "step 2: do: 'explode' cannot be done"),
+        (MORNING.replace("stall", "explode"), "step 2: do: 'explode' cannot act on"),
         (MORNING.replace("ws:perp", "ws:dex"), "step 1: on: 'ws:dex' is not a target"),
     ],
 )
