@@ -177,7 +177,7 @@ async def test_an_invalid_scenario_file_gives_one_sentence_and_exit_code_2(tmp_p
     code, out, err = await finished("simulate", "--scenario", str(path))
 
     assert (code, out) == (2, "")
-    assert f"--scenario: {path}: scenario: step 1: do: 'explode' cannot be done" in err
+    assert f"--scenario: {path}: scenario: step 1: do: 'explode' cannot act on" in err
     assert len(err.strip().splitlines()) == 1
 
 
