@@ -5,7 +5,7 @@ import signal
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import anyio
 from anyio.abc import Process
@@ -16,6 +16,9 @@ from redis.exceptions import RedisError
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
 from chimera_s1.domain.errors import PublisherUnavailableError
+
+if TYPE_CHECKING:
+    import psutil
 
 HOST = "127.0.0.1"
 START_TIMEOUT_S = 10.0
@@ -167,28 +170,40 @@ async def kill_orphan(directory: Path) -> int | None:
         pid = int(file.read_text())
     except (OSError, ValueError):
         return None
-    if not _is_own_server(pid, directory):
+    server = _own_server(pid, directory)
+    if server is None:
         file.unlink(missing_ok=True)
         return None
     with suppress(ProcessLookupError):
         # It has no data to save, and a process under SIGSTOP would not handle SIGTERM.
         os.kill(pid, signal.SIGKILL)
     with anyio.fail_after(_STOP_TIMEOUT_S):
-        while _is_own_server(pid, directory):  # noqa: ASYNC110 (not our child: no notification of its exit)
+        while not _has_ended(server):  # noqa: ASYNC110 (not our child: no notification of its exit)
             await anyio.sleep(_POLL_INTERVAL_S)
     file.unlink(missing_ok=True)
     return pid
 
 
-def _is_own_server(pid: int, directory: Path) -> bool:
+def _own_server(pid: int, directory: Path) -> "psutil.Process | None":
     import psutil  # noqa: PLC0415 (1 MiB that only the embedded server needs)
 
     try:
         process = psutil.Process(pid)
         command = " ".join(process.cmdline())
-        return "-server" in command and Path(process.cwd()) == directory.resolve()
+        own = "-server" in command and Path(process.cwd()) == directory.resolve()
     except (psutil.Error, ValueError):  # ValueError: the id is out of range
-        return False
+        return None
+    return process if own else None
+
+
+def _has_ended(process: "psutil.Process") -> bool:
+    """False while a killed process still closes its sockets, when its command line is gone."""
+    import psutil  # noqa: PLC0415 (as above)
+
+    try:
+        return not process.is_running() or process.status() == psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return True
 
 
 def _exit_text(code: int) -> str:
