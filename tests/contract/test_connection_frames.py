@@ -1,6 +1,7 @@
 """One market data socket and frames that no real exchange sends, byte by byte."""
 
 import struct
+from itertools import pairwise
 
 import anyio
 import pytest
@@ -10,7 +11,12 @@ from anyio.abc import TaskGroup
 from chimera_s1.adapters.binance.streams.market_socket import MarketSocket, SocketPlan
 from chimera_s1.adapters.binance.streams.read_pacer import BURST_BYTES, ReadPacer
 from chimera_s1.domain.identifiers import Venue
-from chimera_s1.domain.ports.market_feed import ConnectionLost, ConnectionOpened, FeedCounters
+from chimera_s1.domain.ports.market_feed import (
+    ConnectionLost,
+    ConnectionOpened,
+    FeedCounters,
+    MessageDropped,
+)
 from tests.contract.feed_harness import feed_harness
 from tests.contract.raw_exchange import (
     BINARY,
@@ -185,9 +191,13 @@ async def test_a_protocol_error_ends_only_its_own_connection(
     [
         (server_frame(book_ticker_message(2), BINARY), {"not_text": 1}),
         (
-            server_frame(book_ticker_message(2)[:20], fin=False)
+            server_frame(book_ticker_message(2)[:20], BINARY, fin=False)
             + server_frame(book_ticker_message(2)[20:], CONTINUATION),
-            {"not_text": 2},
+            {"not_text": 1},
+        ),
+        (
+            server_frame(book_ticker_message(2).replace(b"btcusdt@", b"ethusdt@")),
+            {"unsubscribed": 1},
         ),
         (server_frame(b"\xff\xfe\xfd"), {"unintelligible": 1}),
         (server_frame(b""), {"unintelligible": 1}),
@@ -198,7 +208,16 @@ async def test_a_protocol_error_ends_only_its_own_connection(
             {"malformed": 1},
         ),
     ],
-    ids=["binary", "fragments", "no text", "empty", "5 MB", "nested", "a number without end"],
+    ids=[
+        "binary",
+        "binary fragments",
+        "another stream",
+        "no text",
+        "empty",
+        "5 MB",
+        "nested",
+        "a number without end",
+    ],
 )
 async def test_a_legal_frame_without_data_is_counted_and_ignored(
     tasks: TaskGroup, odd: bytes, counted: dict[str, int]
@@ -215,6 +234,63 @@ async def test_a_legal_frame_without_data_is_counted_and_ignored(
     assert [quote.update_id for quote in quotes] == [1, 3]
     assert counted == feed.feed.counters.dropped
     assert (exchange.connections_accepted, feed.feed.counters.reconnects) == (1, 0)
+
+
+def in_frames(payload: bytes, *cuts: int, between: bytes = b"") -> bytes:
+    """*payload* cut into frames, with *between* after each but the last."""
+    edges = [0, *cuts, len(payload)]
+    parts = [payload[start:end] for start, end in pairwise(edges)]
+    frames = [
+        server_frame(part, CONTINUATION if number else TEXT, fin=part is parts[-1])
+        for number, part in enumerate(parts)
+    ]
+    return between.join(frames)
+
+
+SAME_MESSAGE = book_ticker_message(2)
+STREAM_MEMBER, DATA_MEMBER = SAME_MESSAGE[1:-1].split(b",", 1)
+
+
+@pytest.mark.parametrize(
+    "written",
+    [
+        server_frame(SAME_MESSAGE.replace(b":", b" : ").replace(b",", b" ,\r\n")),
+        server_frame(b"{" + DATA_MEMBER + b"," + STREAM_MEMBER + b"}"),
+        server_frame(SAME_MESSAGE.replace(b"{", b'{"id":7,', 1)),
+        server_frame(SAME_MESSAGE.replace(b"btcusdt@", b"\\u0062tcusdt@")),
+        in_frames(SAME_MESSAGE, 20),
+        in_frames(SAME_MESSAGE, 1, 20, 20, 40, between=server_frame(b"x", PING)),
+    ],
+    ids=["spaces", "data first", "another member", "escapes", "two frames", "frames and pings"],
+)
+async def test_a_message_is_recognised_however_it_is_written(
+    tasks: TaskGroup, written: bytes
+) -> None:
+    """JSON has no order of members and no fixed spacing; a message may come in several frames."""
+    async with (
+        raw_exchange(
+            [server_frame(book_ticker_message(1)) + written + server_frame(book_ticker_message(3))]
+        ) as exchange,
+        feed_harness(tasks, exchange.addresses, Venue.SPOT, symbols=["BTCUSDT"]) as feed,
+    ):
+        quotes = await feed.drain_until(lambda seen: bool(seen) and seen[-1].update_id == 3)
+
+    assert [quote.update_id for quote in quotes] == [1, 2, 3]
+    assert feed.feed.counters.dropped == {}
+
+
+async def test_the_first_message_that_is_not_understood_is_reported(tasks: TaskGroup) -> None:
+    """Once a socket, with its first characters; further ones are counted."""
+    odd = server_frame(b'{"hello":1}') + server_frame(b'{"hello":2}')
+    async with (
+        raw_exchange([odd + server_frame(book_ticker_message(3))]) as exchange,
+        feed_harness(tasks, exchange.addresses, Venue.SPOT, symbols=["BTCUSDT"]) as feed,
+    ):
+        reported = await feed.next_event(MessageDropped)
+        await feed.drain_until(lambda seen: bool(seen) and seen[-1].update_id == 3)
+
+    assert reported == MessageDropped("spot-0", Venue.SPOT, "unintelligible", '{"hello":1}')
+    assert feed.feed.counters.dropped == {"unintelligible": 2}
 
 
 @pytest.mark.parametrize(

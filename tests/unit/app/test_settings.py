@@ -18,7 +18,7 @@ from chimera_s1.app.settings.types import (
 )
 from chimera_s1.domain.errors import ConfigurationError, InvalidValueError
 from chimera_s1.domain.identifiers import Channel, InstrumentId, Venue
-from chimera_s1.domain.market.instrument_selection import Shard
+from chimera_s1.domain.market.instrument_selection import ContractKind, Shard
 from chimera_s1.domain.operations.backoff import Backoff
 from chimera_s1.domain.operations.rate_limit import RateLimit
 from chimera_s1.domain.operations.reconnect import ReconnectPolicy
@@ -44,6 +44,7 @@ def test_an_empty_environment_gives_the_documented_defaults() -> None:
         "perp/BTCUSDT",
         "perp/ETHUSDT",
     }
+    assert settings.symbol_filter.contracts == {ContractKind.PERPETUAL}
     assert settings.channels == (Channel.BOOK_TICKER,)
     assert settings.shard == Shard(0, 1)
     assert settings.redis_addresses == ()
@@ -61,6 +62,7 @@ def test_every_setting_can_be_given() -> None:
     assert settings.venues == (Venue.PERP, Venue.SPOT)
     assert InstrumentId.parse("spot/BTCUSDT") in settings.symbols.named
     assert InstrumentId.parse("spot/ETHUSDT") not in settings.symbols.named
+    assert settings.symbol_filter.contracts == {ContractKind.TRADFI, ContractKind.DATED}
     assert settings.channels == (Channel.DEPTH5, Channel.BOOK_TICKER)
     assert settings.shard == Shard(1, 4)
     assert settings.redis_addresses == (RedisAddress("redis-1", 6379), RedisAddress("::1", 7000))

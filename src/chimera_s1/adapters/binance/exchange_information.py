@@ -1,18 +1,19 @@
 """Public reads: exchangeInfo, server time and the top of book."""
 
-import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Mapping
+from functools import partial
 from types import TracebackType
 from typing import Self
 
+import msgspec
 from msgspec import Struct
 
 from chimera_s1.adapters.binance.endpoints import Endpoints
 from chimera_s1.adapters.binance.http.client import HttpClient
+from chimera_s1.adapters.binance.http.row_reader import RowReader
 from chimera_s1.adapters.binance.http.weight_budget import WeightBudget, weight_budgets
-from chimera_s1.domain.errors import InvalidValueError
 from chimera_s1.domain.identifiers import InstrumentId, Venue, parse_symbol
-from chimera_s1.domain.market.instrument_selection import Listing
+from chimera_s1.domain.market.instrument_selection import ContractKind, Listing
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.exchange_information import TopOfBook
 
@@ -20,7 +21,15 @@ _TIME_PATH = {Venue.SPOT: "/api/v3/time", Venue.PERP: "/fapi/v1/time"}
 _LISTING_PATH = {Venue.SPOT: "/api/v3/exchangeInfo", Venue.PERP: "/fapi/v1/exchangeInfo"}
 _DEPTH_PATH = {Venue.SPOT: "/api/v3/depth", Venue.PERP: "/fapi/v1/depth"}
 
-_log = logging.getLogger(__name__)
+_CONTRACT_KINDS = {
+    "PERPETUAL": ContractKind.PERPETUAL,
+    "TRADIFI_PERPETUAL": ContractKind.TRADFI,
+    "CURRENT_MONTH": ContractKind.DATED,
+    "NEXT_MONTH": ContractKind.DATED,
+    "CURRENT_QUARTER": ContractKind.DATED,
+    "NEXT_QUARTER": ContractKind.DATED,
+}
+"""By `contractType` (Binance, USD-M "Common Definition")."""
 
 
 class _ServerTime(Struct):
@@ -31,10 +40,11 @@ class _SymbolRow(Struct):
     symbol: str
     status: str
     quoteAsset: str  # noqa: N815 (Binance's name)
+    contractType: str = ""  # noqa: N815 (Binance's name)
 
 
 class _ExchangeInfo(Struct):
-    symbols: list[_SymbolRow]
+    symbols: list[msgspec.Raw]
 
 
 class _Depth(Struct):
@@ -50,9 +60,11 @@ class BinanceExchangeInformation:
         endpoints: Mapping[Venue, Endpoints],
         clock: Clock,
         budgets: Mapping[Venue, WeightBudget] | None = None,
+        rows: RowReader | None = None,
     ) -> None:
         # Without budgets: nothing else in this process uses the hosts.
         self._client = HttpClient(endpoints, weight_budgets(clock) if budgets is None else budgets)
+        self._rows = rows or RowReader()
 
     async def __aenter__(self) -> Self:
         await self._client.__aenter__()
@@ -67,8 +79,9 @@ class BinanceExchangeInformation:
         await self._client.__aexit__(kind, error, trace)
 
     async def listings(self, venue: Venue) -> tuple[Listing, ...]:
-        info = await self._client.get(venue, _LISTING_PATH[venue], (), _ExchangeInfo, strict=False)
-        return tuple(_listings(venue, info.symbols))
+        path = _LISTING_PATH[venue]
+        info = await self._client.get(venue, path, (), _ExchangeInfo, strict=False)
+        return tuple(self._rows.read(f"GET {path}", info.symbols, partial(_listing, venue)))
 
     async def server_time_ms(self, venue: Venue) -> int:
         time = await self._client.get(venue, _TIME_PATH[venue], (), _ServerTime, strict=False)
@@ -83,12 +96,18 @@ class BinanceExchangeInformation:
         return TopOfBook(bid, bid_qty, ask, ask_qty)
 
 
-def _listings(venue: Venue, rows: Iterable[_SymbolRow]) -> Iterator[Listing]:
-    for row in rows:
-        try:
-            instrument = InstrumentId(venue, parse_symbol(row.symbol))
-        except InvalidValueError as error:
-            # One unusable name must not keep all others from being served.
-            _log.warning("%s: skipping a listed symbol: %s", venue, error)
-            continue
-        yield Listing(instrument, row.quoteAsset, row.status == "TRADING")
+def _listing(venue: Venue, row: msgspec.Raw) -> Listing:
+    symbol = msgspec.json.decode(row, type=_SymbolRow, strict=False)
+    return Listing(
+        InstrumentId(venue, parse_symbol(symbol.symbol)),
+        symbol.quoteAsset,
+        symbol.status == "TRADING",
+        symbol.contractType,
+        _contract_kind(symbol.contractType),
+    )
+
+
+def _contract_kind(contract_type: str) -> ContractKind | None:
+    # While a contract expires, its type ends in " DELIVERING".
+    name = contract_type.removesuffix(" DELIVERING")
+    return _CONTRACT_KINDS.get(name)

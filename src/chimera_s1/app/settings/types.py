@@ -16,7 +16,7 @@ from chimera_s1.adapters.redis.addresses import RedisAddress, parse_addresses
 from chimera_s1.domain.errors import ConfigurationError, InvalidValueError
 from chimera_s1.domain.identifiers import Channel, Venue
 from chimera_s1.domain.market.conflation import WindowMs, parse_window
-from chimera_s1.domain.market.instrument_selection import Shard, parse_shard
+from chimera_s1.domain.market.instrument_selection import ContractKind, Shard, parse_shard
 from chimera_s1.domain.money import parse_usdt
 from chimera_s1.domain.treasury.limits import Direction
 
@@ -148,6 +148,9 @@ HostName = Annotated[str, _text_parser(parse_host)]
 Nodes = Annotated[tuple[RedisAddress, ...], _text_parser(parse_nodes)]
 Venues = Annotated[tuple[Venue, ...], _text_parser(lambda text: parse_enum_list(Venue, text))]
 Channels = Annotated[tuple[Channel, ...], _text_parser(lambda text: parse_enum_list(Channel, text))]
+Contracts = Annotated[
+    tuple[ContractKind, ...], _text_parser(lambda text: parse_enum_list(ContractKind, text))
+]
 ShardSetting = Annotated[Shard, _text_parser(parse_shard)]
 ConflationWindow = Annotated[
     WindowMs, _text_parser(lambda text: parse_window(parse_whole_number(text)))

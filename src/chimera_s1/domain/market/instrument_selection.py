@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from enum import StrEnum
 from hashlib import blake2b
 
 from msgspec import Struct
@@ -15,26 +16,55 @@ SHARDS_MAX = 1024  # more than any cluster has cores
 _SHARD = re.compile(r"([0-9]{1,4})/([0-9]{1,4})")
 
 
+class ContractKind(StrEnum):
+    """Kinds of futures contracts that `*` may select; the value is used in `S1_CONTRACTS`."""
+
+    PERPETUAL = "perpetual"
+    TRADFI = "tradfi"
+    DATED = "dated"
+
+
 class Listing(Struct, frozen=True):
-    """An instrument listed by a venue; *trading* is True for status TRADING."""
+    """An instrument listed by a venue.
+
+    Attributes:
+        trading: True for status TRADING.
+        contract_type: In the venue's words; empty on spot.
+        contract: None on spot, and for a contract type that this version does not know.
+    """
 
     instrument: InstrumentId
     quote_asset: str
     trading: bool
+    contract_type: str = ""
+    contract: ContractKind | None = None
 
 
 class SymbolFilter(Struct, frozen=True):
-    """`S1_SYMBOLS`: *every* trading USDT instrument (`*`), or the *named* ones."""
+    """`S1_SYMBOLS` and `S1_CONTRACTS`.
+
+    Attributes:
+        every: All instruments that trade in USDT (`*`); of futures, those of a kind in *contracts*.
+        named: The instruments to serve where *every* is False, whatever their contract.
+    """
 
     every: bool
     named: frozenset[InstrumentId]
+    contracts: frozenset[ContractKind] = frozenset({ContractKind.PERPETUAL})
 
 
 class Selection(Struct, frozen=True):
-    """Instruments of this shard, and named instruments that the venue does not list; sorted."""
+    """What a venue's listing gives for a shard; each sorted.
+
+    Attributes:
+        instruments: Those to serve.
+        unlisted: Named, but not in the listing.
+        unknown_contracts: Trading in USDT, not served: `*` does not know their contract type.
+    """
 
     instruments: tuple[InstrumentId, ...]
     unlisted: tuple[InstrumentId, ...]
+    unknown_contracts: tuple[Listing, ...] = ()
 
 
 class Shard(Struct, frozen=True):
@@ -72,7 +102,8 @@ def parse_symbol_filter(text: str, venues: Iterable[Venue]) -> SymbolFilter:
     """Read `*`, or a comma separated list of `BTCUSDT` (on every venue) and `perp/BTCUSDT`.
 
     Raises:
-        InvalidValueError: The list is empty, or an entry is neither a symbol nor an instrument.
+        InvalidValueError: The list is empty, or an entry is neither a symbol nor an instrument, or
+            is not quoted in USDT.
     """
     entries = [entry.strip() for entry in text.split(",") if entry.strip()]
     if not entries:
@@ -86,7 +117,19 @@ def parse_symbol_filter(text: str, venues: Iterable[Venue]) -> SymbolFilter:
             named.add(InstrumentId.parse(entry))
         else:
             named.update(InstrumentId(venue, parse_symbol(entry)) for venue in served)
+    _check_quote_asset(named)
     return SymbolFilter(every=False, named=frozenset(named))
+
+
+def _check_quote_asset(named: Iterable[InstrumentId]) -> None:
+    # Binance names a dated contract BTCUSDT_261225.
+    foreign = [
+        str(i) for i in sorted(named) if not i.symbol.partition("_")[0].endswith(QUOTE_ASSET)
+    ]
+    if foreign:
+        raise InvalidValueError(
+            f"{', '.join(foreign)}: not quoted in {QUOTE_ASSET}, so its top1_usdt would be wrong"
+        )
 
 
 def select_instruments(
@@ -100,13 +143,29 @@ def select_instruments(
         listing.instrument: listing for listing in listings if listing.instrument.venue is venue
     }
     if choice.every:
-        wanted = {i for i, row in listed.items() if row.trading and row.quote_asset == QUOTE_ASSET}
-        unknown: set[InstrumentId] = set()
-    else:
-        named = {i for i in choice.named if i.venue is venue}
-        wanted, unknown = named & listed.keys(), named - listed.keys()
-    chosen = tuple(sorted(i for i in wanted if shard_of(i.symbol, shard.count) == shard.index))
-    return Selection(instruments=chosen, unlisted=tuple(sorted(unknown)))
+        return _select_all(choice.contracts, listed.values(), venue, shard)
+    named = {i for i in choice.named if i.venue is venue}
+    return Selection(
+        instruments=_of_shard(named & listed.keys(), shard),
+        unlisted=tuple(sorted(named - listed.keys())),
+    )
+
+
+def _select_all(
+    contracts: frozenset[ContractKind], listings: Iterable[Listing], venue: Venue, shard: Shard
+) -> Selection:
+    rows = [row for row in listings if row.trading and row.quote_asset == QUOTE_ASSET]
+    wanted = {row.instrument for row in rows if venue is Venue.SPOT or row.contract in contracts}
+    unknown = [row for row in rows if venue is Venue.PERP and row.contract is None]
+    return Selection(
+        instruments=_of_shard(wanted, shard),
+        unlisted=(),
+        unknown_contracts=tuple(sorted(unknown, key=lambda row: row.instrument)),
+    )
+
+
+def _of_shard(instruments: Iterable[InstrumentId], shard: Shard) -> tuple[InstrumentId, ...]:
+    return tuple(sorted(i for i in instruments if shard_of(i.symbol, shard.count) == shard.index))
 
 
 def shard_of(symbol: Symbol, count: int) -> int:

@@ -59,7 +59,26 @@ class RoundTrip(Struct, frozen=True):
     process_ms: float
 
 
-FeedEvent = ConnectionOpened | ConnectionLost | ConnectionRenewed | ConnectionFatal | RoundTrip
+class MessageDropped(Struct, frozen=True):
+    """The first message of a socket that was not understood: *start* are its first characters.
+
+    Later ones are only counted, by the same *reason*.
+    """
+
+    connection: str
+    venue: Venue
+    reason: str
+    start: str
+
+
+FeedEvent = (
+    ConnectionOpened
+    | ConnectionLost
+    | ConnectionRenewed
+    | ConnectionFatal
+    | RoundTrip
+    | MessageDropped
+)
 FeedListener = Callable[[FeedEvent], None]
 
 

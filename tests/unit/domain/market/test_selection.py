@@ -8,6 +8,7 @@ from chimera_s1.domain.errors import InvalidValueError
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.instrument_selection import (
     SINGLE_SHARD,
+    ContractKind,
     Listing,
     Shard,
     SymbolFilter,
@@ -20,7 +21,14 @@ from tests.unit.domain.strategies import instruments, symbols, venues
 
 counts = st.integers(1, 40)
 listings = st.lists(
-    st.builds(Listing, instruments, st.sampled_from(["USDT", "USDC", "BTC"]), st.booleans()),
+    st.builds(
+        Listing,
+        instruments,
+        st.sampled_from(["USDT", "USDC", "BTC"]),
+        st.booleans(),
+        st.just("X"),
+        st.none() | st.sampled_from(ContractKind),
+    ),
     unique_by=lambda listing: listing.instrument,
 )
 choices = st.one_of(
@@ -29,8 +37,14 @@ choices = st.one_of(
 )
 
 
-def listing(name: str, quote_asset: str = "USDT", *, trading: bool = True) -> Listing:
-    return Listing(InstrumentId.parse(name), quote_asset, trading)
+def listing(
+    name: str,
+    quote_asset: str = "USDT",
+    *,
+    trading: bool = True,
+    contract: ContractKind | None = None,
+) -> Listing:
+    return Listing(InstrumentId.parse(name), quote_asset, trading, "AS_LISTED", contract)
 
 
 def named(*names: str) -> frozenset[InstrumentId]:
@@ -108,14 +122,58 @@ def test_star_selects_instruments_trading_in_usdt() -> None:
 
 
 def test_named_instrument_is_served_while_not_trading() -> None:
-    rows = [listing("spot/LUNCUSDT", trading=False), listing("spot/ETHBTC", "BTC")]
+    rows = [listing("spot/LUNCUSDT", trading=False), listing("spot/BTCUSDT")]
 
     selection = select_instruments(
-        parse_symbol_filter("LUNCUSDT,ETHBTC,NOPEUSDT", Venue), rows, Venue.SPOT, SINGLE_SHARD
+        parse_symbol_filter("LUNCUSDT,NOPEUSDT", Venue), rows, Venue.SPOT, SINGLE_SHARD
     )
 
-    assert [str(i) for i in selection.instruments] == ["spot/ETHBTC", "spot/LUNCUSDT"]
+    assert [str(i) for i in selection.instruments] == ["spot/LUNCUSDT"]
     assert [str(i) for i in selection.unlisted] == ["spot/NOPEUSDT"]
+
+
+CONTRACTS = [
+    listing("perp/BTCUSDT", contract=ContractKind.PERPETUAL),
+    listing("perp/XAUUSDT", contract=ContractKind.TRADFI),
+    listing("perp/BTCUSDT_261225", contract=ContractKind.DATED),
+    listing("perp/NEWUSDT"),
+    listing("perp/OLDUSDT", trading=False),
+]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "chosen"),
+    [
+        ({ContractKind.PERPETUAL}, named("perp/BTCUSDT")),
+        ({ContractKind.TRADFI}, named("perp/XAUUSDT")),
+        (set(ContractKind), named("perp/BTCUSDT", "perp/XAUUSDT", "perp/BTCUSDT_261225")),
+    ],
+)
+def test_star_selects_futures_of_the_wanted_kinds(
+    kinds: set[ContractKind], chosen: frozenset[InstrumentId]
+) -> None:
+    """A contract type that this version does not know is reported, and never selected."""
+    every = SymbolFilter(every=True, named=frozenset(), contracts=frozenset(kinds))
+
+    selection = select_instruments(every, CONTRACTS, Venue.PERP, SINGLE_SHARD)
+
+    assert frozenset(selection.instruments) == chosen
+    assert [str(row.instrument) for row in selection.unknown_contracts] == ["perp/NEWUSDT"]
+
+
+def test_a_named_future_is_served_whatever_its_contract() -> None:
+    names = parse_symbol_filter("XAUUSDT,BTCUSDT_261225,NEWUSDT", [Venue.PERP])
+
+    selection = select_instruments(names, CONTRACTS, Venue.PERP, SINGLE_SHARD)
+
+    assert frozenset(selection.instruments) == names.named
+    assert selection.unknown_contracts == ()
+
+
+@pytest.mark.parametrize("text", ["ETHBTC", "BTCUSDT,spot/BTCUSDC", "ETHBTC_261225"])
+def test_a_name_that_is_not_quoted_in_usdt_is_refused(text: str) -> None:
+    with pytest.raises(InvalidValueError, match="not quoted in USDT"):
+        parse_symbol_filter(text, Venue)
 
 
 @pytest.mark.parametrize(

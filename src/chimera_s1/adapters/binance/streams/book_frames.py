@@ -11,7 +11,12 @@ from collections import deque
 from collections.abc import Callable, Iterable
 
 from chimera_s1.adapters.binance.endpoints import source_name, stream_name
-from chimera_s1.adapters.binance.streams.book_messages import DECODE_ERRORS, DecodedTop, top_decoder
+from chimera_s1.adapters.binance.streams.book_messages import (
+    DECODE_ERRORS,
+    DecodedTop,
+    stream_of,
+    top_decoder,
+)
 from chimera_s1.domain.identifiers import Channel, InstrumentId
 from chimera_s1.domain.market.alignment import to_local_ms
 from chimera_s1.domain.market.quote import Quote, book_defect
@@ -129,6 +134,8 @@ class BookFrames:
     def put(self, payload: bytes, received_ms: int) -> bool:
         """Keep a data message; False where it belongs to none of these streams."""
         slot = self._latest.get(payload[_NAME_AT : payload.find(b'"', _NAME_AT)])
+        if slot is None:
+            slot = self._latest.get(stream_of(payload))
         if slot is None:
             return False
         counters = self._counters

@@ -111,6 +111,13 @@ _book_ticker_decoder = msgspec.json.Decoder(_BookTickerEnvelope, strict=False)
 _spot_depth_decoder = msgspec.json.Decoder(_SpotDepthEnvelope, strict=False)
 _perp_depth_decoder = msgspec.json.Decoder(_PerpDepthEnvelope, strict=False)
 
+
+class _StreamName(Struct, gc=False):
+    stream: str
+
+
+_stream_decoder = msgspec.json.Decoder(_StreamName)
+
 DECODE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """Errors of decoding arbitrary bytes; RecursionError comes from endless nesting."""
 
@@ -131,3 +138,13 @@ def top_decoder(venue: Venue, channel: Channel) -> TopDecoder:
             return lambda payload: _perp_depth_decoder.decode(payload).data.top()
         case _:
             assert_never((venue, channel))
+
+
+def stream_of(payload: bytes) -> bytes:
+    """The stream's name in a combined message, in whatever order and spacing it is written; empty
+    for any other message.
+    """
+    try:
+        return _stream_decoder.decode(payload).stream.encode()
+    except DECODE_ERRORS:
+        return b""

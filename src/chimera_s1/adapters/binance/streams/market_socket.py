@@ -12,6 +12,7 @@ from msgspec import Struct
 from picows import WSCloseCode, WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
 from picows.picows import WSCloseHandshake
 
+from chimera_s1.adapters.binance.streams.fragments import FragmentedMessages
 from chimera_s1.adapters.binance.streams.read_pacer import (
     BURST_BYTES,
     ReadPacer,
@@ -28,13 +29,20 @@ from chimera_s1.adapters.binance.streams.subscriptions import (
 )
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.ports.clock import Clock
-from chimera_s1.domain.ports.market_feed import FeedCounters, FeedListener, RoundTrip
+from chimera_s1.domain.ports.market_feed import (
+    FeedCounters,
+    FeedListener,
+    MessageDropped,
+    RoundTrip,
+)
 
 HANDSHAKE_TIMEOUT_S = 5.0
 FIRST_MESSAGE_TIMEOUT_S = 10.0
 PING_INTERVAL_MS = 2_000
 PONG_TIMEOUT_S = 2.0
 FRAME_BYTES_MAX = 16 * 1024 * 1024
+SHOWN_BYTES = 200
+"""Of a message that is dropped, in its report."""
 
 _UNSENDABLE_CODES = (WSCloseCode.NO_INFO, WSCloseCode.ABNORMAL_CLOSURE)
 """They mean that no code came, and must not be sent (RFC 6455, 7.4.1)."""
@@ -87,6 +95,8 @@ class MarketSocket(WSListener):
         self._read_starts = True
         self._read_start_bytes = 0
         self._has_delivered = False
+        self._has_reported_drop = False
+        self._fragments = FragmentedMessages(FRAME_BYTES_MAX)
         self._first_data = anyio.Event()
         self._pong = anyio.Event()
         self._subscribe_error: str | None = None
@@ -181,17 +191,20 @@ class MarketSocket(WSListener):
                 transport.underlying_transport
             )
         if frame.msg_type is WSMsgType.TEXT and frame.fin:
-            payload = frame.get_payload_as_bytes()
-            if not self._sink(payload, self._now_ms):
-                self._handle_control(transport, payload)
-            elif not self._has_delivered:
-                self._has_delivered = True
-                self._first_data.set()
-                self._on_data()
+            payload: bytes | None = frame.get_payload_as_bytes()
+        else:
+            payload = self._on_other_frame(transport, frame)
+        if payload is None:
             return
-        self._on_control_frame(transport, frame)
+        if not self._sink(payload, self._now_ms):
+            self._handle_control(transport, payload)
+        elif not self._has_delivered:
+            self._has_delivered = True
+            self._first_data.set()
+            self._on_data()
 
-    def _on_control_frame(self, transport: WSTransport, frame: WSFrame) -> None:
+    def _on_other_frame(self, transport: WSTransport, frame: WSFrame) -> bytes | None:
+        """The message that *frame* completes, if any."""
         if frame.msg_type is WSMsgType.PONG:
             self._pong.set()
         elif frame.msg_type is WSMsgType.PING:
@@ -201,8 +214,16 @@ class MarketSocket(WSListener):
             transport.send_close(WSCloseCode.OK if code in _UNSENDABLE_CODES else code)
             transport.disconnect()
         else:
-            # Binance sends whole text frames only.
-            self._counters.drop("not_text")
+            return self._join_fragment(frame)
+        return None
+
+    def _join_fragment(self, frame: WSFrame) -> bytes | None:
+        payload = frame.get_payload_as_bytes()
+        message = self._fragments.add(frame.msg_type, payload, last=bool(frame.fin))
+        if isinstance(message, str):
+            self._drop(message, payload)
+            return None
+        return message
 
     def _handle_control(self, transport: WSTransport, payload: bytes) -> None:
         match decode_control_message(payload):
@@ -213,8 +234,18 @@ class MarketSocket(WSListener):
                 transport.disconnect()
             case ShutdownAnnounced():
                 self._on_shutdown()
+            case UnreadableMessage(stream=""):
+                self._drop("unintelligible", payload)
             case UnreadableMessage():
-                self._counters.drop("unintelligible")
+                self._drop("unsubscribed", payload)
+
+    def _drop(self, reason: str, payload: bytes) -> None:
+        self._counters.drop(reason)
+        if not self._has_reported_drop:
+            # Once a socket: every message may be of this kind.
+            self._has_reported_drop = True
+            start = payload[:SHOWN_BYTES].decode(errors="replace")
+            self._listener(MessageDropped(self._plan.name, self._plan.venue, reason, start))
 
 
 def _close_cause(transport: WSTransport) -> str:

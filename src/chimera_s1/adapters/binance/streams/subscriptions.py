@@ -36,7 +36,9 @@ class ShutdownAnnounced(Struct, frozen=True):
 
 
 class UnreadableMessage(Struct, frozen=True):
-    """Neither subscribed data nor a control message."""
+    """Neither subscribed data nor a control message; *stream* is empty where it names none."""
+
+    stream: str = ""
 
 
 ControlMessage = RequestAcknowledged | RequestRefused | ShutdownAnnounced | UnreadableMessage
@@ -83,9 +85,9 @@ def decode_control_message(payload: bytes) -> ControlMessage:
         return RequestRefused(reply.id, reply.error.code, reply.error.msg)
     if reply.code is not None:
         return RequestRefused(reply.id, reply.code, reply.msg)
-    return (
-        UnreadableMessage() if reply.id is None or reply.stream else RequestAcknowledged(reply.id)
-    )
+    if reply.id is None or reply.stream:
+        return UnreadableMessage(reply.stream)
+    return RequestAcknowledged(reply.id)
 
 
 def message_interval_ms(venue: Venue) -> float:

@@ -1,7 +1,7 @@
 """Serve a venue's feed: read its listing, select instruments and keep them subscribed."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from msgspec import structs
 
@@ -9,6 +9,7 @@ from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableEr
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.market.health import FeedReport
 from chimera_s1.domain.market.instrument_selection import (
+    Listing,
     Selection,
     Shard,
     SymbolFilter,
@@ -23,6 +24,11 @@ _log = logging.getLogger(__name__)
 
 
 class ServeFeed:
+    """Args:
+    report_unknown_contract: Called once for each contract type that `*` does not know, with an
+        instrument of that type.
+    """
+
     def __init__(
         self,
         feed: MarketFeed,
@@ -33,6 +39,7 @@ class ServeFeed:
         clock: Clock,
         backoff: Backoff,
         draw: Callable[[], float],
+        report_unknown_contract: Callable[[str, str], None],
     ) -> None:
         self._feed = feed
         self._exchange = exchange
@@ -41,6 +48,7 @@ class ServeFeed:
         self._clock = clock
         self._backoff = backoff
         self._draw = draw
+        self._report_unknown_contract = report_unknown_contract
         self._unlisted: tuple[str, ...] = ()
 
     @property
@@ -58,6 +66,7 @@ class ServeFeed:
         if selection.unlisted:
             names = ", ".join(self._unlisted)
             _log.warning("%s: not listed by Binance and skipped; correct S1_SYMBOLS", names)
+        self._report_unknown(selection.unknown_contracts)
         _log.info("%s: subscribing %d instruments", venue, len(selection.instruments))
         await self._feed.run(selection.instruments)
         while not selection.instruments:
@@ -67,6 +76,17 @@ class ServeFeed:
     def report(self) -> FeedReport:
         """State of the connections, and the names that the venue does not list."""
         return structs.replace(self._feed.report(), unlisted=self._unlisted)
+
+    def _report_unknown(self, listings: Sequence[Listing]) -> None:
+        by_type = {row.contract_type: str(row.instrument) for row in reversed(listings)}
+        for contract_type, example in by_type.items():
+            _log.warning(
+                "%s: contract type %r is unknown, so * does not serve it; name such a symbol in "
+                "S1_SYMBOLS to serve it",
+                example,
+                contract_type,
+            )
+            self._report_unknown_contract(contract_type, example)
 
     async def _select(self) -> Selection:
         venue = self._feed.venue

@@ -1,10 +1,17 @@
 """The settings of market data and its connections."""
 
+from msgspec import structs
 from pydantic import ValidationInfo, field_validator
 
 from chimera_s1.app.settings.core import CoreSettings
 from chimera_s1.app.settings.fields import number_setting, text_setting
-from chimera_s1.app.settings.types import Channels, ConflationWindow, RedisWriter, WholeNumber
+from chimera_s1.app.settings.types import (
+    Channels,
+    ConflationWindow,
+    Contracts,
+    RedisWriter,
+    WholeNumber,
+)
 from chimera_s1.domain.errors import InvalidValueError
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.market.instrument_selection import SymbolFilter, parse_symbol_filter
@@ -20,6 +27,12 @@ class MarketSettings(CoreSettings):
         "BTCUSDT,ETHUSDT",
         "symbols or venue/SYMBOL, comma separated, or * for all that trade in USDT",
         "BTCUSDT,perp/ETHUSDT",
+    )
+    contracts: Contracts = text_setting(
+        "Market data",
+        "perpetual",
+        "perpetual, tradfi and dated: the futures contracts that S1_SYMBOLS=* selects",
+        "perpetual,tradfi",
     )
     channels: Channels = text_setting(
         "Market data", "bookTicker", "bookTicker, depth5 or both", "bookTicker,depth5"
@@ -79,6 +92,11 @@ class MarketSettings(CoreSettings):
         if longest < info.data.get("reconnect_base_ms", longest):
             raise InvalidValueError("below S1_RECONNECT_BASE_MS")
         return longest
+
+    @property
+    def symbol_filter(self) -> SymbolFilter:
+        """`S1_SYMBOLS` with `S1_CONTRACTS`."""
+        return structs.replace(self.symbols, contracts=frozenset(self.contracts))
 
     @property
     def reconnect_policy(self) -> ReconnectPolicy:

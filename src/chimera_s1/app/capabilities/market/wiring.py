@@ -3,6 +3,7 @@
 import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from typing import assert_never
 
 from chimera_s1.adapters.binance.market_feed import BinanceMarketFeed, FeedPlan
@@ -168,11 +169,18 @@ def _server(
     return ServeFeed(
         feed,
         operations.exchange,
-        choice=settings.symbols,
+        choice=settings.symbol_filter,
+        report_unknown_contract=partial(_report_unknown_contract, operations),
         shard=settings.shard,
         clock=base.clock,
         backoff=settings.reconnect_policy.backoff,
         draw=random.random,
+    )
+
+
+def _report_unknown_contract(operations: Operations, contract_type: str, example: str) -> None:
+    operations.outbox.record(
+        "listing.contract_unknown", {"contract_type": contract_type, "example": example}
     )
 
 

@@ -14,6 +14,7 @@ from chimera_s1.domain.ports.market_feed import (
     ConnectionOpened,
     ConnectionRenewed,
     FeedEvent,
+    MessageDropped,
     RoundTrip,
 )
 from chimera_s1.domain.ports.operations_log import (
@@ -73,6 +74,19 @@ class OperationsOutbox:
                     "%s is FATAL: out of retries: %s; MANAGE_ONLY until it is back", name, cause
                 )
                 self.record("ws.fatal", _loss_detail(event))
+            case MessageDropped(connection=name, reason=reason, start=start):
+                _log.warning(
+                    "%s: dropping a message (%s; more are only counted): %r", name, reason, start
+                )
+                self.record(
+                    "ws.message_dropped",
+                    {
+                        "connection": name,
+                        "venue": event.venue.value,
+                        "reason": reason,
+                        "start": start,
+                    },
+                )
             case _:
                 assert_never(event)
 

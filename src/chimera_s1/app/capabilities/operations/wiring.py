@@ -2,11 +2,13 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from uuid import uuid4
 
 from msgspec import Struct
 
 from chimera_s1.adapters.binance.exchange_information import BinanceExchangeInformation
+from chimera_s1.adapters.binance.http.row_reader import RowReader, UnusableRow, log_unusable_row
 from chimera_s1.adapters.redis.operations_log import RedisOperationsLog
 from chimera_s1.app.capabilities.operations.metrics import (
     clock_source,
@@ -50,25 +52,31 @@ async def open_operations(base: Foundation) -> AsyncIterator[Operations]:
     """Operational events, clocks, the event loop and the trading mode."""
     settings, clock = base.settings, base.clock
     endpoints = served_endpoints(settings)
-    async with (
-        base.connect_redis() as client,  # its own: a slow batch of quotes delays no alarm
-        BinanceExchangeInformation(endpoints, clock, base.budgets) as exchange,
-    ):
+    async with base.connect_redis() as client:  # its own: a slow batch of quotes delays no alarm
         log = RedisOperationsLog(client, maxlen=settings.ops_maxlen)
         outbox = OperationsOutbox(log, clock=clock, new_id=lambda: str(uuid4()))
-        patrols = tuple(
-            PatrolClock(venue, exchange, clock, settings.clock_patrol_ms)
-            for venue in settings.venues
-        )
-        loop = WatchLoop(clock, base.pulse_watchdog)
-        yield Operations(
-            exchange=exchange,
-            log=log,
-            outbox=outbox,
-            patrols=patrols,
-            trading_mode=TrackTradingMode(outbox.record),
-            capability=_capability(outbox, patrols, loop),
-        )
+        rows = RowReader(partial(_report_unusable_row, outbox))
+        async with BinanceExchangeInformation(endpoints, clock, base.budgets, rows) as exchange:
+            patrols = tuple(
+                PatrolClock(venue, exchange, clock, settings.clock_patrol_ms)
+                for venue in settings.venues
+            )
+            loop = WatchLoop(clock, base.pulse_watchdog)
+            yield Operations(
+                exchange=exchange,
+                log=log,
+                outbox=outbox,
+                patrols=patrols,
+                trading_mode=TrackTradingMode(outbox.record),
+                capability=_capability(outbox, patrols, loop),
+            )
+
+
+def _report_unusable_row(outbox: OperationsOutbox, row: UnusableRow) -> None:
+    log_unusable_row(row)
+    outbox.record(
+        "exchange.row_unusable", {"source": row.source, "row": row.name, "reason": row.reason}
+    )
 
 
 def _capability(

@@ -55,7 +55,7 @@ async def _check_venue(settings: Settings, venue: Venue) -> list[CheckResult]:
                 *results,
                 CheckResult(f"symbols {venue}", CheckGrade.FAIL, str(error), _CONNECT_REMEDY),
             ]
-    selection = select_instruments(settings.symbols, listings, venue, settings.shard)
+    selection = select_instruments(settings.symbol_filter, listings, venue, settings.shard)
     results.append(_symbols(venue, selection))
     if selection.instruments:
         results.append(await _stream(settings, venue, selection.instruments[:STREAM_INSTRUMENTS]))

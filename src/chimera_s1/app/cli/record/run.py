@@ -96,7 +96,7 @@ async def _instruments(settings: Settings, clock: Clock) -> dict[Venue, tuple[In
     async with BinanceExchangeInformation(served_endpoints(settings), clock) as exchange:
         for venue in settings.venues:
             listings = await exchange.listings(venue)
-            selection = select_instruments(settings.symbols, listings, venue, settings.shard)
+            selection = select_instruments(settings.symbol_filter, listings, venue, settings.shard)
             for name in selection.unlisted:
                 print_status(f"{name} is not listed; skipped")
             if selection.instruments:

@@ -43,7 +43,7 @@ def test_every_stream_is_subscribed_once(count: int) -> None:
             b'{"stream":"!serverShutdown","data":{"e":"serverShutdown","E":1770123456789}}',
             ShutdownAnnounced(),
         ),
-        (b'{"stream":"nobody@asked","data":{"u":1}}', UnreadableMessage()),
+        (b'{"stream":"nobody@asked","data":{"u":1}}', UnreadableMessage("nobody@asked")),
         (b"[]", UnreadableMessage()),
         (b"\xff\xfe", UnreadableMessage()),
         (b"", UnreadableMessage()),

@@ -17,6 +17,7 @@ from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.market.health import FeedReport
 from chimera_s1.domain.market.instrument_selection import (
     SINGLE_SHARD,
+    ContractKind,
     Listing,
     Shard,
     parse_symbol_filter,
@@ -47,10 +48,17 @@ class CountingExchange(MemoryExchangeInformation):
 class Bench:
     """A feed of spot, what the venue lists, and the service between them."""
 
-    def __init__(self, symbols: str = "BTCUSDT", shard: Shard = SINGLE_SHARD) -> None:
+    def __init__(
+        self,
+        symbols: str = "BTCUSDT",
+        shard: Shard = SINGLE_SHARD,
+        venue: Venue = Venue.SPOT,
+        listed: Sequence[Listing] = LISTED,
+    ) -> None:
         self.clock = ManualClock()
-        self.feed = ScriptedMarketFeed(Venue.SPOT)
-        self.exchange = CountingExchange(self.clock, LISTED)
+        self.feed = ScriptedMarketFeed(venue)
+        self.exchange = CountingExchange(self.clock, listed)
+        self.unknown_contracts: list[tuple[str, str]] = []
         self.serving = ServeFeed(
             self.feed,
             self.exchange,
@@ -59,6 +67,7 @@ class Bench:
             clock=self.clock,
             backoff=BACKOFF,
             draw=lambda: 0.5,
+            report_unknown_contract=lambda *reported: self.unknown_contracts.append(reported),
         )
 
     @asynccontextmanager
@@ -114,6 +123,23 @@ async def test_an_unknown_name_is_reported_and_the_rest_runs() -> None:
         assert report.instruments == 1
 
 
+async def test_an_unknown_contract_type_is_reported_once() -> None:
+    """With the first instrument of that type; `*` serves the others."""
+    listed = [
+        Listing(PERP, "USDT", trading=True, contract_type="P", contract=ContractKind.PERPETUAL),
+        *(
+            Listing(InstrumentId.parse(name), "USDT", trading=True, contract_type="WEEKLY")
+            for name in ("perp/BUSDT", "perp/AUSDT")
+        ),
+    ]
+    bench = Bench("*", venue=Venue.PERP, listed=listed)
+    async with bench.running():
+        await bench.feed.subscribed.wait()
+
+        assert bench.feed.instruments == (PERP,)
+        assert bench.unknown_contracts == [("WEEKLY", "perp/AUSDT")]
+
+
 class EndingFeed(ScriptedMarketFeed):
     """A feed whose `run` returns on request; at once if there is nothing to subscribe."""
 
@@ -138,6 +164,7 @@ def with_ending_feed(symbols: str, shard: Shard = SINGLE_SHARD) -> tuple[Bench, 
         clock=bench.clock,
         backoff=BACKOFF,
         draw=lambda: 0.5,
+        report_unknown_contract=lambda *_: None,
     )
     return bench, feed
 

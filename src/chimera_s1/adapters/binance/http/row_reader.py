@@ -1,0 +1,71 @@
+"""Decodes the rows of a reply one by one: a row that cannot be used does not cost the others."""
+
+import logging
+from collections.abc import Callable, Iterable
+from typing import TypeVar
+
+import msgspec
+from msgspec import Raw, Struct
+
+from chimera_s1.adapters.binance.http.reply_classification import sanitize
+from chimera_s1.domain.errors import ExchangeUnavailableError, InvalidValueError
+
+NAMED_MAX = 1_000
+"""Unusable rows that are named; further ones are skipped without a report."""
+
+_T = TypeVar("_T")
+_log = logging.getLogger(__name__)
+
+
+class UnusableRow(Struct, frozen=True):
+    """*source* is the request, *name* the row's symbol or its first bytes."""
+
+    source: str
+    name: str
+    reason: str
+
+
+def log_unusable_row(row: UnusableRow) -> None:
+    _log.warning("%s: skipping row %s: %s", row.source, row.name, row.reason)
+
+
+class RowReader:
+    """Args:
+    report: Called once for each unusable row and reason.
+    """
+
+    def __init__(self, report: Callable[[UnusableRow], None] = log_unusable_row) -> None:
+        self._report = report
+        self._named: set[UnusableRow] = set()
+
+    def read(self, source: str, rows: Iterable[Raw], decode: Callable[[Raw], _T]) -> list[_T]:
+        """The rows that *decode* can read; it raises a msgspec error or `InvalidValueError`.
+
+        Raises:
+            ExchangeUnavailableError: There are rows, and not one can be read.
+        """
+        usable: list[_T] = []
+        unusable: UnusableRow | None = None
+        for row in rows:
+            try:
+                usable.append(decode(row))
+            except (msgspec.DecodeError, UnicodeDecodeError, InvalidValueError) as error:
+                unusable = UnusableRow(source, _name(row), sanitize(str(error)))
+                self._name_once(unusable)
+        if unusable is not None and not usable:
+            raise ExchangeUnavailableError(
+                f"{source}: not one row can be used; for example {unusable.name}: {unusable.reason}"
+            )
+        return usable
+
+    def _name_once(self, row: UnusableRow) -> None:
+        if row not in self._named and len(self._named) < NAMED_MAX:
+            self._named.add(row)
+            self._report(row)
+
+
+def _name(row: Raw) -> str:
+    try:
+        return sanitize(str(msgspec.json.decode(row)["symbol"]))
+    except (msgspec.DecodeError, UnicodeDecodeError, LookupError, TypeError):
+        return sanitize(bytes(row)[:80].decode(errors="replace"))
