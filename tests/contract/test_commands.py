@@ -168,6 +168,33 @@ RECORDED = (
 )
 
 
+async def test_a_file_never_goes_below_newer_entries(tmp_path: Path) -> None:
+    """The streams are read before the first write; `--rebase` moves the file to now."""
+    file = tmp_path / "one.jsonl"
+    file.write_text(RECORDED)
+    state = ("--state-dir", str(tmp_path))
+    async with chimera_process("replay", str(file), "--hold", "--json", *state) as replay:
+        (address,) = replay.ready["redis_addresses"]
+        into = ("--into", address, *state)
+        code, out, err = await finished("replay", str(file), *into)
+        assert (code, out) == (2, "")
+        assert f"replaying 1 messages onto Redis {address} (from --into)" in err
+        assert "error: mkt:events:spot:BTCUSDT already holds newer entries than the file" in err
+
+        code, out, err = await finished("replay", str(file), "--rebase", *into)
+        assert code == 0, err
+        assert "entries   1" in out
+
+
+async def test_a_file_without_a_book_fails_after_its_result(tmp_path: Path) -> None:
+    file = tmp_path / "trades.jsonl"
+    file.write_text(RECORDED.replace("@bookTicker", "@trade"))
+    code, out, err = await finished("replay", str(file), "--state-dir", str(tmp_path))
+    assert code == 2
+    assert "dropped   1 not_a_book" in out
+    assert f"error: {file}: none of its 1 messages gave a quote" in err
+
+
 async def test_a_damaged_file_is_refused_and_the_line_named(tmp_path: Path) -> None:
     file = tmp_path / "damaged.jsonl"
     file.write_text(RECORDED + '{"ts": 12\n')

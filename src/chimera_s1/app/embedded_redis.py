@@ -1,4 +1,4 @@
-"""The embedded Redis Cluster of a service without S1_REDIS_ADDRESSES."""
+"""Embedded Redis Clusters: of a service without S1_REDIS_ADDRESSES, and of a replay."""
 
 import logging
 
@@ -24,6 +24,18 @@ def embedded_redis(settings: Settings) -> EmbeddedRedis:
         settings.state_dir.absolute() / "redis",
         binary=find_redis_server(str(settings.redis_server or "")),
         port=settings.redis_embedded_port,
+    )
+
+
+def replay_redis(settings: Settings) -> EmbeddedRedis:
+    """An embedded cluster beside that of a service with the same settings, not started yet.
+
+    Raises:
+        ConfigurationError: There is no redis-server on this machine.
+    """
+    return EmbeddedRedis(
+        settings.state_dir.absolute() / "replay-redis",
+        binary=find_redis_server(str(settings.redis_server or "")),
     )
 
 

@@ -32,24 +32,32 @@ def replay(
     hold: Annotated[
         bool, typer.Option("--hold", help="Keep an embedded Redis running until Ctrl-C.")
     ] = False,
-    redis: Annotated[
+    into: Annotated[
         str | None,
         typer.Option(
+            "--into",
+            "--redis",
             metavar="HOST:PORT,...",
-            help="Cluster nodes. Default: S1_REDIS_ADDRESSES, else the demo's or service's in the "
-            "state directory, else an embedded one.",
+            help="Nodes of the cluster to write to. Default: an embedded one of its own.",
         ),
     ] = None,
+    rebase: Annotated[
+        bool,
+        typer.Option(
+            "--rebase", help="Move the file's times to now; refused where a service publishes."
+        ),
+    ] = False,
     state_dir: StateDirOption = None,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print the result as one JSON line.")
     ] = False,
 ) -> None:
-    """Publish a market data file on the Redis Streams, decoded and conflated as if live.
+    """Publish a market data file on Redis Streams, decoded and conflated as if live.
 
     Windows (S1_CONFLATION_MS) follow the times in the file: the same file gives
-    the same entries and the same digest at any speed. A damaged file is refused
-    before anything is written, with the line and the reason.
+    the same entries and the same digest at any speed. Before anything is
+    written, a damaged file is refused, and so is one whose streams already
+    hold newer entries.
 
         chimera-s1 replay btc.jsonl.zst --speed max
     """
@@ -61,7 +69,8 @@ def replay(
         speed=parse_speed(speed),
         skip_bad=skip_bad,
         hold=hold,
-        redis=redis,
+        into=into,
+        rebase=rebase,
         as_json=as_json,
     )
     anyio.run(replay_file, settings, plan, backend_options={"use_uvloop": True})

@@ -13,18 +13,22 @@ from msgspec import Struct
 from chimera_s1.adapters.binance.recording import BinanceRecording
 from chimera_s1.adapters.market_file import read_market_file
 from chimera_s1.adapters.redis.publisher.official_quote_publisher import OfficialQuotePublisher
+from chimera_s1.adapters.redis.quote_reader import RedisQuoteReader
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.capabilities.market.replay_recording import ReplayProgress, ReplayRecording
+from chimera_s1.app.cli.replay.target_check import (
+    FileSummary,
+    check_streams,
+    rebase_shift_ms,
+    summarize,
+)
 from chimera_s1.app.cli.shared.count_progress import CountProgress
 from chimera_s1.app.cli.shared.output import print_status
-from chimera_s1.app.cli.shared.stream_store_location import (
-    StreamStoreLocation,
-    connected,
-    find_stream_store,
-)
-from chimera_s1.app.embedded_redis import embedded_redis, node_addresses
+from chimera_s1.app.cli.shared.stream_store_location import StreamStoreLocation, connected
+from chimera_s1.app.embedded_redis import node_addresses, replay_redis
 from chimera_s1.app.service_settings import Settings
-from chimera_s1.domain.errors import ConfigurationError
+from chimera_s1.app.settings.types import parse_nodes
+from chimera_s1.domain.errors import ConfigurationError, RecordingDamagedError
 
 _SHOWN_BAD_LINES = 5
 
@@ -36,7 +40,8 @@ class ReplayPlan(Struct, frozen=True):
     speed: float | None
     skip_bad: bool
     hold: bool
-    redis: str | None
+    into: str | None
+    rebase: bool
     as_json: bool
 
 
@@ -82,49 +87,62 @@ async def replay_file(settings: Settings, plan: ReplayPlan) -> None:
     """Replay the file of *plan* and print the result.
 
     Raises:
-        RecordingDamagedError: A line is damaged; nothing was published.
-        ConfigurationError: The file has no message, or there is no redis-server to embed.
+        RecordingDamagedError: A line is damaged (nothing was published), or no message gives a
+            quote.
+        ConfigurationError: The file has no message, its streams hold newer entries, or there is no
+            redis-server to embed.
         PublisherUnavailableError: Redis does not answer.
     """
     bad = BadLines()
-    messages = await anyio.to_thread.run_sync(_count_messages, plan, bad, abandon_on_cancel=True)
-    if not messages:
+    summary = await anyio.to_thread.run_sync(_summarize, plan, bad, abandon_on_cancel=True)
+    if not summary.messages:
         raise ConfigurationError(f"{plan.file} has no message")
     for line in bad.first:
         print_status(f"{plan.file}, {line}: skipped")
     async with _streams(settings, plan) as location:
-        print_status(f"replaying {messages} messages onto {location}")
-        outcome = await _replay(settings, plan, location, messages, bad.count)
+        print_status(f"replaying {summary.messages} messages onto {location}")
+        outcome = await _replay(settings, plan, location, summary, bad.count)
         _print(outcome, as_json=plan.as_json)
+        if not outcome.entries:
+            raise RecordingDamagedError(
+                f"{plan.file}: none of its {summary.messages} messages gave a quote"
+            )
         if plan.hold:
             print_status("keeping Redis running until Ctrl-C")
             await _until_signal()
 
 
-def _count_messages(plan: ReplayPlan, bad: BadLines) -> int:
+def _summarize(plan: ReplayPlan, bad: BadLines) -> FileSummary:
     on_bad = bad.add if plan.skip_bad else None
-    return sum(1 for _ in read_market_file(plan.file, on_damaged=on_bad))
+    return summarize(read_market_file(plan.file, on_damaged=on_bad))
 
 
 @asynccontextmanager
 async def _streams(settings: Settings, plan: ReplayPlan) -> AsyncIterator[StreamStoreLocation]:
-    location = find_stream_store(plan.redis, settings, settings.state_dir)
-    if location is not None:
-        yield location
+    if plan.into is not None:
+        yield StreamStoreLocation(parse_nodes(plan.into), "--into")
         return
-    async with embedded_redis(settings) as redis:
+    async with replay_redis(settings) as redis:
         yield StreamStoreLocation(node_addresses(redis), "this command, embedded")
         if not plan.hold:
             print_status("the embedded Redis stops now and its streams are lost; --hold keeps it")
 
 
 async def _replay(
-    settings: Settings, plan: ReplayPlan, location: StreamStoreLocation, messages: int, bad: int
+    settings: Settings,
+    plan: ReplayPlan,
+    location: StreamStoreLocation,
+    summary: FileSummary,
+    bad: int,
 ) -> ReplayOutcome:
     records = read_market_file(plan.file, on_damaged=_ignore_bad_line if plan.skip_bad else None)
-    feed = BinanceRecording(records, settings.conflation_ms)
     clock = SystemClock()
+    now_ms, messages = clock.now_ms(), summary.messages
+    shift_ms = rebase_shift_ms(summary, now_ms, plan.speed) if plan.rebase else 0
+    feed = BinanceRecording(records, settings.conflation_ms, shift_ms)
     async with connected(location, settings) as client:
+        newest = await RedisQuoteReader(client).newest(tuple(summary.first_by_instrument))
+        check_streams(summary, newest, shift_ms=shift_ms, now_ms=now_ms, rebased=plan.rebase)
         publisher = OfficialQuotePublisher(client, maxlen=settings.stream_maxlen)
         replaying = ReplayRecording(feed, publisher, clock=clock, speed=plan.speed)
         with CountProgress("replaying", "messages", messages, clock) as bar:
