@@ -25,8 +25,8 @@ from chimera_s1.domain.treasury.open_transfers import OpenTransfers
 from tests.treasury_invariants import ExecutedMovement
 
 DIRECTIONS = {
-    "MAIN_UMFUTURE": Direction.SPOT_TO_FUTURES,
-    "UMFUTURE_MAIN": Direction.FUTURES_TO_SPOT,
+    "MAIN_UMFUTURE": Direction.SPOT_TO_FUT,
+    "UMFUTURE_MAIN": Direction.FUT_TO_SPOT,
 }
 CLOCK_MS = 50
 """Error bound of the service's estimate of the simulator's clock. Attempts that could be confused

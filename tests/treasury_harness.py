@@ -59,10 +59,10 @@ from tests.fakes.treasury_gateway import ScriptedTreasuryGateway
 from tests.treasury_invariants import ExecutedMovement, read_all, violations_of
 from tests.virtual_time import LoopClock
 
-TO_FUTURES = Direction.SPOT_TO_FUTURES
-TO_SPOT = Direction.FUTURES_TO_SPOT
+TO_FUT = Direction.SPOT_TO_FUT
+TO_SPOT = Direction.FUT_TO_SPOT
 LIMITS = TransferLimits(
-    directions=(TO_FUTURES, TO_SPOT), min=Decimal(1), max=Decimal(1000), daily_cap=Decimal(10_000)
+    directions=(TO_FUT, TO_SPOT), min=Decimal(1), max=Decimal(1000), daily_cap=Decimal(10_000)
 )
 CHECK_BACKOFF = Backoff(base_ms=2_000, max_wait_ms=60_000, jitter_ms=0)
 RETRY_BACKOFF = Backoff(base_ms=500, max_wait_ms=5_000, jitter_ms=0)
@@ -290,7 +290,7 @@ async def running(instance: TreasuryInstance) -> AsyncIterator[TreasuryInstance]
 
 
 def transfer_request(
-    name: str, amount: str | int = 10, direction: Direction = TO_FUTURES, why: str = ""
+    name: str, amount: str | int = 10, direction: Direction = TO_FUT, why: str = ""
 ) -> TransferRequest:
     return TransferRequest(parse_transfer_id(name), direction, Decimal(amount), why)
 

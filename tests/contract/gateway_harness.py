@@ -62,7 +62,7 @@ class GatewayHarness(Struct):
     def order(self, amount: str = "25.00000117", **change: Any) -> TransferSubmission:
         """A valid order, signed now."""
         order: dict[str, Any] = {
-            "direction": Direction.SPOT_TO_FUTURES,
+            "direction": Direction.SPOT_TO_FUT,
             "amount": Decimal(amount),
             "client_id": "s1-abc-1",
             "signed_at": CLOCK.now_ms(),
@@ -75,7 +75,7 @@ class GatewayHarness(Struct):
         """How much went from spot to futures in all, net."""
         balances = await self.balances()
         assert sum(balances.values()) == 2 * START_USDT
-        return balances[Wallet.FUTURES] - START_USDT
+        return balances[Wallet.FUT] - START_USDT
 
 
 def window_around(now_ms: int) -> ExecutionWindow:
@@ -130,7 +130,7 @@ def binance_gateway(
 async def binance_gateway_harness(
     mode: TreasuryMode, tasks: TaskGroup
 ) -> AsyncIterator[GatewayHarness]:
-    account = AccountConfig(spot_usdt=START_USDT, futures_usdt=START_USDT)
+    account = AccountConfig(spot_usdt=START_USDT, fut_usdt=START_USDT)
     config = SimulatorConfig(symbols=("BTCUSDT",), rate=0.001, account=account)
     addresses = await tasks.start(Simulator(config, CLOCK).run)
     async with (

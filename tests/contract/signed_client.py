@@ -112,7 +112,7 @@ class Account:
     async def balances(self) -> list[str]:
         """Spot, futures and in transit."""
         _, amounts = await self.sim.control("GET", "/sim/balances")
-        return [amounts[name]["USDT"] for name in ("spot", "futures", "in_transit")]
+        return [amounts[name]["USDT"] for name in ("spot", "fut", "in_transit")]
 
 
 @asynccontextmanager

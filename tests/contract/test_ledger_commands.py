@@ -79,7 +79,7 @@ async def test_the_newest_transfers_come_first(tmp_path: Path, chain: CommitChai
         ("t-1", "PENDING", "treasury-bot"),
         ("first", "DONE", "bot"),
     ]
-    assert rows[1][2:5] == ["SPOT", "FUTURES", "12.5"]
+    assert rows[1][2:5] == ["SPOT", "FUT", "12.5"]
     assert rows[1][7] == "connection reset"
 
 
@@ -106,9 +106,9 @@ async def test_show_works_while_the_service_writes(tmp_path: Path, chain: Commit
         code, after, err = await ledger(tmp_path, "show", "t-1")
 
     assert (code, err) == (0, "")
-    assert before.splitlines()[0] == "transfer t-1: 12.5 USDT from SPOT to FUTURES"
+    assert before.splitlines()[0] == "transfer t-1: 12.5 USDT from SPOT to FUT"
     assert before.splitlines()[1] == (
-        "2026-11-26T09:00:04.000Z  #5  treasury-bot  accepted: 12.5 USDT from SPOT to FUTURES "
+        "2026-11-26T09:00:04.000Z  #5  treasury-bot  accepted: 12.5 USDT from SPOT to FUT "
         "(margin), limits 1 to 1000 USDT, mode wallet"
     )
     assert before.splitlines()[-2].startswith("now   PENDING: attempt 1 may have moved the money")

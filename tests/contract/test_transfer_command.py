@@ -21,7 +21,7 @@ from tests.fakes.treasury_gateway import ScriptedResponse
 from tests.processes import finished
 
 HOST = "127.0.0.1"
-MOVE = ("--from", "SPOT", "--to", "FUTURES", "--amount", "12.5")
+MOVE = ("--from", "SPOT", "--to", "FUT", "--amount", "12.5")
 _GONE = (anyio.EndOfStream, anyio.BrokenResourceError, anyio.ClosedResourceError)
 
 
@@ -123,12 +123,20 @@ async def setup(tasks: TaskGroup, tmp_path: Path) -> AsyncIterator[Setup]:
 async def test_a_transfer_prints_one_line(setup: Setup) -> None:
     code, out, err = await setup.transfer(*MOVE, "--id", "margin-1", "--reason", "margin")
 
-    assert (code, out) == (0, "OK transfer margin-1: 12.5 USDT from SPOT to FUTURES, moved\n")
+    assert (code, out) == (0, "OK transfer margin-1: 12.5 USDT from SPOT to FUT, moved\n")
     assert "transfer margin-1 is saved in" in err
     assert setup.moved() == 1
     [saved] = setup.saved()
     assert saved["result"] == "OK"
     assert saved["body"]["amount_usdt"] == "12.5"
+
+
+async def test_a_wallet_may_be_written_in_small_letters_and_under_its_old_name(
+    setup: Setup,
+) -> None:
+    code, out, _ = await setup.transfer("--from", "spot", "--to", "FUTURES", "--amount", "1")
+
+    assert (code, "1 USDT from SPOT to FUT, moved" in out) == (0, True)
 
 
 async def test_lost_replies_do_not_move_money_twice(setup: Setup) -> None:
@@ -180,7 +188,7 @@ async def test_an_unfinished_transfer_gives_exit_code_3_and_can_be_resumed(setup
     assert json.loads(out)["result"] == "PENDING"
 
     code, out, err = await setup.transfer("--resume")
-    assert (code, out) == (0, "OK transfer p1: 12.5 USDT from SPOT to FUTURES, moved\n"), err
+    assert (code, out) == (0, "OK transfer p1: 12.5 USDT from SPOT to FUT, moved\n"), err
     assert setup.moved() == 1
 
 

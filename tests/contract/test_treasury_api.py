@@ -23,7 +23,7 @@ from tests.contract.treasury_api_client import (
     treasury_api_client,
 )
 from tests.fakes.treasury_gateway import ScriptedResponse
-from tests.treasury_harness import LIMITS, TO_FUTURES, TO_SPOT, TreasuryHarness
+from tests.treasury_harness import LIMITS, TO_FUT, TO_SPOT, TreasuryHarness
 from tests.virtual_time import VirtualLoop
 
 DAY_MS = 86_400_000
@@ -42,7 +42,7 @@ class TestLegal:
 
             assert assert_result(reply, 200, "OK") == {"transfer_id": "t1", "result": "OK"}
             assert "idempotent-replayed" not in reply.headers
-            assert caller.world.gateway.balance(Wallet.FUTURES) == Decimal(1_000_010)
+            assert caller.world.gateway.balance(Wallet.FUT) == Decimal(1_000_010)
 
     async def test_refusal_by_the_exchange_is_accepted_and_fails(self) -> None:
         async with treasury_api_client() as caller:
@@ -85,7 +85,7 @@ class TestLegal:
             caller.world.switches.limits = replace(LIMITS, min=Decimal("1e-8"))
 
             reply = await caller.transfer_raw(
-                b'{"from": "FUTURES", "to": "SPOT", "amount_usdt": %b}' % written.encode()
+                b'{"from": "FUT", "to": "SPOT", "amount_usdt": %b}' % written.encode()
             )
 
             assert_result(reply, 200, "OK")
@@ -136,7 +136,7 @@ class TestIdempotent:
         [
             ({"amount": "12345.67"}, "different amount_usdt"),
             ({"reason": "another one"}, "different reason"),
-            ({"from": "FUTURES", "to": "SPOT"}, "different from, to"),
+            ({"from": "FUT", "to": "SPOT"}, "different from, to"),
         ],
     )
     async def test_row_02_key_belongs_to_one_transfer(
@@ -211,7 +211,7 @@ class TestOverLimit:
         [
             ({"amount": "0.99999999"}, "below_min", "below the smallest amount, 1"),
             ({"amount": 1000.00000001}, "above_max", "above the largest amount, 1000"),
-            ({"from": "FUTURES", "to": "SPOT"}, "direction_not_allowed", "allowed: SPOT_TO_"),
+            ({"from": "FUT", "to": "SPOT"}, "direction_not_allowed", "allowed: SPOT_TO_"),
             ({"amount": 600}, "over_daily_cap", "remaining daily cap: 500 of 1000 left"),
         ],
     )
@@ -220,7 +220,7 @@ class TestOverLimit:
     ) -> None:
         async with treasury_api_client() as caller:
             caller.world.switches.limits = replace(
-                LIMITS, directions=(TO_FUTURES,), daily_cap=Decimal(1000)
+                LIMITS, directions=(TO_FUT,), daily_cap=Decimal(1000)
             )
             await caller.transfer("before", amount=500)
 

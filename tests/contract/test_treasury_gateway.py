@@ -66,7 +66,7 @@ async def test_an_accepted_transfer_is_in_both_histories(
     assert abs(movement.moved_at - order.signed_at) < 60_000
     known_by_id = bank.gateway.mode is TreasuryMode.SUBACCOUNT
     assert movement.client_id == (order.client_id if known_by_id else "")
-    signed_amount = order.amount if direction is Direction.SPOT_TO_FUTURES else -order.amount
+    signed_amount = order.amount if direction is Direction.SPOT_TO_FUT else -order.amount
     assert await bank.gateway.read_income(window) == (IncomeRow(signed_amount, movement.moved_at),)
     assert await bank.net_moved() == signed_amount
 
@@ -77,12 +77,12 @@ async def test_a_history_holds_only_its_direction_and_window(bank: GatewayHarnes
     assert isinstance(await bank.gateway.submit(bank.gateway.sign(order)), ReplyAccepted)
     now_ms = order.signed_at
 
-    assert not await bank.gateway.read_movements(Direction.FUTURES_TO_SPOT, window_around(now_ms))
+    assert not await bank.gateway.read_movements(Direction.FUT_TO_SPOT, window_around(now_ms))
     for window in (
         ExecutionWindow(now_ms - HOUR_MS, now_ms - 60_000),
         window_around(now_ms + HOUR_MS),
     ):
-        assert not await bank.gateway.read_movements(Direction.SPOT_TO_FUTURES, window)
+        assert not await bank.gateway.read_movements(Direction.SPOT_TO_FUT, window)
         assert not await bank.gateway.read_income(window)
 
 
@@ -209,10 +209,10 @@ async def test_an_unreadable_history_raises_exchange_unavailable(bank: GatewayHa
     window = window_around(CLOCK.now_ms())
 
     with pytest.raises(ExchangeUnavailableError):
-        await bank.gateway.read_movements(Direction.SPOT_TO_FUTURES, window)
+        await bank.gateway.read_movements(Direction.SPOT_TO_FUT, window)
     with pytest.raises(ExchangeUnavailableError):
         await bank.gateway.read_income(window)
-    assert await bank.gateway.read_movements(Direction.SPOT_TO_FUTURES, window) == ()
+    assert await bank.gateway.read_movements(Direction.SPOT_TO_FUT, window) == ()
     assert await bank.gateway.read_income(window) == ()
 
 
@@ -222,9 +222,7 @@ async def test_a_history_of_several_pages_is_read_completely(bank: GatewayHarnes
         order = bank.order(str(Decimal(number) / 100), client_id=f"s1-{number}")
         assert isinstance(await bank.gateway.submit(bank.gateway.sign(order)), ReplyAccepted)
 
-    rows = await bank.gateway.read_movements(
-        Direction.SPOT_TO_FUTURES, window_around(CLOCK.now_ms())
-    )
+    rows = await bank.gateway.read_movements(Direction.SPOT_TO_FUT, window_around(CLOCK.now_ms()))
     amounts = sorted(row.amount for row in rows)
     assert amounts == [Decimal(number) / 100 for number in range(1, 104)]
     assert len(await bank.gateway.read_income(window_around(CLOCK.now_ms()))) == 103
@@ -241,7 +239,7 @@ async def test_key_permissions_are_reported_and_enforced(bank: GatewayHarness) -
     assert isinstance(reply, ReplyRefused)
     assert reply.kind is FailureReason.FORBIDDEN
     with pytest.raises(ExchangeRefusedError):
-        await bank.gateway.read_movements(Direction.SPOT_TO_FUTURES, window_around(CLOCK.now_ms()))
+        await bank.gateway.read_movements(Direction.SPOT_TO_FUT, window_around(CLOCK.now_ms()))
     with pytest.raises(ExchangeRefusedError):
         await bank.gateway.read_income(window_around(CLOCK.now_ms()))
     assert await bank.net_moved() == 0

@@ -50,7 +50,7 @@ async def test_row_53_money_moves_while_redis_is_gone(site: TreasuryDeployment) 
         await site.event("transfer.completed", "r3")
         await site.wait_until_idle()
 
-    assert await site.moved() == ["SPOT 61", "SPOT 62", "FUTURES 63"]
+    assert await site.moved() == ["SPOT 61", "SPOT 62", "FUT 63"]
     assert await site.violations() == []
 
 

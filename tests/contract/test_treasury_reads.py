@@ -20,7 +20,7 @@ from tests.contract.treasury_api_client import (
 )
 from tests.contract.web_parts import WebParts, serving
 from tests.fakes.treasury_gateway import ScriptedResponse
-from tests.treasury_harness import LIMITS, TO_FUTURES
+from tests.treasury_harness import LIMITS, TO_FUT
 from tests.virtual_time import EPOCH_MS, VirtualLoop
 
 VIEW = (
@@ -67,7 +67,7 @@ async def test_transfer_view_shows_result_and_progress() -> None:
             "state": "DONE",
             "phase": "done",
             "from": "SPOT",
-            "to": "FUTURES",
+            "to": "FUT",
             "asset": "USDT",
             "amount": "12.5",
             "amount_usdt": 12.5,
@@ -135,13 +135,13 @@ async def test_invalid_read_is_a_problem(path: str, status: int, code: str) -> N
 
 async def test_limits_are_those_in_force_and_what_is_left_of_today() -> None:
     async with treasury_api_client() as caller:
-        caller.world.switches.limits = replace(LIMITS, directions=(TO_FUTURES,))
+        caller.world.switches.limits = replace(LIMITS, directions=(TO_FUT,))
         await caller.transfer(amount="0.25")
         await caller.transfer("t2", amount="2.25")
         said = (await caller.read("limits")).json()
 
         assert " ".join(said) == LIMITS_VIEW
-        assert said["directions"] == [Direction.SPOT_TO_FUTURES.value]
+        assert said["directions"] == [Direction.SPOT_TO_FUT.value]
         assert (said["min"], said["max"], said["daily_cap"]) == ("1", "1000", "10000")
         assert (said["used"], said["used_usdt"]) == ("2.25", 2.25)
         assert (said["left"], said["left_usdt"]) == ("9997.75", 9997.75)
@@ -243,7 +243,7 @@ def test_responses_are_not_cacheable() -> None:
                     trust_env=False,
                 ) as client,
             ):
-                terms = {"from": "SPOT", "to": "FUTURES", "amount_usdt": 10}
+                terms = {"from": "SPOT", "to": "FUT", "amount_usdt": 10}
                 return [
                     await client.post(TRANSFER, json=terms),
                     await client.get(f"{TRANSFER}/t1"),

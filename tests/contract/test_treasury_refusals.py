@@ -26,7 +26,7 @@ from tests.fakes.treasury_gateway import ScriptedResponse
 from tests.treasury_harness import TreasuryHarness, untyped
 from tests.virtual_time import VirtualLoop
 
-GOOD = {"from": "SPOT", "to": "FUTURES", "amount_usdt": 10}
+GOOD = {"from": "SPOT", "to": "FUT", "amount_usdt": 10}
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def body(**other: Any) -> bytes:
 
 
 def amount(written: str) -> bytes:
-    return b'{"from": "SPOT", "to": "FUTURES", "amount_usdt": %b}' % written.encode()
+    return b'{"from": "SPOT", "to": "FUT", "amount_usdt": %b}' % written.encode()
 
 
 HOSTILE = {
@@ -59,10 +59,10 @@ HOSTILE = {
     "a prototype": (body(__proto__={}), "__proto__ is unknown"),
     "a hostile field": (body(**{"<script>": 1}), "a field is unknown"),
     "no from": (b'{"to": "SPOT", "amount_usdt": 1}', "from is missing"),
-    "no amount": (b'{"from": "SPOT", "to": "FUTURES"}', "amount_usdt is missing"),
-    "an unknown wallet": (body(to="MARGIN"), "to must be one of SPOT, FUTURES"),
-    "a wallet in small letters": (body(to="spot"), "to must be one of SPOT, FUTURES"),
-    "a wallet that is none": (body(to=["SPOT"]), "to must be one of SPOT, FUTURES"),
+    "no amount": (b'{"from": "SPOT", "to": "FUT"}', "amount_usdt is missing"),
+    "an unknown wallet": (body(to="MARGIN"), "to must be one of SPOT, FUT"),
+    "a wallet in small letters": (body(to="spot"), "to must be one of SPOT, FUT"),
+    "a wallet that is none": (body(to=["SPOT"]), "to must be one of SPOT, FUT"),
     "the same wallet": (body(to="SPOT"), "from and to are both SPOT; name two"),
     "NaN": (amount("NaN"), "amount_usdt is NaN or infinite"),
     "infinite": (amount("Infinity"), "amount_usdt is NaN or infinite"),

@@ -35,7 +35,7 @@ NO_TOKEN, NO = make_token(
 )
 MAY = {"Authorization": f"Bearer {ALL_TOKEN}"}
 MAY_NOT = {"Authorization": f"Bearer {NO_TOKEN}"}
-BODY = {"from": "SPOT", "to": "FUTURES", "amount_usdt": 10}
+BODY = {"from": "SPOT", "to": "FUT", "amount_usdt": 10}
 EXAMPLES = 50
 
 

@@ -62,7 +62,7 @@ async def test_a_transfer_moves_money_once_through_lost_replies_and_kill_9(
         await site.wait_until_idle()
         assert await desk.service.stop() == 0
 
-    assert await site.moved() == ["SPOT 25", "SPOT 26", "FUTURES 27"]
+    assert await site.moved() == ["SPOT 25", "SPOT 26", "FUT 27"]
     assert await site.balances() == [spot - 24, futures + 24]
     assert await site.violations() == []
 

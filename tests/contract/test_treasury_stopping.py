@@ -39,7 +39,7 @@ async def test_row_66_a_request_that_arrives_while_stopping_is_not_accepted(
 ) -> None:
     """It began before SIGTERM, so its connection is still served; its last bytes come after it."""
     begun, stopping = anyio.Event(), anyio.Event()
-    body = msgspec.json.encode({"from": "SPOT", "to": "FUTURES", "amount_usdt": "43"})
+    body = msgspec.json.encode({"from": "SPOT", "to": "FUT", "amount_usdt": "43"})
 
     async def slowly() -> AsyncIterator[bytes]:
         yield body[:10]

@@ -76,7 +76,7 @@ async def test_the_query_that_was_signed_is_the_query_that_is_sent() -> None:
         raw_http_server(EMPTY_HISTORY_REPLY) as server,
         connected_gateway(server.url) as gateway,
     ):
-        await gateway.read_movements(Direction.FUTURES_TO_SPOT, WINDOW)
+        await gateway.read_movements(Direction.FUT_TO_SPOT, WINDOW)
 
     for request in server.requests:
         path, _, query = request.target.partition(b"?")

@@ -56,7 +56,7 @@ class TreasuryApiClient:
         self, key: str | None = "t1", *, amount: Any = 10, token: str = TRADER_TOKEN, **fields: Any
     ) -> httpx2.Response:
         """Ask for a transfer; what differs from an ordinary one is in *fields*."""
-        body = {"from": "SPOT", "to": "FUTURES", "amount_usdt": amount, **fields}
+        body = {"from": "SPOT", "to": "FUT", "amount_usdt": amount, **fields}
         headers = {} if key is None else {"Idempotency-Key": key}
         return await self.send("POST", TRANSFER, token=token, headers=headers, json=body)
 

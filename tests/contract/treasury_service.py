@@ -59,7 +59,7 @@ QUICK = {
 """Of an exchange that is as quick as the simulator."""
 
 _LOOK_AGAIN_S = 0.02
-_WALLETS = {"MAIN_UMFUTURE": ("SPOT", "FUTURES"), "UMFUTURE_MAIN": ("FUTURES", "SPOT")}
+_WALLETS = {"MAIN_UMFUTURE": ("SPOT", "FUT"), "UMFUTURE_MAIN": ("FUT", "SPOT")}
 
 
 class TreasuryDeployment:
@@ -140,7 +140,7 @@ class TreasuryDeployment:
     async def balances(self) -> list[Decimal]:
         """Of spot and futures."""
         _, amounts = await self.sim.control("GET", "/sim/balances")
-        return [Decimal(amounts[name]["USDT"]) for name in ("spot", "futures")]
+        return [Decimal(amounts[name]["USDT"]) for name in ("spot", "fut")]
 
     async def relayed(self, entries: Iterable[LedgerEntry]) -> list[str]:
         """The `event_id`s of *entries* on `ops:events`, in order.

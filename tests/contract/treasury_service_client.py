@@ -42,7 +42,7 @@ class TreasuryServiceClient:
         self, key: str, amount: Any = "10", *, back: bool = False, token: str = TRADER_TOKEN
     ) -> httpx2.Response:
         """Ask for a transfer from spot to futures, or *back*."""
-        source, target = ("FUTURES", "SPOT") if back else ("SPOT", "FUTURES")
+        source, target = ("FUT", "SPOT") if back else ("SPOT", "FUT")
         body = {"from": source, "to": target, "amount_usdt": amount}
         headers = {"Idempotency-Key": key, "Authorization": f"Bearer {token}"}
         return await self.http.post(TRANSFER, json=body, headers=headers)

@@ -38,7 +38,7 @@ from chimera_s1.domain.treasury.reconciliation import (
 )
 
 _TIMESTAMP_AHEAD_MAX_MS = 1_000
-_DEFAULT_BALANCES = {Wallet.SPOT: Decimal(1_000_000), Wallet.FUTURES: Decimal(1_000_000)}
+_DEFAULT_BALANCES = {Wallet.SPOT: Decimal(1_000_000), Wallet.FUT: Decimal(1_000_000)}
 
 
 class ScriptedResponse(Struct, frozen=True, kw_only=True):
@@ -254,9 +254,9 @@ def _has_moved(movement: Movement) -> bool:
 
 def _income_row(movement: Movement) -> IncomeRow:
     match movement.direction:
-        case Direction.SPOT_TO_FUTURES:
+        case Direction.SPOT_TO_FUT:
             return IncomeRow(movement.amount, movement.moved_at)
-        case Direction.FUTURES_TO_SPOT:
+        case Direction.FUT_TO_SPOT:
             return IncomeRow(-movement.amount, movement.moved_at)
         case _:
             assert_never(movement.direction)

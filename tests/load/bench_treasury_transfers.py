@@ -67,7 +67,7 @@ class TransferClient:
         """Request transfers one after the other until cancelled."""
         while True:
             number = next(self._numbers)
-            source, target = ("SPOT", "FUTURES") if number % 2 else ("FUTURES", "SPOT")
+            source, target = ("SPOT", "FUT") if number % 2 else ("FUT", "SPOT")
             body = {"from": source, "to": target, "amount_usdt": str(1 + number * AMOUNT_STEP)}
             began = time.perf_counter()
             reply = await self._client.post(

@@ -25,7 +25,7 @@ async def run() -> None:
     config = SimulatorConfig(
         symbols=(SYMBOL,),
         rate=RATE,
-        account=AccountConfig(spot_usdt=USDT, futures_usdt=USDT),
+        account=AccountConfig(spot_usdt=USDT, fut_usdt=USDT),
         sapi_ip_weight=WEIGHT,
         sapi_uid_weight=WEIGHT,
         perp_ip_weight=WEIGHT,

@@ -80,7 +80,7 @@ class LedgerGenerator:
         """The commits of the transfer *number*, from 0; each number once, ascending."""
         at = FIRST_MS + number * INTERVAL_MS
         own = TransferId(str(uuid4()))
-        direction = Direction.SPOT_TO_FUTURES if number % 2 else Direction.FUTURES_TO_SPOT
+        direction = Direction.SPOT_TO_FUT if number % 2 else Direction.FUT_TO_SPOT
         terms = make_terms(
             direction,
             parse_usdt(Decimal(100_000_000 + number % 9_973 * 1_000_117).scaleb(-8)),

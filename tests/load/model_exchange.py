@@ -150,7 +150,7 @@ class ModelGateway:
 
     async def read_income(self, window: ExecutionWindow) -> tuple[IncomeRow, ...]:
         await self._read()
-        signs = {Direction.SPOT_TO_FUTURES: 1, Direction.FUTURES_TO_SPOT: -1}
+        signs = {Direction.SPOT_TO_FUT: 1, Direction.FUT_TO_SPOT: -1}
         return tuple(
             IncomeRow(m.amount * signs[m.direction], m.moved_at)
             for m in self._exchange.visible_movements(window)

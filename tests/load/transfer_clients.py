@@ -161,5 +161,5 @@ class FaultSchedule:
 
 
 def _body(key: str, request: ClientRequest) -> dict[str, str]:
-    source, target = ("FUTURES", "SPOT") if request.to_spot else ("SPOT", "FUTURES")
+    source, target = ("FUT", "SPOT") if request.to_spot else ("SPOT", "FUT")
     return {"transfer_id": key, "from": source, "to": target, "amount_usdt": request.amount}

@@ -77,7 +77,7 @@ def test_every_setting_can_be_given() -> None:
     assert settings.moves_money
     assert settings.treasury_mode is TreasuryMode.SUBACCOUNT
     assert settings.treasury_limits == TransferLimits(
-        directions=(Direction.FUTURES_TO_SPOT,),
+        directions=(Direction.FUT_TO_SPOT,),
         min=Decimal("0.5"),
         max=Decimal(100),
         daily_cap=Decimal(200),
@@ -125,6 +125,14 @@ def test_a_key_without_its_secret_is_refused(name: str) -> None:
 
     assert "S1_BINANCE_SECRET" in text
     assert SECRET not in text
+
+
+def test_directions_may_have_their_old_names() -> None:
+    old = {"S1_TREASURY_DIRECTIONS": "FUTURES_TO_SPOT, SPOT_TO_FUTURES,SPOT_TO_FUT"}
+
+    settings = load_settings(old)
+
+    assert settings.treasury_directions == (Direction.FUT_TO_SPOT, Direction.SPOT_TO_FUT)
 
 
 def test_the_largest_amount_is_not_below_the_smallest() -> None:

@@ -19,7 +19,7 @@ from tests.fakes.manual_clock import ManualClock
 from tests.fakes.treasury_gateway import ScriptedResponse, ScriptedTreasuryGateway
 
 RICH = Decimal(1_000_000)
-DIRECTION = Direction.SPOT_TO_FUTURES
+DIRECTION = Direction.SPOT_TO_FUT
 
 
 def order(clock: ManualClock, amount: Decimal = Decimal(10)) -> TransferSubmission:
@@ -49,7 +49,7 @@ async def test_the_script_is_used_up_before_the_default_behaviour() -> None:
     assert [type(reply) for reply in replies] == [ReplyUnknown, ReplyNotProcessed, ReplyAccepted]
     assert len(exchange.sent_orders) == 3
     assert exchange.balance(Wallet.SPOT) == RICH - 20
-    assert exchange.balance(Wallet.FUTURES) == RICH + 20
+    assert exchange.balance(Wallet.FUT) == RICH + 20
 
 
 async def test_late_executions_and_history_rows_appear_with_time() -> None:
@@ -59,9 +59,9 @@ async def test_late_executions_and_history_rows_appear_with_time() -> None:
     exchange.script.append(ScriptedResponse(executes=True, after_ms=50))
     await exchange.submit(exchange.sign(order(clock)))
 
-    assert exchange.balance(Wallet.FUTURES) == RICH
+    assert exchange.balance(Wallet.FUT) == RICH
     await clock.advance(50)
-    assert exchange.balance(Wallet.FUTURES) == RICH + 10
+    assert exchange.balance(Wallet.FUT) == RICH + 10
     assert await exchange.read_movements(DIRECTION, window(clock)) == ()
     await clock.advance(100)
     assert len(await exchange.read_movements(DIRECTION, window(clock))) == 1
@@ -94,12 +94,12 @@ async def test_a_movement_may_fail_later() -> None:
     clock = ManualClock()
     exchange = ScriptedTreasuryGateway(clock)
     row = exchange.add_movement(DIRECTION, Decimal(5), status=MovementStatus.PENDING)
-    assert exchange.balance(Wallet.FUTURES) == RICH + 5
+    assert exchange.balance(Wallet.FUT) == RICH + 5
 
     exchange.set_status(row.tran_id, MovementStatus.FAILED)
     (seen,) = await exchange.read_movements(DIRECTION, window(clock))
     assert seen.status is MovementStatus.FAILED
-    assert exchange.balance(Wallet.FUTURES) == RICH
+    assert exchange.balance(Wallet.FUT) == RICH
     assert await exchange.read_income(window(clock)) == ()
 
 

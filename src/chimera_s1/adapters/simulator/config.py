@@ -41,7 +41,7 @@ class AccountConfig(Struct, frozen=True, kw_only=True):
 
     api_key: ApiKey = DEMO_KEY
     spot_usdt: Decimal = DEFAULT_USDT
-    futures_usdt: Decimal = DEFAULT_USDT
+    fut_usdt: Decimal = DEFAULT_USDT
     journal: Path | None = None
 
 

@@ -204,7 +204,7 @@ async def _bind(
 
 def _balances(config: SimulatorConfig) -> dict[WalletName, Decimal]:
     account = config.account
-    return {WalletName.SPOT: account.spot_usdt, WalletName.FUTURES: account.futures_usdt}
+    return {WalletName.SPOT: account.spot_usdt, WalletName.FUT: account.fut_usdt}
 
 
 def _discard(_: Movement) -> None:

@@ -98,9 +98,10 @@ def parse_enum_list(kind: type[_Word], text: str) -> tuple[_Word, ...]:
     """
     found: dict[_Word, None] = {}
     for entry in _entries(text):
-        if entry not in tuple(kind):
-            raise InvalidValueError(f"{entry!r} is not one of {_listed(kind)}")
-        found[kind(entry)] = None
+        try:
+            found[kind(entry)] = None
+        except ValueError as error:
+            raise InvalidValueError(f"{entry!r} is not one of {_listed(kind)}") from error
     if not found:
         raise InvalidValueError(f"name at least one of {_listed(kind)}")
     return tuple(found)

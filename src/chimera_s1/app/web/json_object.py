@@ -3,6 +3,7 @@ text instead of becoming floats.
 """
 
 import json
+from contextlib import suppress
 from enum import StrEnum
 from typing import TypeVar
 
@@ -91,9 +92,10 @@ class JsonObject:
             RequestInvalidError: The field is missing or not a member.
         """
         value = self.value(name)
-        if not isinstance(value, str) or value not in tuple(kind):
-            raise RequestInvalidError(f"{name} must be one of {', '.join(kind)}")
-        return kind(value)
+        with suppress(ValueError):
+            if isinstance(value, str):
+                return kind(value)
+        raise RequestInvalidError(f"{name} must be one of {', '.join(kind)}")
 
 
 def read_json_object(media_type: str, body: bytes, known: tuple[str, ...]) -> JsonObject:

@@ -21,7 +21,13 @@ from chimera_s1.domain.treasury.events import (
     TransferTerms,
     TreasuryMode,
 )
-from chimera_s1.domain.treasury.limits import ASSET, Direction, TransferLimits
+from chimera_s1.domain.treasury.limits import (
+    ASSET,
+    OLD_FUT_NAME,
+    Direction,
+    TransferLimits,
+    Wallet,
+)
 
 
 class RequestTransfer(Struct, frozen=True):
@@ -163,12 +169,19 @@ def make_terms(
 
 
 def request_fingerprint(direction: Direction, amount: Decimal, reason: str) -> str:
-    """Hash of a request's content; the same for the amounts `10`, `10.0` and `"10.00"`."""
+    """Hash of a request's content; the same for the amounts `10`, `10.0` and `"10.00"`.
+
+    FUT is hashed as `FUTURES` for ever: ledgers of earlier versions hold such fingerprints.
+    """
     content = {
         "amount": exact_text(amount),
         "asset": ASSET,
-        "from": direction.source.value,
+        "from": _hashed_name(direction.source),
         "reason": reason,
-        "to": direction.target.value,
+        "to": _hashed_name(direction.target),
     }
     return sha256(msgspec.json.encode(content, order="sorted")).hexdigest()
+
+
+def _hashed_name(wallet: Wallet) -> str:
+    return OLD_FUT_NAME if wallet is Wallet.FUT else wallet.value

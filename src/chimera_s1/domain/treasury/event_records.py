@@ -10,13 +10,25 @@ from chimera_s1.domain.errors import LedgerDamagedError
 from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.ledger.commit import Document, NewEvent, RecordedEvent
 from chimera_s1.domain.money import exact_text
-from chimera_s1.domain.treasury.events import CapEvent, MovementEvent, TreasuryEvent
+from chimera_s1.domain.treasury.events import (
+    CapEvent,
+    ForeignMovementObserved,
+    MovementEvent,
+    TransferRejected,
+    TransferRequested,
+    TreasuryEvent,
+)
 
 _TAG: Final = "type"
 _EVENT_TYPES: Final[dict[str, type[TreasuryEvent]]] = {
     str(kind.__struct_config__.tag): kind for kind in get_args(TreasuryEvent)
 }
-EVENT_VERSIONS: Final[dict[str, int]] = dict.fromkeys(_EVENT_TYPES, 1)
+_RENAMED_WALLET = (TransferRequested, TransferRejected, ForeignMovementObserved)
+"""Version 2 names the wallet FUT, version 1 named it FUTURES; both are read."""
+
+EVENT_VERSIONS: Final[dict[str, int]] = {
+    tag: 2 if kind in _RENAMED_WALLET else 1 for tag, kind in _EVENT_TYPES.items()
+}
 """The newest known version of each event type."""
 
 TRANSFER_STREAM_PREFIX: Final = "transfer/"

@@ -9,24 +9,37 @@ from chimera_s1.domain.errors import InvalidValueError
 from chimera_s1.domain.money import exact_text
 
 ASSET = "USDT"
+OLD_FUT_NAME = "FUTURES"
+"""The name of wallet FUT in earlier versions: still read, and hashed in fingerprints."""
 
 
 class Wallet(StrEnum):
     SPOT = "SPOT"
-    FUTURES = "FUTURES"
+    FUT = "FUT"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Wallet | None":
+        """Earlier versions called it `FUTURES`, and so do their ledgers, files and clients."""
+        return cls.FUT if value == OLD_FUT_NAME else None
 
 
 class Direction(StrEnum):
-    SPOT_TO_FUTURES = "SPOT_TO_FUTURES"
-    FUTURES_TO_SPOT = "FUTURES_TO_SPOT"
+    SPOT_TO_FUT = "SPOT_TO_FUT"
+    FUT_TO_SPOT = "FUT_TO_SPOT"
+
+    @classmethod
+    def _missing_(cls, value: object) -> "Direction | None":
+        """`SPOT_TO_FUTURES` and `FUTURES_TO_SPOT` of earlier versions."""
+        old_names = {each.value.replace(Wallet.FUT, OLD_FUT_NAME): each for each in cls}
+        return old_names.get(value) if isinstance(value, str) else None
 
     @property
     def source(self) -> Wallet:
-        return Wallet.SPOT if self is Direction.SPOT_TO_FUTURES else Wallet.FUTURES
+        return Wallet.SPOT if self is Direction.SPOT_TO_FUT else Wallet.FUT
 
     @property
     def target(self) -> Wallet:
-        return Wallet.FUTURES if self is Direction.SPOT_TO_FUTURES else Wallet.SPOT
+        return Wallet.FUT if self is Direction.SPOT_TO_FUT else Wallet.SPOT
 
 
 def direction_between(source: Wallet, target: Wallet) -> Direction:

@@ -153,7 +153,7 @@ def cross_check(
         for movement in movements
         if movement.direction is transfer.direction and movement.status is not MovementStatus.FAILED
     )
-    sign = 1 if transfer.direction is Direction.SPOT_TO_FUTURES else -1
+    sign = 1 if transfer.direction is Direction.SPOT_TO_FUT else -1
     seen = sum(
         _matches_amount_and_time(transfer, timing, sign * row.amount, row.moved_at)
         for row in income

@@ -30,7 +30,7 @@ from tests.virtual_time import EPOCH_MS, LoopClock, run_on_virtual_time
 
 ID = parse_transfer_id("t-1")
 BODY = TransferBody(
-    transfer_id=ID, source=Wallet.SPOT, target=Wallet.FUTURES, amount_usdt="12.5", reason=""
+    transfer_id=ID, source=Wallet.SPOT, target=Wallet.FUT, amount_usdt="12.5", reason=""
 )
 LOST = HttpRequestError("connection reset")
 
@@ -198,7 +198,7 @@ def test_out_of_time_or_requests_the_transfer_stays_unfinished(files: SavedTrans
     assert [k.transfer_id for k in files.unfinished()] == [ID]
     code, text = exit_code_and_message(never.result)
     assert code == 3
-    assert text.startswith("PENDING transfer t-1: 12.5 USDT from SPOT to FUTURES, unknown whether")
+    assert text.startswith("PENDING transfer t-1: 12.5 USDT from SPOT to FUT, unknown whether")
     assert "chimera-s1 transfer --resume" in text
 
 
@@ -218,8 +218,8 @@ def test_a_rejection_is_final_only_after_a_single_request(files: SavedTransfers)
 @pytest.mark.parametrize(
     ("given", "code", "text"),
     [
-        (OK, 0, "OK transfer t-1: 12.5 USDT from SPOT to FUTURES, moved"),
-        (answer("FAIL", message="-5013"), 1, "FAIL transfer t-1: 12.5 USDT from SPOT to FUTURES"),
+        (OK, 0, "OK transfer t-1: 12.5 USDT from SPOT to FUT, moved"),
+        (answer("FAIL", message="-5013"), 1, "FAIL transfer t-1: 12.5 USDT from SPOT to FUT"),
         (reply(422, code="above_max"), 1, "FAIL "),
         (reply(409, code="halted"), 1, "FAIL "),
         (reply(400), 2, "FAIL "),
@@ -291,14 +291,24 @@ def test_a_damaged_file_is_an_error_that_names_it(files: SavedTransfers, tmp_pat
         files.unfinished()
 
 
+def test_a_saved_transfer_may_name_the_wallet_as_earlier_versions_did(
+    files: SavedTransfers,
+) -> None:
+    files.save(SavedTransfer(url="http://s1", body=BODY, saved_at=1))
+    path = files.path(ID)
+    old = path.read_text().replace('"FUT"', '"FUTURES"')
+    path.write_text(old)
+
+    assert "FUTURES" in old
+    assert saved(files).body == BODY
+
+
 def test_each_transfer_gets_its_own_id_and_an_exact_amount() -> None:
-    bodies = [
-        read_transfer_arguments(Wallet.SPOT, Wallet.FUTURES, "12.50", "", None) for _ in range(2)
-    ]
+    bodies = [read_transfer_arguments(Wallet.SPOT, Wallet.FUT, "12.50", "", None) for _ in range(2)]
 
     assert bodies[0].transfer_id != bodies[1].transfer_id
     assert {body.amount_usdt for body in bodies} == {"12.5"}
     with pytest.raises(InvalidValueError, match="both SPOT"):
         read_transfer_arguments(Wallet.SPOT, Wallet.SPOT, "1", "", None)
     with pytest.raises(InvalidValueError, match="a transfer id has"):
-        read_transfer_arguments(Wallet.SPOT, Wallet.FUTURES, "1", "", "a/b")
+        read_transfer_arguments(Wallet.SPOT, Wallet.FUT, "1", "", "a/b")

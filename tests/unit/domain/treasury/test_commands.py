@@ -12,7 +12,7 @@ from chimera_s1.domain.treasury.events import TreasuryMode
 from chimera_s1.domain.treasury.limits import Direction
 from tests.transfer_events import AMOUNT, AT, DAY, TERMS
 
-IN, OUT = Direction.SPOT_TO_FUTURES, Direction.FUTURES_TO_SPOT
+IN, OUT = Direction.SPOT_TO_FUT, Direction.FUT_TO_SPOT
 
 requests = st.tuples(
     st.sampled_from(Direction),

@@ -16,7 +16,7 @@ from chimera_s1.domain.treasury.limits import (
     find_breach,
 )
 
-IN, OUT = Direction.SPOT_TO_FUTURES, Direction.FUTURES_TO_SPOT
+IN, OUT = Direction.SPOT_TO_FUT, Direction.FUT_TO_SPOT
 LIMITS = TransferLimits(directions=(IN,), min=Decimal(1), max=Decimal(100), daily_cap=Decimal(250))
 
 amounts = st.decimals("0.00000001", "1000", places=8)
@@ -52,13 +52,13 @@ def test_the_direction_rule_is_checked_first() -> None:
 @pytest.mark.parametrize(
     ("limits", "direction", "amount", "used", "message"),
     [
-        (LIMITS, OUT, 5, 0, "FUTURES_TO_SPOT is not allowed here; allowed: SPOT_TO_FUTURES"),
+        (LIMITS, OUT, 5, 0, "FUT_TO_SPOT is not allowed here; allowed: SPOT_TO_FUT"),
         (
             TransferLimits(directions=(), min=Decimal(1), max=Decimal(9), daily_cap=Decimal(9)),
             IN,
             5,
             0,
-            "SPOT_TO_FUTURES is not allowed here; allowed: none",
+            "SPOT_TO_FUT is not allowed here; allowed: none",
         ),
         (LIMITS, IN, "0.50", 0, "0.5 USDT is below the smallest amount, 1"),
         (LIMITS, IN, "1E+3", 0, "1000 USDT is above the largest amount, 100"),

@@ -29,7 +29,7 @@ from chimera_s1.domain.treasury.reconciliation import (
 from chimera_s1.domain.treasury.transfer import Phase, Transfer
 from tests.transfer_events import AMOUNT, AT, ID, TERMS
 
-IN, OUT = Direction.SPOT_TO_FUTURES, Direction.FUTURES_TO_SPOT
+IN, OUT = Direction.SPOT_TO_FUT, Direction.FUT_TO_SPOT
 CONFIRMED, PENDING, FAILED = MovementStatus
 TIMING = ReconciliationTiming(
     execution_ms=10_000, history_lag_ms=30_000, clean_reads=3, clean_spread_ms=20_000

@@ -59,7 +59,7 @@ def account_type(wallet: Wallet) -> str:
     match wallet:
         case Wallet.SPOT:
             return "SPOT"
-        case Wallet.FUTURES:
+        case Wallet.FUT:
             return "USDT_FUTURE"
         case _:
             assert_never(wallet)

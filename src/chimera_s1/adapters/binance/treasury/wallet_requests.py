@@ -44,9 +44,9 @@ class WalletHistoryPage(Struct, frozen=True):
 def transfer_type(direction: Direction) -> str:
     """Binance's name of *direction*."""
     match direction:
-        case Direction.SPOT_TO_FUTURES:
+        case Direction.SPOT_TO_FUT:
             return "MAIN_UMFUTURE"
-        case Direction.FUTURES_TO_SPOT:
+        case Direction.FUT_TO_SPOT:
             return "UMFUTURE_MAIN"
         case _:
             assert_never(direction)

@@ -195,7 +195,7 @@ class Account:
 
     def _post(self, wallet: WalletName, change: Decimal, at_ms: int) -> None:
         self._balances[wallet] += change
-        if wallet is WalletName.FUTURES:
+        if wallet is WalletName.FUT:
             self._income.append(Income(change, at_ms, _FIRST_INCOME_ID + 3 * self._income_count))
             self._income_count += 1
 

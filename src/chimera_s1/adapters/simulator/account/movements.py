@@ -10,7 +10,7 @@ ASSET = "USDT"
 
 class WalletName(StrEnum):
     SPOT = "spot"
-    FUTURES = "futures"
+    FUT = "fut"
 
 
 class TransferType(StrEnum):
@@ -21,11 +21,11 @@ class TransferType(StrEnum):
 
     @property
     def source(self) -> WalletName:
-        return WalletName.SPOT if self is TransferType.MAIN_UMFUTURE else WalletName.FUTURES
+        return WalletName.SPOT if self is TransferType.MAIN_UMFUTURE else WalletName.FUT
 
     @property
     def target(self) -> WalletName:
-        return WalletName.FUTURES if self is TransferType.MAIN_UMFUTURE else WalletName.SPOT
+        return WalletName.FUT if self is TransferType.MAIN_UMFUTURE else WalletName.SPOT
 
 
 class MovementStatus(StrEnum):

@@ -27,7 +27,7 @@ _AMOUNT_MAX = Decimal(10) ** 15
 WALLET_HELP = (
     "history_lag_ms, execution_delay_ms, pending_ms: whole numbers from 0; income_lag_ms: the "
     "same, or null; pending_ends: CONFIRMED or FAILED; permissions: reading, universal_transfer, "
-    "internal_transfer, each true or false; balances: spot, futures, each an amount of USDT"
+    "internal_transfer, each true or false; balances: spot, fut, each an amount of USDT"
 )
 TRANSFER_HELP = 'type: MAIN_UMFUTURE or UMFUTURE_MAIN; amount: of USDT, like "25.5"'
 
@@ -44,10 +44,10 @@ class BalancesRequest(Struct, frozen=True, forbid_unknown_fields=True):
     """A missing field changes nothing."""
 
     spot: Decimal | UnsetType = UNSET
-    futures: Decimal | UnsetType = UNSET
+    fut: Decimal | UnsetType = UNSET
 
     def __post_init__(self) -> None:
-        for amount in (self.spot, self.futures):
+        for amount in (self.spot, self.fut):
             if amount is not UNSET:
                 check_amount(amount)
 

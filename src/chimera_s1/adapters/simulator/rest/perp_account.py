@@ -44,7 +44,7 @@ class PerpAccountRoutes:
 
     async def _balance(self, request: web.Request) -> object:
         await self._authenticator.authenticate_reader(request)
-        amount = format_amount_fixed(self._account.balance(WalletName.FUTURES))
+        amount = format_amount_fixed(self._account.balance(WalletName.FUT))
         row = {
             "accountAlias": "SgsR",
             "asset": ASSET,

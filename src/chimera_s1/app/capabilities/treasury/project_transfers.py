@@ -16,7 +16,8 @@ from chimera_s1.domain.treasury.events import TransferEvent
 from chimera_s1.domain.treasury.limits import ASSET
 from chimera_s1.domain.treasury.transfer import Transfer, evolve
 
-PROJECTION_CURSOR = "treasury_transfers/v1"
+PROJECTION_CURSOR = "treasury_transfers/v2"
+"""A new name projects the ledger again: rows of `v1` name the wallet FUTURES."""
 CACHED_TRANSFERS_MAX = 20_000
 """Transfers kept in memory; one that is no longer there is read from its stream again."""
 

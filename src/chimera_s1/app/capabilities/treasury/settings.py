@@ -27,9 +27,9 @@ class TreasurySettings(CoreSettings):
     )
     treasury_directions: Directions = text_setting(
         _GROUP,
-        "SPOT_TO_FUTURES,FUTURES_TO_SPOT",
-        "SPOT_TO_FUTURES, FUTURES_TO_SPOT or both: the allowed directions",
-        "SPOT_TO_FUTURES",
+        "SPOT_TO_FUT,FUT_TO_SPOT",
+        "SPOT_TO_FUT, FUT_TO_SPOT or both: the allowed directions",
+        "SPOT_TO_FUT",
     )
     treasury_min: Amount = text_setting(_GROUP, "1", "USDT, smallest transfer", "1")
     treasury_max: Amount = text_setting(

@@ -19,7 +19,7 @@ def format_utc(epoch_ms: int) -> str:
 
 
 def format_movement(direction: Direction, amount: Decimal) -> str:
-    """`12.5 USDT from SPOT to FUTURES`."""
+    """`12.5 USDT from SPOT to FUT`."""
     wallets = f"from {direction.source.value} to {direction.target.value}"
     return f"{exact_text(amount)} {ASSET} {wallets}"
 

@@ -45,7 +45,7 @@ def read_scenario(path: Path) -> Scenario:
 
 
 def read_usdt(option: str, text: str) -> Decimal:
-    """`--spot-usdt` or `--futures-usdt`.
+    """`--spot-usdt` or `--fut-usdt`.
 
     Raises:
         ConfigurationError: It is not an amount, too large, or has more than 8 decimals.

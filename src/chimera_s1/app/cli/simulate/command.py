@@ -101,7 +101,7 @@ def simulate(  # noqa: PLR0917  # typer passes options by name
     loop: Annotated[bool, typer.Option("--loop", help="Repeat the file.")] = False,
     scenario: ScenarioOption = None,
     spot_usdt: UsdtOption = str(DEFAULT_USDT),
-    futures_usdt: UsdtOption = str(DEFAULT_USDT),
+    fut_usdt: UsdtOption = str(DEFAULT_USDT),
     api_key: KeyOption = DEMO_KEY.key,
     api_secret: SecretOption = DEMO_KEY.secret,
     books: BooksOption = None,
@@ -135,7 +135,7 @@ def simulate(  # noqa: PLR0917  # typer passes options by name
         account=AccountConfig(
             api_key=read_key(api_key, api_secret),
             spot_usdt=read_usdt("--spot-usdt", spot_usdt),
-            futures_usdt=read_usdt("--futures-usdt", futures_usdt),
+            fut_usdt=read_usdt("--fut-usdt", fut_usdt),
             journal=books,
         ),
     )

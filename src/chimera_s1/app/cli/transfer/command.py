@@ -10,15 +10,29 @@ from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.treasury.limits import Wallet
 
 
+def _read_wallet(text: str) -> Wallet:
+    try:
+        return Wallet(text.upper())
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is not one of {', '.join(Wallet)}") from error
+
+
+_WALLETS = "|".join(Wallet)
+
+
 def transfer(
     *,
     source: Annotated[
         Wallet | None,
-        typer.Option("--from", case_sensitive=False, help="Wallet to take the money from."),
+        typer.Option(
+            "--from", parser=_read_wallet, metavar=_WALLETS, help="Wallet to take the money from."
+        ),
     ] = None,
     target: Annotated[
         Wallet | None,
-        typer.Option("--to", case_sensitive=False, help="Wallet to move the money to."),
+        typer.Option(
+            "--to", parser=_read_wallet, metavar=_WALLETS, help="Wallet to move the money to."
+        ),
     ] = None,
     amount: Annotated[
         str | None, typer.Option(metavar="USDT", help="Decimal number, like 12.5.")
@@ -53,7 +67,7 @@ def transfer(
     Exit codes: 0 OK, moved; 1 FAIL, not moved; 2 wrong arguments or settings;
     3 PENDING, not finished or unknown: --resume continues.
 
-        chimera-s1 transfer --from SPOT --to FUTURES --amount 12.5 --reason margin
+        chimera-s1 transfer --from SPOT --to FUT --amount 12.5 --reason margin
     """
     from chimera_s1.app.cli.transfer.run import (  # noqa: PLC0415 (help is quick)
         TransferOptions,

@@ -63,7 +63,7 @@ def read_transfer_arguments(
     """
     if source is None or target is None or amount is None:
         raise ConfigurationError(
-            "--from, --to and --amount are required, like --from SPOT --to FUTURES --amount 12.5"
+            "--from, --to and --amount are required, like --from SPOT --to FUT --amount 12.5"
         )
     direction_between(source, target)
     return TransferBody(

@@ -30,7 +30,7 @@ def row(number: int, *, moved_at: int = 1_500, status: str = "CONFIRMED") -> His
         tran_id,
         Movement(
             tran_id,
-            Direction.SPOT_TO_FUTURES,
+            Direction.SPOT_TO_FUT,
             Decimal(number + 1),
             MovementStatus(status),
             moved_at,

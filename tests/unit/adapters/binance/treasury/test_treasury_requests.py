@@ -24,7 +24,7 @@ from chimera_s1.domain.treasury.reconciliation import (
 )
 
 ORDER = TransferSubmission(
-    direction=Direction.SPOT_TO_FUTURES,
+    direction=Direction.SPOT_TO_FUT,
     amount=Decimal("1E+2"),
     client_id="s1-abc-1",
     signed_at=1_772_655_374_000,
@@ -55,13 +55,13 @@ SUBACCOUNT_ROW = {
 def wallet_page(*rows: dict[str, Any]) -> HistoryPage:
     raw = msgspec.json.encode({"total": len(rows), "rows": rows})
     answer = msgspec.json.decode(raw, type=wallet_requests.WalletHistoryPage)
-    return wallet_requests.parse_page(answer, Direction.SPOT_TO_FUTURES)
+    return wallet_requests.parse_page(answer, Direction.SPOT_TO_FUT)
 
 
 def subaccount_page(*rows: dict[str, Any]) -> HistoryPage:
     raw = msgspec.json.encode({"totalCount": len(rows), "result": rows})
     answer = msgspec.json.decode(raw, type=subaccount_requests.SubaccountHistoryPage)
-    return subaccount_requests.parse_page(answer, Direction.SPOT_TO_FUTURES)
+    return subaccount_requests.parse_page(answer, Direction.SPOT_TO_FUT)
 
 
 def test_an_amount_is_a_plain_decimal() -> None:
@@ -77,7 +77,7 @@ def test_an_amount_is_a_plain_decimal() -> None:
 
 def test_a_subaccount_transfer_carries_our_id() -> None:
     """And no e-mail: both wallets are the master's."""
-    back = msgspec.structs.replace(ORDER, direction=Direction.FUTURES_TO_SPOT)
+    back = msgspec.structs.replace(ORDER, direction=Direction.FUT_TO_SPOT)
 
     assert list(subaccount_requests.order_parameters(back)) == [
         ("fromAccountType", "USDT_FUTURE"),
@@ -101,7 +101,7 @@ def test_a_documented_row_is_a_movement(page: HistoryPage, client_id: str) -> No
 
     assert listed.movement == Movement(
         listed.tran_id,
-        Direction.SPOT_TO_FUTURES,
+        Direction.SPOT_TO_FUT,
         Decimal("25.00000117"),
         MovementStatus.CONFIRMED,
         1772655374733,

@@ -20,7 +20,7 @@ from chimera_s1.adapters.simulator.account.movements import (
 )
 from chimera_s1.adapters.simulator.clock import ScaledClock
 
-TO_FUTURES, TO_SPOT = TransferType.MAIN_UMFUTURE, TransferType.UMFUTURE_MAIN
+TO_FUT, TO_SPOT = TransferType.MAIN_UMFUTURE, TransferType.UMFUTURE_MAIN
 START = Decimal(100)
 
 
@@ -31,12 +31,12 @@ class Exchange:
         self.ms = 1_700_000_000_000
         self.recorded: list[tuple[int, MovementStatus]] = []
         self.account = Account(
-            {WalletName.SPOT: START, WalletName.FUTURES: START},
+            {WalletName.SPOT: START, WalletName.FUT: START},
             ScaledClock(lambda: self.ms),
             lambda movement: self.recorded.append((movement.tran_id, movement.status)),
         )
 
-    def move(self, amount: int = 10, kind: TransferType = TO_FUTURES) -> Movement:
+    def move(self, amount: int = 10, kind: TransferType = TO_FUT) -> Movement:
         return self.account.transfer(kind, Decimal(amount), Origin.WALLET)
 
     @property
@@ -97,8 +97,8 @@ def test_the_later_of_two_waiting_movements_fails_without_balance(exchange: Exch
 @pytest.mark.parametrize(
     ("ends", "kind", "balances", "income"),
     [
-        (MovementStatus.CONFIRMED, TO_FUTURES, [(90, 100), (90, 110)], [10]),
-        (MovementStatus.FAILED, TO_FUTURES, [(90, 100), (100, 100)], []),
+        (MovementStatus.CONFIRMED, TO_FUT, [(90, 100), (90, 110)], [10]),
+        (MovementStatus.FAILED, TO_FUT, [(90, 100), (100, 100)], []),
         (MovementStatus.CONFIRMED, TO_SPOT, [(100, 90), (110, 90)], [-10]),
         (MovementStatus.FAILED, TO_SPOT, [(100, 90), (100, 100)], [-10, 10]),
     ],
@@ -178,7 +178,7 @@ def test_the_total_balance_never_changes(
 
     assert account.in_transit() == 0
     confirmed = [each for each in account.movements() if each.status is MovementStatus.CONFIRMED]
-    change = sum(m.amount if m.type is TO_FUTURES else -m.amount for m in confirmed)
+    change = sum(m.amount if m.type is TO_FUT else -m.amount for m in confirmed)
     assert exchange.balances[1] == START + change
     account.behaviour = TransferBehaviour()
     assert sum(each.amount for each in account.income()) == change

@@ -20,7 +20,7 @@ from chimera_s1.domain.treasury.transfer import Phase, TransferStatus
 from tests.fakes.treasury_gateway import ScriptedResponse
 from tests.faulty_ports import AlwaysGrantedLeases, PausingGateway
 from tests.treasury_harness import (
-    TO_FUTURES,
+    TO_FUT,
     TreasuryHarness,
     TreasuryInstance,
     running,
@@ -46,7 +46,7 @@ async def test_row_33_equal_manual_movement_in_the_window_is_matched() -> None:
     world.gateway.script.append(LOST)
     async with running(TreasuryInstance(world)) as one:
         await one.requests.accept(transfer_request("t1"), "tester")
-        human = world.gateway.add_movement(TO_FUTURES, Decimal(10))
+        human = world.gateway.add_movement(TO_FUT, Decimal(10))
         await world.clock.sleep_ms(MINUTE_MS)
         ended = await one.transfer("t1")
 
@@ -66,7 +66,7 @@ async def test_row_33_late_reply_with_another_movement_is_disputed() -> None:
     )
     async with running(TreasuryInstance(world)) as stale, running(TreasuryInstance(world)):
         await stale.requests.accept(transfer_request("t1"), "tester")
-        human = world.gateway.add_movement(TO_FUTURES, Decimal(10))
+        human = world.gateway.add_movement(TO_FUT, Decimal(10))
         await world.clock.sleep_ms(MINUTE_MS)
         assert (await stale.transfer("t1")).tran_id == human.tran_id
         late.set()
@@ -87,7 +87,7 @@ async def test_row_33_foreign_movement_is_recorded_once() -> None:
     world.gateway.script.append(LOST)
     async with running(TreasuryInstance(world)) as one, running(TreasuryInstance(world)):
         await one.requests.accept(transfer_request("t1"), "tester")
-        human = world.gateway.add_movement(TO_FUTURES, Decimal("11.5"))
+        human = world.gateway.add_movement(TO_FUT, Decimal("11.5"))
         await world.clock.sleep_ms(LONG_MS)
         ended = await one.transfer("t1")
     foreign = [e for e in await world.events() if isinstance(e, ForeignMovementObserved)]

@@ -19,7 +19,7 @@ from tests.fakes.treasury_gateway import ScriptedResponse, ScriptedTreasuryGatew
 from tests.fault_injection import FaultAction, FaultInjector, RestartingInstance
 from tests.faulty_ports import AlwaysGrantedLeases, PausingGateway, SlowEventStore
 from tests.treasury_harness import (
-    TO_FUTURES,
+    TO_FUT,
     TreasuryHarness,
     TreasuryInstance,
     running,
@@ -204,7 +204,7 @@ async def test_row_27_in_flight_transfer_is_not_reconciled() -> None:
     world = TreasuryHarness()
     release = anyio.Event()
     world.gateway.script.append(ScriptedResponse(executes=True, release_event=release))
-    human = world.gateway.add_movement(TO_FUTURES, Decimal(10))
+    human = world.gateway.add_movement(TO_FUT, Decimal(10))
     async with running(TreasuryInstance(world)) as one:
         await one.requests.accept(transfer_request("t1"), "tester")
         await world.clock.sleep_ms(12_000)

@@ -18,7 +18,7 @@ from chimera_s1.domain.treasury.reconciliation import IncomeRow
 from chimera_s1.domain.treasury.transfer import Phase
 from tests.fakes.treasury_gateway import ScriptedResponse
 from tests.treasury_harness import (
-    TO_FUTURES,
+    TO_FUT,
     TO_SPOT,
     TreasuryHarness,
     TreasuryInstance,
@@ -56,7 +56,7 @@ async def test_row_29_history_ten_minutes_late_only_delays_the_outcome() -> None
 async def test_row_30_own_movement_is_found_among_hundreds() -> None:
     world = TreasuryHarness()
     for number in range(250):
-        world.gateway.add_movement(TO_FUTURES, Decimal(2_000 + number))
+        world.gateway.add_movement(TO_FUT, Decimal(2_000 + number))
     world.gateway.script.append(LOST_REPLY)
     async with running(TreasuryInstance(world)) as one:
         await one.requests.accept(transfer_request("t1"), "tester")

@@ -33,7 +33,7 @@ from tests.transfer_events import (
     failed_event,
 )
 
-MOVED = f"transfer {ID}, 12.5 USDT from SPOT to FUTURES: "
+MOVED = f"transfer {ID}, 12.5 USDT from SPOT to FUT: "
 LEVELS: list[tuple[TransferEvent, int]] = [
     (STARTED, logging.DEBUG),
     (VERIFIED, logging.DEBUG),
@@ -69,7 +69,7 @@ def test_outcome_is_one_line_with_its_evidence(caplog: pytest.LogCaptureFixture)
     log_events((completed_event(Evidence.REPLY), SETTLED, CLAIMED), evolve(None, REQUESTED))
 
     accepted, moved = caplog.messages
-    assert accepted.startswith(f"transfer {ID}: accepted: 12.5 USDT from SPOT to FUTURES")
+    assert accepted.startswith(f"transfer {ID}: accepted: 12.5 USDT from SPOT to FUT")
     assert moved.startswith(f"{MOVED}done: the exchange's reply names movement ")
 
 
@@ -77,9 +77,9 @@ def test_foreign_movement_is_logged(caplog: pytest.LogCaptureFixture) -> None:
     """Another program or person uses the account."""
     caplog.set_level(logging.INFO)
     foreign = ForeignMovementObserved(
-        tran_id="77", direction=Direction.FUTURES_TO_SPOT, amount=Decimal(5), moved_at=AT
+        tran_id="77", direction=Direction.FUT_TO_SPOT, amount=Decimal(5), moved_at=AT
     )
     log_events((foreign,), None)
 
     [message] = caplog.messages
-    assert message.startswith("movement 77, 5 USDT from FUTURES to SPOT")
+    assert message.startswith("movement 77, 5 USDT from FUT to SPOT")

@@ -19,7 +19,7 @@ from chimera_s1.domain.treasury.transfer import Phase, TransferStatus
 from tests.fakes.treasury_gateway import ScriptedResponse
 from tests.treasury_harness import (
     LIMITS,
-    TO_FUTURES,
+    TO_FUT,
     TreasuryHarness,
     TreasuryInstance,
     running,
@@ -38,7 +38,7 @@ def test_transfer_moves_money_once() -> None:
 
             assert answer.transfer.status is TransferStatus.DONE
             assert not answer.replayed
-            assert world.gateway.balance(Wallet.FUTURES) == Decimal(1_000_010)
+            assert world.gateway.balance(Wallet.FUT) == Decimal(1_000_010)
             again = await one.requests.accept(transfer_request("t1"), "tester")
             assert again.replayed
             assert len(world.gateway.sent_orders) == 1
@@ -171,7 +171,7 @@ def test_stale_heads_are_damage_only_after_the_limit() -> None:
         request = RequestTransfer(
             transfer_request("t1").transfer_id,
             make_terms(
-                TO_FUTURES, Decimal(10), "", mode=world.mode, limits=LIMITS, at=world.clock.now_ms()
+                TO_FUT, Decimal(10), "", mode=world.mode, limits=LIMITS, at=world.clock.now_ms()
             ),
         )
         await ledger.execute(transfer_request("t1").transfer_id, request, "tester")

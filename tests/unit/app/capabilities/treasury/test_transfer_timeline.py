@@ -57,7 +57,7 @@ from tests.transfer_events import (
 SENTENCES: list[tuple[TreasuryEvent, str]] = [
     (
         REQUESTED,
-        ("accepted: 12.5 USDT from SPOT to FUTURES (margin), limits 1 to 1000 USDT, mode wallet"),
+        ("accepted: 12.5 USDT from SPOT to FUT (margin), limits 1 to 1000 USDT, mode wallet"),
     ),
     (REJECTED, "refused by the rule below_min, nothing was sent: 12.5 USDT is below 20"),
     (
@@ -128,10 +128,10 @@ SENTENCES: list[tuple[TreasuryEvent, str]] = [
     (CLAIMED, "movement 77 claimed by transfer t-1"),
     (
         ForeignMovementObserved(
-            tran_id="78", direction=Direction.FUTURES_TO_SPOT, amount=Decimal(5), moved_at=AT
+            tran_id="78", direction=Direction.FUT_TO_SPOT, amount=Decimal(5), moved_at=AT
         ),
         (
-            "movement 78, 5 USDT from FUTURES to SPOT at 2026-11-26T09:00:00.000Z, is foreign: "
+            "movement 78, 5 USDT from FUT to SPOT at 2026-11-26T09:00:00.000Z, is foreign: "
             "no transfer of this service"
         ),
     ),
@@ -173,7 +173,7 @@ def test_timeline_of_a_lost_reply() -> None:
 
     timeline = build_timeline(ID, entries, ReconciliationTiming())
 
-    assert timeline.title == "transfer t-1: 12.5 USDT from SPOT to FUTURES"
+    assert timeline.title == "transfer t-1: 12.5 USDT from SPOT to FUT"
     assert [(line.seq, line.actor, line.text.partition(":")[0]) for line in timeline.entries] == [
         (1, "treasury-bot", "accepted"),
         (1, "treasury-bot", "cap of 2026-11-26"),
@@ -203,7 +203,7 @@ OUTLOOKS: dict[str, tuple[tuple[TreasuryEvent, ...], str, str]] = {
         (STARTED, UNKNOWN),
         "PENDING: attempt 1 may have moved the money; it is not sent again (connection reset)",
         (
-            f"reconciliation looks for 12.5 USDT from SPOT to FUTURES {WINDOW} in the exchange's "
+            f"reconciliation looks for 12.5 USDT from SPOT to FUT {WINDOW} in the exchange's "
             "histories: DONE once it is found, FAILED after 3 complete reads without it, not "
             "before 2026-11-26T09:21:07.200Z"
         ),
@@ -212,7 +212,7 @@ OUTLOOKS: dict[str, tuple[tuple[TreasuryEvent, ...], str, str]] = {
         (STARTED, UNKNOWN, REVIEW),
         "PENDING: ",
         (
-            f"an operator must look for 12.5 USDT from SPOT to FUTURES {WINDOW} in the exchange's "
+            f"an operator must look for 12.5 USDT from SPOT to FUT {WINDOW} in the exchange's "
             "transfer history and resolve it with POST /xchg/treasury/transfer/t-1/resolve: DONE "
             "with its id, or FAILED"
         ),
@@ -240,10 +240,7 @@ OUTLOOKS: dict[str, tuple[tuple[TreasuryEvent, ...], str, str]] = {
     "disputed before its end": (
         (STARTED, UNKNOWN, DISPUTED),
         "PENDING: disputed, waiting for an operator: the history has no 77",
-        (
-            "has 12.5 USDT from SPOT to FUTURES for it and resolve it with "
-            "POST /xchg/treasury/transfer"
-        ),
+        ("has 12.5 USDT from SPOT to FUT for it and resolve it with POST /xchg/treasury/transfer"),
     ),
     "corrected": (
         (STARTED, UNKNOWN, failed_event(FailureReason.ABSENT), CORRECTED),

@@ -76,7 +76,7 @@ async def test_stored_cursor_names_are_those_of_earlier_versions() -> None:
     assert world.cursors.seqs == {
         "ops:events": 1,
         "ops:events/settled": 1,
-        "treasury_transfers/v1": 1,
+        "treasury_transfers/v2": 1,
     }
 
 

@@ -58,11 +58,16 @@ from chimera_s1.app.web.problems import problem_spec
 from chimera_s1.domain.identifiers import TRANSFER_ID_PATTERN
 from chimera_s1.domain.money import USDT_MAX
 from chimera_s1.domain.treasury.events import OperatorVerdict
-from chimera_s1.domain.treasury.limits import Wallet
+from chimera_s1.domain.treasury.limits import OLD_FUT_NAME, Wallet
 
 _KEY = "7f3f0c1e-4a53-4a3c-9d4f-3a1f6f0e2b11"
 _WITHOUT_CONTROLS = r"^[^\u0000-\u001f\u007f-\u009f]*$"
-_WALLETS = [wallet.value for wallet in Wallet]
+_WALLETS = [
+    Schema(enum=[wallet.value for wallet in Wallet]),
+    Schema(
+        enum=[OLD_FUT_NAME], deprecated=True, description="Read as FUT, so that old retries work."
+    ),
+]
 _REFUSALS: tuple[ProblemKind, ...] = (
     REQUEST_INVALID,
     KEY_MISSING,
@@ -122,10 +127,10 @@ _TRANSFER_BODY = Schema(
             description=f"The key, if {KEY_HEADER} is not sent.",
         ),
         "from": Schema(
-            type=OpenAPIType.STRING, enum=_WALLETS, description="The wallet that is debited."
+            type=OpenAPIType.STRING, one_of=_WALLETS, description="The wallet that is debited."
         ),
         "to": Schema(
-            type=OpenAPIType.STRING, enum=_WALLETS, description="The wallet that is credited."
+            type=OpenAPIType.STRING, one_of=_WALLETS, description="The wallet that is credited."
         ),
         "amount_usdt": Schema(
             description="More than 0, at most 8 decimals; a number or a string, both read exactly.",
@@ -192,8 +197,8 @@ class TransferOperation(Operation):
         ]
         self.request_body = _json(
             _TRANSFER_BODY,
-            exact={"transfer_id": _KEY, "from": "SPOT", "to": "FUTURES", "amount_usdt": "250.5"},
-            short={"from": "FUTURES", "to": "SPOT", "amount_usdt": 100, "reason": "end of day"},
+            exact={"transfer_id": _KEY, "from": "SPOT", "to": "FUT", "amount_usdt": "250.5"},
+            short={"from": "FUT", "to": "SPOT", "amount_usdt": 100, "reason": "end of day"},
         )
         for status in ("200", "202", "422"):
             described_response = (self.responses or {})[status]

@@ -38,7 +38,7 @@ class TransferView(Struct, frozen=True, kw_only=True):
         Wallet, Meta(description="The wallet that is debited.", examples=["SPOT"])
     ] = field(name="from")
     target: Annotated[
-        Wallet, Meta(description="The wallet that is credited.", examples=["FUTURES"])
+        Wallet, Meta(description="The wallet that is credited.", examples=["FUT"])
     ] = field(name="to")
     asset: Annotated[str, Meta(description="The asset moved.", examples=["USDT"])] = ASSET
     amount: _Exact
@@ -143,7 +143,7 @@ class LimitsView(Struct, frozen=True, kw_only=True):
 
     directions: Annotated[
         tuple[Direction, ...],
-        Meta(description="Allowed directions.", examples=[["SPOT_TO_FUTURES"]]),
+        Meta(description="Allowed directions.", examples=[["SPOT_TO_FUT"]]),
     ]
     min: _Exact
     min_usdt: _Usdt
