@@ -24,6 +24,7 @@ from arango.database import StandardDatabase
 from chimera_s1.adapters.arango.cursor_store import ArangoCursorStore
 from chimera_s1.adapters.arango.database import ArangoDatabase, connect_arango
 from chimera_s1.adapters.arango.event_store import ArangoEventStore
+from chimera_s1.adapters.arango.installation_store import ArangoInstallationStore
 from chimera_s1.adapters.arango.layout import COMMITS, LEASES
 from chimera_s1.adapters.arango.lease_store import ArangoLeaseStore
 from chimera_s1.adapters.arango.transfer_projection import ArangoTransferProjection
@@ -57,6 +58,7 @@ class ArangoLedgerHarness(LedgerHarness):
             ArangoCursorStore(arango),
             ArangoLeaseStore(arango),
             ArangoTransferProjection(arango),
+            ArangoInstallationStore(arango),
         )
 
     @abstractmethod

@@ -8,6 +8,7 @@ from msgspec import Struct
 from chimera_s1.domain.ledger.commit import Document
 from chimera_s1.domain.ports.cursor_store import CursorStore
 from chimera_s1.domain.ports.event_store import EventStore
+from chimera_s1.domain.ports.installation_store import InstallationStore
 from chimera_s1.domain.ports.lease_store import LeaseStore
 from chimera_s1.domain.ports.transfer_projection import TransferProjection
 
@@ -19,6 +20,7 @@ class StoreSet(Struct):
     cursors: CursorStore
     leases: LeaseStore
     transfers: TransferProjection
+    installation: InstallationStore
 
 
 class LedgerHarness(ABC):

@@ -9,12 +9,14 @@ from msgspec import Struct
 
 from chimera_s1.adapters.memory.cursor_store import MemoryCursorStore
 from chimera_s1.adapters.memory.event_store import MemoryEventStore
+from chimera_s1.adapters.memory.installation_store import MemoryInstallationStore
 from chimera_s1.adapters.memory.lease_store import MemoryLeaseStore
 from chimera_s1.adapters.memory.transfer_projection import MemoryTransferProjection
 from chimera_s1.app.settings.core import CoreSettings
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.cursor_store import CursorStore
 from chimera_s1.domain.ports.event_store import EventStore
+from chimera_s1.domain.ports.installation_store import InstallationStore
 from chimera_s1.domain.ports.lease_store import LeaseStore
 from chimera_s1.domain.ports.transfer_projection import TransferProjection
 
@@ -33,6 +35,7 @@ class Stores(Struct, frozen=True):
     cursors: CursorStore
     leases: LeaseStore
     transfers: TransferProjection
+    installation: InstallationStore
 
 
 @asynccontextmanager
@@ -62,6 +65,9 @@ async def _sqlite_stores(
     from chimera_s1.adapters.sqlite.cursor_store import SqliteCursorStore  # noqa: PLC0415
     from chimera_s1.adapters.sqlite.database import SqliteDatabase  # noqa: PLC0415
     from chimera_s1.adapters.sqlite.event_store import SqliteEventStore  # noqa: PLC0415
+    from chimera_s1.adapters.sqlite.installation_store import (  # noqa: PLC0415
+        SqliteInstallationStore,
+    )
     from chimera_s1.adapters.sqlite.lease_store import SqliteLeaseStore  # noqa: PLC0415
     from chimera_s1.adapters.sqlite.transfer_projection import (  # noqa: PLC0415
         SqliteTransferProjection,
@@ -73,6 +79,7 @@ async def _sqlite_stores(
             SqliteCursorStore(database),
             SqliteLeaseStore(database, clock),
             SqliteTransferProjection(database),
+            SqliteInstallationStore(database),
         )
 
 
@@ -82,6 +89,9 @@ async def _arango_stores(settings: CoreSettings, *, read_only: bool) -> AsyncIte
     from chimera_s1.adapters.arango.cursor_store import ArangoCursorStore  # noqa: PLC0415
     from chimera_s1.adapters.arango.database import connect_arango  # noqa: PLC0415
     from chimera_s1.adapters.arango.event_store import ArangoEventStore  # noqa: PLC0415
+    from chimera_s1.adapters.arango.installation_store import (  # noqa: PLC0415
+        ArangoInstallationStore,
+    )
     from chimera_s1.adapters.arango.lease_store import ArangoLeaseStore  # noqa: PLC0415
     from chimera_s1.adapters.arango.transfer_projection import (  # noqa: PLC0415
         ArangoTransferProjection,
@@ -101,6 +111,7 @@ async def _arango_stores(settings: CoreSettings, *, read_only: bool) -> AsyncIte
             ArangoCursorStore(arango),
             ArangoLeaseStore(arango),
             ArangoTransferProjection(arango),
+            ArangoInstallationStore(arango),
         )
 
 
@@ -111,6 +122,7 @@ def memory_stores(clock: Clock) -> Stores:
         MemoryCursorStore(),
         MemoryLeaseStore(clock),
         MemoryTransferProjection(),
+        MemoryInstallationStore(),
     )
 
 

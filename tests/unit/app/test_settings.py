@@ -281,3 +281,28 @@ def test_any_environment_is_settings_or_one_error_of_a_line_for_each_problem(
     else:
         given = {name for name, value in environ.items() if value.strip()}
         assert {variable(name) for name in settings.model_fields_set} == given
+
+
+KEYED_SHARD = {"S1_SHARD": "1/2", "S1_BINANCE_KEY": "key", "S1_BINANCE_SECRET": "secret"}
+
+
+def test_shards_with_a_key_need_one_shared_ledger() -> None:
+    """Two SQLite ledgers of one account would each move the money of the same key."""
+    text = problems(KEYED_SHARD)
+
+    assert "S1_DB_ARANGO_URI" in text
+    assert "S1_SHARD=1/2 with an exchange key needs a ledger that all instances share" in text
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"S1_DB_ARANGO_URI": "http://10.0.0.7:8529"},
+        {"S1_SHARD": "0/1"},
+        {"S1_BINANCE_KEY": "", "S1_BINANCE_SECRET": ""},
+        {"S1_BINANCE_ENV": "testnet"},
+    ],
+)
+def test_shards_that_cannot_disagree_about_money_may_start(change: dict[str, str]) -> None:
+    """A shared ledger, one instance, no key, or testnet, where nothing is transferred."""
+    assert load_settings({**KEYED_SHARD, **change})

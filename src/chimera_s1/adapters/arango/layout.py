@@ -8,6 +8,7 @@ COMMITS = "treasury_commits"
 TRANSFERS = "treasury_transfers"
 CURSORS = "treasury_cursors"
 LEASES = "treasury_leases"
+INSTALLATION = "treasury_installation"
 
 
 class IndexPlan(Struct, frozen=True):
@@ -41,6 +42,7 @@ COLLECTIONS = (
     ),
     CollectionPlan(CURSORS),
     CollectionPlan(LEASES),
+    CollectionPlan(INSTALLATION, waits_for_sync=True),
 )
 
 

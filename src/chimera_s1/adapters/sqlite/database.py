@@ -31,6 +31,8 @@ StatementParameters: TypeAlias = Sequence[str | int | float] | Mapping[str, str 
 READERS = 2
 BUSY_TIMEOUT_S = 2.0
 _OWNER_ONLY = 0o600
+_PARTS = ("-wal", "-shm")
+"""Files beside the database that SQLite removes when the last connection closes."""
 
 
 class SqliteDatabase:
@@ -151,6 +153,7 @@ class SqliteDatabase:
             raise
 
     def _create_file(self) -> None:
+        _refuse_parts_without_database(self._path)
         # SQLite would open an unwritable file for reading and leave unwritable files beside it.
         # Only the owner may read the transfers; the -wal file gets the same mode.
         try:
@@ -178,6 +181,20 @@ class SqliteDatabase:
         for connection in (*self._readers, self._writer):
             connection.close()
         self._process_lock.release()
+
+
+def _refuse_parts_without_database(path: Path) -> None:
+    """SQLite would start an empty ledger here, and a finished transfer could be sent again."""
+    if path.exists() and path.stat().st_size > 0:
+        return
+    left = [file.name for part in _PARTS if (file := Path(f"{path}{part}")).exists()]
+    if left:
+        parts = " and ".join(left)
+        raise ConfigurationError(
+            f"{path} is missing or empty, but {parts} exists: the ledger was deleted or moved, and "
+            "a new one would send finished transfers again; put the file back or restore a backup "
+            f"(docs/how-to/keep-the-ledger.md). To give up the old ledger, move {parts} away"
+        )
 
 
 def _in_transaction(work: Callable[[sqlite3.Connection], T], connection: sqlite3.Connection) -> T:

@@ -79,6 +79,20 @@ PRAGMA user_version = {SCHEMA_VERSION};
 COMMIT;
 """
 
+# Also in files of earlier versions, from their first opening on.
+_CREATE_INSTALLATION = """
+BEGIN IMMEDIATE;
+CREATE TABLE IF NOT EXISTS installation (
+    fact TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TRIGGER IF NOT EXISTS installation_never_changes BEFORE UPDATE ON installation
+BEGIN SELECT RAISE(ABORT, 'a fact is recorded once'); END;
+CREATE TRIGGER IF NOT EXISTS installation_never_goes BEFORE DELETE ON installation
+BEGIN SELECT RAISE(ABORT, 'a fact is recorded once'); END;
+COMMIT;
+"""
+
 # Without its row a stream would seem to be new, and its idempotency key could be used twice.
 _MISSING_STREAM_ROWS = """
 SELECT commits.ledger, named.value, commits.seq
@@ -108,6 +122,7 @@ def create_schema(path: Path, connection: sqlite3.Connection) -> None:
         )
     if version == 0:
         connection.executescript(_CREATE_TABLES)
+    connection.executescript(_CREATE_INSTALLATION)
     _check_pages(connection, path)
     _restore_stream_rows(connection, path)
     # This process has the lock, so the holders of all leases have ended.

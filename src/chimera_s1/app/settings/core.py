@@ -161,6 +161,21 @@ class CoreSettings(BaseSettings):
             raise InvalidValueError("S1_BINANCE_KEY and S1_BINANCE_SECRET go together")
         return secret
 
+    @field_validator("db_arango_uri")
+    @classmethod
+    def _shards_share_a_ledger(cls, uri: Coordinators, info: ValidationInfo) -> Coordinators:
+        """Two ledgers of one account do not know each other's transfers."""
+        shard, testnet = info.data.get("shard"), BinanceEnvironment.TESTNET
+        has_key = info.data.get("binance_key") is not None
+        if uri or not has_key or info.data.get("binance_env") is testnet:
+            return uri
+        if shard is not None and shard.count > 1:
+            raise InvalidValueError(
+                f"S1_SHARD={shard} with an exchange key needs a ledger that all instances share: "
+                "name an ArangoDB here, run one instance (S1_SHARD=0/1), or remove S1_BINANCE_KEY"
+            )
+        return uri
+
     @field_validator("redis_tls")
     @classmethod
     def _tls_needs_addresses(cls, tls: bool, info: ValidationInfo) -> bool:

@@ -11,7 +11,9 @@ import pytest
 from anyio import from_thread
 
 from chimera_s1.adapters.sqlite.database import SqliteDatabase
+from chimera_s1.adapters.sqlite.installation_store import SqliteInstallationStore
 from chimera_s1.domain.errors import ConfigurationError, LedgerDamagedError, StoreUnavailableError
+from chimera_s1.domain.ports.installation_store import InstallationFact
 
 INSERT_CURSOR = "INSERT INTO cursors VALUES (?, 1)"
 THREAD_S = 20
@@ -299,3 +301,42 @@ async def test_closing_waits_for_the_running_write(path: Path) -> None:
             held.released.set()
         async with SqliteDatabase(path) as database:
             assert await database.read(names) == ["held"]
+
+
+@pytest.mark.parametrize("left", ["-wal", "-shm"])
+@pytest.mark.parametrize("emptied", [False, True])
+async def test_a_missing_file_beside_its_wal_is_refused(
+    path: Path, left: str, *, emptied: bool
+) -> None:
+    """A new ledger would send finished transfers again. What is left is not changed."""
+    await anyio.Path(path.parent).mkdir()
+    part = anyio.Path(f"{path}{left}")
+    await part.write_bytes(b"commits")
+    if emptied:
+        await anyio.Path(path).touch()
+
+    error = await open_error(path)
+
+    assert f"ledger.db is missing or empty, but ledger.db{left} exists" in error
+    assert "put the file back or restore a backup" in error
+    assert await part.read_bytes() == b"commits"
+    await part.unlink()
+    async with SqliteDatabase(path):
+        pass
+
+
+async def test_a_file_of_an_earlier_version_gets_an_identity(path: Path) -> None:
+    """Version 1 files were made without the table; a reader finds nothing in them."""
+    async with SqliteDatabase(path):
+        pass
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("DROP TABLE installation")
+    async with SqliteDatabase(path, read_only=True) as earlier:
+        assert await SqliteInstallationStore(earlier).find(InstallationFact.ID) == ""
+
+    async with SqliteDatabase(path) as upgraded:
+        store = SqliteInstallationStore(upgraded)
+        assert await store.record(InstallationFact.ID, "a") == "a"
+        for statement in ("UPDATE installation SET value = 'b'", "DELETE FROM installation"):
+            with pytest.raises(StoreUnavailableError, match="a fact is recorded once"):
+                await upgraded.execute(statement)
