@@ -56,7 +56,7 @@ def check_alone(quotes: Sequence[Quote]) -> None:
         key = quote.instrument, quote.source
         assert book_defect(quote.bid, quote.bid_qty, quote.ask, quote.ask_qty) is None, quote
         assert quote.update_id > newest.get(key, -1), f"reordered or repeated: {quote}"
-        assert quote.ts <= quote.received_ms + 1_000, f"from the future: {quote}"
+        assert quote.ts <= quote.received_ms, f"from the future: {quote}"
         newest[key] = quote.update_id
 
 
@@ -69,10 +69,9 @@ def _compare(quote: Quote, frames: Sequence[Mapping[str, Any]], offset_ms: float
     numbers = [_numbers(frame) for frame in same]
     assert ours in numbers, f"{quote} is none of {same}"
     event_ms = same[numbers.index(ours)].get("E")
-    if event_ms is None:
-        assert quote.ts == quote.received_ms
-    else:
-        assert quote.ts == round(event_ms - offset_ms)
+    lag_ms = None if event_ms is None else quote.received_ms - round(event_ms - offset_ms)
+    assert quote.lag_ms == lag_ms
+    assert quote.ts == quote.received_ms - max(0, lag_ms or 0)
     return True
 
 

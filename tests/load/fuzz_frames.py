@@ -16,7 +16,12 @@ from collections.abc import Callable, Iterator, Sequence
 import msgspec
 from msgspec import Struct
 
-from chimera_s1.adapters.binance.streams.book_frames import BookFrames, BookStream, drain_quotes
+from chimera_s1.adapters.binance.streams.book_frames import (
+    EVENT_AGE_MAX_MS,
+    BookFrames,
+    BookStream,
+    drain_quotes,
+)
 from chimera_s1.adapters.binance.streams.subscriptions import decode_control_message
 from chimera_s1.adapters.market_file import _decode as decode_line
 from chimera_s1.adapters.redis.quote_entry import quote_fields
@@ -126,7 +131,7 @@ def check_quote(quote: Quote, payload: bytes, now_ms: int) -> None:
     assert book_defect(*top) is None, f"defective: {quote}"
     assert all(map(math.isfinite, (quote.mid, quote.spread_bps, quote.top1_usdt))), f"{quote}"
     assert quote.spread_bps >= 0, f"negative spread: {quote}"
-    assert now_ms - 5_000 <= quote.ts <= now_ms + 1_000, f"impossible time: {quote}"
+    assert now_ms - EVENT_AGE_MAX_MS <= quote.ts <= now_ms, f"impossible time: {quote}"
     fields = dict(quote_fields(quote))
     assert float(fields["bid1"]) == quote.bid, f"bid is written as {fields['bid1']}"
     assert float(fields["ask1"]) == quote.ask, f"ask is written as {fields['ask1']}"

@@ -19,6 +19,8 @@ class Quote(Struct, frozen=True, gc=False):
         source: Like `binance.spot.bookTicker`.
         update_id: The venue's order book update id; grows within a stream.
         received_ms: When the frame was read from the socket, local epoch ms.
+        lag_ms: Receive time minus exchange event time on the local clock, not limited: negative
+            where the event seems to be in the future. None where the frame has no event time.
     """
 
     instrument: InstrumentId
@@ -30,6 +32,7 @@ class Quote(Struct, frozen=True, gc=False):
     source: str
     update_id: int
     received_ms: int
+    lag_ms: int | None = None
 
     @property
     def mid(self) -> float:

@@ -91,8 +91,9 @@ class FeedCounters(Struct):
         conflated: Frames replaced by a newer frame of their stream before a window closed.
         drained: Quotes returned by `drain`.
         reconnects: Connections lost after they had opened.
-        mistimed: Decoded frames whose aligned event time differs from their receive time by more
-            than 1 s; the clock offset may be wrong.
+        mistimed: Quotes whose event time differs from their receive time by more than 1 s; the
+            clock offset may be wrong.
+        future_event_times: Those of them whose event time is later; their `ts` is the receive time.
         dropped: Frames not returned, by reason (`crossed`, `malformed`, `stale_update_id`,
             `coin_m`, `unsubscribed`, ...).
     """
@@ -103,6 +104,7 @@ class FeedCounters(Struct):
     drained: int = 0
     reconnects: int = 0
     mistimed: int = 0
+    future_event_times: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
 
     def drop(self, reason: str) -> None:

@@ -26,23 +26,17 @@ from chimera_s1.domain.ports.market_feed import FeedCounters
 EVERY_UPDATE_MAX = 100_000
 """Frames kept between two drains with window 0; then only the newest of each stream."""
 
-FUTURE_TOLERANCE_MS = 1_000
-"""A frame whose aligned event time is later than its receipt by more than this is dropped."""
+EVENT_AGE_MAX_MS = 86_400_000
+"""Binance cuts a socket after 24 h, so an event time older than this is not a time."""
 
 CLOCK_SUSPECT_MS = 1_000
-"""An aligned event time further than this from the receipt makes the clock offset suspect."""
-
-PAST_TOLERANCE_MS = 5_000
-"""A frame older than this is dropped: published, it would follow newer quotes."""
+"""An event time further than this from the receipt makes the clock offset suspect."""
 
 FRAME_BYTES_MAX = 65_536
 """Far above every book message; a longer one is dropped unparsed."""
 
 JAVA_LONG_MAX = 2**63 - 1
 """Update ids and times are Java longs; JSON may hold larger numbers, which are malformed."""
-
-_FUTURE, _LATE = "future_event_time", "late_event_time"
-_MISTIMED_REASONS = frozenset({_FUTURE, _LATE})
 
 _PREFIX = b'{"stream":"'
 _NAME_AT = len(_PREFIX)
@@ -74,16 +68,12 @@ class BookStream:
         reason = self._drop_reason(top)
         if reason is not None:
             return reason
-        ts = received_ms if top.event_ms is None else to_local_ms(top.event_ms, offset_ms)
-        if ts > received_ms + FUTURE_TOLERANCE_MS:
-            return _FUTURE
-        if ts < received_ms - PAST_TOLERANCE_MS:
-            return _LATE
+        lag_ms = _lag_ms(top, received_ms, offset_ms)
         if self.order.observe(top.update_id, received_ms) is UpdateRecency.NOT_NEWER:
             return "stale_update_id"
         return Quote(
             self.instrument,
-            ts,
+            received_ms - max(0, lag_ms or 0),
             top.bid,
             top.bid_qty,
             top.ask,
@@ -91,6 +81,7 @@ class BookStream:
             self.source,
             top.update_id,
             received_ms,
+            lag_ms,
         )
 
     def _drop_reason(self, top: DecodedTop) -> str | None:
@@ -102,6 +93,14 @@ class BookStream:
             return "wrong_symbol"
         defect = book_defect(top.bid, top.bid_qty, top.ask, top.ask_qty)
         return None if defect is None else defect.value
+
+
+def _lag_ms(top: DecodedTop, received_ms: int, offset_ms: float) -> int | None:
+    """See `Quote.lag_ms`. Spot book tickers have no event time: their lag is unknown."""
+    if top.event_ms is None:
+        return None
+    lag_ms = received_ms - to_local_ms(top.event_ms, offset_ms)
+    return lag_ms if lag_ms <= EVENT_AGE_MAX_MS else None
 
 
 class _LatestFrame:
@@ -185,9 +184,10 @@ def drain_quotes(
             quote = stream.decode(payload, received_ms, offset_ms)
             if isinstance(quote, str):
                 counters.drop(quote)
-                counters.mistimed += quote in _MISTIMED_REASONS
                 continue
-            counters.mistimed += abs(quote.ts - received_ms) > CLOCK_SUSPECT_MS
+            if quote.lag_ms is not None and abs(quote.lag_ms) > CLOCK_SUSPECT_MS:
+                counters.mistimed += 1
+                counters.future_event_times += quote.lag_ms < 0
             if every_update or stream not in newest:
                 newest[stream] = len(quotes)
                 quotes.append(quote)

@@ -96,6 +96,11 @@ def _feed_samples(feed: MarketFeed) -> Iterator[Sample]:
             "Connections lost after they were open.",
             counted.reconnects,
         ),
+        (
+            "s1_feed_future_event_times_total",
+            "Quotes whose event time is later than their receipt; ts is the receive time.",
+            counted.future_event_times,
+        ),
     ):
         yield counter(name, about, value, venue=venue)
     for reason, value in counted.dropped.items():

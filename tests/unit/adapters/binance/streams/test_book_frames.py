@@ -3,7 +3,12 @@
 import pytest
 
 from chimera_s1.adapters.binance.streams import book_frames
-from chimera_s1.adapters.binance.streams.book_frames import BookFrames, BookStream, drain_quotes
+from chimera_s1.adapters.binance.streams.book_frames import (
+    EVENT_AGE_MAX_MS,
+    BookFrames,
+    BookStream,
+    drain_quotes,
+)
 from chimera_s1.domain.identifiers import Channel, InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.market.update_id_tracker import RESTART_AFTER_MS
@@ -94,13 +99,52 @@ def test_with_window_zero_a_full_buffer_keeps_the_newest(monkeypatch: pytest.Mon
 def test_the_numbers_and_times_of_a_quote() -> None:
     """Prices are the frame's; the time is the event time by the local clock."""
     table = Table()
-    table.put(frame(7, event_ms=NOW_MS - 40), NOW_MS)
+    table.put(frame(7, event_ms=NOW_MS - 140), NOW_MS)
     (quote,) = table.drain(offset_ms=-100.0)
 
-    assert (
-        Quote(PERP, NOW_MS + 60, 100.1, 2.0, 100.3, 3.0, "binance.perp.bookTicker", 7, NOW_MS)
-        == quote
-    )
+    source = "binance.perp.bookTicker"
+    assert quote == Quote(PERP, NOW_MS - 40, 100.1, 2.0, 100.3, 3.0, source, 7, NOW_MS, lag_ms=40)
+
+
+@pytest.mark.parametrize("lag_ms", [0, 1, 7_000, 3_600_000])
+def test_a_late_quote_is_published_with_its_event_time(lag_ms: int) -> None:
+    """However late the venue is, the quote is right, and its `ts` says when it was."""
+    table = Table()
+    table.put(frame(1, event_ms=NOW_MS - lag_ms))
+    (quote,) = table.drain()
+
+    assert (quote.ts, quote.lag_ms) == (NOW_MS - lag_ms, lag_ms)
+    assert table.counters.dropped == {}
+
+
+@pytest.mark.parametrize(("ahead_ms", "counted"), [(1, 0), (1_000, 0), (1_001, 1), (60_000, 1)])
+def test_an_event_time_in_the_future_gives_way_to_the_receive_time(
+    ahead_ms: int, counted: int
+) -> None:
+    """The offset is wrong then, not the quote: it is published, and counted."""
+    table = Table()
+    table.put(frame(1, event_ms=NOW_MS + ahead_ms))
+    (quote,) = table.drain()
+
+    assert (quote.ts, quote.lag_ms) == (NOW_MS, -ahead_ms)
+    assert table.counters.dropped == {}
+    assert table.counters.future_event_times == counted
+
+
+@pytest.mark.parametrize(
+    "payload",
+    [
+        frame(1, event_ms=0),
+        frame(1, event_ms=NOW_MS - EVENT_AGE_MAX_MS - 251),
+        frame(1).replace(b'"E":%d,' % NOW_MS, b""),
+    ],
+)
+def test_a_frame_without_event_time_has_its_receive_time_and_no_lag(payload: bytes) -> None:
+    table = Table()
+    table.put(payload)
+    (quote,) = table.drain(offset_ms=-250.0)
+
+    assert (quote.ts, quote.lag_ms) == (NOW_MS, None)
 
 
 @pytest.mark.parametrize(
@@ -114,8 +158,6 @@ def test_the_numbers_and_times_of_a_quote() -> None:
         (frame(1, ask="Infinity"), "non_finite"),
         (frame(1, symbol="ETHUSDT"), "wrong_symbol"),
         (frame(1, st=2), "coin_m"),
-        (frame(1, event_ms=NOW_MS + 1_001), "future_event_time"),
-        (frame(1, event_ms=NOW_MS - 5_001), "late_event_time"),
         (frame(1)[:-3], "malformed"),
         (frame(1).replace(b'"u":1', b'"u":"x"'), "malformed"),
         (frame(1, event_ms=10**400), "malformed"),
@@ -147,7 +189,7 @@ def test_an_oversized_frame_is_not_kept(*, every_update: bool) -> None:
     ("off_ms", "mistimed"), [(-6_000, 1), (-1_001, 1), (-1_000, 0), (1_000, 0), (1_001, 1)]
 )
 def test_an_event_time_that_does_not_fit_its_receipt_is_counted(off_ms: int, mistimed: int) -> None:
-    """Whether its frame is dropped or not: the offset may be wrong."""
+    """The offset may be wrong."""
     table = Table()
     table.put(frame(1, event_ms=NOW_MS + off_ms))
     table.drain()
