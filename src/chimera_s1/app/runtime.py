@@ -29,6 +29,7 @@ from chimera_s1.adapters.system.atomic_file import BY_UMASK, replacing
 from chimera_s1.adapters.telemetry.log_formats import configure_logging
 from chimera_s1.app.capabilities.operations.outbox import REDIS_ERRORS
 from chimera_s1.app.capabilities.operations.watch_loop import LoopWatchdog
+from chimera_s1.app.capabilities.operations.wiring import Operations
 from chimera_s1.app.capability import Capability, PendingWrites
 from chimera_s1.app.container import Container
 from chimera_s1.app.embedded_redis import embedded_redis, node_addresses, restart_when_down
@@ -86,6 +87,7 @@ async def _serve(settings: Settings, signals: "_Signals") -> int:
                 await supervise(service.workers, signals.stop)
         except WorkerFailedError as died:
             _log.critical("%s; the process ends", died)
+            await _announce_failure(service.operations, str(died))
             return EXIT_FAILED
         await _flush(service.pending_writes)
     return EXIT_STOPPED
@@ -96,6 +98,7 @@ class _Service(Struct, frozen=True):
 
     workers: tuple[Worker, ...]
     pending_writes: tuple[PendingWrites, ...]
+    operations: Operations
 
 
 async def _start(settings: Settings, watchdog: LoopWatchdog, stack: AsyncExitStack) -> _Service:
@@ -120,6 +123,7 @@ async def _start(settings: Settings, watchdog: LoopWatchdog, stack: AsyncExitSta
     return _Service(
         tuple(_workers(container, capabilities, http, redis)),
         tuple(pending for each in capabilities for pending in each.pending_writes),
+        container.operations(),
     )
 
 
@@ -172,6 +176,12 @@ async def _flush(pending_writes: Sequence[PendingWrites]) -> None:
     left = [f"{count} {each.name}" for each in pending_writes if (count := each.count())]
     if left:
         _log.warning("not written to Redis at shutdown, lost: %s", ", ".join(left))
+
+
+async def _announce_failure(operations: Operations, reason: str) -> None:
+    with anyio.move_on_after(FLUSH_TIMEOUT_S), suppress(*REDIS_ERRORS):
+        await operations.announce.end(reason)
+        await operations.outbox.flush()
 
 
 async def _redis(

@@ -27,6 +27,11 @@ def status_stream(venue: Venue) -> str:
     return f"mkt:status:{venue.value}"
 
 
+def heartbeat_key(instance: str) -> str:
+    """`s1:heartbeat:host-1234`."""
+    return f"s1:heartbeat:{instance}"
+
+
 def quote_pattern(venue: Venue) -> str:
     """For SCAN: `mkt:events:spot:*`."""
     return f"{_QUOTE_PREFIX}{venue.value}:*"

@@ -1,15 +1,20 @@
 """The operations capability, from the settings that choose its parts."""
 
+import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+from socket import gethostname
 from uuid import uuid4
 
 from msgspec import Struct
 
+from chimera_s1 import __version__
 from chimera_s1.adapters.binance.exchange_information import BinanceExchangeInformation
 from chimera_s1.adapters.binance.http.row_reader import RowReader, UnusableRow, log_unusable_row
+from chimera_s1.adapters.redis.heartbeat import RedisHeartbeat
 from chimera_s1.adapters.redis.operations_log import RedisOperationsLog
+from chimera_s1.app.capabilities.operations.announce_service import AnnounceService
 from chimera_s1.app.capabilities.operations.metrics import (
     clock_source,
     operations_source,
@@ -25,6 +30,7 @@ from chimera_s1.app.supervisor import Worker
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.health import HealthSource
 from chimera_s1.domain.ports.exchange_information import ExchangeInformation
+from chimera_s1.domain.ports.heartbeat import HeartbeatRecord
 from chimera_s1.domain.ports.operations_log import OperationsLog
 
 
@@ -36,6 +42,7 @@ class Operations(Struct, frozen=True, kw_only=True):
     outbox: OperationsOutbox
     patrols: tuple[PatrolClock, ...]
     trading_mode: TrackTradingMode
+    announce: AnnounceService
     capability: Capability
 
     @property
@@ -62,14 +69,31 @@ async def open_operations(base: Foundation) -> AsyncIterator[Operations]:
                 for venue in settings.venues
             )
             loop = WatchLoop(clock, base.pulse_watchdog)
+            announce = AnnounceService(
+                RedisHeartbeat(client), _identity(base), outbox.record, clock
+            )
             yield Operations(
                 exchange=exchange,
                 log=log,
                 outbox=outbox,
                 patrols=patrols,
                 trading_mode=TrackTradingMode(outbox.record),
-                capability=_capability(outbox, patrols, loop),
+                announce=announce,
+                capability=_capability(outbox, patrols, loop, announce),
             )
+
+
+def _identity(base: Foundation) -> HeartbeatRecord:
+    settings, now_ms = base.settings, base.clock.now_ms()
+    return HeartbeatRecord(
+        instance=f"{gethostname()}-{os.getpid()}",
+        ts=now_ms,
+        started_at=now_ms,
+        version=__version__,
+        environment=settings.binance_env.value,
+        venues=",".join(settings.venues),
+        shard=str(settings.shard),
+    )
 
 
 def _report_unusable_row(outbox: OperationsOutbox, row: UnusableRow) -> None:
@@ -80,13 +104,17 @@ def _report_unusable_row(outbox: OperationsOutbox, row: UnusableRow) -> None:
 
 
 def _capability(
-    outbox: OperationsOutbox, patrols: tuple[PatrolClock, ...], loop: WatchLoop
+    outbox: OperationsOutbox,
+    patrols: tuple[PatrolClock, ...],
+    loop: WatchLoop,
+    announce: AnnounceService,
 ) -> Capability:
     return Capability(
         name="operations",
         workers=(
             Worker("operations", outbox.run),
             Worker("loop", loop.run),
+            Worker("heartbeat", announce.run),
             *(Worker(f"clock.{patrol.venue}", patrol.run) for patrol in patrols),
         ),
         health=(
@@ -98,5 +126,8 @@ def _capability(
             round_trip_source(outbox.round_trips),
             operations_source(outbox),
         ),
-        pending_writes=(PendingWrites("operational events", outbox.flush, lambda: outbox.pending),),
+        pending_writes=(
+            PendingWrites("heartbeat", partial(announce.end, "requested"), lambda: 0),
+            PendingWrites("operational events", outbox.flush, lambda: outbox.pending),
+        ),
     )
