@@ -1,26 +1,25 @@
 """What an error reply of Binance says about the request: an allow-list of certainty.
 
 Only what is on the list is definite; everything else is `UNKNOWN`, and the request may have been
-executed.
+executed. A code is on the list if two sources that are independent of each other name it as a
+refusal; `docs/binance-error-codes.md` has them for each code.
 
-| reply | category | source |
-|---|---|---|
-| any status with -1000 -1001 -1006 -1007 -4115 -5012 | UNKNOWN | SPOT errors.md; "5XX ... execution status is UNKNOWN"; -5012 "transfer is in pending"; -4115: the id was used, so a first request exists |
-| 200 with another code or none | SUCCEEDED | the caller still has to check the body |
-| 429, 418; any 4xx with -1003 -1015 | RATE_LIMITED | SPOT rest-api.md "LIMITS": the limiter did not pass it on |
-| 4xx with -1021 | CLOCK_SUSPECT | SPOT rest-api.md "Timing security": outside of recvWindow |
-| 4xx with -1008 | OVERLOADED | SPOT errors.md: the server is busy with other requests |
-| 4xx with -1002 -1022 -2014 -2015 | FORBIDDEN | SPOT errors.md: key, permission or signature |
-| 4xx with -11xx | REFUSED | SPOT and USD-M errors "Request issues": a parameter is wrong |
-| 4xx with -2018 -2019 -4050 -4051 | REFUSED | USD-M errors: balance insufficient |
-| 4xx with -3020 -3041 -5011 -5013 | REFUSED | wallet, as ccxt's table lists them: more than there is, no futures account |
-| 4xx with -4114 | REFUSED | USD-M errors: our id is too long |
-| every 5xx, 408, 403 of the firewall, other 2xx, 3xx, unknown or positive code, no JSON | UNKNOWN | nowhere documented as definite |
+| reply | category |
+|---|---|
+| any status with a code of `AMBIGUOUS_CODES` | UNKNOWN: Binance says that the outcome is open |
+| 200 with another code or none | SUCCEEDED: the caller still has to check the body |
+| 429, 418; any 4xx with -1003 -1015 | RATE_LIMITED: the limiter did not pass it on |
+| 4xx with -1021 | CLOCK_SUSPECT: the timestamp was outside of recvWindow |
+| 4xx with -1008 | OVERLOADED: only Binance calls it a failure, so a transfer is unknown |
+| 4xx with a code of `FORBIDDEN_CODES` | FORBIDDEN: key, permission or signature |
+| 4xx with a code of `REFUSED_CODES` | REFUSED: a parameter, a balance or a rule of the account |
+| 4xx with -9000 and the text of `REFUSED_TEXTS` | REFUSED: the code alone has many meanings |
+| every 5xx, 408, other 4xx, other 2xx, 3xx, unknown or positive code, no JSON | UNKNOWN |
 
 USD-M calls 503 "Service Unavailable.", -1001 and -1008 certain failures. On the spot host, where
 transfers go, the state after any 5xx is unknown, so they are unknown here as well. 408 is the
 backend's time-out whatever its code.
-"""  # noqa: E501 (a table row is a line)
+"""
 
 import re
 from collections.abc import Mapping
@@ -38,10 +37,23 @@ AMBIGUOUS_CODES = frozenset({-1000, -1001, -1006, -1007, -4115, -5012})
 OVERLOADED_CODE = -1008
 RATE_LIMITED_CODES = frozenset({-1003, -1015})
 TIMESTAMP_CODE = -1021
-FORBIDDEN_CODES = frozenset({-1002, -1022, -2014, -2015})
-REFUSED_CODES = frozenset(
-    {*range(-1199, -1099), -2018, -2019, -3020, -3041, -4050, -4051, -4114, -5011, -5013}
+FORBIDDEN_CODES = frozenset({-1002, -1022, -1099, -2014, -2015})
+_PARAMETER_CODES = frozenset(
+    {
+        *(-1013, -1020, -1100, -1101, -1102, -1103, -1104, -1105, -1106, -1108, -1109, -1110),
+        *(-1111, -1113, -1114, -1115, -1116, -1117, -1118, -1119, -1120, -1121, -1122, -1125),
+        *(-1126, -1127, -1128, -1130, -1131, -1134, -1135, -1136, -1139, -1145, -1151),
+    }
 )
+_WALLET_CODES = frozenset(
+    {
+        *(-3002, -3005, -3018, -3019, -3020, -3023, -3041, -3043, -5002, -5003, -5007, -5011),
+        *(-5013, -5021, -6016, -21002),
+    }
+)
+_FUTURES_CODES = frozenset({-2018, -2019, -4050, -4051, -4109, -4114})
+REFUSED_CODES = _PARAMETER_CODES | _WALLET_CODES | _FUTURES_CODES
+REFUSED_TEXTS = {-9000: re.compile(r"no ava(il|li)able amount", re.IGNORECASE)}
 
 _TEXT_CHARS_MAX = 200
 _SCANNED_CHARS_MAX = 4_096
@@ -50,7 +62,7 @@ _QUERY = re.compile(r"\?\S+|\b\w+=[^\s&]*(?:&\w+=[^\s&]*)+")
 
 
 class ReplyCategory(Enum):
-    """See the table above; all but SUCCEEDED and UNKNOWN: certainly not executed."""
+    """See the table above; all but SUCCEEDED, OVERLOADED and UNKNOWN: certainly not executed."""
 
     SUCCEEDED = auto()
     RATE_LIMITED = auto()
@@ -95,8 +107,7 @@ def classify_reply(
     status: int, body: ReplyBody | None, headers: Mapping[str, str]
 ) -> ClassifiedReply:
     """The category of a complete reply; *headers* must ignore case, like httpx2's."""
-    code = None if body is None else body.code
-    category = _category(status, code)
+    category = _category(status, body)
     return ClassifiedReply(category, _summary(status, body), _wait_ms(category, headers))
 
 
@@ -112,19 +123,20 @@ def sanitize(text: str) -> str:
     return line if len(line) <= _TEXT_CHARS_MAX else f"{line[:_TEXT_CHARS_MAX]}..."
 
 
-def _category(status: int, code: int | None) -> ReplyCategory:
+def _category(status: int, body: ReplyBody | None) -> ReplyCategory:
+    code = None if body is None else body.code
     if code in AMBIGUOUS_CODES:
         return ReplyCategory.UNKNOWN
     if status == HTTPStatus.OK:
         return ReplyCategory.SUCCEEDED
     if status in RATE_LIMITED_STATUSES:
         return ReplyCategory.RATE_LIMITED
-    if is_client_error(status) and code is not None:
-        return _category_of_code(code)
+    if is_client_error(status) and body is not None and code is not None:
+        return _category_of_code(code, body.msg or "")
     return ReplyCategory.UNKNOWN
 
 
-def _category_of_code(code: int) -> ReplyCategory:
+def _category_of_code(code: int, msg: str) -> ReplyCategory:
     if code in RATE_LIMITED_CODES:
         return ReplyCategory.RATE_LIMITED
     if code == TIMESTAMP_CODE:
@@ -133,7 +145,13 @@ def _category_of_code(code: int) -> ReplyCategory:
         return ReplyCategory.OVERLOADED
     if code in FORBIDDEN_CODES:
         return ReplyCategory.FORBIDDEN
-    return ReplyCategory.REFUSED if code in REFUSED_CODES else ReplyCategory.UNKNOWN
+    refused = code in REFUSED_CODES or _is_refused_by_text(code, msg)
+    return ReplyCategory.REFUSED if refused else ReplyCategory.UNKNOWN
+
+
+def _is_refused_by_text(code: int, msg: str) -> bool:
+    pattern = REFUSED_TEXTS.get(code)
+    return pattern is not None and pattern.search(msg) is not None
 
 
 def is_client_error(status: int) -> bool:

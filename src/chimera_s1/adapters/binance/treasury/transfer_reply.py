@@ -38,7 +38,7 @@ def classify_transfer_reply(
     match reply.category:
         case ReplyCategory.SUCCEEDED:
             return _accepted(decoded) or ReplyUnknown(reply.summary)
-        case ReplyCategory.RATE_LIMITED | ReplyCategory.OVERLOADED:
+        case ReplyCategory.RATE_LIMITED:
             return ReplyNotProcessed(reply.summary, reply.retry_after_ms)
         case ReplyCategory.CLOCK_SUSPECT:
             return ReplyNotProcessed(reply.summary, 0, clock_suspect=True)
@@ -46,7 +46,7 @@ def classify_transfer_reply(
             return ReplyRefused(FailureReason.FORBIDDEN, reply.summary)
         case ReplyCategory.REFUSED:
             return ReplyRefused(FailureReason.REFUSED, reply.summary)
-        case ReplyCategory.UNKNOWN:
+        case ReplyCategory.OVERLOADED | ReplyCategory.UNKNOWN:
             return ReplyUnknown(reply.summary)
         case _:
             assert_never(reply.category)

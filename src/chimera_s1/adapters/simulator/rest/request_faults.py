@@ -43,6 +43,7 @@ _ERRORS = {
     -2015: (401, "Invalid API-key, IP, or permissions for action."),
     -5012: (400, "Asset transfer is in pending."),
     -5013: (400, "Asset transfer failed: insufficient balance"),
+    -9000: (400, "user have no avaliable amount"),
 }
 _UNAVAILABLE_CODES = {"internal": -1001, "throttled": -1008}
 _GATEWAY_MESSAGES = {

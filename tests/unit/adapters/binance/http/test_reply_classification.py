@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chimera_s1.adapters.binance.http.reply_classification import sanitize
+from chimera_s1.adapters.binance.http.reply_classification import REFUSED_CODES, sanitize
 from chimera_s1.adapters.binance.treasury.transfer_reply import classify_transfer_reply
 from chimera_s1.domain.ports.treasury_gateway import (
     ReplyAccepted,
@@ -33,11 +33,17 @@ def error_body(code: int, msg: str = "No.") -> bytes:
 
 
 ACCEPTED = [(200, b'{"tranId":13526853623}'), (200, b'{"tranId":7,"clientTranId":"s1-a-1"}')]
-FORBIDDEN = [(400, -1022), (401, -1002), (401, -2014), (401, -2015), (403, -2015), (400, -2015)]
-REFUSED = [
-    *((400, code) for code in range(-1199, -1099)),
-    *((400, code) for code in (-2018, -2019, -3020, -3041, -4050, -4051, -4114, -5011, -5013)),
+NO_AMOUNT = "user have no avaliable amount"
+FORBIDDEN = [
+    (400, -1099),
+    (400, -1022),
+    (401, -1002),
+    (401, -2014),
+    (401, -2015),
+    (403, -2015),
+    (400, -2015),
 ]
+REFUSED = [(400, code) for code in sorted(REFUSED_CODES)]
 TURNED_AWAY = [
     (429, error_body(-1003)),
     (429, error_body(-1015)),
@@ -47,7 +53,6 @@ TURNED_AWAY = [
     (418, HTML),
     (400, error_body(-1003)),
     (429, error_body(-1008, THROTTLED)),
-    (400, error_body(-1008, THROTTLED)),
 ]
 UNKNOWN = [
     (200, b""),
@@ -78,10 +83,20 @@ UNKNOWN = [
     (400, b'{"code":"-5013","msg":"text for a code"}'),
     (400, b'{"msg":"Service Unavailable."}'),
     (400, error_body(-1000)),
+    (400, error_body(-1004)),
+    (400, error_body(-1008, THROTTLED)),
     (400, error_body(-1016)),
+    (400, error_body(-1107)),
+    (400, error_body(-1112)),
+    (400, error_body(-1199)),
     (400, error_body(-2010)),
     (400, error_body(-5010)),
     (400, error_body(-5012)),
+    (400, error_body(-9000)),
+    (400, error_body(-9000, "Full ad object required")),
+    (400, b'{"code":-9000}'),
+    (500, error_body(-9000, NO_AMOUNT)),
+    (400, error_body(-9001, NO_AMOUNT)),
     (400, error_body(-4115, "ClientTranId is duplicated")),
     (400, error_body(0)),
     (400, error_body(1022)),
@@ -144,6 +159,13 @@ def test_a_documented_refusal_is_definite(status: int, code: int) -> None:
     assert reply == ReplyRefused(FailureReason.REFUSED, f"{status} {code} Not enough.")
 
 
+@pytest.mark.parametrize("msg", [NO_AMOUNT, "user have no available amount", "No available amount"])
+def test_a_code_of_many_meanings_is_definite_with_its_text_only(msg: str) -> None:
+    reply = classify_transfer_reply(400, error_body(-9000, msg), NO_HEADERS)
+
+    assert reply == ReplyRefused(FailureReason.REFUSED, f"400 -9000 {msg}")
+
+
 @pytest.mark.parametrize(("status", "body"), TURNED_AWAY)
 def test_a_rate_limited_reply_carries_the_wait(status: int, body: bytes) -> None:
     """The one of the Retry-After header."""
@@ -155,12 +177,12 @@ def test_a_rate_limited_reply_carries_the_wait(status: int, body: bytes) -> None
 
 @pytest.mark.parametrize(
     ("status", "body", "wait_ms"),
-    [(429, b"", 60_000), (418, HTML, 60_000), (400, error_body(-1008), 0)],
+    [(429, b"", 60_000), (418, HTML, 60_000)],
 )
-def test_without_retry_after_a_rate_limit_waits_and_an_overload_does_not(
+def test_without_retry_after_a_rate_limit_waits_for_a_minute(
     status: int, body: bytes, wait_ms: int
 ) -> None:
-    """A minute is the window of every limit; after an overload the caller's own back-off counts."""
+    """A minute is the window of every limit."""
     reply = classify_transfer_reply(status, body, NO_HEADERS)
 
     assert isinstance(reply, ReplyNotProcessed)
@@ -214,8 +236,8 @@ def test_only_replies_on_the_list_are_definite(status: int, body: bytes) -> None
     reply = classify_transfer_reply(status, body, NO_HEADERS)
     code = code_in(body)
     client_error = 400 <= status < 500 and status != 408
-    turned_away = status in {418, 429} or (client_error and code in {-1003, -1015, -1021, -1008})
-    refusals = {c for _, c in FORBIDDEN + REFUSED}
+    turned_away = status in {418, 429} or (client_error and code in {-1003, -1015, -1021})
+    refusals = {c for _, c in FORBIDDEN + REFUSED} | {-9000}
 
     match reply:
         case ReplyAccepted(tran_id=tran_id):
