@@ -116,8 +116,11 @@ class Account:
 
 
 @asynccontextmanager
-async def trader(tasks: TaskGroup) -> AsyncIterator[Account]:
+async def trader(
+    tasks: TaskGroup,
+    config: SimulatorConfig = SimulatorConfig(symbols=1),  # noqa: B008 (frozen)
+) -> AsyncIterator[Account]:
     """A new simulator with 10,000 USDT in each wallet."""
-    addresses = await tasks.start(Simulator(SimulatorConfig(symbols=1), _CLOCK).run)
+    addresses = await tasks.start(Simulator(config, _CLOCK).run)
     async with simulator_client(msgspec.structs.asdict(addresses)) as sim:
         yield Account(sim)

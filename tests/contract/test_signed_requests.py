@@ -71,7 +71,7 @@ async def test_a_rate_limited_public_read_blocks_transfers() -> None:
     """The used weight in replies is counted for the whole host."""
     clock = ManualClock()
     budgets = weight_budgets(clock)
-    weighed = http_reply(200, b'{"tranId":1}', "X-SAPI-USED-UID-WEIGHT-1M: 900")
+    weighed = http_reply(200, b'{"tranId":1}', "X-SAPI-USED-UID-WEIGHT-1M: 300")
     limited = http_reply(429, b"", "Retry-After: 2", "X-MBX-USED-WEIGHT-1M: 6001")
     async with (
         raw_http_server(ScriptedReply(weighed), ScriptedReply(limited), ACCEPTED_REPLY) as server,
@@ -85,7 +85,7 @@ async def test_a_rate_limited_public_read_blocks_transfers() -> None:
             await public.server_time_ms(Venue.SPOT)
         assert isinstance(await gateway.submit(gateway.sign(ORDER)), ReplyNotProcessed)
 
-    assert budgets[Venue.SPOT].used == {"ip": 6_001, "sapi_uid": 900}
+    assert budgets[Venue.SPOT].used == {"ip": 6_001, "sapi_uid": 300}
     assert len(server.requests) == 2
 
 

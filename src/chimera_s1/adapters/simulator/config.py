@@ -60,7 +60,7 @@ class SimulatorConfig(Struct, frozen=True, kw_only=True):
         loop: Start the file again at its end.
         scenario: Faults on a timeline that starts with the first subscription.
         sapi_ip_weight: Weight per minute and IP address under `/sapi`.
-        sapi_uid_weight: Weight per minute of the account under `/sapi`; a transfer uses 900.
+        sapi_uid_weight: Weight per minute of the account under `/sapi`; a transfer uses 300.
         perp_ip_weight: Weight per minute and IP address of the futures; an income query uses 30.
     """
 

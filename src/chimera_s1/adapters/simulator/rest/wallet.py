@@ -26,7 +26,7 @@ from chimera_s1.adapters.simulator.rest.transfers import (
     usdt_amount,
 )
 
-TRANSFER_WEIGHT = 900
+TRANSFER_WEIGHT = 300
 _UNSUPPORTED_TYPES = frozenset(
     {
         "MAIN_CMFUTURE", "CMFUTURE_MAIN", "MAIN_MARGIN", "MARGIN_MAIN", "UMFUTURE_MARGIN",

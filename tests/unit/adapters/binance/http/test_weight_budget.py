@@ -20,11 +20,11 @@ def test_used_weight_is_the_last_one_reported() -> None:
     """By kind; header names in any case, invalid values ignored."""
     budget = WeightBudget(ManualClock())
     budget.record_reply(200, httpx2.Headers({"x-mbx-used-weight-1m": "41"}))
-    budget.record_reply(200, httpx2.Headers({"X-SAPI-USED-UID-WEIGHT-1M": "900"}))
+    budget.record_reply(200, httpx2.Headers({"X-SAPI-USED-UID-WEIGHT-1M": "300"}))
     budget.record_reply(200, httpx2.Headers({"X-SAPI-USED-IP-WEIGHT-1M": "2"}))
     budget.record_reply(200, httpx2.Headers({"X-MBX-USED-WEIGHT-1M": "many"}))
 
-    assert budget.used == {"ip": 41, "sapi_uid": 900, "sapi_ip": 2}
+    assert budget.used == {"ip": 41, "sapi_uid": 300, "sapi_ip": 2}
     assert budget.blocked_ms() == 0
 
 
