@@ -21,6 +21,7 @@ from chimera_s1.app.capabilities.treasury.execute_transfers import (
 from chimera_s1.app.capabilities.treasury.log_transfers import log_events
 from chimera_s1.app.capabilities.treasury.project_transfers import build_transfer_projector
 from chimera_s1.app.capabilities.treasury.reconcile_transfers import ReconcileTransfers
+from chimera_s1.app.capabilities.treasury.reconciliation_schedule import ReconciliationPace
 from chimera_s1.app.capabilities.treasury.relay_transfers import (
     RELAY_CURSOR,
     build_transfer_relay,
@@ -64,7 +65,6 @@ TO_SPOT = Direction.FUT_TO_SPOT
 LIMITS = TransferLimits(
     directions=(TO_FUT, TO_SPOT), min=Decimal(1), max=Decimal(1000), daily_cap=Decimal(10_000)
 )
-CHECK_BACKOFF = Backoff(base_ms=2_000, max_wait_ms=60_000, jitter_ms=0)
 RETRY_BACKOFF = Backoff(base_ms=500, max_wait_ms=5_000, jitter_ms=0)
 ATTEMPTS_MAX = 50
 RequestedOrRejected = TransferRequested | TransferRejected
@@ -106,7 +106,7 @@ class TreasuryHarness:
         self.switches = OperatorSwitches()
         self.timing = ReconciliationTiming()
         self.policy = SubmissionPolicy(poll_interval_ms=poll_interval_ms)
-        self.check_backoff = CHECK_BACKOFF
+        self.pace = ReconciliationPace()
         self.mode = mode
         self.instances = 0
         self.operational_events: list[tuple[str, dict[str, Any]]] = []
@@ -220,7 +220,7 @@ class TreasuryInstance:
             exchange_ms=self.exchange_ms,
             is_in_flight=self.executor.is_in_flight,
             timing=world.timing,
-            check_backoff=world.check_backoff,
+            pace=world.pace,
             poll_interval_ms=world.policy.poll_interval_ms,
         )
         operations = operations or world.operations

@@ -67,6 +67,14 @@ class RecordCompleted(Struct, frozen=True):
     at: int
 
 
+class RecordMatched(Struct, frozen=True):
+    """An unclaimed movement fits the attempt by direction, amount and time."""
+
+    attempt: int
+    tran_id: str
+    at: int
+
+
 class RecordRefused(Struct, frozen=True):
     """The exchange refused the attempt for good."""
 
@@ -136,6 +144,7 @@ TreasuryCommand: TypeAlias = (
     | StartSubmission
     | ExpireTransfer
     | RecordCompleted
+    | RecordMatched
     | RecordRefused
     | RecordNotExecuted
     | RecordUnknown

@@ -10,6 +10,7 @@ from chimera_s1.domain.treasury.commands import (
     RecordAbsent,
     RecordCompleted,
     RecordDisputed,
+    RecordMatched,
     RecordNotExecuted,
     RecordRefused,
     RecordUnknown,
@@ -41,6 +42,7 @@ from chimera_s1.domain.treasury.outcome_decisions import (
     decide_absent,
     decide_completed,
     decide_disputed,
+    decide_matched,
     decide_not_executed,
     decide_refused,
     decide_review,
@@ -72,6 +74,8 @@ def decide(context: DecisionContext, command: TreasuryCommand) -> DecidedEvents:
             return _decide_expire(transfer, command)
         case RecordCompleted():
             return decide_completed(context, transfer, command)
+        case RecordMatched():
+            return decide_matched(context, transfer, command)
         case RecordRefused():
             return decide_refused(transfer, command)
         case RecordNotExecuted():

@@ -13,7 +13,7 @@ from chimera_s1.domain.treasury.daily_cap import CapDay, evolve_cap
 from chimera_s1.domain.treasury.event_records import CAP_STREAM_PREFIX, UnknownEvent, decode_event
 from chimera_s1.domain.treasury.events import (
     CapEvent,
-    FailureReason,
+    MovementClaimed,
     MovementEvent,
     TransferCompleted,
     TransferCorrected,
@@ -26,12 +26,12 @@ from chimera_s1.domain.treasury.events import (
     TreasuryMode,
 )
 from chimera_s1.domain.treasury.limits import Direction
-from chimera_s1.domain.treasury.transfer import Phase, Transfer, evolve
+from chimera_s1.domain.treasury.transfer import UNCONFIRMED_FAILURES, Phase, Transfer, evolve
 
 _FINAL_EVENTS = (TransferCompleted, TransferCorrected, TransferFailed, TransferVerified)
 
-UNCONFIRMED_FAILURES = frozenset({FailureReason.ABSENT, FailureReason.OPERATOR})
-"""Failures without a reply of the exchange; late evidence could contradict them."""
+RECENT_MOVEMENTS_MAX = 10_000
+"""Movements remembered, the newest ones: more than any read of the histories shows."""
 
 
 class OpenTransfers:
@@ -45,6 +45,8 @@ class OpenTransfers:
         watched_failures: Failed because no movement was found, by us or an operator; the history
             is watched for late evidence.
         disputed: Contradictory evidence; an operator must decide. Includes closed transfers.
+        recent_movements: The transfer that has claimed a movement, by `tran_id`; None if it was
+            recorded as foreign. Only the newest `RECENT_MOVEMENTS_MAX`.
     """
 
     def __init__(self) -> None:
@@ -54,6 +56,7 @@ class OpenTransfers:
         self.unverified: dict[TransferId, Transfer] = {}
         self.watched_failures: dict[TransferId, Transfer] = {}
         self.disputed: set[TransferId] = set()
+        self.recent_movements: dict[str, TransferId | None] = {}
         self._cap_days: dict[str, CapDay] = {}
         self._unknown_events: dict[str, UnknownEvent] = {}
 
@@ -71,7 +74,9 @@ class OpenTransfers:
                 self._cap_days[event.day] = evolve_cap(self.cap_on(event.day), event)
             elif isinstance(event, TransferEvent):
                 self._apply_event(event)
-            elif not isinstance(event, MovementEvent):
+            elif isinstance(event, MovementEvent):
+                self._remember_movement(event)
+            else:
                 assert_never(event)
         self.head = head_of(commit)
 
@@ -133,6 +138,13 @@ class OpenTransfers:
         if transfer is not None or isinstance(event, TransferRequested | TransferRejected):
             self._regroup(evolve(transfer, event))
         # Otherwise the transfer is closed and dropped; its stream keeps the event.
+
+    def _remember_movement(self, event: MovementEvent) -> None:
+        owner = event.transfer_id if isinstance(event, MovementClaimed) else None
+        self.recent_movements.pop(event.tran_id, None)  # the newest entry goes to the end
+        self.recent_movements[event.tran_id] = owner
+        if len(self.recent_movements) > RECENT_MOVEMENTS_MAX:
+            del self.recent_movements[next(iter(self.recent_movements))]
 
     def _regroup(self, transfer: Transfer) -> None:
         for group in self._groups():

@@ -4,6 +4,7 @@ from chimera_s1.domain.treasury.commands import (
     RecordAbsent,
     RecordCompleted,
     RecordDisputed,
+    RecordMatched,
     RecordNotExecuted,
     RecordRefused,
     RecordUnknown,
@@ -15,6 +16,7 @@ from chimera_s1.domain.treasury.events import (
     CapRebooked,
     CapReleased,
     CapSettled,
+    Evidence,
     FailureReason,
     MovementClaimed,
     NotExecutedReason,
@@ -27,7 +29,7 @@ from chimera_s1.domain.treasury.events import (
     TransferFailed,
     TransferVerified,
 )
-from chimera_s1.domain.treasury.transfer import Phase, Transfer
+from chimera_s1.domain.treasury.transfer import UNCONFIRMED_FAILURES, Phase, Transfer
 
 NOT_PROCESSED_MAX = 3
 """The transfer fails after this many attempts that the exchange did not process."""
@@ -54,6 +56,23 @@ def decide_completed(
         )
         return _dispute_events(transfer, cause, command.at)
     return completion_events(context, transfer, command, note="")
+
+
+def decide_matched(
+    context: DecisionContext, transfer: Transfer, command: RecordMatched
+) -> DecidedEvents:
+    """Complete or correct the transfer, unless another commit came first.
+
+    Such a match is out of date and no contradiction: the exchange has not named the movement as
+    ours. The next read of the history is matched with the new state.
+    """
+    is_open = transfer.is_unresolved or transfer.failure_reason in UNCONFIRMED_FAILURES
+    if not is_open or transfer.attempt != command.attempt:
+        return ()
+    if context.movement_owner not in {None, transfer.transfer_id}:
+        return ()
+    completed = RecordCompleted(command.attempt, command.tran_id, Evidence.HISTORY, command.at)
+    return completion_events(context, transfer, completed, note="")
 
 
 def completion_events(

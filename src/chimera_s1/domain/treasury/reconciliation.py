@@ -1,8 +1,6 @@
-"""Matching of transfers with an unknown outcome against the exchange's histories.
+"""Conclusions about transfers with an unknown outcome from the exchange's histories.
 
-In wallet mode a movement carries no id of ours and is matched by direction, amount and time.
-Therefore no other transfer of the same direction and amount is sent while one is unresolved, and a
-movement is claimed once. In sub-account mode a movement carries our client id.
+`movement_matching` finds the movement of a transfer; here is what its absence proves, and when.
 
 All times are exchange epoch ms.
 """
@@ -11,12 +9,11 @@ from collections.abc import Iterable
 from decimal import Decimal
 from enum import StrEnum
 from hashlib import sha256
-from typing import TypeAlias, assert_never
+from typing import TypeAlias
 
 from msgspec import Struct
 
 from chimera_s1.domain.identifiers import TransferId
-from chimera_s1.domain.treasury.events import TreasuryMode
 from chimera_s1.domain.treasury.limits import Direction
 from chimera_s1.domain.treasury.transfer import Transfer
 
@@ -76,6 +73,20 @@ class ExecutionWindow(Struct, frozen=True):
     end: int
 
 
+def merge_windows(
+    windows: Iterable[ExecutionWindow], gap_max_ms: int
+) -> tuple[ExecutionWindow, ...]:
+    """The fewest windows that cover *windows*; those at most *gap_max_ms* apart become one."""
+    merged: list[ExecutionWindow] = []
+    for window in sorted(windows, key=lambda each: (each.start, each.end)):
+        if merged and window.start - merged[-1].end <= gap_max_ms:
+            last = merged.pop()
+            merged.append(ExecutionWindow(last.start, max(last.end, window.end)))
+        else:
+            merged.append(window)
+    return tuple(merged)
+
+
 class Matched(Struct, frozen=True):
     """The movement of the transfer was found."""
 
@@ -107,40 +118,6 @@ def execution_window(transfer: Transfer, timing: ReconciliationTiming) -> Execut
     return ExecutionWindow(transfer.signed_at - CLOCK_MARGIN_MS, last + CLOCK_MARGIN_MS)
 
 
-def find_match(
-    transfer: Transfer,
-    timing: ReconciliationTiming,
-    movements: Iterable[Movement],
-    claimed_by_others: frozenset[str],
-) -> Matched | MatchPending | NoMatch:
-    """The movement of *transfer*: the one nearest to its signature that has not failed.
-
-    A PENDING movement wins over a CONFIRMED one further away, which may be made by hand.
-
-    *movements* is a complete read of the history over the window, *claimed_by_others* the
-    `tran_id`s that belong to other transfers.
-    """
-    candidates = sorted(
-        (
-            m
-            for m in movements
-            if m.tran_id not in claimed_by_others and _is_candidate(transfer, timing, m)
-        ),
-        key=lambda movement: abs(movement.moved_at - transfer.signed_at),
-    )
-    for movement in candidates:
-        match movement.status:
-            case MovementStatus.CONFIRMED:
-                return Matched(movement)
-            case MovementStatus.PENDING:
-                return MatchPending(movement)
-            case MovementStatus.FAILED:
-                pass
-            case _:
-                assert_never(movement.status)
-    return NoMatch()
-
-
 def cross_check(
     transfer: Transfer,
     timing: ReconciliationTiming,
@@ -149,14 +126,13 @@ def cross_check(
 ) -> NoMatch | Conflict:
     """Conflict if the futures income shows more matching movements than the wallet history."""
     explained = sum(
-        _matches_amount_and_time(transfer, timing, movement.amount, movement.moved_at)
+        matches_amount_and_time(transfer, timing, movement.amount, movement.moved_at)
         for movement in movements
         if movement.direction is transfer.direction and movement.status is not MovementStatus.FAILED
     )
     sign = 1 if transfer.direction is Direction.SPOT_TO_FUT else -1
     seen = sum(
-        _matches_amount_and_time(transfer, timing, sign * row.amount, row.moved_at)
-        for row in income
+        matches_amount_and_time(transfer, timing, sign * row.amount, row.moved_at) for row in income
     )
     if seen > explained:
         return Conflict(
@@ -178,17 +154,10 @@ def reads_proving_absence(
     return late if enough and late[-1] - late[0] >= timing.clean_spread_ms else ()
 
 
-def _is_candidate(transfer: Transfer, timing: ReconciliationTiming, movement: Movement) -> bool:
-    if transfer.mode is TreasuryMode.SUBACCOUNT:
-        return movement.client_id == client_id_of(transfer.transfer_id, transfer.attempt)
-    return movement.direction is transfer.direction and _matches_amount_and_time(
-        transfer, timing, movement.amount, movement.moved_at
-    )
-
-
-def _matches_amount_and_time(
+def matches_amount_and_time(
     transfer: Transfer, timing: ReconciliationTiming, amount: Decimal, moved_at: int
 ) -> bool:
+    """Whether a movement of the transfer's direction may be its own."""
     window = execution_window(transfer, timing)
     return amount == transfer.amount and window.start <= moved_at <= window.end
 

@@ -59,6 +59,10 @@ class TransferStatus(StrEnum):
     FAILED = "FAILED"
 
 
+UNCONFIRMED_FAILURES = frozenset({FailureReason.ABSENT, FailureReason.OPERATOR})
+"""Failures without a reply of the exchange; late evidence could contradict them."""
+
+
 class Transfer(Struct, frozen=True, kw_only=True):
     """The state of a transfer; times are local epoch ms unless stated otherwise.
 

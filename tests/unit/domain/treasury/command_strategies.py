@@ -11,6 +11,7 @@ from chimera_s1.domain.treasury.commands import (
     RecordAbsent,
     RecordCompleted,
     RecordDisputed,
+    RecordMatched,
     RecordNotExecuted,
     RecordRefused,
     RecordUnknown,
@@ -47,6 +48,7 @@ commands = st.one_of(
     ),
     st.builds(ExpireTransfer, st.just(600_000), moments),
     st.builds(RecordCompleted, attempts, numbers, st.sampled_from(Evidence), moments),
+    st.builds(RecordMatched, attempts, numbers, moments),
     st.builds(RecordRefused, attempts, st.sampled_from(FailureReason), st.just("no"), moments),
     st.builds(
         RecordNotExecuted,

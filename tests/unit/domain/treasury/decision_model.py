@@ -6,6 +6,7 @@ from decimal import Decimal
 from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.treasury.commands import (
     RecordCompleted,
+    RecordMatched,
     RequestTransfer,
     ResolveTransfer,
     TreasuryCommand,
@@ -36,6 +37,8 @@ ALLOWED_BEFORE = {
 }
 """The cap events allowed before each kind, for one transfer."""
 
+_CLAIMING = RecordCompleted | RecordMatched | ResolveTransfer
+
 
 class DecisionModel:
     def __init__(self, events: Iterable[TreasuryEvent] = ()) -> None:
@@ -50,7 +53,7 @@ class DecisionModel:
     def context(self, name: TransferId, command: TreasuryCommand) -> DecisionContext:
         transfer = self.transfers.get(name)
         day = command.terms.day if isinstance(command, RequestTransfer) else ""
-        number = command.tran_id if isinstance(command, RecordCompleted | ResolveTransfer) else ""
+        number = command.tran_id if isinstance(command, _CLAIMING) else ""
         return DecisionContext(
             transfer,
             self.days.get(transfer.day if transfer else day, CapDay()),

@@ -6,6 +6,7 @@ from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.treasury.commands import (
     RecordAbsent,
     RecordCompleted,
+    RecordMatched,
     RecordNotExecuted,
     RecordRefused,
     RecordUnknown,
@@ -18,6 +19,8 @@ from chimera_s1.domain.treasury.events import TransferRejected
 from chimera_s1.domain.treasury.transfer import Phase, Transfer
 from tests.unit.domain.treasury.command_strategies import command_sequences
 from tests.unit.domain.treasury.decision_model import DecisionModel
+
+_OF_ONE_ATTEMPT = RecordMatched | RecordRefused | RecordNotExecuted | RecordUnknown | RecordAbsent
 
 
 @settings(max_examples=400)
@@ -37,7 +40,7 @@ def test_the_invariants_hold_for_any_sequence_of_commands(
             continue
         if isinstance(command, RecordCompleted):
             assert _is_respected(ledger.transfers[name], command)
-        elif isinstance(command, RecordRefused | RecordNotExecuted | RecordUnknown | RecordAbsent):
+        elif isinstance(command, _OF_ONE_ATTEMPT):
             assert before is not None
             assert not events or before.attempt == command.attempt
         assert not any(isinstance(e, TransferRejected) for e in events) or before is None

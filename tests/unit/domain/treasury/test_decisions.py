@@ -12,6 +12,7 @@ from chimera_s1.domain.treasury.commands import (
     RecordAbsent,
     RecordCompleted,
     RecordDisputed,
+    RecordMatched,
     RecordNotExecuted,
     RecordRefused,
     RecordUnknown,
@@ -62,6 +63,9 @@ COMMANDS: dict[str, Callable[[Transfer], TreasuryCommand]] = {
     "moved 77": lambda t: RecordCompleted(t.attempt, "77", Evidence.REPLY, AT),
     "moved 78": lambda t: RecordCompleted(t.attempt, "78", Evidence.HISTORY, AT),
     "moved 99": lambda t: RecordCompleted(t.attempt, "99", Evidence.HISTORY, AT),
+    "matched 78": lambda t: RecordMatched(t.attempt, "78", AT),
+    "matched 99": lambda t: RecordMatched(t.attempt, "99", AT),
+    "matched an old attempt": lambda t: RecordMatched(t.attempt - 1, "78", AT),
     "refused": lambda t: RecordRefused(t.attempt, FailureReason.REFUSED, "-5013", AT),
     "not sent": lambda t: RecordNotExecuted(t.attempt, NotExecutedReason.NOT_SENT, "reset", AT, AT),
     "unknown": lambda t: RecordUnknown(t.attempt, "reset", AT),
@@ -106,6 +110,7 @@ UNRESOLVED = (
         "refused": ENDED,
         "not sent": "SubmissionNotExecuted",
         "absent": ENDED,
+        "matched 78": COMPLETED,
         "review": "ReviewRequested",
     }
 )
@@ -119,7 +124,7 @@ EXPECTED_EVENTS: dict[str, dict[str, str]] = {
     "submitted": UNRESOLVED | {"unknown": "OutcomeUnknown"},
     "unknown": UNRESOLVED,
     "in review": UNRESOLVED | {"review": ""},
-    "unknown, disputed": MOVED | FOUND | {"moved 99": ""},
+    "unknown, disputed": MOVED | FOUND | {"moved 99": "", "matched 78": COMPLETED},
     "done": OVER | {"verified 77": "TransferVerified"},
     "verified": OVER,
     "disputed": {
@@ -133,6 +138,7 @@ EXPECTED_EVENTS: dict[str, dict[str, str]] = {
         "moved 77": "TransferCorrected",
         "moved 78": "TransferCorrected MovementClaimed",
         "moved 99": "TransferDisputed",
+        "matched 78": "TransferCorrected MovementClaimed",
         "DONE 77": "TransferCorrected",
         "DONE 78": "TransferCorrected MovementClaimed",
         "DONE 99": ERROR,
@@ -140,10 +146,17 @@ EXPECTED_EVENTS: dict[str, dict[str, str]] = {
     },
     "failed": MOVED_AFTER_ALL
     | DISPUTABLE
-    | {"DONE 77": REBOOKED, "DONE 78": REBOOKED, "DONE 99": ERROR, "FAILED": ERROR},
+    | {
+        "matched 78": REBOOKED,
+        "DONE 77": REBOOKED,
+        "DONE 78": REBOOKED,
+        "DONE 99": ERROR,
+        "FAILED": ERROR,
+    },
     "failed, disputed": MOVED_AFTER_ALL
     | {
         "moved 99": "",
+        "matched 78": REBOOKED,
         "DONE 77": REBOOKED,
         "DONE 78": REBOOKED,
         "DONE 99": ERROR,
@@ -319,6 +332,22 @@ def test_the_error_of_a_refused_resolution_names_the_reason(
 
     with pytest.raises(TransferStateError, match=message):
         decide(ledger.context(ID, given), given)
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        RecordRefused(1, FailureReason.REFUSED, "-5013", AT),
+        RecordNotExecuted(1, NotExecutedReason.NOT_SENT, "reset", AT, AT),
+        RecordCompleted(1, "77", Evidence.REPLY, AT),
+    ],
+)
+def test_a_reply_that_came_first_makes_a_match_out_of_date(reply: TreasuryCommand) -> None:
+    """The exchange's own word about the attempt outweighs a movement of the same amount."""
+    ledger = ledger_in("submitted")
+
+    assert execute(ledger, reply)
+    assert execute(ledger, RecordMatched(1, "78", AT)) == ""
 
 
 def test_a_disputed_transfer_ignores_absence_and_refusals() -> None:

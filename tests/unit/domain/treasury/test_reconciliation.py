@@ -1,6 +1,7 @@
 """Matching of transfers with an unknown outcome against the histories."""
 
 from decimal import Decimal
+from itertools import pairwise
 
 import pytest
 from hypothesis import given
@@ -10,9 +11,11 @@ from msgspec.structs import replace
 from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.treasury.events import TreasuryMode
 from chimera_s1.domain.treasury.limits import Direction
+from chimera_s1.domain.treasury.movement_matching import MovementIndex, assign_movements, match_of
 from chimera_s1.domain.treasury.reconciliation import (
     CLOCK_MARGIN_MS,
     Conflict,
+    ExecutionWindow,
     IncomeRow,
     Matched,
     MatchPending,
@@ -23,7 +26,7 @@ from chimera_s1.domain.treasury.reconciliation import (
     client_id_of,
     cross_check,
     execution_window,
-    find_match,
+    merge_windows,
     reads_proving_absence,
 )
 from chimera_s1.domain.treasury.transfer import Phase, Transfer
@@ -71,7 +74,10 @@ def income(after_ms: int, amount: str = "12.5") -> IncomeRow:
 
 
 def found(*rows: Movement, claimed: frozenset[str] = UNCLAIMED, of: Transfer = TRANSFER) -> str:
-    match find_match(of, TIMING, rows, claimed):
+    candidates = MovementIndex(rows).candidates(of, TIMING)
+    unclaimed = [each for each in candidates if each.tran_id not in claimed]
+    assigned = assign_movements({of.transfer_id: unclaimed})
+    match match_of(assigned.get(of.transfer_id)):
         case Matched(movement=movement):
             return movement.tran_id
         case MatchPending(movement=movement):
@@ -177,6 +183,32 @@ def test_more_income_rows_than_movements_are_a_conflict(
     result = cross_check(TRANSFER, TIMING, movements, rows)
 
     assert isinstance(result, NoMatch if agree else Conflict)
+
+
+windows = st.lists(
+    st.builds(
+        lambda start, size: ExecutionWindow(start, start + size),
+        st.integers(0, 500),
+        st.integers(0, 60),
+    ),
+    max_size=12,
+)
+
+
+@given(windows, st.integers(0, 50))
+def test_merged_windows_cover_the_same_time_and_lie_apart(
+    given_windows: list[ExecutionWindow], gap_ms: int
+) -> None:
+    merged = merge_windows(given_windows, gap_ms)
+
+    covered = {at for window in merged for at in range(window.start, window.end + 1)}
+    wanted = {at for window in given_windows for at in range(window.start, window.end + 1)}
+    assert wanted <= covered
+    assert all(later.start - window.end > gap_ms for window, later in pairwise(merged))
+    assert {window.start for window in merged} <= {window.start for window in given_windows}
+    assert {window.end for window in merged} <= {window.end for window in given_windows}
+    if not gap_ms:
+        assert covered == wanted
 
 
 def test_a_transfer_out_of_futures_matches_negative_income() -> None:

@@ -23,6 +23,7 @@ from chimera_s1.domain.treasury.commands import (
     ExpireTransfer,
     RecordAbsent,
     RecordCompleted,
+    RecordMatched,
     RecordNotExecuted,
     RecordRefused,
     RecordUnknown,
@@ -42,12 +43,12 @@ from chimera_s1.domain.treasury.events import (
     OperatorVerdict,
     SubmissionStarted,
 )
+from chimera_s1.domain.treasury.movement_matching import MovementIndex, assign_movements, match_of
 from chimera_s1.domain.treasury.reconciliation import (
     Matched,
     Movement,
     MovementStatus,
     ReconciliationTiming,
-    find_match,
     reads_proving_absence,
 )
 from chimera_s1.domain.treasury.transfer import Phase, Transfer
@@ -168,12 +169,11 @@ class Exchange(RuleBasedStateMachine):
         if not transfer.is_unresolved and not absent:
             return
         rows = [row for row in self.book if row.moved_at + lag_ms <= self.now]
-        match find_match(transfer, TIMING, rows, frozenset(self.ledger.claims)):
+        candidates = MovementIndex(rows).candidates(transfer, TIMING)
+        unclaimed = [each for each in candidates if each.tran_id not in self.ledger.claims]
+        match match_of(assign_movements({name: unclaimed}).get(name)):
             case Matched(movement=row):
-                evidence = Evidence.HISTORY
-                self.execute(
-                    name, RecordCompleted(transfer.attempt, row.tran_id, evidence, self.now)
-                )
+                self.execute(name, RecordMatched(transfer.attempt, row.tran_id, self.now))
             case _:
                 self.find_nothing(transfer)
 

@@ -1,8 +1,9 @@
 """Reads a paged history completely, although rows move between pages while it is read.
 
 A row added at the front pushes another one to the next page; a row that disappears lets another one
-slip to a page already read. So a pass counts only if it is complete, and its result is used only if
-the next pass finds the same rows.
+slip to a page already read. So a pass counts only if it is complete, and the result is used only of
+a pass that shows every row of the one before it, unchanged. New rows are no contradiction: an
+account that moves money all the time adds them between any two passes.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
@@ -50,7 +51,7 @@ async def read_movements(read_page: ReadPage, window: ExecutionWindow) -> tuple[
     for _ in range(PASSES_MAX):
         rows = await _read_pass(read_page, window)
         found = None if rows is None else frozenset(_movements_in(rows, window))
-        if found is not None and found == previous:
+        if found is not None and previous is not None and found >= previous:
             return tuple(sorted(found, key=lambda movement: (movement.moved_at, movement.tran_id)))
         previous = found
     raise ExchangeUnavailableError(

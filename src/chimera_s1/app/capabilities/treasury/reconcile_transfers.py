@@ -2,91 +2,44 @@
 
 Finds the outcome of transfers without a reply, verifies those with one, and watches those that
 failed without proof. Only this module, or an operator, resolves an unknown outcome.
+
+It works in rounds: one read of the histories, matched with all transfers that are due. The number
+of requests does not grow with the number of transfers.
 """
 
-import logging
-from collections.abc import Callable
-from typing import assert_never
-
-import anyio
-from msgspec import Struct
+from collections.abc import Callable, Sequence
 
 from chimera_s1.app.capabilities.ledger.job_lease import JobLease
+from chimera_s1.app.capabilities.treasury.conclude_outcomes import ACTOR, ConcludeOutcomes
 from chimera_s1.app.capabilities.treasury.execute_transfers import LEDGER_ERRORS
+from chimera_s1.app.capabilities.treasury.reconciliation_schedule import (
+    ReconciliationPace,
+    ReconciliationSchedule,
+)
+from chimera_s1.app.capabilities.treasury.shared_histories import SharedHistories
 from chimera_s1.app.capabilities.treasury.transfer_streams import streams_of
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TreasuryLedger
-from chimera_s1.domain.errors import (
-    ExchangeRefusedError,
-    ExchangeUnavailableError,
-    LedgerTooNewError,
-)
+from chimera_s1.domain.errors import LedgerTooNewError
 from chimera_s1.domain.identifiers import TransferId
-from chimera_s1.domain.operations.backoff import Backoff
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.treasury_gateway import TreasuryGateway
-from chimera_s1.domain.treasury.commands import (
-    RecordAbsent,
-    RecordCompleted,
-    RecordDisputed,
-    RecordUnknown,
-    RecordVerified,
-    RequestReview,
-    TreasuryCommand,
-)
-from chimera_s1.domain.treasury.events import Evidence
-from chimera_s1.domain.treasury.limits import Direction
+from chimera_s1.domain.treasury.movement_matching import MovementMatch, assign_movements, match_of
 from chimera_s1.domain.treasury.reconciliation import (
-    Conflict,
-    Matched,
-    MatchPending,
-    MatchResult,
     Movement,
     MovementStatus,
     NoMatch,
     ReconciliationTiming,
-    cross_check,
-    execution_window,
-    find_match,
-    reads_proving_absence,
 )
 from chimera_s1.domain.treasury.transfer import Phase, Transfer
 
-ACTOR = "s1/reconciler"
 POLL_INTERVAL_MS = 500
 DEBOUNCE_MS = 100.0  # a round checks all transfers, and none is due at once
-WATCH_INTERVAL_MS = 300_000
-REPLY_DEADLINE_MS = 15_000
-"""This long after the receive window has closed, no instance waits for a reply any more."""
-
-CLEAN_READS_KEPT = 100
-
-_log = logging.getLogger(__name__)
-
-
-class ReconciliationState(Struct):
-    """The progress on one transfer; in memory only, so a restart begins again.
-
-    Attributes:
-        next_check_ms: Monotonic ms.
-        clean_reads: Complete reads without a matching movement, exchange epoch ms.
-        last_error: Of the last check; empty where it was clean.
-    """
-
-    next_check_ms: float
-    checks: int = 0
-    clean_reads: tuple[int, ...] = ()
-    last_error: str = ""
-
-    def reset_clean_reads(self, cause: str) -> None:
-        self.clean_reads = ()
-        self.last_error = cause
 
 
 class ReconcileTransfers:
     """Args:
     exchange_ms: The exchange's clock, epoch ms.
     is_in_flight: Whether this instance still waits for the reply to a transfer.
-    check_backoff: Between checks of one transfer.
     poll_interval_ms: Between reads of the ledger, where other instances write too.
     """
 
@@ -100,7 +53,7 @@ class ReconcileTransfers:
         exchange_ms: Callable[[], float],
         is_in_flight: Callable[[TransferId], bool],
         timing: ReconciliationTiming,
-        check_backoff: Backoff,
+        pace: ReconciliationPace,
         poll_interval_ms: int = POLL_INTERVAL_MS,
     ) -> None:
         self._ledger = ledger
@@ -110,10 +63,9 @@ class ReconcileTransfers:
         self._exchange_ms = exchange_ms
         self._is_in_flight = is_in_flight
         self._timing = timing
-        self._check_backoff = check_backoff
+        self._outcomes = ConcludeOutcomes(ledger, clock, exchange_ms, timing)
+        self._schedule = ReconciliationSchedule(pace, clock)
         self._poll_interval_ms = poll_interval_ms
-        self._states: dict[TransferId, ReconciliationState] = {}
-        self._confirmed_tran_ids: dict[Direction, frozenset[str]] = {}
         self.last_error = ""
         """Why the last round failed; empty where it succeeded."""
 
@@ -132,21 +84,48 @@ class ReconcileTransfers:
             )
 
     async def run_round(self) -> None:
+        """Check the transfers that are due, if any."""
+        due = self._schedule.due_transfers(await self._reconcilable())
+        if not due:
+            return
+        self._schedule.begin_round(due)
+        for transfer in due:
+            await self._outcomes.mark_unknown_after_deadline(transfer)
+        # Before the reads, which show nothing later for certain.
+        read_at = round(self._exchange_ms())
+        histories = SharedHistories(self._gateway, self._timing, read_at)
+        await histories.read_movements(due)
+        await self._ledger.catch_up()  # other instances may have claimed movements meanwhile
+        await self._conclude_all(self._still_open(due), histories)
+        self._schedule.end_round()
+
+    async def _reconcilable(self) -> dict[TransferId, Transfer]:
+        """The open transfers whose outcome this instance may look for."""
         transfers = self._ledger.open_transfers
-        watched = {
-            **transfers.unresolved,
-            **transfers.unverified,
-            **transfers.watched_failures,
-        }
-        for transfer_id in self._states.keys() - watched.keys():
-            del self._states[transfer_id]
-        for transfer in watched.values():
+        found: dict[TransferId, Transfer] = {}
+        for transfer in (
+            *transfers.unresolved.values(),
+            *transfers.unverified.values(),
+            *transfers.watched_failures.values(),
+        ):
             if transfers.find_unknown_event(streams_of(transfer)):
                 continue  # a newer version must continue it
             if transfer.mode is not self._gateway.mode:
                 await self._request_review_of_other_mode(transfer)
+            elif self._is_watched_long_enough(transfer):
+                transfers.stop_watching(transfer.transfer_id)
             elif not self._is_in_flight(transfer.transfer_id):
-                await self._check_when_due(transfer)
+                found[transfer.transfer_id] = transfer
+        return found
+
+    def _still_open(self, due: Sequence[Transfer]) -> list[Transfer]:
+        """*due* as they are now, without those that ended or are sent again."""
+        found = (self._ledger.open_transfers.find(transfer.transfer_id) for transfer in due)
+        return [
+            now
+            for before, now in zip(due, found, strict=True)
+            if now is not None and now.attempt == before.attempt and not now.is_queued
+        ]
 
     async def _request_review_of_other_mode(self, transfer: Transfer) -> None:
         """Its movement is in a history that this mode does not read."""
@@ -156,176 +135,63 @@ class ReconcileTransfers:
                 f"{self._gateway.mode.value}: restart in mode {transfer.mode.value}, or check the "
                 "exchange and resolve"
             )
-            await self._execute(transfer, RequestReview(cause, self._clock.now_ms()))
+            await self._outcomes.request_review(transfer, cause)
 
-    async def _check_when_due(self, transfer: Transfer) -> None:
-        now_ms = self._clock.monotonic_ms()
-        state = self._states.setdefault(
-            transfer.transfer_id, ReconciliationState(now_ms + self._check_backoff.base_ms)
-        )
-        if now_ms < state.next_check_ms:
-            return
-        state.checks += 1
-        watched = transfer.phase is Phase.FAILED
-        wait_ms = WATCH_INTERVAL_MS if watched else self._check_backoff.wait_ms(state.checks, 0.0)
-        state.next_check_ms = now_ms + wait_ms
-        try:
-            await self._reconcile(transfer, state)
-        except (ExchangeUnavailableError, ExchangeRefusedError, LedgerTooNewError) as error:
-            state.last_error = str(error)
-            _log.warning("cannot reconcile transfer %s: %s; retrying", transfer.transfer_id, error)
-            await self._request_review_if_overdue(transfer, state)
-        state.next_check_ms = self._clock.monotonic_ms() + wait_ms
-
-    async def _reconcile(self, transfer: Transfer, state: ReconciliationState) -> None:
-        match transfer.phase:
-            case Phase.SUBMITTED | Phase.UNKNOWN:
-                await self._reconcile_unresolved(transfer, state)
-            case Phase.DONE:
-                await self._verify(transfer)
-            case Phase.FAILED:
-                await self._watch_failed(transfer)
-            case Phase.REQUESTED | Phase.REJECTED:
-                pass
-            case _:
-                assert_never(transfer.phase)
-
-    async def _reconcile_unresolved(self, transfer: Transfer, state: ReconciliationState) -> None:
-        if transfer.phase is Phase.SUBMITTED:
-            await self._mark_unknown_after_deadline(transfer)
-        # Before the read, which shows nothing later for certain.
-        read_at = round(self._exchange_ms())
-        movements = await self._movements(transfer)
-        claimed = await self._claimed_by_others(transfer, movements)
-        result: MatchResult = find_match(transfer, self._timing, movements, claimed)
-        if isinstance(result, NoMatch):
-            result = await self._check_income(transfer, movements, read_at)
-        match result:
-            case Matched(movement=movement):
-                await self._complete(transfer, movement)
-                return
-            case NoMatch():
-                await self._conclude_absence(transfer, state, read_at)
-            case MatchPending(movement=movement):
-                state.reset_clean_reads(f"movement {movement.tran_id} is PENDING at the exchange")
-            case Conflict(cause=cause):
-                state.reset_clean_reads(cause)
-            case _:
-                assert_never(result)
-        await self._request_review_if_overdue(transfer, state)
-        await self._record_foreign(movements, claimed)
-
-    async def _check_income(
-        self, transfer: Transfer, movements: tuple[Movement, ...], read_at: int
-    ) -> NoMatch | Conflict:
-        if read_at <= self._visible_ms(transfer):
-            return NoMatch()  # too early for a conclusion; the income history costs more weight
-        window = execution_window(transfer, self._timing)
-        income = await self._gateway.read_income(window)
-        return cross_check(transfer, self._timing, movements, income)
-
-    async def _conclude_absence(
-        self, transfer: Transfer, state: ReconciliationState, read_at: int
+    async def _conclude_all(
+        self, transfers: Sequence[Transfer], histories: SharedHistories
     ) -> None:
-        state.last_error = ""
-        state.clean_reads = (*state.clean_reads, read_at)[-CLEAN_READS_KEPT:]
-        reads = reads_proving_absence(transfer, self._timing, state.clean_reads)
-        if reads:
-            command = RecordAbsent(transfer.attempt, reads, self._clock.now_ms())
-            await self._execute(transfer, command)
-
-    async def _mark_unknown_after_deadline(self, transfer: Transfer) -> None:
-        closed = transfer.signed_at + transfer.recv_window_ms + REPLY_DEADLINE_MS
-        if self._exchange_ms() <= closed:
-            return
-        cause = "no reply was recorded: the process ended first"
-        await self._execute(transfer, RecordUnknown(transfer.attempt, cause, self._clock.now_ms()))
-
-    async def _request_review_if_overdue(
-        self, transfer: Transfer, state: ReconciliationState
-    ) -> None:
-        if not transfer.is_unresolved:
-            return
-        if self._exchange_ms() <= self._visible_ms(transfer) + self._timing.review_after_ms:
-            return
-        cause = state.last_error or "no movement found, but too few complete reads"
-        await self._execute(transfer, RequestReview(cause, self._clock.now_ms()))
-
-    async def _verify(self, transfer: Transfer) -> None:
-        # An earlier read, for another transfer, may have shown the movement already.
-        if transfer.tran_id in self._confirmed_tran_ids.get(transfer.direction, ()):
-            await self._execute(transfer, RecordVerified(transfer.tran_id))
-            return
-        movements = await self._movements(transfer)
-        own = next((m for m in movements if m.tran_id == transfer.tran_id), None)
-        now = self._clock.now_ms()
-        if own is None:
-            if self._exchange_ms() > self._visible_ms(transfer):
-                cause = (
-                    f"the exchange reported success, but its history has no movement "
-                    f"{transfer.tran_id}"
-                )
-                await self._execute(transfer, RecordDisputed(cause, now))
-            return
-        match own.status:
-            case MovementStatus.CONFIRMED:
-                await self._execute(transfer, RecordVerified(own.tran_id))
-            case MovementStatus.FAILED:
-                cause = (
-                    f"the exchange reported success, but its history shows movement {own.tran_id} "
-                    "as FAILED"
-                )
-                await self._execute(transfer, RecordDisputed(cause, now))
-            case MovementStatus.PENDING:
-                pass
-            case _:
-                assert_never(own.status)
-
-    async def _watch_failed(self, transfer: Transfer) -> None:
-        if self._clock.now_ms() - transfer.finished_at > self._timing.watch_ms:
-            self._ledger.open_transfers.stop_watching(transfer.transfer_id)
-            return
-        movements = await self._movements(transfer)
-        claimed = await self._claimed_by_others(transfer, movements)
-        result = find_match(transfer, self._timing, movements, claimed)
-        if isinstance(result, Matched):
-            await self._complete(transfer, result.movement)
-
-    def _visible_ms(self, transfer: Transfer) -> int:
-        """When its movement is in the history at the latest, exchange epoch ms."""
-        return execution_window(transfer, self._timing).end + self._timing.history_lag_ms
-
-    async def _complete(self, transfer: Transfer, movement: Movement) -> None:
-        now = self._clock.now_ms()
-        command = RecordCompleted(transfer.attempt, movement.tran_id, Evidence.HISTORY, now)
-        await self._execute(transfer, command)
-
-    async def _execute(self, transfer: Transfer, command: TreasuryCommand) -> None:
-        with anyio.CancelScope(shield=True):
-            await self._ledger.execute(transfer.transfer_id, command, ACTOR)
-
-    async def _movements(self, transfer: Transfer) -> tuple[Movement, ...]:
-        window = execution_window(transfer, self._timing)
-        movements = await self._gateway.read_movements(transfer.direction, window)
-        self._confirmed_tran_ids[transfer.direction] = frozenset(
-            each.tran_id for each in movements if each.status is MovementStatus.CONFIRMED
+        matches = await self._match(transfers, histories)
+        unmatched = (t for t in transfers if isinstance(matches[t.transfer_id], NoMatch))
+        await histories.read_income(
+            [t for t in unmatched if self._outcomes.needs_income(t, histories)]
         )
-        return movements
+        for transfer in transfers:
+            if not await self._lease.acquire_or_renew():
+                return  # another instance has begun a round
+            if self._ledger.open_transfers.find(transfer.transfer_id) is not transfer:
+                continue  # changed meanwhile: the next round checks it
+            state = self._schedule.state_of(transfer)
+            match_ = matches[transfer.transfer_id]
+            try:
+                await self._outcomes.conclude(transfer, match_, histories, state)
+            except LedgerTooNewError as error:
+                await self._outcomes.report_error(transfer, state, str(error))
+        await self._record_foreign(transfers, histories)
 
-    async def _claimed_by_others(
-        self, transfer: Transfer, movements: tuple[Movement, ...]
-    ) -> frozenset[str]:
-        owners = {m.tran_id: await self._ledger.movement_owner(m.tran_id) for m in movements}
+    async def _match(
+        self, transfers: Sequence[Transfer], histories: SharedHistories
+    ) -> dict[TransferId, MovementMatch]:
+        """The movement of each transfer; unresolved transfers before watched ones, oldest first."""
+        ordered = sorted(
+            transfers, key=lambda t: (t.phase is Phase.FAILED, t.signed_at, t.transfer_id)
+        )
+        candidates = {
+            transfer.transfer_id: await self._unclaimed(transfer, histories)
+            for transfer in ordered
+            if transfer.phase is not Phase.DONE
+        }
+        assigned = assign_movements(candidates)
+        return {t.transfer_id: match_of(assigned.get(t.transfer_id)) for t in transfers}
+
+    async def _unclaimed(self, transfer: Transfer, histories: SharedHistories) -> list[Movement]:
+        """The movements that may be the transfer's, without those of other transfers."""
+        fitting = histories.movements(transfer.direction).candidates(transfer, self._timing)
         own = {None, transfer.transfer_id}
-        return frozenset(tran_id for tran_id, owner in owners.items() if owner not in own)
+        return [m for m in fitting if await self._ledger.movement_owner(m.tran_id) in own]
+
+    def _is_watched_long_enough(self, transfer: Transfer) -> bool:
+        watched_ms = self._clock.now_ms() - transfer.finished_at
+        return transfer.phase is Phase.FAILED and watched_ms > self._timing.watch_ms
 
     async def _record_foreign(
-        self, movements: tuple[Movement, ...], claimed: frozenset[str]
+        self, transfers: Sequence[Transfer], histories: SharedHistories
     ) -> None:
-        """Record movements that no transfer of this service explains."""
-        for movement in movements:
-            explained = movement.tran_id in claimed or self._ledger.open_transfers.has_match_for(
-                movement.direction, movement.amount
-            )
-            if not explained and movement.status is MovementStatus.CONFIRMED:
+        """Record movements beside an unresolved transfer that no transfer of ours explains."""
+        open_transfers = self._ledger.open_transfers
+        unresolved = [t for t in transfers if t.transfer_id in open_transfers.unresolved]
+        for movement in histories.movements_beside(unresolved):
+            known = movement.tran_id in open_transfers.recent_movements
+            if known or open_transfers.has_match_for(movement.direction, movement.amount):
+                continue
+            if movement.status is MovementStatus.CONFIRMED:
                 await self._ledger.record_foreign_movement(movement, ACTOR)

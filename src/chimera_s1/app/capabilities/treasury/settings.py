@@ -2,16 +2,18 @@
 
 from pydantic import ValidationInfo, field_validator
 
+from chimera_s1.app.capabilities.treasury.reconciliation_schedule import ReconciliationPace
 from chimera_s1.app.settings.core import CoreSettings
 from chimera_s1.app.settings.fields import number_setting, text_setting
 from chimera_s1.app.settings.types import Amount, Directions, WholeNumber
 from chimera_s1.domain.errors import InvalidValueError
-from chimera_s1.domain.operations.backoff import Backoff
 from chimera_s1.domain.treasury.events import TreasuryMode
 from chimera_s1.domain.treasury.limits import TransferLimits
 from chimera_s1.domain.treasury.reconciliation import ReconciliationTiming
 
 CHECK_INTERVAL_MAX_MS = 60_000
+ROUND_TO_FIRST_READ = 5
+"""The interval of rounds, in waits until the first read: 10 s for 2 s."""
 
 _GROUP = "Treasury"
 
@@ -54,8 +56,8 @@ class TreasurySettings(CoreSettings):
         _GROUP,
         2_000,
         (50, CHECK_INTERVAL_MAX_MS),
-        "ms until the histories are first read for an unknown outcome; each later wait is twice as "
-        "long, at most a minute",
+        "ms until the histories are first read for an unknown outcome; later reads, one for all "
+        "such transfers, are five times as far apart, at most a minute",
     )
 
     @field_validator("treasury_max")
@@ -84,8 +86,7 @@ class TreasurySettings(CoreSettings):
         )
 
     @property
-    def reconciliation_backoff(self) -> Backoff:
-        """Waits between reads of the histories."""
-        return Backoff(
-            base_ms=self.treasury_look_ms, max_wait_ms=CHECK_INTERVAL_MAX_MS, jitter_ms=0
-        )
+    def reconciliation_pace(self) -> ReconciliationPace:
+        """How often the histories are read."""
+        interval_ms = min(self.treasury_look_ms * ROUND_TO_FIRST_READ, CHECK_INTERVAL_MAX_MS)
+        return ReconciliationPace(self.treasury_look_ms, interval_ms)

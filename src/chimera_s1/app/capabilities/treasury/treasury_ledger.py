@@ -18,6 +18,7 @@ from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.event_store import EventStore
 from chimera_s1.domain.treasury.commands import (
     RecordCompleted,
+    RecordMatched,
     RequestTransfer,
     ResolveTransfer,
     TreasuryCommand,
@@ -43,6 +44,8 @@ from chimera_s1.domain.treasury.transfer import Transfer
 
 TREASURY_LEDGER = "treasury"
 """The ledger's name in its store; it never changes."""
+
+_CLAIMING_COMMANDS = (RecordCompleted, RecordMatched, ResolveTransfer)
 
 EventListener: TypeAlias = Callable[[tuple[TreasuryEvent, ...], Transfer | None], None]
 """Gets the events of one commit, and the transfer after them; None where they concern none."""
@@ -132,7 +135,13 @@ class TreasuryLedger:
         return await self.engine.contains_commit(transfer_stream(transfer_id), commit_ids)
 
     async def movement_owner(self, tran_id: str) -> TransferId | None:
-        """The transfer that has claimed a movement of the exchange; None where none has."""
+        """The transfer that has claimed a movement of the exchange; None where none has.
+
+        Reads the store where the movement is not one of the recent ones.
+        """
+        recent = self.open_transfers.recent_movements.get(tran_id)
+        if recent is not None:
+            return recent  # a claim is for ever; that there is none is only known from the store
         stream = movement_stream(tran_id)
         for entry in await self.engine.read_stream(stream):
             for record in entry.commit.events:
@@ -163,7 +172,7 @@ class TreasuryLedger:
         day = command.terms.day if isinstance(command, RequestTransfer) else ""
         if transfer is not None:
             day = transfer.day
-        tran_id = command.tran_id if isinstance(command, RecordCompleted | ResolveTransfer) else ""
+        tran_id = command.tran_id if isinstance(command, _CLAIMING_COMMANDS) else ""
         streams = (transfer_stream(transfer_id), cap_stream(day), movement_stream(tran_id))
         unknown = self.open_transfers.find_unknown_event(streams)
         if unknown is not None:

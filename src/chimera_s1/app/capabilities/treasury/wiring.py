@@ -222,7 +222,7 @@ def _working(  # noqa: PLR0917 (parts by position)
         exchange_ms=served.exchange_ms,
         is_in_flight=executor.is_in_flight,
         timing=settings.reconciliation_timing,
-        check_backoff=settings.reconciliation_backoff,
+        pace=settings.reconciliation_pace,
     )
     relay = build_transfer_relay(served.events, stores.cursors, operations.log, ledger, clock=clock)
     projection = build_transfer_projector(

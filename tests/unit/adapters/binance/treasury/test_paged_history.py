@@ -116,15 +116,27 @@ async def test_two_different_rows_of_one_movement_raise() -> None:
 
 
 async def test_a_history_that_keeps_changing_raises() -> None:
-    """After a bounded number of passes."""
+    """Each pass finds another row in place of the last one, for a bounded number of passes."""
 
-    def grow(rows: list[HistoryRow]) -> None:
-        rows.insert(0, row(len(rows)))
+    def replace(rows: list[HistoryRow]) -> None:
+        rows[:] = [row(int(rows[0].tran_id) + 1)]
 
-    history = History([], [grow] * 1_000)
+    history = History([row(1)], [replace] * 1_000)
     with pytest.raises(ExchangeUnavailableError, match="kept changing"):
         await read_movements(history.page, WINDOW)
     assert history.pages_read < 1_000
+
+
+async def test_rows_that_are_added_all_the_time_do_not_stop_the_read() -> None:
+    """Money moves between any two requests: the result is the later pass, with the new row."""
+
+    def grow(rows: list[HistoryRow]) -> None:
+        rows.append(row(len(rows)))
+
+    history = History([row(0)], [grow] * 1_000)
+
+    assert ids(await read_movements(history.page, WINDOW)) == [0, 1, 2]
+    assert history.pages_read == 2
 
 
 async def test_a_status_that_changes_between_passes_is_read_again() -> None:

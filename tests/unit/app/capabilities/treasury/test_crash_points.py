@@ -9,7 +9,7 @@ from collections import Counter
 import anyio
 import pytest
 
-from chimera_s1.domain.operations.backoff import Backoff
+from chimera_s1.app.capabilities.treasury.reconciliation_schedule import ReconciliationPace
 from chimera_s1.domain.ports.treasury_gateway import ReplyUnknown
 from chimera_s1.domain.treasury.reconciliation import ReconciliationTiming
 from tests.fakes.treasury_gateway import ScriptedResponse
@@ -32,7 +32,7 @@ POINTS_MAX = 1_000
 def a_world() -> TreasuryHarness:
     world = TreasuryHarness()
     world.timing = QUICK
-    world.check_backoff = Backoff(base_ms=2_000, max_wait_ms=4_000, jitter_ms=0)
+    world.pace = ReconciliationPace(2_000, 4_000)
     world.gateway.script += [
         ScriptedResponse(executes=True),
         ScriptedResponse(executes=True, reply=ReplyUnknown("reset")),

@@ -6,9 +6,9 @@ import anyio
 from msgspec.structs import replace
 
 from chimera_s1.adapters.binance.http.client import HttpTimeouts
+from chimera_s1.app.capabilities.treasury.conclude_outcomes import REPLY_DEADLINE_MS
 from chimera_s1.app.capabilities.treasury.execute_transfers import SubmissionPolicy
-from chimera_s1.app.capabilities.treasury.reconcile_transfers import REPLY_DEADLINE_MS
-from chimera_s1.domain.operations.backoff import Backoff
+from chimera_s1.app.capabilities.treasury.reconciliation_schedule import ReconciliationPace
 from chimera_s1.domain.ports.treasury_gateway import ReplyUnknown
 from chimera_s1.domain.treasury.events import Evidence, OutcomeUnknown, TransferFailed
 from chimera_s1.domain.treasury.reconciliation import IncomeRow
@@ -31,7 +31,7 @@ async def test_history_read_is_as_old_as_its_start() -> None:
     """
     world = TreasuryHarness()
     world.timing = replace(world.timing, clean_reads=1, clean_spread_ms=0)
-    world.check_backoff = Backoff(base_ms=SECOND_MS, max_wait_ms=SECOND_MS, jitter_ms=0)
+    world.pace = ReconciliationPace(SECOND_MS, SECOND_MS)
     histories = HeldHistories(world.clock)
     histories.history_lag_ms = world.timing.history_lag_ms + world.timing.execution_ms
     histories.income_lag_ms = HOUR_MS
