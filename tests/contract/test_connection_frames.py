@@ -8,13 +8,11 @@ import pytest
 from anyio import wait_all_tasks_blocked as settle
 from anyio.abc import TaskGroup
 
-from chimera_s1.adapters.binance.streams.market_socket import MarketSocket, SocketPlan
-from chimera_s1.adapters.binance.streams.read_pacer import BURST_BYTES, ReadPacer
+from chimera_s1.adapters.binance.streams.read_pacer import BURST_BYTES
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.ports.market_feed import (
     ConnectionLost,
     ConnectionOpened,
-    FeedCounters,
     MessageDropped,
 )
 from tests.contract.feed_harness import feed_harness
@@ -26,53 +24,14 @@ from tests.contract.raw_exchange import (
     PONG,
     RESERVED,
     TEXT,
-    RawExchange,
     book_ticker_message,
     raw_exchange,
     server_frame,
 )
-from tests.fakes.manual_clock import ManualClock
+from tests.contract.socket_line import Line
 
 READ_INTERVAL_MS = 10
 UPGRADED = b"HTTP/1.1 101 OK\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
-
-
-class Line:
-    """A connection on a manual clock, and the messages it received."""
-
-    def __init__(self, exchange: RawExchange, read_interval_ms: int = 0) -> None:
-        self.clock = ManualClock()
-        self.pacer = ReadPacer(self.clock, read_interval_ms)
-        self.counters = FeedCounters()
-        self.received: list[int] = []
-        self._news = anyio.Event()
-        self._connection = MarketSocket(
-            SocketPlan("spot-0", Venue.SPOT, exchange.url, ("btcusdt@bookTicker",)),
-            self._put,
-            self.counters,
-            clock=self.clock,
-            pacer=self.pacer,
-            listener=lambda _: None,
-            on_first_data=lambda: None,
-            on_shutdown=lambda: None,
-        )
-
-    async def run(self) -> str:
-        return await self._connection.run()
-
-    async def frames(self, number: int) -> list[int]:
-        """Receive times of the first *number* messages, epoch ms."""
-        while len(self.received) < number:
-            await self._news.wait()
-        return self.received
-
-    def _put(self, payload: bytes, received_ms: int) -> bool:
-        assert payload.startswith(b"{")
-        self.received.append(received_ms)
-        self.counters.bytes += len(payload)
-        self._news.set()
-        self._news = anyio.Event()
-        return True
 
 
 async def test_frames_after_a_ping_get_their_own_receive_time(tasks: TaskGroup) -> None:

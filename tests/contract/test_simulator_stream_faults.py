@@ -133,6 +133,26 @@ async def test_a_slow_link_delays_everything_including_pongs(sim: SimulatorClien
     assert frame.data == b"x"
 
 
+async def test_late_pongs_come_after_data_that_was_sent_later(sim: SimulatorClient) -> None:
+    """Only the pong waits: frames overtake it."""
+    async with sim.connect("perp", "/public/ws/" + BTC) as wire:
+        await wire.receive_message()
+        await sim.arm("ws:perp", "late-pong:300")
+        with anyio.fail_after(TIMEOUT_S):
+            while await sim.fired() != [1]:
+                await wire.receive_message()
+        started = (await sim.rest("perp", TIME))[1]["serverTime"]
+        await wire.socket.ping(b"x")
+        overtook = 0
+        while (frame := await wire.receive_frame()).type is not WSMsgType.PONG:
+            overtook += 1
+        passed_ms = (await sim.rest("perp", TIME))[1]["serverTime"] - started
+
+    assert frame.data == b"x"
+    assert overtook > 0
+    assert passed_ms >= 300
+
+
 def late(event: Any, time: Any) -> bool:
     return bool(time["serverTime"] - event["E"] > 250)
 

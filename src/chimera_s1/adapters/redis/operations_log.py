@@ -65,7 +65,7 @@ class RedisOperationsLog:
             "connection", entry.connection,
             "venue", entry.venue,
             "rtt_ms", decimal_text(entry.rtt_ms),
-            "process_ms", decimal_text(entry.process_ms),
+            "process_ms", "" if entry.process_ms is None else decimal_text(entry.process_ms),
         )  # fmt: skip
         await self._execute(
             "HSET", ROUND_TRIP_HASH,

@@ -49,14 +49,16 @@ class ConnectionFatal(Struct, frozen=True):
 
 
 class RoundTrip(Struct, frozen=True):
-    """A ping was answered; *process_ms* is the part of *rtt_ms* that a received frame may wait
-    before it is read: the read interval.
+    """A ping was answered after *rtt_ms*.
+
+    *process_ms* is the median time from the receipt of a frame to the acknowledgement of its entry
+    since the connection's last round trip; a feed leaves it out, None means not measured.
     """
 
     connection: str
     venue: Venue
     rtt_ms: float
-    process_ms: float
+    process_ms: float | None = None
 
 
 class MessageDropped(Struct, frozen=True):

@@ -24,13 +24,13 @@ class OperationsEvent(Struct, frozen=True):
 
 
 class RoundTripEntry(Struct, frozen=True):
-    """One entry of `metrics:events:s1.ws_rtt`, ms."""
+    """One entry of `metrics:events:s1.ws_rtt`, ms; *process_ms* is None where not measured."""
 
     ts: int
     connection: str
     venue: str
     rtt_ms: float
-    process_ms: float
+    process_ms: float | None
 
 
 class RoundTripSummary(Struct, frozen=True):

@@ -3,8 +3,12 @@
 Rules (SPOT web-socket-streams.md, USD-M websocket-market-streams; read 2026-11-22): the venue pings
 and expects its payload back; messages from the client are limited per second; an acknowledged
 subscription proves nothing, only data does.
+
+Pings measure round trips. A socket that delivers is alive however late its pongs are; it is given
+up only when nothing at all has arrived for some time.
 """
 
+import logging
 from collections.abc import Callable, Sequence
 
 import anyio
@@ -13,6 +17,12 @@ from picows import WSCloseCode, WSError, WSFrame, WSListener, WSMsgType, WSTrans
 from picows.picows import WSCloseHandshake
 
 from chimera_s1.adapters.binance.streams.fragments import FragmentedMessages
+from chimera_s1.adapters.binance.streams.ping_log import (
+    PING_INTERVAL_MS,
+    SILENT_PINGS_MAX,
+    UNANSWERED_WARNING,
+    PingLog,
+)
 from chimera_s1.adapters.binance.streams.read_pacer import (
     BURST_BYTES,
     ReadPacer,
@@ -38,14 +48,19 @@ from chimera_s1.domain.ports.market_feed import (
 
 HANDSHAKE_TIMEOUT_S = 5.0
 FIRST_MESSAGE_TIMEOUT_S = 10.0
-PING_INTERVAL_MS = 2_000
-PONG_TIMEOUT_S = 2.0
+PROMPT_READ_MS = 1_000
+"""How long a socket is read at once for its pong; later the read interval is a small part of the
+round trip.
+"""
+
 FRAME_BYTES_MAX = 16 * 1024 * 1024
 SHOWN_BYTES = 200
 """Of a message that is dropped, in its report."""
 
 _UNSENDABLE_CODES = (WSCloseCode.NO_INFO, WSCloseCode.ABNORMAL_CLOSURE)
 """They mean that no code came, and must not be sent (RFC 6455, 7.4.1)."""
+
+_log = logging.getLogger(__name__)
 
 FrameSink = Callable[[bytes, int], bool]
 """Takes a message and its receive time, epoch ms; False for anything but subscribed data."""
@@ -98,7 +113,10 @@ class MarketSocket(WSListener):
         self._has_reported_drop = False
         self._fragments = FragmentedMessages(FRAME_BYTES_MAX)
         self._first_data = anyio.Event()
-        self._pong = anyio.Event()
+        self._pings = PingLog(clock)
+        self._reads = 0
+        self._prompt_until_ms = 0
+        self._pongs_missed = False
         self._subscribe_error: str | None = None
         self._unacknowledged: set[int] = set()
 
@@ -167,29 +185,38 @@ class MarketSocket(WSListener):
     async def _ping(self, transport: WSTransport) -> None:
         while True:
             await self._clock.sleep_ms(PING_INTERVAL_MS)
-            self._pong = anyio.Event()
-            sent_ms = self._clock.monotonic_ms()
-            transport.send_ping(b"s1")
-            with anyio.move_on_after(PONG_TIMEOUT_S):
-                await self._pong.wait()
-                rtt_ms = self._clock.monotonic_ms() - sent_ms
-                interval_ms = float(self._pacer.interval_ms)
-                self._listener(RoundTrip(self._plan.name, self._plan.venue, rtt_ms, interval_ms))
-                continue
-            raise _SocketEnded(f"no pong within {PONG_TIMEOUT_S:g} s")
+            if self._pings.is_dead(self._reads):
+                silence_s = SILENT_PINGS_MAX * PING_INTERVAL_MS / 1000
+                raise _SocketEnded(f"nothing received for {silence_s:g} s, not even a pong")
+            transport.send_ping(self._pings.start_ping())
+            self._warn_of_missing_pongs()
+            self._prompt_until_ms = self._clock.now_ms() + PROMPT_READ_MS
+            self._pacer.read_now(transport.underlying_transport)
+
+    def _warn_of_missing_pongs(self) -> None:
+        if self._pings.unanswered < UNANSWERED_WARNING or self._pongs_missed:
+            return
+        self._pongs_missed = True
+        _log.warning(
+            "%s: %d pings have no pong yet, but the socket delivers and is kept; its round trip is "
+            "unknown or very long",
+            self._plan.name,
+            self._pings.unanswered,
+        )
 
     def on_ws_frame(self, transport: WSTransport, frame: WSFrame) -> None:
         """The hot path: one lookup of the name, one reference kept."""
         if self._read_starts:
             self._read_starts = False
+            self._reads += 1
             self._now_ms = self._clock.now_ms()
             self._read_start_bytes = self._counters.bytes
         if frame.last_in_buffer:
             self._read_starts = True
-            pacer, burst = self._pacer, self._counters.bytes - self._read_start_bytes > BURST_BYTES
-            (pacer.queue_for_reading if burst else pacer.pause_until_tick)(
-                transport.underlying_transport
-            )
+            if self._counters.bytes - self._read_start_bytes > BURST_BYTES:
+                self._pacer.queue_for_reading(transport.underlying_transport)
+            elif self._now_ms >= self._prompt_until_ms:
+                self._pacer.pause_until_tick(transport.underlying_transport)
         if frame.msg_type is WSMsgType.TEXT and frame.fin:
             payload: bytes | None = frame.get_payload_as_bytes()
         else:
@@ -206,7 +233,7 @@ class MarketSocket(WSListener):
     def _on_other_frame(self, transport: WSTransport, frame: WSFrame) -> bytes | None:
         """The message that *frame* completes, if any."""
         if frame.msg_type is WSMsgType.PONG:
-            self._pong.set()
+            self._on_pong(frame.get_payload_as_bytes())
         elif frame.msg_type is WSMsgType.PING:
             transport.send_pong(frame.get_payload_as_bytes())
         elif frame.msg_type is WSMsgType.CLOSE:
@@ -224,6 +251,12 @@ class MarketSocket(WSListener):
             self._drop(message, payload)
             return None
         return message
+
+    def _on_pong(self, payload: bytes) -> None:
+        rtt_ms = self._pings.record_pong(payload)
+        if rtt_ms is not None:
+            self._prompt_until_ms = 0
+            self._listener(RoundTrip(self._plan.name, self._plan.venue, rtt_ms))
 
     def _handle_control(self, transport: WSTransport, payload: bytes) -> None:
         match decode_control_message(payload):

@@ -67,6 +67,7 @@ _NUMBERS = {
     FaultKind.CLOSE: _Number("code", 1000, 4999, "a WebSocket close code"),
     FaultKind.SLOW: _Number("ms", 1, 60_000, "milliseconds"),
     FaultKind.TRICKLE: _Number("bytes/s", 1, 100_000_000, "bytes per second"),
+    FaultKind.LATE_PONG: _DELAY_MS,
     FaultKind.REFUSE: _ERROR_STATUS,
     FaultKind.OFFSET: _Number("ms", -_DAY_MS, _DAY_MS, "milliseconds"),
     FaultKind.DRIFT: _Number("ms/s", -900, 100_000, "milliseconds per second"),

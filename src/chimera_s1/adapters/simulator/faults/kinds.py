@@ -33,6 +33,7 @@ class FaultKind(StrEnum):
     HALF_OPEN = "half-open"
     SLOW = "slow"
     TRICKLE = "trickle"
+    LATE_PONG = "late-pong"
     REFUSE = "refuse"
     OFFSET = "offset"
     DRIFT = "drift"
@@ -81,8 +82,8 @@ CONNECTION_FAULTS = frozenset(
 )
 """Act on open connections at one moment."""
 
-LINK_FAULTS = frozenset({FaultKind.SLOW, FaultKind.TRICKLE})
-"""Slow down what open connections send, while they last."""
+LINK_FAULTS = frozenset({FaultKind.SLOW, FaultKind.TRICKLE, FaultKind.LATE_PONG})
+"""Slow down what open connections send, or only their pongs, while they last."""
 
 CLOCK_FAULTS = frozenset({FaultKind.OFFSET, FaultKind.DRIFT})
 

@@ -58,7 +58,12 @@ class ConnectionFaults:
             actions = [self._faults.fire(fault) for fault in matching]
             delays = [a.number for a in actions if a.kind is FaultKind.SLOW]
             rates = [a.number for a in actions if a.kind is FaultKind.TRICKLE]
-            session.link.impair(delay_ms=sum(delays), bytes_per_s=min(rates, default=0))
+            late_pongs = [a.number for a in actions if a.kind is FaultKind.LATE_PONG]
+            session.link.impair(
+                delay_ms=sum(delays),
+                bytes_per_s=min(rates, default=0),
+                pong_delay_ms=max(late_pongs, default=0),
+            )
             session.link.release_due(now_ms)
 
 

@@ -4,6 +4,9 @@ from collections import deque
 
 from picows import WSTransport
 
+LATE_PONGS_MAX = 1_000
+"""Pongs held back; beyond it the oldest are lost."""
+
 
 class ImpairedLink:
     """Sits between a session and its socket; `release_due` sends what it holds back.
@@ -18,15 +21,20 @@ class ImpairedLink:
         self._held: deque[tuple[int, bytes]] = deque()
         self._delay_ms = 0
         self._bytes_per_s = 0
+        self._pong_delay_ms = 0
+        self._late_pongs: deque[tuple[int, bytes]] = deque(maxlen=LATE_PONGS_MAX)
         self._released_ms = 0
         self._muted = False
 
     def attach(self, transport: WSTransport) -> None:
         self._transport = transport
 
-    def impair(self, *, delay_ms: int, bytes_per_s: int) -> None:
-        """From now on delay everything by *delay_ms* and send at most *bytes_per_s*; 0 is off."""
+    def impair(self, *, delay_ms: int, bytes_per_s: int, pong_delay_ms: int) -> None:
+        """From now on delay everything by *delay_ms*, pongs by *pong_delay_ms* in addition, and
+        send at most *bytes_per_s*; 0 is off.
+        """
         self._delay_ms = delay_ms
+        self._pong_delay_ms = pong_delay_ms
         self._bytes_per_s = bytes_per_s
 
     def mute(self) -> None:
@@ -45,8 +53,17 @@ class ImpairedLink:
         else:
             self._transport.underlying_transport.write(data)
 
+    def send_pong(self, frame: bytes, now_ms: int) -> None:
+        """Send a pong, or hold it back while everything else goes on."""
+        if self._pong_delay_ms:
+            self._late_pongs.append((now_ms + self._pong_delay_ms, frame))
+        else:
+            self.send(frame, now_ms)
+
     def release_due(self, now_ms: int) -> None:
         """Send what may go by *now_ms*, part of a frame if need be."""
+        while self._late_pongs and self._late_pongs[0][0] <= now_ms:
+            self.send(self._late_pongs.popleft()[1], now_ms)
         allowed = self._allowance(now_ms)
         while self._held and self._held[0][0] <= now_ms and self._transport is not None:
             due_ms, data = self._held.popleft()

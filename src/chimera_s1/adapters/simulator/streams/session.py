@@ -111,7 +111,7 @@ class Session(WSListener):
             return
         match frame.msg_type:
             case WSMsgType.PING:
-                self._send(pong_frame(frame.get_payload_as_bytes()))
+                self._send_pong(frame.get_payload_as_bytes())
             case WSMsgType.PONG:
                 self._unanswered_ping_ms = None
             case _:
@@ -153,6 +153,10 @@ class Session(WSListener):
     def _send(self, frames: bytes) -> None:
         if self._transport is not None and not self._transport.is_close_frame_sent:
             self.link.send(frames, self._clock.local_ms())
+
+    def _send_pong(self, payload: bytes) -> None:
+        if self._transport is not None and not self._transport.is_close_frame_sent:
+            self.link.send_pong(pong_frame(payload), self._clock.local_ms())
 
     def check_deadlines(self, now_ms: int) -> int:
         """Ping or close if due; the exchange time of the next check."""

@@ -53,6 +53,7 @@ class PublishQuotes:
         window: 0 publishes every update at once.
         observe_latency: Called with the ms from the end of a window (window 0: from the receipt of
             its oldest quote) to the acknowledgement of its batch.
+        observe_acknowledged: Called with the quotes of a batch that were acknowledged just now.
         watchers: Called with the quotes of each drain.
     """
 
@@ -65,6 +66,7 @@ class PublishQuotes:
         clock: Clock,
         window: WindowMs,
         observe_latency: Callable[[float], None],
+        observe_acknowledged: Callable[[Sequence[Quote]], None] = lambda _: None,
         watchers: Sequence[Callable[[Sequence[Quote]], None]] = (),
     ) -> None:
         self._feeds = tuple(feeds)
@@ -73,6 +75,7 @@ class PublishQuotes:
         self._clock = clock
         self._window = window
         self._observe_latency = observe_latency
+        self._observe_acknowledged = observe_acknowledged
         self._watchers = tuple(watchers)
         self._pending: dict[StreamKey, _PendingQuote] = {}
         self._offered: dict[StreamKey, _PendingQuote] = {}
@@ -149,6 +152,7 @@ class PublishQuotes:
             self._keep_unpublished(batch, report.unpublished)
             if report.published:
                 self._observe_latency(self._clock.monotonic_ms() - since_ms)
+                self._observe_acknowledged(_without(batch, report.unpublished))
             self._record_store_state(report.cause if not report.published else "")
             return True
 
@@ -214,3 +218,10 @@ class PublishQuotes:
             else:
                 _log.info("Redis accepts quotes")
         self._cause = cause
+
+
+def _without(batch: Sequence[Quote], unpublished: Sequence[Quote]) -> Sequence[Quote]:
+    if not unpublished:
+        return batch
+    left_out = set(map(id, unpublished))
+    return [quote for quote in batch if id(quote) not in left_out]

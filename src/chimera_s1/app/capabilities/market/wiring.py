@@ -13,6 +13,7 @@ from chimera_s1.adapters.redis.market_status import RedisMarketStatus
 from chimera_s1.adapters.redis.publisher.node_quote_publisher import NodeQuotePublisher
 from chimera_s1.adapters.redis.publisher.official_quote_publisher import OfficialQuotePublisher
 from chimera_s1.adapters.telemetry.metrics_page import LatencyHistogram
+from chimera_s1.app.capabilities.market.measure_processing import MeasureProcessing
 from chimera_s1.app.capabilities.market.measure_throughput import MeasureThroughput
 from chimera_s1.app.capabilities.market.metrics import (
     PUBLISH_LATENCY,
@@ -57,7 +58,9 @@ async def open_market(
         probes = ProbeBooks(operations.exchange, clock)
         watches = tuple(WatchLiveness(venue, status, probes, clock) for venue in settings.venues)
         pacer = ReadPacer(clock, settings.read_interval_ms)
-        feeds = _feeds(settings, base, operations, pacer, watches)
+        processing = MeasureProcessing(clock)
+        listener = _listener(operations, watches, processing)
+        feeds = _feeds(settings, base, operations, pacer, listener)
         servers = tuple(_server(settings, base, operations, feed) for feed in feeds)
         board = QuoteBoard()
         latency = LatencyHistogram(PUBLISH_LATENCY, PUBLISH_LATENCY_HELP, PUBLISH_LATENCY_BOUNDS_MS)
@@ -68,6 +71,7 @@ async def open_market(
             clock=clock,
             window=settings.conflation_ms,
             observe_latency=latency.observe,
+            observe_acknowledged=processing.observe,
             watchers=[watch.observe for watch in watches],
         )
         throughput = MeasureThroughput(feeds, operations.log, clock)
@@ -123,7 +127,7 @@ def _feeds(
     base: Foundation,
     operations: Operations,
     pacer: ReadPacer,
-    watches: tuple[WatchLiveness, ...],
+    listener: FeedListener,
 ) -> tuple[MarketFeed, ...]:
     """A feed for each venue served; its times are aligned by the venue's clock patrol."""
     endpoints = served_endpoints(settings)
@@ -143,13 +147,15 @@ def _feeds(
             draw=random.random,
             clock_offset_ms=patrol.offset_ms,
             on_clock_suspect=patrol.request_refresh,
-            listener=_listener(operations, watches),
+            listener=listener,
         )
         for patrol in operations.patrols
     )
 
 
-def _listener(operations: Operations, watches: tuple[WatchLiveness, ...]) -> FeedListener:
+def _listener(
+    operations: Operations, watches: tuple[WatchLiveness, ...], processing: MeasureProcessing
+) -> FeedListener:
     listeners: tuple[Callable[[FeedEvent], None], ...] = (
         operations.outbox.on_feed_event,
         operations.trading_mode.on_feed_event,
@@ -157,8 +163,9 @@ def _listener(operations: Operations, watches: tuple[WatchLiveness, ...]) -> Fee
     )
 
     def notify_all(event: FeedEvent) -> None:
+        completed = processing.complete(event)
         for listener in listeners:
-            listener(event)
+            listener(completed)
 
     return notify_all
 

@@ -129,7 +129,7 @@ class OperationsOutbox:
             connection=event.connection,
             venue=event.venue.value,
             rtt_ms=round(event.rtt_ms, 3),
-            process_ms=round(event.process_ms, 3),
+            process_ms=None if event.process_ms is None else round(event.process_ms, 3),
         )
         self.events.changes.notify()
 

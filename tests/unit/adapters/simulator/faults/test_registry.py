@@ -170,6 +170,7 @@ def test_clearing_removes_all_faults(faults: FaultRegistry) -> None:
         ("ws:spot", "malformed:pdf", "malformed[:truncated|json|types"),
         ("ws:spot", "slow", "from 1 to 60000"),
         ("ws:spot", "late:0", "from 1 to"),
+        ("ws:spot", "late-pong", "from 1 to 600000"),
         ("ws:spot", "refuse:499", "HTTP status"),
         ("ws:spot:btcusdt@bookTicker", "refuse", "stall, malformed"),
         ("ws:spot#0", "disconnect", "ws:spot#3"),
