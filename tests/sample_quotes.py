@@ -12,6 +12,7 @@ def quote(
     bid: float = 67403.8,
     ts: int = TS,
     source: str = "binance.spot.bookTicker",
+    update_id: int = 1,
 ) -> Quote:
     """A quote of *instrument*, a tenth of a dollar wide."""
     return Quote(
@@ -22,6 +23,6 @@ def quote(
         ask=bid + 0.1,
         ask_qty=2.5,
         source=source,
-        update_id=1,
+        update_id=update_id,
         received_ms=ts,
     )

@@ -46,6 +46,7 @@ class GeneratedMarket(ScriptedMarketFeed):
         self.messages = 0
         self._clock = clock
         self._newest: dict[InstrumentId, int] = {}
+        self._drained_ms = 0
 
     async def generate(self) -> None:
         """Run until cancelled."""
@@ -59,7 +60,8 @@ class GeneratedMarket(ScriptedMarketFeed):
 
     def drain(self) -> list[Quote]:
         """See `MarketFeed`."""
-        now_ms = self._clock.now_ms()
+        # A real feed has no two quotes of a stream in one window.
+        self._drained_ms = now_ms = max(self._clock.now_ms(), self._drained_ms + WINDOW_MS)
         quotes = [_generated_quote(each, number, now_ms) for each, number in self._newest.items()]
         self._newest.clear()
         for quote in quotes:
@@ -174,6 +176,7 @@ async def publisher_under_load(
         NodeQuotePublisher(
             client,
             maxlen=MAXLEN,
+            window=WindowMs(WINDOW_MS),
             clock=clock,
             draw=lambda: 0.5,
             timeout_s=timeout_s,

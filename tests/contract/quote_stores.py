@@ -19,10 +19,10 @@ from chimera_s1.adapters.redis.publisher.official_quote_publisher import Officia
 from chimera_s1.adapters.redis.quote_reader import RedisQuoteReader
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
+from chimera_s1.domain.market.conflation import EVERY_UPDATE, WindowMs
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.ports.quote_publisher import QuotePublisher
 from chimera_s1.domain.ports.quote_reader import QuoteReader
-from tests.fakes.manual_clock import ManualClock
 from tests.fakes.quote_streams import (
     MemoryQuotePublisher,
     MemoryQuoteReader,
@@ -33,18 +33,23 @@ MAXLEN = 300
 SOURCE = "binance.spot.bookTicker"
 
 PublisherFactory = Callable[
-    [ClusterClient, int, float], NodeQuotePublisher | OfficialQuotePublisher
+    [ClusterClient, int, float, WindowMs], NodeQuotePublisher | OfficialQuotePublisher
 ]
 
 REDIS_PUBLISHERS: dict[str, PublisherFactory] = {
-    "official": lambda client, maxlen, timeout_s: OfficialQuotePublisher(
-        client, maxlen=maxlen, timeout_s=timeout_s
+    "official": lambda client, maxlen, timeout_s, window: OfficialQuotePublisher(
+        client, maxlen=maxlen, window=window, timeout_s=timeout_s
     ),
-    "node": lambda client, maxlen, timeout_s: NodeQuotePublisher(
-        client, maxlen=maxlen, clock=SystemClock(), draw=random.random, timeout_s=timeout_s
+    "node": lambda client, maxlen, timeout_s, window: NodeQuotePublisher(
+        client,
+        maxlen=maxlen,
+        window=window,
+        clock=SystemClock(),
+        draw=random.random,
+        timeout_s=timeout_s,
     ),
 }
-"""Arguments: client, maxlen, timeout in s."""
+"""Arguments: client, maxlen, timeout in s, window."""
 
 
 class QuoteStore(Struct):
@@ -58,7 +63,7 @@ class QuoteStore(Struct):
 
 @asynccontextmanager
 async def memory_store() -> AsyncIterator[QuoteStore]:
-    streams = MemoryQuoteStreams(ManualClock(), maxlen=MAXLEN)
+    streams = MemoryQuoteStreams(maxlen=MAXLEN)
 
     async def off() -> None:
         streams.unavailable = True
@@ -66,18 +71,24 @@ async def memory_store() -> AsyncIterator[QuoteStore]:
     async def on() -> None:
         streams.unavailable = False
 
-    yield QuoteStore(MemoryQuotePublisher(streams), MemoryQuoteReader(streams), off, on)
+    yield QuoteStore(
+        MemoryQuotePublisher(streams, EVERY_UPDATE), MemoryQuoteReader(streams), off, on
+    )
 
 
 @asynccontextmanager
 async def redis_store(
-    addresses: Sequence[RedisAddress], publisher: str, *, timeout_s: float = 2.0
+    addresses: Sequence[RedisAddress],
+    publisher: str,
+    *,
+    timeout_s: float = 2.0,
+    window: WindowMs = EVERY_UPDATE,
 ) -> AsyncIterator[QuoteStore]:
     """A publisher and a reader, each with its own client."""
     async with AsyncExitStack() as stack:
         writing = await stack.enter_async_context(connect_cluster(addresses))
         reading = await stack.enter_async_context(connect_cluster(addresses))
-        quote_publisher = REDIS_PUBLISHERS[publisher](writing, MAXLEN, timeout_s)
+        quote_publisher = REDIS_PUBLISHERS[publisher](writing, MAXLEN, timeout_s, window)
         await stack.enter_async_context(quote_publisher)
         yield QuoteStore(quote_publisher, RedisQuoteReader(reading))
 

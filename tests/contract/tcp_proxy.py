@@ -1,5 +1,5 @@
-"""A TCP proxy in front of a Redis node: it delays, trickles, holds bytes back, or
-refuses writes.
+"""A TCP proxy in front of a Redis node: it delays, trickles, holds bytes back, refuses writes or
+loses replies.
 """
 
 from collections.abc import AsyncIterator
@@ -27,6 +27,8 @@ class TcpProxy:
         refusal: Where not empty, an XADD is answered with it and never reaches the server.
         refusals: The same for the next XADD commands only, one each.
         refused: XADD commands answered so.
+        lose_reply: The next bytes from the server are lost with their connection.
+        lost: Replies lost so.
     """
 
     def __init__(self, listener: Listener[SocketStream]) -> None:
@@ -36,6 +38,8 @@ class TcpProxy:
         self.refusal = b""
         self.refusals: list[bytes] = []
         self.refused = 0
+        self.lose_reply = False
+        self.lost = 0
         self._listener = listener
         self._links: set[_Link] = set()
 
@@ -130,6 +134,11 @@ class _Link:
         with suppress(*_GONE):
             while True:
                 data = await self._server.receive()
+                if self._proxy.lose_reply:
+                    self._proxy.lose_reply = False
+                    self._proxy.lost += 1
+                    await self._client.aclose()
+                    return
                 size = self._proxy.piece_bytes or len(data)
                 # A client that has disconnected must not block the server.
                 with suppress(*_GONE):

@@ -95,7 +95,7 @@ async def test_row_59_a_store_that_hangs_in_a_flood_costs_one_quote_per_stream(
     """The newest frame of each stream stays pending, the rest is counted; the published quotes are
     correct.
     """
-    publisher = GatedPublisher(streams := MemoryQuoteStreams(CLOCK, maxlen=MAXLEN))
+    publisher = GatedPublisher(streams := MemoryQuoteStreams(maxlen=MAXLEN), WindowMs(50))
     flooded = Flooded(simulator, WindowMs(50))
     publishing = PublishQuotes(
         [flooded.feed],

@@ -124,7 +124,7 @@ class Consumer(MemoryQuotePublisher):
     """Records the error of each quote's time at the moment of publishing."""
 
     def __init__(self, clock: ManualClock, heard_ms: dict[int, float]) -> None:
-        super().__init__(MemoryQuoteStreams(clock, maxlen=100))
+        super().__init__(MemoryQuoteStreams(maxlen=100), WindowMs(1000))
         self.quotes: list[Quote] = []
         self.errors_ms: list[float] = []
         self._clock = clock

@@ -14,6 +14,7 @@ from chimera_s1.adapters.redis.embedded.server_process import poll_until
 from chimera_s1.adapters.redis.publisher.node_quote_publisher import NodeQuotePublisher
 from chimera_s1.adapters.redis.quote_reader import RedisQuoteReader
 from chimera_s1.adapters.system.system_clock import SystemClock
+from chimera_s1.domain.market.conflation import EVERY_UPDATE
 from chimera_s1.domain.ports.quote_publisher import QuotePublisher
 from tests.contract.quote_stores import (
     MAXLEN,
@@ -39,6 +40,7 @@ async def publisher_and_reader(
         NodeQuotePublisher(
             client,
             maxlen=MAXLEN,
+            window=EVERY_UPDATE,
             clock=SystemClock(),
             draw=lambda: 0.5,
             timeout_s=timeout_s,

@@ -15,6 +15,7 @@ from chimera_s1.adapters.redis.embedded.cluster_assembly import wait_until_healt
 from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.publisher.node_quote_publisher import NodeQuotePublisher
 from chimera_s1.adapters.system.system_clock import SystemClock
+from chimera_s1.domain.market.conflation import EVERY_UPDATE
 from tests.contract.publisher_load import (
     error_count,
     instruments_of,
@@ -213,6 +214,7 @@ async def test_commands_delayed_in_the_network_are_never_run_after_newer_ones(
         NodeQuotePublisher(
             client,
             maxlen=MAXLEN,
+            window=EVERY_UPDATE,
             clock=SystemClock(),
             draw=lambda: 0.5,
             timeout_s=0.3,
@@ -293,6 +295,7 @@ async def test_a_late_reply_still_counts(redis_binary: Path, tmp_path: Path) -> 
         NodeQuotePublisher(
             client,
             maxlen=MAXLEN,
+            window=EVERY_UPDATE,
             clock=SystemClock(),
             draw=lambda: 0.5,
             timeout_s=0.2,

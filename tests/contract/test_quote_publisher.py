@@ -196,8 +196,8 @@ async def test_an_unavailable_store_is_reported_and_used_again_when_back(
     assert breakable.stop is not None
     assert breakable.start is not None
     instruments = fresh_instruments(3)
-    quotes = [make_quote(instrument) for instrument in instruments]
     await breakable.publisher.publish([make_quote(instrument) for instrument in instruments])
+    quotes = [make_quote(instrument) for instrument in instruments]
     await breakable.stop()
 
     with anyio.fail_after(10):

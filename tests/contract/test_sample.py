@@ -31,7 +31,7 @@ async def replayed(directory: Path, speed: float | None) -> tuple[str, Content]:
         connect_cluster([node.address for node in redis.nodes]) as reading,
     ):
         recording = BinanceRecording(read_market_file(SAMPLE), WindowMs(1000))
-        publisher = OfficialQuotePublisher(writing, maxlen=10_000)
+        publisher = OfficialQuotePublisher(writing, maxlen=10_000, window=WindowMs(1000))
         replay = ReplayRecording(recording, publisher, clock=SystemClock(), speed=speed)
         progress = await replay.run(lambda _: None)
         reader = RedisQuoteReader(reading)

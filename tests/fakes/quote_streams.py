@@ -8,8 +8,10 @@ from anyio.lowlevel import checkpoint
 from chimera_s1.adapters.redis.quote_entry import quote_fields
 from chimera_s1.domain.errors import PublisherUnavailableError
 from chimera_s1.domain.identifiers import InstrumentId
+from chimera_s1.domain.market.conflation import WindowMs
+from chimera_s1.domain.market.entry_id import EntryId
 from chimera_s1.domain.market.quote import Quote
-from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.market.stream_ids import entry_id
 from chimera_s1.domain.ports.quote_publisher import PublisherCounters, PublishReport
 from chimera_s1.domain.ports.quote_reader import PublishedQuote
 
@@ -17,28 +19,24 @@ UNAVAILABLE = "quote streams unavailable"
 
 
 class MemoryQuoteStreams:
-    """Publishing fails and reading raises while `unavailable` is set."""
+    """Publishing fails and reading raises while `unavailable` is set; while `acknowledgements_lost`
+    is set, quotes are written and reported unpublished.
+    """
 
-    def __init__(self, clock: Clock, *, maxlen: int) -> None:
+    def __init__(self, *, maxlen: int) -> None:
         """Args: maxlen: Exact length of each stream."""
         self.unavailable = False
-        self._clock = clock
+        self.acknowledgements_lost = False
         self._maxlen = maxlen
-        self._last_id = (0, 0)
         self._streams: dict[InstrumentId, deque[PublishedQuote]] = {}
 
-    def append(self, quote: Quote) -> None:
-        last_ms, last_number = self._last_id
-        now_ms = max(self._clock.now_ms(), last_ms)
-        self._last_id = (now_ms, last_number + 1 if now_ms == last_ms else 0)
+    def append(self, quote: Quote, written_as: EntryId) -> bool:
+        """False if the stream holds an id that is not below *written_as*."""
         stream = self._streams.setdefault(quote.instrument, deque(maxlen=self._maxlen))
-        stream.append(
-            PublishedQuote(
-                entry_id="{}-{}".format(*self._last_id),
-                instrument=quote.instrument,
-                fields=quote_fields(quote),
-            )
-        )
+        if stream and written_as <= EntryId.parse(stream[-1].entry_id):
+            return False
+        stream.append(PublishedQuote(str(written_as), quote.instrument, quote_fields(quote)))
+        return True
 
     def instruments(self) -> tuple[InstrumentId, ...]:
         return tuple(sorted(self._streams))
@@ -51,8 +49,10 @@ class MemoryQuoteStreams:
 class MemoryQuotePublisher:
     """Implements `domain.ports.quote_publisher.QuotePublisher`."""
 
-    def __init__(self, streams: MemoryQuoteStreams) -> None:
+    def __init__(self, streams: MemoryQuoteStreams, window: WindowMs) -> None:
         self._streams = streams
+        self._window = window
+        self._unanswered: set[Quote] = set()
         self._counters = PublisherCounters()
 
     @property
@@ -67,10 +67,20 @@ class MemoryQuotePublisher:
         if self._streams.unavailable:
             self._counters.failures += 1
             return PublishReport(published=0, unpublished=tuple(quotes), cause=UNAVAILABLE)
-        for quote in quotes:
-            self._streams.append(quote)
-        self._counters.published += len(quotes)
-        return PublishReport(published=len(quotes))
+        refused = [quote for quote in quotes if not self._append(quote)]
+        already_there = [quote for quote in refused if quote in self._unanswered]
+        refused = [quote for quote in refused if quote not in self._unanswered]
+        self._counters.already_there += len(already_there)
+        self._counters.refused += len(refused)
+        if self._streams.acknowledgements_lost:
+            self._counters.failures += 1
+            self._unanswered.update(quotes)
+            return PublishReport(published=0, unpublished=tuple(quotes), cause=UNAVAILABLE)
+        self._counters.published += len(quotes) - len(refused)
+        return PublishReport(published=len(quotes) - len(refused), refused=tuple(refused))
+
+    def _append(self, quote: Quote) -> bool:
+        return self._streams.append(quote, entry_id(quote, self._window))
 
     async def ping(self) -> str:
         await checkpoint()

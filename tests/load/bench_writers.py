@@ -7,6 +7,7 @@ encoding, sockets, replies, the event loop.
 import random
 import time
 from collections.abc import Sequence
+from itertools import count
 from statistics import median
 
 from msgspec import Struct
@@ -17,6 +18,7 @@ from chimera_s1.adapters.redis.publisher.node_quote_publisher import NodeQuotePu
 from chimera_s1.adapters.redis.publisher.official_quote_publisher import OfficialQuotePublisher
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
+from chimera_s1.domain.market.conflation import WindowMs
 from chimera_s1.domain.market.quote import Quote
 from tests.load.bench_context import BenchContext
 from tests.load.figures import NothingMeasuredError
@@ -26,6 +28,10 @@ ENTRIES = 15_000
 ROUNDS = 7
 MASTERS = 3
 MAXLEN = 10_000
+WINDOW = WindowMs(1000)
+
+_windows = count(1)
+"""Both writers write the same streams: each window is new to them."""
 
 Writer = NodeQuotePublisher | OfficialQuotePublisher
 
@@ -49,7 +55,7 @@ def quotes_of(streams: int, update: int) -> list[Quote]:
             ask_qty=(250_266 + number % 83) / 100_000,
             source="binance.spot.bookTicker",
             update_id=update,
-            received_ms=1_772_514_460_893,
+            received_ms=1_772_514_460_893 + update * 1000,
         )
         for number in range(streams)
     ]
@@ -57,7 +63,7 @@ def quotes_of(streams: int, update: int) -> list[Quote]:
 
 async def cost(writer: Writer, streams: int, entries: int) -> Cost:
     """Write *entries* entries in sequential batches of *streams*."""
-    batches = [quotes_of(streams, update) for update in range(max(1, entries // streams))]
+    batches = [quotes_of(streams, next(_windows)) for _ in range(max(1, entries // streams))]
     wall, cpu = time.perf_counter(), time.process_time()
     published = 0
     for batch in batches:
@@ -75,7 +81,7 @@ async def compare(
     async with (
         connect_cluster(addresses) as one,
         connect_cluster(addresses) as other,
-        OfficialQuotePublisher(one, maxlen=MAXLEN) as official,
+        OfficialQuotePublisher(one, maxlen=MAXLEN, window=WINDOW) as official,
         _node_writer(other) as node,
     ):
         costs: dict[Writer, list[Cost]] = {official: [], node: []}
@@ -113,7 +119,9 @@ async def bench_writers(bench: BenchContext) -> None:
 
 
 def _node_writer(client: ClusterClient) -> NodeQuotePublisher:
-    return NodeQuotePublisher(client, maxlen=MAXLEN, clock=SystemClock(), draw=random.random)
+    return NodeQuotePublisher(
+        client, maxlen=MAXLEN, window=WINDOW, clock=SystemClock(), draw=random.random
+    )
 
 
 def _medians(costs: Sequence[Cost]) -> Cost:

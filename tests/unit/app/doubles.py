@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import anyio
 
 from chimera_s1.domain.identifiers import InstrumentId
+from chimera_s1.domain.market.conflation import WindowMs
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.ports.quote_publisher import PublishReport
 from tests.fakes.quote_streams import MemoryQuotePublisher, MemoryQuoteStreams
@@ -13,13 +14,13 @@ from tests.fakes.quote_streams import MemoryQuotePublisher, MemoryQuoteStreams
 class GatedPublisher(MemoryQuotePublisher):
     """A slow store: each call waits until it is released, then writes.
 
-    `refused` names instruments whose node does not answer: their quotes come back unpublished.
+    `unavailable` names instruments whose node does not answer: their quotes come back unpublished.
     """
 
-    def __init__(self, streams: MemoryQuoteStreams) -> None:
-        super().__init__(streams)
+    def __init__(self, streams: MemoryQuoteStreams, window: WindowMs) -> None:
+        super().__init__(streams, window)
         self.offered: list[tuple[Quote, ...]] = []
-        self.refused: set[InstrumentId] = set()
+        self.unavailable: set[InstrumentId] = set()
         self.pings = 0
         self.called = anyio.Event()
         self._gate = anyio.Event()
@@ -38,8 +39,8 @@ class GatedPublisher(MemoryQuotePublisher):
         self.offered.append(tuple(quotes))
         self.called.set()
         await self._gate.wait()
-        taken = [quote for quote in quotes if quote.instrument not in self.refused]
-        back = tuple(quote for quote in quotes if quote.instrument in self.refused)
+        taken = [quote for quote in quotes if quote.instrument not in self.unavailable]
+        back = tuple(quote for quote in quotes if quote.instrument in self.unavailable)
         report = await super().publish(taken)
         if not back:
             return report

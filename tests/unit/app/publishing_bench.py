@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from itertools import count
 
 import anyio
 from anyio import wait_all_tasks_blocked as settle
@@ -43,9 +44,10 @@ class Bench:
 
     def __init__(self, window: int = 1000, clock: ManualClock | None = None) -> None:
         self.clock = clock or ManualClock(SECOND)
-        self.streams = MemoryQuoteStreams(self.clock, maxlen=1_000)
-        self.publisher = GatedPublisher(self.streams)
+        self.streams = MemoryQuoteStreams(maxlen=1_000)
+        self.publisher = GatedPublisher(self.streams, WindowMs(window))
         self.board = QuoteBoard()
+        self._update_ids = count(1)
         every = window == 0
         self.spot = ScriptedMarketFeed(Venue.SPOT, every_update=every)
         self.perp = ScriptedMarketFeed(Venue.PERP, every_update=every)
@@ -68,9 +70,17 @@ class Bench:
                 yield
                 tasks.cancel_scope.cancel()
 
-    def offer(self, bid: float, instrument: InstrumentId = BTC, source: str = "book") -> Quote:
+    def offer(
+        self, bid: float, instrument: InstrumentId = BTC, source: str = "binance.spot.bookTicker"
+    ) -> Quote:
         """A quote arrives now."""
-        made = quote(str(instrument), bid=bid, ts=self.clock.now_ms(), source=source)
+        made = quote(
+            str(instrument),
+            bid=bid,
+            ts=self.clock.now_ms(),
+            source=source,
+            update_id=next(self._update_ids),
+        )
         (self.spot if instrument.venue is Venue.SPOT else self.perp).receive(made)
         return made
 
@@ -79,7 +89,7 @@ class Bench:
         entries = self.streams.entries(instrument)
         return [float(dict(entry.fields)["bid1"]) for entry in entries]
 
-    def written_ms(self, instrument: InstrumentId = BTC) -> list[int]:
-        """When the entries of a stream were written."""
+    def window_ends(self, instrument: InstrumentId = BTC) -> list[int]:
+        """Of the entries of a stream, ms."""
         ids = [entry.entry_id for entry in self.streams.entries(instrument)]
         return [int(entry_id.partition("-")[0]) for entry_id in ids]

@@ -7,7 +7,9 @@ import msgspec
 
 from chimera_s1.adapters.redis.keys import quote_stream
 from chimera_s1.domain.identifiers import InstrumentId
+from chimera_s1.domain.market.conflation import WindowMs
 from chimera_s1.domain.market.quote import Quote
+from chimera_s1.domain.market.stream_ids import entry_id
 from chimera_s1.domain.money import decimal_text
 from chimera_s1.domain.ports.quote_reader import PublishedQuote
 
@@ -23,6 +25,9 @@ QUOTE_FIELDS = (
     "src",
 )
 """In the order they are written. Other services parse them."""
+
+ID_REFUSED = "The ID specified in XADD is equal or smaller"
+"""In the reply to an XADD whose id is not above the last id of its stream."""
 
 _json = msgspec.json.Encoder().encode
 
@@ -46,10 +51,11 @@ def decimal_texts_fast(values: Sequence[float]) -> list[str]:
     return f"{text[1:-1]},".replace(".0,", ",")[:-1].split(",")
 
 
-def encode_quote_command(quote: Quote, maxlen: int) -> tuple[str | int, ...]:
-    """`XADD <stream> MAXLEN ~ <maxlen> * ts ... src ...`, one item per argument."""
+def encode_quote_command(quote: Quote, maxlen: int, window: WindowMs) -> tuple[str | int, ...]:
+    """`XADD <stream> MAXLEN ~ <maxlen> <id> ts ... src ...`, one item per argument."""
+    name, written_as = quote_stream(quote.instrument), str(entry_id(quote, window))
     fields = chain.from_iterable(quote_fields(quote))
-    return ("XADD", quote_stream(quote.instrument), "MAXLEN", "~", maxlen, "*", *fields)
+    return ("XADD", name, "MAXLEN", "~", maxlen, written_as, *fields)
 
 
 def decode_quote(instrument: InstrumentId, entry: tuple[str, Mapping[str, str]]) -> PublishedQuote:

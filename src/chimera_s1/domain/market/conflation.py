@@ -7,6 +7,8 @@ from chimera_s1.domain.errors import InvalidValueError
 WindowMs = NewType("WindowMs", int)
 """Width of a conflation window: 0 (every update is published) or 50 to 1000 ms."""
 
+EVERY_UPDATE = WindowMs(0)
+
 WINDOW_MS_MIN = 50
 WINDOW_MS_MAX = 1000
 _SECOND_MS = 1000

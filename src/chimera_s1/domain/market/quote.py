@@ -6,6 +6,7 @@ from math import isfinite
 from msgspec import Struct
 
 from chimera_s1.domain.identifiers import InstrumentId
+from chimera_s1.domain.market.entry_id import EntryId
 
 StreamKey = tuple[InstrumentId, str]
 """An instrument and the source of its quotes."""
@@ -21,6 +22,7 @@ class Quote(Struct, frozen=True, gc=False):
         received_ms: When the frame was read from the socket, local epoch ms.
         lag_ms: Receive time minus exchange event time on the local clock, not limited: negative
             where the event seems to be in the future. None where the frame has no event time.
+        entry_id: The id of its stream entry where it is not the natural one; see `stream_ids`.
     """
 
     instrument: InstrumentId
@@ -33,6 +35,7 @@ class Quote(Struct, frozen=True, gc=False):
     update_id: int
     received_ms: int
     lag_ms: int | None = None
+    entry_id: EntryId | None = None
 
     @property
     def mid(self) -> float:

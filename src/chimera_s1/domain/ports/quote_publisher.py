@@ -14,13 +14,16 @@ class PublishReport(Struct, frozen=True):
     Attributes:
         published: Number of acknowledged entries.
         unpublished: Quotes of this or an earlier call that are not, or may not be, on their stream.
-            The caller publishes them again unless it has newer ones.
+            The caller publishes them again, with the same ids, unless it has newer ones.
         cause: For people; empty if everything was acknowledged.
+        refused: Not written: their stream holds an id that is not below theirs, and this publisher
+            has not sent theirs before. Another process writes this stream, or its id is ahead.
     """
 
     published: int
     unpublished: tuple[Quote, ...] = ()
     cause: str = ""
+    refused: tuple[Quote, ...] = ()
 
 
 class PublisherCounters(Struct):
@@ -28,6 +31,8 @@ class PublisherCounters(Struct):
 
     Attributes:
         published: Acknowledged entries.
+        already_there: Those of them that an earlier attempt without a reply had written.
+        refused: Quotes whose id was not above the last one of their stream.
         batches: Calls with at least one quote.
         moved_replies, ask_replies: Redirections followed.
         busy_replies: TRYAGAIN, CLUSTERDOWN and LOADING replies.
@@ -35,6 +40,8 @@ class PublisherCounters(Struct):
     """
 
     published: int = 0
+    already_there: int = 0
+    refused: int = 0
     batches: int = 0
     moved_replies: int = 0
     ask_replies: int = 0
@@ -43,7 +50,9 @@ class PublisherCounters(Struct):
 
 
 class QuotePublisher(Protocol):
-    """Appends quotes to `mkt:events:<venue>:<SYMBOL>`; each stream is trimmed."""
+    """Appends quotes to `mkt:events:<venue>:<SYMBOL>`, with the ids of `domain.market.stream_ids`;
+    each stream is trimmed.
+    """
 
     @property
     def counters(self) -> PublisherCounters:
@@ -53,8 +62,8 @@ class QuotePublisher(Protocol):
     async def publish(self, quotes: Sequence[Quote]) -> PublishReport:
         """Append each quote to its stream, in order within a stream.
 
-        Returns within a bounded time whatever the store does. A lost acknowledgement may lead to a
-        duplicate entry, never to a wrong order within a stream.
+        Returns within a bounded time whatever the store does. A quote that is published again
+        after a lost acknowledgement has the same id, so that it is written once.
         """
         ...
 

@@ -25,6 +25,7 @@ from chimera_s1.adapters.redis.operations_log import RedisOperationsLog
 from chimera_s1.adapters.redis.publisher.official_quote_publisher import OfficialQuotePublisher
 from chimera_s1.adapters.redis.quote_reader import RedisQuoteReader
 from chimera_s1.domain.errors import ConfigurationError
+from chimera_s1.domain.market.conflation import EVERY_UPDATE
 from tests.contract.quote_stores import fresh_instruments, make_quote
 
 PASSWORD = "correct-horse-battery"
@@ -44,7 +45,7 @@ async def test_wrong_credentials_are_a_configuration_error(
             assert caught.value.__cause__ is None
 
         async with connect_cluster(embedded.addresses, password=PASSWORD) as client:
-            publisher = OfficialQuotePublisher(client, maxlen=10)
+            publisher = OfficialQuotePublisher(client, maxlen=10, window=EVERY_UPDATE)
             report = await publisher.publish([make_quote(fresh_instruments(1)[0])])
             assert (report.published, await publisher.ping()) == (1, "")
             assert PASSWORD not in repr(client)
@@ -61,7 +62,10 @@ async def test_a_changed_password_is_reported_with_the_name_of_its_setting(
         connect_cluster(embedded.addresses) as client,
         connect_cluster(embedded.addresses) as reading,
     ):
-        publisher, reader = OfficialQuotePublisher(client, maxlen=10), RedisQuoteReader(reading)
+        publisher, reader = (
+            OfficialQuotePublisher(client, maxlen=10, window=EVERY_UPDATE),
+            RedisQuoteReader(reading),
+        )
         quote = make_quote(fresh_instruments(1)[0])
         assert (await publisher.publish([quote])).published == 1
         await reader.newest([quote.instrument])
@@ -107,7 +111,7 @@ async def test_publishing_starts_when_the_cluster_becomes_available(
         (node,) = embedded.nodes
         await node.kill()
         async with connect_cluster(embedded.addresses) as client:
-            publisher = OfficialQuotePublisher(client, maxlen=10)
+            publisher = OfficialQuotePublisher(client, maxlen=10, window=EVERY_UPDATE)
             quote = make_quote(fresh_instruments(1)[0])
             assert (await publisher.publish([quote])).unpublished == (quote,)
             await node.start()
@@ -132,7 +136,7 @@ async def test_a_cluster_that_moved_is_found_at_the_configured_addresses(
             quote = make_quote(fresh_instruments(1)[0])
             context = connect_cluster(addresses)
             client = await context.__aenter__()
-            publisher = OfficialQuotePublisher(client, maxlen=10)
+            publisher = OfficialQuotePublisher(client, maxlen=10, window=EVERY_UPDATE)
             assert (await publisher.publish([quote])).published == 1
         try:
             await new.nodes[0].start()
@@ -160,12 +164,12 @@ async def test_tls_verifies_the_server(redis_binary: Path, tmp_path: Path) -> No
     ):
         address = RedisAddress("127.0.0.1", port)
         async with connect_cluster([address], tls=True, tls_ca=str(ca)) as client:
-            publisher = OfficialQuotePublisher(client, maxlen=10)
+            publisher = OfficialQuotePublisher(client, maxlen=10, window=EVERY_UPDATE)
             assert await publisher.ping() == ""
             assert (await publisher.publish([make_quote(fresh_instruments(1)[0])])).published == 1
 
         async with connect_cluster([address], tls=True) as client:
-            publisher = OfficialQuotePublisher(client, maxlen=10)
+            publisher = OfficialQuotePublisher(client, maxlen=10, window=EVERY_UPDATE)
             assert "certificate" in await publisher.ping()
 
 

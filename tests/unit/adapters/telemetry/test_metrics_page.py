@@ -23,11 +23,11 @@ from chimera_s1.app.capabilities.operations.metrics import (
     round_trip_source,
 )
 from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.market.conflation import EVERY_UPDATE
 from chimera_s1.domain.operations.clock_skew import ClockSkew
 from chimera_s1.domain.operations.health import HealthComponent, Level
 from chimera_s1.domain.operations.metrics import MetricSource, counter, gauge
 from chimera_s1.domain.ports.operations_log import RoundTripSummary
-from tests.fakes.manual_clock import ManualClock
 from tests.fakes.market_feed import ScriptedMarketFeed
 from tests.fakes.quote_streams import MemoryQuotePublisher, MemoryQuoteStreams
 from tests.sample_quotes import quote
@@ -125,7 +125,7 @@ def test_a_feed_is_counted_by_venue_and_reason() -> None:
 
 
 async def test_a_publisher_is_counted_with_its_redirects() -> None:
-    publisher = MemoryQuotePublisher(MemoryQuoteStreams(ManualClock(), maxlen=10))
+    publisher = MemoryQuotePublisher(MemoryQuoteStreams(maxlen=10), EVERY_UPDATE)
     await publisher.publish([quote(), quote("spot/ETHUSDT")])
     publisher.counters.moved_replies += 4
     publisher.counters.ask_replies += 5

@@ -9,6 +9,7 @@ from chimera_s1.adapters.redis.addresses import RedisAddress
 from chimera_s1.adapters.redis.publisher.node_client import NodeBatch
 from chimera_s1.adapters.redis.publisher.node_connection import Replies
 from chimera_s1.adapters.redis.publisher.quote_encoder import Redirect, error_reply_text
+from chimera_s1.adapters.redis.quote_entry import ID_REFUSED
 from chimera_s1.domain.identifiers import InstrumentId
 
 _BUSY_ERRORS = ("TRYAGAIN", "CLUSTERDOWN", "LOADING")
@@ -19,12 +20,16 @@ class NodeBatchOutcome(Struct):
     """Quotes are given by their positions in the batch.
 
     Attributes:
+        already_there: How many of *acknowledged* an earlier attempt had written.
+        ids_refused: Not above the last id of their stream, and never sent before.
         redirected: In order; the quotes of one stream have one target.
         error: The first error that is not a redirect; empty if there is none.
         slot_map_stale: Whether an error shows that this node does not serve the slot.
     """
 
     acknowledged: list[int] = field(default_factory=list)
+    already_there: int = 0
+    ids_refused: list[int] = field(default_factory=list)
     redirected: dict[int, Redirect] = field(default_factory=dict)
     moved_replies: int = 0
     ask_replies: int = 0
@@ -44,6 +49,9 @@ def match_replies(
     for position, reply in _quote_replies(node_batch, replies):
         if not isinstance(reply, hiredis.ReplyError):
             outcome.acknowledged.append(position)
+            continue
+        if ID_REFUSED in str(reply):
+            _record_id_refusal(outcome, position, sent_before=position in node_batch.sent_before)
             continue
         redirect = Redirect.parse(str(reply), sender)
         if redirect is None:
@@ -65,6 +73,14 @@ def _quote_replies(node_batch: NodeBatch, replies: Replies) -> Iterator[tuple[in
             # If ASKING failed, the reply to the command after it is a redirect or an error.
             next(remaining)
         yield position, next(remaining)
+
+
+def _record_id_refusal(outcome: NodeBatchOutcome, position: int, *, sent_before: bool) -> None:
+    if sent_before:
+        outcome.acknowledged.append(position)
+        outcome.already_there += 1
+    else:
+        outcome.ids_refused.append(position)
 
 
 def _record_error(outcome: NodeBatchOutcome, text: str) -> None:

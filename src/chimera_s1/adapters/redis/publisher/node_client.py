@@ -1,7 +1,7 @@
 """Client of one node: stays connected, with at most one request in flight."""
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import anyio
 from redis.exceptions import RedisError
@@ -18,6 +18,7 @@ from chimera_s1.adapters.redis.publisher.node_connection import (
     open_connection,
 )
 from chimera_s1.adapters.redis.publisher.quote_batch import QuoteBatch
+from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.operations.backoff import Backoff
 from chimera_s1.domain.ports.clock import Clock
 
@@ -31,11 +32,24 @@ _log = logging.getLogger(__name__)
 class NodeBatch:
     """The quotes of a batch that one node receives in one request, by their positions."""
 
-    def __init__(self, batch: QuoteBatch, positions: list[int], asking: frozenset[int]) -> None:
-        """Args: asking: The positions sent with ASKING in front."""
+    def __init__(
+        self,
+        batch: QuoteBatch,
+        positions: list[int],
+        asking: frozenset[int],
+        sent_before: frozenset[int],
+    ) -> None:
+        """Args:
+        asking: The positions sent with ASKING in front.
+        sent_before: The positions that were sent before and not answered.
+        """
         self.batch = batch
         self.positions = positions
         self.asking = asking
+        self.sent_before = sent_before
+
+    def quotes(self) -> Iterator[Quote]:
+        return (self.batch.quotes[position] for position in self.positions)
 
 
 class NodeClient:

@@ -3,7 +3,7 @@
 Quotes that one node cannot accept now are returned at once; streams on other nodes do not wait.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from math import inf
 from typing import Self
@@ -21,7 +21,9 @@ from chimera_s1.adapters.redis.publisher.node_probe import NodeProbe
 from chimera_s1.adapters.redis.publisher.quote_batch import QuoteBatch
 from chimera_s1.adapters.redis.publisher.quote_encoder import QuoteEncoder, Redirect
 from chimera_s1.adapters.redis.publisher.slot_map import SlotMap
+from chimera_s1.adapters.redis.publisher.unanswered_quotes import UnansweredQuotes
 from chimera_s1.domain.identifiers import InstrumentId
+from chimera_s1.domain.market.conflation import WindowMs
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.quote_publisher import PublisherCounters, PublishReport
@@ -57,6 +59,7 @@ class NodeQuotePublisher:
         client: ClusterClient,
         *,
         maxlen: int,
+        window: WindowMs,
         clock: Clock,
         draw: Callable[[], float],
         timeout_s: float = TIMEOUT_S,
@@ -65,13 +68,14 @@ class NodeQuotePublisher:
     ) -> None:
         """Args:
         maxlen: Approximate length of each stream (`S1_STREAM_MAXLEN`).
+        window: Decides the entry ids (`S1_CONFLATION_MS`).
         draw: Uniform in [0, 1), for the jitter between connection attempts.
         timeout_s: Limit of one call.
         straggler_wait_s: How long a call waits for slow nodes once another node is idle. Later
             replies still count.
         reply_timeout_s: Limit of one reply; then the connection is closed.
         """
-        self._encoder = QuoteEncoder(maxlen)
+        self._encoder = QuoteEncoder(maxlen, window)
         self._clock = clock
         self._draw = draw
         self._timeout_s = timeout_s
@@ -84,6 +88,7 @@ class NodeQuotePublisher:
         self._batch = QuoteBatch(())
         self._redirect_counts: dict[int, int] = {}
         self._late_acknowledged: set[Quote] = set()
+        self._unanswered = UnansweredQuotes()
         self._counters = PublisherCounters()
         self._tasks: TaskGroup | None = None
 
@@ -121,7 +126,7 @@ class NodeQuotePublisher:
                     await self._wait_for_replies(batch)
                 finally:
                     self._abandon(batch)
-        if batch.published < len(quotes) and not batch.causes:
+        if batch.settled < len(quotes) and not batch.causes:
             self._record_failure(batch, self._slot_map.refresh_error or _STILL_IN_FLIGHT)
         self._counters.published += batch.published
         return batch.report()
@@ -197,7 +202,9 @@ class NodeQuotePublisher:
     def _send_queued(self, client: NodeClient) -> None:
         if not (client.queue and client.ready):
             return
-        node_batch = NodeBatch(self._batch, client.queue, frozenset(client.asking))
+        node_batch = NodeBatch(
+            self._batch, client.queue, frozenset(client.asking), self._sent_before(client.queue)
+        )
         client.queue, client.asking = [], set()
         client.in_flight = node_batch
         client.send(
@@ -207,6 +214,12 @@ class NodeQuotePublisher:
             len(node_batch.positions) + len(node_batch.asking),
             partial(self._on_replies, client, node_batch),
         )
+
+    def _sent_before(self, positions: Iterable[int]) -> frozenset[int]:
+        if not self._unanswered:
+            return frozenset()
+        quotes = self._batch.quotes
+        return frozenset(p for p in positions if quotes[p] in self._unanswered)
 
     async def _wait_for_replies(self, batch: QuoteBatch) -> None:
         # A caller that publishes in a loop must not keep the replies from being read.
@@ -238,6 +251,7 @@ class NodeQuotePublisher:
             client.queue, client.asking = [], set()
             if client.in_flight is not None and client.in_flight.batch is batch:
                 batch.mark_uncertain(client.in_flight.positions)
+                self._unanswered.add(client.in_flight.quotes())
                 client.overdue = True
                 self._slot_map.request_refresh(client.address)
             self._record_failure(
@@ -255,6 +269,7 @@ class NodeQuotePublisher:
             )
         elif node_batch.batch is self._batch:
             node_batch.batch.mark_uncertain(node_batch.positions)
+            self._unanswered.add(node_batch.quotes())
             self._record_failure(
                 node_batch.batch,
                 f"Redis {client.address}: connection closed before the reply; outcome unknown",
@@ -268,6 +283,8 @@ class NodeQuotePublisher:
         self._counters.busy_replies += outcome.busy_replies
         self._counters.moved_replies += outcome.moved_replies
         self._counters.ask_replies += outcome.ask_replies
+        self._counters.already_there += outcome.already_there
+        self._counters.refused += len(outcome.ids_refused)
         client.write_error = "" if outcome.acknowledged else outcome.error
         if outcome.slot_map_stale:
             self._slot_map.request_refresh(client.address)
@@ -278,6 +295,8 @@ class NodeQuotePublisher:
             self._apply_late_outcome(client, node_batch, outcome)
             return
         node_batch.batch.acknowledge_all(outcome.acknowledged)
+        for position in outcome.ids_refused:
+            node_batch.batch.refuse_id(position)
         if outcome.error:
             self._record_failure(node_batch.batch, f"Redis {client.address}: {outcome.error}")
         if outcome.redirected:
@@ -289,6 +308,8 @@ class NodeQuotePublisher:
         """For replies after their call has ended: its quotes were returned as unpublished, so the
         caller may publish them again, or has already.
         """
+        # Sent again, they must not count as written by this process.
+        self._unanswered.discard(node_batch.batch.quotes[p] for p in outcome.ids_refused)
         acknowledged = {node_batch.batch.quotes[position] for position in outcome.acknowledged}
         already_written = [p for p in client.queue if self._batch.quotes[p] in acknowledged]
         self._batch.acknowledge_all(already_written)

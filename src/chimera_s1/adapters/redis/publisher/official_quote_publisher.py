@@ -1,6 +1,6 @@
 """Publishes quotes with the official client: one pipeline per node."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Self
 
 import anyio
@@ -8,6 +8,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import (
     AskError,
+    AuthenticationError,
     BusyLoadingError,
     ClusterDownError,
     MovedError,
@@ -21,8 +22,10 @@ from chimera_s1.adapters.redis.cluster_report import cluster_problem
 from chimera_s1.adapters.redis.errors import REDIS_FAILURES, configuration_advice, error_text
 from chimera_s1.adapters.redis.keys import quote_stream
 from chimera_s1.adapters.redis.publisher.quote_batch import QuoteBatch
-from chimera_s1.adapters.redis.quote_entry import encode_quote_command
+from chimera_s1.adapters.redis.publisher.unanswered_quotes import UnansweredQuotes
+from chimera_s1.adapters.redis.quote_entry import ID_REFUSED, encode_quote_command
 from chimera_s1.domain.identifiers import InstrumentId
+from chimera_s1.domain.market.conflation import WindowMs
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.ports.quote_publisher import PublisherCounters, PublishReport
 
@@ -30,6 +33,8 @@ CHUNK_SIZE = 500  # quotes per pipeline
 TIMEOUT_S = 2.0
 
 _BUSY_ERRORS = (TryAgainError, ClusterDownError, BusyLoadingError)
+_REFUSALS = (ResponseError, BusyLoadingError, AuthenticationError)
+"""The server's replies; any other error leaves it unknown what was written."""
 
 
 class OfficialQuotePublisher:
@@ -45,17 +50,23 @@ class OfficialQuotePublisher:
         client: ClusterClient,
         *,
         maxlen: int,
+        window: WindowMs,
         timeout_s: float = TIMEOUT_S,
         chunk_size: int = CHUNK_SIZE,
     ) -> None:
-        """Args: maxlen: Approximate length of each stream (`S1_STREAM_MAXLEN`)."""
+        """Args:
+        maxlen: Approximate length of each stream (`S1_STREAM_MAXLEN`).
+        window: Decides the entry ids (`S1_CONFLATION_MS`).
+        """
         self._client = client
         self._maxlen = maxlen
+        self._window = window
         self._timeout_s = timeout_s
         self._chunk_size = chunk_size
         self._lock = anyio.Lock()
         self._failed_node: str | None = None
         self._slot_map_stale = False
+        self._unanswered = UnansweredQuotes()
         self._counters = PublisherCounters()
         client.on_error_reply = self._count_redirect
         # With retries, a pipeline would first close the connections of all nodes.
@@ -82,7 +93,9 @@ class OfficialQuotePublisher:
         if timeout.cancelled_caught:
             self._mark_slot_map_stale()
             self._record_failure(batch, f"Redis: no acknowledgement within {self._timeout_s:g} s")
+        self._unanswered.add(quotes[p] for p in batch.unpublished() if batch.is_uncertain(p))
         self._counters.published += batch.published
+        self._counters.refused += len(batch.refused())
         return batch.report()
 
     async def ping(self) -> str:
@@ -156,6 +169,7 @@ class OfficialQuotePublisher:
             chunk = positions[start : start + self._chunk_size]
             redirected += [p for p in chunk if batch.quotes[p].instrument in moved]
             direct = [p for p in chunk if batch.quotes[p].instrument not in moved]
+            sent_before = {p for p in direct if self._sent_before(batch, p)}
             # Until the reply; stays so if none comes.
             batch.mark_uncertain(direct)
             try:
@@ -167,26 +181,44 @@ class OfficialQuotePublisher:
                 if isinstance(reply, MovedError | AskError):
                     redirected.append(position)
                     moved.add(batch.quotes[position].instrument)
-                elif isinstance(reply, Exception):
+                elif isinstance(reply, Exception) and ID_REFUSED not in str(reply):
                     failures.setdefault(node, reply)
-            self._apply_replies(batch, direct, replies)
+            self._apply_replies(batch, direct, replies, sent_before)
             if node in failures:
                 return
 
     def _apply_replies(
-        self, batch: QuoteBatch, positions: Sequence[int], replies: Sequence[object]
+        self,
+        batch: QuoteBatch,
+        positions: Sequence[int],
+        replies: Sequence[object],
+        sent_before: Collection[int],
     ) -> None:
         for position, reply in zip(positions, replies, strict=True):
-            if isinstance(reply, Exception):
-                batch.refuse(position)
-                self._count_busy(reply)
-            else:
+            if not isinstance(reply, Exception):
                 batch.acknowledge(position)
+            elif ID_REFUSED in str(reply):
+                self._record_id_refusal(batch, position, sent_before=position in sent_before)
+            else:
+                # A lost connection also comes as the reply to each command of a pipeline.
+                if isinstance(reply, _REFUSALS):
+                    batch.refuse(position)
+                self._count_busy(reply)
+
+    def _sent_before(self, batch: QuoteBatch, position: int) -> bool:
+        return batch.is_uncertain(position) or batch.quotes[position] in self._unanswered
+
+    def _record_id_refusal(self, batch: QuoteBatch, position: int, *, sent_before: bool) -> None:
+        if sent_before:
+            batch.acknowledge(position)
+            self._counters.already_there += 1
+        else:
+            batch.refuse_id(position)
 
     async def _send(self, batch: QuoteBatch, positions: Sequence[int]) -> list[object]:
         pipeline = self._client.pipeline()
         for position in positions:
-            pipeline.execute_command(*encode_quote_command(batch.quotes[position], self._maxlen))
+            pipeline.execute_command(*self._command(batch, position))
         return await pipeline.execute(raise_on_error=False, allow_redirections=False)
 
     async def _follow_redirects(
@@ -195,14 +227,23 @@ class OfficialQuotePublisher:
         # One at a time: redis-py sends ASKING separately, and only an otherwise idle client is sure
         # to send the next command over the same connection.
         for position in redirected:
-            command = encode_quote_command(batch.quotes[position], self._maxlen)
+            sent_before = self._sent_before(batch, position)
+            batch.mark_uncertain([position])
             try:
-                await self._client.execute_command(*command)
+                await self._client.execute_command(*self._command(batch, position))
             except REDIS_FAILURES as error:
+                if ID_REFUSED in str(error):
+                    self._record_id_refusal(batch, position, sent_before=sent_before)
+                    continue
+                if isinstance(error, _REFUSALS):
+                    batch.refuse(position)
                 failures["after a redirect"] = error
                 # Later quotes of the same stream must not be written before this one.
                 return
             batch.acknowledge(position)
+
+    def _command(self, batch: QuoteBatch, position: int) -> tuple[str | int, ...]:
+        return encode_quote_command(batch.quotes[position], self._maxlen, self._window)
 
     async def _refresh_if_stale(self) -> None:
         if self._slot_map_stale:

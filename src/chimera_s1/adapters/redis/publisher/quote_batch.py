@@ -6,7 +6,7 @@ from chimera_s1.domain.identifiers import InstrumentId
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.ports.quote_publisher import PublishReport
 
-_UNSENT, _ACKNOWLEDGED, _UNCERTAIN = range(3)
+_UNSENT, _ACKNOWLEDGED, _UNCERTAIN, _ID_REFUSED = range(4)
 
 
 class QuoteBatch:
@@ -34,6 +34,13 @@ class QuoteBatch:
         """The server replied that it did not write the quote."""
         self._states[position] = _UNSENT
 
+    def refuse_id(self, position: int) -> None:
+        """The stream holds an id that is not below that of the quote."""
+        self._states[position] = _ID_REFUSED
+
+    def is_uncertain(self, position: int) -> bool:
+        return self._states[position] == _UNCERTAIN
+
     def unpublished(self) -> list[int]:
         """Positions to publish again, in order; not those superseded by a newer quote of the same
         instrument and source that is, or may be, on the stream.
@@ -43,7 +50,7 @@ class QuoteBatch:
         for position in reversed(range(len(self.quotes))):
             quote, state = self.quotes[position], self._states[position]
             key = quote.instrument, quote.source
-            if state != _ACKNOWLEDGED and key not in superseded:
+            if state in {_UNSENT, _UNCERTAIN} and key not in superseded:
                 found.append(position)
             if state != _UNSENT:
                 superseded.add(key)
@@ -53,11 +60,21 @@ class QuoteBatch:
     def published(self) -> int:
         return self._states.count(_ACKNOWLEDGED)
 
+    def refused(self) -> list[int]:
+        """Positions whose id was refused, in order."""
+        return [p for p, state in enumerate(self._states) if state == _ID_REFUSED]
+
+    @property
+    def settled(self) -> int:
+        """How many were acknowledged or refused by their id."""
+        return self.published + self._states.count(_ID_REFUSED)
+
     def report(self) -> PublishReport:
         if self.published == len(self.quotes):
             return PublishReport(published=self.published)
         return PublishReport(
             published=self.published,
             unpublished=tuple(self.quotes[position] for position in self.unpublished()),
+            refused=tuple(self.quotes[position] for position in self.refused()),
             cause="; ".join(dict.fromkeys(self.causes)),
         )

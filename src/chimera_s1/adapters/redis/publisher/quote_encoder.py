@@ -20,7 +20,9 @@ from chimera_s1.adapters.redis.errors import configuration_advice
 from chimera_s1.adapters.redis.keys import quote_stream
 from chimera_s1.adapters.redis.quote_entry import QUOTE_FIELDS, quote_values
 from chimera_s1.domain.identifiers import InstrumentId
+from chimera_s1.domain.market.conflation import WindowMs, window_end
 from chimera_s1.domain.market.quote import Quote
+from chimera_s1.domain.market.stream_ids import entry_id, natural_entry_id
 
 ASKING: Final = "*1\r\n$6\r\nASKING\r\n"
 
@@ -31,7 +33,7 @@ _CREDENTIALS_REFUSED = ("NOAUTH", "WRONGPASS")
 
 
 class EncodedStreamPrefix(Struct, frozen=True, gc=False):
-    """The constant parts of an XADD: *head* precedes the value of `ts`, *middle* that of `bid1`."""
+    """The constant parts of an XADD: *head* precedes the id, *middle* the value of `bid1`."""
 
     slot: int
     head: str
@@ -39,17 +41,21 @@ class EncodedStreamPrefix(Struct, frozen=True, gc=False):
 
 
 class QuoteEncoder(dict[InstrumentId, EncodedStreamPrefix]):
-    """Encodes `XADD <stream> MAXLEN ~ <maxlen> * ...`; caches one prefix per instrument."""
+    """Encodes `XADD <stream> MAXLEN ~ <maxlen> <id> ...`; caches one prefix per instrument."""
 
-    def __init__(self, maxlen: int) -> None:
+    def __init__(self, maxlen: int, window: WindowMs) -> None:
         super().__init__()
         self._maxlen = maxlen
+        self._window = window
+        self._window_start = self._window_end = 0
+        self._id_and_ts: dict[str, str] = {}
         self._sources: dict[str, str] = {}
 
     def __missing__(self, instrument: InstrumentId) -> EncodedStreamPrefix:
         name = quote_stream(instrument)
-        words = ("XADD", name, "MAXLEN", "~", str(self._maxlen), "*")
-        head = f"*{len(words) + 2 * len(QUOTE_FIELDS)}\r\n" + "".join(map(bulk_string, words)) + _TS
+        words = ("XADD", name, "MAXLEN", "~", str(self._maxlen))
+        arguments = len(words) + 1 + 2 * len(QUOTE_FIELDS)
+        head = f"*{arguments}\r\n" + "".join(map(bulk_string, words))
         middle = f"\r\n{_SYMBOL}{bulk_string(instrument.symbol)}{_BID}"
         stream = EncodedStreamPrefix(int(key_slot(name.encode())), head, middle)
         self[instrument] = stream
@@ -59,7 +65,7 @@ class QuoteEncoder(dict[InstrumentId, EncodedStreamPrefix]):
         stream = self[quote.instrument]
         ts, _, bid, ask, mid, spread, qty, usdt, source = quote_values(quote)
         return (
-            f"{stream.head}${len(ts)}\r\n{ts}{stream.middle}"
+            f"{stream.head}{self._encode_id(quote)}${len(ts)}\r\n{ts}{stream.middle}"
             f"${len(bid)}\r\n{bid}\r\n{_ASK}${len(ask)}\r\n{ask}\r\n"
             f"{_MID}${len(mid)}\r\n{mid}\r\n{_SPREAD}${len(spread)}\r\n{spread}\r\n"
             f"{_TOP_QTY}${len(qty)}\r\n{qty}\r\n{_TOP_USDT}${len(usdt)}\r\n{usdt}\r\n"
@@ -77,6 +83,20 @@ class QuoteEncoder(dict[InstrumentId, EncodedStreamPrefix]):
             (ASKING if position in asking else "") + command(quotes[position])
             for position in positions
         ).encode()
+
+    def _encode_id(self, quote: Quote) -> str:
+        """The id and the name of `ts`. All quotes of a channel and window have the same id."""
+        if self._window == 0 or quote.entry_id is not None:
+            return bulk_string(str(entry_id(quote, self._window))) + _TS
+        if not self._window_start <= quote.received_ms < self._window_end:
+            self._window_start = quote.received_ms
+            self._window_end = window_end(quote.received_ms, self._window)
+            self._id_and_ts.clear()
+        encoded = self._id_and_ts.get(quote.source)
+        if encoded is None:
+            encoded = bulk_string(str(natural_entry_id(quote, self._window))) + _TS
+            self._id_and_ts[quote.source] = encoded
+        return encoded
 
     def _encode_source(self, source: str) -> str:
         self._sources[source] = encoded = _SRC + bulk_string(source)

@@ -123,6 +123,16 @@ def _publisher_samples(publisher: QuotePublisher) -> Iterator[Sample]:
     counted = publisher.counters
     redirects = "Redirects by the cluster that were followed, by kind."
     yield counter("s1_publish_quotes_total", "Stream entries acknowledged.", counted.published)
+    yield counter(
+        "s1_publish_already_there_total",
+        "Entries that an attempt without a reply had written.",
+        counted.already_there,
+    )
+    yield counter(
+        "s1_publish_ids_refused_total",
+        "Quotes whose stream holds an id that is not below theirs.",
+        counted.refused,
+    )
     yield counter("s1_publish_batches_total", "Batches written.", counted.batches)
     yield counter("s1_publish_redirects_total", redirects, counted.moved_replies, kind="MOVED")
     yield counter("s1_publish_redirects_total", redirects, counted.ask_replies, kind="ASK")

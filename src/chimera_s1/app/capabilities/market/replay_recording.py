@@ -1,11 +1,11 @@
 """Publish a recording window by window, without merging or losing any."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from hashlib import sha256
 
 from msgspec import Struct
 
-from chimera_s1.domain.errors import PublisherUnavailableError
+from chimera_s1.domain.errors import ConfigurationError, PublisherUnavailableError
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.quote_publisher import QuotePublisher
@@ -13,6 +13,7 @@ from chimera_s1.domain.ports.recording import Recording
 
 RETRY_WAIT_MS = 250
 STORE_TIMEOUT_MS = 30_000
+_NAMES_SHOWN = 5
 
 
 class ReplayProgress(Struct, frozen=True):
@@ -56,6 +57,7 @@ class ReplayRecording:
         Raises:
             RecordingDamagedError: Everything before the damage is published.
             PublisherUnavailableError: Redis did not accept a window within 30 s.
+            ConfigurationError: A stream already holds newer entries than the file.
         """
         windows = entries = recorded_ms = 0
         first_ms: int | None = None
@@ -81,6 +83,8 @@ class ReplayRecording:
         give_up_ms = self._clock.monotonic_ms() + STORE_TIMEOUT_MS
         while True:
             report = await self._publisher.publish(pending)
+            if report.refused:
+                raise _streams_ahead(report.refused)
             if not report.unpublished:
                 break
             if self._clock.monotonic_ms() > give_up_ms:
@@ -92,6 +96,15 @@ class ReplayRecording:
             await self._clock.sleep_ms(RETRY_WAIT_MS)
         for quote in quotes:
             self._digest.update(_line(quote))
+
+
+def _streams_ahead(refused: Sequence[Quote]) -> ConfigurationError:
+    names = sorted({str(quote.instrument) for quote in refused})
+    more = f" and {len(names) - _NAMES_SHOWN} more" if len(names) > _NAMES_SHOWN else ""
+    return ConfigurationError(
+        f"the streams of {', '.join(names[:_NAMES_SHOWN])}{more} already hold newer entries than "
+        "the file; replay onto a cluster without them (--redis)"
+    )
 
 
 def _line(quote: Quote) -> bytes:

@@ -114,10 +114,16 @@ def _publisher(
     match settings.redis_writer:
         case RedisWriter.NODE:
             return NodeQuotePublisher(
-                client, maxlen=settings.stream_maxlen, clock=clock, draw=random.random
+                client,
+                maxlen=settings.stream_maxlen,
+                window=settings.conflation_ms,
+                clock=clock,
+                draw=random.random,
             )
         case RedisWriter.OFFICIAL:
-            return OfficialQuotePublisher(client, maxlen=settings.stream_maxlen)
+            return OfficialQuotePublisher(
+                client, maxlen=settings.stream_maxlen, window=settings.conflation_ms
+            )
         case _:
             assert_never(settings.redis_writer)
 

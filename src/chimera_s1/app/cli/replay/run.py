@@ -143,7 +143,9 @@ async def _replay(
     async with connected(location, settings) as client:
         newest = await RedisQuoteReader(client).newest(tuple(summary.first_by_instrument))
         check_streams(summary, newest, shift_ms=shift_ms, now_ms=now_ms, rebased=plan.rebase)
-        publisher = OfficialQuotePublisher(client, maxlen=settings.stream_maxlen)
+        publisher = OfficialQuotePublisher(
+            client, maxlen=settings.stream_maxlen, window=settings.conflation_ms
+        )
         replaying = ReplayRecording(feed, publisher, clock=clock, speed=plan.speed)
         with CountProgress("replaying", "messages", messages, clock) as bar:
 

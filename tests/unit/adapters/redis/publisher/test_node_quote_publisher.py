@@ -17,6 +17,7 @@ from chimera_s1.adapters.redis.node_credentials import NodeCredentials
 from chimera_s1.adapters.redis.publisher.node_connection import Replies, open_connection
 from chimera_s1.adapters.redis.publisher.node_quote_publisher import NodeQuotePublisher
 from chimera_s1.adapters.system.system_clock import SystemClock
+from chimera_s1.domain.market.conflation import EVERY_UPDATE
 from tests.contract.quote_stores import fresh_instruments, make_quote
 from tests.contract.redis_cluster import hand_over, key_slot, move_keys, node_id
 from tests.unit.adapters.redis.test_cluster_client import make_certificate, tls_proxy
@@ -27,7 +28,12 @@ HANDSHAKE_REPLIES = b"+OK\r\n$26\r\nid=7 addr=127.0.0.1:40000 \r\n:0\r\n"
 
 def node_publisher(client: ClusterClient, timeout_s: float = 2.0) -> NodeQuotePublisher:
     return NodeQuotePublisher(
-        client, maxlen=10, clock=SystemClock(), draw=lambda: 0.5, timeout_s=timeout_s
+        client,
+        maxlen=10,
+        window=EVERY_UPDATE,
+        clock=SystemClock(),
+        draw=lambda: 0.5,
+        timeout_s=timeout_s,
     )
 
 

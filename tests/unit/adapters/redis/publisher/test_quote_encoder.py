@@ -17,6 +17,8 @@ from chimera_s1.adapters.redis.publisher.quote_encoder import (
 )
 from chimera_s1.adapters.redis.quote_entry import encode_quote_command
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
+from chimera_s1.domain.market.conflation import WindowMs
+from chimera_s1.domain.market.entry_id import EntryId
 from chimera_s1.domain.market.quote import Quote
 from tests.contract.redis_cluster import key_slot
 
@@ -26,21 +28,33 @@ prices = st.floats(min_value=1e-9, max_value=1e12)
 symbols = st.sampled_from(["BTCUSDT", "1000SHIBUSDT", "币安人生USDT"])
 
 
-@given(symbols, st.sampled_from(Venue), st.tuples(prices, prices, prices), st.integers(0, 10**14))
+quotes = st.builds(
+    Quote,
+    instrument=st.builds(InstrumentId, st.sampled_from(Venue), symbols.map(Symbol)),
+    ts=st.integers(0, 10**14),
+    bid=prices,
+    bid_qty=prices,
+    ask=prices,
+    ask_qty=prices,
+    source=st.sampled_from(["binance.spot.bookTicker", "replay.perp.depth5"]),
+    update_id=st.integers(0, 2**63 - 1),
+    received_ms=st.integers(0, 5_000) | st.integers(0, 10**14),
+    entry_id=st.none() | st.builds(EntryId, st.integers(1, 10**14), st.integers(0, 9)),
+)
+
+
+@given(st.lists(quotes, min_size=1, max_size=5), st.sampled_from([0, 50, 300, 1000]))
 def test_an_encoded_quote_equals_the_official_clients_command(
-    symbol: str, venue: Venue, book: tuple[float, float, float], ts: int
+    batch: list[Quote], window: int
 ) -> None:
-    """Also for a symbol beyond ASCII."""
-    instrument = InstrumentId(venue, Symbol(symbol))
-    price, bid_qty, ask_qty = book
-    quote = Quote(instrument, ts, price, bid_qty, price * 2, ask_qty, "replay.x", 1, ts)
-    encoder = QuoteEncoder(10_000)
+    """Also for a symbol beyond ASCII, and for windows in any order."""
+    encoder = QuoteEncoder(10_000, WindowMs(window))
+    for quote in batch:
+        command = encode_quote_command(quote, 10_000, WindowMs(window))
+        stream = f"mkt:events:{quote.instrument.venue}:{quote.instrument.symbol}"
 
-    rendered = encoder.encode(quote).encode()
-
-    assert rendered == hiredis.pack_command(cast("Any", encode_quote_command(quote, 10_000)))
-    assert encoder.encode(quote).encode() == rendered
-    assert encoder[instrument].slot == key_slot(f"mkt:events:{venue}:{symbol}")
+        assert encoder.encode(quote).encode() == hiredis.pack_command(cast("Any", command))
+        assert encoder[quote.instrument].slot == key_slot(stream)
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,7 @@ async def test_windows_close_aligned_to_the_wall_second(window: int, closes: lis
             bench.offer(float(moment))
         await bench.clock.advance(SECOND + 2000 - bench.clock.now_ms())
 
-    assert [SECOND + end for end in closes] == bench.written_ms()
+    assert [SECOND + end for end in closes] == bench.window_ends()
     # A quote that comes with the stroke belongs to the window that closes or to the next: here the
     # closing comes first.
     assert [float(end - 50) for end in closes] == bench.bids()
@@ -42,12 +42,12 @@ async def test_a_window_never_closes_twice() -> None:
     async with bench.running():
         bench.offer(1.0)
         await bench.clock.advance(99)
-        assert bench.written_ms() == []
+        assert bench.window_ends() == []
         await bench.clock.advance(1)
         bench.offer(2.0)
         await bench.clock.advance(500)
 
-    assert bench.written_ms() == [SECOND + 500, SECOND + 1000]
+    assert bench.window_ends() == [SECOND + 500, SECOND + 1000]
     assert bench.publishing.counters.windows == 2
 
 
@@ -100,7 +100,7 @@ async def test_a_slow_store_merges_windows() -> None:
         assert not bench.publishing.report().merging_windows
 
     assert bench.bids() == [1.0, 4.0]
-    assert bench.written_ms() == [SECOND + 3100, SECOND + 4000]
+    assert bench.window_ends() == [SECOND + 1000, SECOND + 3000]
     assert bench.spot.counters.conflated == 2
 
 
@@ -141,7 +141,7 @@ async def test_recovered_store_gets_the_newest_quote_of_each_stream_in_order() -
         assert bench.publishing.counters.superseded == 1
 
         bench.streams.unavailable = False
-        bench.offer(5.0, ETH, source="depth")
+        bench.offer(5.0, ETH, source="binance.spot.depth5")
         await bench.clock.advance(1000)
 
     last = [(each.instrument, each.bid) for each in bench.publisher.offered[-1]]
@@ -176,14 +176,14 @@ async def test_expired_quote_is_not_published(step_ms: int) -> None:
 
 async def test_unavailable_node_affects_its_own_streams_only() -> None:
     bench = Bench()
-    bench.publisher.refused = {ETH}
+    bench.publisher.unavailable = {ETH}
     async with bench.running():
         bench.offer(1.0)
         bench.offer(2.0, ETH)
         await bench.clock.advance(1000)
         report = bench.publishing.report()
 
-        bench.publisher.refused = set()
+        bench.publisher.unavailable = set()
         await bench.clock.advance(1000)
 
     assert report == stands(1)

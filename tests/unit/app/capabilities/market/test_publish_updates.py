@@ -97,11 +97,11 @@ async def test_update_without_a_quote_is_skipped() -> None:
 async def test_flush_publishes_held_quotes(window: int) -> None:
     """The last quotes are sent with the pending ones, before the sockets close."""
     bench = Bench(window)
-    bench.publisher.refused = {ETH}
+    bench.publisher.unavailable = {ETH}
     async with bench.running():
         bench.offer(1.0, ETH)
         await bench.clock.advance(1000)
-    bench.publisher.refused = set()
+    bench.publisher.unavailable = set()
     bench.offer(2.0)
     with anyio.fail_after(5):
         await bench.publishing.flush()
@@ -112,7 +112,7 @@ async def test_flush_publishes_held_quotes(window: int) -> None:
 async def test_cancelled_publish_completes_and_keeps_its_report() -> None:
     """Cancelling waits for the acknowledgement: no quote is written twice or lost."""
     bench = Bench()
-    bench.publisher.refused = {ETH}
+    bench.publisher.unavailable = {ETH}
     with anyio.fail_after(5):
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(bench.publishing.run)
@@ -125,7 +125,7 @@ async def test_cancelled_publish_completes_and_keeps_its_report() -> None:
             bench.publisher.open_gate()
 
         assert bench.publishing.report() == stands(1)
-        bench.publisher.refused = set()
+        bench.publisher.unavailable = set()
         await bench.publishing.flush()
 
     assert (bench.bids(BTC), bench.bids(ETH)) == ([1.0], [2.0])
@@ -157,7 +157,7 @@ async def test_earlier_report_never_replaces_a_newer_quote() -> None:
     stays behind.
     """
     bench = Bench(window=0)
-    old = quote(bid=1.0, source="book")
+    old = quote(bid=1.0)
 
     class Remembering(GatedPublisher):
         async def publish(self, quotes: Sequence[Quote]) -> PublishReport:
@@ -166,7 +166,7 @@ async def test_earlier_report_never_replaces_a_newer_quote() -> None:
 
     bench.publishing = PublishQuotes(
         [bench.spot],
-        Remembering(bench.streams),
+        Remembering(bench.streams, WindowMs(0)),
         bench.board,
         clock=bench.clock,
         window=WindowMs(0),

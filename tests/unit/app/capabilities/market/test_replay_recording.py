@@ -12,8 +12,13 @@ from chimera_s1.app.capabilities.market.replay_recording import (
     ReplayProgress,
     ReplayRecording,
 )
-from chimera_s1.domain.errors import PublisherUnavailableError, RecordingDamagedError
+from chimera_s1.domain.errors import (
+    ConfigurationError,
+    PublisherUnavailableError,
+    RecordingDamagedError,
+)
 from chimera_s1.domain.identifiers import InstrumentId
+from chimera_s1.domain.market.conflation import WindowMs
 from chimera_s1.domain.ports.market_feed import FeedCounters
 from chimera_s1.domain.ports.recording import ReplayWindow
 from tests.fakes.manual_clock import ManualClock
@@ -26,7 +31,10 @@ PERP = InstrumentId.parse("perp/BTCUSDT")
 WINDOWS = tuple(
     ReplayWindow(
         TS + second * 1000,
-        (quote(bid=float(second), ts=TS + second), quote("perp/BTCUSDT", bid=second + 0.5)),
+        (
+            quote(bid=float(second), ts=TS + second * 1000),
+            quote("perp/BTCUSDT", bid=second + 0.5, ts=TS + second * 1000),
+        ),
     )
     for second in range(1, 5)
 )
@@ -55,8 +63,8 @@ class Bench:
         self, recording: ListedRecording | None = None, speed: float | None = None
     ) -> None:
         self.clock = ManualClock()
-        self.streams = MemoryQuoteStreams(self.clock, maxlen=1_000)
-        self.publisher = GatedPublisher(self.streams)
+        self.streams = MemoryQuoteStreams(maxlen=1_000)
+        self.publisher = GatedPublisher(self.streams, WindowMs(1000))
         self.progress: list[ReplayProgress] = []
         self.replay = ReplayRecording(
             recording or ListedRecording(), self.publisher, clock=self.clock, speed=speed
@@ -137,7 +145,7 @@ async def test_unpublished_quotes_are_retried_until_acknowledged() -> None:
     """
     calm, bench = Bench(), Bench()
     await calm.run()
-    bench.publisher.refused = {PERP}
+    bench.publisher.unavailable = {PERP}
 
     with anyio.fail_after(10):
         async with anyio.create_task_group() as tasks:
@@ -146,12 +154,23 @@ async def test_unpublished_quotes_are_retried_until_acknowledged() -> None:
             await bench.clock.advance(2 * RETRY_WAIT_MS)
             assert (bench.bids(BTC), bench.bids(PERP)) == ([1.0], [])
             assert bench.progress == []
-            bench.publisher.refused = set()
+            bench.publisher.unavailable = set()
             await bench.clock.advance(RETRY_WAIT_MS)
 
     assert bench.bids(BTC) == calm.bids(BTC)
     assert bench.bids(PERP) == calm.bids(PERP)
     assert bench.done == calm.done
+
+
+async def test_a_stream_with_newer_entries_ends_the_replay() -> None:
+    """It names the stream; the same file twice would double every entry."""
+    bench = Bench()
+    await bench.run()
+
+    with pytest.raises(ConfigurationError, match="perp/BTCUSDT, spot/BTCUSDT already hold newer"):
+        await bench.run()
+
+    assert bench.bids() == [1.0, 2.0, 3.0, 4.0]
 
 
 async def test_unavailable_store_ends_the_replay(monkeypatch: pytest.MonkeyPatch) -> None:
