@@ -22,7 +22,7 @@ from chimera_s1.adapters.redis.quote_entry import QUOTE_FIELDS, quote_values
 from chimera_s1.domain.identifiers import InstrumentId
 from chimera_s1.domain.market.conflation import WindowMs, window_end
 from chimera_s1.domain.market.quote import Quote
-from chimera_s1.domain.market.stream_ids import entry_id, natural_entry_id
+from chimera_s1.domain.market.stream_ids import entry_id
 
 ASKING: Final = "*1\r\n$6\r\nASKING\r\n"
 
@@ -48,7 +48,7 @@ class QuoteEncoder(dict[InstrumentId, EncodedStreamPrefix]):
         self._maxlen = maxlen
         self._window = window
         self._window_start = self._window_end = 0
-        self._id_and_ts: dict[str, str] = {}
+        self._ids: dict[str, str] = {}
         self._sources: dict[str, str] = {}
 
     def __missing__(self, instrument: InstrumentId) -> EncodedStreamPrefix:
@@ -64,8 +64,11 @@ class QuoteEncoder(dict[InstrumentId, EncodedStreamPrefix]):
     def encode(self, quote: Quote) -> str:
         stream = self[quote.instrument]
         ts, _, bid, ask, mid, spread, qty, usdt, source = quote_values(quote)
+        in_window = self._window_start <= quote.received_ms < self._window_end
+        # All quotes of a source and window have the same id.
+        id_and_ts = self._ids.get(source) if in_window and quote.entry_id is None else None
         return (
-            f"{stream.head}{self._encode_id(quote)}${len(ts)}\r\n{ts}{stream.middle}"
+            f"{stream.head}{id_and_ts or self._encode_id(quote)}${len(ts)}\r\n{ts}{stream.middle}"
             f"${len(bid)}\r\n{bid}\r\n{_ASK}${len(ask)}\r\n{ask}\r\n"
             f"{_MID}${len(mid)}\r\n{mid}\r\n{_SPREAD}${len(spread)}\r\n{spread}\r\n"
             f"{_TOP_QTY}${len(qty)}\r\n{qty}\r\n{_TOP_USDT}${len(usdt)}\r\n{usdt}\r\n"
@@ -85,18 +88,21 @@ class QuoteEncoder(dict[InstrumentId, EncodedStreamPrefix]):
         ).encode()
 
     def _encode_id(self, quote: Quote) -> str:
-        """The id and the name of `ts`. All quotes of a channel and window have the same id."""
-        if self._window == 0 or quote.entry_id is not None:
-            return bulk_string(str(entry_id(quote, self._window))) + _TS
+        """The id, and the name of `ts` after it."""
+        if self._window == 0 and quote.entry_id is None:
+            text = f"{quote.received_ms}-{quote.update_id}"  # natural_entry_id, inlined
+            return f"${len(text)}\r\n{text}\r\n{_TS}"
+        encoded = bulk_string(str(entry_id(quote, self._window))) + _TS
+        if quote.entry_id is None:
+            self._keep_id(quote, encoded)
+        return encoded
+
+    def _keep_id(self, quote: Quote, encoded: str) -> None:
         if not self._window_start <= quote.received_ms < self._window_end:
             self._window_start = quote.received_ms
             self._window_end = window_end(quote.received_ms, self._window)
-            self._id_and_ts.clear()
-        encoded = self._id_and_ts.get(quote.source)
-        if encoded is None:
-            encoded = bulk_string(str(natural_entry_id(quote, self._window))) + _TS
-            self._id_and_ts[quote.source] = encoded
-        return encoded
+            self._ids.clear()
+        self._ids[quote.source] = encoded
 
     def _encode_source(self, source: str) -> str:
         self._sources[source] = encoded = _SRC + bulk_string(source)
