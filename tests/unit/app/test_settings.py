@@ -305,4 +305,6 @@ def test_shards_with_a_key_need_one_shared_ledger() -> None:
 )
 def test_shards_that_cannot_disagree_about_money_may_start(change: dict[str, str]) -> None:
     """A shared ledger, one instance, no key, or testnet, where nothing is transferred."""
-    assert load_settings({**KEYED_SHARD, **change})
+    given = {**KEYED_SHARD, **change}
+
+    assert str(load_settings(given).shard) == given["S1_SHARD"]

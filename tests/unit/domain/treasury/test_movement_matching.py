@@ -27,7 +27,7 @@ TIMING = ReconciliationTiming(execution_ms=10_000)
 def transfer(name: str, after_ms: int = 0, amount: int = 10) -> Transfer:
     return Transfer(
         transfer_id=TransferId(name),
-        direction=Direction.SPOT_TO_FUTURES,
+        direction=Direction.SPOT_TO_FUT,
         amount=Decimal(amount),
         reason="",
         fingerprint="",
@@ -48,7 +48,7 @@ def movement(
     amount: int = 10,
     status: MovementStatus = MovementStatus.CONFIRMED,
 ) -> Movement:
-    return Movement(tran_id, Direction.SPOT_TO_FUTURES, Decimal(amount), status, AT + after_ms)
+    return Movement(tran_id, Direction.SPOT_TO_FUT, Decimal(amount), status, AT + after_ms)
 
 
 def assigned(transfers: list[Transfer], movements: list[Movement]) -> dict[str, str]:

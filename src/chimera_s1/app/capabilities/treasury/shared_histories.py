@@ -84,7 +84,7 @@ class SharedHistories:
 
     def income_of_same_amount(self, transfer: Transfer) -> list[IncomeRow]:
         """The income rows of its direction and amount, at any time."""
-        incoming = transfer.direction is Direction.SPOT_TO_FUTURES
+        incoming = transfer.direction is Direction.SPOT_TO_FUT
         return self._income.get(transfer.amount if incoming else -transfer.amount, [])
 
     def _windows(self, transfers: Iterable[Transfer]) -> Iterator[ExecutionWindow]:

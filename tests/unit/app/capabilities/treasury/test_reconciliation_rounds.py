@@ -37,7 +37,7 @@ from tests.fakes.treasury_gateway import ScriptedResponse, ScriptedTreasuryGatew
 from tests.faulty_ports import AlwaysGrantedLeases
 from tests.treasury_harness import (
     LIMITS,
-    TO_FUTURES,
+    TO_FUT,
     TO_SPOT,
     TreasuryHarness,
     TreasuryInstance,
@@ -69,7 +69,7 @@ class CountingGateway(ScriptedTreasuryGateway):
 
     def __init__(self, clock: Clock) -> None:
         super().__init__(clock)
-        self.history_reads: dict[Direction, list[float]] = {TO_FUTURES: [], TO_SPOT: []}
+        self.history_reads: dict[Direction, list[float]] = {TO_FUT: [], TO_SPOT: []}
         self.income_reads: list[float] = []
         self.history_pages = 0
         self._now_ms = clock.monotonic_ms
@@ -116,7 +116,7 @@ class CountedHarness(TreasuryHarness):
     async def accept(self, one: TreasuryInstance, count: int, *, first: int = 1) -> None:
         """Request *count* transfers, each with an amount of its own, both ways in turn."""
         for number in range(first, first + count):
-            direction = TO_FUTURES if number % 2 else TO_SPOT
+            direction = TO_FUT if number % 2 else TO_SPOT
             await one.requests.accept(transfer_request(f"t{number}", number, direction), "tester")
 
     async def wait_until_sent(self, count: int) -> None:
@@ -147,8 +147,8 @@ async def test_all_lost_replies_are_settled_by_one_round(count: int) -> None:
         assert not one.ledger.open_transfers.unresolved
 
         rounds = gateway.history_reads
-        assert min(gaps_ms(rounds[TO_FUTURES])) >= ROUND_MS
-        assert len(rounds[TO_FUTURES]) == len(rounds[TO_SPOT])
+        assert min(gaps_ms(rounds[TO_FUT])) >= ROUND_MS
+        assert len(rounds[TO_FUT]) == len(rounds[TO_SPOT])
         assert len(rounds[TO_SPOT]) <= (MINUTE_MS + 3 * ROUND_MS) / ROUND_MS
         pages_of_a_read = -(-count // 2 // PAGE_ROWS)
         assert gateway.history_pages <= 2 * 2 * pages_of_a_read * len(rounds[TO_SPOT])
@@ -171,12 +171,12 @@ async def test_movements_that_fit_no_transfer_are_looked_up_once_at_most() -> No
     async with running(TreasuryInstance(world)) as one:
         await world.accept(one, 60)
         await world.wait_until_sent(60)
-        foreign = [gateway.add_movement(TO_FUTURES, Decimal(500 + n)) for n in range(40)]
+        foreign = [gateway.add_movement(TO_FUT, Decimal(500 + n)) for n in range(40)]
         before = store.movements_read.copy()
         gateway.script.append(LOST)
         await one.requests.accept(transfer_request("lost", 999), "tester")
         await world.clock.sleep_ms(10 * MINUTE_MS)
-        assert len(gateway.history_reads[TO_FUTURES]) > 50
+        assert len(gateway.history_reads[TO_FUT]) > 50
 
     looked_up = store.movements_read - before
     assert looked_up == {each.tran_id: 1 for each in foreign}
@@ -200,7 +200,7 @@ async def test_the_income_is_read_once_a_round_and_only_to_conclude_absence() ->
 
     assert [each.kind for each in failed] == [FailureReason.ABSENT] * count
     assert min(gaps_ms(gateway.income_reads)) >= ROUND_MS
-    assert set(gateway.income_reads) <= set(gateway.history_reads[TO_FUTURES])
+    assert set(gateway.income_reads) <= set(gateway.history_reads[TO_FUT])
     assert MINUTE_MS / ROUND_MS * INCOME_WEIGHT < WEIGHT_A_MINUTE / 10
     assert len(gateway.income_reads) <= world.timing.clean_spread_ms / ROUND_MS + 10
     assert not await world.violations()
