@@ -20,6 +20,7 @@ from chimera_s1.domain.money import exact_text
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.key_permissions import KeyPermissions
 from chimera_s1.domain.ports.treasury_gateway import (
+    HistoryIncompleteError,
     ReplyAccepted,
     ReplyNotProcessed,
     ReplyRefused,
@@ -84,6 +85,8 @@ class ScriptedTreasuryGateway:
         income_lag_ms: Delay from a movement to its row in the futures income.
         clock_offset_ms: How far the exchange's clock is ahead of ours.
         read_error: Raised by every read while set.
+        unusable_row: What the adapter says of a row of the wallet's history that cannot be used;
+            empty where there is none.
         incomplete_reads: How many of the next reads are incomplete.
         completed_reads: Of both kinds.
         permissions: Of our key; other requests are refused.
@@ -108,6 +111,7 @@ class ScriptedTreasuryGateway:
         self.income_lag_ms = 0
         self.clock_offset_ms = 0
         self.read_error: ChimeraError | None = None
+        self.unusable_row = ""
         self.incomplete_reads = 0
         self.completed_reads = 0
         self.permissions = KeyPermissions(
@@ -183,13 +187,16 @@ class ScriptedTreasuryGateway:
         self, direction: Direction, window: ExecutionWindow
     ) -> tuple[Movement, ...]:
         await self._check_readable()
-        return tuple(
+        found = tuple(
             m
             for m in self.movements_made
             if m.direction is direction
             and window.start <= m.moved_at <= window.end
             and m.moved_at + self.history_lag_ms <= self.exchange_ms
         )
+        if self.unusable_row:
+            raise HistoryIncompleteError(self.unusable_row, found)
+        return found
 
     async def read_income(self, window: ExecutionWindow) -> tuple[IncomeRow, ...]:
         await self._check_readable()

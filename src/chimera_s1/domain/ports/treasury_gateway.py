@@ -5,6 +5,7 @@ from typing import Protocol, TypeAlias
 
 from msgspec import Struct
 
+from chimera_s1.domain.errors import ExchangeUnavailableError
 from chimera_s1.domain.treasury.events import FailureReason, TreasuryMode
 from chimera_s1.domain.treasury.limits import Direction
 from chimera_s1.domain.treasury.reconciliation import ExecutionWindow, IncomeRow, Movement
@@ -78,6 +79,17 @@ SubmissionReply: TypeAlias = (
 )
 
 
+class HistoryIncompleteError(ExchangeUnavailableError):
+    """Some rows cannot be used, and any of them may be the movement that is looked for.
+
+    What is found in the *usable* movements is proof; what is missing in them proves nothing.
+    """
+
+    def __init__(self, message: str, usable: tuple[Movement, ...]) -> None:
+        super().__init__(message)
+        self.usable = usable
+
+
 class TreasuryGateway(Protocol):
     """Moves money between the wallets of one account and reads the movement histories."""
 
@@ -102,6 +114,7 @@ class TreasuryGateway(Protocol):
         """All movements of *direction* in *window*: all pages, read until two reads agree.
 
         Raises:
+            HistoryIncompleteError: A row cannot be used.
             ExchangeUnavailableError: A page is missing or changed meanwhile; this proves nothing.
             ExchangeRefusedError: The key has no read permission.
         """

@@ -9,6 +9,7 @@ from functools import partial
 from types import TracebackType
 from typing import Self, TypeVar, assert_never
 
+import msgspec
 from msgspec import Struct
 
 from chimera_s1.adapters.binance.endpoints import Endpoints
@@ -96,11 +97,9 @@ class BinanceTreasuryGateway:
             await self._get(Venue.SPOT, path, (), kind), self.mode
         )
 
-    async def _read_income_rows(
-        self, window_part: ExecutionWindow
-    ) -> tuple[income_requests.IncomeReplyRow, ...]:
+    async def _read_income_rows(self, window_part: ExecutionWindow) -> tuple[msgspec.Raw, ...]:
         parameters = income_requests.income_parameters(window_part)
-        path, kind = income_requests.PATH, tuple[income_requests.IncomeReplyRow, ...]
+        path, kind = income_requests.PATH, tuple[msgspec.Raw, ...]
         return await self._get(Venue.PERP, path, parameters, kind)
 
     async def _get(self, venue: Venue, path: str, parameters: Parameters, kind: type[_T]) -> _T:

@@ -8,8 +8,10 @@ from collections.abc import Awaitable, Callable
 from decimal import Decimal, InvalidOperation
 from itertools import pairwise
 
-from msgspec import Struct
+import msgspec
+from msgspec import Raw, Struct
 
+from chimera_s1.adapters.binance.http.reply_classification import sanitize
 from chimera_s1.adapters.binance.http.signing import Parameters
 from chimera_s1.adapters.binance.treasury.paged_history import split_window
 from chimera_s1.domain.errors import ExchangeUnavailableError
@@ -29,7 +31,7 @@ class IncomeReplyRow(Struct, frozen=True):
     time: int
 
 
-ReadRows = Callable[[ExecutionWindow], Awaitable[tuple[IncomeReplyRow, ...]]]
+ReadRows = Callable[[ExecutionWindow], Awaitable[tuple[Raw, ...]]]
 """Reads the first rows, at most `PAGE_ROWS`, of the income over a window of at most 7 days."""
 
 
@@ -46,7 +48,8 @@ async def read_income(read_rows: ReadRows, window: ExecutionWindow) -> tuple[Inc
     """Every row about USDT in *window*.
 
     Raises:
-        ExchangeUnavailableError: A page is missing or cannot be understood.
+        ExchangeUnavailableError: A page is missing, or a row cannot be used: it may be the one that
+            contradicts the wallet's history.
     """
     rows = [row for span in split_window(window) for row in await _read_span(read_rows, span)]
     for row in rows:
@@ -62,7 +65,7 @@ async def _read_span(read_rows: ReadRows, window_part: ExecutionWindow) -> list[
     rows: list[IncomeReplyRow] = []
     start = window_part.start
     for _ in range(PAGES_MAX):
-        page = await read_rows(ExecutionWindow(start, window_part.end))
+        page = [_decode(row) for row in await read_rows(ExecutionWindow(start, window_part.end))]
         # The page repeats all rows of the last page's latest millisecond.
         rows = [*(row for row in rows if row.time < start), *page]
         if len(page) < PAGE_ROWS:
@@ -75,6 +78,14 @@ async def _read_span(read_rows: ReadRows, window_part: ExecutionWindow) -> list[
         f"futures income: paging failed (rows out of order, more than {PAGE_ROWS} rows in one ms, "
         f"or more than {PAGES_MAX} pages)"
     )
+
+
+def _decode(row: Raw) -> IncomeReplyRow:
+    try:
+        return msgspec.json.decode(row, type=IncomeReplyRow)
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        text = sanitize(bytes(row).decode(errors="replace"))
+        raise ExchangeUnavailableError(f"unusable futures income row {text}: {error}") from error
 
 
 def _parse_signed_amount(text: str) -> Decimal:

@@ -7,12 +7,13 @@ account that moves money all the time adds them between any two passes.
 """
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from decimal import Decimal
 
-from msgspec import Struct
+import msgspec
+from msgspec import Raw, Struct
 
+from chimera_s1.adapters.binance.http.reply_classification import sanitize
 from chimera_s1.domain.errors import ExchangeUnavailableError, InvalidValueError
-from chimera_s1.domain.money import parse_usdt
+from chimera_s1.domain.ports.treasury_gateway import HistoryIncompleteError
 from chimera_s1.domain.treasury.reconciliation import ExecutionWindow, Movement
 
 PAGES_MAX = 100
@@ -24,10 +25,13 @@ documents no limit, and 7 days is its default.
 
 
 class HistoryRow(Struct, frozen=True):
-    """`movement` is None where the row is about another asset or account."""
+    """`movement` is None where the row is about another asset or account, and where it cannot be
+    used; then *unusable* says why.
+    """
 
     tran_id: str
     movement: Movement | None
+    unusable: str = ""
 
 
 class HistoryPage(Struct, frozen=True):
@@ -45,14 +49,15 @@ async def read_movements(read_page: ReadPage, window: ExecutionWindow) -> tuple[
     """Every movement in *window*, once.
 
     Raises:
+        HistoryIncompleteError: A row cannot be used; the error has the movements of the others.
         ExchangeUnavailableError: A page could not be read, or no two passes agreed.
     """
-    previous: frozenset[Movement] | None = None
+    previous: frozenset[HistoryRow] | None = None
     for _ in range(PASSES_MAX):
         rows = await _read_pass(read_page, window)
-        found = None if rows is None else frozenset(_movements_in(rows, window))
+        found = None if rows is None else frozenset(_rows_in(rows, window))
         if found is not None and previous is not None and found >= previous:
-            return tuple(sorted(found, key=lambda movement: (movement.moved_at, movement.tran_id)))
+            return _movements_of(found)
         previous = found
     raise ExchangeUnavailableError(
         f"the transfer history kept changing during {PASSES_MAX} passes; no conclusion possible"
@@ -68,16 +73,13 @@ def split_window(window: ExecutionWindow) -> Iterator[ExecutionWindow]:
         start = end + 1
 
 
-def parse_row_amount(text: str) -> Decimal:
-    """USDT.
-
-    Raises:
-        ExchangeUnavailableError: *text* is not an amount.
-    """
+def read_row(row: Raw, parse: Callable[[Raw], HistoryRow]) -> HistoryRow:
+    """What *parse* makes of *row*; it raises a msgspec error or `InvalidValueError`."""
     try:
-        return parse_usdt(text)
-    except InvalidValueError as error:
-        raise ExchangeUnavailableError(f"invalid row in the transfer history: {error}") from error
+        return parse(row)
+    except (msgspec.DecodeError, UnicodeDecodeError, InvalidValueError) as error:
+        text = sanitize(bytes(row).decode(errors="replace"))
+        return HistoryRow(text, None, f"{text}: {error}")
 
 
 async def _read_pass(read_page: ReadPage, window: ExecutionWindow) -> list[HistoryRow] | None:
@@ -115,7 +117,22 @@ def _distinct_rows(page: HistoryPage) -> list[HistoryRow]:
     return list(once.values())
 
 
-def _movements_in(rows: Iterable[HistoryRow], window: ExecutionWindow) -> Iterator[Movement]:
-    for movement in (row.movement for row in rows):
-        if movement is not None and window.start <= movement.moved_at <= window.end:
-            yield movement
+def _rows_in(rows: Iterable[HistoryRow], window: ExecutionWindow) -> Iterator[HistoryRow]:
+    for row in rows:
+        if row.unusable or (
+            row.movement is not None and window.start <= row.movement.moved_at <= window.end
+        ):
+            yield row
+
+
+def _movements_of(rows: Iterable[HistoryRow]) -> tuple[Movement, ...]:
+    found = [row.movement for row in rows if row.movement is not None]
+    found.sort(key=lambda movement: (movement.moved_at, movement.tran_id))
+    unusable = sorted(row.unusable for row in rows if row.unusable)
+    if unusable:
+        raise HistoryIncompleteError(
+            f"{len(unusable)} of {len(unusable) + len(found)} rows of the transfer history cannot "
+            f"be used, so no transfer can be called FAILED; the first is {unusable[0]}",
+            tuple(found),
+        )
+    return tuple(found)

@@ -5,18 +5,20 @@ account may use it. An e-mail is only needed where both account types are the sa
 the history's window is less than 7 days, and its pages hold at most 500 rows of all directions.
 """
 
+from functools import partial
 from typing import assert_never
 
-from msgspec import Struct
+import msgspec
+from msgspec import Raw, Struct
 
 from chimera_s1.adapters.binance.http.signing import Parameters
 from chimera_s1.adapters.binance.treasury.paged_history import (
     HistoryPage,
     HistoryRow,
-    parse_row_amount,
+    read_row,
 )
-from chimera_s1.domain.errors import ExchangeUnavailableError
-from chimera_s1.domain.money import exact_text
+from chimera_s1.domain.errors import InvalidValueError
+from chimera_s1.domain.money import exact_text, parse_usdt
 from chimera_s1.domain.ports.treasury_gateway import TransferSubmission
 from chimera_s1.domain.treasury.limits import ASSET, Direction, Wallet
 from chimera_s1.domain.treasury.reconciliation import ExecutionWindow, Movement, MovementStatus
@@ -51,7 +53,7 @@ class SubaccountHistoryPage(Struct, frozen=True):
     """`result` may be absent where there are no rows."""
 
     totalCount: int  # noqa: N815 (Binance's name)
-    result: tuple[SubaccountTransferRow, ...] = ()
+    result: tuple[Raw, ...] = ()
 
 
 def account_type(wallet: Wallet) -> str:
@@ -89,32 +91,30 @@ def history_parameters(window_part: ExecutionWindow, page: int) -> Parameters:
 
 
 def parse_page(page: SubaccountHistoryPage, direction: Direction) -> HistoryPage:
-    """The movements of USDT in *direction* within one account.
-
-    Raises:
-        ExchangeUnavailableError: A row is not understood, so the page proves nothing.
+    """The movements of USDT in *direction* within one account, and the rows that are none or cannot
+    be used.
     """
-    return HistoryPage(page.totalCount, tuple(_parse_row(row, direction) for row in page.result))
+    parse = partial(_parse_row, direction)
+    return HistoryPage(page.totalCount, tuple(read_row(row, parse) for row in page.result))
 
 
-def _parse_row(row: SubaccountTransferRow, direction: Direction) -> HistoryRow:
+def _parse_row(direction: Direction, raw: Raw) -> HistoryRow:
+    row = msgspec.json.decode(raw, type=SubaccountTransferRow)
     tran_id = str(row.tranId)
     ends = (account_type(direction.source), account_type(direction.target))
     accounts = (row.fromAccountType, row.toAccountType)
     if not _ACCOUNT_TYPES.issuperset(accounts):
-        raise ExchangeUnavailableError(
-            f"movement {tran_id} has an unknown account type: {accounts}"
-        )
+        raise InvalidValueError(f"unknown account type: {accounts}")
     if row.asset != ASSET or accounts != ends or _is_between_accounts(row):
         return HistoryRow(tran_id, None)
     if row.status not in _STATUS_BY_NAME:
-        raise ExchangeUnavailableError(f"movement {tran_id} has an unknown status {row.status!r}")
+        raise InvalidValueError(f"unknown status {row.status!r}")
     return HistoryRow(
         tran_id,
         Movement(
             tran_id,
             direction,
-            parse_row_amount(row.amount),
+            parse_usdt(row.amount),
             _STATUS_BY_NAME[row.status],
             row.createTimeStamp,
             row.clientTranId or "",

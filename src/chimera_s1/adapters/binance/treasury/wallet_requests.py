@@ -5,18 +5,20 @@ cannot set an id; `type` is mandatory, a page has at most 100 rows, and the hist
 months.
 """
 
+from functools import partial
 from typing import assert_never
 
-from msgspec import Struct
+import msgspec
+from msgspec import Raw, Struct
 
 from chimera_s1.adapters.binance.http.signing import Parameters
 from chimera_s1.adapters.binance.treasury.paged_history import (
     HistoryPage,
     HistoryRow,
-    parse_row_amount,
+    read_row,
 )
-from chimera_s1.domain.errors import ExchangeUnavailableError
-from chimera_s1.domain.money import exact_text
+from chimera_s1.domain.errors import InvalidValueError
+from chimera_s1.domain.money import exact_text, parse_usdt
 from chimera_s1.domain.ports.treasury_gateway import TransferSubmission
 from chimera_s1.domain.treasury.limits import ASSET, Direction
 from chimera_s1.domain.treasury.reconciliation import ExecutionWindow, Movement, MovementStatus
@@ -38,7 +40,7 @@ class WalletHistoryPage(Struct, frozen=True):
     """`rows` may be absent where there are none."""
 
     total: int
-    rows: tuple[WalletTransferRow, ...] = ()
+    rows: tuple[Raw, ...] = ()
 
 
 def transfer_type(direction: Direction) -> str:
@@ -75,25 +77,21 @@ def history_parameters(direction: Direction, window_part: ExecutionWindow, page:
 
 
 def parse_page(page: WalletHistoryPage, direction: Direction) -> HistoryPage:
-    """The movements of USDT.
-
-    Raises:
-        ExchangeUnavailableError: A row is not understood, so the page proves nothing.
-    """
-    return HistoryPage(page.total, tuple(_parse_row(row, direction) for row in page.rows))
+    """The movements of USDT, and the rows that are none or cannot be used."""
+    parse = partial(_parse_row, direction)
+    return HistoryPage(page.total, tuple(read_row(row, parse) for row in page.rows))
 
 
-def _parse_row(row: WalletTransferRow, direction: Direction) -> HistoryRow:
+def _parse_row(direction: Direction, raw: Raw) -> HistoryRow:
+    row = msgspec.json.decode(raw, type=WalletTransferRow)
     tran_id = str(row.tranId)
     if row.type != transfer_type(direction):
-        raise ExchangeUnavailableError(
-            f"movement {tran_id} has type {row.type!r}, expected {transfer_type(direction)}"
-        )
+        raise InvalidValueError(f"type {row.type!r}, expected {transfer_type(direction)}")
     if row.asset != ASSET:
         return HistoryRow(tran_id, None)
     if row.status not in tuple(MovementStatus):
-        raise ExchangeUnavailableError(f"movement {tran_id} has an unknown status {row.status!r}")
+        raise InvalidValueError(f"unknown status {row.status!r}")
     status = MovementStatus(row.status)
     return HistoryRow(
-        tran_id, Movement(tran_id, direction, parse_row_amount(row.amount), status, row.timestamp)
+        tran_id, Movement(tran_id, direction, parse_usdt(row.amount), status, row.timestamp)
     )

@@ -88,7 +88,7 @@ class ConcludeOutcomes:
         error = histories.movement_errors.get(transfer.direction, "")
         match transfer.phase:
             case Phase.SUBMITTED | Phase.UNKNOWN:
-                if error:
+                if error and not isinstance(match_, Matched):
                     await self.report_error(transfer, state, error)
                 else:
                     await self._conclude_unresolved(transfer, match_, histories, state)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
 from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
-from chimera_s1.domain.ports.treasury_gateway import TreasuryGateway
+from chimera_s1.domain.ports.treasury_gateway import HistoryIncompleteError, TreasuryGateway
 from chimera_s1.domain.treasury.limits import Direction
 from chimera_s1.domain.treasury.movement_matching import MovementIndex
 from chimera_s1.domain.treasury.reconciliation import (
@@ -53,11 +53,19 @@ class SharedHistories:
             movements: list[Movement] = []
             try:
                 for window in self._windows(group):
-                    movements += await self._gateway.read_movements(direction, window)
+                    movements += await self._read(direction, window)
             except _READ_ERRORS as error:
                 self.movement_errors[direction] = str(error)
             else:
                 self._movements[direction] = MovementIndex(movements)
+
+    async def _read(self, direction: Direction, window: ExecutionWindow) -> tuple[Movement, ...]:
+        try:
+            return await self._gateway.read_movements(direction, window)
+        except HistoryIncompleteError as error:
+            # What is there may prove success; what is missing proves nothing.
+            self.movement_errors[direction] = str(error)
+            return error.usable
 
     async def read_income(self, transfers: Iterable[Transfer]) -> None:
         """Read the futures income over the windows of *transfers*; each request has weight 30."""
@@ -69,7 +77,7 @@ class SharedHistories:
             self.income_error = str(error)
 
     def movements(self, direction: Direction) -> MovementIndex:
-        """Empty where `movement_errors` has an error."""
+        """Those that were read; where `movement_errors` has an error, others may be missing."""
         return self._movements.get(direction) or MovementIndex(())
 
     def movements_beside(self, transfers: Iterable[Transfer]) -> list[Movement]:

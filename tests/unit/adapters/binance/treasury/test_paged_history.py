@@ -4,19 +4,22 @@ from collections.abc import Callable
 from decimal import Decimal
 from itertools import pairwise
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import Raw
 
 from chimera_s1.adapters.binance.treasury.paged_history import (
     SPAN_MAX_MS,
     HistoryPage,
     HistoryRow,
-    parse_row_amount,
     read_movements,
+    read_row,
     split_window,
 )
-from chimera_s1.domain.errors import ExchangeUnavailableError
+from chimera_s1.domain.errors import ExchangeUnavailableError, InvalidValueError
+from chimera_s1.domain.ports.treasury_gateway import HistoryIncompleteError
 from chimera_s1.domain.treasury.limits import Direction
 from chimera_s1.domain.treasury.reconciliation import ExecutionWindow, Movement, MovementStatus
 
@@ -220,14 +223,56 @@ def test_a_long_window_is_split_without_gaps(start: int, length: int) -> None:
         assert after.start == before.end + 1
 
 
-@pytest.mark.parametrize("text", ["", "NaN", "Infinity", "-1", "0", "1e400", "1.123456789", "x"])
-def test_an_invalid_amount_makes_the_history_unreadable(text: str) -> None:
-    """The unreadable row may be the one that is searched."""
-    with pytest.raises(ExchangeUnavailableError):
-        parse_row_amount(text)
+def unusable(number: int) -> HistoryRow:
+    return HistoryRow(f"?{number}", None, f"row {number}: odd")
 
 
-@pytest.mark.parametrize("text", ["1", "1.0", "1.00000000", "01", "1E0"])
-def test_amounts_are_compared_as_numbers(text: str) -> None:
-    """However they are written."""
-    assert parse_row_amount(text) == Decimal(1)
+async def test_a_row_that_cannot_be_used_does_not_hide_the_others() -> None:
+    """The others may prove success; the row may be the movement that is looked for."""
+    history = History([row(0), unusable(1), unusable(2), row(3)], [])
+
+    with pytest.raises(HistoryIncompleteError) as raised:
+        await read_movements(history.page, WINDOW)
+
+    assert ids(raised.value.usable) == [0, 3]
+    assert str(raised.value).startswith("2 of 4 rows of the transfer history cannot be used")
+    assert str(raised.value).endswith("the first is row 1: odd")
+
+
+async def test_an_unusable_row_outside_the_first_pass_needs_another_pass() -> None:
+    def spoil(rows: list[HistoryRow]) -> None:
+        rows[0] = unusable(0)
+
+    history = History([row(0), row(1)], [stay, spoil])
+
+    with pytest.raises(HistoryIncompleteError) as raised:
+        await read_movements(history.page, WINDOW)
+
+    assert ids(raised.value.usable) == [1]
+    assert history.pages_read == 3
+
+
+def parse_number(raw: Raw) -> HistoryRow:
+    number = msgspec.json.decode(raw, type=int)
+    if number > 9:
+        raise InvalidValueError("above 9")
+    return row(number)
+
+
+@pytest.mark.parametrize(
+    ("raw", "why"),
+    [
+        (b'"x"', '"x": Expected `int`, got `str`'),
+        (b"10", "10: above 9"),
+        (b"\xff", "JSON is malformed"),
+    ],
+)
+def test_an_unusable_row_says_what_it_is_and_why(raw: bytes, why: str) -> None:
+    read = read_row(Raw(raw), parse_number)
+
+    assert read.movement is None
+    assert why in read.unusable
+
+
+def test_a_usable_row_is_its_movement() -> None:
+    assert read_row(Raw(b"7"), parse_number) == row(7)

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from msgspec import Raw
 
 from chimera_s1.adapters.binance.treasury import (
     income_requests,
@@ -109,6 +110,14 @@ def test_a_documented_row_is_a_movement(page: HistoryPage, client_id: str) -> No
     )
 
 
+@pytest.mark.parametrize("text", ["1", "1.0", "1.00000000", "01", "1E0"])
+def test_amounts_are_compared_as_numbers(text: str) -> None:
+    (listed,) = wallet_page({**DOCUMENTED_ROW, "amount": text}).rows
+
+    assert listed.movement is not None
+    assert listed.movement.amount == Decimal(1)
+
+
 @pytest.mark.parametrize(
     ("page_of", "row", "theirs", "ours"),
     [
@@ -136,17 +145,25 @@ def test_statuses_are_distinguished(
         (wallet_page, DOCUMENTED_ROW, {"type": "UMFUTURE_MAIN"}),
         (wallet_page, DOCUMENTED_ROW, {"amount": "0"}),
         (wallet_page, DOCUMENTED_ROW, {"amount": "NaN"}),
+        (wallet_page, DOCUMENTED_ROW, {"amount": 25}),
+        (wallet_page, DOCUMENTED_ROW, {"timestamp": "soon"}),
+        *(
+            (wallet_page, DOCUMENTED_ROW, {"amount": text})
+            for text in ("", "Infinity", "-1", "1e400", "1.123456789", "x")
+        ),
         (subaccount_page, SUBACCOUNT_ROW, {"status": "CONFIRMED"}),
         (subaccount_page, SUBACCOUNT_ROW, {"toAccountType": "MOON"}),
         (subaccount_page, SUBACCOUNT_ROW, {"amount": "1e99"}),
     ],
 )
-def test_a_row_that_is_not_understood_raises(
+def test_a_row_that_is_not_understood_is_unusable_and_the_others_are_movements(
     page_of: Callable[..., HistoryPage], row: dict[str, Any], change: dict[str, Any]
 ) -> None:
-    """It may be the one that is searched."""
-    with pytest.raises(ExchangeUnavailableError):
-        page_of(row, {**row, **change})
+    good, odd = page_of(row, {**row, "tranId": 7, **change}).rows
+
+    assert good.movement is not None
+    assert odd.movement is None
+    assert odd.unusable
 
 
 @pytest.mark.parametrize(
@@ -187,6 +204,10 @@ def income_row(time: int, income: str = "5", **change: str) -> income_requests.I
     return msgspec.structs.replace(row, **change)
 
 
+def as_sent(row: income_requests.IncomeReplyRow) -> Raw:
+    return Raw(msgspec.json.encode(row))
+
+
 class Income:
     """Answers like the exchange: the first thousand rows from `start` on."""
 
@@ -194,18 +215,18 @@ class Income:
         self.rows = rows
         self.asked: list[ExecutionWindow] = []
 
-    async def read(self, span: ExecutionWindow) -> tuple[income_requests.IncomeReplyRow, ...]:
+    async def read(self, span: ExecutionWindow) -> tuple[Raw, ...]:
         self.asked.append(span)
         found = [row for row in self.rows if span.start <= row.time <= span.end]
-        return tuple(found[: income_requests.PAGE_ROWS])
+        return tuple(map(as_sent, found[: income_requests.PAGE_ROWS]))
 
 
 async def test_income_is_signed_and_within_the_window() -> None:
     """Into the futures wallet is positive; other assets are left out."""
     rows = (income_row(9), income_row(10, "-2.5"), income_row(11, asset="BNB"), income_row(21))
 
-    async def all_rows(span: ExecutionWindow) -> tuple[income_requests.IncomeReplyRow, ...]:  # noqa: ARG001 (any)
-        return rows
+    async def all_rows(span: ExecutionWindow) -> tuple[Raw, ...]:  # noqa: ARG001 (any)
+        return tuple(map(as_sent, rows))
 
     assert await income_requests.read_income(all_rows, ExecutionWindow(10, 20)) == (
         IncomeRow(Decimal("-2.5"), 10),
@@ -238,3 +259,11 @@ async def test_income_that_cannot_be_read_completely_raises(
     """Absence of a row is a conclusion, so the read is complete or fails."""
     with pytest.raises(ExchangeUnavailableError):
         await income_requests.read_income(Income(rows).read, ExecutionWindow(0, 5_000))
+
+
+async def test_an_unusable_income_row_is_named() -> None:
+    async def rows(span: ExecutionWindow) -> tuple[Raw, ...]:  # noqa: ARG001 (any)
+        return (as_sent(income_row(7)), Raw(b'{"asset":"USDT","income":5,"time":8}'))
+
+    with pytest.raises(ExchangeUnavailableError, match=r'unusable futures income row .*"income":5'):
+        await income_requests.read_income(rows, ExecutionWindow(0, 5_000))

@@ -90,6 +90,30 @@ async def test_row_31_incomplete_reads_prove_nothing() -> None:
     assert not await world.violations()
 
 
+@on_virtual_time
+async def test_row_31_an_unusable_row_hides_no_success_and_proves_no_failure() -> None:
+    """One reply is lost after the transfer, one request before it."""
+    world = TreasuryHarness()
+    world.gateway.script += [LOST_REPLY, LOST]
+    world.gateway.unusable_row = "row 7: unknown status 'MOVED'"
+    async with running(TreasuryInstance(world)) as one:
+        await one.requests.accept(transfer_request("t1", 5), "tester")
+        await one.requests.accept(transfer_request("t2", 6), "tester")
+        await world.clock.sleep_ms(2 * LONG_MS)
+        moved, lost = await one.transfer("t1"), await one.transfer("t2")
+        assert (moved.phase, moved.evidence) == (Phase.DONE, Evidence.HISTORY)
+        assert lost.phase is Phase.UNKNOWN
+        assert lost.in_review
+
+        world.gateway.unusable_row = ""
+        await world.clock.sleep_ms(10 * MINUTE_MS)
+        assert (await one.transfer("t2")).phase is Phase.FAILED
+    (review,) = [event for event in await world.events() if isinstance(event, ReviewRequested)]
+
+    assert review.cause == "row 7: unknown status 'MOVED'"
+    assert not await world.violations()
+
+
 @pytest.mark.parametrize(
     "failure",
     [ExchangeUnavailableError("the host is gone"), ExchangeRefusedError("-2015 may not read")],
