@@ -11,6 +11,7 @@ import anyio
 from anyio.abc import TaskGroup
 
 from chimera_s1.adapters.memory.cursor_store import MemoryCursorStore
+from chimera_s1.adapters.memory.installation_store import MemoryInstallationStore
 from chimera_s1.adapters.memory.lease_store import MemoryLeaseStore
 from chimera_s1.app.capabilities.ledger.job_lease import JobLease
 from chimera_s1.app.capabilities.treasury.accept_transfers import AcceptTransfers, TransferRequest
@@ -18,6 +19,7 @@ from chimera_s1.app.capabilities.treasury.execute_transfers import (
     ExecuteTransfers,
     SubmissionPolicy,
 )
+from chimera_s1.app.capabilities.treasury.guard_account import GuardAccount
 from chimera_s1.app.capabilities.treasury.log_transfers import log_events
 from chimera_s1.app.capabilities.treasury.project_transfers import build_transfer_projector
 from chimera_s1.app.capabilities.treasury.reconcile_transfers import ReconcileTransfers
@@ -34,12 +36,14 @@ from chimera_s1.domain.identifiers import parse_transfer_id
 from chimera_s1.domain.operations.backoff import Backoff
 from chimera_s1.domain.operations.health import Level
 from chimera_s1.domain.operations.trading_mode import TradingMode
+from chimera_s1.domain.ports.account_claims import AccountClaims
 from chimera_s1.domain.ports.cursor_store import CursorStore
 from chimera_s1.domain.ports.event_store import EventStore
 from chimera_s1.domain.ports.lease_store import LeaseStore
 from chimera_s1.domain.ports.operations_log import OperationsLog
 from chimera_s1.domain.ports.transfer_projection import TransferProjection
 from chimera_s1.domain.ports.treasury_gateway import TreasuryGateway
+from chimera_s1.domain.treasury.account_claim import AccountVerdict, Own
 from chimera_s1.domain.treasury.event_records import UnknownEvent, decode_event
 from chimera_s1.domain.treasury.events import (
     TransferRejected,
@@ -54,6 +58,7 @@ from chimera_s1.domain.treasury.reconciliation import (
     client_id_of,
 )
 from chimera_s1.domain.treasury.transfer import Transfer
+from tests.fakes.account_claims import MemoryAccountClaims
 from tests.fakes.ledger_stores import FaultyEventStore, FaultyTransferProjection
 from tests.fakes.operations_log import MemoryOperationsLog
 from tests.fakes.treasury_gateway import ScriptedTreasuryGateway
@@ -77,14 +82,18 @@ class OperatorSwitches:
         self.kill = False
         self.mode = TradingMode.NORMAL
         self.stopping = False
+        self.account: AccountVerdict = Own()
         self.enabled = True
         self.limits = LIMITS
 
-    def admission(self) -> TransferAdmission:
+    def admission(self, guard: GuardAccount | None) -> TransferAdmission:
+        """Without a guard, `account` is the verdict."""
         return TransferAdmission(
             enabled=self.enabled,
             kill_switch_on=lambda: self.kill,
             mode=lambda: self.mode,
+            account_problem=guard.reason_to_hold if guard else lambda: self.account.reason_to_hold,
+            wait_for_account=guard.wait_for_first_check if guard else _at_once,
             is_stopping=lambda: self.stopping,
         )
 
@@ -100,6 +109,7 @@ class TreasuryHarness:
         self.store = FaultyEventStore("treasury")
         self.leases = MemoryLeaseStore(self.clock)
         self.cursors = MemoryCursorStore()
+        self.installation = MemoryInstallationStore()
         self.projection = FaultyTransferProjection()
         self.operations = MemoryOperationsLog()
         self.gateway = ScriptedTreasuryGateway(self.clock, mode)
@@ -159,7 +169,10 @@ class TreasuryHarness:
 
 
 class TreasuryInstance:
-    """The treasury of one process; its ports may be replaced by faulty ones."""
+    """The treasury of one process; its ports may be replaced by faulty ones.
+
+    With *claims*, `guard` decides whether money may move.
+    """
 
     def __init__(
         self,
@@ -171,6 +184,7 @@ class TreasuryInstance:
         cursors: CursorStore | None = None,
         projection: TransferProjection | None = None,
         operations: OperationsLog | None = None,
+        claims: AccountClaims | None = None,
         skew_ms: float = 0.0,
         resyncs: bool = False,
         executor: type[ExecuteTransfers] = ExecuteTransfers,
@@ -188,18 +202,12 @@ class TreasuryInstance:
         switches = world.switches
         cursors = cursors or world.cursors
         self.ledger = _ledger(world, store, cursors)
-        self.admission = switches.admission()
+        self.guard = self._guard(gateway, claims or MemoryAccountClaims())
+        self.admission = switches.admission(self.guard if claims is not None else None)
         self.resolutions = ResolveTransfers(
             self.ledger, clock, exchange_ms=self.exchange_ms, timing=world.timing
         )
-        self.requests = AcceptTransfers(
-            self.ledger,
-            self.admission,
-            clock=clock,
-            limits=lambda: switches.limits,
-            mode=world.mode,
-            record_event=lambda kind, detail: world.operational_events.append((kind, detail)),
-        )
+        self.requests = self._requests()
         self.clock_refreshes = 0
         self.executor = executor(
             self.ledger,
@@ -208,6 +216,7 @@ class TreasuryInstance:
             self.admission,
             clock=clock,
             exchange_ms=self.exchange_ms,
+            confirm_account=self.guard.confirm if claims is not None else _at_once,
             on_clock_suspect=self._on_clock_suspect,
             draw=world.random.random,
             policy=world.policy,
@@ -230,6 +239,32 @@ class TreasuryInstance:
         projection = projection or world.projection
         self.projector = build_transfer_projector(
             store, projection, cursors, self.ledger.changes, clock
+        )
+
+    def _requests(self) -> AcceptTransfers:
+        world = self.world
+        return AcceptTransfers(
+            self.ledger,
+            self.admission,
+            clock=world.clock,
+            limits=lambda: world.switches.limits,
+            mode=world.mode,
+            record_event=lambda kind, detail: world.operational_events.append((kind, detail)),
+        )
+
+    def _guard(self, gateway: TreasuryGateway, claims: AccountClaims) -> GuardAccount:
+        world = self.world
+        return GuardAccount(
+            self.ledger,
+            gateway,
+            world.gateway,
+            claims,
+            world.installation,
+            environment="live",
+            clock=world.clock,
+            exchange_ms=self.exchange_ms,
+            new_id=world.new_id,
+            record_event=lambda kind, detail: world.operational_events.append((kind, detail)),
         )
 
     def exchange_ms(self) -> float:
@@ -261,11 +296,17 @@ class TreasuryInstance:
             self.world.clock,
             store_errors=[lambda: self.executor.last_error, lambda: self.reconciler.last_error],
             relay_error=lambda: self.relay.last_error,
+            account=lambda: self.world.switches.account,
+            account_error=lambda: "",
             key_problem=lambda: "",
             kill_switch=lambda: self.world.switches.kill,
             kill_switch_error=lambda: "",
         )
         return report.report().level
+
+
+async def _at_once() -> None:
+    """Without a checkpoint, which the tests of crash points count."""
 
 
 def _ledger(world: TreasuryHarness, store: EventStore, cursors: CursorStore) -> TreasuryLedger:

@@ -11,24 +11,30 @@ from contextlib import asynccontextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import anyio
 import httpx2
 import msgspec
 import pytest
 
+from chimera_s1.adapters.redis.account_claims import RedisAccountClaims
+from chimera_s1.adapters.redis.cluster_client import connect_cluster
 from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.embedded.server_process import ServerProcess
 from chimera_s1.adapters.simulator.config import DEMO_KEY
 from chimera_s1.adapters.sqlite.cursor_store import SqliteCursorStore
 from chimera_s1.adapters.sqlite.database import SqliteDatabase
 from chimera_s1.adapters.sqlite.event_store import SqliteEventStore
+from chimera_s1.adapters.sqlite.installation_store import SqliteInstallationStore
 from chimera_s1.adapters.sqlite.transfer_projection import SqliteTransferProjection
 from chimera_s1.adapters.system.file_token_store import write_token_file
 from chimera_s1.app.capabilities.treasury.project_transfers import PROJECTION_CURSOR as PROJECTED
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TREASURY_LEDGER
 from chimera_s1.app.stores import SQLITE_FILE
 from chimera_s1.domain.ledger.commit import LedgerEntry
+from chimera_s1.domain.ports.installation_store import InstallationFact
+from chimera_s1.domain.treasury.account_claim import AccountClaim
 from tests.contract.service_process import (
     MODULE,
     TIMEOUT_S,
@@ -44,12 +50,13 @@ from tests.exchange_movements import (
     open_transfer_violations,
     unexplained_movements,
 )
-from tests.processes import ChimeraProcess, simulator_process
+from tests.processes import ChimeraProcess, finished, simulator_process
 from tests.simulator_client import SimulatorClient, simulator_client
 from tests.treasury_invariants import read_all, violations_of
 
 POST = "POST /sapi/v1/asset/transfer"
 OPERATIONS = "ops:events"
+ACCOUNT = "simulator:354937868"
 QUICK = {
     "S1_TREASURY_LOOK_MS": "100",
     "S1_TREASURY_EXECUTION_MS": "500",
@@ -86,8 +93,25 @@ class TreasuryDeployment:
         write_token_file(self._tokens, TOKENS)
 
     async def open(self) -> None:
-        """What the exchange has done so far was somebody else's."""
+        """What the exchange has done so far was somebody else's: the account is taken."""
         self._moved_before = len(await self._transfers())
+        async with SqliteDatabase(self.state_dir / SQLITE_FILE) as database:
+            store = SqliteInstallationStore(database)
+            installation = await store.record(InstallationFact.ID, uuid4().hex)
+        async with connect_cluster([self.node.address]) as client:
+            claim = AccountClaim(installation=installation, by_operator=True)
+            await RedisAccountClaims(client).replace(ACCOUNT, claim)
+
+    async def installation_id(self) -> str:
+        """Of the ledger here; empty before a service has recorded it."""
+        async with self._database() as database:
+            return await SqliteInstallationStore(database).find(InstallationFact.ID)
+
+    def beside(self, name: str) -> "TreasuryDeployment":
+        """Another installation: its own directory, the same exchange, key and Redis."""
+        directory = self.state_dir.with_name(name)
+        directory.mkdir()
+        return TreasuryDeployment(directory, self.node, self._exchange, self.sim)
 
     def environ(self, **more: str) -> dict[str, str]:
         """Settings of a service here."""
@@ -113,6 +137,11 @@ class TreasuryDeployment:
                 base_url=await service.url(), timeout=TIMEOUT_S, trust_env=False
             ) as http:
                 yield TreasuryServiceClient(service, http)
+
+    async def command(self, *arguments: str) -> tuple[int, str, str]:
+        """Run `chimera-s1` with the settings of a service here: exit code, output, errors."""
+        environment = self.environ(S1_STATE_DIR=str(self.state_dir))
+        return await finished(*arguments, environment=environment)
 
     async def fired(self, times: int = 1) -> None:
         """Wait until the faults that are armed have fired so often."""

@@ -72,8 +72,9 @@ class ScriptedSignedTransfer:
 
 
 class ScriptedTreasuryGateway:
-    """Implements `domain.ports.treasury_gateway.TreasuryGateway` and
-    `domain.ports.key_permissions.KeyPermissionsReader`.
+    """Implements `domain.ports.treasury_gateway.TreasuryGateway`,
+    `domain.ports.key_permissions.KeyPermissionsReader` and
+    `domain.ports.account_reader.AccountReader`.
 
     Attributes:
         script: For the next requests, in order; later ones execute with a true reply.
@@ -89,6 +90,7 @@ class ScriptedTreasuryGateway:
             empty where there is none.
         incomplete_reads: How many of the next reads are incomplete.
         completed_reads: Of both kinds.
+        uid: Of the account.
         permissions: Of our key; other requests are refused.
     """
 
@@ -114,6 +116,7 @@ class ScriptedTreasuryGateway:
         self.unusable_row = ""
         self.incomplete_reads = 0
         self.completed_reads = 0
+        self.uid = "354937868"
         self.permissions = KeyPermissions(
             may_read=True, may_transfer=True, may_withdraw=False, ip_restricted=True
         )
@@ -207,6 +210,10 @@ class ScriptedTreasuryGateway:
             if window.start <= row.moved_at <= window.end
             and row.moved_at + self.income_lag_ms <= self.exchange_ms
         )
+
+    async def account_uid(self) -> str:
+        await self._check_readable()
+        return self.uid
 
     async def key_permissions(self) -> KeyPermissions:
         await checkpoint()

@@ -17,6 +17,16 @@ SLOT_COUNT: Final = 16384
 _QUOTE_PREFIX: Final = "mkt:events:"
 
 
+def account_claim_key(account: str) -> str:
+    """`s1:account:live:354937868`."""
+    return f"s1:account:{account}"
+
+
+def ledger_head_key(account: str, installation: str) -> str:
+    """`s1:account:live:354937868:<installation>`."""
+    return f"{account_claim_key(account)}:{installation}"
+
+
 def quote_stream(instrument: InstrumentId) -> str:
     """`mkt:events:spot:BTCUSDT`."""
     return f"{_QUOTE_PREFIX}{instrument.venue.value}:{instrument.symbol}"

@@ -191,9 +191,10 @@ def _refuse_parts_without_database(path: Path) -> None:
     if left:
         parts = " and ".join(left)
         raise ConfigurationError(
-            f"{path} is missing or empty, but {parts} exists: the ledger was deleted or moved, and "
-            "a new one would send finished transfers again; put the file back or restore a backup "
-            f"(docs/how-to/keep-the-ledger.md). To give up the old ledger, move {parts} away"
+            f"{path} is missing or empty beside a left-over {parts}: the ledger was deleted or "
+            "moved, and a new one would send finished transfers again; put the file back or "
+            "restore a backup (docs/how-to/keep-the-ledger.md). To give up the old ledger, move "
+            f"{parts} away"
         )
 
 

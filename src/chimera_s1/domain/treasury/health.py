@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from msgspec import Struct
 
 from chimera_s1.domain.operations.health import Level, count
+from chimera_s1.domain.treasury.account_claim import AccountVerdict
 
 UNRESOLVED_GREEN_MS = 60_000
 
@@ -16,6 +17,8 @@ class TreasuryReport(Struct, frozen=True):
         ledger_damage: What is wrong with the ledger.
         store_error: Why its store cannot be used now.
         relay_error: Why events do not reach `ops:events`.
+        account: Whether this ledger may move the account's money.
+        account_error: Why that may be an old verdict.
         key_problem: What is wrong with the exchange key.
         kill_switch_on: It is on, or its position was never read.
         kill_switch_error: Why its position may be an old one.
@@ -28,6 +31,8 @@ class TreasuryReport(Struct, frozen=True):
     ledger_damage: str
     store_error: str
     relay_error: str
+    account: AccountVerdict
+    account_error: str
     key_problem: str
     kill_switch_on: bool
     kill_switch_error: str
@@ -38,13 +43,16 @@ class TreasuryReport(Struct, frozen=True):
 
     @property
     def level(self) -> Level:
-        """RED: damage, store; ORANGE: unknown for 60 s, review, relay, key; YELLOW: kill switch."""
-        if self.ledger_damage or self.store_error:
+        """RED: damage, store, account claimed by another; ORANGE: unknown for 60 s, review, relay,
+        key; YELLOW: kill switch, claim not read.
+        """
+        if self.ledger_damage or self.store_error or self.account.level is Level.RED:
             return Level.RED
         unknown_for_long = self.oldest_unresolved_ms > UNRESOLVED_GREEN_MS
         if unknown_for_long or self.in_review or self.relay_error or self.key_problem:
             return Level.ORANGE
-        return Level.YELLOW if self.kill_switch_on or self.kill_switch_error else Level.GREEN
+        unsure = self.kill_switch_on or self.kill_switch_error or self.account_error
+        return Level.YELLOW if unsure else self.account.level
 
     @property
     def sentence(self) -> str:
@@ -61,6 +69,10 @@ class TreasuryReport(Struct, frozen=True):
         return "; ".join(self._parts())
 
     def _parts(self) -> Iterator[str]:
+        if problem := self.account.reason_to_hold:
+            yield problem
+        elif self.account_error:
+            yield f"the account's claim cannot be read ({self.account_error}): the last one holds"
         yield f"{self.waiting} waiting, {self.unresolved} unresolved"
         if self.in_review:
             transfers = count(self.in_review, "transfer")

@@ -317,7 +317,7 @@ async def test_a_missing_file_beside_its_wal_is_refused(
 
     error = await open_error(path)
 
-    assert f"ledger.db is missing or empty, but ledger.db{left} exists" in error
+    assert f"ledger.db is missing or empty beside a left-over ledger.db{left}:" in error
     assert "put the file back or restore a backup" in error
     assert await part.read_bytes() == b"commits"
     await part.unlink()

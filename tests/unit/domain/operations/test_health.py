@@ -14,7 +14,9 @@ from chimera_s1.domain.operations.health import (
     overall_level,
 )
 from chimera_s1.domain.operations.reports import ClockReport, LoopReport, skew_level
+from chimera_s1.domain.treasury.account_claim import AccountVerdict, Own, Unchecked
 from chimera_s1.domain.treasury.health import TreasuryReport
+from tests.account_verdicts import HELD_BY_OTHER, VERDICTS
 
 GREEN, YELLOW, ORANGE, RED = Level
 levels = st.sampled_from(Level)
@@ -39,6 +41,8 @@ SOUND = TreasuryReport(
     ledger_damage="",
     store_error="",
     relay_error="",
+    account=Own(),
+    account_error="",
     key_problem="",
     kill_switch_on=False,
     kill_switch_error="",
@@ -49,7 +53,7 @@ SOUND = TreasuryReport(
 )
 
 
-def treasury(**facts: str | bool | int) -> TreasuryReport:
+def treasury(**facts: str | bool | int | AccountVerdict) -> TreasuryReport:
     return replace(SOUND, **facts)
 
 
@@ -106,6 +110,10 @@ def component(level: Level, *, required: bool = True) -> HealthComponent:
         (treasury(relay_error="gone"), ORANGE),
         (treasury(key_problem="it may withdraw"), ORANGE),
         (treasury(key_problem="it may withdraw", kill_switch_on=True), ORANGE),
+        (treasury(account_error="gone"), YELLOW),
+        (treasury(account=Unchecked()), YELLOW),
+        (treasury(account=Unchecked("gone"), kill_switch_on=True), RED),
+        (treasury(account=HELD_BY_OTHER, in_review=1), RED),
         (treasury(store_error="gone"), RED),
         (treasury(ledger_damage="commit 3 was changed"), RED),
         (treasury(ledger_damage="commit 3 was changed", in_review=1), RED),
@@ -152,7 +160,9 @@ def test_fewer_delivering_connections_are_never_a_better_level(
 errors = st.sampled_from(["", "x"])
 treasuries = st.builds(
     TreasuryReport,
-    *[errors] * 4,
+    *[errors] * 3,
+    st.sampled_from(VERDICTS),
+    *[errors] * 2,
     st.booleans(),
     errors,
     *[st.integers(0, 3)] * 2,

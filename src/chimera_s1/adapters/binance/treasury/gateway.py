@@ -24,6 +24,7 @@ from chimera_s1.adapters.binance.http.weight_budget import WeightBudget
 from chimera_s1.adapters.binance.treasury import (
     income_requests,
     key_permissions,
+    spot_account,
     subaccount_requests,
     wallet_requests,
 )
@@ -97,6 +98,12 @@ class BinanceTreasuryGateway:
             await self._get(Venue.SPOT, path, (), kind), self.mode
         )
 
+    async def account_uid(self) -> str:
+        account = await self._get(
+            Venue.SPOT, spot_account.PATH, spot_account.PARAMETERS, spot_account.SpotAccount
+        )
+        return str(account.uid)
+
     async def _read_income_rows(self, window_part: ExecutionWindow) -> tuple[msgspec.Raw, ...]:
         parameters = income_requests.income_parameters(window_part)
         path, kind = income_requests.PATH, tuple[msgspec.Raw, ...]
@@ -107,8 +114,9 @@ class BinanceTreasuryGateway:
 
 
 class BinanceWalletGateway(BinanceTreasuryGateway):
-    """Implements `domain.ports.treasury_gateway.TreasuryGateway` for mode `wallet`, and
-    `domain.ports.key_permissions.KeyPermissionsReader`.
+    """Implements `domain.ports.treasury_gateway.TreasuryGateway` for mode `wallet`,
+    `domain.ports.key_permissions.KeyPermissionsReader` and
+    `domain.ports.account_reader.AccountReader`.
     """
 
     def __init__(self, config: GatewayConfig) -> None:
@@ -134,8 +142,9 @@ class BinanceWalletGateway(BinanceTreasuryGateway):
 
 
 class BinanceSubaccountGateway(BinanceTreasuryGateway):
-    """Implements `domain.ports.treasury_gateway.TreasuryGateway` for mode `subaccount`, and
-    `domain.ports.key_permissions.KeyPermissionsReader`.
+    """Implements `domain.ports.treasury_gateway.TreasuryGateway` for mode `subaccount`,
+    `domain.ports.key_permissions.KeyPermissionsReader` and
+    `domain.ports.account_reader.AccountReader`.
     """
 
     def __init__(self, config: GatewayConfig) -> None:

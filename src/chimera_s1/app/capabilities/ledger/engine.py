@@ -142,6 +142,11 @@ class LedgerEngine:
         entries = await self.read_stream(stream)
         return any(entry.commit.commit_id in commit_ids for entry in entries)
 
+    async def hash_at(self, seq: int) -> str:
+        """The hash of commit *seq*; empty if the ledger is shorter."""
+        entries = await self._store.read(seq - 1, 1)
+        return entries[0].commit.hash if entries else ""
+
     def mark_damaged(self, problem: str) -> None:
         """Stop writing: *problem* shows that commits were changed or are missing."""
         if not self.damage:

@@ -80,8 +80,8 @@ class AcceptTransfers:
 
         Raises:
             KeyReusedError: The key was used for a different transfer.
-            KillSwitchOnError, TreasuryDisabledError, ServiceStoppingError, ModeHaltedError: Not
-                accepted; the key stays unused.
+            KillSwitchOnError, TreasuryDisabledError, ServiceStoppingError, ModeHaltedError,
+                AccountNotClaimedError: Not accepted; the key stays unused.
             StoreUnavailableError, LedgerDamagedError, LedgerTooNewError: Acceptance is unknown;
                 retry with the same key.
         """
@@ -97,7 +97,7 @@ class AcceptTransfers:
         known = await self._ledger.find(request.transfer_id)
         if known is not None:
             return self._outcome_or_reused(request, actor, known, replayed=True)
-        self._admission.check()
+        await self._admission.check()
         terms = make_terms(
             request.direction,
             request.amount,

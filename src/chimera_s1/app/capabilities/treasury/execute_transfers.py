@@ -5,7 +5,7 @@ its signed timestamp is outside the receive window.
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import assert_never
 
 import anyio
@@ -87,6 +87,7 @@ class SubmissionPolicy(Struct, frozen=True, kw_only=True):
 class ExecuteTransfers:
     """Args:
     exchange_ms: The exchange's clock, epoch ms.
+    confirm_account: Checks again, before each request, that this ledger may move the money.
     on_clock_suspect: Called when the exchange rejects our timestamp.
     draw: Uniform in [0, 1).
     """
@@ -100,6 +101,7 @@ class ExecuteTransfers:
         *,
         clock: Clock,
         exchange_ms: Callable[[], float],
+        confirm_account: Callable[[], Awaitable[None]],
         on_clock_suspect: Callable[[], None],
         draw: Callable[[], float],
         policy: SubmissionPolicy,
@@ -110,6 +112,7 @@ class ExecuteTransfers:
         self._admission = admission
         self._clock = clock
         self._exchange_ms = exchange_ms
+        self._confirm_account = confirm_account
         self._on_clock_suspect = on_clock_suspect
         self._draw = draw
         self._policy = policy
@@ -233,6 +236,7 @@ class ExecuteTransfers:
         )
 
     async def _send(self, signed: SignedTransfer, command: StartSubmission) -> SubmissionReply:
+        await self._confirm_account()
         blocked = self._admission.blocking_reason()
         if blocked:
             return RequestNotSent(blocked)

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TreasuryLedger
 from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.treasury.account_claim import AccountVerdict
 from chimera_s1.domain.treasury.health import TreasuryReport
 from chimera_s1.domain.treasury.transfer import Transfer
 
@@ -26,6 +27,8 @@ class ReportTreasury:
         *,
         store_errors: Iterable[ReadError],
         relay_error: ReadError,
+        account: Callable[[], AccountVerdict],
+        account_error: ReadError,
         key_problem: ReadError,
         kill_switch: Callable[[], bool],
         kill_switch_error: ReadError,
@@ -34,6 +37,8 @@ class ReportTreasury:
         self._clock = clock
         self._store = tuple(store_errors)
         self._relay = relay_error
+        self._account = account
+        self._account_error = account_error
         self._key = key_problem
         self._kill_switch = kill_switch
         self._switch = kill_switch_error
@@ -45,6 +50,8 @@ class ReportTreasury:
             ledger_damage=self._ledger.damage,
             store_error=next((error for read in self._store if (error := read())), ""),
             relay_error=self._relay(),
+            account=self._account(),
+            account_error=self._account_error(),
             key_problem=self._key(),
             kill_switch_on=self._kill_switch(),
             kill_switch_error=self._switch(),

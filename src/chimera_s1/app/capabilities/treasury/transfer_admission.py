@@ -1,6 +1,6 @@
 """Decides whether transfers are accepted and sent now."""
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from msgspec import Struct
 
@@ -18,6 +18,12 @@ class TreasuryDisabledError(ChimeraError):
     """No exchange key is configured."""
 
     code = "treasury.disabled"
+
+
+class AccountNotClaimedError(ChimeraError):
+    """The ledger may not move the account's money, or it is not known yet whether it may."""
+
+    code = "treasury.account"
 
 
 class ModeHaltedError(ChimeraError):
@@ -38,12 +44,16 @@ class TransferAdmission(Struct, frozen=True, kw_only=True):
     Attributes:
         enabled: An exchange key is configured.
         kill_switch_on: The last value read; True before the first read.
+        account_problem: Why this ledger may not move the account's money; empty if it may.
+        wait_for_account: Waits for the first answer to that, for a few seconds at most.
         is_stopping: SIGTERM was received.
     """
 
     enabled: bool
     kill_switch_on: Callable[[], bool]
     mode: Callable[[], TradingMode]
+    account_problem: Callable[[], str]
+    wait_for_account: Callable[[], Awaitable[None]]
     is_stopping: Callable[[], bool]
 
     def obstacle(self) -> ChimeraError | None:
@@ -60,17 +70,20 @@ class TransferAdmission(Struct, frozen=True, kw_only=True):
             return KillSwitchOnError(
                 "the kill switch is on; no transfer is accepted until it is off"
             )
+        if problem := self.account_problem():
+            return AccountNotClaimedError(problem)
         if self.mode() is TradingMode.HALTED:
             return ModeHaltedError("trading is HALTED; no transfer is accepted until it is resumed")
         return None
 
-    def check(self) -> None:
+    async def check(self) -> None:
         """Check that a new transfer may be accepted.
 
         Raises:
-            TreasuryDisabledError, ServiceStoppingError, KillSwitchOnError, ModeHaltedError: The
-                condition that blocks it; nothing was accepted.
+            TreasuryDisabledError, ServiceStoppingError, KillSwitchOnError, AccountNotClaimedError,
+                ModeHaltedError: The condition that blocks it; nothing was accepted.
         """
+        await self.wait_for_account()
         if obstacle := self.obstacle():
             raise obstacle
 

@@ -14,6 +14,7 @@ from chimera_s1.app.capabilities.treasury.transfer_streams import (
 )
 from chimera_s1.domain.errors import LedgerTooNewError
 from chimera_s1.domain.identifiers import TransferId
+from chimera_s1.domain.ledger.commit import LedgerHead
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.event_store import EventStore
 from chimera_s1.domain.treasury.commands import (
@@ -86,6 +87,15 @@ class TreasuryLedger:
     @property
     def damage(self) -> str:
         return self.engine.damage
+
+    @property
+    def head(self) -> LedgerHead:
+        """The last commit of the last `catch_up` or `execute`."""
+        return self.engine.head
+
+    async def hash_at(self, seq: int) -> str:
+        """The hash of commit *seq*; empty if the ledger is shorter."""
+        return await self.engine.hash_at(seq)
 
     async def catch_up(self) -> None:
         await self.engine.catch_up()

@@ -7,6 +7,7 @@ from functools import partial
 from typing import assert_never
 from uuid import uuid4
 
+from anyio.lowlevel import checkpoint
 from msgspec import Struct
 
 from chimera_s1.adapters.binance.http.signing import Credentials, Secret
@@ -16,6 +17,7 @@ from chimera_s1.adapters.binance.treasury.gateway import (
     BinanceWalletGateway,
     GatewayConfig,
 )
+from chimera_s1.adapters.redis.account_claims import RedisAccountClaims
 from chimera_s1.adapters.redis.kill_switch import RedisKillSwitch
 from chimera_s1.app.capabilities.ledger.job_lease import JobLease
 from chimera_s1.app.capabilities.operations.watch_kill_switch import WatchKillSwitch
@@ -25,6 +27,7 @@ from chimera_s1.app.capabilities.treasury.execute_transfers import (
     ExecuteTransfers,
     SubmissionPolicy,
 )
+from chimera_s1.app.capabilities.treasury.guard_account import GuardAccount
 from chimera_s1.app.capabilities.treasury.log_transfers import log_events
 from chimera_s1.app.capabilities.treasury.metrics import treasury_source
 from chimera_s1.app.capabilities.treasury.project_transfers import build_transfer_projector
@@ -56,17 +59,27 @@ from chimera_s1.domain.treasury.events import TreasuryMode
 BinanceGateway = BinanceWalletGateway | BinanceSubaccountGateway
 
 
+class _Keyed(Struct, frozen=True):
+    """What exists only with an exchange key."""
+
+    gateway: BinanceGateway
+    switch: WatchKillSwitch
+    claims: RedisAccountClaims
+
+
 class _Served(Struct, frozen=True):
     """The ledger and the routes, with or without an exchange key.
 
     Attributes:
         events: Shared by all readers, because it remembers how far the ledger was read.
+        guard: None without an exchange key.
         exchange_ms: The exchange's clock, epoch ms: ours plus the last measured offset.
     """
 
     stores: Stores
     events: EventStore
     ledger: TreasuryLedger
+    guard: GuardAccount | None
     admission: TransferAdmission
     exchange_ms: Callable[[], float]
     web: WebPart
@@ -110,9 +123,10 @@ async def open_treasury(
         build_gateway(settings, base.budgets, _exchange_clock(base, operations)) as gateway,
     ):
         switch = WatchKillSwitch(RedisKillSwitch(client), base.clock)
+        keyed = _Keyed(gateway, switch, RedisAccountClaims(client))
         stopping = StopFlag()
-        served = _serve(settings, base, operations, stores, switch, stopping)
-        yield _working(settings, base, operations, served, gateway, switch, stopping)
+        served = _serve(settings, base, operations, stores, keyed, stopping)
+        yield _working(settings, base, operations, served, keyed, stopping)
 
 
 def build_gateway(
@@ -151,10 +165,10 @@ def _serve(  # noqa: PLR0917 (parts by position)
     base: Foundation,
     operations: Operations,
     stores: Stores,
-    switch: WatchKillSwitch | None,
+    keyed: _Keyed | None,
     stopping: StopFlag,
 ) -> _Served:
-    """Build the ledger and the routes; *switch* is None without an exchange key."""
+    """Build the ledger and the routes; *keyed* is None without an exchange key."""
     clock = base.clock
     exchange_ms = _exchange_clock(base, operations)
     events = stores.ledger(TREASURY_LEDGER)
@@ -166,10 +180,13 @@ def _serve(  # noqa: PLR0917 (parts by position)
         read_relayed_seq=partial(stores.cursors.read, RELAY_CURSOR),
     )
     ledger.subscribe(log_events)
+    guard = _guard(settings, base, operations, stores, ledger, keyed) if keyed else None
     admission = TransferAdmission(
-        enabled=switch is not None,
-        kill_switch_on=switch.is_on if switch is not None else lambda: False,
+        enabled=keyed is not None,
+        kill_switch_on=keyed.switch.is_on if keyed else lambda: False,
         mode=operations.trading_mode.mode,
+        account_problem=guard.reason_to_hold if guard else lambda: "",
+        wait_for_account=guard.wait_for_first_check if guard else checkpoint,
         is_stopping=stopping.is_set,
     )
     accept = AcceptTransfers(
@@ -186,8 +203,29 @@ def _serve(  # noqa: PLR0917 (parts by position)
     resolve = ResolveTransfers(
         ledger, clock, exchange_ms=exchange_ms, timing=settings.reconciliation_timing
     )
-    return _Served(
-        stores, events, ledger, admission, exchange_ms, treasury_part(accept, read, resolve)
+    web = treasury_part(accept, read, resolve)
+    return _Served(stores, events, ledger, guard, admission, exchange_ms, web)
+
+
+def _guard(  # noqa: PLR0917 (parts by position)
+    settings: TreasurySettings,
+    base: Foundation,
+    operations: Operations,
+    stores: Stores,
+    ledger: TreasuryLedger,
+    keyed: _Keyed,
+) -> GuardAccount:
+    return GuardAccount(
+        ledger,
+        keyed.gateway,
+        keyed.gateway,
+        keyed.claims,
+        stores.installation,
+        environment=settings.binance_env.value,
+        clock=base.clock,
+        exchange_ms=_exchange_clock(base, operations),
+        new_id=lambda: uuid4().hex,
+        record_event=operations.outbox.record,
     )
 
 
@@ -196,24 +234,15 @@ def _working(  # noqa: PLR0917 (parts by position)
     base: Foundation,
     operations: Operations,
     served: _Served,
-    gateway: BinanceGateway,
-    switch: WatchKillSwitch,
+    keyed: _Keyed,
     stopping: StopFlag,
 ) -> Capability:
     """Build the workers, which need an exchange key."""
-    clock, ledger = base.clock, served.ledger
+    clock, ledger, guard = base.clock, served.ledger, served.guard
+    gateway, switch = keyed.gateway, keyed.switch
+    assert guard is not None
     stores, owner = served.stores, uuid4().hex
-    executor = ExecuteTransfers(
-        ledger,
-        gateway,
-        JobLease("treasury.executor", stores.leases, owner, clock),
-        served.admission,
-        clock=clock,
-        exchange_ms=served.exchange_ms,
-        on_clock_suspect=operations.spot_patrol.request_refresh,
-        draw=random.random,
-        policy=SubmissionPolicy(),
-    )
+    executor = _executor(base, operations, served, keyed, guard, owner)
     reconciler = ReconcileTransfers(
         ledger,
         gateway,
@@ -238,6 +267,8 @@ def _working(  # noqa: PLR0917 (parts by position)
             lambda: projection.last_error,
         ],
         relay_error=lambda: relay.last_error,
+        account=lambda: guard.verdict,
+        account_error=lambda: guard.last_error,
         key_problem=lambda: key.problem,
         kill_switch=switch.is_on,
         kill_switch_error=lambda: switch.last_error,
@@ -256,8 +287,30 @@ def _working(  # noqa: PLR0917 (parts by position)
             Worker("treasury projection", projection.run),
             Worker("kill switch", switch.run),
         ),
-        jobs=(Job("treasury key", key.check),),
+        jobs=(Job("treasury account", guard.check), Job("treasury key", key.check)),
         health=(HealthSource("treasury", report.report, required=False),),
         metrics=(treasury_source(ledger, lambda: relay.events_relayed),),
         web=served.web,
+    )
+
+
+def _executor(  # noqa: PLR0917 (parts by position)
+    base: Foundation,
+    operations: Operations,
+    served: _Served,
+    keyed: _Keyed,
+    guard: GuardAccount,
+    owner: str,
+) -> ExecuteTransfers:
+    return ExecuteTransfers(
+        served.ledger,
+        keyed.gateway,
+        JobLease("treasury.executor", served.stores.leases, owner, base.clock),
+        served.admission,
+        clock=base.clock,
+        exchange_ms=served.exchange_ms,
+        confirm_account=guard.confirm,
+        on_clock_suspect=operations.spot_patrol.request_refresh,
+        draw=random.random,
+        policy=SubmissionPolicy(),
     )

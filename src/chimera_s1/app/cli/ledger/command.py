@@ -1,5 +1,6 @@
-"""`chimera-s1 ledger`: read, verify, copy the treasury ledger."""
+"""`chimera-s1 ledger`: read, verify, copy the treasury ledger; claim its account."""
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -16,8 +17,9 @@ _LIMIT_MAX = 1_000_000
 ledger = typer.Typer(
     no_args_is_help=True,
     help="Read, verify and copy the treasury ledger.\n\n"
-    "All but rebuild are read-only, and work beside a running service. The ledger\n"
-    "is at S1_DB_ARANGO_URI or S1_DB_SQLITE_PATH, else in the state directory.",
+    "All but rebuild and take-account are read-only; all but rebuild work beside a\n"
+    "running service. The ledger is at S1_DB_ARANGO_URI or S1_DB_SQLITE_PATH, else in\n"
+    "the state directory.",
 )
 
 
@@ -105,3 +107,20 @@ def rebuild(state_dir: StateDirOption = None) -> None:
     from chimera_s1.app.cli.ledger.verify import rebuild_transfers  # noqa: PLC0415 (help is quick)
 
     anyio.run(rebuild_transfers, settings_with(state_dir))
+
+
+@ledger.command("take-account")
+def take_account(
+    assume_yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    state_dir: StateDirOption = None,
+) -> None:
+    """Claim the exchange account for this ledger, whichever ledger claims it now.
+
+    One ledger at a time sends transfers of an account. Use this after moving to
+    another ledger, after restoring a backup, and to confirm a new ledger of an
+    account that was used by hand. Works beside a running service, with its
+    settings: exchange key, Redis, ledger.
+    """
+    from chimera_s1.app.cli.ledger.take_account import take_account as take  # noqa: PLC0415 (help is quick)
+
+    anyio.run(partial(take, state_dir, assume_yes=assume_yes))

@@ -14,7 +14,9 @@ from chimera_s1.domain.market.health import FeedReport, MarketReport, StreamStor
 from chimera_s1.domain.operations.health import HealthReport, HealthSource, Level
 from chimera_s1.domain.operations.reports import ClockReport, LoopReport
 from chimera_s1.domain.operations.trading_mode import TradingMode
+from chimera_s1.domain.treasury.account_claim import Own
 from chimera_s1.domain.treasury.health import TreasuryReport
+from tests.account_verdicts import VERDICTS
 from tests.fakes.manual_clock import ManualClock
 
 WELL = StreamStoreReport(reachable=True, pending=0, merging_windows=False, cause="")
@@ -28,6 +30,8 @@ SOUND = TreasuryReport(
     ledger_damage="",
     store_error="",
     relay_error="",
+    account=Own(),
+    account_error="",
     key_problem="",
     kill_switch_on=False,
     kill_switch_error="",
@@ -72,7 +76,9 @@ reports = st.one_of(
     st.builds(MarketReport, counts, counts, counts, counts),
     st.builds(
         TreasuryReport,
-        *[errors] * 4,
+        *[errors] * 3,
+        st.sampled_from(VERDICTS),
+        *[errors] * 2,
         st.booleans(),
         errors,
         counts,

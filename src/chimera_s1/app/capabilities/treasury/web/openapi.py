@@ -21,6 +21,7 @@ from chimera_s1.app.capabilities.ledger.problems import (
     STORE_UNAVAILABLE,
 )
 from chimera_s1.app.capabilities.treasury.web.problems import (
+    ACCOUNT_NOT_CLAIMED,
     KEY_INVALID,
     KEY_MISMATCH,
     KEY_MISSING,
@@ -82,6 +83,7 @@ _REFUSALS: tuple[ProblemKind, ...] = (
     *KIND_BY_RULE.values(),
     RATE_EXCEEDED,
     KILL_SWITCH,
+    ACCOUNT_NOT_CLAIMED,
     TREASURY_DISABLED,
     STOPPING,
     STORE_UNAVAILABLE,

@@ -6,6 +6,7 @@ from chimera_s1.app.capabilities.ledger.problems import KIND_BY_ERROR as LEDGER_
 from chimera_s1.app.capabilities.treasury.accept_transfers import KeyReusedError
 from chimera_s1.app.capabilities.treasury.resolve_transfers import TransferNotFoundError
 from chimera_s1.app.capabilities.treasury.transfer_admission import (
+    AccountNotClaimedError,
     KillSwitchOnError,
     ModeHaltedError,
     ServiceStoppingError,
@@ -42,6 +43,11 @@ MODE_HALTED = ProblemKind(ModeHaltedError.code, HTTPStatus.CONFLICT, "Trading is
 KILL_SWITCH = ProblemKind(
     KillSwitchOnError.code, HTTPStatus.SERVICE_UNAVAILABLE, "The kill switch is on"
 )
+ACCOUNT_NOT_CLAIMED = ProblemKind(
+    AccountNotClaimedError.code,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "This ledger may not move the account's money",
+)
 TREASURY_DISABLED = ProblemKind(
     TreasuryDisabledError.code,
     HTTPStatus.SERVICE_UNAVAILABLE,
@@ -69,5 +75,6 @@ KIND_BY_ERROR: KindByError = {
     TransferStateError: TRANSFER_STATE,
     ModeHaltedError: MODE_HALTED,
     KillSwitchOnError: KILL_SWITCH,
+    AccountNotClaimedError: ACCOUNT_NOT_CLAIMED,
     TreasuryDisabledError: TREASURY_DISABLED,
 }

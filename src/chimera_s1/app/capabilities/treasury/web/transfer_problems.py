@@ -14,6 +14,7 @@ from chimera_s1.app.capabilities.ledger.problems import (
 )
 from chimera_s1.app.capabilities.treasury.accept_transfers import TransferOutcome
 from chimera_s1.app.capabilities.treasury.web.problems import (
+    ACCOUNT_NOT_CLAIMED,
     KILL_SWITCH,
     KIND_BY_RULE,
     MODE_HALTED,
@@ -46,7 +47,14 @@ REPLAYED = "Idempotent-Replayed"
 
 _KEY = "transfer_id"
 _NOT_ACCEPTED_KINDS = {KILL_SWITCH, TREASURY_DISABLED, STOPPING, MODE_HALTED}
-_UNCERTAIN_KINDS = {STORE_UNAVAILABLE, LEDGER_DAMAGED, LEDGER_TOO_NEW, INTERNAL}
+# Another ledger may know the key where this one may not move the account's money.
+_UNCERTAIN_KINDS = {
+    ACCOUNT_NOT_CLAIMED,
+    STORE_UNAVAILABLE,
+    LEDGER_DAMAGED,
+    LEDGER_TOO_NEW,
+    INTERNAL,
+}
 
 
 def remember_key(request: AnyRequest, key: TransferId) -> None:

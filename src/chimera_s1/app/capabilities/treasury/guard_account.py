@@ -1,0 +1,278 @@
+"""Guard the exchange account: only one ledger may move its money.
+
+Reads the claim at the start, every two seconds, and directly before each submission. A verdict
+holds until another one is reached: an outage of Redis changes nothing.
+"""
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import assert_never
+
+import anyio
+from msgspec.structs import asdict, replace
+
+from chimera_s1.app.capabilities.treasury.treasury_ledger import TreasuryLedger
+from chimera_s1.domain.errors import (
+    ConfigurationError,
+    ExchangeRefusedError,
+    ExchangeUnavailableError,
+    LedgerDamagedError,
+    PublisherUnavailableError,
+    StoreUnavailableError,
+)
+from chimera_s1.domain.ledger.commit import LedgerHead
+from chimera_s1.domain.operations.backoff import Backoff
+from chimera_s1.domain.ports.account_claims import AccountClaims
+from chimera_s1.domain.ports.account_reader import AccountReader
+from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.ports.installation_store import InstallationFact, InstallationStore
+from chimera_s1.domain.ports.operations_log import EventDetail
+from chimera_s1.domain.ports.treasury_gateway import TreasuryGateway
+from chimera_s1.domain.treasury.account_claim import (
+    UNEXPLAINED_SPAN_MS,
+    AccountClaim,
+    AccountEvidence,
+    AccountVerdict,
+    NextStep,
+    Own,
+    ReadMovements,
+    Unchecked,
+    WriteClaim,
+    judge,
+)
+from chimera_s1.domain.treasury.limits import Direction
+from chimera_s1.domain.treasury.reconciliation import ExecutionWindow, Movement
+
+CHECK_INTERVAL_MS = 2_000.0
+ACCOUNT_INTERVAL_MS = 3_600_000.0
+"""Between reads of the key's account; a key may be replaced by one of another account."""
+
+CONFIRM_TIMEOUT_S = 0.5
+"""Of the check before a submission; after it the last verdict holds."""
+
+FIRST_CHECK_WAIT_S = 3.0
+"""How long a request waits for the end of the first check."""
+
+RETRIES = Backoff(base_ms=500, max_wait_ms=30_000, jitter_ms=0)
+_STEPS_MAX = 4
+
+_ERRORS = (
+    ConfigurationError,
+    ExchangeRefusedError,
+    ExchangeUnavailableError,
+    LedgerDamagedError,
+    PublisherUnavailableError,
+    StoreUnavailableError,
+)
+
+_log = logging.getLogger(__name__)
+
+
+class GuardAccount:
+    """Args:
+    reader: Reads which account the exchange key belongs to.
+    environment: Of the account, for its name: `live`.
+    exchange_ms: The exchange's clock, epoch ms.
+    new_id: Makes an installation id.
+    record_event: Records an operational event.
+    """
+
+    def __init__(
+        self,
+        ledger: TreasuryLedger,
+        gateway: TreasuryGateway,
+        reader: AccountReader,
+        claims: AccountClaims,
+        installation: InstallationStore,
+        *,
+        environment: str,
+        clock: Clock,
+        exchange_ms: Callable[[], float],
+        new_id: Callable[[], str],
+        record_event: Callable[[str, EventDetail], None],
+    ) -> None:
+        self._ledger = ledger
+        self._gateway = gateway
+        self._reader = reader
+        self._claims = claims
+        self._installation = installation
+        self._environment = environment
+        self._clock = clock
+        self._exchange_ms = exchange_ms
+        self._new_id = new_id
+        self._record_event = record_event
+        self.verdict: AccountVerdict = Unchecked()
+        self.last_error = ""
+        """Why the last check ended without a verdict; empty if it had one."""
+        self._account = ""
+        self._account_due_ms = 0.0
+        self._facts: dict[InstallationFact, str] = {}
+        self._movements: Sequence[Movement] | None = None
+        self._verified_head: LedgerHead | None = None
+        self._exchange_failures = 0
+        self._first_check = anyio.Event()
+        self._lock = anyio.Lock()
+
+    def reason_to_hold(self) -> str:
+        """Why nothing may be accepted or sent now; empty if it may."""
+        return self.verdict.reason_to_hold
+
+    async def wait_for_first_check(self) -> None:
+        """Wait until the first check has ended, at most for FIRST_CHECK_WAIT_S."""
+        with anyio.move_on_after(FIRST_CHECK_WAIT_S):
+            await self._first_check.wait()
+
+    async def check(self) -> float:
+        """Check once, and claim the account if nothing forbids it; returns the wait until the next
+        check, ms.
+        """
+        async with self._lock:
+            await self._check()
+        self._first_check.set()
+        if self._exchange_failures:
+            return RETRIES.wait_ms(self._exchange_failures - 1, 0.0)
+        return RETRIES.base_ms if self.last_error else CHECK_INTERVAL_MS
+
+    async def confirm(self) -> None:
+        """Check again, directly before a submission. While the claim cannot be read, the last
+        verdict holds; the regular check finds out when it can be read again.
+        """
+        if isinstance(self.verdict, Own) and not self.last_error:
+            with anyio.move_on_after(CONFIRM_TIMEOUT_S):
+                async with self._lock:
+                    await self._check()
+
+    async def _check(self) -> None:
+        try:
+            verdict = await self._reach_verdict()
+        except _ERRORS as error:
+            self.last_error = str(error)
+            if isinstance(self.verdict, Unchecked):
+                self._change_verdict(Unchecked(self.last_error))
+        else:
+            self.last_error = ""
+            self._change_verdict(verdict)
+
+    async def _reach_verdict(self) -> AccountVerdict:
+        if not self._ledger.head.seq:
+            await self._ledger.catch_up()
+        account = await self._read_account()
+        for _ in range(_STEPS_MAX):
+            evidence = await self._read_evidence(account)
+            result = judge(evidence, self.verdict)
+            if isinstance(result, Own):
+                result = judge(await self._record_own(evidence), self.verdict)
+            if not isinstance(result, NextStep):
+                return result
+            await self._take(result, evidence)
+        raise PublisherUnavailableError("the claim on the exchange account keeps changing")
+
+    async def _take(self, step: NextStep, evidence: AccountEvidence) -> None:
+        match step:
+            case ReadMovements():
+                self._movements = await self._read_movements()
+            case WriteClaim():
+                await self._record_start(evidence)
+                claim = AccountClaim(
+                    installation=evidence.installation, taken_at=self._clock.now_ms()
+                )
+                await self._claims.claim(evidence.account, claim)
+            case _:
+                assert_never(step)
+
+    async def _read_account(self) -> str:
+        now_ms = self._clock.monotonic_ms()
+        if not self._account or now_ms >= self._account_due_ms:
+            self._account_due_ms = now_ms + ACCOUNT_INTERVAL_MS
+            try:
+                self._account = f"{self._environment}:{await self._reader.account_uid()}"
+            except (ExchangeRefusedError, ExchangeUnavailableError):
+                self._exchange_failures += 1
+                if not self._account:
+                    raise
+                return self._account  # the last one that was read
+            self._exchange_failures = 0
+        return self._account
+
+    async def _read_evidence(self, account: str) -> AccountEvidence:
+        installation = await self._recorded(InstallationFact.ID, self._new_id())
+        has_commits = self._ledger.head.seq > 0
+        reached = await self._claims.reached(account, installation)
+        return AccountEvidence(
+            account=account,
+            installation=installation,
+            ledger_account=await self._recorded(InstallationFact.ACCOUNT),
+            may_start=has_commits or bool(await self._recorded(InstallationFact.START)),
+            claim=await self._claims.read(account),
+            reached=reached,
+            hash_there="" if reached is None else await self._hash_at(reached),
+            movements=self._movements,
+        )
+
+    async def _recorded(self, fact: InstallationFact, value: str = "") -> str:
+        """The fact as recorded; *value* is recorded if there is none. Facts never change."""
+        if not self._facts.get(fact):
+            self._facts[fact] = await (
+                self._installation.record(fact, value) if value else self._installation.find(fact)
+            )
+        return self._facts[fact]
+
+    async def _hash_at(self, reached: LedgerHead) -> str:
+        if reached == self._verified_head:
+            return reached.hash
+        return await self._ledger.hash_at(reached.seq)
+
+    async def _read_movements(self) -> tuple[Movement, ...]:
+        now_ms = round(self._exchange_ms())
+        window = ExecutionWindow(now_ms - UNEXPLAINED_SPAN_MS, now_ms)
+        found = [await self._gateway.read_movements(each, window) for each in Direction]
+        return tuple(movement for movements in found for movement in movements)
+
+    async def _record_own(self, evidence: AccountEvidence) -> AccountEvidence:
+        """Record what later verdicts need; the evidence as it is now."""
+        await self._record_start(evidence)
+        head, reached = self._ledger.head, evidence.reached
+        if not head.seq:
+            return evidence
+        ledger_account = await self._recorded(InstallationFact.ACCOUNT, evidence.account)
+        if reached is None or reached.seq < head.seq:
+            reached = await self._record_head(evidence, head)
+        hash_there = await self._hash_at(reached)
+        if hash_there == reached.hash:
+            self._verified_head = reached
+        return replace(
+            evidence, ledger_account=ledger_account, reached=reached, hash_there=hash_there
+        )
+
+    async def _record_head(self, evidence: AccountEvidence, head: LedgerHead) -> LedgerHead:
+        """Record *head*; a head of a copy of this ledger that was recorded meanwhile is put back
+        and returned.
+        """
+        account, installation = evidence.account, evidence.installation
+        before = await self._claims.record_reached(account, installation, head)
+        if before is None or await self._hash_at(before) == before.hash:
+            self._verified_head = head
+            return head
+        await self._claims.record_reached(account, installation, before)
+        return before
+
+    async def _record_start(self, evidence: AccountEvidence) -> None:
+        if not evidence.may_start:
+            taken = evidence.claim is not None and evidence.claim.by_operator
+            cause = "taken by an operator" if taken else "no movements in the last 7 days"
+            await self._recorded(InstallationFact.START, cause)
+
+    def _change_verdict(self, verdict: AccountVerdict) -> None:
+        before, self.verdict = self.verdict, verdict
+        if verdict == before:
+            return
+        if verdict.reason_to_hold:
+            _log.error("treasury: %s", verdict.reason_to_hold)
+        else:
+            _log.info(
+                "treasury: account %s is claimed by this installation, %s",
+                self._account,
+                self._facts[InstallationFact.ID],
+            )
+        detail = {name: str(value) for name, value in asdict(verdict).items()}
+        self._record_event("treasury.account", {"verdict": type(verdict).__name__, **detail})

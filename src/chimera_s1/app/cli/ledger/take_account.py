@@ -1,0 +1,117 @@
+"""Takes the claim on the exchange account for the ledger of the settings."""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import typer
+from msgspec import Struct
+
+from chimera_s1.adapters.binance.http.weight_budget import weight_budgets
+from chimera_s1.adapters.redis.account_claims import RedisAccountClaims
+from chimera_s1.adapters.system.system_clock import SystemClock
+from chimera_s1.app.capabilities.treasury.text_format import escape_unprintable, format_utc
+from chimera_s1.app.capabilities.treasury.treasury_ledger import TREASURY_LEDGER
+from chimera_s1.app.capabilities.treasury.wiring import build_gateway, treasury_enabled
+from chimera_s1.app.cli.shared.options import settings_with
+from chimera_s1.app.cli.shared.output import print_status
+from chimera_s1.app.cli.shared.stream_store_location import connected, require_stream_store
+from chimera_s1.app.service_settings import Settings, load_settings
+from chimera_s1.app.state_files import read_demo_settings, read_demo_state
+from chimera_s1.app.stores import open_stores, sqlite_path
+from chimera_s1.domain.errors import ConfigurationError
+from chimera_s1.domain.ports.installation_store import InstallationFact
+from chimera_s1.domain.treasury.account_claim import AccountClaim, OfOtherAccount
+
+_CONSEQUENCES = """\
+Then this ledger alone sends transfers of the account. A key that is finished in another
+ledger is new here: retried, it moves money again. So first let the other installation finish
+its transfers, stop it, and have clients use new keys only for new transfers."""
+
+
+class _Ledger(Struct, frozen=True):
+    installation: str
+    account: str
+    commits: int
+    place: str
+
+
+def settings_to_take(state_dir: Path | None, environ: Mapping[str, str]) -> Settings:
+    """Those of the demo that runs in the state directory if *environ* has no exchange key."""
+    settings = settings_with(state_dir)
+    if not environ.get("S1_BINANCE_KEY") and read_demo_state(settings.state_dir) is not None:
+        demo = read_demo_settings(settings.state_dir)
+        return load_settings({**demo, "S1_STATE_DIR": str(settings.state_dir)})
+    return settings
+
+
+async def take_account(state_dir: Path | None, *, assume_yes: bool) -> None:
+    """Show what is claimed by which installation, ask, and take the account.
+
+    Raises:
+        ConfigurationError: There is no exchange key, no ledger or no Redis, or the ledger belongs
+            to another account.
+        ExchangeRefusedError, ExchangeUnavailableError: The account of the key cannot be read.
+        PublisherUnavailableError: Redis does not answer.
+        StoreUnavailableError, LedgerDamagedError: The ledger cannot be read.
+    """
+    settings = settings_to_take(state_dir, os.environ)
+    if not treasury_enabled(settings):
+        raise ConfigurationError(
+            "no exchange key, so there is no account to take: set S1_BINANCE_KEY and "
+            "S1_BINANCE_SECRET as for the service"
+        )
+    ledger, account = await _read_ledger(settings), await _read_account(settings)
+    if ledger.account not in {"", account}:
+        raise ConfigurationError(OfOtherAccount(account, ledger.account).reason_to_hold)
+    location = require_stream_store(None, settings, settings.state_dir)
+    async with connected(location, settings) as client:
+        claims = RedisAccountClaims(client)
+        before = await claims.read(account)
+        typer.echo(f"account      {account}, claims in {location}")
+        typer.echo(f"this ledger  installation {ledger.installation}, {ledger.commits} commits")
+        typer.echo(f"             {ledger.place}")
+        typer.echo(f"claimed by   {_holder(before, ledger)}")
+        typer.echo(_CONSEQUENCES)
+        if not assume_yes:
+            typer.confirm("Take the account for this ledger?", abort=True)
+        claim = AccountClaim(
+            installation=ledger.installation, taken_at=SystemClock().now_ms(), by_operator=True
+        )
+        replaced = await claims.replace(account, claim)
+        if replaced != before:
+            print_status(f"meanwhile the claim had changed; replaced: {_holder(replaced, ledger)}")
+    print_status(
+        f"account {account} is claimed by installation {ledger.installation}; a running service "
+        "notices it within 2 s"
+    )
+
+
+async def _read_ledger(settings: Settings) -> _Ledger:
+    place = ", ".join(settings.db_arango_uri) or str(sqlite_path(settings))
+    async with open_stores(settings, SystemClock(), read_only=True) as stores:
+        installation = await stores.installation.find(InstallationFact.ID)
+        if not installation:
+            raise ConfigurationError(
+                f"{place}: the ledger has no installation id yet; start the service once, it "
+                "records one"
+            )
+        account = await stores.installation.find(InstallationFact.ACCOUNT)
+        head = await stores.ledger(TREASURY_LEDGER).head()
+    return _Ledger(installation, account, head.seq, place)
+
+
+async def _read_account(settings: Settings) -> str:
+    clock = SystemClock()
+    budgets = weight_budgets(clock)
+    async with build_gateway(settings, budgets, lambda: float(clock.now_ms())) as gateway:
+        return f"{settings.binance_env.value}:{await gateway.account_uid()}"
+
+
+def _holder(claim: AccountClaim | None, ledger: _Ledger) -> str:
+    if claim is None:
+        return "no installation"
+    who = escape_unprintable(claim.installation)
+    own = " (this ledger)" if claim.installation == ledger.installation else ""
+    since = f", since {format_utc(claim.taken_at)}" if claim.taken_at else ""
+    return f"installation {who}{own}{since}"

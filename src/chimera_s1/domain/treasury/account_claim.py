@@ -1,0 +1,199 @@
+"""May this ledger send transfers of the account? Two ledgers of one account move money twice.
+
+A ledger knows only its own transfers: an idempotency key that is finished in one ledger is new to
+another one. So one installation at a time holds the claim on an account.
+"""
+
+from collections.abc import Sequence
+from typing import ClassVar, TypeAlias
+
+from msgspec import Struct
+
+from chimera_s1.domain.ledger.commit import LedgerHead
+from chimera_s1.domain.operations.health import Level, count
+from chimera_s1.domain.treasury.reconciliation import Movement, MovementStatus
+
+UNEXPLAINED_SPAN_MS = 7 * 86_400_000
+"""A new ledger looks this far back for movements; the sub-account history allows no longer read."""
+
+_TAKE = "chimera-s1 ledger take-account"
+_HOW_TO = "docs/how-to/keep-the-ledger.md"
+
+
+class AccountClaim(Struct, frozen=True, kw_only=True):
+    """The installation that moves the money of an account.
+
+    Attributes:
+        taken_at: Local epoch ms.
+        by_operator: Taken by `chimera-s1 ledger take-account`, not at a start.
+    """
+
+    installation: str
+    taken_at: int = 0
+    by_operator: bool = False
+
+
+class AccountEvidence(Struct, frozen=True, kw_only=True):
+    """What a verdict is made of.
+
+    Attributes:
+        account: Of the exchange key, `live:354937868`.
+        installation: Of this ledger.
+        ledger_account: The account this ledger belongs to; empty before its first transfer.
+        may_start: The ledger has commits, or was found or declared to be the account's first.
+        claim: As stored; None if there is none.
+        reached: The head that this installation has recorded beside the claim; None if there is
+            none.
+        hash_there: The hash of this ledger's commit at `reached.seq`; empty if it is shorter.
+        movements: Of the account in the last seven days; None while not read.
+    """
+
+    account: str
+    installation: str
+    ledger_account: str
+    may_start: bool
+    claim: AccountClaim | None
+    reached: LedgerHead | None = None
+    hash_there: str = ""
+    movements: Sequence[Movement] | None = None
+
+
+class Unchecked(Struct, frozen=True):
+    """The claim was never read completely; *cause* is empty during the first check."""
+
+    cause: str = ""
+
+    @property
+    def level(self) -> Level:
+        return Level.RED if self.cause else Level.YELLOW
+
+    @property
+    def reason_to_hold(self) -> str:
+        if not self.cause:
+            return "the claim on the exchange account is being read; retry in a second"
+        return (
+            f"the claim on the exchange account was never read ({self.cause}): nothing is sent "
+            "until it is; retrying"
+        )
+
+
+class Own(Struct, frozen=True):
+    """The installation holds the claim: nothing holds transfers."""
+
+    level: ClassVar = Level.GREEN
+    reason_to_hold: ClassVar = ""
+
+
+class HeldByOther(Struct, frozen=True):
+    """Another installation holds the claim."""
+
+    account: str
+    installation: str
+    holder: str
+
+    level: ClassVar = Level.RED
+
+    @property
+    def reason_to_hold(self) -> str:
+        return (
+            f"account {self.account} is claimed by installation {self.holder}, and this ledger is "
+            f"installation {self.installation}: nothing is sent here; remove the exchange key "
+            f"here, or stop the other installation and run {_TAKE}"
+        )
+
+
+class OfOtherAccount(Struct, frozen=True):
+    """The ledger holds the transfers of another account than the exchange key's."""
+
+    account: str
+    ledger_account: str
+
+    level: ClassVar = Level.RED
+
+    @property
+    def reason_to_hold(self) -> str:
+        return (
+            f"this ledger belongs to account {self.ledger_account}, and the exchange key to "
+            f"account {self.account}: nothing is sent; correct S1_BINANCE_KEY, or set "
+            "S1_DB_SQLITE_PATH or S1_DB_ARANGO_DATABASE to a ledger of that account"
+        )
+
+
+class UnexplainedMovements(Struct, frozen=True):
+    """The ledger is new, but money was moved in the account."""
+
+    account: str
+    number: int
+
+    level: ClassVar = Level.RED
+
+    @property
+    def reason_to_hold(self) -> str:
+        moved = count(self.number, "transfer")
+        return (
+            f"this ledger is new, but account {self.account} had {moved} between its wallets in "
+            f"the last 7 days: nothing is sent; restore the ledger that made them (see {_HOW_TO}), "
+            f"or if there is none, because they were made by hand, run {_TAKE}"
+        )
+
+
+class LedgerFellBack(Struct, frozen=True):
+    """The ledger lacks a commit that its installation had: an old backup, or a copy."""
+
+    account: str
+    installation: str
+    reached: LedgerHead
+
+    level: ClassVar = Level.RED
+
+    @property
+    def reason_to_hold(self) -> str:
+        return (
+            f"this ledger lacks commit {self.reached.seq} with hash {self.reached.hash[:12]}, "
+            f"which installation {self.installation} has written for account {self.account}: it "
+            "is an old backup, or a copy of a ledger in use; nothing is sent: restore the newest "
+            f"ledger (see {_HOW_TO}), or run {_TAKE}"
+        )
+
+
+class ReadMovements(Struct, frozen=True):
+    """The ledger is new: the account's movements are needed for a verdict."""
+
+
+class WriteClaim(Struct, frozen=True):
+    """Nothing forbids the claim, and none is stored: write it if it is still absent."""
+
+
+AccountVerdict: TypeAlias = (
+    Unchecked | Own | HeldByOther | OfOtherAccount | UnexplainedMovements | LedgerFellBack
+)
+"""Each has a health level, and the reason to hold transfers: empty if they may be sent."""
+
+NextStep: TypeAlias = ReadMovements | WriteClaim
+
+
+def judge(evidence: AccountEvidence, last: AccountVerdict) -> AccountVerdict | NextStep:
+    """The verdict, or what must be done to reach one; *last* is the verdict before."""
+    account, own, claim = evidence.account, evidence.installation, evidence.claim
+    if evidence.ledger_account not in {"", account}:
+        return OfOtherAccount(account, evidence.ledger_account)
+    if claim is not None and claim.installation != own:
+        return HeldByOther(account, own, claim.installation)
+    if (unproven := _judge_start(evidence)) is not None:
+        return unproven
+    if evidence.reached is not None and evidence.hash_there != evidence.reached.hash:
+        return LedgerFellBack(account, own, evidence.reached)
+    if claim is not None:
+        return Own()
+    # A claim that vanished was the other's; its holder writes it again.
+    return last if isinstance(last, HeldByOther) else WriteClaim()
+
+
+def _judge_start(evidence: AccountEvidence) -> UnexplainedMovements | ReadMovements | None:
+    """None where the ledger may send transfers although it may be new."""
+    if evidence.may_start or (evidence.claim is not None and evidence.claim.by_operator):
+        return None
+    if evidence.movements is None:
+        return ReadMovements()
+    moved = [m for m in evidence.movements if m.status is not MovementStatus.FAILED]
+    return UnexplainedMovements(evidence.account, len(moved)) if moved else None

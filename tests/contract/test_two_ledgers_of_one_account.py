@@ -1,0 +1,76 @@
+"""One account, several ledgers: real services, each on its own SQLite, one exchange, one Redis."""
+
+from chimera_s1.app.stores import SQLITE_FILE
+from tests.contract.service_process import redis_at, service_process
+from tests.contract.treasury_service import ACCOUNT, TreasuryDeployment
+
+
+async def test_one_key_moves_money_once_although_two_ledgers_are_asked(
+    site: TreasuryDeployment,
+) -> None:
+    """The second installation is RED, accepts nothing and names both; the first one works on."""
+    other = site.beside("second")
+    async with site.serving() as desk, other.serving() as second:
+        first = await desk.transfer("t1", "25")
+        again = await second.transfer("t1", "25")
+        health = await second.read_treasury_health()
+        assert (await desk.read_treasury_health())["level"] == "GREEN"
+    ids = await site.installation_id(), await other.installation_id()
+
+    assert (first.status_code, first.json()["result"]) == (200, "OK")
+    assert (again.status_code, again.json()["code"]) == (503, "treasury.account")
+    assert again.json()["result"] == "PENDING"  # FAIL would mean that no money moves
+    assert again.headers["Retry-After"]
+    assert health["level"] == "RED"
+    for text in (health["detail"], again.json()["detail"]):
+        assert f"claimed by installation {ids[0]}, and this ledger is installation {ids[1]}" in text
+    assert await site.moved() == ["SPOT 25"]
+
+
+async def test_a_deleted_ledger_does_not_send_a_finished_transfer_again(
+    site: TreasuryDeployment,
+) -> None:
+    """Beside its -wal a new ledger is refused; without it, the claim names the old one."""
+    async with site.serving() as desk:
+        assert (await desk.transfer("t1", "25")).json()["result"] == "OK"
+        await desk.kill()
+    before = await site.installation_id()
+    path = site.state_dir / SQLITE_FILE
+    path.unlink()
+
+    async with service_process(site.state_dir, site.environ()) as refused:
+        assert await refused.ended() == 2
+        assert f"missing or empty beside a left-over {SQLITE_FILE}-wal" in refused.output
+    for part in ("-wal", "-shm"):
+        path.with_name(f"{SQLITE_FILE}{part}").unlink()
+    async with site.serving() as desk:
+        again = await desk.transfer("t1", "25")
+        assert (again.status_code, again.json()["code"]) == (503, "treasury.account")
+        assert f"claimed by installation {before}" in again.json()["detail"]
+
+    assert await site.moved() == ["SPOT 25"]
+
+
+async def test_a_new_ledger_asks_an_operator_about_movements_it_cannot_explain(
+    site: TreasuryDeployment,
+) -> None:
+    """A recreated container whose Redis was flushed too: the account's history still knows."""
+    async with site.serving() as desk:
+        assert (await desk.transfer("t1", "25")).json()["result"] == "OK"
+        await site.wait_until_idle()
+    async with redis_at(site.node.address.port) as redis:
+        await redis.delete(f"s1:account:{ACCOUNT}")
+    recreated = site.beside("recreated")
+    async with recreated.serving() as desk:
+        again = await desk.transfer("t1", "25")
+        assert (again.status_code, again.json()["code"]) == (503, "treasury.account")
+        assert "this ledger is new" in again.json()["detail"]
+        assert await site.moved() == ["SPOT 25"]
+
+        code, out, err = await recreated.command("ledger", "take-account", "--yes")
+        assert code == 0, err
+        assert "claimed by   no installation" in out
+        await desk.service.logged(f"account {ACCOUNT} is claimed by this installation")
+        assert (await desk.transfer("t2", "26")).json()["result"] == "OK"
+
+    assert await site.moved() == ["SPOT 25", "SPOT 26"]

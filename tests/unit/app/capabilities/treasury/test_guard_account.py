@@ -1,0 +1,333 @@
+"""Only one ledger moves the money of an account: several ledgers, one exchange, one Redis."""
+
+import anyio
+import pytest
+
+from chimera_s1.app.capabilities.treasury.guard_account import (
+    ACCOUNT_INTERVAL_MS,
+    CHECK_INTERVAL_MS,
+    FIRST_CHECK_WAIT_S,
+)
+from chimera_s1.app.capabilities.treasury.transfer_admission import AccountNotClaimedError
+from chimera_s1.domain.errors import ExchangeRefusedError
+from chimera_s1.domain.ledger.commit import LedgerHead
+from chimera_s1.domain.ports.installation_store import InstallationFact
+from chimera_s1.domain.treasury.account_claim import (
+    AccountClaim,
+    HeldByOther,
+    LedgerFellBack,
+    OfOtherAccount,
+    Own,
+    Unchecked,
+    UnexplainedMovements,
+)
+from chimera_s1.domain.treasury.transfer import TransferStatus
+from tests.account_verdicts import ACCOUNT, OTHER_ID
+from tests.fakes.account_claims import MemoryAccountClaims
+from tests.treasury_harness import (
+    TO_SPOT,
+    TreasuryHarness,
+    TreasuryInstance,
+    running,
+    transfer_request,
+)
+from tests.virtual_time import on_virtual_time
+
+DAY_MS = 86_400_000
+LEASES_END_MS = 60_000
+OTHER_CLAIM = AccountClaim(installation=OTHER_ID)
+
+
+def instance_in(world: TreasuryHarness, claims: MemoryAccountClaims) -> TreasuryInstance:
+    return TreasuryInstance(world, claims=claims)
+
+
+def second_world(first: TreasuryHarness) -> TreasuryHarness:
+    """Another ledger of the same account."""
+    second = TreasuryHarness(seed=2)
+    second.clock, second.gateway = first.clock, first.gateway
+    return second
+
+
+async def move(instance: TreasuryInstance, name: str) -> TransferStatus:
+    """The outcome; the instance is then killed, and its leases end."""
+    async with running(instance):
+        outcome = await instance.requests.accept(transfer_request(name), "tester")
+    await instance.world.clock.sleep_ms(LEASES_END_MS)
+    return outcome.transfer.status
+
+
+async def refused(instance: TreasuryInstance, name: str) -> str:
+    with pytest.raises(AccountNotClaimedError) as caught:
+        await instance.requests.accept(transfer_request(name), "tester")
+    return str(caught.value)
+
+
+@on_virtual_time
+async def test_the_second_ledger_of_an_account_moves_nothing() -> None:
+    """The same key to both: one movement. Each verdict is an operational event."""
+    world, claims = TreasuryHarness(), MemoryAccountClaims()
+    second_harness = second_world(world)
+    first, second = instance_in(world, claims), instance_in(second_harness, claims)
+    assert await first.guard.check() == CHECK_INTERVAL_MS
+    await second.guard.check()
+
+    assert await move(first, "t1") is TransferStatus.DONE
+    text = await refused(second, "t1")
+
+    ids = [each.installation.facts[InstallationFact.ID] for each in (world, second_harness)]
+    assert f"claimed by installation {ids[0]}, and this ledger is installation {ids[1]}" in text
+    assert len(world.gateway.movements_made) == 1
+    assert world.operational_events == [("treasury.account", {"verdict": "Own"})]
+    assert second_harness.operational_events == [
+        (
+            "treasury.account",
+            {
+                "verdict": "HeldByOther",
+                "account": ACCOUNT,
+                "installation": ids[1],
+                "holder": ids[0],
+            },
+        )
+    ]
+
+
+@on_virtual_time
+async def test_two_ledgers_that_start_at_once_agree_on_one() -> None:
+    claims, world = MemoryAccountClaims(), TreasuryHarness()
+    instances = [instance_in(each, claims) for each in (world, second_world(world))]
+    async with anyio.create_task_group() as tasks:
+        for instance in instances:
+            tasks.start_soon(instance.guard.check)
+
+    verdicts = [type(instance.guard.verdict) for instance in instances]
+    assert sorted(verdicts, key=lambda each: each.__name__) == [HeldByOther, Own]
+
+
+@on_virtual_time
+async def test_a_claim_taken_before_a_request_leaves_is_respected() -> None:
+    """Between two regular checks; the accepted transfer is sent by nobody and expires."""
+    world, claims = TreasuryHarness(), MemoryAccountClaims()
+    instance = instance_in(world, claims)
+    await instance.guard.check()
+    claims.stored[ACCOUNT] = OTHER_CLAIM
+    async with running(instance):
+        await instance.requests.accept(transfer_request("t1"), "tester")
+        await world.clock.sleep_ms(DAY_MS)
+
+    assert world.gateway.sent_orders == []
+    assert isinstance(instance.guard.verdict, HeldByOther)
+    assert (await instance.transfer("t1")).status is TransferStatus.FAILED
+    assert not await world.violations()
+
+
+@on_virtual_time
+async def test_a_lost_claim_is_written_again() -> None:
+    """And money moves meanwhile. The instance that was refused leaves it to its holder."""
+    world, claims = TreasuryHarness(), MemoryAccountClaims()
+    first, second = instance_in(world, claims), instance_in(second_world(world), claims)
+    await first.guard.check()
+    await second.guard.check()
+    claims.stored.clear()
+    claims.heads.clear()
+
+    await second.guard.check()
+    assert claims.stored == {}
+    assert await move(first, "t1") is TransferStatus.DONE
+    assert claims.stored[ACCOUNT].installation == world.installation.facts[InstallationFact.ID]
+    await second.guard.check()
+    assert isinstance(second.guard.verdict, HeldByOther)
+
+
+@on_virtual_time
+async def test_the_last_verdict_holds_while_redis_is_unavailable() -> None:
+    world, claims = TreasuryHarness(), MemoryAccountClaims()
+    first, second = instance_in(world, claims), instance_in(second_world(world), claims)
+    await first.guard.check()
+    await second.guard.check()
+    claims.unavailable = True
+    await first.guard.check()
+    await second.guard.check()
+
+    assert await move(first, "t1") is TransferStatus.DONE
+    assert "claimed by installation" in await refused(second, "t1")
+    assert first.guard.last_error == "Redis: unavailable"
+
+    claims.unavailable = False
+    await first.guard.check()
+    assert first.guard.last_error == ""
+
+
+@on_virtual_time
+async def test_without_a_first_verdict_nothing_is_sent() -> None:
+    """A request waits for the first check, a few seconds at most; the key stays unused. What was
+    accepted before a restart stays pending.
+    """
+    world, claims = TreasuryHarness(), MemoryAccountClaims()
+    before = TreasuryInstance(world)
+    await before.requests.accept(transfer_request("t1"), "tester")
+    instance = instance_in(world, claims)
+    asked_ms = world.clock.monotonic_ms()
+    assert "is being read" in await refused(instance, "t2")
+    assert world.clock.monotonic_ms() - asked_ms == FIRST_CHECK_WAIT_S * 1000
+
+    claims.unavailable = True
+    wait_ms = await instance.guard.check()
+    async with running(instance):
+        assert "was never read (Redis: unavailable)" in await refused(instance, "t2")
+        await world.clock.sleep_ms(60_000)
+        assert world.gateway.sent_orders == []
+
+        claims.unavailable = False
+        await instance.guard.check()
+        await world.gateway.wait_until_sent()
+        await world.clock.sleep_ms(1_000)
+    assert wait_ms < CHECK_INTERVAL_MS
+    assert (await instance.transfer("t1")).status is TransferStatus.DONE
+
+
+@on_virtual_time
+async def test_an_account_that_cannot_be_read_is_asked_for_less_and_less() -> None:
+    world = TreasuryHarness()
+    instance = instance_in(world, MemoryAccountClaims())
+    world.gateway.read_error = ExchangeRefusedError("-2015 invalid key")
+
+    waits = [await instance.guard.check() for _ in range(8)]
+
+    assert waits == [500, 1_000, 2_000, 4_000, 8_000, 16_000, 30_000, 30_000]
+    assert instance.guard.verdict == Unchecked("-2015 invalid key")
+
+
+@on_virtual_time
+async def test_a_new_ledger_of_a_used_account_waits_for_an_operator() -> None:
+    """The confirmation outlives a restart, and the loss of the claim."""
+    world, claims = TreasuryHarness(), MemoryAccountClaims()
+    world.gateway.add_movement(TO_SPOT, transfer_request("t").amount)
+    await world.clock.sleep_ms(6 * DAY_MS)
+    instance = instance_in(world, claims)
+    await instance.guard.check()
+
+    assert instance.guard.verdict == UnexplainedMovements(ACCOUNT, 1)
+    assert "this ledger is new" in await refused(instance, "t1")
+    assert claims.stored == {}
+
+    own_id = world.installation.facts[InstallationFact.ID]
+    await claims.replace(ACCOUNT, AccountClaim(installation=own_id, by_operator=True))
+    await instance.guard.check()
+    claims.stored.clear()
+    restarted = instance_in(world, claims)
+    await restarted.guard.check()
+    assert await move(restarted, "t1") is TransferStatus.DONE
+
+
+@on_virtual_time
+async def test_a_new_ledger_of_an_unused_account_needs_no_operator() -> None:
+    """Movements of more than seven days ago do not count."""
+    world, claims = TreasuryHarness(), MemoryAccountClaims()
+    world.gateway.add_movement(TO_SPOT, transfer_request("t").amount)
+    await world.clock.sleep_ms(7 * DAY_MS + 1)
+    instance = instance_in(world, claims)
+    await instance.guard.check()
+
+    assert await move(instance, "t1") is TransferStatus.DONE
+
+
+@on_virtual_time
+async def test_a_ledger_of_an_earlier_version_claims_its_account() -> None:
+    """It has transfers, so its movements are explained."""
+    world, claims = TreasuryHarness(), MemoryAccountClaims()
+    assert await move(TreasuryInstance(world), "t0") is TransferStatus.DONE
+    instance = instance_in(world, claims)
+    await instance.guard.check()
+
+    assert await move(instance, "t1") is TransferStatus.DONE
+    assert world.installation.facts[InstallationFact.ACCOUNT] == ACCOUNT
+
+
+@on_virtual_time
+async def test_a_key_of_another_account_moves_nothing() -> None:
+    """Found at a start, or within the hour if the key was replaced while the service runs."""
+    world, claims = TreasuryHarness(), MemoryAccountClaims()
+    instance = instance_in(world, claims)
+    await instance.guard.check()
+    assert await move(instance, "t1") is TransferStatus.DONE
+    world.gateway.uid = "7"
+    restarted = instance_in(world, claims)
+    await restarted.guard.check()
+    assert restarted.guard.verdict == OfOtherAccount("live:7", ACCOUNT)
+
+    verdicts = []
+    for wait_ms in (0, ACCOUNT_INTERVAL_MS):
+        await world.clock.sleep_ms(wait_ms)
+        await instance.guard.check()
+        verdicts.append(instance.guard.verdict)
+    assert verdicts == [Own(), OfOtherAccount("live:7", ACCOUNT)]
+
+
+@on_virtual_time
+async def test_an_old_backup_moves_nothing_until_an_operator_takes_the_account() -> None:
+    """A transfer that finished after the backup would be sent again."""
+    world, claims = TreasuryHarness(), MemoryAccountClaims()
+    instance = instance_in(world, claims)
+    await instance.guard.check()
+    assert await move(instance, "t1") is TransferStatus.DONE
+    backup = second_world(world)
+    backup.installation = world.installation
+    restored = instance_in(backup, claims)
+    await restored.guard.check()
+
+    assert isinstance(restored.guard.verdict, LedgerFellBack)
+    assert "old backup, or a copy" in await refused(restored, "t1")
+    assert len(world.gateway.movements_made) == 1
+
+    own_id = world.installation.facts[InstallationFact.ID]
+    await claims.replace(ACCOUNT, AccountClaim(installation=own_id, by_operator=True))
+    await restored.guard.check()
+    assert await move(restored, "t2") is TransferStatus.DONE
+
+
+class LateClaims(MemoryAccountClaims):
+    """Before the next head is recorded, a copy of the ledger records its own."""
+
+    head_of_copy: LedgerHead | None = None
+
+    async def record_reached(
+        self, account: str, installation: str, head: LedgerHead
+    ) -> LedgerHead | None:
+        copied, self.head_of_copy = self.head_of_copy, None
+        if copied is not None:
+            self.heads[account, installation] = copied
+        return await super().record_reached(account, installation, head)
+
+
+@on_virtual_time
+async def test_of_two_copies_of_a_ledger_the_second_to_send_is_stopped() -> None:
+    """Even if both have read the same head before; the head of the first stays recorded."""
+    world, claims = TreasuryHarness(), LateClaims()
+    instance = instance_in(world, claims)
+    await instance.guard.check()
+    claims.head_of_copy = LedgerHead(2, "f" * 64)
+    async with running(instance):
+        await instance.requests.accept(transfer_request("t1"), "tester")
+        await instance.guard.check()
+
+    assert world.gateway.sent_orders == []
+    assert isinstance(instance.guard.verdict, LedgerFellBack)
+    own_id = world.installation.facts[InstallationFact.ID]
+    assert claims.heads == {(ACCOUNT, own_id): LedgerHead(2, "f" * 64)}
+
+
+@on_virtual_time
+async def test_instances_that_share_a_ledger_share_its_claim() -> None:
+    """Each sees the head that the other one recorded, and both move money."""
+    world, claims = TreasuryHarness(), MemoryAccountClaims()
+    first, second = instance_in(world, claims), instance_in(world, claims)
+    await first.guard.check()
+    await second.guard.check()
+
+    for name, instance in (("t1", first), ("t2", second), ("t3", first)):
+        assert await move(instance, name) is TransferStatus.DONE
+    for instance in (first, second):
+        await instance.guard.check()
+        assert instance.guard.verdict == Own()
+    assert len(world.gateway.movements_made) == 3
