@@ -23,6 +23,8 @@ ENV PATH=/opt/chimera/bin:$PATH \
     S1_STATE_DIR=/var/lib/chimera
 USER 10001
 WORKDIR /var/lib/chimera
+# The ledger of all transfers: without it, finished ones would be sent again. Name the volume.
+VOLUME /var/lib/chimera
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=3s --start-period=15s --retries=3 \
     CMD ["python", "-c", "import os, urllib.request as ask; ask.urlopen(f\"http://127.0.0.1:{os.environ.get('S1_HTTP_PORT', '8080')}/health\", timeout=2)"]
