@@ -12,6 +12,7 @@ from anyio.streams.memory import MemoryObjectReceiveStream
 
 from chimera_s1.adapters.binance.endpoints import Endpoints
 from chimera_s1.adapters.binance.market_feed import BinanceMarketFeed, FeedPlan
+from chimera_s1.adapters.binance.streams.dial_gate import DialGate
 from chimera_s1.adapters.binance.streams.read_pacer import ReadPacer
 from chimera_s1.adapters.simulator.config import SimulatorAddresses, SimulatorConfig
 from chimera_s1.adapters.simulator.simulator import Simulator
@@ -20,12 +21,17 @@ from chimera_s1.domain.identifiers import Channel, InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.conflation import WindowMs
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.operations.backoff import Backoff
+from chimera_s1.domain.operations.dial_budget import DialLimit
 from chimera_s1.domain.operations.reconnect import ReconnectPolicy
+from chimera_s1.domain.operations.venue_hold import VenueHold
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.market_feed import FeedEvent
 
 CLOCK = SystemClock()
-QUICK_RECONNECT = ReconnectPolicy(Backoff(base_ms=10, max_wait_ms=50, jitter_ms=10), 3, scan_ms=50)
+QUICK_RECONNECT = ReconnectPolicy(
+    Backoff(base_ms=10, max_wait_ms=50, jitter_ms=10), 3, scan_ms=50, healthy_ms=20
+)
+MANY_DIALS = DialLimit(1_000_000, reserved=0, spacing_ms=0)
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 Event = TypeVar("Event", bound=FeedEvent)
 
@@ -92,6 +98,7 @@ async def feed_harness(
     plan: Callable[[FeedPlan], FeedPlan] = lambda plan: plan,
     clock: Clock = CLOCK,
     draw: Callable[[], float] = random.random,
+    gate: DialGate | None = None,
 ) -> AsyncIterator[FeedHarness]:
     """A running feed of *symbols* with window 0; it waits by *clock*."""
     event_sender, events = anyio.create_memory_object_stream[FeedEvent](10_000)
@@ -107,6 +114,7 @@ async def feed_harness(
     feed = BinanceMarketFeed(
         plan(default_plan),
         clock=clock,
+        gate=gate or DialGate(clock, VenueHold(), MANY_DIALS),
         pacer=pacer,
         draw=draw,
         clock_offset_ms=lambda: 0.0,

@@ -143,7 +143,7 @@ async def raw_exchange(
     Args:
         scripts: One per dial, the last also for all later ones: pieces, each sent in one write; the
             first at once, each further one when the test says `go_on`.
-        handshake: What the upgrade request is answered with instead of what RFC 6455 asks for; the
+        handshake: What each upgrade request is answered with instead of what RFC 6455 asks for; the
             connection is closed then.
     """
     async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener:

@@ -2,9 +2,12 @@
 
 import anyio
 
+from chimera_s1.adapters.binance.streams.dial_gate import DialGate
 from chimera_s1.adapters.binance.streams.market_socket import MarketSocket, SocketPlan
 from chimera_s1.adapters.binance.streams.read_pacer import ReadPacer
 from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.operations.dial_budget import dial_limit
+from chimera_s1.domain.operations.venue_hold import VenueHold
 from chimera_s1.domain.ports.market_feed import FeedCounters, FeedEvent, RoundTrip
 from tests.contract.raw_exchange import RawExchange
 from tests.fakes.manual_clock import ManualClock
@@ -26,6 +29,7 @@ class Line:
             self._put,
             self.counters,
             clock=self.clock,
+            gate=DialGate(self.clock, VenueHold(), dial_limit(1)),
             pacer=self.pacer,
             listener=self._on_event,
             on_first_data=lambda: None,

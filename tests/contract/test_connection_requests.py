@@ -10,12 +10,15 @@ from anyio import wait_all_tasks_blocked as settle
 from anyio.abc import TaskGroup
 from msgspec import structs
 
-from chimera_s1.adapters.binance.market_feed import DIAL_SPACING_MS, FeedPlan
+from chimera_s1.adapters.binance.market_feed import FeedPlan
 from chimera_s1.adapters.binance.streams import market_socket
+from chimera_s1.adapters.binance.streams.dial_gate import DialGate
 from chimera_s1.adapters.binance.streams.subscriptions import STREAMS_PER_REQUEST
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.backoff import Backoff
+from chimera_s1.domain.operations.dial_budget import DIAL_SPACING_MS, dial_limit
 from chimera_s1.domain.operations.reconnect import ReconnectPolicy
+from chimera_s1.domain.operations.venue_hold import VenueHold
 from chimera_s1.domain.ports.market_feed import ConnectionFatal, ConnectionLost, ConnectionOpened
 from tests.contract.feed_harness import FeedHarness, feed_harness
 from tests.contract.raw_exchange import (
@@ -52,6 +55,7 @@ async def _fed(
     symbols: Sequence[str],
     *,
     per_connection: int = 200,
+    gate: DialGate | None = None,
 ) -> AsyncIterator[FeedHarness]:
     """A feed that waits by *clock*, without jitter."""
 
@@ -60,7 +64,13 @@ async def _fed(
 
     with anyio.fail_after(30):
         async with feed_harness(
-            tasks, exchange.addresses, Venue.SPOT, symbols=symbols, plan=steady, clock=clock
+            tasks,
+            exchange.addresses,
+            Venue.SPOT,
+            symbols=symbols,
+            plan=steady,
+            clock=clock,
+            gate=gate,
         ) as feed:
             yield feed
 
@@ -144,9 +154,10 @@ async def test_a_socket_is_dialled_again_after_the_wait_that_was_announced(
 async def test_the_first_dials_of_a_venue_are_spread(tasks: TaskGroup) -> None:
     """Binance allows 300 dials in 5 minutes from one address."""
     clock = ManualClock()
+    gate = DialGate(clock, VenueHold(), dial_limit(1))
     async with (
         raw_exchange([b""]) as exchange,
-        _fed(tasks, exchange, clock, ["BTCUSDT", "ETHUSDT"], per_connection=1),
+        _fed(tasks, exchange, clock, ["BTCUSDT", "ETHUSDT"], per_connection=1, gate=gate),
     ):
         await exchange.until(lambda: exchange.connections_accepted == 1)
         await settle()

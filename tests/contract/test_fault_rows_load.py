@@ -10,11 +10,14 @@ from anyio.abc import TaskGroup
 
 from chimera_s1.adapters.binance.market_feed import BinanceMarketFeed, FeedPlan
 from chimera_s1.adapters.binance.streams import book_frames
+from chimera_s1.adapters.binance.streams.dial_gate import DialGate
 from chimera_s1.adapters.binance.streams.read_pacer import ReadPacer
 from chimera_s1.app.capabilities.market.publish_quotes import PublishQuotes
 from chimera_s1.app.capabilities.market.quote_board import QuoteBoard
 from chimera_s1.domain.identifiers import Channel, InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.conflation import WindowMs
+from chimera_s1.domain.operations.dial_budget import dial_limit
+from chimera_s1.domain.operations.venue_hold import VenueHold
 from tests.contract.feed_harness import CLOCK, QUICK_RECONNECT
 from tests.contract.quote_invariants import check_alone
 from tests.fakes.quote_streams import MemoryQuoteStreams
@@ -51,6 +54,7 @@ class Flooded:
                 QUICK_RECONNECT,
             ),
             clock=CLOCK,
+            gate=DialGate(CLOCK, VenueHold(), dial_limit(1)),
             draw=random.random,
             clock_offset_ms=lambda: 0.0,
             listener=lambda _: None,

@@ -12,7 +12,11 @@ from msgspec import structs
 
 from chimera_s1.adapters.binance.market_feed import FeedPlan
 from chimera_s1.adapters.binance.streams import market_socket
-from chimera_s1.adapters.binance.streams.managed_connection import OVERLAP_MS, SUCCESSOR_RETRY_MS
+from chimera_s1.adapters.binance.streams.managed_connection import (
+    OVERLAP_MS,
+    RENEWAL_PAUSE_MS,
+    SUCCESSOR_RETRY,
+)
 from chimera_s1.adapters.simulator.config import SimulatorAddresses, SimulatorConfig
 from chimera_s1.adapters.simulator.simulator import Simulator
 from chimera_s1.domain.identifiers import Venue
@@ -151,10 +155,10 @@ async def test_sockets_are_renewed_at_ages_that_differ(
 
 
 @pytest.mark.usefixtures("_no_time_limits")
-async def test_a_shutdown_that_the_successor_announces_renews_it_after_the_overlap(
+async def test_a_shutdown_that_the_successor_announces_renews_it_a_minute_later(
     tasks: TaskGroup,
 ) -> None:
-    """While two sockets overlap, no third one is dialled; the request waits and is not lost."""
+    """No third socket is dialled while two overlap or right after; the request is not lost."""
     clock = ManualClock()
     old = [server_frame(book_ticker_message(1))]
     successor = [server_frame(book_ticker_message(1, symbol="ETHUSDT")) + SHUTDOWN]
@@ -165,6 +169,10 @@ async def test_a_shutdown_that_the_successor_announces_renews_it_after_the_overl
         await until_update(feed, "ETHUSDT", 1)
         await clock.advance(OVERLAP_MS)
         first = await feed.next_event(ConnectionRenewed)
+        await settle()
+        await clock.advance(RENEWAL_PAUSE_MS - 1)
+        assert exchange.connections_accepted == 2, "a venue may announce it on every socket"
+        await clock.advance(1)
         await until_update(feed, "ETHUSDT", 2)
         await clock.advance(OVERLAP_MS)
         second = await feed.next_event(ConnectionRenewed)
@@ -270,14 +278,14 @@ async def test_a_successor_that_fails_is_dialled_again_while_the_old_socket_deli
     """Not at once, and no update is lost meanwhile; the next successor renews the socket."""
     clock = ManualClock()
     old = [server_frame(book_ticker_message(1)), b"", server_frame(book_ticker_message(2))]
-    failed = [ACKNOWLEDGED, server_frame(struct.pack(">H", 1008), CLOSE)]
+    failed = [ACKNOWLEDGED, server_frame(struct.pack(">H", 1001), CLOSE)]
     successor = [server_frame(book_ticker_message(1, symbol="ETHUSDT"))]
     async with raw_feed(tasks, clock, old, failed, successor) as (exchange, feed):
         await dial_successor(feed, exchange)
         exchange.send_next()
         await exchange.until(lambda: exchange.closed == 1)
         await settle()
-        await clock.advance(SUCCESSOR_RETRY_MS - 1)
+        await clock.advance(SUCCESSOR_RETRY.base_ms - 1)
         exchange.send_next()
         await until_update(feed, "BTCUSDT", 2)
         assert (exchange.connections_accepted, feed.feed.report().delivering) == (2, 1)

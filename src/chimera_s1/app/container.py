@@ -10,7 +10,6 @@ from dependency_injector import containers, providers
 from litestar import Litestar
 
 from chimera_s1 import __version__
-from chimera_s1.adapters.binance.http.weight_budget import weight_budgets
 from chimera_s1.adapters.system.file_token_store import FileTokenStore
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.adapters.telemetry.metrics_page import MetricsPage
@@ -21,7 +20,7 @@ from chimera_s1.app.capabilities.operations.web.routes import health_part
 from chimera_s1.app.capabilities.operations.wiring import Operations, open_operations
 from chimera_s1.app.capabilities.treasury.wiring import open_treasury
 from chimera_s1.app.capability import Capability
-from chimera_s1.app.foundation import ConnectRedis, Foundation
+from chimera_s1.app.foundation import ConnectRedis, Foundation, exchange_limits
 from chimera_s1.app.service_settings import Settings
 from chimera_s1.app.web.access.control_access import ControlAccess
 from chimera_s1.app.web.access.metrics import access_source
@@ -92,13 +91,14 @@ class Container(containers.DeclarativeContainer):
     capabilities = providers.Dependency(instance_of=tuple)
 
     clock = providers.Singleton(SystemClock)
-    budgets = providers.Singleton(weight_budgets, clock)
+    limits = providers.Singleton(exchange_limits, settings, clock)
     foundation = providers.Singleton(
         Foundation,
         settings=settings,
         clock=clock,
         connect_redis=connect_redis,
-        budgets=budgets,
+        budgets=limits.provided.budgets,
+        gates=limits.provided.gates,
         pulse_watchdog=pulse_watchdog,
     )
     opening_operations = providers.Factory(open_operations, foundation)

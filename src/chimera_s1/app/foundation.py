@@ -6,14 +6,31 @@ from contextlib import AbstractAsyncContextManager
 from msgspec import Struct
 
 from chimera_s1.adapters.binance.endpoints import LIVE_ENDPOINTS, TESTNET_ENDPOINTS, Endpoints
-from chimera_s1.adapters.binance.http.weight_budget import WeightBudget
+from chimera_s1.adapters.binance.http.weight_budget import WeightBudget, weight_budgets
+from chimera_s1.adapters.binance.streams.dial_gate import DialGate, dial_gates
 from chimera_s1.adapters.redis.cluster_client import ClusterClient
 from chimera_s1.app.settings.core import CoreSettings
 from chimera_s1.app.settings.types import BinanceEnvironment
 from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.operations.venue_hold import VenueHold
 from chimera_s1.domain.ports.clock import Clock
 
 ConnectRedis = Callable[[], AbstractAsyncContextManager[ClusterClient]]
+
+
+class ExchangeLimits(Struct, frozen=True):
+    """What each venue lets this process do; what one part hears of a limit holds for all."""
+
+    budgets: Mapping[Venue, WeightBudget]
+    gates: Mapping[Venue, DialGate]
+
+
+def exchange_limits(settings: CoreSettings, clock: Clock) -> ExchangeLimits:
+    """Those of one process; the instances of `S1_SHARD` share the venue's dials."""
+    holds = {venue: VenueHold() for venue in Venue}
+    return ExchangeLimits(
+        weight_budgets(clock, holds), dial_gates(clock, holds, settings.shard.count)
+    )
 
 
 class Foundation(Struct, frozen=True, kw_only=True):
@@ -22,6 +39,7 @@ class Foundation(Struct, frozen=True, kw_only=True):
     Attributes:
         connect_redis: Opens a client of the cluster; a slow use delays only users of that client.
         budgets: The request weight that is left on each venue's host.
+        gates: Every dial of a venue's sockets passes its gate.
         pulse_watchdog: Called regularly from the event loop.
     """
 
@@ -29,6 +47,7 @@ class Foundation(Struct, frozen=True, kw_only=True):
     clock: Clock
     connect_redis: ConnectRedis
     budgets: Mapping[Venue, WeightBudget]
+    gates: Mapping[Venue, DialGate]
     pulse_watchdog: Callable[[], None]
 
 

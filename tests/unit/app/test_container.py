@@ -82,7 +82,9 @@ async def test_with_a_key_the_treasury_works(tmp_path: Path) -> None:
 async def test_the_mode_chooses_the_transfer_of_the_exchange(mode: str) -> None:
     settings = load_settings({**WITH_KEY, "S1_TREASURY_MODE": mode})
 
-    async with build_gateway(settings, Container().budgets(), lambda: 0.0) as gateway:
+    limits = Container(settings=settings).limits()
+
+    async with build_gateway(settings, limits.budgets, lambda: 0.0) as gateway:
         assert gateway.mode.value == mode
 
 

@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from chimera_s1.adapters.binance.endpoints import market_stream_url
 from chimera_s1.adapters.binance.streams.book_frames import BookFrames, BookStream, drain_quotes
+from chimera_s1.adapters.binance.streams.dial_gate import DialGate
 from chimera_s1.adapters.binance.streams.managed_connection import (
     ManagedConnection,
     ManagedConnectionSetup,
@@ -25,9 +26,6 @@ from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.operations.reconnect import ReconnectPolicy
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.market_feed import FeedCounters, FeedListener
-
-DIAL_SPACING_MS = 250
-"""Pause between the first dials; the venue allows 300 dials per 5 minutes and IP."""
 
 RENEW_AFTER_MS = 23 * 3_600_000
 
@@ -58,6 +56,7 @@ class BinanceMarketFeed:
     """Implements `domain.ports.market_feed.MarketFeed` on Binance's combined streams.
 
     Args:
+        gate: Of this venue; shared by everything that dials it.
         draw: Uniform in [0, 1), for jitter.
         clock_offset_ms: Exchange minus local clock now, ms.
         listener: Called on each change of a connection.
@@ -71,6 +70,7 @@ class BinanceMarketFeed:
         plan: FeedPlan,
         *,
         clock: Clock,
+        gate: DialGate,
         draw: Callable[[], float],
         clock_offset_ms: Callable[[], float],
         listener: FeedListener,
@@ -80,6 +80,7 @@ class BinanceMarketFeed:
     ) -> None:
         self._plan = plan
         self._clock = clock
+        self._gate = gate
         self._pacer = pacer or ReadPacer(clock, interval_ms=0)
         self._draw = draw
         self._clock_offset_ms = clock_offset_ms
@@ -107,8 +108,8 @@ class BinanceMarketFeed:
         self._connections = {plan.name: self._make_connection(plan, by_name) for plan in plans}
         self._instruments = len(instruments)
         async with anyio.create_task_group() as tasks:
-            for number, connection in enumerate(self._connections.values()):
-                tasks.start_soon(self._run_after, connection, number * DIAL_SPACING_MS)
+            for connection in self._connections.values():
+                tasks.start_soon(connection.run)
 
     async def wait_for_update(self) -> None:
         await self._update_event.wait()
@@ -149,6 +150,7 @@ class BinanceMarketFeed:
             connections=len(self._connections),
             delivering=sum(connection.delivering for connection in self._connections.values()),
             fatal=any(connection.state.fatal for connection in self._connections.values()),
+            dial_wait_ms=self._gate.wait_ms(),
         )
 
     @property
@@ -164,6 +166,7 @@ class BinanceMarketFeed:
             policy=self._plan.policy,
             renew_after_ms=self._plan.renew_after_ms,
             clock=self._clock,
+            gate=self._gate,
             draw=self._draw,
             counters=self._counters,
             listener=self._listener,
@@ -191,10 +194,6 @@ class BinanceMarketFeed:
 
         return put
 
-    async def _run_after(self, connection: ManagedConnection, delay_ms: float) -> None:
-        await self._clock.sleep_ms(delay_ms)
-        await connection.run()
-
     def _make_socket(
         self,
         plan: SocketPlan,
@@ -207,6 +206,7 @@ class BinanceMarketFeed:
             sink,
             self._counters,
             clock=self._clock,
+            gate=self._gate,
             pacer=self._pacer,
             listener=self._listener,
             on_first_data=on_data,

@@ -5,6 +5,7 @@ from msgspec import Struct
 from chimera_s1.domain.operations.health import Level, count
 
 _NAMES_SHOWN = 5
+_WAIT_SHOWN_MS = 1_000
 
 
 class FeedReport(Struct, frozen=True):
@@ -16,6 +17,7 @@ class FeedReport(Struct, frozen=True):
         connections: Connections required.
         delivering: Connections that are open, answer pings and have delivered a message.
         fatal: True while a connection has used up its retries.
+        dial_wait_ms: Until the venue's limits allow the next dial; 0 when they do.
     """
 
     instruments: int | None
@@ -23,6 +25,7 @@ class FeedReport(Struct, frozen=True):
     connections: int
     delivering: int
     fatal: bool
+    dial_wait_ms: float = 0.0
 
     @property
     def level(self) -> Level:
@@ -38,6 +41,11 @@ class FeedReport(Struct, frozen=True):
     @property
     def sentence(self) -> str:
         delivering = f"{self.delivering} of {count(self.connections, 'connection')} deliver"
+        if self.dial_wait_ms >= _WAIT_SHOWN_MS and self.delivering < self.connections:
+            return (
+                f"{delivering}; the venue's limits allow the next dial in "
+                f"{self.dial_wait_ms / 1000:.0f} s: see limits.* for the cause"
+            )
         if self.fatal:
             return (
                 f"a connection is out of retries and {delivering}; it is dialled again at every "

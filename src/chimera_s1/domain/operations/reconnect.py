@@ -1,7 +1,8 @@
 """When to reconnect after a loss, and when a connection is FATAL.
 
-`retry_count` returns to 0 only after data: reset at the handshake, a venue that accepts and drops
-at once would cause a hot loop.
+`retry_count` returns to 0 only after a healthy connection, which has delivered data and lived on
+for a while: reset at the handshake or at the first data, a venue that accepts and drops would be
+dialled in a hot loop, and never be FATAL.
 """
 
 from msgspec import Struct, structs
@@ -10,15 +11,21 @@ from chimera_s1.domain.operations.backoff import Backoff
 
 
 class ReconnectPolicy(Struct, frozen=True):
-    """Back-off for the first *retries_max* retries; then FATAL, with a dial every *scan_ms*."""
+    """Back-off for the first *retries_max* retries; then FATAL, with a dial every *scan_ms*.
+
+    A connection is healthy *healthy_ms* after its first data.
+    """
 
     backoff: Backoff = Backoff()
     retries_max: int = 10
     scan_ms: int = 10_000
+    healthy_ms: int = 30_000
 
 
 class ReconnectState(Struct, frozen=True):
-    """Failures since the last data; *fatal* from the failure after `retries_max` until data."""
+    """Failures since the connection was last healthy; *fatal* from the failure after `retries_max`
+    until it is healthy again.
+    """
 
     retry_count: int = 0
     fatal: bool = False
@@ -52,6 +59,6 @@ def after_failure(
     )
 
 
-def after_data() -> ReconnectState:
-    """The state after a data message."""
+def after_healthy() -> ReconnectState:
+    """The state of a connection that is healthy."""
     return ReconnectState()

@@ -1,8 +1,9 @@
-"""Health reports of the clock and the event loop."""
+"""Health reports of the clock, the event loop and the limits of a venue."""
 
 from msgspec import Struct
 
 from chimera_s1.domain.operations.health import Level, tier
+from chimera_s1.domain.operations.venue_hold import Hold
 
 SKEW_GREEN_MS = 250
 SKEW_YELLOW_MS = 500
@@ -63,6 +64,55 @@ class LoopReport(Struct, frozen=True):
             f"wakes up {self.lag_ms:.0f} ms late: give the process more CPU, serve fewer "
             "S1_SYMBOLS, or split them with S1_SHARD"
         )
+
+
+class VenueLimitsReport(Struct, frozen=True):
+    """What a venue lets us do now.
+
+    Attributes:
+        dials: Sockets dialled in the last 5 minutes.
+        dials_max: How many may be.
+        dial_wait_ms: Until the next dial is allowed by their number; 0 when it is.
+        hold: In force now; None without one.
+        held_ms: How long it lasts from now.
+        holds: How many have begun since the start.
+        dials_total: Sockets dialled since the start.
+    """
+
+    dials: int
+    dials_max: int
+    dial_wait_ms: float = 0.0
+    hold: Hold | None = None
+    held_ms: float = 0.0
+    holds: int = 0
+    dials_total: int = 0
+
+    @property
+    def dials_left(self) -> int:
+        return max(0, self.dials_max - self.dials)
+
+    @property
+    def level(self) -> Level:
+        """ORANGE while something is held, YELLOW while the dial budget is used up."""
+        if self.hold is not None:
+            return Level.ORANGE
+        return Level.YELLOW if self.dials >= self.dials_max else Level.GREEN
+
+    @property
+    def sentence(self) -> str:
+        used = f"{self.dials} of {self.dials_max} dials used in 5 minutes"
+        if self.hold is not None:
+            return (
+                f"no {self.hold.scope.held} for another {self.held_ms / 1000:.0f} s: "
+                f"{self.hold.cause}; it ends by itself: stop other programs that use Binance "
+                "from this address"
+            )
+        if self.dials >= self.dials_max:
+            return (
+                f"{used}, the next one is allowed in {self.dial_wait_ms / 1000:.0f} s: ws.lost on "
+                "ops:events says why sockets end"
+            )
+        return used
 
 
 def skew_level(offset_ms: float | None) -> Level:

@@ -11,12 +11,11 @@ from chimera_s1.domain.market.quote import Quote, StreamKey
 
 
 class ConnectionOpened(Struct, frozen=True):
-    """A socket is open and its first data message arrived; *recovered* if this ends a FATAL."""
+    """A socket is open and its first data message arrived."""
 
     connection: str
     venue: Venue
     streams: tuple[StreamKey, ...]
-    recovered: bool
 
 
 class ConnectionLost(Struct, frozen=True):
@@ -46,6 +45,13 @@ class ConnectionFatal(Struct, frozen=True):
     streams: tuple[StreamKey, ...]
     cause: str
     retry_count: int
+
+
+class FatalEnded(Struct, frozen=True):
+    """A connection that was FATAL has delivered for long enough to be healthy again."""
+
+    connection: str
+    venue: Venue
 
 
 class RoundTrip(Struct, frozen=True):
@@ -78,6 +84,7 @@ FeedEvent = (
     | ConnectionLost
     | ConnectionRenewed
     | ConnectionFatal
+    | FatalEnded
     | RoundTrip
     | MessageDropped
 )

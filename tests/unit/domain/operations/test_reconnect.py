@@ -10,8 +10,8 @@ from chimera_s1.domain.operations.reconnect import (
     ReconnectState,
     RetriesExhausted,
     RetryConnection,
-    after_data,
     after_failure,
+    after_healthy,
 )
 from tests.unit.domain.strategies import draws
 
@@ -85,9 +85,9 @@ class Reconnecting(RuleBasedStateMachine):
         self.state = outcome.state
 
     @rule()
-    def deliver(self) -> None:
+    def live_on(self) -> None:
         self.failures_in_a_row = 0
-        self.state = after_data()
+        self.state = after_healthy()
 
     @invariant()
     def fatal_is_more_failures_in_a_row_than_allowed(self) -> None:

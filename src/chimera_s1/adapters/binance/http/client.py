@@ -31,6 +31,7 @@ from chimera_s1.adapters.binance.http.signing import Parameters, Signer, encode_
 from chimera_s1.adapters.binance.http.weight_budget import WeightBudget
 from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
 from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.operations.venue_hold import HoldScope
 
 READ_BYTES_MAX = 64 * 1024 * 1024
 """Far above the longest reply, an exchangeInfo of a few MB; decompressed."""
@@ -257,7 +258,13 @@ class HttpClient:
         """The reply's class; a wait that its body or headers ask for holds the whole host."""
         body = decode_body(reply.body, ReplyBody)
         classified = classify_reply(reply.status, body, reply.headers)
-        self._budgets[venue].block(classified.retry_after_ms)
+        limited = classified.category is ReplyCategory.RATE_LIMITED
+        budget, cause = self._budgets[venue], f"a request was answered {classified.summary}"
+        # An overload concerns requests: sockets may be dialled meanwhile.
+        scope = HoldScope.ALL if limited else HoldScope.REQUESTS
+        budget.block(classified.retry_after_ms, cause, scope)
+        if limited:
+            budget.block_while_banned(reply.body, reply.headers, cause)
         return classified
 
     async def _post(

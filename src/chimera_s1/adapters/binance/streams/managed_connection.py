@@ -7,6 +7,7 @@ A socket that ends by itself leaves a gap; the domain's reconnect policy says wh
 """
 
 from collections.abc import Callable
+from math import inf
 from typing import assert_never
 
 import anyio
@@ -15,14 +16,16 @@ from anyio.streams.memory import MemoryObjectSendStream
 from msgspec import Struct
 
 from chimera_s1.adapters.binance.streams.book_frames import BookFrames
+from chimera_s1.adapters.binance.streams.dial_gate import DialGate
 from chimera_s1.adapters.binance.streams.market_socket import FrameSink, MarketSocket, SocketPlan
 from chimera_s1.domain.market.quote import StreamKey
+from chimera_s1.domain.operations.backoff import Backoff
 from chimera_s1.domain.operations.reconnect import (
     ReconnectPolicy,
     ReconnectState,
     RetriesExhausted,
-    after_data,
     after_failure,
+    after_healthy,
 )
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.market_feed import (
@@ -30,6 +33,7 @@ from chimera_s1.domain.ports.market_feed import (
     ConnectionLost,
     ConnectionOpened,
     ConnectionRenewed,
+    FatalEnded,
     FeedCounters,
     FeedListener,
 )
@@ -37,8 +41,13 @@ from chimera_s1.domain.ports.market_feed import (
 OVERLAP_MS = 2_000
 """How long both sockets deliver: an update that the successor gets late has come on the old one."""
 
-SUCCESSOR_RETRY_MS = 30_000
-"""Pause after a successor that failed, while the old socket still delivers."""
+SUCCESSOR_RETRY = Backoff(base_ms=30_000, max_wait_ms=900_000, jitter_ms=0)
+"""Pauses after successors that failed, while the old socket still delivers."""
+
+RENEWAL_PAUSE_MS = 60_000
+"""Shortest time between two renewals: a venue that announces a shutdown on every socket, or a cure
+that does not help, causes no dial storm.
+"""
 
 RENEWAL_SPREAD = 0.02
 """Fraction of the age by which renewals are spread, so that sockets do not all renew at once."""
@@ -73,12 +82,16 @@ class _OverlapOver(Struct, frozen=True):
     slot: _Slot
 
 
+class _SlotHealthy(Struct, frozen=True):
+    slot: _Slot
+
+
 class _SlotEnded(Struct, frozen=True):
     slot: _Slot
     cause: str
 
 
-_SlotEvent = _SlotReady | _RenewalDue | _OverlapOver | _SlotEnded
+_SlotEvent = _SlotReady | _SlotHealthy | _RenewalDue | _OverlapOver | _SlotEnded
 
 
 class ManagedConnectionSetup(Struct, frozen=True):
@@ -86,6 +99,7 @@ class ManagedConnectionSetup(Struct, frozen=True):
 
     Attributes:
         renew_after_ms: Age at which a socket is renewed.
+        gate: Admits dials; asked here for how long it will hold the next one.
         draw: Uniform in [0, 1), for jitter.
         make_socket: Called with the plan, the frame sink, and the callbacks for the first data and
             for a shutdown announced by the venue.
@@ -94,6 +108,7 @@ class ManagedConnectionSetup(Struct, frozen=True):
     policy: ReconnectPolicy
     renew_after_ms: int
     clock: Clock
+    gate: DialGate
     draw: Callable[[], float]
     counters: FeedCounters
     listener: FeedListener
@@ -127,6 +142,8 @@ class ManagedConnection:
         self._frame_sink = frame_sink
         self._slots: list[_Slot] = []
         self._retired: list[BookFrames] = []
+        self._failed_successors = 0
+        self._renewed_ms = -inf
         self._event_sender: MemoryObjectSendStream[_SlotEvent] | None = None
 
     @property
@@ -170,6 +187,8 @@ class ManagedConnection:
         match event:
             case _SlotReady(slot=slot):
                 self._on_ready(slot, tasks)
+            case _SlotHealthy():
+                self._on_healthy()
             case _RenewalDue(slot=slot, cause=cause):
                 slot.renewal_cause = cause
                 self._start_successor(tasks)
@@ -187,9 +206,16 @@ class ManagedConnection:
         tasks.start_soon(self._run_slot, slot)
 
     def _start_successor(self, tasks: TaskGroup) -> None:
-        """Dial a successor where one is needed; while two sockets overlap, a new need waits."""
+        """Dial a successor where one is needed; while two sockets overlap, a new need waits, and
+        after a renewal for `RENEWAL_PAUSE_MS`.
+        """
         if len(self._slots) == 1 and self._slots[0].renewal_cause:
-            cause, self._slots[0].renewal_cause = self._slots[0].renewal_cause, ""
+            slot = self._slots[0]
+            cause, slot.renewal_cause = slot.renewal_cause, ""
+            wait_ms = self._renewed_ms + RENEWAL_PAUSE_MS - self._setup.clock.monotonic_ms()
+            if wait_ms > 0:
+                tasks.start_soon(self._send_later, wait_ms, _RenewalDue(slot, cause))
+                return
             self._start_slot(tasks, succession_cause=cause)
 
     async def _run_slot(self, slot: _Slot) -> None:
@@ -215,18 +241,22 @@ class ManagedConnection:
 
     def _on_ready(self, slot: _Slot, tasks: TaskGroup) -> None:
         if not self.delivering:
-            recovered = self.state.fatal
-            self._setup.listener(
-                ConnectionOpened(self.plan.name, self.plan.venue, self.streams, recovered=recovered)
-            )
-        self.state = after_data()
+            self._setup.listener(ConnectionOpened(self.plan.name, self.plan.venue, self.streams))
         slot.ready = True
+        tasks.start_soon(self._send_later, self._setup.policy.healthy_ms, _SlotHealthy(slot))
         if slot.succession_cause:
             tasks.start_soon(self._send_later, OVERLAP_MS, _OverlapOver(slot))
+
+    def _on_healthy(self) -> None:
+        if self.state.fatal:
+            self._setup.listener(FatalEnded(self.plan.name, self.plan.venue))
+        self.state = after_healthy()
 
     def _on_overlap_over(self, slot: _Slot) -> None:
         for old in [each for each in self._slots if each is not slot]:
             self._close_slot(old)
+        self._failed_successors = 0
+        self._renewed_ms = self._setup.clock.monotonic_ms()
         self._setup.listener(
             ConnectionRenewed(self.plan.name, self.plan.venue, slot.succession_cause)
         )
@@ -238,7 +268,9 @@ class ManagedConnection:
             if slot.succession_cause:
                 # The successor failed; the old socket delivers, so there is time.
                 retry = _RenewalDue(self._slots[0], slot.succession_cause)
-                tasks.start_soon(self._send_later, SUCCESSOR_RETRY_MS, retry)
+                wait_ms = SUCCESSOR_RETRY.wait_ms(self._failed_successors, self._setup.draw())
+                self._failed_successors += 1
+                tasks.start_soon(self._send_later, wait_ms, retry)
             return
         if was_delivering:
             self._setup.counters.reconnects += 1
@@ -263,15 +295,17 @@ class ManagedConnection:
     def _report_lost(self, cause: str, *, dialling: bool) -> float:
         decision = after_failure(self.state, self._setup.policy, self._setup.draw())
         self.state = decision.state
+        # The gate would hold the dial back; the report says how long.
+        wait_ms = max(decision.wait_ms, self._setup.gate.wait_ms())
         name, venue, count = self.plan.name, self.plan.venue, decision.state.retry_count
         if isinstance(decision, RetriesExhausted):
             self._setup.listener(ConnectionFatal(name, venue, self.streams, cause, count))
         else:
             # A successor may be dialling already.
-            wait_ms = 0.0 if dialling else decision.wait_ms
-            lost = ConnectionLost(name, venue, self.streams, cause, count, wait_ms)
+            retry_in_ms = 0.0 if dialling else wait_ms
+            lost = ConnectionLost(name, venue, self.streams, cause, count, retry_in_ms)
             self._setup.listener(lost)
-        return decision.wait_ms
+        return wait_ms
 
     def _send(self, event: _SlotEvent) -> None:
         if self._event_sender is not None:

@@ -13,9 +13,20 @@ from collections.abc import Callable, Sequence
 
 import anyio
 from msgspec import Struct
-from picows import WSCloseCode, WSError, WSFrame, WSListener, WSMsgType, WSTransport, ws_connect
+from picows import (
+    WSCloseCode,
+    WSError,
+    WSFrame,
+    WSInvalidStatusError,
+    WSListener,
+    WSMsgType,
+    WSTransport,
+    ws_connect,
+)
 from picows.picows import WSCloseHandshake
 
+from chimera_s1.adapters.binance.http.reply_classification import sanitize
+from chimera_s1.adapters.binance.streams.dial_gate import DialGate
 from chimera_s1.adapters.binance.streams.fragments import FragmentedMessages
 from chimera_s1.adapters.binance.streams.ping_log import (
     PING_INTERVAL_MS,
@@ -93,6 +104,7 @@ class MarketSocket(WSListener):
         counters: FeedCounters,
         *,
         clock: Clock,
+        gate: DialGate,
         pacer: ReadPacer,
         listener: FeedListener,
         on_first_data: Callable[[], None],
@@ -102,6 +114,7 @@ class MarketSocket(WSListener):
         self._sink = sink
         self._counters = counters
         self._clock = clock
+        self._gate = gate
         self._pacer = pacer
         self._listener = listener
         self._on_data = on_first_data
@@ -121,7 +134,10 @@ class MarketSocket(WSListener):
         self._unacknowledged: set[int] = set()
 
     async def run(self) -> str:
-        """Dial, subscribe and wait for the end of the socket; return its cause as text."""
+        """Dial when the venue's limits allow it, subscribe and wait for the end of the socket;
+        return its cause as text.
+        """
+        await self._gate.admit()
         try:
             transport = await self._dial()
         except _SocketEnded as ended:
@@ -151,11 +167,23 @@ class MarketSocket(WSListener):
                 logger_name=self._plan.name,
             )
             limit_receive_buffer(transport.underlying_transport)
+        except WSInvalidStatusError as error:
+            raise _SocketEnded(self._refused_upgrade(error)) from error
         except (OSError, TimeoutError, WSError) as error:
             raise _SocketEnded(
                 f"cannot connect to {self._plan.url}: {_error_text(error)}"
             ) from error
         return transport
+
+    def _refused_upgrade(self, error: WSInvalidStatusError) -> str:
+        """Why there is no socket, with the venue's own words; its limits are noted."""
+        reply, body = error.response, error.raw_body or b""
+        if reply is None:
+            return f"cannot connect to {self._plan.url}: {error}"
+        self._gate.record_refused_upgrade(reply.status, reply.headers, body)
+        words = sanitize(body.decode("utf-8", "replace"))
+        text = f"cannot connect to {self._plan.url}: refused with {reply.status.value} {words}"
+        return text.rstrip()
 
     async def _wait_until_closed(self, transport: WSTransport) -> None:
         try:
@@ -238,6 +266,7 @@ class MarketSocket(WSListener):
             transport.send_pong(frame.get_payload_as_bytes())
         elif frame.msg_type is WSMsgType.CLOSE:
             code = frame.get_close_code()
+            self._gate.record_close(code.value, frame.get_close_reason() or "")
             transport.send_close(WSCloseCode.OK if code in _UNSENDABLE_CODES else code)
             transport.disconnect()
         else:
@@ -263,6 +292,7 @@ class MarketSocket(WSListener):
             case RequestAcknowledged(id=number):
                 self._unacknowledged.discard(number)
             case RequestRefused(code=code, message=message):
+                self._gate.record_refused_request(message)
                 self._subscribe_error = f"SUBSCRIBE refused by the venue: {code} {message}"
                 transport.disconnect()
             case ShutdownAnnounced():

@@ -9,6 +9,7 @@ from chimera_s1.adapters.simulator.faults.kinds import (
     CLOCK_FAULTS,
     CONNECTION_FAULTS,
     FRAME_FAULTS,
+    HANDSHAKE_FAULTS,
     LINK_FAULTS,
     REQUEST_FAULTS,
     FaultKind,
@@ -53,6 +54,8 @@ class _Number(Struct, frozen=True):
 _DAY_MS = 86_400_000
 _DELAY_MS = _Number("ms", 1, 600_000, "milliseconds")
 _SHIFT_MS = _Number("ms", 1, _DAY_MS, "milliseconds")
+_WAIT_S = _Number("s", 1, 259_200, "seconds")
+_CLOSE_CODE = _Number("code", 1000, 4999, "a WebSocket close code")
 _ERROR_STATUS = _Number("http", 400, 599, "an HTTP status")
 _ERROR_CODE = _Number("binance code", -99_999, -1, "a Binance error code")
 _NUMBERS = {
@@ -64,7 +67,10 @@ _NUMBERS = {
     FaultKind.EXECUTE_THEN_CODE: _ERROR_CODE,
     FaultKind.LATE: _SHIFT_MS,
     FaultKind.FUTURE: _SHIFT_MS,
-    FaultKind.CLOSE: _Number("code", 1000, 4999, "a WebSocket close code"),
+    FaultKind.RATE_LIMIT: _WAIT_S,
+    FaultKind.BAN: _WAIT_S,
+    FaultKind.CLOSE: _CLOSE_CODE,
+    FaultKind.CLOSE_AFTER_DATA: _CLOSE_CODE,
     FaultKind.SLOW: _Number("ms", 1, 60_000, "milliseconds"),
     FaultKind.TRICKLE: _Number("bytes/s", 1, 100_000_000, "bytes per second"),
     FaultKind.LATE_PONG: _DELAY_MS,
@@ -121,7 +127,7 @@ def _allowed_kinds(target: Target) -> tuple[frozenset[FaultKind], str]:
         case RequestTarget() | VenueRequestsTarget():
             return REQUEST_FAULTS, "a request"
         case StreamTarget(stream=""):
-            venue_faults = FRAME_FAULTS | CONNECTION_FAULTS | LINK_FAULTS | {FaultKind.REFUSE}
+            venue_faults = FRAME_FAULTS | CONNECTION_FAULTS | LINK_FAULTS | HANDSHAKE_FAULTS
             return venue_faults, "a venue's streams"
         case StreamTarget():
             return FRAME_FAULTS | CONNECTION_FAULTS | LINK_FAULTS, "a stream"

@@ -13,6 +13,8 @@ class FaultKind(StrEnum):
     CODE = "code"
     BODY = "body"
     UNAVAILABLE = "unavailable"
+    RATE_LIMIT = "rate-limit"
+    BAN = "ban"
     EXECUTE_THEN_DELAY = "execute-then-delay"
     EXECUTE_THEN_STATUS = "execute-then-status"
     EXECUTE_THEN_CODE = "execute-then-code"
@@ -29,6 +31,7 @@ class FaultKind(StrEnum):
     FUTURE = "future"
     DISCONNECT = "disconnect"
     CLOSE = "close"
+    CLOSE_AFTER_DATA = "close-after-data"
     SHUTDOWN = "shutdown"
     HALF_OPEN = "half-open"
     SLOW = "slow"
@@ -49,6 +52,8 @@ REQUEST_FAULTS = frozenset(
         FaultKind.CODE,
         FaultKind.BODY,
         FaultKind.UNAVAILABLE,
+        FaultKind.RATE_LIMIT,
+        FaultKind.BAN,
         FaultKind.EXECUTE_THEN_DELAY,
         FaultKind.EXECUTE_THEN_STATUS,
         FaultKind.EXECUTE_THEN_CODE,
@@ -78,9 +83,18 @@ FRAME_FAULTS = frozenset(
 """Change, repeat, reorder or drop single frames."""
 
 CONNECTION_FAULTS = frozenset(
-    {FaultKind.DISCONNECT, FaultKind.CLOSE, FaultKind.SHUTDOWN, FaultKind.HALF_OPEN}
+    {
+        FaultKind.DISCONNECT,
+        FaultKind.CLOSE,
+        FaultKind.CLOSE_AFTER_DATA,
+        FaultKind.SHUTDOWN,
+        FaultKind.HALF_OPEN,
+    }
 )
 """Act on open connections at one moment."""
+
+HANDSHAKE_FAULTS = frozenset({FaultKind.REFUSE, FaultKind.RATE_LIMIT, FaultKind.BAN})
+"""Refuse new connections."""
 
 LINK_FAULTS = frozenset({FaultKind.SLOW, FaultKind.TRICKLE, FaultKind.LATE_PONG})
 """Slow down what open connections send, or only their pongs, while they last."""

@@ -7,6 +7,7 @@ from msgspec import Struct
 from chimera_s1.adapters.simulator.faults.actions import FaultAction, parse_action
 from chimera_s1.adapters.simulator.faults.kinds import (
     FRAME_FAULTS,
+    HANDSHAKE_FAULTS,
     LASTING_FAULTS,
     REQUEST_FAULTS,
     FaultKind,
@@ -136,7 +137,7 @@ class FaultRegistry:
     def take_handshake_fault(self, venue: Venue) -> FaultAction | None:
         """The action for one new connection, counted as fired."""
         target = StreamTarget(venue)
-        matching = (f for f in self.live_faults({FaultKind.REFUSE}) if f.target == target)
+        matching = (f for f in self.live_faults(HANDSHAKE_FAULTS) if f.target == target)
         return next((self.fire(fault) for fault in matching), None)
 
     def has_frame_faults(self, venue: Venue) -> bool:

@@ -7,6 +7,7 @@ from aiohttp import web
 
 from chimera_s1.adapters.simulator.faults.actions import FaultAction
 from chimera_s1.adapters.simulator.faults.kinds import FaultKind
+from chimera_s1.adapters.simulator.faults.limit_replies import LimitReply, limit_reply
 from chimera_s1.adapters.simulator.rest.replies import error_reply, json_reply
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -53,19 +54,20 @@ _GATEWAY_MESSAGES = {
 
 
 async def answer_with_fault(
-    action: FaultAction, request: web.Request, handler: Handler
+    action: FaultAction, request: web.Request, handler: Handler, now_ms: int
 ) -> web.StreamResponse:
-    """Answer *request* as *action* says; *handler* executes it, where the action allows it."""
+    """Answer *request* as *action* says; *handler* executes it, where the action allows it.
+
+    *now_ms* is exchange time.
+    """
     match action.kind:
         case FaultKind.DELAY:
             await anyio.sleep(action.number / 1000)
             return await handler(request)
-        case FaultKind.STATUS:
-            return _status(action.number)
-        case FaultKind.CODE:
-            return _code(action.number)
-        case FaultKind.UNAVAILABLE:
-            return _unavailable(action.variant, request)
+        case FaultKind.RATE_LIMIT | FaultKind.BAN:
+            return _limit(limit_reply(action, now_ms))
+        case FaultKind.STATUS | FaultKind.CODE | FaultKind.UNAVAILABLE:
+            return _refuse(action, request)
         case FaultKind.DROP_BEFORE:
             return _drop(request, web.Response())
         case _:
@@ -90,6 +92,25 @@ async def _spoil_response(
             return await _broken_body(action.variant, request, response)
         case _:
             return _drop(request, response)
+
+
+def _refuse(action: FaultAction, request: web.Request) -> web.Response:
+    match action.kind:
+        case FaultKind.STATUS:
+            return _status(action.number)
+        case FaultKind.CODE:
+            return _code(action.number)
+        case _:
+            return _unavailable(action.variant, request)
+
+
+def _limit(refusal: LimitReply) -> web.Response:
+    return web.Response(
+        body=refusal.body,
+        status=refusal.status,
+        headers=refusal.headers,
+        content_type="application/json",
+    )
 
 
 def _drop(request: web.Request, response: web.StreamResponse) -> web.StreamResponse:

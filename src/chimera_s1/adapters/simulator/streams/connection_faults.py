@@ -40,7 +40,7 @@ class ConnectionFaults:
 
     def _apply_to(self, session: Session, action: FaultAction) -> None:
         match action.kind:
-            case FaultKind.CLOSE:
+            case FaultKind.CLOSE | FaultKind.CLOSE_AFTER_DATA:
                 session.close(action.number, "")
             case FaultKind.SHUTDOWN:
                 session.announce_shutdown(self._clock.now_ms())

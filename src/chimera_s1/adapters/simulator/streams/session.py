@@ -52,6 +52,7 @@ class Session(WSListener):
         outbox: Pieces of frames for the next `flush`.
         behind: The client reads too slowly: frames are skipped.
         skipped: How many frames were skipped.
+        delivered: Market data was sent.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Session(WSListener):
         self.outbox: list[bytes] = []
         self.behind = False
         self.skipped = 0
+        self.delivered = False
         self._rules = rules
         self._clock = clock
         self._owner = owner
@@ -192,6 +194,8 @@ class Session(WSListener):
                 return True
             case FaultKind.SHUTDOWN:
                 return not self.muted and not self._shutdown_announced
+            case FaultKind.CLOSE_AFTER_DATA:
+                return not self.muted and self.delivered
             case _:
                 return not self.muted
 

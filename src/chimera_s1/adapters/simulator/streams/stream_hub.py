@@ -1,11 +1,14 @@
 """The streams of one venue: connections, subscriptions, and the delivery of payloads."""
 
 from collections import deque
+from http import HTTPStatus
 
 import anyio
+from picows import WSUpgradeResponse
 
 from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.faults.kinds import FaultKind
+from chimera_s1.adapters.simulator.faults.limit_replies import limit_reply
 from chimera_s1.adapters.simulator.faults.registry import FaultRegistry
 from chimera_s1.adapters.simulator.market.market import Market, SymbolMarket
 from chimera_s1.adapters.simulator.streams.control_messages import SubscriptionChanges
@@ -134,12 +137,24 @@ class StreamHub:
     def end_batch(self) -> None:
         """Send a batch of frames: one write per connection."""
         for session in tuple(self.sessions):
+            session.delivered |= bool(session.outbox)
             session.flush()
 
-    def handshake_refusal(self) -> int:
-        """The HTTP status that refuses a new connection; 0 accepts it."""
+    def handshake_refusal(self) -> WSUpgradeResponse | None:
+        """The reply that refuses a new connection; None accepts it."""
         action = self._faults.take_handshake_fault(self.venue)
-        return action.number if action else 0
+        if action is None:
+            return None
+        if action.kind is FaultKind.REFUSE:
+            refused: WSUpgradeResponse = WSUpgradeResponse.create_error_response(
+                HTTPStatus(action.number), b"refused"
+            )
+            return refused
+        refusal = limit_reply(action, self.clock.now_ms())
+        limited: WSUpgradeResponse = WSUpgradeResponse.create_error_response(
+            HTTPStatus(refusal.status), refusal.body, refusal.headers
+        )
+        return limited
 
     def _attach(self, session: Session, names: tuple[str, ...]) -> None:
         for name in names:

@@ -3,11 +3,9 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from http import HTTPStatus
 
 from picows import (
     WSUpgradeRequest,
-    WSUpgradeResponse,
     WSUpgradeResponseWithListener,
     ws_create_server,
 )
@@ -28,8 +26,7 @@ async def stream_server(hub: StreamHub, host: str, port: int) -> AsyncIterator[i
     rules = CONNECTION_RULES[hub.venue]
 
     def listener(request: WSUpgradeRequest) -> Session | WSUpgradeResponseWithListener | None:
-        if status := hub.handshake_refusal():
-            refusal = WSUpgradeResponse.create_error_response(HTTPStatus(status), b"refused")
+        if refusal := hub.handshake_refusal():
             return WSUpgradeResponseWithListener(refusal, None)
         path = parse_path(hub.venue, request.path.decode())
         return None if path is None else Session(path, rules, hub.clock, hub)

@@ -149,6 +149,7 @@ def _feeds(
                 renew_after_ms=settings.renew_after_ms,
             ),
             clock=base.clock,
+            gate=base.gates[patrol.venue],
             pacer=pacer,
             draw=random.random,
             clock_offset_ms=patrol.offset_ms,

@@ -7,6 +7,8 @@ from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.clock_skew import ClockSkew
 from chimera_s1.domain.operations.health import HealthComponent
 from chimera_s1.domain.operations.metrics import MetricSource, Sample, counter, gauge
+from chimera_s1.domain.operations.reports import VenueLimitsReport
+from chimera_s1.domain.operations.venue_hold import HoldScope
 from chimera_s1.domain.ports.operations_log import RoundTripSummary
 
 
@@ -26,6 +28,13 @@ def clock_source(skews: Mapping[Venue, Callable[[], ClockSkew]]) -> MetricSource
     """Skew of each venue's clock; values not measured yet are left out."""
     return lambda: [
         sample for venue, skew in skews.items() for sample in _clock_samples(venue, skew())
+    ]
+
+
+def limits_source(reports: Mapping[Venue, Callable[[], VenueLimitsReport]]) -> MetricSource:
+    """Holds and dials of each venue."""
+    return lambda: [
+        sample for venue, report in reports.items() for sample in _limit_samples(venue, report())
     ]
 
 
@@ -73,6 +82,24 @@ def _clock_samples(venue: Venue, skew: ClockSkew) -> Iterator[Sample]:
             yield gauge(name, about, value_ms / 1000, venue=venue.value)
     about = "Share of time requests that were answered, 0 to 1."
     yield gauge("s1_clock_up_ratio", about, skew.p_up, venue=venue.value)
+
+
+def _limit_samples(venue: Venue, report: VenueLimitsReport) -> Iterator[Sample]:
+    name = venue.value
+    for scope in HoldScope:
+        held = report.hold is not None and report.hold.scope is scope
+        yield gauge(
+            "s1_venue_hold_seconds",
+            "How long the venue gets no dials, no requests, or neither; 0 without a hold.",
+            report.held_ms / 1000 if held else 0,
+            venue=name,
+            scope=scope.value,
+        )
+    yield counter("s1_venue_holds_total", "Holds that began.", report.holds, venue=name)
+    yield counter("s1_dials_total", "Sockets dialled.", report.dials_total, venue=name)
+    yield gauge(
+        "s1_dials_left", "Dials left of the 5 minute budget.", report.dials_left, venue=name
+    )
 
 
 def _round_trip_samples(summary: RoundTripSummary) -> Iterator[Sample]:

@@ -13,6 +13,7 @@ from chimera_s1.domain.ports.market_feed import (
     ConnectionLost,
     ConnectionOpened,
     ConnectionRenewed,
+    FatalEnded,
     FeedEvent,
     MessageDropped,
     RoundTrip,
@@ -58,10 +59,12 @@ class OperationsOutbox:
         match event:
             case RoundTrip():
                 self._add_round_trip(event)
-            case ConnectionOpened(connection=name, venue=venue, recovered=recovered):
-                _log.info("%s: delivering%s", name, " again after FATAL" if recovered else "")
-                kind = "ws.recovered" if recovered else "ws.opened"
-                self.record(kind, {"connection": name, "venue": venue.value})
+            case ConnectionOpened(connection=name, venue=venue):
+                _log.info("%s: delivering", name)
+                self.record("ws.opened", {"connection": name, "venue": venue.value})
+            case FatalEnded(connection=name, venue=venue):
+                _log.info("%s: healthy again after FATAL", name)
+                self.record("ws.recovered", {"connection": name, "venue": venue.value})
             case ConnectionLost(connection=name, cause=cause, retry_in_ms=wait_ms):
                 _log.warning("%s lost: %s; reconnecting in %.1f s", name, cause, wait_ms / 1e3)
                 self.record("ws.lost", _loss_detail(event))

@@ -11,7 +11,7 @@ from chimera_s1.domain.operations.trading_mode import (
     TradingMode,
     evolve,
 )
-from chimera_s1.domain.ports.market_feed import ConnectionFatal, ConnectionOpened, FeedEvent
+from chimera_s1.domain.ports.market_feed import ConnectionFatal, FatalEnded, FeedEvent
 from chimera_s1.domain.ports.operations_log import EventDetail
 
 _log = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ class TrackTradingMode:
         match event:
             case ConnectionFatal(connection=name):
                 self.apply(ConnectionFailed(name))
-            case ConnectionOpened(connection=name, recovered=True):
+            case FatalEnded(connection=name):
                 self.apply(ConnectionRecovered(name))
             case _:
                 return

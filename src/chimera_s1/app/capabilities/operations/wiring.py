@@ -17,12 +17,14 @@ from chimera_s1.adapters.redis.operations_log import RedisOperationsLog
 from chimera_s1.app.capabilities.operations.announce_service import AnnounceService
 from chimera_s1.app.capabilities.operations.metrics import (
     clock_source,
+    limits_source,
     operations_source,
     round_trip_source,
 )
 from chimera_s1.app.capabilities.operations.operations_outbox import OperationsOutbox
 from chimera_s1.app.capabilities.operations.patrol_clock import PatrolClock
 from chimera_s1.app.capabilities.operations.track_trading_mode import TrackTradingMode
+from chimera_s1.app.capabilities.operations.watch_holds import WatchHolds
 from chimera_s1.app.capabilities.operations.watch_loop import WatchLoop
 from chimera_s1.app.capability import Capability, PendingWrites
 from chimera_s1.app.foundation import Foundation, served_endpoints
@@ -68,6 +70,7 @@ async def open_operations(base: Foundation) -> AsyncIterator[Operations]:
                 PatrolClock(venue, exchange, clock, settings.clock_patrol_ms)
                 for venue in settings.venues
             )
+            limits = tuple(_limits(base, venue, outbox) for venue in settings.venues)
             loop = WatchLoop(clock, base.pulse_watchdog)
             announce = AnnounceService(
                 RedisHeartbeat(client), _identity(base), outbox.record, clock
@@ -79,8 +82,13 @@ async def open_operations(base: Foundation) -> AsyncIterator[Operations]:
                 patrols=patrols,
                 trading_mode=TrackTradingMode(outbox.record),
                 announce=announce,
-                capability=_capability(outbox, patrols, loop, announce),
+                capability=_capability(outbox, patrols, limits, loop, announce),
             )
+
+
+def _limits(base: Foundation, venue: Venue, outbox: OperationsOutbox) -> WatchHolds:
+    gate = base.gates[venue]
+    return WatchHolds(venue, gate.hold, report=gate.report, clock=base.clock, record=outbox.record)
 
 
 def _identity(base: Foundation) -> HeartbeatRecord:
@@ -106,6 +114,7 @@ def _report_unusable_row(outbox: OperationsOutbox, row: UnusableRow) -> None:
 def _capability(
     outbox: OperationsOutbox,
     patrols: tuple[PatrolClock, ...],
+    limits: tuple[WatchHolds, ...],
     loop: WatchLoop,
     announce: AnnounceService,
 ) -> Capability:
@@ -116,13 +125,19 @@ def _capability(
             Worker("loop", loop.run),
             Worker("heartbeat", announce.run),
             *(Worker(f"clock.{patrol.venue}", patrol.run) for patrol in patrols),
+            *(Worker(f"limits.{each.venue}", each.run) for each in limits),
         ),
         health=(
             *(HealthSource(f"clock.{p.venue.value}", p.report, required=False) for p in patrols),
+            *(
+                HealthSource(f"limits.{each.venue.value}", each.report, required=False)
+                for each in limits
+            ),
             HealthSource("loop", loop.report, required=True),
         ),
         metrics=(
             clock_source({patrol.venue: patrol.read_skew for patrol in patrols}),
+            limits_source({each.venue: each.report for each in limits}),
             round_trip_source(outbox.round_trips),
             operations_source(outbox),
         ),

@@ -15,6 +15,7 @@ from chimera_s1.adapters.redis.cluster_client import connect_cluster
 from chimera_s1.adapters.redis.cluster_report import ClusterReport, describe_cluster
 from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.embedded.server_binary import find_redis_server
+from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.cli.demo.processes import unready_components
 from chimera_s1.app.cli.doctor.check_result import CheckGrade, CheckResult, run_check
 from chimera_s1.app.cli.doctor.exchange_checks import check_exchange
@@ -25,6 +26,7 @@ from chimera_s1.app.cli.shared.stream_store_location import (
     find_stream_store,
 )
 from chimera_s1.app.embedded_redis import node_addresses
+from chimera_s1.app.foundation import exchange_limits
 from chimera_s1.app.service_settings import Settings, load_settings
 from chimera_s1.app.state_files import read_demo_settings, read_demo_state
 from chimera_s1.app.web.server import bind
@@ -48,8 +50,9 @@ async def run_checks(environ: Mapping[str, str], state_dir: Path | None) -> list
         await run_check("redis-server", _server_program(settings), ""),
         await run_check("redis", _redis(settings), _START_REDIS),
     ]
-    results += await check_exchange(settings)
-    results += await check_treasury(settings)
+    limits = exchange_limits(settings, SystemClock())
+    results += await check_exchange(settings, limits)
+    results += await check_treasury(settings, limits)
     results += [
         await run_check("http", _http(settings), ""),
         _state_directory(settings.state_dir),

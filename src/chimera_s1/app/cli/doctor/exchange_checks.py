@@ -8,7 +8,7 @@ from chimera_s1.adapters.binance.exchange_information import BinanceExchangeInfo
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.cli.doctor.check_result import CheckGrade, CheckResult, run_check
 from chimera_s1.app.cli.shared.direct_feed import direct_feed
-from chimera_s1.app.foundation import served_endpoints
+from chimera_s1.app.foundation import ExchangeLimits, served_endpoints
 from chimera_s1.app.service_settings import Settings
 from chimera_s1.domain.errors import ChimeraError
 from chimera_s1.domain.identifiers import InstrumentId, Venue
@@ -29,12 +29,12 @@ _CONNECT_REMEDY = "check the network, any proxy, and the S1_BINANCE_* URLs"
 _CLOCK_REMEDY = "synchronise this machine's clock (chrony, systemd-timesyncd)"
 
 
-async def check_exchange(settings: Settings) -> list[CheckResult]:
+async def check_exchange(settings: Settings, limits: ExchangeLimits) -> list[CheckResult]:
     """Up to three results for each venue of *settings*."""
     results: dict[Venue, list[CheckResult]] = {}
 
     async def check(venue: Venue) -> None:
-        results[venue] = await _check_venue(settings, venue)
+        results[venue] = await _check_venue(settings, venue, limits)
 
     async with anyio.create_task_group() as tasks:
         for venue in settings.venues:
@@ -42,9 +42,12 @@ async def check_exchange(settings: Settings) -> list[CheckResult]:
     return [result for venue in settings.venues for result in results[venue]]
 
 
-async def _check_venue(settings: Settings, venue: Venue) -> list[CheckResult]:
+async def _check_venue(
+    settings: Settings, venue: Venue, limits: ExchangeLimits
+) -> list[CheckResult]:
     clock = SystemClock()
-    async with BinanceExchangeInformation(served_endpoints(settings), clock) as exchange:
+    endpoints = served_endpoints(settings)
+    async with BinanceExchangeInformation(endpoints, clock, limits.budgets) as exchange:
         results = [
             await run_check(f"clock {venue}", _skew(exchange, venue, clock), _CONNECT_REMEDY)
         ]
@@ -58,7 +61,8 @@ async def _check_venue(settings: Settings, venue: Venue) -> list[CheckResult]:
     selection = select_instruments(settings.symbol_filter, listings, venue, settings.shard)
     results.append(_symbols(venue, selection))
     if selection.instruments:
-        results.append(await _stream(settings, venue, selection.instruments[:STREAM_INSTRUMENTS]))
+        some = selection.instruments[:STREAM_INSTRUMENTS]
+        results.append(await _stream(settings, venue, some, limits, clock))
     return results
 
 
@@ -88,12 +92,15 @@ def _symbols(venue: Venue, selection: Selection) -> CheckResult:
 
 
 async def _stream(
-    settings: Settings, venue: Venue, instruments: Sequence[InstrumentId]
+    settings: Settings,
+    venue: Venue,
+    instruments: Sequence[InstrumentId],
+    limits: ExchangeLimits,
+    clock: SystemClock,
 ) -> CheckResult:
     """Connect as the service does, and wait for the first market data message."""
     name = f"stream {venue}"
     url = served_endpoints(settings)[venue].ws_url
-    clock = SystemClock()
     opened = anyio.Event()
     causes: list[str] = []
 
@@ -103,7 +110,7 @@ async def _stream(
         elif isinstance(event, ConnectionLost | ConnectionFatal):
             causes.append(event.cause)
 
-    feed = direct_feed(settings, venue, clock, listen)
+    feed = direct_feed(settings, venue, clock, limits.gates[venue], listen)
     started_ms = clock.monotonic_ms()
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(feed.run, instruments)

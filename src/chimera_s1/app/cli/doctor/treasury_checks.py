@@ -1,10 +1,10 @@
 """Checks of the treasury: the ledger and the exchange key."""
 
-from chimera_s1.adapters.binance.http.weight_budget import weight_budgets
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TREASURY_LEDGER
 from chimera_s1.app.capabilities.treasury.wiring import build_gateway, treasury_enabled
 from chimera_s1.app.cli.doctor.check_result import CheckGrade, CheckResult, run_check
+from chimera_s1.app.foundation import ExchangeLimits
 from chimera_s1.app.service_settings import Settings
 from chimera_s1.app.stores import open_stores, sqlite_path
 
@@ -12,14 +12,14 @@ _LEDGER = "see the runbook, and chimera-s1 ledger verify"
 _KEY = "check the key at the exchange: its permissions and its allowed IP addresses"
 
 
-async def check_treasury(settings: Settings) -> list[CheckResult]:
+async def check_treasury(settings: Settings, limits: ExchangeLimits) -> list[CheckResult]:
     """Ledger and key; without a key, one result that says so."""
     if not treasury_enabled(settings):
         detail = "none, so no money is moved: S1_BINANCE_KEY is not set, or this is testnet"
         return [CheckResult("exchange key", CheckGrade.OK, detail)]
     return [
         await run_check("ledger", _ledger(settings), _LEDGER),
-        await run_check("exchange key", _key(settings), _KEY),
+        await run_check("exchange key", _key(settings, limits), _KEY),
     ]
 
 
@@ -35,10 +35,9 @@ async def _ledger(settings: Settings) -> CheckResult:
     )
 
 
-async def _key(settings: Settings) -> CheckResult:
+async def _key(settings: Settings, limits: ExchangeLimits) -> CheckResult:
     clock = SystemClock()
-    budgets = weight_budgets(clock)
-    async with build_gateway(settings, budgets, lambda: float(clock.now_ms())) as gateway:
+    async with build_gateway(settings, limits.budgets, lambda: float(clock.now_ms())) as gateway:
         may = await gateway.key_permissions()
     allowed = [
         ("read", may.may_read),

@@ -15,7 +15,7 @@ from chimera_s1.adapters.market_file import MarketFileWriter
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.cli.shared.direct_feed import direct_feed
 from chimera_s1.app.cli.shared.output import StatusLine, print_status
-from chimera_s1.app.foundation import served_endpoints
+from chimera_s1.app.foundation import ExchangeLimits, exchange_limits, served_endpoints
 from chimera_s1.app.service_settings import Settings
 from chimera_s1.domain.errors import ConfigurationError, PortError
 from chimera_s1.domain.identifiers import InstrumentId, Venue
@@ -74,13 +74,14 @@ async def record_market_data(settings: Settings, plan: RecordingPlan) -> None:
         PortError: The file cannot be written.
     """
     clock = SystemClock()
-    instruments = await _instruments(settings, clock)
+    limits = exchange_limits(settings, clock)
+    instruments = await _instruments(settings, clock, limits)
     with MarketFileWriter(plan.file) as writer, anyio.open_signal_receiver(*_SIGNALS) as signals:
         recorder = MessageRecorder(writer, plan.messages)
         with anyio.move_on_after(math.inf if plan.seconds is None else plan.seconds):
             async with anyio.create_task_group() as tasks:
                 for venue, chosen in instruments.items():
-                    feed = _feed(settings, venue, recorder, clock)
+                    feed = _feed(settings, venue, recorder, clock, limits)
                     tasks.start_soon(feed.run, chosen)
                 tasks.start_soon(_show_progress, recorder, plan.file, clock)
                 tasks.start_soon(_finish_on_signal, signals, recorder)
@@ -91,9 +92,12 @@ async def record_market_data(settings: Settings, plan: RecordingPlan) -> None:
     typer.echo(f"{plan.file}: {recorder.messages} messages")
 
 
-async def _instruments(settings: Settings, clock: Clock) -> dict[Venue, tuple[InstrumentId, ...]]:
+async def _instruments(
+    settings: Settings, clock: Clock, limits: ExchangeLimits
+) -> dict[Venue, tuple[InstrumentId, ...]]:
     found: dict[Venue, tuple[InstrumentId, ...]] = {}
-    async with BinanceExchangeInformation(served_endpoints(settings), clock) as exchange:
+    endpoints = served_endpoints(settings)
+    async with BinanceExchangeInformation(endpoints, clock, limits.budgets) as exchange:
         for venue in settings.venues:
             listings = await exchange.listings(venue)
             selection = select_instruments(settings.symbol_filter, listings, venue, settings.shard)
@@ -108,12 +112,17 @@ async def _instruments(settings: Settings, clock: Clock) -> dict[Venue, tuple[In
 
 
 def _feed(
-    settings: Settings, venue: Venue, recorder: MessageRecorder, clock: Clock
+    settings: Settings,
+    venue: Venue,
+    recorder: MessageRecorder,
+    clock: Clock,
+    limits: ExchangeLimits,
 ) -> BinanceMarketFeed:
     def write(payload: bytes, received_ms: int) -> None:
         recorder.write(venue, payload, received_ms)
 
-    return direct_feed(settings, venue, clock, _print_connection_loss, record=write)
+    gate = limits.gates[venue]
+    return direct_feed(settings, venue, clock, gate, _print_connection_loss, record=write)
 
 
 def _print_connection_loss(event: FeedEvent) -> None:

@@ -4,6 +4,7 @@ import random
 from collections.abc import Callable
 
 from chimera_s1.adapters.binance.market_feed import BinanceMarketFeed, FeedPlan
+from chimera_s1.adapters.binance.streams.dial_gate import DialGate
 from chimera_s1.adapters.binance.streams.read_pacer import ReadPacer
 from chimera_s1.app.foundation import served_endpoints
 from chimera_s1.app.service_settings import Settings
@@ -17,6 +18,7 @@ def direct_feed(
     settings: Settings,
     venue: Venue,
     clock: Clock,
+    gate: DialGate,
     listener: FeedListener,
     *,
     record: Callable[[bytes, int], None] | None = None,
@@ -36,6 +38,7 @@ def direct_feed(
     return BinanceMarketFeed(
         plan,
         clock=clock,
+        gate=gate,
         pacer=ReadPacer(clock, interval_ms=0),
         draw=random.random,
         clock_offset_ms=lambda: 0.0,

@@ -13,6 +13,7 @@ from chimera_s1.adapters.binance.http.weight_budget import (
     weight_budgets,
 )
 from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.operations.venue_hold import VenueHold
 from tests.fakes.manual_clock import ManualClock
 
 
@@ -30,12 +31,14 @@ def test_used_weight_is_the_last_one_reported() -> None:
 
 @pytest.mark.parametrize("status", [418, 429])
 async def test_a_rate_limit_blocks_every_caller(status: int) -> None:
-    """For as long as the reply says; the other host is not affected."""
+    """For as long as the reply says, dials too; the other host is not affected."""
     clock = ManualClock()
-    budgets = weight_budgets(clock)
+    holds = {venue: VenueHold() for venue in Venue}
+    budgets = weight_budgets(clock, holds)
     budgets[Venue.SPOT].record_reply(status, httpx2.Headers({"Retry-After": "7"}))
 
     assert budgets[Venue.SPOT].blocked_ms() == 7_000
+    assert holds[Venue.SPOT].dials_wait_ms(0) == 7_000
     assert budgets[Venue.PERP].blocked_ms() == 0
     await clock.advance(6_999)
     assert budgets[Venue.SPOT].blocked_ms() == 1
@@ -48,7 +51,7 @@ def test_a_later_hold_never_shortens_an_earlier_one(waits_ms: list[float]) -> No
     """Replies come in any order."""
     budget = WeightBudget(ManualClock())
     for wait_ms in waits_ms:
-        budget.block(wait_ms)
+        budget.block(wait_ms, "429")
 
     assert budget.blocked_ms() == max(waits_ms)
 

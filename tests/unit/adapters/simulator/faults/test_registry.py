@@ -174,7 +174,7 @@ def test_clearing_removes_all_faults(faults: FaultRegistry) -> None:
         ("ws:spot", "refuse:499", "HTTP status"),
         ("ws:spot:btcusdt@bookTicker", "refuse", "stall, malformed"),
         ("ws:spot#0", "disconnect", "ws:spot#3"),
-        ("ws:spot#1", "crossed", "disconnect, close:<code>, shutdown, half-open, slow:<ms>"),
+        ("ws:spot#1", "crossed", "disconnect, close:<code>, close-after-data:<code>, shutdown"),
         ("clock", "storm:5", "offset:<ms>, drift:<ms/s>"),
         ("market", "offset:5", "storm:<updates/s>"),
         ("market", "storm:0", "from 1 to 1000000"),

@@ -70,7 +70,7 @@ class Rig:
         self.feed.watch = self.watch
 
     def opened(self) -> None:
-        self.watch.on_feed_event(ConnectionOpened("perp-0", Venue.PERP, KEYS, recovered=False))
+        self.watch.on_feed_event(ConnectionOpened("perp-0", Venue.PERP, KEYS))
 
     def lost(self, cause: str = "cut") -> None:
         self.watch.on_feed_event(ConnectionLost("perp-0", Venue.PERP, KEYS, cause, 1, 500.0))

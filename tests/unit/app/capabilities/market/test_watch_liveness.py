@@ -169,7 +169,7 @@ async def test_failing_probe_does_not_delay_other_symbols(
     )
     three = (delisted, moving, speaking)
     async with watching() as rig:
-        rig.watch.on_feed_event(ConnectionOpened("perp-1", Venue.PERP, three, recovered=False))
+        rig.watch.on_feed_event(ConnectionOpened("perp-1", Venue.PERP, three))
         rig.exchange.refused[delisted[0]] = refusal
         rig.exchange.book_tops[moving[0]] = OTHER
         rig.deliver(delisted)
@@ -221,7 +221,7 @@ async def test_venues_do_not_mix() -> None:
     """Another venue's quotes keep nothing alive here, its losses blind nothing."""
     async with watching() as rig:
         spot = (InstrumentId(Venue.SPOT, Symbol("BTCUSDT")), "binance.spot.bookTicker")
-        rig.watch.on_feed_event(ConnectionOpened("spot-0", Venue.SPOT, (spot,), recovered=False))
+        rig.watch.on_feed_event(ConnectionOpened("spot-0", Venue.SPOT, (spot,)))
         rig.watch.on_feed_event(ConnectionLost("spot-0", Venue.SPOT, (spot,), "cut", 1, 1.0))
         rig.watch.on_feed_event(RoundTrip("perp-0", Venue.PERP, 1.0, 0.0))
         await rig.busy(3_000)

@@ -20,6 +20,7 @@ from chimera_s1.domain.ports.market_feed import (
     ConnectionLost,
     ConnectionOpened,
     ConnectionRenewed,
+    FatalEnded,
     RoundTrip,
 )
 from chimera_s1.domain.ports.operations_log import (
@@ -93,10 +94,10 @@ async def test_each_connection_change_is_an_event() -> None:
     spot = Venue.SPOT
     async with bench.running():
         for event in (
-            ConnectionOpened("spot-0", spot, (), recovered=False),
+            ConnectionOpened("spot-0", spot, ()),
             ConnectionLost("spot-0", spot, (), "cut", 3, 500.0),
             ConnectionFatal("spot-0", spot, (), "cut", 3),
-            ConnectionOpened("spot-0", spot, (), recovered=True),
+            FatalEnded("spot-0", spot),
             ConnectionRenewed("spot-0", spot, "24 h"),
         ):
             bench.operations.on_feed_event(event)

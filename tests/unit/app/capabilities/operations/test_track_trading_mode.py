@@ -3,7 +3,12 @@
 from chimera_s1.app.capabilities.operations.track_trading_mode import TrackTradingMode
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.trading_mode import TradingHalted, TradingMode, TradingResumed
-from chimera_s1.domain.ports.market_feed import ConnectionFatal, ConnectionLost, ConnectionOpened
+from chimera_s1.domain.ports.market_feed import (
+    ConnectionFatal,
+    ConnectionLost,
+    ConnectionOpened,
+    FatalEnded,
+)
 from chimera_s1.domain.ports.operations_log import EventDetail
 
 
@@ -11,8 +16,12 @@ def fatal(connection: str) -> ConnectionFatal:
     return ConnectionFatal(connection, Venue.SPOT, (), "refused", 11)
 
 
-def opened(connection: str, *, recovered: bool) -> ConnectionOpened:
-    return ConnectionOpened(connection, Venue.SPOT, (), recovered=recovered)
+def opened(connection: str) -> ConnectionOpened:
+    return ConnectionOpened(connection, Venue.SPOT, ())
+
+
+def healthy(connection: str) -> FatalEnded:
+    return FatalEnded(connection, Venue.SPOT)
 
 
 class Tracked:
@@ -26,9 +35,12 @@ class Tracked:
 
 
 def test_a_fatal_feed_changes_the_mode_and_so_does_its_recovery() -> None:
+    """Data alone is no recovery: the venue may close the socket again at once."""
     tracked = Tracked()
     tracked.mode.on_feed_event(fatal("spot-0"))
-    tracked.mode.on_feed_event(opened("spot-0", recovered=True))
+    tracked.mode.on_feed_event(opened("spot-0"))
+    assert tracked.mode.mode() is TradingMode.MANAGE_ONLY
+    tracked.mode.on_feed_event(healthy("spot-0"))
 
     assert tracked.changes == [("NORMAL", "MANAGE_ONLY"), ("MANAGE_ONLY", "NORMAL")]
 
@@ -36,10 +48,10 @@ def test_a_fatal_feed_changes_the_mode_and_so_does_its_recovery() -> None:
 def test_feed_out_of_retries_sets_manage_only() -> None:
     """One failed connection is enough."""
     tracked = Tracked()
-    tracked.mode.on_feed_event(opened("spot-0", recovered=False))
+    tracked.mode.on_feed_event(opened("spot-0"))
     tracked.mode.on_feed_event(fatal("perp-0"))
     tracked.mode.on_feed_event(fatal("perp-1"))
-    tracked.mode.on_feed_event(opened("perp-0", recovered=True))
+    tracked.mode.on_feed_event(healthy("perp-0"))
 
     assert tracked.mode.mode() is TradingMode.MANAGE_ONLY
     assert tracked.changes == [("NORMAL", "MANAGE_ONLY")]

@@ -1,0 +1,119 @@
+"""Holds of a venue: times in which it gets no dials, or no requests either.
+
+REST, WebSocket API and streams of a venue are one ban domain: what one path hears, all obey.
+Times are monotonic ms.
+"""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+POLICY_HOLD_MS = 60_000
+POLICY_HOLD_MAX_MS = 900_000
+"""First and longest hold after a limit was broken for which the venue named no time to wait."""
+
+POLICY_CALM_MS = 900_000
+"""Time after such a hold without another one; then the next is a first one again."""
+
+
+class HoldScope(StrEnum):
+    """What is held: new sockets only, REST requests only, or both (a ban of the address)."""
+
+    DIALS = "dials"
+    REQUESTS = "requests"
+    ALL = "all"
+
+    @property
+    def held(self) -> str:
+        """For a sentence that begins with "no"."""
+        return "requests and no dials" if self is HoldScope.ALL else self.value
+
+    @property
+    def holds_dials(self) -> bool:
+        return self is not HoldScope.REQUESTS
+
+    @property
+    def holds_requests(self) -> bool:
+        return self is not HoldScope.DIALS
+
+
+class Hold(Struct, frozen=True):
+    """Attributes:
+    until_ms: When it ends.
+
+    cause: The venue's own words, and where they were heard.
+    """
+
+    scope: HoldScope
+    until_ms: float
+    cause: str
+
+
+class VenueHold:
+    """The holds of one venue, for all users of the venue in this process.
+
+    Attributes:
+        count: Holds that began while none was in force.
+        last: The newest of them; it may have been extended since.
+    """
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.last: Hold | None = None
+        self._dials: Hold | None = None
+        self._requests: Hold | None = None
+        self._policy_holds = 0
+        self._policy_ended_ms = 0.0
+
+    def hold(self, scope: HoldScope, duration_ms: float, cause: str, now_ms: float) -> None:
+        """Hold *scope* for *duration_ms*; never shortens an earlier hold."""
+        if duration_ms <= 0:
+            return
+        new = Hold(scope, now_ms + duration_ms, cause)
+        if self.current(now_ms) is None:
+            self.count += 1
+            self.last = new
+        if scope.holds_dials:
+            self._dials = _later(self._dials, new)
+        if scope.holds_requests:
+            self._requests = _later(self._requests, new)
+
+    def hold_for_policy(self, scope: HoldScope, cause: str, now_ms: float) -> None:
+        """Hold *scope* after a limit was broken and no time was named: 60 s, doubling to 15 min.
+
+        Several reports during one hold are one: sockets that are open together end together.
+        """
+        if self._policy_holds and now_ms < self._policy_ended_ms:
+            self.hold(scope, self._policy_ended_ms - now_ms, cause, now_ms)
+            return
+        if now_ms - self._policy_ended_ms >= POLICY_CALM_MS:
+            self._policy_holds = 0
+        duration_ms = min(POLICY_HOLD_MAX_MS, POLICY_HOLD_MS * 2**self._policy_holds)
+        # Beyond the longest hold a larger exponent changes nothing.
+        self._policy_holds = min(self._policy_holds + 1, POLICY_HOLD_MAX_MS // POLICY_HOLD_MS)
+        self._policy_ended_ms = now_ms + duration_ms
+        self.hold(scope, duration_ms, cause, now_ms)
+
+    def dials_wait_ms(self, now_ms: float) -> float:
+        """How long no socket may be dialled; 0 when one may."""
+        return _left_ms(self._dials, now_ms)
+
+    def requests_wait_ms(self, now_ms: float) -> float:
+        """How long no request may be sent; 0 when one may."""
+        return _left_ms(self._requests, now_ms)
+
+    def current(self, now_ms: float) -> Hold | None:
+        """The hold that ends last, with the scope of what is held now; None without one."""
+        live = [hold for hold in (self._dials, self._requests) if _left_ms(hold, now_ms) > 0]
+        last = max((hold for hold in live if hold), key=lambda hold: hold.until_ms, default=None)
+        if last is None or len(live) == 1:
+            return last
+        return Hold(HoldScope.ALL, last.until_ms, last.cause)
+
+
+def _later(known: Hold | None, new: Hold) -> Hold:
+    return new if known is None or new.until_ms > known.until_ms else known
+
+
+def _left_ms(hold: Hold | None, now_ms: float) -> float:
+    return 0.0 if hold is None else max(0.0, hold.until_ms - now_ms)
