@@ -1,12 +1,23 @@
 """The entry ids of quotes: ours, so that Redis refuses what is repeated or older."""
 
+from collections.abc import Sequence
 from typing import Final
 
+from msgspec import Struct, structs
+
 from chimera_s1.domain.errors import InvalidValueError
-from chimera_s1.domain.identifiers import Channel
+from chimera_s1.domain.identifiers import Channel, InstrumentId
 from chimera_s1.domain.market.conflation import WindowMs, window_end
 from chimera_s1.domain.market.entry_id import EntryId
 from chimera_s1.domain.market.quote import Quote
+
+STARTING_MS = 5_000
+"""How long after reading a stream's last entry quotes may arrive that it already holds."""
+
+AHEAD_MS = 1_000
+"""With window 0, ids may be ahead of the clock by this much: frames of one millisecond."""
+
+_BEFORE_ALL: Final = EntryId(0, 0)
 
 _CHANNEL_NUMBERS: Final = {Channel.BOOK_TICKER: 0, Channel.DEPTH5: 1}
 """They are part of ids on streams: never change one, never use one twice."""
@@ -35,3 +46,123 @@ def channel_number(source: str) -> int:
         return _CHANNEL_NUMBERS[Channel(name)]
     except ValueError:
         raise InvalidValueError(f"{source!r} does not end in a channel") from None
+
+
+class LastEntry(Struct, frozen=True):
+    """The newest entry of a stream, as far as ids and times are concerned; *ts* is epoch ms."""
+
+    entry_id: EntryId
+    ts: int
+
+
+class StreamIds:
+    """The last id of each stream, and the ids of the quotes that follow.
+
+    A process that begins to publish reads the last entry of each stream first. Quotes that the
+    streams already hold are left out, so that a new publisher repeats and reorders nothing. Where
+    the last id is ahead of the clock (it was stepped back, or another one was wrong), ids continue
+    1 ms after it until the clock has caught up.
+
+    Attributes:
+        repeated: Quotes left out: their window, or a newer update, is on the stream.
+        ahead: Quotes whose id is ahead of the clock.
+        last_ahead: The newest of these ids and its stream; None before the first.
+    """
+
+    def __init__(self, window: WindowMs, *, channels: int = 1) -> None:
+        """Args: channels: Of each stream; with several, quotes are sorted by their ids."""
+        self.repeated = 0
+        self.ahead = 0
+        self.last_ahead: tuple[InstrumentId, EntryId] | None = None
+        self._window = window
+        self._sorted = window > 0 and channels > 1
+        self._last: dict[InstrumentId, EntryId] = {}
+        self._found: dict[InstrumentId, LastEntry] = {}
+        self._moved: dict[InstrumentId, EntryId] = {}  # the natural id of a last id that is ahead
+        self._began_ms = 0
+        self._found_ms = -STARTING_MS
+
+    def begin(self, now_ms: int) -> None:
+        """Forget all streams: another process may have written them until now."""
+        self._last.clear()
+        self._found.clear()
+        self._moved.clear()
+        self._began_ms = now_ms
+
+    def seed(self, instrument: InstrumentId, last: LastEntry | None, now_ms: int) -> None:
+        """Continue after *last*; None: the stream is empty, or cannot be read."""
+        self._last[instrument] = _BEFORE_ALL if last is None else last.entry_id
+        self._moved.pop(instrument, None)
+        if last is not None:
+            self._found[instrument] = last
+            self._found_ms = now_ms
+
+    def assign(self, quotes: Sequence[Quote], now_ms: int) -> tuple[list[Quote], list[Quote]]:
+        """The quotes to publish, with their ids, and those of streams that are not seeded."""
+        admitted: list[Quote] = []
+        unseeded: list[Quote] = []
+        if self._sorted:
+            quotes = sorted(quotes, key=self._natural_id)
+        starting = 0 <= now_ms - self._found_ms < STARTING_MS
+        for quote in quotes:
+            last = self._last.get(quote.instrument)
+            if last is None:
+                unseeded.append(quote)
+                continue
+            natural = self._natural_id(quote)
+            if starting or natural <= last:
+                assigned = self._following(quote, natural, last, now_ms, starting=starting)
+                if assigned is None:
+                    self.repeated += 1
+                    continue
+                self._last[quote.instrument] = entry_id(assigned, self._window)
+                admitted.append(assigned)
+            else:
+                self._last[quote.instrument] = natural
+                admitted.append(quote)
+                if self._moved:
+                    self._moved.pop(quote.instrument, None)
+        return admitted, unseeded
+
+    def _natural_id(self, quote: Quote) -> EntryId:
+        return natural_entry_id(quote, self._window)
+
+    def _following(
+        self, quote: Quote, natural: EntryId, last: EntryId, now_ms: int, *, starting: bool
+    ) -> Quote | None:
+        """*quote* with an id above *last*; None if its stream already holds it or a newer one."""
+        found = self._found.get(quote.instrument) if starting else None
+        if found is not None:
+            if self._window == 0 and quote.update_id <= found.entry_id.number:
+                return None
+            if quote.ts < found.ts:
+                quote = structs.replace(quote, ts=min(quote.received_ms, found.ts))
+        if natural > last:
+            self._moved.pop(quote.instrument, None)
+            return quote
+        if self._window == 0:
+            ms = last.ms if natural.number > last.number else last.ms + 1
+            limit_ms = now_ms + AHEAD_MS
+        else:
+            ms = last.ms + 1
+            limit_ms = window_end(now_ms, self._window)
+            if self._is_repeated(quote, natural, last, limit_ms, starting=starting):
+                return None
+        return self._move(quote, natural, EntryId(ms, natural.number), ahead=ms > limit_ms)
+
+    def _is_repeated(
+        self, quote: Quote, natural: EntryId, last: EntryId, limit_ms: int, *, starting: bool
+    ) -> bool:
+        """Whether the stream holds the window of *quote*, rather than an id ahead of the clock."""
+        moved = self._moved.get(quote.instrument)
+        if moved is not None:
+            return natural == moved
+        return last.ms <= limit_ms or (starting and quote.received_ms < self._began_ms)
+
+    def _move(self, quote: Quote, natural: EntryId, assigned: EntryId, *, ahead: bool) -> Quote:
+        if self._window > 0:
+            self._moved[quote.instrument] = natural
+        if self._window > 0 or ahead:
+            self.ahead += 1
+            self.last_ahead = quote.instrument, assigned
+        return structs.replace(quote, entry_id=assigned)
