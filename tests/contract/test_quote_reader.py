@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from chimera_s1.adapters.redis.cluster_client import connect_cluster
+from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
+from chimera_s1.adapters.redis.quote_reader import RedisQuoteReader
 from chimera_s1.domain.errors import PublisherUnavailableError
 from chimera_s1.domain.identifiers import Venue
 from tests.contract.quote_stores import (
@@ -17,6 +19,7 @@ from tests.contract.quote_stores import (
     stoppable_redis_store,
 )
 from tests.contract.redis_cluster import Addresses
+from tests.contract.test_quote_publisher_faults import served_by
 
 
 @pytest.fixture(params=["memory", "single_node", "cluster"])
@@ -74,6 +77,42 @@ async def test_newest_of_many_reads_them_all(store: QuoteStore) -> None:
     await store.publisher.publish([make_quote(instrument) for instrument in instruments])
 
     assert [e.instrument for e in await store.reader.newest(instruments)] == instruments
+
+
+async def test_last_entries_name_empty_streams(store: QuoteStore) -> None:
+    first, second, empty = fresh_instruments(3)
+    await store.publisher.publish([make_quote(first), make_quote(second), make_quote(first)])
+
+    found = await store.reader.last_entries([first, second, empty])
+
+    assert found.keys() == {first, second, empty}
+    assert found[first] == (await store.reader.history(first, 10))[-1]
+    assert found[empty] is None
+
+
+async def test_last_entries_of_an_unavailable_store_are_left_out(breakable: QuoteStore) -> None:
+    """No exception."""
+    assert breakable.stop is not None
+    await breakable.stop()
+
+    assert await breakable.reader.last_entries(fresh_instruments(2)) == {}
+
+
+async def test_last_entries_of_other_nodes_do_not_wait_for_a_hanging_one(
+    redis_binary: Path, tmp_path: Path
+) -> None:
+    instruments = fresh_instruments(60)
+    async with (
+        EmbeddedRedis(tmp_path, binary=redis_binary, masters=3) as redis,
+        connect_cluster(redis.addresses) as client,
+    ):
+        reader = RedisQuoteReader(client, timeout_s=0.5)
+        assert len(await reader.last_entries(instruments)) == 60
+        redis.nodes[1].pause()
+        found = await reader.last_entries(instruments)
+        redis.nodes[1].resume()
+
+    assert set(instruments) - found.keys() == set(served_by(1, instruments))
 
 
 @pytest.mark.parametrize(("count", "expected"), [(2, 2), (5, 5), (100, 5), (0, 0), (-1, 0)])

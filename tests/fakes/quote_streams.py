@@ -1,7 +1,7 @@
 """Quote streams in memory, with a publisher and a reader."""
 
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from anyio.lowlevel import checkpoint
 
@@ -102,6 +102,14 @@ class MemoryQuoteReader:
         return tuple(
             entry for instrument in instruments for entry in self._streams.entries(instrument)[-1:]
         )
+
+    async def last_entries(
+        self, instruments: Collection[InstrumentId]
+    ) -> dict[InstrumentId, PublishedQuote | None]:
+        await checkpoint()
+        if self._streams.unavailable:
+            return {}
+        return {each: next(iter(self._streams.entries(each)[-1:]), None) for each in instruments}
 
     async def history(self, instrument: InstrumentId, count: int) -> tuple[PublishedQuote, ...]:
         await self._check_available()

@@ -15,6 +15,7 @@ SLOT_COUNT: Final = 16384
 """Fixed in every Redis Cluster."""
 
 _QUOTE_PREFIX: Final = "mkt:events:"
+_PUBLISHER_LEASE_PREFIX: Final = "s1:lease:publisher:"
 
 
 def account_claim_key(account: str) -> str:
@@ -40,6 +41,10 @@ def status_stream(venue: Venue) -> str:
 def heartbeat_key(instance: str) -> str:
     """`s1:heartbeat:host-1234`."""
     return f"s1:heartbeat:{instance}"
+
+
+def publisher_lease_key(name: str) -> str:
+    return f"{_PUBLISHER_LEASE_PREFIX}{name}"
 
 
 def quote_pattern(venue: Venue) -> str:

@@ -1,12 +1,12 @@
 """Reads quotes from their streams."""
 
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Collection, Sequence
+from contextlib import asynccontextmanager, suppress
 
 import anyio
 
 from chimera_s1.adapters.redis.cluster_client import ClusterClient
-from chimera_s1.adapters.redis.errors import translate_redis_errors
+from chimera_s1.adapters.redis.errors import REDIS_FAILURES, translate_redis_errors
 from chimera_s1.adapters.redis.keys import quote_pattern, quote_stream, quoted_instrument
 from chimera_s1.adapters.redis.quote_entry import decode_quote
 from chimera_s1.domain.identifiers import InstrumentId, Venue
@@ -45,6 +45,15 @@ class RedisQuoteReader:
                 quotes += await self._newest(instruments[start : start + _CHUNK_SIZE])
         return tuple(quotes)
 
+    async def last_entries(
+        self, instruments: Collection[InstrumentId]
+    ) -> dict[InstrumentId, PublishedQuote | None]:
+        found: dict[InstrumentId, PublishedQuote | None] = {}
+        async with anyio.create_task_group() as nodes:
+            for part in self._by_node(instruments):
+                nodes.start_soon(self._last_entries_of_node, part, found)
+        return found
+
     async def history(self, instrument: InstrumentId, count: int) -> tuple[PublishedQuote, ...]:
         if count < 1:
             return ()
@@ -53,6 +62,22 @@ class RedisQuoteReader:
                 "XREVRANGE", quote_stream(instrument), "+", "-", "COUNT", count
             )
         return tuple(decode_quote(instrument, entry) for entry in reversed(entries))
+
+    def _by_node(self, instruments: Collection[InstrumentId]) -> Collection[list[InstrumentId]]:
+        parts: dict[str, list[InstrumentId]] = {}
+        for instrument in instruments:
+            node = self._client.get_node_from_key(quote_stream(instrument))
+            parts.setdefault(node.name if node else "", []).append(instrument)
+        return parts.values()
+
+    async def _last_entries_of_node(
+        self,
+        instruments: Sequence[InstrumentId],
+        found: dict[InstrumentId, PublishedQuote | None],
+    ) -> None:
+        with suppress(*REDIS_FAILURES), anyio.fail_after(self._timeout_s):
+            newest = {each.instrument: each for each in await self._newest(instruments)}
+            found.update((each, newest.get(each)) for each in instruments)
 
     async def _newest(self, instruments: Sequence[InstrumentId]) -> list[PublishedQuote]:
         pipeline = self._client.pipeline()

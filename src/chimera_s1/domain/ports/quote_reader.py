@@ -1,6 +1,6 @@
 """Port: reading published quotes, for people and tools."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -25,6 +25,16 @@ class QuoteReader(Protocol):
 
     async def newest(self, instruments: Sequence[InstrumentId]) -> tuple[PublishedQuote, ...]:
         """The newest entry of each stream that has one, in the order of *instruments*."""
+        ...
+
+    async def last_entries(
+        self, instruments: Collection[InstrumentId]
+    ) -> Mapping[InstrumentId, PublishedQuote | None]:
+        """The newest entry of each stream, None for an empty one.
+
+        Returns within a bounded time and never raises: streams whose node does not answer are left
+        out, the others do not wait for them.
+        """
         ...
 
     async def history(self, instrument: InstrumentId, count: int) -> tuple[PublishedQuote, ...]:

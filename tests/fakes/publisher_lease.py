@@ -1,0 +1,40 @@
+"""A publisher lease in memory."""
+
+from anyio.lowlevel import checkpoint
+
+from chimera_s1.domain.errors import PublisherUnavailableError
+from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.ports.publisher_lease import LeaseHolder
+
+
+class MemoryPublisherLease:
+    """Implements `domain.ports.publisher_lease.PublisherLease`; calls raise while `unavailable`."""
+
+    def __init__(self, clock: Clock, name: str = "publisher") -> None:
+        self.unavailable = False
+        self.owner = ""
+        self._name = name
+        self._clock = clock
+        self._until_ms = 0.0
+
+    @property
+    def name(self) -> str:
+        return self._name
+
+    async def acquire(self, owner: str, duration_ms: int) -> LeaseHolder:
+        await self._check_available()
+        now_ms = self._clock.monotonic_ms()
+        if self.owner not in {"", owner} and now_ms < self._until_ms:
+            return LeaseHolder(self.owner, round(self._until_ms - now_ms))
+        self.owner, self._until_ms = owner, now_ms + duration_ms
+        return LeaseHolder(owner, duration_ms)
+
+    async def release(self, owner: str) -> None:
+        await self._check_available()
+        if self.owner == owner:
+            self.owner = ""
+
+    async def _check_available(self) -> None:
+        await checkpoint()
+        if self.unavailable:
+            raise PublisherUnavailableError("the lease cannot be read")
