@@ -8,10 +8,15 @@ from chimera_s1.domain.ports.publisher_lease import LeaseHolder
 
 
 class MemoryPublisherLease:
-    """Implements `domain.ports.publisher_lease.PublisherLease`; calls raise while `unavailable`."""
+    """Implements `domain.ports.publisher_lease.PublisherLease`; calls raise while `unavailable`.
+
+    Attributes:
+        endless: Whether the lease of another owner never expires: written by hand.
+    """
 
     def __init__(self, clock: Clock, name: str = "publisher") -> None:
         self.unavailable = False
+        self.endless = False
         self.owner = ""
         self._name = name
         self._clock = clock
@@ -24,6 +29,8 @@ class MemoryPublisherLease:
     async def acquire(self, owner: str, duration_ms: int) -> LeaseHolder:
         await self._check_available()
         now_ms = self._clock.monotonic_ms()
+        if self.endless and self.owner != owner:
+            return LeaseHolder(self.owner, -1)
         if self.owner not in {"", owner} and now_ms < self._until_ms:
             return LeaseHolder(self.owner, round(self._until_ms - now_ms))
         self.owner, self._until_ms = owner, now_ms + duration_ms

@@ -91,11 +91,15 @@ class StreamIds:
 
     def seed(self, instrument: InstrumentId, last: LastEntry | None, now_ms: int) -> None:
         """Continue after *last*; None: the stream is empty, or cannot be read."""
-        self._last[instrument] = _BEFORE_ALL if last is None else last.entry_id
+        given = self._last.get(instrument, _BEFORE_ALL)
+        self._last[instrument] = given if last is None else max(given, last.entry_id)
         self._moved.pop(instrument, None)
         if last is not None:
             self._found[instrument] = last
             self._found_ms = now_ms
+
+    def last_id(self, instrument: InstrumentId) -> EntryId:
+        return self._last.get(instrument, _BEFORE_ALL)
 
     def assign(self, quotes: Sequence[Quote], now_ms: int) -> tuple[list[Quote], list[Quote]]:
         """The quotes to publish, with their ids, and those of streams that are not seeded."""

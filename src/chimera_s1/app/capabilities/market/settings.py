@@ -1,5 +1,7 @@
 """The settings of market data and its connections."""
 
+from hashlib import blake2b
+
 from msgspec import structs
 from pydantic import ValidationInfo, field_validator
 
@@ -99,6 +101,19 @@ class MarketSettings(CoreSettings):
         return structs.replace(self.symbols, contracts=frozenset(self.contracts))
 
     @property
+    def publisher_lease_name(self) -> str:
+        """Instances with the same name have the same share of the instruments: one publishes."""
+        parts = (
+            self.binance_env.value,
+            "+".join(sorted(venue.value for venue in self.venues)),
+            _symbols_name(self.symbols),
+            "+".join(sorted(contract.value for contract in self.contracts)),
+            "+".join(sorted(channel.value for channel in self.channels)),
+            str(self.shard),
+        )
+        return ":".join(parts)
+
+    @property
     def reconnect_policy(self) -> ReconnectPolicy:
         """The five `S1_RECONNECT_*` as the domain takes them."""
         return ReconnectPolicy(
@@ -110,3 +125,11 @@ class MarketSettings(CoreSettings):
             retries_max=self.reconnect_n_max,
             scan_ms=self.reconnect_scan_ms,
         )
+
+
+def _symbols_name(symbols: SymbolFilter) -> str:
+    """`*`, or the number of the named instruments and a hash of them."""
+    if symbols.every:
+        return "*"
+    names = ",".join(sorted(map(str, symbols.named)))
+    return f"{len(symbols.named)}-{blake2b(names.encode(), digest_size=4).hexdigest()}"

@@ -1,0 +1,201 @@
+"""Admit quotes to their streams: only while this instance publishes, and with ids that fit.
+
+A standby keeps its last quotes. When it takes over, it reads the last entry of each stream and
+publishes what is newer, so that no window is missing.
+"""
+
+import logging
+from collections import deque
+from collections.abc import Callable, Collection, Sequence
+
+import anyio
+from msgspec import structs
+
+from chimera_s1.app.capabilities.market.hold_publisher_lease import HoldPublisherLease
+from chimera_s1.app.change_signal import ChangeSignal
+from chimera_s1.domain.identifiers import InstrumentId
+from chimera_s1.domain.market.entry_id import EntryId
+from chimera_s1.domain.market.publisher_report import PublisherReport
+from chimera_s1.domain.market.quote import Quote
+from chimera_s1.domain.market.stream_ids import LastEntry, StreamIds
+from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.ports.operations_log import EventDetail
+from chimera_s1.domain.ports.quote_reader import PublishedQuote, QuoteReader
+
+KEPT_MS = 5_000
+"""A standby keeps quotes this long: more than the holder's lease and a take-over."""
+
+KEPT_MAX = 100_000
+
+REPORT_INTERVAL_MS = 60_000
+_NAMES_SHOWN = 5
+
+_log = logging.getLogger(__name__)
+
+
+class AdmitQuotes:
+    """Args:
+        record: Queues an event for `ops:events`.
+
+    Attributes:
+        changes: Notified when kept quotes may be admitted.
+        ids: The ids given out, and how many quotes were left out.
+        dropped: Kept quotes that were dropped: too old, or more than `KEPT_MAX`.
+    """
+
+    def __init__(
+        self,
+        lease: HoldPublisherLease,
+        ids: StreamIds,
+        reader: QuoteReader,
+        *,
+        clock: Clock,
+        record: Callable[[str, EventDetail], None],
+    ) -> None:
+        self.changes = ChangeSignal()
+        self.ids = ids
+        self.dropped = 0
+        self._lease = lease
+        self._reader = reader
+        self._clock = clock
+        self._record = record
+        self._term = 0
+        self._kept: deque[Quote] = deque()
+        self._unseeded = ChangeSignal()
+        self._foreign: dict[InstrumentId, float] = {}
+        self._ahead_seen = 0
+        self._reported_ms: float | None = None
+
+    @property
+    def publishing(self) -> bool:
+        return self._lease.publishing
+
+    @property
+    def kept(self) -> int:
+        """Quotes that wait: those of a standby, and those of streams that are being read."""
+        return len(self._kept)
+
+    def report(self) -> PublisherReport:
+        since_ms = self._clock.monotonic_ms() - REPORT_INTERVAL_MS
+        self._foreign = {each: at for each, at in self._foreign.items() if at >= since_ms}
+        return structs.replace(self._lease.report(), foreign_streams=len(self._foreign))
+
+    def admit(self, quotes: Sequence[Quote]) -> Sequence[Quote]:
+        """Those of *quotes*, and of the kept ones, that may be published now."""
+        if not self.publishing:
+            self.keep(quotes)
+            return ()
+        if self._term != self._lease.term:
+            self._term = self._lease.term
+            self.ids.begin(self._clock.now_ms())
+        if self._kept:
+            self._drop_old()
+            quotes = [*self._kept, *quotes]
+            self._kept.clear()
+        admitted, unseeded = self.ids.assign(quotes, self._clock.now_ms())
+        if unseeded:
+            self._kept.extend(unseeded)
+            self._unseeded.notify()
+        if self.ids.ahead > self._ahead_seen:
+            self._ahead_seen = self.ids.ahead
+            moved = {quote.instrument for quote in admitted if quote.entry_id is not None}
+            self._report_ahead(moved, "are ahead of this machine's clock")
+        return admitted
+
+    def keep(self, quotes: Sequence[Quote]) -> None:
+        """Keep *quotes* until this instance publishes."""
+        self._kept.extend(quotes)
+        self._drop_old()
+
+    async def resolve(self, refused: Sequence[Quote]) -> Sequence[Quote]:
+        """Of quotes whose ids Redis has refused, those to publish again, with other ids.
+
+        None if another instance holds the lease. If this one does, another process writes the
+        streams, too, or their ids are ahead of the clock.
+        """
+        await self._lease.check()
+        if not self.publishing:
+            return ()
+        instruments = {quote.instrument for quote in refused}
+        self._foreign.update(dict.fromkeys(instruments, self._clock.monotonic_ms()))
+        await self._seed(instruments)
+        admitted, _ = self.ids.assign(refused, self._clock.now_ms())
+        self._ahead_seen = self.ids.ahead
+        self._report_ahead(instruments, "were refused: another process writes these streams")
+        return admitted
+
+    async def run(self) -> None:
+        """Follow the lease, and read the last entries of streams, until cancelled."""
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self._follow_lease)
+            tasks.start_soon(self._seed_streams)
+
+    async def _follow_lease(self) -> None:
+        version = 0
+        while True:
+            await self._lease.changes.next_after(version)
+            version = self._lease.changes.version
+            self.changes.notify()
+
+    async def _seed_streams(self) -> None:
+        version = 0
+        while True:
+            await self._unseeded.next_after(version)
+            version = self._unseeded.version
+            instruments = {quote.instrument for quote in self._kept}
+            found = await self._seed(instruments)
+            for instrument in instruments - found:
+                # Its node does not answer. Redis will still refuse an id that does not fit.
+                self.ids.seed(instrument, None, self._clock.now_ms())
+            self.changes.notify()
+
+    async def _seed(self, instruments: Collection[InstrumentId]) -> set[InstrumentId]:
+        """Continue after the last entries of *instruments*; those whose node answers."""
+        term = self._lease.term
+        entries = await self._reader.last_entries(instruments)
+        if term == self._lease.term:
+            for instrument, entry in entries.items():
+                self.ids.seed(instrument, _last_entry(entry), self._clock.now_ms())
+        return set(entries)
+
+    def _drop_old(self) -> None:
+        oldest_ms = self._clock.now_ms() - KEPT_MS
+        while self._kept and (self._kept[0].received_ms < oldest_ms or len(self._kept) > KEPT_MAX):
+            self._kept.popleft()
+            self.dropped += 1
+
+    def _report_ahead(self, instruments: Collection[InstrumentId], cause: str) -> None:
+        """Report ids that do not follow from the clock, at most once a minute."""
+        now_ms = self._clock.monotonic_ms()
+        if self._reported_ms is not None and now_ms - self._reported_ms < REPORT_INTERVAL_MS:
+            return
+        self._reported_ms = now_ms
+        names = sorted(map(str, instruments))
+        shown = ", ".join(names[:_NAMES_SHOWN])
+        last_id = max((self.ids.last_id(each) for each in instruments), default=EntryId(0, 0))
+        _log.warning("ids of %s %s; the last one is %s", _and_more(shown, names), cause, last_id)
+        self._record(
+            "stream.id_ahead",
+            {
+                "lease": self._lease.name,
+                "streams": shown,
+                "stream_count": len(names),
+                "last_id": str(last_id),
+                "cause": cause,
+                "ahead_total": self.ids.ahead,
+                "repeated_total": self.ids.repeated,
+            },
+        )
+
+
+def _last_entry(entry: PublishedQuote | None) -> LastEntry | None:
+    """None for an empty stream."""
+    if entry is None:
+        return None
+    ts = dict(entry.fields).get("ts", "")
+    return LastEntry(EntryId.parse(entry.entry_id), int(ts) if ts.isdecimal() else 0)
+
+
+def _and_more(shown: str, names: Sequence[str]) -> str:
+    more = len(names) - _NAMES_SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown

@@ -1,0 +1,53 @@
+"""Write `mkt:status:*` only while this instance publishes; a standby's view is its own."""
+
+from collections.abc import Sequence
+
+import anyio
+
+from chimera_s1.app.capabilities.market.hold_publisher_lease import HoldPublisherLease
+from chimera_s1.app.capabilities.operations.outbox import REDIS_ERRORS
+from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.market.liveness import StatusChange
+from chimera_s1.domain.ports.market_status import MarketStatus
+
+CONNECTION_SYMBOL = "*"
+
+
+class PublishStatus:
+    """Implements `domain.ports.market_status.MarketStatus` on another one.
+
+    After a take-over the state of every symbol is written: the predecessor's may differ.
+    """
+
+    def __init__(self, status: MarketStatus, lease: HoldPublisherLease) -> None:
+        self._status = status
+        self._lease = lease
+        self._states: dict[Venue, dict[str, StatusChange]] = {venue: {} for venue in Venue}
+        self._terms = dict.fromkeys(Venue, 0)
+        self._lock = anyio.Lock()
+
+    async def append(self, venue: Venue, changes: Sequence[StatusChange]) -> None:
+        async with self._lock:
+            states = self._states[venue]
+            states |= {each.symbol: each for each in changes if each.symbol != CONNECTION_SYMBOL}
+            if not self._lease.publishing:
+                return
+            term = self._lease.term
+            if term != self._terms[venue]:
+                of_connections = [each for each in changes if each.symbol == CONNECTION_SYMBOL]
+                changes = [*of_connections, *states.values()]
+            if changes:
+                await self._status.append(venue, changes)
+            self._terms[venue] = term
+
+    async def run(self) -> None:
+        """Write all states after each take-over, until cancelled."""
+        version = 0
+        while True:
+            await self._lease.changes.next_after(version)
+            version = self._lease.changes.version
+            for venue in Venue:
+                try:
+                    await self.append(venue, ())
+                except REDIS_ERRORS:
+                    continue  # with the next change

@@ -1,0 +1,233 @@
+"""Quotes between the feeds and their streams: standby, take-over, refused ids."""
+
+import anyio
+import pytest
+from anyio import wait_all_tasks_blocked as settle
+from msgspec import structs
+
+from chimera_s1.app.capabilities.market.admit_quotes import KEPT_MAX, KEPT_MS, AdmitQuotes
+from chimera_s1.app.capabilities.market.hold_publisher_lease import LEASE_MS, HoldPublisherLease
+from chimera_s1.domain.market.conflation import WindowMs, window_end
+from chimera_s1.domain.market.entry_id import EntryId
+from chimera_s1.domain.market.quote import Quote
+from chimera_s1.domain.market.stream_ids import StreamIds, entry_id
+from chimera_s1.domain.operations.health import Level
+from chimera_s1.domain.ports.operations_log import EventDetail
+from tests.fakes.manual_clock import ManualClock
+from tests.fakes.publisher_lease import MemoryPublisherLease
+from tests.fakes.quote_streams import MemoryQuotePublisher, MemoryQuoteReader, MemoryQuoteStreams
+from tests.sample_quotes import quote
+
+SECOND = WindowMs(1000)
+NOON = 1_772_514_000_000
+
+
+class Rig:
+    """The streams, the lease, and instances that share them."""
+
+    def __init__(self) -> None:
+        self.clock = ManualClock(NOON)
+        self.streams = MemoryQuoteStreams(maxlen=1_000)
+        self.store = MemoryPublisherLease(self.clock)
+        self.events: list[tuple[str, EventDetail]] = []
+
+    def instance(self, owner: str) -> "Instance":
+        return Instance(self, owner)
+
+
+class Instance:
+    """One process: its lease, its admission, its publisher."""
+
+    def __init__(self, rig: Rig, owner: str) -> None:
+        self.rig = rig
+        self.lease = HoldPublisherLease(rig.store, owner, rig.clock, self._record)
+        self.admission = AdmitQuotes(
+            self.lease,
+            StreamIds(SECOND),
+            MemoryQuoteReader(rig.streams),
+            clock=rig.clock,
+            record=self._record,
+        )
+        self.publisher = MemoryQuotePublisher(rig.streams, SECOND)
+
+    async def publish(self, *quotes: Quote) -> list[str]:
+        """Offer *quotes*, read what must be read first; the ids written, ms after noon."""
+        admitted = [*self.admission.admit(quotes)]
+        async with anyio.create_task_group() as tasks:
+            tasks.start_soon(self.admission.run)
+            await settle()
+            tasks.cancel_scope.cancel()
+        admitted += self.admission.admit(())
+        report = await self.publisher.publish(admitted)
+        admitted = [each for each in admitted if each not in report.refused]
+        if report.refused:
+            again = await self.admission.resolve(report.refused)
+            assert not (await self.publisher.publish(again)).refused
+            admitted += again
+        return [_after_noon(entry_id(each, SECOND)) for each in admitted]
+
+    def _record(self, kind: str, detail: EventDetail) -> None:
+        self.rig.events.append((kind, detail))
+
+
+def _after_noon(written: EntryId) -> str:
+    return f"{written.ms - NOON}-{written.number}"
+
+
+@pytest.fixture
+def rig() -> Rig:
+    return Rig()
+
+
+def now(rig: Rig, bid: float = 1.0) -> Quote:
+    """A quote that is received now."""
+    return quote(bid=bid, ts=rig.clock.now_ms())
+
+
+async def test_a_standby_keeps_its_quotes_and_publishes_what_is_newer_when_it_takes_over(
+    rig: Rig,
+) -> None:
+    """Both receive the same; the holder dies after two windows. No window is missing or twice."""
+    one, other = rig.instance("one"), rig.instance("other")
+    for each in (one, other):
+        await each.lease.check()
+    for window in range(4):
+        received = now(rig, float(window + 1))
+        if window < 2:
+            await one.lease.check()
+            assert await one.publish(received) == [f"{window * 1000 + 1000}-0"]
+        if window < 3:
+            assert await other.publish(received) == []
+            await rig.clock.advance(1000)
+            await other.lease.check()
+
+    assert other.lease.publishing
+    assert await other.publish(received) == ["3000-0", "4000-0"]
+    assert other.admission.ids.repeated == 2
+    bids = [dict(each.fields)["bid1"] for each in rig.streams.entries(received.instrument)]
+    assert bids == ["1", "2", "3", "4"]
+
+
+async def test_a_standby_keeps_quotes_for_as_long_as_a_take_over_may_take(rig: Rig) -> None:
+    """Older ones are dropped: the holder has published them, or they are too old."""
+    other = rig.instance("other")
+    await rig.instance("one").lease.check()
+    await other.lease.check()
+    other.admission.admit([now(rig)])
+    await rig.clock.advance(KEPT_MS)
+    other.admission.admit([now(rig)])
+    assert (other.admission.kept, other.admission.dropped) == (2, 0)
+    await rig.clock.advance(1)
+    other.admission.admit([now(rig)])
+    assert (other.admission.kept, other.admission.dropped) == (2, 1)
+
+    other.admission.keep([now(rig)] * KEPT_MAX)
+    assert other.admission.kept == KEPT_MAX
+
+
+async def test_a_start_continues_after_the_last_entry(rig: Rig) -> None:
+    """A restart within a window does not repeat it."""
+    one = rig.instance("one")
+    await one.lease.check()
+    await one.publish(now(rig))
+    await one.lease.release()
+    again = rig.instance("again")
+    await again.lease.check()
+
+    assert await again.publish(now(rig)) == []
+    await rig.clock.advance(1000)
+    await again.lease.check()
+    assert await again.publish(now(rig)) == ["2000-0"]
+    assert not [kind for kind, _ in rig.events if kind.startswith("stream")]
+
+
+async def test_a_store_that_cannot_be_read_does_not_hold_quotes_back(rig: Rig) -> None:
+    """Its writes fail or are refused by their ids; the other nodes go on."""
+    one = rig.instance("one")
+    await one.lease.check()
+    rig.streams.unavailable = True
+    admitted = [*one.admission.admit([now(rig)])]
+    assert admitted == []
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(one.admission.run)
+        await settle()
+        tasks.cancel_scope.cancel()
+
+    assert one.admission.admit(()) == [now(rig)]
+
+
+async def test_an_id_that_is_ahead_of_the_clock_is_continued_and_reported(rig: Rig) -> None:
+    """The holder of the lease goes on 1 ms after it; one event a minute names the streams."""
+    one = rig.instance("one")
+    await one.lease.check()
+    assert await one.publish(now(rig)) == ["1000-0"]
+    rig.streams.append(now(rig), EntryId(NOON + 60_000, 5))
+    for expected in ("60001-0", "60002-0"):
+        await rig.clock.advance(1000)
+        assert await one.publish(now(rig)) == [expected]
+        await one.lease.check()
+
+    (detail,) = [detail for kind, detail in rig.events if kind == "stream.id_ahead"]
+    assert detail["streams"] == "spot/BTCUSDT"
+    assert detail["last_id"] == f"{NOON + 60_001}-0"
+    assert detail["lease"] == "publisher"
+    assert one.admission.ids.ahead == 2
+    assert one.admission.report().level is Level.YELLOW
+    assert "another process writes 1 stream" in one.admission.report().sentence
+    await rig.clock.advance(60_000)
+    await one.lease.check()
+    assert one.admission.report().level is Level.GREEN
+
+
+async def test_a_window_that_another_process_wrote_is_not_repeated_by_the_holder(rig: Rig) -> None:
+    """It serves an overlapping share under another lease; each window is on the stream once."""
+    one = rig.instance("one")
+    await one.lease.check()
+    await one.publish(now(rig))
+    await rig.clock.advance(1000)
+    await one.lease.check()
+    theirs = now(rig, 9.0)
+    rig.streams.append(theirs, EntryId(window_end(theirs.received_ms, SECOND), 0))
+
+    assert await one.publish(now(rig)) == []
+    assert one.admission.ids.repeated == 1
+    assert [kind for kind, _ in rig.events if kind.startswith("stream")] == ["stream.id_ahead"]
+    await rig.clock.advance(1000)
+    await one.lease.check()
+    assert await one.publish(now(rig)) == ["3000-0"]
+
+
+async def test_a_holder_that_was_replaced_stops_at_its_first_refusal(rig: Rig) -> None:
+    """Two believe to hold the lease: it was lost in a failover, and the other one has taken it."""
+    one, other = rig.instance("one"), rig.instance("other")
+    await one.lease.check()
+    await one.publish(now(rig))
+    rig.store.owner = ""
+    await other.lease.check()
+    assert one.lease.publishing
+    assert other.lease.publishing
+    await rig.clock.advance(1000)
+    received = now(rig, 2.0)
+    assert await other.publish(received) == ["2000-0"]
+
+    assert await one.publish(structs.replace(received, bid=2.5)) == []
+
+    assert not one.lease.publishing
+    assert one.admission.report().sentence.startswith("standby: other publishes")
+    await rig.clock.advance(1000)
+    await other.lease.check()
+    assert await one.publish(now(rig)) == []
+    assert await other.publish(now(rig)) == ["3000-0"]
+
+
+async def test_a_holder_whose_lease_cannot_be_read_goes_on_after_a_refusal(rig: Rig) -> None:
+    one = rig.instance("one")
+    await one.lease.check()
+    await one.publish(now(rig))
+    await rig.clock.advance(LEASE_MS)
+    rig.store.unavailable = True
+    await one.lease.check()
+    rig.streams.append(now(rig), EntryId(NOON + 60_000, 0))
+
+    assert await one.publish(now(rig)) == ["60001-0"]
