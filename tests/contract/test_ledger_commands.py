@@ -301,3 +301,28 @@ def mode(file: Path) -> int:
 
 def names(directory: Path) -> list[str]:
     return [path.name for path in directory.iterdir()]
+
+
+async def test_an_account_is_not_taken_without_a_key(tmp_path: Path) -> None:
+    code, out, err = await ledger(tmp_path, "take-account", "--yes")
+
+    assert (code, out) == (2, "")
+    assert "no exchange key, so there is no account to take: set S1_BINANCE_KEY" in err
+
+
+@pytest.mark.parametrize("opened", [False, True])
+async def test_an_account_is_not_taken_for_a_ledger_that_no_service_has_opened(
+    tmp_path: Path, *, opened: bool
+) -> None:
+    """The exchange is not asked, and nothing is created."""
+    environment = {"S1_BINANCE_KEY": "key", "S1_BINANCE_SECRET": "secret"}
+    if opened:
+        await write(tmp_path, CommitChain())
+
+    code, out, err = await finished(
+        "ledger", "take-account", environment={"S1_STATE_DIR": str(tmp_path), **environment}
+    )
+
+    assert (code, out) == (2, "")
+    assert ("the ledger has no installation id yet" if opened else "does not exist") in err
+    assert (tmp_path / FILE).exists() is opened

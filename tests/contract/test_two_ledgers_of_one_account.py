@@ -67,6 +67,10 @@ async def test_a_new_ledger_asks_an_operator_about_movements_it_cannot_explain(
         assert "this ledger is new" in again.json()["detail"]
         assert await site.moved() == ["SPOT 25"]
 
+        code, out, err = await recreated.command("ledger", "take-account")
+        assert (code, out.splitlines()[-1]) == (1, "Take the account for this ledger? [y/N]: "), err
+        assert "this ledger is new" in (await desk.read_treasury_health())["detail"]
+
         code, out, err = await recreated.command("ledger", "take-account", "--yes")
         assert code == 0, err
         assert "claimed by   no installation" in out

@@ -218,7 +218,7 @@ class GuardAccount:
         return self._facts[fact]
 
     async def _hash_at(self, reached: LedgerHead) -> str:
-        if reached == self._verified_head:
+        if reached in {self._verified_head, self._ledger.head}:
             return reached.hash
         return await self._ledger.hash_at(reached.seq)
 
@@ -249,12 +249,13 @@ class GuardAccount:
         and returned.
         """
         account, installation = evidence.account, evidence.installation
-        before = await self._claims.record_reached(account, installation, head)
-        if before is None or await self._hash_at(before) == before.hash:
-            self._verified_head = head
-            return head
-        await self._claims.record_reached(account, installation, before)
-        return before
+        recorded = head
+        with anyio.CancelScope(shield=True):  # else the head of a copy could be lost
+            before = await self._claims.record_reached(account, installation, head)
+            if before is not None and await self._hash_at(before) != before.hash:
+                await self._claims.record_reached(account, installation, before)
+                recorded = before
+        return recorded
 
     async def _record_start(self, evidence: AccountEvidence) -> None:
         if not evidence.may_start:

@@ -93,8 +93,8 @@ async def _read_ledger(settings: Settings) -> _Ledger:
         installation = await stores.installation.find(InstallationFact.ID)
         if not installation:
             raise ConfigurationError(
-                f"{place}: the ledger has no installation id yet; start the service once, it "
-                "records one"
+                f"{place}: the ledger has no installation id yet; start the service once with the "
+                "exchange key, it records one"
             )
         account = await stores.installation.find(InstallationFact.ACCOUNT)
         head = await stores.ledger(TREASURY_LEDGER).head()
