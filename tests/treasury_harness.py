@@ -32,6 +32,7 @@ from chimera_s1.app.capabilities.treasury.report_treasury import ReportTreasury
 from chimera_s1.app.capabilities.treasury.resolve_transfers import ResolveTransfers
 from chimera_s1.app.capabilities.treasury.transfer_admission import TransferAdmission
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TreasuryLedger
+from chimera_s1.domain.errors import ClockUncertainError
 from chimera_s1.domain.identifiers import parse_transfer_id
 from chimera_s1.domain.operations.backoff import Backoff
 from chimera_s1.domain.operations.health import Level
@@ -174,6 +175,8 @@ class TreasuryInstance:
     With *claims*, `guard` decides whether money may move.
     """
 
+    clock_known = True
+
     def __init__(
         self,
         world: TreasuryHarness,
@@ -205,7 +208,7 @@ class TreasuryInstance:
         self.guard = self._guard(gateway, claims or MemoryAccountClaims())
         self.admission = switches.admission(self.guard if claims is not None else None)
         self.resolutions = ResolveTransfers(
-            self.ledger, clock, exchange_ms=self.exchange_ms, timing=world.timing
+            self.ledger, clock, exchange_ms=self.earliest_exchange_ms, timing=world.timing
         )
         self.requests = self._requests()
         self.clock_refreshes = 0
@@ -226,7 +229,7 @@ class TreasuryInstance:
             gateway,
             JobLease("treasury.reconciler", leases, name, clock),
             clock=clock,
-            exchange_ms=self.exchange_ms,
+            exchange_ms=self.earliest_exchange_ms,
             is_in_flight=self.executor.is_in_flight,
             timing=world.timing,
             pace=world.pace,
@@ -268,7 +271,12 @@ class TreasuryInstance:
         )
 
     def exchange_ms(self) -> float:
+        if not self.clock_known:
+            raise ClockUncertainError("the clock of spot is known to 2500 ms only")
         return self.world.gateway.exchange_ms + self.skew_ms
+
+    def earliest_exchange_ms(self) -> float:
+        return self.world.gateway.exchange_ms + self.skew_ms if self.clock_known else 0.0
 
     def _on_clock_suspect(self) -> None:
         self.clock_refreshes += 1
@@ -299,6 +307,7 @@ class TreasuryInstance:
             account=lambda: self.world.switches.account,
             account_error=lambda: "",
             key_problem=lambda: "",
+            clock_problem=self.executor.clock_problem,
             kill_switch=lambda: self.world.switches.kill,
             kill_switch_error=lambda: "",
         )

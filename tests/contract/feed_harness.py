@@ -21,6 +21,7 @@ from chimera_s1.domain.identifiers import Channel, InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.conflation import WindowMs
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.operations.backoff import Backoff
+from chimera_s1.domain.operations.clock_skew import NO_OFFSET
 from chimera_s1.domain.operations.dial_budget import DialLimit
 from chimera_s1.domain.operations.reconnect import ReconnectPolicy
 from chimera_s1.domain.operations.venue_hold import VenueHold
@@ -117,7 +118,7 @@ async def feed_harness(
         gate=gate or DialGate(clock, VenueHold(), MANY_DIALS),
         pacer=pacer,
         draw=draw,
-        clock_offset_ms=lambda: 0.0,
+        clock_offset=lambda: NO_OFFSET,
         listener=event_sender.send_nowait,
     )
     instruments = [InstrumentId(venue, Symbol(name)) for name in symbols]

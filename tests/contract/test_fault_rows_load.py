@@ -16,6 +16,7 @@ from chimera_s1.app.capabilities.market.publish_quotes import PublishQuotes
 from chimera_s1.app.capabilities.market.quote_board import QuoteBoard
 from chimera_s1.domain.identifiers import Channel, InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.conflation import WindowMs
+from chimera_s1.domain.operations.clock_skew import NO_OFFSET
 from chimera_s1.domain.operations.dial_budget import dial_limit
 from chimera_s1.domain.operations.venue_hold import VenueHold
 from tests.contract.feed_harness import CLOCK, QUICK_RECONNECT
@@ -56,7 +57,7 @@ class Flooded:
             clock=CLOCK,
             gate=DialGate(CLOCK, VenueHold(), dial_limit(1)),
             draw=random.random,
-            clock_offset_ms=lambda: 0.0,
+            clock_offset=lambda: NO_OFFSET,
             listener=lambda _: None,
             pacer=self._pacer,
             record=self._count,

@@ -15,7 +15,7 @@ from chimera_s1.adapters.simulator.config import SimulatorConfig
 from chimera_s1.adapters.simulator.simulator import Simulator
 from chimera_s1.app.capabilities.market.publish_quotes import PublishQuotes
 from chimera_s1.app.capabilities.market.quote_board import QuoteBoard
-from chimera_s1.app.capabilities.operations.patrol_clock import FIRST_ANSWER_RETRY_MS, PatrolClock
+from chimera_s1.app.capabilities.operations.patrol_clock import UNSURE_RETRY_MS, PatrolClock
 from chimera_s1.domain.errors import ExchangeUnavailableError
 from chimera_s1.domain.identifiers import Channel, InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.conflation import WindowMs
@@ -33,6 +33,7 @@ HOUR_MS = 3_600_000
 START = 1_772_514_460_000
 AHEAD_MS = 300
 PATROL_MS = 30_000
+SLOW_MS = 700
 
 
 @pytest.mark.parametrize(("status", "retry_after_s"), [(429, 1), (418, 120)])
@@ -71,15 +72,38 @@ async def test_row_62_a_rate_limited_venue_receives_no_requests(
 
         asked = 10
         for _ in range(asked):
-            await clock.advance(FIRST_ANSWER_RETRY_MS)
+            await clock.advance(UNSURE_RETRY_MS)
             await patrol.measure()
-        assert await left() == 1 + asked * FIRST_ANSWER_RETRY_MS // (retry_after_s * 1_000)
+        assert await left() == 1 + asked * UNSURE_RETRY_MS // (retry_after_s * 1_000)
         assert patrol.read_skew().p_up == 0.0
 
         await control.delete("/sim/faults")
         await clock.advance(retry_after_s * 1_000)
         await patrol.measure()
         assert patrol.read_skew().p_up > 0
+
+
+async def test_row_63_one_slow_time_reply_moves_nothing(tasks: TaskGroup) -> None:
+    """It is executed at once and arrives late, so it looks like a clock that is behind by half."""
+    simulator = await tasks.start(Simulator(SimulatorConfig(symbols=SYMBOLS), CLOCK).run)
+    async with (
+        httpx2.AsyncClient(base_url=simulator.control_url) as control,
+        BinanceExchangeInformation(simulator_endpoints(simulator), CLOCK) as rest,
+    ):
+        patrol = PatrolClock(Venue.PERP, rest, CLOCK, PATROL_MS)
+        await patrol.measure()
+        before = patrol.offset()
+        fault = {"on": "GET /fapi/v1/time", "do": f"execute-then-delay:{SLOW_MS}"}
+        (await control.post("/sim/faults", json=fault)).raise_for_status()
+        await patrol.measure()
+        (armed,) = (await control.get("/sim/faults")).json()["faults"]
+        after = patrol.offset()
+
+    assert armed["fired"] == 1
+    assert before is not None
+    assert after is not None
+    assert not after.contradicts(before)
+    assert after.bound_ms < before.bound_ms + SLOW_MS / 4
 
 
 class Exchange(MemoryExchangeInformation):
@@ -115,9 +139,7 @@ class FrameFeed(ScriptedMarketFeed):
         self._patrol = patrol
 
     def drain(self) -> list[Quote]:
-        return drain_quotes(
-            [self.frames], self.counters, self._patrol.offset_ms, every_update=False
-        )
+        return drain_quotes([self.frames], self.counters, self._patrol.offset(), every_update=False)
 
 
 class Consumer(MemoryQuotePublisher):
@@ -178,7 +200,9 @@ async def test_row_63_a_stepped_clock_loses_no_window_and_publishes_no_wrong_tim
     assert dropped.keys() <= {"future_event_time"}
     assert sum(dropped.values()) <= 1
     check_alone(consumer.quotes)
-    assert patrol.offset_ms() == AHEAD_MS - step_ms
+    offset = patrol.offset()
+    assert offset is not None
+    assert offset.offset_ms == AHEAD_MS - step_ms
 
 
 @pytest.mark.parametrize("drift", [1 / 30, -1 / 30], ids=["+2 s/min", "-2 s/min"])
@@ -192,9 +216,9 @@ async def test_row_63_alignment_follows_a_drifting_clock_with_each_patrol(drift:
         if second % (PATROL_MS // 1_000) == 0:
             await patrol.measure()
             probed_ms = clock.monotonic_ms()
-        quote = stream.decode(
-            message(second, exchange.time_ms()), clock.now_ms(), patrol.offset_ms()
-        )
+        offset = patrol.offset()
+        assert offset is not None
+        quote = stream.decode(message(second, exchange.time_ms()), clock.now_ms(), offset.offset_ms)
         assert isinstance(quote, Quote)
         drifted_ms = (clock.monotonic_ms() - probed_ms) * drift
         assert quote.lag_ms is not None
@@ -202,4 +226,6 @@ async def test_row_63_alignment_follows_a_drifting_clock_with_each_patrol(drift:
         assert quote.ts == clock.now_ms() - max(0, quote.lag_ms)
         await clock.advance(1_000)
 
-    assert abs(patrol.offset_ms() - AHEAD_MS - 270_000 * drift) <= 1
+    offset = patrol.offset()
+    assert offset is not None
+    assert abs(offset.offset_ms - AHEAD_MS - 270_000 * drift) <= 1

@@ -39,6 +39,7 @@ from chimera_s1.app.web.server import (
 from chimera_s1.domain.access.scopes import Scope
 from chimera_s1.domain.access.tokens import make_token
 from chimera_s1.domain.market.health import StreamStoreReport
+from chimera_s1.domain.operations.clock_skew import ClockOffset
 from chimera_s1.domain.operations.health import HealthReport, HealthSource
 from chimera_s1.domain.operations.rate_limit import RateLimit
 from chimera_s1.domain.operations.reports import ClockReport, LoopReport
@@ -139,7 +140,9 @@ class WebParts:
         )
         for source in (
             HealthSource("redis", lambda: self.redis, required=True),
-            HealthSource("clock.spot", lambda: ClockReport(1500.0, 1.0), required=False),
+            HealthSource(
+                "clock.spot", lambda: ClockReport(ClockOffset(1500.0, 20.0), 1.0), required=False
+            ),
             HealthSource("loop", lambda: LoopReport(3.0), required=True),
         ):
             self.health.register(source)

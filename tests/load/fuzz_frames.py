@@ -27,6 +27,7 @@ from chimera_s1.adapters.market_file import _decode as decode_line
 from chimera_s1.adapters.redis.quote_entry import quote_fields
 from chimera_s1.domain.identifiers import Channel, InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.quote import Quote, book_defect
+from chimera_s1.domain.operations.clock_skew import NO_OFFSET
 from chimera_s1.domain.ports.market_feed import FeedCounters
 
 NOW_MS = 1_772_514_460_900
@@ -110,7 +111,7 @@ class Decoders:
         checked = 0
         for table in self._tables:
             table.put(payload, now_ms)
-            for quote in drain_quotes([table], self.counters, lambda: 0.0, every_update=True):
+            for quote in drain_quotes([table], self.counters, NO_OFFSET, every_update=True):
                 check_quote(quote, payload, now_ms)
                 assert quote.update_id > self._newest.get(table, -1), f"out of order: {quote}"
                 self._newest[table] = quote.update_id

@@ -37,6 +37,12 @@ class ExchangeUnavailableError(PortError):
     code = "exchange.unavailable"
 
 
+class ClockUncertainError(ExchangeUnavailableError):
+    """The exchange's clock is not known well enough to sign a request; nothing was sent."""
+
+    code = "clock.uncertain"
+
+
 class ExchangeRefusedError(PortError):
     """The exchange refused the request; repeating it unchanged will not help."""
 

@@ -23,6 +23,7 @@ from chimera_s1.domain.identifiers import Channel, InstrumentId, Venue
 from chimera_s1.domain.market.conflation import WindowMs
 from chimera_s1.domain.market.health import FeedReport
 from chimera_s1.domain.market.quote import Quote
+from chimera_s1.domain.operations.clock_skew import ClockOffset
 from chimera_s1.domain.operations.reconnect import ReconnectPolicy
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.market_feed import FeedCounters, FeedListener
@@ -58,7 +59,7 @@ class BinanceMarketFeed:
     Args:
         gate: Of this venue; shared by everything that dials it.
         draw: Uniform in [0, 1), for jitter.
-        clock_offset_ms: Exchange minus local clock now, ms.
+        clock_offset: Exchange minus local clock now; None while it is not known.
         listener: Called on each change of a connection.
         pacer: Shared by all feeds; the caller runs it. None reads at once.
         record: Called with each data message (bytes, receive ms) that was kept.
@@ -72,7 +73,7 @@ class BinanceMarketFeed:
         clock: Clock,
         gate: DialGate,
         draw: Callable[[], float],
-        clock_offset_ms: Callable[[], float],
+        clock_offset: Callable[[], ClockOffset | None],
         listener: FeedListener,
         pacer: ReadPacer | None = None,
         record: Callable[[bytes, int], None] | None = None,
@@ -83,7 +84,7 @@ class BinanceMarketFeed:
         self._gate = gate
         self._pacer = pacer or ReadPacer(clock, interval_ms=0)
         self._draw = draw
-        self._clock_offset_ms = clock_offset_ms
+        self._clock_offset = clock_offset
         self._listener = listener
         self._record = record
         self._on_clock_suspect = on_clock_suspect
@@ -124,7 +125,7 @@ class BinanceMarketFeed:
         ]
         mistimed = self._counters.mistimed
         quotes = drain_quotes(
-            frames, self._counters, self._clock_offset_ms, every_update=self._every_update
+            frames, self._counters, self._clock_offset(), every_update=self._every_update
         )
         if self._on_clock_suspect is not None and self._counters.mistimed > mistimed:
             self._on_clock_suspect()

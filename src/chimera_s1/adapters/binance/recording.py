@@ -12,6 +12,7 @@ from chimera_s1.adapters.market_file import RecordedMessage
 from chimera_s1.domain.errors import InvalidValueError
 from chimera_s1.domain.identifiers import Channel, InstrumentId, Venue, parse_symbol
 from chimera_s1.domain.market.conflation import WindowMs, window_end
+from chimera_s1.domain.operations.clock_skew import ClockOffset
 from chimera_s1.domain.ports.market_feed import FeedCounters
 from chimera_s1.domain.ports.recording import ReplayWindow
 
@@ -70,9 +71,8 @@ class BinanceRecording:
 
     def _close_window(self, end_ms: int) -> Iterator[ReplayWindow]:
         frames = [frames for frames in self._frames.values() if frames is not None]
-        quotes = drain_quotes(
-            frames, self._counters, lambda: -self._shift_ms, every_update=self._window == 0
-        )
+        offset = ClockOffset(-self._shift_ms, 0.0)
+        quotes = drain_quotes(frames, self._counters, offset, every_update=self._window == 0)
         if quotes:
             yield ReplayWindow(end_ms, tuple(quotes))
 

@@ -2,6 +2,7 @@
 
 from msgspec import Struct
 
+from chimera_s1.domain.operations.clock_skew import ClockOffset
 from chimera_s1.domain.operations.health import Level, tier
 from chimera_s1.domain.operations.venue_hold import Hold
 
@@ -20,18 +21,18 @@ LAG_ORANGE_MS = 2000
 class ClockReport(Struct, frozen=True):
     """Our clock against a venue's; see `ClockSkew`."""
 
-    offset_ms: float | None
+    offset: ClockOffset | None
     p_up: float
 
     @property
     def level(self) -> Level:
         """The worse of the skew's level and that of `p_up`."""
-        return max(skew_level(self.offset_ms), tier(-self.p_up, -P_UP_GREEN, -P_UP_YELLOW, 0.0))
+        return max(skew_level(self.offset), tier(-self.p_up, -P_UP_GREEN, -P_UP_YELLOW, 0.0))
 
     @property
     def sentence(self) -> str:
         parts = [self._skew()]
-        if self.offset_ms is not None and abs(self.offset_ms) > SKEW_GREEN_MS:
+        if _proven_skew_ms(self.offset) > SKEW_GREEN_MS:
             parts.append("synchronise it (chrony or ntpd)")
         if self.p_up < P_UP_GREEN:
             parts.append(
@@ -41,10 +42,22 @@ class ClockReport(Struct, frozen=True):
         return "; ".join(parts)
 
     def _skew(self) -> str:
-        if self.offset_ms is None:
-            return "the exchange's clock was not measured yet, so ts is not corrected"
-        side = "behind" if self.offset_ms > 0 else "ahead of"
-        return f"this clock is {abs(self.offset_ms):.0f} ms {side} the exchange's"
+        if self.offset is None:
+            return (
+                "the exchange's clock was not measured yet, so ts is the receive time and nothing "
+                "is signed"
+            )
+        if not self.offset.usable:
+            return (
+                f"the exchange's clock is known to {self.offset.bound_ms:.0f} ms only, so ts is "
+                "the receive time and nothing is signed: time requests take too long, check the "
+                "network to the exchange"
+            )
+        side = "behind" if self.offset.offset_ms > 0 else "ahead of"
+        return (
+            f"this clock is {abs(self.offset.offset_ms):.0f} ms {side} the exchange's, "
+            f"within {self.offset.bound_ms:.0f} ms"
+        )
 
 
 class LoopReport(Struct, frozen=True):
@@ -115,8 +128,17 @@ class VenueLimitsReport(Struct, frozen=True):
         return used
 
 
-def skew_level(offset_ms: float | None) -> Level:
-    """250 / 500 / 1000 ms -> GREEN / YELLOW / ORANGE, above RED; YELLOW if not measured yet."""
-    if offset_ms is None:
+def skew_level(offset: ClockOffset | None) -> Level:
+    """250 / 500 / 1000 ms -> GREEN / YELLOW / ORANGE, above RED, of the skew that is proven.
+
+    Not GREEN where the error may be larger than GREEN allows, or nothing was measured yet.
+    """
+    if offset is None:
         return Level.YELLOW
-    return tier(abs(offset_ms), SKEW_GREEN_MS, SKEW_YELLOW_MS, SKEW_ORANGE_MS)
+    level = tier(_proven_skew_ms(offset), SKEW_GREEN_MS, SKEW_YELLOW_MS, SKEW_ORANGE_MS)
+    return level if offset.bound_ms <= SKEW_GREEN_MS else max(level, Level.YELLOW)
+
+
+def _proven_skew_ms(offset: ClockOffset | None) -> float:
+    """The skew less the largest possible error of its measurement."""
+    return 0.0 if offset is None else max(0.0, abs(offset.offset_ms) - offset.bound_ms)

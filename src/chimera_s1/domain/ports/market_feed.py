@@ -100,8 +100,8 @@ class FeedCounters(Struct):
         conflated: Frames replaced by a newer frame of their stream before a window closed.
         drained: Quotes returned by `drain`.
         reconnects: Connections lost after they had opened.
-        mistimed: Quotes whose event time differs from their receive time by more than 1 s; the
-            clock offset may be wrong.
+        mistimed: Quotes whose event time does not fit their receive time and the error bound of the
+            clock offset: more than 1 s earlier, or later.
         future_event_times: Those of them whose event time is later; their `ts` is the receive time.
         dropped: Frames not returned, by reason (`crossed`, `malformed`, `stale_update_id`,
             `coin_m`, `unsubscribed`, ...).

@@ -20,6 +20,7 @@ class TreasuryReport(Struct, frozen=True):
         account: Whether this ledger may move the account's money.
         account_error: Why that may be an old verdict.
         key_problem: What is wrong with the exchange key.
+        clock_problem: Why requests cannot be signed now.
         kill_switch_on: It is on, or its position was never read.
         kill_switch_error: Why its position may be an old one.
         waiting: Transfers accepted and not sent.
@@ -34,6 +35,7 @@ class TreasuryReport(Struct, frozen=True):
     account: AccountVerdict
     account_error: str
     key_problem: str
+    clock_problem: str
     kill_switch_on: bool
     kill_switch_error: str
     waiting: int
@@ -44,15 +46,15 @@ class TreasuryReport(Struct, frozen=True):
     @property
     def level(self) -> Level:
         """RED: damage, store, account claimed by another; ORANGE: unknown for 60 s, review, relay,
-        key; YELLOW: kill switch, claim not read.
+        key; YELLOW: kill switch, clock, claim not read.
         """
         if self.ledger_damage or self.store_error or self.account.level is Level.RED:
             return Level.RED
         unknown_for_long = self.oldest_unresolved_ms > UNRESOLVED_GREEN_MS
         if unknown_for_long or self.in_review or self.relay_error or self.key_problem:
             return Level.ORANGE
-        unsure = self.kill_switch_on or self.kill_switch_error or self.account_error
-        return Level.YELLOW if unsure else self.account.level
+        unsure = self.kill_switch_on or self.kill_switch_error or self.clock_problem
+        return Level.YELLOW if unsure or self.account_error else self.account.level
 
     @property
     def sentence(self) -> str:
@@ -82,6 +84,8 @@ class TreasuryReport(Struct, frozen=True):
             yield f"an outcome has been unknown for {seconds} s: reconciliation continues"
         if self.key_problem:
             yield f"the exchange key: {self.key_problem}"
+        if self.clock_problem:
+            yield f"transfers wait: {self.clock_problem}"
         if self.relay_error:
             yield f"events do not reach ops:events ({self.relay_error}): check Redis"
         if self.kill_switch_error:

@@ -24,7 +24,7 @@ from chimera_s1.app.capabilities.operations.metrics import (
 )
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.market.conflation import EVERY_UPDATE
-from chimera_s1.domain.operations.clock_skew import ClockSkew
+from chimera_s1.domain.operations.clock_skew import ClockOffset, ClockSkew
 from chimera_s1.domain.operations.health import HealthComponent, Level
 from chimera_s1.domain.operations.metrics import MetricSource, counter, gauge
 from chimera_s1.domain.ports.operations_log import RoundTripSummary
@@ -140,12 +140,13 @@ async def test_a_publisher_is_counted_with_its_redirects() -> None:
 
 def test_known_clock_values_are_shown_in_seconds() -> None:
     skews = {
-        Venue.SPOT: lambda: ClockSkew(-312.0, 0.75, 20, 90),
+        Venue.SPOT: lambda: ClockSkew(ClockOffset(-312.0, 45.0), 0.75, 20, 90),
         Venue.PERP: lambda: ClockSkew(None, 1.0, None, None),
     }
     source = [clock_source(skews)]
 
     assert shown(source, "s1_clock_skew_seconds", venue="spot") == -0.312
+    assert shown(source, "s1_clock_error_bound_seconds", venue="spot") == 0.045
     assert shown(source, "s1_clock_rtt_p50_seconds", venue="spot") == 0.02
     assert shown(source, "s1_clock_rtt_p95_seconds", venue="spot") == 0.09
     assert shown(source, "s1_clock_up_ratio", venue="spot") == 0.75

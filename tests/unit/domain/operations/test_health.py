@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from chimera_s1.domain.market.health import FeedReport, MarketReport, StreamStoreReport
+from chimera_s1.domain.operations.clock_skew import ClockOffset
 from chimera_s1.domain.operations.health import (
     HealthComponent,
     HealthReport,
@@ -13,13 +14,19 @@ from chimera_s1.domain.operations.health import (
     is_ready,
     overall_level,
 )
-from chimera_s1.domain.operations.reports import ClockReport, LoopReport, skew_level
+from chimera_s1.domain.operations.reports import (
+    SKEW_GREEN_MS,
+    ClockReport,
+    LoopReport,
+    skew_level,
+)
 from chimera_s1.domain.treasury.account_claim import AccountVerdict, Own, Unchecked
 from chimera_s1.domain.treasury.health import TreasuryReport
 from tests.account_verdicts import HELD_BY_OTHER, VERDICTS
 
 GREEN, YELLOW, ORANGE, RED = Level
 levels = st.sampled_from(Level)
+bounds = st.one_of(st.floats(0, 300), st.floats(0, 1e6))
 
 
 def feed(
@@ -44,6 +51,7 @@ SOUND = TreasuryReport(
     account=Own(),
     account_error="",
     key_problem="",
+    clock_problem="",
     kill_switch_on=False,
     kill_switch_error="",
     waiting=0,
@@ -77,19 +85,24 @@ def component(level: Level, *, required: bool = True) -> HealthComponent:
         (streams(waiting=1), ORANGE),
         (streams(waiting=1, merged=True), ORANGE),
         (streams(reachable=False), RED),
-        (ClockReport(0.0, 1.0), GREEN),
-        (ClockReport(250.0, 0.95), GREEN),
+        (ClockReport(ClockOffset(0.0, 0.0), 1.0), GREEN),
+        (ClockReport(ClockOffset(250.0, 0.0), 0.95), GREEN),
         (ClockReport(None, 1.0), YELLOW),
-        (ClockReport(-250.5, 1.0), YELLOW),
-        (ClockReport(500.0, 1.0), YELLOW),
-        (ClockReport(0.0, 0.94), YELLOW),
-        (ClockReport(0.0, 0.5), YELLOW),
-        (ClockReport(500.5, 1.0), ORANGE),
-        (ClockReport(-1000.0, 1.0), ORANGE),
-        (ClockReport(0.0, 0.49), ORANGE),
+        (ClockReport(ClockOffset(-250.5, 0.0), 1.0), YELLOW),
+        (ClockReport(ClockOffset(500.0, 0.0), 1.0), YELLOW),
+        (ClockReport(ClockOffset(0.0, 0.0), 0.94), YELLOW),
+        (ClockReport(ClockOffset(0.0, 0.0), 0.5), YELLOW),
+        (ClockReport(ClockOffset(500.5, 0.0), 1.0), ORANGE),
+        (ClockReport(ClockOffset(-1000.0, 0.0), 1.0), ORANGE),
+        (ClockReport(ClockOffset(0.0, 0.0), 0.49), ORANGE),
         (ClockReport(None, 0.0), ORANGE),
-        (ClockReport(1000.5, 1.0), RED),
-        (ClockReport(-1000.5, 0.0), RED),
+        (ClockReport(ClockOffset(1000.5, 0.0), 1.0), RED),
+        (ClockReport(ClockOffset(-1000.5, 0.0), 0.0), RED),
+        (ClockReport(ClockOffset(-2_500.0, 2_500.0), 1.0), YELLOW),
+        (ClockReport(ClockOffset(0.0, 250.5), 1.0), YELLOW),
+        (ClockReport(ClockOffset(450.0, 200.0), 1.0), GREEN),
+        (ClockReport(ClockOffset(1_200.0, 199.0), 1.0), RED),
+        (ClockReport(ClockOffset(-1_200.0, 200.0), 1.0), ORANGE),
         (LoopReport(100.0), GREEN),
         (LoopReport(100.5), YELLOW),
         (LoopReport(500.0), YELLOW),
@@ -105,6 +118,7 @@ def component(level: Level, *, required: bool = True) -> HealthComponent:
         (treasury(waiting=9, unresolved=9, oldest_unresolved_ms=60_000), GREEN),
         (treasury(kill_switch_on=True), YELLOW),
         (treasury(kill_switch_error="gone"), YELLOW),
+        (treasury(clock_problem="not measured yet"), YELLOW),
         (treasury(unresolved=1, oldest_unresolved_ms=60_001), ORANGE),
         (treasury(in_review=1), ORANGE),
         (treasury(relay_error="gone"), ORANGE),
@@ -123,21 +137,40 @@ def test_each_report_has_the_level_of_the_table(report: HealthReport, level: Lev
     assert report.level is level
 
 
-@given(st.floats(-1e7, 1e7), st.floats(0, 1e7))
-def test_larger_offset_is_never_a_better_level(offset_ms: float, further_ms: float) -> None:
+@given(st.floats(-1e7, 1e7), st.floats(0, 1e7), bounds)
+def test_larger_offset_is_never_a_better_level(
+    offset_ms: float, further_ms: float, bound_ms: float
+) -> None:
     further = abs(offset_ms) + further_ms
 
-    assert skew_level(offset_ms) <= skew_level(further)
-    assert skew_level(further) is skew_level(-further)
+    level = skew_level(ClockOffset(further, bound_ms))
+    assert skew_level(ClockOffset(offset_ms, bound_ms)) <= level
+    assert skew_level(ClockOffset(-further, bound_ms)) is level
 
 
-@given(st.floats(0, 1), st.floats(0, 1), st.one_of(st.none(), st.floats(-1e4, 1e4)))
+@given(st.floats(-1e4, 1e4), bounds, st.floats(-1, 1))
+def test_no_clock_level_is_worse_than_the_true_offset_may_be(
+    offset_ms: float, bound_ms: float, share: float
+) -> None:
+    """Wherever the true offset is within the error bound; and GREEN is not said without knowing."""
+    true_ms = offset_ms + share * bound_ms
+    level = skew_level(ClockOffset(offset_ms, bound_ms))
+
+    assert level <= max(YELLOW, skew_level(ClockOffset(true_ms, 0.0)))
+    assert bound_ms <= SKEW_GREEN_MS or level is not GREEN
+
+
+@given(
+    st.floats(0, 1),
+    st.floats(0, 1),
+    st.one_of(st.none(), st.builds(ClockOffset, st.floats(-1e4, 1e4), bounds)),
+)
 def test_lower_availability_is_never_a_better_level(
-    one: float, other: float, offset_ms: float | None
+    one: float, other: float, offset: ClockOffset | None
 ) -> None:
     low, high = sorted((one, other))
 
-    assert ClockReport(offset_ms, low).level >= ClockReport(offset_ms, high).level
+    assert ClockReport(offset, low).level >= ClockReport(offset, high).level
 
 
 @given(st.floats(0, 1e6), st.floats(0, 1e6))
@@ -162,7 +195,7 @@ treasuries = st.builds(
     TreasuryReport,
     *[errors] * 3,
     st.sampled_from(VERDICTS),
-    *[errors] * 2,
+    *[errors] * 3,
     st.booleans(),
     errors,
     *[st.integers(0, 3)] * 2,

@@ -23,7 +23,7 @@ READ_RECV_WINDOW_MS = 5_000
 Parameters: TypeAlias = Iterable[tuple[str, str]]
 
 ExchangeClock: TypeAlias = Callable[[], float]
-"""The exchange's clock now, epoch ms: the local one plus the measured offset."""
+"""The exchange's clock now, epoch ms; raises ClockUncertainError while it is not known."""
 
 
 class Secret:

@@ -8,7 +8,7 @@ frames and the newest update id of both wins.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from chimera_s1.adapters.binance.endpoints import source_name, stream_name
 from chimera_s1.adapters.binance.streams.book_messages import (
@@ -21,6 +21,7 @@ from chimera_s1.domain.identifiers import Channel, InstrumentId
 from chimera_s1.domain.market.alignment import to_local_ms
 from chimera_s1.domain.market.quote import Quote, book_defect
 from chimera_s1.domain.market.update_id_tracker import UpdateIdTracker, UpdateRecency
+from chimera_s1.domain.operations.clock_skew import ClockOffset
 from chimera_s1.domain.ports.market_feed import FeedCounters
 
 EVERY_UPDATE_MAX = 100_000
@@ -29,8 +30,11 @@ EVERY_UPDATE_MAX = 100_000
 EVENT_AGE_MAX_MS = 86_400_000
 """Binance cuts a socket after 24 h, so an event time older than this is not a time."""
 
-CLOCK_SUSPECT_MS = 1_000
-"""An event time further than this from the receipt makes the clock offset suspect."""
+LATE_SUSPECT_MS = 1_000
+FUTURE_SUSPECT_MS = 100
+"""An event time that is earlier or later than the receipt by more than this, and by more than the
+offset's error, makes the offset suspect.
+"""
 
 FRAME_BYTES_MAX = 65_536
 """Far above every book message; a longer one is dropped unparsed."""
@@ -56,10 +60,11 @@ class BookStream:
         self.order = UpdateIdTracker()
         self._decode = top_decoder(instrument.venue, channel)
 
-    def decode(self, payload: bytes, received_ms: int, offset_ms: float) -> Quote | str:
+    def decode(self, payload: bytes, received_ms: int, offset_ms: float | None) -> Quote | str:
         """The quote in a message of this stream, or the reason why it is dropped.
 
-        *received_ms* is local epoch ms, *offset_ms* the exchange's clock minus the local one.
+        *received_ms* is local epoch ms, *offset_ms* the exchange's clock minus the local one; None
+        where it is not known.
         """
         try:
             top = self._decode(payload)
@@ -95,9 +100,9 @@ class BookStream:
         return None if defect is None else defect.value
 
 
-def _lag_ms(top: DecodedTop, received_ms: int, offset_ms: float) -> int | None:
+def _lag_ms(top: DecodedTop, received_ms: int, offset_ms: float | None) -> int | None:
     """See `Quote.lag_ms`. Spot book tickers have no event time: their lag is unknown."""
-    if top.event_ms is None:
+    if top.event_ms is None or offset_ms is None:
         return None
     lag_ms = received_ms - to_local_ms(top.event_ms, offset_ms)
     return lag_ms if lag_ms <= EVENT_AGE_MAX_MS else None
@@ -171,12 +176,13 @@ class BookFrames:
 def drain_quotes(
     frames: Iterable[BookFrames],
     counters: FeedCounters,
-    clock_offset_ms: Callable[[], float],
+    offset: ClockOffset | None,
     *,
     every_update: bool,
 ) -> list[Quote]:
     """The quotes in *frames*; with a window only that of each stream's newest update id."""
-    offset_ms = clock_offset_ms()
+    offset_ms, bound_ms = (None, 0.0) if offset is None else (offset.offset_ms, offset.bound_ms)
+    late_ms, future_ms = LATE_SUSPECT_MS + bound_ms, -FUTURE_SUSPECT_MS - bound_ms
     quotes: list[Quote] = []
     newest: dict[BookStream, int] = {}
     for each in frames:
@@ -185,7 +191,7 @@ def drain_quotes(
             if isinstance(quote, str):
                 counters.drop(quote)
                 continue
-            if quote.lag_ms is not None and abs(quote.lag_ms) > CLOCK_SUSPECT_MS:
+            if quote.lag_ms is not None and not future_ms <= quote.lag_ms <= late_ms:
                 counters.mistimed += 1
                 counters.future_event_times += quote.lag_ms < 0
             if every_update or stream not in newest:

@@ -152,7 +152,7 @@ def _feeds(
             gate=base.gates[patrol.venue],
             pacer=pacer,
             draw=random.random,
-            clock_offset_ms=patrol.offset_ms,
+            clock_offset=patrol.offset,
             on_clock_suspect=patrol.request_refresh,
             listener=listener,
         )

@@ -70,7 +70,16 @@ def build_source(version: str, shard: str) -> MetricSource:
 
 def _clock_samples(venue: Venue, skew: ClockSkew) -> Iterator[Sample]:
     for name, about, value_ms in (
-        ("s1_clock_skew_seconds", "Exchange clock minus local clock.", skew.offset_ms),
+        (
+            "s1_clock_skew_seconds",
+            "Exchange clock minus local clock.",
+            skew.offset.offset_ms if skew.offset else None,
+        ),
+        (
+            "s1_clock_error_bound_seconds",
+            "Largest possible error of s1_clock_skew_seconds.",
+            skew.offset.bound_ms if skew.offset else None,
+        ),
         ("s1_clock_rtt_p50_seconds", "Median round trip of a time request.", skew.rtt_p50_ms),
         (
             "s1_clock_rtt_p95_seconds",

@@ -1,24 +1,41 @@
-"""Clock patrol: measure the offset of a venue's clock at regular intervals."""
+"""Clock patrol: measure the offset of a venue's clock at regular intervals.
+
+The offset is kept against the monotonic clock, so that a step of the wall clock needs no new
+measurement: local times are converted with the wall clock's own distance from it, read each time.
+"""
 
 import logging
 
-from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
+from chimera_s1.domain.errors import (
+    ClockUncertainError,
+    ExchangeRefusedError,
+    ExchangeUnavailableError,
+)
 from chimera_s1.domain.identifiers import Venue
-from chimera_s1.domain.operations.clock_skew import ClockSample, ClockSkew, SkewWindow
+from chimera_s1.domain.operations.clock_skew import (
+    SAMPLES,
+    ClockOffset,
+    ClockSample,
+    ClockSkew,
+    OffsetEstimate,
+    RequestWindow,
+)
 from chimera_s1.domain.operations.reports import ClockReport
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.exchange_information import ExchangeInformation
 
-FIRST_ANSWER_RETRY_MS = 1_000
-"""Wait after an unanswered request while no offset is known."""
+UNSURE_RETRY_MS = 1_000
+"""Wait between measurements while no usable offset is known, or the last sample contradicts it."""
 
-STEP_CHECK_INTERVAL_MS = 500
+CHECK_INTERVAL_MS = 500
 STEP_MS = 100
-"""How often to check for a step of the wall clock, and the smallest step that counts."""
+"""How often to check for a requested refresh and for a step of the wall clock, and the smallest
+step that counts: where the machine slept, the monotonic clock has stood still too.
+"""
 
 REFRESH_PAUSE_MS = 5_000
-"""Shortest time between requested refreshes: an exchange that sends late looks like one whose clock
-is wrong.
+"""Shortest time between requested refreshes. It doubles with each one that finds no step: an
+exchange that sends late looks like one whose clock is wrong.
 """
 
 _log = logging.getLogger(__name__)
@@ -32,11 +49,11 @@ class PatrolClock:
         self._exchange = exchange
         self._clock = clock
         self._interval_ms = interval_ms
-        self._window = SkewWindow()
-        self._offset_ms: float | None = None
-        self._measured_shift_ms = 0.0
+        self._window = RequestWindow()
+        self._estimate = OffsetEstimate()
         self._reachable: bool | None = None
         self._refresh_requested = False
+        self._refresh_pause_ms = REFRESH_PAUSE_MS
         self._next_refresh_ms = 0.0
 
     @property
@@ -44,40 +61,57 @@ class PatrolClock:
         return self._venue
 
     def read_skew(self) -> ClockSkew:
-        return self._window.skew
+        return self._window.skew(self._measured())
 
-    def offset_ms(self) -> float:
-        """Exchange minus local clock, corrected for local clock steps since; 0 before the first
-        answer.
-        """
-        if self._offset_ms is None:
+    def offset(self) -> ClockOffset | None:
+        """Exchange minus local clock; None while it is not known well enough to be used."""
+        measured = self._measured()
+        return measured if measured is not None and measured.usable else None
+
+    def earliest_exchange_ms(self) -> float:
+        """The exchange's clock is not behind this, epoch ms; 0 before the first sample."""
+        measured = self._estimate.at(self._clock.monotonic_ms())
+        if measured is None:
             return 0.0
-        stepped_ms = self._shift_ms() - self._measured_shift_ms
-        # Smaller differences are rounding and would only add jitter.
-        return self._offset_ms - stepped_ms if abs(stepped_ms) > STEP_MS else self._offset_ms
+        return self._clock.monotonic_ms() + measured.offset_ms - measured.bound_ms
+
+    def exchange_ms(self) -> float:
+        """The exchange's clock now, epoch ms, to sign with.
+
+        Raises:
+            ClockUncertainError: It is not known well enough.
+        """
+        measured = self._estimate.at(self._clock.monotonic_ms())
+        if measured is None or not measured.usable:
+            known = f"known to {measured.bound_ms:.0f} ms only" if measured else "not measured yet"
+            raise ClockUncertainError(
+                f"the clock of {self._venue} is {known}, so nothing is signed for it; it is "
+                "measured every second: check the network to the exchange"
+            )
+        return self._clock.monotonic_ms() + measured.offset_ms
 
     def request_refresh(self) -> None:
         """Measure soon: the exchange's clock may have stepped, event times do not match."""
         self._refresh_requested = True
 
     def report(self) -> ClockReport:
-        skew = self._window.skew
-        return ClockReport(offset_ms=skew.offset_ms, p_up=skew.p_up)
+        skew = self.read_skew()
+        return ClockReport(offset=skew.offset, p_up=skew.p_up)
 
     async def run(self) -> None:
         """Measure at regular intervals until cancelled."""
         while True:
             await self.measure()
-            known = self._offset_ms is not None
-            await self._wait_for_next(self._interval_ms if known else FIRST_ANSWER_RETRY_MS)
+            known = self._estimate.proven and self.offset() is not None
+            await self._wait_for_next(self._interval_ms if known else UNSURE_RETRY_MS)
 
     async def _wait_for_next(self, duration_ms: float) -> None:
         """Wait *duration_ms*, or until the wall clock steps or a refresh is due."""
         until_ms = self._clock.monotonic_ms() + duration_ms
-        shift_ms = self._shift_ms()
+        shift_ms, _ = self._shift()
         while (left_ms := until_ms - self._clock.monotonic_ms()) > 0:
-            await self._clock.sleep_ms(min(left_ms, STEP_CHECK_INTERVAL_MS))
-            stepped_ms = self._shift_ms() - shift_ms
+            await self._clock.sleep_ms(min(left_ms, CHECK_INTERVAL_MS))
+            stepped_ms = self._shift()[0] - shift_ms
             if abs(stepped_ms) > STEP_MS:
                 _log.warning(
                     "the local clock stepped by %.0f ms; measuring the offset again", stepped_ms
@@ -85,13 +119,22 @@ class PatrolClock:
                 return
             now_ms = self._clock.monotonic_ms()
             if self._refresh_requested and now_ms >= self._next_refresh_ms:
-                self._next_refresh_ms = now_ms + REFRESH_PAUSE_MS
+                self._next_refresh_ms = now_ms + self._refresh_pause_ms
+                self._refresh_pause_ms = min(2 * self._refresh_pause_ms, self._interval_ms)
                 return
 
     async def measure(self) -> None:
-        """Send one time request."""
-        started_ms = self._clock.monotonic_ms()
+        """Send a time request, and up to three more while they are likely to improve the offset:
+        the first one often includes the time to connect.
+        """
         self._refresh_requested = False
+        for _ in range(SAMPLES + 1):
+            if not await self._sample() or self._estimate.settled:
+                return
+
+    async def _sample(self) -> bool:
+        """Send one time request; False if it was not answered."""
+        sent_ms = self._clock.monotonic_ms()
         try:
             server_ms = await self._exchange.server_time_ms(self._venue)
         except (ExchangeUnavailableError, ExchangeRefusedError) as error:
@@ -100,19 +143,27 @@ class PatrolClock:
                 # Logged once per outage: it is retried every second.
                 _log.warning("time request to %s failed; retrying: %s", self._venue, error)
             self._reachable = False
-            return
+            return False
         if self._reachable is False:
             _log.info("time requests to %s are answered again", self._venue)
         self._reachable = True
-        # The round trip by the monotonic clock, counted back from the answer: if the wall clock
-        # stepped meanwhile, the offset is that of the clock after the step.
-        rtt_ms = round(self._clock.monotonic_ms() - started_ms)
-        received_ms = self._clock.now_ms()
-        sample = ClockSample(received_ms - rtt_ms, received_ms, server_ms)
-        self._window.record_answer(sample)
-        self._offset_ms = sample.offset_ms
-        self._measured_shift_ms = self._shift_ms()
+        sample = ClockSample(sent_ms, self._clock.monotonic_ms(), server_ms)
+        self._window.record_answer(sample.rtt_ms)
+        if self._estimate.add(sample):
+            self._refresh_pause_ms = REFRESH_PAUSE_MS
+            _log.warning("the clock of %s has stepped: %d samples agree", self._venue, SAMPLES)
+        return True
 
-    def _shift_ms(self) -> float:
-        """Wall clock minus monotonic clock, ms; changes only when the wall clock steps."""
-        return self._clock.now_ms() - self._clock.monotonic_ms()
+    def _measured(self) -> ClockOffset | None:
+        measured = self._estimate.at(self._clock.monotonic_ms())
+        if measured is None:
+            return None
+        shift_ms, error_ms = self._shift()
+        return ClockOffset(measured.offset_ms - shift_ms, measured.bound_ms + error_ms)
+
+    def _shift(self) -> tuple[float, float]:
+        """Wall clock minus monotonic clock, ms, and the largest error of this reading."""
+        before_ms = self._clock.monotonic_ms()
+        wall_ms = self._clock.now_ms()
+        after_ms = self._clock.monotonic_ms()
+        return wall_ms - (before_ms + after_ms) / 2, (after_ms - before_ms) / 2

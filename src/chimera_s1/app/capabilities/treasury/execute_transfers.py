@@ -19,6 +19,7 @@ from chimera_s1.app.capabilities.treasury.treasury_ledger import TreasuryLedger
 from chimera_s1.app.capabilities.treasury.uncertain_submissions import UncertainSubmissions
 from chimera_s1.domain.errors import (
     AppendUncertainError,
+    ClockUncertainError,
     LedgerDamagedError,
     LedgerTooNewError,
     StoreUnavailableError,
@@ -86,7 +87,7 @@ class SubmissionPolicy(Struct, frozen=True, kw_only=True):
 
 class ExecuteTransfers:
     """Args:
-    exchange_ms: The exchange's clock, epoch ms.
+    exchange_ms: The exchange's clock, epoch ms; raises ClockUncertainError.
     confirm_account: Checks again, before each request, that this ledger may move the money.
     on_clock_suspect: Called when the exchange rejects our timestamp.
     draw: Uniform in [0, 1).
@@ -131,6 +132,14 @@ class ExecuteTransfers:
         """Whether this instance is sending its request or recording the reply."""
         return transfer_id in self._in_flight
 
+    def clock_problem(self) -> str:
+        """Why nothing can be signed now: the exchange's clock is not known; empty if it is."""
+        try:
+            self._exchange_ms()
+        except ClockUncertainError as error:
+            return str(error)
+        return ""
+
     def stop(self) -> None:
         """Start nothing new; `run` ends with the requests in flight."""
         self._stopping = True
@@ -158,7 +167,7 @@ class ExecuteTransfers:
 
     async def _run_round(self, tasks: TaskGroup) -> None:
         await self._uncertain.retract(ACTOR)
-        blocked = self._admission.blocking_reason()
+        blocked = self._admission.blocking_reason() or self.clock_problem()
         for transfer in tuple(self._ledger.open_transfers.queued.values()):
             if self._stopping or transfer.transfer_id in self._in_flight:
                 continue
@@ -198,6 +207,8 @@ class ExecuteTransfers:
         except LEDGER_ERRORS as error:
             self._round_error = str(error)
             _log.warning("transfer %s: %s", transfer.transfer_id, error)
+        except ClockUncertainError as error:
+            _log.warning("transfer %s waits: %s", transfer.transfer_id, error)
         else:
             self._ledger.changes.notify()  # not after a failure, which would be retried at once
         finally:
@@ -240,7 +251,10 @@ class ExecuteTransfers:
         blocked = self._admission.blocking_reason()
         if blocked:
             return RequestNotSent(blocked)
-        age_ms = self._exchange_ms() - command.signed_at
+        try:
+            age_ms = self._exchange_ms() - command.signed_at
+        except ClockUncertainError as error:
+            return RequestNotSent(str(error))
         if age_ms > command.recv_window_ms - self._policy.min_remaining_ms:
             return RequestNotSent(f"signed {age_ms / 1000:.1f} s ago, too late to be accepted")
         return await self._gateway.submit(signed)

@@ -30,6 +30,7 @@ class ReportTreasury:
         account: Callable[[], AccountVerdict],
         account_error: ReadError,
         key_problem: ReadError,
+        clock_problem: ReadError,
         kill_switch: Callable[[], bool],
         kill_switch_error: ReadError,
     ) -> None:
@@ -40,6 +41,7 @@ class ReportTreasury:
         self._account = account
         self._account_error = account_error
         self._key = key_problem
+        self._clock_problem = clock_problem
         self._kill_switch = kill_switch
         self._switch = kill_switch_error
 
@@ -53,6 +55,7 @@ class ReportTreasury:
             account=self._account(),
             account_error=self._account_error(),
             key_problem=self._key(),
+            clock_problem=self._clock_problem(),
             kill_switch_on=self._kill_switch(),
             kill_switch_error=self._switch(),
             waiting=len(open_transfers.queued),

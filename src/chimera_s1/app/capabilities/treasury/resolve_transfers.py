@@ -19,7 +19,7 @@ class TransferNotFoundError(ChimeraError):
 
 class ResolveTransfers:
     """Args:
-    exchange_ms: The exchange's clock, epoch ms.
+    exchange_ms: The exchange's clock is not behind this, epoch ms; 0 if it is not known.
     timing: How long the exchange may still execute a request.
     """
 
@@ -59,11 +59,16 @@ class ResolveTransfers:
         transfer = await self._ledger.find(transfer_id)
         if transfer is None:
             raise TransferNotFoundError(f"transfer {transfer_id} not found")
-        left_ms = execution_window(transfer, self._timing).end - self._exchange_ms()
+        exchange_ms = self._exchange_ms()
+        left_ms = execution_window(transfer, self._timing).end - exchange_ms
         if verdict is OperatorVerdict.FAILED and transfer.is_unresolved and left_ms >= 0:
+            how_long = (
+                f"for {left_ms / 1000:.0f} s; retry then"
+                if exchange_ms
+                else "because its clock was not measured yet; see clock.spot in /health"
+            )
             raise TransferStateError(
-                f"the exchange may still execute the request of transfer {transfer_id} for "
-                f"{left_ms / 1000:.0f} s; retry then"
+                f"the exchange may still execute the request of transfer {transfer_id} {how_long}"
             )
         command = ResolveTransfer(verdict, tran_id, note, self._clock.now_ms())
         result = await self._ledger.execute(transfer_id, command, actor)

@@ -2,11 +2,17 @@
 
 import logging
 
-from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
+from chimera_s1.domain.errors import (
+    ClockUncertainError,
+    ExchangeRefusedError,
+    ExchangeUnavailableError,
+)
 from chimera_s1.domain.ports.key_permissions import KeyPermissions, KeyPermissionsReader
 
 CHECK_INTERVAL_MS = 3_600_000.0
 RETRY_INTERVAL_MS = 60_000.0
+UNSIGNED_RETRY_MS = 500.0
+"""Nothing was sent: at the start the exchange's clock is measured first."""
 
 _log = logging.getLogger(__name__)
 
@@ -24,6 +30,8 @@ class WatchKey:
         before = self.problem
         try:
             self.problem = _permission_problem(await self._reader.key_permissions())
+        except ClockUncertainError:
+            return UNSIGNED_RETRY_MS
         except ExchangeUnavailableError:
             return RETRY_INTERVAL_MS
         except ExchangeRefusedError as error:

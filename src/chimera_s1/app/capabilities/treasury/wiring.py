@@ -20,6 +20,7 @@ from chimera_s1.adapters.binance.treasury.gateway import (
 from chimera_s1.adapters.redis.account_claims import RedisAccountClaims
 from chimera_s1.adapters.redis.kill_switch import RedisKillSwitch
 from chimera_s1.app.capabilities.ledger.job_lease import JobLease
+from chimera_s1.app.capabilities.ledger.projector import LedgerProjector
 from chimera_s1.app.capabilities.operations.watch_kill_switch import WatchKillSwitch
 from chimera_s1.app.capabilities.operations.wiring import Operations
 from chimera_s1.app.capabilities.treasury.accept_transfers import AcceptTransfers
@@ -73,7 +74,7 @@ class _Served(Struct, frozen=True):
     Attributes:
         events: Shared by all readers, because it remembers how far the ledger was read.
         guard: None without an exchange key.
-        exchange_ms: The exchange's clock, epoch ms: ours plus the last measured offset.
+        earliest_exchange_ms: The exchange's clock is not behind this, epoch ms.
     """
 
     stores: Stores
@@ -81,7 +82,7 @@ class _Served(Struct, frozen=True):
     ledger: TreasuryLedger
     guard: GuardAccount | None
     admission: TransferAdmission
-    exchange_ms: Callable[[], float]
+    earliest_exchange_ms: Callable[[], float]
     web: WebPart
 
 
@@ -120,7 +121,7 @@ async def open_treasury(
     async with (
         open_stores(settings, base.clock) as stores,
         base.connect_redis() as client,
-        build_gateway(settings, base.budgets, _exchange_clock(base, operations)) as gateway,
+        build_gateway(settings, base.budgets, operations.spot_patrol.exchange_ms) as gateway,
     ):
         switch = WatchKillSwitch(RedisKillSwitch(client), base.clock)
         keyed = _Keyed(gateway, switch, RedisAccountClaims(client))
@@ -155,11 +156,6 @@ def build_gateway(
             assert_never(settings.treasury_mode)
 
 
-def _exchange_clock(base: Foundation, operations: Operations) -> Callable[[], float]:
-    patrol = operations.spot_patrol
-    return lambda: base.clock.now_ms() + patrol.offset_ms()
-
-
 def _serve(  # noqa: PLR0917 (parts by position)
     settings: TreasurySettings,
     base: Foundation,
@@ -170,7 +166,7 @@ def _serve(  # noqa: PLR0917 (parts by position)
 ) -> _Served:
     """Build the ledger and the routes; *keyed* is None without an exchange key."""
     clock = base.clock
-    exchange_ms = _exchange_clock(base, operations)
+    earliest_ms = operations.spot_patrol.earliest_exchange_ms
     events = stores.ledger(TREASURY_LEDGER)
     ledger = TreasuryLedger(
         events,
@@ -201,10 +197,10 @@ def _serve(  # noqa: PLR0917 (parts by position)
         ledger, stores.transfers, clock=clock, limits=lambda: settings.treasury_limits
     )
     resolve = ResolveTransfers(
-        ledger, clock, exchange_ms=exchange_ms, timing=settings.reconciliation_timing
+        ledger, clock, exchange_ms=earliest_ms, timing=settings.reconciliation_timing
     )
     web = treasury_part(accept, read, resolve)
-    return _Served(stores, events, ledger, guard, admission, exchange_ms, web)
+    return _Served(stores, events, ledger, guard, admission, earliest_ms, web)
 
 
 def _guard(  # noqa: PLR0917 (parts by position)
@@ -223,7 +219,7 @@ def _guard(  # noqa: PLR0917 (parts by position)
         stores.installation,
         environment=settings.binance_env.value,
         clock=base.clock,
-        exchange_ms=_exchange_clock(base, operations),
+        exchange_ms=operations.spot_patrol.exchange_ms,
         new_id=lambda: uuid4().hex,
         record_event=operations.outbox.record,
     )
@@ -248,7 +244,7 @@ def _working(  # noqa: PLR0917 (parts by position)
         gateway,
         JobLease("treasury.reconciler", stores.leases, owner, clock),
         clock=clock,
-        exchange_ms=served.exchange_ms,
+        exchange_ms=served.earliest_exchange_ms,
         is_in_flight=executor.is_in_flight,
         timing=settings.reconciliation_timing,
         pace=settings.reconciliation_pace,
@@ -261,15 +257,12 @@ def _working(  # noqa: PLR0917 (parts by position)
     report = ReportTreasury(
         ledger,
         clock,
-        store_errors=[
-            lambda: executor.last_error,
-            lambda: reconciler.last_error,
-            lambda: projection.last_error,
-        ],
+        store_errors=[partial(_last_error, each) for each in (executor, reconciler, projection)],
         relay_error=lambda: relay.last_error,
         account=lambda: guard.verdict,
         account_error=lambda: guard.last_error,
         key_problem=lambda: key.problem,
+        clock_problem=executor.clock_problem,
         kill_switch=switch.is_on,
         kill_switch_error=lambda: switch.last_error,
     )
@@ -308,9 +301,13 @@ def _executor(  # noqa: PLR0917 (parts by position)
         JobLease("treasury.executor", served.stores.leases, owner, base.clock),
         served.admission,
         clock=base.clock,
-        exchange_ms=served.exchange_ms,
+        exchange_ms=operations.spot_patrol.exchange_ms,
         confirm_account=guard.confirm,
         on_clock_suspect=operations.spot_patrol.request_refresh,
         draw=random.random,
         policy=SubmissionPolicy(),
     )
+
+
+def _last_error(part: ExecuteTransfers | ReconcileTransfers | LedgerProjector) -> str:
+    return part.last_error

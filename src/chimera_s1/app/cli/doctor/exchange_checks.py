@@ -13,7 +13,7 @@ from chimera_s1.app.service_settings import Settings
 from chimera_s1.domain.errors import ChimeraError
 from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.market.instrument_selection import Selection, select_instruments
-from chimera_s1.domain.operations.clock_skew import ClockSample
+from chimera_s1.domain.operations.clock_skew import SAMPLES, ClockSample, OffsetEstimate
 from chimera_s1.domain.operations.health import Level
 from chimera_s1.domain.operations.reports import skew_level
 from chimera_s1.domain.ports.market_feed import (
@@ -70,11 +70,15 @@ async def _skew(
     exchange: BinanceExchangeInformation, venue: Venue, clock: SystemClock
 ) -> CheckResult:
     await exchange.server_time_ms(venue)  # connecting is not part of the measurement
-    sent_ms = clock.now_ms()
-    server_ms = await exchange.server_time_ms(venue)
-    sample = ClockSample(sent_ms, clock.now_ms(), server_ms)
-    detail = f"skew {sample.offset_ms:+.0f} ms, round trip {sample.rtt_ms} ms"
-    level = skew_level(sample.offset_ms)
+    estimate = OffsetEstimate()
+    for _ in range(SAMPLES):
+        sent_ms = clock.now_ms()
+        server_ms = await exchange.server_time_ms(venue)
+        estimate.add(ClockSample(sent_ms, clock.now_ms(), server_ms))
+    offset = estimate.at(clock.now_ms())
+    assert offset is not None, "there are samples"
+    detail = f"skew {offset.offset_ms:+.0f} ms, within {offset.bound_ms:.0f} ms"
+    level = skew_level(offset)
     if level is Level.GREEN:
         return CheckResult(f"clock {venue}", CheckGrade.OK, detail)
     grade = CheckGrade.FAIL if level is Level.RED else CheckGrade.WARN

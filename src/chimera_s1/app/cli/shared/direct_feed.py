@@ -10,6 +10,7 @@ from chimera_s1.app.foundation import served_endpoints
 from chimera_s1.app.service_settings import Settings
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.market.conflation import WINDOW_MS_MAX, parse_window
+from chimera_s1.domain.operations.clock_skew import NO_OFFSET
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.market_feed import FeedListener
 
@@ -41,7 +42,7 @@ def direct_feed(
         gate=gate,
         pacer=ReadPacer(clock, interval_ms=0),
         draw=random.random,
-        clock_offset_ms=lambda: 0.0,
+        clock_offset=lambda: NO_OFFSET,
         listener=listener,
         record=record,
     )

@@ -12,6 +12,7 @@ from chimera_s1.adapters.binance.streams.book_frames import (
 from chimera_s1.domain.identifiers import Channel, InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.market.update_id_tracker import RESTART_AFTER_MS
+from chimera_s1.domain.operations.clock_skew import ClockOffset
 from chimera_s1.domain.ports.market_feed import FeedCounters
 
 PERP = InstrumentId(Venue.PERP, Symbol("BTCUSDT"))
@@ -48,9 +49,12 @@ class Table:
     def put(self, payload: bytes, received_ms: int = NOW_MS, connection: int = 0) -> bool:
         return self.connections[connection].put(payload, received_ms)
 
-    def drain(self, offset_ms: float = 0.0) -> list[Quote]:
+    def drain(self, offset_ms: float | None = 0.0, bound_ms: float = 0.0) -> list[Quote]:
         return drain_quotes(
-            self.connections, self.counters, lambda: offset_ms, every_update=self.every_update
+            self.connections,
+            self.counters,
+            None if offset_ms is None else ClockOffset(offset_ms, bound_ms),
+            every_update=self.every_update,
         )
 
 
@@ -117,18 +121,32 @@ def test_a_late_quote_is_published_with_its_event_time(lag_ms: int) -> None:
     assert table.counters.dropped == {}
 
 
-@pytest.mark.parametrize(("ahead_ms", "counted"), [(1, 0), (1_000, 0), (1_001, 1), (60_000, 1)])
+@pytest.mark.parametrize(
+    ("ahead_ms", "bound_ms", "counted"),
+    [(1, 0, 0), (100, 0, 0), (101, 0, 1), (101, 1, 0), (999, 900, 0), (60_000, 900, 1)],
+)
 def test_an_event_time_in_the_future_gives_way_to_the_receive_time(
-    ahead_ms: int, counted: int
+    ahead_ms: int, bound_ms: int, counted: int
 ) -> None:
-    """The offset is wrong then, not the quote: it is published, and counted."""
+    """The offset is wrong then, not the quote: it is published; counted, if its error bound does
+    not explain it.
+    """
     table = Table()
     table.put(frame(1, event_ms=NOW_MS + ahead_ms))
-    (quote,) = table.drain()
+    (quote,) = table.drain(bound_ms=bound_ms)
 
     assert (quote.ts, quote.lag_ms) == (NOW_MS, -ahead_ms)
     assert table.counters.dropped == {}
     assert table.counters.future_event_times == counted
+
+
+def test_before_the_offset_is_known_a_quote_has_its_receive_time() -> None:
+    table = Table()
+    table.put(frame(1, event_ms=NOW_MS - 700))
+    (quote,) = table.drain(offset_ms=None)
+
+    assert (quote.ts, quote.lag_ms) == (NOW_MS, None)
+    assert table.counters.mistimed == 0
 
 
 @pytest.mark.parametrize(
@@ -186,7 +204,7 @@ def test_an_oversized_frame_is_not_kept(*, every_update: bool) -> None:
 
 
 @pytest.mark.parametrize(
-    ("off_ms", "mistimed"), [(-6_000, 1), (-1_001, 1), (-1_000, 0), (1_000, 0), (1_001, 1)]
+    ("off_ms", "mistimed"), [(-6_000, 1), (-1_001, 1), (-1_000, 0), (100, 0), (101, 1)]
 )
 def test_an_event_time_that_does_not_fit_its_receipt_is_counted(off_ms: int, mistimed: int) -> None:
     """The offset may be wrong."""

@@ -11,6 +11,7 @@ from msgspec import structs
 
 from chimera_s1.app.capabilities.operations.report_health import CHECK_INTERVAL_MS, ReportHealth
 from chimera_s1.domain.market.health import FeedReport, MarketReport, StreamStoreReport
+from chimera_s1.domain.operations.clock_skew import ClockOffset
 from chimera_s1.domain.operations.health import HealthReport, HealthSource, Level
 from chimera_s1.domain.operations.reports import ClockReport, LoopReport
 from chimera_s1.domain.operations.trading_mode import TradingMode
@@ -33,6 +34,7 @@ SOUND = TreasuryReport(
     account=Own(),
     account_error="",
     key_problem="",
+    clock_problem="",
     kill_switch_on=False,
     kill_switch_error="",
     waiting=0,
@@ -71,7 +73,11 @@ reports = st.one_of(
         merging_windows=st.booleans(),
         cause=st.sampled_from(["", "timed out"]),
     ),
-    st.builds(ClockReport, offset_ms=st.none() | st.floats(-5000, 5000), p_up=st.floats(0, 1)),
+    st.builds(
+        ClockReport,
+        offset=st.none() | st.builds(ClockOffset, st.floats(-5000, 5000), st.floats(0, 5000)),
+        p_up=st.floats(0, 1),
+    ),
     st.builds(LoopReport, lag_ms=st.floats(0, 10_000)),
     st.builds(MarketReport, counts, counts, counts, counts),
     st.builds(
@@ -159,7 +165,9 @@ async def test_snapshot_describes_the_service() -> None:
     service = health(clock)
     service.register(HealthSource("feed.spot", Store(FEED).report, required=True))
     service.register(
-        HealthSource("clock.spot", Store(ClockReport(600.0, 1.0)).report, required=False)
+        HealthSource(
+            "clock.spot", Store(ClockReport(ClockOffset(600.0, 40.4), 1.0)).report, required=False
+        )
     )
     await clock.advance(61_999)
 
@@ -221,10 +229,20 @@ async def test_a_component_is_described_by_its_report() -> None:
             StreamStoreReport(reachable=True, pending=0, merging_windows=True, cause=""),
             "windows are merged",
         ),
-        (ClockReport(12.4, 1.0), "this clock is 12 ms behind the exchange's"),
-        (ClockReport(-300.0, 1.0), "300 ms ahead of the exchange's; synchronise it"),
+        (
+            ClockReport(ClockOffset(12.4, 40.4), 1.0),
+            "this clock is 12 ms behind the exchange's, within 40 ms",
+        ),
+        (
+            ClockReport(ClockOffset(-300.0, 40.4), 1.0),
+            "300 ms ahead of the exchange's, within 40 ms; synch",
+        ),
+        (
+            ClockReport(ClockOffset(-2_500.0, 2_500.4), 1.0),
+            "known to 2500 ms only, so ts is the receive time and nothing is signed",
+        ),
         (ClockReport(None, 1.0), "not measured yet"),
-        (ClockReport(0.0, 0.4), "only 40% of the time requests are answered"),
+        (ClockReport(ClockOffset(0.0, 40.4), 0.4), "only 40% of the time requests are answered"),
         (LoopReport(12.0), "at most 12 ms late"),
         (LoopReport(700.0), "wakes up 700 ms late"),
         (MarketReport(5, 1, 0, 0), "5 LIVE, 1 QUIET, 0 STALE, 0 BLIND"),
@@ -236,6 +254,7 @@ async def test_a_component_is_described_by_its_report() -> None:
         ),
         (treasury(store_error="locked"), "store cannot be used: locked; transfers wait: check"),
         (treasury(waiting=2, unresolved=1), "2 waiting, 1 unresolved"),
+        (treasury(clock_problem="not measured yet: check"), "transfers wait: not measured yet"),
         (treasury(in_review=1), "1 transfer in review: check the exchange's history, then resolve"),
         (treasury(oldest_unresolved_ms=60_000), "0 waiting, 0 unresolved"),
         (treasury(oldest_unresolved_ms=61_999), "unknown for 61 s: reconciliation continues"),
