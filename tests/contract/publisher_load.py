@@ -58,7 +58,7 @@ class GeneratedMarket(ScriptedMarketFeed):
             self.messages = due
             await self._clock.sleep_ms(_TICK_MS)
 
-    def drain(self) -> list[Quote]:
+    def drain(self, *, unfinished: bool = False) -> list[Quote]:  # noqa: ARG002 (no windows here)
         """See `MarketFeed`."""
         # A real feed has no two quotes of a stream in one window.
         self._drained_ms = now_ms = max(self._clock.now_ms(), self._drained_ms + WINDOW_MS)

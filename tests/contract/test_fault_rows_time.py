@@ -10,7 +10,8 @@ import pytest
 from anyio.abc import TaskGroup
 
 from chimera_s1.adapters.binance.exchange_information import BinanceExchangeInformation
-from chimera_s1.adapters.binance.streams.book_frames import BookFrames, BookStream, drain_quotes
+from chimera_s1.adapters.binance.streams.book_frames import BookFrames, BookStream
+from chimera_s1.adapters.binance.streams.window_drain import WindowDrain
 from chimera_s1.adapters.simulator.config import SimulatorConfig
 from chimera_s1.adapters.simulator.simulator import Simulator
 from chimera_s1.app.capabilities.market.publish_quotes import PublishQuotes
@@ -34,6 +35,7 @@ START = 1_772_514_460_000
 AHEAD_MS = 300
 PATROL_MS = 30_000
 SLOW_MS = 700
+WINDOW = WindowMs(1_000)
 
 
 @pytest.mark.parametrize(("status", "retry_after_s"), [(429, 1), (418, 120)])
@@ -131,15 +133,22 @@ def message(update_id: int, event_ms: int) -> bytes:
 class FrameFeed(ScriptedMarketFeed):
     """A feed whose frames are decoded and aligned like those of the real one."""
 
-    def __init__(self, patrol: PatrolClock) -> None:
+    def __init__(self, patrol: PatrolClock, clock: ManualClock) -> None:
         super().__init__(Venue.PERP)
-        self.frames = BookFrames(
-            [BookStream(BTC, Channel.BOOK_TICKER)], self.counters, every_update=False
+        streams = [BookStream(BTC, Channel.BOOK_TICKER)]
+        self.frames = BookFrames(streams, self.counters, window=WINDOW)
+        self._windows = WindowDrain(
+            Venue.PERP,
+            WINDOW,
+            self.counters,
+            clock=clock,
+            clock_offset=patrol.offset,
+            listener=lambda _: None,
         )
-        self._patrol = patrol
+        self._windows.serve(streams)
 
-    def drain(self) -> list[Quote]:
-        return drain_quotes([self.frames], self.counters, self._patrol.offset(), every_update=False)
+    def drain(self, *, unfinished: bool = False) -> list[Quote]:
+        return self._windows.drain([self.frames], unfinished=unfinished)
 
 
 class Consumer(MemoryQuotePublisher):
@@ -170,13 +179,13 @@ async def test_row_63_a_stepped_clock_loses_no_window_and_publishes_no_wrong_tim
     clock, heard_ms = ManualClock(START), dict[int, float]()
     exchange = Exchange(clock)
     patrol = PatrolClock(Venue.PERP, exchange, clock, PATROL_MS)
-    feed, consumer = FrameFeed(patrol), Consumer(clock, heard_ms)
+    feed, consumer = FrameFeed(patrol, clock), Consumer(clock, heard_ms)
     publishing = PublishQuotes(
         [feed],
         consumer,
         QuoteBoard(),
         clock=clock,
-        window=WindowMs(1_000),
+        window=WINDOW,
         observe_latency=lambda _: None,
     )
     await patrol.measure()
@@ -199,7 +208,11 @@ async def test_row_63_a_stepped_clock_loses_no_window_and_publishes_no_wrong_tim
     assert len(consumer.quotes) == ticks // 10 - sum(dropped.values())
     assert dropped.keys() <= {"future_event_time"}
     assert sum(dropped.values()) <= 1
-    check_alone(consumer.quotes)
+    ids = [quote.update_id for quote in consumer.quotes]
+    assert ids == sorted(ids)
+    for stepped in (False, True):
+        # `ts` starts again after a step back.
+        check_alone([q for q in consumer.quotes if (q.update_id > stepped_at) is stepped])
     offset = patrol.offset()
     assert offset is not None
     assert offset.offset_ms == AHEAD_MS - step_ms

@@ -1,6 +1,6 @@
 """A market feed that plays the quotes of a test."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import anyio
 
@@ -24,6 +24,7 @@ class ScriptedMarketFeed:
         self.subscribed = anyio.Event()
         self.reconnect_calls: list[tuple[str, str]] = []
         self.renew_calls: list[tuple[str, str]] = []
+        self.seeds: dict[InstrumentId, int] = {}
 
     @property
     def venue(self) -> Venue:
@@ -56,11 +57,14 @@ class ScriptedMarketFeed:
     async def wait_for_update(self) -> None:
         await self._updated.wait()
 
-    def drain(self) -> list[Quote]:
+    def drain(self, *, unfinished: bool = False) -> list[Quote]:  # noqa: ARG002 (no windows here)
         quotes, self._quotes = self._quotes, []
         self._updated = anyio.Event()
         self._counters.drained += len(quotes)
         return quotes
+
+    def seed(self, last_ts: Mapping[InstrumentId, int]) -> None:
+        self.seeds.update(last_ts)
 
     def last_message_ms(self) -> dict[str, int]:
         return {}

@@ -26,6 +26,7 @@ from chimera_s1.adapters.binance.streams.subscriptions import decode_control_mes
 from chimera_s1.adapters.market_file import _decode as decode_line
 from chimera_s1.adapters.redis.quote_entry import quote_fields
 from chimera_s1.domain.identifiers import Channel, InstrumentId, Symbol, Venue
+from chimera_s1.domain.market.conflation import WindowMs
 from chimera_s1.domain.market.quote import Quote, book_defect
 from chimera_s1.domain.operations.clock_skew import NO_OFFSET
 from chimera_s1.domain.ports.market_feed import FeedCounters
@@ -98,11 +99,11 @@ class Decoders:
             BookFrames(
                 [BookStream(InstrumentId(venue, Symbol("BTCUSDT")), channel)],
                 self.counters,
-                every_update=every_update,
+                window=WindowMs(window),
             )
             for venue in Venue
             for channel in Channel
-            for every_update in (False, True)
+            for window in (0, 1_000)
         ]
 
     def try_frame(self, payload: bytes, now_ms: int) -> int:

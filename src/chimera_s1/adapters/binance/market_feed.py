@@ -1,12 +1,12 @@
 """A venue's market data: as many connections as its streams need."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import anyio
 from msgspec import Struct
 
 from chimera_s1.adapters.binance.endpoints import market_stream_url
-from chimera_s1.adapters.binance.streams.book_frames import BookFrames, BookStream, drain_quotes
+from chimera_s1.adapters.binance.streams.book_frames import BookFrames, BookStream
 from chimera_s1.adapters.binance.streams.dial_gate import DialGate
 from chimera_s1.adapters.binance.streams.managed_connection import (
     ManagedConnection,
@@ -19,6 +19,7 @@ from chimera_s1.adapters.binance.streams.market_socket import (
     plan_sockets,
 )
 from chimera_s1.adapters.binance.streams.read_pacer import ReadPacer
+from chimera_s1.adapters.binance.streams.window_drain import WindowDrain
 from chimera_s1.domain.identifiers import Channel, InstrumentId, Venue
 from chimera_s1.domain.market.conflation import WindowMs
 from chimera_s1.domain.market.health import FeedReport
@@ -77,21 +78,28 @@ class BinanceMarketFeed:
         listener: FeedListener,
         pacer: ReadPacer | None = None,
         record: Callable[[bytes, int], None] | None = None,
-        on_clock_suspect: Callable[[], None] | None = None,
+        on_clock_suspect: Callable[[], None] = lambda: None,
     ) -> None:
         self._plan = plan
         self._clock = clock
         self._gate = gate
         self._pacer = pacer or ReadPacer(clock, interval_ms=0)
         self._draw = draw
-        self._clock_offset = clock_offset
         self._listener = listener
         self._record = record
-        self._on_clock_suspect = on_clock_suspect
         self._counters = FeedCounters()
         self._connections: dict[str, ManagedConnection] = {}
         self._instruments: int | None = None
         self._update_event = anyio.Event()
+        self._windows = WindowDrain(
+            plan.venue,
+            plan.window,
+            self._counters,
+            clock=clock,
+            clock_offset=clock_offset,
+            listener=listener,
+            on_clock_suspect=on_clock_suspect,
+        )
 
     @property
     def venue(self) -> Venue:
@@ -103,6 +111,7 @@ class BinanceMarketFeed:
 
     async def run(self, instruments: Sequence[InstrumentId]) -> None:
         streams = [BookStream(i, channel) for i in instruments for channel in self._plan.channels]
+        self._windows.serve(streams)
         by_name = {stream.name: stream for stream in streams}
         url = market_stream_url(self.venue, self._plan.ws_url)
         plans = plan_sockets(self.venue, url, list(by_name), self._plan.streams_per_connection)
@@ -115,7 +124,7 @@ class BinanceMarketFeed:
     async def wait_for_update(self) -> None:
         await self._update_event.wait()
 
-    def drain(self) -> list[Quote]:
+    def drain(self, *, unfinished: bool = False) -> list[Quote]:
         if self._update_event.is_set():
             self._update_event = anyio.Event()
         frames = [
@@ -123,13 +132,10 @@ class BinanceMarketFeed:
             for connection in self._connections.values()
             for frames in connection.frames_to_drain()
         ]
-        mistimed = self._counters.mistimed
-        quotes = drain_quotes(
-            frames, self._counters, self._clock_offset(), every_update=self._every_update
-        )
-        if self._on_clock_suspect is not None and self._counters.mistimed > mistimed:
-            self._on_clock_suspect()
-        return quotes
+        return self._windows.drain(frames, unfinished=unfinished)
+
+    def seed(self, last_ts: Mapping[InstrumentId, int]) -> None:
+        self._windows.seed(last_ts)
 
     def last_message_ms(self) -> dict[str, int]:
         return {
@@ -175,7 +181,7 @@ class BinanceMarketFeed:
         )
 
         def new_frames() -> BookFrames:
-            return BookFrames(streams, self._counters, every_update=self._every_update)
+            return BookFrames(streams, self._counters, window=self._plan.window)
 
         return ManagedConnection(plan, keys, setup, new_frames, self._frame_sink)
 

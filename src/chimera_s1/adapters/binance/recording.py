@@ -67,7 +67,7 @@ class BinanceRecording:
         stream = book_stream(venue, name)
         if stream is None:
             return None
-        return BookFrames([stream], self._counters, every_update=self._window == 0)
+        return BookFrames([stream], self._counters, window=self._window)
 
     def _close_window(self, end_ms: int) -> Iterator[ReplayWindow]:
         frames = [frames for frames in self._frames.values() if frames is not None]

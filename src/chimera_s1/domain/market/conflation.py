@@ -27,6 +27,14 @@ def parse_window(value: int) -> WindowMs:
     return WindowMs(value)
 
 
+def window_start(moment_ms: int, window: WindowMs) -> int:
+    """Start of the window that holds *moment_ms*, epoch ms."""
+    if window == 0:
+        return moment_ms
+    second = moment_ms // _SECOND_MS * _SECOND_MS
+    return second + (moment_ms - second) // window * window
+
+
 def window_end(moment_ms: int, window: WindowMs) -> int:
     """Exclusive end of the window that holds *moment_ms*, epoch ms; window 0 ends 1 ms later."""
     if window == 0:

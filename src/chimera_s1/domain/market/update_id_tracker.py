@@ -23,6 +23,11 @@ class UpdateIdTracker:
         self.newest_id = -1
         self._behind_since_ms: int | None = None
 
+    def step_clock(self, step_ms: int) -> None:
+        """The clock of the receive times has stepped by *step_ms*."""
+        if self._behind_since_ms is not None:
+            self._behind_since_ms += step_ms
+
     def observe(self, update_id: int, received_ms: int) -> UpdateRecency:
         """Classify an update and remember its id; *update_id* is 0 or more."""
         if update_id > self.newest_id:

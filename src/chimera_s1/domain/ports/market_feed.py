@@ -79,6 +79,19 @@ class MessageDropped(Struct, frozen=True):
     start: str
 
 
+class ClockStepped(Struct, frozen=True):
+    """The local clock has stepped back: `ts` starts anew.
+
+    Attributes:
+        step_ms: Negative.
+        before_ms: The time before the step, by the clock as it was, epoch ms.
+    """
+
+    venue: Venue
+    step_ms: int
+    before_ms: int
+
+
 FeedEvent = (
     ConnectionOpened
     | ConnectionLost
@@ -87,6 +100,7 @@ FeedEvent = (
     | FatalEnded
     | RoundTrip
     | MessageDropped
+    | ClockStepped
 )
 FeedListener = Callable[[FeedEvent], None]
 
@@ -142,10 +156,18 @@ class MarketFeed(Protocol):
         """Return once there is something to drain; only useful with window 0."""
         ...
 
-    def drain(self) -> list[Quote]:
-        """The newest valid quote of each stream that changed since the last call; with window 0,
-        every valid quote, oldest first within a stream. Never raises for invalid frames.
+    def drain(self, *, unfinished: bool = False) -> list[Quote]:
+        """The newest valid quote of each stream from the windows that ended since the last call;
+        with window 0, every valid quote, oldest first within a stream. Never raises for invalid
+        frames.
+
+        *unfinished* takes the window that has not ended, too. Otherwise no two quotes of a stream
+        have a receive time in the same window, however late this is called.
         """
+        ...
+
+    def seed(self, last_ts: Mapping[InstrumentId, int]) -> None:
+        """Continue after the `ts` of each instrument's last entry; call it before publishing."""
         ...
 
     def last_message_ms(self) -> Mapping[str, int]:

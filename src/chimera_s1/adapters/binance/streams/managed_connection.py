@@ -157,9 +157,9 @@ class ManagedConnection:
         return max((slot.frames.last_message_ms for slot in self._slots), default=0)
 
     def frames_to_drain(self) -> list[BookFrames]:
-        """Frames of every open socket, and for the last time those of sockets that have ended."""
-        retired, self._retired = self._retired, []
-        return [*retired, *(slot.frames for slot in self._slots)]
+        """Frames of every open socket, and those that are left of sockets that have ended."""
+        self._retired = [frames for frames in self._retired if not frames.is_empty]
+        return [*self._retired, *(slot.frames for slot in self._slots)]
 
     def reconnect(self, cause: str) -> None:
         """End the sockets and dial again; what they deliver, if anything, is not trusted."""

@@ -137,7 +137,7 @@ class PublishQuotes:
         """
         async with self._publish_lock:
             # Drained under the lock: a task cancelled while it waits for the lock loses no quote.
-            quotes = [quote for feed in feeds for quote in feed.drain()]
+            quotes = [quote for feed in feeds for quote in feed.drain(unfinished=since_ms is None)]
             for watch in self._watchers:
                 watch(quotes)
             if since_ms is None:

@@ -17,10 +17,11 @@ from chimera_s1.app.capabilities.operations.outbox import Outbox, flush_on_chang
 from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.market.health import MarketReport
 from chimera_s1.domain.market.liveness import Liveness, StatusChange
-from chimera_s1.domain.market.liveness_board import LivenessBoard
+from chimera_s1.domain.market.liveness_board import WHOLE_CONNECTION, LivenessBoard
 from chimera_s1.domain.market.quote import Quote, StreamKey
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.market_feed import (
+    ClockStepped,
     ConnectionFatal,
     ConnectionLost,
     ConnectionOpened,
@@ -79,6 +80,8 @@ class WatchLiveness:
             self._board.connection_opened(event.connection, event.streams, now_ms)
         elif isinstance(event, ConnectionLost | ConnectionFatal):
             self._board.connection_lost(event.connection, event.streams, event.cause, now_ms)
+        elif isinstance(event, ClockStepped):
+            self.outbox.put(_step_markers(event, self._clock.now_ms()))
 
     def report(self) -> MarketReport:
         """Number of instruments in each state."""
@@ -146,3 +149,12 @@ class WatchLiveness:
 def _lateness_ms(wall_ms: int, received_ms: int) -> int:
     """Age of *received_ms*, limited to 0 to `LATENESS_MAX_MS` in case the wall clock stepped."""
     return min(max(0, wall_ms - received_ms), LATENESS_MAX_MS)
+
+
+def _step_markers(step: ClockStepped, now_ms: int) -> tuple[StatusChange, ...]:
+    """GAP and RESUMED: nothing is missing, but `ts` starts anew."""
+    cause = f"clock_step: the local clock stepped back by {-step.step_ms} ms, ts starts again"
+    return tuple(
+        StatusChange(now_ms, WHOLE_CONNECTION, state, step.before_ms, cause)
+        for state in (Liveness.GAP, Liveness.RESUMED)
+    )

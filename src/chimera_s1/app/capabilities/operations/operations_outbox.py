@@ -9,6 +9,7 @@ from chimera_s1.app.capabilities.operations.outbox import Outbox, flush_on_chang
 from chimera_s1.domain.operations.clock_skew import percentile
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.market_feed import (
+    ClockStepped,
     ConnectionFatal,
     ConnectionLost,
     ConnectionOpened,
@@ -90,6 +91,11 @@ class OperationsOutbox:
                         "start": start,
                     },
                 )
+            case ClockStepped(venue=venue, step_ms=step_ms):
+                _log.warning(
+                    "%s: the local clock stepped by %d ms; ts starts again", venue, step_ms
+                )
+                self.record("clock.stepped", {"venue": venue.value, "step_ms": step_ms})
             case _:
                 assert_never(event)
 

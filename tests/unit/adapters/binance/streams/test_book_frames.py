@@ -10,12 +10,14 @@ from chimera_s1.adapters.binance.streams.book_frames import (
     drain_quotes,
 )
 from chimera_s1.domain.identifiers import Channel, InstrumentId, Symbol, Venue
+from chimera_s1.domain.market.conflation import EVERY_UPDATE, WindowMs
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.market.update_id_tracker import RESTART_AFTER_MS
 from chimera_s1.domain.operations.clock_skew import ClockOffset
 from chimera_s1.domain.ports.market_feed import FeedCounters
 
 PERP = InstrumentId(Venue.PERP, Symbol("BTCUSDT"))
+SECOND = WindowMs(1_000)
 NOW_MS = 1_772_514_460_900
 
 
@@ -42,7 +44,7 @@ class Table:
         self.every_update = every_update
         stream = BookStream(PERP, Channel.BOOK_TICKER)
         self.connections = [
-            BookFrames([stream], self.counters, every_update=every_update)
+            BookFrames([stream], self.counters, window=EVERY_UPDATE if every_update else SECOND)
             for _ in range(connections)
         ]
 
@@ -199,7 +201,7 @@ def test_an_oversized_frame_is_not_kept(*, every_update: bool) -> None:
     table.put(frame(1))
     table.put(frame(2)[:-1] + b" " * 5_000_000 + b"}")
 
-    assert [payload for _, payload, _ in table.connections[0].take()] == [frame(1)]
+    assert [payload for _, payload, _ in table.connections[0].take(NOW_MS + 1)] == [frame(1)]
     assert table.counters.dropped == {"oversized": 1}
 
 
@@ -273,10 +275,10 @@ def test_last_message_ms_is_that_of_the_newest_frame(order: tuple[int, int]) -> 
     streams = [
         BookStream(InstrumentId(Venue.PERP, Symbol(name)), Channel.BOOK_TICKER) for name in names
     ]
-    table = BookFrames(streams, FeedCounters(), every_update=False)
+    table = BookFrames(streams, FeedCounters(), window=SECOND)
     for age_ms, at in zip((5, 0), order, strict=True):
         payload = frame(1, symbol=names[at]).replace(b"btcusdt", names[at].lower().encode())
         assert table.put(payload, NOW_MS - age_ms)
-    table.take()
+    table.take(NOW_MS + 1)
 
     assert table.last_message_ms == NOW_MS

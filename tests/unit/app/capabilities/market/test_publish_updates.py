@@ -72,8 +72,8 @@ async def test_update_without_a_quote_is_skipped() -> None:
     bench = Bench(window=0)
 
     class Dropping(ScriptedMarketFeed):
-        def drain(self) -> list[Quote]:
-            return [each for each in super().drain() if each.bid > 0]
+        def drain(self, *, unfinished: bool = False) -> list[Quote]:
+            return [each for each in super().drain(unfinished=unfinished) if each.bid > 0]
 
     bench.spot = Dropping(Venue.SPOT, every_update=True)
     bench.publishing = PublishQuotes(
