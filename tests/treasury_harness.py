@@ -85,6 +85,8 @@ class OperatorSwitches:
         self.stopping = False
         self.account: AccountVerdict = Own()
         self.enabled = True
+        self.maintenance = ""
+        self.maintenance_checked = True
         self.limits = LIMITS
 
     def admission(self, guard: GuardAccount | None) -> TransferAdmission:
@@ -96,6 +98,8 @@ class OperatorSwitches:
             account_problem=guard.reason_to_hold if guard else lambda: self.account.reason_to_hold,
             wait_for_account=guard.wait_for_first_check if guard else _at_once,
             is_stopping=lambda: self.stopping,
+            maintenance=lambda: self.maintenance,
+            has_checked_maintenance=lambda: self.maintenance_checked,
         )
 
 
@@ -308,6 +312,8 @@ class TreasuryInstance:
             account_error=lambda: "",
             key_problem=lambda: "",
             clock_problem=self.executor.clock_problem,
+            maintenance=lambda: self.world.switches.maintenance,
+            status_problem=lambda: "",
             kill_switch=lambda: self.world.switches.kill,
             kill_switch_error=lambda: "",
         )

@@ -24,6 +24,7 @@ from chimera_s1.adapters.simulator.config import (
     SimulatorConfig,
 )
 from chimera_s1.adapters.simulator.simulator import Simulator
+from chimera_s1.domain.ports.exchange_status import ExchangeStatus, ExchangeStatusReader
 from chimera_s1.domain.ports.key_permissions import KeyPermissions, KeyPermissionsReader
 from chimera_s1.domain.ports.treasury_gateway import (
     ReplyUnknown,
@@ -43,8 +44,8 @@ TRANSFER_PATHS = {
 }
 
 
-class GatewayPorts(TreasuryGateway, KeyPermissionsReader, Protocol):
-    """Both ports of a gateway."""
+class GatewayPorts(TreasuryGateway, KeyPermissionsReader, ExchangeStatusReader, Protocol):
+    """All ports of a gateway."""
 
 
 class GatewayHarness(Struct):
@@ -57,6 +58,7 @@ class GatewayHarness(Struct):
     lag_histories: Callable[[int], Awaitable[None]]
     leave_pending: Callable[[MovementStatus], Awaitable[None]]
     set_permissions: Callable[[KeyPermissions], Awaitable[None]]
+    set_maintenance: Callable[[bool], Awaitable[None]]
     balances: Callable[[], Awaitable[dict[Wallet, Decimal]]]
 
     def order(self, amount: str = "25.00000117", **change: Any) -> TransferSubmission:
@@ -99,6 +101,9 @@ async def memory_gateway_harness(mode: TreasuryMode) -> AsyncIterator[GatewayHar
     async def permit(permissions: KeyPermissions) -> None:
         gateway.permissions = permissions
 
+    async def maintain(maintenance: bool) -> None:
+        gateway.status = ExchangeStatus(maintenance=maintenance)
+
     async def balances() -> dict[Wallet, Decimal]:
         return {wallet: gateway.balance(wallet) for wallet in Wallet}
 
@@ -110,6 +115,7 @@ async def memory_gateway_harness(mode: TreasuryMode) -> AsyncIterator[GatewayHar
         lag_histories=lag_histories,
         leave_pending=lambda end: script(executes=True, status=end),
         set_permissions=permit,
+        set_maintenance=maintain,
         balances=balances,
     )
 
@@ -166,6 +172,7 @@ def _make_harness(
             "reading": permissions.may_read,
             "universal_transfer": permissions.may_transfer,
             "internal_transfer": permissions.may_transfer,
+            "withdrawals": permissions.may_withdraw,
         }
         await post("/sim/wallet", {"permissions": allowed})
 
@@ -181,5 +188,6 @@ def _make_harness(
         lag_histories=lambda lag_ms: post("/sim/wallet", {"history_lag_ms": lag_ms}),
         leave_pending=pend,
         set_permissions=permit,
+        set_maintenance=lambda maintenance: post("/sim/wallet", {"maintenance": maintenance}),
         balances=balances,
     )

@@ -168,6 +168,7 @@ async def test_the_permissions_of_the_key_are_enforced(account: Account) -> None
         "reading": False,
         "universal_transfer": True,
         "internal_transfer": True,
+        "withdrawals": False,
     }
     assert (await account.transfer())[0] == 200
 

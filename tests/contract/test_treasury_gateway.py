@@ -228,6 +228,27 @@ async def test_a_history_of_several_pages_is_read_completely(bank: GatewayHarnes
     assert len(await bank.gateway.read_income(window_around(CLOCK.now_ms()))) == 103
 
 
+async def test_a_permission_to_withdraw_is_reported(bank: GatewayHarness) -> None:
+    await bank.set_permissions(replace(FULL, may_withdraw=True))
+
+    assert (await bank.gateway.key_permissions()).may_withdraw
+
+
+async def test_a_maintenance_is_reported_and_moves_no_money(bank: GatewayHarness) -> None:
+    before = await bank.gateway.exchange_status()
+    await bank.set_maintenance(True)
+
+    during = await bank.gateway.exchange_status()
+    reply = await bank.gateway.submit(bank.gateway.sign(bank.order()))
+    await bank.set_maintenance(False)
+    after = await bank.gateway.exchange_status()
+
+    found = [(status.maintenance, status.unknown) for status in (before, during, after)]
+    assert found == [(False, False), (True, False), (False, False)]
+    assert isinstance(reply, ReplyUnknown)
+    assert await bank.net_moved() == 0
+
+
 async def test_key_permissions_are_reported_and_enforced(bank: GatewayHarness) -> None:
     """A transfer is forbidden, for all transfers; a history is refused."""
     assert replace(await bank.gateway.key_permissions(), ip_restricted=False) == FULL

@@ -181,6 +181,7 @@ class TestNotNow:
         ("switch", "status", "code"),
         [
             ({"kill": True}, 503, "kill_switch"),
+            ({"maintenance": "status 1"}, 503, "exchange_maintenance"),
             ({"stopping": True}, 503, "service.stopping"),
             ({"mode": TradingMode.HALTED}, 409, "mode_halted"),
         ],
@@ -207,15 +208,26 @@ class TestNotNow:
                 setattr(caller.world.switches, name, value)
             assert_result(await caller.transfer(), 200, "OK")
 
-    async def test_row_64_pending_transfer_stays_pending_under_the_kill_switch(self) -> None:
+    @pytest.mark.parametrize(
+        ("name", "on", "off"),
+        [
+            ("kill", True, False),
+            ("maintenance", "status 1", ""),
+            ("maintenance_checked", False, True),
+        ],
+    )
+    async def test_row_64_pending_transfer_stays_pending_under_the_kill_switch(
+        self, name: str, on: Any, off: Any
+    ) -> None:
+        """And in a maintenance of the exchange, and until that was read once."""
         async with treasury_api_client(start_workers=False) as asleep:
             assert_result(await asleep.transfer(), 202, "PENDING")
-            asleep.world.switches.kill = True
+            setattr(asleep.world.switches, name, on)
             async with treasury_api_client(asleep.world) as caller:
                 await caller.world.clock.sleep_ms(30_000)
                 assert not caller.world.gateway.sent_orders
                 assert_result(await caller.transfer(), 202, "PENDING")
-                caller.world.switches.kill = False
+                setattr(caller.world.switches, name, off)
                 assert_result(await caller.transfer(), 200, "OK")
 
     async def test_without_an_exchange_key_nothing_is_accepted(self) -> None:

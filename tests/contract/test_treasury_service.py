@@ -67,6 +67,32 @@ async def test_a_transfer_moves_money_once_through_lost_replies_and_kill_9(
     assert await site.violations() == []
 
 
+async def test_a_maintenance_of_the_exchange_stops_what_is_not_sent_yet(
+    site: TreasuryDeployment,
+) -> None:
+    """It is noticed at the first transfer that the exchange does not execute."""
+    try:
+        async with site.serving() as desk:
+            await site.sim.control("POST", "/sim/wallet", {"maintenance": True})
+            into_it = await desk.transfer("m1", "31")
+            assert (into_it.status_code, into_it.json()["result"]) == (202, "PENDING")
+            await desk.service.logged(
+                "the exchange is in maintenance (status 1 system_maintenance)"
+            )
+
+            await site.sim.arm(POST, "delay:1")
+            refused = await desk.transfer("m2", "32")
+            assert (refused.status_code, refused.json()["code"]) == (503, "exchange_maintenance")
+            health = await desk.read_treasury_health()
+            assert health["level"] == "ORANGE"
+            assert "in maintenance (status 1 system_maintenance)" in health["detail"]
+    finally:
+        await site.sim.control("POST", "/sim/wallet", {"maintenance": False})
+
+    assert await site.sim.fired() == [0]
+    assert await site.moved() == []
+
+
 async def test_row_64_the_kill_switch_stops_what_is_not_sent_yet(site: TreasuryDeployment) -> None:
     """New requests get 503, accepted ones keep waiting, and uncertain ones are reconciled."""
     async with site.serving() as desk, redis_at(site.node.address.port) as redis:

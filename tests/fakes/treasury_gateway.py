@@ -18,6 +18,7 @@ from chimera_s1.domain.errors import (
 )
 from chimera_s1.domain.money import exact_text
 from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.ports.exchange_status import ExchangeStatus
 from chimera_s1.domain.ports.key_permissions import KeyPermissions
 from chimera_s1.domain.ports.treasury_gateway import (
     HistoryIncompleteError,
@@ -73,8 +74,9 @@ class ScriptedSignedTransfer:
 
 class ScriptedTreasuryGateway:
     """Implements `domain.ports.treasury_gateway.TreasuryGateway`,
-    `domain.ports.key_permissions.KeyPermissionsReader` and
-    `domain.ports.account_reader.AccountReader`.
+    `domain.ports.key_permissions.KeyPermissionsReader`,
+    `domain.ports.account_reader.AccountReader` and
+    `domain.ports.exchange_status.ExchangeStatusReader`.
 
     Attributes:
         script: For the next requests, in order; later ones execute with a true reply.
@@ -92,6 +94,7 @@ class ScriptedTreasuryGateway:
         completed_reads: Of both kinds.
         uid: Of the account.
         permissions: Of our key; other requests are refused.
+        status: Of the exchange; in maintenance every order has an unknown outcome.
     """
 
     def __init__(
@@ -120,6 +123,7 @@ class ScriptedTreasuryGateway:
         self.permissions = KeyPermissions(
             may_read=True, may_transfer=True, may_withdraw=False, ip_restricted=True
         )
+        self.status = ExchangeStatus()
         self._clock = clock
         self._mode = mode
         self._balances = dict(balances)
@@ -219,6 +223,10 @@ class ScriptedTreasuryGateway:
         await checkpoint()
         return self.permissions
 
+    async def exchange_status(self) -> ExchangeStatus:
+        await checkpoint()
+        return self.status
+
     def _execute(self, order: TransferSubmission, response: ScriptedResponse) -> SubmissionReply:
         refusal = self._rule_reply(order) if response.executes else None
         if refusal is None and response.executes:
@@ -236,6 +244,8 @@ class ScriptedTreasuryGateway:
     def _rule_reply(self, order: TransferSubmission) -> SubmissionReply | None:
         if not self.permissions.may_transfer:
             return ReplyRefused(FailureReason.FORBIDDEN, "401 -2015 the key may not transfer")
+        if self.status.maintenance:
+            return ReplyUnknown("-1016 this service is no longer available")
         late_ms = self.exchange_ms - order.signed_at
         if not -_TIMESTAMP_AHEAD_MAX_MS < late_ms <= order.recv_window_ms:
             return ReplyNotProcessed("-1021 outside of the recvWindow", 0, clock_suspect=True)

@@ -21,6 +21,8 @@ class TreasuryReport(Struct, frozen=True):
         account_error: Why that may be an old verdict.
         key_problem: What is wrong with the exchange key.
         clock_problem: Why requests cannot be signed now.
+        maintenance: The exchange's words; empty outside of a maintenance.
+        status_problem: Why it is not known whether the exchange is in maintenance.
         kill_switch_on: It is on, or its position was never read.
         kill_switch_error: Why its position may be an old one.
         waiting: Transfers accepted and not sent.
@@ -36,6 +38,8 @@ class TreasuryReport(Struct, frozen=True):
     account_error: str
     key_problem: str
     clock_problem: str
+    maintenance: str
+    status_problem: str
     kill_switch_on: bool
     kill_switch_error: str
     waiting: int
@@ -46,15 +50,18 @@ class TreasuryReport(Struct, frozen=True):
     @property
     def level(self) -> Level:
         """RED: damage, store, account claimed by another; ORANGE: unknown for 60 s, review, relay,
-        key; YELLOW: kill switch, clock, claim not read.
+        key, maintenance; YELLOW: kill switch, clock, claim or status not read.
         """
         if self.ledger_damage or self.store_error or self.account.level is Level.RED:
             return Level.RED
         unknown_for_long = self.oldest_unresolved_ms > UNRESOLVED_GREEN_MS
         if unknown_for_long or self.in_review or self.relay_error or self.key_problem:
             return Level.ORANGE
-        unsure = self.kill_switch_on or self.kill_switch_error or self.clock_problem
-        return Level.YELLOW if unsure or self.account_error else self.account.level
+        if self.maintenance:
+            return Level.ORANGE
+        unread = self.kill_switch_error or self.account_error or self.status_problem
+        unsure = self.kill_switch_on or self.clock_problem or unread
+        return Level.YELLOW if unsure else self.account.level
 
     @property
     def sentence(self) -> str:
@@ -82,13 +89,26 @@ class TreasuryReport(Struct, frozen=True):
         if self.oldest_unresolved_ms > UNRESOLVED_GREEN_MS:
             seconds = self.oldest_unresolved_ms // 1000
             yield f"an outcome has been unknown for {seconds} s: reconciliation continues"
-        if self.key_problem:
-            yield f"the exchange key: {self.key_problem}"
-        if self.clock_problem:
-            yield f"transfers wait: {self.clock_problem}"
+        yield from self._exchange_parts()
         if self.relay_error:
             yield f"events do not reach ops:events ({self.relay_error}): check Redis"
         if self.kill_switch_error:
             yield f"the kill switch cannot be read ({self.kill_switch_error})"
         if self.kill_switch_on:
             yield "the kill switch is on, or was never read: nothing is sent"
+
+    def _exchange_parts(self) -> Iterator[str]:
+        if self.key_problem:
+            yield f"the exchange key: {self.key_problem}"
+        if self.clock_problem:
+            yield f"transfers wait: {self.clock_problem}"
+        if self.maintenance:
+            yield (
+                f"the exchange is in maintenance ({self.maintenance}): nothing is sent, transfers "
+                "wait; its status is read every minute"
+            )
+        if self.status_problem:
+            yield (
+                f"the exchange's status cannot be read ({self.status_problem}): whether it is in "
+                "maintenance is not known, transfers are sent"
+            )

@@ -26,6 +26,7 @@ from chimera_s1.adapters.binance.treasury import (
     key_permissions,
     spot_account,
     subaccount_requests,
+    system_status,
     wallet_requests,
 )
 from chimera_s1.adapters.binance.treasury.paged_history import HistoryPage, read_movements
@@ -34,6 +35,7 @@ from chimera_s1.adapters.binance.treasury.transfer_sender import (
     TransferSender,
 )
 from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.ports.exchange_status import ExchangeStatus
 from chimera_s1.domain.ports.key_permissions import KeyPermissions
 from chimera_s1.domain.ports.treasury_gateway import (
     SignedTransfer,
@@ -104,6 +106,10 @@ class BinanceTreasuryGateway:
         )
         return str(account.uid)
 
+    async def exchange_status(self) -> ExchangeStatus:
+        path, kind = system_status.PATH, system_status.SystemStatus
+        return system_status.parse_status(await self._client.get(Venue.SPOT, path, (), kind))
+
     async def _read_income_rows(self, window_part: ExecutionWindow) -> tuple[msgspec.Raw, ...]:
         parameters = income_requests.income_parameters(window_part)
         path, kind = income_requests.PATH, tuple[msgspec.Raw, ...]
@@ -115,8 +121,9 @@ class BinanceTreasuryGateway:
 
 class BinanceWalletGateway(BinanceTreasuryGateway):
     """Implements `domain.ports.treasury_gateway.TreasuryGateway` for mode `wallet`,
-    `domain.ports.key_permissions.KeyPermissionsReader` and
-    `domain.ports.account_reader.AccountReader`.
+    `domain.ports.key_permissions.KeyPermissionsReader`,
+    `domain.ports.account_reader.AccountReader` and
+    `domain.ports.exchange_status.ExchangeStatusReader`.
     """
 
     def __init__(self, config: GatewayConfig) -> None:
@@ -143,8 +150,9 @@ class BinanceWalletGateway(BinanceTreasuryGateway):
 
 class BinanceSubaccountGateway(BinanceTreasuryGateway):
     """Implements `domain.ports.treasury_gateway.TreasuryGateway` for mode `subaccount`,
-    `domain.ports.key_permissions.KeyPermissionsReader` and
-    `domain.ports.account_reader.AccountReader`.
+    `domain.ports.key_permissions.KeyPermissionsReader`,
+    `domain.ports.account_reader.AccountReader` and
+    `domain.ports.exchange_status.ExchangeStatusReader`.
     """
 
     def __init__(self, config: GatewayConfig) -> None:

@@ -49,6 +49,7 @@ class Permissions(Struct, frozen=True):
     reading: bool = True
     universal_transfer: bool = True
     internal_transfer: bool = True
+    withdrawals: bool = False
 
 
 class InsufficientBalanceError(Exception):
@@ -59,6 +60,7 @@ class Account:
     """Two wallets, and the movements between them.
 
     Attributes:
+        maintenance: Transfers are refused, and the system's status says why.
         behaviour, permissions: May be replaced at any time. Lags apply to everything read from now
             on, delays to everything accepted from now on.
     """
@@ -78,6 +80,7 @@ class Account:
         """
         self.behaviour = TransferBehaviour()
         self.permissions = Permissions()
+        self.maintenance = False
         # The exchange never reuses a number; neither may a simulator that is restarted.
         self._first_tran_id = clock.now_ms() * 1_000
         self._balances = dict(balances)

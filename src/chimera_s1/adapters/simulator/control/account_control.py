@@ -27,7 +27,8 @@ _AMOUNT_MAX = Decimal(10) ** 15
 WALLET_HELP = (
     "history_lag_ms, execution_delay_ms, pending_ms: whole numbers from 0; income_lag_ms: the "
     "same, or null; pending_ends: CONFIRMED or FAILED; permissions: reading, universal_transfer, "
-    "internal_transfer, each true or false; balances: spot, fut, each an amount of USDT"
+    "internal_transfer, withdrawals, each true or false; maintenance: true or false; "
+    "balances: spot, fut, each an amount of USDT"
 )
 TRANSFER_HELP = 'type: MAIN_UMFUTURE or UMFUTURE_MAIN; amount: of USDT, like "25.5"'
 
@@ -38,6 +39,7 @@ class PermissionsRequest(Struct, frozen=True, forbid_unknown_fields=True, omit_d
     reading: bool | UnsetType = UNSET
     universal_transfer: bool | UnsetType = UNSET
     internal_transfer: bool | UnsetType = UNSET
+    withdrawals: bool | UnsetType = UNSET
 
 
 class BalancesRequest(Struct, frozen=True, forbid_unknown_fields=True):
@@ -62,6 +64,7 @@ class WalletRequest(Struct, frozen=True, forbid_unknown_fields=True):
     pending_ends: MovementStatus | UnsetType = UNSET
     permissions: PermissionsRequest = PermissionsRequest()
     balances: BalancesRequest = BalancesRequest()
+    maintenance: bool | UnsetType = UNSET
 
     def __post_init__(self) -> None:
         if self.pending_ends in {MovementStatus.WAITING, MovementStatus.PENDING}:
@@ -112,6 +115,8 @@ class AccountControl:
         account = self._account
         account.behaviour = _changed(account.behaviour, change)
         account.permissions = _changed(account.permissions, change.permissions)
+        if change.maintenance is not UNSET:
+            account.maintenance = change.maintenance
         for wallet, amount in _given(change.balances, tuple(WalletName)).items():
             account.set_balance(WalletName(wallet), amount)
         return json_reply(self._view())
@@ -155,6 +160,7 @@ class AccountControl:
             **msgspec.structs.asdict(self._account.behaviour),
             "permissions": msgspec.structs.asdict(self._account.permissions),
             "balances": self._amounts(),
+            "maintenance": self._account.maintenance,
         }
 
 

@@ -35,7 +35,9 @@ def usdt_amount(parameters: Mapping[str, str]) -> Decimal:
 def execute_transfer(
     account: Account, kind: TransferType, amount: Decimal, origin: Origin, client_tran_id: str = ""
 ) -> Movement:
-    """Raises BinanceError -5013 if the wallet holds less than *amount*."""
+    """Raises BinanceError -1016 in a maintenance, -5013 if the wallet holds less than *amount*."""
+    if account.maintenance:
+        raise BinanceError(-1016, "This service is no longer available.")
     try:
         return account.transfer(kind, amount, origin, client_tran_id)
     except InsufficientBalanceError as error:

@@ -60,6 +60,7 @@ class WalletRoutes:
             Route("POST", transfer, self._transfer, fixed_weight(TRANSFER_WEIGHT), uid),
             Route("GET", transfer, self._history, fixed_weight(1), ip),
             Route("GET", restrictions, self._restrictions, fixed_weight(1), ip),
+            Route("GET", "/sapi/v1/system/status", self._status, fixed_weight(1), ip),
             Route("GET", "/api/v3/account", self._spot_account, fixed_weight(20)),
         ]
 
@@ -98,7 +99,7 @@ class WalletRoutes:
             "ipRestrict": False,
             "createTime": 1_735_689_600_000,
             "enableReading": permissions.reading,
-            "enableWithdrawals": False,
+            "enableWithdrawals": permissions.withdrawals,
             "enableInternalTransfer": permissions.internal_transfer,
             "enableMargin": False,
             "enableFutures": True,
@@ -109,6 +110,12 @@ class WalletRoutes:
             "enableSpotAndMarginTrading": True,
             "enablePortfolioMarginTrading": False,
         }
+
+    async def _status(self, _: web.Request) -> object:
+        """Public: it needs no key."""
+        if self._account.maintenance:
+            return {"status": 1, "msg": "system_maintenance"}
+        return {"status": 0, "msg": "normal"}
 
     async def _spot_account(self, request: web.Request) -> object:
         await self._authenticator.authenticate_reader(request)

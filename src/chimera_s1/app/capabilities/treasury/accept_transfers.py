@@ -81,7 +81,8 @@ class AcceptTransfers:
         Raises:
             KeyReusedError: The key was used for a different transfer.
             KillSwitchOnError, TreasuryDisabledError, ServiceStoppingError, ModeHaltedError,
-                AccountNotClaimedError: Not accepted; the key stays unused.
+                AccountNotClaimedError, ExchangeMaintenanceError: Not accepted; the key stays
+                unused.
             StoreUnavailableError, LedgerDamagedError, LedgerTooNewError: Acceptance is unknown;
                 retry with the same key.
         """

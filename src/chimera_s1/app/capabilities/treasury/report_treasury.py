@@ -31,6 +31,8 @@ class ReportTreasury:
         account_error: ReadError,
         key_problem: ReadError,
         clock_problem: ReadError,
+        maintenance: ReadError,
+        status_problem: ReadError,
         kill_switch: Callable[[], bool],
         kill_switch_error: ReadError,
     ) -> None:
@@ -42,6 +44,8 @@ class ReportTreasury:
         self._account_error = account_error
         self._key = key_problem
         self._clock_problem = clock_problem
+        self._maintenance = maintenance
+        self._status_problem = status_problem
         self._kill_switch = kill_switch
         self._switch = kill_switch_error
 
@@ -56,6 +60,8 @@ class ReportTreasury:
             account_error=self._account_error(),
             key_problem=self._key(),
             clock_problem=self._clock_problem(),
+            maintenance=self._maintenance(),
+            status_problem=self._status_problem(),
             kill_switch_on=self._kill_switch(),
             kill_switch_error=self._switch(),
             waiting=len(open_transfers.queued),

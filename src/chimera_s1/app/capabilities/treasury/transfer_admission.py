@@ -32,6 +32,12 @@ class ModeHaltedError(ChimeraError):
     code = "mode_halted"
 
 
+class ExchangeMaintenanceError(ChimeraError):
+    """The exchange is in maintenance: no new transfer is accepted."""
+
+    code = "exchange_maintenance"
+
+
 class ServiceStoppingError(ChimeraError):
     """The service is stopping: no new transfer is accepted."""
 
@@ -47,6 +53,8 @@ class TransferAdmission(Struct, frozen=True, kw_only=True):
         account_problem: Why this ledger may not move the account's money; empty if it may.
         wait_for_account: Waits for the first answer to that, for a few seconds at most.
         is_stopping: SIGTERM was received.
+        maintenance: The exchange's words; empty outside of a maintenance.
+        has_checked_maintenance: Before, transfers are accepted and wait.
     """
 
     enabled: bool
@@ -55,6 +63,8 @@ class TransferAdmission(Struct, frozen=True, kw_only=True):
     account_problem: Callable[[], str]
     wait_for_account: Callable[[], Awaitable[None]]
     is_stopping: Callable[[], bool]
+    maintenance: Callable[[], str]
+    has_checked_maintenance: Callable[[], bool]
 
     def obstacle(self) -> ChimeraError | None:
         """The first condition that blocks transfers now; None if none does."""
@@ -70,10 +80,17 @@ class TransferAdmission(Struct, frozen=True, kw_only=True):
             return KillSwitchOnError(
                 "the kill switch is on; no transfer is accepted until it is off"
             )
-        if problem := self.account_problem():
-            return AccountNotClaimedError(problem)
         if self.mode() is TradingMode.HALTED:
             return ModeHaltedError("trading is HALTED; no transfer is accepted until it is resumed")
+        return self._exchange_obstacle()
+
+    def _exchange_obstacle(self) -> ChimeraError | None:
+        if problem := self.account_problem():
+            return AccountNotClaimedError(problem)
+        if maintenance := self.maintenance():
+            return ExchangeMaintenanceError(
+                f"the exchange is in maintenance ({maintenance}); retry in a few minutes"
+            )
         return None
 
     async def check(self) -> None:
@@ -81,7 +98,8 @@ class TransferAdmission(Struct, frozen=True, kw_only=True):
 
         Raises:
             TreasuryDisabledError, ServiceStoppingError, KillSwitchOnError, AccountNotClaimedError,
-                ModeHaltedError: The condition that blocks it; nothing was accepted.
+                ModeHaltedError, ExchangeMaintenanceError: The condition that blocks it; nothing
+                was accepted.
         """
         await self.wait_for_account()
         if obstacle := self.obstacle():
@@ -89,4 +107,6 @@ class TransferAdmission(Struct, frozen=True, kw_only=True):
 
     def blocking_reason(self) -> str:
         """Why an accepted transfer may not be sent now; empty if it may."""
+        if not self.has_checked_maintenance():
+            return "the exchange's status has not been read yet"
         return str(self.obstacle() or "")

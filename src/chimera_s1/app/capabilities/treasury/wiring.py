@@ -1,7 +1,7 @@
 """The treasury capability, from the settings that choose its parts."""
 
 import random
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import assert_never
@@ -21,6 +21,7 @@ from chimera_s1.adapters.redis.account_claims import RedisAccountClaims
 from chimera_s1.adapters.redis.kill_switch import RedisKillSwitch
 from chimera_s1.app.capabilities.ledger.job_lease import JobLease
 from chimera_s1.app.capabilities.ledger.projector import LedgerProjector
+from chimera_s1.app.capabilities.ledger.relay import LedgerRelay
 from chimera_s1.app.capabilities.operations.watch_kill_switch import WatchKillSwitch
 from chimera_s1.app.capabilities.operations.wiring import Operations
 from chimera_s1.app.capabilities.treasury.accept_transfers import AcceptTransfers
@@ -44,6 +45,7 @@ from chimera_s1.app.capabilities.treasury.settings import TreasurySettings
 from chimera_s1.app.capabilities.treasury.transfer_admission import TransferAdmission
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TREASURY_LEDGER, TreasuryLedger
 from chimera_s1.app.capabilities.treasury.watch_key import WatchKey
+from chimera_s1.app.capabilities.treasury.watch_maintenance import WatchMaintenance
 from chimera_s1.app.capabilities.treasury.web.part import treasury_part
 from chimera_s1.app.capability import Capability, Job
 from chimera_s1.app.foundation import Foundation, endpoints_for
@@ -54,6 +56,7 @@ from chimera_s1.app.web.web_part import WebPart
 from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.health import HealthSource
+from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.event_store import EventStore
 from chimera_s1.domain.treasury.events import TreasuryMode
 
@@ -65,6 +68,7 @@ class _Keyed(Struct, frozen=True):
 
     gateway: BinanceGateway
     switch: WatchKillSwitch
+    maintenance: WatchMaintenance
     claims: RedisAccountClaims
 
 
@@ -124,7 +128,8 @@ async def open_treasury(
         build_gateway(settings, base.budgets, operations.spot_patrol.exchange_ms) as gateway,
     ):
         switch = WatchKillSwitch(RedisKillSwitch(client), base.clock)
-        keyed = _Keyed(gateway, switch, RedisAccountClaims(client))
+        maintenance = WatchMaintenance(gateway, base.clock)
+        keyed = _Keyed(gateway, switch, maintenance, RedisAccountClaims(client))
         stopping = StopFlag()
         served = _serve(settings, base, operations, stores, keyed, stopping)
         yield _working(settings, base, operations, served, keyed, stopping)
@@ -176,6 +181,8 @@ def _serve(  # noqa: PLR0917 (parts by position)
         read_relayed_seq=partial(stores.cursors.read, RELAY_CURSOR),
     )
     ledger.subscribe(log_events)
+    if keyed is not None:
+        ledger.subscribe(keyed.maintenance.recheck_after)
     guard = _guard(settings, base, operations, stores, ledger, keyed) if keyed else None
     admission = TransferAdmission(
         enabled=keyed is not None,
@@ -184,6 +191,8 @@ def _serve(  # noqa: PLR0917 (parts by position)
         account_problem=guard.reason_to_hold if guard else lambda: "",
         wait_for_account=guard.wait_for_first_check if guard else checkpoint,
         is_stopping=stopping.is_set,
+        maintenance=lambda: keyed.maintenance.maintenance if keyed else "",
+        has_checked_maintenance=lambda: keyed is None or keyed.maintenance.has_checked,
     )
     accept = AcceptTransfers(
         ledger,
@@ -235,7 +244,7 @@ def _working(  # noqa: PLR0917 (parts by position)
 ) -> Capability:
     """Build the workers, which need an exchange key."""
     clock, ledger, guard = base.clock, served.ledger, served.guard
-    gateway, switch = keyed.gateway, keyed.switch
+    gateway = keyed.gateway
     assert guard is not None
     stores, owner = served.stores, uuid4().hex
     executor = _executor(base, operations, served, keyed, guard, owner)
@@ -254,18 +263,8 @@ def _working(  # noqa: PLR0917 (parts by position)
         served.events, stores.transfers, stores.cursors, ledger.changes, clock
     )
     key = WatchKey(gateway)
-    report = ReportTreasury(
-        ledger,
-        clock,
-        store_errors=[partial(_last_error, each) for each in (executor, reconciler, projection)],
-        relay_error=lambda: relay.last_error,
-        account=lambda: guard.verdict,
-        account_error=lambda: guard.last_error,
-        key_problem=lambda: key.problem,
-        clock_problem=executor.clock_problem,
-        kill_switch=switch.is_on,
-        kill_switch_error=lambda: switch.last_error,
-    )
+    store_errors = [partial(_last_error, each) for each in (executor, reconciler, projection)]
+    report = _report(served, clock, keyed, guard, key, relay, store_errors, executor.clock_problem)
 
     def stop() -> None:
         stopping.set()
@@ -278,7 +277,8 @@ def _working(  # noqa: PLR0917 (parts by position)
             Worker("treasury reconciler", reconciler.run),
             Worker("treasury relay", relay.run),
             Worker("treasury projection", projection.run),
-            Worker("kill switch", switch.run),
+            Worker("kill switch", keyed.switch.run),
+            Worker("exchange maintenance", keyed.maintenance.run),
         ),
         jobs=(Job("treasury account", guard.check), Job("treasury key", key.check)),
         health=(HealthSource("treasury", report.report, required=False),),
@@ -311,3 +311,30 @@ def _executor(  # noqa: PLR0917 (parts by position)
 
 def _last_error(part: ExecuteTransfers | ReconcileTransfers | LedgerProjector) -> str:
     return part.last_error
+
+
+def _report(  # noqa: PLR0917 (parts by position)
+    served: _Served,
+    clock: Clock,
+    keyed: _Keyed,
+    guard: GuardAccount,
+    key: WatchKey,
+    relay: LedgerRelay,
+    store_errors: Iterable[Callable[[], str]],
+    clock_problem: Callable[[], str],
+) -> ReportTreasury:
+    switch, maintenance = keyed.switch, keyed.maintenance
+    return ReportTreasury(
+        served.ledger,
+        clock,
+        store_errors=store_errors,
+        relay_error=lambda: relay.last_error,
+        account=lambda: guard.verdict,
+        account_error=lambda: guard.last_error,
+        key_problem=lambda: key.problem,
+        clock_problem=clock_problem,
+        maintenance=lambda: maintenance.maintenance,
+        status_problem=lambda: maintenance.problem,
+        kill_switch=switch.is_on,
+        kill_switch_error=lambda: switch.last_error,
+    )

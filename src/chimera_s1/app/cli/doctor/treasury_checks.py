@@ -1,25 +1,31 @@
-"""Checks of the treasury: the ledger and the exchange key."""
+"""Checks of the treasury: the ledger, the exchange key and the exchange's status."""
 
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TREASURY_LEDGER
-from chimera_s1.app.capabilities.treasury.wiring import build_gateway, treasury_enabled
+from chimera_s1.app.capabilities.treasury.wiring import (
+    BinanceGateway,
+    build_gateway,
+    treasury_enabled,
+)
 from chimera_s1.app.cli.doctor.check_result import CheckGrade, CheckResult, run_check
 from chimera_s1.app.foundation import ExchangeLimits
 from chimera_s1.app.service_settings import Settings
 from chimera_s1.app.stores import open_stores, sqlite_path
 
 _LEDGER = "see the runbook, and chimera-s1 ledger verify"
+_STATUS = "check the exchange's status page; transfers are sent meanwhile"
 _KEY = "check the key at the exchange: its permissions and its allowed IP addresses"
 
 
 async def check_treasury(settings: Settings, limits: ExchangeLimits) -> list[CheckResult]:
-    """Ledger and key; without a key, one result that says so."""
+    """Ledger, key and status; without a key, one result that says so."""
     if not treasury_enabled(settings):
         detail = "none, so no money is moved: S1_BINANCE_KEY is not set, or this is testnet"
         return [CheckResult("exchange key", CheckGrade.OK, detail)]
     return [
         await run_check("ledger", _ledger(settings), _LEDGER),
         await run_check("exchange key", _key(settings, limits), _KEY),
+        await run_check("exchange status", _status(settings, limits), _STATUS),
     ]
 
 
@@ -36,8 +42,7 @@ async def _ledger(settings: Settings) -> CheckResult:
 
 
 async def _key(settings: Settings, limits: ExchangeLimits) -> CheckResult:
-    clock = SystemClock()
-    async with build_gateway(settings, limits.budgets, lambda: float(clock.now_ms())) as gateway:
+    async with _gateway(settings, limits) as gateway:
         may = await gateway.key_permissions()
     allowed = [
         ("read", may.may_read),
@@ -54,3 +59,21 @@ async def _key(settings: Settings, limits: ExchangeLimits) -> CheckResult:
         remedy = f"grant the permissions to read and to transfer ({settings.treasury_mode.value})"
         return CheckResult("exchange key", CheckGrade.FAIL, detail, remedy)
     return CheckResult("exchange key", CheckGrade.OK, detail)
+
+
+async def _status(settings: Settings, limits: ExchangeLimits) -> CheckResult:
+    async with _gateway(settings, limits) as gateway:
+        status = await gateway.exchange_status()
+    if status.maintenance:
+        return CheckResult(
+            "exchange status",
+            CheckGrade.WARN,
+            status.message,
+            "wait for the end of the maintenance",
+        )
+    return CheckResult("exchange status", CheckGrade.OK, status.message)
+
+
+def _gateway(settings: Settings, limits: ExchangeLimits) -> BinanceGateway:
+    clock = SystemClock()
+    return build_gateway(settings, limits.budgets, lambda: float(clock.now_ms()))

@@ -22,6 +22,7 @@ from chimera_s1.app.capabilities.ledger.problems import (
 )
 from chimera_s1.app.capabilities.treasury.web.problems import (
     ACCOUNT_NOT_CLAIMED,
+    EXCHANGE_MAINTENANCE,
     KEY_INVALID,
     KEY_MISMATCH,
     KEY_MISSING,
@@ -84,6 +85,7 @@ _REFUSALS: tuple[ProblemKind, ...] = (
     RATE_EXCEEDED,
     KILL_SWITCH,
     ACCOUNT_NOT_CLAIMED,
+    EXCHANGE_MAINTENANCE,
     TREASURY_DISABLED,
     STOPPING,
     STORE_UNAVAILABLE,

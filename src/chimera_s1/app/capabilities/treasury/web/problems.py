@@ -7,6 +7,7 @@ from chimera_s1.app.capabilities.treasury.accept_transfers import KeyReusedError
 from chimera_s1.app.capabilities.treasury.resolve_transfers import TransferNotFoundError
 from chimera_s1.app.capabilities.treasury.transfer_admission import (
     AccountNotClaimedError,
+    ExchangeMaintenanceError,
     KillSwitchOnError,
     ModeHaltedError,
     ServiceStoppingError,
@@ -48,6 +49,11 @@ ACCOUNT_NOT_CLAIMED = ProblemKind(
     HTTPStatus.SERVICE_UNAVAILABLE,
     "This ledger may not move the account's money",
 )
+EXCHANGE_MAINTENANCE = ProblemKind(
+    ExchangeMaintenanceError.code,
+    HTTPStatus.SERVICE_UNAVAILABLE,
+    "The exchange is in maintenance",
+)
 TREASURY_DISABLED = ProblemKind(
     TreasuryDisabledError.code,
     HTTPStatus.SERVICE_UNAVAILABLE,
@@ -76,5 +82,6 @@ KIND_BY_ERROR: KindByError = {
     ModeHaltedError: MODE_HALTED,
     KillSwitchOnError: KILL_SWITCH,
     AccountNotClaimedError: ACCOUNT_NOT_CLAIMED,
+    ExchangeMaintenanceError: EXCHANGE_MAINTENANCE,
     TreasuryDisabledError: TREASURY_DISABLED,
 }

@@ -15,6 +15,7 @@ from chimera_s1.app.capabilities.ledger.problems import (
 from chimera_s1.app.capabilities.treasury.accept_transfers import TransferOutcome
 from chimera_s1.app.capabilities.treasury.web.problems import (
     ACCOUNT_NOT_CLAIMED,
+    EXCHANGE_MAINTENANCE,
     KILL_SWITCH,
     KIND_BY_RULE,
     MODE_HALTED,
@@ -46,7 +47,13 @@ TRANSFER_PATH = "/xchg/treasury/transfer"
 REPLAYED = "Idempotent-Replayed"
 
 _KEY = "transfer_id"
-_NOT_ACCEPTED_KINDS = {KILL_SWITCH, TREASURY_DISABLED, STOPPING, MODE_HALTED}
+_NOT_ACCEPTED_KINDS = {
+    KILL_SWITCH,
+    TREASURY_DISABLED,
+    STOPPING,
+    MODE_HALTED,
+    EXCHANGE_MAINTENANCE,
+}
 # Another ledger may know the key where this one may not move the account's money.
 _UNCERTAIN_KINDS = {
     ACCOUNT_NOT_CLAIMED,
