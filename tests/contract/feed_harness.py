@@ -129,7 +129,7 @@ async def feed_harness(
             await feed.run(instruments)
         ended.set()
 
-    async with httpx2.AsyncClient(base_url=addresses.control_url) as control:
+    async with httpx2.AsyncClient(base_url=addresses.control_url, trust_env=False) as control:
         tasks.start_soon(pacer.run)
         tasks.start_soon(run)
         with event_sender, events:

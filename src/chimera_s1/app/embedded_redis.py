@@ -6,7 +6,8 @@ from chimera_s1.adapters.redis.addresses import RedisAddress
 from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.embedded.server_binary import find_redis_server
 from chimera_s1.app.service_settings import Settings
-from chimera_s1.domain.errors import PublisherUnavailableError
+from chimera_s1.app.settings.core import CoreSettings
+from chimera_s1.domain.errors import ConfigurationError, PublisherUnavailableError
 from chimera_s1.domain.ports.clock import Clock
 
 RESTART_DELAY_MS = 500
@@ -18,13 +19,27 @@ def embedded_redis(settings: Settings) -> EmbeddedRedis:
     """The embedded cluster of *settings*, not started yet.
 
     Raises:
-        ConfigurationError: There is no redis-server on this machine.
+        ConfigurationError: There is no redis-server on this machine, or a key of a real venue is
+            set: others could not see what is done with it, and it would be lost with the process.
     """
+    check_redis_is_named(settings)
     return EmbeddedRedis(
         settings.state_dir.absolute() / "redis",
         binary=find_redis_server(str(settings.redis_server or "")),
         port=settings.redis_embedded_port,
     )
+
+
+def check_redis_is_named(settings: CoreSettings) -> None:
+    """Raises:
+    ConfigurationError: A key of a real venue is set and no Redis.
+    """
+    if settings.real_venue and settings.moves_money and not settings.redis_addresses:
+        raise ConfigurationError(
+            f"S1_REDIS_ADDRESSES is not set: with S1_BINANCE_KEY and S1_BINANCE_ENV="
+            f"{settings.binance_env} an embedded Redis, which ends with this process, is not "
+            "enough; name a cluster, or unset the key"
+        )
 
 
 def replay_redis(settings: Settings) -> EmbeddedRedis:

@@ -5,12 +5,14 @@ from contextlib import AbstractAsyncContextManager
 
 from msgspec import Struct
 
+from chimera_s1.adapters.binance.egress import Egress, HostNotAllowedError
 from chimera_s1.adapters.binance.endpoints import LIVE_ENDPOINTS, TESTNET_ENDPOINTS, Endpoints
 from chimera_s1.adapters.binance.http.weight_budget import WeightBudget, weight_budgets
 from chimera_s1.adapters.binance.streams.dial_gate import DialGate, dial_gates
 from chimera_s1.adapters.redis.cluster_client import ClusterClient
 from chimera_s1.app.settings.core import CoreSettings
 from chimera_s1.app.settings.types import BinanceEnvironment
+from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.venue_hold import VenueHold
 from chimera_s1.domain.ports.clock import Clock
@@ -57,16 +59,35 @@ def served_endpoints(settings: CoreSettings) -> Mapping[Venue, Endpoints]:
 
 
 def endpoints_for(settings: CoreSettings, venues: tuple[Venue, ...]) -> Mapping[Venue, Endpoints]:
-    """Where each of *venues* listens: the environment's hosts, overridden one by one."""
+    """Where each of *venues* listens: the environment's hosts, overridden one by one.
+
+    Raises:
+        ConfigurationError: `S1_EGRESS_ALLOW` refuses one of them.
+    """
     testnet = settings.binance_env is BinanceEnvironment.TESTNET
     hosts = TESTNET_ENDPOINTS if testnet else LIVE_ENDPOINTS
     overrides = {
         Venue.SPOT: (settings.binance_spot_rest_url, settings.binance_spot_ws_url),
         Venue.PERP: (settings.binance_perp_rest_url, settings.binance_perp_ws_url),
     }
-    return {
+    proxy = settings.egress_proxy.get_secret_value() if settings.egress_proxy else ""
+    egress = Egress(proxy, settings.egress_allow)
+    endpoints = {
         venue: Endpoints(
-            overrides[venue][0] or hosts[venue].rest_url, overrides[venue][1] or hosts[venue].ws_url
+            overrides[venue][0] or hosts[venue].rest_url,
+            overrides[venue][1] or hosts[venue].ws_url,
+            egress,
         )
         for venue in venues
     }
+    for each in endpoints.values():
+        _check_allowed(each)
+    return endpoints
+
+
+def _check_allowed(endpoints: Endpoints) -> None:
+    try:
+        endpoints.egress.check(endpoints.rest_url)
+        endpoints.egress.check(endpoints.ws_url)
+    except HostNotAllowedError as error:
+        raise ConfigurationError(str(error)) from error

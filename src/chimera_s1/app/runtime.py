@@ -17,6 +17,7 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Literal, assert_never
+from urllib.parse import urlsplit
 
 import anyio
 from anyio.abc import TaskStatus
@@ -222,8 +223,12 @@ def _secrets(settings: Settings) -> list[str]:
         settings.binance_key,
         settings.binance_secret,
         settings.db_arango_pass,
+        settings.egress_proxy,
     )
-    return [secret.get_secret_value() for secret in kept if secret is not None]
+    secrets = [secret.get_secret_value() for secret in kept if secret is not None]
+    proxy = settings.egress_proxy
+    password = urlsplit(proxy.get_secret_value()).password if proxy is not None else None
+    return [*secrets, *([password] if password else [])]
 
 
 def _exit_on_stall(seconds: float) -> None:

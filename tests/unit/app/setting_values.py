@@ -1,7 +1,13 @@
 """Valid and invalid values of settings."""
 
 SECRET = "hunter2-never-shown"
-SECRET_SETTINGS = ("S1_BINANCE_KEY", "S1_BINANCE_SECRET", "S1_DB_ARANGO_PASS", "S1_REDIS_PASS")
+SECRET_SETTINGS = (
+    "S1_BINANCE_KEY",
+    "S1_BINANCE_SECRET",
+    "S1_DB_ARANGO_PASS",
+    "S1_EGRESS_PROXY",
+    "S1_REDIS_PASS",
+)
 SIMULATOR_URLS = {
     "S1_BINANCE_SPOT_REST_URL": "http://127.0.0.1:9101",
     "S1_BINANCE_SPOT_WS_URL": "ws://127.0.0.1:9102",
@@ -15,6 +21,8 @@ WRONG = {
     "S1_BINANCE_SPOT_WS_URL": "https://x",
     "S1_BINANCE_PERP_REST_URL": "https://x/api",
     "S1_BINANCE_PERP_WS_URL": "wss://x:99999",
+    "S1_EGRESS_PROXY": "socks5://10.0.0.9:1080",
+    "S1_EGRESS_ALLOW": "https://api.binance.com",
     "S1_SYMBOLS": "BTC USDT",
     "S1_CONTRACTS": "quarterly",
     "S1_CHANNELS": "aggTrade",
@@ -55,6 +63,8 @@ GIVEN = {
     "S1_BINANCE_ENV": "simulator",
     **SIMULATOR_URLS,
     "S1_VENUES": "perp, spot",
+    "S1_EGRESS_PROXY": f"http://user:{SECRET}@10.0.0.9:3128",
+    "S1_EGRESS_ALLOW": "127.0.0.1, API.binance.com",
     "S1_SYMBOLS": "btcusdt, perp/ETHUSDT",
     "S1_CONTRACTS": "tradfi, dated",
     "S1_CHANNELS": "depth5,bookTicker,depth5",

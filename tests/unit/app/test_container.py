@@ -17,7 +17,7 @@ from chimera_s1.app.foundation import served_endpoints
 from chimera_s1.app.runtime import open_capabilities
 from chimera_s1.app.service_settings import load_settings
 from chimera_s1.domain.identifiers import Venue
-from chimera_s1.domain.operations.health import Level
+from chimera_s1.domain.operations.health import HealthSource, Level
 from chimera_s1.domain.operations.trading_mode import TradingHalted, TradingMode
 
 SIMULATED = {
@@ -76,6 +76,18 @@ async def test_with_a_key_the_treasury_works(tmp_path: Path) -> None:
 
     assert "treasury executor" in [worker.name for worker in treasury.workers]
     assert [source.name for source in treasury.health] == ["treasury"]
+
+
+async def test_real_quotes_in_an_embedded_redis_are_a_warning(tmp_path: Path) -> None:
+    """Not where a cluster is named, and not for a simulator."""
+    sources: dict[str, HealthSource] = {}
+    given: tuple[dict[str, str], ...] = ({}, {"S1_REDIS_ADDRESSES": "redis:6379"}, SIMULATED)
+    for environ in given:
+        async with opened(environ, tmp_path) as (_, capabilities):
+            sources = {source.name: source for each in capabilities for source in each.health}
+        assert ("redis.embedded" in sources) == (environ == {})
+        if environ == {}:
+            assert sources["redis.embedded"].report().level is Level.YELLOW
 
 
 @pytest.mark.parametrize("mode", ["wallet", "subaccount"])

@@ -8,7 +8,10 @@ from pydantic import ValidationError
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
 from chimera_s1.app.cli.config.effective_settings import SettingOrigin, effective_settings
+from chimera_s1.app.embedded_redis import check_redis_is_named, embedded_redis
+from chimera_s1.app.foundation import served_endpoints
 from chimera_s1.app.service_settings import Settings, load_settings, variable
+from chimera_s1.app.settings.messages import MASK
 from chimera_s1.app.settings.types import (
     BinanceEnvironment,
     LogFormat,
@@ -25,7 +28,13 @@ from chimera_s1.domain.operations.reconnect import ReconnectPolicy
 from chimera_s1.domain.treasury.events import TreasuryMode
 from chimera_s1.domain.treasury.limits import Direction, TransferLimits
 from chimera_s1.domain.treasury.reconciliation import ReconciliationTiming
-from tests.unit.app.setting_values import GIVEN, SECRET, SECRET_SETTINGS, WRONG
+from tests.unit.app.setting_values import (
+    GIVEN,
+    SECRET,
+    SECRET_SETTINGS,
+    SIMULATOR_URLS,
+    WRONG,
+)
 
 
 def problems(environ: dict[str, str]) -> str:
@@ -96,7 +105,7 @@ def test_every_wrong_value_is_reported_at_once_with_what_was_given_rule_and_exam
     assert len(lines) == len(WRONG) + 2
     for name, value in WRONG.items():
         (line,) = [line for line in lines if line.strip().startswith(f"{name}=")]
-        assert repr(value) in line
+        assert (MASK if name in SECRET_SETTINGS else repr(value)) in line
         assert "Rule: " in line
         assert f"Example: {name}=" in line
 
@@ -184,8 +193,60 @@ def test_tls_without_addresses_is_an_error() -> None:
     assert "the embedded Redis has no TLS" in problems({"S1_REDIS_TLS": "true"})
 
 
+@pytest.mark.parametrize("environment", ["live", "testnet"])
+@pytest.mark.parametrize("name", SIMULATOR_URLS)
+def test_a_real_venue_is_not_reached_without_tls(environment: str, name: str) -> None:
+    """Not on loopback either; `live` is the default."""
+    url = SIMULATOR_URLS[name]
+    text = problems({"S1_BINANCE_ENV": environment, name: url})
+    assert f"{name}={url!r}: S1_BINANCE_ENV={environment} needs https:// and wss://" in text
+    assert "S1_BINANCE_ENV=live needs https://" in problems({name: url})
+    assert load_settings({name: url.replace("http", "https").replace("ws:", "wss:")}).real_venue
+
+
+KEY = {"S1_BINANCE_KEY": "k", "S1_BINANCE_SECRET": "s"}
+
+
+@pytest.mark.parametrize("environ", [KEY, {**KEY, "S1_BINANCE_ENV": "testnet"}])
+def test_a_key_of_a_real_venue_needs_a_redis_that_outlives_the_process(
+    environ: dict[str, str],
+) -> None:
+    with pytest.raises(ConfigurationError, match="S1_REDIS_ADDRESSES is not set: with S1_BINANCE"):
+        embedded_redis(load_settings(environ))
+
+
+@pytest.mark.parametrize(
+    "environ",
+    [
+        {},
+        {**KEY, "S1_REDIS_ADDRESSES": "redis:6379"},
+        {**KEY, **SIMULATOR_URLS, "S1_BINANCE_ENV": "simulator"},
+    ],
+)
+def test_an_embedded_redis_is_enough_without_a_key_or_for_a_simulator(
+    environ: dict[str, str],
+) -> None:
+    check_redis_is_named(load_settings(environ))
+
+
+def test_a_host_that_is_needed_and_not_allowed_is_named_at_the_start() -> None:
+    settings = load_settings({"S1_EGRESS_ALLOW": "api.binance.com, stream.binance.com"})
+    with pytest.raises(ConfigurationError, match=r"fapi\.binance\.com is not in S1_EGRESS_ALLOW"):
+        served_endpoints(settings)
+    everything = "api.binance.com,stream.binance.com,FAPI.binance.com,fstream.binance.com"
+    assert len(served_endpoints(load_settings({"S1_EGRESS_ALLOW": everything}))) == 2
+
+
+def test_the_proxy_of_the_settings_is_that_of_all_connections() -> None:
+    proxy = f"http://me:{SECRET}@10.0.0.9:3128"
+    for endpoints in served_endpoints(load_settings({"S1_EGRESS_PROXY": proxy})).values():
+        assert endpoints.egress.proxy == proxy
+        assert SECRET not in repr(endpoints)
+
+
 def test_secrets_show_nowhere() -> None:
     environ = {name: f"{SECRET} of {name}" for name in SECRET_SETTINGS}
+    environ["S1_EGRESS_PROXY"] = f"http://me:{SECRET}@10.0.0.9:3128"
     settings = load_settings(environ)
     rows = effective_settings(environ)
     shown = [repr(settings), str(settings), str(settings.model_dump()), repr(rows)]
@@ -203,6 +264,10 @@ def test_secrets_show_nowhere() -> None:
         ("S1_REDIS_ADDRESSES", f"me:{SECRET}@redis:6379"),
         ("S1_DB_ARANGO_URI", f"http://a:8529,http://me:{SECRET}@b:8529"),
         ("S1_DB_ARANGO_URI", f"http://me:{SECRET}@b:eighty"),
+        ("S1_EGRESS_PROXY", f"https://me:{SECRET}@10.0.0.9:3128"),
+        ("S1_EGRESS_PROXY", f"http://{SECRET}@10.0.0.9:3128"),
+        ("S1_EGRESS_PROXY", f"http://me:{SECRET}@10.0.0.9"),
+        ("S1_EGRESS_PROXY", f"http://me:{SECRET}@10.0.0.9:eighty"),
     ],
 )
 def test_a_password_put_into_an_address_is_refused_and_not_shown(name: str, value: str) -> None:

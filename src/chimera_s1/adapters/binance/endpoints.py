@@ -8,14 +8,16 @@ from typing import assert_never
 
 from msgspec import Struct
 
+from chimera_s1.adapters.binance.egress import DIRECT, Egress
 from chimera_s1.domain.identifiers import Channel, InstrumentId, Venue
 
 
 class Endpoints(Struct, frozen=True):
-    """Base URLs of one venue, without a trailing slash."""
+    """Base URLs of one venue, without a trailing slash, and how connections get there."""
 
     rest_url: str
     ws_url: str
+    egress: Egress = DIRECT
 
 
 LIVE_ENDPOINTS = {

@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 import anyio
 from msgspec import Struct
 
+from chimera_s1.adapters.binance.egress import DIRECT, Egress
 from chimera_s1.adapters.binance.endpoints import market_stream_url
 from chimera_s1.adapters.binance.streams.book_frames import BookFrames, BookStream
 from chimera_s1.adapters.binance.streams.dial_gate import DialGate
@@ -43,6 +44,8 @@ class FeedPlan(Struct, frozen=True):
     streams_per_connection: 1 to 1024.
 
     renew_after_ms: Age at which a socket is renewed; Binance cuts at 24 h.
+
+    egress: How connections get to the exchange.
     """
 
     venue: Venue
@@ -52,6 +55,7 @@ class FeedPlan(Struct, frozen=True):
     streams_per_connection: int
     policy: ReconnectPolicy
     renew_after_ms: int = RENEW_AFTER_MS
+    egress: Egress = DIRECT
 
 
 class BinanceMarketFeed:
@@ -114,7 +118,9 @@ class BinanceMarketFeed:
         self._windows.serve(streams)
         by_name = {stream.name: stream for stream in streams}
         url = market_stream_url(self.venue, self._plan.ws_url)
-        plans = plan_sockets(self.venue, url, list(by_name), self._plan.streams_per_connection)
+        plans = plan_sockets(
+            self.venue, url, list(by_name), self._plan.streams_per_connection, self._plan.egress
+        )
         self._connections = {plan.name: self._make_connection(plan, by_name) for plan in plans}
         self._instruments = len(instruments)
         async with anyio.create_task_group() as tasks:

@@ -5,12 +5,14 @@ from pathlib import Path
 from pydantic import SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from chimera_s1.adapters.binance.egress import parse_proxy
 from chimera_s1.app.settings.fields import number_setting, text_setting
 from chimera_s1.app.settings.types import (
     PORT_MAX,
     BinanceEnvironment,
     Coordinators,
     HostName,
+    HostNames,
     LogFormat,
     LogLevel,
     Nodes,
@@ -62,6 +64,19 @@ class CoreSettings(BaseSettings):
     )
     binance_secret: SecretStr | None = text_setting(
         "Binance", None, "its secret; needs S1_BINANCE_KEY", "..."
+    )
+    egress_proxy: SecretStr | None = text_setting(
+        "Binance",
+        None,
+        "http://[user:password@]host:port: proxy of all connections to the exchange; HTTPS_PROXY "
+        "and its like are ignored",
+        "http://user:password@10.0.0.9:3128",
+    )
+    egress_allow: HostNames = text_setting(
+        "Binance",
+        "",
+        "host names, comma separated: connections to any other are refused; empty allows all",
+        "api.binance.com,stream.binance.com,fapi.binance.com,fstream.binance.com",
     )
     shard: ShardSetting = text_setting(
         "Market data", "0/1", "index/count, the index from 0: this instance's share", "0/4"
@@ -147,9 +162,20 @@ class CoreSettings(BaseSettings):
         "binance_perp_ws_url",
     )
     @classmethod
-    def _simulator_needs_urls(cls, url: str | None, info: ValidationInfo) -> str | None:
+    def _fits_the_environment(cls, url: str | None, info: ValidationInfo) -> str | None:
+        """Refuse a missing URL of the simulator, and one of a real venue without TLS.
+
+        Loopback is no exception: what listens there would get the key, too.
+        """
+        environment = info.data.get("binance_env")
+        real = environment in {BinanceEnvironment.LIVE, BinanceEnvironment.TESTNET}
+        if real and url is not None and url.startswith(("http://", "ws://")):
+            raise InvalidValueError(
+                f"S1_BINANCE_ENV={environment} needs https:// and wss://, on loopback, too; "
+                "S1_BINANCE_ENV=simulator takes plain URLs"
+            )
         venue = Venue(str(info.field_name).split("_")[1])
-        simulated = info.data.get("binance_env") is BinanceEnvironment.SIMULATOR
+        simulated = environment is BinanceEnvironment.SIMULATOR
         if url is None and simulated and venue in info.data.get("venues", ()):
             raise InvalidValueError("S1_BINANCE_ENV=simulator needs it")
         return url
@@ -176,6 +202,11 @@ class CoreSettings(BaseSettings):
             )
         return uri
 
+    @field_validator("egress_proxy")
+    @classmethod
+    def _proxy_is_a_url(cls, proxy: SecretStr | None) -> SecretStr | None:
+        return None if proxy is None else SecretStr(parse_proxy(proxy.get_secret_value()))
+
     @field_validator("redis_tls")
     @classmethod
     def _tls_needs_addresses(cls, tls: bool, info: ValidationInfo) -> bool:
@@ -187,6 +218,11 @@ class CoreSettings(BaseSettings):
     def rate_limit(self) -> RateLimit:
         """`S1_RATE_LIMIT_PER_S` with its burst."""
         return RateLimit(self.rate_limit_per_s, burst=2 * self.rate_limit_per_s)
+
+    @property
+    def real_venue(self) -> bool:
+        """Whether a real venue is used, Binance or its test network."""
+        return self.binance_env is not BinanceEnvironment.SIMULATOR
 
     @property
     def moves_money(self) -> bool:

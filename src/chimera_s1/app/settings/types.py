@@ -146,6 +146,10 @@ def _listed(kind: Iterable[StrEnum]) -> str:
 
 WholeNumber = Annotated[int, _text_parser(parse_whole_number)]
 HostName = Annotated[str, _text_parser(parse_host)]
+HostNames = Annotated[
+    frozenset[str],
+    _text_parser(lambda text: frozenset(parse_host(each).lower() for each in _entries(text))),
+]
 Nodes = Annotated[tuple[RedisAddress, ...], _text_parser(parse_nodes)]
 Venues = Annotated[tuple[Venue, ...], _text_parser(lambda text: parse_enum_list(Venue, text))]
 Channels = Annotated[tuple[Channel, ...], _text_parser(lambda text: parse_enum_list(Channel, text))]

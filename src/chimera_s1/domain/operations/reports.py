@@ -79,6 +79,21 @@ class LoopReport(Struct, frozen=True):
         )
 
 
+class EmbeddedRedisReport(Struct, frozen=True):
+    """Real market data in a Redis that ends with the process."""
+
+    @property
+    def level(self) -> Level:
+        return Level.YELLOW
+
+    @property
+    def sentence(self) -> str:
+        return (
+            "quotes of a real venue are in an embedded Redis, one node that ends with this process "
+            "and that other machines cannot reach: name a cluster in S1_REDIS_ADDRESSES"
+        )
+
+
 class VenueLimitsReport(Struct, frozen=True):
     """What a venue lets us do now.
 

@@ -2,7 +2,8 @@
 
 Reads reuse connections, and their failures are the errors of `domain.errors`. A request that must
 not arrive twice goes through `post_once`, which returns what is known about it. Both obey the
-weight budget of the host, follow no redirect and ignore proxies of the environment.
+weight budget of the host, follow no redirect, ignore proxies of the environment and leave as the
+venue's `Egress` says.
 """
 
 import os
@@ -17,6 +18,7 @@ import httpx2
 import msgspec
 from msgspec import Struct
 
+from chimera_s1.adapters.binance.egress import Egress, HostNotAllowedError
 from chimera_s1.adapters.binance.endpoints import Endpoints
 from chimera_s1.adapters.binance.http.reply_classification import (
     ClassifiedReply,
@@ -42,10 +44,13 @@ _NOT_SENT_ERRORS = (
     httpx2.ConnectError,
     httpx2.ConnectTimeout,
     httpx2.PoolTimeout,
+    httpx2.ProxyError,
     httpx2.UnsupportedProtocol,
     httpx2.InvalidURL,
 )
-"""httpx2 raises these, and only these, before it has a connection to write to: name, TCP or TLS."""
+"""httpx2 raises these, and only these, before it has a connection to write to: name, TCP, TLS, or a
+proxy that refuses a tunnel.
+"""
 
 _T = TypeVar("_T")
 
@@ -141,7 +146,7 @@ class HttpClient:
         self._budgets = budgets
         # Made once: reading the certificates takes longer than a request. Honours SSL_CERT_FILE.
         self._ssl_context = httpx2.create_ssl_context()
-        self._kept = self._open(READ_TIMEOUTS, _READ_LIMITS)
+        self._kept = {venue: self._open(venue, READ_TIMEOUTS, _READ_LIMITS) for venue in endpoints}
 
     async def __aenter__(self) -> Self:
         return self
@@ -152,7 +157,8 @@ class HttpClient:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        await self._kept.aclose()
+        for client in self._kept.values():
+            await client.aclose()
 
     def blocked_ms(self, venue: Venue) -> float:
         """How long the host of *venue* takes no request; 0 when it does."""
@@ -177,6 +183,10 @@ class HttpClient:
             ExchangeRefusedError: The key or the request is at fault; a retry will not help.
         """
         request = self._make_read(venue, path, parameters, signer)
+        try:
+            self._endpoints[venue].egress.check(request.url)
+        except HostNotAllowedError as error:
+            raise ExchangeRefusedError(f"{request.label}: {error}") from error
         blocked_ms = self.blocked_ms(venue)
         if blocked_ms > 0:
             raise ExchangeUnavailableError(
@@ -199,18 +209,21 @@ class HttpClient:
         request that never arrived could not be distinguished from one whose reply was lost. So
         there is no keep-alive here and no retry. Only cancellation raises.
         """
-        url = self._endpoints[venue].rest_url + path
+        egress, url = self._endpoints[venue].egress, self._endpoints[venue].rest_url + path
         buffer = _ReplyBuffer(POST_BYTES_MAX)
         cause = "incomplete reply"
         try:
+            egress.check(url)
             with anyio.fail_after(timeouts.total_s):
-                await self._post(url, body, signer.headers(), timeouts, buffer)
+                await self._post(venue, url, body, signer.headers(), timeouts, buffer)
+        except HostNotAllowedError as error:
+            return NotSent(str(error))
         except _NOT_SENT_ERRORS as error:
-            return NotSent(_error_text(error))
+            return NotSent(_error_text(error, egress))
         except TimeoutError:
             cause = f"no complete reply within {timeouts.total_s:g} s"
         except Exception as error:  # noqa: BLE001 (after any failure the request may have been sent)
-            cause = _error_text(error)
+            cause = _error_text(error, egress)
         if buffer.status:
             self._budgets[venue].record_reply(buffer.status, buffer.headers)
         if not buffer.complete:
@@ -233,7 +246,7 @@ class HttpClient:
         buffer = _ReplyBuffer(READ_BYTES_MAX)
         try:
             with anyio.fail_after(READ_TIMEOUTS.total_s):
-                async with self._kept.stream(
+                async with self._kept[venue].stream(
                     "GET",
                     request.url,
                     headers=request.headers,
@@ -244,7 +257,7 @@ class HttpClient:
             text = f"no reply within {READ_TIMEOUTS.total_s:g} s"
             raise ExchangeUnavailableError(f"{request.label}: {text}") from error
         except (httpx2.HTTPError, OSError) as error:
-            text = _error_text(error)
+            text = _error_text(error, self._endpoints[venue].egress)
             raise ExchangeUnavailableError(f"{request.label}: no reply: {text}") from error
         except httpx2.InvalidURL as error:
             text = sanitize(str(error))
@@ -267,8 +280,9 @@ class HttpClient:
             budget.block_while_banned(reply.body, reply.headers, cause)
         return classified
 
-    async def _post(
+    async def _post(  # noqa: PLR0917 (what one request is made of)
         self,
+        venue: Venue,
         url: str,
         body: bytes,
         headers: Mapping[str, str],
@@ -282,18 +296,21 @@ class HttpClient:
             "Content-Type": "application/x-www-form-urlencoded",
         }
         async with (
-            self._open(timeouts, _POST_LIMITS) as fresh,
+            self._open(venue, timeouts, _POST_LIMITS) as fresh,
             fresh.stream("POST", url, content=body, headers=headers) as reply,
         ):
             await buffer.fill(reply)
 
-    def _open(self, timeouts: HttpTimeouts, limits: httpx2.Limits) -> httpx2.AsyncClient:
+    def _open(
+        self, venue: Venue, timeouts: HttpTimeouts, limits: httpx2.Limits
+    ) -> httpx2.AsyncClient:
         return httpx2.AsyncClient(
             verify=self._ssl_context,
             timeout=timeouts.as_httpx(),
             limits=limits,
             follow_redirects=False,
             trust_env=False,
+            proxy=self._endpoints[venue].egress.proxy_for_requests,
         )
 
 
@@ -336,8 +353,25 @@ def _decode(label: str, body: bytes, kind: type[_T], *, strict: bool) -> _T:
         raise ExchangeUnavailableError(f"{label}: unexpected reply body: {text}") from error
 
 
-def _error_text(error: Exception) -> str:
+def _error_text(error: Exception, egress: Egress) -> str:
     """With the system's own word, which httpx2 leaves to the causes: `Connection refused`."""
+    text = _cause_text(error)
+    return egress.proxy_failure(text) if egress.proxy and _is_of_proxy(error) else text
+
+
+def _is_of_proxy(error: BaseException | None) -> bool:
+    """Through a proxy, only it is connected to; TLS errors are the exchange's."""
+    if not isinstance(error, httpx2.ProxyError | httpx2.ConnectError | httpx2.ConnectTimeout):
+        return False
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLError):
+            return False
+        cause = cause.__cause__ or cause.__context__
+    return True
+
+
+def _cause_text(error: Exception) -> str:
     text = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     cause: BaseException | None = error
     while cause is not None:

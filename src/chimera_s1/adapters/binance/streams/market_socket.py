@@ -9,6 +9,7 @@ up only when nothing at all has arrived for some time.
 """
 
 import logging
+import ssl
 from collections.abc import Callable, Sequence
 
 import anyio
@@ -24,7 +25,9 @@ from picows import (
     ws_connect,
 )
 from picows.picows import WSCloseHandshake
+from python_socks import ProxyError
 
+from chimera_s1.adapters.binance.egress import DIRECT, Egress, HostNotAllowedError
 from chimera_s1.adapters.binance.http.reply_classification import sanitize
 from chimera_s1.adapters.binance.streams.dial_gate import DialGate
 from chimera_s1.adapters.binance.streams.fragments import FragmentedMessages
@@ -58,6 +61,9 @@ from chimera_s1.domain.ports.market_feed import (
 )
 
 HANDSHAKE_TIMEOUT_S = 5.0
+DIAL_TIMEOUT_S = 10.0
+"""For name, TCP, proxy, TLS and handshake together."""
+
 FIRST_MESSAGE_TIMEOUT_S = 10.0
 PROMPT_READ_MS = 1_000
 """How long a socket is read at once for its pong; later the read interval is a small part of the
@@ -86,12 +92,15 @@ class SocketPlan(Struct, frozen=True):
     name: `spot-0`.
 
     streams: Names to subscribe, 1 to 1024.
+
+    egress: How its connections get to the exchange.
     """
 
     name: str
     venue: Venue
     url: str
     streams: tuple[str, ...]
+    egress: Egress = DIRECT
 
 
 class MarketSocket(WSListener):
@@ -155,24 +164,26 @@ class MarketSocket(WSListener):
         return cause
 
     async def _dial(self) -> WSTransport:
+        url, egress = self._plan.url, self._plan.egress
         try:
-            transport, _ = await ws_connect(
-                lambda: self,
-                self._plan.url,
-                websocket_handshake_timeout=HANDSHAKE_TIMEOUT_S,
-                max_frame_size=FRAME_BYTES_MAX,
-                # picows would answer a ping itself and end a batch of frames without a callback.
-                enable_auto_pong=False,
-                max_redirects=0,
-                logger_name=self._plan.name,
-            )
+            egress.check(url)
+            with anyio.fail_after(DIAL_TIMEOUT_S):
+                transport, _ = await ws_connect(
+                    lambda: self,
+                    url,
+                    websocket_handshake_timeout=HANDSHAKE_TIMEOUT_S,
+                    max_frame_size=FRAME_BYTES_MAX,
+                    # picows would answer a ping itself and end a batch without a callback.
+                    enable_auto_pong=False,
+                    max_redirects=0,
+                    proxy=egress.proxy_for_sockets,
+                    logger_name=self._plan.name,
+                )
             limit_receive_buffer(transport.underlying_transport)
         except WSInvalidStatusError as error:
             raise _SocketEnded(self._refused_upgrade(error)) from error
-        except (OSError, TimeoutError, WSError) as error:
-            raise _SocketEnded(
-                f"cannot connect to {self._plan.url}: {_error_text(error)}"
-            ) from error
+        except (OSError, TimeoutError, WSError, ProxyError, HostNotAllowedError) as error:
+            raise _SocketEnded(f"cannot connect to {url}: {_dial_error(error, egress)}") from error
         return transport
 
     def _refused_upgrade(self, error: WSInvalidStatusError) -> str:
@@ -329,16 +340,24 @@ def _first_leaf(group: BaseExceptionGroup[_SocketEnded]) -> _SocketEnded:
     raise AssertionError("an exception group is never empty")
 
 
-def _error_text(error: BaseException) -> str:
-    return str(error) or type(error).__name__
+def _dial_error(error: Exception, egress: Egress) -> str:
+    late = f"no connection within {DIAL_TIMEOUT_S:g} s"
+    text = str(error) or (late if isinstance(error, TimeoutError) else type(error).__name__)
+    # Through a proxy, only it is connected to; TLS errors are the exchange's, timeouts of either.
+    of_proxy = isinstance(error, OSError) and not isinstance(error, ssl.SSLError | TimeoutError)
+    if isinstance(error, ProxyError) or (egress.proxy and of_proxy):
+        return egress.proxy_failure(text)
+    return text
 
 
 def plan_sockets(
-    venue: Venue, url: str, streams: Sequence[str], per_socket: int
+    venue: Venue, url: str, streams: Sequence[str], per_socket: int, egress: Egress = DIRECT
 ) -> tuple[SocketPlan, ...]:
     """Spread *streams* over as few sockets as *per_socket* (at most 1024) allows."""
     starts = range(0, len(streams), per_socket)
     return tuple(
-        SocketPlan(f"{venue.value}-{number}", venue, url, tuple(streams[at : at + per_socket]))
+        SocketPlan(
+            f"{venue.value}-{number}", venue, url, tuple(streams[at : at + per_socket]), egress
+        )
         for number, at in enumerate(starts)
     )

@@ -147,6 +147,7 @@ def _feeds(
                 streams_per_connection=settings.streams_per_connection,
                 policy=settings.reconnect_policy,
                 renew_after_ms=settings.renew_after_ms,
+                egress=endpoints[patrol.venue].egress,
             ),
             clock=base.clock,
             gate=base.gates[patrol.venue],

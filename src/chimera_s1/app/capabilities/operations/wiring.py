@@ -7,7 +7,7 @@ from functools import partial
 from socket import gethostname
 from uuid import uuid4
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from chimera_s1 import __version__
 from chimera_s1.adapters.binance.exchange_information import BinanceExchangeInformation
@@ -28,9 +28,11 @@ from chimera_s1.app.capabilities.operations.watch_holds import WatchHolds
 from chimera_s1.app.capabilities.operations.watch_loop import WatchLoop
 from chimera_s1.app.capability import Capability, PendingWrites
 from chimera_s1.app.foundation import Foundation, served_endpoints
+from chimera_s1.app.settings.core import CoreSettings
 from chimera_s1.app.supervisor import Worker
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.health import HealthSource
+from chimera_s1.domain.operations.reports import EmbeddedRedisReport
 from chimera_s1.domain.ports.exchange_information import ExchangeInformation
 from chimera_s1.domain.ports.heartbeat import HeartbeatRecord
 from chimera_s1.domain.ports.operations_log import OperationsLog
@@ -82,8 +84,18 @@ async def open_operations(base: Foundation) -> AsyncIterator[Operations]:
                 patrols=patrols,
                 trading_mode=TrackTradingMode(outbox.record),
                 announce=announce,
-                capability=_capability(outbox, patrols, limits, loop, announce),
+                capability=_with_redis(
+                    settings, _capability(outbox, patrols, limits, loop, announce)
+                ),
             )
+
+
+def _with_redis(settings: CoreSettings, capability: Capability) -> Capability:
+    """*capability*, which also warns of real quotes in an embedded Redis."""
+    if not settings.real_venue or settings.redis_addresses:
+        return capability
+    source = HealthSource("redis.embedded", EmbeddedRedisReport, required=False)
+    return structs.replace(capability, health=(*capability.health, source))
 
 
 def _limits(base: Foundation, venue: Venue, outbox: OperationsOutbox) -> WatchHolds:

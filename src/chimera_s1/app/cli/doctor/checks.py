@@ -25,8 +25,8 @@ from chimera_s1.app.cli.shared.stream_store_location import (
     connected,
     find_stream_store,
 )
-from chimera_s1.app.embedded_redis import node_addresses
-from chimera_s1.app.foundation import exchange_limits
+from chimera_s1.app.embedded_redis import check_redis_is_named, node_addresses
+from chimera_s1.app.foundation import exchange_limits, served_endpoints
 from chimera_s1.app.service_settings import Settings, load_settings
 from chimera_s1.app.state_files import read_demo_settings, read_demo_state
 from chimera_s1.app.web.server import bind
@@ -42,6 +42,8 @@ async def run_checks(environ: Mapping[str, str], state_dir: Path | None) -> list
     results = [_python()]
     try:
         settings, subject = _settings_to_check(environ, state_dir)
+        served_endpoints(settings)
+        check_redis_is_named(settings)
     except ConfigurationError as error:
         remedy = "correct the settings; chimera-s1 config shows those in force"
         return [*results, CheckResult("settings", CheckGrade.FAIL, str(error), remedy)]

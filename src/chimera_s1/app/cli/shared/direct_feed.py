@@ -28,9 +28,11 @@ def direct_feed(
 
     It need not be drained: only the newest frame of each stream is kept.
     """
+    endpoints = served_endpoints(settings)[venue]
     plan = FeedPlan(
         venue=venue,
-        ws_url=served_endpoints(settings)[venue].ws_url,
+        ws_url=endpoints.ws_url,
+        egress=endpoints.egress,
         channels=settings.channels,
         window=parse_window(WINDOW_MS_MAX),
         streams_per_connection=settings.streams_per_connection,
