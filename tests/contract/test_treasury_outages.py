@@ -127,6 +127,7 @@ async def test_row_38_and_39_unavailable_arango_ledger_accepts_and_loses_nothing
     """New requests get 503; what the exchange has answered meanwhile is written once it is back."""
     with arango_double() as arango:
         environ = {"S1_DB_ARANGO_URI": arango.urls[0], "S1_DB_ARANGO_USER": "root"}
+        await site.take_account(**environ)
         async with site.serving(**environ) as desk:
             await site.sim.arm(POST, "execute-then-delay:500")
             async with desk.transfer_in_background("a1", "67"):

@@ -29,9 +29,11 @@ from chimera_s1.adapters.sqlite.event_store import SqliteEventStore
 from chimera_s1.adapters.sqlite.installation_store import SqliteInstallationStore
 from chimera_s1.adapters.sqlite.transfer_projection import SqliteTransferProjection
 from chimera_s1.adapters.system.file_token_store import write_token_file
+from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.capabilities.treasury.project_transfers import PROJECTION_CURSOR as PROJECTED
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TREASURY_LEDGER
-from chimera_s1.app.stores import SQLITE_FILE
+from chimera_s1.app.service_settings import load_settings
+from chimera_s1.app.stores import SQLITE_FILE, open_stores
 from chimera_s1.domain.ledger.commit import LedgerEntry
 from chimera_s1.domain.ports.installation_store import InstallationFact
 from chimera_s1.domain.treasury.account_claim import AccountClaim
@@ -95,9 +97,13 @@ class TreasuryDeployment:
     async def open(self) -> None:
         """What the exchange has done so far was somebody else's: the account is taken."""
         self._moved_before = len(await self._transfers())
-        async with SqliteDatabase(self.state_dir / SQLITE_FILE) as database:
-            store = SqliteInstallationStore(database)
-            installation = await store.record(InstallationFact.ID, uuid4().hex)
+        await self.take_account()
+
+    async def take_account(self, **more: str) -> None:
+        """Claim it for the ledger of a service that is started with the settings *more*."""
+        settings = load_settings(self.environ(S1_STATE_DIR=str(self.state_dir), **more))
+        async with open_stores(settings, SystemClock()) as stores:
+            installation = await stores.installation.record(InstallationFact.ID, uuid4().hex)
         async with connect_cluster([self.node.address]) as client:
             claim = AccountClaim(installation=installation, by_operator=True)
             await RedisAccountClaims(client).replace(ACCOUNT, claim)

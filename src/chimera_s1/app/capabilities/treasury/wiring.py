@@ -124,12 +124,14 @@ async def open_treasury(
         return
     async with (
         open_stores(settings, base.clock) as stores,
-        base.connect_redis() as client,
+        base.connect_redis() as switch_client,
+        # Its own: a slow read of the kill switch delays no submission.
+        base.connect_redis() as claims_client,
         build_gateway(settings, base.budgets, operations.spot_patrol.exchange_ms) as gateway,
     ):
-        switch = WatchKillSwitch(RedisKillSwitch(client), base.clock)
+        switch = WatchKillSwitch(RedisKillSwitch(switch_client), base.clock)
         maintenance = WatchMaintenance(gateway, base.clock)
-        keyed = _Keyed(gateway, switch, maintenance, RedisAccountClaims(client))
+        keyed = _Keyed(gateway, switch, maintenance, RedisAccountClaims(claims_client))
         stopping = StopFlag()
         served = _serve(settings, base, operations, stores, keyed, stopping)
         yield _working(settings, base, operations, served, keyed, stopping)
