@@ -36,11 +36,13 @@ class ReconciliationState(Struct):
 
     Attributes:
         next_check_ms: Monotonic ms.
+        checked: Whether a round has checked it.
         clean_reads: Complete reads without a matching movement, exchange epoch ms.
         last_error: Of the last check; empty where it was clean.
     """
 
     next_check_ms: float
+    checked: bool = False
     clean_reads: tuple[int, ...] = ()
     last_error: str = ""
 
@@ -66,19 +68,20 @@ class ReconciliationSchedule:
         return self._states[transfer.transfer_id]
 
     def due_transfers(self, transfers: Mapping[TransferId, Transfer]) -> tuple[Transfer, ...]:
-        """Those of *transfers* to check now; empty until a round may begin. Forgets all others."""
+        """Those of *transfers* to check now; empty until a round may begin. Forgets all others.
+
+        A round that begins takes new transfers along whose reply is known to be lost, or was read.
+        """
         now_ms = self._clock.monotonic_ms()
         first_ms = now_ms + self._pace.first_read_ms
         self._states = {
             key: self._states.get(key) or ReconciliationState(first_ms) for key in transfers
         }
-        if now_ms < self._next_round_ms:
+        due = [key for key in transfers if self._states[key].next_check_ms <= now_ms]
+        if not due or now_ms < self._next_round_ms:
             return ()
-        return tuple(
-            transfer
-            for key, transfer in transfers.items()
-            if self._states[key].next_check_ms <= now_ms
-        )
+        new = [key for key in transfers if self._is_new(transfers[key])]
+        return tuple(transfers[key] for key in dict.fromkeys((*due, *new)))
 
     def begin_round(self, due: Iterable[Transfer]) -> None:
         """Set the time of the next round, and of the next check of each transfer.
@@ -89,7 +92,14 @@ class ReconciliationSchedule:
         self._next_round_ms = now_ms + self._backoff.wait_ms(self._unrecorded_rounds, 0.0)
         self._unrecorded_rounds += 1
         for transfer in due:
-            self.state_of(transfer).next_check_ms = now_ms + _interval_ms(transfer)
+            state = self.state_of(transfer)
+            state.checked = True
+            state.next_check_ms = now_ms + _interval_ms(transfer)
+
+    def _is_new(self, transfer: Transfer) -> bool:
+        # SUBMITTED: another instance may be waiting for the reply.
+        replied = transfer.phase in {Phase.UNKNOWN, Phase.DONE}
+        return replied and not self.state_of(transfer).checked
 
     def end_round(self) -> None:
         """The results of the round are recorded."""
