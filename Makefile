@@ -59,6 +59,10 @@ soak: $(INSTALLED) ## fuzz the parsers, repeat Redis faults, then the two target
 	@$(BIN)/python -m tests.load.soak $(ARGS)
 	@$(MAKE) --no-print-directory soak-kill soak-model
 
+.PHONY: bench-lost
+bench-lost: $(INSTALLED) ## lose replies at the exchange and print how long it takes to settle them (ARGS="--lost 200")
+	@exec $(BIN)/python -m tests.load.lost_replies $(ARGS)
+
 .PHONY: soak-kill
 soak-kill: $(INSTALLED) ## kill -9 a service that moves money, many times (ROUNDS=100 SEED=1)
 	@exec $(BIN)/python -m tests.load.treasury_kill_loop --rounds $(or $(ROUNDS),100) --seed $(or $(SEED),1)
