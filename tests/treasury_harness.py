@@ -52,6 +52,7 @@ from chimera_s1.domain.treasury.events import (
     TreasuryEvent,
     TreasuryMode,
 )
+from chimera_s1.domain.treasury.health import TreasuryReport
 from chimera_s1.domain.treasury.limits import Direction, TransferLimits
 from chimera_s1.domain.treasury.reconciliation import (
     MovementStatus,
@@ -303,7 +304,10 @@ class TreasuryInstance:
 
     def level(self) -> Level:
         """The treasury's level in `/health`."""
-        report = ReportTreasury(
+        return self.report().level
+
+    def report(self) -> TreasuryReport:
+        return ReportTreasury(
             self.ledger,
             self.world.clock,
             store_errors=[lambda: self.executor.last_error, lambda: self.reconciler.last_error],
@@ -316,8 +320,7 @@ class TreasuryInstance:
             status_problem=lambda: "",
             kill_switch=lambda: self.world.switches.kill,
             kill_switch_error=lambda: "",
-        )
-        return report.report().level
+        ).report()
 
 
 async def _at_once() -> None:

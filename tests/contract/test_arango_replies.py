@@ -235,7 +235,7 @@ async def test_a_document_of_unknown_shape_is_an_error(
     store_harness: ArangoStoreHarness, read: Callable[[ArangoStoreHarness], Awaitable[object]]
 ) -> None:
     """Without a retry, which would not help."""
-    with pytest.raises(StoreUnavailableError, match=r"document of unknown shape .*ledger rebuild"):
+    with pytest.raises(StoreUnavailableError, match=r"damaged document .*ledger rebuild"):
         await read(store_harness)
 
     assert store_harness.double.requests.count() == 1

@@ -146,7 +146,7 @@ TAMPERED: dict[str, tuple[Sequence[str], str]] = {
     ),
     "garbage": (
         ["UPDATE treasury_commits SET document = '{' WHERE seq = 2"],
-        "treasury-0000000000000002: not a commit",
+        "commit 2 (treasury-0000000000000002) cannot be decoded: not a commit",
     ),
 }
 

@@ -253,6 +253,23 @@ class TestNotNow:
             caller.world.store.unavailable = False
             assert_result(await caller.transfer(), 200, "OK")
 
+    async def test_row_45_a_newest_commit_that_cannot_be_decoded_is_damage(self) -> None:
+        """Not an outage of the store: nothing would end it."""
+        async with treasury_api_client() as caller:
+            await caller.transfer("t1")
+            while await caller.treasury.projector.advance():
+                pass
+            kept = caller.world.store.contents.documents_by_seq
+            newest = max(kept)
+            kept[newest] = kept[newest][:-20]
+            written = await caller.transfer("t2")
+            read = await caller.read("transfer/t1")
+
+            damaged = f"commit {newest} (treasury-{newest:016d}) cannot be decoded"
+            assert_problem(written, 503, "ledger.damaged", [damaged], key="t2")
+            assert read.status_code == 200
+            assert len(caller.world.gateway.sent_orders) == 1
+
     async def test_row_45_a_damaged_ledger_is_read_and_not_written(self) -> None:
         """The damaged commit is named; the transfer is read from the projection."""
         async with treasury_api_client() as caller:

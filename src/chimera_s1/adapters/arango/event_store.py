@@ -27,6 +27,7 @@ from chimera_s1.domain.ledger.commit import (
     LedgerEntry,
     LedgerHead,
     commit_key,
+    commit_name,
     document_of,
     entry_from_document,
     head_of,
@@ -206,7 +207,8 @@ def _until_missing(documents: list[Document | None]) -> Iterator[Document]:
 
 
 def _entry(document: Document) -> LedgerEntry:
-    return entry_from_document(document, str(document["_key"]))
+    ledger, _, seq = str(document["_key"]).rpartition("-")
+    return entry_from_document(document, commit_name(ledger, int(seq)))
 
 
 def _seq_of(document: Document | None) -> int:

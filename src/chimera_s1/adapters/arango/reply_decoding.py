@@ -21,9 +21,9 @@ def decode_row(text: str | msgspec.Raw, kind: type[T], reply: CoordinatorReply) 
     """Raises: UnexpectedDocumentError: Not a *kind*; NoReplyError: not JSON."""
     try:
         return msgspec.json.decode(text, type=kind)
-    except msgspec.ValidationError as error:
+    except (msgspec.ValidationError, RecursionError) as error:
         raise UnexpectedDocumentError(
-            f"has a document of unknown shape ({error})", reply.coordinator
+            f"has a damaged document ({error})", reply.coordinator
         ) from error
     except msgspec.DecodeError:
         raise foreign_reply_error(reply) from None

@@ -7,7 +7,7 @@ from chimera_s1.domain.ledger.commit import (
     Commit,
     LedgerEntry,
     LedgerHead,
-    commit_key,
+    commit_name,
     decode_entry,
     encode_commit,
     head_of,
@@ -75,4 +75,4 @@ class MemoryEventStore:
 
     def _entry(self, seq: int) -> LedgerEntry:
         document = self.contents.documents_by_seq.get(seq, b"")
-        return decode_entry(document, commit_key(self._ledger, seq))
+        return decode_entry(document, commit_name(self._ledger, seq))

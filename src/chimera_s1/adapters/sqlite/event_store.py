@@ -8,7 +8,7 @@ from chimera_s1.domain.ledger.commit import (
     Commit,
     LedgerEntry,
     LedgerHead,
-    commit_key,
+    commit_name,
     decode_entry,
     encode_commit,
     head_of,
@@ -106,4 +106,4 @@ def _append(commit: Commit, connection: sqlite3.Connection) -> AppendResult:
 
 
 def _entry(ledger: str, seq: int, document: bytes) -> LedgerEntry:
-    return decode_entry(document, commit_key(ledger, seq))
+    return decode_entry(document, commit_name(ledger, seq))

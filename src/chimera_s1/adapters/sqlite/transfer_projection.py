@@ -7,6 +7,7 @@ from functools import partial
 import msgspec
 
 from chimera_s1.adapters.sqlite.database import SqliteDatabase
+from chimera_s1.domain.errors import StoreUnavailableError
 from chimera_s1.domain.ports.transfer_projection import PageMark, TransferRow
 
 _NAMES = tuple(field.encode_name for field in msgspec.structs.fields(TransferRow))
@@ -75,4 +76,11 @@ def _select(
 
 def _row(values: tuple[object, ...]) -> TransferRow:
     # Not strict: SQLite stores booleans as 0 and 1.
-    return msgspec.convert(dict(zip(_NAMES, values, strict=True)), TransferRow, strict=False)
+    columns = dict(zip(_NAMES, values, strict=True))
+    try:
+        return msgspec.convert(columns, TransferRow, strict=False)
+    except msgspec.ValidationError as error:
+        raise StoreUnavailableError(
+            f"the row of transfer {columns['transfer_id']} in treasury_transfers is damaged "
+            f"({error}), the ledger is not: stop the service, run chimera-s1 ledger rebuild"
+        ) from error

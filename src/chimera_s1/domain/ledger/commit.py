@@ -165,6 +165,11 @@ def commit_key(ledger: str, seq: int) -> str:
     return f"{ledger}-{seq:016d}"
 
 
+def commit_name(ledger: str, seq: int) -> str:
+    """Of a commit in errors: its number, and the key under which it is stored."""
+    return f"commit {seq} ({commit_key(ledger, seq)})"
+
+
 def encode_commit(commit: Commit) -> bytes:
     """Canonical JSON: UTF-8, sorted keys, no whitespace."""
     return _encode(commit)
@@ -187,7 +192,7 @@ def decode_entry(stored: bytes, where: str) -> LedgerEntry:
     try:
         return entry_from_document(msgspec.json.decode(stored, type=Document), where)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-        raise LedgerDamagedError(f"{where}: not a commit: {error}") from error
+        raise LedgerDamagedError(f"{where} cannot be decoded: not a commit: {error}") from error
 
 
 def _decode_canonical(stored: bytes) -> LedgerEntry | None:
@@ -217,8 +222,8 @@ def entry_from_document(document: Mapping[str, object], where: str) -> LedgerEnt
     own = {name: value for name, value in document.items() if not name.startswith("_")}
     try:
         return LedgerEntry(msgspec.convert(own, Commit), content_hash(own))
-    except msgspec.ValidationError as error:
-        raise LedgerDamagedError(f"{where}: not a commit: {error}") from error
+    except (msgspec.ValidationError, UnicodeError, RecursionError) as error:
+        raise LedgerDamagedError(f"{where} cannot be decoded: not a commit: {error}") from error
 
 
 def content_hash(document: Mapping[str, object]) -> str:

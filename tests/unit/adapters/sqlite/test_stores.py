@@ -11,9 +11,11 @@ from msgspec import structs
 from chimera_s1.adapters.sqlite.database import SqliteDatabase
 from chimera_s1.adapters.sqlite.event_store import SqliteEventStore
 from chimera_s1.adapters.sqlite.lease_store import SqliteLeaseStore
+from chimera_s1.adapters.sqlite.transfer_projection import SqliteTransferProjection
 from chimera_s1.domain.errors import LedgerDamagedError, StoreUnavailableError
 from chimera_s1.domain.ledger.commit import CommitDraft, LedgerHead, NewEvent, head_of, seal
 from chimera_s1.domain.ports.event_store import Appended
+from chimera_s1.domain.ports.transfer_projection import TransferRow
 from tests.fakes.manual_clock import ManualClock
 
 DRAFT = CommitDraft(
@@ -116,3 +118,20 @@ async def test_leases_end_with_their_process(path: Path) -> None:
 
     async with SqliteDatabase(path) as database:
         assert await SqliteLeaseStore(database, ManualClock()).acquire("executor", "b", 60_000)
+
+
+async def test_a_damaged_row_is_named_and_can_be_rebuilt(
+    database: SqliteDatabase, path: Path
+) -> None:
+    """A value that no row of ours has, written outside the service."""
+    names = ", ".join(f'"{each.encode_name}"' for each in structs.fields(TransferRow))
+    values = ", ".join("'t7'" if each.type is str else "7" for each in structs.fields(TransferRow))
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute(f"INSERT INTO treasury_transfers ({names}) VALUES ({values})")
+    rows = SqliteTransferProjection(database)
+
+    named = pytest.raises(StoreUnavailableError, match=r"transfer t7 .* damaged .* ledger rebuild")
+    with named:
+        await rows.newest(10)
+    with named:
+        await rows.get("t7")

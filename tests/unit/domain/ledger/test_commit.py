@@ -20,7 +20,7 @@ from chimera_s1.domain.ledger.commit import (
     LedgerHead,
     NewEvent,
     chain_error,
-    commit_key,
+    commit_name,
     decode_entry,
     document_of,
     encode_commit,
@@ -158,8 +158,10 @@ def test_a_hash_member_inside_an_event_is_not_the_commit_hash() -> None:
 
 @given(stored=st.binary(max_size=60))
 def test_the_error_of_an_invalid_commit_names_its_key(stored: bytes) -> None:
-    with pytest.raises(LedgerDamagedError, match="main-0000000000000003: not a commit: "):
-        decode_entry(stored, commit_key("main", 3))
+    with pytest.raises(
+        LedgerDamagedError, match=r"^commit 3 \(main-0000000000000003\) cannot be decoded: "
+    ):
+        decode_entry(stored, commit_name("main", 3))
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from typing import Generic, TypeAlias, TypeVar
 import anyio
 from msgspec import Struct
 
+from chimera_s1.app.capabilities.ledger.guarded_store import GuardedStore
 from chimera_s1.app.change_signal import ChangeSignal
 from chimera_s1.domain.errors import (
     AppendUncertainError,
@@ -81,7 +82,10 @@ class LedgerEngine:
         draw: Callable[[], float],
         read_relayed_seq: Callable[[], Awaitable[int]] | None = None,
     ) -> None:
-        self._store = store
+        self.store: EventStore = GuardedStore(store, self.mark_damaged)
+        """The store, for all other readers of this ledger: damage that one of them meets is the
+        ledger's.
+        """
         self._fold = fold
         self._clock = clock
         self._new_id = new_id
@@ -135,7 +139,12 @@ class LedgerEngine:
         Raises:
             StoreUnavailableError, LedgerDamagedError: As `catch_up`.
         """
-        return verify_entries(await self._store.read_stream(stream))
+        entries = await self.store.read_stream(stream)
+        try:
+            return verify_entries(entries)
+        except LedgerDamagedError as error:
+            self.mark_damaged(str(error))
+            raise
 
     async def contains_commit(self, stream: str, commit_ids: Container[str]) -> bool:
         """Whether one of these commits is in the ledger with an event of *stream*."""
@@ -151,15 +160,15 @@ class LedgerEngine:
         """Stop writing: *problem* shows that commits were changed or are missing."""
         if not self.damage:
             _log.critical(
-                "ledger %s is damaged: %s; writes are stopped", self._store.ledger, problem
+                "ledger %s is damaged: %s; writes are stopped", self.store.ledger, problem
             )
-        self.damage = problem
+            self.damage = problem
 
     async def _catch_up(self) -> None:
         if self.damage:
             raise LedgerDamagedError(self.damage)
         relayed_seq = await self._read_relayed_seq() if self._read_relayed_seq is not None else 0
-        head = await self._store.head()
+        head = await self.store.head()
         if head.seq < relayed_seq:
             self._raise_damaged(shorter_than_relayed(head, relayed_seq))
         self._read_relayed_seq = None
@@ -188,7 +197,7 @@ class LedgerEngine:
 
     async def _fold_up_to(self, head: LedgerHead) -> None:
         while self.head.seq < head.seq:
-            entries = await self._store.read(self.head.seq, READ_BATCH_SIZE)
+            entries = await self.store.read(self.head.seq, READ_BATCH_SIZE)
             if not entries:
                 self._raise_damaged(f"commit {self.head.seq + 1} is missing")
             for entry in entries:
@@ -222,9 +231,9 @@ class LedgerEngine:
             events=decision.events,
         )
         versions = await self._stream_versions(decision)
-        commit = seal(draft, self._store.ledger, self.head, versions)
+        commit = seal(draft, self.store.ledger, self.head, versions)
         try:
-            result = await self._store.append(commit)
+            result = await self.store.append(commit)
         except StoreUnavailableError as error:
             raise AppendUncertainError(str(error), commit.commit_id) from error
         match result:

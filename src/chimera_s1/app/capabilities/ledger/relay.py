@@ -23,7 +23,7 @@ from chimera_s1.domain.errors import (
     PublisherUnavailableError,
     StoreUnavailableError,
 )
-from chimera_s1.domain.ledger.commit import Commit, Document, RecordedEvent
+from chimera_s1.domain.ledger.commit import Commit, Document, LedgerEntry, RecordedEvent
 from chimera_s1.domain.operations.backoff import Backoff
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.cursor_store import CursorStore
@@ -128,7 +128,7 @@ class LedgerRelay:
             self._seq = await self._starting_seq()
         entries = await self._store.read(self._seq, READ_BATCH_SIZE)
         for entry in entries:
-            verify_entries((entry,))
+            self._verify(entry)
             await self._relay(entry.commit)
             self._seq = entry.commit.seq
         if self._seq > self._saved_seq:
@@ -136,6 +136,13 @@ class LedgerRelay:
             self._saved_seq = self._seq
         await self._advance_safe_cursor(self._seq)
         return len(entries)
+
+    def _verify(self, entry: LedgerEntry) -> None:
+        try:
+            verify_entries((entry,))
+        except LedgerDamagedError as error:
+            self._ledger.mark_damaged(str(error))
+            raise
 
     async def _entries_lost(self) -> bool:
         """Whether Redis has lost the newest entry in a failover that no call failed on; checked

@@ -76,7 +76,8 @@ class _Served(Struct, frozen=True):
     """The ledger and the routes, with or without an exchange key.
 
     Attributes:
-        events: Shared by all readers, because it remembers how far the ledger was read.
+        events: Shared by all readers: it remembers how far the ledger was read, and stops the
+            ledger when one of them meets damage.
         guard: None without an exchange key.
         earliest_exchange_ms: The exchange's clock is not behind this, epoch ms.
     """
@@ -174,9 +175,8 @@ def _serve(  # noqa: PLR0917 (parts by position)
     """Build the ledger and the routes; *keyed* is None without an exchange key."""
     clock = base.clock
     earliest_ms = operations.spot_patrol.earliest_exchange_ms
-    events = stores.ledger(TREASURY_LEDGER)
     ledger = TreasuryLedger(
-        events,
+        stores.ledger(TREASURY_LEDGER),
         clock=clock,
         new_id=lambda: uuid4().hex,
         draw=random.random,
@@ -211,7 +211,7 @@ def _serve(  # noqa: PLR0917 (parts by position)
         ledger, clock, exchange_ms=earliest_ms, timing=settings.reconciliation_timing
     )
     web = treasury_part(accept, read, resolve)
-    return _Served(stores, events, ledger, guard, admission, earliest_ms, web)
+    return _Served(stores, ledger.engine.store, ledger, guard, admission, earliest_ms, web)
 
 
 def _guard(  # noqa: PLR0917 (parts by position)

@@ -301,3 +301,24 @@ async def test_row_46_transfer_with_an_unknown_first_event_is_too_new() -> None:
         await one.requests.accept(transfer_request("t1"), "tester")
 
     assert not one.ledger.damage
+
+
+@on_virtual_time
+async def test_row_45_health_calls_an_undecodable_newest_commit_damage() -> None:
+    """The service runs; nothing else than a restored ledger ends it."""
+    world = TreasuryHarness()
+    async with running(TreasuryInstance(world)) as one:
+        await one.requests.accept(transfer_request("t1"), "tester")
+        await world.clock.sleep_ms(MINUTE_MS)
+        documents = world.store.contents.documents_by_seq
+        newest = max(documents)
+        documents[newest] = documents[newest][:-20]
+        await world.clock.sleep_ms(MINUTE_MS)
+        report = one.report()
+
+    assert report.level is Level.RED
+    assert report.sentence.startswith(
+        f"the ledger is damaged: commit {newest} (treasury-{newest:016d}) cannot be decoded"
+    )
+    assert "chimera-s1 ledger verify" in report.sentence
+    assert len(world.gateway.sent_orders) == 1
