@@ -1,0 +1,76 @@
+"""Mark the time in which no instance published: GAP and RESUMED on `mkt:status:<venue>`.
+
+A GAP is written when the last publisher stops and when the next one starts, with the same `since`;
+RESUMED repeats it. A standby that takes over without a missing window writes neither.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+
+from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.market.downtime import Downtime, find_downtime
+from chimera_s1.domain.market.liveness import Liveness, StatusChange
+from chimera_s1.domain.market.liveness_board import WHOLE_CONNECTION
+from chimera_s1.domain.market.quote import Quote
+from chimera_s1.domain.ports.clock import Clock
+
+CAUSE = "no instance of the service published"
+
+
+class MarkDowntime:
+    """Of one venue.
+
+    Args:
+        put: Queues changes for `mkt:status:<venue>`.
+    """
+
+    def __init__(
+        self, venue: Venue, put: Callable[[Sequence[StatusChange]], None], clock: Clock
+    ) -> None:
+        self.venue = venue
+        self._put = put
+        self._clock = clock
+        self._receiving_since_ms: int | None = None
+        self._open_since_ms: int | None = None
+
+    def observe(self, quotes: Iterable[Quote]) -> None:
+        """Note the first quotes of this process; they end the downtime before it."""
+        if self._receiving_since_ms is not None and self._open_since_ms is None:
+            return
+        received = [q.received_ms for q in quotes if q.instrument.venue is self.venue]
+        if not received:
+            return
+        if self._receiving_since_ms is None:
+            self._receiving_since_ms = min(received)
+        if self._open_since_ms is not None:
+            self._resume(Downtime(self._open_since_ms, min(received)))
+
+    def begin(self, last_entry_ms: int, kept_since_ms: int) -> None:
+        """Begin to publish.
+
+        Args:
+            last_entry_ms: The id of the newest entry of all streams, epoch ms; 0 if there is none.
+            kept_since_ms: Updates received before were dropped, epoch ms; 0 if none were.
+        """
+        if not last_entry_ms:
+            return
+        if self._receiving_since_ms is None:
+            self._open(last_entry_ms, self._clock.now_ms())
+            return
+        missing = find_downtime(last_entry_ms, max(self._receiving_since_ms, kept_since_ms))
+        if missing is not None:
+            self._open(missing.since_ms, missing.until_ms)
+            self._resume(missing)
+
+    def end(self, last_entry_ms: int) -> None:
+        """Stop publishing, with no other instance to take over."""
+        if last_entry_ms:
+            self._open(last_entry_ms, self._clock.now_ms())
+
+    def _open(self, since_ms: int, now_ms: int) -> None:
+        self._open_since_ms = since_ms
+        self._put([StatusChange(now_ms, WHOLE_CONNECTION, Liveness.GAP, since_ms, CAUSE)])
+
+    def _resume(self, missing: Downtime) -> None:
+        self._open_since_ms = None
+        since_ms, until_ms = missing.since_ms, missing.until_ms
+        self._put([StatusChange(until_ms, WHOLE_CONNECTION, Liveness.RESUMED, since_ms, CAUSE)])
