@@ -153,7 +153,7 @@ class LedgerEngine:
 
     async def hash_at(self, seq: int) -> str:
         """The hash of commit *seq*; empty if the ledger is shorter."""
-        entries = await self._store.read(seq - 1, 1)
+        entries = await self.store.read(seq - 1, 1)
         return entries[0].commit.hash if entries else ""
 
     def mark_damaged(self, problem: str) -> None:
