@@ -60,7 +60,8 @@ class Egress(Struct, frozen=True):
 
     def proxy_failure(self, text: str) -> str:
         """*text* of an error that the proxy, not the exchange, has caused."""
-        return f"proxy {self.shown_proxy} (S1_EGRESS_PROXY): {text}"
+        name = f"{self.shown_proxy} (S1_EGRESS_PROXY)" if self.proxy else "of the network"
+        return f"proxy {name}: {text}"
 
 
 DIRECT = Egress()

@@ -45,16 +45,16 @@ class CoreSettings(BaseSettings):
     )
     venues: Venues = text_setting("Binance", "spot,perp", "spot, perp or both", "spot,perp")
     binance_spot_rest_url: RestUrl = text_setting(
-        "Binance", None, "base URL of the spot REST API", "http://127.0.0.1:9101"
+        "Binance", None, "base URL of the spot REST API", "https://api.binance.com"
     )
     binance_spot_ws_url: SocketUrl = text_setting(
-        "Binance", None, "base URL of the spot streams", "ws://127.0.0.1:9102"
+        "Binance", None, "base URL of the spot streams", "wss://stream.binance.com:9443"
     )
     binance_perp_rest_url: RestUrl = text_setting(
-        "Binance", None, "base URL of the USD-M futures REST API", "http://127.0.0.1:9103"
+        "Binance", None, "base URL of the USD-M futures REST API", "https://fapi.binance.com"
     )
     binance_perp_ws_url: SocketUrl = text_setting(
-        "Binance", None, "base URL of the USD-M futures streams", "ws://127.0.0.1:9104"
+        "Binance", None, "base URL of the USD-M futures streams", "wss://fstream.binance.com"
     )
     binance_key: SecretStr | None = text_setting(
         "Binance",

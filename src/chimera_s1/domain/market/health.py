@@ -17,6 +17,7 @@ class FeedReport(Struct, frozen=True):
         connections: Connections required.
         delivering: Connections that are open, answer pings and have delivered a message.
         fatal: True while a connection has used up its retries.
+        listing_error: Why the listing could not be read; empty before the first failure.
         dial_wait_ms: Until the venue's limits allow the next dial; 0 when they do.
     """
 
@@ -26,6 +27,7 @@ class FeedReport(Struct, frozen=True):
     delivering: int
     fatal: bool
     dial_wait_ms: float = 0.0
+    listing_error: str = ""
 
     @property
     def level(self) -> Level:
@@ -52,9 +54,10 @@ class FeedReport(Struct, frozen=True):
                 "scan: check the network and the exchange's status page"
             )
         if self.instruments is None:
+            cause = f" ({self.listing_error})" if self.listing_error else ""
             return (
-                "the venue's list of instruments was not read yet; if this lasts, check that the "
-                "exchange can be reached from here (S1_BINANCE_ENV)"
+                f"the venue's list of instruments was not read yet{cause}; if this lasts, check "
+                "that the exchange can be reached from here (S1_BINANCE_ENV, S1_EGRESS_PROXY)"
             )
         if self.delivering < self.connections:
             return (

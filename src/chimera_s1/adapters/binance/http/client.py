@@ -193,6 +193,9 @@ class HttpClient:
                 f"{request.label}: rate limited for another {blocked_ms / 1000:.0f} s"
             )
         reply = await self._read(venue, request)
+        if reply.status == httpx2.codes.PROXY_AUTHENTICATION_REQUIRED:
+            text = self._endpoints[venue].egress.proxy_failure("replied 407")
+            raise ExchangeUnavailableError(f"{request.label}: {text}")
         if reply.status != httpx2.codes.OK:
             classified = self._classify(venue, reply)
             if signer is None and is_client_error(reply.status):

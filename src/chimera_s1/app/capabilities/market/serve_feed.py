@@ -50,6 +50,7 @@ class ServeFeed:
         self._draw = draw
         self._report_unknown_contract = report_unknown_contract
         self._unlisted: tuple[str, ...] = ()
+        self._listing_error = ""
 
     @property
     def venue(self) -> Venue:
@@ -75,7 +76,9 @@ class ServeFeed:
 
     def report(self) -> FeedReport:
         """State of the connections, and the names that the venue does not list."""
-        return structs.replace(self._feed.report(), unlisted=self._unlisted)
+        return structs.replace(
+            self._feed.report(), unlisted=self._unlisted, listing_error=self._listing_error
+        )
 
     def _report_unknown(self, listings: Sequence[Listing]) -> None:
         by_type = {row.contract_type: str(row.instrument) for row in reversed(listings)}
@@ -95,6 +98,7 @@ class ServeFeed:
             try:
                 listings = await self._exchange.listings(venue)
             except (ExchangeUnavailableError, ExchangeRefusedError) as error:
+                self._listing_error = str(error)
                 wait_ms = self._backoff.wait_ms(attempt, self._draw())
                 _log.warning(
                     "listing of %s unavailable; retrying in %.1f s: %s", venue, wait_ms / 1e3, error

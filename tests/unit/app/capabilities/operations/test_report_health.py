@@ -213,6 +213,14 @@ async def test_a_component_is_described_by_its_report() -> None:
         (FEED, "300 instruments on 2 connections"),
         (FeedReport(0, (), 0, 0, fatal=False), "no instrument of this venue is chosen"),
         (FeedReport(None, (), 0, 0, fatal=False), "list of instruments was not read yet"),
+        (
+            FeedReport(None, (), 0, 0, fatal=False, listing_error="proxy http://p:1: 407"),
+            "not read yet (proxy http://p:1: 407); if this lasts",
+        ),
+        (
+            FeedReport(3, (), 2, 1, fatal=False, dial_wait_ms=58_000),
+            "1 of 2 connections deliver; the venue's limits allow the next dial in 58 s",
+        ),
         (FeedReport(9, ("spot/FOO",), 1, 1, fatal=False), "does not list spot/FOO: correct S1_SYM"),
         (FeedReport(9, tuple("abcdefg"), 1, 1, fatal=False), "a, b, c, d, e and 2 more"),
         (FeedReport(9, (), 2, 1, fatal=False), "1 of 2 connections deliver"),
