@@ -188,7 +188,7 @@ class Sender:
             self._next += 1
             if self._losses[number] and not all(self._losses):
                 await self._site.sim.arm(POST, "execute-then-drop", times=1)
-            source, target = ("SPOT", "FUTURES") if number % 2 else ("FUTURES", "SPOT")
+            source, target = ("SPOT", "FUT") if number % 2 else ("FUT", "SPOT")
             amount = str(1 + number * Decimal("0.01"))
             body = {"from": source, "to": target, "amount_usdt": amount}
             client = self._clients[number % len(self._clients)]
