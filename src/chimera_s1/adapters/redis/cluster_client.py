@@ -10,6 +10,7 @@ from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.connection import Connection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisClusterException
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
@@ -49,6 +50,15 @@ class ClusterClient(RedisCluster):
             node = ClusterNode(str(host), int(port or 0), "primary", **self.connection_kwargs)
             self.nodes_manager.set_nodes(self.nodes_manager.nodes_cache, {node.name: node})
         return node
+
+    async def execute_command(self, *args: Any, **kwargs: Any) -> Any:  # noqa: ANN401 (redis-py's own)
+        """As redis-py, also where several tasks use this client and one of them fails: it closes
+        the connection that another one is opening, which then writes to a closed transport.
+        """
+        try:
+            return await super().execute_command(*args, **kwargs)
+        except (AttributeError, RuntimeError) as error:
+            raise RedisConnectionError(f"connection closed while in use: {error}") from error
 
     async def refresh(self, failed_node: str | None = None) -> None:
         """Read the slot map without closing connections; *failed_node* is asked last."""
