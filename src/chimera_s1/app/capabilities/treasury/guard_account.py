@@ -13,6 +13,7 @@ from msgspec.structs import asdict, replace
 
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TreasuryLedger
 from chimera_s1.domain.errors import (
+    ClockUncertainError,
     ConfigurationError,
     ExchangeRefusedError,
     ExchangeUnavailableError,
@@ -52,6 +53,9 @@ CONFIRM_TIMEOUT_S = 0.5
 
 FIRST_CHECK_WAIT_S = 3.0
 """How long a request waits for the end of the first check."""
+
+CLOCK_WAIT_MS, CLOCK_WAITS_MAX = 50.0, 40
+"""At a start, nothing can be signed before the first sample of the exchange's clock."""
 
 RETRIES = Backoff(base_ms=500, max_wait_ms=30_000, jitter_ms=0)
 _STEPS_MAX = 4
@@ -110,6 +114,7 @@ class GuardAccount:
         self._movements: Sequence[Movement] | None = None
         self._verified_head: LedgerHead | None = None
         self._exchange_failures = 0
+        self._clock_waits = 0
         self._first_check = anyio.Event()
         self._lock = anyio.Lock()
 
@@ -128,7 +133,10 @@ class GuardAccount:
         """
         async with self._lock:
             await self._check()
-        self._first_check.set()
+        if self.verdict != Unchecked():
+            self._first_check.set()
+        if 0 < self._clock_waits <= CLOCK_WAITS_MAX:
+            return CLOCK_WAIT_MS
         if self._exchange_failures:
             return RETRIES.wait_ms(self._exchange_failures - 1, 0.0)
         return RETRIES.base_ms if self.last_error else CHECK_INTERVAL_MS
@@ -147,10 +155,13 @@ class GuardAccount:
             verdict = await self._reach_verdict()
         except _ERRORS as error:
             self.last_error = str(error)
-            if isinstance(self.verdict, Unchecked):
+            self._clock_waits += isinstance(error, ClockUncertainError)
+            starting = 0 < self._clock_waits <= CLOCK_WAITS_MAX
+            if isinstance(self.verdict, Unchecked) and not starting:
                 self._change_verdict(Unchecked(self.last_error))
         else:
             self.last_error = ""
+            self._clock_waits = 0
             self._change_verdict(verdict)
 
     async def _reach_verdict(self) -> AccountVerdict:
@@ -186,8 +197,9 @@ class GuardAccount:
             self._account_due_ms = now_ms + ACCOUNT_INTERVAL_MS
             try:
                 self._account = f"{self._environment}:{await self._reader.account_uid()}"
-            except (ExchangeRefusedError, ExchangeUnavailableError):
-                self._exchange_failures += 1
+            except (ExchangeRefusedError, ExchangeUnavailableError) as error:
+                # Without a clock, nothing was sent.
+                self._exchange_failures += not isinstance(error, ClockUncertainError)
                 if not self._account:
                     raise
                 return self._account  # the last one that was read

@@ -6,10 +6,12 @@ import pytest
 from chimera_s1.app.capabilities.treasury.guard_account import (
     ACCOUNT_INTERVAL_MS,
     CHECK_INTERVAL_MS,
+    CLOCK_WAIT_MS,
+    CLOCK_WAITS_MAX,
     FIRST_CHECK_WAIT_S,
 )
 from chimera_s1.app.capabilities.treasury.transfer_admission import AccountNotClaimedError
-from chimera_s1.domain.errors import ExchangeRefusedError
+from chimera_s1.domain.errors import ClockUncertainError, ExchangeRefusedError
 from chimera_s1.domain.ledger.commit import LedgerHead
 from chimera_s1.domain.ports.installation_store import InstallationFact
 from chimera_s1.domain.treasury.account_claim import (
@@ -113,7 +115,7 @@ async def test_a_claim_taken_before_a_request_leaves_is_respected() -> None:
     claims.stored[ACCOUNT] = OTHER_CLAIM
     async with running(instance):
         await instance.requests.accept(transfer_request("t1"), "tester")
-        await world.clock.sleep_ms(DAY_MS)
+        await world.clock.sleep_ms(world.policy.max_age_ms + 60_000)
 
     assert world.gateway.sent_orders == []
     assert isinstance(instance.guard.verdict, HeldByOther)
@@ -184,6 +186,25 @@ async def test_without_a_first_verdict_nothing_is_sent() -> None:
         await world.clock.sleep_ms(1_000)
     assert wait_ms < CHECK_INTERVAL_MS
     assert (await instance.transfer("t1")).status is TransferStatus.DONE
+
+
+@on_virtual_time
+async def test_the_first_check_waits_for_a_sample_of_the_exchange_clock() -> None:
+    """At a start nothing can be signed yet: that is no failure, unless it lasts."""
+    world = TreasuryHarness()
+    instance = instance_in(world, MemoryAccountClaims())
+    world.gateway.read_error = ClockUncertainError("not measured yet")
+
+    for _ in range(CLOCK_WAITS_MAX):
+        assert await instance.guard.check() == CLOCK_WAIT_MS
+        assert instance.guard.verdict == Unchecked()
+    await instance.guard.check()
+    assert isinstance(instance.guard.verdict, Unchecked)
+    assert instance.guard.verdict.cause == "not measured yet"
+
+    world.gateway.read_error = None
+    assert await instance.guard.check() == CHECK_INTERVAL_MS
+    assert instance.guard.reason_to_hold() == ""
 
 
 @on_virtual_time
