@@ -39,7 +39,7 @@ class Exchange(Struct):
 async def memory_exchange() -> AsyncIterator[Exchange]:
     exchange = MemoryExchangeInformation(CLOCK, [Listing(i, "USDT", True) for i in BOTH_VENUES])  # noqa: FBT003 (a row)
     exchange.book_tops = {
-        instrument: TopOfBook(100.0, 1.0, 100.5, 2.0) for instrument in BOTH_VENUES
+        instrument: TopOfBook(100.0, 1.0, 100.5, 2.0, 1) for instrument in BOTH_VENUES
     }
 
     async def set_clock(offset_ms: int) -> None:

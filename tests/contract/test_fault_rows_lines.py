@@ -16,7 +16,7 @@ from chimera_s1.adapters.simulator.config import SimulatorAddresses, SimulatorCo
 from chimera_s1.adapters.simulator.simulator import Simulator
 from chimera_s1.app.capabilities.market import probe_books, watch_liveness
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
-from chimera_s1.domain.market import liveness, liveness_board
+from chimera_s1.domain.market import interruptions, liveness, shared_trouble
 from chimera_s1.domain.market.liveness import Liveness
 from chimera_s1.domain.operations.backoff import Backoff
 from chimera_s1.domain.operations.reconnect import ReconnectPolicy
@@ -53,7 +53,9 @@ def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
         (liveness, "SUSPECT_FLOOR_MS", 600),
         (liveness, "BLIND_FLOOR_MS", 500),
         (liveness, "ACTIVE_FLOOR_MS", 200),
-        (liveness_board, "LAST_FRAMES_MS", 100),
+        (shared_trouble, "LATE_CONFIRM_MS", 200),
+        (shared_trouble, "DEGRADED_CONFIRM_MS", 400),
+        (interruptions, "LAST_FRAMES_MS", 100),
         (watch_liveness, "CHECK_INTERVAL_MS", 20),
         (probe_books, "STREAM_CATCH_UP_MS", 100),
         (managed_connection, "OVERLAP_MS", 600),
@@ -156,6 +158,41 @@ async def test_row_58_one_silent_symbol_is_stale_once_the_venue_shows_that_it_mo
     assert each.events_of(ConnectionRenewed)[0].cause == "perp/BTCUSDT is stale"
     assert states[-1].since < states[-1].ts
     assert each.harness.feed.counters.reconnects == 0
+
+
+@pytest.mark.parametrize(
+    ("fault", "state", "says"),
+    [
+        ("late:7000", Liveness.LATE, "quotes arrive 7.0 s after their event"),
+        ("crossed", Liveness.DEGRADED, "(crossed)"),
+        ("malformed:types", Liveness.DEGRADED, "(malformed)"),
+        ("malformed:binary", Liveness.DEGRADED, "(not_text)"),
+    ],
+)
+async def test_row_58_what_is_wrong_with_a_whole_venue_is_said_once_for_all(
+    tasks: TaskGroup, simulator: SimulatorAddresses, fault: str, state: Liveness, says: str
+) -> None:
+    """One entry, no instrument quiet or stale, no socket given up; and one when it is over."""
+    async with watched_feed(tasks, simulator) as each:
+        before = len(each.status.changes)
+        await each.harness.inject_fault({"on": "ws:perp", "do": fault, "times": 1_000_000})
+        (said,) = await each.status.wait_for_states("*", state)
+        states = set(each.watch.states().values())
+        sentence = each.watch.report().sentence
+        assert (await each.harness.fired_counts())[0] > 0
+        await each.harness.control.delete("/sim/faults")
+        await each.status.wait_for_states("*", state, Liveness.LIVE)
+        changes = [change for _, change in each.status.changes[before:]]
+
+    assert said.cause.startswith("perp-0: ")
+    assert said.cause.endswith(says)
+    assert states == {state}
+    assert says in sentence
+    assert [(change.symbol, change.state) for change in changes[:2]] == [
+        ("*", state),
+        ("*", Liveness.LIVE),
+    ]
+    assert each.events_of(ConnectionLost) == []
 
 
 async def test_row_61_the_24_h_cut_is_followed_by_one_dial(

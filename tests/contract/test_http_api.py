@@ -114,6 +114,22 @@ async def test_a_quote_is_named_as_on_its_stream(
     assert body["src"] == "binance.spot.bookTicker"
 
 
+async def test_an_instrument_that_is_gone_has_no_quote(
+    parts: WebParts, client: httpx2.AsyncClient
+) -> None:
+    """Its last quote is not shown as if it were alive; the answer says why."""
+    gone = quote()
+    parts.board.post([gone, quote("spot/ETHUSDT")])
+    parts.board.withdraw(gone.instrument, "the venue does not list it any more")
+
+    reply = await client.get("/xchg/quotes/spot/BTCUSDT")
+    listed = (await client.get("/xchg/quotes")).json()["quotes"]
+
+    assert (reply.status_code, reply.json()["code"]) == (410, "quotes.gone")
+    assert reply.json()["detail"].endswith("the venue does not list it any more")
+    assert [row["symbol"] for row in listed] == ["ETHUSDT"]
+
+
 @pytest.mark.parametrize(
     ("query", "expected"),
     [

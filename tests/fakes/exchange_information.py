@@ -24,6 +24,10 @@ class MemoryExchangeInformation:
         self.error: ChimeraError | None = None
         self._clock = clock
 
+    def set_listings(self, listings: Iterable[Listing]) -> None:
+        """What the venue lists from now on."""
+        self._listings = list(listings)
+
     async def listings(self, venue: Venue) -> tuple[Listing, ...]:
         await self._raise_error()
         return tuple(row for row in self._listings if row.instrument.venue is venue)

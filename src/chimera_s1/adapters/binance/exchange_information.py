@@ -48,6 +48,7 @@ class _ExchangeInfo(Struct):
 
 
 class _Depth(Struct):
+    lastUpdateId: int  # noqa: N815 (Binance's name)
     bids: list[tuple[float, float]]
     asks: list[tuple[float, float]]
 
@@ -93,7 +94,7 @@ class BinanceExchangeInformation:
         book = await self._client.get(venue, _DEPTH_PATH[venue], parameters, _Depth, strict=False)
         bid, bid_qty = book.bids[0] if book.bids else (0.0, 0.0)
         ask, ask_qty = book.asks[0] if book.asks else (0.0, 0.0)
-        return TopOfBook(bid, bid_qty, ask, ask_qty)
+        return TopOfBook(bid, bid_qty, ask, ask_qty, book.lastUpdateId)
 
 
 def _listing(venue: Venue, row: msgspec.Raw) -> Listing:

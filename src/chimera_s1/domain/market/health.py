@@ -15,7 +15,7 @@ class FeedReport(Struct, frozen=True):
         instruments: Instruments subscribed; None until the venue's listing is read.
         unlisted: Names in `S1_SYMBOLS` that the venue does not list.
         connections: Connections required.
-        delivering: Connections that are open, answer pings and have delivered a message.
+        delivering: Connections that are open and have delivered a message.
         fatal: True while a connection has used up its retries.
         listing_error: Why the listing could not be read; empty before the first failure.
         dial_wait_ms: Until the venue's limits allow the next dial; 0 when they do.
@@ -74,10 +74,7 @@ class FeedReport(Struct, frozen=True):
     def _unlisted(self) -> str:
         if not self.unlisted:
             return ""
-        shown = ", ".join(self.unlisted[:_NAMES_SHOWN])
-        more = len(self.unlisted) - _NAMES_SHOWN
-        names = f"{shown} and {more} more" if more > 0 else shown
-        return f"; the venue does not list {names}: correct S1_SYMBOLS"
+        return f"; the venue does not list {_shown(self.unlisted)}: correct S1_SYMBOLS"
 
 
 class StreamStoreReport(Struct, frozen=True):
@@ -126,23 +123,50 @@ class StreamStoreReport(Struct, frozen=True):
 
 
 class MarketReport(Struct, frozen=True):
-    """A venue's instruments by liveness; see `domain.market.liveness`."""
+    """A venue's instruments by liveness; see `domain.market.liveness`.
+
+    Attributes:
+        gone: Symbols that the venue does not trade any more; they count in no other state.
+        troubles: What is common to the instruments of a connection, one sentence each.
+    """
 
     live: int
     quiet: int
     stale: int
     blind: int
+    late: int = 0
+    degraded: int = 0
+    gone: tuple[str, ...] = ()
+    troubles: tuple[str, ...] = ()
 
     @property
     def level(self) -> Level:
-        """ORANGE: some are STALE or BLIND; RED: none is LIVE or QUIET."""
-        if not self.stale and not self.blind:
-            return Level.GREEN
-        return Level.ORANGE if self.live or self.quiet else Level.RED
+        """ORANGE: some are LATE, DEGRADED, STALE or BLIND; RED: none is LIVE, QUIET or LATE;
+        YELLOW: some are gone.
+        """
+        if not (self.stale or self.blind or self.late or self.degraded):
+            return Level.YELLOW if self.gone else Level.GREEN
+        return Level.ORANGE if self.live or self.quiet or self.late else Level.RED
 
     @property
     def sentence(self) -> str:
-        known = f"{self.live} LIVE, {self.quiet} QUIET, {self.stale} STALE, {self.blind} BLIND"
-        if self.stale or self.blind:
-            return f"{known}; mkt:status says which and since when: do not trade on these quotes"
-        return known
+        parts = [self._counts(), *self.troubles[:_NAMES_SHOWN]]
+        if self.stale or self.blind or self.degraded:
+            parts.append("mkt:status says which and since when: do not trade on these quotes")
+        elif self.late:
+            parts.append("their ts is right, the quotes are old: do not trade on them")
+        if self.gone:
+            names = _shown(self.gone)
+            parts.append(f"gone: the venue does not trade {names} any more: correct S1_SYMBOLS")
+        return "; ".join(parts)
+
+    def _counts(self) -> str:
+        counts = f"{self.live} LIVE, {self.quiet} QUIET, {self.stale} STALE, {self.blind} BLIND"
+        counts += f", {self.late} LATE" if self.late else ""
+        return counts + (f", {self.degraded} DEGRADED" if self.degraded else "")
+
+
+def _shown(names: tuple[str, ...]) -> str:
+    """`A, B, C, D, E and 3 more`."""
+    shown, more = ", ".join(names[:_NAMES_SHOWN]), len(names) - _NAMES_SHOWN
+    return f"{shown} and {more} more" if more > 0 else shown

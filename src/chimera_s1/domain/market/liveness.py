@@ -3,13 +3,16 @@
 The usual interval between updates is learned for each stream and each connection. Silence is
 compared with it: BTC is suspect after seconds, an illiquid pair after minutes.
 
-    LIVE   updates arrive at their usual intervals
-    QUIET  no update for longer than usual; the market may be calm
-    STALE  no update, although a REST probe shows that the venue's book has changed
-    BLIND  the connection is lost, or silent for much longer than usual
+    LIVE      updates arrive at their usual intervals
+    QUIET     no update for longer than usual; the market may be calm
+    LATE      updates arrive long after their event
+    DEGRADED  frames arrive and are refused
+    STALE     no update, although a REST probe shows that the venue's book has changed or is gone
+    BLIND     the connection is lost, or silent for much longer than usual
 
 A stream that is silent for much longer than usual, or never delivered after its subscription, is
-*suspect*. It stays QUIET until a probe finds that its book has changed.
+*suspect*. It stays QUIET until a probe finds that its book has changed. A refused frame is no
+update, but it ends the silence: the stream is not calm, and needs no probe.
 """
 
 from collections.abc import Iterable
@@ -17,7 +20,14 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from chimera_s1.domain.market.frame_tally import NO_DEFECT, FrameTally
+from chimera_s1.domain.market.interval_estimator import IntervalEstimator
+from chimera_s1.domain.market.lateness import Lateness
+from chimera_s1.domain.market.probe_verdict import ProbeVerdict, next_probe_ms
 from chimera_s1.domain.market.quote import StreamKey
+
+WHOLE_CONNECTION = "*"
+"""The symbol of an entry that concerns each instrument of a connection; its cause names it."""
 
 FIRST_MESSAGE_TIMEOUT_MS = 10_000
 """A stream without a message this long after subscribing is suspect: Binance also acknowledges
@@ -36,12 +46,7 @@ OPENING_GRACE_MS = 500
 up to this long before the report belongs to it.
 """
 
-PROBE_INTERVAL_MS = 30_000
 ACTIVE_FLOOR_MS = 1_200
-
-_INTERVAL_GAIN = 1 / 8
-_DEVIATION_GAIN = 1 / 4
-_DEVIATIONS = 4
 
 
 class Liveness(StrEnum):
@@ -49,6 +54,8 @@ class Liveness(StrEnum):
 
     LIVE = "LIVE"
     QUIET = "QUIET"
+    LATE = "LATE"
+    DEGRADED = "DEGRADED"
     STALE = "STALE"
     BLIND = "BLIND"
     GAP = "GAP"
@@ -73,83 +80,94 @@ class StatusChange(Struct, frozen=True):
     cause: str
 
 
-class IntervalEstimator:
-    """Smoothed interval between updates and its deviation, estimated as in RFC 6298."""
-
-    __slots__ = ("_deviation_ms", "_gap_ms", "_interrupted", "last_ms")
-
-    def __init__(self) -> None:
-        self.last_ms: float | None = None
-        self._interrupted = False
-        self._gap_ms: float | None = None
-        self._deviation_ms = 0.0
-
-    def record(self, at_ms: float) -> None:
-        """Record an update; an *at_ms* before the last update counts as the same moment."""
-        if self.last_ms is None or self._interrupted:
-            self._interrupted = False
-        else:
-            self._learn(max(0.0, at_ms - self.last_ms))
-        self.last_ms = at_ms if self.last_ms is None else max(self.last_ms, at_ms)
-
-    def mark_interrupted(self) -> None:
-        """Ignore the interval to the next update: it is an outage, not the market."""
-        self._interrupted = True
-
-    def _learn(self, gap_ms: float) -> None:
-        if self._gap_ms is None:
-            self._gap_ms, self._deviation_ms = gap_ms, gap_ms / 2
-            return
-        error_ms = gap_ms - self._gap_ms
-        self._deviation_ms += _DEVIATION_GAIN * (abs(error_ms) - self._deviation_ms)
-        self._gap_ms += _INTERVAL_GAIN * error_ms
-
-    @property
-    def expected_silence_ms(self) -> float:
-        """The longest usual silence, ms; 0 before the second update."""
-        return (self._gap_ms or 0.0) + _DEVIATIONS * self._deviation_ms
-
-
 class StreamLiveness:
-    """State of one stream. All times are monotonic ms."""
+    """State of one stream. All times are monotonic ms.
 
-    __slots__ = ("_probed_ms", "_subscribed_ms", "interval", "key", "since_ms", "state")
+    Attributes:
+        frames: Present while frames of the stream are being refused.
+        updates: Number of updates so far.
+        verdict: Of the last probe; None once the stream has delivered, or before any probe.
+        gone: Why the venue does not trade the instrument any more; empty while it does.
+    """
+
+    __slots__ = (
+        "_frame_ms",
+        "_next_probe_ms",
+        "_subscribed_ms",
+        "_verdict_times",
+        "frames",
+        "gone",
+        "interval",
+        "key",
+        "lateness",
+        "probed_ms",
+        "since_ms",
+        "state",
+        "updates",
+        "verdict",
+    )
 
     def __init__(self, key: StreamKey, now_ms: float) -> None:
         self.key = key
         self.interval = IntervalEstimator()
+        self.lateness = Lateness()
+        self.frames: FrameTally | None = None
+        self.updates = 0
         self.state: Liveness | None = None
         self.since_ms = now_ms
+        self.verdict: ProbeVerdict | None = None
+        self.gone = ""
+        self.probed_ms = -1.0
+        self._verdict_times = 0
+        self._next_probe_ms = 0.0
         self._subscribed_ms = now_ms
-        self._probed_ms: float | None = None
+        self._frame_ms = 0.0
 
-    def record_update(self, at_ms: float) -> None:
+    def record_update(self, at_ms: float, lag_ms: int | None = None) -> None:
         self.interval.record(at_ms)
-        self._probed_ms = None
+        self.lateness.record(lag_ms, at_ms)
+        self.updates += 1
+        self._frame_ms = max(self._frame_ms, at_ms)
+        self._forget_probes()
+        self.gone = ""
+
+    def record_refused(self, at_ms: float, reason: str) -> None:
+        """Record a frame that was not published."""
+        self._frame_ms = max(self._frame_ms, at_ms)
+        if reason not in NO_DEFECT:
+            self.interval.mark_interrupted()
+            self.frames = self.frames or FrameTally()
 
     def mark_resubscribed(self, now_ms: float) -> None:
         """Count silence from now: the stream has a new connection."""
         self.interval.mark_interrupted()
         self._subscribed_ms = now_ms
-        self._probed_ms = None
+        if not self.gone:
+            self._forget_probes()
 
     def is_suspect(self, now_ms: float) -> bool:
         """True if the stream needs a probe now."""
-        if self._probed_ms is not None and now_ms - self._probed_ms < PROBE_INTERVAL_MS:
-            return False
-        return self.silence_ms(now_ms) > self._suspect_after_ms()
+        return now_ms >= self._next_probe_ms and self.silence_ms(now_ms) > self._suspect_after_ms()
 
-    def record_probe(self, now_ms: float, *, book_moved: bool | None) -> None:
-        """Record whether the venue's book has changed since our last update; None: no answer.
+    def start_probe(self, now_ms: float) -> None:
+        """A probe is under way; until its verdict is recorded the stream is not suspect."""
+        self.probed_ms = now_ms
+        self._next_probe_ms = float("inf")
 
-        After any result the stream is not suspect for `PROBE_INTERVAL_MS`, so others get probed.
-        """
-        self._probed_ms = now_ms
-        if book_moved:
-            self.interval.mark_interrupted()
-        if book_moved is None:
+    def record_probe(self, now_ms: float, verdict: ProbeVerdict, gone: str = "") -> None:
+        """Record what a probe has proven, and when the next one is due."""
+        self._verdict_times = self._verdict_times + 1 if verdict is self.verdict else 1
+        self._next_probe_ms = now_ms + next_probe_ms(verdict, self._verdict_times)
+        if verdict is ProbeVerdict.UNKNOWN:
+            self._verdict_times = 0
             return
-        self._set_state(Liveness.STALE if book_moved else Liveness.QUIET, now_ms)
+        self.verdict = verdict
+        self.gone = gone
+        if verdict is ProbeVerdict.CALM:
+            self._set_state(Liveness.QUIET, now_ms)
+        else:
+            self.interval.mark_interrupted()
+            self._set_state(Liveness.STALE, now_ms)
 
     def update_state(self, now_ms: float, *, connection_blind: bool, others_active: bool) -> None:
         """Update the state.
@@ -161,18 +179,24 @@ class StreamLiveness:
         silence_ms = self.silence_ms(now_ms)
         if connection_blind:
             self._set_state(Liveness.BLIND, now_ms)
+        elif self.verdict not in {None, ProbeVerdict.CALM}:
+            self._set_state(Liveness.STALE, now_ms)
+        elif self.frames is not None and self.frames.is_degraded(now_ms):
+            self._set_state(Liveness.DEGRADED, now_ms)
         elif self._has_delivered and silence_ms <= self._quiet_after_ms():
-            self._set_state(Liveness.LIVE, now_ms)
-        elif (
-            others_active
-            and self.state is not Liveness.STALE
-            and silence_ms > self._quiet_after_ms()
-        ):
+            late = self.lateness.is_late(now_ms)
+            self._set_state(Liveness.LATE if late else Liveness.LIVE, now_ms)
+        elif others_active and silence_ms > self._quiet_after_ms():
             self._set_state(Liveness.QUIET, now_ms)
 
+    @property
+    def last_frame_ms(self) -> float:
+        """Time of the last frame, published or refused; 0 before the first."""
+        return self._frame_ms
+
     def silence_ms(self, now_ms: float) -> float:
-        """Ms since the last update or the subscription, whichever is later."""
-        return now_ms - max(self._subscribed_ms, self.interval.last_ms or 0.0)
+        """Ms since the last frame or the subscription, whichever is later."""
+        return now_ms - max(self._subscribed_ms, self._frame_ms)
 
     @property
     def _has_delivered(self) -> bool:
@@ -189,23 +213,31 @@ class StreamLiveness:
             return max(FIRST_MESSAGE_TIMEOUT_MS, self.interval.expected_silence_ms)
         return max(SUSPECT_FLOOR_MS, SUSPECT_FACTOR * self.interval.expected_silence_ms)
 
+    def _forget_probes(self) -> None:
+        """A probe that is under way is judged by silence when it ends."""
+        self.verdict = None
+        self._verdict_times = 0
+        self._next_probe_ms = 0.0
+
     def _set_state(self, state: Liveness, now_ms: float) -> None:
         if state is self.state:
             return
         self.state = state
         last_ms = self.interval.last_ms
-        self.since_ms = now_ms if state is Liveness.LIVE or last_ms is None else last_ms
+        starts_now = state in {Liveness.LIVE, Liveness.LATE} or last_ms is None
+        self.since_ms = now_ms if starts_now or last_ms is None else last_ms
 
 
 class ConnectionLiveness:
     """Liveness of a connection; any message counts. All times are monotonic ms."""
 
-    __slots__ = ("_opened_ms", "interval", "is_open")
+    __slots__ = ("_opened_ms", "_unreadable_ms", "interval", "is_open")
 
     def __init__(self) -> None:
         self.interval = IntervalEstimator()
         self.is_open = False
         self._opened_ms = 0.0
+        self._unreadable_ms = 0.0
 
     def mark_opened(self, now_ms: float) -> None:
         self.is_open = True
@@ -215,10 +247,15 @@ class ConnectionLiveness:
     def mark_closed(self) -> None:
         self.is_open = False
 
+    def record_unreadable(self, at_ms: float) -> None:
+        """A message that was not understood: the connection is not silent."""
+        self._unreadable_ms = at_ms
+
     def is_silent(self, now_ms: float) -> bool:
         """True if it is open and silent for much longer than usual."""
         limit_ms = max(BLIND_FLOOR_MS, BLIND_FACTOR * self.interval.expected_silence_ms)
-        return self.is_open and now_ms - self.last_ms > limit_ms
+        heard_ms = max(self.last_ms, self._unreadable_ms)
+        return self.is_open and now_ms - heard_ms > limit_ms
 
     def is_active(self, now_ms: float) -> bool:
         """True while its silence is not longer than usual."""
@@ -238,4 +275,11 @@ def worst_liveness(states: Iterable[Liveness | None]) -> Liveness | None:
     return max(known, key=_SEVERITY.__getitem__, default=None)
 
 
-_SEVERITY = {Liveness.LIVE: 0, Liveness.QUIET: 1, Liveness.STALE: 2, Liveness.BLIND: 3}
+_SEVERITY = {
+    Liveness.LIVE: 0,
+    Liveness.QUIET: 1,
+    Liveness.LATE: 2,
+    Liveness.DEGRADED: 3,
+    Liveness.STALE: 4,
+    Liveness.BLIND: 5,
+}

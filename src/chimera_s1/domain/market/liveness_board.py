@@ -3,24 +3,28 @@
 Input times are monotonic ms; output times are local epoch ms.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
 from chimera_s1.domain.identifiers import InstrumentId
+from chimera_s1.domain.market.frame_tally import NO_DEFECT
+from chimera_s1.domain.market.interruptions import Interruption, take_markers
 from chimera_s1.domain.market.liveness import (
+    WHOLE_CONNECTION,
     ConnectionLiveness,
     Liveness,
     StatusChange,
     StreamLiveness,
     worst_liveness,
 )
+from chimera_s1.domain.market.probe_verdict import ProbeVerdict
 from chimera_s1.domain.market.quote import StreamKey
+from chimera_s1.domain.market.shared_trouble import SharedTrouble, Trouble
+from chimera_s1.domain.market.status_causes import stream_cause
 
-WHOLE_CONNECTION = "*"
-
-LAST_FRAMES_MS = 1_200
-"""Wait after a loss for frames already received; longer than the widest conflation window."""
+_WORSE_THAN_SHARED = {None, Liveness.STALE, Liveness.BLIND}
+"""An instrument in such a state has entries of its own, whatever is common to its connection."""
 
 
 class LivenessUpdate(Struct, frozen=True):
@@ -29,7 +33,8 @@ class LivenessUpdate(Struct, frozen=True):
     Attributes:
         changes: New states and markers, in order.
         silent_connections: Open connections that are silent for much longer than usual.
-        suspect_streams: Streams to probe, longest silence first.
+        suspect_streams: Streams to probe: the one that has waited longest for a probe first, of
+            those without any probe the one with the longest silence.
     """
 
     changes: tuple[StatusChange, ...]
@@ -37,29 +42,23 @@ class LivenessUpdate(Struct, frozen=True):
     suspect_streams: tuple[StreamKey, ...]
 
 
-class _Interruption:
-    """From the last frame before a loss to the first frame after it.
-
-    RESUMED repeats `announced_since_ms` (epoch ms) of its GAP, so that readers can match the two.
-    """
-
-    __slots__ = ("announced_since_ms", "cause", "lost_ms", "resumed_ms", "since_ms")
-
-    def __init__(self, cause: str, since_ms: float, lost_ms: float) -> None:
-        self.cause = cause
-        self.since_ms = since_ms
-        self.lost_ms = lost_ms
-        self.resumed_ms: float | None = None
-        self.announced_since_ms: int | None = None
-
-
 class _Connection:
-    __slots__ = ("interruptions", "keys", "liveness")
+    __slots__ = ("counted", "interruptions", "keys", "liveness", "name", "refused", "shared")
 
-    def __init__(self, keys: Sequence[StreamKey]) -> None:
+    def __init__(self, name: str, keys: Sequence[StreamKey]) -> None:
+        self.name = name
         self.keys = tuple(keys)
         self.liveness = ConnectionLiveness()
-        self.interruptions: list[_Interruption] = []
+        self.shared = SharedTrouble(name)
+        self.interruptions: list[Interruption] = []
+        self.refused: dict[StreamKey, tuple[int, str]] = {}
+        """Frames since the last evaluation."""
+        self.counted: dict[StreamKey, int] = {}
+        """Updates of each stream that the tallies hold."""
+
+    def take_refused(self) -> dict[StreamKey, tuple[int, str]]:
+        taken, self.refused = self.refused, {}
+        return taken
 
 
 class LivenessBoard:
@@ -70,6 +69,7 @@ class LivenessBoard:
         self._connection_by_stream: dict[StreamKey, _Connection] = {}
         self._streams: dict[StreamKey, StreamLiveness] = {}
         self._states: dict[InstrumentId, Liveness] = {}
+        self._announced: dict[InstrumentId, Liveness] = {}
 
     def connection_opened(self, name: str, keys: Sequence[StreamKey], now_ms: float) -> None:
         """Connection *name* has delivered its first message."""
@@ -90,14 +90,14 @@ class LivenessBoard:
             return  # still the same interruption
         since_ms = connection.liveness.last_ms or now_ms
         connection.liveness.mark_closed()
-        connection.interruptions.append(_Interruption(f"{name}: {cause}", since_ms, now_ms))
+        connection.interruptions.append(Interruption(f"{name}: {cause}", since_ms, now_ms))
 
-    def record_update(self, key: StreamKey, at_ms: float) -> None:
+    def record_update(self, key: StreamKey, at_ms: float, lag_ms: int | None = None) -> None:
         """Record a quote of stream *key* received at *at_ms*."""
         stream = self._streams.get(key)
         if stream is None:
             return  # drained before `connection_opened` was called; the next quote counts
-        stream.record_update(at_ms)
+        stream.record_update(at_ms, lag_ms)
         connection = self._connection_by_stream[key]
         for interruption in connection.interruptions:
             if interruption.since_ms < at_ms <= interruption.lost_ms:
@@ -111,10 +111,53 @@ class LivenessBoard:
         if connection is not None and connection.liveness.is_open:
             connection.liveness.interval.record(at_ms)
 
-    def record_probe(self, key: StreamKey, now_ms: float, *, book_moved: bool | None) -> None:
-        """Record a probe of stream *key*; *book_moved* is None if the venue did not answer."""
+    def record_refused(self, key: StreamKey, reasons: Mapping[str, int], at_ms: float) -> None:
+        """Record frames of stream *key* that were not published, by reason."""
+        stream = self._streams.get(key)
+        if stream is None:
+            return
+        for reason in reasons:
+            stream.record_refused(at_ms, reason)
+        defects = {reason: count for reason, count in reasons.items() if reason not in NO_DEFECT}
+        if defects:
+            refused = self._connection_by_stream[key].refused
+            before, _ = refused.get(key, (0, ""))
+            usual = max(defects, key=defects.__getitem__)
+            refused[key] = (before + sum(defects.values()), usual)
+
+    def record_unreadable(self, name: str, count: int, reason: str, at_ms: float) -> None:
+        """Record messages of connection *name* that were not understood."""
+        connection = self._connections.get(name)
+        if connection is not None:
+            connection.liveness.record_unreadable(at_ms)
+            connection.shared.record_unreadable(at_ms, count, reason)
+
+    def start_probe(self, key: StreamKey, now_ms: float) -> None:
+        self._streams[key].start_probe(now_ms)
+
+    def record_probe(
+        self, key: StreamKey, now_ms: float, verdict: ProbeVerdict, gone: str = ""
+    ) -> None:
+        """Record what a probe of stream *key* has proven; *gone* says why it is GONE."""
         if key in self._streams:
-            self._streams[key].record_probe(now_ms, book_moved=book_moved)
+            self._streams[key].record_probe(now_ms, verdict, gone)
+
+    def gone(self) -> dict[InstrumentId, str]:
+        """Instruments that the venue does not trade any more, and why."""
+        return {key[0]: each.gone for key, each in self._streams.items() if each.gone}
+
+    def troubles(self) -> dict[str, str]:
+        """The cause that is common to the streams of a connection, by connection."""
+        return {
+            name: each.shared.trouble.cause
+            for name, each in self._connections.items()
+            if each.shared.trouble is not None
+        }
+
+    def stale_keys(self, name: str) -> tuple[StreamKey, ...]:
+        """Streams of connection *name* that miss updates."""
+        keys = self._connections[name].keys
+        return tuple(k for k in keys if self._streams[k].verdict is ProbeVerdict.MOVED)
 
     def silence_ms(self, key: StreamKey, now_ms: float) -> float:
         return self._streams[key].silence_ms(now_ms)
@@ -131,12 +174,15 @@ class LivenessBoard:
         changes: list[StatusChange] = []
         silent: list[str] = []
         for name, connection in self._connections.items():
-            changes += _interruption_markers(connection, now_ms, to_wall)
+            changes += take_markers(connection.interruptions, now_ms, to_wall)
             is_silent = connection.liveness.is_silent(now_ms)
             if is_silent:
                 silent.append(name)
             blind = is_silent or not connection.liveness.is_open
             others_active = len(connection.keys) == 1 or connection.liveness.is_active(now_ms)
+            self._count_frames(connection, now_ms)
+            if not blind:
+                changes += self._trouble_change(connection, now_ms, to_wall)
             for key in connection.keys:
                 self._streams[key].update_state(
                     now_ms, connection_blind=blind, others_active=others_active
@@ -144,10 +190,45 @@ class LivenessBoard:
         changes += self._instrument_changes(now_ms, to_wall)
         return LivenessUpdate(tuple(changes), tuple(silent), self._suspects(now_ms))
 
+    def _count_frames(self, connection: _Connection, now_ms: float) -> None:
+        """Move the frames since the last evaluation into the tallies of streams and connection."""
+        refused = connection.take_refused()
+        published = 0
+        for key in connection.keys:
+            stream = self._streams[key]
+            fresh = stream.updates - connection.counted.get(key, 0)
+            connection.counted[key] = stream.updates
+            published += fresh
+            if stream.frames is not None:
+                count, reason = refused.get(key, (0, stream.frames.reason))
+                stream.frames.record(now_ms, published=fresh, refused=count, reason=reason)
+                if stream.frames.is_idle:
+                    stream.frames = None
+        worst = max(refused.values(), default=(0, ""))
+        total = sum(count for count, _ in refused.values())
+        connection.shared.record_frames(now_ms, published=published, refused=total, reason=worst[1])
+
+    def _trouble_change(
+        self, connection: _Connection, now_ms: float, to_wall: Callable[[float], int]
+    ) -> Iterable[StatusChange]:
+        """One entry for all streams of *connection* where they have become LATE or DEGRADED, or
+        are so no longer.
+        """
+        shared = connection.shared
+        if not shared.evaluate([self._streams[key] for key in connection.keys], now_ms):
+            return
+        now, trouble = to_wall(now_ms), shared.trouble
+        if trouble is None:
+            cause = f"{connection.name}: quotes are published in time"
+            yield StatusChange(now, WHOLE_CONNECTION, Liveness.LIVE, now, cause)
+        else:
+            since = to_wall(trouble.since_ms)
+            yield StatusChange(now, WHOLE_CONNECTION, trouble.state, since, trouble.cause)
+
     def _connection(self, name: str, keys: Sequence[StreamKey], now_ms: float) -> _Connection:
         connection = self._connections.get(name)
         if connection is None:
-            connection = self._connections[name] = _Connection(keys)
+            connection = self._connections[name] = _Connection(name, keys)
             for key in keys:
                 self._connection_by_stream[key] = connection
                 self._streams[key] = StreamLiveness(key, now_ms)
@@ -160,30 +241,44 @@ class LivenessBoard:
         for (instrument, _), stream in self._streams.items():
             by_instrument.setdefault(instrument, []).append(stream)
         for instrument, streams in by_instrument.items():
-            state = worst_liveness(stream.state for stream in streams)
-            if state is None or state is self._states.get(instrument):
+            state = worst_liveness(map(self._effective_state, streams))
+            if state is None:
                 continue
             self._states[instrument] = state
-            stream = next(each for each in streams if each.state is state)
-            since, cause = to_wall(stream.since_ms), self._cause(stream)
-            yield StatusChange(to_wall(now_ms), instrument.symbol, state, since, cause)
+            own = worst_liveness(self._own_state(stream) for stream in streams)
+            if own is None or own is self._announced.get(instrument):
+                continue
+            self._announced[instrument] = own
+            stream = next(each for each in streams if self._own_state(each) is own)
+            since, cause = to_wall(stream.since_ms), self._cause(stream, own)
+            yield StatusChange(to_wall(now_ms), instrument.symbol, own, since, cause)
 
-    def _cause(self, stream: StreamLiveness) -> str:
-        source = stream.key[1]
-        match stream.state:
-            case Liveness.BLIND:
-                interruptions = self._connection_by_stream[stream.key].interruptions
-                return (
-                    interruptions[-1].cause
-                    if interruptions
-                    else f"{source}: no messages on the connection"
-                )
-            case Liveness.STALE:
-                return f"{source}: no updates although the venue's book changes"
-            case Liveness.QUIET:
-                return f"{source}: no update for longer than usual"
-            case _:
-                return f"{source}: updates arrive"
+    def _effective_state(self, stream: StreamLiveness) -> Liveness | None:
+        """The state of a stream, with what is common to its connection."""
+        trouble = self._trouble(stream)
+        return worst_liveness((stream.state, trouble.state if trouble else None))
+
+    def _own_state(self, stream: StreamLiveness) -> Liveness | None:
+        """The state of a stream that has an entry of its own: what the entry of its connection
+        says is not repeated for each instrument.
+        """
+        trouble = self._trouble(stream)
+        if trouble is None or stream.state in _WORSE_THAN_SHARED:
+            return stream.state
+        announced = self._announced.get(stream.key[0])
+        return announced if announced not in _WORSE_THAN_SHARED else trouble.state
+
+    def _cause(self, stream: StreamLiveness, own: Liveness) -> str:
+        connection = self._connection_by_stream[stream.key]
+        trouble = connection.shared.trouble
+        if trouble is not None and own not in _WORSE_THAN_SHARED:
+            return trouble.cause
+        if own is Liveness.BLIND and connection.interruptions:
+            return connection.interruptions[-1].cause
+        return stream_cause(stream)
+
+    def _trouble(self, stream: StreamLiveness) -> Trouble | None:
+        return self._connection_by_stream[stream.key].shared.trouble
 
     def _suspects(self, now_ms: float) -> tuple[StreamKey, ...]:
         found = [
@@ -191,25 +286,8 @@ class LivenessBoard:
             for key, stream in self._streams.items()
             if stream.state is not Liveness.BLIND
             and self._connection_by_stream[key].liveness.is_open
+            and self._connection_by_stream[key].shared.trouble is None
             and stream.is_suspect(now_ms)
         ]
-        found.sort(key=lambda stream: stream.silence_ms(now_ms), reverse=True)
+        found.sort(key=lambda stream: (stream.probed_ms, -stream.silence_ms(now_ms)))
         return tuple(stream.key for stream in found)
-
-
-def _interruption_markers(
-    connection: _Connection, now_ms: float, to_wall: Callable[[float], int]
-) -> Iterable[StatusChange]:
-    """GAP once the last frames before the loss were counted; RESUMED after the reconnect."""
-    for interruption in list(connection.interruptions):
-        if now_ms - interruption.lost_ms < LAST_FRAMES_MS:
-            break
-        if interruption.announced_since_ms is None:
-            since = interruption.announced_since_ms = to_wall(interruption.since_ms)
-            lost = to_wall(interruption.lost_ms)
-            yield StatusChange(lost, WHOLE_CONNECTION, Liveness.GAP, since, interruption.cause)
-        if interruption.resumed_ms is None:
-            break
-        since, resumed = interruption.announced_since_ms, to_wall(interruption.resumed_ms)
-        yield StatusChange(resumed, WHOLE_CONNECTION, Liveness.RESUMED, since, interruption.cause)
-        connection.interruptions.remove(interruption)

@@ -9,12 +9,16 @@ from chimera_s1.domain.market.instrument_selection import Listing
 
 
 class TopOfBook(Struct, frozen=True):
-    """The top of a book as reported by the venue; 0 for an empty side."""
+    """The top of a book as reported by the venue; 0 for an empty side.
+
+    *update_id* is of the same count as that of a quote.
+    """
 
     bid: float
     bid_qty: float
     ask: float
     ask_qty: float
+    update_id: int
 
 
 class ExchangeInformation(Protocol):

@@ -119,6 +119,8 @@ class FeedCounters(Struct):
         future_event_times: Those of them whose event time is later; their `ts` is the receive time.
         dropped: Frames not returned, by reason (`crossed`, `malformed`, `stale_update_id`,
             `coin_m`, `unsubscribed`, ...).
+        refused: The dropped frames of each stream, by reason.
+        unreadable: The dropped messages of each connection that belong to no stream, by reason.
     """
 
     messages: int = 0
@@ -129,9 +131,23 @@ class FeedCounters(Struct):
     mistimed: int = 0
     future_event_times: int = 0
     dropped: dict[str, int] = field(default_factory=dict)
+    refused: dict[StreamKey, dict[str, int]] = field(default_factory=dict)
+    unreadable: dict[str, dict[str, int]] = field(default_factory=dict)
 
     def drop(self, reason: str) -> None:
         self.dropped[reason] = self.dropped.get(reason, 0) + 1
+
+    def refuse(self, stream: StreamKey, reason: str) -> None:
+        """Drop a frame of *stream*."""
+        self.drop(reason)
+        reasons = self.refused.setdefault(stream, {})
+        reasons[reason] = reasons.get(reason, 0) + 1
+
+    def drop_unreadable(self, connection: str, reason: str) -> None:
+        """Drop a message of *connection* that belongs to no stream."""
+        self.drop(reason)
+        reasons = self.unreadable.setdefault(connection, {})
+        reasons[reason] = reasons.get(reason, 0) + 1
 
 
 class MarketFeed(Protocol):
@@ -172,7 +188,7 @@ class MarketFeed(Protocol):
 
     def last_message_ms(self) -> Mapping[str, int]:
         """Receive time of the last data message, valid or not, of each connection that has had one:
-        local epoch ms, as of the last drain.
+        local epoch ms. Drained or not: how fast quotes are published says nothing about a socket.
         """
         ...
 

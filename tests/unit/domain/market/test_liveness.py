@@ -5,21 +5,29 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
+from chimera_s1.domain.market.interval_estimator import IntervalEstimator
 from chimera_s1.domain.market.liveness import (
     BLIND_FLOOR_MS,
     FIRST_MESSAGE_TIMEOUT_MS,
-    PROBE_INTERVAL_MS,
     QUIET_FLOOR_MS,
     SUSPECT_FLOOR_MS,
     ConnectionLiveness,
-    IntervalEstimator,
     Liveness,
     StreamLiveness,
     worst_liveness,
 )
+from chimera_s1.domain.market.probe_verdict import PROBE_INTERVAL_MS, ProbeVerdict
 
 KEY = (InstrumentId(Venue.SPOT, Symbol("BTCUSDT")), "binance.spot.bookTicker")
 START = 1_000_000.0
+ORDER = (
+    Liveness.LIVE,
+    Liveness.QUIET,
+    Liveness.LATE,
+    Liveness.DEGRADED,
+    Liveness.STALE,
+    Liveness.BLIND,
+)
 
 
 def stream(gap_ms: float = 1_000.0, updates: int = 40) -> tuple[StreamLiveness, float]:
@@ -77,7 +85,7 @@ def test_stale_silence_is_not_learned_as_an_interval() -> None:
     """It was a fault and not the market: the next silence is noticed as soon as the first."""
     live, last = stream()
     before = live.interval.expected_silence_ms
-    live.record_probe(last + 10_000, book_moved=True)
+    live.record_probe(last + 10_000, ProbeVerdict.MOVED)
     live.record_update(last + 15_000)
 
     assert live.interval.expected_silence_ms == before
@@ -106,7 +114,7 @@ def test_only_a_probe_sets_stale_and_only_an_update_ends_it() -> None:
     live, at = stream()
     live.update_state(at + 3_600_000, connection_blind=False, others_active=True)
     assert Liveness.QUIET is state_of(live)
-    live.record_probe(at + 3_600_000, book_moved=True)
+    live.record_probe(at + 3_600_000, ProbeVerdict.MOVED)
     live.update_state(at + 3_700_000, connection_blind=False, others_active=True)
     assert Liveness.STALE is state_of(live)
     live.record_update(at + 3_700_001)
@@ -117,7 +125,7 @@ def test_only_a_probe_sets_stale_and_only_an_update_ends_it() -> None:
 def test_a_calm_book_is_probed_again_only_after_a_pause() -> None:
     """The venue is not probed at every evaluation."""
     live, at = stream()
-    live.record_probe(at + 6_000, book_moved=False)
+    live.record_probe(at + 6_000, ProbeVerdict.CALM)
 
     assert Liveness.QUIET is state_of(live)
     assert not live.is_suspect(at + 6_000 + PROBE_INTERVAL_MS - 1)
@@ -174,11 +182,10 @@ def test_connection_silence_follows_its_own_interval() -> None:
     assert not connection.is_silent(at + 1e9), "a closed one is not silent"
 
 
-@given(states=st.lists(st.sampled_from([None, *list(Liveness)[:4]]), max_size=5))
+@given(states=st.lists(st.sampled_from([None, *ORDER]), max_size=5))
 def test_instrument_state_is_the_worst_of_its_streams(states: list[Liveness | None]) -> None:
-    """BLIND over STALE over QUIET over LIVE; unknown ones do not count."""
-    order = [Liveness.LIVE, Liveness.QUIET, Liveness.STALE, Liveness.BLIND]
+    """Unknown ones do not count."""
     known = [state for state in states if state is not None]
-    expected = max(known, key=order.index) if known else None
+    expected = max(known, key=ORDER.index) if known else None
 
     assert expected is worst_liveness(states)

@@ -4,8 +4,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from chimera_s1.domain.identifiers import InstrumentId, Symbol, Venue
+from chimera_s1.domain.market.interruptions import LAST_FRAMES_MS
 from chimera_s1.domain.market.liveness import Liveness, StatusChange
-from chimera_s1.domain.market.liveness_board import LAST_FRAMES_MS, LivenessBoard, LivenessUpdate
+from chimera_s1.domain.market.liveness_board import LivenessBoard, LivenessUpdate
+from chimera_s1.domain.market.probe_verdict import ProbeVerdict
 
 BTC = (InstrumentId(Venue.PERP, Symbol("BTCUSDT")), "binance.perp.bookTicker")
 ETH = (InstrumentId(Venue.PERP, Symbol("ETHUSDT")), "binance.perp.bookTicker")
@@ -147,7 +149,7 @@ def test_one_silent_stream_on_an_active_connection_is_suspect() -> None:
     for at in range(5_100, 11_001, 100):
         board.record_update(ETH, at)
     found = look(board, 11_000)
-    board.record_probe(BTC, 11_100, book_moved=True)
+    board.record_probe(BTC, 11_100, ProbeVerdict.MOVED)
     probed = look(board, 11_200)
 
     assert (found.suspect_streams, found.silent_connections) == ((BTC,), ())
@@ -176,7 +178,7 @@ def test_quote_of_an_unknown_connection_is_ignored() -> None:
     """A quote of a stream whose connection is not known yet changes nothing."""
     board = LivenessBoard()
     board.record_update(BTC, 100)
-    board.record_probe(BTC, 100, book_moved=True)
+    board.record_probe(BTC, 100, ProbeVerdict.MOVED)
 
     assert LivenessUpdate((), (), ()) == look(board, 200)
 

@@ -25,7 +25,7 @@ from chimera_s1.adapters.binance.streams.book_messages import (
 from chimera_s1.domain.identifiers import Channel, InstrumentId
 from chimera_s1.domain.market.alignment import next_ts, to_local_ms
 from chimera_s1.domain.market.conflation import WindowMs, window_end, window_start
-from chimera_s1.domain.market.quote import Quote, book_defect
+from chimera_s1.domain.market.quote import Quote, StreamKey, book_defect
 from chimera_s1.domain.market.update_id_tracker import UpdateIdTracker, UpdateRecency
 from chimera_s1.domain.operations.clock_skew import ClockOffset
 from chimera_s1.domain.ports.market_feed import FeedCounters
@@ -57,7 +57,7 @@ _NAME_AT = len(_PREFIX)
 class BookStream:
     """One subscribed book stream: its decoder, its last update id and its last `ts`."""
 
-    __slots__ = ("_decode", "instrument", "last_ts", "name", "order", "source")
+    __slots__ = ("_decode", "instrument", "key", "last_ts", "name", "order", "source")
 
     def __init__(
         self, instrument: InstrumentId, channel: Channel, *, replayed: bool = False
@@ -65,6 +65,7 @@ class BookStream:
         self.instrument = instrument
         self.name = stream_name(instrument, channel)
         self.source = source_name(instrument.venue, channel, replayed=replayed)
+        self.key: StreamKey = (instrument, self.source)
         self.order = UpdateIdTracker()
         self.last_ts = 0
         self._decode = top_decoder(instrument.venue, channel)
@@ -143,19 +144,14 @@ class _LatestFrame:
 
 
 class BookFrames:
-    """The frames of one connection. `put` is the hot path: it reads the stream's name only.
-
-    Attributes:
-        last_message_ms: Receive time of the newest frame taken, valid or not, epoch ms; 0 before
-            the first.
-    """
+    """The frames of one connection. `put` is the hot path: it reads the stream's name only."""
 
     def __init__(
         self, streams: Iterable[BookStream], counters: FeedCounters, *, window: WindowMs
     ) -> None:
         self._latest = {stream.name.encode(): _LatestFrame(stream) for stream in streams}
         self._counters = counters
-        self.last_message_ms = 0
+        self._last_taken_ms = 0
         self._window = window
         self._start_ms = self._end_ms = 0  # of the window of the newest frame
         self._all_updates: deque[_Frame] | None = deque() if window == 0 else None
@@ -172,7 +168,8 @@ class BookFrames:
         counters.messages += 1
         counters.bytes += size
         if size > FRAME_BYTES_MAX:
-            counters.drop("oversized")
+            self._last_taken_ms = received_ms
+            counters.refuse(slot.stream.key, "oversized")
             return True
         if self._all_updates is not None and len(self._all_updates) < EVERY_UPDATE_MAX:
             self._all_updates.append((slot.stream, payload, received_ms))
@@ -199,15 +196,13 @@ class BookFrames:
         stream, bytes, receive ms. With a window, only the newest of each stream.
         """
         taken: list[_Frame] = []
-        newest_ms = 0
         if self._all_updates:
             taken.extend(self._all_updates)
             self._all_updates.clear()
-            newest_ms = taken[-1][2]
+            self._last_taken_ms = taken[-1][2]
         for slot in self._latest.values():
             if slot.payload is None:
                 continue
-            newest_ms = max(newest_ms, slot.received_ms)
             if slot.received_ms < before_ms:
                 taken.append((slot.stream, slot.payload, slot.received_ms))
                 self._counters.conflated += slot.before is not None
@@ -215,13 +210,22 @@ class BookFrames:
             elif slot.before is not None:
                 taken.append((slot.stream, slot.before, slot.before_ms))
                 slot.before = None
-        if newest_ms:
-            self.last_message_ms = newest_ms
         return taken
+
+    @property
+    def last_message_ms(self) -> int:
+        """Receive time of the newest frame, valid or not, taken or not, epoch ms; 0 before the
+        first.
+        """
+        newest_ms = max((slot.received_ms for slot in self._latest.values()), default=0)
+        if self._all_updates:
+            newest_ms = max(newest_ms, self._all_updates[-1][2])
+        return max(newest_ms, self._last_taken_ms)
 
     def step_clock(self, step_ms: int, now_ms: int) -> None:
         """The local clock has stepped back to *now_ms*: move the frames that it received before."""
         self._start_ms = self._end_ms = 0
+        self._last_taken_ms += step_ms * (self._last_taken_ms > now_ms)
         for slot in self._latest.values():
             slot.received_ms += step_ms * (slot.received_ms > now_ms)
             slot.before_ms += step_ms * (slot.before_ms > now_ms)
@@ -258,7 +262,7 @@ def drain_quotes(
     for stream, payload, received_ms in taken:
         quote = stream.decode(payload, max(received_ms, floor_ms), offset_ms)
         if isinstance(quote, str):
-            counters.drop(quote)
+            counters.refuse(stream.key, quote)
             continue
         if quote.lag_ms is not None and not future_ms <= quote.lag_ms <= late_ms:
             counters.mistimed += 1

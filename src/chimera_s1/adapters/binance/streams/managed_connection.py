@@ -153,7 +153,7 @@ class ManagedConnection:
 
     @property
     def last_message_ms(self) -> int:
-        """Receive time of the newest data message drained, epoch ms; 0 before the first."""
+        """Receive time of the newest data message, epoch ms; 0 before the first."""
         return max((slot.frames.last_message_ms for slot in self._slots), default=0)
 
     def frames_to_drain(self) -> list[BookFrames]:

@@ -314,7 +314,7 @@ class MarketSocket(WSListener):
                 self._drop("unsubscribed", payload)
 
     def _drop(self, reason: str, payload: bytes) -> None:
-        self._counters.drop(reason)
+        self._counters.drop_unreadable(self._plan.name, reason)
         if not self._has_reported_drop:
             # Once a socket: every message may be of this kind.
             self._has_reported_drop = True

@@ -16,7 +16,23 @@ PUBLISH_LATENCY_HELP = (
     "From the end of a window (window 0: the receipt of its oldest quote) to the acknowledgement "
     "of its batch."
 )
+QUOTE_LAG = "s1_quote_lag_seconds"
+QUOTE_LAG_HELP = (
+    "Receive time of a quote minus its exchange event time. Spot book tickers have no event time "
+    "and are not counted."
+)
+QUOTE_LAG_BOUNDS_MS = (5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 30_000, 60_000)
 PUBLISH_LATENCY_BOUNDS_MS = (1, 2, 3, 5, 7, 10, 15, 20, 30, 50, 75, 100, 200, 500, 1000, 2000, 5000)
+
+
+INSTRUMENT_STATES = (
+    Liveness.LIVE,
+    Liveness.QUIET,
+    Liveness.LATE,
+    Liveness.DEGRADED,
+    Liveness.STALE,
+    Liveness.BLIND,
+)
 
 
 def feed_source(feeds: Iterable[MarketFeed]) -> MetricSource:
@@ -151,7 +167,7 @@ def _publisher_samples(publisher: QuotePublisher) -> Iterator[Sample]:
 def _liveness(watch: WatchLiveness) -> Iterator[Sample]:
     venue, counters = watch.venue.value, watch.counters
     states = Counter(watch.states().values())
-    for state in (Liveness.LIVE, Liveness.QUIET, Liveness.STALE, Liveness.BLIND):
+    for state in INSTRUMENT_STATES:
         yield gauge(
             "s1_instruments",
             "Instruments by liveness (mkt:status).",
@@ -171,6 +187,9 @@ def _liveness(watch: WatchLiveness) -> Iterator[Sample]:
         counters.stale_probes,
         venue=venue,
     )
+    for verdict, number in counters.probes.items():
+        about = "REST probes of silent streams, by what they have proven."
+        yield counter("s1_probes_total", about, number, venue=venue, verdict=verdict.value)
     yield counter(
         "s1_status_changes_total",
         "Entries written to mkt:status.",

@@ -107,6 +107,7 @@ class QuoteBoard:
     def __init__(self, *, subscribers_max: int = SUBSCRIBERS_MAX) -> None:
         self._subscribers_max = subscribers_max
         self._posted: dict[_Key, PostedQuote] = {}
+        self._withdrawn: dict[InstrumentId, str] = {}
         self._subscriptions: set[QuoteSubscription] = set()
         self._number = 0
         self._replaced = 0
@@ -131,11 +132,24 @@ class QuoteBoard:
             held = self._posted.get(_key(quote))
             if held is not None and held.quote is quote:
                 continue
+            if self._withdrawn:
+                self._withdrawn.pop(quote.instrument, None)
             self._number += 1
             entry = PostedQuote(self._number, quote)
             self._posted[_key(quote)] = entry
             for subscription in self._subscriptions:
                 subscription.put(entry)
+
+    def withdraw(self, instrument: InstrumentId, reason: str) -> None:
+        """Remove the quotes of an instrument that the venue does not trade any more; its next
+        quote brings it back.
+        """
+        self._withdrawn[instrument] = reason
+        for key in [each for each in self._posted if each[0] == instrument]:
+            del self._posted[key]
+
+    def why_withdrawn(self, instrument: InstrumentId) -> str | None:
+        return self._withdrawn.get(instrument)
 
     def newest(self, instrument: InstrumentId) -> Quote | None:
         """The newest quote of *instrument* over all sources, by `ts`."""

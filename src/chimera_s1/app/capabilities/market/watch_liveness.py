@@ -2,22 +2,27 @@
 
 A connection that is silent for much longer than usual is reconnected. A silent stream on an active
 connection is probed by REST; if the venue's book has changed, the stream is STALE and its
-connection is renewed.
+connection is renewed. A cure that does not help is repeated less and less often.
 """
 
 import logging
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable
 
 import anyio
-from msgspec import Struct
+from anyio.abc import TaskGroup
+from msgspec import Struct, field
 
-from chimera_s1.app.capabilities.market.probe_books import ProbeBooks
+from chimera_s1.app.capabilities.market.probe_books import ProbeBooks, ProbeResult
+from chimera_s1.app.capabilities.market.probe_queue import ProbeQueue
+from chimera_s1.app.capabilities.market.refusal_reader import RefusalReader
 from chimera_s1.app.capabilities.operations.outbox import Outbox, flush_on_change
 from chimera_s1.domain.identifiers import InstrumentId, Venue
+from chimera_s1.domain.market.cure import CureBackoff, CurePace
 from chimera_s1.domain.market.health import MarketReport
-from chimera_s1.domain.market.liveness import Liveness, StatusChange
-from chimera_s1.domain.market.liveness_board import WHOLE_CONNECTION, LivenessBoard
+from chimera_s1.domain.market.liveness import WHOLE_CONNECTION, Liveness, StatusChange
+from chimera_s1.domain.market.liveness_board import LivenessBoard, LivenessUpdate
+from chimera_s1.domain.market.probe_verdict import ProbeVerdict
 from chimera_s1.domain.market.quote import Quote, StreamKey
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.market_feed import (
@@ -32,6 +37,13 @@ from chimera_s1.domain.ports.market_status import MarketStatus
 
 CHECK_INTERVAL_MS = 500
 RENEWAL_PAUSE_MS = 60_000
+RENEWAL_PACE = CurePace(RENEWAL_PAUSE_MS, 3_600_000)
+"""A stream that stays STALE costs its connection a renewal after 1, 2, 4 ... 60 minutes."""
+
+RECONNECT_PACE = CurePace(5_000, 60_000)
+HEALTHY_AFTER_MS = 60_000
+"""A connection that was reconnected and has not fallen silent for this long is healthy."""
+
 OUTBOX_MAX = 20_000
 LATENESS_MAX_MS = 2_000
 """Quotes are drained within a window of their receipt; a larger delay is a wall clock step."""
@@ -40,26 +52,46 @@ _log = logging.getLogger(__name__)
 
 
 class LivenessCounters(Struct):
-    """Silent connections that were reconnected, and probes that found a stale stream."""
+    """Silent connections that were reconnected, and what probes have proven, by verdict."""
 
     blind_reconnects: int = 0
     stale_probes: int = 0
+    probes: dict[ProbeVerdict, int] = field(default_factory=dict)
 
 
 class WatchLiveness:
+    """Args:
+    observe_lag: Called with the lag of each quote that has one, ms, at least 0.
+
+    on_gone: Called with an instrument that the venue does not trade any more, and why.
+    """
+
     def __init__(
-        self, venue: Venue, status: MarketStatus, probes: ProbeBooks, clock: Clock
+        self,
+        venue: Venue,
+        status: MarketStatus,
+        probes: ProbeBooks,
+        clock: Clock,
+        *,
+        observe_lag: Callable[[float], None] = lambda _: None,
+        on_gone: Callable[[InstrumentId, str], None] = lambda _, __: None,
     ) -> None:
         self.venue = venue
         self.counters = LivenessCounters()
         self._status = status
         self._probes = probes
         self._clock = clock
+        self._observe_lag = observe_lag
+        self._on_gone = on_gone
         self._board = LivenessBoard()
+        self._queue = ProbeQueue(clock)
+        self._refusals = RefusalReader()
         self._newest: dict[StreamKey, Quote] = {}
         self._last_message_ms: dict[str, int] = {}
         self._renewed_ms: dict[str, float] = {}
-        self._probing = False
+        self._renewals = CureBackoff(RENEWAL_PACE)
+        self._reconnects = CureBackoff(RECONNECT_PACE)
+        self._reconnected_ms: dict[str, float] = {}
         self.outbox = Outbox(self._write, limit=OUTBOX_MAX, batch_max=OUTBOX_MAX)
 
     def observe(self, quotes: Iterable[Quote]) -> None:
@@ -69,7 +101,12 @@ class WatchLiveness:
             if quote.instrument.venue is self.venue:
                 key = (quote.instrument, quote.source)
                 self._newest[key] = quote
-                self._board.record_update(key, now_ms - _lateness_ms(wall_ms, quote.received_ms))
+                at_ms = now_ms - _lateness_ms(wall_ms, quote.received_ms)
+                self._board.record_update(key, at_ms, quote.lag_ms)
+                if self._renewals.has_attempts:
+                    self._renewals.reset(key)
+                if quote.lag_ms is not None:
+                    self._observe_lag(max(0, quote.lag_ms))
 
     def on_feed_event(self, event: FeedEvent) -> None:
         """Record a change of a connection; never waits, never raises."""
@@ -84,13 +121,19 @@ class WatchLiveness:
             self.outbox.put(_step_markers(event, self._clock.now_ms()))
 
     def report(self) -> MarketReport:
-        """Number of instruments in each state."""
-        count = Counter(self._board.states().values())
+        """Number of instruments in each state, and what is common to them."""
+        gone = self._board.gone()
+        states = self._board.states()
+        count = Counter(state for each, state in states.items() if each not in gone)
         return MarketReport(
             live=count[Liveness.LIVE],
             quiet=count[Liveness.QUIET],
             stale=count[Liveness.STALE],
             blind=count[Liveness.BLIND],
+            late=count[Liveness.LATE],
+            degraded=count[Liveness.DEGRADED],
+            gone=tuple(sorted(each.symbol for each in gone)),
+            troubles=tuple(self._board.troubles().values()),
         )
 
     def states(self) -> dict[InstrumentId, Liveness]:
@@ -102,45 +145,94 @@ class WatchLiveness:
             tasks.start_soon(flush_on_change, self.outbox.changes, self.outbox.flush, self._clock)
             while True:
                 await self._clock.sleep_ms(CHECK_INTERVAL_MS)
-                suspects = self._evaluate(feed)
-                if suspects and not self._probing:
-                    # A task of its own: a slow answer must not delay the next evaluation.
-                    self._probing = True
-                    tasks.start_soon(self._probe, feed, suspects[0])
+                findings = self._evaluate(feed)
+                self._reconnect_silent(feed, findings)
+                self._start_probes(feed, findings, tasks)
 
-    def _evaluate(self, feed: MarketFeed) -> Sequence[StreamKey]:
-        """Publish changes and reconnect silent connections; return the streams to probe."""
+    def _evaluate(self, feed: MarketFeed) -> LivenessUpdate:
+        """Bring the board up to date and publish what has changed."""
         now_ms, wall_ms = self._clock.monotonic_ms(), self._clock.now_ms()
         for name, last_ms in feed.last_message_ms().items():
             if self._last_message_ms.get(name) != last_ms:
                 self._last_message_ms[name] = last_ms
                 self._board.record_message(name, now_ms - _lateness_ms(wall_ms, last_ms))
+        for key, reasons in self._refusals.read_streams(feed.counters):
+            self._board.record_refused(key, reasons, now_ms)
+        for name, reason, number in self._refusals.read_connections(feed.counters):
+            self._board.record_unreadable(name, number, reason, now_ms)
         findings = self._board.evaluate(now_ms, lambda moment: round(wall_ms - (now_ms - moment)))
         if findings.changes:
             self.outbox.put(findings.changes)
+        return findings
+
+    def _reconnect_silent(self, feed: MarketFeed, findings: LivenessUpdate) -> None:
+        now_ms = self._clock.monotonic_ms()
         for name in findings.silent_connections:
+            if now_ms - self._reconnected_ms.get(name, now_ms) >= HEALTHY_AFTER_MS:
+                self._reconnects.reset(name)
+            if not self._reconnects.is_due(name, now_ms):
+                continue
+            self._reconnects.record(name, now_ms)
+            self._reconnected_ms[name] = now_ms
             self.counters.blind_reconnects += 1
             _log.warning("%s: no message for much longer than usual; reconnecting", name)
             feed.reconnect(name, "no message for much longer than usual")
-        return findings.suspect_streams
+
+    def _start_probes(self, feed: MarketFeed, findings: LivenessUpdate, tasks: TaskGroup) -> None:
+        for key in self._queue.take(findings.suspect_streams):
+            self._board.start_probe(key, self._clock.monotonic_ms())
+            # A task of its own: a slow answer delays neither evaluations nor other probes.
+            tasks.start_soon(self._probe, feed, key)
 
     async def _probe(self, feed: MarketFeed, key: StreamKey) -> None:
         started_ms = self._clock.monotonic_ms()
+        silence_ms = self._board.silence_ms(key, started_ms)
+        result = ProbeResult(ProbeVerdict.UNKNOWN, answered=False)
         try:
-            moved = await self._probes.has_moved(key[0], self._newest.get(key))
+            result = await self._probes.probe(key[0], self._newest.get(key), silence_ms)
         finally:
-            self._probing = False
+            self._queue.finish(answered=result.answered)
+        verdict, probes = result.verdict, self.counters.probes
+        probes[verdict] = probes.get(verdict, 0) + 1
         now_ms = self._clock.monotonic_ms()
         if self._board.silence_ms(key, now_ms) < now_ms - started_ms:
             return  # the stream has delivered meanwhile
-        self._board.record_probe(key, now_ms, book_moved=moved)
-        name = self._board.connection_of(key)
-        if moved:
+        self._report(key, result)
+        gone = result.reason if verdict is ProbeVerdict.GONE else ""
+        self._board.record_probe(key, now_ms, verdict, gone)
+        if verdict is ProbeVerdict.MOVED:
             self.counters.stale_probes += 1
-            _log.warning("%s is stale on %s: its book changes without updates", key[0], name)
-            if now_ms - self._renewed_ms.get(name, -RENEWAL_PAUSE_MS) >= RENEWAL_PAUSE_MS:
-                self._renewed_ms[name] = now_ms
-                feed.renew(name, f"{key[0]} is stale")
+            self._renew(feed, key, now_ms)
+
+    def _report(self, key: StreamKey, result: ProbeResult) -> None:
+        instrument, name = key[0], self._board.connection_of(key)
+        match result.verdict:
+            case ProbeVerdict.GONE:
+                if instrument not in self._board.gone():
+                    _log.warning("%s is gone: %s", instrument, result.reason)
+                self._on_gone(instrument, result.reason)
+            case ProbeVerdict.MOVED:
+                _log.warning(
+                    "%s is stale on %s: its book changes without updates", instrument, name
+                )
+            case ProbeVerdict.EMPTY:
+                _log.warning("%s is silent on %s, and its book is empty", instrument, name)
+            case ProbeVerdict.UNKNOWN:
+                _log.warning("%s: a probe proves nothing: %s", instrument, result.reason or "older")
+            case ProbeVerdict.CALM:
+                pass
+
+    def _renew(self, feed: MarketFeed, key: StreamKey, now_ms: float) -> None:
+        """Renew the connection of a STALE stream, unless that was done lately or did not help."""
+        name = self._board.connection_of(key)
+        if now_ms - self._renewed_ms.get(name, -RENEWAL_PAUSE_MS) < RENEWAL_PAUSE_MS:
+            return
+        if not self._renewals.is_due(key, now_ms):
+            return
+        self._renewed_ms[name] = now_ms
+        for each in self._board.stale_keys(name):
+            self._renewals.record(each, now_ms)
+        feed.renew(name, f"{key[0]} is stale")
 
     async def _write(self, batch: tuple[StatusChange, ...]) -> None:
         await self._status.append(self.venue, batch)

@@ -19,6 +19,9 @@ from chimera_s1.app.capabilities.market.metrics import (
     PUBLISH_LATENCY,
     PUBLISH_LATENCY_BOUNDS_MS,
     PUBLISH_LATENCY_HELP,
+    QUOTE_LAG,
+    QUOTE_LAG_BOUNDS_MS,
+    QUOTE_LAG_HELP,
     board_source,
     feed_source,
     liveness_source,
@@ -56,13 +59,19 @@ async def open_market(
     ):
         status = RedisMarketStatus(status_client, maxlen=settings.stream_maxlen)
         probes = ProbeBooks(operations.exchange, clock)
-        watches = tuple(WatchLiveness(venue, status, probes, clock) for venue in settings.venues)
+        board = QuoteBoard()
+        lag = LatencyHistogram(QUOTE_LAG, QUOTE_LAG_HELP, QUOTE_LAG_BOUNDS_MS)
+        watches = tuple(
+            WatchLiveness(
+                venue, status, probes, clock, observe_lag=lag.observe, on_gone=board.withdraw
+            )
+            for venue in settings.venues
+        )
         pacer = ReadPacer(clock, settings.read_interval_ms)
         processing = MeasureProcessing(clock)
         listener = _listener(operations, watches, processing)
         feeds = _feeds(settings, base, operations, pacer, listener)
         servers = tuple(_server(settings, base, operations, feed) for feed in feeds)
-        board = QuoteBoard()
         latency = LatencyHistogram(PUBLISH_LATENCY, PUBLISH_LATENCY_HELP, PUBLISH_LATENCY_BOUNDS_MS)
         publish = PublishQuotes(
             feeds,
@@ -100,7 +109,7 @@ async def open_market(
                 throughput_source(lambda: throughput.messages_per_s),
                 board_source(board),
             ),
-            histograms=(latency,),
+            histograms=(latency, lag),
             web=market_part(board),
             pending_writes=(
                 PendingWrites("quotes", publish.flush, lambda: publish.report().pending),

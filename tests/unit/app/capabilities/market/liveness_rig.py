@@ -25,7 +25,9 @@ BTC, ETH = (
 )
 KEYS = (BTC, ETH)
 START = 1_772_514_460_000
-SAME, OTHER = TopOfBook(100.0, 1.0, 100.5, 2.0), TopOfBook(101.0, 1.0, 101.5, 2.0)
+FAR_AHEAD = 2**62
+SAME = TopOfBook(100.0, 1.0, 100.5, 2.0, FAR_AHEAD)
+OTHER = TopOfBook(101.0, 1.0, 101.5, 2.0, FAR_AHEAD)
 
 
 class Feed(ScriptedMarketFeed):
@@ -66,7 +68,10 @@ class Rig:
         self.exchange = SlowExchange(self.clock)
         self.exchange.book_tops = {key[0]: SAME for key in KEYS}
         probes = ProbeBooks(self.exchange, self.clock)
-        self.watch = WatchLiveness(Venue.PERP, self.status, probes, self.clock)
+        self.gone: dict[InstrumentId, str] = {}
+        self.watch = WatchLiveness(
+            Venue.PERP, self.status, probes, self.clock, on_gone=self.gone.__setitem__
+        )
         self.feed.watch = self.watch
 
     def opened(self) -> None:
@@ -81,11 +86,17 @@ class Rig:
             Quote(key[0], now_ms, 100.0, 1.0, 100.5, 2.0, key[1], now_ms, now_ms) for key in keys
         )
 
-    async def busy(self, duration_ms: int, keys: Sequence[StreamKey] = KEYS) -> None:
-        """Each of *keys* gets an update every 100 ms."""
-        for _ in range(duration_ms // 100):
-            await self.clock.advance(100)
+    async def busy(
+        self, duration_ms: int, keys: Sequence[StreamKey] = KEYS, every_ms: int = 100
+    ) -> None:
+        """Each of *keys* gets an update every *every_ms*."""
+        for _ in range(duration_ms // every_ms):
+            await self.clock.advance(every_ms)
             self.deliver(*keys)
+
+    async def long(self, duration_ms: int, keys: Sequence[StreamKey] = KEYS) -> None:
+        """Each of *keys* gets an update every second."""
+        await self.busy(duration_ms, keys, every_ms=1_000)
 
     @property
     def changes(self) -> list[StatusChange]:

@@ -198,3 +198,19 @@ async def test_closing_ends_streams_and_refuses_new_ones() -> None:
     with pytest.raises(BoardClosedError):
         async with board.subscribe(EVERYTHING):
             pass
+
+
+async def test_a_withdrawn_instrument_has_no_quote_until_it_delivers_again() -> None:
+    """Of any source, alone or in a list; the reason can be read meanwhile."""
+    board = QuoteBoard()
+    board.post([quote(), quote(source=DEPTH), quote("spot/ETHUSDT")])
+    board.withdraw(BTC, "the venue does not list it any more")
+
+    assert board.newest(BTC) is None
+    assert board.why_withdrawn(BTC) == "the venue does not list it any more"
+    assert [str(each.instrument) for each in board.newest_matching(EVERYTHING)] == ["spot/ETHUSDT"]
+    board.post([quote("spot/ETHUSDT")])
+    assert board.why_withdrawn(BTC) is not None
+    board.post([quote()])
+    assert board.newest(BTC) is not None
+    assert board.why_withdrawn(BTC) is None

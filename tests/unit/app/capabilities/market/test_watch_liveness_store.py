@@ -13,8 +13,8 @@ from chimera_s1.domain.errors import (
     PublisherUnavailableError,
 )
 from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.market.interruptions import LAST_FRAMES_MS
 from chimera_s1.domain.market.liveness import Liveness, StatusChange
-from chimera_s1.domain.market.liveness_board import LAST_FRAMES_MS
 from tests.unit.app.capabilities.market.liveness_rig import KEYS, watching
 
 

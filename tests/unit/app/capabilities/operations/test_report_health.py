@@ -257,6 +257,12 @@ async def test_a_component_is_described_by_its_report() -> None:
         (LoopReport(700.0), "wakes up 700 ms late"),
         (MarketReport(5, 1, 0, 0), "5 LIVE, 1 QUIET, 0 STALE, 0 BLIND"),
         (MarketReport(5, 1, 2, 0), "do not trade on these quotes"),
+        (
+            MarketReport(0, 0, 0, 0, late=6, troubles=("perp-0: quotes arrive 7.0 s late",)),
+            "6 LATE; perp-0: quotes arrive 7.0 s late; their ts is right, the quotes are old",
+        ),
+        (MarketReport(0, 0, 0, 0, degraded=6), "6 DEGRADED; mkt:status says which"),
+        (MarketReport(5, 0, 0, 0, gone=("OLDUSDT",)), "does not trade OLDUSDT any more"),
         (SOUND, "0 waiting, 0 unresolved"),
         (
             treasury(ledger_damage="commit 3 was changed"),

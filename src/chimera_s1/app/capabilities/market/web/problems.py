@@ -13,6 +13,15 @@ class QuoteUnknownError(ChimeraError):
     code = "quotes.unknown"
 
 
+class QuoteGoneError(ChimeraError):
+    """The venue does not trade the instrument any more."""
+
+    code = "quotes.gone"
+
+
+QUOTE_GONE = ProblemKind(
+    QuoteGoneError.code, HTTPStatus.GONE, "The venue does not trade this instrument any more"
+)
 QUOTE_UNKNOWN = ProblemKind(
     QuoteUnknownError.code, HTTPStatus.NOT_FOUND, "No quote of this instrument"
 )
@@ -22,6 +31,7 @@ TOO_MANY_SUBSCRIBERS = ProblemKind(
     "Too many open quote streams",
 )
 KIND_BY_ERROR: KindByError = {
+    QuoteGoneError: QUOTE_GONE,
     QuoteUnknownError: QUOTE_UNKNOWN,
     TooManySubscribersError: TOO_MANY_SUBSCRIBERS,
     BoardClosedError: STOPPING,

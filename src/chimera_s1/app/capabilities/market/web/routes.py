@@ -11,8 +11,10 @@ from litestar.types import ASGIApp
 
 from chimera_s1.app.capabilities.market.quote_board import QuoteBoard, QuoteFilter
 from chimera_s1.app.capabilities.market.web.problems import (
+    QUOTE_GONE,
     QUOTE_UNKNOWN,
     TOO_MANY_SUBSCRIBERS,
+    QuoteGoneError,
     QuoteUnknownError,
 )
 from chimera_s1.app.capabilities.market.web.quote_events import EVENT_STREAM, QuoteEvents
@@ -66,7 +68,8 @@ class QuotesController(Controller):
     ) -> QuoteListView:
         """The newest published quote of each instrument and source.
 
-        An instrument without a quote since the start is not in the list.
+        An instrument without a quote since the start, or that the venue does not trade any more,
+        is not in the list.
         """
         chosen = _filter(venue, symbol)
         return QuoteListView(tuple(map(QuoteView.of, quote_board.newest_matching(chosen))))
@@ -106,7 +109,11 @@ class QuotesController(Controller):
         "/{venue:str}/{symbol:str}",
         operation_id="read_quote",
         summary="The newest quote of one instrument",
-        responses={400: problem_spec(REQUEST_INVALID), 404: problem_spec(QUOTE_UNKNOWN)},
+        responses={
+            400: problem_spec(REQUEST_INVALID),
+            404: problem_spec(QUOTE_UNKNOWN),
+            410: problem_spec(QUOTE_GONE),
+        },
         sync_to_thread=False,
     )
     def read_quote(
@@ -118,6 +125,9 @@ class QuotesController(Controller):
         """The newest published quote; of several sources, the one with the latest `ts`."""
         instrument = InstrumentId(venue, parse_symbol(symbol))
         quote = quote_board.newest(instrument)
+        gone = quote_board.why_withdrawn(instrument)
+        if gone is not None:
+            raise QuoteGoneError(f"{instrument} has no quote any more: {gone}")
         if quote is None:
             raise QuoteUnknownError(
                 f"no quote of {instrument} was published since the start; add it to S1_SYMBOLS and "
