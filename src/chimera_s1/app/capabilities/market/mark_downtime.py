@@ -8,8 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.market.downtime import Downtime, find_downtime
-from chimera_s1.domain.market.liveness import Liveness, StatusChange
-from chimera_s1.domain.market.liveness_board import WHOLE_CONNECTION
+from chimera_s1.domain.market.liveness import WHOLE_CONNECTION, Liveness, StatusChange
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.ports.clock import Clock
 
