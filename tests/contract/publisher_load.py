@@ -2,7 +2,7 @@
 audit that compares the streams with the offered quotes.
 """
 
-from collections.abc import AsyncIterator, Callable, Collection, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 
 import anyio
@@ -75,6 +75,7 @@ class RecordingPublisher:
     def __init__(self, publisher: NodeQuotePublisher) -> None:
         self.reports: list[PublishReport] = []
         self.unpublished: set[Quote] = set()
+        self.passed: set[Quote] = set()
         self._publisher = publisher
         self._reported = anyio.Condition()
 
@@ -83,6 +84,7 @@ class RecordingPublisher:
         return self._publisher.counters
 
     async def publish(self, quotes: Sequence[Quote]) -> PublishReport:
+        self.passed.update(quotes)
         report = await self._publisher.publish(quotes)
         self.unpublished.update(report.unpublished)
         self.reports.append(report)
@@ -90,8 +92,18 @@ class RecordingPublisher:
             self._reported.notify_all()
         return report
 
-    async def ping(self) -> str:
-        return await self._publisher.ping()
+    @property
+    def routing_version(self) -> int:
+        return self._publisher.routing_version
+
+    def nodes(self) -> Collection[str]:
+        return self._publisher.nodes()
+
+    def by_node(self, quotes: Sequence[Quote]) -> Mapping[str, Sequence[Quote]]:
+        return self._publisher.by_node(quotes)
+
+    async def ping(self, node: str) -> str:
+        return await self._publisher.ping(node)
 
     async def wait_for_reports(
         self, condition: Callable[[PublishReport], bool], times: int = 1
@@ -119,12 +131,14 @@ class StreamAudit(Struct, frozen=True):
 
     Attributes:
         entries: Total on all streams.
-        missing: Offered, but not on their stream.
+        missing: Passed to the publisher, but not on their stream.
+        merged: Replaced by a newer one while their node was busy, so never passed to the publisher.
         repeated: Entries written more than once.
     """
 
     entries: int
     missing: frozenset[Quote]
+    merged: frozenset[Quote]
     repeated: int
 
 
@@ -146,12 +160,13 @@ class PublisherLoad(Struct):
     async def audit(self) -> StreamAudit:
         """Compare every entry with the offered quotes; the newest of each stream must exist."""
         await self.finish()
-        audit = StreamAudit(0, frozenset(), 0)
+        audit = StreamAudit(0, frozenset(), frozenset(), 0)
         async with connect_cluster(self.addresses) as client:
             reader = RedisQuoteReader(client)
             for instrument, offered in self.market.offered.items():
                 entries = [entry.fields for entry in await reader.history(instrument, MAXLEN)]
-                audit = _merge(audit, _audit_stream(offered, entries))
+                audit = _merge(audit, _audit_stream(offered, entries, self.publisher.passed))
+        assert len(audit.merged) <= self.publishing.counters.superseded
         return audit
 
     def instruments_in_slots(self, first: int, last: int) -> set[InstrumentId]:
@@ -245,7 +260,9 @@ def _generated_quote(instrument: InstrumentId, number: int, now_ms: int) -> Quot
 
 
 def _audit_stream(
-    offered: Sequence[Quote], entries: Sequence[tuple[tuple[str, str], ...]]
+    offered: Sequence[Quote],
+    entries: Sequence[tuple[tuple[str, str], ...]],
+    passed: Collection[Quote],
 ) -> StreamAudit:
     order = {quote_fields(quote): index for index, quote in enumerate(offered)}
     unexpected = [fields for fields in entries if fields not in order]
@@ -256,12 +273,16 @@ def _audit_stream(
     assert indexes[-1] == len(offered) - 1, "the newest quote is missing"
     written = set(indexes)
     missing = frozenset(quote for index, quote in enumerate(offered) if index not in written)
-    return StreamAudit(len(entries), missing, len(indexes) - len(written))
+    merged = frozenset(quote for quote in missing if quote not in passed)
+    return StreamAudit(len(entries), missing - merged, merged, len(indexes) - len(written))
 
 
 def _merge(one: StreamAudit, other: StreamAudit) -> StreamAudit:
     return StreamAudit(
-        one.entries + other.entries, one.missing | other.missing, one.repeated + other.repeated
+        one.entries + other.entries,
+        one.missing | other.missing,
+        one.merged | other.merged,
+        one.repeated + other.repeated,
     )
 
 

@@ -141,6 +141,14 @@ async def stored_bids(reader: QuoteReader, instrument: InstrumentId) -> list[flo
     return [float(dict(entry.fields)["bid1"]) for entry in entries]
 
 
+async def problem_of(publisher: QuotePublisher) -> str:
+    """The first problem of a node; empty if all accept writes."""
+    if not publisher.nodes() and (unknown := await publisher.ping("")):
+        return unknown
+    problems = [await publisher.ping(node) for node in publisher.nodes()]
+    return next(filter(None, problems), "")
+
+
 async def publish_until_acknowledged(publisher: QuotePublisher, quotes: Sequence[Quote]) -> int:
     """Publish *quotes* until all are acknowledged, and return the number of incomplete calls."""
     failures = 0

@@ -11,7 +11,10 @@ from chimera_s1.adapters.redis.addresses import RedisAddress
 from chimera_s1.adapters.redis.cluster_client import connect_cluster
 from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.embedded.server_process import poll_until
-from chimera_s1.adapters.redis.publisher.node_quote_publisher import NodeQuotePublisher
+from chimera_s1.adapters.redis.publisher.node_quote_publisher import (
+    UNAVAILABLE_WAIT_S,
+    NodeQuotePublisher,
+)
 from chimera_s1.adapters.redis.quote_reader import RedisQuoteReader
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.domain.market.conflation import EVERY_UPDATE
@@ -21,6 +24,7 @@ from tests.contract.quote_stores import (
     QuoteStore,
     fresh_instruments,
     make_quote,
+    problem_of,
     publish_until_acknowledged,
     stored_bids,
 )
@@ -31,7 +35,11 @@ from tests.contract.test_quote_publisher_faults import served_by, slot_of
 
 @asynccontextmanager
 async def publisher_and_reader(
-    addresses: Sequence[RedisAddress], *, timeout_s: float = 1.0, reply_timeout_s: float = 30.0
+    addresses: Sequence[RedisAddress],
+    *,
+    timeout_s: float = 1.0,
+    reply_timeout_s: float = 30.0,
+    unavailable_wait_s: float = UNAVAILABLE_WAIT_S,
 ) -> AsyncIterator[QuoteStore]:
     """A publisher whose calls time out long before it closes a connection, and a reader."""
     async with (
@@ -45,6 +53,7 @@ async def publisher_and_reader(
             draw=lambda: 0.5,
             timeout_s=timeout_s,
             reply_timeout_s=reply_timeout_s,
+            unavailable_wait_s=unavailable_wait_s,
         ) as publisher,
     ):
         await wait_until_idle(publisher)
@@ -54,7 +63,7 @@ async def publisher_and_reader(
 async def wait_until_idle(publisher: QuotePublisher) -> None:
     """Until every node is connected with nothing in flight."""
     with anyio.fail_after(30):
-        while await publisher.ping():
+        while await problem_of(publisher):
             pass
 
 
@@ -198,7 +207,7 @@ async def test_quotes_of_one_stream_all_follow_the_first_of_two_redirects(
     (instrument,) = fresh_instruments(1)
     async with (
         redis_behind_proxy(redis_binary, tmp_path) as (proxy, node),
-        publisher_and_reader([proxy.address], timeout_s=10.0) as store,
+        publisher_and_reader([proxy.address], timeout_s=10.0, unavailable_wait_s=10.0) as store,
     ):
         quotes = [make_quote(instrument) for _ in range(2)]
         slot = slot_of(instrument)

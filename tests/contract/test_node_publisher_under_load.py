@@ -27,6 +27,7 @@ from tests.contract.quote_stores import (
     MAXLEN,
     fresh_instruments,
     make_quote,
+    problem_of,
     publish_until_acknowledged,
     redis_store,
     stored_bids,
@@ -186,7 +187,7 @@ async def test_a_master_that_refuses_writes_affects_only_its_own_streams(
         node = redis.nodes[2]
         await node.execute("CONFIG", "SET", *on)
         await load.publisher.wait_for_unpublished(5)
-        problem = await load.publisher.ping()
+        problem = await problem_of(load.publisher)
         await node.execute("CONFIG", "SET", *off)
         await load.publisher.wait_for_complete()
         audit = await load.audit()
@@ -272,7 +273,7 @@ async def test_a_read_only_node_is_reported_and_the_slot_map_refreshed(
     ):
         proxy.refusal = b"-READONLY You can't write against a read only replica.\r\n"
         await load.publisher.wait_for_unpublished(5)
-        problem = await load.publisher.ping()
+        problem = await problem_of(load.publisher)
         proxy.refusal = b""
         await load.publisher.wait_for_complete()
         audit = await load.audit()
@@ -303,7 +304,7 @@ async def test_a_late_reply_still_counts(redis_binary: Path, tmp_path: Path) -> 
         ) as publisher,
     ):
         (node,) = redis.nodes
-        assert await publisher.ping() == ""
+        assert await problem_of(publisher) == ""
         node.pause()
         late = await publisher.publish([make_quote(each) for each in instruments])
         again = await publisher.publish(late.unpublished)

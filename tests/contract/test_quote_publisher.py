@@ -18,6 +18,7 @@ from tests.contract.quote_stores import (
     fresh_instruments,
     make_quote,
     memory_store,
+    problem_of,
     redis_store,
     stoppable_redis_store,
     stored_bids,
@@ -186,7 +187,7 @@ async def test_concurrent_calls_are_written_one_after_another(store: QuoteStore)
 
 
 async def test_ping_of_a_writable_store_is_empty(store: QuoteStore) -> None:
-    assert await store.publisher.ping() == ""
+    assert await problem_of(store.publisher) == ""
 
 
 async def test_an_unavailable_store_is_reported_and_used_again_when_back(
@@ -202,7 +203,7 @@ async def test_an_unavailable_store_is_reported_and_used_again_when_back(
 
     with anyio.fail_after(10):
         report = await breakable.publisher.publish(quotes)
-        problem = await breakable.publisher.ping()
+        problem = await problem_of(breakable.publisher)
 
     assert report.published == 0
     assert report.unpublished == tuple(quotes)
@@ -212,7 +213,7 @@ async def test_an_unavailable_store_is_reported_and_used_again_when_back(
 
     await breakable.start()
 
-    assert await breakable.publisher.ping() == ""
+    assert await problem_of(breakable.publisher) == ""
     again = await breakable.publisher.publish(report.unpublished)
     assert (again.published, again.unpublished) == (3, ())
     assert [(await stored_bids(breakable.reader, i))[-1] for i in instruments] == [

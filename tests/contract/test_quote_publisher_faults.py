@@ -20,6 +20,7 @@ from tests.contract.quote_stores import (
     REDIS_PUBLISHERS,
     fresh_instruments,
     make_quote,
+    problem_of,
     publish_until_acknowledged,
     redis_store,
     stored_bids,
@@ -74,7 +75,7 @@ async def test_late_replies_of_a_hanging_server_are_never_matched_to_another_req
             acknowledged |= {q.bid for q in batch} - {q.bid for q in report.unpublished}
             node.resume()
 
-        assert await store.publisher.ping() == ""
+        assert await problem_of(store.publisher) == ""
         assert store.publisher.counters.failures >= 2
         assert store.publisher.counters.published == len(acknowledged) == 3 * len(instruments)
         for instrument in instruments:
@@ -100,7 +101,7 @@ async def test_a_hanging_node_affects_only_its_own_streams(
         EmbeddedRedis(tmp_path, binary=redis_binary, masters=3) as embedded,
         redis_store(embedded.addresses, publisher, timeout_s=1.5) as store,
     ):
-        assert await store.publisher.ping() == ""
+        assert await problem_of(store.publisher) == ""
         embedded.nodes[1].pause()
         batch = [make_quote(i) for i in instruments]
         with anyio.fail_after(10):
@@ -310,14 +311,14 @@ async def test_publishing_resumes_after_the_cluster_was_stopped(
         report = await store.publisher.publish(lost)
         assert report.unpublished == tuple(lost)
         assert report.cause
-        assert await store.publisher.ping()
+        assert await problem_of(store.publisher)
 
         for node in embedded.nodes:
             await node.start()
         await wait_until_healthy(embedded.nodes, replicas=0)
         await publish_until_acknowledged(store.publisher, report.unpublished)
 
-        assert await store.publisher.ping() == ""
+        assert await problem_of(store.publisher) == ""
         for quote in lost:
             assert (await stored_bids(store.reader, quote.instrument))[-1] == quote.bid
 

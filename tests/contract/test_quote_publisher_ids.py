@@ -18,6 +18,7 @@ from tests.contract.quote_stores import (
     REDIS_PUBLISHERS,
     fresh_instruments,
     make_quote,
+    problem_of,
     publish_until_acknowledged,
     redis_store,
     stored_bids,
@@ -76,7 +77,7 @@ class Losing:
 
     async def publish(self, quotes: list[Quote]) -> None:
         """Once with a lost acknowledgement, then until acknowledged."""
-        await self.publisher.ping()
+        await problem_of(self.publisher)
         fault = self._fault
         if isinstance(fault, TcpProxy):
             fault.lose_reply = True
@@ -173,7 +174,7 @@ async def test_what_another_publisher_wrote_is_neither_repeated_nor_followed_by_
     assert (report.published, report.unpublished, report.cause) == (1, (), "")
     assert report.refused == (older, same)
     assert (rivals.one.counters.refused, rivals.one.counters.failures) == (2, 0)
-    assert await rivals.one.ping() == ""
+    assert await problem_of(rivals.one) == ""
     assert await stored_bids(rivals.reader, written.instrument) == [written.bid]
     newer = in_window(make_quote(written.instrument), 3)
     assert (await rivals.one.publish([newer])).published == 1

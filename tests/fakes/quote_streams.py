@@ -1,7 +1,7 @@
 """Quote streams in memory, with a publisher and a reader."""
 
 from collections import deque
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from anyio.lowlevel import checkpoint
 
@@ -16,6 +16,7 @@ from chimera_s1.domain.ports.quote_publisher import PublisherCounters, PublishRe
 from chimera_s1.domain.ports.quote_reader import PublishedQuote
 
 UNAVAILABLE = "quote streams unavailable"
+MEMORY_NODE = "memory"
 
 
 class MemoryQuoteStreams:
@@ -59,6 +60,16 @@ class MemoryQuotePublisher:
     def counters(self) -> PublisherCounters:
         return self._counters
 
+    @property
+    def routing_version(self) -> int:
+        return 0
+
+    def nodes(self) -> tuple[str, ...]:
+        return (MEMORY_NODE,)
+
+    def by_node(self, quotes: Sequence[Quote]) -> Mapping[str, Sequence[Quote]]:
+        return {MEMORY_NODE: quotes} if quotes else {}
+
     async def publish(self, quotes: Sequence[Quote]) -> PublishReport:
         await checkpoint()
         if not quotes:
@@ -82,7 +93,7 @@ class MemoryQuotePublisher:
     def _append(self, quote: Quote) -> bool:
         return self._streams.append(quote, entry_id(quote, self._window))
 
-    async def ping(self) -> str:
+    async def ping(self, node: str) -> str:  # noqa: ARG002 (there is only one)
         await checkpoint()
         return UNAVAILABLE if self._streams.unavailable else ""
 

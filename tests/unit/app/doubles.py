@@ -1,8 +1,9 @@
 """Ports with scripted failures that the memory adapters do not have."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import anyio
+from msgspec import structs
 
 from chimera_s1.domain.identifiers import InstrumentId
 from chimera_s1.domain.market.conflation import WindowMs
@@ -47,6 +48,78 @@ class GatedPublisher(MemoryQuotePublisher):
         unpublished = (*report.unpublished, *back)
         return PublishReport(report.published, unpublished, "a node does not answer")
 
-    async def ping(self) -> str:
+    async def ping(self, node: str) -> str:
         self.pings += 1
-        return await super().ping()
+        return await super().ping(node)
+
+
+class TwoNodePublisher(MemoryQuotePublisher):
+    """Two independent nodes, `left` and `right`, as the port promises them.
+
+    Attributes:
+        on_right: Instruments on `right`; change it with `move`.
+        down: Nodes that refuse connections.
+        pings: Nodes pinged, in order.
+    """
+
+    def __init__(self, streams: MemoryQuoteStreams, window: WindowMs) -> None:
+        super().__init__(streams, window)
+        self.on_right: set[InstrumentId] = set()
+        self.down: set[str] = set()
+        self.pings: list[str] = []
+        self._version = 0
+        self._gates = {node: anyio.Event() for node in self.nodes()}
+        self._in_flight: dict[InstrumentId, str] = {}
+        for node in self.nodes():
+            self.resume(node)
+
+    @property
+    def routing_version(self) -> int:
+        return self._version
+
+    def nodes(self) -> tuple[str, ...]:
+        return ("left", "right")
+
+    def by_node(self, quotes: Sequence[Quote]) -> Mapping[str, Sequence[Quote]]:
+        parts: dict[str, list[Quote]] = {}
+        for quote in quotes:
+            parts.setdefault(self._node(quote.instrument), []).append(quote)
+        return parts
+
+    def move(self, instrument: InstrumentId) -> None:
+        """*instrument* goes to the other node."""
+        self.on_right ^= {instrument}
+        self._version += 1
+
+    def hang(self, node: str) -> None:
+        """Calls for *node* wait from now on."""
+        if self._gates[node].is_set():
+            self._gates[node] = anyio.Event()
+
+    def resume(self, node: str) -> None:
+        """Calls for *node* complete."""
+        self._gates[node].set()
+
+    async def publish(self, quotes: Sequence[Quote]) -> PublishReport:
+        parts = self.by_node(quotes)
+        (node,) = parts
+        held = [q for q in quotes if self._in_flight.get(q.instrument, node) != node]
+        sent = [q for q in quotes if q not in held]
+        self._in_flight |= {quote.instrument: node for quote in sent}
+        await self._gates[node].wait()
+        for quote in sent:
+            self._in_flight.pop(quote.instrument, None)
+        if node in self.down:
+            return PublishReport(0, tuple(quotes), cause=f"{node} is down")
+        report = await super().publish(sent)
+        if not held:
+            return report
+        return structs.replace(report, unpublished=tuple(held), cause="held back")
+
+    async def ping(self, node: str) -> str:
+        self.pings.append(node)
+        await self._gates[node].wait()
+        return f"{node} is down" if node in self.down else ""
+
+    def _node(self, instrument: InstrumentId) -> str:
+        return "right" if instrument in self.on_right else "left"

@@ -25,10 +25,15 @@ ETH = InstrumentId.parse("spot/ETHUSDT")
 PERP = InstrumentId.parse("perp/BTCUSDT")
 
 
-def stands(waiting: int, cause: str = "") -> StreamStoreReport:
-    """The report while no window is merged; reachable where nothing is wrong."""
+def stands(waiting: int, cause: str = "", *, reachable: bool | None = None) -> StreamStoreReport:
+    """The report of one node while no window is merged; reachable where nothing is wrong."""
     return StreamStoreReport(
-        reachable=not cause, pending=waiting, merging_windows=False, cause=cause
+        reachable=not cause if reachable is None else reachable,
+        pending=waiting,
+        merging_windows=False,
+        cause=cause,
+        failing_nodes=int(bool(cause)),
+        nodes=1,
     )
 
 

@@ -81,23 +81,27 @@ class StreamStoreReport(Struct, frozen=True):
     """Writes of quotes to Redis Cluster.
 
     Attributes:
-        reachable: True if the last write or ping was acknowledged.
-        pending: Quotes that wait for an unavailable node; newest per instrument.
+        reachable: True if the last write or ping of a node was acknowledged, at least in part.
+        pending: Quotes that were not acknowledged and are retried; newest per stream.
         merging_windows: True while writes take longer than a window.
-        cause: Last error; empty while reachable.
+        cause: The error of the last write or ping of each failing node; empty if there is none.
+        failing_nodes: Nodes whose last write or ping was not acknowledged completely.
+        nodes: All nodes.
     """
 
     reachable: bool
     pending: int
     merging_windows: bool
     cause: str
+    failing_nodes: int = 0
+    nodes: int = 1
 
     @property
     def level(self) -> Level:
-        """RED: not reachable; ORANGE: quotes wait for a node; YELLOW: windows are merged."""
+        """RED: no node is reachable; ORANGE: a node fails; YELLOW: windows are merged."""
         if not self.reachable:
             return Level.RED
-        if self.pending:
+        if self.pending or self.failing_nodes:
             return Level.ORANGE
         return Level.YELLOW if self.merging_windows else Level.GREEN
 
@@ -109,10 +113,16 @@ class StreamStoreReport(Struct, frozen=True):
                 f"Redis does not accept writes ({cause}): check that the cluster runs and that "
                 "S1_REDIS_ADDRESSES names it; meanwhile the newest quote of each instrument is kept"
             )
+        if self.failing_nodes:
+            return (
+                f"{self.failing_nodes} of {count(self.nodes, 'Redis node')} does not accept "
+                f"every write ({self.cause}): check it; {count(self.pending, 'quote')} of its "
+                "streams, the newest of each, kept and retried; the other streams are written"
+            )
         if self.pending:
             return (
-                f"a Redis node does not answer, and {count(self.pending, 'quote')} cannot be "
-                "written: check the cluster's nodes; the newest of each instrument is kept"
+                f"{count(self.pending, 'quote')} not acknowledged yet, the newest of each stream: "
+                "kept and retried"
             )
         if self.merging_windows:
             return (

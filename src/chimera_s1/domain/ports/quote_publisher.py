@@ -1,6 +1,6 @@
 """Port: publishing quotes to their streams."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -52,11 +52,28 @@ class PublisherCounters(Struct):
 class QuotePublisher(Protocol):
     """Appends quotes to `mkt:events:<venue>:<SYMBOL>`, with the ids of `domain.market.stream_ids`;
     each stream is trimmed.
+
+    Calls may overlap. A call waits for the nodes of its own quotes only, so that callers who split
+    their quotes with `by_node` never wait for one node because of another. A publisher that cannot
+    keep its nodes apart has one node: the whole store.
     """
 
     @property
     def counters(self) -> PublisherCounters:
         """Live counters, read-only for callers."""
+        ...
+
+    @property
+    def routing_version(self) -> int:
+        """Changes when a stream may have moved to another node."""
+        ...
+
+    def nodes(self) -> Collection[str]:
+        """The names of the nodes that serve streams now; empty until they are known."""
+        ...
+
+    def by_node(self, quotes: Sequence[Quote]) -> Mapping[str, Sequence[Quote]]:
+        """*quotes*, in order, by the node of their stream; '' where no node is known."""
         ...
 
     async def publish(self, quotes: Sequence[Quote]) -> PublishReport:
@@ -67,6 +84,9 @@ class QuotePublisher(Protocol):
         """
         ...
 
-    async def ping(self) -> str:
-        """Check that the store accepts writes; the problem as text, empty if there is none."""
+    async def ping(self, node: str) -> str:
+        """Check that *node* accepts writes; the problem as text, empty if there is none.
+
+        Returns within a bounded time.
+        """
         ...

@@ -26,7 +26,7 @@ from chimera_s1.adapters.redis.publisher.official_quote_publisher import Officia
 from chimera_s1.adapters.redis.quote_reader import RedisQuoteReader
 from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.market.conflation import EVERY_UPDATE
-from tests.contract.quote_stores import fresh_instruments, make_quote
+from tests.contract.quote_stores import fresh_instruments, make_quote, problem_of
 
 PASSWORD = "correct-horse-battery"
 
@@ -47,7 +47,7 @@ async def test_wrong_credentials_are_a_configuration_error(
         async with connect_cluster(embedded.addresses, password=PASSWORD) as client:
             publisher = OfficialQuotePublisher(client, maxlen=10, window=EVERY_UPDATE)
             report = await publisher.publish([make_quote(fresh_instruments(1)[0])])
-            assert (report.published, await publisher.ping()) == (1, "")
+            assert (report.published, await problem_of(publisher)) == (1, "")
             assert PASSWORD not in repr(client)
 
 
@@ -77,7 +77,7 @@ async def test_a_changed_password_is_reported_with_the_name_of_its_setting(
 
         assert report.unpublished == (quote,)
         assert "S1_REDIS_PASS" in report.cause
-        assert "S1_REDIS_PASS" in await publisher.ping()
+        assert "S1_REDIS_PASS" in await problem_of(publisher)
         with pytest.raises(ConfigurationError, match="S1_REDIS_PASS"):
             await reader.newest([quote.instrument])
 
@@ -119,7 +119,7 @@ async def test_publishing_starts_when_the_cluster_becomes_available(
                 while (await publisher.publish([quote])).unpublished:
                     pass
 
-            assert await publisher.ping() == ""
+            assert await problem_of(publisher) == ""
 
 
 async def test_a_cluster_that_moved_is_found_at_the_configured_addresses(
@@ -165,12 +165,12 @@ async def test_tls_verifies_the_server(redis_binary: Path, tmp_path: Path) -> No
         address = RedisAddress("127.0.0.1", port)
         async with connect_cluster([address], tls=True, tls_ca=str(ca)) as client:
             publisher = OfficialQuotePublisher(client, maxlen=10, window=EVERY_UPDATE)
-            assert await publisher.ping() == ""
+            assert await problem_of(publisher) == ""
             assert (await publisher.publish([make_quote(fresh_instruments(1)[0])])).published == 1
 
         async with connect_cluster([address], tls=True) as client:
             publisher = OfficialQuotePublisher(client, maxlen=10, window=EVERY_UPDATE)
-            assert "certificate" in await publisher.ping()
+            assert "certificate" in await problem_of(publisher)
 
 
 @asynccontextmanager

@@ -1,7 +1,8 @@
 """Client of one node: stays connected, with at most one request in flight."""
 
 import logging
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Collection, Iterator
 
 import anyio
 from redis.exceptions import RedisError
@@ -30,35 +31,41 @@ _log = logging.getLogger(__name__)
 
 
 class NodeBatch:
-    """The quotes of a batch that one node receives in one request, by their positions."""
+    """The quotes of a batch that one node receives in one request, by their positions.
+
+    Attributes:
+        asking: The positions to send with ASKING in front.
+        sent_before: The positions that were sent before and not answered.
+        slot_map_version: Of the slot map that named the node; None if a redirect did.
+    """
 
     def __init__(
-        self,
-        batch: QuoteBatch,
-        positions: list[int],
-        asking: frozenset[int],
-        sent_before: frozenset[int],
+        self, batch: QuoteBatch, positions: list[int], slot_map_version: int | None
     ) -> None:
-        """Args:
-        asking: The positions sent with ASKING in front.
-        sent_before: The positions that were sent before and not answered.
-        """
         self.batch = batch
         self.positions = positions
-        self.asking = asking
-        self.sent_before = sent_before
+        self.asking: set[int] = set()
+        self.sent_before: frozenset[int] = frozenset()
+        self.slot_map_version = slot_map_version
 
     def quotes(self) -> Iterator[Quote]:
         return (self.batch.quotes[position] for position in self.positions)
+
+    def without(self, quotes: Collection[Quote]) -> list[int]:
+        """Remove *quotes*; returns their positions."""
+        removed = [p for p in self.positions if self.batch.quotes[p] in quotes]
+        self.positions = [p for p in self.positions if p not in set(removed)]
+        self.asking.difference_update(removed)
+        return removed
 
 
 class NodeClient:
     """One node's connection and its queue.
 
     Attributes:
-        queue: Positions in the current batch that wait to be sent.
-        asking: Those of them to send with ASKING in front.
+        queue: Requests that wait to be sent, in order.
         overdue: Whether the call that sent `in_flight` has ended without its replies.
+        late_acknowledged: Quotes acknowledged after their call had ended, since the last call.
         connection_error: Why it is not connected; empty if connected or not yet tried.
         write_error: Why the node acknowledged nothing of its last batch; empty if it did.
     """
@@ -77,8 +84,9 @@ class NodeClient:
         on_change: Called when a connection is made or lost, and when an attempt fails.
         """
         self.address = address
-        self.queue: list[int] = []
-        self.asking: set[int] = set()
+        self.name = str(address)
+        self.queue: deque[NodeBatch] = deque()
+        self.late_acknowledged: set[Quote] = set()
         self.in_flight: NodeBatch | None = None
         self.overdue = False
         self.connection_error = ""
@@ -92,6 +100,7 @@ class NodeClient:
         self._sent_ms = 0.0
         self._keep_connected = True
         self._keep_connected_changed = anyio.Event()
+        self._changed = anyio.Event()
 
     @property
     def ready(self) -> bool:
@@ -102,6 +111,13 @@ class NodeClient:
     def idle(self) -> bool:
         """Ready, with an empty queue."""
         return self.ready and not self.queue
+
+    @property
+    def unanswered(self) -> Iterator[NodeBatch]:
+        """Requests in flight or queued."""
+        if self.in_flight is not None:
+            yield self.in_flight
+        yield from self.queue
 
     @property
     def keep_connected(self) -> bool:
@@ -121,9 +137,17 @@ class NodeClient:
         if not keep_connected and self._connection is not None:
             self._connection.abort("node serves no slots any more")
 
-    def has_pending(self, batch: QuoteBatch) -> bool:
-        """Whether quotes of *batch* are queued here or in flight."""
-        return bool(self.queue) or (self.in_flight is not None and self.in_flight.batch is batch)
+    async def wait_for_change(self) -> None:
+        """Until the next reply, or the next connection made or lost."""
+        if self._changed.is_set():
+            self._changed = anyio.Event()
+        await self._changed.wait()
+
+    def notify_change(self) -> None:
+        """Wake up `wait_for_change`, and the calls that wait for this node."""
+        self._changed.set()
+        for node_batch in self.unanswered:
+            node_batch.batch.notify_change()
 
     def send(self, data: bytes, reply_count: int, on_replies: ReplyCallback) -> None:
         """Send one request; only while `ready`."""

@@ -1,7 +1,6 @@
-"""Checks that nodes accept writes."""
+"""Checks that a node accepts writes."""
 
-from collections.abc import Callable, Iterable
-from functools import partial
+from collections.abc import Callable
 from typing import Final
 
 import hiredis
@@ -17,31 +16,24 @@ _STATE_FIELD = b"cluster_state:"
 
 
 class NodeProbe:
-    """One request to each of *clients*, which must be ready; *on_reply* is called after each."""
+    """One request to *client*, which must be ready; *on_reply* is called after the reply.
 
-    def __init__(
-        self, clients: Iterable[NodeClient], on_reply: Callable[[NodeClient], None]
-    ) -> None:
-        self._problems: list[str] = []
+    Attributes:
+        problem: None until the reply; empty if the node accepts writes.
+    """
+
+    def __init__(self, client: NodeClient, on_reply: Callable[[NodeClient], None]) -> None:
+        self.problem: str | None = None
+        self._client = client
         self._on_reply = on_reply
-        self._clients = tuple(clients)
-        for client in self._clients:
-            client.send(_PROBE_COMMANDS, _PROBE_REPLIES, partial(self._on_replies, client))
+        client.send(_PROBE_COMMANDS, _PROBE_REPLIES, self._on_replies)
 
-    @property
-    def done(self) -> bool:
-        return len(self._problems) == len(self._clients)
-
-    @property
-    def problem(self) -> str:
-        """The first problem found; empty if there is none."""
-        return next(filter(None, self._problems), "")
-
-    def _on_replies(self, client: NodeClient, replies: Replies | None) -> None:
-        client.overdue = False
-        problem = _probe_problem(replies) or client.write_error
-        self._problems.append(f"Redis {client.address}: {problem}" if problem else "")
-        self._on_reply(client)
+    def _on_replies(self, replies: Replies | None) -> None:
+        self._client.overdue = False
+        # A node may answer PING and refuse every write: out of memory, too few replicas.
+        problem = _probe_problem(replies) or self._client.write_error
+        self.problem = f"Redis {self._client.name}: {problem}" if problem else ""
+        self._on_reply(self._client)
 
 
 def _probe_problem(replies: Replies | None) -> str:

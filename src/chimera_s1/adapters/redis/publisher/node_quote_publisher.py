@@ -1,9 +1,11 @@
 """Publishes quotes with one pipeline per node: the hot path.
 
-Quotes that one node cannot accept now are returned at once; streams on other nodes do not wait.
+Nodes are independent: each has its own connection and queue, and a call waits for the nodes of its
+own quotes only.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from math import inf
 from typing import Self
@@ -29,14 +31,12 @@ from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.quote_publisher import PublisherCounters, PublishReport
 
 TIMEOUT_S = 2.0
-STRAGGLER_WAIT_S = 0.25
+UNAVAILABLE_WAIT_S = 0.25
 REPLY_TIMEOUT_S = 2.0
 
 _REDIRECTS_MAX = 5
 _CLOSE_TIMEOUT_S = 1.0
 
-_STILL_IN_FLIGHT = "Redis: the previous batch is still in flight"
-_NO_MASTER = "Redis: a slot has no known master; refreshing the slot map"
 _HELD_BACK = (
     "an earlier quote of this stream is in flight to another node; held back to keep the order"
 )
@@ -49,9 +49,9 @@ class NodeQuotePublisher:
     """Implements `domain.ports.quote_publisher.QuotePublisher`; as an async context manager it owns
     the tasks of its connections.
 
-    Order within a stream: each node has at most one request in flight. A connection that closed
-    with a request in flight is killed on the server before the next one is used. While a quote of
-    a stream is in flight, the next one goes over the same connection or is held back.
+    Order within a stream: each node has at most one request in flight and a queue. A connection
+    that closed with a request in flight is killed on the server before the next one is used. While
+    a quote of a stream is queued at or in flight to one node, none goes to another.
     """
 
     def __init__(
@@ -63,31 +63,26 @@ class NodeQuotePublisher:
         clock: Clock,
         draw: Callable[[], float],
         timeout_s: float = TIMEOUT_S,
-        straggler_wait_s: float = STRAGGLER_WAIT_S,
+        unavailable_wait_s: float = UNAVAILABLE_WAIT_S,
         reply_timeout_s: float = REPLY_TIMEOUT_S,
     ) -> None:
         """Args:
         maxlen: Approximate length of each stream (`S1_STREAM_MAXLEN`).
         window: Decides the entry ids (`S1_CONFLATION_MS`).
         draw: Uniform in [0, 1), for the jitter between connection attempts.
-        timeout_s: Limit of one call.
-        straggler_wait_s: How long a call waits for slow nodes once another node is idle. Later
-            replies still count.
+        timeout_s: Limit of one call. Later replies still count.
+        unavailable_wait_s: How long a call waits for an unavailable node, and for nodes that its
+            quotes were redirected to.
         reply_timeout_s: Limit of one reply; then the connection is closed.
         """
         self._encoder = QuoteEncoder(maxlen, window)
         self._clock = clock
         self._draw = draw
         self._timeout_s = timeout_s
-        self._straggler_wait_s = straggler_wait_s
+        self._unavailable_wait_s = unavailable_wait_s
         self._reply_timeout_ms = reply_timeout_s * 1000
         self._credentials = client.credentials
-        self._slot_map = SlotMap(client, self._make_client, clock, self._notify_change)
-        self._publish_lock = anyio.Lock(fast_acquire=True)
-        self._change_event = anyio.Event()
-        self._batch = QuoteBatch(())
-        self._redirect_counts: dict[int, int] = {}
-        self._late_acknowledged: set[Quote] = set()
+        self._slot_map = SlotMap(client, self._make_client, clock)
         self._unanswered = UnansweredQuotes()
         self._counters = PublisherCounters()
         self._tasks: TaskGroup | None = None
@@ -102,14 +97,29 @@ class NodeQuotePublisher:
         assert self._tasks is not None, "__aexit__ without __aenter__"
         # Otherwise requests in flight would race with the next publisher of these streams.
         with anyio.move_on_after(_CLOSE_TIMEOUT_S):
-            while any(client.in_flight for client in self._slot_map):
-                await self._wait_for_change()
+            for client in tuple(self._slot_map):
+                while client.in_flight:
+                    await client.wait_for_change()
         self._tasks.cancel_scope.cancel()
         await self._tasks.__aexit__(None, None, None)
 
     @property
     def counters(self) -> PublisherCounters:
         return self._counters
+
+    @property
+    def routing_version(self) -> int:
+        return self._slot_map.version
+
+    def nodes(self) -> tuple[str, ...]:
+        return tuple(client.name for client in self._slot_map.masters)
+
+    def by_node(self, quotes: Sequence[Quote]) -> Mapping[str, Sequence[Quote]]:
+        parts: defaultdict[NodeClient | None, list[Quote]] = defaultdict(list)
+        clients, streams = self._slot_map.clients, self._encoder
+        for quote in quotes:
+            parts[clients[streams[quote.instrument].slot]].append(quote)
+        return {client.name if client else "": part for client, part in parts.items()}
 
     async def publish(self, quotes: Sequence[Quote]) -> PublishReport:
         assert self._tasks is not None, "use the publisher as an async context manager"
@@ -118,41 +128,34 @@ class NodeQuotePublisher:
         self._counters.batches += 1
         batch = QuoteBatch(quotes)
         with anyio.move_on_after(self._timeout_s):
-            async with self._publish_lock:
-                while not self._slot_map.loaded:
-                    await self._wait_for_change()
-                try:
-                    self._dispatch(batch)
-                    await self._wait_for_replies(batch)
-                finally:
-                    self._abandon(batch)
+            await self._slot_map.wait_until_loaded()
+            try:
+                self._dispatch(batch)
+                await self._wait_for_replies(batch)
+            finally:
+                self._abandon(batch)
         if batch.settled < len(quotes) and not batch.causes:
-            self._record_failure(batch, self._slot_map.refresh_error or _STILL_IN_FLIGHT)
+            self._record_failure(batch, self._slot_map.problem)
         self._counters.published += batch.published
         return batch.report()
 
-    async def ping(self) -> str:
-        """The first problem of a master; empty if all accept writes."""
+    async def ping(self, node: str) -> str:
         with anyio.move_on_after(self._timeout_s):
-            async with self._publish_lock:
-                try:
-                    return await self._probe_nodes()
-                finally:
-                    for client in self._slot_map:
-                        client.overdue = not client.ready
-        reasons = (client.unavailable_reason for client in self._slot_map)
-        return next(
-            filter(None, [*reasons, self._slot_map.refresh_error]),
-            f"Redis: no reply within {self._timeout_s:g} s",
-        )
-
-    async def _probe_nodes(self) -> str:
-        while not (self._slot_map.loaded and all(client.ready for client in self._slot_map)):
-            await self._wait_for_change()
-        probe = NodeProbe(self._slot_map, self._on_client_change)
-        while not probe.done:
-            await self._wait_for_change()
-        return probe.problem
+            await self._slot_map.wait_until_loaded()
+        client = next((each for each in self._slot_map.masters if each.name == node), None)
+        if client is None:
+            return self._slot_map.problem
+        with anyio.move_on_after(self._timeout_s):
+            try:
+                while not client.ready:
+                    await client.wait_for_change()
+                probe = NodeProbe(client, self._on_client_change)
+                while probe.problem is None:
+                    await client.wait_for_change()
+                return probe.problem
+            finally:
+                client.overdue = not client.ready
+        return client.unavailable_reason or f"Redis {node}: no reply within {self._timeout_s:g} s"
 
     def _make_client(self, address: RedisAddress) -> NodeClient:
         assert self._tasks is not None, "use the publisher as an async context manager"
@@ -168,96 +171,104 @@ class NodeQuotePublisher:
 
     def _dispatch(self, batch: QuoteBatch) -> None:
         """Queue each quote at the client of its slot, and send what can be sent now."""
-        self._batch, self._redirect_counts = batch, {}
         clients, streams = self._slot_map.clients, self._encoder
-        in_flight = self._streams_in_flight()
-        late_acknowledged, self._late_acknowledged = self._late_acknowledged, set()
+        elsewhere = self._streams_under_an_older_slot_map()
+        parts: defaultdict[NodeClient, list[int]] = defaultdict(list)
         unassigned = held_back = False
         for position, quote in enumerate(batch.quotes):
             client = clients[streams[quote.instrument].slot]
             if client is None:
                 unassigned = True
-            elif late_acknowledged and quote in late_acknowledged:
-                batch.acknowledge(position)
-            elif in_flight and in_flight.get(quote.instrument, client) is not client:
+            elif elsewhere and elsewhere.get(quote.instrument, client) is not client:
                 held_back = True
             else:
-                client.queue.append(position)
+                parts[client].append(position)
         if unassigned:
             self._slot_map.request_refresh()
-            self._record_failure(batch, self._slot_map.refresh_error or _NO_MASTER)
+            self._record_failure(batch, self._slot_map.problem)
         if held_back:
             self._record_failure(batch, _HELD_BACK)
-        for client in self._slot_map:
-            self._send_queued(client)
+        for client, positions in parts.items():
+            node_batch = NodeBatch(batch, positions, self._slot_map.version)
+            if client.late_acknowledged:
+                batch.acknowledge_all(node_batch.without(client.late_acknowledged))
+                client.late_acknowledged = set()
+            client.queue.append(node_batch)
+            self._send_next(client)
 
-    def _streams_in_flight(self) -> dict[InstrumentId, NodeClient]:
+    def _streams_under_an_older_slot_map(self) -> dict[InstrumentId, NodeClient]:
+        """Streams with a quote at a node that the slot map may not name any more."""
+        version = self._slot_map.version
         return {
-            client.in_flight.batch.quotes[position].instrument: client
+            node_batch.batch.quotes[position].instrument: client
             for client in self._slot_map
-            if client.in_flight is not None
-            for position in client.in_flight.positions
+            for node_batch in client.unanswered
+            if node_batch.slot_map_version != version
+            for position in node_batch.positions
         }
 
-    def _send_queued(self, client: NodeClient) -> None:
-        if not (client.queue and client.ready):
-            return
-        node_batch = NodeBatch(
-            self._batch, client.queue, frozenset(client.asking), self._sent_before(client.queue)
-        )
-        client.queue, client.asking = [], set()
-        client.in_flight = node_batch
-        client.send(
-            self._encoder.encode_pipeline(
-                self._batch.quotes, node_batch.positions, node_batch.asking
-            ),
-            len(node_batch.positions) + len(node_batch.asking),
-            partial(self._on_replies, client, node_batch),
-        )
+    def _send_next(self, client: NodeClient) -> None:
+        while client.queue and client.ready:
+            node_batch = client.queue.popleft()
+            if not node_batch.positions:
+                continue
+            node_batch.sent_before = self._sent_before(node_batch)
+            client.in_flight = node_batch
+            client.send(
+                self._encoder.encode_pipeline(
+                    node_batch.batch.quotes, node_batch.positions, node_batch.asking
+                ),
+                len(node_batch.positions) + len(node_batch.asking),
+                partial(self._on_replies, client, node_batch),
+            )
 
-    def _sent_before(self, positions: Iterable[int]) -> frozenset[int]:
+    def _sent_before(self, node_batch: NodeBatch) -> frozenset[int]:
         if not self._unanswered:
             return frozenset()
-        quotes = self._batch.quotes
-        return frozenset(p for p in positions if quotes[p] in self._unanswered)
+        quotes = node_batch.batch.quotes
+        return frozenset(p for p in node_batch.positions if quotes[p] in self._unanswered)
 
     async def _wait_for_replies(self, batch: QuoteBatch) -> None:
         # A caller that publishes in a loop must not keep the replies from being read.
         await checkpoint()
         while (wait_s := self._remaining_wait_s(batch)) > 0:
             with anyio.move_on_after(wait_s) as waiting:
-                await self._wait_for_change()
+                await batch.wait_for_change()
             if waiting.cancelled_caught:
                 return
 
     def _remaining_wait_s(self, batch: QuoteBatch) -> float:
-        """How long to wait for the next reply, s: as long as needed until one node is idle; then
-        a little longer for slow nodes, and not at all for unavailable ones.
+        """How long to wait for the next reply, s: as long as needed for available nodes that were
+        chosen by this call; a little longer for the others, so that quotes do not get old here.
         """
-        pending = [client for client in self._slot_map if client.has_pending(batch)]
+        pending = [
+            not client.unavailable_reason and node_batch.slot_map_version is not None
+            for client in self._slot_map
+            for node_batch in client.unanswered
+            if node_batch.batch is batch
+        ]
         if not pending:
             return 0
-        if any(client.idle for client in self._slot_map):
-            reachable = not all(client.unavailable_reason for client in pending)
-            return self._straggler_wait_s if reachable else 0
-        # Quotes that wait for a connection get old; return them, the caller has newer ones.
-        return self._straggler_wait_s if all(client.connection_error for client in pending) else inf
+        return inf if any(pending) else self._unavailable_wait_s
 
     def _abandon(self, batch: QuoteBatch) -> None:
         """End the call: drop its queued quotes; those in flight become uncertain."""
+        batch.ended = True
         for client in self._slot_map:
-            if not client.has_pending(batch):
-                continue
-            client.queue, client.asking = [], set()
-            if client.in_flight is not None and client.in_flight.batch is batch:
+            queued = [each for each in client.queue if each.batch is batch]
+            for node_batch in queued:
+                client.queue.remove(node_batch)
+            in_flight = client.in_flight is not None and client.in_flight.batch is batch
+            if client.in_flight is not None and in_flight:
                 batch.mark_uncertain(client.in_flight.positions)
                 self._unanswered.add(client.in_flight.quotes())
-                client.overdue = True
+                # Redirected quotes are given up early; this says nothing about their node.
+                client.overdue = client.in_flight.slot_map_version is not None
                 self._slot_map.request_refresh(client.address)
-            self._record_failure(
-                batch, client.unavailable_reason or f"Redis {client.address}: not connected yet"
-            )
-        self._batch = QuoteBatch(())
+            if queued or in_flight:
+                self._record_failure(
+                    batch, client.unavailable_reason or f"Redis {client.name}: not connected yet"
+                )
 
     def _on_replies(
         self, client: NodeClient, node_batch: NodeBatch, replies: Replies | None
@@ -267,15 +278,16 @@ class NodeQuotePublisher:
             self._apply_outcome(
                 client, node_batch, match_replies(node_batch, replies, client.address)
             )
-        elif node_batch.batch is self._batch:
+        elif not node_batch.batch.ended:
             node_batch.batch.mark_uncertain(node_batch.positions)
             self._unanswered.add(node_batch.quotes())
             self._record_failure(
                 node_batch.batch,
-                f"Redis {client.address}: connection closed before the reply; outcome unknown",
+                f"Redis {client.name}: connection closed before the reply; outcome unknown",
             )
-        self._send_queued(client)
-        self._notify_change()
+        node_batch.batch.notify_change()
+        self._send_next(client)
+        client.notify_change()
 
     def _apply_outcome(
         self, client: NodeClient, node_batch: NodeBatch, outcome: NodeBatchOutcome
@@ -290,56 +302,49 @@ class NodeQuotePublisher:
             self._slot_map.request_refresh(client.address)
         for redirect in outcome.redirected.values():
             if redirect.moved:
-                self._slot_map.clients[redirect.slot] = self._slot_map.client_at(redirect.target)
-        if node_batch.batch is not self._batch:
-            self._apply_late_outcome(client, node_batch, outcome)
+                self._slot_map.move_slot(redirect.slot, redirect.target)
+        batch = node_batch.batch
+        if batch.ended:
+            self._apply_late_outcome(client, batch, outcome)
             return
-        node_batch.batch.acknowledge_all(outcome.acknowledged)
+        batch.acknowledge_all(outcome.acknowledged)
         for position in outcome.ids_refused:
-            node_batch.batch.refuse_id(position)
+            batch.refuse_id(position)
         if outcome.error:
-            self._record_failure(node_batch.batch, f"Redis {client.address}: {outcome.error}")
+            self._record_failure(batch, f"Redis {client.name}: {outcome.error}")
         if outcome.redirected:
-            self._follow_redirects(outcome.redirected)
+            self._follow_redirects(batch, outcome.redirected)
 
     def _apply_late_outcome(
-        self, client: NodeClient, node_batch: NodeBatch, outcome: NodeBatchOutcome
+        self, client: NodeClient, batch: QuoteBatch, outcome: NodeBatchOutcome
     ) -> None:
         """For replies after their call has ended: its quotes were returned as unpublished, so the
         caller may publish them again, or has already.
         """
         # Sent again, they must not count as written by this process.
-        self._unanswered.discard(node_batch.batch.quotes[p] for p in outcome.ids_refused)
-        acknowledged = {node_batch.batch.quotes[position] for position in outcome.acknowledged}
-        already_written = [p for p in client.queue if self._batch.quotes[p] in acknowledged]
-        self._batch.acknowledge_all(already_written)
-        client.queue = [p for p in client.queue if p not in set(already_written)]
-        self._late_acknowledged |= acknowledged
+        self._unanswered.discard(batch.quotes[position] for position in outcome.ids_refused)
+        acknowledged = {batch.quotes[position] for position in outcome.acknowledged}
+        for waiting in client.queue:
+            waiting.batch.acknowledge_all(waiting.without(acknowledged))
+            waiting.batch.notify_change()
+        client.late_acknowledged |= acknowledged
 
-    def _follow_redirects(self, redirected: Mapping[int, Redirect]) -> None:
-        targets: set[NodeClient] = set()
+    def _follow_redirects(self, batch: QuoteBatch, redirected: Mapping[int, Redirect]) -> None:
+        parts: dict[NodeClient, NodeBatch] = {}
         for position, redirect in redirected.items():
-            hops = self._redirect_counts[position] = self._redirect_counts.get(position, 0) + 1
+            hops = batch.redirects[position] = batch.redirects.get(position, 0) + 1
             if hops > _REDIRECTS_MAX:
                 self._slot_map.request_refresh()
-                self._batch.causes.append(_REDIRECT_LOOP)
+                batch.causes.append(_REDIRECT_LOOP)
                 continue
             target = self._slot_map.client_at(redirect.target)
-            target.queue.append(position)
+            part = parts.setdefault(target, NodeBatch(batch, [], None))
+            part.positions.append(position)
             if not redirect.moved:
-                target.asking.add(position)
-            targets.add(target)
-        for target in targets:
-            self._send_queued(target)
-
-    async def _wait_for_change(self) -> None:
-        """Until the next reply, or the next connection made or lost."""
-        if self._change_event.is_set():
-            self._change_event = anyio.Event()
-        await self._change_event.wait()
-
-    def _notify_change(self) -> None:
-        self._change_event.set()
+                part.asking.add(position)
+        for target, part in parts.items():
+            target.queue.append(part)
+            self._send_next(target)
 
     def _record_failure(self, batch: QuoteBatch, cause: str) -> None:
         self._counters.failures += 1
@@ -348,5 +353,5 @@ class NodeQuotePublisher:
     def _on_client_change(self, client: NodeClient) -> None:
         if client.unavailable_reason:
             self._slot_map.request_refresh(client.address)
-        self._send_queued(client)
-        self._notify_change()
+        self._send_next(client)
+        client.notify_change()

@@ -1,6 +1,6 @@
 """Publishes quotes with the official client: one pipeline per node."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Self
 
 import anyio
@@ -31,6 +31,7 @@ from chimera_s1.domain.ports.quote_publisher import PublisherCounters, PublishRe
 
 CHUNK_SIZE = 500  # quotes per pipeline
 TIMEOUT_S = 2.0
+WHOLE_CLUSTER = "the cluster"
 
 _BUSY_ERRORS = (TryAgainError, ClusterDownError, BusyLoadingError)
 _REFUSALS = (ResponseError, BusyLoadingError, AuthenticationError)
@@ -40,9 +41,11 @@ _REFUSALS = (ResponseError, BusyLoadingError, AuthenticationError)
 class OfficialQuotePublisher:
     """Implements `domain.ports.quote_publisher.QuotePublisher` on redis-py's `RedisCluster`.
 
-    A node that fails affects only its own streams. If a connection fails, its quotes are sent once
-    more over a new one. Quotes without an acknowledgement are reported, and the next call starts
-    by refreshing the slot map.
+    A node that fails affects only its own streams. But calls run one after another, because
+    redis-py follows ASK only on an otherwise idle client, so a node that hangs delays the next call
+    for all: the whole cluster is one node of the port. If a connection fails, its quotes are sent
+    once more over a new one. Quotes without an acknowledgement are reported, and the next call
+    starts by refreshing the slot map.
     """
 
     def __init__(
@@ -82,6 +85,16 @@ class OfficialQuotePublisher:
     def counters(self) -> PublisherCounters:
         return self._counters
 
+    @property
+    def routing_version(self) -> int:
+        return 0
+
+    def nodes(self) -> tuple[str, ...]:
+        return (WHOLE_CLUSTER,)
+
+    def by_node(self, quotes: Sequence[Quote]) -> Mapping[str, Sequence[Quote]]:
+        return {WHOLE_CLUSTER: quotes} if quotes else {}
+
     async def publish(self, quotes: Sequence[Quote]) -> PublishReport:
         if not quotes:
             return PublishReport(published=0)
@@ -98,7 +111,7 @@ class OfficialQuotePublisher:
         self._counters.refused += len(batch.refused())
         return batch.report()
 
-    async def ping(self) -> str:
+    async def ping(self, node: str) -> str:  # noqa: ARG002 (there is only one)
         """The first problem of a master; empty if all accept writes."""
         with anyio.move_on_after(self._timeout_s):
             async with self._lock:

@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
+import anyio
+
 from chimera_s1.domain.identifiers import InstrumentId
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.ports.quote_publisher import PublishReport
@@ -10,12 +12,29 @@ _UNSENT, _ACKNOWLEDGED, _UNCERTAIN, _ID_REFUSED = range(4)
 
 
 class QuoteBatch:
-    """The quotes of one call; positions are indexes into `quotes`."""
+    """The quotes of one call; positions are indexes into `quotes`.
+
+    Attributes:
+        ended: Whether the call has returned; its report no longer changes.
+        redirects: Redirects followed so far, by position.
+    """
 
     def __init__(self, quotes: Sequence[Quote]) -> None:
         self.quotes = quotes
         self.causes: list[str] = []
+        self.ended = False
+        self.redirects: dict[int, int] = {}
         self._states = bytearray(len(quotes))
+        self._changed = anyio.Event()
+
+    async def wait_for_change(self) -> None:
+        """Until the next reply to these quotes, or the next change of one of their connections."""
+        if self._changed.is_set():
+            self._changed = anyio.Event()
+        await self._changed.wait()
+
+    def notify_change(self) -> None:
+        self._changed.set()
 
     def acknowledge(self, position: int) -> None:
         self._states[position] = _ACKNOWLEDGED

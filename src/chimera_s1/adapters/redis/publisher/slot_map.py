@@ -17,6 +17,9 @@ MakeNodeClient = Callable[[RedisAddress], NodeClient]
 _REFRESH_INTERVAL_MS = 250
 _REFRESH_TIMEOUT_S = 5.0
 
+_NOT_READ = "Redis: the slot map was not read yet"
+_NO_MASTER = "Redis: a slot has no known master; refreshing the slot map"
+
 _log = logging.getLogger(__name__)
 
 
@@ -25,6 +28,7 @@ class SlotMap:
 
     Attributes:
         clients: One per slot; None where no master is known.
+        version: Changes when a slot may have changed its owner.
         refresh_error: Why the last refresh failed; empty if it succeeded.
     """
 
@@ -33,16 +37,16 @@ class SlotMap:
         client: ClusterClient,
         make_client: MakeNodeClient,
         clock: Clock,
-        on_change: Callable[[], None],
     ) -> None:
-        """Args: on_change: Called after each refresh, failed ones too."""
         self.clients: list[NodeClient | None] = [None] * SLOT_COUNT
+        self.version = 0
         self.refresh_error = ""
         self._cluster = client
         self._make_client = make_client
         self._clock = clock
-        self._on_change = on_change
+        self._loaded = anyio.Event()
         self._by_address: dict[RedisAddress, NodeClient] = {}
+        self._masters: tuple[NodeClient, ...] = ()
         self._refresh_requested = anyio.Event()
         self._failed_node: RedisAddress | None = None
 
@@ -53,10 +57,30 @@ class SlotMap:
             if client.keep_connected or client.in_flight or client.queue
         )
 
+    async def wait_until_loaded(self) -> None:
+        """Until a slot map was read."""
+        if not self._loaded.is_set():
+            await self._loaded.wait()
+
     @property
-    def loaded(self) -> bool:
-        """Whether a slot map was ever read."""
-        return bool(self._by_address)
+    def problem(self) -> str:
+        """Why a slot has no client; empty if all have one."""
+        if None not in self.clients:
+            return ""
+        return self.refresh_error or (_NO_MASTER if self._masters else _NOT_READ)
+
+    @property
+    def masters(self) -> tuple[NodeClient, ...]:
+        """The clients of the nodes that serve slots."""
+        return self._masters
+
+    def move_slot(self, slot: int, address: RedisAddress) -> NodeClient:
+        """A MOVED reply named the new owner of *slot*."""
+        client = self.clients[slot] = self.client_at(address)
+        if client not in self._masters:
+            self._masters = (*self._masters, client)
+        self.version += 1
+        return client
 
     def client_at(self, address: RedisAddress) -> NodeClient:
         """The client of the node at *address*, created for a new node, and kept connected."""
@@ -74,7 +98,7 @@ class SlotMap:
     async def run(self) -> None:
         """Refresh on request, until cancelled."""
         self._rebuild()
-        if not self.loaded:
+        if not self._masters:
             self._refresh_requested.set()
         while True:
             await self._refresh_requested.wait()
@@ -99,7 +123,6 @@ class SlotMap:
         except REDIS_FAILURES as error:
             self._record_refresh_error(configuration_advice(error) or error_text(error))
             self._refresh_requested.set()
-        self._on_change()
 
     def _rebuild(self) -> None:
         owners = self._cluster.slot_owners()
@@ -108,6 +131,10 @@ class SlotMap:
         self.clients = [None] * SLOT_COUNT
         for slot, address in owners.items():
             self.clients[slot] = clients[address]
+        self._masters = tuple(clients.values())
+        self.version += 1
+        if clients:
+            self._loaded.set()
         for address, client in self._by_address.items():
             if address not in serving and (client.idle or client.unavailable_reason):
                 client.set_keep_connected(keep_connected=False)

@@ -1,16 +1,18 @@
 """Publish quotes to Redis at the end of each conflation window.
 
-Sockets never wait for Redis. While Redis is slower than the window, windows are merged: the feeds
-keep the newest frame of each stream. While Redis is unavailable, the newest quote of each stream
-stays pending here and is retried with each window until it is too old.
+Sockets never wait for Redis, and no node of Redis waits for another: each has its own lane. While
+a node is slower than the window, its windows are merged: the newest quote of each stream waits.
+While a node is unavailable, the newest quote of each of its streams stays pending and is retried
+with each window until it is too old.
 """
 
-import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import anyio
+from anyio.abc import TaskGroup
 from msgspec import Struct
 
+from chimera_s1.app.capabilities.market.node_lane import NodeLane
 from chimera_s1.app.capabilities.market.quote_board import QuoteBoard
 from chimera_s1.domain.market.conflation import WindowMs, window_end
 from chimera_s1.domain.market.health import StreamStoreReport
@@ -24,7 +26,7 @@ FRESH_MS = 5_000
 
 PING_AFTER_MS = 1_000
 
-_log = logging.getLogger(__name__)
+_NO_WRITE_YET = "no write yet"
 
 
 class PublishingCounters(Struct):
@@ -78,36 +80,43 @@ class PublishQuotes:
         self._observe_acknowledged = observe_acknowledged
         self._watchers = tuple(watchers)
         self._pending: dict[StreamKey, _PendingQuote] = {}
-        self._offered: dict[StreamKey, _PendingQuote] = {}
-        self._publish_lock = anyio.Lock()
-        self._store_answered_ms = clock.monotonic_ms()
-        self._cause = "no write yet"
+        self._lanes: dict[str, NodeLane] = {}
+        self._lane_freed = anyio.Event()
+        self._routing_version = publisher.routing_version
         self._merging = False
         self.counters = PublishingCounters()
 
     async def run(self) -> None:
         """Publish until cancelled."""
         async with anyio.create_task_group() as tasks:
-            tasks.start_soon(self._watch_store)
+            tasks.start_soon(self._watch_nodes, tasks)
             if self._window == 0:
                 for feed in self._feeds:
-                    tasks.start_soon(self._publish_updates, feed)
+                    tasks.start_soon(self._publish_updates, feed, tasks)
             else:
-                tasks.start_soon(self._publish_windows)
+                tasks.start_soon(self._publish_windows, tasks)
 
     async def flush(self) -> None:
-        """Publish the quotes that the feeds hold now."""
-        await self._publish(self._feeds)
+        """Publish the quotes that the feeds hold now, and those that wait for a node."""
+        self._drain(self._feeds, None)
+        async with anyio.create_task_group() as tasks:
+            for lane in self._lanes_to_write():
+                tasks.start_soon(self._flush_lane, lane)
 
     def report(self) -> StreamStoreReport:
+        lanes = self._lanes.values()
+        problems = [lane.problem for lane in lanes if lane.problem]
+        reachable = any(lane.accepts for lane in lanes)
         return StreamStoreReport(
-            reachable=not self._cause,
+            reachable=reachable,
             pending=len(self._pending),
             merging_windows=self._merging,
-            cause=self._cause,
+            cause="; ".join(problems) or ("" if reachable else _NO_WRITE_YET),
+            failing_nodes=len(problems),
+            nodes=len(lanes),
         )
 
-    async def _publish_windows(self) -> None:
+    async def _publish_windows(self, tasks: TaskGroup) -> None:
         while True:
             now_ms = self._clock.now_ms()
             left_ms: float = window_end(now_ms, self._window) - now_ms
@@ -118,59 +127,144 @@ class PublishQuotes:
                 await self._clock.sleep_ms(left_ms)
                 left_ms = closed_ms - self._clock.monotonic_ms()
             self.counters.windows += 1
-            await self._publish(self._feeds, closed_ms)
-            late = int((self._clock.monotonic_ms() - closed_ms) // self._window)
-            self._merging = late > 0
-            self.counters.windows_merged += late
+            merged = self._close_window(closed_ms, tasks)
+            merged += int((self._clock.monotonic_ms() - closed_ms) // self._window)
+            self._merging = merged > 0
+            self.counters.windows_merged += merged
 
-    async def _publish_updates(self, feed: MarketFeed) -> None:
+    def _close_window(self, closed_ms: float, tasks: TaskGroup) -> int:
+        """Publish a window; 1 if it is merged with the next one, at least for one node, else 0."""
+        if self._every_lane_writes():
+            # The feeds keep bytes and overwrite them: cheaper than quotes that wait here.
+            return 1
+        writing = [lane for lane in self._lanes.values() if lane.writing]
+        self._drain(self._feeds, closed_ms)
+        self._start_writes(tasks)
+        return int(any(lane.waiting for lane in writing))
+
+    async def _publish_updates(self, feed: MarketFeed, tasks: TaskGroup) -> None:
         while True:
             await feed.wait_for_update()
-            if not await self._publish([feed]):
+            while self._every_lane_writes():
+                await self._lane_freed.wait()
+            if self._drain([feed], None):
+                self._start_writes(tasks)
+            else:
                 # No valid quote: let the socket be read before the next drain.
                 await anyio.lowlevel.checkpoint()
 
-    async def _publish(self, feeds: Sequence[MarketFeed], since_ms: float | None = None) -> bool:
-        """Publish the quotes of *feeds* and the pending ones; False if there are none.
+    def _drain(self, feeds: Sequence[MarketFeed], closed_ms: float | None) -> bool:
+        """Move the quotes of *feeds* to the lanes; False if there are none.
 
-        *since_ms* is the end of the window, monotonic; None: the receipt of the oldest quote.
+        *closed_ms* is the end of their window, monotonic; None: every quote counts from its
+        receipt.
         """
-        async with self._publish_lock:
-            # Drained under the lock: a task cancelled while it waits for the lock loses no quote.
-            quotes = [quote for feed in feeds for quote in feed.drain(unfinished=since_ms is None)]
-            for watch in self._watchers:
-                watch(quotes)
-            if since_ms is None:
-                since_ms = self._receipt_ms(quotes)
-            batch = self._with_pending(quotes)
-            if not batch:
-                return False
-            self._board.post(batch)
-            # The port limits the time. Cancelled halfway, it would be unknown what was written.
-            with anyio.CancelScope(shield=True):
-                report = await self._publisher.publish(batch)
-            self._keep_unpublished(batch, report.unpublished)
-            if report.published:
-                self._observe_latency(self._clock.monotonic_ms() - since_ms)
-                self._observe_acknowledged(_without(batch, report.unpublished))
-            self._record_store_state(report.cause if not report.published else "")
-            return True
+        unfinished = closed_ms is None
+        quotes = [quote for feed in feeds for quote in feed.drain(unfinished=unfinished)]
+        for watch in self._watchers:
+            watch(quotes)
+        self._board.post(quotes)
+        if self._routing_version != self._publisher.routing_version:
+            self._routing_version = self._publisher.routing_version
+            # Otherwise two quotes of a stream could wait in two lanes, and overtake each other.
+            self._route([q for lane in self._lanes.values() for q in lane.take()], closed_ms)
+        self._route(quotes, closed_ms)
+        return bool(quotes)
+
+    def _route(self, quotes: Sequence[Quote], closed_ms: float | None) -> None:
+        """Let *quotes* wait in the lanes of their nodes."""
+        for node, part in self._publisher.by_node(quotes).items():
+            since_ms = self._receipt_ms(part) if closed_ms is None else closed_ms
+            replaced = self._lane(node).add(part, since_ms, newest_only=self._window != 0)
+            self.counters.superseded += replaced
 
     def _receipt_ms(self, quotes: Sequence[Quote]) -> float:
-        """Receive time of the oldest of *quotes*, monotonic ms; now if there are none."""
+        """Receive time of the oldest of *quotes*, monotonic ms."""
         now_ms = self._clock.now_ms()
-        age_ms = now_ms - min((quote.received_ms for quote in quotes), default=now_ms)
+        age_ms = now_ms - min(quote.received_ms for quote in quotes)
         return self._clock.monotonic_ms() - max(0, age_ms)
 
-    def _keep_unpublished(self, batch: Sequence[Quote], unpublished: Sequence[Quote]) -> None:
-        """Make *unpublished* quotes pending unless *batch* holds a newer one of their stream."""
-        newest = {(quote.instrument, quote.source): quote for quote in batch}
-        for quote in unpublished:
+    def _start_writes(self, tasks: TaskGroup) -> None:
+        """Start a write in each free lane that has quotes."""
+        for lane in self._lanes_to_write():
+            if not lane.busy:
+                self._start(lane, tasks)
+
+    def _lanes_to_write(self) -> list[NodeLane]:
+        """Those with waiting or pending quotes."""
+        retried = self._publisher.by_node(self._newest_pending()) if self._pending else {}
+        for node in retried:
+            self._lane(node)
+        return [lane for lane in self._lanes.values() if lane.waiting or lane.node in retried]
+
+    def _lane(self, node: str) -> NodeLane:
+        lane = self._lanes.get(node)
+        if lane is None:
+            lane = self._lanes[node] = NodeLane(node)
+        return lane
+
+    def _every_lane_writes(self) -> bool:
+        nodes = self._publisher.nodes() or self._lanes
+        lanes = [self._lanes.get(node) for node in nodes]
+        return bool(lanes) and all(lane is not None and lane.writing for lane in lanes)
+
+    def _start(self, lane: NodeLane, tasks: TaskGroup, *, ping: bool = False) -> None:
+        lane.busy, lane.writing = True, not ping
+        self._lane_freed = anyio.Event() if self._lane_freed.is_set() else self._lane_freed
+        tasks.start_soon(self._use, lane, ping)
+
+    async def _flush_lane(self, lane: NodeLane) -> None:
+        while lane.busy:
+            await self._lane_freed.wait()
+        lane.busy = lane.writing = True
+        await self._use(lane, ping=False)
+
+    async def _use(self, lane: NodeLane, ping: bool) -> None:
+        """Ping the node if *ping*, then write what waits for it."""
+        try:
+            if ping:
+                problem = await self._publisher.ping(lane.node)
+                lane.record(problem, accepts=not problem, now_ms=self._clock.monotonic_ms())
+                lane.writing = True
+            while quotes := self._next_batch(lane):
+                await self._write(lane, quotes)
+                if self._window or not lane.waiting:
+                    # With windows, what came meanwhile waits for the end of the next one.
+                    return
+        finally:
+            lane.busy = lane.writing = False
+            self._lane_freed.set()
+
+    async def _write(self, lane: NodeLane, quotes: Sequence[Quote]) -> None:
+        since_ms = lane.since_ms
+        # The port limits the time. Cancelled halfway, it would be unknown what was written.
+        with anyio.CancelScope(shield=True):
+            report = await self._publisher.publish(quotes)
+        now_ms = self._clock.monotonic_ms()
+        if report.published:
+            self._observe_latency(now_ms - since_ms)
+            self._observe_acknowledged(_without(quotes, report.unpublished))
+        if self._pending or report.unpublished:
+            self._settle_pending(quotes, report.unpublished)
+        lane.record(report.cause, accepts=report.published > 0 or not report.cause, now_ms=now_ms)
+
+    def _settle_pending(self, written: Sequence[Quote], unpublished: Sequence[Quote]) -> None:
+        """After a write of *written*: *unpublished* quotes become pending or stay so, unless a
+        newer one of their stream has come; others do not wait any more.
+        """
+        tried: dict[StreamKey, _PendingQuote] = {}
+        for quote in written:
             key = quote.instrument, quote.source
-            if newest.get(key, quote) is quote:
-                offered = self._offered.get(key)
-                again = offered is not None and offered.quote is quote
-                self._pending[key] = offered if offered and again else self._pending_from_now(quote)
+            waiting = self._pending.get(key)
+            if waiting and (waiting.quote is quote or not self._board.is_newest(waiting.quote)):
+                tried[key] = self._pending.pop(key)
+                self.counters.superseded += waiting.quote is not quote
+        for quote in unpublished:
+            if self._board.is_newest(quote):
+                key = quote.instrument, quote.source
+                earlier = tried.get(key)
+                again = earlier is not None and earlier.quote is quote
+                self._pending[key] = earlier if earlier and again else self._pending_from_now(quote)
             else:
                 self.counters.superseded += 1
 
@@ -178,46 +272,58 @@ class PublishQuotes:
         age_ms = max(0, self._clock.now_ms() - quote.received_ms)
         return _PendingQuote(quote, self._clock.monotonic_ms() + FRESH_MS - age_ms)
 
-    def _with_pending(self, quotes: list[Quote]) -> list[Quote]:
-        """The pending quotes that are fresh and not superseded by *quotes*, then *quotes*."""
-        self._offered = {}
+    def _next_batch(self, lane: NodeLane) -> list[Quote]:
+        """The fresh pending quotes of *lane*, then those that wait."""
+        quotes = lane.take()
+        if not quotes:
+            lane.since_ms = self._clock.monotonic_ms()
         if not self._pending:
             return quotes
-        newer = {(quote.instrument, quote.source) for quote in quotes}
-        now_ms = self._clock.monotonic_ms()
-        for key, waiting in self._pending.items():
-            if key in newer:
-                self.counters.superseded += 1
-            elif waiting.fresh_until_ms < now_ms:
-                self.counters.expired += 1
-            else:
-                self._offered[key] = waiting
-        self._pending = {}
-        return [waiting.quote for waiting in self._offered.values()] + quotes
+        self._drop_expired()
+        pending = self._publisher.by_node(self._newest_pending())
+        return [*pending.get(lane.node, ()), *quotes]
 
-    async def _watch_store(self) -> None:
-        """Ping Redis when no write has shown that it works."""
+    def _newest_pending(self) -> list[Quote]:
+        """Pending quotes without a newer one of their stream, which may already be in flight."""
+        quotes = [each.quote for each in self._pending.values()]
+        return [quote for quote in quotes if self._board.is_newest(quote)]
+
+    def _drop_expired(self) -> None:
+        now_ms = self._clock.monotonic_ms()
+        expired = [key for key, each in self._pending.items() if each.fresh_until_ms < now_ms]
+        for key in expired:
+            del self._pending[key]
+        self.counters.expired += len(expired)
+
+    async def _watch_nodes(self, tasks: TaskGroup) -> None:
+        """Ping each node whose writes have not shown that it works."""
         while True:
             await self._clock.sleep_ms(PING_AFTER_MS)
-            if self._pending and self._window == 0:
-                # With window 0 only an update publishes, and the market may be calm.
-                await self._publish(())
-            if self._clock.monotonic_ms() - self._store_answered_ms >= PING_AFTER_MS or self._cause:
-                self._record_store_state(await self._publisher.ping())
+            for node in self._publisher.nodes():
+                self._lane(node)
+            retried = {lane.node for lane in self._lanes_to_write()}
+            self._forget_lanes(retried)
+            for lane in self._lanes.values():
+                if lane.busy:
+                    continue
+                if lane.node in retried:
+                    if self._window == 0:
+                        # With window 0 only an update publishes, and the market may be calm.
+                        self._start(lane, tasks)
+                elif self._is_silent(lane):
+                    self._start(lane, tasks, ping=True)
 
-    def _record_store_state(self, cause: str) -> None:
-        if not cause:
-            self._store_answered_ms = self._clock.monotonic_ms()
-        if bool(cause) != bool(self._cause):
-            if cause:
-                _log.error(
-                    "Redis does not accept quotes: %s; the newest of each stream is kept and "
-                    "retried: check the cluster",
-                    cause,
-                )
-            else:
-                _log.info("Redis accepts quotes")
-        self._cause = cause
+    def _forget_lanes(self, needed: Collection[str]) -> None:
+        """Of nodes that serve no stream any more."""
+        kept = {*self._publisher.nodes(), *needed}
+        for lane in tuple(self._lanes.values()):
+            if lane.node not in kept and not lane.busy:
+                del self._lanes[lane.node]
+
+    def _is_silent(self, lane: NodeLane) -> bool:
+        accepted_ms = lane.accepted_ms
+        now_ms = self._clock.monotonic_ms()
+        return bool(lane.problem) or accepted_ms is None or now_ms - accepted_ms >= PING_AFTER_MS
 
 
 def _without(batch: Sequence[Quote], unpublished: Sequence[Quote]) -> Sequence[Quote]:

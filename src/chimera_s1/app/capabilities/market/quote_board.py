@@ -124,14 +124,8 @@ class QuoteBoard:
         return self._replaced + sum(each.replaced for each in self._subscriptions)
 
     def post(self, quotes: Sequence[Quote]) -> None:
-        """Post *quotes*, oldest first within a stream.
-
-        A quote that is already posted is skipped: a retried batch holds the same objects.
-        """
+        """Post *quotes*, oldest first within a stream."""
         for quote in quotes:
-            held = self._posted.get(_key(quote))
-            if held is not None and held.quote is quote:
-                continue
             if self._withdrawn:
                 self._withdrawn.pop(quote.instrument, None)
             self._number += 1
@@ -150,6 +144,11 @@ class QuoteBoard:
 
     def why_withdrawn(self, instrument: InstrumentId) -> str | None:
         return self._withdrawn.get(instrument)
+
+    def is_newest(self, quote: Quote) -> bool:
+        """Whether no other quote of its instrument and source was posted after *quote*."""
+        held = self._posted.get(_key(quote))
+        return held is not None and held.quote is quote
 
     def newest(self, instrument: InstrumentId) -> Quote | None:
         """The newest quote of *instrument* over all sources, by `ts`."""

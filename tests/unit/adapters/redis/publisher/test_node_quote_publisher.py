@@ -18,7 +18,7 @@ from chimera_s1.adapters.redis.publisher.node_connection import Replies, open_co
 from chimera_s1.adapters.redis.publisher.node_quote_publisher import NodeQuotePublisher
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.domain.market.conflation import EVERY_UPDATE
-from tests.contract.quote_stores import fresh_instruments, make_quote
+from tests.contract.quote_stores import fresh_instruments, make_quote, problem_of
 from tests.contract.redis_cluster import hand_over, key_slot, move_keys, node_id
 from tests.unit.adapters.redis.test_cluster_client import make_certificate, tls_proxy
 
@@ -57,7 +57,7 @@ async def test_the_credentials_of_the_official_client_are_used(
             await node.execute("ACL", "SETUSER", "s1", "resetpass", ">another")
             await node.execute("CLIENT", "KILL", "USER", "s1")
             report = await publisher.publish([quote])
-            problem = await publisher.ping()
+            problem = await problem_of(publisher)
 
         assert report.unpublished == (quote,)
         assert "S1_REDIS_PASS" in problem
@@ -96,12 +96,12 @@ async def test_tls_verifies_the_server(redis_binary: Path, tmp_path: Path) -> No
     ):
         quote = make_quote(fresh_instruments(1)[0])
         async with node_publisher(client) as publisher:
-            assert await publisher.ping() == ""
+            assert await problem_of(publisher) == ""
             assert (await publisher.publish([quote])).published == 1
         client.credentials = NodeCredentials(tls=ssl.create_default_context())
         async with node_publisher(client, 0.5) as publisher:
             assert (await publisher.publish([quote])).published == 0
-            assert "certificate" in await publisher.ping()
+            assert "certificate" in await problem_of(publisher)
 
 
 async def test_a_redirect_loop_ends(redis_binary: Path, tmp_path: Path) -> None:

@@ -186,7 +186,7 @@ async def test_unavailable_node_affects_its_own_streams_only() -> None:
         bench.publisher.unavailable = set()
         await bench.clock.advance(1000)
 
-    assert report == stands(1)
+    assert report == stands(1, "a node does not answer", reachable=True)
     assert (bench.bids(BTC), bench.bids(ETH)) == ([1.0], [2.0])
 
 

@@ -124,7 +124,7 @@ async def test_cancelled_publish_completes_and_keeps_its_report() -> None:
             tasks.cancel_scope.cancel()
             bench.publisher.open_gate()
 
-        assert bench.publishing.report() == stands(1)
+        assert bench.publishing.report() == stands(1, "a node does not answer", reachable=True)
         bench.publisher.unavailable = set()
         await bench.publishing.flush()
 

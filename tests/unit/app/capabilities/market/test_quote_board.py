@@ -98,18 +98,13 @@ async def test_stream_starts_with_current_quotes_and_continues() -> None:
     assert [entry.number for entry in (*first, *second)] == [1, 2, 3]
 
 
-async def test_retried_quote_is_posted_once() -> None:
+def test_only_the_newest_quote_of_a_stream_is_the_newest() -> None:
+    """Even if it is equal to the one before."""
     board = QuoteBoard()
-    waiting = quote()
-    board.post([waiting])
+    first, second, other = quote(), quote(), quote("spot/ETHUSDT")
+    board.post([first, second])
 
-    with anyio.fail_after(5):
-        async with board.subscribe(EVERYTHING) as subscription:
-            await anext(subscription)
-            board.post([waiting, quote("spot/ETHUSDT")])
-            batch = await anext(subscription)
-
-    assert [str(entry.quote.instrument) for entry in batch] == ["spot/ETHUSDT"]
+    assert [board.is_newest(each) for each in (first, second, other)] == [False, True, False]
 
 
 @given(st.lists(st.tuples(st.sampled_from(STREAMS), st.booleans()), max_size=60))
