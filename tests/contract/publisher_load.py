@@ -25,6 +25,7 @@ from chimera_s1.domain.ports.quote_publisher import PublisherCounters, PublishRe
 from tests.contract.quote_stores import SOURCE, fresh_instruments
 from tests.contract.redis_cluster import key_slot
 from tests.fakes.market_feed import ScriptedMarketFeed
+from tests.fakes.quote_admission import AdmitAll
 
 MESSAGES_S = 20_000
 INSTRUMENTS = 200
@@ -205,6 +206,7 @@ async def publisher_under_load(
             QuoteBoard(),
             clock=clock,
             window=WindowMs(WINDOW_MS),
+            admission=AdmitAll(),
             observe_latency=lambda _: None,
         )
         async with anyio.create_task_group() as tasks:

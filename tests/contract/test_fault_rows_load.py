@@ -21,6 +21,7 @@ from chimera_s1.domain.operations.dial_budget import dial_limit
 from chimera_s1.domain.operations.venue_hold import VenueHold
 from tests.contract.feed_harness import CLOCK, QUICK_RECONNECT
 from tests.contract.quote_invariants import check_alone
+from tests.fakes.quote_admission import AdmitAll
 from tests.fakes.quote_streams import MemoryQuoteStreams
 from tests.processes import ChimeraProcess, simulator_process
 from tests.unit.app.doubles import GatedPublisher
@@ -108,6 +109,7 @@ async def test_row_59_a_store_that_hangs_in_a_flood_costs_one_quote_per_stream(
         QuoteBoard(),
         clock=CLOCK,
         window=WindowMs(50),
+        admission=AdmitAll(),
         observe_latency=lambda _: None,
     )
     publisher.close_gate()

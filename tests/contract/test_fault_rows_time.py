@@ -27,6 +27,7 @@ from tests.contract.quote_invariants import check_alone
 from tests.fakes.exchange_information import MemoryExchangeInformation
 from tests.fakes.manual_clock import ManualClock
 from tests.fakes.market_feed import ScriptedMarketFeed
+from tests.fakes.quote_admission import AdmitAll
 from tests.fakes.quote_streams import MemoryQuotePublisher, MemoryQuoteStreams
 
 BTC = InstrumentId(Venue.PERP, Symbol("BTCUSDT"))
@@ -186,6 +187,7 @@ async def test_row_63_a_stepped_clock_loses_no_window_and_publishes_no_wrong_tim
         QuoteBoard(),
         clock=clock,
         window=WINDOW,
+        admission=AdmitAll(),
         observe_latency=lambda _: None,
     )
     await patrol.measure()

@@ -15,6 +15,7 @@ from chimera_s1.domain.market.health import StreamStoreReport
 from chimera_s1.domain.market.quote import Quote
 from tests.fakes.manual_clock import ManualClock
 from tests.fakes.market_feed import ScriptedMarketFeed
+from tests.fakes.quote_admission import AdmitAll
 from tests.fakes.quote_streams import MemoryQuoteStreams
 from tests.sample_quotes import TS, quote
 from tests.unit.app.doubles import GatedPublisher
@@ -63,6 +64,7 @@ class Bench:
             self.board,
             clock=self.clock,
             window=WindowMs(window),
+            admission=AdmitAll(),
             observe_latency=self.latencies.append,
         )
 

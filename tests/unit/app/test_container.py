@@ -155,11 +155,13 @@ async def test_before_anything_runs_the_service_is_not_ready(tmp_path: Path) -> 
 
 
 async def test_what_is_recorded_while_stopping_is_written_last(tmp_path: Path) -> None:
-    """Quotes first, then the operational events: also those of the capabilities that stop."""
+    """Quotes first; then a standby may publish. Operational events last: also those of the
+    capabilities that stop.
+    """
     async with opened(WITH_KEY, tmp_path) as (_, capabilities):
         written = [pending.name for each in capabilities for pending in each.pending_writes]
 
-    assert written == ["quotes", "operational events"]
+    assert written == ["quotes", "publisher leases", "heartbeat", "operational events"]
 
 
 def test_overrides_replace_one_host_each() -> None:

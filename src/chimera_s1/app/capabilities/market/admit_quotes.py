@@ -6,7 +6,7 @@ publishes what is newer, so that no window is missing.
 
 import logging
 from collections import deque
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import anyio
 from msgspec import structs
@@ -36,6 +36,7 @@ _log = logging.getLogger(__name__)
 class AdmitQuotes:
     """Args:
         record: Queues an event for `ops:events`.
+        seed_feeds: Gets the `ts` of the last entries, epoch ms: that of new quotes is not before.
 
     Attributes:
         changes: Notified when kept quotes may be admitted.
@@ -51,6 +52,7 @@ class AdmitQuotes:
         *,
         clock: Clock,
         record: Callable[[str, EventDetail], None],
+        seed_feeds: Callable[[Mapping[InstrumentId, int]], None],
     ) -> None:
         self.changes = ChangeSignal()
         self.ids = ids
@@ -59,6 +61,7 @@ class AdmitQuotes:
         self._reader = reader
         self._clock = clock
         self._record = record
+        self._seed_feeds = seed_feeds
         self._term = 0
         self._kept: deque[Quote] = deque()
         self._unseeded = ChangeSignal()
@@ -154,8 +157,10 @@ class AdmitQuotes:
         term = self._lease.term
         entries = await self._reader.last_entries(instruments)
         if term == self._lease.term:
-            for instrument, entry in entries.items():
-                self.ids.seed(instrument, _last_entry(entry), self._clock.now_ms())
+            found = {instrument: _last_entry(entry) for instrument, entry in entries.items()}
+            for instrument, last in found.items():
+                self.ids.seed(instrument, last, self._clock.now_ms())
+            self._seed_feeds({instrument: last.ts for instrument, last in found.items() if last})
         return set(entries)
 
     def _drop_old(self) -> None:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 
+from chimera_s1.app.capabilities.market.admit_quotes import AdmitQuotes
 from chimera_s1.app.capabilities.market.publish_quotes import PublishQuotes
 from chimera_s1.app.capabilities.market.quote_board import QuoteBoard
 from chimera_s1.app.capabilities.market.watch_liveness import WatchLiveness
@@ -77,6 +78,36 @@ def publishing_source(publishing: PublishQuotes) -> MetricSource:
             "s1_quotes_waiting",
             "Quotes that wait for an unavailable Redis node.",
             publishing.report().pending,
+        ),
+    ]
+
+
+def admission_source(admission: AdmitQuotes) -> MetricSource:
+    return lambda: [
+        gauge(
+            "s1_publisher_active",
+            "1 while this instance publishes; 0 while it stands by.",
+            int(admission.publishing),
+        ),
+        gauge(
+            "s1_quotes_kept",
+            "Quotes that a standby keeps for a take-over.",
+            admission.kept,
+        ),
+        counter(
+            "s1_quotes_kept_dropped_total",
+            "Kept quotes that were dropped: too old, or too many.",
+            admission.dropped,
+        ),
+        counter(
+            "s1_stream_ids_ahead_total",
+            "Quotes whose entry id is ahead of the clock.",
+            admission.ids.ahead,
+        ),
+        counter(
+            "s1_quotes_repeated_total",
+            "Quotes that were not published because their stream holds their window.",
+            admission.ids.repeated,
         ),
     ]
 

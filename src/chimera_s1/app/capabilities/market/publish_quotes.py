@@ -7,6 +7,7 @@ with each window until it is too old.
 """
 
 from collections.abc import Callable, Collection, Sequence
+from typing import Protocol
 
 import anyio
 from anyio.abc import TaskGroup
@@ -14,12 +15,13 @@ from msgspec import Struct
 
 from chimera_s1.app.capabilities.market.node_lane import NodeLane
 from chimera_s1.app.capabilities.market.quote_board import QuoteBoard
+from chimera_s1.app.change_signal import ChangeSignal
 from chimera_s1.domain.market.conflation import WindowMs, window_end
 from chimera_s1.domain.market.health import StreamStoreReport
 from chimera_s1.domain.market.quote import Quote, StreamKey
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.market_feed import MarketFeed
-from chimera_s1.domain.ports.quote_publisher import QuotePublisher
+from chimera_s1.domain.ports.quote_publisher import PublishReport, QuotePublisher
 
 FRESH_MS = 5_000
 """Older quotes, by their receive time, are not published."""
@@ -27,6 +29,22 @@ FRESH_MS = 5_000
 PING_AFTER_MS = 1_000
 
 _NO_WRITE_YET = "no write yet"
+
+
+class QuoteAdmission(Protocol):
+    """Which quotes may be published, and with which ids; see `AdmitQuotes`."""
+
+    @property
+    def changes(self) -> ChangeSignal: ...
+
+    @property
+    def publishing(self) -> bool: ...
+
+    def admit(self, quotes: Sequence[Quote]) -> Sequence[Quote]: ...
+
+    def keep(self, quotes: Sequence[Quote]) -> None: ...
+
+    async def resolve(self, refused: Sequence[Quote]) -> Sequence[Quote]: ...
 
 
 class PublishingCounters(Struct):
@@ -53,6 +71,7 @@ class PublishQuotes:
     Args:
         board: Gets every quote that is passed to *publisher*.
         window: 0 publishes every update at once.
+        admission: Decides which quotes are published, and with which ids.
         observe_latency: Called with the ms from the end of a window (window 0: from the receipt of
             its oldest quote) to the acknowledgement of its batch.
         observe_acknowledged: Called with the quotes of a batch that were acknowledged just now.
@@ -67,6 +86,7 @@ class PublishQuotes:
         *,
         clock: Clock,
         window: WindowMs,
+        admission: QuoteAdmission,
         observe_latency: Callable[[float], None],
         observe_acknowledged: Callable[[Sequence[Quote]], None] = lambda _: None,
         watchers: Sequence[Callable[[Sequence[Quote]], None]] = (),
@@ -76,6 +96,7 @@ class PublishQuotes:
         self._board = board
         self._clock = clock
         self._window = window
+        self._admission = admission
         self._observe_latency = observe_latency
         self._observe_acknowledged = observe_acknowledged
         self._watchers = tuple(watchers)
@@ -90,6 +111,7 @@ class PublishQuotes:
         """Publish until cancelled."""
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._watch_nodes, tasks)
+            tasks.start_soon(self._publish_admitted, tasks)
             if self._window == 0:
                 for feed in self._feeds:
                     tasks.start_soon(self._publish_updates, feed, tasks)
@@ -153,6 +175,15 @@ class PublishQuotes:
                 # No valid quote: let the socket be read before the next drain.
                 await anyio.lowlevel.checkpoint()
 
+    async def _publish_admitted(self, tasks: TaskGroup) -> None:
+        """Publish what the admission has kept, as soon as it may be published."""
+        version = 0
+        while True:
+            await self._admission.changes.next_after(version)
+            version = self._admission.changes.version
+            if self._drain((), None):
+                self._start_writes(tasks)
+
     def _drain(self, feeds: Sequence[MarketFeed], closed_ms: float | None) -> bool:
         """Move the quotes of *feeds* to the lanes; False if there are none.
 
@@ -163,7 +194,10 @@ class PublishQuotes:
         quotes = [quote for feed in feeds for quote in feed.drain(unfinished=unfinished)]
         for watch in self._watchers:
             watch(quotes)
-        self._board.post(quotes)
+        admitted = self._admission.admit(quotes)
+        # A standby shows what it receives.
+        self._board.post(admitted if self._admission.publishing else quotes)
+        quotes = list(admitted)
         if self._routing_version != self._publisher.routing_version:
             self._routing_version = self._publisher.routing_version
             # Otherwise two quotes of a stream could wait in two lanes, and overtake each other.
@@ -237,16 +271,35 @@ class PublishQuotes:
 
     async def _write(self, lane: NodeLane, quotes: Sequence[Quote]) -> None:
         since_ms = lane.since_ms
+        if not self._admission.publishing:
+            self._settle_pending(quotes, ())
+            self._admission.keep(quotes)
+            return
         # The port limits the time. Cancelled halfway, it would be unknown what was written.
         with anyio.CancelScope(shield=True):
             report = await self._publisher.publish(quotes)
+            if report.refused:
+                report = await self._publish_again(report)
         now_ms = self._clock.monotonic_ms()
         if report.published:
             self._observe_latency(now_ms - since_ms)
-            self._observe_acknowledged(_without(quotes, report.unpublished))
+            self._observe_acknowledged(_without(quotes, (*report.unpublished, *report.refused)))
         if self._pending or report.unpublished:
             self._settle_pending(quotes, report.unpublished)
         lane.record(report.cause, accepts=report.published > 0 or not report.cause, now_ms=now_ms)
+
+    async def _publish_again(self, report: PublishReport) -> PublishReport:
+        """Publish what was refused because of its id, where it may still be published."""
+        again = await self._admission.resolve(report.refused)
+        if not again:
+            return report
+        second = await self._publisher.publish(again)
+        return PublishReport(
+            published=report.published + second.published,
+            unpublished=(*report.unpublished, *second.unpublished),
+            cause="; ".join(filter(None, (report.cause, second.cause))),
+            refused=(*report.refused, *second.refused),
+        )
 
     def _settle_pending(self, written: Sequence[Quote], unpublished: Sequence[Quote]) -> None:
         """After a write of *written*: *unpublished* quotes become pending or stay so, unless a

@@ -7,6 +7,7 @@ from msgspec import structs
 
 from chimera_s1.app.capabilities.market.admit_quotes import KEPT_MAX, KEPT_MS, AdmitQuotes
 from chimera_s1.app.capabilities.market.hold_publisher_lease import LEASE_MS, HoldPublisherLease
+from chimera_s1.domain.identifiers import InstrumentId
 from chimera_s1.domain.market.conflation import WindowMs, window_end
 from chimera_s1.domain.market.entry_id import EntryId
 from chimera_s1.domain.market.quote import Quote
@@ -41,12 +42,14 @@ class Instance:
     def __init__(self, rig: Rig, owner: str) -> None:
         self.rig = rig
         self.lease = HoldPublisherLease(rig.store, owner, rig.clock, self._record)
+        self.seeded: dict[InstrumentId, int] = {}
         self.admission = AdmitQuotes(
             self.lease,
             StreamIds(SECOND),
             MemoryQuoteReader(rig.streams),
             clock=rig.clock,
             record=self._record,
+            seed_feeds=self.seeded.update,
         )
         self.publisher = MemoryQuotePublisher(rig.streams, SECOND)
 
@@ -135,6 +138,7 @@ async def test_a_start_continues_after_the_last_entry(rig: Rig) -> None:
     await again.lease.check()
 
     assert await again.publish(now(rig)) == []
+    assert again.seeded == {quote().instrument: NOON}
     await rig.clock.advance(1000)
     await again.lease.check()
     assert await again.publish(now(rig)) == ["2000-0"]

@@ -16,6 +16,7 @@ from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.market.conflation import WindowMs
 from chimera_s1.domain.operations.health import Level
 from tests.fakes.market_feed import ScriptedMarketFeed
+from tests.fakes.quote_admission import AdmitAll
 from tests.fakes.quote_streams import MemoryQuoteStreams
 from tests.sample_quotes import quote
 from tests.unit.app.doubles import TwoNodePublisher
@@ -43,6 +44,7 @@ class LaneBench:
             QuoteBoard(),
             clock=self.clock,
             window=WindowMs(window),
+            admission=AdmitAll(),
             observe_latency=lambda _: None,
         )
         self._updates = 0

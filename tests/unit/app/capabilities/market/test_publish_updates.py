@@ -15,6 +15,7 @@ from chimera_s1.domain.market.conflation import WindowMs
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.ports.quote_publisher import PublishReport
 from tests.fakes.market_feed import ScriptedMarketFeed
+from tests.fakes.quote_admission import AdmitAll
 from tests.sample_quotes import quote
 from tests.unit.app.doubles import GatedPublisher
 from tests.unit.app.publishing_bench import BTC, ETH, PERP, Bench, stands
@@ -82,6 +83,7 @@ async def test_update_without_a_quote_is_skipped() -> None:
         bench.board,
         clock=bench.clock,
         window=WindowMs(0),
+        admission=AdmitAll(),
         observe_latency=bench.latencies.append,
     )
     async with bench.running():
@@ -170,6 +172,7 @@ async def test_earlier_report_never_replaces_a_newer_quote() -> None:
         bench.board,
         clock=bench.clock,
         window=WindowMs(0),
+        admission=AdmitAll(),
         observe_latency=bench.latencies.append,
     )
     async with bench.running():
