@@ -21,6 +21,7 @@ from tests.load.bench_context import BenchContext
 from tests.load.bench_messages import bench_messages
 from tests.load.bench_outage import bench_outage
 from tests.load.bench_scaling import bench_shards, bench_symbols
+from tests.load.bench_takeover import bench_takeover
 from tests.load.bench_treasury import bench_treasury
 from tests.load.bench_updates import bench_updates
 from tests.load.bench_windows import bench_windows
@@ -48,6 +49,7 @@ BENCHES: dict[str, Callable[[BenchContext], Awaitable[None]]] = {
     "symbols": bench_symbols,
     "shards": bench_shards,
     "consumers": bench_consumers,
+    "takeover": bench_takeover,
     "treasury": bench_treasury,
 }
 

@@ -119,13 +119,17 @@ class Service:
     def url(self) -> str:
         return self._url
 
+    async def ended(self) -> None:
+        """Wait for the end of its process."""
+        await self._process.wait()
+
     async def read(self) -> Reading:
         reply = await self._client.get(f"{self._url}/metrics")
         samples = {name: float(value) for name, value in _SAMPLE.findall(reply.text)}
         return Reading(time.monotonic(), cpu_s(self.pid), rss_mib(self.pid), samples)
 
     async def until_publishing(self) -> None:
-        """Wait until all connections deliver and quotes are published.
+        """Wait until all connections deliver and quotes are published, or kept by a standby.
 
         Raises:
             RuntimeError: It ended or timed out; the text contains the last line of its log.
@@ -152,7 +156,8 @@ class Service:
             return False
         wanted = now.total("s1_feed_connections")
         delivering = now.total("s1_feed_connections_delivering")
-        return bool(wanted) and wanted == delivering and now.total("s1_publish_quotes_total") > 0
+        quotes = now.total("s1_publish_quotes_total") + now.total("s1_quotes_kept")
+        return bool(wanted) and wanted == delivering and quotes > 0
 
 
 class Rig(Struct, frozen=True):
@@ -172,7 +177,7 @@ class Rig(Struct, frozen=True):
     async def service(
         self, port: int, *, core: int | None = None, **settings: str
     ) -> AsyncIterator[Service]:
-        """Start a service fed by the sender on *port*; ready once it publishes.
+        """Start a service fed by the sender on *port*; ready once it publishes or stands by.
 
         *settings* are names without prefix, such as `conflation_ms="0"`.
         """

@@ -7,10 +7,11 @@ import anyio
 from chimera_s1.app.capabilities.market.hold_publisher_lease import HoldPublisherLease
 from chimera_s1.app.capabilities.operations.outbox import REDIS_ERRORS
 from chimera_s1.domain.identifiers import Venue
-from chimera_s1.domain.market.liveness import StatusChange
+from chimera_s1.domain.market.liveness import WHOLE_CONNECTION, Liveness, StatusChange
 from chimera_s1.domain.ports.market_status import MarketStatus
 
-CONNECTION_SYMBOL = "*"
+_MARKERS = frozenset({Liveness.GAP, Liveness.RESUMED})
+"""Of a standby's connections: not those of the publisher, whose readers they are for."""
 
 
 class PublishStatus:
@@ -22,20 +23,22 @@ class PublishStatus:
     def __init__(self, status: MarketStatus, lease: HoldPublisherLease) -> None:
         self._status = status
         self._lease = lease
-        self._states: dict[Venue, dict[str, StatusChange]] = {venue: {} for venue in Venue}
+        self._states: dict[Venue, dict[tuple[str, str], StatusChange]] = {
+            venue: {} for venue in Venue
+        }
         self._terms = dict.fromkeys(Venue, 0)
         self._lock = anyio.Lock()
 
     async def append(self, venue: Venue, changes: Sequence[StatusChange]) -> None:
         async with self._lock:
             states = self._states[venue]
-            states |= {each.symbol: each for each in changes if each.symbol != CONNECTION_SYMBOL}
+            states |= {_subject(each): each for each in changes if each.state not in _MARKERS}
             if not self._lease.publishing:
                 return
             term = self._lease.term
             if term != self._terms[venue]:
-                of_connections = [each for each in changes if each.symbol == CONNECTION_SYMBOL]
-                changes = [*of_connections, *states.values()]
+                markers = [each for each in changes if each.state in _MARKERS]
+                changes = [*markers, *states.values()]
             if changes:
                 await self._status.append(venue, changes)
             self._terms[venue] = term
@@ -51,3 +54,9 @@ class PublishStatus:
                     await self.append(venue, ())
                 except REDIS_ERRORS:
                     continue  # with the next change
+
+
+def _subject(change: StatusChange) -> tuple[str, str]:
+    """The symbol; for a whole connection also its name, with which the cause begins."""
+    whole = change.symbol == WHOLE_CONNECTION
+    return change.symbol, change.cause.partition(" ")[0].rstrip(":") if whole else ""

@@ -111,15 +111,7 @@ async def open_market(
                 *(Worker(f"feed.{server.venue}", server.run) for server in servers),
                 *map(_liveness_worker, watches, feeds),
             ),
-            health=(
-                *(HealthSource(f"feed.{s.venue.value}", s.report, required=True) for s in servers),
-                HealthSource("publisher", admission.report, required=False),
-                HealthSource("redis", publish.report, required=True),
-                *(
-                    HealthSource(f"market.{watch.venue.value}", watch.report, required=False)
-                    for watch in watches
-                ),
-            ),
+            health=_health(servers, admission, publish, watches),
             metrics=(
                 feed_source(feeds),
                 publisher_source(publisher),
@@ -183,6 +175,24 @@ def _admission(
         clock=clock,
         record=operations.outbox.record,
         seed_feeds=seed,
+    )
+
+
+def _health(
+    servers: tuple[ServeFeed, ...],
+    admission: AdmitQuotes,
+    publish: PublishQuotes,
+    watches: tuple[WatchLiveness, ...],
+) -> tuple[HealthSource, ...]:
+    """In the order of `/health`."""
+    return (
+        *(HealthSource(f"feed.{s.venue.value}", s.report, required=True) for s in servers),
+        HealthSource("publisher", admission.report, required=False),
+        HealthSource("redis", publish.report, required=True),
+        *(
+            HealthSource(f"market.{watch.venue.value}", watch.report, required=False)
+            for watch in watches
+        ),
     )
 
 
