@@ -16,16 +16,17 @@ from chimera_s1.domain.errors import PublisherUnavailableError
 from chimera_s1.domain.ports.publisher_lease import LeaseHolder, PublisherLease
 from tests.contract.redis_cluster import Addresses
 from tests.fakes.manual_clock import ManualClock
-from tests.fakes.publisher_lease import MemoryPublisherLease
+from tests.fakes.publisher_lease import STANDBY_MS, MemoryPublisherLease
 
 MINUTE_MS = 60_000
 
 
 class Harness(Struct):
-    """A lease, and how a test ends it."""
+    """A lease, how a test ends it, and how it lets a standby fall silent."""
 
     lease: PublisherLease
     expire: Callable[[], Awaitable[None]]
+    silence_standby: Callable[[], Awaitable[None]]
 
 
 @asynccontextmanager
@@ -35,7 +36,10 @@ async def memory_lease() -> AsyncIterator[Harness]:
     async def expire() -> None:
         await clock.advance(MINUTE_MS)
 
-    yield Harness(MemoryPublisherLease(clock), expire)
+    async def silence_standby() -> None:
+        await clock.advance(STANDBY_MS)
+
+    yield Harness(MemoryPublisherLease(clock), expire, silence_standby)
 
 
 @asynccontextmanager
@@ -47,7 +51,11 @@ async def redis_lease(addresses: Addresses) -> AsyncIterator[Harness]:
             key = f"s1:lease:publisher:{lease.name}"
             assert await operator.execute_command("PEXPIRE", key, -1) == 1
 
-        yield Harness(lease, expire)
+        async def silence_standby() -> None:
+            key = f"s1:lease:publisher:{lease.name}"
+            assert await operator.execute_command("HSET", key, "standby_until", 1) == 0
+
+        yield Harness(lease, expire, silence_standby)
 
 
 @pytest.fixture(params=["memory", "single_node", "cluster"])
@@ -85,6 +93,26 @@ async def test_a_holder_renews_its_lease(harness: Harness) -> None:
     other = await harness.lease.acquire("b", MINUTE_MS)
     assert other.owner == "a"
     assert other.remaining_ms > 1_000
+
+
+async def test_a_holder_learns_of_the_standby_that_asked_last(harness: Harness) -> None:
+    """One that stops asking is forgotten."""
+    assert not (await harness.lease.acquire("a", MINUTE_MS)).standby
+    for standby in ("b", "c"):
+        await harness.lease.acquire(standby, MINUTE_MS)
+        assert (await harness.lease.acquire("a", MINUTE_MS)).standby == standby
+
+    await harness.silence_standby()
+
+    assert not (await harness.lease.acquire("a", MINUTE_MS)).standby
+
+
+async def test_a_standby_that_took_over_is_no_standby(harness: Harness) -> None:
+    await harness.lease.acquire("a", MINUTE_MS)
+    await harness.lease.acquire("b", MINUTE_MS)
+    await harness.lease.release("a")
+
+    assert not (await harness.lease.acquire("b", MINUTE_MS)).standby
 
 
 async def test_an_expired_lease_is_free(harness: Harness) -> None:

@@ -6,6 +6,8 @@ from chimera_s1.domain.errors import PublisherUnavailableError
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.publisher_lease import LeaseHolder
 
+STANDBY_MS = 1_000
+
 
 class MemoryPublisherLease:
     """Implements `domain.ports.publisher_lease.PublisherLease`; calls raise while `unavailable`.
@@ -18,6 +20,7 @@ class MemoryPublisherLease:
         self.unavailable = False
         self.endless = False
         self.owner = ""
+        self._standby, self._standby_until_ms = "", 0.0
         self._name = name
         self._clock = clock
         self._until_ms = 0.0
@@ -32,9 +35,13 @@ class MemoryPublisherLease:
         if self.endless and self.owner != owner:
             return LeaseHolder(self.owner, -1)
         if self.owner not in {"", owner} and now_ms < self._until_ms:
-            return LeaseHolder(self.owner, round(self._until_ms - now_ms))
+            self._standby, self._standby_until_ms = owner, now_ms + STANDBY_MS
+            return LeaseHolder(self.owner, round(self._until_ms - now_ms), owner)
+        if owner != self.owner:
+            self._standby = ""
         self.owner, self._until_ms = owner, now_ms + duration_ms
-        return LeaseHolder(owner, duration_ms)
+        waits = now_ms < self._standby_until_ms
+        return LeaseHolder(owner, duration_ms, self._standby if waits else "")
 
     async def release(self, owner: str) -> None:
         await self._check_available()

@@ -11,17 +11,28 @@ from chimera_s1.domain.ports.publisher_lease import LeaseHolder
 
 TIMEOUT_S = 1.0
 
+STANDBY_MS: Final = 1_000
+"""A standby that has not asked for so long is gone."""
+
 _ACQUIRE: Final = """
-local owner = redis.call('GET', KEYS[1])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local owner = redis.call('HGET', KEYS[1], 'owner')
 if owner and owner ~= ARGV[1] then
-  return {owner, redis.call('PTTL', KEYS[1])}
+  redis.call('HSET', KEYS[1], 'standby', ARGV[1], 'standby_until', now + ARGV[3])
+  return {owner, redis.call('PTTL', KEYS[1]), ARGV[1]}
 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return {ARGV[1], tonumber(ARGV[2])}
+local standby = ''
+if tonumber(redis.call('HGET', KEYS[1], 'standby_until') or '0') > now then
+  standby = redis.call('HGET', KEYS[1], 'standby')
+end
+redis.call('HSET', KEYS[1], 'owner', ARGV[1])
+redis.call('PEXPIRE', KEYS[1], ARGV[2])
+return {ARGV[1], tonumber(ARGV[2]), standby}
 """
 
 _RELEASE: Final = """
-if redis.call('GET', KEYS[1]) == ARGV[1] then
+if redis.call('HGET', KEYS[1], 'owner') == ARGV[1] then
   return redis.call('DEL', KEYS[1])
 end
 return 0
@@ -43,10 +54,10 @@ class RedisPublisherLease:
 
     async def acquire(self, owner: str, duration_ms: int) -> LeaseHolder:
         with translate_redis_errors(), anyio.fail_after(self._timeout_s):
-            holder, remaining_ms = await self._client.execute_command(
-                "EVAL", _ACQUIRE, 1, self._key, owner, duration_ms
+            holder, remaining_ms, standby = await self._client.execute_command(
+                "EVAL", _ACQUIRE, 1, self._key, owner, duration_ms, STANDBY_MS
             )
-        return LeaseHolder(str(holder), int(remaining_ms))
+        return LeaseHolder(str(holder), int(remaining_ms), str(standby))
 
     async def release(self, owner: str) -> None:
         with translate_redis_errors(), anyio.fail_after(self._timeout_s):

@@ -13,6 +13,7 @@ class PublisherReport(Struct, frozen=True):
     cause: Why the lease cannot be read; empty if it can.
     foreign_streams: Streams that another process wrote during the last minute, although this
         instance holds the lease.
+    standby: The instance that would take over; empty if none waits, or this one does not publish.
     """
 
     publishing: bool
@@ -21,6 +22,7 @@ class PublisherReport(Struct, frozen=True):
     endless: bool = False
     cause: str = ""
     foreign_streams: int = 0
+    standby: str = ""
 
     @property
     def level(self) -> Level:
@@ -47,7 +49,8 @@ class PublisherReport(Struct, frozen=True):
                 f"publishes, but another process writes {streams} of this instance: "
                 "ops:events, kind stream.id_ahead, names them; find and stop that process"
             )
-        return f"publishes; lease {self.lease}"
+        waiting = f"; standby: {self.standby}" if self.standby else ""
+        return f"publishes; lease {self.lease}{waiting}"
 
     def _standby(self) -> str:
         if self.cause:

@@ -6,7 +6,7 @@ from typing import Final
 from msgspec import Struct, structs
 
 from chimera_s1.domain.errors import InvalidValueError
-from chimera_s1.domain.identifiers import Channel, InstrumentId
+from chimera_s1.domain.identifiers import Channel, InstrumentId, Venue
 from chimera_s1.domain.market.conflation import WindowMs, window_end
 from chimera_s1.domain.market.entry_id import EntryId
 from chimera_s1.domain.market.quote import Quote
@@ -97,6 +97,10 @@ class StreamIds:
         if last is not None:
             self._found[instrument] = last
             self._found_ms = now_ms
+
+    def newest_ms(self, venue: Venue) -> int:
+        """The newest id of all streams of *venue*, epoch ms; 0 if all are empty."""
+        return max((last.ms for each, last in self._last.items() if each.venue is venue), default=0)
 
     def last_id(self, instrument: InstrumentId) -> EntryId:
         return self._last.get(instrument, _BEFORE_ALL)

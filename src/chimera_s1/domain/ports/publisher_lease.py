@@ -14,10 +14,12 @@ class LeaseHolder(Struct, frozen=True):
 
     Attributes:
         remaining_ms: Negative where it never expires; this service writes no such lease.
+        standby: Another instance that asked for the lease a moment ago; empty if none did.
     """
 
     owner: str
     remaining_ms: int
+    standby: str = ""
 
 
 class PublisherLease(Protocol):

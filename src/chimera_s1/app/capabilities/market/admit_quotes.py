@@ -6,7 +6,7 @@ publishes what is newer, so that no window is missing.
 
 import logging
 from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 
 import anyio
 from msgspec import structs
@@ -37,11 +37,13 @@ class AdmitQuotes:
     """Args:
         record: Queues an event for `ops:events`.
         seed_feeds: Gets the `ts` of the last entries, epoch ms: that of new quotes is not before.
+        on_begin: Called when this instance begins to publish, once the last entries were read.
 
     Attributes:
         changes: Notified when kept quotes may be admitted.
         ids: The ids given out, and how many quotes were left out.
         dropped: Kept quotes that were dropped: too old, or more than `KEPT_MAX`.
+        dropped_until_ms: When the last of them was received, epoch ms; 0 before the first.
     """
 
     def __init__(
@@ -53,16 +55,20 @@ class AdmitQuotes:
         clock: Clock,
         record: Callable[[str, EventDetail], None],
         seed_feeds: Callable[[Mapping[InstrumentId, int]], None],
+        on_begin: Callable[[], None],
     ) -> None:
         self.changes = ChangeSignal()
         self.ids = ids
         self.dropped = 0
+        self.dropped_until_ms = 0
         self._lease = lease
         self._reader = reader
         self._clock = clock
         self._record = record
         self._seed_feeds = seed_feeds
-        self._term = 0
+        self._on_begin = on_begin
+        self._term = self._begun_term = 0
+        self._expected: set[InstrumentId] = set()
         self._kept: deque[Quote] = deque()
         self._unseeded = ChangeSignal()
         self._foreign: dict[InstrumentId, float] = {}
@@ -88,9 +94,7 @@ class AdmitQuotes:
         if not self.publishing:
             self.keep(quotes)
             return ()
-        if self._term != self._lease.term:
-            self._term = self._lease.term
-            self.ids.begin(self._clock.now_ms())
+        self._follow_term()
         if self._kept:
             self._drop_old()
             quotes = [*self._kept, *quotes]
@@ -104,6 +108,11 @@ class AdmitQuotes:
             moved = {quote.instrument for quote in admitted if quote.entry_id is not None}
             self._report_ahead(moved, "are ahead of this machine's clock")
         return admitted
+
+    def expect(self, instruments: Iterable[InstrumentId]) -> None:
+        """Read the last entries of *instruments* before their first quotes come."""
+        self._expected.update(instruments)
+        self._unseeded.notify()
 
     def keep(self, quotes: Sequence[Quote]) -> None:
         """Keep *quotes* until this instance publishes."""
@@ -139,17 +148,33 @@ class AdmitQuotes:
             await self._lease.changes.next_after(version)
             version = self._lease.changes.version
             self.changes.notify()
+            self._unseeded.notify()
+
+    def _follow_term(self) -> None:
+        if self._term != self._lease.term:
+            self._term = self._lease.term
+            self.ids.begin(self._clock.now_ms())
 
     async def _seed_streams(self) -> None:
         version = 0
         while True:
             await self._unseeded.next_after(version)
             version = self._unseeded.version
-            instruments = {quote.instrument for quote in self._kept}
+            if not self.publishing:
+                continue
+            self._follow_term()
+            expected = self._expected if self._begun_term != self._term else set()
+            instruments = {quote.instrument for quote in self._kept} | expected
+            if not instruments:
+                continue
+            term = self._term
             found = await self._seed(instruments)
             for instrument in instruments - found:
                 # Its node does not answer. Redis will still refuse an id that does not fit.
                 self.ids.seed(instrument, None, self._clock.now_ms())
+            if self._begun_term != term == self._lease.term:
+                self._begun_term = term
+                self._on_begin()
             self.changes.notify()
 
     async def _seed(self, instruments: Collection[InstrumentId]) -> set[InstrumentId]:
@@ -166,7 +191,7 @@ class AdmitQuotes:
     def _drop_old(self) -> None:
         oldest_ms = self._clock.now_ms() - KEPT_MS
         while self._kept and (self._kept[0].received_ms < oldest_ms or len(self._kept) > KEPT_MAX):
-            self._kept.popleft()
+            self.dropped_until_ms = self._kept.popleft().received_ms
             self.dropped += 1
 
     def _report_ahead(self, instruments: Collection[InstrumentId], cause: str) -> None:

@@ -55,6 +55,7 @@ class HoldPublisherLease:
         self._holds = False
         self._confirmed_until_ms = 0.0
         self._other: LeaseHolder | None = None
+        self._waiting = ""
         self._cause = ""
 
     @property
@@ -70,6 +71,11 @@ class HoldPublisherLease:
             return False
         return bool(self._cause) or self._clock.monotonic_ms() < self._confirmed_until_ms
 
+    @property
+    def standby(self) -> str:
+        """The instance that takes over when this one releases the lease; empty if none waits."""
+        return self._waiting if self._holds else ""
+
     def report(self) -> PublisherReport:
         return PublisherReport(
             publishing=self._holds,
@@ -77,6 +83,7 @@ class HoldPublisherLease:
             other=self._other.owner if self._other else "",
             endless=self._other is not None and self._other.remaining_ms < 0,
             cause=self._cause,
+            standby=self.standby,
         )
 
     async def run(self) -> None:
@@ -118,6 +125,7 @@ class HoldPublisherLease:
 
     def _apply(self, holder: LeaseHolder, asked_ms: float) -> None:
         self._cause = ""
+        self._waiting = holder.standby
         if holder.owner == self._owner:
             self._confirmed_until_ms = asked_ms + LEASE_MS
             self._begin()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from msgspec import structs
 
 from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
-from chimera_s1.domain.identifiers import Venue
+from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.market.health import FeedReport
 from chimera_s1.domain.market.instrument_selection import (
     Listing,
@@ -27,6 +27,7 @@ class ServeFeed:
     """Args:
     report_unknown_contract: Called once for each contract type that `*` does not know, with an
         instrument of that type.
+    on_selected: Called with the instruments before they are subscribed.
     """
 
     def __init__(
@@ -40,6 +41,7 @@ class ServeFeed:
         backoff: Backoff,
         draw: Callable[[], float],
         report_unknown_contract: Callable[[str, str], None],
+        on_selected: Callable[[Sequence[InstrumentId]], None],
     ) -> None:
         self._feed = feed
         self._exchange = exchange
@@ -49,6 +51,7 @@ class ServeFeed:
         self._backoff = backoff
         self._draw = draw
         self._report_unknown_contract = report_unknown_contract
+        self._on_selected = on_selected
         self._unlisted: tuple[str, ...] = ()
         self._listing_error = ""
 
@@ -69,6 +72,7 @@ class ServeFeed:
             _log.warning("%s: not listed by Binance and skipped; correct S1_SYMBOLS", names)
         self._report_unknown(selection.unknown_contracts)
         _log.info("%s: subscribing %d instruments", venue, len(selection.instruments))
+        self._on_selected(selection.instruments)
         await self._feed.run(selection.instruments)
         while not selection.instruments:
             # No instrument for this shard: a worker that returns counts as dead.

@@ -7,7 +7,7 @@ from msgspec import structs
 
 from chimera_s1.app.capabilities.market.admit_quotes import KEPT_MAX, KEPT_MS, AdmitQuotes
 from chimera_s1.app.capabilities.market.hold_publisher_lease import LEASE_MS, HoldPublisherLease
-from chimera_s1.domain.identifiers import InstrumentId
+from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.market.conflation import WindowMs, window_end
 from chimera_s1.domain.market.entry_id import EntryId
 from chimera_s1.domain.market.quote import Quote
@@ -21,6 +21,8 @@ from tests.sample_quotes import quote
 
 SECOND = WindowMs(1000)
 NOON = 1_772_514_000_000
+
+MINUTE_MS = 60_000
 
 
 class Rig:
@@ -43,6 +45,7 @@ class Instance:
         self.rig = rig
         self.lease = HoldPublisherLease(rig.store, owner, rig.clock, self._record)
         self.seeded: dict[InstrumentId, int] = {}
+        self.begun_after: list[int] = []
         self.admission = AdmitQuotes(
             self.lease,
             StreamIds(SECOND),
@@ -50,6 +53,7 @@ class Instance:
             clock=rig.clock,
             record=self._record,
             seed_feeds=self.seeded.update,
+            on_begin=self._begin,
         )
         self.publisher = MemoryQuotePublisher(rig.streams, SECOND)
 
@@ -68,6 +72,9 @@ class Instance:
             assert not (await self.publisher.publish(again)).refused
             admitted += again
         return [_after_noon(entry_id(each, SECOND)) for each in admitted]
+
+    def _begin(self) -> None:
+        self.begun_after.append(self.admission.ids.newest_ms(Venue.SPOT))
 
     def _record(self, kind: str, detail: EventDetail) -> None:
         self.rig.events.append((kind, detail))
@@ -111,6 +118,27 @@ async def test_a_standby_keeps_its_quotes_and_publishes_what_is_newer_when_it_ta
     assert bids == ["1", "2", "3", "4"]
 
 
+async def test_a_begin_is_announced_once_with_the_streams_read_before_the_first_quote(
+    rig: Rig,
+) -> None:
+    """Also those of instruments without a quote; again in each term, and not by a standby."""
+    one, other = rig.instance("one"), rig.instance("other")
+    await one.lease.check()
+    await one.publish(now(rig))
+    one_began = one.begun_after
+    await other.lease.check()
+    other.admission.expect([now(rig).instrument])
+    assert await other.publish() == []
+    assert (one_began, other.begun_after) == ([0], [])
+
+    await rig.clock.advance(MINUTE_MS)
+    await other.lease.check()
+    assert await other.publish() == []
+    assert other.begun_after == [NOON + 1000]
+    await other.publish(now(rig))
+    assert len(other.begun_after) == 1
+
+
 async def test_a_standby_keeps_quotes_for_as_long_as_a_take_over_may_take(rig: Rig) -> None:
     """Older ones are dropped: the holder has published them, or they are too old."""
     other = rig.instance("other")
@@ -123,6 +151,7 @@ async def test_a_standby_keeps_quotes_for_as_long_as_a_take_over_may_take(rig: R
     await rig.clock.advance(1)
     other.admission.admit([now(rig)])
     assert (other.admission.kept, other.admission.dropped) == (2, 1)
+    assert other.admission.dropped_until_ms == NOON
 
     other.admission.keep([now(rig)] * KEPT_MAX)
     assert other.admission.kept == KEPT_MAX

@@ -59,6 +59,7 @@ class Bench:
         self.feed = ScriptedMarketFeed(venue)
         self.exchange = CountingExchange(self.clock, listed)
         self.unknown_contracts: list[tuple[str, str]] = []
+        self.selected: list[InstrumentId] = []
         self.serving = ServeFeed(
             self.feed,
             self.exchange,
@@ -68,6 +69,7 @@ class Bench:
             backoff=BACKOFF,
             draw=lambda: 0.5,
             report_unknown_contract=lambda *reported: self.unknown_contracts.append(reported),
+            on_selected=self.selected.extend,
         )
 
     @asynccontextmanager
@@ -87,6 +89,7 @@ async def test_selected_instruments_are_subscribed() -> None:
 
         assert bench.serving.venue is Venue.SPOT
         assert bench.feed.instruments == (BTC, ETH)
+        assert bench.selected == [BTC, ETH]
         assert bench.serving.report() == FeedReport(2, (), 1, 1, fatal=False)
 
 
@@ -165,6 +168,7 @@ def with_ending_feed(symbols: str, shard: Shard = SINGLE_SHARD) -> tuple[Bench, 
         backoff=BACKOFF,
         draw=lambda: 0.5,
         report_unknown_contract=lambda *_: None,
+        on_selected=bench.selected.extend,
     )
     return bench, feed
 

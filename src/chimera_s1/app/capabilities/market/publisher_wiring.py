@@ -1,0 +1,129 @@
+"""The parts of the market capability that decide what is published, and where."""
+
+import random
+from collections.abc import Mapping
+from os import getpid
+from secrets import token_hex
+from socket import gethostname
+from typing import assert_never
+
+from chimera_s1.adapters.redis.cluster_client import ClusterClient
+from chimera_s1.adapters.redis.market_status import RedisMarketStatus
+from chimera_s1.adapters.redis.publisher.node_quote_publisher import NodeQuotePublisher
+from chimera_s1.adapters.redis.publisher.official_quote_publisher import OfficialQuotePublisher
+from chimera_s1.adapters.redis.publisher_lease import RedisPublisherLease
+from chimera_s1.adapters.redis.quote_reader import RedisQuoteReader
+from chimera_s1.app.capabilities.market.admit_quotes import AdmitQuotes
+from chimera_s1.app.capabilities.market.hold_publisher_lease import HoldPublisherLease
+from chimera_s1.app.capabilities.market.mark_downtime import MarkDowntime
+from chimera_s1.app.capabilities.market.publish_quotes import PublishQuotes
+from chimera_s1.app.capabilities.market.publish_status import PublishStatus
+from chimera_s1.app.capabilities.market.settings import MarketSettings
+from chimera_s1.app.capabilities.market.watch_liveness import WatchLiveness
+from chimera_s1.app.capabilities.operations.wiring import Operations
+from chimera_s1.app.capability import PendingWrites
+from chimera_s1.app.settings.types import RedisWriter
+from chimera_s1.app.supervisor import Worker
+from chimera_s1.domain.identifiers import InstrumentId
+from chimera_s1.domain.market.stream_ids import StreamIds
+from chimera_s1.domain.ports.clock import Clock
+from chimera_s1.domain.ports.market_feed import MarketFeed
+
+_LAST_ENTRIES_TIMEOUT_S = 1.0
+
+
+def make_publisher(
+    settings: MarketSettings, client: ClusterClient, clock: Clock
+) -> NodeQuotePublisher | OfficialQuotePublisher:
+    match settings.redis_writer:
+        case RedisWriter.NODE:
+            return NodeQuotePublisher(
+                client,
+                maxlen=settings.stream_maxlen,
+                window=settings.conflation_ms,
+                clock=clock,
+                draw=random.random,
+            )
+        case RedisWriter.OFFICIAL:
+            return OfficialQuotePublisher(
+                client, maxlen=settings.stream_maxlen, window=settings.conflation_ms
+            )
+        case _:
+            assert_never(settings.redis_writer)
+
+
+def make_lease(
+    settings: MarketSettings, client: ClusterClient, clock: Clock, operations: Operations
+) -> HoldPublisherLease:
+    owner = f"{gethostname()}:{getpid()}:{token_hex(4)}"
+    lease = RedisPublisherLease(client, settings.publisher_lease_name)
+    return HoldPublisherLease(lease, owner, clock, operations.outbox.record)
+
+
+def make_admission(
+    settings: MarketSettings,
+    lease: HoldPublisherLease,
+    client: ClusterClient,
+    operations: Operations,
+    *,
+    feeds: tuple[MarketFeed, ...],
+    marks: tuple[MarkDowntime, ...],
+    clock: Clock,
+) -> AdmitQuotes:
+    def seed(last_ts: Mapping[InstrumentId, int]) -> None:
+        for feed in feeds:
+            feed.seed(last_ts)
+
+    def begin() -> None:
+        for mark in marks:
+            mark.begin(admission.ids.newest_ms(mark.venue), admission.dropped_until_ms)
+
+    admission = AdmitQuotes(
+        lease,
+        StreamIds(settings.conflation_ms, channels=len(settings.channels)),
+        RedisQuoteReader(client, timeout_s=_LAST_ENTRIES_TIMEOUT_S),
+        clock=clock,
+        record=operations.outbox.record,
+        seed_feeds=seed,
+        on_begin=begin,
+    )
+    return admission
+
+
+def make_status(
+    settings: MarketSettings, client: ClusterClient, lease: HoldPublisherLease
+) -> PublishStatus:
+    return PublishStatus(RedisMarketStatus(client, maxlen=settings.stream_maxlen), lease)
+
+
+def lease_workers(
+    lease: HoldPublisherLease, admission: AdmitQuotes, status: PublishStatus
+) -> tuple[Worker, ...]:
+    return (
+        Worker("publisher lease", lease.run),
+        Worker("quote admission", admission.run),
+        Worker("market status", status.run),
+    )
+
+
+def pending_writes(
+    publish: PublishQuotes,
+    lease: HoldPublisherLease,
+    admission: AdmitQuotes,
+    marks: tuple[MarkDowntime, ...],
+    watches: tuple[WatchLiveness, ...],
+) -> tuple[PendingWrites, ...]:
+    async def end() -> None:
+        await lease.check()
+        if lease.publishing and not lease.standby:
+            for mark in marks:
+                mark.end(admission.ids.newest_ms(mark.venue))
+        for watch in watches:
+            await watch.outbox.flush()
+
+    return (
+        PendingWrites("quotes", publish.flush, lambda: publish.report().pending),
+        PendingWrites("changes of state", end, lambda: sum(len(each.outbox) for each in watches)),
+        # After the last quotes: from then on a standby may publish.
+        PendingWrites("publisher leases", lease.release, lambda: int(lease.publishing)),
+    )
