@@ -26,7 +26,7 @@ from chimera_s1.domain.treasury.account_claim import AccountClaim, OfOtherAccoun
 _CONSEQUENCES = """\
 Then this ledger alone sends transfers of the account. A key that is finished in another
 ledger is new here: retried, it moves money again. So first let the other installation finish
-its transfers, stop it, and have clients use new keys only for new transfers."""
+its transfers, stop it, and make sure that clients do not retry what it has finished."""
 
 
 class _Ledger(Struct, frozen=True):
