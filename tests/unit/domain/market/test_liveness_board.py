@@ -159,6 +159,24 @@ def test_one_silent_stream_on_an_active_connection_is_suspect() -> None:
     assert board.connection_of(BTC) == "perp-0"
 
 
+def test_the_stream_that_waits_longest_for_a_probe_comes_first() -> None:
+    """However silent the others are: with many suspects none waits for ever."""
+    board, sol = LivenessBoard(), (InstrumentId(Venue.PERP, Symbol("SOLUSDT")), BTC[1])
+    board.connection_opened("perp-0", (*KEYS, sol), 0)
+    busy(board, 5_000, (*KEYS, sol))
+    board.record_update(ETH, 6_000)
+    for at in range(5_100, 60_001, 100):
+        board.record_update(sol, at)
+        look(board, at)
+    assert look(board, 60_000).suspect_streams == (BTC, ETH), "first by silence"
+    board.start_probe(BTC, 60_000)
+    assert look(board, 60_100).suspect_streams == (ETH,), "its probe is under way"
+    board.record_probe(BTC, 61_000, ProbeVerdict.CALM)
+    for at in range(60_100, 95_001, 100):
+        board.record_update(sol, at)
+    assert look(board, 95_000).suspect_streams == (ETH, BTC)
+
+
 def test_instrument_with_two_streams_has_the_worse_state() -> None:
     """A stalled bookTicker is not hidden by a depth stream that delivers."""
     board = LivenessBoard()

@@ -35,6 +35,7 @@ SAME = TopOfBook(NEWEST.bid, NEWEST.bid_qty, NEWEST.ask, NEWEST.ask_qty, NEWEST.
 NEWER = structs.replace(SAME, update_id=SAME.update_id + 1)
 MOVED = structs.replace(NEWER, bid=SAME.bid / 2)
 OLDER = structs.replace(MOVED, update_id=SAME.update_id - 1)
+OLD_SAME = structs.replace(SAME, update_id=SAME.update_id - 1)
 ODD = structs.replace(MOVED, update_id=SAME.update_id)
 NO_BID = structs.replace(NEWER, bid=0.0, bid_qty=0.0)
 NO_BOOK = structs.replace(NO_BID, ask=0.0, ask_qty=0.0)
@@ -108,6 +109,7 @@ class Probe:
         pytest.param([SAME], LISTED, ProbeVerdict.CALM, (1, 0), id="equal"),
         pytest.param([ODD], LISTED, ProbeVerdict.UNKNOWN, (1, 0), id="same id, another top"),
         pytest.param([OLDER], LISTED, ProbeVerdict.UNKNOWN, (1, 0), id="older"),
+        pytest.param([OLD_SAME], LISTED, ProbeVerdict.UNKNOWN, (1, 0), id="older, the same top"),
         pytest.param([CROSSED], LISTED, ProbeVerdict.UNKNOWN, (1, 0), id="crossed"),
         pytest.param([NAN], LISTED, ProbeVerdict.UNKNOWN, (1, 0), id="not finite"),
         pytest.param([NO_BOOK, NEWER], LISTED, ProbeVerdict.CALM, (2, 0), id="empty once"),
