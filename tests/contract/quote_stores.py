@@ -52,6 +52,12 @@ REDIS_PUBLISHERS: dict[str, PublisherFactory] = {
 """Arguments: client, maxlen, timeout in s, window."""
 
 
+INDEPENDENT_NODES = {"official": False, "node": True}
+"""Whether a call waits for the nodes of its own quotes only. redis-py follows ASK only on a client
+that does nothing else, so calls of the official publisher run one after another.
+"""
+
+
 class QuoteStore(Struct):
     """A publisher, a reader of the same streams, and how to stop and start the store."""
 

@@ -3,7 +3,7 @@ loses replies.
 """
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from pathlib import Path
 
 import anyio
@@ -41,14 +41,23 @@ class TcpProxy:
         self.lose_reply = False
         self.lost = 0
         self._listener = listener
+        self._holding = False
         self._links: set[_Link] = set()
 
     async def serve(self, target: RedisAddress) -> None:
         """Pass everything on to *target* until cancelled."""
 
         async def connected(client: SocketStream) -> None:
-            async with client, await anyio.connect_tcp(target.host, target.port) as server:
+            async with client, AsyncExitStack() as stack:
+                try:
+                    server = await anyio.connect_tcp(target.host, target.port)
+                except OSError:
+                    # The server is down: the client finds its connection closed.
+                    return
+                await stack.enter_async_context(server)
                 link = _Link(self, client, server)
+                if self._holding:
+                    link.gate = anyio.Event()
                 self._links.add(link)
                 try:
                     await link.run()
@@ -69,8 +78,14 @@ class TcpProxy:
         for link in self._links:
             link.gate = anyio.Event()
 
+    def black_hole(self) -> None:
+        """Hold what open and later connections send: no client is refused or answered."""
+        self._holding = True
+        self.hold()
+
     def release(self) -> None:
         """Pass on what was held, and what comes from now on."""
+        self._holding = False
         for link in self._links:
             link.gate.set()
 
