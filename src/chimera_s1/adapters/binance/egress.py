@@ -51,11 +51,16 @@ class Egress(Struct, frozen=True):
         """Raises:
         HostNotAllowedError: The host of *url* is not on the list.
         """
-        host = (urlsplit(url).hostname or "").lower()
-        if self.allowed_hosts and host not in self.allowed_hosts:
+        if not self.allowed_hosts:
+            return
+        try:
+            host = (urlsplit(url).hostname or "").lower()
+        except ValueError:
+            host = ""
+        if host not in self.allowed_hosts:
             raise HostNotAllowedError(
-                f"{host} is not in S1_EGRESS_ALLOW, so no connection is made: add it, or correct "
-                "the URL"
+                f"{host or 'a URL without a host'} is not in S1_EGRESS_ALLOW, so no connection "
+                "is made: add it, or correct the URL"
             )
 
     def proxy_failure(self, text: str) -> str:
