@@ -195,6 +195,36 @@ async def test_row_58_what_is_wrong_with_a_whole_venue_is_said_once_for_all(
     assert each.events_of(ConnectionLost) == []
 
 
+@pytest.mark.parametrize(
+    ("status", "says"),
+    [(None, "the venue does not list it any more"), ("SETTLING", "lists it as not trading")],
+)
+async def test_row_58_a_symbol_that_the_venue_does_not_trade_any_more_is_named_as_gone(
+    tasks: TaskGroup,
+    simulator: SimulatorAddresses,
+    status: str | None,
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """From REST and the listing; no socket is renewed for it, and it comes back by itself."""
+    monkeypatch.setattr(probe_books, "LONG_SILENCE_MS", 500)
+    async with watched_feed(tasks, simulator) as each:
+        path = "/sim/symbols/perp/BTCUSDT"
+        control = each.harness.control
+        (await control.post(path, json={"status": status})).raise_for_status()
+        states = await each.status.wait_for_states("BTCUSDT", Liveness.QUIET, Liveness.STALE)
+        report = each.watch.report()
+        (await control.post(path, json={"status": "TRADING"})).raise_for_status()
+        await each.status.wait_for_states("BTCUSDT", Liveness.STALE, Liveness.LIVE)
+
+    assert says in states[-1].cause
+    assert report.gone == ("BTCUSDT",)
+    assert (report.live, report.stale) == (2, 0)
+    assert each.watch.report().gone == ()
+    assert each.events_of(ConnectionRenewed) == []
+    assert each.events_of(ConnectionLost) == []
+
+
 async def test_row_61_the_24_h_cut_is_followed_by_one_dial(
     tasks: TaskGroup, simulator: SimulatorAddresses
 ) -> None:

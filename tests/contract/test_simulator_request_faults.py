@@ -259,6 +259,8 @@ async def test_a_fault_fires_as_often_as_its_times(sim: SimulatorClient) -> None
         ("/sim/clock", {"rate": 2, "drift_ms_per_s": 5}, "write one of them"),
         ("/sim/rate", {"rate": 0}, "$.rate"),
         ("/sim/rate", {}, "number above 0, up to 1e+06"),
+        ("/sim/symbols/spot/BTCUSDT", {}, "or null to delist"),
+        ("/sim/symbols/spot/BTCUSDT", {"status": "trading"}, "$.status"),
         ("/sim/scenario", b"[[step]", "[[step]] with at_s = 5"),
         ("/sim/scenario", b'[[step]]\non = "ws:spot"\ndo = "explode"', "step 1: do: 'explode'"),
     ],

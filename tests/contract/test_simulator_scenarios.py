@@ -68,6 +68,30 @@ async def test_a_drift_can_be_set_on_the_clock(sim: SimulatorClient) -> None:
     assert (clock["drift_ms_per_s"], clock["offset_ms"]) == (0, 0)
 
 
+async def test_a_delisted_symbol_is_unknown_and_silent_until_it_trades_again(
+    sim: SimulatorClient,
+) -> None:
+    """Gone from the listing, -1121 from REST, no frame; the control plane still finds it."""
+    depth, listing = "/api/v3/depth?symbol=BTCUSDT", "/api/v3/exchangeInfo"
+    path = "/sim/symbols/spot/BTCUSDT"
+    async with sim.connect("spot", "/stream?streams=" + BTC) as wire:
+        last = (await wire.receive_message())["data"]["u"]
+        await sim.control("POST", path, {"status": None})
+        refused = (await sim.rest("spot", depth))[1]
+        listed = (await sim.rest("spot", listing))[1]["symbols"]
+        await sim.control("POST", path, {"status": "BREAK"})
+        halted = (await sim.rest("spot", listing + "?symbol=BTCUSDT"))[1]["symbols"]
+        book = (await sim.rest("spot", depth))[1]
+        await sim.control("POST", path, {"status": "TRADING"})
+        while (await wire.receive_message())["data"]["u"] <= book["lastUpdateId"]:
+            pass
+
+    assert refused["code"] == -1121
+    assert "BTCUSDT" not in {row["symbol"] for row in listed}
+    assert [row["status"] for row in halted] == ["BREAK"]
+    assert book["lastUpdateId"] >= last
+
+
 async def test_a_storm_replaces_the_rate_while_it_lasts(sim: SimulatorClient) -> None:
     async with sim.connect("spot", "/stream?streams=" + BTC) as wire:
         _, answer = await sim.control("POST", "/sim/rate", {"rate": 400})

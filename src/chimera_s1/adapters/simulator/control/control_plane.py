@@ -6,6 +6,7 @@ It is not part of Binance's API.
 from collections.abc import Sequence
 
 from aiohttp import web
+from msgspec import structs
 
 from chimera_s1.adapters.simulator.clock import ScaledClock
 from chimera_s1.adapters.simulator.control.account_control import AccountControl
@@ -13,9 +14,11 @@ from chimera_s1.adapters.simulator.control.requests import (
     CLOCK_HELP,
     FAULT_HELP,
     RATE_HELP,
+    SYMBOL_HELP,
     ClockRequest,
     FaultRequest,
     RateRequest,
+    SymbolRequest,
     decode,
 )
 from chimera_s1.adapters.simulator.control.views import (
@@ -64,6 +67,7 @@ class ControlPlane:
                 web.get("/sim/status", self._status),
                 web.get("/sim/quotes/{venue}/{symbol}", self._quotes),
                 web.get("/sim/books/{venue}/{symbol}", self._books),
+                web.post("/sim/symbols/{venue}/{symbol}", self._set_symbol),
                 web.post("/sim/clock", self._set_clock),
                 web.post("/sim/rate", self._set_rate),
                 web.get("/sim/faults", self._list_faults),
@@ -104,12 +108,22 @@ class ControlPlane:
         hub = self._hubs.get(venue)
         if hub is None:
             raise _NotListedError(f"{venue!r} is not listed here; write spot or perp")
-        market = hub.market.find(hub.venue, symbol)
+        market = hub.market.find_ever_listed(hub.venue, symbol)
         if market is None:
             raise _NotListedError(
                 f"{symbol!r} is not listed here; write a symbol of GET .../exchangeInfo"
             )
         return hub, market
+
+    async def _set_symbol(self, request: web.Request) -> web.Response:
+        hub, market = self._listed(request)
+        status = decode(await request.read(), SymbolRequest, SYMBOL_HELP).status
+        market.delisted = status is None
+        if status is not None:
+            market.spec = structs.replace(market.spec, status=status)
+        return json_reply(
+            {"venue": hub.venue.value, "symbol": market.spec.symbol, "status": status}
+        )
 
     async def _set_clock(self, request: web.Request) -> web.Response:
         change = decode(await request.read(), ClockRequest, CLOCK_HELP)

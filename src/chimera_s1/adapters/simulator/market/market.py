@@ -16,12 +16,14 @@ class SymbolMarket:
         position: Index of the current book in the path.
         update_id: Of the current book; grows with every update and over restarts.
         id_step: Difference between successive update ids.
+        delisted: The venue knows it no more: REST refuses it, and its streams stay silent.
     """
 
-    __slots__ = ("_path", "_seed", "id_step", "position", "spec", "update_id")
+    __slots__ = ("_path", "_seed", "delisted", "id_step", "position", "spec", "update_id")
 
     def __init__(self, spec: SymbolSpec, seed: int, first_update_id: int) -> None:
         self.spec = spec
+        self.delisted = False
         self._seed = seed
         self._path: tuple[Book, ...] = ()
         self.position = 0
@@ -29,6 +31,10 @@ class SymbolMarket:
         # Futures update ids are not contiguous per symbol (Binance, "How to manage a local order
         # book": only `pu` chains them); spot ids are.
         self.id_step = 1 if spec.venue is Venue.SPOT else 3
+
+    @property
+    def is_trading(self) -> bool:
+        return self.spec.is_trading and not self.delisted
 
     @property
     def path(self) -> tuple[Book, ...]:
@@ -66,6 +72,11 @@ class Market:
         }
 
     def find(self, venue: Venue, symbol: str) -> SymbolMarket | None:
+        market = self._symbols.get((venue, symbol))
+        return None if market is None or market.delisted else market
+
+    def find_ever_listed(self, venue: Venue, symbol: str) -> SymbolMarket | None:
+        """The symbol, delisted or not."""
         return self._symbols.get((venue, symbol))
 
     def find_usd_margined(self, venue: Venue, symbol: str) -> SymbolMarket | None:
@@ -75,7 +86,11 @@ class Market:
 
     def listed(self, venue: Venue) -> list[SymbolMarket]:
         """All symbols of *venue*, whatever their status, COIN-M included."""
-        return [market for (of, _), market in self._symbols.items() if of is venue]
+        return [
+            market
+            for (of, _), market in self._symbols.items()
+            if of is venue and not market.delisted
+        ]
 
     def trading(self, venue: Venue) -> list[SymbolMarket]:
-        return [market for market in self.listed(venue) if market.spec.is_trading]
+        return [market for market in self.listed(venue) if market.is_trading]

@@ -89,6 +89,8 @@ class BookUpdater:
             hub.begin_batch()
             times[hub.venue] = book_ticker_times(hub.venue, hub.clock.now_ms())
         for hub, market, topic in itertools.islice(self._rotation, count):
+            if not market.is_trading:
+                continue  # halted or delisted since it was subscribed
             market.advance()
             if topic is not None and topic.encoder is not None:
                 hub.publish(topic, topic.encoder.encode(times[hub.venue]))
