@@ -24,7 +24,7 @@ from chimera_s1.domain.errors import PublisherUnavailableError
 from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.ports.clock import Clock
 
-READ_INTERVAL_MS = 250
+READ_INTERVAL_MS = 50
 POLL_INTERVAL_MS = 100
 _READ_TIMEOUT_S = 2.0
 _DROPPED = re.compile(r's1_feed_dropped_total\{.*venue="(\w+)".*\} ([0-9.e+]+)')
@@ -110,8 +110,9 @@ class ServiceObserver:
 
     def _record_quotes(self, name: InstrumentId, entries: Entries) -> None:
         # One source of each instrument is enough.
+        read_ms = self._clock.now_ms()
         self.observations.quotes[name] += [
-            _quote(entry_id, fields)
+            _quote(entry_id, read_ms, fields)
             for entry_id, fields in entries
             if fields["src"].endswith(".bookTicker")
         ]
@@ -142,9 +143,10 @@ def _dropped(metrics: str) -> dict[str, float]:
     return by_venue
 
 
-def _quote(entry_id: str, fields: dict[str, str]) -> ObservedQuote:
+def _quote(entry_id: str, read_ms: int, fields: dict[str, str]) -> ObservedQuote:
     names = ("bid1", "ask1", "mid", "spread_bps", "top1_qty", "top1_usdt")
-    return ObservedQuote(_ms(entry_id), int(fields["ts"]), *(float(fields[name]) for name in names))
+    numbers = (float(fields[name]) for name in names)
+    return ObservedQuote(_ms(entry_id), read_ms, int(fields["ts"]), *numbers)
 
 
 def _ms(entry_id: str) -> int:

@@ -22,9 +22,15 @@ SentBook: TypeAlias = tuple[float, float, float]
 
 
 class ObservedQuote(Struct, frozen=True, gc=False):
-    """One entry of a quote stream, written at *at_ms* (local epoch ms)."""
+    """One entry of a quote stream; times are local epoch ms.
+
+    Attributes:
+        at_ms: Of its id: the end of its window.
+        read_ms: When the drill read it, at most one interval of reading after it was written.
+    """
 
     at_ms: int
+    read_ms: int
     ts: int
     bid: float
     ask: float
@@ -89,8 +95,8 @@ def mistimed_quotes(quotes: Sequence[ObservedQuote], age_max_ms: int) -> int:
 
 
 def lateness_ms(quotes: Iterable[ObservedQuote]) -> float | None:
-    """From a window's end to the entry, 99th percentile, ms; None without a quote."""
-    late = sorted(quote.at_ms - (quote.ts // WINDOW_MS + 1) * WINDOW_MS for quote in quotes)
+    """From a window's end until its entry was read, 99th percentile, ms; None without a quote."""
+    late = sorted(quote.read_ms - quote.at_ms for quote in quotes)
     return float(late[int(0.99 * (len(late) - 1))]) if late else None
 
 

@@ -26,7 +26,7 @@ START = 1_700_000_000_000
 
 
 def quote(ts: int) -> ObservedQuote:
-    return ObservedQuote(ts + 100, ts, 1, 2, 1.5, 1, 1, 1)
+    return ObservedQuote(ts + 100, ts + 110, ts, 1, 2, 1.5, 1, 1, 1)
 
 
 def every_second(first: int, last: int) -> list[ObservedQuote]:

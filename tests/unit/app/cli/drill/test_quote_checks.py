@@ -20,9 +20,9 @@ START = 1_700_000_000_000
 
 
 def quote(ts: int, bid: float = 99.0, ask: float = 101.0, qty: float = 2.0) -> ObservedQuote:
-    """A correct quote, written 100 ms after its ts."""
-    mid = (bid + ask) / 2
-    return ObservedQuote(ts + 100, ts, bid, ask, mid, (ask - bid) / mid * 1e4, qty, qty * mid)
+    """A correct quote, whose window ends 100 ms after its ts."""
+    mid, spread_bps = (bid + ask) / 2, (ask - bid) / ((bid + ask) / 2) * 1e4
+    return ObservedQuote(ts + 100, ts + 110, ts, bid, ask, mid, spread_bps, qty, qty * mid)
 
 
 @given(st.lists(st.integers(100, 899), min_size=10, max_size=10), st.sets(st.integers(1, 8)))
@@ -96,7 +96,7 @@ def test_a_wrong_ts_is_counted(second: ObservedQuote) -> None:
 
 
 def test_lateness_is_the_99th_percentile_from_the_windows_end() -> None:
-    quotes = [replace(quote(START + 900), at_ms=START + 1_000 + late) for late in range(101)]
+    quotes = [replace(quote(START + 900), read_ms=START + 1_000 + late) for late in range(101)]
 
     assert lateness_ms(quotes) == 99
     assert lateness_ms([]) is None
