@@ -1,6 +1,6 @@
 """The entry ids of quotes: ours, so that Redis refuses what is repeated or older."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from msgspec import Struct, structs
@@ -109,31 +109,51 @@ class StreamIds:
         """The quotes to publish, with their ids, and those of streams that are not seeded."""
         admitted: list[Quote] = []
         unseeded: list[Quote] = []
-        if self._sorted:
-            quotes = sorted(quotes, key=self._natural_id)
         starting = 0 <= now_ms - self._found_ms < STARTING_MS
-        for quote in quotes:
-            last = self._last.get(quote.instrument)
+        last_ids = self._last
+        for natural, quote in self._in_order(quotes):
+            instrument = quote.instrument
+            last = last_ids.get(instrument)
             if last is None:
                 unseeded.append(quote)
-                continue
-            natural = self._natural_id(quote)
-            if starting or natural <= last:
+            elif natural > last and not starting:
+                last_ids[instrument] = natural
+                admitted.append(quote)
+                if self._moved:
+                    self._moved.pop(instrument, None)
+            else:
                 assigned = self._following(quote, natural, last, now_ms, starting=starting)
                 if assigned is None:
                     self.repeated += 1
                     continue
-                self._last[quote.instrument] = entry_id(assigned, self._window)
+                last_ids[instrument] = assigned.entry_id or natural
                 admitted.append(assigned)
-            else:
-                self._last[quote.instrument] = natural
-                admitted.append(quote)
-                if self._moved:
-                    self._moved.pop(quote.instrument, None)
         return admitted, unseeded
 
-    def _natural_id(self, quote: Quote) -> EntryId:
-        return natural_entry_id(quote, self._window)
+    def _in_order(self, quotes: Sequence[Quote]) -> Iterable[tuple[EntryId, Quote]]:
+        """*quotes* with their natural ids; those of several channels sorted by them."""
+        if self._window == 0:
+            return ((EntryId(quote.received_ms, quote.update_id), quote) for quote in quotes)
+        ids = self._window_ids(quotes)
+        if self._sorted:
+            order = sorted(range(len(quotes)), key=ids.__getitem__)
+            return [(ids[position], quotes[position]) for position in order]
+        return zip(ids, quotes, strict=True)
+
+    def _window_ids(self, quotes: Iterable[Quote]) -> list[EntryId]:
+        """The same as `natural_entry_id` of each, computed once for each window and source."""
+        ids: list[EntryId] = []
+        known: dict[str, EntryId] = {}
+        start_ms = end_ms = 0
+        for quote in quotes:
+            if not start_ms <= quote.received_ms < end_ms:
+                start_ms, end_ms = quote.received_ms, window_end(quote.received_ms, self._window)
+                known = {}
+            natural = known.get(quote.source)
+            if natural is None:
+                natural = known[quote.source] = natural_entry_id(quote, self._window)
+            ids.append(natural)
+        return ids
 
     def _following(
         self, quote: Quote, natural: EntryId, last: EntryId, now_ms: int, *, starting: bool
