@@ -32,7 +32,9 @@ async def replayed(directory: Path, speed: float | None) -> tuple[str, Content]:
     ):
         recording = BinanceRecording(read_market_file(SAMPLE), WindowMs(1000))
         publisher = OfficialQuotePublisher(writing, maxlen=10_000, window=WindowMs(1000))
-        replay = ReplayRecording(recording, publisher, clock=SystemClock(), speed=speed)
+        replay = ReplayRecording(
+            recording, publisher, clock=SystemClock(), window=WindowMs(1000), speed=speed
+        )
         progress = await replay.run(lambda _: None)
         reader = RedisQuoteReader(reading)
         streams: dict[str, tuple[PublishedQuote, ...]] = {

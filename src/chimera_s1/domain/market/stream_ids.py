@@ -35,6 +35,13 @@ def entry_id(quote: Quote, window: WindowMs) -> EntryId:
     return quote.entry_id or natural_entry_id(quote, window)
 
 
+def following_id(natural: EntryId, last: EntryId) -> EntryId:
+    """*natural* if it is above *last*, else the first id above *last* that has its number."""
+    if natural > last:
+        return natural
+    return EntryId(last.ms + (natural.number <= last.number), natural.number)
+
+
 def channel_number(source: str) -> int:
     """The number of the channel in a source like `binance.spot.bookTicker`.
 
@@ -169,28 +176,26 @@ class StreamIds:
             self._moved.pop(quote.instrument, None)
             return quote
         if self._window == 0:
-            ms = last.ms if natural.number > last.number else last.ms + 1
-            limit_ms = now_ms + AHEAD_MS
-        else:
-            ms = last.ms + 1
-            limit_ms = window_end(now_ms, self._window)
-            if self._is_repeated(quote, natural, last, limit_ms, starting=starting):
-                return None
-        return self._move(quote, natural, EntryId(ms, natural.number), ahead=ms > limit_ms)
+            assigned = following_id(natural, last)
+            return self._move(quote, natural, assigned, ahead=assigned.ms > now_ms + AHEAD_MS)
+        end_ms = window_end(now_ms, self._window)
+        if self._is_repeated(quote, natural, last, end_ms, starting=starting):
+            return None
+        return self._move(quote, natural, EntryId(last.ms + 1, natural.number), ahead=True)
 
     def _is_repeated(
-        self, quote: Quote, natural: EntryId, last: EntryId, limit_ms: int, *, starting: bool
+        self, quote: Quote, natural: EntryId, last: EntryId, end_ms: int, *, starting: bool
     ) -> bool:
         """Whether the stream holds the window of *quote*, rather than an id ahead of the clock."""
         moved = self._moved.get(quote.instrument)
         if moved is not None:
             return natural == moved
-        return last.ms <= limit_ms or (starting and quote.received_ms < self._began_ms)
+        return last.ms <= end_ms or (starting and quote.received_ms < self._began_ms)
 
     def _move(self, quote: Quote, natural: EntryId, assigned: EntryId, *, ahead: bool) -> Quote:
         if self._window > 0:
             self._moved[quote.instrument] = natural
-        if self._window > 0 or ahead:
+        if ahead:
             self.ahead += 1
             self.last_ahead = quote.instrument, assigned
         return structs.replace(quote, entry_id=assigned)

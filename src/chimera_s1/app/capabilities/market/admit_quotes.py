@@ -115,8 +115,8 @@ class AdmitQuotes:
         self._unseeded.notify()
 
     def keep(self, quotes: Sequence[Quote]) -> None:
-        """Keep *quotes* until this instance publishes."""
-        self._kept.extend(quotes)
+        """Keep *quotes* until this instance publishes; their ids are then other ones."""
+        self._kept.extend(structs.replace(q, entry_id=None) if q.entry_id else q for q in quotes)
         self._drop_old()
 
     async def resolve(self, refused: Sequence[Quote]) -> Sequence[Quote]:

@@ -3,10 +3,14 @@
 from collections.abc import Callable, Sequence
 from hashlib import sha256
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from chimera_s1.domain.errors import ConfigurationError, PublisherUnavailableError
+from chimera_s1.domain.identifiers import InstrumentId
+from chimera_s1.domain.market.conflation import WindowMs
+from chimera_s1.domain.market.entry_id import EntryId
 from chimera_s1.domain.market.quote import Quote
+from chimera_s1.domain.market.stream_ids import following_id, natural_entry_id
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.quote_publisher import QuotePublisher
 from chimera_s1.domain.ports.recording import Recording
@@ -43,12 +47,15 @@ class ReplayRecording:
         publisher: QuotePublisher,
         *,
         clock: Clock,
+        window: WindowMs,
         speed: float | None,
     ) -> None:
         self._recording = recording
         self._publisher = publisher
         self._clock = clock
+        self._window = window
         self._speed = speed
+        self._last_ids: dict[InstrumentId, EntryId] = {}
         self._digest = sha256()
 
     async def run(self, on_window: Callable[[ReplayProgress], None]) -> ReplayProgress:
@@ -59,6 +66,7 @@ class ReplayRecording:
             PublisherUnavailableError: Redis did not accept a window within 30 s.
             ConfigurationError: A stream already holds newer entries than the file.
         """
+        self._last_ids.clear()
         windows = entries = recorded_ms = 0
         first_ms: int | None = None
         started_ms = self._clock.monotonic_ms()
@@ -68,7 +76,7 @@ class ReplayRecording:
             if self._speed is not None:
                 due_ms = started_ms + (recorded_ms - first_ms) / self._speed
                 await self._clock.sleep_ms(due_ms - self._clock.monotonic_ms())
-            await self._publish(window.quotes)
+            await self._publish([self._with_id(quote) for quote in window.quotes])
             windows += 1
             entries += len(window.quotes)
             on_window(self._progress(windows, entries, recorded_ms))
@@ -78,8 +86,16 @@ class ReplayRecording:
         messages = self._recording.counters.messages
         return ReplayProgress(messages, windows, entries, recorded_ms, self._digest.hexdigest())
 
-    async def _publish(self, quotes: tuple[Quote, ...]) -> None:
-        pending = quotes
+    def _with_id(self, quote: Quote) -> Quote:
+        """*quote* with an id above the last one of its stream: times in a file may go back."""
+        natural = natural_entry_id(quote, self._window)
+        last = self._last_ids.get(quote.instrument)
+        assigned = natural if last is None else following_id(natural, last)
+        self._last_ids[quote.instrument] = assigned
+        return quote if assigned == natural else structs.replace(quote, entry_id=assigned)
+
+    async def _publish(self, quotes: Sequence[Quote]) -> None:
+        pending = tuple(quotes)
         give_up_ms = self._clock.monotonic_ms() + STORE_TIMEOUT_MS
         while True:
             report = await self._publisher.publish(pending)

@@ -146,7 +146,9 @@ async def _replay(
         publisher = OfficialQuotePublisher(
             client, maxlen=settings.stream_maxlen, window=settings.conflation_ms
         )
-        replaying = ReplayRecording(feed, publisher, clock=clock, speed=plan.speed)
+        replaying = ReplayRecording(
+            feed, publisher, clock=clock, window=settings.conflation_ms, speed=plan.speed
+        )
         with CountProgress("replaying", "messages", messages, clock) as bar:
 
             def show(progress: ReplayProgress) -> None:

@@ -67,7 +67,11 @@ class Bench:
         self.publisher = GatedPublisher(self.streams, WindowMs(1000))
         self.progress: list[ReplayProgress] = []
         self.replay = ReplayRecording(
-            recording or ListedRecording(), self.publisher, clock=self.clock, speed=speed
+            recording or ListedRecording(),
+            self.publisher,
+            clock=self.clock,
+            window=WindowMs(1000),
+            speed=speed,
         )
         self.done: ReplayProgress | None = None
 
@@ -160,6 +164,16 @@ async def test_unpublished_quotes_are_retried_until_acknowledged() -> None:
     assert bench.bids(BTC) == calm.bids(BTC)
     assert bench.bids(PERP) == calm.bids(PERP)
     assert bench.done == calm.done
+
+
+async def test_times_that_go_back_lose_nothing() -> None:
+    """The clock was stepped back while it was recorded; two frames of a window keep their order."""
+    quotes = [quote(bid=float(n), ts=TS - n * 100) for n in range(1, 5)]
+    bench = Bench(ListedRecording([ReplayWindow(TS + n, (q,)) for n, q in enumerate(quotes)]))
+
+    await bench.run()
+
+    assert bench.bids() == [1.0, 2.0, 3.0, 4.0]
 
 
 async def test_a_stream_with_newer_entries_ends_the_replay() -> None:
