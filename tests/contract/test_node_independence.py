@@ -40,6 +40,7 @@ from tests.contract.tcp_proxy import TcpProxy
 from tests.contract.test_quote_publisher_faults import served_by
 from tests.fakes.manual_clock import ManualClock
 from tests.fakes.market_feed import ScriptedMarketFeed
+from tests.fakes.quote_admission import AdmitAll
 
 ROUNDS = 4
 EVERY_NODE, HEALTHY = (0, 1, 2), (1, 2)
@@ -67,6 +68,7 @@ class Publishing:
             QuoteBoard(),
             clock=self.clock,
             window=WindowMs(window),
+            admission=AdmitAll(),
             observe_latency=lambda _: None,
             observe_acknowledged=self._observe,
         )
