@@ -11,20 +11,17 @@ from typing import Protocol
 
 import anyio
 from anyio.abc import TaskGroup
-from msgspec import Struct
 
 from chimera_s1.app.capabilities.market.node_lane import NodeLane
+from chimera_s1.app.capabilities.market.pending_quotes import PendingQuotes, PublishingCounters
 from chimera_s1.app.capabilities.market.quote_board import QuoteBoard
 from chimera_s1.app.change_signal import ChangeSignal
 from chimera_s1.domain.market.conflation import WindowMs, window_end
 from chimera_s1.domain.market.health import StreamStoreReport
-from chimera_s1.domain.market.quote import Quote, StreamKey
+from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.market_feed import MarketFeed
 from chimera_s1.domain.ports.quote_publisher import PublishReport, QuotePublisher
-
-FRESH_MS = 5_000
-"""Older quotes, by their receive time, are not published."""
 
 PING_AFTER_MS = 1_000
 
@@ -45,24 +42,6 @@ class QuoteAdmission(Protocol):
     def keep(self, quotes: Sequence[Quote]) -> None: ...
 
     async def resolve(self, refused: Sequence[Quote]) -> Sequence[Quote]: ...
-
-
-class PublishingCounters(Struct):
-    """Written by `PublishQuotes` only; see `publishing_source` for their meaning."""
-
-    windows: int = 0
-    windows_merged: int = 0
-    superseded: int = 0
-    expired: int = 0
-
-
-class _PendingQuote(Struct, frozen=True):
-    """A quote that Redis has not acknowledged. *fresh_until_ms* is monotonic, so that a step of the
-    wall clock does not extend it.
-    """
-
-    quote: Quote
-    fresh_until_ms: float
 
 
 class PublishQuotes:
@@ -100,12 +79,12 @@ class PublishQuotes:
         self._observe_latency = observe_latency
         self._observe_acknowledged = observe_acknowledged
         self._watchers = tuple(watchers)
-        self._pending: dict[StreamKey, _PendingQuote] = {}
         self._lanes: dict[str, NodeLane] = {}
         self._lane_freed = anyio.Event()
         self._routing_version = publisher.routing_version
         self._merging = False
         self.counters = PublishingCounters()
+        self._pending = PendingQuotes(board, clock, self.counters)
 
     async def run(self) -> None:
         """Publish until cancelled."""
@@ -123,7 +102,7 @@ class PublishQuotes:
         self._drain(self._feeds, None)
         async with anyio.create_task_group() as tasks:
             for lane in self._lanes_to_write():
-                tasks.start_soon(self._flush_lane, lane)
+                tasks.start_soon(self._flush_lane, lane, tasks)
 
     def report(self) -> StreamStoreReport:
         lanes = self._lanes.values()
@@ -198,12 +177,21 @@ class PublishQuotes:
         # A standby shows what it receives.
         self._board.post(admitted if self._admission.publishing else quotes)
         quotes = list(admitted)
-        if self._routing_version != self._publisher.routing_version:
-            self._routing_version = self._publisher.routing_version
-            # Otherwise two quotes of a stream could wait in two lanes, and overtake each other.
-            self._route([q for lane in self._lanes.values() for q in lane.take()], closed_ms)
+        self._follow_moves()
         self._route(quotes, closed_ms)
         return bool(quotes)
+
+    def _follow_moves(self) -> bool:
+        """If streams may have moved, let their waiting quotes wait in the new lanes: in two lanes,
+        quotes of one stream would overtake each other. False if none moved.
+        """
+        if self._routing_version == self._publisher.routing_version:
+            return False
+        self._routing_version = self._publisher.routing_version
+        lanes = [(lane.since_ms, lane.take()) for lane in self._lanes.values() if lane.waiting]
+        for since_ms, quotes in lanes:
+            self._route(quotes, since_ms)
+        return True
 
     def _route(self, quotes: Sequence[Quote], closed_ms: float | None) -> None:
         """Let *quotes* wait in the lanes of their nodes."""
@@ -226,7 +214,7 @@ class PublishQuotes:
 
     def _lanes_to_write(self) -> list[NodeLane]:
         """Those with waiting or pending quotes."""
-        retried = self._publisher.by_node(self._newest_pending()) if self._pending else {}
+        retried = self._publisher.by_node(self._pending.to_retry()) if self._pending else {}
         for node in retried:
             self._lane(node)
         return [lane for lane in self._lanes.values() if lane.waiting or lane.node in retried]
@@ -245,22 +233,22 @@ class PublishQuotes:
     def _start(self, lane: NodeLane, tasks: TaskGroup, *, ping: bool = False) -> None:
         lane.busy, lane.writing = True, not ping
         self._lane_freed = anyio.Event() if self._lane_freed.is_set() else self._lane_freed
-        tasks.start_soon(self._use, lane, ping)
+        tasks.start_soon(self._use, lane, tasks, ping)
 
-    async def _flush_lane(self, lane: NodeLane) -> None:
+    async def _flush_lane(self, lane: NodeLane, tasks: TaskGroup) -> None:
         while lane.busy:
             await self._lane_freed.wait()
         lane.busy = lane.writing = True
-        await self._use(lane, ping=False)
+        await self._use(lane, tasks, ping=False)
 
-    async def _use(self, lane: NodeLane, ping: bool) -> None:
+    async def _use(self, lane: NodeLane, tasks: TaskGroup, ping: bool) -> None:
         """Ping the node if *ping*, then write what waits for it."""
         try:
             if ping:
                 problem = await self._publisher.ping(lane.node)
                 lane.record(problem, accepts=not problem, now_ms=self._clock.monotonic_ms())
                 lane.writing = True
-            while quotes := self._next_batch(lane):
+            while quotes := self._next_batch(lane, tasks):
                 await self._write(lane, quotes)
                 if self._window or not lane.waiting:
                     # With windows, what came meanwhile waits for the end of the next one.
@@ -272,7 +260,7 @@ class PublishQuotes:
     async def _write(self, lane: NodeLane, quotes: Sequence[Quote]) -> None:
         since_ms = lane.since_ms
         if not self._admission.publishing:
-            self._settle_pending(quotes, ())
+            self._pending.settle(quotes, ())
             self._admission.keep(quotes)
             return
         # The port limits the time. Cancelled halfway, it would be unknown what was written.
@@ -285,7 +273,7 @@ class PublishQuotes:
             self._observe_latency(now_ms - since_ms)
             self._observe_acknowledged(_without(quotes, (*report.unpublished, *report.refused)))
         if self._pending or report.unpublished:
-            self._settle_pending(quotes, report.unpublished)
+            self._pending.settle(quotes, report.unpublished)
         lane.record(report.cause, accepts=report.published > 0 or not report.cause, now_ms=now_ms)
 
     async def _publish_again(self, report: PublishReport) -> PublishReport:
@@ -301,52 +289,18 @@ class PublishQuotes:
             refused=(*report.refused, *second.refused),
         )
 
-    def _settle_pending(self, written: Sequence[Quote], unpublished: Sequence[Quote]) -> None:
-        """After a write of *written*: *unpublished* quotes become pending or stay so, unless a
-        newer one of their stream has come; others do not wait any more.
-        """
-        tried: dict[StreamKey, _PendingQuote] = {}
-        for quote in written:
-            key = quote.instrument, quote.source
-            waiting = self._pending.get(key)
-            if waiting and (waiting.quote is quote or not self._board.is_newest(waiting.quote)):
-                tried[key] = self._pending.pop(key)
-                self.counters.superseded += waiting.quote is not quote
-        for quote in unpublished:
-            if self._board.is_newest(quote):
-                key = quote.instrument, quote.source
-                earlier = tried.get(key)
-                again = earlier is not None and earlier.quote is quote
-                self._pending[key] = earlier if earlier and again else self._pending_from_now(quote)
-            else:
-                self.counters.superseded += 1
-
-    def _pending_from_now(self, quote: Quote) -> _PendingQuote:
-        age_ms = max(0, self._clock.now_ms() - quote.received_ms)
-        return _PendingQuote(quote, self._clock.monotonic_ms() + FRESH_MS - age_ms)
-
-    def _next_batch(self, lane: NodeLane) -> list[Quote]:
+    def _next_batch(self, lane: NodeLane, tasks: TaskGroup) -> list[Quote]:
         """The fresh pending quotes of *lane*, then those that wait."""
+        if self._follow_moves():
+            self._start_writes(tasks)
         quotes = lane.take()
         if not quotes:
             lane.since_ms = self._clock.monotonic_ms()
         if not self._pending:
             return quotes
-        self._drop_expired()
-        pending = self._publisher.by_node(self._newest_pending())
+        self._pending.drop_expired()
+        pending = self._publisher.by_node(self._pending.to_retry())
         return [*pending.get(lane.node, ()), *quotes]
-
-    def _newest_pending(self) -> list[Quote]:
-        """Pending quotes without a newer one of their stream, which may already be in flight."""
-        quotes = [each.quote for each in self._pending.values()]
-        return [quote for quote in quotes if self._board.is_newest(quote)]
-
-    def _drop_expired(self) -> None:
-        now_ms = self._clock.monotonic_ms()
-        expired = [key for key, each in self._pending.items() if each.fresh_until_ms < now_ms]
-        for key in expired:
-            del self._pending[key]
-        self.counters.expired += len(expired)
 
     async def _watch_nodes(self, tasks: TaskGroup) -> None:
         """Ping each node whose writes have not shown that it works."""

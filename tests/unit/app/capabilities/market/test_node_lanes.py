@@ -220,8 +220,8 @@ async def play(bench: LaneBench, steps: Sequence[str]) -> None:
                     bench.nodes.resume(node)
                 case ["down", node]:
                     bench.nodes.down ^= {node}
-                case [name]:
-                    bench.offer(float(number), BTC if name == "BTC" else SOL)
+                case name:
+                    bench.offer(float(number), BTC if name == ["BTC"] else SOL)
                     await bench.advance(20)
         for node in bench.nodes.nodes():
             bench.nodes.resume(node)
