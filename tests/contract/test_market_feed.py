@@ -207,13 +207,13 @@ async def test_listings_and_selection_of_both_venues(simulator: SimulatorAddress
                 parse_symbol_filter("*", [venue]), listings, venue, SINGLE_SHARD
             )
             some = select_instruments(
-                parse_symbol_filter("BTCUSDT,NOSUCH", [venue]), listings, venue, SINGLE_SHARD
+                parse_symbol_filter("BTCUSDT,NOSUCHUSDT", [venue]), listings, venue, SINGLE_SHARD
             )
 
             assert set(SYMBOLS) <= {str(i.symbol) for i in every.instruments}
             assert any(not row.trading for row in listings)
             assert [i.symbol for i in some.instruments] == ["BTCUSDT"]
-            assert [i.symbol for i in some.unlisted] == ["NOSUCH"]
+            assert [i.symbol for i in some.unlisted] == ["NOSUCHUSDT"]
 
 
 @pytest.mark.parametrize(

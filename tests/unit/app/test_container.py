@@ -161,7 +161,13 @@ async def test_what_is_recorded_while_stopping_is_written_last(tmp_path: Path) -
     async with opened(WITH_KEY, tmp_path) as (_, capabilities):
         written = [pending.name for each in capabilities for pending in each.pending_writes]
 
-    assert written == ["quotes", "publisher leases", "heartbeat", "operational events"]
+    assert written == [
+        "quotes",
+        "changes of state",
+        "publisher leases",
+        "heartbeat",
+        "operational events",
+    ]
 
 
 def test_overrides_replace_one_host_each() -> None:
