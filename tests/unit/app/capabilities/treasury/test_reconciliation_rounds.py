@@ -247,6 +247,24 @@ async def test_two_instances_that_both_hold_the_lease_claim_each_movement_once()
     assert not await world.violations()
 
 
+@on_virtual_time
+async def test_a_nearer_movement_of_another_transfer_does_not_hide_the_own_one() -> None:
+    """The first transfer has claimed its movement; that of the second is executed 5 s late."""
+    world = CountedHarness()
+    world.gateway.script += [
+        ScriptedResponse(executes=True),
+        ScriptedResponse(executes=True, after_ms=5 * SECOND_MS, reply=ReplyUnknown("reset")),
+    ]
+    async with running(TreasuryInstance(world)) as one:
+        for name in ("t1", "t2"):
+            await one.requests.accept(transfer_request(name), "tester")
+        await world.clock.sleep_ms(MINUTE_MS)
+        first, second = [(await one.transfer(name)).tran_id for name in ("t1", "t2")]
+
+    assert [first, second] == [each.tran_id for each in world.gateway.movements_made]
+    assert not await world.violations()
+
+
 class ExpiringLeases(AlwaysGrantedLeases):
     """Every lease is refused once `expired` is set."""
 
