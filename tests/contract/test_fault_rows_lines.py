@@ -118,6 +118,25 @@ async def test_row_58_a_socket_that_delivers_survives_late_pongs(
     assert {change.state for _, change in each.status.changes} == {Liveness.LIVE}
 
 
+async def test_row_58_a_socket_without_data_is_given_twice_the_time_after_each_one(
+    tasks: TaskGroup, simulator: SimulatorAddresses, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Silence of a calm market is no fault, and a new socket no cure for it."""
+    monkeypatch.setattr(market_socket, "FIRST_MESSAGE_TIMEOUT_S", 0.05)
+
+    def patient(usual: FeedPlan) -> FeedPlan:
+        return structs.replace(usual, policy=ReconnectPolicy(POLICY.backoff, 100))
+
+    async with watched_feed(tasks, simulator, patient) as each:
+        await each.harness.inject_fault({"on": "ws:perp", "do": "stall", "for_ms": 86_400_000})
+        await each.wait_for(lambda: len(each.events_of(ConnectionLost)) >= 4)
+        await each.harness.control.delete("/sim/faults")
+        await each.wait_for(lambda: len(each.events_of(ConnectionOpened)) == 2)
+
+    causes = [lost.cause.split(" of ")[0] for lost in each.events_of(ConnectionLost)]
+    assert causes[1:4] == ["no data within 0.05 s", "no data within 0.1 s", "no data within 0.2 s"]
+
+
 async def test_row_58_half_open_tcp_is_found_by_the_missing_sign_of_life(
     tasks: TaskGroup, simulator: SimulatorAddresses, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -142,6 +142,7 @@ class ManagedConnection:
         self._frame_sink = frame_sink
         self._slots: list[_Slot] = []
         self._retired: list[BookFrames] = []
+        self._silent_sockets = 0
         self._failed_successors = 0
         self._renewed_ms = -inf
         self._event_sender: MemoryObjectSendStream[_SlotEvent] | None = None
@@ -227,11 +228,13 @@ class ManagedConnection:
                 _RenewalDue(slot, "the venue announced a shutdown of this connection")
             ),
         )
+        market_socket.wait_longer(self._silent_sockets)
         with slot.scope:
             async with anyio.create_task_group() as tasks:
                 tasks.start_soon(self._renew_at_age_limit, slot)
                 cause = await market_socket.run()
                 tasks.cancel_scope.cancel()
+            self._silent_sockets += market_socket.was_silent
             self._send(_SlotEnded(slot, cause))
 
     async def _renew_at_age_limit(self, slot: _Slot) -> None:
@@ -243,6 +246,7 @@ class ManagedConnection:
         if not self.delivering:
             self._setup.listener(ConnectionOpened(self.plan.name, self.plan.venue, self.streams))
         slot.ready = True
+        self._silent_sockets = 0
         tasks.start_soon(self._send_later, self._setup.policy.healthy_ms, _SlotHealthy(slot))
         if slot.succession_cause:
             tasks.start_soon(self._send_later, OVERLAP_MS, _OverlapOver(slot))

@@ -65,6 +65,9 @@ DIAL_TIMEOUT_S = 10.0
 """For name, TCP, proxy, TLS and handshake together."""
 
 FIRST_MESSAGE_TIMEOUT_S = 10.0
+PATIENCE_MAX = 5
+"""How often the wait for the first data doubles: up to 320 s."""
+
 PROMPT_READ_MS = 1_000
 """How long a socket is read at once for its pong; later the read interval is a small part of the
 round trip.
@@ -134,6 +137,9 @@ class MarketSocket(WSListener):
         self._has_delivered = False
         self._has_reported_drop = False
         self._fragments = FragmentedMessages(FRAME_BYTES_MAX)
+        self._patience = 0
+        self.was_silent = False
+        """True if it was open, and ended because it brought no data."""
         self._first_data = anyio.Event()
         self._pings = PingLog(clock)
         self._reads = 0
@@ -141,6 +147,12 @@ class MarketSocket(WSListener):
         self._pongs_missed = False
         self._subscribe_error: str | None = None
         self._unacknowledged: set[int] = set()
+
+    def wait_longer(self, silent_sockets: int) -> None:
+        """Wait longer for the first data after *silent_sockets* that brought none: streams of calm
+        markets may have none for minutes, and another socket does not help.
+        """
+        self._patience = min(silent_sockets, PATIENCE_MAX)
 
     async def run(self) -> str:
         """Dial when the venue's limits allow it, subscribe and wait for the end of the socket;
@@ -212,10 +224,12 @@ class MarketSocket(WSListener):
             transport.send(WSMsgType.TEXT, request)
 
     async def _await_first_data(self) -> None:
-        with anyio.move_on_after(FIRST_MESSAGE_TIMEOUT_S):
+        timeout_s = FIRST_MESSAGE_TIMEOUT_S * 2**self._patience
+        with anyio.move_on_after(timeout_s):
             await self._first_data.wait()
             return
-        silent = f"no data within {FIRST_MESSAGE_TIMEOUT_S:g} s of subscribing"
+        self.was_silent = True
+        silent = f"no data within {timeout_s:g} s of subscribing"
         open_requests = len(self._unacknowledged)
         raise _SocketEnded(
             f"{silent} ({open_requests} requests not acknowledged)" if open_requests else silent
