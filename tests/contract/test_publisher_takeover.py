@@ -10,7 +10,6 @@ from chimera_s1.adapters.redis.cluster_client import connect_cluster
 from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.keys import publisher_lease_key
 from chimera_s1.adapters.redis.quote_reader import RedisQuoteReader
-from chimera_s1.app.capabilities.market.hold_publisher_lease import LEASE_MS
 from tests.contract.publisher_instances import (
     SharedMarket,
     running_instance,
@@ -77,12 +76,13 @@ async def test_streams_stay_right_across_a_failover_that_loses_the_lease(
         await market.wait_for_windows(WINDOWS)
         role = (await redis.nodes[3].execute("INFO"))["role"]
 
-        holder = await client.execute_command("GET", publisher_lease_key(name))
+        key = publisher_lease_key(name)
+        holder = await client.execute_command("HGET", key, "owner")
         loser, winner = instances.pop(holder), instances.popitem()[1]
         await loser.until(publishing=True)
         await winner.until(publishing=False)
         believed = loser.lease.publishing
-        await client.execute_command("SET", publisher_lease_key(name), winner.owner, "PX", LEASE_MS)
+        await client.execute_command("HSET", key, "owner", winner.owner)
         await winner.until(publishing=True)
         await loser.until(publishing=False)
         await market.wait_for_windows(WINDOWS)
