@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.contract.service_process import redis_at
 from tests.processes import chimera_process, finished, simulator_process
 
 COMMANDS = (
@@ -179,7 +180,14 @@ async def test_a_file_never_goes_below_newer_entries(tmp_path: Path) -> None:
         code, out, err = await finished("replay", str(file), *into)
         assert (code, out) == (2, "")
         assert f"replaying 1 messages onto Redis {address} (from --into)" in err
-        assert "error: mkt:events:spot:BTCUSDT already holds newer entries than the file" in err
+        assert "error: newer entries than the file are already in mkt:events:spot:BTCUSDT;" in err
+
+        async with redis_at(int(address.rpartition(":")[2])) as redis:
+            await redis.hset("s1:lease:publisher:live:spot", "owner", "host-1-a")
+            code, _, err = await finished("replay", str(file), "--rebase", *into)
+            assert code == 2
+            assert "a service publishes on this cluster (publisher lease live:spot)" in err
+            await redis.delete("s1:lease:publisher:live:spot")
 
         code, out, err = await finished("replay", str(file), "--rebase", *into)
         assert code == 0, err

@@ -20,7 +20,12 @@ from chimera_s1.app.capabilities.operations.web.routes import health_part
 from chimera_s1.app.capabilities.operations.wiring import Operations, open_operations
 from chimera_s1.app.capabilities.treasury.wiring import open_treasury
 from chimera_s1.app.capability import Capability
-from chimera_s1.app.foundation import ConnectRedis, Foundation, exchange_limits
+from chimera_s1.app.foundation import (
+    ConnectRedis,
+    Foundation,
+    exchange_limits,
+    name_instance,
+)
 from chimera_s1.app.service_settings import Settings
 from chimera_s1.app.web.access.control_access import ControlAccess
 from chimera_s1.app.web.access.metrics import access_source
@@ -95,6 +100,7 @@ class Container(containers.DeclarativeContainer):
     foundation = providers.Singleton(
         Foundation,
         settings=settings,
+        instance=providers.Factory(name_instance),
         clock=clock,
         connect_redis=connect_redis,
         budgets=limits.provided.budgets,

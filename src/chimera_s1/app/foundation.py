@@ -1,7 +1,10 @@
 """What every capability is built on, and the exchange's hosts by setting."""
 
+import os
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager
+from secrets import token_hex
+from socket import gethostname
 
 from msgspec import Struct
 
@@ -39,6 +42,7 @@ class Foundation(Struct, frozen=True, kw_only=True):
     """Shared by all capabilities.
 
     Attributes:
+        instance: Names this process: host name, process id and a random part.
         connect_redis: Opens a client of the cluster; a slow use delays only users of that client.
         budgets: The request weight that is left on each venue's host.
         gates: Every dial of a venue's sockets passes its gate.
@@ -46,11 +50,17 @@ class Foundation(Struct, frozen=True, kw_only=True):
     """
 
     settings: CoreSettings
+    instance: str
     clock: Clock
     connect_redis: ConnectRedis
     budgets: Mapping[Venue, WeightBudget]
     gates: Mapping[Venue, DialGate]
     pulse_watchdog: Callable[[], None]
+
+
+def name_instance() -> str:
+    # Two containers may share a host name, and both have process id 1.
+    return f"{gethostname()}-{os.getpid()}-{token_hex(4)}"
 
 
 def served_endpoints(settings: CoreSettings) -> Mapping[Venue, Endpoints]:

@@ -44,7 +44,8 @@ from chimera_s1.domain.ports.clock import Clock
 
 EXIT_STOPPED = 0
 EXIT_FAILED = 1
-FLUSH_TIMEOUT_S = 5.0
+FLUSH_TIMEOUT_S = 2.0
+"""Of each pending write at shutdown."""
 
 _log = logging.getLogger(__name__)
 
@@ -90,7 +91,7 @@ async def _serve(settings: Settings, signals: "_Signals") -> int:
             _log.critical("%s; the process ends", died)
             await _announce_failure(service.operations, str(died))
             return EXIT_FAILED
-        await _flush(service.pending_writes)
+        await flush_pending(service.pending_writes)
     return EXIT_STOPPED
 
 
@@ -169,10 +170,12 @@ def workers_of(capability: Capability, clock: Clock) -> Iterator[Worker]:
     yield from (Worker(job.name, partial(job.repeat, clock)) for job in capability.jobs)
 
 
-async def _flush(pending_writes: Sequence[PendingWrites]) -> None:
-    """Write what is pending, for at most FLUSH_TIMEOUT_S."""
-    with anyio.move_on_after(FLUSH_TIMEOUT_S), suppress(*REDIS_ERRORS):
-        for pending in pending_writes:
+async def flush_pending(pending_writes: Sequence[PendingWrites]) -> None:
+    """Write what is pending. Each write by itself: one Redis node that is down must not keep a
+    lease from being released, nor events from being written.
+    """
+    for pending in pending_writes:
+        with anyio.move_on_after(FLUSH_TIMEOUT_S), suppress(*REDIS_ERRORS):
             await pending.flush()
     left = [f"{count} {each.name}" for each in pending_writes if (count := each.count())]
     if left:
@@ -180,9 +183,11 @@ async def _flush(pending_writes: Sequence[PendingWrites]) -> None:
 
 
 async def _announce_failure(operations: Operations, reason: str) -> None:
-    with anyio.move_on_after(FLUSH_TIMEOUT_S), suppress(*REDIS_ERRORS):
-        await operations.announce.end(reason)
-        await operations.outbox.flush()
+    end = PendingWrites("heartbeat", partial(operations.announce.end, reason), lambda: 0)
+    events = operations.outbox
+    await flush_pending(
+        [end, PendingWrites("operational events", events.flush, lambda: events.pending)]
+    )
 
 
 async def _redis(

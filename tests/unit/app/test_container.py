@@ -163,7 +163,9 @@ async def test_what_is_recorded_while_stopping_is_written_last(tmp_path: Path) -
 
     assert written == [
         "quotes",
-        "changes of state",
+        "downtime",
+        "states of spot",
+        "states of perp",
         "publisher leases",
         "heartbeat",
         "operational events",

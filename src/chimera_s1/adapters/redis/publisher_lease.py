@@ -10,6 +10,7 @@ from chimera_s1.adapters.redis.keys import publisher_lease_key
 from chimera_s1.domain.ports.publisher_lease import LeaseHolder
 
 TIMEOUT_S = 1.0
+SCAN_TIMEOUT_S = 5.0
 
 STANDBY_MS: Final = 1_000
 """A standby that has not asked for so long is gone."""
@@ -37,6 +38,13 @@ if redis.call('HGET', KEYS[1], 'owner') == ARGV[1] then
 end
 return 0
 """
+
+
+async def held_leases(client: ClusterClient) -> tuple[str, ...]:
+    """The names of the leases that an instance holds now, sorted."""
+    with translate_redis_errors(), anyio.fail_after(SCAN_TIMEOUT_S):
+        keys = [key async for key in client.scan_iter(match=publisher_lease_key("*"))]
+    return tuple(sorted(str(key).removeprefix(publisher_lease_key("")) for key in keys))
 
 
 class RedisPublisherLease:

@@ -8,6 +8,7 @@ from chimera_s1.adapters.market_file import RecordedMessage
 from chimera_s1.app.cli.replay.target_check import (
     LIVE_MS,
     FileSummary,
+    check_publishers,
     check_streams,
     rebase_shift_ms,
     summarize,
@@ -28,8 +29,8 @@ def entry(
     return PublishedQuote(f"{at_ms}-0", instrument, (("ts", str(at_ms)), ("src", source)))
 
 
-def check(*newest: PublishedQuote, shift_ms: int = 0, rebased: bool = False) -> None:
-    check_streams(FILE, newest, shift_ms=shift_ms, now_ms=NOW_MS, rebased=rebased)
+def check(*newest: PublishedQuote) -> None:
+    check_streams(FILE, newest, shift_ms=0, rebased=False)
 
 
 def test_older_entries_are_no_obstacle() -> None:
@@ -38,7 +39,7 @@ def test_older_entries_are_no_obstacle() -> None:
 
 @pytest.mark.parametrize("newer", [entry(10_000), entry(12_000, ETH)])
 def test_an_entry_that_is_not_older_than_the_file_refuses_it(newer: PublishedQuote) -> None:
-    with pytest.raises(ConfigurationError, match=f"{newer.instrument.symbol} already holds newer"):
+    with pytest.raises(ConfigurationError, match=f"already in .*{newer.instrument.symbol};"):
         check(newer)
 
 
@@ -46,12 +47,12 @@ def test_the_later_of_entry_id_and_ts_counts() -> None:
     """With entry ids of Redis's own clock, a replayed stream may have an id far above its ts."""
     late_id = PublishedQuote("99999-0", BTC, (("ts", "5"), ("src", "replay.spot.bookTicker")))
 
-    with pytest.raises(ConfigurationError, match="already holds newer"):
+    with pytest.raises(ConfigurationError, match="already in mkt"):
         check(late_id)
 
 
 def test_many_streams_are_counted() -> None:
-    with pytest.raises(ConfigurationError, match="and 2 more streams already holds"):
+    with pytest.raises(ConfigurationError, match="and 2 more streams; nothing was written"):
         check(*[entry(50_000)] * 5)
 
 
@@ -63,12 +64,17 @@ def test_many_streams_are_counted() -> None:
         (entry(NOW_MS - 1, source="replay.spot.bookTicker"), False),
     ],
 )
-def test_rebased_times_never_go_among_live_quotes(newest: PublishedQuote, refused: bool) -> None:
+def test_an_entry_of_a_service_is_live_for_a_minute(newest: PublishedQuote, refused: bool) -> None:
     if refused:
-        with pytest.raises(ConfigurationError, match="a service publishes to it now"):
-            check(newest, shift_ms=NOW_MS, rebased=True)
+        with pytest.raises(ConfigurationError, match="new entries in mkt:events:spot:BTCUSDT"):
+            check_publishers((), [newest], NOW_MS)
     else:
-        check(newest, shift_ms=NOW_MS, rebased=True)
+        check_publishers((), [newest], NOW_MS)
+
+
+def test_a_held_lease_is_a_service_however_calm_its_streams_are() -> None:
+    with pytest.raises(ConfigurationError, match="publisher lease live:spot:"):
+        check_publishers(("live:spot:*",), [], NOW_MS)
 
 
 @given(st.integers(0, 10**6), st.none() | st.floats(0.01, 1000))

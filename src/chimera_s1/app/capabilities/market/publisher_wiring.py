@@ -2,9 +2,7 @@
 
 import random
 from collections.abc import Mapping
-from os import getpid
-from secrets import token_hex
-from socket import gethostname
+from functools import partial
 from typing import assert_never
 
 from chimera_s1.adapters.redis.cluster_client import ClusterClient
@@ -22,6 +20,7 @@ from chimera_s1.app.capabilities.market.settings import MarketSettings
 from chimera_s1.app.capabilities.market.watch_liveness import WatchLiveness
 from chimera_s1.app.capabilities.operations.wiring import Operations
 from chimera_s1.app.capability import PendingWrites
+from chimera_s1.app.foundation import Foundation
 from chimera_s1.app.settings.types import RedisWriter
 from chimera_s1.app.supervisor import Worker
 from chimera_s1.domain.identifiers import InstrumentId
@@ -53,11 +52,10 @@ def make_publisher(
 
 
 def make_lease(
-    settings: MarketSettings, client: ClusterClient, clock: Clock, operations: Operations
+    settings: MarketSettings, base: Foundation, client: ClusterClient, operations: Operations
 ) -> HoldPublisherLease:
-    owner = f"{gethostname()}:{getpid()}:{token_hex(4)}"
     lease = RedisPublisherLease(client, settings.publisher_lease_name)
-    return HoldPublisherLease(lease, owner, clock, operations.outbox.record)
+    return HoldPublisherLease(lease, base.instance, base.clock, operations.outbox.record)
 
 
 def make_admission(
@@ -118,12 +116,14 @@ def pending_writes(
         if lease.publishing and not lease.standby:
             for mark in marks:
                 mark.end(admission.ids.newest_ms(mark.venue))
-        for watch in watches:
-            await watch.outbox.flush()
 
     return (
         PendingWrites("quotes", publish.flush, lambda: publish.report().pending),
-        PendingWrites("changes of state", end, lambda: sum(len(each.outbox) for each in watches)),
+        PendingWrites("downtime", end, lambda: 0),
+        *(
+            PendingWrites(f"states of {each.venue}", each.outbox.flush, partial(len, each.outbox))
+            for each in watches
+        ),
         # After the last quotes: from then on a standby may publish.
         PendingWrites("publisher leases", lease.release, lambda: int(lease.publishing)),
     )

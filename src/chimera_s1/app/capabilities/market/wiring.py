@@ -62,7 +62,7 @@ async def open_market(
         base.connect_redis() as lease_client,  # nor a renewal
         make_publisher(settings, quotes_client, clock) as publisher,
     ):
-        lease = make_lease(settings, lease_client, clock, operations)
+        lease = make_lease(settings, base, lease_client, operations)
         status = make_status(settings, status_client, lease)
         probes = ProbeBooks(operations.exchange, clock)
         board = QuoteBoard()

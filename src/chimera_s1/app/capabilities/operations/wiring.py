@@ -1,10 +1,8 @@
 """The operations capability, from the settings that choose its parts."""
 
-import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
-from socket import gethostname
 from uuid import uuid4
 
 from msgspec import Struct, structs
@@ -106,7 +104,7 @@ def _limits(base: Foundation, venue: Venue, outbox: OperationsOutbox) -> WatchHo
 def _identity(base: Foundation) -> HeartbeatRecord:
     settings, now_ms = base.settings, base.clock.now_ms()
     return HeartbeatRecord(
-        instance=f"{gethostname()}-{os.getpid()}",
+        instance=base.instance,
         ts=now_ms,
         started_at=now_ms,
         version=__version__,

@@ -13,11 +13,13 @@ from msgspec import Struct
 from chimera_s1.adapters.binance.recording import BinanceRecording
 from chimera_s1.adapters.market_file import read_market_file
 from chimera_s1.adapters.redis.publisher.official_quote_publisher import OfficialQuotePublisher
+from chimera_s1.adapters.redis.publisher_lease import held_leases
 from chimera_s1.adapters.redis.quote_reader import RedisQuoteReader
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.app.capabilities.market.replay_recording import ReplayProgress, ReplayRecording
 from chimera_s1.app.cli.replay.target_check import (
     FileSummary,
+    check_publishers,
     check_streams,
     rebase_shift_ms,
     summarize,
@@ -142,7 +144,9 @@ async def _replay(
     feed = BinanceRecording(records, settings.conflation_ms, shift_ms)
     async with connected(location, settings) as client:
         newest = await RedisQuoteReader(client).newest(tuple(summary.first_by_instrument))
-        check_streams(summary, newest, shift_ms=shift_ms, now_ms=now_ms, rebased=plan.rebase)
+        if plan.rebase:
+            check_publishers(await held_leases(client), newest, now_ms)
+        check_streams(summary, newest, shift_ms=shift_ms, rebased=plan.rebase)
         publisher = OfficialQuotePublisher(
             client, maxlen=settings.stream_maxlen, window=settings.conflation_ms
         )

@@ -50,33 +50,39 @@ def rebase_shift_ms(summary: FileSummary, now_ms: int, speed: float | None) -> i
     return round(ends_ms) - summary.last_ms
 
 
+def check_publishers(leases: Sequence[str], newest: Sequence[PublishedQuote], now_ms: int) -> None:
+    """Check that no service publishes on the cluster, before *newest* entries get rebased ones.
+
+    Raises:
+        ConfigurationError: A publisher lease is held; or an entry is young and not of a replay:
+            earlier versions have no lease.
+    """
+    live = [quote for quote in newest if _is_live(quote, now_ms)]
+    if leases or live:
+        shown = f"publisher lease {leases[0]}" if leases else f"new entries in {_names(live)}"
+        raise ConfigurationError(
+            f"a service publishes on this cluster ({shown}), and --rebase would put other prices "
+            "among its quotes; name another cluster with --into, or none for an embedded one"
+        )
+
+
 def check_streams(
     summary: FileSummary,
     newest: Sequence[PublishedQuote],
     *,
     shift_ms: int,
-    now_ms: int,
     rebased: bool,
 ) -> None:
     """Check the *newest* entries of the streams that the file would write to.
 
     Raises:
-        ConfigurationError: A stream holds an entry that is not older than the file, or *rebased*
-            times would go into a stream that a service publishes to.
+        ConfigurationError: A stream holds an entry that is not older than the file.
     """
-    if rebased:
-        live = [quote for quote in newest if _is_live(quote, now_ms)]
-        if live:
-            raise ConfigurationError(
-                f"{_names(live)}: a service publishes to it now, and --rebase would put other "
-                "prices among its quotes; name another cluster with --into, or none for an "
-                "embedded one"
-            )
     firsts = summary.first_by_instrument
     newer = [quote for quote in newest if last_ms(quote) >= firsts[quote.instrument] + shift_ms]
     if newer:
         raise ConfigurationError(
-            f"{_names(newer)} already holds newer entries than the file; nothing was written. "
+            f"newer entries than the file are already in {_names(newer)}; nothing was written. "
             "Name another cluster with --into, or none for an embedded one"
             + ("" if rebased else ", or move the file's times to now with --rebase")
         )
