@@ -21,6 +21,7 @@ from chimera_s1.domain.errors import ExchangeUnavailableError
 from chimera_s1.domain.identifiers import Channel, InstrumentId, Symbol, Venue
 from chimera_s1.domain.market.conflation import WindowMs
 from chimera_s1.domain.market.quote import Quote
+from chimera_s1.domain.market.stream_ids import StreamIds
 from chimera_s1.domain.ports.quote_publisher import PublishReport
 from tests.contract.feed_harness import CLOCK, SYMBOLS, simulator_endpoints
 from tests.contract.quote_invariants import check_alone
@@ -152,6 +153,22 @@ class FrameFeed(ScriptedMarketFeed):
         return self._windows.drain([self.frames], unfinished=unfinished)
 
 
+class ContinueIds(AdmitAll):
+    """Ids go on after the last one of the stream, as in the service."""
+
+    def __init__(self, clock: ManualClock) -> None:
+        super().__init__()
+        self._clock = clock
+        self._ids = StreamIds(WINDOW)
+        self._ids.begin(clock.now_ms())
+        self._ids.seed(BTC, None, clock.now_ms())
+
+    def admit(self, quotes: Sequence[Quote]) -> Sequence[Quote]:
+        admitted, unseeded = self._ids.assign(quotes, self._clock.now_ms())
+        assert not unseeded
+        return admitted
+
+
 class Consumer(MemoryQuotePublisher):
     """Records the error of each quote's time at the moment of publishing."""
 
@@ -187,7 +204,7 @@ async def test_row_63_a_stepped_clock_loses_no_window_and_publishes_no_wrong_tim
         QuoteBoard(),
         clock=clock,
         window=WINDOW,
-        admission=AdmitAll(),
+        admission=ContinueIds(clock),
         observe_latency=lambda _: None,
     )
     await patrol.measure()
