@@ -82,7 +82,8 @@ class StreamStoreReport(Struct, frozen=True):
 
     Attributes:
         reachable: True if the last write or ping of a node was acknowledged, at least in part.
-        pending: Quotes that were not acknowledged and are retried; newest per stream.
+        pending: Streams whose newest quote is not acknowledged: it is retried, or waits for a
+            failing node.
         merging_windows: True while writes take longer than a window.
         cause: The error of the last write or ping of each failing node; empty if there is none.
         failing_nodes: Nodes whose last write or ping was not acknowledged completely.

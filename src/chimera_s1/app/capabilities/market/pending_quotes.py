@@ -41,6 +41,10 @@ class PendingQuotes:
     def __len__(self) -> int:
         return len(self._pending)
 
+    def count_with(self, quotes: Sequence[Quote]) -> int:
+        """Streams with a pending quote or one of *quotes*."""
+        return len(self._pending.keys() | {(quote.instrument, quote.source) for quote in quotes})
+
     def to_retry(self) -> list[Quote]:
         """Those without a newer quote of their stream, which may already be in flight."""
         quotes = [each.quote for each in self._pending.values()]

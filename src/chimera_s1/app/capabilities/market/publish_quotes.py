@@ -107,10 +107,11 @@ class PublishQuotes:
     def report(self) -> StreamStoreReport:
         lanes = self._lanes.values()
         problems = [lane.problem for lane in lanes if lane.problem]
+        held = [quote for lane in lanes if lane.problem for quote in lane.waiting]
         reachable = any(lane.accepts for lane in lanes)
         return StreamStoreReport(
             reachable=reachable,
-            pending=len(self._pending),
+            pending=self._pending.count_with(held),
             merging_windows=self._merging,
             cause="; ".join(problems) or ("" if reachable else _NO_WRITE_YET),
             failing_nodes=len(problems),
