@@ -1,5 +1,6 @@
 """A treasury gateway with two wallets in memory, and scripted responses."""
 
+import math
 from collections import deque
 from collections.abc import Mapping
 from decimal import Decimal
@@ -90,6 +91,7 @@ class ScriptedTreasuryGateway:
         read_error: Raised by every read while set.
         unusable_row: What the adapter says of a row of the wallet's history that cannot be used;
             empty where there is none.
+        unusable_until: Its time, exchange epoch ms: later windows do not hold it.
         incomplete_reads: How many of the next reads are incomplete.
         completed_reads: Of both kinds.
         uid: Of the account.
@@ -117,6 +119,7 @@ class ScriptedTreasuryGateway:
         self.clock_offset_ms = 0
         self.read_error: ChimeraError | None = None
         self.unusable_row = ""
+        self.unusable_until: float = math.inf
         self.incomplete_reads = 0
         self.completed_reads = 0
         self.uid = "354937868"
@@ -201,7 +204,7 @@ class ScriptedTreasuryGateway:
             and window.start <= m.moved_at <= window.end
             and m.moved_at + self.history_lag_ms <= self.exchange_ms
         )
-        if self.unusable_row:
+        if self.unusable_row and window.start <= self.unusable_until:
             raise HistoryIncompleteError(self.unusable_row, found)
         return found
 

@@ -12,6 +12,7 @@ from chimera_s1.adapters.binance.endpoints import Endpoints
 from chimera_s1.adapters.binance.http.client import HttpClient
 from chimera_s1.adapters.binance.http.row_reader import RowReader
 from chimera_s1.adapters.binance.http.weight_budget import WeightBudget, weight_budgets
+from chimera_s1.domain.errors import ExchangeUnavailableError
 from chimera_s1.domain.identifiers import InstrumentId, Venue, parse_symbol
 from chimera_s1.domain.market.instrument_selection import ContractKind, Listing
 from chimera_s1.domain.ports.clock import Clock
@@ -49,8 +50,8 @@ class _ExchangeInfo(Struct):
 
 class _Depth(Struct):
     lastUpdateId: int  # noqa: N815 (Binance's name)
-    bids: list[tuple[float, float]]
-    asks: list[tuple[float, float]]
+    bids: list[msgspec.Raw]
+    asks: list[msgspec.Raw]
 
 
 class BinanceExchangeInformation:
@@ -92,9 +93,18 @@ class BinanceExchangeInformation:
         """Weight 5 on spot, 2 on futures."""
         venue, parameters = instrument.venue, (("symbol", instrument.symbol), ("limit", "5"))
         book = await self._client.get(venue, _DEPTH_PATH[venue], parameters, _Depth, strict=False)
-        bid, bid_qty = book.bids[0] if book.bids else (0.0, 0.0)
-        ask, ask_qty = book.asks[0] if book.asks else (0.0, 0.0)
+        try:
+            (bid, bid_qty), (ask, ask_qty) = _first_level(book.bids), _first_level(book.asks)
+        except msgspec.DecodeError as error:
+            raise ExchangeUnavailableError(f"{instrument}: unusable best level: {error}") from error
         return TopOfBook(bid, bid_qty, ask, ask_qty, book.lastUpdateId)
+
+
+def _first_level(levels: list[msgspec.Raw]) -> tuple[float, float]:
+    # Only this one is used, so an odd one behind it must not spoil it.
+    if not levels:
+        return 0.0, 0.0
+    return msgspec.json.decode(levels[0], type=tuple[float, float], strict=False)
 
 
 def _listing(venue: Venue, row: msgspec.Raw) -> Listing:

@@ -17,6 +17,7 @@ from chimera_s1.domain.identifiers import TransferId
 from chimera_s1.domain.treasury.limits import Direction
 from chimera_s1.domain.treasury.transfer import Transfer
 
+CLIENT_ID_PREFIX = "s1-"
 CLOCK_MARGIN_MS = 2_000
 """Binance accepts timestamps up to 1 s ahead of its clock; our offset is known to within 1 s."""
 
@@ -164,4 +165,4 @@ def matches_amount_and_time(
 
 def client_id_of(transfer_id: TransferId, attempt: int) -> str:
     """Our id of an attempt in sub-account mode, below 64 characters (USD-M error -4114)."""
-    return f"s1-{sha256(transfer_id.encode()).hexdigest()[:40]}-{attempt}"
+    return f"{CLIENT_ID_PREFIX}{sha256(transfer_id.encode()).hexdigest()[:40]}-{attempt}"

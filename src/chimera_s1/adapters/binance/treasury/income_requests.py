@@ -52,12 +52,13 @@ async def read_income(read_rows: ReadRows, window: ExecutionWindow) -> tuple[Inc
             contradicts the wallet's history.
     """
     rows = [row for span in split_window(window) for row in await _read_span(read_rows, span)]
-    for row in rows:
-        if row.incomeType != INCOME_TYPE:
-            raise ExchangeUnavailableError(
-                f"futures income row has type {row.incomeType!r}, expected {INCOME_TYPE}"
-            )
-    inside = (row for row in rows if row.asset == ASSET and window.start <= row.time <= window.end)
+    inside = (
+        row
+        for row in rows
+        if row.incomeType == INCOME_TYPE
+        and row.asset == ASSET
+        and window.start <= row.time <= window.end
+    )
     return tuple(IncomeRow(_parse_signed_amount(row.income), row.time) for row in inside)
 
 

@@ -21,7 +21,12 @@ from chimera_s1.domain.errors import InvalidValueError
 from chimera_s1.domain.money import exact_text, parse_usdt
 from chimera_s1.domain.ports.treasury_gateway import TransferSubmission
 from chimera_s1.domain.treasury.limits import ASSET, Direction, Wallet
-from chimera_s1.domain.treasury.reconciliation import ExecutionWindow, Movement, MovementStatus
+from chimera_s1.domain.treasury.reconciliation import (
+    CLIENT_ID_PREFIX,
+    ExecutionWindow,
+    Movement,
+    MovementStatus,
+)
 
 PATH = "/sapi/v1/sub-account/universalTransfer"
 PAGE_ROWS = 100
@@ -103,9 +108,11 @@ def _parse_row(direction: Direction, raw: Raw) -> HistoryRow:
     tran_id = str(row.tranId)
     ends = (account_type(direction.source), account_type(direction.target))
     accounts = (row.fromAccountType, row.toAccountType)
-    if not _ACCOUNT_TYPES.issuperset(accounts):
+    if row.asset != ASSET or _is_between_accounts(row):
+        return HistoryRow(tran_id, None)
+    if not _ACCOUNT_TYPES.issuperset(accounts) and not _is_of_other_client(row):
         raise InvalidValueError(f"unknown account type: {accounts}")
-    if row.asset != ASSET or accounts != ends or _is_between_accounts(row):
+    if accounts != ends:
         return HistoryRow(tran_id, None)
     if row.status not in _STATUS_BY_NAME:
         raise InvalidValueError(f"unknown status {row.status!r}")
@@ -120,6 +127,11 @@ def _parse_row(direction: Direction, raw: Raw) -> HistoryRow:
             row.clientTranId or "",
         ),
     )
+
+
+def _is_of_other_client(row: SubaccountTransferRow) -> bool:
+    """Whether another program gave it an id; ours begin as `client_id_of` makes them."""
+    return bool(row.clientTranId) and not str(row.clientTranId).startswith(CLIENT_ID_PREFIX)
 
 
 def _is_between_accounts(row: SubaccountTransferRow) -> bool:

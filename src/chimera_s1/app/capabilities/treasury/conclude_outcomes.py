@@ -72,7 +72,7 @@ class ConcludeOutcomes:
 
     def needs_income(self, transfer: Transfer, histories: SharedHistories) -> bool:
         """Whether the absence of a movement could prove something; the income read is costly."""
-        readable = transfer.direction not in histories.movement_errors
+        readable = not histories.movement_error(transfer)
         return (
             transfer.is_unresolved and readable and histories.read_at > self._visible_ms(transfer)
         )
@@ -85,7 +85,7 @@ class ConcludeOutcomes:
         state: ReconciliationState,
     ) -> None:
         """Raises: StoreUnavailableError, LedgerDamagedError, LedgerTooNewError: Not recorded."""
-        error = histories.movement_errors.get(transfer.direction, "")
+        error = histories.movement_error(transfer)
         match transfer.phase:
             case Phase.SUBMITTED | Phase.UNKNOWN:
                 if error and not isinstance(match_, Matched):
@@ -122,8 +122,8 @@ class ConcludeOutcomes:
         state: ReconciliationState,
     ) -> None:
         if isinstance(result, NoMatch) and self.needs_income(transfer, histories):
-            if histories.income_error:
-                await self.report_error(transfer, state, histories.income_error)
+            if income_error := histories.income_error(transfer):
+                await self.report_error(transfer, state, income_error)
                 return
             result = self._check_income(transfer, histories)
         match result:

@@ -4,6 +4,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
 
+from msgspec import Struct
+
 from chimera_s1.domain.errors import ExchangeRefusedError, ExchangeUnavailableError
 from chimera_s1.domain.ports.treasury_gateway import HistoryIncompleteError, TreasuryGateway
 from chimera_s1.domain.treasury.limits import Direction
@@ -24,13 +26,18 @@ MERGE_GAP_MS = 3_600_000
 _READ_ERRORS = (ExchangeUnavailableError, ExchangeRefusedError)
 
 
-class SharedHistories:
-    """Complete reads, or the error of an incomplete one.
+class _UnreadWindow(Struct, frozen=True):
+    """A window that was not read completely, and why."""
 
-    Attributes:
-        movement_errors: By direction; a direction without an error was read, or needs no read.
-        income_error: Empty if the income was read, or needs no read.
-    """
+    window: ExecutionWindow
+    error: str
+
+    def overlaps(self, other: ExecutionWindow) -> bool:
+        return self.window.start <= other.end and other.start <= self.window.end
+
+
+class SharedHistories:
+    """Complete reads, or the errors of incomplete ones."""
 
     def __init__(
         self, gateway: TreasuryGateway, timing: ReconciliationTiming, read_at: int
@@ -40,45 +47,53 @@ class SharedHistories:
             what was in the histories then, and nothing later is read.
         """
         self.read_at = read_at
-        self.movement_errors: dict[Direction, str] = {}
-        self.income_error = ""
         self._gateway = gateway
         self._timing = timing
         self._movements: dict[Direction, MovementIndex] = {}
+        self._movement_errors: dict[Direction, list[_UnreadWindow]] = defaultdict(list)
         self._income: dict[Decimal, list[IncomeRow]] = defaultdict(list)
+        self._income_errors: list[_UnreadWindow] = []
 
     async def read_movements(self, transfers: Iterable[Transfer]) -> None:
         """Read the wallet's history of each direction over the windows of *transfers*."""
         for direction, group in _by_direction(transfers).items():
             movements: list[Movement] = []
-            try:
-                for window in self._windows(group):
-                    movements += await self._read(direction, window)
-            except _READ_ERRORS as error:
-                self.movement_errors[direction] = str(error)
-            else:
-                self._movements[direction] = MovementIndex(movements)
+            for window in self._windows(group):
+                movements += await self._read(direction, window)
+            self._movements[direction] = MovementIndex(movements)
 
     async def _read(self, direction: Direction, window: ExecutionWindow) -> tuple[Movement, ...]:
         try:
             return await self._gateway.read_movements(direction, window)
-        except HistoryIncompleteError as error:
+        except _READ_ERRORS as error:
+            self._movement_errors[direction].append(_UnreadWindow(window, str(error)))
             # What is there may prove success; what is missing proves nothing.
-            self.movement_errors[direction] = str(error)
-            return error.usable
+            return error.usable if isinstance(error, HistoryIncompleteError) else ()
 
     async def read_income(self, transfers: Iterable[Transfer]) -> None:
         """Read the futures income over the windows of *transfers*; each request has weight 30."""
-        try:
-            for window in self._windows(transfers):
+        for window in self._windows(transfers):
+            try:
                 for row in await self._gateway.read_income(window):
                     self._income[row.amount].append(row)
-        except _READ_ERRORS as error:
-            self.income_error = str(error)
+            except _READ_ERRORS as error:
+                self._income_errors.append(_UnreadWindow(window, str(error)))
 
     def movements(self, direction: Direction) -> MovementIndex:
-        """Those that were read; where `movement_errors` has an error, others may be missing."""
+        """Those that were read; where `movement_error` has an error, others may be missing."""
         return self._movements.get(direction) or MovementIndex(())
+
+    def movement_error(self, transfer: Transfer) -> str:
+        """Why the wallet's history was not read completely over the transfer's window, or empty."""
+        return self._error_of(transfer, self._movement_errors.get(transfer.direction, ()))
+
+    def income_error(self, transfer: Transfer) -> str:
+        """Why the income was not read completely over the transfer's window, or empty."""
+        return self._error_of(transfer, self._income_errors)
+
+    def _error_of(self, transfer: Transfer, errors: Iterable[_UnreadWindow]) -> str:
+        own = execution_window(transfer, self._timing)
+        return next((each.error for each in errors if each.overlaps(own)), "")
 
     def movements_beside(self, transfers: Iterable[Transfer]) -> list[Movement]:
         """The movements that were made while one of *transfers* may have been executed."""

@@ -173,6 +173,8 @@ def test_a_row_that_is_not_understood_is_unusable_and_the_others_are_movements(
         (subaccount_page, SUBACCOUNT_ROW, {"asset": "BTC", "status": "STRANGE"}),
         (subaccount_page, SUBACCOUNT_ROW, {"fromAccountType": "MARGIN"}),
         (subaccount_page, SUBACCOUNT_ROW, {"toEmail": "sub@test.com"}),
+        (subaccount_page, SUBACCOUNT_ROW, {"asset": "BTC", "toAccountType": "MOON"}),
+        (subaccount_page, SUBACCOUNT_ROW, {"clientTranId": "theirs", "toAccountType": "MOON"}),
     ],
 )
 def test_rows_of_other_assets_count_as_rows_but_are_no_movements(
@@ -222,8 +224,14 @@ class Income:
 
 
 async def test_income_is_signed_and_within_the_window() -> None:
-    """Into the futures wallet is positive; other assets are left out."""
-    rows = (income_row(9), income_row(10, "-2.5"), income_row(11, asset="BNB"), income_row(21))
+    """Into the futures wallet is positive; other assets and types are left out."""
+    rows = (
+        income_row(9),
+        income_row(10, "-2.5"),
+        income_row(11, asset="BNB"),
+        income_row(12, incomeType="SOMETHING_NEW"),
+        income_row(21),
+    )
 
     async def all_rows(span: ExecutionWindow) -> tuple[Raw, ...]:  # noqa: ARG001 (any)
         return tuple(map(as_sent, rows))
@@ -250,7 +258,6 @@ async def test_income_is_read_page_by_page_and_each_row_once() -> None:
         pytest.param([income_row(t) for t in reversed(range(1_000))], id="the newest first"),
         pytest.param([income_row(7, "much")], id="no number"),
         pytest.param([income_row(7, "NaN")], id="no amount"),
-        pytest.param([income_row(7, incomeType="FUNDING_FEE")], id="not what was asked for"),
     ],
 )
 async def test_income_that_cannot_be_read_completely_raises(
