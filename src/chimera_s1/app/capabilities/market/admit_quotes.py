@@ -128,10 +128,14 @@ class AdmitQuotes:
         await self._lease.check()
         if not self.publishing:
             return ()
+        self._follow_term()
         instruments = {quote.instrument for quote in refused}
         self._foreign.update(dict.fromkeys(instruments, self._clock.monotonic_ms()))
         await self._seed(instruments)
-        admitted, _ = self.ids.assign(refused, self._clock.now_ms())
+        admitted, unseeded = self.ids.assign(refused, self._clock.now_ms())
+        if unseeded:
+            self.keep(unseeded)
+            self._unseeded.notify()
         self._ahead_seen = self.ids.ahead
         self._report_ahead(instruments, "were refused: another process writes these streams")
         return admitted

@@ -35,7 +35,8 @@ class HoldPublisherLease:
 
     Attributes:
         changes: Notified when this instance begins or ends to publish.
-        term: Counts how often it has begun.
+        term: Counts how often it has begun. After a pause that was longer than the lease it begins
+            again: another instance may have published meanwhile.
     """
 
     def __init__(
@@ -104,7 +105,8 @@ class HoldPublisherLease:
             else:
                 self._apply(holder, asked_ms)
             if lapsed and self.publishing:
-                self.changes.notify()
+                _log.warning("publishing again; lease %s had ended in a pause", self.name)
+                self._start_term(None)
 
     async def release(self) -> None:
         """Let a standby take over at once; if the lease cannot be reached, it expires."""
@@ -137,11 +139,14 @@ class HoldPublisherLease:
         if self._holds:
             return
         self._holds = True
-        self.term += 1
         if previous is None:
             _log.info("publishing; lease %s", self.name)
         else:
             _log.warning("publishing in place of %s; lease %s", previous.owner, self.name)
+        self._start_term(previous)
+
+    def _start_term(self, previous: LeaseHolder | None) -> None:
+        self.term += 1
         self._record("publisher.began", self._detail(previous))
         self.changes.notify()
 

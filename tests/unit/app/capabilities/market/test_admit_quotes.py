@@ -254,6 +254,35 @@ async def test_a_holder_that_was_replaced_stops_at_its_first_refusal(rig: Rig) -
     assert await other.publish(now(rig)) == ["3000-0"]
 
 
+async def test_a_holder_that_was_paused_reads_the_streams_again(rig: Rig) -> None:
+    """Another instance has published and died meanwhile: `ts` and ids continue after its last."""
+    one = rig.instance("one")
+    await one.lease.check()
+    await one.publish(now(rig))
+    await rig.clock.advance(MINUTE_MS)
+    rig.streams.append(now(rig), EntryId(NOON + MINUTE_MS, 0))
+    await one.lease.check()
+
+    assert await one.publish(now(rig)) == [f"{MINUTE_MS + 1000}-0"]
+    assert one.seeded == {quote().instrument: NOON + MINUTE_MS}
+    assert one.begun_after == [0, NOON + MINUTE_MS]
+
+
+@pytest.mark.parametrize("nodes_answer", [True, False])
+async def test_a_pause_found_by_a_refusal_loses_no_quote(rig: Rig, nodes_answer: bool) -> None:
+    """The lease is read because an id was refused: the quote is published in the new term."""
+    one = rig.instance("one")
+    await one.lease.check()
+    await one.publish(now(rig))
+    await rig.clock.advance(LEASE_MS)
+    refused = now(rig, 2.0)
+    rig.streams.unavailable = not nodes_answer
+    again = await one.admission.resolve([refused])
+    rig.streams.unavailable = False
+
+    assert [*again, *await one.publish()] == ([refused] if nodes_answer else ["3000-0"])
+
+
 async def test_a_holder_whose_lease_cannot_be_read_goes_on_after_a_refusal(rig: Rig) -> None:
     one = rig.instance("one")
     await one.lease.check()

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import anyio
+import pytest
 from anyio import wait_all_tasks_blocked as settle
 
 from chimera_s1.app.capabilities.market.hold_publisher_lease import (
@@ -178,22 +179,28 @@ async def test_a_paused_holder_does_not_publish_before_it_has_read_the_lease() -
     assert one.report().sentence.startswith("standby: other publishes")
 
 
-async def test_a_paused_holder_goes_on_where_its_lease_is_free_or_cannot_be_read() -> None:
-    """It does not begin again: no other instance has published in between."""
+@pytest.mark.parametrize("unavailable", [False, True])
+async def test_a_paused_holder_goes_on_in_a_new_term(unavailable: bool) -> None:
+    """Its lease is free or cannot be read. Meanwhile another instance may have published and
+    stopped, so that it reads the streams again.
+    """
     rig = Rig()
-    one = rig.instance("one")
+    one, other = rig.instance("one"), rig.instance("other")
     await one.check()
     await rig.clock.advance(LEASE_MS)
+    await other.check()
+    await other.release()
     assert not one.publishing
     seen = one.changes.version
+    rig.store.unavailable = unavailable
     await one.check()
-    assert (one.publishing, one.term) == (True, 1)
-    assert one.changes.version > seen
 
-    await rig.clock.advance(LEASE_MS)
-    rig.store.unavailable = True
+    assert (one.publishing, one.term) == (True, 2)
+    assert one.changes.version > seen
+    assert rig.kinds() == ["publisher.began"] * 3
+    rig.store.unavailable = False
     await one.check()
-    assert one.publishing
+    assert (one.publishing, one.term) == (True, 2)
 
 
 async def test_a_lease_that_never_expires_is_named() -> None:
