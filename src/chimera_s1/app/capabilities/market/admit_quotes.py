@@ -92,7 +92,8 @@ class AdmitQuotes:
     def admit(self, quotes: Sequence[Quote]) -> Sequence[Quote]:
         """Those of *quotes*, and of the kept ones, that may be published now."""
         if not self.publishing:
-            self.keep(quotes)
+            self._kept.extend(quotes)
+            self._drop_old()
             return ()
         self._follow_term()
         if self._kept:
@@ -115,8 +116,11 @@ class AdmitQuotes:
         self._unseeded.notify()
 
     def keep(self, quotes: Sequence[Quote]) -> None:
-        """Keep *quotes* until this instance publishes; their ids are then other ones."""
-        self._kept.extend(structs.replace(q, entry_id=None) if q.entry_id else q for q in quotes)
+        """Keep *quotes*, which were admitted, until this instance publishes; their ids are then
+        other ones. Newer quotes may be kept already.
+        """
+        again = [structs.replace(q, entry_id=None) if q.entry_id else q for q in quotes]
+        self._kept = deque(sorted([*self._kept, *again], key=_receipt))
         self._drop_old()
 
     async def resolve(self, refused: Sequence[Quote]) -> Sequence[Quote]:
@@ -220,6 +224,10 @@ class AdmitQuotes:
                 "repeated_total": self.ids.repeated,
             },
         )
+
+
+def _receipt(quote: Quote) -> tuple[int, int]:
+    return quote.received_ms, quote.update_id
 
 
 def _last_entry(entry: PublishedQuote | None) -> LastEntry | None:

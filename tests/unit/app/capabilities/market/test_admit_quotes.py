@@ -34,28 +34,29 @@ class Rig:
         self.store = MemoryPublisherLease(self.clock)
         self.events: list[tuple[str, EventDetail]] = []
 
-    def instance(self, owner: str) -> "Instance":
-        return Instance(self, owner)
+    def instance(self, owner: str, window: WindowMs = SECOND) -> "Instance":
+        return Instance(self, owner, window)
 
 
 class Instance:
     """One process: its lease, its admission, its publisher."""
 
-    def __init__(self, rig: Rig, owner: str) -> None:
+    def __init__(self, rig: Rig, owner: str, window: WindowMs) -> None:
         self.rig = rig
+        self.window = window
         self.lease = HoldPublisherLease(rig.store, owner, rig.clock, self._record)
         self.seeded: dict[InstrumentId, int] = {}
         self.begun_after: list[int] = []
         self.admission = AdmitQuotes(
             self.lease,
-            StreamIds(SECOND),
+            StreamIds(window),
             MemoryQuoteReader(rig.streams),
             clock=rig.clock,
             record=self._record,
             seed_feeds=self.seeded.update,
             on_begin=self._begin,
         )
-        self.publisher = MemoryQuotePublisher(rig.streams, SECOND)
+        self.publisher = MemoryQuotePublisher(rig.streams, window)
 
     async def publish(self, *quotes: Quote) -> list[str]:
         """Offer *quotes*, read what must be read first; the ids written, ms after noon."""
@@ -71,7 +72,7 @@ class Instance:
             again = await self.admission.resolve(report.refused)
             assert not (await self.publisher.publish(again)).refused
             admitted += again
-        return [_after_noon(entry_id(each, SECOND)) for each in admitted]
+        return [_after_noon(entry_id(each, self.window)) for each in admitted]
 
     def _begin(self) -> None:
         self.begun_after.append(self.admission.ids.newest_ms(Venue.SPOT))
@@ -281,6 +282,35 @@ async def test_a_pause_found_by_a_refusal_loses_no_quote(rig: Rig, nodes_answer:
     rig.streams.unavailable = False
 
     assert [*again, *await one.publish()] == ([refused] if nodes_answer else ["3000-0"])
+
+
+@pytest.mark.parametrize("window", [WindowMs(0), WindowMs(50), SECOND])
+@pytest.mark.parametrize("unavailable", [True, False])
+async def test_quotes_that_were_not_written_before_a_pause_are_published_after_it(
+    rig: Rig, window: WindowMs, unavailable: bool
+) -> None:
+    """They waited for their node. Quotes that came meanwhile are kept before they are given back,
+    and published after them.
+    """
+    one = rig.instance("one", window)
+    await one.lease.check()
+    await one.publish()
+    waiting = [structs.replace(now(rig, 1.0), update_id=7)]
+    one.admission.expect([waiting[0].instrument])
+    await one.publish()
+    assert one.admission.admit(waiting) == waiting
+    await rig.clock.advance(LEASE_MS)
+    newer = structs.replace(now(rig, 2.0), update_id=8)
+    assert one.admission.admit([newer]) == ()
+    one.admission.keep(waiting)
+    rig.store.unavailable = unavailable
+    await one.lease.check()
+
+    await one.publish()
+
+    bids = [dict(each.fields)["bid1"] for each in rig.streams.entries(newer.instrument)]
+    assert bids == ["1", "2"]
+    assert one.admission.ids.repeated == 0
 
 
 async def test_a_holder_whose_lease_cannot_be_read_goes_on_after_a_refusal(rig: Rig) -> None:
