@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Sequence
 
-from chimera_s1.domain.market.quote import Quote
+from chimera_s1.domain.market.quote import Quote, StreamKey
 
 WAITING_MAX = 100_000
 """More quotes than this do not wait in a lane: only the newest of each stream stays."""
@@ -51,7 +51,11 @@ class NodeLane:
         self.waiting += quotes
         if not newest_only and len(self.waiting) <= WAITING_MAX:
             return 0
-        newest = {(quote.instrument, quote.source): quote for quote in self.waiting}
+        newest: dict[StreamKey, Quote] = {}
+        for quote in self.waiting:
+            key = quote.instrument, quote.source
+            newest.pop(key, None)  # a replaced value would keep its place, before older quotes
+            newest[key] = quote
         replaced = len(self.waiting) - len(newest)
         self.waiting = list(newest.values())
         return replaced

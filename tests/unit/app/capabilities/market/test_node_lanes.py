@@ -70,11 +70,13 @@ class LaneBench:
             if self.levels[-1:] != [level]:
                 self.levels.append(level)
 
-    def offer(self, bid: float, instrument: InstrumentId = BTC) -> None:
+    def offer(
+        self, bid: float, instrument: InstrumentId = BTC, source: str = "binance.spot.bookTicker"
+    ) -> None:
         """A quote arrives now."""
         self._updates += 1
         now_ms = self.clock.now_ms()
-        made = quote(str(instrument), bid=bid, ts=now_ms, update_id=self._updates)
+        made = quote(str(instrument), bid=bid, ts=now_ms, update_id=self._updates, source=source)
         self.feed.receive(made)
 
     def bids(self, instrument: InstrumentId = BTC) -> list[float]:
@@ -208,6 +210,28 @@ async def test_a_pending_quote_is_not_published_after_a_newer_one_came(window: i
     assert bench.bids() == [2.0]
 
 
+@on_virtual_time
+async def test_quotes_of_two_channels_keep_the_order_of_their_windows() -> None:
+    """While the node is slow three windows are merged; the last one has a quote of one channel."""
+    bench = LaneBench(1000)
+    depth = "binance.spot.depth5"
+    async with bench.running():
+        bench.nodes.hang("left")
+        bench.offer(0.0)
+        await bench.advance(1_000)
+        for bid in (1.0, 3.0):
+            bench.offer(bid)
+            bench.offer(bid + 1, source=depth)
+            await bench.advance(1_000)
+        bench.offer(5.0)
+        await bench.advance(1_000)
+        bench.nodes.resume("left")
+        await bench.advance(1_000)
+
+    assert bench.bids() == [0.0, 4.0, 5.0]
+    assert bench.nodes.counters.refused == 0
+
+
 async def play(bench: LaneBench, steps: Sequence[str]) -> None:
     async with bench.running():
         for number, step in enumerate(steps):
@@ -254,4 +278,4 @@ def test_a_lane_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     quotes = [quote(bid=1.0), quote("spot/ETHUSDT", bid=2.0), quote(bid=3.0), quote(bid=4.0)]
 
     assert [lane.add([each], 0.0, newest_only=False) for each in quotes] == [0, 0, 0, 2]
-    assert [each.bid for each in lane.take()] == [4.0, 2.0]
+    assert [each.bid for each in lane.take()] == [2.0, 4.0]
