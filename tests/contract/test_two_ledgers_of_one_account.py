@@ -64,12 +64,12 @@ async def test_a_new_ledger_asks_an_operator_about_movements_it_cannot_explain(
     async with recreated.serving() as desk:
         again = await desk.transfer("t1", "25")
         assert (again.status_code, again.json()["code"]) == (503, "treasury.account")
-        assert "this ledger is new" in again.json()["detail"]
+        assert "this ledger does not know" in again.json()["detail"]
         assert await site.moved() == ["SPOT 25"]
 
         code, out, err = await recreated.command("ledger", "take-account")
         assert (code, out.splitlines()[-1]) == (1, "Take the account for this ledger? [y/N]: "), err
-        assert "this ledger is new" in (await desk.read_treasury_health())["detail"]
+        assert "this ledger does not know" in (await desk.read_treasury_health())["detail"]
 
         code, out, err = await recreated.command("ledger", "take-account", "--yes")
         assert code == 0, err

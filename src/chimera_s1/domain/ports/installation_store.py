@@ -16,6 +16,11 @@ class InstallationFact(StrEnum):
     START = "start"
     """Why the ledger may send transfers although it began empty."""
 
+    CONFIRMED = "confirmed"
+    """When an operator first took the account for the ledger, epoch ms: until then, the operator
+    answers for movements that it does not know.
+    """
+
 
 class InstallationStore(Protocol):
     """Facts that are written once and never change; calls may raise `StoreUnavailableError`."""

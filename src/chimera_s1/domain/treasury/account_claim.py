@@ -14,7 +14,7 @@ from chimera_s1.domain.operations.health import Level, count
 from chimera_s1.domain.treasury.reconciliation import Movement, MovementStatus
 
 UNEXPLAINED_SPAN_MS = 7 * 86_400_000
-"""A new ledger looks this far back for movements; the sub-account history allows no longer read."""
+"""Before a claim, movements are compared this far back; the sub-account history has no more."""
 
 _TAKE = "chimera-s1 ledger take-account"
 _HOW_TO = "docs/how-to/keep-the-ledger.md"
@@ -45,7 +45,8 @@ class AccountEvidence(Struct, frozen=True, kw_only=True):
         reached: The head that this installation has recorded beside the claim; None if there is
             none.
         hash_there: The hash of this ledger's commit at `reached.seq`; empty if it is shorter.
-        movements: Of the account in the last seven days; None while not read.
+        movements: Of the account in the last seven days, without those that the ledger knows or an
+            operator has confirmed; None while not read.
     """
 
     account: str
@@ -120,7 +121,7 @@ class OfOtherAccount(Struct, frozen=True):
 
 
 class UnexplainedMovements(Struct, frozen=True):
-    """The ledger is new, but money was moved in the account."""
+    """Money was moved in the account that this ledger does not know: another one may know it."""
 
     account: str
     number: int
@@ -131,9 +132,9 @@ class UnexplainedMovements(Struct, frozen=True):
     def reason_to_hold(self) -> str:
         moved = count(self.number, "transfer")
         return (
-            f"this ledger is new, but account {self.account} had {moved} between its wallets in "
-            f"the last 7 days: nothing is sent; restore the ledger that made them (see {_HOW_TO}), "
-            f"or if there is none, because they were made by hand, run {_TAKE}"
+            f"account {self.account} had {moved} between its wallets in the last 7 days that this "
+            "ledger does not know: nothing is sent. If a ledger made them, restore it (see "
+            f"{_HOW_TO}). If they were made by hand, run {_TAKE}"
         )
 
 
@@ -157,7 +158,7 @@ class LedgerFellBack(Struct, frozen=True):
 
 
 class ReadMovements(Struct, frozen=True):
-    """The ledger is new: the account's movements are needed for a verdict."""
+    """Another ledger may have moved the money: the account's movements are needed for a verdict."""
 
 
 class WriteClaim(Struct, frozen=True):
@@ -179,19 +180,27 @@ def judge(evidence: AccountEvidence, last: AccountVerdict) -> AccountVerdict | N
         return OfOtherAccount(account, evidence.ledger_account)
     if claim is not None and claim.installation != own:
         return HeldByOther(account, own, claim.installation)
-    if (unproven := _judge_start(evidence)) is not None:
-        return unproven
     if evidence.reached is not None and evidence.hash_there != evidence.reached.hash:
         return LedgerFellBack(account, own, evidence.reached)
-    if claim is not None:
-        return Own()
-    # A claim that vanished was the other's; its holder writes it again.
-    return last if isinstance(last, HeldByOther) else WriteClaim()
+    if claim is None and isinstance(last, HeldByOther | LedgerFellBack):
+        return last  # The claim that vanished was the other's; its holder writes it again.
+    if (unproven := _judge_movements(evidence, last)) is not None:
+        return unproven
+    return WriteClaim() if claim is None else Own()
 
 
-def _judge_start(evidence: AccountEvidence) -> UnexplainedMovements | ReadMovements | None:
-    """None where the ledger may send transfers although it may be new."""
-    if evidence.may_start or (evidence.claim is not None and evidence.claim.by_operator):
+def _judge_movements(
+    evidence: AccountEvidence, last: AccountVerdict
+) -> UnexplainedMovements | ReadMovements | None:
+    """None where no other ledger can have moved the account's money. Only Redis knows of other
+    ledgers, so after a flush a process that has not held the claim itself asks the exchange.
+    """
+    claim = evidence.claim
+    if claim is None:
+        proven = evidence.may_start and isinstance(last, Own)
+    else:
+        proven = evidence.may_start or claim.by_operator
+    if proven:
         return None
     if evidence.movements is None:
         return ReadMovements()

@@ -59,12 +59,18 @@ def test_the_claim_decides_whatever_the_verdict_was(last: AccountVerdict) -> Non
 
 
 def test_a_missing_claim_is_written_again() -> None:
-    """Flushed, or lost in a failover. One that another held is left to its holder."""
+    """Flushed, or lost in a failover. One that another held is left to its holder; a process that
+    has not held it itself asks the exchange first.
+    """
     lost = replace(ESTABLISHED, claim=None)
 
     assert judge(lost, Own()) == WriteClaim()
-    assert judge(lost, Unchecked()) == WriteClaim()
-    assert judge(lost, HELD_BY_OTHER) == HELD_BY_OTHER
+    assert judge(lost, Unchecked()) == ReadMovements()
+    assert judge(replace(lost, movements=()), Unchecked()) == WriteClaim()
+    unknown = replace(lost, movements=(movement(),))
+    assert judge(unknown, Unchecked()) == UnexplainedMovements(ACCOUNT, 1)
+    for refusal in (HELD_BY_OTHER, LedgerFellBack(ACCOUNT, OWN_ID, HEAD)):
+        assert judge(replace(lost, reached=None), refusal) == refusal
 
 
 def test_a_new_ledger_claims_an_account_without_movements() -> None:

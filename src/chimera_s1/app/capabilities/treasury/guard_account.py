@@ -60,6 +60,9 @@ CLOCK_WAIT_MS, CLOCK_WAITS_MAX = 50.0, 40
 RETRIES = Backoff(base_ms=500, max_wait_ms=30_000, jitter_ms=0)
 _STEPS_MAX = 4
 
+MOVEMENTS_INTERVAL_MS = 60_000.0
+"""Between reads of the account's movements, while they forbid the claim."""
+
 _ERRORS = (
     ConfigurationError,
     ExchangeRefusedError,
@@ -112,6 +115,7 @@ class GuardAccount:
         self._account_due_ms = 0.0
         self._facts: dict[InstallationFact, str] = {}
         self._movements: Sequence[Movement] | None = None
+        self._movements_due_ms = 0.0
         self._verified_head: LedgerHead | None = None
         self._exchange_failures = 0
         self._clock_waits = 0
@@ -181,7 +185,8 @@ class GuardAccount:
     async def _take(self, step: NextStep, evidence: AccountEvidence) -> None:
         match step:
             case ReadMovements():
-                self._movements = await self._read_movements()
+                self._movements = await self._read_unexplained_movements()
+                self._movements_due_ms = self._clock.monotonic_ms() + MOVEMENTS_INTERVAL_MS
             case WriteClaim():
                 await self._record_start(evidence)
                 claim = AccountClaim(
@@ -210,6 +215,8 @@ class GuardAccount:
         installation = await self._recorded(InstallationFact.ID, self._new_id())
         has_commits = self._ledger.head.seq > 0
         reached = await self._claims.reached(account, installation)
+        if self._clock.monotonic_ms() >= self._movements_due_ms:
+            self._movements = None
         return AccountEvidence(
             account=account,
             installation=installation,
@@ -234,11 +241,20 @@ class GuardAccount:
             return reached.hash
         return await self._ledger.hash_at(reached.seq)
 
-    async def _read_movements(self) -> tuple[Movement, ...]:
+    async def _read_unexplained_movements(self) -> tuple[Movement, ...]:
+        """Those that the ledger does not know; what it has only observed, another one may know."""
         now_ms = round(self._exchange_ms())
-        window = ExecutionWindow(now_ms - UNEXPLAINED_SPAN_MS, now_ms)
+        confirmed_ms = int(await self._recorded(InstallationFact.CONFIRMED) or 0)
+        window = ExecutionWindow(max(now_ms - UNEXPLAINED_SPAN_MS, confirmed_ms + 1), now_ms)
         found = [await self._gateway.read_movements(each, window) for each in Direction]
-        return tuple(movement for movements in found for movement in movements)
+        return tuple(
+            [
+                movement
+                for movements in found
+                for movement in movements
+                if await self._ledger.movement_owner(movement.tran_id) is None
+            ]
+        )
 
     async def _record_own(self, evidence: AccountEvidence) -> AccountEvidence:
         """Record what later verdicts need; the evidence as it is now."""
@@ -270,9 +286,12 @@ class GuardAccount:
         return recorded
 
     async def _record_start(self, evidence: AccountEvidence) -> None:
+        cause, claim = "no movements in the last 7 days", evidence.claim
+        if claim is not None and claim.by_operator:
+            cause = "taken by an operator"
+            confirmed_ms = claim.taken_at or self._clock.now_ms()
+            await self._recorded(InstallationFact.CONFIRMED, f"{confirmed_ms}")
         if not evidence.may_start:
-            taken = evidence.claim is not None and evidence.claim.by_operator
-            cause = "taken by an operator" if taken else "no movements in the last 7 days"
             await self._recorded(InstallationFact.START, cause)
 
     def _change_verdict(self, verdict: AccountVerdict) -> None:

@@ -9,6 +9,7 @@ from chimera_s1.app.capabilities.treasury.guard_account import (
     CLOCK_WAIT_MS,
     CLOCK_WAITS_MAX,
     FIRST_CHECK_WAIT_S,
+    MOVEMENTS_INTERVAL_MS,
 )
 from chimera_s1.app.capabilities.treasury.transfer_admission import AccountNotClaimedError
 from chimera_s1.domain.errors import ClockUncertainError, ExchangeRefusedError
@@ -229,7 +230,7 @@ async def test_a_new_ledger_of_a_used_account_waits_for_an_operator() -> None:
     await instance.guard.check()
 
     assert instance.guard.verdict == UnexplainedMovements(ACCOUNT, 1)
-    assert "this ledger is new" in await refused(instance, "t1")
+    assert "this ledger does not know" in await refused(instance, "t1")
     assert claims.stored == {}
 
     own_id = world.installation.facts[InstallationFact.ID]
@@ -305,6 +306,75 @@ async def test_an_old_backup_moves_nothing_until_an_operator_takes_the_account()
     await claims.replace(ACCOUNT, AccountClaim(installation=own_id, by_operator=True))
     await restored.guard.check()
     assert await move(restored, "t2") is TransferStatus.DONE
+
+
+@pytest.mark.parametrize("with_commits", [False, True])
+@on_virtual_time
+async def test_a_refused_ledger_that_restarts_after_a_flush_takes_no_claim(
+    with_commits: bool,
+) -> None:
+    """Its process no longer knows that it was refused; the account's history has a movement of
+    the holder. A movement that it has observed as foreign is no less another ledger's.
+    """
+    world, claims = TreasuryHarness(), MemoryAccountClaims()
+    refused_world = second_world(world)
+    if with_commits:
+        assert await move(TreasuryInstance(refused_world), "old") is TransferStatus.DONE
+        claims.stored[ACCOUNT] = AccountClaim(installation="holder", by_operator=True)
+        await world.installation.record(InstallationFact.ID, "holder")
+    holder, second = instance_in(world, claims), instance_in(refused_world, claims)
+    await holder.guard.check()
+    await second.guard.check()
+    assert isinstance(second.guard.verdict, HeldByOther)
+    assert await move(holder, "t1") is TransferStatus.DONE
+    await second.ledger.record_foreign_movement(world.gateway.movements_made[-1], "tester")
+    claims.stored.clear()
+    claims.heads.clear()
+
+    restarted = instance_in(refused_world, claims)
+    await restarted.guard.check()
+
+    assert restarted.guard.verdict == UnexplainedMovements(ACCOUNT, 1)
+    assert "this ledger does not know" in await refused(restarted, "t1")
+    assert claims.stored == {}
+
+
+@on_virtual_time
+async def test_a_backup_whose_recorded_head_was_lost_takes_no_claim() -> None:
+    """Its own movements it knows, those after it only the account's history."""
+    world, claims = TreasuryHarness(), MemoryAccountClaims()
+    instance = instance_in(world, claims)
+    await instance.guard.check()
+    backup = second_world(world)
+    backup.installation = world.installation
+    assert await move(instance, "t1") is TransferStatus.DONE
+    claims.stored.clear()
+    claims.heads.clear()
+
+    restarted = instance_in(world, claims)
+    await restarted.guard.check()
+    assert restarted.guard.verdict == Own()
+    claims.stored.clear()
+    claims.heads.clear()
+    restored = instance_in(backup, claims)
+    await restored.guard.check()
+    assert restored.guard.verdict == UnexplainedMovements(ACCOUNT, 1)
+
+
+@on_virtual_time
+async def test_movements_that_forbid_the_claim_are_read_again() -> None:
+    """Not with every check: each read costs the exchange's weight."""
+    world, claims = TreasuryHarness(), MemoryAccountClaims()
+    world.gateway.add_movement(TO_SPOT, transfer_request("t").amount)
+    await world.clock.sleep_ms(7 * DAY_MS - 1_000)
+    instance = instance_in(world, claims)
+    verdicts = []
+    for wait_ms in (0, CHECK_INTERVAL_MS, MOVEMENTS_INTERVAL_MS):
+        await world.clock.sleep_ms(wait_ms)
+        await instance.guard.check()
+        verdicts.append(instance.guard.verdict)
+
+    assert verdicts == [UnexplainedMovements(ACCOUNT, 1)] * 2 + [Own()]
 
 
 class LateClaims(MemoryAccountClaims):
