@@ -188,7 +188,6 @@ class GuardAccount:
                 self._movements = await self._read_unexplained_movements()
                 self._movements_due_ms = self._clock.monotonic_ms() + MOVEMENTS_INTERVAL_MS
             case WriteClaim():
-                await self._record_start(evidence)
                 claim = AccountClaim(
                     installation=evidence.installation, taken_at=self._clock.now_ms()
                 )

@@ -105,6 +105,9 @@ async def test_two_ledgers_that_start_at_once_agree_on_one() -> None:
 
     verdicts = [type(instance.guard.verdict) for instance in instances]
     assert sorted(verdicts, key=lambda each: each.__name__) == [HeldByOther, Own]
+    for instance, verdict in zip(instances, verdicts, strict=True):
+        may_start = InstallationFact.START in instance.world.installation.facts
+        assert may_start == (verdict is Own)
 
 
 @on_virtual_time
