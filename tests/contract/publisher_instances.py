@@ -126,7 +126,7 @@ async def running_instance(
             RedisQuoteReader(lease_client, timeout_s=1.0),
             clock=clock,
             record=record,
-            seed_feeds=lambda _: None,
+            seed_feeds=lambda *_: None,
             on_begin=lambda: None,
         )
         publish = PublishQuotes(

@@ -63,7 +63,7 @@ class ScriptedMarketFeed:
         self._counters.drained += len(quotes)
         return quotes
 
-    def seed(self, last_ts: Mapping[InstrumentId, int]) -> None:
+    def seed(self, last_ts: Mapping[InstrumentId, int], term: int | None) -> None:  # noqa: ARG002
         self.seeds.update(last_ts)
 
     def last_message_ms(self) -> dict[str, int]:

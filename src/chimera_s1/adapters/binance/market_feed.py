@@ -140,8 +140,8 @@ class BinanceMarketFeed:
         ]
         return self._windows.drain(frames, unfinished=unfinished)
 
-    def seed(self, last_ts: Mapping[InstrumentId, int]) -> None:
-        self._windows.seed(last_ts)
+    def seed(self, last_ts: Mapping[InstrumentId, int], term: int | None) -> None:
+        self._windows.seed(last_ts, term)
 
     def last_message_ms(self) -> dict[str, int]:
         return {

@@ -182,8 +182,12 @@ class MarketFeed(Protocol):
         """
         ...
 
-    def seed(self, last_ts: Mapping[InstrumentId, int]) -> None:
-        """Continue after the `ts` of each instrument's last entry; call it before publishing."""
+    def seed(self, last_ts: Mapping[InstrumentId, int], term: int | None) -> None:
+        """Continue after the `ts` of each last entry of this venue; call it before publishing.
+
+        Times far ahead of the clock are left out, and reported as its step once in each *term* of
+        publishing; None: they are not reported.
+        """
         ...
 
     def last_message_ms(self) -> Mapping[str, int]:

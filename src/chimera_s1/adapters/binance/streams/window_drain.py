@@ -45,26 +45,30 @@ class WindowDrain:
         self._progress = WindowProgress(window)
         self._streams: tuple[BookStream, ...] = ()
         self._seeds: dict[InstrumentId, int] = {}
+        self._reported_term: int | None = None
 
     def serve(self, streams: Sequence[BookStream]) -> None:
         """Drain *streams* from now on."""
         self._streams = tuple(streams)
         self._seed_streams()
 
-    def seed(self, last_ts: Mapping[InstrumentId, int]) -> None:
-        """Continue after the `ts` of each instrument's last entry.
+    def seed(self, last_ts: Mapping[InstrumentId, int], term: int | None) -> None:
+        """Continue after the `ts` of each last entry of the venue; see `MarketFeed.seed`.
 
         One that is more than a second ahead was written by a clock that has stepped back since, or
         by another machine's: `ts` starts again.
         """
         now_ms, ahead_ms = self._clock.now_ms(), 0
         for instrument, ts in last_ts.items():
+            if instrument.venue is not self._venue:
+                continue
             if self._progress.seed(ts, now_ms):
                 self._seeds[instrument] = ts
             else:
                 ahead_ms = max(ahead_ms, ts - now_ms)
         self._seed_streams()
-        if ahead_ms:
+        if ahead_ms and term not in {None, self._reported_term}:
+            self._reported_term = term
             self._listener(ClockStepped(self._venue, -ahead_ms, now_ms + ahead_ms))
 
     def drain(self, frames: Sequence[BookFrames], *, unfinished: bool = False) -> list[Quote]:

@@ -36,7 +36,8 @@ _log = logging.getLogger(__name__)
 class AdmitQuotes:
     """Args:
         record: Queues an event for `ops:events`.
-        seed_feeds: Gets the `ts` of the last entries, epoch ms: that of new quotes is not before.
+        seed_feeds: Called with the `ts` of last entries, epoch ms, and the term; see
+            `MarketFeed.seed`.
         on_begin: Called when this instance begins to publish, once the last entries were read.
 
     Attributes:
@@ -54,7 +55,7 @@ class AdmitQuotes:
         *,
         clock: Clock,
         record: Callable[[str, EventDetail], None],
-        seed_feeds: Callable[[Mapping[InstrumentId, int]], None],
+        seed_feeds: Callable[[Mapping[InstrumentId, int], int | None], None],
         on_begin: Callable[[], None],
     ) -> None:
         self.changes = ChangeSignal()
@@ -135,7 +136,7 @@ class AdmitQuotes:
         self._follow_term()
         instruments = {quote.instrument for quote in refused}
         self._foreign.update(dict.fromkeys(instruments, self._clock.monotonic_ms()))
-        await self._seed(instruments)
+        await self._seed(instruments, report_step=False)
         admitted, unseeded = self.ids.assign(refused, self._clock.now_ms())
         if unseeded:
             self.keep(unseeded)
@@ -176,7 +177,7 @@ class AdmitQuotes:
             if not instruments:
                 continue
             term = self._term
-            found = await self._seed(instruments)
+            found = await self._seed(instruments, report_step=True)
             for instrument in instruments - found:
                 # Its node does not answer. Redis will still refuse an id that does not fit.
                 self.ids.seed(instrument, None, self._clock.now_ms())
@@ -185,7 +186,9 @@ class AdmitQuotes:
                 self._on_begin()
             self.changes.notify()
 
-    async def _seed(self, instruments: Collection[InstrumentId]) -> set[InstrumentId]:
+    async def _seed(
+        self, instruments: Collection[InstrumentId], *, report_step: bool
+    ) -> set[InstrumentId]:
         """Continue after the last entries of *instruments*; those whose node answers."""
         term = self._lease.term
         entries = await self._reader.last_entries(instruments)
@@ -193,7 +196,8 @@ class AdmitQuotes:
             found = {instrument: _last_entry(entry) for instrument, entry in entries.items()}
             for instrument, last in found.items():
                 self.ids.seed(instrument, last, self._clock.now_ms())
-            self._seed_feeds({instrument: last.ts for instrument, last in found.items() if last})
+            last_ts = {instrument: last.ts for instrument, last in found.items() if last}
+            self._seed_feeds(last_ts, term if report_step else None)
         return set(entries)
 
     def _drop_old(self) -> None:

@@ -68,9 +68,9 @@ def make_admission(
     marks: tuple[MarkDowntime, ...],
     clock: Clock,
 ) -> AdmitQuotes:
-    def seed(last_ts: Mapping[InstrumentId, int]) -> None:
+    def seed(last_ts: Mapping[InstrumentId, int], term: int | None) -> None:
         for feed in feeds:
-            feed.seed(last_ts)
+            feed.seed(last_ts, term)
 
     def begin() -> None:
         for mark in marks:

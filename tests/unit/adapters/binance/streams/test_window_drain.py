@@ -243,7 +243,7 @@ def test_ts_continues_after_the_last_entry_of_the_stream(ahead_ms: int) -> None:
     """It was written before a restart, or by another machine whose clock is ahead of ours."""
     feed = Feed(100)
     last_ts = START_MS + ahead_ms
-    feed.drains.seed({BTC: last_ts})
+    feed.drains.seed({BTC: last_ts}, 1)
     feed.offset = ClockOffset(0.0, 0.0)
     feed.exchange_ahead_ms = -10_000
     quotes: list[Quote] = []
@@ -261,13 +261,26 @@ def test_ts_continues_after_the_last_entry_of_the_stream(ahead_ms: int) -> None:
 def test_a_last_entry_far_ahead_of_the_clock_is_a_step() -> None:
     """The clock stepped back while the service was stopped: waiting for it would take an hour."""
     feed = Feed(100)
-    feed.drains.seed({BTC: START_MS + 3_600_000})
+    feed.drains.seed({BTC: START_MS + 3_600_000}, 1)
     feed.receive()
     feed.clock.pass_time(100)
     (quote,) = feed.drain()
 
     assert quote.ts == START_MS
     assert feed.events == [ClockStepped(Venue.PERP, -3_600_000, START_MS + 3_600_000)]
+
+
+def test_a_last_entry_that_is_ahead_is_reported_once_a_term() -> None:
+    """And by the feed of its venue only; after a refused id it is not reported."""
+    feed = Feed(100)
+    spot = InstrumentId(Venue.SPOT, BTC.symbol)
+    for term in (None, 1, 1, None, 2, 2):
+        feed.drains.seed({spot: START_MS + 7_200_000}, term)
+    assert feed.events == []
+    for term in (None, 1, 1, None, 2, 2):
+        feed.drains.seed({BTC: START_MS + 3_600_000}, term)
+
+    assert feed.events == [ClockStepped(Venue.PERP, -3_600_000, START_MS + 3_600_000)] * 2
 
 
 def test_a_pause_between_two_readings_is_no_step() -> None:

@@ -1,5 +1,7 @@
 """Quotes between the feeds and their streams: standby, take-over, refused ids."""
 
+from collections.abc import Mapping
+
 import anyio
 import pytest
 from anyio import wait_all_tasks_blocked as settle
@@ -46,6 +48,7 @@ class Instance:
         self.window = window
         self.lease = HoldPublisherLease(rig.store, owner, rig.clock, self._record)
         self.seeded: dict[InstrumentId, int] = {}
+        self.seeded_terms: list[int | None] = []
         self.begun_after: list[int] = []
         self.admission = AdmitQuotes(
             self.lease,
@@ -53,7 +56,7 @@ class Instance:
             MemoryQuoteReader(rig.streams),
             clock=rig.clock,
             record=self._record,
-            seed_feeds=self.seeded.update,
+            seed_feeds=self._seed,
             on_begin=self._begin,
         )
         self.publisher = MemoryQuotePublisher(rig.streams, window)
@@ -73,6 +76,10 @@ class Instance:
             assert not (await self.publisher.publish(again)).refused
             admitted += again
         return [_after_noon(entry_id(each, self.window)) for each in admitted]
+
+    def _seed(self, last_ts: Mapping[InstrumentId, int], term: int | None) -> None:
+        self.seeded.update(last_ts)
+        self.seeded_terms.append(term)
 
     def _begin(self) -> None:
         self.begun_after.append(self.admission.ids.newest_ms(Venue.SPOT))
@@ -207,6 +214,7 @@ async def test_an_id_that_is_ahead_of_the_clock_is_continued_and_reported(rig: R
     assert detail["last_id"] == f"{NOON + 60_001}-0"
     assert detail["lease"] == "publisher"
     assert one.admission.ids.ahead == 2
+    assert one.seeded_terms == [1, None], "a refusal says nothing about this machine's clock"
     assert one.admission.report().level is Level.YELLOW
     assert "another process writes 1 stream" in one.admission.report().sentence
     await rig.clock.advance(60_000)
