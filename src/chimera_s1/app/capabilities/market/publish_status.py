@@ -3,11 +3,13 @@
 from collections.abc import Sequence
 
 import anyio
+from msgspec.structs import replace
 
 from chimera_s1.app.capabilities.market.hold_publisher_lease import HoldPublisherLease
 from chimera_s1.app.capabilities.operations.outbox import REDIS_ERRORS
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.market.liveness import WHOLE_CONNECTION, Liveness, StatusChange
+from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.market_status import MarketStatus
 
 _MARKERS = frozenset({Liveness.GAP, Liveness.RESUMED})
@@ -17,12 +19,14 @@ _MARKERS = frozenset({Liveness.GAP, Liveness.RESUMED})
 class PublishStatus:
     """Implements `domain.ports.market_status.MarketStatus` on another one.
 
-    After a take-over the state of every symbol is written: the predecessor's may differ.
+    After a take-over the state of every symbol is written, with the `ts` of now: the predecessor's
+    may differ, and its last entry is newer than the change of state here.
     """
 
-    def __init__(self, status: MarketStatus, lease: HoldPublisherLease) -> None:
+    def __init__(self, status: MarketStatus, lease: HoldPublisherLease, clock: Clock) -> None:
         self._status = status
         self._lease = lease
+        self._clock = clock
         self._states: dict[Venue, dict[tuple[str, str], StatusChange]] = {
             venue: {} for venue in Venue
         }
@@ -38,7 +42,8 @@ class PublishStatus:
             term = self._lease.term
             if term != self._terms[venue]:
                 markers = [each for each in changes if each.state in _MARKERS]
-                changes = [*markers, *states.values()]
+                now_ms = self._clock.now_ms()
+                changes = [*markers, *(replace(each, ts=now_ms) for each in states.values())]
             if changes:
                 await self._status.append(venue, changes)
             self._terms[venue] = term

@@ -89,9 +89,9 @@ def make_admission(
 
 
 def make_status(
-    settings: MarketSettings, client: ClusterClient, lease: HoldPublisherLease
+    settings: MarketSettings, client: ClusterClient, lease: HoldPublisherLease, clock: Clock
 ) -> PublishStatus:
-    return PublishStatus(RedisMarketStatus(client, maxlen=settings.stream_maxlen), lease)
+    return PublishStatus(RedisMarketStatus(client, maxlen=settings.stream_maxlen), lease, clock)
 
 
 def lease_workers(

@@ -63,7 +63,7 @@ async def open_market(
         make_publisher(settings, quotes_client, clock) as publisher,
     ):
         lease = make_lease(settings, base, lease_client, operations)
-        status = make_status(settings, status_client, lease)
+        status = make_status(settings, status_client, lease, clock)
         probes = ProbeBooks(operations.exchange, clock)
         board = QuoteBoard()
         lag = LatencyHistogram(QUOTE_LAG, QUOTE_LAG_HELP, QUOTE_LAG_BOUNDS_MS)

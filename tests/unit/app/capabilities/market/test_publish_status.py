@@ -28,7 +28,7 @@ class Rig:
         self.store = MemoryPublisherLease(self.clock)
         self.written = MemoryMarketStatus()
         self.lease = HoldPublisherLease(self.store, "one", self.clock, lambda *_: None)
-        self.status = PublishStatus(self.written, self.lease)
+        self.status = PublishStatus(self.written, self.lease, self.clock)
 
     async def stand_by(self) -> None:
         await self.store.acquire("other", LEASE_MS)
@@ -37,6 +37,9 @@ class Rig:
     async def take_over(self) -> None:
         await self.store.release("other")
         await self.lease.check()
+
+    def times(self) -> Sequence[tuple[int, int]]:
+        return [(each.ts, each.since) for _, each in self.written.changes]
 
     def changes(self) -> Sequence[tuple[str, str]]:
         return [(each.symbol, each.state.value) for _, each in self.written.changes]
@@ -63,9 +66,11 @@ async def test_a_standby_writes_nothing_and_after_a_take_over_every_state() -> N
         await rig.status.append(Venue.SPOT, [change("A", Liveness.LIVE)])
         await rig.status.append(Venue.PERP, [change("B", Liveness.QUIET)])
         assert rig.changes() == []
+        await rig.clock.advance(LEASE_MS / 2)
         await rig.take_over()
         await settle()
         assert rig.changes() == [("A", "LIVE"), ("B", "QUIET")]
+        assert rig.times() == [(rig.clock.now_ms(), 1)] * 2, "not before the predecessor's entries"
         await rig.status.append(Venue.SPOT, [change("A", Liveness.STALE)])
         tasks.cancel_scope.cancel()
 
