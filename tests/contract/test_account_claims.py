@@ -44,18 +44,20 @@ async def test_the_first_claim_stays(claims: AccountClaims) -> None:
     """Another account, or the same number in another environment, is claimed separately."""
     assert await claims.read(ACCOUNT) is None
 
-    assert await claims.claim(ACCOUNT, FIRST) == FIRST
-    assert await claims.claim(ACCOUNT, SECOND) == FIRST
-    assert await claims.claim(OTHER_ACCOUNT, SECOND) == SECOND
+    await claims.claim(ACCOUNT, FIRST)
+    await claims.claim(ACCOUNT, SECOND)
+    await claims.claim(OTHER_ACCOUNT, SECOND)
 
     assert await claims.read(ACCOUNT) == FIRST
+    assert await claims.read(OTHER_ACCOUNT) == SECOND
 
 
 async def test_of_many_callers_at_once_one_gets_the_account(claims: AccountClaims) -> None:
-    seen: list[AccountClaim] = []
+    seen: list[AccountClaim | None] = []
 
     async def claim(number: int) -> None:
-        seen.append(await claims.claim(ACCOUNT, AccountClaim(installation=f"{number}")))
+        await claims.claim(ACCOUNT, AccountClaim(installation=f"{number}"))
+        seen.append(await claims.read(ACCOUNT))
 
     async with anyio.create_task_group() as tasks:
         for number in range(20):
@@ -68,8 +70,8 @@ async def test_of_many_callers_at_once_one_gets_the_account(claims: AccountClaim
 async def test_an_operator_replaces_a_claim(claims: AccountClaims) -> None:
     """Also where there is none. The head that the installation had reached is forgotten."""
     assert await claims.replace(ACCOUNT, FIRST) is None
-    await claims.record_reached(ACCOUNT, FIRST.installation, HEAD)
-    await claims.record_reached(ACCOUNT, SECOND.installation, HEAD)
+    await claims.record_reached(ACCOUNT, FIRST.installation, HEAD, after=None)
+    await claims.record_reached(ACCOUNT, SECOND.installation, HEAD, after=None)
 
     assert await claims.replace(ACCOUNT, SECOND) == FIRST
 
@@ -78,14 +80,20 @@ async def test_an_operator_replaces_a_claim(claims: AccountClaims) -> None:
     assert await claims.reached(ACCOUNT, FIRST.installation) == HEAD
 
 
-async def test_recording_a_head_returns_the_one_before(claims: AccountClaims) -> None:
-    """So of two copies of a ledger, the second one learns of the first."""
-    assert await claims.reached(ACCOUNT, FIRST.installation) is None
+async def test_a_head_is_recorded_only_after_the_one_that_was_read(claims: AccountClaims) -> None:
+    """So of two copies of a ledger, the second one learns of the first, whose head stays."""
+    own = (ACCOUNT, FIRST.installation)
+    assert await claims.reached(*own) is None
+    assert await claims.record_reached(*own, HEAD, after=LATER) is None
+    assert await claims.reached(*own) is None
 
-    assert await claims.record_reached(ACCOUNT, FIRST.installation, HEAD) is None
-    assert await claims.record_reached(ACCOUNT, FIRST.installation, LATER) == HEAD
+    assert await claims.record_reached(*own, HEAD, after=None) is None
+    assert await claims.record_reached(*own, LATER, after=HEAD) == HEAD
+    assert await claims.reached(*own) == LATER
 
-    assert await claims.reached(ACCOUNT, FIRST.installation) == LATER
+    for stale in (None, HEAD):
+        assert await claims.record_reached(*own, LedgerHead(43, "e" * 64), after=stale) == LATER
+    assert await claims.reached(*own) == LATER
 
 
 async def test_what_others_wrote_is_another_installation_and_an_unknown_head(
@@ -144,4 +152,4 @@ async def test_an_unavailable_store_is_an_error_of_every_call(breakable: Breakab
     with pytest.raises(PublisherUnavailableError):
         await breakable.port.reached(ACCOUNT, FIRST.installation)
     with pytest.raises(PublisherUnavailableError):
-        await breakable.port.record_reached(ACCOUNT, FIRST.installation, HEAD)
+        await breakable.port.record_reached(ACCOUNT, FIRST.installation, HEAD, after=None)

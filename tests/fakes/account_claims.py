@@ -28,9 +28,9 @@ class MemoryAccountClaims:
         self.reads += 1
         return self.stored.get(account)
 
-    async def claim(self, account: str, claim: AccountClaim) -> AccountClaim:
+    async def claim(self, account: str, claim: AccountClaim) -> None:
         await self._check_available()
-        return self.stored.setdefault(account, claim)
+        self.stored.setdefault(account, claim)
 
     async def replace(self, account: str, claim: AccountClaim) -> AccountClaim | None:
         await self._check_available()
@@ -44,11 +44,12 @@ class MemoryAccountClaims:
         return self.heads.get((account, installation))
 
     async def record_reached(
-        self, account: str, installation: str, head: LedgerHead
+        self, account: str, installation: str, head: LedgerHead, *, after: LedgerHead | None
     ) -> LedgerHead | None:
         await self._check_available()
         before = self.heads.get((account, installation))
-        self.heads[account, installation] = head
+        if before == after:
+            self.heads[account, installation] = head
         return before
 
     async def _check_available(self) -> None:

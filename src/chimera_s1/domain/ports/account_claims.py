@@ -15,8 +15,8 @@ class AccountClaims(Protocol):
         """The claim, or None; an unreadable one is held by an installation of that text."""
         ...
 
-    async def claim(self, account: str, claim: AccountClaim) -> AccountClaim:
-        """Write *claim* if the account has none; the claim stored, the same for every caller."""
+    async def claim(self, account: str, claim: AccountClaim) -> None:
+        """Write *claim* if the account has none."""
         ...
 
     async def replace(self, account: str, claim: AccountClaim) -> AccountClaim | None:
@@ -30,7 +30,9 @@ class AccountClaims(Protocol):
         ...
 
     async def record_reached(
-        self, account: str, installation: str, head: LedgerHead
+        self, account: str, installation: str, head: LedgerHead, *, after: LedgerHead | None
     ) -> LedgerHead | None:
-        """Record that the ledger of *installation* has reached *head*; the head recorded before."""
+        """Record that the ledger of *installation* has reached *head* if *after* is recorded; the
+        head recorded before. If it is not *after*, nothing is changed.
+        """
         ...

@@ -60,7 +60,7 @@ class AccountEvidence(Struct, frozen=True, kw_only=True):
 
 
 class Unchecked(Struct, frozen=True):
-    """The claim was never read completely; *cause* is empty during the first check."""
+    """The evidence is incomplete; *cause* is empty during the first check."""
 
     cause: str = ""
 
@@ -73,7 +73,7 @@ class Unchecked(Struct, frozen=True):
         if not self.cause:
             return "the claim on the exchange account is being read; retry in a second"
         return (
-            f"the claim on the exchange account was never read ({self.cause}): nothing is sent "
+            f"the claim on the exchange account is not checked ({self.cause}): nothing is sent "
             "until it is; retrying"
         )
 

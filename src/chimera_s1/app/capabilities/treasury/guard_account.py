@@ -63,13 +63,13 @@ _STEPS_MAX = 4
 MOVEMENTS_INTERVAL_MS = 60_000.0
 """Between reads of the account's movements, while they forbid the claim."""
 
+_LEDGER_ERRORS = (LedgerDamagedError, StoreUnavailableError)
 _ERRORS = (
     ConfigurationError,
     ExchangeRefusedError,
     ExchangeUnavailableError,
-    LedgerDamagedError,
     PublisherUnavailableError,
-    StoreUnavailableError,
+    *_LEDGER_ERRORS,
 )
 
 _log = logging.getLogger(__name__)
@@ -161,7 +161,9 @@ class GuardAccount:
             self.last_error = str(error)
             self._clock_waits += isinstance(error, ClockUncertainError)
             starting = 0 < self._clock_waits <= CLOCK_WAITS_MAX
-            if isinstance(self.verdict, Unchecked) and not starting:
+            # A recorded head that the ledger's store cannot be compared with may be a copy's.
+            unproven = isinstance(self.verdict, Own) and isinstance(error, _LEDGER_ERRORS)
+            if unproven or (isinstance(self.verdict, Unchecked) and not starting):
                 self._change_verdict(Unchecked(self.last_error))
         else:
             self.last_error = ""
@@ -272,17 +274,22 @@ class GuardAccount:
         )
 
     async def _record_head(self, evidence: AccountEvidence, head: LedgerHead) -> LedgerHead:
-        """Record *head*; a head of a copy of this ledger that was recorded meanwhile is put back
-        and returned.
+        """Record *head*; the head that is recorded now. Only a head that this ledger contains is
+        replaced: that of a copy stays, as the proof for every later check.
         """
-        account, installation = evidence.account, evidence.installation
-        recorded = head
-        with anyio.CancelScope(shield=True):  # else the head of a copy could be lost
-            before = await self._claims.record_reached(account, installation, head)
-            if before is not None and await self._hash_at(before) != before.hash:
-                await self._claims.record_reached(account, installation, before)
-                recorded = before
-        return recorded
+        reached = evidence.reached
+        for _ in range(_STEPS_MAX):
+            if reached is not None and (
+                reached.seq >= head.seq or await self._hash_at(reached) != reached.hash
+            ):
+                return reached
+            before = await self._claims.record_reached(
+                evidence.account, evidence.installation, head, after=reached
+            )
+            if before == reached:
+                return head
+            reached = before
+        raise PublisherUnavailableError("the recorded head of the ledger keeps changing")
 
     async def _record_start(self, evidence: AccountEvidence) -> None:
         cause, claim = "no movements in the last 7 days", evidence.claim

@@ -180,7 +180,7 @@ async def test_without_a_first_verdict_nothing_is_sent() -> None:
     claims.unavailable = True
     wait_ms = await instance.guard.check()
     async with running(instance):
-        assert "was never read (Redis: unavailable)" in await refused(instance, "t2")
+        assert "is not checked (Redis: unavailable)" in await refused(instance, "t2")
         await world.clock.sleep_ms(60_000)
         assert world.gateway.sent_orders == []
 
@@ -380,35 +380,84 @@ async def test_movements_that_forbid_the_claim_are_read_again() -> None:
     assert verdicts == [UnexplainedMovements(ACCOUNT, 1)] * 2 + [Own()]
 
 
-class LateClaims(MemoryAccountClaims):
-    """Before the next head is recorded, a copy of the ledger records its own."""
+COPIED_HEAD = LedgerHead(2, "f" * 64)
 
-    head_of_copy: LedgerHead | None = None
+
+class LateClaims(MemoryAccountClaims):
+    """Before the next head is recorded, another process records its own."""
+
+    late_head: LedgerHead | None = None
+    fails_afterwards = False
 
     async def record_reached(
-        self, account: str, installation: str, head: LedgerHead
+        self, account: str, installation: str, head: LedgerHead, *, after: LedgerHead | None
     ) -> LedgerHead | None:
-        copied, self.head_of_copy = self.head_of_copy, None
-        if copied is not None:
-            self.heads[account, installation] = copied
-        return await super().record_reached(account, installation, head)
+        late, self.late_head = self.late_head, None
+        if late is None:
+            return await super().record_reached(account, installation, head, after=after)
+        self.heads[account, installation] = late
+        before = await super().record_reached(account, installation, head, after=after)
+        self.unavailable = self.fails_afterwards
+        return before
 
 
+@pytest.mark.parametrize("redis_fails_afterwards", [False, True])
 @on_virtual_time
-async def test_of_two_copies_of_a_ledger_the_second_to_send_is_stopped() -> None:
+async def test_of_two_copies_of_a_ledger_the_second_to_send_is_stopped(
+    redis_fails_afterwards: bool,
+) -> None:
     """Even if both have read the same head before; the head of the first stays recorded."""
     world, claims = TreasuryHarness(), LateClaims()
     instance = instance_in(world, claims)
     await instance.guard.check()
-    claims.head_of_copy = LedgerHead(2, "f" * 64)
+    claims.late_head, claims.fails_afterwards = COPIED_HEAD, redis_fails_afterwards
     async with running(instance):
         await instance.requests.accept(transfer_request("t1"), "tester")
+        await world.clock.sleep_ms(5_000)
         await instance.guard.check()
 
     assert world.gateway.sent_orders == []
     assert isinstance(instance.guard.verdict, LedgerFellBack)
+    assert claims.unavailable == redis_fails_afterwards
     own_id = world.installation.facts[InstallationFact.ID]
-    assert claims.heads == {(ACCOUNT, own_id): LedgerHead(2, "f" * 64)}
+    assert claims.heads == {(ACCOUNT, own_id): COPIED_HEAD}
+
+
+@on_virtual_time
+async def test_a_head_that_cannot_be_compared_stops_the_ledger() -> None:
+    """It may be that of a copy; the comparison is repeated."""
+    world, claims = TreasuryHarness(), LateClaims()
+    instance = instance_in(world, claims)
+    await instance.guard.check()
+    assert await move(instance, "t1") is TransferStatus.DONE
+    own_id = world.installation.facts[InstallationFact.ID]
+    claims.heads[ACCOUNT, own_id] = LedgerHead(1, "f" * 64)
+    world.store.unavailable = True
+
+    await instance.guard.check()
+    assert isinstance(instance.guard.verdict, Unchecked)
+    assert "is not checked" in instance.guard.reason_to_hold()
+
+    world.store.unavailable = False
+    await instance.guard.check()
+    assert isinstance(instance.guard.verdict, LedgerFellBack)
+
+
+@on_virtual_time
+async def test_the_head_follows_that_of_another_instance() -> None:
+    """Recorded between the read and the write by one that shares the ledger."""
+    world, claims = TreasuryHarness(), LateClaims()
+    instance = instance_in(world, claims)
+    await instance.guard.check()
+    await instance.requests.accept(transfer_request("t1"), "tester")
+    claims.late_head = instance.ledger.head
+    await instance.requests.accept(transfer_request("t2", 11), "tester")
+    await instance.guard.check()
+
+    own_id = world.installation.facts[InstallationFact.ID]
+    assert claims.late_head is None
+    assert claims.heads == {(ACCOUNT, own_id): instance.ledger.head}
+    assert instance.guard.verdict == Own()
 
 
 @on_virtual_time
