@@ -81,7 +81,7 @@ class TreasuryReport(Struct, frozen=True):
         if problem := self.account.reason_to_hold:
             yield problem
         elif self.account_error:
-            yield f"the account's claim cannot be read ({self.account_error}): the last one holds"
+            yield f"the account claim cannot be checked ({self.account_error}): the last one holds"
         yield f"{self.waiting} waiting, {self.unresolved} unresolved"
         if self.in_review:
             transfers = count(self.in_review, "transfer")

@@ -13,6 +13,7 @@ from msgspec.structs import asdict, replace
 
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TreasuryLedger
 from chimera_s1.domain.errors import (
+    ChimeraError,
     ClockUncertainError,
     ConfigurationError,
     ExchangeRefusedError,
@@ -48,6 +49,8 @@ CHECK_INTERVAL_MS = 2_000.0
 ACCOUNT_INTERVAL_MS = 3_600_000.0
 """Between reads of the key's account; a key may be replaced by one of another account."""
 
+ACCOUNT_RETRY_MS = 60_000.0
+
 CONFIRM_TIMEOUT_S = 0.5
 """Of the check before a submission; after it the last verdict holds."""
 
@@ -64,10 +67,10 @@ MOVEMENTS_INTERVAL_MS = 60_000.0
 """Between reads of the account's movements, while they forbid the claim."""
 
 _LEDGER_ERRORS = (LedgerDamagedError, StoreUnavailableError)
+_EXCHANGE_ERRORS = (ExchangeRefusedError, ExchangeUnavailableError)
 _ERRORS = (
     ConfigurationError,
-    ExchangeRefusedError,
-    ExchangeUnavailableError,
+    *_EXCHANGE_ERRORS,
     PublisherUnavailableError,
     *_LEDGER_ERRORS,
 )
@@ -109,9 +112,12 @@ class GuardAccount:
         self._new_id = new_id
         self._record_event = record_event
         self.verdict: AccountVerdict = Unchecked()
-        self.last_error = ""
-        """Why the last check ended without a verdict; empty if it had one."""
+        self._check_error = ""
+        self._checks_begun = 0
+        self._check_ended = 0
+        """The number of the last check that ended; checks are numbered in the order they begin."""
         self._account = ""
+        self._account_error = ""
         self._account_due_ms = 0.0
         self._facts: dict[InstallationFact, str] = {}
         self._movements: Sequence[Movement] | None = None
@@ -121,6 +127,11 @@ class GuardAccount:
         self._clock_waits = 0
         self._first_check = anyio.Event()
         self._lock = anyio.Lock()
+
+    @property
+    def last_error(self) -> str:
+        """Why the verdict, or the key's account, may be an old one; empty if it is not."""
+        return self._check_error or self._account_error
 
     def reason_to_hold(self) -> str:
         """Why nothing may be accepted or sent now; empty if it may."""
@@ -135,45 +146,88 @@ class GuardAccount:
         """Check once, and claim the account if nothing forbids it; returns the wait until the next
         check, ms.
         """
-        async with self._lock:
-            await self._check()
+        if not self._account:
+            await self._read_first_account()
+        if self._account:
+            async with self._lock:
+                await self._check()
         if self.verdict != Unchecked():
             self._first_check.set()
         if 0 < self._clock_waits <= CLOCK_WAITS_MAX:
             return CLOCK_WAIT_MS
         if self._exchange_failures:
             return RETRIES.wait_ms(self._exchange_failures - 1, 0.0)
-        return RETRIES.base_ms if self.last_error else CHECK_INTERVAL_MS
+        return RETRIES.base_ms if self._check_error else CHECK_INTERVAL_MS
 
     async def confirm(self) -> None:
-        """Check again, directly before a submission. While the claim cannot be read, the last
-        verdict holds; the regular check finds out when it can be read again.
+        """Check again, directly before a submission, or join a check that began after this call.
+        While the claim cannot be read, the last verdict holds; the regular check finds out when
+        it can be read again.
         """
-        if isinstance(self.verdict, Own) and not self.last_error:
+        if isinstance(self.verdict, Own) and not self._check_error:
+            begun_before = self._checks_begun
             with anyio.move_on_after(CONFIRM_TIMEOUT_S):
                 async with self._lock:
-                    await self._check()
+                    if self._check_ended <= begun_before:
+                        await self._check()
+
+    async def read_account(self) -> float:
+        """Read again which account the key belongs to, once the first check has; returns the wait
+        until the next read, ms. Nothing waits for it: a slow exchange delays no check.
+        """
+        if not self._account:
+            return ACCOUNT_RETRY_MS
+        wait_ms = self._account_due_ms - self._clock.monotonic_ms()
+        if wait_ms > 0:
+            return wait_ms
+        try:
+            self._account = await self._account_of_key()
+        except _EXCHANGE_ERRORS as error:
+            self._account_error = f"the account of the exchange key: {error}"
+            return ACCOUNT_RETRY_MS
+        self._account_error = ""
+        return ACCOUNT_INTERVAL_MS
+
+    async def _read_first_account(self) -> None:
+        try:
+            self._account = await self._account_of_key()
+        except _EXCHANGE_ERRORS as error:
+            # Without a clock, nothing was sent.
+            self._exchange_failures += not isinstance(error, ClockUncertainError)
+            self._record_error(error)
+        else:
+            self._exchange_failures = 0
+
+    async def _account_of_key(self) -> str:
+        account = f"{self._environment}:{await self._reader.account_uid()}"
+        self._account_due_ms = self._clock.monotonic_ms() + ACCOUNT_INTERVAL_MS
+        return account
 
     async def _check(self) -> None:
+        self._checks_begun += 1
+        number = self._checks_begun
         try:
-            verdict = await self._reach_verdict()
+            verdict = await self._reach_verdict(self._account)
         except _ERRORS as error:
-            self.last_error = str(error)
-            self._clock_waits += isinstance(error, ClockUncertainError)
-            starting = 0 < self._clock_waits <= CLOCK_WAITS_MAX
-            # A recorded head that the ledger's store cannot be compared with may be a copy's.
-            unproven = isinstance(self.verdict, Own) and isinstance(error, _LEDGER_ERRORS)
-            if unproven or (isinstance(self.verdict, Unchecked) and not starting):
-                self._change_verdict(Unchecked(self.last_error))
+            self._record_error(error)
         else:
-            self.last_error = ""
+            self._check_error = ""
             self._clock_waits = 0
             self._change_verdict(verdict)
+        self._check_ended = number
 
-    async def _reach_verdict(self) -> AccountVerdict:
+    def _record_error(self, error: ChimeraError) -> None:
+        self._check_error = str(error)
+        self._clock_waits += isinstance(error, ClockUncertainError)
+        starting = 0 < self._clock_waits <= CLOCK_WAITS_MAX
+        # A recorded head that the ledger's store cannot be compared with may be a copy's.
+        unproven = isinstance(self.verdict, Own) and isinstance(error, _LEDGER_ERRORS)
+        if unproven or (isinstance(self.verdict, Unchecked) and not starting):
+            self._change_verdict(Unchecked(self._check_error))
+
+    async def _reach_verdict(self, account: str) -> AccountVerdict:
         if not self._ledger.head.seq:
             await self._ledger.catch_up()
-        account = await self._read_account()
         for _ in range(_STEPS_MAX):
             evidence = await self._read_evidence(account)
             result = judge(evidence, self.verdict)
@@ -196,21 +250,6 @@ class GuardAccount:
                 await self._claims.claim(evidence.account, claim)
             case _:
                 assert_never(step)
-
-    async def _read_account(self) -> str:
-        now_ms = self._clock.monotonic_ms()
-        if not self._account or now_ms >= self._account_due_ms:
-            self._account_due_ms = now_ms + ACCOUNT_INTERVAL_MS
-            try:
-                self._account = f"{self._environment}:{await self._reader.account_uid()}"
-            except (ExchangeRefusedError, ExchangeUnavailableError) as error:
-                # Without a clock, nothing was sent.
-                self._exchange_failures += not isinstance(error, ClockUncertainError)
-                if not self._account:
-                    raise
-                return self._account  # the last one that was read
-            self._exchange_failures = 0
-        return self._account
 
     async def _read_evidence(self, account: str) -> AccountEvidence:
         installation = await self._recorded(InstallationFact.ID, self._new_id())

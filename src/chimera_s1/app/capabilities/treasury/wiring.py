@@ -282,7 +282,11 @@ def _working(  # noqa: PLR0917 (parts by position)
             Worker("kill switch", keyed.switch.run),
             Worker("exchange maintenance", keyed.maintenance.run),
         ),
-        jobs=(Job("treasury account", guard.check), Job("treasury key", key.check)),
+        jobs=(
+            Job("treasury account", guard.check),
+            Job("treasury key's account", guard.read_account),
+            Job("treasury key", key.check),
+        ),
         health=(HealthSource("treasury", report.report, required=False),),
         metrics=(treasury_source(ledger, lambda: relay.events_relayed),),
         web=served.web,

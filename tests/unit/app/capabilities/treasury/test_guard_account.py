@@ -2,9 +2,11 @@
 
 import anyio
 import pytest
+from anyio.lowlevel import checkpoint
 
 from chimera_s1.app.capabilities.treasury.guard_account import (
     ACCOUNT_INTERVAL_MS,
+    ACCOUNT_RETRY_MS,
     CHECK_INTERVAL_MS,
     CLOCK_WAIT_MS,
     CLOCK_WAITS_MAX,
@@ -12,7 +14,11 @@ from chimera_s1.app.capabilities.treasury.guard_account import (
     MOVEMENTS_INTERVAL_MS,
 )
 from chimera_s1.app.capabilities.treasury.transfer_admission import AccountNotClaimedError
-from chimera_s1.domain.errors import ClockUncertainError, ExchangeRefusedError
+from chimera_s1.domain.errors import (
+    ClockUncertainError,
+    ExchangeRefusedError,
+    ExchangeUnavailableError,
+)
 from chimera_s1.domain.ledger.commit import LedgerHead
 from chimera_s1.domain.ports.installation_store import InstallationFact
 from chimera_s1.domain.treasury.account_claim import (
@@ -27,6 +33,7 @@ from chimera_s1.domain.treasury.account_claim import (
 from chimera_s1.domain.treasury.transfer import TransferStatus
 from tests.account_verdicts import ACCOUNT, OTHER_ID
 from tests.fakes.account_claims import MemoryAccountClaims
+from tests.fakes.treasury_gateway import ScriptedTreasuryGateway
 from tests.treasury_harness import (
     TO_SPOT,
     TreasuryHarness,
@@ -284,9 +291,81 @@ async def test_a_key_of_another_account_moves_nothing() -> None:
     verdicts = []
     for wait_ms in (0, ACCOUNT_INTERVAL_MS):
         await world.clock.sleep_ms(wait_ms)
+        await instance.guard.read_account()
         await instance.guard.check()
         verdicts.append(instance.guard.verdict)
     assert verdicts == [Own(), OfOtherAccount("live:7", ACCOUNT)]
+
+
+@on_virtual_time
+async def test_the_account_is_read_again_each_hour_and_each_minute_after_a_failure() -> None:
+    """The health sentence says so; transfers continue on the claim of the account read before."""
+    world = TreasuryHarness()
+    guard = instance_in(world, MemoryAccountClaims()).guard
+    assert await guard.read_account() == ACCOUNT_RETRY_MS  # the first check reads it
+    await guard.check()
+    assert await guard.read_account() == ACCOUNT_INTERVAL_MS
+    await world.clock.sleep_ms(ACCOUNT_INTERVAL_MS)
+
+    world.gateway.read_error = ExchangeUnavailableError("timed out")
+    for _ in range(2):
+        assert await guard.read_account() == ACCOUNT_RETRY_MS
+        assert await guard.check() == CHECK_INTERVAL_MS
+        assert guard.last_error == "the account of the exchange key: timed out"
+        assert guard.verdict == Own()
+
+    world.gateway.read_error = None
+    assert await guard.read_account() == ACCOUNT_INTERVAL_MS
+    assert guard.last_error == ""
+
+
+class SlowGateway(ScriptedTreasuryGateway):
+    """Answers no read of the account until `answers` is set."""
+
+    answers: anyio.Event | None = None
+
+    async def account_uid(self) -> str:
+        if self.answers is not None:
+            await self.answers.wait()
+        return await super().account_uid()
+
+
+@on_virtual_time
+async def test_a_slow_exchange_delays_no_check_of_the_claim() -> None:
+    """The account is handed over while the exchange does not answer."""
+    world, claims = TreasuryHarness(), MemoryAccountClaims()
+    gateway = world.gateway = SlowGateway(world.clock)
+    instance = instance_in(world, claims)
+    await instance.guard.check()
+    await world.clock.sleep_ms(ACCOUNT_INTERVAL_MS)
+    gateway.answers = anyio.Event()
+    async with running(instance), anyio.create_task_group() as tasks:
+        tasks.start_soon(instance.guard.read_account)
+        await world.clock.sleep_ms(5_000)
+        claims.stored[ACCOUNT] = OTHER_CLAIM
+        await instance.requests.accept(transfer_request("t1"), "tester")
+        await world.clock.sleep_ms(5_000)
+        verdict = instance.guard.verdict
+        gateway.answers.set()
+
+    assert isinstance(verdict, HeldByOther)
+    assert gateway.sent_orders == []
+
+
+@on_virtual_time
+async def test_submissions_at_once_share_a_check_that_began_after_each_asked() -> None:
+    """One more than the check that runs already, which may have read the claim too early."""
+    world, claims = TreasuryHarness(), MemoryAccountClaims()
+    guard = instance_in(world, claims).guard
+    await guard.check()
+    before = claims.reads
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(guard.check)
+        await checkpoint()
+        for _ in range(5):
+            tasks.start_soon(guard.confirm)
+
+    assert claims.reads - before == 2
 
 
 @on_virtual_time
