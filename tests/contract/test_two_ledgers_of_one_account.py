@@ -78,3 +78,25 @@ async def test_a_new_ledger_asks_an_operator_about_movements_it_cannot_explain(
         assert (await desk.transfer("t2", "26")).json()["result"] == "OK"
 
     assert await site.moved() == ["SPOT 25", "SPOT 26"]
+
+
+async def test_an_account_is_taken_for_an_old_backup_only_if_that_is_accepted(
+    site: TreasuryDeployment,
+) -> None:
+    """The recorded head is the only proof, and taking the account erases it."""
+    key = f"s1:account:{ACCOUNT}:{await site.installation_id()}"
+    async with redis_at(site.node.address.port) as redis:
+        await redis.set(key, f"7 {'f' * 64}")
+
+        code, out, err = await site.command("ledger", "take-account", "--yes")
+        assert code == 2
+        for text in (out, err):
+            assert "this ledger lacks commit 7 (hash ffffffffffff)" in text
+        assert "--accept-missing-commits" in err
+        assert await redis.exists(key)
+
+        accepted = ("--yes", "--accept-missing-commits")
+        code, out, err = await site.command("ledger", "take-account", *accepted)
+        assert code == 0, err
+        assert "this ledger lacks commit 7" in out
+        assert not await redis.exists(key)

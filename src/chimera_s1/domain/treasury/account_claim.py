@@ -152,8 +152,9 @@ class LedgerFellBack(Struct, frozen=True):
         return (
             f"this ledger lacks commit {self.reached.seq} with hash {self.reached.hash[:12]}, "
             f"which installation {self.installation} has written for account {self.account}: it "
-            "is an old backup, or a copy of a ledger in use; nothing is sent: restore the newest "
-            f"ledger (see {_HOW_TO}), or run {_TAKE}"
+            "is an old backup, or a copy of a ledger in use; nothing is sent: stop the other copy "
+            f"first, then restore the newest ledger (see {_HOW_TO}); if it is lost, run {_TAKE} "
+            "--accept-missing-commits"
         )
 
 

@@ -112,6 +112,13 @@ def rebuild(state_dir: StateDirOption = None) -> None:
 @ledger.command("take-account")
 def take_account(
     assume_yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    accept_missing: Annotated[
+        bool,
+        typer.Option(
+            "--accept-missing-commits",
+            help="Take it although the ledger is an old backup or a copy.",
+        ),
+    ] = False,
     state_dir: StateDirOption = None,
 ) -> None:
     """Claim the exchange account for this ledger, whichever ledger claims it now.
@@ -123,4 +130,4 @@ def take_account(
     """
     from chimera_s1.app.cli.ledger.take_account import take_account as take  # noqa: PLC0415 (help is quick)
 
-    anyio.run(partial(take, state_dir, assume_yes=assume_yes))
+    anyio.run(partial(take, state_dir, assume_yes=assume_yes, accept_missing=accept_missing))

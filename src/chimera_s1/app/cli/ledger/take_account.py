@@ -20,6 +20,7 @@ from chimera_s1.app.service_settings import Settings, load_settings
 from chimera_s1.app.state_files import read_demo_settings, read_demo_state
 from chimera_s1.app.stores import open_stores, sqlite_path
 from chimera_s1.domain.errors import ConfigurationError
+from chimera_s1.domain.ledger.commit import LedgerHead
 from chimera_s1.domain.ports.installation_store import InstallationFact
 from chimera_s1.domain.treasury.account_claim import AccountClaim, OfOtherAccount
 
@@ -27,6 +28,11 @@ _CONSEQUENCES = """\
 Then this ledger alone sends transfers of the account. A key that is finished in another
 ledger is new here: retried, it moves money again. So first let the other installation finish
 its transfers, stop it, and make sure that clients do not retry what it has finished."""
+
+_RESTORE = (
+    "it is an old backup, or a copy of a ledger in use; stop the other copy, and restore the "
+    "newest ledger; if it is lost, repeat the command with --accept-missing-commits"
+)
 
 
 class _Ledger(Struct, frozen=True):
@@ -45,12 +51,13 @@ def settings_to_take(state_dir: Path | None, environ: Mapping[str, str]) -> Sett
     return settings
 
 
-async def take_account(state_dir: Path | None, *, assume_yes: bool) -> None:
-    """Show what is claimed by which installation, ask, and take the account.
+async def take_account(state_dir: Path | None, *, assume_yes: bool, accept_missing: bool) -> None:
+    """Show what is claimed by which installation, ask, and take the account; with *accept_missing*
+    although the ledger lacks commits that its installation has written.
 
     Raises:
-        ConfigurationError: There is no exchange key, no ledger or no Redis, or the ledger belongs
-            to another account.
+        ConfigurationError: There is no exchange key, no ledger or no Redis, the ledger belongs to
+            another account, or it lacks commits and that is not accepted.
         ExchangeRefusedError, ExchangeUnavailableError: The account of the key cannot be read.
         PublisherUnavailableError: Redis does not answer.
         StoreUnavailableError, LedgerDamagedError: The ledger cannot be read.
@@ -72,9 +79,19 @@ async def take_account(state_dir: Path | None, *, assume_yes: bool) -> None:
         typer.echo(f"this ledger  installation {ledger.installation}, {ledger.commits} commits")
         typer.echo(f"             {ledger.place}")
         typer.echo(f"claimed by   {_holder(before, ledger)}")
+        reached = await claims.reached(account, ledger.installation)
+        if reached is not None and await _lacks(settings, reached):
+            typer.echo(f"             {_lacking(reached)}")
+            if not accept_missing:
+                raise ConfigurationError(f"{_lacking(reached)}: {_RESTORE}")
         typer.echo(_CONSEQUENCES)
         if not assume_yes:
             typer.confirm("Take the account for this ledger?", abort=True)
+        if await claims.reached(account, ledger.installation) != reached:
+            raise ConfigurationError(
+                "meanwhile this installation has written commits: if another copy of the ledger "
+                "runs, stop it; then run the command again"
+            )
         claim = AccountClaim(
             installation=ledger.installation, taken_at=SystemClock().now_ms(), by_operator=True
         )
@@ -99,6 +116,19 @@ async def _read_ledger(settings: Settings) -> _Ledger:
         account = await stores.installation.find(InstallationFact.ACCOUNT)
         head = await stores.ledger(TREASURY_LEDGER).head()
     return _Ledger(installation, account, head.seq, place)
+
+
+async def _lacks(settings: Settings, reached: LedgerHead) -> bool:
+    async with open_stores(settings, SystemClock(), read_only=True) as stores:
+        found = await stores.ledger(TREASURY_LEDGER).read(reached.seq - 1, 1)
+    return not found or found[0].commit.hash != reached.hash
+
+
+def _lacking(reached: LedgerHead) -> str:
+    return (
+        f"this ledger lacks commit {reached.seq} (hash {escape_unprintable(reached.hash[:12])}), "
+        "which its installation has written"
+    )
 
 
 async def _read_account(settings: Settings) -> str:
