@@ -19,7 +19,12 @@ from chimera_s1.domain.operations.backoff import Backoff
 from chimera_s1.domain.operations.dial_budget import DIAL_SPACING_MS, dial_limit
 from chimera_s1.domain.operations.reconnect import ReconnectPolicy
 from chimera_s1.domain.operations.venue_hold import VenueHold
-from chimera_s1.domain.ports.market_feed import ConnectionFatal, ConnectionLost, ConnectionOpened
+from chimera_s1.domain.ports.market_feed import (
+    ConnectionFatal,
+    ConnectionLost,
+    ConnectionOpened,
+    StreamRefused,
+)
 from tests.contract.feed_harness import FeedHarness, feed_harness
 from tests.contract.raw_exchange import (
     PING,
@@ -36,9 +41,10 @@ POLICY = ReconnectPolicy(Backoff(base_ms=10, max_wait_ms=50, jitter_ms=0), 3, sc
 SPOT_INTERVAL_MS = 400
 UNAVAILABLE = b"HTTP/1.1 503 Service Unavailable\r\n\r\n"
 REFUSALS = {
-    "flat": b'{"code":2,"msg":"Invalid request: too many streams","id":1}',
-    "nested": b'{"error":{"code":2,"msg":"Invalid request: too many streams"},"id":1}',
+    "flat": b'{"code":2,"msg":"Invalid request: unknown stream","id":%d}',
+    "nested": b'{"error":{"code":2,"msg":"Invalid request: unknown stream"},"id":%d}',
 }
+REFUSED = "SUBSCRIBE refused by the venue: 2 Invalid request: unknown stream"
 
 
 @pytest.fixture(autouse=True)
@@ -76,26 +82,59 @@ async def _fed(
 
 
 @pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS)
-async def test_a_refused_subscription_ends_the_connection(tasks: TaskGroup, refusal: bytes) -> None:
-    """Other streams of the connection may deliver: without this, some instruments would stay silent
-    on a connection that looks healthy. The cause is the venue's, and the socket is dialled again.
-    """
+async def test_a_refused_name_costs_no_other_name_its_stream(
+    tasks: TaskGroup, refusal: bytes
+) -> None:
+    """A refused request is repeated in halves; the name that is refused alone is reported."""
+    clock = ManualClock()
+    accepted = b'{"result":null,"id":%d}'
+    replies = [refusal % 1, accepted % 2, refusal % 3, refusal % 4, accepted % 5]
+    pieces = [server_frame(book_ticker_message(1)), *map(server_frame, replies)]
+    async with (
+        raw_exchange([*pieces, server_frame(book_ticker_message(2))]) as exchange,
+        _fed(tasks, exchange, clock, ["BTCUSDT", "ETHUSDT", "NOUSDT"]) as feed,
+    ):
+        await feed.next_event(ConnectionOpened)
+        for number in range(1, len(replies) + 1):
+            while len(exchange.sent_by(0, TEXT)) < number:
+                await settle()
+                await clock.advance(SPOT_INTERVAL_MS)
+                await exchange.until(lambda wanted=number: len(exchange.sent_by(0, TEXT)) >= wanted)  # type: ignore[misc] # a default binds early
+            exchange.send_next()
+            await settle()
+        refused = await feed.next_event(StreamRefused)
+        exchange.send_next()
+        quotes = await feed.drain_until(lambda seen: bool(seen) and seen[-1].update_id == 2)
+        requested = [msgspec.json.decode(text)["params"] for text in exchange.sent_by(0, TEXT)]
+
+    btc, eth, no = (f"{name}@bookTicker" for name in ("btcusdt", "ethusdt", "nousdt"))
+    assert requested == [[btc, eth, no], [btc], [eth, no], [eth], [no]]
+    assert refused == StreamRefused("spot-0", Venue.SPOT, eth, REFUSED)
+    assert [quote.update_id for quote in quotes] == [1, 2]
+    assert (exchange.connections_accepted, feed.feed.counters.reconnects) == (1, 0)
+
+
+@pytest.mark.parametrize("refusal", REFUSALS.values(), ids=REFUSALS)
+async def test_a_connection_without_an_accepted_name_ends(tasks: TaskGroup, refusal: bytes) -> None:
+    """The cause is the venue's, and the socket is dialled again."""
     clock = ManualClock()
     async with (
         raw_exchange(
-            [server_frame(book_ticker_message(1)) + server_frame(refusal)],
+            [server_frame(book_ticker_message(1)), server_frame(refusal % 1)],
             [server_frame(book_ticker_message(2))],
         ) as exchange,
-        _fed(tasks, exchange, clock, ["BTCUSDT", "ETHUSDT"]) as feed,
+        _fed(tasks, exchange, clock, ["BTCUSDT"]) as feed,
     ):
         await feed.next_event(ConnectionOpened)
+        await exchange.wait_for_frame(TEXT)
+        exchange.send_next()
         lost = await feed.next_event(ConnectionLost)
         await settle()
         await clock.advance(lost.retry_in_ms)
         await feed.next_event(ConnectionOpened)
         quotes = await feed.drain_until(lambda seen: bool(seen) and seen[-1].update_id == 2)
 
-    assert lost.cause == "SUBSCRIBE refused by the venue: 2 Invalid request: too many streams"
+    assert lost.cause == REFUSED
     assert [quote.update_id for quote in quotes] == [1, 2]
     assert (exchange.connections_accepted, feed.feed.counters.reconnects) == (2, 1)
 

@@ -67,6 +67,15 @@ class RoundTrip(Struct, frozen=True):
     process_ms: float | None = None
 
 
+class StreamRefused(Struct, frozen=True):
+    """The venue refuses to subscribe *stream*; the connection goes on with its others."""
+
+    connection: str
+    venue: Venue
+    stream: str
+    cause: str
+
+
 class MessageDropped(Struct, frozen=True):
     """The first message of a socket that was not understood: *start* are its first characters.
 
@@ -100,6 +109,7 @@ FeedEvent = (
     | FatalEnded
     | RoundTrip
     | MessageDropped
+    | StreamRefused
     | ClockStepped
 )
 FeedListener = Callable[[FeedEvent], None]

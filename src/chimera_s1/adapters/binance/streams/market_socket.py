@@ -46,10 +46,10 @@ from chimera_s1.adapters.binance.streams.subscriptions import (
     RequestAcknowledged,
     RequestRefused,
     ShutdownAnnounced,
+    SubscribeRequests,
     UnreadableMessage,
     decode_control_message,
     message_interval_ms,
-    subscribe_requests,
 )
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.ports.clock import Clock
@@ -58,6 +58,7 @@ from chimera_s1.domain.ports.market_feed import (
     FeedListener,
     MessageDropped,
     RoundTrip,
+    StreamRefused,
 )
 
 HANDSHAKE_TIMEOUT_S = 5.0
@@ -146,7 +147,8 @@ class MarketSocket(WSListener):
         self._prompt_until_ms = 0
         self._pongs_missed = False
         self._subscribe_error: str | None = None
-        self._unacknowledged: set[int] = set()
+        self._requests = SubscribeRequests(plan.streams)
+        self._more_requests = anyio.Event()
 
     def wait_longer(self, silent_sockets: int) -> None:
         """Wait longer for the first data after *silent_sockets* that brought none: streams of calm
@@ -216,12 +218,15 @@ class MarketSocket(WSListener):
         raise _SocketEnded(self._subscribe_error or _close_cause(transport))
 
     async def _subscribe(self, transport: WSTransport) -> None:
-        pause_ms = message_interval_ms(self._plan.venue)
-        for number, request in subscribe_requests(self._plan.streams):
-            if number > 1:
+        pause_ms = 0.0
+        while True:
+            if request := self._requests.next_request():
                 await self._clock.sleep_ms(pause_ms)
-            self._unacknowledged.add(number)
-            transport.send(WSMsgType.TEXT, request)
+                transport.send(WSMsgType.TEXT, request)
+                pause_ms = message_interval_ms(self._plan.venue)
+            else:
+                self._more_requests = anyio.Event()
+                await self._more_requests.wait()
 
     async def _await_first_data(self) -> None:
         timeout_s = FIRST_MESSAGE_TIMEOUT_S * 2**self._patience
@@ -230,7 +235,7 @@ class MarketSocket(WSListener):
             return
         self.was_silent = True
         silent = f"no data within {timeout_s:g} s of subscribing"
-        open_requests = len(self._unacknowledged)
+        open_requests = self._requests.unacknowledged
         raise _SocketEnded(
             f"{silent} ({open_requests} requests not acknowledged)" if open_requests else silent
         )
@@ -315,17 +320,26 @@ class MarketSocket(WSListener):
     def _handle_control(self, transport: WSTransport, payload: bytes) -> None:
         match decode_control_message(payload):
             case RequestAcknowledged(id=number):
-                self._unacknowledged.discard(number)
-            case RequestRefused(code=code, message=message):
-                self._gate.record_refused_request(message)
-                self._subscribe_error = f"SUBSCRIBE refused by the venue: {code} {message}"
-                transport.disconnect()
+                self._requests.acknowledge(number)
+            case RequestRefused() as refused:
+                self._on_refusal(transport, refused)
             case ShutdownAnnounced():
                 self._on_shutdown()
             case UnreadableMessage(stream=""):
                 self._drop("unintelligible", payload)
             case UnreadableMessage():
                 self._drop("unsubscribed", payload)
+
+    def _on_refusal(self, transport: WSTransport, refused: RequestRefused) -> None:
+        self._gate.record_refused_request(refused.message)
+        cause = f"SUBSCRIBE refused by the venue: {refused.code} {refused.message}"
+        if refused.id is not None:
+            if name := self._requests.refuse(refused.id):
+                self._listener(StreamRefused(self._plan.name, self._plan.venue, name, cause))
+            self._more_requests.set()
+        if refused.id is None or not self._requests.accepted:
+            self._subscribe_error = cause
+            transport.disconnect()
 
     def _drop(self, reason: str, payload: bytes) -> None:
         self._counters.drop_unreadable(self._plan.name, reason)

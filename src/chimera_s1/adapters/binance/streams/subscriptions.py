@@ -4,7 +4,8 @@ Errors have two shapes, `{"code":2,"msg":".."}` and `{"error":{"code":2,"msg":".
 seen on futures). `{"result":null}` only says that the request could be parsed.
 """
 
-from collections.abc import Iterator, Sequence
+from collections import deque
+from collections.abc import Sequence
 from typing import assert_never
 
 import msgspec
@@ -66,12 +67,48 @@ class _ControlReply(Struct):
 _reply_decoder = msgspec.json.Decoder(_ControlReply, strict=False)
 
 
-def subscribe_requests(names: Sequence[str]) -> Iterator[tuple[int, bytes]]:
-    """SUBSCRIBE requests for *names*, each with its id, from 1."""
-    for number, start in enumerate(range(0, len(names), STREAMS_PER_REQUEST), start=1):
-        params = list(names[start : start + STREAMS_PER_REQUEST])
-        request = {"method": "SUBSCRIBE", "params": params, "id": number}
-        yield number, msgspec.json.encode(request)
+class SubscribeRequests:
+    """The SUBSCRIBE requests of a socket, with ids from 1.
+
+    A refused request is repeated in halves, so that a name the venue does not accept costs no other
+    name its stream.
+    """
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.accepted = len(names)
+        """Names that were not refused."""
+        self._waiting = deque(
+            tuple(names[start : start + STREAMS_PER_REQUEST])
+            for start in range(0, len(names), STREAMS_PER_REQUEST)
+        )
+        self._sent: dict[int, tuple[str, ...]] = {}
+        self._number = 0
+
+    @property
+    def unacknowledged(self) -> int:
+        return len(self._sent)
+
+    def next_request(self) -> bytes | None:
+        """The next request to send; None if there is none now."""
+        if not self._waiting:
+            return None
+        self._number += 1
+        names = self._sent[self._number] = self._waiting.popleft()
+        return msgspec.json.encode({"method": "SUBSCRIBE", "params": names, "id": self._number})
+
+    def acknowledge(self, number: int) -> None:
+        self._sent.pop(number, None)
+
+    def refuse(self, number: int) -> str:
+        """The name that request *number* was about; empty if it is repeated in halves."""
+        names = self._sent.pop(number, ())
+        if len(names) == 1:
+            self.accepted -= 1
+            return names[0]
+        if names:
+            middle = len(names) // 2
+            self._waiting += (names[:middle], names[middle:])
+        return ""
 
 
 def decode_control_message(payload: bytes) -> ControlMessage:

@@ -18,6 +18,7 @@ from chimera_s1.domain.ports.market_feed import (
     FeedEvent,
     MessageDropped,
     RoundTrip,
+    StreamRefused,
 )
 from chimera_s1.domain.ports.operations_log import (
     EventDetail,
@@ -78,6 +79,17 @@ class OperationsOutbox:
                     "%s is FATAL: out of retries: %s; MANAGE_ONLY until it is back", name, cause
                 )
                 self.record("ws.fatal", _loss_detail(event))
+            case StreamRefused(connection=name, stream=stream, cause=cause):
+                _log.warning("%s: %s has no data: %s; correct S1_SYMBOLS", name, stream, cause)
+                self.record(
+                    "ws.stream_refused",
+                    {
+                        "connection": name,
+                        "venue": event.venue.value,
+                        "stream": stream,
+                        "cause": cause,
+                    },
+                )
             case MessageDropped(connection=name, reason=reason, start=start):
                 _log.warning(
                     "%s: dropping a message (%s; more are only counted): %r", name, reason, start

@@ -1,5 +1,7 @@
 """Control messages: subscribe requests and the venue's replies."""
 
+from collections.abc import Iterator
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -11,21 +13,58 @@ from chimera_s1.adapters.binance.streams.subscriptions import (
     RequestAcknowledged,
     RequestRefused,
     ShutdownAnnounced,
+    SubscribeRequests,
     UnreadableMessage,
     decode_control_message,
-    subscribe_requests,
 )
+
+
+def all_requests(requests: SubscribeRequests) -> Iterator[tuple[int, list[str]]]:
+    """The id and the names of each request, while there is one."""
+    while (text := requests.next_request()) is not None:
+        request = msgspec.json.decode(text)
+        yield request["id"], request["params"]
 
 
 @given(count=st.integers(0, 1024))
 def test_every_stream_is_subscribed_once(count: int) -> None:
     """Requests carry all names in order, at most 200 each, with ids from 1."""
     names = [f"s{number}usdt@bookTicker" for number in range(count)]
-    requests = [(n, msgspec.json.decode(text)) for n, text in subscribe_requests(names)]
+    requests = SubscribeRequests(names)
+    sent = list(all_requests(requests))
 
-    assert names == [name for _, request in requests for name in request["params"]]
-    assert list(range(1, len(requests) + 1)) == [number for number, _ in requests]
-    assert all(len(request["params"]) <= STREAMS_PER_REQUEST for _, request in requests)
+    assert names == [name for _, params in sent for name in params]
+    assert list(range(1, len(sent) + 1)) == [number for number, _ in sent]
+    assert all(len(params) <= STREAMS_PER_REQUEST for _, params in sent)
+    assert requests.unacknowledged == len(sent)
+
+
+@given(st.integers(0, 450), st.sets(st.integers(0, 449), max_size=9))
+def test_only_the_names_that_the_venue_refuses_are_left_out(count: int, odd: set[int]) -> None:
+    """The venue refuses a whole request for one name in it."""
+    names = [f"s{number}usdt@bookTicker" for number in range(count)]
+    refused = {names[number] for number in odd if number < count}
+    requests = SubscribeRequests(names)
+    accepted: list[str] = []
+    reported: list[str] = []
+    for number, params in all_requests(requests):
+        if refused.isdisjoint(params):
+            accepted += params
+            requests.acknowledge(number)
+        elif name := requests.refuse(number):
+            reported.append(name)
+
+    assert sorted(accepted) == sorted(set(names) - refused)
+    assert sorted(reported) == sorted(refused)
+    assert (requests.accepted, requests.unacknowledged) == (len(accepted), 0)
+
+
+def test_a_reply_to_no_request_changes_nothing() -> None:
+    requests = SubscribeRequests(["a@bookTicker"])
+    requests.acknowledge(7)
+
+    assert requests.refuse(7) == ""
+    assert requests.accepted == 1
 
 
 @pytest.mark.parametrize(
