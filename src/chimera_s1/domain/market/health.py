@@ -123,7 +123,7 @@ class StreamStoreReport(Struct, frozen=True):
         if self.pending:
             return (
                 f"{count(self.pending, 'quote')} not acknowledged yet, the newest of each stream: "
-                "kept and retried"
+                "kept and retried; if it lasts, check the Redis nodes"
             )
         if self.merging_windows:
             return (

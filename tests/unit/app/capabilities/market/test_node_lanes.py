@@ -55,7 +55,7 @@ class LaneBench:
             tasks.start_soon(self.publishing.run)
             try:
                 # Between the ends of two windows, so that the order of timers does not matter.
-                await anyio.sleep(0.005)
+                await self.clock.sleep_ms(5)
                 yield
             finally:
                 for node in self.nodes.nodes():
@@ -65,7 +65,7 @@ class LaneBench:
     async def advance(self, duration_ms: int) -> None:
         """Let time pass in small steps; levels that differ from the one before are kept."""
         for _ in range(0, duration_ms, 10):
-            await anyio.sleep(0.01)
+            await self.clock.sleep_ms(10)
             level = self.publishing.report().level
             if self.levels[-1:] != [level]:
                 self.levels.append(level)

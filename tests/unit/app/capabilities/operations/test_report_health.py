@@ -233,7 +233,7 @@ async def test_a_component_is_described_by_its_report() -> None:
         ),
         (
             StreamStoreReport(reachable=True, pending=1, merging_windows=False, cause=""),
-            "1 quote cannot be written",
+            "1 quote not acknowledged yet",
         ),
         (
             StreamStoreReport(reachable=True, pending=0, merging_windows=True, cause=""),
