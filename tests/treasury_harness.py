@@ -15,6 +15,7 @@ from chimera_s1.adapters.memory.installation_store import MemoryInstallationStor
 from chimera_s1.adapters.memory.lease_store import MemoryLeaseStore
 from chimera_s1.app.capabilities.ledger.job_lease import JobLease
 from chimera_s1.app.capabilities.treasury.accept_transfers import AcceptTransfers, TransferRequest
+from chimera_s1.app.capabilities.treasury.account_evidence import GatherAccountEvidence
 from chimera_s1.app.capabilities.treasury.execute_transfers import (
     ExecuteTransfers,
     SubmissionPolicy,
@@ -262,16 +263,21 @@ class TreasuryInstance:
 
     def _guard(self, gateway: TreasuryGateway, claims: AccountClaims) -> GuardAccount:
         world = self.world
-        return GuardAccount(
+        evidence = GatherAccountEvidence(
             self.ledger,
             gateway,
-            world.gateway,
             claims,
             world.installation,
-            environment="live",
             clock=world.clock,
             exchange_ms=self.exchange_ms,
             new_id=world.new_id,
+        )
+        return GuardAccount(
+            self.ledger,
+            evidence,
+            world.gateway,
+            environment="live",
+            clock=world.clock,
             record_event=lambda kind, detail: world.operational_events.append((kind, detail)),
         )
 

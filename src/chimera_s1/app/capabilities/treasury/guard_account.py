@@ -5,12 +5,13 @@ holds until another one is reached: an outage of Redis changes nothing.
 """
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import assert_never
 
 import anyio
-from msgspec.structs import asdict, replace
+from msgspec.structs import asdict
 
+from chimera_s1.app.capabilities.treasury.account_evidence import GatherAccountEvidence
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TreasuryLedger
 from chimera_s1.domain.errors import (
     ChimeraError,
@@ -22,17 +23,11 @@ from chimera_s1.domain.errors import (
     PublisherUnavailableError,
     StoreUnavailableError,
 )
-from chimera_s1.domain.ledger.commit import LedgerHead
 from chimera_s1.domain.operations.backoff import Backoff
-from chimera_s1.domain.ports.account_claims import AccountClaims
 from chimera_s1.domain.ports.account_reader import AccountReader
 from chimera_s1.domain.ports.clock import Clock
-from chimera_s1.domain.ports.installation_store import InstallationFact, InstallationStore
 from chimera_s1.domain.ports.operations_log import EventDetail
-from chimera_s1.domain.ports.treasury_gateway import TreasuryGateway
 from chimera_s1.domain.treasury.account_claim import (
-    UNEXPLAINED_SPAN_MS,
-    AccountClaim,
     AccountEvidence,
     AccountVerdict,
     NextStep,
@@ -42,8 +37,6 @@ from chimera_s1.domain.treasury.account_claim import (
     WriteClaim,
     judge,
 )
-from chimera_s1.domain.treasury.limits import Direction
-from chimera_s1.domain.treasury.reconciliation import ExecutionWindow, Movement
 
 CHECK_INTERVAL_MS = 2_000.0
 ACCOUNT_INTERVAL_MS = 3_600_000.0
@@ -63,9 +56,6 @@ CLOCK_WAIT_MS, CLOCK_WAITS_MAX = 50.0, 40
 RETRIES = Backoff(base_ms=500, max_wait_ms=30_000, jitter_ms=0)
 _STEPS_MAX = 4
 
-MOVEMENTS_INTERVAL_MS = 60_000.0
-"""Between reads of the account's movements, while they forbid the claim."""
-
 _LEDGER_ERRORS = (LedgerDamagedError, StoreUnavailableError)
 _EXCHANGE_ERRORS = (ExchangeRefusedError, ExchangeUnavailableError)
 _ERRORS = (
@@ -82,34 +72,24 @@ class GuardAccount:
     """Args:
     reader: Reads which account the exchange key belongs to.
     environment: Of the account, for its name: `live`.
-    exchange_ms: The exchange's clock, epoch ms.
-    new_id: Makes an installation id.
     record_event: Records an operational event.
     """
 
     def __init__(
         self,
         ledger: TreasuryLedger,
-        gateway: TreasuryGateway,
+        evidence: GatherAccountEvidence,
         reader: AccountReader,
-        claims: AccountClaims,
-        installation: InstallationStore,
         *,
         environment: str,
         clock: Clock,
-        exchange_ms: Callable[[], float],
-        new_id: Callable[[], str],
         record_event: Callable[[str, EventDetail], None],
     ) -> None:
         self._ledger = ledger
-        self._gateway = gateway
+        self._evidence = evidence
         self._reader = reader
-        self._claims = claims
-        self._installation = installation
         self._environment = environment
         self._clock = clock
-        self._exchange_ms = exchange_ms
-        self._new_id = new_id
         self._record_event = record_event
         self.verdict: AccountVerdict = Unchecked()
         self._check_error = ""
@@ -117,12 +97,9 @@ class GuardAccount:
         self._check_ended = 0
         """The number of the last check that ended; checks are numbered in the order they begin."""
         self._account = ""
+        self._installation = ""
         self._account_error = ""
         self._account_due_ms = 0.0
-        self._facts: dict[InstallationFact, str] = {}
-        self._movements: Sequence[Movement] | None = None
-        self._movements_due_ms = 0.0
-        self._verified_head: LedgerHead | None = None
         self._exchange_failures = 0
         self._clock_waits = 0
         self._first_check = anyio.Event()
@@ -229,10 +206,11 @@ class GuardAccount:
         if not self._ledger.head.seq:
             await self._ledger.catch_up()
         for _ in range(_STEPS_MAX):
-            evidence = await self._read_evidence(account)
+            evidence = await self._evidence.read(account)
+            self._installation = evidence.installation
             result = judge(evidence, self.verdict)
             if isinstance(result, Own):
-                result = judge(await self._record_own(evidence), self.verdict)
+                result = judge(await self._evidence.record_own(evidence), self.verdict)
             if not isinstance(result, NextStep):
                 return result
             await self._take(result, evidence)
@@ -241,103 +219,11 @@ class GuardAccount:
     async def _take(self, step: NextStep, evidence: AccountEvidence) -> None:
         match step:
             case ReadMovements():
-                self._movements = await self._read_unexplained_movements()
-                self._movements_due_ms = self._clock.monotonic_ms() + MOVEMENTS_INTERVAL_MS
+                await self._evidence.read_movements()
             case WriteClaim():
-                claim = AccountClaim(
-                    installation=evidence.installation, taken_at=self._clock.now_ms()
-                )
-                await self._claims.claim(evidence.account, claim)
+                await self._evidence.claim(evidence)
             case _:
                 assert_never(step)
-
-    async def _read_evidence(self, account: str) -> AccountEvidence:
-        installation = await self._recorded(InstallationFact.ID, self._new_id())
-        has_commits = self._ledger.head.seq > 0
-        reached = await self._claims.reached(account, installation)
-        if self._clock.monotonic_ms() >= self._movements_due_ms:
-            self._movements = None
-        return AccountEvidence(
-            account=account,
-            installation=installation,
-            ledger_account=await self._recorded(InstallationFact.ACCOUNT),
-            may_start=has_commits or bool(await self._recorded(InstallationFact.START)),
-            claim=await self._claims.read(account),
-            reached=reached,
-            hash_there="" if reached is None else await self._hash_at(reached),
-            movements=self._movements,
-        )
-
-    async def _recorded(self, fact: InstallationFact, value: str = "") -> str:
-        """The fact as recorded; *value* is recorded if there is none. Facts never change."""
-        if not self._facts.get(fact):
-            self._facts[fact] = await (
-                self._installation.record(fact, value) if value else self._installation.find(fact)
-            )
-        return self._facts[fact]
-
-    async def _hash_at(self, reached: LedgerHead) -> str:
-        if reached in {self._verified_head, self._ledger.head}:
-            return reached.hash
-        return await self._ledger.hash_at(reached.seq)
-
-    async def _read_unexplained_movements(self) -> tuple[Movement, ...]:
-        """Those that the ledger does not know; what it has only observed, another one may know."""
-        now_ms = round(self._exchange_ms())
-        confirmed_ms = int(await self._recorded(InstallationFact.CONFIRMED) or 0)
-        window = ExecutionWindow(max(now_ms - UNEXPLAINED_SPAN_MS, confirmed_ms + 1), now_ms)
-        found = [await self._gateway.read_movements(each, window) for each in Direction]
-        return tuple(
-            [
-                movement
-                for movements in found
-                for movement in movements
-                if await self._ledger.movement_owner(movement.tran_id) is None
-            ]
-        )
-
-    async def _record_own(self, evidence: AccountEvidence) -> AccountEvidence:
-        """Record what later verdicts need; the evidence as it is now."""
-        await self._record_start(evidence)
-        head, reached = self._ledger.head, evidence.reached
-        if not head.seq:
-            return evidence
-        ledger_account = await self._recorded(InstallationFact.ACCOUNT, evidence.account)
-        if reached is None or reached.seq < head.seq:
-            reached = await self._record_head(evidence, head)
-        hash_there = await self._hash_at(reached)
-        if hash_there == reached.hash:
-            self._verified_head = reached
-        return replace(
-            evidence, ledger_account=ledger_account, reached=reached, hash_there=hash_there
-        )
-
-    async def _record_head(self, evidence: AccountEvidence, head: LedgerHead) -> LedgerHead:
-        """Record *head*; the head that is recorded now. Only a head that this ledger contains is
-        replaced: that of a copy stays, as the proof for every later check.
-        """
-        reached = evidence.reached
-        for _ in range(_STEPS_MAX):
-            if reached is not None and (
-                reached.seq >= head.seq or await self._hash_at(reached) != reached.hash
-            ):
-                return reached
-            before = await self._claims.record_reached(
-                evidence.account, evidence.installation, head, after=reached
-            )
-            if before == reached:
-                return head
-            reached = before
-        raise PublisherUnavailableError("the recorded head of the ledger keeps changing")
-
-    async def _record_start(self, evidence: AccountEvidence) -> None:
-        cause, claim = "no movements in the last 7 days", evidence.claim
-        if claim is not None and claim.by_operator:
-            cause = "taken by an operator"
-            confirmed_ms = claim.taken_at or self._clock.now_ms()
-            await self._recorded(InstallationFact.CONFIRMED, f"{confirmed_ms}")
-        if not evidence.may_start:
-            await self._recorded(InstallationFact.START, cause)
 
     def _change_verdict(self, verdict: AccountVerdict) -> None:
         before, self.verdict = self.verdict, verdict
@@ -349,7 +235,7 @@ class GuardAccount:
             _log.info(
                 "treasury: account %s is claimed by this installation, %s",
                 self._account,
-                self._facts[InstallationFact.ID],
+                self._installation,
             )
         detail = {name: str(value) for name, value in asdict(verdict).items()}
         self._record_event("treasury.account", {"verdict": type(verdict).__name__, **detail})

@@ -25,6 +25,7 @@ from chimera_s1.app.capabilities.ledger.relay import LedgerRelay
 from chimera_s1.app.capabilities.operations.watch_kill_switch import WatchKillSwitch
 from chimera_s1.app.capabilities.operations.wiring import Operations
 from chimera_s1.app.capabilities.treasury.accept_transfers import AcceptTransfers
+from chimera_s1.app.capabilities.treasury.account_evidence import GatherAccountEvidence
 from chimera_s1.app.capabilities.treasury.execute_transfers import (
     ExecuteTransfers,
     SubmissionPolicy,
@@ -222,16 +223,21 @@ def _guard(  # noqa: PLR0917 (parts by position)
     ledger: TreasuryLedger,
     keyed: _Keyed,
 ) -> GuardAccount:
-    return GuardAccount(
+    evidence = GatherAccountEvidence(
         ledger,
-        keyed.gateway,
         keyed.gateway,
         keyed.claims,
         stores.installation,
-        environment=settings.binance_env.value,
         clock=base.clock,
         exchange_ms=operations.spot_patrol.exchange_ms,
         new_id=lambda: uuid4().hex,
+    )
+    return GuardAccount(
+        ledger,
+        evidence,
+        keyed.gateway,
+        environment=settings.binance_env.value,
+        clock=base.clock,
         record_event=operations.outbox.record,
     )
 

@@ -4,6 +4,7 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
+from chimera_s1.app.capabilities.treasury.account_evidence import MOVEMENTS_INTERVAL_MS
 from chimera_s1.app.capabilities.treasury.guard_account import (
     ACCOUNT_INTERVAL_MS,
     ACCOUNT_RETRY_MS,
@@ -11,7 +12,6 @@ from chimera_s1.app.capabilities.treasury.guard_account import (
     CLOCK_WAIT_MS,
     CLOCK_WAITS_MAX,
     FIRST_CHECK_WAIT_S,
-    MOVEMENTS_INTERVAL_MS,
 )
 from chimera_s1.app.capabilities.treasury.transfer_admission import AccountNotClaimedError
 from chimera_s1.domain.errors import (
