@@ -47,6 +47,7 @@ class AccountEvidence(Struct, frozen=True, kw_only=True):
         hash_there: The hash of this ledger's commit at `reached.seq`; empty if it is shorter.
         movements: Of the account in the last seven days, without those that the ledger knows or an
             operator has confirmed; None while not read.
+        history_problem: Why there may be more movements; empty if the read was complete.
     """
 
     account: str
@@ -57,6 +58,7 @@ class AccountEvidence(Struct, frozen=True, kw_only=True):
     reached: LedgerHead | None = None
     hash_there: str = ""
     movements: Sequence[Movement] | None = None
+    history_problem: str = ""
 
 
 class Unchecked(Struct, frozen=True):
@@ -138,6 +140,23 @@ class UnexplainedMovements(Struct, frozen=True):
         )
 
 
+class HistoryIncomplete(Struct, frozen=True):
+    """No unknown movement was found, but not every row of the history can be used."""
+
+    account: str
+    cause: str
+
+    level: ClassVar = Level.RED
+
+    @property
+    def reason_to_hold(self) -> str:
+        return (
+            f"the history of account {self.account} could not be read completely ({self.cause}), "
+            "and another ledger may have moved its money in the last 7 days: nothing is sent; "
+            f"retrying each minute. If there is no other ledger of the account, run {_TAKE}"
+        )
+
+
 class LedgerFellBack(Struct, frozen=True):
     """The ledger lacks a commit that its installation had: an old backup, or a copy."""
 
@@ -167,7 +186,13 @@ class WriteClaim(Struct, frozen=True):
 
 
 AccountVerdict: TypeAlias = (
-    Unchecked | Own | HeldByOther | OfOtherAccount | UnexplainedMovements | LedgerFellBack
+    Unchecked
+    | Own
+    | HeldByOther
+    | OfOtherAccount
+    | UnexplainedMovements
+    | HistoryIncomplete
+    | LedgerFellBack
 )
 """Each has a health level, and the reason to hold transfers: empty if they may be sent."""
 
@@ -192,7 +217,7 @@ def judge(evidence: AccountEvidence, last: AccountVerdict) -> AccountVerdict | N
 
 def _judge_movements(
     evidence: AccountEvidence, last: AccountVerdict
-) -> UnexplainedMovements | ReadMovements | None:
+) -> UnexplainedMovements | HistoryIncomplete | ReadMovements | None:
     """None where no other ledger can have moved the account's money. Only Redis knows of other
     ledgers, so after a flush a process that has not held the claim itself asks the exchange.
     """
@@ -206,4 +231,8 @@ def _judge_movements(
     if evidence.movements is None:
         return ReadMovements()
     moved = [m for m in evidence.movements if m.status is not MovementStatus.FAILED]
-    return UnexplainedMovements(evidence.account, len(moved)) if moved else None
+    if moved:
+        return UnexplainedMovements(evidence.account, len(moved))
+    if evidence.history_problem:
+        return HistoryIncomplete(evidence.account, evidence.history_problem)
+    return None

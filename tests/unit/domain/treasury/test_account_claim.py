@@ -13,6 +13,7 @@ from chimera_s1.domain.treasury.account_claim import (
     AccountEvidence,
     AccountVerdict,
     HeldByOther,
+    HistoryIncomplete,
     LedgerFellBack,
     OfOtherAccount,
     Own,
@@ -91,6 +92,18 @@ def test_a_new_ledger_does_not_claim_an_account_with_movements(
     assert judge(moved, Unchecked()) == UnexplainedMovements(ACCOUNT, 2)
     assert judge(replace(moved, claim=CONFIRMED), Unchecked()) == Own()
     assert judge(replace(moved, claim=OWN_CLAIM, may_start=True), Unchecked()) == Own()
+
+
+def test_an_incomplete_history_proves_no_absence() -> None:
+    """What is found in it counts; an operator answers for the rest."""
+    incomplete = replace(NEW, movements=(), history_problem="row 3 has no amount")
+
+    expected = HistoryIncomplete(ACCOUNT, "row 3 has no amount")
+    assert judge(incomplete, Unchecked()) == expected
+    assert "take-account" in expected.reason_to_hold
+    found = replace(incomplete, movements=(movement(),))
+    assert judge(found, Unchecked()) == UnexplainedMovements(ACCOUNT, 1)
+    assert judge(replace(incomplete, claim=CONFIRMED), Unchecked()) == Own()
 
 
 @pytest.mark.parametrize("there", ["", "d" * 64])

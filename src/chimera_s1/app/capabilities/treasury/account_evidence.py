@@ -10,7 +10,7 @@ from chimera_s1.domain.ledger.commit import LedgerHead
 from chimera_s1.domain.ports.account_claims import AccountClaims
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.installation_store import InstallationFact, InstallationStore
-from chimera_s1.domain.ports.treasury_gateway import TreasuryGateway
+from chimera_s1.domain.ports.treasury_gateway import HistoryIncompleteError, TreasuryGateway
 from chimera_s1.domain.treasury.account_claim import (
     UNEXPLAINED_SPAN_MS,
     AccountClaim,
@@ -53,14 +53,17 @@ class GatherAccountEvidence:
         self._facts: dict[InstallationFact, str] = {}
         self._movements: Sequence[Movement] | None = None
         self._movements_due_ms = 0.0
+        self._history_problem = ""
+        self._account = ""
         self._verified_head: LedgerHead | None = None
 
     async def read(self, account: str) -> AccountEvidence:
         installation = await self._recorded(InstallationFact.ID, self._new_id())
         has_commits = self._ledger.head.seq > 0
         reached = await self._claims.reached(account, installation)
-        if self._clock.monotonic_ms() >= self._movements_due_ms:
+        if self._clock.monotonic_ms() >= self._movements_due_ms or account != self._account:
             self._movements = None
+        self._account = account
         return AccountEvidence(
             account=account,
             installation=installation,
@@ -70,6 +73,7 @@ class GatherAccountEvidence:
             reached=reached,
             hash_there="" if reached is None else await self._hash_at(reached),
             movements=self._movements,
+            history_problem=self._history_problem,
         )
 
     async def record_own(self, evidence: AccountEvidence) -> AccountEvidence:
@@ -95,6 +99,7 @@ class GatherAccountEvidence:
 
     async def read_movements(self) -> None:
         """Read the account's movements for the next evidence."""
+        self._history_problem = ""
         self._movements = await self._read_unexplained_movements()
         self._movements_due_ms = self._clock.monotonic_ms() + MOVEMENTS_INTERVAL_MS
 
@@ -102,8 +107,9 @@ class GatherAccountEvidence:
         """Those that the ledger does not know; what it has only observed, another one may know."""
         now_ms = round(self._exchange_ms())
         confirmed_ms = int(await self._recorded(InstallationFact.CONFIRMED) or 0)
-        window = ExecutionWindow(max(now_ms - UNEXPLAINED_SPAN_MS, confirmed_ms + 1), now_ms)
-        found = [await self._gateway.read_movements(each, window) for each in Direction]
+        since_ms = max(now_ms - UNEXPLAINED_SPAN_MS, confirmed_ms + 1)
+        window = ExecutionWindow(min(since_ms, now_ms), now_ms)
+        found = [await self._read_direction(each, window) for each in Direction]
         return tuple(
             [
                 movement
@@ -112,6 +118,15 @@ class GatherAccountEvidence:
                 if await self._ledger.movement_owner(movement.tran_id) is None
             ]
         )
+
+    async def _read_direction(
+        self, direction: Direction, window: ExecutionWindow
+    ) -> tuple[Movement, ...]:
+        try:
+            return await self._gateway.read_movements(direction, window)
+        except HistoryIncompleteError as error:
+            self._history_problem = str(error)
+            return error.usable
 
     async def _record_head(self, evidence: AccountEvidence, head: LedgerHead) -> LedgerHead:
         """Record *head*; the head that is recorded now. Only a head that this ledger contains is

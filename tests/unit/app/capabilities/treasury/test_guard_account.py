@@ -24,6 +24,7 @@ from chimera_s1.domain.ports.installation_store import InstallationFact
 from chimera_s1.domain.treasury.account_claim import (
     AccountClaim,
     HeldByOther,
+    HistoryIncomplete,
     LedgerFellBack,
     OfOtherAccount,
     Own,
@@ -441,6 +442,27 @@ async def test_a_backup_whose_recorded_head_was_lost_takes_no_claim() -> None:
     restored = instance_in(backup, claims)
     await restored.guard.check()
     assert restored.guard.verdict == UnexplainedMovements(ACCOUNT, 1)
+
+
+@on_virtual_time
+async def test_a_row_that_cannot_be_used_forbids_the_claim_until_it_is_gone() -> None:
+    """The other rows count; an operator may confirm instead."""
+    world, claims = TreasuryHarness(), MemoryAccountClaims()
+    world.gateway.unusable_row = "row 3 has no amount"
+    instance = instance_in(world, claims)
+    await instance.guard.check()
+    assert instance.guard.verdict == HistoryIncomplete(ACCOUNT, "row 3 has no amount")
+    assert claims.stored == {}
+
+    world.gateway.add_movement(TO_SPOT, transfer_request("t").amount)
+    await world.clock.sleep_ms(MOVEMENTS_INTERVAL_MS)
+    await instance.guard.check()
+    assert instance.guard.verdict == UnexplainedMovements(ACCOUNT, 1)
+
+    await world.clock.sleep_ms(7 * DAY_MS)
+    world.gateway.unusable_row = ""
+    await instance.guard.check()
+    assert instance.guard.verdict == Own()
 
 
 @on_virtual_time
