@@ -27,6 +27,8 @@ KEPT_MS = 5_000
 
 KEPT_MAX = 100_000
 
+READ_AGAIN_MS = 1_000
+
 REPORT_INTERVAL_MS = 60_000
 _NAMES_SHOWN = 5
 
@@ -72,6 +74,7 @@ class AdmitQuotes:
         self._expected: set[InstrumentId] = set()
         self._kept: deque[Quote] = deque()
         self._unseeded = ChangeSignal()
+        self._unread: set[InstrumentId] = set()
         self._foreign: dict[InstrumentId, float] = {}
         self._ahead_seen = 0
         self._reported_ms: float | None = None
@@ -150,6 +153,7 @@ class AdmitQuotes:
         async with anyio.create_task_group() as tasks:
             tasks.start_soon(self._follow_lease)
             tasks.start_soon(self._seed_streams)
+            tasks.start_soon(self._read_again)
 
     async def _follow_lease(self) -> None:
         version = 0
@@ -162,6 +166,7 @@ class AdmitQuotes:
     def _follow_term(self) -> None:
         if self._term != self._lease.term:
             self._term = self._lease.term
+            self._unread.clear()
             self.ids.begin(self._clock.now_ms())
 
     async def _seed_streams(self) -> None:
@@ -178,27 +183,44 @@ class AdmitQuotes:
                 continue
             term = self._term
             found = await self._seed(instruments, report_step=True)
+            if term != self._lease.term:
+                continue  # another instance may have published since: the lease's change is next
             for instrument in instruments - found:
                 # Its node does not answer. Redis will still refuse an id that does not fit.
                 self.ids.seed(instrument, None, self._clock.now_ms())
-            if self._begun_term != term == self._lease.term:
+                self._unread.add(instrument)
+            if self._begun_term != term:
                 self._begun_term = term
                 self._on_begin()
             self.changes.notify()
 
+    async def _read_again(self) -> None:
+        """Read the streams whose nodes did not answer, without delaying those of other nodes.
+
+        What the stream holds already is left out from then on. With window 0 no refusal would show
+        it: an update received twice has two ids.
+        """
+        while True:
+            await self._clock.sleep_ms(READ_AGAIN_MS)
+            if self._unread and self.publishing and self._term == self._lease.term:
+                self._unread -= await self._seed(tuple(self._unread), report_step=True)
+
     async def _seed(
         self, instruments: Collection[InstrumentId], *, report_step: bool
     ) -> set[InstrumentId]:
-        """Continue after the last entries of *instruments*; those whose node answers."""
+        """Continue after the last entries of *instruments*; those whose node answers in the term
+        of the call.
+        """
         term = self._lease.term
         entries = await self._reader.last_entries(instruments)
-        if term == self._lease.term:
-            found = {instrument: _last_entry(entry) for instrument, entry in entries.items()}
-            for instrument, last in found.items():
-                self.ids.seed(instrument, last, self._clock.now_ms())
-            last_ts = {instrument: last.ts for instrument, last in found.items() if last}
-            self._seed_feeds(last_ts, term if report_step else None)
-        return set(entries)
+        if term != self._lease.term:
+            return set()
+        found = {instrument: _last_entry(entry) for instrument, entry in entries.items()}
+        for instrument, last in found.items():
+            self.ids.seed(instrument, last, self._clock.now_ms())
+        last_ts = {instrument: last.ts for instrument, last in found.items() if last}
+        self._seed_feeds(last_ts, term if report_step else None)
+        return set(found)
 
     def _drop_old(self) -> None:
         oldest_ms = self._clock.now_ms() - KEPT_MS

@@ -1,21 +1,27 @@
 """Quotes between the feeds and their streams: standby, take-over, refused ids."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import anyio
 import pytest
 from anyio import wait_all_tasks_blocked as settle
 from msgspec import structs
 
-from chimera_s1.app.capabilities.market.admit_quotes import KEPT_MAX, KEPT_MS, AdmitQuotes
+from chimera_s1.app.capabilities.market.admit_quotes import (
+    KEPT_MAX,
+    KEPT_MS,
+    READ_AGAIN_MS,
+    AdmitQuotes,
+)
 from chimera_s1.app.capabilities.market.hold_publisher_lease import LEASE_MS, HoldPublisherLease
 from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.market.conflation import WindowMs, window_end
 from chimera_s1.domain.market.entry_id import EntryId
 from chimera_s1.domain.market.quote import Quote
-from chimera_s1.domain.market.stream_ids import StreamIds, entry_id
+from chimera_s1.domain.market.stream_ids import StreamIds, entry_id, natural_entry_id
 from chimera_s1.domain.operations.health import Level
 from chimera_s1.domain.ports.operations_log import EventDetail
+from chimera_s1.domain.ports.quote_reader import PublishedQuote
 from tests.fakes.manual_clock import ManualClock
 from tests.fakes.publisher_lease import MemoryPublisherLease
 from tests.fakes.quote_streams import MemoryQuotePublisher, MemoryQuoteReader, MemoryQuoteStreams
@@ -40,6 +46,20 @@ class Rig:
         return Instance(self, owner, window)
 
 
+class HeldReader(MemoryQuoteReader):
+    """While `held` is set, a read waits for it and then finds no node that answers."""
+
+    held: anyio.Event | None = None
+
+    async def last_entries(
+        self, instruments: Collection[InstrumentId]
+    ) -> dict[InstrumentId, PublishedQuote | None]:
+        if self.held is None:
+            return await super().last_entries(instruments)
+        await self.held.wait()
+        return {}
+
+
 class Instance:
     """One process: its lease, its admission, its publisher."""
 
@@ -50,10 +70,11 @@ class Instance:
         self.seeded: dict[InstrumentId, int] = {}
         self.seeded_terms: list[int | None] = []
         self.begun_after: list[int] = []
+        self.reader = HeldReader(rig.streams)
         self.admission = AdmitQuotes(
             self.lease,
             StreamIds(window),
-            MemoryQuoteReader(rig.streams),
+            self.reader,
             clock=rig.clock,
             record=self._record,
             seed_feeds=self._seed,
@@ -196,6 +217,63 @@ async def test_a_store_that_cannot_be_read_does_not_hold_quotes_back(rig: Rig) -
         tasks.cancel_scope.cancel()
 
     assert one.admission.admit(()) == [now(rig)]
+
+
+@pytest.mark.parametrize("window", [WindowMs(0), SECOND])
+async def test_a_stream_whose_node_did_not_answer_is_read_again(rig: Rig, window: WindowMs) -> None:
+    """What it holds is not written again, with window 0 either, where no id would be refused."""
+    one = rig.instance("one", window)
+    await one.lease.check()
+    rig.streams.unavailable = True
+    await one.publish(now(rig))
+    assert one.seeded == {}
+    rig.streams.unavailable = False
+    theirs = structs.replace(now(rig), update_id=8)
+    rig.streams.append(theirs, natural_entry_id(theirs, window))
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(one.admission.run)
+        await settle()
+        await rig.clock.advance(READ_AGAIN_MS)
+        tasks.cancel_scope.cancel()
+    await one.lease.check()
+
+    assert one.seeded == {theirs.instrument: theirs.ts}
+    late = structs.replace(theirs, received_ms=theirs.received_ms + (window == 0))
+    assert await one.publish(late) == []
+    assert len(rig.streams.entries(theirs.instrument)) == 1
+
+
+async def test_a_read_that_ends_in_the_next_term_marks_no_stream_as_empty(rig: Rig) -> None:
+    """The streams of another instance's term would seem to be empty."""
+    one, other = rig.instance("one"), rig.instance("other")
+    await one.lease.check()
+    one.admission.admit([now(rig)])
+    one.reader.held = anyio.Event()
+    admitted: list[Quote] = []
+
+    async def admit_changes() -> None:
+        version = 0
+        while True:
+            await one.admission.changes.next_after(version)
+            version = one.admission.changes.version
+            admitted.extend(one.admission.admit(()))
+
+    async with anyio.create_task_group() as tasks:
+        tasks.start_soon(one.admission.run)
+        tasks.start_soon(admit_changes)
+        await settle()
+        await rig.clock.advance(LEASE_MS)
+        await other.lease.check()
+        await other.publish(now(rig))
+        await other.lease.release()
+        await one.lease.check()
+        await settle()
+        one.reader.held.set()
+        one.reader.held = None
+        await settle()
+        tasks.cancel_scope.cancel()
+
+    assert (admitted, one.admission.ids.repeated) == ([], 1)
 
 
 async def test_an_id_that_is_ahead_of_the_clock_is_continued_and_reported(rig: Rig) -> None:
