@@ -137,7 +137,7 @@ async def running_instance(
             window=WINDOW,
             admission=admission,
             observe_latency=lambda _: None,
-            observe_acknowledged=market.record_acknowledged,
+            acknowledged_watchers=[market.record_acknowledged],
         )
         for work in (lease.run, admission.run, publish.run):
             tasks.start_soon(work)

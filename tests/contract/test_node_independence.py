@@ -70,7 +70,7 @@ class Publishing:
             window=WindowMs(window),
             admission=AdmitAll(),
             observe_latency=lambda _: None,
-            observe_acknowledged=self._observe,
+            acknowledged_watchers=[self._observe],
         )
 
     async def publish_round(self, nodes: Sequence[int]) -> None:

@@ -1,13 +1,14 @@
 """Mark the time in which no instance published: GAP and RESUMED on `mkt:status:<venue>`.
 
 A GAP is written when the last publisher stops and when the next one starts, with the same `since`;
-RESUMED repeats it. A standby that takes over without a missing window writes neither.
+RESUMED repeats it, once Redis has acknowledged a quote of the venue. A standby that takes over
+without a missing window writes neither.
 """
 
 from collections.abc import Callable, Iterable, Sequence
 
 from chimera_s1.domain.identifiers import Venue
-from chimera_s1.domain.market.downtime import Downtime, find_downtime
+from chimera_s1.domain.market.downtime import find_downtime
 from chimera_s1.domain.market.liveness import WHOLE_CONNECTION, Liveness, StatusChange
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.ports.clock import Clock
@@ -31,17 +32,21 @@ class MarkDowntime:
         self._receiving_since_ms: int | None = None
         self._open_since_ms: int | None = None
 
-    def observe(self, quotes: Iterable[Quote]) -> None:
-        """Note the first quotes of this process; they end the downtime before it."""
-        if self._receiving_since_ms is not None and self._open_since_ms is None:
-            return
-        received = [q.received_ms for q in quotes if q.instrument.venue is self.venue]
-        if not received:
-            return
+    def observe_received(self, quotes: Iterable[Quote]) -> None:
+        """Note the first quotes of this process."""
         if self._receiving_since_ms is None:
-            self._receiving_since_ms = min(received)
-        if self._open_since_ms is not None:
-            self._resume(Downtime(self._open_since_ms, min(received)))
+            self._receiving_since_ms = self._first_receipt_ms(quotes)
+
+    def observe_published(self, quotes: Iterable[Quote]) -> None:
+        """The first quotes that Redis has acknowledged end the downtime."""
+        if self._open_since_ms is None:
+            return
+        first_ms = self._first_receipt_ms(quotes)
+        if first_ms is None:
+            return
+        since_ms, self._open_since_ms = self._open_since_ms, None
+        until_ms = max(since_ms, first_ms)
+        self._put([StatusChange(until_ms, WHOLE_CONNECTION, Liveness.RESUMED, since_ms, CAUSE)])
 
     def begin(self, last_entry_ms: int, kept_since_ms: int) -> None:
         """Begin to publish.
@@ -58,18 +63,17 @@ class MarkDowntime:
         missing = find_downtime(last_entry_ms, max(self._receiving_since_ms, kept_since_ms))
         if missing is not None:
             self._open(missing.since_ms, missing.until_ms)
-            self._resume(missing)
 
     def end(self, last_entry_ms: int) -> None:
         """Stop publishing, with no other instance to take over."""
         if last_entry_ms:
             self._open(last_entry_ms, self._clock.now_ms())
 
-    def _open(self, since_ms: int, now_ms: int) -> None:
-        self._open_since_ms = since_ms
+    def _open(self, last_entry_ms: int, now_ms: int) -> None:
+        """The id of the last entry is the end of its window, which may be after *now_ms*."""
+        self._open_since_ms = since_ms = min(last_entry_ms, now_ms)
         self._put([StatusChange(now_ms, WHOLE_CONNECTION, Liveness.GAP, since_ms, CAUSE)])
 
-    def _resume(self, missing: Downtime) -> None:
-        self._open_since_ms = None
-        since_ms, until_ms = missing.since_ms, missing.until_ms
-        self._put([StatusChange(until_ms, WHOLE_CONNECTION, Liveness.RESUMED, since_ms, CAUSE)])
+    def _first_receipt_ms(self, quotes: Iterable[Quote]) -> int | None:
+        received = (q.received_ms for q in quotes if q.instrument.venue is self.venue)
+        return min(received, default=None)

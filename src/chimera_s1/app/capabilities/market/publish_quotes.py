@@ -53,7 +53,7 @@ class PublishQuotes:
         admission: Decides which quotes are published, and with which ids.
         observe_latency: Called with the ms from the end of a window (window 0: from the receipt of
             its oldest quote) to the acknowledgement of its batch.
-        observe_acknowledged: Called with the quotes of a batch that were acknowledged just now.
+        acknowledged_watchers: Called with the quotes of a batch that were acknowledged just now.
         watchers: Called with the quotes of each drain.
     """
 
@@ -67,7 +67,7 @@ class PublishQuotes:
         window: WindowMs,
         admission: QuoteAdmission,
         observe_latency: Callable[[float], None],
-        observe_acknowledged: Callable[[Sequence[Quote]], None] = lambda _: None,
+        acknowledged_watchers: Sequence[Callable[[Sequence[Quote]], None]] = (),
         watchers: Sequence[Callable[[Sequence[Quote]], None]] = (),
     ) -> None:
         self._feeds = tuple(feeds)
@@ -77,7 +77,7 @@ class PublishQuotes:
         self._window = window
         self._admission = admission
         self._observe_latency = observe_latency
-        self._observe_acknowledged = observe_acknowledged
+        self._acknowledged_watchers = tuple(acknowledged_watchers)
         self._watchers = tuple(watchers)
         self._lanes: dict[str, NodeLane] = {}
         self._lane_freed = anyio.Event()
@@ -272,7 +272,9 @@ class PublishQuotes:
         now_ms = self._clock.monotonic_ms()
         if report.published:
             self._observe_latency(now_ms - since_ms)
-            self._observe_acknowledged(_without(quotes, (*report.unpublished, *report.refused)))
+            acknowledged = _without(quotes, (*report.unpublished, *report.refused))
+            for watch in self._acknowledged_watchers:
+                watch(acknowledged)
         if self._pending or report.unpublished:
             self._pending.settle(quotes, report.unpublished)
         lane.record(report.cause, accepts=report.published > 0 or not report.cause, now_ms=now_ms)

@@ -91,8 +91,14 @@ async def open_market(
             window=settings.conflation_ms,
             admission=admission,
             observe_latency=latency.observe,
-            observe_acknowledged=processing.observe,
-            watchers=[*(each.observe for each in watches), *(each.observe for each in marks)],
+            acknowledged_watchers=[
+                processing.observe,
+                *(each.observe_published for each in marks),
+            ],
+            watchers=[
+                *(each.observe for each in watches),
+                *(each.observe_received for each in marks),
+            ],
         )
         throughput = MeasureThroughput(feeds, operations.log, clock)
         yield Capability(

@@ -31,47 +31,53 @@ def received_at(received_ms: int, venue: Venue = Venue.SPOT) -> Quote:
 
 
 def test_a_start_marks_the_gap_since_the_last_entry_at_once() -> None:
-    """RESUMED follows with the first quote of the venue, and repeats `since`."""
+    """RESUMED follows with the first quote of the venue that is published, and repeats `since`."""
     rig = Rig()
     rig.marks.begin(LAST_MS, 0)
     assert rig.markers() == [("GAP", NOW_MS, LAST_MS)]
 
-    rig.marks.observe([received_at(NOW_MS + 1, Venue.PERP)])
+    rig.marks.observe_published([received_at(NOW_MS + 1, Venue.PERP)])
+    rig.marks.observe_received([received_at(NOW_MS + 2)])
     assert len(rig.written) == 1
 
-    rig.marks.observe([received_at(NOW_MS + 70), received_at(NOW_MS + 50)])
-    rig.marks.observe([received_at(NOW_MS + 99)])
+    rig.marks.observe_published([received_at(NOW_MS + 70), received_at(NOW_MS + 50)])
+    rig.marks.observe_published([received_at(NOW_MS + 99)])
     assert rig.markers()[1:] == [("RESUMED", NOW_MS + 50, LAST_MS)]
 
 
 def test_the_first_start_of_all_marks_nothing() -> None:
     rig = Rig()
     rig.marks.begin(0, 0)
-    rig.marks.observe([received_at(NOW_MS)])
+    rig.marks.observe_received([received_at(NOW_MS)])
+    rig.marks.observe_published([received_at(NOW_MS)])
 
     assert not rig.written
 
 
 def test_a_standby_that_has_every_update_marks_nothing() -> None:
     rig = Rig()
-    rig.marks.observe([received_at(LAST_MS)])
+    rig.marks.observe_received([received_at(LAST_MS)])
     rig.marks.begin(LAST_MS, 0)
+    rig.marks.observe_published([received_at(LAST_MS + 1)])
 
     assert not rig.written
 
 
 def test_a_standby_that_started_too_late_marks_what_is_missing() -> None:
     rig = Rig()
-    rig.marks.observe([received_at(LAST_MS + 300)])
+    rig.marks.observe_received([received_at(LAST_MS + 300)])
     rig.marks.begin(LAST_MS, 0)
+    assert len(rig.written) == 1
+    rig.marks.observe_published([received_at(LAST_MS + 300)])
 
     assert rig.markers() == [("GAP", LAST_MS + 300, LAST_MS), ("RESUMED", LAST_MS + 300, LAST_MS)]
 
 
 def test_a_standby_that_has_dropped_updates_marks_what_is_missing() -> None:
     rig = Rig()
-    rig.marks.observe([received_at(LAST_MS - 60_000)])
+    rig.marks.observe_received([received_at(LAST_MS - 60_000)])
     rig.marks.begin(LAST_MS, LAST_MS + 4_000)
+    rig.marks.observe_published([received_at(LAST_MS + 4_000)])
 
     assert rig.markers() == [
         ("GAP", LAST_MS + 4_000, LAST_MS),
@@ -81,11 +87,20 @@ def test_a_standby_that_has_dropped_updates_marks_what_is_missing() -> None:
 
 def test_a_stop_and_the_next_start_name_the_same_gap() -> None:
     stopping, starting = Rig(), Rig()
-    stopping.marks.observe([received_at(LAST_MS - 60_000)])
+    stopping.marks.observe_received([received_at(LAST_MS - 60_000)])
     stopping.marks.end(LAST_MS)
     starting.marks.begin(LAST_MS, 0)
 
     assert stopping.markers() == starting.markers() == [("GAP", NOW_MS, LAST_MS)]
+
+
+def test_a_gap_does_not_begin_in_the_future() -> None:
+    """The last id is the end of a window that is not over yet."""
+    rig = Rig()
+    rig.marks.begin(NOW_MS + 400, 0)
+    rig.marks.observe_published([received_at(NOW_MS + 50)])
+
+    assert rig.markers() == [("GAP", NOW_MS, NOW_MS), ("RESUMED", NOW_MS + 50, NOW_MS)]
 
 
 def test_a_stop_before_the_first_entry_marks_nothing() -> None:
