@@ -29,6 +29,7 @@ from chimera_s1.app.capabilities.market.metrics import (
 )
 from chimera_s1.app.capabilities.market.probe_books import ProbeBooks
 from chimera_s1.app.capabilities.market.publish_quotes import PublishQuotes
+from chimera_s1.app.capabilities.market.publish_status import PublishStatus
 from chimera_s1.app.capabilities.market.publisher_wiring import (
     lease_workers,
     make_admission,
@@ -64,15 +65,9 @@ async def open_market(
     ):
         lease = make_lease(settings, base, lease_client, operations)
         status = make_status(settings, status_client, lease, clock)
-        probes = ProbeBooks(operations.exchange, clock)
         board = QuoteBoard()
         lag = LatencyHistogram(QUOTE_LAG, QUOTE_LAG_HELP, QUOTE_LAG_BOUNDS_MS)
-        watches = tuple(
-            WatchLiveness(
-                venue, status, probes, clock, observe_lag=lag.observe, on_gone=board.withdraw
-            )
-            for venue in settings.venues
-        )
+        watches = _watches(base, operations, status, board, lag)
         pacer = ReadPacer(clock, settings.read_interval_ms)
         processing = MeasureProcessing(clock)
         listener = _listener(operations, watches, processing)
@@ -193,6 +188,27 @@ def _listener(
             listener(completed)
 
     return notify_all
+
+
+def _watches(
+    base: Foundation,
+    operations: Operations,
+    status: PublishStatus,
+    board: QuoteBoard,
+    lag: LatencyHistogram,
+) -> tuple[WatchLiveness, ...]:
+    probes = ProbeBooks(operations.exchange, base.clock)
+    return tuple(
+        WatchLiveness(
+            venue,
+            status,
+            probes,
+            base.clock,
+            observe_lag=lag.observe,
+            on_gone=board.withdraw,
+        )
+        for venue in base.settings.venues
+    )
 
 
 def _server(
