@@ -4,6 +4,7 @@ from chimera_s1.domain.ledger.commit import LedgerHead
 from chimera_s1.domain.treasury.account_claim import (
     AccountVerdict,
     HeldByOther,
+    HistoryContradicts,
     HistoryIncomplete,
     LedgerFellBack,
     OfOtherAccount,
@@ -22,6 +23,7 @@ VERDICTS: tuple[AccountVerdict, ...] = (
     HELD_BY_OTHER,
     OfOtherAccount(ACCOUNT, "live:1"),
     UnexplainedMovements(ACCOUNT, 2),
+    HistoryContradicts(ACCOUNT, 3),
     HistoryIncomplete(ACCOUNT, "row 3 has no amount"),
     LedgerFellBack(ACCOUNT, OWN_ID, LedgerHead(42, "c" * 64)),
 )

@@ -48,6 +48,8 @@ class AccountEvidence(Struct, frozen=True, kw_only=True):
         movements: Of the account in the last seven days, without those that the ledger knows or an
             operator has confirmed; None while not read.
         history_problem: Why there may be more movements; empty if the read was complete.
+        absent: How many movements of this ledger, of those days, the account's history would have
+            to show; 0 if it shows one of them.
     """
 
     account: str
@@ -59,6 +61,7 @@ class AccountEvidence(Struct, frozen=True, kw_only=True):
     hash_there: str = ""
     movements: Sequence[Movement] | None = None
     history_problem: str = ""
+    absent: int = 0
 
 
 class Unchecked(Struct, frozen=True):
@@ -140,6 +143,25 @@ class UnexplainedMovements(Struct, frozen=True):
         )
 
 
+class HistoryContradicts(Struct, frozen=True):
+    """The account's history has none of the movements that this ledger has recorded."""
+
+    account: str
+    number: int
+
+    level: ClassVar = Level.RED
+
+    @property
+    def reason_to_hold(self) -> str:
+        return (
+            f"account {self.account} has none of the ledger's last "
+            f"{count(self.number, 'transfer')} in its history, so the ledger is that of another "
+            "account: nothing is sent; correct S1_BINANCE_KEY, or set S1_DB_SQLITE_PATH or "
+            "S1_DB_ARANGO_DATABASE to a ledger of that account. If the ledger is the account's, "
+            f"run {_TAKE}"
+        )
+
+
 class HistoryIncomplete(Struct, frozen=True):
     """No unknown movement was found, but not every row of the history can be used."""
 
@@ -191,6 +213,7 @@ AccountVerdict: TypeAlias = (
     | HeldByOther
     | OfOtherAccount
     | UnexplainedMovements
+    | HistoryContradicts
     | HistoryIncomplete
     | LedgerFellBack
 )
@@ -217,7 +240,7 @@ def judge(evidence: AccountEvidence, last: AccountVerdict) -> AccountVerdict | N
 
 def _judge_movements(
     evidence: AccountEvidence, last: AccountVerdict
-) -> UnexplainedMovements | HistoryIncomplete | ReadMovements | None:
+) -> UnexplainedMovements | HistoryContradicts | HistoryIncomplete | ReadMovements | None:
     """None where no other ledger can have moved the account's money. Only Redis knows of other
     ledgers, so after a flush a process that has not held the claim itself asks the exchange.
     """
@@ -230,6 +253,8 @@ def _judge_movements(
         return None
     if evidence.movements is None:
         return ReadMovements()
+    if evidence.absent and not evidence.ledger_account:
+        return HistoryContradicts(evidence.account, evidence.absent)
     moved = [m for m in evidence.movements if m.status is not MovementStatus.FAILED]
     if moved:
         return UnexplainedMovements(evidence.account, len(moved))

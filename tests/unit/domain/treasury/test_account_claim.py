@@ -13,6 +13,7 @@ from chimera_s1.domain.treasury.account_claim import (
     AccountEvidence,
     AccountVerdict,
     HeldByOther,
+    HistoryContradicts,
     HistoryIncomplete,
     LedgerFellBack,
     OfOtherAccount,
@@ -104,6 +105,16 @@ def test_an_incomplete_history_proves_no_absence() -> None:
     found = replace(incomplete, movements=(movement(),))
     assert judge(found, Unchecked()) == UnexplainedMovements(ACCOUNT, 1)
     assert judge(replace(incomplete, claim=CONFIRMED), Unchecked()) == Own()
+
+
+def test_a_ledger_without_a_movement_in_the_history_is_of_another_account() -> None:
+    """Whatever else was moved there. One that is bound to the account is not asked again."""
+    old = replace(NEW, may_start=True, movements=(movement(),), absent=3)
+
+    assert judge(old, Unchecked()) == HistoryContradicts(ACCOUNT, 3)
+    assert judge(replace(old, claim=CONFIRMED), Unchecked()) == Own()
+    bound = replace(old, ledger_account=ACCOUNT, movements=())
+    assert judge(bound, Unchecked()) == WriteClaim()
 
 
 @pytest.mark.parametrize("there", ["", "d" * 64])

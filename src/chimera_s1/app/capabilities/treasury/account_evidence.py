@@ -1,6 +1,7 @@
 """Gather what a verdict on the exchange account is made of, and record what later ones need."""
 
 from collections.abc import Callable, Sequence
+from itertools import islice
 
 from msgspec.structs import replace
 
@@ -21,6 +22,12 @@ from chimera_s1.domain.treasury.reconciliation import ExecutionWindow, Movement
 
 MOVEMENTS_INTERVAL_MS = 60_000.0
 """Between reads of the account's movements, while they forbid the claim."""
+
+HISTORY_LAG_MS = 3_600_000
+"""Transfers of the last hour are not compared: they may not be in the account's history yet."""
+
+COMPARED_MAX = 20
+"""Transfers that are compared, the newest ones; one of them suffices."""
 
 _STEPS_MAX = 4
 
@@ -54,6 +61,7 @@ class GatherAccountEvidence:
         self._movements: Sequence[Movement] | None = None
         self._movements_due_ms = 0.0
         self._history_problem = ""
+        self._absent = 0
         self._account = ""
         self._verified_head: LedgerHead | None = None
 
@@ -74,6 +82,7 @@ class GatherAccountEvidence:
             hash_there="" if reached is None else await self._hash_at(reached),
             movements=self._movements,
             history_problem=self._history_problem,
+            absent=self._absent,
         )
 
     async def record_own(self, evidence: AccountEvidence) -> AccountEvidence:
@@ -100,23 +109,39 @@ class GatherAccountEvidence:
     async def read_movements(self) -> None:
         """Read the account's movements for the next evidence."""
         self._history_problem = ""
-        self._movements = await self._read_unexplained_movements()
+        history = await self._read_history()
+        owners = [await self._ledger.movement_owner(each.tran_id) for each in history]
+        explained = any(owners) or self._history_problem
+        self._absent = 0 if explained else await self._count_recent_movements()
+        confirmed_ms = int(await self._recorded(InstallationFact.CONFIRMED) or 0)
+        self._movements = tuple(
+            movement
+            for movement, owner in zip(history, owners, strict=True)
+            if owner is None and movement.moved_at > confirmed_ms
+        )
         self._movements_due_ms = self._clock.monotonic_ms() + MOVEMENTS_INTERVAL_MS
 
-    async def _read_unexplained_movements(self) -> tuple[Movement, ...]:
-        """Those that the ledger does not know; what it has only observed, another one may know."""
+    async def _read_history(self) -> tuple[Movement, ...]:
         now_ms = round(self._exchange_ms())
-        confirmed_ms = int(await self._recorded(InstallationFact.CONFIRMED) or 0)
-        since_ms = max(now_ms - UNEXPLAINED_SPAN_MS, confirmed_ms + 1)
-        window = ExecutionWindow(min(since_ms, now_ms), now_ms)
+        window = ExecutionWindow(now_ms - UNEXPLAINED_SPAN_MS, now_ms)
         found = [await self._read_direction(each, window) for each in Direction]
-        return tuple(
-            [
-                movement
-                for movements in found
-                for movement in movements
-                if await self._ledger.movement_owner(movement.tran_id) is None
-            ]
+        return tuple(movement for movements in found for movement in movements)
+
+    async def _count_recent_movements(self) -> int:
+        """Of this ledger, old enough to be in the account's history and not too old for the read.
+        What it has only observed as foreign is not its own.
+        """
+        now_ms = self._exchange_ms()
+        oldest_ms, newest_ms = (
+            now_ms - UNEXPLAINED_SPAN_MS + HISTORY_LAG_MS,
+            now_ms - HISTORY_LAG_MS,
+        )
+        recent = reversed(tuple(self._ledger.open_transfers.recent_movements.values()))
+        owners = islice(filter(None, recent), COMPARED_MAX)
+        transfers = [await self._ledger.find(owner) for owner in owners]
+        return sum(
+            transfer is not None and oldest_ms < transfer.signed_at < newest_ms
+            for transfer in transfers
         )
 
     async def _read_direction(

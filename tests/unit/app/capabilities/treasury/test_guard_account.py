@@ -4,7 +4,10 @@ import anyio
 import pytest
 from anyio.lowlevel import checkpoint
 
-from chimera_s1.app.capabilities.treasury.account_evidence import MOVEMENTS_INTERVAL_MS
+from chimera_s1.app.capabilities.treasury.account_evidence import (
+    HISTORY_LAG_MS,
+    MOVEMENTS_INTERVAL_MS,
+)
 from chimera_s1.app.capabilities.treasury.guard_account import (
     ACCOUNT_INTERVAL_MS,
     ACCOUNT_RETRY_MS,
@@ -25,6 +28,7 @@ from chimera_s1.domain.treasury.account_claim import (
     AccountClaim,
     AccountVerdict,
     HeldByOther,
+    HistoryContradicts,
     HistoryIncomplete,
     LedgerFellBack,
     OfOtherAccount,
@@ -271,10 +275,48 @@ async def test_a_ledger_of_an_earlier_version_claims_its_account() -> None:
     """It has transfers, so its movements are explained."""
     world, claims = TreasuryHarness(), MemoryAccountClaims()
     assert await move(TreasuryInstance(world), "t0") is TransferStatus.DONE
+    await world.clock.sleep_ms(HISTORY_LAG_MS)
     instance = instance_in(world, claims)
     await instance.guard.check()
 
     assert await move(instance, "t1") is TransferStatus.DONE
+    assert world.installation.facts[InstallationFact.ACCOUNT] == ACCOUNT
+
+
+@on_virtual_time
+async def test_a_ledger_of_an_earlier_version_is_bound_to_no_other_account() -> None:
+    """The history of that account has none of its transfers; nothing is recorded or claimed."""
+    world, claims = TreasuryHarness(), MemoryAccountClaims()
+    assert await move(TreasuryInstance(world), "t0") is TransferStatus.DONE
+    await world.clock.sleep_ms(HISTORY_LAG_MS)
+    world.gateway = ScriptedTreasuryGateway(world.clock)
+    world.gateway.uid = "7"
+    instance = instance_in(world, claims)
+    await instance.guard.check()
+
+    assert instance.guard.verdict == HistoryContradicts("live:7", 1)
+    assert InstallationFact.ACCOUNT not in world.installation.facts
+    assert claims.stored == {}
+
+    own_id = world.installation.facts[InstallationFact.ID]
+    await claims.replace("live:7", AccountClaim(installation=own_id, by_operator=True))
+    await instance.guard.check()
+    assert instance.guard.verdict == Own()
+    assert world.installation.facts[InstallationFact.ACCOUNT] == "live:7"
+
+
+@pytest.mark.parametrize("age_ms", [0, 7 * DAY_MS])
+@on_virtual_time
+async def test_transfers_that_the_history_need_not_show_bind_a_ledger(age_ms: float) -> None:
+    """Too new, or too old for the read."""
+    world, claims = TreasuryHarness(), MemoryAccountClaims()
+    assert await move(TreasuryInstance(world), "t0") is TransferStatus.DONE
+    world.gateway = ScriptedTreasuryGateway(world.clock)
+    await world.clock.sleep_ms(age_ms)
+    instance = instance_in(world, claims)
+    await instance.guard.check()
+
+    assert instance.guard.verdict == Own()
     assert world.installation.facts[InstallationFact.ACCOUNT] == ACCOUNT
 
 
