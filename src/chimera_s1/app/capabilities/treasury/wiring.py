@@ -1,14 +1,13 @@
 """The treasury capability, from the settings that choose its parts."""
 
 import random
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import assert_never
 from uuid import uuid4
 
 from anyio.lowlevel import checkpoint
-from msgspec import Struct
 
 from chimera_s1.adapters.binance.http.signing import Credentials, Secret
 from chimera_s1.adapters.binance.http.weight_budget import WeightBudget
@@ -20,17 +19,18 @@ from chimera_s1.adapters.binance.treasury.gateway import (
 from chimera_s1.adapters.redis.account_claims import RedisAccountClaims
 from chimera_s1.adapters.redis.kill_switch import RedisKillSwitch
 from chimera_s1.app.capabilities.ledger.job_lease import JobLease
-from chimera_s1.app.capabilities.ledger.projector import LedgerProjector
-from chimera_s1.app.capabilities.ledger.relay import LedgerRelay
 from chimera_s1.app.capabilities.operations.watch_kill_switch import WatchKillSwitch
 from chimera_s1.app.capabilities.operations.wiring import Operations
 from chimera_s1.app.capabilities.treasury.accept_transfers import AcceptTransfers
-from chimera_s1.app.capabilities.treasury.account_evidence import GatherAccountEvidence
-from chimera_s1.app.capabilities.treasury.execute_transfers import (
-    ExecuteTransfers,
-    SubmissionPolicy,
+from chimera_s1.app.capabilities.treasury.executor_wiring import (
+    BinanceGateway,
+    Keyed,
+    Served,
+    build_executor,
+    build_guard,
+    build_report,
+    last_error,
 )
-from chimera_s1.app.capabilities.treasury.guard_account import GuardAccount
 from chimera_s1.app.capabilities.treasury.log_transfers import log_events
 from chimera_s1.app.capabilities.treasury.metrics import treasury_source
 from chimera_s1.app.capabilities.treasury.project_transfers import build_transfer_projector
@@ -40,7 +40,6 @@ from chimera_s1.app.capabilities.treasury.relay_transfers import (
     RELAY_CURSOR,
     build_transfer_relay,
 )
-from chimera_s1.app.capabilities.treasury.report_treasury import ReportTreasury
 from chimera_s1.app.capabilities.treasury.resolve_transfers import ResolveTransfers
 from chimera_s1.app.capabilities.treasury.settings import TreasurySettings
 from chimera_s1.app.capabilities.treasury.transfer_admission import TransferAdmission
@@ -53,43 +52,10 @@ from chimera_s1.app.foundation import Foundation, endpoints_for
 from chimera_s1.app.settings.types import BinanceEnvironment
 from chimera_s1.app.stores import Stores, memory_stores, open_stores
 from chimera_s1.app.supervisor import Worker
-from chimera_s1.app.web.web_part import WebPart
 from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.operations.health import HealthSource
-from chimera_s1.domain.ports.clock import Clock
-from chimera_s1.domain.ports.event_store import EventStore
 from chimera_s1.domain.treasury.events import TreasuryMode
-
-BinanceGateway = BinanceWalletGateway | BinanceSubaccountGateway
-
-
-class _Keyed(Struct, frozen=True):
-    """What exists only with an exchange key."""
-
-    gateway: BinanceGateway
-    switch: WatchKillSwitch
-    maintenance: WatchMaintenance
-    claims: RedisAccountClaims
-
-
-class _Served(Struct, frozen=True):
-    """The ledger and the routes, with or without an exchange key.
-
-    Attributes:
-        events: Shared by all readers: it remembers how far the ledger was read, and stops the
-            ledger when one of them meets damage.
-        guard: None without an exchange key.
-        earliest_exchange_ms: The exchange's clock is not behind this, epoch ms.
-    """
-
-    stores: Stores
-    events: EventStore
-    ledger: TreasuryLedger
-    guard: GuardAccount | None
-    admission: TransferAdmission
-    earliest_exchange_ms: Callable[[], float]
-    web: WebPart
 
 
 class StopFlag:
@@ -133,7 +99,7 @@ async def open_treasury(
     ):
         switch = WatchKillSwitch(RedisKillSwitch(switch_client), base.clock)
         maintenance = WatchMaintenance(gateway, base.clock)
-        keyed = _Keyed(gateway, switch, maintenance, RedisAccountClaims(claims_client))
+        keyed = Keyed(gateway, switch, maintenance, RedisAccountClaims(claims_client))
         stopping = StopFlag()
         served = _serve(settings, base, operations, stores, keyed, stopping)
         yield _working(settings, base, operations, served, keyed, stopping)
@@ -170,9 +136,9 @@ def _serve(  # noqa: PLR0917 (parts by position)
     base: Foundation,
     operations: Operations,
     stores: Stores,
-    keyed: _Keyed | None,
+    keyed: Keyed | None,
     stopping: StopFlag,
-) -> _Served:
+) -> Served:
     """Build the ledger and the routes; *keyed* is None without an exchange key."""
     clock = base.clock
     earliest_ms = operations.spot_patrol.earliest_exchange_ms
@@ -186,7 +152,7 @@ def _serve(  # noqa: PLR0917 (parts by position)
     ledger.subscribe(log_events)
     if keyed is not None:
         ledger.subscribe(keyed.maintenance.recheck_after)
-    guard = _guard(settings, base, operations, stores, ledger, keyed) if keyed else None
+    guard = build_guard(settings, base, operations, stores, ledger, keyed) if keyed else None
     admission = TransferAdmission(
         enabled=keyed is not None,
         kill_switch_on=keyed.switch.is_on if keyed else lambda: False,
@@ -212,42 +178,15 @@ def _serve(  # noqa: PLR0917 (parts by position)
         ledger, clock, exchange_ms=earliest_ms, timing=settings.reconciliation_timing
     )
     web = treasury_part(accept, read, resolve)
-    return _Served(stores, ledger.engine.store, ledger, guard, admission, earliest_ms, web)
-
-
-def _guard(  # noqa: PLR0917 (parts by position)
-    settings: TreasurySettings,
-    base: Foundation,
-    operations: Operations,
-    stores: Stores,
-    ledger: TreasuryLedger,
-    keyed: _Keyed,
-) -> GuardAccount:
-    evidence = GatherAccountEvidence(
-        ledger,
-        keyed.gateway,
-        keyed.claims,
-        stores.installation,
-        clock=base.clock,
-        exchange_ms=operations.spot_patrol.exchange_ms,
-        new_id=lambda: uuid4().hex,
-    )
-    return GuardAccount(
-        ledger,
-        evidence,
-        keyed.gateway,
-        environment=settings.binance_env.value,
-        clock=base.clock,
-        record_event=operations.outbox.record,
-    )
+    return Served(stores, ledger.engine.store, ledger, guard, admission, earliest_ms, web)
 
 
 def _working(  # noqa: PLR0917 (parts by position)
     settings: TreasurySettings,
     base: Foundation,
     operations: Operations,
-    served: _Served,
-    keyed: _Keyed,
+    served: Served,
+    keyed: Keyed,
     stopping: StopFlag,
 ) -> Capability:
     """Build the workers, which need an exchange key."""
@@ -255,7 +194,7 @@ def _working(  # noqa: PLR0917 (parts by position)
     gateway = keyed.gateway
     assert guard is not None
     stores, owner = served.stores, uuid4().hex
-    executor = _executor(base, operations, served, keyed, guard, owner)
+    executor = build_executor(base, operations, served, keyed, guard, owner)
     reconciler = ReconcileTransfers(
         ledger,
         gateway,
@@ -271,8 +210,10 @@ def _working(  # noqa: PLR0917 (parts by position)
         served.events, stores.transfers, stores.cursors, ledger.changes, clock
     )
     key = WatchKey(gateway)
-    store_errors = [partial(_last_error, each) for each in (executor, reconciler, projection)]
-    report = _report(served, clock, keyed, guard, key, relay, store_errors, executor.clock_problem)
+    store_errors = [partial(last_error, each) for each in (executor, reconciler, projection)]
+    report = build_report(
+        served, clock, keyed, guard, key, relay, store_errors, executor.clock_problem
+    )
 
     def stop() -> None:
         stopping.set()
@@ -296,57 +237,4 @@ def _working(  # noqa: PLR0917 (parts by position)
         health=(HealthSource("treasury", report.report, required=False),),
         metrics=(treasury_source(ledger, lambda: relay.events_relayed),),
         web=served.web,
-    )
-
-
-def _executor(  # noqa: PLR0917 (parts by position)
-    base: Foundation,
-    operations: Operations,
-    served: _Served,
-    keyed: _Keyed,
-    guard: GuardAccount,
-    owner: str,
-) -> ExecuteTransfers:
-    return ExecuteTransfers(
-        served.ledger,
-        keyed.gateway,
-        JobLease("treasury.executor", served.stores.leases, owner, base.clock),
-        served.admission,
-        clock=base.clock,
-        exchange_ms=operations.spot_patrol.exchange_ms,
-        confirm_account=guard.confirm,
-        on_clock_suspect=operations.spot_patrol.request_refresh,
-        draw=random.random,
-        policy=SubmissionPolicy(),
-    )
-
-
-def _last_error(part: ExecuteTransfers | ReconcileTransfers | LedgerProjector) -> str:
-    return part.last_error
-
-
-def _report(  # noqa: PLR0917 (parts by position)
-    served: _Served,
-    clock: Clock,
-    keyed: _Keyed,
-    guard: GuardAccount,
-    key: WatchKey,
-    relay: LedgerRelay,
-    store_errors: Iterable[Callable[[], str]],
-    clock_problem: Callable[[], str],
-) -> ReportTreasury:
-    switch, maintenance = keyed.switch, keyed.maintenance
-    return ReportTreasury(
-        served.ledger,
-        clock,
-        store_errors=store_errors,
-        relay_error=lambda: relay.last_error,
-        account=lambda: guard.verdict,
-        account_error=lambda: guard.last_error,
-        key_problem=lambda: key.problem,
-        clock_problem=clock_problem,
-        maintenance=lambda: maintenance.maintenance,
-        status_problem=lambda: maintenance.problem,
-        kill_switch=switch.is_on,
-        kill_switch_error=lambda: switch.last_error,
     )

@@ -1,12 +1,9 @@
 """Checks of the treasury: the ledger, the exchange key and the exchange's status."""
 
 from chimera_s1.adapters.system.system_clock import SystemClock
+from chimera_s1.app.capabilities.treasury.executor_wiring import BinanceGateway
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TREASURY_LEDGER
-from chimera_s1.app.capabilities.treasury.wiring import (
-    BinanceGateway,
-    build_gateway,
-    treasury_enabled,
-)
+from chimera_s1.app.capabilities.treasury.wiring import build_gateway, treasury_enabled
 from chimera_s1.app.cli.doctor.check_result import CheckGrade, CheckResult, run_check
 from chimera_s1.app.foundation import ExchangeLimits
 from chimera_s1.app.service_settings import Settings
