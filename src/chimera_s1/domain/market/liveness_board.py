@@ -159,8 +159,12 @@ class LivenessBoard:
         keys = self._connections[name].keys
         return tuple(k for k in keys if self._streams[k].verdict is ProbeVerdict.MOVED)
 
+    def carries(self, key: StreamKey) -> bool:
+        """Whether a connection carries stream *key*: a new selection may have dropped it."""
+        return key in self._streams
+
     def silence_ms(self, key: StreamKey, now_ms: float) -> float:
-        return self._streams[key].silence_ms(now_ms)
+        return self._streams[key].silence_ms(now_ms) if key in self._streams else 0.0
 
     def connection_of(self, key: StreamKey) -> str:
         carrier = self._connection_by_stream[key]
@@ -228,11 +232,30 @@ class LivenessBoard:
     def _connection(self, name: str, keys: Sequence[StreamKey], now_ms: float) -> _Connection:
         connection = self._connections.get(name)
         if connection is None:
-            connection = self._connections[name] = _Connection(name, keys)
-            for key in keys:
-                self._connection_by_stream[key] = connection
-                self._streams[key] = StreamLiveness(key, now_ms)
+            connection = self._connections[name] = _Connection(name, ())
+        if connection.keys != tuple(keys):
+            self._carry(connection, tuple(keys), now_ms)
         return connection
+
+    def _carry(self, connection: _Connection, keys: tuple[StreamKey, ...], now_ms: float) -> None:
+        """*connection* carries *keys* from now on; what another one carried moves to it."""
+        dropped = {k for k in connection.keys if k not in keys}
+        for key in dropped:
+            del self._streams[key], self._connection_by_stream[key]
+            connection.counted.pop(key, None)
+        for key in keys:
+            before = self._connection_by_stream.get(key)
+            if before is None:
+                self._streams[key] = StreamLiveness(key, now_ms)
+            elif before is not connection:
+                before.keys = tuple(each for each in before.keys if each != key)
+                connection.counted[key] = before.counted.pop(key, 0)
+            self._connection_by_stream[key] = connection
+        connection.keys = keys
+        left = {instrument for instrument, _ in self._streams}
+        for instrument in {key[0] for key in dropped} - left:
+            self._states.pop(instrument, None)
+            self._announced.pop(instrument, None)
 
     def _instrument_changes(
         self, now_ms: float, to_wall: Callable[[float], int]

@@ -51,6 +51,26 @@ def test_instruments_with_updates_are_live() -> None:
     assert look(board, 1_100).changes == ()
 
 
+def test_a_connection_that_opens_with_other_streams_carries_those() -> None:
+    """The venue was listed again: one stream is gone, one is new, one came from another socket."""
+    board = opened_board()
+    sol = (InstrumentId(Venue.PERP, Symbol("SOLUSDT")), BTC[1])
+    board.connection_opened("perp-1", [ETH_DEPTH], 5_000)
+    board.connection_opened("perp-0", [ETH, sol, ETH_DEPTH], 5_000)
+    board.record_update(BTC, 5_100)
+    board.record_refused(BTC, {"malformed": 1}, 5_100)
+    for key in (ETH, sol, ETH_DEPTH):
+        board.record_update(key, 5_100)
+    look(board, 5_200)
+
+    assert set(board.states()) == {ETH[0], sol[0]}
+    assert not board.carries(BTC)
+    assert {board.connection_of(key) for key in (ETH, sol, ETH_DEPTH)} == {"perp-0"}
+    board.connection_lost("perp-1", [BTC], "cut", 5_300)
+    look(board, 5_400)
+    assert board.connection_of(BTC) == "perp-1"
+
+
 def test_a_loss_and_its_end_are_marked_with_the_exact_interval() -> None:
     """GAP and RESUMED carry the last moment before and the first after it."""
     board = opened_board()

@@ -195,6 +195,8 @@ class WatchLiveness:
         verdict, probes = result.verdict, self.counters.probes
         probes[verdict] = probes.get(verdict, 0) + 1
         now_ms = self._clock.monotonic_ms()
+        if not self._board.carries(key):
+            return
         if self._board.silence_ms(key, now_ms) < now_ms - started_ms:
             return  # the stream has delivered meanwhile
         self._report(key, result)
