@@ -13,7 +13,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, suppress
+from contextlib import AsyncExitStack, suppress
 from functools import partial
 from pathlib import Path
 from typing import Literal, assert_never
@@ -24,7 +24,6 @@ from anyio.abc import TaskStatus
 from msgspec import Struct
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
-from chimera_s1.adapters.redis.cluster_client import ClusterClient, connect_cluster
 from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.system.atomic_file import BY_UMASK, replacing
 from chimera_s1.adapters.telemetry.log_formats import configure_logging
@@ -34,6 +33,7 @@ from chimera_s1.app.capabilities.operations.wiring import Operations
 from chimera_s1.app.capability import Capability, PendingWrites
 from chimera_s1.app.container import Container
 from chimera_s1.app.embedded_redis import embedded_redis, node_addresses, restart_when_down
+from chimera_s1.app.redis_client import redis_client
 from chimera_s1.app.service_settings import Settings
 from chimera_s1.app.settings.types import LogFormat
 from chimera_s1.app.state_files import SERVICE_FILE
@@ -115,7 +115,7 @@ async def _start(settings: Settings, watchdog: LoopWatchdog, stack: AsyncExitSta
     redis, addresses = await _redis(settings, stack)
     container = Container(
         settings=settings,
-        connect_redis=partial(_client, settings, addresses),
+        connect_redis=partial(redis_client, settings, addresses),
         pulse_watchdog=watchdog.pulse,
     )
     capabilities = await open_capabilities(container, stack)
@@ -199,15 +199,6 @@ async def _redis(
     addresses = node_addresses(redis)
     _log.info("embedded Redis Cluster on %s", ", ".join(map(str, addresses)))
     return redis, addresses
-
-
-def _client(
-    settings: Settings, addresses: Sequence[RedisAddress]
-) -> AbstractAsyncContextManager[ClusterClient]:
-    password = settings.redis_pass.get_secret_value() if settings.redis_pass else ""
-    return connect_cluster(
-        addresses, user=settings.redis_user or "", password=password, tls=settings.redis_tls
-    )
 
 
 def _log_format(settings: Settings) -> Literal["json", "human"]:

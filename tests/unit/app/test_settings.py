@@ -78,6 +78,8 @@ def test_every_setting_can_be_given() -> None:
     assert settings.redis_pass is not None
     assert settings.redis_pass.get_secret_value() == SECRET
     assert settings.redis_tls
+    assert settings.redis_tls_key_file == Path("/etc/s1/s1.key")
+    assert not settings.redis_tls_check_hostname
     assert settings.redis_writer is RedisWriter.OFFICIAL
     assert settings.reconnect_policy == ReconnectPolicy(Backoff(100, 200, 0), 3, 1000)
     assert settings.api_tokens_file == Path("/etc/s1/tokens.json")
@@ -114,6 +116,9 @@ def test_every_setting_that_can_be_wrong_is_in_the_table_above() -> None:
     any_text = {
         "redis_user",
         "redis_pass",
+        "redis_tls_ca_file",
+        "redis_tls_cert_file",
+        "redis_tls_key_file",
         "redis_server",
         "api_tokens_file",
         "state_dir",
@@ -373,3 +378,18 @@ def test_shards_that_cannot_disagree_about_money_may_start(change: dict[str, str
     given = {**KEYED_SHARD, **change}
 
     assert str(load_settings(given).shard) == given["S1_SHARD"]
+
+
+REDIS_OVER_TLS = {"S1_REDIS_ADDRESSES": "redis-1:6379", "S1_REDIS_TLS": "true"}
+
+
+@pytest.mark.parametrize("given", ["CERT", "KEY"])
+def test_the_certificate_of_a_redis_client_needs_its_key(given: str) -> None:
+    text = problems({**REDIS_OVER_TLS, f"S1_REDIS_TLS_{given}_FILE": "/etc/s1.pem"})
+    assert "S1_REDIS_TLS_CERT_FILE and S1_REDIS_TLS_KEY_FILE go together" in text
+
+
+@pytest.mark.parametrize("file", ["CA", "CERT", "KEY"])
+def test_files_for_tls_without_tls_are_an_error(file: str) -> None:
+    text = problems({f"S1_REDIS_TLS_{file}_FILE": "/etc/s1.pem"})
+    assert f"S1_REDIS_TLS_{file}_FILE='/etc/s1.pem': without S1_REDIS_TLS=true" in text

@@ -3,6 +3,7 @@
 import ssl
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 import anyio
@@ -14,8 +15,9 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import RedisClusterException
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
+from chimera_s1.adapters.redis.cluster_connections import PlainConnection, TlsConnection
 from chimera_s1.adapters.redis.errors import REDIS_FAILURES, translate_redis_errors
-from chimera_s1.adapters.redis.node_credentials import NodeCredentials
+from chimera_s1.adapters.redis.node_credentials import NO_CREDENTIALS, NodeCredentials
 from chimera_s1.domain.errors import PublisherUnavailableError
 
 ErrorListener = Callable[[Exception], None]
@@ -27,13 +29,21 @@ _CLOSE_TIMEOUT_S = 2.0
 class ClusterClient(RedisCluster):
     """`RedisCluster` with workarounds; *on_error_reply* gets the errors redis-py handles itself."""
 
-    def __init__(self, addresses: Sequence[RedisAddress], **options: Any) -> None:  # noqa: ANN401 (redis-py's own)
+    def __init__(
+        self,
+        addresses: Sequence[RedisAddress],
+        credentials: NodeCredentials = NO_CREDENTIALS,
+        **options: Any,  # noqa: ANN401 (redis-py's own)
+    ) -> None:
         super().__init__(
             startup_nodes=[ClusterNode(address.host, address.port) for address in addresses],
+            username=credentials.user or None,
+            password=credentials.password or None,
             **options,
         )
         self._addresses = tuple(addresses)
-        self.credentials = NodeCredentials()
+        self.credentials = credentials
+        self._set_connection_class(credentials.tls)
         self.on_error_reply: ErrorListener = _ignore_error
 
     def get_node(
@@ -76,6 +86,13 @@ class ClusterClient(RedisCluster):
         known = {node: RedisAddress(node.host, int(node.port)) for node in self.get_nodes()}
         return {slot: known[nodes[0]] for slot, nodes in self.nodes_manager.slots_cache.items()}
 
+    def _set_connection_class(self, tls: ssl.SSLContext | None) -> None:
+        # RedisCluster takes no connection class, and the names of files in place of a context.
+        connection_class = PlainConnection if tls is None else partial(TlsConnection, tls=tls)
+        self.connection_kwargs["connection_class"] = connection_class
+        for node in self.nodes_manager.startup_nodes.values():
+            node.connection_class = connection_class  # type: ignore[assignment]  # (it is only called)
+
     def _restore_configured_nodes(self) -> None:
         # redis-py replaces the configured nodes by the discovered ones. If all of those are down
         # (the cluster came back elsewhere), only the configured ones lead to the new ones.
@@ -103,23 +120,19 @@ async def connect_cluster(
     *,
     user: str = "",
     password: str = "",
-    tls: bool = False,
-    tls_ca: str | None = None,
+    tls: ssl.SSLContext | None = None,
     socket_timeout_s: float = 2.0,
 ) -> AsyncIterator[ClusterClient]:
     """A client that is closed at the end of the block. An unreachable cluster is no error: the
-    client connects later. TLS verifies the server's certificate and name, with the CA certificates
-    in the file *tls_ca* or the system's.
+    client connects later.
 
     Raises:
-        ConfigurationError: The credentials are refused, or the server is not in cluster mode.
+        ConfigurationError: Credentials or certificates are refused, or the server is not in cluster
+            mode.
     """
     client = ClusterClient(
         addresses,
-        username=user or None,
-        password=password or None,
-        ssl=tls,
-        ssl_ca_certs=tls_ca,
+        NodeCredentials(user, password, tls),
         decode_responses=True,
         encoding_errors="replace",
         protocol=2,
@@ -128,8 +141,6 @@ async def connect_cluster(
         reinitialize_steps=0,
         retry=Retry(ExponentialWithJitterBackoff(base=0.01, cap=1), 60),
     )
-    tls_context = ssl.create_default_context(cafile=tls_ca) if tls else None
-    client.credentials = NodeCredentials(user, password, tls_context)
     try:
         with suppress(PublisherUnavailableError), translate_redis_errors():
             with anyio.fail_after(CONNECT_TIMEOUT_S):

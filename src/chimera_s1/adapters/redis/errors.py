@@ -1,5 +1,6 @@
 """Translates redis-py's exceptions into the domain's."""
 
+import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -10,12 +11,23 @@ from redis.exceptions import (
     RedisClusterException,
     RedisError,
 )
+from redis.exceptions import ConnectionError as RedisConnectionError
 
+from chimera_s1.adapters.redis.addresses import RedisAddress
+from chimera_s1.adapters.redis.tls import tls_advice
 from chimera_s1.domain.errors import ConfigurationError, PublisherUnavailableError
 
 REDIS_FAILURES = (RedisError, RedisClusterException, OSError, TimeoutError)
 
 _CLUSTER_DISABLED = "cluster support disabled"
+
+
+class NodeUnreachableError(RedisConnectionError):
+    """No connection to the node *host*:*port*."""
+
+    def __init__(self, host: str, port: int, text: str) -> None:
+        self.node = str(RedisAddress(host, int(port)))
+        super().__init__(text if self.node in text else f"{self.node}: {text}")
 
 
 @contextmanager
@@ -36,8 +48,13 @@ def translate_redis_errors() -> Iterator[None]:
 
 def configuration_advice(error: BaseException) -> str:
     """What to change in the settings; empty if settings do not explain the error."""
+    node = ""
     for cause in _cause_chain(error):
         match cause:
+            case NodeUnreachableError():
+                node = f"Redis {cause.node}: "
+            case ssl.SSLError() if advice := tls_advice(cause):
+                return node + advice
             case NoPermissionError():
                 return (
                     f"Redis: user lacks permission ({_first_line(cause)}); "

@@ -14,3 +14,6 @@ class NodeCredentials(Struct, frozen=True):
 
     def __repr__(self) -> str:
         return f"NodeCredentials(user={self.user!r}, tls={self.tls is not None})"
+
+
+NO_CREDENTIALS = NodeCredentials()

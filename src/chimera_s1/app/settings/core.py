@@ -92,6 +92,30 @@ class CoreSettings(BaseSettings):
     redis_tls: bool = text_setting(
         "Redis", "false", "true or false; needs S1_REDIS_ADDRESSES", "true"
     )
+    redis_tls_ca_file: Path | None = text_setting(
+        "Redis",
+        None,
+        "CA certificates (PEM) of the nodes, else the system's; needs S1_REDIS_TLS=true",
+        "/etc/chimera/redis-ca.pem",
+    )
+    redis_tls_cert_file: Path | None = text_setting(
+        "Redis",
+        None,
+        "client certificate (PEM, with its chain); needs S1_REDIS_TLS=true",
+        "/etc/chimera/s1.pem",
+    )
+    redis_tls_key_file: Path | None = text_setting(
+        "Redis",
+        None,
+        "its key (PEM, not encrypted); needs S1_REDIS_TLS_CERT_FILE",
+        "/etc/chimera/s1.key",
+    )
+    redis_tls_check_hostname: bool = text_setting(
+        "Redis",
+        "true",
+        "true or false: whether a node's certificate must be for its name or address",
+        "true",
+    )
     redis_server: Path | None = text_setting(
         "Redis",
         None,
@@ -213,6 +237,21 @@ class CoreSettings(BaseSettings):
         if tls and info.data.get("redis_addresses") == ():
             raise InvalidValueError("the embedded Redis has no TLS: name the nodes that have")
         return tls
+
+    @field_validator("redis_tls_ca_file", "redis_tls_cert_file", "redis_tls_key_file")
+    @classmethod
+    def _files_need_tls(cls, file: Path | None, info: ValidationInfo) -> Path | None:
+        if file is not None and info.data.get("redis_tls") is False:
+            raise InvalidValueError("without S1_REDIS_TLS=true it would not be used")
+        return file
+
+    @field_validator("redis_tls_key_file")
+    @classmethod
+    def _key_with_certificate(cls, key: Path | None, info: ValidationInfo) -> Path | None:
+        known = "redis_tls_cert_file" in info.data
+        if known and (key is None) != (info.data["redis_tls_cert_file"] is None):
+            raise InvalidValueError("S1_REDIS_TLS_CERT_FILE and S1_REDIS_TLS_KEY_FILE go together")
+        return key
 
     @property
     def rate_limit(self) -> RateLimit:

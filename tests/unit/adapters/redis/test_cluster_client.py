@@ -1,21 +1,11 @@
 """Connecting: configuration errors, recovery, and passwords that appear in no text."""
 
-import ssl
-import subprocess
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
 import pytest
-from anyio.abc import (
-    ByteReceiveStream,
-    ByteSendStream,
-    Listener,
-    SocketAttribute,
-    SocketStream,
-)
-from anyio.streams.tls import TLSListener, TLSStream
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
 from chimera_s1.adapters.redis.cluster_client import connect_cluster
@@ -146,74 +136,6 @@ async def test_a_cluster_that_moved_is_found_at_the_configured_addresses(
             assert await RedisQuoteReader(client).instruments() == (quote.instrument,)
         finally:
             await context.__aexit__(None, None, None)
-
-
-async def test_tls_verifies_the_server(redis_binary: Path, tmp_path: Path) -> None:
-    """Connecting works only with the CA that signed the server's certificate.
-
-    A proxy terminates TLS, because not every redis-server is built with it; the server announces
-    the proxy's port to its clients.
-    """
-    ca = make_certificate(tmp_path)
-    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
-    port = listener.extra(SocketAttribute.local_port)
-    options = ("--cluster-announce-port", str(port))
-    async with (
-        EmbeddedRedis(tmp_path / "state", binary=redis_binary, options=options) as embedded,
-        tls_proxy(embedded.nodes[0], listener, tmp_path),
-    ):
-        address = RedisAddress("127.0.0.1", port)
-        async with connect_cluster([address], tls=True, tls_ca=str(ca)) as client:
-            publisher = OfficialQuotePublisher(client, maxlen=10, window=EVERY_UPDATE)
-            assert await problem_of(publisher) == ""
-            assert (await publisher.publish([make_quote(fresh_instruments(1)[0])])).published == 1
-
-        async with connect_cluster([address], tls=True) as client:
-            publisher = OfficialQuotePublisher(client, maxlen=10, window=EVERY_UPDATE)
-            assert "certificate" in await problem_of(publisher)
-
-
-@asynccontextmanager
-async def tls_proxy(
-    node: ServerProcess, listener: Listener[SocketStream], certificates: Path
-) -> AsyncIterator[None]:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificates / "cert.pem", certificates / "key.pem")
-
-    async def pump(source: ByteReceiveStream, sink: ByteSendStream) -> None:
-        with suppress(anyio.EndOfStream, anyio.ClosedResourceError, anyio.BrokenResourceError):
-            while True:
-                await sink.send(await source.receive())
-
-    async def serve(client: TLSStream) -> None:
-        async with (
-            client,
-            await anyio.connect_tcp(node.address.host, node.address.port) as server,
-            anyio.create_task_group() as directions,
-        ):
-            directions.start_soon(pump, server, client)
-            await pump(client, server)
-            directions.cancel_scope.cancel()
-
-    front = TLSListener(listener, context, standard_compatible=False)
-    async with front, anyio.create_task_group() as group:
-        group.start_soon(front.serve, serve)
-        yield
-        group.cancel_scope.cancel()
-
-
-def make_certificate(directory: Path) -> Path:
-    """A self-signed certificate for 127.0.0.1, which is its own CA."""
-    subprocess.run(
-        [
-            *("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"),
-            *("-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1"),
-            *("-keyout", str(directory / "key.pem"), "-out", str(directory / "cert.pem")),
-        ],
-        check=True,
-        capture_output=True,
-    )
-    return directory / "cert.pem"
 
 
 @asynccontextmanager

@@ -19,6 +19,7 @@ from chimera_s1.adapters.redis.publisher.node_connection import (
     open_connection,
 )
 from chimera_s1.adapters.redis.publisher.quote_batch import QuoteBatch
+from chimera_s1.adapters.redis.tls import no_tls_answer
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.operations.backoff import Backoff
 from chimera_s1.domain.ports.clock import Clock
@@ -204,7 +205,7 @@ class NodeClient:
                     self.address, self._credentials, self._predecessor
                 )
         except (OSError, TimeoutError, RedisError) as error:
-            self._record_disconnect(configuration_advice(error) or _connect_error_text(error))
+            self._record_disconnect(configuration_advice(error) or self._connect_error_text(error))
             return None
         if self.connection_error:
             _log.info("Redis %s: reconnected", self.address)
@@ -216,8 +217,8 @@ class NodeClient:
         self.connection_error = reason
         self._on_change(self)
 
-
-def _connect_error_text(error: BaseException) -> str:
-    if isinstance(error, TimeoutError) and not str(error):
-        return f"no connection within {_CONNECT_TIMEOUT_S:g} s"
-    return error_text(error)
+    def _connect_error_text(self, error: BaseException) -> str:
+        if not isinstance(error, TimeoutError) or str(error):
+            return error_text(error)
+        text = f"no connection within {_CONNECT_TIMEOUT_S:g} s"
+        return no_tls_answer(text) if self._credentials.tls is not None else text

@@ -13,6 +13,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 from chimera_s1.adapters.redis.addresses import RedisAddress
 from chimera_s1.adapters.redis.node_credentials import NodeCredentials
 from chimera_s1.adapters.redis.publisher.quote_encoder import encode_command, parse_error_reply
+from chimera_s1.adapters.redis.tls import closed_early
 
 CLIENT_NAME = "chimera-s1"
 _NO_CLIENT_ID = "9223372036854775807"
@@ -38,6 +39,8 @@ class NodeConnection(asyncio.Protocol):
     Attributes:
         answered: Whether any request was answered completely.
         client_id: None until the handshake is done.
+        closed_by_server: Whether it ended without a reason of this side, or one that was sent.
+        end_cause: What ended the connection, if neither side closed it properly.
     """
 
     def __init__(self) -> None:
@@ -50,6 +53,8 @@ class NodeConnection(asyncio.Protocol):
         self._on_replies: ReplyCallback | None = None
         self._transport: asyncio.Transport | None = None
         self._end_reason = ""
+        self.end_cause: Exception | None = None
+        self.closed_by_server = False
 
     @property
     def busy(self) -> bool:
@@ -99,6 +104,8 @@ class NodeConnection(asyncio.Protocol):
             self._complete(replies)
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self.end_cause = exc
+        self.closed_by_server = not self._end_reason
         self._end_reason = self._end_reason or (str(exc) if exc else "")
         self._transport = None
         self._complete(None)
@@ -160,7 +167,10 @@ async def _handshake(
     await answered.wait()
     connection.answered = False
     if (replies := received[0]) is None:
-        raise RedisConnectionError(connection.end_reason)
+        text = connection.end_reason
+        if connection.closed_by_server:
+            text = closed_early(text, tls=credentials.tls is not None)
+        raise RedisConnectionError(text) from connection.end_cause
     for reply in replies:
         if isinstance(reply, hiredis.ReplyError):
             raise parse_error_reply(str(reply))

@@ -7,8 +7,9 @@ from pathlib import Path
 from msgspec import Struct
 
 from chimera_s1.adapters.redis.addresses import RedisAddress, parse_addresses
-from chimera_s1.adapters.redis.cluster_client import ClusterClient, connect_cluster
+from chimera_s1.adapters.redis.cluster_client import ClusterClient
 from chimera_s1.adapters.redis.errors import translate_redis_errors
+from chimera_s1.app.redis_client import redis_client
 from chimera_s1.app.service_settings import Settings
 from chimera_s1.app.settings.types import parse_nodes
 from chimera_s1.app.state_files import SERVICE_FILE, demo_file, parse_env_lines, read_demo_state
@@ -66,19 +67,14 @@ def require_stream_store(
 async def connected(
     location: StreamStoreLocation, settings: Settings
 ) -> AsyncIterator[ClusterClient]:
-    """A client of *location* with the credentials of *settings*, after its first answer.
+    """A client of *location*, connected as *settings* say, after its first answer.
 
     Raises:
         PublisherUnavailableError: Redis does not answer.
-        ConfigurationError: Redis refuses the credentials, or is not a cluster.
+        ConfigurationError: A certificate or key file cannot be used, Redis refuses them or the
+            credentials, or is not a cluster.
     """
-    password = settings.redis_pass.get_secret_value() if settings.redis_pass else ""
-    async with connect_cluster(
-        location.addresses,
-        user=settings.redis_user or "",
-        password=password,
-        tls=settings.redis_tls,
-    ) as client:
+    async with redis_client(settings, location.addresses) as client:
         with translate_redis_errors():
             await client.refresh()
         yield client

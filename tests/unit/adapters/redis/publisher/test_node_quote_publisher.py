@@ -1,6 +1,5 @@
-"""The connections of the node publisher: credentials, TLS, redirects and invalid replies."""
+"""The connections of the node publisher: credentials, redirects and invalid replies."""
 
-import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -20,7 +19,6 @@ from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.domain.market.conflation import EVERY_UPDATE
 from tests.contract.quote_stores import fresh_instruments, make_quote, problem_of
 from tests.contract.redis_cluster import hand_over, key_slot, move_keys, node_id
-from tests.unit.adapters.redis.test_cluster_client import make_certificate, tls_proxy
 
 PASSWORD = "correct-horse-battery"
 HANDSHAKE_REPLIES = b"+OK\r\n$26\r\nid=7 addr=127.0.0.1:40000 \r\n:0\r\n"
@@ -80,28 +78,6 @@ async def test_a_user_without_client_kill_permission_is_reported_at_start(
         assert report.published == 0
         assert "S1_REDIS_USER" in report.cause
         assert "client|kill" in report.cause
-
-
-async def test_tls_verifies_the_server(redis_binary: Path, tmp_path: Path) -> None:
-    """With the CA of the official client."""
-    ca = make_certificate(tmp_path)
-    listener = await anyio.create_tcp_listener(local_host="127.0.0.1")
-    port = int(listener.extra(SocketAttribute.local_port))
-    options = ("--cluster-announce-port", str(port))
-    address = RedisAddress("127.0.0.1", port)
-    async with (
-        EmbeddedRedis(tmp_path / "state", binary=redis_binary, options=options) as redis,
-        tls_proxy(redis.nodes[0], listener, tmp_path),
-        connect_cluster([address], tls=True, tls_ca=str(ca)) as client,
-    ):
-        quote = make_quote(fresh_instruments(1)[0])
-        async with node_publisher(client) as publisher:
-            assert await problem_of(publisher) == ""
-            assert (await publisher.publish([quote])).published == 1
-        client.credentials = NodeCredentials(tls=ssl.create_default_context())
-        async with node_publisher(client, 0.5) as publisher:
-            assert (await publisher.publish([quote])).published == 0
-            assert "certificate" in await problem_of(publisher)
 
 
 async def test_a_redirect_loop_ends(redis_binary: Path, tmp_path: Path) -> None:
