@@ -301,7 +301,7 @@ async def test_a_ledger_of_an_earlier_version_is_bound_to_no_other_account() -> 
     own_id = world.installation.facts[InstallationFact.ID]
     await claims.replace("live:7", AccountClaim(installation=own_id, by_operator=True))
     await instance.guard.check()
-    assert instance.guard.verdict == Own()
+    assert verdict_of(instance) == Own()
     assert world.installation.facts[InstallationFact.ACCOUNT] == "live:7"
 
 
