@@ -18,6 +18,9 @@ from chimera_s1.adapters.redis.publisher.official_quote_publisher import Officia
 from chimera_s1.adapters.redis.quote_reader import RedisQuoteReader
 from chimera_s1.adapters.redis.tls import TlsFiles, tls_context
 from chimera_s1.adapters.system.system_clock import SystemClock
+from chimera_s1.app.cli.shared.stream_store_location import StreamStoreLocation, connected
+from chimera_s1.app.redis_client import redis_client
+from chimera_s1.app.service_settings import load_settings
 from chimera_s1.domain.errors import ConfigurationError, PublisherUnavailableError
 from chimera_s1.domain.market.conflation import EVERY_UPDATE
 from tests.contract.certificates import Authority, Pair
@@ -72,6 +75,27 @@ async def test_both_clients_write_and_read_with_a_client_certificate(site: Site)
         instruments = await RedisQuoteReader(client).instruments()
 
     assert set(instruments) >= {first.instrument, second.instrument}
+
+
+async def test_service_and_commands_connect_with_the_files_of_the_settings(site: Site) -> None:
+    """The service by `redis_client`, and the commands by `connected`."""
+    settings = load_settings(
+        {
+            "S1_REDIS_ADDRESSES": str(site.redis.address),
+            "S1_REDIS_TLS": "true",
+            "S1_REDIS_TLS_CA_FILE": str(site.files.ca),
+            "S1_REDIS_TLS_CERT_FILE": str(site.files.certificate),
+            "S1_REDIS_TLS_KEY_FILE": str(site.files.key),
+            "S1_REDIS_TLS_CHECK_HOSTNAME": "false",
+        }
+    )
+    await site.redis.present(site.ca.issue("elsewhere", host=ELSEWHERE))
+    location = StreamStoreLocation(settings.redis_addresses, "S1_REDIS_ADDRESSES")
+    async with (
+        redis_client(settings, settings.redis_addresses) as serving,
+        connected(location, settings) as reading,
+    ):
+        assert [bool(client.slot_owners()) for client in (serving, reading)] == [True, True]
 
 
 async def test_without_the_check_of_names_a_certificate_for_another_name_is_enough(

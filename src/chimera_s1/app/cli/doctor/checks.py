@@ -34,7 +34,9 @@ from chimera_s1.domain.errors import ConfigurationError
 
 _VERSION_TIMEOUT_S = 5.0
 _OVERRIDING_PREFIXES = ("S1_BINANCE_", "S1_REDIS_ADDRESSES")
-_START_REDIS = "start the cluster, or correct S1_REDIS_ADDRESSES, S1_REDIS_USER and S1_REDIS_PASS"
+_START_REDIS = (
+    "start the cluster, or correct S1_REDIS_ADDRESSES, S1_REDIS_USER, S1_REDIS_PASS or S1_REDIS_TLS"
+)
 
 
 async def run_checks(environ: Mapping[str, str], state_dir: Path | None) -> list[CheckResult]:

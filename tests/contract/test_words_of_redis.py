@@ -1,0 +1,39 @@
+"""What a Redis node says about a refused write reaches health and log, with the node's address."""
+
+import anyio
+import pytest
+
+from chimera_s1.adapters.redis.cluster_client import connect_cluster
+from chimera_s1.adapters.redis.keys import quote_stream
+from chimera_s1.domain.operations.health import Level
+from tests.contract.redis_cluster import Addresses
+from tests.contract.test_node_independence import Publishing
+from tests.unit.adapters.redis.publisher.test_node_quote_publisher import node_publisher
+
+
+async def test_wrong_type_of_one_stream_is_named_and_the_others_are_written(
+    redis_single_node: Addresses, caplog: pytest.LogCaptureFixture
+) -> None:
+    (address,) = redis_single_node
+    async with (
+        connect_cluster(redis_single_node) as client,
+        node_publisher(client) as publisher,
+        anyio.create_task_group() as tasks,
+    ):
+        made = Publishing(50, publisher)
+        stream = quote_stream(made.instruments[0])
+        await client.execute_command("SET", stream, "not a stream")
+        tasks.start_soon(made.publishing.run)
+        await made.clock.wait_for_sleeper()
+        await made.publish_round([1, 2])
+        failing = made.publishing.report()
+        await client.execute_command("DEL", stream)
+        await made.publish_round([0, 1, 2])
+        mended = made.publishing.report()
+        tasks.cancel_scope.cancel()
+
+    words = f"Redis {address}: WRONGTYPE Operation against a key holding the wrong kind of value"
+    assert failing.level is Level.ORANGE
+    assert words in failing.sentence
+    assert [words in record.getMessage() for record in caplog.records].count(True) >= 1
+    assert mended.level is Level.GREEN
