@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import anyio
 from redis.exceptions import ResponseError
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
@@ -41,11 +42,17 @@ async def tls_redis(
     """TLS is the server's own; where its program is built without it, that of a front."""
     async with EmbeddedRedis(directory, binary=binary) as redis:
         (node,) = redis.nodes
-        if await node.execute("CONFIG", "GET", "tls-port"):
+        if await _has_tls(binary):
             yield await _with_own_tls(node, ca, server)
         else:
             async with _behind_a_front(node, ca, server) as behind:
                 yield behind
+
+
+async def _has_tls(binary: Path) -> bool:
+    """Servers without TLS may have its settings, too; one with it misses its certificate first."""
+    tried = await anyio.run_process([binary, "--port", "0", "--tls-port", "1"], check=False)
+    return b"No tls-cert-file configured" in tried.stdout
 
 
 async def _with_own_tls(node: ServerProcess, ca: Path, server: Pair) -> TlsRedis:
