@@ -14,7 +14,7 @@ import anyio
 import pytest
 from msgspec import Struct
 
-from chimera_s1.adapters.redis.cluster_client import ClusterClient
+from chimera_s1.adapters.redis.cluster_client import ClusterClient, close_cluster
 from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.embedded.server_process import HOST, ServerProcess
 from chimera_s1.adapters.redis.publisher.node_quote_publisher import NodeQuotePublisher
@@ -157,13 +157,16 @@ async def publishing(
         timeout_s=FOREVER_S,
         reply_timeout_s=FOREVER_S,
     )
-    async with client, node_publisher, anyio.create_task_group() as tasks:
-        made = Publishing(window, node_publisher)
-        tasks.start_soon(made.publishing.run)
-        await made.clock.wait_for_sleeper()
-        await made.publish_round(EVERY_NODE)
-        yield made
-        tasks.cancel_scope.cancel()
+    try:
+        async with client, node_publisher, anyio.create_task_group() as tasks:
+            made = Publishing(window, node_publisher)
+            tasks.start_soon(made.publishing.run)
+            await made.clock.wait_for_sleeper()
+            await made.publish_round(EVERY_NODE)
+            yield made
+            tasks.cancel_scope.cancel()
+    finally:
+        await close_cluster(client)
 
 
 async def test_streams_of_healthy_masters_have_no_hole(redis_binary: Path, tmp_path: Path) -> None:

@@ -147,10 +147,11 @@ async def connect_cluster(
                 await client.refresh()
         yield client
     finally:
-        await _close(client)
+        await close_cluster(client)
 
 
-async def _close(client: ClusterClient) -> None:
+async def close_cluster(client: ClusterClient) -> None:
+    """Close all connections of *client*, also those that redis-py's `aclose` leaves open."""
     with anyio.move_on_after(_CLOSE_TIMEOUT_S, shield=True), suppress(*REDIS_FAILURES):
         await client.aclose()
     # aclose() skips connections if a refresh is due.

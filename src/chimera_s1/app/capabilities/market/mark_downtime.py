@@ -70,9 +70,9 @@ class MarkDowntime:
             self._open(last_entry_ms, self._clock.now_ms())
 
     def _open(self, last_entry_ms: int, now_ms: int) -> None:
-        """The id of the last entry is the end of its window, which may be after *now_ms*."""
-        self._open_since_ms = since_ms = min(last_entry_ms, now_ms)
-        self._put([StatusChange(now_ms, WHOLE_CONNECTION, Liveness.GAP, since_ms, CAUSE)])
+        # The id of the last entry is the end of its window, which may be after now.
+        at_ms, self._open_since_ms = max(now_ms, last_entry_ms), last_entry_ms
+        self._put([StatusChange(at_ms, WHOLE_CONNECTION, Liveness.GAP, last_entry_ms, CAUSE)])
 
     def _first_receipt_ms(self, quotes: Iterable[Quote]) -> int | None:
         received = (q.received_ms for q in quotes if q.instrument.venue is self.venue)

@@ -94,13 +94,14 @@ def test_a_stop_and_the_next_start_name_the_same_gap() -> None:
     assert stopping.markers() == starting.markers() == [("GAP", NOW_MS, LAST_MS)]
 
 
-def test_a_gap_does_not_begin_in_the_future() -> None:
+def test_a_gap_is_not_written_before_its_begin() -> None:
     """The last id is the end of a window that is not over yet."""
     rig = Rig()
     rig.marks.begin(NOW_MS + 400, 0)
-    rig.marks.observe_published([received_at(NOW_MS + 50)])
+    rig.marks.observe_published([received_at(NOW_MS + 450)])
 
-    assert rig.markers() == [("GAP", NOW_MS, NOW_MS), ("RESUMED", NOW_MS + 50, NOW_MS)]
+    since_ms = NOW_MS + 400
+    assert rig.markers() == [("GAP", since_ms, since_ms), ("RESUMED", NOW_MS + 450, since_ms)]
 
 
 def test_a_stop_before_the_first_entry_marks_nothing() -> None:
