@@ -14,6 +14,11 @@ from chimera_s1.domain.market.quote import Quote
 STARTING_MS = 5_000
 """How long after reading a stream's last entry quotes may arrive that it already holds."""
 
+REPEAT_MS = 2_000
+"""How much later than its predecessor a process may receive the same update: two machines' clocks,
+and a server that lags. Update ids that are smaller after that were counted from 1 again.
+"""
+
 AHEAD_MS = 1_000
 """With window 0, ids may be ahead of the clock by this much: frames of one millisecond."""
 
@@ -168,7 +173,7 @@ class StreamIds:
         """*quote* with an id above *last*; None if its stream already holds it or a newer one."""
         found = self._found.get(quote.instrument) if starting else None
         if found is not None:
-            if self._window == 0 and quote.update_id <= found.entry_id.number:
+            if self._window == 0 and _holds_update(found.entry_id, quote):
                 return None
             if quote.ts < found.ts:
                 quote = structs.replace(quote, ts=min(quote.received_ms, found.ts))
@@ -199,3 +204,8 @@ class StreamIds:
             self.ahead += 1
             self.last_ahead = quote.instrument, assigned
         return structs.replace(quote, entry_id=assigned)
+
+
+def _holds_update(last: EntryId, quote: Quote) -> bool:
+    """Whether a stream whose *last* entry has the id of an update holds *quote*, or a newer one."""
+    return quote.update_id <= last.number and quote.received_ms <= last.ms + REPEAT_MS

@@ -13,7 +13,7 @@ from chimera_s1.domain.market.conflation import EVERY_UPDATE, WindowMs, window_e
 from chimera_s1.domain.market.entry_id import EntryId
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.market.stream_ids import (
-    STARTING_MS,
+    REPEAT_MS,
     LastEntry,
     StreamIds,
     channel_number,
@@ -121,7 +121,7 @@ def test_with_window_zero_updates_that_are_on_the_stream_are_left_out() -> None:
     quotes = [received(90, 6), received(150, 7), received(160, 8)]
     assert assigned(ids, quotes, EVERY_UPDATE, 200) == ["160-8"]
     assert ids.repeated == 2
-    later = STARTING_MS + 200
+    later = REPEAT_MS + 101
     assert assigned(ids, [received(later, 1)], EVERY_UPDATE, later) == [f"{later}-1"]
 
 
