@@ -247,7 +247,7 @@ async def test_a_fault_fires_as_often_as_its_times(sim: SimulatorClient) -> None
 @pytest.mark.parametrize(
     ("path", "body", "named"),
     [
-        ("/sim/faults", {"on": "ws:spot", "do": "explode"}, "disconnect, close:<code>, shutdown"),
+        ("/sim/faults", {"on": "ws:spot", "do": "explode"}, "close-after-data:<code>, shutdown"),
         ("/sim/faults", {"on": "spot", "do": "stall"}, "ws:spot, ws:perp"),
         ("/sim/faults", {"on": "ws:spot"}, "do"),
         ("/sim/faults", {"on": "ws:spot", "do": "stall", "times": 0}, "$.times"),
