@@ -11,7 +11,6 @@ from cryptography import x509
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
 from chimera_s1.adapters.redis.cluster_client import connect_cluster
-from chimera_s1.adapters.redis.errors import translate_redis_errors
 from chimera_s1.adapters.redis.node_credentials import NO_CREDENTIALS, NodeCredentials
 from chimera_s1.adapters.redis.publisher import node_client
 from chimera_s1.adapters.redis.publisher.official_quote_publisher import OfficialQuotePublisher
@@ -208,7 +207,7 @@ async def text_at_start(address: RedisAddress, credentials: NodeCredentials) -> 
     """Why a command cannot connect."""
     try:
         async with connect_cluster([address], tls=credentials.tls, socket_timeout_s=0.2) as client:
-            with translate_redis_errors():
+            with client.translate_errors():
                 await client.refresh()
     except (ConfigurationError, PublisherUnavailableError) as error:
         return str(error)

@@ -32,7 +32,8 @@ async def test_wrong_type_of_one_stream_is_named_and_the_others_are_written(
         mended = made.publishing.report()
         tasks.cancel_scope.cancel()
 
-    words = f"Redis {address}: WRONGTYPE Operation against a key holding the wrong kind of value"
+    wrong_type = "WRONGTYPE Operation against a key holding the wrong kind of value"
+    words = f"Redis {address}: {stream}: {wrong_type}"
     assert failing.level is Level.ORANGE
     assert words in failing.sentence
     assert [words in record.getMessage() for record in caplog.records].count(True) >= 1

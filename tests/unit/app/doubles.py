@@ -59,6 +59,7 @@ class TwoNodePublisher(MemoryQuotePublisher):
     Attributes:
         on_right: Instruments on `right`; change it with `move`.
         down: Nodes that refuse connections.
+        refused: Streams that their node refuses; it accepts the others.
         pings: Nodes pinged, in order.
     """
 
@@ -66,6 +67,7 @@ class TwoNodePublisher(MemoryQuotePublisher):
         super().__init__(streams, window)
         self.on_right: set[InstrumentId] = set()
         self.down: set[str] = set()
+        self.refused: set[InstrumentId] = set()
         self.pings: list[str] = []
         self._version = 0
         self._gates = {node: anyio.Event() for node in self.nodes()}
@@ -111,15 +113,21 @@ class TwoNodePublisher(MemoryQuotePublisher):
             self._in_flight.pop(quote.instrument, None)
         if node in self.down:
             return PublishReport(0, tuple(quotes), cause=f"{node} is down")
-        report = await super().publish(sent)
-        if not held:
+        refused = [quote for quote in sent if quote.instrument in self.refused]
+        report = await super().publish([quote for quote in sent if quote not in refused])
+        if not held and not refused:
             return report
-        return structs.replace(report, unpublished=tuple(held), cause="held back")
+        causes = [f"{node} refuses {quote.instrument}" for quote in refused]
+        cause = "; ".join([*dict.fromkeys(causes), *(["held back"] if held else [])])
+        return structs.replace(report, unpublished=(*held, *refused), cause=cause)
 
     async def ping(self, node: str) -> str:
         self.pings.append(node)
         await self._gates[node].wait()
-        return f"{node} is down" if node in self.down else ""
+        if node in self.down:
+            return f"{node} is down"
+        refused = next((str(each) for each in self.refused if self._node(each) == node), "")
+        return f"{node} refuses {refused}" if refused else ""
 
     def _node(self, instrument: InstrumentId) -> str:
         return "right" if instrument in self.on_right else "left"

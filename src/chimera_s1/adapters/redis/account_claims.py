@@ -6,7 +6,6 @@ import anyio
 import msgspec
 
 from chimera_s1.adapters.redis.cluster_client import ClusterClient
-from chimera_s1.adapters.redis.errors import translate_redis_errors
 from chimera_s1.adapters.redis.keys import account_claim_key, ledger_head_key
 from chimera_s1.domain.ledger.commit import LedgerHead
 from chimera_s1.domain.treasury.account_claim import AccountClaim
@@ -55,7 +54,7 @@ class RedisAccountClaims:
         )
 
     async def _command(self, *words: str | int, **options: bool) -> str | None:
-        with translate_redis_errors(), anyio.fail_after(self._timeout_s):
+        with self._client.translate_errors(str(words[1])), anyio.fail_after(self._timeout_s):
             answer = await self._client.execute_command(*words, **options)
         return answer if isinstance(answer, str) else None
 

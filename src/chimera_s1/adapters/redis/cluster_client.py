@@ -1,8 +1,8 @@
 """redis-py's asyncio `RedisCluster`, configured to survive a failover."""
 
 import ssl
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from typing import Any
 
@@ -11,18 +11,20 @@ from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.connection import Connection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
+from redis.exceptions import AuthenticationError, RedisClusterException, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
-from redis.exceptions import RedisClusterException
+from redis.exceptions import TimeoutError as RedisTimeoutError
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
 from chimera_s1.adapters.redis.cluster_connections import PlainConnection, TlsConnection
-from chimera_s1.adapters.redis.errors import REDIS_FAILURES, translate_redis_errors
+from chimera_s1.adapters.redis.errors import REDIS_FAILURES, translated
 from chimera_s1.adapters.redis.node_credentials import NO_CREDENTIALS, NodeCredentials
 from chimera_s1.domain.errors import PublisherUnavailableError
 
 ErrorListener = Callable[[Exception], None]
 
 CONNECT_TIMEOUT_S = 5.0
+_ABOUT_THE_KEY = (ResponseError, AuthenticationError, TimeoutError, RedisTimeoutError)
 _CLOSE_TIMEOUT_S = 2.0
 
 
@@ -69,6 +71,33 @@ class ClusterClient(RedisCluster):
             return await super().execute_command(*args, **kwargs)
         except (AttributeError, RuntimeError) as error:
             raise RedisConnectionError(f"connection closed while in use: {error}") from error
+
+    @contextmanager
+    def translate_errors(self, key: str = "") -> Iterator[None]:
+        """Args: key: The one that the command is about; its node is named in the error.
+
+        Raises:
+            ConfigurationError: Credentials or certificates are refused, or the server is not in
+                cluster mode.
+            PublisherUnavailableError: Anything else; the same call may succeed later.
+        """
+        try:
+            yield
+        except REDIS_FAILURES as error:
+            # Other errors contain the address, which may be another node's.
+            about_key = key and isinstance(error, _ABOUT_THE_KEY)
+            raised = translated(error, f"Redis {self.node_name(key)}" if about_key else "Redis")
+            # The advice is complete; the chain would repeat the server's text.
+            cause = error if isinstance(raised, PublisherUnavailableError) else None
+            raise raised from cause
+
+    def node_name(self, key: str) -> str:
+        """Address of the node of *key*."""
+        try:
+            node = self.get_node_from_key(key)
+        except RedisClusterException:
+            node = None
+        return node.name if node else "of an unknown node"
 
     async def refresh(self, failed_node: str | None = None) -> None:
         """Read the slot map without closing connections; *failed_node* is asked last."""
@@ -142,7 +171,7 @@ async def connect_cluster(
         retry=Retry(ExponentialWithJitterBackoff(base=0.01, cap=1), 60),
     )
     try:
-        with suppress(PublisherUnavailableError), translate_redis_errors():
+        with suppress(PublisherUnavailableError), client.translate_errors():
             with anyio.fail_after(CONNECT_TIMEOUT_S):
                 await client.refresh()
         yield client

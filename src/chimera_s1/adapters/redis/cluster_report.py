@@ -1,9 +1,10 @@
 """What a cluster reports about itself."""
 
 from msgspec import Struct
+from redis.exceptions import ResponseError
 
 from chimera_s1.adapters.redis.cluster_client import ClusterClient
-from chimera_s1.adapters.redis.errors import translate_redis_errors
+from chimera_s1.adapters.redis.errors import configuration_advice, error_text
 
 
 class ClusterReport(Struct, frozen=True):
@@ -20,7 +21,7 @@ async def describe_cluster(client: ClusterClient) -> ClusterReport:
     PublisherUnavailableError: The cluster is unreachable.
     ConfigurationError: It refuses the credentials, or the server is not in cluster mode.
     """
-    with translate_redis_errors():
+    with client.translate_errors():
         await client.refresh()
         masters = client.get_primaries()
         server = await masters[0].execute_command("INFO", "server")
@@ -36,8 +37,11 @@ async def cluster_problem(client: ClusterClient) -> str:
     """The first problem that a master reports; empty if there is none."""
     # PING fails if writes are disabled (MISCONF); CLUSTER INFO shows whether all slots are served.
     for node in client.get_primaries():
-        await node.execute_command("PING")
-        info = await node.execute_command("CLUSTER INFO")
+        try:
+            await node.execute_command("PING")
+            info = await node.execute_command("CLUSTER INFO")
+        except ResponseError as error:
+            return f"Redis {node.name}: {configuration_advice(error) or error_text(error)}"
         if info["cluster_state"] != "ok":
             return f"Redis {node.name}: cluster_state is {info['cluster_state']}"
     return ""

@@ -2,7 +2,6 @@
 
 import ssl
 from collections.abc import Iterator
-from contextlib import contextmanager
 
 from redis.exceptions import (
     AuthenticationError,
@@ -15,7 +14,7 @@ from redis.exceptions import ConnectionError as RedisConnectionError
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
 from chimera_s1.adapters.redis.tls import tls_advice
-from chimera_s1.domain.errors import ConfigurationError, PublisherUnavailableError
+from chimera_s1.domain.errors import ChimeraError, ConfigurationError, PublisherUnavailableError
 
 REDIS_FAILURES = (RedisError, RedisClusterException, OSError, TimeoutError)
 
@@ -30,20 +29,16 @@ class NodeUnreachableError(RedisConnectionError):
         super().__init__(text if self.node in text else f"{self.node}: {text}")
 
 
-@contextmanager
-def translate_redis_errors() -> Iterator[None]:
-    """Raises:
-    ConfigurationError: The credentials are refused, or the server is not in cluster mode.
-    PublisherUnavailableError: Anything else; the same call may succeed later.
+def translated(error: BaseException, where: str) -> ChimeraError:
+    """The domain's error; *where* names the node.
+
+    A `ConfigurationError` if the credentials or certificates are refused, or the server is not in
+    cluster mode; else a `PublisherUnavailableError`: the same call may succeed later.
     """
-    try:
-        yield
-    except REDIS_FAILURES as error:
-        # Without the cause: the advice is complete, the chain would repeat the server's text.
-        advice = configuration_advice(error)
-        if advice:
-            raise ConfigurationError(advice) from None
-        raise PublisherUnavailableError(f"Redis: {error_text(error)}") from error
+    if advice := configuration_advice(error):
+        named = advice.startswith("Redis ")
+        return ConfigurationError(advice if named else f"{where}: {advice}")
+    return PublisherUnavailableError(f"{where}: {error_text(error)}")
 
 
 def configuration_advice(error: BaseException) -> str:
@@ -57,11 +52,14 @@ def configuration_advice(error: BaseException) -> str:
                 return node + advice
             case NoPermissionError():
                 return (
-                    f"Redis: user lacks permission ({_first_line(cause)}); "
+                    f"user lacks permission ({_server_words(cause)}); "
                     "grant +@all on ~* or check S1_REDIS_USER"
                 )
             case AuthenticationError() | AuthenticationWrongNumberOfArgsError():
-                return "Redis: authentication failed; check S1_REDIS_USER and S1_REDIS_PASS"
+                return (
+                    f"authentication failed ({_server_words(cause)}); "
+                    "check S1_REDIS_USER and S1_REDIS_PASS"
+                )
             case _ if _CLUSTER_DISABLED in str(cause).lower():
                 return (
                     "the server in S1_REDIS_ADDRESSES is not in cluster mode; start it with "
@@ -75,14 +73,17 @@ def configuration_advice(error: BaseException) -> str:
 
 
 def error_text(error: BaseException) -> str:
-    """In one line."""
+    """In one line: the server's own words, or what is wrong with the connection."""
     # A TimeoutError has no text.
     unnamed = "timed out" if isinstance(error, TimeoutError) else type(error).__name__
-    return _first_line(error) or unnamed
+    return _server_words(error) or unnamed
 
 
-def _first_line(error: BaseException) -> str:
-    return str(error).strip().partition("\n")[0]
+def _server_words(error: BaseException) -> str:
+    """redis-py cuts the first word of a reply, the code of the error: `OOM`, `READONLY`."""
+    words = str(error).strip().partition("\n")[0]
+    code = getattr(error, "status_code", None) or ""
+    return words if not code or words.startswith(code) else f"{code} {words}"
 
 
 def _cause_chain(error: BaseException) -> Iterator[BaseException]:

@@ -6,7 +6,7 @@ import anyio
 from redis.asyncio.cluster import ClusterNode
 
 from chimera_s1.adapters.redis.cluster_client import ClusterClient
-from chimera_s1.adapters.redis.errors import REDIS_FAILURES, translate_redis_errors
+from chimera_s1.adapters.redis.errors import REDIS_FAILURES
 
 _TIMEOUT_S = 5.0
 _POLL_INTERVAL_S = 0.02
@@ -30,7 +30,7 @@ async def wait_until_masters_up(client: ClusterClient) -> None:
 
 
 async def _execute_on_masters(client: ClusterClient, *command: str) -> None:
-    with translate_redis_errors():
+    with client.translate_errors():
         await client.refresh()
     for node in client.get_primaries():
         # SHUTDOWN closes the connection without a reply.

@@ -4,7 +4,6 @@ import anyio
 import msgspec
 
 from chimera_s1.adapters.redis.cluster_client import ClusterClient
-from chimera_s1.adapters.redis.errors import translate_redis_errors
 from chimera_s1.adapters.redis.keys import heartbeat_key
 from chimera_s1.domain.ports.heartbeat import HeartbeatRecord
 
@@ -24,9 +23,10 @@ class RedisHeartbeat:
 
     async def beat(self, record: HeartbeatRecord) -> None:
         key, text = heartbeat_key(record.instance), msgspec.json.encode(record)
-        with translate_redis_errors(), anyio.fail_after(self._timeout_s):
+        with self._client.translate_errors(key), anyio.fail_after(self._timeout_s):
             await self._client.execute_command("SET", key, text, "PX", self._expires_ms)
 
     async def end(self, instance: str) -> None:
-        with translate_redis_errors(), anyio.fail_after(self._timeout_s):
-            await self._client.execute_command("DEL", heartbeat_key(instance))
+        key = heartbeat_key(instance)
+        with self._client.translate_errors(key), anyio.fail_after(self._timeout_s):
+            await self._client.execute_command("DEL", key)

@@ -3,7 +3,6 @@
 import anyio
 
 from chimera_s1.adapters.redis.cluster_client import ClusterClient
-from chimera_s1.adapters.redis.errors import translate_redis_errors
 from chimera_s1.adapters.redis.keys import KILL_SWITCH_KEY
 
 TIMEOUT_S = 2.0
@@ -19,7 +18,7 @@ class RedisKillSwitch:
 
     async def read(self) -> bool:
         """True for every value that does not mean off, also for unknown ones."""
-        with translate_redis_errors(), anyio.fail_after(self._timeout_s):
+        with self._client.translate_errors(KILL_SWITCH_KEY), anyio.fail_after(self._timeout_s):
             stored = await self._client.execute_command("GET", KILL_SWITCH_KEY)
         text = stored.decode(errors="replace") if isinstance(stored, bytes) else stored or ""
         return str(text).strip().lower() not in _OFF_VALUES

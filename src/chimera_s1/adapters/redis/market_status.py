@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import anyio
 
 from chimera_s1.adapters.redis.cluster_client import ClusterClient
-from chimera_s1.adapters.redis.errors import translate_redis_errors
 from chimera_s1.adapters.redis.keys import status_stream
 from chimera_s1.domain.identifiers import Venue
 from chimera_s1.domain.market.liveness import StatusChange
@@ -25,7 +24,7 @@ class RedisMarketStatus:
 
     async def append(self, venue: Venue, changes: Sequence[StatusChange]) -> None:
         """In order, in one pipeline: one stream is in one slot."""
-        with translate_redis_errors(), anyio.fail_after(self._timeout_s):
+        with self._client.translate_errors(status_stream(venue)), anyio.fail_after(self._timeout_s):
             async with self._lock:
                 pipeline = self._client.pipeline()
                 for change in changes:
@@ -37,4 +36,7 @@ class RedisMarketStatus:
                         "since", change.since,
                         "cause", change.cause,
                     )  # fmt: skip
-                await pipeline.execute()
+                # Not raised by redis-py: it would cut and bury the server's own words.
+                for reply in await pipeline.execute(raise_on_error=False):
+                    if isinstance(reply, Exception):
+                        raise reply

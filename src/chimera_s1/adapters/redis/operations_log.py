@@ -6,7 +6,6 @@ import anyio
 import msgspec
 
 from chimera_s1.adapters.redis.cluster_client import ClusterClient
-from chimera_s1.adapters.redis.errors import translate_redis_errors
 from chimera_s1.adapters.redis.keys import (
     OPERATIONS_STREAM,
     ROUND_TRIP_HASH,
@@ -78,7 +77,7 @@ class RedisOperationsLog:
         await self._execute("SET", THROUGHPUT_KEY, decimal_text(messages_per_s))
 
     async def _execute(self, *command: str | int) -> Any:  # noqa: ANN401 (depends on the command)
-        with translate_redis_errors(), anyio.fail_after(self._timeout_s):
+        with self._client.translate_errors(str(command[1])), anyio.fail_after(self._timeout_s):
             async with self._lock:
                 return await self._client.execute_command(*command)
 

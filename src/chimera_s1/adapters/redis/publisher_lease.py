@@ -5,7 +5,6 @@ from typing import Final
 import anyio
 
 from chimera_s1.adapters.redis.cluster_client import ClusterClient
-from chimera_s1.adapters.redis.errors import translate_redis_errors
 from chimera_s1.adapters.redis.keys import publisher_lease_key
 from chimera_s1.domain.ports.publisher_lease import LeaseHolder
 
@@ -42,7 +41,7 @@ return 0
 
 async def held_leases(client: ClusterClient) -> tuple[str, ...]:
     """The names of the leases that an instance holds now, sorted."""
-    with translate_redis_errors(), anyio.fail_after(SCAN_TIMEOUT_S):
+    with client.translate_errors(), anyio.fail_after(SCAN_TIMEOUT_S):
         keys = [key async for key in client.scan_iter(match=publisher_lease_key("*"))]
     return tuple(sorted(str(key).removeprefix(publisher_lease_key("")) for key in keys))
 
@@ -61,12 +60,12 @@ class RedisPublisherLease:
         return self._name
 
     async def acquire(self, owner: str, duration_ms: int) -> LeaseHolder:
-        with translate_redis_errors(), anyio.fail_after(self._timeout_s):
+        with self._client.translate_errors(self._key), anyio.fail_after(self._timeout_s):
             holder, remaining_ms, standby = await self._client.execute_command(
                 "EVAL", _ACQUIRE, 1, self._key, owner, duration_ms, STANDBY_MS
             )
         return LeaseHolder(str(holder), int(remaining_ms), str(standby))
 
     async def release(self, owner: str) -> None:
-        with translate_redis_errors(), anyio.fail_after(self._timeout_s):
+        with self._client.translate_errors(self._key), anyio.fail_after(self._timeout_s):
             await self._client.execute_command("EVAL", _RELEASE, 1, self._key, owner)

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager, suppress
 import anyio
 
 from chimera_s1.adapters.redis.cluster_client import ClusterClient
-from chimera_s1.adapters.redis.errors import REDIS_FAILURES, translate_redis_errors
+from chimera_s1.adapters.redis.errors import REDIS_FAILURES
 from chimera_s1.adapters.redis.keys import quote_pattern, quote_stream, quoted_instrument
 from chimera_s1.adapters.redis.quote_entry import decode_quote
 from chimera_s1.domain.identifiers import InstrumentId, Venue
@@ -92,6 +92,6 @@ class RedisQuoteReader:
 
     @asynccontextmanager
     async def _exclusive(self) -> AsyncIterator[None]:
-        with translate_redis_errors(), anyio.fail_after(self._timeout_s):
+        with self._client.translate_errors(), anyio.fail_after(self._timeout_s):
             async with self._lock:
                 yield

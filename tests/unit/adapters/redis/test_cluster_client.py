@@ -67,6 +67,7 @@ async def test_a_changed_password_is_reported_with_the_name_of_its_setting(
 
         assert report.unpublished == (quote,)
         assert "S1_REDIS_PASS" in report.cause
+        assert "NOAUTH" in report.cause
         assert "S1_REDIS_PASS" in await problem_of(publisher)
         with pytest.raises(ConfigurationError, match="S1_REDIS_PASS"):
             await reader.newest([quote.instrument])

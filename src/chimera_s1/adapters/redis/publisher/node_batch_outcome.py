@@ -6,6 +6,7 @@ import hiredis
 from msgspec import Struct, field
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
+from chimera_s1.adapters.redis.keys import quote_stream
 from chimera_s1.adapters.redis.publisher.node_client import NodeBatch
 from chimera_s1.adapters.redis.publisher.node_connection import Replies
 from chimera_s1.adapters.redis.publisher.quote_encoder import Redirect, error_reply_text
@@ -24,6 +25,7 @@ class NodeBatchOutcome(Struct):
         ids_refused: Not above the last id of their stream, and never sent before.
         redirected: In order; the quotes of one stream have one target.
         error: The first error that is not a redirect; empty if there is none.
+        stream_errors: Errors about the stream itself: the node accepts other writes.
         slot_map_stale: Whether an error shows that this node does not serve the slot.
     """
 
@@ -35,6 +37,7 @@ class NodeBatchOutcome(Struct):
     ask_replies: int = 0
     busy_replies: int = 0
     error: str = ""
+    stream_errors: dict[InstrumentId, str] = field(default_factory=dict)
     slot_map_stale: bool = False
 
 
@@ -55,7 +58,7 @@ def match_replies(
             continue
         redirect = Redirect.parse(str(reply), sender)
         if redirect is None:
-            _record_error(outcome, str(reply))
+            _record_error(outcome, node_batch.batch.quotes[position].instrument, str(reply))
             continue
         outcome.moved_replies += redirect.moved
         outcome.ask_replies += not redirect.moved
@@ -83,7 +86,10 @@ def _record_id_refusal(outcome: NodeBatchOutcome, position: int, *, sent_before:
         outcome.ids_refused.append(position)
 
 
-def _record_error(outcome: NodeBatchOutcome, text: str) -> None:
+def _record_error(outcome: NodeBatchOutcome, instrument: InstrumentId, text: str) -> None:
+    if text.startswith("WRONGTYPE"):
+        text = f"{quote_stream(instrument)}: {text}"
+        outcome.stream_errors[instrument] = text
     outcome.busy_replies += text.startswith(_BUSY_ERRORS)
     outcome.slot_map_stale |= text.startswith(_STALE_SLOT_MAP_ERRORS)
     outcome.error = outcome.error or error_reply_text(text)

@@ -20,6 +20,7 @@ from chimera_s1.adapters.redis.publisher.node_connection import (
 )
 from chimera_s1.adapters.redis.publisher.quote_batch import QuoteBatch
 from chimera_s1.adapters.redis.tls import no_tls_answer
+from chimera_s1.domain.identifiers import InstrumentId
 from chimera_s1.domain.market.quote import Quote
 from chimera_s1.domain.operations.backoff import Backoff
 from chimera_s1.domain.ports.clock import Clock
@@ -69,6 +70,7 @@ class NodeClient:
         late_acknowledged: Quotes acknowledged after their call had ended, since the last call.
         connection_error: Why it is not connected; empty if connected or not yet tried.
         write_error: Why the node acknowledged nothing of its last batch; empty if it did.
+        stream_errors: Why it refuses single streams, until it acknowledges a quote of them.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class NodeClient:
         self.overdue = False
         self.connection_error = ""
         self.write_error = ""
+        self.stream_errors: dict[InstrumentId, str] = {}
         self._credentials = credentials
         self._clock = clock
         self._draw = draw

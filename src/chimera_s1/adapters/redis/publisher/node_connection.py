@@ -95,9 +95,7 @@ class NodeConnection(asyncio.Protocol):
             self.abort(f"invalid RESP from the server ({error})")
             return
         if len(replies) > self._reply_count:
-            # A server may send an error before it closes the connection.
-            error_reply = next((str(r) for r in replies if isinstance(r, hiredis.ReplyError)), "")
-            self.abort(error_reply or "unexpected reply from the server")
+            self.abort(_last_words(replies) or "unexpected reply from the server")
         elif self._on_replies is not None and len(replies) == self._reply_count:
             self.answered = True
             self._replies = []
@@ -105,8 +103,9 @@ class NodeConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.end_cause = exc
-        self.closed_by_server = not self._end_reason
-        self._end_reason = self._end_reason or (str(exc) if exc else "")
+        last_words = _last_words(self._replies)
+        self.closed_by_server = not self._end_reason and not last_words
+        self._end_reason = self._end_reason or last_words or str(exc or "")
         self._transport = None
         self._complete(None)
         self.ended.set()
@@ -115,6 +114,11 @@ class NodeConnection(asyncio.Protocol):
         on_replies, self._on_replies, self._reply_count = self._on_replies, None, 0
         if on_replies is not None:
             on_replies(replies)
+
+
+def _last_words(replies: Sequence[object]) -> str:
+    """The error that a server may send before it closes the connection."""
+    return next((str(reply) for reply in replies if isinstance(reply, hiredis.ReplyError)), "")
 
 
 async def open_connection(

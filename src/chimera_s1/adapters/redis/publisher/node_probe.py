@@ -31,7 +31,8 @@ class NodeProbe:
     def _on_replies(self, replies: Replies | None) -> None:
         self._client.overdue = False
         # A node may answer PING and refuse every write: out of memory, too few replicas.
-        problem = _probe_problem(replies) or self._client.write_error
+        refusals = (self._client.write_error, *self._client.stream_errors.values())
+        problem = _probe_problem(replies) or next(filter(None, refusals), "")
         self.problem = f"Redis {self._client.name}: {problem}" if problem else ""
         self._on_reply(self._client)
 

@@ -298,6 +298,10 @@ class NodeQuotePublisher:
         self._counters.already_there += outcome.already_there
         self._counters.refused += len(outcome.ids_refused)
         client.write_error = "" if outcome.acknowledged else outcome.error
+        if client.stream_errors:
+            for position in outcome.acknowledged:
+                client.stream_errors.pop(node_batch.batch.quotes[position].instrument, None)
+        client.stream_errors |= outcome.stream_errors
         if outcome.slot_map_stale:
             self._slot_map.request_refresh(client.address)
         for redirect in outcome.redirected.values():

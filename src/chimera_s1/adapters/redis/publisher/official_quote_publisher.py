@@ -69,6 +69,7 @@ class OfficialQuotePublisher:
         self._lock = anyio.Lock()
         self._failed_node: str | None = None
         self._slot_map_stale = False
+        self._refusals: dict[str, str] = {}
         self._unanswered = UnansweredQuotes()
         self._counters = PublisherCounters()
         client.on_error_reply = self._count_redirect
@@ -105,7 +106,9 @@ class OfficialQuotePublisher:
                 await self._write(batch)
         if timeout.cancelled_caught:
             self._mark_slot_map_stale()
-            self._record_failure(batch, f"Redis: no acknowledgement within {self._timeout_s:g} s")
+            names = ", ".join(filter(None, self._unpublished_by_node(batch)))
+            silent = f"Redis {names}: no acknowledgement within {self._timeout_s:g} s"
+            self._record_failure(batch, silent)
         self._unanswered.add(quotes[p] for p in batch.unpublished() if batch.is_uncertain(p))
         self._counters.published += batch.published
         self._counters.refused += len(batch.refused())
@@ -117,16 +120,20 @@ class OfficialQuotePublisher:
             async with self._lock:
                 try:
                     await self._refresh_if_stale()
-                    return await cluster_problem(self._client)
+                    # A node may answer PING and refuse every write: out of memory, for example.
+                    refusal = next(iter(self._refusals.values()), "")
+                    return await cluster_problem(self._client) or refusal
                 except REDIS_FAILURES as error:
                     self._mark_slot_map_stale()
-                    return f"Redis: {_error_text(error)}"
+                    return f"Redis: {self._describe(error)}"
         self._mark_slot_map_stale()
         return f"Redis: no reply within {self._timeout_s:g} s"
 
     async def _write(self, batch: QuoteBatch) -> None:
         try:
             await self._refresh_if_stale()
+            for node in self._unpublished_by_node(batch):
+                self._refusals.pop(node, None)
             failures = await self._attempt(batch)
             if any(isinstance(error, RedisConnectionError) for error in failures.values()):
                 # The server may have closed an idle connection. A new one, after a refresh of the
@@ -134,10 +141,13 @@ class OfficialQuotePublisher:
                 await self._refresh_if_stale()
                 failures = await self._attempt(batch)
             for node, error in failures.items():
-                self._record_failure(batch, f"Redis {node}: {_error_text(error)}")
+                text = f"Redis {node}: {self._describe(error)}"
+                if isinstance(error, ResponseError):
+                    self._refusals[node] = text
+                self._record_failure(batch, text)
         except REDIS_FAILURES as error:
             self._slot_map_stale = True
-            self._record_failure(batch, f"Redis: {_error_text(error)}")
+            self._record_failure(batch, f"Redis: {self._describe(error)}")
 
     async def _attempt(self, batch: QuoteBatch) -> dict[str, Exception]:
         failures: dict[str, Exception] = {}
@@ -195,7 +205,7 @@ class OfficialQuotePublisher:
                     redirected.append(position)
                     moved.add(batch.quotes[position].instrument)
                 elif isinstance(reply, Exception) and ID_REFUSED not in str(reply):
-                    failures.setdefault(node, reply)
+                    failures.setdefault(node, _about_stream(reply, batch.quotes[position]))
             self._apply_replies(batch, direct, replies, sent_before)
             if node in failures:
                 return
@@ -250,7 +260,8 @@ class OfficialQuotePublisher:
                     continue
                 if isinstance(error, _REFUSALS):
                     batch.refuse(position)
-                failures["after a redirect"] = error
+                stream = quote_stream(batch.quotes[position].instrument)
+                failures[self._client.node_name(stream)] = error
                 # Later quotes of the same stream must not be written before this one.
                 return
             batch.acknowledge(position)
@@ -286,6 +297,12 @@ class OfficialQuotePublisher:
         if isinstance(error, _BUSY_ERRORS):
             self._counters.busy_replies += 1
 
+    def _describe(self, error: Exception) -> str:
+        return configuration_advice(error) or error_text(error)
 
-def _error_text(error: Exception) -> str:
-    return configuration_advice(error) or error_text(error)
+
+def _about_stream(error: Exception, quote: Quote) -> Exception:
+    """With the stream's name if the error is about the stream itself, not the node."""
+    if str(error).startswith("WRONGTYPE"):
+        return ResponseError(f"{quote_stream(quote.instrument)}: {error}")
+    return error

@@ -23,6 +23,8 @@ class NodeLane:
         writing: Whether quotes are being written.
         busy: Whether quotes are being written or a ping is in progress.
         problem: Why the node did not accept everything; empty if it did, or was not tried yet.
+        refused: Streams that it refused in a write of which it accepted the rest. Until they are
+            accepted, or a ping finds no problem, `problem` stays.
         accepts: Whether it accepted something.
         accepted_ms: When it last accepted everything, monotonic; None if it never did.
     """
@@ -34,6 +36,7 @@ class NodeLane:
         self.writing = False
         self.busy = False
         self.problem = ""
+        self.refused: set[StreamKey] = set()
         self.accepts = False
         self.accepted_ms: float | None = None
 
@@ -64,8 +67,19 @@ class NodeLane:
         taken, self.waiting = self.waiting, []
         return taken
 
+    def settle(
+        self, written: Sequence[Quote], not_accepted: Sequence[Quote], *, accepted: int
+    ) -> None:
+        """After a write of *written*, of which *accepted* quotes were."""
+        if self.refused:
+            self.refused.difference_update((quote.instrument, quote.source) for quote in written)
+        if accepted and not_accepted:
+            self.refused.update((quote.instrument, quote.source) for quote in not_accepted)
+
     def record(self, problem: str, *, accepts: bool, now_ms: float) -> None:
         """Settle the result of a write or ping that ended at *now_ms*, monotonic."""
+        if self.refused:
+            problem = problem or self.problem
         if not problem:
             self.accepted_ms = now_ms
         if problem and not self.problem:

@@ -247,6 +247,8 @@ class PublishQuotes:
         try:
             if ping:
                 problem = await self._publisher.ping(lane.node)
+                if not problem:
+                    lane.refused.clear()
                 lane.record(problem, accepts=not problem, now_ms=self._clock.monotonic_ms())
                 lane.writing = True
             while quotes := self._next_batch(lane, tasks):
@@ -277,6 +279,7 @@ class PublishQuotes:
                 watch(acknowledged)
         if self._pending or report.unpublished:
             self._pending.settle(quotes, report.unpublished)
+        lane.settle(quotes, report.unpublished, accepted=report.published)
         lane.record(report.cause, accepts=report.published > 0 or not report.cause, now_ms=now_ms)
 
     async def _publish_again(self, report: PublishReport) -> PublishReport:

@@ -9,7 +9,6 @@ import msgspec
 from msgspec import Struct
 
 from chimera_s1.adapters.redis.cluster_client import ClusterClient
-from chimera_s1.adapters.redis.errors import translate_redis_errors
 from chimera_s1.adapters.redis.keys import OPERATIONS_STREAM, quote_stream, status_stream
 from chimera_s1.adapters.redis.quote_reader import RedisQuoteReader
 from chimera_s1.app.cli.drill.observations import (
@@ -75,7 +74,7 @@ class ServiceObserver:
     async def _watch_streams(self) -> None:
         while True:
             try:
-                with translate_redis_errors(), anyio.fail_after(_READ_TIMEOUT_S):
+                with self._client.translate_errors(), anyio.fail_after(_READ_TIMEOUT_S):
                     await self._read_streams()
             except PublisherUnavailableError:
                 pass  # the next read begins where the last successful one ended

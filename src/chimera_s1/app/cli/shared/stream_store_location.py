@@ -8,7 +8,6 @@ from msgspec import Struct
 
 from chimera_s1.adapters.redis.addresses import RedisAddress, parse_addresses
 from chimera_s1.adapters.redis.cluster_client import ClusterClient
-from chimera_s1.adapters.redis.errors import translate_redis_errors
 from chimera_s1.app.redis_client import redis_client
 from chimera_s1.app.service_settings import Settings
 from chimera_s1.app.settings.types import parse_nodes
@@ -75,6 +74,6 @@ async def connected(
             credentials, or is not a cluster.
     """
     async with redis_client(settings, location.addresses) as client:
-        with translate_redis_errors():
+        with client.translate_errors():
             await client.refresh()
         yield client

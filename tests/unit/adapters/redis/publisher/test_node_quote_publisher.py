@@ -1,12 +1,13 @@
 """The connections of the node publisher: credentials, redirects and invalid replies."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import anyio
 import pytest
 from anyio.abc import SocketAttribute, SocketStream
+from redis.exceptions import RedisError
 
 from chimera_s1.adapters.redis.addresses import RedisAddress
 from chimera_s1.adapters.redis.cluster_client import ClusterClient, connect_cluster
@@ -59,6 +60,7 @@ async def test_the_credentials_of_the_official_client_are_used(
 
         assert report.unpublished == (quote,)
         assert "S1_REDIS_PASS" in problem
+        assert "WRONGPASS" in problem
         assert PASSWORD not in report.cause + problem
 
 
@@ -136,6 +138,19 @@ async def test_a_connection_with_unexpected_replies_is_closed(reply: bytes, reas
     assert not connection.answered
 
 
+async def test_the_reason_of_a_server_that_refuses_a_connection_is_kept() -> None:
+    """It says so in reply to the first command, and closes."""
+
+    async def refuse(client: SocketStream) -> None:
+        async with client:
+            await client.receive()
+            await client.send(b"-ERR max number of clients reached\r\n")
+
+    async with served(refuse) as address:
+        with anyio.fail_after(5), pytest.raises(RedisError, match="max number of clients reached"):
+            await open_connection(address, NodeCredentials(), None)
+
+
 @asynccontextmanager
 async def scripted_server(reply: bytes) -> AsyncIterator[RedisAddress]:
     """A server that completes the handshake and sends *reply* to the first request; it closes the
@@ -151,6 +166,15 @@ async def scripted_server(reply: bytes) -> AsyncIterator[RedisAddress]:
                 await client.send(reply)
                 await anyio.sleep_forever()
 
+    async with served(serve) as address:
+        yield address
+
+
+@asynccontextmanager
+async def served(
+    serve: Callable[[SocketStream], Awaitable[None]],
+) -> AsyncIterator[RedisAddress]:
+    """A server that calls *serve* with each connection."""
     async with (
         await anyio.create_tcp_listener(local_host="127.0.0.1") as listener,
         anyio.create_task_group() as tasks,

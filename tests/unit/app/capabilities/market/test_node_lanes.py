@@ -151,6 +151,31 @@ async def test_a_store_without_any_node_is_red(window: int) -> None:
         assert bench.publishing.report().cause == "left is down; right is down"
 
 
+@pytest.mark.parametrize("window", WINDOWS)
+@on_virtual_time
+async def test_a_stream_that_its_node_refuses_stays_reported(window: int) -> None:
+    """Though the node accepts all others, with or without it in the batch."""
+    bench = LaneBench(window)
+    async with bench.running():
+        bench.nodes.refused = {SOL}
+        for number in range(20):
+            bench.offer(float(number))
+            if number % 5 == 0:
+                bench.offer(float(number), SOL)
+            await bench.advance(STEP_MS)
+        bench.levels.clear()
+        await bench.advance(1_000)
+        bench.offer(21.0)
+        await bench.advance(1_000)
+        assert bench.levels == [Level.ORANGE]
+        assert bench.publishing.report().cause == "left refuses spot/SOLUSDT"
+
+        bench.nodes.refused = set()
+        bench.offer(22.0, SOL)
+        await bench.advance(2_000)
+        assert bench.publishing.report().level is Level.GREEN
+
+
 @on_virtual_time
 async def test_a_ping_of_a_node_that_hangs_delays_no_other_node() -> None:
     """In a calm market every node is pinged; quotes that come during a ping wait for their node."""
