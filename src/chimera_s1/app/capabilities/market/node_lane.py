@@ -71,10 +71,12 @@ class NodeLane:
         self, written: Sequence[Quote], not_accepted: Sequence[Quote], *, accepted: int
     ) -> None:
         """After a write of *written*, of which *accepted* quotes were."""
-        if self.refused:
-            self.refused.difference_update((quote.instrument, quote.source) for quote in written)
-        if accepted and not_accepted:
-            self.refused.update((quote.instrument, quote.source) for quote in not_accepted)
+        if not self.refused and not not_accepted:
+            return
+        refused = {(quote.instrument, quote.source) for quote in not_accepted}
+        self.refused -= {(quote.instrument, quote.source) for quote in written} - refused
+        if accepted:
+            self.refused |= refused
 
     def record(self, problem: str, *, accepts: bool, now_ms: float) -> None:
         """Settle the result of a write or ping that ended at *now_ms*, monotonic."""

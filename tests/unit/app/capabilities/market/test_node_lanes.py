@@ -164,7 +164,9 @@ async def test_a_stream_that_its_node_refuses_stays_reported(window: int) -> Non
                 bench.offer(float(number), SOL)
             await bench.advance(STEP_MS)
         bench.levels.clear()
-        await bench.advance(1_000)
+        # Longer than a quote is fresh: none is pending any more.
+        await bench.advance(7_000)
+        assert bench.publishing.report().pending == 0
         bench.offer(21.0)
         await bench.advance(1_000)
         assert bench.levels == [Level.ORANGE]
