@@ -78,7 +78,7 @@ class ArangoDoubleLedgerHarness(ArangoLedgerHarness):
         double.store._now_ms = lambda: now_ms
 
     def _connect(self) -> AbstractAsyncContextManager[ArangoDatabase]:
-        return connect_arango(self._double.urls, user="root", password="", database=DATABASE)
+        return connect_arango(self._double.urls, user="root", read_password=str, database=DATABASE)
 
     async def pass_time(self, duration_ms: int) -> None:
         self._double.store.clock_offset_ms += duration_ms
@@ -129,7 +129,10 @@ class ArangoServerLedgerHarness(ArangoLedgerHarness):
     def _connect(self) -> AbstractAsyncContextManager[ArangoDatabase]:
         server = self._server
         return connect_arango(
-            server.urls, user=server.user, password=server.password, database=self._name
+            server.urls,
+            user=server.user,
+            read_password=lambda: server.password,
+            database=self._name,
         )
 
     def _event_store(self, arango: ArangoDatabase) -> ArangoEventStore:

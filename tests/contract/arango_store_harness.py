@@ -59,7 +59,7 @@ async def connected_store(
     async with connect_arango(
         double.urls,
         user=USER,
-        password=PASSWORD,
+        read_password=lambda: PASSWORD,
         database=DATABASE,
         timeouts=timeouts,
         commands_max=commands_max,

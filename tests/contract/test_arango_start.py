@@ -31,9 +31,10 @@ COLLECTION = "/_api/collection"
 
 
 async def start(double: ArangoDouble, **options: Any) -> None:
+    password = options.pop("password", PASSWORD)
     defaults: dict[str, Any] = {
         "user": USER,
-        "password": PASSWORD,
+        "read_password": lambda: password,
         "database": DATABASE,
     }
     async with connect_arango(double.urls, **(defaults | options)):
@@ -137,7 +138,7 @@ async def test_a_service_may_start_before_its_store(double: ArangoDouble) -> Non
     async with connect_arango(
         double.urls,
         user=USER,
-        password=PASSWORD,
+        read_password=lambda: PASSWORD,
         database=DATABASE,
         timeouts=SHORT_TIMEOUTS,
         allow_unavailable=True,

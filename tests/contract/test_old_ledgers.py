@@ -79,7 +79,7 @@ async def in_sqlite(directory: Path) -> AsyncIterator[EventStore]:
 async def in_arango(directory: Path) -> AsyncIterator[EventStore]:
     async with AsyncExitStack() as stack:
         double = stack.enter_context(arango_double())
-        connection = connect_arango(double.urls, user="root", password="", database="chimera")
+        connection = connect_arango(double.urls, user="root", read_password=str, database="chimera")
         arango = await stack.enter_async_context(connection)
         yield await filled(ArangoEventStore(arango, TREASURY_LEDGER), directory)
 

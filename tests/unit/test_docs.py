@@ -12,6 +12,8 @@ from typer.models import CommandInfo
 
 from chimera_s1.app.cli.application import app
 from chimera_s1.app.service_settings import CLIENT_NAMES, Settings, variable
+from chimera_s1.app.settings.core import PREFIX
+from chimera_s1.app.settings.secret_files import secret_file_variables
 
 ROOT = Path(__file__).parents[2]
 PAGES = sorted({*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")})
@@ -20,7 +22,11 @@ MAPS = [ROOT / "docs" / name for name in ("architecture.md", "glossary.md")]
 KIND = re.compile(r"ws\.[a-z]+")
 LINE_LENGTH_MAX = 120
 SETTING = r"\bS1_[A-Z0-9_]*[A-Z0-9](?![A-Z0-9_*])"
-SETTINGS = {variable(field) for field in Settings.model_fields} | CLIENT_NAMES
+SETTINGS = (
+    {variable(field) for field in Settings.model_fields}
+    | secret_file_variables(Settings.model_fields, PREFIX).keys()
+    | CLIENT_NAMES
+)
 
 
 def label(path: Path) -> str:

@@ -27,6 +27,6 @@ def redis_client(
     return connect_cluster(
         addresses,
         user=settings.redis_user or "",
-        password=settings.redis_pass.get_secret_value() if settings.redis_pass else "",
+        read_password=settings.secret("redis_pass"),
         tls=tls_context(files) if settings.redis_tls else None,
     )

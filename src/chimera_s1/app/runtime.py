@@ -60,7 +60,11 @@ async def run(settings: Settings) -> int:
         ConfigurationError: A setting must change before anything can start.
         PublisherUnavailableError: The embedded Redis does not start.
     """
-    configure_logging(_log_format(settings), settings.log_level.value, _secrets(settings))
+    redaction = configure_logging(
+        _log_format(settings), settings.log_level.value, _secrets(settings)
+    )
+    for file in settings.secret_files.values():
+        file.on_change = redaction.add
     code, failure = EXIT_STOPPED, None
     signals = _Signals()
     async with anyio.create_task_group() as tasks:

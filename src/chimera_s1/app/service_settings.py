@@ -14,6 +14,7 @@ from chimera_s1.app.capabilities.market.settings import MarketSettings
 from chimera_s1.app.capabilities.treasury.settings import TreasurySettings
 from chimera_s1.app.settings.core import PREFIX, CoreSettings
 from chimera_s1.app.settings.messages import invalid_value_message, unknown_setting_message
+from chimera_s1.app.settings.secret_files import open_secret_files, secret_file_variables
 from chimera_s1.domain.errors import ConfigurationError
 
 CLIENT_NAMES = frozenset({"S1_URL", "S1_TOKEN"})
@@ -45,10 +46,13 @@ def read_settings(environ: Mapping[str, str], of: type[_S]) -> _S:
     """As `load_settings`, into the settings class *of*."""
     given = given_variables(environ)
     known = {variable(field): field for field in of.model_fields}
-    problems = [
-        unknown_setting_message(name, known) for name in sorted(given.keys() - known.keys())
-    ]
+    of_files = secret_file_variables(of.model_fields, PREFIX)
+    names = known.keys() | of_files.keys()
+    problems = [unknown_setting_message(name, names) for name in sorted(given.keys() - names)]
+    secrets = open_secret_files(given, of_files)
+    problems += secrets.problems
     values = {known[name]: text for name, text in given.items() if name in known}
+    values |= {field: file.read() for field, file in secrets.files.items()}
     try:
         settings = of.model_validate(values)
     except ValidationError as error:
@@ -56,6 +60,7 @@ def read_settings(environ: Mapping[str, str], of: type[_S]) -> _S:
     if problems:
         count = "1 setting is" if len(problems) == 1 else f"{len(problems)} settings are"
         raise ConfigurationError("\n  ".join([f"{count} wrong:", *problems]))
+    settings.keep_secret_files(secrets.files)
     return settings
 
 

@@ -97,11 +97,10 @@ async def _arango_stores(settings: CoreSettings, *, read_only: bool) -> AsyncIte
         ArangoTransferProjection,
     )
 
-    secret = settings.db_arango_pass
     async with connect_arango(
         settings.db_arango_uri,
         user=settings.db_arango_user,
-        password=secret.get_secret_value() if secret is not None else "",
+        read_password=settings.secret("db_arango_pass"),
         database=settings.db_arango_database,
         read_only=read_only,
         allow_unavailable=not read_only,

@@ -1,6 +1,6 @@
 """One coordinator of the cluster, or a single server."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TypeVar
 
 import msgspec
@@ -20,11 +20,13 @@ _encode = msgspec.json.Encoder().encode
 
 
 class ArangoCredentials(Struct, frozen=True):
-    """Never prints the password."""
+    """Attributes:
+    read_password: Called for each request.
+    """
 
     database: str
     user: str
-    password: str
+    read_password: Callable[[], str]
 
     def __repr__(self) -> str:
         return f"ArangoCredentials(database={self.database!r}, user={self.user!r})"
@@ -90,11 +92,13 @@ class Coordinator:
     ) -> None:
         self.url = url
         self._http = SingleRequestClient(
-            max_connections=max_connections, connect_timeout_s=connect_timeout_s
+            credentials.read_password,
+            max_connections=max_connections,
+            connect_timeout_s=connect_timeout_s,
         )
         self._client = ArangoClient(url, resolver_max_tries=1, http_client=self._http)
         self._database, self._system = (
-            self._client.db(name, username=credentials.user, password=credentials.password)
+            self._client.db(name, username=credentials.user)
             for name in (credentials.database, SYSTEM_DATABASE)
         )
 

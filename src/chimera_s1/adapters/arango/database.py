@@ -1,6 +1,6 @@
 """An open connection to ArangoDB.
 
-    async with connect_arango(urls, user="chimera", password="...", database="chimera") as arango:
+    async with connect_arango(urls, user="s1", read_password=read, database="chimera") as arango:
         ledger = ArangoEventStore(arango, "treasury")
 
 python-arango blocks, so each call runs in a thread. A cancelled task waits for its thread:
@@ -157,7 +157,7 @@ async def connect_arango(
     urls: Sequence[str],
     *,
     user: str,
-    password: str,
+    read_password: Callable[[], str],
     database: str,
     replication: Replication | None = None,
     read_only: bool = False,
@@ -178,7 +178,7 @@ async def connect_arango(
     """
     arango = ArangoDatabase(
         urls,
-        ArangoCredentials(database, user, password),
+        ArangoCredentials(database, user, read_password),
         timeouts=timeouts or ArangoTimeouts(),
         commands_max=commands_max,
     )

@@ -7,7 +7,7 @@ The driver's own client repeats requests, writes included, without telling the c
 import ssl
 import threading
 from base64 import b64encode
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from typing import Any
 
 from arango.http import DefaultHTTPClient
@@ -23,11 +23,14 @@ from chimera_s1.adapters.arango.errors import ArangoRequestError, NoReplyError, 
 
 class SingleRequestClient(DefaultHTTPClient):
     """No retries of urllib3, no redirects, no proxies or passwords from the environment. Used from
-    several threads.
+    several threads. The password is read for each request, because it may change.
     """
 
-    def __init__(self, *, max_connections: int, connect_timeout_s: float) -> None:
+    def __init__(
+        self, read_password: Callable[[], str], *, max_connections: int, connect_timeout_s: float
+    ) -> None:
         super().__init__(request_timeout=connect_timeout_s, retry_attempts=0)
+        self._read_password = read_password
         self._max_connections = max_connections
         self._connect_timeout_s = connect_timeout_s
         self._thread_timeout = threading.local()
@@ -84,7 +87,7 @@ class SingleRequestClient(DefaultHTTPClient):
                 params=params,
                 data=None if data is None else data.encode(),
                 headers=headers,
-                auth=None if auth is None else _Utf8BasicAuth(*auth),
+                auth=None if auth is None else _Utf8BasicAuth(auth[0], self._read_password()),
                 timeout=(min(self._connect_timeout_s, read_s), read_s),
                 allow_redirects=False,
             )

@@ -11,6 +11,7 @@ from redis.asyncio.cluster import ClusterNode, RedisCluster
 from redis.asyncio.connection import Connection
 from redis.asyncio.retry import Retry
 from redis.backoff import ExponentialWithJitterBackoff
+from redis.credentials import CredentialProvider
 from redis.exceptions import AuthenticationError, RedisClusterException, ResponseError
 from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import TimeoutError as RedisTimeoutError
@@ -18,7 +19,11 @@ from redis.exceptions import TimeoutError as RedisTimeoutError
 from chimera_s1.adapters.redis.addresses import RedisAddress
 from chimera_s1.adapters.redis.cluster_connections import PlainConnection, TlsConnection
 from chimera_s1.adapters.redis.errors import REDIS_FAILURES, translated
-from chimera_s1.adapters.redis.node_credentials import NO_CREDENTIALS, NodeCredentials
+from chimera_s1.adapters.redis.node_credentials import (
+    NO_CREDENTIALS,
+    NodeCredentials,
+    no_password,
+)
 from chimera_s1.domain.errors import PublisherUnavailableError
 
 ErrorListener = Callable[[Exception], None]
@@ -26,6 +31,18 @@ ErrorListener = Callable[[Exception], None]
 CONNECT_TIMEOUT_S = 5.0
 _ABOUT_THE_KEY = (ResponseError, AuthenticationError, TimeoutError, RedisTimeoutError)
 _CLOSE_TIMEOUT_S = 2.0
+
+
+class _Login(CredentialProvider):
+    """Asked by redis-py for each new connection."""
+
+    def __init__(self, credentials: NodeCredentials) -> None:
+        self._credentials = credentials
+
+    def get_credentials(self) -> tuple[str] | tuple[str, str]:
+        password = self._credentials.read_password()
+        user = self._credentials.user
+        return (user, password) if user else (password,)
 
 
 class ClusterClient(RedisCluster):
@@ -39,8 +56,7 @@ class ClusterClient(RedisCluster):
     ) -> None:
         super().__init__(
             startup_nodes=[ClusterNode(address.host, address.port) for address in addresses],
-            username=credentials.user or None,
-            password=credentials.password or None,
+            credential_provider=_Login(credentials) if credentials.read_password() else None,
             **options,
         )
         self._addresses = tuple(addresses)
@@ -148,7 +164,7 @@ async def connect_cluster(
     addresses: Sequence[RedisAddress],
     *,
     user: str = "",
-    password: str = "",
+    read_password: Callable[[], str] = no_password,
     tls: ssl.SSLContext | None = None,
     socket_timeout_s: float = 2.0,
 ) -> AsyncIterator[ClusterClient]:
@@ -161,7 +177,7 @@ async def connect_cluster(
     """
     client = ClusterClient(
         addresses,
-        NodeCredentials(user, password, tls),
+        NodeCredentials(user, read_password, tls),
         decode_responses=True,
         encoding_errors="replace",
         protocol=2,

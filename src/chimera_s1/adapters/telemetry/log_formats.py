@@ -20,26 +20,20 @@ _QUIET_LOGGERS = ("uvicorn", "httpx2", "httpcore2", "redis", "asyncio", "picows"
 _OWN_FIELDS = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
-def configure_logging(
-    log_format: LogFormat, level: str, secrets: Sequence[str], *, stream: TextIO | None = None
-) -> None:
-    """Configure logging of the process; *secrets* are replaced by `***` in every line."""
-    redaction = Redaction(secrets)
-    handler = _SafeStderr(stream or sys.stderr)
-    handler.setFormatter(
-        JsonFormatter(redaction) if log_format == "json" else HumanFormatter(redaction)
-    )
-    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
-    logging.captureWarnings(capture=True)
-    for name in _QUIET_LOGGERS:
-        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
-
-
 class Redaction:
     """Replaces secrets in text: plain, URL-quoted, and escaped as in JSON or a Python literal."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        spellings = {spelling for secret in secrets if secret for spelling in _spellings(secret)}
+        self._secrets = {secret for secret in secrets if secret}
+        self._compile()
+
+    def add(self, secret: str) -> None:
+        """From now on; the others stay secret."""
+        self._secrets.add(secret)
+        self._compile()
+
+    def _compile(self) -> None:
+        spellings = {spelling for secret in self._secrets for spelling in _spellings(secret)}
         # Longest first, in case one secret contains another.
         ordered = sorted(spellings, key=len, reverse=True)
         self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
@@ -64,6 +58,24 @@ class Redaction:
                 return [self.redact_value(item) for item in value]
             case _:
                 return self.redact_text(str(value))
+
+
+def configure_logging(
+    log_format: LogFormat, level: str, secrets: Sequence[str], *, stream: TextIO | None = None
+) -> Redaction:
+    """Configure logging of the process; *secrets* are replaced by `***` in every line, as are those
+    that are added later to what is returned.
+    """
+    redaction = Redaction(secrets)
+    handler = _SafeStderr(stream or sys.stderr)
+    handler.setFormatter(
+        JsonFormatter(redaction) if log_format == "json" else HumanFormatter(redaction)
+    )
+    logging.basicConfig(handlers=[handler], level=level.upper(), force=True)
+    logging.captureWarnings(capture=True)
+    for name in _QUIET_LOGGERS:
+        logging.getLogger(name).setLevel(max(logging.WARNING, logging.getLogger().level))
+    return redaction
 
 
 class JsonFormatter(logging.Formatter):

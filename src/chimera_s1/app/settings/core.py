@@ -1,11 +1,13 @@
 """The settings that every capability is built on: exchange, Redis, store, HTTP and process."""
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from pydantic import SecretStr, ValidationInfo, field_validator
+from pydantic import PrivateAttr, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from chimera_s1.adapters.binance.egress import parse_proxy
+from chimera_s1.adapters.system.secret_file import SecretFile
 from chimera_s1.app.settings.fields import number_setting, text_setting
 from chimera_s1.app.settings.types import (
     PORT_MAX,
@@ -39,6 +41,7 @@ class CoreSettings(BaseSettings):
         validate_default=True,
         hide_input_in_errors=True,
     )
+    _secret_files: Mapping[str, SecretFile] = PrivateAttr(default_factory=dict)
 
     binance_env: BinanceEnvironment = text_setting(
         "Binance", "live", "live, testnet or simulator", "testnet"
@@ -252,6 +255,24 @@ class CoreSettings(BaseSettings):
         if known and (key is None) != (info.data["redis_tls_cert_file"] is None):
             raise InvalidValueError("S1_REDIS_TLS_CERT_FILE and S1_REDIS_TLS_KEY_FILE go together")
         return key
+
+    def secret(self, field: str) -> Callable[[], str]:
+        """Reads the secret of that attribute, again from its file if that has changed; empty
+        without one.
+        """
+        if file := self._secret_files.get(field):
+            return file.read
+        secret = getattr(self, field)
+        return lambda: "" if secret is None else secret.get_secret_value()
+
+    @property
+    def secret_files(self) -> Mapping[str, SecretFile]:
+        """The secrets that are read from files, by attribute."""
+        return self._secret_files
+
+    def keep_secret_files(self, files: Mapping[str, SecretFile]) -> None:
+        """Called once, by `read_settings`."""
+        self._secret_files = files
 
     @property
     def rate_limit(self) -> RateLimit:

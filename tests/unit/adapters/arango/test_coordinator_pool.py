@@ -9,7 +9,7 @@ from chimera_s1.adapters.arango.coordinator import ArangoCredentials, Coordinato
 from chimera_s1.adapters.arango.coordinator_pool import COOLDOWN, CoordinatorPool
 from chimera_s1.adapters.arango.errors import ArangoRequestError, NotSentError, RequestRejectedError
 
-CREDENTIALS = ArangoCredentials("chimera", "user", "a secret password")
+CREDENTIALS = ArangoCredentials("chimera", "user", lambda: "a secret password")
 
 
 class PoolHarness:
@@ -87,4 +87,4 @@ def test_nothing_prints_the_password(harness: PoolHarness) -> None:
         repr(vars(harness.pool)),
     ]
 
-    assert not [text for text in printed if CREDENTIALS.password in text]
+    assert not [text for text in printed if CREDENTIALS.read_password() in text]

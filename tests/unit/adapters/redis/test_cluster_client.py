@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import anyio
@@ -12,8 +13,10 @@ from chimera_s1.adapters.redis.cluster_client import connect_cluster
 from chimera_s1.adapters.redis.embedded.embedded_redis import EmbeddedRedis
 from chimera_s1.adapters.redis.embedded.server_process import ServerProcess
 from chimera_s1.adapters.redis.operations_log import RedisOperationsLog
+from chimera_s1.adapters.redis.publisher.node_quote_publisher import NodeQuotePublisher
 from chimera_s1.adapters.redis.publisher.official_quote_publisher import OfficialQuotePublisher
 from chimera_s1.adapters.redis.quote_reader import RedisQuoteReader
+from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.domain.errors import ConfigurationError
 from chimera_s1.domain.market.conflation import EVERY_UPDATE
 from tests.contract.quote_stores import fresh_instruments, make_quote, problem_of
@@ -29,12 +32,12 @@ async def test_wrong_credentials_are_a_configuration_error(
         await embedded.nodes[0].execute("CONFIG", "SET", "requirepass", PASSWORD)
         for wrong in ("wrong-" + PASSWORD, ""):
             with pytest.raises(ConfigurationError, match="S1_REDIS_PASS") as caught:
-                async with connect_cluster(embedded.addresses, password=wrong):
+                async with connect_cluster(embedded.addresses, read_password=partial(str, wrong)):
                     pytest.fail("the password was wrong")
             assert PASSWORD not in str(caught.value)
             assert caught.value.__cause__ is None
 
-        async with connect_cluster(embedded.addresses, password=PASSWORD) as client:
+        async with connect_cluster(embedded.addresses, read_password=lambda: PASSWORD) as client:
             publisher = OfficialQuotePublisher(client, maxlen=10, window=EVERY_UPDATE)
             report = await publisher.publish([make_quote(fresh_instruments(1)[0])])
             assert (report.published, await problem_of(publisher)) == (1, "")
@@ -80,7 +83,9 @@ async def test_a_user_without_write_permission_is_a_configuration_error(
     async with EmbeddedRedis(tmp_path, binary=redis_binary) as embedded:
         rules = ("on", f">{PASSWORD}", "~*", "+@read", "+@connection", "+cluster", "+command")
         await embedded.nodes[0].execute("ACL", "SETUSER", "looker", *rules)
-        async with connect_cluster(embedded.addresses, user="looker", password=PASSWORD) as client:
+        async with connect_cluster(
+            embedded.addresses, user="looker", read_password=lambda: PASSWORD
+        ) as client:
             log = RedisOperationsLog(client, maxlen=10)
             with pytest.raises(ConfigurationError, match="S1_REDIS_USER"):
                 await log.record_throughput(1.0)
@@ -149,3 +154,26 @@ async def plain_redis(binary: Path, directory: Path) -> AsyncIterator[RedisAddre
         yield server.address
     finally:
         await server.stop()
+
+
+async def test_a_new_connection_uses_the_password_of_that_time(
+    redis_binary: Path, tmp_path: Path
+) -> None:
+    """Rotation: the server takes both passwords, the file changes, the old one is removed."""
+    passwords = {"now": PASSWORD}
+    async with EmbeddedRedis(tmp_path, binary=redis_binary) as embedded:
+        (node,) = embedded.nodes
+        await node.execute("ACL", "SETUSER", "s1", "on", f">{PASSWORD}", "~*", "+@all")
+        async with connect_cluster(
+            embedded.addresses, user="s1", read_password=lambda: passwords["now"]
+        ) as client:
+            await client.set("before", "1")
+            await node.execute("ACL", "SETUSER", "s1", f"<{PASSWORD}", ">next")
+            await node.execute("CLIENT", "KILL", "USER", "s1")
+            passwords["now"] = "next"
+            assert await client.get("before") == "1"
+            async with NodeQuotePublisher(
+                client, maxlen=10, window=EVERY_UPDATE, clock=SystemClock(), draw=lambda: 0.5
+            ) as publisher:
+                report = await publisher.publish([make_quote(fresh_instruments(1)[0])])
+            assert report.published == 1

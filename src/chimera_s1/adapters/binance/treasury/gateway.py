@@ -74,7 +74,14 @@ class BinanceTreasuryGateway:
         self.mode = mode
         self._client = HttpClient(config.endpoints, config.budgets)
         self._signer = Signer(config.credentials, config.exchange_ms)
-        self._sender = TransferSender(self._client, self._signer, transfer_path, config.timeouts)
+        self._exchange_ms = config.exchange_ms
+        self._sender = TransferSender(
+            self._client, lambda: self._signer, transfer_path, config.timeouts
+        )
+
+    def use_key(self, credentials: Credentials) -> None:
+        """From now on; what was signed before is sent with the key that signed it."""
+        self._signer = Signer(credentials, self._exchange_ms)
 
     async def __aenter__(self) -> Self:
         await self._client.__aenter__()

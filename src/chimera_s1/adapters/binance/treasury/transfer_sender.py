@@ -1,5 +1,6 @@
 """The one request that moves money: signed first, sent once."""
 
+from collections.abc import Callable
 from hashlib import sha256
 from typing import NoReturn, assert_never
 
@@ -25,11 +26,13 @@ from chimera_s1.domain.ports.treasury_gateway import (
 class BinanceSignedTransfer:
     """A `SignedTransfer`: the body to send, which is given out once."""
 
-    __slots__ = ("__body", "_request_hash")
+    __slots__ = ("__body", "_request_hash", "signer")
 
-    def __init__(self, body: bytes, request_hash: str) -> None:
+    def __init__(self, body: bytes, request_hash: str, signer: Signer) -> None:
         self.__body: bytes | None = body
         self._request_hash = request_hash
+        self.signer = signer
+        """Whose key the request is sent with, though another one may be in use by then."""
 
     @property
     def request_hash(self) -> str:
@@ -56,10 +59,14 @@ class TransferSender:
     """Signs and sends transfers to one path of the spot host."""
 
     def __init__(
-        self, client: HttpClient, signer: Signer, path: str, timeouts: HttpTimeouts
+        self,
+        client: HttpClient,
+        current_signer: Callable[[], Signer],
+        path: str,
+        timeouts: HttpTimeouts,
     ) -> None:
         self._client = client
-        self._signer = signer
+        self._current_signer = current_signer
         self._path = path
         self._timeouts = timeouts
 
@@ -67,7 +74,8 @@ class TransferSender:
         """Make the request; *parameters* go into its body in their order."""
         payload = encode_parameters(parameters)
         digest = sha256(payload.encode("ascii")).hexdigest()
-        return BinanceSignedTransfer(self._signer.sign(payload), digest)
+        signer = self._current_signer()
+        return BinanceSignedTransfer(signer.sign(payload), digest, signer)
 
     async def submit(self, signed: SignedTransfer) -> SubmissionReply:
         """Send *signed*, unless the host is rate limited.
@@ -85,7 +93,7 @@ class TransferSender:
                 "not sent: the exchange has rate limited this address", round(blocked_ms)
             )
         reply = await self._client.post_once(
-            Venue.SPOT, self._path, body, signer=self._signer, timeouts=self._timeouts
+            Venue.SPOT, self._path, body, signer=signed.signer, timeouts=self._timeouts
         )
         match reply:
             case HttpReply(status=status, headers=headers, body=content):

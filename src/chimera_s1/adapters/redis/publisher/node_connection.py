@@ -185,8 +185,8 @@ def _handshake_commands(
     credentials: NodeCredentials, unanswered_client: ClientId | None
 ) -> list[tuple[str, ...]]:
     commands: list[tuple[str, ...]] = []
-    if credentials.password:
-        commands.append(("AUTH", *filter(None, (credentials.user, credentials.password))))
+    if password := credentials.read_password():
+        commands.append(("AUTH", *filter(None, (credentials.user, password))))
     # The server may still hold commands of an abandoned connection and run them after newer ones
     # of this connection. After its reply to CLIENT KILL it runs none of them. Always sent, so that
     # a user without permission for it is reported at start.

@@ -27,7 +27,6 @@ from chimera_s1.app.capabilities.treasury.report_treasury import ReportTreasury
 from chimera_s1.app.capabilities.treasury.settings import TreasurySettings
 from chimera_s1.app.capabilities.treasury.transfer_admission import TransferAdmission
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TreasuryLedger
-from chimera_s1.app.capabilities.treasury.watch_key import WatchKey
 from chimera_s1.app.capabilities.treasury.watch_maintenance import WatchMaintenance
 from chimera_s1.app.foundation import Foundation
 from chimera_s1.app.stores import Stores
@@ -124,7 +123,7 @@ def build_report(  # noqa: PLR0917 (parts by position)
     clock: Clock,
     keyed: Keyed,
     guard: GuardAccount,
-    key: WatchKey,
+    key_problem: Callable[[], str],
     relay: LedgerRelay,
     store_errors: Iterable[Callable[[], str]],
     clock_problem: Callable[[], str],
@@ -137,7 +136,7 @@ def build_report(  # noqa: PLR0917 (parts by position)
         relay_error=lambda: relay.last_error,
         account=lambda: guard.verdict,
         account_error=lambda: guard.last_error,
-        key_problem=lambda: key.problem,
+        key_problem=key_problem,
         clock_problem=clock_problem,
         maintenance=lambda: maintenance.maintenance,
         status_problem=lambda: maintenance.problem,

@@ -106,6 +106,11 @@ class GuardAccount:
         self._lock = anyio.Lock()
 
     @property
+    def account(self) -> str:
+        """Like `live:354937868`; empty while the exchange has not named it."""
+        return self._account
+
+    @property
     def last_error(self) -> str:
         """Why the verdict, or the key's account, may be an old one; empty if it is not."""
         return self._check_error or self._account_error

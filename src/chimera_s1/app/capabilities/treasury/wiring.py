@@ -31,6 +31,7 @@ from chimera_s1.app.capabilities.treasury.executor_wiring import (
     build_report,
     last_error,
 )
+from chimera_s1.app.capabilities.treasury.guard_account import GuardAccount
 from chimera_s1.app.capabilities.treasury.log_transfers import log_events
 from chimera_s1.app.capabilities.treasury.metrics import treasury_source
 from chimera_s1.app.capabilities.treasury.project_transfers import build_transfer_projector
@@ -41,6 +42,7 @@ from chimera_s1.app.capabilities.treasury.relay_transfers import (
     build_transfer_relay,
 )
 from chimera_s1.app.capabilities.treasury.resolve_transfers import ResolveTransfers
+from chimera_s1.app.capabilities.treasury.rotate_key import RotateKey
 from chimera_s1.app.capabilities.treasury.settings import TreasurySettings
 from chimera_s1.app.capabilities.treasury.transfer_admission import TransferAdmission
 from chimera_s1.app.capabilities.treasury.treasury_ledger import TREASURY_LEDGER, TreasuryLedger
@@ -109,16 +111,14 @@ def build_gateway(
     settings: TreasurySettings,
     budgets: Mapping[Venue, WeightBudget],
     exchange_ms: Callable[[], float],
+    credentials: Credentials | None = None,
 ) -> BinanceGateway:
-    """The gateway of the configured mode, not yet connected."""
-    if settings.binance_key is None or settings.binance_secret is None:
-        raise ConfigurationError("S1_BINANCE_KEY and S1_BINANCE_SECRET are needed to move money")
+    """The gateway of the configured mode, not yet connected; *credentials* of the settings if none
+    are given.
+    """
     config = GatewayConfig(
         endpoints=endpoints_for(settings, tuple(Venue)),
-        credentials=Credentials(
-            Secret(settings.binance_key.get_secret_value()),
-            Secret(settings.binance_secret.get_secret_value()),
-        ),
+        credentials=credentials or read_credentials(settings),
         exchange_ms=exchange_ms,
         budgets=budgets,
     )
@@ -129,6 +129,19 @@ def build_gateway(
             return BinanceSubaccountGateway(config)
         case _:
             assert_never(settings.treasury_mode)
+
+
+def read_credentials(settings: TreasurySettings) -> Credentials:
+    """Those that the settings, or their files, hold now.
+
+    Raises:
+        ConfigurationError: There are none, or they cannot be any.
+    """
+    if not settings.moves_money:
+        raise ConfigurationError("S1_BINANCE_KEY and S1_BINANCE_SECRET are needed to move money")
+    return Credentials(
+        Secret(settings.secret("binance_key")()), Secret(settings.secret("binance_secret")())
+    )
 
 
 def _serve(  # noqa: PLR0917 (parts by position)
@@ -210,9 +223,17 @@ def _working(  # noqa: PLR0917 (parts by position)
         served.events, stores.transfers, stores.cursors, ledger.changes, clock
     )
     key = WatchKey(gateway)
+    rotation = _build_rotation(settings, base, operations, gateway, guard, key)
     store_errors = [partial(last_error, each) for each in (executor, reconciler, projection)]
     report = build_report(
-        served, clock, keyed, guard, key, relay, store_errors, executor.clock_problem
+        served,
+        clock,
+        keyed,
+        guard,
+        lambda: rotation.problem or key.problem,
+        relay,
+        store_errors,
+        executor.clock_problem,
     )
 
     def stop() -> None:
@@ -233,8 +254,35 @@ def _working(  # noqa: PLR0917 (parts by position)
             Job("treasury account", guard.check),
             Job("treasury key's account", guard.read_account),
             Job("treasury key", key.check),
+            Job("treasury key's files", rotation.check),
         ),
         health=(HealthSource("treasury", report.report, required=False),),
         metrics=(treasury_source(ledger, lambda: relay.events_relayed),),
         web=served.web,
+    )
+
+
+def _build_rotation(  # noqa: PLR0917 (parts by position)
+    settings: TreasurySettings,
+    base: Foundation,
+    operations: Operations,
+    gateway: BinanceGateway,
+    guard: GuardAccount,
+    key: WatchKey,
+) -> RotateKey[Credentials]:
+    exchange_ms = operations.spot_patrol.exchange_ms
+
+    async def account_of(credentials: Credentials) -> str:
+        async with build_gateway(settings, base.budgets, exchange_ms, credentials) as candidate:
+            return f"{settings.binance_env.value}:{await candidate.account_uid()}"
+
+    return RotateKey(
+        read_credentials(settings),
+        base.clock,
+        read=partial(read_credentials, settings),
+        account_of=account_of,
+        current_account=lambda: guard.account,
+        use=gateway.use_key,
+        after=key.check,
+        record_event=operations.outbox.record,
     )

@@ -46,7 +46,7 @@ async def test_the_credentials_of_the_official_client_are_used(
         (node,) = redis.nodes
         await node.execute("ACL", "SETUSER", "s1", "on", f">{PASSWORD}", "~*", "+@all")
         async with (
-            connect_cluster(redis.addresses, user="s1", password=PASSWORD) as client,
+            connect_cluster(redis.addresses, user="s1", read_password=lambda: PASSWORD) as client,
             node_publisher(client) as publisher,
         ):
             quote = make_quote(fresh_instruments(1)[0])
@@ -72,7 +72,7 @@ async def test_a_user_without_client_kill_permission_is_reported_at_start(
         rules = ("on", f">{PASSWORD}", "~*", "+@all", "-client|kill")
         await redis.nodes[0].execute("ACL", "SETUSER", "s1", *rules)
         async with (
-            connect_cluster(redis.addresses, user="s1", password=PASSWORD) as client,
+            connect_cluster(redis.addresses, user="s1", read_password=lambda: PASSWORD) as client,
             node_publisher(client, 0.5) as publisher,
         ):
             report = await publisher.publish([make_quote(fresh_instruments(1)[0])])
