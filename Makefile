@@ -106,6 +106,7 @@ clean: ## remove the environment, the caches and the state of the demo
 
 $(INSTALLED): pyproject.toml requirements-build.txt requirements-dev.txt
 	@test -n "$(PYTHON)" || { echo "$$NO_PYTHON" >&2; exit 1; }
+	@echo "installing into $(VENV): about a minute the first time, network needed" >&2
 	@$(BIN)/python -c '' 2>/dev/null || $(PYTHON) -m venv --clear $(VENV)
 	@if $(BIN)/python -m pip install --quiet --require-hashes -r requirements-build.txt; then \
 		install="$(BIN)/uv pip install --quiet --python $(BIN)/python"; \

@@ -43,7 +43,6 @@ _USAGE_ERRORS = (ConfigurationError, InvalidValueError, RecordingDamagedError)
 
 app = typer.Typer(
     name="chimera-s1",
-    add_completion=False,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},

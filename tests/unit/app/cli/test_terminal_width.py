@@ -41,12 +41,12 @@ def test_config_shows_every_setting_with_its_whole_name(monkeypatch: pytest.Monk
     config.config()
 
     lines = output.getvalue().splitlines()
-    names = {line.split()[0] for line in lines if line.startswith(" S1_")}
+    names = {line.strip().partition("=")[0] for line in lines if line.startswith("  S1_")}
     assert names >= {row.name for row in effective_settings({})}
     assert max(map(len, lines)) <= 80
 
 
-@pytest.mark.parametrize(("width", "targets"), [(80, False), (90, True)])
+@pytest.mark.parametrize(("width", "targets"), [(80, False), (96, True)])
 def test_drill_results_are_not_cut_off(
     monkeypatch: pytest.MonkeyPatch, width: int, targets: bool
 ) -> None:
@@ -57,6 +57,17 @@ def test_drill_results_are_not_cut_off(
 
     text = output.getvalue()
     assert "…" not in text
+    assert text.count(" MISS ") == len(DRILLS)
     assert all(f" {drill.name} " in text for drill in DRILLS)
     assert ("<=" in text) is targets
     assert max(map(len, text.splitlines())) <= width
+
+
+def test_drill_results_in_a_pipe_fit_into_80_columns(capsys: pytest.CaptureFixture[str]) -> None:
+    """Their verdict comes before the figures."""
+    report.print_results([evaluate(drill, WORST) for drill in DRILLS], as_json=False)
+
+    head, *rows = capsys.readouterr().out.splitlines()[: len(DRILLS) + 1]
+    assert head.split()[:3] == ["drill", "noticed", "s"]
+    assert {row.split()[1] for row in rows} == {"MISS"}
+    assert max(map(len, [head, *rows])) <= 80

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 from itertools import groupby
 
 import typer
-from rich.box import SIMPLE_HEAD
-from rich.table import Table
+from rich.console import Console
+from rich.padding import Padding
 from rich.text import Text
 
 from chimera_s1.app.cli.config.effective_settings import (
@@ -21,8 +21,10 @@ from chimera_s1.app.cli.shared.output import print_json, stdout_console
 def config(as_json: JsonArrayOption = False) -> None:
     """Show every setting in force and where it came from; secrets are shown as ***.
 
-    Settings are environment variables S1_*. If some are wrong or unknown, all
-    of them are listed with the rule and an example, and the exit code is 2.
+    Settings are environment variables S1_*. In a terminal they are grouped, and
+    what is not a default is green; elsewhere each is one line. If some are wrong
+    or unknown, all of them are listed with the rule and an example, and the
+    exit code is 2.
     """
     rows = effective_settings(os.environ)
     if as_json:
@@ -30,26 +32,23 @@ def config(as_json: JsonArrayOption = False) -> None:
         return
     console = stdout_console()
     if console.is_terminal:
-        console.print(_table(rows))
+        _print_groups(console, rows)
         return
     for row in rows:
         typer.echo(f"{row.name}={row.value}  # {row.origin}; {row.rule}")
 
 
-def _table(rows: Sequence[EffectiveSetting]) -> Table:
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    table.add_column("setting", no_wrap=True)
-    table.add_column("value", overflow="fold")
-    table.add_column("from", no_wrap=True)
-    table.add_column("rule", overflow="fold")
+def _print_groups(console: Console, rows: Sequence[EffectiveSetting]) -> None:
     groups = list(dict.fromkeys(row.group for row in rows))
     ordered = sorted(rows, key=lambda row: groups.index(row.group))
     for group, members in groupby(ordered, key=lambda row: row.group):
-        table.add_section()
-        table.add_row(Text(group, style="bold"))
+        console.print(Text(f"\n{group}", style="bold"))
         for row in members:
-            style = "dim" if row.origin is SettingOrigin.DEFAULT else "green"
-            table.add_row(
-                row.name, Text(row.value or "-"), Text(row.origin, style=style), Text(row.rule)
-            )
-    return table
+            console.print(Padding(_setting(row), (0, 0, 0, 2)))
+            console.print(Padding(Text(row.rule, style="dim"), (0, 0, 0, 6)))
+
+
+def _setting(row: EffectiveSetting) -> Text:
+    given = row.origin is not SettingOrigin.DEFAULT
+    text = Text(f"{row.name}={row.value}", style="green" if given else "", overflow="fold")
+    return text.append(f"  from {row.origin}", style="dim") if given else text

@@ -8,9 +8,18 @@ import typer
 from chimera_s1.app.cli.shared.options import JsonArrayOption, StateDirOption, settings_with
 
 
+def _complete_scenario(incomplete: str) -> list[str]:
+    from chimera_s1.app.cli.drill.scenarios import DRILLS  # noqa: PLC0415 (help is quick)
+
+    return [each.name for each in DRILLS if each.name.startswith(incomplete)]
+
+
 def drill(
     scenarios: Annotated[
-        list[str] | None, typer.Argument(metavar="[SCENARIO]...", help="Default: all.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[SCENARIO]...", help="Default: all.", autocompletion=_complete_scenario
+        ),
     ] = None,
     *,
     list_them: Annotated[

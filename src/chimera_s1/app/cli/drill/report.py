@@ -5,6 +5,8 @@ from collections.abc import Sequence
 import msgspec
 import typer
 from rich.box import SIMPLE_HEAD
+from rich.console import JustifyMethod
+from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -12,9 +14,22 @@ from chimera_s1.app.cli.drill.drill import Drill
 from chimera_s1.app.cli.drill.result import DrillResult
 from chimera_s1.app.cli.shared.output import aligned_line, print_json, stdout_console
 
-_COLUMNS = ("drill", "noticed s", "over s", "missing", "wrong", "mistimed", "lost", "late ms", "")
-_WIDTHS = (14, 12, 12, 8, 6, 8, 6, 9)
-_WIDTH_WITH_TARGETS = 90
+_COLUMNS = (
+    "drill",
+    "",
+    "noticed s",
+    "over s",
+    "missing",
+    "wrong",
+    "mistimed",
+    "lost",
+    "late ms",
+)
+_WIDTHS = (13, 4, 9, 6, 7, 5, 8, 4)
+"""Of lines that are not for a terminal: without targets, so that 80 columns are enough."""
+
+_LEFT_COLUMNS = frozenset({"drill", ""})
+_WIDTH_WITH_TARGETS = 96
 """A narrower terminal shows the figures alone."""
 
 
@@ -39,9 +54,11 @@ def print_results(results: Sequence[DrillResult], *, as_json: bool) -> None:
     else:
         typer.echo(aligned_line(_COLUMNS, _WIDTHS))
         for result in results:
-            typer.echo(aligned_line(_cells(result, with_targets=True), _WIDTHS))
+            typer.echo(aligned_line(_cells(result, with_targets=False), _WIDTHS))
     for result in results:
-        typer.echo(f"{result.drill.name}: {result.drill.fault}; {_findings(result)}")
+        typer.echo(f"\n{result.drill.name}: {_verdict(result)}")
+        for finding in _findings(result):
+            console.print(Padding(Text(finding), (0, 0, 0, 2)))
 
 
 def _as_dict(result: DrillResult) -> dict[str, object]:
@@ -58,10 +75,12 @@ def _as_dict(result: DrillResult) -> dict[str, object]:
 def _table(results: Sequence[DrillResult], *, with_targets: bool) -> Table:
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=0)
     for name in _COLUMNS:
-        table.add_column(name, justify="left" if name in {"drill", ""} else "right", no_wrap=True)
+        justify: JustifyMethod = "left" if name in _LEFT_COLUMNS else "right"
+        table.add_column(name, justify=justify, no_wrap=True)
     for result in results:
-        *cells, verdict = _cells(result, with_targets=with_targets)
-        table.add_row(*cells, Text(verdict, style="green" if result.passed else "red"))
+        name, verdict, *figures = _cells(result, with_targets=with_targets)
+        shown = Text(verdict, style="green" if result.passed else "red")
+        table.add_row(name, shown, *figures)
     return table
 
 
@@ -79,7 +98,11 @@ def _cells(result: DrillResult, *, with_targets: bool) -> tuple[str, ...]:
     shown = (
         _figure(value, target if with_targets else None, form) for value, target, form in figures
     )
-    return (result.drill.name, *shown, "PASS" if result.passed else "MISS")
+    return (result.drill.name, _verdict(result), *shown)
+
+
+def _verdict(result: DrillResult) -> str:
+    return "PASS" if result.passed else "MISS"
 
 
 def _figure(value: float | None, target: float | None, form: str) -> str:
@@ -87,11 +110,12 @@ def _figure(value: float | None, target: float | None, form: str) -> str:
     return shown if target is None else f"{shown} <= {target:g}"
 
 
-def _findings(result: DrillResult) -> str:
+def _findings(result: DrillResult) -> list[str]:
     measured = result.measured
-    by = f"noticed by {measured.noticed_by}" if measured.noticed_by else ""
-    parts = [by, f"fired {sum(measured.fired)} times", measured.remark, *result.missed]
-    return "; ".join(part for part in parts if part)
+    by = f", noticed by {measured.noticed_by}" if measured.noticed_by else ""
+    fired = f"{result.drill.fault}: fired {sum(measured.fired)} times{by}"
+    missed = (f"missed: {each}" for each in result.missed)
+    return [part for part in (fired, measured.remark, *missed) if part]
 
 
 def _targets(drill: Drill) -> str:

@@ -105,6 +105,14 @@ def simulate(  # noqa: PLR0917  # typer passes options by name
     api_key: KeyOption = DEMO_KEY.key,
     api_secret: SecretOption = DEMO_KEY.secret,
     books: BooksOption = None,
+    env_file: Annotated[
+        Path | None,
+        typer.Option(
+            dir_okay=False,
+            help="Write the settings of a service that uses this simulator, and SIM_URL, to this "
+            "file when ready: KEY=VALUE lines for a shell or docker --env-file.",
+        ),
+    ] = None,
     json: Annotated[
         bool, typer.Option("--json", help="Print one JSON line with the addresses when ready.")
     ] = False,
@@ -116,7 +124,7 @@ def simulate(  # noqa: PLR0917  # typer passes options by name
 
         curl $SIM_URL/sim/faults -d '{"on":"ws:spot","do":"disconnect"}'
     """
-    from chimera_s1.app.cli.simulate.run import run_simulator  # noqa: PLC0415 (help is quick)
+    from chimera_s1.app.cli.simulate.run import Announcement, run_simulator  # noqa: PLC0415 (help is quick)
 
     config = SimulatorConfig(
         host=host,
@@ -139,4 +147,6 @@ def simulate(  # noqa: PLR0917  # typer passes options by name
             journal=books,
         ),
     )
-    anyio.run(run_simulator, config, json, backend_options={"use_uvloop": True})
+    anyio.run(
+        run_simulator, config, Announcement(json, env_file), backend_options={"use_uvloop": True}
+    )

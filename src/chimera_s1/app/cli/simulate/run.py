@@ -2,9 +2,13 @@
 
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 
 import anyio
 import msgspec
+from msgspec import Struct
 
 from chimera_s1.adapters.simulator.config import (
     DEMO_KEY,
@@ -13,6 +17,7 @@ from chimera_s1.adapters.simulator.config import (
     SimulatorConfig,
 )
 from chimera_s1.adapters.simulator.simulator import Simulator
+from chimera_s1.adapters.system.atomic_file import replacing
 from chimera_s1.adapters.system.system_clock import SystemClock
 from chimera_s1.domain.errors import ConfigurationError
 
@@ -25,8 +30,15 @@ _LABELS = {
 }
 
 
-async def run_simulator(config: SimulatorConfig, as_json: bool) -> None:
-    """Run the simulator until SIGINT or SIGTERM; its addresses are printed once it is ready.
+class Announcement(Struct, frozen=True):
+    """How the addresses are told once the simulator is ready; *env_file* is not kept after it."""
+
+    as_json: bool
+    env_file: Path | None
+
+
+async def run_simulator(config: SimulatorConfig, announcement: Announcement) -> None:
+    """Run the simulator until SIGINT or SIGTERM; its addresses are announced once it is ready.
 
     Raises:
         ConfigurationError: A port is in use, or a file cannot be read.
@@ -37,14 +49,44 @@ async def run_simulator(config: SimulatorConfig, as_json: bool) -> None:
         async with anyio.create_task_group() as tasks:
             try:
                 addresses = await tasks.start(simulator.run)
+                with _env_file(announcement.env_file, addresses, config.account.api_key):
+                    _announce(addresses, config.account.api_key, as_json=announcement.as_json)
+                    await anext(aiter(signals))
             except ConfigurationError as error:
                 refused = error
-            else:
-                _announce(addresses, config.account.api_key, as_json=as_json)
-                await anext(aiter(signals))
-                tasks.cancel_scope.cancel()
+            tasks.cancel_scope.cancel()
     if refused is not None:
         raise refused
+
+
+@contextmanager
+def _env_file(path: Path | None, addresses: SimulatorAddresses, api_key: ApiKey) -> Iterator[None]:
+    """The file exists while the simulator runs; readable by its owner only, as it has the key."""
+    if path is None:
+        yield
+        return
+    lines = {
+        "S1_BINANCE_ENV": "simulator",
+        "S1_BINANCE_SPOT_REST_URL": addresses.spot_rest_url,
+        "S1_BINANCE_SPOT_WS_URL": addresses.spot_ws_url,
+        "S1_BINANCE_PERP_REST_URL": addresses.perp_rest_url,
+        "S1_BINANCE_PERP_WS_URL": addresses.perp_ws_url,
+        "S1_BINANCE_KEY": api_key.key,
+        "S1_BINANCE_SECRET": api_key.secret,
+        "SIM_URL": addresses.control_url,
+    }
+    text = "".join(f"{name}={value}\n" for name, value in lines.items())
+    try:
+        with replacing(path) as file:
+            file.write(text.encode())
+    except OSError as error:
+        raise ConfigurationError(
+            f"--env-file {path} cannot be written: {error.strerror}; choose another path"
+        ) from error
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _announce(addresses: SimulatorAddresses, api_key: ApiKey, *, as_json: bool) -> None:
