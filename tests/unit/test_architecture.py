@@ -43,7 +43,7 @@ CONFINED = {
     "typer": {"app.cli"},
     "urllib3": {"adapters.arango"},
     "uvicorn": {"app.web.server"},
-    "zstandard": {"adapters.market_file"},
+    "zstandard": {"adapters.compressed_lines", "adapters.market_file"},
 }
 """Library -> the packages that may import it. Elsewhere its types and errors are unknown, so they
 cannot leak; a new line here is a decision.

@@ -7,8 +7,6 @@ Recording, replay and the simulator share this module.
 """
 
 import gzip
-import io
-import zlib
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,10 +16,16 @@ import msgspec
 import zstandard
 from msgspec import Meta, Raw, Struct
 
+from chimera_s1.adapters.compressed_lines import (
+    LINE_BYTES_MAX,
+    DecompressionError,
+    EndsEarly,
+    LineTooLong,
+    read_lines,
+)
 from chimera_s1.domain.errors import PortError, RecordingDamagedError
 from chimera_s1.domain.identifiers import Venue
 
-_BUFFER_BYTES = 1 << 20
 _TS_MAX = 253_402_300_799_999  # the last ms of year 9999, where dates end
 
 
@@ -47,31 +51,96 @@ class _Envelope(Struct):
 
 
 _line_decoder = msgspec.json.Decoder(_Line)
+_LINE_ERRORS = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 _envelope_decoder = msgspec.json.Decoder(_Envelope)
 
 
+class FileCut(Struct, frozen=True):
+    """Where a file ends early, as after `kill -9`; *lines* before it are complete."""
+
+    path: Path
+    lines: int
+    position: int
+    within: str
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} is cut: it ends at byte {self.position} within {self.within}; "
+            f"read up to line {self.lines}"
+        )
+
+
 def read_market_file(
-    path: Path, *, on_damaged: Callable[[int, str], None] | None = None
+    path: Path,
+    *,
+    on_damaged: Callable[[int, str], None] | None = None,
+    on_cut: Callable[[FileCut], None] | None = None,
 ) -> Iterator[RecordedMessage]:
-    """A damaged line is passed to *on_damaged* (line number from 1, and reason) and skipped, or
-    raises `RecordingDamagedError`, as does a file that cannot be read.
+    """The messages of *path*, in bounded memory.
+
+    A damaged line is passed to *on_damaged* (line number from 1, and reason) and skipped; the rest
+    of a compressed file after damage counts as one line. A cut is passed to *on_cut*.
+
+    Raises:
+        RecordingDamagedError: A line is damaged, or the file cut, and nothing takes it; or the file
+            cannot be read, or is not a regular file.
     """
     number = 0
     try:
-        with _open_for_reading(path) as lines:
-            for number, line in enumerate(lines, start=1):
-                if not line.strip():
-                    continue
-                try:
-                    yield _decode(line)
-                except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
-                    reason = str(error)
-                    if on_damaged is None:
-                        raise RecordingDamagedError(f"{path}, line {number}: {reason}") from error
-                    on_damaged(number, reason)
-    except (OSError, EOFError, zlib.error, zstandard.ZstdError) as error:
-        where = f"{path}, after line {number}" if number else f"{path}"
-        raise RecordingDamagedError(f"{where}: {error}") from error
+        for line in read_lines(path):
+            if isinstance(line, EndsEarly):
+                yield from _read_tail(path, number, line, on_cut)
+                return
+            number += 1
+            if message := _read_line(path, number, line, on_damaged):
+                yield message
+    except DecompressionError as error:
+        if on_damaged is None or not number:
+            where = f"{path}, after line {number}" if number else f"{path}"
+            raise RecordingDamagedError(f"{where}: {error}") from error
+        on_damaged(number + 1, f"{error}; the rest of the file is lost")
+    except OSError as error:
+        raise RecordingDamagedError(f"{path}: {error.strerror}") from error
+
+
+def _read_line(
+    path: Path,
+    number: int,
+    line: bytes | LineTooLong,
+    on_damaged: Callable[[int, str], None] | None,
+) -> RecordedMessage | None:
+    if isinstance(line, LineTooLong):
+        reason = f"longer than {LINE_BYTES_MAX} bytes"
+    elif not line.strip():
+        return None
+    else:
+        try:
+            return _decode(line)
+        except _LINE_ERRORS as error:
+            reason = str(error)
+    if on_damaged is None:
+        raise RecordingDamagedError(f"{path}, line {number}: {reason}")
+    on_damaged(number, reason)
+    return None
+
+
+def _read_tail(
+    path: Path, lines: int, end: EndsEarly, on_cut: Callable[[FileCut], None] | None
+) -> Iterator[RecordedMessage]:
+    """The last line may lack its line feed and still be complete."""
+    complete = True
+    if end.tail.strip():
+        try:
+            yield _decode(end.tail)
+            lines += 1
+        except _LINE_ERRORS:
+            complete = False
+    if complete and end.within == "a line":
+        return
+    cut = FileCut(path, lines, end.position, end.within)
+    if on_cut is None:
+        raise RecordingDamagedError(str(cut))
+    on_cut(cut)
 
 
 class MarketFileWriter:
@@ -102,6 +171,12 @@ class MarketFileWriter:
             self._file.write(b'{"ts":%d,"venue":"%s","msg":%s}\n' % (ts, venue.encode(), one_line))
         self.messages_written += 1
 
+    def flush(self) -> None:
+        """Hand everything written to the system: it survives `kill -9` and can be read back."""
+        assert self._file is not None, "use the writer as a context manager"
+        with self._translate_errors():
+            self._file.flush()
+
     @contextmanager
     def _translate_errors(self) -> Iterator[None]:
         try:
@@ -115,17 +190,6 @@ def _decode(line: bytes) -> RecordedMessage:
     message = bytes(record.msg)
     envelope = _envelope_decoder.decode(message)
     return RecordedMessage(record.ts, record.venue, envelope.stream, bytes(envelope.data), message)
-
-
-def _open_for_reading(path: Path) -> BinaryIO:
-    match path.suffix:
-        case ".gz":
-            return cast("BinaryIO", gzip.open(path, "rb"))
-        case ".zst":
-            raw = zstandard.ZstdDecompressor().stream_reader(path.open("rb"), closefd=True)
-            return io.BufferedReader(cast("io.RawIOBase", raw), _BUFFER_BYTES)
-        case _:
-            return path.open("rb")
 
 
 def _open_for_writing(path: Path) -> BinaryIO:

@@ -1,6 +1,9 @@
 """Market data files: round trip, compression and damage."""
 
 import gzip
+import os
+import re
+import tracemalloc
 from pathlib import Path
 
 import msgspec
@@ -9,7 +12,13 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from chimera_s1.adapters.market_file import MarketFileWriter, RecordedMessage, read_market_file
+from chimera_s1.adapters.compressed_lines import LINE_BYTES_MAX
+from chimera_s1.adapters.market_file import (
+    FileCut,
+    MarketFileWriter,
+    RecordedMessage,
+    read_market_file,
+)
 from chimera_s1.domain.errors import PortError, RecordingDamagedError
 from chimera_s1.domain.identifiers import Venue
 from tests.unit.domain.strategies import epoch_ms, venues
@@ -53,7 +62,7 @@ def test_messages_written_are_read_back(
     written: list[tuple[int, Venue, str, bytes]],
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    path = tmp_path_factory.mktemp("recording") / name
+    path = tmp_path_factory.getbasetemp() / name  # one file for all examples
     with MarketFileWriter(path) as writer:
         for ts, venue, stream, data in written:
             writer.write(ts, venue, envelope(stream, data))
@@ -155,15 +164,128 @@ def test_a_damaged_line_raises_or_is_reported_and_skipped(damaged: bytes, tmp_pa
         list(read_market_file(path))
 
 
-def test_a_truncated_gzip_file_is_read_up_to_the_cut(tmp_path: Path) -> None:
+def numbered(count: int) -> list[bytes]:
+    line = b'{"ts":%d,"venue":"spot","msg":{"stream":"a","data":{}}}\n'
+    return [line % number for number in range(count)]
+
+
+def read_to_the_cut(path: Path) -> tuple[list[int], list[FileCut]]:
+    cuts: list[FileCut] = []
+    return [record.ts for record in read_market_file(path, on_cut=cuts.append)], cuts
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_file_of_two_members_cut_anywhere_is_read_up_to_the_cut(
+    name: str, tmp_path: Path
+) -> None:
+    part, whole = tmp_path / f"part-{name}", tmp_path / name
+    members = []
+    for lines in (numbered(12)[:6], numbered(12)[6:]):
+        compressed(part, b"".join(lines))
+        members.append(part.read_bytes())
+    content = b"".join(members)
+    complete_at = {len(members[0]), len(content)}
+    if path_is_plain := whole.suffix == ".jsonl":
+        ends = [found.end() for found in re.finditer(rb"\n", content)]
+        complete_at = {*ends, *(end - 1 for end in ends)}
+    for length in range(1, len(content) + 1):
+        whole.write_bytes(content[:length])
+        read, cuts = read_to_the_cut(whole)
+        assert read == list(range(len(read)))
+        assert path_is_plain or len(read) >= 6 * (length >= len(members[0]))
+        assert [(cut.lines, cut.position) for cut in cuts] == (
+            [] if length in complete_at else [(len(read), length)]
+        )
+    assert read == list(range(12))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_is_flushed_is_read_back_without_the_end_of_the_file(
+    name: str, tmp_path: Path
+) -> None:
+    """As after `kill -9`: the writer is never closed."""
+    path, killed = tmp_path / name, tmp_path / f"killed-{name}"
+    with MarketFileWriter(path) as writer:
+        for ts in range(3):
+            writer.write(ts, Venue.SPOT, envelope("a@bookTicker", b"%d" % ts))
+        writer.flush()
+        writer.write(3, Venue.SPOT, envelope("a@bookTicker", b"3"))
+        killed.write_bytes(path.read_bytes())
+
+    read, cuts = read_to_the_cut(killed)
+
+    assert read[:3] == [0, 1, 2]
+    assert [cut.lines for cut in cuts] == ([] if path.suffix == ".jsonl" else [3])
+
+
+def test_a_cut_that_nothing_takes_is_an_error(tmp_path: Path) -> None:
     path = tmp_path / "market.jsonl.gz"
-    content = gzip.compress((GOOD + b"\n") * 3)
-    path.write_bytes(content[:-8])
+    path.write_bytes(gzip.compress((GOOD + b"\n") * 3)[:-8])
     records = read_market_file(path)
 
     assert [next(records).ts for _ in range(3)] == [1, 1, 1]
-    with pytest.raises(RecordingDamagedError, match="after line 3"):
+    with pytest.raises(RecordingDamagedError, match=r"cut: .* within a gzip member; .* line 3"):
         next(records)
+
+
+def test_a_last_line_without_its_line_feed_is_complete(tmp_path: Path) -> None:
+    path = tmp_path / "market.jsonl"
+    path.write_bytes(GOOD + b"\n" + GOOD)
+
+    assert read_to_the_cut(path) == ([1, 1], [])
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_line_longer_than_the_bound_is_damaged_and_takes_no_memory(
+    name: str, tmp_path: Path
+) -> None:
+    """48 MiB in one line; the peak covers the compressor's and Python's own buffers."""
+    path = tmp_path / name
+    one_line(path, 48)
+    seen: list[tuple[int, str]] = []
+    tracemalloc.start()
+
+    read = list(read_market_file(path, on_damaged=lambda *line: seen.append(line)))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+
+    assert [record.ts for record in read] == [1, 1]
+    assert seen == [(2, "longer than 1048576 bytes")]
+    assert peak < 24 * LINE_BYTES_MAX
+
+
+def one_line(path: Path, mebibytes: int) -> None:
+    """GOOD, a line of zeros, GOOD; small on disk in each format (a plain file has a hole)."""
+    zeros = bytes(1 << 20)
+    match path.suffix:
+        case ".gz":
+            with gzip.open(path, "wb", compresslevel=1) as file:
+                file.writelines([GOOD + b"\n", *[zeros] * mebibytes, b"\n" + GOOD + b"\n"])
+        case ".zst":
+            with path.open("wb") as raw, zstandard.ZstdCompressor().stream_writer(raw) as writer:
+                for part in [GOOD + b"\n", *[zeros] * mebibytes, b"\n" + GOOD + b"\n"]:
+                    writer.write(part)
+        case _:
+            with path.open("wb") as plain:
+                plain.write(GOOD + b"\n")
+                plain.seek(mebibytes << 20, os.SEEK_CUR)
+                plain.write(b"\n" + GOOD + b"\n")
+
+
+@pytest.mark.parametrize("name", NAMES[1:])
+def test_damage_within_a_compressed_file_ends_it(name: str, tmp_path: Path) -> None:
+    """As a cut file with another one appended."""
+    path = tmp_path / name
+    compressed(path, b"".join(numbered(3)))
+    path.write_bytes(path.read_bytes() + b"garbage, no member")
+    seen: list[tuple[int, str]] = []
+
+    assert len(list(read_market_file(path, on_damaged=lambda *line: seen.append(line)))) == 3
+    assert [(number, "rest of the file is lost" in reason) for number, reason in seen] == [
+        (4, True)
+    ]
+    with pytest.raises(RecordingDamagedError, match="after line 3: not "):
+        list(read_market_file(path))
 
 
 @pytest.mark.parametrize("name", NAMES[1:])

@@ -4,13 +4,11 @@ import logging
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from decimal import Decimal
-from functools import partial
 
 import anyio
 from aiohttp import web
 from anyio.abc import TaskGroup, TaskStatus
 
-from chimera_s1.adapters.market_file import read_market_file
 from chimera_s1.adapters.simulator.account.account import Account
 from chimera_s1.adapters.simulator.account.movement_journal import MovementJournal
 from chimera_s1.adapters.simulator.account.movements import Movement, WalletName
@@ -40,7 +38,7 @@ from chimera_s1.adapters.simulator.rest.wallet import WalletRoutes
 from chimera_s1.adapters.simulator.rest.weight_limit import WeightLimit
 from chimera_s1.adapters.simulator.streams.book_updater import BookUpdater
 from chimera_s1.adapters.simulator.streams.connection_faults import ConnectionFaults
-from chimera_s1.adapters.simulator.streams.playback import Playback, symbols_in
+from chimera_s1.adapters.simulator.streams.playback import Playback, PlayedFile, symbols_in
 from chimera_s1.adapters.simulator.streams.stream_hub import StreamHub
 from chimera_s1.adapters.simulator.streams.stream_server import enforce_deadlines, stream_server
 from chimera_s1.adapters.simulator.streams.throttled_streams import ThrottledStreams
@@ -111,9 +109,9 @@ class Simulator:
             tasks.start_soon(ThrottledStreams(hubs, self._local).run)
             return
         rate = config.rate if config.play_at_rate else None
-        records = partial(read_market_file, config.play, on_damaged=_log_skipped_line)
+        played = PlayedFile(config.play)
         playback = Playback(
-            records, hubs, self._local, self._subscribed, rate=rate, loop=config.loop
+            played.records, hubs, self._local, self._subscribed, rate=rate, loop=config.loop
         )
         tasks.start_soon(playback.run)
 
@@ -209,10 +207,6 @@ def _balances(config: SimulatorConfig) -> dict[WalletName, Decimal]:
 
 def _discard(_: Movement) -> None:
     """Without a journal, movements are only in memory."""
-
-
-def _log_skipped_line(line: int, reason: str) -> None:
-    _log.warning("playback: line %d of the file skipped: %s", line, reason)
 
 
 def _symbol_specs(config: SimulatorConfig) -> tuple[SymbolSpec, ...]:

@@ -5,13 +5,14 @@ in a loop update ids keep growing, because consumers drop an id they have seen.
 """
 
 import itertools
+import logging
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 import anyio
 
-from chimera_s1.adapters.market_file import RecordedMessage, read_market_file
+from chimera_s1.adapters.market_file import FileCut, RecordedMessage, read_market_file
 from chimera_s1.adapters.simulator.streams.stream_hub import StreamHub
 from chimera_s1.adapters.simulator.streams.stream_names import parse_stream
 from chimera_s1.domain.ports.clock import Clock
@@ -21,8 +22,11 @@ RECORDS_SCANNED = 200_000
 
 BATCH_MAX = 1000
 _BATCH_MS = 2.0
+_SKIPPED_SHOWN = 5
 _TIMES_AND_IDS = re.compile(rb'"(E|T|u|U|pu|lastUpdateId)":(\d+)')
 _TIME_KEYS = (b"E", b"T")
+
+_log = logging.getLogger(__name__)
 
 
 def symbols_in(path: Path) -> tuple[str, ...]:
@@ -32,11 +36,47 @@ def symbols_in(path: Path) -> tuple[str, ...]:
         RecordingDamagedError: The file is not a market data file.
     """
     found: dict[str, None] = {}
-    for record in itertools.islice(read_market_file(path), RECORDS_SCANNED):
+    records = read_market_file(path, on_cut=_ignore_cut)  # said when it is played
+    for record in itertools.islice(records, RECORDS_SCANNED):
         stream = parse_stream(record.venue, record.stream)
         if stream is not None and stream.symbol.endswith("USDT"):
             found[stream.symbol] = None
     return tuple(found)
+
+
+class PlayedFile:
+    """A file to play, once or in a loop; its defects are logged the first time only."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._damaged: int | None = 0
+
+    def records(self) -> Iterator[RecordedMessage]:
+        """From the start; damaged lines are skipped, and a cut is the end."""
+        if self._damaged is None:
+            yield from read_market_file(self._path, on_damaged=_ignore_line, on_cut=_ignore_cut)
+            return
+        yield from read_market_file(self._path, on_damaged=self._log_skipped, on_cut=_log_cut)
+        if self._damaged > _SKIPPED_SHOWN:
+            _log.warning("playback: %d lines of the file skipped in all", self._damaged)
+        self._damaged = None
+
+    def _log_skipped(self, line: int, reason: str) -> None:
+        self._damaged = (self._damaged or 0) + 1
+        if self._damaged <= _SKIPPED_SHOWN:
+            _log.warning("playback: line %d of the file skipped: %s", line, reason)
+
+
+def _log_cut(cut: FileCut) -> None:
+    _log.warning("playback: %s", cut)
+
+
+def _ignore_line(_number: int, _reason: str) -> None:
+    pass
+
+
+def _ignore_cut(_cut: FileCut) -> None:
+    pass
 
 
 class Playback:

@@ -2,7 +2,8 @@
 
 import math
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import anyio
@@ -22,6 +23,9 @@ from chimera_s1.domain.identifiers import InstrumentId, Venue
 from chimera_s1.domain.market.instrument_selection import select_instruments
 from chimera_s1.domain.ports.clock import Clock
 from chimera_s1.domain.ports.market_feed import ConnectionFatal, ConnectionLost, FeedEvent
+
+FLUSH_INTERVAL_MS = 500
+"""Half of what may be lost, so that a late flush still keeps what is older than a second."""
 
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
@@ -56,12 +60,24 @@ class MessageRecorder:
         """Write one message. Called by the socket, so it raises nothing."""
         if self.done.is_set():
             return
-        try:
+        with self._ends_on_failure():
             self._writer.write(received_ms, venue, payload)
+        if self.messages == self._messages_max:
+            self.done.set()
+
+    async def keep_flushed(self, clock: Clock) -> None:
+        """Flush until the limit, also while no message comes: `kill -9` then costs a second."""
+        while not self.done.is_set():
+            await clock.sleep_ms(FLUSH_INTERVAL_MS)
+            with self._ends_on_failure():
+                self._writer.flush()
+
+    @contextmanager
+    def _ends_on_failure(self) -> Iterator[None]:
+        try:
+            yield
         except PortError as error:
             self.failure = error
-            self.done.set()
-        if self.messages == self._messages_max:
             self.done.set()
 
 
@@ -83,6 +99,7 @@ async def record_market_data(settings: Settings, plan: RecordingPlan) -> None:
                 for venue, chosen in instruments.items():
                     feed = _feed(settings, venue, recorder, clock, limits)
                     tasks.start_soon(feed.run, chosen)
+                tasks.start_soon(recorder.keep_flushed, clock)
                 tasks.start_soon(_show_progress, recorder, plan.file, clock)
                 tasks.start_soon(_finish_on_signal, signals, recorder)
                 await recorder.done.wait()

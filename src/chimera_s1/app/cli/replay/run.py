@@ -1,7 +1,7 @@
 """Runs `replay`: checks the file, finds a Redis, publishes the quotes, prints the result."""
 
 import signal
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import typer
 from msgspec import Struct
 
 from chimera_s1.adapters.binance.recording import BinanceRecording
-from chimera_s1.adapters.market_file import read_market_file
+from chimera_s1.adapters.market_file import FileCut, RecordedMessage, read_market_file
 from chimera_s1.adapters.redis.publisher.official_quote_publisher import OfficialQuotePublisher
 from chimera_s1.adapters.redis.publisher_lease import held_leases
 from chimera_s1.adapters.redis.quote_reader import RedisQuoteReader
@@ -56,6 +56,7 @@ class ReplayOutcome(Struct, frozen=True, kw_only=True):
         windows: Windows with at least one quote.
         conflated: Messages replaced by a newer one of their stream within a window.
         dropped: Messages that gave no quote, by reason.
+        cut_after_line: The last complete line of a file that ends early; else None.
         digest: SHA-256 over the entries; equal for equal stream content.
     """
 
@@ -67,22 +68,27 @@ class ReplayOutcome(Struct, frozen=True, kw_only=True):
     conflated: int
     dropped: dict[str, int]
     bad_lines: int
+    cut_after_line: int | None
     digest: str
     redis_addresses: tuple[str, ...]
 
 
-class BadLines:
-    """Counts damaged lines and keeps the first few to print."""
+class FileDefects:
+    """Counts damaged lines, keeps the first few to print, and where the file is cut."""
 
     def __init__(self) -> None:
         self.count = 0
         self.first: list[str] = []
+        self.cut: FileCut | None = None
 
     def add(self, number: int, reason: str) -> None:
         """Count line *number*, from 1."""
         self.count += 1
         if len(self.first) < _SHOWN_BAD_LINES:
             self.first.append(f"line {number}: {reason}")
+
+    def end_at(self, cut: FileCut) -> None:
+        self.cut = cut
 
 
 async def replay_file(settings: Settings, plan: ReplayPlan) -> None:
@@ -95,15 +101,17 @@ async def replay_file(settings: Settings, plan: ReplayPlan) -> None:
             redis-server to embed.
         PublisherUnavailableError: Redis does not answer.
     """
-    bad = BadLines()
-    summary = await anyio.to_thread.run_sync(_summarize, plan, bad, abandon_on_cancel=True)
+    defects = FileDefects()
+    summary = await anyio.to_thread.run_sync(_summarize, plan, defects, abandon_on_cancel=True)
+    if defects.cut is not None:
+        print_status(str(defects.cut))
     if not summary.messages:
         raise ConfigurationError(f"{plan.file} has no message")
-    for line in bad.first:
+    for line in defects.first:
         print_status(f"{plan.file}, {line}: skipped")
     async with _streams(settings, plan) as location:
         print_status(f"replaying {summary.messages} messages onto {location}")
-        outcome = await _replay(settings, plan, location, summary, bad.count)
+        outcome = await _replay(settings, plan, location, summary, defects)
         _print(outcome, as_json=plan.as_json)
         if not outcome.entries:
             raise RecordingDamagedError(
@@ -114,9 +122,13 @@ async def replay_file(settings: Settings, plan: ReplayPlan) -> None:
             await _until_signal()
 
 
-def _summarize(plan: ReplayPlan, bad: BadLines) -> FileSummary:
-    on_bad = bad.add if plan.skip_bad else None
-    return summarize(read_market_file(plan.file, on_damaged=on_bad))
+def _summarize(plan: ReplayPlan, defects: FileDefects) -> FileSummary:
+    return summarize(_read(plan, defects))
+
+
+def _read(plan: ReplayPlan, defects: FileDefects) -> Iterator[RecordedMessage]:
+    on_damaged = defects.add if plan.skip_bad else None
+    return read_market_file(plan.file, on_damaged=on_damaged, on_cut=defects.end_at)
 
 
 @asynccontextmanager
@@ -135,9 +147,9 @@ async def _replay(
     plan: ReplayPlan,
     location: StreamStoreLocation,
     summary: FileSummary,
-    bad: int,
+    defects: FileDefects,
 ) -> ReplayOutcome:
-    records = read_market_file(plan.file, on_damaged=_ignore_bad_line if plan.skip_bad else None)
+    records = _read(plan, FileDefects())  # they were counted when the file was checked
     clock = SystemClock()
     now_ms, messages = clock.now_ms(), summary.messages
     shift_ms = rebase_shift_ms(summary, now_ms, plan.speed) if plan.rebase else 0
@@ -167,7 +179,8 @@ async def _replay(
         entries=progress.entries,
         conflated=feed.counters.conflated,
         dropped=dict(sorted(feed.counters.dropped.items())),
-        bad_lines=bad,
+        bad_lines=defects.count,
+        cut_after_line=None if defects.cut is None else defects.cut.lines,
         digest=progress.digest,
         redis_addresses=tuple(map(str, location.addresses)),
     )
@@ -184,11 +197,9 @@ def _print(outcome: ReplayOutcome, *, as_json: bool) -> None:
     typer.echo(f"conflated {outcome.conflated}")
     typer.echo(f"dropped   {reasons or 'none'}")
     typer.echo(f"bad lines {outcome.bad_lines}")
+    if outcome.cut_after_line is not None:
+        typer.echo(f"cut after line {outcome.cut_after_line}")
     typer.echo(f"digest    {outcome.digest}")
-
-
-def _ignore_bad_line(_number: int, _reason: str) -> None:
-    """Damaged lines were counted when the file was checked."""
 
 
 async def _until_signal() -> None:
