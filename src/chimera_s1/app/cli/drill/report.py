@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 import typer
 from rich.box import SIMPLE_HEAD
-from rich.console import JustifyMethod
+from rich.console import Console, JustifyMethod
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
@@ -58,7 +58,14 @@ def print_results(results: Sequence[DrillResult], *, as_json: bool) -> None:
     for result in results:
         typer.echo(f"\n{result.drill.name}: {_verdict(result)}")
         for finding in _findings(result):
-            console.print(Padding(Text(finding), (0, 0, 0, 2)))
+            _print_indented(console, finding)
+
+
+def _print_indented(console: Console, text: str) -> None:
+    if console.is_terminal:
+        console.print(Padding(Text(text), (0, 0, 0, 2), expand=False))
+    else:
+        typer.echo(f"  {text}")
 
 
 def _as_dict(result: DrillResult) -> dict[str, object]:
